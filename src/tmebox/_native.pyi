@@ -1,0 +1,128 @@
+"""The native core: entering, leaving, host calls, traps, interrupts, and mapping. C and assembly.
+
+It decides nothing that Python could decide earlier: layouts, slots, signatures and policies arrive here
+as numbers. All `address` parameters are host addresses.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+PROT_NONE: int
+PROT_READ: int
+PROT_WRITE: int
+PROT_EXEC: int
+
+# -- host memory. Every function raises OSError with errno on failure. --------------------------------
+def reserve(address: int, size_bytes: int) -> int:
+    """PROT_NONE, NORESERVE private mapping. address 0: anywhere; else exactly there and only if free
+    (MAP_FIXED_NOREPLACE), raising FileExistsError if not. Returns the address."""
+
+def map_zero(address: int, size_bytes: int, protection: int) -> None:
+    """Replace what is mapped at `address` (inside one of our reservations) by zeroed private memory."""
+
+def protect(address: int, size_bytes: int, protection: int) -> None: ...
+def discard(address: int, size_bytes: int) -> None:
+    """MADV_DONTNEED: contents become zero, memory goes back to the system."""
+
+def unmap(address: int, size_bytes: int) -> None: ...
+def read(address: int, size_bytes: int) -> bytes:
+    """Plain copy; the caller guarantees that the range is mapped readable."""
+
+def write(address: int, data: Any) -> None:
+    """Plain copy from a contiguous buffer; the caller guarantees that the range is mapped writable."""
+
+def buffer_address(obj: Any) -> tuple[int, int, bool]:
+    """(address, size in bytes, read-only) of a C-contiguous buffer-protocol object; BufferError otherwise."""
+
+class Region:
+    """Exports [address, address + size_bytes) through the buffer protocol as unsigned bytes. Holds a
+    reference to `owner`; `exports` counts the buffers that are out."""
+
+    def __init__(self, address: int, size_bytes: int, owner: object, writable: bool) -> None: ...
+    @property
+    def exports(self) -> int: ...
+    def __buffer__(self, flags: int, /) -> memoryview: ...
+
+# -- process-wide set-up ------------------------------------------------------------------------------
+def install_gates() -> None:
+    """Write the gate page at GATE_BASE and its byte of the target map (the region is reserved already,
+    PROT_NONE). Idempotent; after it the gate page is read+execute, its map page read-only."""
+
+def set_vector_policy(avx: bool, avx512: bool, x87: bool) -> None:
+    """What registers some loaded module can touch; more is cleared and restored at enter and leave."""
+
+def install_handlers() -> None:
+    """Install SIGSEGV/SIGBUS/SIGILL/SIGFPE/SIGTRAP and interrupt handlers, remembering those before; a
+    second call re-installs only what someone else has replaced (and chains to it)."""
+
+def remove_handlers() -> None:
+    """Put back what was there, where ours is still the installed one."""
+
+def handlers_installed() -> bool: ...
+def cpu_features() -> dict[str, bool]:
+    """fsgsbase, avx, avx2, avx512f, … by their /proc/cpuinfo names, as usable under this kernel."""
+
+def configure(*, busy: type[BaseException], closed: type[BaseException]) -> None:
+    """Exception types raised from here."""
+
+# -- instances ----------------------------------------------------------------------------------------
+IDLE: int
+RUNNING: int
+DEAD: int
+
+class Instance:
+    """What the core knows of one sandbox.
+
+    make_trap(signal, code, fault_address, instruction_address, access, rsp, registers) -> exception.
+    `signal` is 0 for a timeout; `access` is 0 read, 1 write, 2 execute, -1 unknown; `registers` are 16
+    u64 in the order rax rcx rdx rbx rsp rbp rsi rdi r8…r15, little-endian bytes. Called with the GIL
+    held after the sandbox was left and the instance marked DEAD.
+    """
+
+    def __init__(self, base: int, stack_low: int, stack_top: int, make_trap: Callable[..., BaseException]) -> None: ...
+    base: int
+    timeout_s: float  # 0.0: none
+    @property
+    def state(self) -> int: ...
+    @property
+    def depth(self) -> int:
+        """Activations of this instance now on some thread's stack."""
+    def kill(self) -> None:
+        """Mark DEAD (closed). Raises the `busy` exception while a call is running."""
+    def set_imports(self, imports: Sequence[tuple[Callable[..., Any], str, str]]) -> None:
+        """One (handler, argument codes, result code) per import index.
+
+        Codes: b B h H i I l L (signed/unsigned 8…64 bits), ? bool, f d, p pointer (an int offset, 32
+        bits), v void. Argument codes "*" mean raw: handler(integers: tuple[int, ×6], floats: bytes of 8
+        u64, stack_offset: int) -> (rax: int, xmm0_bits: int) | (rax, xmm0, rdx, xmm1)."""
+    def call(
+        self,
+        address: int,
+        integers: Sequence[int],
+        vectors: Sequence[int],
+        stack: bytes,
+        timeout_s: float,
+    ) -> tuple[int, int, int, int]:
+        """Enter at `address` with up to 6 integer registers, 8 xmm low halves (u64 bits) and raw stack
+        arguments (multiple of 8 bytes). Returns (rax, rdx, xmm0 bits, xmm1 bits), all unsigned 64-bit.
+        timeout_s < 0: use the instance's. Raises busy, closed, a trap, KeyboardInterrupt (or whatever a
+        Python signal handler raised), or the exception a host function raised."""
+
+class Function:
+    """A callable bound to one instance and one address. If every argument converts by its code the call
+    goes straight in; anything else (wrong count, keywords, other types, out of range) calls
+    slow(*args, **kwargs). Code p accepts int in [0, 2**32), None (0), and C-contiguous buffers that lie
+    inside this window (no copy); for a parameter code P (pointer to const) read-only buffers too.
+    Result codes as above; p returns int. Attributes may be set (__dict__)."""
+
+    def __init__(
+        self,
+        instance: Instance,
+        address: int,
+        name: str,
+        arguments: str,
+        result: str,
+        slow: Callable[..., Any],
+    ) -> None: ...
+    def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
+    __dict__: dict[str, Any]

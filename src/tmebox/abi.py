@@ -1,0 +1,109 @@
+"""The contract between rewriter, linker, verifier, native core and guest libc, in numbers.
+
+This is the one place that knows registers, the window layout and the gate slots. C and assembly get the
+same numbers from a header generated from this file (`python -m tmebox.abi HEADER`).
+
+`address` always means a host virtual address, `offset` a position inside a sandbox's window.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+KIB = 1 << 10
+MIB = 1 << 20
+GIB = 1 << 30
+
+PAGE_SIZE = 4 * KIB
+
+# -- host address space ---------------------------------------------------------------------------
+CODE_BASE = 1 * GIB
+"""First address of the code region, which holds every module's text."""
+CODE_END = 2 * GIB - 64 * KIB
+"""End of the code region; equal to TARGET_MAP, so that a map displacement is a positive disp32."""
+TARGET_MAP = 0x7FFF_0000
+"""The target map has one byte per byte of text: the byte for `address` is at `address + TARGET_MAP`."""
+TARGET_MAP_END = TARGET_MAP + 4 * GIB
+"""Any zero-extended 32-bit value plus TARGET_MAP is below this; all of it is reserved."""
+GATE_BASE = 0x7FFE_0000
+"""The gate page, at the top of the code region: the only way out of verified text."""
+GATE_SIZE = CODE_END - GATE_BASE
+GATE_HOSTCALL = GATE_BASE + 0x00
+"""Jumped to with an import's index in r11d and the return address on the sandbox stack."""
+GATE_EXIT = GATE_BASE + 0x40
+"""Where the outermost sandbox function returns to; a return site in the target map."""
+GATES = {"__tmebox_gate_hostcall": GATE_HOSTCALL}
+"""Symbols that a direct branch may leave the text to."""
+TEXT_NOMINAL = CODE_BASE + 16 * MIB
+"""Where the linker places text; the loader moves it to the slot it chooses."""
+TEXT_ALIGN = 64 * KIB
+TEXT_MAX = 512 * MIB
+
+# -- target map bits ------------------------------------------------------------------------------
+TARGET_RETURN = 1
+"""The instruction after a call."""
+TARGET_FUNCTION = 2
+"""Entry of a function that is exported or whose address is taken."""
+TARGET_LABEL = 4
+"""Jump-table label, computed-goto label or landing pad."""
+
+# -- window layout (offsets) ----------------------------------------------------------------------
+WINDOW_SIZE = 4 * GIB
+GUARD = 1 * MIB
+"""Never mapped: [0, GUARD), GUARD on either side of 2 GiB, and the last GUARD of the window."""
+PRIVATE_END = 2 * GIB - GUARD
+POOL_START = 2 * GIB + GUARD
+POOL_END = 4 * GIB - GUARD
+STACK_LOWEST = GUARD
+STACK_TOP = 64 * MIB + 64 * KIB
+"""The stack grows down from here; 64 KiB above a 64 MiB boundary so that its first pages share a
+page-table page with the control page and the image."""
+CONTROL_PAGE = STACK_TOP
+"""One page, read-only to the sandbox."""
+IMAGE_START = CONTROL_PAGE + PAGE_SIZE
+"""First offset of a module's data image (rodata, data, bss); the heap follows it."""
+
+# -- control page (byte offsets inside it, all fields u64) ----------------------------------------
+CONTROL_WINDOW_BASE = CONTROL_PAGE + 0
+"""Window base address: `addq %gs:CONTROL_WINDOW_BASE, %rsp` turns an offset into an address."""
+CONTROL_HEAP_START = CONTROL_PAGE + 8
+CONTROL_HEAP_END = CONTROL_PAGE + 16
+CONTROL_STACK_LOW = CONTROL_PAGE + 24
+CONTROL_STACK_TOP = CONTROL_PAGE + 32
+CONTROL_RANDOM = CONTROL_PAGE + 40
+"""16 random bytes, new for every sandbox (what AT_RANDOM is to a process)."""
+
+# -- stack discipline -----------------------------------------------------------------------------
+STACK_REACH = 512 * KIB
+"""Largest |displacement| of an access through rsp that stays a plain `disp(%rsp)`, and the largest sum
+of rsp adjustments between two such accesses. Worst case: rsp at the window's first byte after a rebase
+(0), one full adjustment (-512 KiB), one full displacement (-512 KiB): exactly the 1 MiB guard below."""
+RED_ZONE = 128
+SPILL_R11 = -136
+"""rsp displacement where r11 is kept while a check needs it: just below the red zone."""
+SPILL_TARGET = -144
+
+# -- registers ------------------------------------------------------------------------------------
+SCRATCH = "r11"
+"""Never an argument, never preserved by a call: free at every return and indirect call."""
+
+INTEGER_ARGUMENT_REGISTERS = ("rdi", "rsi", "rdx", "rcx", "r8", "r9")
+VECTOR_ARGUMENT_COUNT = 8
+
+MAX_IMPORTS = 4096
+SYSCALL_IMPORT = "__tmebox_syscall"
+"""`long __tmebox_syscall(long number, const long arguments[6])`: what musl's system calls become."""
+
+
+def _header() -> str:
+    lines = ["/* Generated from src/tmebox/abi.py; do not edit. */", "#pragma once", ""]
+    for name, value in sorted(globals().items()):
+        if name.isupper() and isinstance(value, int) and not name.startswith("_"):
+            text = hex(value) if value >= 0 else str(value)
+            lines.append(f"#define TMEBOX_{name} {text}")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    Path(sys.argv[1]).write_text(_header())

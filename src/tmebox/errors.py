@@ -1,0 +1,195 @@
+"""Every exception tmebox raises on purpose. They carry data; the message shows place, thing and rule."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+class TmeboxError(Exception):
+    """Base of everything tmebox raises."""
+
+
+@dataclass(frozen=True)
+class Diagnostic:
+    """One message of the compiler, the rewriter or the linker."""
+
+    message: str
+    file: str | None = None
+    line: int | None = None
+    column: int | None = None
+    severity: str = "error"
+
+    def __str__(self) -> str:
+        place = ":".join(str(part) for part in (self.file, self.line, self.column) if part is not None)
+        return f"{place}: {self.severity}: {self.message}" if place else f"{self.severity}: {self.message}"
+
+
+class CompileError(TmeboxError):
+    """Source that cannot become a module: compiler errors, refused instructions, link errors."""
+
+    def __init__(self, message: str, diagnostics: tuple[Diagnostic, ...] = ()) -> None:
+        self.diagnostics = diagnostics
+        super().__init__("\n".join([message, *(f"  {item}" for item in diagnostics)]))
+
+
+@dataclass(frozen=True)
+class Violation:
+    """One instruction that a rule of the verifier does not accept."""
+
+    address: int
+    rule: str
+    instruction: str
+    reason: str
+    source: str | None = None
+
+    def __str__(self) -> str:
+        where = f" ({self.source})" if self.source else ""
+        return f"{self.address:#010x}{where}: {self.instruction}: {self.rule}: {self.reason}"
+
+
+class VerificationError(TmeboxError):
+    """Machine code that the verifier does not accept; `violations` holds every one of them."""
+
+    SHOWN = 20
+
+    def __init__(self, violations: tuple[Violation, ...]) -> None:
+        self.violations = violations
+        shown = [f"  {violation}" for violation in violations[: self.SHOWN]]
+        if len(violations) > self.SHOWN:
+            shown.append(f"  … and {len(violations) - self.SHOWN} more")
+        count = len(violations)
+        super().__init__("\n".join([f"{count} violation{'s' * (count != 1)} of the sandbox's rules", *shown]))
+
+
+class ModuleError(TmeboxError):
+    """A module file that cannot be used: damaged, foreign, of another version, or asking for too much."""
+
+
+class SandboxBusy(TmeboxError):
+    """A sandbox runs one call at a time; this one is running on another thread."""
+
+
+class SandboxClosed(TmeboxError):
+    """The sandbox was closed, or a trap ended it."""
+
+
+class LimitError(TmeboxError):
+    """A limit was reached or an impossible one asked for; the message says how to raise it."""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One function on the sandbox's stack when it trapped, innermost first."""
+
+    address: int
+    function: str | None
+    file: str | None
+    line: int | None
+
+    def __str__(self) -> str:
+        place = f" ({self.file}:{self.line})" if self.file else ""
+        return f"{self.function or hex(self.address)}{place}"
+
+
+class Trap(TmeboxError):
+    """A sandbox stopped against its will.
+
+    `kind` is a short kebab-case name; `offset` the window offset accessed, if any; `access` is "read",
+    "write" or "execute"; `function`, `file`, `line` say where; `backtrace` lists frames, innermost first
+    (worked out when first asked for).
+    """
+
+    kind = "trap"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        offset: int | None = None,
+        access: str | None = None,
+        address: int | None = None,
+        unwind: Callable[[], tuple[Frame, ...]] | None = None,
+    ) -> None:
+        self.message = message
+        self.offset = offset
+        self.access = access
+        self.address = address
+        self._unwind = unwind
+        self._frames: tuple[Frame, ...] | None = None
+        super().__init__(message)
+
+    @property
+    def backtrace(self) -> tuple[Frame, ...]:
+        if self._frames is None:
+            self._frames = self._unwind() if self._unwind is not None else ()
+            self._unwind = None
+        return self._frames
+
+    @property
+    def function(self) -> str | None:
+        return self.backtrace[0].function if self.backtrace else None
+
+    @property
+    def file(self) -> str | None:
+        return self.backtrace[0].file if self.backtrace else None
+
+    @property
+    def line(self) -> int | None:
+        return self.backtrace[0].line if self.backtrace else None
+
+    @property
+    def source(self) -> str | None:
+        return f"{self.file}:{self.line}" if self.file else None
+
+    def __str__(self) -> str:
+        where = f" in {self.backtrace[0]}" if self.backtrace else ""
+        return f"{self.message}{where}"
+
+
+class MemoryFault(Trap):
+    """An access to memory the sandbox does not have."""
+
+    kind = "memory-fault"
+
+
+class StackOverflow(MemoryFault):
+    """The stack ran into its guard."""
+
+    kind = "stack-overflow"
+
+
+class IllegalInstruction(Trap):
+    """An instruction the CPU refuses, or `__builtin_trap()`."""
+
+    kind = "illegal-instruction"
+
+
+class ArithmeticTrap(Trap):
+    """Integer division by zero or overflow, or an unmasked floating-point exception."""
+
+    kind = "arithmetic"
+
+
+class ControlFlowViolation(Trap):
+    """A return, indirect call or jump to somewhere it may not go."""
+
+    kind = "control-flow-violation"
+
+
+class Timeout(Trap):
+    """The call ran longer than its time limit."""
+
+    kind = "timeout"
+
+
+class OutOfMemory(Trap):
+    """The sandbox needed more memory than its limit."""
+
+    kind = "out-of-memory"
+
+
+class Aborted(Trap):
+    """The sandboxed program called `abort()`, or failed an assertion."""
+
+    kind = "aborted"

@@ -1,0 +1,105 @@
+"""The `.tbx` module file: an ELF64 executable whose metadata is in notes. Untrusted until verified.
+
+A `ModuleFile` is what the linker produced: text at its nominal address, data at its window offsets, and
+the lists a loader needs to move the text to its slot. Nothing in it is believed: the verifier decides from
+the bytes that will run, and the loader range-checks everything else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tmebox.prototypes import Prototype
+
+Addresses = NDArray[np.uint32]
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Part of the data image: `data` at `offset`, zero-filled to `size_bytes`. Page-aligned offset."""
+
+    offset: int
+    data: bytes
+    size_bytes: int
+    writable: bool
+
+
+@dataclass(frozen=True)
+class Export:
+    name: str
+    address: int
+    prototype: Prototype | None = None
+
+
+@dataclass(frozen=True)
+class Import:
+    """Its index in `ModuleFile.imports` is what its stub passes to the host-call gate."""
+
+    name: str
+    prototype: Prototype | None = None
+
+
+@dataclass(frozen=True)
+class Symbol:
+    """A function's name and extent, for traps and listings only."""
+
+    address: int
+    size_bytes: int
+    name: str
+
+
+@dataclass(frozen=True)
+class Relocations:
+    """Where to add (slot - nominal) when text moves. Text places are byte positions within the text; data
+    places are window offsets.
+
+    text_abs32, text_abs64: a field of the text holding a text address: add.
+    text_pc32: a field of the text that is relative to itself and points outside the text: subtract.
+    data_abs32, data_abs64: a field of the data image holding a text address: add.
+    """
+
+    text_abs32: Addresses
+    text_abs64: Addresses
+    text_pc32: Addresses
+    data_abs32: Addresses
+    data_abs64: Addresses
+
+
+@dataclass(frozen=True)
+class LineTable:
+    """Row i: from addresses[i] on, code comes from files[file_indices[i]]:lines[i]. Sorted by address."""
+
+    addresses: Addresses
+    file_indices: NDArray[np.uint16]
+    lines: Addresses
+    files: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ModuleFile:
+    """Addresses are nominal (before relocation).
+
+    functions, labels: claimed targets of indirect branches (target map bits FUNCTION and LABEL).
+    start: address of the command entry (`_start`), or None for a library.
+    debug_frame: raw .debug_frame contents for unwinding, nominal addresses; may be empty.
+    """
+
+    isolation: str
+    base: str
+    text_address: int
+    text: bytes
+    segments: tuple[Segment, ...]
+    exports: tuple[Export, ...]
+    imports: tuple[Import, ...]
+    functions: Addresses
+    labels: Addresses
+    relocations: Relocations
+    symbols: tuple[Symbol, ...]
+    lines: LineTable
+    start: int | None = None
+    debug_frame: bytes = b""
+    producer: str = ""
+    native_text_size_bytes: int = field(default=0)
