@@ -1,0 +1,1 @@
+"""Host address space: where text and windows live."""

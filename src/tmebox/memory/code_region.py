@@ -1,0 +1,139 @@
+"""The code region and its target map: one slot per module, shared by all of its sandboxes.
+
+The region is reserved once per process. Text is written while it is not executable and made executable
+while it is not writable; its part of the target map is published last and withdrawn first, so that no
+sandbox can arrive in a slot that is being filled or emptied.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+from tmebox import _native, abi
+from tmebox.errors import LimitError
+
+HLT = b"\xf4"
+
+
+@dataclass(frozen=True)
+class Slot:
+    address: int
+    size_bytes: int
+
+
+class CodeRegion:
+    """Allocates slots from the top of [CODE_BASE, GATE_BASE) down.
+
+    A released slot may still be executing: a sandbox can hold a pointer into another module's text, and its
+    thread faults only at its next instruction. Reusing the slot before that would let it go on in the
+    middle of different instructions. So released slots wait until no sandbox call is in progress.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._free: list[Slot] = []
+        self._quarantine: list[Slot] = []
+        self._ready = False
+
+    def allocate(self, size_bytes: int) -> Slot:
+        """A free slot of at least `size_bytes`, contents undefined, PROT_NONE. Raises LimitError."""
+        size = -(-size_bytes // abi.TEXT_ALIGN) * abi.TEXT_ALIGN
+        with self._lock:
+            self._prepare()
+            self._drain_quarantine()
+            for index in range(len(self._free) - 1, -1, -1):
+                hole = self._free[index]
+                if hole.size_bytes < size:
+                    continue
+                if hole.size_bytes == size:
+                    del self._free[index]
+                else:
+                    self._free[index] = Slot(hole.address, hole.size_bytes - size)
+                return Slot(hole.address + hole.size_bytes - size, size)
+        raise LimitError(
+            f"no {size:,} bytes free in the code region; release modules that are no longer needed "
+            f"({len(self._quarantine)} released ones wait for running calls to end)"
+        )
+
+    def place(self, slot: Slot, code: bytes, target_map: bytes) -> None:
+        """Make verified code runnable. `code` and `target_map` are of equal length."""
+        if len(code) != len(target_map) or len(code) > slot.size_bytes:
+            raise ValueError("code and target map must be of equal length and fit the slot")
+        padded = -(-len(code) // abi.PAGE_SIZE) * abi.PAGE_SIZE
+        _native.map_zero(slot.address, padded, _native.PROT_READ | _native.PROT_WRITE)
+        _native.write(slot.address, code + HLT * (padded - len(code)))
+        _native.protect(slot.address, padded, _native.PROT_READ | _native.PROT_EXEC)
+        map_address = slot.address + abi.TARGET_MAP
+        _native.map_zero(map_address, padded, _native.PROT_READ | _native.PROT_WRITE)
+        _native.write(map_address, target_map)
+        _native.protect(map_address, padded, _native.PROT_READ)
+
+    def release(self, slot: Slot) -> None:
+        """Take the slot's text away. Sandboxes still inside it trap."""
+        _native.map_zero(slot.address + abi.TARGET_MAP, slot.size_bytes, _native.PROT_NONE)
+        _native.map_zero(slot.address, slot.size_bytes, _native.PROT_NONE)
+        with self._lock:
+            self._quarantine.append(slot)
+
+    def free_bytes(self) -> int:
+        with self._lock:
+            self._prepare()
+            return sum(hole.size_bytes for hole in self._free)
+
+    def _prepare(self) -> None:
+        if self._ready:
+            return
+        try:
+            # Every address a check may read, and the gates: without all of it nothing can run.
+            _native.reserve(abi.GATE_BASE, abi.TARGET_MAP_END - abi.GATE_BASE)
+        except OSError as error:
+            raise LimitError(
+                f"host addresses {abi.GATE_BASE:#x}-{abi.TARGET_MAP_END:#x} are taken ({error.strerror}); "
+                "import tmebox before libraries that map low addresses, and check `ulimit -v`"
+            ) from error
+        low = self._reserve_code()
+        _native.install_gates()
+        self._free = [Slot(low, abi.GATE_BASE - low)]
+        self._ready = True
+
+    @staticmethod
+    def _reserve_code() -> int:
+        """Reserve up to GATE_BASE from as low as is free: the heap of a host that is not position-independent
+        may reach into the region's lower end."""
+        low = abi.CODE_BASE
+        for _ in range(8):
+            try:
+                return _native.reserve(low, abi.GATE_BASE - low)
+            except FileExistsError:
+                low = _highest_mapping_end(abi.GATE_BASE)
+                low = max(abi.CODE_BASE, -(-low // abi.TEXT_ALIGN) * abi.TEXT_ALIGN + abi.TEXT_ALIGN)
+                if low >= abi.GATE_BASE:
+                    break
+        raise LimitError("the code region's addresses (1 to 2 GiB) are taken by the host program")
+
+    def _drain_quarantine(self) -> None:
+        if not self._quarantine or _native.calls_in_progress():
+            return
+        holes = sorted([*self._free, *self._quarantine], key=lambda hole: hole.address)
+        self._quarantine.clear()
+        merged: list[Slot] = []
+        for hole in holes:
+            if merged and merged[-1].address + merged[-1].size_bytes == hole.address:
+                merged[-1] = Slot(merged[-1].address, merged[-1].size_bytes + hole.size_bytes)
+            else:
+                merged.append(hole)
+        self._free = merged
+
+
+def _highest_mapping_end(below: int) -> int:
+    ends = [0]
+    for line in Path("/proc/self/maps").read_text().splitlines():
+        start, end = (int(part, 16) for part in line.split(maxsplit=1)[0].split("-"))
+        if start < below:
+            ends.append(min(end, below))
+    return max(ends)
+
+
+CODE_REGION = CodeRegion()
