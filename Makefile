@@ -1,0 +1,66 @@
+# make demo    set everything up in .venv and show what tmebox does
+# make test    set everything up and run the tests
+# make check   format, lint, types and tests
+# make clean   remove everything that make made (the libc cache in the user's cache directory stays)
+#
+# Needs Python 3.10 or later with its headers, and make. No C compiler: where there is none, the native
+# core is built by the clang that comes with the toolchain's Python package.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+TRIES := 3
+
+NATIVE := setup.py $(wildcard native/*) src/tmebox/abi.py
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test check format clean
+
+help:
+	@sed -n 's/^# \{0,1\}//p; /^$$/q' Makefile
+
+demo: $(VENV)/.built
+	@$(BIN)/tmebox demo
+
+test: $(VENV)/.built
+	@$(BIN)/python -m pytest $(PYTEST_OPTIONS)
+
+check: $(VENV)/.built
+	@echo "Checking format, lint and types"
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/python -m pytest $(PYTEST_OPTIONS)
+
+format: $(VENV)/.packages
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+$(VENV)/.created: tools/make-venv
+	@PYTHON="$(PYTHON)" tools/make-venv $(VENV)
+	@touch $@
+
+# Everything is installed before the package itself, which is then built without isolation: so its build
+# finds the toolchain's clang when the machine has no compiler.
+$(VENV)/.packages: pyproject.toml $(VENV)/.created
+	@echo "Installing packages"
+	@tries=$(TRIES); \
+	packages=$$($(BIN)/python tools/requirements.py pyproject.toml) || exit 1; \
+	until echo "$$packages" | $(PIP) install --retries 10 --timeout 60 -r /dev/stdin; do \
+	    tries=$$((tries - 1)); \
+	    if [ $$tries -eq 0 ]; then echo "make: the packages could not be installed" >&2; exit 1; fi; \
+	    echo "Trying again" >&2; sleep 5; \
+	done
+	@touch $@
+
+$(VENV)/.built: $(NATIVE) $(VENV)/.packages
+	@echo "Building the native core"
+	@$(PIP) install --no-build-isolation --no-deps --no-index --editable .
+	@touch $@
+
+clean:
+	@rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis src/*.egg-info
+	@rm -f src/tmebox/_native*.so native/abi.h
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
