@@ -1,0 +1,1 @@
+"""Modules loaded into this process, sandboxes running them, calls, traps and host functions."""

@@ -1,0 +1,89 @@
+"""Host-made memory inside a window: arrays the user asked for and copies of arguments during a call.
+
+It lies between the sandbox's heap and the end of the private half. The sandbox may scribble over it like
+over all of its memory; the bookkeeping is on the host.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+
+from tmebox import _native, abi
+from tmebox.errors import LimitError
+from tmebox.memory.windows import Window
+
+ALIGN = 64
+CHUNK = 256 * abi.KIB
+
+
+class Arena:
+    """First-fit allocator over [start, limit), mapped in chunks as it grows."""
+
+    def __init__(self, window: Window, start: int, limit_bytes: int) -> None:
+        self._window = window
+        self._lock = threading.Lock()
+        self._free: list[tuple[int, int]] = []
+        self._sizes: dict[int, int] = {}
+        self._end = start
+        self._limit = min(start + limit_bytes, abi.PRIVATE_END)
+        # Finalizers may run at any moment in any thread, also inside allocate(): they only queue.
+        self._returned: deque[int] = deque()
+
+    @property
+    def mapped_end(self) -> int:
+        """Everything from the arena's start to here is mapped read-write."""
+        return self._end
+
+    def allocate(self, size_bytes: int) -> int:
+        """Offset of `size_bytes` (aligned to 64, contents undefined). Raises LimitError."""
+        size = max(ALIGN, -(-size_bytes // ALIGN) * ALIGN)
+        with self._lock:
+            while self._returned:
+                self._release(self._returned.popleft())
+            for index, (offset, available) in enumerate(self._free):
+                if available >= size:
+                    return self._take(index, offset, available, size)
+            self._grow(size)
+            index = len(self._free) - 1
+            offset, available = self._free[index]
+            return self._take(index, offset, available, size)
+
+    def free(self, offset: int) -> None:
+        """Give an allocation back; safe to call from a finalizer."""
+        self._returned.append(offset)
+
+    def _take(self, index: int, offset: int, available: int, size: int) -> int:
+        if available == size:
+            del self._free[index]
+        else:
+            self._free[index] = (offset + size, available - size)
+        self._sizes[offset] = size
+        return offset
+
+    def _release(self, offset: int) -> None:
+        size = self._sizes.pop(offset)
+        position = next((i for i, (start, _) in enumerate(self._free) if start > offset), len(self._free))
+        self._free.insert(position, (offset, size))
+        for left in (position, position - 1):
+            if 0 <= left < len(self._free) - 1:
+                (start, length), (next_start, next_length) = self._free[left], self._free[left + 1]
+                if start + length == next_start:
+                    self._free[left : left + 2] = [(start, length + next_length)]
+
+    def _grow(self, size: int) -> None:
+        chunk = -(-size // CHUNK) * CHUNK
+        if self._end + chunk > self._limit:
+            chunk = -(-size // abi.PAGE_SIZE) * abi.PAGE_SIZE
+        if self._end + chunk > self._limit:
+            raise LimitError(
+                f"no room for {size:,} bytes of host arrays and arguments in this sandbox; give it more memory= "
+                "or drop arrays that are no longer needed"
+            )
+        self._window.map(self._end, chunk, _native.PROT_READ | _native.PROT_WRITE)
+        if self._free and sum(self._free[-1]) == self._end:
+            start, length = self._free[-1]
+            self._free[-1] = (start, length + chunk)
+        else:
+            self._free.append((self._end, chunk))
+        self._end += chunk

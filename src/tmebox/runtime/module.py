@@ -1,0 +1,205 @@
+"""Module: verified machine code in its slot of the code region, shared by all of its sandboxes."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tmebox import _native, abi
+from tmebox.errors import ModuleError
+from tmebox.memory.code_region import CODE_REGION, Slot
+from tmebox.modulefile import Addresses, ModuleFile, Segment
+from tmebox.prototypes import Prototype
+from tmebox.runtime.unwind import Unwinder
+from tmebox.verify import VerifiedText, verify
+
+INITIALIZER = "__tmebox_initialize"
+
+
+class Module:
+    """Immutable. Make one with `tmebox.compile`, `Module.load` or `Module.from_bytes`.
+
+    Attributes: `exports` and `imports` (name → Prototype, or None where the source's is not known),
+    `features` (CPU features its code needs, /proc/cpuinfo names), `file` (the module file it came from).
+    """
+
+    def __init__(self, file: ModuleFile, *, trust_compiler: bool = False) -> None:
+        """Relocate `file` to a free slot, verify the bytes that will run, and place them.
+
+        Raises VerificationError, ModuleError (needs a CPU feature this machine lacks, or is not code+data
+        isolated and `trust_compiler` was not given), LimitError (no room in the code region).
+        """
+        if file.isolation != "code+data" and not trust_compiler:
+            raise ModuleError(
+                f"the module is compiled with isolation {file.isolation!r}, which is only safe if its compiler is trusted: "
+                "recompile with code+data isolation, or pass trust_compiler=True"
+            )
+        self.file = file
+        slot = CODE_REGION.allocate(len(file.text))
+        try:
+            self._verified, self.segments = _relocate_and_verify(file, slot)
+            _require_features(self._verified.features)
+            _note_vector_use(self._verified)
+            CODE_REGION.place(slot, self._verified.code, self._verified.target_map)
+        except BaseException:
+            CODE_REGION.release(slot)
+            raise
+        self.slide = slot.address - file.text_address
+        self.address = slot.address
+        self.features = self._verified.features
+        self.exports: dict[str, Prototype | None] = {
+            export.name: export.prototype for export in file.exports if export.name != INITIALIZER
+        }
+        self.imports: dict[str, Prototype | None] = {
+            item.name: item.prototype for item in file.imports if item.name != abi.SYSCALL_IMPORT
+        }
+        self._addresses = {export.name: export.address + self.slide for export in file.exports}
+        self.unwinder = Unwinder(file, self.slide)
+        _LOADED[slot.address] = self
+        weakref.finalize(self, CODE_REGION.release, slot).atexit = False
+
+    @classmethod
+    def load(cls, path: str | Path, *, trust_compiler: bool = False) -> Module:
+        """Read, verify and load a `.tbx` file. Raises ModuleError, VerificationError, OSError."""
+        return cls(ModuleFile.read(Path(path)), trust_compiler=trust_compiler)
+
+    @classmethod
+    def from_bytes(cls, data: bytes, *, trust_compiler: bool = False) -> Module:
+        """As `load`, from the contents of a `.tbx` file."""
+        return cls(ModuleFile.from_bytes(data), trust_compiler=trust_compiler)
+
+    def save(self, path: str | Path) -> None:
+        """Write the module as a `.tbx` file."""
+        self.file.write(Path(path))
+
+    def to_bytes(self) -> bytes:
+        return self.file.to_bytes()
+
+    def address_of(self, name: str) -> int:
+        """Host address of an export. Raises AttributeError with what there is."""
+        try:
+            return self._addresses[name]
+        except KeyError:
+            names = ", ".join(sorted(self.exports)) or "none"
+            raise AttributeError(f"the module exports no function {name!r} (exports: {names})") from None
+
+    @property
+    def initializer(self) -> int | None:
+        """Address of the libc's library start-up, if the module has one."""
+        return self._addresses.get(INITIALIZER)
+
+    @property
+    def start(self) -> int | None:
+        """Address of the command entry; None for a library."""
+        return None if self.file.start is None else self.file.start + self.slide
+
+    @property
+    def image_end(self) -> int:
+        """First page-aligned offset behind the data image: where the heap starts."""
+        ends = [segment.offset + segment.size_bytes for segment in self.segments]
+        return -(-max(ends, default=abi.IMAGE_START) // abi.PAGE_SIZE) * abi.PAGE_SIZE
+
+    def code_byte(self, address: int) -> int | None:
+        index = address - self.address
+        return self._verified.code[index] if 0 <= index < len(self._verified.code) else None
+
+    def __repr__(self) -> str:
+        return f"<tmebox.Module {len(self.file.text):,} bytes of code, {len(self.exports)} exports>"
+
+
+_LOADED: weakref.WeakValueDictionary[int, Module] = weakref.WeakValueDictionary()
+
+
+def module_at(address: int) -> Module | None:
+    """The loaded module whose text holds a host code address."""
+    for module in list(_LOADED.values()):
+        if 0 <= address - module.address < len(module.file.text):
+            return module
+    return None
+
+
+def unwinder_at(address: int) -> Unwinder | None:
+    module = module_at(address)
+    return module.unwinder if module is not None else None
+
+
+def code_byte_at(address: int) -> int | None:
+    module = module_at(address)
+    return module.code_byte(address) if module is not None else None
+
+
+def _relocate_and_verify(file: ModuleFile, slot: Slot) -> tuple[VerifiedText, tuple[Segment, ...]]:
+    slide = slot.address - file.text_address
+    moved = file.relocations
+    text = np.frombuffer(file.text, np.uint8).copy()
+    _add(text, moved.text_abs32, slide, np.dtype("<u4"))
+    _add(text, moved.text_abs64, slide, np.dtype("<u8"))
+    _add(text, moved.text_pc32, -slide, np.dtype("<u4"))
+    segments = tuple(_relocate_segment(segment, file, slide) for segment in file.segments)
+    verified = verify(
+        text.tobytes(),
+        slot.address,
+        functions=(file.functions.astype(np.int64) + slide).tolist(),
+        labels=(file.labels.astype(np.int64) + slide).tolist(),
+        base=file.base,
+        isolation=file.isolation,
+        locate=_locator(file, slide),
+    )
+    return verified, segments
+
+
+def _relocate_segment(segment: Segment, file: ModuleFile, slide: int) -> Segment:
+    data = np.frombuffer(segment.data, np.uint8).copy()
+    for places, width in ((file.relocations.data_abs32, "<u4"), (file.relocations.data_abs64, "<u8")):
+        dtype = np.dtype(width)
+        inside = places[(places >= segment.offset) & (places.astype(np.int64) + dtype.itemsize <= segment.offset + len(data))]
+        _add(data, inside - np.uint32(segment.offset), slide, dtype)
+    return Segment(segment.offset, data.tobytes(), segment.size_bytes, segment.writable)
+
+
+def _add(data: np.ndarray[Any, np.dtype[np.uint8]], places: Addresses, amount: int, dtype: np.dtype[Any]) -> None:
+    """Add `amount` to the little-endian field at each byte position of `places`."""
+    if not len(places):
+        return
+    width = dtype.itemsize
+    if int(places.max()) + width > len(data):
+        raise ModuleError("a relocation lies outside its section")
+    index = places.astype(np.int64)[:, None] + np.arange(width)
+    fields = data[index].copy().view(dtype)[:, 0]
+    fields += np.array(amount & ((1 << 8 * width) - 1), dtype)
+    data[index] = fields[:, None].view(np.uint8)
+
+
+def _locator(file: ModuleFile, slide: int) -> Callable[[int], str | None]:
+    unwinder = Unwinder(file, slide)
+
+    def locate(address: int) -> str | None:
+        frame = unwinder.locate(address)
+        return str(frame) if frame.function else None
+
+    return locate
+
+
+def _require_features(needed: frozenset[str]) -> None:
+    here = _native.cpu_features()
+    missing = sorted(feature for feature in needed if not here.get(feature, False))
+    if missing:
+        raise ModuleError(
+            f"the module needs CPU features this machine lacks: {', '.join(missing)}; recompile it without -march/-m options for them"
+        )
+
+
+_vector_use = [False, False, False]
+
+
+def _note_vector_use(verified: VerifiedText) -> None:
+    """Sandboxes can reach each other's modules through forged function pointers, so what one module uses,
+    all may: the policy only ever grows."""
+    used = (verified.uses_avx, verified.uses_avx512, verified.uses_x87)
+    for index, flag in enumerate(used):
+        _vector_use[index] = _vector_use[index] or flag
+    _native.set_vector_policy(*_vector_use)

@@ -1,0 +1,143 @@
+"""From a signal in sandboxed code to a Python exception that says what happened, where and why."""
+
+from __future__ import annotations
+
+import signal as signals
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tmebox import _native, abi
+from tmebox.errors import (
+    ArithmeticTrap,
+    ControlFlowViolation,
+    Frame,
+    IllegalInstruction,
+    MemoryFault,
+    OutOfMemory,
+    StackOverflow,
+    Timeout,
+    Trap,
+)
+from tmebox.runtime.unwind import REGISTER_ORDER, Unwinder
+
+SI_KERNEL = 0x80
+HLT = 0xF4
+ACCESS = {0: "read", 1: "write", 2: "execute"}
+STACK_SNAPSHOT = 16 * abi.KIB
+PAST_GUARD = 64
+"""Widest single access: it may start in the window and end this far behind it."""
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a trap handler must know of its sandbox. `exhausted_bytes` is the last allocation refused."""
+
+    base: int
+    stack_low: int
+    unwinder: Callable[[int], Unwinder | None]
+    code_byte: Callable[[int], int | None]
+    exhausted_bytes: Callable[[], int]
+    timeout_s: Callable[[], float]
+
+
+def make_trap(
+    around: Surroundings,
+    signal: int,
+    code: int,
+    fault_address: int,
+    instruction_address: int,
+    access: int,
+    rsp: int,
+    registers: bytes,
+) -> Trap:
+    """The exception for one trap; the core calls this with the GIL held, after the sandbox was left."""
+    values = dict(zip(REGISTER_ORDER, struct.unpack("<16Q", registers), strict=True))
+    unwind = _prepare_unwind(around, instruction_address, rsp, values)
+    if signal == 0:
+        limit = around.timeout_s()
+        return Timeout(f"the call ran longer than {limit:g} s", address=instruction_address, unwind=unwind)
+    if signal == signals.SIGFPE:
+        what = "integer division by zero or overflow" if code <= 2 else "floating-point exception"
+        return ArithmeticTrap(what, address=instruction_address, unwind=unwind)
+    if signal in (signals.SIGILL, signals.SIGTRAP):
+        what = "breakpoint instruction" if signal == signals.SIGTRAP else "illegal instruction (or __builtin_trap)"
+        return IllegalInstruction(what, address=instruction_address, unwind=unwind)
+    return _fault(around, code, fault_address, instruction_address, access, rsp, values, unwind)
+
+
+def _fault(
+    around: Surroundings,
+    code: int,
+    fault_address: int,
+    instruction_address: int,
+    access: int,
+    rsp: int,
+    values: dict[str, int],
+    unwind: Callable[[], tuple[Frame, ...]],
+) -> Trap:
+    if code == SI_KERNEL and fault_address == 0:
+        if around.code_byte(instruction_address) == HLT:
+            return ControlFlowViolation(
+                f"a return or indirect branch to {values['r11']:#x} was stopped",
+                access="execute",
+                address=instruction_address,
+                unwind=unwind,
+            )
+        return MemoryFault("misaligned access", address=instruction_address, unwind=unwind)
+    if abi.TARGET_MAP <= fault_address < abi.TARGET_MAP_END and fault_address != instruction_address:
+        target = fault_address - abi.TARGET_MAP
+        return ControlFlowViolation(
+            f"a return or indirect branch to {target:#x}, where there is no code, was stopped",
+            access="execute",
+            address=instruction_address,
+            unwind=unwind,
+        )
+    if access == 2:
+        return ControlFlowViolation(
+            f"execution at {fault_address:#x}, where there is no code",
+            access="execute",
+            address=instruction_address,
+            unwind=unwind,
+        )
+    kind = ACCESS.get(access, "access")
+    offset = fault_address - around.base
+    if not -abi.GUARD <= offset < abi.WINDOW_SIZE + PAST_GUARD:
+        return MemoryFault(f"{kind} outside the window", access=kind, address=instruction_address, unwind=unwind)
+    near_stack = abs(fault_address - rsp) <= 2 * abi.STACK_REACH
+    in_guard = offset < around.stack_low or abi.CONTROL_PAGE <= offset < abi.CONTROL_PAGE + abi.PAGE_SIZE
+    if near_stack and in_guard:
+        return StackOverflow(
+            f"the stack ran out ({kind} at {offset:#x}, stack ends at {around.stack_low:#x})",
+            offset=offset,
+            access=kind,
+            address=instruction_address,
+            unwind=unwind,
+        )
+    exhausted = around.exhausted_bytes()
+    if exhausted and 0 <= offset < abi.GUARD:
+        return OutOfMemory(
+            f"an allocation of {exhausted:,} bytes failed at the memory limit, then {kind} at {offset:#x}",
+            offset=offset,
+            access=kind,
+            address=instruction_address,
+            unwind=unwind,
+        )
+    what = "null pointer: " if 0 <= offset < abi.PAGE_SIZE else ""
+    return MemoryFault(
+        f"{what}{kind} at {offset:#x}", offset=offset, access=kind, address=instruction_address, unwind=unwind
+    )
+
+
+def _prepare_unwind(
+    around: Surroundings, address: int, rsp: int, values: dict[str, int]
+) -> Callable[[], tuple[Frame, ...]]:
+    """Copies what unwinding needs (the sandbox may be gone when someone asks), works it out later."""
+    unwinder = around.unwinder(address)
+    if unwinder is None:
+        return lambda: (Frame(address, None, None, None),)
+    stack_offset = rsp - around.base
+    stack = b""
+    if around.stack_low <= stack_offset < abi.STACK_TOP:
+        stack = _native.read(rsp, min(STACK_SNAPSHOT, abi.STACK_TOP - stack_offset))
+    return lambda: unwinder.frames(address, stack_offset, stack, values)

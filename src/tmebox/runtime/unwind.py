@@ -1,0 +1,136 @@
+"""Backtraces of sandboxed code, from the module's call-frame information and a copy of the stack.
+
+Everything here is untrusted (the frame information comes from the module file, the stack from the
+sandbox): a wrong answer is a misleading backtrace, so steps and sizes are bounded and nothing raises.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+from bisect import bisect_right
+from typing import Any
+
+import numpy as np
+from elftools.dwarf.callframe import FDE, CallFrameInfo
+from elftools.dwarf.dwarfinfo import DebugSectionDescriptor, DwarfConfig
+from elftools.dwarf.structs import DWARFStructs
+
+from tmebox.errors import Frame
+from tmebox.modulefile import ModuleFile
+
+REGISTER_ORDER = (
+    "rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi",
+    "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15",
+)  # fmt: skip
+DWARF_REGISTERS = (
+    "rax", "rdx", "rcx", "rbx", "rsi", "rdi", "rbp", "rsp",
+    "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "ra",
+)  # fmt: skip
+MAX_FRAMES = 64
+MASK32 = 0xFFFF_FFFF
+
+
+class Unwinder:
+    """Looks up functions, lines and frames of one loaded module. `slide` is slot minus nominal address."""
+
+    def __init__(self, file: ModuleFile, slide: int) -> None:
+        self._file = file
+        self._slide = slide
+        self._starts = [symbol.address for symbol in file.symbols]
+        self._entries: list[tuple[int, int, FDE]] | None = None
+
+    def locate(self, address: int) -> Frame:
+        """Function, file and line of a host code address."""
+        nominal = address - self._slide
+        function = file = line = None
+        index = bisect_right(self._starts, nominal) - 1
+        if index >= 0:
+            symbol = self._file.symbols[index]
+            if nominal < symbol.address + max(symbol.size_bytes, 1):
+                function = symbol.name
+        lines = self._file.lines
+        row = int(np.searchsorted(lines.addresses, nominal, side="right")) - 1
+        if row >= 0 and function is not None and lines.lines[row]:
+            file, line = lines.files[lines.file_indices[row]], int(lines.lines[row])
+        return Frame(address, function, file, line)
+
+    def frames(self, address: int, stack_offset: int, stack: bytes, values: dict[str, int]) -> tuple[Frame, ...]:
+        """Innermost first. `stack` is a copy of the sandbox's stack from `stack_offset` up."""
+        found = [self.locate(address)]
+        # In the sandbox every address but rsp is an offset already; make rsp one too.
+        registers = {name: value & MASK32 for name, value in values.items()} | {"rsp": stack_offset}
+        nominal = address - self._slide
+        try:
+            for _ in range(MAX_FRAMES):
+                above = self._step(nominal, registers, stack_offset, stack)
+                if above is None:
+                    break
+                return_address, registers = above
+                # The call, not the instruction after it, is what the line should be of.
+                frame = self.locate(return_address - 1)
+                if frame.function is None:
+                    break
+                found.append(Frame(return_address, frame.function, frame.file, frame.line))
+                nominal = return_address - 1 - self._slide
+        except Exception:  # noqa: BLE001 (hostile frame information may break the parser in any way)
+            pass
+        return tuple(found)
+
+    def _step(
+        self, nominal: int, registers: dict[str, int], stack_offset: int, stack: bytes
+    ) -> tuple[int, dict[str, int]] | None:
+        row = self._row(nominal)
+        if row is None:
+            return None
+        rule = row["cfa"]
+        cfa = (registers[DWARF_REGISTERS[rule.reg]] + rule.offset) & MASK32
+        above = dict(registers)
+        return_address = 0
+        for number, saved in row.items():
+            if not isinstance(number, int) or number >= len(DWARF_REGISTERS) or saved.type != "OFFSET":
+                continue
+            place = cfa + saved.arg - stack_offset
+            if not 0 <= place <= len(stack) - 8:
+                return None
+            value = struct.unpack_from("<Q", stack, place)[0]
+            if DWARF_REGISTERS[number] == "ra":
+                return_address = value
+            else:
+                above[DWARF_REGISTERS[number]] = value & MASK32
+        if not return_address or cfa <= registers["rsp"]:
+            return None
+        above["rsp"] = cfa
+        return return_address, above
+
+    def _row(self, nominal: int) -> dict[Any, Any] | None:
+        entries = self._frame_entries()
+        index = bisect_right(entries, nominal, key=lambda entry: entry[0]) - 1
+        if index < 0 or nominal >= entries[index][1]:
+            return None
+        best = None
+        for row in entries[index][2].get_decoded().table:
+            if row["pc"] <= nominal:
+                best = row
+        return best
+
+    def _frame_entries(self) -> list[tuple[int, int, FDE]]:
+        if self._entries is None:
+            self._entries = sorted(_parse(self._file.debug_frame), key=lambda entry: entry[0])
+        return self._entries
+
+
+def _parse(data: bytes) -> list[tuple[int, int, FDE]]:
+    if not data:
+        return []
+    section = DebugSectionDescriptor(io.BytesIO(data), ".debug_frame", 0, len(data), 0)
+    config = DwarfConfig(little_endian=True, machine_arch="x64", default_address_size=8)
+    structs = DWARFStructs(little_endian=True, dwarf_format=32, address_size=8)
+    assert config.little_endian
+    info = CallFrameInfo(section.stream, section.size, section.address, structs)
+    found = []
+    for entry in info.get_entries():
+        if isinstance(entry, FDE):
+            start = entry.header["initial_location"]
+            found.append((start, start + entry.header["address_range"], entry))
+    return found
