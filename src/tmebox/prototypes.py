@@ -104,7 +104,9 @@ class Prototype:
     variadic: bool = False
 
     def __str__(self) -> str:
-        inside = [f"{p.type}{'' if str(p.type).endswith('*') else ' '}{p.name}".strip() for p in self.parameters]
+        inside = [
+            f"{p.type}{'' if str(p.type).endswith('*') else ' '}{p.name}".strip() for p in self.parameters
+        ]
         if self.variadic:
             inside.append("...")
         gap = "" if str(self.result).endswith("*") else " "
@@ -200,6 +202,8 @@ def prototype_to_json(prototype: Prototype) -> Any:
 def prototype_from_json(data: Any) -> Prototype:
     try:
         parameters = tuple(Parameter(str(name), type_from_json(ctype)) for name, ctype in data["parameters"])
-        return Prototype(str(data["name"]), type_from_json(data["result"]), parameters, bool(data["variadic"]))
+        return Prototype(
+            str(data["name"]), type_from_json(data["result"]), parameters, bool(data["variadic"])
+        )
     except (KeyError, TypeError, ValueError) as error:
         raise ModuleError(f"malformed prototype in the module: {error}") from None

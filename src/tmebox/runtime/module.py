@@ -42,6 +42,7 @@ class Module:
         slot = CODE_REGION.allocate(len(file.text))
         try:
             self._verified, self.segments = _relocate_and_verify(file, slot)
+            _require_entries(file, self._verified)
             _require_features(self._verified.features)
             _note_vector_use(self._verified)
             CODE_REGION.place(slot, self._verified.code, self._verified.target_map)
@@ -156,12 +157,17 @@ def _relocate_segment(segment: Segment, file: ModuleFile, slide: int) -> Segment
     data = np.frombuffer(segment.data, np.uint8).copy()
     for places, width in ((file.relocations.data_abs32, "<u4"), (file.relocations.data_abs64, "<u8")):
         dtype = np.dtype(width)
-        inside = places[(places >= segment.offset) & (places.astype(np.int64) + dtype.itemsize <= segment.offset + len(data))]
+        inside = places[
+            (places >= segment.offset)
+            & (places.astype(np.int64) + dtype.itemsize <= segment.offset + len(data))
+        ]
         _add(data, inside - np.uint32(segment.offset), slide, dtype)
     return Segment(segment.offset, data.tobytes(), segment.size_bytes, segment.writable)
 
 
-def _add(data: np.ndarray[Any, np.dtype[np.uint8]], places: Addresses, amount: int, dtype: np.dtype[Any]) -> None:
+def _add(
+    data: np.ndarray[Any, np.dtype[np.uint8]], places: Addresses, amount: int, dtype: np.dtype[Any]
+) -> None:
     """Add `amount` to the little-endian field at each byte position of `places`."""
     if not len(places):
         return
@@ -182,6 +188,20 @@ def _locator(file: ModuleFile, slide: int) -> Callable[[int], str | None]:
         return str(frame) if frame.function else None
 
     return locate
+
+
+def _require_entries(file: ModuleFile, verified: VerifiedText) -> None:
+    """The host enters exports and the start address directly, so each must be a verified function entry."""
+    entries = [(export.name, export.address) for export in file.exports]
+    if file.start is not None:
+        entries.append(("start", file.start))
+    for name, address in entries:
+        index = address - file.text_address
+        inside = 0 <= index < len(verified.target_map)
+        if not inside or (
+            file.isolation == "code+data" and not verified.target_map[index] & abi.TARGET_FUNCTION
+        ):
+            raise ModuleError(f"export {name!r} is not the entry of a function of the module")
 
 
 def _require_features(needed: frozenset[str]) -> None:

@@ -61,7 +61,11 @@ def make_trap(
         what = "integer division by zero or overflow" if code <= 2 else "floating-point exception"
         return ArithmeticTrap(what, address=instruction_address, unwind=unwind)
     if signal in (signals.SIGILL, signals.SIGTRAP):
-        what = "breakpoint instruction" if signal == signals.SIGTRAP else "illegal instruction (or __builtin_trap)"
+        what = (
+            "breakpoint instruction"
+            if signal == signals.SIGTRAP
+            else "illegal instruction (or __builtin_trap)"
+        )
         return IllegalInstruction(what, address=instruction_address, unwind=unwind)
     return _fault(around, code, fault_address, instruction_address, access, rsp, values, unwind)
 
@@ -103,7 +107,9 @@ def _fault(
     kind = ACCESS.get(access, "access")
     offset = fault_address - around.base
     if not -abi.GUARD <= offset < abi.WINDOW_SIZE + PAST_GUARD:
-        return MemoryFault(f"{kind} outside the window", access=kind, address=instruction_address, unwind=unwind)
+        return MemoryFault(
+            f"{kind} outside the window", access=kind, address=instruction_address, unwind=unwind
+        )
     near_stack = abs(fault_address - rsp) <= 2 * abi.STACK_REACH
     in_guard = offset < around.stack_low or abi.CONTROL_PAGE <= offset < abi.CONTROL_PAGE + abi.PAGE_SIZE
     if near_stack and in_guard:

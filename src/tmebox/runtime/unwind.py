@@ -55,7 +55,9 @@ class Unwinder:
             file, line = lines.files[lines.file_indices[row]], int(lines.lines[row])
         return Frame(address, function, file, line)
 
-    def frames(self, address: int, stack_offset: int, stack: bytes, values: dict[str, int]) -> tuple[Frame, ...]:
+    def frames(
+        self, address: int, stack_offset: int, stack: bytes, values: dict[str, int]
+    ) -> tuple[Frame, ...]:
         """Innermost first. `stack` is a copy of the sandbox's stack from `stack_offset` up."""
         found = [self.locate(address)]
         # In the sandbox every address but rsp is an offset already; make rsp one too.

@@ -1,0 +1,98 @@
+"""tmebox: run untrusted native code inside your own Python process.
+
+module = tmebox.compile("blur.c")
+with tmebox.Sandbox(module, memory="64MiB", timeout=1.0) as sandbox:
+    sandbox.blur(image, out, w, h)
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tmebox.errors import (
+        Aborted as Aborted,
+        ArithmeticTrap as ArithmeticTrap,
+        CompileError as CompileError,
+        ControlFlowViolation as ControlFlowViolation,
+        Diagnostic as Diagnostic,
+        Frame as Frame,
+        IllegalInstruction as IllegalInstruction,
+        LimitError as LimitError,
+        MemoryFault as MemoryFault,
+        ModuleError as ModuleError,
+        OutOfMemory as OutOfMemory,
+        SandboxBusy as SandboxBusy,
+        SandboxClosed as SandboxClosed,
+        StackOverflow as StackOverflow,
+        Timeout as Timeout,
+        TmeboxError as TmeboxError,
+        Trap as Trap,
+        VerificationError as VerificationError,
+        Violation as Violation,
+    )
+    from tmebox.runtime.arguments import (
+        In as In,
+        InOut as InOut,
+        Out as Out,
+    )
+    from tmebox.runtime.commands import Completed as Completed
+    from tmebox.runtime.compilation import compile as compile
+    from tmebox.runtime.host_functions import host_function as host_function
+    from tmebox.runtime.module import Module as Module
+    from tmebox.runtime.sandbox import Sandbox as Sandbox
+    from tmebox.runtime.sandbox_memory import (
+        BadPointer as BadPointer,
+        SandboxMemory as SandboxMemory,
+    )
+
+__version__ = "0.1.0"
+
+# Loaded at first use: the compiler driver and the command line's help need neither NumPy nor the core.
+_HOMES = {
+    "Aborted": "tmebox.errors",
+    "ArithmeticTrap": "tmebox.errors",
+    "CompileError": "tmebox.errors",
+    "ControlFlowViolation": "tmebox.errors",
+    "Diagnostic": "tmebox.errors",
+    "Frame": "tmebox.errors",
+    "IllegalInstruction": "tmebox.errors",
+    "LimitError": "tmebox.errors",
+    "MemoryFault": "tmebox.errors",
+    "ModuleError": "tmebox.errors",
+    "OutOfMemory": "tmebox.errors",
+    "SandboxBusy": "tmebox.errors",
+    "SandboxClosed": "tmebox.errors",
+    "StackOverflow": "tmebox.errors",
+    "Timeout": "tmebox.errors",
+    "TmeboxError": "tmebox.errors",
+    "Trap": "tmebox.errors",
+    "VerificationError": "tmebox.errors",
+    "Violation": "tmebox.errors",
+    "In": "tmebox.runtime.arguments",
+    "InOut": "tmebox.runtime.arguments",
+    "Out": "tmebox.runtime.arguments",
+    "Completed": "tmebox.runtime.commands",
+    "compile": "tmebox.runtime.compilation",
+    "host_function": "tmebox.runtime.host_functions",
+    "Module": "tmebox.runtime.module",
+    "Sandbox": "tmebox.runtime.sandbox",
+    "BadPointer": "tmebox.runtime.sandbox_memory",
+    "SandboxMemory": "tmebox.runtime.sandbox_memory",
+}
+
+__all__ = sorted(_HOMES)  # noqa: PLE0605
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'tmebox' has no attribute {name!r}")
+    value = getattr(import_module(home), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})

@@ -1,0 +1,56 @@
+"""`tmebox.compile`: from C source to a loaded module, in one call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tmebox.errors import CompileError
+from tmebox.runtime.module import Module
+
+
+def compile(  # noqa: A001 (the stage's name; `tmebox.compile` reads as intended)
+    source: str | Path | Sequence[str | Path] | None = None,
+    *,
+    source_text: str | None = None,
+    include_dirs: Sequence[str | Path] = (),
+    defines: Mapping[str, str | int | None] | Sequence[str] = (),
+    optimize: str = "-O2",
+    flags: Sequence[str] = (),
+    exports: Sequence[str] | None = None,
+    timeout: float = 120.0,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> Module:
+    """Compile C (one file, several, or `source_text`), instrument, link, verify and load it.
+
+    include_dirs, defines ("NAME", "NAME=1" or a mapping), optimize ("-O0" … "-O3", "-Os"), flags (further compiler
+    options that cannot read files): as a C compiler has them. exports: names of callable functions; default every
+    non-static function of the sources. timeout: seconds the compiler may take. progress(stage, done, total) is called during
+    long work (the C library is built once, on first use).
+
+    Raises CompileError with the compiler's messages, VerificationError, ModuleError, LimitError. Needs the compiler extra:
+    `pip install 'tmebox[cc]'`.
+    """
+    try:
+        from tmebox.toolchain.build import CompileOptions, SourceText, build  # noqa: PLC0415 (the compiler is an extra)
+    except ImportError as error:
+        raise CompileError(f"the compiler is not installed ({error}): pip install 'tmebox[cc]'") from error
+    sources: list[Any] = []
+    if source_text is not None:
+        sources.append(SourceText(source_text))
+    if source is not None:
+        sources += [Path(item) for item in ([source] if isinstance(source, (str, Path)) else source)]
+    if not sources:
+        raise TypeError("compile() needs a source file or source_text=")
+    if isinstance(defines, Mapping):
+        defines = [name if value is None else f"{name}={value}" for name, value in defines.items()]
+    options = CompileOptions(
+        optimize=optimize,
+        include_dirs=tuple(Path(directory) for directory in include_dirs),
+        defines=tuple(defines),
+        flags=tuple(flags),
+        exports=None if exports is None else tuple(exports),
+        timeout_s=timeout,
+    )
+    return Module(build(sources, options, progress=progress))
