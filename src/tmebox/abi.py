@@ -94,6 +94,8 @@ VECTOR_ARGUMENT_COUNT = 8
 MAX_IMPORTS = 4096
 SYSCALL_IMPORT = "__tmebox_syscall"
 """`long __tmebox_syscall(long number, const long arguments[6])`: what musl's system calls become."""
+SYS_MEMORY_EXHAUSTED = 0x746D_6501
+"""System call number by which libc tells the host that a request for arguments[0] bytes found no room."""
 
 
 def _header() -> str:

@@ -1,0 +1,38 @@
+/* The part of a kernel that lives inside the sandbox: memory, signals and locks of a single-threaded process.
+   All functions return what the Linux system call of that name does: a result, or -errno. */
+#pragma once
+
+#include <stddef.h>
+
+#include "abi.h"
+
+#define HIDDEN __attribute__((__visibility__("hidden")))
+
+/* The only way out: a host call. `arguments` always has six elements. */
+long __tmebox_syscall(long number, const long arguments[6]);
+
+/* pages.c: page runs of the heap. Every free page is zero. */
+HIDDEN void *__tmebox_pages_get(size_t pages);
+HIDDEN int __tmebox_pages_extend(unsigned long start, size_t pages);
+HIDDEN int __tmebox_pages_inside(unsigned long start, size_t pages);
+HIDDEN int __tmebox_pages_any_used(unsigned long start, size_t pages);
+HIDDEN void __tmebox_pages_claim(unsigned long start, size_t pages);
+HIDDEN void __tmebox_pages_put(unsigned long start, size_t pages);
+HIDDEN void __tmebox_pages_zero(unsigned long start, size_t pages);
+HIDDEN void __tmebox_memory_exhausted(size_t size_bytes);
+
+/* mapping.c */
+HIDDEN long __tmebox_mmap(unsigned long start, size_t length, int protection, int flags, int fd, long offset);
+HIDDEN long __tmebox_munmap(unsigned long start, size_t length);
+HIDDEN long __tmebox_mremap(unsigned long start, size_t old_length, size_t new_length, int flags, unsigned long to);
+HIDDEN long __tmebox_madvise(unsigned long start, size_t length, int advice);
+HIDDEN long __tmebox_mprotect(unsigned long start, size_t length, int protection);
+
+/* signals.c */
+HIDDEN long __tmebox_sigaction(int signal, const void *action, void *old, size_t set_size);
+HIDDEN long __tmebox_sigprocmask(int how, const unsigned long *set, unsigned long *old, size_t set_size);
+HIDDEN long __tmebox_sigpending(unsigned long *set, size_t set_size);
+HIDDEN long __tmebox_raise(int signal);
+
+/* futex.c */
+HIDDEN long __tmebox_futex(volatile int *word, int operation, int value, const void *timeout);

@@ -1,0 +1,121 @@
+/* Signals that a program sends to itself: nobody else can send one.
+
+   A handler runs as an ordinary call, when the signal is raised or, if it was blocked then, when it is unblocked.
+   A signal whose default is to end the process is passed to the host, which does not return. */
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <ucontext.h>
+
+#include "ksigaction.h"
+#include "kernel.h"
+
+enum { SIGNALS = 64 };
+
+static struct k_sigaction actions[SIGNALS + 1];
+static unsigned long blocked, pending;
+
+static unsigned long bit(int signal)
+{
+	return 1UL << (signal - 1);
+}
+
+#define UNBLOCKABLE (1UL << (SIGKILL - 1) | 1UL << (SIGSTOP - 1))
+#define IGNORED_BY_DEFAULT \
+	(1UL << (SIGCHLD - 1) | 1UL << (SIGURG - 1) | 1UL << (SIGWINCH - 1) | 1UL << (SIGCONT - 1))
+
+static unsigned long mask_of(const struct k_sigaction *action)
+{
+	unsigned long mask;
+	memcpy(&mask, action->mask, sizeof mask);
+	return mask;
+}
+
+static void run_handler(int signal, struct k_sigaction action)
+{
+	unsigned long before = blocked;
+	blocked |= mask_of(&action) & ~UNBLOCKABLE;
+	if (!(action.flags & SA_NODEFER)) blocked |= bit(signal);
+	if (action.flags & SA_RESETHAND) actions[signal].handler = SIG_DFL;
+	if (action.flags & SA_SIGINFO) {
+		siginfo_t info = { .si_signo = signal, .si_code = SI_TKILL, .si_pid = 1 };
+		ucontext_t context = { 0 };
+		((void (*)(int, siginfo_t *, void *))action.handler)(signal, &info, &context);
+	} else {
+		action.handler(signal);
+	}
+	blocked = before;
+}
+
+static void deliver(int signal)
+{
+	struct k_sigaction action = actions[signal];
+	if (action.handler == SIG_IGN) return;
+	if (action.handler != SIG_DFL) {
+		run_handler(signal, action);
+	} else if (!(bit(signal) & IGNORED_BY_DEFAULT)) {
+		const long arguments[6] = { 1, signal };
+		__tmebox_syscall(SYS_tkill, arguments);
+		__builtin_trap();
+	}
+}
+
+static void deliver_pending(void)
+{
+	for (unsigned long ready; (ready = pending & ~blocked);) {
+		int signal = __builtin_ctzl(ready) + 1;
+		pending &= ~bit(signal);
+		deliver(signal);
+	}
+}
+
+HIDDEN long __tmebox_raise(int signal)
+{
+	if (signal < 0 || signal > SIGNALS) return -EINVAL;
+	if (signal == 0) return 0;
+	pending |= bit(signal);
+	deliver_pending();
+	return 0;
+}
+
+HIDDEN long __tmebox_sigaction(int signal, const void *action, void *old, size_t set_size)
+{
+	if (signal < 1 || signal > SIGNALS || set_size != sizeof(long)) return -EINVAL;
+	if (action && bit(signal) & UNBLOCKABLE) return -EINVAL;
+	if (old) memcpy(old, &actions[signal], sizeof actions[signal]);
+	if (action) memcpy(&actions[signal], action, sizeof actions[signal]);
+	return 0;
+}
+
+HIDDEN long __tmebox_sigprocmask(int how, const unsigned long *set, unsigned long *old, size_t set_size)
+{
+	if (set_size != sizeof(long)) return -EINVAL;
+	unsigned long before = blocked;
+	if (set) {
+		switch (how) {
+		case SIG_BLOCK:
+			blocked |= *set;
+			break;
+		case SIG_UNBLOCK:
+			blocked &= ~*set;
+			break;
+		case SIG_SETMASK:
+			blocked = *set;
+			break;
+		default:
+			return -EINVAL;
+		}
+		blocked &= ~UNBLOCKABLE;
+	}
+	if (old) *old = before;
+	deliver_pending();
+	return 0;
+}
+
+HIDDEN long __tmebox_sigpending(unsigned long *set, size_t set_size)
+{
+	if (set_size != sizeof(long)) return -EINVAL;
+	*set = pending & blocked;
+	return 0;
+}

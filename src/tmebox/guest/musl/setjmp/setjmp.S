@@ -1,0 +1,50 @@
+/* int setjmp(jmp_buf), _Noreturn void longjmp(jmp_buf, int); jmp_buf: rbx rbp r12 r13 r14 r15 rsp pc.
+
+   The saved rsp is an offset and the saved pc an address, both forgeable by the program. Restoring them goes
+   through what every write of rsp and every indirect jump goes through: rsp is rebased into the window, the jump
+   is checked against the target map for the return bit, since setjmp returns to after a call. */
+	.text
+	.globl __setjmp
+	.globl _setjmp
+	.globl setjmp
+	.type __setjmp, @function
+	.type _setjmp, @function
+	.type setjmp, @function
+__setjmp:
+_setjmp:
+setjmp:
+	movq %rbx, (%rdi)
+	movq %rbp, 8(%rdi)
+	movq %r12, 16(%rdi)
+	movq %r13, 24(%rdi)
+	movq %r14, 32(%rdi)
+	movq %r15, 40(%rdi)
+	leaq 8(%rsp), %rdx
+	movq %rdx, 48(%rdi)
+	movq (%rsp), %rdx
+	movq %rdx, 56(%rdi)
+	xorl %eax, %eax
+	ret
+	.size setjmp, .-setjmp
+
+	.globl _longjmp
+	.globl longjmp
+	.type _longjmp, @function
+	.type longjmp, @function
+_longjmp:
+longjmp:
+	movq (%rdi), %rbx
+	movq 8(%rdi), %rbp
+	movq 16(%rdi), %r12
+	movq 24(%rdi), %r13
+	movq 32(%rdi), %r14
+	movq 40(%rdi), %r15
+	movq 48(%rdi), %rdx
+	movq 56(%rdi), %rcx
+	movq %rdx, %rsp
+	xorl %eax, %eax
+	cmpl $1, %esi
+	adcl %esi, %eax
+	jmp *%rcx # LONGJMP
+	.size longjmp, .-longjmp
+	.section .note.GNU-stack, "", @progbits

@@ -1,0 +1,3 @@
+#include "start.h"
+
+int __tmebox_is_command;

@@ -1,0 +1,121 @@
+"""The sandboxed libc: musl's sources and our own under `guest/`, through our own pipeline, built once and cached.
+
+Nothing built here is trusted: it goes through the verifier with the program it is linked into.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from tmebox import abi
+from tmebox.errors import CompileError
+from tmebox.toolchain import libc_sources
+from tmebox.toolchain.libc_sources import Source
+
+Progress = Callable[[int, int], None]
+"""Called with (objects done, objects in all), from the thread that called `libc`."""
+
+
+@dataclass(frozen=True)
+class Libc:
+    """`archive` has everything but `start_object`, which a program with `main` links first. `include_dirs` are
+    in search order and are all a sandboxed compilation needs besides its own."""
+
+    archive: Path
+    start_object: Path
+    include_dirs: tuple[Path, ...]
+
+
+def libc(progress: Progress | None = None, *, isolation: str = "code+data") -> Libc:
+    """The libc for this version of everything that shapes it; built first if it is not in the cache.
+
+    Two processes that need it at once build it once. Raises CompileError if the toolchain is missing or
+    fails, OSError if the cache directory cannot be written.
+    """
+    directory = cache_directory() / f"libc-{_key(isolation)}"
+    if not (directory / "libc.a").exists():
+        with _locked(directory.with_suffix(".lock")):
+            if not (directory / "libc.a").exists():
+                _build_into(directory, isolation, progress)
+    return Libc(directory / "libc.a", directory / "crt1.o", libc_sources.include_dirs())
+
+
+def cache_directory() -> Path:
+    """`$XDG_CACHE_HOME/tmebox` or `~/.cache/tmebox`, created for its owner alone."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    directory = Path(base) / "tmebox"
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return directory
+
+
+_NOT_SHAPING_CODE = {"driver.py", "build.py", "link.py", "dwarf.py"}
+
+
+@cache
+def _key(isolation: str) -> str:
+    """Hash of whatever decides what the objects contain."""
+    digest = hashlib.sha256(f"{isolation}\0{libc_sources.compiler_version()}\0".encode())
+    toolchain = Path(__file__).parent
+    shaping = [path for path in toolchain.glob("*.py") if path.name not in _NOT_SHAPING_CODE]
+    ours = [path for path in libc_sources.GUEST.rglob("*") if path.is_file()]
+    for path in sorted([*shaping, *ours, Path(abi.__file__)]):
+        digest.update(f"{path.relative_to(toolchain.parent)}\0{path.stat().st_size}\0".encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:20]
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Hold an exclusive lock on `path`; the system releases it if this process dies."""
+    with path.open("wb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _build_into(directory: Path, isolation: str, progress: Progress | None) -> None:
+    """Build in a temporary directory beside `directory`, then rename: nobody ever sees half a libc."""
+    scratch = Path(tempfile.mkdtemp(prefix=f"{directory.name}.", dir=directory.parent))
+    try:
+        (scratch / "abi.h").write_text(abi._header())
+        sources = libc_sources.sources()
+        members = _compile_all(sources, scratch, isolation, progress)
+        libc_sources.archive(scratch / "libc.a", members)
+        libc_sources.compile_source(libc_sources.START, scratch / "crt1.o", scratch, isolation)
+        result = Path(tempfile.mkdtemp(prefix=f"{directory.name}.", dir=directory.parent))
+        for name in ("libc.a", "crt1.o"):
+            (scratch / name).rename(result / name)
+        result.rename(directory)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _compile_all(
+    sources: list[Source], scratch: Path, isolation: str, progress: Progress | None
+) -> list[Path]:
+    """Compile on every core: the work is in child processes, so threads do. Raises the first error, in order."""
+    objects = [scratch / f"{source.name.replace('/', '-')}.o" for source in sources]
+    workers = len(os.sched_getaffinity(0))
+    with ThreadPoolExecutor(workers) as pool:
+        jobs = [
+            pool.submit(libc_sources.compile_source, source, output, scratch, isolation)
+            for source, output in zip(sources, objects, strict=True)
+        ]
+        try:
+            for done, job in enumerate(jobs, 1):
+                job.result()
+                if progress is not None:
+                    progress(done, len(jobs))
+        except CompileError:
+            pool.shutdown(cancel_futures=True)
+            raise
+    return objects
