@@ -1,0 +1,107 @@
+"""`tmebox COMMAND`: which commands there are, and which exit code an error becomes."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+import tmebox
+from tmebox.cli import demo, doctor, inspect, run, verify
+from tmebox.cli.output import EXIT_FAILED, EXIT_OK, EXIT_TRAP, complain
+from tmebox.errors import TmeboxError, Trap
+
+VERBATIM = {"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []}
+
+app = typer.Typer(
+    name="tmebox",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Exit codes: 0 success; 1 does not compile, does not verify or cannot be loaded; 2 wrong usage; "
+    "134 stopped by a trap. [bold]run[/] otherwise exits with the program's own code.",
+)
+
+
+def examples(*commands: str) -> str:
+    """Text below a command's help. Paragraphs become lines there."""
+    return "\n\n".join(["Examples:", *(f"[bold cyan]  {command}[/]" for command in commands)])
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        print(f"tmebox {tmebox.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    _: Annotated[
+        bool, typer.Option("--version", help="Show the version and exit.", callback=_show_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Run untrusted native code inside your own process, in sandboxes that it cannot leave.
+
+    First contact: [bold]tmebox demo[/]. Then a program of your own: [bold]tmebox run hello.c[/].
+    """
+
+
+app.command("demo", epilog=examples("tmebox demo"))(demo.demo)
+
+
+@app.command(
+    "cc",
+    context_settings=VERBATIM,
+    epilog=examples("tmebox cc -O2 -o blur.tbx blur.c", 'make CC="tmebox cc" AR="tmebox ar"'),
+)
+def cc(context: typer.Context) -> None:
+    """Compile and link C as a C compiler does; the link step writes a module."""
+    from tmebox.toolchain.driver import main_cc
+
+    raise typer.Exit(main_cc(context.args))
+
+
+@app.command("ar", context_settings=VERBATIM, epilog=examples("tmebox ar rcs libblur.a blur.o"))
+def ar(context: typer.Context) -> None:
+    """Make and list archives (.a) of what [bold]tmebox cc -c[/] compiled."""
+    from tmebox.toolchain.driver import main_ar
+
+    raise typer.Exit(main_ar(context.args))
+
+
+app.command(
+    "run",
+    context_settings={"allow_interspersed_args": False},
+    epilog=examples(
+        "tmebox run hello.c",
+        "echo 2+2 | tmebox run --timeout 5 --memory 16MiB calc.tbx",
+        "tmebox run --dir ./notes:/notes:ro grep.tbx -n word /notes/today",
+    ),
+)(run.run)
+app.command("verify", epilog=examples("tmebox verify blur.tbx"))(verify.verify)
+app.command(
+    "inspect", epilog=examples("tmebox inspect blur.tbx", "tmebox inspect blur.c --function blur")
+)(inspect.inspect)
+app.command("doctor", epilog=examples("tmebox doctor"))(doctor.doctor)
+
+
+def main() -> int:
+    """Run `sys.argv` as a command and return its exit code."""
+    try:
+        app(prog_name="tmebox")
+    except SystemExit as leaving:
+        return leaving.code if isinstance(leaving.code, int) else EXIT_OK
+    except Trap as trap:
+        from tmebox.cli.traps import show_trap
+
+        show_trap(trap)
+        return EXIT_TRAP
+    except (TmeboxError, OSError) as error:
+        complain(str(error))
+        return EXIT_FAILED
+    except ImportError as error:
+        complain(f"{error}\n[tmebox doctor] tells what is missing")
+        return EXIT_FAILED
+    return EXIT_OK

@@ -1,0 +1,202 @@
+"""`tmebox doctor`: what this machine has, what is missing, and what to do about it."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import platform
+import resource
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import typer
+from rich.table import Table
+
+from tmebox import abi
+from tmebox.cli.output import EXIT_FAILED, printable, size, stdout
+from tmebox.errors import LimitError
+
+COMPILER_VERSION = "0.14.1"
+SYS_USERFAULTFD = 323
+UFFD_USER_MODE_ONLY = 1
+OVERCOMMIT_NEVER = 2
+COMFORTABLE_MAPPINGS = 65530
+SMALL_ADDRESS_SPACE = 64 * abi.GIB
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One row. `status` is "ok", "note" (works, with less) or "missing" (nothing runs without it)."""
+
+    what: str
+    status: str
+    found: str
+    advice: str = ""
+
+
+def doctor() -> None:
+    """Show what tmebox finds on this machine and what to do about what is missing.
+
+    Exits with 0 if sandboxes can run here, with 1 if not.
+    """
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("", "what", "found", "what to do"):
+        table.add_column(heading, overflow="fold")
+    marks = {"ok": "[green]✓[/]", "note": "[yellow]·[/]", "missing": "[red]✗[/]"}
+    findings = list(examine())
+    for finding in findings:
+        table.add_row(marks[finding.status], finding.what, printable(finding.found), printable(finding.advice))
+    out = stdout()
+    out.print(table)
+    missing = [finding.what for finding in findings if finding.status == "missing"]
+    if missing:
+        out.print(f"\n[bold red]Sandboxes cannot run here:[/] {', '.join(missing)}")
+        raise typer.Exit(EXIT_FAILED)
+    out.print("\n[bold green]Sandboxes can run here.[/]")
+
+
+def examine() -> Iterator[Finding]:
+    """Every finding, in the order it is shown."""
+    for check in CHECKS:
+        yield check()
+
+
+def _python() -> Finding:
+    found = f"{platform.python_implementation()} {platform.python_version()}"
+    good = sys.version_info >= (3, 10) and platform.python_implementation() == "CPython"
+    return Finding("Python", "ok" if good else "missing", found, "" if good else "use CPython 3.10 or later")
+
+
+def _platform() -> Finding:
+    found = f"{platform.system()} {platform.release()} {platform.machine()}"
+    good = platform.system() == "Linux" and platform.machine() == "x86_64"
+    return Finding("system", "ok" if good else "missing", found, "" if good else "tmebox needs Linux on x86-64")
+
+
+def _core() -> Finding:
+    try:
+        from tmebox import _native
+    except ImportError as error:
+        return Finding("native core", "missing", str(error), "build it: pip install . (or make demo)")
+    return Finding("native core", "ok", Path(getattr(_native, "__file__", "built in")).name)
+
+
+def _cpu_features() -> dict[str, bool]:
+    try:
+        from tmebox import _native
+    except ImportError:
+        return {}
+    return _native.cpu_features()
+
+
+def _fsgsbase() -> Finding:
+    if _cpu_features().get("fsgsbase"):
+        return Finding("FSGSBASE", "ok", "usable: entering a sandbox needs no system call")
+    advice = "works, but entering costs a system call; use Linux 5.9 or later without nofsgsbase"
+    return Finding("FSGSBASE", "note", "not usable", advice)
+
+
+def _vectors() -> Finding:
+    features = _cpu_features()
+    have = [name for name in ("avx", "avx2", "avx512f") if features.get(name)]
+    return Finding("vector units", "ok", ", ".join(["sse2", *have]))
+
+
+def _memory_encryption() -> Finding:
+    words = _read("/proc/cpuinfo").split("\n\n")[0].split()
+    if "tme" in words:
+        return Finding("memory encryption", "note", "the CPU has TME", "this version does not use it: pages isolate")
+    return Finding("memory encryption", "ok", "the CPU has no TME-MK; none is needed: pages isolate")
+
+
+def _code_region() -> Finding:
+    """Really reserved, as the first module to be loaded would."""
+    try:
+        from tmebox.memory.code_region import CODE_REGION
+
+        free_bytes = CODE_REGION.free_bytes()
+    except (ImportError, LimitError) as error:
+        return Finding("code region", "missing", str(error), "import tmebox before libraries that map low addresses")
+    return Finding("code region", "ok", f"reserved, {size(free_bytes)} free for modules")
+
+
+def _window() -> Finding:
+    """Really reserved, as the first sandbox would."""
+    try:
+        from tmebox.memory.windows import WINDOWS
+
+        window = WINDOWS.acquire()
+    except (ImportError, LimitError) as error:
+        return Finding("windows", "missing", str(error), "each sandbox takes 4 GiB of address space")
+    return Finding("windows", "ok", f"reserved, the first at {window.base:#x}")
+
+
+def _address_space() -> Finding:
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if limit == resource.RLIM_INFINITY:
+        return Finding("address space", "ok", "unlimited")
+    status = "note" if limit >= SMALL_ADDRESS_SPACE else "missing"
+    return Finding("address space", status, f"limited to {size(limit)}", "each sandbox takes 4 GiB of it: ulimit -v unlimited")
+
+
+def _mappings() -> Finding:
+    text = _read("/proc/sys/vm/max_map_count").strip()
+    count = int(text) if text.isdigit() else 0
+    status = "ok" if count >= COMFORTABLE_MAPPINGS else "note"
+    advice = "" if status == "ok" else "for many sandboxes: sysctl vm.max_map_count=1000000"
+    return Finding("memory mappings", status, f"vm.max_map_count = {count:,}", advice)
+
+
+def _overcommit() -> Finding:
+    text = _read("/proc/sys/vm/overcommit_memory").strip()
+    if text == str(OVERCOMMIT_NEVER):
+        advice = "the kernel counts every sandbox's full memory; sysctl vm.overcommit_memory=0 or small memory limits"
+        return Finding("overcommit", "note", "never (2)", advice)
+    return Finding("overcommit", "ok", {"0": "heuristic (0)", "1": "always (1)"}.get(text, "unknown"))
+
+
+def _userfaultfd() -> Finding:
+    libc = ctypes.CDLL(None, use_errno=True)
+    descriptor = libc.syscall(SYS_USERFAULTFD, os.O_CLOEXEC | UFFD_USER_MODE_ONLY)
+    if descriptor >= 0:
+        os.close(descriptor)
+        return Finding("userfaultfd", "ok", "usable")
+    reason = os.strerror(ctypes.get_errno())
+    return Finding("userfaultfd", "note", f"not usable ({reason})", "this version does not need it")
+
+
+def _compiler() -> Finding:
+    try:
+        found = version("ziglang")
+    except PackageNotFoundError:
+        return Finding("compiler", "note", "not installed", "to compile C: pip install 'tmebox[cc]'; modules run without it")
+    if found != COMPILER_VERSION:
+        return Finding("compiler", "note", f"ziglang {found}", f"made for ziglang {COMPILER_VERSION}: pip install 'tmebox[cc]'")
+    return Finding("compiler", "ok", f"clang from ziglang {found}")
+
+
+def _read(path: str) -> str:
+    try:
+        return Path(path).read_text()
+    except OSError:
+        return ""
+
+
+CHECKS: tuple[Callable[[], Finding], ...] = (
+    _python,
+    _platform,
+    _core,
+    _fsgsbase,
+    _vectors,
+    _memory_encryption,
+    _address_space,
+    _code_region,
+    _window,
+    _mappings,
+    _overcommit,
+    _userfaultfd,
+    _compiler,
+)

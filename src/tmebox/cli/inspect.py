@@ -1,0 +1,111 @@
+"""`tmebox inspect FILE`: what a module offers and needs, and what became of its instructions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from tmebox.cli.output import plain, printable, progress, size, stdout
+
+if TYPE_CHECKING:
+    from tmebox.modulefile import ModuleFile
+
+
+def inspect(
+    file: Annotated[Path, typer.Argument(help="A module (.tbx), or a C file to compile first.", metavar="FILE")],
+    function: Annotated[
+        str | None,
+        typer.Option(
+            "--function",
+            "-f",
+            metavar="NAME",
+            help="Show this function's machine code; of a C file, the compiler's assembly beside the instrumented one.",
+        ),
+    ] = None,
+) -> None:
+    """Show a module's exports with their prototypes, its imports and its sizes; or one function's code.
+    """
+    from tmebox.cli.program import SOURCE_SUFFIXES, assembly, read_program
+
+    out = stdout()
+    if function is not None and file.suffix in SOURCE_SUFFIXES:
+        before, after = assembly(file)
+        _show_side_by_side(out, before, after, function)
+        return
+    with progress() as report:
+        module = read_program(file, report=report)
+    if function is None:
+        _show_summary(out, file, module)
+    else:
+        _show_function(out, module, function)
+
+
+def _show_summary(out: Console, file: Path, module: ModuleFile) -> None:
+    facts = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    facts.add_row("module", printable(str(file)))
+    facts.add_row("isolation", f"{printable(module.isolation)}, base in {printable(module.base)}")
+    facts.add_row("code", _code_size(module))
+    read_only = sum(segment.size_bytes for segment in module.segments if not segment.writable)
+    writable = sum(segment.size_bytes for segment in module.segments if segment.writable)
+    facts.add_row("data", f"{size(read_only)} read-only, {size(writable)} writable")
+    facts.add_row("kind", "library" if module.start is None else "command (has main)")
+    if module.producer:
+        facts.add_row("made by", printable(module.producer))
+    out.print(facts)
+    for heading, entries in (("exports", module.exports), ("imports", module.imports)):
+        out.print(f"\n[bold]{heading}[/] ({len(entries)})")
+        for entry in entries:
+            out.print(f"  {printable(str(entry.prototype or entry.name))}", soft_wrap=True)
+
+
+def _code_size(module: ModuleFile) -> str:
+    text = size(len(module.text))
+    if not module.native_text_size_bytes:
+        return text
+    ratio = len(module.text) / module.native_text_size_bytes
+    return f"{text}, {ratio:.2f}× the {size(module.native_text_size_bytes)} without instrumentation"
+
+
+def _show_side_by_side(out: Console, before: str, after: str, name: str) -> None:
+    from tmebox.cli.sidebyside import function_lines, side_by_side
+
+    source, instrumented = function_lines(before, name), function_lines(after, name)
+    if not source:
+        raise typer.BadParameter(f"there is no function {name!r} in this file", param_hint="--function")
+    table = Table(box=None, padding=(0, 3, 0, 0), header_style="bold")
+    table.add_column("compiler", no_wrap=True)
+    table.add_column("instrumented", no_wrap=True)
+    for pair in side_by_side(source, instrumented):
+        style = "" if pair.source.split() == pair.instrumented.split() else "green"
+        table.add_row(_assembly(pair.source), _assembly(pair.instrumented, style))
+    out.print(table)
+    out.print(f"\n{_count(source)} instructions became {_count(instrumented)}")
+
+
+def _assembly(line: str, style: str = "") -> Text:
+    return Text(plain(line.expandtabs(8)), style=style)
+
+
+def _count(lines: list[str]) -> int:
+    return sum(not line.rstrip().endswith(":") for line in lines)
+
+
+def _show_function(out: Console, module: ModuleFile, name: str) -> None:
+    from tmebox.cli.listing import list_function
+
+    found = [symbol for symbol in module.symbols if symbol.name == name]
+    if not found:
+        raise typer.BadParameter(f"there is no function {name!r} in this module", param_hint="--function")
+    table = Table(box=None, padding=(0, 3, 0, 0), header_style="bold")
+    for heading in ("address", "bytes", "instruction", "part of"):
+        table.add_column(heading, no_wrap=True)
+    lines = list_function(module, found[0])
+    for line in lines:
+        table.add_row(f"{line.address:#x}", Text(line.bytes_hex, "dim"), Text(line.text), Text(plain(line.note), "green"))
+    out.print(table)
+    out.print(f"\n{len(lines)} instructions, {found[0].size_bytes} bytes")

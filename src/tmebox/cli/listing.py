@@ -1,0 +1,132 @@
+"""Disassembly with the sandbox's own sequences named, so that a reader sees what each check is for."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from iced_x86 import Decoder, FlowControl, Formatter, FormatterSyntax, Instruction, Mnemonic, OpKind, Register
+
+from tmebox import abi
+from tmebox.modulefile import ModuleFile, Symbol
+
+LONGEST_SEQUENCE = 6
+
+
+@dataclass(frozen=True)
+class Line:
+    """One instruction: host address (nominal), its bytes in hex, text, and what it is part of, if anything."""
+
+    address: int
+    bytes_hex: str
+    text: str
+    note: str = ""
+
+
+def list_function(module: ModuleFile, symbol: Symbol) -> list[Line]:
+    """The instructions of one function, decoded from the module's text, with notes."""
+    start = symbol.address - module.text_address
+    code = module.text[start : start + symbol.size_bytes]
+    instructions = list(Decoder(64, code, ip=symbol.address))
+    notes = annotate(instructions)
+    formatter = Formatter(FormatterSyntax.GAS)
+    formatter.space_after_operand_separator = True
+    lines = []
+    for instruction, note in zip(instructions, notes, strict=True):
+        at = instruction.ip - symbol.address
+        text = formatter.format(instruction)
+        target = _direct_target(instruction)
+        if target is not None:
+            note = note or f"→ {name_of(module, target)}"  # noqa: PLW2901
+        lines.append(Line(instruction.ip, code[at : at + instruction.len].hex(), text, note))
+    return lines
+
+
+def name_of(module: ModuleFile, address: int) -> str:
+    """`function`, `function+0x12`, a gate's name, or the number."""
+    for name, gate in abi.GATES.items():
+        if address == gate:
+            return name
+    symbols = module.symbols
+    index = bisect_right(symbols, address, key=lambda symbol: symbol.address) - 1
+    if index < 0 or address >= symbols[index].address + max(symbols[index].size_bytes, 1):
+        return f"{address:#x}"
+    within = address - symbols[index].address
+    return f"{symbols[index].name}+{within:#x}" if within else symbols[index].name
+
+
+def _direct_target(instruction: Instruction) -> int | None:
+    if instruction.flow_control in (FlowControl.CALL, FlowControl.UNCONDITIONAL_BRANCH, FlowControl.CONDITIONAL_BRANCH):
+        return int(instruction.near_branch_target)
+    return None
+
+
+def annotate(instructions: Sequence[Instruction]) -> list[str]:
+    """One note per instruction; "" where there is nothing to say. For reading only: the verifier decides."""
+    notes = [""] * len(instructions)
+    for index, instruction in enumerate(instructions):
+        for applies, note, length in _PATTERNS:
+            if applies(instruction):
+                first = max(0, index - length + 1)
+                for place in range(first, index + 1):
+                    notes[place] = notes[place] or note
+                break
+        else:
+            if instruction.segment_prefix == Register.GS and not notes[index]:
+                notes[index] = "window"
+    return notes
+
+
+def _is_return(instruction: Instruction) -> bool:
+    return bool(instruction.mnemonic == Mnemonic.RET)
+
+
+def _is_indirect_call(instruction: Instruction) -> bool:
+    return bool(instruction.flow_control == FlowControl.INDIRECT_CALL)
+
+
+def _is_jump_with_r11_live(instruction: Instruction) -> bool:
+    return bool(instruction.flow_control == FlowControl.INDIRECT_BRANCH and instruction.op0_kind == OpKind.MEMORY)
+
+
+def _is_indirect_jump(instruction: Instruction) -> bool:
+    return bool(instruction.flow_control == FlowControl.INDIRECT_BRANCH)
+
+
+def _is_rebase(instruction: Instruction) -> bool:
+    return bool(
+        instruction.mnemonic == Mnemonic.ADD
+        and instruction.op0_kind == OpKind.REGISTER
+        and instruction.op0_register == Register.RSP
+        and instruction.op1_kind == OpKind.MEMORY
+        and instruction.memory_displacement == abi.CONTROL_WINDOW_BASE
+    )
+
+
+def _is_string(instruction: Instruction) -> bool:
+    return bool(instruction.is_string_instruction)
+
+
+def _is_hostcall(instruction: Instruction) -> bool:
+    return bool(
+        instruction.flow_control == FlowControl.UNCONDITIONAL_BRANCH
+        and instruction.near_branch_target == abi.GATE_HOSTCALL
+    )
+
+
+def _is_trap(instruction: Instruction) -> bool:
+    return bool(instruction.mnemonic == Mnemonic.HLT)
+
+
+_PATTERNS: tuple[tuple[Callable[[Instruction], bool], str, int], ...] = (
+    (_is_return, "checked return", 5),
+    (_is_indirect_call, "checked call", 4),
+    (_is_jump_with_r11_live, "checked jump", 6),
+    (_is_indirect_jump, "checked jump", 4),
+    (_is_rebase, "rebase rsp", 3),
+    (_is_string, "string", 4),
+    (_is_hostcall, "host call", 2),
+    (_is_trap, "control-flow violation", 1),
+)
+"""(last instruction of the sequence, its name, how many instructions it has)"""

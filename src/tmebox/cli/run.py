@@ -1,0 +1,88 @@
+"""`tmebox run PROG [ARG…]`: run a program in a sandbox as if it were an ordinary command."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tmebox.cli.output import EXIT_TRAP, progress
+from tmebox.errors import Trap
+
+
+def run(
+    program: Annotated[Path, typer.Argument(metavar="PROG", help="A module (.tbx) with a main(), or a C file.")],
+    arguments: Annotated[
+        list[str] | None, typer.Argument(metavar="ARG", help="Passed to the program as they are, options too.")
+    ] = None,
+    directories: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--dir", metavar="HOST:GUEST[:ro]", help="Let the program use this directory, as GUEST. Repeatable."
+        ),
+    ] = None,
+    environment: Annotated[
+        list[str] | None,
+        typer.Option("--env", metavar="NAME[=VALUE]", help="Set a variable; NAME alone hands on yours. Repeatable."),
+    ] = None,
+    timeout: Annotated[
+        float | None, typer.Option(metavar="SECONDS", min=0.001, help="Stop the program after this long.")
+    ] = None,
+    memory: Annotated[str, typer.Option(metavar="SIZE", help="Limit on its data and heap.")] = "64MiB",
+    stack: Annotated[str, typer.Option(metavar="SIZE", help="Limit on its stack.")] = "8MiB",
+) -> None:
+    """Run a program in a sandbox. It sees no files, no variables and no network but what you give it.
+
+    Its standard streams are yours and its exit code becomes this command's; a trap exits with 134.
+    """
+    import tmebox
+    from tmebox.cli.program import load_program
+
+    variables = _environment(environment or [])
+    for entry in directories or []:
+        _check_directory(entry)
+    with progress() as report:
+        module = load_program(program, report=report)
+    try:
+        with tmebox.Sandbox(module, memory=memory, stack=stack) as sandbox:
+            completed = sandbox.run(
+                [program.name, *(arguments or [])],
+                stdin=sys.stdin.buffer,
+                stdout=sys.stdout.buffer,
+                stderr=sys.stderr.buffer,
+                env=variables,
+                dirs=directories or [],
+                timeout=timeout,
+            )
+    except Trap as trap:
+        from tmebox.cli.traps import show_trap
+
+        sys.stdout.flush()
+        show_trap(trap, program)
+        raise typer.Exit(EXIT_TRAP) from None
+    raise typer.Exit(completed.exit_code)
+
+
+def _environment(entries: list[str]) -> dict[str, str]:
+    """NAME=VALUE as given; NAME alone takes the value that the name has here."""
+    variables = {}
+    for entry in entries:
+        name, given, value = entry.partition("=")
+        if not name:
+            raise typer.BadParameter(f"{entry!r} is not NAME=VALUE", param_hint="--env")
+        if given:
+            variables[name] = value
+        elif name in os.environ:
+            variables[name] = os.environ[name]
+    return variables
+
+
+def _check_directory(entry: str) -> None:
+    host, _, guest = entry.removesuffix(":ro").partition(":")
+    if not guest.startswith("/"):
+        raise typer.BadParameter(f"{entry!r} is not HOST:GUEST or HOST:GUEST:ro, GUEST an absolute path", param_hint="--dir")
+    if not Path(host).is_dir():
+        raise typer.BadParameter(f"{host!r} is not a directory", param_hint="--dir")

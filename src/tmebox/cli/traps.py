@@ -1,0 +1,49 @@
+"""A trap, told to a person."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tmebox.cli.output import complain, printable, stderr
+from tmebox.errors import Trap
+
+FRAMES_SHOWN = 12
+
+
+def show_trap(trap: Trap, source: Path | None = None) -> None:
+    """Kind, what happened, where, and how it came there, on stderr.
+
+    `source` is the file the user named, whose line is quoted. Other paths in a module's line table are its
+    author's word and are never opened: one could name a device or someone's secrets.
+    """
+    complain(trap.message, label=f"trap: {trap.kind}")
+    console = stderr()
+    rows = [("kind", trap.kind)]
+    if trap.function is not None:
+        rows.append(("function", trap.function))
+    if trap.source is not None:
+        rows.append(("source", trap.source))
+    if trap.offset is not None:
+        rows.append(("offset", f"{trap.offset:#010x}"))
+    if trap.access is not None:
+        rows.append(("access", trap.access))
+    for name, value in rows:
+        console.print(f"  {name:<9}{printable(value)}", soft_wrap=True)
+    line = _quoted_line(trap, source)
+    if line is not None:
+        console.print(f"\n  {trap.line:>5} | {printable(line)}\n", soft_wrap=True)
+    callers = trap.backtrace[1:]
+    for number, frame in enumerate(callers[:FRAMES_SHOWN]):
+        console.print(f"  {'called by' if number == 0 else '':<9} {printable(str(frame))}", soft_wrap=True)
+    if len(callers) > FRAMES_SHOWN:
+        console.print(f"  {'':<9} … and {len(callers) - FRAMES_SHOWN} more")
+
+
+def _quoted_line(trap: Trap, source: Path | None) -> str | None:
+    if source is None or trap.file is None or trap.line is None or Path(trap.file).name != source.name:
+        return None
+    try:
+        lines = source.read_text(errors="replace").splitlines()
+    except OSError:
+        return None
+    return lines[trap.line - 1].rstrip() if 0 < trap.line <= len(lines) else None
