@@ -10,7 +10,7 @@ from tmebox.errors import CompileError
 from tmebox.runtime.module import Module
 
 
-def compile(  # noqa: A001 (the stage's name; `tmebox.compile` reads as intended)
+def compile(
     source: str | Path | Sequence[str | Path] | None = None,
     *,
     source_text: str | None = None,
@@ -33,7 +33,7 @@ def compile(  # noqa: A001 (the stage's name; `tmebox.compile` reads as intended
     `pip install 'tmebox[cc]'`.
     """
     try:
-        from tmebox.toolchain.build import CompileOptions, SourceText, build  # noqa: PLC0415 (the compiler is an extra)
+        from tmebox.toolchain.build import CompileOptions, SourceText, build
     except ImportError as error:
         raise CompileError(f"the compiler is not installed ({error}): pip install 'tmebox[cc]'") from error
     sources: list[Any] = []

@@ -107,7 +107,7 @@ def wrap(guest: Guest, name: str, prototype: Prototype | None, function: Callabl
 def _annotations(guest: Guest, function: Callable[..., Any]) -> tuple[dict[str, Any], list[str]]:
     try:
         hints = get_type_hints(function)
-    except Exception:  # noqa: BLE001 (annotations may be anything; builtins have none)
+    except Exception:
         hints = {}
     wanted = [
         name

@@ -77,7 +77,7 @@ class Sandbox:
         )
         self._imports = self._bind_imports(host_functions.by_name(imports))
         self._closed = False
-        self._program_ran = False
+        self._program_ran = self._in_program = False
         _native.install_handlers()
         self._window = WINDOWS.acquire()
         self.base = self._window.base
@@ -126,7 +126,16 @@ class Sandbox:
         try:
             return self.system.handle(self.memory, number, arguments)
         except Abort:
-            raise Aborted("the program called abort()") from None
+            raise self._ended("the program called abort()") from None
+        except Exit as request:
+            if self._in_program:
+                raise
+            raise self._ended(f"the module called exit({request.code}) during a call") from None
+
+    def _ended(self, message: str) -> Aborted:
+        """The sandboxed code ended itself: like after a trap, it cannot be called again."""
+        self.instance.fatal = True
+        return Aborted(message)
 
     # -- calling ---------------------------------------------------------------------------------
     def __getattr__(self, name: str) -> Any:
@@ -163,8 +172,6 @@ class Sandbox:
             return functions.careful_call(
                 self, functions.plan(prototype), address, arguments, keywords, seconds
             )
-        except Exit as request:
-            raise Aborted(f"the program called exit({request.code}) during a call") from None
         finally:
             self._call_timeout_s = self._timeout_s
 
@@ -206,13 +213,14 @@ class Sandbox:
             self.instance.kill()
             layout.fill_window(self._window, self.module, self._layout)
             self._start_instance()
-        self._program_ran = True
+        self._program_ran = self._in_program = True
         seconds = self._timeout_s if timeout is None else _checked_timeout(timeout)
         self._call_timeout_s = seconds
         try:
             return commands.run(self, list(argv), make_system, stdout, stderr, seconds)
         finally:
             self._call_timeout_s = self._timeout_s
+            self._in_program = False
 
     # -- memory ----------------------------------------------------------------------------------
     def array(self, shape: int | tuple[int, ...], dtype: DTypeLike = np.uint8) -> NDArray[Any]:

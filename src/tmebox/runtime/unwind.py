@@ -75,7 +75,7 @@ class Unwinder:
                     break
                 found.append(Frame(return_address, frame.function, frame.file, frame.line))
                 nominal = return_address - 1 - self._slide
-        except Exception:  # noqa: BLE001 (hostile frame information may break the parser in any way)
+        except Exception:
             pass
         return tuple(found)
 

@@ -1,0 +1,140 @@
+"""Buffers, arrays that live inside, and views that outlive their sandbox."""
+
+import array
+import gc
+
+import numpy as np
+import pytest
+
+import tmebox
+
+
+def test_const_buffers_are_copied_in(calls):
+    assert calls.total(np.arange(10, dtype=np.int32), 10) == 45
+    assert calls.total(array.array("i", range(10)), 10) == 45
+    assert calls.total(np.arange(10, dtype=np.int32).tobytes(), 10) == 45
+
+
+def test_mutable_buffers_are_updated(calls):
+    values = np.ones(4)
+    calls.scale(values, 4, 2.5)
+    assert values.tolist() == [2.5] * 4
+    raw = bytearray(4)
+    calls.fill(raw, 4, 7)
+    assert raw == b"\7\7\7\7"
+
+
+def test_in_out_and_inout_say_what_is_copied(calls):
+    values = np.ones(4)
+    calls.scale(tmebox.In(values), 4, 3.0)
+    assert values.tolist() == [1.0] * 4
+    calls.scale(tmebox.InOut(values), 4, 3.0)
+    assert values.tolist() == [3.0] * 4
+    calls.scale(tmebox.Out(values), 4, 3.0)
+    assert values.tolist() == [0.0] * 4
+
+
+def test_an_array_inside_is_passed_without_a_copy(calls):
+    inside = calls.array(1000, np.float64)
+    assert inside.flags.writeable
+    assert not inside.any()
+    inside[:] = 1.0
+    calls.scale(inside, 1000, 4.0)
+    assert inside.sum() == 4000.0
+    part = inside[10:20]
+    calls.scale(part, 10, 0.0)
+    assert inside.sum() == 3960.0
+
+
+def test_arrays_of_any_shape_and_type(calls):
+    grid = calls.array((3, 4), np.int32)
+    assert grid.shape == (3, 4)
+    assert grid.dtype == np.int32
+    assert calls.array(0).shape == (0,)
+    with pytest.raises(TypeError, match="Python objects"):
+        calls.array(3, object)
+    with pytest.raises(tmebox.LimitError):
+        calls.array(1 << 40)
+
+
+def test_memory_of_dropped_arrays_is_reused(calls):
+    for _ in range(200):
+        calls.array(4 << 20)[0] = 1
+
+
+def test_wrong_buffers_are_refused(calls):
+    with pytest.raises(TypeError, match="read-only"):
+        frozen = np.ones(4)
+        frozen.flags.writeable = False
+        calls.scale(frozen, 4, 1.0)
+    with pytest.raises(TypeError, match="not const"):
+        calls.fill(b"1234", 4, 0)
+    with pytest.raises(TypeError, match="C-contiguous"):
+        calls.scale(np.ones((4, 4)).T[1:], 4, 1.0)
+    with pytest.raises(TypeError, match="dtype float32"):
+        calls.scale(np.ones(4, np.float32), 4, 1.0)
+    with pytest.raises(TypeError, match="buffer"):
+        calls.scale(object(), 4, 1.0)
+
+
+def test_views_that_outlive_their_sandbox_show_zeros(calls_module):
+    sandbox = tmebox.Sandbox(calls_module)
+    inside = sandbox.array(100_000, np.int64)
+    inside[:] = 7
+    view = sandbox.memory.view(sandbox.same(inside), 64)
+    assert view[0] == 7
+    sandbox.close()
+    assert not inside.any()
+    inside[:] = 9
+    assert bytes(view) != b""
+    with tmebox.Sandbox(calls_module) as other:
+        fresh = other.array(100_000, np.int64)
+        assert not fresh.any()
+        inside[:] = 11
+        assert not fresh.any()
+    del inside, view
+    gc.collect()
+
+
+def test_a_view_is_safe_while_sandboxes_come_and_go(calls_module):
+    kept = []
+    for value in range(50):
+        with tmebox.Sandbox(calls_module) as sandbox:
+            inside = sandbox.array(1000, np.int32)
+            assert not inside.any()
+            inside[:] = value
+            kept.append(inside)
+    assert not any(array.any() for array in kept)
+
+
+def test_memory_is_bounds_checked(calls):
+    offset = calls.same(calls.array(64))
+    calls.memory.write(offset, b"hello\0")
+    assert calls.memory.read(offset, 5) == b"hello"
+    assert calls.memory[offset : offset + 5] == b"hello"
+    assert calls.memory.string(offset) == b"hello"
+    calls.memory[offset : offset + 2] = b"HE"
+    assert calls.memory.string(offset) == b"HEllo"
+    for bad_offset, size in ((0, 1), (1 << 31, 1), (offset, 1 << 31), ((1 << 32) - 1, 8), (-8, 8), (offset, -1)):
+        with pytest.raises(tmebox.BadPointer):
+            calls.memory.read(bad_offset, size)
+    with pytest.raises(tmebox.BadPointer, match="read-only"):
+        calls.memory.write(tmebox_control_page(), b"\0" * 8)
+
+
+def tmebox_control_page():
+    from tmebox import abi
+
+    return abi.CONTROL_PAGE
+
+
+def test_memory_of_a_closed_sandbox_is_refused(calls_module):
+    sandbox = tmebox.Sandbox(calls_module)
+    sandbox.close()
+    with pytest.raises(tmebox.SandboxClosed):
+        sandbox.memory.read(1 << 26, 1)
+    with pytest.raises(tmebox.SandboxClosed):
+        sandbox.array(1)
+    with pytest.raises(tmebox.SandboxClosed):
+        sandbox.add(1, 2)
+    sandbox.close()

@@ -1,0 +1,107 @@
+"""Programs with main(): arguments, environment, files, output, exit codes."""
+
+import io
+
+import pytest
+
+import tmebox
+
+PROGRAM_C = r"""
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+static int runs;
+int main(int argc, char **argv)
+{
+    runs++;
+    if (argc > 1 && !strcmp(argv[1], "echo")) {
+        char line[256];
+        while (fgets(line, sizeof line, stdin)) fputs(line, stdout);
+        return 0;
+    }
+    if (argc > 1 && !strcmp(argv[1], "cat")) {
+        FILE *f = fopen(argv[2], "r");
+        if (!f) { perror(argv[2]); return 2; }
+        int c;
+        while ((c = getc(f)) != EOF) putchar(c);
+        fclose(f);
+        return 0;
+    }
+    if (argc > 1 && !strcmp(argv[1], "write")) {
+        FILE *f = fopen(argv[2], "w");
+        if (!f) { perror(argv[2]); return 2; }
+        fprintf(f, "%s %.3f\n", argv[3], 1.0 / 3);
+        return fclose(f) ? 3 : 0;
+    }
+    if (argc > 1 && !strcmp(argv[1], "abort")) abort();
+    for (int i = 0; i < argc; i++) printf("%d=%s\n", i, argv[i]);
+    printf("HOME=%s runs=%d %g %s\n", getenv("HOME"), runs, 0.1, "é");
+    fprintf(stderr, "to stderr\n");
+    return argc;
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def module():
+    return tmebox.compile(source_text=PROGRAM_C)
+
+
+def test_output_environment_arguments_and_exit_code(module):
+    with tmebox.Sandbox(module, env={"HOME": "/nowhere"}) as sandbox:
+        done = sandbox.run(["prog", "a b", ""])
+    assert done.exit_code == 3
+    assert done.stdout == "0=prog\n1=a b\n2=\nHOME=/nowhere runs=1 0.1 é\n".encode()
+    assert done.stderr == b"to stderr\n"
+
+
+def test_every_run_starts_fresh(module):
+    with tmebox.Sandbox(module) as sandbox:
+        first, second = sandbox.run(["p"]), sandbox.run(["p"])
+    assert first == second
+
+
+def test_stdin_from_bytes_and_files(module):
+    text = b"".join(b"line %d\n" % i for i in range(5000))
+    with tmebox.Sandbox(module) as sandbox:
+        assert sandbox.run(["p", "echo"], stdin=text).stdout == text
+        assert sandbox.run(["p", "echo"], stdin=io.BytesIO(text)).stdout == text
+        assert sandbox.run(["p", "echo"]).stdout == b""
+
+
+def test_output_can_be_streamed(module):
+    pieces = []
+    file = io.BytesIO()
+    with tmebox.Sandbox(module) as sandbox:
+        done = sandbox.run(["p"], stdout=pieces.append, stderr=file)
+    assert b"".join(bytes(piece) for piece in pieces).startswith(b"0=p\n")
+    assert file.getvalue() == b"to stderr\n"
+    assert done.stdout == done.stderr == b""
+
+
+def test_files_only_under_preopened_directories(module, tmp_path):
+    (tmp_path / "inside.txt").write_text("hello\n")
+    (tmp_path.parent / "outside.txt").write_text("secret\n")
+    with tmebox.Sandbox(module, dirs=[f"{tmp_path}:/data"]) as sandbox:
+        assert sandbox.run(["p", "cat", "/data/inside.txt"]).stdout == b"hello\n"
+        assert sandbox.run(["p", "write", "/data/new.txt", "text"]).exit_code == 0
+        for escape in ("/data/../outside.txt", "/etc/passwd", "../outside.txt", f"{tmp_path}/inside.txt"):
+            done = sandbox.run(["p", "cat", escape])
+            assert (done.exit_code, done.stdout) == (2, b"")
+    assert (tmp_path / "new.txt").read_text() == "text 0.333\n"
+
+
+def test_a_read_only_directory_cannot_be_written(module, tmp_path):
+    with tmebox.Sandbox(module, dirs=[f"{tmp_path}:/data:ro"]) as sandbox:
+        assert sandbox.run(["p", "write", "/data/new.txt", "text"]).exit_code == 2
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_abort_is_its_own_trap(module):
+    with tmebox.Sandbox(module) as sandbox, pytest.raises(tmebox.Aborted):
+        sandbox.run(["p", "abort"])
+
+
+def test_a_library_has_no_main_to_run(calls):
+    with pytest.raises(tmebox.ModuleError, match="no main"):
+        calls.run(["p"])

@@ -1,0 +1,125 @@
+"""Creating, limiting and closing sandboxes; modules that cannot be used."""
+
+import gc
+import os
+
+import pytest
+
+import tmebox
+from tmebox.memory.windows import WINDOWS
+
+
+def test_three_lines_to_the_first_call():
+    module = tmebox.compile(source_text="int add(int a, int b) { return a + b; }")
+    with tmebox.Sandbox(module, memory="64MiB", timeout=1.0) as sandbox:
+        assert sandbox.add(3, 4) == 7
+
+
+@pytest.mark.parametrize("memory", [0, -1, "0", 5 << 30, "5GiB", "1TiB", 1])
+def test_impossible_memory_limits_are_refused(calls_module, memory):
+    with pytest.raises((tmebox.LimitError, ValueError)):
+        tmebox.Sandbox(calls_module, memory=memory)
+
+
+@pytest.mark.parametrize("memory", ["plenty", "64 parsecs", "", "-3MiB"])
+def test_sizes_that_are_no_sizes_are_refused(calls_module, memory):
+    with pytest.raises(ValueError, match="64MiB"):
+        tmebox.Sandbox(calls_module, memory=memory)
+
+
+def test_closing_is_idempotent_and_gives_the_window_back(calls_module):
+    gc.collect()
+    before = WINDOWS.live
+    for _ in range(100):
+        sandbox = tmebox.Sandbox(calls_module)
+        assert sandbox.add(1, 1) == 2
+        sandbox.close()
+        sandbox.close()
+        assert sandbox.closed
+    del sandbox
+    gc.collect()
+    assert WINDOWS.live == before
+
+
+def test_a_sandbox_that_failed_to_be_made_leaves_nothing_behind(calls_module):
+    gc.collect()
+    before = WINDOWS.live
+    for _ in range(50):
+        with pytest.raises(tmebox.LimitError):
+            tmebox.Sandbox(calls_module, memory=0)
+    gc.collect()
+    assert WINDOWS.live == before
+
+
+def test_a_thousand_sandboxes_at_once(calls_module):
+    sandboxes = [tmebox.Sandbox(calls_module, memory="1MiB", stack="64KiB") for _ in range(1000)]
+    assert [sandbox.count() for sandbox in sandboxes] == [1] * 1000
+    assert [sandbox.count() for sandbox in sandboxes] == [2] * 1000
+    for sandbox in sandboxes:
+        sandbox.close()
+
+
+def test_recycled_windows_hold_nothing_of_their_last_owner():
+    module = tmebox.compile(
+        source_text="""
+        char room[1 << 16];
+        int dirty(int v) { int n = 0; for (int i = 0; i < sizeof room; i++) { n += room[i] != 0; room[i] = v; } return n; }
+        """
+    )
+    for value in range(1, 20):
+        with tmebox.Sandbox(module) as sandbox:
+            assert sandbox.dirty(value) == 0
+
+
+def test_modules_survive_being_saved_and_loaded(calls_module, tmp_path):
+    path = tmp_path / "calls.tbx"
+    calls_module.save(path)
+    loaded = tmebox.Module.load(path)
+    assert loaded.exports == calls_module.exports
+    with tmebox.Sandbox(loaded) as sandbox:
+        assert sandbox.add(3, 4) == 7
+    with tmebox.Sandbox(tmebox.Module.from_bytes(path.read_bytes())) as sandbox:
+        assert sandbox.add(3, 4) == 7
+
+
+@pytest.mark.parametrize("size", [0, 1, 63, 64, 200, 5000])
+def test_truncated_modules_are_refused(calls_module, size):
+    with pytest.raises(tmebox.ModuleError):
+        tmebox.Module.from_bytes(calls_module.to_bytes()[:size])
+
+
+def test_foreign_files_are_refused(tmp_path):
+    for data in (b"\x7fELF" + bytes(100), b"MZ" + bytes(100), b"\0asm\1\0\0\0", os.urandom(4096)):
+        with pytest.raises(tmebox.ModuleError):
+            tmebox.Module.from_bytes(data)
+    with pytest.raises(tmebox.ModuleError):
+        tmebox.Module.load("/bin/true")
+    with pytest.raises(FileNotFoundError):
+        tmebox.Module.load(tmp_path / "none.tbx")
+
+
+def test_text_slots_are_reused(calls_module):
+    addresses = set()
+    data = calls_module.to_bytes()
+    for _ in range(20):
+        module = tmebox.Module.from_bytes(data)
+        addresses.add(module.address)
+        del module
+        gc.collect()
+    assert len(addresses) <= 2
+
+
+def test_only_modules_make_sandboxes():
+    with pytest.raises(TypeError, match=r"tmebox\.compile"):
+        tmebox.Sandbox("blur.c")
+
+
+def test_a_forked_child_can_make_its_own_sandboxes(calls_module):
+    with tmebox.Sandbox(calls_module) as sandbox:
+        sandbox.count()
+        child = os.fork()
+        if not child:
+            with tmebox.Sandbox(calls_module, timeout=1.0) as own:
+                os._exit(0 if own.add(3, 4) == 7 else 1)
+        assert os.waitpid(child, 0)[1] == 0
+        assert sandbox.count() == 2
