@@ -1,0 +1,9 @@
+"""The security boundary: decides from the final bytes alone whether machine code may run in a sandbox.
+
+Reading order: `rules` (what must hold), `instructions` (what is known at all), `forms` (rules that look at
+one instruction), `sequences` (instructions that are safe only together), `verify` (the walk over a text).
+"""
+
+from tmebox.verify.verify import VerifiedText, verify
+
+__all__ = ["VerifiedText", "verify"]

@@ -1,0 +1,198 @@
+"""The instructions that verified text may contain, and what they say about the CPU.
+
+An instruction that is not in a table here is refused. A table entry says only that what the instruction
+does to registers and flags is harmless; where it may access memory and how it may change rsp is decided by
+the rules in `forms`, from its operands.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from iced_x86 import Code, CpuidFeature, Mnemonic
+
+_INTEGER = """
+adc adcx add adox and andn bextr blsi blsmsk blsr bsf bsr bswap bt btc btr bts bzhi cbw cdq cdqe clc cmc
+cmova cmovae cmovb cmovbe cmove cmovg cmovge cmovl cmovle cmovne cmovno cmovnp cmovns cmovo cmovp cmovs
+cmp cmpxchg cmpxchg16b cmpxchg8b cqo crc32 cwd cwde dec div idiv imul inc lahf lea lzcnt mov movbe movsx
+movsxd movzx mul mulx neg not or pdep pext popcnt rcl rcr rdrand rdseed rol ror rorx sahf sar sarx sbb
+seta setae setb setbe sete setg setge setl setle setne setno setnp setns seto setp sets
+shl shld shlx shr shrd shrx stc sub test tzcnt xadd xchg xor
+"""
+
+_OTHER = """
+endbr64 hlt int3 lfence mfence nop pause prefetchnta prefetcht0 prefetcht1 prefetcht2 prefetchw sfence ud2
+"""
+
+# Not here: fldenv, fnstenv, fnsave, frstor (load and reveal registers and addresses of the code before),
+# ffree, fincstp, fdecstp (rename registers).
+_X87 = """
+f2xm1 fabs fadd faddp fchs fcmovb fcmovbe fcmove fcmovnb fcmovnbe fcmovne fcmovnu fcmovu fcom fcomi fcomip
+fcomp fcompp fcos fdiv fdivp fdivr fdivrp fiadd ficom ficomp fidiv fidivr fild fimul fist fistp fisttp fisub
+fisubr fld fld1 fldcw fldl2e fldl2t fldlg2 fldln2 fldpi fldz fmul fmulp fnclex fninit fnop fnstcw fnstsw
+fpatan fprem fprem1 fptan frndint fscale fsin fsincos fsqrt fst fstp fsub fsubp fsubr fsubrp ftst fucom
+fucomi fucomip fucomp fucompp fxam fxch fxtract fyl2x fyl2xp1 wait
+"""
+
+# Each also exists with a leading v (AVX), unless it is in _SSE_ONLY. Registers named mm are refused by `forms`.
+_VECTOR = """
+addpd addps addsd addss addsubpd addsubps aesdec aesdeclast aesenc aesenclast aesimc aeskeygenassist andnpd
+andnps andpd andps blendpd blendps blendvpd blendvps cmppd cmpps cmpsd cmpss comisd comiss cvtdq2pd cvtdq2ps
+cvtpd2dq cvtpd2ps cvtps2dq cvtps2pd cvtsd2si cvtsd2ss cvtsi2sd cvtsi2ss cvtss2sd cvtss2si cvttpd2dq cvttps2dq
+cvttsd2si cvttss2si divpd divps divsd divss dppd dpps extractps haddpd haddps hsubpd hsubps insertps lddqu
+ldmxcsr maxpd maxps maxsd maxss minpd minps minsd minss movapd movaps movd movddup movdqa movdqu movhlps
+movhpd movhps movlhps movlpd movlps movmskpd movmskps movq movsd movshdup movsldup movss movupd movups
+mpsadbw mulpd mulps mulsd mulss orpd orps pabsb pabsd pabsw packssdw packsswb packusdw packuswb paddb paddd
+paddq paddsb paddsw paddusb paddusw paddw palignr pand pandn pavgb pavgw pblendvb pblendw pclmulqdq pcmpeqb
+pcmpeqd pcmpeqq pcmpeqw pcmpestri pcmpestrm pcmpgtb pcmpgtd pcmpgtq pcmpgtw pcmpistri pcmpistrm pextrb
+pextrd pextrq pextrw phaddd phaddsw phaddw phminposuw phsubd phsubsw phsubw pinsrb pinsrd pinsrq pinsrw
+pmaddubsw pmaddwd pmaxsb pmaxsd pmaxsw pmaxub pmaxud pmaxuw pminsb pminsd pminsw pminub pminud pminuw
+pmovmskb pmovsxbd pmovsxbq pmovsxbw pmovsxdq pmovsxwd pmovsxwq pmovzxbd pmovzxbq pmovzxbw pmovzxdq pmovzxwd
+pmovzxwq pmuldq pmulhrsw pmulhuw pmulhw pmulld pmullw pmuludq por psadbw pshufb pshufd pshufhw pshuflw
+psignb psignd psignw pslld pslldq psllq psllw psrad psraw psrld psrldq psrlq psrlw psubb psubd psubq psubsb
+psubsw psubusb psubusw psubw ptest punpckhbw punpckhdq punpckhqdq punpckhwd punpcklbw punpckldq punpcklqdq
+punpcklwd pxor rcpps rcpss roundpd roundps roundsd roundss rsqrtps rsqrtss sha1msg1 sha1msg2 sha1nexte
+sha1rnds4 sha256msg1 sha256msg2 sha256rnds2 shufpd shufps sqrtpd sqrtps sqrtsd sqrtss stmxcsr subpd subps
+subsd subss ucomisd ucomiss unpckhpd unpckhps unpcklpd unpcklps xorpd xorps
+"""
+
+_SSE_ONLY = frozenset("sha1msg1 sha1msg2 sha1nexte sha1rnds4 sha256msg1 sha256msg2 sha256rnds2".split())
+
+# Not here: gathers (64-bit addresses that no rule bounds) and non-temporal stores.
+_AVX_ONLY = """
+vbroadcastf128 vbroadcasti128 vbroadcastsd vbroadcastss vcvtph2ps vcvtps2ph vextractf128 vextracti128
+vinsertf128 vinserti128 vmaskmovpd vmaskmovps vpblendd vpbroadcastb vpbroadcastd vpbroadcastq vpbroadcastw
+vperm2f128 vperm2i128 vpermd vpermilpd vpermilps vpermpd vpermps vpermq vpmaskmovd vpmaskmovq vpsllvd vpsllvq
+vpsravd vpsrlvd vpsrlvq vtestpd vtestps vzeroall vzeroupper
+"""
+
+_FMA_OPERATIONS = "vfmadd vfmsub vfnmadd vfnmsub".split()
+_FMA = [
+    *(f"{name}{order}{kind}" for name in _FMA_OPERATIONS for order in (132, 213, 231) for kind in ("pd", "ps", "sd", "ss")),
+    *(f"{name}{order}{kind}" for name in ("vfmaddsub", "vfmsubadd") for order in (132, 213, 231) for kind in ("pd", "ps")),
+]  # fmt: skip
+
+
+def _mnemonics(names: list[str]) -> frozenset[int]:
+    return frozenset(getattr(Mnemonic, name.upper()) for name in names)
+
+
+X87: Final = _mnemonics(_X87.split())
+MNEMONICS: Final = X87 | _mnemonics(
+    [
+        *_INTEGER.split(),
+        *_OTHER.split(),
+        *_VECTOR.split(),
+        *(f"v{name}" for name in _VECTOR.split() if name not in _SSE_ONLY),
+        *_AVX_ONLY.split(),
+        *_FMA,
+    ]
+)
+"""Mnemonics whose every encoding is known, but for DENIED_CODES."""
+
+DENIED_CODES: Final = frozenset(
+    {
+        # Aliases that assemblers do not emit and CPUs do not document alike.
+        Code.TEST_RM8_IMM8_F6R1,
+        Code.TEST_RM16_IMM16_F7R1,
+        Code.TEST_RM32_IMM32_F7R1,
+        Code.TEST_RM64_IMM32_F7R1,
+        Code.MOVSXD_R16_RM16,
+        Code.MOVSXD_R32_RM32,
+    }
+)
+
+BIT_TEST_WITH_REGISTER_OFFSET: Final = frozenset(
+    getattr(Code, f"{name}_RM{bits}_R{bits}") for name in ("BT", "BTC", "BTR", "BTS") for bits in (16, 32, 64)
+)
+"""With a memory operand, the register selects a bit anywhere around it: the access is not the operand's."""
+
+DIRECT_JUMPS: Final = frozenset(
+    {
+        Code.JMP_REL8_64,
+        Code.JMP_REL32_64,
+        *(
+            getattr(Code, f"J{condition}_REL{bits}_64")
+            for condition in "O NO B AE E NE BE A S NS P NP L GE LE G".split()
+            for bits in (8, 32)
+        ),
+        Code.JRCXZ_REL8_64,
+        Code.JECXZ_REL8_64,
+        *(getattr(Code, f"LOOP{condition}_REL8_64_{count}") for condition in ("", "E", "NE") for count in ("ECX", "RCX")),
+    }
+)  # fmt: skip
+UNCONDITIONAL_JUMPS: Final = frozenset({Code.JMP_REL8_64, Code.JMP_REL32_64})
+INDIRECT_BRANCHES: Final = frozenset({Code.CALL_RM64, Code.JMP_RM64})
+CALLS: Final = frozenset({Code.CALL_REL32_64, Code.CALL_RM64})
+PUSHES: Final = frozenset({Code.PUSH_R64, Code.PUSH_RM64, Code.PUSHQ_IMM8, Code.PUSHQ_IMM32})
+POPS: Final = frozenset({Code.POP_R64, Code.POP_RM64})
+STRINGS: Final = frozenset(
+    {
+        Code.STOSB_M8_AL, Code.STOSW_M16_AX, Code.STOSD_M32_EAX, Code.STOSQ_M64_RAX,
+        Code.MOVSB_M8_M8, Code.MOVSW_M16_M16, Code.MOVSD_M32_M32, Code.MOVSQ_M64_M64,
+    }
+)  # fmt: skip
+CODES: Final = DIRECT_JUMPS | INDIRECT_BRANCHES | CALLS | PUSHES | POPS | STRINGS | frozenset({Code.RETNQ})
+"""Instructions whose other encodings (16-bit, far, …) are denied, so named one by one."""
+
+NEVER_CONTINUES: Final = UNCONDITIONAL_JUMPS | {Code.JMP_RM64, Code.RETNQ, Code.HLT, Code.UD2}
+"""Control never reaches the instruction after one of these."""
+
+ALWAYS_FAULTS: Final = frozenset({Code.HLT, Code.UD2})
+
+NO_SURE_ACCESS: Final = _mnemonics(
+    "vmaskmovpd vmaskmovps vpmaskmovd vpmaskmovq rcl rcr rol ror sar shl shld shr shrd".split()
+)
+"""These may leave their memory operand alone (masked lanes, a shift count of zero), so that a bad address
+does not surely fault: no anchor for rsp."""
+
+ACCESSES_NOTHING: Final = _mnemonics(["lea", "nop"])
+"""Memory operands that are only computed with, or not even that."""
+
+SYSTEM: Final = _mnemonics(
+    """cpuid rdtsc rdtscp rdpmc rdpid rdpru rdpkru wrpkru xgetbv xsetbv xsave xsave64 xsavec xsavec64 xsaveopt
+    xsaveopt64 xrstor xrstor64 fxsave fxsave64 fxrstor fxrstor64 syscall sysenter int int1 into in out insb insw
+    insd outsb outsw outsd popfq popf pushfq pushf std cld cli sti xbegin xend xabort xtest monitor mwait monitorx mwaitx
+    umonitor umwait tpause clflush clflushopt clwb cldemote clzero sgdt sidt sldt str smsw lar lsl
+    verr verw serialize ptwrite hreset enqcmd incsspq incsspd rdsspq rdsspd senduipi clui stui testui uiret""".split()
+)
+"""Denied like everything unnamed; listed so that the violation says why."""
+
+SEGMENTS: Final = _mnemonics("wrfsbase wrgsbase rdfsbase rdgsbase swapgs lkgs lfs lgs lss".split())
+
+FEATURES: Final[dict[int, str | None]] = {
+    # Every x86-64 CPU has these.
+    **dict.fromkeys(
+        (
+            CpuidFeature.INTEL8086, CpuidFeature.INTEL186, CpuidFeature.INTEL286, CpuidFeature.INTEL386,
+            CpuidFeature.INTEL486, CpuidFeature.X64, CpuidFeature.CMOV, CpuidFeature.CX8, CpuidFeature.FPU,
+            CpuidFeature.FPU287, CpuidFeature.FPU387, CpuidFeature.SSE, CpuidFeature.SSE2,
+            CpuidFeature.MULTIBYTENOP, CpuidFeature.PAUSE,
+            CpuidFeature.CET_IBT,  # endbr64 is a no-operation elsewhere
+        )
+    ),
+    CpuidFeature.ADX: "adx",
+    CpuidFeature.AES: "aes",
+    CpuidFeature.AVX: "avx",
+    CpuidFeature.AVX2: "avx2",
+    CpuidFeature.BMI1: "bmi1",
+    CpuidFeature.BMI2: "bmi2",
+    CpuidFeature.CMPXCHG16B: "cx16",
+    CpuidFeature.F16C: "f16c",
+    CpuidFeature.FMA: "fma",
+    CpuidFeature.LZCNT: "abm",
+    CpuidFeature.MOVBE: "movbe",
+    CpuidFeature.PCLMULQDQ: "pclmulqdq",
+    CpuidFeature.POPCNT: "popcnt",
+    CpuidFeature.PREFETCHW: "3dnowprefetch",
+    CpuidFeature.RDRAND: "rdrand",
+    CpuidFeature.RDSEED: "rdseed",
+    CpuidFeature.SHA: "sha_ni",
+    CpuidFeature.SSE3: "pni",
+    CpuidFeature.SSE4_1: "sse4_1",
+    CpuidFeature.SSE4_2: "sse4_2",
+    CpuidFeature.SSSE3: "ssse3",
+    CpuidFeature.VAES: "vaes",
+    CpuidFeature.VPCLMULQDQ: "vpclmulqdq",
+}  # fmt: skip
+"""CPU features that instructions may need, in the spelling of /proc/cpuinfo; None: the architecture's baseline."""

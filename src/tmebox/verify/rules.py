@@ -1,0 +1,49 @@
+"""The rules of the verifier: each a fact that holds for every instruction of a verified text."""
+
+KNOWN_INSTRUCTION = "known-instruction"
+"""The bytes decode to an instruction that a table names. Everything else is denied."""
+
+CANONICAL_ENCODING = "canonical-encoding"
+"""The instruction is encoded as an assembler encodes it: no prefix that is duplicated, unused or conflicting.
+CPU vendors disagree about what such prefixes do, even about the instruction's length."""
+
+NO_PRIVILEGED_INSTRUCTION = "no-privileged-instruction"
+"""No instruction talks to the kernel, to devices or to state that the sandbox does not own."""
+
+SEGMENT_REGISTERS_UNTOUCHED = "segment-registers-untouched"
+"""No instruction reads or writes a segment register or its base: gs is what confines memory accesses."""
+
+MEMORY_THROUGH_GS = "memory-through-gs"
+"""Every memory access but plain stack accesses is gs-relative with a 32-bit address: it is in the window."""
+
+STACK_ACCESS_BOUNDED = "stack-access-bounded"
+"""Every access through rsp is `disp(%rsp)` with |disp| at most STACK_REACH, and no segment override."""
+
+RSP_STAYS_IN_PRIVATE_HALF = "rsp-stays-in-private-half"
+"""rsp changes only by pushes and pops, by adjustments that accesses keep in check, or by a rebase sequence."""
+
+STRING_INSTRUCTION_REBASED = "string-instruction-rebased"
+"""`stos` and `movs` stand at the end of the sequence that turns their pointers into window addresses."""
+
+RETURN_CHECKED = "return-checked"
+"""`ret` stands at the end of the sequence that checks its target."""
+
+INDIRECT_BRANCH_CHECKED = "indirect-branch-checked"
+"""An indirect call or jump stands at the end of a sequence that checks its target."""
+
+BRANCH_TO_INSTRUCTION_START = "branch-to-instruction-start"
+"""A direct branch goes to the start of a decoded instruction of the same text, or to a gate."""
+
+NO_BRANCH_INTO_SEQUENCE = "no-branch-into-sequence"
+"""No direct branch and no claimed target skips the beginning of a sequence."""
+
+TEXT_DOES_NOT_FALL_OFF = "text-does-not-fall-off"
+"""Control cannot run over the end of the text, neither from its last instruction nor by a return."""
+
+TARGET_IS_INSTRUCTION_START = "target-is-instruction-start"
+"""Each claimed indirect-branch target is the start of a decoded instruction of the text."""
+
+TEXT_IN_CODE_REGION = "text-in-code-region"
+"""The text lies in the code region, below the gate page, and is not larger than TEXT_MAX."""
+
+ALL = tuple(value for name, value in sorted(globals().items()) if name.isupper() and isinstance(value, str))

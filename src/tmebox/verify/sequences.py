@@ -1,0 +1,173 @@
+"""Instructions that are safe only together, in the order and with the operands that `SEQUENCES` spells out.
+
+A sequence is a list of steps; `steps_of` says which steps an instruction can be. Nearly every step is one
+exact encoding, made here without the decoder's help. The last step is the dangerous one (a return, an
+indirect branch, a write of rsp, a string instruction) and appears in no other place of any sequence, so
+two sequences never overlap.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from iced_x86 import Code, Instruction, OpKind, Register
+
+from tmebox.abi import (
+    CONTROL_WINDOW_BASE,
+    SPILL_R11,
+    SPILL_TARGET,
+    TARGET_FUNCTION,
+    TARGET_LABEL,
+    TARGET_MAP,
+    TARGET_RETURN,
+)
+
+Sequence = tuple[str, ...]
+
+NUMBERS: Final = {
+    "rax": 0, "rcx": 1, "rdx": 2, "rbx": 3, "rbp": 5, "rsi": 6, "rdi": 7,
+    "r8": 8, "r9": 9, "r10": 10, "r11": 11, "r12": 12, "r13": 13, "r14": 14, "r15": 15,
+}  # fmt: skip
+"""Registers that can hold the target of a checked branch, by their number in an encoding. Not rsp."""
+
+# -- steps that are one exact encoding ---------------------------------------------------------------------
+
+
+def _disp32(displacement: int) -> bytes:
+    return displacement.to_bytes(4, "little", signed=True)
+
+
+def _test_map(number: int, mask: int) -> bytes:
+    """`testb $mask, TARGET_MAP(%register)`: f6 /0 ib, with a SIB byte where the register needs one."""
+    sib = b"\x24" if number & 7 == 4 else b""
+    rex = b"\x41" if number >= 8 else b""
+    return rex + bytes([0xF6, 0x80 | number & 7]) + sib + _disp32(TARGET_MAP) + bytes([mask])
+
+
+def _branch(opcode: int, number: int) -> bytes:
+    """`call *%register` (ff /2) or `jmp *%register` (ff /4), both with a register operand."""
+    rex = b"\x41" if number >= 8 else b""
+    return rex + bytes([0xFF, opcode | number & 7])
+
+
+def _exact_steps() -> dict[bytes, frozenset[str]]:
+    steps: list[tuple[bytes, str]] = [
+        (bytes.fromhex("44 8b 1c 24"), "movl (%rsp), %r11d"),
+        (_test_map(11, TARGET_RETURN), "testb $RETURN, MAP(%r11)"),
+        (bytes.fromhex("4c 89 1c 24"), "movq %r11, (%rsp)"),
+        (bytes.fromhex("c3"), "ret"),
+        (bytes.fromhex("4c 89 9c 24") + _disp32(SPILL_TARGET), "movq %r11, SPILL_TARGET(%rsp)"),
+        (bytes.fromhex("4c 8b 9c 24") + _disp32(SPILL_R11), "movq SPILL_R11(%rsp), %r11"),
+        (bytes.fromhex("ff a4 24") + _disp32(SPILL_TARGET), "jmp *SPILL_TARGET(%rsp)"),
+        (bytes.fromhex("0f ba f4 1f"), "btrl $31, %esp"),
+        (bytes.fromhex("65 48 03 24 25") + _disp32(CONTROL_WINDOW_BASE), "addq %gs:BASE, %rsp"),
+        (bytes.fromhex("89 ff"), "movl %edi, %edi"),
+        (bytes.fromhex("89 f6"), "movl %esi, %esi"),
+        (bytes.fromhex("65 4c 8b 1c 25") + _disp32(CONTROL_WINDOW_BASE), "movq %gs:BASE, %r11"),
+        (bytes.fromhex("49 8d 3c 3b"), "leaq (%r11,%rdi), %rdi"),
+        (bytes.fromhex("49 8d 34 33"), "leaq (%r11,%rsi), %rsi"),
+    ]
+    for repeat in (b"", b"\xf3"):
+        for prefix, opcode in ((b"", 0), (b"", 1), (b"\x66", 1), (b"\x48", 1)):
+            for order in {repeat + prefix, prefix + repeat} if prefix != b"\x48" else {repeat + prefix}:
+                steps.append((order + bytes([0xAA + opcode]), "[rep] stos"))
+                steps.append((order + bytes([0xA4 + opcode]), "[rep] movs"))
+    for name, number in NUMBERS.items():
+        for mask in range(1, (TARGET_RETURN | TARGET_FUNCTION | TARGET_LABEL) + 1):
+            steps.append((_test_map(number, mask), f"testb $MASK, MAP(%{name})"))
+        steps.append((_branch(0xD0, number), f"call *%{name}"))
+        steps.append((_branch(0xE0, number), f"jmp *%{name}"))
+    table: dict[bytes, frozenset[str]] = {}
+    for encoding, step in steps:
+        table[encoding] = table.get(encoding, frozenset()) | {step}
+    return table
+
+
+EXACT_STEPS: Final = _exact_steps()
+
+# -- steps that many encodings can be -----------------------------------------------------------------------
+
+_LOAD32: Final = frozenset({Code.MOV_R32_RM32, Code.MOV_RM32_R32})
+_SET_ESP: Final = _LOAD32 | {
+    Code.LEA_R32_M, Code.ADD_RM32_R32, Code.ADD_R32_RM32, Code.ADD_RM32_IMM8, Code.ADD_RM32_IMM32,
+    Code.SUB_RM32_R32, Code.SUB_R32_RM32, Code.SUB_RM32_IMM8, Code.SUB_RM32_IMM32,
+    Code.AND_RM32_R32, Code.AND_R32_RM32, Code.AND_RM32_IMM8, Code.AND_RM32_IMM32,
+}  # fmt: skip
+_NAMES32: Final = {
+    getattr(Register, f"{name.upper()}D" if name[1:].isdigit() else f"E{name[1:].upper()}"): name
+    for name in NUMBERS
+}
+
+
+def steps_of(instruction: Instruction, encoding: bytes) -> frozenset[str]:
+    """The steps that the instruction can be; `encoding` holds its bytes."""
+    steps = EXACT_STEPS.get(encoding, frozenset())
+    if instruction.code in (Code.JE_REL8_64, Code.JE_REL32_64):
+        return steps | {"je T"}
+    if instruction.op_count == 2 and instruction.op0_kind == OpKind.REGISTER:
+        register = instruction.op0_register
+        if instruction.code in _LOAD32 and register in _NAMES32:
+            return steps | {f"movl SRC, %{_NAMES32[register]} (32 bits)"}
+        if instruction.code in _SET_ESP and register == Register.ESP:
+            return steps | {"32-bit write of %esp"}
+    return steps
+
+
+def reads_map(encoding: bytes) -> bool:
+    """It is the read of the target map in the middle of a sequence, and may be nothing else."""
+    return any(step.startswith("testb") for step in EXACT_STEPS.get(encoding, ()))
+
+
+# -- the sequences ------------------------------------------------------------------------------------------
+
+CHECKED_RETURN: Final[Sequence] = (
+    "movl (%rsp), %r11d",
+    "testb $RETURN, MAP(%r11)",
+    "je T",
+    "movq %r11, (%rsp)",
+    "ret",
+)
+CHECKED_JUMP_R11_LIVE: Final[Sequence] = (
+    "movl SRC, %r11 (32 bits)",
+    "testb $MASK, MAP(%r11)",
+    "je T",
+    "movq %r11, SPILL_TARGET(%rsp)",
+    "movq SPILL_R11(%rsp), %r11",
+    "jmp *SPILL_TARGET(%rsp)",
+)
+REBASE: Final[Sequence] = (
+    "32-bit write of %esp",
+    "btrl $31, %esp",
+    "addq %gs:BASE, %rsp",
+)
+STORE_STRING: Final[Sequence] = (
+    "movl %edi, %edi",
+    "movq %gs:BASE, %r11",
+    "leaq (%r11,%rdi), %rdi",
+    "[rep] stos",
+)
+MOVE_STRING: Final[Sequence] = (
+    "movl %edi, %edi",
+    "movl %esi, %esi",
+    "movq %gs:BASE, %r11",
+    "leaq (%r11,%rdi), %rdi",
+    "leaq (%r11,%rsi), %rsi",
+    "[rep] movs",
+)
+
+
+def _checked_branches(name: str) -> tuple[Sequence, Sequence]:
+    check = (f"movl SRC, %{name} (32 bits)", f"testb $MASK, MAP(%{name})", "je T")
+    return (*check, f"call *%{name}"), (*check, f"jmp *%{name}")
+
+
+SEQUENCES: Final[tuple[Sequence, ...]] = (
+    CHECKED_RETURN,
+    *(sequence for name in NUMBERS for sequence in _checked_branches(name)),
+    CHECKED_JUMP_R11_LIVE,
+    REBASE,
+    STORE_STRING,
+    MOVE_STRING,
+)
+BY_LAST_STEP: Final = {sequence[-1]: sequence for sequence in SEQUENCES}
+LONGEST: Final = max(len(sequence) for sequence in SEQUENCES)
