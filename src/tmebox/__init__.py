@@ -13,28 +13,68 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tmebox.errors import (
         Aborted as Aborted,
+    )
+    from tmebox.errors import (
         ArithmeticTrap as ArithmeticTrap,
+    )
+    from tmebox.errors import (
         CompileError as CompileError,
+    )
+    from tmebox.errors import (
         ControlFlowViolation as ControlFlowViolation,
+    )
+    from tmebox.errors import (
         Diagnostic as Diagnostic,
+    )
+    from tmebox.errors import (
         Frame as Frame,
+    )
+    from tmebox.errors import (
         IllegalInstruction as IllegalInstruction,
+    )
+    from tmebox.errors import (
         LimitError as LimitError,
+    )
+    from tmebox.errors import (
         MemoryFault as MemoryFault,
+    )
+    from tmebox.errors import (
         ModuleError as ModuleError,
+    )
+    from tmebox.errors import (
         OutOfMemory as OutOfMemory,
+    )
+    from tmebox.errors import (
         SandboxBusy as SandboxBusy,
+    )
+    from tmebox.errors import (
         SandboxClosed as SandboxClosed,
+    )
+    from tmebox.errors import (
         StackOverflow as StackOverflow,
+    )
+    from tmebox.errors import (
         Timeout as Timeout,
+    )
+    from tmebox.errors import (
         TmeboxError as TmeboxError,
+    )
+    from tmebox.errors import (
         Trap as Trap,
+    )
+    from tmebox.errors import (
         VerificationError as VerificationError,
+    )
+    from tmebox.errors import (
         Violation as Violation,
     )
     from tmebox.runtime.arguments import (
         In as In,
+    )
+    from tmebox.runtime.arguments import (
         InOut as InOut,
+    )
+    from tmebox.runtime.arguments import (
         Out as Out,
     )
     from tmebox.runtime.commands import Completed as Completed
@@ -44,6 +84,8 @@ if TYPE_CHECKING:
     from tmebox.runtime.sandbox import Sandbox as Sandbox
     from tmebox.runtime.sandbox_memory import (
         BadPointer as BadPointer,
+    )
+    from tmebox.runtime.sandbox_memory import (
         SandboxMemory as SandboxMemory,
     )
 
@@ -82,7 +124,37 @@ _HOMES = {
     "SandboxMemory": "tmebox.runtime.sandbox_memory",
 }
 
-__all__ = sorted(_HOMES)  # noqa: PLE0605
+__all__ = [
+    "Aborted",
+    "ArithmeticTrap",
+    "BadPointer",
+    "CompileError",
+    "Completed",
+    "ControlFlowViolation",
+    "Diagnostic",
+    "Frame",
+    "IllegalInstruction",
+    "In",
+    "InOut",
+    "LimitError",
+    "MemoryFault",
+    "Module",
+    "ModuleError",
+    "Out",
+    "OutOfMemory",
+    "Sandbox",
+    "SandboxBusy",
+    "SandboxClosed",
+    "SandboxMemory",
+    "StackOverflow",
+    "Timeout",
+    "TmeboxError",
+    "Trap",
+    "VerificationError",
+    "Violation",
+    "compile",
+    "host_function",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -115,7 +115,14 @@ def test_memory_is_bounds_checked(calls):
     assert calls.memory.string(offset) == b"hello"
     calls.memory[offset : offset + 2] = b"HE"
     assert calls.memory.string(offset) == b"HEllo"
-    for bad_offset, size in ((0, 1), (1 << 31, 1), (offset, 1 << 31), ((1 << 32) - 1, 8), (-8, 8), (offset, -1)):
+    for bad_offset, size in (
+        (0, 1),
+        (1 << 31, 1),
+        (offset, 1 << 31),
+        ((1 << 32) - 1, 8),
+        (-8, 8),
+        (offset, -1),
+    ):
         with pytest.raises(tmebox.BadPointer):
             calls.memory.read(bad_offset, size)
     with pytest.raises(tmebox.BadPointer, match="read-only"):

@@ -99,7 +99,7 @@ def test_signatures_are_visible_to_inspect_and_help(calls):
 
 
 def test_an_unknown_export_names_those_there_are(calls):
-    with pytest.raises(AttributeError, match="exports no function 'subtract'.*add"):
+    with pytest.raises(AttributeError, match=r"exports no function 'subtract'.*add"):
         calls.subtract(1, 2)
 
 

@@ -132,7 +132,9 @@ def test_registered_host_functions_are_found_by_name():
     def answer() -> int:
         return 42
 
-    module = tmebox.compile(source_text="extern int answer_of_the_test(void); int ask(void) { return answer_of_the_test(); }")
+    module = tmebox.compile(
+        source_text="extern int answer_of_the_test(void); int ask(void) { return answer_of_the_test(); }"
+    )
     with tmebox.Sandbox(module) as sandbox:
         assert sandbox.ask() == 42
 

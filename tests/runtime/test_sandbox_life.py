@@ -63,7 +63,12 @@ def test_recycled_windows_hold_nothing_of_their_last_owner():
     module = tmebox.compile(
         source_text="""
         char room[1 << 16];
-        int dirty(int v) { int n = 0; for (int i = 0; i < sizeof room; i++) { n += room[i] != 0; room[i] = v; } return n; }
+        int dirty(int v)
+        {
+            int n = 0;
+            for (int i = 0; i < sizeof room; i++) { n += room[i] != 0; room[i] = v; }
+            return n;
+        }
         """
     )
     for value in range(1, 20):

@@ -99,9 +99,8 @@ def test_a_time_limit_stops_an_endless_loop(module):
 
 
 def test_a_time_limit_for_one_call(module):
-    with tmebox.Sandbox(module) as sandbox:
-        with pytest.raises(tmebox.Timeout, match=r"0\.02 s"):
-            sandbox.call("forever", timeout=0.02)
+    with tmebox.Sandbox(module) as sandbox, pytest.raises(tmebox.Timeout, match=r"0\.02 s"):
+        sandbox.call("forever", timeout=0.02)
 
 
 @pytest.mark.parametrize("bad", [0, -1, "soon", float("nan"), float("inf")])
@@ -112,7 +111,7 @@ def test_impossible_time_limits_are_refused(module, bad):
 
 def test_one_sandbox_runs_one_call_at_a_time(module):
     with tmebox.Sandbox(module, timeout=0.3) as sandbox:
-        thread = threading.Thread(target=lambda: pytest.raises(tmebox.Timeout, sandbox.forever))
+        thread = threading.Thread(target=lambda: trap_of(sandbox, "forever"))
         thread.start()
         busy = 0
         while thread.is_alive():

@@ -31,8 +31,8 @@ class Window:
             _native.map_zero(self.base + offset, size_bytes, protection)
         except OSError as error:
             raise LimitError(
-                f"the system refused {size_bytes:,} bytes of sandbox memory ({error.strerror}): close sandboxes, or "
-                "raise vm.max_map_count, vm.overcommit_memory or `ulimit -v`"
+                f"the system refused {size_bytes:,} bytes of sandbox memory ({error.strerror}): close "
+                "sandboxes, or raise vm.max_map_count, vm.overcommit_memory or `ulimit -v`"
             ) from error
         if protection != _native.PROT_NONE:
             self._mapped.append((offset, size_bytes))
@@ -93,7 +93,8 @@ class WindowPool:
             self._next_piece = min(2 * count, LARGEST_PIECE)
             return
         raise LimitError(
-            f"no address space left for another 4 GiB window ({self.live} in use): close sandboxes, or raise `ulimit -v`"
+            f"no address space left for another 4 GiB window ({self.live} in use): close sandboxes, or raise "
+            "`ulimit -v`"
         )
 
 

@@ -77,8 +77,8 @@ class Arena:
             chunk = -(-size // abi.PAGE_SIZE) * abi.PAGE_SIZE
         if self._end + chunk > self._limit:
             raise LimitError(
-                f"no room for {size:,} bytes of host arrays and arguments in this sandbox; give it more memory= "
-                "or drop arrays that are no longer needed"
+                f"no room for {size:,} bytes of host arrays and arguments in this sandbox; give it more "
+                "memory= or drop arrays that are no longer needed"
             )
         self._window.map(self._end, chunk, _native.PROT_READ | _native.PROT_WRITE)
         if self._free and sum(self._free[-1]) == self._end:

@@ -24,13 +24,13 @@ def compile(
 ) -> Module:
     """Compile C (one file, several, or `source_text`), instrument, link, verify and load it.
 
-    include_dirs, defines ("NAME", "NAME=1" or a mapping), optimize ("-O0" … "-O3", "-Os"), flags (further compiler
-    options that cannot read files): as a C compiler has them. exports: names of callable functions; default every
-    non-static function of the sources. timeout: seconds the compiler may take. progress(stage, done, total) is called during
-    long work (the C library is built once, on first use).
+    include_dirs, defines ("NAME", "NAME=1" or a mapping), optimize ("-O0" … "-O3", "-Os"), flags (further
+    compiler options that cannot read files): as a C compiler has them. exports: names of callable functions;
+    default every non-static function of the sources. timeout: seconds the compiler may take.
+    progress(stage, done, total) is called during long work (the C library is built once, on first use).
 
-    Raises CompileError with the compiler's messages, VerificationError, ModuleError, LimitError. Needs the compiler extra:
-    `pip install 'tmebox[cc]'`.
+    Raises CompileError with the compiler's messages, VerificationError, ModuleError, LimitError. Needs the
+    compiler extra: `pip install 'tmebox[cc]'`.
     """
     try:
         from tmebox.toolchain.build import CompileOptions, SourceText, build

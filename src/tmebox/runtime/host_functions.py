@@ -28,8 +28,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 NativeImport = tuple[Callable[..., Any], str, str]
 
 _registered: dict[str, Callable[..., Any]] = {}
-INTEGER_REGISTERS = 6
-VECTOR_REGISTERS = 8
+CONST_CHAR_POINTER = Pointer(Integer(8, True, "char"), True)
 
 
 class Guest(Protocol):
@@ -77,7 +76,7 @@ def find(
     if function is None:
         shown = str(prototype) if prototype else f"{name}(…)"
         raise ModuleError(
-            f"the module needs a host function: {shown}; pass Sandbox(module, imports={{{name!r}: function}}), "
+            f"the module needs a host function: {shown}; pass imports={{{name!r}: function}} to Sandbox, "
             "decorate one with @tmebox.host_function, or link what defines it"
         )
     return function
@@ -105,16 +104,17 @@ def wrap(guest: Guest, name: str, prototype: Prototype | None, function: Callabl
 
 
 def _annotations(guest: Guest, function: Callable[..., Any]) -> tuple[dict[str, Any], list[str]]:
+    """Resolved annotations, and the parameters that want the calling sandbox."""
     try:
         hints = get_type_hints(function)
-    except Exception:
+    except Exception:  # annotations may be anything; builtins have none
         hints = {}
-    wanted = [
-        name
-        for name, hint in hints.items()
-        if name != "return" and isinstance(hint, type) and isinstance(guest, hint) and hint is not object
-    ]
+    wanted = [name for name, hint in hints.items() if name != "return" and _is_type_of(guest, hint)]
     return hints, wanted
+
+
+def _is_type_of(guest: Guest, hint: Any) -> bool:
+    return isinstance(hint, type) and hint is not object and isinstance(guest, hint)
 
 
 def _positional_names(function: Callable[..., Any], without: list[str]) -> list[str]:
@@ -168,15 +168,19 @@ def _converting(
 def _from_annotations(name: str, function: Callable[..., Any], hints: dict[str, Any]) -> Prototype:
     """A prototype from Python annotations, for imports whose C prototype is not known."""
     known: dict[Any, CType] = {
-        int: Integer(64, True, "long"), float: Float(64), bool: Bool(), str: Pointer(Integer(8, True, "char"), True),
-        bytes: Pointer(Integer(8, True, "char"), True), type(None): Void(),
-    }  # fmt: skip
+        int: Integer(64, True, "long"),
+        float: Float(64),
+        bool: Bool(),
+        str: CONST_CHAR_POINTER,
+        bytes: CONST_CHAR_POINTER,
+        type(None): Void(),
+    }
     names = _positional_names(function, [])
     unknown = [n for n in names if hints.get(n) not in known]
     if unknown or (hints and hints.get("return", type(None)) not in known):
         raise ModuleError(
-            f"the C prototype of import {name!r} is not known: compile with its declaration in scope, or annotate the "
-            "host function's parameters and result with int, float, bool, str or bytes"
+            f"the C prototype of import {name!r} is not known: compile with its declaration in scope, or "
+            "annotate the host function's parameters and result with int, float, bool, str or bytes"
         )
     result = known[hints.get("return", type(None))]
     return Prototype(name, result, tuple(Parameter(n, known[hints[n]]) for n in names))
@@ -190,7 +194,6 @@ def _raw(
 ) -> Callable[..., Any]:
     """Structs by value, variadic functions and wide types: from registers and stack by the ABI's rules."""
     result_classes = classify(prototype.result)
-    names = [f"{prototype.name}() argument {i + 1}" for i in range(len(prototype.parameters))]
 
     def call(integers: Sequence[int], vectors: bytes, stack_offset: int) -> tuple[int, int, int, int]:
         reading = _Arguments(guest, list(integers), list(struct.unpack("<8Q", vectors)), stack_offset)
@@ -202,9 +205,7 @@ def _raw(
         for parameter, read in zip(prototype.parameters, readers, strict=True):
             value = reading.take(parameter.type)
             values.append(value if read is None else read(value))
-        return _to_registers(
-            prototype.result, function(*values), result_classes, names[0] if names else prototype.name
-        )
+        return _to_registers(prototype.result, function(*values), result_classes, prototype.name)
 
     return call
 
@@ -234,9 +235,9 @@ class _Arguments:
 def _to_registers(ctype: CType, value: Any, classes: tuple[str, ...], what: str) -> tuple[int, int, int, int]:
     if isinstance(ctype, Void):
         return 0, 0, 0, 0
-    data = pack(ctype, value, f"result of {what}") if isinstance(ctype, Struct) else pack(ctype, value, what)
-    data = data.ljust(8 * len(classes), b"\0")
-    integers, vectors = [], []
+    data = pack(ctype, value, f"result of {what}()").ljust(8 * len(classes), b"\0")
+    integers: list[int] = []
+    vectors: list[int] = []
     for index, kind in enumerate(classes):
         word = int.from_bytes(data[8 * index : 8 * index + 8], "little")
         (vectors if kind == SSE else integers).append(word)

@@ -35,8 +35,8 @@ class Module:
         """
         if file.isolation != "code+data" and not trust_compiler:
             raise ModuleError(
-                f"the module is compiled with isolation {file.isolation!r}, which is only safe if its compiler is trusted: "
-                "recompile with code+data isolation, or pass trust_compiler=True"
+                f"the module is compiled with isolation {file.isolation!r}, which is only safe if its compiler "
+                "is trusted: recompile with code+data isolation, or pass trust_compiler=True"
             )
         self.file = file
         slot = CODE_REGION.allocate(len(file.text))
@@ -209,7 +209,8 @@ def _require_features(needed: frozenset[str]) -> None:
     missing = sorted(feature for feature in needed if not here.get(feature, False))
     if missing:
         raise ModuleError(
-            f"the module needs CPU features this machine lacks: {', '.join(missing)}; recompile it without -march/-m options for them"
+            f"the module needs CPU features this machine lacks: {', '.join(missing)}; recompile it without "
+            "the -march/-m options for them"
         )
 
 

@@ -124,7 +124,7 @@ class Sandbox:
     def _system_call(self, number: int, arguments_offset: int) -> int:
         arguments = struct.unpack("<6q", self.memory.read(arguments_offset, 48))
         try:
-            return self.system.handle(self.memory, number, arguments)
+            return int(self.system.handle(self.memory, number, arguments))
         except Abort:
             raise self._ended("the program called abort()") from None
         except Exit as request:
@@ -224,8 +224,8 @@ class Sandbox:
 
     # -- memory ----------------------------------------------------------------------------------
     def array(self, shape: int | tuple[int, ...], dtype: DTypeLike = np.uint8) -> NDArray[Any]:
-        """A zeroed NumPy array that lives in the sandbox: passing it copies nothing. Its memory is reused once
-        the array and all views of it are gone. It may outlive the sandbox: then it shows zeros."""
+        """A zeroed NumPy array that lives in the sandbox: passing it copies nothing. Its memory is reused
+        once the array and all views of it are gone. It may outlive the sandbox: then it shows zeros."""
         self._refuse_closed()
         item = np.dtype(dtype)
         if item.hasobject:
@@ -239,7 +239,9 @@ class Sandbox:
         block = Block(self._window, lambda: arena.free(offset))
         region = _native.Region(self.base + offset, max(size_bytes, 1), block, True)
         self.memory.watch(region)
-        array = np.frombuffer(region, np.uint8)[:size_bytes].view(item).reshape(shape)
+        array: NDArray[Any] = (
+            np.frombuffer(memoryview(region), np.uint8)[:size_bytes].view(item).reshape(shape)
+        )
         array.fill(0)
         return array
 
@@ -263,8 +265,8 @@ class Sandbox:
         return self._closed
 
     def close(self) -> None:
-        """Give the window back. Idempotent. Raises SandboxBusy while a call runs. NumPy arrays and views of the
-        sandbox's memory stay valid and show zeros."""
+        """Give the window back. Idempotent. Raises SandboxBusy while a call runs. NumPy arrays and views of
+        the sandbox's memory stay valid and show zeros."""
         if self._closed:
             return
         self.instance.kill()

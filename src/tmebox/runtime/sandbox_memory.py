@@ -52,7 +52,8 @@ class SandboxMemory:
             raise SandboxClosed("the sandbox is closed; its memory is gone")
         if size_bytes < 0 or offset < self._low or offset + size_bytes > self._end():
             raise BadPointer(
-                f"[{offset:#x}, {offset + size_bytes:#x}) is not memory of the sandbox ([{self._low:#x}, {self._end():#x}))"
+                f"[{offset:#x}, {offset + size_bytes:#x}) is not memory of the sandbox "
+                f"([{self._low:#x}, {self._end():#x}))"
             )
         if writing:
             for start, end in self._read_only:
