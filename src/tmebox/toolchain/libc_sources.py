@@ -33,16 +33,18 @@ START = Source("start/start", GUEST / "start" / "start.S")
 EXCLUDED = {
     # Another start-up (guest/start), and one thread whose descriptor is static data.
     "env/__libc_start_main": "start-up is ours",
-    "env/__reset_tls": "no thread-local block",
     "thread/__set_thread_area": "the thread pointer is a constant",
     "thread/__unmapself": "threads cannot end alone",
     "thread/__tls_get_addr": "no thread-local block",
     "thread/syscall_cp": "no system call instruction to cancel at",
     "ldso/tlsdesc": "no dynamic linking",
     "signal/restore": "handlers return like functions",
-    "malloc/lite_malloc": "our allocator",
+    "setjmp/longjmp": "with setjmp",
 }
 """musl files that are left out, and why."""
+
+MALLOC_KEPT = {"reallocarray", "replaced"}
+"""What is left of musl's malloc: the allocator is ours (guest/malloc)."""
 
 EXCLUDED_ASSEMBLY = {"ldso/dlsym", "process/vfork", "string/memset"}
 """x86-64 assembly of musl whose C version is used instead."""
@@ -85,8 +87,10 @@ def sources() -> list[Source]:
     musl = ziglang() / "lib" / "libc" / "musl" / "src"
     chosen: dict[str, Path] = {}
     for path in sorted(musl.glob("*/*.c")):
+        if path.parent.name == "malloc" and path.stem not in MALLOC_KEPT:
+            continue
         chosen[f"{path.parent.name}/{path.stem}"] = path
-    for path in sorted([*musl.glob("malloc/mallocng/*.c"), *musl.glob("*/x86_64/*.c")]):
+    for path in sorted(musl.glob("*/x86_64/*.c")):
         chosen[f"{path.parent.parent.name}/{path.stem}"] = path
     for path in sorted(musl.glob("*/x86_64/*.s")):
         name = f"{path.parent.parent.name}/{path.stem}"

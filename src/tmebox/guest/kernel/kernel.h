@@ -12,7 +12,8 @@
 long __tmebox_syscall(long number, const long arguments[6]);
 
 /* pages.c: page runs of the heap. Every free page is zero. */
-HIDDEN void *__tmebox_pages_get(size_t pages);
+HIDDEN void *__tmebox_pages_get(size_t pages, size_t align);
+HIDDEN int __tmebox_pages_range(unsigned long *start, unsigned long *end);
 HIDDEN int __tmebox_pages_extend(unsigned long start, size_t pages);
 HIDDEN int __tmebox_pages_inside(unsigned long start, size_t pages);
 HIDDEN int __tmebox_pages_any_used(unsigned long start, size_t pages);

@@ -41,7 +41,7 @@ static long read_file(unsigned long start, size_t length, int fd, long offset)
 static long place(unsigned long start, size_t length, size_t pages, int flags)
 {
 	if (!(flags & (MAP_FIXED | MAP_FIXED_NOREPLACE))) {
-		start = (unsigned long)__tmebox_pages_get(pages);
+		start = (unsigned long)__tmebox_pages_get(pages, 1);
 		return start ? (long)start : out_of_memory(length);
 	}
 	if (start % PAGE) return -EINVAL;
@@ -92,7 +92,7 @@ HIDDEN long __tmebox_mremap(unsigned long start, size_t old_length, size_t new_l
 		if (pages <= old_pages) return start;
 		if (__tmebox_pages_extend(start + old_pages * PAGE, pages - old_pages)) return start;
 		if (!(flags & MREMAP_MAYMOVE)) return -ENOMEM;
-		to = (unsigned long)__tmebox_pages_get(pages);
+		to = (unsigned long)__tmebox_pages_get(pages, 1);
 		if (!to) return out_of_memory(new_length);
 	}
 	memcpy((void *)to, (const void *)start, (pages < old_pages ? pages : old_pages) * PAGE);

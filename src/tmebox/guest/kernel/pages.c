@@ -16,7 +16,7 @@ enum {
 	PAGE = TMEBOX_PAGE_SIZE,
 	WORD_BITS = 64,
 	/* From here on a host call that discards is cheaper than writing zeros. */
-	DISCARD_PAGES = 32,
+	DISCARD_PAGES = 64,
 };
 
 static unsigned long *used_bits;
@@ -106,20 +106,30 @@ HIDDEN void __tmebox_pages_claim(unsigned long start, size_t pages)
 	mark(index_of(start), pages, 1);
 }
 
-/* The lowest run of `pages` free pages, all zero; null if there is none. */
-HIDDEN void *__tmebox_pages_get(size_t pages)
+/* The lowest run of `pages` free pages, all zero, whose page number is a multiple of `align` (a power of two);
+   null if there is none. */
+HIDDEN void *__tmebox_pages_get(size_t pages, size_t align)
 {
 	if (!initialise() || pages == 0 || pages > page_count) return NULL;
 	lowest_free = next_free(lowest_free);
 	for (size_t start = lowest_free; start < page_count;) {
 		size_t end = next_used(start);
-		if (end - start >= pages) {
-			mark(start, pages, 1);
-			return (void *)((first_page + start) * PAGE);
+		size_t aligned = start + (-(first_page + start) & (align - 1));
+		if (aligned <= end && end - aligned >= pages) {
+			mark(aligned, pages, 1);
+			return (void *)((first_page + aligned) * PAGE);
 		}
 		start = next_free(end);
 	}
 	return NULL;
+}
+
+HIDDEN int __tmebox_pages_range(unsigned long *start, unsigned long *end)
+{
+	if (!initialise()) return 0;
+	*start = first_page * PAGE;
+	*end = (first_page + page_count) * PAGE;
+	return 1;
 }
 
 /* Take the pages right after a run, if all of them are free. */
