@@ -16,7 +16,6 @@ from tmebox.prototypes import (
     Parameter,
     Pointer,
     Prototype,
-    Struct,
     Void,
     size_of,
 )
@@ -199,7 +198,7 @@ def _raw(
         reading = _Arguments(guest, list(integers), list(struct.unpack("<8Q", vectors)), stack_offset)
         if MEMORY in result_classes:
             raise ModuleError(
-                f"{prototype.name}() returns a struct of more than 16 bytes; let it fill one through a pointer"
+                f"{prototype.name}() returns a struct of over 16 bytes; let it fill it through a pointer"
             )
         values: list[Any] = []
         for parameter, read in zip(prototype.parameters, readers, strict=True):

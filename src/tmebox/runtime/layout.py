@@ -49,7 +49,7 @@ def plan_layout(module: Module, memory_bytes: int, stack_bytes: int) -> Layout:
         raise LimitError(f"memory={memory_bytes:,} bytes: a sandbox has between 1 byte and {largest:,} bytes")
     if image_bytes > memory_bytes:
         raise LimitError(
-            f"memory={memory_bytes:,} bytes is less than the module's own {image_bytes:,} bytes of data: raise it"
+            f"memory={memory_bytes:,} bytes: the module's own data takes {image_bytes:,} bytes, so raise it"
         )
     if not SMALLEST_STACK <= stack_bytes <= LARGEST_STACK:
         raise LimitError(

@@ -35,8 +35,8 @@ class Module:
         """
         if file.isolation != "code+data" and not trust_compiler:
             raise ModuleError(
-                f"the module is compiled with isolation {file.isolation!r}, which is only safe if its compiler "
-                "is trusted: recompile with code+data isolation, or pass trust_compiler=True"
+                f"the module is compiled with isolation {file.isolation!r}, only safe if its compiler is "
+                "trusted: recompile with code+data isolation, or pass trust_compiler=True"
             )
         self.file = file
         slot = CODE_REGION.allocate(len(file.text))
