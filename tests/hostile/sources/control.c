@@ -56,7 +56,7 @@ int jump_with_forged_buffer(word target, word stack) {
     word *words = (word *)&forged;
     word here = 0;
     __asm__ volatile("movl %%esp, %k0" : "=r"(here));
-    for (unsigned i = 0; i < sizeof forged / sizeof(word); i++) {
+    for (unsigned i = 0; i < (sizeof forged) / (sizeof(word)); i++) {
       word value = words[i] & 0xffffffff;
       if (value >= 0x40000000 && value < 0x7fff0000 && target) words[i] = target;
       if (stack && value >= here - 4096 && value <= here + 4096) words[i] = stack;
@@ -68,7 +68,6 @@ int jump_with_forged_buffer(word target, word stack) {
 
 __attribute__((naked)) void move_stack(word to) { __asm__("movq %rdi, %rsp\n pushq %rax\n popq %rax\n ret"); }
 __attribute__((naked)) void forge_frame(word frame) { __asm__("movq %rdi, %rbp\n leave\n ret"); }
-__attribute__((naked)) void pop_stack_pointer(word to) { __asm__("pushq %rdi\n popq %rsp\n ret"); }
 __attribute__((naked)) word borrow_stack(word to) {
   __asm__("movq %rsp, %rcx\n movq %rdi, %rsp\n pushq $77\n popq %rax\n movq %rcx, %rsp\n ret");
 }

@@ -1,0 +1,14 @@
+"""Fixtures that several test folders share. (Its presence also puts this folder on the import path.)"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from forked import ChildOutcome, run_forked
+
+
+@pytest.fixture
+def forked() -> Callable[..., ChildOutcome]:
+    """`forked(function).result()`: call in a child process that may crash or hang."""
+    return run_forked

@@ -1,0 +1,86 @@
+"""Running out of stack in every way there is, including those that jump over a guard."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+from scene import attack, hostile
+
+from tmebox import abi
+
+
+@dataclass(frozen=True)
+class Overflow:
+    """`function(*arguments)` leaves the stack: `exceptions` says in which ways it may be told."""
+
+    name: str
+    function: str
+    arguments: tuple[int, ...] = ()
+    exceptions: tuple[str, ...] = ("StackOverflow",)
+
+
+ANY_FAULT = ("StackOverflow", "MemoryFault")
+OVERFLOWS = [
+    Overflow("recursion", "recurse", (0,)),
+    Overflow("recursion-in-qsort's-comparison", "recurse_in_qsort"),
+    Overflow("recursion-with-frames-of-1-MiB", "frame_of_1_mebibyte", (100,), ANY_FAULT),
+    Overflow("alloca-again-and-again", "allocate_repeatedly", (4096,)),
+    Overflow("alloca-of-64-KiB-again-and-again", "allocate_repeatedly", (65536,)),
+    Overflow("alloca-of-a-bit-more-than-the-stack", "allocate", (9 << 20,), ANY_FAULT),
+    Overflow("alloca-past-the-window's-start", "allocate", (100 << 20,), ANY_FAULT),
+    Overflow("alloca-of-1-GiB", "allocate", (1 << 30,), ANY_FAULT),
+    Overflow("a-frame-larger-than-all-below-the-stack", "frame_of_80_mebibytes", (), ANY_FAULT),
+    Overflow("a-frame-of-1-GiB", "frame_of_1_gibibyte", (), ANY_FAULT),
+    Overflow("an-array-of-a-billion", "variable_array", (1 << 30,), ANY_FAULT),
+    Overflow("pushing-for-ever", "push_forever"),
+    Overflow("popping-for-ever", "pop_forever", (), ANY_FAULT),
+    Overflow("moving-rsp-down-for-ever", "slide_down", (), ANY_FAULT),
+    Overflow("moving-rsp-up-for-ever", "slide_up", (), ANY_FAULT),
+]
+
+
+@pytest.mark.parametrize("row", OVERFLOWS, ids=lambda row: row.name)
+def test_leaving_the_stack_traps(row: Overflow) -> None:
+    ending = attack(hostile("stack"), lambda sandbox: sandbox.call(row.function, *row.arguments))
+    assert ending.exception in row.exceptions, ending
+    assert ending.trap
+
+
+@pytest.mark.parametrize(
+    ("function", "size"),
+    [("allocate", (1 << 64) - 16), ("allocate", 1 << 40), ("allocate", 1 << 32), ("allocate_top", 1 << 63), ("variable_array", -5)],
+)
+def test_an_impossible_alloca_stays_in_the_window(function: str, size: int) -> None:
+    """Sizes wrap at 32 bits: such a program may corrupt or even get its own memory, and nothing else."""
+    ending = attack(hostile("stack"), lambda sandbox: sandbox.call(function, size))
+    assert ending.exception is None or ending.trap, ending
+
+
+def test_skipping_a_guard_with_a_frame_reaches_only_own_memory() -> None:
+    """80 MiB below the stack is not in the window's private half any more: bit 31 of the offset is cut off."""
+    ending = attack(hostile("stack"), lambda sandbox: sandbox.frame_of_80_mebibytes_untouched())
+    assert ending.exception is None or ending.trap
+
+
+def test_a_backtrace_of_deep_recursion_is_bounded_and_right() -> None:
+    def act(sandbox: object) -> object:
+        try:
+            return sandbox.recurse(0)  # type: ignore[attr-defined]
+        except Exception as error:
+            return [str(frame.function) for frame in error.backtrace]  # type: ignore[attr-defined]
+
+    names = attack(hostile("stack"), act).value
+    assert 10 < len(names) < 1000
+    assert set(names) == {"recurse"}
+
+
+def test_a_larger_stack_lets_recursion_go_deeper() -> None:
+    program = hostile("stack")
+    assert attack(program, lambda s: s.frame_of_1_mebibyte(30), stack="8MiB").exception in ANY_FAULT
+    assert attack(program, lambda s: s.frame_of_1_mebibyte(30), stack="48MiB").exception is None
+
+
+def test_the_smallest_stack_overflows_cleanly() -> None:
+    ending = attack(hostile("stack"), lambda sandbox: sandbox.recurse(0), stack=16 * abi.KIB)
+    assert ending.exception == "StackOverflow"
