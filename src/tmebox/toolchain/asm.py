@@ -1,0 +1,355 @@
+"""GNU assembly for x86-64 in AT&T syntax: text → nodes → text.
+
+Understands what clang, gcc and people write: several statements on a line, prefixes of their own, quoted
+names, numeric labels, comments of all kinds. It knows the shape of a statement, not its meaning: what a
+mnemonic or a directive does is decided elsewhere. What has no such shape is an AsmSyntaxError.
+
+`parse_line(print_statement(node))` gives `node` back.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import NamedTuple
+
+PREFIXES = frozenset(["lock", "rep", "repe", "repz", "repne", "repnz", "notrack"])
+
+MARKS = ("TAILCALL", "LONGJMP")
+"""Words in a comment that say what an indirect jump is for; clang writes the first, people the second."""
+
+
+class AsmSyntaxError(ValueError):
+    """A line that is not assembly as this module knows it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Register:
+    name: str
+
+    def __str__(self) -> str:
+        return f"%{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Immediate:
+    expression: str
+
+    def __str__(self) -> str:
+        return f"${self.expression}"
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """`segment:displacement(base,index,scale)`; a bare symbol, such as a direct branch's target, too."""
+
+    displacement: str = ""
+    base: str | None = None
+    index: str | None = None
+    scale: int = 1
+    segment: str | None = None
+
+    @property
+    def is_bare(self) -> bool:
+        return self.base is None and self.index is None and self.segment is None
+
+    def __str__(self) -> str:
+        text = f"%{self.segment}:{self.displacement}" if self.segment else self.displacement
+        if self.base is None and self.index is None:
+            return text
+        base = f"%{self.base}" if self.base else ""
+        if self.index is None:
+            return f"{text}({base})"
+        scale = f",{self.scale}" if self.scale != 1 else ""
+        return f"{text}({base},%{self.index}{scale})"
+
+
+@dataclass(frozen=True, slots=True)
+class Indirect:
+    """`*operand` of an indirect call or jump."""
+
+    operand: Register | Memory
+
+    def __str__(self) -> str:
+        return f"*{self.operand}"
+
+
+Operand = Register | Immediate | Memory | Indirect
+
+
+@dataclass(frozen=True, slots=True)
+class Instruction:
+    """`mnemonic` is empty when the line holds nothing but prefixes, which then belong to the next line."""
+
+    mnemonic: str
+    operands: tuple[Operand, ...] = ()
+    prefixes: tuple[str, ...] = ()
+    mark: str | None = None
+
+    def __str__(self) -> str:
+        words = " ".join(word for word in (*self.prefixes, self.mnemonic) if word)
+        text = f"\t{words}\t{', '.join(map(str, self.operands))}" if self.operands else f"\t{words}"
+        return f"{text}\t# {self.mark}" if self.mark else text
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.name}:"
+
+
+@dataclass(frozen=True, slots=True)
+class Directive:
+    """`arguments` is the text after the name; `name = value` is the directive `.set name, value`."""
+
+    name: str
+    arguments: str = ""
+
+    def __str__(self) -> str:
+        return f"\t{self.name}\t{self.arguments}" if self.arguments else f"\t{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class LineMarker:
+    """`# 12 "file.c"`: the next line stands for that place."""
+
+    line: int
+    file: str
+
+    def __str__(self) -> str:
+        return f'# {self.line} "{self.file}"'
+
+
+@dataclass(frozen=True, slots=True)
+class InlineAssembly:
+    """`#APP` and `#NO_APP`, between which a compiler puts the user's assembly."""
+
+    begins: bool
+
+    def __str__(self) -> str:
+        return "#APP" if self.begins else "#NO_APP"
+
+
+Statement = Instruction | Label | Directive | LineMarker | InlineAssembly
+
+# -- lines --------------------------------------------------------------------------------------------
+
+_STRING = r'"(?:[^"\\]|\\.)*"'
+_SYMBOL = rf"(?:[A-Za-z_.$][\w.$]*|{_STRING})"
+_PIECES = re.compile(rf"{_STRING}|;|#.*|//.*|[^\";#/]+|/")
+_LABEL = re.compile(rf"\s*({_SYMBOL}|\d+)\s*:(?!:)")
+_ASSIGNMENT = re.compile(rf"\s*({_SYMBOL})\s*=\s*(?!=)(.*)\Z")
+_DIRECTIVE = re.compile(r"\s*(\.[A-Za-z_]\w*)(?:\s+(.*))?\Z", re.DOTALL)
+_WORD = re.compile(r"\s*([A-Za-z]\w*)(?=[\s{]|\Z)\s*")
+_LINE_MARKER = re.compile(r'#\s*(?:line\s+)?(\d+)\s+"((?:[^"\\]|\\.)*)"')
+
+
+def remove_block_comments(text: str) -> str:
+    """`/* … */` becomes a space and as many newlines as it held; strings and line comments stay."""
+    if "/*" not in text:
+        return text
+    out = []
+    position = 0
+    plain = re.compile(rf"{_STRING}|#[^\n]*|//[^\n]*|/\*")
+    while found := plain.search(text, position):
+        if found.group() != "/*":
+            out.append(text[position : found.end()])
+            position = found.end()
+            continue
+        end = text.find("*/", found.end())
+        if end < 0:
+            raise AsmSyntaxError("a comment that does not end")
+        out.append(text[position : found.start()] + " " + "\n" * text.count("\n", found.end(), end))
+        position = end + 2
+    return "".join([*out, text[position:]])
+
+
+def parse_line(line: str) -> tuple[Statement, ...]:
+    """The statements of one line (without block comments), in order."""
+    if line.startswith("#"):
+        return _parse_hash_line(line)
+    comment = ""
+    pieces: list[str] = [""]
+    if '"' in line or ";" in line or "#" in line or "/" in line:
+        for piece in _split(line):
+            if piece[0] == "#" or piece.startswith("//"):
+                comment = piece
+            elif piece == ";":
+                pieces.append("")
+            else:
+                pieces[-1] += piece
+    else:
+        pieces = [line]
+    statements: list[Statement] = []
+    for piece in pieces:
+        _parse_piece(piece, statements)
+    return _with_mark(tuple(statements), comment) if comment else tuple(statements)
+
+
+def _split(line: str) -> list[str]:
+    pieces = _PIECES.findall(line)
+    if sum(map(len, pieces)) != len(line):
+        raise AsmSyntaxError("a string that does not end")
+    return pieces
+
+
+def _parse_hash_line(line: str) -> tuple[Statement, ...]:
+    if line.startswith(("#APP", "#NO_APP")):
+        return (InlineAssembly(line.startswith("#APP")),)
+    if marker := _LINE_MARKER.match(line):
+        return (LineMarker(int(marker[1]), marker[2]),)
+    return ()
+
+
+def _with_mark(statements: tuple[Statement, ...], comment: str) -> tuple[Statement, ...]:
+    mark = next((mark for mark in MARKS if mark in comment), None)
+    if mark is None or not statements or not isinstance(statements[-1], Instruction):
+        return statements
+    last = statements[-1]
+    return (*statements[:-1], Instruction(last.mnemonic, last.operands, last.prefixes, mark))
+
+
+def _parse_piece(text: str, statements: list[Statement]) -> None:
+    while label := _LABEL.match(text):
+        statements.append(Label(label[1]))
+        text = text[label.end() :]
+    text = text.strip()
+    if not text:
+        return
+    prefixes: tuple[str, ...] = ()
+    if statements and isinstance(statements[-1], Instruction) and not statements[-1].mnemonic:
+        prefixes = statements[-1].prefixes
+    if assignment := _ASSIGNMENT.match(text):
+        statement: Statement = Directive(".set", f"{assignment[1]}, {assignment[2].strip()}")
+    elif directive := _DIRECTIVE.match(text):
+        statement = Directive(directive[1].lower(), (directive[2] or "").strip())
+    else:
+        statement = parse_instruction(text, prefixes)
+        if prefixes:
+            statements.pop()
+            prefixes = ()
+    if prefixes:
+        raise AsmSyntaxError(f"`{' '.join(prefixes)}` without an instruction")
+    statements.append(statement)
+
+
+def parse_instruction(text: str, prefixes: tuple[str, ...] = ()) -> Instruction:
+    while True:
+        word = _WORD.match(text)
+        if word is None:
+            raise AsmSyntaxError("not an instruction")
+        text = text[word.end() :]
+        name = word[1].lower()
+        if name not in PREFIXES:
+            return Instruction(name, tuple(parse_operand(item) for item in split_operands(text)), prefixes)
+        prefixes += (name,)
+        if not text:
+            return Instruction("", (), prefixes)
+
+
+# -- operands -----------------------------------------------------------------------------------------
+
+_OPERANDS = re.compile(rf"{_STRING}|[(),]|[^\"(),]+")
+_REGISTER = re.compile(r"%([a-z]\w*|st\s*\(\s*[0-7]\s*\))\Z")
+_SEGMENT = re.compile(r"%([c-gs]s)\s*:\s*")
+_ADDRESS = re.compile(r"\(\s*(?:%(\w+))?\s*(?:,\s*%(\w+)\s*(?:,\s*([1248])\s*)?)?\)\Z")
+_TOKEN = re.compile(
+    rf"\s*(?:(?P<word>0[xX][0-9a-fA-F]+|\d+[bf]?(?![\w.$])|{_SYMBOL}(?:@[A-Za-z]\w*)?)|(?P<operator><<|>>|[-+*/~!&|^()]))\s*"
+)
+
+
+def split_operands(text: str) -> list[str]:
+    """Split at the commas outside parentheses and strings."""
+    items: list[str] = []
+    depth = 0
+    current = ""
+    for piece in _OPERANDS.findall(text):
+        depth += (piece == "(") - (piece == ")")
+        if piece == "," and depth == 0:
+            items.append(current)
+            current = ""
+        else:
+            current += piece
+    if items or current.strip():
+        items.append(current)
+    return [item.strip() for item in items]
+
+
+def parse_operand(text: str) -> Operand:
+    if text.startswith("%"):
+        lowered = text.lower()
+        if register := _REGISTER.match(lowered):
+            return Register("".join(register[1].split()))
+        if segment := _SEGMENT.match(lowered):
+            return _parse_memory(text[segment.end() :], segment[1])
+        raise AsmSyntaxError(f"`{text}` is not an operand")
+    if text.startswith("$"):
+        return Immediate(parse_expression(text[1:]))
+    if text.startswith("*"):
+        inner = parse_operand(text[1:].strip())
+        if isinstance(inner, (Register, Memory)):
+            return Indirect(inner)
+        raise AsmSyntaxError(f"`{text}` is not an operand")
+    return _parse_memory(text, None)
+
+
+def _parse_memory(text: str, segment: str | None) -> Memory:
+    text = text.strip()
+    start = text.rfind("(")
+    if start >= 0 and (address := _ADDRESS.match(text, start)) and (address[1] or address[2]):
+        displacement = text[:start].strip()
+        return Memory(
+            parse_expression(displacement) if displacement else "",
+            address[1] and address[1].lower(),
+            address[2] and address[2].lower(),
+            int(address[3] or 1),
+            segment,
+        )
+    return Memory(parse_expression(text), segment=segment)
+
+
+def parse_expression(text: str) -> str:
+    """Check that `text` is an expression of symbols and numbers; return it without its spaces."""
+    if text.isdecimal():
+        return text
+    tokens = []
+    position = 0
+    after_word = False
+    while position < len(text):
+        token = _TOKEN.match(text, position)
+        if token is None or (after_word and token["word"]):
+            raise AsmSyntaxError(f"`{text.strip()}` is not an operand")
+        after_word = token["word"] is not None
+        tokens.append(token["word"] or token["operator"])
+        position = token.end()
+    if not tokens:
+        raise AsmSyntaxError("an operand is missing")
+    return "".join(tokens)
+
+
+_TERMS = re.compile(r"(?:[-+]?(?:0[xX][0-9a-fA-F]+|\d+))+\Z")
+_TERM = re.compile(r"([-+]?)(0[xX][0-9a-fA-F]+|\d+)")
+
+
+def constant(expression: str) -> int | None:
+    """The value of a sum of numbers, as `-8` or `8+0x10`; None for anything else. Empty is 0."""
+    if not expression:
+        return 0
+    if not _TERMS.match(expression):
+        return None
+    return sum(_number(digits) * (-1 if sign == "-" else 1) for sign, digits in _TERM.findall(expression))
+
+
+def _number(digits: str) -> int:
+    octal = len(digits) > 1 and digits[0] == "0" and digits.isdecimal()
+    return int(digits, 8) if octal and not set(digits) & {"8", "9"} else int(digits, 0 if not octal else 10)
+
+
+def symbols(text: str) -> list[str]:
+    """The symbols an expression or a directive's arguments name, numeric labels (`1f`) included."""
+    return [word for word in _NAMES.findall(text) if word != "."]
+
+
+_NAMES = re.compile(rf"(?<![\w.$@%\"])({_SYMBOL}|\d+[bf](?![\w.$]))")

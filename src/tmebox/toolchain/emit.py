@@ -1,0 +1,225 @@
+"""Placing templates one after the other: what depends on the neighbours.
+
+Stack discipline: rsp adjustments are pending until an anchor; where none comes in time, a probe is put right after the
+adjustment. Traps: every failed check ends at an `hlt` nearby, put where nothing falls into it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from tmebox.abi import SPILL_R11, STACK_REACH
+from tmebox.toolchain.liveness import R11_BIT, FlowGraph
+from tmebox.toolchain.mnemonics import FLAGS
+from tmebox.toolchain.rewrite_control import (
+    TRAP,
+    checked_branch,
+    checked_jump_keeping_r11,
+    checked_return,
+    unchecked_branch,
+)
+from tmebox.toolchain.template import Refusal, Shape, Template, lines, spilled
+
+_PROBE = lines("cmpl %eax, (%rsp)")
+_PROBE_KEEPING_FLAGS = lines(f"movq %rax, {SPILL_R11}(%rsp)")
+LABEL_PREFIX = ".Ltmebox"
+
+
+@dataclass
+class _Traps:
+    """Of one stretch of a section: positions in the output."""
+
+    wanted: list[int] = field(default_factory=list)
+    """Texts with a TRAP to fill in."""
+    present: list[tuple[int, str]] = field(default_factory=list)
+    """`hlt`s and their labels."""
+    possible: list[int] = field(default_factory=list)
+    """Empty places that are not reached from above."""
+    beside: dict[int, int] = field(default_factory=dict)
+    """Text that wants a trap → empty place after it."""
+
+
+class Emitter:
+    """Feed it a file's text and templates in order, then take `text()`."""
+
+    def __init__(self, graph: FlowGraph, isolation: str) -> None:
+        self._graph = graph
+        self._is_checked = isolation == "code+data"
+        self._out: list[str] = []
+        self._pending = 0
+        self._adjusted = (0, 0)
+        self._traps = _Traps()
+        self._labels = 0
+        self._ends_in_call = False
+
+    def verbatim(self, text: str) -> None:
+        self._out.append(text)
+
+    def change_section(self, text: str) -> None:
+        self._resolve_traps()
+        self._out.append(text)
+
+    def end_function(self, text: str) -> None:
+        """A `.size`: a function that ends in a call does not expect it to return."""
+        if self._ends_in_call:
+            self._out.append(lines("hlt"))
+            self._ends_in_call = False
+        self._out.append(text)
+
+    def text(self) -> str:
+        self._resolve_traps()
+        return "\n".join(line for line in self._out if line)
+
+    def instruction(self, template: Template, index: int, mask: int) -> None:
+        """`index`: in the flow graph; `mask`: what an indirect jump may reach. Raises Refusal."""
+        shape = template.shape
+        self._ends_in_call = shape is Shape.CALL
+        if shape is Shape.PLAIN and template.scratch is None:
+            if self._pending and template.anchor:
+                self._pending = 0
+            elif self._pending and not template.flow.falls_through:
+                self._probe()
+            self._out.append(template.text)
+        else:
+            _PLACE[shape](self, template, index, mask)
+        if not template.flow.falls_through:
+            self._traps.possible.append(len(self._out))
+            self._out.append("")
+
+    # -- by shape --
+
+    def _plain(self, template: Template, index: int, mask: int) -> None:
+        text = template.text
+        if self._graph.live_after(index) & R11_BIT:
+            if not template.can_spill:
+                raise Refusal("needs r11, which is in use here")
+            text = spilled(text, "r11")
+            self._pending = 0
+        if template.anchor:
+            self._pending = 0
+        self._out.append(text)
+
+    def _adjust(self, template: Template, index: int, mask: int) -> None:
+        if self._pending + template.reach > STACK_REACH:
+            self._probe()
+        self._pending += template.reach
+        self._out.append(template.text)
+        self._adjusted = (len(self._out), index)
+        self._out.append("")
+
+    def _rebase(self, template: Template, index: int, mask: int) -> None:
+        live = self._graph.live_after(index)
+        if live & R11_BIT and template.scratch:
+            raise Refusal("moves the stack pointer through r11, which is in use here")
+        if live & FLAGS:
+            raise Refusal("moves the stack pointer while the flags are in use")
+        if self._pending:
+            self._probe()
+        self._out.append(template.text)
+
+    def _branch(self, template: Template, index: int, mask: int) -> None:
+        self._settle()
+        self._out.append(template.text)
+
+    def _call(self, template: Template, index: int, mask: int) -> None:
+        self._pending = 0
+        self._out.append(template.text)
+
+    def _return(self, template: Template, index: int, mask: int) -> None:
+        self._pending = 0
+        if not self._is_checked:
+            self._out.append(lines("retq"))
+            return
+        label = self._new_label()
+        self._out.append(checked_return().replace(TRAP, label))
+        self._traps.present.append((len(self._out), label))
+        self._out.append(_trap(label))
+
+    def _indirect(self, template: Template, index: int, mask: int) -> None:
+        if template.anchor:
+            self._pending = 0
+        is_call = template.text == "callq"
+        if not self._is_checked:
+            if not is_call:
+                self._settle()
+            self._pending = 0
+            self._out.append(unchecked_branch(template.text, template))
+            self._ends_in_call = is_call
+            return
+        self._settle()
+        self._traps.wanted.append(len(self._out))
+        self._out.append(self._checked(template, index, mask, is_call))
+        if is_call:
+            self._traps.beside[len(self._out) - 1] = len(self._out)
+            self._out.append("")
+            self._ends_in_call = True
+
+    def _checked(self, template: Template, index: int, mask: int, is_call: bool) -> str:
+        live = 0 if is_call else self._graph.live_after(index)
+        if live & FLAGS:
+            raise Refusal("an indirect jump while the flags are in use")
+        if not live & R11_BIT:
+            return checked_branch(template.text, template.operand, "r11", mask)
+        if template.register is not None:
+            return checked_branch(template.text, template.operand, template.register, mask)
+        return checked_jump_keeping_r11(template.operand, mask)
+
+    # -- stack --
+
+    def _settle(self) -> None:
+        if self._pending:
+            self._probe()
+
+    def _probe(self) -> None:
+        position, index = self._adjusted
+        live = self._graph.live_after(index) & FLAGS
+        self._out[position] = _PROBE_KEEPING_FLAGS if live else _PROBE
+        self._pending = 0
+
+    # -- traps --
+
+    def _new_label(self) -> str:
+        self._labels += 1
+        return f"{LABEL_PREFIX}{self._labels}"
+
+    def _resolve_traps(self) -> None:
+        """Give each check the nearest `hlt`; where there is none near, put one."""
+        traps, self._traps = self._traps, _Traps()
+        for position in traps.wanted:
+            label = self._nearest(traps, position)
+            self._out[position] = self._out[position].replace(TRAP, label)
+
+    def _nearest(self, traps: _Traps, position: int) -> str:
+        distances = [(abs(place - position), label) for place, label in traps.present]
+        if distances and min(distances)[0] <= _NEAR:
+            return min(distances)[1]
+        label = self._new_label()
+        places = [(abs(place - position), place) for place in traps.possible if not self._out[place]]
+        if places:
+            place = min(places)[1]
+            self._out[place] = _trap(label)
+        else:
+            place = traps.beside[position]
+            around = self._new_label()
+            self._out[place] = f"{lines(f'jmp {around}')}\n{_trap(label)}\n{around}:"
+        traps.present.append((place, label))
+        return label
+
+
+_NEAR = 12
+"""Statements that a short jump surely spans; an `hlt` costs one byte, a long jump four."""
+
+
+def _trap(label: str) -> str:
+    return f"{label}:\n{lines('hlt')}"
+
+
+_PLACE = {
+    Shape.PLAIN: Emitter._plain,
+    Shape.ADJUST: Emitter._adjust,
+    Shape.REBASE: Emitter._rebase,
+    Shape.BRANCH: Emitter._branch,
+    Shape.CALL: Emitter._call,
+    Shape.RETURN: Emitter._return,
+    Shape.INDIRECT: Emitter._indirect,
+}

@@ -1,0 +1,170 @@
+"""Every mnemonic the rewriter lets through, and what it needs to know of each.
+
+Default deny: an instruction that is not in `MNEMONICS` is refused. The verifier decides from the bytes whether an
+instruction is safe; this table only has to say how to rewrite it, and is generous where the verifier is strict.
+
+Flags are two resources, since `inc` and `bt` write one and leave the other: CARRY, and STATUS for all the rest.
+`kills` must never claim too much: what it claims, liveness takes for dead before the instruction.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import Enum
+
+from tmebox.toolchain.vector_mnemonics import VECTOR_MNEMONICS
+
+CARRY = 1
+STATUS = 2
+FLAGS = CARRY | STATUS
+
+
+class Kind(Enum):
+    """How the rewriter treats an instruction."""
+
+    PLAIN = "plain"
+    SHIFT = "shift"
+    """Writes no flags when its count, which may be in %cl, is zero."""
+    MOVE = "move"
+    LEA = "lea"
+    PUSH = "push"
+    POP = "pop"
+    JUMP = "jump"
+    CONDITIONAL = "conditional jump"
+    CALL = "call"
+    RETURN = "return"
+    LEAVE = "leave"
+    STRING = "string"
+    BIT_TEST = "bit test"
+    NO_ACCESS = "no access"
+    """A memory operand that is not, or not surely, accessed: no anchor."""
+    STOP = "stop"
+    """Never goes on to the next instruction."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mnemonic:
+    """`width` is the operand size in bits its suffix names, or None; `pure`: the last operand is written, not
+    read; `condition`: the condition code it depends on."""
+
+    base: str
+    kind: Kind = Kind.PLAIN
+    width: int | None = None
+    reads: int = 0
+    kills: int = 0
+    pure: bool = False
+    lockable: bool = False
+    condition: str | None = None
+
+
+_SUFFIX_WIDTH = {"b": 8, "w": 16, "l": 32, "q": 64}
+
+CONDITIONS = {
+    "o": STATUS, "no": STATUS, "s": STATUS, "ns": STATUS, "e": STATUS, "z": STATUS, "ne": STATUS, "nz": STATUS,
+    "l": STATUS, "nge": STATUS, "ge": STATUS, "nl": STATUS, "le": STATUS, "ng": STATUS, "g": STATUS, "nle": STATUS,
+    "p": STATUS, "pe": STATUS, "np": STATUS, "po": STATUS,
+    "b": CARRY, "c": CARRY, "nae": CARRY, "ae": CARRY, "nb": CARRY, "nc": CARRY,
+    "be": FLAGS, "na": FLAGS, "a": FLAGS, "nbe": FLAGS,
+}  # fmt: skip
+"""Condition code → the flags it reads."""
+
+_SUFFIXED: tuple[tuple[str, str, Mnemonic], ...] = (
+    ("mov", "bwlq", Mnemonic("", Kind.MOVE, pure=True)),
+    ("movabs", "q", Mnemonic("", pure=True)),
+    ("movbe", "wlq", Mnemonic("", pure=True)),
+    ("lea", "wlq", Mnemonic("", Kind.LEA, pure=True)),
+    ("push", "q", Mnemonic("", Kind.PUSH)),
+    ("pop", "q", Mnemonic("", Kind.POP, pure=True)),
+    ("add sub and or xor neg", "bwlq", Mnemonic("", kills=FLAGS, lockable=True)),
+    ("cmp test", "bwlq", Mnemonic("", kills=FLAGS)),
+    ("adc sbb", "bwlq", Mnemonic("", reads=CARRY, kills=FLAGS, lockable=True)),
+    ("inc dec", "bwlq", Mnemonic("", kills=STATUS, lockable=True)),
+    ("not", "bwlq", Mnemonic("", lockable=True)),
+    ("xchg", "bwlq", Mnemonic("", lockable=True)),
+    ("xadd cmpxchg", "bwlq", Mnemonic("", kills=FLAGS, lockable=True)),
+    ("shl sal shr sar", "bwlq", Mnemonic("", Kind.SHIFT, kills=FLAGS)),
+    ("shld shrd", "wlq", Mnemonic("", Kind.SHIFT, kills=FLAGS)),
+    ("rol ror", "bwlq", Mnemonic("")),
+    ("rcl rcr", "bwlq", Mnemonic("", reads=CARRY)),
+    ("mul imul div idiv", "bwlq", Mnemonic("", kills=FLAGS)),
+    ("bt", "wlq", Mnemonic("", Kind.BIT_TEST, kills=CARRY)),
+    ("bts btr btc", "wlq", Mnemonic("", Kind.BIT_TEST, kills=CARRY, lockable=True)),
+    ("bsf bsr popcnt lzcnt tzcnt", "wlq", Mnemonic("", kills=FLAGS)),
+    ("bswap", "lq", Mnemonic("")),
+    ("andn bextr blsi blsmsk blsr bzhi", "lq", Mnemonic("", kills=FLAGS)),
+    ("mulx pdep pext rorx sarx shlx shrx", "lq", Mnemonic("")),
+    ("adcx", "lq", Mnemonic("", reads=CARRY, kills=CARRY)),
+    ("adox", "lq", Mnemonic("", reads=STATUS)),
+    ("crc32", "bwlq", Mnemonic("")),
+    ("rdrand rdseed", "wlq", Mnemonic("", kills=FLAGS)),
+    ("nop", "wlq", Mnemonic("", Kind.NO_ACCESS)),
+    ("call", "q", Mnemonic("", Kind.CALL)),
+    ("jmp", "q", Mnemonic("", Kind.JUMP)),
+    ("ret", "q", Mnemonic("", Kind.RETURN)),
+    ("leave", "q", Mnemonic("", Kind.LEAVE)),
+    ("stos movs", "bwlq", Mnemonic("", Kind.STRING)),
+)
+"""Names, suffixes each may have, facts."""
+
+_EXTENSIONS = "movzbw movzbl movzbq movzwl movzwq movsbw movsbl movsbq movswl movswq movslq movsxd movzb movzw movzx movsx"
+
+_PLAIN: tuple[tuple[str, Mnemonic], ...] = (
+    (_EXTENSIONS, Mnemonic("", pure=True)),
+    ("cbtw cwtl cltq cwtd cltd cqto cbw cwde cdqe cwd cdq cqo", Mnemonic("")),
+    ("cmpxchg8b cmpxchg16b", Mnemonic("", lockable=True)),
+    ("lahf", Mnemonic("", reads=FLAGS)),
+    ("sahf", Mnemonic("")),
+    ("clc stc", Mnemonic("", kills=CARRY)),
+    ("cmc", Mnemonic("", reads=CARRY)),
+    ("pause endbr64 mfence lfence sfence wait fwait int3", Mnemonic("")),
+    ("ud2 hlt", Mnemonic("", Kind.STOP)),
+    ("prefetcht0 prefetcht1 prefetcht2 prefetchnta prefetchw", Mnemonic("", Kind.NO_ACCESS)),
+    ("ldmxcsr stmxcsr", Mnemonic("")),
+    ("jecxz jrcxz loop", Mnemonic("", Kind.CONDITIONAL)),
+    ("loope loopz loopne loopnz", Mnemonic("", Kind.CONDITIONAL, reads=STATUS)),
+)
+
+_X87 = """
+    fld flds fldl fldt fld1 fldl2e fldl2t fldlg2 fldln2 fldpi fldz fild filds fildl fildll fildq
+    fst fsts fstl fstp fstps fstpl fstpt fist fists fistl fistp fistps fistpl fistpll fistpq
+    fisttp fisttps fisttpl fisttpll fisttpq
+    fadd fadds faddl faddp fiadd fiadds fiaddl fsub fsubs fsubl fsubp fsubr fsubrs fsubrl fsubrp
+    fisub fisubs fisubl fisubr fisubrs fisubrl fmul fmuls fmull fmulp fimul fimuls fimull
+    fdiv fdivs fdivl fdivp fdivr fdivrs fdivrl fdivrp fidiv fidivs fidivl fidivr fidivrs fidivrl
+    fcom fcoms fcoml fcomp fcomps fcompl fcompp ficom ficoms ficoml ficomp ficomps ficompl fucom fucomp fucompp
+    fabs fchs fsqrt frndint fscale fxtract fprem fprem1 fsin fcos fsincos fptan fpatan f2xm1 fyl2x fyl2xp1
+    ftst fxam fxch fnop fincstp fdecstp fldcw fstcw fnstcw fstsw fnstsw fclex fnclex
+"""
+
+
+def _table() -> dict[str, Mnemonic]:
+    table: dict[str, Mnemonic] = {}
+    for names, suffixes, facts in _SUFFIXED:
+        for base in names.split():
+            table[base] = replace(facts, base=base)
+            for suffix in suffixes:
+                table[base + suffix] = replace(facts, base=base, width=_SUFFIX_WIDTH[suffix])
+    for names, facts in _PLAIN:
+        table.update((name, replace(facts, base=name)) for name in names.split())
+    for condition, reads in CONDITIONS.items():
+        table[f"j{condition}"] = Mnemonic(f"j{condition}", Kind.CONDITIONAL, reads=reads, condition=condition)
+        table[f"set{condition}"] = Mnemonic(f"set{condition}", reads=reads, condition=condition)
+        # A conditional load is no anchor: the manuals leave open whether it reads.
+        move = Mnemonic(f"cmov{condition}", Kind.NO_ACCESS, reads=reads, condition=condition)
+        for suffix in ("", "w", "l", "q"):
+            table.setdefault(f"cmov{condition}{suffix}", replace(move, width=_SUFFIX_WIDTH.get(suffix)))
+    table.update((name, Mnemonic(name)) for name in _X87.split())
+    for name in ("fcomi", "fcomip", "fcompi", "fucomi", "fucomip", "fucompi"):
+        table[name] = Mnemonic(name, kills=FLAGS)
+    for condition in ("b", "nb", "e", "ne", "be", "nbe", "u", "nu"):
+        table[f"fcmov{condition}"] = Mnemonic(f"fcmov{condition}", reads=FLAGS)
+    table.update((name, Mnemonic(name, kills=FLAGS)) for name in VECTOR_MNEMONICS.flag_writers)
+    table.update((name, Mnemonic(name, Kind.NO_ACCESS)) for name in VECTOR_MNEMONICS.masked)
+    for name in VECTOR_MNEMONICS.plain:
+        # `movq` is there already, as a mov between general registers; the vector form is rewritten likewise.
+        table.setdefault(name, Mnemonic(name, pure=name in ("movd", "vmovd", "vmovq")))
+    return table
+
+
+MNEMONICS = _table()
+"""Mnemonic as written → facts."""

@@ -1,0 +1,189 @@
+"""Rewrite: assembly text → assembly text in which every access and every branch is confined.
+
+The rules are in docs/design.md, section 4. Nothing here is trusted: the verifier decides from the bytes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import lru_cache
+
+from tmebox.errors import CompileError, Diagnostic
+from tmebox.toolchain.asm import (
+    AsmSyntaxError,
+    Directive,
+    InlineAssembly,
+    Instruction,
+    Label,
+    LineMarker,
+    parse_line,
+    remove_block_comments,
+    symbols,
+)
+from tmebox.toolchain.directives import DATA, SECTIONS, SectionState, rewrite_directive
+from tmebox.toolchain.emit import LABEL_PREFIX, Emitter
+from tmebox.toolchain.liveness import FlowGraph
+from tmebox.toolchain.places import Places
+from tmebox.toolchain.rewrite_control import jump_mask
+from tmebox.toolchain.rewrite_instruction import rewrite_instruction
+from tmebox.toolchain.template import Refusal, Shape, Template
+
+ISOLATIONS = ("code+data", "data")
+
+_Prepared = Template | Refusal | Directive | Label | LineMarker | InlineAssembly | Instruction
+"""A statement ready to be placed; an Instruction is one whose prefix stands on a line of its own."""
+
+
+@lru_cache(maxsize=1 << 17)
+def _prepare(line: str) -> tuple[_Prepared, ...]:
+    """Everything about a line that does not depend on where it stands. Most lines of a program repeat."""
+    try:
+        statements = parse_line(line)
+    except AsmSyntaxError as error:
+        return (Refusal(f"`{line.strip()}`: {error}"),)
+    return tuple(_prepare_statement(statement) for statement in statements)
+
+
+def _prepare_statement(statement: _Prepared) -> _Prepared:
+    if not isinstance(statement, Instruction) or not statement.mnemonic:
+        return statement
+    try:
+        return replace(rewrite_instruction(statement), source=str(statement).strip())
+    except Refusal as refusal:
+        return refusal
+
+
+def rewrite(text: str, *, file: str, isolation: str = "code+data") -> str:
+    """Instrument a compiler's (or a person's) assembly.
+
+    `file` is what messages call the text. `isolation` "data" leaves returns and branches unchecked.
+    Raises CompileError with one Diagnostic per refused line, at its C source line where that is known.
+    """
+    if isolation not in ISOLATIONS:
+        raise ValueError(f"isolation is one of {', '.join(ISOLATIONS)}, not {isolation!r}")
+    return _Rewriting(file, isolation).run(text)
+
+
+class _Rewriting:
+    """One file: first read it all (sections, labels, flow), then place the instructions."""
+
+    def __init__(self, file: str, isolation: str) -> None:
+        self._places = Places(file)
+        self._sections = SectionState()
+        self._graph = FlowGraph()
+        self._emitter = Emitter(self._graph, isolation)
+        self._functions: set[str] = set()
+        self._diagnostics: list[Diagnostic] = []
+        self._placements: list[_Placement] = []
+        self._is_clang = False
+        self._is_inline = False
+        self._line = 0
+        self._prefix = ""
+
+    def run(self, text: str) -> str:
+        self._is_clang = "-- Begin function" in text or "clang version" in text
+        try:
+            self._read(remove_block_comments(text))
+        except AsmSyntaxError as error:
+            self._refuse(Refusal(str(error)))
+        if not self._diagnostics:
+            self._place()
+        if self._diagnostics:
+            count = len(self._diagnostics)
+            message = f"{count} line{'s' * (count != 1)} of assembly that cannot run in a sandbox"
+            raise CompileError(message, tuple(self._diagnostics))
+        return self._emitter.text() + "\n"
+
+    def _read(self, text: str) -> None:
+        for self._line, line in enumerate(text.split("\n"), 1):
+            joined = f"{self._prefix} {line}" if self._prefix else line
+            self._prefix = ""
+            for statement in _prepare(joined):
+                try:
+                    self._add(statement)
+                except Refusal as refusal:
+                    self._refuse(refusal)
+        if self._prefix:
+            self._refuse(Refusal(f"`{self._prefix}` without an instruction"))
+
+    def _place(self) -> None:
+        emitter = self._emitter
+        for self._line, item, index, mask in self._placements:
+            if isinstance(item, Template):
+                try:
+                    emitter.instruction(item, index, mask)
+                except Refusal as refusal:
+                    self._refuse(Refusal(f"`{item.source}`: {refusal}"))
+            elif mask == _SECTION:
+                emitter.change_section(item)
+            elif mask == _SIZE:
+                emitter.end_function(item)
+            else:
+                emitter.verbatim(item)
+
+    def _refuse(self, refusal: Refusal) -> None:
+        self._diagnostics.append(self._places.diagnostic(str(refusal), self._line))
+
+    def _add(self, statement: _Prepared) -> None:
+        match statement:
+            case Template():
+                self._add_instruction(statement)
+            case Directive():
+                self._add_directive(statement)
+            case Label(name):
+                self._add_label(name)
+            case InlineAssembly(begins):
+                self._is_inline = begins
+            case LineMarker():
+                self._places.note(self._line, statement)
+            case Instruction():
+                self._prefix = " ".join(statement.prefixes)
+            case Refusal():
+                raise statement
+
+    def _add_text(self, text: str, kind: int = 0) -> None:
+        self._placements.append((self._line, text, 0, kind))
+
+    def _add_instruction(self, template: Template) -> None:
+        section = self._sections.current
+        if not section.is_code:
+            raise Refusal(f"an instruction in section `{section.name}`, which is not executable")
+        index = self._graph.add(template.flow, section.name)
+        mask = 0
+        if template.shape is Shape.INDIRECT:
+            mask = jump_mask(template, self._is_clang and not self._is_inline)
+        self._placements.append((self._line, template, index, mask))
+
+    def _add_label(self, name: str) -> None:
+        if name.startswith(LABEL_PREFIX):
+            raise Refusal(f"`{name}`: labels that start with `{LABEL_PREFIX}` are the rewriter's")
+        section = self._sections.current.name
+        if name in self._functions:
+            self._graph.begin_function(name, section)
+        self._graph.add_label(name, section)
+        self._add_text(f"{name}:")
+
+    def _add_directive(self, directive: Directive) -> None:
+        name = directive.name
+        if name == ".loc":
+            self._places.note(self._line, directive.arguments)
+            self._add_text(str(directive))
+            return
+        if name in SECTIONS:
+            self._add_text(self._sections.apply(directive), _SECTION)
+            return
+        if name == ".file":
+            self._places.add_file(directive)
+        elif name == ".type" and "function" in directive.arguments.lower():
+            self._functions.add(directive.arguments.split(",")[0].strip())
+        elif name in DATA and not self._sections.current.is_debug:
+            self._graph.take_addresses(symbols(directive.arguments))
+        text = rewrite_directive(directive, self._sections.current)
+        if text is not None:
+            self._add_text(text, _SIZE if name == ".size" and self._sections.current.is_code else 0)
+
+
+_SECTION = 1
+_SIZE = 2
+_Placement = tuple[int, "Template | str", int, int]
+"""Line, what to place, index in the flow graph, and the mask of a jump or the kind of text."""

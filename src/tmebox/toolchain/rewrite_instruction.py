@@ -1,0 +1,175 @@
+"""One instruction → its template: which rule applies."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tmebox.toolchain import registers
+from tmebox.toolchain.asm import Immediate, Indirect, Instruction, Memory, Operand, Register, symbols
+from tmebox.toolchain.liveness import R11_BIT
+from tmebox.toolchain.mnemonics import FLAGS, MNEMONICS, Kind, Mnemonic
+from tmebox.toolchain.rewrite_control import rewrite_branch, rewrite_return
+from tmebox.toolchain.rewrite_memory import computed, confined, constant_load, is_stack_slot, plain_immediate
+from tmebox.toolchain.rewrite_stack import (
+    is_stack_pointer,
+    mentions,
+    rewrite_lea,
+    rewrite_leave,
+    rewrite_stack_pointer,
+    statement,
+    through_scratch,
+)
+from tmebox.toolchain.rewrite_string import is_wild_bit_test, rewrite_bit_test, rewrite_string
+from tmebox.toolchain.template import Flow, Refusal, Shape, Template, lines
+
+_STRING_OR_VECTOR = frozenset(["movsd", "cmpsd"])
+"""Without operands these are string instructions."""
+
+
+def rewrite_instruction(instruction: Instruction) -> Template:
+    """Raises Refusal."""
+    facts = MNEMONICS.get(instruction.mnemonic)
+    if facts is None or (instruction.mnemonic in _STRING_OR_VECTOR and not instruction.operands):
+        raise Refusal(f"`{statement(instruction)}`: not an instruction that sandboxed code may use")
+    for operand in instruction.operands:
+        _check_registers(operand)
+    flow = replace(_flow(instruction, facts), takes=_takes(instruction, facts))
+    is_string = facts.kind is Kind.STRING
+    if instruction.prefixes and not is_string:
+        instruction = _without_hints(instruction, facts)
+    try:
+        return rewrite_string(instruction, facts, flow) if is_string else _rewrite(instruction, facts, flow)
+    except Refusal as refusal:
+        raise Refusal(f"`{statement(instruction)}`: {refusal}") from None
+
+
+def _rewrite(instruction: Instruction, facts: Mnemonic, flow: Flow) -> Template:
+    operands = instruction.operands
+    match facts.kind:
+        case Kind.CALL | Kind.JUMP | Kind.CONDITIONAL:
+            return rewrite_branch(instruction, facts, flow)
+        case Kind.RETURN:
+            return rewrite_return(instruction, flow)
+        case Kind.LEAVE:
+            return rewrite_leave(flow)
+        case Kind.BIT_TEST if is_wild_bit_test(instruction):
+            return rewrite_bit_test(instruction, facts, flow)
+        case Kind.LEA:
+            source = operands[0] if operands else None
+            if not isinstance(source, Memory) or len(operands) != 2:
+                raise Refusal("operands that `lea` does not have")
+            if source.base in ("rsp", "esp", "rip") or is_stack_pointer(operands[1]):
+                return rewrite_lea(instruction, facts, flow)
+            body = replace(instruction, operands=(computed(source), operands[1]))
+            return Template(Shape.PLAIN, lines(statement(body)), flow)
+    for operand in operands:
+        if (value := constant_load(operand)) is not None:
+            return _rewrite_constant_load(instruction, facts, operand, value, flow)
+    if any(map(is_stack_pointer, operands)):
+        return rewrite_stack_pointer(instruction, facts, flow)
+    if any(isinstance(operand, Indirect) for operand in operands):
+        raise Refusal("`*` belongs to calls and jumps")
+    anchor = facts.kind in (Kind.PUSH, Kind.POP)
+    if facts.kind is not Kind.NO_ACCESS:
+        anchor = anchor or any(isinstance(operand, Memory) and is_stack_slot(operand) for operand in operands)
+    body = replace(instruction, operands=tuple(map(_plain_operand, operands)))
+    return Template(Shape.PLAIN, lines(statement(body)), flow, anchor)
+
+
+def _plain_operand(operand: Operand) -> Operand:
+    return confined(operand) if isinstance(operand, Memory) else plain_immediate(operand)
+
+
+_TAKES_IMMEDIATE = frozenset(["add", "sub", "and", "or", "xor", "cmp", "test", "adc", "sbb"])
+
+
+def _rewrite_constant_load(
+    instruction: Instruction, facts: Mnemonic, operand: Operand, value: str, flow: Flow
+) -> Template:
+    """A source operand whose value is known when the program is linked."""
+    operands = instruction.operands
+    if facts.kind is Kind.PUSH:
+        return Template(Shape.PLAIN, lines(f"pushq ${value}"), flow, anchor=True)
+    destination = operands[-1]
+    if operand is destination or any(map(is_stack_pointer, operands)):
+        raise Refusal("not an instruction that can use a constant")
+    width = registers.WIDTH.get(destination.name) if isinstance(destination, Register) else facts.width
+    if facts.base == "mov" and isinstance(destination, Register) and width == 64:
+        return Template(Shape.PLAIN, lines(f"movl ${value}, %{registers.part(destination.name, 32)}"), flow)
+    if facts.base in _TAKES_IMMEDIATE and len(operands) == 2 and width in (32, 64):
+        body = replace(instruction, operands=(Immediate(value), _plain_operand(destination)))
+        return Template(Shape.PLAIN, lines(statement(body)), flow)
+    return through_scratch(instruction, f"movl ${value}", lambda item: item is operand, flow, width or 64)
+
+
+def _check_registers(operand: Operand) -> None:
+    if isinstance(operand, Indirect):
+        operand = operand.operand
+    if (
+        isinstance(operand, Register)
+        and operand.name not in registers.NUMBER
+        and operand.name not in registers.OTHERS
+    ):
+        raise Refusal(f"%{operand.name} is not available in a sandbox")
+
+
+def _without_hints(instruction: Instruction, facts: Mnemonic) -> Instruction:
+    """Drop the prefixes that mean nothing here (`notrack`, `rep ret`), keep `lock`, refuse the others."""
+    match instruction.prefixes:
+        case ("lock",) if facts.lockable:
+            return instruction
+        case ("notrack",) if facts.kind in (Kind.CALL, Kind.JUMP):
+            return replace(instruction, prefixes=())
+        case ("rep",) | ("repz",) if facts.kind is Kind.RETURN or facts.base in ("bsf", "bsr"):
+            # `rep bsf` is tzcnt where there is one; compilers write it where both give the same.
+            return replace(instruction, prefixes=())
+        case ("rep",) if facts.base == "nop" and not instruction.operands:
+            return replace(instruction, mnemonic="pause", prefixes=())
+    raise Refusal(
+        f"`{' '.join(instruction.prefixes)} {instruction.mnemonic}`: a prefix that is not allowed here"
+    )
+
+
+def _flow(instruction: Instruction, facts: Mnemonic) -> Flow:
+    operands = instruction.operands
+    reads, kills = facts.reads, facts.kills
+    if facts.kind is Kind.SHIFT:
+        count = operands[0] if len(operands) > 1 else Immediate("1")
+        kills = 0 if not isinstance(count, Immediate) or count.expression == "0" else kills
+    last = operands[-1] if operands else None
+    if facts.kind is Kind.CALL:
+        return Flow(_reads_r11(operands), FLAGS | R11_BIT)
+    if facts.kind in (Kind.RETURN, Kind.STOP):
+        return Flow(falls_through=False)
+    if facts.kind in (Kind.JUMP, Kind.CONDITIONAL):
+        target = last.displacement if isinstance(last, Memory) and last.is_bare else None
+        is_jump = facts.kind is Kind.JUMP
+        return Flow(
+            reads | _reads_r11(operands),
+            kills,
+            target.split("@")[0] if target else None,
+            falls_through=not is_jump,
+            is_table_jump=is_jump and target is None and instruction.mark is None,
+            condition=facts.condition,
+        )
+    if isinstance(last, Register) and registers.NUMBER.get(last.name) == registers.R11:
+        is_zero_idiom = facts.base in ("xor", "sub") and len(operands) == 2 and operands[0] == last
+        sources = () if is_zero_idiom else operands[:-1] if facts.pure else operands
+        killed = R11_BIT if registers.WIDTH[last.name] >= 32 and (facts.pure or is_zero_idiom) else 0
+        return Flow(reads | _reads_r11(sources), kills | killed, condition=facts.condition)
+    return Flow(reads | _reads_r11(operands), kills, condition=facts.condition)
+
+
+def _reads_r11(operands: tuple[Operand, ...]) -> int:
+    return R11_BIT if any(mentions(operand, registers.R11) for operand in operands) else 0
+
+
+def _takes(instruction: Instruction, facts: Mnemonic) -> tuple[str, ...]:
+    """Symbols an instruction names, except as the target of a direct branch."""
+    names: list[str] = []
+    for operand in instruction.operands:
+        if isinstance(operand, Immediate):
+            names += symbols(operand.expression)
+        elif isinstance(operand, Memory) and facts.kind not in (Kind.CALL, Kind.JUMP, Kind.CONDITIONAL):
+            names += symbols(operand.displacement)
+    return tuple(names)

@@ -1,0 +1,82 @@
+"""What one instruction becomes: worked out once per distinct instruction, placed many times."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from tmebox.abi import SPILL_R11
+
+
+class Refusal(Exception):  # noqa: N818 - not an error of ours: the reason goes into a CompileError
+    """An instruction or directive that cannot be made safe, and why."""
+
+
+class Shape(Enum):
+    """How the driver places a template."""
+
+    PLAIN = "plain"
+    ADJUST = "adjust"
+    """Moves rsp by at most `reach` bytes and does not access the stack."""
+    REBASE = "rebase"
+    BRANCH = "branch"
+    CALL = "call"
+    RETURN = "return"
+    INDIRECT = "indirect"
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """What liveness needs to know of the instruction as it was written.
+
+    reads, kills: resources (flags of `mnemonics`, R11_BIT) needed before it, and overwritten by it.
+    target: label of a direct branch. falls_through: may go on to the next instruction.
+    condition: the condition code it reads, if that is all it reads of the flags.
+    takes: symbols whose address it uses as a value.
+    """
+
+    reads: int = 0
+    kills: int = 0
+    target: str | None = None
+    falls_through: bool = True
+    is_table_jump: bool = False
+    condition: str | None = None
+    takes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """The instrumented instruction.
+
+    text: lines of assembly, ready to print. anchor: surely accesses the stack near rsp.
+    scratch: register whose value the lines overwrite and that has to be kept if it is live.
+    can_spill: rsp is the same before and after, so that the scratch can be kept below the red zone.
+    clobbers_flags: overwrites flags that the original instruction leaves alone.
+    operand: of an indirect branch: its target, a 32-bit register or an instrumented memory operand.
+    register: of an indirect branch: the 64-bit register that holds its target, if one does.
+    mark: of an indirect jump: what a comment says it is for. source: the instruction as it was written.
+    """
+
+    shape: Shape
+    text: str
+    flow: Flow
+    anchor: bool = False
+    reach: int = 0
+    scratch: str | None = None
+    can_spill: bool = True
+    clobbers_flags: bool = False
+    operand: str = ""
+    register: str | None = None
+    mark: str | None = None
+    source: str = ""
+
+
+def lines(*instructions: str) -> str:
+    """Instructions as `mnemonic operands` → lines of assembly."""
+    return "\n".join("\t" + text.replace(" ", "\t", 1) for text in instructions)
+
+
+def spilled(text: str, register: str) -> str:
+    """`text` with `register` kept below the red zone meanwhile. rsp must be the same before and after."""
+    slot = f"{SPILL_R11}(%rsp)"
+    return f"{lines(f'movq %{register}, {slot}')}\n{text}\n{lines(f'movq {slot}, %{register}')}"
