@@ -34,29 +34,31 @@ fpatan fprem fprem1 fptan frndint fscale fsin fsincos fsqrt fst fstp fsub fsubp 
 fucomi fucomip fucomp fucompp fxam fxch fxtract fyl2x fyl2xp1 wait
 """
 
-# Each also exists with a leading v (AVX), unless it is in _SSE_ONLY. Registers named mm are refused by `forms`.
+# Each also exists with a leading v (AVX). With MMX registers they are refused.
 _VECTOR = """
 addpd addps addsd addss addsubpd addsubps aesdec aesdeclast aesenc aesenclast aesimc aeskeygenassist andnpd
 andnps andpd andps blendpd blendps blendvpd blendvps cmppd cmpps cmpsd cmpss comisd comiss cvtdq2pd cvtdq2ps
-cvtpd2dq cvtpd2ps cvtps2dq cvtps2pd cvtsd2si cvtsd2ss cvtsi2sd cvtsi2ss cvtss2sd cvtss2si cvttpd2dq cvttps2dq
-cvttsd2si cvttss2si divpd divps divsd divss dppd dpps extractps haddpd haddps hsubpd hsubps insertps lddqu
-ldmxcsr maxpd maxps maxsd maxss minpd minps minsd minss movapd movaps movd movddup movdqa movdqu movhlps
-movhpd movhps movlhps movlpd movlps movmskpd movmskps movq movsd movshdup movsldup movss movupd movups
-mpsadbw mulpd mulps mulsd mulss orpd orps pabsb pabsd pabsw packssdw packsswb packusdw packuswb paddb paddd
-paddq paddsb paddsw paddusb paddusw paddw palignr pand pandn pavgb pavgw pblendvb pblendw pclmulqdq pcmpeqb
-pcmpeqd pcmpeqq pcmpeqw pcmpestri pcmpestrm pcmpgtb pcmpgtd pcmpgtq pcmpgtw pcmpistri pcmpistrm pextrb
-pextrd pextrq pextrw phaddd phaddsw phaddw phminposuw phsubd phsubsw phsubw pinsrb pinsrd pinsrq pinsrw
-pmaddubsw pmaddwd pmaxsb pmaxsd pmaxsw pmaxub pmaxud pmaxuw pminsb pminsd pminsw pminub pminud pminuw
-pmovmskb pmovsxbd pmovsxbq pmovsxbw pmovsxdq pmovsxwd pmovsxwq pmovzxbd pmovzxbq pmovzxbw pmovzxdq pmovzxwd
-pmovzxwq pmuldq pmulhrsw pmulhuw pmulhw pmulld pmullw pmuludq por psadbw pshufb pshufd pshufhw pshuflw
-psignb psignd psignw pslld pslldq psllq psllw psrad psraw psrld psrldq psrlq psrlw psubb psubd psubq psubsb
-psubsw psubusb psubusw psubw ptest punpckhbw punpckhdq punpckhqdq punpckhwd punpcklbw punpckldq punpcklqdq
-punpcklwd pxor rcpps rcpss roundpd roundps roundsd roundss rsqrtps rsqrtss sha1msg1 sha1msg2 sha1nexte
-sha1rnds4 sha256msg1 sha256msg2 sha256rnds2 shufpd shufps sqrtpd sqrtps sqrtsd sqrtss stmxcsr subpd subps
-subsd subss ucomisd ucomiss unpckhpd unpckhps unpcklpd unpcklps xorpd xorps
+cvtpd2dq cvtpd2ps cvtps2dq cvtps2pd cvtsd2si cvtsd2ss cvtsi2sd cvtsi2ss cvtss2sd cvtss2si cvttpd2dq
+cvttps2dq cvttsd2si cvttss2si divpd divps divsd divss dppd dpps extractps haddpd haddps hsubpd hsubps
+insertps lddqu ldmxcsr maxpd maxps maxsd maxss minpd minps minsd minss movapd movaps movd movddup movdqa
+movdqu movhlps movhpd movhps movlhps movlpd movlps movmskpd movmskps movq movsd movshdup movsldup movss
+movupd movups mpsadbw mulpd mulps mulsd mulss orpd orps pabsb pabsd pabsw packssdw packsswb packusdw
+packuswb paddb paddd paddq paddsb paddsw paddusb paddusw paddw palignr pand pandn pavgb pavgw pblendvb
+pblendw pclmulqdq pcmpeqb pcmpeqd pcmpeqq pcmpeqw pcmpestri pcmpestrm pcmpgtb pcmpgtd pcmpgtq pcmpgtw
+pcmpistri pcmpistrm pextrb pextrd pextrq pextrw phaddd phaddsw phaddw phminposuw phsubd phsubsw phsubw
+pinsrb pinsrd pinsrq pinsrw pmaddubsw pmaddwd pmaxsb pmaxsd pmaxsw pmaxub pmaxud pmaxuw pminsb pminsd pminsw
+pminub pminud pminuw pmovmskb pmovsxbd pmovsxbq pmovsxbw pmovsxdq pmovsxwd pmovsxwq pmovzxbd pmovzxbq
+pmovzxbw pmovzxdq pmovzxwd pmovzxwq pmuldq pmulhrsw pmulhuw pmulhw pmulld pmullw pmuludq por psadbw pshufb
+pshufd pshufhw pshuflw psignb psignd psignw pslld pslldq psllq psllw psrad psraw psrld psrldq psrlq psrlw
+psubb psubd psubq psubsb psubsw psubusb psubusw psubw ptest punpckhbw punpckhdq punpckhqdq punpckhwd
+punpcklbw punpckldq punpcklqdq punpcklwd pxor rcpps rcpss roundpd roundps roundsd roundss rsqrtps rsqrtss
+shufpd shufps sqrtpd sqrtps sqrtsd sqrtss stmxcsr subpd subps subsd subss ucomisd ucomiss unpckhpd unpckhps
+unpcklpd unpcklps xorpd xorps
 """
 
-_SSE_ONLY = frozenset("sha1msg1 sha1msg2 sha1nexte sha1rnds4 sha256msg1 sha256msg2 sha256rnds2".split())
+_SSE_ONLY = """
+sha1msg1 sha1msg2 sha1nexte sha1rnds4 sha256msg1 sha256msg2 sha256rnds2
+"""
 
 # Not here: gathers (64-bit addresses that no rule bounds) and non-temporal stores.
 _AVX_ONLY = """
@@ -66,64 +68,76 @@ vperm2f128 vperm2i128 vpermd vpermilpd vpermilps vpermpd vpermps vpermq vpmaskmo
 vpsravd vpsrlvd vpsrlvq vtestpd vtestps vzeroall vzeroupper
 """
 
-_FMA_OPERATIONS = "vfmadd vfmsub vfnmadd vfnmsub".split()
-_FMA = [
-    *(f"{name}{order}{kind}" for name in _FMA_OPERATIONS for order in (132, 213, 231) for kind in ("pd", "ps", "sd", "ss")),
-    *(f"{name}{order}{kind}" for name in ("vfmaddsub", "vfmsubadd") for order in (132, 213, 231) for kind in ("pd", "ps")),
-]  # fmt: skip
+_FMA = """
+vfmadd132pd vfmadd132ps vfmadd132sd vfmadd132ss vfmadd213pd vfmadd213ps vfmadd213sd vfmadd213ss
+vfmadd231pd vfmadd231ps vfmadd231sd vfmadd231ss vfmsub132pd vfmsub132ps vfmsub132sd vfmsub132ss
+vfmsub213pd vfmsub213ps vfmsub213sd vfmsub213ss vfmsub231pd vfmsub231ps vfmsub231sd vfmsub231ss
+vfnmadd132pd vfnmadd132ps vfnmadd132sd vfnmadd132ss vfnmadd213pd vfnmadd213ps vfnmadd213sd vfnmadd213ss
+vfnmadd231pd vfnmadd231ps vfnmadd231sd vfnmadd231ss vfnmsub132pd vfnmsub132ps vfnmsub132sd vfnmsub132ss
+vfnmsub213pd vfnmsub213ps vfnmsub213sd vfnmsub213ss vfnmsub231pd vfnmsub231ps vfnmsub231sd vfnmsub231ss
+vfmaddsub132pd vfmaddsub132ps vfmaddsub213pd vfmaddsub213ps vfmaddsub231pd vfmaddsub231ps
+vfmsubadd132pd vfmsubadd132ps vfmsubadd213pd vfmsubadd213ps vfmsubadd231pd vfmsubadd231ps
+"""
+
+# Denied like everything unnamed; listed so that the violation can say why.
+_SYSTEM = """
+cld cldemote clflush clflushopt cli clui clwb clzero cpuid enqcmd fxrstor fxrstor64 fxsave fxsave64 hreset
+in incsspd incsspq insb insd insw int int1 into lar lsl monitor monitorx mwait mwaitx out outsb outsd outsw
+popf popfq ptwrite pushf pushfq rdpid rdpkru rdpmc rdpru rdsspd rdsspq rdtsc rdtscp senduipi serialize sgdt
+sidt sldt smsw std sti str stui syscall sysenter testui tpause uiret umonitor umwait verr verw wrpkru xabort
+xbegin xend xgetbv xrstor xrstor64 xsave xsave64 xsavec xsavec64 xsaveopt xsaveopt64 xsetbv xtest
+"""
+
+_SEGMENTS = "wrfsbase wrgsbase rdfsbase rdgsbase swapgs lkgs lfs lgs lss"
 
 
-def _mnemonics(names: list[str]) -> frozenset[int]:
-    return frozenset(getattr(Mnemonic, name.upper()) for name in names)
+def _mnemonics(names: str) -> frozenset[int]:
+    return frozenset(getattr(Mnemonic, name.upper()) for name in names.split())
 
 
-X87: Final = _mnemonics(_X87.split())
-MNEMONICS: Final = X87 | _mnemonics(
-    [
-        *_INTEGER.split(),
-        *_OTHER.split(),
-        *_VECTOR.split(),
-        *(f"v{name}" for name in _VECTOR.split() if name not in _SSE_ONLY),
-        *_AVX_ONLY.split(),
-        *_FMA,
-    ]
+def _with_v(names: str) -> str:
+    return " ".join(f"v{name}" for name in names.split())
+
+
+X87: Final = _mnemonics(_X87)
+MNEMONICS: Final = _mnemonics(
+    _INTEGER + _OTHER + _X87 + _VECTOR + _SSE_ONLY + _with_v(_VECTOR) + _AVX_ONLY + _FMA
 )
-"""Mnemonics whose every encoding is known, but for DENIED_CODES."""
+"""Mnemonics whose every encoding is known, but for ALIASES."""
 
-DENIED_CODES: Final = frozenset(
+SYSTEM: Final = _mnemonics(_SYSTEM)
+SEGMENTS: Final = _mnemonics(_SEGMENTS)
+
+ALIASES: Final = frozenset(
     {
-        # Aliases that assemblers do not emit and CPUs do not document alike.
-        Code.TEST_RM8_IMM8_F6R1,
-        Code.TEST_RM16_IMM16_F7R1,
-        Code.TEST_RM32_IMM32_F7R1,
-        Code.TEST_RM64_IMM32_F7R1,
-        Code.MOVSXD_R16_RM16,
-        Code.MOVSXD_R32_RM32,
+        Code.TEST_RM8_IMM8_F6R1, Code.TEST_RM16_IMM16_F7R1, Code.TEST_RM32_IMM32_F7R1,
+        Code.TEST_RM64_IMM32_F7R1, Code.FCOM_ST0_STI_DCD0, Code.FCOMP_ST0_STI_DCD8,
+        Code.FCOMP_ST0_STI_DED0, Code.FXCH_ST0_STI_DDC8, Code.FXCH_ST0_STI_DFC8, Code.FSTP_STI_DFD0,
+        Code.FSTP_STI_DFD8, Code.MOVSXD_R16_RM16, Code.MOVSXD_R32_RM32, Code.PREFETCHRESERVED3_M8,
     }
-)
+)  # fmt: skip
+"""Encodings of known mnemonics that assemblers do not emit and manuals do not agree about."""
 
 BIT_TEST_WITH_REGISTER_OFFSET: Final = frozenset(
     getattr(Code, f"{name}_RM{bits}_R{bits}") for name in ("BT", "BTC", "BTR", "BTS") for bits in (16, 32, 64)
 )
 """With a memory operand, the register selects a bit anywhere around it: the access is not the operand's."""
 
-DIRECT_JUMPS: Final = frozenset(
-    {
-        Code.JMP_REL8_64,
-        Code.JMP_REL32_64,
-        *(
-            getattr(Code, f"J{condition}_REL{bits}_64")
-            for condition in "O NO B AE E NE BE A S NS P NP L GE LE G".split()
-            for bits in (8, 32)
-        ),
-        Code.JRCXZ_REL8_64,
-        Code.JECXZ_REL8_64,
-        *(getattr(Code, f"LOOP{condition}_REL8_64_{count}") for condition in ("", "E", "NE") for count in ("ECX", "RCX")),
-    }
-)  # fmt: skip
 UNCONDITIONAL_JUMPS: Final = frozenset({Code.JMP_REL8_64, Code.JMP_REL32_64})
+DIRECT_JUMPS: Final = UNCONDITIONAL_JUMPS | {
+    Code.JO_REL8_64, Code.JNO_REL8_64, Code.JB_REL8_64, Code.JAE_REL8_64, Code.JE_REL8_64,
+    Code.JNE_REL8_64, Code.JBE_REL8_64, Code.JA_REL8_64, Code.JS_REL8_64, Code.JNS_REL8_64,
+    Code.JP_REL8_64, Code.JNP_REL8_64, Code.JL_REL8_64, Code.JGE_REL8_64, Code.JLE_REL8_64,
+    Code.JG_REL8_64, Code.JO_REL32_64, Code.JNO_REL32_64, Code.JB_REL32_64, Code.JAE_REL32_64,
+    Code.JE_REL32_64, Code.JNE_REL32_64, Code.JBE_REL32_64, Code.JA_REL32_64, Code.JS_REL32_64,
+    Code.JNS_REL32_64, Code.JP_REL32_64, Code.JNP_REL32_64, Code.JL_REL32_64, Code.JGE_REL32_64,
+    Code.JLE_REL32_64, Code.JG_REL32_64, Code.JRCXZ_REL8_64, Code.JECXZ_REL8_64, Code.LOOP_REL8_64_ECX,
+    Code.LOOPE_REL8_64_ECX, Code.LOOPNE_REL8_64_ECX, Code.LOOP_REL8_64_RCX, Code.LOOPE_REL8_64_RCX,
+    Code.LOOPNE_REL8_64_RCX,
+}  # fmt: skip
 INDIRECT_BRANCHES: Final = frozenset({Code.CALL_RM64, Code.JMP_RM64})
 CALLS: Final = frozenset({Code.CALL_REL32_64, Code.CALL_RM64})
+BRANCHES: Final = DIRECT_JUMPS | INDIRECT_BRANCHES | CALLS | {Code.RETNQ}
 PUSHES: Final = frozenset({Code.PUSH_R64, Code.PUSH_RM64, Code.PUSHQ_IMM8, Code.PUSHQ_IMM32})
 POPS: Final = frozenset({Code.POP_R64, Code.POP_RM64})
 STRINGS: Final = frozenset(
@@ -132,36 +146,19 @@ STRINGS: Final = frozenset(
         Code.MOVSB_M8_M8, Code.MOVSW_M16_M16, Code.MOVSD_M32_M32, Code.MOVSQ_M64_M64,
     }
 )  # fmt: skip
-CODES: Final = DIRECT_JUMPS | INDIRECT_BRANCHES | CALLS | PUSHES | POPS | STRINGS | frozenset({Code.RETNQ})
-"""Instructions whose other encodings (16-bit, far, …) are denied, so named one by one."""
+CODES: Final = BRANCHES | PUSHES | POPS | STRINGS
+"""Instructions whose other encodings (16-bit, far, immediate `ret`, …) are denied, so named one by one."""
 
 NEVER_CONTINUES: Final = UNCONDITIONAL_JUMPS | {Code.JMP_RM64, Code.RETNQ, Code.HLT, Code.UD2}
-"""Control never reaches the instruction after one of these."""
-
-ALWAYS_FAULTS: Final = frozenset({Code.HLT, Code.UD2})
+"""Control never reaches the instruction after one of these. (Not int3: debuggers continue there.)"""
 
 NO_SURE_ACCESS: Final = _mnemonics(
-    "vmaskmovpd vmaskmovps vpmaskmovd vpmaskmovq rcl rcr rol ror sar shl shld shr shrd".split()
+    "vmaskmovpd vmaskmovps vpmaskmovd vpmaskmovq rcl rcr rol ror sar shl shld shr shrd"
 )
 """These may leave their memory operand alone (masked lanes, a shift count of zero), so that a bad address
-does not surely fault: no anchor for rsp."""
-
-ACCESSES_NOTHING: Final = _mnemonics(["lea", "nop"])
-"""Memory operands that are only computed with, or not even that."""
-
-SYSTEM: Final = _mnemonics(
-    """cpuid rdtsc rdtscp rdpmc rdpid rdpru rdpkru wrpkru xgetbv xsetbv xsave xsave64 xsavec xsavec64 xsaveopt
-    xsaveopt64 xrstor xrstor64 fxsave fxsave64 fxrstor fxrstor64 syscall sysenter int int1 into in out insb insw
-    insd outsb outsw outsd popfq popf pushfq pushf std cld cli sti xbegin xend xabort xtest monitor mwait monitorx mwaitx
-    umonitor umwait tpause clflush clflushopt clwb cldemote clzero sgdt sidt sldt str smsw lar lsl
-    verr verw serialize ptwrite hreset enqcmd incsspq incsspd rdsspq rdsspd senduipi clui stui testui uiret""".split()
-)
-"""Denied like everything unnamed; listed so that the violation says why."""
-
-SEGMENTS: Final = _mnemonics("wrfsbase wrgsbase rdfsbase rdgsbase swapgs lkgs lfs lgs lss".split())
+does not surely fault: no anchor for rsp. iced counts the masked ones as plain accesses."""
 
 FEATURES: Final[dict[int, str | None]] = {
-    # Every x86-64 CPU has these.
     **dict.fromkeys(
         (
             CpuidFeature.INTEL8086, CpuidFeature.INTEL186, CpuidFeature.INTEL286, CpuidFeature.INTEL386,
@@ -195,4 +192,4 @@ FEATURES: Final[dict[int, str | None]] = {
     CpuidFeature.VAES: "vaes",
     CpuidFeature.VPCLMULQDQ: "vpclmulqdq",
 }  # fmt: skip
-"""CPU features that instructions may need, in the spelling of /proc/cpuinfo; None: the architecture's baseline."""
+"""CPU features that instructions may need, as /proc/cpuinfo spells them; None: all x86-64 CPUs have it."""

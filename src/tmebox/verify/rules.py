@@ -20,7 +20,7 @@ STACK_ACCESS_BOUNDED = "stack-access-bounded"
 """Every access through rsp is `disp(%rsp)` with |disp| at most STACK_REACH, and no segment override."""
 
 RSP_STAYS_IN_PRIVATE_HALF = "rsp-stays-in-private-half"
-"""rsp changes only by pushes and pops, by adjustments that accesses keep in check, or by a rebase sequence."""
+"""rsp changes only by pushes and pops, by adjustments that accesses keep in check, or by rebase sequences."""
 
 STRING_INSTRUCTION_REBASED = "string-instruction-rebased"
 """`stos` and `movs` stand at the end of the sequence that turns their pointers into window addresses."""

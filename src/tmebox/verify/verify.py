@@ -12,7 +12,9 @@ from iced_x86 import Decoder, Formatter, FormatterSyntax
 from tmebox import abi
 from tmebox.errors import VerificationError, Violation
 from tmebox.verify import rules, sequences
-from tmebox.verify.forms import Form, Refusal, classify, operand_problem
+from tmebox.verify.forms import Form, classify
+from tmebox.verify.memory import Refusal, offset_problem
+from tmebox.verify.stack import adjustment_problem
 
 _PROOF = object()
 MOST_VIOLATIONS = 1000
@@ -140,8 +142,7 @@ class _Walk:
             raise _EnoughViolations
 
     def check_instructions(self) -> None:
-        """Decode from the first byte to the last. What matters at a place is looked at in the order in which
-        it takes effect: accesses before they move rsp, rsp before a branch, a branch before what it reaches."""
+        """Decode from the first byte to the last, and judge each instruction by its form and its place."""
         code, forms, marks = self.code, self.forms, self.marks
         trail: deque[tuple[int, Form]] = deque(maxlen=sequences.LONGEST)
         position = start = unanchored = 0
@@ -173,16 +174,16 @@ class _Walk:
         for rule, reason in form.refusals:
             self.refuse(position, rule, reason)
         if form.operand is not None:
-            reason = operand_problem(self.address + position + form.operand)
-            if reason:
-                self.refuse(position, rules.MEMORY_THROUGH_GS, reason)
+            problem = offset_problem(self.address + position + form.operand)
+            if problem:
+                self.refuse(position, rules.MEMORY_THROUGH_GS, problem)
         if form.target is not None:
             self.branches.append((position, position + form.target))
         if form.calls and end < len(self.code):
             self.target_map[end] |= abi.TARGET_RETURN
 
     def check_sequence(self, trail: deque[tuple[int, Form]], refusal: Refusal) -> None:
-        """Is the last instruction of `trail` the last step of a sequence? Else remember why it must be in one."""
+        """If the last instruction of `trail` ends no sequence, remember why it must be part of one."""
         position, form = trail[-1]
         for sequence in (
             sequences.BY_LAST_STEP[step] for step in form.steps if step in sequences.BY_LAST_STEP
@@ -200,25 +201,17 @@ class _Walk:
             self.unproven[position] = refusal
 
     def check_stack(self, position: int, form: Form, unanchored: int) -> int:
-        """How far rsp may have moved since its last anchor once the instruction is done, `unanchored` before it.
+        """How far rsp can be from its last anchor after this instruction, given how far before it (bytes).
 
-        Movements up and down do not cancel out: a branch can arrive between them. So the sum is an upper
-        bound on every path, because control arrives with 0 wherever it does not come from the line before.
+        Up and down do not cancel out: `sub $N, %rsp; L: add $N, %rsp; jmp L` would move rsp on and on. As a
+        sum of magnitudes this is an upper bound on every path, because a branch arrives with 0.
         """
         unanchored += form.adjusts
-        if unanchored > abi.STACK_REACH:
-            self.refuse(
-                position,
-                rules.RSP_STAYS_IN_PRIVATE_HALF,
-                f"rsp moves by {unanchored:#x} bytes without an access: more than {abi.STACK_REACH:#x}",
-            )
-            return 0
-        if form.branches and unanchored:
-            self.refuse(
-                position,
-                rules.RSP_STAYS_IN_PRIVATE_HALF,
-                f"rsp moved by {unanchored:#x} bytes and was not accessed before this branch",
-            )
+        problem = adjustment_problem(unanchored)
+        if form.branches and unanchored and not problem:
+            problem = f"rsp moved by up to {unanchored:#x} bytes without an access before this branch"
+        if problem:
+            self.refuse(position, rules.RSP_STAYS_IN_PRIVATE_HALF, problem)
             return 0
         return 0 if form.ends else unanchored
 
