@@ -18,7 +18,11 @@ def main(path: str) -> None:
     with open(path, "rb") as file:
         data = tomllib.load(file)
     project = data["project"]
-    needed = [*data["build-system"]["requires"], *project["dependencies"], *project["optional-dependencies"]["dev"]]
+    needed = [
+        *data["build-system"]["requires"],
+        *project["dependencies"],
+        *project["optional-dependencies"]["dev"],
+    ]
     print(*sorted(set(needed)), sep="\n")
 
 

@@ -39,7 +39,8 @@ def _show_version(wanted: bool) -> None:
 @app.callback()
 def options(
     _: Annotated[
-        bool, typer.Option("--version", help="Show the version and exit.", callback=_show_version, is_eager=True)
+        bool,
+        typer.Option("--version", help="Show the version and exit.", callback=_show_version, is_eager=True),
     ] = False,
 ) -> None:
     """Run untrusted native code inside your own process, in sandboxes that it cannot leave.
@@ -81,9 +82,9 @@ app.command(
     ),
 )(run.run)
 app.command("verify", epilog=examples("tmebox verify blur.tbx"))(verify.verify)
-app.command(
-    "inspect", epilog=examples("tmebox inspect blur.tbx", "tmebox inspect blur.c --function blur")
-)(inspect.inspect)
+app.command("inspect", epilog=examples("tmebox inspect blur.tbx", "tmebox inspect blur.c --function blur"))(
+    inspect.inspect
+)
 app.command("doctor", epilog=examples("tmebox doctor"))(doctor.doctor)
 
 

@@ -48,7 +48,9 @@ def doctor() -> None:
     marks = {"ok": "[green]✓[/]", "note": "[yellow]·[/]", "missing": "[red]✗[/]"}
     findings = list(examine())
     for finding in findings:
-        table.add_row(marks[finding.status], finding.what, printable(finding.found), printable(finding.advice))
+        table.add_row(
+            marks[finding.status], finding.what, printable(finding.found), printable(finding.advice)
+        )
     out = stdout()
     out.print(table)
     missing = [finding.what for finding in findings if finding.status == "missing"]
@@ -73,7 +75,9 @@ def _python() -> Finding:
 def _platform() -> Finding:
     found = f"{platform.system()} {platform.release()} {platform.machine()}"
     good = platform.system() == "Linux" and platform.machine() == "x86_64"
-    return Finding("system", "ok" if good else "missing", found, "" if good else "tmebox needs Linux on x86-64")
+    return Finding(
+        "system", "ok" if good else "missing", found, "" if good else "tmebox needs Linux on x86-64"
+    )
 
 
 def _core() -> Finding:
@@ -108,7 +112,9 @@ def _vectors() -> Finding:
 def _memory_encryption() -> Finding:
     words = _read("/proc/cpuinfo").split("\n\n")[0].split()
     if "tme" in words:
-        return Finding("memory encryption", "note", "the CPU has TME", "this version does not use it: pages isolate")
+        return Finding(
+            "memory encryption", "note", "the CPU has TME", "this version does not use it: pages isolate"
+        )
     return Finding("memory encryption", "ok", "the CPU has no TME-MK; none is needed: pages isolate")
 
 
@@ -119,7 +125,9 @@ def _code_region() -> Finding:
 
         free_bytes = CODE_REGION.free_bytes()
     except (ImportError, LimitError) as error:
-        return Finding("code region", "missing", str(error), "import tmebox before libraries that map low addresses")
+        return Finding(
+            "code region", "missing", str(error), "import tmebox before libraries that map low addresses"
+        )
     return Finding("code region", "ok", f"reserved, {size(free_bytes)} free for modules")
 
 
@@ -139,7 +147,12 @@ def _address_space() -> Finding:
     if limit == resource.RLIM_INFINITY:
         return Finding("address space", "ok", "unlimited")
     status = "note" if limit >= SMALL_ADDRESS_SPACE else "missing"
-    return Finding("address space", status, f"limited to {size(limit)}", "each sandbox takes 4 GiB of it: ulimit -v unlimited")
+    return Finding(
+        "address space",
+        status,
+        f"limited to {size(limit)}",
+        "each sandbox takes 4 GiB of it: ulimit -v unlimited",
+    )
 
 
 def _mappings() -> Finding:
@@ -153,7 +166,7 @@ def _mappings() -> Finding:
 def _overcommit() -> Finding:
     text = _read("/proc/sys/vm/overcommit_memory").strip()
     if text == str(OVERCOMMIT_NEVER):
-        advice = "the kernel counts every sandbox's full memory; sysctl vm.overcommit_memory=0 or small memory limits"
+        advice = "every sandbox's full memory counts: small memory limits, or sysctl vm.overcommit_memory=0"
         return Finding("overcommit", "note", "never (2)", advice)
     return Finding("overcommit", "ok", {"0": "heuristic (0)", "1": "always (1)"}.get(text, "unknown"))
 
@@ -172,9 +185,19 @@ def _compiler() -> Finding:
     try:
         found = version("ziglang")
     except PackageNotFoundError:
-        return Finding("compiler", "note", "not installed", "to compile C: pip install 'tmebox[cc]'; modules run without it")
+        return Finding(
+            "compiler",
+            "note",
+            "not installed",
+            "to compile C: pip install 'tmebox[cc]'; modules run without it",
+        )
     if found != COMPILER_VERSION:
-        return Finding("compiler", "note", f"ziglang {found}", f"made for ziglang {COMPILER_VERSION}: pip install 'tmebox[cc]'")
+        return Finding(
+            "compiler",
+            "note",
+            f"ziglang {found}",
+            f"made for ziglang {COMPILER_VERSION}: pip install 'tmebox[cc]'",
+        )
     return Finding("compiler", "ok", f"clang from ziglang {found}")
 
 

@@ -17,19 +17,20 @@ if TYPE_CHECKING:
 
 
 def inspect(
-    file: Annotated[Path, typer.Argument(help="A module (.tbx), or a C file to compile first.", metavar="FILE")],
+    file: Annotated[
+        Path, typer.Argument(help="A module (.tbx), or a C file to compile first.", metavar="FILE")
+    ],
     function: Annotated[
         str | None,
         typer.Option(
             "--function",
             "-f",
             metavar="NAME",
-            help="Show this function's machine code; of a C file, the compiler's assembly beside the instrumented one.",
+            help="Show this function's machine code; of a C file, its assembly before and after instrumentation.",
         ),
     ] = None,
 ) -> None:
-    """Show a module's exports with their prototypes, its imports and its sizes; or one function's code.
-    """
+    """Show a module's exports with their prototypes, its imports and its sizes; or one function's code."""
     from tmebox.cli.program import SOURCE_SUFFIXES, assembly, read_program
 
     out = stdout()
@@ -106,6 +107,11 @@ def _show_function(out: Console, module: ModuleFile, name: str) -> None:
         table.add_column(heading, no_wrap=True)
     lines = list_function(module, found[0])
     for line in lines:
-        table.add_row(f"{line.address:#x}", Text(line.bytes_hex, "dim"), Text(line.text), Text(plain(line.note), "green"))
+        table.add_row(
+            f"{line.address:#x}",
+            Text(line.bytes_hex, "dim"),
+            Text(line.text),
+            Text(plain(line.note), "green"),
+        )
     out.print(table)
     out.print(f"\n{len(lines)} instructions, {found[0].size_bytes} bytes")

@@ -16,7 +16,7 @@ LONGEST_SEQUENCE = 6
 
 @dataclass(frozen=True)
 class Line:
-    """One instruction: host address (nominal), its bytes in hex, text, and what it is part of, if anything."""
+    """One instruction: its nominal address, bytes in hex and text, and what it is part of, if anything."""
 
     address: int
     bytes_hex: str
@@ -57,7 +57,11 @@ def name_of(module: ModuleFile, address: int) -> str:
 
 
 def _direct_target(instruction: Instruction) -> int | None:
-    if instruction.flow_control in (FlowControl.CALL, FlowControl.UNCONDITIONAL_BRANCH, FlowControl.CONDITIONAL_BRANCH):
+    if instruction.flow_control in (
+        FlowControl.CALL,
+        FlowControl.UNCONDITIONAL_BRANCH,
+        FlowControl.CONDITIONAL_BRANCH,
+    ):
         return int(instruction.near_branch_target)
     return None
 
@@ -87,7 +91,9 @@ def _is_indirect_call(instruction: Instruction) -> bool:
 
 
 def _is_jump_with_r11_live(instruction: Instruction) -> bool:
-    return bool(instruction.flow_control == FlowControl.INDIRECT_BRANCH and instruction.op0_kind == OpKind.MEMORY)
+    return bool(
+        instruction.flow_control == FlowControl.INDIRECT_BRANCH and instruction.op0_kind == OpKind.MEMORY
+    )
 
 
 def _is_indirect_jump(instruction: Instruction) -> bool:

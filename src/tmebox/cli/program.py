@@ -1,3 +1,155 @@
-"""The program a command names: a module file as it is, or source that is compiled first."""
+"""The program a command names: a module file as it is, or source that is compiled first.
+
+What was compiled is kept under the user's cache directory, so that the second run of a .c file starts as
+fast as that of a module. The cache is not trusted: what comes out of it is verified like any other file.
+"""
+
 from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import tmebox
 from tmebox.cli.output import Report
+from tmebox.errors import CompileError, ModuleError
+
+if TYPE_CHECKING:
+    from tmebox.modulefile import ModuleFile
+    from tmebox.toolchain.options import CompileOptions
+
+SOURCE_SUFFIXES = frozenset({".c", ".i", ".s", ".S"})
+KEPT_PROGRAMS = 64
+
+
+def load_program(path: Path, *, report: Report | None = None) -> tmebox.Module:
+    """The verified, loaded module of `path`. Raises as `read_program` does, and VerificationError."""
+    file = read_program(path, report=report)
+    if report:
+        report("verifying", 0, 1)
+    return tmebox.Module(file)
+
+
+def read_program(path: Path, *, report: Report | None = None) -> ModuleFile:
+    """The module file of `path`, compiled if it is source. Raises CompileError, ModuleError, OSError."""
+    from tmebox.modulefile import ModuleFile
+
+    if path.suffix not in SOURCE_SUFFIXES:
+        return ModuleFile.read(path)
+    manifest = _manifest_path(path)
+    cached = _from_cache(manifest)
+    return cached if cached is not None else _compile(path, manifest, report)
+
+
+def assembly(path: Path) -> tuple[str, str]:
+    """Source's assembly as the compiler wrote it, and as the rewriter changed it. Raises CompileError."""
+    _require_compiler()
+    from tmebox.toolchain.compile import compile_to_assembly
+    from tmebox.toolchain.rewrite import rewrite
+
+    before = compile_to_assembly(path, _options()).assembly
+    return before, rewrite(before, file=str(path))
+
+
+def _options() -> CompileOptions:
+    from tmebox.toolchain.options import CompileOptions
+
+    return CompileOptions()
+
+
+def _require_compiler() -> str:
+    try:
+        return version("ziglang")
+    except ImportError:
+        raise CompileError(
+            "the compiler is not installed: pip install 'tmebox[cc]' (ready .tbx files run without it)"
+        ) from None
+
+
+def _manifest_path(source: Path) -> Path:
+    """Where the cache entry of `source` is: by its path, and everything else that shapes what is compiled."""
+    from tmebox.toolchain.libc import cache_directory
+
+    folder = cache_directory() / "programs"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    shaping = [str(source.resolve()), tmebox.__version__, _require_compiler(), _pipeline_digest()]
+    return folder / (
+        hashlib.sha256("\0".join(shaping).encode("utf-8", "surrogateescape")).hexdigest() + ".json"
+    )
+
+
+def _pipeline_digest() -> str:
+    """Changes with the toolchain's and the guest's files: by size and time, which is faster than reading."""
+    package = Path(tmebox.__file__).parent
+    digest = hashlib.sha256()
+    for folder in ("toolchain", "guest"):
+        for file in sorted((package / folder).rglob("*")):
+            if file.suffix != ".pyc" and file.is_file():
+                status = file.stat()
+                digest.update(
+                    f"{file}\0{status.st_size}\0{status.st_mtime_ns}\0".encode("utf-8", "surrogateescape")
+                )
+    return digest.hexdigest()
+
+
+def _from_cache(manifest: Path) -> ModuleFile | None:
+    """What was compiled earlier, if none of the files it was made from has changed since."""
+    from tmebox.modulefile import ModuleFile
+
+    try:
+        made_from = json.loads(manifest.read_text())
+        if not made_from or any(_digest(Path(name)) != digest for name, digest in made_from.items()):
+            return None
+        module = ModuleFile.read(manifest.with_suffix(".tbx"))
+        os.utime(manifest)
+    except (OSError, ValueError, AttributeError, ModuleError):
+        return None
+    return module
+
+
+def _compile(source: Path, manifest: Path, report: Report | None) -> ModuleFile:
+    from tmebox.toolchain.build import build
+    from tmebox.toolchain.compile import compile_to_assembly
+
+    # The files it reads are hashed before and after: what changed in between is not kept.
+    dependencies = compile_to_assembly(source, _options()).dependencies
+    before = {str(Path(name).resolve()): _digest(Path(name)) for name in dependencies}
+    module = build([source], _options(), progress=report)
+    if before == {name: _digest(Path(name)) for name in before}:
+        _keep(module, before, manifest)
+    return module
+
+
+def _keep(module: ModuleFile, made_from: dict[str, str], manifest: Path) -> None:
+    """Write a cache entry, the module before the manifest that makes it valid. A full disk is no error."""
+    try:
+        _replace(manifest.with_suffix(".tbx"), module.to_bytes())
+        _replace(manifest, json.dumps(made_from).encode())
+        entries = sorted(
+            manifest.parent.glob("*.json"), key=lambda entry: entry.stat().st_mtime, reverse=True
+        )
+        for entry in entries[KEPT_PROGRAMS:]:
+            entry.unlink(missing_ok=True)
+            entry.with_suffix(".tbx").unlink(missing_ok=True)
+    except OSError:
+        return
+
+
+def _replace(path: Path, data: bytes) -> None:
+    descriptor, name = tempfile.mkstemp(dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+        os.replace(name, path)
+    except BaseException:
+        os.unlink(name)
+        raise
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.sha256(file.read()).hexdigest()

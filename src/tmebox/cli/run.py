@@ -14,19 +14,26 @@ from tmebox.errors import Trap
 
 
 def run(
-    program: Annotated[Path, typer.Argument(metavar="PROG", help="A module (.tbx) with a main(), or a C file.")],
+    program: Annotated[
+        Path, typer.Argument(metavar="PROG", help="A module (.tbx) with a main(), or a C file.")
+    ],
     arguments: Annotated[
-        list[str] | None, typer.Argument(metavar="ARG", help="Passed to the program as they are, options too.")
+        list[str] | None,
+        typer.Argument(metavar="ARG", help="Passed to the program as they are, options too."),
     ] = None,
     directories: Annotated[
         list[str] | None,
         typer.Option(
-            "--dir", metavar="HOST:GUEST[:ro]", help="Let the program use this directory, as GUEST. Repeatable."
+            "--dir",
+            metavar="HOST:GUEST[:ro]",
+            help="Let the program use this directory, as GUEST. Repeatable.",
         ),
     ] = None,
     environment: Annotated[
         list[str] | None,
-        typer.Option("--env", metavar="NAME[=VALUE]", help="Set a variable; NAME alone hands on yours. Repeatable."),
+        typer.Option(
+            "--env", metavar="NAME[=VALUE]", help="Set a variable; NAME alone hands on yours. Repeatable."
+        ),
     ] = None,
     timeout: Annotated[
         float | None, typer.Option(metavar="SECONDS", min=0.001, help="Stop the program after this long.")
@@ -83,6 +90,8 @@ def _environment(entries: list[str]) -> dict[str, str]:
 def _check_directory(entry: str) -> None:
     host, _, guest = entry.removesuffix(":ro").partition(":")
     if not guest.startswith("/"):
-        raise typer.BadParameter(f"{entry!r} is not HOST:GUEST or HOST:GUEST:ro, GUEST an absolute path", param_hint="--dir")
+        raise typer.BadParameter(
+            f"{entry!r} is not HOST:GUEST or HOST:GUEST:ro, GUEST an absolute path", param_hint="--dir"
+        )
     if not Path(host).is_dir():
         raise typer.BadParameter(f"{host!r} is not a directory", param_hint="--dir")

@@ -13,6 +13,8 @@ _WIDE_TO_NARROW = {
     **{f"r{number}": f"r{number}d" for number in range(8, 16)},
 }
 _REGISTER = re.compile(r"%(r\w+)")
+ENDS = (".size", ".cfi_endproc", ".Lfunc_end")
+DEBUG_LABELS = (".Ltmp", ".Lfunc")
 _SPACES = re.compile(r"\s+")
 _SUFFIXED = re.compile(r"^(mov|lea|add|sub|and)[lq] ")
 
@@ -34,17 +36,22 @@ def function_lines(assembly: str, name: str) -> list[str]:
         label = _LABEL.match(text)
         if label is not None and label[1] == name:
             inside = True
-        elif inside and text.strip().startswith((".size", ".cfi_endproc", ".Lfunc_end")):
+        elif inside and text.strip().startswith(ENDS):
             break
-        if inside and text.strip() and (label is not None or not text.strip().startswith(".")):
-            if not (label is not None and label[1].startswith((".Ltmp", ".Lfunc"))):
-                lines.append(text)
+        if inside and text.strip() and not _is_for_debuggers(label[1] if label else None, text.strip()):
+            lines.append(text)
     return lines
+
+
+def _is_for_debuggers(label: str | None, text: str) -> bool:
+    return text.startswith(".") if label is None else label.startswith(DEBUG_LABELS)
 
 
 def side_by_side(source: list[str], instrumented: list[str]) -> Iterator[Pair]:
     """Both listings in order, with lines that say the same in one row."""
-    matcher = SequenceMatcher(a=[_essence(line) for line in source], b=[_essence(line) for line in instrumented], autojunk=False)
+    matcher = SequenceMatcher(
+        a=[_essence(line) for line in source], b=[_essence(line) for line in instrumented], autojunk=False
+    )
     for _, low, high, other_low, other_high in matcher.get_opcodes():
         left, right = source[low:high], instrumented[other_low:other_high]
         for index in range(max(len(left), len(right))):

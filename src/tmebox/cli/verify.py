@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tmebox.cli.output import EXIT_FAILED, complain, duration, printable, progress, size, stderr, stdout
-from tmebox.errors import VerificationError
+from tmebox.errors import ModuleError, VerificationError, Violation
+
+if TYPE_CHECKING:
+    from tmebox.modulefile import ModuleFile
+    from tmebox.verify import VerifiedText
 
 
 def verify(
-    file: Annotated[Path, typer.Argument(help="A module (.tbx), or a C file to compile first.", metavar="FILE")],
+    file: Annotated[
+        Path, typer.Argument(help="A module (.tbx), or a C file to compile first.", metavar="FILE")
+    ],
 ) -> None:
     """Check a module's machine code against the sandbox's rules, and list every violation.
 
@@ -26,24 +32,48 @@ def verify(
         if report:
             report("verifying", 0, 1)
         started = time.perf_counter()
-        try:
-            verified = verify_file(module)
-        except VerificationError as error:
-            refused: VerificationError | None = error
-        else:
-            refused = None
+        verified, violations = _outcome(module)
         elapsed_s = time.perf_counter() - started
-    if refused is not None:
-        for violation in refused.violations:
+    if verified is None:
+        for violation in violations:
             stderr().print(printable(str(violation)), soft_wrap=True)
-        count = len(refused.violations)
-        complain(f"{file}: {count} violation{'s' * (count != 1)}; this code must not run")
+        complain(f"{file}: {len(violations)} violation{'s' * (len(violations) != 1)}; this code must not run")
         raise typer.Exit(EXIT_FAILED)
     needs = ", ".join(sorted(verified.features)) or "nothing beyond x86-64"
+    amount = f"{size(len(module.text))} of code, {verified.instruction_count:,} instructions"
     out = stdout()
     out.print(
-        f"[green]verified[/] {printable(str(file))}: {size(len(module.text))} of code in {duration(elapsed_s)} "
-        f"({len(module.text) / elapsed_s / 1e6:.1f} MB/s), isolation {printable(module.isolation)}",
-        soft_wrap=True,
+        f"[green]verified[/] {printable(str(file))}: {amount}, in {duration(elapsed_s)}", soft_wrap=True
     )
-    out.print(f"  needs {printable(needs)}", soft_wrap=True)
+    out.print(f"  isolation {printable(module.isolation)}; needs {printable(needs)}", soft_wrap=True)
+
+
+def _outcome(module: ModuleFile) -> tuple[VerifiedText | None, tuple[Violation, ...]]:
+    try:
+        return verify_file(module), ()
+    except VerificationError as error:
+        return None, error.violations
+    except ValueError as error:
+        raise ModuleError(str(error)) from None
+
+
+def verify_file(module: ModuleFile) -> VerifiedText:
+    """Verify the text where the linker placed it. Loading verifies it again, where it will run."""
+    from tmebox.runtime.unwind import Unwinder
+    from tmebox.verify import verify as verify_text
+
+    unwinder = Unwinder(module, 0)
+
+    def locate(address: int) -> str | None:
+        frame = unwinder.locate(address)
+        return str(frame) if frame.function else None
+
+    return verify_text(
+        module.text,
+        module.text_address,
+        functions=module.functions.tolist(),
+        labels=module.labels.tolist(),
+        base=module.base,
+        isolation=module.isolation,
+        locate=locate,
+    )

@@ -1,15 +1,21 @@
-"""`tmebox demo`: the first contact. A sandboxed function called with NumPy arrays, then attacks, each stopped."""
+"""`tmebox demo`: the first contact. A sandboxed function on NumPy arrays, then attacks, each stopped."""
 
 from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from tmebox.cli.output import EXIT_FAILED, Report, complain, duration, printable, progress, stdout
+from tmebox.cli.output import EXIT_FAILED, complain, duration, printable, progress, stdout
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from tmebox.cli.demo.attacks import Outcome
 
 FOLDER = Path(__file__).parent
 SIDE = 256
@@ -29,7 +35,7 @@ def demo() -> None:
         show_call(out)
         show_attacks(out)
     except NotStopped as failure:
-        complain(f"NOT STOPPED: {failure}")
+        complain(str(failure), label="NOT STOPPED")
         raise typer.Exit(EXIT_FAILED) from None
 
 
@@ -38,37 +44,100 @@ def show_call(out: Console) -> None:
     import numpy as np
 
     import tmebox
+    from tmebox.cli.demo.attacks import NotStopped
 
-    out.print("[bold]1. Native code in a sandbox, called from Python[/]\n")
-    out.print("   [dim]module = tmebox.compile(\"blur.c\")")
-    out.print("   [dim]with tmebox.Sandbox(module) as sandbox:")
-    out.print("   [dim]    sandbox.blur(image, out, width, height, radius)\n")
-    started = time.perf_counter()
+    out.print("[bold]C in a sandbox, called from Python with NumPy arrays[/]\n")
+    out.print('  [cyan]module = tmebox.compile("blur.c")[/]')
+    out.print("  [cyan]with tmebox.Sandbox(module) as sandbox:[/]")
+    out.print("  [cyan]    sandbox.blur(image, blurred, width, height, radius)[/]\n")
+    clock = Stopwatch()
     with progress() as report:
-        module = compile_bundled("blur.c", report)
-    compiled_s = time.perf_counter() - started
-    started = time.perf_counter()
-    with tmebox.Sandbox(module) as sandbox:
-        created_s = time.perf_counter() - started
+        module = tmebox.compile(FOLDER / "blur.c", progress=report)
+    compiled_s = clock.lap()
+    with tmebox.Sandbox(module, timeout=10) as sandbox:
+        created_s = clock.lap()
         image = sandbox.array((SIDE, SIDE), np.uint8)
         blurred = sandbox.array((SIDE, SIDE), np.uint8)
         image[:] = np.random.default_rng(1).integers(0, 256, (SIDE, SIDE))
-        started = time.perf_counter()
+        clock.lap()
         sandbox.blur(image, blurred, SIDE, SIDE, RADIUS)
-        blurred_s = time.perf_counter() - started
-        same = bool((blurred == expected_blur(image)).all())
-        started = time.perf_counter()
-        for _ in range(CALLS):
-            sandbox.nothing()
-        call_s = (time.perf_counter() - started) / CALLS
-    table = Table(box=None, show_header=False, padding=(0, 2, 0, 3))
-    table.add_row("compiled, instrumented, verified", duration(compiled_s))
-    table.add_row("sandbox created", duration(created_s))
-    table.add_row(f"blurred {SIDE}×{SIDE} pixels, radius {RADIUS}, no copies", duration(blurred_s))
-    table.add_row("one call of an empty function", duration(call_s))
-    table.add_row("result equals NumPy's", "[green]yes[/]" if same else "[red]no[/]")
+        blurred_s = clock.lap()
+        if not np.array_equal(blurred, expected_blur(image, RADIUS)):
+            raise NotStopped("the sandboxed blur computed something else than NumPy did")
+        call_s = time_calls(sandbox.nothing)
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 2))
+    table.add_row("compiled, instrumented, verified and loaded in", duration(compiled_s))
+    table.add_row("sandbox created in", duration(created_s))
+    table.add_row(f"{SIDE}×{SIDE} pixels blurred, without a copy, in", duration(blurred_s))
+    table.add_row("the same as NumPy's result", "yes")
+    table.add_row("a call and its return take", duration(call_s))
     out.print(table)
-    out.print()
-    if not same:
-        complain("the sandboxed blur computed something else than NumPy")
-        raise typer.Exit(EXIT_FAILED)
+
+
+def show_attacks(out: Console) -> None:
+    """Run every attack in a sandbox of its own and show how each ended. Raises NotStopped."""
+    import tmebox
+    from tmebox.cli.demo.attacks import ATTACKS, Victim, refuse_system_call, run_attack
+
+    with progress() as report:
+        module = tmebox.compile(FOLDER / "attacks.c", progress=report)
+    victim = Victim(module)
+    outcomes: list[Outcome] = []
+    try:
+        for attack in ATTACKS:
+            outcomes.append(run_attack(attack, module, victim))
+        outcomes[4:4] = refuse_system_call(module)
+    finally:
+        victim.close()
+    out.print(
+        "\n[bold]Hostile sandboxes[/], each one new, with a neighbour at work and a secret in the host\n"
+    )
+    table = Table(padding=(0, 1), header_style="bold")
+    table.add_column("attack", no_wrap=True)
+    table.add_column("what the sandbox did", ratio=2)
+    table.add_column("how it was stopped", ratio=3)
+    table.add_column("after", justify="right", no_wrap=True)
+    for outcome in outcomes:
+        table.add_row(
+            outcome.attack, outcome.tried, printable(outcome.stopped_by), duration(outcome.duration_s)
+        )
+    out.print(table)
+    out.print(
+        "\n[bold green]All stopped.[/] The secret unread, host memory unchanged, the neighbour at work."
+    )
+
+
+class Stopwatch:
+    """Seconds from one `lap` to the next."""
+
+    def __init__(self) -> None:
+        self._last = time.perf_counter()
+
+    def lap(self) -> float:
+        now = time.perf_counter()
+        elapsed_s, self._last = now - self._last, now
+        return elapsed_s
+
+
+def time_calls(function: Any) -> float:
+    """Mean seconds of one call, the loop included."""
+    started = time.perf_counter()
+    for _ in range(CALLS):
+        function()
+    return (time.perf_counter() - started) / CALLS
+
+
+def expected_blur(image: NDArray[Any], radius: int) -> NDArray[Any]:
+    """What blur.c has to compute, by other means: sums of shifted copies."""
+    import numpy as np
+
+    height, width = image.shape
+    total = np.zeros((height, width), np.uint32)
+    count = np.zeros((height, width), np.uint32)
+    for down in range(-radius, radius + 1):
+        for right in range(-radius, radius + 1):
+            to = np.s_[max(0, -down) : height - max(0, down), max(0, -right) : width - max(0, right)]
+            come = np.s_[max(0, down) : height - max(0, -down), max(0, right) : width - max(0, -right)]
+            total[to] += image[come]
+            count[to] += 1
+    return (total // count).astype(np.uint8)

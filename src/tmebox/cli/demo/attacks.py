@@ -1,4 +1,4 @@
-"""The hostile sandboxes of `tmebox demo`: what each tries, and what must have happened for it to be stopped."""
+"""The hostile sandboxes of `tmebox demo`: what each tries, and what must come of it."""
 
 from __future__ import annotations
 
@@ -115,8 +115,18 @@ ATTACKS: tuple[Attack, ...] = (
         ControlFlowViolation,
     ),
     Attack("endless loop", "never returns", lambda sandbox, victim: sandbox.endless_loop(), Timeout),
-    Attack("stack overflow", "calls itself for ever", lambda sandbox, victim: sandbox.overflow_stack(0), StackOverflow),
-    Attack("memory bomb", "allocates and fills memory for ever", lambda sandbox, victim: sandbox.memory_bomb(), OutOfMemory),
+    Attack(
+        "stack overflow",
+        "calls itself for ever",
+        lambda sandbox, victim: sandbox.overflow_stack(0),
+        StackOverflow,
+    ),
+    Attack(
+        "memory bomb",
+        "allocates and fills memory for ever",
+        lambda sandbox, victim: sandbox.memory_bomb(),
+        OutOfMemory,
+    ),
 )
 
 
@@ -145,7 +155,9 @@ def refuse_system_call(module: tmebox.Module) -> list[Outcome]:
     try:
         tmebox.compile(FOLDER / "syscall.c")
     except CompileError as error:
-        in_source = Outcome("raw system call", "inline assembly: `syscall`", _first_line(error), time.perf_counter() - started)
+        in_source = Outcome(
+            "raw system call", "inline assembly: `syscall`", _first_line(error), time.perf_counter() - started
+        )
     else:
         raise NotStopped("raw system call: source with `syscall` was compiled")
     forged = _smuggle_system_call(module)
@@ -154,7 +166,12 @@ def refuse_system_call(module: tmebox.Module) -> list[Outcome]:
         tmebox.Module(forged)
     except VerificationError as error:
         stopped_by = f"VerificationError: {error.violations[0]}"
-        return [in_source, Outcome("", "the same, patched into the finished module", stopped_by, time.perf_counter() - started)]
+        return [
+            in_source,
+            Outcome(
+                "", "the same, patched into the finished module", stopped_by, time.perf_counter() - started
+            ),
+        ]
     raise NotStopped("raw system call: a module with `syscall` was loaded")
 
 
