@@ -1,0 +1,38 @@
+/* Atomics on objects that the hardware has no single instruction for (sizes other than 1, 2, 4, 8). A sandbox runs one
+   thread at a time, so plain copies are atomic within it; they are not towards another sandbox that shares the line. */
+#include <stddef.h>
+#include <string.h>
+
+void tmebox_atomic_load(size_t size, const void *from, void *to, int order) __asm__("__atomic_load");
+void tmebox_atomic_store(size_t size, void *to, const void *from, int order) __asm__("__atomic_store");
+void tmebox_atomic_exchange(size_t size, void *object, const void *value, void *old, int order) __asm__("__atomic_exchange");
+int tmebox_atomic_compare_exchange(size_t size, void *object, void *expected, const void *desired, int success,
+                                   int failure) __asm__("__atomic_compare_exchange");
+
+void tmebox_atomic_load(size_t size, const void *from, void *to, int order)
+{
+	(void)order;
+	memcpy(to, from, size);
+}
+
+void tmebox_atomic_store(size_t size, void *to, const void *from, int order)
+{
+	(void)order;
+	memcpy(to, from, size);
+}
+
+void tmebox_atomic_exchange(size_t size, void *object, const void *value, void *old, int order)
+{
+	(void)order;
+	memcpy(old, object, size);
+	memcpy(object, value, size);
+}
+
+int tmebox_atomic_compare_exchange(size_t size, void *object, void *expected, const void *desired, int success, int failure)
+{
+	(void)success, (void)failure;
+	int same = memcmp(object, expected, size) == 0;
+	if (same) memcpy(object, desired, size);
+	else memcpy(expected, object, size);
+	return same;
+}
