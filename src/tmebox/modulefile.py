@@ -7,11 +7,15 @@ the bytes that will run, and the loader range-checks everything else.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tmebox.errors import ModuleError
 from tmebox.prototypes import Prototype
 
 Addresses = NDArray[np.uint32]
@@ -78,13 +82,20 @@ class LineTable:
     files: tuple[str, ...]
 
 
-@dataclass(frozen=True)
+MAX_FILE_BYTES = 1 << 30
+"""Largest module file that is read."""
+
+
+@dataclass(frozen=True, eq=False)
 class ModuleFile:
     """Addresses are nominal (before relocation).
 
     functions, labels: claimed targets of indirect branches (target map bits FUNCTION and LABEL).
     start: address of the command entry (`_start`), or None for a library.
+    symbols: sorted by (address, size_bytes, name).
     debug_frame: raw .debug_frame contents for unwinding, nominal addresses; may be empty.
+    debug_sections: other debug sections by name, if the module was built to keep them; for debuggers only.
+    native_text_size_bytes: what the text would measure without instrumentation; 0 if unknown.
     """
 
     isolation: str
@@ -103,3 +114,68 @@ class ModuleFile:
     debug_frame: bytes = b""
     producer: str = ""
     native_text_size_bytes: int = field(default=0)
+    debug_sections: tuple[tuple[str, bytes], ...] = ()
+
+    def to_bytes(self) -> bytes:
+        """The `.tbx` file. Raises ModuleError if this is not a module that `from_bytes` would accept."""
+        from tmebox import modulecodec
+
+        return modulecodec.encode(self)
+
+    def check(self) -> None:
+        """Raise ModuleError unless every number lies where it may. What the code does is the verifier's."""
+        from tmebox import modulecodec  # noqa: PLC0415 (it needs these classes)
+
+        modulecodec.check(self)
+
+    @staticmethod
+    def from_bytes(data: bytes | bytearray | memoryview) -> ModuleFile:
+        """Parse untrusted bytes. Raises ModuleError, whatever is wrong with them."""
+        from tmebox import modulecodec
+
+        return modulecodec.decode(data)
+
+    def write(self, path: str | os.PathLike[str]) -> None:
+        """Write the `.tbx` file, executable so that build systems take it for a program. Raises OSError.
+
+        The file appears complete or not at all.
+        """
+        target = Path(path)
+        partial = target.with_name(f".{target.name}.{os.getpid()}")
+        try:
+            partial.write_bytes(self.to_bytes())
+            partial.chmod(0o777 & ~_umask())
+            partial.replace(target)
+        finally:
+            partial.unlink(missing_ok=True)
+
+    @staticmethod
+    def read(path: str | os.PathLike[str]) -> ModuleFile:
+        """Read a `.tbx` file. Raises OSError, or ModuleError if it is not a usable module."""
+        with Path(path).open("rb") as file:
+            data = file.read(MAX_FILE_BYTES + 1)
+        if len(data) > MAX_FILE_BYTES:
+            raise ModuleError(f"{path}: larger than {MAX_FILE_BYTES >> 20} MiB")
+        try:
+            return ModuleFile.from_bytes(data)
+        except ModuleError as error:
+            raise ModuleError(f"{path}: {error}") from None
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 in hexadecimal over everything that a verifier or loader uses; names of files and of
+        functions that cannot be called do not count."""
+        from tmebox import modulecodec
+
+        return modulecodec.digest(self)
+
+
+def _umask() -> int:
+    """The process's file mode mask, without the race of setting it to find out."""
+    try:
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("Umask:"):
+                return int(line.split()[1], 8)
+    except OSError:
+        pass
+    return 0o077

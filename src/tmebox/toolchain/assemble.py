@@ -1,0 +1,22 @@
+"""Instrumented assembly text to an object file."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from tmebox.errors import CompileError, Diagnostic
+from tmebox.toolchain import clang, diagnostics
+
+
+def assemble(text: str, output: Path, *, file: str, limits: clang.Limits = clang.Limits()) -> None:
+    """Write the object `output`. `file` is the source's name, for messages. Raises CompileError."""
+    with tempfile.TemporaryDirectory(prefix="tmebox-") as scratch:
+        source = Path(scratch) / "instrumented.s"
+        source.write_text(text, encoding="utf-8", errors="surrogateescape")
+        arguments = ["-triple", "x86_64-unknown-linux-musl", "-filetype", "obj", "-mrelax-relocations=no"]
+        finished = clang.run("clang", ["-cc1as", *arguments, "-o", str(output), str(source)], limits)
+    if finished.status != 0:
+        found = diagnostics.parse_clang(finished.messages, lambda _: f"{file} (instrumented assembly)")
+        wrong = diagnostics.errors(found) or (Diagnostic(finished.messages.strip()[-2000:] or "no message"),)
+        raise CompileError(f"{file}: its instrumented assembly does not assemble", wrong)

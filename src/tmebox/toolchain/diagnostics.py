@@ -1,0 +1,46 @@
+"""Messages of clang and lld as `Diagnostic`s."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from tmebox.errors import Diagnostic
+
+_CLANG = re.compile(r"^(?:(.+?):(\d+)(?::(\d+))?: )?(fatal error|error|warning): (.*)$")
+_LLD = re.compile(r"^(?:ld\.lld|lld): (error|warning): (.*)$")
+MAX_DIAGNOSTICS = 200
+
+
+def parse_clang(text: str, rename: Callable[[str], str] = str) -> tuple[Diagnostic, ...]:
+    """Errors and warnings, without the notes and source excerpts that follow them."""
+    found = []
+    for line in text.splitlines():
+        match = _CLANG.match(line)
+        if match and len(found) < MAX_DIAGNOSTICS:
+            file, row, column, severity, message = match.groups()
+            severity = "error" if severity == "fatal error" else severity
+            place = rename(file) if file and file != "clang" else None
+            found.append(
+                Diagnostic(
+                    message, place, int(row) if row else None, int(column) if column else None, severity
+                )
+            )
+    return tuple(found)
+
+
+def parse_lld(text: str) -> tuple[Diagnostic, ...]:
+    """Errors and warnings; the `>>>` lines that follow one become part of its message."""
+    found: list[Diagnostic] = []
+    for line in text.splitlines():
+        match = _LLD.match(line)
+        if match and len(found) < MAX_DIAGNOSTICS:
+            found.append(Diagnostic(match[2], severity=match[1]))
+        elif line.startswith(">>>") and found:
+            last = found[-1]
+            found[-1] = Diagnostic(f"{last.message} {line[4:].strip()}", severity=last.severity)
+    return tuple(found)
+
+
+def errors(diagnostics: tuple[Diagnostic, ...]) -> tuple[Diagnostic, ...]:
+    return tuple(item for item in diagnostics if item.severity == "error")

@@ -1,0 +1,56 @@
+"""What to compile and how: the values that travel through the toolchain."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tmebox.toolchain.clang import GIB, Limits
+
+Progress = Callable[[str, int, int], None]
+"""Called as progress(stage, done, total) during long work."""
+
+
+@dataclass(frozen=True)
+class SourceText:
+    """C source that is not a file. `name` is what messages and line tables call it."""
+
+    text: str
+    name: str = "source.c"
+
+
+@dataclass(frozen=True)
+class CompileOptions:
+    """How to build a module.
+
+    optimize: -O0 … -O3, -Os, -Oz, -Og or -Ofast.
+    include_dirs: searched for headers, and readable for the source in any other way a compiler reads files.
+    readable_dirs: readable too, but not searched.
+    defines: "NAME" or "NAME=value".
+    flags: further compiler flags, vetted by `flags.vet`.
+    debug: keep DWARF for debuggers in the module.
+    isolation: "code+data" or "data" (the compiler is trusted with control flow).
+    exports: names of callable functions; None means those the source marks, else all non-static ones.
+    name: what diagnostics about the whole module call it.
+    timeout_s, memory_bytes: for each run of the compiler.
+    use_libc: link the sandboxed C library and see its headers.
+    """
+
+    optimize: str = "-O2"
+    include_dirs: tuple[Path, ...] = ()
+    readable_dirs: tuple[Path, ...] = ()
+    defines: tuple[str, ...] = ()
+    flags: tuple[str, ...] = ()
+    debug: bool = False
+    isolation: str = "code+data"
+    base: str = "gs"
+    exports: tuple[str, ...] | None = None
+    name: str = "module"
+    timeout_s: float = 120.0
+    memory_bytes: int = 4 * GIB
+    use_libc: bool = True
+
+    @property
+    def limits(self) -> Limits:
+        return Limits(self.timeout_s, self.memory_bytes)
