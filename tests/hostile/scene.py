@@ -19,15 +19,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from forked import run_forked
 
 import tmebox
+from forked import run_forked
 from tmebox import _native, abi
 
 SOURCES = Path(__file__).parent / "sources"
 SECRET = b"the host's secret. " * 1000
 LOW_OFFSET_OF_SECRET = 0x6000_0000
-"""Low half of the secret's address: an offset in the private half where no sandbox of these tests has memory."""
+"""Low half of the secret's address: an offset in the private half where no sandbox here has memory."""
 
 MAP_FIXED_NOREPLACE = 0x100000
 
@@ -85,7 +85,7 @@ def attack(
 ) -> Ending:
     """Run `act` on a new sandbox of `module` in a forked child; AssertionError if it did any damage.
 
-    `note` is asked first, of the same sandbox; what it says is the ending's note. `options` are the sandbox's.
+    `note` is asked first, of the same sandbox: the ending keeps the answer. `options` are the sandbox's.
     """
     innocent()  # compiled once, out here
     ending: Ending = run_forked(lambda: _play(module, act, note, options), timeout_s=timeout_s).result()
@@ -211,7 +211,7 @@ def code_and_map() -> bytes:
         for line in maps.read().splitlines():
             start, end = (int(part, 16) for part in line.split()[0].split("-"))
             readable = line.split()[1].startswith("r")
-            if readable and abi.CODE_BASE <= start and end <= abi.TARGET_MAP_END:
+            if readable and start >= abi.CODE_BASE and end <= abi.TARGET_MAP_END:
                 memory.seek(start)
                 found.append(f"{line.split(maxsplit=2)[:2]}".encode() + memory.read(end - start))
     return b"".join(found)
@@ -234,4 +234,8 @@ def host_arithmetic() -> list[str]:
             float(singles.sum()),
         ]
         stack = [np.longdouble(i) / np.longdouble(7) for i in range(12)]
-        return [value.hex() for value in results] + [repr(wide), repr(sum(stack)), repr(np.sqrt(np.longdouble(2)))]
+        return [value.hex() for value in results] + [
+            repr(wide),
+            repr(sum(stack)),
+            repr(np.sqrt(np.longdouble(2))),
+        ]

@@ -14,7 +14,9 @@ import tmebox
 from tmebox import Sandbox, abi
 
 Place = int | Callable[[Sandbox], int]
-OTHER = "int four(void) { return 4321; }\nint many(int x) { for (int i = 0; i < 9; i++) x *= x + i; return x; }"
+OTHER = (
+    "int four(void) { return 4321; }\nint many(int x) { for (int i = 0; i < 9; i++) x *= x + i; return x; }"
+)
 
 
 def entry(sandbox: Sandbox) -> int:
@@ -122,7 +124,11 @@ def test_returning_early_through_the_exit_gate_is_just_a_return() -> None:
 
 def test_labels_and_jump_tables_work() -> None:
     def act(sandbox: Sandbox) -> list[int]:
-        return [sandbox.go(0, 0), sandbox.go(0, 1), *(sandbox.choose(x) for x in (-1, 0, 2, 4, 5, 6, 1 << 30))]
+        return [
+            sandbox.go(0, 0),
+            sandbox.go(0, 1),
+            *(sandbox.choose(x) for x in (-1, 0, 2, 4, 5, 6, 1 << 30)),
+        ]
 
     assert attack(hostile("control"), act).value == [1, 2, -1, 7, -9, 64, 0, -1, -1]
 
@@ -178,7 +184,9 @@ PIVOTS = [
 
 
 @pytest.mark.parametrize(("function", "place", "exception", "offset"), PIVOTS)
-def test_a_stack_pointer_into_nothing_faults_there(function: str, place: int, exception: str, offset: int) -> None:
+def test_a_stack_pointer_into_nothing_faults_there(
+    function: str, place: int, exception: str, offset: int
+) -> None:
     ending = attack(hostile("control"), lambda sandbox: sandbox.call(function, place))
     assert (ending.exception, ending.offset) == (exception, offset), ending
 

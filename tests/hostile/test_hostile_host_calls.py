@@ -6,54 +6,26 @@ import time
 from typing import Any
 
 import pytest
+from host_side import IMPORTS
 from scene import attack, hostile
 
 import tmebox
 from tmebox import Sandbox, abi
 
 
-class Problem(Exception):
-    pass
-
-
-def host_sum(sandbox: Sandbox, offset: int, count: int) -> int:
-    return sum(sandbox.memory.read(offset, count))
-
-
-def host_poke(sandbox: Sandbox, offset: int, count: int) -> int:
-    sandbox.memory.write(offset, b"\x01" * min(count, 4096))
-    return 0
-
-
-def host_recurse(sandbox: Sandbox, depth: int) -> int:
-    return int(sandbox.recurse(depth + 1)) if depth >= 0 else 0
-
-
-def host_raise(what: int) -> int:
-    raise (Problem("problem"), KeyboardInterrupt(), SystemExit(3), MemoryError(), StopIteration(), GeneratorExit())[what]
-
-
-IMPORTS: dict[str, Any] = {
-    "host_add": lambda a, b: (a + b) & 0xFFFF,
-    "host_sum": host_sum,
-    "host_text": lambda text: len(text),
-    "host_poke": host_poke,
-    "host_recurse": host_recurse,
-    "host_raise": host_raise,
-}
-
-
 def attacked(act: Any, **options: Any) -> Any:
     return attack(hostile("hostcalls"), act, imports=IMPORTS, **options)
 
 
-EVIL_RANGES = [(0, 1), (8, 1 << 40), (abi.PRIVATE_END, 1), (abi.GATE_BASE, 16), (abi.WINDOW_SIZE - 1, 2), (abi.GUARD, 16),
-               (abi.STACK_TOP - 16, 1 << 63), (abi.STACK_TOP, (1 << 64) - 1)]  # fmt: skip
+EVIL_RANGES = [(0, 1), (8, 1 << 40), (abi.PRIVATE_END, 1), (abi.GATE_BASE, 16), (abi.WINDOW_SIZE - 1, 2),
+               (abi.GUARD, 16), (abi.STACK_TOP - 16, 1 << 63), (abi.STACK_TOP, (1 << 64) - 1)]  # fmt: skip
 
 
 @pytest.mark.parametrize(("offset", "count"), EVIL_RANGES)
 @pytest.mark.parametrize("function", ["sum", "poke"])
-def test_a_bad_pointer_given_to_the_host_is_an_exception_not_an_access(function: str, offset: int, count: int) -> None:
+def test_a_bad_pointer_given_to_the_host_is_an_exception_not_an_access(
+    function: str, offset: int, count: int
+) -> None:
     if function == "poke" and offset == abi.STACK_TOP - 16:
         offset = abi.STACK_TOP - 1  # runs into the control page, which is read-only
     ending = attacked(lambda sandbox: sandbox.call(function, offset, count))
@@ -80,7 +52,9 @@ def test_a_string_without_end_is_an_exception() -> None:
     assert attacked(act).exception == "BadPointer"
 
 
-@pytest.mark.parametrize("index", [6, 7, 100, 4095, 4096, 0x7FFF_FFFF, 0x8000_0000, 0xFFFF_FFFF, (5 << 32) + 4097])
+@pytest.mark.parametrize(
+    "index", [6, 7, 100, 4095, 4096, 0x7FFF_FFFF, 0x8000_0000, 0xFFFF_FFFF, (5 << 32) + 4097]
+)
 def test_an_import_number_that_does_not_exist_is_a_trap(index: int) -> None:
     ending = attacked(lambda sandbox: sandbox.call_import_number(index))
     assert ending.trap, ending
@@ -97,7 +71,10 @@ def address_like_a_window() -> int:
 
 
 def test_calling_the_host_with_the_stack_in_own_data_works() -> None:
-    assert attacked(lambda sandbox: sandbox.call_host_from_heap_at(sandbox.where_is_room_end() - 4096)).value == 7
+    assert (
+        attacked(lambda sandbox: sandbox.call_host_from_heap_at(sandbox.where_is_room_end() - 4096)).value
+        == 7
+    )
 
 
 def test_a_host_call_returns_only_to_return_sites() -> None:
@@ -141,8 +118,9 @@ def test_recursion_of_different_sandboxes_ends_in_an_exception() -> None:
             with Sandbox(module, imports={**IMPORTS, "host_recurse": deeper}) as inner:
                 return int(inner.recurse(depth + 1))
 
-        with Sandbox(module, imports={**IMPORTS, "host_recurse": deeper}) as outer, pytest.raises(
-            (RecursionError, tmebox.LimitError)
+        with (
+            Sandbox(module, imports={**IMPORTS, "host_recurse": deeper}) as outer,
+            pytest.raises((RecursionError, tmebox.LimitError)),
         ):
             outer.recurse(0)
         return sandbox.alive()
@@ -207,6 +185,8 @@ def test_closing_a_sandbox_from_its_own_host_function_is_refused() -> None:
 def test_a_host_function_with_a_wrong_result_raises_type_error() -> None:
     for wrong in ("text", None, 1.5, object(), 1 << 64):
         ending = attack(
-            hostile("hostcalls"), lambda s: s.add(1, 2), imports={**IMPORTS, "host_add": lambda a, b, w=wrong: w}
+            hostile("hostcalls"),
+            lambda s: s.add(1, 2),
+            imports={**IMPORTS, "host_add": lambda a, b, w=wrong: w},
         )
         assert ending.exception in ("TypeError", "OverflowError"), (wrong, ending)

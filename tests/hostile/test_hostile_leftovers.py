@@ -8,8 +8,8 @@ from scene import attack, hostile
 
 from tmebox import Sandbox, abi
 
-INTEGER_SLOTS = {0: "rax", 1: "rbx", 2: "rcx", 3: "rdx", 4: "rsi", 6: "rbp", 7: "r8", 8: "r9", 9: "r10", 12: "r12",
-                 13: "r13", 14: "r14"}  # fmt: skip
+INTEGER_SLOTS = {0: "rax", 1: "rbx", 2: "rcx", 3: "rdx", 4: "rsi", 6: "rbp", 7: "r8", 8: "r9", 9: "r10",
+                 12: "r12", 13: "r13", 14: "r14"}  # fmt: skip
 CALLER_SAVED = {0: "rax", 2: "rcx", 3: "rdx", 4: "rsi", 7: "r8", 8: "r9", 9: "r10", 10: "r11"}
 VECTOR_SLOTS = range(16, 48)
 IMPORTS = {"host_nothing": lambda: None}
@@ -38,16 +38,24 @@ def test_registers_are_zero_at_entry() -> None:
     words = attack(hostile("registers"), act, imports=IMPORTS).value
     left = {name: hex(words[slot]) for slot, name in INTEGER_SLOTS.items() if words[slot]}
     assert not left
-    assert abi.CODE_BASE <= words[10] < abi.CODE_END or words[10] == 0, "r11 holds at most the entry's own address"
+    assert abi.CODE_BASE <= words[10] < abi.CODE_END or words[10] == 0, (
+        "r11 holds at most the entry's own address"
+    )
     assert not [hex(words[slot]) for slot in VECTOR_SLOTS if words[slot]]
 
 
 def test_registers_are_zero_after_a_host_call() -> None:
     words = attack(
-        hostile("registers"), lambda s: dump(s, "dump_after_host_call"), imports={"host_nothing": busy_host_call}
+        hostile("registers"),
+        lambda s: dump(s, "dump_after_host_call"),
+        imports={"host_nothing": busy_host_call},
     ).value
     left = {name: hex(words[slot]) for slot, name in CALLER_SAVED.items() if words[slot]}
-    left = {name: value for name, value in left.items() if not (name == "r11" and abi.CODE_BASE <= int(value, 16) < abi.CODE_END)}
+    left = {
+        name: value
+        for name, value in left.items()
+        if not (name == "r11" and abi.CODE_BASE <= int(value, 16) < abi.CODE_END)
+    }
     assert not left
     assert not [hex(words[slot]) for slot in VECTOR_SLOTS if words[slot]]
 

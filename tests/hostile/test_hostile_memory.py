@@ -56,8 +56,8 @@ def to_offset(place: int) -> Callable[[Sandbox], int]:
     return lambda sandbox: place - array(sandbox)
 
 
-EDGES = (0, 1, abi.GUARD - 1, abi.GUARD, abi.PRIVATE_END - 1, abi.PRIVATE_END, GIB2 - 1, GIB2, abi.POOL_START - 1,
-         abi.POOL_START, abi.POOL_END - 1, abi.POOL_END, LAST - 7, LAST)  # fmt: skip
+EDGES = (0, 1, abi.GUARD - 1, abi.GUARD, abi.PRIVATE_END - 1, abi.PRIVATE_END, GIB2 - 1, GIB2,
+         abi.POOL_START - 1, abi.POOL_START, abi.POOL_END - 1, abi.POOL_END, LAST - 7, LAST)  # fmt: skip
 
 FAULTS = [
     Fault("host-pointer", "read8", (secret,), LOW_OFFSET_OF_SECRET),
@@ -76,13 +76,27 @@ FAULTS = [
     Fault("gate-page", "read64", (abi.GATE_HOSTCALL,), abi.GATE_HOSTCALL),
     Fault("gate-page-write", "write64", (abi.GATE_EXIT, 0), abi.GATE_EXIT, "write"),
     Fault("target-map", "read8", (lambda s: code(s) + abi.TARGET_MAP,), lambda s: code(s) + abi.TARGET_MAP),
-    Fault("target-map-write", "write8", (lambda s: code(s) + abi.TARGET_MAP, 7), lambda s: code(s) + abi.TARGET_MAP, "write"),
+    Fault(
+        "target-map-write",
+        "write8",
+        (lambda s: code(s) + abi.TARGET_MAP, 7),
+        lambda s: code(s) + abi.TARGET_MAP,
+        "write",
+    ),
     Fault("control-page-write", "write64", (abi.CONTROL_WINDOW_BASE, 0), abi.CONTROL_WINDOW_BASE, "write"),
-    Fault("constant-write", "write8", (lambda s: s.where_is_constant(), 0), lambda s: s.where_is_constant(), "write"),
+    Fault(
+        "constant-write",
+        "write8",
+        (lambda s: s.where_is_constant(), 0),
+        lambda s: s.where_is_constant(),
+        "write",
+    ),
     Fault("below-the-stack", "read8", (lambda s: stack_end(s) - 1,), lambda s: stack_end(s) - 1),
     Fault("behind-the-heap", "write8", (memory_end, 1), memory_end, "write"),
     Fault("across-the-heap's-end", "read64", (lambda s: memory_end(s) - 4,), memory_end),
-    Fault("vector-across-the-heap's-end", "write_vector", (lambda s: memory_end(s) - 8,), memory_end, "write"),
+    Fault(
+        "vector-across-the-heap's-end", "write_vector", (lambda s: memory_end(s) - 8,), memory_end, "write"
+    ),
     Fault("vector-at-the-last-byte", "read_vector", (LAST,), LAST),
     Fault("index-below-zero", "read_indexed", (0, -1), LAST),
     Fault("index-from-array-below-zero", "read_of_array", (to_offset(-1),), LAST),
@@ -99,10 +113,18 @@ FAULTS = [
     Fault("rep-movs-for-ever", "rep_copy", (array, lambda s: array(s) + 1, 1 << 50), memory_end),
     Fault("rep-stos-at-the-window's-end", "rep_store", (LAST, 1 << 40), LAST, "write"),
     Fault("rep-movs-to-the-window's-end", "rep_copy", (LAST - 15, array, 4096), LAST - 15, "write"),
-    Fault("memmove-backwards-from-the-guard", "move", (lambda s: array(s) + 8, lambda s: memory_end(s) - 8, 64), memory_end),
+    Fault(
+        "memmove-backwards-from-the-guard",
+        "move",
+        (lambda s: array(s) + 8, lambda s: memory_end(s) - 8, 64),
+        memory_end,
+    ),
     *[Fault(f"read-at-{edge:#x}", "read8", (edge,), edge) for edge in EDGES],
     *[Fault(f"write-at-{edge:#x}", "write8", (edge, 255), edge, "write") for edge in EDGES],
-    *[Fault(f"read-at-{edge:#x}-of-another-window", "read8", (edge + (5 << 32),), edge) for edge in EDGES[:1]],
+    *[
+        Fault(f"read-at-{edge:#x}-of-another-window", "read8", (edge + (5 << 32),), edge)
+        for edge in EDGES[:1]
+    ],
 ]
 
 
@@ -116,7 +138,9 @@ def test_an_access_outside_faults_at_its_offset(row: Fault) -> None:
         return getattr(sandbox, row.function)(*(resolve(argument, sandbox) for argument in row.arguments))
 
     ending = attack(hostile("memory"), act, note=lambda sandbox: resolve(row.offset, sandbox))
-    assert (ending.exception, ending.access, ending.offset) == ("MemoryFault", row.access, ending.note), ending
+    assert (ending.exception, ending.access, ending.offset) == ("MemoryFault", row.access, ending.note), (
+        ending
+    )
     assert ending.function is not None
 
 
@@ -179,7 +203,9 @@ def test_a_displacement_from_the_stack_pointer_stays_in_the_window(function: str
 
 
 def test_a_misaligned_vector_access_traps_without_naming_a_place() -> None:
-    ending = attack(hostile("memory"), lambda sandbox: sandbox.read_aligned_vector(sandbox.where_is_array() + 1))
+    ending = attack(
+        hostile("memory"), lambda sandbox: sandbox.read_aligned_vector(sandbox.where_is_array() + 1)
+    )
     assert (ending.exception, ending.offset, ending.function) == ("MemoryFault", None, "read_aligned_vector")
 
 

@@ -49,7 +49,13 @@ def test_leaving_the_stack_traps(row: Overflow) -> None:
 
 @pytest.mark.parametrize(
     ("function", "size"),
-    [("allocate", (1 << 64) - 16), ("allocate", 1 << 40), ("allocate", 1 << 32), ("allocate_top", 1 << 63), ("variable_array", -5)],
+    [
+        ("allocate", (1 << 64) - 16),
+        ("allocate", 1 << 40),
+        ("allocate", 1 << 32),
+        ("allocate_top", 1 << 63),
+        ("variable_array", -5),
+    ],
 )
 def test_an_impossible_alloca_stays_in_the_window(function: str, size: int) -> None:
     """Sizes wrap at 32 bits: such a program may corrupt or even get its own memory, and nothing else."""
@@ -58,7 +64,7 @@ def test_an_impossible_alloca_stays_in_the_window(function: str, size: int) -> N
 
 
 def test_skipping_a_guard_with_a_frame_reaches_only_own_memory() -> None:
-    """80 MiB below the stack is not in the window's private half any more: bit 31 of the offset is cut off."""
+    """80 MiB below the stack is in front of the window: there bit 31 of the offset is cut off."""
     ending = attack(hostile("stack"), lambda sandbox: sandbox.frame_of_80_mebibytes_untouched())
     assert ending.exception is None or ending.trap
 

@@ -10,6 +10,7 @@ the build to Debian's packaging, which is not what we are after.
 from __future__ import annotations
 
 import os
+import pwd
 import re
 import shutil
 import subprocess
@@ -135,16 +136,12 @@ def _private_configuration(root: Path) -> Path:
     sources = root / "sources.list"
     sources.write_text("\n".join(entries) + "\n")
     configuration = root / "apt.conf"
-    configuration.write_text(
-        PRIVATE_CONFIGURATION.format(root=root, sources=sources, user=_user_name())
-    )
+    configuration.write_text(PRIVATE_CONFIGURATION.format(root=root, sources=sources, user=_user_name()))
     return configuration
 
 
 def _user_name() -> str:
     """Downloads run as the caller: apt's own user could not enter the caller's cache directory."""
-    import pwd  # noqa: PLC0415  (Linux only, as is all of this)
-
     return pwd.getpwuid(os.geteuid()).pw_name
 
 
@@ -188,7 +185,8 @@ def _from_deb822_format(text: str) -> Iterator[str]:
         options = f"[signed-by={','.join(key.split())}] " if key else ""
         for uri in fields["uris"].split():
             for suite in fields["suites"].split():
-                yield f"deb-src {options}{uri} {suite} {' '.join(fields.get('components', '').split())}".rstrip()
+                components = " ".join(fields.get("components", "").split())
+                yield f"deb-src {options}{uri} {suite} {components}".rstrip()
 
 
 def _fields(stanza: str) -> dict[str, str]:
@@ -213,7 +211,9 @@ def _unpack(archive: Path, directory: Path) -> None:
         if hasattr(tarfile, "data_filter"):
             tar.extractall(staging, filter="data")
         else:  # an interpreter from before June 2023
-            members = [m for m in tar.getmembers() if not (m.name.startswith("/") or ".." in Path(m.name).parts)]
+            members = [
+                m for m in tar.getmembers() if not (m.name.startswith("/") or ".." in Path(m.name).parts)
+            ]
             tar.extractall(staging, members=members)
     top = list(staging.iterdir())
     (top[0] if len(top) == 1 and top[0].is_dir() else staging).rename(directory)
