@@ -26,7 +26,7 @@ def inspect(
             "--function",
             "-f",
             metavar="NAME",
-            help="Show this function's machine code; of a C file, its assembly before and after instrumentation.",
+            help="Show this function's machine code; of a C file, its assembly before and after.",
         ),
     ] = None,
 ) -> None:

@@ -11,8 +11,6 @@ from iced_x86 import Decoder, FlowControl, Formatter, FormatterSyntax, Instructi
 from tmebox import abi
 from tmebox.modulefile import ModuleFile, Symbol
 
-LONGEST_SEQUENCE = 6
-
 
 @dataclass(frozen=True)
 class Line:
@@ -68,18 +66,20 @@ def _direct_target(instruction: Instruction) -> int | None:
 
 def annotate(instructions: Sequence[Instruction]) -> list[str]:
     """One note per instruction; "" where there is nothing to say. For reading only: the verifier decides."""
-    notes = [""] * len(instructions)
-    for index, instruction in enumerate(instructions):
-        for applies, note, length in _PATTERNS:
-            if applies(instruction):
-                first = max(0, index - length + 1)
-                for place in range(first, index + 1):
-                    notes[place] = notes[place] or note
-                break
-        else:
-            if instruction.segment_prefix == Register.GS and not notes[index]:
-                notes[index] = "window"
+    notes = ["window" if instruction.segment_prefix == Register.GS else "" for instruction in instructions]
+    for index in range(len(instructions)):
+        for pattern in PATTERNS:
+            first = index - pattern.length + 1
+            if first >= 0 and pattern.ends_with(instructions[index]):
+                sequence = instructions[first : index + 1]
+                if not pattern.has_check or any(_is_check(instruction) for instruction in sequence):
+                    notes[first : index + 1] = [pattern.name] * pattern.length
+                    break
     return notes
+
+
+def _is_check(instruction: Instruction) -> bool:
+    return bool(instruction.mnemonic == Mnemonic.TEST and instruction.memory_displacement == abi.TARGET_MAP)
 
 
 def _is_return(instruction: Instruction) -> bool:
@@ -110,8 +110,13 @@ def _is_rebase(instruction: Instruction) -> bool:
     )
 
 
-def _is_string(instruction: Instruction) -> bool:
-    return bool(instruction.is_string_instruction)
+def _is_store_string(instruction: Instruction) -> bool:
+    return instruction.mnemonic in (Mnemonic.STOSB, Mnemonic.STOSW, Mnemonic.STOSD, Mnemonic.STOSQ)
+
+
+def _is_move_string(instruction: Instruction) -> bool:
+    moves = (Mnemonic.MOVSB, Mnemonic.MOVSW, Mnemonic.MOVSD, Mnemonic.MOVSQ)
+    return bool(instruction.is_string_instruction) and instruction.mnemonic in moves
 
 
 def _is_hostcall(instruction: Instruction) -> bool:
@@ -125,14 +130,24 @@ def _is_trap(instruction: Instruction) -> bool:
     return bool(instruction.mnemonic == Mnemonic.HLT)
 
 
-_PATTERNS: tuple[tuple[Callable[[Instruction], bool], str, int], ...] = (
-    (_is_return, "checked return", 5),
-    (_is_indirect_call, "checked call", 4),
-    (_is_jump_with_r11_live, "checked jump", 6),
-    (_is_indirect_jump, "checked jump", 4),
-    (_is_rebase, "rebase rsp", 3),
-    (_is_string, "string", 4),
-    (_is_hostcall, "host call", 2),
-    (_is_trap, "control-flow violation", 1),
+@dataclass(frozen=True)
+class Pattern:
+    """A sequence of `length` instructions, known by its last one. `has_check`: one looks at the target map."""
+
+    name: str
+    length: int
+    ends_with: Callable[[Instruction], bool]
+    has_check: bool = False
+
+
+PATTERNS: tuple[Pattern, ...] = (
+    Pattern("checked return", 5, _is_return, has_check=True),
+    Pattern("checked call", 4, _is_indirect_call, has_check=True),
+    Pattern("checked jump", 6, _is_jump_with_r11_live, has_check=True),
+    Pattern("checked jump", 4, _is_indirect_jump, has_check=True),
+    Pattern("rebase rsp", 3, _is_rebase),
+    Pattern("string", 4, _is_store_string),
+    Pattern("string", 6, _is_move_string),
+    Pattern("host call", 2, _is_hostcall),
+    Pattern("control-flow violation", 1, _is_trap),
 )
-"""(last instruction of the sequence, its name, how many instructions it has)"""

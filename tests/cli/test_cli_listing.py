@@ -1,0 +1,98 @@
+"""Listings: sequences get their names, lines of both sides meet."""
+
+from __future__ import annotations
+
+import pytest
+from iced_x86 import Decoder
+
+from tmebox import abi
+from tmebox.cli.listing import annotate
+from tmebox.cli.sidebyside import Pair, function_lines, side_by_side
+
+MAP = abi.TARGET_MAP.to_bytes(4, "little").hex()
+BASE = abi.CONTROL_WINDOW_BASE.to_bytes(4, "little").hex()
+TEXT = abi.TEXT_NOMINAL
+
+
+def relative(target: int, end: int) -> str:
+    return ((target - end) & 0xFFFFFFFF).to_bytes(4, "little").hex()
+
+
+SEQUENCES = {
+    # movl (%rsp),%r11d; testb $1,M(%r11); je; movq %r11,(%rsp); ret
+    "checked return": (f"448b1c24 41f683{MAP}01 7402 4c891c24 c3", 5),
+    # movl %eax,%r11d; testb $2,M(%r11); je; call *%r11
+    "checked call": (f"4189c3 41f683{MAP}02 7402 41ffd3", 4),
+    # the same with jmp
+    "checked jump": (f"4189c3 41f683{MAP}02 7402 41ffe3", 4),
+    # movl %ebp,%esp; btrl $31,%esp; addq %gs:BASE,%rsp
+    "rebase rsp": (f"89ec 0fbaf41f 6548032425{BASE}", 3),
+    # movl %edi,%edi; movq %gs:BASE,%r11; leaq (%r11,%rdi),%rdi; rep stosb
+    "string": (f"89ff 654c8b1c25{BASE} 498d3c3b f3aa", 4),
+    # the same with both pointers
+    "string of moves": (f"89ff 89f6 654c8b1c25{BASE} 498d3c3b 498d3433 f3a4", 6),
+    # movl $5,%r11d; jmp gate
+    "host call": (f"41bb05000000 e9{relative(abi.GATE_HOSTCALL, TEXT + 11)}", 2),
+    "control-flow violation": ("f4", 1),
+    "window": ("65678b00", 1),
+}
+
+
+@pytest.mark.parametrize("name", SEQUENCES)
+def test_each_sequence_is_named_from_its_first_instruction_to_its_last(name: str) -> None:
+    encoded, length = SEQUENCES[name]
+    instructions = list(Decoder(64, bytes.fromhex(encoded.replace(" ", "")), ip=TEXT))
+    assert len(instructions) == length
+    assert annotate(instructions) == [name.removesuffix(" of moves")] * length
+
+
+def test_a_return_without_a_check_is_not_called_checked() -> None:
+    instructions = list(Decoder(64, bytes.fromhex("90909090c3"), ip=TEXT))
+    assert annotate(instructions) == [""] * 5
+
+
+def test_ordinary_instructions_have_no_note() -> None:
+    instructions = list(Decoder(64, bytes.fromhex("01d8 90 50 58"), ip=TEXT))
+    assert annotate(instructions) == [""] * 4
+
+
+BEFORE = """\t.text
+first:
+\tret
+\t.size\tfirst, .-first
+get:                                    # @get
+.Lfunc_begin0:
+\t.loc\t0 1 0
+\t.cfi_startproc
+\tmovq\t8(%rdi,%rsi,4), %rax
+.LBB0_1:
+\tretq
+.Lfunc_end0:
+\t.size\tget, .-get
+other:
+\tnop
+"""
+AFTER = """get:
+\tmovq\t%gs:8(%edi,%esi,4), %rax
+.LBB0_1:
+\tmovl\t(%rsp), %r11d
+\ttestb\t$1, 2147418112(%r11)
+\tje\t.Ltrap
+\tmovq\t%r11, (%rsp)
+\tretq
+\t.size get, .-get
+"""
+
+
+def test_a_functions_lines_are_its_instructions_and_labels() -> None:
+    assert function_lines(BEFORE, "get") == ["get:", "\tmovq\t8(%rdi,%rsi,4), %rax", ".LBB0_1:", "\tretq"]
+    assert function_lines(BEFORE, "absent") == []
+
+
+def test_an_instruction_stands_beside_what_it_became() -> None:
+    rows = list(side_by_side(function_lines(BEFORE, "get"), function_lines(AFTER, "get")))
+    assert Pair("\tmovq\t8(%rdi,%rsi,4), %rax", "\tmovq\t%gs:8(%edi,%esi,4), %rax") in rows
+    assert Pair("\tretq", "\tretq") in rows
+    assert Pair("", "\tje\t.Ltrap") in rows
+    assert [row.source for row in rows if row.source] == function_lines(BEFORE, "get")
+    assert [row.instrumented for row in rows if row.instrumented] == function_lines(AFTER, "get")
