@@ -12,7 +12,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 TRIES := 3
 
-NATIVE := setup.py $(wildcard native/*) src/tmebox/abi.py
+NATIVE := setup.py $(filter-out native/abi.h,$(wildcard native/*)) src/tmebox/abi.py
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:

@@ -132,7 +132,7 @@ def _is_trap(instruction: Instruction) -> bool:
 
 @dataclass(frozen=True)
 class Pattern:
-    """A sequence of `length` instructions, known by its last one. `has_check`: one looks at the target map."""
+    """`length` instructions, known by the last one. `has_check`: one of them looks at the target map."""
 
     name: str
     length: int
