@@ -59,6 +59,9 @@ def remove_handlers() -> None:
     """Put back what was there, where ours is still the installed one."""
 
 def handlers_installed() -> bool: ...
+def calls_in_progress() -> int:
+    """Sandbox calls now running on any thread, nested ones included. Exact while the GIL is held."""
+
 def cpu_features() -> dict[str, bool]:
     """fsgsbase, avx, avx2, avx512f, … by their /proc/cpuinfo names, as usable under this kernel."""
 
@@ -76,7 +79,11 @@ class Instance:
     make_trap(signal, code, fault_address, instruction_address, access, rsp, registers) -> exception.
     `signal` is 0 for a timeout; `access` is 0 read, 1 write, 2 execute, -1 unknown; `registers` are 16
     u64 in the order rax rcx rdx rbx rsp rbp rsi rdi r8…r15, little-endian bytes. Called with the GIL
-    held after the sandbox was left and the instance marked DEAD.
+    held after the sandbox was left and the instance marked DEAD. A failed check of a return or branch is
+    SIGSEGV with code 0x80 (SI_KERNEL) at an `hlt`; also the return from a host call, at an address in
+    the gate page. An import index that no import has is SIGILL at GATE_HOSTCALL.
+
+    `base`, `stack_low` and `stack_top` are host addresses.
     """
 
     def __init__(self, base: int, stack_low: int, stack_top: int, make_trap: Callable[..., BaseException]) -> None: ...

@@ -1,0 +1,200 @@
+/* What the core knows while a thread is in a sandbox: one `thread` per host thread, one `activation` per
+ * call, on the C stack of that call.
+ *
+ * The first fields of both are read by enter.S; their offsets are checked below. */
+#ifndef TMEBOX_ACTIVATION_H
+#define TMEBOX_ACTIVATION_H
+
+#include "abi.h"
+
+#define THREAD_CURRENT 0
+
+#define ACTIVATION_HOST_RSP 0
+#define ACTIVATION_HOST_MXCSR 8
+#define ACTIVATION_HOST_X87 12
+#define ACTIVATION_SANDBOX_MXCSR 16
+#define ACTIVATION_SANDBOX_X87 20
+#define ACTIVATION_POLICY 24
+#define ACTIVATION_VECTOR_COUNT 28
+#define ACTIVATION_ADDRESS 32
+#define ACTIVATION_RSP 40
+#define ACTIVATION_INDEX 48
+#define ACTIVATION_RAX 56
+#define ACTIVATION_RDX 64
+#define ACTIVATION_INTEGERS 72
+#define ACTIVATION_VECTORS 120
+
+/* Bits of a vector policy. */
+#define POLICY_AVX 1
+#define POLICY_AVX512 2
+#define POLICY_X87 4
+
+/* The gate page beyond the two gates of abi.py: not in the target map, so no sandbox gets here. */
+#define GATE_RETURN_OFFSET 0x80
+#define GATE_POINTERS_OFFSET 0xc0
+#define GATE_RETURN (TMEBOX_GATE_BASE + GATE_RETURN_OFFSET)
+
+#ifndef __ASSEMBLER__
+
+#include <Python.h>
+#include <assert.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct instance;
+struct thread;
+
+enum outcome {
+    RETURNED, /* through the exit gate; rax, rdx, vectors[0..1] hold the result */
+    TRAPPED,  /* `trap` says why */
+    RAISED,   /* a Python exception is set */
+};
+
+/* Registers in the order of x86 instruction encoding: rax rcx rdx rbx rsp rbp rsi rdi r8 … r15. */
+#define REGISTERS 16
+#define REGISTER_RSP 4
+
+struct trap {
+    int signal; /* 0: the time limit */
+    int code;
+    int access; /* 0 read, 1 write, 2 execute, -1 unknown */
+    uint64_t fault_address;
+    uint64_t instruction_address;
+    uint64_t registers[REGISTERS];
+};
+
+/* What the watchdog needs to know of the call a thread is in. */
+struct watch {
+    uint64_t sequence;    /* 0: outside; else different for every activation of the thread */
+    uint64_t timeout_ns;  /* since the call began; 0: none */
+    uint64_t deadline_ns; /* CLOCK_MONOTONIC; 0: not worked out, count from when the watchdog saw it */
+};
+
+struct activation {
+    uint64_t host_rsp;
+    uint32_t host_mxcsr;
+    uint32_t host_x87;
+    uint32_t sandbox_mxcsr;
+    uint32_t sandbox_x87;
+    uint32_t policy;
+    uint32_t vector_count; /* vector registers that hold arguments: what al is to a variadic function */
+    uint64_t address;
+    uint64_t rsp; /* the sandbox's: to enter with, then as found at the last host call */
+    uint64_t index;
+    uint64_t rax;
+    uint64_t rdx;
+    uint64_t integers[6]; /* arguments going in; at a host call, arguments coming out */
+    uint64_t vectors[8];
+
+    struct instance *instance;
+    struct thread *thread;
+    PyThreadState *python;
+    struct watch watch;
+    struct watch outer; /* what this thread was in before */
+    uint64_t outer_rsp;
+    uint32_t depth; /* of the instance: 1 for its outermost call */
+    enum outcome outcome;
+    bool holds_gil;
+    bool fatal; /* the instance may not be used again */
+    struct trap trap;
+};
+
+#define AT(name, offset) static_assert(offsetof(struct activation, name) == (offset), #name)
+AT(host_rsp, ACTIVATION_HOST_RSP);
+AT(host_mxcsr, ACTIVATION_HOST_MXCSR);
+AT(host_x87, ACTIVATION_HOST_X87);
+AT(sandbox_mxcsr, ACTIVATION_SANDBOX_MXCSR);
+AT(sandbox_x87, ACTIVATION_SANDBOX_X87);
+AT(policy, ACTIVATION_POLICY);
+AT(vector_count, ACTIVATION_VECTOR_COUNT);
+AT(address, ACTIVATION_ADDRESS);
+AT(rsp, ACTIVATION_RSP);
+AT(index, ACTIVATION_INDEX);
+AT(rax, ACTIVATION_RAX);
+AT(rdx, ACTIVATION_RDX);
+AT(integers, ACTIVATION_INTEGERS);
+AT(vectors, ACTIVATION_VECTORS);
+#undef AT
+
+/* One per host thread that ever called a sandbox, on the heap, in the registry until the thread ends.
+ *
+ * `current` is set only while sandbox code runs: in a host call it is NULL. So it is never followed after
+ * the stack it points into was left, whatever order calls end in (greenlets swap stacks). */
+struct thread {
+    struct activation *current;
+
+    /* Plain stores by the thread, read by the watchdog: atomics for the language, ordinary movs to the CPU. */
+    _Atomic uint64_t sequence;
+    _Atomic uint64_t timeout_ns;
+    _Atomic uint64_t deadline_ns;
+    _Atomic uint32_t in_host; /* in a host call: not to be signalled */
+    _Atomic uint64_t calls;   /* sequence numbers handed out */
+
+    /* Written by the watchdog. */
+    _Atomic uint64_t expired; /* the sequence number whose time is over */
+    _Atomic uint64_t seen_sequence;
+    _Atomic uint64_t seen_ns;
+    uint64_t seen_calls;
+
+    uint32_t depth; /* activations on this thread, of any instance */
+    struct instance *suspended; /* whose host call this thread is in; for comparing only */
+    int tid;
+    bool main;
+    uint64_t gs_base; /* only kept without FSGSBASE */
+    void *stack;      /* alternate signal stack that we mapped, or NULL */
+    size_t stack_size;
+    struct thread *next;
+};
+
+static_assert(offsetof(struct thread, current) == THREAD_CURRENT, "current");
+
+extern __thread struct thread *tmebox_thread __attribute__((tls_model("initial-exec")));
+extern pthread_mutex_t tmebox_registry_lock;
+extern struct thread *tmebox_registry;
+extern uint32_t tmebox_vector_policy;
+extern bool tmebox_has_fsgsbase;
+
+/* Registers the calling thread: alternate stack, signal mask, watchdog record. NULL with an exception set. */
+struct thread *tmebox_register_thread(void);
+int tmebox_init_threads(void);
+
+static inline uint64_t tmebox_gs_base(void) {
+    uint64_t base;
+    __asm__ volatile("rdgsbase %0" : "=r"(base));
+    return base;
+}
+
+void tmebox_set_gs_base_by_syscall(struct thread *thread, uint64_t base);
+
+/* Host code never uses gs, so it may stay what the last sandbox had. */
+static inline void tmebox_set_gs_base(struct thread *thread, uint64_t base) {
+    if (!tmebox_has_fsgsbase) {
+        tmebox_set_gs_base_by_syscall(thread, base);
+    } else if (tmebox_gs_base() != base) {
+        __asm__ volatile("wrgsbase %0" : : "r"(base));
+    }
+}
+
+/* -- enter.S -------------------------------------------------------------------------------------- */
+void tmebox_enter(struct activation *activation);
+void tmebox_leave(void);
+void tmebox_poll_entry(void);
+void tmebox_gate_hostcall(void);
+void tmebox_gate_exit(void);
+extern const unsigned char tmebox_gate_page[], tmebox_gate_page_end[];
+
+/* Accesses to a window at an address that sandboxed code chose: what faulted, or all zero. */
+struct window_fault {
+    uint64_t address;
+    uint64_t how; /* signal | (access & 255) << 8 | code << 32 */
+};
+
+struct window_fault tmebox_window_store(uint64_t address, uint64_t value);
+struct window_fault tmebox_window_copy(void *to, const void *from, size_t size_bytes);
+void tmebox_window_fault(void);
+extern const unsigned char tmebox_window_begin[], tmebox_window_end[];
+
+#endif
+#endif

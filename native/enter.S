@@ -1,0 +1,283 @@
+/* Into and out of sandboxes. Nothing here parses or decides; the C around it does.
+ *
+ * %fs is the host's throughout (verified code cannot touch it), so the activation is found through
+ * thread-local storage, never through a register or memory that sandboxed code could have changed.
+ */
+#include "activation.h"
+
+#define DEFAULT_MXCSR 0x1f80
+#define SYS_RT_SIGRETURN 15
+
+    .macro get_activation register
+    movq tmebox_thread@gottpoff(%rip), \register
+    movq %fs:(\register), \register
+    movq THREAD_CURRENT(\register), \register
+    .endm
+
+    .macro function name
+    .globl \name
+    .hidden \name
+    .type \name, @function
+    .balign 32
+\name:
+    .endm
+
+    .macro end_function name
+    .size \name, . - \name
+    .endm
+
+    /* Clears every vector register that some loaded module could read. Clobbers ecx and flags. */
+    .macro clear_vectors activation
+    movl ACTIVATION_POLICY(\activation), %ecx
+    testb $POLICY_AVX, %cl
+    je 1f
+    vzeroall
+    testb $POLICY_AVX512, %cl
+    je 2f
+    .irp n, 16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31
+    vpxord %zmm\n, %zmm\n, %zmm\n
+    .endr
+    .irp n, 0,1,2,3,4,5,6,7
+    kxorw %k\n, %k\n, %k\n
+    .endr
+    jmp 2f
+1:
+    .irp n, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15
+    xorps %xmm\n, %xmm\n
+    .endr
+2:
+    .endm
+
+    /* Host floating-point control, whatever the sandbox left: MXCSR, an empty x87 stack, no pending
+     * exception, the host's x87 control word. Clobbers ecx and flags; sets DF to 0. */
+    .macro restore_host_control activation
+    stmxcsr ACTIVATION_SANDBOX_MXCSR(\activation)
+    movl ACTIVATION_SANDBOX_MXCSR(\activation), %ecx
+    cmpl ACTIVATION_HOST_MXCSR(\activation), %ecx
+    je 1f
+    ldmxcsr ACTIVATION_HOST_MXCSR(\activation)
+1:
+    movl ACTIVATION_POLICY(\activation), %ecx
+    testb $POLICY_X87, %cl
+    je 1f
+    fnstcw ACTIVATION_SANDBOX_X87(\activation)
+    fninit
+    fldcw ACTIVATION_HOST_X87(\activation)
+1:
+    testb $POLICY_AVX, %cl
+    je 1f
+    vzeroupper
+1:
+    cld
+    .endm
+
+    .section .rodata
+    .balign 4
+default_mxcsr:
+    .long DEFAULT_MXCSR
+
+    .text
+
+/* void tmebox_enter(struct activation *activation);
+ *
+ * Enters `address` with the registers in the activation. Returns when the sandbox went through the exit
+ * gate or something jumped to tmebox_leave. gs base is set and the return address (the exit gate) is on
+ * the sandbox's stack already. Clobbers what a C function may. Trusts the activation. */
+    function tmebox_enter
+    pushq %rbp
+    pushq %rbx
+    pushq %r12
+    pushq %r13
+    pushq %r14
+    pushq %r15
+    subq $8, %rsp
+    movq %rsp, ACTIVATION_HOST_RSP(%rdi)
+    stmxcsr ACTIVATION_HOST_MXCSR(%rdi)
+    cmpl $DEFAULT_MXCSR, ACTIVATION_HOST_MXCSR(%rdi)
+    je 3f
+    ldmxcsr default_mxcsr(%rip)
+3:
+    testb $POLICY_X87, ACTIVATION_POLICY(%rdi)
+    je 3f
+    fnstcw ACTIVATION_HOST_X87(%rdi)
+    fninit                              /* also clears the addresses that fnstenv would show */
+3:
+    clear_vectors %rdi
+    movl ACTIVATION_VECTOR_COUNT(%rdi), %eax
+    testl %eax, %eax
+    je 3f
+    .irp n, 0,1,2,3,4,5,6,7
+    movq ACTIVATION_VECTORS+8*\n(%rdi), %xmm\n
+    .endr
+3:
+    movq %rdi, %r10
+    movq ACTIVATION_ADDRESS(%r10), %r11
+    movq ACTIVATION_RSP(%r10), %rsp
+    movq ACTIVATION_INTEGERS+0(%r10), %rdi
+    movq ACTIVATION_INTEGERS+8(%r10), %rsi
+    movq ACTIVATION_INTEGERS+16(%r10), %rdx
+    movq ACTIVATION_INTEGERS+24(%r10), %rcx
+    movq ACTIVATION_INTEGERS+32(%r10), %r8
+    movq ACTIVATION_INTEGERS+40(%r10), %r9
+    xorl %ebx, %ebx
+    xorl %ebp, %ebp
+    xorl %r10d, %r10d
+    xorl %r12d, %r12d
+    xorl %r13d, %r13d
+    xorl %r14d, %r14d
+    xorl %r15d, %r15d
+    jmp *%r11                           /* r11 holds a text address, no secret */
+    end_function tmebox_enter
+
+/* The exit gate's target: a jump from GATE_EXIT, where the outermost sandbox function returned to.
+ * Trusts nothing but the activation; takes rax, rdx, xmm0 and xmm1 as the result. */
+    function tmebox_gate_exit
+    get_activation %r10
+    movq %rax, ACTIVATION_RAX(%r10)
+    movq %rdx, ACTIVATION_RDX(%r10)
+    movq %xmm0, ACTIVATION_VECTORS+0(%r10)
+    movq %xmm1, ACTIVATION_VECTORS+8(%r10)
+    /* falls through */
+    end_function tmebox_gate_exit
+
+/* Not called, jumped to, with r10 = the activation: from the exit gate, from a host call that raised, and,
+ * as the place where a signal handler resumes, after a trap. Returns from tmebox_enter. */
+    .globl tmebox_leave
+    .hidden tmebox_leave
+    .type tmebox_leave, @function
+tmebox_leave:
+    movq ACTIVATION_HOST_RSP(%r10), %rsp
+    restore_host_control %r10
+    addq $8, %rsp
+    popq %r15
+    popq %r14
+    popq %r13
+    popq %r12
+    popq %rbx
+    popq %rbp
+    ret
+    end_function tmebox_leave
+
+/* The host-call gate's target: a jump from GATE_HOSTCALL with the import's index in r11d and the return
+ * address on the sandbox's stack, both untrusted. Saves what can be an argument, switches to the host's
+ * stack and runs `int tmebox_hostcall(struct activation *)`. rbx, rbp, r12 … r15 are the sandbox's and
+ * preserved by C. Everything else that C may have touched is cleared or holds the result. */
+    function tmebox_gate_hostcall
+    get_activation %r10
+    movl %r11d, %r11d
+    movq %r11, ACTIVATION_INDEX(%r10)
+    movq %rax, ACTIVATION_RAX(%r10)
+    movq %rsp, ACTIVATION_RSP(%r10)
+    movq %rdi, ACTIVATION_INTEGERS+0(%r10)
+    movq %rsi, ACTIVATION_INTEGERS+8(%r10)
+    movq %rdx, ACTIVATION_INTEGERS+16(%r10)
+    movq %rcx, ACTIVATION_INTEGERS+24(%r10)
+    movq %r8, ACTIVATION_INTEGERS+32(%r10)
+    movq %r9, ACTIVATION_INTEGERS+40(%r10)
+    .irp n, 0,1,2,3,4,5,6,7
+    movq %xmm\n, ACTIVATION_VECTORS+8*\n(%r10)
+    .endr
+    movq ACTIVATION_HOST_RSP(%r10), %rsp
+    restore_host_control %r10
+    movq %r10, %rdi
+    call tmebox_hostcall
+    get_activation %r10
+    testl %eax, %eax
+    jne tmebox_leave
+    /* Back into the sandbox. */
+    ldmxcsr ACTIVATION_SANDBOX_MXCSR(%r10)
+    testb $POLICY_X87, ACTIVATION_POLICY(%r10)
+    je 3f
+    fninit
+    fldcw ACTIVATION_SANDBOX_X87(%r10)
+3:
+    clear_vectors %r10
+    movq ACTIVATION_VECTORS+0(%r10), %xmm0
+    movq ACTIVATION_VECTORS+8(%r10), %xmm1
+    movq ACTIVATION_RAX(%r10), %rax
+    movq ACTIVATION_RDX(%r10), %rdx
+    movq ACTIVATION_RSP(%r10), %rsp
+    xorl %ecx, %ecx
+    xorl %esi, %esi
+    xorl %edi, %edi
+    xorl %r8d, %r8d
+    xorl %r9d, %r9d
+    xorl %r10d, %r10d
+    xorl %r11d, %r11d
+    jmp *return_gate(%rip)
+    end_function tmebox_gate_hostcall
+
+/* Not called: where the signal handler resumes when the main thread must look at Python's signals while
+ * sandbox code runs. rbx = a signal frame's ucontext on the host's stack, which is the state to go back
+ * to; r12 = the activation; rsp = aligned, below both. Trusts all three (the handler made them). */
+    function tmebox_poll_entry
+    restore_host_control %r12
+    movq %r12, %rdi
+    call tmebox_poll
+    movq %r12, %r10
+    testl %eax, %eax
+    jne tmebox_leave
+    movq %rbx, %rsp
+    movl $SYS_RT_SIGRETURN, %eax
+    syscall
+    hlt
+    end_function tmebox_poll_entry
+
+/* struct window_fault tmebox_window_store(uint64_t address, uint64_t value);
+ * struct window_fault tmebox_window_copy(void *to, const void *from, size_t size_bytes);
+ *
+ * A fault between the two labels resumes at tmebox_window_fault with rax and rdx describing it. Leaf
+ * functions that touch no stack, so that returning is all there is to clean up. */
+    .globl tmebox_window_begin, tmebox_window_end
+    .hidden tmebox_window_begin, tmebox_window_end
+tmebox_window_begin:
+    function tmebox_window_store
+    movq %rsi, (%rdi)
+    xorl %eax, %eax
+    xorl %edx, %edx
+    ret
+    end_function tmebox_window_store
+
+    function tmebox_window_copy
+    movq %rdx, %rcx
+    rep movsb
+    xorl %eax, %eax
+    xorl %edx, %edx
+    ret
+    end_function tmebox_window_copy
+tmebox_window_end:
+
+    function tmebox_window_fault
+    ret
+    end_function tmebox_window_fault
+
+/* The gate page's contents, copied to GATE_BASE; the two pointers are filled in there. The third entry is
+ * the checked return of design.md section 4: it runs at an address inside the code region, so whatever it
+ * hits is a trap like any other. */
+    .section .rodata
+    .globl tmebox_gate_page, tmebox_gate_page_end
+    .hidden tmebox_gate_page, tmebox_gate_page_end
+    .balign 64
+tmebox_gate_page:
+    jmp *hostcall_pointer(%rip)
+    .org tmebox_gate_page + TMEBOX_GATE_EXIT - TMEBOX_GATE_BASE, 0xf4
+    jmp *exit_pointer(%rip)
+    .org tmebox_gate_page + GATE_RETURN_OFFSET, 0xf4
+    movl (%rsp), %r11d
+    testb $TMEBOX_TARGET_RETURN, TMEBOX_TARGET_MAP(%r11)
+    je 1f
+    movq %r11, (%rsp)
+    ret
+1:  hlt
+    .org tmebox_gate_page + GATE_POINTERS_OFFSET, 0xf4
+hostcall_pointer:
+    .quad 0
+exit_pointer:
+    .quad 0
+tmebox_gate_page_end:
+
+    .balign 8
+return_gate:
+    .quad GATE_RETURN
+
+    .section .note.GNU-stack, "", @progbits

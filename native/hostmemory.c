@@ -1,0 +1,143 @@
+/* Mapping and copying host memory. Thin: what may be mapped where is decided in Python. */
+#define _GNU_SOURCE
+#include "native.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#ifndef MAP_FIXED_NOREPLACE
+#define MAP_FIXED_NOREPLACE 0x100000
+#endif
+
+static PyObject *fail(void) {
+    return PyErr_SetFromErrno(PyExc_OSError);
+}
+
+static PyObject *done(int result) {
+    if (result < 0) {
+        return fail();
+    }
+    Py_RETURN_NONE;
+}
+
+/* Addresses and sizes come from Python code of this package, but a sum that wraps must never reach mmap. */
+static bool sane(unsigned long long address, unsigned long long size_bytes) {
+    if (size_bytes == 0 || address + size_bytes < address || address + size_bytes > 1ULL << 57) {
+        PyErr_SetString(PyExc_ValueError, "an empty or impossible address range");
+        return false;
+    }
+    return true;
+}
+
+static PyObject *memory_reserve(PyObject *module, PyObject *args) {
+    (void)module;
+    unsigned long long address, size_bytes;
+    if (!PyArg_ParseTuple(args, "KK:reserve", &address, &size_bytes) || !sane(address, size_bytes)) {
+        return NULL;
+    }
+    int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | (address != 0 ? MAP_FIXED_NOREPLACE : 0);
+    void *got = mmap((void *)address, size_bytes, PROT_NONE, flags, -1, 0);
+    if (got == MAP_FAILED) {
+        return fail();
+    }
+    if (address != 0 && got != (void *)address) { /* a kernel before 4.17 takes the address for a hint */
+        munmap(got, size_bytes);
+        errno = EEXIST;
+        return fail();
+    }
+    return PyLong_FromUnsignedLongLong((uintptr_t)got);
+}
+
+static PyObject *memory_map_zero(PyObject *module, PyObject *args) {
+    (void)module;
+    unsigned long long address, size_bytes;
+    int protection;
+    if (!PyArg_ParseTuple(args, "KKi:map_zero", &address, &size_bytes, &protection) || !sane(address, size_bytes)) {
+        return NULL;
+    }
+    int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED;
+    return done(mmap((void *)address, size_bytes, protection, flags, -1, 0) == MAP_FAILED ? -1 : 0);
+}
+
+static PyObject *memory_protect(PyObject *module, PyObject *args) {
+    (void)module;
+    unsigned long long address, size_bytes;
+    int protection;
+    if (!PyArg_ParseTuple(args, "KKi:protect", &address, &size_bytes, &protection) || !sane(address, size_bytes)) {
+        return NULL;
+    }
+    return done(mprotect((void *)address, size_bytes, protection));
+}
+
+static PyObject *memory_discard(PyObject *module, PyObject *args) {
+    (void)module;
+    unsigned long long address, size_bytes;
+    if (!PyArg_ParseTuple(args, "KK:discard", &address, &size_bytes) || !sane(address, size_bytes)) {
+        return NULL;
+    }
+    return done(madvise((void *)address, size_bytes, MADV_DONTNEED));
+}
+
+static PyObject *memory_unmap(PyObject *module, PyObject *args) {
+    (void)module;
+    unsigned long long address, size_bytes;
+    if (!PyArg_ParseTuple(args, "KK:unmap", &address, &size_bytes) || !sane(address, size_bytes)) {
+        return NULL;
+    }
+    return done(munmap((void *)address, size_bytes));
+}
+
+static PyObject *memory_read(PyObject *module, PyObject *args) {
+    (void)module;
+    unsigned long long address;
+    Py_ssize_t size_bytes;
+    if (!PyArg_ParseTuple(args, "Kn:read", &address, &size_bytes)) {
+        return NULL;
+    }
+    if (size_bytes < 0) {
+        PyErr_SetString(PyExc_ValueError, "a negative size");
+        return NULL;
+    }
+    return PyBytes_FromStringAndSize((const char *)address, size_bytes);
+}
+
+static PyObject *memory_write(PyObject *module, PyObject *args) {
+    (void)module;
+    unsigned long long address;
+    Py_buffer data;
+    if (!PyArg_ParseTuple(args, "Ky*:write", &address, &data)) {
+        return NULL;
+    }
+    memmove((void *)address, data.buf, (size_t)data.len); /* the source may be a view of the same window */
+    PyBuffer_Release(&data);
+    Py_RETURN_NONE;
+}
+
+static PyObject *memory_buffer_address(PyObject *module, PyObject *object) {
+    (void)module;
+    Py_buffer view;
+    if (PyObject_GetBuffer(object, &view, PyBUF_C_CONTIGUOUS) < 0) {
+        if (!PyErr_ExceptionMatches(PyExc_BufferError)) {
+            PyErr_Clear();
+            PyErr_Format(PyExc_BufferError, "%.100s has no C-contiguous buffer", Py_TYPE(object)->tp_name);
+        }
+        return NULL;
+    }
+    PyObject *result = Py_BuildValue("KnO", (unsigned long long)(uintptr_t)view.buf, view.len,
+                                     view.readonly ? Py_True : Py_False);
+    PyBuffer_Release(&view);
+    return result;
+}
+
+PyMethodDef tmebox_memory_methods[] = {
+    {"reserve", memory_reserve, METH_VARARGS, "reserve(address, size_bytes) -> address\n\nPROT_NONE; 0: anywhere."},
+    {"map_zero", memory_map_zero, METH_VARARGS, "map_zero(address, size_bytes, protection)"},
+    {"protect", memory_protect, METH_VARARGS, "protect(address, size_bytes, protection)"},
+    {"discard", memory_discard, METH_VARARGS, "discard(address, size_bytes)\n\nContents become zero."},
+    {"unmap", memory_unmap, METH_VARARGS, "unmap(address, size_bytes)"},
+    {"read", memory_read, METH_VARARGS, "read(address, size_bytes) -> bytes"},
+    {"write", memory_write, METH_VARARGS, "write(address, data)"},
+    {"buffer_address", memory_buffer_address, METH_O, "buffer_address(obj) -> (address, size_bytes, read_only)"},
+    {NULL, NULL, 0, NULL},
+};

@@ -1,0 +1,282 @@
+/* Instance: what the core knows of one sandbox. */
+#include "native.h"
+
+#include <math.h>
+#include <string.h>
+
+/* Stack arguments of one call; far less than the guard below the stack. */
+#define MAX_STACK_WORDS (32 * 1024)
+
+#define WINDOW_MASK (TMEBOX_WINDOW_SIZE - 1)
+
+static int timeout_from(double seconds, uint64_t *timeout_ns) {
+    if (isnan(seconds) || seconds < 0) {
+        PyErr_SetString(PyExc_ValueError, "a time limit is a number of seconds, 0 for none");
+        return -1;
+    }
+    double ns = ceil(seconds * 1e9);
+    *timeout_ns = ns < 4e18 ? (uint64_t)ns : 0; /* a century is no limit */
+    return 0;
+}
+
+static int instance_init(PyObject *object, PyObject *args, PyObject *keywords) {
+    static char *names[] = {"base", "stack_low", "stack_top", "make_trap", NULL};
+    struct instance *self = (struct instance *)object;
+    unsigned long long base, stack_low, stack_top;
+    PyObject *make_trap;
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "KKKO:Instance", names, &base, &stack_low, &stack_top,
+                                     &make_trap)) {
+        return -1;
+    }
+    if (self->base != 0) {
+        PyErr_SetString(PyExc_RuntimeError, "an instance is initialised once");
+        return -1;
+    }
+    if (base == 0 || (base & WINDOW_MASK) != 0 || base >= 1ULL << 56) {
+        PyErr_SetString(PyExc_ValueError, "a window starts at a multiple of its size");
+        return -1;
+    }
+    if (stack_low < base || stack_low >= stack_top || stack_top - base > TMEBOX_PRIVATE_END || stack_top % 16 != 0) {
+        PyErr_SetString(PyExc_ValueError, "the stack lies in the window's private half and ends 16-byte aligned");
+        return -1;
+    }
+    if (!PyCallable_Check(make_trap)) {
+        PyErr_SetString(PyExc_TypeError, "make_trap must be callable");
+        return -1;
+    }
+    self->base = base;
+    self->stack_low = stack_low;
+    self->stack_top = stack_top;
+    Py_INCREF(make_trap);
+    Py_XSETREF(self->make_trap, make_trap);
+    return 0;
+}
+
+static PyObject *busy(void) {
+    PyErr_SetString(tmebox_busy_error, "the sandbox is running a call");
+    return NULL;
+}
+
+static PyObject *instance_kill(PyObject *object, PyObject *unused) {
+    (void)unused;
+    struct instance *self = (struct instance *)object;
+    if (self->depth != 0) {
+        return busy();
+    }
+    self->dead = true;
+    Py_RETURN_NONE;
+}
+
+static void free_imports(struct import *imports, uint32_t count) {
+    for (uint32_t i = 0; i < count; i++) {
+        Py_XDECREF(imports[i].handler);
+    }
+    PyMem_Free(imports);
+}
+
+static int parse_import(struct import *import, PyObject *row) {
+    PyObject *handler;
+    const char *arguments, *result;
+    if (!PyTuple_Check(row)) {
+        PyErr_SetString(PyExc_TypeError, "an import is a tuple (handler, argument codes, result code)");
+        return -1;
+    }
+    if (!PyArg_ParseTuple(row, "Oss:set_imports", &handler, &arguments, &result)) {
+        return -1;
+    }
+    if (!PyCallable_Check(handler)) {
+        PyErr_SetString(PyExc_TypeError, "an import's handler must be callable");
+        return -1;
+    }
+    import->raw = strcmp(arguments, "*") == 0;
+    if (!import->raw && tmebox_parse_signature(&import->signature, arguments, result) < 0) {
+        return -1;
+    }
+    Py_INCREF(handler);
+    import->handler = handler;
+    return 0;
+}
+
+static PyObject *instance_set_imports(PyObject *object, PyObject *rows) {
+    struct instance *self = (struct instance *)object;
+    PyObject *sequence = PySequence_Tuple(rows);
+    if (sequence == NULL) {
+        return NULL;
+    }
+    Py_ssize_t count = PyTuple_GET_SIZE(sequence), parsed = 0;
+    struct import *imports = NULL;
+    if (count > TMEBOX_MAX_IMPORTS) {
+        PyErr_Format(PyExc_ValueError, "%zd imports; at most %d are possible", count, TMEBOX_MAX_IMPORTS);
+    } else if ((imports = PyMem_Calloc((size_t)count + 1, sizeof *imports)) == NULL) {
+        PyErr_NoMemory();
+    } else {
+        while (parsed < count && parse_import(&imports[parsed], PyTuple_GET_ITEM(sequence, parsed)) == 0) {
+            parsed++;
+        }
+    }
+    Py_DECREF(sequence);
+    if (imports == NULL || parsed < count || self->depth != 0) { /* a running call may be using the old ones */
+        if (imports != NULL) {
+            free_imports(imports, (uint32_t)count);
+        }
+        return PyErr_Occurred() ? NULL : busy();
+    }
+    struct import *old = self->imports;
+    uint32_t old_count = self->import_count;
+    self->imports = imports;
+    self->import_count = (uint32_t)count;
+    free_imports(old, old_count);
+    Py_RETURN_NONE;
+}
+
+static int fill_words(PyObject *values, uint64_t *words, Py_ssize_t limit, const char *what) {
+    PyObject *sequence = PySequence_Tuple(values);
+    if (sequence == NULL) {
+        return -1;
+    }
+    Py_ssize_t count = PyTuple_GET_SIZE(sequence);
+    if (count > limit) {
+        PyErr_Format(PyExc_ValueError, "at most %zd %s", limit, what);
+        count = -1;
+    }
+    for (Py_ssize_t i = 0; i < count; i++) {
+        PyObject *value = PyTuple_GET_ITEM(sequence, i);
+        if (!PyLong_Check(value)) {
+            PyErr_Format(PyExc_TypeError, "%s are integers", what);
+            count = -1;
+            break;
+        }
+        words[i] = PyLong_AsUnsignedLongLongMask(value);
+        if (words[i] == UINT64_MAX && PyErr_Occurred()) {
+            count = -1;
+        }
+    }
+    Py_DECREF(sequence);
+    return (int)count;
+}
+
+static PyObject *instance_call(PyObject *object, PyObject *args) {
+    struct instance *self = (struct instance *)object;
+    struct activation activation;
+    unsigned long long address;
+    PyObject *integers, *vectors;
+    Py_buffer stack;
+    double seconds;
+    if (!PyArg_ParseTuple(args, "KOOy*d:call", &address, &integers, &vectors, &stack, &seconds)) {
+        return NULL;
+    }
+    PyObject *result = NULL;
+    uint64_t timeout_ns = self->timeout_ns;
+    int vector_count;
+    memset(activation.integers, 0, sizeof activation.integers);
+    memset(activation.vectors, 0, sizeof activation.vectors);
+    if (address < TMEBOX_CODE_BASE || address >= TMEBOX_GATE_BASE) {
+        PyErr_SetString(PyExc_ValueError, "not an address of sandboxed code");
+    } else if (stack.len % 8 != 0 || stack.len > 8 * MAX_STACK_WORDS) {
+        PyErr_Format(PyExc_ValueError, "%zd bytes of stack arguments", stack.len);
+    } else if (fill_words(integers, activation.integers, 6, "integer registers") >= 0 &&
+               (vector_count = fill_words(vectors, activation.vectors, 8, "vector registers")) >= 0 &&
+               (seconds < 0 || timeout_from(seconds, &timeout_ns) == 0)) {
+        activation.address = address;
+        activation.vector_count = (uint32_t)vector_count;
+        if (tmebox_run(self, &activation, stack.buf, (size_t)stack.len / 8, timeout_ns) == 0) {
+            result = Py_BuildValue("KKKK", (unsigned long long)activation.rax, (unsigned long long)activation.rdx,
+                                   (unsigned long long)activation.vectors[0],
+                                   (unsigned long long)activation.vectors[1]);
+        }
+    }
+    PyBuffer_Release(&stack);
+    return result;
+}
+
+static PyObject *instance_state(PyObject *object, void *unused) {
+    (void)unused;
+    struct instance *self = (struct instance *)object;
+    return PyLong_FromLong(self->dead ? DEAD : self->depth != 0 ? RUNNING : IDLE);
+}
+
+static PyObject *instance_get_timeout(PyObject *object, void *unused) {
+    (void)unused;
+    return PyFloat_FromDouble((double)((struct instance *)object)->timeout_ns / 1e9);
+}
+
+static int instance_set_timeout(PyObject *object, PyObject *value, void *unused) {
+    (void)unused;
+    if (value == NULL) {
+        PyErr_SetString(PyExc_AttributeError, "timeout_s cannot be deleted");
+        return -1;
+    }
+    double seconds = PyFloat_AsDouble(value);
+    if (seconds == -1.0 && PyErr_Occurred()) {
+        return -1;
+    }
+    return timeout_from(seconds, &((struct instance *)object)->timeout_ns);
+}
+
+static int instance_traverse(PyObject *object, visitproc visit, void *arg) {
+    struct instance *self = (struct instance *)object;
+    Py_VISIT(self->make_trap);
+    for (uint32_t i = 0; i < self->import_count; i++) {
+        Py_VISIT(self->imports[i].handler);
+    }
+    return 0;
+}
+
+static int instance_clear(PyObject *object) {
+    struct instance *self = (struct instance *)object;
+    struct import *imports = self->imports;
+    uint32_t count = self->import_count;
+    self->dead = true; /* nothing may run without its handlers */
+    self->imports = NULL;
+    self->import_count = 0;
+    free_imports(imports, count);
+    Py_CLEAR(self->make_trap);
+    return 0;
+}
+
+static void instance_dealloc(PyObject *object) {
+    struct instance *self = (struct instance *)object;
+    PyObject_GC_UnTrack(object);
+    if (self->weak != NULL) {
+        PyObject_ClearWeakRefs(object);
+    }
+    instance_clear(object);
+    Py_TYPE(object)->tp_free(object);
+}
+
+static PyMethodDef instance_methods[] = {
+    {"kill", instance_kill, METH_NOARGS, "kill()\n\nRefuse calls from now on."},
+    {"set_imports", instance_set_imports, METH_O, "set_imports(rows)\n\n(handler, argument codes, result code) each."},
+    {"call", instance_call, METH_VARARGS,
+     "call(address, integers, vectors, stack, timeout_s) -> (rax, rdx, xmm0, xmm1)"},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyMemberDef instance_members[] = {
+    {"base", T_ULONGLONG, offsetof(struct instance, base), READONLY, "The window's address."},
+    {"depth", T_UINT, offsetof(struct instance, depth), READONLY, "Calls now running inside each other."},
+    {NULL, 0, 0, 0, NULL},
+};
+
+static PyGetSetDef instance_properties[] = {
+    {"state", instance_state, NULL, "IDLE, RUNNING or DEAD.", NULL},
+    {"timeout_s", instance_get_timeout, instance_set_timeout, "Time limit of a call in seconds; 0.0: none.", NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
+PyTypeObject tmebox_instance_type = {
+    PyVarObject_HEAD_INIT(NULL, 0)
+    .tp_name = "tmebox._native.Instance",
+    .tp_doc = "Instance(base, stack_low, stack_top, make_trap)\n\nWhat the core knows of one sandbox.",
+    .tp_basicsize = sizeof(struct instance),
+    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
+    .tp_new = PyType_GenericNew,
+    .tp_init = instance_init,
+    .tp_dealloc = instance_dealloc,
+    .tp_traverse = instance_traverse,
+    .tp_clear = instance_clear,
+    .tp_methods = instance_methods,
+    .tp_members = instance_members,
+    .tp_getset = instance_properties,
+    .tp_weaklistoffset = offsetof(struct instance, weak),
+};

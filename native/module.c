@@ -1,0 +1,165 @@
+/* tmebox._native: the module, its constants, and what is set up once per process. */
+#include "native.h"
+
+#include <pthread.h>
+#include <string.h>
+#include <sys/mman.h>
+
+static_assert(TMEBOX_GATE_HOSTCALL == TMEBOX_GATE_BASE, "the gate page's first entry");
+static_assert(TMEBOX_GATE_EXIT - TMEBOX_GATE_BASE < GATE_RETURN_OFFSET, "the gate page's second entry");
+static_assert(TMEBOX_CODE_END == TMEBOX_TARGET_MAP, "code ends where map displacements end");
+static_assert(TMEBOX_TARGET_MAP <= INT32_MAX, "a displacement in enter.S");
+static_assert(TMEBOX_SPILL_R11 < -TMEBOX_RED_ZONE, "spills are below the red zone");
+static_assert(TMEBOX_GATE_SIZE >= TMEBOX_PAGE_SIZE, "the gates' page");
+
+static PyObject *install_gates(PyObject *module, PyObject *unused) {
+    (void)module, (void)unused;
+    static bool installed;
+    if (installed) {
+        Py_RETURN_NONE;
+    }
+    unsigned char *gates = (unsigned char *)TMEBOX_GATE_BASE;
+    unsigned char *map = gates + TMEBOX_TARGET_MAP;
+    if (mprotect(gates, TMEBOX_PAGE_SIZE, PROT_READ | PROT_WRITE) < 0 ||
+        mprotect(map, TMEBOX_PAGE_SIZE, PROT_READ | PROT_WRITE) < 0) {
+        return PyErr_SetFromErrno(PyExc_OSError);
+    }
+    const uintptr_t pointers[2] = {(uintptr_t)tmebox_gate_hostcall, (uintptr_t)tmebox_gate_exit};
+    memset(gates, 0xf4, TMEBOX_PAGE_SIZE); /* hlt */
+    memcpy(gates, tmebox_gate_page, (size_t)(tmebox_gate_page_end - tmebox_gate_page));
+    memcpy(gates + GATE_POINTERS_OFFSET, pointers, sizeof pointers);
+    map[TMEBOX_GATE_EXIT - TMEBOX_GATE_BASE] = TMEBOX_TARGET_RETURN;
+    if (mprotect(map, TMEBOX_PAGE_SIZE, PROT_READ) < 0 ||
+        mprotect(gates, TMEBOX_PAGE_SIZE, PROT_READ | PROT_EXEC) < 0) {
+        return PyErr_SetFromErrno(PyExc_OSError);
+    }
+    installed = true;
+    Py_RETURN_NONE;
+}
+
+static PyObject *set_vector_policy(PyObject *module, PyObject *args) {
+    (void)module;
+    int avx, avx512, x87;
+    if (!PyArg_ParseTuple(args, "ppp:set_vector_policy", &avx, &avx512, &x87)) {
+        return NULL;
+    }
+    tmebox_vector_policy = (uint32_t)((avx || avx512 ? POLICY_AVX : 0) | (avx512 ? POLICY_AVX512 : 0) |
+                                      (x87 ? POLICY_X87 : 0));
+    Py_RETURN_NONE;
+}
+
+static PyObject *install_handlers(PyObject *module, PyObject *unused) {
+    (void)module, (void)unused;
+    if (tmebox_install_handlers() < 0) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+static PyObject *remove_handlers(PyObject *module, PyObject *unused) {
+    (void)module, (void)unused;
+    if (tmebox_remove_handlers() < 0) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+static PyObject *handlers_installed(PyObject *module, PyObject *unused) {
+    (void)module, (void)unused;
+    return PyBool_FromLong(tmebox_handlers_current());
+}
+
+/* Under the GIL this is exact: calls begin and end with it held. */
+static PyObject *calls_in_progress(PyObject *module, PyObject *unused) {
+    (void)module, (void)unused;
+    unsigned long long count = 0;
+    pthread_mutex_lock(&tmebox_registry_lock);
+    for (struct thread *thread = tmebox_registry; thread != NULL; thread = thread->next) {
+        count += thread->depth;
+    }
+    pthread_mutex_unlock(&tmebox_registry_lock);
+    return PyLong_FromUnsignedLongLong(count);
+}
+
+static PyObject *configure(PyObject *module, PyObject *args, PyObject *keywords) {
+    (void)module;
+    static char *names[] = {"busy", "closed", NULL};
+    PyObject *busy, *closed;
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "$OO:configure", names, &busy, &closed)) {
+        return NULL;
+    }
+    if (!PyExceptionClass_Check(busy) || !PyExceptionClass_Check(closed)) {
+        PyErr_SetString(PyExc_TypeError, "busy and closed must be exception types");
+        return NULL;
+    }
+    Py_INCREF(busy);
+    Py_XSETREF(tmebox_busy_error, busy);
+    Py_INCREF(closed);
+    Py_XSETREF(tmebox_closed_error, closed);
+    Py_RETURN_NONE;
+}
+
+static PyMethodDef process_methods[] = {
+    {"install_gates", install_gates, METH_NOARGS, "install_gates()\n\nWrite the gate page."},
+    {"set_vector_policy", set_vector_policy, METH_VARARGS, "set_vector_policy(avx, avx512, x87)"},
+    {"install_handlers", install_handlers, METH_NOARGS, "install_handlers()\n\nTake over what ends sandboxes."},
+    {"remove_handlers", remove_handlers, METH_NOARGS, "remove_handlers()\n\nPut back what was there."},
+    {"handlers_installed", handlers_installed, METH_NOARGS, "handlers_installed() -> bool"},
+    {"calls_in_progress", calls_in_progress, METH_NOARGS, "calls_in_progress() -> int\n\nOn all threads."},
+    {"configure", (PyCFunction)(void (*)(void))configure, METH_VARARGS | METH_KEYWORDS,
+     "configure(*, busy, closed)\n\nException types raised from here."},
+    {NULL, NULL, 0, NULL},
+};
+
+static struct PyModuleDef definition = {
+    PyModuleDef_HEAD_INIT,
+    .m_name = "tmebox._native",
+    .m_doc = "Entering, leaving, host calls, traps, interrupts, and mapping.",
+    .m_size = -1,
+};
+
+static int add_types(PyObject *module) {
+    PyTypeObject *types[] = {&tmebox_region_type, &tmebox_instance_type, &tmebox_function_type};
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
+        if (PyModule_AddType(module, types[i]) < 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static int add_constants(PyObject *module) {
+    static const struct {
+        const char *name;
+        int value;
+    } constants[] = {
+        {"PROT_NONE", PROT_NONE}, {"PROT_READ", PROT_READ}, {"PROT_WRITE", PROT_WRITE}, {"PROT_EXEC", PROT_EXEC},
+        {"IDLE", IDLE},           {"RUNNING", RUNNING},     {"DEAD", DEAD},
+    };
+    for (size_t i = 0; i < sizeof constants / sizeof *constants; i++) {
+        if (PyModule_AddIntConstant(module, constants[i].name, constants[i].value) < 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+PyMODINIT_FUNC PyInit__native(void) {
+#ifdef Py_GIL_DISABLED
+    PyErr_SetString(PyExc_ImportError, "tmebox needs a Python with the GIL; this is a free-threaded build");
+    return NULL;
+#endif
+    PyObject *module = PyModule_Create(&definition);
+    if (module == NULL) {
+        return NULL;
+    }
+    tmebox_busy_error = Py_NewRef(PyExc_RuntimeError);
+    tmebox_closed_error = Py_NewRef(PyExc_RuntimeError);
+    if (tmebox_init_threads() < 0 || PyModule_AddFunctions(module, tmebox_memory_methods) < 0 ||
+        PyModule_AddFunctions(module, tmebox_cpu_methods) < 0 || PyModule_AddFunctions(module, process_methods) < 0 ||
+        add_types(module) < 0 || add_constants(module) < 0) {
+        Py_DECREF(module);
+        return NULL;
+    }
+    return module;
+}

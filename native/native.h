@@ -1,0 +1,111 @@
+/* What the files of the core share about Python. */
+#ifndef TMEBOX_NATIVE_H
+#define TMEBOX_NATIVE_H
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+#include <structmember.h>
+
+#include "activation.h"
+
+#define LIKELY(x) __builtin_expect(!!(x), 1)
+#define UNLIKELY(x) __builtin_expect(!!(x), 0)
+
+#define IDLE 0
+#define RUNNING 1
+#define DEAD 2
+
+/* A function's arguments or a host function's. More than this goes through Instance.call. */
+#define MAX_ARGUMENTS 64
+
+/* -- conversion by code (codes.c) -------------------------------------------------------------------- */
+/* Where an argument travels, in System V's order. */
+enum place { IN_INTEGER, IN_VECTOR, ON_STACK };
+
+struct parameter {
+    char code;
+    uint8_t place;
+    uint8_t index;
+};
+
+struct signature {
+    int count;
+    int stack_count;
+    int vector_count;
+    char result;
+    bool pointers; /* some parameter may be a buffer */
+    struct parameter parameters[MAX_ARGUMENTS];
+};
+
+/* 0, or -1 with ValueError set. */
+int tmebox_parse_signature(struct signature *signature, const char *arguments, const char *result);
+/* Whether `value` converts exactly; leaves no exception. Buffers do not convert here. */
+bool tmebox_to_word(char code, PyObject *value, uint64_t *word);
+PyObject *tmebox_from_word(char code, uint64_t word);
+
+/* -- instances (instance.c) -------------------------------------------------------------------------- */
+struct import {
+    PyObject *handler;
+    bool raw;
+    struct signature signature;
+};
+
+struct instance {
+    PyObject_HEAD
+    uint64_t base;
+    uint64_t stack_low;
+    uint64_t stack_top;
+    uint64_t timeout_ns;
+    PyObject *make_trap;
+    struct import *imports;
+    uint32_t import_count;
+    uint32_t depth;
+    bool dead;
+    struct thread *thread; /* who is in it, while depth > 0 */
+    uint64_t rsp;          /* the sandbox's at the host call we are in, while depth > 0 */
+    PyObject *weak;
+};
+
+extern PyTypeObject tmebox_instance_type, tmebox_function_type, tmebox_region_type;
+extern PyObject *tmebox_busy_error, *tmebox_closed_error;
+
+/* Runs one call: the caller fills in address, integers, vectors and vector_count. 0, or -1 with an
+ * exception set. */
+int tmebox_run(struct instance *instance, struct activation *activation, const uint64_t *stack, size_t stack_count,
+               uint64_t timeout_ns);
+void tmebox_raise_closed(void);
+
+/* Leaving sandbox code for the host and going back, around whatever runs in between (a host function, Python's
+ * signal handlers). `resume` is called with the GIL held and drops it; -1: the activation must be left,
+ * with its outcome decided. */
+void tmebox_suspend(struct activation *activation);
+int tmebox_resume(struct activation *activation);
+/* Decides that the activation, now in a host call, ends in a trap. */
+void tmebox_trap_in_host(struct activation *activation, struct window_fault fault);
+
+/* -- signals ----------------------------------------------------------------------------------------- */
+extern bool tmebox_handlers_in_place;
+int tmebox_install_handlers(void);
+int tmebox_remove_handlers(void);
+bool tmebox_handlers_current(void);
+
+/* Foreign handlers (guard.c). */
+bool tmebox_guard_foreign_handlers(bool may_wrap);
+void tmebox_unwrap_python_handlers(void);
+extern _Atomic bool tmebox_poll_requested;
+/* If the signal interrupted sandbox code of the main thread: look at Python's signals before it goes on. */
+bool tmebox_redirect_to_poll(void *context);
+
+/* -- watchdog.c -------------------------------------------------------------------------------------- */
+extern _Atomic int tmebox_watchdog_state;
+#define WATCHDOG_AWAKE 0
+#define WATCHDOG_ASLEEP 1
+#define WATCHDOG_ABSENT 2
+extern int tmebox_interrupt_signal;
+int tmebox_wake_watchdog(void);
+uint64_t tmebox_now_ns(void);
+
+/* -- tables of methods ------------------------------------------------------------------------------- */
+extern PyMethodDef tmebox_memory_methods[], tmebox_cpu_methods[];
+
+#endif

@@ -1,0 +1,261 @@
+/* One call of a sandbox, from the checks under the GIL to the result or the exception. */
+#include "native.h"
+
+#include <signal.h>
+#include <string.h>
+
+/* Activations one thread may have, so that a sandbox and host functions that call each other without any
+ * Python function in between cannot run the host's stack out. */
+#define MAX_DEPTH 200
+
+/* Kept free at the top of the stack: whole cache lines for what probes just above a frame. */
+#define TOP_RESERVE 64
+
+/* Below rsp, code may keep live data: 128 bytes of red zone and the two spill slots below it. */
+#define NESTED_RESERVE 256
+
+static_assert(TMEBOX_SPILL_TARGET >= -NESTED_RESERVE, "a nested call must not touch the spill slots");
+
+uint32_t tmebox_vector_policy;
+PyObject *tmebox_busy_error, *tmebox_closed_error;
+
+void tmebox_raise_closed(void) {
+    PyErr_SetString(tmebox_closed_error, "the sandbox was closed, or a trap ended it");
+}
+
+/* Sequence 0 first: the watchdog must never take one call's limits for another's. */
+static void publish(struct thread *thread, const struct watch *watch, uint32_t in_host) {
+    atomic_store_explicit(&thread->sequence, 0, memory_order_release);
+    atomic_store_explicit(&thread->timeout_ns, watch->timeout_ns, memory_order_release);
+    atomic_store_explicit(&thread->deadline_ns, watch->deadline_ns, memory_order_release);
+    atomic_store_explicit(&thread->in_host, in_host, memory_order_release);
+    atomic_store_explicit(&thread->sequence, watch->sequence, memory_order_release);
+}
+
+static void wake_watchdog_for(struct thread *thread, const struct watch *watch) {
+    if (UNLIKELY(atomic_load_explicit(&tmebox_watchdog_state, memory_order_relaxed) == WATCHDOG_ASLEEP) &&
+        (watch->timeout_ns | watch->deadline_ns | thread->main)) {
+        tmebox_wake_watchdog();
+    }
+}
+
+/* The limits of a call made from inside a host call. The outer call's clock goes on; a call of the same
+ * instance may not outlive it, one of another instance is not to be punished for it. */
+static void nest(struct thread *thread, struct activation *activation) {
+    uint64_t now = tmebox_now_ns();
+    struct watch *outer = &activation->outer, *inner = &activation->watch;
+    outer->sequence = atomic_load_explicit(&thread->sequence, memory_order_relaxed);
+    outer->timeout_ns = atomic_load_explicit(&thread->timeout_ns, memory_order_relaxed);
+    outer->deadline_ns = atomic_load_explicit(&thread->deadline_ns, memory_order_relaxed);
+    if (outer->timeout_ns != 0 && outer->deadline_ns == 0) {
+        bool seen = atomic_load(&thread->seen_sequence) == outer->sequence;
+        outer->deadline_ns = (seen ? atomic_load(&thread->seen_ns) : now) + outer->timeout_ns;
+    }
+    if (inner->timeout_ns != 0) {
+        inner->deadline_ns = now + inner->timeout_ns;
+    }
+    if (thread->suspended == activation->instance && outer->deadline_ns != 0 &&
+        (inner->deadline_ns == 0 || outer->deadline_ns < inner->deadline_ns)) {
+        inner->deadline_ns = outer->deadline_ns;
+    }
+}
+
+static void trap_at_window(struct activation *activation, struct window_fault fault, uint64_t instruction_address) {
+    struct trap *trap = &activation->trap;
+    memset(trap, 0, sizeof *trap);
+    trap->signal = (int)(fault.how & 0xff);
+    trap->access = (int8_t)(fault.how >> 8);
+    trap->code = (int)(fault.how >> 32);
+    trap->fault_address = fault.address;
+    trap->instruction_address = instruction_address;
+    trap->registers[REGISTER_RSP] = activation->rsp;
+    activation->outcome = TRAPPED;
+}
+
+void tmebox_trap_in_host(struct activation *activation, struct window_fault fault) {
+    static const uint8_t order[6] = {7, 6, 2, 1, 8, 9}; /* rdi rsi rdx rcx r8 r9 */
+    trap_at_window(activation, fault, TMEBOX_GATE_HOSTCALL);
+    activation->trap.registers[0] = activation->rax;
+    activation->trap.registers[11] = activation->index;
+    for (int i = 0; i < 6; i++) {
+        activation->trap.registers[order[i]] = activation->integers[i];
+    }
+}
+
+/* Return address and stack arguments onto the sandbox's stack. In a nested call the sandbox chose where that is,
+ * within its own window; what cannot be written there is its fault. */
+static bool push_frame(struct activation *activation, const uint64_t *stack, size_t stack_count) {
+    struct instance *instance = activation->instance;
+    uint64_t top = activation->depth == 1 ? instance->stack_top - TOP_RESERVE : instance->rsp - NESTED_RESERVE;
+    activation->rsp = ((top - 8 * stack_count) & ~15ULL) - 8;
+    uint64_t offset = activation->rsp - instance->base;
+    struct window_fault fault = {activation->rsp, SIGSEGV | 1 << 8 | (uint64_t)SEGV_MAPERR << 32};
+    if (LIKELY(offset < TMEBOX_PRIVATE_END)) {
+        fault = tmebox_window_store(activation->rsp, TMEBOX_GATE_EXIT);
+        if (stack_count != 0 && fault.how == 0) {
+            fault = tmebox_window_copy((void *)(activation->rsp + 8), stack, 8 * stack_count);
+        }
+    }
+    if (UNLIKELY(fault.how != 0)) {
+        trap_at_window(activation, fault, activation->address);
+        return false;
+    }
+    return true;
+}
+
+static int raise_trap(struct instance *instance, const struct trap *trap) {
+    PyObject *error = PyObject_CallFunction(
+        instance->make_trap, "iiKKiKy#", trap->signal, trap->code, (unsigned long long)trap->fault_address,
+        (unsigned long long)trap->instruction_address, trap->access,
+        (unsigned long long)trap->registers[REGISTER_RSP], (const char *)trap->registers,
+        (Py_ssize_t)sizeof trap->registers);
+    if (error == NULL) {
+        return -1;
+    }
+    if (PyExceptionInstance_Check(error)) {
+        PyErr_SetObject((PyObject *)Py_TYPE(error), error);
+    } else {
+        PyErr_SetString(PyExc_TypeError, "make_trap must return an exception");
+    }
+    Py_DECREF(error);
+    return -1;
+}
+
+/* What is rare or only happens once: everything that can refuse a call. */
+static struct thread *prepare(struct instance *instance, uint64_t timeout_ns) {
+    if (instance->base == 0) {
+        PyErr_SetString(PyExc_RuntimeError, "the instance was not initialised");
+        return NULL;
+    }
+    struct thread *thread = tmebox_thread;
+    if (thread == NULL && (thread = tmebox_register_thread()) == NULL) {
+        return NULL;
+    }
+    if (instance->dead) {
+        tmebox_raise_closed();
+        return NULL;
+    }
+    if (instance->depth != 0 && instance->thread != thread) {
+        PyErr_SetString(tmebox_busy_error, "the sandbox is running a call on another thread");
+        return NULL;
+    }
+    if (thread->depth >= MAX_DEPTH) {
+        PyErr_Format(PyExc_RecursionError, "%d calls of sandboxes inside each other", MAX_DEPTH);
+        return NULL;
+    }
+    if (!tmebox_handlers_in_place && tmebox_install_handlers() < 0) {
+        return NULL;
+    }
+    if (atomic_load(&tmebox_watchdog_state) == WATCHDOG_ABSENT && tmebox_wake_watchdog() < 0 &&
+        (timeout_ns != 0 || thread->main)) {
+        PyErr_SetString(PyExc_RuntimeError, "cannot start the thread that watches time limits");
+        return NULL;
+    }
+    return thread;
+}
+
+static inline bool ready(const struct instance *instance, const struct thread *thread) {
+    return thread != NULL && !instance->dead && instance->depth == 0 && instance->base != 0 && thread->depth == 0 &&
+           tmebox_handlers_in_place &&
+           atomic_load_explicit(&tmebox_watchdog_state, memory_order_relaxed) != WATCHDOG_ABSENT;
+}
+
+int tmebox_run(struct instance *instance, struct activation *activation, const uint64_t *stack, size_t stack_count,
+               uint64_t timeout_ns) {
+    struct thread *thread = tmebox_thread;
+    if (UNLIKELY(!ready(instance, thread)) && (thread = prepare(instance, timeout_ns)) == NULL) {
+        return -1;
+    }
+    bool nested = thread->depth != 0;
+    struct instance *suspended = thread->suspended;
+    activation->policy = tmebox_vector_policy;
+    activation->instance = instance;
+    activation->thread = thread;
+    activation->depth = instance->depth + 1;
+    activation->outcome = RETURNED;
+    activation->holds_gil = false;
+    activation->fatal = false;
+    activation->outer_rsp = instance->rsp;
+    activation->outer = (struct watch){0, 0, 0};
+    activation->watch = (struct watch){atomic_load_explicit(&thread->calls, memory_order_relaxed) + 1, timeout_ns, 0};
+    atomic_store_explicit(&thread->calls, activation->watch.sequence, memory_order_relaxed);
+
+    if (LIKELY(push_frame(activation, stack, stack_count))) {
+        instance->thread = thread;
+        instance->depth++;
+        thread->depth++;
+        if (UNLIKELY(nested)) {
+            nest(thread, activation);
+        }
+        activation->python = PyEval_SaveThread();
+        publish(thread, &activation->watch, 0);
+        wake_watchdog_for(thread, &activation->watch);
+        tmebox_set_gs_base(thread, instance->base);
+        thread->current = activation;
+        tmebox_enter(activation);
+        thread->current = NULL;
+        publish(thread, &activation->outer, nested);
+        if (LIKELY(!activation->holds_gil)) {
+            PyEval_RestoreThread(activation->python);
+        }
+        thread->suspended = suspended;
+        thread->depth--;
+        instance->depth--;
+        instance->rsp = activation->outer_rsp;
+    }
+    if (LIKELY(activation->outcome == RETURNED)) {
+        return 0;
+    }
+    instance->dead |= activation->fatal || activation->outcome == TRAPPED;
+    return activation->outcome == TRAPPED ? raise_trap(instance, &activation->trap) : -1;
+}
+
+void tmebox_suspend(struct activation *activation) {
+    struct thread *thread = activation->thread;
+    thread->current = NULL;
+    thread->suspended = activation->instance;
+    atomic_store_explicit(&thread->in_host, 1, memory_order_release);
+    PyEval_RestoreThread(activation->python);
+    activation->holds_gil = true;
+    activation->instance->rsp = activation->rsp;
+}
+
+/* May the sandbox go on? If not, the outcome is decided. */
+static bool may_resume(struct activation *activation) {
+    struct instance *instance = activation->instance;
+    struct thread *thread = activation->thread;
+    if (thread->main && atomic_exchange(&tmebox_poll_requested, false) && PyErr_CheckSignals() < 0) {
+        activation->fatal = true;
+        activation->outcome = RAISED;
+    } else if (instance->depth != activation->depth) {
+        PyErr_SetString(PyExc_RuntimeError, "calls of one sandbox must end in the opposite order of their beginning");
+        activation->fatal = true;
+        activation->outcome = RAISED;
+    } else if (instance->dead) { /* a nested call trapped, and the host function kept that to itself */
+        tmebox_raise_closed();
+        activation->outcome = RAISED;
+    } else if (atomic_load(&thread->expired) == activation->watch.sequence) {
+        tmebox_trap_in_host(activation, (struct window_fault){0, (uint64_t)0xff << 8});
+    } else {
+        return true;
+    }
+    return false;
+}
+
+int tmebox_resume(struct activation *activation) {
+    struct thread *thread = activation->thread;
+    bool resume = may_resume(activation);
+    if (resume) {
+        activation->python = PyEval_SaveThread();
+        activation->holds_gil = false;
+        if (LIKELY(atomic_load_explicit(&thread->sequence, memory_order_relaxed) == activation->watch.sequence)) {
+            atomic_store_explicit(&thread->in_host, 0, memory_order_release);
+        } else { /* another greenlet's calls came in between */
+            publish(thread, &activation->watch, 0);
+        }
+        wake_watchdog_for(thread, &activation->watch);
+        tmebox_set_gs_base(thread, activation->instance->base);
+    }
+    thread->current = activation;
+    return resume ? 0 : -1;
+}

@@ -1,0 +1,177 @@
+/* What a host thread needs before it may enter a sandbox: an alternate signal stack, the signals unblocked that end
+ * sandboxes, and a record that the watchdog reads. */
+#define _GNU_SOURCE
+#include "native.h"
+
+#include <asm/prctl.h>
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#ifndef AT_MINSIGSTKSZ
+#define AT_MINSIGSTKSZ 51
+#endif
+
+/* What our handlers and those we chain to may use above the frame that the kernel pushes. A stack that is there
+ * already (faulthandler's) is kept if it has the lesser amount. */
+#define STACK_ROOM (64 * 1024)
+#define STACK_ROOM_KEPT (12 * 1024)
+
+__thread struct thread *tmebox_thread __attribute__((tls_model("initial-exec")));
+pthread_mutex_t tmebox_registry_lock = PTHREAD_MUTEX_INITIALIZER;
+struct thread *tmebox_registry;
+bool tmebox_has_fsgsbase;
+
+static pthread_key_t key;
+
+static size_t signal_frame_size(void) {
+    unsigned long size = getauxval(AT_MINSIGSTKSZ);
+    return size != 0 ? size : 8 * 1024; /* kernels before 5.14 do not say; AVX-512 needs under 4 KiB */
+}
+
+static int give_signal_stack(struct thread *thread) {
+    stack_t present;
+    if (sigaltstack(NULL, &present) == 0 && !(present.ss_flags & SS_DISABLE) &&
+        present.ss_size >= signal_frame_size() + STACK_ROOM_KEPT) {
+        return 0;
+    }
+    size_t page = TMEBOX_PAGE_SIZE;
+    size_t usable = (signal_frame_size() + STACK_ROOM + page - 1) & ~(page - 1);
+    char *stack = mmap(NULL, usable + page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (stack == MAP_FAILED) {
+        return -1;
+    }
+    stack_t ours = {.ss_sp = stack + page, .ss_size = usable}; /* the lowest page stays a guard */
+    if (mprotect(stack + page, usable, PROT_READ | PROT_WRITE) < 0 || sigaltstack(&ours, NULL) < 0) {
+        int error = errno;
+        munmap(stack, usable + page);
+        errno = error;
+        return -1;
+    }
+    thread->stack = stack;
+    thread->stack_size = usable + page;
+    return 0;
+}
+
+static void take_signal_stack(struct thread *thread) {
+    stack_t present;
+    if (thread->stack == NULL || sigaltstack(NULL, &present) < 0) {
+        return;
+    }
+    if ((char *)present.ss_sp == (char *)thread->stack + TMEBOX_PAGE_SIZE) {
+        stack_t none = {.ss_flags = SS_DISABLE};
+        if (sigaltstack(&none, NULL) < 0) {
+            return; /* running on it */
+        }
+    }
+    munmap(thread->stack, thread->stack_size);
+}
+
+/* A fault whose signal is blocked kills the process; a blocked interrupt never arrives. */
+static void unblock_signals(void) {
+    sigset_t set;
+    sigemptyset(&set);
+    static const int fatal[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP};
+    for (size_t i = 0; i < sizeof fatal / sizeof *fatal; i++) {
+        sigaddset(&set, fatal[i]);
+    }
+    if (tmebox_interrupt_signal != 0) {
+        sigaddset(&set, tmebox_interrupt_signal);
+    }
+    pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+}
+
+/* At thread exit. A later destructor that calls a sandbox registers the thread again, and this runs again. */
+static void unregister(void *value) {
+    struct thread *thread = value;
+    pthread_mutex_lock(&tmebox_registry_lock);
+    for (struct thread **link = &tmebox_registry; *link != NULL; link = &(*link)->next) {
+        if (*link == thread) {
+            *link = thread->next;
+            break;
+        }
+    }
+    pthread_mutex_unlock(&tmebox_registry_lock);
+    tmebox_thread = NULL;
+    take_signal_stack(thread);
+    free(thread);
+}
+
+struct thread *tmebox_register_thread(void) {
+    if (!tmebox_handlers_in_place && tmebox_install_handlers() < 0) {
+        return NULL; /* also chooses the signal to unblock */
+    }
+    struct thread *thread = calloc(1, sizeof *thread);
+    if (thread == NULL) {
+        PyErr_NoMemory();
+        return NULL;
+    }
+    if (give_signal_stack(thread) < 0) {
+        PyErr_SetFromErrno(PyExc_OSError);
+        free(thread);
+        return NULL;
+    }
+    if (pthread_setspecific(key, thread) != 0) {
+        take_signal_stack(thread);
+        free(thread);
+        PyErr_NoMemory();
+        return NULL;
+    }
+    unblock_signals();
+    thread->tid = (int)syscall(SYS_gettid);
+    thread->main = thread->tid == getpid(); /* the only one that Python runs signal handlers on */
+    pthread_mutex_lock(&tmebox_registry_lock);
+    thread->next = tmebox_registry;
+    tmebox_registry = thread;
+    pthread_mutex_unlock(&tmebox_registry_lock);
+    tmebox_thread = thread;
+    return thread;
+}
+
+void tmebox_set_gs_base_by_syscall(struct thread *thread, uint64_t base) {
+    if (thread->gs_base != base) {
+        syscall(SYS_arch_prctl, ARCH_SET_GS, base);
+        thread->gs_base = base;
+    }
+}
+
+static void before_fork(void) {
+    pthread_mutex_lock(&tmebox_registry_lock);
+}
+
+static void after_fork_in_parent(void) {
+    pthread_mutex_unlock(&tmebox_registry_lock);
+}
+
+/* Only the forking thread exists, and it is the main thread now. The other records and their stacks stay allocated:
+ * nothing says what state they are in. */
+static void after_fork_in_child(void) {
+    struct thread *self = tmebox_thread;
+    tmebox_registry = self;
+    if (self != NULL) {
+        self->next = NULL;
+        self->tid = (int)syscall(SYS_gettid);
+        self->main = true;
+    }
+    atomic_store(&tmebox_watchdog_state, WATCHDOG_ABSENT);
+    pthread_mutex_unlock(&tmebox_registry_lock);
+}
+
+int tmebox_init_threads(void) {
+    tmebox_has_fsgsbase = (getauxval(AT_HWCAP2) & 2) != 0;
+    int error = pthread_key_create(&key, unregister);
+    if (error == 0) {
+        error = pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
+    }
+    if (error != 0) {
+        errno = error;
+        PyErr_SetFromErrno(PyExc_OSError);
+        return -1;
+    }
+    return 0;
+}

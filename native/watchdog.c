@@ -1,0 +1,172 @@
+/* One thread that watches the calls of all others: time limits, and signals for the main thread.
+ *
+ * A call publishes its sequence number and limit with plain stores. The watchdog notices at a tick that a call is
+ * there, and measures its age from then, so limits are exact to about a tick and calls cost no clock. When
+ * nothing has run for a while it sleeps; the next call that it must watch wakes it. */
+#define _GNU_SOURCE
+#include "native.h"
+
+#include <linux/futex.h>
+#include <linux/membarrier.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#define MS 1000000ULL
+#define TICK_LIMITS_NS (1 * MS)   /* while calls with a time limit run */
+#define TICK_SIGNALS_NS (10 * MS) /* while only the main thread's calls must stay interruptible */
+#define SCAN_NS (20 * MS)         /* between looks at other people's signal handlers */
+#define IDLE_NS (100 * MS)        /* without any call until it sleeps */
+#define BLIND_SLEEP_NS (2 * MS)   /* a sleeper's longest doze on kernels without membarrier */
+
+_Atomic int tmebox_watchdog_state = WATCHDOG_ABSENT;
+static bool has_membarrier;
+
+uint64_t tmebox_now_ns(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000ULL + (uint64_t)now.tv_nsec;
+}
+
+static struct timespec duration(uint64_t ns) {
+    return (struct timespec){(time_t)(ns / 1000000000ULL), (long)(ns % 1000000000ULL)};
+}
+
+/* What one pass over the threads found. */
+struct sight {
+    bool inside;  /* some call is running */
+    bool moving;  /* some call began since the last pass */
+    bool limited; /* … with a time limit, or the last one had one */
+    bool main;    /* the main thread is inside sandbox code now */
+    uint64_t next_ns;
+};
+
+static void fire(struct thread *thread) {
+    syscall(SYS_tgkill, getpid(), thread->tid, tmebox_interrupt_signal);
+}
+
+static void look_at(struct thread *thread, uint64_t now, struct sight *sight) {
+    uint64_t calls = atomic_load_explicit(&thread->calls, memory_order_relaxed);
+    uint64_t sequence = atomic_load_explicit(&thread->sequence, memory_order_acquire);
+    uint64_t timeout = atomic_load_explicit(&thread->timeout_ns, memory_order_acquire);
+    uint64_t deadline = atomic_load_explicit(&thread->deadline_ns, memory_order_acquire);
+    bool in_host = atomic_load_explicit(&thread->in_host, memory_order_acquire) != 0;
+    bool moved = calls != thread->seen_calls;
+    thread->seen_calls = calls;
+    sight->moving |= moved;
+    sight->inside |= sequence != 0;
+    sight->limited |= (moved || sequence != 0) && (timeout | deadline) != 0;
+    if (sequence == 0 || atomic_load_explicit(&thread->sequence, memory_order_acquire) != sequence) {
+        return;
+    }
+    sight->main |= thread->main && !in_host;
+    if (timeout != 0 && deadline == 0) {
+        if (atomic_load(&thread->seen_sequence) != sequence) {
+            atomic_store(&thread->seen_ns, now);
+            atomic_store(&thread->seen_sequence, sequence);
+        }
+        deadline = atomic_load(&thread->seen_ns) + timeout;
+    }
+    bool late = deadline != 0 && now >= deadline;
+    if (late) {
+        atomic_store(&thread->expired, sequence); /* a host call's end looks at this */
+    } else if (deadline != 0 && deadline < sight->next_ns) {
+        sight->next_ns = deadline;
+    }
+    if (!in_host && (late || (thread->main && atomic_load(&tmebox_poll_requested)))) {
+        fire(thread);
+    }
+}
+
+static struct sight look(uint64_t now) {
+    struct sight sight = {.next_ns = UINT64_MAX};
+    pthread_mutex_lock(&tmebox_registry_lock);
+    if (tmebox_handlers_in_place) {
+        for (struct thread *thread = tmebox_registry; thread != NULL; thread = thread->next) {
+            look_at(thread, now, &sight);
+        }
+    }
+    pthread_mutex_unlock(&tmebox_registry_lock);
+    return sight;
+}
+
+/* Sleep until a call wakes us. The waker stores its sequence number and then looks whether we sleep; we say that we
+ * sleep and then look for calls. The barrier makes those two orders real on every CPU that runs us. */
+static void sleep_until_woken(void) {
+    atomic_store(&tmebox_watchdog_state, WATCHDOG_ASLEEP);
+    if (has_membarrier) {
+        syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0);
+    }
+    while (atomic_load(&tmebox_watchdog_state) == WATCHDOG_ASLEEP) {
+        struct sight sight = look(tmebox_now_ns());
+        if (sight.inside || sight.moving) {
+            break;
+        }
+        struct timespec doze = duration(BLIND_SLEEP_NS);
+        syscall(SYS_futex, &tmebox_watchdog_state, FUTEX_WAIT_PRIVATE, WATCHDOG_ASLEEP, has_membarrier ? NULL : &doze,
+                NULL, 0);
+    }
+    atomic_store(&tmebox_watchdog_state, WATCHDOG_AWAKE);
+}
+
+static void *watch(void *unused) {
+    (void)unused;
+    uint64_t active_ns = tmebox_now_ns(), scan_ns = active_ns;
+    for (;;) {
+        uint64_t now = tmebox_now_ns();
+        struct sight sight = look(now);
+        if (sight.inside && now >= scan_ns) {
+            scan_ns = now + SCAN_NS;
+            if (tmebox_handlers_in_place && tmebox_guard_foreign_handlers(false) && sight.main) {
+                atomic_store(&tmebox_poll_requested, true); /* it was replaced: a signal may have been missed */
+            }
+        }
+        if (sight.inside || sight.moving) {
+            active_ns = now;
+        } else if (now - active_ns >= IDLE_NS) {
+            sleep_until_woken();
+            active_ns = tmebox_now_ns();
+            continue;
+        }
+        uint64_t tick = sight.limited ? TICK_LIMITS_NS : TICK_SIGNALS_NS;
+        if (sight.next_ns - now < tick) {
+            tick = sight.next_ns - now;
+        }
+        struct timespec pause = duration(tick);
+        clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
+    }
+    return NULL;
+}
+
+static int start(void) {
+    has_membarrier = syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0;
+    pthread_attr_t attributes;
+    if (pthread_attr_init(&attributes) != 0) {
+        return -1;
+    }
+    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+    pthread_attr_setstacksize(&attributes, 256 * 1024);
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before); /* inherited: other people's handlers never run on it */
+    pthread_t thread;
+    int error = pthread_create(&thread, &attributes, watch, NULL);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pthread_attr_destroy(&attributes);
+    return error == 0 ? 0 : -1;
+}
+
+/* Starts it or wakes it up. -1: it cannot be started. */
+int tmebox_wake_watchdog(void) {
+    int state = WATCHDOG_ASLEEP;
+    if (atomic_compare_exchange_strong(&tmebox_watchdog_state, &state, WATCHDOG_AWAKE)) {
+        syscall(SYS_futex, &tmebox_watchdog_state, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+    } else if (state == WATCHDOG_ABSENT &&
+               atomic_compare_exchange_strong(&tmebox_watchdog_state, &state, WATCHDOG_AWAKE) && start() < 0) {
+        atomic_store(&tmebox_watchdog_state, WATCHDOG_ABSENT);
+        return -1;
+    }
+    return 0;
+}

@@ -1,0 +1,76 @@
+"""The native core's build; everything else about the package is in pyproject.toml.
+
+Where there is no C compiler, the clang in the `ziglang` package builds it, against that package's own C library
+headers.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import platform
+import runpy
+import shutil
+import sys
+from pathlib import Path
+
+from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
+
+ROOT = Path(__file__).parent
+NATIVE = ROOT / "native"
+GENERATED_HEADER = NATIVE / "abi.h"
+COMPILERS = ("cc", "gcc", "clang")
+ZIG = "ziglang==0.14.1"
+ZIG_TARGET = "x86_64-linux-gnu.2.28"
+FLAGS = ["-std=gnu11", "-O2", "-Wall", "-Wextra", "-fvisibility=hidden", "-ftls-model=initial-exec"]
+
+
+def system_compiler() -> str | None:
+    return next((name for name in COMPILERS if shutil.which(name)), None)
+
+
+class BuildNative(build_ext):
+    """Generates abi.h, knows .S files, and finds a compiler."""
+
+    def build_extensions(self) -> None:
+        if sys.platform != "linux" or platform.machine() != "x86_64" or sys.maxsize < 1 << 32:
+            raise SystemExit("tmebox's native core needs 64-bit Linux on x86-64")
+        arguments, sys.argv = sys.argv, ["abi.py", str(GENERATED_HEADER)]
+        try:
+            runpy.run_path(str(ROOT / "src/tmebox/abi.py"), run_name="__main__")
+        finally:
+            sys.argv = arguments
+        self.compiler.src_extensions.append(".S")
+        configured = self.compiler.compiler_so[0]
+        if not shutil.which(configured):
+            self._choose_compiler()
+        super().build_extensions()
+
+    def _choose_compiler(self) -> None:
+        """Replace the compiler that Python was built with, which this machine does not have."""
+        name = system_compiler()
+        if name is None and importlib.util.find_spec("ziglang") is None:
+            raise SystemExit(f"no C compiler: install one, or `pip install {ZIG}`")
+        command = [name] if name else [sys.executable, "-m", "ziglang", "cc", "-target", ZIG_TARGET]
+        optimise = ["-DNDEBUG", "-fwrapv", "-fPIC"]
+        self.compiler.set_executables(
+            compiler=[*command, *optimise],
+            compiler_so=[*command, *optimise],
+            linker_so=[*command, "-shared"],
+        )
+
+
+setup(
+    # Only asked for when nothing else can compile: it is large.
+    setup_requires=[] if system_compiler() else [ZIG],
+    cmdclass={"build_ext": BuildNative},
+    ext_modules=[
+        Extension(
+            "tmebox._native",
+            sources=sorted(str(path.relative_to(ROOT)) for path in NATIVE.glob("*.[cS]")),
+            depends=sorted(str(path.relative_to(ROOT)) for path in NATIVE.glob("*.h")),
+            extra_compile_args=FLAGS,
+            extra_link_args=["-pthread"],
+        )
+    ],
+)
