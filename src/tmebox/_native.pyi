@@ -96,6 +96,9 @@ class Instance:
         """Activations of this instance now on some thread's stack."""
     def kill(self) -> None:
         """Mark DEAD (closed). Raises the `busy` exception while a call is running."""
+    def condemn(self) -> None:
+        """Mark DEAD without ending the call that is running: from a host function, whose exception ends it."""
+
     def set_imports(self, imports: Sequence[tuple[Callable[..., Any], str, str]]) -> None:
         """One (handler, argument codes, result code) per import index.
 

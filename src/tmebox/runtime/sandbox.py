@@ -134,7 +134,7 @@ class Sandbox:
 
     def _ended(self, message: str) -> Aborted:
         """The sandboxed code ended itself: like after a trap, it cannot be called again."""
-        self.instance.fatal = True
+        self.instance.condemn()
         return Aborted(message)
 
     # -- calling ---------------------------------------------------------------------------------
