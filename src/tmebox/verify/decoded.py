@@ -28,7 +28,7 @@ WRITES: Final = frozenset(
 _COMPUTES_ONLY: Final = frozenset({Mnemonic.LEA, Mnemonic.NOP})
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Decoded:
     """`accesses` and `used_registers` are iced's, so they hold implicit operands too."""
 

@@ -20,7 +20,7 @@ from tmebox.verify.sequences import reads_map, steps_of
 from tmebox.verify.stack import adjustment, is_anchor, stack_problem
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Form:
     """Everything about one encoding that the walk over a text needs.
 

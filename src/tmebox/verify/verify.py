@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections import deque
 from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
@@ -14,11 +15,14 @@ from tmebox.errors import VerificationError, Violation
 from tmebox.verify import rules, sequences
 from tmebox.verify.forms import Form, classify
 from tmebox.verify.memory import Refusal, offset_problem
+from tmebox.verify.sequences import Sequence
 from tmebox.verify.stack import adjustment_problem
 
 _PROOF = object()
 MOST_VIOLATIONS = 1000
 """Where listing violations stops: a hostile text could have hundreds of millions."""
+MOST_FORMS = 1 << 20
+"""How many forms are remembered at a time, for the same reason."""
 
 Locate = Callable[[int], "str | None"]
 
@@ -80,15 +84,14 @@ def verify(
         walk.claim(labels, abi.TARGET_LABEL)
     if walk.violations:
         raise VerificationError(tuple(sorted(walk.violations, key=lambda violation: violation.address)))
-    forms = walk.forms.values()
     return VerifiedText(
         address=address,
         code=walk.code,
         target_map=bytes(walk.target_map) if walk.checks_control else bytes(len(walk.code)),
-        features=frozenset().union(*(form.features for form in forms)),
-        uses_avx=any(form.avx for form in forms),
+        features=frozenset(walk.features),
+        uses_avx=walk.uses_avx,
         uses_avx512=False,  # no table names an EVEX encoding
-        uses_x87=any(form.x87 for form in forms),
+        uses_x87=walk.uses_x87,
         instruction_count=walk.instruction_count,
         proof=_PROOF,
     )
@@ -110,8 +113,8 @@ class _Walk:
     """One verification. Positions are byte positions within the text.
 
     marks: START or INSIDE for each position where an instruction starts.
-    branches: (position, target position) of each direct branch.
-    unproven: refusals of instructions that no sequence covers so far.
+    branches, branch_targets: position and target position of each direct branch.
+    unproven: refusals of instructions that no sequence covers so far, by position.
     """
 
     def __init__(
@@ -126,9 +129,12 @@ class _Walk:
         self.forms: dict[bytes, Form] = {}
         self.marks = bytearray(len(code))
         self.target_map = bytearray(len(code))
-        self.branches: list[tuple[int, int]] = []
+        self.branches = array("q")
+        self.branch_targets = array("q")
         self.unproven: dict[int, Refusal] = {}
         self.instruction_count = 0
+        self.features: set[str] = set()
+        self.uses_avx = self.uses_x87 = False
 
     def check_place(self) -> None:
         end = self.address + len(self.code)
@@ -152,7 +158,7 @@ class _Walk:
             encoding = code[position:end]
             known_form = forms.get(encoding)
             if known_form is None:
-                known_form = forms[encoding] = classify(encoding)
+                known_form = self.learn(encoding)
             form = known_form
             marks[position] = START
             trail.append((position, form))
@@ -160,15 +166,28 @@ class _Walk:
                 unanchored = 0
             if not form.is_plain:
                 self.check_instruction(position, end, form)
-                if form.needs_sequence:
-                    self.check_sequence(trail, form.needs_sequence)
+                if (
+                    form.needs_sequence
+                    and self.check_sequence(trail, form.needs_sequence) == sequences.REBASE
+                ):
+                    unanchored = 0
                 unanchored = self.check_stack(position, form, unanchored)
             self.instruction_count += 1
             start, position = position, end
         if not form.ends:
             self.refuse(start, rules.TEXT_DOES_NOT_FALL_OFF, "control runs past the last instruction")
-        for place, (rule, reason) in self.unproven.items():
-            self.refuse(place, rule, reason)
+        self.refuse_unproven()
+
+    def learn(self, encoding: bytes) -> Form:
+        """Classify an encoding that is not remembered."""
+        form = classify(encoding)
+        self.features |= form.features
+        self.uses_avx |= form.avx
+        self.uses_x87 |= form.x87
+        if len(self.forms) >= MOST_FORMS:
+            self.forms.clear()
+        self.forms[encoding] = form
+        return form
 
     def check_instruction(self, position: int, end: int, form: Form) -> None:
         for rule, reason in form.refusals:
@@ -178,16 +197,16 @@ class _Walk:
             if problem:
                 self.refuse(position, rules.MEMORY_THROUGH_GS, problem)
         if form.target is not None:
-            self.branches.append((position, position + form.target))
+            self.branches.append(position)
+            self.branch_targets.append(position + form.target)
         if form.calls and end < len(self.code):
             self.target_map[end] |= abi.TARGET_RETURN
 
-    def check_sequence(self, trail: deque[tuple[int, Form]], refusal: Refusal) -> None:
-        """If the last instruction of `trail` ends no sequence, remember why it must be part of one."""
+    def check_sequence(self, trail: deque[tuple[int, Form]], refusal: Refusal) -> Sequence | None:
+        """The sequence that the last instruction of `trail` completes. If there is none, remember why the
+        instruction must be part of one: it may be an earlier step of a sequence that goes on."""
         position, form = trail[-1]
-        for sequence in (
-            sequences.BY_LAST_STEP[step] for step in form.steps if step in sequences.BY_LAST_STEP
-        ):
+        for sequence in filter(None, map(sequences.BY_LAST_STEP.get, form.steps)):
             candidates = tuple(trail)[-len(sequence) :]
             if len(candidates) == len(sequence) and all(
                 step in candidate.steps for step, (_, candidate) in zip(sequence, candidates, strict=True)
@@ -196,9 +215,16 @@ class _Walk:
                     self.unproven.pop(start, None)
                 for start, _ in candidates[1:]:
                     self.marks[start] = INSIDE
-                return
+                return sequence
         if self.checks_control or refusal[0] not in CONTROL_RULES:
             self.unproven[position] = refusal
+        if len(self.unproven) > MOST_VIOLATIONS:
+            self.refuse_unproven()
+        return None
+
+    def refuse_unproven(self) -> None:
+        for position, (rule, reason) in self.unproven.items():
+            self.refuse(position, rule, reason)
 
     def check_stack(self, position: int, form: Form, unanchored: int) -> int:
         """How far rsp can be from its last anchor after this instruction, given how far before it (bytes).
@@ -216,7 +242,7 @@ class _Walk:
         return 0 if form.ends else unanchored
 
     def check_branches(self) -> None:
-        for position, target in self.branches:
+        for position, target in zip(self.branches, self.branch_targets, strict=True):
             mark = self.marks[target] if 0 <= target < len(self.marks) else None
             if mark == INSIDE:
                 self.refuse(position, rules.NO_BRANCH_INTO_SEQUENCE, "it skips the beginning of a sequence")
