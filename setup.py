@@ -53,6 +53,10 @@ class BuildNative(build_ext):
             raise SystemExit(f"no C compiler: install one, or `pip install {ZIG}`")
         command = [name] if name else [sys.executable, "-m", "ziglang", "cc", "-target", ZIG_TARGET]
         optimise = ["-DNDEBUG", "-fwrapv", "-fPIC"]
+        if not name:
+            # Debian's pyconfig.h includes another by its path below here. Last, so that the package's own C
+            # library headers are found first.
+            optimise += ["-idirafter", "/usr/include"]
         self.compiler.set_executables(
             compiler=[*command, *optimise],
             compiler_so=[*command, *optimise],
