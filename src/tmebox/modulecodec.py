@@ -41,7 +41,7 @@ ARRAYS: tuple[tuple[int, str, str], ...] = (
     (0x107, "data_abs64", "<u4"),
     (0x108, "line_addresses", "<u4"),
     (0x109, "line_files", "<u2"),
-    (0x10a, "line_numbers", "<u4"),
+    (0x10A, "line_numbers", "<u4"),
 )
 """Note type (above those that other tools give a meaning), what it holds, element type."""
 

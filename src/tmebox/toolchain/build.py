@@ -2,48 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from tmebox.errors import CompileError
+from tmebox.errors import CompileError, Diagnostic
 from tmebox.modulefile import ModuleFile
-from tmebox.toolchain.assemble import assemble
-from tmebox.toolchain.compile import Compiled, compile_to_assembly
 from tmebox.toolchain.link import link
+from tmebox.toolchain.objects import compile_object
 from tmebox.toolchain.options import CompileOptions, Progress, SourceText
-from tmebox.toolchain.rewrite import rewrite
 
-__all__ = ["CompileOptions", "Progress", "SourceText", "build", "compile_object"]
-
-
-def compile_object(
-    source: Path | SourceText,
-    output: Path,
-    options: CompileOptions = CompileOptions(),
-    *,
-    language: str | None = None,
-) -> Compiled:
-    """Compile C or assembly to an instrumented object file. Raises CompileError."""
-    if isinstance(source, SourceText):
-        compiled = _compile_text(source, options)
-        name = source.name
-    else:
-        compiled = compile_to_assembly(source, options, language=language)
-        name = str(source)
-    instrumented = rewrite(compiled.assembly, file=name, isolation=options.isolation)
-    assemble(instrumented, output, file=name, limits=options.limits)
-    return compiled
-
-
-def _compile_text(source: SourceText, options: CompileOptions) -> Compiled:
-    """Source without a directory: it sees the given directories and the sandbox's headers, nothing else."""
-    if Path(source.name).name != source.name:
-        raise CompileError(f"{source.name!r}: source text needs a plain file name")
-    with tempfile.TemporaryDirectory(prefix="tmebox-") as scratch:
-        directory = Path(scratch)
-        (directory / source.name).write_text(source.text, encoding="utf-8", errors="surrogateescape")
-        return compile_to_assembly(Path(source.name), options, cwd=directory)
+__all__ = ["CompileOptions", "Progress", "SourceText", "build", "compile_object", "link_program"]
 
 
 def build(
@@ -51,24 +22,53 @@ def build(
     options: CompileOptions = CompileOptions(),
     *,
     progress: Progress | None = None,
+    warn: Callable[[Diagnostic], None] | None = None,
 ) -> ModuleFile:
-    """Sources to a module. Warnings go to stderr... through `warnings`. Raises CompileError."""
-    if not sources:
-        raise CompileError("no sources")
-    objects: list[Path] = []
-    with tempfile.TemporaryDirectory(prefix="tmebox-") as scratch:
-        for index, source in enumerate(sources):
-            if progress is not None:
-                progress("compile", index, len(sources))
-            objects.append(Path(scratch) / f"{index}.o")
-            compile_object(source, objects[-1], options)
-        if progress is not None:
-            progress("link", len(sources), len(sources))
-        if not options.use_libc:
-            return link(objects, (), options)
-        from tmebox.toolchain.libc import libc  # noqa: PLC0415 (it is built on first use)
+    """Sources to a module.
 
-        library = libc(isolation=options.isolation)
-        return link(
-            objects, (), options, start_object=library.start_object, implicit_archives=[library.archive]
-        )
+    progress(stage, done, total) and warn(diagnostic) are called from this thread. Raises CompileError.
+    """
+    if not sources:
+        raise CompileError("nothing to compile")
+    with tempfile.TemporaryDirectory(prefix="tmebox-") as scratch:
+        objects = [Path(scratch) / f"{index}.o" for index in range(len(sources))]
+        # Threads: clang's part of the work is in child processes.
+        with ThreadPoolExecutor(min(len(sources), len(os.sched_getaffinity(0)))) as pool:
+            jobs = [
+                pool.submit(compile_object, source, output, options)
+                for source, output in zip(sources, objects, strict=True)
+            ]
+            try:
+                for done, job in enumerate(jobs):
+                    if progress is not None:
+                        progress("compile", done, len(jobs))
+                    for warning in job.result().warnings:
+                        if warn is not None:
+                            warn(warning)
+            finally:
+                pool.shutdown(cancel_futures=True)
+        return link_program(objects, (), options, progress=progress)
+
+
+def link_program(
+    objects: Sequence[Path],
+    archives: Sequence[Path],
+    options: CompileOptions = CompileOptions(),
+    *,
+    progress: Progress | None = None,
+) -> ModuleFile:
+    """`link` with the sandboxed libc, unless `options` leave it out; built first if need be. Raises CompileError."""
+    if not options.use_libc:
+        return link(objects, archives, options)
+    from tmebox.toolchain.libc import libc  # noqa: PLC0415 (the libc is built with this package)
+
+    def building(done: int, total: int) -> None:
+        if progress is not None:
+            progress("libc", done, total)
+
+    library = libc(building, isolation=options.isolation)
+    if progress is not None:
+        progress("link", 0, 1)
+    return link(
+        objects, archives, options, start_object=library.start_object, implicit_archives=[library.archive]
+    )

@@ -57,6 +57,23 @@ def compiler_include_dir() -> Path:
     return toolchain_dir() / "lib" / "include"
 
 
+def libc_include_dirs() -> tuple[Path, ...]:
+    """Headers of the sandboxed libc, in search order."""
+    headers = toolchain_dir() / "lib" / "libc" / "include"
+    names = ("x86_64-linux-musl", "generic-musl", "x86-linux-any", "any-linux-any")
+    return tuple(headers / name for name in names)
+
+
+def own_include_dir() -> Path:
+    """Headers that come with tmebox itself (<tmebox.h>)."""
+    return Path(os.path.abspath(__file__)).parent / "include"
+
+
+def system_dirs() -> tuple[Path, ...]:
+    """Directories of all headers that are not the program's own."""
+    return (own_include_dir(), toolchain_dir())
+
+
 def run(
     tool: str, arguments: Sequence[str], limits: Limits = Limits(), *, cwd: Path | None = None
 ) -> Finished:
@@ -117,8 +134,3 @@ def _death(tool: str, signal: int, limits: Limits) -> str:
     if signal in (0, 6, 9, 11):
         return f"{tool} ran out of memory (limit {limits.memory_bytes >> 20} MiB) or crashed"
     return f"{tool} was ended by signal {signal}"
-
-
-def own_include_dir() -> Path:
-    """Headers that come with tmebox itself (<tmebox.h>)."""
-    return Path(os.path.abspath(__file__)).parent / "include"

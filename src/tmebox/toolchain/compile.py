@@ -36,105 +36,123 @@ CODE_FLAGS = (
 )
 """docs/design.md, section 4. Debug information is always made: prototypes and line tables come from it."""
 
-C_SUFFIXES = (".c", ".i")
-ASSEMBLY_SUFFIXES = (".s", ".S", ".sx")
+LANGUAGES = {".c": "c", ".i": "c", ".s": "assembler", ".S": "assembler-with-cpp", ".sx": "assembler-with-cpp"}
+"""Clang's names of what can be compiled, by suffix."""
 ASSEMBLY_MAX_BYTES = 256 << 20
+_FILE_FLAGS = ("-include", "-imacros")
 
 EXPORT_NAME = '-Dexport_name(name)=section(".text.tmebox_export." name), used'
 """Clang knows `__attribute__((export_name("x")))` only for WebAssembly; here it names a section, which the
 linker step understands. Defined only for sources that use it, so that the name stays free for others."""
-_EXPORT_NAME_WARNING = re.compile(
-    r"unknown attribute '(__)?export_name(__)?' ignored|'export_name' attribute"
-)
+_EXPORT_NAME_WARNING = re.compile(r"'(__)?export_name(__)?'.*ignored")
 
 
 @dataclass(frozen=True)
 class Compiled:
-    """Assembly text as clang wrote it, its warnings, and every file it read (the source first)."""
+    """What clang wrote (assembly, or preprocessed source), its warnings, and every file it read, the source
+    first. `messages` is what it said, as it said it."""
 
-    assembly: str
+    text: str
     warnings: tuple[Diagnostic, ...]
     dependencies: tuple[str, ...]
     messages: str = ""
 
 
+class SourceError(CompileError):
+    """Errors in the source. `messages` is what the compiler printed about them."""
+
+    def __init__(self, message: str, found: tuple[Diagnostic, ...], messages: str) -> None:
+        self.messages = messages
+        super().__init__(message, found)
+
+
 def system_include_dirs(options: CompileOptions) -> tuple[Path, ...]:
     """Our own headers, the sandboxed libc's and the compiler's, in search order."""
-    own = clang.own_include_dir()
-    if not options.use_libc:
-        return (own, clang.compiler_include_dir())
-    from tmebox.toolchain.libc_sources import include_dirs  # noqa: PLC0415 (headers need no built library)
-
-    return (own, *include_dirs())
+    libc = clang.libc_include_dirs() if options.use_libc else ()
+    return (clang.own_include_dir(), *libc, clang.compiler_include_dir())
 
 
 def compile_to_assembly(
-    source: Path,
-    options: CompileOptions,
-    *,
-    cwd: Path | None = None,
-    readable: tuple[Path, ...] | None = None,
-    language: str | None = None,
+    source: Path, options: CompileOptions, *, cwd: Path | None = None, language: str | None = None
 ) -> Compiled:
     """Compile C, or preprocess assembly. Raises CompileError with the compiler's diagnostics.
 
-    `readable` replaces the source's own directory among those it may read from; `cwd` is where relative
-    names start; `language` is clang's name for it, where the suffix does not tell.
+    The source may include from its own directory and those of `options`. `cwd` is where relative names start
+    (default: the process's); `language` is clang's name for it, where the suffix does not tell.
     """
-    if language is None:
-        language = _language(source)
+    language = language or language_of(source)
     if language == "assembler":
-        return Compiled(_read_assembly(Path(cwd or "", source)), (), (str(source),))
+        return Compiled(_read(Path(cwd or "", source)), (), (str(source),))
+    if language == "assembler-with-cpp":
+        return preprocess(source, options, cwd=cwd, language=language)
+    return _compile(source, options, ["-S"], cwd, language)
+
+
+def preprocess(
+    source: Path,
+    options: CompileOptions,
+    *,
+    extra: tuple[str, ...] = (),
+    cwd: Path | None = None,
+    language: str | None = None,
+) -> Compiled:
+    """Only preprocess. `extra` are flags like -P, -C, -dM. Raises CompileError."""
+    return _compile(source, options, ["-E", *extra], cwd, language or language_of(source))
+
+
+def language_of(source: Path) -> str:
+    """Raises CompileError for a source that is neither C nor assembly."""
+    if source.suffix not in LANGUAGES:
+        raise CompileError(f"{source}: not a source that can be sandboxed (C: .c; assembly: .s, .S)")
+    return LANGUAGES[source.suffix]
+
+
+def _compile(
+    source: Path, options: CompileOptions, mode: list[str], cwd: Path | None, language: str
+) -> Compiled:
     system = system_include_dirs(options)
-    own_dirs = (Path(cwd or "", source).parent,) if readable is None else readable
-    permitted = (*own_dirs, *options.include_dirs, *options.readable_dirs, *system)
-    with tempfile.TemporaryDirectory(prefix="tmebox-") as scratch:
-        arguments = [*_arguments(options, language, system, Path(scratch), permitted), str(source)]
-        run = _Run(arguments, options, Path(scratch), cwd)
+    search = [path.parent if flag in _FILE_FLAGS else path for flag, path in options.search]
+    given = (*options.include_dirs, *search, *options.readable_dirs)
+    start = os.path.abspath(cwd or "")
+    permitted = [Path(start, path) for path in (source.parent, *given)] + list(system)
+    with tempfile.TemporaryDirectory(prefix="tmebox-") as name:
+        scratch = Path(name)
+        (scratch / "files.yaml").write_text(containment.overlay(permitted))
+        arguments = [
+            "-ivfsoverlay",
+            str(scratch / "files.yaml"),
+            *_arguments(options, language, system),
+            *mode,
+        ]
+        run = _Run([*arguments, str(source)], options, scratch, cwd)
         finished = run.go()
         opened = run.opened()
         containment.refuse_outside(opened, permitted, cwd=cwd, source=str(source))
-        found = diagnostics.parse_clang(finished.messages)
-        if finished.status == 0 and any(_EXPORT_NAME_WARNING.search(item.message) for item in found):
-            run = _Run([EXPORT_NAME, *arguments], options, Path(scratch), cwd)
+        if _EXPORT_NAME_WARNING.search(finished.messages):
+            run = _Run([EXPORT_NAME, *arguments, str(source)], options, scratch, cwd)
             finished = run.go()
-            found = diagnostics.parse_clang(finished.messages)
+        found = diagnostics.parse_clang(finished.messages)
         if finished.status != 0:
             wrong = diagnostics.errors(found) or (
                 Diagnostic(finished.messages.strip()[-2000:] or "no message"),
             )
-            raise CompileError(f"{source} does not compile", wrong)
-        assembly = _read_assembly(run.output)
-    return Compiled(assembly, found, opened, finished.messages)
+            raise SourceError(f"{source} does not compile", wrong, finished.messages)
+        return Compiled(_read(run.output), found, opened, finished.messages)
 
 
-def _language(source: Path) -> str:
-    if source.suffix in C_SUFFIXES:
-        return "c"
-    if source.suffix in ASSEMBLY_SUFFIXES:
-        return "assembler" if source.suffix == ".s" else "assembler-with-cpp"
-    raise CompileError(f"{source}: not a source that can be sandboxed (C: .c; assembly: .s, .S)")
-
-
-def _arguments(
-    options: CompileOptions,
-    language: str,
-    system: tuple[Path, ...],
-    scratch: Path,
-    permitted: tuple[Path, ...],
-) -> list[str]:
-    vfs = scratch / "files.yaml"
-    vfs.write_text(containment.overlay(permitted))
-    arguments = ["-target", TARGET, *CODE_FLAGS, "-x", language, "-nostdinc", "-ivfsoverlay", str(vfs)]
+def _arguments(options: CompileOptions, language: str, system: tuple[Path, ...]) -> list[str]:
+    arguments = ["-target", TARGET, *CODE_FLAGS, "-x", language, "-nostdinc"]
     arguments += vet([options.optimize, *options.flags])
-    if "-O0" in arguments and language == "c":
+    levels = [flag for flag in arguments if flag.startswith("-O")]
+    if language == "c" and levels[-1] == "-O0":
         arguments += ["-O1", "-include", str(clang.own_include_dir() / "tmebox_unoptimized.h")]
     arguments += [vet_define(define) for define in options.defines]
     for directory in options.include_dirs:
         arguments += ["-I", str(directory)]
+    for flag, path in options.search:
+        arguments += [flag, str(path)]
     for directory in system:
         arguments += ["-isystem", str(directory)]
-    arguments.append("-E" if language == "assembler-with-cpp" else "-S")
     return arguments
 
 
@@ -144,30 +162,30 @@ class _Run:
     def __init__(
         self, arguments: list[str], options: CompileOptions, scratch: Path, cwd: Path | None
     ) -> None:
-        self.output = scratch / "out.s"
-        self._listing = scratch / "out.d"
+        self.output = scratch / "output"
+        self._listing = scratch / "dependencies"
         self._arguments = arguments
         self._options = options
         self._cwd = cwd
 
     def go(self) -> clang.Finished:
-        extra = ["-MD", "-MF", str(self._listing), "-MT", "out", "-o", str(self.output)]
-        return clang.run("clang", [*self._arguments, *extra], self._options.limits, cwd=self._cwd)
+        extra = ["-MD", "-MF", str(self._listing), "-MT", "output", "-o", str(self.output)]
+        return clang.run("clang", [*extra, *self._arguments], self._options.limits, cwd=self._cwd)
 
     def opened(self) -> tuple[str, ...]:
         """Every file that was read. A missing header leaves no listing: then ask again, tolerating it."""
         if not self._listing.exists():
-            extra = ["-M", "-MG", "-MT", "out", "-w", "-o", str(self._listing)]
-            clang.run("clang", [*self._arguments, *extra], self._options.limits, cwd=self._cwd)
-        if not self._listing.exists():
-            raise CompileError(f"{self._arguments[-1]} cannot be read, or what it includes cannot be listed")
+            extra = ["-M", "-MG", "-MT", "output", "-w", "-o", str(self._listing)]
+            again = clang.run("clang", [*self._arguments, *extra], self._options.limits, cwd=self._cwd)
+            if not self._listing.exists():
+                raise CompileError(f"{self._arguments[-1]}: {again.messages.strip()[:500]}")
         return containment.dependencies(self._listing.read_text(errors="surrogateescape"))
 
 
-def _read_assembly(path: Path) -> str:
+def _read(path: Path) -> str:
     try:
-        if os.stat(path).st_size > ASSEMBLY_MAX_BYTES:
-            raise CompileError(f"{path}: more than {ASSEMBLY_MAX_BYTES >> 20} MiB of assembly")
+        if path.stat().st_size > ASSEMBLY_MAX_BYTES:
+            raise CompileError(f"{path}: more than {ASSEMBLY_MAX_BYTES >> 20} MiB of text")
         return path.read_text(encoding="utf-8", errors="surrogateescape")
     except OSError as error:
         raise CompileError(f"{path}: {error.strerror}") from None

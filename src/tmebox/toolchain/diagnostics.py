@@ -8,6 +8,7 @@ from collections.abc import Callable
 from tmebox.errors import Diagnostic
 
 _CLANG = re.compile(r"^(?:(.+?):(\d+)(?::(\d+))?: )?(fatal error|error|warning): (.*)$")
+_COLOUR = re.compile("\x1b\\[[0-9;]*[mK]")
 _LLD = re.compile(r"^(?:ld\.lld|lld): (error|warning): (.*)$")
 MAX_DIAGNOSTICS = 200
 
@@ -15,7 +16,7 @@ MAX_DIAGNOSTICS = 200
 def parse_clang(text: str, rename: Callable[[str], str] = str) -> tuple[Diagnostic, ...]:
     """Errors and warnings, without the notes and source excerpts that follow them."""
     found = []
-    for line in text.splitlines():
+    for line in _COLOUR.sub("", text).splitlines():
         match = _CLANG.match(line)
         if match and len(found) < MAX_DIAGNOSTICS:
             file, row, column, severity, message = match.groups()

@@ -26,6 +26,7 @@ class CompileOptions:
 
     optimize: -O0 … -O3, -Os, -Oz, -Og or -Ofast.
     include_dirs: searched for headers, and readable for the source in any other way a compiler reads files.
+    search: more of the kind as flag and path: -isystem, -iquote, -idirafter; -include, -imacros.
     readable_dirs: readable too, but not searched.
     defines: "NAME" or "NAME=value".
     flags: further compiler flags, vetted by `flags.vet`.
@@ -39,6 +40,7 @@ class CompileOptions:
 
     optimize: str = "-O2"
     include_dirs: tuple[Path, ...] = ()
+    search: tuple[tuple[str, Path], ...] = ()
     readable_dirs: tuple[Path, ...] = ()
     defines: tuple[str, ...] = ()
     flags: tuple[str, ...] = ()

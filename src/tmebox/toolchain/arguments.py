@@ -1,0 +1,282 @@
+"""The command line of `tmebox cc` as values: what to compile, how, and what to make of it."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tmebox.errors import TmeboxError
+from tmebox.toolchain import flags
+from tmebox.toolchain.compile import LANGUAGES
+from tmebox.toolchain.options import CompileOptions
+
+
+class UsageError(TmeboxError):
+    """A command line that makes no sense, or asks for what a sandbox cannot have."""
+
+
+@dataclass
+class Dependencies:
+    """-M…: whether to write a rule for make, where, and about what."""
+
+    wanted: bool = False
+    system: bool = True
+    phony: bool = False
+    file: Path | None = None
+    targets: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Command:
+    """mode: "link", or one of -c -S -E -M. inputs: sources, objects and archives, in order."""
+
+    mode: str = "link"
+    output: Path | None = None
+    inputs: list[Path] = field(default_factory=list)
+    languages: dict[Path, str] = field(default_factory=dict)
+    libraries: list[str] = field(default_factory=list)
+    library_dirs: list[Path] = field(default_factory=list)
+    preprocessor_flags: list[str] = field(default_factory=list)
+    dependencies: Dependencies = field(default_factory=Dependencies)
+    options: CompileOptions = CompileOptions()
+
+    @property
+    def sources(self) -> list[Path]:
+        return [path for path in self.inputs if path in self.languages or path.suffix in LANGUAGES]
+
+
+@dataclass
+class _State:
+    """What the options collect before they become CompileOptions."""
+
+    command: Command = field(default_factory=Command)
+    flags: list[str] = field(default_factory=list)
+    include_dirs: list[Path] = field(default_factory=list)
+    search: list[tuple[str, Path]] = field(default_factory=list)
+    exports: list[str] = field(default_factory=list)
+    language: str | None = None
+    isolation: str = "code+data"
+    base: str = "gs"
+    debug: bool = False
+    use_libc: bool = True
+
+
+_X_LANGUAGES = {
+    "c": "c",
+    "cpp-output": "c",
+    "assembler": "assembler",
+    "assembler-with-cpp": "assembler-with-cpp",
+    "none": None,
+}
+
+
+def _language(state: _State, value: str) -> None:
+    if value not in _X_LANGUAGES:
+        raise UsageError(f"language {value!r} is not supported (c, assembler and assembler-with-cpp are)")
+    state.language = _X_LANGUAGES[value]
+
+
+def _isolation(state: _State, value: str) -> None:
+    if value not in ("code+data", "data"):
+        raise UsageError(f"--isolation is code+data or data, not {value!r}")
+    state.isolation = value
+
+
+def _base(state: _State, value: str) -> None:
+    if value != "gs":
+        raise UsageError(f"--base {value} is not supported by this version (gs is)")
+    state.base = value
+
+
+def _linker(state: _State, value: str) -> None:
+    """-Wl: what changes nothing in a module is ignored, the rest refused."""
+    words = iter(value.split(","))
+    for word in words:
+        if word in ("-z", "-rpath", "-soname", "-h", "-rpath-link", "-Map", "--hash-style", "-T"):
+            if word == "-T":
+                raise UsageError("linker scripts are not supported in a sandboxed build")
+            next(words, None)
+        elif not _LINKER_IGNORED.fullmatch(word):
+            raise UsageError(f"linker option {word!r} is not supported in a sandboxed build")
+
+
+_LINKER_IGNORED = re.compile(
+    "|-O\\d|-E|-s|-S|-x|-g|-Bstatic|-Bdynamic|-Bsymbolic\\S*|-\\(|-\\)|-no-pie|-pie|-static|"
+    "--(no-)?(as-needed|gc-sections|export-dynamic|undefined|warn-\\S+|whole-archive|fatal-warnings|eh-frame-hdr)|"
+    "--(start|end)-group|--strip-\\S+|--build-id\\S*|--sort-common|--hash-style=\\S+|--enable-new-dtags|--relax|"
+    "--icf=\\S+|--print-gc-sections|--no-allow-shlib-undefined|--allow-shlib-undefined|-rpath\\S*|--rpath\\S*|-z\\S+|-soname=\\S+"
+)
+
+_VALUES: dict[str, Callable[[_State, str], None]] = {
+    "-o": lambda state, value: setattr(state.command, "output", Path(value)),
+    "-I": lambda state, value: state.include_dirs.append(Path(value)),
+    "-D": lambda state, value: state.flags.append(f"-D{value}"),
+    "-U": lambda state, value: state.flags.append(f"-U{value}"),
+    "-L": lambda state, value: state.command.library_dirs.append(Path(value)),
+    "-l": lambda state, value: state.command.libraries.append(value),
+    "-x": _language,
+    "-isystem": lambda state, value: state.search.append(("-isystem", Path(value))),
+    "-iquote": lambda state, value: state.search.append(("-iquote", Path(value))),
+    "-idirafter": lambda state, value: state.search.append(("-idirafter", Path(value))),
+    "-include": lambda state, value: state.search.append(("-include", Path(value))),
+    "-imacros": lambda state, value: state.search.append(("-imacros", Path(value))),
+    "-MF": lambda state, value: setattr(state.command.dependencies, "file", Path(value)),
+    "-MT": lambda state, value: state.command.dependencies.targets.append(value),
+    "-MQ": lambda state, value: state.command.dependencies.targets.append(value.replace("$", "$$")),
+    "-Wl,": _linker,
+    "-Xlinker": _linker,
+    "-z": lambda state, value: None,
+    "--param": lambda state, value: None,
+    "--export": lambda state, value: state.exports.append(value),
+    "--isolation": _isolation,
+    "--base": _base,
+}
+"""Options with a value: attached (-Idir, --base=gs) or as the next argument."""
+_SEPARATE_ONLY = {"-include", "-imacros", "-Xlinker", "-z", "--param", "--export", "--isolation", "--base"}
+_ATTACHED_ONLY = {"-Wl,"}
+
+
+def _mode(name: str) -> Callable[[_State], None]:
+    def set_mode(state: _State) -> None:
+        state.command.mode = name
+
+    return set_mode
+
+
+def _dependencies(*, only: bool, system: bool) -> Callable[[_State], None]:
+    def want(state: _State) -> None:
+        state.command.dependencies.wanted = True
+        state.command.dependencies.system = system
+        if only:
+            state.command.mode = "-M"
+
+    return want
+
+
+def _nothing(state: _State) -> None:
+    pass
+
+
+def _phony(state: _State) -> None:
+    state.command.dependencies.phony = True
+
+
+def _no_libc(state: _State) -> None:
+    state.use_libc = False
+
+
+_SWITCHES: dict[str, Callable[[_State], None]] = {
+    "-c": _mode("-c"),
+    "-S": _mode("-S"),
+    "-E": _mode("-E"),
+    "-M": _dependencies(only=True, system=True),
+    "-MM": _dependencies(only=True, system=False),
+    "-MD": _dependencies(only=False, system=True),
+    "-MMD": _dependencies(only=False, system=False),
+    "-MP": _phony,
+    "-MG": _nothing,
+    "-s": _nothing,
+    "-static": _nothing,
+    "-rdynamic": _nothing,
+    "-v": _nothing,
+    "-nostdinc": _nothing,
+    "-nostdlib": _no_libc,
+    "-nodefaultlibs": _no_libc,
+}
+_PREPROCESSOR = {"-P", "-C", "-CC", "-dM", "-dD", "-H", "-traditional-cpp"}
+
+
+def parse(argv: Sequence[str], readable: str = "") -> Command:
+    """Arguments to a command. `readable`: more directories that sources may read, separated by colons.
+
+    Raises UsageError for what is not understood: a build must not believe that it got what it asked for.
+    """
+    state = _State()
+    arguments = iter(argv)
+    for argument in arguments:
+        if argument == "-" or not argument.startswith("-"):
+            _input(state, argument)
+        else:
+            _option(state, argument, arguments)
+    command = state.command
+    if not command.inputs:
+        raise UsageError("no input files")
+    if command.output is not None and command.mode in ("-c", "-S") and len(command.sources) > 1:
+        raise UsageError(f"-o names one file, and {command.mode} makes one for each source")
+    if command.mode != "link" and not command.sources:
+        raise UsageError("no sources among the input files")
+    _require_known_inputs(command)
+    colour = ["-fcolor-diagnostics"] * (sys.stderr.isatty() and "NO_COLOR" not in os.environ)
+    here = [Path(), *(Path(item) for item in readable.split(":") if item)]
+    command.options = CompileOptions(
+        optimize="-O0",
+        include_dirs=tuple(state.include_dirs),
+        search=tuple(state.search),
+        readable_dirs=tuple(here),
+        flags=(*colour, *state.flags),
+        debug=state.debug,
+        isolation=state.isolation,
+        base=state.base,
+        exports=tuple(state.exports) or None,
+        name=str(command.output or "a.out"),
+        use_libc=state.use_libc,
+    )
+    return command
+
+
+def _input(state: _State, argument: str) -> None:
+    if argument.startswith("@"):
+        raise UsageError(f"response files are not supported: {argument}")
+    path = Path(argument)
+    state.command.inputs.append(path)
+    if state.language is not None:
+        state.command.languages[path] = state.language
+    elif argument == "-":
+        raise UsageError("reading standard input needs -x or -E")
+
+
+def _require_known_inputs(command: Command) -> None:
+    for path in command.inputs:
+        if path not in command.sources and path.suffix not in (".o", ".a", ".lo", ".obj"):
+            raise UsageError(f"{path}: neither C (.c), assembly (.s, .S), an object (.o) nor an archive (.a)")
+
+
+def _option(state: _State, argument: str, rest: Iterator[str]) -> None:
+    if argument in _SWITCHES:
+        _SWITCHES[argument](state)
+        return
+    if argument in _PREPROCESSOR:
+        state.command.preprocessor_flags.append(argument)
+        return
+    if argument in ("-shared", "-r", "-dynamiclib"):
+        raise UsageError(
+            f"{argument}: a module is linked whole; link the objects or an archive of them instead"
+        )
+    for name, act in _VALUES.items():
+        if argument == name and name not in _ATTACHED_ONLY:
+            value = next(rest, None)
+            if value is None:
+                raise UsageError(f"{name} needs a value")
+            act(state, value)
+            return
+        if name.startswith("--") and argument.startswith(f"{name}="):
+            act(state, argument[len(name) + 1 :])
+            return
+        if argument.startswith(name) and name not in _SEPARATE_ONLY and not _is_flag(argument):
+            act(state, argument[len(name) :])
+            return
+    if argument.startswith("-g"):
+        state.debug = argument != "-g0"
+    if flags.passes(argument):
+        state.flags.append(argument)
+    elif not flags.ignored(argument):
+        raise UsageError(f"option {argument!r} is not supported in a sandboxed build")
+
+
+def _is_flag(argument: str) -> bool:
+    """Whether an argument that begins like an option with an attached value is another option."""
+    return flags.passes(argument) or flags.ignored(argument) or argument in _VALUES

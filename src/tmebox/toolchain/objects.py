@@ -1,0 +1,56 @@
+"""One source to one instrumented object: compile, rewrite, assemble. No linker and no NumPy: `tmebox cc -c` is this."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+from tmebox.errors import CompileError
+from tmebox.toolchain.assemble import assemble
+from tmebox.toolchain.compile import Compiled, compile_to_assembly
+from tmebox.toolchain.options import CompileOptions, SourceText
+from tmebox.toolchain.rewrite import rewrite
+
+
+def compile_object(
+    source: Path | SourceText,
+    output: Path,
+    options: CompileOptions = CompileOptions(),
+    *,
+    language: str | None = None,
+) -> Compiled:
+    """Compile C or assembly to the instrumented object file `output`. Raises CompileError."""
+    compiled, name = instrument(source, options, language=language)
+    assemble(compiled.text, output, file=name, limits=options.limits)
+    return compiled
+
+
+def instrument(
+    source: Path | SourceText, options: CompileOptions, *, language: str | None = None
+) -> tuple[Compiled, str]:
+    """Instrumented assembly (as the `text` of what was compiled), and the source's name. Raises CompileError."""
+    if options.base != "gs":
+        raise CompileError(f"base {options.base!r} is not supported by this version (gs is)")
+    if isinstance(source, SourceText):
+        compiled, name = _compile_text(source, options), source.name
+    else:
+        compiled, name = compile_to_assembly(source, options, language=language), str(source)
+    return replace(compiled, text=rewrite(compiled.text, file=name, isolation=options.isolation)), name
+
+
+def _compile_text(source: SourceText, options: CompileOptions) -> Compiled:
+    """Source without a directory: it sees the given directories and the sandbox's headers, nothing else."""
+    if Path(source.name).name != source.name:
+        raise CompileError(f"{source.name!r}: source text needs a plain file name")
+    options = replace(
+        options,
+        include_dirs=tuple(Path(os.path.abspath(path)) for path in options.include_dirs),
+        readable_dirs=tuple(Path(os.path.abspath(path)) for path in options.readable_dirs),
+        search=tuple((flag, Path(os.path.abspath(path))) for flag, path in options.search),
+    )
+    with tempfile.TemporaryDirectory(prefix="tmebox-") as scratch:
+        directory = Path(scratch)
+        (directory / source.name).write_text(source.text, encoding="utf-8", errors="surrogateescape")
+        return compile_to_assembly(Path(source.name), options, cwd=directory)
