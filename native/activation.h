@@ -23,13 +23,17 @@
 #define ACTIVATION_RDX 64
 #define ACTIVATION_INTEGERS 72
 #define ACTIVATION_VECTORS 120
+#define ACTIVATION_SCRATCH 184
 
 /* Bits of a vector policy. */
 #define POLICY_AVX 1
 #define POLICY_AVX512 2
 #define POLICY_X87 4
 
-/* The gate page beyond the two gates of abi.py: not in the target map, so no sandbox gets here. */
+/* The gate page beyond the two gates of abi.py: not in the target map, so no sandbox gets here. The entering
+ * call is three bytes long and returns to GATE_EXIT. */
+#define GATE_ENTER_OFFSET (TMEBOX_GATE_EXIT - TMEBOX_GATE_BASE - 3)
+#define GATE_ENTER (TMEBOX_GATE_BASE + GATE_ENTER_OFFSET)
 #define GATE_RETURN_OFFSET 0x80
 #define GATE_POINTERS_OFFSET 0xc0
 #define GATE_RETURN (TMEBOX_GATE_BASE + GATE_RETURN_OFFSET)
@@ -87,6 +91,7 @@ struct activation {
     uint64_t rdx;
     uint64_t integers[6]; /* arguments going in; at a host call, arguments coming out */
     uint64_t vectors[8];
+    uint64_t scratch;
 
     struct instance *instance;
     struct thread *thread;
@@ -116,6 +121,7 @@ AT(rax, ACTIVATION_RAX);
 AT(rdx, ACTIVATION_RDX);
 AT(integers, ACTIVATION_INTEGERS);
 AT(vectors, ACTIVATION_VECTORS);
+AT(scratch, ACTIVATION_SCRATCH);
 #undef AT
 
 /* One per host thread that ever called a sandbox, on the heap, in the registry until the thread ends.
@@ -191,7 +197,6 @@ struct window_fault {
     uint64_t how; /* signal | (access & 255) << 8 | code << 32 */
 };
 
-struct window_fault tmebox_window_store(uint64_t address, uint64_t value);
 struct window_fault tmebox_window_copy(void *to, const void *from, size_t size_bytes);
 void tmebox_window_fault(void);
 extern const unsigned char tmebox_window_begin[], tmebox_window_end[];

@@ -6,6 +6,7 @@
 #include "activation.h"
 
 #define DEFAULT_MXCSR 0x1f80
+#define DEFAULT_X87 0x37f
 #define SYS_RT_SIGRETURN 15
 
     .macro get_activation register
@@ -48,8 +49,26 @@
 2:
     .endm
 
+    /* An empty x87 stack, no exception pending, nothing but `wanted` in the control word. fninit is slow, and
+     * mostly there is nothing to do. Clobbers eax; `scratch` is 2 bytes of memory. */
+    .macro reset_x87 wanted, scratch
+    fnstcw \scratch
+    fnstsw %ax
+    testw %ax, %ax
+    jne 8f
+    movzwl \scratch, %eax
+    cmpw \wanted, %ax
+    jne 8f
+    emms                                /* eight pushes leave a zero status word and a full stack */
+    jmp 9f
+8:
+    fninit
+    fldcw \wanted
+9:
+    .endm
+
     /* Host floating-point control, whatever the sandbox left: MXCSR, an empty x87 stack, no pending
-     * exception, the host's x87 control word. Clobbers ecx and flags; sets DF to 0. */
+     * exception, the host's x87 control word. Clobbers eax, ecx and flags; sets DF to 0. */
     .macro restore_host_control activation
     stmxcsr ACTIVATION_SANDBOX_MXCSR(\activation)
     movl ACTIVATION_SANDBOX_MXCSR(\activation), %ecx
@@ -60,9 +79,7 @@
     movl ACTIVATION_POLICY(\activation), %ecx
     testb $POLICY_X87, %cl
     je 1f
-    fnstcw ACTIVATION_SANDBOX_X87(\activation)
-    fninit
-    fldcw ACTIVATION_HOST_X87(\activation)
+    reset_x87 ACTIVATION_HOST_X87(\activation), ACTIVATION_SANDBOX_X87(\activation)
 1:
     testb $POLICY_AVX, %cl
     je 1f
@@ -80,9 +97,9 @@ default_mxcsr:
 
 /* void tmebox_enter(struct activation *activation);
  *
- * Enters `address` with the registers in the activation. Returns when the sandbox went through the exit
- * gate or something jumped to tmebox_leave. gs base is set and the return address (the exit gate) is on
- * the sandbox's stack already. Clobbers what a C function may. Trusts the activation. */
+ * Enters `address` with the registers in the activation; rsp points at the stack arguments. Returns when the
+ * sandbox went through the exit gate or something jumped to tmebox_leave. gs base is set already. Clobbers
+ * what a C function may. Trusts the activation. */
     function tmebox_enter
     pushq %rbp
     pushq %rbx
@@ -99,8 +116,8 @@ default_mxcsr:
 3:
     testb $POLICY_X87, ACTIVATION_POLICY(%rdi)
     je 3f
-    fnstcw ACTIVATION_HOST_X87(%rdi)
-    fninit                              /* also clears the addresses that fnstenv would show */
+    movw $DEFAULT_X87, ACTIVATION_SANDBOX_X87(%rdi)
+    reset_x87 ACTIVATION_SANDBOX_X87(%rdi), ACTIVATION_HOST_X87(%rdi)
 3:
     clear_vectors %rdi
     movl ACTIVATION_VECTOR_COUNT(%rdi), %eax
@@ -126,7 +143,7 @@ default_mxcsr:
     xorl %r13d, %r13d
     xorl %r14d, %r14d
     xorl %r15d, %r15d
-    jmp *%r11                           /* r11 holds a text address, no secret */
+    jmp *enter_gate(%rip)               /* r11 holds a text address, no secret */
     end_function tmebox_enter
 
 /* The exit gate's target: a jump from GATE_EXIT, where the outermost sandbox function returned to.
@@ -188,8 +205,7 @@ tmebox_leave:
     ldmxcsr ACTIVATION_SANDBOX_MXCSR(%r10)
     testb $POLICY_X87, ACTIVATION_POLICY(%r10)
     je 3f
-    fninit
-    fldcw ACTIVATION_SANDBOX_X87(%r10)
+    reset_x87 ACTIVATION_SANDBOX_X87(%r10), ACTIVATION_SCRATCH(%r10)
 3:
     clear_vectors %r10
     movq ACTIVATION_VECTORS+0(%r10), %xmm0
@@ -223,21 +239,13 @@ tmebox_leave:
     hlt
     end_function tmebox_poll_entry
 
-/* struct window_fault tmebox_window_store(uint64_t address, uint64_t value);
- * struct window_fault tmebox_window_copy(void *to, const void *from, size_t size_bytes);
+/* struct window_fault tmebox_window_copy(void *to, const void *from, size_t size_bytes);
  *
- * A fault between the two labels resumes at tmebox_window_fault with rax and rdx describing it. Leaf
- * functions that touch no stack, so that returning is all there is to clean up. */
+ * A fault between the two labels resumes at tmebox_window_fault with rax and rdx describing it. A leaf
+ * function that touches no stack, so that returning is all there is to clean up. */
     .globl tmebox_window_begin, tmebox_window_end
     .hidden tmebox_window_begin, tmebox_window_end
 tmebox_window_begin:
-    function tmebox_window_store
-    movq %rsi, (%rdi)
-    xorl %eax, %eax
-    xorl %edx, %edx
-    ret
-    end_function tmebox_window_store
-
     function tmebox_window_copy
     movq %rdx, %rcx
     rep movsb
@@ -251,15 +259,19 @@ tmebox_window_end:
     ret
     end_function tmebox_window_fault
 
-/* The gate page's contents, copied to GATE_BASE; the two pointers are filled in there. The third entry is
- * the checked return of design.md section 4: it runs at an address inside the code region, so whatever it
- * hits is a trap like any other. */
+/* The gate page's contents, copied to GATE_BASE; the two pointers are filled in there.
+ *
+ * Two entries are for the core and not in the target map. They are here because whatever they hit then happens
+ * inside the code region and is a trap like any other: the call that enters a sandbox (a real call, so that the
+ * CPU predicts the return to the exit gate behind it), and the checked return of design.md section 4. */
     .section .rodata
     .globl tmebox_gate_page, tmebox_gate_page_end
     .hidden tmebox_gate_page, tmebox_gate_page_end
     .balign 64
 tmebox_gate_page:
     jmp *hostcall_pointer(%rip)
+    .org tmebox_gate_page + GATE_ENTER_OFFSET, 0xf4
+    call *%r11
     .org tmebox_gate_page + TMEBOX_GATE_EXIT - TMEBOX_GATE_BASE, 0xf4
     jmp *exit_pointer(%rip)
     .org tmebox_gate_page + GATE_RETURN_OFFSET, 0xf4
@@ -277,6 +289,8 @@ exit_pointer:
 tmebox_gate_page_end:
 
     .balign 8
+enter_gate:
+    .quad GATE_ENTER
 return_gate:
     .quad GATE_RETURN
 

@@ -67,6 +67,12 @@ static PyObject *instance_kill(PyObject *object, PyObject *unused) {
     Py_RETURN_NONE;
 }
 
+static PyObject *instance_condemn(PyObject *object, PyObject *unused) {
+    (void)unused;
+    ((struct instance *)object)->dead = true;
+    Py_RETURN_NONE;
+}
+
 static void free_imports(struct import *imports, uint32_t count) {
     for (uint32_t i = 0; i < count; i++) {
         Py_XDECREF(imports[i].handler);
@@ -246,6 +252,7 @@ static void instance_dealloc(PyObject *object) {
 
 static PyMethodDef instance_methods[] = {
     {"kill", instance_kill, METH_NOARGS, "kill()\n\nRefuse calls from now on."},
+    {"condemn", instance_condemn, METH_NOARGS, "condemn()\n\nThe call that is running, if any, is the last one."},
     {"set_imports", instance_set_imports, METH_O, "set_imports(rows)\n\n(handler, argument codes, result code) each."},
     {"call", instance_call, METH_VARARGS,
      "call(address, integers, vectors, stack, timeout_s) -> (rax, rdx, xmm0, xmm1)"},

@@ -82,19 +82,18 @@ void tmebox_trap_in_host(struct activation *activation, struct window_fault faul
     }
 }
 
-/* Return address and stack arguments onto the sandbox's stack. In a nested call the sandbox chose where that is,
- * within its own window; what cannot be written there is its fault. */
-static bool push_frame(struct activation *activation, const uint64_t *stack, size_t stack_count) {
+/* Stack arguments onto the sandbox's stack. In a nested call the sandbox chose where that is, within its own
+ * window; what cannot be written there is its fault. */
+static bool push_arguments(struct activation *activation, const uint64_t *stack, size_t stack_count) {
     struct instance *instance = activation->instance;
     uint64_t top = activation->depth == 1 ? instance->stack_top - TOP_RESERVE : instance->rsp - NESTED_RESERVE;
-    activation->rsp = ((top - 8 * stack_count) & ~15ULL) - 8;
-    uint64_t offset = activation->rsp - instance->base;
+    activation->rsp = (top - 8 * stack_count) & ~15ULL;
+    if (LIKELY(stack_count == 0)) {
+        return true; /* the entering call pushes the return address, or traps */
+    }
     struct window_fault fault = {activation->rsp, SIGSEGV | 1 << 8 | (uint64_t)SEGV_MAPERR << 32};
-    if (LIKELY(offset < TMEBOX_PRIVATE_END)) {
-        fault = tmebox_window_store(activation->rsp, TMEBOX_GATE_EXIT);
-        if (stack_count != 0 && fault.how == 0) {
-            fault = tmebox_window_copy((void *)(activation->rsp + 8), stack, 8 * stack_count);
-        }
+    if (activation->rsp - instance->base < TMEBOX_PRIVATE_END) {
+        fault = tmebox_window_copy((void *)activation->rsp, stack, 8 * stack_count);
     }
     if (UNLIKELY(fault.how != 0)) {
         trap_at_window(activation, fault, activation->address);
@@ -180,7 +179,7 @@ int tmebox_run(struct instance *instance, struct activation *activation, const u
     activation->watch = (struct watch){atomic_load_explicit(&thread->calls, memory_order_relaxed) + 1, timeout_ns, 0};
     atomic_store_explicit(&thread->calls, activation->watch.sequence, memory_order_relaxed);
 
-    if (LIKELY(push_frame(activation, stack, stack_count))) {
+    if (LIKELY(push_arguments(activation, stack, stack_count))) {
         instance->thread = thread;
         instance->depth++;
         thread->depth++;

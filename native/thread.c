@@ -36,7 +36,10 @@ static size_t signal_frame_size(void) {
 
 static int give_signal_stack(struct thread *thread) {
     stack_t present;
+    /* In the middle of a rebase rsp is any number below 2 GiB that the sandbox likes. Were it on the alternate stack,
+     * the kernel would take the thread for being in a handler already and go on from there. */
     if (sigaltstack(NULL, &present) == 0 && !(present.ss_flags & SS_DISABLE) &&
+        (uint64_t)(uintptr_t)present.ss_sp >= TMEBOX_TARGET_MAP_END &&
         present.ss_size >= signal_frame_size() + STACK_ROOM_KEPT) {
         return 0;
     }
@@ -44,6 +47,11 @@ static int give_signal_stack(struct thread *thread) {
     size_t usable = (signal_frame_size() + STACK_ROOM + page - 1) & ~(page - 1);
     char *stack = mmap(NULL, usable + page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (stack == MAP_FAILED) {
+        return -1;
+    }
+    if ((uint64_t)(uintptr_t)stack < TMEBOX_TARGET_MAP_END) {
+        munmap(stack, usable + page);
+        errno = ENOMEM;
         return -1;
     }
     stack_t ours = {.ss_sp = stack + page, .ss_size = usable}; /* the lowest page stays a guard */
