@@ -55,7 +55,7 @@ def classify(encoding: bytes) -> Form:
     decoded = decode(encoding)
     if decoded is None:
         return Form(refusals=((rules.KNOWN_INSTRUCTION, "these bytes are no instruction"),))
-    unknown = _unknown(decoded)
+    unknown = _segment_refusal(decoded) or _unknown(decoded)
     if unknown:
         return Form(refusals=(unknown,))
     instruction = decoded.instruction
@@ -85,12 +85,21 @@ def classify(encoding: bytes) -> Form:
     )
 
 
+def _segment_refusal(decoded: Decoded) -> Refusal | None:
+    named = any(RegisterExt.is_segment_register(register) for register in decoded.register_operands)
+    written = any(
+        RegisterExt.is_segment_register(used.register) and used.access in WRITES
+        for used in decoded.used_registers
+    )
+    if named or written or decoded.instruction.mnemonic in known.SEGMENTS:
+        return rules.SEGMENT_REGISTERS_UNTOUCHED, "it reads or writes a segment register or its base"
+    return None
+
+
 def _unknown(decoded: Decoded) -> Refusal | None:
     """The tables' verdict: is it an instruction that verified text may contain at all?"""
     instruction = decoded.instruction
     mnemonic = instruction.mnemonic
-    if mnemonic in known.SEGMENTS:
-        return rules.SEGMENT_REGISTERS_UNTOUCHED, "it reads or writes a segment register or its base"
     if mnemonic in known.SYSTEM or (instruction.is_privileged and instruction.code != Code.HLT):
         return rules.NO_PRIVILEGED_INSTRUCTION, "it reaches state that is not the sandbox's"
     if mnemonic not in known.MNEMONICS and instruction.code not in known.CODES:
@@ -107,7 +116,6 @@ def _unknown(decoded: Decoded) -> Refusal | None:
 def _refusals(decoded: Decoded) -> Iterator[Refusal]:
     for rule, reason in (
         (rules.CANONICAL_ENCODING, encoding_problem(decoded)),
-        (rules.SEGMENT_REGISTERS_UNTOUCHED, _segment_problem(decoded)),
         (rules.KNOWN_INSTRUCTION, _register_problem(decoded)),
     ):
         if reason:
@@ -116,20 +124,11 @@ def _refusals(decoded: Decoded) -> Iterator[Refusal]:
         yield from memory_problems(decoded)
 
 
-def _segment_problem(decoded: Decoded) -> str | None:
-    named = any(RegisterExt.is_segment_register(register) for register in decoded.register_operands)
-    written = any(
-        RegisterExt.is_segment_register(used.register) and used.access in WRITES
-        for used in decoded.used_registers
-    )
-    return "it reads or writes a segment register" if named or written else None
-
-
 def _register_problem(decoded: Decoded) -> str | None:
     ext = RegisterExt
     for register in decoded.register_operands:
-        general = ext.is_gpr(register) or ext.is_segment_register(register)  # segments have their own rule
-        if not (general or ext.is_xmm(register) or ext.is_ymm(register) or ext.is_st(register)):
+        vector = ext.is_xmm(register) or ext.is_ymm(register)
+        if not (ext.is_gpr(register) or vector or ext.is_st(register)):
             return "it names a register that verified text does not have (MMX, control, debug, mask, …)"
     return None
 

@@ -82,10 +82,11 @@ vfmsubadd132pd vfmsubadd132ps vfmsubadd213pd vfmsubadd213ps vfmsubadd231pd vfmsu
 # Denied like everything unnamed; listed so that the violation can say why.
 _SYSTEM = """
 cld cldemote clflush clflushopt cli clui clwb clzero cpuid enqcmd fxrstor fxrstor64 fxsave fxsave64 hreset
-in incsspd incsspq insb insd insw int int1 into lar lsl monitor monitorx mwait mwaitx out outsb outsd outsw
-popf popfq ptwrite pushf pushfq rdpid rdpkru rdpmc rdpru rdsspd rdsspq rdtsc rdtscp senduipi serialize sgdt
-sidt sldt smsw std sti str stui syscall sysenter testui tpause uiret umonitor umwait verr verw wrpkru xabort
-xbegin xend xgetbv xrstor xrstor64 xsave xsave64 xsavec xsavec64 xsaveopt xsaveopt64 xsetbv xtest
+in incsspd incsspq insb insd insw int int1 into lar lsl monitor monitorx mwait mwaitx out
+outsb outsd outsw popf popfq ptwrite pushf pushfq rdpid rdpkru rdpmc rdpru rdsspd rdsspq rdtsc rdtscp
+senduipi serialize sgdt sidt sldt smsw std sti str stui syscall sysenter testui tpause uiret umonitor umwait
+verr verw wrpkru xabort xbegin xend xgetbv xrstor xrstor64 xsave xsave64 xsavec xsavec64 xsaveopt xsaveopt64
+xsetbv xtest
 """
 
 _SEGMENTS = "wrfsbase wrgsbase rdfsbase rdgsbase swapgs lkgs lfs lgs lss"

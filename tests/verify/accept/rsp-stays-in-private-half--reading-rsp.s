@@ -1,0 +1,6 @@
+# Reading rsp is harmless: the window is no secret.
+    movq %rsp, %rax
+    pushq %rsp
+    cmpq %rsp, %rax
+    movl %esp, %ecx
+    hlt

@@ -1,0 +1,10 @@
+# Claimed targets: functions, labels, and both at one place.
+.globl entry
+entry:
+label_same:
+    movl %eax, %ecx
+label_inner:
+    jmp entry
+.globl last
+last:
+    hlt

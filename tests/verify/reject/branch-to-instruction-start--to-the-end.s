@@ -1,0 +1,4 @@
+# The byte behind the text.
+    jne 1f
+    hlt
+1:

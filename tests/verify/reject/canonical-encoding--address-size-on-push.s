@@ -1,0 +1,3 @@
+# 67 before a push: ignored, or esp.
+.byte 0x67, 0x50
+    hlt

@@ -1,0 +1,3 @@
+# gs and fs: which one counts must not be a question.
+.byte 0x64, 0x65, 0x67, 0x8b, 0x00
+    hlt

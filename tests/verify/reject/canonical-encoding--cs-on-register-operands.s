@@ -1,0 +1,3 @@
+# 2e pads nops only.
+.byte 0x2e, 0x89, 0xc8
+    hlt

@@ -1,0 +1,3 @@
+# lea ignores segments.
+.byte 0x65, 0x48, 0x8d, 0x00
+    hlt

@@ -1,0 +1,5 @@
+# AMD truncates rip to 16 bits, Intel does not.
+.byte 0x66, 0x90
+1:
+.byte 0x48, 0xeb, 0xfc
+    hlt

@@ -1,0 +1,3 @@
+# A SIB byte with neither index nor need.
+.byte 0x65, 0x67, 0x8b, 0x04, 0x20
+    hlt

@@ -1,0 +1,3 @@
+# Only the last counts.
+.byte 0x41, 0x48, 0x89, 0xc8
+    hlt

@@ -1,0 +1,3 @@
+# REX.X without an index register.
+.byte 0x42, 0x89, 0xc8
+    hlt

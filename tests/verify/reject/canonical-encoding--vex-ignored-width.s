@@ -1,0 +1,3 @@
+# A VEX bit that the instruction ignores.
+.byte 0xc4, 0xe1, 0xf5, 0x58, 0xd0
+    hlt

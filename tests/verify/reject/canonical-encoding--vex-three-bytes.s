@@ -1,0 +1,3 @@
+# Three bytes of VEX where two would do.
+.byte 0xc4, 0xe1, 0x75, 0x58, 0xd0
+    hlt

@@ -1,0 +1,3 @@
+# The word in memory may be anything.
+    callq *%gs:(%eax)
+    hlt

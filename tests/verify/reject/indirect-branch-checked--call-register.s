@@ -1,0 +1,3 @@
+# rax holds anything.
+    callq *%rax
+    hlt

@@ -1,0 +1,3 @@
+# The word in memory may be anything.
+    jmpq *%gs:8(%eax,%ecx,8)
+    hlt

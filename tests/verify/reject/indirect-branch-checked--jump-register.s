@@ -1,0 +1,3 @@
+# r11 holds anything.
+    jmpq *%r11
+    hlt

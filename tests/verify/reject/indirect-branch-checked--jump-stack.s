@@ -1,0 +1,3 @@
+# The word on the stack may be anything.
+    jmpq *8(%rsp)
+    hlt

@@ -1,0 +1,9 @@
+# A call through the slot: it would overwrite the red zone, and is not the sequence.
+    movl %eax, %r11d
+    testb $LABEL, M(%r11)
+    je 9f
+    movq %r11, SPILL_TARGET(%rsp)
+    movq SPILL_R11(%rsp), %r11
+    callq *SPILL_TARGET(%rsp)
+9:
+    hlt

@@ -1,0 +1,9 @@
+# The checked word is not the one that the jump reads.
+    movl %eax, %r11d
+    testb $LABEL, M(%r11)
+    je 9f
+    movq %r11, SPILL_TARGET-8(%rsp)
+    movq SPILL_R11(%rsp), %r11
+    jmpq *SPILL_TARGET(%rsp)
+9:
+    hlt

@@ -1,0 +1,3 @@
+# AMD only, on MMX registers.
+    pfadd %mm0, %mm1
+    hlt

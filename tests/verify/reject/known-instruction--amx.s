@@ -1,0 +1,3 @@
+# Tile registers are never cleared.
+    tilezero %tmm0
+    hlt

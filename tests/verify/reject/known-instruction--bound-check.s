@@ -1,0 +1,3 @@
+# MPX instructions are no-operations on CPUs without it.
+.byte 0xf3, 0x0f, 0x1b, 0x00
+    hlt

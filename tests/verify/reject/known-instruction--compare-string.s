@@ -1,0 +1,3 @@
+# cmps reads through rsi and rdi; no sequence for it exists.
+    cmpsb
+    hlt

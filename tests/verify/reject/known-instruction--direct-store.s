@@ -1,0 +1,3 @@
+# movdiri bypasses the caches.
+    movdiri %rax, %gs:(%ecx)
+    hlt

@@ -1,0 +1,3 @@
+# Nothing reads or clears mask registers.
+    kmovw %k1, %eax
+    hlt

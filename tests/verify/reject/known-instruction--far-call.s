@@ -1,0 +1,3 @@
+# A far call through memory loads cs.
+    lcalll *%gs:(%eax)
+    hlt

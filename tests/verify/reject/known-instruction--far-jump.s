@@ -1,0 +1,3 @@
+# A far jump through memory loads cs.
+    ljmpl *%gs:(%eax)
+    hlt

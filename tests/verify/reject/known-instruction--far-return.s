@@ -1,0 +1,3 @@
+# A far return loads cs: it can leave 64-bit mode, where none of this was verified.
+    lretq
+    hlt

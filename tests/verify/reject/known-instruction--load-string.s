@@ -1,0 +1,3 @@
+# lods reads through rsi; no sequence for it exists.
+    lodsq
+    hlt

@@ -1,0 +1,3 @@
+# maskmovdqu writes through rdi, which no operand shows.
+    maskmovdqu %xmm0, %xmm1
+    hlt

@@ -1,0 +1,3 @@
+# MMX registers are the x87 registers: they reveal what the host left there.
+    movq %mm0, %rax
+    hlt

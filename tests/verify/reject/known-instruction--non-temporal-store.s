@@ -1,0 +1,3 @@
+# It is weakly ordered and bypasses the caches that tag lines with their key.
+    movntiq %rax, %gs:(%ecx)
+    hlt

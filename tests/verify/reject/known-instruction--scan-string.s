@@ -1,0 +1,3 @@
+# scas reads through rdi; no sequence for it exists.
+    repne scasb
+    hlt

@@ -1,0 +1,3 @@
+# AMD only.
+    blcfill %eax, %ecx
+    hlt

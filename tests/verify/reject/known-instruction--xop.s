@@ -1,0 +1,3 @@
+# AMD only, and invalid elsewhere.
+    vpcmov %xmm0, %xmm1, %xmm2, %xmm3
+    hlt

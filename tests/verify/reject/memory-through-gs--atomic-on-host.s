@@ -1,0 +1,3 @@
+# Locked instructions obey too.
+    lock xaddq %rcx, (%rax)
+    hlt

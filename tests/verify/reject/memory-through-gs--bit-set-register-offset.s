@@ -1,0 +1,3 @@
+# The same, writing, atomically.
+    lock btsq %rcx, %gs:(%eax)
+    hlt

@@ -1,0 +1,3 @@
+# The same from rsp.
+    btsl %ecx, 8(%rsp)
+    hlt

@@ -1,0 +1,3 @@
+# Even 16 bits reach 4 KiB beyond.
+    btcw %cx, %gs:(%eax)
+    hlt

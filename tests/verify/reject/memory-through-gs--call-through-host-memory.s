@@ -1,0 +1,3 @@
+# An indirect call reads its operand.
+    callq *(%rax)
+    hlt

@@ -1,0 +1,3 @@
+# 16 bytes at once.
+    cmpxchg16b (%rdi)
+    hlt

@@ -1,0 +1,3 @@
+# The host's thread data.
+    movq %fs:(%eax), %rcx
+    hlt

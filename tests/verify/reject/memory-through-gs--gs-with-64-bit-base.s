@@ -1,0 +1,3 @@
+# gs base plus 64 bits of the attacker's choice.
+    movq %gs:(%rax), %rcx
+    hlt

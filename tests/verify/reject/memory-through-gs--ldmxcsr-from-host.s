@@ -1,0 +1,3 @@
+# Control words are read from memory.
+    ldmxcsr (%rax)
+    hlt

@@ -1,0 +1,3 @@
+# Writing the map would make any address a target.
+    orb $FUNCTION, M(%rax)
+    hlt

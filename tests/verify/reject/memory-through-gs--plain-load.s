@@ -1,0 +1,3 @@
+# A host address.
+    movq (%rax), %rcx
+    hlt

@@ -1,0 +1,3 @@
+# A host address below 4 GiB.
+    movq %rcx, (%eax)
+    hlt

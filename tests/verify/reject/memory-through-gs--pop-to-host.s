@@ -1,0 +1,3 @@
+# pop writes its operand.
+    popq (%rax)
+    hlt

@@ -1,0 +1,3 @@
+# push reads its operand.
+    pushq (%rax)
+    hlt

@@ -1,0 +1,3 @@
+# ss is flat: a host address.
+.byte 0x36, 0x67, 0x8b, 0x00
+    hlt

@@ -1,0 +1,3 @@
+# Vector operands obey too.
+    vmovups (%rax), %ymm0
+    hlt

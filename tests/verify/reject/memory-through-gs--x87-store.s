@@ -1,0 +1,3 @@
+# x87 operands obey too.
+    fstpt (%rax)
+    hlt

@@ -1,0 +1,11 @@
+# Straight to the jump through the stack.
+    jmp 1f
+    movl %eax, %r11d
+    testb $LABEL, M(%r11)
+    je 9f
+    movq %r11, SPILL_TARGET(%rsp)
+    movq SPILL_R11(%rsp), %r11
+1:
+    jmpq *SPILL_TARGET(%rsp)
+9:
+    hlt

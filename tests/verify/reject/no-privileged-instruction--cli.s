@@ -1,0 +1,3 @@
+# Clears the interrupt flag where the kernel allows it.
+    cli
+    hlt

@@ -1,0 +1,3 @@
+# The same with another instruction.
+    clwb %gs:(%eax)
+    hlt

@@ -1,0 +1,3 @@
+# Reads a control register.
+    movq %cr0, %rax
+    hlt

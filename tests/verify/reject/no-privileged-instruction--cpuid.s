@@ -1,0 +1,3 @@
+# Reveals the machine, serialises, and traps to a hypervisor.
+    cpuid
+    hlt

@@ -1,0 +1,3 @@
+# Writes a debug register.
+    movq %rax, %dr7
+    hlt

@@ -1,0 +1,3 @@
+# Reads a device.
+    inb %dx, %al
+    hlt

@@ -1,0 +1,3 @@
+# Raises a debug exception.
+.byte 0xf1
+    hlt

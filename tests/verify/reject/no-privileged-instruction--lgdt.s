@@ -1,0 +1,3 @@
+# Loads descriptors.
+    lgdt %gs:(%eax)
+    hlt

@@ -1,0 +1,3 @@
+# Reveals descriptors; Linux keeps the processor's number in one.
+    lsl %eax, %ecx
+    hlt

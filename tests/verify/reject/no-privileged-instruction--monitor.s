@@ -1,0 +1,3 @@
+# Reveals when other threads write a line.
+    monitorx
+    hlt

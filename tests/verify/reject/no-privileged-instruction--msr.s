@@ -1,0 +1,3 @@
+# Writes a model-specific register.
+    wrmsr
+    hlt

@@ -1,0 +1,3 @@
+# Writes a device, reads through rsi.
+    outsb
+    hlt

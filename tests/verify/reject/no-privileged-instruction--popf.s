@@ -1,0 +1,3 @@
+# Sets the direction flag (string instructions would descend), alignment checks or single-stepping.
+    popfq
+    hlt

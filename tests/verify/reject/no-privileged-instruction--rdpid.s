@@ -1,0 +1,3 @@
+# Reveals the processor's number.
+    rdpid %rax
+    hlt

@@ -1,0 +1,3 @@
+# Reads performance counters.
+    rdpmc
+    hlt

@@ -1,0 +1,3 @@
+# A fine clock is what timing attacks need.
+    rdtsc
+    hlt

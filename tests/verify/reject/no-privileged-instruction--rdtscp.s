@@ -1,0 +1,3 @@
+# A fine clock, and the processor's number.
+    rdtscp
+    hlt

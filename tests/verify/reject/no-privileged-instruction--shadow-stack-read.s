@@ -1,0 +1,3 @@
+# A no-operation today, a leak of the shadow stack pointer tomorrow.
+    rdsspq %rax
+    hlt

@@ -1,0 +1,3 @@
+# Reveals kernel addresses where UMIP is off.
+    sidt %gs:(%eax)
+    hlt

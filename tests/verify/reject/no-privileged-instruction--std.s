@@ -1,0 +1,3 @@
+# String instructions would descend, past the check of where they begin.
+    std
+    hlt

@@ -1,0 +1,3 @@
+# Talks to the kernel.
+    syscall
+    hlt

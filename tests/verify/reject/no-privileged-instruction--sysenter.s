@@ -1,0 +1,3 @@
+# Talks to the kernel; Intel and AMD differ in 64-bit mode.
+    sysenter
+    hlt

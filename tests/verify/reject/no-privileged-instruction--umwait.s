@@ -1,0 +1,3 @@
+# Waits for other threads, with a clock.
+    umwait %eax
+    hlt

@@ -1,0 +1,3 @@
+# Tests descriptors; flushes buffers.
+    verw %ax
+    hlt

@@ -1,0 +1,3 @@
+# Changes the protection keys of host memory.
+    wrpkru
+    hlt

@@ -1,0 +1,3 @@
+# Transactions do not exist here.
+    xabort $1
+    hlt

@@ -1,0 +1,3 @@
+# Transactions do not exist here.
+    xend
+    hlt

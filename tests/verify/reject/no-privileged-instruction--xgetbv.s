@@ -1,0 +1,3 @@
+# Reveals which state is in use.
+    xgetbv
+    hlt

@@ -1,0 +1,8 @@
+# The upper half of the return address stays as it was.
+    movl (%rsp), %r11d
+    testb $RETURN, M(%r11)
+    je 9f
+    movl %r11d, (%rsp)
+    retq
+9:
+    hlt

@@ -1,0 +1,7 @@
+# The upper half of the return address stays as it was.
+    movl (%rsp), %r11d
+    testb $RETURN, M(%r11)
+    je 9f
+    retq
+9:
+    hlt

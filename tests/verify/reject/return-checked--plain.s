@@ -1,0 +1,3 @@
+# The return address may be anything by now.
+    retq
+    hlt

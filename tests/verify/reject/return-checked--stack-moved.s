@@ -1,0 +1,9 @@
+# rsp moves between check and return.
+    movl (%rsp), %r11d
+    testb $RETURN, M(%r11)
+    je 9f
+    movq %r11, (%rsp)
+    addq $8, %rsp
+    retq
+9:
+    hlt

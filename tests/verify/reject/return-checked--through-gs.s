@@ -1,0 +1,8 @@
+# The word at esp in the window is not the word at rsp.
+    movl %gs:(%esp), %r11d
+    testb $RETURN, M(%r11)
+    je 9f
+    movq %r11, (%rsp)
+    retq
+9:
+    hlt

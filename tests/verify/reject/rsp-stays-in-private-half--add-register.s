@@ -1,0 +1,3 @@
+# An adjustment of unknown size.
+    addq %rax, %rsp
+    hlt

@@ -1,0 +1,4 @@
+# A branch to a gate with rsp unanchored.
+    subq $4096, %rsp
+    jmp __tmebox_gate_hostcall
+    hlt

@@ -1,0 +1,4 @@
+# A positive mask clears the upper half: a host address below 2 GiB.
+    andq $0x7ffffff0, %rsp
+    pushq %rax
+    hlt

@@ -1,0 +1,4 @@
+# An alignment to 1 MiB moves rsp by up to that.
+    andq $-0x100000, %rsp
+    pushq %rax
+    hlt

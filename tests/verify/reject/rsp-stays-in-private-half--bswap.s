@@ -1,0 +1,3 @@
+# Any instruction that writes rsp.
+    bswapq %rsp
+    hlt

@@ -1,0 +1,3 @@
+# A conditional move to a 32-bit register clears the upper half even if the condition fails.
+    cmovel %eax, %esp
+    hlt

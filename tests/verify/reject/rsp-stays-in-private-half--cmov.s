@@ -1,0 +1,3 @@
+# rsp from a register, perhaps.
+    cmoveq %rax, %rsp
+    hlt

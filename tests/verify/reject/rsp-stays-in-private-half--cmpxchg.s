@@ -1,0 +1,3 @@
+# rsp from a register, perhaps.
+    cmpxchgq %rax, %rsp
+    hlt

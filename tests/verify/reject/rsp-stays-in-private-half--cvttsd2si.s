@@ -1,0 +1,3 @@
+# rsp from a floating-point number.
+    cvttsd2si %xmm0, %rsp
+    hlt

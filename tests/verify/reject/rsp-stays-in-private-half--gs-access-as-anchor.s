@@ -1,0 +1,6 @@
+# An access through gs at esp proves nothing about rsp's upper half.
+1:
+    subq $4096, %rsp
+    movq %gs:(%esp), %rax
+    jmp 1b
+    hlt

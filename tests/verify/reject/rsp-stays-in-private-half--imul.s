@@ -1,0 +1,3 @@
+# Any instruction that writes rsp.
+    imulq $3, %rax, %rsp
+    hlt

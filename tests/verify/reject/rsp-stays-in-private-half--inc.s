@@ -1,0 +1,3 @@
+# Small steps, but no adjustment of the kind that is counted.
+    incq %rsp
+    hlt

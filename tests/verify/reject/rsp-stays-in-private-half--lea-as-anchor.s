@@ -1,0 +1,6 @@
+# lea accesses nothing.
+1:
+    subq $4096, %rsp
+    leaq (%rsp), %rax
+    jmp 1b
+    hlt

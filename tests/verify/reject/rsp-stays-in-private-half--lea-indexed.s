@@ -1,0 +1,3 @@
+# rsp plus a register.
+    leaq (%rsp,%rax), %rsp
+    hlt

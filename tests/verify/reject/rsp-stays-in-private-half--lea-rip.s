@@ -1,0 +1,3 @@
+# rsp into the text.
+    leaq 8(%rip), %rsp
+    hlt

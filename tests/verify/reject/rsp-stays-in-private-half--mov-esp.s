@@ -1,0 +1,3 @@
+# rsp from 32 bits: a host address below 4 GiB.
+    movl %eax, %esp
+    hlt

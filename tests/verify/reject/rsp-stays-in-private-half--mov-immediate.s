@@ -1,0 +1,3 @@
+# rsp from a constant.
+    movq $0x1000, %rsp
+    hlt

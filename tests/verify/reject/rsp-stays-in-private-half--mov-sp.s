@@ -1,0 +1,3 @@
+# The low 16 bits of rsp.
+    movw %ax, %sp
+    hlt

@@ -1,0 +1,3 @@
+# The low 8 bits of rsp.
+    movb %al, %spl
+    hlt

@@ -1,0 +1,3 @@
+# rsp from a register.
+    movq %rax, %rsp
+    hlt

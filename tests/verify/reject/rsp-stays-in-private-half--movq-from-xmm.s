@@ -1,0 +1,3 @@
+# rsp from a vector register.
+    movq %xmm0, %rsp
+    hlt

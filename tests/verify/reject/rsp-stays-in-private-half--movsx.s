@@ -1,0 +1,3 @@
+# Any instruction that writes rsp.
+    movsbq %al, %rsp
+    hlt

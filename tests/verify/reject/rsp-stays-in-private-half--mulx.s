@@ -1,0 +1,3 @@
+# mulx has two destinations.
+    mulxq %rax, %rsp, %rcx
+    hlt

@@ -1,0 +1,3 @@
+# rsp from sign bits.
+    pmovmskb %xmm0, %esp
+    hlt

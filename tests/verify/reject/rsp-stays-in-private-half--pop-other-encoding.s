@@ -1,0 +1,3 @@
+# rsp from memory, with the encoding that assemblers do not use.
+.byte 0x8f, 0xc4
+    hlt

@@ -1,0 +1,3 @@
+# rsp from memory.
+    popq %rsp
+    hlt

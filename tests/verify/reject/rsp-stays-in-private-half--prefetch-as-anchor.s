@@ -1,0 +1,6 @@
+# A prefetch never faults.
+1:
+    subq $4096, %rsp
+    prefetcht0 (%rsp)
+    jmp 1b
+    hlt

@@ -1,0 +1,3 @@
+# rsp at random.
+    rdrandq %rsp
+    hlt

@@ -1,0 +1,5 @@
+# A base from host memory.
+    movl %eax, %esp
+    btrl $31, %esp
+    addq BASE, %rsp
+    hlt

@@ -1,0 +1,3 @@
+# A condition into the low byte of rsp.
+    sete %spl
+    hlt

@@ -1,0 +1,6 @@
+# A shift by zero may leave its operand alone.
+1:
+    subq $4096, %rsp
+    shlq %cl, (%rsp)
+    jmp 1b
+    hlt

@@ -1,0 +1,3 @@
+# Any instruction that writes rsp.
+    shlq $1, %rsp
+    hlt

@@ -1,0 +1,4 @@
+# The same downwards.
+    subq $REACH+8, %rsp
+    pushq %rax
+    hlt

@@ -1,0 +1,6 @@
+# A debugger continues after int3.
+1:
+    subq $4096, %rsp
+    int3
+    jmp 1b
+    hlt

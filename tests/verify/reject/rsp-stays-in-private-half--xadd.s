@@ -1,0 +1,3 @@
+# rsp from a register.
+    xaddq %rsp, %rax
+    hlt

@@ -1,0 +1,3 @@
+# rsp from a register.
+    xchgq %rax, %rsp
+    hlt

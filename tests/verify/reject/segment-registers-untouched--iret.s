@@ -1,0 +1,3 @@
+# Loads cs, rip, flags, ss and rsp.
+    iretq
+    hlt

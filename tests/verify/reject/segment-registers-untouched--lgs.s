@@ -1,0 +1,3 @@
+# Loads gs and a register from memory.
+    lgsl %gs:(%eax), %ecx
+    hlt

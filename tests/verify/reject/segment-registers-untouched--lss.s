@@ -1,0 +1,3 @@
+# Loads ss and rsp from memory.
+    lssq %gs:(%eax), %rsp
+    hlt

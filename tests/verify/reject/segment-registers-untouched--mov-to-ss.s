@@ -1,0 +1,3 @@
+# Blocks interrupts and debug exceptions for one instruction.
+    movl %eax, %ss
+    hlt

@@ -1,0 +1,3 @@
+# Loads gs from the stack.
+    popq %gs
+    hlt

@@ -1,0 +1,3 @@
+# Reads a segment register.
+    pushq %fs
+    hlt

@@ -1,0 +1,3 @@
+# Reveals the host's thread pointer.
+    rdfsbaseq %rax
+    hlt

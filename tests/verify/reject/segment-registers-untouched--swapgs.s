@@ -1,0 +1,3 @@
+# Swaps gs bases.
+    swapgs
+    hlt

@@ -1,0 +1,3 @@
+# The host finds its thread through fs.
+    wrfsbaseq %rax
+    hlt

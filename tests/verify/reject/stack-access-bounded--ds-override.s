@@ -1,0 +1,3 @@
+# Overrides that are ignored are not canonical either.
+.byte 0x3e, 0x48, 0x8b, 0x04, 0x24
+    hlt

@@ -1,0 +1,3 @@
+# fs base plus a host address.
+    movq %fs:8(%rsp), %rcx
+    hlt

@@ -1,0 +1,3 @@
+# r12d as an index, with rsp as base.
+    movq (%rsp,%r12,8), %rcx
+    hlt

@@ -1,0 +1,3 @@
+# pop computes the address after it moved rsp.
+    popq 8(%rsp)
+    hlt

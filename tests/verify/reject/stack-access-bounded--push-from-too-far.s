@@ -1,0 +1,3 @@
+# push reads its operand.
+    pushq REACH+8(%rsp)
+    hlt

@@ -1,0 +1,3 @@
+# rsi and rdi hold anything.
+    rep movsq
+    hlt

@@ -1,0 +1,3 @@
+# rdi holds anything.
+    stosb
+    hlt

@@ -1,0 +1,4 @@
+# The byte behind the text.
+    hlt
+.globl after
+after:

@@ -1,0 +1,5 @@
+# Another module's text.
+    hlt
+1:
+.globl before
+.set before, 1b-2

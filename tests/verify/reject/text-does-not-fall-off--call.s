@@ -1,0 +1,3 @@
+# The callee returns past the end.
+1:
+    callq 1b

@@ -1,0 +1,3 @@
+# A conditional jump falls through.
+1:
+    jne 1b

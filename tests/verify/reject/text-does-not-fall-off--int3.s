@@ -1,0 +1,2 @@
+# A debugger continues after it.
+    int3

@@ -1,0 +1,2 @@
+# What follows the text was never verified.
+    nop

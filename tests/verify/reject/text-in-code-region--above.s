@@ -1,0 +1,3 @@
+# In the target map.
+# address: 0x80000000
+    hlt

@@ -1,0 +1,4 @@
+# Into the gate page.
+# address: 0x7ffdffff
+    nop
+    hlt

@@ -1,0 +1,92 @@
+"""Assembled examples for the verifier: `accept/RULE--WHAT.s` and `reject/RULE--WHAT.s`.
+
+A file's global symbols are its claimed functions, its symbols named `label_…` its claimed labels. Comments
+`# address: N` and `# isolation: NAME` set what else `verify` is told. The numbers of the contract are
+symbols (M, BASE, REACH, …), so that no example repeats them.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from elftools.elf.elffile import ELFFile
+
+from tmebox import abi
+
+ACCEPT = Path(__file__).parent / "accept"
+REJECT = Path(__file__).parent / "reject"
+
+NUMBERS = {
+    "M": abi.TARGET_MAP,
+    "BASE": abi.CONTROL_WINDOW_BASE,
+    "REACH": abi.STACK_REACH,
+    "RETURN": abi.TARGET_RETURN,
+    "FUNCTION": abi.TARGET_FUNCTION,
+    "LABEL": abi.TARGET_LABEL,
+    "SPILL_R11": abi.SPILL_R11,
+    "SPILL_TARGET": abi.SPILL_TARGET,
+}
+OUTSIDE = {**abi.GATES, "EXIT_GATE": abi.GATE_EXIT}
+"""Symbols that branches may name and that are not in the text."""
+PC_RELATIVE = (2, 4)
+"""R_X86_64_PC32 and R_X86_64_PLT32: four bytes, relative to themselves."""
+
+
+@dataclass(frozen=True)
+class Example:
+    code: bytes
+    address: int
+    functions: tuple[int, ...]
+    labels: tuple[int, ...]
+    isolation: str
+
+    def arguments(self) -> dict[str, object]:
+        return {
+            "code": self.code,
+            "address": self.address,
+            "functions": self.functions,
+            "labels": self.labels,
+            "isolation": self.isolation,
+        }
+
+
+def assemble(sources: list[Path], folder: Path) -> dict[Path, Example]:
+    """Every source assembled, by one run of the assembler."""
+    numbers = [f"-Wa,-defsym,{name}={value}" for name, value in NUMBERS.items()]
+    command = [sys.executable, "-m", "ziglang", "clang", "-target", "x86_64-linux-musl", "-c", *numbers]
+    subprocess.run([*command, *map(str, sources)], cwd=folder, check=True, capture_output=True)
+    return {source: read(source, folder / f"{source.stem}.o") for source in sources}
+
+
+def read(source: Path, object_file: Path) -> Example:
+    settings = dict(re.findall(r"^# (address|isolation): (\S+)$", source.read_text(), re.MULTILINE))
+    address = int(settings.get("address", str(abi.TEXT_NOMINAL)), 0)
+    with object_file.open("rb") as stream:
+        elf = ELFFile(stream)
+        section = elf.get_section_by_name(".text")
+        index = elf.get_section_index(".text")
+        symbols = list(elf.get_section_by_name(".symtab").iter_symbols())
+        code = bytearray(section.data())
+        relocations = elf.get_section_by_name(".rela.text")
+        for relocation in relocations.iter_relocations() if relocations else ():
+            if relocation["r_info_type"] not in PC_RELATIVE:
+                raise ValueError(f"{source.name}: relocation {relocation['r_info_type']}")
+            place = relocation["r_offset"]
+            symbol = symbols[relocation["r_info_sym"]]
+            target = address + symbol["st_value"] if symbol["st_shndx"] == index else OUTSIDE[symbol.name]
+            displacement = target + relocation["r_addend"] - address - place
+            code[place : place + 4] = (displacement & 0xFFFF_FFFF).to_bytes(4, "little")
+    here = [symbol for symbol in symbols if symbol["st_shndx"] == index]
+    functions = [symbol for symbol in here if symbol["st_info"]["bind"] == "STB_GLOBAL"]
+    labels = [symbol for symbol in here if symbol.name.startswith("label_")]
+    return Example(
+        bytes(code),
+        address,
+        tuple((address + symbol["st_value"]) % (1 << 64) for symbol in functions),
+        tuple((address + symbol["st_value"]) % (1 << 64) for symbol in labels),
+        settings.get("isolation", "code+data"),
+    )
