@@ -9,7 +9,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
 TRIES := 3
 
 NATIVE := setup.py $(filter-out native/abi.h,$(wildcard native/*)) src/tmebox/abi.py
