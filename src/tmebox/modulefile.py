@@ -124,7 +124,7 @@ class ModuleFile:
 
     def check(self) -> None:
         """Raise ModuleError unless every number lies where it may. What the code does is the verifier's."""
-        from tmebox import modulecodec  # noqa: PLC0415 (it needs these classes)
+        from tmebox import modulecodec
 
         modulecodec.check(self)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from tmebox.errors import TmeboxError
 from tmebox.toolchain import flags
 from tmebox.toolchain.compile import LANGUAGES
-from tmebox.toolchain.options import CompileOptions
+from tmebox.toolchain.options import DEFAULT_OPTIONS, CompileOptions
 
 
 class UsageError(TmeboxError):
@@ -42,7 +42,7 @@ class Command:
     library_dirs: list[Path] = field(default_factory=list)
     preprocessor_flags: list[str] = field(default_factory=list)
     dependencies: Dependencies = field(default_factory=Dependencies)
-    options: CompileOptions = CompileOptions()
+    options: CompileOptions = DEFAULT_OPTIONS
 
     @property
     def sources(self) -> list[Path]:

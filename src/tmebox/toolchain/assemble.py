@@ -9,7 +9,7 @@ from tmebox.errors import CompileError, Diagnostic
 from tmebox.toolchain import clang, diagnostics
 
 
-def assemble(text: str, output: Path, *, file: str, limits: clang.Limits = clang.Limits()) -> None:
+def assemble(text: str, output: Path, *, file: str, limits: clang.Limits = clang.DEFAULT_LIMITS) -> None:
     """Write the object `output`. `file` is the source's name, for messages. Raises CompileError."""
     with tempfile.TemporaryDirectory(prefix="tmebox-") as scratch:
         source = Path(scratch) / "instrumented.s"

@@ -12,14 +12,14 @@ from tmebox.errors import CompileError, Diagnostic
 from tmebox.modulefile import ModuleFile
 from tmebox.toolchain.link import link
 from tmebox.toolchain.objects import compile_object
-from tmebox.toolchain.options import CompileOptions, Progress, SourceText
+from tmebox.toolchain.options import DEFAULT_OPTIONS, CompileOptions, Progress, SourceText
 
 __all__ = ["CompileOptions", "Progress", "SourceText", "build", "compile_object", "link_program"]
 
 
 def build(
     sources: Sequence[Path | SourceText],
-    options: CompileOptions = CompileOptions(),
+    options: CompileOptions = DEFAULT_OPTIONS,
     *,
     progress: Progress | None = None,
     warn: Callable[[Diagnostic], None] | None = None,
@@ -53,14 +53,14 @@ def build(
 def link_program(
     objects: Sequence[Path],
     archives: Sequence[Path],
-    options: CompileOptions = CompileOptions(),
+    options: CompileOptions = DEFAULT_OPTIONS,
     *,
     progress: Progress | None = None,
 ) -> ModuleFile:
-    """`link` with the sandboxed libc, unless `options` leave it out; built first if need be. Raises CompileError."""
+    """`link` with the sandboxed libc, unless `options` leave it out; built first if need be."""
     if not options.use_libc:
         return link(objects, archives, options)
-    from tmebox.toolchain.libc import libc  # noqa: PLC0415 (the libc is built with this package)
+    from tmebox.toolchain.libc import libc
 
     def building(done: int, total: int) -> None:
         if progress is not None:

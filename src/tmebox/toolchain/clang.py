@@ -34,6 +34,9 @@ class Limits:
     output_bytes: int = 1 * GIB
 
 
+DEFAULT_LIMITS = Limits()
+
+
 @dataclass(frozen=True)
 class Finished:
     """How a tool ended: its exit status, and what it wrote to stdout and stderr."""
@@ -75,7 +78,7 @@ def system_dirs() -> tuple[Path, ...]:
 
 
 def run(
-    tool: str, arguments: Sequence[str], limits: Limits = Limits(), *, cwd: Path | None = None
+    tool: str, arguments: Sequence[str], limits: Limits = DEFAULT_LIMITS, *, cwd: Path | None = None
 ) -> Finished:
     """Run one tool to its end. Raises CompileError if it exceeds a limit or dies of a signal."""
     binary = toolchain_dir() / "zig"

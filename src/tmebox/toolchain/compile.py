@@ -1,4 +1,4 @@
-"""C to assembly text with clang, for the rewriter. Assembly sources come through here too, to be preprocessed."""
+"""C to assembly text with clang, for the rewriter. Assembly sources come through here too."""
 
 from __future__ import annotations
 

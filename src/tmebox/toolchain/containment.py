@@ -1,4 +1,4 @@
-"""Keeping untrusted *source* from reading files: `#include`, `#embed` and `__has_include` of whatever the host can read.
+"""Keeping untrusted *source* from reading the host's files by `#include`, `#embed` or `__has_include`.
 
 Two layers. Clang gets a virtual file system that holds the permitted directories and nothing else. Symbolic
 links inside those directories are still followed by the system, so afterwards each file that the compilation

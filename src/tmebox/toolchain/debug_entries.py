@@ -14,9 +14,9 @@ _UNIT = struct.Struct("<IHBBI")
 _FLAG_PRESENT, _IMPLICIT_CONST, _STRING, _STRP, _STRX, _SDATA = 0x19, 0x21, 0x08, 0x0E, 0x1A, 0x0D
 
 FIXED = {
-    0x01: 8, 0x05: 2, 0x06: 4, 0x07: 8, 0x0B: 1, 0x0C: 1, 0x0E: 4, 0x10: 4, 0x11: 1, 0x12: 2, 0x13: 4, 0x14: 8,
-    0x17: 4, 0x19: 0, 0x1C: 4, 0x1D: 4, 0x1E: 16, 0x1F: 4, 0x20: 8, 0x21: 0, 0x24: 8, 0x25: 1, 0x26: 2, 0x27: 3,
-    0x28: 4, 0x29: 1, 0x2A: 2, 0x2B: 3, 0x2C: 4,
+    0x01: 8, 0x05: 2, 0x06: 4, 0x07: 8, 0x0B: 1, 0x0C: 1, 0x0E: 4, 0x10: 4, 0x11: 1, 0x12: 2, 0x13: 4,
+    0x14: 8, 0x17: 4, 0x19: 0, 0x1C: 4, 0x1D: 4, 0x1E: 16, 0x1F: 4, 0x20: 8, 0x21: 0, 0x24: 8, 0x25: 1,
+    0x26: 2, 0x27: 3, 0x28: 4, 0x29: 1, 0x2A: 2, 0x2B: 3, 0x2C: 4,
 }  # fmt: skip
 """Forms of a fixed size, in bytes."""
 LEB = {0x0D, 0x0F, 0x15, 0x1A, 0x1B, 0x22, 0x23}
@@ -113,7 +113,7 @@ def _sleb(data: bytes, position: int) -> tuple[int, int]:
 
 
 def _parse_abbreviations(data: bytes, position: int) -> dict[int, _Abbreviation]:
-    table = {}
+    table: dict[int, _Abbreviation] = {}
     while True:
         code, position = _uleb(data, position)
         if code == 0:
@@ -185,7 +185,7 @@ class Unit:
         return not places.isdisjoint(struct.unpack(f"<{len(own) // 4}I", own[: len(own) // 4 * 4]))
 
     def _walk(self, position: int, tag: int) -> Iterator[int]:
-        """Positions of the siblings from `position` on with this tag (0: any), skipping what is inside them."""
+        """Positions of the siblings from `position` on with this tag (0: any), without what is in them."""
         data, table, end = self._info, self._table, self._end
         depth = 0
         while 0 <= position < end:

@@ -15,7 +15,7 @@ MAX_DIAGNOSTICS = 200
 
 def parse_clang(text: str, rename: Callable[[str], str] = str) -> tuple[Diagnostic, ...]:
     """Errors and warnings, without the notes and source excerpts that follow them."""
-    found = []
+    found: list[Diagnostic] = []
     for line in _COLOUR.sub("", text).splitlines():
         match = _CLANG.match(line)
         if match and len(found) < MAX_DIAGNOSTICS:

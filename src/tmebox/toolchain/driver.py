@@ -99,7 +99,7 @@ def _fail(message: str) -> int:
 
 
 def _hint(found: tuple[Diagnostic, ...]) -> None:
-    """Say why a header that exists is not found. Only here: to whom the source's author is not, it tells nothing."""
+    """Say why a header that exists is not found. Not in CompileError: the source's author may read those."""
     for item in found:
         match = re.fullmatch(r"'(.+)' file not found.*", item.message)
         if match and (Path(item.file or "").parent / match[1]).exists():
@@ -133,7 +133,7 @@ def _output(command: Command, source: Path) -> Path:
 
 
 def _compile(command: Command, source: Path, output: Path) -> None:
-    from tmebox.toolchain.objects import compile_object, instrument  # noqa: PLC0415 (-E does without)
+    from tmebox.toolchain.objects import compile_object, instrument
 
     language = command.languages.get(source)
     if command.mode == "-S":
@@ -184,7 +184,7 @@ def _preprocess(command: Command, source: Path) -> None:
 
 
 def _link(command: Command, scratch: Path) -> int:
-    from tmebox.toolchain.build import link_program  # noqa: PLC0415 (needs NumPy; -c does without)
+    from tmebox.toolchain.build import link_program
 
     archives = [path for path in command.inputs if path.suffix == ".a"]
     archives += _libraries(command.libraries, command.library_dirs)
@@ -231,7 +231,7 @@ _OPERATION = re.compile(r"-?[dmpqrstx][abcDfilNoOPsSTuUvV]*")
 
 
 def main_ar(argv: Sequence[str]) -> int:
-    """Run `tmebox ar` with these arguments; returns the exit code. Scripts, response files and plug-ins are refused."""
+    """Run `tmebox ar` with these arguments; returns the exit code."""
     arguments = list(argv)
     try:
         if arguments[:1] in (["--version"], ["-V"]):

@@ -1,7 +1,8 @@
-"""Which compiler flags a build may use: an allow-list, because a flag can make a compiler read, write or run anything.
+"""Which compiler flags a build may use: an allow-list, because a flag can make a compiler read, write or run
+anything.
 
-`PASSED` flags reach clang. `IGNORED` flags are what existing build systems ask for that a sandbox decides by itself
-(position independence, stack protectors, unwind tables) or that mean nothing here. Everything else is refused.
+`PASSED` flags reach clang. `IGNORED` flags are what existing build systems ask for that a sandbox decides
+by itself (position independence, stack protectors, unwind tables) or that mean nothing here. All else is refused.
 """
 
 from __future__ import annotations
@@ -66,9 +67,8 @@ def vet(flags: Iterable[str]) -> list[str]:
     """The flags to give to clang. Raises CompileError for one that is not known to be harmless."""
     kept = []
     for flag in flags:
-        if passes(flag):
-            kept.append(flag)
-        elif flag.startswith(("-D", "-U")) and _DEFINE.fullmatch(flag[2:]):
+        is_macro = flag.startswith(("-D", "-U")) and _DEFINE.fullmatch(flag[2:])
+        if passes(flag) or is_macro:
             kept.append(flag)
         elif not ignored(flag):
             raise CompileError(f"compiler flag {flag!r} is not supported in a sandboxed build")

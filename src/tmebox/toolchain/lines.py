@@ -6,6 +6,7 @@ assembler write; a unit that it does not understand is left out, since lines onl
 
 from __future__ import annotations
 
+import contextlib
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -49,10 +50,8 @@ def read_lines(executable: Elf, low: int, high: int) -> LineTable:
         end = position + 4 + length
         if length >= 0xFFFF_FFF0 or end > len(data):
             break
-        try:
+        with contextlib.suppress(IndexError, struct.error, ValueError):  # a unit of another producer
             _unit(data, position + 4, end, strings, rows, low, high)
-        except (IndexError, struct.error, ValueError):
-            pass  # a unit from some other producer
         position = end
     return _table(rows, high)
 

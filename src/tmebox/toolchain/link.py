@@ -16,9 +16,9 @@ from tmebox.modulefile import Export, Import, ModuleFile, Segment, Symbol
 from tmebox.toolchain import clang, diagnostics, linked, script
 from tmebox.toolchain.assemble import assemble
 from tmebox.toolchain.dwarf import Dwarf
-from tmebox.toolchain.linked import Elf
 from tmebox.toolchain.lines import read_lines
-from tmebox.toolchain.options import CompileOptions
+from tmebox.toolchain.linked import Elf
+from tmebox.toolchain.options import DEFAULT_OPTIONS, CompileOptions
 from tmebox.toolchain.relocate import Claims, relocate
 
 INITIALIZE = "__tmebox_initialize"
@@ -38,7 +38,7 @@ class _Wanted:
 def link(
     objects: Sequence[Path],
     archives: Sequence[Path],
-    options: CompileOptions = CompileOptions(),
+    options: CompileOptions = DEFAULT_OPTIONS,
     *,
     start_object: Path | None = None,
     implicit_archives: Sequence[Path] = (),
@@ -90,9 +90,9 @@ class _Session:
         script_path.write_text(script.linker_script(roots), encoding="utf-8", errors="surrogateescape")
         output = self.scratch / "linked"
         arguments = [
-            "-m", "elf_x86_64", "-static", "--no-dynamic-linker", "--emit-relocs", "--gc-sections", "-z", "norelro",
-            "-z", "nognustack", "--no-eh-frame-hdr", "--build-id=none", "--no-relax", "--discard-locals",
-            "--error-limit=50", "--color-diagnostics=never", "-T", str(script_path), "-o", str(output),
+            "-m", "elf_x86_64", "-static", "--no-dynamic-linker", "--emit-relocs", "--gc-sections",
+            "-z", "norelro", "-z", "nognustack", "--no-eh-frame-hdr", "--build-id=none", "--no-relax",
+            "--discard-locals", "--error-limit=50", "--color-diagnostics=never", "-T", str(script_path), "-o", str(output),
             "--unresolved-symbols=report-all" if final else "--unresolved-symbols=ignore-all",
             *(os.path.abspath(path) for path in self.inputs),
         ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""One source to one instrumented object: compile, rewrite, assemble. No linker and no NumPy: `tmebox cc -c` is this."""
+"""One source to one instrumented object: compile, rewrite, assemble. No NumPy: `tmebox cc -c` is this."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from pathlib import Path
 from tmebox.errors import CompileError
 from tmebox.toolchain.assemble import assemble
 from tmebox.toolchain.compile import Compiled, compile_to_assembly
-from tmebox.toolchain.options import CompileOptions, SourceText
+from tmebox.toolchain.options import DEFAULT_OPTIONS, CompileOptions, SourceText
 from tmebox.toolchain.rewrite import rewrite
 
 
 def compile_object(
     source: Path | SourceText,
     output: Path,
-    options: CompileOptions = CompileOptions(),
+    options: CompileOptions = DEFAULT_OPTIONS,
     *,
     language: str | None = None,
 ) -> Compiled:
@@ -30,7 +30,7 @@ def compile_object(
 def instrument(
     source: Path | SourceText, options: CompileOptions, *, language: str | None = None
 ) -> tuple[Compiled, str]:
-    """Instrumented assembly (as the `text` of what was compiled), and the source's name. Raises CompileError."""
+    """What was compiled, its `text` instrumented, and the source's name. Raises CompileError."""
     if options.base != "gs":
         raise CompileError(f"base {options.base!r} is not supported by this version (gs is)")
     if isinstance(source, SourceText):

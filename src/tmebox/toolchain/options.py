@@ -56,3 +56,6 @@ class CompileOptions:
     @property
     def limits(self) -> Limits:
         return Limits(self.timeout_s, self.memory_bytes)
+
+
+DEFAULT_OPTIONS = CompileOptions()

@@ -24,8 +24,10 @@ _KNOWN = np.array([NONE, *WIDTHS])
 
 @dataclass(frozen=True)
 class Claims:
-    """functions, labels: sorted addresses that are taken somewhere; see ModuleFile. patched_text: the text with
-    calls of undefined weak functions (address 0 otherwise) leading to its last byte, an hlt."""
+    """functions, labels: sorted addresses that are taken somewhere; see ModuleFile.
+
+    patched_text: the text, with calls of undefined weak functions (address 0) leading to its last byte, an hlt.
+    """
 
     relocations: Relocations
     functions: Addresses
@@ -118,5 +120,6 @@ def _refuse(
         return
     first = rows[wrong][0]
     name = executable.symbol_name(int(first["symbol"])) or "a local label"
-    message = f"{section.name}+{int(first['place']) - section.address:#x}, to {name}: {why} (type {int(first['type'])})"
+    place = f"{section.name}+{int(first['place']) - section.address:#x}"
+    message = f"{place}, to {name}: {why} (type {int(first['type'])})"
     raise CompileError("the program cannot be linked for a sandbox", (Diagnostic(message),))
