@@ -2,7 +2,8 @@
 anything.
 
 `PASSED` flags reach clang. `IGNORED` flags are what existing build systems ask for that a sandbox decides
-by itself (position independence, stack protectors, unwind tables) or that mean nothing here. All else is refused.
+by itself (position independence, stack protectors, unwind tables) or that mean nothing here. All else is
+refused.
 """
 
 from __future__ import annotations

@@ -92,7 +92,8 @@ class _Session:
         arguments = [
             "-m", "elf_x86_64", "-static", "--no-dynamic-linker", "--emit-relocs", "--gc-sections",
             "-z", "norelro", "-z", "nognustack", "--no-eh-frame-hdr", "--build-id=none", "--no-relax",
-            "--discard-locals", "--error-limit=50", "--color-diagnostics=never", "-T", str(script_path), "-o", str(output),
+            "--discard-locals", "--error-limit=50", "--color-diagnostics=never",
+            "-T", str(script_path), "-o", str(output),
             "--unresolved-symbols=report-all" if final else "--unresolved-symbols=ignore-all",
             *(os.path.abspath(path) for path in self.inputs),
         ]  # fmt: skip

@@ -26,7 +26,7 @@ _KNOWN = np.array([NONE, *WIDTHS])
 class Claims:
     """functions, labels: sorted addresses that are taken somewhere; see ModuleFile.
 
-    patched_text: the text, with calls of undefined weak functions (address 0) leading to its last byte, an hlt.
+    patched_text: the text, with calls of undefined weak functions (address 0) led to its last byte, an hlt.
     """
 
     relocations: Relocations
