@@ -58,7 +58,15 @@ def cache_directory() -> Path:
     return directory
 
 
-_NOT_SHAPING_CODE = {"driver.py", "build.py", "link.py", "dwarf.py"}
+_NOT_SHAPING_CODE = {
+    f"{name}.py"
+    for name in (
+        "arguments", "assemble", "build", "clang", "compile", "containment", "debug_entries",
+        "diagnostics", "driver", "dwarf", "flags", "lines", "link", "linked", "makedeps",
+        "objects", "options", "relocate", "script",
+    )  # fmt: skip
+}
+"""Modules of the toolchain that a program's sources and objects go through, and libc's do not."""
 
 
 @cache
