@@ -58,14 +58,10 @@ def cache_directory() -> Path:
     return directory
 
 
-_NOT_SHAPING_CODE = {
-    f"{name}.py"
-    for name in (
-        "arguments", "assemble", "build", "clang", "compile", "containment", "debug_entries",
-        "diagnostics", "driver", "dwarf", "flags", "lines", "link", "linked", "makedeps",
-        "objects", "options", "relocate", "script",
-    )  # fmt: skip
-}
+_NOT_SHAPING_CODE = frozenset(
+    "arguments assemble build clang compile containment debug_entries diagnostics driver dwarf flags lines "
+    "link linked makedeps objects options relocate script".split()
+)
 """Modules of the toolchain that a program's sources and objects go through, and libc's do not."""
 
 
@@ -74,7 +70,7 @@ def _key(isolation: str) -> str:
     """Hash of whatever decides what the objects contain."""
     digest = hashlib.sha256(f"{isolation}\0{libc_sources.compiler_version()}\0".encode())
     toolchain = Path(__file__).parent
-    shaping = [path for path in toolchain.glob("*.py") if path.name not in _NOT_SHAPING_CODE]
+    shaping = [path for path in toolchain.glob("*.py") if path.stem not in _NOT_SHAPING_CODE]
     ours = [path for path in libc_sources.GUEST.rglob("*") if path.is_file()]
     for path in sorted([*shaping, *ours, Path(abi.__file__)]):
         digest.update(f"{path.relative_to(toolchain.parent)}\0{path.stat().st_size}\0".encode())
