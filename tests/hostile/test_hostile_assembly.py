@@ -71,9 +71,6 @@ REFUSED = {
     "a-gather": "vgatherdps %ymm0, (%rax,%ymm1,4), %ymm2",
     "a-16-bit-stack-pointer": "movw %ax, %sp",
     "the-stack-pointer's-low-byte": "movb %al, %spl",
-    "exchanging-the-stack-pointer": "xchgq %rax, %rsp",
-    "redefining-the-gate": ".globl __tmebox_gate_hostcall\n__tmebox_gate_hostcall:\nnop",
-    "moving-the-gate": ".set __tmebox_gate_hostcall, 0x12345678",
     "executable-data": '.section .evil, "awx"\nnop\n.text',
     "switching-to-16-bit-code": ".code16\nnop\n.code64",
     "switching-the-syntax": ".intel_syntax noprefix\nmov rax, [rsp]\n.att_syntax",
@@ -88,6 +85,38 @@ def test_inline_assembly_that_cannot_be_made_safe_is_not_built(name: str) -> Non
     )
     with pytest.raises((CompileError, VerificationError)):
         tmebox.compile(source_text=source)
+
+
+GATE_TRICKS = {
+    "defined-in-text": ".globl __tmebox_gate_hostcall\\n__tmebox_gate_hostcall: movl $666, %eax\\n ret",
+    "set-to-a-number": ".globl __tmebox_gate_hostcall\\n.set __tmebox_gate_hostcall, 0x12345678",
+    "set-to-the-exit-gate": f".globl __tmebox_gate_hostcall\\n.set __tmebox_gate_hostcall, {abi.GATE_EXIT}",
+    "set-behind-the-gate": f".globl __tmebox_gate_hostcall\\n.set __tmebox_gate_hostcall, {abi.GATE_HOSTCALL + 8}",
+    "an-import-defined": ".globl imported\\nimported: movl $666, %eax\\n ret",
+}
+
+
+@pytest.mark.parametrize("name", GATE_TRICKS)
+def test_a_program_that_defines_the_gate_itself_only_fools_itself(name: str) -> None:
+    """It is refused, or calls its own code instead of the host: never another address."""
+    source = f'int imported(int);\n__asm__("{GATE_TRICKS[name]}");\nint f(void) {{ return imported(3) + 1; }}'
+    try:
+        module = tmebox.compile(source_text=source)
+    except (CompileError, VerificationError):
+        return
+    imports = {"imported": lambda x: x + 10}
+    ending = attack(module, lambda sandbox: sandbox.f(), imports=imports)
+    assert ending.value in (14, 667)
+
+
+def test_exchanging_the_stack_pointer_leaves_it_in_the_window() -> None:
+    source = 'int f(void) { __asm__ volatile("movl $0x60000000, %eax\\nxchgq %rax, %rsp\\npushq %rax"); return 1; }'
+    try:
+        module = tmebox.compile(source_text=source)
+    except CompileError:
+        return
+    ending = attack(module, lambda sandbox: sandbox.f())
+    assert (ending.exception, ending.offset) == ("MemoryFault", 0x6000_0000 - 8)
 
 
 def test_top_level_assembly_is_no_way_around() -> None:

@@ -13,7 +13,7 @@ from building import make, native_tools, run, run_sandboxed, sandboxed_tools, so
 pytestmark = pytest.mark.network
 
 SIZE_BYTES = 10_000_000
-WORDS = "sandbox window view pool line key module trap host call stack heap verify rewrite offset".split()
+WORDS = ("sandbox", "window", "view", "pool", "line", "key", "module", "trap", "host", "call", "verify")
 
 
 @dataclass(frozen=True)

@@ -22,8 +22,13 @@ word read64(word address) { return *(volatile word *)address; }
 void write8(word address, unsigned value) { *(volatile unsigned char *)address = (unsigned char)value; }
 void write64(word address, word value) { *(volatile word *)address = value; }
 
-float read_vector(word address) { return (*(vector *)address)[3]; }
-float read_aligned_vector(word address) { return (*(aligned_vector *)address)[3]; }
+/* All sixteen bytes, though one would do. */
+float read_vector(word address) { vector all = *(vector *)address; __asm__ volatile("" : "+x"(all)); return all[3]; }
+float read_aligned_vector(word address) {
+  aligned_vector all = *(aligned_vector *)address;
+  __asm__ volatile("" : "+x"(all));
+  return all[3];
+}
 void write_vector(word address) { *(vector *)address = (vector){1, 2, 3, 4}; }
 
 /* base + index * scale wraps in different ways than base + displacement */
