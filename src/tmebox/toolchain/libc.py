@@ -1,4 +1,4 @@
-"""The sandboxed libc: musl's sources and our own under `guest/`, through our own pipeline, built once and cached.
+"""The sandboxed libc: musl's sources and ours under `guest/`, through our own pipeline, built once and cached.
 
 Nothing built here is trusted: it goes through the verifier with the program it is linked into.
 """
@@ -28,8 +28,8 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Libc:
-    """`archive` has everything but `start_object`, which a program with `main` links first. `include_dirs` are
-    in search order and are all a sandboxed compilation needs besides its own."""
+    """`archive` has everything but `start_object`, which a program with `main` links first. `include_dirs`
+    are in search order and are all a sandboxed compilation needs besides its own."""
 
     archive: Path
     start_object: Path
@@ -106,7 +106,7 @@ def _build_into(directory: Path, isolation: str, progress: Progress | None) -> N
 def _compile_all(
     sources: list[Source], scratch: Path, isolation: str, progress: Progress | None
 ) -> list[Path]:
-    """Compile on every core: the work is in child processes, so threads do. Raises the first error, in order."""
+    """Compile on every core: the work is in child processes, so threads do. Raises the first error there is."""
     objects = [scratch / f"{source.name.replace('/', '-')}.o" for source in sources]
     workers = len(os.sched_getaffinity(0))
     with ThreadPoolExecutor(workers) as pool:

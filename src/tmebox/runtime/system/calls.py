@@ -1,0 +1,118 @@
+"""What all system calls share: the table they are in, how they reach guest memory, and how they end."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
+
+if TYPE_CHECKING:
+    from tmebox.runtime.system.system import System
+
+U64 = (1 << 64) - 1
+TRANSFER_MAX = 16 << 20
+"""Bytes that one read or write moves at most; callers of read() and write() handle short counts."""
+PATH_MAX = 4096
+
+
+class GuestMemory(Protocol):
+    """A sandbox's memory. Every method raises IndexError unless the whole range is memory of the sandbox
+    that the sandbox itself could read or, for `write`, write; sizes are capped by the caller."""
+
+    def read(self, offset: int, size_bytes: int, /) -> bytes: ...
+    def write(self, offset: int, data: Any, /) -> None: ...
+    def string(self, offset: int, limit: int, /) -> bytes:
+        """The NUL-terminated string at `offset`, without the NUL, if it ends within `limit` bytes."""
+
+
+@runtime_checkable
+class Discards(Protocol):
+    """Guest memory that can be made zero and given back to the system, page by page."""
+
+    def discard(self, offset: int, size_bytes: int, /) -> None:
+        """Page-aligned. Raises IndexError unless the sandbox could write all of it itself."""
+
+
+class Exit(Exception):
+    """The program called exit(); `code` is what a shell would see, 0…255."""
+
+    def __init__(self, code: int) -> None:
+        self.code = code & 0xFF
+        super().__init__(f"exit({self.code})")
+
+
+class Abort(Exception):
+    """The program ended itself by a signal, SIGABRT for abort() and failed assertions."""
+
+    def __init__(self, signal: int) -> None:
+        self.signal = signal
+        super().__init__(f"ended by signal {signal}")
+
+
+def failure(number: int) -> OSError:
+    """What a system call raises to return -errno."""
+    return OSError(number, os.strerror(number))
+
+
+Handler = Callable[..., int]
+_H = TypeVar("_H", bound=Handler)
+
+
+@dataclass(frozen=True)
+class Call:
+    """`handler(system, memory, *arguments)` takes the first `count` of six arguments, signed numbers."""
+
+    name: str
+    handler: Handler
+    count: int
+
+
+TABLE: dict[int, Call] = {}
+"""System call number (x86-64) → call. Filled by the modules that define handlers."""
+
+
+def call(number: int, name: str, count: int) -> Callable[[_H], _H]:
+    """Put a handler in the table under a number."""
+
+    def register(handler: _H) -> _H:
+        if number in TABLE:
+            raise ValueError(f"system call {number} is defined twice")
+        TABLE[number] = Call(name, handler, count)
+        return handler
+
+    return register
+
+
+def answer(number: int, name: str, result: int) -> None:
+    """Put a call in the table whose result never changes."""
+    call(number, name, 0)(lambda _system, _memory: result)
+
+
+def dispatch(system: System, memory: GuestMemory, number: int, arguments: tuple[int, ...]) -> int:
+    """The call's result, or -errno. Raises Exit, Abort, and whatever a stream given by the host raises
+    that is not an OSError."""
+    entry = TABLE.get(number)
+    if entry is None:
+        return -errno.ENOSYS
+    try:
+        return entry.handler(system, memory, *arguments[: entry.count])
+    except OSError as error:
+        return -(error.errno or errno.EIO)
+    except IndexError:
+        return -errno.EFAULT
+    except OverflowError:
+        return -errno.EINVAL
+
+
+def transfer_size(size_bytes: int) -> int:
+    """A guest's size_t as a size to move now."""
+    return min(size_bytes & U64, TRANSFER_MAX)
+
+
+def read_path(memory: GuestMemory, offset: int) -> bytes:
+    path = memory.string(offset & U64, PATH_MAX)
+    if not path:
+        raise failure(errno.ENOENT)
+    return path

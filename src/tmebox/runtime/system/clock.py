@@ -1,0 +1,162 @@
+"""Clocks and sleeping. A guest sleeps in short slices, so that a timeout can end it between two of them."""
+
+from __future__ import annotations
+
+import errno
+import struct
+import time
+from typing import TYPE_CHECKING
+
+from tmebox.runtime.system.calls import U64, GuestMemory, call, failure
+
+if TYPE_CHECKING:
+    from tmebox.runtime.system.system import System
+
+SECOND = 1_000_000_000
+SLICE_NS = 20_000_000
+"""The longest one host call sleeps. A longer wait answers -EINTR, upon which the guest's libc calls again."""
+
+
+class Clock:
+    """What time it is for a guest. Subclass to make it deterministic."""
+
+    def __init__(self) -> None:
+        self._cpu_start_ns = time.process_time_ns()
+
+    def realtime_ns(self) -> int:
+        """Nanoseconds since 1970."""
+        return time.time_ns()
+
+    def monotonic_ns(self) -> int:
+        return time.monotonic_ns()
+
+    def cpu_ns(self) -> int:
+        """Processor time since the clock was made: the host process's, for want of the sandbox's own."""
+        return time.process_time_ns() - self._cpu_start_ns
+
+    def sleep(self, duration_ns: int) -> None:
+        time.sleep(duration_ns / SECOND)
+
+
+CLOCKS = {
+    0: Clock.realtime_ns,  # CLOCK_REALTIME
+    1: Clock.monotonic_ns,
+    2: Clock.cpu_ns,  # CLOCK_PROCESS_CPUTIME_ID
+    3: Clock.cpu_ns,  # CLOCK_THREAD_CPUTIME_ID
+    4: Clock.monotonic_ns,  # CLOCK_MONOTONIC_RAW
+    5: Clock.realtime_ns,  # CLOCK_REALTIME_COARSE
+    6: Clock.monotonic_ns,  # CLOCK_MONOTONIC_COARSE
+    7: Clock.monotonic_ns,  # CLOCK_BOOTTIME
+}
+TIMER_ABSTIME = 1
+LONGEST_S = 1 << 40
+TICKS_PER_SECOND = 100
+
+
+class Waits:
+    """Remembers when an interrupted wait is to end, so that the guest can repeat the call unchanged."""
+
+    def __init__(self) -> None:
+        self._call: tuple[int, ...] | None = None
+        self._end_ns = 0
+
+    def go(self, clock: Clock, key: tuple[int, ...], duration_ns: int) -> bool:
+        """Wait for one slice of what is left of `duration_ns`. True when it is over; else the guest is to
+        repeat the call that `key` stands for."""
+        now = clock.monotonic_ns()
+        if self._call != key:
+            self._call, self._end_ns = key, now + duration_ns
+        left = self._end_ns - now
+        if left > 0:
+            clock.sleep(min(left, SLICE_NS))
+        if left > SLICE_NS:
+            return False
+        self._call = None
+        return True
+
+
+def write_timespec(memory: GuestMemory, offset: int, time_ns: int) -> None:
+    memory.write(offset & U64, struct.pack("<2q", *divmod(time_ns, SECOND)))
+
+
+def read_timespec(memory: GuestMemory, offset: int) -> int:
+    """Nanoseconds; at most LONGEST_S seconds."""
+    seconds, nanoseconds = struct.unpack("<2q", memory.read(offset & U64, 16))
+    if seconds < 0 or not 0 <= nanoseconds < SECOND:
+        raise failure(errno.EINVAL)
+    return int(min(seconds, LONGEST_S) * SECOND + nanoseconds)
+
+
+def _now(system: System, clock_id: int) -> int:
+    read = CLOCKS.get(clock_id)
+    if read is None:
+        raise failure(errno.EINVAL)
+    return read(system.clock)
+
+
+@call(228, "clock_gettime", 2)
+def clock_gettime(system: System, memory: GuestMemory, clock_id: int, result: int) -> int:
+    write_timespec(memory, result, _now(system, clock_id))
+    return 0
+
+
+@call(229, "clock_getres", 2)
+def clock_getres(system: System, memory: GuestMemory, clock_id: int, result: int) -> int:
+    _now(system, clock_id)
+    if result:
+        write_timespec(memory, result, 1)
+    return 0
+
+
+@call(96, "gettimeofday", 2)
+def gettimeofday(system: System, memory: GuestMemory, result: int, zone: int) -> int:
+    if result:
+        seconds, rest = divmod(system.clock.realtime_ns(), SECOND)
+        memory.write(result, struct.pack("<2q", seconds, rest // 1000))
+    if zone:
+        memory.write(zone, bytes(8))
+    return 0
+
+
+@call(201, "time", 1)
+def time_(system: System, memory: GuestMemory, result: int) -> int:
+    seconds = system.clock.realtime_ns() // SECOND
+    if result:
+        memory.write(result, struct.pack("<q", seconds))
+    return seconds
+
+
+@call(35, "nanosleep", 2)
+def nanosleep(system: System, memory: GuestMemory, request: int, remaining: int) -> int:
+    duration_ns = read_timespec(memory, request)
+    key = (35, request, remaining, duration_ns)
+    return 0 if system.waits.go(system.clock, key, duration_ns) else -errno.EINTR
+
+
+@call(230, "clock_nanosleep", 4)
+def clock_nanosleep(
+    system: System, memory: GuestMemory, clock_id: int, flags: int, request: int, remaining: int
+) -> int:
+    duration_ns = read_timespec(memory, request)
+    now_ns = _now(system, clock_id)
+    if flags & TIMER_ABSTIME:
+        duration_ns = max(duration_ns - now_ns, 0)
+    key = (230, clock_id, flags, request, remaining)
+    return 0 if system.waits.go(system.clock, key, duration_ns) else -errno.EINTR
+
+
+@call(100, "times", 1)
+def times(system: System, memory: GuestMemory, result: int) -> int:
+    if result:
+        ticks = system.clock.cpu_ns() * TICKS_PER_SECOND // SECOND
+        memory.write(result, struct.pack("<4q", ticks, 0, 0, 0))
+    return system.clock.monotonic_ns() * TICKS_PER_SECOND // SECOND
+
+
+@call(98, "getrusage", 2)
+def getrusage(system: System, memory: GuestMemory, who: int, result: int) -> int:
+    if who not in (0, 1, -1):
+        raise failure(errno.EINVAL)
+    used_us = system.clock.cpu_ns() // 1000 if who >= 0 else 0
+    memory.write(result, struct.pack("<4q", *divmod(used_us, 1_000_000), 0, 0) + bytes(112))
+    return 0

@@ -1,0 +1,177 @@
+"""The guest's file descriptors: a table of ours, from small numbers to descriptions.
+
+A description is what open() makes and dup() shares. Host descriptors stay inside descriptions: their numbers
+mean nothing to a guest.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Iterable, Iterator
+
+from tmebox.runtime.system.calls import failure
+
+DEFAULT_MAX_OPEN = 256
+
+
+class Description:
+    """Something open. Each method raises the OSError that the kernel gives for a thing without it."""
+
+    status_flags = os.O_RDWR
+    """Access mode and O_APPEND, O_NONBLOCK as fcntl(F_GETFL) shows them."""
+
+    def read(self, size_bytes: int) -> bytes:
+        raise failure(errno.EBADF)
+
+    def write(self, data: bytes) -> int:
+        raise failure(errno.EBADF)
+
+    def pread(self, size_bytes: int, position: int) -> bytes:
+        raise failure(errno.ESPIPE)
+
+    def pwrite(self, data: bytes, position: int) -> int:
+        raise failure(errno.ESPIPE)
+
+    def seek(self, offset: int, whence: int) -> int:
+        raise failure(errno.ESPIPE)
+
+    def status(self) -> os.stat_result:
+        """As a character device, which is what programs expect of a stream that is not a file."""
+        return os.stat_result((stat.S_IFCHR | 0o600, 0, 0, 1, 0, 0, 0, 0, 0, 0))
+
+    def truncate(self, size_bytes: int) -> None:
+        raise failure(errno.EINVAL)
+
+    def sync(self) -> None:
+        raise failure(errno.EINVAL)
+
+    def host_descriptor(self) -> int | None:
+        """Of a regular file or directory beneath a granted directory."""
+        return None
+
+    def writable_file(self) -> int:
+        """Host descriptor of a regular file or directory whose metadata may be changed."""
+        raise failure(errno.EINVAL)
+
+    def entries(self) -> DirectoryEntries:
+        raise failure(errno.ENOTDIR)
+
+    def terminal_size(self) -> os.terminal_size | None:
+        """Size of the terminal this is, or None for anything else."""
+        return None
+
+    def ready(self, events: int) -> int:
+        """Which of poll()'s events hold now."""
+        return events & (POLLIN | POLLOUT)
+
+    def close(self) -> None:
+        """Called when the last descriptor goes."""
+
+
+POLLIN, POLLOUT, POLLNVAL = 1, 4, 0x20
+
+
+class DirectoryEntries:
+    """A directory's listing, read once: (name, inode, d_type), and how far the guest has read it."""
+
+    def __init__(self, rows: list[tuple[bytes, int, int]]) -> None:
+        self.rows = rows
+        self.position = 0
+
+
+class NullDevice(Description):
+    """/dev/null"""
+
+    def read(self, size_bytes: int) -> bytes:
+        return b""
+
+    def write(self, data: bytes) -> int:
+        return len(data)
+
+    def seek(self, offset: int, whence: int) -> int:
+        return 0
+
+
+class ZeroDevice(NullDevice):
+    """/dev/zero"""
+
+    def read(self, size_bytes: int) -> bytes:
+        return bytes(size_bytes)
+
+
+class RandomDevice(NullDevice):
+    """/dev/random and /dev/urandom"""
+
+    def read(self, size_bytes: int) -> bytes:
+        return os.urandom(min(size_bytes, 1 << 16))
+
+
+DEVICES = {
+    b"/dev/null": NullDevice,
+    b"/dev/zero": ZeroDevice,
+    b"/dev/random": RandomDevice,
+    b"/dev/urandom": RandomDevice,
+}
+
+
+class Descriptors:
+    """Guest numbers → descriptions, at most `limit` of them. POSIX: the lowest free number is given."""
+
+    def __init__(self, first: Iterable[Description], limit: int) -> None:
+        self.limit = limit
+        self._open: dict[int, Description] = dict(enumerate(first))
+        self._close_on_exec: set[int] = set()
+
+    def __getitem__(self, descriptor: int) -> Description:
+        found = self._open.get(descriptor)
+        if found is None:
+            raise failure(errno.EBADF)
+        return found
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._open)
+
+    def room(self) -> None:
+        """Raise EMFILE if no descriptor could be added: asked before something is opened."""
+        if len(self._open) >= self.limit:
+            raise failure(errno.EMFILE)
+
+    def add(self, description: Description, *, lowest: int = 0, close_on_exec: bool = False) -> int:
+        if not 0 <= lowest < self.limit:
+            raise failure(errno.EINVAL)
+        for number in range(lowest, self.limit):
+            if number not in self._open:
+                self._open[number] = description
+                self.set_close_on_exec(number, close_on_exec)
+                return number
+        raise failure(errno.EMFILE)
+
+    def replace(self, number: int, description: Description, *, close_on_exec: bool = False) -> int:
+        """dup2: `number` becomes a descriptor of `description`, closing what it was."""
+        if not 0 <= number < self.limit:
+            raise failure(errno.EBADF)
+        if number in self._open:
+            self.remove(number)
+        self._open[number] = description
+        self.set_close_on_exec(number, close_on_exec)
+        return number
+
+    def remove(self, number: int) -> None:
+        description = self[number]
+        del self._open[number]
+        self._close_on_exec.discard(number)
+        if description not in self._open.values():
+            description.close()
+
+    def is_close_on_exec(self, number: int) -> bool:
+        return number in self._close_on_exec
+
+    def set_close_on_exec(self, number: int, value: bool) -> None:
+        """Nothing ever executes: kept because programs read back what they set."""
+        (self._close_on_exec.add if value else self._close_on_exec.discard)(number)
+
+    def close(self) -> None:
+        for number in list(self._open):
+            self.remove(number)

@@ -1,0 +1,297 @@
+"""System calls on descriptors: reading, writing, seeking, status, duplicates."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import struct
+from typing import TYPE_CHECKING
+
+from tmebox.runtime.system.calls import U64, GuestMemory, call, failure, transfer_size
+from tmebox.runtime.system.clock import read_timespec
+from tmebox.runtime.system.descriptors import POLLNVAL
+from tmebox.runtime.system.files import HostFile, pack_entries, pack_status
+
+if TYPE_CHECKING:
+    from tmebox.runtime.system.system import System
+
+IOVEC_MAX = 1024
+POLL_MAX = 1024
+TIOCGWINSZ = 0x5413
+F_DUPFD, F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_GETLK, F_SETLK, F_SETLKW = range(8)
+F_DUPFD_CLOEXEC = 1030
+F_OFD_GETLK, F_OFD_SETLK = 36, 37
+FLOCK = struct.Struct("<2h4x2qi4x")
+MUTABLE_FLAGS = os.O_APPEND | os.O_NONBLOCK
+
+
+@call(0, "read", 3)
+def read(system: System, memory: GuestMemory, descriptor: int, buffer: int, size_bytes: int) -> int:
+    data = system.descriptors[descriptor].read(transfer_size(size_bytes))
+    memory.write(buffer & U64, data)
+    return len(data)
+
+
+@call(1, "write", 3)
+def write(system: System, memory: GuestMemory, descriptor: int, buffer: int, size_bytes: int) -> int:
+    description = system.descriptors[descriptor]
+    return description.write(memory.read(buffer & U64, transfer_size(size_bytes)))
+
+
+@call(17, "pread64", 4)
+def pread(
+    system: System, memory: GuestMemory, descriptor: int, buffer: int, size_bytes: int, position: int
+) -> int:
+    data = system.descriptors[descriptor].pread(transfer_size(size_bytes), position)
+    memory.write(buffer & U64, data)
+    return len(data)
+
+
+@call(18, "pwrite64", 4)
+def pwrite(
+    system: System, memory: GuestMemory, descriptor: int, buffer: int, size_bytes: int, position: int
+) -> int:
+    description = system.descriptors[descriptor]
+    return description.pwrite(memory.read(buffer & U64, transfer_size(size_bytes)), position)
+
+
+def _vectors(memory: GuestMemory, vectors: int, count: int) -> list[tuple[int, int]]:
+    """(offset, size) of each iovec, the sizes cut so that their sum is one transfer."""
+    if not 0 <= count <= IOVEC_MAX:
+        raise failure(errno.EINVAL)
+    found = []
+    left = transfer_size(-1)
+    for offset, size_bytes in struct.iter_unpack("<2Q", memory.read(vectors & U64, 16 * count)):
+        found.append((offset, min(size_bytes, left)))
+        left -= found[-1][1]
+    return found
+
+
+@call(19, "readv", 3)
+def readv(system: System, memory: GuestMemory, descriptor: int, vectors: int, count: int) -> int:
+    parts = _vectors(memory, vectors, count)
+    data = system.descriptors[descriptor].read(sum(size for _, size in parts))
+    _scatter(memory, parts, data)
+    return len(data)
+
+
+@call(20, "writev", 3)
+def writev(system: System, memory: GuestMemory, descriptor: int, vectors: int, count: int) -> int:
+    description = system.descriptors[descriptor]
+    return description.write(_gather(memory, _vectors(memory, vectors, count)))
+
+
+@call(295, "preadv", 4)
+def preadv(
+    system: System, memory: GuestMemory, descriptor: int, vectors: int, count: int, position: int
+) -> int:
+    parts = _vectors(memory, vectors, count)
+    data = system.descriptors[descriptor].pread(sum(size for _, size in parts), position)
+    _scatter(memory, parts, data)
+    return len(data)
+
+
+@call(296, "pwritev", 4)
+def pwritev(
+    system: System, memory: GuestMemory, descriptor: int, vectors: int, count: int, position: int
+) -> int:
+    description = system.descriptors[descriptor]
+    return description.pwrite(_gather(memory, _vectors(memory, vectors, count)), position)
+
+
+def _scatter(memory: GuestMemory, parts: list[tuple[int, int]], data: bytes) -> None:
+    position = 0
+    for offset, size_bytes in parts:
+        piece = data[position : position + size_bytes]
+        if piece:
+            memory.write(offset, piece)
+        position += size_bytes
+
+
+def _gather(memory: GuestMemory, parts: list[tuple[int, int]]) -> bytes:
+    return b"".join([memory.read(offset, size) for offset, size in parts if size])
+
+
+@call(3, "close", 1)
+def close(system: System, _memory: GuestMemory, descriptor: int) -> int:
+    system.descriptors.remove(descriptor)
+    return 0
+
+
+@call(8, "lseek", 3)
+def lseek(system: System, _memory: GuestMemory, descriptor: int, offset: int, whence: int) -> int:
+    return system.descriptors[descriptor].seek(offset, whence)
+
+
+@call(5, "fstat", 2)
+def fstat(system: System, memory: GuestMemory, descriptor: int, result: int) -> int:
+    description = system.descriptors[descriptor]
+    number = description.mount_number if isinstance(description, HostFile) else 0
+    memory.write(result & U64, pack_status(description.status(), number))
+    return 0
+
+
+@call(217, "getdents64", 3)
+def getdents64(system: System, memory: GuestMemory, descriptor: int, buffer: int, size_bytes: int) -> int:
+    entries = system.descriptors[descriptor].entries()
+    data = pack_entries(entries, transfer_size(size_bytes))
+    memory.write(buffer & U64, data)
+    return len(data)
+
+
+@call(77, "ftruncate", 2)
+def ftruncate(system: System, _memory: GuestMemory, descriptor: int, size_bytes: int) -> int:
+    system.descriptors[descriptor].truncate(size_bytes)
+    return 0
+
+
+@call(74, "fsync", 1)
+@call(75, "fdatasync", 1)
+def fsync(system: System, _memory: GuestMemory, descriptor: int) -> int:
+    system.descriptors[descriptor].sync()
+    return 0
+
+
+@call(221, "fadvise64", 4)
+def fadvise64(
+    system: System, _memory: GuestMemory, descriptor: int, _start: int, _size: int, _advice: int
+) -> int:
+    system.descriptors[descriptor]
+    return 0
+
+
+@call(91, "fchmod", 2)
+def fchmod(system: System, _memory: GuestMemory, descriptor: int, mode: int) -> int:
+    os.fchmod(system.descriptors[descriptor].writable_file(), mode & 0o777)
+    return 0
+
+
+@call(32, "dup", 1)
+def dup(system: System, _memory: GuestMemory, descriptor: int) -> int:
+    return system.descriptors.add(system.descriptors[descriptor])
+
+
+@call(33, "dup2", 2)
+def dup2(system: System, _memory: GuestMemory, descriptor: int, number: int) -> int:
+    description = system.descriptors[descriptor]
+    return number if descriptor == number else system.descriptors.replace(number, description)
+
+
+@call(292, "dup3", 3)
+def dup3(system: System, _memory: GuestMemory, descriptor: int, number: int, flags: int) -> int:
+    description = system.descriptors[descriptor]
+    if descriptor == number or flags & ~os.O_CLOEXEC:
+        raise failure(errno.EINVAL)
+    return system.descriptors.replace(number, description, close_on_exec=bool(flags))
+
+
+@call(16, "ioctl", 3)
+def ioctl(system: System, memory: GuestMemory, descriptor: int, request: int, argument: int) -> int:
+    size = system.descriptors[descriptor].terminal_size()
+    if size is None:
+        raise failure(errno.ENOTTY)
+    if request & 0xFFFFFFFF != TIOCGWINSZ:
+        raise failure(errno.EINVAL)
+    memory.write(argument & U64, struct.pack("<4H", size.lines, size.columns, 0, 0))
+    return 0
+
+
+@call(72, "fcntl", 3)
+def fcntl_(system: System, memory: GuestMemory, descriptor: int, command: int, argument: int) -> int:
+    table = system.descriptors
+    description = table[descriptor]
+    match command:
+        case 0 | 1030:  # F_DUPFD, F_DUPFD_CLOEXEC
+            return table.add(description, lowest=argument, close_on_exec=command == F_DUPFD_CLOEXEC)
+        case 1:  # F_GETFD
+            return int(table.is_close_on_exec(descriptor))
+        case 2:  # F_SETFD
+            table.set_close_on_exec(descriptor, bool(argument & 1))
+            return 0
+        case 3:  # F_GETFL
+            return description.status_flags
+        case 4:  # F_SETFL
+            return _set_flags(description, argument)
+        case 5 | 6 | 7:  # F_GETLK, F_SETLK, F_SETLKW
+            return _lock(memory, description, command, argument)
+    raise failure(errno.EINVAL)
+
+
+def _set_flags(description: object, flags: int) -> int:
+    """O_APPEND is real for files; O_NONBLOCK is remembered, but nothing here blocks for long."""
+    if isinstance(description, HostFile):
+        kept = description.status_flags & ~MUTABLE_FLAGS
+        number = description.host_descriptor()
+        if number is not None:
+            host = fcntl.fcntl(number, fcntl.F_GETFL)
+            fcntl.fcntl(number, fcntl.F_SETFL, host & ~os.O_APPEND | flags & os.O_APPEND)
+        description.status_flags = kept | flags & MUTABLE_FLAGS
+    return 0
+
+
+def _lock(memory: GuestMemory, description: object, command: int, argument: int) -> int:
+    """Record locks, as locks of the open file, since all sandboxes of a process share its process locks.
+
+    Waiting for one answers -EINTR, upon which the guest asks again.
+    """
+    number = description.host_descriptor() if isinstance(description, HostFile) else None
+    if number is None:
+        raise failure(errno.EINVAL)
+    kind, whence, start, length, _ = FLOCK.unpack(memory.read(argument & U64, FLOCK.size))
+    request = FLOCK.pack(kind, whence, start, length, 0)
+    try:
+        result = fcntl.fcntl(number, F_OFD_GETLK if command == F_GETLK else F_OFD_SETLK, request)
+    except (BlockingIOError, PermissionError):
+        raise failure(errno.EINTR if command == F_SETLKW else errno.EAGAIN) from None
+    if command == F_GETLK:
+        memory.write(argument & U64, result)
+    return 0
+
+
+@call(73, "flock", 2)
+def flock(system: System, _memory: GuestMemory, descriptor: int, operation: int) -> int:
+    number = system.descriptors[descriptor].host_descriptor()
+    if number is None:
+        raise failure(errno.EINVAL)
+    waits = not operation & fcntl.LOCK_NB
+    try:
+        fcntl.flock(number, operation & 15 | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise failure(errno.EINTR if waits else errno.EAGAIN) from None
+    return 0
+
+
+@call(7, "poll", 3)
+def poll(system: System, memory: GuestMemory, rows: int, count: int, timeout_ms: int) -> int:
+    timeout_ns = -1 if timeout_ms < 0 else min(timeout_ms, 1 << 31) * 1_000_000
+    return _poll(system, memory, (7, rows, count, timeout_ms), timeout_ns)
+
+
+@call(271, "ppoll", 3)
+def ppoll(system: System, memory: GuestMemory, rows: int, count: int, timeout: int) -> int:
+    timeout_ns = read_timespec(memory, timeout & U64) if timeout else -1
+    return _poll(system, memory, (271, rows, count, timeout), timeout_ns)
+
+
+def _poll(system: System, memory: GuestMemory, key: tuple[int, ...], timeout_ns: int) -> int:
+    """`timeout_ns` < 0 waits for good, which is until the guest's time limit."""
+    _, rows, count, _ = key
+    if not 0 <= count <= POLL_MAX:
+        raise failure(errno.EINVAL)
+    answers = bytearray()
+    ready = 0
+    for number, events in struct.iter_unpack("<ih2x", memory.read(rows & U64, 8 * count)):
+        happened = 0
+        if number >= 0:
+            known = number in system.descriptors
+            happened = system.descriptors[number].ready(events) if known else POLLNVAL
+        ready += bool(happened)
+        answers += struct.pack("<ihh", number, events, happened)
+    memory.write(rows & U64, bytes(answers))
+    if ready or timeout_ns == 0:
+        return ready
+    endless = 1 << 62
+    if not system.waits.go(system.clock, key, endless if timeout_ns < 0 else timeout_ns):
+        raise failure(errno.EINTR)
+    return 0

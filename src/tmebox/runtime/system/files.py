@@ -1,0 +1,179 @@
+"""Regular files and directories of the host, open for a guest."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import struct
+
+from tmebox.runtime.system.calls import failure
+from tmebox.runtime.system.descriptors import Description, DirectoryEntries
+from tmebox.runtime.system.process import OWNER
+
+DT_UNKNOWN, DT_DIR, DT_REG, DT_LNK = 0, 4, 8, 10
+BLOCK = 4096
+STATUS_FLAGS = os.O_ACCMODE | os.O_APPEND | os.O_NONBLOCK
+
+
+class HostFile(Description):
+    """A regular file. `descriptor` is ours to close."""
+
+    def __init__(self, descriptor: int, flags: int, mount_number: int, max_bytes: int) -> None:
+        self._descriptor = descriptor
+        self._max_bytes = max_bytes
+        self.mount_number = mount_number
+        self.status_flags = flags & STATUS_FLAGS
+        self._can_write = flags & os.O_ACCMODE != os.O_RDONLY
+
+    def read(self, size_bytes: int) -> bytes:
+        return os.read(self._descriptor, size_bytes)
+
+    def pread(self, size_bytes: int, position: int) -> bytes:
+        return os.pread(self._descriptor, size_bytes, position)
+
+    def write(self, data: bytes) -> int:
+        end = os.SEEK_END if self.status_flags & os.O_APPEND else os.SEEK_CUR
+        return os.write(self._descriptor, self._within_limit(data, os.lseek(self._descriptor, 0, end)))
+
+    def pwrite(self, data: bytes, position: int) -> int:
+        return os.pwrite(self._descriptor, self._within_limit(data, position), position)
+
+    def _within_limit(self, data: bytes, position: int) -> bytes:
+        left = self._max_bytes - position
+        if left <= 0 < len(data):
+            raise failure(errno.EFBIG)
+        return data[:left] if len(data) > left else data
+
+    def seek(self, offset: int, whence: int) -> int:
+        return os.lseek(self._descriptor, offset, whence)
+
+    def status(self) -> os.stat_result:
+        return os.fstat(self._descriptor)
+
+    def truncate(self, size_bytes: int) -> None:
+        if size_bytes > self._max_bytes:
+            raise failure(errno.EFBIG)
+        os.ftruncate(self._descriptor, size_bytes)
+
+    def sync(self) -> None:
+        os.fsync(self._descriptor)
+
+    def host_descriptor(self) -> int | None:
+        return self._descriptor
+
+    def writable_file(self) -> int:
+        if not self._can_write:
+            raise failure(errno.EPERM)
+        return self._descriptor
+
+    def close(self) -> None:
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
+
+    def __del__(self) -> None:
+        self.close()
+
+
+class HostDirectory(HostFile):
+    """A directory, open for reading its entries."""
+
+    def __init__(self, descriptor: int, mount_number: int, parts: tuple[bytes, ...]) -> None:
+        super().__init__(descriptor, os.O_RDONLY | os.O_DIRECTORY, mount_number, 0)
+        self.parts = parts
+        self._entries: DirectoryEntries | None = None
+
+    def read(self, size_bytes: int) -> bytes:
+        raise failure(errno.EISDIR)
+
+    def pread(self, size_bytes: int, position: int) -> bytes:
+        raise failure(errno.EISDIR)
+
+    def entries(self) -> DirectoryEntries:
+        if self._entries is None:
+            self._entries = DirectoryEntries([(b".", 1, DT_DIR), (b"..", 1, DT_DIR), *self._list()])
+        return self._entries
+
+    def _list(self) -> list[tuple[bytes, int, int]]:
+        with os.scandir(self._descriptor) as found:
+            return sorted((os.fsencode(item.name), item.inode(), _entry_type(item)) for item in found)
+
+    def seek(self, offset: int, whence: int) -> int:
+        return seek_entries(self, offset, whence)
+
+
+class VirtualDirectory(Description):
+    """The root, or a directory that exists only because a granted one lies beneath it."""
+
+    status_flags = os.O_RDONLY
+
+    def __init__(self, parts: tuple[bytes, ...], names: list[bytes]) -> None:
+        self.parts = parts
+        rows = [(name, number, DT_DIR) for number, name in enumerate([b".", b"..", *names], 1)]
+        self._entries = DirectoryEntries(rows)
+
+    def read(self, size_bytes: int) -> bytes:
+        raise failure(errno.EISDIR)
+
+    def entries(self) -> DirectoryEntries:
+        return self._entries
+
+    def seek(self, offset: int, whence: int) -> int:
+        return seek_entries(self, offset, whence)
+
+    def status(self) -> os.stat_result:
+        return virtual_status()
+
+
+def seek_entries(directory: Description, offset: int, whence: int) -> int:
+    """rewinddir() and seekdir(): a position is an index. Back at the start, HostDirectory lists afresh."""
+    if whence != os.SEEK_SET or offset < 0:
+        raise failure(errno.EINVAL)
+    if offset == 0 and isinstance(directory, HostDirectory):
+        directory._entries = None
+        return 0
+    entries = directory.entries()
+    entries.position = min(offset, len(entries.rows))
+    return entries.position
+
+
+def virtual_status() -> os.stat_result:
+    return os.stat_result((stat.S_IFDIR | 0o555, 1, 0, 2, 0, 0, BLOCK, 0, 0, 0))
+
+
+def _entry_type(item: os.DirEntry[str]) -> int:
+    if item.is_symlink():
+        return DT_LNK
+    if item.is_dir(follow_symlinks=False):
+        return DT_DIR
+    return DT_REG if item.is_file(follow_symlinks=False) else DT_UNKNOWN
+
+
+def pack_entries(entries: DirectoryEntries, room_bytes: int) -> bytes:
+    """struct linux_dirent64 rows from the position on, as many as fit; the position moves on."""
+    packed = bytearray()
+    while entries.position < len(entries.rows):
+        name, inode, kind = entries.rows[entries.position]
+        size_bytes = (19 + len(name) + 1 + 7) & ~7
+        if len(packed) + size_bytes > room_bytes:
+            if not packed:
+                raise failure(errno.EINVAL)
+            break
+        entries.position += 1
+        head = struct.pack("<QqHB", inode, entries.position, size_bytes, kind)
+        packed += (head + name).ljust(size_bytes, b"\0")
+    return bytes(packed)
+
+
+def pack_status(status: os.stat_result, mount_number: int) -> bytes:
+    """struct stat of x86-64. Owner and device are the guest's view, not the host's."""
+    size, blocks = status.st_size, (status.st_size + 511) // 512
+    times = (status.st_atime_ns, status.st_mtime_ns, status.st_ctime_ns)
+    return struct.pack(
+        "<3Q4I4q6q24x",
+        mount_number, status.st_ino, status.st_nlink,
+        status.st_mode, OWNER, OWNER, 0,
+        0, size, BLOCK, blocks,
+        *(part for time_ns in times for part in divmod(time_ns or 0, 1_000_000_000)),
+    )  # fmt: skip

@@ -1,0 +1,337 @@
+"""System calls on paths. Each finds the place first; what happens there is asked for by descriptor."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from tmebox.runtime.system.calls import U64, GuestMemory, call, failure, read_path
+from tmebox.runtime.system.descriptors import DEVICES, Description
+from tmebox.runtime.system.files import (
+    HostDirectory,
+    HostFile,
+    VirtualDirectory,
+    pack_status,
+    virtual_status,
+)
+from tmebox.runtime.system.paths import Place, open_beneath, open_file, open_parent
+
+if TYPE_CHECKING:
+    from tmebox.runtime.system.system import System
+
+AT_FDCWD = -100
+AT_SYMLINK_NOFOLLOW, AT_REMOVEDIR, AT_EMPTY_PATH = 0x100, 0x200, 0x1000
+O_LARGEFILE = 0o100000
+UTIME_NOW, UTIME_OMIT = (1 << 30) - 1, (1 << 30) - 2
+ACCEPTED_FLAGS = (
+    os.O_ACCMODE | os.O_CREAT | os.O_EXCL | os.O_NOCTTY | os.O_TRUNC | os.O_APPEND | os.O_NONBLOCK
+    | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_SYNC | os.O_DSYNC | os.O_NOATIME | O_LARGEFILE
+)  # fmt: skip
+
+
+def _place(system: System, directory: int, path: bytes) -> Place:
+    """`directory` is AT_FDCWD or a descriptor of the guest's, for relative paths."""
+    base = None
+    if not path.startswith(b"/") and directory != AT_FDCWD:
+        description = system.descriptors[directory]
+        if not isinstance(description, (HostDirectory, VirtualDirectory)):
+            raise failure(errno.ENOTDIR)
+        base = description.parts
+    return system.namespace.place(path, base)
+
+
+@contextmanager
+def _parent(place: Place) -> Iterator[tuple[int, bytes]]:
+    """(descriptor of the directory, name in it) of a place that is to be changed."""
+    if place.mount is None:
+        raise failure(errno.EROFS)
+    directory, name = open_parent(place.writable(), place.rest)
+    try:
+        yield directory, name
+    finally:
+        os.close(directory)
+
+
+@contextmanager
+def _located(place: Place, follow: bool) -> Iterator[int]:
+    """An O_PATH descriptor of a place."""
+    flags = os.O_PATH | (0 if follow else os.O_NOFOLLOW)
+    descriptor = open_beneath(place.readable().descriptor, place.relative, flags)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+@call(2, "open", 3)
+def open_(system: System, memory: GuestMemory, path: int, flags: int, mode: int) -> int:
+    return openat(system, memory, AT_FDCWD, path, flags, mode)
+
+
+@call(85, "creat", 2)
+def creat(system: System, memory: GuestMemory, path: int, mode: int) -> int:
+    return openat(system, memory, AT_FDCWD, path, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, mode)
+
+
+@call(257, "openat", 4)
+def openat(system: System, memory: GuestMemory, directory: int, path: int, flags: int, mode: int) -> int:
+    flags &= 0xFFFFFFFF
+    if flags & ~ACCEPTED_FLAGS:  # O_TMPFILE, O_PATH, O_DIRECT…
+        raise failure(errno.EINVAL)
+    system.descriptors.room()
+    place = _place(system, directory, read_path(memory, path))
+    description = _open(system, place, flags, mode & 0o777 & ~system.umask)
+    return system.descriptors.add(description, close_on_exec=bool(flags & os.O_CLOEXEC))
+
+
+def _open(system: System, place: Place, flags: int, mode: int) -> Description:
+    writes = flags & os.O_ACCMODE != os.O_RDONLY or flags & (os.O_CREAT | os.O_TRUNC)
+    if place.mount is None:
+        device = DEVICES.get(b"/" + b"/".join(place.parts))
+        if device is not None:
+            return device()
+        if not system.namespace.exists_virtually(place.parts):
+            raise failure(errno.ENOENT)
+        if writes:
+            raise failure(errno.EISDIR)
+        return VirtualDirectory(place.parts, system.namespace.names_beneath(place.parts))
+    mount = place.mount
+    if mount.read_only and writes:
+        # A program that would create what exists already only wants to read it.
+        if flags & os.O_ACCMODE != os.O_RDONLY or flags & os.O_TRUNC or flags & os.O_EXCL:
+            raise failure(errno.EROFS)
+        flags &= ~os.O_CREAT
+    descriptor = open_file(mount, place.relative, flags, mode)
+    if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+        return HostDirectory(descriptor, mount.number, place.parts)
+    return HostFile(descriptor, flags, mount.number, system.max_file_bytes)
+
+
+@call(4, "stat", 2)
+def stat_(system: System, memory: GuestMemory, path: int, result: int) -> int:
+    return newfstatat(system, memory, AT_FDCWD, path, result, 0)
+
+
+@call(6, "lstat", 2)
+def lstat(system: System, memory: GuestMemory, path: int, result: int) -> int:
+    return newfstatat(system, memory, AT_FDCWD, path, result, AT_SYMLINK_NOFOLLOW)
+
+
+@call(262, "newfstatat", 4)
+def newfstatat(
+    system: System, memory: GuestMemory, directory: int, path: int, result: int, flags: int = 0
+) -> int:
+    text = memory.string(path & U64, 4096)
+    if not text:
+        if not flags & AT_EMPTY_PATH:
+            raise failure(errno.ENOENT)
+        description = system.descriptors[directory]
+        number = description.mount_number if isinstance(description, HostFile) else 0
+        memory.write(result & U64, pack_status(description.status(), number))
+        return 0
+    place = _place(system, directory, text)
+    memory.write(result & U64, _status(system, place, not flags & AT_SYMLINK_NOFOLLOW))
+    return 0
+
+
+def _status(system: System, place: Place, follow: bool) -> bytes:
+    if place.mount is None:
+        device = DEVICES.get(b"/" + b"/".join(place.parts))
+        if device is not None:
+            return pack_status(device().status(), 0)
+        if system.namespace.exists_virtually(place.parts):
+            return pack_status(virtual_status(), 0)
+    with _located(place, follow) as descriptor:
+        return pack_status(os.fstat(descriptor), place.readable().number)
+
+
+@call(21, "access", 2)
+def access(system: System, memory: GuestMemory, path: int, mode: int) -> int:
+    return faccessat(system, memory, AT_FDCWD, path, mode)
+
+
+@call(269, "faccessat", 3)
+@call(439, "faccessat2", 3)
+def faccessat(system: System, memory: GuestMemory, directory: int, path: int, mode: int) -> int:
+    place = _place(system, directory, read_path(memory, path))
+    if place.mount is None:
+        _status(system, place, True)
+        return 0
+    with _located(place, True) as descriptor:
+        if mode & os.W_OK:
+            place.writable()
+        if not os.access(f"/proc/self/fd/{descriptor}", mode & 7):
+            raise failure(errno.EACCES)
+    return 0
+
+
+@call(89, "readlink", 3)
+def readlink(system: System, memory: GuestMemory, path: int, buffer: int, size_bytes: int) -> int:
+    return readlinkat(system, memory, AT_FDCWD, path, buffer, size_bytes)
+
+
+@call(267, "readlinkat", 4)
+def readlinkat(
+    system: System, memory: GuestMemory, directory: int, path: int, buffer: int, size_bytes: int
+) -> int:
+    if size_bytes <= 0:
+        raise failure(errno.EINVAL)
+    place = _place(system, directory, read_path(memory, path))
+    if place.mount is None:
+        _status(system, place, True)
+        raise failure(errno.EINVAL)
+    with _located(place, False) as descriptor:
+        if not stat.S_ISLNK(os.fstat(descriptor).st_mode):
+            raise failure(errno.EINVAL)
+        target = os.readlink(b"", dir_fd=descriptor)[:size_bytes]
+    memory.write(buffer & U64, target)
+    return len(target)
+
+
+@call(83, "mkdir", 2)
+def mkdir(system: System, memory: GuestMemory, path: int, mode: int) -> int:
+    return mkdirat(system, memory, AT_FDCWD, path, mode)
+
+
+@call(258, "mkdirat", 3)
+def mkdirat(system: System, memory: GuestMemory, directory: int, path: int, mode: int) -> int:
+    place = _place(system, directory, read_path(memory, path))
+    if not place.rest and (place.mount is not None or system.namespace.exists_virtually(place.parts)):
+        raise failure(errno.EEXIST)
+    with _parent(place) as (parent, name):
+        os.mkdir(name, mode & 0o777 & ~system.umask, dir_fd=parent)
+    return 0
+
+
+@call(87, "unlink", 1)
+def unlink(system: System, memory: GuestMemory, path: int) -> int:
+    return unlinkat(system, memory, AT_FDCWD, path, 0)
+
+
+@call(84, "rmdir", 1)
+def rmdir(system: System, memory: GuestMemory, path: int) -> int:
+    return unlinkat(system, memory, AT_FDCWD, path, AT_REMOVEDIR)
+
+
+@call(263, "unlinkat", 3)
+def unlinkat(system: System, memory: GuestMemory, directory: int, path: int, flags: int) -> int:
+    if flags & ~AT_REMOVEDIR:
+        raise failure(errno.EINVAL)
+    with _parent(_place(system, directory, read_path(memory, path))) as (parent, name):
+        (os.rmdir if flags else os.unlink)(name, dir_fd=parent)
+    return 0
+
+
+@call(82, "rename", 2)
+def rename(system: System, memory: GuestMemory, old: int, new: int) -> int:
+    return renameat2(system, memory, AT_FDCWD, old, AT_FDCWD, new, 0)
+
+
+@call(264, "renameat", 4)
+def renameat(system: System, memory: GuestMemory, old_dir: int, old: int, new_dir: int, new: int) -> int:
+    return renameat2(system, memory, old_dir, old, new_dir, new, 0)
+
+
+@call(316, "renameat2", 5)
+def renameat2(
+    system: System, memory: GuestMemory, old_dir: int, old: int, new_dir: int, new: int, flags: int
+) -> int:
+    if flags:
+        raise failure(errno.EINVAL)
+    source = _place(system, old_dir, read_path(memory, old))
+    target = _place(system, new_dir, read_path(memory, new))
+    if source.mount is not target.mount:
+        raise failure(errno.EXDEV)
+    with _parent(source) as (old_parent, old_name), _parent(target) as (new_parent, new_name):
+        os.rename(old_name, new_name, src_dir_fd=old_parent, dst_dir_fd=new_parent)
+    return 0
+
+
+@call(76, "truncate", 2)
+def truncate(system: System, memory: GuestMemory, path: int, size_bytes: int) -> int:
+    file = _open(system, _place(system, AT_FDCWD, read_path(memory, path)), os.O_WRONLY, 0)
+    try:
+        file.truncate(size_bytes)
+    finally:
+        file.close()
+    return 0
+
+
+@call(90, "chmod", 2)
+def chmod(system: System, memory: GuestMemory, path: int, mode: int) -> int:
+    return fchmodat(system, memory, AT_FDCWD, path, mode)
+
+
+@call(268, "fchmodat", 3)
+def fchmodat(system: System, memory: GuestMemory, directory: int, path: int, mode: int) -> int:
+    """Permission bits only: never set-user-ID and its like."""
+    place = _place(system, directory, read_path(memory, path))
+    place.writable()
+    with _located(place, True) as descriptor:
+        os.chmod(f"/proc/self/fd/{descriptor}", mode & 0o777)
+    return 0
+
+
+@call(280, "utimensat", 4)
+def utimensat(system: System, memory: GuestMemory, directory: int, path: int, times: int, flags: int) -> int:
+    if not path:
+        return _set_times(
+            system, memory, f"/proc/self/fd/{system.descriptors[directory].writable_file()}", times
+        )
+    place = _place(system, directory, read_path(memory, path))
+    place.writable()
+    with _located(place, not flags & AT_SYMLINK_NOFOLLOW) as descriptor:
+        if stat.S_ISLNK(os.fstat(descriptor).st_mode):
+            raise failure(errno.EOPNOTSUPP)
+        return _set_times(system, memory, f"/proc/self/fd/{descriptor}", times)
+
+
+def _set_times(system: System, memory: GuestMemory, path: str, times: int) -> int:
+    now_ns = system.clock.realtime_ns()
+    chosen = [now_ns, now_ns]
+    if times:
+        before = os.stat(path)
+        kept = (before.st_atime_ns, before.st_mtime_ns)
+        for index, (seconds, part) in enumerate(struct.iter_unpack("<2q", memory.read(times & U64, 32))):
+            if part == UTIME_OMIT:
+                chosen[index] = kept[index]
+            elif part != UTIME_NOW:
+                chosen[index] = seconds * 1_000_000_000 + part
+    os.utime(path, ns=(chosen[0], chosen[1]))
+    return 0
+
+
+@call(79, "getcwd", 2)
+def getcwd(system: System, memory: GuestMemory, buffer: int, size_bytes: int) -> int:
+    path = b"/" + b"/".join(system.namespace.working) + b"\0"
+    if size_bytes & U64 < len(path):
+        raise failure(errno.ERANGE)
+    memory.write(buffer & U64, path)
+    return len(path)
+
+
+@call(80, "chdir", 1)
+def chdir(system: System, memory: GuestMemory, path: int) -> int:
+    place = _place(system, AT_FDCWD, read_path(memory, path))
+    if place.mount is not None:
+        with _located(place, True) as descriptor:
+            if not stat.S_ISDIR(os.fstat(descriptor).st_mode):
+                raise failure(errno.ENOTDIR)
+    elif not system.namespace.exists_virtually(place.parts):
+        raise failure(errno.ENOENT)
+    system.namespace.working = place.parts
+    return 0
+
+
+@call(81, "fchdir", 1)
+def fchdir(system: System, _memory: GuestMemory, descriptor: int) -> int:
+    description = system.descriptors[descriptor]
+    if not isinstance(description, (HostDirectory, VirtualDirectory)):
+        raise failure(errno.ENOTDIR)
+    system.namespace.working = description.parts
+    return 0

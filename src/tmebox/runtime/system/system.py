@@ -1,0 +1,66 @@
+"""System: one sandbox's view of the world."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from tmebox.runtime.system import file_calls, path_calls, process  # noqa: F401 (their calls enter the table)
+from tmebox.runtime.system.calls import GuestMemory, dispatch
+from tmebox.runtime.system.clock import Clock, Waits
+from tmebox.runtime.system.descriptors import DEFAULT_MAX_OPEN, Descriptors
+from tmebox.runtime.system.paths import Directory, Namespace
+from tmebox.runtime.system.streams import input_stream, output_stream
+
+DEFAULT_MAX_FILE_BYTES = 4 << 30
+
+
+class System:
+    """Answers a sandbox's system calls from what it was given, and nothing else.
+
+    stdin: bytes, a binary file, a descriptor number, a callable(size) -> bytes, or None (empty).
+    stdout, stderr: a binary or text file, a descriptor number, a callable(bytes), or None (discarded).
+    env: the environment a program starts with. directories: what of the file system it reaches.
+    max_open_files, max_file_bytes: EMFILE and EFBIG above. clock, random: for deterministic runs.
+    Raises OSError if a directory cannot be opened.
+    """
+
+    def __init__(
+        self,
+        *,
+        stdin: Any = None,
+        stdout: Any = None,
+        stderr: Any = None,
+        env: Mapping[str, str] | None = None,
+        directories: Sequence[Directory] = (),
+        clock: Clock | None = None,
+        random: Callable[[int], bytes] = os.urandom,
+        max_open_files: int = DEFAULT_MAX_OPEN,
+        max_file_bytes: int = DEFAULT_MAX_FILE_BYTES,
+    ) -> None:
+        self.clock = clock or Clock()
+        self.random = random
+        self.waits = Waits()
+        self.umask = 0o022
+        self.max_file_bytes = max_file_bytes
+        self.exhausted_bytes = 0
+        """Size of the last allocation that found no memory; 0 if none has failed."""
+        self.namespace = Namespace(directories)
+        streams = (input_stream(stdin), output_stream(stdout), output_stream(stderr))
+        self.descriptors = Descriptors(streams, max_open_files)
+        self._env = dict(env or {})
+
+    def environment(self) -> dict[str, str]:
+        return dict(self._env)
+
+    def handle(self, memory: GuestMemory, number: int, arguments: tuple[int, ...]) -> int:
+        """Result of a system call, as the kernel returns it: a value, or -errno. `arguments` are six signed
+        64-bit numbers, none of which is trusted. Raises Exit or Abort when the program ends, and what a
+        stream or callable of the host's raises, OSError excepted."""
+        return dispatch(self, memory, number, arguments)
+
+    def close(self) -> None:
+        """Close every file the guest has open. Idempotent."""
+        self.descriptors.close()
+        self.namespace.close()
