@@ -1,1 +1,1 @@
-"""From source to module file: compile, rewrite, assemble, link. Nothing here is trusted; the verifier decides."""
+"""From source to module file: compile, rewrite, assemble, link. Nothing here is trusted."""

@@ -12,21 +12,24 @@ from dataclasses import dataclass
 from tmebox.toolchain.asm import AsmSyntaxError, Directive, parse_expression, split_operands
 from tmebox.toolchain.template import Refusal
 
-KEPT = frozenset(
-    """.globl .global .weak .local .file .hidden .protected .internal .size .ident .comm .lcomm .weakref
+_KEPT = """
+    .globl .global .weak .local .file .hidden .protected .internal .size .ident .comm .lcomm .weakref
     .cfi_sections .cfi_startproc .cfi_endproc .cfi_def_cfa .cfi_def_cfa_offset .cfi_def_cfa_register
-    .cfi_adjust_cfa_offset .cfi_offset .cfi_rel_offset .cfi_register .cfi_restore .cfi_undefined .cfi_same_value
-    .cfi_remember_state .cfi_restore_state .cfi_escape .cfi_signal_frame .cfi_personality .cfi_lsda
-    .cfi_return_column""".split()
-)
+    .cfi_adjust_cfa_offset .cfi_offset .cfi_rel_offset .cfi_register .cfi_restore .cfi_undefined
+    .cfi_same_value .cfi_remember_state .cfi_restore_state .cfi_escape .cfi_signal_frame
+    .cfi_personality .cfi_lsda .cfi_return_column
+"""
+KEPT = frozenset(_KEPT.split())
 DROPPED = frozenset([".addrsig", ".addrsig_sym", ".att_syntax", ".code64", ".version"])
 """Hints for a linker we do not use, and what is the case anyway."""
 ASSIGNMENTS = frozenset([".set", ".equ", ".equiv"])
 ALIGNMENTS = frozenset([".p2align", ".balign", ".align"])
-DATA = frozenset(
-    """.byte .2byte .4byte .8byte .short .hword .value .word .int .long .quad .octa .float .single .double .tfloat
-    .ascii .asciz .string .zero .space .skip .fill .uleb128 .sleb128 .dc.a .dc.b .dc.w .dc.l .dc.q""".split()
-)
+_DATA = """
+    .byte .2byte .4byte .8byte .short .hword .value .word .int .long .quad .octa .float .single .double
+    .tfloat .ascii .asciz .string .zero .space .skip .fill .uleb128 .sleb128 .dc.a .dc.b .dc.w .dc.l
+    .dc.q
+"""
+DATA = frozenset(_DATA.split())
 SECTIONS = frozenset([".text", ".data", ".bss", ".section", ".pushsection", ".popsection", ".previous"])
 
 _CODE_NAMES = re.compile(r"\.(text|init|fini)(\..*)?\Z")

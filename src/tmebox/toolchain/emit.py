@@ -1,7 +1,7 @@
 """Placing templates one after the other: what depends on the neighbours.
 
-Stack discipline: rsp adjustments are pending until an anchor; where none comes in time, a probe is put right after the
-adjustment. Traps: every failed check ends at an `hlt` nearby, put where nothing falls into it.
+Stack discipline: rsp adjustments are pending until an anchor; where none comes in time, a probe is put right
+after the adjustment. Traps: every failed check ends at an `hlt` nearby, put where nothing falls into it.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from tmebox.abi import SPILL_R11, STACK_REACH
 from tmebox.toolchain.liveness import R11_BIT, FlowGraph
 from tmebox.toolchain.mnemonics import FLAGS
+from tmebox.toolchain.rewrite_bits import LOOP
 from tmebox.toolchain.rewrite_control import (
     TRAP,
     checked_branch,
@@ -18,6 +19,7 @@ from tmebox.toolchain.rewrite_control import (
     checked_return,
     unchecked_branch,
 )
+from tmebox.toolchain.rewrite_flags import carried
 from tmebox.toolchain.template import Refusal, Shape, Template, lines, spilled
 
 _PROBE = lines("cmpl %eax, (%rsp)")
@@ -74,7 +76,7 @@ class Emitter:
         """`index`: in the flow graph; `mask`: what an indirect jump may reach. Raises Refusal."""
         shape = template.shape
         self._ends_in_call = shape is Shape.CALL
-        if shape is Shape.PLAIN and template.scratch is None:
+        if shape is Shape.PLAIN and template.is_fixed:
             if self._pending and template.anchor:
                 self._pending = 0
             elif self._pending and not template.flow.falls_through:
@@ -90,6 +92,9 @@ class Emitter:
 
     def _plain(self, template: Template, index: int, mask: int) -> None:
         text = template.text
+        if LOOP in text:
+            self._settle()
+            text = text.replace(LOOP, self._new_label())
         if self._graph.live_after(index) & R11_BIT:
             if not template.can_spill:
                 raise Refusal("needs r11, which is in use here")
@@ -111,11 +116,16 @@ class Emitter:
         live = self._graph.live_after(index)
         if live & R11_BIT and template.scratch:
             raise Refusal("moves the stack pointer through r11, which is in use here")
-        if live & FLAGS:
+        self._settle()
+        self._out.append(self._keeping_condition(template, index) if live & FLAGS else template.text)
+
+    def _keeping_condition(self, template: Template, index: int) -> str:
+        conditions = self._graph.conditions_after(index)
+        around = carried(conditions) if conditions else None
+        needs_r11 = template.scratch or (template.flow.reads | self._graph.live_after(index)) & R11_BIT
+        if around is None or needs_r11:
             raise Refusal("moves the stack pointer while the flags are in use")
-        if self._pending:
-            self._probe()
-        self._out.append(template.text)
+        return f"{lines(around[0])}\n{template.text}\n{lines(around[1])}"
 
     def _branch(self, template: Template, index: int, mask: int) -> None:
         self._settle()

@@ -73,20 +73,38 @@ class FlowGraph:
             return live
         if self._live_in is None:
             self._live_in = self._solve()
-        return self._live_out(index, self._live_in, self._table_targets())
+        return self._live_out(index, self._live_in)
 
-    def condition_after(self, index: int) -> str | None:
-        """The condition code of the only instruction that needs the flags after `index`, if that is plain to see."""
-        index = self._following[index]
-        while index >= 0:
+    def conditions_after(self, index: int) -> frozenset[str] | None:
+        """All condition codes that may be asked of the flags after `index`; None if something else reads them."""
+        conditions: set[str] = set()
+        seen: set[int] = set()
+        waiting = self._successors(index)
+        while waiting:
+            index = waiting.pop()
+            if index < 0:
+                return None
+            if index in seen:
+                continue
+            seen.add(index)
             flow = self.flows[index]
             if flow.reads & FLAGS:
-                used_again = self.live_after(index) & FLAGS
-                return None if used_again else flow.condition
-            if flow.kills & FLAGS or not flow.falls_through or flow.target:
-                return None
-            index = self._following[index]
-        return None
+                if flow.condition is None:
+                    return None
+                conditions.add(flow.condition)
+            if flow.kills & FLAGS != FLAGS:
+                waiting += self._successors(index)
+        return frozenset(conditions)
+
+    def _successors(self, index: int) -> list[int]:
+        """-1: unknown. A branch out of the file is a tail call, which needs neither flags nor r11."""
+        flow = self.flows[index]
+        successors = [self._following[index]] if flow.falls_through else []
+        if flow.target is not None and (target := self._resolve(flow.target, index)) is not None:
+            successors.append(target)
+        if flow.is_table_jump:
+            successors += self._table_targets().get(self._functions[index], ())
+        return successors
 
     def _scan(self, index: int) -> int | None:
         """The answer, if straight-line code gives it."""
@@ -106,31 +124,21 @@ class FlowGraph:
     def _solve(self) -> list[int]:
         """Live-in sets of all instructions: sweep backwards until nothing changes."""
         live_in = [0] * len(self.flows)
-        tables = self._table_targets()
         changed = True
         while changed:
             changed = False
             for index in range(len(self.flows) - 1, -1, -1):
                 flow = self.flows[index]
-                live = flow.reads | (self._live_out(index, live_in, tables) & ~flow.kills)
+                live = flow.reads | (self._live_out(index, live_in) & ~flow.kills)
                 if live != live_in[index]:
                     live_in[index] = live
                     changed = True
         return live_in
 
-    def _live_out(self, index: int, live_in: list[int], tables: dict[str, list[int]]) -> int:
-        flow = self.flows[index]
+    def _live_out(self, index: int, live_in: list[int]) -> int:
         live = 0
-        if flow.falls_through:
-            following = self._following[index]
-            live = live_in[following] if following >= 0 else EVERYTHING
-        if flow.target is not None:
-            target = self._resolve(flow.target, index)
-            # A branch out of the file is a tail call: it needs neither flags nor r11.
-            live |= live_in[target] if target is not None else 0
-        elif flow.is_table_jump:
-            for target in tables.get(self._functions[index], ()):
-                live |= live_in[target]
+        for successor in self._successors(index):
+            live |= live_in[successor] if successor >= 0 else EVERYTHING
         return live
 
     def _resolve(self, name: str, index: int) -> int | None:

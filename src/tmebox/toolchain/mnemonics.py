@@ -1,9 +1,9 @@
 """Every mnemonic the rewriter lets through, and what it needs to know of each.
 
-Default deny: an instruction that is not in `MNEMONICS` is refused. The verifier decides from the bytes whether an
-instruction is safe; this table only has to say how to rewrite it, and is generous where the verifier is strict.
+Default deny: an instruction that is not in `MNEMONICS` is refused. The verifier decides from the bytes
+whether an instruction is safe; this table only says how to rewrite it.
 
-Flags are two resources, since `inc` and `bt` write one and leave the other: CARRY, and STATUS for all the rest.
+Flags are two resources, since `inc` and `bt` write one and leave the other: CARRY, and STATUS for the rest.
 `kills` must never claim too much: what it claims, liveness takes for dead before the instruction.
 """
 
@@ -24,7 +24,7 @@ class Kind(Enum):
 
     PLAIN = "plain"
     SHIFT = "shift"
-    """Writes no flags when its count, which may be in %cl, is zero."""
+    """May do nothing at all, if its count is zero: leaves the flags alone then, and is no anchor."""
     MOVE = "move"
     LEA = "lea"
     PUSH = "push"
@@ -47,7 +47,7 @@ class Mnemonic:
     """`width` is the operand size in bits its suffix names, or None; `pure`: the last operand is written, not
     read; `condition`: the condition code it depends on."""
 
-    base: str
+    base: str = ""
     kind: Kind = Kind.PLAIN
     width: int | None = None
     reads: int = 0
@@ -60,80 +60,81 @@ class Mnemonic:
 _SUFFIX_WIDTH = {"b": 8, "w": 16, "l": 32, "q": 64}
 
 CONDITIONS = {
-    "o": STATUS, "no": STATUS, "s": STATUS, "ns": STATUS, "e": STATUS, "z": STATUS, "ne": STATUS, "nz": STATUS,
-    "l": STATUS, "nge": STATUS, "ge": STATUS, "nl": STATUS, "le": STATUS, "ng": STATUS, "g": STATUS, "nle": STATUS,
-    "p": STATUS, "pe": STATUS, "np": STATUS, "po": STATUS,
-    "b": CARRY, "c": CARRY, "nae": CARRY, "ae": CARRY, "nb": CARRY, "nc": CARRY,
-    "be": FLAGS, "na": FLAGS, "a": FLAGS, "nbe": FLAGS,
-}  # fmt: skip
+    **dict.fromkeys(("o", "no", "s", "ns", "e", "z", "ne", "nz", "p", "pe", "np", "po"), STATUS),
+    **dict.fromkeys(("l", "nge", "ge", "nl", "le", "ng", "g", "nle"), STATUS),
+    **dict.fromkeys(("b", "c", "nae", "ae", "nb", "nc"), CARRY),
+    **dict.fromkeys(("be", "na", "a", "nbe"), FLAGS),
+}
 """Condition code → the flags it reads."""
 
 _SUFFIXED: tuple[tuple[str, str, Mnemonic], ...] = (
-    ("mov", "bwlq", Mnemonic("", Kind.MOVE, pure=True)),
-    ("movabs", "q", Mnemonic("", pure=True)),
-    ("movbe", "wlq", Mnemonic("", pure=True)),
-    ("lea", "wlq", Mnemonic("", Kind.LEA, pure=True)),
-    ("push", "q", Mnemonic("", Kind.PUSH)),
-    ("pop", "q", Mnemonic("", Kind.POP, pure=True)),
-    ("add sub and or xor neg", "bwlq", Mnemonic("", kills=FLAGS, lockable=True)),
-    ("cmp test", "bwlq", Mnemonic("", kills=FLAGS)),
-    ("adc sbb", "bwlq", Mnemonic("", reads=CARRY, kills=FLAGS, lockable=True)),
-    ("inc dec", "bwlq", Mnemonic("", kills=STATUS, lockable=True)),
-    ("not", "bwlq", Mnemonic("", lockable=True)),
-    ("xchg", "bwlq", Mnemonic("", lockable=True)),
-    ("xadd cmpxchg", "bwlq", Mnemonic("", kills=FLAGS, lockable=True)),
-    ("shl sal shr sar", "bwlq", Mnemonic("", Kind.SHIFT, kills=FLAGS)),
-    ("shld shrd", "wlq", Mnemonic("", Kind.SHIFT, kills=FLAGS)),
-    ("rol ror", "bwlq", Mnemonic("")),
-    ("rcl rcr", "bwlq", Mnemonic("", reads=CARRY)),
-    ("mul imul div idiv", "bwlq", Mnemonic("", kills=FLAGS)),
-    ("bt", "wlq", Mnemonic("", Kind.BIT_TEST, kills=CARRY)),
-    ("bts btr btc", "wlq", Mnemonic("", Kind.BIT_TEST, kills=CARRY, lockable=True)),
-    ("bsf bsr popcnt lzcnt tzcnt", "wlq", Mnemonic("", kills=FLAGS)),
-    ("bswap", "lq", Mnemonic("")),
-    ("andn bextr blsi blsmsk blsr bzhi", "lq", Mnemonic("", kills=FLAGS)),
-    ("mulx pdep pext rorx sarx shlx shrx", "lq", Mnemonic("")),
-    ("adcx", "lq", Mnemonic("", reads=CARRY, kills=CARRY)),
-    ("adox", "lq", Mnemonic("", reads=STATUS)),
-    ("crc32", "bwlq", Mnemonic("")),
-    ("rdrand rdseed", "wlq", Mnemonic("", kills=FLAGS)),
-    ("nop", "wlq", Mnemonic("", Kind.NO_ACCESS)),
-    ("call", "q", Mnemonic("", Kind.CALL)),
-    ("jmp", "q", Mnemonic("", Kind.JUMP)),
-    ("ret", "q", Mnemonic("", Kind.RETURN)),
-    ("leave", "q", Mnemonic("", Kind.LEAVE)),
-    ("stos movs", "bwlq", Mnemonic("", Kind.STRING)),
+    ("mov", "bwlq", Mnemonic(kind=Kind.MOVE, pure=True)),
+    ("movabs", "q", Mnemonic(pure=True)),
+    ("movbe", "wlq", Mnemonic(pure=True)),
+    ("lea", "wlq", Mnemonic(kind=Kind.LEA, pure=True)),
+    ("push", "q", Mnemonic(kind=Kind.PUSH)),
+    ("pop", "q", Mnemonic(kind=Kind.POP, pure=True)),
+    ("add sub and or xor neg", "bwlq", Mnemonic(kills=FLAGS, lockable=True)),
+    ("cmp test", "bwlq", Mnemonic(kills=FLAGS)),
+    ("adc sbb", "bwlq", Mnemonic(reads=CARRY, kills=FLAGS, lockable=True)),
+    ("inc dec", "bwlq", Mnemonic(kills=STATUS, lockable=True)),
+    ("not", "bwlq", Mnemonic(lockable=True)),
+    ("xchg", "bwlq", Mnemonic(lockable=True)),
+    ("xadd cmpxchg", "bwlq", Mnemonic(kills=FLAGS, lockable=True)),
+    ("shl sal shr sar", "bwlq", Mnemonic(kind=Kind.SHIFT, kills=FLAGS)),
+    ("shld shrd", "wlq", Mnemonic(kind=Kind.SHIFT, kills=FLAGS)),
+    ("rol ror", "bwlq", Mnemonic(kind=Kind.SHIFT)),
+    ("rcl rcr", "bwlq", Mnemonic(kind=Kind.SHIFT, reads=CARRY)),
+    ("mul imul div idiv", "bwlq", Mnemonic(kills=FLAGS)),
+    ("bt", "wlq", Mnemonic(kind=Kind.BIT_TEST, kills=CARRY)),
+    ("bts btr btc", "wlq", Mnemonic(kind=Kind.BIT_TEST, kills=CARRY, lockable=True)),
+    ("bsf bsr popcnt lzcnt tzcnt", "wlq", Mnemonic(kills=FLAGS)),
+    ("bswap", "lq", Mnemonic()),
+    ("andn bextr blsi blsmsk blsr bzhi", "lq", Mnemonic(kills=FLAGS)),
+    ("mulx pdep pext rorx sarx shlx shrx", "lq", Mnemonic()),
+    ("adcx", "lq", Mnemonic(reads=CARRY, kills=CARRY)),
+    ("adox", "lq", Mnemonic(reads=STATUS)),
+    ("crc32", "bwlq", Mnemonic()),
+    ("rdrand rdseed", "wlq", Mnemonic(kills=FLAGS)),
+    ("nop", "wlq", Mnemonic(kind=Kind.NO_ACCESS)),
+    ("call", "q", Mnemonic(kind=Kind.CALL)),
+    ("jmp", "q", Mnemonic(kind=Kind.JUMP)),
+    ("ret", "q", Mnemonic(kind=Kind.RETURN)),
+    ("leave", "q", Mnemonic(kind=Kind.LEAVE)),
+    ("stos movs", "bwlq", Mnemonic(kind=Kind.STRING)),
 )
 """Names, suffixes each may have, facts."""
 
-_EXTENSIONS = "movzbw movzbl movzbq movzwl movzwq movsbw movsbl movsbq movswl movswq movslq movsxd movzb movzw movzx movsx"
+_EXTENSIONS = """
+    movzbw movzbl movzbq movzwl movzwq movsbw movsbl movsbq movswl movswq movslq movsxd movzb movzw
+    movzx movsx
+"""
 
 _PLAIN: tuple[tuple[str, Mnemonic], ...] = (
-    (_EXTENSIONS, Mnemonic("", pure=True)),
-    ("cbtw cwtl cltq cwtd cltd cqto cbw cwde cdqe cwd cdq cqo", Mnemonic("")),
-    ("cmpxchg8b cmpxchg16b", Mnemonic("", lockable=True)),
-    ("lahf", Mnemonic("", reads=FLAGS)),
-    ("sahf", Mnemonic("")),
-    ("clc stc", Mnemonic("", kills=CARRY)),
-    ("cmc", Mnemonic("", reads=CARRY)),
-    ("pause endbr64 mfence lfence sfence wait fwait int3", Mnemonic("")),
-    ("ud2 hlt", Mnemonic("", Kind.STOP)),
-    ("prefetcht0 prefetcht1 prefetcht2 prefetchnta prefetchw", Mnemonic("", Kind.NO_ACCESS)),
-    ("ldmxcsr stmxcsr", Mnemonic("")),
-    ("jecxz jrcxz loop", Mnemonic("", Kind.CONDITIONAL)),
-    ("loope loopz loopne loopnz", Mnemonic("", Kind.CONDITIONAL, reads=STATUS)),
+    (_EXTENSIONS, Mnemonic(pure=True)),
+    ("cbtw cwtl cltq cwtd cltd cqto cbw cwde cdqe cwd cdq cqo", Mnemonic()),
+    ("cmpxchg8b cmpxchg16b", Mnemonic(lockable=True)),
+    ("lahf", Mnemonic(reads=FLAGS)),
+    ("sahf", Mnemonic()),
+    ("clc stc", Mnemonic(kills=CARRY)),
+    ("cmc", Mnemonic(reads=CARRY)),
+    ("pause endbr64 mfence lfence sfence wait fwait int3", Mnemonic()),
+    ("ud2 hlt", Mnemonic(kind=Kind.STOP)),
+    ("prefetcht0 prefetcht1 prefetcht2 prefetchnta prefetchw", Mnemonic(kind=Kind.NO_ACCESS)),
+    ("ldmxcsr stmxcsr", Mnemonic()),
+    ("jecxz jrcxz loop", Mnemonic(kind=Kind.CONDITIONAL)),
+    ("loope loopz loopne loopnz", Mnemonic(kind=Kind.CONDITIONAL, reads=STATUS)),
 )
 
 _X87 = """
-    fld flds fldl fldt fld1 fldl2e fldl2t fldlg2 fldln2 fldpi fldz fild filds fildl fildll fildq
-    fst fsts fstl fstp fstps fstpl fstpt fist fists fistl fistp fistps fistpl fistpll fistpq
-    fisttp fisttps fisttpl fisttpll fisttpq
-    fadd fadds faddl faddp fiadd fiadds fiaddl fsub fsubs fsubl fsubp fsubr fsubrs fsubrl fsubrp
-    fisub fisubs fisubl fisubr fisubrs fisubrl fmul fmuls fmull fmulp fimul fimuls fimull
-    fdiv fdivs fdivl fdivp fdivr fdivrs fdivrl fdivrp fidiv fidivs fidivl fidivr fidivrs fidivrl
-    fcom fcoms fcoml fcomp fcomps fcompl fcompp ficom ficoms ficoml ficomp ficomps ficompl fucom fucomp fucompp
-    fabs fchs fsqrt frndint fscale fxtract fprem fprem1 fsin fcos fsincos fptan fpatan f2xm1 fyl2x fyl2xp1
-    ftst fxam fxch fnop fincstp fdecstp fldcw fstcw fnstcw fstsw fnstsw fclex fnclex
+    fld flds fldl fldt fld1 fldl2e fldl2t fldlg2 fldln2 fldpi fldz fild filds fildl fildll fildq fst
+    fsts fstl fstp fstps fstpl fstpt fist fists fistl fistp fistps fistpl fistpll fistpq fisttp fisttps
+    fisttpl fisttpll fisttpq fadd fadds faddl faddp fiadd fiadds fiaddl fsub fsubs fsubl fsubp fsubr
+    fsubrs fsubrl fsubrp fisub fisubs fisubl fisubr fisubrs fisubrl fmul fmuls fmull fmulp fimul fimuls
+    fimull fdiv fdivs fdivl fdivp fdivr fdivrs fdivrl fdivrp fidiv fidivs fidivl fidivr fidivrs fidivrl
+    fcom fcoms fcoml fcomp fcomps fcompl fcompp ficom ficoms ficoml ficomp ficomps ficompl fucom fucomp
+    fucompp fabs fchs fsqrt frndint fscale fxtract fprem fprem1 fsin fcos fsincos fptan fpatan f2xm1
+    fyl2x fyl2xp1 ftst fxam fxch fnop fninit finit fldcw fstcw fnstcw fstsw fnstsw fclex fnclex
 """
 
 

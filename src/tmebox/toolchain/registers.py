@@ -1,4 +1,4 @@
-"""x86-64 register names: which register each general-purpose name is a part of, and the other names of its parts."""
+"""x86-64 register names: which register a name is a part of, and the names of its other parts."""
 
 from __future__ import annotations
 

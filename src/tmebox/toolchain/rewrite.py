@@ -95,7 +95,8 @@ class _Rewriting:
         return self._emitter.text() + "\n"
 
     def _read(self, text: str) -> None:
-        for self._line, line in enumerate(text.split("\n"), 1):
+        for number, line in enumerate(text.split("\n"), 1):
+            self._line = number
             joined = f"{self._prefix} {line}" if self._prefix else line
             self._prefix = ""
             for statement in _prepare(joined):
@@ -108,7 +109,8 @@ class _Rewriting:
 
     def _place(self) -> None:
         emitter = self._emitter
-        for self._line, item, index, mask in self._placements:
+        for line, item, index, mask in self._placements:
+            self._line = line
             if isinstance(item, Template):
                 try:
                     emitter.instruction(item, index, mask)

@@ -106,7 +106,7 @@ def unchecked_branch(mnemonic: str, template: Template) -> str:
 
 
 def jump_mask(template: Template, is_clang: bool) -> int:
-    """Which targets an indirect branch may reach. clang marks its tail calls, so its other jumps go to tables."""
+    """What an indirect branch may reach. clang marks its tail calls, so its other jumps go to tables."""
     if template.text == "callq":
         return TARGET_FUNCTION
     if template.mark is not None:

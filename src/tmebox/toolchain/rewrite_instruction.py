@@ -8,6 +8,7 @@ from tmebox.toolchain import registers
 from tmebox.toolchain.asm import Immediate, Indirect, Instruction, Memory, Operand, Register, symbols
 from tmebox.toolchain.liveness import R11_BIT
 from tmebox.toolchain.mnemonics import FLAGS, MNEMONICS, Kind, Mnemonic
+from tmebox.toolchain.rewrite_bits import is_wild_bit_test, rewrite_bit_test
 from tmebox.toolchain.rewrite_control import rewrite_branch, rewrite_return
 from tmebox.toolchain.rewrite_memory import computed, confined, constant_load, is_stack_slot, plain_immediate
 from tmebox.toolchain.rewrite_stack import (
@@ -19,7 +20,7 @@ from tmebox.toolchain.rewrite_stack import (
     statement,
     through_scratch,
 )
-from tmebox.toolchain.rewrite_string import is_wild_bit_test, rewrite_bit_test, rewrite_string
+from tmebox.toolchain.rewrite_string import rewrite_string
 from tmebox.toolchain.template import Flow, Refusal, Shape, Template, lines
 
 _STRING_OR_VECTOR = frozenset(["movsd", "cmpsd"])
@@ -59,7 +60,7 @@ def _rewrite(instruction: Instruction, facts: Mnemonic, flow: Flow) -> Template:
             if not isinstance(source, Memory) or len(operands) != 2:
                 raise Refusal("operands that `lea` does not have")
             if source.base in ("rsp", "esp", "rip") or is_stack_pointer(operands[1]):
-                return rewrite_lea(instruction, facts, flow)
+                return rewrite_lea(instruction, flow)
             body = replace(instruction, operands=(computed(source), operands[1]))
             return Template(Shape.PLAIN, lines(statement(body)), flow)
     for operand in operands:
@@ -70,7 +71,7 @@ def _rewrite(instruction: Instruction, facts: Mnemonic, flow: Flow) -> Template:
     if any(isinstance(operand, Indirect) for operand in operands):
         raise Refusal("`*` belongs to calls and jumps")
     anchor = facts.kind in (Kind.PUSH, Kind.POP)
-    if facts.kind is not Kind.NO_ACCESS:
+    if facts.kind not in (Kind.NO_ACCESS, Kind.SHIFT):
         anchor = anchor or any(isinstance(operand, Memory) and is_stack_slot(operand) for operand in operands)
     body = replace(instruction, operands=tuple(map(_plain_operand, operands)))
     return Template(Shape.PLAIN, lines(statement(body)), flow, anchor)

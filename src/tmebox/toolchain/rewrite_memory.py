@@ -95,6 +95,22 @@ def _half(memory: Memory, register: str | None) -> str | None:
     return registers.part(register, 32)
 
 
+def address_of(memory: Memory, register: str) -> str:
+    """The instruction that puts the offset `memory` stands for into a 64-bit register."""
+    low = registers.part(register, 32)
+    displacement = plain_expression(memory.displacement)
+    if memory.base == "rip":
+        _check_symbolic(memory)
+        return f"movl ${displacement}, %{low}"
+    if memory.segment is not None:
+        raise Refusal(f"`{memory}`: segment %{memory.segment} is not available")
+    if memory.base is None and memory.index is None:
+        return f"movl ${displacement}, %{low}"
+    base, index = (None if name is None else registers.part(name, 64) for name in (memory.base, memory.index))
+    # 32 bits of rsp are its offset.
+    return f"leal {Memory(displacement, base, index, memory.scale)}, %{low}"
+
+
 def computed(memory: Memory) -> Memory:
     """The operand of a `lea` without rsp or rip: nothing is accessed, so it keeps its 64-bit arithmetic."""
     if memory.segment is not None:

@@ -12,7 +12,7 @@ from tmebox.abi import CONTROL_WINDOW_BASE, STACK_REACH
 from tmebox.toolchain import registers
 from tmebox.toolchain.asm import Immediate, Instruction, Memory, Operand, Register, constant
 from tmebox.toolchain.mnemonics import Kind, Mnemonic
-from tmebox.toolchain.rewrite_memory import confined, plain_expression, plain_immediate
+from tmebox.toolchain.rewrite_memory import address_of, confined, plain_immediate
 from tmebox.toolchain.template import Flow, Refusal, Shape, Template, lines, spilled
 
 _REBASE = ("btrl $31, %esp", f"addq %gs:{CONTROL_WINDOW_BASE:#x}, %rsp")
@@ -60,26 +60,19 @@ def rewrite_leave(flow: Flow) -> Template:
     return rebase("movl %ebp, %esp", flow, after=("popq %rbp",))
 
 
-def rewrite_lea(instruction: Instruction, facts: Mnemonic, flow: Flow) -> Template:
+def rewrite_lea(instruction: Instruction, flow: Flow) -> Template:
     """`lea` of or into rsp, or of a symbol(%rip)."""
     source, destination = instruction.operands
     if not isinstance(source, Memory) or not isinstance(destination, Register):
         raise Refusal("operands that `lea` does not have")
-    width = facts.width or registers.WIDTH.get(destination.name)
-    if width not in (32, 64):
+    if registers.WIDTH.get(destination.name) not in (32, 64):
         raise Refusal("16 bits of an address")
     target = registers.part(destination.name, 32)
     if is_stack_pointer(destination) and source.base in ("rsp", "esp") and source.index is None:
         amount = constant(source.displacement)
         if amount is not None and abs(amount) <= STACK_REACH:
             return Template(Shape.ADJUST, lines(f"leaq {amount}(%rsp), %rsp"), flow, reach=abs(amount))
-    displacement = plain_expression(source.displacement)
-    if source.base == "rip":
-        text = f"movl ${displacement}, %{target}"
-    else:
-        base = None if source.base is None else registers.part(source.base, 64)
-        index = None if source.index is None else registers.part(source.index, 64)
-        text = f"leal {Memory(displacement, base, index, source.scale)}, %{target}"
+    text = address_of(source, target)
     if is_stack_pointer(destination):
         return rebase(text, flow)
     return Template(Shape.PLAIN, lines(text), flow)
@@ -108,9 +101,11 @@ def _read(instruction: Instruction, facts: Mnemonic, flow: Flow) -> Template:
     if facts.base in ("xadd", "mulx"):
         raise Refusal(f"`{facts.base}` with the stack pointer")
     source, destination = instruction.operands[0], instruction.operands[-1]
-    if facts.base == "mov" and isinstance(source, Register) and registers.WIDTH[source.name] in (32, 64):
-        if isinstance(destination, Register) and destination.name in registers.NUMBER:
-            return Template(Shape.PLAIN, lines(f"movl %esp, %{registers.part(destination.name, 32)}"), flow)
+    is_move = (
+        facts.base == "mov" and isinstance(source, Register) and registers.WIDTH[source.name] in (32, 64)
+    )
+    if is_move and isinstance(destination, Register) and destination.name in registers.NUMBER:
+        return Template(Shape.PLAIN, lines(f"movl %esp, %{registers.part(destination.name, 32)}"), flow)
     return through_scratch(instruction, "movl %esp", is_stack_pointer, flow)
 
 

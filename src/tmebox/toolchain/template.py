@@ -8,7 +8,7 @@ from enum import Enum
 from tmebox.abi import SPILL_R11
 
 
-class Refusal(Exception):  # noqa: N818 - not an error of ours: the reason goes into a CompileError
+class Refusal(Exception):
     """An instruction or directive that cannot be made safe, and why."""
 
 
@@ -70,10 +70,17 @@ class Template:
     mark: str | None = None
     source: str = ""
 
+    @property
+    def is_fixed(self) -> bool:
+        """The same lines wherever it stands."""
+        return self.scratch is None and "{" not in self.text
+
 
 def lines(*instructions: str) -> str:
-    """Instructions as `mnemonic operands` → lines of assembly."""
-    return "\n".join("\t" + text.replace(" ", "\t", 1) for text in instructions)
+    """Instructions as `mnemonic operands`, and labels → lines of assembly."""
+    return "\n".join(
+        f"\t{text.replace(' ', chr(9), 1)}" if text[-1] != ":" else text for text in instructions
+    )
 
 
 def spilled(text: str, register: str) -> str:

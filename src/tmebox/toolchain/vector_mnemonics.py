@@ -1,4 +1,4 @@
-"""The SSE, AVX, AVX2, FMA, F16C, AES, SHA, GFNI and PCLMUL mnemonics the rewriter lets through, by family.
+"""The SSE, AVX, AVX2, FMA, F16C, AES, SHA and PCLMUL mnemonics the rewriter lets through, by family.
 
 Left out on purpose: MMX, non-temporal stores and loads, `maskmovdqu` (implicit address), gathers, AVX-512.
 """
@@ -18,7 +18,17 @@ class VectorMnemonics(NamedTuple):
     plain: frozenset[str]
 
 
-_FLAG_WRITERS = "comiss comisd ucomiss ucomisd ptest pcmpestri pcmpistri pcmpestrm pcmpistrm".split()
+_FLAG_WRITERS = [
+    "comiss",
+    "comisd",
+    "ucomiss",
+    "ucomisd",
+    "ptest",
+    "pcmpestri",
+    "pcmpistri",
+    "pcmpestrm",
+    "pcmpistrm",
+]
 
 _FLOAT_ARITHMETIC = "add sub mul div min max sqrt"
 _FLOAT_LOGIC = "and andn or xor"
@@ -29,27 +39,23 @@ _VEX_COMPARISONS = (
 )
 
 _SSE = """
-    movss movsd movaps movapd movups movupd movhps movlps movhpd movlpd movhlps movlhps
-    movddup movshdup movsldup movmskps movmskpd cmpss cmpsd cmpps cmppd
-    shufps shufpd unpckhps unpckhpd unpcklps unpcklpd haddps haddpd hsubps hsubpd addsubps addsubpd
-    roundss roundsd roundps roundpd blendps blendpd dpps dppd insertps extractps
-    rcpss rcpps rsqrtss rsqrtps
-    cvtsi2ss cvtsi2ssl cvtsi2ssq cvtsi2sd cvtsi2sdl cvtsi2sdq cvtss2si cvtss2sil cvtss2siq cvtsd2si cvtsd2sil cvtsd2siq
-    cvttss2si cvttss2sil cvttss2siq cvttsd2si cvttsd2sil cvttsd2siq cvtss2sd cvtsd2ss cvtps2pd cvtpd2ps
-    cvtdq2ps cvtdq2pd cvtps2dq cvtpd2dq cvttps2dq cvttpd2dq
-    movd movq movdqa movdqu lddqu pmovmskb
-    packsswb packssdw packuswb packusdw punpcklbw punpcklwd punpckldq punpcklqdq punpckhbw punpckhwd punpckhdq punpckhqdq
-    paddb paddw paddd paddq paddsb paddsw paddusb paddusw psubb psubw psubd psubq psubsb psubsw psubusb psubusw
-    pmullw pmulld pmulhw pmulhuw pmulhrsw pmuludq pmuldq pmaddwd pmaddubsw pavgb pavgw psadbw mpsadbw
-    pminsb pminsw pminsd pminub pminuw pminud pmaxsb pmaxsw pmaxsd pmaxub pmaxuw pmaxud
-    pabsb pabsw pabsd psignb psignw psignd phaddw phaddd phaddsw phsubw phsubd phsubsw phminposuw
-    pcmpeqb pcmpeqw pcmpeqd pcmpeqq pcmpgtb pcmpgtw pcmpgtd pcmpgtq
-    pand pandn por pxor psllw pslld psllq psrlw psrld psrlq psraw psrad pslldq psrldq
-    pshufb pshufd pshufhw pshuflw palignr pblendw
-    pinsrb pinsrw pinsrd pinsrq pextrb pextrw pextrd pextrq
-    pmovsxbw pmovsxbd pmovsxbq pmovsxwd pmovsxwq pmovsxdq pmovzxbw pmovzxbd pmovzxbq pmovzxwd pmovzxwq pmovzxdq
-    aesenc aesenclast aesdec aesdeclast aesimc aeskeygenassist pclmulqdq
-    pclmullqlqdq pclmulhqlqdq pclmullqhqdq pclmulhqhqdq gf2p8mulb gf2p8affineqb gf2p8affineinvqb
+    movss movsd movaps movapd movups movupd movhps movlps movhpd movlpd movhlps movlhps movddup movshdup
+    movsldup movmskps movmskpd cmpss cmpsd cmpps cmppd shufps shufpd unpckhps unpckhpd unpcklps unpcklpd
+    haddps haddpd hsubps hsubpd addsubps addsubpd roundss roundsd roundps roundpd blendps blendpd dpps
+    dppd insertps extractps rcpss rcpps rsqrtss rsqrtps cvtsi2ss cvtsi2ssl cvtsi2ssq cvtsi2sd cvtsi2sdl
+    cvtsi2sdq cvtss2si cvtss2sil cvtss2siq cvtsd2si cvtsd2sil cvtsd2siq cvttss2si cvttss2sil cvttss2siq
+    cvttsd2si cvttsd2sil cvttsd2siq cvtss2sd cvtsd2ss cvtps2pd cvtpd2ps cvtdq2ps cvtdq2pd cvtps2dq
+    cvtpd2dq cvttps2dq cvttpd2dq movd movq movdqa movdqu lddqu pmovmskb packsswb packssdw packuswb
+    packusdw punpcklbw punpcklwd punpckldq punpcklqdq punpckhbw punpckhwd punpckhdq punpckhqdq paddb
+    paddw paddd paddq paddsb paddsw paddusb paddusw psubb psubw psubd psubq psubsb psubsw psubusb
+    psubusw pmullw pmulld pmulhw pmulhuw pmulhrsw pmuludq pmuldq pmaddwd pmaddubsw pavgb pavgw psadbw
+    mpsadbw pminsb pminsw pminsd pminub pminuw pminud pmaxsb pmaxsw pmaxsd pmaxub pmaxuw pmaxud pabsb
+    pabsw pabsd psignb psignw psignd phaddw phaddd phaddsw phsubw phsubd phsubsw phminposuw pcmpeqb
+    pcmpeqw pcmpeqd pcmpeqq pcmpgtb pcmpgtw pcmpgtd pcmpgtq pand pandn por pxor psllw pslld psllq psrlw
+    psrld psrlq psraw psrad pslldq psrldq pshufb pshufd pshufhw pshuflw palignr pblendw pinsrb pinsrw
+    pinsrd pinsrq pextrb pextrw pextrd pextrq pmovsxbw pmovsxbd pmovsxbq pmovsxwd pmovsxwq pmovsxdq
+    pmovzxbw pmovzxbd pmovzxbq pmovzxwd pmovzxwq pmovzxdq aesenc aesenclast aesdec aesdeclast aesimc
+    aeskeygenassist pclmulqdq pclmullqlqdq pclmulhqlqdq pclmullqhqdq pclmulhqhqdq
 """
 """With and without the VEX prefix `v`."""
 
@@ -58,12 +64,11 @@ _SSE_ONLY = """
 """
 
 _VEX_ONLY = """
-    vblendvps vblendvpd vpblendvb vzeroupper vzeroall vldmxcsr vstmxcsr
-    vbroadcastss vbroadcastsd vbroadcastf128 vbroadcasti128 vpbroadcastb vpbroadcastw vpbroadcastd vpbroadcastq
-    vinsertf128 vextractf128 vinserti128 vextracti128 vperm2f128 vperm2i128
-    vpermilps vpermilpd vpermd vpermq vpermps vpermpd vpblendd
-    vpsllvd vpsllvq vpsrlvd vpsrlvq vpsravd vcvtph2ps vcvtps2ph
-    vcvtpd2psx vcvtpd2psy vcvtpd2dqx vcvtpd2dqy vcvttpd2dqx vcvttpd2dqy
+    vblendvps vblendvpd vpblendvb vzeroupper vzeroall vldmxcsr vstmxcsr vbroadcastss vbroadcastsd
+    vbroadcastf128 vbroadcasti128 vpbroadcastb vpbroadcastw vpbroadcastd vpbroadcastq vinsertf128
+    vextractf128 vinserti128 vextracti128 vperm2f128 vperm2i128 vpermilps vpermilpd vpermd vpermq
+    vpermps vpermpd vpblendd vpsllvd vpsllvq vpsrlvd vpsrlvq vpsravd vcvtph2ps vcvtps2ph vcvtpd2psx
+    vcvtpd2psy vcvtpd2dqx vcvtpd2dqy vcvttpd2dqx vcvttpd2dqy
 """
 
 _VEX_FLAG_WRITERS = ("vtestps", "vtestpd")
