@@ -19,7 +19,7 @@ from tmebox import _native, abi
 from tmebox.memory.code_region import CODE_REGION
 from tmebox.memory.windows import WINDOWS
 
-SOURCE = Path(__file__).with_name("guest.s")
+SOURCE = Path(__file__).with_name("native_guest.s")
 STACK_SIZE_BYTES = 1 * abi.MIB
 DATA = abi.IMAGE_START
 DATA_SIZE_BYTES = 64 * abi.KIB

@@ -1,0 +1,21 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from native_machine import Machine
+
+from tmebox import _native
+
+
+@pytest.fixture
+def machine() -> Machine:
+    return Machine()
+
+
+@pytest.fixture
+def vector_policy() -> Iterator[Callable[[bool, bool, bool], None]]:
+    """Sets the policy (avx, avx512, x87) and puts everything-is-cleared back, which is safe for any module."""
+    yield _native.set_vector_policy
+    features = _native.cpu_features()
+    _native.set_vector_policy(features["avx"], features["avx512f"], True)

@@ -1,0 +1,139 @@
+"""What a sandbox can see of the host's registers, and what it can leave in them."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from native_machine import DATA, Machine, Trapped, cpu_has
+
+needs_avx512 = pytest.mark.skipif(not cpu_has("avx512f", "avx512vl"), reason="this CPU has no AVX-512")
+needs_avx = pytest.mark.skipif(not cpu_has("avx"), reason="this CPU has no AVX")
+
+NAMES = "rax rcx rdx rbx rsp rbp rsi rdi r8 r9 r10 r11 r12 r13 r14 r15".split()
+VECTORS = DATA + 192
+VECTOR_BYTES = {"sse": 16, "avx": 32, "avx512": 64}
+Policy = Callable[[bool, bool, bool], None]
+
+
+def dirty_host() -> float:
+    """Leave numbers in as many of the host's vector registers as NumPy uses."""
+    values = np.arange(1, 4096, dtype=np.float64)
+    return float((values * values + values).sum())
+
+
+def vectors(machine: Machine, kind: str) -> list[bytes]:
+    count = 32 if kind == "avx512" else 16
+    return [machine.read(VECTORS + 64 * i, VECTOR_BYTES[kind]) for i in range(count)]
+
+
+def test_no_general_register_shows_anything_of_the_host(machine: Machine) -> None:
+    machine.call("dump_sse", DATA)
+    registers = dict(zip(NAMES, machine.words(DATA, 16), strict=True))
+    assert registers.pop("rdi") == DATA
+    assert registers.pop("r11") == machine.address("dump_sse")
+    assert 0 < registers.pop("rsp") - machine.base < 1 << 31
+    assert registers == dict.fromkeys(registers, 0)
+
+
+def test_flags_and_floating_point_control_are_the_defaults(machine: Machine, vector_policy: Policy) -> None:
+    vector_policy(False, False, True)
+    machine.call("dump_sse", DATA)
+    machine.call("dump_x87_state", DATA)
+    flags, control = machine.words(DATA + 128, 2)
+    assert flags & 0xCD5 & ~0x44 == 0
+    assert control & 0xFFFF_FFFF == 0x1F80
+    assert (control >> 32 & 0xFFFF, control >> 48) == (0x37F, 0)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["sse", pytest.param("avx", marks=needs_avx), pytest.param("avx512", marks=needs_avx512)],
+)
+def test_vector_registers_are_zero_on_entry(machine: Machine, vector_policy: Policy, kind: str) -> None:
+    vector_policy(kind != "sse", kind == "avx512", False)
+    if kind != "sse":  # what another sandbox left there is no less secret than the host's
+        Machine().call("fill_avx512" if kind == "avx512" else "fill_avx")
+    dirty_host()
+    machine.call(f"dump_{kind}", DATA)
+    assert set(b"".join(vectors(machine, kind))) == {0}
+    if kind == "avx512":
+        assert machine.words(DATA + 144, 1) == [0]
+
+
+@needs_avx
+def test_only_the_results_come_back_from_a_host_call(vector_policy: Policy) -> None:
+    vector_policy(True, False, False)
+    machine = Machine(imports=[(lambda *_: (dirty_host(), (11, 22, 33, 44))[1], "*", "v")])
+    machine.call("host_call_then_dump_avx", DATA)
+    registers = dict(zip(NAMES, machine.words(DATA, 16), strict=True))
+    assert (registers.pop("rax"), registers.pop("rdx"), registers.pop("rbx")) == (11, 33, DATA)
+    assert registers.pop("r11") >> 16 == machine.address("add") >> 16  # its own return address
+    registers.pop("rsp")
+    assert registers == dict.fromkeys(registers, 0)
+    first, second, *rest = vectors(machine, "avx")
+    assert (first, second) == ((22).to_bytes(32, "little"), (44).to_bytes(32, "little"))
+    assert set(b"".join(rest)) == {0}
+
+
+@needs_avx512
+def test_the_wide_registers_are_zero_after_a_host_call(vector_policy: Policy) -> None:
+    vector_policy(True, True, False)
+    inner = Machine()
+    machine = Machine(imports=[(lambda: inner.call("fill_avx512"), "", "l")])
+    machine.call("host_call_then_dump_avx512", DATA)
+    assert set(b"".join(vectors(machine, "avx512"))) == {0}
+
+
+class Control(ctypes.Structure):
+    """glibc's fenv_t on x86-64, which is fnstenv's 28 bytes and MXCSR."""
+
+    _fields_ = [("words", ctypes.c_uint32 * 7), ("mxcsr", ctypes.c_uint32)]
+
+
+def control() -> tuple[int, int, int, int]:
+    """x87 control word, x87 stack top, x87 tags, MXCSR without its sticky flags."""
+    state = Control()
+    libm = ctypes.CDLL("libm.so.6")
+    assert libm.fegetenv(ctypes.byref(state)) == 0
+    control_word, status, tags = (word & 0xFFFF for word in state.words[:3])
+    return control_word, status >> 11 & 7, tags, state.mxcsr & ~0x3F
+
+
+@pytest.mark.parametrize("name", ["wreck_control", "leave_exception_pending"])
+def test_a_return_restores_the_hosts_floating_point_control(
+    machine: Machine, vector_policy: Policy, name: str
+) -> None:
+    vector_policy(False, False, True)
+    before = control()
+    machine.call(name)
+    assert control() == before
+    assert np.longdouble(1) / np.longdouble(4) == 0.25
+    assert bytes(bytearray(range(100))[::-1]) == bytes(range(99, -1, -1))
+
+
+def test_a_trap_restores_the_hosts_floating_point_control(machine: Machine, vector_policy: Policy) -> None:
+    vector_policy(False, False, True)
+    before = control()
+    with pytest.raises(Trapped):
+        machine.call("wreck_control_and_trap")
+    assert control() == before
+    assert np.longdouble(1) / np.longdouble(4) == 0.25
+
+
+def test_a_host_function_runs_with_the_hosts_floating_point_control(vector_policy: Policy) -> None:
+    vector_policy(False, False, True)
+    before = control()
+    seen = []
+    machine = Machine(imports=[(lambda: seen.append(control()), "", "v")])
+    machine.call("wreck_control_and_call")
+    assert seen == [before]
+    assert control() == before
+
+
+def test_a_host_call_keeps_the_sandboxes_preserved_registers_and_rounding_mode() -> None:
+    inner = Machine()
+    machine = Machine(imports=[(lambda: (dirty_host(), inner.call("wreck_control"))[1], "", "l")])
+    assert machine.call("keep_registers") == 1
