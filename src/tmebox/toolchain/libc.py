@@ -1,4 +1,4 @@
-"""The sandboxed libc: musl's sources and ours under `guest/`, through our own pipeline, built once and cached.
+"""The sandboxed libc: musl's sources and ours (`guest/`), through our own pipeline, built once and cached.
 
 Nothing built here is trusted: it goes through the verifier with the program it is linked into.
 """
@@ -59,8 +59,10 @@ def cache_directory() -> Path:
 
 
 _NOT_SHAPING_CODE = frozenset(
-    "arguments assemble build clang compile containment debug_entries diagnostics driver dwarf flags lines "
-    "link linked makedeps objects options relocate script".split()
+    {
+        *("arguments", "build", "compile", "containment", "debug_entries", "diagnostics", "driver", "dwarf"),
+        *("flags", "lines", "link", "linked", "makedeps", "objects", "options", "relocate", "script"),
+    }
 )
 """Modules of the toolchain that a program's sources and objects go through, and libc's do not."""
 
@@ -106,7 +108,7 @@ def _build_into(directory: Path, isolation: str, progress: Progress | None) -> N
 def _compile_all(
     sources: list[Source], scratch: Path, isolation: str, progress: Progress | None
 ) -> list[Path]:
-    """Compile on every core: the work is in child processes, so threads do. Raises the first error there is."""
+    """Compile on every core: the work is in child processes, so threads do. Raises the first error."""
     objects = [scratch / f"{source.name.replace('/', '-')}.o" for source in sources]
     workers = len(os.sched_getaffinity(0))
     with ThreadPoolExecutor(workers) as pool:

@@ -7,13 +7,12 @@ Three trees, each of which replaces files of the same relative name in the one b
 from __future__ import annotations
 
 import importlib.metadata
-import importlib.util
-import subprocess
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 from tmebox.errors import CompileError
+from tmebox.toolchain import clang
+from tmebox.toolchain.assemble import assemble
 from tmebox.toolchain.rewrite import rewrite
 
 GUEST = Path(__file__).parent.parent / "guest"
@@ -21,7 +20,7 @@ GUEST = Path(__file__).parent.parent / "guest"
 
 @dataclass(frozen=True)
 class Source:
-    """One file to compile. `name` is unique and becomes the object's; `musl` says whose headers it sees."""
+    """One file to compile. `name` (folder/stem) is unique and becomes the object's."""
 
     name: str
     path: Path
@@ -58,33 +57,25 @@ FLAGS = (
 """The sandbox's code generation flags plus what musl's own build uses. Unwind tables become .debug_frame."""
 
 UNWIND_SECTION = "\t.cfi_sections .debug_frame\n"
-COMPILE_TIMEOUT_S = 300
-
-
-@cache
-def ziglang() -> Path:
-    """Directory of the `ziglang` package."""
-    spec = importlib.util.find_spec("ziglang")
-    if spec is None or spec.origin is None:
-        raise CompileError("no compiler: install tmebox with its cc extra (pip install 'tmebox[cc]')")
-    return Path(spec.origin).parent
+LIMITS = clang.Limits(timeout_s=300)
 
 
 def compiler_version() -> str:
-    ziglang()
+    """Raises CompileError if there is no compiler."""
+    clang.toolchain_dir()
     return importlib.metadata.version("ziglang")
 
 
 def include_dirs() -> tuple[Path, ...]:
     """Where a sandboxed program's system headers are, in search order."""
-    headers = ziglang() / "lib" / "libc" / "include"
+    headers = clang.toolchain_dir() / "lib" / "libc" / "include"
     names = ("x86_64-linux-musl", "generic-musl", "x86-linux-any", "any-linux-any")
-    return (*(headers / name for name in names), ziglang() / "lib" / "include")
+    return (*(headers / name for name in names), clang.toolchain_dir() / "lib" / "include")
 
 
 def sources() -> list[Source]:
-    """Everything in the archive, by name, largest trees last so that overrides win."""
-    musl = ziglang() / "lib" / "libc" / "musl" / "src"
+    """Everything in the archive, later trees overriding earlier ones."""
+    musl = clang.toolchain_dir() / "lib" / "libc" / "musl" / "src"
     chosen: dict[str, Path] = {}
     for path in sorted(musl.glob("*/*.c")):
         if path.parent.name == "malloc" and path.stem not in MALLOC_KEPT:
@@ -98,47 +89,40 @@ def sources() -> list[Source]:
             chosen[name] = path
     for tree in (GUEST / "musl", GUEST):
         for path in sorted([*tree.glob("*/*.c"), *tree.glob("*/*.S")]):
-            if tree is GUEST and path.is_relative_to(GUEST / "musl"):
-                continue
             chosen[f"{path.parent.name}/{path.stem}"] = path
     chosen.pop(START.name)
     return [Source(name, path) for name, path in chosen.items() if name not in EXCLUDED]
 
 
 def compile_source(source: Source, output: Path, generated: Path, isolation: str) -> None:
-    """C or assembly → instrumented assembly → object. `generated` holds abi.h."""
-    text = source.path.read_text() if source.path.suffix == ".s" else _to_assembly(source, generated)
-    try:
-        instrumented = rewrite(UNWIND_SECTION + text, file=str(source.path), isolation=isolation)
-    except CompileError as error:
-        raise CompileError(f"libc: {source.name} cannot be sandboxed: {error}", error.diagnostics) from None
-    command = [str(ziglang() / "zig"), "clang", "-target", "x86_64-linux-musl", "-c", "-x", "assembler", "-"]
-    _run([*command, "-o", str(output)], instrumented)
+    """C or assembly → instrumented assembly → object. `generated` holds abi.h. Raises CompileError."""
+    text = source.path.read_text() if source.path.suffix == ".s" else _to_assembly(source, output, generated)
+    instrumented = rewrite(UNWIND_SECTION + text, file=f"libc/{source.name}", isolation=isolation)
+    assemble(instrumented, output, file=f"libc/{source.name}", limits=LIMITS)
 
 
 def archive(path: Path, members: list[Path]) -> None:
     """Write a deterministic archive with a symbol table."""
     listing = path.with_suffix(".rsp")
     listing.write_text("\n".join(f'"{member}"' for member in members))
-    _run([str(ziglang() / "zig"), "ar", "rcsD", str(path), f"@{listing}"])
+    _run("ar", ["rcsD", str(path), f"@{listing}"])
 
 
-def _to_assembly(source: Source, generated: Path) -> str:
-    musl = ziglang() / "lib" / "libc" / "musl"
+def _to_assembly(source: Source, output: Path, generated: Path) -> str:
+    musl = clang.toolchain_dir() / "lib" / "libc" / "musl"
     own = [GUEST / "arch", GUEST / "kernel", GUEST / "start", generated]
-    internal = [musl / "arch" / "x86_64", musl / "arch" / "generic", musl / "src" / "include", musl / "src" / "internal"]
-    search = [f"-I{path}" for path in (*own, *internal)]
+    musls = [musl / name for name in ("arch/x86_64", "arch/generic", "src/include", "src/internal")]
+    search = [f"-I{path}" for path in (*own, *musls)]
     system = [f"-isystem{path}" for path in include_dirs()]
-    preprocess_only = source.path.suffix == ".S"
-    mode = ["-E", "-P"] if preprocess_only else ["-S"]
-    command = [str(ziglang() / "zig"), "clang", *FLAGS, *search, *system, *mode, str(source.path), "-o", "-"]
-    return _run(command)
+    mode = ["-E", "-P"] if source.path.suffix == ".S" else ["-S"]
+    assembly = output.with_suffix(".s")
+    _run("clang", [*FLAGS, *search, *system, *mode, str(source.path), "-o", str(assembly)])
+    text = assembly.read_text()
+    assembly.unlink()
+    return text
 
 
-def _run(command: list[str], text: str | None = None) -> str:
-    done = subprocess.run(
-        command, input=text, capture_output=True, text=True, timeout=COMPILE_TIMEOUT_S, check=False
-    )
-    if done.returncode:
-        raise CompileError(f"libc: the compiler failed ({done.returncode}): {done.stderr.strip()}")
-    return done.stdout
+def _run(tool: str, arguments: list[str]) -> None:
+    finished = clang.run(tool, arguments, LIMITS)
+    if finished.status:
+        raise CompileError(f"libc does not build: {finished.messages.strip()}")

@@ -13,7 +13,7 @@
 static long say(const char *text, size_t size_bytes)
 {
 	const long arguments[6] = { 2, (long)text, size_bytes };
-	return __tmebox_syscall(SYS_write, arguments);
+	return __tmebox_ask(SYS_write, arguments);
 }
 
 HIDDEN long __tmebox_futex(volatile int *word, int operation, int value, const void *timeout)
@@ -34,6 +34,6 @@ HIDDEN long __tmebox_futex(volatile int *word, int operation, int value, const v
 		abort();
 	}
 	const long arguments[6] = { (long)timeout };
-	long result = __tmebox_syscall(SYS_nanosleep, arguments);
+	long result = __tmebox_ask(SYS_nanosleep, arguments);
 	return result < 0 ? result : -ETIMEDOUT;
 }

@@ -11,6 +11,9 @@
 /* The only way out: a host call. `arguments` always has six elements. */
 long __tmebox_syscall(long number, const long arguments[6]);
 
+/* The same, repeated until the host has an answer. */
+HIDDEN long __tmebox_ask(long number, const long arguments[6]);
+
 /* pages.c: page runs of the heap. Every free page is zero. */
 HIDDEN void *__tmebox_pages_get(size_t pages, size_t align);
 HIDDEN int __tmebox_pages_range(unsigned long *start, unsigned long *end);

@@ -30,7 +30,7 @@ static long read_file(unsigned long start, size_t length, int fd, long offset)
 {
 	for (size_t done = 0; done < length;) {
 		const long arguments[6] = { fd, start + done, length - done, offset + done };
-		long result = __tmebox_syscall(SYS_pread64, arguments);
+		long result = __tmebox_ask(SYS_pread64, arguments);
 		if (result < 0) return result;
 		if (result == 0) break;
 		done += result;
