@@ -81,7 +81,7 @@ def run(
     if start is None:
         raise ModuleError("the module has no main(): call its exports instead of run()")
     captured = [Capture() if stream is None else None for stream in (stdout, stderr)]
-    sandbox.system = make_system(captured[0] or stdout, captured[1] or stderr)
+    library_system, sandbox.system = sandbox.system, make_system(captured[0] or stdout, captured[1] or stderr)
     strings = Strings(sandbox)
     try:
         block = initial_stack(strings, list(argv), sandbox.system.environment())
@@ -91,6 +91,8 @@ def run(
         exit_code = exit_request.code
     finally:
         strings.free()
+        sandbox.system.close()
+        sandbox.system = library_system
     return Completed(exit_code, *(capture.value() if capture else b"" for capture in captured))
 
 
