@@ -219,6 +219,18 @@ void tmebox_suspend(struct activation *activation) {
     activation->instance->rsp = activation->rsp;
 }
 
+/* Whether the call's time is over. After a nested call the deadline is known here, and the watchdog may not have seen
+ * the outer call again yet. */
+static bool is_late(const struct activation *activation) {
+    struct thread *thread = activation->thread;
+    if (atomic_load_explicit(&thread->expired, memory_order_relaxed) == activation->watch.sequence) {
+        return true;
+    }
+    uint64_t deadline = atomic_load_explicit(&thread->deadline_ns, memory_order_relaxed);
+    return deadline != 0 && tmebox_now_ns() >= deadline &&
+           atomic_load_explicit(&thread->sequence, memory_order_relaxed) == activation->watch.sequence;
+}
+
 /* May the sandbox go on? If not, the outcome is decided. */
 static bool may_resume(struct activation *activation) {
     struct instance *instance = activation->instance;
@@ -233,7 +245,7 @@ static bool may_resume(struct activation *activation) {
     } else if (instance->dead) { /* a nested call trapped, and the host function kept that to itself */
         tmebox_raise_closed();
         activation->outcome = RAISED;
-    } else if (atomic_load(&thread->expired) == activation->watch.sequence) {
+    } else if (is_late(activation)) {
         tmebox_trap_in_host(activation, (struct window_fault){0, (uint64_t)0xff << 8});
     } else {
         return true;

@@ -243,6 +243,13 @@ call_\index:                            # passes its arguments on
     checked_return
     .endr
 
+    .globl call_then_spin
+call_then_spin:
+    subq $8, %rsp
+    host_call 0
+1:
+    jmp 1b
+
     .globl pass_nine
 pass_nine:                              # calls import 0 with 1 … 9 as arguments
     pushq %rbx
