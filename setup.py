@@ -1,7 +1,7 @@
 """The native core's build; everything else about the package is in pyproject.toml.
 
-Where there is no C compiler, the clang in the `ziglang` package builds it, against that package's own C library
-headers.
+Where there is no C compiler, the clang in the `ziglang` package builds it, against that package's own C
+library headers.
 """
 
 from __future__ import annotations

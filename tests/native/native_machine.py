@@ -27,7 +27,7 @@ READ_WRITE = _native.PROT_READ | _native.PROT_WRITE
 
 
 @dataclass
-class Trapped(Exception):  # noqa: N818 - named like the fact, as in errors.py
+class Trapped(Exception):
     """What `make_trap` was told."""
 
     signal: int
@@ -43,11 +43,11 @@ class Trapped(Exception):  # noqa: N818 - named like the fact, as in errors.py
         return int.from_bytes(self.registers[8 * index : 8 * index + 8], "little")
 
 
-class Busy(Exception):  # noqa: N818
+class Busy(Exception):
     pass
 
 
-class Closed(Exception):  # noqa: N818
+class Closed(Exception):
     pass
 
 
@@ -78,7 +78,9 @@ def text() -> Text:
             section = elf.get_section_by_name(".text")
             code = section.data()
             table = elf.get_section_by_name(".symtab")
-            addresses = {s.name: s["st_value"] for s in table.iter_symbols() if s.name and s.name not in names}
+            addresses = {
+                s.name: s["st_value"] for s in table.iter_symbols() if s.name and s.name not in names
+            }
     target_map = bytearray(len(code))
     for name, address in addresses.items():
         if re.match(r"site_\d+$", name):
@@ -126,7 +128,7 @@ class Machine:
         return [int.from_bytes(data[i : i + 8], "little") for i in range(0, 8 * count, 8)]
 
 
-class Refused(Exception):  # noqa: N818
+class Refused(Exception):
     """The fast path did not take the arguments."""
 
 

@@ -139,7 +139,9 @@ def test_only_addresses_of_sandboxed_code_can_be_called(machine: Machine, addres
         _native.Function(machine.instance, address, "f", "", "v", print)
 
 
-@pytest.mark.parametrize(("arguments", "result"), [("x", "v"), ("v", "v"), ("l", ""), ("l", "ll"), ("l" * 65, "v")])
+@pytest.mark.parametrize(
+    ("arguments", "result"), [("x", "v"), ("v", "v"), ("l", ""), ("l", "ll"), ("l" * 65, "v")]
+)
 def test_unknown_codes_are_refused(machine: Machine, arguments: str, result: str) -> None:
     with pytest.raises(ValueError):
         machine.function("add", arguments, result)
@@ -233,11 +235,14 @@ def test_an_impossible_window_or_stack_is_refused(base: int, low: int, top: int)
 
 
 def test_cycles_through_functions_and_instances_are_collected() -> None:
-    machine = Machine()
-    machine.function_of_itself = machine.function("add", "ll", "l", slow=lambda: machine)  # type: ignore[attr-defined]
-    machine.instance.set_imports([(lambda: machine, "", "v")])
-    alive = weakref.ref(machine)
-    del machine
+    def make() -> weakref.ref[Machine]:
+        machine = Machine()
+        function = machine.function("add", "ll", "l", slow=lambda: machine)
+        function.itself = function
+        machine.instance.set_imports([(lambda: function, "", "v")])
+        return weakref.ref(machine)
+
+    alive = make()
     gc.collect()
     assert alive() is None
 

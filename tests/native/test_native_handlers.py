@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -70,7 +71,9 @@ def test_a_crash_of_the_host_itself_still_kills(forked: Forked) -> None:
     assert forked(child).signal == signal.SIGSEGV
 
 
-@pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGTRAP])
+@pytest.mark.parametrize(
+    "number", [signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGTRAP]
+)
 def test_a_fatal_signal_sent_by_someone_still_kills(forked: Forked, number: int) -> None:
     def child() -> None:
         start_afresh()
@@ -140,7 +143,12 @@ def test_a_foreign_handler_without_its_own_stack_gets_one(forked: Forked) -> Non
         _native.install_handlers()
         after = action(signal.SIGUSR1)
         os.kill(os.getpid(), signal.SIGUSR1)
-        return [without == 0, after.flags & SA_ONSTACK != 0, after.handler == handler, called == [signal.SIGUSR1]]
+        return [
+            without == 0,
+            after.flags & SA_ONSTACK != 0,
+            after.handler == handler,
+            called == [signal.SIGUSR1],
+        ]
 
     assert forked(child).result() == [True] * 4
 
@@ -163,11 +171,9 @@ def _replace_usr1_handler() -> None:
 
 
 def test_the_c_librarys_internal_handlers_use_their_own_stack_too(forked: Forked) -> None:
-    """Signal 33 runs on every thread when one calls setuid(); glibc installs it when the first thread starts."""
+    """glibc runs signal 33 on every thread when one calls setuid(), and installs it at the first such."""
 
     def child() -> list[int]:
-        import threading  # noqa: PLC0415
-
         threading.Thread(target=int).start()
         os.setuid(os.getuid())
         _native.install_handlers()
@@ -216,8 +222,6 @@ def test_a_signal_stack_that_is_large_enough_is_kept(forked: Forked) -> None:
         _fields_ = [("sp", ctypes.c_void_p), ("flags", ctypes.c_int), ("size", ctypes.c_size_t)]
 
     def child() -> list[bool]:
-        import threading  # noqa: PLC0415
-
         kept: list[bool] = []
 
         def run(size_bytes: int) -> None:
@@ -250,6 +254,10 @@ def test_the_interpreter_ends_quietly_with_the_watchdog_running(ending: str) -> 
     )
     path = os.pathsep.join([str(Path(__file__).parent), *sys.path])
     done = subprocess.run(
-        [sys.executable, "-c", program], env={**os.environ, "PYTHONPATH": path}, capture_output=True, timeout=60
+        [sys.executable, "-c", program],
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        timeout=60,
+        check=False,
     )
     assert (done.returncode, done.stderr) == (0 if ending == "pass" else 3, b"")

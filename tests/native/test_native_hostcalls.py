@@ -34,8 +34,16 @@ def test_arguments_beyond_the_registers_come_from_the_stack() -> None:
 
 @pytest.mark.parametrize(
     ("code", "value", "rax"),
-    [("b", -1, 2**64 - 1), ("B", 255, 255), ("i", -5, 2**64 - 5), ("L", 2**64 - 1, 2**64 - 1), ("?", True, 1)]
-    + [("p", DATA, DATA), ("p", None, 0), ("v", "anything", 0)],
+    [
+        ("b", -1, 2**64 - 1),
+        ("B", 255, 255),
+        ("i", -5, 2**64 - 5),
+        ("L", 2**64 - 1, 2**64 - 1),
+        ("?", True, 1),
+        ("p", DATA, DATA),
+        ("p", None, 0),
+        ("v", "anything", 0),
+    ],
 )
 def test_results_go_back_extended(code: str, value: object, rax: int) -> None:
     machine = Machine(imports=[(lambda: value, "", code)])
@@ -48,7 +56,9 @@ def test_float_results_go_back_in_a_vector_register() -> None:
     assert machine.function("call_1", "f", "f")(5.0) == 2.5
 
 
-@pytest.mark.parametrize(("code", "value"), [("b", 128), ("I", -1), ("l", "1"), ("d", "x"), ("?", 2), ("p", 1 << 32)])
+@pytest.mark.parametrize(
+    ("code", "value"), [("b", 128), ("I", -1), ("l", "1"), ("d", "x"), ("?", 2), ("p", 1 << 32)]
+)
 def test_a_result_that_does_not_fit_is_an_error_in_the_caller(code: str, value: object) -> None:
     machine = Machine(imports=[(lambda: value, "", code)])
     with pytest.raises(TypeError, match="returned"):

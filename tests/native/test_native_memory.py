@@ -135,6 +135,6 @@ def test_cpu_features_agree_with_the_kernel() -> None:
     line = next(row for row in Path("/proc/cpuinfo").read_text().splitlines() if row.startswith("flags"))
     flags = set(line.split(":")[1].split())
     ours = {name for name, present in _native.cpu_features().items() if present}
-    hidden = {"fsgsbase", "tme", "pconfig"}  # the kernel may hide what it does not use, or list what it does not enable
+    hidden = {"fsgsbase", "tme", "pconfig"}  # the kernel decides whether it shows or enables these
     assert ours - flags <= hidden
     assert (set(_native.cpu_features()) & flags) - ours <= hidden

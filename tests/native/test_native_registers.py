@@ -12,7 +12,7 @@ from native_machine import DATA, Machine, Trapped, cpu_has
 needs_avx512 = pytest.mark.skipif(not cpu_has("avx512f", "avx512vl"), reason="this CPU has no AVX-512")
 needs_avx = pytest.mark.skipif(not cpu_has("avx"), reason="this CPU has no AVX")
 
-NAMES = "rax rcx rdx rbx rsp rbp rsi rdi r8 r9 r10 r11 r12 r13 r14 r15".split()
+NAMES = ("rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", *(f"r{n}" for n in range(8, 16)))
 VECTORS = DATA + 192
 VECTOR_BYTES = {"sse": 16, "avx": 32, "avx512": 64}
 Policy = Callable[[bool, bool, bool], None]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import threading
 import time
 from collections.abc import Callable
@@ -81,16 +82,19 @@ def test_two_sandboxes_run_at_the_same_time() -> None:
 def test_threads_call_and_trap_side_by_side_without_mixing_windows() -> None:
     errors: list[object] = []
 
+    def once() -> None:
+        machine = Machine(imports=[(lambda: machine.call("window_base"), "", "l")])
+        if machine.call("call_0") != machine.base:
+            errors.append("window")
+        try:
+            machine.call("load", 0)
+        except Trapped as trap:
+            if trap.fault_address != machine.base:
+                errors.append(trap)
+
     def work() -> None:
         for _ in range(100):
-            machine = Machine(imports=[(lambda: machine.call("window_base"), "", "l")])
-            if machine.call("call_0") != machine.base:
-                errors.append("window")
-            try:
-                machine.call("load", 0)
-            except Trapped as trap:
-                if trap.fault_address != machine.base:
-                    errors.append(trap)
+            once()
 
     text()
     threads = [threading.Thread(target=work) for _ in range(4)]
@@ -120,8 +124,6 @@ def test_a_thousand_threads_leave_no_signal_stack_behind(machine: Machine) -> No
 
 def test_a_thread_with_blocked_signals_can_still_be_stopped() -> None:
     def blocked() -> str:
-        import signal  # noqa: PLC0415
-
         signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         ends = []
         for name in ("load", "spin"):
