@@ -28,30 +28,24 @@ MAX_TYPES = 400
 """Types that one prototype may spell out, before pointers in it become opaque: nesting can be exponential."""
 
 
-class Dwarf:
-    """The debug information of a linked executable."""
+def prototypes(executable: Elf, names: Set[str]) -> dict[str, p.Prototype]:
+    """Prototypes of the functions `names`, as far as the debug information has them.
 
-    def __init__(self, executable: Elf) -> None:
-        self._executable = executable
-
-    def prototypes(self, names: Set[str]) -> dict[str, p.Prototype]:
-        """Prototypes of the functions `names`, as far as the debug information has them.
-
-        A definition wins over a declaration, and what is visible to others over what is static.
-        """
-        found: dict[str, tuple[tuple[bool, bool], p.Prototype]] = {}
-        try:
-            for unit in units(self._executable) if names else ():
-                for entry in unit.find(_FUNCTION, names):
-                    rank = (_EXTERNAL in entry.values, _LOW_PC in entry.values)
-                    if entry.name in found and found[entry.name][0] >= rank:
-                        continue
-                    prototype = _prototype(unit, entry)
-                    if prototype is not None:
-                        found[entry.name] = (rank, prototype)
-        except (IndexError, ValueError, KeyError, struct.error):
-            pass  # written by another producer: its functions have no prototypes
-        return {name: prototype for name, (_, prototype) in found.items()}
+    A definition wins over a declaration, and what is visible to others over what is static.
+    """
+    found: dict[str, tuple[tuple[bool, bool], p.Prototype]] = {}
+    try:
+        for unit in units(executable) if names else ():
+            for entry in unit.find(_FUNCTION, names):
+                rank = (_EXTERNAL in entry.values, _LOW_PC in entry.values)
+                if entry.name in found and found[entry.name][0] >= rank:
+                    continue
+                prototype = _prototype(unit, entry)
+                if prototype is not None:
+                    found[entry.name] = (rank, prototype)
+    except (IndexError, ValueError, KeyError, struct.error):
+        pass  # written by another producer: its functions have no prototypes
+    return {name: prototype for name, (_, prototype) in found.items()}
 
 
 def _prototype(unit: Unit, entry: Entry) -> p.Prototype | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +14,10 @@ from tmebox.errors import CompileError, Diagnostic, ModuleError
 from tmebox.modulefile import Export, Import, ModuleFile, Segment, Symbol
 from tmebox.toolchain import clang, diagnostics, linked, script
 from tmebox.toolchain.assemble import assemble
-from tmebox.toolchain.dwarf import Dwarf
+from tmebox.toolchain.dwarf import prototypes
+from tmebox.toolchain.exports import Exports, defined_functions, find_exports, require_defined
+from tmebox.toolchain.imports import stubs, undefined_functions
+from tmebox.toolchain.inputs import require_archive, require_object
 from tmebox.toolchain.lines import read_lines
 from tmebox.toolchain.linked import Elf
 from tmebox.toolchain.options import DEFAULT_OPTIONS, CompileOptions
@@ -25,14 +27,6 @@ INITIALIZE = "__tmebox_initialize"
 """What a library that uses libc runs once per sandbox; a member of libc.a."""
 START = "_start"
 PRODUCER = "tmebox 0.1.0, clang 19.1.7"
-
-
-@dataclass(frozen=True)
-class _Wanted:
-    """Exports by name, with the symbol that each is; and whether the objects are a program with `main`."""
-
-    symbols: dict[str, str]
-    is_command: bool
 
 
 def link(
@@ -51,30 +45,32 @@ def link(
     """
     if not objects and not archives:
         raise CompileError(f"{options.name}: nothing to link")
-    wanted = _wanted(objects, options)
+    for path in objects:
+        require_object(path)
+    archived = frozenset[str]().union(*(require_archive(path) for path in archives))
+    exports = find_exports(objects, options.exports)
     inputs = [*objects, *archives, *implicit_archives]
     with tempfile.TemporaryDirectory(prefix="tmebox-") as scratch_name:
         scratch = Path(scratch_name)
         session = _Session(scratch, inputs, options)
-        is_command = start_object is not None and (
-            wanted.is_command or session.archive_defines_main(archives)
-        )
+        is_command = start_object is not None and (exports.is_command or "main" in archived)
         if is_command and start_object is not None:
             session.inputs.insert(0, start_object)
-        roots = [*wanted.symbols.values(), *([START] if is_command else [])]
+        roots = [*exports.roots, *([START] if is_command else [])]
         executable = session.run(roots, final=False)
         if not is_command and _has_constructors(executable):
             if not implicit_archives:
                 raise CompileError(f"{options.name} has constructors, which need libc to run them")
             roots.append(INITIALIZE)
             executable = session.run(roots, final=False)
-        imports = _imports(executable)
+        require_defined(exports, executable, options.name)
+        imports = undefined_functions(executable, options.name)
         if imports:
-            stubs = scratch / "imports.o"
-            assemble(_stubs(imports), stubs, file="import stubs", limits=options.limits)
-            session.inputs.insert(0, stubs)
+            stub_object = scratch / "imports.o"
+            assemble(stubs(imports), stub_object, file="import stubs", limits=options.limits)
+            session.inputs.insert(0, stub_object)
             executable = session.run(roots, final=True)
-        return _module(executable, wanted, imports, options, is_command)
+        return _module(executable, exports, imports, options, is_command)
 
 
 class _Session:
@@ -92,7 +88,7 @@ class _Session:
         arguments = [
             "-m", "elf_x86_64", "-static", "--no-dynamic-linker", "--emit-relocs", "--gc-sections",
             "-z", "norelro", "-z", "nognustack", "--no-eh-frame-hdr", "--build-id=none", "--no-relax",
-            "--discard-locals", "--error-limit=50", "--color-diagnostics=never",
+            "--no-dependent-libraries", "--discard-locals", "--error-limit=50", "--color-diagnostics=never",
             "-T", str(script_path), "-o", str(output),
             "--unresolved-symbols=report-all" if final else "--unresolved-symbols=ignore-all",
             *(os.path.abspath(path) for path in self.inputs),
@@ -105,52 +101,6 @@ class _Session:
                 found or (Diagnostic(finished.messages.strip()[-2000:]),),
             )
         return Elf(output.read_bytes(), self.options.name)
-
-    def archive_defines_main(self, archives: Sequence[Path]) -> bool:
-        """Whether an archive on the command line has `main` (its symbol index says so)."""
-        return any(b"main" in _archive_index(path) for path in archives)
-
-
-def _archive_index(path: Path) -> frozenset[bytes]:
-    """The names in the symbol index (first member, "/") of a Unix archive."""
-    with path.open("rb") as file:
-        head = file.read(8 + 60)
-        if head[:8] != b"!<arch>\n" or head[8:24].rstrip() != b"/":
-            return frozenset()
-        try:
-            data = file.read(min(int(head[56:66]), 64 << 20))
-        except ValueError:
-            return frozenset()
-    count = int.from_bytes(data[:4], "big")
-    return frozenset(data[4 + 4 * count :].split(b"\0"))
-
-
-def _wanted(objects: Sequence[Path], options: CompileOptions) -> _Wanted:
-    """What to export: what the options name, else what the sources mark, else every non-static function."""
-    marked: dict[str, str] = {}
-    every: dict[str, str] = {}
-    is_command = False
-    for path in objects:
-        elf = Elf(path.read_bytes(), str(path))
-        symbols = elf.symbols
-        for index in np.flatnonzero(
-            ((symbols["info"] & 15) == linked.STT_FUNC) & (symbols["section"] != linked.SHN_UNDEF)
-        ).tolist():
-            name = elf.symbol_name(index)
-            binding, visibility = int(symbols["info"][index]) >> 4, int(symbols["other"][index]) & 3
-            section = int(symbols["section"][index])
-            section_name = elf.sections[section].name if section < len(elf.sections) else ""
-            if section_name.startswith(script.EXPORT_SECTION_PREFIX):
-                marked[section_name[len(script.EXPORT_SECTION_PREFIX) :]] = name
-            elif visibility == linked.STV_PROTECTED:
-                marked[name] = name
-            elif binding != linked.STB_LOCAL and visibility == linked.STV_DEFAULT:
-                every[name] = name
-            is_command |= name == "main" and binding != linked.STB_LOCAL
-    if options.exports is not None:
-        known = {**{name: name for name in options.exports}, **marked}
-        return _Wanted({name: known[name] for name in options.exports}, is_command)
-    return _Wanted(marked or every, is_command)
 
 
 def _has_constructors(executable: Elf) -> bool:
@@ -165,37 +115,8 @@ def _absolute_or_data(executable: Elf) -> list[int]:
     return found
 
 
-def _imports(executable: Elf) -> list[str]:
-    """Names of undefined functions, sorted. Raises CompileError for undefined data."""
-    symbols = executable.symbols
-    undefined = (symbols["section"] == linked.SHN_UNDEF) & ((symbols["info"] >> 4) == linked.STB_GLOBAL)
-    names = {index: executable.symbol_name(index) for index in np.flatnonzero(undefined).tolist()}
-    if len(names) > abi.MAX_IMPORTS:
-        raise CompileError(
-            f"{len(names)} undefined functions; a module has at most {abi.MAX_IMPORTS} imports"
-        )
-    return sorted(names.values())
-
-
-def _stubs(imports: Sequence[str]) -> str:
-    """One stub per import: its index in r11d, then the host-call gate."""
-    lines = ["\t.text"]
-    for index, name in enumerate(imports):
-        quoted = script.quote(name)
-        lines += [
-            f'\t.section ".text.import.{index}","ax",@progbits',
-            f"\t.globl {quoted}",
-            f"\t.type {quoted},@function",
-            f"{quoted}:",
-            f"\tmovl ${index}, %r11d",
-            "\tjmp __tmebox_gate_hostcall",
-            f"\t.size {quoted}, .-{quoted}",
-        ]
-    return "\n".join(lines) + "\n"
-
-
 def _module(
-    executable: Elf, wanted: _Wanted, imports: Sequence[str], options: CompileOptions, is_command: bool
+    executable: Elf, wanted: Exports, imports: Sequence[str], options: CompileOptions, is_command: bool
 ) -> ModuleFile:
     text = executable.section(".text")
     if text is None:
@@ -204,12 +125,8 @@ def _module(
         raise CompileError(
             f"{options.name}: {text.size_bytes >> 20} MiB of code; at most {abi.TEXT_MAX >> 20}"
         )
-    addresses = _defined(executable)
-    missing = [name for name, symbol in wanted.symbols.items() if symbol not in addresses]
-    if missing:
-        raise CompileError(f"{options.name}: cannot export {', '.join(missing)}: no such function")
-    dwarf = Dwarf(executable)
-    by_symbol = dwarf.prototypes({*wanted.symbols.values(), *imports})
+    addresses = defined_functions(executable)
+    by_symbol = prototypes(executable, {*wanted.symbols.values(), *imports})
     exports = {
         name: Export(name, addresses[symbol], by_symbol.get(symbol))
         for name, symbol in wanted.symbols.items()
@@ -242,15 +159,6 @@ def _module(
     except ModuleError as error:
         raise CompileError(f"{options.name} cannot be a module: {error}") from None
     return module
-
-
-def _defined(executable: Elf) -> dict[str, int]:
-    """Address of each function in the text, by name; a global one hides local ones."""
-    symbols = executable.symbols
-    chosen = ((symbols["info"] & 15) == linked.STT_FUNC) & (symbols["section"] != linked.SHN_UNDEF)
-    order = np.flatnonzero(chosen)
-    order = order[np.argsort(symbols["info"][order] >> 4, kind="stable")]
-    return {executable.symbol_name(index): int(symbols["value"][index]) for index in order.tolist()}
 
 
 def _functions(executable: Elf, low: int, high: int) -> tuple[Symbol, ...]:

@@ -44,6 +44,7 @@ SECTIONS
   . = {text:#x};
   .text : {{
     KEEP(*(.init)) KEEP(*(.fini))
+    KEEP(*({exported}*))
     *(.text .text.* .gnu.linkonce.t.* .ltext .ltext.*)
     BYTE(0xf4)
   }} =0xf4f4f4f4
@@ -59,6 +60,7 @@ def linker_script(roots: Iterable[str]) -> str:
     return _SCRIPT.format(
         image=abi.IMAGE_START,
         text=abi.TEXT_NOMINAL,
+        exported=EXPORT_SECTION_PREFIX,
         first=CONSTRUCTORS[0],
         end=CONSTRUCTORS[1],
         page=abi.PAGE_SIZE,
