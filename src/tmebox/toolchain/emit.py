@@ -53,8 +53,12 @@ class Emitter:
         self._traps = _Traps()
         self._labels = 0
         self._ends_in_call = False
+        self._compare: int | None = None
+        """Where the instruction before this one stands, if a rebase may go before it."""
 
     def verbatim(self, text: str) -> None:
+        if not text.startswith("\t.loc\t"):
+            self._compare = None
         self._out.append(text)
 
     def change_section(self, text: str) -> None:
@@ -63,12 +67,11 @@ class Emitter:
 
     def end_function(self, text: str) -> None:
         """A `.size`: a function that ends in a call does not expect it to return."""
-        if self._ends_in_call:
-            self._out.append(lines("hlt"))
-            self._ends_in_call = False
+        self._stop_after_call()
         self._out.append(text)
 
     def text(self) -> str:
+        self._stop_after_call()
         self._resolve_traps()
         return "\n".join(line for line in self._out if line)
 
@@ -81,8 +84,11 @@ class Emitter:
                 self._pending = 0
             elif self._pending and not template.flow.falls_through:
                 self._probe()
+            self._compare = len(self._out) if template.is_compare else None
             self._out.append(template.text)
         else:
+            if shape is not Shape.REBASE:
+                self._compare = None
             _PLACE[shape](self, template, index, mask)
         if not template.flow.falls_through:
             self._traps.possible.append(len(self._out))
@@ -113,11 +119,17 @@ class Emitter:
         self._out.append("")
 
     def _rebase(self, template: Template, index: int, mask: int) -> None:
+        compare, self._compare = self._compare, None
         live = self._graph.live_after(index)
         if live & R11_BIT and template.scratch:
             raise Refusal("moves the stack pointer through r11, which is in use here")
         self._settle()
-        self._out.append(self._keeping_condition(template, index) if live & FLAGS else template.text)
+        if not live & FLAGS:
+            self._out.append(template.text)
+        elif compare is not None and not template.scratch:
+            self._out[compare] = f"{template.text}\n{self._out[compare]}"
+        else:
+            self._out.append(self._keeping_condition(template, index))
 
     def _keeping_condition(self, template: Template, index: int) -> str:
         conditions = self._graph.conditions_after(index)
@@ -142,8 +154,7 @@ class Emitter:
             return
         label = self._new_label()
         self._out.append(checked_return().replace(TRAP, label))
-        self._traps.present.append((len(self._out), label))
-        self._out.append(_trap(label))
+        self._place_trap(label)
 
     def _indirect(self, template: Template, index: int, mask: int) -> None:
         if template.anchor:
@@ -187,6 +198,15 @@ class Emitter:
         self._pending = 0
 
     # -- traps --
+
+    def _stop_after_call(self) -> None:
+        if self._ends_in_call:
+            self._place_trap(self._new_label())
+            self._ends_in_call = False
+
+    def _place_trap(self, label: str) -> None:
+        self._traps.present.append((len(self._out), label))
+        self._out.append(_trap(label))
 
     def _new_label(self) -> str:
         self._labels += 1

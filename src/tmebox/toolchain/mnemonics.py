@@ -45,7 +45,7 @@ class Kind(Enum):
 @dataclass(frozen=True, slots=True)
 class Mnemonic:
     """`width` is the operand size in bits its suffix names, or None; `pure`: the last operand is written, not
-    read; `condition`: the condition code it depends on."""
+    read; `condition`: the condition code it depends on; `is_compare`: writes all flags and nothing else."""
 
     base: str = ""
     kind: Kind = Kind.PLAIN
@@ -55,6 +55,7 @@ class Mnemonic:
     pure: bool = False
     lockable: bool = False
     condition: str | None = None
+    is_compare: bool = False
 
 
 _SUFFIX_WIDTH = {"b": 8, "w": 16, "l": 32, "q": 64}
@@ -75,7 +76,7 @@ _SUFFIXED: tuple[tuple[str, str, Mnemonic], ...] = (
     ("push", "q", Mnemonic(kind=Kind.PUSH)),
     ("pop", "q", Mnemonic(kind=Kind.POP, pure=True)),
     ("add sub and or xor neg", "bwlq", Mnemonic(kills=FLAGS, lockable=True)),
-    ("cmp test", "bwlq", Mnemonic(kills=FLAGS)),
+    ("cmp test", "bwlq", Mnemonic(kills=FLAGS, is_compare=True)),
     ("adc sbb", "bwlq", Mnemonic(reads=CARRY, kills=FLAGS, lockable=True)),
     ("inc dec", "bwlq", Mnemonic(kills=STATUS, lockable=True)),
     ("not", "bwlq", Mnemonic(lockable=True)),

@@ -74,7 +74,8 @@ def _rewrite(instruction: Instruction, facts: Mnemonic, flow: Flow) -> Template:
     if facts.kind not in (Kind.NO_ACCESS, Kind.SHIFT):
         anchor = anchor or any(isinstance(operand, Memory) and is_stack_slot(operand) for operand in operands)
     body = replace(instruction, operands=tuple(map(_plain_operand, operands)))
-    return Template(Shape.PLAIN, lines(statement(body)), flow, anchor)
+    is_compare = facts.is_compare and not any(mentions(operand, registers.RSP) for operand in operands)
+    return Template(Shape.PLAIN, lines(statement(body)), flow, anchor, is_compare=is_compare)
 
 
 def _plain_operand(operand: Operand) -> Operand:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from tmebox.abi import SPILL_R11
+from tmebox.toolchain.asm import PREFIXES
 
 
 class Refusal(Exception):
@@ -55,6 +56,7 @@ class Template:
     operand: of an indirect branch: its target, a 32-bit register or an instrumented memory operand.
     register: of an indirect branch: the 64-bit register that holds its target, if one does.
     mark: of an indirect jump: what a comment says it is for. source: the instruction as it was written.
+    is_compare: sets all flags, writes nothing else, and has nothing to do with rsp.
     """
 
     shape: Shape
@@ -69,6 +71,7 @@ class Template:
     register: str | None = None
     mark: str | None = None
     source: str = ""
+    is_compare: bool = False
 
     @property
     def is_fixed(self) -> bool:
@@ -78,9 +81,13 @@ class Template:
 
 def lines(*instructions: str) -> str:
     """Instructions as `mnemonic operands`, and labels → lines of assembly."""
-    return "\n".join(
-        f"\t{text.replace(' ', chr(9), 1)}" if text[-1] != ":" else text for text in instructions
-    )
+    return "\n".join(text if text.endswith(":") else _line(text) for text in instructions)
+
+
+def _line(text: str) -> str:
+    words = text.split(" ")
+    count = 1 + (words[0] in PREFIXES)
+    return "\t" + "\t".join([" ".join(words[:count]), *([" ".join(words[count:])] if words[count:] else [])])
 
 
 def spilled(text: str, register: str) -> str:

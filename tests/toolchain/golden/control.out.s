@@ -1,0 +1,76 @@
+	.text
+	.type	f,@function
+f:
+	movl	%eax, %r11d
+	testb	$2, 0x7fff0000(%r11)
+	je	.Ltmebox2
+	callq	*%r11
+	movl	%gs:8(%edi), %r11d
+	testb	$2, 0x7fff0000(%r11)
+	je	.Ltmebox2
+	callq	*%r11
+	movl	%gs:sym(%rip), %r11d
+	testb	$2, 0x7fff0000(%r11)
+	je	.Ltmebox2
+	callq	*%r11
+	movq	%r11, -136(%rsp)
+	movl	%gs:.Ltable(,%eax,8), %r11d
+	testb	$4, 0x7fff0000(%r11)
+	je	.Ltmebox2
+	movq	%r11, -144(%rsp)
+	movq	-136(%rsp), %r11
+	jmp	*-144(%rsp)
+.Ltmebox2:
+	hlt
+.La:
+	addl	%r11d, %eax
+	movq	%r11, -136(%rsp)
+	movl	%gs:.Ltable(,%eax,8), %r11d
+	testb	$4, 0x7fff0000(%r11)
+	je	.Ltmebox2
+	movq	%r11, -144(%rsp)
+	movq	-136(%rsp), %r11
+	jmp	*-144(%rsp)
+.Lb:
+	movl	$.Lc, %ecx
+	movl	%ecx, %ecx
+	testb	$4, 0x7fff0000(%rcx)
+	je	.Ltmebox2
+	jmp	*%rcx
+.Lc:
+	addl	%r11d, %eax
+	movl	$5, %r11d
+	movl	%edx, %r11d
+	testb	$4, 0x7fff0000(%r11)
+	je	.Ltmebox1
+	jmp	*%r11
+	movl	%edx, %r11d
+	testb	$2, 0x7fff0000(%r11)
+	je	.Ltmebox1
+	jmp	*%r11
+	movl	%edx, %r11d
+	testb	$1, 0x7fff0000(%r11)
+	je	.Ltmebox1
+	jmp	*%r11
+	movl	(%rsp), %r11d
+	testb	$1, 0x7fff0000(%r11)
+	je	.Ltmebox1
+	movq	%r11, (%rsp)
+	retq
+.Ltmebox1:
+	hlt
+	.size	f, .-f
+	.section	.text.g,"ax",@progbits
+	.type	g,@function
+g:
+	movl	%ebx, %r11d
+	testb	$2, 0x7fff0000(%r11)
+	je	.Ltmebox3
+	callq	*%r11
+.Ltmebox3:
+	hlt
+	.size	g, .-g
+	.section	.rodata,"a",@progbits
+.Ltable:
+	.quad	.La
+	.quad	.Lb

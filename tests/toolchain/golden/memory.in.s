@@ -1,0 +1,23 @@
+	.text
+	.globl	f
+	.type	f,@function
+f:
+	movq	8(%rax,%rcx,4), %rdx
+	movups	%xmm1, -16(%r13)
+	addl	$1, sym+4(%rip)
+	movl	sym, %eax
+	movl	%eax, table-8(,%r9,8)
+	cmpb	$0, 4096
+	leaq	-8(%rdi,%rsi,2), %rax
+	leaq	sym+12(%rip), %r8
+	movq	other@GOTPCREL(%rip), %rbx
+	cmpq	other@GOTPCREL(%rip), %rbx
+	cmoveq	other@GOTPCREL(%rip), %rbx
+	pushq	(%rdi)
+	popq	8(%rdi)
+	prefetcht0	64(%rdi)
+	lock
+	cmpxchgl	%ecx, (%rdx)
+	callq	elsewhere@PLT
+	ud2
+	.size	f, .-f

@@ -1,0 +1,23 @@
+	.text
+	.globl	f
+	.type	f,@function
+f:
+	movq	%gs:8(%eax,%ecx,4), %rdx
+	movups	%xmm1, %gs:-16(%r13d)
+	addl	$1, %gs:sym+4(%rip)
+	movl	%gs:sym(%rip), %eax
+	movl	%eax, %gs:table-8(,%r9d,8)
+	cmpb	$0, %gs:4096
+	leaq	-8(%rdi,%rsi,2), %rax
+	movl	$sym+12, %r8d
+	movl	$other, %ebx
+	cmpq	$other, %rbx
+	movl	$other, %r11d
+	cmoveq	%r11, %rbx
+	pushq	%gs:(%edi)
+	popq	%gs:8(%edi)
+	prefetcht0	%gs:64(%edi)
+	lock cmpxchgl	%ecx, %gs:(%edx)
+	callq	elsewhere
+	ud2
+	.size	f, .-f

@@ -1,0 +1,103 @@
+"""What the rewriter's tests share: compile, assemble, link and run, with the pinned toolchain."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from io import BytesIO
+from pathlib import Path
+
+from elftools.elf.elffile import ELFFile
+
+from tmebox import abi
+from tmebox.toolchain.rewrite import rewrite
+from tmebox.verify import VerifiedText, verify
+
+HERE = Path(__file__).parent
+GOLDEN = HERE / "golden"
+PROGRAMS = HERE / "programs"
+
+CODE_GENERATION = (
+    "-fno-pic", "-mcmodel=small", "-fomit-frame-pointer", "-fno-stack-protector", "-fcf-protection=none",
+    "-fno-addrsig", "-ftls-model=local-exec", "-fno-integrated-as", "-ffreestanding", "-nostdinc", "-w",
+)  # fmt: skip
+
+
+def tool(name: str, *arguments: str | Path, text: str | None = None) -> str:
+    """Run a program of the toolchain; its output. Fails the test with what it says."""
+    command = [sys.executable, "-m", "ziglang", name, *map(str, arguments)]
+    done = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{' '.join(command)}\n{done.stderr}"
+    return done.stdout
+
+
+def clang(*arguments: str | Path, text: str | None = None) -> str:
+    return tool("clang", "-target", "x86_64-linux-musl", *arguments, text=text)
+
+
+def compile_to_assembly(source: Path, *flags: str) -> str:
+    return clang(*CODE_GENERATION, *flags, "-S", source, "-o", "-")
+
+
+def assemble(text: str, output: Path) -> Path:
+    clang("-c", "-x", "assembler", "-", "-o", output, text=text)
+    return output
+
+
+def run_in_window(assembly: str, folder: Path) -> str:
+    """Instrument, link with the harness, run: what the program's `run` returns, in hexadecimal."""
+    (folder / "abi.h").write_text(abi._header())
+    program = assemble(rewrite(assembly, file="program.s"), folder / "program.o")
+    return _run(program, folder, f"-I{folder}")
+
+
+def run_natively(assembly: str, folder: Path) -> str:
+    return _run(assemble(assembly, folder / "native.o"), folder, "-DNATIVE")
+
+
+def _run(program: Path, folder: Path, *flags: str) -> str:
+    harness, linked = folder / "window.o", folder / "linked"
+    clang(
+        "-O1",
+        "-ffreestanding",
+        "-fno-stack-protector",
+        "-mcmodel=small",
+        "-fno-pic",
+        *flags,
+        "-c",
+        HERE / "window.c",
+        "-o",
+        harness,
+    )
+    script = () if "-DNATIVE" in flags else ("-T", HERE / "window.lds")
+    tool("ld.lld", *script, "-z", "norelro", harness, program, "-o", linked)
+    done = subprocess.run([linked], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"ended with {done.returncode}"
+    return done.stdout.strip()
+
+
+def link(instrumented: str, folder: Path) -> ELFFile:
+    """At the addresses the real linker uses. `elsewhere` is a function in another file."""
+    program, linked = assemble(instrumented, folder / "program.o"), folder / "linked"
+    symbols = f"--defsym=elsewhere={abi.GATE_HOSTCALL:#x}"
+    options = ("-z", "norelro", "--unresolved-symbols=ignore-all", "--emit-relocs", "-e", "0", symbols)
+    tool("ld.lld", "-T", HERE / "window.lds", *options, program, "-o", linked)
+    return ELFFile(BytesIO(linked.read_bytes()))
+
+
+def verified(instrumented: str, folder: Path, isolation: str = "code+data") -> VerifiedText:
+    """Have the verifier look at it; every text address that data or code holds is claimed as a target."""
+    elf = link(instrumented, folder)
+    text = elf.get_section_by_name(".text")
+    symbols = elf.get_section_by_name(".symtab")
+    targets: dict[bool, set[int]] = {True: set(), False: set()}
+    for section in elf.iter_sections(type="SHT_RELA"):
+        for relocation in section.iter_relocations():
+            symbol = symbols.get_symbol(relocation["r_info_sym"])
+            address = symbol["st_value"] + relocation["r_addend"]
+            is_absolute = relocation["r_info_type"] in (1, 10, 11)
+            if is_absolute and 0 <= address - text["sh_addr"] < text["sh_size"]:
+                targets[symbol["st_info"]["type"] == "STT_FUNC"].add(address)
+    return verify(
+        text.data(), text["sh_addr"], functions=targets[True], labels=targets[False], isolation=isolation
+    )

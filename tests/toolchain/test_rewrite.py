@@ -1,0 +1,119 @@
+"""Golden files, refusals, and where refusals point to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from rewriting import GOLDEN, verified
+
+from tmebox.errors import CompileError
+from tmebox.toolchain.rewrite import rewrite
+
+CASES = sorted(path.name.removesuffix(".in.s") for path in GOLDEN.glob("*.in.s"))
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_instrumented_text_is_the_golden_one(name: str) -> None:
+    source = (GOLDEN / f"{name}.in.s").read_text()
+    assert rewrite(source, file=f"{name}.in.s") == (GOLDEN / f"{name}.out.s").read_text()
+
+
+@pytest.mark.parametrize("isolation", ["code+data", "data"])
+@pytest.mark.parametrize("name", CASES)
+def test_the_verifier_accepts_what_golden_sources_become(name: str, isolation: str, tmp_path: Path) -> None:
+    source = (GOLDEN / f"{name}.in.s").read_text()
+    text = rewrite(source, file=f"{name}.in.s", isolation=isolation)
+    assert verified(text, tmp_path, isolation).instruction_count > 0
+
+
+REFUSED = [
+    # Instructions that leave the sandbox, or whose effects nobody checked.
+    "syscall", "int $0x80", "sysenter", "iretq", "cpuid", "rdtsc", "rdtscp", "xgetbv", "in %dx, %al", "outb %al, %dx",
+    "wrgsbase %rax", "rdfsbase %rax", "swapgs", "wrpkru", "xsave (%rax)", "fxsave (%rax)", "fldenv (%rax)",
+    "fnsave (%rax)", "clflush (%rax)", "movntq %mm0, (%rax)", "movntdq %xmm0, (%rax)", "movnti %eax, (%rdx)",
+    "maskmovdqu %xmm0, %xmm1", "vgatherdps %ymm1, (%rax,%ymm2), %ymm0", "monitor", "xbegin 1f", "lgdt (%rax)",
+    "unheard_of %eax",
+    # State that code relies on.
+    "std", "cld", "pushfq", "popfq", "enter $16, $0", "movw %ax, %ds", "movl %gs, %eax", "pushq %fs", "movq %cr0, %rax",
+    # Implicit or unconfined addresses.
+    "xlatb", "scasb", "repne scasb", "cmpsb", "lodsq", "rep lodsb", "movsd", "cmpsd", "insb", "repne stosb",
+    "movabsq 0x123456789, %rax", "movabsq %rax, 0x123456789", "movl %gs:4, %eax", "movl %gs:(%rax), %eax",
+    "movl %ds:(%rax), %eax", "movl %fs:40, %eax", "movl -8, %eax", "movl 8(%rip), %eax", "movl 8(%ax), %ecx",
+    "movq tls@TLSGD(%rip), %rdi", "leaq %fs:8(%rax), %rax", "btw %ax, (%rdi)",
+    # The stack pointer in parts, or in places where no sequence exists.
+    "movw %ax, %sp", "movb $1, %spl", "popw %ax", "pushw %ax", "xaddq %rsp, %rax", "xchgq %rsp, (%rax)",
+    "mulxq %rax, %rsp, %rcx", "addq %r11, %rsp; imulq %r11, %rsp; movq %r11, %rax",
+    # Branches to computed places without a check.
+    "retq $8", "lret", "lcall *(%rax)", "ljmp *(%rax)", "jmp 0x1234", "jmp .+4", "jmp sym+4", "call %rax", "jmp *%rsp",
+    "callq *%eax", "callw *%ax", "jne *%rax", "movl *%eax, %ecx",
+    # Prefixes.
+    "lock movl %eax, (%rdx)", "rep addl %eax, %ecx", "xacquire lock incl (%rax)", "data16 nop", "bnd jmp 1f", "lock",
+    # Directives that hide instructions, files or branches.
+    ".byte 0x0f, 0x05", ".long 1", ".ascii \"x\"", ".quad f", ".zero 4", ".incbin \"/etc/passwd\"", ".include \"x\"",
+    ".macro m", ".rept 3", ".irp x,1", ".if 1", ".altmacro", ".code32", ".intel_syntax noprefix", ".org 8", ".nops 8",
+    ".p2align 4, 0xcc", ".p2align sym", ".section .x,\"awx\"", ".section .x,\"a?\"", ".text 1", ".subsection 1",
+    ".popsection", ".set x, %rax", "x = y@GOTPCREL", ".reloc 0, R_X86_64_NONE, f", ".unheard_of",
+    # Names of ours.
+    ".Ltmebox1: nop",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("line", REFUSED)
+def test_what_cannot_be_made_safe_is_refused(line: str) -> None:
+    with pytest.raises(CompileError) as caught:
+        rewrite(f"\t.text\nf:\n\t{line}\n", file="bad.s")
+    diagnostics = caught.value.diagnostics
+    assert {(item.file, item.line) for item in diagnostics} <= {("bad.s", 3), ("bad.s", 4)}
+
+
+def test_an_instruction_in_a_data_section_is_refused() -> None:
+    with pytest.raises(CompileError, match=r"bad\.s:2: error: .*`\.data`"):
+        rewrite("\t.data\n\tnop\n", file="bad.s")
+
+
+def test_data_in_a_data_section_is_kept() -> None:
+    assert rewrite("\t.data\n\t.byte 15, 5\n", file="a.s") == "\t.data\n\t.byte\t15, 5\n"
+
+
+def test_all_refusals_of_a_file_are_reported_at_once() -> None:
+    with pytest.raises(CompileError) as caught:
+        rewrite("\tsyscall\n\tnop\n\tcpuid\n\t.macro m\n", file="bad.s")
+    assert [item.line for item in caught.value.diagnostics] == [1, 3, 4]
+    assert "3 lines" in str(caught.value)
+
+
+def test_a_refusal_points_to_the_c_line_that_loc_names() -> None:
+    text = '\t.file 0 "/dir" "a.c" md5 0x1\n\t.file 1 "inc" "b.h"\n\t.loc 1 7 3\n\tnop\n\tsyscall\n\t.loc 0 9\n\tcpuid\n'
+    with pytest.raises(CompileError) as caught:
+        rewrite(text, file="a.s")
+    assert [(item.file, item.line) for item in caught.value.diagnostics] == [("inc/b.h", 7), ("a.c", 9)]
+    assert "line 5 of the assembly" in caught.value.diagnostics[0].message
+
+
+def test_a_refusal_points_to_the_line_that_a_line_marker_names() -> None:
+    text = '# 1 "start.S"\n\tnop\n# 40 "start.S" 2\n\tnop\n\tsyscall\n# 0 "" 2\n\tcpuid\n'
+    with pytest.raises(CompileError) as caught:
+        rewrite(text, file="out.s")
+    assert [(item.file, item.line) for item in caught.value.diagnostics] == [("start.S", 41), ("out.s", 7)]
+
+
+def test_a_rebase_between_flags_and_a_reader_of_the_carry_is_refused() -> None:
+    with pytest.raises(CompileError, match="while the flags are in use"):
+        rewrite("\taddl %eax, %ecx\n\tmovq %rbx, %rsp\n\tadcl %edx, %esi\n\tud2\n", file="a.s")
+
+
+def test_an_indirect_jump_with_flags_in_use_is_refused() -> None:
+    text = "\tcmpl %eax, %ecx\n\tjmp *.Lt(,%rax,8)\n.La:\n\tjne .La\n\tud2\n\t.data\n.Lt:\n\t.quad .La\n"
+    with pytest.raises(CompileError, match="while the flags are in use"):
+        rewrite(text, file="a.s")
+
+
+def test_an_unknown_isolation_is_a_value_error() -> None:
+    with pytest.raises(ValueError, match="isolation is one of"):
+        rewrite("", file="a.s", isolation="none")
+
+
+def test_data_isolation_leaves_returns_and_branches_alone() -> None:
+    text = rewrite("\tcallq *8(%rdi)\n\tjmpq *%rax\n\tretq\n", file="a.s", isolation="data")
+    assert text == "\tcallq\t*%gs:8(%edi)\n\tjmp\t*%rax\n\tretq\n"
