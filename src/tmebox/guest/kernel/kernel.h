@@ -14,13 +14,13 @@ long __tmebox_syscall(long number, const long arguments[6]);
 /* The same, repeated until the host has an answer. */
 HIDDEN long __tmebox_ask(long number, const long arguments[6]);
 
-/* pages.c: page runs of the heap. Every free page is zero. */
-HIDDEN void *__tmebox_pages_get(size_t pages, size_t align);
+/* pages.c: page runs of the heap. With `zero`, pages are zero; else they may hold what the program left there. */
+HIDDEN void *__tmebox_pages_get(size_t pages, size_t align, int zero);
 HIDDEN int __tmebox_pages_range(unsigned long *start, unsigned long *end);
-HIDDEN int __tmebox_pages_extend(unsigned long start, size_t pages);
+HIDDEN int __tmebox_pages_extend(unsigned long start, size_t pages, int zero);
 HIDDEN int __tmebox_pages_inside(unsigned long start, size_t pages);
 HIDDEN int __tmebox_pages_any_used(unsigned long start, size_t pages);
-HIDDEN void __tmebox_pages_claim(unsigned long start, size_t pages);
+HIDDEN void __tmebox_pages_claim(unsigned long start, size_t pages, int zero);
 HIDDEN void __tmebox_pages_put(unsigned long start, size_t pages);
 HIDDEN void __tmebox_pages_zero(unsigned long start, size_t pages);
 HIDDEN void __tmebox_memory_exhausted(size_t size_bytes);

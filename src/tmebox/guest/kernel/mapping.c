@@ -41,16 +41,14 @@ static long read_file(unsigned long start, size_t length, int fd, long offset)
 static long place(unsigned long start, size_t length, size_t pages, int flags)
 {
 	if (!(flags & (MAP_FIXED | MAP_FIXED_NOREPLACE))) {
-		start = (unsigned long)__tmebox_pages_get(pages, 1);
+		start = (unsigned long)__tmebox_pages_get(pages, 1, 1);
 		return start ? (long)start : out_of_memory(length);
 	}
 	if (start % PAGE) return -EINVAL;
 	if (!__tmebox_pages_inside(start, pages)) return -ENOMEM;
-	if (__tmebox_pages_any_used(start, pages)) {
-		if (!(flags & MAP_FIXED)) return -EEXIST;
-		__tmebox_pages_zero(start, pages);
-	}
-	__tmebox_pages_claim(start, pages);
+	if (!(flags & MAP_FIXED) && __tmebox_pages_any_used(start, pages)) return -EEXIST;
+	__tmebox_pages_put(start, pages);
+	__tmebox_pages_claim(start, pages, 1);
 	return start;
 }
 
@@ -90,9 +88,9 @@ HIDDEN long __tmebox_mremap(unsigned long start, size_t old_length, size_t new_l
 	} else {
 		if (pages < old_pages) __tmebox_pages_put(start + pages * PAGE, old_pages - pages);
 		if (pages <= old_pages) return start;
-		if (__tmebox_pages_extend(start + old_pages * PAGE, pages - old_pages)) return start;
+		if (__tmebox_pages_extend(start + old_pages * PAGE, pages - old_pages, 1)) return start;
 		if (!(flags & MREMAP_MAYMOVE)) return -ENOMEM;
-		to = (unsigned long)__tmebox_pages_get(pages, 1);
+		to = (unsigned long)__tmebox_pages_get(pages, 1, 1);
 		if (!to) return out_of_memory(new_length);
 	}
 	memcpy((void *)to, (const void *)start, (pages < old_pages ? pages : old_pages) * PAGE);

@@ -71,7 +71,7 @@ static int initialise(void)
 	if (!__tmebox_pages_range(&start, &end)) return 0;
 	first_span = start >> SPAN_SHIFT;
 	span_count = ((end - 1) >> SPAN_SHIFT) - first_span + 1;
-	spans = __tmebox_pages_get((span_count * sizeof *spans + PAGE - 1) / PAGE, 1);
+	spans = __tmebox_pages_get((span_count * sizeof *spans + PAGE - 1) / PAGE, 1, 1);
 	return spans != NULL;
 }
 
@@ -114,7 +114,7 @@ static uintptr_t start_of(const struct span *span)
 
 static struct span *new_span(unsigned class)
 {
-	void *memory = __tmebox_pages_get(SPAN_PAGES, SPAN_PAGES);
+	void *memory = __tmebox_pages_get(SPAN_PAGES, SPAN_PAGES, 0);
 	if (!memory) return NULL;
 	struct span *span = span_of(memory);
 	*span = (struct span){ .fresh = (uint32_t)(uintptr_t)memory, .slot_size = (uint16_t)size_of(class), .class = class };
@@ -165,11 +165,11 @@ static void *small(size_t size)
 	return (void *)(uintptr_t)slot;
 }
 
-static void *large(size_t size, size_t align)
+static void *large(size_t size, size_t align, int zero)
 {
 	if ((!spans && !initialise()) || size > TMEBOX_PRIVATE_END || align > TMEBOX_PRIVATE_END) return exhausted(size);
 	size_t pages = (HEADER + (align > GRAIN ? align - GRAIN : 0) + size + PAGE - 1) / PAGE;
-	uintptr_t start = (uintptr_t)__tmebox_pages_get(pages, 1);
+	uintptr_t start = (uintptr_t)__tmebox_pages_get(pages, 1, zero);
 	if (!start) return exhausted(size);
 	uintptr_t object = (start + HEADER + align - 1) & -align;
 	*(struct large *)(object - HEADER) =
@@ -207,7 +207,7 @@ static size_t capacity(void *object)
 
 hidden void *__libc_malloc(size_t size)
 {
-	return size <= SMALL_LIMIT ? small(size) : large(size, GRAIN);
+	return size <= SMALL_LIMIT ? small(size) : large(size, GRAIN, 0);
 }
 
 hidden void __libc_free(void *object)
@@ -232,7 +232,7 @@ hidden void *__libc_calloc(size_t count, size_t size)
 {
 	size_t total;
 	if (__builtin_mul_overflow(count, size, &total)) return exhausted(SIZE_MAX);
-	if (total > SMALL_LIMIT) return large(total, GRAIN); /* pages come zeroed */
+	if (total > SMALL_LIMIT) return large(total, GRAIN, 1);
 	void *object = small(total);
 	return object ? memset(object, 0, total) : NULL;
 }
@@ -244,7 +244,7 @@ static int resize_large(void *object, size_t size)
 	if (size <= SMALL_LIMIT || size > TMEBOX_PRIVATE_END) return 0;
 	size_t pages = ((uintptr_t)object - header->start + size + PAGE - 1) / PAGE;
 	uintptr_t end = header->start + (uintptr_t)header->pages * PAGE;
-	if (pages > header->pages && !__tmebox_pages_extend(end, pages - header->pages)) return 0;
+	if (pages > header->pages && !__tmebox_pages_extend(end, pages - header->pages, 0)) return 0;
 	if (pages < header->pages) __tmebox_pages_put(header->start + pages * PAGE, header->pages - pages);
 	header->pages = (uint32_t)pages;
 	return 1;
@@ -271,7 +271,7 @@ static void *aligned(size_t align, size_t size)
 		size_t slot = size > align ? size : align;
 		return small(1UL << (64 - __builtin_clzl(slot - 1)));
 	}
-	return large(size, align);
+	return large(size, align, 0);
 }
 
 void *aligned_alloc(size_t align, size_t size)
