@@ -54,7 +54,7 @@ def hello(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def module(hello: Path) -> Path:
     """The program as a module file, made by `tmebox cc`."""
-    from tmebox.__main__ import main_cc
+    from tmebox.toolchain.driver import main_cc
 
     path = hello.with_suffix(".tbx")
     assert main_cc(["-O1", "-o", str(path), str(hello)]) == 0
@@ -161,8 +161,8 @@ def test_verify_accepts_what_the_toolchain_made(tmebox: Run, module: Path) -> No
 
 def test_verify_lists_every_violation_with_its_rule(tmebox: Run, module: Path, tmp_path: Path) -> None:
     good = ModuleFile.read(module)
-    syscall, cut = b"\x0f\x05", len(good.text) - 64
-    forged = dataclasses.replace(good, text=good.text[:cut] + syscall * 32)
+    nops, syscall, hlt = b"\x90" * (len(good.text) - 65), b"\x0f\x05", b"\xf4"
+    forged = dataclasses.replace(good, text=nops + 32 * syscall + hlt)
     path = tmp_path / "forged.tbx"
     forged.write(path)
     done = tmebox("verify", path)
@@ -178,7 +178,7 @@ def test_inspect_shows_exports_imports_and_sizes(tmebox: Run, tmp_path: Path) ->
     done = tmebox("inspect", tmp_path / "lib.c")
     assert done.code == 0
     assert "double total(const int *items, int n)" in done.out
-    assert "imports (1)\n  double price(int item)" in done.out
+    assert "imports (1)\n  double price(int)" in done.out
     assert "library" in done.out
 
 

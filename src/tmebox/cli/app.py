@@ -103,6 +103,6 @@ def main() -> int:
         complain(str(error))
         return EXIT_FAILED
     except ImportError as error:
-        complain(f"{error}\n[tmebox doctor] tells what is missing")
+        complain(f"{error}\n`tmebox doctor` tells what is missing")
         return EXIT_FAILED
     return EXIT_OK

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import tmebox
-from tmebox.cli.output import Report
-from tmebox.errors import CompileError, ModuleError
+from tmebox.cli.output import Report, printable, stderr
+from tmebox.errors import CompileError, Diagnostic, ModuleError
 
 if TYPE_CHECKING:
     from tmebox.modulefile import ModuleFile
@@ -51,7 +51,7 @@ def assembly(path: Path) -> tuple[str, str]:
     from tmebox.toolchain.compile import compile_to_assembly
     from tmebox.toolchain.rewrite import rewrite
 
-    before = compile_to_assembly(path, _options()).assembly
+    before = compile_to_assembly(path, _options()).text
     return before, rewrite(before, file=str(path))
 
 
@@ -113,15 +113,19 @@ def _from_cache(manifest: Path) -> ModuleFile | None:
 
 def _compile(source: Path, manifest: Path, report: Report | None) -> ModuleFile:
     from tmebox.toolchain.build import build
-    from tmebox.toolchain.compile import compile_to_assembly
+    from tmebox.toolchain.compile import preprocess
 
     # The files it reads are hashed before and after: what changed in between is not kept.
-    dependencies = compile_to_assembly(source, _options()).dependencies
+    dependencies = preprocess(source, _options()).dependencies
     before = {str(Path(name).resolve()): _digest(Path(name)) for name in dependencies}
-    module = build([source], _options(), progress=report)
+    module = build([source], _options(), progress=report, warn=_warn)
     if before == {name: _digest(Path(name)) for name in before}:
         _keep(module, before, manifest)
     return module
+
+
+def _warn(warning: Diagnostic) -> None:
+    stderr().print(printable(str(warning)), soft_wrap=True)
 
 
 def _keep(module: ModuleFile, made_from: dict[str, str], manifest: Path) -> None:

@@ -42,13 +42,20 @@ __attribute__((noinline)) static void never_called(void)
 }
 
 /* A classic buffer overflow: writes past a local array, over the saved return address. */
-__attribute__((noinline)) int overwrite_return_address(int words)
+__attribute__((noinline)) static int overflow_buffer(int words)
 {
 	volatile uintptr_t buffer[2];
 	volatile uintptr_t *place = buffer;
 	for (int index = 0; index < words; index++)
 		place[index] = (uintptr_t)never_called;
 	return (int)buffer[0];
+}
+
+int overwrite_return_address(int words)
+{
+	volatile char callers_frame[4096];
+	callers_frame[words] = 0;
+	return overflow_buffer(words) + callers_frame[words];
 }
 
 void endless_loop(void)
