@@ -1,4 +1,4 @@
-"""One decoded instruction and the questions that the rules ask about it."""
+"""One decoded instruction and the facts that the rules ask for."""
 
 from __future__ import annotations
 
@@ -15,14 +15,13 @@ from iced_x86 import (
     Register,
     RegisterExt,
     UsedMemory,
-    UsedRegister,
 )
 
 if TYPE_CHECKING:
     from iced_x86._iced_x86_py import Register as RegisterId
 
 _INFO: Final = InstructionInfoFactory()
-WRITES: Final = frozenset(
+_WRITES: Final = frozenset(
     {OpAccess.WRITE, OpAccess.COND_WRITE, OpAccess.READ_WRITE, OpAccess.READ_COND_WRITE}
 )
 _COMPUTES_ONLY: Final = frozenset({Mnemonic.LEA, Mnemonic.NOP})
@@ -30,51 +29,28 @@ _COMPUTES_ONLY: Final = frozenset({Mnemonic.LEA, Mnemonic.NOP})
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """`accesses` and `used_registers` are iced's, so they hold implicit operands too."""
+    """accesses: iced's list, which holds implicit operands too.
+    written: registers that are written, implicitly or perhaps only; as their widest form (rax for %ah).
+    register_operands, address_registers: of the operands; of the memory operand.
+    accesses_operand: there is a memory operand, and it is accessed; true for prefetches, for which iced lists
+    no access, and false for `lea` and `nop`.
+    """
 
     encoding: bytes
     instruction: Instruction
     accesses: list[UsedMemory]
-    used_registers: list[UsedRegister]
-
-    @property
-    def has_memory_operand(self) -> bool:
-        return any(self.instruction.op_kind(i) == OpKind.MEMORY for i in range(self.instruction.op_count))
-
-    @property
-    def accesses_operand(self) -> bool:
-        """Counts prefetches, for which iced has no access; not `lea` and `nop`, which access nothing."""
-        return self.has_memory_operand and self.instruction.mnemonic not in _COMPUTES_ONLY
-
-    @property
-    def has_branch_target(self) -> bool:
-        return self.instruction.op_count > 0 and self.instruction.op0_kind == OpKind.NEAR_BRANCH64
-
-    @property
-    def address_registers(self) -> list[RegisterId]:
-        both = (self.instruction.memory_base, self.instruction.memory_index)
-        return [register for register in both if register != Register.NONE]
-
-    @property
-    def register_operands(self) -> list[RegisterId]:
-        operands = (
-            i for i in range(self.instruction.op_count) if self.instruction.op_kind(i) == OpKind.REGISTER
-        )
-        return [self.instruction.op_register(i) for i in operands]
+    written: frozenset[int]
+    register_operands: list[RegisterId]
+    address_registers: list[RegisterId]
+    has_memory_operand: bool
+    accesses_operand: bool
+    has_branch_target: bool
 
     @property
     def first_register(self) -> int:
         """The register that is its first operand, or Register.NONE."""
         is_register = self.instruction.op_count > 0 and self.instruction.op0_kind == OpKind.REGISTER
         return self.instruction.op0_register if is_register else Register.NONE
-
-    @property
-    def writes_rsp(self) -> bool:
-        """rsp or a part of it, explicitly or not, certainly or not."""
-        return any(
-            RegisterExt.full_register(used.register) == Register.RSP and used.access in WRITES
-            for used in self.used_registers
-        )
 
 
 def decode(encoding: bytes) -> Decoded | None:
@@ -83,7 +59,21 @@ def decode(encoding: bytes) -> Decoded | None:
     if instruction.is_invalid or instruction.len != len(encoding):
         return None
     info = _INFO.info(instruction)
-    return Decoded(encoding, instruction, info.used_memory(), info.used_registers())
+    kinds = [instruction.op_kind(i) for i in range(instruction.op_count)]
+    full, operand = RegisterExt.full_register, instruction.op_register
+    has_memory_operand = OpKind.MEMORY in kinds
+    both = (instruction.memory_base, instruction.memory_index) if has_memory_operand else ()
+    return Decoded(
+        encoding,
+        instruction,
+        accesses=info.used_memory(),
+        written=frozenset(full(used.register) for used in info.used_registers() if used.access in _WRITES),
+        register_operands=[operand(i) for i, kind in enumerate(kinds) if kind == OpKind.REGISTER],
+        address_registers=[register for register in both if register != Register.NONE],
+        has_memory_operand=has_memory_operand,
+        accesses_operand=has_memory_operand and instruction.mnemonic not in _COMPUTES_ONLY,
+        has_branch_target=OpKind.NEAR_BRANCH64 in kinds,
+    )
 
 
 def signed(value: int) -> int:

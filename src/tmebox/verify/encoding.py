@@ -29,13 +29,16 @@ def encoding_problem(decoded: Decoded) -> str | None:
             return "a segment prefix without a memory operand"
     if decoded.has_memory_operand and instruction.memory_displ_size == 4 and not decoded.address_registers:
         return "an address-size prefix without an address register"
+    if instruction.memory_index_scale != 1 and instruction.memory_index == Register.NONE:
+        return "a scale without an index register"
     encoder = Encoder(64)
     try:
         encoder.encode(instruction, 0)
     except ValueError as error:
         return f"it cannot be encoded again: {error}"
+    again = encoder.take_buffer()
     is_nop = instruction.mnemonic == Mnemonic.NOP
-    if _normal(encoder.take_buffer(), is_nop) != _normal(decoded.encoding, is_nop):
+    if again != decoded.encoding and _normal(again, is_nop) != _normal(decoded.encoding, is_nop):
         return "a prefix or field that is duplicated, ignored or out of place"
     return None
 

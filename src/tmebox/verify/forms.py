@@ -7,16 +7,20 @@ positions enter only as displacements relative to the instruction's start.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache, lru_cache
+from typing import Final
 
-from iced_x86 import Code, EncodingKind, RegisterExt
+from iced_x86 import Code
 
 from tmebox.verify import instructions as known
 from tmebox.verify import rules
-from tmebox.verify.decoded import WRITES, Decoded, decode, signed
+from tmebox.verify.decoded import Decoded, decode, signed
 from tmebox.verify.encoding import encoding_problem
-from tmebox.verify.memory import Refusal, memory_problems
-from tmebox.verify.sequences import reads_map, steps_of
+from tmebox.verify.memory import memory_problems
+from tmebox.verify.opcodes import opcode_of
+from tmebox.verify.rules import Refusal
+from tmebox.verify.sequences import READS_MAP, steps_of
 from tmebox.verify.stack import adjustment, is_anchor, stack_problem
 
 
@@ -45,32 +49,54 @@ class Form:
     target: int | None = None
     operand: int | None = None
     features: frozenset[str] = frozenset()
-    avx: bool = False
-    x87: bool = False
+    is_avx: bool = False
+    is_x87: bool = False
     is_plain: bool = False
 
 
+_SHORT_BRANCHES: Final = frozenset(bytes([opcode]) for opcode in (*range(0x70, 0x80), 0xEB))
+_NEAR_BRANCHES: Final = frozenset(
+    [b"\xe8", b"\xe9", *(bytes([0x0F, opcode]) for opcode in range(0x80, 0x90))]
+)
+
+
+@lru_cache(maxsize=1 << 16)
 def classify(encoding: bytes) -> Form:
     """The form of the one instruction that `encoding` holds."""
+    for size_bytes, opcodes in ((1, _SHORT_BRANCHES), (4, _NEAR_BRANCHES)):
+        opcode = encoding[:-size_bytes]
+        if opcode in opcodes:  # many, and they differ only in where they go
+            displacement = int.from_bytes(encoding[-size_bytes:], "little", signed=True)
+            return replace(_branch(opcode, size_bytes), target=len(encoding) + displacement)
+    return _classify(encoding)
+
+
+@cache
+def _branch(opcode: bytes, size_bytes: int) -> Form:
+    return _classify(opcode + bytes(size_bytes))
+
+
+def _classify(encoding: bytes) -> Form:
     decoded = decode(encoding)
     if decoded is None:
         return Form(refusals=((rules.KNOWN_INSTRUCTION, "these bytes are no instruction"),))
-    unknown = _segment_refusal(decoded) or _unknown(decoded)
+    instruction = decoded.instruction
+    opcode = opcode_of(instruction)
+    unknown = _segment_refusal(decoded) or opcode.refusal or _register_refusal(decoded)
     if unknown:
         return Form(refusals=(unknown,))
-    instruction = decoded.instruction
     code = instruction.code
-    refusals = tuple(_refusals(decoded))
-    needs_sequence = _needs_sequence(decoded)
+    steps = steps_of(instruction, encoding)
+    refusals = tuple(_refusals(decoded, steps))
+    needs_sequence = _needs_sequence(decoded, steps)
     adjusts = adjustment(decoded) or 0
     branches = code in known.BRANCHES
     ends = code in known.NEVER_CONTINUES
     reads_text = instruction.is_ip_rel_memory_operand and decoded.accesses_operand
-    features = (known.FEATURES[feature] for feature in instruction.cpuid_features())
     return Form(
         refusals=refusals,
         needs_sequence=needs_sequence,
-        steps=steps_of(instruction, encoding),
+        steps=steps,
         anchors=is_anchor(decoded),
         adjusts=adjusts,
         branches=branches,
@@ -78,62 +104,34 @@ def classify(encoding: bytes) -> Form:
         ends=ends,
         target=signed(instruction.near_branch64) if decoded.has_branch_target else None,
         operand=signed(instruction.memory_displacement) if reads_text else None,
-        features=frozenset(feature for feature in features if feature),
-        avx=instruction.encoding == EncodingKind.VEX,
-        x87=instruction.mnemonic in known.X87,
+        features=opcode.features,
+        is_avx=opcode.is_avx,
+        is_x87=opcode.is_x87,
         is_plain=not (refusals or needs_sequence or adjusts or branches or ends or reads_text),
     )
 
 
 def _segment_refusal(decoded: Decoded) -> Refusal | None:
-    named = any(RegisterExt.is_segment_register(register) for register in decoded.register_operands)
-    written = any(
-        RegisterExt.is_segment_register(used.register) and used.access in WRITES
-        for used in decoded.used_registers
-    )
-    if named or written or decoded.instruction.mnemonic in known.SEGMENTS:
-        return rules.SEGMENT_REGISTERS_UNTOUCHED, "it reads or writes a segment register or its base"
-    return None
+    if known.SEGMENT_REGISTERS.isdisjoint([*decoded.written, *decoded.register_operands]):
+        return None
+    return rules.SEGMENT_REGISTERS_UNTOUCHED, "it reads or writes a segment register"
 
 
-def _unknown(decoded: Decoded) -> Refusal | None:
-    """The tables' verdict: is it an instruction that verified text may contain at all?"""
-    instruction = decoded.instruction
-    mnemonic = instruction.mnemonic
-    if mnemonic in known.SYSTEM or (instruction.is_privileged and instruction.code != Code.HLT):
-        return rules.NO_PRIVILEGED_INSTRUCTION, "it reaches state that is not the sandbox's"
-    if mnemonic not in known.MNEMONICS and instruction.code not in known.CODES:
-        return rules.KNOWN_INSTRUCTION, "no table names this instruction"
-    if instruction.code in known.ALIASES:
-        return rules.KNOWN_INSTRUCTION, "an alias that assemblers do not emit"
-    if instruction.encoding not in (EncodingKind.LEGACY, EncodingKind.VEX):
-        return rules.KNOWN_INSTRUCTION, "only legacy and VEX encodings are known"
-    if any(feature not in known.FEATURES for feature in instruction.cpuid_features()):
-        return rules.KNOWN_INSTRUCTION, "it needs a CPU feature that no table names"
-    return None
+def _register_refusal(decoded: Decoded) -> Refusal | None:
+    if known.REGISTERS.issuperset(decoded.register_operands):
+        return None
+    return rules.KNOWN_INSTRUCTION, "it has an operand register that no table names"
 
 
-def _refusals(decoded: Decoded) -> Iterator[Refusal]:
-    for rule, reason in (
-        (rules.CANONICAL_ENCODING, encoding_problem(decoded)),
-        (rules.KNOWN_INSTRUCTION, _register_problem(decoded)),
-    ):
-        if reason:
-            yield rule, reason
-    if not reads_map(decoded.encoding):  # which needs a sequence instead
+def _refusals(decoded: Decoded, steps: frozenset[str]) -> Iterator[Refusal]:
+    problem = encoding_problem(decoded)
+    if problem:
+        yield rules.CANONICAL_ENCODING, problem
+    if READS_MAP not in steps:  # that needs a sequence instead
         yield from memory_problems(decoded)
 
 
-def _register_problem(decoded: Decoded) -> str | None:
-    ext = RegisterExt
-    for register in decoded.register_operands:
-        vector = ext.is_xmm(register) or ext.is_ymm(register)
-        if not (ext.is_gpr(register) or vector or ext.is_st(register)):
-            return "it names a register that verified text does not have (MMX, control, debug, mask, …)"
-    return None
-
-
-def _needs_sequence(decoded: Decoded) -> Refusal | None:
+def _needs_sequence(decoded: Decoded, steps: frozenset[str]) -> Refusal | None:
     code = decoded.instruction.code
     if code in known.STRINGS:
         return rules.STRING_INSTRUCTION_REBASED, "not at the end of the sequence that rebases its pointers"
@@ -141,7 +139,7 @@ def _needs_sequence(decoded: Decoded) -> Refusal | None:
         return rules.RETURN_CHECKED, "not at the end of the sequence that checks its target"
     if code in known.INDIRECT_BRANCHES:
         return rules.INDIRECT_BRANCH_CHECKED, "not at the end of a sequence that checks its target"
-    if reads_map(decoded.encoding):
+    if READS_MAP in steps:
         return rules.MEMORY_THROUGH_GS, "a read of the target map outside a sequence"
     reason = stack_problem(decoded)
     return (rules.RSP_STAYS_IN_PRIVATE_HALF, reason) if reason else None

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from iced_x86 import Code, CpuidFeature, Mnemonic
+from iced_x86 import Code, CpuidFeature, Mnemonic, Register, RegisterExt
 
 _INTEGER = """
 adc adcx add adox and andn bextr blsi blsmsk blsr bsf bsr bswap bt btc btr bts bzhi cbw cdq cdqe clc cmc
@@ -115,6 +115,10 @@ ALIASES: Final = frozenset(
         Code.TEST_RM64_IMM32_F7R1, Code.FCOM_ST0_STI_DCD0, Code.FCOMP_ST0_STI_DCD8,
         Code.FCOMP_ST0_STI_DED0, Code.FXCH_ST0_STI_DDC8, Code.FXCH_ST0_STI_DFC8, Code.FSTP_STI_DFD0,
         Code.FSTP_STI_DFD8, Code.MOVSXD_R16_RM16, Code.MOVSXD_R32_RM32, Code.PREFETCHRESERVED3_M8,
+        Code.BSWAP_R16,
+        *(getattr(Code, f"LFENCE_E{last}") for last in "9ABCDEF"),
+        *(getattr(Code, f"MFENCE_F{last}") for last in "1234567"),
+        *(getattr(Code, f"SFENCE_F{last}") for last in "9ABCDEF"),
     }
 )  # fmt: skip
 """Encodings of known mnemonics that assemblers do not emit and manuals do not agree about."""
@@ -158,6 +162,16 @@ NO_SURE_ACCESS: Final = _mnemonics(
 )
 """These may leave their memory operand alone (masked lanes, a shift count of zero), so that a bad address
 does not surely fault: no anchor for rsp. iced counts the masked ones as plain accesses."""
+
+_NUMBERS: Final = [number for name, number in vars(Register).items() if name.isupper()]
+SEGMENT_REGISTERS: Final = frozenset(filter(RegisterExt.is_segment_register, _NUMBERS))
+REGISTERS: Final = frozenset().union(
+    *(
+        filter(is_kind, _NUMBERS)
+        for is_kind in (RegisterExt.is_gpr, RegisterExt.is_xmm, RegisterExt.is_ymm, RegisterExt.is_st)
+    )
+)
+"""Registers that operands may name."""
 
 FEATURES: Final[dict[int, str | None]] = {
     **dict.fromkeys(

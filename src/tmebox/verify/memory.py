@@ -10,18 +10,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from iced_x86 import Code, CodeSize, OpCodeOperandKind, Register, RegisterExt
+from iced_x86 import Code, CodeSize, Register, RegisterExt
 
 from tmebox.abi import GIB, STACK_REACH, WINDOW_SIZE
 from tmebox.verify import instructions as known
 from tmebox.verify import rules
 from tmebox.verify.decoded import Decoded, signed
+from tmebox.verify.rules import Refusal
 
 ABSOLUTE_LIMIT: Final = 2 * GIB
 """A displacement is sign-extended: from here on it would be an offset 2 GiB below the window."""
-
-Refusal = tuple[str, str]
-"""(rule, reason)"""
 
 
 def memory_problems(decoded: Decoded) -> Iterator[Refusal]:
@@ -30,8 +28,6 @@ def memory_problems(decoded: Decoded) -> Iterator[Refusal]:
     A rip-relative operand is accepted here; `offset_problem` decides at the place where it stands.
     """
     instruction = decoded.instruction
-    if OpCodeOperandKind.MEM_OFFS in instruction.op_code().op_kinds():
-        yield rules.MEMORY_THROUGH_GS, "a 64-bit absolute address"
     if decoded.accesses_operand:
         yield from _operand_problems(decoded)
     if instruction.code in known.STRINGS:

@@ -1,5 +1,8 @@
 """The rules of the verifier: each a fact that holds for every instruction of a verified text."""
 
+Refusal = tuple[str, str]
+"""The rule that something breaks, and how."""
+
 KNOWN_INSTRUCTION = "known-instruction"
 """The bytes decode to an instruction that a table names. Everything else is denied."""
 

@@ -30,6 +30,9 @@ NUMBERS: Final = {
 }  # fmt: skip
 """Registers that can hold the target of a checked branch, by their number in an encoding. Not rsp."""
 
+READS_MAP: Final = "a read of the target map"
+"""Goes with each step that does; such an instruction may be nothing but a step."""
+
 # -- steps that are one exact encoding ---------------------------------------------------------------------
 
 
@@ -75,6 +78,7 @@ def _exact_steps() -> dict[bytes, frozenset[str]]:
     for name, number in NUMBERS.items():
         for mask in range(1, (TARGET_RETURN | TARGET_FUNCTION | TARGET_LABEL) + 1):
             steps.append((_test_map(number, mask), f"testb $MASK, MAP(%{name})"))
+            steps.append((_test_map(number, mask), READS_MAP))
         steps.append((_branch(0xD0, number), f"call *%{name}"))
         steps.append((_branch(0xE0, number), f"jmp *%{name}"))
     table: dict[bytes, frozenset[str]] = {}
@@ -111,11 +115,6 @@ def steps_of(instruction: Instruction, encoding: bytes) -> frozenset[str]:
         if instruction.code in _SET_ESP and register == Register.ESP:
             return steps | {"32-bit write of %esp"}
     return steps
-
-
-def reads_map(encoding: bytes) -> bool:
-    """It is the read of the target map in the middle of a sequence, and may be nothing else."""
-    return any(step.startswith("testb") for step in EXACT_STEPS.get(encoding, ()))
 
 
 # -- the sequences ------------------------------------------------------------------------------------------

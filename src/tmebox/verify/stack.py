@@ -40,7 +40,7 @@ def adjustment(decoded: Decoded) -> int | None:
 
 def stack_problem(decoded: Decoded) -> str | None:
     """Why the instruction may change rsp nowhere but in a sequence, or None."""
-    if not decoded.writes_rsp or adjustment(decoded) is not None:
+    if Register.RSP not in decoded.written or adjustment(decoded) is not None:
         return None
     code = decoded.instruction.code
     if code in known.POPS and decoded.first_register == Register.RSP:

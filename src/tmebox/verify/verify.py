@@ -14,7 +14,8 @@ from tmebox import abi
 from tmebox.errors import VerificationError, Violation
 from tmebox.verify import rules, sequences
 from tmebox.verify.forms import Form, classify
-from tmebox.verify.memory import Refusal, offset_problem
+from tmebox.verify.memory import offset_problem
+from tmebox.verify.rules import Refusal
 from tmebox.verify.sequences import Sequence
 from tmebox.verify.stack import adjustment_problem
 
@@ -182,8 +183,8 @@ class _Walk:
         """Classify an encoding that is not remembered."""
         form = classify(encoding)
         self.features |= form.features
-        self.uses_avx |= form.avx
-        self.uses_x87 |= form.x87
+        self.uses_avx |= form.is_avx
+        self.uses_x87 |= form.is_x87
         if len(self.forms) >= MOST_FORMS:
             self.forms.clear()
         self.forms[encoding] = form

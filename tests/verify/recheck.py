@@ -1,0 +1,237 @@
+"""A second opinion on accepted texts: another decoder (objdump), other code, the same promises.
+
+It reads a disassembly as text and knows nothing of iced or of the verifier's tables. It is not complete; it
+looks for what an escape would need: a host address, an unchecked branch, a wrong rsp, a forbidden word.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tmebox import abi
+
+FORBIDDEN = re.compile(
+    r"\(bad\)|sys(call|enter|exit|ret)|int[1o]?$|u?iret|ins[bwlq]?$|in$|outs?|cli$|sti$|std$|cld$|popf|pushf|hlt.+"
+    r"|rd(tsc|pid|pmc|pru|[fg]sbase|msr|ssp)|wr|swapgs|x(save|rstor|getbv|setbv|begin|end$|abort|lat|test)|fx(save|rstor)"
+    r"|f?n?stenv|fldenv|fn?save|frstor|cpuid|enter|leave|l(ret|jmp|call)|cmps[bwlq]?$|scas|lods|maskmov|movnt|movdir"
+    r"|clflush|clwb|monitor|mwait|u(mwait|monitor)|tpause|[sl][gi]dt|[ls]ldt|[ls]tr$|[ls]msw|v?p?gather|l[sf]s$|lgs"
+    r"|data16|addr32|rex|loadiwkey|ver[rw]|lsl|lar|bnd|notrack|xacquire|xrelease|repnz|repn?e|fs$|gs$|[ds]s$|es$|cs$"
+)
+MEMORY = re.compile(
+    r"(?P<segment>%[c-gs]s:)?(?P<displacement>-?0x[0-9a-f]+|\d+)?(?<!%st)\((?P<registers>[^)]*)\)"
+    r"|(?P<absolute_segment>%[c-gs]s:)?(?P<absolute>(?<![$*\w])0x[0-9a-f]+)(?=,|$| )"
+)
+REGISTER = re.compile(r"%([cdefgs]s\b(?!:)|cr\d|db\d|mm\d|k\d|[zt]mm|bnd|[er]iz|eip)")
+BIT_OFFSET = re.compile(r"bt[crs]?[wlq]? %.*\(|bt[crs]?[wlq]? %.*%gs:")
+STACK_POINTERS = {"%rsp", "%esp", "%sp", "%spl"}
+READS_LAST = re.compile(r"(cmp|test|push|bt|nop|call|jmp|v?p?test|v?u?comis)[bwlqsd]?$")
+NO_ACCESS = re.compile(r"lea|nop|prefetch|vp?maskmov|sh|sa|ro|rc")
+WAIT = 0x9B
+WIDE = re.compile(r"%r([a-d]x|[sd]i|bp|sp|\d+)$")
+
+
+@dataclass(frozen=True)
+class Line:
+    address: int
+    encoding: bytes
+    mnemonic: str
+    operands: str
+
+    @property
+    def text(self) -> str:
+        return f"{self.mnemonic} {self.operands}".strip()
+
+    def __str__(self) -> str:
+        return f"{self.address:#x}: {self.encoding.hex(' ')}: {self.text}"
+
+
+def disassemble(codes: Sequence[bytes], address: int, folder: Path) -> list[list[Line]]:
+    """objdump's reading of each code as if it were at `address`: one Line an instruction."""
+    names = [f"{number}.bin" for number in range(len(codes))]
+    for name, code in zip(names, codes, strict=True):
+        (folder / name).write_bytes(code)
+    command = ["objdump", "-D", "-z", "-w", "-b", "binary", "-m", "i386:x86-64", f"--adjust-vma={address:#x}"]
+    listing = subprocess.run(
+        [*command, *names], cwd=folder, capture_output=True, text=True, check=True
+    ).stdout
+    return [read(part) for part in re.split(r"^\S+:\s+file format binary$", listing, flags=re.MULTILINE)[1:]]
+
+
+def read(listing: str) -> list[Line]:
+    lines = []
+    for match in re.finditer(r"^\s*([0-9a-f]+):\t([0-9a-f ]+?)\s*\t(.*)$", listing, re.MULTILINE):
+        address, encoding = int(match[1], 16), bytes.fromhex(match[2])
+        text = match[3].partition("#")[0].partition("<")[0].strip()
+        text = re.sub(r"^(rep|lock|(data16 |rex.W )*(cs )?(?=nop|xchg %ax,%ax)) ?", "", text)
+        if encoding[0] == WAIT and len(encoding) > 1:  # objdump reads two instructions as one
+            lines.append(Line(address, encoding[:1], "fwait", ""))
+            address, encoding = address + 1, encoding[1:]
+        mnemonic, _, operands = text.partition(" ")
+        lines.append(Line(address, encoding, mnemonic, operands.strip()))
+    return lines
+
+
+def exactly(text: str) -> str:
+    return re.escape(text)
+
+
+MAP = f"{abi.TARGET_MAP:#x}"
+BASE = f"%gs:{abi.CONTROL_WINDOW_BASE:#x}"
+SPILLED_TARGET, SPILLED_R11 = f"-{-abi.SPILL_TARGET:#x}(%rsp)", f"-{-abi.SPILL_R11:#x}(%rsp)"
+ANYWHERE = r"je 0x[0-9a-f]+"
+
+
+def test_of(register: str, bits: str) -> str:
+    return r"testb \$0x" + bits + "," + exactly(f"{MAP}({register})")
+
+
+def low(register: str) -> str:
+    """The 32-bit name of a 64-bit register."""
+    return register + "d" if register[2:].isdigit() else "%e" + register[2:]
+
+
+REGISTERS = [f"%r{name}" for name in ("ax", "cx", "dx", "bx", "bp", "si", "di", *map(str, range(8, 16)))]
+SEQUENCES = [
+    [exactly("mov (%rsp),%r11d"), test_of("%r11", "1"), ANYWHERE, exactly("mov %r11,(%rsp)"), "ret"],
+    [
+        "mov .*,%r11d",
+        test_of("%r11", "[1-7]"),
+        ANYWHERE,
+        exactly(f"mov %r11,{SPILLED_TARGET}"),
+        exactly(f"mov {SPILLED_R11},%r11"),
+        exactly(f"jmp *{SPILLED_TARGET}"),
+    ],
+    ["(mov|lea|add|sub|and) .*,%esp", exactly("btr $0x1f,%esp"), exactly(f"add {BASE},%rsp")],
+    [
+        exactly("mov %edi,%edi"),
+        exactly(f"mov {BASE},%r11"),
+        exactly("lea (%r11,%rdi,1),%rdi"),
+        r"stos %\w+,%es:\(%rdi\)",
+    ],
+    [
+        exactly("mov %edi,%edi"),
+        exactly("mov %esi,%esi"),
+        exactly(f"mov {BASE},%r11"),
+        exactly("lea (%r11,%rdi,1),%rdi"),
+        exactly("lea (%r11,%rsi,1),%rsi"),
+        r"movs[bwlq] %ds:\(%rsi\),%es:\(%rdi\)",
+    ],
+    *(
+        [rf"mov [^$].*,{low(register)}", test_of(register, "[1-7]"), ANYWHERE, rf"(call|jmp) \*{register}"]
+        for register in REGISTERS
+    ),
+]
+
+
+def complaints(lines: list[Line], size_bytes: int) -> Iterator[str]:
+    """Everything wrong with one text."""
+    texts = [re.sub(r"\s+", " ", line.text) for line in lines]
+    inside: set[int] = set()
+    covered: set[int] = set()
+    for first in range(len(lines)):
+        for sequence in SEQUENCES:
+            found = texts[first : first + len(sequence)]
+            if len(found) == len(sequence) and all(map(re.fullmatch, sequence, found)):
+                covered.update(range(first, first + len(sequence)))
+                inside.update(line.address for line in lines[first + 1 : first + len(sequence)])
+    starts = {line.address for line in lines} - inside
+    if sum(len(line.encoding) for line in lines) != size_bytes:
+        yield "objdump reads another number of bytes"
+    for number, line in enumerate(lines):
+        dangerous = [
+            *control_complaints(line, starts),
+            *stack_pointer_complaints(line),
+            *memory_complaints(line),
+        ]
+        if number in covered:
+            dangerous = [what for what in dangerous if what.startswith("branch")]
+        yield from (f"{line}: {what}" for what in dangerous)
+    yield from unanchored_complaints(lines)
+    if not re.match(r"(jmp|ret|hlt|ud2)\b", texts[-1]):
+        yield f"{lines[-1]}: runs on"
+
+
+def control_complaints(line: Line, starts: set[int]) -> Iterator[str]:
+    if FORBIDDEN.match(line.mnemonic) or REGISTER.search(line.operands) or BIT_OFFSET.match(line.text):
+        yield "forbidden"
+    if re.match(r"ret|(call|jmp).* \*", f"{line.mnemonic} {line.operands}"):
+        yield "unchecked"
+    if re.match(r"stos|movs[bwlq]?$", line.mnemonic) and "%es:" in line.operands:
+        yield "string"
+    if re.match(r"pop .*\(%rsp\)", line.text):
+        yield "pop through rsp"
+    if re.match(r"j|call|loop", line.mnemonic) and re.fullmatch(r"0x[0-9a-f]+", line.operands):
+        target = int(line.operands, 16)
+        if target not in starts and target not in abi.GATES.values():
+            yield "branch to no instruction"
+
+
+def stack_pointer_complaints(line: Line) -> Iterator[str]:
+    operands = re.sub(r"\([^)]*\)", "", line.operands).split(",")
+    exchanges = re.match(r"xchg|xadd|cmpxchg|mulx", line.mnemonic)
+    if STACK_POINTERS.isdisjoint(operands if exchanges else operands[-1:]) or READS_LAST.match(line.mnemonic):
+        return
+    amount = re.fullmatch(r"\$(0x[0-9a-f]+),%rsp", line.operands)
+    if line.mnemonic in ("add", "sub") and amount:
+        if abs(as_signed(int(amount[1], 16))) > abi.STACK_REACH:
+            yield "rsp moves too far"
+    elif line.mnemonic == "and" and amount:
+        size = -as_signed(int(amount[1], 16))
+        if size not in [1 << bit for bit in range(abi.STACK_REACH.bit_length())]:
+            yield "rsp moves too far"
+    elif line.mnemonic == "lea" and (moved := re.fullmatch(r"(-?0x[0-9a-f]+|)\(%rsp\),%rsp", line.operands)):
+        if abs(int(moved[1] or "0", 16)) > abi.STACK_REACH:
+            yield "rsp moves too far"
+    else:
+        yield "rsp written"
+
+
+def memory_complaints(line: Line) -> Iterator[str]:
+    if re.match(r"lea|nop|j|call|loop", line.mnemonic) and "*" not in line.operands:
+        return
+    if re.match(r"(stos|movs[bwlq]?)$", line.mnemonic) and "%es:" in line.operands:
+        return
+    for found in MEMORY.finditer(line.operands):
+        registers = [
+            register for register in (found["registers"] or "").split(",") if register.startswith("%")
+        ]
+        segment = found["segment"] or found["absolute_segment"]
+        displacement = int(found["displacement"] or found["absolute"] or "0", 16)
+        if registers == ["%rsp"] and segment is None:
+            if abs(displacement) > abi.STACK_REACH:
+                yield "too far from rsp"
+        elif segment != "%gs:":
+            yield "host address"
+        elif registers == ["%rip"]:
+            if not 0 <= line.address + len(line.encoding) + displacement < abi.WINDOW_SIZE:
+                yield "outside the window"
+        elif any(WIDE.match(register) and not register.endswith("d") for register in registers):
+            yield "64-bit address"
+        elif not registers and not 0 <= displacement < 2 * abi.GIB:
+            yield "outside the window"
+
+
+def unanchored_complaints(lines: list[Line]) -> Iterator[str]:
+    """Branches that rsp reaches after it was moved and before anything near it was accessed."""
+    moved = 0
+    for line in lines:
+        if "(%rsp)" in line.operands and not NO_ACCESS.match(line.mnemonic):
+            moved = 0
+        if re.match(r"push|pop|call|ret", line.mnemonic) or line.text == f"add {BASE},%rsp":
+            moved = 0
+        if constant := re.fullmatch(r"(?:add|sub|and) \$(0x[0-9a-f]+),%rsp", line.text):
+            moved += abs(as_signed(int(constant[1], 16)))
+        if displacement := re.fullmatch(r"lea (-?0x[0-9a-f]+)?\(%rsp\),%rsp", line.text):
+            moved += abs(int(displacement[1] or "0", 16))
+        if moved > abi.STACK_REACH or (moved and re.match(r"j|loop", line.mnemonic)):
+            yield f"{line}: rsp moved by {moved:#x} unseen"
+        if re.match(r"jmp|hlt|ud2", line.mnemonic):
+            moved = 0
+
+
+def as_signed(value: int) -> int:
+    return value - (1 << 64) if value >> 63 else value

@@ -1,0 +1,3 @@
+# A scale for no index: disassemblers disagree.
+.byte 0x48, 0x8b, 0x44, 0x64, 0x08
+    hlt

@@ -1,0 +1,129 @@
+"""What a VerifiedText says, and how violations are told."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from verify_corpus import ACCEPT, Example
+
+from tmebox import abi
+from tmebox.errors import VerificationError
+from tmebox.verify import VerifiedText, rules, verify
+from tmebox.verify.verify import MOST_VIOLATIONS
+
+ADDRESS = abi.TEXT_NOMINAL
+HLT = b"\xf4"
+NOP = b"\x90"
+SYSCALL = b"\x0f\x05"
+
+
+def check(code: bytes, **arguments: object) -> VerifiedText:
+    return verify(code, ADDRESS, **{"functions": (), "labels": (), **arguments})
+
+
+def test_the_target_map_marks_return_sites_functions_and_labels() -> None:
+    call_next = b"\xe8\0\0\0\0"
+    text = check(
+        call_next + NOP + NOP + HLT, functions=[ADDRESS, ADDRESS + 5], labels=[ADDRESS + 6, ADDRESS + 5]
+    )
+    assert text.target_map == bytes([2, 0, 0, 0, 0, 1 | 2 | 4, 4, 0])
+
+
+def test_claimed_targets_may_be_a_numpy_array() -> None:
+    assert check(NOP + HLT, functions=np.array([ADDRESS], np.uint32)).target_map == b"\x02\x00"
+
+
+def test_a_text_whose_compiler_is_trusted_offers_no_target() -> None:
+    text = check(b"\xe8\0\0\0\0" + HLT, functions=[ADDRESS], isolation="data")
+    assert text.target_map == bytes(6)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "features"),
+    [
+        ("90", set()),
+        ("0f58c1", set()),
+        ("f30fb8c1", {"popcnt"}),
+        ("f30fbdc1", {"abm"}),
+        ("f30fbcc1", {"bmi1"}),
+        ("c5f458d0", {"avx"}),
+        ("c5f5fed0", {"avx2"}),
+        ("c4e2f5a8d0", {"fma"}),
+        ("c4e271dcd0", {"aes", "avx"}),
+        ("66480f3a16c001", {"sse4_1"}),
+    ],
+)
+def test_features_are_spelled_as_the_kernel_spells_them(encoding: str, features: set[str]) -> None:
+    text = check(bytes.fromhex(encoding) + HLT)
+    assert text.features == features
+    assert text.uses_avx == ("avx" in features or "avx2" in features or "fma" in features)
+
+
+def test_x87_code_is_noticed() -> None:
+    assert check(b"\xd9\xe8" + HLT).uses_x87
+    assert check(b"\xd9\x6c\x24\x08" + HLT).uses_x87
+    assert not check(NOP + HLT).uses_x87
+
+
+def test_every_violation_is_listed_with_its_place_and_source() -> None:
+    with pytest.raises(VerificationError) as caught:
+        check(SYSCALL + NOP + SYSCALL, locate=lambda address: f"source.c:{address - ADDRESS}")
+    first, second, end = caught.value.violations
+    assert (first.address, first.rule, first.instruction) == (
+        ADDRESS,
+        rules.NO_PRIVILEGED_INSTRUCTION,
+        "syscall",
+    )
+    assert (second.address, second.source) == (ADDRESS + 3, "source.c:3")
+    assert end.rule == rules.TEXT_DOES_NOT_FALL_OFF
+
+
+def test_listing_violations_stops_at_a_limit() -> None:
+    for filler in (SYSCALL, b"\x06", b"\xc3"):
+        with pytest.raises(VerificationError) as caught:
+            check(filler * (3 * MOST_VIOLATIONS))
+        assert len(caught.value.violations) == MOST_VIOLATIONS
+
+
+def test_nobody_else_makes_the_proof() -> None:
+    text = check(HLT)
+    with pytest.raises(TypeError, match="only"):
+        VerifiedText(
+            text.address,
+            b"\x0f\x05",
+            text.target_map,
+            text.features,
+            False,
+            False,
+            False,
+            text.instruction_count,
+        )
+
+
+def test_the_proof_does_not_change_with_the_buffer_that_was_verified() -> None:
+    buffer = bytearray(NOP + HLT)
+    text = verify(buffer, ADDRESS, functions=(), labels=())  # type: ignore[arg-type]
+    buffer[:2] = SYSCALL
+    assert text.code == NOP + HLT
+
+
+def test_unknown_bases_and_isolations_are_refused() -> None:
+    with pytest.raises(ValueError, match="base"):
+        check(HLT, base="fs")
+    with pytest.raises(ValueError, match="isolation"):
+        check(HLT, isolation="none")
+
+
+def test_a_rip_relative_operand_is_judged_by_where_it_stands() -> None:
+    """The same bytes: an offset of 0xff in one place, 0x101 bytes below the window in the other."""
+    load = bytes.fromhex("65 8b 05") + (-abi.CODE_BASE - 0x108 & 0xFFFF_FFFF).to_bytes(4, "little") + HLT
+    assert verify(load, abi.CODE_BASE + 0x200, functions=(), labels=()).code == load
+    with pytest.raises(VerificationError) as caught:
+        verify(load, abi.CODE_BASE, functions=(), labels=())
+    assert {violation.rule for violation in caught.value.violations} == {rules.MEMORY_THROUGH_GS}
+
+
+def test_all_accepted_examples_say_how_many_instructions_they_have(examples: dict[Path, Example]) -> None:
+    for source, example in examples.items():
+        if source.parent == ACCEPT:
+            assert 0 < verify(**example.arguments()).instruction_count <= len(example.code)

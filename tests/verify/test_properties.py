@@ -1,0 +1,110 @@
+"""What must hold for any bytes at all."""
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from recheck import complaints, disassemble
+from verify_corpus import ACCEPT, REJECT, Example
+
+from tmebox import abi
+from tmebox.errors import VerificationError
+from tmebox.verify import VerifiedText, verify
+
+needs_objdump = pytest.mark.skipif(shutil.which("objdump") is None, reason="the second opinion is objdump's")
+ADDRESS = abi.TEXT_NOMINAL
+
+
+def accepted(code: bytes, address: int = ADDRESS) -> VerifiedText | None:
+    try:
+        return verify(code, address, functions=(), labels=())
+    except VerificationError:
+        return None
+
+
+@settings(max_examples=1000)
+@given(st.binary(max_size=64))
+def test_random_bytes_raise_nothing_but_verification_errors(code: bytes) -> None:
+    accepted(code)
+
+
+PREFIXES = st.lists(st.sampled_from(b"\x26\x2e\x36\x3e\x64\x65\x66\x67\xf0\xf2\xf3\x41\x48\x4f"), max_size=4)
+INSTRUCTION = st.tuples(
+    PREFIXES, st.sampled_from([b"", b"\x0f", b"\x0f\x38", b"\xc5", b"\xc4"]), st.binary(max_size=8)
+)
+
+
+@settings(max_examples=1000)
+@given(st.lists(INSTRUCTION, max_size=4))
+def test_prefixes_and_rare_opcodes_raise_nothing_but_verification_errors(
+    parts: list[tuple[list[int], bytes, bytes]],
+) -> None:
+    accepted(b"".join(bytes(prefixes) + escape + rest for prefixes, escape, rest in parts))
+
+
+@given(
+    st.integers(-(1 << 70), 1 << 70),
+    st.lists(st.integers(-(1 << 70), 1 << 70), max_size=3),
+    st.lists(st.integers(-(1 << 70), 1 << 70), max_size=3),
+)
+def test_any_addresses_raise_nothing_but_verification_errors(
+    address: int, functions: list[int], labels: list[int]
+) -> None:
+    with pytest.raises(VerificationError):
+        verify(b"\x90", address, functions=functions, labels=labels)
+
+
+def flipped(examples: dict[Path, Example]) -> dict[str, bytes]:
+    """What is still accepted of the accepted examples with one byte changed."""
+    survivors = {}
+    for source, example in examples.items():
+        if source.parent != ACCEPT or (example.isolation, example.address) != ("code+data", ADDRESS):
+            continue
+        for position, byte in enumerate(example.code):
+            for changed in {byte ^ (1 << bit) for bit in range(8)} | {0x90, 0xF4} - {byte}:
+                code = example.code[:position] + bytes([changed]) + example.code[position + 1 :]
+                if accepted(code):
+                    survivors[f"{source.stem}, byte {position} = {changed:#04x}"] = code
+    return survivors
+
+
+@needs_objdump
+def test_a_flipped_byte_is_refused_or_harmless(examples: dict[Path, Example], tmp_path: Path) -> None:
+    survivors = flipped(examples)
+    readings = disassemble(list(survivors.values()), ADDRESS, tmp_path)
+    problems = [
+        f"{what}: {complaint}"
+        for (what, code), lines in zip(survivors.items(), readings, strict=True)
+        for complaint in complaints(lines, len(code))
+    ]
+    assert survivors
+    assert not problems, "\n".join(problems[:50])
+
+
+INVISIBLE = re.compile(
+    r"known-instruction|canonical-encoding|target-is|text-in|.*--no-instruction|no-branch-into-sequence--claimed"
+)
+"""Examples that are refused for other reasons than what a disassembly of their bytes shows."""
+
+
+@needs_objdump
+def test_the_second_opinion_objects_to_rejected_examples(
+    examples: dict[Path, Example], tmp_path: Path
+) -> None:
+    """Otherwise its silence about flipped bytes would say little."""
+    rejected = {
+        source.stem: example.code
+        for source, example in examples.items()
+        if source.parent == REJECT and not INVISIBLE.match(source.stem)
+    }
+    readings = disassemble(list(rejected.values()), ADDRESS, tmp_path)
+    silent = [
+        name
+        for (name, code), lines in zip(rejected.items(), readings, strict=True)
+        if not any(complaints(lines, len(code)))
+    ]
+    assert len(rejected) > 200
+    assert silent == []
