@@ -102,7 +102,8 @@ struct activation {
     uint32_t depth; /* of the instance: 1 for its outermost call */
     enum outcome outcome;
     bool holds_gil;
-    bool fatal; /* the instance may not be used again */
+    bool fatal;   /* the instance may not be used again */
+    bool polling; /* interrupted, not in a host call; `trap` says where */
     struct trap trap;
 };
 
@@ -149,8 +150,10 @@ struct thread {
     int tid;
     bool main;
     uint64_t gs_base; /* only kept without FSGSBASE */
-    void *stack;      /* alternate signal stack that we mapped, or NULL */
-    size_t stack_size;
+    void *signal_stack; /* alternate stack that we mapped, or NULL */
+    size_t signal_stack_size;
+    uintptr_t host_stack_low;   /* the thread's own stack; both 0 where unknown */
+    uintptr_t host_stack_short; /* below here, calls no longer nest */
     struct thread *next;
 };
 

@@ -7,11 +7,10 @@
  *
  * Python's C handler only sets a flag that the interpreter looks at between bytecodes, which sandboxed code has
  * none of. It is wrapped: ours calls it and makes the main thread look. */
-#define _GNU_SOURCE
 #include "native.h"
 
-#include <dlfcn.h>
 #include <errno.h>
+#include <link.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -27,6 +26,9 @@ struct kernel_sigaction {
 };
 
 _Atomic bool tmebox_poll_requested;
+
+/* Where the code of Python itself is: in the interpreter or in libpython. */
+static uintptr_t python_begin, python_end;
 
 /* Handlers that ours stands before. Written with the GIL held on the main thread, read by the wrapper. */
 static void (*_Atomic wrapped[SIGNALS])(int);
@@ -57,21 +59,35 @@ static bool is_wrapper(const struct kernel_sigaction *action) {
     return (uintptr_t)action->handler == (uintptr_t)on_python_signal;
 }
 
-/* Python's handler is a static function in the same file as its public ones. */
+static int find_python(struct dl_phdr_info *object, size_t size, void *unused) {
+    (void)size, (void)unused;
+    uintptr_t inside = (uintptr_t)PyErr_CheckSignals;
+    for (int i = 0; i < object->dlpi_phnum; i++) {
+        const ElfW(Phdr) *segment = &object->dlpi_phdr[i];
+        uintptr_t begin = object->dlpi_addr + segment->p_vaddr, end = begin + segment->p_memsz;
+        if (segment->p_type == PT_LOAD && inside >= begin && inside < end) {
+            python_begin = begin;
+            python_end = end;
+            return 1;
+        }
+    }
+    return 0;
+}
+
+void tmebox_init_guard(void) {
+    dl_iterate_phdr(find_python, NULL);
+}
+
+/* Python's handler is a static function beside its public ones. */
 static bool is_python(int signal, const struct kernel_sigaction *action) {
     static const int excluded[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGABRT};
-    static void *python;
-    Dl_info info;
     for (size_t i = 0; i < sizeof excluded / sizeof *excluded; i++) {
         if (signal == excluded[i]) {
             return false;
         }
     }
-    if (python == NULL && dladdr((void *)(uintptr_t)PyErr_CheckSignals, &info) != 0) {
-        python = info.dli_fbase;
-    }
-    return !(action->flags & SA_SIGINFO) && dladdr((void *)(uintptr_t)action->handler, &info) != 0 &&
-           info.dli_fbase == python;
+    uintptr_t handler = (uintptr_t)action->handler;
+    return !(action->flags & SA_SIGINFO) && handler >= python_begin && handler < python_end;
 }
 
 /* Returns whether some handler still needs to be wrapped. `may_wrap`: on the main thread with the GIL held, so

@@ -1,5 +1,4 @@
 /* Mapping and copying host memory. Thin: what may be mapped where is decided in Python. */
-#define _GNU_SOURCE
 #include "native.h"
 
 #include <errno.h>

@@ -155,6 +155,7 @@ PyMODINIT_FUNC PyInit__native(void) {
     }
     tmebox_busy_error = Py_NewRef(PyExc_RuntimeError);
     tmebox_closed_error = Py_NewRef(PyExc_RuntimeError);
+    tmebox_init_guard();
     if (tmebox_init_threads() < 0 || PyModule_AddFunctions(module, tmebox_memory_methods) < 0 ||
         PyModule_AddFunctions(module, tmebox_cpu_methods) < 0 || PyModule_AddFunctions(module, process_methods) < 0 ||
         add_types(module) < 0 || add_constants(module) < 0) {

@@ -84,12 +84,19 @@ int tmebox_resume(struct activation *activation);
 void tmebox_trap_in_host(struct activation *activation, struct window_fault fault);
 
 /* -- signals ----------------------------------------------------------------------------------------- */
-extern bool tmebox_handlers_in_place;
+enum handlers {
+    HANDLERS_ABSENT,
+    HANDLERS_STALE, /* somebody replaced some of them */
+    HANDLERS_CURRENT,
+};
+
+extern _Atomic int tmebox_handlers;
 int tmebox_install_handlers(void);
 int tmebox_remove_handlers(void);
 bool tmebox_handlers_current(void);
 
 /* Foreign handlers (guard.c). */
+void tmebox_init_guard(void);
 bool tmebox_guard_foreign_handlers(bool may_wrap);
 void tmebox_unwrap_python_handlers(void);
 extern _Atomic bool tmebox_poll_requested;

@@ -33,7 +33,7 @@ static void publish(struct thread *thread, const struct watch *watch, uint32_t i
 }
 
 static void wake_watchdog_for(struct thread *thread, const struct watch *watch) {
-    if (UNLIKELY(atomic_load_explicit(&tmebox_watchdog_state, memory_order_relaxed) == WATCHDOG_ASLEEP) &&
+    if (UNLIKELY(atomic_load_explicit(&tmebox_watchdog_state, memory_order_relaxed) != WATCHDOG_AWAKE) &&
         (watch->timeout_ns | watch->deadline_ns | thread->main)) {
         tmebox_wake_watchdog();
     }
@@ -120,6 +120,13 @@ static int raise_trap(struct instance *instance, const struct trap *trap) {
     return -1;
 }
 
+/* Whether what is left of this thread's stack should be kept for others. Elsewhere (a coroutine library's stack)
+ * nothing is known. */
+static bool stack_is_short(const struct thread *thread) {
+    uintptr_t here = (uintptr_t)__builtin_frame_address(0);
+    return here >= thread->host_stack_low && here < thread->host_stack_short;
+}
+
 /* What is rare or only happens once: everything that can refuse a call. */
 static struct thread *prepare(struct instance *instance, uint64_t timeout_ns) {
     if (instance->base == 0) {
@@ -138,11 +145,11 @@ static struct thread *prepare(struct instance *instance, uint64_t timeout_ns) {
         PyErr_SetString(tmebox_busy_error, "the sandbox is running a call on another thread");
         return NULL;
     }
-    if (thread->depth >= MAX_DEPTH) {
-        PyErr_Format(PyExc_RecursionError, "%d calls of sandboxes inside each other", MAX_DEPTH);
+    if (thread->depth >= MAX_DEPTH || (thread->depth != 0 && stack_is_short(thread))) {
+        PyErr_Format(PyExc_RecursionError, "%u calls of sandboxes inside each other", (unsigned)thread->depth);
         return NULL;
     }
-    if (!tmebox_handlers_in_place && tmebox_install_handlers() < 0) {
+    if (tmebox_handlers != HANDLERS_CURRENT && tmebox_install_handlers() < 0) {
         return NULL;
     }
     if (atomic_load(&tmebox_watchdog_state) == WATCHDOG_ABSENT && tmebox_wake_watchdog() < 0 &&
@@ -155,7 +162,7 @@ static struct thread *prepare(struct instance *instance, uint64_t timeout_ns) {
 
 static inline bool ready(const struct instance *instance, const struct thread *thread) {
     return thread != NULL && !instance->dead && instance->depth == 0 && instance->base != 0 && thread->depth == 0 &&
-           tmebox_handlers_in_place &&
+           atomic_load_explicit(&tmebox_handlers, memory_order_relaxed) == HANDLERS_CURRENT &&
            atomic_load_explicit(&tmebox_watchdog_state, memory_order_relaxed) != WATCHDOG_ABSENT;
 }
 
@@ -174,6 +181,7 @@ int tmebox_run(struct instance *instance, struct activation *activation, const u
     activation->outcome = RETURNED;
     activation->holds_gil = false;
     activation->fatal = false;
+    activation->polling = false;
     activation->outer_rsp = instance->rsp;
     activation->outer = (struct watch){0, 0, 0};
     activation->watch = (struct watch){atomic_load_explicit(&thread->calls, memory_order_relaxed) + 1, timeout_ns, 0};
@@ -246,7 +254,11 @@ static bool may_resume(struct activation *activation) {
         tmebox_raise_closed();
         activation->outcome = RAISED;
     } else if (is_late(activation)) {
-        tmebox_trap_in_host(activation, (struct window_fault){0, (uint64_t)0xff << 8});
+        if (activation->polling) { /* `trap` says where */
+            activation->outcome = TRAPPED;
+        } else {
+            tmebox_trap_in_host(activation, (struct window_fault){0, (uint64_t)0xff << 8});
+        }
     } else {
         return true;
     }

@@ -1,6 +1,5 @@
 /* What a host thread needs before it may enter a sandbox: an alternate signal stack, the signals unblocked that end
  * sandboxes, and a record that the watchdog reads. */
-#define _GNU_SOURCE
 #include "native.h"
 
 #include <asm/prctl.h>
@@ -61,23 +60,40 @@ static int give_signal_stack(struct thread *thread) {
         errno = error;
         return -1;
     }
-    thread->stack = stack;
-    thread->stack_size = usable + page;
+    thread->signal_stack = stack;
+    thread->signal_stack_size = usable + page;
     return 0;
 }
 
 static void take_signal_stack(struct thread *thread) {
     stack_t present;
-    if (thread->stack == NULL || sigaltstack(NULL, &present) < 0) {
+    if (thread->signal_stack == NULL || sigaltstack(NULL, &present) < 0) {
         return;
     }
-    if ((char *)present.ss_sp == (char *)thread->stack + TMEBOX_PAGE_SIZE) {
+    if ((char *)present.ss_sp == (char *)thread->signal_stack + TMEBOX_PAGE_SIZE) {
         stack_t none = {.ss_flags = SS_DISABLE};
         if (sigaltstack(&none, NULL) < 0) {
             return; /* running on it */
         }
     }
-    munmap(thread->stack, thread->stack_size);
+    munmap(thread->signal_stack, thread->signal_stack_size);
+}
+
+/* How much of the thread's stack a sandbox may not take by calling host functions that call it. */
+#define STACK_KEPT (256 * 1024)
+
+static void measure_stack(struct thread *thread) {
+    pthread_attr_t attributes;
+    void *low;
+    size_t size;
+    if (pthread_getattr_np(pthread_self(), &attributes) != 0) {
+        return;
+    }
+    if (pthread_attr_getstack(&attributes, &low, &size) == 0) {
+        thread->host_stack_low = (uintptr_t)low;
+        thread->host_stack_short = (uintptr_t)low + (size / 4 < STACK_KEPT ? size / 4 : STACK_KEPT);
+    }
+    pthread_attr_destroy(&attributes);
 }
 
 /* A fault whose signal is blocked kills the process; a blocked interrupt never arrives. */
@@ -111,7 +127,7 @@ static void unregister(void *value) {
 }
 
 struct thread *tmebox_register_thread(void) {
-    if (!tmebox_handlers_in_place && tmebox_install_handlers() < 0) {
+    if (tmebox_handlers != HANDLERS_CURRENT && tmebox_install_handlers() < 0) {
         return NULL; /* also chooses the signal to unblock */
     }
     struct thread *thread = calloc(1, sizeof *thread);
@@ -131,6 +147,7 @@ struct thread *tmebox_register_thread(void) {
         return NULL;
     }
     unblock_signals();
+    measure_stack(thread);
     thread->tid = (int)syscall(SYS_gettid);
     thread->main = thread->tid == getpid(); /* the only one that Python runs signal handlers on */
     pthread_mutex_lock(&tmebox_registry_lock);

@@ -2,12 +2,12 @@
  * Everything else goes to the handler that was there before.
  *
  * Handlers run on the alternate stack, always: a frame on a sandbox's stack would show it host registers. */
-#define _GNU_SOURCE
 #include "native.h"
 
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <ucontext.h>
@@ -24,19 +24,20 @@ static const int fatal[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP};
 #define FLAGS_AC (1 << 18)
 
 /* Whose handler ours replaced; and, where someone installed theirs over ours and we ours over that, the one that
- * was there at first. */
+ * was there at first. Never changed once published: another thread may be handing a signal on. */
 struct layer {
     struct sigaction previous;
     struct sigaction first;
     bool stacked;
+    _Atomic bool spent; /* `previous` wanted to be called once only */
 };
 
-static struct layer layers[FATAL_COUNT];
+static struct layer *_Atomic layers[FATAL_COUNT];
 static struct sigaction interrupt_previous;
 int tmebox_interrupt_signal;
-bool tmebox_handlers_in_place;
+_Atomic int tmebox_handlers = HANDLERS_ABSENT;
 
-static __thread unsigned chaining __attribute__((tls_model("initial-exec"))); /* bit i: in layers[i].previous */
+static __thread unsigned chaining __attribute__((tls_model("initial-exec"))); /* bit i: in layers[i]->previous */
 
 static const uint8_t register_order[REGISTERS] = {
     REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP, REG_RSI, REG_RDI,
@@ -64,17 +65,23 @@ static void clear_flags(greg_t *registers) {
     registers[REG_EFL] &= ~(greg_t)(FLAGS_TF | FLAGS_DF | FLAGS_AC);
 }
 
-/* Make returning from the signal handler leave the sandbox. */
-static void trap(struct activation *activation, int signal, const siginfo_t *info, greg_t *registers) {
+/* Signal 0: not a fault. */
+static void record(struct activation *activation, int signal, const siginfo_t *info, const greg_t *registers) {
     struct trap *trap = &activation->trap;
     trap->signal = signal;
     trap->code = signal != 0 ? info->si_code : 0;
     trap->access = signal != 0 ? access_of(registers) : -1;
     trap->fault_address = signal != 0 ? (uint64_t)(uintptr_t)info->si_addr : 0;
-    trap->instruction_address = (uint64_t)registers[REG_RIP] - (registers[REG_TRAPNO] == TRAP_BREAKPOINT);
+    bool after = signal == SIGTRAP && registers[REG_TRAPNO] == TRAP_BREAKPOINT;
+    trap->instruction_address = (uint64_t)registers[REG_RIP] - after;
     for (int i = 0; i < REGISTERS; i++) {
         trap->registers[i] = (uint64_t)registers[register_order[i]];
     }
+}
+
+/* Make returning from the signal handler leave the sandbox. */
+static void trap(struct activation *activation, int signal, const siginfo_t *info, greg_t *registers) {
+    record(activation, signal, info, registers);
     activation->outcome = TRAPPED;
     registers[REG_R10] = (greg_t)(uintptr_t)activation;
     registers[REG_RSP] = (greg_t)activation->host_rsp;
@@ -128,16 +135,16 @@ static void call_handler(const struct sigaction *action, int signal, siginfo_t *
 /* A handler that was installed over ours, and ours over it, may put ours back and raise the signal again: then it is
  * skipped, so that the two do not call each other for ever. */
 static void chain(size_t index, siginfo_t *info, void *context) {
-    struct layer *layer = &layers[index];
+    struct layer *layer = atomic_load(&layers[index]);
     unsigned bit = 1U << index;
     struct sigaction action = chaining & bit ? layer->first : layer->previous;
+    if ((action.sa_flags & (int)SA_RESETHAND) && atomic_exchange(&layer->spent, true)) {
+        action = (struct sigaction){.sa_handler = SIG_DFL};
+    }
     bool special = !(action.sa_flags & SA_SIGINFO) && (action.sa_handler == SIG_DFL || action.sa_handler == SIG_IGN);
     if (special) {
         default_action(fatal[index], info, action.sa_handler == SIG_IGN);
         return;
-    }
-    if (action.sa_flags & (int)SA_RESETHAND) {
-        layer->previous = (struct sigaction){.sa_handler = SIG_DFL};
     }
     unsigned before = chaining;
     chaining |= layer->stacked ? bit : 0;
@@ -211,6 +218,7 @@ bool tmebox_redirect_to_poll(void *context) {
         return false; /* in the middle of a rebase, a nested call would have no stack: next time */
     }
     activation->rsp = rsp;
+    record(activation, 0, NULL, registers);
     uint64_t top = activation->host_rsp;
     size_t fpsize = fpstate_size(from->uc_mcontext.fpregs);
     top = (top - fpsize) & ~63ULL;
@@ -231,13 +239,12 @@ int tmebox_poll(struct activation *activation);
 
 /* Called by tmebox_poll_entry. 0: go on as if nothing had happened. */
 int tmebox_poll(struct activation *activation) {
-    uint32_t mxcsr = activation->sandbox_mxcsr, x87 = activation->sandbox_x87;
+    activation->polling = true;
     tmebox_suspend(activation);
     tmebox_guard_foreign_handlers(true);
     atomic_store(&tmebox_poll_requested, true); /* resume looks */
     int result = tmebox_resume(activation);
-    activation->sandbox_mxcsr = mxcsr;
-    activation->sandbox_x87 = x87;
+    activation->polling = false;
     return result;
 }
 
@@ -276,37 +283,41 @@ static int install_interrupt(void) {
     return -1;
 }
 
+/* Puts ours over `present`, whose turn it is from now on when a signal is not for us. */
+static int install_over(size_t index, const struct sigaction *present) {
+    const struct layer *old = atomic_load(&layers[index]);
+    struct layer *layer = calloc(1, sizeof *layer);
+    if (layer == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    layer->previous = *present;
+    layer->stacked = tmebox_handlers != HANDLERS_ABSENT;
+    if (layer->stacked) {
+        layer->first = old->stacked ? old->first : old->previous;
+    }
+    atomic_store(&layers[index], layer); /* the old one may be in use: it is not freed */
+    return install(fatal[index], on_fault, 0);
+}
+
 int tmebox_install_handlers(void) {
     if (install_interrupt() < 0) {
         return -1;
     }
     for (size_t i = 0; i < FATAL_COUNT; i++) {
         struct sigaction present;
-        struct layer *layer = &layers[i];
-        if (is_ours(fatal[i], on_fault, &present)) {
-            continue;
-        }
-        if (!tmebox_handlers_in_place) {
-            *layer = (struct layer){present, {.sa_handler = SIG_DFL}, false};
-        } else {
-            if (!layer->stacked) {
-                layer->first = layer->previous;
-            }
-            layer->previous = present;
-            layer->stacked = true;
-        }
-        if (install(fatal[i], on_fault, 0) < 0) {
+        if (!is_ours(fatal[i], on_fault, &present) && install_over(i, &present) < 0) {
             return -1;
         }
     }
-    tmebox_handlers_in_place = true;
+    tmebox_handlers = HANDLERS_CURRENT;
     tmebox_guard_foreign_handlers(getpid() == (int)syscall(SYS_gettid));
     return 0;
 }
 
 bool tmebox_handlers_current(void) {
     struct sigaction present;
-    bool current = tmebox_handlers_in_place && is_ours(tmebox_interrupt_signal, on_interrupt, &present);
+    bool current = tmebox_handlers != HANDLERS_ABSENT && is_ours(tmebox_interrupt_signal, on_interrupt, &present);
     for (size_t i = 0; i < FATAL_COUNT; i++) {
         current = current && is_ours(fatal[i], on_fault, &present);
     }
@@ -314,7 +325,7 @@ bool tmebox_handlers_current(void) {
 }
 
 int tmebox_remove_handlers(void) {
-    if (!tmebox_handlers_in_place) {
+    if (tmebox_handlers == HANDLERS_ABSENT) {
         return 0;
     }
     bool inside = false;
@@ -324,10 +335,10 @@ int tmebox_remove_handlers(void) {
     }
     struct sigaction present;
     if (!inside) {
-        tmebox_handlers_in_place = false;
+        tmebox_handlers = HANDLERS_ABSENT;
         for (size_t i = 0; i < FATAL_COUNT; i++) {
             if (is_ours(fatal[i], on_fault, &present)) {
-                sigaction(fatal[i], &layers[i].previous, NULL);
+                sigaction(fatal[i], &atomic_load(&layers[i])->previous, NULL);
             }
         }
         if (is_ours(tmebox_interrupt_signal, on_interrupt, &present)) {

@@ -3,7 +3,6 @@
  * A call publishes its sequence number and limit with plain stores. The watchdog notices at a tick that a call is
  * there, and measures its age from then, so limits are exact to about a tick and calls cost no clock. When
  * nothing has run for a while it sleeps; the next call that it must watch wakes it. */
-#define _GNU_SOURCE
 #include "native.h"
 
 #include <linux/futex.h>
@@ -83,7 +82,7 @@ static void look_at(struct thread *thread, uint64_t now, struct sight *sight) {
 static struct sight look(uint64_t now) {
     struct sight sight = {.next_ns = UINT64_MAX};
     pthread_mutex_lock(&tmebox_registry_lock);
-    if (tmebox_handlers_in_place) {
+    if (tmebox_handlers != HANDLERS_ABSENT) {
         for (struct thread *thread = tmebox_registry; thread != NULL; thread = thread->next) {
             look_at(thread, now, &sight);
         }
@@ -111,6 +110,18 @@ static void sleep_until_woken(void) {
     atomic_store(&tmebox_watchdog_state, WATCHDOG_AWAKE);
 }
 
+/* Other people's handlers come and go. What needs Python's handlers to stand still is left to the main thread's next
+ * poll, what needs the GIL to the next call. */
+static void scan(bool main_inside) {
+    if (tmebox_handlers == HANDLERS_CURRENT && !tmebox_handlers_current()) {
+        int current = HANDLERS_CURRENT;
+        atomic_compare_exchange_strong(&tmebox_handlers, &current, HANDLERS_STALE);
+    }
+    if (tmebox_handlers != HANDLERS_ABSENT && tmebox_guard_foreign_handlers(false) && main_inside) {
+        atomic_store(&tmebox_poll_requested, true); /* it was replaced: a signal may have been missed */
+    }
+}
+
 static void *watch(void *unused) {
     (void)unused;
     uint64_t active_ns = tmebox_now_ns(), scan_ns = active_ns;
@@ -119,9 +130,7 @@ static void *watch(void *unused) {
         struct sight sight = look(now);
         if (sight.inside && now >= scan_ns) {
             scan_ns = now + SCAN_NS;
-            if (tmebox_handlers_in_place && tmebox_guard_foreign_handlers(false) && sight.main) {
-                atomic_store(&tmebox_poll_requested, true); /* it was replaced: a signal may have been missed */
-            }
+            scan(sight.main);
         }
         if (sight.inside || sight.moving) {
             active_ns = now;
@@ -147,7 +156,7 @@ static int start(void) {
         return -1;
     }
     pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-    pthread_attr_setstacksize(&attributes, 256 * 1024);
+    pthread_attr_setstacksize(&attributes, 1024 * 1024);
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before); /* inherited: other people's handlers never run on it */

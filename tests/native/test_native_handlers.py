@@ -217,6 +217,18 @@ def test_replaced_handlers_are_noticed_and_installed_again(forked: Forked) -> No
     assert forked(child).result() == [True, True, signal.SIGILL]
 
 
+def test_handlers_replaced_during_a_call_are_back_for_the_next_one(forked: Forked) -> None:
+    def child() -> list[int]:
+        start_afresh()
+        with tempfile.TemporaryFile() as report:
+            machine = Machine(imports=[(lambda: faulthandler.enable(report), "", "v")])
+            with pytest.raises(Trapped):
+                machine.call("call_then_spin", timeout_s=0.2)
+            return [trap("load"), trap("undefined"), report.tell()]
+
+    assert forked(child).result() == [signal.SIGSEGV, signal.SIGILL, 0]
+
+
 def test_a_signal_stack_that_is_large_enough_is_kept(forked: Forked) -> None:
     class Stack(ctypes.Structure):
         _fields_ = [("sp", ctypes.c_void_p), ("flags", ctypes.c_int), ("size", ctypes.c_size_t)]
@@ -243,13 +255,16 @@ def test_a_signal_stack_that_is_large_enough_is_kept(forked: Forked) -> None:
     assert forked(child).result() == [True, False]
 
 
-@pytest.mark.parametrize("ending", ["pass", "sys.exit(3)", "raise SystemExit(3)", "os._exit(3)"])
-def test_the_interpreter_ends_quietly_with_the_watchdog_running(ending: str) -> None:
+@pytest.mark.parametrize(
+    "daemon", ["Machine().call('spin_flagged', DATA)", "Machine([(int, '', 'l')]).call('spin_calling')"]
+)
+@pytest.mark.parametrize("ending", ["pass", "sys.exit(3)", "os._exit(3)"])
+def test_the_interpreter_ends_quietly_while_a_daemon_thread_is_in_a_call(daemon: str, ending: str) -> None:
     program = (
         "import os, sys, threading\n"
         "from native_machine import DATA, Machine\n"
         "Machine(timeout_s=5.0).call('add', 1, 2)\n"
-        "threading.Thread(target=Machine().call, args=('spin_flagged', DATA), daemon=True).start()\n"
+        f"threading.Thread(target=lambda: {daemon}, daemon=True).start()\n"
         f"{ending}\n"
     )
     path = os.pathsep.join([str(Path(__file__).parent), *sys.path])

@@ -234,6 +234,15 @@ def test_a_handler_may_run_another_sandbox_into_a_trap_and_a_timeout(machine: Ma
     assert signals == [signal.SIGILL, 0]
 
 
+def test_a_limit_that_passes_in_a_handler_is_a_timeout_where_the_code_was_interrupted() -> None:
+    machine = Machine()
+    with handler(signal.SIGINT, lambda *_: time.sleep(5 * SHORT_S)):
+        soon(send)
+        with pytest.raises(Trapped) as caught:
+            machine.call("spin", timeout_s=3 * SHORT_S)
+    assert (caught.value.signal, caught.value.instruction_address) == (0, machine.address("spin"))
+
+
 def test_what_a_handler_raises_is_what_the_caller_sees() -> None:
     def fail(*_: object) -> None:
         raise LookupError("from the handler")

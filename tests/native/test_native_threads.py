@@ -122,6 +122,19 @@ def test_a_thousand_threads_leave_no_signal_stack_behind(machine: Machine) -> No
     assert mappings() <= before + 10
 
 
+@pytest.mark.parametrize("size_bytes", [64 * 1024, 256 * 1024, 1024 * 1024])
+def test_recursion_through_the_host_ends_before_a_small_stack_does(size_bytes: int) -> None:
+    machine = Machine()
+    machine.instance.set_imports([(machine.function("call_0", "", "l"), "", "l")])
+    before = threading.stack_size(size_bytes)
+    try:
+        (outcome,) = in_thread(lambda: machine.call("call_0"))
+    finally:
+        threading.stack_size(before)
+    assert isinstance(outcome, RecursionError)
+    assert machine.call("add", 1, 2) == 3
+
+
 def test_a_thread_with_blocked_signals_can_still_be_stopped() -> None:
     def blocked() -> str:
         signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
