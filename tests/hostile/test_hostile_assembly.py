@@ -87,11 +87,12 @@ def test_inline_assembly_that_cannot_be_made_safe_is_not_built(name: str) -> Non
         tmebox.compile(source_text=source)
 
 
+GATE = ".globl __tmebox_gate_hostcall\\n"
 GATE_TRICKS = {
-    "defined-in-text": ".globl __tmebox_gate_hostcall\\n__tmebox_gate_hostcall: movl $666, %eax\\n ret",
-    "set-to-a-number": ".globl __tmebox_gate_hostcall\\n.set __tmebox_gate_hostcall, 0x12345678",
-    "set-to-the-exit-gate": f".globl __tmebox_gate_hostcall\\n.set __tmebox_gate_hostcall, {abi.GATE_EXIT}",
-    "set-behind-the-gate": f".globl __tmebox_gate_hostcall\\n.set __tmebox_gate_hostcall, {abi.GATE_HOSTCALL + 8}",
+    "defined-in-text": f"{GATE}__tmebox_gate_hostcall: movl $666, %eax\\n ret",
+    "set-to-a-number": f"{GATE}.set __tmebox_gate_hostcall, 0x12345678",
+    "set-to-the-exit-gate": f"{GATE}.set __tmebox_gate_hostcall, {abi.GATE_EXIT}",
+    "set-behind-the-gate": f"{GATE}.set __tmebox_gate_hostcall, {abi.GATE_BASE + 8}",
     "an-import-defined": ".globl imported\\nimported: movl $666, %eax\\n ret",
 }
 
@@ -110,7 +111,8 @@ def test_a_program_that_defines_the_gate_itself_only_fools_itself(name: str) -> 
 
 
 def test_exchanging_the_stack_pointer_leaves_it_in_the_window() -> None:
-    source = 'int f(void) { __asm__ volatile("movl $0x60000000, %eax\\nxchgq %rax, %rsp\\npushq %rax"); return 1; }'
+    body = "movl $0x60000000, %eax\\nxchgq %rax, %rsp\\npushq %rax"
+    source = f'int f(void) {{ __asm__ volatile("{body}"); return 1; }}'
     try:
         module = tmebox.compile(source_text=source)
     except CompileError:

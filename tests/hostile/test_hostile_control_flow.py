@@ -102,7 +102,7 @@ def resolve(place: Place, sandbox: Sandbox) -> int:
 @pytest.mark.parametrize(("way", "name"), JUMPS, ids=[f"{way.function}-{name}" for way, name in JUMPS])
 def test_control_cannot_go_where_no_mark_is(way: Way, name: str) -> None:
     def act(sandbox: Sandbox) -> Any:
-        return sandbox.call(way.function, resolve(way.forbidden[name], sandbox), *way.more)
+        return sandbox.call_raw(way.function, resolve(way.forbidden[name], sandbox), *way.more)
 
     ending = attack(hostile("control"), act)
     assert (ending.exception, ending.kind) == ("ControlFlowViolation", "control-flow-violation"), ending
@@ -116,7 +116,7 @@ def test_a_function_pointer_works_whatever_its_upper_half() -> None:
 
 def test_returning_early_through_the_exit_gate_is_just_a_return() -> None:
     def act(sandbox: Sandbox) -> int:
-        sandbox.return_to(abi.GATE_EXIT)
+        sandbox.call_raw("return_to", abi.GATE_EXIT)
         return int(sandbox.visited())
 
     assert attack(hostile("control"), act).value == 0
@@ -139,17 +139,19 @@ def test_longjmp_works_with_its_own_buffer() -> None:
 
 def test_returning_to_a_wrong_return_site_stays_in_verified_code() -> None:
     """What follows runs on a stack whose frames do not fit: it ends in a trap, inside the window."""
-    ending = attack(hostile("control"), lambda sandbox: sandbox.return_to(return_site(sandbox)))
+    ending = attack(hostile("control"), lambda sandbox: sandbox.call_raw("return_to", return_site(sandbox)))
     assert ending.exception in ("ControlFlowViolation", "MemoryFault", "StackOverflow")
 
 
 def test_a_call_through_memory_checks_what_it_loaded() -> None:
-    ending = attack(hostile("control"), lambda sandbox: sandbox.call_through_memory(data(sandbox)))
+    ending = attack(
+        hostile("control"), lambda sandbox: sandbox.call_raw("call_through_memory", data(sandbox))
+    )
     assert ending.exception == "ControlFlowViolation"
 
 
 def test_a_call_through_unmapped_memory_is_a_memory_fault() -> None:
-    ending = attack(hostile("control"), lambda sandbox: sandbox.call_through_memory(0x6000_0000))
+    ending = attack(hostile("control"), lambda sandbox: sandbox.call_raw("call_through_memory", 0x6000_0000))
     assert (ending.exception, ending.offset, ending.access) == ("MemoryFault", 0x6000_0000, "read")
 
 
@@ -187,25 +189,25 @@ PIVOTS = [
 def test_a_stack_pointer_into_nothing_faults_there(
     function: str, place: int, exception: str, offset: int
 ) -> None:
-    ending = attack(hostile("control"), lambda sandbox: sandbox.call(function, place))
+    ending = attack(hostile("control"), lambda sandbox: sandbox.call_raw(function, place))
     assert (ending.exception, ending.offset) == (exception, offset), ending
 
 
 @pytest.mark.parametrize("place", [0, 8, 1 << 31, 1 << 32, abi.GUARD, 0x8000_0010])
 def test_a_stack_pointer_at_the_windows_start_faults_in_the_guard(place: int) -> None:
-    ending = attack(hostile("control"), lambda sandbox: sandbox.move_stack(place))
+    ending = attack(hostile("control"), lambda sandbox: sandbox.call_raw("move_stack", place))
     assert ending.exception in ("StackOverflow", "MemoryFault")
     assert ending.access == "write"
 
 
 def test_a_host_address_in_the_stack_pointer_is_cut_to_an_offset() -> None:
-    ending = attack(hostile("control"), lambda sandbox: sandbox.move_stack(address_of_secret()))
+    ending = attack(hostile("control"), lambda sandbox: sandbox.call_raw("move_stack", address_of_secret()))
     assert (ending.exception, ending.offset) == ("MemoryFault", address_of_secret() % (1 << 31) - 8)
 
 
 def test_a_stack_in_own_data_is_allowed_and_its_returns_are_checked() -> None:
-    assert attack(hostile("control"), lambda s: s.borrow_stack(data(s) + 64)).value == 77
-    ending = attack(hostile("control"), lambda sandbox: sandbox.move_stack(data(sandbox) + 32))
+    assert attack(hostile("control"), lambda s: s.call_raw("borrow_stack", data(s) + 64)).value == 77
+    ending = attack(hostile("control"), lambda sandbox: sandbox.call_raw("move_stack", data(sandbox) + 32))
     assert ending.exception == "ControlFlowViolation"
 
 

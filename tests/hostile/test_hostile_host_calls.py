@@ -56,13 +56,13 @@ def test_a_string_without_end_is_an_exception() -> None:
     "index", [6, 7, 100, 4095, 4096, 0x7FFF_FFFF, 0x8000_0000, 0xFFFF_FFFF, (5 << 32) + 4097]
 )
 def test_an_import_number_that_does_not_exist_is_a_trap(index: int) -> None:
-    ending = attacked(lambda sandbox: sandbox.call_import_number(index))
+    ending = attacked(lambda sandbox: sandbox.call_raw("call_import_number", index))
     assert ending.trap, ending
 
 
 def test_calling_the_host_with_the_stack_in_nothing_is_a_trap() -> None:
     for place in (0, 8, 0x6000_0000, 0x7FFF_FFF8, address_like_a_window()):
-        ending = attacked(lambda sandbox, place=place: sandbox.call_host_from_stack_at(place))
+        ending = attacked(lambda sandbox, place=place: sandbox.call_raw("call_host_from_stack_at", place))
         assert ending.trap, ending
 
 
@@ -72,16 +72,20 @@ def address_like_a_window() -> int:
 
 def test_calling_the_host_with_the_stack_in_own_data_works() -> None:
     assert (
-        attacked(lambda sandbox: sandbox.call_host_from_heap_at(sandbox.where_is_room_end() - 4096)).value
+        attacked(
+            lambda sandbox: sandbox.call_raw("call_host_from_heap_at", sandbox.where_is_room_end() - 4096)
+        ).value
         == 7
     )
 
 
 def test_a_host_call_returns_only_to_return_sites() -> None:
     for place in (0, abi.GATE_HOSTCALL, abi.STACK_TOP - 64, 0xFFFF_FFFF):
-        ending = attacked(lambda sandbox, place=place: sandbox.return_from_host_to(place))
+        ending = attacked(lambda sandbox, place=place: sandbox.call_raw("return_from_host_to", place))
         assert ending.exception == "ControlFlowViolation", ending
-    ending = attacked(lambda sandbox: sandbox.return_from_host_to(sandbox.module.address_of("alive")))
+    ending = attacked(
+        lambda sandbox: sandbox.call_raw("return_from_host_to", sandbox.module.address_of("alive"))
+    )
     assert ending.exception == "ControlFlowViolation", ending
 
 
@@ -153,7 +157,7 @@ def test_a_host_function_that_sleeps_past_the_limit_is_a_timeout_when_it_returns
 def test_a_trap_in_a_nested_call_ends_the_whole_sandbox() -> None:
     def swallow(sandbox: Sandbox, what: int) -> int:
         try:
-            sandbox.call_import_number(99)
+            sandbox.call_raw("call_import_number", 99)
         except tmebox.Trap:
             return 5
         return 0

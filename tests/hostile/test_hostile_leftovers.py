@@ -32,7 +32,7 @@ def dump(sandbox: Sandbox, function: str) -> list[int]:
 def test_registers_are_zero_at_entry() -> None:
     def act(sandbox: Sandbox) -> list[int]:
         busy_host_call()
-        sandbox.load_registers()
+        sandbox.call_raw("load_registers")
         return dump(sandbox, "dump_at_entry")
 
     words = attack(hostile("registers"), act, imports=IMPORTS).value

@@ -32,7 +32,7 @@ OVERFLOWS = [
     Overflow("alloca-of-1-GiB", "allocate", (1 << 30,), ANY_FAULT),
     Overflow("a-frame-larger-than-all-below-the-stack", "frame_of_80_mebibytes", (), ANY_FAULT),
     Overflow("a-frame-of-1-GiB", "frame_of_1_gibibyte", (), ANY_FAULT),
-    Overflow("an-array-of-a-billion", "variable_array", (1 << 30,), ANY_FAULT),
+    Overflow("an-array-of-a-gibibyte", "variable_array", (1 << 28,), ANY_FAULT),
     Overflow("pushing-for-ever", "push_forever"),
     Overflow("popping-for-ever", "pop_forever", (), ANY_FAULT),
     Overflow("moving-rsp-down-for-ever", "slide_down", (), ANY_FAULT),
@@ -54,6 +54,7 @@ def test_leaving_the_stack_traps(row: Overflow) -> None:
         ("allocate", 1 << 40),
         ("allocate", 1 << 32),
         ("allocate_top", 1 << 63),
+        ("variable_array", 1 << 30),
         ("variable_array", -5),
     ],
 )

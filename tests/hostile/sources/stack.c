@@ -17,15 +17,19 @@ __attribute__((noinline)) int touch(volatile char *at) { *at = 1; return *at; }
 
 int allocate(size_t size_bytes) { return touch(alloca(size_bytes)); }
 int allocate_top(size_t size_bytes) { char *at = alloca(size_bytes); return touch(at + size_bytes - 1); }
-int variable_array(long count) { volatile int array[count]; array[0] = 1; return array[0]; }
+int variable_array(long count) { volatile int array[count]; return touch((volatile char *)array); }
 int allocate_repeatedly(size_t size_bytes) {
   for (;;) touch(alloca(size_bytes));
 }
 
-int frame_of_1_mebibyte(int depth) { volatile char big[1 << 20]; big[0] = 1; return depth ? frame_of_1_mebibyte(depth - 1) + big[0] : 0; }
-int frame_of_80_mebibytes(void) { volatile char big[80 << 20]; big[0] = 1; return big[0]; }
+int frame_of_1_mebibyte(int depth) {
+  volatile char big[1 << 20];
+  touch(big);
+  return depth ? frame_of_1_mebibyte(depth - 1) + touch(big) : 0;
+}
+int frame_of_80_mebibytes(void) { volatile char big[80 << 20]; return touch(big); }
 int frame_of_80_mebibytes_untouched(void) { volatile char big[80 << 20]; return touch(&big[(80 << 20) - 1]); }
-int frame_of_1_gibibyte(void) { volatile char big[1 << 30]; big[0] = 1; return big[0]; }
+int frame_of_1_gibibyte(void) { volatile char big[1 << 30]; return touch(big); }
 
 static int recursing_comparison(const void *a, const void *b) {
   int more[64];
