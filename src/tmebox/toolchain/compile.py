@@ -127,7 +127,7 @@ def _compile(
         run = _Run([*arguments, str(source)], options, scratch, cwd)
         finished = run.go()
         opened = run.opened()
-        containment.refuse_outside(opened, permitted, cwd=cwd, source=str(source))
+        containment.refuse_outside(opened, permitted, cwd=cwd)
         if _EXPORT_NAME_WARNING.search(finished.messages):
             run = _Run([EXPORT_NAME, *arguments, str(source)], options, scratch, cwd)
             finished = run.go()

@@ -45,32 +45,38 @@ def dependencies(text: str) -> tuple[str, ...]:
     return tuple(re.sub(r"\\(.)", r"\1", word).replace("$$", "$") for word in words)
 
 
-def refuse_outside(
-    opened: Sequence[str], directories: Iterable[Path], *, cwd: Path | None = None, source: str = ""
-) -> None:
-    """Raise CompileError if a file the compilation opened really lies outside the permitted directories."""
-    permitted = {os.path.realpath(directory).rstrip("/") + "/" for directory in directories}
+def refuse_outside(opened: Sequence[str], directories: Iterable[Path], *, cwd: Path | None = None) -> None:
+    """Raise CompileError if a file that the compilation opened really lies outside the permitted directories.
+
+    Names outside them are those of headers that were not found: the virtual file system does not have them.
+    """
+    given = [os.path.abspath(directory) for directory in directories]
+    named = tuple(directory.rstrip("/") + "/" for directory in given)
+    permitted = tuple(os.path.realpath(directory).rstrip("/") + "/" for directory in given)
     known: dict[str, bool] = {}
     refused = []
     for name in opened:
         path = os.path.join(cwd or "", name)
+        if not os.path.abspath(path).startswith(named):
+            continue
         parent = os.path.dirname(path)
         if parent not in known:  # most files share a few directories
-            known[parent] = (os.path.realpath(parent) + "/").startswith(tuple(permitted))
+            known[parent] = ".." not in parent and (os.path.realpath(parent) + "/").startswith(permitted)
         if known[parent] and not os.path.islink(path):
             continue
-        if not os.path.realpath(path).startswith(tuple(permitted)):
+        # With and without taking ".." literally: the two differ behind a symbolic link to a directory.
+        if not all(os.path.realpath(way).startswith(permitted) for way in (path, os.path.abspath(path))):
             refused.append(name)
     if refused:
         raise CompileError(
-            f"{source or opened[0]} includes files from outside the directories it was given",
+            f"{opened[0]} includes files from outside the directories it was given",
             tuple(_refusal(name, opened, cwd) for name in refused),
         )
 
 
 def _refusal(name: str, opened: Sequence[str], cwd: Path | None) -> Diagnostic:
     """Names the include and, if a permitted file spells it out, its line."""
-    message = f"'{name}' leads outside the permitted directories (symbolic link)"
+    message = f"'{name}' is a link that leads outside the permitted directories"
     pattern = re.compile(
         rf"^\s*#\s*(?:include|include_next|import|embed)\b.*{re.escape(os.path.basename(name))}"
     )

@@ -21,7 +21,7 @@ _FUNCTION, _PARAMETER, _ELLIPSIS, _MEMBER, _SUBRANGE, _VARIABLE = 0x2E, 0x05, 0x
 _NAME, _TYPE, _SIZE, _ENCODING, _COUNT, _UPPER, _OFFSET, _LINKAGE, _EXTERNAL, _LOW_PC, _ALIGN = (
     0x03, 0x49, 0x0B, 0x3E, 0x37, 0x2F, 0x38, 0x6E, 0x3F, 0x11, 0x88,
 )  # fmt: skip
-_BIT_SIZE, _PROTOTYPED, _SPECIFICATION, _ORIGIN = 0x0D, 0x27, 0x47, 0x31
+_BIT_SIZE, _PROTOTYPED, _VECTOR = 0x0D, 0x27, 0x2107
 _ENCODING_BOOL, _ENCODING_COMPLEX, _ENCODING_FLOAT, _ENCODING_SIGNED = 2, 3, 4, (5, 6, 0x0D)
 
 MAX_TYPES = 400
@@ -84,8 +84,8 @@ class _Types:
                 parameters.append(p.Parameter(child.name, self._type(child, depth)))
             elif child.tag == _ELLIPSIS:
                 variadic = True
-        if not entry.values.get(_PROTOTYPED) and not parameters:
-            return None  # `int f();` says nothing about its parameters
+        if not parameters and not {_PROTOTYPED, _LOW_PC} & entry.values.keys():
+            return None  # a declaration `int f();` says nothing about its parameters; a definition does
         return p.Prototype(entry.name, self._type(entry, depth), tuple(parameters), variadic)
 
     def _type(self, entry: Entry, depth: int) -> p.CType:
@@ -116,7 +116,7 @@ class _Types:
         if tag in (_STRUCT, _UNION):
             keyword = "struct" if tag == _STRUCT else "union"
             return self._struct(entry, depth, alias or f"{keyword} {entry.name}".strip(), size)
-        if tag == _ARRAY:
+        if tag == _ARRAY and _VECTOR not in entry.values:
             return self._array(entry, depth)
         if tag in (_SUBROUTINE, _UNSPECIFIED):
             return p.Void()

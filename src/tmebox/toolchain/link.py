@@ -58,6 +58,8 @@ def link(
             session.inputs.insert(0, start_object)
         roots = [*exports.roots, *([START] if is_command else [])]
         executable = session.run(roots, final=False)
+        if session.adopt_sections(executable):
+            executable = session.run(roots, final=False)
         if not is_command and _has_constructors(executable):
             if not implicit_archives:
                 raise CompileError(f"{options.name} has constructors, which need libc to run them")
@@ -80,14 +82,23 @@ class _Session:
         self.scratch = scratch
         self.inputs = list(inputs)
         self.options = options
+        self.own_sections: dict[bool, list[str]] = {False: [], True: []}
+
+    def adopt_sections(self, executable: Elf) -> bool:
+        """Whether the program has data sections of its own: the linker would place them across our pages."""
+        for section in executable.sections:
+            if section.loaded and not section.executable and section.name not in script.NAMED:
+                self.own_sections[bool(section.flags & linked.SHF_WRITE)].append(section.name)
+        return any(self.own_sections.values())
 
     def run(self, roots: Sequence[str], *, final: bool) -> Elf:
         script_path = self.scratch / "module.ld"
-        script_path.write_text(script.linker_script(roots), encoding="utf-8", errors="surrogateescape")
+        text = script.linker_script(roots, self.own_sections[False], self.own_sections[True])
+        script_path.write_text(text, encoding="utf-8", errors="surrogateescape")
         output = self.scratch / "linked"
         arguments = [
             "-m", "elf_x86_64", "-static", "--no-dynamic-linker", "--emit-relocs", "--gc-sections",
-            "-z", "norelro", "-z", "nognustack", "--no-eh-frame-hdr", "--build-id=none", "--no-relax",
+            "-z", "norelro", "-z", "nognustack", "-z", "nostart-stop-gc", "--no-eh-frame-hdr", "--build-id=none", "--no-relax",
             "--no-dependent-libraries", "--discard-locals", "--error-limit=50", "--color-diagnostics=never",
             "-T", str(script_path), "-o", str(output),
             "--unresolved-symbols=report-all" if final else "--unresolved-symbols=ignore-all",
@@ -119,8 +130,8 @@ def _module(
     executable: Elf, wanted: Exports, imports: Sequence[str], options: CompileOptions, is_command: bool
 ) -> ModuleFile:
     text = executable.section(".text")
-    if text is None:
-        raise CompileError(f"{options.name}: no code")
+    if text is None or not text.executable:
+        raise CompileError(f"{options.name}: no functions, so there is nothing to call")
     if text.size_bytes > abi.TEXT_MAX:
         raise CompileError(
             f"{options.name}: {text.size_bytes >> 20} MiB of code; at most {abi.TEXT_MAX >> 20}"

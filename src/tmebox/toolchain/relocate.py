@@ -41,6 +41,8 @@ def relocate(executable: Elf, entries: list[int]) -> Claims:
     Raises CompileError for relocations that cannot be moved.
     """
     symbols = executable.symbols
+    if ((symbols["info"] & 15) == linked.STT_GNU_IFUNC).any():
+        raise CompileError(f"{executable.name}: indirect functions (ifunc) need a dynamic loader")
     in_text = _in_text(executable)
     is_function = (symbols["info"] & 15) == linked.STT_FUNC
     function_addresses = np.unique(symbols["value"][is_function & in_text])
