@@ -29,13 +29,15 @@ def test_the_verifier_accepts_what_golden_sources_become(name: str, isolation: s
 
 REFUSED = [
     # Instructions that leave the sandbox, or whose effects nobody checked.
-    "syscall", "int $0x80", "sysenter", "iretq", "cpuid", "rdtsc", "rdtscp", "xgetbv", "in %dx, %al", "outb %al, %dx",
+    "syscall", "int $0x80", "sysenter", "iretq", "cpuid", "rdtsc", "rdtscp", "xgetbv", "in %dx, %al",
+    "outb %al, %dx",
     "wrgsbase %rax", "rdfsbase %rax", "swapgs", "wrpkru", "xsave (%rax)", "fxsave (%rax)", "fldenv (%rax)",
     "fnsave (%rax)", "clflush (%rax)", "movntq %mm0, (%rax)", "movntdq %xmm0, (%rax)", "movnti %eax, (%rdx)",
     "maskmovdqu %xmm0, %xmm1", "vgatherdps %ymm1, (%rax,%ymm2), %ymm0", "monitor", "xbegin 1f", "lgdt (%rax)",
     "unheard_of %eax",
     # State that code relies on.
-    "std", "cld", "pushfq", "popfq", "enter $16, $0", "movw %ax, %ds", "movl %gs, %eax", "pushq %fs", "movq %cr0, %rax",
+    "std", "cld", "pushfq", "popfq", "enter $16, $0", "movw %ax, %ds", "movl %gs, %eax", "pushq %fs",
+    "movq %cr0, %rax",
     # Implicit or unconfined addresses.
     "xlatb", "scasb", "repne scasb", "cmpsb", "lodsq", "rep lodsb", "movsd", "cmpsd", "insb", "repne stosb",
     "movabsq 0x123456789, %rax", "movabsq %rax, 0x123456789", "movl %gs:4, %eax", "movl %gs:(%rax), %eax",
@@ -45,14 +47,19 @@ REFUSED = [
     "movw %ax, %sp", "movb $1, %spl", "popw %ax", "pushw %ax", "xaddq %rsp, %rax", "xchgq %rsp, (%rax)",
     "mulxq %rax, %rsp, %rcx", "addq %r11, %rsp; imulq %r11, %rsp; movq %r11, %rax",
     # Branches to computed places without a check.
-    "retq $8", "lret", "lcall *(%rax)", "ljmp *(%rax)", "jmp 0x1234", "jmp .+4", "jmp sym+4", "call %rax", "jmp *%rsp",
+    "retq $8", "lret", "lcall *(%rax)", "ljmp *(%rax)", "jmp 0x1234", "jmp .+4", "jmp sym+4", "call %rax",
+    "jmp *%rsp",
     "callq *%eax", "callw *%ax", "jne *%rax", "movl *%eax, %ecx",
     # Prefixes.
-    "lock movl %eax, (%rdx)", "rep addl %eax, %ecx", "xacquire lock incl (%rax)", "data16 nop", "bnd jmp 1f", "lock",
+    "lock movl %eax, (%rdx)", "rep addl %eax, %ecx", "xacquire lock incl (%rax)", "data16 nop",
+    "bnd jmp 1f", "lock",
     # Directives that hide instructions, files or branches.
-    ".byte 0x0f, 0x05", ".long 1", ".ascii \"x\"", ".quad f", ".zero 4", ".incbin \"/etc/passwd\"", ".include \"x\"",
-    ".macro m", ".rept 3", ".irp x,1", ".if 1", ".altmacro", ".code32", ".intel_syntax noprefix", ".org 8", ".nops 8",
-    ".p2align 4, 0xcc", ".p2align sym", ".section .x,\"awx\"", ".section .x,\"a?\"", ".text 1", ".subsection 1",
+    ".byte 0x0f, 0x05", ".long 1", ".ascii \"x\"", ".quad f", ".zero 4", ".incbin \"/etc/passwd\"",
+    ".include \"x\"",
+    ".macro m", ".rept 3", ".irp x,1", ".if 1", ".altmacro", ".code32", ".intel_syntax noprefix",
+    ".org 8", ".nops 8",
+    ".p2align 4, 0xcc", ".p2align sym", ".section .x,\"awx\"", ".section .x,\"a?\"", ".text 1",
+    ".subsection 1",
     ".popsection", ".set x, %rax", "x = y@GOTPCREL", ".reloc 0, R_X86_64_NONE, f", ".unheard_of",
     # Names of ours.
     ".Ltmebox1: nop",
@@ -84,7 +91,8 @@ def test_all_refusals_of_a_file_are_reported_at_once() -> None:
 
 
 def test_a_refusal_points_to_the_c_line_that_loc_names() -> None:
-    text = '\t.file 0 "/dir" "a.c" md5 0x1\n\t.file 1 "inc" "b.h"\n\t.loc 1 7 3\n\tnop\n\tsyscall\n\t.loc 0 9\n\tcpuid\n'
+    files = '\t.file 0 "/dir" "a.c" md5 0x1\n\t.file 1 "inc" "b.h"\n'
+    text = f"{files}\t.loc 1 7 3\n\tnop\n\tsyscall\n\t.loc 0 9\n\tcpuid\n"
     with pytest.raises(CompileError) as caught:
         rewrite(text, file="a.s")
     assert [(item.file, item.line) for item in caught.value.diagnostics] == [("inc/b.h", 7), ("a.c", 9)]

@@ -76,7 +76,7 @@ class FlowGraph:
         return self._live_out(index, self._live_in)
 
     def conditions_after(self, index: int) -> frozenset[str] | None:
-        """All condition codes that may be asked of the flags after `index`; None if something else reads them."""
+        """Condition codes that may be asked of the flags after `index`; None if anything else reads them."""
         conditions: set[str] = set()
         seen: set[int] = set()
         waiting = self._successors(index)

@@ -7,7 +7,7 @@
 	.loc	1 3 5
 	.cfi_startproc
 1:	jmp	1b                              /* a comment
-	of two lines */ ; nop
+	of two lines */ ; ud2
 	.cfi_endproc
 	.pushsection	.rodata.str1.1,"aMS",@progbits,1
 	.asciz	"semi;colon # and hash"

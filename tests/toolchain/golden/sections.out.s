@@ -8,7 +8,7 @@
 	.cfi_startproc
 1:
 	jmp	1b
-	nop
+	ud2
 	.cfi_endproc
 	.pushsection	.rodata.str1.1,"aMS",@progbits,1
 	.asciz	"semi;colon # and hash"
