@@ -1,8 +1,11 @@
 """Creating, limiting and closing sandboxes; modules that cannot be used."""
 
+import contextlib
 import gc
 import os
+import threading
 
+import numpy as np
 import pytest
 
 import tmebox
@@ -128,3 +131,66 @@ def test_a_forked_child_can_make_its_own_sandboxes(calls_module):
                 os._exit(0 if own.add(3, 4) == 7 else 1)
         assert os.waitpid(child, 0)[1] == 0
         assert sandbox.count() == 2
+
+
+def test_a_dropped_sandbox_ends_at_once(calls_module):
+    gc.collect()
+    before = WINDOWS.live
+    gc.disable()
+    try:
+        for _ in range(20):
+            sandbox = tmebox.Sandbox(calls_module)
+            assert sandbox.add(1, 2) == sandbox.add(1, 2) == 3
+            assert sandbox.count() == 1
+            function = sandbox.count
+            del sandbox
+            with pytest.raises(tmebox.SandboxClosed):
+                function()
+        assert WINDOWS.live == before
+    finally:
+        gc.enable()
+
+
+def test_a_function_may_be_all_that_is_left_of_a_sandbox(calls_module):
+    assert tmebox.Sandbox(calls_module).add(3, 4) == 7
+    count = tmebox.Sandbox(calls_module).count
+    assert [count(), count()] == [1, 2]
+
+
+def test_closing_while_an_argument_is_converted_is_safe(calls_module):
+    class Closing:
+        def __init__(self, sandbox):
+            self.sandbox = sandbox
+
+        def __index__(self):
+            self.sandbox.close()
+            return 3
+
+    for _ in range(10):
+        sandbox = tmebox.Sandbox(calls_module)
+        with pytest.raises(tmebox.SandboxClosed):
+            sandbox.scale(np.ones(1000), Closing(sandbox), 1.0)
+        sandbox = tmebox.Sandbox(calls_module)
+        with pytest.raises(tmebox.SandboxClosed):
+            sandbox.add(Closing(sandbox), 1)
+
+
+def test_closing_from_another_thread_never_crashes(calls_module):
+    def use(sandbox):
+        with contextlib.suppress(tmebox.SandboxClosed, tmebox.SandboxBusy):
+            while True:
+                sandbox.scale(np.ones(100), 100, 2.0)
+                sandbox.memory.read(sandbox.same(sandbox.array(10)), 10)
+
+    def end(sandbox):
+        while not sandbox.closed:
+            with contextlib.suppress(tmebox.SandboxBusy):
+                sandbox.close()
+
+    for _ in range(100):
+        sandbox = tmebox.Sandbox(calls_module)
+        threads = [threading.Thread(target=work, args=(sandbox,)) for work in (use, end)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()

@@ -40,14 +40,10 @@ class Window:
     def protect(self, offset: int, size_bytes: int, protection: int) -> None:
         _native.protect(self.base + offset, size_bytes, protection)
 
-    def clear(self, *, keep_readable: bool) -> None:
-        """Drop all contents. With `keep_readable` every range that was mapped stays as private zeros, for
-        views that outlive the sandbox; otherwise nothing stays mapped."""
-        protection = _native.PROT_READ | _native.PROT_WRITE if keep_readable else _native.PROT_NONE
-        for offset, size_bytes in self._mapped:
-            _native.map_zero(self.base + offset, size_bytes, protection)
-        if not keep_readable:
-            self._mapped.clear()
+    def zero(self) -> None:
+        """Replace all contents by zeros, writable, for views that outlive their sandbox."""
+        for offset, size_bytes in tuple(self._mapped):
+            _native.map_zero(self.base + offset, size_bytes, _native.PROT_READ | _native.PROT_WRITE)
 
 
 class WindowPool:

@@ -10,18 +10,30 @@ import threading
 from collections import deque
 
 from tmebox import _native, abi
-from tmebox.errors import LimitError
+from tmebox.errors import LimitError, SandboxClosed
 from tmebox.memory.windows import Window
 
 ALIGN = 64
 CHUNK = 256 * abi.KIB
 
 
+class Block:
+    """Keeps a window, and an allocation in it, alive while Python looks at it."""
+
+    def __init__(self, window: Window, arena: Arena, offset: int) -> None:
+        self._window = window
+        self._arena = arena
+        self._offset = offset
+
+    def __del__(self) -> None:
+        self._arena.free(self._offset)
+
+
 class Arena:
     """First-fit allocator over [start, limit), mapped in chunks as it grows."""
 
     def __init__(self, window: Window, start: int, limit_bytes: int) -> None:
-        self._window = window
+        self._window: Window | None = window
         self._lock = threading.Lock()
         self._free: list[tuple[int, int]] = []
         self._sizes: dict[int, int] = {}
@@ -34,6 +46,10 @@ class Arena:
     def mapped_end(self) -> int:
         """Everything from the arena's start to here is mapped read-write."""
         return self._end
+
+    def close(self) -> None:
+        """Let go of the window, so that it can be recycled; nothing can be allocated any more."""
+        self._window = None
 
     def allocate(self, size_bytes: int) -> int:
         """Offset of `size_bytes` (aligned to 64, contents undefined). Raises LimitError."""
@@ -80,6 +96,8 @@ class Arena:
                 f"no room for {size:,} bytes of host arrays and arguments in this sandbox; give it more "
                 "memory= or drop arrays that are no longer needed"
             )
+        if self._window is None:
+            raise SandboxClosed("the sandbox is closed; its memory is gone")
         self._window.map(self._end, chunk, _native.PROT_READ | _native.PROT_WRITE)
         if self._free and sum(self._free[-1]) == self._end:
             start, length = self._free[-1]

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from tmebox import _native, abi
+from tmebox.memory.windows import Window
 from tmebox.prototypes import Array, Bool, CType, Float, Integer, Pointer, Struct, Void, size_of
 from tmebox.runtime.abi_classes import MEMORY, SSE, classify
 from tmebox.runtime.values import pack, record_type, unpack
@@ -22,8 +23,7 @@ U64 = (1 << 64) - 1
 class Space(Protocol):
     """What converters need of a sandbox."""
 
-    base: int
-
+    def hold(self) -> Window: ...
     def scratch(self, size_bytes: int) -> int: ...
     def release_scratch(self, offset: int) -> None: ...
 
@@ -51,14 +51,19 @@ class InOut:
 
 @dataclass
 class CallFrame:
-    """Registers, stack arguments and temporary memory of one call."""
+    """Registers, stack arguments and temporary memory of one call. Holds the window, since converting an
+    argument may run any Python code, and other threads run as well."""
 
     space: Space
+    window: Window = field(init=False)
     integers: list[int] = field(default_factory=list)
     vectors: list[int] = field(default_factory=list)
     stack: bytearray = field(default_factory=bytearray)
     _scratch: list[int] = field(default_factory=list)
     _after: list[Callable[[], None]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.window = self.space.hold()
 
     def integer(self, value: int) -> None:
         if len(self.integers) < 6:
@@ -86,7 +91,7 @@ class CallFrame:
     def copy_in(self, data: Any, size_bytes: int) -> int:
         offset = self.reserve(size_bytes)
         if size_bytes:
-            _native.write(self.space.base + offset, data)
+            _native.write(self.window.base + offset, data)
         return offset
 
     def reserve(self, size_bytes: int) -> int:
@@ -220,7 +225,7 @@ def _pass_record(value: Any, target: Struct, const: bool, frame: CallFrame, what
     offset = frame.copy_in(pack(target, value, what), target.size_bytes)
     frame.integer(offset)
     if not const and isinstance(value, dict):
-        address = frame.space.base + offset
+        address = frame.window.base + offset
 
         def update() -> None:
             result = unpack(target, _native.read(address, target.size_bytes))
@@ -238,7 +243,7 @@ def _pass_buffer(value: Any, mode: type, target: CType, frame: CallFrame, what: 
     _check_items(value, target, what)
     if mode is not In and read_only:
         raise TypeError(f"{what} is written to, but the {type(value).__name__} is read-only")
-    base = frame.space.base
+    base = frame.window.base
     if base <= address and address + size_bytes <= base + abi.WINDOW_SIZE:
         frame.integer(address - base)
         return

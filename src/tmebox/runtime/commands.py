@@ -12,7 +12,7 @@ from tmebox.errors import LimitError, ModuleError
 from tmebox.runtime.system import Directory, Exit, System
 
 if TYPE_CHECKING:
-    from tmebox.runtime.sandbox import Sandbox
+    from tmebox.runtime.tenancy import Tenancy
 
 Input = Any
 Output = Any
@@ -69,7 +69,7 @@ class Capture:
 
 
 def run(
-    sandbox: Sandbox,
+    tenancy: Tenancy,
     argv: Sequence[str],
     make_system: Callable[[Output, Output], System],
     stdout: Output,
@@ -77,30 +77,32 @@ def run(
     timeout_s: float,
 ) -> Completed:
     """Enter the module's start-up code with a Linux process's initial stack. Raises traps."""
-    start = sandbox.module.start
+    start = tenancy.module.start
     if start is None:
         raise ModuleError("the module has no main(): call its exports instead of run()")
     captured = [Capture() if stream is None else None for stream in (stdout, stderr)]
-    library_system, sandbox.system = sandbox.system, make_system(captured[0] or stdout, captured[1] or stderr)
-    strings = Strings(sandbox)
+    library_system, tenancy.system = tenancy.system, make_system(captured[0] or stdout, captured[1] or stderr)
+    strings = Strings(tenancy)
+    tenancy.in_program, tenancy.call_timeout_s = True, timeout_s
     try:
-        block = initial_stack(strings, list(argv), sandbox.system.environment())
-        sandbox.instance.call(start, (), (), block, timeout_s)
+        block = initial_stack(strings, list(argv), tenancy.system.environment())
+        tenancy.instance.call(start, (), (), block, timeout_s)
         exit_code = 0
     except Exit as exit_request:
         exit_code = exit_request.code
     finally:
         strings.free()
-        sandbox.system.close()
-        sandbox.system = library_system
+        tenancy.in_program, tenancy.call_timeout_s = False, tenancy.timeout_s
+        tenancy.system.close()
+        tenancy.system = library_system
     return Completed(exit_code, *(capture.value() if capture else b"" for capture in captured))
 
 
 class Strings:
     """NUL-terminated strings placed in a sandbox's memory for as long as a program runs."""
 
-    def __init__(self, sandbox: Sandbox) -> None:
-        self._sandbox = sandbox
+    def __init__(self, tenancy: Tenancy) -> None:
+        self._tenancy = tenancy
         self._offsets: list[int] = []
 
     def place(self, values: list[bytes]) -> list[int]:
@@ -111,9 +113,9 @@ class Strings:
             raise LimitError(
                 f"arguments and environment take {len(data):,} bytes; at most {MAX_ARGUMENT_BYTES:,}"
             )
-        offset = self._sandbox.scratch(len(data))
+        offset = self._tenancy.scratch(len(data))
         self._offsets.append(offset)
-        self._sandbox.memory.write(offset, data)
+        self._tenancy.memory.write(offset, data)
         places = []
         for value in values:
             places.append(offset)
@@ -122,7 +124,7 @@ class Strings:
 
     def free(self) -> None:
         for offset in self._offsets:
-            self._sandbox.release_scratch(offset)
+            self._tenancy.release_scratch(offset)
 
 
 def initial_stack(strings: Strings, argv: list[str], environment: Mapping[str, str]) -> bytes:

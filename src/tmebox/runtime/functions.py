@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Any, Protocol
 
 from tmebox import _native
-from tmebox.prototypes import Array, Bool, CType, Float, Integer, Pointer, Prototype, Struct, Void, size_of
+from tmebox.prototypes import Array, Bool, CType, Float, Integer, Pointer, Prototype, Void, size_of
 from tmebox.runtime.abi_classes import MEMORY, SSE, classify
 from tmebox.runtime.arguments import (
     CallFrame,
@@ -20,6 +20,7 @@ from tmebox.runtime.arguments import (
     describe,
     variadic_converter,
 )
+from tmebox.runtime.sandbox_memory import SandboxMemory
 from tmebox.runtime.values import unpack
 
 INTEGER_CODES = {(8, True): "b", (8, False): "B", (16, True): "h", (16, False): "H",
@@ -30,8 +31,7 @@ class Host(Space, Protocol):
     """What a bound function needs of its sandbox."""
 
     instance: _native.Instance
-
-    def read_string(self, offset: int) -> bytes: ...
+    memory: SandboxMemory
 
 
 def type_code(ctype: CType) -> str | None:
@@ -84,7 +84,7 @@ def plan(prototype: Prototype) -> CallPlan:
     classes = classify(prototype.result)
     if isinstance(prototype.result, Float) and prototype.result.bits > 64:
         raise TypeError(f"{prototype.name}() returns {prototype.result}, which cannot reach Python")
-    codes = [_argument_code(p.type) for p in prototype.parameters]
+    codes = [type_code(p.type) for p in prototype.parameters]
     result = type_code(prototype.result)
     fast = None
     if (
@@ -95,12 +95,6 @@ def plan(prototype: Prototype) -> CallPlan:
     ):
         fast = ("".join(code for code in codes if code), result.lower() if result == "P" else result)
     return CallPlan(prototype, names, converters, classes, fast)
-
-
-def _argument_code(ctype: CType) -> str | None:
-    """Typed arrays (`float *`) are left to the careful path, which checks the item type; the core takes
-    them too once they are plain offsets."""
-    return type_code(ctype)
 
 
 def signature_of(prototype: Prototype) -> inspect.Signature:
@@ -176,14 +170,14 @@ def _result(host: Host, call_plan: CallPlan, registers: tuple[int, int, int, int
     if isinstance(ctype, Void):
         return None
     if MEMORY in call_plan.result_classes:
-        return unpack(ctype, _native.read(host.base + result_offset, size_of(ctype)))
+        return unpack(ctype, host.memory.read(result_offset, size_of(ctype)))
     rax, rdx, xmm0, xmm1 = registers
     integers, vectors = [rax, rdx], [xmm0, xmm1]
     words = [(vectors if kind == SSE else integers).pop(0) for kind in call_plan.result_classes]
     data = b"".join(word.to_bytes(8, "little") for word in words)
     if is_string(ctype):
         offset = rax & 0xFFFF_FFFF
-        return host.read_string(offset).decode("utf-8", "replace") if offset else None
+        return host.memory.string(offset).decode("utf-8", "replace") if offset else None
     return unpack(ctype, data)
 
 
@@ -203,25 +197,3 @@ def bind(host: Host, prototype: Prototype, address: int) -> Callable[..., Any]:
     function.__signature__ = signature_of(prototype)
     function.__doc__ = f"{prototype}"
     return function  # type: ignore[no-any-return]
-
-
-def unsupported(prototype: Prototype) -> str | None:
-    """Why a prototype cannot be called from Python, or None."""
-    try:
-        plan(prototype)
-    except TypeError as error:
-        return str(error)
-    return None
-
-
-__all__ = [
-    "Host",
-    "Struct",
-    "bind",
-    "careful_call",
-    "is_string",
-    "plan",
-    "signature_of",
-    "type_code",
-    "unsupported",
-]

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import inspect
 import struct
+import weakref
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol, TypeVar, get_type_hints
+from dataclasses import dataclass
+from typing import Any, TypeVar, get_type_hints
 
 from tmebox.errors import ModuleError
 from tmebox.prototypes import (
@@ -21,6 +23,7 @@ from tmebox.prototypes import (
 )
 from tmebox.runtime.abi_classes import MEMORY, SSE, classify
 from tmebox.runtime.functions import is_string, type_code
+from tmebox.runtime.sandbox_memory import SandboxMemory
 from tmebox.runtime.values import pack, unpack
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -30,11 +33,14 @@ _registered: dict[str, Callable[..., Any]] = {}
 CONST_CHAR_POINTER = Pointer(Integer(8, True, "char"), True)
 
 
-class Guest(Protocol):
-    """What a host function's wrapper needs of the sandbox that calls it."""
+@dataclass(frozen=True)
+class Guest:
+    """What a host function's wrapper needs of the sandbox that calls it. `sandbox` is the user's object,
+    which may be gone while its code still runs; `kind` its class."""
 
-    def read_string(self, offset: int) -> bytes: ...
-    def read_bytes(self, offset: int, size_bytes: int) -> bytes: ...
+    memory: SandboxMemory
+    sandbox: weakref.ref[Any]
+    kind: type
 
 
 def host_function(function: F | None = None, *, name: str | None = None) -> Any:
@@ -113,7 +119,7 @@ def _annotations(guest: Guest, function: Callable[..., Any]) -> tuple[dict[str, 
 
 
 def _is_type_of(guest: Guest, hint: Any) -> bool:
-    return isinstance(hint, type) and hint is not object and isinstance(guest, hint)
+    return isinstance(hint, type) and hint is not object and issubclass(guest.kind, hint)
 
 
 def _positional_names(function: Callable[..., Any], without: list[str]) -> list[str]:
@@ -138,7 +144,7 @@ def _bind_sandbox(function: Callable[..., Any], guest: Guest, names: list[str]) 
     def call(*arguments: Any) -> Any:
         values = list(arguments)
         for place in places:
-            values.insert(place, guest)
+            values.insert(place, guest.sandbox())
         return function(*values)
 
     return call
@@ -149,9 +155,9 @@ def _reader(guest: Guest, ctype: CType, hint: Any) -> Callable[[int], Any] | Non
     if not isinstance(ctype, Pointer):
         return None
     if hint is bytes:
-        return lambda offset: guest.read_string(offset) if offset else None
+        return lambda offset: guest.memory.string(offset) if offset else None
     if hint is str or (hint is not int and is_string(ctype)):
-        return lambda offset: guest.read_string(offset).decode("utf-8", "replace") if offset else None
+        return lambda offset: guest.memory.string(offset).decode("utf-8", "replace") if offset else None
     return None
 
 
@@ -226,7 +232,7 @@ class _Arguments:
             words = [(self._vectors if kind == SSE else self._integers).pop(0) for kind in classes]
             return unpack(ctype, b"".join(word.to_bytes(8, "little") for word in words))
         size = -(-size_of(ctype) // 8) * 8
-        data = self._guest.read_bytes(self._stack, size)
+        data = self._guest.memory.read(self._stack, size)
         self._stack += size
         return unpack(ctype, data)
 

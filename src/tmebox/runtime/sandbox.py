@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-import struct
 import sys
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -12,21 +12,17 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from tmebox import _native, abi
-from tmebox.errors import Aborted, SandboxBusy, SandboxClosed
-from tmebox.memory.windows import WINDOWS
+from tmebox.modulefile import Import
 from tmebox.runtime import commands, functions, host_functions, layout
-from tmebox.runtime.arena import Arena
 from tmebox.runtime.commands import Completed, DirectoryLike, Input, Output
-from tmebox.runtime.module import Module, code_byte_at, unwinder_at
-from tmebox.runtime.sandbox_memory import Block, SandboxMemory
-from tmebox.runtime.system import Abort, Exit, System
-from tmebox.runtime.traps import Surroundings, make_trap
-
-_native.configure(busy=SandboxBusy, closed=SandboxClosed)
+from tmebox.runtime.module import Module
+from tmebox.runtime.system import System
+from tmebox.runtime.tenancy import Tenancy
 
 DEFAULT_MEMORY = "64MiB"
 DEFAULT_STACK = "8MiB"
 U64 = (1 << 64) - 1
+STATES = {_native.IDLE: "idle", _native.RUNNING: "running", _native.DEAD: "trapped"}
 Imports = Mapping[str, Callable[..., Any]] | Sequence[Callable[..., Any]] | None
 
 
@@ -64,86 +60,45 @@ class Sandbox:
             raise TypeError(f"expected a tmebox.Module, got {type(module).__name__}: {hint}")
         self.module = module
         memory_bytes = layout.parse_size(memory, "memory")
-        self._layout = layout.plan_layout(module, memory_bytes, layout.parse_size(stack, "stack"))
-        self._timeout_s = _checked_timeout(timeout)
-        self._call_timeout_s = self._timeout_s
+        plan = layout.plan_layout(module, memory_bytes, layout.parse_size(stack, "stack"))
         self._dirs, self._env = commands.directories(dirs), dict(env or {})
-        self.system = System(
+        given = host_functions.by_name(imports)
+        bound = {item.name: host_functions.find(item.name, item.prototype, given) for item in self._needed()}
+        system = System(
             stdin=stdin,
             stdout=sys.stdout if stdout is None else stdout,
             stderr=sys.stderr if stderr is None else stderr,
             env=self._env,
             directories=self._dirs,
         )
-        self._imports = self._bind_imports(host_functions.by_name(imports))
-        self._closed = False
-        self._program_ran = self._in_program = False
-        _native.install_handlers()
-        self._window = WINDOWS.acquire()
-        self.base = self._window.base
-        layout.fill_window(self._window, module, self._layout)
-        self._arena = Arena(self._window, self._layout.heap_end, memory_bytes)
-        self.memory = SandboxMemory(
-            self._window, self._layout.stack_low, self._layout.read_only, lambda: self._arena.mapped_end
-        )
-        self._start_instance()
-
-    def _start_instance(self) -> None:
-        """Make the window's contents callable, and run the library start-up if there is one."""
-        around = Surroundings(
-            base=self.base,
-            stack_low=self._layout.stack_low,
-            unwinder=unwinder_at,
-            code_byte=code_byte_at,
-            exhausted_bytes=lambda: self.system.exhausted_bytes,
-            timeout_s=lambda: self._call_timeout_s,
-        )
-
-        def trapped(*details: Any) -> BaseException:
-            return make_trap(around, *details)
-
-        stack_low, stack_top = self.base + self._layout.stack_low, self.base + abi.STACK_TOP
-        self.instance = _native.Instance(self.base, stack_low, stack_top, trapped)
-        self.instance.timeout_s = self._timeout_s
-        self.instance.set_imports(self._imports)
-        for name in self.module.exports:
-            self.__dict__.pop(name, None)
-        if self.module.initializer is not None and self.module.start is None:
-            self.instance.call(self.module.initializer, (), (), b"", -1.0)
-
-    def _bind_imports(self, given: dict[str, Callable[..., Any]]) -> list[host_functions.NativeImport]:
+        self._program_ran = False
+        self._tenancy = tenancy = Tenancy(module, plan, memory_bytes, _checked_timeout(timeout), system)
+        self.base = tenancy.base
+        self.memory = tenancy.memory
+        weakref.finalize(self, tenancy.abandon).atexit = False
+        guest = host_functions.Guest(tenancy.memory, weakref.ref(self), type(self))
         natives: list[host_functions.NativeImport] = []
-        for item in self.module.file.imports:
+        for item in module.file.imports:
             if item.name == abi.SYSCALL_IMPORT:
-                natives.append((self._system_call, "lp", "l"))
+                natives.append((tenancy.system_call, "lp", "l"))
             else:
-                function = host_functions.find(item.name, item.prototype, given)
-                natives.append(host_functions.wrap(self, item.name, item.prototype, function))
-        return natives
+                natives.append(host_functions.wrap(guest, item.name, item.prototype, bound[item.name]))
+        tenancy.start(natives)
 
-    def _system_call(self, number: int, arguments_offset: int) -> int:
-        arguments = struct.unpack("<6q", self.memory.read(arguments_offset, 48))
-        try:
-            return int(self.system.handle(self.memory, number, arguments))
-        except Abort:
-            raise self._ended("the program called abort()") from None
-        except Exit as request:
-            if self._in_program:
-                raise
-            raise self._ended(f"the module called exit({request.code}) during a call") from None
-
-    def _ended(self, message: str) -> Aborted:
-        """The sandboxed code ended itself: like after a trap, it cannot be called again."""
-        self.instance.condemn()
-        return Aborted(message)
+    def _needed(self) -> list[Import]:
+        """Imports that are the user's to provide."""
+        return [item for item in self.module.file.imports if item.name != abi.SYSCALL_IMPORT]
 
     # -- calling ---------------------------------------------------------------------------------
     def __getattr__(self, name: str) -> Any:
         module = self.__dict__.get("module")
         if module is None or (name.startswith("__") and name not in module.exports):
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-        function = self._bind_export(name)
-        self.__dict__[name] = function
+        self.__dict__[name] = self._bind_export(name)
+        # What is kept here must not keep the sandbox alive; what is handed out may be all the caller keeps,
+        # as in `Sandbox(module).add(3, 4)`.
+        function: Any = self._bind_export(name)
+        function.sandbox = self
         return function
 
     def _bind_export(self, name: str) -> Callable[..., Any]:
@@ -153,7 +108,7 @@ class Sandbox:
             raise AttributeError(
                 f"the prototype of {name!r} is not known (not from a C source): use call_raw()"
             )
-        return functions.bind(self, prototype, address)
+        return functions.bind(self._tenancy, prototype, address)
 
     def call(self, name: str, *arguments: Any, timeout: float | None = None, **keywords: Any) -> Any:
         """Call an export by name. timeout: seconds for this call, instead of the sandbox's."""
@@ -166,20 +121,20 @@ class Sandbox:
             raise AttributeError(
                 f"the prototype of {name!r} is not known (not from a C source): use call_raw()"
             )
-        seconds = _checked_timeout(timeout)
-        self._call_timeout_s = seconds
+        tenancy, seconds = self._tenancy, _checked_timeout(timeout)
+        tenancy.call_timeout_s = seconds
         try:
-            return functions.careful_call(
-                self, functions.plan(prototype), address, arguments, keywords, seconds
-            )
+            plan = functions.plan(prototype)
+            return functions.careful_call(tenancy, plan, address, arguments, keywords, seconds)
         finally:
-            self._call_timeout_s = self._timeout_s
+            tenancy.call_timeout_s = tenancy.timeout_s
 
     def call_raw(self, name: str, *integers: int) -> int:
         """Call an export with up to six 64-bit integers, whatever its prototype; returns rax, unsigned."""
         if len(integers) > len(abi.INTEGER_ARGUMENT_REGISTERS):
             raise TypeError(f"call_raw() passes at most 6 integers, {len(integers)} given")
-        return self.instance.call(self.module.address_of(name), [v & U64 for v in integers], (), b"", -1.0)[0]
+        words = [value & U64 for value in integers]
+        return self._tenancy.instance.call(self.module.address_of(name), words, (), b"", -1.0)[0]
 
     def __dir__(self) -> list[str]:
         return sorted({*super().__dir__(), *self.module.exports})
@@ -208,76 +163,43 @@ class Sandbox:
         def make_system(out: Output, err: Output) -> System:
             return System(stdin=stdin, stdout=out, stderr=err, env=environment, directories=preopened)
 
-        self._refuse_closed()
+        tenancy = self._tenancy
+        tenancy.hold()
         if self._program_ran:
-            self.instance.kill()
-            layout.fill_window(self._window, self.module, self._layout)
-            self._start_instance()
-        self._program_ran = self._in_program = True
-        seconds = self._timeout_s if timeout is None else _checked_timeout(timeout)
-        self._call_timeout_s = seconds
-        try:
-            return commands.run(self, list(argv), make_system, stdout, stderr, seconds)
-        finally:
-            self._call_timeout_s = self._timeout_s
-            self._in_program = False
+            tenancy.restart()
+            for name in self.module.exports:
+                self.__dict__.pop(name, None)
+        self._program_ran = True
+        seconds = tenancy.timeout_s if timeout is None else _checked_timeout(timeout)
+        return commands.run(tenancy, list(argv), make_system, stdout, stderr, seconds)
 
     # -- memory ----------------------------------------------------------------------------------
     def array(self, shape: int | tuple[int, ...], dtype: DTypeLike = np.uint8) -> NDArray[Any]:
         """A zeroed NumPy array that lives in the sandbox: passing it copies nothing. Its memory is reused
         once the array and all views of it are gone. It may outlive the sandbox: then it shows zeros."""
-        self._refuse_closed()
         item = np.dtype(dtype)
         if item.hasobject:
             raise TypeError(f"arrays of {item} cannot live in a sandbox: they hold Python objects")
         count = math.prod((shape,) if isinstance(shape, int) else shape)
-        size_bytes = count * item.itemsize
         if count < 0:
             raise ValueError(f"shape {shape} has a negative size")
-        arena = self._arena
-        offset = arena.allocate(max(size_bytes, 1))
-        block = Block(self._window, lambda: arena.free(offset))
-        region = _native.Region(self.base + offset, max(size_bytes, 1), block, True)
-        self.memory.watch(region)
+        size_bytes = count * item.itemsize
+        region = self._tenancy.allocate(max(size_bytes, 1))
         array: NDArray[Any] = (
             np.frombuffer(memoryview(region), np.uint8)[:size_bytes].view(item).reshape(shape)
         )
         array.fill(0)
         return array
 
-    def scratch(self, size_bytes: int) -> int:
-        """Offset of temporary room for an argument."""
-        self._refuse_closed()
-        return self._arena.allocate(size_bytes)
-
-    def release_scratch(self, offset: int) -> None:
-        self._arena.free(offset)
-
-    def read_string(self, offset: int) -> bytes:
-        return self.memory.string(offset)
-
-    def read_bytes(self, offset: int, size_bytes: int) -> bytes:
-        return self.memory.read(offset, size_bytes)
-
     # -- life ------------------------------------------------------------------------------------
     @property
     def closed(self) -> bool:
-        return self._closed
+        return self._tenancy.ended
 
     def close(self) -> None:
         """Give the window back. Idempotent. Raises SandboxBusy while a call runs. NumPy arrays and views of
         the sandbox's memory stay valid and show zeros."""
-        if self._closed:
-            return
-        self.instance.kill()
-        self._closed = True
-        self._window.clear(keep_readable=self.memory.detach())
-        self.system.close()
-        del self._window
-
-    def _refuse_closed(self) -> None:
-        if self._closed:
-            raise SandboxClosed("the sandbox is closed")
+        self._tenancy.end()
 
     def __enter__(self) -> Sandbox:
         return self
@@ -286,11 +208,7 @@ class Sandbox:
         self.close()
 
     def __repr__(self) -> str:
-        state = (
-            "closed"
-            if self._closed
-            else {0: "idle", 1: "running", 2: "trapped"}.get(self.instance.state, "?")
-        )
+        state = "closed" if self._closed else STATES[self._tenancy.instance.state]
         return f"<tmebox.Sandbox {state}, window {self.base:#x}, {self.module!r}>"
 
 

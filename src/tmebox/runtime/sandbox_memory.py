@@ -6,24 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 from tmebox import _native, abi
-from tmebox.errors import SandboxClosed
 from tmebox.memory.windows import Window
+from tmebox.runtime.layout import Layout
 
 
 class BadPointer(IndexError):
     """An offset and size that are not (all) memory of the sandbox."""
-
-
-class Block:
-    """Keeps a window, and an allocation in it, alive while Python looks at it."""
-
-    def __init__(self, window: Window, release: Callable[[], None] | None = None) -> None:
-        self._window = window
-        self._release = release
-
-    def __del__(self) -> None:
-        if self._release is not None:
-            self._release()
 
 
 class SandboxMemory:
@@ -33,23 +21,13 @@ class SandboxMemory:
     data. Reading while a call runs on another thread sees whatever the sandbox has written so far.
     """
 
-    def __init__(
-        self,
-        window: Window,
-        stack_low: int,
-        read_only: tuple[tuple[int, int], ...],
-        end: Callable[[], int],
-    ) -> None:
-        self._window: Window | None = window
-        self._low = stack_low
-        self._read_only = read_only
+    def __init__(self, hold: Callable[[], Window], plan: Layout, end: Callable[[], int]) -> None:
+        self._hold = hold
+        self._low = plan.stack_low
+        self._read_only = plan.read_only
         self._end = end
-        self._views: list[_native.Region] = []
 
-    def _place(self, offset: int, size_bytes: int, writing: bool) -> int:
-        window = self._window
-        if window is None:
-            raise SandboxClosed("the sandbox is closed; its memory is gone")
+    def _check(self, offset: int, size_bytes: int, writing: bool) -> None:
         if size_bytes < 0 or offset < self._low or offset + size_bytes > self._end():
             raise BadPointer(
                 f"[{offset:#x}, {offset + size_bytes:#x}) is not memory of the sandbox "
@@ -59,25 +37,25 @@ class SandboxMemory:
             for start, end in self._read_only:
                 if offset < end and start < offset + size_bytes:
                     raise BadPointer(f"[{offset:#x}, {offset + size_bytes:#x}) overlaps read-only data")
-        return window.base + offset
 
     def read(self, offset: int, size_bytes: int) -> bytes:
         """Copy of `size_bytes` bytes at `offset`."""
-        return _native.read(self._place(offset, size_bytes, False), size_bytes)
+        window = self._hold()
+        self._check(offset, size_bytes, False)
+        return _native.read(window.base + offset, size_bytes)
 
     def write(self, offset: int, data: Any) -> None:
         """Copy a buffer to `offset`."""
+        window = self._hold()
         _, size_bytes, _ = _native.buffer_address(data)
-        _native.write(self._place(offset, size_bytes, True), data)
+        self._check(offset, size_bytes, True)
+        _native.write(window.base + offset, data)
 
     def view(self, offset: int, size_bytes: int) -> memoryview:
         """Zero-copy writable view. It may outlive the sandbox: then it shows zeros."""
-        address = self._place(offset, size_bytes, True)
-        assert self._window is not None
-        region = _native.Region(address, size_bytes, Block(self._window), True)
-        self._views = [view for view in self._views if view.exports]
-        self._views.append(region)
-        return memoryview(region)
+        window = self._hold()
+        self._check(offset, size_bytes, True)
+        return memoryview(_native.Region(window.base + offset, size_bytes, window, True))
 
     def string(self, offset: int, limit: int = abi.MIB) -> bytes:
         """The NUL-terminated string at `offset`, without the NUL. Raises BadPointer if none ends within
@@ -109,15 +87,3 @@ class SandboxMemory:
         if not isinstance(key, slice) or key.step not in (None, 1) or key.start is None or key.stop is None:
             raise TypeError("index sandbox memory with offset:end slices")
         return key.start, key.stop - key.start
-
-    def watch(self, region: _native.Region) -> None:
-        """Remember a region of this window that Python may look into."""
-        self._views = [view for view in self._views if view.exports]
-        self._views.append(region)
-
-    def detach(self) -> bool:
-        """Stop all access. True if views made from here are still alive."""
-        self._window = None
-        alive = any(view.exports for view in self._views)
-        self._views.clear()
-        return alive

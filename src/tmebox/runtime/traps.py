@@ -19,6 +19,7 @@ from tmebox.errors import (
     Timeout,
     Trap,
 )
+from tmebox.memory.windows import Window
 from tmebox.runtime.unwind import REGISTER_ORDER, Unwinder
 
 SI_KERNEL = 0x80
@@ -31,10 +32,12 @@ PAST_GUARD = 64
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What a trap handler must know of its sandbox. `exhausted_bytes` is the last allocation refused."""
+    """What a trap handler must know of its sandbox. `hold` keeps the window mapped, or says that it is gone;
+    `exhausted_bytes` is the last allocation refused."""
 
     base: int
     stack_low: int
+    hold: Callable[[], Window | None]
     unwinder: Callable[[int], Unwinder | None]
     code_byte: Callable[[int], int | None]
     exhausted_bytes: Callable[[], int]
@@ -81,7 +84,8 @@ def _fault(
     unwind: Callable[[], tuple[Frame, ...]],
 ) -> Trap:
     if code == SI_KERNEL and fault_address == 0:
-        if around.code_byte(instruction_address) == HLT:
+        at_gate = abi.GATE_BASE <= instruction_address < abi.CODE_END  # a host call's checked return
+        if at_gate or around.code_byte(instruction_address) == HLT:
             return ControlFlowViolation(
                 f"a return or indirect branch to {values['r11']:#x} was stopped",
                 access="execute",
@@ -111,8 +115,7 @@ def _fault(
             f"{kind} outside the window", access=kind, address=instruction_address, unwind=unwind
         )
     near_stack = abs(fault_address - rsp) <= 2 * abi.STACK_REACH
-    in_guard = offset < around.stack_low or abi.CONTROL_PAGE <= offset < abi.CONTROL_PAGE + abi.PAGE_SIZE
-    if near_stack and in_guard:
+    if near_stack and offset < around.stack_low:
         return StackOverflow(
             f"the stack ran out ({kind} at {offset:#x}, stack ends at {around.stack_low:#x})",
             offset=offset,
@@ -144,6 +147,10 @@ def _prepare_unwind(
         return lambda: (Frame(address, None, None, None),)
     stack_offset = rsp - around.base
     stack = b""
-    if around.stack_low <= stack_offset < abi.STACK_TOP:
-        stack = _native.read(rsp, min(STACK_SNAPSHOT, abi.STACK_TOP - stack_offset))
+    # After an overflow rsp is in the guard, which reads as zeros here: the frames above it are what matters.
+    start = max(stack_offset, around.stack_low)
+    window = around.hold()
+    if window is not None and start - stack_offset <= abi.STACK_REACH and start < abi.STACK_TOP:
+        stack = bytes(start - stack_offset)
+        stack += _native.read(window.base + start, min(STACK_SNAPSHOT, abi.STACK_TOP - start))
     return lambda: unwinder.frames(address, stack_offset, stack, values)

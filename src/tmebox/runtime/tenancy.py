@@ -1,0 +1,146 @@
+"""What a sandbox holds while it lives: window, instance, host memory, system.
+
+Nothing here refers to the `Sandbox` itself, so a sandbox that is dropped without `close()` ends at once, and
+not whenever the garbage collector comes by. Whoever reads or writes window memory holds the `Window`
+meanwhile: another thread may close the sandbox at any moment, and the pages must stay mapped.
+"""
+
+from __future__ import annotations
+
+import struct
+import weakref
+from collections.abc import Sequence
+from typing import Any
+
+from tmebox import _native, abi
+from tmebox.errors import Aborted, SandboxBusy, SandboxClosed
+from tmebox.memory.windows import WINDOWS, Window
+from tmebox.runtime import layout
+from tmebox.runtime.arena import Arena, Block
+from tmebox.runtime.host_functions import NativeImport
+from tmebox.runtime.layout import Layout
+from tmebox.runtime.module import Module, code_byte_at, unwinder_at
+from tmebox.runtime.sandbox_memory import SandboxMemory
+from tmebox.runtime.system import Abort, Exit, System
+from tmebox.runtime.traps import Surroundings, make_trap
+
+_native.configure(busy=SandboxBusy, closed=SandboxClosed)
+
+
+class Tenancy:
+    """One sandbox's hold on a window."""
+
+    def __init__(
+        self, module: Module, plan: Layout, memory_bytes: int, timeout_s: float, system: System
+    ) -> None:
+        _native.install_handlers()
+        self.module = module
+        self.layout = plan
+        self.timeout_s = self.call_timeout_s = timeout_s
+        self.system = system
+        self.in_program = False
+        self._imports: Sequence[NativeImport] = ()
+        window = WINDOWS.acquire()
+        self.base = window.base
+        layout.fill_window(window, module, plan)
+        self._window: Window | None = window
+        self._arena = Arena(window, plan.heap_end, memory_bytes)
+        self.memory = SandboxMemory(self.hold, plan, lambda: self._arena.mapped_end)
+        self.instance: _native.Instance
+
+    # -- running ---------------------------------------------------------------------------------
+    def start(self, imports: Sequence[NativeImport]) -> None:
+        """Make the window's contents callable, and run the library start-up if there is one."""
+        self._imports = imports
+        around = Surroundings(
+            base=self.base,
+            stack_low=self.layout.stack_low,
+            hold=lambda: self._window,
+            unwinder=unwinder_at,
+            code_byte=code_byte_at,
+            exhausted_bytes=lambda: self.system.exhausted_bytes,
+            timeout_s=lambda: self.call_timeout_s,
+        )
+
+        def trapped(*details: Any) -> BaseException:
+            return make_trap(around, *details)
+
+        stack_low, stack_top = self.base + self.layout.stack_low, self.base + abi.STACK_TOP
+        self.instance = _native.Instance(self.base, stack_low, stack_top, trapped)
+        self.instance.timeout_s = self.timeout_s
+        self.instance.set_imports(imports)
+        if self.module.initializer is not None and self.module.start is None:
+            self.instance.call(self.module.initializer, (), (), b"", -1.0)
+
+    def restart(self) -> None:
+        """Everything but host arrays as it was at the beginning. Raises SandboxBusy, SandboxClosed."""
+        window = self.hold()
+        self.instance.kill()
+        layout.fill_window(window, self.module, self.layout)
+        self.start(self._imports)
+
+    def system_call(self, number: int, arguments_offset: int) -> int:
+        """The host function behind `__tmebox_syscall`."""
+        arguments = struct.unpack("<6q", self.memory.read(arguments_offset, 48))
+        try:
+            return self.system.handle(self.memory, number, arguments)
+        except Abort:
+            raise self._ended("the program called abort()") from None
+        except Exit as request:
+            if self.in_program:
+                raise
+            raise self._ended(f"the module called exit({request.code}) during a call") from None
+
+    def _ended(self, message: str) -> Aborted:
+        """The sandboxed code ended itself: like after a trap, it cannot be called again."""
+        self.instance.condemn()
+        return Aborted(message)
+
+    # -- memory ----------------------------------------------------------------------------------
+    def hold(self) -> Window:
+        """The window, whose pages stay mapped as long as the caller keeps it. Raises SandboxClosed."""
+        window = self._window
+        if window is None:
+            raise SandboxClosed("the sandbox is closed; its memory is gone")
+        return window
+
+    def scratch(self, size_bytes: int) -> int:
+        """Offset of temporary room for an argument. Raises LimitError, SandboxClosed."""
+        self.hold()
+        return self._arena.allocate(size_bytes)
+
+    def release_scratch(self, offset: int) -> None:
+        self._arena.free(offset)
+
+    def allocate(self, size_bytes: int) -> _native.Region:
+        """Room for a host array; it lives as long as someone looks into it. Raises LimitError."""
+        window = self.hold()
+        offset = self._arena.allocate(size_bytes)
+        block = Block(window, self._arena, offset)
+        return _native.Region(window.base + offset, size_bytes, block, True)
+
+    # -- ending ----------------------------------------------------------------------------------
+    def end(self) -> None:
+        """Give everything back. Idempotent. Raises SandboxBusy while a call runs."""
+        if self._window is None:
+            return
+        if hasattr(self, "instance"):
+            self.instance.kill()
+        window, self._window = self._window, None
+        self._arena.close()
+        self.system.close()
+        still_held = weakref.ref(window)
+        del window  # the last holder's finalizer unmaps and recycles
+        if (kept := still_held()) is not None:
+            kept.zero()
+
+    def abandon(self) -> None:
+        """`end` for a sandbox that nobody refers to any more; one that still runs ends when its call does."""
+        try:
+            self.end()
+        except SandboxBusy:
+            self.instance.condemn()
+
+    @property
+    def ended(self) -> bool:
+        return self._window is None
