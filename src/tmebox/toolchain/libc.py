@@ -61,7 +61,20 @@ def cache_directory() -> Path:
 _NOT_SHAPING_CODE = frozenset(
     {
         *("arguments", "build", "compile", "containment", "debug_entries", "diagnostics", "driver", "dwarf"),
-        *("flags", "lines", "link", "linked", "makedeps", "objects", "options", "relocate", "script"),
+        *(
+            "exports",
+            "flags",
+            "imports",
+            "inputs",
+            "lines",
+            "link",
+            "linked",
+            "makedeps",
+            "objects",
+            "options",
+            "relocate",
+            "script",
+        ),
     }
 )
 """Modules of the toolchain that a program's sources and objects go through, and libc's do not."""
@@ -73,9 +86,11 @@ def _key(isolation: str) -> str:
     digest = hashlib.sha256(f"{isolation}\0{libc_sources.compiler_version()}\0".encode())
     toolchain = Path(__file__).parent
     shaping = [path for path in toolchain.glob("*.py") if path.stem not in _NOT_SHAPING_CODE]
-    ours = [path for path in libc_sources.GUEST.rglob("*") if path.is_file()]
-    for path in sorted([*shaping, *ours, Path(abi.__file__)]):
-        digest.update(f"{path.relative_to(toolchain.parent)}\0{path.stat().st_size}\0".encode())
+    files = {f"toolchain/{path.name}": path for path in [*shaping, Path(abi.__file__)]}
+    guest = libc_sources.GUEST
+    files |= {f"guest/{path.relative_to(guest)}": path for path in guest.rglob("*.[chsS]")}
+    for name, path in sorted(files.items()):
+        digest.update(f"{name}\0{path.stat().st_size}\0".encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()[:20]
 

@@ -1,0 +1,165 @@
+"""The C library from inside: self-checking programs, compiled and run in a sandbox. Their exit code is the
+number of checks that failed, and stderr names them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import tmebox
+
+PROGRAMS = Path(__file__).parent / "programs"
+
+
+def run(name: str, *arguments: str, memory: str = "64MiB", **options: object) -> tmebox.Completed:
+    module = tmebox.compile(PROGRAMS / f"{name}.c")
+    with tmebox.Sandbox(module, memory=memory, timeout=60.0) as sandbox:
+        return sandbox.run([name, *arguments], **options)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["strings", "allocation", "process", "numbers"])
+def test_every_check_of_the_program_holds_in_a_sandbox(name: str) -> None:
+    completed = run(name)
+    assert (completed.exit_code, completed.stderr.decode()) == (0, "")
+
+
+def test_a_program_reaches_its_files_streams_arguments_and_environment(tmp_path: Path) -> None:
+    completed = run(
+        "files",
+        "one",
+        "two words",
+        stdin=b"input\n",
+        env={"COLOUR": "green"},
+        dirs=[f"{tmp_path}:/d"],
+    )
+    assert (completed.exit_code, completed.stderr.decode()) == (0, "")
+    assert completed.stdout == b"done\n"
+    assert (tmp_path / "raw").read_bytes() == b"01234"
+
+
+def test_the_allocator_holds_its_promises_with_little_memory() -> None:
+    completed = run("allocation", memory="40MiB")
+    assert (completed.exit_code, completed.stderr.decode()) == (0, "")
+
+
+def run_text(text: str, **options: object) -> tmebox.Completed:
+    with tmebox.Sandbox(tmebox.compile(source_text=text), timeout=20.0) as sandbox:
+        return sandbox.run(["program"], **options)  # type: ignore[arg-type]
+
+
+def test_start_up_runs_constructors_then_main_then_exit_handlers_then_destructors() -> None:
+    completed = run_text(
+        """
+        #include <stdio.h>
+        #include <stdlib.h>
+        __attribute__((constructor)) static void before(void) { printf("constructor,"); }
+        __attribute__((destructor)) static void after(void) { printf("destructor"); }
+        static void handler(void) { printf("handler,"); }
+        int main(void) { atexit(handler); printf("main,"); return 300; }
+        """
+    )
+    assert completed.stdout == b"constructor,main,handler,destructor"
+    assert completed.exit_code == 300 % 256
+
+
+def test_an_aborting_program_is_reported_as_such() -> None:
+    with pytest.raises(tmebox.Aborted):
+        run_text("#include <stdlib.h>\nint main(void) { abort(); }")
+
+
+def test_a_failed_assertion_says_what_failed_and_aborts() -> None:
+    said = bytearray()
+    with pytest.raises(tmebox.Aborted):
+        run_text("#include <assert.h>\nint main(void) { assert(1 == 2); }", stderr=said.extend)
+    assert b"1 == 2" in said
+
+
+def test_an_unhandled_signal_ends_the_program() -> None:
+    with pytest.raises(tmebox.Aborted):
+        run_text("#include <signal.h>\nint main(void) { raise(SIGTERM); return 0; }")
+
+
+def test_a_lock_that_nobody_can_release_is_reported_instead_of_hanging() -> None:
+    said = bytearray()
+    text = """
+        #include <pthread.h>
+        int main(void)
+        {
+            pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+            pthread_mutex_lock(&mutex);
+            pthread_mutex_lock(&mutex);
+        }
+        """
+    with pytest.raises(tmebox.Aborted):
+        run_text(text, stderr=said.extend)
+    assert b"deadlock" in said
+
+
+def test_a_sleeping_program_is_stopped_by_its_time_limit() -> None:
+    module = tmebox.compile(source_text="#include <unistd.h>\nint main(void) { sleep(1000); return 0; }")
+    with tmebox.Sandbox(module, timeout=0.2) as sandbox, pytest.raises(tmebox.Timeout):
+        sandbox.run(["program"])
+
+
+def test_a_null_pointer_after_a_failed_allocation_is_out_of_memory() -> None:
+    text = """
+        #include <stdlib.h>
+        int main(void) { for (;;) *(volatile char *)malloc(1 << 20) = 1; }
+        """
+    with pytest.raises(tmebox.OutOfMemory):
+        run_text(text)
+
+
+def test_library_functions_use_the_c_library_from_their_first_call() -> None:
+    module = tmebox.compile(
+        source_text="""
+        #include <errno.h>
+        #include <stdio.h>
+        #include <stdlib.h>
+        #include <string.h>
+        static int ready;
+        __attribute__((constructor)) static void prepare(void) { ready = 7; }
+        int work(int n)
+        {
+            char *text = malloc(100);
+            snprintf(text, 100, "%d", n);
+            int length = (int)strlen(text);
+            free(text);
+            errno = 0;
+            return length + ready * 100 + (strtol("99999999999999999999", NULL, 10) > 0 && errno == ERANGE) * 1000;
+        }
+        void say(const char *text) { puts(text); }
+        """
+    )
+    said = bytearray()
+    with tmebox.Sandbox(module, stdout=said.extend) as sandbox:
+        assert sandbox.work(12345) == 1705
+        sandbox.say("hello")
+    assert said == b"hello\n"
+
+
+def test_a_function_that_needs_no_library_brings_none_in() -> None:
+    module = tmebox.compile(source_text="int add(int a, int b) { return a + b; }")
+    assert len(module.file.text) < 200
+    assert module.file.imports == ()
+
+
+def test_a_forged_jump_buffer_reaches_neither_the_stack_of_the_host_nor_arbitrary_code() -> None:
+    text = """
+        #include <setjmp.h>
+        #include <string.h>
+        int main(void)
+        {
+            jmp_buf there;
+            if (setjmp(there)) return 1;
+            unsigned long *words = (unsigned long *)there;
+            words[7] += 1; /* into the middle of an instruction */
+            longjmp(there, 1);
+        }
+        """
+    with pytest.raises(tmebox.ControlFlowViolation):
+        run_text(text)
+    text = text.replace("words[7] += 1;", "words[6] = 0x7fff00000000;")
+    with pytest.raises(tmebox.MemoryFault):
+        run_text(text)
