@@ -227,7 +227,7 @@ def _progress() -> Callable[[str, int, int], None]:
 
 
 # -- tmebox ar ----------------------------------------------------------------------------------------
-_OPERATION = re.compile(r"-?[dmpqrstx][abcDfilNoOPsSTuUvV]*")
+_OPERATION = re.compile(r"-?(?=[a-zA-Z]*[dmpqrstx])[abcDdfilmNoOpPqrsStTuUvVx]+")  # in any order: `cq`, `rcu`
 
 
 def main_ar(argv: Sequence[str]) -> int:
