@@ -53,7 +53,8 @@ class Pointer:
     const: bool = False
 
     def __str__(self) -> str:
-        return f"{'const ' * self.const}{self.target} *"
+        target = str(self.target)
+        return f"{'const ' * self.const}{target}{'' if target.endswith('*') else ' '}*"
 
 
 @dataclass(frozen=True)

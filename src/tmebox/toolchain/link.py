@@ -98,7 +98,8 @@ class _Session:
         output = self.scratch / "linked"
         arguments = [
             "-m", "elf_x86_64", "-static", "--no-dynamic-linker", "--emit-relocs", "--gc-sections",
-            "-z", "norelro", "-z", "nognustack", "-z", "nostart-stop-gc", "--no-eh-frame-hdr", "--build-id=none", "--no-relax",
+            "-z", "norelro", "-z", "nognustack", "-z", "nostart-stop-gc", "--no-eh-frame-hdr",
+            "--build-id=none", "--no-relax",
             "--no-dependent-libraries", "--discard-locals", "--error-limit=50", "--color-diagnostics=never",
             "-T", str(script_path), "-o", str(output),
             "--unresolved-symbols=report-all" if final else "--unresolved-symbols=ignore-all",

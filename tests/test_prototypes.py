@@ -1,0 +1,164 @@
+"""Prototypes: written as C writes them, stored exactly, read from hostile files with ModuleErrors only."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tmebox import prototypes as p
+from tmebox.errors import ModuleError
+
+INT = p.Integer(32, True, "int")
+CHAR = p.Integer(8, True, "char")
+
+scalars = st.one_of(
+    st.just(p.Void()),
+    st.just(p.Bool()),
+    st.builds(p.Integer, st.sampled_from([8, 16, 32, 64, 128]), st.booleans(), st.text(max_size=9)),
+    st.builds(p.Float, st.sampled_from([16, 32, 64, 80, 128])),
+)
+
+
+def structs(types: st.SearchStrategy[p.CType]) -> st.SearchStrategy[p.Struct]:
+    """Structs whose fields follow one another."""
+
+    def lay_out(name: str, members: list[tuple[str, p.CType]]) -> p.Struct:
+        fields, offset = [], 0
+        for field_name, ctype in members:
+            fields.append(p.StructField(field_name, offset, ctype))
+            offset += p.size_of(ctype)
+        return p.Struct(name, offset, 8, tuple(fields))
+
+    return st.builds(
+        lay_out, st.text(max_size=9), st.lists(st.tuples(st.text(max_size=5), types), max_size=3)
+    )
+
+
+types = st.recursive(
+    scalars,
+    lambda inner: st.one_of(
+        st.builds(p.Pointer, inner, st.booleans()),
+        st.builds(p.Array, inner, st.integers(0, 9)),
+        structs(inner),
+    ),
+    max_leaves=8,
+)
+functions = st.builds(
+    p.Prototype,
+    st.text(max_size=9),
+    types,
+    st.lists(st.builds(p.Parameter, st.text(max_size=5), types), max_size=4).map(tuple),
+    st.booleans(),
+)
+
+
+@given(functions)
+def test_a_prototype_survives_its_stored_form(prototype: p.Prototype) -> None:
+    stored = json.loads(json.dumps(p.prototype_to_json(prototype)))
+    assert p.prototype_from_json(stored) == prototype
+
+
+json_values = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(), st.text(max_size=8)),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3),
+        st.dictionaries(
+            st.sampled_from(
+                ["int", "signed", "name", "float", "pointer", "const", "array", "count", "struct"]
+            )
+            | st.sampled_from(["size", "align", "fields", "result", "parameters", "variadic"]),
+            inner,
+            max_size=6,
+        ),
+    ),
+    max_leaves=12,
+)
+
+
+@given(json_values)
+def test_whatever_is_stored_instead_of_a_type_raises_module_errors_only(data: Any) -> None:
+    try:
+        ctype = p.type_from_json(data)
+    except ModuleError:
+        return
+    assert p.type_from_json(p.type_to_json(ctype)) == ctype
+
+
+@given(json_values)
+def test_whatever_is_stored_instead_of_a_prototype_raises_module_errors_only(data: Any) -> None:
+    try:
+        prototype = p.prototype_from_json(data)
+    except ModuleError:
+        return
+    assert p.prototype_from_json(p.prototype_to_json(prototype)) == prototype
+
+
+def test_types_that_nest_too_deeply_are_refused() -> None:
+    data: Any = "void"
+    for _ in range(1000):
+        data = {"pointer": data, "const": False}
+    with pytest.raises(ModuleError, match="too deeply"):
+        p.type_from_json(data)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {
+            "struct": "s",
+            "size": 4,
+            "align": 4,
+            "fields": [["a", 4, {"int": 32, "signed": True, "name": "int"}]],
+        },
+        {
+            "struct": "s",
+            "size": 4,
+            "align": 4,
+            "fields": [["a", -4, {"int": 32, "signed": True, "name": "int"}]],
+        },
+        {"struct": "s", "size": 4, "align": 3, "fields": []},
+        {"struct": "s", "size": 1 << 40, "align": 4, "fields": []},
+    ],
+    ids=["field beyond the end", "field before the start", "odd alignment", "huge"],
+)
+def test_impossible_structs_are_refused(data: Any) -> None:
+    with pytest.raises(ModuleError):
+        p.type_from_json(data)
+
+
+@pytest.mark.parametrize(
+    ("prototype", "text"),
+    [
+        (p.Prototype("f", p.Void(), ()), "void f(void)"),
+        (p.Prototype("add", INT, (p.Parameter("a", INT), p.Parameter("b", INT))), "int add(int a, int b)"),
+        (
+            p.Prototype("g", p.Pointer(CHAR), (p.Parameter("", p.Pointer(CHAR, True)),)),
+            "char *g(const char *)",
+        ),
+        (p.Prototype("m", INT, (p.Parameter("v", p.Pointer(p.Pointer(CHAR))),)), "int m(char **v)"),
+        (p.Prototype("log", p.Void(), (p.Parameter("n", INT),), variadic=True), "void log(int n, ...)"),
+        (p.Prototype("h", p.Float(64), (p.Parameter("x", p.Float(32)),)), "double h(float x)"),
+    ],
+)
+def test_a_prototype_reads_like_c(prototype: p.Prototype, text: str) -> None:
+    assert str(prototype) == text
+
+
+@pytest.mark.parametrize(
+    ("ctype", "size_bytes"),
+    [
+        (p.Void(), 0),
+        (p.Bool(), 1),
+        (p.Integer(128, True, "__int128"), 16),
+        (p.Float(80), 16),
+        (p.Pointer(p.Void()), 8),
+        (p.Array(INT, 3), 12),
+        (p.Struct("s", 24, 8), 24),
+    ],
+)
+def test_sizes_are_those_of_the_abi(ctype: p.CType, size_bytes: int) -> None:
+    assert p.size_of(ctype) == size_bytes
