@@ -127,7 +127,8 @@ def test_library_functions_use_the_c_library_from_their_first_call() -> None:
             int length = (int)strlen(text);
             free(text);
             errno = 0;
-            return length + ready * 100 + (strtol("99999999999999999999", NULL, 10) > 0 && errno == ERANGE) * 1000;
+            int overflowed = strtol("99999999999999999999", NULL, 10) > 0 && errno == ERANGE;
+            return length + ready * 100 + overflowed * 1000;
         }
         void say(const char *text) { puts(text); }
         """

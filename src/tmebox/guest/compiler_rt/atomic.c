@@ -36,3 +36,60 @@ int tmebox_atomic_compare_exchange(size_t size, void *object, void *expected, co
 	else memcpy(expected, object, size);
 	return same;
 }
+
+typedef unsigned __int128 u128;
+
+#define SIZED(name) __asm__("__atomic_" name "_16")
+
+u128 tmebox_atomic_load_16(const u128 *from, int order) SIZED("load");
+void tmebox_atomic_store_16(u128 *to, u128 value, int order) SIZED("store");
+u128 tmebox_atomic_exchange_16(u128 *object, u128 value, int order) SIZED("exchange");
+_Bool tmebox_atomic_compare_exchange_16(u128 *object, u128 *expected, u128 desired, int success, int failure)
+	SIZED("compare_exchange");
+
+u128 tmebox_atomic_load_16(const u128 *from, int order)
+{
+	(void)order;
+	return *from;
+}
+
+void tmebox_atomic_store_16(u128 *to, u128 value, int order)
+{
+	(void)order;
+	*to = value;
+}
+
+u128 tmebox_atomic_exchange_16(u128 *object, u128 value, int order)
+{
+	(void)order;
+	u128 old = *object;
+	*object = value;
+	return old;
+}
+
+_Bool tmebox_atomic_compare_exchange_16(u128 *object, u128 *expected, u128 desired, int success, int failure)
+{
+	(void)success, (void)failure;
+	u128 old = *object;
+	_Bool same = old == *expected;
+	if (same) *object = desired;
+	*expected = old;
+	return same;
+}
+
+#define FETCH(name, expression)                                                              \
+	u128 tmebox_atomic_fetch_##name##_16(u128 *object, u128 value, int order) SIZED("fetch_" #name); \
+	u128 tmebox_atomic_fetch_##name##_16(u128 *object, u128 value, int order)            \
+	{                                                                                    \
+		(void)order;                                                                 \
+		u128 old = *object;                                                          \
+		*object = (expression);                                                      \
+		return old;                                                                  \
+	}
+
+FETCH(add, old + value)
+FETCH(sub, old - value)
+FETCH(and, old & value)
+FETCH(or, old | value)
+FETCH(xor, old ^ value)
+FETCH(nand, ~(old & value))
