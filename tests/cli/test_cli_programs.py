@@ -19,7 +19,7 @@ HELLO = """
 #include <stdlib.h>
 #include <string.h>
 
-static int poke(int *place)
+__attribute__((noinline)) static int poke(int *place)
 {
     return *place = 7;
 }

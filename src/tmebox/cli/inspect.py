@@ -47,17 +47,18 @@ def inspect(
 
 
 def _show_summary(out: Console, file: Path, module: ModuleFile) -> None:
-    facts = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
-    facts.add_row("module", printable(str(file)))
-    facts.add_row("isolation", f"{printable(module.isolation)}, base in {printable(module.base)}")
-    facts.add_row("code", _code_size(module))
     read_only = sum(segment.size_bytes for segment in module.segments if not segment.writable)
     writable = sum(segment.size_bytes for segment in module.segments if segment.writable)
-    facts.add_row("data", f"{size(read_only)} read-only, {size(writable)} writable")
-    facts.add_row("kind", "library" if module.start is None else "command (has main)")
-    if module.producer:
-        facts.add_row("made by", printable(module.producer))
-    out.print(facts)
+    facts = {
+        "module": str(file),
+        "isolation": f"{module.isolation}, base in {module.base}",
+        "code": _code_size(module),
+        "data": f"{size(read_only)} read-only, {size(writable)} writable",
+        "kind": "library" if module.start is None else "command (has main)",
+        "made by": module.producer,
+    }
+    for name, value in facts.items():
+        out.print(f"{name:<10} {printable(value)}", soft_wrap=True)
     for heading, entries in (("exports", module.exports), ("imports", module.imports)):
         out.print(f"\n[bold]{heading}[/] ({len(entries)})")
         for entry in entries:
