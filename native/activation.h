@@ -72,8 +72,8 @@ struct trap {
 /* What the watchdog needs to know of the call a thread is in. */
 struct watch {
     uint64_t sequence;    /* 0: outside; else different for every activation of the thread */
-    uint64_t timeout_ns;  /* since the call began; 0: none */
-    uint64_t deadline_ns; /* CLOCK_MONOTONIC; 0: not worked out, count from when the watchdog saw it */
+    uint64_t timeout_ns;  /* since the watchdog saw it; 0: none */
+    uint64_t deadline_ns; /* on the watchdog's clock: that of a call around it, or its own after one inside it; 0: none */
 };
 
 struct activation {

@@ -164,7 +164,7 @@ static PyObject *function_new(PyTypeObject *type, PyObject *args, PyObject *keyw
 static PyObject *function_repr(PyObject *object) {
     struct function *self = (struct function *)object;
     PyObject *name = PyDict_GetItemString(self->dict, "__name__");
-    return PyUnicode_FromFormat("<sandboxed function %S at %#llx>", name != NULL ? name : Py_None,
+    return PyUnicode_FromFormat("<sandboxed function %S at 0x%llx>", name != NULL ? name : Py_None,
                                 (unsigned long long)self->address);
 }
 

@@ -110,7 +110,8 @@ extern _Atomic int tmebox_watchdog_state;
 #define WATCHDOG_ABSENT 2
 extern int tmebox_interrupt_signal;
 int tmebox_wake_watchdog(void);
-uint64_t tmebox_now_ns(void);
+#define WATCHDOG_TICK_NS 5000000ULL               /* the longest; 1 ms while limited calls run */
+extern _Atomic uint64_t tmebox_watchdog_clock_ns; /* as of the last tick */
 
 /* -- tables of methods ------------------------------------------------------------------------------- */
 extern PyMethodDef tmebox_memory_methods[], tmebox_cpu_methods[];

@@ -42,20 +42,16 @@ static void wake_watchdog_for(struct thread *thread, const struct watch *watch) 
 /* The limits of a call made from inside a host call. The outer call's clock goes on; a call of the same
  * instance may not outlive it, one of another instance is not to be punished for it. */
 static void nest(struct thread *thread, struct activation *activation) {
-    uint64_t now = tmebox_now_ns();
     struct watch *outer = &activation->outer, *inner = &activation->watch;
     outer->sequence = atomic_load_explicit(&thread->sequence, memory_order_relaxed);
     outer->timeout_ns = atomic_load_explicit(&thread->timeout_ns, memory_order_relaxed);
     outer->deadline_ns = atomic_load_explicit(&thread->deadline_ns, memory_order_relaxed);
     if (outer->timeout_ns != 0 && outer->deadline_ns == 0) {
         bool seen = atomic_load(&thread->seen_sequence) == outer->sequence;
-        outer->deadline_ns = (seen ? atomic_load(&thread->seen_ns) : now) + outer->timeout_ns;
+        uint64_t began = seen ? atomic_load(&thread->seen_ns) : tmebox_watchdog_clock_ns + WATCHDOG_TICK_NS;
+        outer->deadline_ns = began + outer->timeout_ns;
     }
-    if (inner->timeout_ns != 0) {
-        inner->deadline_ns = now + inner->timeout_ns;
-    }
-    if (thread->suspended == activation->instance && outer->deadline_ns != 0 &&
-        (inner->deadline_ns == 0 || outer->deadline_ns < inner->deadline_ns)) {
+    if (thread->suspended == activation->instance) {
         inner->deadline_ns = outer->deadline_ns;
     }
 }
@@ -235,7 +231,7 @@ static bool is_late(const struct activation *activation) {
         return true;
     }
     uint64_t deadline = atomic_load_explicit(&thread->deadline_ns, memory_order_relaxed);
-    return deadline != 0 && tmebox_now_ns() >= deadline &&
+    return deadline != 0 && tmebox_watchdog_clock_ns >= deadline &&
            atomic_load_explicit(&thread->sequence, memory_order_relaxed) == activation->watch.sequence;
 }
 

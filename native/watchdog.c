@@ -2,7 +2,10 @@
  *
  * A call publishes its sequence number and limit with plain stores. The watchdog notices at a tick that a call is
  * there, and measures its age from then, so limits are exact to about a tick and calls cost no clock. When
- * nothing has run for a while it sleeps; the next call that it must watch wakes it. */
+ * nothing has run for a while it sleeps; the next call that it must watch wakes it.
+ *
+ * Limits are measured on the watchdog's own clock, which stands still while it sleeps and while the whole process is
+ * stopped: a debugger, Ctrl-Z or a paused virtual machine makes no call late. */
 #include "native.h"
 
 #include <linux/futex.h>
@@ -14,16 +17,18 @@
 #include <unistd.h>
 
 #define MS 1000000ULL
-#define TICK_LIMITS_NS (1 * MS)   /* while calls with a time limit run */
-#define TICK_SIGNALS_NS (10 * MS) /* while only the main thread's calls must stay interruptible */
-#define SCAN_NS (20 * MS)         /* between looks at other people's signal handlers */
-#define IDLE_NS (100 * MS)        /* without any call until it sleeps */
-#define BLIND_SLEEP_NS (2 * MS)   /* a sleeper's longest doze on kernels without membarrier */
+#define TICK_LIMITS_NS (1 * MS)          /* while calls with a time limit run */
+#define TICK_SIGNALS_NS WATCHDOG_TICK_NS /* while only the main thread's calls must stay interruptible */
+#define SCAN_NS (20 * MS)                /* between looks at other people's signal handlers */
+#define IDLE_NS (100 * MS)               /* without any call until it sleeps */
+#define BLIND_SLEEP_NS (2 * MS)          /* a sleeper's longest doze on kernels without membarrier */
+#define LONGEST_STEP_NS (50 * MS)        /* of our clock in one tick: more is a stop, not time that calls had */
 
 _Atomic int tmebox_watchdog_state = WATCHDOG_ABSENT;
+_Atomic uint64_t tmebox_watchdog_clock_ns = 1; /* 0 stands for no deadline */
 static bool has_membarrier;
 
-uint64_t tmebox_now_ns(void) {
+static uint64_t monotonic_ns(void) {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (uint64_t)now.tv_sec * 1000000000ULL + (uint64_t)now.tv_nsec;
@@ -61,12 +66,13 @@ static void look_at(struct thread *thread, uint64_t now, struct sight *sight) {
         return;
     }
     sight->main |= thread->main && !in_host;
-    if (timeout != 0 && deadline == 0) {
+    if (timeout != 0) {
         if (atomic_load(&thread->seen_sequence) != sequence) {
             atomic_store(&thread->seen_ns, now);
             atomic_store(&thread->seen_sequence, sequence);
         }
-        deadline = atomic_load(&thread->seen_ns) + timeout;
+        uint64_t own = atomic_load(&thread->seen_ns) + timeout;
+        deadline = deadline == 0 || own < deadline ? own : deadline;
     }
     bool late = deadline != 0 && now >= deadline;
     if (late) {
@@ -99,7 +105,7 @@ static void sleep_until_woken(void) {
         syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0);
     }
     while (atomic_load(&tmebox_watchdog_state) == WATCHDOG_ASLEEP) {
-        struct sight sight = look(tmebox_now_ns());
+        struct sight sight = look(tmebox_watchdog_clock_ns);
         if (sight.inside || sight.moving) {
             break;
         }
@@ -124,9 +130,13 @@ static void scan(bool main_inside) {
 
 static void *watch(void *unused) {
     (void)unused;
-    uint64_t active_ns = tmebox_now_ns(), scan_ns = active_ns;
+    uint64_t now = tmebox_watchdog_clock_ns, ticked_ns = monotonic_ns();
+    uint64_t active_ns = now, scan_ns = now;
     for (;;) {
-        uint64_t now = tmebox_now_ns();
+        uint64_t elapsed = monotonic_ns() - ticked_ns;
+        ticked_ns += elapsed;
+        now += elapsed < LONGEST_STEP_NS ? elapsed : LONGEST_STEP_NS;
+        atomic_store_explicit(&tmebox_watchdog_clock_ns, now, memory_order_release);
         struct sight sight = look(now);
         if (sight.inside && now >= scan_ns) {
             scan_ns = now + SCAN_NS;
@@ -136,7 +146,8 @@ static void *watch(void *unused) {
             active_ns = now;
         } else if (now - active_ns >= IDLE_NS) {
             sleep_until_woken();
-            active_ns = tmebox_now_ns();
+            active_ns = now;
+            ticked_ns = monotonic_ns();
             continue;
         }
         uint64_t tick = sight.limited ? TICK_LIMITS_NS : TICK_SIGNALS_NS;

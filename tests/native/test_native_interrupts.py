@@ -68,8 +68,8 @@ def test_a_call_within_its_limit_is_left_alone() -> None:
 
 
 def test_limits_count_per_call_not_over_calls() -> None:
-    machine = Machine(timeout_s=1.0)
-    until = time.monotonic() + 1.5
+    machine = Machine(timeout_s=2.0)
+    until = time.monotonic() + 2.3
     while time.monotonic() < until:
         machine.call("count", 100_000)
 
@@ -150,6 +150,21 @@ def test_the_outer_clock_goes_on_after_a_nested_call_that_ended_in_time() -> Non
     with pytest.raises(Trapped) as caught:
         machine.call("spin_calling")
     assert caught.value.signal == 0
+
+
+def test_time_in_which_the_process_was_stopped_does_not_count(forked: Callable[..., Any]) -> None:
+    def child() -> int:
+        machine, stopped = Machine(timeout_s=1.0), os.getpid()
+        if os.fork() == 0:
+            time.sleep(0.1)
+            os.kill(stopped, signal.SIGSTOP)
+            time.sleep(1.5)
+            os.kill(stopped, signal.SIGCONT)
+            os._exit(0)
+        soon(lambda: _native.write(machine.base + DATA, b"\7"), 0.3)
+        return machine.call("spin_flagged", DATA)
+
+    assert forked(child).result() == 7
 
 
 @pytest.mark.parametrize("value", [-1.0, float("nan")])
@@ -237,9 +252,10 @@ def test_a_handler_may_run_another_sandbox_into_a_trap_and_a_timeout(machine: Ma
 def test_a_limit_that_passes_in_a_handler_is_a_timeout_where_the_code_was_interrupted() -> None:
     machine = Machine()
     with handler(signal.SIGINT, lambda *_: time.sleep(5 * SHORT_S)):
-        soon(send)
+        sender = soon(send)
         with pytest.raises(Trapped) as caught:
             machine.call("spin", timeout_s=3 * SHORT_S)
+        sender.join()
     assert (caught.value.signal, caught.value.instruction_address) == (0, machine.address("spin"))
 
 
