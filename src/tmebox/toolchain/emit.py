@@ -25,6 +25,8 @@ from tmebox.toolchain.template import Refusal, Shape, Template, lines, spilled
 _PROBE = lines("cmpl %eax, (%rsp)")
 _PROBE_KEEPING_FLAGS = lines(f"movq %rax, {SPILL_R11}(%rsp)")
 LABEL_PREFIX = ".Ltmebox"
+FLAGS_OVER_JUMP = "an indirect jump while the flags are in use"
+"""A refusal that clang's code can avoid: without jump tables it has no such jumps."""
 
 
 @dataclass
@@ -178,7 +180,7 @@ class Emitter:
     def _checked(self, template: Template, index: int, mask: int, is_call: bool) -> str:
         live = 0 if is_call else self._graph.live_after(index)
         if live & FLAGS:
-            raise Refusal("an indirect jump while the flags are in use")
+            raise Refusal(FLAGS_OVER_JUMP)
         if not live & R11_BIT:
             return checked_branch(template.text, template.operand, "r11", mask)
         if template.register is not None:

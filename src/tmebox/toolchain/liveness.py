@@ -68,9 +68,11 @@ class FlowGraph:
 
     def live_after(self, index: int) -> int:
         """Resources needed after instruction `index` (as it was written)."""
-        live = self._scan(self._following[index])
-        if live is not None:
-            return live
+        flow = self.flows[index]
+        if flow.falls_through and flow.target is None and not flow.is_table_jump:
+            live = self._scan(self._following[index])
+            if live is not None:
+                return live
         if self._live_in is None:
             self._live_in = self._solve()
         return self._live_out(index, self._live_in)

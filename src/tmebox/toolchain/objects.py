@@ -10,8 +10,11 @@ from pathlib import Path
 from tmebox.errors import CompileError
 from tmebox.toolchain.assemble import assemble
 from tmebox.toolchain.compile import Compiled, compile_to_assembly
+from tmebox.toolchain.emit import FLAGS_OVER_JUMP
 from tmebox.toolchain.options import DEFAULT_OPTIONS, CompileOptions, SourceText
 from tmebox.toolchain.rewrite import rewrite
+
+NO_JUMP_TABLES = "-fno-jump-tables"
 
 
 def compile_object(
@@ -33,11 +36,28 @@ def instrument(
     """What was compiled, its `text` instrumented, and the source's name. Raises CompileError."""
     if options.base != "gs":
         raise CompileError(f"base {options.base!r} is not supported by this version (gs is)")
+    name = source.name if isinstance(source, SourceText) else str(source)
+    try:
+        return _instrument_once(source, options, language, name), name
+    except CompileError as error:
+        # Rarely, clang keeps flags over a jump table for the cases to read. The check needs the flags.
+        if NO_JUMP_TABLES in options.flags or not any(
+            FLAGS_OVER_JUMP in d.message for d in error.diagnostics
+        ):
+            raise
+    return _instrument_once(
+        source, replace(options, flags=(*options.flags, NO_JUMP_TABLES)), language, name
+    ), name
+
+
+def _instrument_once(
+    source: Path | SourceText, options: CompileOptions, language: str | None, name: str
+) -> Compiled:
     if isinstance(source, SourceText):
-        compiled, name = _compile_text(source, options), source.name
+        compiled = _compile_text(source, options)
     else:
-        compiled, name = compile_to_assembly(source, options, language=language), str(source)
-    return replace(compiled, text=rewrite(compiled.text, file=name, isolation=options.isolation)), name
+        compiled = compile_to_assembly(source, options, language=language)
+    return replace(compiled, text=rewrite(compiled.text, file=name, isolation=options.isolation))
 
 
 def _compile_text(source: SourceText, options: CompileOptions) -> Compiled:

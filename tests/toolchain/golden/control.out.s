@@ -40,10 +40,10 @@ f:
 .Lc:
 	addl	%r11d, %eax
 	movl	$5, %r11d
-	movl	%edx, %r11d
-	testb	$4, 0x7fff0000(%r11)
+	movl	%edx, %edx
+	testb	$4, 0x7fff0000(%rdx)
 	je	.Ltmebox1
-	jmp	*%r11
+	jmp	*%rdx
 	movl	%edx, %r11d
 	testb	$2, 0x7fff0000(%r11)
 	je	.Ltmebox1
