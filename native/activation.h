@@ -73,7 +73,7 @@ struct trap {
 struct watch {
     uint64_t sequence;    /* 0: outside; else different for every activation of the thread */
     uint64_t timeout_ns;  /* since the watchdog saw it; 0: none */
-    uint64_t deadline_ns; /* on the watchdog's clock: that of a call around it, or its own after one inside it; 0: none */
+    uint64_t deadline_ns; /* on the watchdog's clock: an outer call's or, after an inner one, its own */
 };
 
 struct activation {
@@ -132,7 +132,7 @@ AT(scratch, ACTIVATION_SCRATCH);
 struct thread {
     struct activation *current;
 
-    /* Plain stores by the thread, read by the watchdog: atomics for the language, ordinary movs to the CPU. */
+    /* Plain stores by the thread, read by the watchdog: atomics to the language, ordinary movs to the CPU. */
     _Atomic uint64_t sequence;
     _Atomic uint64_t timeout_ns;
     _Atomic uint64_t deadline_ns;
@@ -145,11 +145,11 @@ struct thread {
     _Atomic uint64_t seen_ns;
     uint64_t seen_calls;
 
-    uint32_t depth; /* activations on this thread, of any instance */
+    uint32_t depth;             /* activations on this thread, of any instance */
     struct instance *suspended; /* whose host call this thread is in; for comparing only */
     int tid;
     bool main;
-    uint64_t gs_base; /* only kept without FSGSBASE */
+    uint64_t gs_base;   /* only kept without FSGSBASE */
     void *signal_stack; /* alternate stack that we mapped, or NULL */
     size_t signal_stack_size;
     uintptr_t host_stack_low;   /* the thread's own stack; both 0 where unknown */
@@ -167,6 +167,8 @@ extern bool tmebox_has_fsgsbase;
 
 /* Registers the calling thread: alternate stack, signal mask, watchdog record. NULL with an exception set. */
 struct thread *tmebox_register_thread(void);
+/* Makes sure that the calling thread has an alternate stack that will do. -1 with errno set. */
+int tmebox_give_signal_stack(struct thread *thread);
 int tmebox_init_threads(void);
 
 static inline uint64_t tmebox_gs_base(void) {

@@ -13,9 +13,9 @@ struct code {
 };
 
 static const struct code codes[128] = {
-    ['b'] = {SIGNED, 8},   ['B'] = {UNSIGNED, 8},  ['h'] = {SIGNED, 16},  ['H'] = {UNSIGNED, 16},
-    ['i'] = {SIGNED, 32},  ['I'] = {UNSIGNED, 32}, ['l'] = {SIGNED, 64},  ['L'] = {UNSIGNED, 64},
-    ['?'] = {BOOLEAN, 8},  ['f'] = {FLOAT, 32},    ['d'] = {DOUBLE, 64},  ['p'] = {POINTER, 32},
+    ['b'] = {SIGNED, 8},   ['B'] = {UNSIGNED, 8},  ['h'] = {SIGNED, 16}, ['H'] = {UNSIGNED, 16},
+    ['i'] = {SIGNED, 32},  ['I'] = {UNSIGNED, 32}, ['l'] = {SIGNED, 64}, ['L'] = {UNSIGNED, 64},
+    ['?'] = {BOOLEAN, 8},  ['f'] = {FLOAT, 32},    ['d'] = {DOUBLE, 64}, ['p'] = {POINTER, 32},
     ['P'] = {POINTER, 32}, ['v'] = {VOID, 0},
 };
 

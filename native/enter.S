@@ -261,9 +261,10 @@ tmebox_window_end:
 
 /* The gate page's contents, copied to GATE_BASE; the two pointers are filled in there.
  *
- * Two entries are for the core and not in the target map. They are here because whatever they hit then happens
- * inside the code region and is a trap like any other: the call that enters a sandbox (a real call, so that the
- * CPU predicts the return to the exit gate behind it), and the checked return of design.md section 4. */
+ * Two entries are for the core and not in the target map. They are here because whatever they hit then
+ * happens inside the code region and is a trap like any other: the call that enters a sandbox (a real call,
+ * so that the CPU predicts the return to the exit gate behind it), and the checked return of design.md,
+ * section 4. */
     .section .rodata
     .globl tmebox_gate_page, tmebox_gate_page_end
     .hidden tmebox_gate_page, tmebox_gate_page_end

@@ -61,7 +61,8 @@ static PyObject *enter(struct function *self, struct activation *activation, con
     const struct signature *signature = &self->signature;
     activation->address = self->address;
     activation->vector_count = (uint32_t)signature->vector_count;
-    if (tmebox_run(self->instance, activation, stack, (size_t)signature->stack_count, self->instance->timeout_ns) < 0) {
+    if (tmebox_run(self->instance, activation, stack, (size_t)signature->stack_count,
+                   self->instance->timeout_ns) < 0) {
         return NULL;
     }
     bool floating = signature->result == 'f' || signature->result == 'd';
@@ -129,8 +130,8 @@ static PyObject *function_new(PyTypeObject *type, PyObject *args, PyObject *keyw
     PyObject *instance, *name, *slow;
     const char *arguments, *result;
     unsigned long long address;
-    if (!PyArg_ParseTupleAndKeywords(args, keywords, "O!KUssO:Function", names, &tmebox_instance_type, &instance,
-                                     &address, &name, &arguments, &result, &slow)) {
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "O!KUssO:Function", names, &tmebox_instance_type,
+                                     &instance, &address, &name, &arguments, &result, &slow)) {
         return NULL;
     }
     if (address < TMEBOX_CODE_BASE || address >= TMEBOX_GATE_BASE) {
@@ -176,8 +177,8 @@ static int function_traverse(PyObject *object, visitproc visit, void *arg) {
     return 0;
 }
 
-/* `instance` and `slow` stay: a function that can still be called must be able to. Cycles break at the dict and
- * at the instance. */
+/* `instance` and `slow` stay: a function that can still be called must be able to. Cycles break at the dict
+ * and at the instance. */
 static int function_clear(PyObject *object) {
     PyDict_Clear(((struct function *)object)->dict);
     return 0;

@@ -1,12 +1,12 @@
 /* Other people's signal handlers, made safe for threads that run sandboxes.
  *
- * A handler without SA_ONSTACK would run on the stack of whatever it interrupts: a sandbox's, whose owner could read
- * the host's registers from it afterwards, or make the process die by pointing rsp nowhere. So the flag is
- * added to every handler there is, also the C library's own for its two internal signals (raw system calls,
- * since its wrapper does not show those).
+ * A handler without SA_ONSTACK would run on the stack of whatever it interrupts: a sandbox's, whose owner
+ * could read the host's registers from it afterwards, or make the process die by pointing rsp nowhere. So the
+ * flag is added to every handler there is, also the C library's own for its two internal signals (raw system
+ * calls, since its wrapper does not show those).
  *
- * Python's C handler only sets a flag that the interpreter looks at between bytecodes, which sandboxed code has
- * none of. It is wrapped: ours calls it and makes the main thread look. */
+ * Python's C handler only sets a flag that the interpreter looks at between bytecodes, which sandboxed code
+ * has none of. It is wrapped: ours calls it and makes the main thread look. */
 #include "native.h"
 
 #include <errno.h>
@@ -90,8 +90,8 @@ static bool is_python(int signal, const struct kernel_sigaction *action) {
     return !(action->flags & SA_SIGINFO) && handler >= python_begin && handler < python_end;
 }
 
-/* Returns whether some handler still needs to be wrapped. `may_wrap`: on the main thread with the GIL held, so
- * that Python is not changing its handlers at this moment. */
+/* Returns whether some handler still needs to be wrapped. `may_wrap`: on the main thread with the GIL held,
+ * so that Python is not changing its handlers at this moment. */
 bool tmebox_guard_foreign_handlers(bool may_wrap) {
     bool unwrapped = false;
     for (int signal = 1; signal < SIGNALS; signal++) {

@@ -53,7 +53,8 @@ static int call_typed(struct activation *activation, PyObject *handler, const st
         arguments[++made] = argument;
     }
     if (made == signature->count) {
-        result = PyObject_Vectorcall(handler, arguments + 1, (size_t)made | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
+        result =
+            PyObject_Vectorcall(handler, arguments + 1, (size_t)made | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
     }
     for (int i = 1; i <= made; i++) {
         Py_DECREF(arguments[i]);
@@ -92,10 +93,11 @@ static bool to_register(PyObject *value, uint64_t *word) {
 static int call_raw(struct activation *activation, PyObject *handler) {
     const uint64_t *in = activation->integers;
     uint32_t stack_offset = (uint32_t)(activation->rsp + 8 - activation->instance->base);
-    PyObject *result = PyObject_CallFunction(
-        handler, "(KKKKKK)y#I", (unsigned long long)in[0], (unsigned long long)in[1], (unsigned long long)in[2],
-        (unsigned long long)in[3], (unsigned long long)in[4], (unsigned long long)in[5],
-        (const char *)activation->vectors, (Py_ssize_t)sizeof activation->vectors, (unsigned int)stack_offset);
+    PyObject *result =
+        PyObject_CallFunction(handler, "(KKKKKK)y#I", (unsigned long long)in[0], (unsigned long long)in[1],
+                              (unsigned long long)in[2], (unsigned long long)in[3], (unsigned long long)in[4],
+                              (unsigned long long)in[5], (const char *)activation->vectors,
+                              (Py_ssize_t)sizeof activation->vectors, (unsigned int)stack_offset);
     if (result == NULL) {
         return -1;
     }
@@ -120,11 +122,13 @@ static int call_raw(struct activation *activation, PyObject *handler) {
 static int dispatch(struct activation *activation) {
     struct instance *instance = activation->instance;
     if (activation->rsp - instance->base >= TMEBOX_PRIVATE_END) {
-        tmebox_trap_in_host(activation, (struct window_fault){activation->rsp, SIGSEGV | (uint64_t)SEGV_MAPERR << 32});
+        tmebox_trap_in_host(activation,
+                            (struct window_fault){activation->rsp, SIGSEGV | (uint64_t)SEGV_MAPERR << 32});
         return -1;
     }
     if (activation->index >= instance->import_count) {
-        tmebox_trap_in_host(activation, (struct window_fault){0, SIGILL | 0xff << 8 | (uint64_t)ILL_ILLTRP << 32});
+        tmebox_trap_in_host(activation,
+                            (struct window_fault){0, SIGILL | 0xff << 8 | (uint64_t)ILL_ILLTRP << 32});
         return -1;
     }
     /* The table cannot change while a call runs. */

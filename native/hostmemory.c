@@ -52,7 +52,8 @@ static PyObject *memory_map_zero(PyObject *module, PyObject *args) {
     (void)module;
     unsigned long long address, size_bytes;
     int protection;
-    if (!PyArg_ParseTuple(args, "KKi:map_zero", &address, &size_bytes, &protection) || !sane(address, size_bytes)) {
+    if (!PyArg_ParseTuple(args, "KKi:map_zero", &address, &size_bytes, &protection) ||
+        !sane(address, size_bytes)) {
         return NULL;
     }
     int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED;
@@ -63,7 +64,8 @@ static PyObject *memory_protect(PyObject *module, PyObject *args) {
     (void)module;
     unsigned long long address, size_bytes;
     int protection;
-    if (!PyArg_ParseTuple(args, "KKi:protect", &address, &size_bytes, &protection) || !sane(address, size_bytes)) {
+    if (!PyArg_ParseTuple(args, "KKi:protect", &address, &size_bytes, &protection) ||
+        !sane(address, size_bytes)) {
         return NULL;
     }
     return done(mprotect((void *)address, size_bytes, protection));
@@ -130,13 +132,15 @@ static PyObject *memory_buffer_address(PyObject *module, PyObject *object) {
 }
 
 PyMethodDef tmebox_memory_methods[] = {
-    {"reserve", memory_reserve, METH_VARARGS, "reserve(address, size_bytes) -> address\n\nPROT_NONE; 0: anywhere."},
+    {"reserve", memory_reserve, METH_VARARGS,
+     "reserve(address, size_bytes) -> address\n\nPROT_NONE; 0: anywhere."},
     {"map_zero", memory_map_zero, METH_VARARGS, "map_zero(address, size_bytes, protection)"},
     {"protect", memory_protect, METH_VARARGS, "protect(address, size_bytes, protection)"},
     {"discard", memory_discard, METH_VARARGS, "discard(address, size_bytes)\n\nContents become zero."},
     {"unmap", memory_unmap, METH_VARARGS, "unmap(address, size_bytes)"},
     {"read", memory_read, METH_VARARGS, "read(address, size_bytes) -> bytes"},
     {"write", memory_write, METH_VARARGS, "write(address, data)"},
-    {"buffer_address", memory_buffer_address, METH_O, "buffer_address(obj) -> (address, size_bytes, read_only)"},
+    {"buffer_address", memory_buffer_address, METH_O,
+     "buffer_address(obj) -> (address, size_bytes, read_only)"},
     {NULL, NULL, 0, NULL},
 };

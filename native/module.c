@@ -43,8 +43,8 @@ static PyObject *set_vector_policy(PyObject *module, PyObject *args) {
     if (!PyArg_ParseTuple(args, "ppp:set_vector_policy", &avx, &avx512, &x87)) {
         return NULL;
     }
-    tmebox_vector_policy = (uint32_t)((avx || avx512 ? POLICY_AVX : 0) | (avx512 ? POLICY_AVX512 : 0) |
-                                      (x87 ? POLICY_X87 : 0));
+    tmebox_vector_policy =
+        (uint32_t)((avx || avx512 ? POLICY_AVX : 0) | (avx512 ? POLICY_AVX512 : 0) | (x87 ? POLICY_X87 : 0));
     Py_RETURN_NONE;
 }
 
@@ -102,7 +102,8 @@ static PyObject *configure(PyObject *module, PyObject *args, PyObject *keywords)
 static PyMethodDef process_methods[] = {
     {"install_gates", install_gates, METH_NOARGS, "install_gates()\n\nWrite the gate page."},
     {"set_vector_policy", set_vector_policy, METH_VARARGS, "set_vector_policy(avx, avx512, x87)"},
-    {"install_handlers", install_handlers, METH_NOARGS, "install_handlers()\n\nTake over what ends sandboxes."},
+    {"install_handlers", install_handlers, METH_NOARGS,
+     "install_handlers()\n\nTake over what ends sandboxes."},
     {"remove_handlers", remove_handlers, METH_NOARGS, "remove_handlers()\n\nPut back what was there."},
     {"handlers_installed", handlers_installed, METH_NOARGS, "handlers_installed() -> bool"},
     {"calls_in_progress", calls_in_progress, METH_NOARGS, "calls_in_progress() -> int\n\nOn all threads."},
@@ -133,8 +134,9 @@ static int add_constants(PyObject *module) {
         const char *name;
         int value;
     } constants[] = {
-        {"PROT_NONE", PROT_NONE}, {"PROT_READ", PROT_READ}, {"PROT_WRITE", PROT_WRITE}, {"PROT_EXEC", PROT_EXEC},
-        {"IDLE", IDLE},           {"RUNNING", RUNNING},     {"DEAD", DEAD},
+        {"PROT_NONE", PROT_NONE}, {"PROT_READ", PROT_READ}, {"PROT_WRITE", PROT_WRITE},
+        {"PROT_EXEC", PROT_EXEC}, {"IDLE", IDLE},           {"RUNNING", RUNNING},
+        {"DEAD", DEAD},
     };
     for (size_t i = 0; i < sizeof constants / sizeof *constants; i++) {
         if (PyModule_AddIntConstant(module, constants[i].name, constants[i].value) < 0) {
@@ -157,8 +159,9 @@ PyMODINIT_FUNC PyInit__native(void) {
     tmebox_closed_error = Py_NewRef(PyExc_RuntimeError);
     tmebox_init_guard();
     if (tmebox_init_threads() < 0 || PyModule_AddFunctions(module, tmebox_memory_methods) < 0 ||
-        PyModule_AddFunctions(module, tmebox_cpu_methods) < 0 || PyModule_AddFunctions(module, process_methods) < 0 ||
-        add_types(module) < 0 || add_constants(module) < 0) {
+        PyModule_AddFunctions(module, tmebox_cpu_methods) < 0 ||
+        PyModule_AddFunctions(module, process_methods) < 0 || add_types(module) < 0 ||
+        add_constants(module) < 0) {
         Py_DECREF(module);
         return NULL;
     }

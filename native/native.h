@@ -71,13 +71,13 @@ extern PyObject *tmebox_busy_error, *tmebox_closed_error;
 
 /* Runs one call: the caller fills in address, integers, vectors and vector_count. 0, or -1 with an
  * exception set. */
-int tmebox_run(struct instance *instance, struct activation *activation, const uint64_t *stack, size_t stack_count,
-               uint64_t timeout_ns);
+int tmebox_run(struct instance *instance, struct activation *activation, const uint64_t *stack,
+               size_t stack_count, uint64_t timeout_ns);
 void tmebox_raise_closed(void);
 
-/* Leaving sandbox code for the host and going back, around whatever runs in between (a host function, Python's
- * signal handlers). `resume` is called with the GIL held and drops it; -1: the activation must be left,
- * with its outcome decided. */
+/* Leaving sandbox code for the host and going back, around whatever runs in between (a host function,
+ * Python's signal handlers). `resume` is called with the GIL held and drops it; -1: the activation must be
+ * left, with its outcome decided. */
 void tmebox_suspend(struct activation *activation);
 int tmebox_resume(struct activation *activation);
 /* Decides that the activation, now in a host call, ends in a trap. */

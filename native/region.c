@@ -18,7 +18,8 @@ static int region_init(PyObject *object, PyObject *args, PyObject *keywords) {
     Py_ssize_t size_bytes;
     PyObject *owner;
     int writable;
-    if (!PyArg_ParseTupleAndKeywords(args, keywords, "KnOp:Region", names, &address, &size_bytes, &owner, &writable)) {
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "KnOp:Region", names, &address, &size_bytes, &owner,
+                                     &writable)) {
         return -1;
     }
     if (size_bytes < 0 || address + (unsigned long long)size_bytes < address) {

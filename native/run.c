@@ -56,7 +56,8 @@ static void nest(struct thread *thread, struct activation *activation) {
     }
 }
 
-static void trap_at_window(struct activation *activation, struct window_fault fault, uint64_t instruction_address) {
+static void trap_at_window(struct activation *activation, struct window_fault fault,
+                           uint64_t instruction_address) {
     struct trap *trap = &activation->trap;
     memset(trap, 0, sizeof *trap);
     trap->signal = (int)(fault.how & 0xff);
@@ -82,7 +83,8 @@ void tmebox_trap_in_host(struct activation *activation, struct window_fault faul
  * window; what cannot be written there is its fault. */
 static bool push_arguments(struct activation *activation, const uint64_t *stack, size_t stack_count) {
     struct instance *instance = activation->instance;
-    uint64_t top = activation->depth == 1 ? instance->stack_top - TOP_RESERVE : instance->rsp - NESTED_RESERVE;
+    uint64_t top =
+        activation->depth == 1 ? instance->stack_top - TOP_RESERVE : instance->rsp - NESTED_RESERVE;
     activation->rsp = (top - 8 * stack_count) & ~15ULL;
     if (LIKELY(stack_count == 0)) {
         return true; /* the entering call pushes the return address, or traps */
@@ -116,8 +118,8 @@ static int raise_trap(struct instance *instance, const struct trap *trap) {
     return -1;
 }
 
-/* Whether what is left of this thread's stack should be kept for others. Elsewhere (a coroutine library's stack)
- * nothing is known. */
+/* Whether what is left of this thread's stack should be kept for others. Elsewhere (a coroutine library's
+ * stack) nothing is known. */
 static bool stack_is_short(const struct thread *thread) {
     uintptr_t here = (uintptr_t)__builtin_frame_address(0);
     return here >= thread->host_stack_low && here < thread->host_stack_short;
@@ -142,7 +144,8 @@ static struct thread *prepare(struct instance *instance, uint64_t timeout_ns) {
         return NULL;
     }
     if (thread->depth >= MAX_DEPTH || (thread->depth != 0 && stack_is_short(thread))) {
-        PyErr_Format(PyExc_RecursionError, "%u calls of sandboxes inside each other", (unsigned)thread->depth);
+        PyErr_Format(PyExc_RecursionError, "%u calls of sandboxes inside each other",
+                     (unsigned)thread->depth);
         return NULL;
     }
     if (tmebox_handlers != HANDLERS_CURRENT && tmebox_install_handlers() < 0) {
@@ -157,13 +160,14 @@ static struct thread *prepare(struct instance *instance, uint64_t timeout_ns) {
 }
 
 static inline bool ready(const struct instance *instance, const struct thread *thread) {
-    return thread != NULL && !instance->dead && instance->depth == 0 && instance->base != 0 && thread->depth == 0 &&
+    return thread != NULL && !instance->dead && instance->depth == 0 && instance->base != 0 &&
+           thread->depth == 0 &&
            atomic_load_explicit(&tmebox_handlers, memory_order_relaxed) == HANDLERS_CURRENT &&
            atomic_load_explicit(&tmebox_watchdog_state, memory_order_relaxed) != WATCHDOG_ABSENT;
 }
 
-int tmebox_run(struct instance *instance, struct activation *activation, const uint64_t *stack, size_t stack_count,
-               uint64_t timeout_ns) {
+int tmebox_run(struct instance *instance, struct activation *activation, const uint64_t *stack,
+               size_t stack_count, uint64_t timeout_ns) {
     struct thread *thread = tmebox_thread;
     if (UNLIKELY(!ready(instance, thread)) && (thread = prepare(instance, timeout_ns)) == NULL) {
         return -1;
@@ -180,7 +184,8 @@ int tmebox_run(struct instance *instance, struct activation *activation, const u
     activation->polling = false;
     activation->outer_rsp = instance->rsp;
     activation->outer = (struct watch){0, 0, 0};
-    activation->watch = (struct watch){atomic_load_explicit(&thread->calls, memory_order_relaxed) + 1, timeout_ns, 0};
+    activation->watch =
+        (struct watch){atomic_load_explicit(&thread->calls, memory_order_relaxed) + 1, timeout_ns, 0};
     atomic_store_explicit(&thread->calls, activation->watch.sequence, memory_order_relaxed);
 
     if (LIKELY(push_arguments(activation, stack, stack_count))) {
@@ -223,8 +228,8 @@ void tmebox_suspend(struct activation *activation) {
     activation->instance->rsp = activation->rsp;
 }
 
-/* Whether the call's time is over. After a nested call the deadline is known here, and the watchdog may not have seen
- * the outer call again yet. */
+/* Whether the call's time is over. After a nested call the deadline is known here, and the watchdog may not
+ * have seen the outer call again yet. */
 static bool is_late(const struct activation *activation) {
     struct thread *thread = activation->thread;
     if (atomic_load_explicit(&thread->expired, memory_order_relaxed) == activation->watch.sequence) {
@@ -243,7 +248,8 @@ static bool may_resume(struct activation *activation) {
         activation->fatal = true;
         activation->outcome = RAISED;
     } else if (instance->depth != activation->depth) {
-        PyErr_SetString(PyExc_RuntimeError, "calls of one sandbox must end in the opposite order of their beginning");
+        PyErr_SetString(PyExc_RuntimeError,
+                        "calls of one sandbox must end in the opposite order of their beginning");
         activation->fatal = true;
         activation->outcome = RAISED;
     } else if (instance->dead) { /* a nested call trapped, and the host function kept that to itself */
@@ -267,7 +273,8 @@ int tmebox_resume(struct activation *activation) {
     if (resume) {
         activation->python = PyEval_SaveThread();
         activation->holds_gil = false;
-        if (LIKELY(atomic_load_explicit(&thread->sequence, memory_order_relaxed) == activation->watch.sequence)) {
+        if (LIKELY(atomic_load_explicit(&thread->sequence, memory_order_relaxed) ==
+                   activation->watch.sequence)) {
             atomic_store_explicit(&thread->in_host, 0, memory_order_release);
         } else { /* another greenlet's calls came in between */
             publish(thread, &activation->watch, 0);

@@ -1,5 +1,5 @@
-/* What a host thread needs before it may enter a sandbox: an alternate signal stack, the signals unblocked that end
- * sandboxes, and a record that the watchdog reads. */
+/* What a host thread needs before it may enter a sandbox: an alternate signal stack, the signals unblocked
+ * that end sandboxes, and a record that the watchdog reads. */
 #include "native.h"
 
 #include <asm/prctl.h>
@@ -16,8 +16,8 @@
 #define AT_MINSIGSTKSZ 51
 #endif
 
-/* What our handlers and those we chain to may use above the frame that the kernel pushes. A stack that is there
- * already (faulthandler's) is kept if it has the lesser amount. */
+/* What our handlers and those we chain to may use above the frame that the kernel pushes. A stack that is
+ * there already (faulthandler's) is kept if it has the lesser amount. */
 #define STACK_ROOM (64 * 1024)
 #define STACK_ROOM_KEPT (12 * 1024)
 
@@ -33,29 +33,25 @@ static size_t signal_frame_size(void) {
     return size != 0 ? size : 8 * 1024; /* kernels before 5.14 do not say; AVX-512 needs under 4 KiB */
 }
 
-static int give_signal_stack(struct thread *thread) {
-    stack_t present;
-    /* In the middle of a rebase rsp is any number below 2 GiB that the sandbox likes. Were it on the alternate stack,
-     * the kernel would take the thread for being in a handler already and go on from there. */
-    if (sigaltstack(NULL, &present) == 0 && !(present.ss_flags & SS_DISABLE) &&
-        (uint64_t)(uintptr_t)present.ss_sp >= TMEBOX_TARGET_MAP_END &&
-        present.ss_size >= signal_frame_size() + STACK_ROOM_KEPT) {
-        return 0;
-    }
+/* In the middle of a rebase rsp is any number below 2 GiB that the sandbox likes. Were it on the alternate
+ * stack, the kernel would take the thread for being in a handler already and go on from there. */
+static bool out_of_reach(const void *stack) {
+    return (uint64_t)(uintptr_t)stack >= TMEBOX_TARGET_MAP_END;
+}
+
+static int map_signal_stack(struct thread *thread) {
     size_t page = TMEBOX_PAGE_SIZE;
     size_t usable = (signal_frame_size() + STACK_ROOM + page - 1) & ~(page - 1);
     char *stack = mmap(NULL, usable + page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (stack == MAP_FAILED) {
         return -1;
     }
-    if ((uint64_t)(uintptr_t)stack < TMEBOX_TARGET_MAP_END) {
-        munmap(stack, usable + page);
-        errno = ENOMEM;
-        return -1;
+    /* The lowest page stays a guard. */
+    int error = out_of_reach(stack) ? 0 : ENOMEM;
+    if (error == 0 && mprotect(stack + page, usable, PROT_READ | PROT_WRITE) < 0) {
+        error = errno;
     }
-    stack_t ours = {.ss_sp = stack + page, .ss_size = usable}; /* the lowest page stays a guard */
-    if (mprotect(stack + page, usable, PROT_READ | PROT_WRITE) < 0 || sigaltstack(&ours, NULL) < 0) {
-        int error = errno;
+    if (error != 0) {
         munmap(stack, usable + page);
         errno = error;
         return -1;
@@ -63,6 +59,22 @@ static int give_signal_stack(struct thread *thread) {
     thread->signal_stack = stack;
     thread->signal_stack_size = usable + page;
     return 0;
+}
+
+int tmebox_give_signal_stack(struct thread *thread) {
+    stack_t present;
+    if (sigaltstack(NULL, &present) == 0 && !(present.ss_flags & SS_DISABLE) && out_of_reach(present.ss_sp) &&
+        present.ss_size >= signal_frame_size() + STACK_ROOM_KEPT) {
+        return 0;
+    }
+    if (thread->signal_stack == NULL && map_signal_stack(thread) < 0) {
+        return -1;
+    }
+    stack_t ours = {
+        .ss_sp = (char *)thread->signal_stack + TMEBOX_PAGE_SIZE,
+        .ss_size = thread->signal_stack_size - TMEBOX_PAGE_SIZE,
+    };
+    return sigaltstack(&ours, NULL);
 }
 
 static void take_signal_stack(struct thread *thread) {
@@ -135,8 +147,9 @@ struct thread *tmebox_register_thread(void) {
         PyErr_NoMemory();
         return NULL;
     }
-    if (give_signal_stack(thread) < 0) {
+    if (tmebox_give_signal_stack(thread) < 0) {
         PyErr_SetFromErrno(PyExc_OSError);
+        take_signal_stack(thread);
         free(thread);
         return NULL;
     }
@@ -173,8 +186,8 @@ static void after_fork_in_parent(void) {
     pthread_mutex_unlock(&tmebox_registry_lock);
 }
 
-/* Only the forking thread exists, and it is the main thread now. The other records and their stacks stay allocated:
- * nothing says what state they are in. */
+/* Only the forking thread exists, and it is the main thread now. The other records and their stacks stay
+ * allocated: nothing says what state they are in. */
 static void after_fork_in_child(void) {
     struct thread *self = tmebox_thread;
     tmebox_registry = self;

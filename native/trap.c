@@ -23,8 +23,8 @@ static const int fatal[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP};
 #define FLAGS_DF (1 << 10)
 #define FLAGS_AC (1 << 18)
 
-/* Whose handler ours replaced; and, where someone installed theirs over ours and we ours over that, the one that
- * was there at first. Never changed once published: another thread may be handing a signal on. */
+/* Whose handler ours replaced; and, where someone installed theirs over ours and we ours over that, the one
+ * that was there at first. Never changed once published: another thread may be handing a signal on. */
 struct layer {
     struct sigaction previous;
     struct sigaction first;
@@ -37,7 +37,8 @@ static struct sigaction interrupt_previous;
 int tmebox_interrupt_signal;
 _Atomic int tmebox_handlers = HANDLERS_ABSENT;
 
-static __thread unsigned chaining __attribute__((tls_model("initial-exec"))); /* bit i: in layers[i]->previous */
+static __thread unsigned chaining
+    __attribute__((tls_model("initial-exec"))); /* bit i: in layers[i]->previous */
 
 static const uint8_t register_order[REGISTERS] = {
     REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP, REG_RSI, REG_RDI,
@@ -66,7 +67,8 @@ static void clear_flags(greg_t *registers) {
 }
 
 /* Signal 0: not a fault. */
-static void record(struct activation *activation, int signal, const siginfo_t *info, const greg_t *registers) {
+static void record(struct activation *activation, int signal, const siginfo_t *info,
+                   const greg_t *registers) {
     struct trap *trap = &activation->trap;
     trap->signal = signal;
     trap->code = signal != 0 ? info->si_code : 0;
@@ -132,8 +134,8 @@ static void call_handler(const struct sigaction *action, int signal, siginfo_t *
     }
 }
 
-/* A handler that was installed over ours, and ours over it, may put ours back and raise the signal again: then it is
- * skipped, so that the two do not call each other for ever. */
+/* A handler that was installed over ours, and ours over it, may put ours back and raise the signal again:
+ * then it is skipped, so that the two do not call each other for ever. */
 static void chain(size_t index, siginfo_t *info, void *context) {
     struct layer *layer = atomic_load(&layers[index]);
     unsigned bit = 1U << index;
@@ -141,7 +143,8 @@ static void chain(size_t index, siginfo_t *info, void *context) {
     if ((action.sa_flags & (int)SA_RESETHAND) && atomic_exchange(&layer->spent, true)) {
         action = (struct sigaction){.sa_handler = SIG_DFL};
     }
-    bool special = !(action.sa_flags & SA_SIGINFO) && (action.sa_handler == SIG_DFL || action.sa_handler == SIG_IGN);
+    bool special =
+        !(action.sa_flags & SA_SIGINFO) && (action.sa_handler == SIG_DFL || action.sa_handler == SIG_IGN);
     if (special) {
         default_action(fatal[index], info, action.sa_handler == SIG_IGN);
         return;
@@ -172,8 +175,8 @@ static void on_fault(int signal, siginfo_t *info, void *context) {
     errno = error;
 }
 
-/* The watchdog's signal. It comes again until the call has ended, so an interrupt that cannot be honoured here (host
- * code is never unwound) may be dropped. */
+/* The watchdog's signal. It comes again until the call has ended, so an interrupt that cannot be honoured
+ * here (host code is never unwound) may be dropped. */
 static void on_interrupt(int signal, siginfo_t *info, void *context) {
     (void)signal;
     int error = errno;
@@ -203,9 +206,10 @@ static size_t fpstate_size(const void *fpstate) {
     return software[0] == FPSTATE_MAGIC ? software[1] : FPSTATE_SIZE;
 }
 
-/* Python's handlers may run long, deep, and call sandboxes: not from a signal handler, and not on its stack. So the
- * signal frame is moved to the host's stack, below what tmebox_enter saved there; the handler returns into
- * tmebox_poll_entry as if the sandbox had made a host call; and that one returns from the moved frame. */
+/* Python's handlers may run long, deep, and call sandboxes: not from a signal handler, and not on its stack.
+ * So the signal frame is moved to the host's stack, below what tmebox_enter saved there; the handler returns
+ * into tmebox_poll_entry as if the sandbox had made a host call; and that one returns from the moved frame.
+ */
 bool tmebox_redirect_to_poll(void *context) {
     ucontext_t *from = context;
     greg_t *registers = from->uc_mcontext.gregs;
@@ -279,7 +283,8 @@ static int install_interrupt(void) {
             return install(signal, on_interrupt, SA_RESTART);
         }
     }
-    PyErr_SetString(PyExc_RuntimeError, "every real-time signal has a handler already; time limits need a free one");
+    PyErr_SetString(PyExc_RuntimeError,
+                    "every real-time signal has a handler already; time limits need a free one");
     return -1;
 }
 
@@ -310,6 +315,12 @@ int tmebox_install_handlers(void) {
             return -1;
         }
     }
+    /* Who replaced handlers may have replaced this thread's alternate stack as well: faulthandler does both.
+     */
+    if (tmebox_thread != NULL && tmebox_give_signal_stack(tmebox_thread) < 0) {
+        PyErr_SetFromErrno(PyExc_OSError);
+        return -1;
+    }
     tmebox_handlers = HANDLERS_CURRENT;
     tmebox_guard_foreign_handlers(getpid() == (int)syscall(SYS_gettid));
     return 0;
@@ -317,7 +328,8 @@ int tmebox_install_handlers(void) {
 
 bool tmebox_handlers_current(void) {
     struct sigaction present;
-    bool current = tmebox_handlers != HANDLERS_ABSENT && is_ours(tmebox_interrupt_signal, on_interrupt, &present);
+    bool current =
+        tmebox_handlers != HANDLERS_ABSENT && is_ours(tmebox_interrupt_signal, on_interrupt, &present);
     for (size_t i = 0; i < FATAL_COUNT; i++) {
         current = current && is_ours(fatal[i], on_fault, &present);
     }

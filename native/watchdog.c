@@ -1,11 +1,11 @@
 /* One thread that watches the calls of all others: time limits, and signals for the main thread.
  *
- * A call publishes its sequence number and limit with plain stores. The watchdog notices at a tick that a call is
- * there, and measures its age from then, so limits are exact to about a tick and calls cost no clock. When
- * nothing has run for a while it sleeps; the next call that it must watch wakes it.
+ * A call publishes its sequence number and limit with plain stores. The watchdog notices at a tick that a
+ * call is there, and measures its age from then, so limits are exact to about a tick and calls cost no clock.
+ * When nothing has run for a while it sleeps; the next call that it must watch wakes it.
  *
- * Limits are measured on the watchdog's own clock, which stands still while it sleeps and while the whole process is
- * stopped: a debugger, Ctrl-Z or a paused virtual machine makes no call late. */
+ * Limits are measured on the watchdog's own clock, which stands still while it sleeps and while the whole
+ * process is stopped: a debugger, Ctrl-Z or a paused virtual machine makes no call late. */
 #include "native.h"
 
 #include <linux/futex.h>
@@ -22,7 +22,7 @@
 #define SCAN_NS (20 * MS)                /* between looks at other people's signal handlers */
 #define IDLE_NS (100 * MS)               /* without any call until it sleeps */
 #define BLIND_SLEEP_NS (2 * MS)          /* a sleeper's longest doze on kernels without membarrier */
-#define LONGEST_STEP_NS (50 * MS)        /* of our clock in one tick: more is a stop, not time that calls had */
+#define LONGEST_STEP_NS (50 * MS) /* of our clock in one tick: more is a stop, not time that calls had */
 
 _Atomic int tmebox_watchdog_state = WATCHDOG_ABSENT;
 _Atomic uint64_t tmebox_watchdog_clock_ns = 1; /* 0 stands for no deadline */
@@ -97,8 +97,9 @@ static struct sight look(uint64_t now) {
     return sight;
 }
 
-/* Sleep until a call wakes us. The waker stores its sequence number and then looks whether we sleep; we say that we
- * sleep and then look for calls. The barrier makes those two orders real on every CPU that runs us. */
+/* Sleep until a call wakes us. The waker stores its sequence number and then looks whether we sleep; we say
+ * that we sleep and then look for calls. The barrier makes those two orders real on every CPU that runs us.
+ */
 static void sleep_until_woken(void) {
     atomic_store(&tmebox_watchdog_state, WATCHDOG_ASLEEP);
     if (has_membarrier) {
@@ -110,14 +111,14 @@ static void sleep_until_woken(void) {
             break;
         }
         struct timespec doze = duration(BLIND_SLEEP_NS);
-        syscall(SYS_futex, &tmebox_watchdog_state, FUTEX_WAIT_PRIVATE, WATCHDOG_ASLEEP, has_membarrier ? NULL : &doze,
-                NULL, 0);
+        syscall(SYS_futex, &tmebox_watchdog_state, FUTEX_WAIT_PRIVATE, WATCHDOG_ASLEEP,
+                has_membarrier ? NULL : &doze, NULL, 0);
     }
     atomic_store(&tmebox_watchdog_state, WATCHDOG_AWAKE);
 }
 
-/* Other people's handlers come and go. What needs Python's handlers to stand still is left to the main thread's next
- * poll, what needs the GIL to the next call. */
+/* Other people's handlers come and go. What needs Python's handlers to stand still is left to the main
+ * thread's next poll, what needs the GIL to the next call. */
 static void scan(bool main_inside) {
     if (tmebox_handlers == HANDLERS_CURRENT && !tmebox_handlers_current()) {
         int current = HANDLERS_CURRENT;
@@ -184,7 +185,8 @@ int tmebox_wake_watchdog(void) {
     if (atomic_compare_exchange_strong(&tmebox_watchdog_state, &state, WATCHDOG_AWAKE)) {
         syscall(SYS_futex, &tmebox_watchdog_state, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
     } else if (state == WATCHDOG_ABSENT &&
-               atomic_compare_exchange_strong(&tmebox_watchdog_state, &state, WATCHDOG_AWAKE) && start() < 0) {
+               atomic_compare_exchange_strong(&tmebox_watchdog_state, &state, WATCHDOG_AWAKE) &&
+               start() < 0) {
         atomic_store(&tmebox_watchdog_state, WATCHDOG_ABSENT);
         return -1;
     }
