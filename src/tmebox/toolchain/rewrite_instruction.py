@@ -96,12 +96,14 @@ def _rewrite_constant_load(
     if operand is destination or any(map(is_stack_pointer, operands)):
         raise Refusal("not an instruction that can use a constant")
     width = registers.WIDTH.get(destination.name) if isinstance(destination, Register) else facts.width
-    if facts.base == "mov" and isinstance(destination, Register) and width == 64:
+    if facts.base == "mov" and isinstance(destination, Register) and width in (32, 64):
         return Template(Shape.PLAIN, lines(f"movl ${value}, %{registers.part(destination.name, 32)}"), flow)
     if facts.base in _TAKES_IMMEDIATE and len(operands) == 2 and width in (32, 64):
         body = replace(instruction, operands=(Immediate(value), _plain_operand(destination)))
         return Template(Shape.PLAIN, lines(statement(body)), flow)
-    return through_scratch(instruction, f"movl ${value}", lambda item: item is operand, flow, width or 64)
+    if facts.base in ("mov", "imul") or facts.base.startswith("cmov"):
+        return through_scratch(instruction, f"movl ${value}", lambda item: item is operand, flow, width or 64)
+    raise Refusal("not an instruction that can use a constant")
 
 
 def _check_registers(operand: Operand) -> None:

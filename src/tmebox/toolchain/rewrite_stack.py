@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from tmebox.abi import CONTROL_WINDOW_BASE, STACK_REACH
+from tmebox.abi import CONTROL_WINDOW_BASE, RSP_MASK, STACK_REACH
 from tmebox.toolchain import registers
 from tmebox.toolchain.asm import Immediate, Instruction, Memory, Operand, Register, constant
 from tmebox.toolchain.mnemonics import Kind, Mnemonic
 from tmebox.toolchain.rewrite_memory import address_of, confined, plain_immediate
 from tmebox.toolchain.template import Flow, Refusal, Shape, Template, lines, spilled
 
-_REBASE = ("btrl $31, %esp", f"addq %gs:{CONTROL_WINDOW_BASE:#x}, %rsp")
+_REBASE = (f"andl ${RSP_MASK:#x}, %esp", f"addq %gs:{CONTROL_WINDOW_BASE:#x}, %rsp")
 
 
 def is_stack_pointer(operand: Operand) -> bool:
@@ -74,8 +74,13 @@ def rewrite_lea(instruction: Instruction, flow: Flow) -> Template:
             return Template(Shape.ADJUST, lines(f"leaq {amount}(%rsp), %rsp"), flow, reach=abs(amount))
     text = address_of(source, target)
     if is_stack_pointer(destination):
-        return rebase(text, flow)
+        return rebase(_as_lea(text), flow)
     return Template(Shape.PLAIN, lines(text), flow)
+
+
+def _as_lea(text: str) -> str:
+    """`movl $constant` is no first instruction of a rebase; `leal constant` is."""
+    return text.replace("movl $", "leal ", 1)
 
 
 def rewrite_stack_pointer(instruction: Instruction, facts: Mnemonic, flow: Flow) -> Template:
@@ -143,7 +148,7 @@ def _exchange(instruction: Instruction, flow: Flow) -> Template:
     if (
         not isinstance(other, Register)
         or registers.WIDTH.get(other.name) != 64
-        or mentions(other, registers.R11)
+        or registers.NUMBER[other.name] in (registers.R11, registers.RSP)
     ):
         raise Refusal("an exchange with the stack pointer that is not with a 64-bit register")
     low = registers.part(other.name, 32)
@@ -166,7 +171,7 @@ def _write(instruction: Instruction, facts: Mnemonic, flow: Flow) -> Template:
         if amount is not None and (reach := _reach(facts.base, amount)) is not None:
             return Template(Shape.ADJUST, lines(f"{facts.base}q ${amount}, %rsp"), flow, reach=reach)
         if (text := _low_half(source)) is not None:
-            return rebase(f"{facts.base}l {text}, %esp", flow)
+            return rebase(_as_lea(f"{facts.base}l {text}, %esp"), flow)
     return _write_through_scratch(instruction, flow)
 
 
