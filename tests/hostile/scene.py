@@ -27,7 +27,7 @@ from tmebox import _native, abi
 SOURCES = Path(__file__).parent / "sources"
 SECRET = b"the host's secret. " * 1000
 LOW_OFFSET_OF_SECRET = 0x6000_0000
-"""Low half of the secret's address: an offset in the private half where no sandbox here has memory."""
+"""Low half of the secret's address: an offset where no sandbox here has memory."""
 
 MAP_FIXED_NOREPLACE = 0x100000
 
@@ -106,7 +106,7 @@ def _play(module: tmebox.Module, act: Act, note: Act | None, options: dict[str, 
     damage = witness.damage()
     if ending.get("trap"):
         damage += _still_callable(sandbox)
-    sandbox.close()
+    damage += _cannot_close(sandbox)
     damage += _cannot_start_again(module, options)
     return Ending(**ending, note=noted, damage=tuple(damage))
 
@@ -130,6 +130,14 @@ def _still_callable(sandbox: tmebox.Sandbox) -> list[str]:
     except Exception as error:
         return [f"a call after the trap raised {error!r}"]
     return ["the sandbox could be called after its trap"]
+
+
+def _cannot_close(sandbox: tmebox.Sandbox) -> list[str]:
+    try:
+        sandbox.close()
+    except Exception as error:
+        return [f"closing raised {error!r}"]
+    return []
 
 
 def _cannot_start_again(module: tmebox.Module, options: dict[str, Any]) -> list[str]:
@@ -171,6 +179,11 @@ class Witness:
             ),
         }
         return [f"{what} was changed" for what, intact in checks.items() if not intact()]
+
+
+def control_field(sandbox: tmebox.Sandbox, field: int) -> int:
+    """A field of the control page, which tells a sandbox its layout."""
+    return int.from_bytes(sandbox.memory.read(field, 8), "little")
 
 
 def neighbour_memory(neighbour: tmebox.Sandbox) -> bytes:

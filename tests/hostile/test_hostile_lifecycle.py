@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from host_side import IMPORTS
-from scene import attack, hostile
+from scene import attack, control_field, hostile
 
 import tmebox
 from tmebox import Sandbox, abi
@@ -37,7 +37,7 @@ def in_thread(function: Any) -> tuple[threading.Thread, list[Any]]:
 
 
 def wait_until_running(sandbox: Sandbox) -> None:
-    while sandbox.instance.state != 1:
+    while "running" not in repr(sandbox):
         time.sleep(0.001)
 
 
@@ -135,7 +135,7 @@ def test_signals_to_a_thread_in_a_sandbox_never_use_its_stack() -> None:
         thread, _ = in_thread(storm)
         while thread.is_alive():
             sandbox.count_to(200_000)
-        low = sandbox._layout.stack_low
+        low = control_field(sandbox, abi.CONTROL_STACK_LOW)
         stack = sandbox.memory.read(low, abi.STACK_TOP - low)
         return sum(byte != 0 for byte in stack) < 1024
 

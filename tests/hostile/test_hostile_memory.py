@@ -8,7 +8,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from scene import LOW_OFFSET_OF_SECRET, SOURCES, address_of_secret, attack, host_memory, hostile
+from scene import (
+    LOW_OFFSET_OF_SECRET,
+    SOURCES,
+    address_of_secret,
+    attack,
+    control_field,
+    host_memory,
+    hostile,
+)
 
 from tmebox import Sandbox, abi
 
@@ -40,13 +48,11 @@ def array(sandbox: Sandbox) -> int:
 
 def memory_end(sandbox: Sandbox) -> int:
     """First offset behind the memory that the sandbox has."""
-    end: int = sandbox._layout.heap_end
-    return end
+    return control_field(sandbox, abi.CONTROL_HEAP_END)
 
 
 def stack_end(sandbox: Sandbox) -> int:
-    low: int = sandbox._layout.stack_low
-    return low
+    return control_field(sandbox, abi.CONTROL_STACK_LOW)
 
 
 def secret(_: Sandbox) -> int:
@@ -58,8 +64,11 @@ def to_offset(place: int) -> Callable[[Sandbox], int]:
     return lambda sandbox: place - array(sandbox)
 
 
-EDGES = (0, 1, abi.GUARD - 1, abi.GUARD, abi.PRIVATE_END - 1, abi.PRIVATE_END, GIB2 - 1, GIB2,
-         abi.POOL_START - 1, abi.POOL_START, abi.POOL_END - 1, abi.POOL_END, LAST - 7, LAST)  # fmt: skip
+EDGES = (
+    *(0, 1, abi.GUARD - 1, abi.GUARD, abi.PRIVATE_END - 1, abi.PRIVATE_END, abi.GIB, abi.ARENA_START - 1),
+    *(abi.ARENA_START, abi.ARENA_END - 1, abi.ARENA_END, GIB2 - 1, GIB2, abi.POOL_START - 1, abi.POOL_START),
+    *(abi.POOL_END - 1, abi.POOL_END, LAST - 7, LAST),
+)
 
 FAULTS = [
     Fault("host-pointer", "read8", (secret,), LOW_OFFSET_OF_SECRET),
