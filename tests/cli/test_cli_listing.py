@@ -25,7 +25,7 @@ SEQUENCES = {
     "checked call": (f"4189c3 41f683{MAP}02 7402 41ffd3", 4),
     # the same with jmp
     "checked jump": (f"4189c3 41f683{MAP}02 7402 41ffe3", 4),
-    # movl %ebp,%esp; btrl $31,%esp; addq %gs:BASE,%rsp
+    # movl %ebp,%esp; andl $0x3fffffff,%esp; addq %gs:BASE,%rsp
     "rebase rsp": (f"89ec 0fbaf41f 6548032425{BASE}", 3),
     # movl %edi,%edi; movq %gs:BASE,%r11; leaq (%r11,%rdi),%rdi; rep stosb
     "string": (f"89ff 654c8b1c25{BASE} 498d3c3b f3aa", 4),

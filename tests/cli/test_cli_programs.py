@@ -5,11 +5,14 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from command_line import Run
+from command_line import Run, environment
 
 from tmebox.cli import doctor
 from tmebox.modulefile import ModuleFile
@@ -28,9 +31,12 @@ int main(int argc, char **argv)
 {
     if (argc > 1 && !strcmp(argv[1], "fault"))
         return poke((int *)(1 << 29));
-    if (argc > 1 && !strcmp(argv[1], "spin"))
+    if (argc > 1 && !strcmp(argv[1], "spin")) {
+        putchar('!');
+        fflush(stdout);
         for (volatile int i = 0;; i++)
             ;
+    }
     if (argc > 1 && !strcmp(argv[1], "echo")) {
         for (int c; (c = getchar()) != EOF;)
             putchar(c);
@@ -79,6 +85,33 @@ def test_standard_input_is_passed_through(tmebox: Run, module: Path) -> None:
     text = "line\n" * 5000
     done = tmebox("run", module, "echo", stdin=text)
     assert (done.code, done.out) == (0, text)
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_closed_standard_stream_is_an_empty_one(module: Path, closed: str) -> None:
+    command = f'"$PYTHON" -m tmebox run "$MODULE" a b {closed}'
+    variables = environment({"PYTHON": sys.executable, "MODULE": str(module)})
+    assert (
+        subprocess.run(command, shell=True, env=variables, check=False, capture_output=True).returncode == 3
+    )
+
+
+def test_output_that_nobody_reads_ends_a_program_that_minds(tmebox: Run, tmp_path: Path) -> None:
+    source = tmp_path / "yes.c"
+    source.write_text('#include <stdio.h>\nint main(void) { while (puts("y") >= 0) {} return 5; }\n')
+    command = '("$PYTHON" -m tmebox run "$SOURCE"; echo $? >&2) | head -1'
+    variables = environment({"PYTHON": sys.executable, "SOURCE": str(source)})
+    done = subprocess.run(command, shell=True, env=variables, check=False, capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("y\n", "5\n")
+
+
+def test_ctrl_c_ends_a_program_with_130(module: Path) -> None:
+    command = [sys.executable, "-m", "tmebox", "run", str(module), "spin"]
+    with subprocess.Popen(command, env=environment({}), stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.read(1) == b"!"
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=60) == 130
 
 
 def test_a_trap_exits_with_134_and_says_what_and_where(tmebox: Run, hello: Path) -> None:

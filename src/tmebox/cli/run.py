@@ -53,13 +53,14 @@ def run(
         _check_directory(entry)
     with progress() as report:
         module = load_program(program, report=report)
+    # A stream that was closed when we were started is None: its number may by now be any other file's.
     try:
         with tmebox.Sandbox(module, memory=memory, stack=stack) as sandbox:
             completed = sandbox.run(
                 [program.name, *(arguments or [])],
-                stdin=sys.stdin.buffer,
-                stdout=sys.stdout.buffer,
-                stderr=sys.stderr.buffer,
+                stdin=b"" if sys.stdin is None else 0,
+                stdout=_drop if sys.stdout is None else 1,
+                stderr=_drop if sys.stderr is None else 2,
                 env=variables,
                 dirs=directories or [],
                 timeout=timeout,
@@ -67,10 +68,13 @@ def run(
     except Trap as trap:
         from tmebox.cli.traps import show_trap
 
-        sys.stdout.flush()
         show_trap(trap, program)
         raise typer.Exit(EXIT_TRAP) from None
     raise typer.Exit(completed.exit_code)
+
+
+def _drop(_: bytes) -> None:
+    """Output that nobody reads."""
 
 
 def _environment(entries: list[str]) -> dict[str, str]:
