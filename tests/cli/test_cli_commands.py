@@ -43,6 +43,8 @@ def test_without_arguments_the_help_is_shown(tmebox: Run) -> None:
         ["run", "--nonsense", "x.c"],
         ["run", "--timeout", "soon", "x.c"],
         ["run", "--timeout", "-1", "x.c"],
+        ["run", "--memory", "lots", "x.c"],
+        ["run", "--stack", "-1", "x.c"],
         ["run", "--env", "=value", "x.c"],
         ["run", "--dir", "only-host", "x.c"],
         ["run", "--dir", "/does/not/exist:/data", "x.c"],

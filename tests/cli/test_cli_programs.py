@@ -186,6 +186,19 @@ def test_a_missing_file_exits_with_1(tmebox: Run) -> None:
         assert "missing" in done.err and "Traceback" not in done.err
 
 
+def test_impossible_limits_and_libraries_exit_with_1(tmebox: Run, module: Path, tmp_path: Path) -> None:
+    (tmp_path / "lib.c").write_text("int f(void) { return 1; }\n")
+    for arguments in (
+        ["--memory", "0", module],
+        ["--memory", "5GiB", module],
+        [tmp_path / "lib.c"],
+        [tmp_path],
+    ):
+        done = tmebox("run", *arguments)
+        assert done.code == 1
+        assert "error:" in done.err and "Traceback" not in done.err
+
+
 def test_verify_accepts_what_the_toolchain_made(tmebox: Run, module: Path) -> None:
     done = tmebox("verify", module)
     assert done.code == 0

@@ -13,6 +13,16 @@ from tmebox.cli.output import EXIT_TRAP, progress
 from tmebox.errors import Trap
 
 
+def _checked_size(text: str) -> str:
+    from tmebox.runtime.layout import parse_size
+
+    try:
+        parse_size(text, "SIZE")
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+    return text
+
+
 def run(
     program: Annotated[
         Path, typer.Argument(metavar="PROG", help="A module (.tbx) with a main(), or a C file.")
@@ -38,8 +48,12 @@ def run(
     timeout: Annotated[
         float | None, typer.Option(metavar="SECONDS", min=0.001, help="Stop the program after this long.")
     ] = None,
-    memory: Annotated[str, typer.Option(metavar="SIZE", help="Limit on its data and heap.")] = "64MiB",
-    stack: Annotated[str, typer.Option(metavar="SIZE", help="Limit on its stack.")] = "8MiB",
+    memory: Annotated[
+        str, typer.Option(metavar="SIZE", help="Limit on its data and heap.", callback=_checked_size)
+    ] = "64MiB",
+    stack: Annotated[
+        str, typer.Option(metavar="SIZE", help="Limit on its stack.", callback=_checked_size)
+    ] = "8MiB",
 ) -> None:
     """Run a program in a sandbox. It sees no files, no variables and no network but what you give it.
 
