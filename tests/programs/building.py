@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from fetch import SourcesUnavailableError, fetch
+
+from tmebox.bench.debian import SourcesUnavailableError, fetch
 
 BUILD_TIMEOUT_S = 300
 

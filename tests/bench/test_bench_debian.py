@@ -6,8 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import fetch
 import pytest
+
+from tmebox.bench import debian
 
 ONE_LINE = """
 # deb ftp://ftp.invalid/commented main
@@ -52,7 +53,7 @@ def test_entries_of_both_formats_become_source_entries(tmp_path: Path) -> None:
     (parts / "old.list").write_text("deb file:/mirror bookworm-updates main\n")
     (parts / "off.list.disabled").write_text("deb file:/off bookworm main\n")
     signed = "[signed-by=/usr/share/keyrings/key.gpg]"
-    assert list(fetch.source_entries(tmp_path)) == [
+    assert list(debian.source_entries(tmp_path)) == [
         "deb-src [signed-by=/k.gpg] file:/mirror bookworm main contrib",
         "deb-src file:/mirror bookworm-updates main",
         "deb-src file:/mirror bookworm main",
@@ -67,31 +68,31 @@ def test_entries_of_both_formats_become_source_entries(tmp_path: Path) -> None:
 def test_a_machine_without_apt_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(fetch.SourcesUnavailableError, match="no apt-get"):
-        fetch.fetch("bzip2")
+    with pytest.raises(debian.SourcesUnavailableError, match="no apt-get"):
+        debian.fetch("bzip2")
     assert [path.name for path in tmp_path.rglob("*download*")] == []
 
 
 def test_a_machine_without_source_entries_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(fetch, "_apt_etc", lambda: tmp_path)
-    monkeypatch.setattr(fetch.shutil, "which", lambda name: f"/usr/bin/{name}")
-    with pytest.raises(fetch.SourcesUnavailableError, match="no usable"):
-        fetch.fetch("bzip2")
+    monkeypatch.setattr(debian, "_apt_etc", lambda: tmp_path)
+    monkeypatch.setattr(debian.shutil, "which", lambda name: f"/usr/bin/{name}")
+    with pytest.raises(debian.SourcesUnavailableError, match="no usable"):
+        debian.fetch("bzip2")
 
 
 @pytest.mark.network
 def test_fetching_again_uses_the_cache(tmp_path: Path) -> None:
     try:
-        tree = fetch.fetch("bzip2")
-    except fetch.SourcesUnavailableError as error:
+        tree = debian.fetch("bzip2")
+    except debian.SourcesUnavailableError as error:
         pytest.skip(f"no source package bzip2: {error}")
     stamp = (tree / "bzip2.c").stat().st_mtime_ns
-    assert fetch.fetch("bzip2") == tree
+    assert debian.fetch("bzip2") == tree
     assert (tree / "bzip2.c").stat().st_mtime_ns == stamp
 
 
 def test_the_script_explains_itself() -> None:
-    done = subprocess.run([sys.executable, fetch.__file__], capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, debian.__file__], capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "PACKAGE" in done.stderr

@@ -1,0 +1,52 @@
+"""The columns of the CPU benchmark: ways to run a program, each with the native column it is compared to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+O2 = ("-O2",)
+O3_V3 = ("-O3", "-march=x86-64-v3")
+
+
+@dataclass(frozen=True)
+class Column:
+    """kind: "native", "sandbox" or "wasm". options: of the compiler, the first of them the -O level.
+    baseline: key of the native column whose times and outputs this one's are compared to (its own, if it is
+    native). base, isolation: as `tmebox cc` has them.
+    """
+
+    key: str
+    label: str
+    kind: str
+    options: tuple[str, ...]
+    baseline: str
+    base: str = ""
+    isolation: str = ""
+
+
+COLUMNS = (
+    Column("native", "native -O2", "native", O2, "native"),
+    Column("native-v3", "native -O3 v3", "native", O3_V3, "native-v3"),
+    Column("gs-data", "gs data", "sandbox", O2, "native", "gs", "data"),
+    Column("gs-code", "gs code+data", "sandbox", O2, "native", "gs", "code+data"),
+    Column("gs-data-v3", "gs data -O3 v3", "sandbox", O3_V3, "native-v3", "gs", "data"),
+    Column("gs-code-v3", "gs code+data -O3 v3", "sandbox", O3_V3, "native-v3", "gs", "code+data"),
+    Column("r15-data", "r15 data", "sandbox", O2, "native", "r15", "data"),
+    Column("r15-code", "r15 code+data", "sandbox", O2, "native", "r15", "code+data"),
+    Column("wasmtime", "wasmtime", "wasm", ("-O2", "-msimd128"), "native"),
+)
+"""v3 is -march=x86-64-v3. Every column is built by the same clang."""
+
+BY_KEY = {column.key: column for column in COLUMNS}
+
+
+def choose(keys: str | None) -> tuple[Column, ...]:
+    """Columns by comma-separated keys, with the native ones that they need; all for None. Raises ValueError."""
+    if keys is None:
+        return COLUMNS
+    wanted = {key.strip() for key in keys.split(",") if key.strip()}
+    unknown = sorted(wanted - BY_KEY.keys())
+    if unknown or not wanted:
+        raise ValueError(f"no column {', '.join(unknown) or keys!r}: there are {', '.join(BY_KEY)}")
+    wanted |= {BY_KEY[key].baseline for key in wanted}
+    return tuple(column for column in COLUMNS if column.key in wanted)

@@ -1,0 +1,166 @@
+"""The suite: which programs there are, what they are made of, and how much work they do.
+
+Every program takes one argument, the amount of work, and prints a checksum of what it computed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tmebox.bench import debian
+
+PROGRAMS_DIR = Path(__file__).parent / "programs"
+SIZES = ("full", "quick", "tiny")
+"""How long a program runs: 0.1–2 s natively; a few times less, for a first look; hardly at all, for tests."""
+
+
+@dataclass(frozen=True)
+class Upstream:
+    """Sources from a Debian source package, compiled with the program's own.
+
+    sources: patterns below the package's directory. excluded: names that the patterns also match.
+    """
+
+    package: str
+    sources: tuple[str, ...]
+    excluded: tuple[str, ...] = ()
+    include_dirs: tuple[str, ...] = ("",)
+
+
+@dataclass(frozen=True)
+class Program:
+    """full, quick, tiny: amounts of work. defines: "NAME" or "NAME=value"."""
+
+    name: str
+    group: str
+    full: int
+    quick: int
+    tiny: int
+    upstream: Upstream | None = None
+    defines: tuple[str, ...] = ()
+
+    @property
+    def own_source(self) -> Path:
+        return PROGRAMS_DIR / self.group / f"{self.name}.c"
+
+    def amount(self, size: str) -> int:
+        """size: one of SIZES."""
+        return {"full": self.full, "quick": self.quick, "tiny": self.tiny}[size]
+
+    def sources(self, fetch: Callable[[str], Path] = debian.fetch) -> tuple[list[Path], list[Path]]:
+        """C files to compile, and directories of headers. Raises SourcesUnavailableError."""
+        if self.upstream is None:
+            return [self.own_source], []
+        tree = fetch(self.upstream.package)
+        found = [path for pattern in self.upstream.sources for path in sorted(tree.glob(pattern))]
+        found = [path for path in found if path.name not in self.upstream.excluded]
+        if not found:
+            raise debian.SourcesUnavailableError(f"{self.upstream.package} is laid out differently here")
+        return [self.own_source, *found], [tree / name for name in self.upstream.include_dirs]
+
+
+_BZIP2 = Upstream(
+    "bzip2",
+    tuple(
+        f"{n}.c" for n in ["blocksort", "huffman", "crctable", "randtable", "compress", "decompress", "bzlib"]
+    ),
+)
+_ZLIB = Upstream(
+    "zlib",
+    tuple(
+        f"{n}.c"
+        for n in [
+            "adler32",
+            "crc32",
+            "deflate",
+            "inflate",
+            "inftrees",
+            "inffast",
+            "trees",
+            "zutil",
+            "compress",
+            "uncompr",
+        ]
+    ),
+)
+_LUA = Upstream("lua5.4", ("src/*.c",), ("lua.c", "luac.c"), ("src",))
+_DUKTAPE = Upstream("duktape", ("src/duktape.c",), (), ("src",))
+_QUICKJS = Upstream(
+    "quickjs", tuple(f"{n}.c" for n in ["quickjs", "libregexp", "libunicode", "cutils", "libbf", "dtoa"])
+)
+_SQLITE = Upstream("fossil", ("extsrc/sqlite3.c",), (), ("extsrc",))
+"""SQLite's own package needs Tcl to become C; Fossil's has the C file that SQLite's authors publish."""
+_SQLITE_DEFINES = (
+    "SQLITE_THREADSAFE=0",
+    "SQLITE_OMIT_LOAD_EXTENSION",
+    "SQLITE_OMIT_WAL",
+    "SQLITE_MAX_MMAP_SIZE=0",
+    "SQLITE_DEFAULT_MEMSTATUS=0",
+)
+
+PROGRAMS = (
+    Program("gemm", "numeric", 100, 20, 1),
+    Program("jacobi", "numeric", 8000, 1600, 10),
+    Program("nbody", "numeric", 900, 200, 1),
+    Program("fft", "numeric", 150, 30, 1),
+    Program("mandelbrot", "numeric", 30, 6, 1),
+    Program("dot", "numeric", 200, 40, 1),
+    Program("blur", "numeric", 500, 100, 1),
+    Program("lu", "numeric", 300, 60, 1),
+    Program("list", "pointers", 15, 3, 1),
+    Program("trees", "pointers", 60, 12, 1),
+    Program("avl", "pointers", 40, 8, 1),
+    Program("hashtable", "pointers", 40, 8, 1),
+    Program("graph", "pointers", 40, 8, 1),
+    Program("fib", "calls", 37, 33, 15),
+    Program("tak", "calls", 150, 30, 1),
+    Program("callbacks", "calls", 20, 4, 1),
+    Program("shapes", "calls", 500, 100, 1),
+    Program("queens", "calls", 11, 10, 7),
+    Program("switch_vm", "interpreters", 100, 20, 1),
+    Program("threaded_vm", "interpreters", 150, 30, 1),
+    Program("tape", "interpreters", 150, 30, 1),
+    Program("forth", "interpreters", 100, 20, 1),
+    Program("chip", "interpreters", 500, 100, 1),
+    Program("json", "strings", 200, 40, 1),
+    Program("regex", "strings", 250, 50, 1),
+    Program("utf8", "strings", 150, 30, 1),
+    Program("words", "strings", 100, 20, 1),
+    Program("levenshtein", "strings", 1500, 300, 4),
+    Program("aes", "crypto", 5000, 1000, 1),
+    Program("sha256", "crypto", 1000, 200, 1),
+    Program("chacha", "crypto", 3000, 600, 1),
+    Program("checksums", "crypto", 1500, 300, 1),
+    Program("lz", "compression", 30, 6, 1),
+    Program("huffman", "compression", 100, 20, 1),
+    Program("bwt", "compression", 80, 16, 1),
+    Program("quicksort", "sorting", 150, 30, 1),
+    Program("heapsort", "sorting", 120, 24, 1),
+    Program("mergesort", "sorting", 120, 24, 1),
+    Program("radix", "sorting", 1000, 200, 1),
+    Program("bzip2", "whole", 20, 4, 1, _BZIP2, ("BZ_NO_STDIO",)),
+    Program("zlib", "whole", 60, 12, 1, _ZLIB),
+    Program("lua", "whole", 120, 24, 1, _LUA),
+    Program("duktape", "whole", 80, 16, 1, _DUKTAPE),
+    Program("quickjs", "whole", 80, 16, 1, _QUICKJS, ('CONFIG_VERSION="0"', "_GNU_SOURCE")),
+    Program("sqlite", "whole", 30, 6, 1, _SQLITE, _SQLITE_DEFINES),
+)
+
+GROUPS = tuple(dict.fromkeys(program.group for program in PROGRAMS))
+
+
+def choose(names: Iterable[str] = (), group: str | None = None) -> tuple[Program, ...]:
+    """Programs by name and group; all, for none given. Raises ValueError for one that does not exist."""
+    wanted = set(names)
+    unknown = sorted(wanted - {program.name for program in PROGRAMS})
+    if unknown:
+        raise ValueError(f"no program {', '.join(unknown)}: there are {', '.join(p.name for p in PROGRAMS)}")
+    if group is not None and group not in GROUPS:
+        raise ValueError(f"no group {group}: there are {', '.join(GROUPS)}")
+    return tuple(
+        program
+        for program in PROGRAMS
+        if (not wanted or program.name in wanted) and (group is None or program.group == group)
+    )
