@@ -14,6 +14,8 @@ from tmebox.toolchain import flags
 from tmebox.toolchain.compile import LANGUAGES
 from tmebox.toolchain.options import DEFAULT_OPTIONS, CompileOptions
 
+STDIN = Path("-")
+
 
 class UsageError(TmeboxError):
     """A command line that makes no sense, or asks for what a sandbox cannot have."""
@@ -205,11 +207,11 @@ def parse(argv: Sequence[str], readable: str = "") -> Command:
     command = state.command
     if not command.inputs:
         raise UsageError("no input files")
+    _require_known_inputs(command)
     if command.output is not None and command.mode in ("-c", "-S") and len(command.sources) > 1:
         raise UsageError(f"-o names one file, and {command.mode} makes one for each source")
     if command.mode != "link" and not command.sources:
         raise UsageError("no sources among the input files")
-    _require_known_inputs(command)
     colour = ["-fcolor-diagnostics"] * (sys.stderr.isatty() and "NO_COLOR" not in os.environ)
     here = [Path(), *(Path(item) for item in readable.split(":") if item)]
     command.options = CompileOptions(
@@ -235,11 +237,13 @@ def _input(state: _State, argument: str) -> None:
     state.command.inputs.append(path)
     if state.language is not None:
         state.command.languages[path] = state.language
-    elif argument == "-":
-        raise UsageError("reading standard input needs -x or -E")
 
 
 def _require_known_inputs(command: Command) -> None:
+    if STDIN in command.inputs and STDIN not in command.languages:
+        if command.mode not in ("-E", "-M"):
+            raise UsageError("reading standard input needs -x or -E")
+        command.languages[STDIN] = "c"
     for path in command.inputs:
         if path not in command.sources and path.suffix not in (".o", ".a", ".lo", ".obj"):
             raise UsageError(f"{path}: neither C (.c), assembly (.s, .S), an object (.o) nor an archive (.a)")

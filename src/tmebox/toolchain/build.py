@@ -31,7 +31,7 @@ def build(
     if not sources:
         raise CompileError("nothing to compile")
     with tempfile.TemporaryDirectory(prefix="tmebox-") as scratch:
-        objects = [Path(scratch) / f"{index}.o" for index in range(len(sources))]
+        objects = [Path(scratch) / f"{index}-{_stem(source)}.o" for index, source in enumerate(sources)]
         # Threads: clang's part of the work is in child processes.
         with ThreadPoolExecutor(min(len(sources), len(os.sched_getaffinity(0)))) as pool:
             jobs = [
@@ -48,6 +48,11 @@ def build(
             finally:
                 pool.shutdown(cancel_futures=True)
         return link_program(objects, (), options, progress=progress)
+
+
+def _stem(source: Path | SourceText) -> str:
+    """What the linker's messages will call it."""
+    return Path(source.name).stem[:64]
 
 
 def link_program(

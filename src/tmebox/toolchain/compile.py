@@ -82,6 +82,9 @@ def compile_to_assembly(
     """
     language = language or language_of(source)
     if language == "assembler":
+        containment.refuse_outside(
+            [str(source)], [Path(cwd or "", source.parent), *options.readable_dirs], cwd=cwd
+        )
         return Compiled(_read(Path(cwd or "", source)), (), (str(source),))
     if language == "assembler-with-cpp":
         return preprocess(source, options, cwd=cwd, language=language)
@@ -118,12 +121,10 @@ def _compile(
     with tempfile.TemporaryDirectory(prefix="tmebox-") as name:
         scratch = Path(name)
         (scratch / "files.yaml").write_text(containment.overlay(permitted))
-        arguments = [
-            "-ivfsoverlay",
-            str(scratch / "files.yaml"),
-            *_arguments(options, language, system),
-            *mode,
-        ]
+        files = ["-ivfsoverlay", str(scratch / "files.yaml")]
+        arguments = [*files, *_arguments(options, language, system), *mode]
+        if mode == ["-S"] and _is_unoptimized(arguments):
+            arguments += ["-O1", "-include", str(clang.own_include_dir() / "tmebox_unoptimized.h")]
         run = _Run([*arguments, str(source)], options, scratch, cwd)
         finished = run.go()
         opened = run.opened()
@@ -143,9 +144,6 @@ def _compile(
 def _arguments(options: CompileOptions, language: str, system: tuple[Path, ...]) -> list[str]:
     arguments = ["-target", TARGET, *CODE_FLAGS, "-x", language, "-nostdinc"]
     arguments += vet([options.optimize, *options.flags])
-    levels = [flag for flag in arguments if flag.startswith("-O")]
-    if language == "c" and levels[-1] == "-O0":
-        arguments += ["-O1", "-include", str(clang.own_include_dir() / "tmebox_unoptimized.h")]
     arguments += [vet_define(define) for define in options.defines]
     for directory in options.include_dirs:
         arguments += ["-I", str(directory)]
@@ -154,6 +152,11 @@ def _arguments(options: CompileOptions, language: str, system: tuple[Path, ...])
     for directory in system:
         arguments += ["-isystem", str(directory)]
     return arguments
+
+
+def _is_unoptimized(arguments: list[str]) -> bool:
+    """Whether the last -O is -O0, as it is for a compiler."""
+    return [flag for flag in arguments if flag.startswith("-O")][-1] == "-O0"
 
 
 class _Run:

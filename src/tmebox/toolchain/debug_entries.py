@@ -23,6 +23,8 @@ LEB = {0x0D, 0x0F, 0x15, 0x1A, 0x1B, 0x22, 0x23}
 """Forms that are one LEB128 number."""
 BLOCK = {0x03: 2, 0x04: 4, 0x0A: 1, 0x09: 0, 0x18: 0}
 """Forms with a length before them: its size, 0 for LEB128."""
+MAX_ABBREVIATIONS = 2_000_000
+"""In all units together: hostile units may each start reading one long table at another place."""
 _STRX_FORMS = {_STRX, 0x25, 0x26, 0x27, 0x28}
 
 
@@ -75,7 +77,9 @@ class _Sections:
         self.string_offsets = string_offsets
         self._abbreviations = abbreviations
         self._tables: dict[int, dict[int, _Abbreviation]] = {}
-        self._places: dict[str, int] = {}
+        self._places: dict[bytes, int] | None = None
+        self._mentioned: dict[int, frozenset[int]] = {}
+        self._budget = MAX_ABBREVIATIONS
 
     def string(self, offset: int) -> str:
         end = self.strings.find(b"\0", offset)
@@ -83,15 +87,28 @@ class _Sections:
 
     def place(self, name: str) -> int:
         """Offset of `name` in .debug_str, or -1: the linker merges equal strings, so there is one."""
-        if name not in self._places:
-            encoded = name.encode("utf-8", "surrogateescape") + b"\0"
-            found = self.strings.find(b"\0" + encoded)
-            self._places[name] = 0 if self.strings.startswith(encoded) else found + 1 if found >= 0 else -1
-        return self._places[name]
+        if self._places is None:
+            self._places = {}
+            position = 0
+            for string in self.strings.split(b"\0"):
+                self._places[string] = position
+                position += len(string) + 1
+        return self._places.get(name.encode("utf-8", "surrogateescape"), -1)
+
+    def mentioned(self, base: int) -> frozenset[int]:
+        """The strings of the string table at `base`, as offsets in .debug_str."""
+        if base not in self._mentioned:
+            length = int.from_bytes(self.string_offsets[base - 8 : base - 4], "little")
+            own = self.string_offsets[base : base - 4 + length]
+            whole = len(own) // 4
+            self._mentioned[base] = frozenset(struct.unpack(f"<{whole}I", own[: whole * 4]))
+        return self._mentioned[base]
 
     def table(self, offset: int) -> dict[int, _Abbreviation]:
         if offset not in self._tables:
-            self._tables[offset] = _parse_abbreviations(self._abbreviations, offset)
+            table = _parse_abbreviations(self._abbreviations, offset, self._budget)
+            self._budget -= len(table)
+            self._tables[offset] = table
         return self._tables[offset]
 
 
@@ -104,6 +121,8 @@ def _uleb(data: bytes, position: int) -> tuple[int, int]:
         if byte < 0x80:
             return value, position
         shift += 7
+        if shift > 63:
+            raise ValueError("a number of more than 64 bits")
 
 
 def _sleb(data: bytes, position: int) -> tuple[int, int]:
@@ -112,12 +131,14 @@ def _sleb(data: bytes, position: int) -> tuple[int, int]:
     return (value - (1 << 7 * (position - start)) if data[position - 1] & 0x40 else value), position
 
 
-def _parse_abbreviations(data: bytes, position: int) -> dict[int, _Abbreviation]:
+def _parse_abbreviations(data: bytes, position: int, budget: int) -> dict[int, _Abbreviation]:
     table: dict[int, _Abbreviation] = {}
     while True:
         code, position = _uleb(data, position)
         if code == 0:
             return table
+        if len(table) >= budget:
+            raise ValueError("too many abbreviations")
         tag, position = _uleb(data, position)
         has_children = bool(data[position])
         position += 1
@@ -176,13 +197,9 @@ class Unit:
 
     def _mentions(self, places: Set[int]) -> bool:
         """Whether the unit's string table has any of these strings: most units of a program do not."""
-        table = self._sections.string_offsets
         base = self._string_base
-        if not 8 <= base <= len(table):
-            return False
-        length = int.from_bytes(table[base - 8 : base - 4], "little")
-        own = table[base : base - 4 + length]
-        return not places.isdisjoint(struct.unpack(f"<{len(own) // 4}I", own[: len(own) // 4 * 4]))
+        inside = 8 <= base <= len(self._sections.string_offsets)
+        return inside and not places.isdisjoint(self._sections.mentioned(base))
 
     def _walk(self, position: int, tag: int) -> Iterator[int]:
         """Positions of the siblings from `position` on with this tag (0: any), without what is in them."""

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from tmebox.errors import CompileError, Diagnostic, TmeboxError
 from tmebox.toolchain import clang, makedeps
-from tmebox.toolchain.arguments import Command, UsageError, parse
+from tmebox.toolchain.arguments import STDIN, Command, UsageError, parse
 from tmebox.toolchain.compile import Compiled, SourceError, language_of, preprocess
 
 NAME = "tmebox cc"
@@ -112,24 +112,36 @@ def _hint(found: tuple[Diagnostic, ...]) -> None:
 
 def _run(command: Command) -> int:
     for path in command.inputs:
-        if str(path) != "-" and not path.exists():
+        if path != STDIN and not path.exists():
             raise UsageError(f"no such file: '{path}'")
     with tempfile.TemporaryDirectory(prefix="tmebox-") as scratch:
-        if command.mode in ("-E", "-M"):
-            for source in command.sources:
+        if STDIN in command.inputs:
+            _read_stdin(command, Path(scratch))
+        if command.mode == "link":
+            return _link(command, Path(scratch))
+        for source in command.sources:
+            if command.mode in ("-E", "-M"):
                 _preprocess(command, source)
-            return 0
-        if command.mode in ("-c", "-S"):
-            for source in command.sources:
-                _compile(command, source, _output(command, source))
-            return 0
-        return _link(command, Path(scratch))
+            else:
+                output = command.output or _object_of(source).with_suffix(
+                    ".o" if command.mode == "-c" else ".s"
+                )
+                _compile(command, source, output)
+    return 0
 
 
-def _output(command: Command, source: Path) -> Path:
-    if command.output is not None:
-        return command.output
-    return Path(source.name).with_suffix(".o" if command.mode == "-c" else ".s")
+def _read_stdin(command: Command, scratch: Path) -> None:
+    """Put a file in the place of standard input."""
+    language = command.languages.pop(STDIN)
+    path = scratch / "stdin"
+    path.write_bytes(sys.stdin.buffer.read())
+    command.languages[path] = language
+    command.inputs = [path if item == STDIN else item for item in command.inputs]
+
+
+def _object_of(source: Path) -> Path:
+    """The object that make expects of a source: in the current directory."""
+    return Path(source.name).with_suffix(".o")
 
 
 def _compile(command: Command, source: Path, output: Path) -> None:
@@ -142,42 +154,38 @@ def _compile(command: Command, source: Path, output: Path) -> None:
     else:
         compiled = compile_object(source, output, command.options, language=language)
     sys.stderr.write(compiled.messages)
-    if command.dependencies.wanted:
-        _write_dependencies(command, compiled, output)
+    _write_dependencies(command, compiled, _object_of(source) if command.mode == "link" else output)
 
 
 def _write_dependencies(command: Command, compiled: Compiled, output: Path) -> None:
     wanted = command.dependencies
-    path = wanted.file or output.with_suffix(".d")
-    system = () if wanted.system else tuple(str(path) for path in clang.system_dirs())
-    rule = makedeps.rule(wanted.targets or [str(output)], compiled.dependencies, system, phony=wanted.phony)
-    if str(path) == "-":
+    if not wanted.wanted:
+        return
+    rule = _rule(command, compiled, str(output))
+    if wanted.file == STDIN:
         sys.stdout.write(rule)
     else:
-        path.write_text(rule, errors="surrogateescape")
+        (wanted.file or output.with_suffix(".d")).write_text(rule, errors="surrogateescape")
+
+
+def _rule(command: Command, compiled: Compiled, target: str) -> str:
+    wanted = command.dependencies
+    hidden = () if wanted.system else tuple(str(path) for path in clang.system_dirs())
+    return makedeps.rule(wanted.targets or [target], compiled.dependencies, hidden, phony=wanted.phony)
 
 
 def _preprocess(command: Command, source: Path) -> None:
+    language = command.languages.get(source) or language_of(source)
     extra = tuple(command.preprocessor_flags)
-    with tempfile.TemporaryDirectory(prefix="tmebox-") as scratch:
-        options = command.options
-        if str(source) == "-":
-            source = Path(scratch) / "stdin.c"
-            source.write_bytes(sys.stdin.buffer.read())
-        language = command.languages.get(source) or language_of(source)
-        compiled = preprocess(source, options, extra=extra, language=language)
+    compiled = preprocess(source, command.options, extra=extra, language=language)
     sys.stderr.write(compiled.messages)
     if command.mode == "-M":
-        wanted = command.dependencies
-        system = () if wanted.system else tuple(str(path) for path in clang.system_dirs())
-        targets = wanted.targets or [Path(source.name).with_suffix(".o").name]
-        text = makedeps.rule(targets, compiled.dependencies, system, phony=wanted.phony)
-        target = wanted.file or command.output
+        text, target = _rule(command, compiled, _object_of(source).name), command.dependencies.file
     else:
-        text, target = compiled.text, command.output
-        if command.dependencies.wanted:
-            _write_dependencies(command, compiled, command.output or Path(source.name).with_suffix(".o"))
-    if target is None or str(target) == "-":
+        text, target = compiled.text, None
+        _write_dependencies(command, compiled, command.output or _object_of(source))
+    target = target or command.output
+    if target is None or target == STDIN:
         sys.stdout.write(text)
     else:
         target.write_text(text, encoding="utf-8", errors="surrogateescape")
@@ -227,7 +235,8 @@ def _progress() -> Callable[[str, int, int], None]:
 
 
 # -- tmebox ar ----------------------------------------------------------------------------------------
-_OPERATION = re.compile(r"-?(?=[a-zA-Z]*[dmpqrstx])[abcDdfilmNoOpPqrsStTuUvVx]+")  # in any order: `cq`, `rcu`
+_OPERATION = re.compile(r"-?(?=[a-zA-Z]*[dmpqrstx])[abcDdfilmNoOpPqrsStuUvVx]+")
+"""An operation and its modifiers, in any order (`cq`, `rcu`); not T, which makes a list of paths instead."""
 
 
 def main_ar(argv: Sequence[str]) -> int:

@@ -33,19 +33,17 @@ def prototypes(executable: Elf, names: Set[str]) -> dict[str, p.Prototype]:
 
     A definition wins over a declaration, and what is visible to others over what is static.
     """
-    found: dict[str, tuple[tuple[bool, bool], p.Prototype]] = {}
+    found: dict[str, tuple[tuple[bool, bool], p.Prototype | None]] = {}
     try:
         for unit in units(executable) if names else ():
             for entry in unit.find(_FUNCTION, names):
                 rank = (_EXTERNAL in entry.values, _LOW_PC in entry.values)
                 if entry.name in found and found[entry.name][0] >= rank:
                     continue
-                prototype = _prototype(unit, entry)
-                if prototype is not None:
-                    found[entry.name] = (rank, prototype)
+                found[entry.name] = (rank, _prototype(unit, entry))
     except (IndexError, ValueError, KeyError, struct.error):
         pass  # written by another producer: its functions have no prototypes
-    return {name: prototype for name, (_, prototype) in found.items()}
+    return {name: prototype for name, (_, prototype) in found.items() if prototype is not None}
 
 
 def _prototype(unit: Unit, entry: Entry) -> p.Prototype | None:
@@ -160,17 +158,17 @@ class _Types:
         return p.Integer(size * 8 or 32, signed, name)
 
     def _struct(self, entry: Entry, depth: int, name: str, size: int) -> p.CType:
-        fields = []
-        align = int(entry.values.get(_ALIGN, 0))
+        fields: list[p.StructField] = []
+        aligns = [int(entry.values.get(_ALIGN, 0)) or 1]
+        has_bit_fields = False
         for child in self._unit.children(entry) if depth >= 0 else ():
-            if child.tag != _MEMBER:
-                continue
-            if _BIT_SIZE in child.values:
-                return p.Struct(name, size, align or 1)  # bit-fields have no offset to name
-            ctype = self._type(child, depth)
-            fields.append(p.StructField(child.name, int(child.values.get(_OFFSET, 0)), ctype))
-        align = align or max((align_of(f.type) for f in fields), default=1)
-        return p.Struct(name, size, align, tuple(fields))
+            if child.tag == _MEMBER:
+                ctype = self._type(child, depth)
+                fields.append(p.StructField(child.name, int(child.values.get(_OFFSET, 0)), ctype))
+                aligns.append(align_of(ctype))
+                has_bit_fields |= _BIT_SIZE in child.values
+        # Bit-fields have no offset in bytes, so such a struct is stored as if it were opaque.
+        return p.Struct(name, size, max(aligns), () if has_bit_fields else tuple(fields))
 
     def _array(self, entry: Entry, depth: int) -> p.CType:
         element = self._type(entry, depth)

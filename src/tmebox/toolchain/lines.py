@@ -83,6 +83,8 @@ def _uleb(data: bytes, position: int) -> tuple[int, int]:
         if byte < 0x80:
             return value, position
         shift += 7
+        if shift > 63:
+            raise ValueError("a number of more than 64 bits")
 
 
 def _sleb(data: bytes, position: int) -> tuple[int, int]:
@@ -185,7 +187,7 @@ def _run(
         if opcode >= opcode_base:
             opcode -= opcode_base
             address += opcode // line_range * minimum
-            line += line_base + opcode % line_range
+            line = (line + line_base + opcode % line_range) & 0xFFFF_FFFF
             row()
         elif opcode == 0:
             length, position = _uleb(data, position)
@@ -206,7 +208,7 @@ def _run(
             address += value * minimum
         elif opcode == 3:
             value, position = _sleb(data, position)
-            line += value
+            line = (line + value) & 0xFFFF_FFFF
         elif opcode == 4:
             file, position = _uleb(data, position)
         elif opcode == 8:

@@ -107,11 +107,12 @@ class _Session:
         ]  # fmt: skip
         finished = clang.run("ld.lld", arguments, self.options.limits)
         if finished.status != 0:
-            found = diagnostics.errors(diagnostics.parse_lld(finished.messages))
-            raise CompileError(
-                f"{self.options.name} does not link",
-                found or (Diagnostic(finished.messages.strip()[-2000:]),),
-            )
+            messages = finished.messages
+            for path in self.inputs:
+                messages = messages.replace(os.path.abspath(path), path.name)
+            found = diagnostics.errors(diagnostics.parse_lld(messages))
+            last = Diagnostic(messages.strip()[-2000:] or f"the linker ended with status {finished.status}")
+            raise CompileError(f"{self.options.name} does not link", found or (last,))
         return Elf(output.read_bytes(), self.options.name)
 
 

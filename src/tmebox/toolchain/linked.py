@@ -65,7 +65,7 @@ class Elf:
             raw = [_SECTION.unpack_from(data, table + index * _SECTION.size) for index in range(count)]
             names = self._slice(raw[names_index][4], raw[names_index][5])
             self.sections = tuple(self._section(fields, bytes(names)) for fields in raw)
-        except (struct.error, IndexError, ValueError) as error:
+        except (struct.error, IndexError, ValueError, OverflowError) as error:
             raise CompileError(f"{name}: damaged object file ({error})") from None
 
     def _slice(self, offset: int, size: int) -> memoryview:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tmebox.errors import CompileError
 from tmebox.toolchain.assemble import assemble
-from tmebox.toolchain.compile import Compiled, compile_to_assembly
+from tmebox.toolchain.compile import Compiled, compile_to_assembly, language_of
 from tmebox.toolchain.emit import FLAGS_OVER_JUMP
 from tmebox.toolchain.options import DEFAULT_OPTIONS, CompileOptions, SourceText
 from tmebox.toolchain.rewrite import rewrite
@@ -62,7 +62,8 @@ def _instrument_once(
 
 def _compile_text(source: SourceText, options: CompileOptions) -> Compiled:
     """Source without a directory: it sees the given directories and the sandbox's headers, nothing else."""
-    if Path(source.name).name != source.name:
+    language_of(Path(source.name))
+    if Path(source.name).name != source.name or "\0" in source.name:
         raise CompileError(f"{source.name!r}: source text needs a plain file name")
     options = replace(
         options,

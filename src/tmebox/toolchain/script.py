@@ -72,8 +72,8 @@ _SECTION_NAME = re.compile(r"[\w.$-]{1,200}")
 
 
 def linker_script(roots: Iterable[str], read_only: Iterable[str] = (), writable: Iterable[str] = ()) -> str:
-    """`roots` are symbols to keep with all that they reach, whoever else uses them. `read_only` and `writable`
-    are further data sections; they keep their names (C programs find their start and end by those).
+    """`roots` are symbols to keep with all that they reach, whoever else uses them. `read_only`, `writable`:
+    further data sections, which keep their names (C programs find their start and end by those).
 
     Raises CompileError for a section name that a script cannot have.
     """
