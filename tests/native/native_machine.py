@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import re
 import subprocess
 import sys
@@ -139,8 +138,3 @@ def refused(*args: Any, **kwargs: Any) -> Any:
 def cpu_has(*names: str) -> bool:
     features = _native.cpu_features()
     return all(features[name] for name in names)
-
-
-def pairs(values: bytes) -> list[tuple[int, ...]]:
-    """16-byte groups, for messages that can be read."""
-    return [tuple(group) for group in itertools.zip_longest(*[iter(values)] * 16, fillvalue=0)]
