@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from iced_x86 import Mnemonic
@@ -84,3 +85,38 @@ def test_the_verifier_accepts_whatever_the_rewriter_emits(stream: list[str], pla
 def test_the_rewriter_knows_every_mnemonic_that_the_verifier_knows() -> None:
     names = {value: name.lower() for name, value in vars(Mnemonic).items() if isinstance(value, int)}
     assert [names[mnemonic] for mnemonic in known.MNEMONICS if names[mnemonic] not in MNEMONICS] == []
+
+
+SENSELESS = [
+    "",
+    "%rax",
+    "%rsp",
+    "%r11, %rsp",
+    "%spl, %xmm1",
+    "8(%rsp)",
+    "%rsp, (%rax)",
+    "$5",
+    "*%rax",
+    "*%rsp, %rsp",
+]
+SENSELESS += [
+    "sym@GOTPCREL(%rip), %rsp",
+    "%fs:0",
+    "%fs:0, %xmm1",
+    "%rsp, %rsp, %rsp, %rsp",
+    "(%rsp), (%rax,%rsp)",
+]
+
+
+@pytest.mark.parametrize("operands", SENSELESS)
+def test_senseless_operands_are_refused_or_left_to_the_assembler(operands: str) -> None:
+    """Nothing but CompileError comes out of `rewrite`."""
+    assert _without_refused([f"{prefix}{name} {operands}" for name in MNEMONICS for prefix in ("", "lock ")])
+
+
+@given(st.text(alphabet=st.sampled_from(".:;#/*\"'\\$%(),-+@ \t\nabcrsp019=_{}")))
+def test_arbitrary_text_is_rewritten_or_refused(text: str) -> None:
+    try:
+        rewrite(text, file="arbitrary.s")
+    except CompileError as error:
+        assert error.diagnostics

@@ -16,6 +16,7 @@ from tmebox.toolchain.rewrite_stack import (
     mentions,
     rewrite_lea,
     rewrite_leave,
+    rewrite_pop_to_stack,
     rewrite_stack_pointer,
     statement,
     through_scratch,
@@ -63,6 +64,8 @@ def _rewrite(instruction: Instruction, facts: Mnemonic, flow: Flow) -> Template:
                 return rewrite_lea(instruction, flow)
             body = replace(instruction, operands=(computed(source), operands[1]))
             return Template(Shape.PLAIN, lines(statement(body)), flow)
+    if facts.kind in (Kind.PUSH, Kind.POP) and len(operands) != 1:
+        raise Refusal("operands that it does not have")
     for operand in operands:
         if (value := constant_load(operand)) is not None:
             return _rewrite_constant_load(instruction, facts, operand, value, flow)
@@ -73,6 +76,8 @@ def _rewrite(instruction: Instruction, facts: Mnemonic, flow: Flow) -> Template:
     anchor = facts.kind in (Kind.PUSH, Kind.POP)
     if facts.kind not in (Kind.NO_ACCESS, Kind.SHIFT):
         anchor = anchor or any(isinstance(operand, Memory) and is_stack_slot(operand) for operand in operands)
+    if facts.kind is Kind.POP and mentions(operands[0], registers.RSP):
+        return rewrite_pop_to_stack(instruction, flow)
     body = replace(instruction, operands=tuple(map(_plain_operand, operands)))
     is_compare = facts.is_compare and not any(mentions(operand, registers.RSP) for operand in operands)
     return Template(Shape.PLAIN, lines(statement(body)), flow, anchor, is_compare=is_compare)

@@ -114,6 +114,15 @@ def _read(instruction: Instruction, facts: Mnemonic, flow: Flow) -> Template:
     return through_scratch(instruction, "movl %esp", is_stack_pointer, flow)
 
 
+def rewrite_pop_to_stack(instruction: Instruction, flow: Flow) -> Template:
+    """`pop 8(%rsp)` computes its address after it has moved rsp, so that the displacement bounds nothing."""
+    destination = instruction.operands[0]
+    if not isinstance(destination, Memory) or mentions(destination, registers.R11):
+        raise Refusal("pops to an address that needs r11")
+    text = lines("popq %r11", f"movq %r11, {confined(destination)}")
+    return Template(Shape.PLAIN, text, flow, anchor=True, scratch="r11", can_spill=False)
+
+
 def through_scratch(
     instruction: Instruction, load: str, is_replaced: Callable[[Operand], bool], flow: Flow, width: int = 64
 ) -> Template:
