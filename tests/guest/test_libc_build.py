@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -77,6 +78,14 @@ def test_a_failed_build_leaves_nothing_behind_and_says_which_file(
     with pytest.raises(CompileError, match="misc/bad"):
         libc()
     assert [path.suffix for path in small_library.iterdir()] == [".lock"]
+
+
+def test_libraries_unused_for_a_month_are_deleted_when_another_is_built(small_library: Path) -> None:
+    old, recent = libc(), libc(isolation="data")
+    os.utime(old.archive.parent, (0, 0))
+    libc_module._forget_unused(small_library)
+    assert not old.archive.exists() and recent.archive.exists()
+    assert libc() == old and old.archive.exists()
 
 
 def test_each_isolation_has_its_own_library(small_library: Path) -> None:

@@ -10,6 +10,7 @@ import hashlib
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -24,6 +25,9 @@ from tmebox.toolchain.libc_sources import Source
 
 Progress = Callable[[int, int], None]
 """Called with (objects done, objects in all), from the thread that called `libc`."""
+
+
+KEPT_S = 30 * 24 * 3600
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,8 @@ def libc(progress: Progress | None = None, *, isolation: str = "code+data") -> L
         with _locked(directory.with_suffix(".lock")):
             if not (directory / "libc.a").exists():
                 _build_into(directory, isolation, progress)
+                _forget_unused(directory.parent)
+    os.utime(directory)
     return Libc(directory / "libc.a", directory / "crt1.o", libc_sources.include_dirs())
 
 
@@ -118,6 +124,17 @@ def _build_into(directory: Path, isolation: str, progress: Progress | None) -> N
         result.rename(directory)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _forget_unused(cache: Path) -> None:
+    """Delete libraries that nothing has used for KEPT_S seconds: each version of tmebox leaves some."""
+    oldest = time.time() - KEPT_S
+    for path in cache.glob("libc-*"):
+        try:
+            if path.stat().st_mtime < oldest:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+        except OSError:
+            continue  # someone else was faster
 
 
 def _compile_all(

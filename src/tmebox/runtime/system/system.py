@@ -14,6 +14,7 @@ from tmebox.runtime.system.paths import Directory, Namespace
 from tmebox.runtime.system.streams import input_stream, output_stream
 
 DEFAULT_MAX_FILE_BYTES = 4 << 30
+DEFAULT_CLOCK = Clock()
 
 
 class System:
@@ -39,7 +40,7 @@ class System:
         max_open_files: int = DEFAULT_MAX_OPEN,
         max_file_bytes: int = DEFAULT_MAX_FILE_BYTES,
     ) -> None:
-        self.clock = clock or Clock()
+        self.clock = clock or DEFAULT_CLOCK
         self.random = random
         self.waits = Waits()
         self.umask = 0o022
