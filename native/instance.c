@@ -36,8 +36,10 @@ static int instance_init(PyObject *object, PyObject *args, PyObject *keywords) {
         PyErr_SetString(PyExc_ValueError, "a window starts at a multiple of its size");
         return -1;
     }
-    if (stack_low < base || stack_low >= stack_top || stack_top - base > TMEBOX_PRIVATE_END || stack_top % 16 != 0) {
-        PyErr_SetString(PyExc_ValueError, "the stack lies in the window's private half and ends 16-byte aligned");
+    if (stack_low < base || stack_low >= stack_top || stack_top - base > TMEBOX_PRIVATE_END ||
+        stack_top % 16 != 0) {
+        PyErr_SetString(PyExc_ValueError,
+                        "the stack lies in the window's private half and ends 16-byte aligned");
         return -1;
     }
     if (!PyCallable_Check(make_trap)) {
@@ -70,6 +72,27 @@ static PyObject *instance_kill(PyObject *object, PyObject *unused) {
 static PyObject *instance_condemn(PyObject *object, PyObject *unused) {
     (void)unused;
     ((struct instance *)object)->dead = true;
+    Py_RETURN_NONE;
+}
+
+/* The sandbox may have put its stack where the data goes, and a return address must not change between its
+ * check and its use: so never while it runs on another thread. The GIL is held throughout, and calls begin
+ * under it. */
+static PyObject *instance_write(PyObject *object, PyObject *args) {
+    struct instance *self = (struct instance *)object;
+    unsigned long long address;
+    Py_buffer data;
+    if (!PyArg_ParseTuple(args, "Ky*:write", &address, &data)) {
+        return NULL;
+    }
+    bool refused = self->depth != 0 && self->thread != tmebox_thread;
+    if (!refused) {
+        memcpy((void *)(uintptr_t)address, data.buf, (size_t)data.len);
+    }
+    PyBuffer_Release(&data);
+    if (refused) {
+        return busy();
+    }
     Py_RETURN_NONE;
 }
 
@@ -121,7 +144,8 @@ static PyObject *instance_set_imports(PyObject *object, PyObject *rows) {
         }
     }
     Py_DECREF(sequence);
-    if (imports == NULL || parsed < count || self->depth != 0) { /* a running call may be using the old ones */
+    /* A running call may be using the old ones. */
+    if (imports == NULL || parsed < count || self->depth != 0) {
         if (imports != NULL) {
             free_imports(imports, (uint32_t)count);
         }
@@ -186,9 +210,9 @@ static PyObject *instance_call(PyObject *object, PyObject *args) {
         activation.address = address;
         activation.vector_count = (uint32_t)vector_count;
         if (tmebox_run(self, &activation, stack.buf, (size_t)stack.len / 8, timeout_ns) == 0) {
-            result = Py_BuildValue("KKKK", (unsigned long long)activation.rax, (unsigned long long)activation.rdx,
-                                   (unsigned long long)activation.vectors[0],
-                                   (unsigned long long)activation.vectors[1]);
+            result = Py_BuildValue(
+                "KKKK", (unsigned long long)activation.rax, (unsigned long long)activation.rdx,
+                (unsigned long long)activation.vectors[0], (unsigned long long)activation.vectors[1]);
         }
     }
     PyBuffer_Release(&stack);
@@ -252,8 +276,12 @@ static void instance_dealloc(PyObject *object) {
 
 static PyMethodDef instance_methods[] = {
     {"kill", instance_kill, METH_NOARGS, "kill()\n\nRefuse calls from now on."},
-    {"condemn", instance_condemn, METH_NOARGS, "condemn()\n\nThe call that is running, if any, is the last one."},
-    {"set_imports", instance_set_imports, METH_O, "set_imports(rows)\n\n(handler, argument codes, result code) each."},
+    {"condemn", instance_condemn, METH_NOARGS,
+     "condemn()\n\nThe call that is running, if any, is the last one."},
+    {"write", instance_write, METH_VARARGS,
+     "write(address, data)\n\nRefused while a call runs on another thread."},
+    {"set_imports", instance_set_imports, METH_O,
+     "set_imports(rows)\n\n(handler, argument codes, result code) each."},
     {"call", instance_call, METH_VARARGS,
      "call(address, integers, vectors, stack, timeout_s) -> (rax, rdx, xmm0, xmm1)"},
     {NULL, NULL, 0, NULL},
@@ -267,7 +295,8 @@ static PyMemberDef instance_members[] = {
 
 static PyGetSetDef instance_properties[] = {
     {"state", instance_state, NULL, "IDLE, RUNNING or DEAD.", NULL},
-    {"timeout_s", instance_get_timeout, instance_set_timeout, "Time limit of a call in seconds; 0.0: none.", NULL},
+    {"timeout_s", instance_get_timeout, instance_set_timeout, "Time limit of a call in seconds; 0.0: none.",
+     NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
 

@@ -96,6 +96,9 @@ class Instance:
         """Activations of this instance now on some thread's stack."""
     def kill(self) -> None:
         """Mark DEAD (closed). Raises the `busy` exception while a call is running."""
+    def write(self, address: int, data: Any) -> None:
+        """As the module's `write`, but raises busy while a call runs on another thread."""
+
     def condemn(self) -> None:
         """Mark DEAD without ending the call that is running: from a host function, whose exception ends it."""
 

@@ -51,8 +51,14 @@ TARGET_LABEL = 4
 # -- window layout (offsets) ----------------------------------------------------------------------
 WINDOW_SIZE = 4 * GIB
 GUARD = 1 * MIB
-"""Never mapped: [0, GUARD), GUARD on either side of 2 GiB, and the last GUARD of the window."""
-PRIVATE_END = 2 * GIB - GUARD
+"""Never mapped: [0, GUARD), GUARD on either side of 1 GiB and of 2 GiB, and the last GUARD of the window."""
+PRIVATE_END = 1 * GIB - GUARD
+"""Stack, image and heap lie below; rsp stays below 1 GiB."""
+RSP_MASK = 1 * GIB - 1
+"""What a rebase leaves of rsp's offset."""
+ARENA_START = 1 * GIB + GUARD
+"""Host arrays, which other host threads may write while the sandbox runs, so that no stack may be there."""
+ARENA_END = 2 * GIB - GUARD
 POOL_START = 2 * GIB + GUARD
 POOL_END = 4 * GIB - GUARD
 STACK_LOWEST = GUARD

@@ -222,7 +222,7 @@ spin_flagged:                           # spins until a word at the pointer is s
     .globl spin_rebasing
 spin_rebasing:                          # rsp is mostly in the middle of a rebase
     movl %esp, %esp
-    btrl $31, %esp
+    andl $0x3fffffff, %esp
     addq %gs:CONTROL_WINDOW_BASE, %rsp
     jmp spin_rebasing
 

@@ -1,7 +1,9 @@
 """Buffers, arrays that live inside, and views that outlive their sandbox."""
 
 import array
+import contextlib
 import gc
+import threading
 
 import numpy as np
 import pytest
@@ -145,3 +147,33 @@ def test_memory_of_a_closed_sandbox_is_refused(calls_module):
     with pytest.raises(tmebox.SandboxClosed):
         sandbox.add(1, 2)
     sandbox.close()
+
+
+def test_memory_is_not_written_under_a_running_call():
+    module = tmebox.compile(
+        source_text="volatile int go; void run(void) { while (!go) {} } void *where(void) { return (void *)&go; }"
+    )
+    with tmebox.Sandbox(module, timeout=10.0) as sandbox:
+        offset = sandbox.where()
+        sandbox.memory.write(offset, b"\0\0\0\0")
+        with pytest.raises(TypeError, match="read-only"):
+            sandbox.memory.view(offset, 4)[0] = 1
+        flag = sandbox.array(1, np.int32)
+
+        def run():
+            with contextlib.suppress(tmebox.Timeout):
+                sandbox.call("run", timeout=0.2)
+
+        thread = threading.Thread(target=run)
+        thread.start()
+        busy = False
+        while thread.is_alive() and not busy:
+            try:
+                sandbox.memory.write(offset, b"\0\0\0\0")
+            except tmebox.SandboxBusy:
+                busy = True
+            except tmebox.SandboxClosed:
+                break
+        flag[0] = 1
+        thread.join()
+    assert busy

@@ -105,7 +105,7 @@ SEQUENCES = [
         exactly(f"mov {SPILLED_R11},%r11"),
         exactly(f"jmp *{SPILLED_TARGET}"),
     ],
-    ["(mov|lea|add|sub|and) .*,%esp", exactly("btr $0x1f,%esp"), exactly(f"add {BASE},%rsp")],
+    ["(mov|lea|add|sub|and) .*,%esp", exactly("and $0x3fffffff,%esp"), exactly(f"add {BASE},%rsp")],
     [
         exactly("mov %edi,%edi"),
         exactly(f"mov {BASE},%r11"),

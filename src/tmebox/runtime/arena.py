@@ -1,7 +1,8 @@
 """Host-made memory inside a window: arrays the user asked for and copies of arguments during a call.
 
-It lies between the sandbox's heap and the end of the private half. The sandbox may scribble over it like
-over all of its memory; the bookkeeping is on the host.
+It lies beyond the reach of the sandbox's stack pointer: other host threads may write an array while the
+sandbox runs, and a return address that someone else can write would not stay what was checked. The sandbox
+may scribble over it like over all of its memory; the bookkeeping is on the host.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ class Arena:
         self._free: list[tuple[int, int]] = []
         self._sizes: dict[int, int] = {}
         self._end = start
-        self._limit = min(start + limit_bytes, abi.PRIVATE_END)
+        self._limit = min(start + limit_bytes, abi.ARENA_END)
         # Finalizers may run at any moment in any thread, also inside allocate(): they only queue.
         self._returned: deque[int] = deque()
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from tmebox import _native, abi
 from tmebox.memory.windows import Window
+from tmebox.runtime.arena import Arena
 from tmebox.runtime.layout import Layout
 
 
@@ -21,22 +22,30 @@ class SandboxMemory:
     data. Reading while a call runs on another thread sees whatever the sandbox has written so far.
     """
 
-    def __init__(self, hold: Callable[[], Window], plan: Layout, end: Callable[[], int]) -> None:
+    def __init__(
+        self, hold: Callable[[], Window], plan: Layout, arena: Arena, write: Callable[[int, Any], None]
+    ) -> None:
+        """write(address, data) refuses while the sandbox runs on another thread."""
         self._hold = hold
-        self._low = plan.stack_low
-        self._read_only = plan.read_only
-        self._end = end
+        self._plan = plan
+        self._arena = arena
+        self._write = write
 
     def _check(self, offset: int, size_bytes: int, writing: bool) -> None:
-        if size_bytes < 0 or offset < self._low or offset + size_bytes > self._end():
+        plan, end = self._plan, offset + size_bytes
+        private = plan.stack_low <= offset <= end <= plan.heap_end
+        if not private and not self._in_arena(offset, size_bytes):
             raise BadPointer(
-                f"[{offset:#x}, {offset + size_bytes:#x}) is not memory of the sandbox "
-                f"([{self._low:#x}, {self._end():#x}))"
+                f"[{offset:#x}, {end:#x}) is not the sandbox's memory: it has [{plan.stack_low:#x}, "
+                f"{plan.heap_end:#x}) and, in arrays, [{abi.ARENA_START:#x}, {self._arena.mapped_end:#x})"
             )
         if writing:
-            for start, end in self._read_only:
-                if offset < end and start < offset + size_bytes:
-                    raise BadPointer(f"[{offset:#x}, {offset + size_bytes:#x}) overlaps read-only data")
+            for read_only_start, read_only_end in plan.read_only:
+                if offset < read_only_end and read_only_start < end:
+                    raise BadPointer(f"[{offset:#x}, {end:#x}) overlaps read-only data")
+
+    def _in_arena(self, offset: int, size_bytes: int) -> bool:
+        return abi.ARENA_START <= offset <= offset + size_bytes <= self._arena.mapped_end
 
     def read(self, offset: int, size_bytes: int) -> bytes:
         """Copy of `size_bytes` bytes at `offset`."""
@@ -45,17 +54,19 @@ class SandboxMemory:
         return _native.read(window.base + offset, size_bytes)
 
     def write(self, offset: int, data: Any) -> None:
-        """Copy a buffer to `offset`."""
+        """Copy a buffer to `offset`. Raises SandboxBusy while a call runs on another thread."""
         window = self._hold()
         _, size_bytes, _ = _native.buffer_address(data)
         self._check(offset, size_bytes, True)
-        _native.write(window.base + offset, data)
+        self._write(window.base + offset, data)
 
     def view(self, offset: int, size_bytes: int) -> memoryview:
-        """Zero-copy writable view. It may outlive the sandbox: then it shows zeros."""
+        """Zero-copy view; writable in host arrays, read-only elsewhere (write with `write`). It may outlive
+        the sandbox: then it shows zeros."""
         window = self._hold()
-        self._check(offset, size_bytes, True)
-        return memoryview(_native.Region(window.base + offset, size_bytes, window, True))
+        self._check(offset, size_bytes, False)
+        writable = self._in_arena(offset, size_bytes)
+        return memoryview(_native.Region(window.base + offset, size_bytes, window, writable))
 
     def string(self, offset: int, limit: int = abi.MIB) -> bytes:
         """The NUL-terminated string at `offset`, without the NUL. Raises BadPointer if none ends within
@@ -63,7 +74,7 @@ class SandboxMemory:
         found = bytearray()
         step = 256
         while len(found) <= limit:
-            available = min(step, self._end() - offset - len(found))
+            available = min(step, self._end(offset) - offset - len(found))
             piece = self.read(offset + len(found), max(available, 1))
             end = piece.find(b"\0")
             if end >= 0:
@@ -71,6 +82,10 @@ class SandboxMemory:
             found += piece
             step = min(step * 4, abi.MIB)
         raise BadPointer(f"no NUL within {limit:,} bytes of {offset:#x}")
+
+    def _end(self, offset: int) -> int:
+        """Where the memory ends that `offset` is in."""
+        return self._arena.mapped_end if offset >= abi.ARENA_START else self._plan.heap_end
 
     def __getitem__(self, key: slice) -> bytes:
         start, size_bytes = self._slice(key)

@@ -44,8 +44,8 @@ class Tenancy:
         self.base = window.base
         layout.fill_window(window, module, plan)
         self._window: Window | None = window
-        self._arena = Arena(window, plan.heap_end, memory_bytes)
-        self.memory = SandboxMemory(self.hold, plan, lambda: self._arena.mapped_end)
+        self._arena = Arena(window, abi.ARENA_START, memory_bytes)
+        self.memory = SandboxMemory(self.hold, plan, self._arena, self._write)
         self.instance: _native.Instance
 
     # -- running ---------------------------------------------------------------------------------
@@ -103,6 +103,9 @@ class Tenancy:
         if window is None:
             raise SandboxClosed("the sandbox is closed; its memory is gone")
         return window
+
+    def _write(self, address: int, data: Any) -> None:
+        self.instance.write(address, data)
 
     def scratch(self, size_bytes: int) -> int:
         """Offset of temporary room for an argument. Raises LimitError, SandboxClosed."""

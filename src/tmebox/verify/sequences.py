@@ -14,6 +14,7 @@ from iced_x86 import Code, Instruction, OpKind, Register
 
 from tmebox.abi import (
     CONTROL_WINDOW_BASE,
+    RSP_MASK,
     SPILL_R11,
     SPILL_TARGET,
     TARGET_FUNCTION,
@@ -62,7 +63,7 @@ def _exact_steps() -> dict[bytes, frozenset[str]]:
         (bytes.fromhex("4c 89 9c 24") + _disp32(SPILL_TARGET), "movq %r11, SPILL_TARGET(%rsp)"),
         (bytes.fromhex("4c 8b 9c 24") + _disp32(SPILL_R11), "movq SPILL_R11(%rsp), %r11"),
         (bytes.fromhex("ff a4 24") + _disp32(SPILL_TARGET), "jmp *SPILL_TARGET(%rsp)"),
-        (bytes.fromhex("0f ba f4 1f"), "btrl $31, %esp"),
+        (bytes.fromhex("81 e4") + _disp32(RSP_MASK), "andl $RSP_MASK, %esp"),
         (bytes.fromhex("65 48 03 24 25") + _disp32(CONTROL_WINDOW_BASE), "addq %gs:BASE, %rsp"),
         (bytes.fromhex("89 ff"), "movl %edi, %edi"),
         (bytes.fromhex("89 f6"), "movl %esi, %esi"),
@@ -136,7 +137,7 @@ CHECKED_JUMP_R11_LIVE: Final[Sequence] = (
 )
 REBASE: Final[Sequence] = (
     "32-bit write of %esp",
-    "btrl $31, %esp",
+    "andl $RSP_MASK, %esp",
     "addq %gs:BASE, %rsp",
 )
 STORE_STRING: Final[Sequence] = (

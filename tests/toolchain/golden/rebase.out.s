@@ -2,36 +2,36 @@
 	.type	f,@function
 f:
 	movl	%ebx, %esp
-	btrl	$31, %esp
+	andl	$0x3fffffff, %esp
 	addq	%gs:0x4010000, %rsp
 	movl	%gs:-48(%ebp), %esp
-	btrl	$31, %esp
+	andl	$0x3fffffff, %esp
 	addq	%gs:0x4010000, %rsp
 	leal	-40(%rbp), %esp
-	btrl	$31, %esp
+	andl	$0x3fffffff, %esp
 	addq	%gs:0x4010000, %rsp
 	subl	%eax, %esp
-	btrl	$31, %esp
+	andl	$0x3fffffff, %esp
 	addq	%gs:0x4010000, %rsp
 	subl	$700000, %esp
-	btrl	$31, %esp
+	andl	$0x3fffffff, %esp
 	addq	%gs:0x4010000, %rsp
 	popq	%r11
 	movl	%r11d, %esp
-	btrl	$31, %esp
+	andl	$0x3fffffff, %esp
 	addq	%gs:0x4010000, %rsp
 	movl	%esp, %r11d
 	negq	%r11
 	movl	%r11d, %esp
-	btrl	$31, %esp
+	andl	$0x3fffffff, %esp
 	addq	%gs:0x4010000, %rsp
 	movl	%esp, %r11d
 	movl	%eax, %esp
-	btrl	$31, %esp
+	andl	$0x3fffffff, %esp
 	addq	%gs:0x4010000, %rsp
 	movq	%r11, %rax
 	movl	%ebx, %esp
-	btrl	$31, %esp
+	andl	$0x3fffffff, %esp
 	addq	%gs:0x4010000, %rsp
 	cmpl	%eax, %ecx
 	jle	.L1
@@ -39,7 +39,7 @@ f:
 	movl	%eax, %edx
 	setg	%r11b
 	movl	%ebx, %esp
-	btrl	$31, %esp
+	andl	$0x3fffffff, %esp
 	addq	%gs:0x4010000, %rsp
 	testb	%r11b, %r11b
 	jle	.L1

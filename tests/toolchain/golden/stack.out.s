@@ -29,7 +29,7 @@ f:
 	pushq	%r11
 	popq	%rax
 	movl	%ebp, %esp
-	btrl	$31, %esp
+	andl	$0x3fffffff, %esp
 	addq	%gs:0x4010000, %rsp
 	popq	%rbp
 	movl	(%rsp), %r11d

@@ -8,7 +8,7 @@
     retq
 2:
     movl %eax, %esp
-    btrl $31, %esp
+    andl $0x3fffffff, %esp
     addq %gs:BASE, %rsp
 3:
     jne 2b

@@ -1,7 +1,7 @@
 # rsp truncated from a host address.
     movl %eax, %esp
 1:
-    btrl $31, %esp
+    andl $0x3fffffff, %esp
     addq %gs:BASE, %rsp
     jmp 1b
     hlt

@@ -1,7 +1,7 @@
 # rsp not truncated, base added again and again.
 1:
     movl %eax, %esp
-    btrl $31, %esp
+    andl $0x3fffffff, %esp
 2:
     addq %gs:BASE, %rsp
     jmp 2b

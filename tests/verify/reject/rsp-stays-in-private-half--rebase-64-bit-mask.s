@@ -1,5 +1,5 @@
 # A 64-bit btr does not clear the upper half... of an rsp that was not zero-extended.
     movq %rax, %rsp
-    btrl $31, %esp
+    andl $0x3fffffff, %esp
     addq %gs:BASE, %rsp
     hlt

@@ -1,5 +1,5 @@
 # A base at an address that the attacker chooses.
     movl %eax, %esp
-    btrl $31, %esp
+    andl $0x3fffffff, %esp
     addq %gs:(%ecx), %rsp
     hlt

@@ -1,5 +1,5 @@
 # A base from host memory.
     movl %eax, %esp
-    btrl $31, %esp
+    andl $0x3fffffff, %esp
     addq BASE, %rsp
     hlt

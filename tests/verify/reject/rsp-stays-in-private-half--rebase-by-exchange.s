@@ -1,5 +1,5 @@
 # xchg gives esp to a register, but no rule needs it.
     xchgl %eax, %esp
-    btrl $31, %esp
+    andl $0x3fffffff, %esp
     addq %gs:BASE, %rsp
     hlt

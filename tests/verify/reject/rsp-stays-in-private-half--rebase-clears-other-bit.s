@@ -1,5 +1,5 @@
 # The pool is not excluded.
     movl %eax, %esp
-    btrl $30, %esp
+    andl $0x7fffffff, %esp
     addq %gs:BASE, %rsp
     hlt

@@ -1,5 +1,5 @@
 # A conditional first step.
     cmovel %eax, %esp
-    btrl $31, %esp
+    andl $0x3fffffff, %esp
     addq %gs:BASE, %rsp
     hlt

@@ -1,5 +1,5 @@
 # The first step writes 16 bits: the upper half of rsp stays.
     movw %ax, %sp
-    btrl $31, %esp
+    andl $0x3fffffff, %esp
     addq %gs:BASE, %rsp
     hlt

@@ -1,5 +1,5 @@
 # The first steps without the last leave rsp at a host address.
     movl %eax, %esp
-    btrl $31, %esp
+    andl $0x3fffffff, %esp
     nop
     hlt

@@ -1,6 +1,6 @@
 # The base is added twice.
     movl %eax, %esp
-    btrl $31, %esp
+    andl $0x3fffffff, %esp
     addq %gs:BASE, %rsp
     addq %gs:BASE, %rsp
     hlt

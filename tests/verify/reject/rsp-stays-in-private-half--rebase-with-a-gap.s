@@ -1,6 +1,6 @@
 # An instruction between the steps can change what they check.
     movl %eax, %esp
-    btrl $31, %esp
+    andl $0x3fffffff, %esp
     pushq %rax
     addq %gs:BASE, %rsp
     hlt
