@@ -135,3 +135,18 @@ def test_python_examples_run(script: Path, environment: dict[str, str]) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout
+
+
+def test_the_security_document_explains_every_rule_of_the_verifier_and_no_other() -> None:
+    from tmebox.verify import rules
+
+    explained = re.findall(r"^\| `([a-z-]+)` \|", (ROOT / "docs" / "security.md").read_text(), re.MULTILINE)
+    assert sorted(explained) == sorted(rules.ALL)
+
+
+def test_the_readme_names_every_command() -> None:
+    from tmebox.cli.app import app
+
+    text = (ROOT / "README.md").read_text()
+    for command in app.registered_commands:
+        assert f"`tmebox {command.name}" in text

@@ -11,6 +11,7 @@ from tmebox.cli.sidebyside import Pair, function_lines, side_by_side
 
 MAP = abi.TARGET_MAP.to_bytes(4, "little").hex()
 BASE = abi.CONTROL_WINDOW_BASE.to_bytes(4, "little").hex()
+MASK = abi.RSP_MASK.to_bytes(4, "little").hex()
 TEXT = abi.TEXT_NOMINAL
 
 
@@ -26,7 +27,7 @@ SEQUENCES = {
     # the same with jmp
     "checked jump": (f"4189c3 41f683{MAP}02 7402 41ffe3", 4),
     # movl %ebp,%esp; andl $0x3fffffff,%esp; addq %gs:BASE,%rsp
-    "rebase rsp": (f"89ec 0fbaf41f 6548032425{BASE}", 3),
+    "rebase rsp": (f"89ec 81e4{MASK} 6548032425{BASE}", 3),
     # movl %edi,%edi; movq %gs:BASE,%r11; leaq (%r11,%rdi),%rdi; rep stosb
     "string": (f"89ff 654c8b1c25{BASE} 498d3c3b f3aa", 4),
     # the same with both pointers
