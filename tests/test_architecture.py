@@ -18,6 +18,7 @@ LAYERS: dict[str, int] = {
     "abi": 0,
     "prototypes": 1,
     "elf": 1,
+    "modulecheck": 1,
     "modulecodec": 1,
     "modulefile": 1,
     "_native": 1,

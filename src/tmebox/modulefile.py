@@ -124,9 +124,9 @@ class ModuleFile:
 
     def check(self) -> None:
         """Raise ModuleError unless every number lies where it may. What the code does is the verifier's."""
-        from tmebox import modulecodec
+        from tmebox import modulecheck
 
-        modulecodec.check(self)
+        modulecheck.check(self)
 
     @staticmethod
     def from_bytes(data: bytes | bytearray | memoryview) -> ModuleFile:
