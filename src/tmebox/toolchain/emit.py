@@ -1,12 +1,10 @@
 """Placing templates one after the other: what depends on the neighbours.
 
 Stack discipline: rsp adjustments are pending until an anchor; where none comes in time, a probe is put right
-after the adjustment. Traps: every failed check ends at an `hlt` nearby, put where nothing falls into it.
+after the adjustment.
 """
 
 from __future__ import annotations
-
-from dataclasses import dataclass, field
 
 from tmebox.abi import SPILL_R11, STACK_REACH
 from tmebox.toolchain.liveness import R11_BIT, FlowGraph
@@ -21,26 +19,13 @@ from tmebox.toolchain.rewrite_control import (
 )
 from tmebox.toolchain.rewrite_flags import carried
 from tmebox.toolchain.template import Refusal, Shape, Template, lines, spilled
+from tmebox.toolchain.traps import Traps, trap
 
 _PROBE = lines("cmpl %eax, (%rsp)")
 _PROBE_KEEPING_FLAGS = lines(f"movq %rax, {SPILL_R11}(%rsp)")
 LABEL_PREFIX = ".Ltmebox"
 FLAGS_OVER_JUMP = "an indirect jump while the flags are in use"
 """A refusal that clang's code can avoid: without jump tables it has no such jumps."""
-
-
-@dataclass
-class _Traps:
-    """Of one stretch of a section: positions in the output."""
-
-    wanted: list[int] = field(default_factory=list)
-    """Texts with a TRAP to fill in."""
-    present: list[tuple[int, str]] = field(default_factory=list)
-    """`hlt`s and their labels."""
-    possible: list[int] = field(default_factory=list)
-    """Empty places that are not reached from above."""
-    beside: dict[int, int] = field(default_factory=dict)
-    """Text that wants a trap → empty place after it."""
 
 
 class Emitter:
@@ -52,7 +37,7 @@ class Emitter:
         self._out: list[str] = []
         self._pending = 0
         self._adjusted = (0, 0)
-        self._traps = _Traps()
+        self._traps = Traps()
         self._labels = 0
         self._ends_in_call = False
         self._compare: int | None = None
@@ -207,43 +192,16 @@ class Emitter:
             self._ends_in_call = False
 
     def _place_trap(self, label: str) -> None:
-        self._traps.present.append((len(self._out), label))
-        self._out.append(_trap(label))
+        self._traps.add(len(self._out), label)
+        self._out.append(trap(label))
 
     def _new_label(self) -> str:
         self._labels += 1
         return f"{LABEL_PREFIX}{self._labels}"
 
     def _resolve_traps(self) -> None:
-        """Give each check the nearest `hlt`; where there is none near, put one."""
-        traps, self._traps = self._traps, _Traps()
-        for position in traps.wanted:
-            label = self._nearest(traps, position)
-            self._out[position] = self._out[position].replace(TRAP, label)
-
-    def _nearest(self, traps: _Traps, position: int) -> str:
-        distances = [(abs(place - position), label) for place, label in traps.present]
-        if distances and min(distances)[0] <= _NEAR:
-            return min(distances)[1]
-        label = self._new_label()
-        places = [(abs(place - position), place) for place in traps.possible if not self._out[place]]
-        if places:
-            place = min(places)[1]
-            self._out[place] = _trap(label)
-        else:
-            place = traps.beside[position]
-            around = self._new_label()
-            self._out[place] = f"{lines(f'jmp {around}')}\n{_trap(label)}\n{around}:"
-        traps.present.append((place, label))
-        return label
-
-
-_NEAR = 12
-"""Statements that a short jump surely spans; an `hlt` costs one byte, a long jump four."""
-
-
-def _trap(label: str) -> str:
-    return f"{label}:\n{lines('hlt')}"
+        self._traps.resolve(self._out, self._new_label)
+        self._traps = Traps()
 
 
 _PLACE = {

@@ -6,6 +6,7 @@ A backward data-flow analysis over the instructions as they were written. It err
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterable
 
 from tmebox.toolchain.mnemonics import FLAGS
@@ -13,6 +14,10 @@ from tmebox.toolchain.template import Flow
 
 R11_BIT = 4
 EVERYTHING = FLAGS | R11_BIT
+
+_CLOSE = 64
+_FAR = 4096
+"""Instructions that one question may look at, so that no program makes the analysis quadratic."""
 
 _NUMERIC = re.compile(r"(\d+)([bf])\Z")
 _COLD = re.compile(r"\.cold(\.\d+)?\Z")
@@ -32,7 +37,8 @@ class FlowGraph:
         self._function: dict[str, str] = {}
         self._taken: set[str] = set()
         self._live_in: list[int] | None = None
-        self._tables: dict[str, list[int]] | None = None
+        self._tables: dict[str, int] = {}
+        self._table_labels: dict[int, list[int]] = {}
 
     # -- filling --
 
@@ -69,22 +75,24 @@ class FlowGraph:
     def live_after(self, index: int) -> int:
         """Resources needed after instruction `index` (as it was written)."""
         flow = self.flows[index]
-        if flow.falls_through and flow.target is None and not flow.is_table_jump:
+        if flow.falls_through and flow.target is None:
             live = self._scan(self._following[index])
             if live is not None:
                 return live
         if self._live_in is None:
+            self._add_table_nodes()
             self._live_in = self._solve()
         return self._live_out(index, self._live_in)
 
     def conditions_after(self, index: int) -> frozenset[str] | None:
-        """Condition codes that may be asked of the flags after `index`; None if anything else reads them."""
+        """Condition codes that may be asked of the flags after `index`; None if anything else reads them, or
+        if that takes too long to find out. To be asked after `live_after`."""
         conditions: set[str] = set()
         seen: set[int] = set()
         waiting = self._successors(index)
         while waiting:
             index = waiting.pop()
-            if index < 0:
+            if index < 0 or len(seen) > _FAR:
                 return None
             if index in seen:
                 continue
@@ -98,43 +106,67 @@ class FlowGraph:
                 waiting += self._successors(index)
         return frozenset(conditions)
 
-    def _successors(self, index: int) -> list[int]:
-        """-1: unknown. A branch out of the file is a tail call, which needs neither flags nor r11."""
-        flow = self.flows[index]
-        successors = [self._following[index]] if flow.falls_through else []
-        if flow.target is not None and (target := self._resolve(flow.target, index)) is not None:
-            successors.append(target)
-        if flow.is_table_jump:
-            successors += self._table_targets().get(self._functions[index], ())
-        return successors
-
     def _scan(self, index: int) -> int | None:
-        """The answer, if straight-line code gives it."""
+        """The answer, if a few instructions of straight-line code give it."""
         live = known = 0
-        while index >= 0:
+        for _ in range(_CLOSE):
+            if index < 0:
+                return None
             flow = self.flows[index]
             live |= flow.reads & ~known
             known |= flow.reads | flow.kills
             if known & EVERYTHING == EVERYTHING:
                 return live
-            if flow.target is not None or flow.is_table_jump or not flow.falls_through:
-                is_end = flow.target is None and not flow.is_table_jump
-                return live if is_end else None
+            if flow.target is not None or flow.is_table_jump:
+                return None
+            if not flow.falls_through:
+                return live
             index = self._following[index]
         return None
 
+    def _add_table_nodes(self) -> None:
+        """One node per function between its table jumps and its labels, so that edges do not multiply."""
+        labels: dict[str, list[int]] = {}
+        for name in self._taken:
+            if (index := self._labels.get(name)) is not None:
+                labels.setdefault(self._functions[index], []).append(index)
+        for function, targets in labels.items():
+            self._tables[function] = len(self.flows)
+            self._table_labels[len(self.flows)] = targets
+            self.flows.append(Flow(falls_through=False))
+
+    def _successors(self, index: int) -> list[int]:
+        """-1: unknown. A branch out of the file is a tail call, which needs neither flags nor r11."""
+        flow = self.flows[index]
+        if index in self._table_labels:
+            return list(self._table_labels[index])
+        successors = [self._following[index]] if flow.falls_through else []
+        if flow.target is not None and (target := self._resolve(flow.target, index)) is not None:
+            successors.append(target)
+        if flow.is_table_jump and (table := self._tables.get(self._functions[index])) is not None:
+            successors.append(table)
+        return successors
+
     def _solve(self) -> list[int]:
-        """Live-in sets of all instructions: sweep backwards until nothing changes."""
+        """Live-in sets of all nodes: what changes is passed on to predecessors until nothing does."""
+        successors = [self._successors(index) for index in range(len(self.flows))]
+        predecessors: list[list[int]] = [[] for _ in self.flows]
+        for index, targets in enumerate(successors):
+            for target in targets:
+                if target >= 0:
+                    predecessors[target].append(index)
         live_in = [0] * len(self.flows)
-        changed = True
-        while changed:
-            changed = False
-            for index in range(len(self.flows) - 1, -1, -1):
-                flow = self.flows[index]
-                live = flow.reads | (self._live_out(index, live_in) & ~flow.kills)
-                if live != live_in[index]:
-                    live_in[index] = live
-                    changed = True
+        waiting = list(range(len(self.flows)))
+        while waiting:
+            index = waiting.pop()
+            flow = self.flows[index]
+            live = 0
+            for target in successors[index]:
+                live |= live_in[target] if target >= 0 else EVERYTHING
+            live = flow.reads | (live & ~flow.kills)
+            if live != live_in[index]:
+                live_in[index] = live
+                waiting += predecessors[index]
         return live_in
 
     def _live_out(self, index: int, live_in: list[int]) -> int:
@@ -148,14 +180,7 @@ class FlowGraph:
         if numeric is None:
             return self._labels.get(name)
         places = self._numeric.get(numeric[1], [])
-        if numeric[2] == "f":
-            return next((place for place in places if place > index), None)
-        return next((place for place in reversed(places) if place <= index), None)
-
-    def _table_targets(self) -> dict[str, list[int]]:
-        if self._tables is None:
-            self._tables = {}
-            for name in self._taken:
-                if (index := self._labels.get(name)) is not None:
-                    self._tables.setdefault(self._functions[index], []).append(index)
-        return self._tables
+        position = bisect_right(places, index)
+        if numeric[2] == "b":
+            position -= 1
+        return places[position] if 0 <= position < len(places) else None

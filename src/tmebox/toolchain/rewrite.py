@@ -34,7 +34,7 @@ _Prepared = Template | Refusal | Directive | Label | LineMarker | InlineAssembly
 """A statement ready to be placed; an Instruction is one whose prefix stands on a line of its own."""
 
 
-@lru_cache(maxsize=1 << 17)
+@lru_cache(maxsize=1 << 15)
 def _prepare(line: str) -> tuple[_Prepared, ...]:
     """Everything about a line that does not depend on where it stands. Most lines of a program repeat."""
     try:
