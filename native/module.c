@@ -37,10 +37,11 @@ static PyObject *install_gates(PyObject *module, PyObject *unused) {
     Py_RETURN_NONE;
 }
 
-static PyObject *set_vector_policy(PyObject *module, PyObject *args) {
+static PyObject *set_vector_policy(PyObject *module, PyObject *args, PyObject *keywords) {
     (void)module;
+    static char *names[] = {"avx", "avx512", "x87", NULL};
     int avx, avx512, x87;
-    if (!PyArg_ParseTuple(args, "ppp:set_vector_policy", &avx, &avx512, &x87)) {
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "ppp:set_vector_policy", names, &avx, &avx512, &x87)) {
         return NULL;
     }
     tmebox_vector_policy =
@@ -101,7 +102,8 @@ static PyObject *configure(PyObject *module, PyObject *args, PyObject *keywords)
 
 static PyMethodDef process_methods[] = {
     {"install_gates", install_gates, METH_NOARGS, "install_gates()\n\nWrite the gate page."},
-    {"set_vector_policy", set_vector_policy, METH_VARARGS, "set_vector_policy(avx, avx512, x87)"},
+    {"set_vector_policy", (PyCFunction)(void (*)(void))set_vector_policy, METH_VARARGS | METH_KEYWORDS,
+     "set_vector_policy(avx, avx512, x87)"},
     {"install_handlers", install_handlers, METH_NOARGS,
      "install_handlers()\n\nTake over what ends sandboxes."},
     {"remove_handlers", remove_handlers, METH_NOARGS, "remove_handlers()\n\nPut back what was there."},

@@ -49,7 +49,7 @@ def install_gates() -> None:
     PROT_NONE). Idempotent; after it the gate page is read+execute, its map page read-only."""
 
 def set_vector_policy(avx: bool, avx512: bool, x87: bool) -> None:
-    """What registers some loaded module can touch; more is cleared and restored at enter and leave."""
+    """Which registers verified code can touch; those are cleared and restored at enter and leave."""
 
 def install_handlers() -> None:
     """Install SIGSEGV/SIGBUS/SIGILL/SIGFPE/SIGTRAP and interrupt handlers, remembering those before; a

@@ -151,10 +151,10 @@ def test_memory_of_a_closed_sandbox_is_refused(calls_module):
 
 def test_memory_is_not_written_under_a_running_call():
     module = tmebox.compile(
-        source_text="volatile int go; void run(void) { while (!go) {} } void *where(void) { return (void *)&go; }"
+        source_text="volatile int go; void run(void) { while (!go); } void *at(void) { return (void *)&go; }"
     )
     with tmebox.Sandbox(module, timeout=10.0) as sandbox:
-        offset = sandbox.where()
+        offset = sandbox.at()
         sandbox.memory.write(offset, b"\0\0\0\0")
         with pytest.raises(TypeError, match="read-only"):
             sandbox.memory.view(offset, 4)[0] = 1

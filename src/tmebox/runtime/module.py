@@ -44,7 +44,6 @@ class Module:
             self._verified, self.segments = _relocate_and_verify(file, slot)
             _require_entries(file, self._verified)
             _require_features(self._verified.features)
-            _note_vector_use(self._verified)
             CODE_REGION.place(slot, self._verified.code, self._verified.target_map)
         except BaseException:
             CODE_REGION.release(slot)
@@ -212,15 +211,3 @@ def _require_features(needed: frozenset[str]) -> None:
             f"the module needs CPU features this machine lacks: {', '.join(missing)}; recompile it without "
             "the -march/-m options for them"
         )
-
-
-_vector_use = [False, False, False]
-
-
-def _note_vector_use(verified: VerifiedText) -> None:
-    """Sandboxes can reach each other's modules through forged function pointers, so what one module uses,
-    all may: the policy only ever grows."""
-    used = (verified.uses_avx, verified.uses_avx512, verified.uses_x87)
-    for index, flag in enumerate(used):
-        _vector_use[index] = _vector_use[index] or flag
-    _native.set_vector_policy(*_vector_use)

@@ -25,6 +25,9 @@ from tmebox.runtime.system import Abort, Exit, System
 from tmebox.runtime.traps import Surroundings, make_trap
 
 _native.configure(busy=SandboxBusy, closed=SandboxClosed)
+# Whatever verified code can touch, not only what the module at hand uses: a sandbox can reach every module's
+# functions, also those of one that is loaded while it runs. No rule accepts AVX-512.
+_native.set_vector_policy(avx=_native.cpu_features()["avx"], avx512=False, x87=True)
 
 
 class Tenancy:
