@@ -79,7 +79,7 @@ def small() -> ModuleFile:
 
 @functools.cache
 def memory_attacks() -> ModuleFile:
-    """A text full of string instructions, atomics, vectors and stack tricks, without `alive`: it may change."""
+    """A text full of string instructions, atomics, vectors and stack tricks; no `alive`."""
     file = tmebox.compile(SOURCES / "memory.c").file
     return replace(file, exports=tuple(export for export in file.exports if export.name != "alive"))
 
