@@ -208,7 +208,7 @@ class Sandbox:
         self.close()
 
     def __repr__(self) -> str:
-        state = "closed" if self._closed else STATES[self._tenancy.instance.state]
+        state = "closed" if self.closed else STATES[self._tenancy.instance.state]
         return f"<tmebox.Sandbox {state}, window {self.base:#x}, {self.module!r}>"
 
 
