@@ -8,7 +8,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -203,6 +203,14 @@ def test_verify_accepts_what_the_toolchain_made(tmebox: Run, module: Path) -> No
     done = tmebox("verify", module)
     assert done.code == 0
     assert done.out.startswith(f"verified {module}")
+
+
+def test_progress_is_shown_on_a_terminal(terminal: Callable[..., str], tmp_path: Path) -> None:
+    source = tmp_path / "slow.c"
+    source.write_text("int main(void) { return 0; }\n")
+    shown = terminal("verify", source)
+    assert "compiling" in shown and "verifying" in shown
+    assert "verified" in shown
 
 
 def test_verify_lists_every_violation_with_its_rule(tmebox: Run, module: Path, tmp_path: Path) -> None:

@@ -21,6 +21,14 @@ EXIT_TRAP = 134
 
 WIDTH_WITHOUT_TERMINAL = 160
 
+STEPS = {
+    "compile": "compiling",
+    "libc": "building the C library, once",
+    "link": "linking",
+    "verify": "verifying",
+}
+"""What people read for the names of stages."""
+
 Report = Callable[[str, int, int], None]
 """report(step, done, total): called as long work goes on."""
 
@@ -74,7 +82,9 @@ def progress() -> Iterator[Report | None]:
 
         def report(step: str, done: int, total: int) -> None:
             if step not in tasks:
-                tasks[step] = bar.add_task(printable(step), total=total)
+                for earlier in tasks.values():
+                    bar.update(earlier, visible=False)
+                tasks[step] = bar.add_task(printable(STEPS.get(step, step)), total=total)
             bar.update(tasks[step], completed=done, total=total)
 
         yield report

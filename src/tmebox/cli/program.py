@@ -30,7 +30,7 @@ def load_program(path: Path, *, report: Report | None = None) -> tmebox.Module:
     """The verified, loaded module of `path`. Raises as `read_program` does, and VerificationError."""
     file = read_program(path, report=report)
     if report:
-        report("verifying", 0, 1)
+        report("verify", 0, 1)
     return tmebox.Module(file)
 
 

@@ -30,7 +30,7 @@ def verify(
     with progress() as report:
         module = read_program(file, report=report)
         if report:
-            report("verifying", 0, 1)
+            report("verify", 0, 1)
         started = time.perf_counter()
         verified, violations = _outcome(module)
         elapsed_s = time.perf_counter() - started
