@@ -17,7 +17,7 @@ from rich.table import Table
 
 from tmebox import abi
 from tmebox.cli.output import EXIT_FAILED, printable, size, stdout
-from tmebox.errors import LimitError
+from tmebox.errors import CompileError, LimitError
 
 COMPILER_VERSION = "0.14.1"
 SYS_USERFAULTFD = 323
@@ -201,6 +201,22 @@ def _compiler() -> Finding:
     return Finding("compiler", "ok", f"clang from ziglang {found}")
 
 
+def _c_library() -> Finding:
+    try:
+        from tmebox.toolchain.libc import cache_directory, is_built
+
+        folder = cache_directory()
+        if not os.access(folder, os.W_OK):
+            return Finding("C library", "note", f"{folder} cannot be written", "set XDG_CACHE_HOME")
+        if is_built():
+            return Finding("C library", "ok", f"built, in {folder}")
+    except (ImportError, CompileError, OSError) as error:
+        return Finding("C library", "note", str(error), "needed only to compile")
+    return Finding(
+        "C library", "note", "not built yet", "the first compilation builds it, in a minute or two"
+    )
+
+
 def _read(path: str) -> str:
     try:
         return Path(path).read_text()
@@ -222,4 +238,5 @@ CHECKS: tuple[Callable[[], Finding], ...] = (
     _overcommit,
     _userfaultfd,
     _compiler,
+    _c_library,
 )

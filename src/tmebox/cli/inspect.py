@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -74,11 +75,11 @@ def _code_size(module: ModuleFile) -> str:
 
 
 def _show_side_by_side(out: Console, before: str, after: str, name: str) -> None:
-    from tmebox.cli.sidebyside import function_lines, side_by_side
+    from tmebox.cli.sidebyside import function_lines, function_names, side_by_side
 
     source, instrumented = function_lines(before, name), function_lines(after, name)
     if not source:
-        raise typer.BadParameter(f"there is no function {name!r} in this file", param_hint="--function")
+        raise _unknown_function(name, function_names(before))
     table = Table(box=None, padding=(0, 3, 0, 0), header_style="bold")
     table.add_column("compiler", no_wrap=True)
     table.add_column("instrumented", no_wrap=True)
@@ -87,6 +88,13 @@ def _show_side_by_side(out: Console, before: str, after: str, name: str) -> None
         table.add_row(_assembly(pair.source), _assembly(pair.instrumented, style))
     out.print(table)
     out.print(f"\n{_count(source)} instructions became {_count(instrumented)}")
+
+
+def _unknown_function(name: str, known: list[str]) -> typer.BadParameter:
+    close = get_close_matches(name, known, n=5, cutoff=0.4) or sorted(known)[:5]
+    listed = f"; there are {', '.join(map(plain, close))}{' …' * (len(known) > len(close))}" if known else ""
+    message = f"there is no function {name!r} (static ones may have become part of others){listed}"
+    return typer.BadParameter(message, param_hint="--function")
 
 
 def _assembly(line: str, style: str = "") -> Text:
@@ -102,7 +110,7 @@ def _show_function(out: Console, module: ModuleFile, name: str) -> None:
 
     found = [symbol for symbol in module.symbols if symbol.name == name]
     if not found:
-        raise typer.BadParameter(f"there is no function {name!r} in this module", param_hint="--function")
+        raise _unknown_function(name, [symbol.name for symbol in module.symbols])
     table = Table(box=None, padding=(0, 3, 0, 0), header_style="bold")
     for heading in ("address", "bytes", "instruction", "part of"):
         table.add_column(heading, no_wrap=True)

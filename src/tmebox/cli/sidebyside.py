@@ -43,6 +43,11 @@ def function_lines(assembly: str, name: str) -> list[str]:
     return lines
 
 
+def function_names(assembly: str) -> list[str]:
+    """Every function that the compiler wrote."""
+    return re.findall(r"^\s*\.type\s+([\w$.]+),\s*@function", assembly, re.MULTILINE)
+
+
 def _is_for_debuggers(label: str | None, text: str) -> bool:
     return text.startswith(".") if label is None else label.startswith(DEBUG_LABELS)
 

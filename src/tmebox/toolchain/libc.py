@@ -56,6 +56,11 @@ def libc(progress: Progress | None = None, *, isolation: str = "code+data") -> L
     return Libc(directory / "libc.a", directory / "crt1.o", libc_sources.include_dirs())
 
 
+def is_built(*, isolation: str = "code+data") -> bool:
+    """Whether `libc` would find it in the cache."""
+    return (cache_directory() / f"libc-{_key(isolation)}" / "libc.a").exists()
+
+
 def cache_directory() -> Path:
     """`$XDG_CACHE_HOME/tmebox` or `~/.cache/tmebox`, created for its owner alone."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
