@@ -92,7 +92,7 @@ def _show_side_by_side(out: Console, before: str, after: str, name: str) -> None
 
 def _unknown_function(name: str, known: list[str]) -> typer.BadParameter:
     close = get_close_matches(name, known, n=5, cutoff=0.4) or sorted(known)[:5]
-    listed = f"; there are {', '.join(map(plain, close))}{' …' * (len(known) > len(close))}" if known else ""
+    listed = f"; known: {', '.join(map(plain, close))}{' …' * (len(known) > len(close))}" if known else ""
     message = f"there is no function {name!r} (static ones may have become part of others){listed}"
     return typer.BadParameter(message, param_hint="--function")
 
