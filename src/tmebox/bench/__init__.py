@@ -1,1 +1,1 @@
-"""The benchmark suite: the same programs natively, in sandboxes of every kind, and in a WebAssembly runtime."""
+"""The benchmark suite: the same programs natively, in sandboxes of every kind, and as WebAssembly."""

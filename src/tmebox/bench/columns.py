@@ -41,7 +41,7 @@ BY_KEY = {column.key: column for column in COLUMNS}
 
 
 def choose(keys: str | None) -> tuple[Column, ...]:
-    """Columns by comma-separated keys, with the native ones that they need; all for None. Raises ValueError."""
+    """Columns by comma-separated keys, and the native ones they need; None: all. Raises ValueError."""
     if keys is None:
         return COLUMNS
     wanted = {key.strip() for key in keys.split(",") if key.strip()}

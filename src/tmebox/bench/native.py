@@ -1,8 +1,9 @@
 """Native builds of the suite's programs: the baseline.
 
 The same clang compiles the same sources with the same options minus those that sandboxing adds, and the same
-C library is linked: the guest libc's sources (its allocator and string functions included), not instrumented.
-So what differs between a native program and a sandboxed one is the sandbox. `native/start.c` stands in for it.
+C library is linked: the guest libc's sources (its allocator and string functions included), without the
+instrumentation. So what differs between a native program and a sandboxed one is the sandbox; natively,
+`native/start.c` stands in for it.
 """
 
 from __future__ import annotations

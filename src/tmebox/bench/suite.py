@@ -63,27 +63,11 @@ class Program:
 
 _BZIP2 = Upstream(
     "bzip2",
-    tuple(
-        f"{n}.c" for n in ["blocksort", "huffman", "crctable", "randtable", "compress", "decompress", "bzlib"]
-    ),
+    ("blocksort.c", "huffman.c", "crctable.c", "randtable.c", "compress.c", "decompress.c", "bzlib.c"),
 )
 _ZLIB = Upstream(
     "zlib",
-    tuple(
-        f"{n}.c"
-        for n in [
-            "adler32",
-            "crc32",
-            "deflate",
-            "inflate",
-            "inftrees",
-            "inffast",
-            "trees",
-            "zutil",
-            "compress",
-            "uncompr",
-        ]
-    ),
+    ("adler32.c", "crc32.c", "deflate.c", "inf[lt]*.c", "inffast.c", "trees.c", "zutil.c", "*compr*.c"),
 )
 _LUA = Upstream("lua5.4", ("src/*.c",), ("lua.c", "luac.c"), ("src",))
 _DUKTAPE = Upstream("duktape", ("src/duktape.c",), (), ("src",))

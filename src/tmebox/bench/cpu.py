@@ -1,0 +1,136 @@
+"""`tmebox bench cpu`: every program in every column, interleaved, outputs compared."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from tmebox.bench import wasm
+from tmebox.bench.columns import Column
+from tmebox.bench.machine import machine
+from tmebox.bench.results import Cell, ProgramResult, Results, compared, measured
+from tmebox.bench.runners import RunError, Worker, pinned, run
+from tmebox.bench.suite import Program
+from tmebox.bench.variants import MissingError, Progress, Variant, variants
+from tmebox.errors import CompileError, TmeboxError
+from tmebox.toolchain.build import CompileOptions, SourceText, build
+
+Finished = Callable[[ProgramResult], None]
+
+
+def bench_cpu(
+    programs: Sequence[Program],
+    columns: Sequence[Column],
+    *,
+    size: str,
+    rounds: int,
+    progress: Progress | None = None,
+    finished: Finished | None = None,
+) -> Results:
+    """Build everything, then measure program by program. finished(result) is called after each one.
+
+    size: one of suite.SIZES. Missing columns and programs, failures and mismatches are in the cells.
+    """
+    unavailable = {column.key: why_missing(column) for column in columns}
+    built: dict[str, dict[str, list[Variant] | Cell]] = {}
+    for index, program in enumerate(programs):
+        if progress is not None:
+            progress("building programs", index, len(programs))
+        built[program.name] = {
+            column.key: _build(program, column, unavailable[column.key], progress) for column in columns
+        }
+    found = []
+    with pinned():
+        for index, program in enumerate(programs):
+            if progress is not None:
+                progress("measuring", index, len(programs))
+            result = _measure(program, built[program.name], columns, size, rounds)
+            found.append(result)
+            if finished is not None:
+                finished(result)
+    return Results(machine(), size, rounds, tuple(columns), tuple(found))
+
+
+def why_missing(column: Column) -> str:
+    """Why this machine or this version cannot run a column at all; empty if it can."""
+    if column.kind == "wasm" and not wasm.is_installed():
+        return "wasmtime is not installed: pip install 'tmebox[bench]'"
+    if column.kind == "sandbox" and column.base != "gs":
+        empty = SourceText("int answer(void) { return 42; }", "probe.c")
+        try:
+            build([empty], CompileOptions(base=column.base, isolation=column.isolation, use_libc=False))
+        except CompileError as error:
+            return str(error).splitlines()[0]
+    return ""
+
+
+def _build(
+    program: Program, column: Column, unavailable: str, progress: Progress | None
+) -> list[Variant] | Cell:
+    if unavailable:
+        return Cell(missing=unavailable)
+    try:
+        return variants(program, column, progress)
+    except MissingError as error:
+        return Cell(missing=str(error))
+    except TmeboxError as error:
+        return Cell(failure=f"does not build: {error}")
+
+
+@dataclass
+class _Entry:
+    """A build that is being measured."""
+
+    column: Column
+    variant: Variant
+    samples_s: list[float] = field(default_factory=list)
+
+
+def _measure(
+    program: Program,
+    built: dict[str, list[Variant] | Cell],
+    columns: Sequence[Column],
+    size: str,
+    rounds: int,
+) -> ProgramResult:
+    cells = {key: item for key, item in built.items() if isinstance(item, Cell)}
+    entries = [
+        _Entry(column, variant)
+        for column in columns
+        if not isinstance(builds := built[column.key], Cell)
+        for variant in builds
+    ]
+    arguments = [str(program.amount(size))]
+    outputs: dict[str, str] = {}
+    with Worker() as worker:
+        # The first round is not counted: it loads modules, fills caches, and compares what is printed.
+        for number in range(rounds + 1):
+            for entry in entries:
+                key = entry.column.key
+                if key in cells:
+                    continue
+                try:
+                    done = run(entry.variant, arguments, worker)
+                except RunError as error:
+                    cells[key] = Cell(failure=str(error))
+                    continue
+                expected = outputs.setdefault(entry.column.baseline, done.stdout)
+                if done.stdout != expected:
+                    cells[key] = Cell(failure=mismatch(expected, done.stdout))
+                elif number:
+                    entry.samples_s.append(done.cpu_s)
+    for column in columns:
+        own = [entry for entry in entries if entry.column is column]
+        if column.key not in cells:
+            cells[column.key] = measured(
+                {entry.variant.label: entry.samples_s for entry in own},
+                {entry.variant.label: entry.variant.text_bytes for entry in own},
+            )
+    return ProgramResult(program.name, program.group, compared({c.key: cells[c.key] for c in columns}))
+
+
+def mismatch(expected: str, printed: str) -> str:
+    """Where two outputs part, in words."""
+    at = next((i for i, (a, b) in enumerate(zip(expected, printed, strict=False)) if a != b), None)
+    at = min(len(expected), len(printed)) if at is None else at
+    return f"prints {printed[at : at + 40]!r} at {at}, where its baseline prints {expected[at : at + 40]!r}"

@@ -1,0 +1,69 @@
+"""What a benchmark ran on, without anything that names a person or a host."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+from pathlib import Path
+
+import tmebox
+
+PACKAGES = ("ziglang", "wasmtime", "cffi", "numpy")
+
+
+def machine() -> dict[str, str]:
+    """Facts by name, in the order to show them."""
+    facts = {
+        "CPU": cpu_model(_read("/proc/cpuinfo")),
+        "CPUs": str(len(os.sched_getaffinity(0))),
+        "caches": ", ".join(_caches()),
+        "hypervisor": "yes" if " hypervisor " in _read("/proc/cpuinfo") else "no",
+        "memory": memory(_read("/proc/meminfo")),
+        "kernel": platform.release(),
+        "Python": platform.python_version(),
+        "tmebox": tmebox.__version__,
+    }
+    facts |= {name: _version(name) for name in PACKAGES}
+    return {name: value for name, value in facts.items() if value}
+
+
+def cpu_model(cpuinfo: str) -> str:
+    """Model name, with family, model and stepping: names alone can be generic."""
+    fields = {}
+    for line in cpuinfo.splitlines():
+        name, _, value = line.partition(":")
+        fields.setdefault(name.strip(), value.strip())
+    family, model, stepping = (fields.get(name, "?") for name in ("cpu family", "model", "stepping"))
+    name = fields.get("model name", "unknown")
+    return f"{name} (family {family}, model {model}, stepping {stepping})"
+
+
+def memory(meminfo: str) -> str:
+    for line in meminfo.splitlines():
+        if line.startswith("MemTotal:"):
+            return f"{int(line.split()[1]) / (1 << 20):.0f} GiB"
+    return ""
+
+
+def _caches() -> list[str]:
+    found = []
+    for folder in sorted(Path("/sys/devices/system/cpu/cpu0/cache").glob("index*")):
+        level, kind, size = (_read(folder / name).strip() for name in ("level", "type", "size"))
+        if size:
+            found.append(f"L{level}{kind[0].lower() if kind != 'Unified' else ''} {size}")
+    return found
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def _read(path: str | Path) -> str:
+    try:
+        return Path(path).read_text(errors="replace")
+    except OSError:
+        return ""

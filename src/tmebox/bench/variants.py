@@ -1,0 +1,171 @@
+"""Builds of a program for a column, kept in the user's cache until something they were made from changes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import tmebox
+from tmebox.bench import native, wasm
+from tmebox.bench.columns import Column
+from tmebox.bench.debian import SourcesUnavailableError
+from tmebox.bench.suite import PROGRAMS_DIR, Program
+from tmebox.errors import CompileError
+from tmebox.toolchain.build import CompileOptions, build
+from tmebox.toolchain.libc import cache_directory
+from tmebox.toolchain.linked import Elf
+
+Progress = Callable[[str, int, int], None]
+ARTIFACT = "program"
+COMPILE_TIMEOUT_S = 600.0
+
+
+class MissingError(Exception):
+    """A column or program that this machine cannot run; the message says what is missing."""
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One build. label: how it differs from the column's other builds ("PIE"; "" for the only one). kind: the
+    column's. text_bytes: size of its machine code, libc included; 0 where that is not known."""
+
+    label: str
+    kind: str
+    path: Path
+    text_bytes: int
+
+
+def variants(program: Program, column: Column, progress: Progress | None = None) -> list[Variant]:
+    """Every build of the program for a column: two for a native one (non-PIE and PIE), else one.
+
+    Raises MissingError, and CompileError for a program that should build and does not.
+    """
+    try:
+        sources, directories = program.sources()
+    except SourcesUnavailableError as error:
+        raise MissingError(str(error)) from None
+    inputs = _Inputs(program, column, tuple(sources), tuple(directories))
+    labels = tuple(native.MODES) if column.kind == "native" else ("",)
+    return [_cached(inputs, label, progress) for label in labels]
+
+
+@dataclass(frozen=True)
+class _Inputs:
+    program: Program
+    column: Column
+    sources: tuple[Path, ...]
+    include_dirs: tuple[Path, ...]
+
+    @property
+    def defines(self) -> list[str]:
+        return [f"-D{define}" for define in self.program.defines]
+
+    def digest(self) -> str:
+        """Changes with anything that shapes the build."""
+        column = self.column
+        options = (column.options, column.base, column.isolation, self.program.defines, tmebox.__version__)
+        digest = hashlib.sha256(f"{options}{_toolchain_digest()}".encode())
+        files = {*self.sources, *PROGRAMS_DIR.rglob("*.h")}
+        files |= {path for directory in self.include_dirs for path in directory.glob("*.h")}
+        for path in sorted(files):
+            digest.update(f"{path.name}\0".encode() + path.read_bytes())
+        return digest.hexdigest()[:16]
+
+
+@cache
+def _toolchain_digest() -> str:
+    """Of everything in the package that compiles, and that is compiled in."""
+    package = Path(tmebox.__file__).parent
+    paths = [*package.glob("toolchain/*.py"), *package.glob("bench/native/*"), package / "abi.py"]
+    paths += [*package.glob("guest/**/*.[chsS]"), package / "bench/native.py", package / "bench/wasm.py"]
+    digest = hashlib.sha256()
+    for path in sorted(paths):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def _cached(inputs: _Inputs, label: str, progress: Progress | None) -> Variant:
+    folder = cache_directory() / "bench"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    stem = f"{inputs.program.name}--{inputs.column.key}--{label or 'only'}--"
+    directory = folder / f"{stem}{inputs.digest()}"
+    if not directory.is_dir():
+        scratch = Path(tempfile.mkdtemp(prefix="building.", dir=folder))
+        try:
+            text_bytes = _BUILDERS[inputs.column.kind](inputs, label, scratch / ARTIFACT, progress)
+            (scratch / "facts.json").write_text(json.dumps({"text_bytes": text_bytes}))
+            for old in folder.glob(f"{stem}*"):
+                shutil.rmtree(old, ignore_errors=True)
+            native.publish(scratch, directory)
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+    facts = json.loads((directory / "facts.json").read_text())
+    return Variant(label, inputs.column.kind, directory / ARTIFACT, facts["text_bytes"])
+
+
+def _build_native(inputs: _Inputs, mode: str, output: Path, progress: Progress | None) -> int:
+    library = native.native_libc(mode, progress)
+    options = [*inputs.column.options, *inputs.defines, *_includes(inputs)]
+    objects = []
+    for index, source in enumerate(inputs.sources):
+        objects.append(output.with_name(f"{index}.o"))
+        native.compile_native(source, objects[-1], mode, options)
+    native.link_native(objects, output, mode, library)
+    _remove(objects)
+    text = Elf(output.read_bytes(), inputs.program.name).section(".text")
+    return 0 if text is None else text.size_bytes
+
+
+def _build_sandbox(inputs: _Inputs, _label: str, output: Path, progress: Progress | None) -> int:
+    column = inputs.column
+    options = CompileOptions(
+        optimize=column.options[0],
+        flags=column.options[1:],
+        include_dirs=inputs.include_dirs,
+        readable_dirs=(PROGRAMS_DIR,),
+        defines=inputs.program.defines,
+        isolation=column.isolation,
+        base=column.base,
+        exports=("main",),
+        name=inputs.program.name,
+        timeout_s=COMPILE_TIMEOUT_S,
+    )
+    module = build(inputs.sources, options, progress=progress)
+    module.write(output)
+    return len(module.text)
+
+
+def _build_wasm(inputs: _Inputs, _label: str, output: Path, _progress: Progress | None) -> int:
+    options = [*inputs.column.options, *inputs.defines, *_includes(inputs)]
+    objects = []
+    for index, source in enumerate(inputs.sources):
+        objects.append(output.with_name(f"{index}.o"))
+        try:
+            wasm.compile_wasm(source, objects[-1], options)
+        except CompileError as error:
+            raise MissingError(f"{source.name} does not compile to WebAssembly: {error}") from None
+    try:
+        wasm.link_wasm(objects, output)
+    except CompileError as error:
+        raise MissingError(f"does not link as WebAssembly: {error}") from None
+    _remove(objects)
+    return 0
+
+
+_BUILDERS = {"native": _build_native, "sandbox": _build_sandbox, "wasm": _build_wasm}
+
+
+def _includes(inputs: _Inputs) -> list[str]:
+    return [f"-I{directory}" for directory in inputs.include_dirs]
+
+
+def _remove(paths: Sequence[Path]) -> None:
+    for path in paths:
+        os.unlink(path)
