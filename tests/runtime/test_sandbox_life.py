@@ -3,6 +3,7 @@
 import contextlib
 import gc
 import os
+import sys
 import threading
 
 import numpy as np
@@ -180,17 +181,24 @@ def test_closing_from_another_thread_never_crashes(calls_module):
         with contextlib.suppress(tmebox.SandboxClosed, tmebox.SandboxBusy):
             while True:
                 sandbox.scale(np.ones(100), 100, 2.0)
-                sandbox.memory.read(sandbox.same(sandbox.array(10)), 10)
+                for _ in range(20):
+                    sandbox.memory.read(sandbox.memory.write(offset, b"12345678") or offset, 8)
 
     def end(sandbox):
         while not sandbox.closed:
             with contextlib.suppress(tmebox.SandboxBusy):
                 sandbox.close()
 
-    for _ in range(100):
-        sandbox = tmebox.Sandbox(calls_module)
-        threads = [threading.Thread(target=work, args=(sandbox,)) for work in (use, end)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)  # threads change places between any two bytecodes
+    try:
+        for _ in range(50):
+            sandbox = tmebox.Sandbox(calls_module)
+            offset = sandbox.same(sandbox.array(10))
+            threads = [threading.Thread(target=work, args=(sandbox,)) for work in (use, end)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+    finally:
+        sys.setswitchinterval(interval)
