@@ -24,6 +24,8 @@
 #define ACTIVATION_INTEGERS 72
 #define ACTIVATION_VECTORS 120
 #define ACTIVATION_SCRATCH 184
+#define ACTIVATION_R15 192
+#define ACTIVATION_RETURN_GATE 200
 
 /* Bits of a vector policy. */
 #define POLICY_AVX 1
@@ -34,9 +36,11 @@
  * call is three bytes long and returns to GATE_EXIT. */
 #define GATE_ENTER_OFFSET (TMEBOX_GATE_EXIT - TMEBOX_GATE_BASE - 3)
 #define GATE_ENTER (TMEBOX_GATE_BASE + GATE_ENTER_OFFSET)
-#define GATE_RETURN_OFFSET 0x80
-#define GATE_POINTERS_OFFSET 0xc0
-#define GATE_RETURN (TMEBOX_GATE_BASE + GATE_RETURN_OFFSET)
+#define GATE_RETURN_GS_OFFSET 0x80
+#define GATE_RETURN_R15_OFFSET 0xc0
+#define GATE_RETURN_UNCHECKED_OFFSET 0x100
+#define GATE_POINTERS_OFFSET 0x140
+#define GATE_RETURN(offset) (TMEBOX_GATE_BASE + (offset))
 
 #ifndef __ASSEMBLER__
 
@@ -92,6 +96,8 @@ struct activation {
     uint64_t integers[6]; /* arguments going in; at a host call, arguments coming out */
     uint64_t vectors[8];
     uint64_t scratch;
+    uint64_t r15;         /* to enter with: the window's base, or 0 where gs holds that */
+    uint64_t return_gate; /* where host calls go back through */
 
     struct instance *instance;
     struct thread *thread;
@@ -123,6 +129,8 @@ AT(rdx, ACTIVATION_RDX);
 AT(integers, ACTIVATION_INTEGERS);
 AT(vectors, ACTIVATION_VECTORS);
 AT(scratch, ACTIVATION_SCRATCH);
+AT(r15, ACTIVATION_R15);
+AT(return_gate, ACTIVATION_RETURN_GATE);
 #undef AT
 
 /* One per host thread that ever called a sandbox, on the heap, in the registry until the thread ends.

@@ -104,8 +104,9 @@ default_mxcsr:
 /* void tmebox_enter(struct activation *activation);
  *
  * Enters `address` with the registers in the activation; rsp points at the stack arguments. Returns when the
- * sandbox went through the exit gate or something jumped to tmebox_leave. gs base is set already. Clobbers
- * what a C function may. Trusts the activation. */
+ * sandbox went through the exit gate or something jumped to tmebox_leave. gs base is set already, if that is
+ * where the code expects its window's base; else the activation's r15 is it. Clobbers what a C function may.
+ * Trusts the activation. */
     function tmebox_enter
     pushq %rbp
     pushq %rbx
@@ -137,6 +138,7 @@ default_mxcsr:
 3:
     movq %rdi, %r10
     movq ACTIVATION_ADDRESS(%r10), %r11
+    movq ACTIVATION_R15(%r10), %r15
     movq ACTIVATION_RSP(%r10), %rsp
     movq ACTIVATION_INTEGERS+0(%r10), %rdi
     movq ACTIVATION_INTEGERS+8(%r10), %rsi
@@ -149,8 +151,7 @@ default_mxcsr:
     xorl %r10d, %r10d
     xorl %r12d, %r12d
     xorl %r13d, %r13d
-    xorl %r14d, %r14d
-    xorl %r15d, %r15d
+    xorl %r14d, %r14d                   /* code with its base in r15 relies on the upper half */
     jmp *enter_gate(%rip)               /* r11 holds a text address, no secret */
     end_function tmebox_enter
 
@@ -185,8 +186,8 @@ tmebox_leave:
 
 /* The host-call gate's target: a jump from GATE_HOSTCALL with the import's index in r11d and the return
  * address on the sandbox's stack, both untrusted. Saves what can be an argument, switches to the host's
- * stack and runs `int tmebox_hostcall(struct activation *)`. rbx, rbp, r12 … r15 are the sandbox's and
- * preserved by C. Everything else that C may have touched is cleared or holds the result. */
+ * stack and runs `int tmebox_hostcall(struct activation *)`. rbx, rbp, r12 … r15 are the sandbox's (or what
+ * confines it) and preserved by C. Everything else that C may have touched is cleared or holds the result. */
     function tmebox_gate_hostcall
     get_activation %r10
     movl %r11d, %r11d
@@ -226,14 +227,14 @@ tmebox_leave:
     movq ACTIVATION_RAX(%r10), %rax
     movq ACTIVATION_RDX(%r10), %rdx
     movq ACTIVATION_RSP(%r10), %rsp
+    movq ACTIVATION_RETURN_GATE(%r10), %r11 /* as in tmebox_enter, no secret */
     xorl %ecx, %ecx
     xorl %esi, %esi
     xorl %edi, %edi
     xorl %r8d, %r8d
     xorl %r9d, %r9d
     xorl %r10d, %r10d
-    xorl %r11d, %r11d
-    jmp *return_gate(%rip)
+    jmp *%r11
     end_function tmebox_gate_hostcall
 
 /* Not called: where the signal handler resumes when the main thread must look at Python's signals while
@@ -274,10 +275,28 @@ tmebox_window_end:
 
 /* The gate page's contents, copied to GATE_BASE; the two pointers are filled in there.
  *
- * Two entries are for the core and not in the target map. They are here because whatever they hit then
+ * Some entries are for the core and not in the target map. They are here because whatever they hit then
  * happens inside the code region and is a trap like any other: the call that enters a sandbox (a real call,
- * so that the CPU predicts the return to the exit gate behind it), and the checked return of design.md,
- * section 4. */
+ * so that the CPU predicts the return to the exit gate behind it), and the returns from host calls: the
+ * checked return of design.md, section 4, for either base, and one for modules without code isolation, which
+ * have an empty target map. */
+    .macro load_return_address
+    movl (%rsp), %r11d
+    .endm
+
+    .macro return_to_r11
+    movq %r11, (%rsp)
+    ret
+    .endm
+
+    .macro checked_return bit
+    load_return_address
+    testb $\bit, TMEBOX_TARGET_MAP(%r11)
+    je 1f
+    return_to_r11
+1:  hlt
+    .endm
+
     .section .rodata
     .globl tmebox_gate_page, tmebox_gate_page_end
     .hidden tmebox_gate_page, tmebox_gate_page_end
@@ -288,13 +307,13 @@ tmebox_gate_page:
     call *%r11
     .org tmebox_gate_page + TMEBOX_GATE_EXIT - TMEBOX_GATE_BASE, 0xf4
     jmp *exit_pointer(%rip)
-    .org tmebox_gate_page + GATE_RETURN_OFFSET, 0xf4
-    movl (%rsp), %r11d
-    testb $TMEBOX_TARGET_RETURN, TMEBOX_TARGET_MAP(%r11)
-    je 1f
-    movq %r11, (%rsp)
-    ret
-1:  hlt
+    .org tmebox_gate_page + GATE_RETURN_GS_OFFSET, 0xf4
+    checked_return TMEBOX_TARGET_RETURN
+    .org tmebox_gate_page + GATE_RETURN_R15_OFFSET, 0xf4
+    checked_return TMEBOX_TARGET_RETURN << TMEBOX_TARGET_R15_SHIFT
+    .org tmebox_gate_page + GATE_RETURN_UNCHECKED_OFFSET, 0xf4
+    load_return_address
+    return_to_r11
     .org tmebox_gate_page + GATE_POINTERS_OFFSET, 0xf4
 hostcall_pointer:
     .quad 0
@@ -305,7 +324,5 @@ tmebox_gate_page_end:
     .balign 8
 enter_gate:
     .quad GATE_ENTER
-return_gate:
-    .quad GATE_RETURN
 
     .section .note.GNU-stack, "", @progbits

@@ -20,12 +20,14 @@ static int timeout_from(double seconds, uint64_t *timeout_ns) {
 }
 
 static int instance_init(PyObject *object, PyObject *args, PyObject *keywords) {
-    static char *names[] = {"base", "stack_low", "stack_top", "make_trap", NULL};
+    static char *names[] = {"base",         "stack_low",      "stack_top", "make_trap",
+                            "base_in_r15", "checks_returns", NULL};
     struct instance *self = (struct instance *)object;
     unsigned long long base, stack_low, stack_top;
     PyObject *make_trap;
-    if (!PyArg_ParseTupleAndKeywords(args, keywords, "KKKO:Instance", names, &base, &stack_low, &stack_top,
-                                     &make_trap)) {
+    int base_in_r15 = 0, checks_returns = 1;
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "KKKO|$pp:Instance", names, &base, &stack_low,
+                                     &stack_top, &make_trap, &base_in_r15, &checks_returns)) {
         return -1;
     }
     if (self->base != 0) {
@@ -49,6 +51,10 @@ static int instance_init(PyObject *object, PyObject *args, PyObject *keywords) {
     self->base = base;
     self->stack_low = stack_low;
     self->stack_top = stack_top;
+    self->r15 = base_in_r15 ? base : 0;
+    self->return_gate = GATE_RETURN(!checks_returns ? GATE_RETURN_UNCHECKED_OFFSET
+                                    : base_in_r15   ? GATE_RETURN_R15_OFFSET
+                                                    : GATE_RETURN_GS_OFFSET);
     Py_INCREF(make_trap);
     Py_XSETREF(self->make_trap, make_trap);
     return 0;
@@ -303,7 +309,8 @@ static PyGetSetDef instance_properties[] = {
 PyTypeObject tmebox_instance_type = {
     PyVarObject_HEAD_INIT(NULL, 0)
     .tp_name = "tmebox._native.Instance",
-    .tp_doc = "Instance(base, stack_low, stack_top, make_trap)\n\nWhat the core knows of one sandbox.",
+    .tp_doc = "Instance(base, stack_low, stack_top, make_trap, *, base_in_r15=False, checks_returns=True)\n\n"
+              "What the core knows of one sandbox.",
     .tp_basicsize = sizeof(struct instance),
     .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
     .tp_new = PyType_GenericNew,

@@ -55,6 +55,8 @@ struct instance {
     uint64_t base;
     uint64_t stack_low;
     uint64_t stack_top;
+    uint64_t r15;         /* the base, if the code expects it there; else 0, and gs is set to it */
+    uint64_t return_gate; /* where host calls go back through */
     uint64_t timeout_ns;
     PyObject *make_trap;
     struct import *imports;

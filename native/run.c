@@ -166,6 +166,13 @@ static inline bool ready(const struct instance *instance, const struct thread *t
            atomic_load_explicit(&tmebox_watchdog_state, memory_order_relaxed) != WATCHDOG_ABSENT;
 }
 
+/* Code with its base in r15 has no gs-relative instruction; enter.S loads r15. */
+static inline void set_base(struct thread *thread, const struct instance *instance) {
+    if (instance->r15 == 0) {
+        tmebox_set_gs_base(thread, instance->base);
+    }
+}
+
 int tmebox_run(struct instance *instance, struct activation *activation, const uint64_t *stack,
                size_t stack_count, uint64_t timeout_ns) {
     struct thread *thread = tmebox_thread;
@@ -177,6 +184,8 @@ int tmebox_run(struct instance *instance, struct activation *activation, const u
     activation->policy = tmebox_vector_policy;
     activation->instance = instance;
     activation->thread = thread;
+    activation->r15 = instance->r15;
+    activation->return_gate = instance->return_gate;
     activation->depth = instance->depth + 1;
     activation->outcome = RETURNED;
     activation->holds_gil = false;
@@ -198,7 +207,7 @@ int tmebox_run(struct instance *instance, struct activation *activation, const u
         activation->python = PyEval_SaveThread();
         publish(thread, &activation->watch, 0);
         wake_watchdog_for(thread, &activation->watch);
-        tmebox_set_gs_base(thread, instance->base);
+        set_base(thread, instance);
         thread->current = activation;
         tmebox_enter(activation);
         thread->current = NULL;
@@ -280,7 +289,7 @@ int tmebox_resume(struct activation *activation) {
             publish(thread, &activation->watch, 0);
         }
         wake_watchdog_for(thread, &activation->watch);
-        tmebox_set_gs_base(thread, activation->instance->base);
+        set_base(thread, activation->instance);
     }
     thread->current = activation;
     return resume ? 0 : -1;

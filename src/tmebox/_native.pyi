@@ -83,10 +83,21 @@ class Instance:
     SIGSEGV with code 0x80 (SI_KERNEL) at an `hlt`; also the return from a host call, at an address in
     the gate page. An import index that no import has is SIGILL at GATE_HOSTCALL.
 
-    `base`, `stack_low` and `stack_top` are host addresses.
+    `base`, `stack_low` and `stack_top` are host addresses. `base_in_r15`: the code expects the base in r15
+    (and r14's upper half zero), not in gs. `checks_returns`: a host call goes back only to what the target
+    map marks as a return; False for modules whose compiler is trusted with control flow.
     """
 
-    def __init__(self, base: int, stack_low: int, stack_top: int, make_trap: Callable[..., BaseException]) -> None: ...
+    def __init__(
+        self,
+        base: int,
+        stack_low: int,
+        stack_top: int,
+        make_trap: Callable[..., BaseException],
+        *,
+        base_in_r15: bool = False,
+        checks_returns: bool = True,
+    ) -> None: ...
     base: int
     timeout_s: float  # 0.0: none
     @property
@@ -100,7 +111,7 @@ class Instance:
         """As the module's `write`, but raises busy while a call runs on another thread."""
 
     def condemn(self) -> None:
-        """Mark DEAD without ending the call that is running: from a host function, whose exception ends it."""
+        """Mark DEAD without ending the running call: from a host function, whose exception ends it."""
 
     def set_imports(self, imports: Sequence[tuple[Callable[..., Any], str, str]]) -> None:
         """One (handler, argument codes, result code) per import index.

@@ -47,6 +47,12 @@ TARGET_FUNCTION = 2
 """Entry of a function that is exported or whose address is taken."""
 TARGET_LABEL = 4
 """Jump-table label, computed-goto label or landing pad."""
+BASES = ("gs", "r15")
+"""Where the window's base is while a sandbox runs."""
+TARGET_R15_SHIFT = 3
+"""The same bits, shifted, mark the targets in code that has its base in r15: such code trusts r15 and r14,
+which code that uses gs may change, so neither kind of code can ever arrive in the other."""
+TARGET_SHIFTS = {"gs": 0, "r15": TARGET_R15_SHIFT}
 
 # -- window layout (offsets) ----------------------------------------------------------------------
 WINDOW_SIZE = 4 * GIB
@@ -90,7 +96,12 @@ SPILL_R11 = -136
 """rsp displacement where r11 is kept while a check needs it: just below the red zone."""
 SPILL_TARGET = -144
 
+R15_REACH = GUARD // 2
+"""Largest |displacement| of an access `disp(%r15,%r14)`: r14 is in [0, 4 GiB), the guards catch the rest."""
+
 # -- registers ------------------------------------------------------------------------------------
+RESERVED = ("r14", "r15")
+"""With the base in r15: r15 holds it, r14 an offset below 4 GiB; the program has neither."""
 SCRATCH = "r11"
 """Never an argument, never preserved by a call: free at every return and indirect call."""
 

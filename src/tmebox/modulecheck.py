@@ -16,7 +16,6 @@ from tmebox.errors import ModuleError
 from tmebox.modulefile import LineTable, ModuleFile, Segment, Symbol
 
 ISOLATIONS = ("data", "code+data")
-BASES = ("gs", "r15")
 MAX_EXPORTS = 1 << 20
 MAX_SEGMENTS = 64
 MAX_SYMBOLS = 1 << 20
@@ -30,7 +29,7 @@ def symbol_key(symbol: Symbol) -> tuple[int, int, str]:
 
 def check(module: ModuleFile) -> None:
     """Raise ModuleError unless every number lies where it may. What the code does is the verifier's."""
-    if module.isolation not in ISOLATIONS or module.base not in BASES:
+    if module.isolation not in ISOLATIONS or module.base not in abi.BASES:
         raise ModuleError(f"unknown isolation {module.isolation!r:.20} or base {module.base!r:.20}")
     size = len(module.text)
     low, high = module.text_address, module.text_address + size

@@ -16,6 +16,7 @@ from recheck import disassemble
 from forked import ChildOutcome
 from tmebox.verify.decoded import decode
 from tmebox.verify.forms import classify
+from tmebox.verify.tables import TABLES
 
 FAULTS = {Mnemonic.DIV, Mnemonic.IDIV, Mnemonic.INT3}
 """Instructions that may raise a signal although their form is plain."""
@@ -77,7 +78,7 @@ def register_instructions(count: int) -> Iterator[bytes]:
         encoding = candidate[: instruction.len]
         if instruction.is_invalid or instruction.mnemonic in FAULTS:
             continue
-        form = classify(encoding)
+        form = classify(encoding, TABLES["gs"])
         decoded = decode(encoding)
         if (
             form.is_plain

@@ -191,15 +191,14 @@ def _locator(file: ModuleFile, slide: int) -> Callable[[int], str | None]:
 
 def _require_entries(file: ModuleFile, verified: VerifiedText) -> None:
     """The host enters exports and the start address directly, so each must be a verified function entry."""
+    function = abi.TARGET_FUNCTION << abi.TARGET_SHIFTS[file.base]
     entries = [(export.name, export.address) for export in file.exports]
     if file.start is not None:
         entries.append(("start", file.start))
     for name, address in entries:
         index = address - file.text_address
         inside = 0 <= index < len(verified.target_map)
-        if not inside or (
-            file.isolation == "code+data" and not verified.target_map[index] & abi.TARGET_FUNCTION
-        ):
+        if not inside or (file.isolation == "code+data" and not verified.target_map[index] & function):
             raise ModuleError(f"export {name!r} is not the entry of a function of the module")
 
 

@@ -69,7 +69,14 @@ class Tenancy:
             return make_trap(around, *details)
 
         stack_low, stack_top = self.base + self.layout.stack_low, self.base + abi.STACK_TOP
-        self.instance = _native.Instance(self.base, stack_low, stack_top, trapped)
+        self.instance = _native.Instance(
+            self.base,
+            stack_low,
+            stack_top,
+            trapped,
+            base_in_r15=self.module.file.base == "r15",
+            checks_returns=self.module.file.isolation == "code+data",
+        )
         self.instance.timeout_s = self.timeout_s
         self.instance.set_imports(imports)
         if self.module.initializer is not None and self.module.start is None:

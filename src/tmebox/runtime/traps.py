@@ -26,8 +26,8 @@ SI_KERNEL = 0x80
 HLT = 0xF4
 ACCESS = {0: "read", 1: "write", 2: "execute"}
 STACK_SNAPSHOT = 16 * abi.KIB
-PAST_GUARD = 64
-"""Widest single access: it may start in the window and end this far behind it."""
+PAST_GUARD = abi.R15_REACH + 64
+"""How far behind the window an access can be: a displacement beside r15 and r14, and the access's width."""
 
 
 @dataclass(frozen=True)

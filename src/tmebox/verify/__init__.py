@@ -1,9 +1,9 @@
 """The security boundary: decides from the final bytes alone whether machine code may run in a sandbox.
 
 Reading order: `rules` (what must hold), `instructions` (what is known at all), `decoded` and `opcodes`
-(asking the decoder), `encoding`, `memory` and `stack` (rules about one instruction), `sequences`
-(instructions that are safe only together), `forms` (all that one instruction's bytes say), `verify` (the
-walk over a text).
+(asking the decoder), `encoding`, `memory`, `memory_r15` and `stack` (rules about one instruction), `sequences`
+(instructions that are safe only together), `tables` (what differs with the window's base in gs or in r15),
+`forms` (all that one instruction's bytes say), `verify` (the walk over a text).
 """
 
 from tmebox.verify.verify import VerifiedText, verify

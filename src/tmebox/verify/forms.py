@@ -22,6 +22,7 @@ from tmebox.verify.opcodes import opcode_of
 from tmebox.verify.rules import Refusal
 from tmebox.verify.sequences import READS_MAP, steps_of
 from tmebox.verify.stack import adjustment, is_anchor, stack_problem
+from tmebox.verify.tables import Table
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,22 +62,22 @@ _NEAR_BRANCHES: Final = frozenset(
 
 
 @lru_cache(maxsize=1 << 16)
-def classify(encoding: bytes) -> Form:
-    """The form of the one instruction that `encoding` holds."""
+def classify(encoding: bytes, table: Table) -> Form:
+    """The form of the one instruction that `encoding` holds, by the rules of `table`."""
     for size_bytes, opcodes in ((1, _SHORT_BRANCHES), (4, _NEAR_BRANCHES)):
         opcode = encoding[:-size_bytes]
         if opcode in opcodes:  # many, and they differ only in where they go
             displacement = int.from_bytes(encoding[-size_bytes:], "little", signed=True)
-            return replace(_branch(opcode, size_bytes), target=len(encoding) + displacement)
-    return _classify(encoding)
+            return replace(_branch(opcode, size_bytes, table), target=len(encoding) + displacement)
+    return _classify(encoding, table)
 
 
 @cache
-def _branch(opcode: bytes, size_bytes: int) -> Form:
-    return _classify(opcode + bytes(size_bytes))
+def _branch(opcode: bytes, size_bytes: int, table: Table) -> Form:
+    return _classify(opcode + bytes(size_bytes), table)
 
 
-def _classify(encoding: bytes) -> Form:
+def _classify(encoding: bytes, table: Table) -> Form:
     decoded = decode(encoding)
     if decoded is None:
         return Form(refusals=((rules.KNOWN_INSTRUCTION, "these bytes are no instruction"),))
@@ -86,9 +87,9 @@ def _classify(encoding: bytes) -> Form:
     if unknown:
         return Form(refusals=(unknown,))
     code = instruction.code
-    steps = steps_of(instruction, encoding)
-    refusals = tuple(_refusals(decoded, steps))
-    needs_sequence = _needs_sequence(decoded, steps)
+    steps = steps_of(instruction, encoding, table.sequences.exact)
+    refusals = tuple(_refusals(decoded, steps, table))
+    needs_sequence = _needs_sequence(decoded, steps, table)
     adjusts = adjustment(decoded) or 0
     branches = code in known.BRANCHES
     ends = code in known.NEVER_CONTINUES
@@ -123,15 +124,18 @@ def _register_refusal(decoded: Decoded) -> Refusal | None:
     return rules.KNOWN_INSTRUCTION, "it has an operand register that no table names"
 
 
-def _refusals(decoded: Decoded, steps: frozenset[str]) -> Iterator[Refusal]:
+def _refusals(decoded: Decoded, steps: frozenset[str], table: Table) -> Iterator[Refusal]:
     problem = encoding_problem(decoded)
     if problem:
         yield rules.CANONICAL_ENCODING, problem
     if READS_MAP not in steps:  # that needs a sequence instead
-        yield from memory_problems(decoded)
+        yield from memory_problems(decoded, table.memory_rule, table.address_rule)
+    written = table.reserved_problem(decoded)
+    if written:
+        yield rules.RESERVED_REGISTERS_KEPT, written
 
 
-def _needs_sequence(decoded: Decoded, steps: frozenset[str]) -> Refusal | None:
+def _needs_sequence(decoded: Decoded, steps: frozenset[str], table: Table) -> Refusal | None:
     code = decoded.instruction.code
     if code in known.STRINGS:
         return rules.STRING_INSTRUCTION_REBASED, "not at the end of the sequence that rebases its pointers"
@@ -140,6 +144,6 @@ def _needs_sequence(decoded: Decoded, steps: frozenset[str]) -> Refusal | None:
     if code in known.INDIRECT_BRANCHES:
         return rules.INDIRECT_BRANCH_CHECKED, "not at the end of a sequence that checks its target"
     if READS_MAP in steps:
-        return rules.MEMORY_THROUGH_GS, "a read of the target map outside a sequence"
+        return table.memory_rule, "a read of the target map outside a sequence"
     reason = stack_problem(decoded)
     return (rules.RSP_STAYS_IN_PRIVATE_HALF, reason) if reason else None

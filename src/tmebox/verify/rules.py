@@ -19,6 +19,14 @@ SEGMENT_REGISTERS_UNTOUCHED = "segment-registers-untouched"
 MEMORY_THROUGH_GS = "memory-through-gs"
 """Every memory access but plain stack accesses is gs-relative with a 32-bit address: it is in the window."""
 
+MEMORY_THROUGH_R15 = "memory-through-r15"
+"""With the base in r15: every memory access but plain stack accesses is r15 plus a constant in [0, 2 GiB), or
+r15 plus r14 plus a displacement of at most R15_REACH: it is in the window or its guards."""
+
+RESERVED_REGISTERS_KEPT = "reserved-registers-kept"
+"""With the base in r15: nothing writes r15, and r14 is only written by a 32-bit `mov` or `lea`, so that its
+upper half is always zero."""
+
 STACK_ACCESS_BOUNDED = "stack-access-bounded"
 """Every access through rsp is `disp(%rsp)` with |disp| at most STACK_REACH, and no segment override."""
 

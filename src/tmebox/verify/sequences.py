@@ -8,12 +8,16 @@ two sequences never overlap.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Final
 
 from iced_x86 import Code, Instruction, OpKind, Register
 
 from tmebox.abi import (
+    BASES,
     CONTROL_WINDOW_BASE,
+    RESERVED,
     RSP_MASK,
     SPILL_R11,
     SPILL_TARGET,
@@ -21,15 +25,22 @@ from tmebox.abi import (
     TARGET_LABEL,
     TARGET_MAP,
     TARGET_RETURN,
+    TARGET_SHIFTS,
 )
 
 Sequence = tuple[str, ...]
 
-NUMBERS: Final = {
+_NUMBERS: Final = {
     "rax": 0, "rcx": 1, "rdx": 2, "rbx": 3, "rbp": 5, "rsi": 6, "rdi": 7,
     "r8": 8, "r9": 9, "r10": 10, "r11": 11, "r12": 12, "r13": 13, "r14": 14, "r15": 15,
 }  # fmt: skip
 """Registers that can hold the target of a checked branch, by their number in an encoding. Not rsp."""
+
+
+def _numbers(base: str) -> dict[str, int]:
+    reserved = RESERVED if base == "r15" else ()
+    return {name: number for name, number in _NUMBERS.items() if name not in reserved}
+
 
 READS_MAP: Final = "a read of the target map"
 """Goes with each step that does; such an instruction may be nothing but a step."""
@@ -54,32 +65,46 @@ def _branch(opcode: int, number: int) -> bytes:
     return rex + bytes([0xFF, opcode | number & 7])
 
 
-def _exact_steps() -> dict[bytes, frozenset[str]]:
+_BASE_STEPS: Final = {
+    "gs": [
+        (bytes.fromhex("65 48 03 24 25") + _disp32(CONTROL_WINDOW_BASE), "addq BASE, %rsp"),
+        (bytes.fromhex("65 4c 8b 1c 25") + _disp32(CONTROL_WINDOW_BASE), "movq %gs:BASE, %r11"),
+        (bytes.fromhex("49 8d 3c 3b"), "leaq (%r11,%rdi), %rdi"),
+        (bytes.fromhex("49 8d 34 33"), "leaq (%r11,%rsi), %rsi"),
+    ],
+    "r15": [
+        (bytes.fromhex("4c 01 fc"), "addq BASE, %rsp"),
+        (bytes.fromhex("49 8d 3c 3f"), "leaq (%r15,%rdi), %rdi"),
+        (bytes.fromhex("49 8d 34 37"), "leaq (%r15,%rsi), %rsi"),
+    ],
+}
+"""What reads the window's base. `BASE` is `%gs:CONTROL_WINDOW_BASE` or `%r15`."""
+
+
+def _exact_steps(base: str) -> dict[bytes, frozenset[str]]:
+    shift = TARGET_SHIFTS[base]
     steps: list[tuple[bytes, str]] = [
         (bytes.fromhex("44 8b 1c 24"), "movl (%rsp), %r11d"),
-        (_test_map(11, TARGET_RETURN), "testb $RETURN, MAP(%r11)"),
+        (_test_map(11, TARGET_RETURN << shift), "testb $RETURN, MAP(%r11)"),
         (bytes.fromhex("4c 89 1c 24"), "movq %r11, (%rsp)"),
         (bytes.fromhex("c3"), "ret"),
         (bytes.fromhex("4c 89 9c 24") + _disp32(SPILL_TARGET), "movq %r11, SPILL_TARGET(%rsp)"),
         (bytes.fromhex("4c 8b 9c 24") + _disp32(SPILL_R11), "movq SPILL_R11(%rsp), %r11"),
         (bytes.fromhex("ff a4 24") + _disp32(SPILL_TARGET), "jmp *SPILL_TARGET(%rsp)"),
         (bytes.fromhex("81 e4") + _disp32(RSP_MASK), "andl $RSP_MASK, %esp"),
-        (bytes.fromhex("65 48 03 24 25") + _disp32(CONTROL_WINDOW_BASE), "addq %gs:BASE, %rsp"),
         (bytes.fromhex("89 ff"), "movl %edi, %edi"),
         (bytes.fromhex("89 f6"), "movl %esi, %esi"),
-        (bytes.fromhex("65 4c 8b 1c 25") + _disp32(CONTROL_WINDOW_BASE), "movq %gs:BASE, %r11"),
-        (bytes.fromhex("49 8d 3c 3b"), "leaq (%r11,%rdi), %rdi"),
-        (bytes.fromhex("49 8d 34 33"), "leaq (%r11,%rsi), %rsi"),
+        *_BASE_STEPS[base],
     ]
     for repeat in (b"", b"\xf3"):
         for prefix, opcode in ((b"", 0), (b"", 1), (b"\x66", 1), (b"\x48", 1)):
             for order in {repeat + prefix, prefix + repeat} if prefix != b"\x48" else {repeat + prefix}:
                 steps.append((order + bytes([0xAA + opcode]), "[rep] stos"))
                 steps.append((order + bytes([0xA4 + opcode]), "[rep] movs"))
-    for name, number in NUMBERS.items():
+    for name, number in _numbers(base).items():
         for mask in range(1, (TARGET_RETURN | TARGET_FUNCTION | TARGET_LABEL) + 1):
-            steps.append((_test_map(number, mask), f"testb $MASK, MAP(%{name})"))
-            steps.append((_test_map(number, mask), READS_MAP))
+            steps.append((_test_map(number, mask << shift), f"testb $MASK, MAP(%{name})"))
+            steps.append((_test_map(number, mask << shift), READS_MAP))
         steps.append((_branch(0xD0, number), f"call *%{name}"))
         steps.append((_branch(0xE0, number), f"jmp *%{name}"))
     table: dict[bytes, frozenset[str]] = {}
@@ -87,8 +112,6 @@ def _exact_steps() -> dict[bytes, frozenset[str]]:
         table[encoding] = table.get(encoding, frozenset()) | {step}
     return table
 
-
-EXACT_STEPS: Final = _exact_steps()
 
 # -- steps that many encodings can be -----------------------------------------------------------------------
 
@@ -100,13 +123,15 @@ _SET_ESP: Final = _LOAD32 | {
 }  # fmt: skip
 _NAMES32: Final = {
     getattr(Register, f"{name.upper()}D" if name[1:].isdigit() else f"E{name[1:].upper()}"): name
-    for name in NUMBERS
+    for name in _NUMBERS
 }
 
 
-def steps_of(instruction: Instruction, encoding: bytes) -> frozenset[str]:
+def steps_of(
+    instruction: Instruction, encoding: bytes, exact: Mapping[bytes, frozenset[str]]
+) -> frozenset[str]:
     """The steps that the instruction can be; `encoding` holds its bytes."""
-    steps = EXACT_STEPS.get(encoding, frozenset())
+    steps = exact.get(encoding, frozenset())
     if instruction.code in (Code.JE_REL8_64, Code.JE_REL32_64):
         return steps | {"je T"}
     if instruction.op_count == 2 and instruction.op0_kind == OpKind.REGISTER:
@@ -138,22 +163,31 @@ CHECKED_JUMP_R11_LIVE: Final[Sequence] = (
 REBASE: Final[Sequence] = (
     "32-bit write of %esp",
     "andl $RSP_MASK, %esp",
-    "addq %gs:BASE, %rsp",
+    "addq BASE, %rsp",
 )
-STORE_STRING: Final[Sequence] = (
-    "movl %edi, %edi",
-    "movq %gs:BASE, %r11",
-    "leaq (%r11,%rdi), %rdi",
-    "[rep] stos",
-)
-MOVE_STRING: Final[Sequence] = (
-    "movl %edi, %edi",
-    "movl %esi, %esi",
-    "movq %gs:BASE, %r11",
-    "leaq (%r11,%rdi), %rdi",
-    "leaq (%r11,%rsi), %rsi",
-    "[rep] movs",
-)
+_STRINGS: Final[dict[str, tuple[Sequence, Sequence]]] = {
+    "gs": (
+        ("movl %edi, %edi", "movq %gs:BASE, %r11", "leaq (%r11,%rdi), %rdi", "[rep] stos"),
+        (
+            "movl %edi, %edi",
+            "movl %esi, %esi",
+            "movq %gs:BASE, %r11",
+            "leaq (%r11,%rdi), %rdi",
+            "leaq (%r11,%rsi), %rsi",
+            "[rep] movs",
+        ),
+    ),
+    "r15": (
+        ("movl %edi, %edi", "leaq (%r15,%rdi), %rdi", "[rep] stos"),
+        (
+            "movl %edi, %edi",
+            "movl %esi, %esi",
+            "leaq (%r15,%rdi), %rdi",
+            "leaq (%r15,%rsi), %rsi",
+            "[rep] movs",
+        ),
+    ),
+}
 
 
 def _checked_branches(name: str) -> tuple[Sequence, Sequence]:
@@ -161,13 +195,32 @@ def _checked_branches(name: str) -> tuple[Sequence, Sequence]:
     return (*check, f"call *%{name}"), (*check, f"jmp *%{name}")
 
 
-SEQUENCES: Final[tuple[Sequence, ...]] = (
-    CHECKED_RETURN,
-    *(sequence for name in NUMBERS for sequence in _checked_branches(name)),
-    CHECKED_JUMP_R11_LIVE,
-    REBASE,
-    STORE_STRING,
-    MOVE_STRING,
-)
-BY_LAST_STEP: Final = {sequence[-1]: sequence for sequence in SEQUENCES}
-LONGEST: Final = max(len(sequence) for sequence in SEQUENCES)
+def _sequences(base: str) -> tuple[Sequence, ...]:
+    return (
+        CHECKED_RETURN,
+        *(sequence for name in _numbers(base) for sequence in _checked_branches(name)),
+        CHECKED_JUMP_R11_LIVE,
+        REBASE,
+        *_STRINGS[base],
+    )
+
+
+@dataclass(frozen=True)
+class Sequences:
+    """The sequences that there are with the window's base in one place.
+
+    exact: encoding → the steps that it can be. by_last_step: the sequence that a last step completes.
+    """
+
+    exact: Mapping[bytes, frozenset[str]]
+    by_last_step: Mapping[str, Sequence]
+    longest: int
+
+
+def _of(base: str) -> Sequences:
+    sequences = _sequences(base)
+    by_last_step = {sequence[-1]: sequence for sequence in sequences}
+    return Sequences(_exact_steps(base), by_last_step, max(map(len, sequences)))
+
+
+SEQUENCES: Final = {base: _of(base) for base in BASES}

@@ -14,10 +14,10 @@ from tmebox import abi
 from tmebox.errors import VerificationError, Violation
 from tmebox.verify import rules, sequences
 from tmebox.verify.forms import Form, classify
-from tmebox.verify.memory import offset_problem
 from tmebox.verify.rules import Refusal
 from tmebox.verify.sequences import Sequence
 from tmebox.verify.stack import adjustment_problem
+from tmebox.verify.tables import TABLES, Table
 
 _PROOF = object()
 MOST_VIOLATIONS = 1000
@@ -64,6 +64,7 @@ def verify(
 ) -> VerifiedText:
     """Prove that `code` is confined when it runs at `address`, or raise VerificationError.
 
+    base: where the code has its window's base, "gs" or "r15".
     functions, labels: addresses claimed as targets of indirect branches. gates: addresses outside the text
     that direct branches may go to. isolation "data" trusts the compiler with control flow: returns and
     indirect branches need no check, and no other text may enter this one (an empty target map).
@@ -72,11 +73,11 @@ def verify(
     Raises VerificationError with every violation (the first MOST_VIOLATIONS), ValueError for a base or an
     isolation that does not exist.
     """
-    if base != "gs":
+    if base not in TABLES:
         raise ValueError(f"no rules for base {base!r}")
     if isolation not in ("code+data", "data"):
         raise ValueError(f"no isolation {isolation!r}")
-    walk = _Walk(bytes(code), address, frozenset(gates), isolation == "code+data", locate)
+    walk = _Walk(bytes(code), address, frozenset(gates), TABLES[base], isolation == "code+data", locate)
     with suppress(_EnoughViolations):
         walk.check_place()
         walk.check_instructions()
@@ -119,11 +120,18 @@ class _Walk:
     """
 
     def __init__(
-        self, code: bytes, address: int, gates: frozenset[int], checks_control: bool, locate: Locate | None
+        self,
+        code: bytes,
+        address: int,
+        gates: frozenset[int],
+        table: Table,
+        checks_control: bool,
+        locate: Locate | None,
     ) -> None:
         self.code = code
         self.address = address
         self.gates = gates
+        self.table = table
         self.checks_control = checks_control
         self.locate = locate
         self.violations: list[Violation] = []
@@ -151,7 +159,7 @@ class _Walk:
     def check_instructions(self) -> None:
         """Decode from the first byte to the last, and judge each instruction by its form and its place."""
         code, forms, marks = self.code, self.forms, self.marks
-        trail: deque[tuple[int, Form]] = deque(maxlen=sequences.LONGEST)
+        trail: deque[tuple[int, Form]] = deque(maxlen=self.table.sequences.longest)
         position = start = unanchored = 0
         form = Form()
         for instruction in Decoder(64, code):
@@ -181,7 +189,7 @@ class _Walk:
 
     def learn(self, encoding: bytes) -> Form:
         """Classify an encoding that is not remembered."""
-        form = classify(encoding)
+        form = classify(encoding, self.table)
         self.features |= form.features
         self.uses_avx |= form.is_avx
         self.uses_x87 |= form.is_x87
@@ -194,20 +202,20 @@ class _Walk:
         for rule, reason in form.refusals:
             self.refuse(position, rule, reason)
         if form.operand is not None:
-            problem = offset_problem(self.address + position + form.operand)
+            problem = self.table.offset_problem(self.address + position + form.operand)
             if problem:
-                self.refuse(position, rules.MEMORY_THROUGH_GS, problem)
+                self.refuse(position, self.table.memory_rule, problem)
         if form.target is not None:
             self.branches.append(position)
             self.branch_targets.append(position + form.target)
         if form.calls and end < len(self.code):
-            self.target_map[end] |= abi.TARGET_RETURN
+            self.target_map[end] |= abi.TARGET_RETURN << self.table.target_shift
 
     def check_sequence(self, trail: deque[tuple[int, Form]], refusal: Refusal) -> Sequence | None:
         """The sequence that the last instruction of `trail` completes. If there is none, remember why the
         instruction must be part of one: it may be an earlier step of a sequence that goes on."""
         position, form = trail[-1]
-        for sequence in filter(None, map(sequences.BY_LAST_STEP.get, form.steps)):
+        for sequence in filter(None, map(self.table.sequences.by_last_step.get, form.steps)):
             candidates = tuple(trail)[-len(sequence) :]
             if len(candidates) == len(sequence) and all(
                 step in candidate.steps for step, (_, candidate) in zip(sequence, candidates, strict=True)
@@ -257,12 +265,12 @@ class _Walk:
                 )
 
     def claim(self, addresses: Iterable[int], bit: int) -> None:
-        """Set `bit` in the target map at each claimed address that control may arrive at."""
+        """Set `bit` (shifted as the base has it) in the target map at each claimed address that control may arrive at."""
         for address in map(int, addresses):
             position = address - self.address
             mark = self.marks[position] if 0 <= position < len(self.marks) else 0
             if mark == START:
-                self.target_map[position] |= bit
+                self.target_map[position] |= bit << self.table.target_shift
             elif mark == INSIDE:
                 self.refuse(
                     position,
