@@ -19,6 +19,9 @@ def compile(
     optimize: str = "-O2",
     flags: Sequence[str] = (),
     exports: Sequence[str] | None = None,
+    isolation: str = "code+data",
+    base: str = "gs",
+    trust_compiler: bool = False,
     timeout: float = 120.0,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> Module:
@@ -26,7 +29,9 @@ def compile(
 
     include_dirs, defines ("NAME", "NAME=1" or a mapping), optimize ("-O0" … "-O3", "-Os"), flags (further
     compiler options that cannot read files): as a C compiler has them. exports: names of callable functions;
-    default every non-static function of the sources. timeout: seconds the compiler may take.
+    default every non-static function of the sources. isolation: "code+data", or "data", which leaves
+    control flow to a compiler that `trust_compiler=True` says is trusted. base: "gs", or "r15" (needs gcc).
+    timeout: seconds the compiler may take.
     progress(stage, done, total) is called during long work (the C library is built once, on first use).
 
     Raises CompileError with the compiler's messages, VerificationError, ModuleError, LimitError. Needs the
@@ -51,6 +56,8 @@ def compile(
         defines=tuple(defines),
         flags=tuple(flags),
         exports=None if exports is None else tuple(exports),
+        isolation=isolation,
+        base=base,
         timeout_s=timeout,
     )
-    return Module(build(sources, options, progress=progress))
+    return Module(build(sources, options, progress=progress), trust_compiler=trust_compiler)

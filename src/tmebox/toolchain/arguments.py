@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tmebox.abi import BASES
 from tmebox.errors import TmeboxError
 from tmebox.toolchain import flags
 from tmebox.toolchain.compile import LANGUAGES
@@ -89,8 +90,8 @@ def _isolation(state: _State, value: str) -> None:
 
 
 def _base(state: _State, value: str) -> None:
-    if value != "gs":
-        raise UsageError(f"--base {value} is not supported by this version (gs is)")
+    if value not in BASES:
+        raise UsageError(f"--base is {' or '.join(BASES)}, not {value!r}")
     state.base = value
 
 

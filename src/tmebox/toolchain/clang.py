@@ -81,12 +81,18 @@ def system_dirs() -> tuple[Path, ...]:
 def run(
     tool: str, arguments: Sequence[str], limits: Limits = DEFAULT_LIMITS, *, cwd: Path | None = None
 ) -> Finished:
-    """Run one tool to its end. Raises CompileError if it exceeds a limit or dies of a signal."""
-    binary = toolchain_dir() / "zig"
+    """Run one tool of the wheel to its end. Raises CompileError if it exceeds a limit or dies of a signal."""
+    return run_command([str(toolchain_dir() / "zig"), tool, *arguments], tool, limits, cwd=cwd)
+
+
+def run_command(
+    command: Sequence[str], tool: str, limits: Limits = DEFAULT_LIMITS, *, cwd: Path | None = None
+) -> Finished:
+    """Likewise for any program that does its work in its own process; `tool` is what messages call it."""
     environment = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "TMPDIR": tempfile.gettempdir()}
     with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as messages:
         process = subprocess.Popen(
-            [binary, tool, *arguments],
+            command,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=messages,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tmebox.errors import CompileError, Diagnostic
-from tmebox.toolchain import clang, containment, diagnostics
+from tmebox.toolchain import clang, containment, diagnostics, gcc
 from tmebox.toolchain.flags import vet, vet_define
 from tmebox.toolchain.options import CompileOptions
 
@@ -44,7 +44,7 @@ _FILE_FLAGS = ("-include", "-imacros")
 EXPORT_NAME = '-Dexport_name(name)=section(".text.tmebox_export." name), used'
 """Clang knows `__attribute__((export_name("x")))` only for WebAssembly; here it names a section, which the
 linker step understands. Defined only for sources that use it, so that the name stays free for others."""
-_EXPORT_NAME_WARNING = re.compile(r"'(__)?export_name(__)?'.*ignored")
+_EXPORT_NAME_WARNING = re.compile(r"['‘](__)?export_name(__)?['’].*ignored")
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,8 @@ class SourceError(CompileError):
 def system_include_dirs(options: CompileOptions) -> tuple[Path, ...]:
     """Our own headers, the sandboxed libc's and the compiler's, in search order."""
     libc = clang.libc_include_dirs() if options.use_libc else ()
-    return (clang.own_include_dir(), *libc, clang.compiler_include_dir())
+    own = gcc.gcc().include_dir if options.base == "r15" else clang.compiler_include_dir()
+    return (clang.own_include_dir(), *libc, own)
 
 
 def compile_to_assembly(
@@ -118,6 +119,8 @@ def _compile(
     given = (*options.include_dirs, *search, *options.readable_dirs)
     start = os.path.abspath(cwd or "")
     permitted = [Path(start, path) for path in (source.parent, *given)] + list(system)
+    if options.base == "r15" and language == "c":
+        return _compile_with_gcc(source, options, mode, cwd, permitted)
     with tempfile.TemporaryDirectory(prefix="tmebox-") as name:
         scratch = Path(name)
         (scratch / "files.yaml").write_text(containment.overlay(permitted))
@@ -141,10 +144,48 @@ def _compile(
         return Compiled(_read(run.output), found, opened, finished.messages)
 
 
+def _compile_with_gcc(
+    source: Path, options: CompileOptions, mode: list[str], cwd: Path | None, permitted: list[Path]
+) -> Compiled:
+    """As `_compile`, in two runs: see `gcc`."""
+    flags = [*gcc.CODE_FLAGS, *gcc.DEBUG_FLAGS]
+    flags += gcc.known_flags(vet([options.optimize, *options.flags]))
+    search = ["-nostdinc", gcc.MACRO, *_search(options, system_include_dirs(options))]
+    if mode != ["-S"]:
+        search += mode[1:]
+    with tempfile.TemporaryDirectory(prefix="tmebox-") as name:
+        scratch = Path(name)
+        messages = ""
+        for extra in ([], [EXPORT_NAME]):
+            run = _GccRun([*extra, *flags, *search, str(source)], options, scratch, cwd)
+            finished = run.go()
+            opened = run.opened()
+            containment.refuse_outside(opened, permitted, cwd=cwd, has_overlay=False)
+            output, messages = run.output, finished.messages
+            if finished.status == 0 and mode == ["-S"]:
+                output = scratch / "assembly"
+                finished = gcc.compile_preprocessed(run.output, output, flags, options.limits, cwd=cwd)
+                messages += finished.messages
+            if not _EXPORT_NAME_WARNING.search(messages):
+                break
+        found = diagnostics.parse_clang(messages)
+        if finished.status != 0:
+            wrong = diagnostics.errors(found) or (Diagnostic(messages.strip()[-2000:] or "no message"),)
+            raise SourceError(f"{source} does not compile", wrong, messages)
+        return Compiled(_read(output), found, opened, messages)
+
+
 def _arguments(options: CompileOptions, language: str, system: tuple[Path, ...]) -> list[str]:
     arguments = ["-target", TARGET, *CODE_FLAGS, "-x", language, "-nostdinc"]
     arguments += vet([options.optimize, *options.flags])
-    arguments += [vet_define(define) for define in options.defines]
+    if options.base == "r15":
+        arguments.append(gcc.MACRO)
+    return arguments + _search(options, system)
+
+
+def _search(options: CompileOptions, system: tuple[Path, ...]) -> list[str]:
+    """Macros, and where headers are."""
+    arguments = [vet_define(define) for define in options.defines]
     for directory in options.include_dirs:
         arguments += ["-I", str(directory)]
     for flag, path in options.search:
@@ -178,11 +219,26 @@ class _Run:
     def opened(self) -> tuple[str, ...]:
         """Every file that was read. A missing header leaves no listing: then ask again, tolerating it."""
         if not self._listing.exists():
-            extra = ["-M", "-MG", "-MT", "output", "-w", "-o", str(self._listing)]
-            again = clang.run("clang", [*self._arguments, *extra], self._options.limits, cwd=self._cwd)
+            again = self._ask_again()
             if not self._listing.exists():
                 raise CompileError(f"{self._arguments[-1]}: {again.messages.strip()[:500]}")
         return containment.dependencies(self._listing.read_text(errors="surrogateescape"))
+
+    def _ask_again(self) -> clang.Finished:
+        extra = ["-M", "-MG", "-MT", "output", "-w", "-o", str(self._listing)]
+        return clang.run("clang", [*self._arguments, *extra], self._options.limits, cwd=self._cwd)
+
+
+class _GccRun(_Run):
+    """One run of gcc's preprocessor."""
+
+    def go(self) -> clang.Finished:
+        listing = ["-MD", str(self._listing), "-MT", "output", "-o", str(self.output)]
+        return gcc.run(["-E", *self._arguments, *listing], self._options.limits, cwd=self._cwd)
+
+    def _ask_again(self) -> clang.Finished:
+        extra = ["-E", "-M", "-MG", "-MT", "output", "-w", "-o", str(self._listing)]
+        return gcc.run([*extra, *self._arguments], self._options.limits, cwd=self._cwd)
 
 
 def _read(path: Path) -> str:

@@ -45,10 +45,17 @@ def dependencies(text: str) -> tuple[str, ...]:
     return tuple(re.sub(r"\\(.)", r"\1", word).replace("$$", "$") for word in words)
 
 
-def refuse_outside(opened: Sequence[str], directories: Iterable[Path], *, cwd: Path | None = None) -> None:
+def refuse_outside(
+    opened: Sequence[str],
+    directories: Iterable[Path],
+    *,
+    cwd: Path | None = None,
+    has_overlay: bool = True,
+) -> None:
     """Raise CompileError if a file that the compilation opened really lies outside the permitted directories.
 
-    Names outside them are those of headers that were not found: the virtual file system does not have them.
+    With an overlay, names outside them are those of headers that were not found: the virtual file system does
+    not have them. Without one (gcc), they are refused if there is such a file.
     """
     given = [os.path.abspath(directory) for directory in directories]
     named = tuple(directory.rstrip("/") + "/" for directory in given)
@@ -57,7 +64,7 @@ def refuse_outside(opened: Sequence[str], directories: Iterable[Path], *, cwd: P
     refused = []
     for name in opened:
         path = os.path.join(cwd or "", name)
-        if not os.path.abspath(path).startswith(named):
+        if not os.path.abspath(path).startswith(named) and (has_overlay or not os.path.lexists(path)):
             continue
         parent = os.path.dirname(path)
         if parent not in known:  # most files share a few directories

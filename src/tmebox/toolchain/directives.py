@@ -159,9 +159,9 @@ def _data(directive: Directive, section: Section) -> str:
     if "@" in arguments and '"' not in arguments:
         # Debug information says where a thread-local variable is, relative to its block.
         for modifier in re.findall(r"@(\w+)", arguments):
-            if modifier != "DTPOFF" or not section.is_debug:
+            if modifier.upper() != "DTPOFF" or not section.is_debug:
                 raise Refusal(f"@{modifier} in data is not supported (compile with -fno-pic)")
-        arguments = arguments.replace("@DTPOFF", "")
+        arguments = re.sub("@DTPOFF", "", arguments, flags=re.IGNORECASE)
     return f"\t{directive.name}\t{arguments}"
 
 

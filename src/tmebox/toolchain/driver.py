@@ -56,7 +56,7 @@ ANSWERS = {
     "  --export NAME              a function that the host may call (may be repeated;\n"
     "                             default: every non-static function of the named sources)\n"
     "  --isolation code+data|data  what the module's code is confined in (default: code+data)\n"
-    "  --base gs                  how memory is reached\n"
+    "  --base gs|r15              which register holds the base of its memory (r15 needs gcc)\n"
     f"  {READABLE_VARIABLE}=DIR:…    more directories that sources may include from\n"
     "The link step writes a module: run it with `tmebox run`, or load it with tmebox.Module.load.",
 }

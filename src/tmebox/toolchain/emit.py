@@ -6,7 +6,7 @@ after the adjustment.
 
 from __future__ import annotations
 
-from tmebox.abi import SPILL_R11, STACK_REACH
+from tmebox.abi import SPILL_R11, STACK_REACH, TARGET_SHIFTS
 from tmebox.toolchain.liveness import R11_BIT, FlowGraph
 from tmebox.toolchain.mnemonics import FLAGS
 from tmebox.toolchain.rewrite_bits import LOOP
@@ -31,8 +31,9 @@ FLAGS_OVER_JUMP = "an indirect jump while the flags are in use"
 class Emitter:
     """Feed it a file's text and templates in order, then take `text()`."""
 
-    def __init__(self, graph: FlowGraph, isolation: str) -> None:
+    def __init__(self, graph: FlowGraph, isolation: str, base: str) -> None:
         self._graph = graph
+        self._shift = TARGET_SHIFTS[base]
         self._is_checked = isolation == "code+data"
         self._out: list[str] = []
         self._pending = 0
@@ -140,7 +141,7 @@ class Emitter:
             self._out.append(lines("retq"))
             return
         label = self._new_label()
-        self._out.append(checked_return().replace(TRAP, label))
+        self._out.append(checked_return(self._shift).replace(TRAP, label))
         self._place_trap(label)
 
     def _indirect(self, template: Template, index: int, mask: int) -> None:
@@ -151,16 +152,22 @@ class Emitter:
             if not is_call:
                 self._settle()
             self._pending = 0
+            self._put_before(template)
             self._out.append(unchecked_branch(template.text, template))
             self._ends_in_call = is_call
             return
         self._settle()
+        self._put_before(template)
         self._traps.wanted.append(len(self._out))
-        self._out.append(self._checked(template, index, mask, is_call))
+        self._out.append(self._checked(template, index, mask << self._shift, is_call))
         if is_call:
             self._traps.beside[len(self._out) - 1] = len(self._out)
             self._out.append("")
             self._ends_in_call = True
+
+    def _put_before(self, template: Template) -> None:
+        if template.before:
+            self._out.append(template.before)
 
     def _checked(self, template: Template, index: int, mask: int, is_call: bool) -> str:
         live = 0 if is_call else self._graph.live_after(index)

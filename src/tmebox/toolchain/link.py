@@ -12,7 +12,7 @@ import numpy as np
 from tmebox import abi
 from tmebox.errors import CompileError, Diagnostic, ModuleError
 from tmebox.modulefile import Export, Import, ModuleFile, Segment, Symbol
-from tmebox.toolchain import clang, diagnostics, linked, script
+from tmebox.toolchain import clang, diagnostics, gcc, linked, script
 from tmebox.toolchain.assemble import assemble
 from tmebox.toolchain.dwarf import prototypes
 from tmebox.toolchain.exports import Exports, defined_functions, find_exports, require_defined
@@ -26,7 +26,6 @@ from tmebox.toolchain.relocate import Claims, relocate
 INITIALIZE = "__tmebox_initialize"
 """What a library that uses libc runs once per sandbox; a member of libc.a."""
 START = "_start"
-PRODUCER = "tmebox 0.1.0, clang 19.1.7"
 
 
 def link(
@@ -165,13 +164,17 @@ def _module(
             lines=read_lines(executable, text.address, text.address + text.size_bytes),
             start=start,
             debug_frame=executable.contents(".debug_frame"),
-            producer=PRODUCER,
+            producer=_producer(options.base),
             debug_sections=_debug_sections(executable) if options.debug else (),
         )
         module.check()
     except ModuleError as error:
         raise CompileError(f"{options.name} cannot be a module: {error}") from None
     return module
+
+
+def _producer(base: str) -> str:
+    return f"tmebox 0.1.0, {f'gcc {gcc.gcc().version}' if base == 'r15' else 'clang 19.1.7'}"
 
 
 def _functions(executable: Elf, low: int, high: int) -> tuple[Symbol, ...]:

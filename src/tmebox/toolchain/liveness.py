@@ -72,6 +72,10 @@ class FlowGraph:
 
     # -- asking --
 
+    def arrivals(self) -> set[str]:
+        """Labels that a branch names or whose address is taken."""
+        return {flow.target for flow in self.flows if flow.target is not None} | self._taken
+
     def live_after(self, index: int) -> int:
         """Resources needed after instruction `index` (as it was written)."""
         flow = self.flows[index]

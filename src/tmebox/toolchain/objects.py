@@ -7,6 +7,7 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
+from tmebox.abi import BASES
 from tmebox.errors import CompileError
 from tmebox.toolchain.assemble import assemble
 from tmebox.toolchain.compile import Compiled, compile_to_assembly, language_of
@@ -34,8 +35,8 @@ def instrument(
     source: Path | SourceText, options: CompileOptions, *, language: str | None = None
 ) -> tuple[Compiled, str]:
     """What was compiled, its `text` instrumented, and the source's name. Raises CompileError."""
-    if options.base != "gs":
-        raise CompileError(f"base {options.base!r} is not supported by this version (gs is)")
+    if options.base not in BASES:
+        raise CompileError(f"base is one of {', '.join(BASES)}, not {options.base!r}")
     name = source.name if isinstance(source, SourceText) else str(source)
     try:
         return _instrument_once(source, options, language, name), name
@@ -57,7 +58,9 @@ def _instrument_once(
         compiled = _compile_text(source, options)
     else:
         compiled = compile_to_assembly(source, options, language=language)
-    return replace(compiled, text=rewrite(compiled.text, file=name, isolation=options.isolation))
+    return replace(
+        compiled, text=rewrite(compiled.text, file=name, isolation=options.isolation, base=options.base)
+    )
 
 
 def _compile_text(source: SourceText, options: CompileOptions) -> Compiled:

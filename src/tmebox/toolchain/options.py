@@ -32,6 +32,7 @@ class CompileOptions:
     flags: further compiler flags, vetted by `flags.vet`.
     debug: keep DWARF for debuggers in the module.
     isolation: "code+data" or "data" (the compiler is trusted with control flow).
+    base: where the window's base is kept: "gs", or "r15" (needs gcc on this machine).
     exports: names of callable functions; None means those the source marks, else all non-static ones.
     name: what diagnostics about the whole module call it.
     timeout_s, memory_bytes: for each run of the compiler.

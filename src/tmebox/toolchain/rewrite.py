@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import lru_cache
 
+from tmebox.abi import BASES
 from tmebox.errors import CompileError, Diagnostic
 from tmebox.toolchain.asm import (
     AsmSyntaxError,
@@ -20,9 +21,10 @@ from tmebox.toolchain.asm import (
     remove_block_comments,
     symbols,
 )
-from tmebox.toolchain.directives import DATA, SECTIONS, SectionState, rewrite_directive
+from tmebox.toolchain.directives import ASSIGNMENTS, DATA, SECTIONS, SectionState, rewrite_directive
 from tmebox.toolchain.emit import LABEL_PREFIX, Emitter
 from tmebox.toolchain.liveness import FlowGraph
+from tmebox.toolchain.offset_reuse import without_repeated_loads
 from tmebox.toolchain.places import Places
 from tmebox.toolchain.rewrite_control import jump_mask
 from tmebox.toolchain.rewrite_instruction import rewrite_instruction
@@ -35,43 +37,47 @@ _Prepared = Template | Refusal | Directive | Label | LineMarker | InlineAssembly
 
 
 @lru_cache(maxsize=1 << 15)
-def _prepare(line: str) -> tuple[_Prepared, ...]:
+def _prepare(line: str, base: str) -> tuple[_Prepared, ...]:
     """Everything about a line that does not depend on where it stands. Most lines of a program repeat."""
     try:
         statements = parse_line(line)
     except AsmSyntaxError as error:
         return (Refusal(f"`{line.strip()}`: {error}"),)
-    return tuple(_prepare_statement(statement) for statement in statements)
+    return tuple(_prepare_statement(statement, base) for statement in statements)
 
 
-def _prepare_statement(statement: _Prepared) -> _Prepared:
+def _prepare_statement(statement: _Prepared, base: str) -> _Prepared:
     if not isinstance(statement, Instruction) or not statement.mnemonic:
         return statement
     try:
-        return replace(rewrite_instruction(statement), source=str(statement).strip())
+        return replace(rewrite_instruction(statement, base), source=str(statement).strip())
     except Refusal as refusal:
         return refusal
 
 
-def rewrite(text: str, *, file: str, isolation: str = "code+data") -> str:
+def rewrite(text: str, *, file: str, isolation: str = "code+data", base: str = "gs") -> str:
     """Instrument a compiler's (or a person's) assembly.
 
-    `file` is what messages call the text. `isolation` "data" leaves returns and branches unchecked.
+    `file` is what messages call the text. `isolation` "data" leaves returns and branches unchecked. `base`:
+    "gs" or "r15", where the window's base is; for r15 the text must leave r14 and r15 alone.
     Raises CompileError with one Diagnostic per refused line, at its C source line where that is known.
     """
     if isolation not in ISOLATIONS:
         raise ValueError(f"isolation is one of {', '.join(ISOLATIONS)}, not {isolation!r}")
-    return _Rewriting(file, isolation).run(text)
+    if base not in BASES:
+        raise ValueError(f"base is one of {', '.join(BASES)}, not {base!r}")
+    return _Rewriting(file, isolation, base).run(text)
 
 
 class _Rewriting:
     """One file: first read it all (sections, labels, flow), then place the instructions."""
 
-    def __init__(self, file: str, isolation: str) -> None:
+    def __init__(self, file: str, isolation: str, base: str) -> None:
+        self._base = base
         self._places = Places(file)
         self._sections = SectionState()
         self._graph = FlowGraph()
-        self._emitter = Emitter(self._graph, isolation)
+        self._emitter = Emitter(self._graph, isolation, base)
         self._functions: set[str] = set()
         self._diagnostics: list[Diagnostic] = []
         self._placements: list[_Placement] = []
@@ -92,14 +98,17 @@ class _Rewriting:
             count = len(self._diagnostics)
             message = f"{count} line{'s' * (count != 1)} of assembly that cannot run in a sandbox"
             raise CompileError(message, tuple(self._diagnostics))
-        return self._emitter.text() + "\n"
+        result = self._emitter.text() + "\n"
+        if self._base == "r15":
+            result = without_repeated_loads(result, self._graph.arrivals())
+        return result
 
     def _read(self, text: str) -> None:
         for number, line in enumerate(text.split("\n"), 1):
             self._line = number
             joined = f"{self._prefix} {line}" if self._prefix else line
             self._prefix = ""
-            for statement in _prepare(joined):
+            for statement in _prepare(joined, self._base):
                 try:
                     self._add(statement)
                 except Refusal as refusal:
@@ -176,9 +185,11 @@ class _Rewriting:
             return
         if name == ".file":
             self._places.add_file(directive)
+            if directive.arguments.startswith("0 ") and not self._is_clang:
+                return  # gcc names its source twice, as file 0 and 1, and clang's assembler then knows no 1
         elif name == ".type" and "function" in directive.arguments.lower():
             self._functions.add(directive.arguments.split(",")[0].strip())
-        elif name in DATA and not self._sections.current.is_debug:
+        elif name in ASSIGNMENTS or (name in DATA and not self._sections.current.is_debug):
             self._graph.take_addresses(symbols(directive.arguments))
         text = rewrite_directive(directive, self._sections.current)
         if text is not None:

@@ -66,11 +66,11 @@ def rewrite_return(instruction: Instruction, flow: Flow) -> Template:
     return Template(Shape.RETURN, "", flow, anchor=True)
 
 
-def checked_return() -> str:
-    """r11 is free at a return."""
+def checked_return(shift: int) -> str:
+    """r11 is free at a return. `shift`: see TARGET_SHIFTS."""
     return lines(
         "movl (%rsp), %r11d",
-        f"testb ${TARGET_RETURN}, {TARGET_MAP:#x}(%r11)",
+        f"testb ${TARGET_RETURN << shift}, {TARGET_MAP:#x}(%r11)",
         f"je {TRAP}",
         "movq %r11, (%rsp)",
         "retq",
@@ -111,5 +111,5 @@ def jump_mask(template: Template, is_clang: bool) -> int:
         return TARGET_FUNCTION
     if template.mark is not None:
         return MASKS[template.mark]
-    is_table = is_clang or ".L" in template.operand
+    is_table = is_clang or ".L" in template.before + template.operand
     return TARGET_LABEL if is_table else TARGET_LABEL | TARGET_FUNCTION

@@ -11,6 +11,7 @@ from tmebox.toolchain.mnemonics import FLAGS, MNEMONICS, Kind, Mnemonic
 from tmebox.toolchain.rewrite_bits import is_wild_bit_test, rewrite_bit_test
 from tmebox.toolchain.rewrite_control import rewrite_branch, rewrite_return
 from tmebox.toolchain.rewrite_memory import computed, confined, constant_load, is_stack_slot, plain_immediate
+from tmebox.toolchain.rewrite_r15 import refuse_reserved, through_r15
 from tmebox.toolchain.rewrite_stack import (
     is_stack_pointer,
     mentions,
@@ -28,8 +29,16 @@ _STRING_OR_VECTOR = frozenset(["movsd", "cmpsd"])
 """Without operands these are string instructions."""
 
 
-def rewrite_instruction(instruction: Instruction) -> Template:
-    """Raises Refusal."""
+def rewrite_instruction(instruction: Instruction, base: str = "gs") -> Template:
+    """The template with the window's base in `base`. Raises Refusal."""
+    if base == "gs":
+        return _through_gs(instruction, base)
+    refuse_reserved(instruction)
+    return through_r15(_through_gs(instruction, base))
+
+
+def _through_gs(instruction: Instruction, base: str) -> Template:
+    """`base` matters to string instructions, whose sequence differs by more than its operands."""
     facts = MNEMONICS.get(instruction.mnemonic)
     if facts is None or (instruction.mnemonic in _STRING_OR_VECTOR and not instruction.operands):
         raise Refusal(f"`{statement(instruction)}`: not an instruction that sandboxed code may use")
@@ -40,7 +49,9 @@ def rewrite_instruction(instruction: Instruction) -> Template:
     if instruction.prefixes and not is_string:
         instruction = _without_hints(instruction, facts)
     try:
-        return rewrite_string(instruction, facts, flow) if is_string else _rewrite(instruction, facts, flow)
+        if is_string:
+            return rewrite_string(instruction, facts, flow, base)
+        return _rewrite(instruction, facts, flow)
     except Refusal as refusal:
         raise Refusal(f"`{statement(instruction)}`: {refusal}") from None
 

@@ -17,7 +17,7 @@ _FORMS: dict[str, set[tuple[Operand, ...]]] = {
 }
 
 
-def rewrite_string(instruction: Instruction, facts: Mnemonic, flow: Flow) -> Template:
+def rewrite_string(instruction: Instruction, facts: Mnemonic, flow: Flow, base: str) -> Template:
     if instruction.operands not in _FORMS[facts.base]:
         raise Refusal("a string instruction with unusual operands")
     if instruction.prefixes not in ((), ("rep",)):
@@ -31,12 +31,14 @@ def rewrite_string(instruction: Instruction, facts: Mnemonic, flow: Flow) -> Tem
     moved = ("edi", "esi") if facts.base == "movs" else ("edi",)
     wide = [registers.part(name, 64) for name in moved]
     extend = [f"movl %{name}, %{name}" for name in moved]
+    is_held = base == "r15"
+    holder = "r15" if is_held else "r11"
     text = lines(
         *extend,
-        f"movq %gs:{CONTROL_WINDOW_BASE:#x}, %r11",
-        *(f"leaq (%r11,%{name}), %{name}" for name in wide),
+        *(() if is_held else (f"movq %gs:{CONTROL_WINDOW_BASE:#x}, %r11",)),
+        *(f"leaq (%{holder},%{name}), %{name}" for name in wide),
         " ".join([*instruction.prefixes, facts.base + SUFFIX[width]]),
         # Back to offsets. For correctness only: nothing depends on it for safety.
         *extend,
     )
-    return Template(Shape.PLAIN, text, flow, scratch="r11")
+    return Template(Shape.PLAIN, text, flow, scratch=None if is_held else "r11")

@@ -54,6 +54,7 @@ class Template:
     can_spill: rsp is the same before and after, so that the scratch can be kept below the red zone.
     clobbers_flags: overwrites flags that the original instruction leaves alone.
     operand: of an indirect branch: its target, a 32-bit register or an instrumented memory operand.
+    before: of an indirect branch: what has to precede it for the operand to be usable.
     register: of an indirect branch: the 64-bit register that holds its target, if one does.
     mark: of an indirect jump: what a comment says it is for. source: the instruction as it was written.
     is_compare: sets all flags, writes nothing else, and has nothing to do with rsp.
@@ -68,6 +69,7 @@ class Template:
     can_spill: bool = True
     clobbers_flags: bool = False
     operand: str = ""
+    before: str = ""
     register: str | None = None
     mark: str | None = None
     source: str = ""

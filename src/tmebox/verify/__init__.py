@@ -1,8 +1,8 @@
 """The security boundary: decides from the final bytes alone whether machine code may run in a sandbox.
 
 Reading order: `rules` (what must hold), `instructions` (what is known at all), `decoded` and `opcodes`
-(asking the decoder), `encoding`, `memory`, `memory_r15` and `stack` (rules about one instruction), `sequences`
-(instructions that are safe only together), `tables` (what differs with the window's base in gs or in r15),
+(asking the decoder), `encoding`, `memory`, `memory_r15` and `stack` (rules about one instruction),
+`sequences` (instructions safe only together), `tables` (what differs with the window's base in gs or r15),
 `forms` (all that one instruction's bytes say), `verify` (the walk over a text).
 """
 

@@ -265,7 +265,7 @@ class _Walk:
                 )
 
     def claim(self, addresses: Iterable[int], bit: int) -> None:
-        """Set `bit` (shifted as the base has it) in the target map at each claimed address that control may arrive at."""
+        """Set `bit`, shifted, in the target map at each claimed address that control may arrive at."""
         for address in map(int, addresses):
             position = address - self.address
             mark = self.marks[position] if 0 <= position < len(self.marks) else 0
