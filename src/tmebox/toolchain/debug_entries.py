@@ -178,8 +178,7 @@ class Unit:
 
     def find(self, tag: int, names: Set[str]) -> Iterator[Entry]:
         """Top-level entries of `tag` whose name is in `names`."""
-        places = {self._sections.place(name) for name in names} - {-1}
-        if not places or not self._mentions(places):
+        if not self._may_mention(names):
             return
         for position in self._walk(self._root.children, tag):
             entry = self._read(position)
@@ -195,8 +194,12 @@ class Unit:
             for position in self._walk(entry.children, 0):
                 yield self._read(position)
 
-    def _mentions(self, places: Set[int]) -> bool:
-        """Whether the unit's string table has any of these strings: most units of a program do not."""
+    def _may_mention(self, names: Set[str]) -> bool:
+        """Whether the unit's string table has any of these: most units of a program do not. gcc's units have no
+        such table, and short strings in place."""
+        if AT_STR_OFFSETS_BASE not in self._root.values:
+            return True
+        places = {self._sections.place(name) for name in names} - {-1}
         base = self._string_base
         inside = 8 <= base <= len(self._sections.string_offsets)
         return inside and not places.isdisjoint(self._sections.mentioned(base))
