@@ -14,7 +14,14 @@ def assemble(text: str, output: Path, *, file: str, limits: clang.Limits = clang
     with tempfile.TemporaryDirectory(prefix="tmebox-") as scratch:
         source = Path(scratch) / "instrumented.s"
         source.write_text(text, encoding="utf-8", errors="surrogateescape")
-        arguments = ["-triple", "x86_64-unknown-linux-musl", "-filetype", "obj", "-mrelax-relocations=no"]
+        arguments = [
+            "-triple",
+            "x86_64-unknown-linux-musl",
+            "-filetype",
+            "obj",
+            "-mrelax-relocations=no",
+            "-dwarf-version=5",
+        ]
         finished = clang.run("clang", ["-cc1as", *arguments, "-o", str(output), str(source)], limits)
     if finished.status != 0:
         found = diagnostics.parse_clang(finished.messages, lambda _: f"{file} (instrumented assembly)")

@@ -71,7 +71,7 @@ def link_program(
         if progress is not None:
             progress("libc", done, total)
 
-    library = libc(building, isolation=options.isolation)
+    library = libc(building, isolation=options.isolation, base=options.base)
     if progress is not None:
         progress("link", 0, 1)
     return link(

@@ -148,7 +148,7 @@ def _compile_with_gcc(
     source: Path, options: CompileOptions, mode: list[str], cwd: Path | None, permitted: list[Path]
 ) -> Compiled:
     """As `_compile`, in two runs: see `gcc`."""
-    flags = [*gcc.CODE_FLAGS, *gcc.DEBUG_FLAGS]
+    flags = [*gcc.code_flags(), *gcc.DEBUG_FLAGS]
     flags += gcc.known_flags(vet([options.optimize, *options.flags]))
     search = ["-nostdinc", gcc.MACRO, *_search(options, system_include_dirs(options))]
     if mode != ["-S"]:

@@ -1,4 +1,7 @@
-"""Debugging information entries (.debug_info, DWARF 5, sections 7.5 and 7.6) of a linked executable."""
+"""Debugging information entries (.debug_info, DWARF 5, sections 7.5 and 7.6) of a linked executable.
+
+Units of version 4, which gcc writes for us, differ in their header only, as far as anything here looks.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from tmebox.toolchain.linked import Elf
 AT_NAME, AT_STR_OFFSETS_BASE = 0x03, 0x72
 _UNIT_COMPILE = 1
 _UNIT = struct.Struct("<IHBBI")
+_UNIT_4 = struct.Struct("<IHIB")
 _FLAG_PRESENT, _IMPLICIT_CONST, _STRING, _STRP, _STRX, _SDATA = 0x19, 0x21, 0x08, 0x0E, 0x1A, 0x0D
 
 FIXED = {
@@ -49,7 +53,7 @@ class Entry:
 
 
 def units(executable: Elf) -> Iterator[Unit]:
-    """Compilation units of DWARF 5; what follows a damaged one is left out."""
+    """Compilation units of DWARF 4 and 5; what follows a damaged one is left out."""
     data = executable.contents(".debug_info")
     sections = _Sections(
         data,
@@ -64,7 +68,11 @@ def units(executable: Elf) -> Iterator[Unit]:
         if length >= 0xFFFF_FFF0 or end > len(data):
             return
         if version == 5 and kind == _UNIT_COMPILE and address_size == 8:
-            yield Unit(sections, position, end, abbreviations)
+            yield Unit(sections, position, _UNIT.size, end, abbreviations)
+        elif version == 4:
+            _, _, abbreviations, address_size = _UNIT_4.unpack_from(data, position)
+            if address_size == 8:
+                yield Unit(sections, position, _UNIT_4.size, end, abbreviations)
         position = end
 
 
@@ -165,14 +173,16 @@ def _parse_abbreviations(data: bytes, position: int, budget: int) -> dict[int, _
 class Unit:
     """One compilation unit. Methods raise IndexError or ValueError if its bytes make no sense."""
 
-    def __init__(self, sections: _Sections, start: int, end: int, abbreviations: int) -> None:
+    def __init__(
+        self, sections: _Sections, start: int, header_size: int, end: int, abbreviations: int
+    ) -> None:
         self._sections = sections
         self._info = sections.info
         self._start = start
         self._end = end
         self._table = sections.table(abbreviations)
         self._string_base = 8
-        root = self._read(start + _UNIT.size)
+        root = self._read(start + header_size)
         self._string_base = root.values.get(AT_STR_OFFSETS_BASE, 8)
         self._root = root
 
@@ -195,8 +205,8 @@ class Unit:
                 yield self._read(position)
 
     def _may_mention(self, names: Set[str]) -> bool:
-        """Whether the unit's string table has any of these: most units of a program do not. gcc's units have no
-        such table, and short strings in place."""
+        """Whether the unit's string table has any of these: most units of a program do not. gcc's units have
+        no such table, and short strings in place."""
         if AT_STR_OFFSETS_BASE not in self._root.values:
             return True
         places = {self._sections.place(name) for name in names} - {-1}

@@ -33,14 +33,15 @@ CODE_FLAGS = (
     "-fno-stack-clash-protection",
     "-fcf-protection=none",
     "-ftls-model=local-exec",
-    "-mtune-ctrl=^use_gather",
     "-ffunction-sections",
     "-fdata-sections",
 )
+_NO_GATHERS = "-mtune-ctrl=^use_gather,^use_gather_2parts,^use_gather_4parts"
+"""As gcc spells it from version 12 on. Before, the rewriter refuses what gathers there are."""
 DEBUG_FLAGS = (
     "-fno-asynchronous-unwind-tables",
     "-fno-unwind-tables",
-    "-gdwarf-5",
+    "-gdwarf-4",  # version 5 has strings where clang's assembler puts those of its line table
     "-gno-variable-location-views",
     "-fno-diagnostics-color",
 )
@@ -93,6 +94,13 @@ def run(
 ) -> clang.Finished:
     """Run cc1 to its end. Raises CompileError if it exceeds a limit or dies of a signal."""
     return clang.run_command([str(gcc().compiler), "-quiet", *arguments], "gcc", limits, cwd=cwd)
+
+
+def code_flags() -> list[str]:
+    """What makes gcc's code fit for the rewriter."""
+    major = gcc().version.partition(".")[0]
+    is_new = major.isdecimal() and int(major) >= 12
+    return [*CODE_FLAGS, *([_NO_GATHERS] if is_new else [])]
 
 
 def known_flags(flags: Sequence[str]) -> list[str]:

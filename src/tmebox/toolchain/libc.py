@@ -20,7 +20,7 @@ from pathlib import Path
 
 from tmebox import abi
 from tmebox.errors import CompileError
-from tmebox.toolchain import libc_sources
+from tmebox.toolchain import gcc, libc_sources
 from tmebox.toolchain.libc_sources import Source
 
 Progress = Callable[[int, int], None]
@@ -40,25 +40,25 @@ class Libc:
     include_dirs: tuple[Path, ...]
 
 
-def libc(progress: Progress | None = None, *, isolation: str = "code+data") -> Libc:
+def libc(progress: Progress | None = None, *, isolation: str = "code+data", base: str = "gs") -> Libc:
     """The libc for this version of everything that shapes it; built first if it is not in the cache.
 
     Two processes that need it at once build it once. Raises CompileError if the toolchain is missing or
     fails, OSError if the cache directory cannot be written.
     """
-    directory = cache_directory() / f"libc-{_key(isolation)}"
+    directory = cache_directory() / f"libc-{_key(isolation, base)}"
     if not (directory / "libc.a").exists():
         with _locked(directory.with_suffix(".lock")):
             if not (directory / "libc.a").exists():
-                _build_into(directory, isolation, progress)
+                _build_into(directory, isolation, base, progress)
                 _forget_unused(directory.parent)
     os.utime(directory)
-    return Libc(directory / "libc.a", directory / "crt1.o", libc_sources.include_dirs())
+    return Libc(directory / "libc.a", directory / "crt1.o", libc_sources.include_dirs(base))
 
 
-def is_built(*, isolation: str = "code+data") -> bool:
+def is_built(*, isolation: str = "code+data", base: str = "gs") -> bool:
     """Whether `libc` would find it in the cache."""
-    return (cache_directory() / f"libc-{_key(isolation)}" / "libc.a").exists()
+    return (cache_directory() / f"libc-{_key(isolation, base)}" / "libc.a").exists()
 
 
 def cache_directory() -> Path:
@@ -92,9 +92,10 @@ _NOT_SHAPING_CODE = frozenset(
 
 
 @cache
-def _key(isolation: str) -> str:
+def _key(isolation: str, base: str) -> str:
     """Hash of whatever decides what the objects contain."""
-    digest = hashlib.sha256(f"{isolation}\0{libc_sources.compiler_version()}\0".encode())
+    versions = f"{libc_sources.compiler_version()} {gcc.gcc().version if base == 'r15' else ''}"
+    digest = hashlib.sha256(f"{isolation}\0{base}\0{versions}\0".encode())
     toolchain = Path(__file__).parent
     shaping = [path for path in toolchain.glob("*.py") if path.stem not in _NOT_SHAPING_CODE]
     files = {f"toolchain/{path.name}": path for path in [*shaping, Path(abi.__file__)]}
@@ -114,15 +115,15 @@ def _locked(path: Path) -> Iterator[None]:
         yield
 
 
-def _build_into(directory: Path, isolation: str, progress: Progress | None) -> None:
+def _build_into(directory: Path, isolation: str, base: str, progress: Progress | None) -> None:
     """Build in a temporary directory beside `directory`, then rename: nobody ever sees half a libc."""
     scratch = Path(tempfile.mkdtemp(prefix=f"{directory.name}.", dir=directory.parent))
     try:
         (scratch / "abi.h").write_text(abi._header())
         sources = libc_sources.sources()
-        members = _compile_all(sources, scratch, isolation, progress)
+        members = _compile_all(sources, scratch, isolation, base, progress)
         libc_sources.archive(scratch / "libc.a", members)
-        libc_sources.compile_source(libc_sources.START, scratch / "crt1.o", scratch, isolation)
+        libc_sources.compile_source(libc_sources.START, scratch / "crt1.o", scratch, isolation, base)
         result = Path(tempfile.mkdtemp(prefix=f"{directory.name}.", dir=directory.parent))
         for name in ("libc.a", "crt1.o"):
             (scratch / name).rename(result / name)
@@ -143,14 +144,14 @@ def _forget_unused(cache: Path) -> None:
 
 
 def _compile_all(
-    sources: list[Source], scratch: Path, isolation: str, progress: Progress | None
+    sources: list[Source], scratch: Path, isolation: str, base: str, progress: Progress | None
 ) -> list[Path]:
     """Compile on every core: the work is in child processes, so threads do. Raises the first error."""
     objects = [scratch / f"{source.name.replace('/', '-')}.o" for source in sources]
     workers = len(os.sched_getaffinity(0))
     with ThreadPoolExecutor(workers) as pool:
         jobs = [
-            pool.submit(libc_sources.compile_source, source, output, scratch, isolation)
+            pool.submit(libc_sources.compile_source, source, output, scratch, isolation, base)
             for source, output in zip(sources, objects, strict=True)
         ]
         try:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tmebox.errors import CompileError
-from tmebox.toolchain import clang
+from tmebox.toolchain import clang, gcc
 from tmebox.toolchain.assemble import assemble
 from tmebox.toolchain.rewrite import rewrite
 
@@ -56,6 +56,12 @@ FLAGS = (
 )  # fmt: skip
 """The sandbox's code generation flags plus what musl's own build uses. Unwind tables become .debug_frame."""
 
+GCC_FLAGS = (
+    "-std=c99", "-O2", "-ffreestanding", "-fexcess-precision=standard", "-frounding-math",
+    "-fno-strict-aliasing", "-fno-tree-loop-distribute-patterns", "-fasynchronous-unwind-tables", "-w", "-g0",
+)  # fmt: skip
+"""The same for gcc; which must not turn a loop in memset into a call of memset."""
+
 UNWIND_SECTION = "\t.cfi_sections .debug_frame\n"
 LIMITS = clang.Limits(timeout_s=300)
 
@@ -66,11 +72,12 @@ def compiler_version() -> str:
     return importlib.metadata.version("ziglang")
 
 
-def include_dirs() -> tuple[Path, ...]:
-    """Where a sandboxed program's system headers are, in search order."""
+def include_dirs(base: str = "gs") -> tuple[Path, ...]:
+    """Where a sandboxed program's system headers are, in search order; the compiler's own come last."""
     headers = clang.toolchain_dir() / "lib" / "libc" / "include"
     names = ("x86_64-linux-musl", "generic-musl", "x86-linux-any", "any-linux-any")
-    return (*(headers / name for name in names), clang.toolchain_dir() / "lib" / "include")
+    own = gcc.gcc().include_dir if base == "r15" else clang.compiler_include_dir()
+    return (*(headers / name for name in names), own)
 
 
 def sources() -> list[Source]:
@@ -94,10 +101,14 @@ def sources() -> list[Source]:
     return [Source(name, path) for name, path in chosen.items() if name not in EXCLUDED]
 
 
-def compile_source(source: Source, output: Path, generated: Path, isolation: str) -> None:
+def compile_source(source: Source, output: Path, generated: Path, isolation: str, base: str) -> None:
     """C or assembly → instrumented assembly → object. `generated` holds abi.h. Raises CompileError."""
-    text = source.path.read_text() if source.path.suffix == ".s" else _to_assembly(source, output, generated)
-    instrumented = rewrite(UNWIND_SECTION + text, file=f"libc/{source.name}", isolation=isolation)
+    if source.path.suffix == ".s":
+        text = source.path.read_text()
+    else:
+        text = _to_assembly(source, output, generated, base)
+    name = f"libc/{source.name}"
+    instrumented = rewrite(UNWIND_SECTION + text, file=name, isolation=isolation, base=base)
     assemble(instrumented, output, file=f"libc/{source.name}", limits=LIMITS)
 
 
@@ -108,21 +119,38 @@ def archive(path: Path, members: list[Path]) -> None:
     _run("ar", ["rcsD", str(path), f"@{listing}"])
 
 
-def _to_assembly(source: Source, output: Path, generated: Path) -> str:
+def _to_assembly(source: Source, output: Path, generated: Path, base: str) -> str:
     musl = clang.toolchain_dir() / "lib" / "libc" / "musl"
     own = [GUEST / "arch", GUEST / "kernel", GUEST / "start", generated]
     musls = [musl / name for name in ("arch/x86_64", "arch/generic", "src/include", "src/internal")]
-    search = [f"-I{path}" for path in (*own, *musls)]
-    system = [f"-isystem{path}" for path in include_dirs()]
-    mode = ["-E", "-P"] if source.path.suffix == ".S" else ["-S"]
+    search = [word for path in (*own, *musls) for word in ("-I", str(path))]
+    search += [word for path in include_dirs(base) for word in ("-isystem", str(path))]
     assembly = output.with_suffix(".s")
-    _run("clang", [*FLAGS, *search, *system, *mode, str(source.path), "-o", str(assembly)])
+    if base == "r15":
+        search.append(gcc.MACRO)
+    if base == "r15" and source.path.suffix == ".c":
+        _run_gcc(source.path, assembly, search)
+    else:
+        mode = ["-E", "-P"] if source.path.suffix == ".S" else ["-S"]
+        _run("clang", [*FLAGS, *search, *mode, str(source.path), "-o", str(assembly)])
     text = assembly.read_text()
     assembly.unlink()
     return text
 
 
+def _run_gcc(source: Path, assembly: Path, search: list[str]) -> None:
+    preprocessed = assembly.with_suffix(".i")
+    flags = [*GCC_FLAGS, *gcc.code_flags()]
+    given = ["-E", "-nostdinc", "-D_XOPEN_SOURCE=700", *search, str(source), "-o", str(preprocessed)]
+    _require(gcc.run([*flags, *given], LIMITS))
+    _require(gcc.compile_preprocessed(preprocessed, assembly, flags, LIMITS))
+    preprocessed.unlink()
+
+
 def _run(tool: str, arguments: list[str]) -> None:
-    finished = clang.run(tool, arguments, LIMITS)
+    _require(clang.run(tool, arguments, LIMITS))
+
+
+def _require(finished: clang.Finished) -> None:
     if finished.status:
         raise CompileError(f"libc does not build: {finished.messages.strip()}")

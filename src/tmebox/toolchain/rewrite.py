@@ -185,8 +185,6 @@ class _Rewriting:
             return
         if name == ".file":
             self._places.add_file(directive)
-            if directive.arguments.startswith("0 ") and not self._is_clang:
-                return  # gcc names its source twice, as file 0 and 1, and clang's assembler then knows no 1
         elif name == ".type" and "function" in directive.arguments.lower():
             self._functions.add(directive.arguments.split(",")[0].strip())
         elif name in ASSIGNMENTS or (name in DATA and not self._sections.current.is_debug):

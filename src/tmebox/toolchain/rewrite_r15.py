@@ -17,6 +17,7 @@ from tmebox.toolchain.rewrite_stack import mentions, statement
 from tmebox.toolchain.template import Refusal, Template, lines
 
 _SEGMENT = "%gs:"
+_LOW = {"ah": "al", "bh": "bl", "ch": "cl", "dh": "dl"}
 
 
 def refuse_reserved(instruction: Instruction) -> None:
@@ -51,7 +52,17 @@ def _line(line: str) -> str:
         if isinstance(operand, Memory) and operand.segment is not None:
             loads, confined = _confined(operand)
         operands.append(confined)
-    return lines(*loads, statement(replace(instruction, operands=tuple(operands))))
+    high = next((item.name for item in operands if isinstance(item, Register) and item.name in _LOW), None)
+    if high is None:
+        return lines(*loads, statement(replace(instruction, operands=tuple(operands))))
+    if instruction.mnemonic.startswith("cmpxchg"):
+        raise Refusal(f"`{statement(instruction)}`: %{high} cannot be used beside a base in r15")
+    # %ah and its like have no encoding beside r15. Exchanges leave the flags alone.
+    low = Register(_LOW[high])
+    operands = [low if operand == Register(high) else operand for operand in operands]
+    exchange = f"xchgb %{high}, {low}"
+    body = statement(replace(instruction, operands=tuple(operands)))
+    return lines(*loads, exchange, body, exchange)
 
 
 def _confined(memory: Memory) -> tuple[tuple[str, ...], Memory | Register]:

@@ -1,4 +1,5 @@
-/* int setjmp(jmp_buf), _Noreturn void longjmp(jmp_buf, int); jmp_buf: rbx rbp r12 r13 r14 r15 rsp pc.
+/* int setjmp(jmp_buf), _Noreturn void longjmp(jmp_buf, int); jmp_buf: rbx rbp r12 r13 r14 r15 rsp pc. Where r15
+   holds the window's base, r14 and r15 are not the program's, and not saved.
 
    The saved rsp is an offset and the saved pc an address, both forgeable by the program. Restoring them goes
    through what every write of rsp and every indirect jump goes through: rsp is rebased into the window, the jump
@@ -17,8 +18,10 @@ setjmp:
 	movq %rbp, 8(%rdi)
 	movq %r12, 16(%rdi)
 	movq %r13, 24(%rdi)
+#ifndef __tmebox_r15__
 	movq %r14, 32(%rdi)
 	movq %r15, 40(%rdi)
+#endif
 	leaq 8(%rsp), %rdx
 	movq %rdx, 48(%rdi)
 	movq (%rsp), %rdx
@@ -37,8 +40,10 @@ longjmp:
 	movq 8(%rdi), %rbp
 	movq 16(%rdi), %r12
 	movq 24(%rdi), %r13
+#ifndef __tmebox_r15__
 	movq 32(%rdi), %r14
 	movq 40(%rdi), %r15
+#endif
 	movq 48(%rdi), %rdx
 	movq 56(%rdi), %rcx
 	movq %rdx, %rsp
