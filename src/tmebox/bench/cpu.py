@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from tmebox.bench import wasm
@@ -31,14 +33,7 @@ def bench_cpu(
 
     size: one of suite.SIZES. Missing columns and programs, failures and mismatches are in the cells.
     """
-    unavailable = {column.key: why_missing(column) for column in columns}
-    built: dict[str, dict[str, list[Variant] | Cell]] = {}
-    for index, program in enumerate(programs):
-        if progress is not None:
-            progress("building programs", index, len(programs))
-        built[program.name] = {
-            column.key: _build(program, column, unavailable[column.key], progress) for column in columns
-        }
+    built = _build_all(programs, columns, progress)
     found = []
     with pinned():
         for index, program in enumerate(programs):
@@ -49,6 +44,26 @@ def bench_cpu(
             if finished is not None:
                 finished(result)
     return Results(machine(), size, rounds, tuple(columns), tuple(found))
+
+
+def _build_all(
+    programs: Sequence[Program], columns: Sequence[Column], progress: Progress | None
+) -> dict[str, dict[str, list[Variant] | Cell]]:
+    """Builds, or the cell that says why there are none, by program and column."""
+    unavailable = {column.key: why_missing(column) for column in columns}
+    pairs = [(program, column) for program in programs for column in columns]
+    built: dict[str, dict[str, list[Variant] | Cell]] = {program.name: {} for program in programs}
+    # Threads: the compiler's work is in child processes.
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+        jobs = [pool.submit(_build, program, column, unavailable[column.key]) for program, column in pairs]
+        try:
+            for done, ((program, column), job) in enumerate(zip(pairs, jobs, strict=True)):
+                if progress is not None:
+                    progress("building programs", done, len(pairs))
+                built[program.name][column.key] = job.result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+    return built
 
 
 def why_missing(column: Column) -> str:
@@ -64,13 +79,11 @@ def why_missing(column: Column) -> str:
     return ""
 
 
-def _build(
-    program: Program, column: Column, unavailable: str, progress: Progress | None
-) -> list[Variant] | Cell:
+def _build(program: Program, column: Column, unavailable: str) -> list[Variant] | Cell:
     if unavailable:
         return Cell(missing=unavailable)
     try:
-        return variants(program, column, progress)
+        return variants(program, column)
     except MissingError as error:
         return Cell(missing=str(error))
     except TmeboxError as error:

@@ -50,7 +50,7 @@ def variants(program: Program, column: Column, progress: Progress | None = None)
     try:
         sources, directories = program.sources()
     except SourcesUnavailableError as error:
-        raise MissingError(str(error)) from None
+        raise MissingError(str(error).rpartition(": ")[2]) from None  # the last part is apt's own words
     inputs = _Inputs(program, column, tuple(sources), tuple(directories))
     labels = tuple(native.MODES) if column.kind == "native" else ("",)
     return [_cached(inputs, label, progress) for label in labels]
