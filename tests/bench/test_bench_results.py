@@ -114,6 +114,15 @@ def test_missing_and_failed_programs_are_named_and_not_in_the_means() -> None:
     assert "(of 1)" in tables.summary_table(results).rows[-3][1]
 
 
+def test_a_column_that_nothing_could_run_in_is_a_note_and_not_a_column() -> None:
+    nothing = Cell(missing="base 'r15' is not supported")
+    cells = {"native": made_up(1.5).programs[0].cells["native"], "r15-code": nothing}
+    wanted = columns.choose("r15-code")
+    results = Results({}, "tiny", 3, wanted, (ProgramResult("p0", "even", cells),))
+    assert tables.program_table(results).headings == ("program", "native -O2")
+    assert tables.missing_notes(results) == ["all programs in r15 code+data: base 'r15' is not supported"]
+
+
 def test_tables_have_a_cell_per_heading() -> None:
     results = made_up(1.1, 1.2)
     for table in (tables.program_table(results), tables.summary_table(results)):
@@ -169,7 +178,7 @@ def test_the_report_has_every_table_chart_and_missing_peer() -> None:
     calls = CallResults({}, {"tmebox": {"scalar": Spread(1e-7, 1e-7, 2e-7)}}, ("wasmtime-py: not installed",))
     assert {len(row) for row in calls_table(calls).rows} == {2}
     files = report_files(made_up(1.1), calls)
-    assert set(files) == {"README.md", "cpu.json", "overhead-gs.svg"}
+    assert set(files) == {"benchmarks.md", "benchmarks/cpu.json", "benchmarks/overhead-gs.svg"}
     for part in (
         "imaginary",
         "overhead-gs.svg",
@@ -177,7 +186,7 @@ def test_the_report_has_every_table_chart_and_missing_peer() -> None:
         "wasmtime-py: not installed",
         *OPERATIONS.values(),
     ):
-        assert part in files["README.md"]
+        assert part in files["benchmarks.md"]
 
 
 def test_files_are_written_whole_or_not_at_all(tmp_path: Path) -> None:

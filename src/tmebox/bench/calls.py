@@ -54,7 +54,7 @@ def bench_calls(
 ) -> CallResults:
     """Measure every peer that is there, a round of each in turn. Raises CompileError for our own sources."""
     found: dict[str, Peer] = {}
-    missing = []
+    missing: list[str] = []
     with ExitStack() as stack:
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tmebox-")))
         for name, make in peers.PEERS.items():

@@ -9,6 +9,9 @@ from tmebox.bench.charts import charts
 from tmebox.bench.results import Results, to_json
 from tmebox.bench.tables import markdown, missing_notes, program_table, summary_table
 
+REPORT = "benchmarks.md"
+FOLDER = "benchmarks"
+
 _TEXT = """\
 # Benchmarks
 
@@ -43,7 +46,7 @@ figure. A C extension, cffi and ctypes contain nothing: a bad access ends their 
 
 
 def report_files(results: Results, calls: CallResults) -> dict[str, str]:
-    """The report's files, by name relative to its directory."""
+    """benchmarks.md, and what it links to in a folder beside it, by name relative to the report's directory."""
     drawn = charts(results)
     text = _TEXT.format(
         machine="\n".join(f"- {name}: {value}" for name, value in results.machine.items()),
@@ -55,14 +58,15 @@ def report_files(results: Results, calls: CallResults) -> dict[str, str]:
         missing=_missing([*missing_notes(results), *calls.missing]),
         calls=markdown(calls_table(calls)),
     )
-    return {"README.md": text, "cpu.json": to_json(results), **drawn}
+    beside = {"cpu.json": to_json(results), **drawn}
+    return {REPORT: text, **{f"{FOLDER}/{name}": content for name, content in beside.items()}}
 
 
 def _figure(name: str) -> str:
     base = name.removeprefix("overhead-").removesuffix(".svg")
     mean, number = paper.GEOMEANS[base], paper.FIGURES[base]
     return (
-        f"![Overhead per program, {base}]({name})\n\n"
+        f"![Overhead per program, {base}]({FOLDER}/{name})\n\n"
         f"In the form of the TME-Box paper's figure {number}. Its geometric means, of SPEC CPU2017 at -O3 on "
         f"a Xeon Gold 6530, are the dashed lines: {mean.data:g} % (data) and {mean.code_and_data:g} % "
         "(code+data).\n\n"

@@ -21,12 +21,12 @@ class Table:
 
 def program_table(results: Results) -> Table:
     """A row per program: native times, and the other columns as ratios with their spread."""
-    headings = ["program", *(column.label for column in results.columns)]
+    headings = ["program", *(column.label for column in results.shown_columns)]
     return Table(tuple(headings), tuple(program_row(results, program) for program in results.programs))
 
 
 def program_row(results: Results, program: ProgramResult) -> tuple[str, ...]:
-    keys = [column.key for column in results.columns]
+    keys = [column.key for column in results.shown_columns]
     return (program.name, *(cell_text(program.cells[key], key) for key in keys))
 
 
@@ -45,7 +45,7 @@ def cell_text(cell: Cell, key: str) -> str:
 
 def summary_table(results: Results) -> Table:
     """A row per group, then all programs, then the size of the code; columns are those with ratios."""
-    columns = [column for column in results.columns if column.kind != "native"]
+    columns = [column for column in results.shown_columns if column.kind != "native"]
     rows = []
     for group in (*results.groups, None):
         count = sum(group in (None, program.group) for program in results.programs)
@@ -76,8 +76,8 @@ def missing_notes(results: Results) -> list[str]:
     for (reason, label), names in programs.items():
         by_reason.setdefault((reason, tuple(names)), []).append(label)
     notes = []
-    for (reason, names), labels in by_reason.items():
-        who = "all programs" if len(names) == len(results.programs) else ", ".join(names)
+    for (reason, who_lacks), labels in by_reason.items():
+        who = "all programs" if len(who_lacks) == len(results.programs) else ", ".join(who_lacks)
         where = "every column" if len(labels) == len(results.columns) else ", ".join(labels)
         notes.append(f"{who} in {where}: {reason}")
     return notes

@@ -75,7 +75,9 @@ def calls(quick: Quick = False) -> None:
 
 @bench.command("all")
 def everything(
-    report: Annotated[Path, typer.Option(metavar="DIR", help="Where to write README.md, charts and JSON.")],
+    report: Annotated[
+        Path, typer.Option(metavar="DIR", help="Write benchmarks.md here, charts and JSON below.")
+    ],
     quick: Quick = False,
     rounds: Rounds = None,
 ) -> None:
