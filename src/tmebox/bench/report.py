@@ -46,7 +46,7 @@ figure. A C extension, cffi and ctypes contain nothing: a bad access ends their 
 
 
 def report_files(results: Results, calls: CallResults) -> dict[str, str]:
-    """benchmarks.md, and what it links to in a folder beside it, by name relative to the report's directory."""
+    """benchmarks.md, and what it links to in a folder beside it: contents by relative name."""
     drawn = charts(results)
     text = _TEXT.format(
         machine="\n".join(f"- {name}: {value}" for name, value in results.machine.items()),
