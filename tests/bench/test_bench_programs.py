@@ -13,7 +13,7 @@ from tmebox.bench.debian import SourcesUnavailableError
 from tmebox.bench.results import Cell
 from tmebox.bench.runners import RunError, Worker, pinned, run_native
 from tmebox.bench.suite import Program
-from tmebox.bench.variants import MissingError, Variant
+from tmebox.bench.variants import Variant
 
 OWN = [program for program in suite.PROGRAMS if program.upstream is None]
 UPSTREAM = [program for program in suite.PROGRAMS if program.upstream is not None]
@@ -22,7 +22,8 @@ GS_CODE = columns.choose("gs-code")
 
 def run_both(program: Program) -> tuple[str, str]:
     """What a tiny run prints natively (non-PIE) and in a sandbox."""
-    built = {column.key: variants.variants(program, column) for column in GS_CODE}
+    sources = program.sources()
+    built = {column.key: variants.variants(program, column, sources) for column in GS_CODE}
     arguments = [str(program.tiny)]
     native = run_native(built["native"][0].path, arguments).stdout
     with tmebox.Sandbox(tmebox.Module.load(built["gs-code"][0].path), memory="128MiB", timeout=60) as sandbox:
@@ -44,7 +45,7 @@ def test_a_program_prints_the_same_natively_and_sandboxed(program: Program) -> N
 def test_a_program_from_debian_prints_the_same_natively_and_sandboxed(program: Program) -> None:
     try:
         native, sandboxed = run_both(program)
-    except MissingError as error:
+    except SourcesUnavailableError as error:
         pytest.skip(str(error))
     assert native.strip()
     assert sandboxed == native
@@ -102,7 +103,7 @@ def test_a_runtime_that_is_not_installed_is_missing(monkeypatch: pytest.MonkeyPa
 
 def test_a_program_that_fails_natively_is_an_error_with_its_message() -> None:
     column = columns.BY_KEY["native"]
-    path = variants.variants(FIB, column)[0].path
+    path = variants.variants(FIB, column, FIB.sources())[0].path
     with pytest.raises(RunError, match="exit code 2: usage"):
         run_native(path, [])
 
@@ -110,7 +111,7 @@ def test_a_program_that_fails_natively_is_an_error_with_its_message() -> None:
 def test_a_worker_reports_a_bad_module_and_goes_on(tmp_path: Path) -> None:
     bad = tmp_path / "bad.tbx"
     bad.write_bytes(b"not a module")
-    good = variants.variants(FIB, columns.BY_KEY["gs-code"])[0]
+    good = variants.variants(FIB, columns.BY_KEY["gs-code"], FIB.sources())[0]
     with Worker() as worker:
         with pytest.raises(RunError, match="ModuleError"):
             worker.run(Variant("", "sandbox", bad, 0), ["1"])

@@ -5,7 +5,7 @@ Every program takes one argument, the amount of work, and prints a checksum of w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,6 +30,14 @@ class Upstream:
 
 
 @dataclass(frozen=True)
+class Sources:
+    """C files to compile together, and directories of headers."""
+
+    files: tuple[Path, ...]
+    include_dirs: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True)
 class Program:
     """full, quick, tiny: amounts of work. defines: "NAME" or "NAME=value"."""
 
@@ -49,16 +57,17 @@ class Program:
         """size: one of SIZES."""
         return {"full": self.full, "quick": self.quick, "tiny": self.tiny}[size]
 
-    def sources(self, fetch: Callable[[str], Path] = debian.fetch) -> tuple[list[Path], list[Path]]:
-        """C files to compile, and directories of headers. Raises SourcesUnavailableError."""
+    def sources(self) -> Sources:
+        """Downloaded at first use. Raises SourcesUnavailableError."""
         if self.upstream is None:
-            return [self.own_source], []
-        tree = fetch(self.upstream.package)
+            return Sources((self.own_source,))
+        tree = debian.fetch(self.upstream.package)
         found = [path for pattern in self.upstream.sources for path in sorted(tree.glob(pattern))]
         found = [path for path in found if path.name not in self.upstream.excluded]
         if not found:
             raise debian.SourcesUnavailableError(f"{self.upstream.package} is laid out differently here")
-        return [self.own_source, *found], [tree / name for name in self.upstream.include_dirs]
+        directories = tuple(tree / name for name in self.upstream.include_dirs)
+        return Sources((self.own_source, *found), directories)
 
 
 _BZIP2 = Upstream(
