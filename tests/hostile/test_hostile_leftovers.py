@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pytest
 from scene import attack, hostile
 
+import tmebox
 from tmebox import Sandbox, abi
 
 INTEGER_SLOTS = {0: "rax", 1: "rbx", 2: "rcx", 3: "rdx", 4: "rsi", 6: "rbp", 7: "r8", 8: "r9", 9: "r10",
@@ -18,6 +22,7 @@ IMPORTS = {"host_nothing": lambda: None}
 def busy_host_call() -> None:
     """Leaves values in as many registers as Python can."""
     values = [float(i) * 1.0000001 for i in range(1000)]
+    assert np.sqrt(np.arange(4096.0)).sum() > 0  # in vectors as wide as the CPU has
     text = "a secret of the host" * 1000
     assert sum(values) > 0
     assert text.count("secret") == 1000
@@ -58,6 +63,34 @@ def test_registers_are_zero_after_a_host_call() -> None:
     }
     assert not left
     assert not [hex(words[slot]) for slot in VECTOR_SLOTS if words[slot]]
+
+
+AVX_DUMP = """
+unsigned long upper[32];
+void host_nothing(void);
+unsigned long upper_word(int index) { return upper[index]; }
+unsigned long where(void) { return (unsigned long)upper; }
+__attribute__((naked)) void dump(unsigned long to) { __asm__(STORES "ret"); }
+__attribute__((naked)) void dump_after_host_call(unsigned long to) {
+  __asm__("pushq %rbx\\n movq %rdi, %rbx\\n callq host_nothing\\n movq %rbx, %rdi\\n"
+          STORES "popq %rbx\\n ret");
+}
+"""
+
+
+@pytest.mark.parametrize("function", ["dump", "dump_after_host_call"])
+def test_upper_halves_of_vector_registers_are_zero(function: str) -> None:
+    if "avx" not in Path("/proc/cpuinfo").read_text():
+        pytest.skip("this CPU has no AVX")
+    stores = "".join(f'"vextractf128 $1, %ymm{n}, {16 * n}(%rdi)\\n"' for n in range(16))
+    module = tmebox.compile(source_text=f"#define STORES {stores}\n{AVX_DUMP}", flags=("-mavx",))
+
+    def act(sandbox: Sandbox) -> list[int]:
+        busy_host_call()
+        sandbox.call_raw(function, sandbox.where())
+        return [sandbox.upper_word(index) for index in range(32)]
+
+    assert attack(module, act, imports={"host_nothing": busy_host_call}).value == [0] * 32
 
 
 def test_a_recycled_window_holds_nothing_of_its_last_sandbox() -> None:

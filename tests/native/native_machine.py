@@ -15,6 +15,8 @@ from typing import Any
 from elftools.elf.elffile import ELFFile
 
 from tmebox import _native, abi
+from tmebox.errors import SandboxBusy as Busy
+from tmebox.errors import SandboxClosed as Closed
 from tmebox.memory.code_region import CODE_REGION
 from tmebox.memory.windows import WINDOWS
 
@@ -40,14 +42,6 @@ class Trapped(Exception):
     def register(self, index: int) -> int:
         """Index in the order rax rcx rdx rbx rsp rbp rsi rdi r8 …"""
         return int.from_bytes(self.registers[8 * index : 8 * index + 8], "little")
-
-
-class Busy(Exception):
-    pass
-
-
-class Closed(Exception):
-    pass
 
 
 @dataclass(frozen=True)

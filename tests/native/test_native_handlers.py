@@ -174,7 +174,9 @@ def test_the_c_librarys_internal_handlers_use_their_own_stack_too(forked: Forked
     """glibc runs signal 33 on every thread when one calls setuid(), and installs it at the first such."""
 
     def child() -> list[int]:
-        threading.Thread(target=int).start()
+        thread = threading.Thread(target=int)
+        thread.start()
+        thread.join()
         os.setuid(os.getuid())
         _native.install_handlers()
         return [n for n in (32, 33) if action(n).handler and not action(n).flags & SA_ONSTACK]
@@ -184,6 +186,7 @@ def test_the_c_librarys_internal_handlers_use_their_own_stack_too(forked: Forked
 
 def test_removing_puts_every_handler_back(forked: Forked) -> None:
     def child() -> list[int]:
+        trap("spin")  # the first threads of a process make the C library install handlers of its own
         _native.remove_handlers()
         before = [bytes(action(n))[:8] for n in range(1, 65)]
         assert not _native.handlers_installed()

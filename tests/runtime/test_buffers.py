@@ -177,3 +177,22 @@ def test_memory_is_not_written_under_a_running_call():
         flag[0] = 1
         thread.join()
     assert busy
+
+
+def test_only_whole_heap_pages_can_be_discarded(calls):
+    from tmebox import abi
+
+    page = abi.PAGE_SIZE
+    start = int.from_bytes(calls.memory.read(abi.CONTROL_HEAP_START, 8), "little")
+    calls.memory.write(start, b"x" * 2 * page)
+    calls.memory.discard(start, page)
+    assert calls.memory.read(start, 2 * page) == b"\0" * page + b"x" * page
+    for offset, size in (
+        (abi.CONTROL_PAGE, page),
+        (start + 1, page),
+        (start, 5),
+        (start, 1 << 31),
+        (0, page),
+    ):
+        with pytest.raises(tmebox.BadPointer):
+            calls.memory.discard(offset, size)

@@ -98,8 +98,11 @@ def test_a_read_only_directory_cannot_be_written(module, tmp_path):
 
 
 def test_abort_is_its_own_trap(module):
-    with tmebox.Sandbox(module) as sandbox, pytest.raises(tmebox.Aborted):
-        sandbox.run(["p", "abort"])
+    with tmebox.Sandbox(module) as sandbox:
+        with pytest.raises(tmebox.Aborted):
+            sandbox.run(["p", "abort"])
+        with pytest.raises(tmebox.SandboxClosed, match="trap"):
+            sandbox.run(["p"])
 
 
 def test_a_library_has_no_main_to_run(calls):

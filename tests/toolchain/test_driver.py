@@ -366,9 +366,10 @@ def test_ar_makes_lists_and_indexes_archives(cc: Run, capfd: pytest.CaptureFixtu
     "argv", [[], ["-M"], ["rcs", "@list"], ["rcs", "--plugin", "x"], ["rTcs", "x.a"], ["zz"]]
 )
 def test_ar_refuses_scripts_response_files_plugins_and_thin_archives(
-    argv: list[str], capfd: pytest.CaptureFixture[str]
+    argv: list[str], cc: Run, capfd: pytest.CaptureFixture[str]
 ) -> None:
     assert main_ar(argv) == 1
+    assert not list(Path().iterdir())
     assert capfd.readouterr().err.startswith("tmebox ar: error: ")
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from tmebox.bench import wasm
 from tmebox.bench.columns import Column
+from tmebox.bench.debian import SourcesUnavailableError
 from tmebox.bench.machine import machine
 from tmebox.bench.results import Cell, ProgramResult, Results, compared, measured
 from tmebox.bench.runners import RunError, Worker, pinned, run
-from tmebox.bench.suite import Program
+from tmebox.bench.suite import Program, Sources
 from tmebox.bench.variants import MissingError, Progress, Variant, variants
 from tmebox.errors import CompileError, TmeboxError
 from tmebox.toolchain.build import CompileOptions, SourceText, build
@@ -31,14 +34,7 @@ def bench_cpu(
 
     size: one of suite.SIZES. Missing columns and programs, failures and mismatches are in the cells.
     """
-    unavailable = {column.key: why_missing(column) for column in columns}
-    built: dict[str, dict[str, list[Variant] | Cell]] = {}
-    for index, program in enumerate(programs):
-        if progress is not None:
-            progress("building programs", index, len(programs))
-        built[program.name] = {
-            column.key: _build(program, column, unavailable[column.key], progress) for column in columns
-        }
+    built = _build_all(programs, columns, progress)
     found = []
     with pinned():
         for index, program in enumerate(programs):
@@ -49,6 +45,30 @@ def bench_cpu(
             if finished is not None:
                 finished(result)
     return Results(machine(), size, rounds, tuple(columns), tuple(found))
+
+
+def _build_all(
+    programs: Sequence[Program], columns: Sequence[Column], progress: Progress | None
+) -> dict[str, dict[str, list[Variant] | Cell]]:
+    """Builds, or the cell that says why there are none, by program and column."""
+    unavailable = {column.key: why_missing(column) for column in columns}
+    sources = {program.name: _fetch(program) for program in programs}
+    pairs = [(program, column) for program in programs for column in columns]
+    built: dict[str, dict[str, list[Variant] | Cell]] = {program.name: {} for program in programs}
+    # Threads: the compiler's work is in child processes.
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+        jobs = [
+            pool.submit(_build, program, column, sources[program.name], unavailable[column.key])
+            for program, column in pairs
+        ]
+        try:
+            for done, ((program, column), job) in enumerate(zip(pairs, jobs, strict=True)):
+                if progress is not None:
+                    progress("building programs", done, len(pairs))
+                built[program.name][column.key] = job.result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+    return built
 
 
 def why_missing(column: Column) -> str:
@@ -64,13 +84,21 @@ def why_missing(column: Column) -> str:
     return ""
 
 
-def _build(
-    program: Program, column: Column, unavailable: str, progress: Progress | None
-) -> list[Variant] | Cell:
-    if unavailable:
-        return Cell(missing=unavailable)
+def _fetch(program: Program) -> Sources | str:
+    """The program's sources, downloaded at first use, or why there are none."""
     try:
-        return variants(program, column, progress)
+        return program.sources()
+    except SourcesUnavailableError as error:
+        return str(error).rpartition(": ")[2]  # the last part is apt's own words
+
+
+def _build(
+    program: Program, column: Column, sources: Sources | str, unavailable: str
+) -> list[Variant] | Cell:
+    if isinstance(sources, str) or unavailable:
+        return Cell(missing=sources if isinstance(sources, str) else unavailable)
+    try:
+        return variants(program, column, sources)
     except MissingError as error:
         return Cell(missing=str(error))
     except TmeboxError as error:

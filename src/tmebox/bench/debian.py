@@ -18,6 +18,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -60,8 +61,8 @@ def fetch(package: str) -> Path:
     """
     tree = cache_directory() / package
     if not tree.is_dir():
-        downloads = cache_directory() / f"{package}.download-{os.getpid()}"
-        downloads.mkdir(parents=True)
+        cache_directory().mkdir(parents=True, exist_ok=True)
+        downloads = Path(tempfile.mkdtemp(prefix=f"{package}.download-", dir=cache_directory()))
         try:
             unpacked = downloads / "tree"
             _unpack(_download(package, downloads), unpacked)

@@ -30,7 +30,7 @@ def machine() -> dict[str, str]:
 
 def cpu_model(cpuinfo: str) -> str:
     """Model name, with family, model and stepping: names alone can be generic."""
-    fields = {}
+    fields: dict[str, str] = {}
     for line in cpuinfo.splitlines():
         name, _, value = line.partition(":")
         fields.setdefault(name.strip(), value.strip())

@@ -8,6 +8,7 @@ instrumentation. So what differs between a native program and a sandboxed one is
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import shutil
@@ -59,12 +60,10 @@ def native_libc(mode: str, progress: Progress | None = None) -> Path:
     """Directory of the native libc.a and start.o, built at first use. Raises CompileError, OSError."""
     directory = cache_directory() / f"native-libc-{_key(mode)}"
     if not directory.is_dir():
-        scratch = Path(tempfile.mkdtemp(prefix=f"{directory.name}.", dir=directory.parent))
-        try:
-            _build_libc(scratch, mode, progress)
-            publish(scratch, directory)
-        finally:
-            shutil.rmtree(scratch, ignore_errors=True)
+        with directory.with_suffix(".lock").open("wb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not directory.is_dir():
+                _build_libc(directory, mode, progress)
     return directory
 
 
@@ -85,7 +84,16 @@ def _key(mode: str) -> str:
     return digest.hexdigest()[:20]
 
 
-def _build_libc(scratch: Path, mode: str, progress: Progress | None) -> None:
+def _build_libc(directory: Path, mode: str, progress: Progress | None) -> None:
+    scratch = Path(tempfile.mkdtemp(prefix=f"{directory.name}.", dir=directory.parent))
+    try:
+        _build_libc_in(scratch, mode, progress)
+        publish(scratch, directory)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _build_libc_in(scratch: Path, mode: str, progress: Progress | None) -> None:
     (scratch / "abi.h").write_text(abi._header())
     objects = scratch / "objects"
     objects.mkdir()

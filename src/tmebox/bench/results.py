@@ -77,6 +77,15 @@ class Results:
             if cell.failure
         ]
 
+    @property
+    def shown_columns(self) -> tuple[Column, ...]:
+        """Columns that at least one program did not miss."""
+        return tuple(
+            column
+            for column in self.columns
+            if any(column.key in p.cells and not p.cells[column.key].missing for p in self.programs)
+        )
+
     def ratios_of(self, key: str, group: str | None = None) -> list[float]:
         """Median ratios of a column, of the programs (of a group) that have one."""
         chosen = (program for program in self.programs if group in (None, program.group))

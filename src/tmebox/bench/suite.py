@@ -5,7 +5,7 @@ Every program takes one argument, the amount of work, and prints a checksum of w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,6 +30,14 @@ class Upstream:
 
 
 @dataclass(frozen=True)
+class Sources:
+    """C files to compile together, and directories of headers."""
+
+    files: tuple[Path, ...]
+    include_dirs: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True)
 class Program:
     """full, quick, tiny: amounts of work. defines: "NAME" or "NAME=value"."""
 
@@ -49,16 +57,17 @@ class Program:
         """size: one of SIZES."""
         return {"full": self.full, "quick": self.quick, "tiny": self.tiny}[size]
 
-    def sources(self, fetch: Callable[[str], Path] = debian.fetch) -> tuple[list[Path], list[Path]]:
-        """C files to compile, and directories of headers. Raises SourcesUnavailableError."""
+    def sources(self) -> Sources:
+        """Downloaded at first use. Raises SourcesUnavailableError."""
         if self.upstream is None:
-            return [self.own_source], []
-        tree = fetch(self.upstream.package)
+            return Sources((self.own_source,))
+        tree = debian.fetch(self.upstream.package)
         found = [path for pattern in self.upstream.sources for path in sorted(tree.glob(pattern))]
         found = [path for path in found if path.name not in self.upstream.excluded]
         if not found:
             raise debian.SourcesUnavailableError(f"{self.upstream.package} is laid out differently here")
-        return [self.own_source, *found], [tree / name for name in self.upstream.include_dirs]
+        directories = tuple(tree / name for name in self.upstream.include_dirs)
+        return Sources((self.own_source, *found), directories)
 
 
 _BZIP2 = Upstream(
@@ -85,51 +94,51 @@ _SQLITE_DEFINES = (
 )
 
 PROGRAMS = (
-    Program("gemm", "numeric", 100, 20, 1),
-    Program("jacobi", "numeric", 8000, 1600, 10),
-    Program("nbody", "numeric", 900, 200, 1),
-    Program("fft", "numeric", 150, 30, 1),
-    Program("mandelbrot", "numeric", 30, 6, 1),
-    Program("dot", "numeric", 200, 40, 1),
-    Program("blur", "numeric", 500, 100, 1),
-    Program("lu", "numeric", 300, 60, 1),
-    Program("list", "pointers", 15, 3, 1),
-    Program("trees", "pointers", 60, 12, 1),
-    Program("avl", "pointers", 40, 8, 1),
-    Program("hashtable", "pointers", 40, 8, 1),
+    Program("gemm", "numeric", 200, 40, 1),
+    Program("jacobi", "numeric", 12000, 2400, 10),
+    Program("nbody", "numeric", 4500, 900, 1),
+    Program("fft", "numeric", 750, 150, 1),
+    Program("mandelbrot", "numeric", 90, 18, 1),
+    Program("dot", "numeric", 600, 120, 1),
+    Program("blur", "numeric", 250, 50, 1),
+    Program("lu", "numeric", 900, 180, 1),
+    Program("list", "pointers", 60, 12, 1),
+    Program("trees", "pointers", 180, 36, 1),
+    Program("avl", "pointers", 60, 12, 1),
+    Program("hashtable", "pointers", 80, 16, 1),
     Program("graph", "pointers", 40, 8, 1),
-    Program("fib", "calls", 37, 33, 15),
-    Program("tak", "calls", 150, 30, 1),
+    Program("fib", "calls", 40, 37, 15),
+    Program("tak", "calls", 600, 120, 1),
     Program("callbacks", "calls", 20, 4, 1),
     Program("shapes", "calls", 500, 100, 1),
-    Program("queens", "calls", 11, 10, 7),
-    Program("switch_vm", "interpreters", 100, 20, 1),
-    Program("threaded_vm", "interpreters", 150, 30, 1),
-    Program("tape", "interpreters", 150, 30, 1),
-    Program("forth", "interpreters", 100, 20, 1),
-    Program("chip", "interpreters", 500, 100, 1),
-    Program("json", "strings", 200, 40, 1),
-    Program("regex", "strings", 250, 50, 1),
+    Program("queens", "calls", 12, 11, 7),
+    Program("switch_vm", "interpreters", 300, 60, 1),
+    Program("threaded_vm", "interpreters", 300, 60, 1),
+    Program("tape", "interpreters", 225, 45, 1),
+    Program("forth", "interpreters", 300, 60, 1),
+    Program("chip", "interpreters", 2000, 400, 1),
+    Program("json", "strings", 300, 60, 1),
+    Program("regex", "strings", 1000, 200, 1),
     Program("utf8", "strings", 150, 30, 1),
     Program("words", "strings", 100, 20, 1),
     Program("levenshtein", "strings", 1500, 300, 4),
-    Program("aes", "crypto", 5000, 1000, 1),
-    Program("sha256", "crypto", 1000, 200, 1),
+    Program("aes", "crypto", 7500, 1500, 1),
+    Program("sha256", "crypto", 500, 100, 1),
     Program("chacha", "crypto", 3000, 600, 1),
     Program("checksums", "crypto", 1500, 300, 1),
-    Program("lz", "compression", 30, 6, 1),
+    Program("lz", "compression", 120, 24, 1),
     Program("huffman", "compression", 100, 20, 1),
-    Program("bwt", "compression", 80, 16, 1),
+    Program("bwt", "compression", 320, 64, 1),
     Program("quicksort", "sorting", 150, 30, 1),
     Program("heapsort", "sorting", 120, 24, 1),
     Program("mergesort", "sorting", 120, 24, 1),
     Program("radix", "sorting", 1000, 200, 1),
     Program("bzip2", "whole", 20, 4, 1, _BZIP2, ("BZ_NO_STDIO",)),
-    Program("zlib", "whole", 60, 12, 1, _ZLIB),
-    Program("lua", "whole", 120, 24, 1, _LUA),
-    Program("duktape", "whole", 80, 16, 1, _DUKTAPE),
-    Program("quickjs", "whole", 80, 16, 1, _QUICKJS, ('CONFIG_VERSION="0"', "_GNU_SOURCE")),
-    Program("sqlite", "whole", 30, 6, 1, _SQLITE, _SQLITE_DEFINES),
+    Program("zlib", "whole", 30, 6, 1, _ZLIB),
+    Program("lua", "whole", 480, 96, 1, _LUA),
+    Program("duktape", "whole", 320, 64, 1, _DUKTAPE),
+    Program("quickjs", "whole", 320, 64, 1, _QUICKJS, ('CONFIG_VERSION="0"', "_GNU_SOURCE")),
+    Program("sqlite", "whole", 90, 18, 1, _SQLITE, _SQLITE_DEFINES),
 )
 
 GROUPS = tuple(dict.fromkeys(program.group for program in PROGRAMS))

@@ -15,8 +15,7 @@ from pathlib import Path
 import tmebox
 from tmebox.bench import native, wasm
 from tmebox.bench.columns import Column
-from tmebox.bench.debian import SourcesUnavailableError
-from tmebox.bench.suite import PROGRAMS_DIR, Program
+from tmebox.bench.suite import PROGRAMS_DIR, Program, Sources
 from tmebox.errors import CompileError
 from tmebox.toolchain.build import CompileOptions, build
 from tmebox.toolchain.libc import cache_directory
@@ -42,16 +41,14 @@ class Variant:
     text_bytes: int
 
 
-def variants(program: Program, column: Column, progress: Progress | None = None) -> list[Variant]:
+def variants(
+    program: Program, column: Column, sources: Sources, progress: Progress | None = None
+) -> list[Variant]:
     """Every build of the program for a column: two for a native one (non-PIE and PIE), else one.
 
     Raises MissingError, and CompileError for a program that should build and does not.
     """
-    try:
-        sources, directories = program.sources()
-    except SourcesUnavailableError as error:
-        raise MissingError(str(error)) from None
-    inputs = _Inputs(program, column, tuple(sources), tuple(directories))
+    inputs = _Inputs(program, column, sources.files, sources.include_dirs)
     labels = tuple(native.MODES) if column.kind == "native" else ("",)
     return [_cached(inputs, label, progress) for label in labels]
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
+import os
+import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
 from tmebox.errors import CompileError
 from tmebox.toolchain import clang
+from tmebox.toolchain.libc import cache_directory
 
 TARGET = "wasm32-wasi"
 HEADERS = ("wasm-wasi-musl", "generic-musl")
@@ -22,20 +25,42 @@ def is_installed() -> bool:
 def compile_wasm(source: Path, output: Path, options: Sequence[str]) -> None:
     """One C source to a WebAssembly object. Raises CompileError."""
     headers = clang.toolchain_dir() / "lib" / "libc" / "include"
-    system = [*(headers / name for name in HEADERS), clang.compiler_include_dir()]
+    system = [clang.compiler_include_dir(), *(headers / name for name in HEADERS)]
     flags = ["-target", TARGET, *options, "-nostdinc", *(f"-isystem{path}" for path in system)]
     _run("clang", [*flags, "-c", str(source), "-o", str(output)])
 
 
 def link_wasm(objects: Sequence[Path], output: Path) -> None:
-    """Objects to a command for WASI preview 1. zig's driver builds wasi-libc at first use, and links it.
+    """Objects to a command for WASI preview 1. Raises CompileError.
 
-    Raises CompileError.
+    zig's driver links, because it has wasi-libc: it builds that at first use, and keeps it in a cache.
     """
-    _run("cc", ["-target", TARGET, "-O2", "-s", "-o", str(output), *map(str, objects)])
+    cache = cache_directory() / "zig"
+    places = {"ZIG_GLOBAL_CACHE_DIR": str(cache), "ZIG_LOCAL_CACHE_DIR": str(cache / "local")}
+    command = [str(clang.toolchain_dir() / "zig"), "cc", "-target", TARGET, "-O2", "-s", "-o", str(output)]
+    try:
+        done = subprocess.run(
+            [*command, *map(str, objects)],
+            env={"PATH": os.defpath, **places},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=LIMITS.timeout_s,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise CompileError(f"zig cc took longer than {LIMITS.timeout_s:g} s and was stopped") from None
+    _require(done.returncode, done.stderr)
 
 
 def _run(tool: str, arguments: Sequence[str]) -> None:
     finished = clang.run(tool, arguments, LIMITS)
-    if finished.status:
-        raise CompileError(finished.messages.strip()[:500] or f"{tool} fails")
+    _require(finished.status, finished.messages)
+
+
+def _require(status: int, messages: str) -> None:
+    """Raise CompileError with the first error's text, without its place."""
+    if status:
+        errors = [line.partition("error: ")[2] for line in messages.splitlines() if "error: " in line]
+        raise CompileError(errors[0][:200] if errors else "no message")

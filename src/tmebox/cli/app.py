@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 import tmebox
-from tmebox.cli import demo, doctor, inspect, run, verify
+from tmebox.cli import bench, demo, doctor, inspect, run, verify
 from tmebox.cli.output import EXIT_FAILED, EXIT_OK, EXIT_TRAP, complain
 from tmebox.errors import TmeboxError, Trap
 
@@ -86,6 +86,12 @@ app.command("inspect", epilog=examples("tmebox inspect blur.tbx", "tmebox inspec
     inspect.inspect
 )
 app.command("doctor", epilog=examples("tmebox doctor"))(doctor.doctor)
+app.add_typer(
+    bench.bench,
+    name="bench",
+    help="Measure what sandboxing costs on this machine.",
+    epilog=examples("tmebox bench cpu --quick", "tmebox bench cpu fib json", "tmebox bench calls"),
+)
 
 
 def main() -> int:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from tmebox import _native, abi
+from tmebox.errors import SandboxClosed
 from tmebox.modulefile import Import
 from tmebox.runtime import commands, functions, host_functions, layout
 from tmebox.runtime.commands import Completed, DirectoryLike, Input, Output
@@ -165,6 +166,8 @@ class Sandbox:
 
         tenancy = self._tenancy
         tenancy.hold()
+        if tenancy.instance.state == _native.DEAD:
+            raise SandboxClosed("a trap ended this sandbox; make a new one to run the program again")
         if self._program_ran:
             tenancy.restart()
             for name in self.module.exports:

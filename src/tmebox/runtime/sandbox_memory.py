@@ -68,6 +68,18 @@ class SandboxMemory:
         writable = self._in_arena(offset, size_bytes)
         return memoryview(_native.Region(window.base + offset, size_bytes, window, writable))
 
+    def discard(self, offset: int, size_bytes: int) -> None:
+        """Make whole pages of the heap zero and give their memory back to the system."""
+        window, page = self._hold(), abi.PAGE_SIZE
+        if (
+            offset % page
+            or size_bytes % page
+            or not (self._plan.heap_start <= offset <= offset + size_bytes <= self._plan.heap_end)
+        ):
+            raise BadPointer(f"[{offset:#x}, {offset + size_bytes:#x}) is not whole pages of the heap")
+        if size_bytes:
+            _native.discard(window.base + offset, size_bytes)
+
     def string(self, offset: int, limit: int = abi.MIB) -> bytes:
         """The NUL-terminated string at `offset`, without the NUL. Raises BadPointer if none ends within
         `limit` bytes."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import struct
 import weakref
 from collections.abc import Sequence
+from signal import SIGABRT
 from typing import Any
 
 from tmebox import _native, abi
@@ -94,8 +95,9 @@ class Tenancy:
         arguments = struct.unpack("<6q", self.memory.read(arguments_offset, 48))
         try:
             return self.system.handle(self.memory, number, arguments)
-        except Abort:
-            raise self._ended("the program called abort()") from None
+        except Abort as request:
+            what = "called abort()" if request.signal == SIGABRT else f"raised signal {request.signal}"
+            raise self._ended(f"the program {what}") from None
         except Exit as request:
             if self.in_program:
                 raise

@@ -232,7 +232,7 @@ def test_swapping_a_directory_for_a_link_meanwhile_never_leads_out(
     swapper.start()
     try:
         opened = attempts = 0
-        while attempts < 2000 or (not opened and attempts < 200_000):  # how often it meets the directory is luck
+        while attempts < 2000 or (not opened and attempts < 200_000):  # meeting it is luck
             attempts += 1
             descriptor = guest.open("/data/way/secret")
             if descriptor >= 0:

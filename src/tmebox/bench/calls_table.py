@@ -1,0 +1,26 @@
+"""The results of `tmebox bench calls` as a table: a row per operation, a column per peer."""
+
+from __future__ import annotations
+
+from tmebox.bench.calls import OPERATIONS, CallResults
+from tmebox.bench.statistics import Spread
+from tmebox.bench.tables import Table
+
+UNITS = ((1e-6, 1e9, "ns"), (1e-3, 1e6, "µs"), (1.0, 1e3, "ms"), (float("inf"), 1.0, "s"))
+"""Below so many seconds, multiply by this, and call it that."""
+
+
+def calls_table(results: CallResults) -> Table:
+    """Median times, with the least and greatest round."""
+    names = list(results.times_s)
+    rows = []
+    for operation, title in OPERATIONS.items():
+        cells = [results.times_s[name].get(operation) for name in names]
+        rows.append((title, *("–" if cell is None else time_text(cell) for cell in cells)))
+    return Table(("operation", *names), tuple(rows))
+
+
+def time_text(times_s: Spread) -> str:
+    factor, unit = next((factor, unit) for limit, factor, unit in UNITS if times_s.median < limit)
+    low, middle, high = (f"{value * factor:.3g}" for value in (times_s.min, times_s.median, times_s.max))
+    return f"{middle} {unit} ({low}–{high})"

@@ -1,0 +1,141 @@
+"""`tmebox bench cpu|calls|all`: what sandboxing costs here, beside native code and other runtimes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table as RichTable
+
+from tmebox.cli.output import EXIT_FAILED, complain, printable, progress, stderr, stdout
+
+if TYPE_CHECKING:
+    from tmebox.bench.results import Results
+    from tmebox.bench.tables import Table
+
+QUICK_ROUNDS = 3
+ROUNDS = 5
+
+Quick = Annotated[
+    bool, typer.Option("--quick", help="Do a fifth of the work, three rounds: for a first look.")
+]
+Rounds = Annotated[
+    int | None, typer.Option(metavar="N", min=1, help="Measured rounds. [default: 5, with --quick 3]")
+]
+
+bench = typer.Typer(no_args_is_help=True)
+
+
+@bench.command("cpu")
+def cpu(
+    programs: Annotated[
+        list[str] | None, typer.Argument(metavar="PROGRAM", help="Programs to run; all, if none is named.")
+    ] = None,
+    group: Annotated[str | None, typer.Option(metavar="G", help="Only the programs of this group.")] = None,
+    columns: Annotated[
+        str | None, typer.Option(metavar="KEY,…", help="Only these columns: native, gs-data, gs-code, …")
+    ] = None,
+    quick: Quick = False,
+    rounds: Rounds = None,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Write everything measured as JSON.")
+    ] = None,
+    charts_dir: Annotated[
+        Path | None, typer.Option("--charts", metavar="DIR", help="Write SVG charts into this directory.")
+    ] = None,
+) -> None:
+    """Run a suite of programs natively and sandboxed, side by side on one processor.
+
+    Outputs are compared; one that differs fails the run. Times are CPU times of the programs themselves.
+    """
+    from tmebox.bench import charts
+    from tmebox.bench.results import to_json, write_all
+
+    results = _run_cpu(programs or [], group, columns, quick, rounds)
+    files = {} if json_file is None else {json_file: to_json(results)}
+    if charts_dir is not None:
+        files |= {charts_dir / name: text for name, text in charts.charts(results).items()}
+    write_all(files)
+    _fail_for(results)
+
+
+@bench.command("calls")
+def calls(quick: Quick = False) -> None:
+    """Time calls into sandboxes, out of them, and traps, beside other ways to call C from Python."""
+    from tmebox.bench.calls import bench_calls
+    from tmebox.bench.calls_table import calls_table
+
+    with progress() as report:
+        results = bench_calls(quick=quick, progress=report)
+    _show(calls_table(results))
+    for note in results.missing:
+        stdout().print(f"missing: {printable(note)}")
+
+
+@bench.command("all")
+def everything(
+    report: Annotated[
+        Path, typer.Option(metavar="DIR", help="Write benchmarks.md here, charts and JSON below.")
+    ],
+    quick: Quick = False,
+    rounds: Rounds = None,
+) -> None:
+    """Run every benchmark and write a report in Markdown, with charts and the machine described."""
+    from tmebox.bench.calls import bench_calls
+    from tmebox.bench.report import report_files
+    from tmebox.bench.results import write_all
+
+    results = _run_cpu([], None, None, quick, rounds)
+    with progress() as show:
+        found = bench_calls(quick=quick, progress=show)
+    write_all({report / name: text for name, text in report_files(results, found).items()})
+    stderr().print(f"written: {printable(str(report))}")
+    _fail_for(results)
+
+
+def _run_cpu(
+    names: list[str], group: str | None, keys: str | None, quick: bool, rounds: int | None
+) -> Results:
+    """Measure, showing each program's row as soon as it is known."""
+    from tmebox.bench import columns, suite
+    from tmebox.bench.cpu import bench_cpu
+    from tmebox.bench.tables import missing_notes, program_table, summary_table
+
+    try:
+        chosen, chosen_columns = suite.choose(names, group), columns.choose(keys)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+    if not chosen:
+        raise typer.BadParameter(f"none of these programs is in group {group}")
+    with progress() as report:
+        results = bench_cpu(
+            chosen,
+            chosen_columns,
+            size="quick" if quick else "full",
+            rounds=rounds or (QUICK_ROUNDS if quick else ROUNDS),
+            progress=report,
+        )
+    _show(program_table(results))
+    _show(summary_table(results))
+    for note in missing_notes(results):
+        stdout().print(f"missing: {printable(note)}", soft_wrap=True)
+    return results
+
+
+def _show(table: Table) -> None:
+    shown = RichTable(box=None, pad_edge=False, header_style="bold")
+    for index, heading in enumerate(table.headings):
+        shown.add_column(heading, justify="right" if index else "left")
+    for row in table.rows:
+        shown.add_row(*map(printable, row))
+    out = stdout()
+    out.print(shown)
+    out.print()
+
+
+def _fail_for(results: Results) -> None:
+    for failure in results.failures:
+        complain(failure, label="benchmark failed")
+    if results.failures:
+        raise typer.Exit(EXIT_FAILED)

@@ -1,0 +1,126 @@
+"""Every program of the suite compiles, verifies, and prints in a sandbox what it prints natively."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+import tmebox
+from tmebox.bench import columns, cpu, suite, variants
+from tmebox.bench.debian import SourcesUnavailableError
+from tmebox.bench.results import Cell
+from tmebox.bench.runners import RunError, Worker, pinned, run_native
+from tmebox.bench.suite import Program
+from tmebox.bench.variants import Variant
+
+OWN = [program for program in suite.PROGRAMS if program.upstream is None]
+# SQLite takes more than a minute to instrument; `tmebox bench cpu` compares its output like any other's.
+UPSTREAM = [program for program in suite.PROGRAMS if program.upstream and program.name != "sqlite"]
+GS_CODE = columns.choose("gs-code")
+
+
+def run_both(program: Program) -> tuple[str, str]:
+    """What a tiny run prints natively (non-PIE) and in a sandbox."""
+    sources = program.sources()
+    built = {column.key: variants.variants(program, column, sources) for column in GS_CODE}
+    arguments = [str(program.tiny)]
+    native = run_native(built["native"][0].path, arguments).stdout
+    with tmebox.Sandbox(tmebox.Module.load(built["gs-code"][0].path), memory="128MiB", timeout=60) as sandbox:
+        completed = sandbox.run([program.name, *arguments])
+    assert completed.exit_code == 0, completed.stderr.decode()
+    return native, completed.stdout.decode()
+
+
+@pytest.mark.parametrize("program", OWN, ids=lambda program: program.name)
+def test_a_program_prints_the_same_natively_and_sandboxed(program: Program) -> None:
+    native, sandboxed = run_both(program)
+    assert native.strip()
+    assert sandboxed == native
+
+
+@pytest.mark.network
+@pytest.mark.parametrize("program", UPSTREAM, ids=lambda program: program.name)
+def test_a_program_from_debian_prints_the_same_natively_and_sandboxed(program: Program) -> None:
+    try:
+        native, sandboxed = run_both(program)
+    except SourcesUnavailableError as error:
+        pytest.skip(str(error))
+    assert native.strip()
+    assert sandboxed == native
+
+
+FIB = next(program for program in suite.PROGRAMS if program.name == "fib")
+
+
+def test_a_run_measures_every_column_and_gives_ratios_to_the_native_one() -> None:
+    results = cpu.bench_cpu([FIB], GS_CODE, size="tiny", rounds=2)
+    assert results.failures == []
+    cells = results.programs[0].cells
+    assert set(cells["native"].samples_s) == {"PIE", "non-PIE"}
+    assert len(cells["gs-code"].samples_s[""]) == 2
+    assert cells["gs-code"].ratio is not None
+    assert cells["gs-code"].text_bytes > 0
+
+
+def test_a_program_whose_output_differs_fails_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    honest = cpu.run
+
+    def tampered(variant: Variant, arguments: list[str], worker: Worker) -> object:
+        done = honest(variant, arguments, worker)
+        return done if variant.kind == "native" else type(done)(done.cpu_s, done.stdout.replace("0", "1"))
+
+    monkeypatch.setattr(cpu, "run", tampered)
+    results = cpu.bench_cpu([FIB], GS_CODE, size="tiny", rounds=1)
+    assert len(results.failures) == 1
+    assert results.failures[0].startswith("fib, gs code+data: prints '1")
+    assert results.programs[0].cells["gs-code"].ratio is None
+
+
+def test_a_mismatch_says_where_outputs_part() -> None:
+    assert cpu.mismatch("abc", "abd") == "prints 'd' at 2, where its baseline prints 'c'"
+    assert cpu.mismatch("abc", "ab") == "prints '' at 2, where its baseline prints 'c'"
+
+
+def test_a_missing_package_is_missing_and_not_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nowhere(_: Program) -> None:
+        raise SourcesUnavailableError("apt-get source: E: Unable to find it")
+
+    monkeypatch.setattr(Program, "sources", nowhere)
+    results = cpu.bench_cpu([FIB], GS_CODE, size="tiny", rounds=1)
+    assert results.failures == []
+    nothing = Cell(missing="Unable to find it")
+    assert results.programs[0].cells == {"native": nothing, "gs-code": nothing}
+
+
+def test_a_runtime_that_is_not_installed_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cpu.wasm, "is_installed", lambda: False)
+    assert "tmebox[bench]" in cpu.why_missing(columns.BY_KEY["wasmtime"])
+    assert cpu.why_missing(columns.BY_KEY["gs-code"]) == ""
+
+
+def test_a_program_that_fails_natively_is_an_error_with_its_message() -> None:
+    column = columns.BY_KEY["native"]
+    path = variants.variants(FIB, column, FIB.sources())[0].path
+    with pytest.raises(RunError, match="exit code 2: usage"):
+        run_native(path, [])
+
+
+def test_a_worker_reports_a_bad_module_and_goes_on(tmp_path: Path) -> None:
+    bad = tmp_path / "bad.tbx"
+    bad.write_bytes(b"not a module")
+    good = variants.variants(FIB, columns.BY_KEY["gs-code"], FIB.sources())[0]
+    with Worker() as worker:
+        with pytest.raises(RunError, match="ModuleError"):
+            worker.run(Variant("", "sandbox", bad, 0), ["1"])
+        with pytest.raises(RunError, match="exit code 2"):
+            worker.run(good, [])
+        assert worker.run(good, ["10"]).stdout == "0000000000000037\n"
+
+
+def test_pinning_ends_with_its_block() -> None:
+    before = os.sched_getaffinity(0)
+    with pinned() as processor:
+        assert os.sched_getaffinity(0) == {processor}
+    assert os.sched_getaffinity(0) == before
