@@ -82,6 +82,7 @@ def exactly(text: str) -> str:
 MAP = f"{abi.TARGET_MAP:#x}"
 BASE = f"%gs:{abi.CONTROL_WINDOW_BASE:#x}"
 SPILLED_TARGET, SPILLED_R11 = f"-{-abi.SPILL_TARGET:#x}(%rsp)", f"-{-abi.SPILL_R11:#x}(%rsp)"
+REBASED = (f"add {BASE},%rsp", "add %r15,%rsp")
 ANYWHERE = r"je 0x[0-9a-f]+"
 
 
@@ -95,7 +96,7 @@ def low(register: str) -> str:
 
 
 REGISTERS = [f"%r{name}" for name in ("ax", "cx", "dx", "bx", "bp", "si", "di", *map(str, range(8, 16)))]
-SEQUENCES = [
+GS_SEQUENCES = [
     [exactly("mov (%rsp),%r11d"), test_of("%r11", "1"), ANYWHERE, exactly("mov %r11,(%rsp)"), "ret"],
     [
         "mov .*,%r11d",
@@ -125,15 +126,43 @@ SEQUENCES = [
         for register in REGISTERS
     ),
 ]
+R15_BITS = "(8|10|18|20|28|30|38)"
+R15_SEQUENCES = [
+    [exactly("mov (%rsp),%r11d"), test_of("%r11", "8"), ANYWHERE, exactly("mov %r11,(%rsp)"), "ret"],
+    [
+        "mov .*,%r11d",
+        test_of("%r11", R15_BITS),
+        ANYWHERE,
+        exactly(f"mov %r11,{SPILLED_TARGET}"),
+        exactly(f"mov {SPILLED_R11},%r11"),
+        exactly(f"jmp *{SPILLED_TARGET}"),
+    ],
+    ["(mov|lea|add|sub|and) .*,%esp", exactly("and $0x3fffffff,%esp"), exactly("add %r15,%rsp")],
+    [exactly("mov %edi,%edi"), exactly("lea (%r15,%rdi,1),%rdi"), r"stos %\w+,%es:\(%rdi\)"],
+    [
+        exactly("mov %edi,%edi"),
+        exactly("mov %esi,%esi"),
+        exactly("lea (%r15,%rdi,1),%rdi"),
+        exactly("lea (%r15,%rsi,1),%rsi"),
+        r"movs[bwlq] %ds:\(%rsi\),%es:\(%rdi\)",
+    ],
+    *(
+        [rf"mov [^$].*,{low(register)}", test_of(register, R15_BITS), ANYWHERE, rf"(call|jmp) \*{register}"]
+        for register in REGISTERS[:-2]
+    ),
+]
+SEQUENCES = {"gs": GS_SEQUENCES, "r15": R15_SEQUENCES}
+RESERVED = re.compile(r"%r1[45][dwb]?$")
+FILLS_OFFSET = re.compile(r"(movl?|lea) .*,%r14d$")
 
 
-def complaints(lines: list[Line], size_bytes: int) -> Iterator[str]:
+def complaints(lines: list[Line], size_bytes: int, base: str = "gs") -> Iterator[str]:
     """Everything wrong with one text."""
     texts = [re.sub(r"\s+", " ", line.text) for line in lines]
     inside: set[int] = set()
     covered: set[int] = set()
     for first in range(len(lines)):
-        for sequence in SEQUENCES:
+        for sequence in SEQUENCES[base]:
             found = texts[first : first + len(sequence)]
             if len(found) == len(sequence) and all(map(re.fullmatch, sequence, found)):
                 covered.update(range(first, first + len(sequence)))
@@ -145,7 +174,7 @@ def complaints(lines: list[Line], size_bytes: int) -> Iterator[str]:
         dangerous = [
             *control_complaints(line, starts),
             *stack_pointer_complaints(line),
-            *memory_complaints(line),
+            *(memory_complaints(line) if base == "gs" else r15_complaints(line)),
         ]
         if number in covered:
             dangerous = [what for what in dangerous if what.startswith("branch")]
@@ -215,13 +244,35 @@ def memory_complaints(line: Line) -> Iterator[str]:
             yield "outside the window"
 
 
+def r15_complaints(line: Line) -> Iterator[str]:
+    """The memory rule and the reserved registers' with the base in r15."""
+    if "(" not in line.operands or not re.match(r"j|call|loop", line.mnemonic):
+        operands = re.sub(r"\([^)]*\)", "", line.operands).split(",")
+        exchanges = re.match(r"xchg|xadd|cmpxchg|mulx", line.mnemonic)
+        written = operands if exchanges else operands[-1:]
+        is_harmless = READS_LAST.match(line.mnemonic) or FILLS_OFFSET.match(line.text)
+        if any(map(RESERVED.match, written)) and not is_harmless:
+            yield "reserved register written"
+    if re.match(r"lea|nop|j|call|loop", line.mnemonic) and "*" not in line.operands:
+        return
+    if re.match(r"(stos|movs[bwlq]?)$", line.mnemonic) and "%es:" in line.operands:
+        return
+    for found in MEMORY.finditer(line.operands):
+        displacement = int(found["displacement"] or found["absolute"] or "0", 16)
+        reaches = {"%rsp": (-abi.STACK_REACH, abi.STACK_REACH), "%r15": (0, 2 * abi.GIB - 1)}
+        reaches["%r15,%r14,1"] = (-abi.R15_REACH, abi.R15_REACH)
+        least, most = reaches.get(found["registers"] or "", (1, 0))
+        if found["segment"] or found["absolute_segment"] or not least <= displacement <= most:
+            yield "host address"
+
+
 def unanchored_complaints(lines: list[Line]) -> Iterator[str]:
     """Branches that rsp reaches after it was moved and before anything near it was accessed."""
     moved = 0
     for line in lines:
         if "(%rsp)" in line.operands and not NO_ACCESS.match(line.mnemonic):
             moved = 0
-        if re.match(r"push|pop|call|ret", line.mnemonic) or line.text == f"add {BASE},%rsp":
+        if re.match(r"push|pop|call|ret", line.mnemonic) or line.text in REBASED:
             moved = 0
         if constant := re.fullmatch(r"(?:add|sub|and) \$(0x[0-9a-f]+),%rsp", line.text):
             moved += abs(as_signed(int(constant[1], 16)))

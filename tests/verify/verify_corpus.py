@@ -1,7 +1,7 @@
 """Assembled examples for the verifier: `accept/RULE--WHAT.s` and `reject/RULE--WHAT.s`.
 
 A file's global symbols are its claimed functions, its symbols named `label_…` its claimed labels. Comments
-`# address: N` and `# isolation: NAME` set what else `verify` is told. The numbers of the contract are
+`# address: N`, `# base: NAME` and `# isolation: NAME` set what else `verify` is told. The numbers of the contract are
 symbols (M, BASE, REACH, …), so that no example repeats them.
 """
 
@@ -27,6 +27,10 @@ NUMBERS = {
     "RETURN": abi.TARGET_RETURN,
     "FUNCTION": abi.TARGET_FUNCTION,
     "LABEL": abi.TARGET_LABEL,
+    "R15_RETURN": abi.TARGET_RETURN << abi.TARGET_R15_SHIFT,
+    "R15_FUNCTION": abi.TARGET_FUNCTION << abi.TARGET_R15_SHIFT,
+    "R15_LABEL": abi.TARGET_LABEL << abi.TARGET_R15_SHIFT,
+    "R15_REACH": abi.R15_REACH,
     "SPILL_R11": abi.SPILL_R11,
     "SPILL_TARGET": abi.SPILL_TARGET,
 }
@@ -43,6 +47,7 @@ class Example:
     functions: tuple[int, ...]
     labels: tuple[int, ...]
     isolation: str
+    base: str
 
     def arguments(self) -> dict[str, object]:
         return {
@@ -51,6 +56,7 @@ class Example:
             "functions": self.functions,
             "labels": self.labels,
             "isolation": self.isolation,
+            "base": self.base,
         }
 
 
@@ -63,7 +69,7 @@ def assemble(sources: list[Path], folder: Path) -> dict[Path, Example]:
 
 
 def read(source: Path, object_file: Path) -> Example:
-    settings = dict(re.findall(r"^# (address|isolation): (\S+)$", source.read_text(), re.MULTILINE))
+    settings = dict(re.findall(r"^# (address|isolation|base): (\S+)$", source.read_text(), re.MULTILINE))
     address = int(settings.get("address", str(abi.TEXT_NOMINAL)), 0)
     with object_file.open("rb") as stream:
         elf = ELFFile(stream)
@@ -89,4 +95,5 @@ def read(source: Path, object_file: Path) -> Example:
         tuple((address + symbol["st_value"]) % (1 << 64) for symbol in functions),
         tuple((address + symbol["st_value"]) % (1 << 64) for symbol in labels),
         settings.get("isolation", "code+data"),
+        settings.get("base", "gs"),
     )

@@ -84,6 +84,8 @@ def _classify(encoding: bytes, table: Table) -> Form:
     instruction = decoded.instruction
     opcode = opcode_of(instruction)
     unknown = _segment_refusal(decoded) or opcode.refusal or _register_refusal(decoded)
+    if opcode.is_absolute and not unknown:
+        unknown = table.memory_rule, "a 64-bit absolute address"
     if unknown:
         return Form(refusals=(unknown,))
     code = instruction.code

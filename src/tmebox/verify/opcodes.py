@@ -15,10 +15,12 @@ from tmebox.verify.rules import Refusal
 @dataclass(frozen=True, slots=True)
 class Opcode:
     """refusal: why no instruction with this opcode is known, or None.
+    is_absolute: it has a 64-bit absolute address.
     features: CPU features needed beyond the baseline.
     """
 
     refusal: Refusal | None
+    is_absolute: bool
     features: frozenset[str]
     is_avx: bool
     is_x87: bool
@@ -39,6 +41,7 @@ def _look_up(instruction: Instruction) -> Opcode:
     features = (known.FEATURES.get(feature) for feature in instruction.cpuid_features())
     return Opcode(
         refusal=_refusal(instruction),
+        is_absolute=OpCodeOperandKind.MEM_OFFS in instruction.op_code().op_kinds(),
         features=frozenset(feature for feature in features if feature),
         is_avx=instruction.encoding == EncodingKind.VEX,
         is_x87=instruction.mnemonic in known.X87,
@@ -59,6 +62,4 @@ def _refusal(instruction: Instruction) -> Refusal | None:
         return rules.KNOWN_INSTRUCTION, "only legacy and VEX encodings are known"
     if any(feature not in known.FEATURES for feature in instruction.cpuid_features()):
         return rules.KNOWN_INSTRUCTION, "it needs a CPU feature that no table names"
-    if OpCodeOperandKind.MEM_OFFS in instruction.op_code().op_kinds():
-        return rules.MEMORY_THROUGH_GS, "a 64-bit absolute address"
     return None

@@ -1,0 +1,18 @@
+# A function that returns, and its caller, with the bit that is r15-mode's.
+# base: r15
+.globl entry
+entry:
+    callq callee
+    movl (%rsp), %r11d
+    testb $R15_RETURN, M(%r11)
+    je 9f
+    movq %r11, (%rsp)
+    retq
+9:
+    hlt
+callee:
+    movl (%rsp), %r11d
+    testb $R15_RETURN, M(%r11)
+    je 9b
+    movq %r11, (%rsp)
+    retq

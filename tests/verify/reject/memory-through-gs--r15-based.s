@@ -1,0 +1,3 @@
+# r15 is the program's.
+    movl (%r15,%r14), %ecx
+    hlt

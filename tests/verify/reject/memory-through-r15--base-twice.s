@@ -1,0 +1,4 @@
+# Twice the base.
+# base: r15
+    movl (%r15,%r15), %ecx
+    hlt

@@ -1,0 +1,4 @@
+# A host address.
+# base: r15
+    callq *(%rax)
+    hlt

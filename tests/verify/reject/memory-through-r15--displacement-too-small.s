@@ -1,0 +1,4 @@
+# Below what the guard in front of the window catches.
+# base: r15
+    movl -R15_REACH-1(%r15,%r14), %ecx
+    hlt

@@ -1,0 +1,4 @@
+# A 64-bit absolute address.
+# base: r15
+    movabsl 0x123456789, %eax
+    hlt

@@ -1,0 +1,4 @@
+# 32 bits, but not in the window.
+# base: r15
+    movl %ecx, (%eax)
+    hlt

@@ -1,0 +1,4 @@
+# Harmless, but nothing emits it.
+# base: r15
+    addl %eax, %r14d
+    hlt

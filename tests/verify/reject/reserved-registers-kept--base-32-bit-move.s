@@ -1,0 +1,4 @@
+# Another base.
+# base: r15
+    movl %eax, %r15d
+    hlt

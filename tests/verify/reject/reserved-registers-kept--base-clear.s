@@ -1,0 +1,4 @@
+# No base.
+# base: r15
+    xorl %r15d, %r15d
+    hlt

@@ -1,0 +1,4 @@
+# Another base.
+# base: r15
+    movq %rax, %r15
+    hlt

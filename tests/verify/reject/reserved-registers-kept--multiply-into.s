@@ -1,0 +1,4 @@
+# The second destination of a multiplication.
+# base: r15
+    mulxq %rax, %r14, %rcx
+    hlt

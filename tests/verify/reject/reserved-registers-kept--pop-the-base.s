@@ -1,0 +1,4 @@
+# r15 from memory.
+# base: r15
+    popq %r15
+    hlt

@@ -1,0 +1,5 @@
+# The base added to what is not masked.
+# base: r15
+    movl %ebp, %esp
+    addq %r15, %rsp
+    hlt
