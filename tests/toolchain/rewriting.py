@@ -14,7 +14,7 @@ from tmebox.toolchain.rewrite import rewrite
 from tmebox.verify import VerifiedText, verify
 
 HERE = Path(__file__).parent
-GOLDEN = HERE / "golden"
+GOLDEN = {"gs": HERE / "golden", "r15": HERE / "golden_r15"}
 PROGRAMS = HERE / "programs"
 
 CODE_GENERATION = (
@@ -85,7 +85,7 @@ def link(instrumented: str, folder: Path) -> ELFFile:
     return ELFFile(BytesIO(linked.read_bytes()))
 
 
-def verified(instrumented: str, folder: Path, isolation: str = "code+data") -> VerifiedText:
+def verified(instrumented: str, folder: Path, isolation: str = "code+data", base: str = "gs") -> VerifiedText:
     """Have the verifier look at it; every text address that data or code holds is claimed as a target."""
     elf = link(instrumented, folder)
     text = elf.get_section_by_name(".text")
@@ -99,5 +99,10 @@ def verified(instrumented: str, folder: Path, isolation: str = "code+data") -> V
             if is_absolute and 0 <= address - text["sh_addr"] < text["sh_size"]:
                 targets[symbol["st_info"]["type"] == "STT_FUNC"].add(address)
     return verify(
-        text.data(), text["sh_addr"], functions=targets[True], labels=targets[False], isolation=isolation
+        text.data(),
+        text["sh_addr"],
+        functions=targets[True],
+        labels=targets[False],
+        isolation=isolation,
+        base=base,
     )

@@ -161,9 +161,9 @@ def test_defines_and_levels_have_their_effect() -> None:
         compile_text(source, optimize="-fplugin=x")
 
 
-def test_another_base_register_is_refused_until_there_is_one() -> None:
-    with pytest.raises(CompileError, match="r15"):
-        compile_text("int f(void) { return 1; }", base="r15")
+def test_a_base_register_that_no_rules_are_for_is_refused() -> None:
+    with pytest.raises(CompileError, match="base is one of gs, r15"):
+        compile_text("int f(void) { return 1; }", base="r13")
 
 
 # -- sources may not read files --------------------------------------------------------------------------

@@ -10,21 +10,41 @@ from rewriting import GOLDEN, verified
 from tmebox.errors import CompileError
 from tmebox.toolchain.rewrite import rewrite
 
-CASES = sorted(path.name.removesuffix(".in.s") for path in GOLDEN.glob("*.in.s"))
+CASES = sorted(
+    (base, path.name.removesuffix(".in.s"))
+    for base, folder in GOLDEN.items()
+    for path in folder.glob("*.in.s")
+)
 
 
-@pytest.mark.parametrize("name", CASES)
-def test_the_instrumented_text_is_the_golden_one(name: str) -> None:
-    source = (GOLDEN / f"{name}.in.s").read_text()
-    assert rewrite(source, file=f"{name}.in.s") == (GOLDEN / f"{name}.out.s").read_text()
+@pytest.mark.parametrize(("base", "name"), CASES)
+def test_the_instrumented_text_is_the_golden_one(base: str, name: str) -> None:
+    source = (GOLDEN[base] / f"{name}.in.s").read_text()
+    expected = (GOLDEN[base] / f"{name}.out.s").read_text()
+    assert rewrite(source, file=f"{name}.in.s", base=base) == expected
 
 
 @pytest.mark.parametrize("isolation", ["code+data", "data"])
-@pytest.mark.parametrize("name", CASES)
-def test_the_verifier_accepts_what_golden_sources_become(name: str, isolation: str, tmp_path: Path) -> None:
-    source = (GOLDEN / f"{name}.in.s").read_text()
-    text = rewrite(source, file=f"{name}.in.s", isolation=isolation)
-    assert verified(text, tmp_path, isolation).instruction_count > 0
+@pytest.mark.parametrize(("base", "name"), CASES)
+def test_the_verifier_accepts_what_golden_sources_become(
+    base: str, name: str, isolation: str, tmp_path: Path
+) -> None:
+    source = (GOLDEN[base] / f"{name}.in.s").read_text()
+    text = rewrite(source, file=f"{name}.in.s", isolation=isolation, base=base)
+    assert verified(text, tmp_path, isolation, base).instruction_count > 0
+
+
+RESERVED = [
+    "movq %r15, %rax", "movl (%r14), %eax", "popq %r15", "leaq 8(%rax,%r14), %rax", "callq *%r15",
+    "jmp *8(%r14)", "xorl %r14d, %r14d", "movb %r15b, (%rax)",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("line", RESERVED)
+def test_programs_with_the_base_in_r15_leave_r14_and_r15_alone(line: str) -> None:
+    with pytest.raises(CompileError, match="is reserved for the sandbox's base"):
+        rewrite(f"\t.text\nf:\n\t{line}\n\tud2\n", file="bad.s", base="r15")
+    rewrite(f"\t.text\nf:\n\t{line}\n\tud2\n", file="good.s", base="gs")
 
 
 REFUSED = [
@@ -115,6 +135,11 @@ def test_an_indirect_jump_with_flags_in_use_is_refused() -> None:
     text = "\tcmpl %eax, %ecx\n\tjmp *.Lt(,%rax,8)\n.La:\n\tjne .La\n\tud2\n\t.data\n.Lt:\n\t.quad .La\n"
     with pytest.raises(CompileError, match="while the flags are in use"):
         rewrite(text, file="a.s")
+
+
+def test_an_unknown_base_is_a_value_error() -> None:
+    with pytest.raises(ValueError, match="base is one of"):
+        rewrite("", file="a.s", base="r13")
 
 
 def test_an_unknown_isolation_is_a_value_error() -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from iced_x86 import Mnemonic
 from rewriting import verified
 
+from tmebox.abi import BASES
 from tmebox.errors import CompileError
 from tmebox.toolchain.mnemonics import MNEMONICS
 from tmebox.toolchain.registers import NAMES_8, NAMES_32, NAMES_64
@@ -61,11 +62,11 @@ INSTRUCTIONS = st.sampled_from(PATTERNS.replace("\n", "|").strip("|").split("|")
 )
 
 
-def _without_refused(lines: list[str]) -> str:
+def _without_refused(lines: list[str], base: str = "gs") -> str:
     """Instrumented text of those lines that are not refused; it may take some rounds, as flags meet anew."""
     while True:
         try:
-            return rewrite("\n".join(lines), file="stream.s")
+            return rewrite("\n".join(lines), file="stream.s", base=base)
         except CompileError as error:
             for item in error.diagnostics:
                 assert item.line is not None
@@ -73,13 +74,19 @@ def _without_refused(lines: list[str]) -> str:
 
 
 @settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(st.lists(INSTRUCTIONS, min_size=1, max_size=60), st.tuples(*[st.integers(0, 59)] * LABELS))
-def test_the_verifier_accepts_whatever_the_rewriter_emits(stream: list[str], places: tuple[int, ...]) -> None:
+@given(
+    st.lists(INSTRUCTIONS, min_size=1, max_size=60),
+    st.tuples(*[st.integers(0, 59)] * LABELS),
+    st.sampled_from(BASES),
+)
+def test_the_verifier_accepts_whatever_the_rewriter_emits(
+    stream: list[str], places: tuple[int, ...], base: str
+) -> None:
     lines = ["\t.text", *stream, "ud2", "\t.bss", "sym: .zero 64"]
     for number, place in enumerate(places):
         lines.insert(1 + place % (len(stream) + 1), f".Lt{number}:")
     with tempfile.TemporaryDirectory() as folder:
-        assert verified(_without_refused(lines), Path(folder)).instruction_count > 0
+        assert verified(_without_refused(lines, base), Path(folder), base=base).instruction_count > 0
 
 
 def test_the_rewriter_knows_every_mnemonic_that_the_verifier_knows() -> None:

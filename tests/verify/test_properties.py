@@ -18,17 +18,17 @@ needs_objdump = pytest.mark.skipif(shutil.which("objdump") is None, reason="the 
 ADDRESS = abi.TEXT_NOMINAL
 
 
-def accepted(code: bytes, address: int = ADDRESS) -> VerifiedText | None:
+def accepted(code: bytes, address: int = ADDRESS, base: str = "gs") -> VerifiedText | None:
     try:
-        return verify(code, address, functions=(), labels=())
+        return verify(code, address, functions=(), labels=(), base=base)
     except VerificationError:
         return None
 
 
 @settings(max_examples=1000)
-@given(st.binary(max_size=64))
-def test_random_bytes_raise_nothing_but_verification_errors(code: bytes) -> None:
-    accepted(code)
+@given(st.binary(max_size=64), st.sampled_from(abi.BASES))
+def test_random_bytes_raise_nothing_but_verification_errors(code: bytes, base: str) -> None:
+    accepted(code, base=base)
 
 
 PREFIXES = st.lists(st.sampled_from(b"\x26\x2e\x36\x3e\x64\x65\x66\x67\xf0\xf2\xf3\x41\x48\x4f"), max_size=4)
@@ -38,11 +38,11 @@ INSTRUCTION = st.tuples(
 
 
 @settings(max_examples=1000)
-@given(st.lists(INSTRUCTION, max_size=4))
+@given(st.lists(INSTRUCTION, max_size=4), st.sampled_from(abi.BASES))
 def test_prefixes_and_rare_opcodes_raise_nothing_but_verification_errors(
-    parts: list[tuple[list[int], bytes, bytes]],
+    parts: list[tuple[list[int], bytes, bytes]], base: str
 ) -> None:
-    accepted(b"".join(bytes(prefixes) + escape + rest for prefixes, escape, rest in parts))
+    accepted(b"".join(bytes(prefixes) + escape + rest for prefixes, escape, rest in parts), base=base)
 
 
 @given(
@@ -57,28 +57,33 @@ def test_any_addresses_raise_nothing_but_verification_errors(
         verify(b"\x90", address, functions=functions, labels=labels)
 
 
-def flipped(examples: dict[Path, Example]) -> dict[str, bytes]:
-    """What is still accepted of the accepted examples with one byte changed."""
+def flipped(examples: dict[Path, Example], base: str) -> dict[str, bytes]:
+    """What is still accepted of the accepted examples for `base` with one byte changed."""
     survivors = {}
     for source, example in examples.items():
         if source.parent != ACCEPT or (example.isolation, example.address) != ("code+data", ADDRESS):
             continue
+        if example.base != base:
+            continue
         for position, byte in enumerate(example.code):
             for changed in {byte ^ (1 << bit) for bit in range(8)} | {0x90, 0xF4} - {byte}:
                 code = example.code[:position] + bytes([changed]) + example.code[position + 1 :]
-                if accepted(code):
+                if accepted(code, base=base):
                     survivors[f"{source.stem}, byte {position} = {changed:#04x}"] = code
     return survivors
 
 
 @needs_objdump
-def test_a_flipped_byte_is_refused_or_harmless(examples: dict[Path, Example], tmp_path: Path) -> None:
-    survivors = flipped(examples)
+@pytest.mark.parametrize("base", abi.BASES)
+def test_a_flipped_byte_is_refused_or_harmless(
+    base: str, examples: dict[Path, Example], tmp_path: Path
+) -> None:
+    survivors = flipped(examples, base)
     readings = disassemble(list(survivors.values()), ADDRESS, tmp_path)
     problems = [
         f"{what}: {complaint}"
         for (what, code), lines in zip(survivors.items(), readings, strict=True)
-        for complaint in complaints(lines, len(code))
+        for complaint in complaints(lines, len(code), base)
     ]
     assert survivors
     assert not problems, "\n".join(problems[:50])
@@ -91,20 +96,21 @@ INVISIBLE = re.compile(
 
 
 @needs_objdump
+@pytest.mark.parametrize(("base", "at_least"), [("gs", 200), ("r15", 70)])
 def test_the_second_opinion_objects_to_rejected_examples(
-    examples: dict[Path, Example], tmp_path: Path
+    base: str, at_least: int, examples: dict[Path, Example], tmp_path: Path
 ) -> None:
     """Otherwise its silence about flipped bytes would say little."""
     rejected = {
         source.stem: example.code
         for source, example in examples.items()
-        if source.parent == REJECT and not INVISIBLE.match(source.stem)
+        if source.parent == REJECT and example.base == base and not INVISIBLE.match(source.stem)
     }
     readings = disassemble(list(rejected.values()), ADDRESS, tmp_path)
     silent = [
         name
         for (name, code), lines in zip(rejected.items(), readings, strict=True)
-        if not any(complaints(lines, len(code)))
+        if not any(complaints(lines, len(code), base))
     ]
-    assert len(rejected) > 200
+    assert len(rejected) > at_least
     assert silent == []

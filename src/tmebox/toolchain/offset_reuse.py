@@ -79,7 +79,7 @@ def _effect(line: str) -> _Effect:
     if load:
         return _Effect(load[1], frozenset(registers.NUMBER[name] for name in _REGISTER.findall(load[1])))
     stripped = line.strip()
-    if not stripped or stripped.startswith((".loc", ".cfi_", ".p2align", ".align", ".balign", "#")):
+    if not stripped or stripped.startswith((".loc", ".file", ".cfi_", ".p2align", ".align", ".balign", "#")):
         return _NOTHING
     try:
         instruction = parse_instruction(stripped.replace("\t", " "))

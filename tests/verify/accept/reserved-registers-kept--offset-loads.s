@@ -6,7 +6,6 @@
     movl (%rsp), %r14d
     leal (%rax,%rcx,8), %r14d
     leal 0x1000(,%rcx,8), %r14d
-    leal (%eax,%ecx), %r14d
     movq %r15, %rax
     addq %r14, %rax
     cmpq %r14, %r15

@@ -1,0 +1,41 @@
+	.text
+	.globl	stack
+	.type	stack, @function
+stack:
+	pushq	%rbp
+	movl	%esp, %ebp
+	subq	$400000, %rsp
+	cmpl	%eax, (%rsp)
+	subl	%eax, %esp
+	andl	$0x3fffffff, %esp
+	addq	%r15, %rsp
+	movl	%edi, %r14d
+	movl	8(%r15,%r14), %esp
+	andl	$0x3fffffff, %esp
+	addq	%r15, %rsp
+	andq	$-32, %rsp
+	cmpl	%eax, (%rsp)
+	movl	%edi, %edi
+	movl	%edi, %edi
+	leaq	(%r15,%rdi), %rdi
+	rep stosq
+	movl	%edi, %edi
+	movl	%edi, %edi
+	movl	%esi, %esi
+	leaq	(%r15,%rdi), %rdi
+	leaq	(%r15,%rsi), %rsi
+	rep movsb
+	movl	%edi, %edi
+	movl	%esi, %esi
+	movl	%ebp, %esp
+	andl	$0x3fffffff, %esp
+	addq	%r15, %rsp
+	popq	%rbp
+	movl	(%rsp), %r11d
+	testb	$8, 0x7fff0000(%r11)
+	je	.Ltmebox1
+	movq	%r11, (%rsp)
+	retq
+.Ltmebox1:
+	hlt
+	.size	stack, .-stack
