@@ -92,7 +92,7 @@ _NOT_SHAPING_CODE = frozenset(
 
 
 @cache
-def _key(isolation: str, base: str) -> str:
+def _key(isolation: str, base: str = "gs") -> str:
     """Hash of whatever decides what the objects contain."""
     versions = f"{libc_sources.compiler_version()} {gcc.gcc().version if base == 'r15' else ''}"
     digest = hashlib.sha256(f"{isolation}\0{base}\0{versions}\0".encode())
