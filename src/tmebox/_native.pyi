@@ -86,7 +86,9 @@ class Instance:
     `base`, `stack_low` and `stack_top` are host addresses.
     """
 
-    def __init__(self, base: int, stack_low: int, stack_top: int, make_trap: Callable[..., BaseException]) -> None: ...
+    def __init__(
+        self, base: int, stack_low: int, stack_top: int, make_trap: Callable[..., BaseException]
+    ) -> None: ...
     base: int
     timeout_s: float  # 0.0: none
     @property
@@ -100,7 +102,7 @@ class Instance:
         """As the module's `write`, but raises busy while a call runs on another thread."""
 
     def condemn(self) -> None:
-        """Mark DEAD without ending the call that is running: from a host function, whose exception ends it."""
+        """Mark DEAD without ending the running call: from a host function, whose exception ends it."""
 
     def set_imports(self, imports: Sequence[tuple[Callable[..., Any], str, str]]) -> None:
         """One (handler, argument codes, result code) per import index.
