@@ -193,7 +193,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "unknown isolation": ({"isolation": "none"}, "isolation"),
     "unknown base": ({"base": "fs"}, "base"),
     "data in the control page": ({"segments": (Segment(abi.CONTROL_PAGE, b"x", 1, True),)}, "overlaps"),
-    "data beyond the private half": (
+    "data beyond the private part": (
         {"segments": (Segment(abi.PRIVATE_END - 4096, b"", 4097, True),)},
         "private",
     ),
@@ -296,7 +296,7 @@ def patched(offset: int, layout: str, *values: int) -> bytes:
         (patched(64 + 4, "<I", elf.PF_R), "exactly one text"),
         (patched(64 + 56 + 4, "<I", elf.PF_X), "exactly one text"),
         (patched(64 + 16, "<Q", 1 << 63), "code region"),
-        (patched(64 + 56 + 40, "<Q", 1 << 62), "private half"),
+        (patched(64 + 56 + 40, "<Q", 1 << 62), "private part"),
     ],
     ids=[
         "32-bit",
@@ -434,3 +434,15 @@ def test_every_single_byte_of_header_and_notes_may_be_damaged() -> None:
         except ModuleError:
             outcomes.add("refused")
     assert outcomes == {"accepted", "refused"}
+
+
+@pytest.mark.parametrize("writable", [(True, True), (False, False), (True, False), (True, True, True, False)])
+def test_segments_of_any_kind_in_any_order_survive(writable: tuple[bool, ...]) -> None:
+    page = abi.PAGE_SIZE
+    segments = tuple(
+        Segment(abi.IMAGE_START + 2 * page * index, bytes([index + 1]) * 100, page + index, flag)
+        for index, flag in enumerate(writable)
+    )
+    empty = np.zeros(0, np.uint32)
+    module = dataclasses.replace(example(), segments=segments, relocations=Relocations(*[empty] * 5))
+    assert plain(ModuleFile.from_bytes(module.to_bytes())) == plain(module)

@@ -61,7 +61,7 @@ def _check_segments(segments: tuple[Segment, ...]) -> None:
             raise ModuleError(f"the data segment at {segment.offset:#x} has an impossible size or place")
         if segment.offset < free or end > abi.PRIVATE_END:
             raise ModuleError(
-                f"the data segment [{segment.offset:#x}, {end:#x}) overlaps another or the private half's end"
+                f"the data segment [{segment.offset:#x}, {end:#x}) overlaps another or the private part's end"
             )
         free = end + -end % abi.PAGE_SIZE
 

@@ -75,7 +75,8 @@ def encode(module: ModuleFile) -> bytes:
     ]
     loads: list[tuple[int, int, Sequence[str]]] = [(elf.PT_LOAD, elf.PF_R | elf.PF_X, [".text"])]
     for index, segment in enumerate(module.segments):
-        parts = _segment_sections(segment, index)
+        alike = sum(other.writable == segment.writable for other in module.segments[:index])
+        parts = _segment_sections(segment, f".{alike}" if alike else "")
         sections += parts
         flags = elf.PF_R | (elf.PF_W if segment.writable else 0)
         loads.append((elf.PT_LOAD, flags, [part.name for part in parts]))
@@ -99,9 +100,8 @@ def encode(module: ModuleFile) -> bytes:
     return elf.write(sections, loads, module.start or 0)
 
 
-def _segment_sections(segment: Segment, index: int) -> list[elf.Section]:
-    """A segment as sections: its data and, where it is longer, zeros."""
-    suffix = f".{index}" if index > 1 else ""
+def _segment_sections(segment: Segment, suffix: str) -> list[elf.Section]:
+    """A segment as sections: its data and, where it is longer, zeros. `suffix` makes their names unique."""
     flags = elf.SHF_ALLOC | (elf.SHF_WRITE if segment.writable else 0)
     name = (".data" if segment.writable else ".rodata") + suffix
     sections = [elf.Section(name, elf.SHT_PROGBITS, flags, segment.offset, segment.data, align=abi.PAGE_SIZE)]

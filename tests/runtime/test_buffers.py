@@ -77,6 +77,10 @@ def test_wrong_buffers_are_refused(calls):
         calls.scale(np.ones(4, np.float32), 4, 1.0)
     with pytest.raises(TypeError, match="buffer"):
         calls.scale(object(), 4, 1.0)
+    with pytest.raises(ValueError, match="not a whole number of double"):
+        calls.scale(bytearray(15), 1, 1.0)
+    with pytest.raises(ValueError, match="not a whole number of struct point"):
+        calls.move_point(bytearray(7), 1)
 
 
 def test_views_that_outlive_their_sandbox_show_zeros(calls_module):

@@ -8,6 +8,7 @@ sandbox can arrive in a slot that is being filled or emptied.
 from __future__ import annotations
 
 import threading
+from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,7 +35,8 @@ class CodeRegion:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._free: list[Slot] = []
-        self._quarantine: list[Slot] = []
+        # Modules are released by finalizers, which may run inside allocate(): they only append.
+        self._quarantine: deque[Slot] = deque()
         self._ready = False
 
     def allocate(self, size_bytes: int) -> Slot:
@@ -74,8 +76,7 @@ class CodeRegion:
         """Take the slot's text away. Sandboxes still inside it trap."""
         _native.map_zero(slot.address + abi.TARGET_MAP, slot.size_bytes, _native.PROT_NONE)
         _native.map_zero(slot.address, slot.size_bytes, _native.PROT_NONE)
-        with self._lock:
-            self._quarantine.append(slot)
+        self._quarantine.append(slot)
 
     def free_bytes(self) -> int:
         with self._lock:
@@ -116,8 +117,10 @@ class CodeRegion:
     def _drain_quarantine(self) -> None:
         if not self._quarantine or _native.calls_in_progress():
             return
-        holes = sorted([*self._free, *self._quarantine], key=lambda hole: hole.address)
-        self._quarantine.clear()
+        holes = list(self._free)
+        while self._quarantine:
+            holes.append(self._quarantine.popleft())
+        holes.sort(key=lambda hole: hole.address)
         merged: list[Slot] = []
         for hole in holes:
             if merged and merged[-1].address + merged[-1].size_bytes == hole.address:

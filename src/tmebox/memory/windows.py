@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import sys
 import threading
-import weakref
 
 from tmebox import _native, abi
 from tmebox.errors import LimitError
@@ -21,9 +21,12 @@ class Window:
 
     def __init__(self, base: int, pool: WindowPool) -> None:
         self.base = base
+        self._pool = pool
         self._mapped: list[tuple[int, int]] = []
-        self._finalizer = weakref.finalize(self, pool.recycle, base, self._mapped)
-        self._finalizer.atexit = False
+
+    def __del__(self) -> None:
+        if not sys.is_finalizing():
+            self._pool.recycle(self.base, self._mapped)
 
     def map(self, offset: int, size_bytes: int, protection: int) -> None:
         """Map zeroed private memory at `offset`. Raises LimitError when the system has none."""

@@ -241,6 +241,7 @@ def _pass_buffer(value: Any, mode: type, target: CType, frame: CallFrame, what: 
         detail = "must be C-contiguous" if isinstance(error, BufferError) else f"got {type(value).__name__}"
         raise TypeError(f"{what}: expected a C-contiguous buffer, an offset or None; {detail}") from None
     _check_items(value, target, what)
+    _check_size(size_bytes, target, what)
     if mode is not In and read_only:
         raise TypeError(f"{what} is written to, but the {type(value).__name__} is read-only")
     base = frame.window.base
@@ -271,6 +272,13 @@ def _check_items(value: Any, target: CType, what: str) -> None:
     kinds = "f" if isinstance(target, Float) else "iub"
     if dtype.itemsize != wanted or dtype.kind not in kinds:
         raise TypeError(f"{what}: expected an array of {target} ({wanted} bytes an item), got dtype {dtype}")
+
+
+def _check_size(size_bytes: int, target: CType, what: str) -> None:
+    """A buffer holds whole items of what the pointer points to; how many, only the function knows."""
+    item = size_of(target)
+    if item > 1 and size_bytes % item:
+        raise ValueError(f"{what}: {size_bytes} bytes are not a whole number of {target} ({item} bytes each)")
 
 
 def describe(index: int, name: str, ctype: CType) -> str:

@@ -76,8 +76,8 @@ class Sandbox:
         self._tenancy = tenancy = Tenancy(module, plan, memory_bytes, _checked_timeout(timeout), system)
         self.base = tenancy.base
         self.memory = tenancy.memory
-        weakref.finalize(self, tenancy.abandon).atexit = False
-        guest = host_functions.Guest(tenancy.memory, weakref.ref(self), type(self))
+        tenancy.owner = owner = weakref.ref(self, tenancy.abandon)
+        guest = host_functions.Guest(tenancy.memory, owner, type(self))
         natives: list[host_functions.NativeImport] = []
         for item in module.file.imports:
             if item.name == abi.SYSCALL_IMPORT:

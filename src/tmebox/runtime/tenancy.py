@@ -43,6 +43,7 @@ class Tenancy:
         self.timeout_s = self.call_timeout_s = timeout_s
         self.system = system
         self.in_program = False
+        self.owner: weakref.ref[Any] | None = None
         self._imports: Sequence[NativeImport] = ()
         window = WINDOWS.acquire()
         self.base = window.base
@@ -142,6 +143,7 @@ class Tenancy:
         if hasattr(self, "instance"):
             self.instance.kill()
         window, self._window = self._window, None
+        self.owner = None
         self._arena.close()
         self.system.close()
         still_held = weakref.ref(window)
@@ -149,7 +151,7 @@ class Tenancy:
         if (kept := still_held()) is not None:
             kept.zero()
 
-    def abandon(self) -> None:
+    def abandon(self, _: object = None) -> None:
         """`end` for a sandbox that nobody refers to any more; one that still runs ends when its call does."""
         try:
             self.end()

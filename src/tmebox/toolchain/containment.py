@@ -55,7 +55,7 @@ def refuse_outside(
     """Raise CompileError if a file that the compilation opened really lies outside the permitted directories.
 
     With an overlay, names outside them are those of headers that were not found: the virtual file system does
-    not have them. Without one (gcc), they are refused if there is such a file.
+    not have them. Without one (gcc), they are refused, but for plain names, which are looked up inside only.
     """
     given = [os.path.abspath(directory) for directory in directories]
     named = tuple(directory.rstrip("/") + "/" for directory in given)
@@ -64,7 +64,8 @@ def refuse_outside(
     refused = []
     for name in opened:
         path = os.path.join(cwd or "", name)
-        if not os.path.abspath(path).startswith(named) and (has_overlay or not os.path.lexists(path)):
+        is_outside = not os.path.abspath(path).startswith(named)
+        if is_outside and (has_overlay or (_is_plain(name) and not os.path.lexists(path))):
             continue
         parent = os.path.dirname(path)
         if parent not in known:  # most files share a few directories
@@ -79,6 +80,10 @@ def refuse_outside(
             f"{opened[0]} includes files from outside the directories it was given",
             tuple(_refusal(name, opened, cwd) for name in refused),
         )
+
+
+def _is_plain(name: str) -> bool:
+    return not os.path.isabs(name) and ".." not in name.split("/")
 
 
 def _refusal(name: str, opened: Sequence[str], cwd: Path | None) -> Diagnostic:
