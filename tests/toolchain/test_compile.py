@@ -13,7 +13,7 @@ import pytest
 from compiling import compile_text, exports
 
 from tmebox.errors import CompileError, Diagnostic
-from tmebox.toolchain import clang
+from tmebox.toolchain import clang, gcc
 from tmebox.toolchain.build import CompileOptions, SourceText, build
 from tmebox.toolchain.compile import SourceError, compile_to_assembly, preprocess
 from tmebox.toolchain.containment import dependencies
@@ -232,14 +232,46 @@ WAYS_OUT = {
 }
 
 
-@pytest.mark.parametrize("base", ["gs", "r15"])
 @pytest.mark.parametrize("way", WAYS_OUT)
-def test_a_source_cannot_read_what_it_was_not_given(tree: Path, way: str, base: str) -> None:
-    if base == "r15" and shutil.which("gcc") is None:
-        pytest.skip("base r15 needs gcc")
-    outcome = attempt(tree, WAYS_OUT[way].format(tree=tree) + "\nint f(void) { return 1; }\n", base=base)
+def test_a_source_cannot_read_what_it_was_not_given(tree: Path, way: str) -> None:
+    outcome = attempt(tree, WAYS_OUT[way].format(tree=tree) + "\nint f(void) { return 1; }\n")
     assert outcome.startswith("refused: ")
     assert "root:x" not in outcome
+
+
+@pytest.mark.parametrize("way", WAYS_OUT)
+def test_a_source_that_gcc_compiles_cannot_read_what_it_was_not_given(tree: Path, way: str) -> None:
+    if shutil.which("gcc") is None:
+        pytest.skip("base r15 needs gcc")
+    outcome = attempt(tree, WAYS_OUT[way].format(tree=tree) + "\nint f(void) { return 1; }\n", base="r15")
+    # The pragma looks at the file's times only.
+    assert outcome.startswith("refused: ") or way == "a dependency pragma"
+    assert "root:x" not in outcome
+
+
+def test_a_source_cannot_have_gcc_load_a_precompiled_header(tree: Path) -> None:
+    if shutil.which("gcc") is None:
+        pytest.skip("base r15 needs gcc")
+    (tree / "project" / "near.h.gch").write_bytes(b"gpch.014 an image of the compiler's memory")
+    text = '#include "near.h"\nint f(void) { return near; }\n'
+    assert "near" in attempt(tree, text, base="r15", flags=("-Winvalid-pch", "-Werror"))
+    assert "refused" not in attempt(tree, text, base="r15", flags=("-Winvalid-pch", "-Werror"))
+    for pragma in (
+        '#pragma GCC pch_preprocess "near.h.gch"',
+        '_Pragma("GCC pch_preprocess \\"near.h.gch\\"")',
+    ):
+        outcome = attempt(tree, f"{pragma}\nint f(void) {{ return 1; }}\n", base="r15")
+        assert "would load a precompiled header" in outcome
+
+
+def test_base_r15_without_gcc_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    gcc.gcc.cache_clear()
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    try:
+        with pytest.raises(CompileError, match="install gcc, or use base gs"):
+            compile_text("int f(void) { return 1; }", base="r15")
+    finally:
+        gcc.gcc.cache_clear()
 
 
 def test_a_link_out_is_refused_with_the_line_that_includes_it(tree: Path) -> None:
