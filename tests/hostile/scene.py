@@ -23,6 +23,7 @@ import numpy as np
 import tmebox
 from forked import run_forked
 from tmebox import _native, abi
+from tmebox.memory.windows import WINDOWS
 
 SOURCES = Path(__file__).parent / "sources"
 SECRET = b"the host's secret. " * 1000
@@ -94,6 +95,7 @@ def attack(
 
 
 def _play(module: tmebox.Module, act: Act, note: Act | None, options: dict[str, Any]) -> Ending:
+    WINDOWS._free.clear()  # so that the next ones come from a new piece, where windows lie side by side
     before = tmebox.Sandbox(innocent())
     sandbox = tmebox.Sandbox(module, **options)
     after = tmebox.Sandbox(innocent())
