@@ -17,7 +17,6 @@ from functools import cache
 from typing import Any
 
 import tmebox
-from tmebox import _native, abi
 
 MEMORY = "512MiB"
 TIMEOUT_S = 300.0
@@ -30,23 +29,7 @@ def _spent_ns(since_ns: int = 0) -> int:
 
 @cache
 def _module(path: str) -> tmebox.Module:
-    module = tmebox.Module.load(path, trust_compiler=True)
-    if module.file.isolation == "data":
-        _allow_returns(module)
-    return module
-
-
-def _allow_returns(module: tmebox.Module) -> None:
-    """Let host calls return into a module whose compiler is trusted with control flow.
-
-    Its target map is empty, so that no verified module's return can arrive in its unchecked code; but the way
-    back from a host call asks the map too. Everything in this process is benchmarks of our own.
-    """
-    start, size_bytes = module.address + abi.TARGET_MAP, len(module.file.text)
-    padded = -(-size_bytes // abi.PAGE_SIZE) * abi.PAGE_SIZE
-    _native.protect(start, padded, _native.PROT_READ | _native.PROT_WRITE)
-    _native.write(start, bytes([abi.TARGET_RETURN]) * size_bytes)
-    _native.protect(start, padded, _native.PROT_READ)
+    return tmebox.Module.load(path, trust_compiler=True)
 
 
 def _run_sandbox(path: str, arguments: list[str]) -> Answer:
