@@ -35,7 +35,7 @@ COLUMNS = (
     Column("r15-code", "r15 code+data", "sandbox", O2, "native", "r15", "code+data"),
     Column("wasmtime", "wasmtime", "wasm", ("-O2", "-msimd128"), "native"),
 )
-"""v3 is -march=x86-64-v3. The same clang builds every column but r15's: those take gcc, which can keep registers
+"""v3 is -march=x86-64-v3. The same clang builds every column but r15's: those take gcc, which keeps registers
 free, so their ratios also compare two compilers."""
 
 BY_KEY = {column.key: column for column in COLUMNS}
