@@ -5,6 +5,7 @@ import io
 import pytest
 
 import tmebox
+from tmebox import abi
 
 PROGRAM_C = r"""
 #include <stdio.h>
@@ -108,3 +109,19 @@ def test_abort_is_its_own_trap(module):
 def test_a_library_has_no_main_to_run(calls):
     with pytest.raises(tmebox.ModuleError, match="no main"):
         calls.run(["p"])
+
+
+def test_exports_may_have_the_names_of_attributes():
+    module = tmebox.compile(
+        source_text="int memory(void) { return 1; } int base(int x) { return x; } int run(void) { return 3; } "
+        "int module(void) { return 4; } static int n; int next(void) { return ++n; } "
+        "int main(void) { return n; }"
+    )
+    with tmebox.Sandbox(module) as sandbox:
+        for _ in range(2):
+            assert sandbox.run(["p"]).exit_code == 0
+            assert [sandbox.call("memory"), sandbox.call("base", 2), sandbox.call("run")] == [1, 2, 3]
+            assert sandbox.call("module") == 4
+            assert [sandbox.next(), sandbox.call("next")] == [1, 2]
+        assert sandbox.module is module
+        assert len(sandbox.memory.read(abi.STACK_TOP - 8, 8)) == 8

@@ -59,6 +59,7 @@ class Sandbox:
         if not isinstance(module, Module):
             hint = "use tmebox.compile() or Module.load()"
             raise TypeError(f"expected a tmebox.Module, got {type(module).__name__}: {hint}")
+        self._functions: dict[str, Callable[..., Any]] = {}
         self.module = module
         memory_bytes = layout.parse_size(memory, "memory")
         plan = layout.plan_layout(module, memory_bytes, layout.parse_size(stack, "stack"))
@@ -95,11 +96,18 @@ class Sandbox:
         module = self.__dict__.get("module")
         if module is None or (name.startswith("__") and name not in module.exports):
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-        self.__dict__[name] = self._bind_export(name)
+        self.__dict__[name] = self._bound(name)
         # What is kept here must not keep the sandbox alive; what is handed out may be all the caller keeps,
         # as in `Sandbox(module).add(3, 4)`.
         function: Any = self._bind_export(name)
         function.sandbox = self
+        return function
+
+    def _bound(self, name: str) -> Callable[..., Any]:
+        """An export as a function, made once; also one whose name an attribute of the sandbox has."""
+        function = self._functions.get(name)
+        if function is None:
+            function = self._functions[name] = self._bind_export(name)
         return function
 
     def _bind_export(self, name: str) -> Callable[..., Any]:
@@ -114,8 +122,7 @@ class Sandbox:
     def call(self, name: str, *arguments: Any, timeout: float | None = None, **keywords: Any) -> Any:
         """Call an export by name. timeout: seconds for this call, instead of the sandbox's."""
         if timeout is None:
-            function = self.__dict__.get(name) if name in self.module.exports else None
-            return (function or self._bind_export(name))(*arguments, **keywords)
+            return self._bound(name)(*arguments, **keywords)
         address = self.module.address_of(name)
         prototype = self.module.exports.get(name)
         if prototype is None:
@@ -170,8 +177,10 @@ class Sandbox:
             raise SandboxClosed("a trap ended this sandbox; make a new one to run the program again")
         if self._program_ran:
             tenancy.restart()
-            for name in self.module.exports:
-                self.__dict__.pop(name, None)
+            for name, function in self._functions.items():
+                if self.__dict__.get(name) is function:
+                    del self.__dict__[name]
+            self._functions.clear()
         self._program_ran = True
         seconds = tenancy.timeout_s if timeout is None else _checked_timeout(timeout)
         return commands.run(tenancy, list(argv), make_system, stdout, stderr, seconds)

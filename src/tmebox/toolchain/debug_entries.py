@@ -9,6 +9,7 @@ import struct
 from collections.abc import Iterator, Set
 from dataclasses import dataclass
 
+from tmebox.toolchain.leb128 import sleb, uleb
 from tmebox.toolchain.linked import Elf
 
 AT_NAME, AT_STR_OFFSETS_BASE = 0x03, 0x72
@@ -120,44 +121,25 @@ class _Sections:
         return self._tables[offset]
 
 
-def _uleb(data: bytes, position: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
-        byte = data[position]
-        position += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value, position
-        shift += 7
-        if shift > 63:
-            raise ValueError("a number of more than 64 bits")
-
-
-def _sleb(data: bytes, position: int) -> tuple[int, int]:
-    start = position
-    value, position = _uleb(data, position)
-    return (value - (1 << 7 * (position - start)) if data[position - 1] & 0x40 else value), position
-
-
 def _parse_abbreviations(data: bytes, position: int, budget: int) -> dict[int, _Abbreviation]:
     table: dict[int, _Abbreviation] = {}
     while True:
-        code, position = _uleb(data, position)
+        code, position = uleb(data, position)
         if code == 0:
             return table
         if len(table) >= budget:
             raise ValueError("too many abbreviations")
-        tag, position = _uleb(data, position)
+        tag, position = uleb(data, position)
         has_children = bool(data[position])
         position += 1
         attributes: list[tuple[int, int, int]] = []
         steps: list[int] = []
         while True:
-            attribute, position = _uleb(data, position)
-            form, position = _uleb(data, position)
+            attribute, position = uleb(data, position)
+            form, position = uleb(data, position)
             constant = 0
             if form == _IMPLICIT_CONST:
-                constant, position = _sleb(data, position)
+                constant, position = sleb(data, position)
             if attribute == form == 0:
                 break
             attributes.append((attribute, form, constant))
@@ -223,7 +205,7 @@ class Unit:
             code = data[position]
             position += 1
             if code >= 0x80:
-                code, position = _uleb(data, start)
+                code, position = uleb(data, start)
             if code == 0:
                 if depth == 0:
                     return
@@ -252,14 +234,14 @@ class Unit:
             raise ValueError(f"form {form:#x}")
         width = BLOCK[form]
         if width == 0:
-            return _uleb(self._info, position)
+            return uleb(self._info, position)
         return int.from_bytes(self._info[position : position + width], "little"), position + width
 
     def _read(self, position: int) -> Entry:
         data = self._info
         if not self._start <= position < self._end:
             raise ValueError("a reference leaves its unit")
-        code, position = _uleb(data, position)
+        code, position = uleb(data, position)
         abbreviation = self._table.get(code)
         if abbreviation is None:
             raise ValueError("unknown abbreviation")
@@ -272,9 +254,9 @@ class Unit:
             elif form == _FLAG_PRESENT:
                 value = 1
             elif form == _SDATA:
-                value, position = _sleb(data, position)
+                value, position = sleb(data, position)
             elif form in LEB:
-                value, position = _uleb(data, position)
+                value, position = uleb(data, position)
             elif form in FIXED:
                 value = int.from_bytes(data[position : position + FIXED[form]], "little")
                 position += FIXED[form]

@@ -77,6 +77,7 @@ _NOT_SHAPING_CODE = frozenset(
             "flags",
             "imports",
             "inputs",
+            "leb128",
             "lines",
             "link",
             "linked",

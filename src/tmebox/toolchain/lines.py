@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from tmebox.modulefile import LineTable
+from tmebox.toolchain.leb128 import sleb, uleb
 from tmebox.toolchain.linked import Elf
 
 _SET_FILE_MAX = 65535
@@ -74,26 +75,6 @@ def _table(rows: _Rows, high: int) -> LineTable:
     return LineTable(addresses, files.astype(np.uint16), lines, names[: _SET_FILE_MAX + 1])
 
 
-def _uleb(data: bytes, position: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
-        byte = data[position]
-        position += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value, position
-        shift += 7
-        if shift > 63:
-            raise ValueError("a number of more than 64 bits")
-
-
-def _sleb(data: bytes, position: int) -> tuple[int, int]:
-    start = position
-    value, position = _uleb(data, position)
-    bits = 7 * (position - start)
-    return (value - (1 << bits) if data[position - 1] & 0x40 else value), position
-
-
 def _string(data: bytes, position: int) -> str:
     return data[position : data.index(b"\0", position)].decode("utf-8", "replace")
 
@@ -104,10 +85,10 @@ def _entries(data: bytes, position: int, strings: dict[int, bytes]) -> tuple[lis
     position += 1
     formats = []
     for _ in range(format_count):
-        content, position = _uleb(data, position)
-        form, position = _uleb(data, position)
+        content, position = uleb(data, position)
+        form, position = uleb(data, position)
         formats.append((content, form))
-    count, position = _uleb(data, position)
+    count, position = uleb(data, position)
     entries: list[dict[int, str | int]] = []
     value: str | int
     for _ in range(min(count, len(data))):
@@ -120,7 +101,7 @@ def _entries(data: bytes, position: int, strings: dict[int, bytes]) -> tuple[lis
                 value = _string(data, position)
                 position = data.index(b"\0", position) + 1
             elif form == _FORM_UDATA:
-                value, position = _uleb(data, position)
+                value, position = uleb(data, position)
             elif form in (_FORM_DATA1, _FORM_DATA2, _FORM_DATA16):
                 width = {_FORM_DATA1: 1, _FORM_DATA2: 2, _FORM_DATA16: 16}[form]
                 value = int.from_bytes(data[position : position + width], "little")
@@ -190,7 +171,7 @@ def _run(
             line = (line + line_base + opcode % line_range) & 0xFFFF_FFFF
             row()
         elif opcode == 0:
-            length, position = _uleb(data, position)
+            length, position = uleb(data, position)
             code = data[position]
             if code == 1:  # end of a sequence: what follows belongs to no line
                 if low <= address < high:
@@ -204,13 +185,13 @@ def _run(
         elif opcode == 1:
             row()
         elif opcode == 2:
-            value, position = _uleb(data, position)
+            value, position = uleb(data, position)
             address += value * minimum
         elif opcode == 3:
-            value, position = _sleb(data, position)
+            value, position = sleb(data, position)
             line = (line + value) & 0xFFFF_FFFF
         elif opcode == 4:
-            file, position = _uleb(data, position)
+            file, position = uleb(data, position)
         elif opcode == 8:
             address += (255 - opcode_base) // line_range * minimum
         elif opcode == 9:
@@ -218,4 +199,4 @@ def _run(
             position += 2
         else:
             for _ in range(lengths[opcode - 1]):
-                _, position = _uleb(data, position)
+                _, position = uleb(data, position)
