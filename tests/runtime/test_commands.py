@@ -113,7 +113,8 @@ def test_a_library_has_no_main_to_run(calls):
 
 def test_exports_may_have_the_names_of_attributes():
     module = tmebox.compile(
-        source_text="int memory(void) { return 1; } int base(int x) { return x; } int run(void) { return 3; } "
+        source_text="int memory(void) { return 1; } int base(int x) { return x; } "
+        "int run(void) { return 3; } "
         "int module(void) { return 4; } static int n; int next(void) { return ++n; } "
         "int main(void) { return n; }"
     )

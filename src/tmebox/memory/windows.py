@@ -37,7 +37,7 @@ class Window:
                 f"the system refused {size_bytes:,} bytes of sandbox memory ({error.strerror}): close "
                 "sandboxes, or raise vm.max_map_count, vm.overcommit_memory or `ulimit -v`"
             ) from error
-        if protection != _native.PROT_NONE:
+        if protection != _native.PROT_NONE and (offset, size_bytes) not in self._mapped:
             self._mapped.append((offset, size_bytes))
 
     def protect(self, offset: int, size_bytes: int, protection: int) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 def uleb(data: bytes, position: int) -> tuple[int, int]:
-    """(unsigned value, position behind it). Raises ValueError beyond 64 bits, IndexError at the data's end."""
+    """(unsigned value, position behind it). ValueError beyond 64 bits, IndexError at the data's end."""
     value = shift = 0
     while True:
         byte = data[position]
