@@ -7,6 +7,7 @@ sandbox can arrive in a slot that is being filled or emptied.
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections import deque
 from dataclasses import dataclass
@@ -29,7 +30,7 @@ class Slot:
 
 
 class CodeRegion:
-    """Allocates slots from the top of [CODE_BASE, GATE_BASE) down.
+    """Allocates slots in [CODE_BASE, GATE_BASE): where asked, or from the top down.
 
     A released slot may still be executing: a sandbox can hold a pointer into another module's text, and its
     thread faults only at its next instruction. Reusing the slot before that would let it go on in the
@@ -138,6 +139,16 @@ class CodeRegion:
             else:
                 merged.append(hole)
         self._free = merged
+
+
+def usual_address(text: bytes) -> int | None:
+    """Where this text, not yet relocated, goes if nothing is there: the same address in every process, so
+    that code addresses in a snapshot are right in others. None for text that has to go where it fits."""
+    room = abi.USUAL_TEXT_SIZE - len(text)
+    if room < abi.USUAL_TEXT_SIZE // 2:
+        return None
+    number = int.from_bytes(hashlib.sha256(text).digest()[:8], "little")
+    return abi.GATE_BASE - abi.USUAL_TEXT_SIZE + number % (room // abi.TEXT_ALIGN) * abi.TEXT_ALIGN
 
 
 def _highest_mapping_end(below: int) -> int:
