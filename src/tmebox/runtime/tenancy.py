@@ -95,7 +95,7 @@ class Tenancy:
             window = self.hold()
             self.instance.kill()
             layout.fill_window(window, contents)
-            self.system.exhausted_bytes = 0
+            self.system.reset()
             self.instance.revive()
         self._initialize(contents)
 
