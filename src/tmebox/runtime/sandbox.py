@@ -201,8 +201,8 @@ class Sandbox:
     # -- life ------------------------------------------------------------------------------------
     def reset(self) -> None:
         """Return data, heap and stack to what a new sandbox of the module, or snapshot, has; also after
-        a trap. Files that it opened are closed; window and host arrays stay. Raises SandboxBusy while a call runs,
-        SandboxClosed if closed, or a Trap from the module's constructors."""
+        a trap. Files that it opened are closed; window and host arrays stay. Raises SandboxBusy while a
+        call runs, SandboxClosed if closed, or a Trap from the module's constructors."""
         self._tenancy.reset()
 
     @property
