@@ -1,5 +1,5 @@
 /* Instance: what the core knows of one sandbox. */
-#include "native.h"
+#include "window.h"
 
 #include <math.h>
 #include <string.h>
@@ -48,6 +48,10 @@ static int instance_init(PyObject *object, PyObject *args, PyObject *keywords) {
         PyErr_SetString(PyExc_TypeError, "make_trap must be callable");
         return -1;
     }
+    uint64_t window_base;
+    struct window *window = tmebox_find_window(base, &window_base);
+    self->window = window != NULL && window_base == base ? window : NULL;
+    self->generation = tmebox_generation;
     self->base = base;
     self->stack_low = stack_low;
     self->stack_top = stack_top;
@@ -71,17 +75,60 @@ static PyObject *instance_kill(PyObject *object, PyObject *unused) {
     if (self->depth != 0) {
         return busy();
     }
-    self->dead = true;
+    self->dead = self->closed = true;
     Py_RETURN_NONE;
 }
 
-static PyObject *instance_revive(PyObject *object, PyObject *unused) {
+static PyObject *instance_pause(PyObject *object, PyObject *unused) {
     (void)unused;
     struct instance *self = (struct instance *)object;
     if (self->depth != 0) {
         return busy();
     }
-    self->dead = self->make_trap == NULL; /* the collector took the handlers: nothing may run any more */
+    self->dead = true;
+    Py_RETURN_NONE;
+}
+
+/* Whether the window may be made anew; else an exception is set. */
+static bool can_begin_again(const struct instance *self) {
+    if (self->depth != 0) {
+        busy();
+        return false;
+    }
+    if (self->closed || self->generation != tmebox_generation) {
+        tmebox_raise_closed(self);
+        return false;
+    }
+    return true;
+}
+
+static PyObject *instance_revive(PyObject *object, PyObject *unused) {
+    (void)unused;
+    struct instance *self = (struct instance *)object;
+    if (!can_begin_again(self)) {
+        return NULL;
+    }
+    self->dead = false;
+    Py_RETURN_NONE;
+}
+
+/* At once under the GIL, so that nobody calls into a window that is half made. */
+static PyObject *instance_reset(PyObject *object, PyObject *argument) {
+    struct instance *self = (struct instance *)object;
+    unsigned long keep = PyLong_AsUnsignedLong(argument);
+    if (PyErr_Occurred() || !can_begin_again(self)) {
+        return NULL;
+    }
+    if (self->window == NULL || self->window->template == NULL) {
+        PyErr_SetString(PyExc_ValueError, "the window has no first contents");
+        return NULL;
+    }
+    self->dead = true;
+    tmebox_restore(self->window, self->base, keep > UINT32_MAX ? UINT32_MAX : (uint32_t)keep);
+    if (!tmebox_put_random(self->window, self->base)) {
+        return NULL;
+    }
+    self->dead = false;
     Py_RETURN_NONE;
 }
 
@@ -101,11 +148,16 @@ static PyObject *instance_write(PyObject *object, PyObject *args) {
     if (!PyArg_ParseTuple(args, "Ky*:write", &address, &data)) {
         return NULL;
     }
-    bool refused = self->depth != 0 && self->thread != tmebox_thread;
+    bool foreign = self->generation != tmebox_generation;
+    bool refused = foreign || (self->depth != 0 && self->thread != tmebox_thread);
     if (!refused) {
         memcpy((void *)(uintptr_t)address, data.buf, (size_t)data.len);
     }
     PyBuffer_Release(&data);
+    if (foreign) {
+        tmebox_raise_closed(self);
+        return NULL;
+    }
     if (refused) {
         return busy();
     }
@@ -272,7 +324,7 @@ static int instance_clear(PyObject *object) {
     struct instance *self = (struct instance *)object;
     struct import *imports = self->imports;
     uint32_t count = self->import_count;
-    self->dead = true; /* nothing may run without its handlers */
+    self->dead = self->closed = true; /* nothing may run without its handlers */
     self->imports = NULL;
     self->import_count = 0;
     free_imports(imports, count);
@@ -292,7 +344,9 @@ static void instance_dealloc(PyObject *object) {
 
 static PyMethodDef instance_methods[] = {
     {"kill", instance_kill, METH_NOARGS, "kill()\n\nRefuse calls from now on."},
+    {"pause", instance_pause, METH_NOARGS, "pause()\n\nRefuse calls until revive()."},
     {"revive", instance_revive, METH_NOARGS, "revive()\n\nAllow calls again: its window was made anew."},
+    {"reset", instance_reset, METH_O, "reset(keep)\n\nGive the window its first contents, and allow calls."},
     {"condemn", instance_condemn, METH_NOARGS,
      "condemn()\n\nThe call that is running, if any, is the last one."},
     {"write", instance_write, METH_VARARGS,

@@ -1,5 +1,5 @@
 /* tmebox._native: the module, its constants, and what is set up once per process. */
-#include "native.h"
+#include "window.h"
 
 #include <pthread.h>
 #include <string.h>
@@ -122,7 +122,8 @@ static struct PyModuleDef definition = {
 };
 
 static int add_types(PyObject *module) {
-    PyTypeObject *types[] = {&tmebox_region_type, &tmebox_instance_type, &tmebox_function_type};
+    PyTypeObject *types[] = {&tmebox_region_type, &tmebox_instance_type, &tmebox_function_type,
+                             &tmebox_template_type};
     for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
         if (PyModule_AddType(module, types[i]) < 0) {
             return -1;
@@ -162,6 +163,9 @@ PyMODINIT_FUNC PyInit__native(void) {
     tmebox_init_guard();
     if (tmebox_init_threads() < 0 || PyModule_AddFunctions(module, tmebox_memory_methods) < 0 ||
         PyModule_AddFunctions(module, tmebox_cpu_methods) < 0 ||
+        PyModule_AddFunctions(module, tmebox_userfault_methods) < 0 ||
+        PyModule_AddFunctions(module, tmebox_piece_methods) < 0 ||
+        PyModule_AddFunctions(module, tmebox_window_methods) < 0 ||
         PyModule_AddFunctions(module, process_methods) < 0 || add_types(module) < 0 ||
         add_constants(module) < 0) {
         Py_DECREF(module);

@@ -2,7 +2,7 @@
  * Everything else goes to the handler that was there before.
  *
  * Handlers run on the alternate stack, always: a frame on a sandbox's stack would show it host registers. */
-#include "native.h"
+#include "window.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -104,6 +104,23 @@ static bool window_access(int signal, const siginfo_t *info, greg_t *registers) 
     return true;
 }
 
+/* A touch of a page that is not there yet: of the interrupted sandbox's own window, or by host code of any. */
+static bool installed(const struct activation *activation, const siginfo_t *info, const greg_t *registers) {
+    uint64_t address = (uint64_t)(uintptr_t)info->si_addr, base;
+    bool write = access_of(registers) == 1;
+    if (info->si_code != BUS_ADRERR || access_of(registers) == 2) {
+        return false;
+    }
+    if (activation != NULL) {
+        const struct instance *instance = activation->instance;
+        return instance->window != NULL && tmebox_install(instance->window, instance->base,
+                                                          address - instance->base,
+                                                          write ? SANDBOX_WRITES : SANDBOX_READS);
+    }
+    struct window *window = tmebox_find_window(address, &base);
+    return window != NULL && tmebox_install(window, base, address - base, write ? HOST_WRITES : HOST_READS);
+}
+
 /* -- handing on ----------------------------------------------------------------------------------- */
 
 /* What the kernel would have done without our handler. */
@@ -119,14 +136,16 @@ static void default_action(int signal, siginfo_t *info, bool ignored) {
     }
 }
 
+/* With the signals blocked that would be, were it called by the kernel: we have all of them blocked. */
 static void call_handler(const struct sigaction *action, int signal, siginfo_t *info, void *context) {
-    sigset_t mask = action->sa_mask;
-    pthread_sigmask(SIG_BLOCK, &mask, NULL);
+    sigset_t mask = ((ucontext_t *)context)->uc_sigmask;
+    sigorset(&mask, &mask, &action->sa_mask);
     if (action->sa_flags & SA_NODEFER) { /* faulthandler raises the signal again from its handler */
-        sigemptyset(&mask);
+        sigdelset(&mask, signal);
+    } else {
         sigaddset(&mask, signal);
-        pthread_sigmask(SIG_UNBLOCK, &mask, NULL);
     }
+    pthread_sigmask(SIG_SETMASK, &mask, NULL);
     if (action->sa_flags & SA_SIGINFO) {
         action->sa_sigaction(signal, info, context);
     } else {
@@ -162,7 +181,9 @@ static void on_fault(int signal, siginfo_t *info, void *context) {
     greg_t *registers = ((ucontext_t *)context)->uc_mcontext.gregs;
     bool real = info->si_code > 0; /* made by the CPU, not sent by someone */
     struct activation *activation = interrupted(registers);
-    if (real && activation != NULL) {
+    if (real && signal == SIGBUS && installed(activation, info, registers)) {
+        /* the instruction is tried again */
+    } else if (real && activation != NULL) {
         trap(activation, signal, info, registers);
     } else if (!real || !window_access(signal, info, registers)) {
         for (size_t i = 0; i < FATAL_COUNT; i++) {
@@ -261,7 +282,7 @@ static bool is_ours(int signal, void (*handler)(int, siginfo_t *, void *), struc
 
 static int install(int signal, void (*handler)(int, siginfo_t *, void *), int flags) {
     struct sigaction action = {.sa_sigaction = handler, .sa_flags = SA_SIGINFO | SA_ONSTACK | flags};
-    sigemptyset(&action.sa_mask);
+    sigfillset(&action.sa_mask); /* a handler that touched a window now would find SIGBUS blocked, and die */
     if (sigaction(signal, &action, NULL) < 0) {
         PyErr_SetFromErrno(PyExc_OSError);
         return -1;
