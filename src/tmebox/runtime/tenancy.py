@@ -96,6 +96,7 @@ class Tenancy:
             self.instance.kill()
             layout.fill_window(window, contents)
             self.system.reset()
+            self._arena.scrub()
             self.instance.revive()
         self._initialize(contents)
 
