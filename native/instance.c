@@ -75,6 +75,16 @@ static PyObject *instance_kill(PyObject *object, PyObject *unused) {
     Py_RETURN_NONE;
 }
 
+static PyObject *instance_revive(PyObject *object, PyObject *unused) {
+    (void)unused;
+    struct instance *self = (struct instance *)object;
+    if (self->depth != 0) {
+        return busy();
+    }
+    self->dead = self->make_trap == NULL; /* the collector took the handlers: nothing may run any more */
+    Py_RETURN_NONE;
+}
+
 static PyObject *instance_condemn(PyObject *object, PyObject *unused) {
     (void)unused;
     ((struct instance *)object)->dead = true;
@@ -282,6 +292,7 @@ static void instance_dealloc(PyObject *object) {
 
 static PyMethodDef instance_methods[] = {
     {"kill", instance_kill, METH_NOARGS, "kill()\n\nRefuse calls from now on."},
+    {"revive", instance_revive, METH_NOARGS, "revive()\n\nAllow calls again: its window was made anew."},
     {"condemn", instance_condemn, METH_NOARGS,
      "condemn()\n\nThe call that is running, if any, is the last one."},
     {"write", instance_write, METH_VARARGS,

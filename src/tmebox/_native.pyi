@@ -107,6 +107,10 @@ class Instance:
         """Activations of this instance now on some thread's stack."""
     def kill(self) -> None:
         """Mark DEAD (closed). Raises the `busy` exception while a call is running."""
+
+    def revive(self) -> None:
+        """Mark IDLE again, whatever ended it: its window holds a new beginning. Raises busy."""
+
     def write(self, address: int, data: Any) -> None:
         """As the module's `write`, but raises busy while a call runs on another thread."""
 

@@ -8,6 +8,7 @@ meanwhile: another thread may close the sandbox at any moment, and the pages mus
 from __future__ import annotations
 
 import struct
+import threading
 import weakref
 from collections.abc import Sequence
 from signal import SIGABRT
@@ -15,12 +16,13 @@ from typing import Any
 
 from tmebox import _native, abi
 from tmebox.errors import Aborted, SandboxBusy, SandboxClosed
+from tmebox.memory.contents import Contents
 from tmebox.memory.windows import WINDOWS, Window
 from tmebox.runtime import layout
 from tmebox.runtime.arena import Arena, Block
 from tmebox.runtime.host_functions import NativeImport
-from tmebox.runtime.layout import Layout
-from tmebox.runtime.module import Module, code_byte_at, unwinder_at
+from tmebox.runtime.image import Image
+from tmebox.runtime.module import code_byte_at, unwinder_at
 from tmebox.runtime.sandbox_memory import SandboxMemory
 from tmebox.runtime.system import Abort, Exit, System
 from tmebox.runtime.traps import Surroundings, make_trap
@@ -34,29 +36,27 @@ _native.set_vector_policy(avx=_native.cpu_features()["avx"], avx512=False, x87=T
 class Tenancy:
     """One sandbox's hold on a window."""
 
-    def __init__(
-        self, module: Module, plan: Layout, memory_bytes: int, timeout_s: float, system: System
-    ) -> None:
+    def __init__(self, image: Image, timeout_s: float, system: System) -> None:
         _native.install_handlers()
-        self.module = module
-        self.layout = plan
+        self.image = image
+        self.module = image.module
+        self.layout = image.contents.layout
         self.timeout_s = self.call_timeout_s = timeout_s
         self.system = system
         self.in_program = False
+        self._changing = threading.RLock()
         self.owner: weakref.ref[Any] | None = None
-        self._imports: Sequence[NativeImport] = ()
         window = WINDOWS.acquire()
         self.base = window.base
-        layout.fill_window(window, module, plan)
+        layout.fill_window(window, image.contents)
         self._window: Window | None = window
-        self._arena = Arena(window, abi.ARENA_START, memory_bytes)
-        self.memory = SandboxMemory(self.hold, plan, self._arena, self._write)
+        self._arena = Arena(window, abi.ARENA_START, image.memory_bytes)
+        self.memory = SandboxMemory(self.hold, self.layout, self._arena, self._write)
         self.instance: _native.Instance
 
     # -- running ---------------------------------------------------------------------------------
     def start(self, imports: Sequence[NativeImport]) -> None:
         """Make the window's contents callable, and run the library start-up if there is one."""
-        self._imports = imports
         around = Surroundings(
             base=self.base,
             stack_low=self.layout.stack_low,
@@ -81,15 +81,40 @@ class Tenancy:
         )
         self.instance.timeout_s = self.timeout_s
         self.instance.set_imports(imports)
-        if self.module.initializer is not None and self.module.start is None:
+        self._initialize(self.image.contents)
+
+    def _initialize(self, contents: Contents) -> None:
+        if self.module.initializer is not None and self.module.start is None and not contents.initialized:
             self.instance.call(self.module.initializer, (), (), b"", -1.0)
 
-    def restart(self) -> None:
-        """Everything but host arrays as it was at the beginning. Raises SandboxBusy, SandboxClosed."""
+    def reset(self, contents: Contents | None = None) -> None:
+        """Stack, data and heap as at the beginning, or as `contents` (of the same module and layout) has
+        them, and callable, also after a trap. Host arrays stay. Raises SandboxBusy, SandboxClosed."""
+        contents = contents or self.image.contents
+        with self._changing:  # nobody may come in, or end it, before it is whole again
+            window = self.hold()
+            self.instance.kill()
+            layout.fill_window(window, contents)
+            self.system.reset()
+            self._arena.scrub()
+            self.instance.revive()
+        self._initialize(contents)
+
+    def capture(self) -> Contents:
+        """What the window holds now, for others to start with: data and heap, but no stack, since no call
+        runs, and no host arrays. Raises SandboxBusy while a call runs, SandboxClosed after a trap."""
         window = self.hold()
-        self.instance.kill()
-        layout.fill_window(window, self.module, self.layout)
-        self.start(self._imports)
+        if self.instance.state == _native.RUNNING:
+            raise SandboxBusy("the sandbox is running a call")
+        if self.instance.state == _native.DEAD:
+            raise SandboxClosed("a trap ended this sandbox: what it left is not a state to go on from")
+        written = layout.changed_pages(window, self.layout)
+        constants = (
+            (segment.offset, segment.data)
+            for segment in self.module.segments
+            if segment.data and not segment.writable
+        )
+        return Contents(self.layout, tuple(sorted((*constants, *written))), initialized=True)
 
     def system_call(self, number: int, arguments_offset: int) -> int:
         """The host function behind `__tmebox_syscall`."""
@@ -138,11 +163,13 @@ class Tenancy:
     # -- ending ----------------------------------------------------------------------------------
     def end(self) -> None:
         """Give everything back. Idempotent. Raises SandboxBusy while a call runs."""
-        if self._window is None:
-            return
-        if hasattr(self, "instance"):
-            self.instance.kill()
-        window, self._window = self._window, None
+        with self._changing:
+            window = self._window
+            if window is None:
+                return
+            if hasattr(self, "instance"):
+                self.instance.kill()
+            self._window = None
         self.owner = None
         self._arena.close()
         self.system.close()
