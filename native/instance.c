@@ -71,8 +71,9 @@ static PyObject *instance_kill(PyObject *object, PyObject *unused) {
     if (self->depth != 0) {
         return busy();
     }
+    bool was_alive = !self->dead;
     self->dead = true;
-    Py_RETURN_NONE;
+    return PyBool_FromLong(was_alive);
 }
 
 static PyObject *instance_revive(PyObject *object, PyObject *unused) {
@@ -291,7 +292,7 @@ static void instance_dealloc(PyObject *object) {
 }
 
 static PyMethodDef instance_methods[] = {
-    {"kill", instance_kill, METH_NOARGS, "kill()\n\nRefuse calls from now on."},
+    {"kill", instance_kill, METH_NOARGS, "kill() -> bool\n\nRefuse calls from now on. Whether they were possible before."},
     {"revive", instance_revive, METH_NOARGS, "revive()\n\nAllow calls again: its window was made anew."},
     {"condemn", instance_condemn, METH_NOARGS,
      "condemn()\n\nThe call that is running, if any, is the last one."},
