@@ -85,8 +85,9 @@ static PyObject *instance_pause(PyObject *object, PyObject *unused) {
     if (self->depth != 0) {
         return busy();
     }
+    bool was_alive = !self->dead;
     self->dead = true;
-    Py_RETURN_NONE;
+    return PyBool_FromLong(was_alive);
 }
 
 /* Whether the window may be made anew; else an exception is set. */
@@ -344,7 +345,8 @@ static void instance_dealloc(PyObject *object) {
 
 static PyMethodDef instance_methods[] = {
     {"kill", instance_kill, METH_NOARGS, "kill()\n\nRefuse calls from now on."},
-    {"pause", instance_pause, METH_NOARGS, "pause()\n\nRefuse calls until revive()."},
+    {"pause", instance_pause, METH_NOARGS,
+     "pause() -> bool\n\nRefuse calls until revive(). Whether they were possible."},
     {"revive", instance_revive, METH_NOARGS, "revive()\n\nAllow calls again: its window was made anew."},
     {"reset", instance_reset, METH_O, "reset(keep)\n\nGive the window its first contents, and allow calls."},
     {"condemn", instance_condemn, METH_NOARGS,

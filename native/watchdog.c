@@ -56,6 +56,9 @@ static void look_at(struct thread *thread, uint64_t now, struct sight *sight) {
     uint64_t sequence = atomic_load_explicit(&thread->sequence, memory_order_acquire);
     uint64_t timeout = atomic_load_explicit(&thread->timeout_ns, memory_order_acquire);
     uint64_t deadline = atomic_load_explicit(&thread->deadline_ns, memory_order_acquire);
+    uint64_t held = atomic_load_explicit(&thread->held, memory_order_acquire);
+    bool overdue = held != 0 && held == thread->seen_held; /* the GIL, since the last tick */
+    thread->seen_held = held;
     bool in_host = atomic_load_explicit(&thread->in_host, memory_order_acquire) != 0;
     bool moved = calls != thread->seen_calls;
     thread->seen_calls = calls;
@@ -80,7 +83,10 @@ static void look_at(struct thread *thread, uint64_t now, struct sight *sight) {
     } else if (deadline != 0 && deadline < sight->next_ns) {
         sight->next_ns = deadline;
     }
-    if (!in_host && (late || (thread->main && atomic_load(&tmebox_poll_requested)))) {
+    if (overdue) {
+        atomic_store(&thread->release, held);
+    }
+    if (!in_host && (late || overdue || (thread->main && atomic_load(&tmebox_poll_requested)))) {
         fire(thread);
     }
 }

@@ -105,8 +105,8 @@ class Instance:
     @property
     def depth(self) -> int:
         """Activations of this instance now on some thread's stack."""
-    def kill(self) -> None:
-        """Mark DEAD (closed). Raises the `busy` exception while a call is running."""
+    def kill(self) -> bool:
+        """Mark DEAD (closed); whether it was not before. Raises `busy` while a call is running."""
 
     def revive(self) -> None:
         """Mark IDLE again, whatever ended it: its window holds a new beginning. Raises busy."""

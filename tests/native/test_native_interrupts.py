@@ -332,6 +332,28 @@ def test_ctrl_c_stops_a_loop_whose_stack_pointer_is_mostly_no_address() -> None:
         Machine().call("spin_rebasing")
 
 
+def test_ctrl_c_stops_a_loop_that_keeps_its_stack_pointer_in_a_guard() -> None:
+    soon(send)
+    with pytest.raises(KeyboardInterrupt):
+        Machine(timeout_s=ENOUGH_S).call("spin_in_guard")
+
+
+def test_a_handler_that_calls_a_sandbox_without_a_stack_gets_a_trap() -> None:
+    machine, signals = Machine(timeout_s=ENOUGH_S), []
+
+    def call(*_: object) -> None:
+        try:
+            machine.call("add", 1, 2)
+        except Trapped as trap:
+            signals.append(trap.signal)
+
+    with handler(signal.SIGINT, call):
+        soon(send)
+        with pytest.raises(Closed):
+            machine.call("spin_in_guard")
+    assert signals == [signal.SIGSEGV]
+
+
 def test_an_alarm_raises_in_sandboxed_code_too() -> None:
     class Alarm(Exception):
         pass

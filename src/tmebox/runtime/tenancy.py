@@ -96,18 +96,21 @@ class Tenancy:
             self.instance.kill()
             layout.fill_window(window, contents)
             self.system.reset()
+            self._arena.scrub()
             self.instance.revive()
         self._initialize(contents)
 
     def capture(self) -> Contents:
         """What the window holds now, for others to start with: data and heap, but no stack, since no call
         runs, and no host arrays. Raises SandboxBusy while a call runs, SandboxClosed after a trap."""
-        window = self.hold()
-        if self.instance.state == _native.RUNNING:
-            raise SandboxBusy("the sandbox is running a call")
-        if self.instance.state == _native.DEAD:
-            raise SandboxClosed("a trap ended this sandbox: what it left is not a state to go on from")
-        written = layout.changed_pages(window, self.layout)
+        with self._changing:
+            window = self.hold()
+            if not self.instance.kill():  # nobody may come in meanwhile
+                raise SandboxClosed("a trap ended this sandbox: what it left is not a state to go on from")
+            try:
+                written = layout.changed_pages(window, self.layout)
+            finally:
+                self.instance.revive()
         constants = (
             (segment.offset, segment.data)
             for segment in self.module.segments
