@@ -66,12 +66,21 @@ static void clear_flags(greg_t *registers) {
     registers[REG_EFL] &= ~(greg_t)(FLAGS_TF | FLAGS_DF | FLAGS_AC);
 }
 
+/* A page that is not there is one trap, whether the kernel finds no mapping or no page installed in one. */
+static int fault_signal(int signal, const siginfo_t *info) {
+    return signal == SIGBUS && info->si_code == BUS_ADRERR ? SIGSEGV : signal;
+}
+
+static int fault_code(int signal, const siginfo_t *info) {
+    return fault_signal(signal, info) != signal ? SEGV_MAPERR : info->si_code;
+}
+
 /* Signal 0: not a fault. */
 static void record(struct activation *activation, int signal, const siginfo_t *info,
                    const greg_t *registers) {
     struct trap *trap = &activation->trap;
-    trap->signal = signal;
-    trap->code = signal != 0 ? info->si_code : 0;
+    trap->signal = signal != 0 ? fault_signal(signal, info) : 0;
+    trap->code = signal != 0 ? fault_code(signal, info) : 0;
     trap->access = signal != 0 ? access_of(registers) : -1;
     trap->fault_address = signal != 0 ? (uint64_t)(uintptr_t)info->si_addr : 0;
     bool after = signal == SIGTRAP && registers[REG_TRAPNO] == TRAP_BREAKPOINT;
@@ -99,8 +108,9 @@ static bool window_access(int signal, const siginfo_t *info, greg_t *registers) 
     }
     registers[REG_RIP] = (greg_t)(uintptr_t)tmebox_window_fault;
     registers[REG_RAX] = (greg_t)(uintptr_t)info->si_addr;
-    registers[REG_RDX] = (greg_t)((uint64_t)signal | (uint64_t)(access_of(registers) & 0xff) << 8 |
-                                  (uint64_t)(uint32_t)info->si_code << 32);
+    registers[REG_RDX] =
+        (greg_t)((uint64_t)fault_signal(signal, info) | (uint64_t)(access_of(registers) & 0xff) << 8 |
+                 (uint64_t)(uint32_t)fault_code(signal, info) << 32);
     return true;
 }
 

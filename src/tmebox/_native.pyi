@@ -34,6 +34,52 @@ def write(address: int, data: Any) -> None:
 def buffer_address(obj: Any) -> tuple[int, int, bool]:
     """(address, size in bytes, read-only) of a C-contiguous buffer-protocol object; BufferError otherwise."""
 
+# -- windows, by their base address. OSError when there is no memory. ---------------------------------
+def userfault_open() -> None:
+    """Make the userfaultfd ready. Idempotent."""
+
+def reserve_windows(count: int, userfault: bool) -> int:
+    """Address space for windows, with guards around it; returns the base of the first. With `userfault`, pages
+    are installed as `window_start` and later touches have it; else nothing is accessible until it is mapped."""
+
+class Template:
+    """What windows of one kind hold at first. `data` are whole pages from IMAGE_START on, `present` has a bit for
+    each of them that is not zero; `read_only` are ascending (start, end) of whole pages in the image. The buffers
+    must not change. Raises ValueError for an impossible layout."""
+
+    def __new__(
+        cls,
+        stack_low: int,
+        heap_start: int,
+        heap_end: int,
+        read_only: Sequence[tuple[int, int]],
+        data: Any,
+        present: Any,
+    ) -> Template: ...
+
+def window_start(base: int, template: Template) -> None:
+    """First contents for a new owner, and new random bytes."""
+
+def window_recycle(base: int, keep: int) -> int:
+    """The owner is gone: first contents again, and the arena empty. The number of pages that stay present; 0: the
+    window is empty, because it had more than `keep`."""
+
+def window_empty(base: int) -> None:
+    """No page is present, none may be touched, and it has no template any more."""
+
+def window_grow_arena(base: int, end: int) -> None: ...
+def window_populate(base: int, offset: int, size_bytes: int, writable: bool) -> None:
+    """Make present what of the window may be touched; OSError if something may not."""
+
+def window_zero(base: int, offset: int, size_bytes: int) -> None:
+    """Whole pages of the heap become zero; their memory goes back to the system where it can."""
+
+def window_blank(base: int, template: Template) -> None:
+    """All contents are replaced by those of the (empty) template; the arena stays, zeroed."""
+
+def window_pages(base: int) -> int:
+    """How many pages are present, as far as known."""
+
 class Region:
     """Exports [address, address + size_bytes) through the buffer protocol as unsigned bytes. Holds a
     reference to `owner`; `exports` counts the buffers that are out."""
@@ -105,11 +151,18 @@ class Instance:
     @property
     def depth(self) -> int:
         """Activations of this instance now on some thread's stack."""
-    def kill(self) -> bool:
-        """Mark DEAD (closed); whether it was not before. Raises `busy` while a call is running."""
+    def kill(self) -> None:
+        """Mark DEAD (closed) for ever. Raises the `busy` exception while a call is running."""
+
+    def pause(self) -> bool:
+        """Mark DEAD until `revive`; whether it was alive. Raises busy."""
 
     def revive(self) -> None:
-        """Mark IDLE again, whatever ended it: its window holds a new beginning. Raises busy."""
+        """Mark IDLE again, whatever ended it: its window holds a new beginning. Raises busy, closed."""
+
+    def reset(self, keep: int) -> None:
+        """Give its window, which has a template, the first contents again, and mark it IDLE. More than `keep`
+        pages away from the window's start go back to the system. Raises busy, closed."""
 
     def write(self, address: int, data: Any) -> None:
         """As the module's `write`, but raises busy while a call runs on another thread."""

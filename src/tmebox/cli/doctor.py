@@ -134,10 +134,12 @@ def _code_region() -> Finding:
 def _window() -> Finding:
     """Really reserved, as the first sandbox would."""
     try:
+        from tmebox.memory.contents import Contents, Layout
         from tmebox.memory.windows import WINDOWS
 
-        window = WINDOWS.acquire()
-    except (ImportError, LimitError) as error:
+        layout = Layout(abi.STACK_TOP - abi.MIB, abi.IMAGE_START, abi.IMAGE_START + abi.MIB, ())
+        window = WINDOWS.acquire(WINDOWS.template(Contents(layout, ())))
+    except (ImportError, LimitError, OSError, ValueError) as error:
         return Finding("windows", "missing", str(error), "each sandbox takes 4 GiB of address space")
     return Finding("windows", "ok", f"reserved, the first at {window.base:#x}")
 

@@ -37,9 +37,9 @@ class Arena:
     def __init__(self, window: Window, start: int, limit_bytes: int) -> None:
         self._window: Window | None = window
         self._lock = threading.Lock()
-        self._free: list[tuple[int, int]] = []
+        self._free: list[tuple[int, int]] = [(start, window.arena_end - start)]
         self._sizes: dict[int, int] = {}
-        self._end = start
+        self._end = window.arena_end
         self._dirty_end = start  # from here on, nothing was ever handed out: it is zero
         self._limit = min(start + limit_bytes, abi.ARENA_END)
         # Finalizers may run at any moment in any thread, also inside allocate(): they only queue.
@@ -126,7 +126,7 @@ class Arena:
             )
         if self._window is None:
             raise SandboxClosed("the sandbox is closed; its memory is gone")
-        self._window.map(self._end, chunk, _native.PROT_READ | _native.PROT_WRITE)
+        self._window.grow_arena(self._end + chunk)
         if self._free and sum(self._free[-1]) == self._end:
             start, length = self._free[-1]
             self._free[-1] = (start, length + chunk)

@@ -8,6 +8,8 @@ from typing import Protocol
 
 from tmebox import abi
 from tmebox.memory.contents import Contents
+from tmebox.memory.templates import Template
+from tmebox.memory.windows import WINDOWS
 from tmebox.runtime.module import Module
 
 
@@ -21,6 +23,10 @@ class Image:
     module: Module
     contents: Contents
     memory_bytes: int
+
+    @cached_property
+    def template(self) -> Template:
+        return WINDOWS.template(self.contents)
 
     @cached_property
     def stack_bytes(self) -> int:

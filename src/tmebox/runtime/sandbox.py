@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from tmebox import _native, abi
-from tmebox.errors import SandboxClosed, SnapshotError
+from tmebox.errors import ModuleError, SandboxClosed, SnapshotError
 from tmebox.modulefile import Import
 from tmebox.runtime import commands, functions, host_functions, layout
 from tmebox.runtime.commands import Completed, DirectoryLike, Input, Output
@@ -178,9 +178,10 @@ class Sandbox:
         tenancy.hold()
         if tenancy.instance.state == _native.DEAD:
             raise SandboxClosed("a trap ended this sandbox; make a new one to run the program again")
-        image = tenancy.image
-        if self._program_ran or image.contents.initialized:
-            tenancy.reset(layout.image_of(self.module, image.memory_bytes, image.stack_bytes).contents)
+        if tenancy.image.contents.initialized:
+            raise ModuleError("a snapshot's sandboxes go on from there: programs start in Sandbox(module)")
+        if self._program_ran:
+            tenancy.reset()
         self._program_ran = True
         seconds = tenancy.timeout_s if timeout is None else _checked_timeout(timeout)
         return commands.run(tenancy, list(argv), make_system, stdout, stderr, seconds)

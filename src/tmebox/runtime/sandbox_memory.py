@@ -68,6 +68,7 @@ class SandboxMemory:
         window = self._hold()
         self._check(offset, size_bytes, False)
         writable = self._in_arena(offset, size_bytes)
+        window.show(offset, size_bytes, writable)
         return memoryview(_native.Region(window.base + offset, size_bytes, window, writable))
 
     def discard(self, offset: int, size_bytes: int) -> None:
@@ -80,7 +81,7 @@ class SandboxMemory:
         ):
             raise BadPointer(f"[{offset:#x}, {offset + size_bytes:#x}) is not whole pages of the heap")
         if size_bytes:
-            _native.discard(window.base + offset, size_bytes)
+            window.zero(offset, size_bytes)
 
     def string(self, offset: int, limit: int = abi.MIB) -> bytes:
         """The NUL-terminated string at `offset`, without the NUL. Raises BadPointer if none ends within

@@ -16,9 +16,9 @@ from typing import Any
 
 from tmebox import _native, abi
 from tmebox.errors import Aborted, SandboxBusy, SandboxClosed
+from tmebox.memory.capture import written_pages
 from tmebox.memory.contents import Contents
 from tmebox.memory.windows import WINDOWS, Window
-from tmebox.runtime import layout
 from tmebox.runtime.arena import Arena, Block
 from tmebox.runtime.host_functions import NativeImport
 from tmebox.runtime.image import Image
@@ -46,9 +46,8 @@ class Tenancy:
         self.in_program = False
         self._changing = threading.RLock()
         self.owner: weakref.ref[Any] | None = None
-        window = WINDOWS.acquire()
+        window = WINDOWS.acquire(image.template)
         self.base = window.base
-        layout.fill_window(window, image.contents)
         self._window: Window | None = window
         self._arena = Arena(window, abi.ARENA_START, image.memory_bytes)
         self.memory = SandboxMemory(self.hold, self.layout, self._arena, self._write)
@@ -81,34 +80,33 @@ class Tenancy:
         )
         self.instance.timeout_s = self.timeout_s
         self.instance.set_imports(imports)
-        self._initialize(self.image.contents)
+        self._initialize()
 
-    def _initialize(self, contents: Contents) -> None:
-        if self.module.initializer is not None and self.module.start is None and not contents.initialized:
-            self.instance.call(self.module.initializer, (), (), b"", -1.0)
+    def _initialize(self) -> None:
+        module, initialized = self.module, self.image.contents.initialized
+        if module.initializer is not None and module.start is None and not initialized:
+            self.instance.call(module.initializer, (), (), b"", -1.0)
 
-    def reset(self, contents: Contents | None = None) -> None:
-        """Stack, data and heap as at the beginning, or as `contents` (of the same module and layout) has
-        them, and callable, also after a trap. Host arrays stay. Raises SandboxBusy, SandboxClosed."""
-        contents = contents or self.image.contents
+    def reset(self) -> None:
+        """Stack, data and heap as at the beginning, and callable, also after a trap. Host arrays stay.
+        Raises SandboxBusy, SandboxClosed."""
         with self._changing:  # nobody may come in, or end it, before it is whole again
             window = self.hold()
-            self.instance.kill()
-            layout.fill_window(window, contents)
+            self.instance.pause()
             self.system.reset()
             self._arena.scrub()
-            self.instance.revive()
-        self._initialize(contents)
+            window.reset(self.instance)
+        self._initialize()
 
     def capture(self) -> Contents:
         """What the window holds now, for others to start with: data and heap, but no stack, since no call
         runs, and no host arrays. Raises SandboxBusy while a call runs, SandboxClosed after a trap."""
         with self._changing:
             window = self.hold()
-            if not self.instance.kill():  # nobody may come in meanwhile
+            if not self.instance.pause():  # nobody may come in meanwhile
                 raise SandboxClosed("a trap ended this sandbox: what it left is not a state to go on from")
             try:
-                written = layout.changed_pages(window, self.layout)
+                written = written_pages(window.base, self.image.contents)
             finally:
                 self.instance.revive()
         constants = (
@@ -142,6 +140,8 @@ class Tenancy:
         window = self._window
         if window is None:
             raise SandboxClosed("the sandbox is closed; its memory is gone")
+        if window.is_inherited:
+            raise SandboxClosed("the sandbox belongs to the process that this one was forked from")
         return window
 
     def _write(self, address: int, data: Any) -> None:
@@ -160,6 +160,7 @@ class Tenancy:
         window = self.hold()
         offset = self._arena.allocate(size_bytes)
         block = Block(window, self._arena, offset)
+        window.show(offset, size_bytes, True)
         return _native.Region(window.base + offset, size_bytes, block, True)
 
     # -- ending ----------------------------------------------------------------------------------
@@ -178,7 +179,7 @@ class Tenancy:
         still_held = weakref.ref(window)
         del window  # the last holder's finalizer unmaps and recycles
         if (kept := still_held()) is not None:
-            kept.zero()
+            kept.blank()
 
     def abandon(self, _: object = None) -> None:
         """`end` for a sandbox that nobody refers to any more; one that still runs ends when its call does."""
