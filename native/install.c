@@ -79,7 +79,7 @@ static bool is_hot(uint32_t page) {
     return page - FIRST_OF(HOT_START) < HOT_PAGES;
 }
 
-static bool is_marked(const struct window *window, uint32_t page) {
+bool tmebox_is_marked(const struct window *window, uint32_t page) {
     uint32_t index = page - FIRST_OF(HOT_START);
     return index < HOT_PAGES && (window->hot[index / 64] >> index % 64 & 1);
 }
@@ -142,7 +142,7 @@ static uint32_t alike(const struct window *window, uint32_t page, uint32_t end) 
     bool data = tmebox_first_contents(template, page) != NULL;
     uint32_t last = page + 1;
     while (last < end && last - page < LARGEST_CHUNK && is_hot(last) == is_hot(page) &&
-           !is_marked(window, last) && (tmebox_first_contents(template, last) != NULL) == data) {
+           !tmebox_is_marked(window, last) && (tmebox_first_contents(template, last) != NULL) == data) {
         last++;
     }
     return last - page;
@@ -185,6 +185,9 @@ bool tmebox_install(struct window *window, uint64_t base, uint64_t offset, enum 
     if (installed == -EEXIST && count > 1) { /* of the chunk; the page itself may still be missing */
         installed = install(window, base, &zone, page, 1, toucher);
     }
+    if (installed == -EEXIST && writes) { /* else the access would fault for ever, were the page read-only */
+        tmebox_userfault_unprotect(base + (uint64_t)page * PAGE);
+    }
     return installed > 0 || installed == -EEXIST;
 }
 
@@ -200,11 +203,8 @@ bool tmebox_populate(struct window *window, uint64_t base, uint64_t offset, uint
         if (page < zone.start || page >= zone.end) {
             return false;
         }
-        int64_t done = 1;
-        if (!is_marked(window, page)) {
-            uint32_t count = alike(window, page, zone.end < end ? zone.end : end);
-            done = install(window, base, &zone, page, count, toucher);
-        }
+        uint32_t count = alike(window, page, zone.end < end ? zone.end : end);
+        int64_t done = install(window, base, &zone, page, count, toucher);
         if (done < 0 && done != -EEXIST) {
             return false;
         }

@@ -20,14 +20,16 @@ static int timeout_from(double seconds, uint64_t *timeout_ns) {
 }
 
 static int instance_init(PyObject *object, PyObject *args, PyObject *keywords) {
-    static char *names[] = {"base",         "stack_low",      "stack_top", "make_trap",
-                            "base_in_r15", "checks_returns", NULL};
+    static char *names[] = {"base",        "stack_low",      "stack_top", "make_trap",
+                            "base_in_r15", "checks_returns", "timeout_s", NULL};
     struct instance *self = (struct instance *)object;
     unsigned long long base, stack_low, stack_top;
     PyObject *make_trap;
     int base_in_r15 = 0, checks_returns = 1;
-    if (!PyArg_ParseTupleAndKeywords(args, keywords, "KKKO|$pp:Instance", names, &base, &stack_low,
-                                     &stack_top, &make_trap, &base_in_r15, &checks_returns)) {
+    double seconds = 0;
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "KKKO|ppd:Instance", names, &base, &stack_low,
+                                     &stack_top, &make_trap, &base_in_r15, &checks_returns, &seconds) ||
+        timeout_from(seconds, &self->timeout_ns) < 0) {
         return -1;
     }
     if (self->base != 0) {
@@ -64,6 +66,8 @@ static int instance_init(PyObject *object, PyObject *args, PyObject *keywords) {
     return 0;
 }
 
+static int instance_clear(PyObject *object);
+
 static PyObject *busy(void) {
     PyErr_SetString(tmebox_busy_error, "the sandbox is running a call");
     return NULL;
@@ -76,6 +80,7 @@ static PyObject *instance_kill(PyObject *object, PyObject *unused) {
         return busy();
     }
     self->dead = self->closed = true;
+    instance_clear(object); /* nobody needs the handlers, which refer to much else */
     Py_RETURN_NONE;
 }
 
@@ -122,6 +127,9 @@ static PyObject *instance_reset(PyObject *object, PyObject *argument) {
     }
     if (self->window == NULL || self->window->template == NULL) {
         PyErr_SetString(PyExc_ValueError, "the window has no first contents");
+        return NULL;
+    }
+    if (tmebox_ensure_handlers() < 0) {
         return NULL;
     }
     self->dead = true;
@@ -376,7 +384,8 @@ static PyGetSetDef instance_properties[] = {
 PyTypeObject tmebox_instance_type = {
     PyVarObject_HEAD_INIT(NULL, 0)
     .tp_name = "tmebox._native.Instance",
-    .tp_doc = "Instance(base, stack_low, stack_top, make_trap, *, base_in_r15=False, checks_returns=True)\n\n"
+    .tp_doc = "Instance(base, stack_low, stack_top, make_trap, base_in_r15=False, checks_returns=True, timeout_s=0.0)"
+              "\n\n"
               "What the core knows of one sandbox.",
     .tp_basicsize = sizeof(struct instance),
     .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,

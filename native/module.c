@@ -57,6 +57,14 @@ static PyObject *install_handlers(PyObject *module, PyObject *unused) {
     Py_RETURN_NONE;
 }
 
+static PyObject *ensure_handlers(PyObject *module, PyObject *unused) {
+    (void)module, (void)unused;
+    if (tmebox_ensure_handlers() < 0) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
 static PyObject *remove_handlers(PyObject *module, PyObject *unused) {
     (void)module, (void)unused;
     if (tmebox_remove_handlers() < 0) {
@@ -106,6 +114,8 @@ static PyMethodDef process_methods[] = {
      "set_vector_policy(avx, avx512, x87)"},
     {"install_handlers", install_handlers, METH_NOARGS,
      "install_handlers()\n\nTake over what ends sandboxes."},
+    {"ensure_handlers", ensure_handlers, METH_NOARGS,
+     "ensure_handlers()\n\ninstall_handlers() if somebody replaced those for faults."},
     {"remove_handlers", remove_handlers, METH_NOARGS, "remove_handlers()\n\nPut back what was there."},
     {"handlers_installed", handlers_installed, METH_NOARGS, "handlers_installed() -> bool"},
     {"calls_in_progress", calls_in_progress, METH_NOARGS, "calls_in_progress() -> int\n\nOn all threads."},
@@ -123,6 +133,7 @@ static struct PyModuleDef definition = {
 
 static int add_types(PyObject *module) {
     PyTypeObject *types[] = {&tmebox_region_type, &tmebox_instance_type, &tmebox_function_type,
+                             &tmebox_export_type,
                              &tmebox_template_type};
     for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
         if (PyModule_AddType(module, types[i]) < 0) {

@@ -71,7 +71,7 @@ struct instance {
     PyObject *weak;
 };
 
-extern PyTypeObject tmebox_instance_type, tmebox_function_type, tmebox_region_type;
+extern PyTypeObject tmebox_instance_type, tmebox_function_type, tmebox_export_type, tmebox_region_type;
 extern PyObject *tmebox_busy_error, *tmebox_closed_error;
 
 /* Runs one call: the caller fills in address, integers, vectors and vector_count. 0, or -1 with an
@@ -99,6 +99,7 @@ enum handlers {
 
 extern _Atomic int tmebox_handlers;
 int tmebox_install_handlers(void);
+int tmebox_ensure_handlers(void);
 int tmebox_remove_handlers(void);
 bool tmebox_handlers_current(void);
 

@@ -72,19 +72,19 @@ static uint32_t run_pages(const struct window *window) {
 }
 
 /* Failing is impossible for our own mappings; would it fail, old contents must not stay. */
-static void discard(uint64_t base, uint64_t start, uint64_t end) {
+void tmebox_discard(uint64_t base, uint64_t start, uint64_t end) {
     if (start < end && madvise((void *)(base + start), end - start, MADV_DONTNEED) < 0) {
         Py_FatalError("tmebox: the kernel does not take a sandbox's memory back");
     }
 }
 
 static void discard_private(const struct window *window, uint64_t base) {
-    discard(base, window->template->stack_low, window->template->heap_end);
+    tmebox_discard(base, window->template->stack_low, window->template->heap_end);
 }
 
 static void discard_around_hot(const struct window *window, uint64_t base) {
-    discard(base, window->template->stack_low, HOT_START);
-    discard(base, HOT_END, window->template->heap_end);
+    tmebox_discard(base, window->template->stack_low, HOT_START);
+    tmebox_discard(base, HOT_END, window->template->heap_end);
 }
 
 static void forget_runs(struct window *window) {
@@ -112,7 +112,7 @@ void tmebox_restore(struct window *window, uint64_t base, uint32_t keep) {
 
 static uint32_t recycle_arena(struct window *window, uint64_t base) {
     uint32_t first = window->arena_first;
-    discard(base, TMEBOX_ARENA_FIRST_END, window->arena_end);
+    tmebox_discard(base, TMEBOX_ARENA_FIRST_END, window->arena_end);
     window->arena_end = TMEBOX_ARENA_FIRST_END;
     if (first != 0) {
         memset((void *)(base + TMEBOX_ARENA_START), 0, ARENA_FIRST_PAGES * PAGE);
@@ -143,7 +143,7 @@ void tmebox_empty(struct window *window, uint64_t base) {
         return;
     }
     discard_private(window, base);
-    discard(base, TMEBOX_ARENA_START, window->arena_end);
+    tmebox_discard(base, TMEBOX_ARENA_START, window->arena_end);
     forget_hot(window);
     forget_runs(window);
     window->arena_first = 0;
@@ -189,7 +189,8 @@ static bool refill(void) {
 }
 
 bool tmebox_put_random(struct window *window, uint64_t base) {
-    if (!tmebox_populate(window, base, TMEBOX_STACK_RANDOM, RANDOM_SIZE, HOST_WRITES)) {
+    if (!tmebox_is_marked(window, FIRST_OF(TMEBOX_STACK_RANDOM)) &&
+        !tmebox_populate(window, base, TMEBOX_STACK_RANDOM, RANDOM_SIZE, HOST_WRITES)) {
         PyErr_NoMemory();
         return false;
     }

@@ -132,11 +132,13 @@ static bool push_arguments(struct activation *activation, const uint64_t *stack,
 }
 
 static int raise_trap(struct instance *instance, const struct trap *trap) {
+    PyObject *make_trap = Py_NewRef(instance->make_trap); /* another thread may close the sandbox meanwhile */
     PyObject *error = PyObject_CallFunction(
-        instance->make_trap, "iiKKiKy#", trap->signal, trap->code, (unsigned long long)trap->fault_address,
+        make_trap, "iiKKiKy#", trap->signal, trap->code, (unsigned long long)trap->fault_address,
         (unsigned long long)trap->instruction_address, trap->access,
         (unsigned long long)trap->registers[REGISTER_RSP], (const char *)trap->registers,
         (Py_ssize_t)sizeof trap->registers);
+    Py_DECREF(make_trap);
     if (error == NULL) {
         return -1;
     }

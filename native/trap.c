@@ -362,6 +362,14 @@ int tmebox_install_handlers(void) {
     return 0;
 }
 
+/* Faults are what new sandboxes rely on first, and who replaces handlers replaces these. */
+int tmebox_ensure_handlers(void) {
+    struct sigaction present;
+    bool current = tmebox_handlers == HANDLERS_CURRENT && is_ours(SIGSEGV, on_fault, &present) &&
+                   is_ours(SIGBUS, on_fault, &present);
+    return current ? 0 : tmebox_install_handlers();
+}
+
 bool tmebox_handlers_current(void) {
     struct sigaction present;
     bool current =

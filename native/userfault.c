@@ -164,6 +164,11 @@ int64_t tmebox_userfault_zero(uint64_t address, size_t size_bytes) {
     }
 }
 
+void tmebox_userfault_unprotect(uint64_t address) {
+    struct uffdio_writeprotect range = {.range = {address, TMEBOX_PAGE_SIZE}};
+    ioctl(descriptor, UFFDIO_WRITEPROTECT, &range);
+}
+
 PyMethodDef tmebox_userfault_methods[] = {
     {"userfault_open", userfault_open, METH_NOARGS,
      "userfault_open()\n\nMake the userfaultfd ready. Idempotent."},

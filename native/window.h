@@ -72,6 +72,8 @@ extern PyMethodDef tmebox_window_methods[], tmebox_piece_methods[], tmebox_userf
 /* Async-signal-safe. How many bytes are installed, or -errno; -EEXIST: the first page is there already. */
 int64_t tmebox_userfault_copy(uint64_t address, const void *source, size_t size_bytes, bool read_only);
 int64_t tmebox_userfault_zero(uint64_t address, size_t size_bytes);
+/* Makes a page writable that may have been installed read-only. */
+void tmebox_userfault_unprotect(uint64_t address);
 /* 0 or an errno. */
 int tmebox_userfault_register(uint64_t address, size_t size_bytes);
 void tmebox_userfault_after_fork(void);
@@ -94,6 +96,8 @@ enum toucher {
 bool tmebox_install(struct window *window, uint64_t base, uint64_t offset, enum toucher toucher);
 /* Makes all of [offset, offset + size) present as far as it is the owner's. False: out of memory. */
 bool tmebox_populate(struct window *window, uint64_t base, uint64_t offset, uint64_t size, enum toucher toucher);
+/* Whether a page of the hot part may be present. */
+bool tmebox_is_marked(const struct window *window, uint32_t page);
 bool tmebox_is_read_only(const struct template *template, uint32_t page);
 /* Where a page's first contents are; NULL: zeros. */
 const unsigned char *tmebox_first_contents(const struct template *template, uint32_t page);
@@ -104,6 +108,8 @@ const unsigned char *tmebox_first_contents(const struct template *template, uint
 void tmebox_restore(struct window *window, uint64_t base, uint32_t keep);
 /* The same for the whole window, which nobody uses any more. How many pages stay present; 0: none. */
 uint32_t tmebox_recycle(struct window *window, uint64_t base, uint32_t keep);
+/* Takes pages away; they come back as they were at first. */
+void tmebox_discard(uint64_t base, uint64_t start, uint64_t end);
 /* No page is present and none may be touched. Nobody uses it. */
 void tmebox_empty(struct window *window, uint64_t base);
 uint32_t tmebox_pages_present(const struct window *window);

@@ -166,7 +166,8 @@ static PyObject *window_zero(PyObject *module, PyObject *args) {
     Py_RETURN_NONE;
 }
 
-/* For views that outlive their sandbox: the same memory, all zero. */
+/* For views that outlive their sandbox: the same memory, all zero. Other threads may be looking on: there is
+ * always a template, and what is present stays marked. */
 static PyObject *window_blank(PyObject *module, PyObject *args) {
     (void)module;
     unsigned long long base;
@@ -176,11 +177,12 @@ static PyObject *window_blank(PyObject *module, PyObject *args) {
         (window = owned_window_at(base)) == NULL) {
         return NULL;
     }
-    uint32_t arena_end = window->arena_end;
-    tmebox_empty(window, base);
-    window->arena_end = arena_end;
-    window->template = (struct template *)Py_NewRef(blank);
-    if (!populate(window, base, TMEBOX_ARENA_START, arena_end - TMEBOX_ARENA_START, HOST_READS)) {
+    uint64_t arena_size = window->arena_end - TMEBOX_ARENA_START;
+    struct template *before = atomic_exchange(&window->template, (struct template *)Py_NewRef(blank));
+    tmebox_discard(base, before->stack_low, before->heap_end);
+    tmebox_discard(base, TMEBOX_ARENA_START, window->arena_end);
+    Py_DECREF(before);
+    if (!populate(window, base, TMEBOX_ARENA_START, arena_size, HOST_READS)) {
         return NULL;
     }
     Py_RETURN_NONE;

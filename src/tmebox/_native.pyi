@@ -39,13 +39,13 @@ def userfault_open() -> None:
     """Make the userfaultfd ready. Idempotent."""
 
 def reserve_windows(count: int, userfault: bool) -> int:
-    """Address space for windows, with guards around it; returns the base of the first. With `userfault`, pages
-    are installed as `window_start` and later touches have it; else nothing is accessible until it is mapped."""
+    """Address space for windows, with guards around it; returns the base of the first. With `userfault`,
+    pages are installed by `window_start` and touches; else nothing is accessible until it is mapped."""
 
 class Template:
-    """What windows of one kind hold at first. `data` are whole pages from IMAGE_START on, `present` has a bit for
-    each of them that is not zero; `read_only` are ascending (start, end) of whole pages in the image. The buffers
-    must not change. Raises ValueError for an impossible layout."""
+    """What windows of one kind hold at first. `data` are whole pages from IMAGE_START on, `present` has a bit
+    for each of them that is not zero; `read_only` are ascending (start, end) of whole pages in the image. The
+    buffers must not change. Raises ValueError for an impossible layout."""
 
     def __new__(
         cls,
@@ -61,8 +61,8 @@ def window_start(base: int, template: Template) -> None:
     """First contents for a new owner, and new random bytes."""
 
 def window_recycle(base: int, keep: int) -> int:
-    """The owner is gone: first contents again, and the arena empty. The number of pages that stay present; 0: the
-    window is empty, because it had more than `keep`."""
+    """The owner is gone: first contents again, and the arena empty. The number of pages that stay present;
+    0: the window is empty, because it had more than `keep`."""
 
 def window_empty(base: int) -> None:
     """No page is present, none may be touched, and it has no template any more."""
@@ -96,6 +96,9 @@ def install_gates() -> None:
 
 def set_vector_policy(avx: bool, avx512: bool, x87: bool) -> None:
     """Which registers verified code can touch; those are cleared and restored at enter and leave."""
+
+def ensure_handlers() -> None:
+    """Install handlers unless those that matter most are ours: a quick look for every new sandbox."""
 
 def install_handlers() -> None:
     """Install SIGSEGV/SIGBUS/SIGILL/SIGFPE/SIGTRAP and interrupt handlers, remembering those before; a
@@ -140,9 +143,9 @@ class Instance:
         stack_low: int,
         stack_top: int,
         make_trap: Callable[..., BaseException],
-        *,
         base_in_r15: bool = False,
         checks_returns: bool = True,
+        timeout_s: float = 0.0,
     ) -> None: ...
     base: int
     timeout_s: float  # 0.0: none
@@ -189,21 +192,29 @@ class Instance:
         timeout_s < 0: use the instance's. Raises busy, closed, a trap, KeyboardInterrupt (or whatever a
         Python signal handler raised), or the exception a host function raised."""
 
-class Function:
-    """A callable bound to one instance and one address. If every argument converts by its code the call
-    goes straight in; anything else (wrong count, keywords, other types, out of range) calls
-    slow(*args, **kwargs). Code p accepts int in [0, 2**32), None (0), and C-contiguous buffers that lie
-    inside this window (no copy); for a parameter code P (pointer to const) read-only buffers too.
-    Result codes as above; p returns int. Attributes may be set (__dict__)."""
+class Export:
+    """What the functions of all sandboxes that one export makes share. If every argument converts by its code
+    the call goes straight in; anything else (wrong count, keywords, other types, out of range) calls
+    slow(host, *args, **kwargs), and so does everything if `arguments` is None. Code p accepts int in
+    [0, 2**32), None (0), and C-contiguous buffers that lie inside this window (no copy); for a parameter code
+    P (pointer to const) read-only buffers too. Result codes as above; p returns int. `attributes` are the
+    functions' __doc__ and __signature__."""
 
-    def __init__(
-        self,
-        instance: Instance,
+    def __new__(
+        cls,
         address: int,
         name: str,
-        arguments: str,
-        result: str,
+        arguments: str | None,
+        result: str | None,
         slow: Callable[..., Any],
-    ) -> None: ...
+        attributes: dict[str, Any],
+    ) -> Export: ...
+    def bind(self, instance: Instance, host: object, owner: object, /) -> Function:
+        """For one sandbox. The owner, if not None, lives as long as the function."""
+
+class Function:
+    """A callable bound to one instance. Attributes may be set (__dict__)."""
+
     def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
+    __name__: str
     __dict__: dict[str, Any]

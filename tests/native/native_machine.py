@@ -108,7 +108,11 @@ class Machine:
     def function(
         self, name: str, arguments: str = "", result: str = "v", slow: Callable[..., Any] | None = None
     ) -> _native.Function:
-        return _native.Function(self.instance, self.address(name), name, arguments, result, slow or refused)
+        def careful(_host: object, *args: Any, **kwargs: Any) -> Any:
+            return (slow or refused)(*args, **kwargs)
+
+        export = _native.Export(self.address(name), name, arguments, result, careful, {})
+        return export.bind(self.instance, None, None)
 
     def read(self, offset: int, size_bytes: int) -> bytes:
         return _native.read(self.base + offset, size_bytes)

@@ -51,7 +51,7 @@ def _writable(layout: Layout) -> list[tuple[int, int]]:
 
 
 def _present(base: int, start: int, end: int) -> list[int]:
-    """Offsets of the pages in [start, end) that are in memory or swapped out; all, if the kernel does not say."""
+    """Offsets of the pages in [start, end) that are in memory or swapped out; all, if nobody says."""
     count = (end - start) // PAGE
     try:
         with PAGEMAP.open("rb", buffering=0) as file:

@@ -7,6 +7,7 @@ import struct
 from typing import Protocol
 
 from tmebox import _native, abi
+from tmebox.errors import LimitError
 from tmebox.memory.contents import Contents
 from tmebox.memory.templates import blank_template, native_template
 
@@ -98,8 +99,10 @@ class Plain:
     """Each window's memory is mapped in a reservation without access: some mappings for every sandbox."""
 
     name = "plain"
-    windows_limit = "the number of mappings or the address space: close sandboxes, or raise vm.max_map_count, \
-vm.overcommit_memory or `ulimit -v`"
+    windows_limit = (
+        "the number of mappings or the address space: close sandboxes, or raise vm.max_map_count, "
+        "vm.overcommit_memory or `ulimit -v`"
+    )
 
     def reserve(self, count: int) -> int:
         return _native.reserve_windows(count, False)
@@ -157,16 +160,21 @@ vm.overcommit_memory or `ulimit -v`"
 SUBSTRATES: dict[str, type[Userfault] | type[Plain]] = {"userfault": Userfault, "plain": Plain}
 
 
-def choose() -> Substrate:
-    """The one that the environment names, or the best that works here. Raises ValueError, OSError."""
+def choose(count: int) -> tuple[Substrate, int]:
+    """The one that the environment names, or the best that works here; and the base of the `count` windows
+    that it has reserved. Raises ValueError, or LimitError when none works."""
     wanted = os.environ.get(VARIABLE)
     if wanted is not None and wanted not in SUBSTRATES:
         raise ValueError(f"{VARIABLE}={wanted!r}: write {' or '.join(SUBSTRATES)}")
-    if wanted is not None:
-        return SUBSTRATES[wanted]()
-    try:
-        substrate = Userfault()
-        substrate.reserve(1)
-    except OSError:  # not permitted, too old a kernel, or memory may not be overcommitted
-        return Plain()
-    return substrate
+    failure: OSError | None = None
+    for name, make in SUBSTRATES.items():
+        if wanted in (None, name):
+            try:
+                substrate = make()
+                return substrate, substrate.reserve(count)
+            except OSError as error:  # not permitted, too old a kernel, no overcommitting, no address space
+                failure = error
+    reason = failure.strerror if failure is not None else ""
+    raise LimitError(
+        f"no address space for windows of 4 GiB ({reason}): raise `ulimit -v`, or set {VARIABLE}=plain"
+    ) from failure

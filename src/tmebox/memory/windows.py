@@ -29,13 +29,14 @@ class Window:
     recycled under a NumPy array that still looks into it.
     """
 
-    __slots__ = ("__weakref__", "_pool", "_viewed", "arena_end", "base", "generation", "template")
+    __slots__ = ("__weakref__", "_pool", "_viewed", "arena_end", "base", "generation", "is_blank", "template")
 
     def __init__(self, base: int, template: Template, pool: WindowPool) -> None:
         self.base = base
         self.template = template
         self.arena_end = abi.ARENA_FIRST_END
         self.generation = pool.generation
+        self.is_blank = False
         self._pool = pool
         self._viewed: list[tuple[int, int]] | None = None
 
@@ -76,10 +77,10 @@ class Window:
     def blank(self) -> None:
         """Replace all contents by zeros, for views that outlive their sandbox."""
         substrate = self._pool.substrate
+        self.is_blank = True
         substrate.blank(self.base, self.template.contents, self.arena_end)
         for offset, size_bytes in self._viewed or ():
             substrate.populate(self.base, offset, size_bytes, False)
-        self.template = self._pool.template(self.template.contents)  # nobody parks it as what it was
 
 
 class WindowPool:
@@ -100,7 +101,9 @@ class WindowPool:
 
     @cached_property
     def substrate(self) -> Substrate:
-        return choose()
+        substrate, first = choose(FIRST_PIECE)
+        self._add_piece(first, FIRST_PIECE)
+        return substrate
 
     def template(self, contents: Contents) -> Template:
         """What windows are to start with, made once for many."""
@@ -134,7 +137,7 @@ class WindowPool:
         if window.is_inherited:
             return
         template, base = window.template, window.base
-        keep = KEPT_PAGES if self._kept < KEPT_IN_ALL else 0
+        keep = KEPT_PAGES if self._kept < KEPT_IN_ALL and not window.is_blank else 0
         kept = self.substrate.recycle(base, template.contents, window.arena_end, keep)
         with self._lock:
             self.live -= 1
@@ -146,8 +149,8 @@ class WindowPool:
 
     def exhausted(self, what: str, error: OSError) -> LimitError:
         return LimitError(
-            f"the system has no {what} left ({error.strerror}), with {self.live} sandboxes alive; the limit is "
-            f"memory, or {self.substrate.windows_limit}"
+            f"the system has no {what} left ({error.strerror}), with {self.live} sandboxes alive; "
+            f"the limit is memory, or {self.substrate.windows_limit}"
         )
 
     def _reserve_piece(self) -> bool:
@@ -158,11 +161,14 @@ class WindowPool:
             except OSError:
                 count //= 2
                 continue
-            self._free.extend(first + index * abi.WINDOW_SIZE for index in reversed(range(count)))
-            self.reserved += count
-            self._next_piece = min(2 * count, LARGEST_PIECE)
+            self._add_piece(first, count)
             return True
         return False
+
+    def _add_piece(self, first: int, count: int) -> None:
+        self._free.extend(first + index * abi.WINDOW_SIZE for index in reversed(range(count)))
+        self.reserved += count
+        self._next_piece = min(2 * count, LARGEST_PIECE)
 
     def _take_parked_from_another(self) -> None:
         for template in list(self._templates):
@@ -173,7 +179,8 @@ class WindowPool:
                 self._free.append(base)
                 return
         raise LimitError(
-            f"no room for another 4 GiB window ({self.live} in use); the limit is {self.substrate.windows_limit}"
+            f"no room for another 4 GiB window ({self.live} in use); "
+            f"the limit is {self.substrate.windows_limit}"
         )
 
     def _drain(self, parked: list[tuple[int, int]]) -> None:

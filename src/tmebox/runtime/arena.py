@@ -34,7 +34,8 @@ class Block:
 class Arena:
     """First-fit allocator over [start, limit), mapped in chunks as it grows."""
 
-    def __init__(self, window: Window, start: int, limit_bytes: int) -> None:
+    def __init__(self, window: Window, limit_bytes: int) -> None:
+        start = abi.ARENA_START
         self._window: Window | None = window
         self._lock = threading.Lock()
         self._free: list[tuple[int, int]] = [(start, window.arena_end - start)]
@@ -44,11 +45,6 @@ class Arena:
         self._limit = min(start + limit_bytes, abi.ARENA_END)
         # Finalizers may run at any moment in any thread, also inside allocate(): they only queue.
         self._returned: deque[int] = deque()
-
-    @property
-    def mapped_end(self) -> int:
-        """Everything from the arena's start to here is mapped read-write."""
-        return self._end
 
     def close(self) -> None:
         """Let go of the window, so that it can be recycled; nothing can be allocated any more."""

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import re
 
-from tmebox import _native, abi
+from tmebox import abi
 from tmebox.errors import LimitError
 from tmebox.memory.contents import Contents, Layout
-from tmebox.memory.windows import Window
-from tmebox.runtime.image import Image
+from tmebox.runtime.image import Start
 from tmebox.runtime.module import Module
 
 UNITS = {"": 1, "b": 1, "k": abi.KIB, "kb": 1000, "kib": abi.KIB, "m": abi.MIB, "mb": 10**6, "mib": abi.MIB,
@@ -52,8 +51,8 @@ def plan_layout(module: Module, memory_bytes: int, stack_bytes: int) -> Layout:
     return Layout(abi.STACK_TOP - stack_bytes // page * page, module.image_end, heap_end, tuple(read_only))
 
 
-def image_of(module: Module, memory_bytes: int, stack_bytes: int) -> Image:
+def start_of(module: Module, memory_bytes: int, stack_bytes: int) -> Start:
     """What new sandboxes of a module start as. Raises LimitError when the sizes are impossible."""
     data = tuple((segment.offset, segment.data) for segment in module.segments if segment.data)
     plan = plan_layout(module, memory_bytes, stack_bytes)
-    return Image(module, Contents(plan, tuple(sorted(data))), memory_bytes)
+    return Start(Contents(plan, tuple(sorted(data))), memory_bytes)
