@@ -51,6 +51,9 @@ if TYPE_CHECKING:
         SandboxClosed as SandboxClosed,
     )
     from tmebox.errors import (
+        SnapshotError as SnapshotError,
+    )
+    from tmebox.errors import (
         StackOverflow as StackOverflow,
     )
     from tmebox.errors import (
@@ -88,6 +91,7 @@ if TYPE_CHECKING:
     from tmebox.runtime.sandbox_memory import (
         SandboxMemory as SandboxMemory,
     )
+    from tmebox.runtime.snapshot import Snapshot as Snapshot
 
 __version__ = "0.1.0"
 
@@ -106,6 +110,7 @@ _HOMES = {
     "OutOfMemory": "tmebox.errors",
     "SandboxBusy": "tmebox.errors",
     "SandboxClosed": "tmebox.errors",
+    "SnapshotError": "tmebox.errors",
     "StackOverflow": "tmebox.errors",
     "Timeout": "tmebox.errors",
     "TmeboxError": "tmebox.errors",
@@ -122,6 +127,7 @@ _HOMES = {
     "Sandbox": "tmebox.runtime.sandbox",
     "BadPointer": "tmebox.runtime.sandbox_memory",
     "SandboxMemory": "tmebox.runtime.sandbox_memory",
+    "Snapshot": "tmebox.runtime.snapshot",
 }
 
 __all__ = [
@@ -146,6 +152,8 @@ __all__ = [
     "SandboxBusy",
     "SandboxClosed",
     "SandboxMemory",
+    "Snapshot",
+    "SnapshotError",
     "StackOverflow",
     "Timeout",
     "TmeboxError",
