@@ -18,6 +18,9 @@
 /* A function's arguments or a host function's. More than this goes through Instance.call. */
 #define MAX_ARGUMENTS 64
 
+/* Texts start at multiples of this in the room lent for them. */
+#define TEXT_ALIGN 16
+
 /* -- conversion by code (codes.c) -------------------------------------------------------------------- */
 /* Where an argument travels, in System V's order. */
 enum place { IN_INTEGER, IN_VECTOR, ON_STACK };
@@ -65,6 +68,9 @@ struct instance {
     bool dead;
     struct thread *thread; /* who is in it, while depth > 0 */
     uint64_t rsp;          /* the sandbox's at the host call we are in, while depth > 0 */
+    uint32_t text_offset;  /* room in the arena for texts that are arguments; stacked like calls */
+    uint32_t text_size;    /* 0: none was lent */
+    uint32_t text_used;
     PyObject *weak;
 };
 

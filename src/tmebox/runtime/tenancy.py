@@ -15,7 +15,7 @@ from signal import SIGABRT
 from typing import Any
 
 from tmebox import _native, abi
-from tmebox.errors import Aborted, SandboxBusy, SandboxClosed
+from tmebox.errors import Aborted, LimitError, SandboxBusy, SandboxClosed
 from tmebox.memory.contents import Contents
 from tmebox.memory.windows import WINDOWS, Window
 from tmebox.runtime import layout
@@ -32,6 +32,9 @@ _native.configure(busy=SandboxBusy, closed=SandboxClosed)
 # functions, also those of one that is loaded while it runs. No rule accepts AVX-512.
 _native.set_vector_policy(avx=_native.cpu_features()["avx"], avx512=False, x87=True)
 
+TEXT_ROOM = 4 * abi.KIB
+"""For all texts that are arguments of one call, and of those inside it; what does not fit takes longer."""
+
 
 class Tenancy:
     """One sandbox's hold on a window."""
@@ -45,6 +48,7 @@ class Tenancy:
         self.system = system
         self.in_program = False
         self._changing = threading.RLock()
+        self._text_room: int | None = None
         self.owner: weakref.ref[Any] | None = None
         window = WINDOWS.acquire()
         self.base = window.base
@@ -96,6 +100,9 @@ class Tenancy:
             self.instance.kill()
             layout.fill_window(window, contents)
             self.system.reset()
+            if self._text_room is not None:
+                self._arena.free(self._text_room)
+                self._text_room = None
             self._arena.scrub()
             self.instance.revive()
         self._initialize(contents)
@@ -154,6 +161,17 @@ class Tenancy:
 
     def release_scratch(self, offset: int) -> None:
         self._arena.free(offset)
+
+    def lend_text_room(self) -> None:
+        """From now on the core copies texts by itself, where there is room for them. Raises SandboxClosed."""
+        with self._changing:
+            self.hold()
+            if self._text_room is None:
+                try:
+                    self._text_room = self._arena.allocate(TEXT_ROOM)
+                except LimitError:
+                    return
+            self.instance.lend_text_room(self._text_room, TEXT_ROOM)
 
     def allocate(self, size_bytes: int) -> _native.Region:
         """Room for a host array; it lives as long as someone looks into it. Raises LimitError."""
