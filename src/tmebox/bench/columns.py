@@ -12,7 +12,7 @@ O3_V3 = ("-O3", "-march=x86-64-v3")
 class Column:
     """kind: "native", "sandbox" or "wasm". options: of the compiler, the first of them the -O level.
     baseline: key of the native column whose times and outputs this one's are compared to (its own, if it is
-    native). base, isolation: as `tmebox cc` has them. compiler: of a native column, as native_compilers has it.
+    native). base, isolation: as `tmebox cc` has them. compiler: of a native column, of COMPILERS.
     """
 
     key: str
