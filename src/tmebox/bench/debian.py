@@ -5,8 +5,9 @@
 `apt-get source` does the work, over a private copy of the machine's apt configuration in which source
 packages are enabled: its own lists, caches and source entries, all in the user's cache directory. For a
 package that the machine's release does not have there is a second copy, with the next release. The machine's
-configuration is read, never written, and no privileges are needed. What comes out is the pristine upstream tree (the `.orig` archive, which apt checked against the signed index): Debian's patches adapt
-the build to Debian's packaging, which is not what we are after.
+configuration is read, never written, and no privileges are needed. What comes out is the pristine upstream
+tree (the `.orig` archive, which apt checked against the signed index): Debian's patches adapt the build to
+Debian's packaging, which is not what we are after.
 """
 
 from __future__ import annotations

@@ -63,12 +63,15 @@ class _Inputs:
 
     @property
     def defines(self) -> list[str]:
-        return [f"-D{define}" for define in self.program.defines]
+        """Of a native build or a WebAssembly one."""
+        more = self.program.wasm_defines if self.column.kind == "wasm" else ()
+        return [f"-D{define}" for define in (*self.program.defines, *more)]
 
     def digest(self) -> str:
         """Changes with anything that shapes the build."""
         column = self.column
-        options = (column.options, column.base, column.isolation, self.program.defines, tmebox.__version__)
+        build = (column.options, column.base, column.isolation, column.compiler, tuple(self.defines))
+        options = (*build, tmebox.__version__)
         digest = hashlib.sha256(f"{options}{_toolchain_digest()}".encode())
         files = {*self.sources, *PROGRAMS_DIR.rglob("*.h")}
         files |= {path for directory in self.include_dirs for path in directory.glob("*.h")}
