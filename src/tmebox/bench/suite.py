@@ -87,7 +87,7 @@ _QUICKJS = Upstream(
     "quickjs", tuple(f"{n}.c" for n in ["quickjs", "libregexp", "libunicode", "cutils", "libbf", "dtoa"])
 )
 _QUICKJS_WASM = ("EMSCRIPTEN", "_SETJMP_H")
-"""QuickJS calls WebAssembly by this name; the header that it includes and wasi-libc refuses, it does not use."""
+"""QuickJS's name for WebAssembly; and it includes setjmp.h, which wasi-libc refuses, without a use for it."""
 _SQLITE = Upstream("fossil", ("extsrc/sqlite3.c",), (), ("extsrc",))
 """SQLite's own package needs Tcl to become C; Fossil's has the C file that SQLite's authors publish."""
 _SQLITE_DEFINES = (
@@ -100,7 +100,7 @@ _SQLITE_DEFINES = (
 
 _SLOW_STRTOD = (
     "in WebAssembly, `long double` has 128 bits and is computed in software, and wasi-libc's `strtod` (musl's, "
-    "like everybody's here) computes in it"
+    "as everywhere here) computes in it"
 )
 
 PROGRAMS = (
