@@ -112,8 +112,8 @@ class Instance:
         """Mark IDLE again, whatever ended it: its window holds a new beginning. Raises busy."""
 
     def lend_text_room(self, offset: int, size_bytes: int) -> None:
-        """Mapped memory of the arena, at a multiple of 16, where Functions copy texts that are arguments, until
-        kill(). Nothing happens to an instance that has some, or is dead."""
+        """Mapped memory of the arena, at a multiple of 16, where Functions copy texts that are arguments
+        until kill(). Nothing happens to an instance that has some, or is dead."""
 
     def write(self, address: int, data: Any) -> None:
         """As the module's `write`, but raises busy while a call runs on another thread."""

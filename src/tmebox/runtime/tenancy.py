@@ -22,7 +22,7 @@ from tmebox.runtime import layout
 from tmebox.runtime.arena import Arena, Block
 from tmebox.runtime.host_functions import NativeImport
 from tmebox.runtime.image import Image
-from tmebox.runtime.module import code_byte_at, unwinder_at
+from tmebox.runtime.module import Module, module_at
 from tmebox.runtime.sandbox_memory import SandboxMemory
 from tmebox.runtime.system import Abort, Exit, System
 from tmebox.runtime.traps import Surroundings, make_trap
@@ -65,8 +65,7 @@ class Tenancy:
             base=self.base,
             stack_low=self.layout.stack_low,
             hold=lambda: self._window,
-            unwinder=unwinder_at,
-            code_byte=code_byte_at,
+            text_at=self._module_at,
             exhausted_bytes=lambda: self.system.exhausted_bytes,
             timeout_s=lambda: self.call_timeout_s,
         )
@@ -86,6 +85,10 @@ class Tenancy:
         self.instance.timeout_s = self.timeout_s
         self.instance.set_imports(imports)
         self._initialize(self.image.contents)
+
+    def _module_at(self, address: int) -> Module | None:
+        """Whose code it is: a sandbox can reach every module's functions, but hardly ever does."""
+        return self.module if self.module.covers(address) else module_at(address)
 
     def _initialize(self, contents: Contents) -> None:
         if self.module.initializer is not None and self.module.start is None and not contents.initialized:
