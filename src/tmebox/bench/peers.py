@@ -296,7 +296,7 @@ def compile_host(sources: Sequence[str], output: Path, *flags: str) -> None:
     compiler = shutil.which("cc")
     command = [compiler] if compiler else [sys.executable, "-m", "ziglang", "cc"]
     paths = [str(SOURCES / source) for source in sources]
-    arguments = [*command, "-O2", f"-I{SOURCES}", *flags, *paths, "-o", str(output)]
+    arguments = [*command, "-O2", f"-I{SOURCES}", *paths, *flags, "-o", str(output)]  # libraries come last
     done = subprocess.run(
         arguments, capture_output=True, text=True, timeout=COMPILE_TIMEOUT_S, check=False, errors="replace"
     )

@@ -30,8 +30,8 @@ def compile_wasm(source: Path, output: Path, options: Sequence[str]) -> None:
     _run("clang", [*flags, "-c", str(source), "-o", str(output)])
 
 
-def link_wasm(objects: Sequence[Path], output: Path) -> None:
-    """Objects to a command for WASI preview 1. Raises CompileError.
+def link_wasm(objects: Sequence[Path], output: Path, options: Sequence[str] = ()) -> None:
+    """Objects to a command for WASI preview 1, or what `options` say. Raises CompileError.
 
     zig's driver links, because it has wasi-libc: it builds that at first use, and keeps it in a cache.
     """
@@ -40,7 +40,7 @@ def link_wasm(objects: Sequence[Path], output: Path) -> None:
     command = [str(clang.toolchain_dir() / "zig"), "cc", "-target", TARGET, "-O2", "-s", "-o", str(output)]
     try:
         done = subprocess.run(
-            [*command, *map(str, objects)],
+            [*command, *options, *map(str, objects)],
             env={"PATH": os.defpath, **places},
             stdin=subprocess.DEVNULL,
             capture_output=True,
