@@ -114,8 +114,9 @@ bool tmebox_redirect_to_poll(void *context);
 /* -- watchdog.c -------------------------------------------------------------------------------------- */
 extern _Atomic int tmebox_watchdog_state;
 #define WATCHDOG_AWAKE 0
-#define WATCHDOG_ASLEEP 1
-#define WATCHDOG_ABSENT 2
+#define WATCHDOG_DOZING 1 /* knows all calls that run: only a new one must wake it */
+#define WATCHDOG_ASLEEP 2
+#define WATCHDOG_ABSENT 3
 extern int tmebox_interrupt_signal;
 int tmebox_wake_watchdog(void);
 #define WATCHDOG_TICK_NS 5000000ULL               /* the longest; 1 ms while limited calls run */

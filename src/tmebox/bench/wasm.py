@@ -59,8 +59,17 @@ def _run(tool: str, arguments: Sequence[str]) -> None:
     _require(finished.status, finished.messages)
 
 
+_SETJMP_REFUSED = "Setjmp/longjmp support requires"
+NO_SETJMP = (
+    "uses setjmp, which clang 19 turns into WebAssembly's legacy exceptions; wasmtime runs only those that "
+    "became the standard"
+)
+
+
 def _require(status: int, messages: str) -> None:
     """Raise CompileError with the first error's text, without its place."""
+    if status and _SETJMP_REFUSED in messages:
+        raise CompileError(NO_SETJMP)
     if status:
         errors = [line.partition("error: ")[2] for line in messages.splitlines() if "error: " in line]
         raise CompileError(errors[0][:200] if errors else "no message")
