@@ -80,6 +80,7 @@ static PyObject *instance_kill(PyObject *object, PyObject *unused) {
         return busy();
     }
     self->dead = self->closed = true;
+    self->text_size = 0; /* that room may go elsewhere now */
     instance_clear(object); /* nobody needs the handlers, which refer to much else */
     Py_RETURN_NONE;
 }
@@ -92,6 +93,7 @@ static PyObject *instance_pause(PyObject *object, PyObject *unused) {
     }
     bool was_alive = !self->dead;
     self->dead = true;
+    self->text_size = 0; /* that room may go elsewhere now */
     return PyBool_FromLong(was_alive);
 }
 
@@ -144,6 +146,26 @@ static PyObject *instance_reset(PyObject *object, PyObject *argument) {
 static PyObject *instance_condemn(PyObject *object, PyObject *unused) {
     (void)unused;
     ((struct instance *)object)->dead = true;
+    Py_RETURN_NONE;
+}
+
+/* Nothing refers to earlier room: kill() and pause() end its time, and are refused while a call runs. */
+static PyObject *instance_lend_text_room(PyObject *object, PyObject *args) {
+    struct instance *self = (struct instance *)object;
+    unsigned int offset, size;
+    if (!PyArg_ParseTuple(args, "II:lend_text_room", &offset, &size)) {
+        return NULL;
+    }
+    if (offset < TMEBOX_ARENA_START || offset > TMEBOX_ARENA_END || size > TMEBOX_ARENA_END - offset ||
+        offset % TEXT_ALIGN != 0) {
+        PyErr_SetString(PyExc_ValueError, "room for texts is aligned, and in the arena");
+        return NULL;
+    }
+    if (!self->dead && self->text_size == 0) {
+        self->text_offset = offset;
+        self->text_size = size;
+        self->text_used = 0;
+    }
     Py_RETURN_NONE;
 }
 
@@ -359,6 +381,9 @@ static PyMethodDef instance_methods[] = {
     {"reset", instance_reset, METH_O, "reset(keep)\n\nGive the window its first contents, and allow calls."},
     {"condemn", instance_condemn, METH_NOARGS,
      "condemn()\n\nThe call that is running, if any, is the last one."},
+    {"lend_text_room", instance_lend_text_room, METH_VARARGS,
+     "lend_text_room(offset, size_bytes)\n\nMapped memory of the arena, for texts that are arguments; until "
+     "kill() or pause()."},
     {"write", instance_write, METH_VARARGS,
      "write(address, data)\n\nRefused while a call runs on another thread."},
     {"set_imports", instance_set_imports, METH_O,

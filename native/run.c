@@ -34,8 +34,9 @@ static inline void publish(struct thread *thread, const struct watch *watch, uin
     atomic_store_explicit(&thread->sequence, watch->sequence, memory_order_release);
 }
 
-static void wake_watchdog_for(struct thread *thread, const struct watch *watch) {
-    if (UNLIKELY(atomic_load_explicit(&tmebox_watchdog_state, memory_order_relaxed) != WATCHDOG_AWAKE) &&
+/* Unless its state is at most `enough`. */
+static inline void wake_watchdog_for(const struct thread *thread, const struct watch *watch, int enough) {
+    if (UNLIKELY(atomic_load_explicit(&tmebox_watchdog_state, memory_order_relaxed) > enough) &&
         (watch->timeout_ns | watch->deadline_ns | thread->main)) {
         tmebox_wake_watchdog();
     }
@@ -242,12 +243,15 @@ int tmebox_run(struct instance *instance, struct activation *activation, const u
         }
         release_python(thread, activation, true);
         publish(thread, &activation->watch, 0);
-        wake_watchdog_for(thread, &activation->watch);
+        wake_watchdog_for(thread, &activation->watch, WATCHDOG_AWAKE);
         set_base(thread, instance);
         thread->current = activation;
         tmebox_enter(activation);
         thread->current = NULL;
         publish(thread, &activation->outer, nested);
+        if (UNLIKELY(nested)) {
+            wake_watchdog_for(thread, &activation->outer, WATCHDOG_AWAKE);
+        }
         take_python(thread, activation);
         thread->suspended = suspended;
         thread->depth--;
@@ -320,7 +324,7 @@ int tmebox_resume(struct activation *activation) {
         } else { /* another greenlet's calls came in between */
             publish(thread, &activation->watch, 0);
         }
-        wake_watchdog_for(thread, &activation->watch);
+        wake_watchdog_for(thread, &activation->watch, WATCHDOG_DOZING);
         set_base(thread, activation->instance);
     }
     thread->current = activation;

@@ -84,6 +84,7 @@ if TYPE_CHECKING:
     from tmebox.runtime.compilation import compile as compile
     from tmebox.runtime.host_functions import host_function as host_function
     from tmebox.runtime.module import Module as Module
+    from tmebox.runtime.pool import SandboxPool as SandboxPool
     from tmebox.runtime.sandbox import Sandbox as Sandbox
     from tmebox.runtime.sandbox_memory import (
         BadPointer as BadPointer,
@@ -125,6 +126,7 @@ _HOMES = {
     "host_function": "tmebox.runtime.host_functions",
     "Module": "tmebox.runtime.module",
     "Sandbox": "tmebox.runtime.sandbox",
+    "SandboxPool": "tmebox.runtime.pool",
     "BadPointer": "tmebox.runtime.sandbox_memory",
     "SandboxMemory": "tmebox.runtime.sandbox_memory",
     "Snapshot": "tmebox.runtime.snapshot",
@@ -152,6 +154,7 @@ __all__ = [
     "SandboxBusy",
     "SandboxClosed",
     "SandboxMemory",
+    "SandboxPool",
     "Snapshot",
     "SnapshotError",
     "StackOverflow",

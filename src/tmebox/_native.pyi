@@ -167,6 +167,10 @@ class Instance:
         """Give its window, which has a template, the first contents again, and mark it IDLE. More than `keep`
         pages away from the window's start go back to the system. Raises busy, closed."""
 
+    def lend_text_room(self, offset: int, size_bytes: int) -> None:
+        """Mapped memory of the arena, at a multiple of 16, where Functions copy texts that are arguments
+        until kill() or pause(). Nothing happens to an instance that has some, or is dead."""
+
     def write(self, address: int, data: Any) -> None:
         """As the module's `write`, but raises busy while a call runs on another thread."""
 
@@ -196,8 +200,9 @@ class Export:
     """What the functions of all sandboxes that one export makes share. If every argument converts by its code
     the call goes straight in; anything else (wrong count, keywords, other types, out of range) calls
     slow(host, *args, **kwargs), and so does everything if `arguments` is None. Code p accepts int in
-    [0, 2**32), None (0), and C-contiguous buffers that lie inside this window (no copy); for a parameter code
-    P (pointer to const) read-only buffers too. Result codes as above; p returns int. `attributes` are the
+    [0, 2**32), None (0), C-contiguous buffers that lie inside this window (no copy), and str, copied for the
+    call into the room that the instance was lent; for a parameter code P (pointer to const) read-only buffers
+    and bytes too. Result codes as above; p returns int. `attributes` are the
     functions' __doc__ and __signature__."""
 
     def __new__(

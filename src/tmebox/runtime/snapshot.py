@@ -42,11 +42,15 @@ class Snapshot:
         """A new sandbox in this state; no constructor runs. Options are those of `Sandbox`, but for memory
         and stack, which are the snapshot's. Default: what the sandbox had that the snapshot was taken from,
         and what `Sandbox` has if it came from bytes. Raises LimitError, ModuleError (a missing import)."""
+        if options:
+            return self.configured(**options).spawn()
+        return Sandbox(self, **self._options)
+
+    def configured(self, **options: Any) -> Snapshot:
+        """The same state, with other options for `spawn`."""
         if not SIZES.isdisjoint(options):
-            raise TypeError(
-                "memory and stack are the snapshot's: make the sandbox that it is taken from larger"
-            )
-        return Sandbox(self, **{**self._options, **options})
+            raise TypeError("memory and stack are the snapshot's: take it from a sandbox that has more")
+        return Snapshot(self.image, {**self._options, **options})
 
     def to_bytes(self, *, key: bytes | None = None, compress: bool = False) -> bytes:
         """For another process or machine that has the same module. key: a secret of at least 16 bytes, with

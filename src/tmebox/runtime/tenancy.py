@@ -17,14 +17,14 @@ from signal import SIGABRT
 from typing import Any
 
 from tmebox import _native, abi
-from tmebox.errors import Aborted, SandboxBusy, SandboxClosed
+from tmebox.errors import Aborted, LimitError, SandboxBusy, SandboxClosed
 from tmebox.memory.capture import written_pages
 from tmebox.memory.contents import Contents
 from tmebox.memory.windows import WINDOWS, Window
 from tmebox.runtime.arena import Arena, Block
 from tmebox.runtime.host_functions import NativeImport
 from tmebox.runtime.image import Image, Start
-from tmebox.runtime.module import Module, code_byte_at, unwinder_at
+from tmebox.runtime.module import Module, module_at
 from tmebox.runtime.sandbox_memory import SandboxMemory
 from tmebox.runtime.system import Abort, Exit, System
 from tmebox.runtime.traps import Surroundings, make_trap
@@ -34,13 +34,16 @@ _native.configure(busy=SandboxBusy, closed=SandboxClosed)
 # functions, also those of one that is loaded while it runs. No rule accepts AVX-512.
 _native.set_vector_policy(avx=_native.cpu_features()["avx"], avx512=False, x87=True)
 
+TEXT_ROOM = 4 * abi.KIB
+"""For all texts that are arguments of one call, and of those inside it; what does not fit takes longer."""
+
 
 class Tenancy:
     """One sandbox's hold on a window."""
 
     __slots__ = (
-        "__weakref__", "_arena", "_changing", "_make_system", "_memory", "_system", "_window", "base",
-        "call_timeout_s", "in_program", "instance", "module", "owner", "start_with", "timeout_s",
+        "__weakref__", "_arena", "_changing", "_make_system", "_memory", "_system", "_text_room", "_window",
+        "base", "call_timeout_s", "in_program", "instance", "module", "owner", "start_with", "timeout_s",
     )  # fmt: skip
 
     def __init__(
@@ -57,6 +60,7 @@ class Tenancy:
         self._system: System | None = None
         self._memory: SandboxMemory | None = None
         self._arena: Arena | None = None
+        self._text_room: int | None = None
         self._changing = threading.RLock()
         self._window: Window | None = None  # for `end`, should there be none left
         self._window = window = WINDOWS.acquire(start.template)
@@ -108,12 +112,15 @@ class Tenancy:
             base=self.base,
             stack_low=self.start_with.contents.layout.stack_low,
             hold=lambda: self._window,
-            unwinder=unwinder_at,
-            code_byte=code_byte_at,
+            text_at=self._module_at,
             exhausted_bytes=lambda: system.exhausted_bytes if system is not None else 0,
             timeout_s=lambda: self.call_timeout_s,
         )
         return make_trap(around, *details)
+
+    def _module_at(self, address: int) -> Module | None:
+        """Whose code it is: a sandbox can reach every module's functions, but hardly ever does."""
+        return self.module if self.module.covers(address) else module_at(address)
 
     def reset(self) -> None:
         """Stack, data and heap as at the beginning, and callable, also after a trap. Host arrays stay.
@@ -124,6 +131,9 @@ class Tenancy:
             if self._system is not None:
                 self._system.reset()
             if self._arena is not None:
+                if self._text_room is not None:
+                    self._arena.free(self._text_room)
+                    self._text_room = None
                 self._arena.scrub()
             window.reset(self.instance)
         self._initialize()
@@ -200,6 +210,17 @@ class Tenancy:
     def release_scratch(self, offset: int) -> None:
         if self._arena is not None:
             self._arena.free(offset)
+
+    def lend_text_room(self) -> None:
+        """From now on the core copies texts by itself, where there is room for them. Raises SandboxClosed."""
+        with self._changing:
+            arena = self._arena_of(self.hold())
+            if self._text_room is None:
+                try:
+                    self._text_room = arena.allocate(TEXT_ROOM)
+                except LimitError:
+                    return
+            self.instance.lend_text_room(self._text_room, TEXT_ROOM)
 
     def allocate(self, size_bytes: int) -> _native.Region:
         """Room for a host array; it lives as long as someone looks into it. Raises LimitError."""
