@@ -90,6 +90,11 @@ static PyObject *calls_in_progress(PyObject *module, PyObject *unused) {
     return PyLong_FromUnsignedLongLong(count);
 }
 
+static PyObject *trap_count(PyObject *module, PyObject *unused) {
+    (void)module, (void)unused;
+    return PyLong_FromUnsignedLongLong(tmebox_trap_count);
+}
+
 static PyObject *configure(PyObject *module, PyObject *args, PyObject *keywords) {
     (void)module;
     static char *names[] = {"busy", "closed", NULL};
@@ -119,6 +124,7 @@ static PyMethodDef process_methods[] = {
     {"remove_handlers", remove_handlers, METH_NOARGS, "remove_handlers()\n\nPut back what was there."},
     {"handlers_installed", handlers_installed, METH_NOARGS, "handlers_installed() -> bool"},
     {"calls_in_progress", calls_in_progress, METH_NOARGS, "calls_in_progress() -> int\n\nOn all threads."},
+    {"trap_count", trap_count, METH_NOARGS, "trap_count() -> int\n\nSince the process began."},
     {"configure", (PyCFunction)(void (*)(void))configure, METH_VARARGS | METH_KEYWORDS,
      "configure(*, busy, closed)\n\nException types raised from here."},
     {NULL, NULL, 0, NULL},

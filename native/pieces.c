@@ -94,7 +94,22 @@ void tmebox_pieces_after_fork(void) {
     }
 }
 
+static PyObject *resident_pages(PyObject *module, PyObject *unused) {
+    (void)module, (void)unused;
+    unsigned long long windows = 0, pages = 0;
+    for (uint32_t i = 0; i < piece_count; i++) {
+        for (uint64_t index = 0; pieces[i].userfault && index < pieces[i].count; index++) {
+            const struct window *window = &pieces[i].windows[index];
+            windows += window->template != NULL;
+            pages += tmebox_pages_present(window);
+        }
+    }
+    return Py_BuildValue("KK", windows, pages);
+}
+
 PyMethodDef tmebox_piece_methods[] = {
+    {"resident_pages", resident_pages, METH_NOARGS,
+     "resident_pages() -> (windows, pages)\n\nWindows that may have pages, and how many they have, about."},
     {"reserve_windows", reserve_windows, METH_VARARGS,
      "reserve_windows(count, userfault) -> address\n\nOf the first; the others follow."},
     {NULL, NULL, 0, NULL},

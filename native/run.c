@@ -132,7 +132,10 @@ static bool push_arguments(struct activation *activation, const uint64_t *stack,
     return true;
 }
 
+unsigned long long tmebox_trap_count;
+
 static int raise_trap(struct instance *instance, const struct trap *trap) {
+    tmebox_trap_count++;
     PyObject *make_trap = Py_NewRef(instance->make_trap); /* another thread may close the sandbox meanwhile */
     PyObject *error = PyObject_CallFunction(
         make_trap, "iiKKiKy#", trap->signal, trap->code, (unsigned long long)trap->fault_address,

@@ -80,6 +80,9 @@ def window_blank(base: int, template: Template) -> None:
 def window_pages(base: int) -> int:
     """How many pages are present, as far as known."""
 
+def resident_pages() -> tuple[int, int]:
+    """(windows that may have pages, how many they have) on the userfault substrate, as far as known."""
+
 class Region:
     """Exports [address, address + size_bytes) through the buffer protocol as unsigned bytes. Holds a
     reference to `owner`; `exports` counts the buffers that are out."""
@@ -110,6 +113,9 @@ def remove_handlers() -> None:
 def handlers_installed() -> bool: ...
 def calls_in_progress() -> int:
     """Sandbox calls now running on any thread, nested ones included. Exact while the GIL is held."""
+
+def trap_count() -> int:
+    """Traps since the process began."""
 
 def cpu_features() -> dict[str, bool]:
     """fsgsbase, avx, avx2, avx512f, … by their /proc/cpuinfo names, as usable under this kernel."""

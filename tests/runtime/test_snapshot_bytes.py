@@ -337,7 +337,7 @@ def test_bytes_of_a_snapshot_hold_nothing_of_stack_control_page_or_constants(
     module: tmebox.Module,
 ) -> None:
     with tmebox.Sandbox(module) as sandbox:
-        control = sandbox.memory.read(abi.CONTROL_RANDOM, 16)
+        control = sandbox.memory.read(abi.STACK_RANDOM, 16)
         data = sandbox.snapshot().to_bytes()
         offsets = [offset for offset, _ in SnapshotFile.from_bytes(data).pages]
     assert min(offsets) >= abi.IMAGE_START

@@ -105,6 +105,11 @@ class WindowPool:
         self._add_piece(first, FIRST_PIECE)
         return substrate
 
+    @property
+    def recycled(self) -> int:
+        """Windows without an owner that hold some template's contents."""
+        return sum(len(template.parked) for template in list(self._templates))
+
     def template(self, contents: Contents) -> Template:
         """What windows are to start with, made once for many."""
         template = Template(contents, self.substrate.template(contents), self._drain)

@@ -15,7 +15,7 @@ from tmebox.errors import LimitError, SandboxClosed
 from tmebox.memory.windows import Window
 
 ALIGN = 64
-CHUNK = 256 * abi.KIB
+CHUNK = 64 * abi.KIB
 ZEROS = memoryview(bytes(64 * abi.KIB))
 
 
@@ -112,9 +112,11 @@ class Arena:
                     self._free[left : left + 2] = [(start, length + next_length)]
 
     def _grow(self, size: int) -> None:
-        chunk = -(-size // CHUNK) * CHUNK
+        at_the_end = bool(self._free) and sum(self._free[-1]) == self._end
+        missing = size - (self._free[-1][1] if at_the_end else 0)
+        chunk = -(-missing // CHUNK) * CHUNK
         if self._end + chunk > self._limit:
-            chunk = -(-size // abi.PAGE_SIZE) * abi.PAGE_SIZE
+            chunk = -(-missing // abi.PAGE_SIZE) * abi.PAGE_SIZE
         if self._end + chunk > self._limit:
             raise LimitError(
                 f"no room for {size:,} bytes of host arrays and arguments in this sandbox; give it more "
@@ -123,7 +125,7 @@ class Arena:
         if self._window is None:
             raise SandboxClosed("the sandbox is closed; its memory is gone")
         self._window.grow_arena(self._end + chunk)
-        if self._free and sum(self._free[-1]) == self._end:
+        if at_the_end:
             start, length = self._free[-1]
             self._free[-1] = (start, length + chunk)
         else:

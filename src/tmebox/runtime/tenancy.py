@@ -19,7 +19,7 @@ from typing import Any
 from tmebox import _native, abi
 from tmebox.errors import Aborted, LimitError, SandboxBusy, SandboxClosed
 from tmebox.memory.capture import written_pages
-from tmebox.memory.contents import Contents
+from tmebox.memory.contents import Contents, Layout
 from tmebox.memory.windows import WINDOWS, Window
 from tmebox.runtime.arena import Arena, Block
 from tmebox.runtime.host_functions import NativeImport
@@ -81,6 +81,10 @@ class Tenancy:
         return Image(self.module, self.start_with.contents, self.start_with.memory_bytes)
 
     @property
+    def layout(self) -> Layout:
+        return self.start_with.contents.layout
+
+    @property
     def system(self) -> System:
         if self._system is None:
             self._system = self._make_system()
@@ -110,7 +114,7 @@ class Tenancy:
         system = self._system
         around = Surroundings(
             base=self.base,
-            stack_low=self.start_with.contents.layout.stack_low,
+            stack_low=self.layout.stack_low,
             hold=lambda: self._window,
             text_at=self._module_at,
             exhausted_bytes=lambda: system.exhausted_bytes if system is not None else 0,
@@ -181,7 +185,7 @@ class Tenancy:
     def memory(self) -> SandboxMemory:
         memory = self._memory
         if memory is None:
-            memory = self._memory = SandboxMemory(self.hold, self.start_with.contents.layout, self._write)
+            memory = self._memory = SandboxMemory(self.hold, self.layout, self._write)
         return memory
 
     def hold(self) -> Window:
