@@ -336,3 +336,24 @@ def test_a_bus_error_of_the_hosts_own_is_the_hosts(forked: Forked):
             mapped[0]
 
     assert forked(child).signal == signal.SIGBUS
+
+
+def test_random_bytes_are_new_for_every_owner_and_beginning():
+    seen = []
+    for _ in range(10):
+        with sandbox() as box:
+            for _ in range(3):
+                seen.append(box.memory.read(abi.STACK_RANDOM, 16))
+                box.reset()
+    assert len(set(seen)) == 30
+    assert bytes(16) not in seen
+
+
+def test_a_forked_child_draws_other_random_bytes(forked: Forked):
+    def draw() -> bytes:
+        with sandbox() as box:
+            return box.memory.read(abi.STACK_RANDOM, 16)
+
+    draw()
+    children = [forked(draw).result() for _ in range(3)]
+    assert len({draw(), *children}) == 4
