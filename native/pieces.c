@@ -38,7 +38,9 @@ static char *map_piece(size_t size, bool userfault) {
     if (start == MAP_FAILED) {
         return start;
     }
-    int error = madvise(start, size, MADV_DONTFORK) < 0 ? errno : 0;
+    /* A core dump would look at every page there could be, for hours. */
+    bool advised = madvise(start, size, MADV_DONTFORK) == 0 && madvise(start, size, MADV_DONTDUMP) == 0;
+    int error = advised ? 0 : errno;
     if (error == 0 && userfault) {
         error = tmebox_userfault_register((uintptr_t)start, size);
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import struct
 from typing import Protocol
@@ -160,9 +161,9 @@ class Plain:
 SUBSTRATES: dict[str, type[Userfault] | type[Plain]] = {"userfault": Userfault, "plain": Plain}
 
 
-def choose(count: int) -> tuple[Substrate, int]:
-    """The one that the environment names, or the best that works here; and the base of the `count` windows
-    that it has reserved. Raises ValueError, or LimitError when none works."""
+def choose(count: int) -> tuple[Substrate, int, int]:
+    """The one that the environment names, or the best that works here, and its first piece: the base and
+    number of windows, `count` if there is room. Raises ValueError, or LimitError when none works."""
     wanted = os.environ.get(VARIABLE)
     if wanted is not None and wanted not in SUBSTRATES:
         raise ValueError(f"{VARIABLE}={wanted!r}: write {' or '.join(SUBSTRATES)}")
@@ -171,10 +172,23 @@ def choose(count: int) -> tuple[Substrate, int]:
         if wanted in (None, name):
             try:
                 substrate = make()
-                return substrate, substrate.reserve(count)
+                return substrate, *reserve_some(substrate, count, 1)
             except OSError as error:  # not permitted, too old a kernel, no overcommitting, no address space
                 failure = error
+            if failure.errno in (errno.EMFILE, errno.ENFILE):
+                raise LimitError("no file descriptor is free: close some, or raise `ulimit -n`") from failure
     reason = failure.strerror if failure is not None else ""
     raise LimitError(
         f"no address space for windows of 4 GiB ({reason}): raise `ulimit -v`, or set {VARIABLE}=plain"
     ) from failure
+
+
+def reserve_some(substrate: Substrate, count: int, least: int) -> tuple[int, int]:
+    """(base, number) of `count` windows, or of half as many, and so on down to `least`. Raises OSError."""
+    while True:
+        try:
+            return substrate.reserve(count), count
+        except OSError:
+            if count // 2 < least:
+                raise
+            count //= 2

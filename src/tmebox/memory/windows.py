@@ -11,11 +11,13 @@ from functools import cached_property
 from tmebox import _native, abi
 from tmebox.errors import LimitError
 from tmebox.memory.contents import Contents
-from tmebox.memory.substrate import Substrate, choose
+from tmebox.memory.substrate import Substrate, choose, reserve_some
 from tmebox.memory.templates import Template
 
 FIRST_PIECE = 16
 LARGEST_PIECE = 1024
+SMALLEST_PIECE = 4
+"""Smaller holes in the address space are left to the rest of the process."""
 KEPT_PAGES = 64
 """A window with more pages than these gives them back when its owner goes."""
 KEPT_IN_ALL = 32_768
@@ -101,8 +103,8 @@ class WindowPool:
 
     @cached_property
     def substrate(self) -> Substrate:
-        substrate, first = choose(FIRST_PIECE)
-        self._add_piece(first, FIRST_PIECE)
+        substrate, first, count = choose(FIRST_PIECE)
+        self._add_piece(first, count)
         return substrate
 
     @property
@@ -159,16 +161,12 @@ class WindowPool:
         )
 
     def _reserve_piece(self) -> bool:
-        count = self._next_piece
-        while count:
-            try:
-                first = self.substrate.reserve(count)
-            except OSError:
-                count //= 2
-                continue
-            self._add_piece(first, count)
-            return True
-        return False
+        least = SMALLEST_PIECE if self.reserved else 1
+        try:
+            self._add_piece(*reserve_some(self.substrate, self._next_piece, least))
+        except OSError:
+            return False
+        return True
 
     def _add_piece(self, first: int, count: int) -> None:
         self._free.extend(first + index * abi.WINDOW_SIZE for index in reversed(range(count)))

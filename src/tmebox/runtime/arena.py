@@ -36,6 +36,7 @@ class Arena:
 
     def __init__(self, window: Window, limit_bytes: int) -> None:
         start = abi.ARENA_START
+        window.show(start, window.arena_end - start, True)
         self._window: Window | None = window
         self._lock = threading.Lock()
         self._free: list[tuple[int, int]] = [(start, window.arena_end - start)]
