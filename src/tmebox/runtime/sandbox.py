@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import math
 import sys
 import weakref
@@ -13,7 +14,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from tmebox import _native, abi
-from tmebox.errors import SandboxClosed, SnapshotError
+from tmebox.errors import LimitError, SandboxClosed, SnapshotError
 from tmebox.runtime import commands, functions, host_functions, layout
 from tmebox.runtime.commands import Completed, DirectoryLike, Input, Output
 from tmebox.runtime.image import HasImage, Image, Start
@@ -87,7 +88,7 @@ class Sandbox:
             directories=self._dirs,
         )
         # What may be wrong with it is better known now.
-        system = make_system() if dirs or (stdin, stdout, stderr) != NO_STREAMS else None
+        system = _opened(make_system) if dirs or (stdin, stdout, stderr) != NO_STREAMS else None
         self._tenancy = tenancy = Tenancy(module, start, _checked_timeout(timeout), make_system)
         if system is not None:
             tenancy.system = system
@@ -292,6 +293,17 @@ def _imported(module: Module, imports: Imports) -> dict[str, Callable[..., Any]]
     """The host function for each import that is the user's to provide."""
     given = host_functions.by_name(imports)
     return {name: host_functions.find(name, prototype, given) for name, prototype in module.imports.items()}
+
+
+def _opened(make_system: Callable[[], System]) -> System:
+    try:
+        return make_system()
+    except OSError as error:
+        if error.errno not in (errno.EMFILE, errno.ENFILE):
+            raise
+        raise LimitError(
+            "no file descriptor is left for the sandbox's directories: close some, or raise `ulimit -n`"
+        ) from error
 
 
 def _checked_timeout(timeout: float | None) -> float:
