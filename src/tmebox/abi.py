@@ -39,6 +39,8 @@ TEXT_NOMINAL = CODE_BASE + 16 * MIB
 """Where the linker places text; the loader moves it to the slot it chooses."""
 TEXT_ALIGN = 64 * KIB
 TEXT_MAX = 512 * MIB
+USUAL_TEXT_SIZE = 256 * MIB
+"""The top of the code region up to the gates, in which a module's text has its usual place."""
 
 # -- target map bits ------------------------------------------------------------------------------
 TARGET_RETURN = 1

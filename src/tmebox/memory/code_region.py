@@ -7,6 +7,7 @@ sandbox can arrive in a slot that is being filled or emptied.
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections import deque
 from dataclasses import dataclass
@@ -23,9 +24,13 @@ class Slot:
     address: int
     size_bytes: int
 
+    @property
+    def end(self) -> int:
+        return self.address + self.size_bytes
+
 
 class CodeRegion:
-    """Allocates slots from the top of [CODE_BASE, GATE_BASE) down.
+    """Allocates slots in [CODE_BASE, GATE_BASE): where asked, or from the top down.
 
     A released slot may still be executing: a sandbox can hold a pointer into another module's text, and its
     thread faults only at its next instruction. Reusing the slot before that would let it go on in the
@@ -39,21 +44,27 @@ class CodeRegion:
         self._quarantine: deque[Slot] = deque()
         self._ready = False
 
-    def allocate(self, size_bytes: int) -> Slot:
-        """A free slot of at least `size_bytes`, contents undefined, PROT_NONE. Raises LimitError."""
-        size = -(-size_bytes // abi.TEXT_ALIGN) * abi.TEXT_ALIGN
+    def allocate(self, size_bytes: int, address: int | None = None) -> Slot:
+        """A free slot of at least `size_bytes`, contents undefined, PROT_NONE; at `address` (a multiple of
+        TEXT_ALIGN) if one is given. Raises LimitError."""
+        size = max(1, -(-size_bytes // abi.TEXT_ALIGN)) * abi.TEXT_ALIGN
         with self._lock:
             self._prepare()
             self._drain_quarantine()
             for index in range(len(self._free) - 1, -1, -1):
                 hole = self._free[index]
-                if hole.size_bytes < size:
-                    continue
-                if hole.size_bytes == size:
-                    del self._free[index]
-                else:
-                    self._free[index] = Slot(hole.address, hole.size_bytes - size)
-                return Slot(hole.address + hole.size_bytes - size, size)
+                start = hole.end - size if address is None else address
+                if hole.address <= start and start + size <= hole.end:
+                    around = (
+                        Slot(hole.address, start - hole.address),
+                        Slot(start + size, hole.end - start - size),
+                    )
+                    self._free[index : index + 1] = [part for part in around if part.size_bytes]
+                    return Slot(start, size)
+        if address is not None:
+            raise LimitError(
+                f"code addresses [{address:#x}, {address + size:#x}) are taken by another module"
+            )
         raise LimitError(
             f"no {size:,} bytes free in the code region; release modules that are no longer needed "
             f"({len(self._quarantine)} released ones wait for running calls to end)"
@@ -123,11 +134,21 @@ class CodeRegion:
         holes.sort(key=lambda hole: hole.address)
         merged: list[Slot] = []
         for hole in holes:
-            if merged and merged[-1].address + merged[-1].size_bytes == hole.address:
+            if merged and merged[-1].end == hole.address:
                 merged[-1] = Slot(merged[-1].address, merged[-1].size_bytes + hole.size_bytes)
             else:
                 merged.append(hole)
         self._free = merged
+
+
+def usual_address(text: bytes) -> int | None:
+    """Where this text, not yet relocated, goes if nothing is there: the same address in every process, so
+    that code addresses in a snapshot are right in others. None for text that has to go where it fits."""
+    room = abi.USUAL_TEXT_SIZE - len(text)
+    if room < abi.USUAL_TEXT_SIZE // 2:
+        return None
+    number = int.from_bytes(hashlib.sha256(text).digest()[:8], "little")
+    return abi.GATE_BASE - abi.USUAL_TEXT_SIZE + number % (room // abi.TEXT_ALIGN) * abi.TEXT_ALIGN
 
 
 def _highest_mapping_end(below: int) -> int:

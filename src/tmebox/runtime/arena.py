@@ -16,6 +16,7 @@ from tmebox.memory.windows import Window
 
 ALIGN = 64
 CHUNK = 256 * abi.KIB
+ZEROS = memoryview(bytes(64 * abi.KIB))
 
 
 class Block:
@@ -39,6 +40,7 @@ class Arena:
         self._free: list[tuple[int, int]] = []
         self._sizes: dict[int, int] = {}
         self._end = start
+        self._dirty_end = start  # from here on, nothing was ever handed out: it is zero
         self._limit = min(start + limit_bytes, abi.ARENA_END)
         # Finalizers may run at any moment in any thread, also inside allocate(): they only queue.
         self._returned: deque[int] = deque()
@@ -56,8 +58,7 @@ class Arena:
         """Offset of `size_bytes` (aligned to 64, contents undefined). Raises LimitError."""
         size = max(ALIGN, -(-size_bytes // ALIGN) * ALIGN)
         with self._lock:
-            while self._returned:
-                self._release(self._returned.popleft())
+            self._take_back()
             for index, (offset, available) in enumerate(self._free):
                 if available >= size:
                     return self._take(index, offset, available, size)
@@ -66,9 +67,34 @@ class Arena:
             offset, available = self._free[index]
             return self._take(index, offset, available, size)
 
+    def scrub(self) -> None:
+        """Zero what was handed out and came back, so that nobody finds it here. The caller holds the window,
+        and no call runs."""
+        window = self._window
+        if window is None:
+            return
+        with self._lock:
+            self._take_back()
+            for offset, size_bytes in self._free:
+                for start in range(offset, min(offset + size_bytes, self._dirty_end), len(ZEROS)):
+                    end = min(start + len(ZEROS), offset + size_bytes, self._dirty_end)
+                    _native.write(window.base + start, ZEROS[: end - start])
+            self._dirty_end = max((offset + size for offset, size in self._sizes.items()), default=0)
+
+    @property
+    def is_used(self) -> bool:
+        """Whether anything handed out has not come back."""
+        with self._lock:
+            self._take_back()
+            return bool(self._sizes)
+
     def free(self, offset: int) -> None:
         """Give an allocation back; safe to call from a finalizer."""
         self._returned.append(offset)
+
+    def _take_back(self) -> None:
+        while self._returned:
+            self._release(self._returned.popleft())
 
     def _take(self, index: int, offset: int, available: int, size: int) -> int:
         if available == size:
@@ -76,6 +102,7 @@ class Arena:
         else:
             self._free[index] = (offset + size, available - size)
         self._sizes[offset] = size
+        self._dirty_end = max(self._dirty_end, offset + size)
         return offset
 
     def _release(self, offset: int) -> None:

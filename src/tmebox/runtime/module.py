@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import weakref
 from collections.abc import Callable
 from pathlib import Path
@@ -10,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from tmebox import _native, abi
-from tmebox.errors import ModuleError
-from tmebox.memory.code_region import CODE_REGION, Slot
+from tmebox.errors import LimitError, ModuleError
+from tmebox.memory.code_region import CODE_REGION, Slot, usual_address
 from tmebox.modulefile import Addresses, ModuleFile, Segment
 from tmebox.prototypes import Prototype
 from tmebox.runtime.unwind import Unwinder
@@ -27,11 +28,12 @@ class Module:
     `features` (CPU features its code needs, /proc/cpuinfo names), `file` (the module file it came from).
     """
 
-    def __init__(self, file: ModuleFile, *, trust_compiler: bool = False) -> None:
-        """Relocate `file` to a free slot, verify the bytes that will run, and place them.
+    def __init__(self, file: ModuleFile, *, trust_compiler: bool = False, address: int | None = None) -> None:
+        """Relocate `file` to a free slot, or to the one at `address`, verify the bytes that will run, and
+        place them.
 
         Raises VerificationError, ModuleError (needs a CPU feature this machine lacks, or is not code+data
-        isolated and `trust_compiler` was not given), LimitError (no room in the code region).
+        isolated and `trust_compiler` was not given), LimitError (no room in the code region, or not there).
         """
         if file.isolation != "code+data" and not trust_compiler:
             raise ModuleError(
@@ -39,7 +41,7 @@ class Module:
                 "trusted: recompile with code+data isolation, or pass trust_compiler=True"
             )
         self.file = file
-        slot = CODE_REGION.allocate(len(file.text))
+        slot = _slot(file) if address is None else CODE_REGION.allocate(len(file.text), address)
         try:
             self._verified, self.segments = _relocate_and_verify(file, slot)
             _require_entries(file, self._verified)
@@ -79,6 +81,16 @@ class Module:
     def to_bytes(self) -> bytes:
         return self.file.to_bytes()
 
+    def at(self, address: int) -> Module:
+        """This module with its text at `address`: itself, or one loaded there. Raises LimitError if another
+        module is there."""
+        if address == self.address:
+            return self
+        loaded = _LOADED.get(address)
+        if loaded is not None and loaded.file.digest == self.file.digest:
+            return loaded
+        return Module(self.file, trust_compiler=True, address=address)
+
     def address_of(self, name: str) -> int:
         """Host address of an export. Raises AttributeError with what there is."""
         try:
@@ -103,6 +115,10 @@ class Module:
         ends = [segment.offset + segment.size_bytes for segment in self.segments]
         return -(-max(ends, default=abi.IMAGE_START) // abi.PAGE_SIZE) * abi.PAGE_SIZE
 
+    def covers(self, address: int) -> bool:
+        """Whether a host address is one of its text."""
+        return 0 <= address - self.address < len(self.file.text)
+
     def code_byte(self, address: int) -> int | None:
         index = address - self.address
         return self._verified.code[index] if 0 <= index < len(self._verified.code) else None
@@ -116,20 +132,16 @@ _LOADED: weakref.WeakValueDictionary[int, Module] = weakref.WeakValueDictionary(
 
 def module_at(address: int) -> Module | None:
     """The loaded module whose text holds a host code address."""
-    for module in list(_LOADED.values()):
-        if 0 <= address - module.address < len(module.file.text):
-            return module
-    return None
+    return next((module for module in list(_LOADED.values()) if module.covers(address)), None)
 
 
-def unwinder_at(address: int) -> Unwinder | None:
-    module = module_at(address)
-    return module.unwinder if module is not None else None
-
-
-def code_byte_at(address: int) -> int | None:
-    module = module_at(address)
-    return module.code_byte(address) if module is not None else None
+def _slot(file: ModuleFile) -> Slot:
+    """The text's usual place, or where there is room."""
+    usual = usual_address(file.text)
+    if usual is not None:
+        with contextlib.suppress(LimitError):
+            return CODE_REGION.allocate(len(file.text), usual)
+    return CODE_REGION.allocate(len(file.text))
 
 
 def _relocate_and_verify(file: ModuleFile, slot: Slot) -> tuple[VerifiedText, tuple[Segment, ...]]:

@@ -6,19 +6,23 @@ import math
 import sys
 import weakref
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from tmebox import _native, abi
-from tmebox.errors import SandboxClosed
+from tmebox.errors import SandboxClosed, SnapshotError
 from tmebox.modulefile import Import
 from tmebox.runtime import commands, functions, host_functions, layout
 from tmebox.runtime.commands import Completed, DirectoryLike, Input, Output
+from tmebox.runtime.image import HasImage, Image
 from tmebox.runtime.module import Module
 from tmebox.runtime.system import System
 from tmebox.runtime.tenancy import Tenancy
+
+if TYPE_CHECKING:
+    from tmebox.runtime.snapshot import Snapshot
 
 DEFAULT_MEMORY = "64MiB"
 DEFAULT_STACK = "8MiB"
@@ -37,7 +41,7 @@ class Sandbox:
 
     def __init__(
         self,
-        module: Module,
+        module: Module | HasImage,
         *,
         memory: int | str = DEFAULT_MEMORY,
         stack: int | str = DEFAULT_STACK,
@@ -49,20 +53,19 @@ class Sandbox:
         stdout: Output = None,
         stderr: Output = None,
     ) -> None:
-        """memory: limit on data and heap; host arrays have an allowance of the same size. stack: its size.
+        """module: what to run; or a snapshot, to go on from there with its limits on memory and stack.
+        memory: limit on data and heap; host arrays have an allowance of the same size. stack: its size.
         timeout: seconds each call may take (None: no limit). imports: host functions, a mapping or functions
         that carry the right names. dirs, env, stdin, stdout, stderr: what the C library reaches during calls;
         default: no files, no environment, empty input, output to sys.stdout and sys.stderr.
 
         Raises LimitError, ModuleError (a missing import), or a Trap from the module's constructors.
         """
-        if not isinstance(module, Module):
-            hint = "use tmebox.compile() or Module.load()"
-            raise TypeError(f"expected a tmebox.Module, got {type(module).__name__}: {hint}")
+        image = _image(module, memory, stack)
         self._functions: dict[str, Callable[..., Any]] = {}
-        self.module = module
-        memory_bytes = layout.parse_size(memory, "memory")
-        plan = layout.plan_layout(module, memory_bytes, layout.parse_size(stack, "stack"))
+        self.module = module = image.module
+        self._options = {"timeout": timeout, "imports": imports, "dirs": dirs, "env": env,
+                         "stdin": stdin, "stdout": stdout, "stderr": stderr}  # fmt: skip
         self._dirs, self._env = commands.directories(dirs), dict(env or {})
         given = host_functions.by_name(imports)
         bound = {item.name: host_functions.find(item.name, item.prototype, given) for item in self._needed()}
@@ -74,7 +77,7 @@ class Sandbox:
             directories=self._dirs,
         )
         self._program_ran = False
-        self._tenancy = tenancy = Tenancy(module, plan, memory_bytes, _checked_timeout(timeout), system)
+        self._tenancy = tenancy = Tenancy(image, _checked_timeout(timeout), system)
         self.base = tenancy.base
         self.memory = tenancy.memory
         tenancy.owner = owner = weakref.ref(self, tenancy.abandon)
@@ -175,12 +178,9 @@ class Sandbox:
         tenancy.hold()
         if tenancy.instance.state == _native.DEAD:
             raise SandboxClosed("a trap ended this sandbox; make a new one to run the program again")
-        if self._program_ran:
-            tenancy.restart()
-            for name, function in self._functions.items():
-                if self.__dict__.get(name) is function:
-                    del self.__dict__[name]
-            self._functions.clear()
+        image = tenancy.image
+        if self._program_ran or image.contents.initialized:
+            tenancy.reset(layout.image_of(self.module, image.memory_bytes, image.stack_bytes).contents)
         self._program_ran = True
         seconds = tenancy.timeout_s if timeout is None else _checked_timeout(timeout)
         return commands.run(tenancy, list(argv), make_system, stdout, stderr, seconds)
@@ -204,6 +204,27 @@ class Sandbox:
         return array
 
     # -- life ------------------------------------------------------------------------------------
+    def reset(self) -> None:
+        """Return data, heap and stack to what a new sandbox of the module, or snapshot, has; also after
+        a trap. Files that it opened are closed; window and host arrays stay. Raises SandboxBusy while a
+        call runs, SandboxClosed if closed, or a Trap from the module's constructors."""
+        self._tenancy.reset()
+
+    def snapshot(self) -> Snapshot:
+        """The state of data and heap, for others to start from; the sandbox goes on. Raises SnapshotError
+        while it has files open, SandboxBusy while a call runs, SandboxClosed if closed or after a trap."""
+        from tmebox.runtime.snapshot import Snapshot
+
+        tenancy = self._tenancy
+        tenancy.hold()
+        if tenancy.system.has_open_files:
+            raise SnapshotError(
+                "the sandbox has files open, or has closed or moved stdin, stdout or stderr: others could "
+                "not go on from there"
+            )
+        image = Image(self.module, tenancy.capture(), tenancy.image.memory_bytes)
+        return Snapshot(image, self._options)
+
     @property
     def closed(self) -> bool:
         return self._tenancy.ended
@@ -222,6 +243,17 @@ class Sandbox:
     def __repr__(self) -> str:
         state = "closed" if self.closed else STATES[self._tenancy.instance.state]
         return f"<tmebox.Sandbox {state}, window {self.base:#x}, {self.module!r}>"
+
+
+def _image(module: Module | HasImage, memory: int | str, stack: int | str) -> Image:
+    if isinstance(module, Module):
+        sizes = layout.parse_size(memory, "memory"), layout.parse_size(stack, "stack")
+        return layout.image_of(module, *sizes)
+    image = getattr(module, "image", None)
+    if not isinstance(image, Image):
+        hint = "use tmebox.compile() or Module.load()"
+        raise TypeError(f"expected a tmebox.Module, got {type(module).__name__}: {hint}")
+    return image
 
 
 def _checked_timeout(timeout: float | None) -> float:

@@ -6,9 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 from tmebox import _native, abi
+from tmebox.memory.contents import Layout
 from tmebox.memory.windows import Window
 from tmebox.runtime.arena import Arena
-from tmebox.runtime.layout import Layout
+
+CONTROL = (abi.CONTROL_PAGE, abi.CONTROL_PAGE + abi.PAGE_SIZE)
 
 
 class BadPointer(IndexError):
@@ -40,7 +42,7 @@ class SandboxMemory:
                 f"{plan.heap_end:#x}) and, in arrays, [{abi.ARENA_START:#x}, {self._arena.mapped_end:#x})"
             )
         if writing:
-            for read_only_start, read_only_end in plan.read_only:
+            for read_only_start, read_only_end in (CONTROL, *plan.read_only):
                 if offset < read_only_end and read_only_start < end:
                     raise BadPointer(f"[{offset:#x}, {end:#x}) overlaps read-only data")
 

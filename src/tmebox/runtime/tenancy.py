@@ -8,19 +8,21 @@ meanwhile: another thread may close the sandbox at any moment, and the pages mus
 from __future__ import annotations
 
 import struct
+import threading
 import weakref
 from collections.abc import Sequence
 from signal import SIGABRT
 from typing import Any
 
 from tmebox import _native, abi
-from tmebox.errors import Aborted, SandboxBusy, SandboxClosed
+from tmebox.errors import Aborted, LimitError, SandboxBusy, SandboxClosed
+from tmebox.memory.contents import Contents
 from tmebox.memory.windows import WINDOWS, Window
 from tmebox.runtime import layout
 from tmebox.runtime.arena import Arena, Block
 from tmebox.runtime.host_functions import NativeImport
-from tmebox.runtime.layout import Layout
-from tmebox.runtime.module import Module, code_byte_at, unwinder_at
+from tmebox.runtime.image import Image
+from tmebox.runtime.module import Module, module_at
 from tmebox.runtime.sandbox_memory import SandboxMemory
 from tmebox.runtime.system import Abort, Exit, System
 from tmebox.runtime.traps import Surroundings, make_trap
@@ -30,39 +32,40 @@ _native.configure(busy=SandboxBusy, closed=SandboxClosed)
 # functions, also those of one that is loaded while it runs. No rule accepts AVX-512.
 _native.set_vector_policy(avx=_native.cpu_features()["avx"], avx512=False, x87=True)
 
+TEXT_ROOM = 4 * abi.KIB
+"""For all texts that are arguments of one call, and of those inside it; what does not fit takes longer."""
+
 
 class Tenancy:
     """One sandbox's hold on a window."""
 
-    def __init__(
-        self, module: Module, plan: Layout, memory_bytes: int, timeout_s: float, system: System
-    ) -> None:
+    def __init__(self, image: Image, timeout_s: float, system: System) -> None:
         _native.install_handlers()
-        self.module = module
-        self.layout = plan
+        self.image = image
+        self.module = image.module
+        self.layout = image.contents.layout
         self.timeout_s = self.call_timeout_s = timeout_s
         self.system = system
         self.in_program = False
+        self._changing = threading.RLock()
+        self._text_room: int | None = None
         self.owner: weakref.ref[Any] | None = None
-        self._imports: Sequence[NativeImport] = ()
         window = WINDOWS.acquire()
         self.base = window.base
-        layout.fill_window(window, module, plan)
+        layout.fill_window(window, image.contents)
         self._window: Window | None = window
-        self._arena = Arena(window, abi.ARENA_START, memory_bytes)
-        self.memory = SandboxMemory(self.hold, plan, self._arena, self._write)
+        self._arena = Arena(window, abi.ARENA_START, image.memory_bytes)
+        self.memory = SandboxMemory(self.hold, self.layout, self._arena, self._write)
         self.instance: _native.Instance
 
     # -- running ---------------------------------------------------------------------------------
     def start(self, imports: Sequence[NativeImport]) -> None:
         """Make the window's contents callable, and run the library start-up if there is one."""
-        self._imports = imports
         around = Surroundings(
             base=self.base,
             stack_low=self.layout.stack_low,
             hold=lambda: self._window,
-            unwinder=unwinder_at,
-            code_byte=code_byte_at,
+            text_at=self._module_at,
             exhausted_bytes=lambda: self.system.exhausted_bytes,
             timeout_s=lambda: self.call_timeout_s,
         )
@@ -81,15 +84,49 @@ class Tenancy:
         )
         self.instance.timeout_s = self.timeout_s
         self.instance.set_imports(imports)
-        if self.module.initializer is not None and self.module.start is None:
+        self._initialize(self.image.contents)
+
+    def _module_at(self, address: int) -> Module | None:
+        """Whose code it is: a sandbox can reach every module's functions, but hardly ever does."""
+        return self.module if self.module.covers(address) else module_at(address)
+
+    def _initialize(self, contents: Contents) -> None:
+        if self.module.initializer is not None and self.module.start is None and not contents.initialized:
             self.instance.call(self.module.initializer, (), (), b"", -1.0)
 
-    def restart(self) -> None:
-        """Everything but host arrays as it was at the beginning. Raises SandboxBusy, SandboxClosed."""
-        window = self.hold()
-        self.instance.kill()
-        layout.fill_window(window, self.module, self.layout)
-        self.start(self._imports)
+    def reset(self, contents: Contents | None = None) -> None:
+        """Stack, data and heap as at the beginning, or as `contents` (of the same module and layout) has
+        them, and callable, also after a trap. Host arrays stay. Raises SandboxBusy, SandboxClosed."""
+        contents = contents or self.image.contents
+        with self._changing:  # nobody may come in, or end it, before it is whole again
+            window = self.hold()
+            self.instance.kill()
+            layout.fill_window(window, contents)
+            self.system.reset()
+            if self._text_room is not None:
+                self._arena.free(self._text_room)
+                self._text_room = None
+            self._arena.scrub()
+            self.instance.revive()
+        self._initialize(contents)
+
+    def capture(self) -> Contents:
+        """What the window holds now, for others to start with: data and heap, but no stack, since no call
+        runs, and no host arrays. Raises SandboxBusy while a call runs, SandboxClosed after a trap."""
+        with self._changing:
+            window = self.hold()
+            if not self.instance.kill():  # nobody may come in meanwhile
+                raise SandboxClosed("a trap ended this sandbox: what it left is not a state to go on from")
+            try:
+                written = layout.changed_pages(window, self.layout)
+            finally:
+                self.instance.revive()
+        constants = (
+            (segment.offset, segment.data)
+            for segment in self.module.segments
+            if segment.data and not segment.writable
+        )
+        return Contents(self.layout, tuple(sorted((*constants, *written))), initialized=True)
 
     def system_call(self, number: int, arguments_offset: int) -> int:
         """The host function behind `__tmebox_syscall`."""
@@ -128,6 +165,17 @@ class Tenancy:
     def release_scratch(self, offset: int) -> None:
         self._arena.free(offset)
 
+    def lend_text_room(self) -> None:
+        """From now on the core copies texts by itself, where there is room for them. Raises SandboxClosed."""
+        with self._changing:
+            self.hold()
+            if self._text_room is None:
+                try:
+                    self._text_room = self._arena.allocate(TEXT_ROOM)
+                except LimitError:
+                    return
+            self.instance.lend_text_room(self._text_room, TEXT_ROOM)
+
     def allocate(self, size_bytes: int) -> _native.Region:
         """Room for a host array; it lives as long as someone looks into it. Raises LimitError."""
         window = self.hold()
@@ -138,11 +186,13 @@ class Tenancy:
     # -- ending ----------------------------------------------------------------------------------
     def end(self) -> None:
         """Give everything back. Idempotent. Raises SandboxBusy while a call runs."""
-        if self._window is None:
-            return
-        if hasattr(self, "instance"):
-            self.instance.kill()
-        window, self._window = self._window, None
+        with self._changing:
+            window = self._window
+            if window is None:
+                return
+            if hasattr(self, "instance"):
+                self.instance.kill()
+            self._window = None
         self.owner = None
         self._arena.close()
         self.system.close()

@@ -121,7 +121,8 @@ class Descriptors:
 
     def __init__(self, first: Iterable[Description], limit: int) -> None:
         self.limit = limit
-        self._open: dict[int, Description] = dict(enumerate(first))
+        self._first: dict[int, Description] = dict(enumerate(first))
+        self._open = dict(self._first)
         self._close_on_exec: set[int] = set()
 
     def __getitem__(self, descriptor: int) -> Description:
@@ -132,6 +133,11 @@ class Descriptors:
 
     def __iter__(self) -> Iterator[int]:
         return iter(self._open)
+
+    @property
+    def changed(self) -> bool:
+        """Whether other things are open than at the beginning."""
+        return self._open != self._first
 
     def room(self) -> None:
         """Raise EMFILE if no descriptor could be added: asked before something is opened."""

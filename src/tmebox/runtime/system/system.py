@@ -42,15 +42,24 @@ class System:
     ) -> None:
         self.clock = clock or DEFAULT_CLOCK
         self.random = random
-        self.waits = Waits()
-        self.umask = 0o022
         self.max_file_bytes = max_file_bytes
         self.exhausted_bytes = 0
         """Size of the last allocation that found no memory; 0 if none has failed."""
         self.namespace = Namespace(directories)
-        streams = (input_stream(stdin), output_stream(stdout), output_stream(stderr))
-        self.descriptors = Descriptors(streams, max_open_files)
         self._env = dict(env or {})
+        self._streams = (stdin, stdout, stderr)
+        self._max_open_files = max_open_files
+        self._begin()
+
+    def _begin(self) -> None:
+        """What calls of the guest's change, as it is before the first."""
+        stdin, stdout, stderr = self._streams
+        streams = (input_stream(stdin), output_stream(stdout), output_stream(stderr))
+        self.descriptors = Descriptors(streams, self._max_open_files)
+        self.waits = Waits()
+        self.umask = 0o022
+        self.namespace.working = ()
+        self._used = False
 
     def environment(self) -> dict[str, str]:
         return dict(self._env)
@@ -59,7 +68,21 @@ class System:
         """Result of a system call, as the kernel returns it: a value, or -errno. `arguments` are six signed
         64-bit numbers, none of which is trusted. Raises Exit or Abort when the program ends, and what a
         stream or callable of the host's raises, OSError excepted."""
+        self._used = True
         return dispatch(self, memory, number, arguments)
+
+    @property
+    def has_open_files(self) -> bool:
+        """Whether the guest has opened, closed or moved a descriptor, and not undone it."""
+        return self.descriptors.changed
+
+    def reset(self) -> None:
+        """As for a new sandbox: the guest's files closed; streams, working directory and file mode mask as
+        at the beginning. What was read from a file of the host's stays read."""
+        self.exhausted_bytes = 0
+        if self._used:
+            self.descriptors.close()
+            self._begin()
 
     def close(self) -> None:
         """Close every file the guest has open. Idempotent."""

@@ -1,0 +1,126 @@
+"""Going back to the beginning, and taking over what a window holds."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+import tmebox
+from tmebox import abi
+from tmebox.runtime.image import Image
+
+SOURCE = r"""
+#include <stdlib.h>
+#include <string.h>
+static const char greeting[] = "read-only";
+char zeros[3 * 4096];
+int started = 5;
+char *kept;
+int bump(void) { return ++started; }
+int dirty(void) { int n = 0; for (int i = 0; i < sizeof zeros; i++) n += zeros[i] != 0; return n; }
+void soil(void) { memset(zeros, 7, sizeof zeros); kept = malloc(100000); memset(kept, 9, 100000); }
+int kept_sum(void) { int n = 0; if (kept) for (int i = 0; i < 100000; i++) n += kept[i]; return n; }
+const char *where(void) { return greeting; }
+int read_null(void) { return *(volatile int *)16; }
+"""
+
+
+@pytest.fixture(scope="module")
+def module():
+    return tmebox.compile(source_text=SOURCE)
+
+
+def test_a_reset_sandbox_is_as_new(module):
+    with tmebox.Sandbox(module) as sandbox:
+        bump = sandbox.bump
+        assert [bump(), bump()] == [6, 7]
+        sandbox.soil()
+        assert (sandbox.dirty(), sandbox.kept_sum()) == (3 * 4096, 900_000)
+        random = sandbox.memory.read(abi.CONTROL_RANDOM, 16)
+        for _ in range(3):
+            sandbox.reset()
+            assert (sandbox.dirty(), sandbox.kept_sum(), bump()) == (0, 0, 6)
+            sandbox.soil()
+        assert sandbox.memory.read(abi.CONTROL_RANDOM, 16) != random
+
+
+def test_a_trapped_sandbox_can_be_reset(module):
+    with tmebox.Sandbox(module) as sandbox:
+        with pytest.raises(tmebox.MemoryFault):
+            sandbox.read_null()
+        with pytest.raises(tmebox.SandboxClosed):
+            sandbox.bump()
+        sandbox.reset()
+        assert sandbox.bump() == 6
+
+
+def test_host_arrays_survive_a_reset(module):
+    with tmebox.Sandbox(module) as sandbox:
+        array = sandbox.array(1000, np.int64)
+        array[:] = 5
+        sandbox.reset()
+        assert array.sum() == 5000
+
+
+def test_closed_sandboxes_cannot_be_reset(module):
+    sandbox = tmebox.Sandbox(module)
+    sandbox.close()
+    with pytest.raises(tmebox.SandboxClosed):
+        sandbox.reset()
+
+
+def test_a_running_sandbox_can_be_neither_reset_nor_captured():
+    module = tmebox.compile(
+        source_text="void host(void); void start(void) { host(); } int one(void) { return 1; }"
+    )
+    refused = []
+
+    def host() -> None:
+        for attempt in (sandbox.reset, sandbox._tenancy.capture):
+            with pytest.raises(tmebox.SandboxBusy):
+                attempt()
+            refused.append(1)
+
+    with tmebox.Sandbox(module, imports=[host]) as sandbox:
+        sandbox.start()
+        assert len(refused) == 2
+        assert sandbox.one() == 1
+
+
+def test_captured_contents_start_other_sandboxes(module):
+    @dataclasses.dataclass
+    class Taken:
+        image: Image
+
+    with tmebox.Sandbox(module) as sandbox:
+        sandbox.bump()
+        sandbox.soil()
+        contents = sandbox._tenancy.capture()
+        image = Image(module, contents, sandbox._tenancy.image.memory_bytes)
+        sandbox.bump()
+    with tmebox.Sandbox(Taken(image)) as copy:
+        assert (copy.dirty(), copy.kept_sum(), copy.bump()) == (3 * 4096, 900_000, 7)
+        assert copy.where() == "read-only"
+        copy.reset()
+        assert (copy.dirty(), copy.kept_sum(), copy.bump()) == (3 * 4096, 900_000, 7)
+
+
+def test_captured_contents_hold_neither_zeros_nor_the_control_page(module):
+    with tmebox.Sandbox(module) as sandbox:
+        sandbox.soil()
+        contents = sandbox._tenancy.capture()
+    end = abi.IMAGE_START
+    for offset, data in contents.data:
+        assert end <= offset
+        assert any(data)
+        end = offset + len(data)
+    assert end <= contents.layout.heap_end
+    assert sum(len(data) for _, data in contents.data) < 1 << 20
+
+
+def test_a_trapped_sandbox_cannot_be_captured(module):
+    with tmebox.Sandbox(module) as sandbox:
+        with pytest.raises(tmebox.MemoryFault):
+            sandbox.read_null()
+        with pytest.raises(tmebox.SandboxClosed):
+            sandbox._tenancy.capture()
