@@ -15,7 +15,8 @@ from typing import Any
 
 import tmebox
 from tmebox.bench import debian, suite, wasm
-from tmebox.bench.peers import Operation, compile_host
+from tmebox.bench.operations import Operation
+from tmebox.bench.peers import compile_host
 from tmebox.bench.variants import MissingError
 from tmebox.errors import CompileError
 
