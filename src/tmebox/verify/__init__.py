@@ -1,9 +1,10 @@
 """The security boundary: decides from the final bytes alone whether machine code may run in a sandbox.
 
-Reading order: `rules` (what must hold), `instructions` (what is known at all), `decoded` and `opcodes`
+Reading order: `rules` (what must hold), `instructions` (what is known at all), `opcodes` and `decoded`
 (asking the decoder), `encoding`, `memory`, `memory_r15` and `stack` (rules about one instruction),
 `sequences` (instructions safe only together), `tables` (what differs with the window's base in gs or r15),
-`forms` (all that one instruction's bytes say), `verify` (the walk over a text).
+`forms` (all that one instruction's bytes say), `reading` (from bytes to blocks of instructions), `verify`
+(rules about places and neighbours).
 """
 
 from tmebox.verify.verify import VerifiedText, verify

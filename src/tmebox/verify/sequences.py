@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from iced_x86 import Code, Instruction, OpKind, Register
+from iced_x86 import Code, Register
 
 from tmebox.abi import (
     BASES,
@@ -27,8 +27,9 @@ from tmebox.abi import (
     TARGET_RETURN,
     TARGET_SHIFTS,
 )
+from tmebox.verify.decoded import Decoded
 
-Sequence = tuple[str, ...]
+Steps = tuple[str, ...]
 
 _NUMBERS: Final = {
     "rax": 0, "rcx": 1, "rdx": 2, "rbx": 3, "rbp": 5, "rsi": 6, "rdi": 7,
@@ -121,38 +122,39 @@ _SET_ESP: Final = _LOAD32 | {
     Code.SUB_RM32_R32, Code.SUB_R32_RM32, Code.SUB_RM32_IMM8, Code.SUB_RM32_IMM32,
     Code.AND_RM32_R32, Code.AND_R32_RM32, Code.AND_RM32_IMM8, Code.AND_RM32_IMM32,
 }  # fmt: skip
-_NAMES32: Final = {
-    getattr(Register, f"{name.upper()}D" if name[1:].isdigit() else f"E{name[1:].upper()}"): name
+_LOADS: Final = {
+    getattr(Register, f"{name.upper()}D" if name[1:].isdigit() else f"E{name[1:].upper()}"): frozenset(
+        {f"movl SRC, %{name} (32 bits)"}
+    )
     for name in _NUMBERS
 }
+_JUMP_IF_EQUAL: Final = frozenset({Code.JE_REL8_64, Code.JE_REL32_64})
+_NO_STEPS: Final[frozenset[str]] = frozenset()
 
 
-def steps_of(
-    instruction: Instruction, encoding: bytes, exact: Mapping[bytes, frozenset[str]]
-) -> frozenset[str]:
-    """The steps that the instruction can be; `encoding` holds its bytes."""
-    steps = exact.get(encoding, frozenset())
-    if instruction.code in (Code.JE_REL8_64, Code.JE_REL32_64):
+def steps_of(decoded: Decoded, exact: Mapping[bytes, frozenset[str]]) -> frozenset[str]:
+    """The steps that the instruction can be; of those in `exact`, and of those that many encodings can be."""
+    steps = exact.get(decoded.encoding, _NO_STEPS)
+    code, register = decoded.code, decoded.first_register
+    if code in _JUMP_IF_EQUAL:
         return steps | {"je T"}
-    if instruction.op_count == 2 and instruction.op0_kind == OpKind.REGISTER:
-        register = instruction.op0_register
-        if instruction.code in _LOAD32 and register in _NAMES32:
-            return steps | {f"movl SRC, %{_NAMES32[register]} (32 bits)"}
-        if instruction.code in _SET_ESP and register == Register.ESP:
-            return steps | {"32-bit write of %esp"}
+    if code in _LOAD32 and register in _LOADS:
+        return steps | _LOADS[register]
+    if code in _SET_ESP and register == Register.ESP:
+        return steps | {"32-bit write of %esp"}
     return steps
 
 
 # -- the sequences ------------------------------------------------------------------------------------------
 
-CHECKED_RETURN: Final[Sequence] = (
+CHECKED_RETURN: Final[Steps] = (
     "movl (%rsp), %r11d",
     "testb $RETURN, MAP(%r11)",
     "je T",
     "movq %r11, (%rsp)",
     "ret",
 )
-CHECKED_JUMP_R11_LIVE: Final[Sequence] = (
+CHECKED_JUMP_R11_LIVE: Final[Steps] = (
     "movl SRC, %r11 (32 bits)",
     "testb $MASK, MAP(%r11)",
     "je T",
@@ -160,12 +162,12 @@ CHECKED_JUMP_R11_LIVE: Final[Sequence] = (
     "movq SPILL_R11(%rsp), %r11",
     "jmp *SPILL_TARGET(%rsp)",
 )
-REBASE: Final[Sequence] = (
+REBASE: Final[Steps] = (
     "32-bit write of %esp",
     "andl $RSP_MASK, %esp",
     "addq BASE, %rsp",
 )
-_STRINGS: Final[dict[str, tuple[Sequence, Sequence]]] = {
+_STRINGS: Final[dict[str, tuple[Steps, Steps]]] = {
     "gs": (
         ("movl %edi, %edi", "movq %gs:BASE, %r11", "leaq (%r11,%rdi), %rdi", "[rep] stos"),
         (
@@ -190,12 +192,12 @@ _STRINGS: Final[dict[str, tuple[Sequence, Sequence]]] = {
 }
 
 
-def _checked_branches(name: str) -> tuple[Sequence, Sequence]:
+def _checked_branches(name: str) -> tuple[Steps, Steps]:
     check = (f"movl SRC, %{name} (32 bits)", f"testb $MASK, MAP(%{name})", "je T")
     return (*check, f"call *%{name}"), (*check, f"jmp *%{name}")
 
 
-def _sequences(base: str) -> tuple[Sequence, ...]:
+def _sequences(base: str) -> tuple[Steps, ...]:
     return (
         CHECKED_RETURN,
         *(sequence for name in _numbers(base) for sequence in _checked_branches(name)),
@@ -213,7 +215,7 @@ class Sequences:
     """
 
     exact: Mapping[bytes, frozenset[str]]
-    by_last_step: Mapping[str, Sequence]
+    by_last_step: Mapping[str, Steps]
     longest: int
 
 
