@@ -16,7 +16,7 @@ from tmebox.memory.code_region import CODE_REGION, Slot, usual_address
 from tmebox.modulefile import Addresses, ModuleFile, Segment
 from tmebox.prototypes import Prototype
 from tmebox.runtime.unwind import Unwinder
-from tmebox.verify import VerifiedText, verify
+from tmebox.verify import VerifiedText, verify_once
 
 INITIALIZER = "__tmebox_initialize"
 
@@ -152,11 +152,11 @@ def _relocate_and_verify(file: ModuleFile, slot: Slot) -> tuple[VerifiedText, tu
     _add(text, moved.text_abs64, slide, np.dtype("<u8"))
     _add(text, moved.text_pc32, -slide, np.dtype("<u4"))
     segments = tuple(_relocate_segment(segment, file, slide) for segment in file.segments)
-    verified = verify(
+    verified = verify_once(
         text.tobytes(),
         slot.address,
-        functions=(file.functions.astype(np.int64) + slide).tolist(),
-        labels=(file.labels.astype(np.int64) + slide).tolist(),
+        functions=file.functions.astype(np.int64) + slide,
+        labels=file.labels.astype(np.int64) + slide,
         base=file.base,
         isolation=file.isolation,
         locate=_locator(file, slide),
