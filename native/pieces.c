@@ -85,9 +85,9 @@ static PyObject *reserve_windows(PyObject *module, PyObject *args) {
     return PyLong_FromUnsignedLongLong(base);
 }
 
-/* In a forked child, which has not got the pieces, or some of them where they were mapped anew. What was in them
- * stays the parent's; zeros take its place, so that a NumPy array from before the fork shows those and nothing of
- * the child's is ever mapped there. */
+/* In a forked child, which has not got the pieces, or some of them where they were mapped anew. What was in
+ * them stays the parent's; zeros take its place, so that a NumPy array from before the fork shows those and
+ * nothing of the child's is ever mapped there. */
 void tmebox_pieces_after_fork(void) {
     uint32_t count = atomic_exchange(&piece_count, 0);
     int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED;

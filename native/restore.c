@@ -1,5 +1,5 @@
-/* Giving windows back their first contents, in user space as far as possible: taking pages away and faulting them
- * in again costs more than writing them. */
+/* Giving windows back their first contents, in user space as far as possible: taking pages away and faulting
+ * them in again costs more than writing them. */
 #define _GNU_SOURCE
 #include "window.h"
 
@@ -12,7 +12,8 @@
 #define HOT_END (HOT_START + HOT_SIZE)
 #define ARENA_ALL ((1U << ARENA_FIRST_PAGES) - 1)
 
-static_assert(TMEBOX_PRIVATE_END > HOT_END && TMEBOX_STACK_LOWEST < HOT_START, "there is more than the hot part");
+static_assert(TMEBOX_PRIVATE_END > HOT_END && TMEBOX_STACK_LOWEST < HOT_START,
+              "there is more than the hot part");
 
 static void rewrite(const struct template *template, uint64_t base, uint32_t page) {
     void *to = (void *)(base + (uint64_t)page * PAGE);

@@ -1,9 +1,9 @@
-/* Large read-only data: the same physical pages in every window, mapped over the part of the window where they
- * belong. It takes mappings, so only so many windows get it; in the others the pages are copied when they are
- * touched, like all the rest.
+/* Large read-only data: the same physical pages in every window, mapped over the part of the window where
+ * they belong. It takes mappings, so only so many windows get it; in the others the pages are copied when
+ * they are touched, like all the rest.
  *
- * The pages come from another mapping of them and not from a descriptor, whose number may be another file's by
- * now, if the host closes descriptors that are not its own. */
+ * The pages come from another mapping of them and not from a descriptor, whose number may be another file's
+ * by now, if the host closes descriptors that are not its own. */
 #define _GNU_SOURCE
 #include "window.h"
 

@@ -84,7 +84,8 @@ static PyObject *window_recycle(PyObject *module, PyObject *args) {
     unsigned long long base;
     unsigned int keep;
     struct window *window;
-    if (!PyArg_ParseTuple(args, "KI:window_recycle", &base, &keep) || (window = owned_window_at(base)) == NULL) {
+    if (!PyArg_ParseTuple(args, "KI:window_recycle", &base, &keep) ||
+        (window = owned_window_at(base)) == NULL) {
         return NULL;
     }
     return PyLong_FromUnsignedLong(tmebox_recycle(window, base, keep));
@@ -105,7 +106,8 @@ static PyObject *window_grow_arena(PyObject *module, PyObject *args) {
     (void)module;
     unsigned long long base, end;
     struct window *window;
-    if (!PyArg_ParseTuple(args, "KK:window_grow_arena", &base, &end) || (window = owned_window_at(base)) == NULL) {
+    if (!PyArg_ParseTuple(args, "KK:window_grow_arena", &base, &end) ||
+        (window = owned_window_at(base)) == NULL) {
         return NULL;
     }
     uint64_t start = window->arena_end;
@@ -137,8 +139,8 @@ static PyObject *window_populate(PyObject *module, PyObject *args) {
     Py_RETURN_NONE;
 }
 
-/* Pages with first contents, and those whose presence is kept bit by bit, are written: missing, they would come
- * back as what they were at first, or not be known to be missing. */
+/* Pages with first contents, and those whose presence is kept bit by bit, are written: missing, they would
+ * come back as what they were at first, or not be known to be missing. */
 static PyObject *window_zero(PyObject *module, PyObject *args) {
     (void)module;
     unsigned long long base, offset, size;
@@ -162,7 +164,8 @@ static PyObject *window_zero(PyObject *module, PyObject *args) {
         }
         memset((void *)(base + offset), 0, written - offset);
     }
-    if (written < offset + size && madvise((void *)(base + written), offset + size - written, MADV_DONTNEED) < 0) {
+    if (written < offset + size &&
+        madvise((void *)(base + written), offset + size - written, MADV_DONTNEED) < 0) {
         return PyErr_SetFromErrno(PyExc_OSError);
     }
     Py_RETURN_NONE;
