@@ -14,6 +14,7 @@
 #include <semaphore.h>
 #include <signal.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -125,12 +126,16 @@ static PyObject *userfault_open(PyObject *module, PyObject *unused) {
 }
 
 /* -- pages -------------------------------------------------------------------------------------------- */
-int tmebox_userfault_register(uint64_t address, size_t size_bytes) {
+int tmebox_userfault_open_up(void *start, size_t size_bytes) {
     struct uffdio_register range = {
-        .range = {address, size_bytes},
+        .range = {(uintptr_t)start, size_bytes},
         .mode = UFFDIO_REGISTER_MODE_MISSING | UFFDIO_REGISTER_MODE_WP,
     };
-    return ioctl(descriptor, UFFDIO_REGISTER, &range) < 0 ? errno : 0;
+    if (ioctl(descriptor, UFFDIO_REGISTER, &range) < 0) {
+        return errno;
+    }
+    munlock(start, size_bytes); /* a host that locks all of its memory would have it all there */
+    return mprotect(start, size_bytes, PROT_READ | PROT_WRITE) < 0 ? errno : 0;
 }
 
 /* Both give the number of bytes that are there now, from `address` on, or -errno. The kernel gives up, to be

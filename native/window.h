@@ -83,8 +83,8 @@ int64_t tmebox_userfault_copy(uint64_t address, const void *source, size_t size_
 int64_t tmebox_userfault_zero(uint64_t address, size_t size_bytes);
 /* Makes a page writable that may have been installed read-only. */
 void tmebox_userfault_unprotect(uint64_t address);
-/* 0 or an errno. */
-int tmebox_userfault_register(uint64_t address, size_t size_bytes);
+/* Makes an inaccessible mapping accessible where pages are installed. 0 or an errno. */
+int tmebox_userfault_open_up(void *start, size_t size_bytes);
 void tmebox_userfault_after_fork(void);
 
 /* -- pieces.c ----------------------------------------------------------------------------------------- */
