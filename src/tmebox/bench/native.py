@@ -32,7 +32,15 @@ START = Path(__file__).parent / "native" / "start.c"
 LIMITS = clang.Limits(timeout_s=300)
 
 SANDBOX_FLAGS = frozenset(
-    {"-fno-pic", "-mcmodel=small", "-fno-integrated-as", "-mno-gather", "-mno-scatter", "-gdwarf-5"}
+    {
+        "-falign-functions=64",
+        "-fno-pic",
+        "-mcmodel=small",
+        "-fno-integrated-as",
+        "-mno-gather",
+        "-mno-scatter",
+        "-gdwarf-5",
+    }
 )
 """Flags of a sandboxed compilation that a native one does without: they are the price of the sandbox."""
 

@@ -15,6 +15,7 @@ from iced_x86 import Code
 
 from tmebox.verify import instructions as known
 from tmebox.verify import rules
+from tmebox.verify.borrowed import access_steps, offset_steps
 from tmebox.verify.decoded import Decoded, decode, signed
 from tmebox.verify.encoding import encoding_problem
 from tmebox.verify.memory import memory_problems
@@ -90,8 +91,13 @@ def _classify(encoding: bytes, table: Table) -> Form:
         return Form(refusals=(unknown,))
     code = instruction.code
     steps = steps_of(instruction, encoding, table.sequences.exact)
-    refusals = tuple(_refusals(decoded, steps, table))
-    needs_sequence = _needs_sequence(decoded, steps, table)
+    is_borrowed = False
+    if table.base == "gs":
+        accesses = access_steps(decoded)
+        is_borrowed = bool(accesses)
+        steps |= offset_steps(decoded) | accesses
+    refusals = tuple(_refusals(decoded, READS_MAP in steps or is_borrowed, table))
+    needs_sequence = _needs_sequence(decoded, steps, is_borrowed, table)
     adjusts = adjustment(decoded) or 0
     branches = code in known.BRANCHES
     ends = code in known.NEVER_CONTINUES
@@ -126,18 +132,20 @@ def _register_refusal(decoded: Decoded) -> Refusal | None:
     return rules.KNOWN_INSTRUCTION, "it has an operand register that no table names"
 
 
-def _refusals(decoded: Decoded, steps: frozenset[str], table: Table) -> Iterator[Refusal]:
+def _refusals(decoded: Decoded, needs_sequence: bool, table: Table) -> Iterator[Refusal]:
     problem = encoding_problem(decoded)
     if problem:
         yield rules.CANONICAL_ENCODING, problem
-    if READS_MAP not in steps:  # that needs a sequence instead
+    if not needs_sequence:
         yield from memory_problems(decoded, table.memory_rule, table.address_rule)
     written = table.reserved_problem(decoded)
     if written:
         yield rules.RESERVED_REGISTERS_KEPT, written
 
 
-def _needs_sequence(decoded: Decoded, steps: frozenset[str], table: Table) -> Refusal | None:
+def _needs_sequence(
+    decoded: Decoded, steps: frozenset[str], is_borrowed: bool, table: Table
+) -> Refusal | None:
     code = decoded.instruction.code
     if code in known.STRINGS:
         return rules.STRING_INSTRUCTION_REBASED, "not at the end of the sequence that rebases its pointers"
@@ -147,5 +155,7 @@ def _needs_sequence(decoded: Decoded, steps: frozenset[str], table: Table) -> Re
         return rules.INDIRECT_BRANCH_CHECKED, "not at the end of a sequence that checks its target"
     if READS_MAP in steps:
         return table.memory_rule, "a read of the target map outside a sequence"
+    if is_borrowed:
+        return table.memory_rule, "an address in 64-bit registers, and not at the end of a sequence for it"
     reason = stack_problem(decoded)
     return (rules.RSP_STAYS_IN_PRIVATE_HALF, reason) if reason else None

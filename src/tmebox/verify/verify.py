@@ -215,7 +215,8 @@ class _Walk:
         """The sequence that the last instruction of `trail` completes. If there is none, remember why the
         instruction must be part of one: it may be an earlier step of a sequence that goes on."""
         position, form = trail[-1]
-        for sequence in filter(None, map(self.table.sequences.by_last_step.get, form.steps)):
+        by_last_step = self.table.sequences.by_last_step
+        for sequence in (sequence for step in form.steps for sequence in by_last_step.get(step, ())):
             candidates = tuple(trail)[-len(sequence) :]
             if len(candidates) == len(sequence) and all(
                 step in candidate.steps for step, (_, candidate) in zip(sequence, candidates, strict=True)
