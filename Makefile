@@ -1,5 +1,6 @@
 # make demo    set everything up in .venv and show what tmebox does
 # make test    set everything up and run the tests
+# make soak    a million sandboxes, 100,000 traps, 10,000 timeouts: minutes
 # make check   format, lint, types and tests
 # make clean   remove everything that make made (the libc cache in the user's cache directory stays)
 #
@@ -16,7 +17,7 @@ NATIVE := setup.py $(filter-out native/abi.h,$(wildcard native/*)) src/tmebox/ab
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check format clean
+.PHONY: help demo test soak check format clean
 
 help:
 	@sed -n 's/^# \{0,1\}//p; /^$$/q' Makefile
@@ -26,6 +27,9 @@ demo: $(VENV)/.built
 
 test: $(VENV)/.built
 	@$(BIN)/python -m pytest $(PYTEST_OPTIONS)
+
+soak: $(VENV)/.built
+	@$(BIN)/python -m pytest -m soak tests/soak -s $(PYTEST_OPTIONS)
 
 check: $(VENV)/.built
 	@echo "Checking format, lint and types"

@@ -146,13 +146,17 @@ struct thread {
     _Atomic uint64_t deadline_ns;
     _Atomic uint32_t in_host; /* in a host call: not to be signalled */
     _Atomic uint64_t calls;   /* sequence numbers handed out */
+    _Atomic uint64_t held;    /* in sandbox code with the GIL: different each time; else 0 */
 
     /* Written by the watchdog. */
     _Atomic uint64_t expired; /* the sequence number whose time is over */
+    _Atomic uint64_t release; /* the `held` that has lasted long enough */
     _Atomic uint64_t seen_sequence;
     _Atomic uint64_t seen_ns;
     uint64_t seen_calls;
+    uint64_t seen_held;
 
+    uint64_t holds;             /* values of `held` used up */
     uint32_t depth;             /* activations on this thread, of any instance */
     struct instance *suspended; /* whose host call this thread is in; for comparing only */
     int tid;

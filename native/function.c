@@ -93,36 +93,92 @@ static PyObject *call_numbers(PyObject *callable, PyObject *const *args, size_t 
     return enter(self, &activation, stack);
 }
 
-static PyObject *call_pointers(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *keywords) {
-    struct function *self = (struct function *)callable;
+/* The bytes of a str or bytes with the NUL that follows them, or NULL; leaves no exception. */
+static const char *text_of(PyObject *value, char code, uint32_t limit, Py_ssize_t *size) {
+    const char *text = NULL;
+    if (PyUnicode_CheckExact(value) && PyUnicode_GET_LENGTH(value) < limit) {
+        if ((text = PyUnicode_AsUTF8AndSize(value, size)) == NULL) {
+            PyErr_Clear();
+        }
+    } else if (PyBytes_CheckExact(value) && code == 'P') { /* what is written to a copy would be lost */
+        text = PyBytes_AS_STRING(value);
+        *size = PyBytes_GET_SIZE(value);
+    }
+    *size += text != NULL;
+    return text;
+}
+
+/* Copies a text into the room lent for it. No Python code runs from here to the call, and the GIL is held: no
+ * other thread's texts come in between. The sandbox, if it runs on another thread, has its own below. */
+static bool text_to_word(struct instance *instance, char code, PyObject *value, uint64_t *word) {
+    Py_ssize_t size = 0;
+    const char *text = text_of(value, code, instance->text_size, &size);
+    if (text == NULL || instance->dead || size > (Py_ssize_t)(instance->text_size - instance->text_used)) {
+        return false;
+    }
+    *word = instance->text_offset + instance->text_used;
+    if (tmebox_window_copy((void *)(instance->base + *word), text, (size_t)size).how != 0) {
+        return false;
+    }
+    uint32_t after = instance->text_used + (((uint32_t)size + TEXT_ALIGN - 1) & ~(TEXT_ALIGN - 1U));
+    instance->text_used = after < instance->text_size ? after : instance->text_size;
+    return true;
+}
+
+/* Texts come after everything else, since exporters of buffers may run any code. `text_mark` becomes what
+ * text_used must be after the call; it stays what it is without texts. */
+static bool convert_pointers(struct function *self, PyObject *const *args, struct activation *activation,
+                             uint64_t *stack, struct held *held, uint32_t *text_mark) {
     const struct signature *signature = &self->signature;
-    struct activation activation;
-    struct held held;
-    uint64_t stack[MAX_ARGUMENTS], word;
-    held.count = 0;
-    bool converts = keywords == NULL && PyVectorcall_NARGS(nargsf) == signature->count;
-    clear_arguments(&activation);
-    for (int i = 0; converts && i < signature->count; i++) {
+    struct instance *instance = self->instance;
+    uint64_t word, texts = 0;
+    for (int i = 0; i < signature->count; i++) {
         const struct parameter *parameter = &signature->parameters[i];
-        converts = tmebox_to_word(parameter->code, args[i], &word) ||
-                   ((parameter->code == 'p' || parameter->code == 'P') &&
-                    buffer_to_word(self->instance, parameter->code, args[i], &held, &word));
-        if (converts) {
-            put(parameter, word, &activation, stack);
+        bool pointer = parameter->code == 'p' || parameter->code == 'P';
+        if (pointer && (PyUnicode_CheckExact(args[i]) || PyBytes_CheckExact(args[i]))) {
+            texts |= 1ULL << i;
+        } else if (tmebox_to_word(parameter->code, args[i], &word) ||
+                   (pointer && buffer_to_word(instance, parameter->code, args[i], held, &word))) {
+            put(parameter, word, activation, stack);
+        } else {
+            return false;
         }
     }
-    if (!converts) {
-        let_go(&held);
-        return PyObject_Vectorcall(self->slow, args, nargsf, keywords);
+    if (texts != 0) {
+        *text_mark = instance->text_used = instance->depth != 0 ? instance->text_used : 0;
     }
-    PyObject *result = enter(self, &activation, stack);
+    for (; texts != 0; texts &= texts - 1) {
+        int i = __builtin_ctzll(texts);
+        const struct parameter *parameter = &signature->parameters[i];
+        if (!text_to_word(instance, parameter->code, args[i], &word)) {
+            return false;
+        }
+        put(parameter, word, activation, stack);
+    }
+    return true;
+}
+
+static PyObject *call_pointers(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *keywords) {
+    struct function *self = (struct function *)callable;
+    struct activation activation;
+    struct held held;
+    uint64_t stack[MAX_ARGUMENTS];
+    uint32_t text_mark = UINT32_MAX;
+    held.count = 0;
+    clear_arguments(&activation);
+    bool converts = keywords == NULL && PyVectorcall_NARGS(nargsf) == self->signature.count &&
+                    convert_pointers(self, args, &activation, stack, &held, &text_mark);
+    PyObject *result = converts ? enter(self, &activation, stack) : NULL;
+    if (text_mark != UINT32_MAX) {
+        self->instance->text_used = text_mark;
+    }
     if (UNLIKELY(held.count != 0)) { /* releasing may run Python code: keep the exception out of its way */
         PyObject *type, *value, *traceback;
         PyErr_Fetch(&type, &value, &traceback);
         let_go(&held);
         PyErr_Restore(type, value, traceback);
     }
-    return result;
+    return LIKELY(converts) ? result : PyObject_Vectorcall(self->slow, args, nargsf, keywords);
 }
 
 static PyObject *function_new(PyTypeObject *type, PyObject *args, PyObject *keywords) {

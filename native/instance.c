@@ -71,8 +71,10 @@ static PyObject *instance_kill(PyObject *object, PyObject *unused) {
     if (self->depth != 0) {
         return busy();
     }
+    bool was_alive = !self->dead;
     self->dead = true;
-    Py_RETURN_NONE;
+    self->text_size = 0; /* that room may go elsewhere now */
+    return PyBool_FromLong(was_alive);
 }
 
 static PyObject *instance_revive(PyObject *object, PyObject *unused) {
@@ -88,6 +90,26 @@ static PyObject *instance_revive(PyObject *object, PyObject *unused) {
 static PyObject *instance_condemn(PyObject *object, PyObject *unused) {
     (void)unused;
     ((struct instance *)object)->dead = true;
+    Py_RETURN_NONE;
+}
+
+/* Nothing refers to earlier room: kill() ended its time, and is refused while a call runs. */
+static PyObject *instance_lend_text_room(PyObject *object, PyObject *args) {
+    struct instance *self = (struct instance *)object;
+    unsigned int offset, size;
+    if (!PyArg_ParseTuple(args, "II:lend_text_room", &offset, &size)) {
+        return NULL;
+    }
+    if (offset < TMEBOX_ARENA_START || offset > TMEBOX_ARENA_END || size > TMEBOX_ARENA_END - offset ||
+        offset % TEXT_ALIGN != 0) {
+        PyErr_SetString(PyExc_ValueError, "room for texts is aligned, and in the arena");
+        return NULL;
+    }
+    if (!self->dead && self->text_size == 0) {
+        self->text_offset = offset;
+        self->text_size = size;
+        self->text_used = 0;
+    }
     Py_RETURN_NONE;
 }
 
@@ -291,10 +313,13 @@ static void instance_dealloc(PyObject *object) {
 }
 
 static PyMethodDef instance_methods[] = {
-    {"kill", instance_kill, METH_NOARGS, "kill()\n\nRefuse calls from now on."},
+    {"kill", instance_kill, METH_NOARGS, "kill() -> bool\n\nRefuse calls from now on. Whether they were possible before."},
     {"revive", instance_revive, METH_NOARGS, "revive()\n\nAllow calls again: its window was made anew."},
     {"condemn", instance_condemn, METH_NOARGS,
      "condemn()\n\nThe call that is running, if any, is the last one."},
+    {"lend_text_room", instance_lend_text_room, METH_VARARGS,
+     "lend_text_room(offset, size_bytes)\n\nMapped memory of the arena, for texts that are arguments; until "
+     "kill()."},
     {"write", instance_write, METH_VARARGS,
      "write(address, data)\n\nRefused while a call runs on another thread."},
     {"set_imports", instance_set_imports, METH_O,

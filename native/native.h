@@ -18,6 +18,9 @@
 /* A function's arguments or a host function's. More than this goes through Instance.call. */
 #define MAX_ARGUMENTS 64
 
+/* Texts start at multiples of this in the room lent for them. */
+#define TEXT_ALIGN 16
+
 /* -- conversion by code (codes.c) -------------------------------------------------------------------- */
 /* Where an argument travels, in System V's order. */
 enum place { IN_INTEGER, IN_VECTOR, ON_STACK };
@@ -65,6 +68,9 @@ struct instance {
     bool dead;
     struct thread *thread; /* who is in it, while depth > 0 */
     uint64_t rsp;          /* the sandbox's at the host call we are in, while depth > 0 */
+    uint32_t text_offset;  /* room in the arena for texts that are arguments; stacked like calls */
+    uint32_t text_size;    /* 0: none was lent */
+    uint32_t text_used;
     PyObject *weak;
 };
 
@@ -108,8 +114,9 @@ bool tmebox_redirect_to_poll(void *context);
 /* -- watchdog.c -------------------------------------------------------------------------------------- */
 extern _Atomic int tmebox_watchdog_state;
 #define WATCHDOG_AWAKE 0
-#define WATCHDOG_ASLEEP 1
-#define WATCHDOG_ABSENT 2
+#define WATCHDOG_DOZING 1 /* knows all calls that run: only a new one must wake it */
+#define WATCHDOG_ASLEEP 2
+#define WATCHDOG_ABSENT 3
 extern int tmebox_interrupt_signal;
 int tmebox_wake_watchdog(void);
 #define WATCHDOG_TICK_NS 5000000ULL               /* the longest; 1 ms while limited calls run */

@@ -24,7 +24,7 @@ void tmebox_raise_closed(void) {
 }
 
 /* Sequence 0 first: the watchdog must never take one call's limits for another's. */
-static void publish(struct thread *thread, const struct watch *watch, uint32_t in_host) {
+static inline void publish(struct thread *thread, const struct watch *watch, uint32_t in_host) {
     atomic_store_explicit(&thread->sequence, 0, memory_order_release);
     atomic_store_explicit(&thread->timeout_ns, watch->timeout_ns, memory_order_release);
     atomic_store_explicit(&thread->deadline_ns, watch->deadline_ns, memory_order_release);
@@ -32,10 +32,40 @@ static void publish(struct thread *thread, const struct watch *watch, uint32_t i
     atomic_store_explicit(&thread->sequence, watch->sequence, memory_order_release);
 }
 
-static void wake_watchdog_for(struct thread *thread, const struct watch *watch) {
-    if (UNLIKELY(atomic_load_explicit(&tmebox_watchdog_state, memory_order_relaxed) != WATCHDOG_AWAKE) &&
+/* Unless its state is at most `enough`. */
+static inline void wake_watchdog_for(const struct thread *thread, const struct watch *watch, int enough) {
+    if (UNLIKELY(atomic_load_explicit(&tmebox_watchdog_state, memory_order_relaxed) > enough) &&
         (watch->timeout_ns | watch->deadline_ns | thread->main)) {
         tmebox_wake_watchdog();
+    }
+}
+
+/* Only this thread could want the GIL: it is the interpreter's only one. (Threads are put at the head of the
+ * list.) */
+static inline bool alone(const struct thread *thread, PyThreadState *python) {
+    return thread->main && PyInterpreterState_ThreadHead(python->interp) == python &&
+           PyThreadState_Next(python) == NULL;
+}
+
+/* Releasing and taking the GIL is half of what a short call costs. So where nobody could run meanwhile it is
+ * kept, and if the call lasts, the watchdog has it released: like Python code, a call keeps it for a few
+ * milliseconds from a thread that C code brings. */
+static inline void release_python(struct thread *thread, struct activation *activation, bool may_keep) {
+    PyThreadState *python = PyThreadState_Get();
+    activation->holds_gil = may_keep && alone(thread, python);
+    if (LIKELY(activation->holds_gil)) {
+        atomic_store_explicit(&thread->held, ++thread->holds, memory_order_release);
+        activation->python = python;
+    } else {
+        activation->python = PyEval_SaveThread();
+    }
+}
+
+static inline void take_python(struct thread *thread, struct activation *activation) {
+    atomic_store_explicit(&thread->held, 0, memory_order_release);
+    if (UNLIKELY(!activation->holds_gil)) {
+        PyEval_RestoreThread(activation->python);
+        activation->holds_gil = true;
     }
 }
 
@@ -188,7 +218,6 @@ int tmebox_run(struct instance *instance, struct activation *activation, const u
     activation->return_gate = instance->return_gate;
     activation->depth = instance->depth + 1;
     activation->outcome = RETURNED;
-    activation->holds_gil = false;
     activation->fatal = false;
     activation->polling = false;
     activation->outer_rsp = instance->rsp;
@@ -204,17 +233,18 @@ int tmebox_run(struct instance *instance, struct activation *activation, const u
         if (UNLIKELY(nested)) {
             nest(thread, activation);
         }
-        activation->python = PyEval_SaveThread();
+        release_python(thread, activation, true);
         publish(thread, &activation->watch, 0);
-        wake_watchdog_for(thread, &activation->watch);
+        wake_watchdog_for(thread, &activation->watch, WATCHDOG_AWAKE);
         set_base(thread, instance);
         thread->current = activation;
         tmebox_enter(activation);
         thread->current = NULL;
         publish(thread, &activation->outer, nested);
-        if (LIKELY(!activation->holds_gil)) {
-            PyEval_RestoreThread(activation->python);
+        if (UNLIKELY(nested)) {
+            wake_watchdog_for(thread, &activation->outer, WATCHDOG_AWAKE);
         }
+        take_python(thread, activation);
         thread->suspended = suspended;
         thread->depth--;
         instance->depth--;
@@ -232,8 +262,7 @@ void tmebox_suspend(struct activation *activation) {
     thread->current = NULL;
     thread->suspended = activation->instance;
     atomic_store_explicit(&thread->in_host, 1, memory_order_release);
-    PyEval_RestoreThread(activation->python);
-    activation->holds_gil = true;
+    take_python(thread, activation);
     activation->instance->rsp = activation->rsp;
 }
 
@@ -280,15 +309,14 @@ int tmebox_resume(struct activation *activation) {
     struct thread *thread = activation->thread;
     bool resume = may_resume(activation);
     if (resume) {
-        activation->python = PyEval_SaveThread();
-        activation->holds_gil = false;
+        release_python(thread, activation, !activation->polling);
         if (LIKELY(atomic_load_explicit(&thread->sequence, memory_order_relaxed) ==
                    activation->watch.sequence)) {
             atomic_store_explicit(&thread->in_host, 0, memory_order_release);
         } else { /* another greenlet's calls came in between */
             publish(thread, &activation->watch, 0);
         }
-        wake_watchdog_for(thread, &activation->watch);
+        wake_watchdog_for(thread, &activation->watch, WATCHDOG_DOZING);
         set_base(thread, activation->instance);
     }
     thread->current = activation;

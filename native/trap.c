@@ -175,6 +175,12 @@ static void on_fault(int signal, siginfo_t *info, void *context) {
     errno = error;
 }
 
+/* The watchdog finds that sandbox code has had the GIL for too long. */
+static bool must_release(const struct thread *thread) {
+    uint64_t held = atomic_load_explicit(&thread->held, memory_order_relaxed);
+    return held != 0 && atomic_load(&thread->release) == held;
+}
+
 /* The watchdog's signal. It comes again until the call has ended, so an interrupt that cannot be honoured
  * here (host code is never unwound) may be dropped. */
 static void on_interrupt(int signal, siginfo_t *info, void *context) {
@@ -185,7 +191,7 @@ static void on_interrupt(int signal, siginfo_t *info, void *context) {
     if (activation != NULL) {
         if (atomic_load(&activation->thread->expired) == activation->watch.sequence) {
             trap(activation, 0, info, registers);
-        } else if (atomic_load(&tmebox_poll_requested)) {
+        } else if (atomic_load(&tmebox_poll_requested) || must_release(activation->thread)) {
             tmebox_redirect_to_poll(context);
         }
     }
@@ -217,11 +223,10 @@ bool tmebox_redirect_to_poll(void *context) {
     if (activation == NULL || !activation->thread->main) {
         return false;
     }
-    uint64_t rsp = (uint64_t)registers[REG_RSP];
-    if (rsp - activation->instance->base >= TMEBOX_PRIVATE_END) {
-        return false; /* in the middle of a rebase, a nested call would have no stack: next time */
-    }
-    activation->rsp = rsp;
+    /* In the middle of a rebase, and when the sandbox would rather not be interrupted, rsp is not its stack's:
+     * a nested call finds the guard instead, and traps. */
+    uint64_t rsp = (uint64_t)registers[REG_RSP], base = activation->instance->base;
+    activation->rsp = rsp - base < TMEBOX_PRIVATE_END ? rsp : base + TMEBOX_STACK_LOWEST / 2;
     record(activation, 0, NULL, registers);
     uint64_t top = activation->host_rsp;
     size_t fpsize = fpstate_size(from->uc_mcontext.fpregs);

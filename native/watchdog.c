@@ -2,7 +2,8 @@
  *
  * A call publishes its sequence number and limit with plain stores. The watchdog notices at a tick that a
  * call is there, and measures its age from then, so limits are exact to about a tick and calls cost no clock.
- * When nothing has run for a while it sleeps; the next call that it must watch wakes it.
+ * Ticks are for the beginnings of calls. When nothing has run for a while it sleeps, and when all that runs has run
+ * for two ticks it dozes: the next call that it must watch wakes it.
  *
  * Limits are measured on the watchdog's own clock, which stands still while it sleeps and while the whole
  * process is stopped: a debugger, Ctrl-Z or a paused virtual machine makes no call late. */
@@ -19,6 +20,7 @@
 #define MS 1000000ULL
 #define TICK_LIMITS_NS (1 * MS)          /* while calls with a time limit run */
 #define TICK_SIGNALS_NS WATCHDOG_TICK_NS /* while only the main thread's calls must stay interruptible */
+#define DOZE_NS (10 * MS)                /* while calls run on that it has seen twice */
 #define SCAN_NS (20 * MS)                /* between looks at other people's signal handlers */
 #define IDLE_NS (100 * MS)               /* without any call until it sleeps */
 #define BLIND_SLEEP_NS (2 * MS)          /* a sleeper's longest doze on kernels without membarrier */
@@ -44,6 +46,7 @@ struct sight {
     bool moving;  /* some call began since the last pass */
     bool limited; /* … with a time limit, or the last one had one */
     bool main;    /* the main thread is inside sandbox code now */
+    bool fresh;   /* there is something to look at again soon */
     uint64_t next_ns;
 };
 
@@ -56,18 +59,23 @@ static void look_at(struct thread *thread, uint64_t now, struct sight *sight) {
     uint64_t sequence = atomic_load_explicit(&thread->sequence, memory_order_acquire);
     uint64_t timeout = atomic_load_explicit(&thread->timeout_ns, memory_order_acquire);
     uint64_t deadline = atomic_load_explicit(&thread->deadline_ns, memory_order_acquire);
+    uint64_t held = atomic_load_explicit(&thread->held, memory_order_acquire);
+    bool overdue = held != 0 && held == thread->seen_held; /* the GIL, since the last tick */
+    thread->seen_held = held;
     bool in_host = atomic_load_explicit(&thread->in_host, memory_order_acquire) != 0;
     bool moved = calls != thread->seen_calls;
     thread->seen_calls = calls;
     sight->moving |= moved;
     sight->inside |= sequence != 0;
     sight->limited |= (moved || sequence != 0) && (timeout | deadline) != 0;
+    sight->fresh |= moved || held != 0;
     if (sequence == 0 || atomic_load_explicit(&thread->sequence, memory_order_acquire) != sequence) {
         return;
     }
     sight->main |= thread->main && !in_host;
     if (timeout != 0) {
         if (atomic_load(&thread->seen_sequence) != sequence) {
+            sight->fresh = true;
             atomic_store(&thread->seen_ns, now);
             atomic_store(&thread->seen_sequence, sequence);
         }
@@ -80,8 +88,14 @@ static void look_at(struct thread *thread, uint64_t now, struct sight *sight) {
     } else if (deadline != 0 && deadline < sight->next_ns) {
         sight->next_ns = deadline;
     }
-    if (!in_host && (late || (thread->main && atomic_load(&tmebox_poll_requested)))) {
-        fire(thread);
+    if (overdue) {
+        atomic_store(&thread->release, held);
+    }
+    if (late || overdue || (thread->main && atomic_load(&tmebox_poll_requested))) {
+        sight->fresh = true;
+        if (!in_host) {
+            fire(thread);
+        }
     }
 }
 
@@ -97,10 +111,15 @@ static struct sight look(uint64_t now) {
     return sight;
 }
 
+static void rest(int state, const struct timespec *longest) {
+    syscall(SYS_futex, &tmebox_watchdog_state, FUTEX_WAIT_PRIVATE, state, longest, NULL, 0);
+}
+
 /* Sleep until a call wakes us. The waker stores its sequence number and then looks whether we sleep; we say
  * that we sleep and then look for calls. The barrier makes those two orders real on every CPU that runs us.
  */
 static void sleep_until_woken(void) {
+    struct timespec blindly = duration(BLIND_SLEEP_NS);
     atomic_store(&tmebox_watchdog_state, WATCHDOG_ASLEEP);
     if (has_membarrier) {
         syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0);
@@ -110,9 +129,17 @@ static void sleep_until_woken(void) {
         if (sight.inside || sight.moving) {
             break;
         }
-        struct timespec doze = duration(BLIND_SLEEP_NS);
-        syscall(SYS_futex, &tmebox_watchdog_state, FUTEX_WAIT_PRIVATE, WATCHDOG_ASLEEP,
-                has_membarrier ? NULL : &doze, NULL, 0);
+        rest(WATCHDOG_ASLEEP, has_membarrier ? NULL : &blindly);
+    }
+    atomic_store(&tmebox_watchdog_state, WATCHDOG_AWAKE);
+}
+
+/* Without the barrier, which costs more than a tick: a call that slips in is seen after this doze. */
+static void doze(uint64_t longest_ns) {
+    struct timespec longest = duration(longest_ns);
+    atomic_store(&tmebox_watchdog_state, WATCHDOG_DOZING);
+    if (!look(tmebox_watchdog_clock_ns).fresh) {
+        rest(WATCHDOG_DOZING, &longest);
     }
     atomic_store(&tmebox_watchdog_state, WATCHDOG_AWAKE);
 }
@@ -151,6 +178,11 @@ static void *watch(void *unused) {
             ticked_ns = monotonic_ns();
             continue;
         }
+        if (sight.inside && !sight.fresh) {
+            uint64_t left = sight.next_ns - now;
+            doze(left < DOZE_NS ? left : DOZE_NS);
+            continue;
+        }
         uint64_t tick = sight.limited ? TICK_LIMITS_NS : TICK_SIGNALS_NS;
         if (sight.next_ns - now < tick) {
             tick = sight.next_ns - now;
@@ -181,8 +213,9 @@ static int start(void) {
 
 /* Starts it or wakes it up. -1: it cannot be started. */
 int tmebox_wake_watchdog(void) {
-    int state = WATCHDOG_ASLEEP;
-    if (atomic_compare_exchange_strong(&tmebox_watchdog_state, &state, WATCHDOG_AWAKE)) {
+    int state = atomic_load(&tmebox_watchdog_state);
+    if ((state == WATCHDOG_ASLEEP || state == WATCHDOG_DOZING) &&
+        atomic_compare_exchange_strong(&tmebox_watchdog_state, &state, WATCHDOG_AWAKE)) {
         syscall(SYS_futex, &tmebox_watchdog_state, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
     } else if (state == WATCHDOG_ABSENT &&
                atomic_compare_exchange_strong(&tmebox_watchdog_state, &state, WATCHDOG_AWAKE) &&

@@ -21,6 +21,7 @@ LAYERS: dict[str, int] = {
     "modulecheck": 1,
     "modulecodec": 1,
     "modulefile": 1,
+    "snapshotfile": 1,
     "_native": 1,
     "toolchain": 2,
     "verify": 2,

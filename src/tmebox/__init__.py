@@ -51,6 +51,9 @@ if TYPE_CHECKING:
         SandboxClosed as SandboxClosed,
     )
     from tmebox.errors import (
+        SnapshotError as SnapshotError,
+    )
+    from tmebox.errors import (
         StackOverflow as StackOverflow,
     )
     from tmebox.errors import (
@@ -81,6 +84,7 @@ if TYPE_CHECKING:
     from tmebox.runtime.compilation import compile as compile
     from tmebox.runtime.host_functions import host_function as host_function
     from tmebox.runtime.module import Module as Module
+    from tmebox.runtime.pool import SandboxPool as SandboxPool
     from tmebox.runtime.sandbox import Sandbox as Sandbox
     from tmebox.runtime.sandbox_memory import (
         BadPointer as BadPointer,
@@ -88,6 +92,7 @@ if TYPE_CHECKING:
     from tmebox.runtime.sandbox_memory import (
         SandboxMemory as SandboxMemory,
     )
+    from tmebox.runtime.snapshot import Snapshot as Snapshot
 
 __version__ = "0.1.0"
 
@@ -106,6 +111,7 @@ _HOMES = {
     "OutOfMemory": "tmebox.errors",
     "SandboxBusy": "tmebox.errors",
     "SandboxClosed": "tmebox.errors",
+    "SnapshotError": "tmebox.errors",
     "StackOverflow": "tmebox.errors",
     "Timeout": "tmebox.errors",
     "TmeboxError": "tmebox.errors",
@@ -120,8 +126,10 @@ _HOMES = {
     "host_function": "tmebox.runtime.host_functions",
     "Module": "tmebox.runtime.module",
     "Sandbox": "tmebox.runtime.sandbox",
+    "SandboxPool": "tmebox.runtime.pool",
     "BadPointer": "tmebox.runtime.sandbox_memory",
     "SandboxMemory": "tmebox.runtime.sandbox_memory",
+    "Snapshot": "tmebox.runtime.snapshot",
 }
 
 __all__ = [
@@ -146,6 +154,9 @@ __all__ = [
     "SandboxBusy",
     "SandboxClosed",
     "SandboxMemory",
+    "SandboxPool",
+    "Snapshot",
+    "SnapshotError",
     "StackOverflow",
     "Timeout",
     "TmeboxError",

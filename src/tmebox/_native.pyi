@@ -105,11 +105,15 @@ class Instance:
     @property
     def depth(self) -> int:
         """Activations of this instance now on some thread's stack."""
-    def kill(self) -> None:
-        """Mark DEAD (closed). Raises the `busy` exception while a call is running."""
+    def kill(self) -> bool:
+        """Mark DEAD (closed); whether it was not before. Raises `busy` while a call is running."""
 
     def revive(self) -> None:
         """Mark IDLE again, whatever ended it: its window holds a new beginning. Raises busy."""
+
+    def lend_text_room(self, offset: int, size_bytes: int) -> None:
+        """Mapped memory of the arena, at a multiple of 16, where Functions copy texts that are arguments
+        until kill(). Nothing happens to an instance that has some, or is dead."""
 
     def write(self, address: int, data: Any) -> None:
         """As the module's `write`, but raises busy while a call runs on another thread."""
@@ -140,7 +144,8 @@ class Function:
     """A callable bound to one instance and one address. If every argument converts by its code the call
     goes straight in; anything else (wrong count, keywords, other types, out of range) calls
     slow(*args, **kwargs). Code p accepts int in [0, 2**32), None (0), and C-contiguous buffers that lie
-    inside this window (no copy); for a parameter code P (pointer to const) read-only buffers too.
+    inside this window (no copy), and str, copied for the call into the room that the instance was lent; for a
+    parameter code P (pointer to const) read-only buffers and bytes too.
     Result codes as above; p returns int. Attributes may be set (__dict__)."""
 
     def __init__(

@@ -66,6 +66,10 @@ class ModuleError(TmeboxError):
     """A module file that cannot be used: damaged, foreign, of another version, or asking for too much."""
 
 
+class SnapshotError(TmeboxError):
+    """A snapshot that cannot be taken, or bytes that are none: damaged, of another module or version."""
+
+
 class SandboxBusy(TmeboxError):
     """A sandbox runs one call at a time; this one is running on another thread."""
 

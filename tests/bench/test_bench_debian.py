@@ -65,6 +65,27 @@ def test_entries_of_both_formats_become_source_entries(tmp_path: Path) -> None:
     ]
 
 
+ENTRIES = [
+    "deb-src [signed-by=/k.gpg] file:/mirror bookworm main contrib",
+    "deb-src file:/mirror bookworm-updates main",
+    "deb-src file:/other bookworm main",
+    "deb-src file:/three ./",
+]
+
+
+def test_the_next_release_is_on_the_mirrors_of_this_one() -> None:
+    os_release = 'NAME="Debian GNU/Linux"\nVERSION_CODENAME=bookworm\nID=debian\n'
+    assert list(debian.later_entries(ENTRIES, os_release)) == [
+        "deb-src [signed-by=/k.gpg] file:/mirror unstable main contrib",
+        "deb-src file:/other unstable main",
+    ]
+
+
+def test_a_distribution_that_is_not_known_has_no_next_release() -> None:
+    for os_release in ("", "ID=other\nVERSION_CODENAME=bookworm\n", "ID=debian\n"):
+        assert list(debian.later_entries(ENTRIES, os_release)) == []
+
+
 def test_a_machine_without_apt_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setenv("PATH", str(tmp_path))

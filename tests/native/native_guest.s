@@ -226,6 +226,15 @@ spin_rebasing:                          # rsp is mostly in the middle of a rebas
     addq %gs:CONTROL_WINDOW_BASE, %rsp
     jmp spin_rebasing
 
+    .globl spin_in_guard
+spin_in_guard:                          # rsp is where no stack is, as code would have it that will not be disturbed
+    movl $0x3fffff00, %eax
+    movl %eax, %esp
+    andl $0x3fffffff, %esp
+    addq %gs:CONTROL_WINDOW_BASE, %rsp
+1:
+    jmp 1b
+
     .globl spin_calling
 spin_calling:                           # endless, nearly all of it in host calls
     pushq %rbx

@@ -98,6 +98,37 @@ def test_limits_hold_in_several_threads_at_once() -> None:
     assert caught == [0] * 6
 
 
+def test_a_limit_holds_for_a_call_that_begins_while_another_has_long_been_running() -> None:
+    flagged = Machine(timeout_s=2 * ENOUGH_S)
+    thread = threading.Thread(target=lambda: flagged.call("spin_flagged", DATA))
+    thread.start()
+    try:
+        for _ in range(3):
+            time.sleep(3 * SHORT_S)
+            with pytest.raises(Trapped) as caught:
+                Machine(timeout_s=SHORT_S).call("spin")
+            assert caught.value.signal == 0
+    finally:
+        _native.write(flagged.base + DATA, b"\7")
+        thread.join(ENOUGH_S)
+
+
+def test_a_limit_holds_right_after_a_long_call_and_in_a_call_inside_one() -> None:
+    machine = Machine(timeout_s=ENOUGH_S)
+    for _ in range(3):
+        machine.call("count", 50_000_000)
+        with pytest.raises(Trapped) as caught:
+            Machine(timeout_s=SHORT_S).call("spin")
+        assert caught.value.signal == 0
+
+    def nested() -> None:
+        machine.call("count", 50_000_000)
+        with pytest.raises(Trapped):
+            Machine(timeout_s=SHORT_S).call("spin")
+
+    Machine(imports=[(nested, "", "v")], timeout_s=ENOUGH_S).call("call_0")
+
+
 def test_a_limit_that_passes_in_a_host_call_takes_effect_at_its_return() -> None:
     finished: list[bool] = []
     machine = Machine(imports=[(lambda: (time.sleep(5 * SHORT_S), finished.append(True)), "", "v")])
@@ -330,6 +361,28 @@ def test_ctrl_c_stops_a_loop_whose_stack_pointer_is_mostly_no_address() -> None:
     soon(send)
     with pytest.raises(KeyboardInterrupt):
         Machine().call("spin_rebasing")
+
+
+def test_ctrl_c_stops_a_loop_that_keeps_its_stack_pointer_in_a_guard() -> None:
+    soon(send)
+    with pytest.raises(KeyboardInterrupt):
+        Machine(timeout_s=ENOUGH_S).call("spin_in_guard")
+
+
+def test_a_handler_that_calls_a_sandbox_without_a_stack_gets_a_trap() -> None:
+    machine, signals = Machine(timeout_s=ENOUGH_S), []
+
+    def call(*_: object) -> None:
+        try:
+            machine.call("add", 1, 2)
+        except Trapped as trap:
+            signals.append(trap.signal)
+
+    with handler(signal.SIGINT, call):
+        soon(send)
+        with pytest.raises(Closed):
+            machine.call("spin_in_guard")
+    assert signals == [signal.SIGSEGV]
 
 
 def test_an_alarm_raises_in_sandboxed_code_too() -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from tmebox.bench import peers
+from tmebox.bench import interruptible, peers
 from tmebox.bench.machine import machine
 from tmebox.bench.peers import Peer
 from tmebox.bench.runners import pinned
@@ -18,6 +19,7 @@ from tmebox.bench.variants import MissingError
 ROUNDS = 7
 OPERATIONS = {
     "scalar": "add(3, 4)",
+    "threads": "add(3, 4) beside another thread",
     "string": "a string of 11 characters in",
     "resident": "1 MB array that lives where the function is",
     "copied": "1 MB array from elsewhere",
@@ -27,6 +29,7 @@ OPERATIONS = {
 """What is timed, and what to call it. Loops are Python's: their 10 ns or so are in every figure."""
 REPEATS = {
     "scalar": 20_000,
+    "threads": 20_000,
     "string": 10_000,
     "resident": 2_000,
     "copied": 100,
@@ -41,12 +44,17 @@ QUICK_DIVISOR = 10
 class CallResults:
     """times_s: seconds per operation, by peer and operation; what a peer does not have is absent.
 
-    missing: peers that could not run, and why.
+    missing: peers that could not run, and why. watched: what being interruptible costs, by how.
     """
 
     machine: Mapping[str, str]
     times_s: Mapping[str, Mapping[str, Spread]]
     missing: tuple[str, ...] = field(default=())
+    watched: Mapping[str, Spread] = field(default_factory=dict)
+
+    def median_s(self, peer: str, operation: str) -> float | None:
+        times = self.times_s.get(peer, {}).get(operation)
+        return None if times is None else times.median
 
 
 def bench_calls(
@@ -79,4 +87,12 @@ def bench_calls(
         name: {operation: spread(values) for operation, values in by_operation.items()}
         for name, by_operation in samples.items()
     }
-    return CallResults(machine(), times, tuple(missing))
+    if progress is not None:
+        progress("measuring", ROUNDS + 1, ROUNDS + 1)
+    return CallResults(machine(), times, tuple(missing), interruptible.bench_interruptible(quick=quick))
+
+
+def to_json(results: CallResults) -> str:
+    """{"schema": 1, "machine": {…}, "times_s": {PEER: {OPERATION: SPREAD}}, "watched": {HOW: SPREAD},
+    "missing": […]}, where SPREAD is {"min": …, "median": …, "max": …}."""
+    return json.dumps({"schema": 1, **asdict(results)}, indent=1) + "\n"

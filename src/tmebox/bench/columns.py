@@ -12,7 +12,7 @@ O3_V3 = ("-O3", "-march=x86-64-v3")
 class Column:
     """kind: "native", "sandbox" or "wasm". options: of the compiler, the first of them the -O level.
     baseline: key of the native column whose times and outputs this one's are compared to (its own, if it is
-    native). base, isolation: as `tmebox cc` has them.
+    native). base, isolation: as `tmebox cc` has them. compiler: of a native column, of COMPILERS.
     """
 
     key: str
@@ -22,21 +22,23 @@ class Column:
     baseline: str
     base: str = ""
     isolation: str = ""
+    compiler: str = "clang"
 
 
 COLUMNS = (
     Column("native", "native -O2", "native", O2, "native"),
     Column("native-v3", "native -O3 v3", "native", O3_V3, "native-v3"),
+    Column("native-gcc", "native gcc -O2", "native", O2, "native-gcc", compiler="gcc"),
     Column("gs-data", "gs data", "sandbox", O2, "native", "gs", "data"),
     Column("gs-code", "gs code+data", "sandbox", O2, "native", "gs", "code+data"),
     Column("gs-data-v3", "gs data -O3 v3", "sandbox", O3_V3, "native-v3", "gs", "data"),
     Column("gs-code-v3", "gs code+data -O3 v3", "sandbox", O3_V3, "native-v3", "gs", "code+data"),
-    Column("r15-data", "r15 data", "sandbox", O2, "native", "r15", "data"),
-    Column("r15-code", "r15 code+data", "sandbox", O2, "native", "r15", "code+data"),
+    Column("r15-data", "r15 data", "sandbox", O2, "native-gcc", "r15", "data"),
+    Column("r15-code", "r15 code+data", "sandbox", O2, "native-gcc", "r15", "code+data"),
     Column("wasmtime", "wasmtime", "wasm", ("-O2", "-msimd128"), "native"),
 )
-"""v3 is -march=x86-64-v3. The same clang builds every column but r15's: those take gcc, which keeps registers
-free, so their ratios also compare two compilers."""
+"""v3 is -march=x86-64-v3. Each column is built by its baseline's compiler: clang, and for r15, where the
+compiler must keep registers free, gcc."""
 
 BY_KEY = {column.key: column for column in COLUMNS}
 

@@ -16,6 +16,7 @@ from tmebox.bench.runners import RunError, Worker, pinned, run
 from tmebox.bench.suite import Program, Sources
 from tmebox.bench.variants import MissingError, Progress, Variant, variants
 from tmebox.errors import CompileError, TmeboxError
+from tmebox.toolchain import gcc
 from tmebox.toolchain.build import CompileOptions, SourceText, build
 
 Finished = Callable[[ProgramResult], None]
@@ -75,6 +76,11 @@ def why_missing(column: Column) -> str:
     """Why this machine or this version cannot run a column at all; empty if it can."""
     if column.kind == "wasm" and not wasm.is_installed():
         return "wasmtime is not installed: pip install 'tmebox[bench]'"
+    if column.compiler == "gcc":
+        try:
+            gcc.gcc()
+        except CompileError as error:
+            return str(error)
     if column.kind == "sandbox" and column.base != "gs":
         empty = SourceText("int answer(void) { return 42; }", "probe.c")
         try:

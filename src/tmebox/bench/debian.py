@@ -3,10 +3,11 @@
 `python -m tmebox.bench.debian PACKAGE…` prints where each one is.
 
 `apt-get source` does the work, over a private copy of the machine's apt configuration in which source
-packages are enabled: its own lists, caches and source entries, all in the user's cache directory. The
-machine's configuration is read, never written, and no privileges are needed. What comes out is the pristine
-upstream tree (the `.orig` archive, which apt checked against the signed index): Debian's patches adapt
-the build to Debian's packaging, which is not what we are after.
+packages are enabled: its own lists, caches and source entries, all in the user's cache directory. For a
+package that the machine's release does not have there is a second copy, with the next release. The machine's
+configuration is read, never written, and no privileges are needed. What comes out is the pristine upstream
+tree (the `.orig` archive, which apt checked against the signed index): Debian's patches adapt the build to
+Debian's packaging, which is not what we are after.
 """
 
 from __future__ import annotations
@@ -82,11 +83,30 @@ def _publish(unpacked: Path, tree: Path) -> None:
 
 
 def _download(package: str, directory: Path) -> Path:
-    """The package's `.orig` archive, in `directory`."""
+    """The package's `.orig` archive, in `directory`: of the machine's release, else of the next one."""
     apt = shutil.which("apt-get")
     if apt is None:
         raise SourcesUnavailableError("there is no apt-get here")
-    configuration = _private_configuration(cache_directory() / "apt")
+    entries = list(source_entries(_apt_etc()))
+    if not entries:
+        raise SourcesUnavailableError(f"no usable `deb` entry in {_apt_etc()}")
+    try:
+        _download_from(entries, cache_directory() / "apt", apt, package, directory)
+    except SourcesUnavailableError:
+        later = list(later_entries(entries, _os_release()))
+        if not later:
+            raise
+        with_later = [*entries, *later]
+        _download_from(with_later, cache_directory() / "apt-later", apt, package, directory)
+    archives = sorted(directory.glob("*.orig.tar.*"))
+    archives = [archive for archive in archives if archive.suffix != ".asc"]
+    if len(archives) != 1:
+        raise SourcesUnavailableError(f"{package} has {len(archives)} upstream archives, not one")
+    return archives[0]
+
+
+def _download_from(entries: list[str], root: Path, apt: str, package: str, directory: Path) -> None:
+    configuration = _private_configuration(root, entries)
     download = [apt, "-c", str(configuration), "-q", "source", "--download-only", package]
     if not _index(configuration).exists():
         _run([apt, "-c", str(configuration), "-q", "update"], directory, UPDATE_TIMEOUT_S)
@@ -96,11 +116,6 @@ def _download(package: str, directory: Path) -> Path:
     except SourcesUnavailableError:  # the index may be older than the archive
         _run([apt, "-c", str(configuration), "-q", "update"], directory, UPDATE_TIMEOUT_S)
         _run(download, directory, DOWNLOAD_TIMEOUT_S)
-    archives = sorted(directory.glob("*.orig.tar.*"))
-    archives = [archive for archive in archives if archive.suffix != ".asc"]
-    if len(archives) != 1:
-        raise SourcesUnavailableError(f"{package} has {len(archives)} upstream archives, not one")
-    return archives[0]
 
 
 def _index(configuration: Path) -> Path:
@@ -128,14 +143,11 @@ def _run(command: list[str], directory: Path, timeout_s: float) -> None:
         raise SourcesUnavailableError(f"{' '.join(command)}: {lines[-1]}")
 
 
-def _private_configuration(root: Path) -> Path:
-    """Write the apt configuration under `root` and return its path."""
+def _private_configuration(root: Path, entries: list[str]) -> Path:
+    """Write an apt configuration with these source entries under `root` and return its path."""
     for folder in ("state/lists/partial", "cache/archives/partial"):
         (root / folder).mkdir(parents=True, exist_ok=True)
     (root / "status").touch()
-    entries = list(source_entries(_apt_etc()))
-    if not entries:
-        raise SourcesUnavailableError(f"no usable `deb` entry in {_apt_etc()}")
     sources = root / "sources.list"
     sources.write_text("\n".join(entries) + "\n")
     configuration = root / "apt.conf"
@@ -161,6 +173,27 @@ def source_entries(etc: Path) -> Iterator[str]:
     for file in sorted((etc / "sources.list.d").glob("*.sources")):
         seen.update(dict.fromkeys(_from_deb822_format(file.read_text(errors="replace"))))
     yield from seen
+
+
+IN_THE_MAKING = {"debian": "unstable", "ubuntu": "devel"}
+"""The suite of the next release, by the distribution's ID."""
+
+
+def later_entries(entries: list[str], os_release: str) -> Iterator[str]:
+    """The entries of the release that /etc/os-release describes, for the next one."""
+    facts = dict(re.findall(r'^(\w+)="?([^"\n]*)"?$', os_release, re.MULTILINE))
+    present, later = facts.get("VERSION_CODENAME", ""), IN_THE_MAKING.get(facts.get("ID", ""))
+    for entry in entries:
+        parts = re.fullmatch(r"(deb-src (?:\[[^\]]*\] )?\S+ )(\S+)(.*)", entry)
+        if later and parts is not None and parts[2] == present:
+            yield f"{parts[1]}{later}{parts[3]}"
+
+
+def _os_release() -> str:
+    try:
+        return Path("/etc/os-release").read_text(errors="replace")
+    except OSError:
+        return ""
 
 
 def _from_one_line_format(text: str) -> Iterator[str]:

@@ -1,7 +1,7 @@
 """Native builds of the suite's programs: the baseline.
 
-The same clang compiles the same sources with the same options minus those that sandboxing adds, and the same
-C library is linked: the guest libc's sources (its allocator and string functions included), without the
+The same compiler compiles the same sources with the same options minus those that sandboxing adds, and the
+same C library is linked: the guest libc's sources (its allocator and string functions included), without the
 instrumentation. So what differs between a native program and a sandboxed one is the sandbox; natively,
 `native/start.c` stands in for it.
 """
@@ -18,60 +18,40 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tmebox import abi
-from tmebox.errors import CompileError
-from tmebox.toolchain import clang, libc_sources
-from tmebox.toolchain.compile import CODE_FLAGS, TARGET
+from tmebox.bench import native_compilers
+from tmebox.bench.native_compilers import COMPILERS, MODES
+from tmebox.toolchain import clang, gcc, libc_sources
 from tmebox.toolchain.libc import cache_directory
 from tmebox.toolchain.libc_sources import Source
 
 Progress = Callable[[str, int, int], None]
-MODES = {"non-PIE": ("-fno-pic", "-fno-pie"), "PIE": ("-fPIE",)}
-"""Kinds of static executable, and how their code is compiled."""
 LINK = {"non-PIE": ("-static",), "PIE": ("-pie", "--no-dynamic-linker", "-z", "text")}
 START = Path(__file__).parent / "native" / "start.c"
-LIMITS = clang.Limits(timeout_s=300)
-
-SANDBOX_FLAGS = frozenset(
-    {
-        "-falign-functions=64",
-        "-fno-pic",
-        "-mcmodel=small",
-        "-fno-integrated-as",
-        "-mno-gather",
-        "-mno-scatter",
-        "-gdwarf-5",
-    }
-)
-"""Flags of a sandboxed compilation that a native one does without: they are the price of the sandbox."""
 
 
-def flags(mode: str) -> tuple[str, ...]:
-    """What a sandboxed compilation has, minus what is for the sandbox."""
-    return ("-target", TARGET, *(flag for flag in CODE_FLAGS if flag not in SANDBOX_FLAGS), *MODES[mode])
-
-
-def compile_native(source: Path, output: Path, mode: str, options: Sequence[str]) -> None:
-    """One C source to a native object. Raises CompileError."""
-    headers = [f"-isystem{path}" for path in libc_sources.include_dirs()]
-    _run("clang", [*flags(mode), *options, "-nostdinc", *headers, "-c", str(source), "-o", str(output)])
+def compile_native(source: Path, output: Path, mode: str, options: Sequence[str], compiler: str) -> None:
+    """One C source to a native object. mode: of MODES; compiler: of COMPILERS. Raises CompileError."""
+    chosen = COMPILERS[compiler]
+    headers = [f"-isystem{path}" for path in libc_sources.include_dirs(chosen.base)]
+    chosen.compile(source, output, [*chosen.code_flags, *MODES[mode], *options, *headers])
 
 
 def link_native(objects: Sequence[Path], output: Path, mode: str, library: Path) -> None:
     """Objects and the native libc in `library` to a static executable. Raises CompileError."""
     inputs = [library / "start.o", *objects, library / "libc.a"]
     common = ["-m", "elf_x86_64", "--gc-sections", "-z", "norelro", "-z", "noexecstack", "--no-eh-frame-hdr"]
-    _run("ld.lld", [*common, *LINK[mode], "-o", str(output), *map(str, inputs)])
+    native_compilers.run("ld.lld", [*common, *LINK[mode], "-o", str(output), *map(str, inputs)])
     output.chmod(0o755)
 
 
-def native_libc(mode: str, progress: Progress | None = None) -> Path:
+def native_libc(mode: str, compiler: str, progress: Progress | None = None) -> Path:
     """Directory of the native libc.a and start.o, built at first use. Raises CompileError, OSError."""
-    directory = cache_directory() / f"native-libc-{_key(mode)}"
+    directory = cache_directory() / f"native-libc-{_key(mode, compiler)}"
     if not directory.is_dir():
         with directory.with_suffix(".lock").open("wb") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not directory.is_dir():
-                _build_libc(directory, mode, progress)
+                _build_libc(directory, mode, compiler, progress)
     return directory
 
 
@@ -84,24 +64,26 @@ def publish(scratch: Path, directory: Path) -> None:
             raise
 
 
-def _key(mode: str) -> str:
-    digest = hashlib.sha256(f"{mode}\0{flags(mode)}\0{libc_sources.compiler_version()}\0".encode())
+def _key(mode: str, compiler: str) -> str:
+    versions = f"{libc_sources.compiler_version()} {gcc.gcc().version if compiler == 'gcc' else ''}"
+    flags = (COMPILERS[compiler].libc_flags, MODES[mode])
+    digest = hashlib.sha256(f"{mode}\0{compiler}\0{flags}\0{versions}\0".encode())
     guest = libc_sources.GUEST
     for path in [*sorted(guest.rglob("*.[chsS]")), START, Path(abi.__file__), Path(libc_sources.__file__)]:
         digest.update(path.read_bytes())
     return digest.hexdigest()[:20]
 
 
-def _build_libc(directory: Path, mode: str, progress: Progress | None) -> None:
+def _build_libc(directory: Path, mode: str, compiler: str, progress: Progress | None) -> None:
     scratch = Path(tempfile.mkdtemp(prefix=f"{directory.name}.", dir=directory.parent))
     try:
-        _build_libc_in(scratch, mode, progress)
+        _build_libc_in(scratch, mode, compiler, progress)
         publish(scratch, directory)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _build_libc_in(scratch: Path, mode: str, progress: Progress | None) -> None:
+def _build_libc_in(scratch: Path, mode: str, compiler: str, progress: Progress | None) -> None:
     (scratch / "abi.h").write_text(abi._header())
     objects = scratch / "objects"
     objects.mkdir()
@@ -109,14 +91,14 @@ def _build_libc_in(scratch: Path, mode: str, progress: Progress | None) -> None:
     outputs = [objects / f"{source.name.replace('/', '-')}.o" for source in sources]
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
         jobs = [
-            pool.submit(_compile_libc, source, output, scratch, mode)
+            pool.submit(_compile_libc, source, output, scratch, mode, compiler)
             for source, output in zip(sources, outputs, strict=True)
         ]
         try:
             for done, job in enumerate(jobs, 1):
                 job.result()
                 if progress is not None:
-                    progress(f"native libc, {mode}", done, len(jobs))
+                    progress(f"native libc, {compiler}, {mode}", done, len(jobs))
         finally:
             pool.shutdown(cancel_futures=True)
     outputs.pop().rename(scratch / "start.o")
@@ -124,18 +106,11 @@ def _build_libc_in(scratch: Path, mode: str, progress: Progress | None) -> None:
     shutil.rmtree(objects)
 
 
-def _compile_libc(source: Source, output: Path, scratch: Path, mode: str) -> None:
+def _compile_libc(source: Source, output: Path, scratch: Path, mode: str, compiler: str) -> None:
     guest, musl = libc_sources.GUEST, clang.toolchain_dir() / "lib" / "libc" / "musl"
     own = [guest / name for name in ("arch", "kernel", "start")]
     musls = [musl / name for name in ("arch/x86_64", "arch/generic", "src/include", "src/internal")]
-    kept = [flag for flag in libc_sources.FLAGS if flag not in SANDBOX_FLAGS]
+    chosen = COMPILERS[compiler]
     search = [f"-I{path}" for path in (*own, scratch, *musls)]
-    system = [f"-isystem{path}" for path in libc_sources.include_dirs()]
-    options = [*kept, *MODES[mode], *search, *system]
-    _run("clang", [*options, "-c", str(source.path), "-o", str(output)])
-
-
-def _run(tool: str, arguments: list[str]) -> None:
-    finished = clang.run(tool, arguments, LIMITS)
-    if finished.status:
-        raise CompileError(f"the native build fails: {finished.messages.strip()[:2000]}")
+    system = [f"-isystem{path}" for path in libc_sources.include_dirs(chosen.base)]
+    chosen.compile(source.path, output, [*chosen.libc_flags, *MODES[mode], *search, *system])

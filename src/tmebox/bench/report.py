@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from tmebox.bench import paper
+from tmebox.bench import instances_report, paper
 from tmebox.bench.calls import CallResults
 from tmebox.bench.calls_table import calls_table
 from tmebox.bench.charts import charts
+from tmebox.bench.instances import InstanceResults
 from tmebox.bench.results import Results, to_json
 from tmebox.bench.tables import markdown, missing_notes, program_table, summary_table
 
@@ -15,7 +16,7 @@ FOLDER = "benchmarks"
 _TEXT = """\
 # Benchmarks
 
-One run of `tmebox bench all` on the machine below. `tmebox bench cpu` and `tmebox bench calls` measure the
+One run of `tmebox bench all` on the machine below. `tmebox bench cpu`, `calls` and `instances` measure the
 same on yours.
 
 {machine}
@@ -42,12 +43,15 @@ Median time of one operation, and in brackets the least and greatest of the roun
 figure. A C extension, cffi and ctypes contain nothing: a bad access ends their process.
 
 {calls}
-"""
+{instances}"""
 
 
-def report_files(results: Results, calls: CallResults) -> dict[str, str]:
+def report_files(
+    results: Results, calls: CallResults, instances: InstanceResults | None = None
+) -> dict[str, str]:
     """benchmarks.md, and what it links to in a folder beside it: contents by relative name."""
     drawn = charts(results)
+    missing = [*missing_notes(results), *calls.missing, *(instances.missing if instances else ())]
     text = _TEXT.format(
         machine="\n".join(f"- {name}: {value}" for name, value in results.machine.items()),
         count=len(results.programs),
@@ -55,10 +59,16 @@ def report_files(results: Results, calls: CallResults) -> dict[str, str]:
         summary=markdown(summary_table(results)),
         charts="".join(_figure(name) for name in drawn),
         programs=markdown(program_table(results)),
-        missing=_missing([*missing_notes(results), *calls.missing]),
+        missing=_missing(missing),
         calls=markdown(calls_table(calls)),
+        instances="" if instances is None else f"\n{instances_report.section(instances, f'{FOLDER}/')}",
     )
     beside = {"cpu.json": to_json(results), **drawn}
+    if instances is not None:
+        beside |= {
+            "instances.json": instances_report.to_json(instances),
+            **instances_report.charts(instances),
+        }
     return {REPORT: text, **{f"{FOLDER}/{name}": content for name, content in beside.items()}}
 
 

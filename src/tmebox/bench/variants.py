@@ -15,6 +15,7 @@ from pathlib import Path
 import tmebox
 from tmebox.bench import native, wasm
 from tmebox.bench.columns import Column
+from tmebox.bench.native_compilers import MODES
 from tmebox.bench.suite import PROGRAMS_DIR, Program, Sources
 from tmebox.errors import CompileError
 from tmebox.toolchain.build import CompileOptions, build
@@ -49,7 +50,7 @@ def variants(
     Raises MissingError, and CompileError for a program that should build and does not.
     """
     inputs = _Inputs(program, column, sources.files, sources.include_dirs)
-    labels = tuple(native.MODES) if column.kind == "native" else ("",)
+    labels = tuple(MODES) if column.kind == "native" else ("",)
     return [_cached(inputs, label, progress) for label in labels]
 
 
@@ -62,12 +63,15 @@ class _Inputs:
 
     @property
     def defines(self) -> list[str]:
-        return [f"-D{define}" for define in self.program.defines]
+        """Of a native build or a WebAssembly one."""
+        more = self.program.wasm_defines if self.column.kind == "wasm" else ()
+        return [f"-D{define}" for define in (*self.program.defines, *more)]
 
     def digest(self) -> str:
         """Changes with anything that shapes the build."""
         column = self.column
-        options = (column.options, column.base, column.isolation, self.program.defines, tmebox.__version__)
+        build = (column.options, column.base, column.isolation, column.compiler, tuple(self.defines))
+        options = (*build, tmebox.__version__)
         digest = hashlib.sha256(f"{options}{_toolchain_digest()}".encode())
         files = {*self.sources, *PROGRAMS_DIR.rglob("*.h")}
         files |= {path for directory in self.include_dirs for path in directory.glob("*.h")}
@@ -81,7 +85,11 @@ def _toolchain_digest() -> str:
     """Of everything in the package that compiles, and that is compiled in."""
     package = Path(tmebox.__file__).parent
     paths = [*package.glob("toolchain/*.py"), *package.glob("bench/native/*"), package / "abi.py"]
-    paths += [*package.glob("guest/**/*.[chsS]"), package / "bench/native.py", package / "bench/wasm.py"]
+    paths += [
+        *package.glob("guest/**/*.[chsS]"),
+        *package.glob("bench/native*.py"),
+        package / "bench/wasm.py",
+    ]
     digest = hashlib.sha256()
     for path in sorted(paths):
         digest.update(path.read_bytes())
@@ -108,12 +116,12 @@ def _cached(inputs: _Inputs, label: str, progress: Progress | None) -> Variant:
 
 
 def _build_native(inputs: _Inputs, mode: str, output: Path, progress: Progress | None) -> int:
-    library = native.native_libc(mode, progress)
+    library = native.native_libc(mode, inputs.column.compiler, progress)
     options = [*inputs.column.options, *inputs.defines, *_includes(inputs)]
     objects = []
     for index, source in enumerate(inputs.sources):
         objects.append(output.with_name(f"{index}.o"))
-        native.compile_native(source, objects[-1], mode, options)
+        native.compile_native(source, objects[-1], mode, options, inputs.column.compiler)
     native.link_native(objects, output, mode, library)
     _remove(objects)
     text = Elf(output.read_bytes(), inputs.program.name).section(".text")

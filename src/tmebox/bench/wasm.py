@@ -30,8 +30,8 @@ def compile_wasm(source: Path, output: Path, options: Sequence[str]) -> None:
     _run("clang", [*flags, "-c", str(source), "-o", str(output)])
 
 
-def link_wasm(objects: Sequence[Path], output: Path) -> None:
-    """Objects to a command for WASI preview 1. Raises CompileError.
+def link_wasm(objects: Sequence[Path], output: Path, options: Sequence[str] = ()) -> None:
+    """Objects to a command for WASI preview 1, or what `options` say. Raises CompileError.
 
     zig's driver links, because it has wasi-libc: it builds that at first use, and keeps it in a cache.
     """
@@ -40,7 +40,7 @@ def link_wasm(objects: Sequence[Path], output: Path) -> None:
     command = [str(clang.toolchain_dir() / "zig"), "cc", "-target", TARGET, "-O2", "-s", "-o", str(output)]
     try:
         done = subprocess.run(
-            [*command, *map(str, objects)],
+            [*command, *options, *map(str, objects)],
             env={"PATH": os.defpath, **places},
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -59,8 +59,17 @@ def _run(tool: str, arguments: Sequence[str]) -> None:
     _require(finished.status, finished.messages)
 
 
+_SETJMP_REFUSED = "Setjmp/longjmp support requires"
+NO_SETJMP = (
+    "uses setjmp, which clang 19 turns into WebAssembly's legacy exceptions; wasmtime runs only those that "
+    "became the standard"
+)
+
+
 def _require(status: int, messages: str) -> None:
     """Raise CompileError with the first error's text, without its place."""
+    if status and _SETJMP_REFUSED in messages:
+        raise CompileError(NO_SETJMP)
     if status:
         errors = [line.partition("error: ")[2] for line in messages.splitlines() if "error: " in line]
         raise CompileError(errors[0][:200] if errors else "no message")

@@ -1,4 +1,4 @@
-"""`tmebox bench cpu|calls|all`: what sandboxing costs here, beside native code and other runtimes."""
+"""`tmebox bench …`: what sandboxing costs here, beside native code and other runtimes."""
 
 from __future__ import annotations
 
@@ -23,6 +23,12 @@ Quick = Annotated[
 Rounds = Annotated[
     int | None, typer.Option(metavar="N", min=1, help="Measured rounds. [default: 5, with --quick 3]")
 ]
+Json = Annotated[
+    Path | None, typer.Option("--json", metavar="FILE", help="Write everything measured as JSON.")
+]
+Charts = Annotated[
+    Path | None, typer.Option("--charts", metavar="DIR", help="Write SVG charts into this directory.")
+]
 
 bench = typer.Typer(no_args_is_help=True)
 
@@ -38,12 +44,8 @@ def cpu(
     ] = None,
     quick: Quick = False,
     rounds: Rounds = None,
-    json_file: Annotated[
-        Path | None, typer.Option("--json", metavar="FILE", help="Write everything measured as JSON.")
-    ] = None,
-    charts_dir: Annotated[
-        Path | None, typer.Option("--charts", metavar="DIR", help="Write SVG charts into this directory.")
-    ] = None,
+    json_file: Json = None,
+    charts_dir: Charts = None,
 ) -> None:
     """Run a suite of programs natively and sandboxed, side by side on one processor.
 
@@ -73,6 +75,32 @@ def calls(quick: Quick = False) -> None:
         stdout().print(f"missing: {printable(note)}")
 
 
+@bench.command("instances")
+def instances(
+    quick: Quick = False,
+    count: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="How many to keep alive. [default: 32000]")
+    ] = None,
+    json_file: Json = None,
+    charts_dir: Charts = None,
+) -> None:
+    """Time creating, resetting and destroying sandboxes, and keep thousands alive, beside other runtimes."""
+    from tmebox.bench.instances import bench_instances
+    from tmebox.bench.instances_report import charts, live_table, scaling_table, times_table, to_json
+    from tmebox.bench.results import write_all
+
+    with progress() as report:
+        results = bench_instances(quick=quick, count=count, progress=report)
+    for table in (times_table(results), live_table(results), scaling_table(results)):
+        _show(table)
+    for note in results.missing:
+        stdout().print(f"missing: {printable(note)}", soft_wrap=True)
+    files = {} if json_file is None else {json_file: to_json(results)}
+    if charts_dir is not None:
+        files |= {charts_dir / name: text for name, text in charts(results).items()}
+    write_all(files)
+
+
 @bench.command("all")
 def everything(
     report: Annotated[
@@ -83,13 +111,16 @@ def everything(
 ) -> None:
     """Run every benchmark and write a report in Markdown, with charts and the machine described."""
     from tmebox.bench.calls import bench_calls
+    from tmebox.bench.instances import bench_instances
     from tmebox.bench.report import report_files
     from tmebox.bench.results import write_all
 
     results = _run_cpu([], None, None, quick, rounds)
     with progress() as show:
         found = bench_calls(quick=quick, progress=show)
-    write_all({report / name: text for name, text in report_files(results, found).items()})
+    with progress() as show:
+        lives = bench_instances(quick=quick, progress=show)
+    write_all({report / name: text for name, text in report_files(results, found, lives).items()})
     stderr().print(f"written: {printable(str(report))}")
     _fail_for(results)
 

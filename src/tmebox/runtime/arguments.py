@@ -26,6 +26,7 @@ class Space(Protocol):
     def hold(self) -> Window: ...
     def scratch(self, size_bytes: int) -> int: ...
     def release_scratch(self, offset: int) -> None: ...
+    def lend_text_room(self) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -93,6 +94,11 @@ class CallFrame:
         if size_bytes:
             _native.write(self.window.base + offset, data)
         return offset
+
+    def text(self, data: bytes) -> None:
+        """Pass a string. Once there is room for texts, the core passes those of moderate size by itself."""
+        self.space.lend_text_room()
+        self.integer(self.copy_in(data + b"\0", len(data) + 1))
 
     def reserve(self, size_bytes: int) -> int:
         offset = self.space.scratch(size_bytes)
@@ -203,14 +209,13 @@ def _pointer_converter(target: CType, const: bool, what: str) -> Converter:
                 raise OverflowError(f"{what}: {value:#x} is not an offset in the sandbox's window")
             frame.integer(value)
         elif isinstance(value, str):
-            data = value.encode() + b"\0"
-            frame.integer(frame.copy_in(data, len(data)))
+            frame.text(value.encode())
         elif isinstance(value, bytes):
             if not const:
                 raise TypeError(
                     f"{what} is not const: pass a writable buffer, or In(...) to drop what is written"
                 )
-            frame.integer(frame.copy_in(value + b"\0", len(value) + 1))
+            frame.text(value)
         elif isinstance(target, Struct) and isinstance(value, (Mapping, tuple)):
             _pass_record(value, target, const, frame, what)
         elif isinstance(value, (In, Out, InOut)):

@@ -115,6 +115,10 @@ class Module:
         ends = [segment.offset + segment.size_bytes for segment in self.segments]
         return -(-max(ends, default=abi.IMAGE_START) // abi.PAGE_SIZE) * abi.PAGE_SIZE
 
+    def covers(self, address: int) -> bool:
+        """Whether a host address is one of its text."""
+        return 0 <= address - self.address < len(self.file.text)
+
     def code_byte(self, address: int) -> int | None:
         index = address - self.address
         return self._verified.code[index] if 0 <= index < len(self._verified.code) else None
@@ -128,20 +132,7 @@ _LOADED: weakref.WeakValueDictionary[int, Module] = weakref.WeakValueDictionary(
 
 def module_at(address: int) -> Module | None:
     """The loaded module whose text holds a host code address."""
-    for module in list(_LOADED.values()):
-        if 0 <= address - module.address < len(module.file.text):
-            return module
-    return None
-
-
-def unwinder_at(address: int) -> Unwinder | None:
-    module = module_at(address)
-    return module.unwinder if module is not None else None
-
-
-def code_byte_at(address: int) -> int | None:
-    module = module_at(address)
-    return module.code_byte(address) if module is not None else None
+    return next((module for module in list(_LOADED.values()) if module.covers(address)), None)
 
 
 def _slot(file: ModuleFile) -> Slot:

@@ -6,13 +6,13 @@ import math
 import sys
 import weakref
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from tmebox import _native, abi
-from tmebox.errors import SandboxClosed
+from tmebox.errors import SandboxClosed, SnapshotError
 from tmebox.modulefile import Import
 from tmebox.runtime import commands, functions, host_functions, layout
 from tmebox.runtime.commands import Completed, DirectoryLike, Input, Output
@@ -20,6 +20,9 @@ from tmebox.runtime.image import HasImage, Image
 from tmebox.runtime.module import Module
 from tmebox.runtime.system import System
 from tmebox.runtime.tenancy import Tenancy
+
+if TYPE_CHECKING:
+    from tmebox.runtime.snapshot import Snapshot
 
 DEFAULT_MEMORY = "64MiB"
 DEFAULT_STACK = "8MiB"
@@ -61,6 +64,8 @@ class Sandbox:
         image = _image(module, memory, stack)
         self._functions: dict[str, Callable[..., Any]] = {}
         self.module = module = image.module
+        self._options = {"timeout": timeout, "imports": imports, "dirs": dirs, "env": env,
+                         "stdin": stdin, "stdout": stdout, "stderr": stderr}  # fmt: skip
         self._dirs, self._env = commands.directories(dirs), dict(env or {})
         given = host_functions.by_name(imports)
         bound = {item.name: host_functions.find(item.name, item.prototype, given) for item in self._needed()}
@@ -204,6 +209,21 @@ class Sandbox:
         a trap. Files that it opened are closed; window and host arrays stay. Raises SandboxBusy while a
         call runs, SandboxClosed if closed, or a Trap from the module's constructors."""
         self._tenancy.reset()
+
+    def snapshot(self) -> Snapshot:
+        """The state of data and heap, for others to start from; the sandbox goes on. Raises SnapshotError
+        while it has files open, SandboxBusy while a call runs, SandboxClosed if closed or after a trap."""
+        from tmebox.runtime.snapshot import Snapshot
+
+        tenancy = self._tenancy
+        tenancy.hold()
+        if tenancy.system.has_open_files:
+            raise SnapshotError(
+                "the sandbox has files open, or has closed or moved stdin, stdout or stderr: others could "
+                "not go on from there"
+            )
+        image = Image(self.module, tenancy.capture(), tenancy.image.memory_bytes)
+        return Snapshot(image, self._options)
 
     @property
     def closed(self) -> bool:

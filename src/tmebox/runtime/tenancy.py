@@ -15,14 +15,14 @@ from signal import SIGABRT
 from typing import Any
 
 from tmebox import _native, abi
-from tmebox.errors import Aborted, SandboxBusy, SandboxClosed
+from tmebox.errors import Aborted, LimitError, SandboxBusy, SandboxClosed
 from tmebox.memory.contents import Contents
 from tmebox.memory.windows import WINDOWS, Window
 from tmebox.runtime import layout
 from tmebox.runtime.arena import Arena, Block
 from tmebox.runtime.host_functions import NativeImport
 from tmebox.runtime.image import Image
-from tmebox.runtime.module import code_byte_at, unwinder_at
+from tmebox.runtime.module import Module, module_at
 from tmebox.runtime.sandbox_memory import SandboxMemory
 from tmebox.runtime.system import Abort, Exit, System
 from tmebox.runtime.traps import Surroundings, make_trap
@@ -31,6 +31,9 @@ _native.configure(busy=SandboxBusy, closed=SandboxClosed)
 # Whatever verified code can touch, not only what the module at hand uses: a sandbox can reach every module's
 # functions, also those of one that is loaded while it runs. No rule accepts AVX-512.
 _native.set_vector_policy(avx=_native.cpu_features()["avx"], avx512=False, x87=True)
+
+TEXT_ROOM = 4 * abi.KIB
+"""For all texts that are arguments of one call, and of those inside it; what does not fit takes longer."""
 
 
 class Tenancy:
@@ -45,6 +48,7 @@ class Tenancy:
         self.system = system
         self.in_program = False
         self._changing = threading.RLock()
+        self._text_room: int | None = None
         self.owner: weakref.ref[Any] | None = None
         window = WINDOWS.acquire()
         self.base = window.base
@@ -61,8 +65,7 @@ class Tenancy:
             base=self.base,
             stack_low=self.layout.stack_low,
             hold=lambda: self._window,
-            unwinder=unwinder_at,
-            code_byte=code_byte_at,
+            text_at=self._module_at,
             exhausted_bytes=lambda: self.system.exhausted_bytes,
             timeout_s=lambda: self.call_timeout_s,
         )
@@ -83,6 +86,10 @@ class Tenancy:
         self.instance.set_imports(imports)
         self._initialize(self.image.contents)
 
+    def _module_at(self, address: int) -> Module | None:
+        """Whose code it is: a sandbox can reach every module's functions, but hardly ever does."""
+        return self.module if self.module.covers(address) else module_at(address)
+
     def _initialize(self, contents: Contents) -> None:
         if self.module.initializer is not None and self.module.start is None and not contents.initialized:
             self.instance.call(self.module.initializer, (), (), b"", -1.0)
@@ -96,6 +103,9 @@ class Tenancy:
             self.instance.kill()
             layout.fill_window(window, contents)
             self.system.reset()
+            if self._text_room is not None:
+                self._arena.free(self._text_room)
+                self._text_room = None
             self._arena.scrub()
             self.instance.revive()
         self._initialize(contents)
@@ -103,12 +113,14 @@ class Tenancy:
     def capture(self) -> Contents:
         """What the window holds now, for others to start with: data and heap, but no stack, since no call
         runs, and no host arrays. Raises SandboxBusy while a call runs, SandboxClosed after a trap."""
-        window = self.hold()
-        if self.instance.state == _native.RUNNING:
-            raise SandboxBusy("the sandbox is running a call")
-        if self.instance.state == _native.DEAD:
-            raise SandboxClosed("a trap ended this sandbox: what it left is not a state to go on from")
-        written = layout.changed_pages(window, self.layout)
+        with self._changing:
+            window = self.hold()
+            if not self.instance.kill():  # nobody may come in meanwhile
+                raise SandboxClosed("a trap ended this sandbox: what it left is not a state to go on from")
+            try:
+                written = layout.changed_pages(window, self.layout)
+            finally:
+                self.instance.revive()
         constants = (
             (segment.offset, segment.data)
             for segment in self.module.segments
@@ -152,6 +164,17 @@ class Tenancy:
 
     def release_scratch(self, offset: int) -> None:
         self._arena.free(offset)
+
+    def lend_text_room(self) -> None:
+        """From now on the core copies texts by itself, where there is room for them. Raises SandboxClosed."""
+        with self._changing:
+            self.hold()
+            if self._text_room is None:
+                try:
+                    self._text_room = self._arena.allocate(TEXT_ROOM)
+                except LimitError:
+                    return
+            self.instance.lend_text_room(self._text_room, TEXT_ROOM)
 
     def allocate(self, size_bytes: int) -> _native.Region:
         """Room for a host array; it lives as long as someone looks into it. Raises LimitError."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import signal as signals
-import struct
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from typing import Protocol
 
 from tmebox import _native, abi
 from tmebox.errors import (
@@ -23,6 +24,7 @@ from tmebox.memory.windows import Window
 from tmebox.runtime.unwind import REGISTER_ORDER, Unwinder
 
 SI_KERNEL = 0x80
+R11 = REGISTER_ORDER.index("r11")
 HLT = 0xF4
 ACCESS = {0: "read", 1: "write", 2: "execute"}
 STACK_SNAPSHOT = 16 * abi.KIB
@@ -30,16 +32,23 @@ PAST_GUARD = abi.R15_REACH + 64
 """How far behind the window an access can be: a displacement beside r15 and r14, and the access's width."""
 
 
+class Text(Protocol):
+    """The code that an address is in."""
+
+    @property
+    def unwinder(self) -> Unwinder: ...
+    def code_byte(self, address: int) -> int | None: ...
+
+
 @dataclass(frozen=True)
 class Surroundings:
     """What a trap handler must know of its sandbox. `hold` keeps the window mapped, or says that it is gone;
-    `exhausted_bytes` is the last allocation refused."""
+    `text_at` finds the code of any module; `exhausted_bytes` is the last allocation refused."""
 
     base: int
     stack_low: int
     hold: Callable[[], Window | None]
-    unwinder: Callable[[int], Unwinder | None]
-    code_byte: Callable[[int], int | None]
+    text_at: Callable[[int], Text | None]
     exhausted_bytes: Callable[[], int]
     timeout_s: Callable[[], float]
 
@@ -54,9 +63,11 @@ def make_trap(
     rsp: int,
     registers: bytes,
 ) -> Trap:
-    """The exception for one trap; the core calls this with the GIL held, after the sandbox was left."""
-    values = dict(zip(REGISTER_ORDER, struct.unpack("<16Q", registers), strict=True))
-    unwind = _prepare_unwind(around, instruction_address, rsp, values)
+    """The exception for one trap; the core calls this with the GIL held, after the sandbox was left.
+
+    Kept here is what may be gone later; lines and frames are looked up when someone asks."""
+    text = around.text_at(instruction_address)
+    unwind = _prepare_unwind(around, text, instruction_address, rsp, registers)
     if signal == 0:
         limit = around.timeout_s()
         return Timeout(f"the call ran longer than {limit:g} s", address=instruction_address, unwind=unwind)
@@ -70,24 +81,26 @@ def make_trap(
             else "illegal instruction (or __builtin_trap)"
         )
         return IllegalInstruction(what, address=instruction_address, unwind=unwind)
-    return _fault(around, code, fault_address, instruction_address, access, rsp, values, unwind)
+    return _fault(around, text, code, fault_address, instruction_address, access, rsp, registers, unwind)
 
 
 def _fault(
     around: Surroundings,
+    text: Text | None,
     code: int,
     fault_address: int,
     instruction_address: int,
     access: int,
     rsp: int,
-    values: dict[str, int],
+    registers: bytes,
     unwind: Callable[[], tuple[Frame, ...]],
 ) -> Trap:
     if code == SI_KERNEL and fault_address == 0:
         at_gate = abi.GATE_BASE <= instruction_address < abi.CODE_END  # a host call's checked return
-        if at_gate or around.code_byte(instruction_address) == HLT:
+        if at_gate or (text is not None and text.code_byte(instruction_address) == HLT):
+            target = int.from_bytes(registers[8 * R11 : 8 * R11 + 8], "little")
             return ControlFlowViolation(
-                f"a return or indirect branch to {values['r11']:#x} was stopped",
+                f"a return or indirect branch to {target:#x} was stopped",
                 access="execute",
                 address=instruction_address,
                 unwind=unwind,
@@ -139,12 +152,11 @@ def _fault(
 
 
 def _prepare_unwind(
-    around: Surroundings, address: int, rsp: int, values: dict[str, int]
+    around: Surroundings, text: Text | None, address: int, rsp: int, registers: bytes
 ) -> Callable[[], tuple[Frame, ...]]:
     """Copies what unwinding needs (the sandbox may be gone when someone asks), works it out later."""
-    unwinder = around.unwinder(address)
-    if unwinder is None:
-        return lambda: (Frame(address, None, None, None),)
+    if text is None:
+        return partial(tuple, (Frame(address, None, None, None),))
     stack_offset = rsp - around.base
     stack = b""
     # After an overflow rsp is in the guard, which reads as zeros here: the frames above it are what matters.
@@ -153,4 +165,4 @@ def _prepare_unwind(
     if window is not None and start - stack_offset <= abi.STACK_REACH and start < abi.STACK_TOP:
         stack = bytes(start - stack_offset)
         stack += _native.read(window.base + start, min(STACK_SNAPSHOT, abi.STACK_TOP - start))
-    return lambda: unwinder.frames(address, stack_offset, stack, values)
+    return partial(text.unwinder.frames, address, stack_offset, stack, registers)

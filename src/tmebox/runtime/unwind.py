@@ -56,10 +56,12 @@ class Unwinder:
         return Frame(address, function, file, line)
 
     def frames(
-        self, address: int, stack_offset: int, stack: bytes, values: dict[str, int]
+        self, address: int, stack_offset: int, stack: bytes, register_words: bytes
     ) -> tuple[Frame, ...]:
-        """Innermost first. `stack` is a copy of the sandbox's stack from `stack_offset` up."""
+        """Innermost first. `stack` is a copy of the sandbox's stack from `stack_offset` up, `register_words`
+        has 8 bytes for each of REGISTER_ORDER."""
         found = [self.locate(address)]
+        values = dict(zip(REGISTER_ORDER, struct.unpack("<16Q", register_words), strict=True))
         # In the sandbox every address but rsp is an offset already; make rsp one too.
         registers = {name: value & MASK32 for name, value in values.items()} | {"rsp": stack_offset}
         nominal = address - self._slide

@@ -35,6 +35,13 @@ int fault(void)
 	return *(volatile int *)(uintptr_t)0xfffffff0u;
 }
 
+unsigned spin(long steps)
+{
+	unsigned x = 1;
+	for (long i = 0; i < steps; i++) x ^= x << 13, x ^= x >> 17, x ^= x << 5;
+	return x;
+}
+
 unsigned char *buffer_start(void)
 {
 	return buffer;

@@ -1,0 +1,121 @@
+"""Snapshot: what a sandbox's memory held at one moment, for others to start from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tmebox import abi
+from tmebox.errors import LimitError, SnapshotError
+from tmebox.memory.contents import Contents, Layout
+from tmebox.runtime.image import Image
+from tmebox.runtime.layout import parse_size, plan_layout
+from tmebox.runtime.module import Module
+from tmebox.runtime.sandbox import DEFAULT_MEMORY, Sandbox
+from tmebox.snapshotfile import Pages, SnapshotFile, identity
+
+SIZES = frozenset({"memory", "stack"})
+
+
+class Snapshot:
+    """Immutable, independent of the sandbox it was taken from. Made by `Sandbox.snapshot()` or `from_bytes`.
+
+    Holds globals and heap, hence also what stdio has buffered. Not the stack, since no call runs; not host
+    arrays; not what the host gave (streams, directories, host functions).
+    """
+
+    def __init__(self, image: Image, options: Mapping[str, Any]) -> None:
+        """options: what `spawn` gives to sandboxes unless told otherwise."""
+        self.image = image
+        self._options = dict(options)
+
+    @property
+    def module(self) -> Module:
+        return self.image.module
+
+    @property
+    def size_bytes(self) -> int:
+        """Size of the pages that are in it: those that are not zero and can differ from the module's."""
+        return sum(len(data) for _, data in self._pages())
+
+    def spawn(self, **options: Any) -> Sandbox:
+        """A new sandbox in this state; no constructor runs. Options are those of `Sandbox`, but for memory
+        and stack, which are the snapshot's. Default: what the sandbox had that the snapshot was taken from,
+        and what `Sandbox` has if it came from bytes. Raises LimitError, ModuleError (a missing import)."""
+        if options:
+            return self.configured(**options).spawn()
+        return Sandbox(self, **self._options)
+
+    def configured(self, **options: Any) -> Snapshot:
+        """The same state, with other options for `spawn`."""
+        if not SIZES.isdisjoint(options):
+            raise TypeError("memory and stack are the snapshot's: take it from a sandbox that has more")
+        return Snapshot(self.image, {**self._options, **options})
+
+    def to_bytes(self, *, key: bytes | None = None, compress: bool = False) -> bytes:
+        """For another process or machine that has the same module. key: a secret of at least 16 bytes, with
+        which only holders of the key can make bytes that `from_bytes` takes. compress: with zlib."""
+        image = self.image
+        file = SnapshotFile(
+            identity(image.module.file),
+            image.module.address,
+            image.memory_bytes,
+            image.stack_bytes,
+            self._pages(),
+        )
+        return file.to_bytes(key=key, compress=compress)
+
+    @classmethod
+    def from_bytes(
+        cls,
+        data: bytes | bytearray | memoryview,
+        module: Module,
+        *,
+        key: bytes | None = None,
+        memory: int | str | None = None,
+    ) -> Snapshot:
+        """A snapshot of a sandbox of `module`. key: the one that `to_bytes` got; without one, anyone can have
+        made the bytes, which then are as untrusted as sandboxed code. memory: refuse sandboxes with a higher
+        limit; default: that of `Sandbox`, or none with a key.
+
+        Raises SnapshotError for bytes that are damaged, of another module, or not sealed with the key;
+        LimitError if another module is at the code addresses that the snapshot has.
+        """
+        if memory is None:
+            memory = DEFAULT_MEMORY if key is None else abi.PRIVATE_END
+        file = SnapshotFile.from_bytes(data, key=key, largest_memory_bytes=parse_size(memory, "memory"))
+        if file.identity != identity(module.file):
+            raise SnapshotError("the snapshot is of another module, or made by another version of tmebox")
+        if key is None and module.file.isolation != "code+data":
+            raise SnapshotError(
+                f"the module has isolation {module.file.isolation!r}: it trusts code addresses in memory, so "
+                "its snapshots have to be sealed with a key"
+            )
+        try:
+            layout = plan_layout(module, file.memory_bytes, file.stack_bytes)
+        except LimitError as error:
+            raise SnapshotError(f"the snapshot has impossible limits: {error}") from None
+        _require_writable(file.pages, layout)
+        try:
+            there = module.at(file.address)
+        except LimitError as error:
+            raise LimitError(f"{error}; load the snapshot before other modules") from error
+        constants = [(s.offset, s.data) for s in there.segments if s.data and not s.writable]
+        contents = Contents(layout, tuple(sorted([*constants, *file.pages])), initialized=True)
+        return cls(Image(there, contents, file.memory_bytes), {})
+
+    def _pages(self) -> Pages:
+        read_only = {start for start, _ in self.image.contents.layout.read_only}
+        return tuple((offset, data) for offset, data in self.image.contents.data if offset not in read_only)
+
+    def __repr__(self) -> str:
+        return f"<tmebox.Snapshot {self.size_bytes:,} bytes of pages, {self.module!r}>"
+
+
+def _require_writable(pages: Pages, layout: Layout) -> None:
+    """Nothing but the sandbox's own writable data and heap: no control page, no stack, nothing read-only."""
+    for offset, data in pages:
+        end = offset + len(data)
+        inside = offset >= abi.IMAGE_START and end <= layout.heap_end
+        if not inside or any(offset < stop and start < end for start, stop in layout.read_only):
+            raise SnapshotError(f"the snapshot has pages that are not the module's to write: {offset:#x}")
