@@ -99,8 +99,8 @@ _SQLITE_DEFINES = (
 )
 
 _SLOW_STRTOD = (
-    "WebAssembly's `long double` has 128 bits, in software, and wasi-libc's `strtod` computes in it, like the "
-    "other columns' (all of them are musl's)"
+    "WebAssembly's `long double` has 128 bits, in software, and wasi-libc's `strtod` computes in it, like "
+    "the other columns' (all of them are musl's)"
 )
 
 PROGRAMS = (

@@ -21,6 +21,8 @@ _NAMES: Final = "rax rcx rdx rbx rbp rsi rdi r8 r9 r10 r11 r12 r13 r14 r15"
 NAMES: Final = {getattr(Register, name.upper()): name for name in _NAMES.split()}
 """Registers that may hold the base or the offset. Not rsp."""
 INDEX_BITS: Final = 16
+_FLAT: Final = frozenset({Register.DS, Register.SS})
+"""Segments that start at 0 in 64-bit mode; with rbp as the base it is ss."""
 
 _OFFSETS: Final = frozenset({Code.MOV_R32_RM32, Code.MOV_RM32_R32, Code.LEA_R32_M})
 _EXTENSIONS: Final = frozenset(
@@ -75,7 +77,7 @@ def access_steps(decoded: Decoded) -> frozenset[str]:
     base, offset = NAMES.get(instruction.memory_base), NAMES.get(instruction.memory_index)
     if base is None or offset is None or base == offset:
         return frozenset()
-    if instruction.memory_segment != Register.DS or instruction.segment_prefix != Register.NONE:
+    if instruction.memory_segment not in _FLAT or instruction.segment_prefix != Register.NONE:
         return frozenset()
     displacement = signed(instruction.memory_displacement)
     steps = []

@@ -8,6 +8,12 @@
     movl %gs:4(%edi), %esi
     movq %gs:BASE, %rdi
     movups %xmm1, R15_REACH(%rdi,%rsi)
+    movl %ecx, %edx
+    movq %gs:BASE, %rbp
+    movl -8(%rbp,%rdx), %edx
+    movl %ecx, %ebp
+    movq %gs:BASE, %r12
+    movl 8(%r12,%rbp), %edx
 # 16 bits may be scaled, and any offset below 2 GiB added.
     movzbl %dl, %eax
     movq %gs:BASE, %r15
