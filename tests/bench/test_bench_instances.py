@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -70,6 +71,8 @@ def test_tables_show_what_was_measured_and_a_dash_for_what_was_not(made_up: Inst
         (OPERATIONS["trivial"], "9 µs (8–10)", "81 µs (80–110)"),
         (OPERATIONS["reset-lua"], "10 µs (10–10)", "–"),
     )
+    disturbed = replace(made_up, samples_s={"tmebox": {"trivial": (1e-6, 2e-5, 1.5e-3)}})
+    assert times_table(disturbed).rows == ((OPERATIONS["trivial"], "20 µs (1–1500)"),)
     rows = live_table(made_up).rows
     assert rows[0][1:4] == ("32,000", "32,000", "12.5 kB (12.4 kB by the process's own count)")
     assert rows[1][-1] == "WasmtimeError: no <memory>"

@@ -80,10 +80,11 @@ def register_instructions(count: int) -> Iterator[bytes]:
             continue
         form = classify(encoding, TABLES["gs"])
         decoded = decode(encoding)
+        is_plain = not (form.refusals or form.needs_sequence or form.adjusts or form.branches or form.ends)
         if (
-            form.is_plain
+            is_plain
             and decoded
-            and not decoded.has_memory_operand
+            and decoded.operand is None
             and not decoded.accesses
             and form.features <= flags
         ):

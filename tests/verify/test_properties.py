@@ -90,7 +90,7 @@ def test_a_flipped_byte_is_refused_or_harmless(
 
 
 INVISIBLE = re.compile(
-    r"known-instruction|canonical-encoding|target-is|text-in|.*--no-instruction|no-branch-into-sequence--claimed"
+    r"known-instruction|canonical-encoding|control-ends|target-is|text-in|.*--no-instruction|no-branch-into-sequence--claimed"
 )
 """Examples that are refused for other reasons than what a disassembly of their bytes shows."""
 

@@ -22,5 +22,6 @@ def calls_table(results: CallResults) -> Table:
 
 def time_text(times_s: Spread) -> str:
     factor, unit = next((factor, unit) for limit, factor, unit in UNITS if times_s.median < limit)
-    low, middle, high = (f"{value * factor:.3g}" for value in (times_s.min, times_s.median, times_s.max))
+    figures = (value * factor for value in (times_s.min, times_s.median, times_s.max))
+    low, middle, high = (f"{value:.3g}" if value < 1000 else f"{value:.0f}" for value in figures)
     return f"{middle} {unit} ({low}–{high})"

@@ -15,13 +15,15 @@ from typing import Any
 
 import tmebox
 from tmebox.bench import debian, suite, wasm
-from tmebox.bench.peers import Operation, compile_host
+from tmebox.bench.operations import Operation, repeated
+from tmebox.bench.peers import compile_host
 from tmebox.bench.variants import MissingError
 from tmebox.errors import CompileError
 
 STARTS = Path(__file__).parent / "starts"
 GREETING_LENGTH = len("hello number 7")
 ANSWER = 42
+WASM_SIGNALS = ("_WASI_EMULATED_SIGNAL",)
 REACTOR = ("-mexec-model=reactor",)
 
 
@@ -32,6 +34,7 @@ class Sources:
     files: tuple[Path, ...]
     exports: tuple[str, ...]
     include_dirs: tuple[Path, ...] = ()
+    wasm_defines: tuple[str, ...] = ()
 
 
 @dataclass
@@ -55,25 +58,13 @@ def subjects() -> tuple[dict[str, Sources], str]:
     except debian.SourcesUnavailableError as error:
         return found, f"Lua: {error}"
     files = (STARTS / "lua.c", *upstream.files[1:])  # the first is the benchmark program's own
-    found["lua"] = Sources(files, ("prepare", "answer"), upstream.include_dirs)
+    found["lua"] = Sources(files, ("prepare", "answer"), upstream.include_dirs, WASM_SIGNALS)
     return found, ""
 
 
 def expect(value: object, wanted: object) -> None:
     if value != wanted:
         raise RuntimeError(f"an instance answers {value!r}, not {wanted!r}")
-
-
-def cycles(cycle: Callable[[], Any]) -> Operation:
-    """An operation that is a whole life: from nothing to nothing."""
-
-    def action(times: int) -> float:
-        start_ns = time.perf_counter_ns()
-        for _ in itertools.repeat(None, times):
-            cycle()
-        return (time.perf_counter_ns() - start_ns) / times / 1e9
-
-    return action
 
 
 def after(before: Callable[[], Any], timed: Callable[[], Any]) -> Operation:
@@ -113,8 +104,8 @@ def sandbox(sources: Mapping[str, Sources], _: Path) -> Iterator[Peer]:
             tmebox.Sandbox(modules["stdio"], stdout=nowhere) as middle,
         ):
             operations = {
-                "trivial": cycles(trivial),
-                "stdio": cycles(stdio),
+                "trivial": repeated(trivial),
+                "stdio": repeated(stdio),
                 "reset-trivial": after(lambda: small.add(3, 4), small.reset),
                 "reset-stdio": after(lambda: middle.greet(7), middle.reset),
             }
@@ -137,8 +128,8 @@ def sandbox(sources: Mapping[str, Sources], _: Path) -> Iterator[Peer]:
             spawned: list[tmebox.Sandbox] = []
             with snapshot.spawn() as large:
                 operations |= {
-                    "lua-anew": cycles(anew),
-                    "lua-ready": cycles(ready),
+                    "lua-anew": repeated(anew),
+                    "lua-ready": repeated(ready),
                     "lua-spawn": after(lambda: close_all(spawned), lambda: spawned.append(snapshot.spawn())),
                     "reset-lua": after(lambda: large.answer(ANSWER), large.reset),
                 }
@@ -170,7 +161,7 @@ def wasmtime_py(sources: Mapping[str, Sources], scratch: Path) -> Iterator[Peer]
             missing[name] = str(error).splitlines()[0][:200]
             continue
         operation, calls = WASM_OPERATIONS[name]
-        operations[operation] = cycles(wasm_cycle(linker, module, calls))
+        operations[operation] = repeated(wasm_cycle(linker, module, calls))
     yield Peer(operations, missing)
 
 
@@ -205,7 +196,8 @@ def wasm_library(name: str, item: Sources, scratch: Path) -> Path:
     for index, source in enumerate(item.files):
         objects.append(scratch / f"{name}-{index}.o")
         search = [f"-I{directory}" for directory in item.include_dirs]
-        wasm.compile_wasm(source, objects[-1], ["-O2", "-D_WASI_EMULATED_PROCESS_CLOCKS", *search])
+        defines = [f"-D{define}" for define in item.wasm_defines]
+        wasm.compile_wasm(source, objects[-1], ["-O2", *defines, *search])
     output = scratch / f"{name}.wasm"
     exports = [f"-Wl,--export={export}" for export in item.exports]
     wasm.link_wasm(objects, output, [*REACTOR, *exports])
@@ -220,7 +212,7 @@ def process(sources: Mapping[str, Sources], scratch: Path) -> Iterator[Peer]:
     for name, item in sources.items():
         program = scratch / f"{name}-program"
         build_host(item, program, "-static", "-DPROGRAM")
-        operations["lua-anew" if name == "lua" else name] = cycles(spawn_cycle(str(program)))
+        operations["lua-anew" if name == "lua" else name] = repeated(spawn_cycle(str(program)))
     yield Peer(operations, repeats_percent=10)
 
 

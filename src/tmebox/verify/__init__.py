@@ -1,11 +1,13 @@
 """The security boundary: decides from the final bytes alone whether machine code may run in a sandbox.
 
-Reading order: `rules` (what must hold), `instructions` (what is known at all), `decoded` and `opcodes`
+Reading order: `rules` (what must hold), `instructions` (what is known at all), `opcodes` and `decoded`
 (asking the decoder), `encoding`, `memory`, `memory_r15` and `stack` (rules about one instruction),
 `sequences` (instructions safe only together), `tables` (what differs with the window's base in gs or r15),
-`forms` (all that one instruction's bytes say), `verify` (the walk over a text).
+`forms` (all that one instruction's bytes say), `reading` (from bytes to blocks of instructions), `verify`
+(rules about places and neighbours), `verdicts` (what was verified before).
 """
 
+from tmebox.verify.verdicts import verify_once
 from tmebox.verify.verify import VerifiedText, verify
 
-__all__ = ["VerifiedText", "verify"]
+__all__ = ["VerifiedText", "verify", "verify_once"]

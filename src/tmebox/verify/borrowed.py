@@ -55,7 +55,7 @@ def indexed_access(base: str, offset: str) -> str:
 
 def offset_steps(decoded: Decoded) -> frozenset[str]:
     """The steps that an instruction is which leaves no more than 32 bits in its first operand."""
-    code = decoded.instruction.code
+    code = decoded.code
     name = _NAMES_32.get(decoded.first_register) or NAMES.get(decoded.first_register)
     if name is None:
         return frozenset()
@@ -70,25 +70,25 @@ def offset_steps(decoded: Decoded) -> frozenset[str]:
 
 
 def access_steps(decoded: Decoded) -> frozenset[str]:
-    """The steps that an instruction is whose one access is to `disp(%T,%S,scale)`."""
-    instruction = decoded.instruction
-    if not decoded.accesses_operand or len(decoded.accesses) != 1 or instruction.code in _NEVER:
+    """The steps that an instruction is whose only access is to `disp(%T,%S,scale)`; none if it writes rsp."""
+    operand = decoded.operand
+    if operand is None or not decoded.accesses_operand or len(decoded.accesses) != 1:
         return frozenset()
-    base, offset = NAMES.get(instruction.memory_base), NAMES.get(instruction.memory_index)
+    if decoded.code in _NEVER or Register.RSP in decoded.written:
+        return frozenset()
+    base, offset = NAMES.get(operand.base), NAMES.get(operand.index)
     if base is None or offset is None or base == offset:
         return frozenset()
-    if instruction.memory_segment not in _FLAT or instruction.segment_prefix != Register.NONE:
+    if operand.segment not in _FLAT or operand.has_override:
         return frozenset()
-    displacement = signed(instruction.memory_displacement)
+    displacement = operand.displacement_i64
     steps = []
-    if instruction.memory_index_scale == 1 and abs(displacement) <= R15_REACH:
+    if operand.scale == 1 and abs(displacement) <= R15_REACH:
         steps.append(near_access(base, offset))
     if 0 <= displacement < ABSOLUTE_LIMIT:
         steps.append(indexed_access(base, offset))
     return frozenset(steps)
 
 
-_NEVER: Final = (
-    known.STRINGS | known.BRANCHES | known.PUSHES | known.POPS | known.BIT_TEST_WITH_REGISTER_OFFSET
-)
+_NEVER: Final = known.STRINGS | known.BRANCHES | known.MOVES_RSP | known.BIT_TEST_WITH_REGISTER_OFFSET
 """They access more than their operand, move rsp, or reach beyond their operand."""

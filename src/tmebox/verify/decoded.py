@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final, Protocol
 
 from iced_x86 import (
+    CodeSize,
     Decoder,
     Instruction,
     InstructionInfoFactory,
-    Mnemonic,
     OpAccess,
     OpKind,
     Register,
@@ -17,62 +17,105 @@ from iced_x86 import (
     UsedMemory,
 )
 
-if TYPE_CHECKING:
-    from iced_x86._iced_x86_py import Register as RegisterId
+from tmebox.verify.opcodes import Opcode, opcode_of
 
 _INFO: Final = InstructionInfoFactory()
 _WRITES: Final = frozenset(
     {OpAccess.WRITE, OpAccess.COND_WRITE, OpAccess.READ_WRITE, OpAccess.READ_COND_WRITE}
 )
-_COMPUTES_ONLY: Final = frozenset({Mnemonic.LEA, Mnemonic.NOP})
+_REGISTERS: Final = [number for name, number in vars(Register).items() if name.isupper()]
+_WIDEST: Final = {number: RegisterExt.full_register(number) for number in _REGISTERS}
+_NARROW: Final = frozenset(number for number in _REGISTERS if RegisterExt.size(number) == 4)
 
 
-@dataclass(frozen=True, slots=True)
+class Address(Protocol):
+    """An address, as iced's UsedMemory tells it. address_size: a CodeSize, of its computation."""
+
+    @property
+    def segment(self) -> int: ...
+    @property
+    def base(self) -> int: ...
+    @property
+    def index(self) -> int: ...
+    @property
+    def scale(self) -> int: ...
+    @property
+    def displacement_i64(self) -> int: ...
+    @property
+    def address_size(self) -> int: ...
+
+
+# These two are not frozen: freezing would cost as much time as decoding.
+@dataclass(slots=True, eq=False)
+class Operand:
+    """A memory operand: its address as it is spelled out, and whether with a segment prefix."""
+
+    segment: int
+    base: int
+    index: int
+    scale: int
+    displacement_i64: int
+    address_size: int
+    has_override: bool
+
+
+@dataclass(slots=True, eq=False)
 class Decoded:
-    """accesses: iced's list, which holds implicit operands too.
+    """operand: what its memory operand spells out, or None.
+    accesses_operand: there is one, and it is accessed, or perhaps only prefetched.
+    accesses: where iced says that it accesses memory and how, implicit operands too; nothing for prefetches.
     written: registers that are written, implicitly or perhaps only; as their widest form (rax for %ah).
-    register_operands, address_registers: of the operands; of the memory operand.
-    accesses_operand: there is a memory operand, and it is accessed; true for prefetches, for which iced lists
-    no access, and false for `lea` and `nop`.
+    registers: each operand's register, or NONE. first_register: the first of them.
     """
 
     encoding: bytes
     instruction: Instruction
-    accesses: list[UsedMemory]
-    written: frozenset[int]
-    register_operands: list[RegisterId]
-    address_registers: list[RegisterId]
-    has_memory_operand: bool
+    code: int
+    opcode: Opcode
+    operand: Operand | None
     accesses_operand: bool
+    accesses: list[UsedMemory]
+    written: set[int]
+    registers: tuple[int, ...]
+    first_register: int
     has_branch_target: bool
-
-    @property
-    def first_register(self) -> int:
-        """The register that is its first operand, or Register.NONE."""
-        is_register = self.instruction.op_count > 0 and self.instruction.op0_kind == OpKind.REGISTER
-        return self.instruction.op0_register if is_register else Register.NONE
 
 
 def decode(encoding: bytes) -> Decoded | None:
     """The one instruction that fills `encoding`, as if at address 0; None if there is none."""
-    instruction = Decoder(64, encoding).decode()
-    if instruction.is_invalid or instruction.len != len(encoding):
+    it = Decoder(64, encoding).decode()
+    if it.is_invalid or it.len != len(encoding):
         return None
-    info = _INFO.info(instruction)
-    kinds = [instruction.op_kind(i) for i in range(instruction.op_count)]
-    full, operand = RegisterExt.full_register, instruction.op_register
-    has_memory_operand = OpKind.MEMORY in kinds
-    both = (instruction.memory_base, instruction.memory_index) if has_memory_operand else ()
+    info = _INFO.info(it)
+    kinds = it.op0_kind, it.op1_kind, it.op2_kind, it.op3_kind, it.op4_kind
+    opcode = opcode_of(it)
+    first = it.op0_register
+    operand = _operand(it) if OpKind.MEMORY in kinds else None
     return Decoded(
         encoding,
-        instruction,
-        accesses=info.used_memory(),
-        written=frozenset(full(used.register) for used in info.used_registers() if used.access in _WRITES),
-        register_operands=[operand(i) for i, kind in enumerate(kinds) if kind == OpKind.REGISTER],
-        address_registers=[register for register in both if register != Register.NONE],
-        has_memory_operand=has_memory_operand,
-        accesses_operand=has_memory_operand and instruction.mnemonic not in _COMPUTES_ONLY,
-        has_branch_target=OpKind.NEAR_BRANCH64 in kinds,
+        it,
+        it.code,
+        opcode,
+        operand,
+        operand is not None and not opcode.computes_only,
+        info.used_memory(),
+        {_WIDEST[used.register] for used in info.used_registers() if used.access in _WRITES},
+        (first, it.op1_register, it.op2_register, it.op3_register, it.op4_register),
+        first,
+        OpKind.NEAR_BRANCH64 in kinds,
+    )
+
+
+def _operand(instruction: Instruction) -> Operand:
+    base, index = instruction.memory_base, instruction.memory_index
+    return Operand(
+        instruction.memory_segment,
+        base,
+        index,
+        instruction.memory_index_scale,
+        signed(instruction.memory_displacement),
+        CodeSize.CODE32 if base in _NARROW or index in _NARROW else CodeSize.CODE64,
+        instruction.segment_prefix != Register.NONE,
     )
 
 

@@ -1,43 +1,48 @@
 """What the verifier knows about one instruction from its bytes alone.
 
-A `Form` does not depend on where the instruction stands, so it is worked out once per distinct encoding;
-positions enter only as displacements relative to the instruction's start.
+A `Form` depends neither on where the instruction stands nor on numbers that matter only there, so it is
+worked out once per distinct encoding, and a large text has a few hundred.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from functools import cache, lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 
-from iced_x86 import Code
+from iced_x86 import Decoder
 
+from tmebox.abi import STACK_REACH
 from tmebox.verify import instructions as known
 from tmebox.verify import rules
 from tmebox.verify.borrowed import access_steps, offset_steps
-from tmebox.verify.decoded import Decoded, decode, signed
-from tmebox.verify.encoding import encoding_problem
-from tmebox.verify.memory import memory_problems
-from tmebox.verify.opcodes import opcode_of
+from tmebox.verify.decoded import Decoded, decode
+from tmebox.verify.encoding import encoding_refusal
+from tmebox.verify.memory import memory_refusals
 from tmebox.verify.rules import Refusal
 from tmebox.verify.sequences import READS_MAP, steps_of
 from tmebox.verify.stack import adjustment, is_anchor, stack_problem
 from tmebox.verify.tables import Table
 
 
-@dataclass(frozen=True, slots=True)
-class Form:
+class Field(NamedTuple):
+    """A signed number in an encoding: how far from the instruction's end its target or operand is, in bytes.
+
+    before_end: bytes from where the number is to the instruction's end. size_bytes: its own, 1 or 4.
+    """
+
+    before_end: int
+    size_bytes: int
+
+
+class Form(NamedTuple):
     """Everything about one encoding that the walk over a text needs.
 
     refusals: rules that it breaks wherever it stands.
     needs_sequence: the rule that it breaks unless a sequence covers it, or None.
     steps: what it can be in a sequence.
     anchors: it surely accesses memory near rsp.
-    adjusts: bytes that it moves rsp by, at most, without accessing anything.
+    adjusts: bytes that it moves rsp by, at most, without accessing anything; too many count as one too many.
     branches, calls, ends: it can go elsewhere; it leaves a return address; control never runs past it.
-    target, operand: displacement from its own start of its direct branch target, of its rip-relative operand.
-    is_plain: it needs no attention at the place where it stands, except as an anchor.
+    target, operand: of its direct branch, of its rip-relative operand, if it has one.
     """
 
     refusals: tuple[Refusal, ...] = ()
@@ -48,114 +53,100 @@ class Form:
     branches: bool = False
     calls: bool = False
     ends: bool = False
-    target: int | None = None
-    operand: int | None = None
+    target: Field | None = None
+    operand: Field | None = None
     features: frozenset[str] = frozenset()
     is_avx: bool = False
     is_x87: bool = False
-    is_plain: bool = False
 
 
-_SHORT_BRANCHES: Final = frozenset(bytes([opcode]) for opcode in (*range(0x70, 0x80), 0xEB))
-_NEAR_BRANCHES: Final = frozenset(
-    [b"\xe8", b"\xe9", *(bytes([0x0F, opcode]) for opcode in range(0x80, 0x90))]
-)
+_OPEN: Final = {
+    1: frozenset(bytes([opcode]) for opcode in (*range(0x70, 0x80), 0xEB)),
+    4: frozenset(
+        [b"\xe8", b"\xe9", *(bytes([0x0F, opcode]) for opcode in range(0x80, 0x90))]
+        + [rex + bytes([opcode]) for rex in (b"", b"\x41") for opcode in range(0xB8, 0xC0)]
+    ),
+}
+"""Direct branches and `mov $N, %register` by the size of the number that they end in (bytes). They are many,
+and differ only in that number, which no form depends on."""
 
 
-@lru_cache(maxsize=1 << 16)
+def representative(encoding: bytes) -> bytes:
+    """An encoding of the same form: of those that differ in nothing but such a number, always the same."""
+    for size_bytes, opcodes in _OPEN.items():
+        opcode = encoding[:-size_bytes]
+        if opcode in opcodes:
+            return opcode + bytes(size_bytes)
+    return encoding
+
+
 def classify(encoding: bytes, table: Table) -> Form:
     """The form of the one instruction that `encoding` holds, by the rules of `table`."""
-    for size_bytes, opcodes in ((1, _SHORT_BRANCHES), (4, _NEAR_BRANCHES)):
-        opcode = encoding[:-size_bytes]
-        if opcode in opcodes:  # many, and they differ only in where they go
-            displacement = int.from_bytes(encoding[-size_bytes:], "little", signed=True)
-            return replace(_branch(opcode, size_bytes, table), target=len(encoding) + displacement)
-    return _classify(encoding, table)
-
-
-@cache
-def _branch(opcode: bytes, size_bytes: int, table: Table) -> Form:
-    return _classify(opcode + bytes(size_bytes), table)
-
-
-def _classify(encoding: bytes, table: Table) -> Form:
     decoded = decode(encoding)
     if decoded is None:
         return Form(refusals=((rules.KNOWN_INSTRUCTION, "these bytes are no instruction"),))
-    instruction = decoded.instruction
-    opcode = opcode_of(instruction)
+    opcode = decoded.opcode
     unknown = _segment_refusal(decoded) or opcode.refusal or _register_refusal(decoded)
     if opcode.is_absolute and not unknown:
-        unknown = table.memory_rule, "a 64-bit absolute address"
+        unknown = table.memory.name, "a 64-bit absolute address"
     if unknown:
         return Form(refusals=(unknown,))
-    code = instruction.code
-    steps = steps_of(instruction, encoding, table.sequences.exact)
-    is_borrowed = False
+    accesses = access_steps(decoded) if table.base == "gs" else frozenset()
+    # What is safe only at a sequence's end is no other step, but may fill the next sequence's offset.
+    steps = accesses or steps_of(decoded, table.sequences.exact)
     if table.base == "gs":
-        accesses = access_steps(decoded)
-        is_borrowed = bool(accesses)
-        steps |= offset_steps(decoded) | accesses
-    refusals = tuple(_refusals(decoded, READS_MAP in steps or is_borrowed, table))
-    needs_sequence = _needs_sequence(decoded, steps, is_borrowed, table)
-    adjusts = adjustment(decoded) or 0
-    branches = code in known.BRANCHES
-    ends = code in known.NEVER_CONTINUES
-    reads_text = instruction.is_ip_rel_memory_operand and decoded.accesses_operand
+        steps |= offset_steps(decoded)
+    refusals = [encoding_refusal(decoded), table.reserved_refusal(decoded)]
+    if READS_MAP not in steps and not accesses:  # these need a sequence instead
+        refusals += memory_refusals(decoded, table.memory)
+    reads_text = decoded.accesses_operand and decoded.instruction.is_ip_rel_memory_operand
     return Form(
-        refusals=refusals,
-        needs_sequence=needs_sequence,
-        steps=steps,
-        anchors=is_anchor(decoded),
-        adjusts=adjusts,
-        branches=branches,
-        calls=code in known.CALLS,
-        ends=ends,
-        target=signed(instruction.near_branch64) if decoded.has_branch_target else None,
-        operand=signed(instruction.memory_displacement) if reads_text else None,
-        features=opcode.features,
-        is_avx=opcode.is_avx,
-        is_x87=opcode.is_x87,
-        is_plain=not (refusals or needs_sequence or adjusts or branches or ends or reads_text),
+        tuple(filter(None, refusals)),
+        _needs_sequence(decoded, steps, bool(accesses), table),
+        steps,
+        is_anchor(decoded),
+        min(adjustment(decoded) or 0, STACK_REACH + 1),
+        opcode.branches,
+        opcode.calls,
+        opcode.ends,
+        _field(encoding) if decoded.has_branch_target else None,
+        _field(encoding) if reads_text else None,
+        opcode.features,
+        opcode.is_avx,
+        opcode.is_x87,
     )
 
 
+def _field(encoding: bytes) -> Field:
+    """The displacement in an encoding that has a rip-relative operand or a direct branch target."""
+    decoder = Decoder(64, encoding)
+    offsets = decoder.get_constant_offsets(decoder.decode())
+    if offsets.has_displacement:
+        return Field(len(encoding) - offsets.displacement_offset, offsets.displacement_size)
+    return Field(len(encoding) - offsets.immediate_offset, offsets.immediate_size)
+
+
 def _segment_refusal(decoded: Decoded) -> Refusal | None:
-    if known.SEGMENT_REGISTERS.isdisjoint([*decoded.written, *decoded.register_operands]):
+    segments = known.SEGMENT_REGISTERS
+    if segments.isdisjoint(decoded.written) and segments.isdisjoint(decoded.registers):
         return None
     return rules.SEGMENT_REGISTERS_UNTOUCHED, "it reads or writes a segment register"
 
 
 def _register_refusal(decoded: Decoded) -> Refusal | None:
-    if known.REGISTERS.issuperset(decoded.register_operands):
+    if known.REGISTERS.issuperset(decoded.registers):
         return None
     return rules.KNOWN_INSTRUCTION, "it has an operand register that no table names"
-
-
-def _refusals(decoded: Decoded, needs_sequence: bool, table: Table) -> Iterator[Refusal]:
-    problem = encoding_problem(decoded)
-    if problem:
-        yield rules.CANONICAL_ENCODING, problem
-    if not needs_sequence:
-        yield from memory_problems(decoded, table.memory_rule, table.address_rule)
-    written = table.reserved_problem(decoded)
-    if written:
-        yield rules.RESERVED_REGISTERS_KEPT, written
 
 
 def _needs_sequence(
     decoded: Decoded, steps: frozenset[str], is_borrowed: bool, table: Table
 ) -> Refusal | None:
-    code = decoded.instruction.code
-    if code in known.STRINGS:
-        return rules.STRING_INSTRUCTION_REBASED, "not at the end of the sequence that rebases its pointers"
-    if code == Code.RETNQ:
-        return rules.RETURN_CHECKED, "not at the end of the sequence that checks its target"
-    if code in known.INDIRECT_BRANCHES:
-        return rules.INDIRECT_BRANCH_CHECKED, "not at the end of a sequence that checks its target"
+    if decoded.opcode.needs_sequence:
+        return decoded.opcode.needs_sequence
     if READS_MAP in steps:
-        return table.memory_rule, "a read of the target map outside a sequence"
+        return table.memory.name, "a read of the target map outside a sequence"
     if is_borrowed:
-        return table.memory_rule, "an address in 64-bit registers, and not at the end of a sequence for it"
+        return table.memory.name, "an address in 64-bit registers, and not at the end of a sequence for it"
     reason = stack_problem(decoded)
     return (rules.RSP_STAYS_IN_PRIVATE_HALF, reason) if reason else None

@@ -142,9 +142,11 @@ DIRECT_JUMPS: Final = UNCONDITIONAL_JUMPS | {
 }  # fmt: skip
 INDIRECT_BRANCHES: Final = frozenset({Code.CALL_RM64, Code.JMP_RM64})
 CALLS: Final = frozenset({Code.CALL_REL32_64, Code.CALL_RM64})
-BRANCHES: Final = DIRECT_JUMPS | INDIRECT_BRANCHES | CALLS | {Code.RETNQ}
+RETURNS: Final = frozenset({Code.RETNQ})
+BRANCHES: Final = DIRECT_JUMPS | INDIRECT_BRANCHES | CALLS | RETURNS
 PUSHES: Final = frozenset({Code.PUSH_R64, Code.PUSH_RM64, Code.PUSHQ_IMM8, Code.PUSHQ_IMM32})
 POPS: Final = frozenset({Code.POP_R64, Code.POP_RM64})
+MOVES_RSP: Final = PUSHES | POPS | CALLS | RETURNS
 STRINGS: Final = frozenset(
     {
         Code.STOSB_M8_AL, Code.STOSW_M16_AX, Code.STOSD_M32_EAX, Code.STOSQ_M64_RAX,
@@ -154,8 +156,11 @@ STRINGS: Final = frozenset(
 CODES: Final = BRANCHES | PUSHES | POPS | STRINGS
 """Instructions whose other encodings (16-bit, far, immediate `ret`, …) are denied, so named one by one."""
 
-NEVER_CONTINUES: Final = UNCONDITIONAL_JUMPS | {Code.JMP_RM64, Code.RETNQ, Code.HLT, Code.UD2}
+NEVER_CONTINUES: Final = UNCONDITIONAL_JUMPS | RETURNS | {Code.JMP_RM64, Code.HLT, Code.UD2}
 """Control never reaches the instruction after one of these. (Not int3: debuggers continue there.)"""
+
+COMPUTES_ONLY: Final = frozenset({Mnemonic.LEA, Mnemonic.NOP})
+"""Their memory operand is not accessed."""
 
 NO_SURE_ACCESS: Final = _mnemonics(
     "vmaskmovpd vmaskmovps vpmaskmovd vpmaskmovq rcl rcr rol ror sar shl shld shr shrd"
@@ -165,13 +170,13 @@ does not surely fault: no anchor for rsp. iced counts the masked ones as plain a
 
 _NUMBERS: Final = [number for name, number in vars(Register).items() if name.isupper()]
 SEGMENT_REGISTERS: Final = frozenset(filter(RegisterExt.is_segment_register, _NUMBERS))
-REGISTERS: Final = frozenset().union(
+REGISTERS: Final = frozenset([Register.NONE]).union(
     *(
         filter(is_kind, _NUMBERS)
         for is_kind in (RegisterExt.is_gpr, RegisterExt.is_xmm, RegisterExt.is_ymm, RegisterExt.is_st)
     )
 )
-"""Registers that operands may name."""
+"""Registers that operands may name; NONE for an operand that is no register."""
 
 FEATURES: Final[dict[int, str | None]] = {
     **dict.fromkeys(

@@ -7,15 +7,14 @@ control came from, and the guards are wider than the displacements that may be a
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Final
 
 from iced_x86 import Code, CodeSize, Register
 
 from tmebox.abi import R15_REACH
 from tmebox.verify import rules
-from tmebox.verify.decoded import Decoded, signed
-from tmebox.verify.memory import ABSOLUTE_LIMIT, Address
+from tmebox.verify.decoded import Address, Decoded
+from tmebox.verify.memory import ABSOLUTE_LIMIT
 from tmebox.verify.rules import Refusal
 
 _WRITES_OFFSET: Final = frozenset(
@@ -24,28 +23,28 @@ _WRITES_OFFSET: Final = frozenset(
 """Always write all of their first operand, and nothing else."""
 
 
-def through_r15(address: Address) -> Iterator[Refusal]:
+def through_r15(address: Address) -> Refusal | None:
     """Rule `memory-through-r15`."""
-    displacement = signed(address.displacement)
-    if address.has_override or address.segment != Register.DS:
-        yield rules.MEMORY_THROUGH_R15, "a segment override, or a segment other than ds"
-    elif address.base != Register.R15 or address.size != CodeSize.CODE64:
-        yield rules.MEMORY_THROUGH_R15, "an access to a host address: its base is not r15"
-    elif address.index == Register.NONE:
-        if not 0 <= displacement < ABSOLUTE_LIMIT:
-            yield rules.MEMORY_THROUGH_R15, "a constant offset outside [0, 2 GiB)"
+    if address.segment != Register.DS:
+        return rules.MEMORY_THROUGH_R15, "a segment other than ds"
+    if address.base != Register.R15 or address.address_size != CodeSize.CODE64:
+        return rules.MEMORY_THROUGH_R15, "an access to a host address: its base is not r15"
+    if address.index == Register.NONE:
+        if not 0 <= address.displacement_i64 < ABSOLUTE_LIMIT:
+            return rules.MEMORY_THROUGH_R15, "a constant offset outside [0, 2 GiB)"
     elif address.index != Register.R14 or address.scale != 1:
-        yield rules.MEMORY_THROUGH_R15, "an index that is not r14, or that is scaled"
-    elif abs(displacement) > R15_REACH:
-        yield rules.MEMORY_THROUGH_R15, f"further than {R15_REACH:#x} bytes from r15 plus r14"
+        return rules.MEMORY_THROUGH_R15, "an index that is not r14, or that is scaled"
+    elif abs(address.displacement_i64) > R15_REACH:
+        return rules.MEMORY_THROUGH_R15, f"further than {R15_REACH:#x} bytes from r15 plus r14"
+    return None
 
 
-def reserved_problem(decoded: Decoded) -> str | None:
-    """Why the instruction breaks `reserved-registers-kept`, or None."""
+def reserved_refusal(decoded: Decoded) -> Refusal | None:
+    """Rule `reserved-registers-kept`."""
     if Register.R15 in decoded.written:
-        return "it writes r15"
+        return rules.RESERVED_REGISTERS_KEPT, "it writes r15"
     if Register.R14 not in decoded.written:
         return None
-    if decoded.instruction.code in _WRITES_OFFSET and decoded.first_register == Register.R14D:
+    if decoded.code in _WRITES_OFFSET and decoded.first_register == Register.R14D:
         return None
-    return "it writes r14, and is not a 32-bit `mov` or `lea`"
+    return rules.RESERVED_REGISTERS_KEPT, "it writes r14, and is not a 32-bit `mov` or `lea`"

@@ -15,12 +15,24 @@ from tmebox.verify.rules import Refusal
 @dataclass(frozen=True, slots=True)
 class Opcode:
     """refusal: why no instruction with this opcode is known, or None.
+    needs_sequence: the rule that it breaks outside a sequence that checks it, whatever its operands; or None.
     is_absolute: it has a 64-bit absolute address.
+    computes_only: it does not access its memory operand. accesses_surely: it does, or faults.
+    moves_rsp: it pushes, pops, calls or returns, and accesses what it moves rsp to.
+    branches, calls, ends: it can go elsewhere; it leaves a return address; control never runs past it.
     features: CPU features needed beyond the baseline.
     """
 
     refusal: Refusal | None
+    needs_sequence: Refusal | None
     is_absolute: bool
+    is_string: bool
+    computes_only: bool
+    accesses_surely: bool
+    moves_rsp: bool
+    branches: bool
+    calls: bool
+    ends: bool
     features: frozenset[str]
     is_avx: bool
     is_x87: bool
@@ -30,22 +42,43 @@ _SEEN: Final[dict[int, Opcode]] = {}
 
 
 def opcode_of(instruction: Instruction) -> Opcode:
-    code = instruction.code
-    opcode = _SEEN.get(code)
+    opcode = _SEEN.get(instruction.code)
     if opcode is None:
-        opcode = _SEEN[code] = _look_up(instruction)
+        opcode = _SEEN[instruction.code] = _look_up(instruction)
     return opcode
 
 
 def _look_up(instruction: Instruction) -> Opcode:
+    code, mnemonic = instruction.code, instruction.mnemonic
     features = (known.FEATURES.get(feature) for feature in instruction.cpuid_features())
     return Opcode(
         refusal=_refusal(instruction),
+        needs_sequence=next((refusal for codes, refusal in _SEQUENCED.items() if code in codes), None),
         is_absolute=OpCodeOperandKind.MEM_OFFS in instruction.op_code().op_kinds(),
+        is_string=code in known.STRINGS,
+        computes_only=mnemonic in known.COMPUTES_ONLY,
+        accesses_surely=mnemonic not in known.NO_SURE_ACCESS,
+        moves_rsp=code in known.MOVES_RSP,
+        branches=code in known.BRANCHES,
+        calls=code in known.CALLS,
+        ends=code in known.NEVER_CONTINUES,
         features=frozenset(feature for feature in features if feature),
         is_avx=instruction.encoding == EncodingKind.VEX,
-        is_x87=instruction.mnemonic in known.X87,
+        is_x87=mnemonic in known.X87,
     )
+
+
+_SEQUENCED: Final[dict[frozenset[int], Refusal]] = {
+    known.STRINGS: (
+        rules.STRING_INSTRUCTION_REBASED,
+        "not at the end of the sequence that rebases its pointers",
+    ),
+    known.RETURNS: (rules.RETURN_CHECKED, "not at the end of the sequence that checks its target"),
+    known.INDIRECT_BRANCHES: (
+        rules.INDIRECT_BRANCH_CHECKED,
+        "not at the end of a sequence that checks its target",
+    ),
+}
 
 
 def _refusal(instruction: Instruction) -> Refusal | None:

@@ -51,6 +51,10 @@ NO_BRANCH_INTO_SEQUENCE = "no-branch-into-sequence"
 TEXT_DOES_NOT_FALL_OFF = "text-does-not-fall-off"
 """Control cannot run over the end of the text, neither from its last instruction nor by a return."""
 
+CONTROL_ENDS_REGULARLY = "control-ends-regularly"
+"""No 2^18 instructions follow each other without one that ends control (`jmp`, `ret`, `hlt`, `ud2`): so many
+are looked at at a time."""
+
 TARGET_IS_INSTRUCTION_START = "target-is-instruction-start"
 """Each claimed indirect-branch target is the start of a decoded instruction of the text."""
 

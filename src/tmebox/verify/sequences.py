@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import permutations
 from typing import Final
 
-from iced_x86 import Code, Instruction, OpKind, Register
+from iced_x86 import Code, Register
 
 from tmebox.abi import (
     BASES,
@@ -29,8 +29,9 @@ from tmebox.abi import (
     TARGET_SHIFTS,
 )
 from tmebox.verify import borrowed
+from tmebox.verify.decoded import Decoded
 
-Sequence = tuple[str, ...]
+Steps = tuple[str, ...]
 
 _NUMBERS: Final = {
     "rax": 0, "rcx": 1, "rdx": 2, "rbx": 3, "rbp": 5, "rsi": 6, "rdi": 7,
@@ -134,43 +135,44 @@ _SET_ESP: Final = _LOAD32 | {
     Code.SUB_RM32_R32, Code.SUB_R32_RM32, Code.SUB_RM32_IMM8, Code.SUB_RM32_IMM32,
     Code.AND_RM32_R32, Code.AND_R32_RM32, Code.AND_RM32_IMM8, Code.AND_RM32_IMM32,
 }  # fmt: skip
-_NAMES32: Final = {
-    getattr(Register, f"{name.upper()}D" if name[1:].isdigit() else f"E{name[1:].upper()}"): name
+_LOADS: Final = {
+    getattr(Register, f"{name.upper()}D" if name[1:].isdigit() else f"E{name[1:].upper()}"): frozenset(
+        {f"movl SRC, %{name} (32 bits)"}
+    )
     for name in _NUMBERS
 }
+_JUMP_IF_EQUAL: Final = frozenset({Code.JE_REL8_64, Code.JE_REL32_64})
+_NO_STEPS: Final[frozenset[str]] = frozenset()
 
 
-def steps_of(
-    instruction: Instruction, encoding: bytes, exact: Mapping[bytes, frozenset[str]]
-) -> frozenset[str]:
-    """The steps that the instruction can be; `encoding` holds its bytes."""
-    steps = exact.get(encoding, frozenset())
-    if instruction.code in (Code.JE_REL8_64, Code.JE_REL32_64):
+def steps_of(decoded: Decoded, exact: Mapping[bytes, frozenset[str]]) -> frozenset[str]:
+    """The steps that the instruction can be; of those in `exact`, and of those that many encodings can be."""
+    steps = exact.get(decoded.encoding, _NO_STEPS)
+    code, register = decoded.code, decoded.first_register
+    if code in _JUMP_IF_EQUAL:
         return steps | {"je T"}
-    if instruction.op_count == 2 and instruction.op0_kind == OpKind.REGISTER:
-        register = instruction.op0_register
-        if instruction.code in _LOAD32 and register in _NAMES32:
-            return steps | {f"movl SRC, %{_NAMES32[register]} (32 bits)"}
-        if instruction.code in _SET_ESP and register == Register.ESP:
-            return steps | {"32-bit write of %esp"}
+    if code in _LOAD32 and register in _LOADS:
+        return steps | _LOADS[register]
+    if code in _SET_ESP and register == Register.ESP:
+        return steps | {"32-bit write of %esp"}
     return steps
 
 
 # -- the sequences ------------------------------------------------------------------------------------------
 
-CHECKED_RETURN: Final[Sequence] = (
+CHECKED_RETURN: Final[Steps] = (
     "movl (%rsp), %r11d",
     "testb $RETURN, MAP(%r11)",
     "je T",
     "movq %r11, (%rsp)",
     "ret",
 )
-REBASE: Final[Sequence] = (
+REBASE: Final[Steps] = (
     "32-bit write of %esp",
     "andl $RSP_MASK, %esp",
     "addq BASE, %rsp",
 )
-_STRINGS: Final[dict[str, tuple[Sequence, Sequence]]] = {
+_STRINGS: Final[dict[str, tuple[Steps, Steps]]] = {
     "gs": (
         ("movl %edi, %edi", "movq %gs:BASE, %r11", "leaq (%r11,%rdi), %rdi", "[rep] stos"),
         (
@@ -195,12 +197,18 @@ _STRINGS: Final[dict[str, tuple[Sequence, Sequence]]] = {
 }
 
 
-def _checked_branches(name: str) -> tuple[Sequence, Sequence]:
+def proven(sequence: Steps) -> int:
+    """How many of a sequence's steps, counted from its end, it makes safe: all but its first, which only
+    computes a value and has to be safe by itself. A rebase begins with the write of rsp it makes safe."""
+    return len(sequence) if sequence == REBASE else len(sequence) - 1
+
+
+def _checked_branches(name: str) -> tuple[Steps, Steps]:
     check = (f"movl SRC, %{name} (32 bits)", f"testb $MASK, MAP(%{name})", "je T")
     return (*check, f"call *%{name}"), (*check, f"jmp *%{name}")
 
 
-def _checked_jump_keeping(name: str) -> Sequence:
+def _checked_jump_keeping(name: str) -> Steps:
     """The target goes through memory below the red zone, where the register's own value has been kept."""
     return (
         f"movl SRC, %{name} (32 bits)",
@@ -212,7 +220,7 @@ def _checked_jump_keeping(name: str) -> Sequence:
     )
 
 
-def _borrowed(base: str, offset: str) -> tuple[Sequence, Sequence]:
+def _borrowed(base: str, offset: str) -> tuple[Steps, Steps]:
     """See `borrowed`."""
     load = f"movq %gs:BASE, %{base}"
     return (
@@ -221,7 +229,7 @@ def _borrowed(base: str, offset: str) -> tuple[Sequence, Sequence]:
     )
 
 
-def _sequences(base: str) -> tuple[Sequence, ...]:
+def _sequences(base: str) -> tuple[Steps, ...]:
     return (
         CHECKED_RETURN,
         *(sequence for name in _numbers(base) for sequence in _checked_branches(name)),
@@ -244,13 +252,13 @@ class Sequences:
     """
 
     exact: Mapping[bytes, frozenset[str]]
-    by_last_step: Mapping[str, tuple[Sequence, ...]]
+    by_last_step: Mapping[str, tuple[Steps, ...]]
     longest: int
 
 
 def _of(base: str) -> Sequences:
     sequences = _sequences(base)
-    by_last_step: dict[str, tuple[Sequence, ...]] = {}
+    by_last_step: dict[str, tuple[Steps, ...]] = {}
     for sequence in sequences:
         by_last_step[sequence[-1]] = (*by_last_step.get(sequence[-1], ()), sequence)
     return Sequences(_exact_steps(base), by_last_step, max(map(len, sequences)))

@@ -27,14 +27,14 @@ def adjustment(decoded: Decoded) -> int | None:
     instruction = decoded.instruction
     if decoded.first_register != Register.RSP:
         return None
-    if instruction.code in _ADD_OR_SUBTRACT:
+    if decoded.code in _ADD_OR_SUBTRACT:
         return abs(signed(instruction.immediate(1)))
-    if instruction.code in _ALIGN:
+    if decoded.code in _ALIGN:
         size = -signed(instruction.immediate(1))
         return size - 1 if size > 0 and size & (size - 1) == 0 else None
-    if instruction.code == Code.LEA_R64_M:
-        plain = instruction.memory_base == Register.RSP and instruction.memory_index == Register.NONE
-        return abs(signed(instruction.memory_displacement)) if plain else None
+    if decoded.code == Code.LEA_R64_M and decoded.operand is not None:
+        plain = decoded.operand.base == Register.RSP and decoded.operand.index == Register.NONE
+        return abs(decoded.operand.displacement_i64) if plain else None
     return None
 
 
@@ -42,23 +42,26 @@ def stack_problem(decoded: Decoded) -> str | None:
     """Why the instruction may change rsp nowhere but in a sequence, or None."""
     if Register.RSP not in decoded.written or adjustment(decoded) is not None:
         return None
-    code = decoded.instruction.code
-    if code in known.POPS and decoded.first_register == Register.RSP:
+    if decoded.code in known.POPS and decoded.first_register == Register.RSP:
         return "it loads rsp from memory"
-    if code in known.POPS or code in known.PUSHES or code in known.CALLS or code == Code.RETNQ:
+    if decoded.opcode.moves_rsp:
         return None
     return "it writes rsp outside a rebase sequence"
 
 
-def adjustment_problem(unanchored: int) -> str | None:
-    """Why rsp may not have moved by so many bytes since its last anchor, or None."""
+def adjustment_problem(unanchored: int, branches: bool) -> str | None:
+    """Why rsp may not have moved by so many bytes since its last anchor, here or at a branch; or None."""
     if unanchored > STACK_REACH:
-        return f"rsp moves by up to {unanchored:#x} bytes without an access; at most {STACK_REACH:#x} may be"
+        return f"rsp moves by more than {STACK_REACH:#x} bytes without an access"
+    if unanchored and branches:
+        return f"rsp moved by up to {unanchored:#x} bytes without an access before this branch"
     return None
 
 
 def is_anchor(decoded: Decoded) -> bool:
     """It surely accesses memory at a displacement from rsp, or faults."""
-    if decoded.instruction.mnemonic in known.NO_SURE_ACCESS:
-        return False
-    return any(access.base == Register.RSP and access.access in _SURE for access in decoded.accesses)
+    if decoded.opcode.accesses_surely:
+        for access in decoded.accesses:
+            if access.base == Register.RSP and access.access in _SURE:
+                return True
+    return False

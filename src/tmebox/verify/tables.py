@@ -9,12 +9,13 @@ from typing import Final
 from tmebox.abi import TARGET_SHIFTS
 from tmebox.verify import rules
 from tmebox.verify.decoded import Decoded
-from tmebox.verify.memory import AddressRule, offset_problem, through_gs
-from tmebox.verify.memory_r15 import reserved_problem, through_r15
+from tmebox.verify.memory import MemoryRule, offset_problem, through_gs
+from tmebox.verify.memory_r15 import reserved_refusal, through_r15
+from tmebox.verify.rules import Refusal
 from tmebox.verify.sequences import SEQUENCES, Sequences
 
 
-def _nothing_reserved(decoded: Decoded) -> str | None:
+def _nothing_reserved(decoded: Decoded) -> Refusal | None:
     return None
 
 
@@ -24,16 +25,15 @@ def _no_offset(offset: int) -> str | None:
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """memory_rule, address_rule: name and content of the rule for anything but stack accesses.
-    offset_problem: what is wrong with a rip-relative operand at that offset. reserved_problem: what is
-    wrong with the registers that an instruction writes. target_shift: which bits of the target map it uses.
+    """memory: the rule for anything but stack accesses.
+    offset_problem: what is wrong with a rip-relative operand at that offset. reserved_refusal: for the
+    registers that an instruction writes. target_shift: which bits of the target map it uses.
     """
 
     base: str
-    memory_rule: str
-    address_rule: AddressRule
+    memory: MemoryRule
     offset_problem: Callable[[int], str | None]
-    reserved_problem: Callable[[Decoded], str | None]
+    reserved_refusal: Callable[[Decoded], Refusal | None]
     sequences: Sequences
     target_shift: int
 
@@ -41,8 +41,7 @@ class Table:
 TABLES: Final = {
     "gs": Table(
         "gs",
-        rules.MEMORY_THROUGH_GS,
-        through_gs,
+        MemoryRule(rules.MEMORY_THROUGH_GS, through_gs, allows_override=True),
         offset_problem,
         _nothing_reserved,
         SEQUENCES["gs"],
@@ -50,10 +49,9 @@ TABLES: Final = {
     ),
     "r15": Table(
         "r15",
-        rules.MEMORY_THROUGH_R15,
-        through_r15,
+        MemoryRule(rules.MEMORY_THROUGH_R15, through_r15, allows_override=False),
         _no_offset,
-        reserved_problem,
+        reserved_refusal,
         SEQUENCES["r15"],
         TARGET_SHIFTS["r15"],
     ),

@@ -1,29 +1,26 @@
-"""Deciding whether a text may run: one linear walk, then a look at every place where control can arrive."""
+"""Deciding whether a text may run: it is read once, then each kind of rule looks at what it is about."""
 
 from __future__ import annotations
 
-from array import array
-from collections import deque
 from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 from dataclasses import InitVar, dataclass
 
+import numpy as np
 from iced_x86 import Decoder, Formatter, FormatterSyntax
 
 from tmebox import abi
 from tmebox.errors import VerificationError, Violation
 from tmebox.verify import rules, sequences
-from tmebox.verify.forms import Form, classify
+from tmebox.verify.forms import Form
+from tmebox.verify.reading import Block, Places, Positions, read
 from tmebox.verify.rules import Refusal
-from tmebox.verify.sequences import Sequence
 from tmebox.verify.stack import adjustment_problem
 from tmebox.verify.tables import TABLES, Table
 
 _PROOF = object()
 MOST_VIOLATIONS = 1000
 """Where listing violations stops: a hostile text could have hundreds of millions."""
-MOST_FORMS = 1 << 20
-"""How many forms are remembered at a time, for the same reason."""
 
 Locate = Callable[[int], "str | None"]
 
@@ -80,20 +77,23 @@ def verify(
     walk = _Walk(bytes(code), address, frozenset(gates), TABLES[base], isolation == "code+data", locate)
     with suppress(_EnoughViolations):
         walk.check_place()
-        walk.check_instructions()
+        for block in read(walk.code, walk.table):
+            walk.check_block(block)
+        walk.check_end()
         walk.check_branches()
         walk.claim(functions, abi.TARGET_FUNCTION)
         walk.claim(labels, abi.TARGET_LABEL)
     if walk.violations:
         raise VerificationError(tuple(sorted(walk.violations, key=lambda violation: violation.address)))
+    forms = walk.forms
     return VerifiedText(
         address=address,
         code=walk.code,
-        target_map=bytes(walk.target_map) if walk.checks_control else bytes(len(walk.code)),
-        features=frozenset(walk.features),
-        uses_avx=walk.uses_avx,
+        target_map=walk.target_map.tobytes() if walk.checks_control else bytes(len(walk.code)),
+        features=frozenset().union(*(form.features for form in forms)),
+        uses_avx=any(form.is_avx for form in forms),
         uses_avx512=False,  # no table names an EVEX encoding
-        uses_x87=walk.uses_x87,
+        uses_x87=any(form.is_x87 for form in forms),
         instruction_count=walk.instruction_count,
         proof=_PROOF,
     )
@@ -112,11 +112,11 @@ CONTROL_RULES = frozenset({rules.RETURN_CHECKED, rules.INDIRECT_BRANCH_CHECKED})
 
 
 class _Walk:
-    """One verification. Positions are byte positions within the text.
+    """One verification. Positions are byte positions within the text, indexes count a block's instructions.
 
     marks: START or INSIDE for each position where an instruction starts.
-    branches, branch_targets: position and target position of each direct branch.
-    unproven: refusals of instructions that no sequence covers so far, by position.
+    branches: positions and target positions of direct branches.
+    last, position: of the last instruction read, and behind it. ends_control: control never gets there.
     """
 
     def __init__(
@@ -135,15 +135,13 @@ class _Walk:
         self.checks_control = checks_control
         self.locate = locate
         self.violations: list[Violation] = []
-        self.forms: dict[bytes, Form] = {}
-        self.marks = bytearray(len(code))
-        self.target_map = bytearray(len(code))
-        self.branches = array("q")
-        self.branch_targets = array("q")
-        self.unproven: dict[int, Refusal] = {}
+        self.marks = np.zeros(len(code), np.uint8)
+        self.target_map = np.zeros(len(code), np.uint8)
+        self.branches: list[tuple[Places, Positions]] = []
+        self.last = self.position = 0
+        self.ends_control = False
+        self.forms: set[Form] = set()
         self.instruction_count = 0
-        self.features: set[str] = set()
-        self.uses_avx = self.uses_x87 = False
 
     def check_place(self) -> None:
         end = self.address + len(self.code)
@@ -156,114 +154,110 @@ class _Walk:
             )
             raise _EnoughViolations
 
-    def check_instructions(self) -> None:
-        """Decode from the first byte to the last, and judge each instruction by its form and its place."""
-        code, forms, marks = self.code, self.forms, self.marks
-        trail: deque[tuple[int, Form]] = deque(maxlen=self.table.sequences.longest)
-        position = start = unanchored = 0
-        form = Form()
-        for instruction in Decoder(64, code):
-            end = position + instruction.len
-            encoding = code[position:end]
-            known_form = forms.get(encoding)
-            if known_form is None:
-                known_form = self.learn(encoding)
-            form = known_form
-            marks[position] = START
-            trail.append((position, form))
-            if unanchored and form.anchors:
-                unanchored = 0
-            if not form.is_plain:
-                self.check_instruction(position, end, form)
-                if (
-                    form.needs_sequence
-                    and self.check_sequence(trail, form.needs_sequence) == sequences.REBASE
-                ):
-                    unanchored = 0
-                unanchored = self.check_stack(position, form, unanchored)
-            self.instruction_count += 1
-            start, position = position, end
-        if not form.ends:
-            self.refuse(start, rules.TEXT_DOES_NOT_FALL_OFF, "control runs past the last instruction")
-        self.refuse_unproven()
+    def check_block(self, block: Block) -> None:
+        """Everything about some instructions in a row but where their branches go."""
+        self.forms.update(block.forms)
+        self.instruction_count += len(block)
+        self.marks[block.starts] = START
+        after_calls = block.ends[block.where(lambda form: form.calls)]
+        self.target_map[after_calls[after_calls < len(self.code)]] |= self.target_bit(abi.TARGET_RETURN)
+        branches = block.where(lambda form: form.target)
+        self.branches.append((block.starts[branches], block.referents(branches, lambda form: form.target)))
+        self.check_instructions(block)
+        self.check_operands(block)
+        self.check_stack(block, rebases=self.check_sequences(block))
+        self.last, self.position = int(block.starts[-1]), int(block.ends[-1])
+        self.ends_control = block.form(-1).ends
+        if self.position < len(self.code) and not self.ends_control:
+            self.refuse(
+                self.last, rules.CONTROL_ENDS_REGULARLY, "too many instructions before it ends control"
+            )
 
-    def learn(self, encoding: bytes) -> Form:
-        """Classify an encoding that is not remembered."""
-        form = classify(encoding, self.table)
-        self.features |= form.features
-        self.uses_avx |= form.is_avx
-        self.uses_x87 |= form.is_x87
-        if len(self.forms) >= MOST_FORMS:
-            self.forms.clear()
-        self.forms[encoding] = form
-        return form
+    def check_instructions(self, block: Block) -> None:
+        """What each instruction breaks wherever it stands."""
+        for index in block.where(lambda form: form.refusals):
+            for rule, reason in block.form(index).refusals:
+                self.refuse(int(block.starts[index]), rule, reason)
 
-    def check_instruction(self, position: int, end: int, form: Form) -> None:
-        for rule, reason in form.refusals:
-            self.refuse(position, rule, reason)
-        if form.operand is not None:
-            problem = self.table.offset_problem(self.address + position + form.operand)
+    def check_operands(self, block: Block) -> None:
+        """rip-relative operands are judged by where they stand."""
+        indexes = block.where(lambda form: form.operand)
+        positions = block.referents(indexes, lambda form: form.operand)
+        for index, position in zip(indexes, positions.tolist(), strict=True):
+            problem = self.table.offset_problem(self.address + position)
             if problem:
-                self.refuse(position, self.table.memory_rule, problem)
-        if form.target is not None:
-            self.branches.append(position)
-            self.branch_targets.append(position + form.target)
-        if form.calls and end < len(self.code):
-            self.target_map[end] |= abi.TARGET_RETURN << self.table.target_shift
+                self.refuse(int(block.starts[index]), self.table.memory.name, problem)
 
-    def check_sequence(self, trail: deque[tuple[int, Form]], refusal: Refusal) -> Sequence | None:
-        """The sequence that the last instruction of `trail` completes. If there is none, remember why the
-        instruction must be part of one: it may be an earlier step of a sequence that goes on."""
-        position, form = trail[-1]
+    def check_sequences(self, block: Block) -> set[int]:
+        """Find the sequences, and refuse what is safe only in one but is in none.
+
+        Returns the indexes of instructions after which rsp is known to be in the private half.
+        """
+        covered = np.zeros(len(block), bool)
+        rebases: set[int] = set()
+        steps = {step for form in block.forms for step in form.steps}
         by_last_step = self.table.sequences.by_last_step
-        for sequence in (sequence for step in form.steps for sequence in by_last_step.get(step, ())):
-            candidates = tuple(trail)[-len(sequence) :]
-            if len(candidates) == len(sequence) and all(
-                step in candidate.steps for step, (_, candidate) in zip(sequence, candidates, strict=True)
-            ):
-                for start, _ in candidates:
-                    self.unproven.pop(start, None)
-                for start, _ in candidates[1:]:
-                    self.marks[start] = INSIDE
-                return sequence
-        if self.checks_control or refusal[0] not in CONTROL_RULES:
-            self.unproven[position] = refusal
-        if len(self.unproven) > MOST_VIOLATIONS:
-            self.refuse_unproven()
-        return None
+        for sequence in (sequence for step in steps for sequence in by_last_step.get(step, ())):
+            last = block.runs(sequence)
+            for before in range(sequences.proven(sequence)):
+                covered[last - before] = True
+            for before in range(len(sequence) - 1):
+                self.marks[block.starts[last - before]] = INSIDE
+            if sequence == sequences.REBASE:
+                rebases.update(last.tolist())
+        for index in block.where(lambda form: form.needs_sequence):
+            refusal = block.form(index).needs_sequence
+            if refusal and not covered[index] and (self.checks_control or refusal[0] not in CONTROL_RULES):
+                self.refuse(int(block.starts[index]), *refusal)
+        return rebases
 
-    def refuse_unproven(self) -> None:
-        for position, (rule, reason) in self.unproven.items():
-            self.refuse(position, rule, reason)
-
-    def check_stack(self, position: int, form: Form, unanchored: int) -> int:
-        """How far rsp can be from its last anchor after this instruction, given how far before it (bytes).
+    def check_stack(self, block: Block, rebases: set[int]) -> None:
+        """How far rsp can be from its last anchor, from each adjustment on.
 
         Up and down do not cancel out: `sub $N, %rsp; L: add $N, %rsp; jmp L` would move rsp on and on. As a
         sum of magnitudes this is an upper bound on every path, because a branch arrives with 0.
         """
-        unanchored += form.adjusts
-        problem = adjustment_problem(unanchored)
-        if form.branches and unanchored and not problem:
-            problem = f"rsp moved by up to {unanchored:#x} bytes without an access before this branch"
-        if problem:
-            self.refuse(position, rules.RSP_STAYS_IN_PRIVATE_HALF, problem)
-            return 0
-        return 0 if form.ends else unanchored
+        index = 0
+        for adjustment in block.where(lambda form: form.adjusts).tolist():
+            index = max(index, adjustment)
+            unanchored = 0
+            while index < len(block) and (unanchored or index == adjustment):
+                form = block.form(index)
+                if form.anchors or index in rebases:
+                    unanchored = 0
+                unanchored += form.adjusts
+                problem = adjustment_problem(unanchored, form.branches)
+                if problem:
+                    self.refuse(int(block.starts[index]), rules.RSP_STAYS_IN_PRIVATE_HALF, problem)
+                if problem or form.ends:
+                    unanchored = 0
+                index += 1
+
+    def check_end(self) -> None:
+        """Reading came to the end of the text, and control goes no further."""
+        if self.position != len(self.code) or not self.ends_control:
+            self.refuse(self.last, rules.TEXT_DOES_NOT_FALL_OFF, "control runs past the last instruction")
 
     def check_branches(self) -> None:
-        for position, target in zip(self.branches, self.branch_targets, strict=True):
-            mark = self.marks[target] if 0 <= target < len(self.marks) else None
-            if mark == INSIDE:
-                self.refuse(position, rules.NO_BRANCH_INTO_SEQUENCE, "it skips the beginning of a sequence")
-            elif mark is None and self.address + target not in self.gates:
-                self.refuse(
-                    position, rules.BRANCH_TO_INSTRUCTION_START, "it leaves the text, and not to a gate"
-                )
-            elif mark == 0:
-                self.refuse(
-                    position, rules.BRANCH_TO_INSTRUCTION_START, "no instruction starts at its target"
-                )
+        """Direct branches go to marked positions, or to gates."""
+        for positions, targets in self.branches:
+            inside = (targets >= 0) & (targets < len(self.code))
+            marks = np.where(inside, self.marks[np.where(inside, targets, 0)], 0)
+            for number in np.flatnonzero(marks != START):
+                refusal = self.target_refusal(int(targets[number]))
+                if refusal:
+                    self.refuse(int(positions[number]), *refusal)
+
+    def target_refusal(self, target: int) -> Refusal | None:
+        """Why no direct branch may go to a position."""
+        if not 0 <= target < len(self.code):
+            leaves = rules.BRANCH_TO_INSTRUCTION_START, "it leaves the text, and not to a gate"
+            return None if self.address + target in self.gates else leaves
+        return {
+            START: None,
+            INSIDE: (rules.NO_BRANCH_INTO_SEQUENCE, "it skips the beginning of a sequence"),
+            0: (rules.BRANCH_TO_INSTRUCTION_START, "no instruction starts at its target"),
+        }[int(self.marks[target])]
 
     def claim(self, addresses: Iterable[int], bit: int) -> None:
         """Set `bit`, shifted, in the target map at each claimed address that control may arrive at."""
@@ -271,7 +265,7 @@ class _Walk:
             position = address - self.address
             mark = self.marks[position] if 0 <= position < len(self.marks) else 0
             if mark == START:
-                self.target_map[position] |= bit << self.table.target_shift
+                self.target_map[position] |= self.target_bit(bit)
             elif mark == INSIDE:
                 self.refuse(
                     position,
@@ -284,6 +278,10 @@ class _Walk:
                     rules.TARGET_IS_INSTRUCTION_START,
                     "no instruction of the text starts at this target",
                 )
+
+    def target_bit(self, bit: int) -> int:
+        """The bit of the target map that means `bit` to code with this base."""
+        return bit << self.table.target_shift
 
     def refuse(self, position: int | None, rule: str, reason: str) -> None:
         """Record a violation; `position` None stands for the text as a whole."""

@@ -1,0 +1,156 @@
+"""Reading a text from its first byte to its last: where its instructions start, and the form of each."""
+
+from __future__ import annotations
+
+import os
+from array import array
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
+from threading import Lock
+from typing import Any, Final
+
+import numpy as np
+from iced_x86 import Decoder
+
+from tmebox.verify.forms import Field, Form, classify, representative
+from tmebox.verify.sequences import Steps
+from tmebox.verify.tables import Table
+
+MOST_IN_A_ROW: Final = 1 << 18
+"""How many instructions are looked at at a time: more than any function has without a jump in between."""
+MOST_ENCODINGS: Final = 1 << 18
+"""How many encodings are remembered at a time: a hostile text could have hundreds of millions."""
+MOST_FORMS: Final = 1 << 12
+"""How many forms are remembered from one text to the next. Programs have a few hundred."""
+
+Indexes = np.ndarray[Any, np.dtype[np.intp]]
+Places = np.ndarray[Any, np.dtype[np.uint32]]
+Positions = np.ndarray[Any, np.dtype[np.int64]]
+
+
+class _Memory:
+    """What this process has learnt about encodings: the form of each, by its number in `forms`.
+
+    Numbers never change and forms are never forgotten; encodings may be, and are learnt again. Those that are
+    refused wherever they stand are not remembered.
+    """
+
+    def __init__(self, table: Table) -> None:
+        self.table = table
+        self.numbers: dict[bytes, int] = {}
+        self.forms: list[Form] = []
+        self._numbers_of_forms: dict[Form, int] = {}
+        self._lock = Lock()
+
+    def learn(self, encoding: bytes) -> int:
+        """The number of a form that is not in `numbers`, and will be."""
+        known = representative(encoding)
+        number = self.numbers.get(known)
+        if number is None:
+            number = self._number(classify(known, self.table))
+        if not self.forms[number].refusals:
+            if len(self.numbers) >= MOST_ENCODINGS:
+                self.numbers.clear()
+            self.numbers[known] = number
+            self.numbers[encoding] = number
+        return number
+
+    def _number(self, form: Form) -> int:
+        with self._lock:
+            number = self._numbers_of_forms.setdefault(form, len(self.forms))
+            if number == len(self.forms):
+                self.forms.append(form)
+        return number
+
+
+_MEMORIES: Final[dict[Table, _Memory]] = {}
+os.register_at_fork(after_in_child=_MEMORIES.clear)  # another thread may have held a lock of theirs
+
+
+def _memory_of(table: Table) -> _Memory:
+    memory = _MEMORIES.get(table)
+    if memory is None or len(memory.forms) > MOST_FORMS:
+        memory = _MEMORIES[table] = _Memory(table)
+    return memory
+
+
+class Block:
+    """Some of a text's instructions, in a row, by their index.
+
+    code, start: their bytes, and where these are in the text. forms: those that occur. kinds: which of them
+    each instruction has. starts, ends: its place in the text.
+    """
+
+    def __init__(self, code: bytes, start: int, forms: Sequence[Form], numbers: array[int], ends: array[int]):
+        """numbers: which of `forms` each instruction has, if they have more than occur."""
+        occurs = np.zeros(len(forms), bool)
+        occurs[np.asarray(numbers)] = True
+        self.forms: list[Form] = [forms[number] for number in np.flatnonzero(occurs).tolist()]
+        self.kinds: Indexes = (np.cumsum(occurs) - 1)[np.asarray(numbers)]
+        self.code = code[start : ends[-1]]
+        self.start = start
+        self.ends = np.asarray(ends)
+        self.starts = np.concatenate([np.array([start], np.uint32), self.ends[:-1]])
+
+    def __len__(self) -> int:
+        return len(self.kinds)
+
+    def form(self, index: int) -> Form:
+        return self.forms[int(self.kinds[index])]
+
+    def where(self, test: Callable[[Form], object]) -> Indexes:
+        """The indexes, in order, of instructions whose form passes `test`."""
+        passes = [bool(test(form)) for form in self.forms]
+        return np.flatnonzero(np.array(passes)[self.kinds]) if any(passes) else np.empty(0, np.intp)
+
+    def runs(self, sequence: Steps) -> Indexes:
+        """The indexes, in order, of the last instruction of each run that can be the steps of `sequence`."""
+        last = self.where(lambda form: sequence[-1] in form.steps)
+        last = last[last >= len(sequence) - 1]
+        for before, step in enumerate(reversed(sequence)):
+            fits = np.array([step in form.steps for form in self.forms])
+            last = last[fits[self.kinds[last - before]]]
+        return last
+
+    def referents(self, indexes: Indexes, field_of: Callable[[Form], Field | None]) -> Positions:
+        """The position, perhaps outside the text, that the field of each of these instructions leads to."""
+        if not len(indexes):
+            return np.empty(0, np.int64)
+        fields = [field_of(form) or Field(0, 0) for form in self.forms]
+        before_end, size_bytes = np.array(fields, np.int64).reshape(-1, 2)[self.kinds[indexes]].T
+        ends = self.ends[indexes].astype(np.int64)
+        padded = np.frombuffer(self.code + bytes(4), np.uint8)
+        stored = padded[(ends - before_end - self.start)[:, None] + np.arange(4)]
+        near, short = stored.view("<i4")[:, 0], stored.view(np.int8)[:, 0]
+        distances: Positions = np.where(size_bytes == 1, short, near).astype(np.int64)
+        return ends + distances
+
+
+def read(code: bytes, table: Table) -> Iterator[Block]:
+    """Decode `code` from its first byte to its last.
+
+    A block ends where control ends, so that neither a sequence nor a move of rsp goes on in the next one; but
+    the last one may end anywhere, and so may one through which control runs for MOST_IN_A_ROW instructions.
+    """
+    memory = _memory_of(table)
+    known, kinds, ends = memory.numbers, array("I"), array("I")
+    decoder = Decoder(64, code)
+    first = start = 0
+    while decoder.can_decode:
+        for instruction in islice(decoder, MOST_IN_A_ROW - len(kinds)):
+            end = start + instruction.len
+            number = known.get(code[start:end])
+            if number is None:
+                number = memory.learn(code[start:end])
+            kinds.append(number)
+            ends.append(end)
+            start = end
+        count = len(kinds)
+        if decoder.can_decode:
+            while count and not memory.forms[kinds[count - 1]].ends:
+                count -= 1
+        count = count or len(kinds)
+        yield Block(code, first, memory.forms, kinds[:count], ends[:count])
+        first, kinds, ends = ends[count - 1], kinds[count:], ends[count:]
+    if kinds:
+        yield Block(code, first, memory.forms, kinds, ends)

@@ -1,0 +1,62 @@
+"""Remembering in this process which texts were verified, by everything that the verdict depends on.
+
+The whole content is the key, not a digest of it, so a verdict is only ever found for the same bytes at the
+same address with the same claims. Nothing is kept beyond the process: decision 12 says why.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+
+from tmebox.verify.verify import Locate, VerifiedText, verify
+
+MOST_BYTES: Final = 64 << 20
+"""How much text and target map is remembered, in bytes."""
+
+Addresses = np.ndarray[Any, np.dtype[np.int64]]
+
+
+class _Subject(NamedTuple):
+    """All that `verify` is told, but for what only serves its messages."""
+
+    code: bytes
+    address: int
+    functions: bytes
+    labels: bytes
+    base: str
+    isolation: str
+
+
+_VERDICTS: Final[dict[_Subject, VerifiedText]] = {}
+"""Oldest use first. Every step below is atomic, so that no lock could stay locked in a forked child."""
+
+
+def verify_once(
+    code: bytes,
+    address: int,
+    *,
+    functions: Addresses,
+    labels: Addresses,
+    base: str,
+    isolation: str,
+    locate: Locate | None = None,
+) -> VerifiedText:
+    """As `verify`, but returns what was found before if this process has verified the same."""
+    subject = _Subject(bytes(code), address, functions.tobytes(), labels.tobytes(), base, isolation)
+    verdict = _VERDICTS.pop(subject, None)
+    if verdict is None:
+        verdict = verify(
+            subject.code,
+            address,
+            functions=functions.tolist(),
+            labels=labels.tolist(),
+            base=base,
+            isolation=isolation,
+            locate=locate,
+        )
+    _VERDICTS[subject] = verdict
+    while sum(2 * len(kept.code) for kept in list(_VERDICTS)) > MOST_BYTES:
+        _VERDICTS.pop(next(iter(list(_VERDICTS)), subject), None)
+    return verdict

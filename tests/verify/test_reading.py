@@ -1,0 +1,140 @@
+"""Reading a text: what is remembered, skipped or cut changes no verdict."""
+
+import random
+import threading
+from pathlib import Path
+
+import pytest
+from iced_x86 import Decoder, OpKind
+from verify_corpus import ACCEPT, Example
+
+from tmebox.errors import VerificationError
+from tmebox.verify import VerifiedText, reading, rules, verify
+from tmebox.verify.forms import Field, Form, classify, representative
+from tmebox.verify.tables import TABLES, Table
+
+
+@pytest.fixture
+def forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is known about any encoding, as in a new process."""
+    monkeypatch.setattr(reading, "_MEMORIES", {})
+
+
+def accepted(examples: dict[Path, Example]) -> list[Example]:
+    return [example for source, example in examples.items() if source.parent == ACCEPT]
+
+
+def numbered() -> list[bytes]:
+    """Encodings that end in a number which no form depends on: direct branches, and moves of a constant."""
+    chooser = random.Random(7)
+    heads = [(b"\xe8", 4), (b"\xe9", 4), (b"\xeb", 1)]
+    heads += [(bytes([0x0F, 0x80 + condition]), 4) for condition in range(16)]
+    heads += [(bytes([0x70 + condition]), 1) for condition in range(16)]
+    heads += [(rex + bytes([0xB8 + register]), 4) for rex in (b"", b"\x41") for register in range(8)]
+    return [head + chooser.randbytes(size) for head, size in heads for _ in range(20)]
+
+
+@pytest.mark.parametrize("table", TABLES.values(), ids=TABLES)
+def test_forms_do_not_depend_on_the_numbers_that_are_left_out(table: Table) -> None:
+    for encoding in numbered():
+        assert representative(encoding).endswith(b"\0")
+        assert classify(encoding, table) == classify(representative(encoding), table), encoding.hex(" ")
+
+
+@pytest.mark.parametrize("table", TABLES.values(), ids=TABLES)
+def test_nothing_is_left_out_of_the_steps_of_sequences(table: Table) -> None:
+    for encoding in table.sequences.exact:
+        assert representative(encoding) == encoding
+
+
+@pytest.mark.parametrize("table", TABLES.values(), ids=TABLES)
+def test_control_ends_nowhere_within_a_sequence(table: Table) -> None:
+    """Otherwise a block could end there."""
+    inner = {step for sequence in table.sequences.by_last_step.values() for step in sequence[:-1]}
+    for encoding, steps in table.sequences.exact.items():
+        assert not (inner & steps and classify(encoding, table).ends)
+
+
+def field_of(form: Form) -> Field | None:
+    return form.target or form.operand
+
+
+def test_branches_and_operands_lead_where_the_decoder_says(examples: dict[Path, Example]) -> None:
+    compared = 0
+    for example in accepted(examples):
+        theirs: list[int] = []
+        for instruction in Decoder(64, example.code, ip=1 << 40):
+            if instruction.op_count and instruction.op0_kind == OpKind.NEAR_BRANCH64:
+                theirs.append(instruction.near_branch64)
+            elif instruction.is_ip_rel_memory_operand and "lea" not in str(instruction):
+                theirs.append(instruction.ip_rel_memory_address)
+        ours: list[int] = []
+        for block in reading.read(example.code, TABLES[example.base]):
+            ours += (block.referents(block.where(field_of), field_of) + (1 << 40)).tolist()
+        assert ours == theirs
+        compared += len(ours)
+    assert compared > 50
+
+
+def outcome(example: Example) -> VerifiedText | set[str]:
+    try:
+        return verify(**example.arguments())
+    except VerificationError as error:
+        return {violation.rule for violation in error.violations}
+
+
+def test_where_a_text_is_cut_into_blocks_does_not_matter(
+    examples: dict[Path, Example], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = [example for example in accepted(examples) if len(example.code) < 100_000]
+    whole = [outcome(example) for example in small]
+    cut = 0
+    for most in (1, 2, 3, 5, 8, 13, 40, 100):
+        monkeypatch.setattr(reading, "MOST_IN_A_ROW", most)
+        for example, expected in zip(small, whole, strict=True):
+            found = outcome(example)
+            if isinstance(found, set):  # control runs through too many instructions: never accepted otherwise
+                assert rules.CONTROL_ENDS_REGULARLY in found
+            else:
+                assert found == expected
+                cut += found.instruction_count > most
+    assert cut > 10
+
+
+def test_rejected_texts_stay_rejected_however_they_are_cut(
+    examples: dict[Path, Example], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "MOST_IN_A_ROW", 3)
+    for source, example in examples.items():
+        if source.parent != ACCEPT:
+            assert isinstance(outcome(example), set), source.stem
+
+
+def test_forgetting_encodings_does_not_matter(
+    examples: dict[Path, Example], monkeypatch: pytest.MonkeyPatch, forgotten: None
+) -> None:
+    expected = [outcome(example) for example in accepted(examples)]
+    monkeypatch.setattr(reading, "MOST_ENCODINGS", 3)
+    monkeypatch.setattr(reading, "MOST_FORMS", 5)
+    monkeypatch.setattr(reading, "_MEMORIES", {})
+    assert [outcome(example) for example in accepted(examples)] == expected
+
+
+def test_threads_learn_together(examples: dict[Path, Example], forgotten: None) -> None:
+    small = [example for example in examples.values() if len(example.code) < 100_000]
+    results: list[list[object]] = []
+
+    def work(seed: int) -> None:
+        order = list(range(len(small)))
+        random.Random(seed).shuffle(order)
+        found = {index: outcome(small[index]) for index in order}
+        results.append([found[index] for index in range(len(small))])
+
+    threads = [threading.Thread(target=work, args=(seed,)) for seed in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    work(9)
+    assert len(results) == 5
+    assert all(result == results[-1] for result in results)
