@@ -180,15 +180,19 @@ def complaints(lines: list[Line], size_bytes: int, base: str = "gs") -> Iterator
     texts = [re.sub(r"\s+", " ", line.text) for line in lines]
     inside: set[int] = set()
     covered: set[int] = set()
+    rebased: set[int] = set()
+    borrowed: set[int] = set()
     for first in range(len(lines)):
         for sequence in SEQUENCES[base]:
             found = texts[first : first + len(sequence)]
             if len(found) == len(sequence) and all(map(re.fullmatch, sequence, found)):
-                covered.update(range(first, first + len(sequence)))
+                covered.update(range(first + 1, first + len(sequence)))
+                if "%esp" in sequence[0]:
+                    rebased.add(first)
                 inside.update(line.address for line in lines[first + 1 : first + len(sequence)])
     for first in range(len(lines) - 2 if base == "gs" else 0):
         if is_borrowed_access(*texts[first : first + 3]):
-            covered.update(range(first, first + 3))
+            borrowed.add(first + 2)
             inside.update(line.address for line in lines[first + 1 : first + 3])
     starts = {line.address for line in lines} - inside
     if sum(len(line.encoding) for line in lines) != size_bytes:
@@ -201,6 +205,10 @@ def complaints(lines: list[Line], size_bytes: int, base: str = "gs") -> Iterator
         ]
         if number in covered:
             dangerous = [what for what in dangerous if what.startswith("branch")]
+        if number in rebased:
+            dangerous = [what for what in dangerous if what != "rsp written"]
+        if number in borrowed:
+            dangerous = [what for what in dangerous if what != "host address"]
         yield from (f"{line}: {what}" for what in dangerous)
     yield from unanchored_complaints(lines)
     if not re.match(r"(jmp|ret|hlt|ud2)\b", texts[-1]):
