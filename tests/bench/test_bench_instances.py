@@ -26,6 +26,7 @@ from tmebox.bench.instances_report import (
 from tmebox.bench.report import report_files
 from tmebox.bench.results import Results
 from tmebox.bench.statistics import Spread
+from tmebox.bench.targets import Measured
 
 
 @pytest.fixture
@@ -99,13 +100,13 @@ def test_a_chart_of_nothing_is_a_chart(made_up: InstanceResults) -> None:
 
 def test_the_report_has_a_section_with_its_chart_and_numbers_beside_it(made_up: InstanceResults) -> None:
     empty = Results({}, "quick", 1, (), ())
-    files = report_files(empty, CallResults({}, {}), made_up)
+    files = report_files(Measured(empty, CallResults({}, {}), None, made_up))
     text = files["benchmarks.md"]
     assert "## Instances" in text and "](benchmarks/instances.svg)" in text
     assert "- process: no compiler" in text
     assert from_json(files["benchmarks/instances.json"]) == made_up
     assert "benchmarks/instances.svg" in files
-    assert "## Instances" not in report_files(empty, CallResults({}, {}))["benchmarks.md"]
+    assert "## Instances" not in report_files(Measured(empty, CallResults({}, {})))["benchmarks.md"]
 
 
 def test_what_is_alive_is_called_after_the_last_was_made_and_what_stopped_it_is_told() -> None:
