@@ -4,15 +4,26 @@
 
 #include <string.h>
 
+/* What the functions of all sandboxes that one export makes have in common. */
+struct export {
+    PyObject_HEAD
+    uint64_t address;
+    PyObject *name;
+    PyObject *slow;       /* slow(host, *args, **keywords), for arguments that do not convert here */
+    PyObject *attributes; /* a dict: __doc__, __signature__ */
+    vectorcallfunc vectorcall;
+    struct signature signature;
+};
+
 struct function {
     PyObject_HEAD
     vectorcallfunc vectorcall;
     struct instance *instance;
-    uint64_t address;
-    PyObject *slow;
-    PyObject *dict;
+    struct export *export;
+    PyObject *host;  /* what `slow` needs */
+    PyObject *owner; /* kept alive; may be NULL */
+    PyObject *dict;  /* made when something is put into it */
     PyObject *weak;
-    struct signature signature;
 };
 
 /* Buffers that a call keeps exported until it returns. */
@@ -58,8 +69,8 @@ static inline void put(const struct parameter *parameter, uint64_t word, struct 
 }
 
 static PyObject *enter(struct function *self, struct activation *activation, const uint64_t *stack) {
-    const struct signature *signature = &self->signature;
-    activation->address = self->address;
+    const struct signature *signature = &self->export->signature;
+    activation->address = self->export->address;
     activation->vector_count = (uint32_t)signature->vector_count;
     if (tmebox_run(self->instance, activation, stack, (size_t)signature->stack_count,
                    self->instance->timeout_ns) < 0) {
@@ -74,19 +85,36 @@ static void clear_arguments(struct activation *activation) {
     memset(activation->vectors, 0, sizeof activation->vectors);
 }
 
+/* One argument more, in front. */
+static PyObject *call_slow(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *keywords) {
+    struct function *self = (struct function *)callable;
+    size_t count = (size_t)PyVectorcall_NARGS(nargsf);
+    size_t all = count + (keywords != NULL ? (size_t)PyTuple_GET_SIZE(keywords) : 0);
+    PyObject **with_host = PyMem_New(PyObject *, all + 2);
+    if (with_host == NULL) {
+        return PyErr_NoMemory();
+    }
+    with_host[1] = self->host;
+    memcpy(with_host + 2, args, all * sizeof *args);
+    PyObject *result = PyObject_Vectorcall(self->export->slow, with_host + 1,
+                                           (count + 1) | PY_VECTORCALL_ARGUMENTS_OFFSET, keywords);
+    PyMem_Free(with_host);
+    return result;
+}
+
 static PyObject *call_numbers(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *keywords) {
     struct function *self = (struct function *)callable;
-    const struct signature *signature = &self->signature;
+    const struct signature *signature = &self->export->signature;
     struct activation activation;
     uint64_t stack[MAX_ARGUMENTS], word;
     if (UNLIKELY(keywords != NULL || PyVectorcall_NARGS(nargsf) != signature->count)) {
-        return PyObject_Vectorcall(self->slow, args, nargsf, keywords);
+        return call_slow(callable, args, nargsf, keywords);
     }
     clear_arguments(&activation);
     for (int i = 0; i < signature->count; i++) {
         const struct parameter *parameter = &signature->parameters[i];
         if (UNLIKELY(!tmebox_to_word(parameter->code, args[i], &word))) {
-            return PyObject_Vectorcall(self->slow, args, nargsf, NULL);
+            return call_slow(callable, args, nargsf, NULL);
         }
         put(parameter, word, &activation, stack);
     }
@@ -129,7 +157,7 @@ static bool text_to_word(struct instance *instance, char code, PyObject *value, 
  * text_used must be after the call; it stays what it is without texts. */
 static bool convert_pointers(struct function *self, PyObject *const *args, struct activation *activation,
                              uint64_t *stack, struct held *held, uint32_t *text_mark) {
-    const struct signature *signature = &self->signature;
+    const struct signature *signature = &self->export->signature;
     struct instance *instance = self->instance;
     uint64_t word, texts = 0;
     for (int i = 0; i < signature->count; i++) {
@@ -166,7 +194,7 @@ static PyObject *call_pointers(PyObject *callable, PyObject *const *args, size_t
     uint32_t text_mark = UINT32_MAX;
     held.count = 0;
     clear_arguments(&activation);
-    bool converts = keywords == NULL && PyVectorcall_NARGS(nargsf) == self->signature.count &&
+    bool converts = keywords == NULL && PyVectorcall_NARGS(nargsf) == self->export->signature.count &&
                     convert_pointers(self, args, &activation, stack, &held, &text_mark);
     PyObject *result = converts ? enter(self, &activation, stack) : NULL;
     if (text_mark != UINT32_MAX) {
@@ -178,16 +206,18 @@ static PyObject *call_pointers(PyObject *callable, PyObject *const *args, size_t
         let_go(&held);
         PyErr_Restore(type, value, traceback);
     }
-    return LIKELY(converts) ? result : PyObject_Vectorcall(self->slow, args, nargsf, keywords);
+    return LIKELY(converts) ? result : call_slow(callable, args, nargsf, keywords);
 }
 
-static PyObject *function_new(PyTypeObject *type, PyObject *args, PyObject *keywords) {
-    static char *names[] = {"instance", "address", "name", "arguments", "result", "slow", NULL};
-    PyObject *instance, *name, *slow;
+/* -- exports ------------------------------------------------------------------------------------------ */
+
+static PyObject *export_new(PyTypeObject *type, PyObject *args, PyObject *keywords) {
+    static char *names[] = {"address", "name", "arguments", "result", "slow", "attributes", NULL};
+    PyObject *name, *slow, *attributes;
     const char *arguments, *result;
     unsigned long long address;
-    if (!PyArg_ParseTupleAndKeywords(args, keywords, "O!KUssO:Function", names, &tmebox_instance_type,
-                                     &instance, &address, &name, &arguments, &result, &slow)) {
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "KUzzOO!:Export", names, &address, &name, &arguments,
+                                     &result, &slow, &PyDict_Type, &attributes)) {
         return NULL;
     }
     if (address < TMEBOX_CODE_BASE || address >= TMEBOX_GATE_BASE) {
@@ -198,45 +228,113 @@ static PyObject *function_new(PyTypeObject *type, PyObject *args, PyObject *keyw
         PyErr_SetString(PyExc_TypeError, "slow must be callable");
         return NULL;
     }
-    struct function *self = (struct function *)type->tp_alloc(type, 0);
+    struct export *self = (struct export *)type->tp_alloc(type, 0);
     if (self == NULL) {
         return NULL;
     }
-    Py_INCREF(instance);
-    self->instance = (struct instance *)instance;
-    Py_INCREF(slow);
-    self->slow = slow;
     self->address = address;
-    self->dict = PyDict_New();
-    if (self->dict == NULL || tmebox_parse_signature(&self->signature, arguments, result) < 0 ||
-        PyDict_SetItemString(self->dict, "__name__", name) < 0 ||
-        PyDict_SetItemString(self->dict, "__qualname__", name) < 0) {
-        Py_DECREF(self);
-        return NULL;
+    self->name = Py_NewRef(name);
+    self->slow = Py_NewRef(slow);
+    self->attributes = Py_NewRef(attributes);
+    self->vectorcall = call_slow;
+    if (arguments != NULL && result != NULL) {
+        if (tmebox_parse_signature(&self->signature, arguments, result) < 0) {
+            Py_DECREF(self);
+            return NULL;
+        }
+        self->vectorcall = self->signature.pointers ? call_pointers : call_numbers;
     }
-    self->vectorcall = self->signature.pointers ? call_pointers : call_numbers;
     return (PyObject *)self;
 }
 
+static PyObject *export_bind(PyObject *object, PyObject *const *args, Py_ssize_t count) {
+    struct export *self = (struct export *)object;
+    if (count != 3 || !Py_IS_TYPE(args[0], &tmebox_instance_type)) {
+        PyErr_SetString(PyExc_TypeError, "bind(instance, host, owner)");
+        return NULL;
+    }
+    struct function *function = PyObject_GC_New(struct function, &tmebox_function_type);
+    if (function == NULL) {
+        return NULL;
+    }
+    function->vectorcall = self->vectorcall;
+    function->instance = (struct instance *)Py_NewRef(args[0]);
+    function->export = (struct export *)Py_NewRef(object);
+    function->host = Py_NewRef(args[1]);
+    function->owner = args[2] != Py_None ? Py_NewRef(args[2]) : NULL;
+    function->dict = NULL;
+    function->weak = NULL;
+    PyObject_GC_Track((PyObject *)function);
+    return (PyObject *)function;
+}
+
+static int export_traverse(PyObject *object, visitproc visit, void *arg) {
+    Py_VISIT(((struct export *)object)->slow);
+    Py_VISIT(((struct export *)object)->attributes);
+    return 0;
+}
+
+static void export_dealloc(PyObject *object) {
+    struct export *self = (struct export *)object;
+    PyObject_GC_UnTrack(object);
+    Py_XDECREF(self->name);
+    Py_XDECREF(self->slow);
+    Py_XDECREF(self->attributes);
+    Py_TYPE(object)->tp_free(object);
+}
+
+static PyMethodDef export_methods[] = {
+    {"bind", (PyCFunction)(void (*)(void))export_bind, METH_FASTCALL,
+     "bind(instance, host, owner) -> Function\n\nThe owner, if not None, lives as long as the function."},
+    {NULL, NULL, 0, NULL},
+};
+
+PyTypeObject tmebox_export_type = {
+    PyVarObject_HEAD_INIT(NULL, 0)
+    .tp_name = "tmebox._native.Export",
+    .tp_doc = "Export(address, name, arguments, result, slow, attributes)\n\nA function of every sandbox.",
+    .tp_basicsize = sizeof(struct export),
+    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
+    .tp_new = export_new,
+    .tp_dealloc = export_dealloc,
+    .tp_traverse = export_traverse,
+    .tp_methods = export_methods,
+};
+
+/* -- functions ---------------------------------------------------------------------------------------- */
+
 static PyObject *function_repr(PyObject *object) {
-    struct function *self = (struct function *)object;
-    PyObject *name = PyDict_GetItemString(self->dict, "__name__");
-    return PyUnicode_FromFormat("<sandboxed function %S at 0x%llx>", name != NULL ? name : Py_None,
-                                (unsigned long long)self->address);
+    const struct export *export = ((struct function *)object)->export;
+    return PyUnicode_FromFormat("<sandboxed function %S at 0x%llx>", export->name,
+                                (unsigned long long)export->address);
+}
+
+static PyObject *function_name(PyObject *object, void *unused) {
+    (void)unused;
+    return Py_NewRef(((struct function *)object)->export->name);
+}
+
+/* What the export has under the name. */
+static PyObject *function_shared(PyObject *object, void *name) {
+    PyObject *found = PyDict_GetItemString(((struct function *)object)->export->attributes, name);
+    return Py_NewRef(found != NULL ? found : Py_None);
 }
 
 static int function_traverse(PyObject *object, visitproc visit, void *arg) {
     struct function *self = (struct function *)object;
     Py_VISIT(self->instance);
-    Py_VISIT(self->slow);
+    Py_VISIT(self->export);
+    Py_VISIT(self->host);
+    Py_VISIT(self->owner);
     Py_VISIT(self->dict);
     return 0;
 }
 
-/* `instance` and `slow` stay: a function that can still be called must be able to. Cycles break at the dict
- * and at the instance. */
+/* A function that can still be called must be able to: what it needs for that stays. Cycles break at the owner,
+ * the dict and the instance. */
 static int function_clear(PyObject *object) {
-    PyDict_Clear(((struct function *)object)->dict);
+    Py_CLEAR(((struct function *)object)->owner);
+    Py_CLEAR(((struct function *)object)->dict);
     return 0;
 }
 
@@ -247,23 +345,28 @@ static void function_dealloc(PyObject *object) {
         PyObject_ClearWeakRefs(object);
     }
     Py_XDECREF(self->instance);
-    Py_XDECREF(self->slow);
+    Py_XDECREF(self->export);
+    Py_XDECREF(self->host);
+    Py_XDECREF(self->owner);
     Py_XDECREF(self->dict);
     Py_TYPE(object)->tp_free(object);
 }
 
 static PyGetSetDef function_properties[] = {
     {"__dict__", PyObject_GenericGetDict, PyObject_GenericSetDict, NULL, NULL},
+    {"__name__", function_name, NULL, NULL, NULL},
+    {"__qualname__", function_name, NULL, NULL, NULL},
+    {"__doc__", function_shared, NULL, NULL, "__doc__"},
+    {"__signature__", function_shared, NULL, NULL, "__signature__"},
     {NULL, NULL, NULL, NULL, NULL},
 };
 
 PyTypeObject tmebox_function_type = {
     PyVarObject_HEAD_INIT(NULL, 0)
     .tp_name = "tmebox._native.Function",
-    .tp_doc = "Function(instance, address, name, arguments, result, slow)\n\nA sandboxed function.",
     .tp_basicsize = sizeof(struct function),
-    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_HAVE_VECTORCALL,
-    .tp_new = function_new,
+    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_HAVE_VECTORCALL |
+                Py_TPFLAGS_DISALLOW_INSTANTIATION,
     .tp_dealloc = function_dealloc,
     .tp_traverse = function_traverse,
     .tp_clear = function_clear,

@@ -1,5 +1,5 @@
 /* Instance: what the core knows of one sandbox. */
-#include "native.h"
+#include "window.h"
 
 #include <math.h>
 #include <string.h>
@@ -20,14 +20,16 @@ static int timeout_from(double seconds, uint64_t *timeout_ns) {
 }
 
 static int instance_init(PyObject *object, PyObject *args, PyObject *keywords) {
-    static char *names[] = {"base",         "stack_low",      "stack_top", "make_trap",
-                            "base_in_r15", "checks_returns", NULL};
+    static char *names[] = {"base",        "stack_low",      "stack_top", "make_trap",
+                            "base_in_r15", "checks_returns", "timeout_s", NULL};
     struct instance *self = (struct instance *)object;
     unsigned long long base, stack_low, stack_top;
     PyObject *make_trap;
     int base_in_r15 = 0, checks_returns = 1;
-    if (!PyArg_ParseTupleAndKeywords(args, keywords, "KKKO|$pp:Instance", names, &base, &stack_low,
-                                     &stack_top, &make_trap, &base_in_r15, &checks_returns)) {
+    double seconds = 0;
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "KKKO|ppd:Instance", names, &base, &stack_low,
+                                     &stack_top, &make_trap, &base_in_r15, &checks_returns, &seconds) ||
+        timeout_from(seconds, &self->timeout_ns) < 0) {
         return -1;
     }
     if (self->base != 0) {
@@ -48,6 +50,10 @@ static int instance_init(PyObject *object, PyObject *args, PyObject *keywords) {
         PyErr_SetString(PyExc_TypeError, "make_trap must be callable");
         return -1;
     }
+    uint64_t window_base;
+    struct window *window = tmebox_find_window(base, &window_base);
+    self->window = window != NULL && window_base == base ? window : NULL;
+    self->generation = tmebox_generation;
     self->base = base;
     self->stack_low = stack_low;
     self->stack_top = stack_top;
@@ -60,6 +66,8 @@ static int instance_init(PyObject *object, PyObject *args, PyObject *keywords) {
     return 0;
 }
 
+static int instance_clear(PyObject *object);
+
 static PyObject *busy(void) {
     PyErr_SetString(tmebox_busy_error, "the sandbox is running a call");
     return NULL;
@@ -71,19 +79,67 @@ static PyObject *instance_kill(PyObject *object, PyObject *unused) {
     if (self->depth != 0) {
         return busy();
     }
+    self->dead = self->closed = true;
+    self->text_size = 0; /* that room may go elsewhere now */
+    instance_clear(object); /* nobody needs the handlers, which refer to much else */
+    Py_RETURN_NONE;
+}
+
+static PyObject *instance_pause(PyObject *object, PyObject *unused) {
+    (void)unused;
+    struct instance *self = (struct instance *)object;
+    if (self->depth != 0) {
+        return busy();
+    }
     bool was_alive = !self->dead;
     self->dead = true;
     self->text_size = 0; /* that room may go elsewhere now */
     return PyBool_FromLong(was_alive);
 }
 
+/* Whether the window may be made anew; else an exception is set. */
+static bool can_begin_again(const struct instance *self) {
+    if (self->depth != 0) {
+        busy();
+        return false;
+    }
+    if (self->closed || self->generation != tmebox_generation) {
+        tmebox_raise_closed(self);
+        return false;
+    }
+    return true;
+}
+
 static PyObject *instance_revive(PyObject *object, PyObject *unused) {
     (void)unused;
     struct instance *self = (struct instance *)object;
-    if (self->depth != 0) {
-        return busy();
+    if (!can_begin_again(self)) {
+        return NULL;
     }
-    self->dead = self->make_trap == NULL; /* the collector took the handlers: nothing may run any more */
+    self->dead = false;
+    Py_RETURN_NONE;
+}
+
+/* At once under the GIL, so that nobody calls into a window that is half made. */
+static PyObject *instance_reset(PyObject *object, PyObject *argument) {
+    struct instance *self = (struct instance *)object;
+    unsigned long keep = PyLong_AsUnsignedLong(argument);
+    if (PyErr_Occurred() || !can_begin_again(self)) {
+        return NULL;
+    }
+    if (self->window == NULL || self->window->template == NULL) {
+        PyErr_SetString(PyExc_ValueError, "the window has no first contents");
+        return NULL;
+    }
+    if (tmebox_ensure_handlers() < 0) {
+        return NULL;
+    }
+    self->dead = true;
+    tmebox_restore(self->window, self->base, keep > UINT32_MAX ? UINT32_MAX : (uint32_t)keep);
+    if (!tmebox_put_random(self->window, self->base)) {
+        return NULL;
+    }
+    self->dead = false;
     Py_RETURN_NONE;
 }
 
@@ -93,7 +149,7 @@ static PyObject *instance_condemn(PyObject *object, PyObject *unused) {
     Py_RETURN_NONE;
 }
 
-/* Nothing refers to earlier room: kill() ended its time, and is refused while a call runs. */
+/* Nothing refers to earlier room: kill() and pause() end its time, and are refused while a call runs. */
 static PyObject *instance_lend_text_room(PyObject *object, PyObject *args) {
     struct instance *self = (struct instance *)object;
     unsigned int offset, size;
@@ -123,11 +179,16 @@ static PyObject *instance_write(PyObject *object, PyObject *args) {
     if (!PyArg_ParseTuple(args, "Ky*:write", &address, &data)) {
         return NULL;
     }
-    bool refused = self->depth != 0 && self->thread != tmebox_thread;
+    bool foreign = self->generation != tmebox_generation;
+    bool refused = foreign || (self->depth != 0 && self->thread != tmebox_thread);
     if (!refused) {
         memcpy((void *)(uintptr_t)address, data.buf, (size_t)data.len);
     }
     PyBuffer_Release(&data);
+    if (foreign) {
+        tmebox_raise_closed(self);
+        return NULL;
+    }
     if (refused) {
         return busy();
     }
@@ -294,7 +355,7 @@ static int instance_clear(PyObject *object) {
     struct instance *self = (struct instance *)object;
     struct import *imports = self->imports;
     uint32_t count = self->import_count;
-    self->dead = true; /* nothing may run without its handlers */
+    self->dead = self->closed = true; /* nothing may run without its handlers */
     self->imports = NULL;
     self->import_count = 0;
     free_imports(imports, count);
@@ -313,13 +374,16 @@ static void instance_dealloc(PyObject *object) {
 }
 
 static PyMethodDef instance_methods[] = {
-    {"kill", instance_kill, METH_NOARGS, "kill() -> bool\n\nRefuse calls from now on. Whether they were possible before."},
+    {"kill", instance_kill, METH_NOARGS, "kill()\n\nRefuse calls from now on."},
+    {"pause", instance_pause, METH_NOARGS,
+     "pause() -> bool\n\nRefuse calls until revive(). Whether they were possible."},
     {"revive", instance_revive, METH_NOARGS, "revive()\n\nAllow calls again: its window was made anew."},
+    {"reset", instance_reset, METH_O, "reset(keep)\n\nGive the window its first contents, and allow calls."},
     {"condemn", instance_condemn, METH_NOARGS,
      "condemn()\n\nThe call that is running, if any, is the last one."},
     {"lend_text_room", instance_lend_text_room, METH_VARARGS,
      "lend_text_room(offset, size_bytes)\n\nMapped memory of the arena, for texts that are arguments; until "
-     "kill()."},
+     "kill() or pause()."},
     {"write", instance_write, METH_VARARGS,
      "write(address, data)\n\nRefused while a call runs on another thread."},
     {"set_imports", instance_set_imports, METH_O,
@@ -345,7 +409,8 @@ static PyGetSetDef instance_properties[] = {
 PyTypeObject tmebox_instance_type = {
     PyVarObject_HEAD_INIT(NULL, 0)
     .tp_name = "tmebox._native.Instance",
-    .tp_doc = "Instance(base, stack_low, stack_top, make_trap, *, base_in_r15=False, checks_returns=True)\n\n"
+    .tp_doc = "Instance(base, stack_low, stack_top, make_trap, base_in_r15=False, checks_returns=True, timeout_s=0.0)"
+              "\n\n"
               "What the core knows of one sandbox.",
     .tp_basicsize = sizeof(struct instance),
     .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,

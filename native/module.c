@@ -1,5 +1,5 @@
 /* tmebox._native: the module, its constants, and what is set up once per process. */
-#include "native.h"
+#include "window.h"
 
 #include <pthread.h>
 #include <string.h>
@@ -57,6 +57,14 @@ static PyObject *install_handlers(PyObject *module, PyObject *unused) {
     Py_RETURN_NONE;
 }
 
+static PyObject *ensure_handlers(PyObject *module, PyObject *unused) {
+    (void)module, (void)unused;
+    if (tmebox_ensure_handlers() < 0) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
 static PyObject *remove_handlers(PyObject *module, PyObject *unused) {
     (void)module, (void)unused;
     if (tmebox_remove_handlers() < 0) {
@@ -80,6 +88,11 @@ static PyObject *calls_in_progress(PyObject *module, PyObject *unused) {
     }
     pthread_mutex_unlock(&tmebox_registry_lock);
     return PyLong_FromUnsignedLongLong(count);
+}
+
+static PyObject *trap_count(PyObject *module, PyObject *unused) {
+    (void)module, (void)unused;
+    return PyLong_FromUnsignedLongLong(tmebox_trap_count);
 }
 
 static PyObject *configure(PyObject *module, PyObject *args, PyObject *keywords) {
@@ -106,9 +119,12 @@ static PyMethodDef process_methods[] = {
      "set_vector_policy(avx, avx512, x87)"},
     {"install_handlers", install_handlers, METH_NOARGS,
      "install_handlers()\n\nTake over what ends sandboxes."},
+    {"ensure_handlers", ensure_handlers, METH_NOARGS,
+     "ensure_handlers()\n\ninstall_handlers() if somebody replaced those for faults."},
     {"remove_handlers", remove_handlers, METH_NOARGS, "remove_handlers()\n\nPut back what was there."},
     {"handlers_installed", handlers_installed, METH_NOARGS, "handlers_installed() -> bool"},
     {"calls_in_progress", calls_in_progress, METH_NOARGS, "calls_in_progress() -> int\n\nOn all threads."},
+    {"trap_count", trap_count, METH_NOARGS, "trap_count() -> int\n\nSince the process began."},
     {"configure", (PyCFunction)(void (*)(void))configure, METH_VARARGS | METH_KEYWORDS,
      "configure(*, busy, closed)\n\nException types raised from here."},
     {NULL, NULL, 0, NULL},
@@ -122,7 +138,9 @@ static struct PyModuleDef definition = {
 };
 
 static int add_types(PyObject *module) {
-    PyTypeObject *types[] = {&tmebox_region_type, &tmebox_instance_type, &tmebox_function_type};
+    PyTypeObject *types[] = {&tmebox_region_type, &tmebox_instance_type, &tmebox_function_type,
+                             &tmebox_export_type,
+                             &tmebox_template_type};
     for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
         if (PyModule_AddType(module, types[i]) < 0) {
             return -1;
@@ -162,6 +180,9 @@ PyMODINIT_FUNC PyInit__native(void) {
     tmebox_init_guard();
     if (tmebox_init_threads() < 0 || PyModule_AddFunctions(module, tmebox_memory_methods) < 0 ||
         PyModule_AddFunctions(module, tmebox_cpu_methods) < 0 ||
+        PyModule_AddFunctions(module, tmebox_userfault_methods) < 0 ||
+        PyModule_AddFunctions(module, tmebox_piece_methods) < 0 ||
+        PyModule_AddFunctions(module, tmebox_window_methods) < 0 ||
         PyModule_AddFunctions(module, process_methods) < 0 || add_types(module) < 0 ||
         add_constants(module) < 0) {
         Py_DECREF(module);

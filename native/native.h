@@ -65,7 +65,10 @@ struct instance {
     struct import *imports;
     uint32_t import_count;
     uint32_t depth;
-    bool dead;
+    bool dead;             /* until its window is made anew */
+    bool closed;           /* for ever */
+    uint32_t generation;   /* of the process: an instance of a parent process is none here */
+    struct window *window; /* NULL: not one of ours */
     struct thread *thread; /* who is in it, while depth > 0 */
     uint64_t rsp;          /* the sandbox's at the host call we are in, while depth > 0 */
     uint32_t text_offset;  /* room in the arena for texts that are arguments; stacked like calls */
@@ -74,14 +77,17 @@ struct instance {
     PyObject *weak;
 };
 
-extern PyTypeObject tmebox_instance_type, tmebox_function_type, tmebox_region_type;
+extern PyTypeObject tmebox_instance_type, tmebox_function_type, tmebox_export_type, tmebox_region_type;
+extern unsigned long long tmebox_trap_count;
 extern PyObject *tmebox_busy_error, *tmebox_closed_error;
 
 /* Runs one call: the caller fills in address, integers, vectors and vector_count. 0, or -1 with an
  * exception set. */
 int tmebox_run(struct instance *instance, struct activation *activation, const uint64_t *stack,
                size_t stack_count, uint64_t timeout_ns);
-void tmebox_raise_closed(void);
+void tmebox_raise_closed(const struct instance *instance);
+/* Counts forks on the way from the first process to this one. */
+extern uint32_t tmebox_generation;
 
 /* Leaving sandbox code for the host and going back, around whatever runs in between (a host function,
  * Python's signal handlers). `resume` is called with the GIL held and drops it; -1: the activation must be
@@ -100,6 +106,7 @@ enum handlers {
 
 extern _Atomic int tmebox_handlers;
 int tmebox_install_handlers(void);
+int tmebox_ensure_handlers(void);
 int tmebox_remove_handlers(void);
 bool tmebox_handlers_current(void);
 

@@ -19,8 +19,10 @@ static_assert(TMEBOX_SPILL_TARGET >= -NESTED_RESERVE, "a nested call must not to
 uint32_t tmebox_vector_policy;
 PyObject *tmebox_busy_error, *tmebox_closed_error;
 
-void tmebox_raise_closed(void) {
-    PyErr_SetString(tmebox_closed_error, "the sandbox was closed, or a trap ended it");
+void tmebox_raise_closed(const struct instance *instance) {
+    PyErr_SetString(tmebox_closed_error, instance->generation != tmebox_generation
+                                             ? "the sandbox belongs to the process that this one was forked from"
+                                             : "the sandbox was closed, or a trap ended it");
 }
 
 /* Sequence 0 first: the watchdog must never take one call's limits for another's. */
@@ -130,12 +132,17 @@ static bool push_arguments(struct activation *activation, const uint64_t *stack,
     return true;
 }
 
+unsigned long long tmebox_trap_count;
+
 static int raise_trap(struct instance *instance, const struct trap *trap) {
+    tmebox_trap_count++;
+    PyObject *make_trap = Py_NewRef(instance->make_trap); /* another thread may close the sandbox meanwhile */
     PyObject *error = PyObject_CallFunction(
-        instance->make_trap, "iiKKiKy#", trap->signal, trap->code, (unsigned long long)trap->fault_address,
+        make_trap, "iiKKiKy#", trap->signal, trap->code, (unsigned long long)trap->fault_address,
         (unsigned long long)trap->instruction_address, trap->access,
         (unsigned long long)trap->registers[REGISTER_RSP], (const char *)trap->registers,
         (Py_ssize_t)sizeof trap->registers);
+    Py_DECREF(make_trap);
     if (error == NULL) {
         return -1;
     }
@@ -155,6 +162,10 @@ static bool stack_is_short(const struct thread *thread) {
     return here >= thread->host_stack_low && here < thread->host_stack_short;
 }
 
+static inline bool is_alive(const struct instance *instance) {
+    return !instance->dead && instance->generation == tmebox_generation;
+}
+
 /* What is rare or only happens once: everything that can refuse a call. */
 static struct thread *prepare(struct instance *instance, uint64_t timeout_ns) {
     if (instance->base == 0) {
@@ -165,8 +176,8 @@ static struct thread *prepare(struct instance *instance, uint64_t timeout_ns) {
     if (thread == NULL && (thread = tmebox_register_thread()) == NULL) {
         return NULL;
     }
-    if (instance->dead) {
-        tmebox_raise_closed();
+    if (!is_alive(instance)) {
+        tmebox_raise_closed(instance);
         return NULL;
     }
     if (instance->depth != 0 && instance->thread != thread) {
@@ -190,7 +201,7 @@ static struct thread *prepare(struct instance *instance, uint64_t timeout_ns) {
 }
 
 static inline bool ready(const struct instance *instance, const struct thread *thread) {
-    return thread != NULL && !instance->dead && instance->depth == 0 && instance->base != 0 &&
+    return thread != NULL && is_alive(instance) && instance->depth == 0 && instance->base != 0 &&
            thread->depth == 0 &&
            atomic_load_explicit(&tmebox_handlers, memory_order_relaxed) == HANDLERS_CURRENT &&
            atomic_load_explicit(&tmebox_watchdog_state, memory_order_relaxed) != WATCHDOG_ABSENT;
@@ -290,8 +301,8 @@ static bool may_resume(struct activation *activation) {
                         "calls of one sandbox must end in the opposite order of their beginning");
         activation->fatal = true;
         activation->outcome = RAISED;
-    } else if (instance->dead) { /* a nested call trapped, and the host function kept that to itself */
-        tmebox_raise_closed();
+    } else if (!is_alive(instance)) { /* a nested call trapped, and the host function kept that to itself */
+        tmebox_raise_closed(instance);
         activation->outcome = RAISED;
     } else if (is_late(activation)) {
         if (activation->polling) { /* `trap` says where */

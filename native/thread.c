@@ -1,6 +1,6 @@
 /* What a host thread needs before it may enter a sandbox: an alternate signal stack, the signals unblocked
  * that end sandboxes, and a record that the watchdog reads. */
-#include "native.h"
+#include "window.h"
 
 #include <asm/prctl.h>
 #include <errno.h>
@@ -25,6 +25,8 @@ __thread struct thread *tmebox_thread __attribute__((tls_model("initial-exec")))
 pthread_mutex_t tmebox_registry_lock = PTHREAD_MUTEX_INITIALIZER;
 struct thread *tmebox_registry;
 bool tmebox_has_fsgsbase;
+
+uint32_t tmebox_generation;
 
 static pthread_key_t key;
 
@@ -197,6 +199,10 @@ static void after_fork_in_child(void) {
         self->main = true;
     }
     atomic_store(&tmebox_watchdog_state, WATCHDOG_ABSENT);
+    tmebox_generation++;
+    tmebox_userfault_after_fork();
+    tmebox_pieces_after_fork();
+    tmebox_random_after_fork();
     pthread_mutex_unlock(&tmebox_registry_lock);
 }
 

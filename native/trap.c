@@ -2,7 +2,7 @@
  * Everything else goes to the handler that was there before.
  *
  * Handlers run on the alternate stack, always: a frame on a sandbox's stack would show it host registers. */
-#include "native.h"
+#include "window.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -66,12 +66,21 @@ static void clear_flags(greg_t *registers) {
     registers[REG_EFL] &= ~(greg_t)(FLAGS_TF | FLAGS_DF | FLAGS_AC);
 }
 
+/* A page that is not there is one trap, whether the kernel finds no mapping or no page installed in one. */
+static int fault_signal(int signal, const siginfo_t *info) {
+    return signal == SIGBUS && info->si_code == BUS_ADRERR ? SIGSEGV : signal;
+}
+
+static int fault_code(int signal, const siginfo_t *info) {
+    return fault_signal(signal, info) != signal ? SEGV_MAPERR : info->si_code;
+}
+
 /* Signal 0: not a fault. */
 static void record(struct activation *activation, int signal, const siginfo_t *info,
                    const greg_t *registers) {
     struct trap *trap = &activation->trap;
-    trap->signal = signal;
-    trap->code = signal != 0 ? info->si_code : 0;
+    trap->signal = signal != 0 ? fault_signal(signal, info) : 0;
+    trap->code = signal != 0 ? fault_code(signal, info) : 0;
     trap->access = signal != 0 ? access_of(registers) : -1;
     trap->fault_address = signal != 0 ? (uint64_t)(uintptr_t)info->si_addr : 0;
     bool after = signal == SIGTRAP && registers[REG_TRAPNO] == TRAP_BREAKPOINT;
@@ -99,9 +108,27 @@ static bool window_access(int signal, const siginfo_t *info, greg_t *registers) 
     }
     registers[REG_RIP] = (greg_t)(uintptr_t)tmebox_window_fault;
     registers[REG_RAX] = (greg_t)(uintptr_t)info->si_addr;
-    registers[REG_RDX] = (greg_t)((uint64_t)signal | (uint64_t)(access_of(registers) & 0xff) << 8 |
-                                  (uint64_t)(uint32_t)info->si_code << 32);
+    registers[REG_RDX] =
+        (greg_t)((uint64_t)fault_signal(signal, info) | (uint64_t)(access_of(registers) & 0xff) << 8 |
+                 (uint64_t)(uint32_t)fault_code(signal, info) << 32);
     return true;
+}
+
+/* A touch of a page that is not there yet: of the interrupted sandbox's own window, or by host code of any. */
+static bool installed(const struct activation *activation, const siginfo_t *info, const greg_t *registers) {
+    uint64_t address = (uint64_t)(uintptr_t)info->si_addr, base;
+    bool write = access_of(registers) == 1;
+    if (info->si_code != BUS_ADRERR || access_of(registers) == 2) {
+        return false;
+    }
+    if (activation != NULL) {
+        const struct instance *instance = activation->instance;
+        return instance->window != NULL && tmebox_install(instance->window, instance->base,
+                                                          address - instance->base,
+                                                          write ? SANDBOX_WRITES : SANDBOX_READS);
+    }
+    struct window *window = tmebox_find_window(address, &base);
+    return window != NULL && tmebox_install(window, base, address - base, write ? HOST_WRITES : HOST_READS);
 }
 
 /* -- handing on ----------------------------------------------------------------------------------- */
@@ -119,14 +146,16 @@ static void default_action(int signal, siginfo_t *info, bool ignored) {
     }
 }
 
+/* With the signals blocked that would be, were it called by the kernel: we have all of them blocked. */
 static void call_handler(const struct sigaction *action, int signal, siginfo_t *info, void *context) {
-    sigset_t mask = action->sa_mask;
-    pthread_sigmask(SIG_BLOCK, &mask, NULL);
+    sigset_t mask = ((ucontext_t *)context)->uc_sigmask;
+    sigorset(&mask, &mask, &action->sa_mask);
     if (action->sa_flags & SA_NODEFER) { /* faulthandler raises the signal again from its handler */
-        sigemptyset(&mask);
+        sigdelset(&mask, signal);
+    } else {
         sigaddset(&mask, signal);
-        pthread_sigmask(SIG_UNBLOCK, &mask, NULL);
     }
+    pthread_sigmask(SIG_SETMASK, &mask, NULL);
     if (action->sa_flags & SA_SIGINFO) {
         action->sa_sigaction(signal, info, context);
     } else {
@@ -162,7 +191,9 @@ static void on_fault(int signal, siginfo_t *info, void *context) {
     greg_t *registers = ((ucontext_t *)context)->uc_mcontext.gregs;
     bool real = info->si_code > 0; /* made by the CPU, not sent by someone */
     struct activation *activation = interrupted(registers);
-    if (real && activation != NULL) {
+    if (real && signal == SIGBUS && installed(activation, info, registers)) {
+        /* the instruction is tried again */
+    } else if (real && activation != NULL) {
         trap(activation, signal, info, registers);
     } else if (!real || !window_access(signal, info, registers)) {
         for (size_t i = 0; i < FATAL_COUNT; i++) {
@@ -266,7 +297,7 @@ static bool is_ours(int signal, void (*handler)(int, siginfo_t *, void *), struc
 
 static int install(int signal, void (*handler)(int, siginfo_t *, void *), int flags) {
     struct sigaction action = {.sa_sigaction = handler, .sa_flags = SA_SIGINFO | SA_ONSTACK | flags};
-    sigemptyset(&action.sa_mask);
+    sigfillset(&action.sa_mask); /* a handler that touched a window now would find SIGBUS blocked, and die */
     if (sigaction(signal, &action, NULL) < 0) {
         PyErr_SetFromErrno(PyExc_OSError);
         return -1;
@@ -329,6 +360,14 @@ int tmebox_install_handlers(void) {
     tmebox_handlers = HANDLERS_CURRENT;
     tmebox_guard_foreign_handlers(getpid() == (int)syscall(SYS_gettid));
     return 0;
+}
+
+/* Faults are what new sandboxes rely on first, and who replaces handlers replaces these. */
+int tmebox_ensure_handlers(void) {
+    struct sigaction present;
+    bool current = tmebox_handlers == HANDLERS_CURRENT && is_ours(SIGSEGV, on_fault, &present) &&
+                   is_ours(SIGBUS, on_fault, &present);
+    return current ? 0 : tmebox_install_handlers();
 }
 
 bool tmebox_handlers_current(void) {

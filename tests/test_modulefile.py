@@ -50,7 +50,6 @@ def example(**changes: Any) -> ModuleFile:
         start=T + 64,
         debug_frame=b"frame" * 3,
         producer="test",
-        native_text_size_bytes=100,
         debug_sections=((".debug_info", b"info"),),
     )
     return dataclasses.replace(module, **changes)
@@ -171,7 +170,7 @@ def test_the_digest_depends_on_whatever_runs(changes: dict[str, Any]) -> None:
 
 
 def test_the_digest_does_not_depend_on_names_of_files_or_on_the_producer() -> None:
-    other = example(producer="another", symbols=(), debug_frame=b"", native_text_size_bytes=0)
+    other = example(producer="another", symbols=(), debug_frame=b"")
     assert other.digest == example().digest
     assert ModuleFile.from_bytes(example().to_bytes()).digest == example().digest
 
@@ -365,7 +364,6 @@ def metadata(**changes: Any) -> bytes:
         metadata(start="x"),
         metadata(isolation=["data"]),
         metadata(producer=None),
-        metadata(native_text_size_bytes=-1),
         metadata().replace(b'"start"', b'"end"'),
         b'{"format":1,"isolation":1e999}',
         b'{"format":NaN}',

@@ -85,6 +85,18 @@ if TYPE_CHECKING:
     from tmebox.runtime.host_functions import host_function as host_function
     from tmebox.runtime.module import Module as Module
     from tmebox.runtime.pool import SandboxPool as SandboxPool
+    from tmebox.runtime.resources import (
+        Limits as Limits,
+    )
+    from tmebox.runtime.resources import (
+        Stats as Stats,
+    )
+    from tmebox.runtime.resources import (
+        limits as limits,
+    )
+    from tmebox.runtime.resources import (
+        stats as stats,
+    )
     from tmebox.runtime.sandbox import Sandbox as Sandbox
     from tmebox.runtime.sandbox_memory import (
         BadPointer as BadPointer,
@@ -125,6 +137,10 @@ _HOMES = {
     "compile": "tmebox.runtime.compilation",
     "host_function": "tmebox.runtime.host_functions",
     "Module": "tmebox.runtime.module",
+    "Limits": "tmebox.runtime.resources",
+    "Stats": "tmebox.runtime.resources",
+    "limits": "tmebox.runtime.resources",
+    "stats": "tmebox.runtime.resources",
     "Sandbox": "tmebox.runtime.sandbox",
     "SandboxPool": "tmebox.runtime.pool",
     "BadPointer": "tmebox.runtime.sandbox_memory",
@@ -145,6 +161,7 @@ __all__ = [
     "In",
     "InOut",
     "LimitError",
+    "Limits",
     "MemoryFault",
     "Module",
     "ModuleError",
@@ -158,6 +175,7 @@ __all__ = [
     "Snapshot",
     "SnapshotError",
     "StackOverflow",
+    "Stats",
     "Timeout",
     "TmeboxError",
     "Trap",
@@ -165,6 +183,8 @@ __all__ = [
     "Violation",
     "compile",
     "host_function",
+    "limits",
+    "stats",
 ]
 
 

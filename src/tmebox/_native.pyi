@@ -34,6 +34,55 @@ def write(address: int, data: Any) -> None:
 def buffer_address(obj: Any) -> tuple[int, int, bool]:
     """(address, size in bytes, read-only) of a C-contiguous buffer-protocol object; BufferError otherwise."""
 
+# -- windows, by their base address. OSError when there is no memory. ---------------------------------
+def userfault_open() -> None:
+    """Make the userfaultfd ready. Idempotent."""
+
+def reserve_windows(count: int, userfault: bool) -> int:
+    """Address space for windows, with guards around it; returns the base of the first. With `userfault`,
+    pages are installed by `window_start` and touches; else nothing is accessible until it is mapped."""
+
+class Template:
+    """What windows of one kind hold at first. `data` are whole pages from IMAGE_START on, `present` has a bit
+    for each of them that is not zero; `read_only` are ascending (start, end) of whole pages in the image. The
+    buffers must not change. Raises ValueError for an impossible layout."""
+
+    def __new__(
+        cls,
+        stack_low: int,
+        heap_start: int,
+        heap_end: int,
+        read_only: Sequence[tuple[int, int]],
+        data: Any,
+        present: Any,
+    ) -> Template: ...
+
+def window_start(base: int, template: Template) -> None:
+    """First contents for a new owner, and new random bytes."""
+
+def window_recycle(base: int, keep: int) -> int:
+    """The owner is gone: first contents again, and the arena empty. The number of pages that stay present;
+    0: the window is empty, because it had more than `keep`."""
+
+def window_empty(base: int) -> None:
+    """No page is present, none may be touched, and it has no template any more."""
+
+def window_grow_arena(base: int, end: int) -> None: ...
+def window_populate(base: int, offset: int, size_bytes: int, writable: bool) -> None:
+    """Make present what of the window may be touched; OSError if something may not."""
+
+def window_zero(base: int, offset: int, size_bytes: int) -> None:
+    """Whole pages of the heap become zero; their memory goes back to the system where it can."""
+
+def window_blank(base: int, template: Template) -> None:
+    """All contents are replaced by those of the (empty) template; the arena stays, zeroed."""
+
+def window_pages(base: int) -> int:
+    """How many pages are present, as far as known."""
+
+def resident_pages() -> tuple[int, int]:
+    """(windows that may have pages, how many they have) on the userfault substrate, as far as known."""
+
 class Region:
     """Exports [address, address + size_bytes) through the buffer protocol as unsigned bytes. Holds a
     reference to `owner`; `exports` counts the buffers that are out."""
@@ -51,6 +100,9 @@ def install_gates() -> None:
 def set_vector_policy(avx: bool, avx512: bool, x87: bool) -> None:
     """Which registers verified code can touch; those are cleared and restored at enter and leave."""
 
+def ensure_handlers() -> None:
+    """Install handlers unless those that matter most are ours: a quick look for every new sandbox."""
+
 def install_handlers() -> None:
     """Install SIGSEGV/SIGBUS/SIGILL/SIGFPE/SIGTRAP and interrupt handlers, remembering those before; a
     second call re-installs only what someone else has replaced (and chains to it)."""
@@ -61,6 +113,9 @@ def remove_handlers() -> None:
 def handlers_installed() -> bool: ...
 def calls_in_progress() -> int:
     """Sandbox calls now running on any thread, nested ones included. Exact while the GIL is held."""
+
+def trap_count() -> int:
+    """Traps since the process began."""
 
 def cpu_features() -> dict[str, bool]:
     """fsgsbase, avx, avx2, avx512f, … by their /proc/cpuinfo names, as usable under this kernel."""
@@ -94,9 +149,9 @@ class Instance:
         stack_low: int,
         stack_top: int,
         make_trap: Callable[..., BaseException],
-        *,
         base_in_r15: bool = False,
         checks_returns: bool = True,
+        timeout_s: float = 0.0,
     ) -> None: ...
     base: int
     timeout_s: float  # 0.0: none
@@ -105,15 +160,22 @@ class Instance:
     @property
     def depth(self) -> int:
         """Activations of this instance now on some thread's stack."""
-    def kill(self) -> bool:
-        """Mark DEAD (closed); whether it was not before. Raises `busy` while a call is running."""
+    def kill(self) -> None:
+        """Mark DEAD (closed) for ever. Raises the `busy` exception while a call is running."""
+
+    def pause(self) -> bool:
+        """Mark DEAD until `revive`; whether it was alive. Raises busy."""
 
     def revive(self) -> None:
-        """Mark IDLE again, whatever ended it: its window holds a new beginning. Raises busy."""
+        """Mark IDLE again, whatever ended it: its window holds a new beginning. Raises busy, closed."""
+
+    def reset(self, keep: int) -> None:
+        """Give its window, which has a template, the first contents again, and mark it IDLE. More than `keep`
+        pages away from the window's start go back to the system. Raises busy, closed."""
 
     def lend_text_room(self, offset: int, size_bytes: int) -> None:
         """Mapped memory of the arena, at a multiple of 16, where Functions copy texts that are arguments
-        until kill(). Nothing happens to an instance that has some, or is dead."""
+        until kill() or pause(). Nothing happens to an instance that has some, or is dead."""
 
     def write(self, address: int, data: Any) -> None:
         """As the module's `write`, but raises busy while a call runs on another thread."""
@@ -140,22 +202,30 @@ class Instance:
         timeout_s < 0: use the instance's. Raises busy, closed, a trap, KeyboardInterrupt (or whatever a
         Python signal handler raised), or the exception a host function raised."""
 
-class Function:
-    """A callable bound to one instance and one address. If every argument converts by its code the call
-    goes straight in; anything else (wrong count, keywords, other types, out of range) calls
-    slow(*args, **kwargs). Code p accepts int in [0, 2**32), None (0), and C-contiguous buffers that lie
-    inside this window (no copy), and str, copied for the call into the room that the instance was lent; for a
-    parameter code P (pointer to const) read-only buffers and bytes too.
-    Result codes as above; p returns int. Attributes may be set (__dict__)."""
+class Export:
+    """What the functions of all sandboxes that one export makes share. If every argument converts by its code
+    the call goes straight in; anything else (wrong count, keywords, other types, out of range) calls
+    slow(host, *args, **kwargs), and so does everything if `arguments` is None. Code p accepts int in
+    [0, 2**32), None (0), C-contiguous buffers that lie inside this window (no copy), and str, copied for the
+    call into the room that the instance was lent; for a parameter code P (pointer to const) read-only buffers
+    and bytes too. Result codes as above; p returns int. `attributes` are the
+    functions' __doc__ and __signature__."""
 
-    def __init__(
-        self,
-        instance: Instance,
+    def __new__(
+        cls,
         address: int,
         name: str,
-        arguments: str,
-        result: str,
+        arguments: str | None,
+        result: str | None,
         slow: Callable[..., Any],
-    ) -> None: ...
+        attributes: dict[str, Any],
+    ) -> Export: ...
+    def bind(self, instance: Instance, host: object, owner: object, /) -> Function:
+        """For one sandbox. The owner, if not None, lives as long as the function."""
+
+class Function:
+    """A callable bound to one instance. Attributes may be set (__dict__)."""
+
     def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
+    __name__: str
     __dict__: dict[str, Any]

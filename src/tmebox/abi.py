@@ -66,6 +66,8 @@ RSP_MASK = 1 * GIB - 1
 """What a rebase leaves of rsp's offset."""
 ARENA_START = 1 * GIB + GUARD
 """Host arrays, which other host threads may write while the sandbox runs, so that no stack may be there."""
+ARENA_FIRST_END = ARENA_START + 16 * KIB
+"""What of the arena every window has."""
 ARENA_END = 2 * GIB - GUARD
 POOL_START = 2 * GIB + GUARD
 POOL_END = 4 * GIB - GUARD
@@ -75,6 +77,8 @@ STACK_TOP = 64 * MIB + 64 * KIB
 page-table page with the control page and the image."""
 CONTROL_PAGE = STACK_TOP
 """One page, read-only to the sandbox."""
+STACK_RANDOM = STACK_TOP - 16
+"""16 random bytes, new for every sandbox (what AT_RANDOM is to a process)."""
 IMAGE_START = CONTROL_PAGE + PAGE_SIZE
 """First offset of a module's data image (rodata, data, bss); the heap follows it."""
 
@@ -85,8 +89,6 @@ CONTROL_HEAP_START = CONTROL_PAGE + 8
 CONTROL_HEAP_END = CONTROL_PAGE + 16
 CONTROL_STACK_LOW = CONTROL_PAGE + 24
 CONTROL_STACK_TOP = CONTROL_PAGE + 32
-CONTROL_RANDOM = CONTROL_PAGE + 40
-"""16 random bytes, new for every sandbox (what AT_RANDOM is to a process)."""
 
 # -- stack discipline -----------------------------------------------------------------------------
 STACK_REACH = 512 * KIB

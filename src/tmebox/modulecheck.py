@@ -80,10 +80,8 @@ def _check_names(module: ModuleFile, low: int, high: int) -> None:
     for address in [export.address for export in module.exports] + starts:
         if type(address) is not int or not low <= address < high:
             raise ModuleError(f"an entry point lies outside the text: {address!r:.20}")
-    if not (isinstance(module.producer, str) and type(module.native_text_size_bytes) is int):
-        raise ModuleError("malformed producer or size in the module file")
-    if not 0 <= module.native_text_size_bytes <= abi.TEXT_MAX:
-        raise ModuleError("impossible native text size in the module file")
+    if not isinstance(module.producer, str):
+        raise ModuleError("malformed producer in the module file")
     if any(symbol.address >= 1 << 64 or symbol.size_bytes >= 1 << 64 for symbol in module.symbols):
         raise ModuleError("a symbol's address does not fit")
     keys = [symbol_key(symbol) for symbol in module.symbols]

@@ -125,7 +125,6 @@ def _metadata(module: ModuleFile) -> dict[str, Any]:
         "imports": [[i.name, i.prototype and prototype_to_json(i.prototype)] for i in module.imports],
         "files": list(module.lines.files),
         "producer": module.producer,
-        "native_text_size_bytes": module.native_text_size_bytes,
     }
 
 
@@ -168,7 +167,7 @@ def _symbol_table(module: ModuleFile) -> tuple[bytes, bytes, int]:
 def digest(module: ModuleFile) -> str:
     """See ModuleFile.digest."""
     metadata = _metadata(module)
-    for incidental in ("files", "producer", "native_text_size_bytes"):
+    for incidental in ("files", "producer"):
         del metadata[incidental]
     total = hashlib.sha256()
     parts: list[bytes] = [_json(metadata), _json(module.text_address), module.text]
@@ -242,7 +241,6 @@ def decode(data: bytes | bytearray | memoryview) -> ModuleFile:
             start=metadata["start"],
             debug_frame=bytes(container.sections.get(".debug_frame", b"")),
             producer=metadata["producer"],
-            native_text_size_bytes=metadata["native_text_size_bytes"],
             debug_sections=tuple((name, bytes(container.sections[name])) for name in debug_names),
         )
     except (KeyError, TypeError, ValueError, OverflowError) as error:

@@ -8,7 +8,7 @@ the bytes that will run, and the loader range-checks everything else.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -95,7 +95,6 @@ class ModuleFile:
     symbols: sorted by (address, size_bytes, name).
     debug_frame: raw .debug_frame contents for unwinding, nominal addresses; may be empty.
     debug_sections: other debug sections by name, if the module was built to keep them; for debuggers only.
-    native_text_size_bytes: what the text would measure without instrumentation; 0 if unknown.
     """
 
     isolation: str
@@ -113,7 +112,6 @@ class ModuleFile:
     start: int | None = None
     debug_frame: bytes = b""
     producer: str = ""
-    native_text_size_bytes: int = field(default=0)
     debug_sections: tuple[tuple[str, bytes], ...] = ()
 
     def to_bytes(self) -> bytes:

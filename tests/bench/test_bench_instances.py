@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -25,6 +26,7 @@ from tmebox.bench.instances_report import (
 from tmebox.bench.report import report_files
 from tmebox.bench.results import Results
 from tmebox.bench.statistics import Spread
+from tmebox.bench.targets import Measured
 
 
 @pytest.fixture
@@ -70,6 +72,8 @@ def test_tables_show_what_was_measured_and_a_dash_for_what_was_not(made_up: Inst
         (OPERATIONS["trivial"], "9 µs (8–10)", "81 µs (80–110)"),
         (OPERATIONS["reset-lua"], "10 µs (10–10)", "–"),
     )
+    disturbed = replace(made_up, samples_s={"tmebox": {"trivial": (1e-6, 2e-5, 1.5e-3)}})
+    assert times_table(disturbed).rows == ((OPERATIONS["trivial"], "20 µs (1–1500)"),)
     rows = live_table(made_up).rows
     assert rows[0][1:4] == ("32,000", "32,000", "12.5 kB (12.4 kB by the process's own count)")
     assert rows[1][-1] == "WasmtimeError: no <memory>"
@@ -96,13 +100,13 @@ def test_a_chart_of_nothing_is_a_chart(made_up: InstanceResults) -> None:
 
 def test_the_report_has_a_section_with_its_chart_and_numbers_beside_it(made_up: InstanceResults) -> None:
     empty = Results({}, "quick", 1, (), ())
-    files = report_files(empty, CallResults({}, {}), made_up)
+    files = report_files(Measured(empty, CallResults({}, {}), None, made_up))
     text = files["benchmarks.md"]
     assert "## Instances" in text and "](benchmarks/instances.svg)" in text
     assert "- process: no compiler" in text
     assert from_json(files["benchmarks/instances.json"]) == made_up
     assert "benchmarks/instances.svg" in files
-    assert "## Instances" not in report_files(empty, CallResults({}, {}))["benchmarks.md"]
+    assert "## Instances" not in report_files(Measured(empty, CallResults({}, {})))["benchmarks.md"]
 
 
 def test_what_is_alive_is_called_after_the_last_was_made_and_what_stopped_it_is_told() -> None:

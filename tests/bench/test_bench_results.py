@@ -8,9 +8,7 @@ from xml.etree import ElementTree
 import pytest
 
 from tmebox.bench import charts, columns, paper, statistics, suite, tables
-from tmebox.bench.calls import OPERATIONS, CallResults
-from tmebox.bench.calls_table import calls_table, time_text
-from tmebox.bench.report import report_files
+from tmebox.bench.calls_table import time_text
 from tmebox.bench.results import (
     Cell,
     ProgramResult,
@@ -116,10 +114,10 @@ def test_missing_and_failed_programs_are_named_and_not_in_the_means() -> None:
 
 def test_a_column_that_nothing_could_run_in_is_a_note_and_not_a_column() -> None:
     nothing = Cell(missing="base 'r15' is not supported")
-    cells = {"native": made_up(1.5).programs[0].cells["native"], "r15-code": nothing}
+    cells = {"native-gcc": made_up(1.5).programs[0].cells["native"], "r15-code": nothing}
     wanted = columns.choose("r15-code")
     results = Results({}, "tiny", 3, wanted, (ProgramResult("p0", "even", cells),))
-    assert tables.program_table(results).headings == ("program", "native -O2")
+    assert tables.program_table(results).headings == ("program", "native gcc -O2")
     assert tables.missing_notes(results) == ["all programs in r15 code+data: base 'r15' is not supported"]
 
 
@@ -133,6 +131,18 @@ def test_tables_have_a_cell_per_heading() -> None:
 def test_a_cell_shows_the_median_and_the_spread() -> None:
     row = tables.program_row(made_up(1.25), made_up(1.25).programs[0])
     assert row == ("p0", "2000 ms non-PIE", "1.125 (1.12–1.12)", "1.250 (1.25–1.25)")
+
+
+def test_a_program_in_brief_has_its_ratios_and_what_went_wrong() -> None:
+    programs = made_up(1.25, failure="it crashed", missing="no such package").programs
+    assert tables.brief(programs[0]) == "p0: gs data 1.125, gs code+data 1.250"
+    assert tables.brief(programs[1]) == "bad: gs data missing, gs code+data FAILED"
+
+
+def test_sizes_are_kib_of_native_code_and_multiples_of_it() -> None:
+    table = tables.size_table(made_up(1.25, failure="it crashed", missing="no such package"))
+    assert table.rows[0] == ("p0", "0 KiB", "1.10 ×", "1.20 ×")
+    assert table.rows[1][2:] == (tables.MISSING, tables.FAILED)
 
 
 def test_bars_are_overheads_in_percent_and_end_with_the_geometric_mean() -> None:
@@ -172,21 +182,6 @@ def test_times_are_shown_in_the_unit_that_fits() -> None:
     assert time_text(Spread(9e-9, 1.05e-8, 2e-8)) == "10.5 ns (9–20)"
     assert time_text(Spread(1e-6, 2.5e-6, 3e-6)) == "2.5 µs (1–3)"
     assert time_text(Spread(1, 2, 3)) == "2 s (1–3)"
-
-
-def test_the_report_has_every_table_chart_and_missing_peer() -> None:
-    calls = CallResults({}, {"tmebox": {"scalar": Spread(1e-7, 1e-7, 2e-7)}}, ("wasmtime-py: not installed",))
-    assert {len(row) for row in calls_table(calls).rows} == {2}
-    files = report_files(made_up(1.1), calls)
-    assert set(files) == {"benchmarks.md", "benchmarks/cpu.json", "benchmarks/overhead-gs.svg"}
-    for part in (
-        "imaginary",
-        "overhead-gs.svg",
-        "| p0 |",
-        "wasmtime-py: not installed",
-        *OPERATIONS.values(),
-    ):
-        assert part in files["benchmarks.md"]
 
 
 def test_files_are_written_whole_or_not_at_all(tmp_path: Path) -> None:

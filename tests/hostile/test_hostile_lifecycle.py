@@ -231,20 +231,35 @@ def test_windows_are_not_leaked_by_traps() -> None:
     assert attacked(act).value == 0
 
 
-def test_a_forked_child_of_the_host_can_go_on_using_sandboxes() -> None:
+def test_a_forked_child_of_the_host_has_sandboxes_of_its_own_only() -> None:
     def act(sandbox: Sandbox) -> Any:
-        assert sandbox.add(1, 2) == 3
+        array = sandbox.array(5000)
+        array[:] = 7
         child = os.fork()
         if child == 0:
+            fine = False
             try:
-                fine = sandbox.add(3, 4) == 7
-                with pytest.raises(tmebox.Timeout):
-                    sandbox.call("spin", timeout=0.05)
+                for attempt in (
+                    lambda: sandbox.add(3, 4),
+                    lambda: sandbox.call("add", 3, 4, timeout=1.0),
+                    lambda: sandbox.memory.read(abi.IMAGE_START, 8),
+                    lambda: sandbox.memory.write(abi.ARENA_START, b"mine"),
+                    lambda: sandbox.array(10),
+                    sandbox.reset,
+                ):
+                    with pytest.raises(tmebox.SandboxClosed, match="fork"):
+                        attempt()
+                assert not array.any()
+                array[:] = 9
                 with Sandbox(sandbox.module, imports=IMPORTS) as another:
-                    fine = fine and another.add(5, 6) == 11
+                    assert another.add(5, 6) == 11
+                    with pytest.raises(tmebox.Timeout):
+                        another.call("spin", timeout=0.05)
+                sandbox.close()
+                fine = True
             finally:
                 os._exit(0 if fine else 1)
         _, status = os.waitpid(child, 0)
-        return os.waitstatus_to_exitcode(status), sandbox.add(5, 5)
+        return os.waitstatus_to_exitcode(status), sandbox.add(5, 5), int(array.sum())
 
-    assert attacked(act).value == (0, 10)
+    assert attacked(act).value == (0, 10, 35_000)

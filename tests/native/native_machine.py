@@ -18,13 +18,14 @@ from tmebox import _native, abi
 from tmebox.errors import SandboxBusy as Busy
 from tmebox.errors import SandboxClosed as Closed
 from tmebox.memory.code_region import CODE_REGION
+from tmebox.memory.contents import Contents, Layout
 from tmebox.memory.windows import WINDOWS
 
 SOURCE = Path(__file__).with_name("native_guest.s")
+READ_WRITE = _native.PROT_READ | _native.PROT_WRITE
 STACK_SIZE_BYTES = 1 * abi.MIB
 DATA = abi.IMAGE_START
 DATA_SIZE_BYTES = 64 * abi.KIB
-READ_WRITE = _native.PROT_READ | _native.PROT_WRITE
 
 
 @dataclass
@@ -86,14 +87,10 @@ class Machine:
     """One instance in one window: control page, a stack of 1 MiB and 64 KiB of data at `DATA`."""
 
     def __init__(self, imports: Any = (), timeout_s: float = 0.0) -> None:
-        self.window = WINDOWS.acquire()
-        self.base = self.window.base
         self.stack_low = abi.STACK_TOP - STACK_SIZE_BYTES
-        self.window.map(self.stack_low, STACK_SIZE_BYTES, READ_WRITE)
-        self.window.map(abi.CONTROL_PAGE, abi.PAGE_SIZE, READ_WRITE)
-        _native.write(self.base + abi.CONTROL_WINDOW_BASE, self.base.to_bytes(8, "little"))
-        self.window.protect(abi.CONTROL_PAGE, abi.PAGE_SIZE, _native.PROT_READ)
-        self.window.map(DATA, DATA_SIZE_BYTES, READ_WRITE)
+        layout = Layout(self.stack_low, DATA + DATA_SIZE_BYTES, DATA + DATA_SIZE_BYTES, ())
+        self.window = WINDOWS.acquire(WINDOWS.template(Contents(layout, ())))
+        self.base = self.window.base
         _native.configure(busy=Busy, closed=Closed)
         self.instance = _native.Instance(
             self.base, self.base + self.stack_low, self.base + abi.STACK_TOP, Trapped
@@ -111,7 +108,11 @@ class Machine:
     def function(
         self, name: str, arguments: str = "", result: str = "v", slow: Callable[..., Any] | None = None
     ) -> _native.Function:
-        return _native.Function(self.instance, self.address(name), name, arguments, result, slow or refused)
+        def careful(_host: object, *args: Any, **kwargs: Any) -> Any:
+            return (slow or refused)(*args, **kwargs)
+
+        export = _native.Export(self.address(name), name, arguments, result, careful, {})
+        return export.bind(self.instance, None, None)
 
     def read(self, offset: int, size_bytes: int) -> bytes:
         return _native.read(self.base + offset, size_bytes)

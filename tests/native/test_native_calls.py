@@ -10,7 +10,7 @@ import weakref
 
 import numpy as np
 import pytest
-from native_machine import DATA, Busy, Closed, Machine, Refused, text
+from native_machine import DATA, Busy, Closed, Machine, Refused, refused, text
 
 from tmebox import _native, abi
 
@@ -136,7 +136,7 @@ def test_only_addresses_of_sandboxed_code_can_be_called(machine: Machine, addres
     with pytest.raises(ValueError):
         machine.instance.call(address, (), (), b"", -1.0)
     with pytest.raises(ValueError):
-        _native.Function(machine.instance, address, "f", "", "v", print)
+        _native.Export(address, "f", "", "v", print, {})
 
 
 @pytest.mark.parametrize(
@@ -196,11 +196,15 @@ def test_a_buffer_stays_exported_while_the_call_runs_and_no_longer(machine: Mach
 
 
 def test_a_function_has_a_name_and_takes_attributes(machine: Machine) -> None:
-    function = machine.function("add", "ll", "l")
-    function.__doc__ = "Adds."
+    shared = {"__doc__": "Adds.", "__signature__": "(a, b)"}
+    export = _native.Export(machine.address("add"), "add", "ll", "l", refused, shared)
+    function = export.bind(machine.instance, None, None)
     function.extra = 5
-    assert (function.__name__, function.__doc__, function.extra) == ("add", "Adds.", 5)
+    assert (function.__name__, function.__doc__, function.__signature__) == ("add", "Adds.", "(a, b)")
+    assert function.extra == 5
     assert "add" in repr(function)
+    with pytest.raises(AttributeError):
+        export.bind(machine.instance, None, None).extra  # noqa: B018
 
 
 def test_a_killed_instance_refuses_calls(machine: Machine) -> None:

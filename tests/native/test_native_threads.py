@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from native_machine import DATA, Busy, Machine, Trapped, text
+from native_machine import DATA, Busy, Closed, Machine, Trapped, text
 
 from tmebox import _native
 
@@ -153,7 +153,7 @@ def test_a_forked_child_can_call_trap_and_time_out(machine: Machine, forked: Cal
     machine.call("add", 1, 2)
 
     def child() -> list[int]:
-        results = [machine.call("add", 3, 4)]
+        results = [Machine().call("add", 3, 4)]
         for name in ("load", "spin"):
             try:
                 Machine(timeout_s=0.05).call(name)
@@ -164,16 +164,42 @@ def test_a_forked_child_can_call_trap_and_time_out(machine: Machine, forked: Cal
     assert forked(child).result() == [7, 11, 0]  # type: ignore[attr-defined]
 
 
-def test_a_fork_inside_a_host_call_goes_on_in_both_processes() -> None:
+def test_a_fork_inside_a_host_call_goes_on_in_the_parent_only() -> None:
+    """The child has not got the sandbox's memory, so it must not return into it."""
+    parent = os.getpid()
+
     def fork() -> int:
         return os.fork()
 
     machine = Machine(imports=[(fork, "", "l")], timeout_s=5.0)
-    child = machine.call("call_0")
-    if child == 0:
-        try:
-            os._exit(0 if machine.call("add", 3, 4) == 7 else 1)
-        finally:
-            os._exit(2)
+    try:
+        child = machine.call("call_0")
+    except Closed as error:
+        if os.getpid() != parent:
+            os._exit(0 if "forked" in str(error) and Machine().call("add", 3, 4) == 7 else 1)
+        raise
+    if os.getpid() != parent:
+        os._exit(2)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert machine.call("add", 3, 4) == 7
+
+
+def test_no_call_reaches_an_instance_of_the_parent(machine: Machine, forked: Callable[..., object]) -> None:
+    def child() -> list[str]:
+        Machine().call("add", 3, 4)
+        refused = []
+        for attempt in (
+            lambda: machine.call("add", 1, 2),
+            lambda: machine.function("add", "ll", "l")(1, 2),
+            lambda: machine.instance.write(machine.base + DATA, b"1"),
+            lambda: machine.instance.reset(1),
+            machine.instance.revive,
+        ):
+            try:
+                attempt()
+            except Closed as error:
+                refused.append(str(error).rpartition(" ")[2])
+        return refused
+
+    assert forked(child).result() == ["from"] * 5  # type: ignore[attr-defined]
+    assert machine.call("add", 1, 2) == 3

@@ -36,12 +36,12 @@ def test_a_reset_sandbox_is_as_new(module):
         assert [bump(), bump()] == [6, 7]
         sandbox.soil()
         assert (sandbox.dirty(), sandbox.kept_sum()) == (3 * 4096, 900_000)
-        random = sandbox.memory.read(abi.CONTROL_RANDOM, 16)
+        random = sandbox.memory.read(abi.STACK_RANDOM, 16)
         for _ in range(3):
             sandbox.reset()
             assert (sandbox.dirty(), sandbox.kept_sum(), bump()) == (0, 0, 6)
             sandbox.soil()
-        assert sandbox.memory.read(abi.CONTROL_RANDOM, 16) != random
+        assert sandbox.memory.read(abi.STACK_RANDOM, 16) != random
 
 
 def test_a_trapped_sandbox_can_be_reset(module):

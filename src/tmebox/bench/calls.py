@@ -34,10 +34,12 @@ REPEATS = {
     "resident": 2_000,
     "copied": 100,
     "callback": 5_000,
-    "trap": 20,
+    "trap": 100,
 }
 """How often, per round."""
 QUICK_DIVISOR = 10
+WARM_UP_DIVISOR = 10
+"""How much of it is done before, untimed: the others' turns cooled caches, and put the watchdog to sleep."""
 
 
 @dataclass(frozen=True)
@@ -79,8 +81,9 @@ def bench_calls(
                 progress("measuring", number, ROUNDS + 1)
             for name, peer in found.items():
                 for operation, action in peer.operations.items():
-                    repeats = REPEATS[operation] // (QUICK_DIVISOR if quick else 1)
-                    seconds = action(max(1, repeats))
+                    repeats = max(1, REPEATS[operation] // (QUICK_DIVISOR if quick else 1))
+                    action(max(1, repeats // WARM_UP_DIVISOR))
+                    seconds = action(repeats)
                     if number:  # the first round warms up
                         samples[name].setdefault(operation, []).append(seconds)
     times = {

@@ -21,6 +21,25 @@ def calls_table(results: CallResults) -> Table:
 
 
 def time_text(times_s: Spread) -> str:
-    factor, unit = next((factor, unit) for limit, factor, unit in UNITS if times_s.median < limit)
-    low, middle, high = (f"{value * factor:.3g}" for value in (times_s.min, times_s.median, times_s.max))
+    factor, unit = _unit(times_s.median)
+    figures = (value * factor for value in (times_s.min, times_s.median, times_s.max))
+    low, middle, high = (f"{value:.3g}" if value < 1000 else f"{value:.0f}" for value in figures)
     return f"{middle} {unit} ({low}–{high})"
+
+
+def duration_text(duration_s: float) -> str:
+    factor, unit = _unit(duration_s)
+    return f"{duration_s * factor:.3g} {unit}"
+
+
+def _unit(duration_s: float) -> tuple[float, str]:
+    return next((factor, unit) for limit, factor, unit in UNITS if duration_s < limit)
+
+
+def watched_table(results: CallResults) -> Table:
+    """What being interruptible costs: run time over that of a call that nobody watches."""
+    rows = [
+        (how, f"{found.median:.3f} ({found.min:.2f}–{found.max:.2f})")
+        for how, found in results.watched.items()
+    ]
+    return Table(("interruptible", "time over a call that is not"), tuple(rows))

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from tmebox.bench import wasm
 from tmebox.bench.columns import Column
 from tmebox.bench.debian import SourcesUnavailableError
+from tmebox.bench.journal import Journal, run_key
 from tmebox.bench.machine import machine
 from tmebox.bench.results import Cell, ProgramResult, Results, compared, measured
 from tmebox.bench.runners import RunError, Worker, pinned, run
@@ -30,22 +32,41 @@ def bench_cpu(
     rounds: int,
     progress: Progress | None = None,
     finished: Finished | None = None,
+    journal_file: Path | None = None,
 ) -> Results:
     """Build everything, then measure program by program. finished(result) is called after each one.
 
-    size: one of suite.SIZES. Missing columns and programs, failures and mismatches are in the cells.
+    size: one of suite.SIZES. journal_file: where results are kept as they come, and taken from if an earlier
+    run was interrupted; the caller removes it. Missing columns and programs, failures and mismatches are in
+    the cells.
     """
     built = _build_all(programs, columns, progress)
+    here = machine()
+    journal = Journal(journal_file, run_key(here, columns, size, rounds)) if journal_file else None
     found = []
     with pinned():
         for index, program in enumerate(programs):
             if progress is not None:
                 progress("measuring", index, len(programs))
-            result = _measure(program, built[program.name], columns, size, rounds)
+            builds = _identity(built[program.name])
+            result = journal.find(program.name, builds) if journal else None
+            if result is None:
+                result = _measure(program, built[program.name], columns, size, rounds)
+                if journal:
+                    journal.add(result, builds)
             found.append(result)
             if finished is not None:
                 finished(result)
-    return Results(machine(), size, rounds, tuple(columns), tuple(found))
+    return Results(here, size, rounds, tuple(columns), tuple(found))
+
+
+def _identity(built: Mapping[str, list[Variant] | Cell]) -> str:
+    """Changes with any of a program's builds: their folders are named after everything that shapes them."""
+    parts = {
+        key: item.missing or item.failure if isinstance(item, Cell) else [v.path.parent.name for v in item]
+        for key, item in built.items()
+    }
+    return repr(sorted(parts.items()))
 
 
 def _build_all(

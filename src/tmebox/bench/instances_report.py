@@ -38,7 +38,9 @@ is started with posix_spawn from a static program; fork is that of a Python proc
 
 ![Time of one life]({folder}{chart})
 
-How many exist at once in one process, and each one's share of the memory that the system lost meanwhile:
+How many exist at once in one process, and each one's share of the memory that the system lost meanwhile. The
+function they are called with touches no memory, so that of a wasmtime instance is never there; a sandbox's
+stack is.
 
 {live}
 

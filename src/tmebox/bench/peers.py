@@ -53,22 +53,23 @@ def sandbox(_: Path) -> Iterator[Peer]:
     module = tmebox.compile(SOURCES / "functions.c")
     elsewhere = np.zeros(MEGABYTE, np.uint8)
 
+    def trap() -> None:
+        try:
+            victim.fault()
+        except tmebox.MemoryFault:
+            return
+        raise RuntimeError("a bad access went through")
+
     @contextmanager
-    def fresh() -> Iterator[Callable[[], None]]:
-        with tmebox.Sandbox(module, imports={"answer": _answer}) as victim:
-            bad = victim.fault
-            victim.add(3, 4)  # what only a first call costs is not what a trap does
+    def reset() -> Iterator[Callable[[], None]]:
+        victim.reset()
+        victim.add(3, 4)  # what only a first call costs is not what a trap does
+        yield trap
 
-            def trap() -> None:
-                try:
-                    bad()
-                except tmebox.MemoryFault:
-                    return
-                raise RuntimeError("a bad access went through")
-
-            yield trap
-
-    with tmebox.Sandbox(module, imports={"answer": _answer}) as box:
+    with (
+        tmebox.Sandbox(module, imports={"answer": _answer}) as box,
+        tmebox.Sandbox(module, imports={"answer": _answer}) as victim,
+    ):
         resident = box.array(MEGABYTE)
         _expect((box.add(3, 4), box.length(TEXT), box.ask(3)), (7, len(TEXT), 6))
         yield Peer(
@@ -79,7 +80,7 @@ def sandbox(_: Path) -> Iterator[Peer]:
                 "resident": repeated(box.touch, resident, MEGABYTE),
                 "copied": repeated(box.touch, elsewhere, MEGABYTE),
                 "callback": inside(box.ask),
-                "trap": prepared(fresh),
+                "trap": prepared(reset),
             }
         )
 

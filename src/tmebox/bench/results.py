@@ -161,13 +161,14 @@ def from_json(text: str) -> Results:
             document["size"],
             document["rounds"],
             tuple(BY_KEY[column["key"]] for column in document["columns"]),
-            tuple(_program(item) for item in document["programs"]),
+            tuple(program_from(item) for item in document["programs"]),
         )
     except (KeyError, TypeError) as error:
         raise ValueError(f"not a benchmark result: {error!r}") from None
 
 
-def _program(item: Mapping[str, Any]) -> ProgramResult:
+def program_from(item: Mapping[str, Any]) -> ProgramResult:
+    """Of its fields in the document. Raises KeyError or TypeError for others."""
     cells = {}
     for key, fields in item["cells"].items():
         ratio = fields["ratio"]

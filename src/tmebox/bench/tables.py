@@ -30,6 +30,16 @@ def program_row(results: Results, program: ProgramResult) -> tuple[str, ...]:
     return (program.name, *(cell_text(program.cells[key], key) for key in keys))
 
 
+def brief(program: ProgramResult) -> str:
+    """One line: "name: gs data 1.01, gs code+data 1.02, wasmtime missing"."""
+    texts = []
+    for key, cell in program.cells.items():
+        if BY_KEY[key].kind != "native" or cell.failure:
+            worth = f"{cell.ratio.median:.3f}" if cell.ratio else FAILED if cell.failure else MISSING
+            texts.append(f"{BY_KEY[key].label} {worth}")
+    return f"{program.name}: {', '.join(texts) or 'native only'}"
+
+
 def cell_text(cell: Cell, key: str) -> str:
     """Native: median time and which build it is. Others: median ratio, and the least and greatest."""
     if cell.failure:
@@ -63,6 +73,27 @@ def _mean_text(results: Results, key: str, group: str | None, count: int) -> str
     if mean is None:
         return "–"
     return f"{mean:.3f}" if found == count else f"{mean:.3f} (of {found})"
+
+
+def size_table(results: Results) -> Table:
+    """Machine code per program, libc included: native KiB, and the other columns as multiples of theirs."""
+    columns = [column for column in results.shown_columns if column.kind != "wasm"]
+    rows = []
+    for program in results.programs:
+        texts = [_size_text(program, column.key) for column in columns]
+        rows.append((program.name, *texts))
+    return Table(("program", *(column.label for column in columns)), tuple(rows))
+
+
+def _size_text(program: ProgramResult, key: str) -> str:
+    cell, baseline = program.cells[key], program.cells.get(BY_KEY[key].baseline)
+    if not cell.text_bytes:
+        return FAILED if cell.failure else MISSING
+    if BY_KEY[key].kind == "native":
+        return f"{cell.text_bytes / 1024:.0f} KiB"
+    if baseline is None or not baseline.text_bytes:
+        return MISSING
+    return f"{cell.text_bytes / baseline.text_bytes:.2f} ×"
 
 
 def missing_notes(results: Results) -> list[str]:

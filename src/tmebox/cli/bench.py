@@ -66,13 +66,30 @@ def cpu(
 def calls(quick: Quick = False) -> None:
     """Time calls into sandboxes, out of them, and traps, beside other ways to call C from Python."""
     from tmebox.bench.calls import bench_calls
-    from tmebox.bench.calls_table import calls_table
+    from tmebox.bench.calls_table import calls_table, watched_table
 
-    with progress() as report:
+    with progress(alone=True) as report:
         results = bench_calls(quick=quick, progress=report)
     _show(calls_table(results))
+    _show(watched_table(results))
     for note in results.missing:
         stdout().print(f"missing: {printable(note)}")
+
+
+@bench.command("build")
+def build(json_file: Json = None) -> None:
+    """Time compiling a C file of a thousand lines, and verifying the machine code of a large program."""
+    from tmebox.bench.building import bench_build, to_json
+    from tmebox.bench.report import build_lines
+    from tmebox.bench.results import write_all
+
+    with progress() as report:
+        results = bench_build(progress=report)
+    for line in build_lines(results):
+        stdout().print(printable(line), soft_wrap=True)
+    for note in results.missing:
+        stdout().print(f"missing: {printable(note)}", soft_wrap=True)
+    write_all({} if json_file is None else {json_file: to_json(results)})
 
 
 @bench.command("instances")
@@ -109,29 +126,46 @@ def everything(
     quick: Quick = False,
     rounds: Rounds = None,
 ) -> None:
-    """Run every benchmark and write a report in Markdown, with charts and the machine described."""
+    """Run every benchmark and write a report in Markdown, with charts and the machine described.
+
+    After Ctrl-C the same command goes on with the programs that were not measured yet.
+    """
+    from tmebox.bench import journal
+    from tmebox.bench.building import bench_build
     from tmebox.bench.calls import bench_calls
     from tmebox.bench.instances import bench_instances
     from tmebox.bench.report import report_files
     from tmebox.bench.results import write_all
+    from tmebox.bench.targets import Measured, targets_table
 
-    results = _run_cpu([], None, None, quick, rounds)
+    unfinished = report / journal.NAME
+    results = _run_cpu([], None, None, quick, rounds, unfinished)
+    with progress(alone=True) as show:
+        called = bench_calls(quick=quick, progress=show)
     with progress() as show:
-        found = bench_calls(quick=quick, progress=show)
-    with progress() as show:
+        built = bench_build(progress=show)
+    with progress(alone=True) as show:
         lives = bench_instances(quick=quick, progress=show)
-    write_all({report / name: text for name, text in report_files(results, found, lives).items()})
+    measured = Measured(results, called, built, lives)
+    write_all({report / name: text for name, text in report_files(measured).items()})
+    unfinished.unlink(missing_ok=True)
+    _show(targets_table(measured))
     stderr().print(f"written: {printable(str(report))}")
     _fail_for(results)
 
 
 def _run_cpu(
-    names: list[str], group: str | None, keys: str | None, quick: bool, rounds: int | None
+    names: list[str],
+    group: str | None,
+    keys: str | None,
+    quick: bool,
+    rounds: int | None,
+    journal_file: Path | None = None,
 ) -> Results:
-    """Measure, showing each program's row as soon as it is known."""
+    """Measure, saying each program's ratios as soon as they are known."""
     from tmebox.bench import columns, suite
     from tmebox.bench.cpu import bench_cpu
-    from tmebox.bench.tables import missing_notes, program_table, summary_table
+    from tmebox.bench.tables import brief, missing_notes, program_table, summary_table
 
     try:
         chosen, chosen_columns = suite.choose(names, group), columns.choose(keys)
@@ -146,6 +180,8 @@ def _run_cpu(
             size="quick" if quick else "full",
             rounds=rounds or (QUICK_ROUNDS if quick else ROUNDS),
             progress=report,
+            finished=lambda result: stderr().print(printable(brief(result)), soft_wrap=True, highlight=False),
+            journal_file=journal_file,
         )
     _show(program_table(results))
     _show(summary_table(results))

@@ -135,12 +135,21 @@ def _code_region() -> Finding:
 def _window() -> Finding:
     """Really reserved, as the first sandbox would."""
     try:
+        from tmebox.memory.contents import Contents, Layout
         from tmebox.memory.windows import WINDOWS
+        from tmebox.runtime.resources import limits
 
-        window = WINDOWS.acquire()
-    except (ImportError, LimitError) as error:
+        layout = Layout(abi.STACK_TOP - abi.MIB, abi.IMAGE_START, abi.IMAGE_START + abi.MIB, ())
+        window = WINDOWS.acquire(WINDOWS.template(Contents(layout, ())))
+        found = limits()
+    except (ImportError, LimitError, ValueError) as error:
         return Finding("windows", "missing", str(error), "each sandbox takes 4 GiB of address space")
-    return Finding("windows", "ok", f"reserved, the first at {window.base:#x}")
+    text = (
+        f"reserved, the first at {window.base:#x}; about {found.windows.most:,} at once ({found.substrate})"
+    )
+    if found.substrate == "userfault":
+        return Finding("windows", "ok", text)
+    return Finding("windows", "note", text, "more with userfaultfd: see there, and overcommit")
 
 
 def _address_space() -> Finding:
@@ -179,7 +188,13 @@ def _userfaultfd() -> Finding:
         os.close(descriptor)
         return Finding("userfaultfd", "ok", "usable")
     reason = os.strerror(ctypes.get_errno())
-    return Finding("userfaultfd", "note", f"not usable ({reason})", "this version does not need it")
+    return Finding(
+        "userfaultfd",
+        "note",
+        f"not usable ({reason})",
+        "without it there are fewer sandboxes, and slower ones: use Linux 5.11 or later, and a container "
+        "profile that permits the system call",
+    )
 
 
 def _compiler() -> Finding:

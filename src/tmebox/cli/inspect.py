@@ -53,7 +53,7 @@ def _show_summary(out: Console, file: Path, module: ModuleFile) -> None:
     facts = {
         "module": str(file),
         "isolation": f"{module.isolation}, base in {module.base}",
-        "code": _code_size(module),
+        "code": size(len(module.text)),
         "data": f"{size(read_only)} read-only, {size(writable)} writable",
         "kind": "library" if module.start is None else "command (has main)",
         "made by": module.producer,
@@ -64,14 +64,6 @@ def _show_summary(out: Console, file: Path, module: ModuleFile) -> None:
         out.print(f"\n[bold]{heading}[/] ({len(entries)})")
         for entry in entries:
             out.print(f"  {printable(str(entry.prototype or entry.name))}", soft_wrap=True)
-
-
-def _code_size(module: ModuleFile) -> str:
-    text = size(len(module.text))
-    if not module.native_text_size_bytes:
-        return text
-    ratio = len(module.text) / module.native_text_size_bytes
-    return f"{text}, {ratio:.2f}× the {size(module.native_text_size_bytes)} without instrumentation"
 
 
 def _show_side_by_side(out: Console, before: str, after: str, name: str) -> None:

@@ -70,14 +70,17 @@ def complain(message: str, *, label: str = "error") -> None:
 
 
 @contextmanager
-def progress() -> Iterator[Report | None]:
-    """A progress bar on a terminal's stderr, gone when the work is done; None where there is no terminal."""
+def progress(*, alone: bool = False) -> Iterator[Report | None]:
+    """A progress bar on a terminal's stderr, gone when the work is done; None where there is no terminal.
+
+    alone: without the thread that draws it meanwhile, so it moves with reports only.
+    """
     console = stderr()
     if not console.is_terminal:
         yield None
         return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True) as bar:
+    with Progress(*columns, console=console, transient=True, auto_refresh=not alone) as bar:
         tasks: dict[str, TaskID] = {}
 
         def report(step: str, done: int, total: int) -> None:
@@ -85,7 +88,7 @@ def progress() -> Iterator[Report | None]:
                 for earlier in tasks.values():
                     bar.update(earlier, visible=False)
                 tasks[step] = bar.add_task(printable(STEPS.get(step, step)), total=total)
-            bar.update(tasks[step], completed=done, total=total)
+            bar.update(tasks[step], completed=done, total=total, refresh=alone)
 
         yield report
 

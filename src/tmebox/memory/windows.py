@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
+import weakref
+from functools import cached_property
 
 from tmebox import _native, abi
 from tmebox.errors import LimitError
+from tmebox.memory.contents import Contents
+from tmebox.memory.substrate import Substrate, choose, reserve_some
+from tmebox.memory.templates import Template
 
 FIRST_PIECE = 16
 LARGEST_PIECE = 1024
+SMALLEST_PIECE = 4
+"""Smaller holes in the address space are left to the rest of the process."""
+KEPT_PAGES = 64
+"""A window with more pages than these gives them back when its owner goes."""
+KEPT_IN_ALL = 32_768
+"""Pages that windows without an owner keep together."""
 
 
 class Window:
@@ -19,82 +31,179 @@ class Window:
     recycled under a NumPy array that still looks into it.
     """
 
-    def __init__(self, base: int, pool: WindowPool) -> None:
+    __slots__ = ("__weakref__", "_pool", "_viewed", "arena_end", "base", "generation", "is_blank", "template")
+
+    def __init__(self, base: int, template: Template, pool: WindowPool) -> None:
         self.base = base
+        self.template = template
+        self.arena_end = abi.ARENA_FIRST_END
+        self.generation = pool.generation
+        self.is_blank = False
         self._pool = pool
-        self._mapped: list[tuple[int, int]] = []
+        self._viewed: list[tuple[int, int]] | None = None
 
     def __del__(self) -> None:
         if not sys.is_finalizing():
-            self._pool.recycle(self.base, self._mapped)
+            self._pool.recycle(self)
 
-    def map(self, offset: int, size_bytes: int, protection: int) -> None:
-        """Map zeroed private memory at `offset`. Raises LimitError when the system has none."""
+    @property
+    def is_inherited(self) -> bool:
+        """It is the window of a process that this one was forked from: not mapped here."""
+        return self.generation != self._pool.generation
+
+    def reset(self, instance: _native.Instance) -> None:
+        """First contents again, and the instance can be called. Raises busy and closed."""
+        self._pool.substrate.reset(instance, self.base, self.template.contents, KEPT_PAGES)
+
+    def grow_arena(self, end: int) -> None:
+        """Room for host arrays up to offset `end`. Raises LimitError."""
         try:
-            _native.map_zero(self.base + offset, size_bytes, protection)
+            self._pool.substrate.grow_arena(self.base, self.arena_end, end)
         except OSError as error:
-            raise LimitError(
-                f"the system refused {size_bytes:,} bytes of sandbox memory ({error.strerror}): close "
-                "sandboxes, or raise vm.max_map_count, vm.overcommit_memory or `ulimit -v`"
-            ) from error
-        if protection != _native.PROT_NONE and (offset, size_bytes) not in self._mapped:
-            self._mapped.append((offset, size_bytes))
+            raise self._pool.exhausted("memory for host arrays", error) from error
+        self.arena_end = end
 
-    def protect(self, offset: int, size_bytes: int, protection: int) -> None:
-        _native.protect(self.base + offset, size_bytes, protection)
+    def show(self, offset: int, size_bytes: int, writable: bool) -> None:
+        """Prepare memory for being shown to Python, which may hand it to the kernel. Raises LimitError."""
+        try:
+            self._pool.substrate.populate(self.base, offset, size_bytes, writable)
+        except OSError as error:
+            raise self._pool.exhausted("sandbox memory", error) from error
+        if offset < abi.ARENA_START:
+            self._viewed = [*(self._viewed or ()), (offset, size_bytes)]
 
-    def zero(self) -> None:
-        """Replace all contents by zeros, writable, for views that outlive their sandbox."""
-        for offset, size_bytes in tuple(self._mapped):
-            _native.map_zero(self.base + offset, size_bytes, _native.PROT_READ | _native.PROT_WRITE)
+    def zero(self, offset: int, size_bytes: int) -> None:
+        """Make whole pages of the heap zero and give their memory back to the system."""
+        self._pool.substrate.zero(self.base, offset, size_bytes)
+
+    def blank(self) -> None:
+        """Replace all contents by zeros, for views that outlive their sandbox."""
+        substrate = self._pool.substrate
+        self.is_blank = True
+        substrate.blank(self.base, self.template.contents, self.arena_end)
+        for offset, size_bytes in self._viewed or ():
+            substrate.populate(self.base, offset, size_bytes, False)
 
 
 class WindowPool:
-    """Reserves address space in pieces of many windows and hands windows out, recycled ones first."""
+    """Reserves address space in pieces of many windows and hands windows out: those first that hold what is
+    wanted already, then empty ones."""
 
     def __init__(self) -> None:
         # Reentrant: a window's finalizer may run while this thread is inside acquire().
         self._lock = threading.RLock()
         self._free: list[int] = []
         self._next_piece = FIRST_PIECE
+        self._kept = 0
+        self._templates: weakref.WeakSet[Template] = weakref.WeakSet()
+        self.generation = 0
         self.reserved = 0
         self.live = 0
+        os.register_at_fork(after_in_child=self._after_fork)
 
-    def acquire(self) -> Window:
-        """A window with nothing mapped in it. Raises LimitError when the address space is exhausted."""
+    @cached_property
+    def substrate(self) -> Substrate:
+        substrate, first, count = choose(FIRST_PIECE)
+        self._add_piece(first, count)
+        return substrate
+
+    @property
+    def recycled(self) -> int:
+        """Windows without an owner that hold some template's contents."""
+        return sum(len(template.parked) for template in list(self._templates))
+
+    def template(self, contents: Contents) -> Template:
+        """What windows are to start with, made once for many."""
+        template = Template(contents, self.substrate.template(contents), self._drain)
+        self._templates.add(template)
+        return template
+
+    def acquire(self, template: Template) -> Window:
+        """A window that holds what the template says. Raises LimitError when there is none left."""
         with self._lock:
-            if not self._free:
-                self._reserve_piece()
-            base = self._free.pop()
+            base = self._take(template)
             self.live += 1
-        return Window(base, self)
+        window = Window(base, template, self)  # from here on, its finalizer gives it back
+        try:
+            self.substrate.start(base, template.contents, template.native)
+        except OSError as error:
+            raise self.exhausted("memory", error) from error
+        return window
 
-    def recycle(self, base: int, mapped: list[tuple[int, int]]) -> None:
-        for offset, size_bytes in mapped:
-            _native.map_zero(base + offset, size_bytes, _native.PROT_NONE)
-        with self._lock:
-            self._free.append(base)
-            self.live -= 1
+    def _take(self, template: Template) -> int:
+        if template.parked:
+            base, kept = template.parked.pop()
+            self._kept -= kept
+            return base
+        if not self._free and not self._reserve_piece():
+            self._take_parked_from_another()
+        return self._free.pop()
 
-    def _reserve_piece(self) -> None:
-        count = self._next_piece
-        while count:
-            try:
-                # One window more for alignment; it also holds the guards before the first window and
-                # after the last, which stack accesses and wide accesses at the very end may touch.
-                start = _native.reserve(0, (count + 1) * abi.WINDOW_SIZE + 2 * abi.GUARD)
-            except OSError:
-                count //= 2
-                continue
-            first = -(-(start + abi.GUARD) // abi.WINDOW_SIZE) * abi.WINDOW_SIZE
-            self._free.extend(first + index * abi.WINDOW_SIZE for index in reversed(range(count)))
-            self.reserved += count
-            self._next_piece = min(2 * count, LARGEST_PIECE)
+    def recycle(self, window: Window) -> None:
+        """Take a window back; for its finalizer."""
+        if window.is_inherited:
             return
-        raise LimitError(
-            f"no address space left for another 4 GiB window ({self.live} in use): close sandboxes, or raise "
-            "`ulimit -v`"
+        template, base = window.template, window.base
+        keep = KEPT_PAGES if self._kept < KEPT_IN_ALL and not window.is_blank else 0
+        kept = self.substrate.recycle(base, template.contents, window.arena_end, keep)
+        with self._lock:
+            self.live -= 1
+            if kept:
+                self._kept += kept
+                template.parked.append((base, kept))
+            else:
+                self._free.append(base)
+
+    def exhausted(self, what: str, error: OSError) -> LimitError:
+        return LimitError(
+            f"the system has no {what} left ({error.strerror}), with {self.live} sandboxes alive; "
+            f"the limit is memory, or {self.substrate.windows_limit}"
         )
+
+    def _reserve_piece(self) -> bool:
+        least = SMALLEST_PIECE if self.reserved else 1
+        try:
+            self._add_piece(*reserve_some(self.substrate, self._next_piece, least))
+        except OSError:
+            return False
+        return True
+
+    def _add_piece(self, first: int, count: int) -> None:
+        self._free.extend(first + index * abi.WINDOW_SIZE for index in reversed(range(count)))
+        self.reserved += count
+        self._next_piece = min(2 * count, LARGEST_PIECE)
+
+    def _take_parked_from_another(self) -> None:
+        for template in list(self._templates):
+            if template.parked:
+                base, kept = template.parked.pop()
+                self._kept -= kept
+                self.substrate.empty(base)
+                self._free.append(base)
+                return
+        raise LimitError(
+            f"no room for another 4 GiB window ({self.live} in use); "
+            f"the limit is {self.substrate.windows_limit}"
+        )
+
+    def _drain(self, parked: list[tuple[int, int]]) -> None:
+        """The windows of a template that nobody will start with again."""
+        with self._lock:
+            while parked:
+                base, kept = parked.pop()
+                self._kept -= kept
+                self.substrate.empty(base)
+                self._free.append(base)
+
+    def _after_fork(self) -> None:
+        """The child has none of its parent's windows, and starts anew."""
+        self._lock = threading.RLock()
+        self.generation += 1
+        self._free.clear()
+        self._next_piece = FIRST_PIECE
+        self._kept = self.reserved = self.live = 0
+        for template in list(self._templates):
+            template.parked.clear()
 
 
 WINDOWS = WindowPool()

@@ -15,7 +15,7 @@ from tmebox.errors import LimitError, SandboxClosed
 from tmebox.memory.windows import Window
 
 ALIGN = 64
-CHUNK = 256 * abi.KIB
+CHUNK = 64 * abi.KIB
 ZEROS = memoryview(bytes(64 * abi.KIB))
 
 
@@ -34,21 +34,18 @@ class Block:
 class Arena:
     """First-fit allocator over [start, limit), mapped in chunks as it grows."""
 
-    def __init__(self, window: Window, start: int, limit_bytes: int) -> None:
+    def __init__(self, window: Window, limit_bytes: int) -> None:
+        start = abi.ARENA_START
+        window.show(start, window.arena_end - start, True)
         self._window: Window | None = window
         self._lock = threading.Lock()
-        self._free: list[tuple[int, int]] = []
+        self._free: list[tuple[int, int]] = [(start, window.arena_end - start)]
         self._sizes: dict[int, int] = {}
-        self._end = start
+        self._end = window.arena_end
         self._dirty_end = start  # from here on, nothing was ever handed out: it is zero
         self._limit = min(start + limit_bytes, abi.ARENA_END)
         # Finalizers may run at any moment in any thread, also inside allocate(): they only queue.
         self._returned: deque[int] = deque()
-
-    @property
-    def mapped_end(self) -> int:
-        """Everything from the arena's start to here is mapped read-write."""
-        return self._end
 
     def close(self) -> None:
         """Let go of the window, so that it can be recycled; nothing can be allocated any more."""
@@ -116,9 +113,11 @@ class Arena:
                     self._free[left : left + 2] = [(start, length + next_length)]
 
     def _grow(self, size: int) -> None:
-        chunk = -(-size // CHUNK) * CHUNK
+        at_the_end = bool(self._free) and sum(self._free[-1]) == self._end
+        missing = size - (self._free[-1][1] if at_the_end else 0)
+        chunk = -(-missing // CHUNK) * CHUNK
         if self._end + chunk > self._limit:
-            chunk = -(-size // abi.PAGE_SIZE) * abi.PAGE_SIZE
+            chunk = -(-missing // abi.PAGE_SIZE) * abi.PAGE_SIZE
         if self._end + chunk > self._limit:
             raise LimitError(
                 f"no room for {size:,} bytes of host arrays and arguments in this sandbox; give it more "
@@ -126,8 +125,8 @@ class Arena:
             )
         if self._window is None:
             raise SandboxClosed("the sandbox is closed; its memory is gone")
-        self._window.map(self._end, chunk, _native.PROT_READ | _native.PROT_WRITE)
-        if self._free and sum(self._free[-1]) == self._end:
+        self._window.grow_arena(self._end + chunk)
+        if at_the_end:
             start, length = self._free[-1]
             self._free[-1] = (start, length + chunk)
         else:

@@ -131,6 +131,6 @@ def initial_stack(strings: Strings, argv: list[str], environment: Mapping[str, s
     """argc, argv…, NULL, envp…, NULL, auxiliary vector, as the System V ABI has it (section 3.4.1)."""
     arguments = strings.place([value.encode("utf-8", "surrogateescape") for value in argv])
     variables = strings.place([f"{k}={v}".encode("utf-8", "surrogateescape") for k, v in environment.items()])
-    auxiliary = [AT_PAGESZ, abi.PAGE_SIZE, AT_RANDOM, abi.CONTROL_RANDOM, AT_NULL, 0]
+    auxiliary = [AT_PAGESZ, abi.PAGE_SIZE, AT_RANDOM, abi.STACK_RANDOM, AT_NULL, 0]
     words = [len(argv), *arguments, 0, *variables, 0, *auxiliary]
     return struct.pack(f"<{len(words)}Q", *words)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Protocol
@@ -31,7 +31,9 @@ class Host(Space, Protocol):
     """What a bound function needs of its sandbox."""
 
     instance: _native.Instance
-    memory: SandboxMemory
+
+    @property
+    def memory(self) -> SandboxMemory: ...
 
 
 def type_code(ctype: CType) -> str | None:
@@ -181,19 +183,14 @@ def _result(host: Host, call_plan: CallPlan, registers: tuple[int, int, int, int
     return unpack(ctype, data)
 
 
-def bind(host: Host, prototype: Prototype, address: int) -> Callable[..., Any]:
-    """A callable for one export of one sandbox: the core's fast path if the types allow it."""
+def export(prototype: Prototype, address: int) -> _native.Export:
+    """What one export's functions, of all sandboxes, share: the core's fast path if the types allow it. Its
+    `bind(instance, host, owner)` makes one of them."""
     call_plan = plan(prototype)
 
-    def slow(*arguments: Any, **keywords: Any) -> Any:
+    def slow(host: Host, *arguments: Any, **keywords: Any) -> Any:
         return careful_call(host, call_plan, address, arguments, keywords, -1.0)
 
-    function: Any = slow
-    if call_plan.fast is not None:
-        codes, result = call_plan.fast
-        function = _native.Function(host.instance, address, prototype.name, codes, result, slow)
-    else:
-        function.__name__ = function.__qualname__ = prototype.name
-    function.__signature__ = signature_of(prototype)
-    function.__doc__ = f"{prototype}"
-    return function  # type: ignore[no-any-return]
+    arguments, result = call_plan.fast or (None, None)
+    attributes = {"__doc__": f"{prototype}", "__signature__": signature_of(prototype)}
+    return _native.Export(address, prototype.name, arguments, result, slow, attributes)

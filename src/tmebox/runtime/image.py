@@ -1,4 +1,4 @@
-"""Image: what sandboxes start as."""
+"""What sandboxes start as."""
 
 from __future__ import annotations
 
@@ -8,21 +8,39 @@ from typing import Protocol
 
 from tmebox import abi
 from tmebox.memory.contents import Contents
+from tmebox.memory.templates import Template
+from tmebox.memory.windows import WINDOWS
 from tmebox.runtime.module import Module
+
+
+class Start:
+    """First contents and limits, made ready once for all sandboxes that have them. Immutable.
+
+    `memory_bytes` is the limit on data and heap, and that on host arrays.
+    """
+
+    def __init__(self, contents: Contents, memory_bytes: int) -> None:
+        self.contents = contents
+        self.memory_bytes = memory_bytes
+
+    @cached_property
+    def template(self) -> Template:
+        return WINDOWS.template(self.contents)
 
 
 @dataclass(frozen=True, eq=False)
 class Image:
-    """A module and what its sandboxes' windows hold at first. Immutable, shared by all of them.
-
-    `memory_bytes` is the limit on data and heap, and that on host arrays.
-    """
+    """A module and what a sandbox of it held at some moment. Immutable."""
 
     module: Module
     contents: Contents
     memory_bytes: int
 
     @cached_property
+    def start(self) -> Start:
+        return Start(self.contents, self.memory_bytes)
+
+    @property
     def stack_bytes(self) -> int:
         return abi.STACK_TOP - self.contents.layout.stack_low
 

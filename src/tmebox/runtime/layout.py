@@ -1,25 +1,19 @@
-"""Where stack, control page, image and heap go for the sandboxes of a module, and filling windows so."""
+"""Where stack, control page, image and heap go for the sandboxes of a module."""
 
 from __future__ import annotations
 
-import os
 import re
-import struct
 
-from tmebox import _native, abi
+from tmebox import abi
 from tmebox.errors import LimitError
 from tmebox.memory.contents import Contents, Layout
-from tmebox.memory.windows import Window
-from tmebox.runtime.image import Image
+from tmebox.runtime.image import Start
 from tmebox.runtime.module import Module
 
 UNITS = {"": 1, "b": 1, "k": abi.KIB, "kb": 1000, "kib": abi.KIB, "m": abi.MIB, "mb": 10**6, "mib": abi.MIB,
          "g": abi.GIB, "gb": 10**9, "gib": abi.GIB}  # fmt: skip
 LARGEST_STACK = abi.STACK_TOP - abi.STACK_LOWEST
 SMALLEST_STACK = 16 * abi.KIB
-READ_WRITE = _native.PROT_READ | _native.PROT_WRITE
-CONTROL = (abi.CONTROL_PAGE, abi.CONTROL_PAGE + abi.PAGE_SIZE)
-SCAN = 1 * abi.MIB
 
 
 def parse_size(size: int | str, what: str) -> int:
@@ -57,50 +51,8 @@ def plan_layout(module: Module, memory_bytes: int, stack_bytes: int) -> Layout:
     return Layout(abi.STACK_TOP - stack_bytes // page * page, module.image_end, heap_end, tuple(read_only))
 
 
-def image_of(module: Module, memory_bytes: int, stack_bytes: int) -> Image:
+def start_of(module: Module, memory_bytes: int, stack_bytes: int) -> Start:
     """What new sandboxes of a module start as. Raises LimitError when the sizes are impossible."""
     data = tuple((segment.offset, segment.data) for segment in module.segments if segment.data)
     plan = plan_layout(module, memory_bytes, stack_bytes)
-    return Image(module, Contents(plan, tuple(sorted(data))), memory_bytes)
-
-
-def fill_window(window: Window, contents: Contents) -> None:
-    """Map and initialise everything: fresh zeros, then the data, then read-only parts made so."""
-    layout, base = contents.layout, window.base
-    window.map(layout.stack_low, layout.heap_end - layout.stack_low, READ_WRITE)
-    control = struct.pack(
-        "<5Q", base, layout.heap_start, layout.heap_end, layout.stack_low, abi.STACK_TOP
-    ) + os.urandom(16)
-    _native.write(base + abi.CONTROL_PAGE, control)
-    for offset, data in contents.data:
-        _native.write(base + offset, data)
-    for start, end in (CONTROL, *layout.read_only):
-        window.protect(start, end - start, _native.PROT_READ)
-
-
-def changed_pages(window: Window, layout: Layout) -> tuple[tuple[int, bytes], ...]:
-    """Runs of pages of the writable image and the heap that hold anything but zeros, ascending."""
-    pages: list[tuple[int, bytes]] = []
-    for start, end in _writable(layout):
-        for offset in range(start, end, SCAN):
-            _add_pages(pages, offset, _native.read(window.base + offset, min(SCAN, end - offset)))
-    return tuple(pages)
-
-
-def _writable(layout: Layout) -> list[tuple[int, int]]:
-    """The image and the heap without what is read-only."""
-    parts, start = [], abi.IMAGE_START
-    for read_only_start, read_only_end in sorted(layout.read_only):
-        if start < read_only_start:
-            parts.append((start, read_only_start))
-        start = max(start, read_only_end)
-    parts.append((start, layout.heap_end))
-    return parts
-
-
-def _add_pages(pages: list[tuple[int, bytes]], offset: int, data: bytes) -> None:
-    page = abi.PAGE_SIZE
-    for place in range(0, len(data), page):
-        piece = data[place : place + page]
-        if piece.count(0) != len(piece):
-            pages.append((offset + place, piece))
+    return Start(Contents(plan, tuple(sorted(data))), memory_bytes)

@@ -60,6 +60,11 @@ class Module:
             item.name: item.prototype for item in file.imports if item.name != abi.SYSCALL_IMPORT
         }
         self._addresses = {export.name: export.address + self.slide for export in file.exports}
+        # Libc's start-up of a library; a program's start runs it itself.
+        self.library_initializer = self._addresses.get(INITIALIZER) if file.start is None else None
+        # What sandboxes have in common, made when the first one needs it.
+        self.bound: dict[str, _native.Export] = {}
+        self.starts: dict[Any, Any] = {}
         self.unwinder = Unwinder(file, self.slide)
         _LOADED[slot.address] = self
         weakref.finalize(self, CODE_REGION.release, slot).atexit = False
@@ -98,11 +103,6 @@ class Module:
         except KeyError:
             names = ", ".join(sorted(self.exports)) or "none"
             raise AttributeError(f"the module exports no function {name!r} (exports: {names})") from None
-
-    @property
-    def initializer(self) -> int | None:
-        """Address of the libc's library start-up, if the module has one."""
-        return self._addresses.get(INITIALIZER)
 
     @property
     def start(self) -> int | None:

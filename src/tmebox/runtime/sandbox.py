@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import errno
 import math
 import sys
 import weakref
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from tmebox import _native, abi
-from tmebox.errors import SandboxClosed, SnapshotError
-from tmebox.modulefile import Import
+from tmebox.errors import LimitError, SandboxClosed, SnapshotError
 from tmebox.runtime import commands, functions, host_functions, layout
 from tmebox.runtime.commands import Completed, DirectoryLike, Input, Output
-from tmebox.runtime.image import HasImage, Image
+from tmebox.runtime.image import HasImage, Image, Start
 from tmebox.runtime.module import Module
+from tmebox.runtime.sandbox_memory import SandboxMemory
 from tmebox.runtime.system import System
 from tmebox.runtime.tenancy import Tenancy
 
@@ -26,6 +28,10 @@ if TYPE_CHECKING:
 
 DEFAULT_MEMORY = "64MiB"
 DEFAULT_STACK = "8MiB"
+OPTIONS = "timeout", "imports", "dirs", "env", "stdin", "stdout", "stderr"
+NO_STREAMS = (None, None, None)
+MOST_STARTS = 64
+"""Combinations of limits that a module's sandboxes are made ready for."""
 U64 = (1 << 64) - 1
 STATES = {_native.IDLE: "idle", _native.RUNNING: "running", _native.DEAD: "trapped"}
 Imports = Mapping[str, Callable[..., Any]] | Sequence[Callable[..., Any]] | None
@@ -61,81 +67,87 @@ class Sandbox:
 
         Raises LimitError, ModuleError (a missing import), or a Trap from the module's constructors.
         """
-        image = _image(module, memory, stack)
-        self._functions: dict[str, Callable[..., Any]] = {}
-        self.module = module = image.module
-        self._options = {"timeout": timeout, "imports": imports, "dirs": dirs, "env": env,
-                         "stdin": stdin, "stdout": stdout, "stderr": stderr}  # fmt: skip
-        self._dirs, self._env = commands.directories(dirs), dict(env or {})
-        given = host_functions.by_name(imports)
-        bound = {item.name: host_functions.find(item.name, item.prototype, given) for item in self._needed()}
-        system = System(
+        self.module, start = _start(module, memory, stack)
+        self._dirs = commands.directories(dirs) if dirs else []
+        self._env = dict(env) if env else {}
+        self._given = timeout, imports, dirs, env, stdin, stdout, stderr
+        self._program_ran = False
+        self._begin(start)
+
+    def _begin(self, start: Start) -> None:
+        """Get a window that holds the start, and make it callable."""
+        module = self.module
+        timeout, imports, dirs, _, stdin, stdout, stderr = self._given
+        given = _imported(module, imports) if module.imports or imports is not None else {}
+        make_system = partial(
+            System,
             stdin=stdin,
             stdout=sys.stdout if stdout is None else stdout,
             stderr=sys.stderr if stderr is None else stderr,
             env=self._env,
             directories=self._dirs,
         )
-        self._program_ran = False
-        self._tenancy = tenancy = Tenancy(image, _checked_timeout(timeout), system)
+        # What may be wrong with it is better known now.
+        system = _opened(make_system) if dirs or (stdin, stdout, stderr) != NO_STREAMS else None
+        self._tenancy = tenancy = Tenancy(module, start, _checked_timeout(timeout), make_system)
+        if system is not None:
+            tenancy.system = system
         self.base = tenancy.base
-        self.memory = tenancy.memory
-        tenancy.owner = owner = weakref.ref(self, tenancy.abandon)
-        guest = host_functions.Guest(tenancy.memory, owner, type(self))
+        tenancy.owner = weakref.ref(self, tenancy.abandon)
+        tenancy.start(self._natives(tenancy, given) if module.file.imports else ())
+
+    def _natives(
+        self, tenancy: Tenancy, given: Mapping[str, Callable[..., Any]]
+    ) -> list[host_functions.NativeImport]:
+        """What the core calls for each import of the module."""
         natives: list[host_functions.NativeImport] = []
-        for item in module.file.imports:
+        guest = None
+        for item in self.module.file.imports:
             if item.name == abi.SYSCALL_IMPORT:
                 natives.append((tenancy.system_call, "lp", "l"))
-            else:
-                natives.append(host_functions.wrap(guest, item.name, item.prototype, bound[item.name]))
-        tenancy.start(natives)
-
-    def _needed(self) -> list[Import]:
-        """Imports that are the user's to provide."""
-        return [item for item in self.module.file.imports if item.name != abi.SYSCALL_IMPORT]
+                continue
+            if guest is None:
+                assert tenancy.owner is not None
+                guest = host_functions.Guest(tenancy.memory, tenancy.owner, type(self))
+            natives.append(host_functions.wrap(guest, item.name, item.prototype, given[item.name]))
+        return natives
 
     # -- calling ---------------------------------------------------------------------------------
     def __getattr__(self, name: str) -> Any:
         module = self.__dict__.get("module")
         if module is None or (name.startswith("__") and name not in module.exports):
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-        self.__dict__[name] = self._bound(name)
+        export, tenancy = self._export(name), self._tenancy
         # What is kept here must not keep the sandbox alive; what is handed out may be all the caller keeps,
         # as in `Sandbox(module).add(3, 4)`.
-        function: Any = self._bind_export(name)
-        function.sandbox = self
-        return function
+        self.__dict__[name] = export.bind(tenancy.instance, tenancy, None)
+        return export.bind(tenancy.instance, tenancy, self)
 
-    def _bound(self, name: str) -> Callable[..., Any]:
-        """An export as a function, made once; also one whose name an attribute of the sandbox has."""
-        function = self._functions.get(name)
-        if function is None:
-            function = self._functions[name] = self._bind_export(name)
-        return function
-
-    def _bind_export(self, name: str) -> Callable[..., Any]:
-        address = self.module.address_of(name)
-        prototype = self.module.exports.get(name)
-        if prototype is None:
-            raise AttributeError(
-                f"the prototype of {name!r} is not known (not from a C source): use call_raw()"
-            )
-        return functions.bind(self._tenancy, prototype, address)
+    def _export(self, name: str) -> _native.Export:
+        module = self.module
+        export = module.bound.get(name)
+        if export is None:
+            address = module.address_of(name)
+            prototype = module.exports.get(name)
+            if prototype is None:
+                raise AttributeError(
+                    f"the prototype of {name!r} is not known (not from a C source): use call_raw()"
+                )
+            export = module.bound[name] = functions.export(prototype, address)
+        return export
 
     def call(self, name: str, *arguments: Any, timeout: float | None = None, **keywords: Any) -> Any:
         """Call an export by name. timeout: seconds for this call, instead of the sandbox's."""
+        export, tenancy = self._export(name), self._tenancy
         if timeout is None:
-            return self._bound(name)(*arguments, **keywords)
-        address = self.module.address_of(name)
-        prototype = self.module.exports.get(name)
-        if prototype is None:
-            raise AttributeError(
-                f"the prototype of {name!r} is not known (not from a C source): use call_raw()"
-            )
-        tenancy, seconds = self._tenancy, _checked_timeout(timeout)
+            return export.bind(tenancy.instance, tenancy, None)(*arguments, **keywords)
+        seconds = _checked_timeout(timeout)
+        prototype = self.module.exports[name]
+        assert prototype is not None
         tenancy.call_timeout_s = seconds
         try:
             plan = functions.plan(prototype)
+            address = self.module.address_of(name)
             return functions.careful_call(tenancy, plan, address, arguments, keywords, seconds)
         finally:
             tenancy.call_timeout_s = tenancy.timeout_s
@@ -178,14 +190,30 @@ class Sandbox:
         tenancy.hold()
         if tenancy.instance.state == _native.DEAD:
             raise SandboxClosed("a trap ended this sandbox; make a new one to run the program again")
-        image = tenancy.image
-        if self._program_ran or image.contents.initialized:
-            tenancy.reset(layout.image_of(self.module, image.memory_bytes, image.stack_bytes).contents)
+        if tenancy.start_with.contents.initialized:
+            tenancy = self._begin_again()
+        elif self._program_ran:
+            tenancy.reset()
         self._program_ran = True
         seconds = tenancy.timeout_s if timeout is None else _checked_timeout(timeout)
         return commands.run(tenancy, list(argv), make_system, stdout, stderr, seconds)
 
+    def _begin_again(self) -> Tenancy:
+        """In another window, as the module begins and not as the snapshot does."""
+        image = self._tenancy.image
+        self._tenancy.end()
+        for name in self.module.bound:
+            self.__dict__.pop(name, None)
+        self.__dict__.pop("memory", None)
+        self._begin(layout.start_of(self.module, image.memory_bytes, image.stack_bytes))
+        return self._tenancy
+
     # -- memory ----------------------------------------------------------------------------------
+    @cached_property
+    def memory(self) -> SandboxMemory:
+        """The sandbox's memory as bytes at window offsets."""
+        return self._tenancy.memory
+
     def array(self, shape: int | tuple[int, ...], dtype: DTypeLike = np.uint8) -> NDArray[Any]:
         """A zeroed NumPy array that lives in the sandbox: passing it copies nothing. Its memory is reused
         once the array and all views of it are gone. It may outlive the sandbox: then it shows zeros."""
@@ -217,13 +245,13 @@ class Sandbox:
 
         tenancy = self._tenancy
         tenancy.hold()
-        if tenancy.system.has_open_files:
+        if tenancy.has_open_files:
             raise SnapshotError(
                 "the sandbox has files open, or has closed or moved stdin, stdout or stderr: others could "
                 "not go on from there"
             )
         image = Image(self.module, tenancy.capture(), tenancy.image.memory_bytes)
-        return Snapshot(image, self._options)
+        return Snapshot(image, dict(zip(OPTIONS, self._given, strict=True)))
 
     @property
     def closed(self) -> bool:
@@ -245,15 +273,37 @@ class Sandbox:
         return f"<tmebox.Sandbox {state}, window {self.base:#x}, {self.module!r}>"
 
 
-def _image(module: Module | HasImage, memory: int | str, stack: int | str) -> Image:
+def _start(module: Module | HasImage, memory: int | str, stack: int | str) -> tuple[Module, Start]:
     if isinstance(module, Module):
-        sizes = layout.parse_size(memory, "memory"), layout.parse_size(stack, "stack")
-        return layout.image_of(module, *sizes)
+        start = module.starts.get((memory, stack))
+        if start is None:
+            sizes = layout.parse_size(memory, "memory"), layout.parse_size(stack, "stack")
+            start = layout.start_of(module, *sizes)
+            if len(module.starts) < MOST_STARTS:
+                module.starts[memory, stack] = start
+        return module, start
     image = getattr(module, "image", None)
     if not isinstance(image, Image):
         hint = "use tmebox.compile() or Module.load()"
         raise TypeError(f"expected a tmebox.Module, got {type(module).__name__}: {hint}")
-    return image
+    return image.module, image.start
+
+
+def _imported(module: Module, imports: Imports) -> dict[str, Callable[..., Any]]:
+    """The host function for each import that is the user's to provide."""
+    given = host_functions.by_name(imports)
+    return {name: host_functions.find(name, prototype, given) for name, prototype in module.imports.items()}
+
+
+def _opened(make_system: Callable[[], System]) -> System:
+    try:
+        return make_system()
+    except OSError as error:
+        if error.errno not in (errno.EMFILE, errno.ENFILE):
+            raise
+        raise LimitError(
+            "no file descriptor is left for the sandbox's directories: close some, or raise `ulimit -n`"
+        ) from error
 
 
 def _checked_timeout(timeout: float | None) -> float:

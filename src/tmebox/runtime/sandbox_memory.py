@@ -8,7 +8,6 @@ from typing import Any
 from tmebox import _native, abi
 from tmebox.memory.contents import Layout
 from tmebox.memory.windows import Window
-from tmebox.runtime.arena import Arena
 
 CONTROL = (abi.CONTROL_PAGE, abi.CONTROL_PAGE + abi.PAGE_SIZE)
 
@@ -24,13 +23,10 @@ class SandboxMemory:
     data. Reading while a call runs on another thread sees whatever the sandbox has written so far.
     """
 
-    def __init__(
-        self, hold: Callable[[], Window], plan: Layout, arena: Arena, write: Callable[[int, Any], None]
-    ) -> None:
+    def __init__(self, hold: Callable[[], Window], plan: Layout, write: Callable[[int, Any], None]) -> None:
         """write(address, data) refuses while the sandbox runs on another thread."""
         self._hold = hold
         self._plan = plan
-        self._arena = arena
         self._write = write
 
     def _check(self, offset: int, size_bytes: int, writing: bool) -> None:
@@ -39,7 +35,7 @@ class SandboxMemory:
         if not private and not self._in_arena(offset, size_bytes):
             raise BadPointer(
                 f"[{offset:#x}, {end:#x}) is not the sandbox's memory: it has [{plan.stack_low:#x}, "
-                f"{plan.heap_end:#x}) and, in arrays, [{abi.ARENA_START:#x}, {self._arena.mapped_end:#x})"
+                f"{plan.heap_end:#x}) and, in arrays, [{abi.ARENA_START:#x}, {self._hold().arena_end:#x})"
             )
         if writing:
             for read_only_start, read_only_end in (CONTROL, *plan.read_only):
@@ -47,7 +43,7 @@ class SandboxMemory:
                     raise BadPointer(f"[{offset:#x}, {end:#x}) overlaps read-only data")
 
     def _in_arena(self, offset: int, size_bytes: int) -> bool:
-        return abi.ARENA_START <= offset <= offset + size_bytes <= self._arena.mapped_end
+        return abi.ARENA_START <= offset <= offset + size_bytes <= self._hold().arena_end
 
     def read(self, offset: int, size_bytes: int) -> bytes:
         """Copy of `size_bytes` bytes at `offset`."""
@@ -68,6 +64,7 @@ class SandboxMemory:
         window = self._hold()
         self._check(offset, size_bytes, False)
         writable = self._in_arena(offset, size_bytes)
+        window.show(offset, size_bytes, writable)
         return memoryview(_native.Region(window.base + offset, size_bytes, window, writable))
 
     def discard(self, offset: int, size_bytes: int) -> None:
@@ -80,7 +77,7 @@ class SandboxMemory:
         ):
             raise BadPointer(f"[{offset:#x}, {offset + size_bytes:#x}) is not whole pages of the heap")
         if size_bytes:
-            _native.discard(window.base + offset, size_bytes)
+            window.zero(offset, size_bytes)
 
     def string(self, offset: int, limit: int = abi.MIB) -> bytes:
         """The NUL-terminated string at `offset`, without the NUL. Raises BadPointer if none ends within
@@ -99,7 +96,7 @@ class SandboxMemory:
 
     def _end(self, offset: int) -> int:
         """Where the memory ends that `offset` is in."""
-        return self._arena.mapped_end if offset >= abi.ARENA_START else self._plan.heap_end
+        return self._hold().arena_end if offset >= abi.ARENA_START else self._plan.heap_end
 
     def __getitem__(self, key: slice) -> bytes:
         start, size_bytes = self._slice(key)

@@ -3,6 +3,8 @@
 Nothing here refers to the `Sandbox` itself, so a sandbox that is dropped without `close()` ends at once, and
 not whenever the garbage collector comes by. Whoever reads or writes window memory holds the `Window`
 meanwhile: another thread may close the sandbox at any moment, and the pages must stay mapped.
+
+Many sandboxes are made for one short call: what not every one needs is made when it is first asked for.
 """
 
 from __future__ import annotations
@@ -10,18 +12,18 @@ from __future__ import annotations
 import struct
 import threading
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from signal import SIGABRT
 from typing import Any
 
 from tmebox import _native, abi
 from tmebox.errors import Aborted, LimitError, SandboxBusy, SandboxClosed
-from tmebox.memory.contents import Contents
+from tmebox.memory.capture import written_pages
+from tmebox.memory.contents import Contents, Layout
 from tmebox.memory.windows import WINDOWS, Window
-from tmebox.runtime import layout
 from tmebox.runtime.arena import Arena, Block
 from tmebox.runtime.host_functions import NativeImport
-from tmebox.runtime.image import Image
+from tmebox.runtime.image import Image, Start
 from tmebox.runtime.module import Module, module_at
 from tmebox.runtime.sandbox_memory import SandboxMemory
 from tmebox.runtime.system import Abort, Exit, System
@@ -39,86 +41,117 @@ TEXT_ROOM = 4 * abi.KIB
 class Tenancy:
     """One sandbox's hold on a window."""
 
-    def __init__(self, image: Image, timeout_s: float, system: System) -> None:
-        _native.install_handlers()
-        self.image = image
-        self.module = image.module
-        self.layout = image.contents.layout
+    __slots__ = (
+        "__weakref__", "_arena", "_changing", "_make_system", "_memory", "_system", "_text_room", "_window",
+        "base", "call_timeout_s", "in_program", "instance", "module", "owner", "start_with", "timeout_s",
+    )  # fmt: skip
+
+    def __init__(
+        self, module: Module, start: Start, timeout_s: float, make_system: Callable[[], System]
+    ) -> None:
+        """make_system: called when the sandbox first asks for something of the world."""
+        _native.ensure_handlers()
+        self.module = module
+        self.start_with = start
         self.timeout_s = self.call_timeout_s = timeout_s
-        self.system = system
         self.in_program = False
-        self._changing = threading.RLock()
-        self._text_room: int | None = None
         self.owner: weakref.ref[Any] | None = None
-        window = WINDOWS.acquire()
-        self.base = window.base
-        layout.fill_window(window, image.contents)
-        self._window: Window | None = window
-        self._arena = Arena(window, abi.ARENA_START, image.memory_bytes)
-        self.memory = SandboxMemory(self.hold, self.layout, self._arena, self._write)
-        self.instance: _native.Instance
+        self._make_system = make_system
+        self._system: System | None = None
+        self._memory: SandboxMemory | None = None
+        self._arena: Arena | None = None
+        self._text_room: int | None = None
+        self._changing = threading.RLock()
+        self._window: Window | None = None  # for `end`, should there be none left
+        self._window = window = WINDOWS.acquire(start.template)
+        self.base = base = window.base
+        file = module.file
+        self.instance = _native.Instance(
+            base,
+            base + start.contents.layout.stack_low,
+            base + abi.STACK_TOP,
+            self._trapped,
+            file.base == "r15",
+            file.isolation == "code+data",
+            timeout_s,
+        )
+
+    @property
+    def image(self) -> Image:
+        return Image(self.module, self.start_with.contents, self.start_with.memory_bytes)
+
+    @property
+    def layout(self) -> Layout:
+        return self.start_with.contents.layout
+
+    @property
+    def system(self) -> System:
+        if self._system is None:
+            self._system = self._make_system()
+        return self._system
+
+    @system.setter
+    def system(self, system: System) -> None:
+        self._system = system
+
+    @property
+    def has_open_files(self) -> bool:
+        return self._system is not None and self._system.has_open_files
 
     # -- running ---------------------------------------------------------------------------------
     def start(self, imports: Sequence[NativeImport]) -> None:
-        """Make the window's contents callable, and run the library start-up if there is one."""
+        """Give the code its host functions, and run the library start-up if there is one."""
+        if imports:
+            self.instance.set_imports(imports)
+        self._initialize()
+
+    def _initialize(self) -> None:
+        initializer = self.module.library_initializer
+        if initializer is not None and not self.start_with.contents.initialized:
+            self.instance.call(initializer, (), (), b"", -1.0)
+
+    def _trapped(self, *details: Any) -> BaseException:
+        system = self._system
         around = Surroundings(
             base=self.base,
             stack_low=self.layout.stack_low,
             hold=lambda: self._window,
             text_at=self._module_at,
-            exhausted_bytes=lambda: self.system.exhausted_bytes,
+            exhausted_bytes=lambda: system.exhausted_bytes if system is not None else 0,
             timeout_s=lambda: self.call_timeout_s,
         )
-
-        def trapped(*details: Any) -> BaseException:
-            return make_trap(around, *details)
-
-        stack_low, stack_top = self.base + self.layout.stack_low, self.base + abi.STACK_TOP
-        self.instance = _native.Instance(
-            self.base,
-            stack_low,
-            stack_top,
-            trapped,
-            base_in_r15=self.module.file.base == "r15",
-            checks_returns=self.module.file.isolation == "code+data",
-        )
-        self.instance.timeout_s = self.timeout_s
-        self.instance.set_imports(imports)
-        self._initialize(self.image.contents)
+        return make_trap(around, *details)
 
     def _module_at(self, address: int) -> Module | None:
         """Whose code it is: a sandbox can reach every module's functions, but hardly ever does."""
         return self.module if self.module.covers(address) else module_at(address)
 
-    def _initialize(self, contents: Contents) -> None:
-        if self.module.initializer is not None and self.module.start is None and not contents.initialized:
-            self.instance.call(self.module.initializer, (), (), b"", -1.0)
-
-    def reset(self, contents: Contents | None = None) -> None:
-        """Stack, data and heap as at the beginning, or as `contents` (of the same module and layout) has
-        them, and callable, also after a trap. Host arrays stay. Raises SandboxBusy, SandboxClosed."""
-        contents = contents or self.image.contents
+    def reset(self) -> None:
+        """Stack, data and heap as at the beginning, and callable, also after a trap. Host arrays stay.
+        Raises SandboxBusy, SandboxClosed."""
         with self._changing:  # nobody may come in, or end it, before it is whole again
             window = self.hold()
-            self.instance.kill()
-            layout.fill_window(window, contents)
-            self.system.reset()
-            if self._text_room is not None:
-                self._arena.free(self._text_room)
-                self._text_room = None
-            self._arena.scrub()
-            self.instance.revive()
-        self._initialize(contents)
+            self.instance.pause()
+            if self._system is not None:
+                self._system.reset()
+            if self._arena is not None:
+                if self._text_room is not None:
+                    self._arena.free(self._text_room)
+                    self._text_room = None
+                self._arena.scrub()
+            window.reset(self.instance)
+        self._initialize()
 
     def capture(self) -> Contents:
         """What the window holds now, for others to start with: data and heap, but no stack, since no call
         runs, and no host arrays. Raises SandboxBusy while a call runs, SandboxClosed after a trap."""
+        contents = self.start_with.contents
         with self._changing:
             window = self.hold()
-            if not self.instance.kill():  # nobody may come in meanwhile
+            if not self.instance.pause():  # nobody may come in meanwhile
                 raise SandboxClosed("a trap ended this sandbox: what it left is not a state to go on from")
             try:
-                written = layout.changed_pages(window, self.layout)
+                written = written_pages(window.base, contents)
             finally:
                 self.instance.revive()
         constants = (
@@ -126,13 +159,14 @@ class Tenancy:
             for segment in self.module.segments
             if segment.data and not segment.writable
         )
-        return Contents(self.layout, tuple(sorted((*constants, *written))), initialized=True)
+        return Contents(contents.layout, tuple(sorted((*constants, *written))), initialized=True)
 
     def system_call(self, number: int, arguments_offset: int) -> int:
         """The host function behind `__tmebox_syscall`."""
-        arguments = struct.unpack("<6q", self.memory.read(arguments_offset, 48))
+        memory = self.memory
+        arguments = struct.unpack("<6q", memory.read(arguments_offset, 48))
         try:
-            return self.system.handle(self.memory, number, arguments)
+            return self.system.handle(memory, number, arguments)
         except Abort as request:
             what = "called abort()" if request.signal == SIGABRT else f"raised signal {request.signal}"
             raise self._ended(f"the program {what}") from None
@@ -147,31 +181,47 @@ class Tenancy:
         return Aborted(message)
 
     # -- memory ----------------------------------------------------------------------------------
+    @property
+    def memory(self) -> SandboxMemory:
+        memory = self._memory
+        if memory is None:
+            memory = self._memory = SandboxMemory(self.hold, self.layout, self._write)
+        return memory
+
     def hold(self) -> Window:
         """The window, whose pages stay mapped as long as the caller keeps it. Raises SandboxClosed."""
         window = self._window
         if window is None:
             raise SandboxClosed("the sandbox is closed; its memory is gone")
+        if window.is_inherited:
+            raise SandboxClosed("the sandbox belongs to the process that this one was forked from")
         return window
 
     def _write(self, address: int, data: Any) -> None:
         self.instance.write(address, data)
 
+    def _arena_of(self, window: Window) -> Arena:
+        arena = self._arena
+        if arena is None:
+            with self._changing:
+                arena = self._arena = self._arena or Arena(window, self.start_with.memory_bytes)
+        return arena
+
     def scratch(self, size_bytes: int) -> int:
         """Offset of temporary room for an argument. Raises LimitError, SandboxClosed."""
-        self.hold()
-        return self._arena.allocate(size_bytes)
+        return self._arena_of(self.hold()).allocate(size_bytes)
 
     def release_scratch(self, offset: int) -> None:
-        self._arena.free(offset)
+        if self._arena is not None:
+            self._arena.free(offset)
 
     def lend_text_room(self) -> None:
         """From now on the core copies texts by itself, where there is room for them. Raises SandboxClosed."""
         with self._changing:
-            self.hold()
+            arena = self._arena_of(self.hold())
             if self._text_room is None:
                 try:
-                    self._text_room = self._arena.allocate(TEXT_ROOM)
+                    self._text_room = arena.allocate(TEXT_ROOM)
                 except LimitError:
                     return
             self.instance.lend_text_room(self._text_room, TEXT_ROOM)
@@ -179,8 +229,10 @@ class Tenancy:
     def allocate(self, size_bytes: int) -> _native.Region:
         """Room for a host array; it lives as long as someone looks into it. Raises LimitError."""
         window = self.hold()
-        offset = self._arena.allocate(size_bytes)
-        block = Block(window, self._arena, offset)
+        arena = self._arena_of(window)
+        offset = arena.allocate(size_bytes)
+        block = Block(window, arena, offset)
+        window.show(offset, size_bytes, True)
         return _native.Region(window.base + offset, size_bytes, block, True)
 
     # -- ending ----------------------------------------------------------------------------------
@@ -190,16 +242,17 @@ class Tenancy:
             window = self._window
             if window is None:
                 return
-            if hasattr(self, "instance"):
-                self.instance.kill()
+            self.instance.kill()
             self._window = None
-        self.owner = None
-        self._arena.close()
-        self.system.close()
+        self.owner = self._memory = None
+        if self._arena is not None:
+            self._arena.close()
+        if self._system is not None:
+            self._system.close()
         still_held = weakref.ref(window)
-        del window  # the last holder's finalizer unmaps and recycles
-        if (kept := still_held()) is not None:
-            kept.zero()
+        del window  # the last holder's finalizer recycles it
+        if (kept := still_held()) is not None and not kept.is_inherited:
+            kept.blank()
 
     def abandon(self, _: object = None) -> None:
         """`end` for a sandbox that nobody refers to any more; one that still runs ends when its call does."""

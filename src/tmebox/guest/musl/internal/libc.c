@@ -6,7 +6,7 @@
 #include "libc.h"
 
 static size_t auxiliary_vector[] = {
-	AT_PAGESZ, TMEBOX_PAGE_SIZE, AT_RANDOM, TMEBOX_CONTROL_RANDOM, AT_NULL, 0,
+	AT_PAGESZ, TMEBOX_PAGE_SIZE, AT_RANDOM, TMEBOX_STACK_RANDOM, AT_NULL, 0,
 };
 
 struct __libc __libc = { .auxv = auxiliary_vector, .page_size = TMEBOX_PAGE_SIZE };

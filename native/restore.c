@@ -1,0 +1,204 @@
+/* Giving windows back their first contents, in user space as far as possible: taking pages away and faulting them
+ * in again costs more than writing them. */
+#define _GNU_SOURCE
+#include "window.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+
+#define FIRST_OF(offset) ((offset) / PAGE)
+#define HOT_END (HOT_START + HOT_SIZE)
+#define ARENA_ALL ((1U << ARENA_FIRST_PAGES) - 1)
+
+static_assert(TMEBOX_PRIVATE_END > HOT_END && TMEBOX_STACK_LOWEST < HOT_START, "there is more than the hot part");
+
+static void rewrite(const struct template *template, uint64_t base, uint32_t page) {
+    void *to = (void *)(base + (uint64_t)page * PAGE);
+    const unsigned char *first = tmebox_first_contents(template, page);
+    if (first != NULL) {
+        memcpy(to, first, PAGE);
+    } else {
+        memset(to, 0, PAGE);
+    }
+}
+
+/* The sandbox could not write the control page and read-only data, so they are as they were. */
+static bool is_constant(const struct template *template, uint32_t page) {
+    return page == FIRST_OF(TMEBOX_CONTROL_PAGE) || tmebox_is_read_only(template, page);
+}
+
+static void rewrite_hot(const struct window *window, uint64_t base) {
+    for (uint32_t word = 0; word < HOT_WORDS; word++) {
+        for (uint64_t bits = window->hot[word]; bits != 0; bits &= bits - 1) {
+            uint32_t page = FIRST_OF(HOT_START) + 64 * word + (uint32_t)__builtin_ctzll(bits);
+            if (!is_constant(window->template, page)) {
+                rewrite(window->template, base, page);
+            }
+        }
+    }
+}
+
+static void rewrite_runs(const struct window *window, uint64_t base) {
+    for (uint32_t i = 0; i < window->run_count && i < RUNS; i++) {
+        uint32_t page = (uint32_t)window->runs[i], count = (uint32_t)(window->runs[i] >> 32);
+        for (; count != 0; page++, count--) {
+            if (!tmebox_is_read_only(window->template, page)) {
+                rewrite(window->template, base, page);
+            }
+        }
+    }
+}
+
+static uint32_t hot_pages(const struct window *window) {
+    uint32_t count = 0;
+    for (uint32_t word = 0; word < HOT_WORDS; word++) {
+        count += (uint32_t)__builtin_popcountll(window->hot[word]);
+    }
+    return count;
+}
+
+/* UINT32_MAX: not known. */
+static uint32_t run_pages(const struct window *window) {
+    uint32_t count = 0;
+    if (window->run_count > RUNS) {
+        return UINT32_MAX;
+    }
+    for (uint32_t i = 0; i < window->run_count; i++) {
+        count += (uint32_t)(window->runs[i] >> 32);
+    }
+    return count;
+}
+
+/* Failing is impossible for our own mappings; would it fail, old contents must not stay. */
+void tmebox_discard(uint64_t base, uint64_t start, uint64_t end) {
+    if (start < end && madvise((void *)(base + start), end - start, MADV_DONTNEED) < 0) {
+        Py_FatalError("tmebox: the kernel does not take a sandbox's memory back");
+    }
+}
+
+static void discard_private(const struct window *window, uint64_t base) {
+    tmebox_discard(base, window->template->stack_low, window->template->heap_end);
+}
+
+static void discard_around_hot(const struct window *window, uint64_t base) {
+    tmebox_discard(base, window->template->stack_low, HOT_START);
+    tmebox_discard(base, HOT_END, window->template->heap_end);
+}
+
+static void forget_runs(struct window *window) {
+    for (uint32_t i = 0; i < RUNS; i++) {
+        window->runs[i] = 0;
+    }
+    window->run_count = 0;
+}
+
+static void forget_hot(struct window *window) {
+    for (uint32_t word = 0; word < HOT_WORDS; word++) {
+        window->hot[word] = 0;
+    }
+}
+
+void tmebox_restore(struct window *window, uint64_t base, uint32_t keep) {
+    if (run_pages(window) <= keep) {
+        rewrite_runs(window, base);
+    } else {
+        discard_around_hot(window, base);
+        window->run_count = RUNS + 1; /* other threads may be installing pages there right now */
+    }
+    rewrite_hot(window, base);
+}
+
+static uint32_t recycle_arena(struct window *window, uint64_t base) {
+    uint32_t first = window->arena_first;
+    tmebox_discard(base, TMEBOX_ARENA_FIRST_END, window->arena_end);
+    window->arena_end = TMEBOX_ARENA_FIRST_END;
+    if (first != 0) {
+        memset((void *)(base + TMEBOX_ARENA_START), 0, ARENA_FIRST_PAGES * PAGE);
+    }
+    return first != 0 ? ARENA_FIRST_PAGES : 0;
+}
+
+uint32_t tmebox_recycle(struct window *window, uint64_t base, uint32_t keep) {
+    uint32_t hot = hot_pages(window), elsewhere = run_pages(window);
+    if (keep == 0 || hot > keep) {
+        tmebox_empty(window, base);
+        return 0;
+    }
+    if (elsewhere <= keep - hot) {
+        rewrite_runs(window, base);
+    } else {
+        discard_around_hot(window, base);
+        forget_runs(window);
+        elsewhere = 0;
+    }
+    rewrite_hot(window, base);
+    window->next_page = window->last_count = 0;
+    return hot + elsewhere + recycle_arena(window, base);
+}
+
+void tmebox_empty(struct window *window, uint64_t base) {
+    if (window->template == NULL) {
+        return;
+    }
+    discard_private(window, base);
+    tmebox_discard(base, TMEBOX_ARENA_START, window->arena_end);
+    forget_hot(window);
+    forget_runs(window);
+    window->arena_first = 0;
+    window->arena_end = 0;
+    window->next_page = window->last_count = 0;
+    struct template *template = window->template;
+    window->template = NULL;
+    Py_DECREF(template);
+}
+
+uint32_t tmebox_pages_present(const struct window *window) {
+    if (window->template == NULL) {
+        return 0;
+    }
+    uint32_t elsewhere = run_pages(window), arena = (window->arena_end - TMEBOX_ARENA_FIRST_END) / PAGE;
+    return hot_pages(window) + (elsewhere == UINT32_MAX ? 0 : elsewhere) + arena +
+           (window->arena_first != 0 ? ARENA_FIRST_PAGES : 0);
+}
+
+/* -- random bytes ------------------------------------------------------------------------------------- */
+#define RANDOM_SIZE (TMEBOX_STACK_TOP - TMEBOX_STACK_RANDOM)
+
+/* Used with the GIL held. */
+static unsigned char pool[4096];
+static size_t pool_left;
+
+void tmebox_random_after_fork(void) {
+    pool_left = 0;
+}
+
+static bool refill(void) {
+    size_t got = 0;
+    while (got < sizeof pool) {
+        ssize_t count = getrandom(pool + got, sizeof pool - got, 0);
+        if (count < 0 && errno != EINTR) {
+            PyErr_SetFromErrno(PyExc_OSError);
+            return false;
+        }
+        got += count > 0 ? (size_t)count : 0;
+    }
+    pool_left = sizeof pool;
+    return true;
+}
+
+bool tmebox_put_random(struct window *window, uint64_t base) {
+    if (!tmebox_is_marked(window, FIRST_OF(TMEBOX_STACK_RANDOM)) &&
+        !tmebox_populate(window, base, TMEBOX_STACK_RANDOM, RANDOM_SIZE, HOST_WRITES)) {
+        PyErr_NoMemory();
+        return false;
+    }
+    if (pool_left == 0 && !refill()) {
+        return false;
+    }
+    pool_left -= RANDOM_SIZE;
+    memcpy((void *)(base + TMEBOX_STACK_RANDOM), pool + pool_left, RANDOM_SIZE);
+    memset(pool + pool_left, 0, RANDOM_SIZE);
+    return true;
+}

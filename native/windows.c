@@ -1,0 +1,209 @@
+/* What Python does with windows: hand one to an owner, let it grow, take it back. Windows are named by their
+ * base address. Everything here runs with the GIL held. */
+#define _GNU_SOURCE
+#include "window.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+
+/* Data of at most so many pages is there from the start, so that small sandboxes never fault. */
+#define EAGER_PAGES 16
+
+static struct window *window_at(unsigned long long address) {
+    uint64_t base = 0;
+    struct window *window = tmebox_find_window(address, &base);
+    if (window == NULL || base != address) {
+        PyErr_SetString(PyExc_ValueError, "not the address of a window");
+        return NULL;
+    }
+    return window;
+}
+
+static struct window *owned_window_at(unsigned long long address) {
+    struct window *window = window_at(address);
+    if (window != NULL && window->template == NULL) {
+        PyErr_SetString(PyExc_ValueError, "the window has no owner");
+        return NULL;
+    }
+    return window;
+}
+
+static bool populate(struct window *window, uint64_t base, uint64_t offset, uint64_t size,
+                     enum toucher toucher) {
+    if (tmebox_populate(window, base, offset, size, toucher)) {
+        return true;
+    }
+    errno = ENOMEM;
+    PyErr_SetFromErrno(PyExc_OSError);
+    return false;
+}
+
+/* The first data of a window that is new. */
+static bool populate_data(struct window *window, uint64_t base, const struct template *template) {
+    uint32_t pages = template->pages <= EAGER_PAGES ? template->pages : 0;
+    for (uint32_t i = 0; i < pages; i++) {
+        uint64_t offset = TMEBOX_IMAGE_START + (uint64_t)i * PAGE;
+        if (tmebox_first_contents(template, (uint32_t)(offset / PAGE)) != NULL &&
+            !populate(window, base, offset, PAGE, HOST_READS)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static PyObject *window_start(PyObject *module, PyObject *args) {
+    (void)module;
+    unsigned long long base;
+    struct template *template;
+    if (!PyArg_ParseTuple(args, "KO!:window_start", &base, &tmebox_template_type, &template)) {
+        return NULL;
+    }
+    struct window *window = window_at(base);
+    if (window == NULL) {
+        return NULL;
+    }
+    if (window->template != template) {
+        tmebox_empty(window, base);
+        window->arena_end = TMEBOX_ARENA_FIRST_END;
+        window->template = (struct template *)Py_NewRef(template);
+        if (!populate_data(window, base, template)) {
+            return NULL;
+        }
+    }
+    if (!tmebox_put_random(window, base)) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+static PyObject *window_recycle(PyObject *module, PyObject *args) {
+    (void)module;
+    unsigned long long base;
+    unsigned int keep;
+    struct window *window;
+    if (!PyArg_ParseTuple(args, "KI:window_recycle", &base, &keep) || (window = owned_window_at(base)) == NULL) {
+        return NULL;
+    }
+    return PyLong_FromUnsignedLong(tmebox_recycle(window, base, keep));
+}
+
+static PyObject *window_empty(PyObject *module, PyObject *argument) {
+    (void)module;
+    unsigned long long base = PyLong_AsUnsignedLongLong(argument);
+    struct window *window = PyErr_Occurred() ? NULL : window_at(base);
+    if (window == NULL) {
+        return NULL;
+    }
+    tmebox_empty(window, base);
+    Py_RETURN_NONE;
+}
+
+static PyObject *window_grow_arena(PyObject *module, PyObject *args) {
+    (void)module;
+    unsigned long long base, end;
+    struct window *window;
+    if (!PyArg_ParseTuple(args, "KK:window_grow_arena", &base, &end) || (window = owned_window_at(base)) == NULL) {
+        return NULL;
+    }
+    uint64_t start = window->arena_end;
+    if (end % PAGE != 0 || end < start || end > TMEBOX_ARENA_END) {
+        PyErr_SetString(PyExc_ValueError, "an arena grows, by pages, up to its end");
+        return NULL;
+    }
+    window->arena_end = (uint32_t)end;
+    if (!populate(window, base, start, end - start, HOST_WRITES)) {
+        window->arena_end = (uint32_t)start;
+        madvise((void *)(base + start), end - start, MADV_DONTNEED);
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+static PyObject *window_populate(PyObject *module, PyObject *args) {
+    (void)module;
+    unsigned long long base, offset, size;
+    int writable;
+    struct window *window;
+    if (!PyArg_ParseTuple(args, "KKKp:window_populate", &base, &offset, &size, &writable) ||
+        (window = owned_window_at(base)) == NULL) {
+        return NULL;
+    }
+    if (!populate(window, base, offset, size, writable ? HOST_WRITES : HOST_READS)) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+/* Pages with first contents, and those whose presence is kept bit by bit, are written: missing, they would come
+ * back as what they were at first, or not be known to be missing. */
+static PyObject *window_zero(PyObject *module, PyObject *args) {
+    (void)module;
+    unsigned long long base, offset, size;
+    struct window *window;
+    if (!PyArg_ParseTuple(args, "KKK:window_zero", &base, &offset, &size) ||
+        (window = owned_window_at(base)) == NULL) {
+        return NULL;
+    }
+    const struct template *template = window->template;
+    if (offset % PAGE != 0 || size % PAGE != 0 || offset < template->heap_start ||
+        offset > template->heap_end || size > template->heap_end - offset) {
+        PyErr_SetString(PyExc_ValueError, "not whole pages of the heap");
+        return NULL;
+    }
+    uint64_t written = offset + size, known_end = TMEBOX_IMAGE_START + (uint64_t)template->pages * PAGE;
+    known_end = known_end > HOT_START + HOT_SIZE ? known_end : HOT_START + HOT_SIZE;
+    if (offset < known_end) {
+        written = offset + size < known_end ? offset + size : known_end;
+        if (!populate(window, base, offset, written - offset, HOST_WRITES)) {
+            return NULL;
+        }
+        memset((void *)(base + offset), 0, written - offset);
+    }
+    if (written < offset + size && madvise((void *)(base + written), offset + size - written, MADV_DONTNEED) < 0) {
+        return PyErr_SetFromErrno(PyExc_OSError);
+    }
+    Py_RETURN_NONE;
+}
+
+/* For views that outlive their sandbox: the same memory, all zero. Other threads may be looking on: there is
+ * always a template, and what is present stays marked. */
+static PyObject *window_blank(PyObject *module, PyObject *args) {
+    (void)module;
+    unsigned long long base;
+    struct template *blank;
+    struct window *window;
+    if (!PyArg_ParseTuple(args, "KO!:window_blank", &base, &tmebox_template_type, &blank) ||
+        (window = owned_window_at(base)) == NULL) {
+        return NULL;
+    }
+    uint64_t arena_size = window->arena_end - TMEBOX_ARENA_START;
+    struct template *before = atomic_exchange(&window->template, (struct template *)Py_NewRef(blank));
+    tmebox_discard(base, before->stack_low, before->heap_end);
+    tmebox_discard(base, TMEBOX_ARENA_START, window->arena_end);
+    Py_DECREF(before);
+    if (!populate(window, base, TMEBOX_ARENA_START, arena_size, HOST_READS)) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+static PyObject *window_pages(PyObject *module, PyObject *argument) {
+    (void)module;
+    unsigned long long base = PyLong_AsUnsignedLongLong(argument);
+    struct window *window = PyErr_Occurred() ? NULL : window_at(base);
+    return window == NULL ? NULL : PyLong_FromUnsignedLong(tmebox_pages_present(window));
+}
+
+PyMethodDef tmebox_window_methods[] = {
+    {"window_start", window_start, METH_VARARGS, "window_start(base, template)\n\nThe caller keeps both."},
+    {"window_recycle", window_recycle, METH_VARARGS,
+     "window_recycle(base, keep) -> pages\n\nAs at its start; how many pages are present."},
+    {"window_empty", window_empty, METH_O, "window_empty(base)\n\nNothing may be touched any more."},
+    {"window_grow_arena", window_grow_arena, METH_VARARGS, "window_grow_arena(base, end)"},
+    {"window_populate", window_populate, METH_VARARGS, "window_populate(base, offset, size_bytes, writable)"},
+    {"window_zero", window_zero, METH_VARARGS, "window_zero(base, offset, size_bytes)\n\nPages of the heap."},
+    {"window_blank", window_blank, METH_VARARGS, "window_blank(base, template)\n\nAll zero, arena included."},
+    {"window_pages", window_pages, METH_O, "window_pages(base) -> int\n\nHow many are present."},
+    {NULL, NULL, 0, NULL},
+};

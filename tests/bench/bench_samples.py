@@ -1,0 +1,51 @@
+"""Made-up results of every benchmark."""
+
+from __future__ import annotations
+
+from tmebox.bench import columns
+from tmebox.bench.building import BuildResults
+from tmebox.bench.calls import CallResults
+from tmebox.bench.instances import InstanceResults
+from tmebox.bench.instances_live import Live
+from tmebox.bench.interruptible import TIME_LIMIT
+from tmebox.bench.results import ProgramResult, Results, compared, measured
+from tmebox.bench.statistics import Spread
+from tmebox.bench.targets import Measured
+
+COLUMNS = columns.choose("gs-data,gs-code,gs-code-v3,r15-data,r15-code")
+
+
+def same(value: float) -> Spread:
+    return Spread(value, value, value)
+
+
+def cpu(ratio: float, group: str = "calls") -> Results:
+    """One program, which takes so many times as long in every column that is not native."""
+    cells = {}
+    for column in COLUMNS:
+        native = column.kind == "native"
+        samples = [1.0, 1.0] if native else [ratio, ratio]
+        cells[column.key] = measured({"": samples}, {"": 1000 if native else 1250})
+    return Results({"CPU": "imaginary"}, "tiny", 2, COLUMNS, (ProgramResult("fib", group, compared(cells)),))
+
+
+def calls(scalar_s: float = 40e-9) -> CallResults:
+    times = {
+        "tmebox": {"scalar": same(scalar_s), "callback": same(2e-7), "trap": same(7e-6)},
+        "C extension": {"scalar": same(30e-9)},
+        "cffi (API)": {"scalar": same(80e-9)},
+    }
+    return CallResults({}, times, ("wasmtime-py: not installed",), {TIME_LIMIT: same(1.005)})
+
+
+def everything(ratio: float = 1.0, scalar_s: float = 40e-9) -> Measured:
+    speeds = {"cold": same(3e6), "again": same(90e6)}
+    built = BuildResults({}, same(1.25), 1094, "sqlite", 1_000_000, speeds, ())
+    lives = InstanceResults(
+        {},
+        {"tmebox": {"trivial": (9e-6, 9e-6)}},
+        {"tmebox": Live(32_000, 32_000, "", 12_500.0, 12_000.0, 1e-5)},
+        {"calls": same(1.9)},
+        (),
+    )
+    return Measured(cpu(ratio), calls(scalar_s), built, lives)

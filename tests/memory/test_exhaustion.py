@@ -1,0 +1,167 @@
+"""What happens when something runs out: an error that names it, and life goes on when some is given back."""
+
+from __future__ import annotations
+
+import ctypes
+import mmap
+import os
+import resource
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from memory_module import module, sandbox
+
+import tmebox
+from forked import ChildOutcome
+from tmebox import abi
+from tmebox.memory.windows import WINDOWS
+
+Forked = Callable[..., ChildOutcome]
+ROOT = Path(__file__).parents[2]
+
+
+def address_space_used() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[0]) * abi.PAGE_SIZE
+
+
+def test_windows_run_out_and_come_back(forked: Forked):
+    module()
+
+    def child() -> tuple[int, str, int]:
+        limit = address_space_used() + 150 * abi.GIB
+        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+        boxes = []
+        with pytest.raises(tmebox.LimitError) as caught:
+            while len(boxes) < 100:
+                boxes.append(sandbox())
+        reached = len(boxes)
+        boxes.pop().close()
+        boxes.append(sandbox())
+        with pytest.raises(tmebox.LimitError):
+            sandbox()
+        for box in boxes[:5]:
+            box.close()
+        return reached, str(caught.value), sum(sandbox().add(3, 4) for _ in range(5))
+
+    reached, message, total = forked(child).result()
+    assert 10 < reached < 40
+    assert "ulimit -v" in message
+    assert f"{reached} in use" in message
+    assert total == 35
+
+
+def test_a_window_that_another_module_used_serves_when_there_is_no_other(forked: Forked):
+    other = tmebox.compile(source_text="char large[100000]; int one(void) { return large[5] + 1; }")
+    module()
+
+    def child() -> list[int]:
+        limit = address_space_used() + 100 * abi.GIB
+        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+        boxes = []
+        try:
+            while True:
+                boxes.append(sandbox())
+                boxes[-1].fill(boxes[-1].where_room(), 5000, 7)
+        except tmebox.LimitError:
+            count = len(boxes)
+        for box in boxes:
+            box.close()
+        others = [tmebox.Sandbox(other) for _ in range(count)]
+        return [box.one() for box in others]
+
+    assert set(forked(child).result()) == {1}
+
+
+def use_up_mappings(leave: int) -> list[mmap.mmap]:
+    """Until vm.max_map_count is met, less `leave`. Neighbours that had the same protection would merge."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.mprotect.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+    used = Path("/proc/self/maps").read_text().count("\n")
+    pages = int(Path("/proc/sys/vm/max_map_count").read_text()) - used - leave
+    room = mmap.mmap(-1, pages * abi.PAGE_SIZE)
+    start = ctypes.addressof(ctypes.c_char.from_buffer(room))
+    for page in range(0, pages, 2):
+        if libc.mprotect(start + page * abi.PAGE_SIZE, abi.PAGE_SIZE, mmap.PROT_READ) != 0:
+            break
+    return [room]
+
+
+def test_mappings_run_out_without_harm(forked: Forked):
+    """Without userfaultfd each sandbox needs some of its own."""
+    if int(Path("/proc/sys/vm/max_map_count").read_text()) > 200_000:
+        pytest.skip("there are too many mappings to use up")
+    module()
+
+    def child() -> tuple[str, int]:
+        first = sandbox()
+        room = use_up_mappings(leave=60)
+        boxes = []
+        try:
+            while len(boxes) < 12:
+                boxes.append(sandbox())
+            message = ""
+        except tmebox.LimitError as error:
+            message = str(error)
+        total = sum(box.add(3, 4) for box in [first, *boxes])
+        assert total == 7 * (len(boxes) + 1)
+        for box in boxes:
+            box.close()
+        del room
+        return message, sandbox().add(3, 4)
+
+    message, total = forked(child).result()
+    assert total == 7
+    assert "vm.max_map_count" in message if WINDOWS.substrate.name == "plain" else not message
+
+
+def test_descriptors_run_out_and_come_back(forked: Forked, tmp_path: Path):
+    module()
+
+    def child() -> tuple[str, int]:
+        limit = 64
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
+        boxes = [sandbox()]
+        with pytest.raises(tmebox.LimitError) as caught:
+            while len(boxes) < 100:
+                boxes.append(tmebox.Sandbox(module(), dirs=[(tmp_path, "/")], memory="128MiB"))
+        for box in boxes:
+            box.close()
+        with tmebox.Sandbox(module(), dirs=[(tmp_path, "/")], memory="128MiB") as box:
+            return str(caught.value), box.add(3, 4)
+
+    message, total = forked(child).result()
+    assert "ulimit -n" in message
+    assert total == 7
+
+
+# -- both ways -----------------------------------------------------------------------------------------
+CORE = (
+    "tests/runtime/test_sandbox_life.py",
+    "tests/runtime/test_reset.py",
+    "tests/runtime/test_limits.py",
+    "tests/memory/test_windows.py",
+    "tests/memory/test_arena.py",
+)
+
+
+@pytest.mark.parametrize("substrate", ["userfault", "plain"])
+def test_the_core_tests_hold_on_the_other_substrate(substrate: str):
+    if substrate == WINDOWS.substrate.name:
+        pytest.skip("that is the one of this run")
+    environment = {**os.environ, "TMEBOX_SUBSTRATE": substrate}
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *CORE]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    refused = substrate == "userfault" and "LimitError" in done.stdout
+    assert done.returncode == 0 or refused, done.stdout[-4000:]
+
+
+def test_an_unknown_substrate_is_refused():
+    code = "import tmebox; tmebox.stats()"
+    environment = {**os.environ, "TMEBOX_SUBSTRATE": "sand"}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "userfault or plain" in done.stderr

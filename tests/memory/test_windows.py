@@ -1,0 +1,359 @@
+"""Windows: what of them is there, who gets them next, and what they find."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import mmap
+import os
+import signal
+import tempfile
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from memory_module import module, sandbox
+
+import tmebox
+from forked import ChildOutcome
+from tmebox import _native, abi
+from tmebox.memory.windows import KEPT_PAGES, WINDOWS
+
+Forked = Callable[..., ChildOutcome]
+PAGE = abi.PAGE_SIZE
+
+needs_userfault = pytest.mark.skipif(
+    WINDOWS.substrate.name != "userfault", reason="the substrate here is plain mappings"
+)
+
+
+def pages(box: tmebox.Sandbox) -> int:
+    return _native.window_pages(box.base)
+
+
+# -- growing -------------------------------------------------------------------------------------------
+@needs_userfault
+def test_a_small_sandbox_has_few_pages():
+    trivial = tmebox.compile(source_text="int add(int a, int b) { return a + b; }")
+    with tmebox.Sandbox(trivial) as box:
+        assert box.add(3, 4) == 7
+        assert pages(box) == 1
+
+
+@needs_userfault
+def test_memory_grows_by_being_used():
+    with sandbox() as box:
+        before = pages(box)
+        start = box.where_room()
+        box.fill(start + 40 * abi.MIB, 1, 1)
+        assert before < pages(box) <= before + 8
+        box.fill(start + 20 * abi.MIB, abi.MIB, 1)
+        assert pages(box) >= before + 256
+
+
+def test_reading_much_that_was_never_written_gives_zeros():
+    with sandbox() as box:
+        start = box.where_room()
+        assert not any(box.memory.read(start, 64 * abi.MIB))
+        box.fill(start + 5 * abi.MIB, 3, 7)
+        assert box.look(start + 5 * abi.MIB - 10, 20) == 21
+
+
+def test_threads_grow_their_sandboxes_side_by_side():
+    sums: list[int] = []
+
+    def work() -> None:
+        with sandbox() as box:
+            start = box.where_room()
+            for step in range(0, 8 * abi.MIB, 37 * PAGE):
+                box.fill(start + step, 3, 5)
+            sums.append(box.look(start, 8 * abi.MIB))
+
+    threads = [threading.Thread(target=work) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sums == [15 * len(range(0, 8 * abi.MIB, 37 * PAGE))] * 6
+
+
+def test_host_threads_may_look_while_the_sandbox_grows_and_resets():
+    with sandbox() as box:
+        start = box.where_room()
+        view = np.frombuffer(box.memory.view(start, 4 * abi.MIB), np.uint8)
+        stop = threading.Event()
+        seen: list[int] = []
+
+        def look() -> None:
+            while not stop.is_set():
+                seen.append(int(view.max()))
+
+        threads = [threading.Thread(target=look) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        for _ in range(20):
+            box.fill(start, 4 * abi.MIB, 9)
+            box.reset()
+        stop.set()
+        for thread in threads:
+            thread.join()
+        assert set(seen) <= {0, 9}
+        assert box.look(start, 4 * abi.MIB) == 0
+
+
+def test_the_kernel_can_fill_arrays_and_read_views(tmp_path: Path):
+    """System calls of the host find pages there: they cannot wait for them to be installed."""
+    path = tmp_path / "bytes"
+    path.write_bytes(os.urandom(700_000))
+    with sandbox() as box:
+        array = box.array(700_000)
+        with path.open("rb", buffering=0) as file:
+            assert file.readinto(array) == 700_000
+        assert array.tobytes() == path.read_bytes()
+        view = box.memory.view(box.where_room() + 9 * abi.MIB, 300_000)
+        with (tmp_path / "copy").open("wb", buffering=0) as file:
+            assert file.write(view) == 300_000
+        box.close()
+        with (tmp_path / "copy").open("wb", buffering=0) as file:
+            assert file.write(view) == 300_000
+            assert file.write(array) == 700_000
+    assert not any((tmp_path / "copy").read_bytes())
+
+
+# -- what must not be written --------------------------------------------------------------------------
+@pytest.mark.parametrize("reset", [False, True])
+def test_read_only_data_and_the_control_page_stay_read_only(reset: bool):
+    with sandbox() as box:
+        constant = box.where_constant()
+        assert box.look(constant, 8) == sum(b"constant")
+        assert int.from_bytes(box.memory.read(abi.CONTROL_PAGE, 8), "little") == box.base
+        for offset in (abi.CONTROL_PAGE, abi.CONTROL_PAGE + PAGE - 1, constant, constant + PAGE):
+            if reset:
+                box.reset()
+            with pytest.raises(tmebox.MemoryFault) as caught:
+                box.fill(offset, 1, 1)
+            assert (caught.value.offset, caught.value.access) == (offset, "write")
+            box.reset()
+            assert box.look(constant, 8) == sum(b"constant")
+            assert int.from_bytes(box.memory.read(abi.CONTROL_PAGE, 8), "little") == box.base
+
+
+def test_the_stack_ends_where_it_ends():
+    with tmebox.Sandbox(module(), memory="128MiB", stack="256KiB") as box:
+        assert box.dig(30, 1) >= 0
+        with pytest.raises(tmebox.StackOverflow):
+            box.dig(100, 1)
+        box.reset()
+        low = abi.STACK_TOP - 256 * abi.KIB
+        box.fill(low, 1, 1)
+        for offset in (low - 1, abi.IMAGE_START + 128 * abi.MIB):
+            with pytest.raises(tmebox.MemoryFault) as caught:
+                box.fill(offset, 1, 1)
+            assert caught.value.offset == offset
+            box.reset()
+
+
+# -- recycling -----------------------------------------------------------------------------------------
+SPOTS = st.lists(
+    st.tuples(
+        st.one_of(st.integers(0, 300), st.integers(0, 16_000)),  # pages of the room: many close, some far
+        st.integers(1, 70),
+    ),
+    max_size=14,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(spots=SPOTS, depth=st.integers(0, 200), data=st.booleans(), arena=st.integers(0, 200_000))
+def test_whatever_was_touched_the_next_owner_finds_the_beginning(spots, depth, data, arena):
+    first = sandbox()
+    base, room, where_data = first.base, first.where_room(), first.where_data()
+    for page, count in spots:
+        first.fill(room + page * PAGE, count * PAGE, 0xA5)
+    if depth:
+        first.dig(depth, 0xA5)
+    if data:
+        first.fill(where_data, 8192, 0xA5)
+    if arena:
+        first.array(arena)[:] = 0xA5
+        first.fill(abi.ARENA_START, 16 * abi.KIB, 0xA5)
+    first.close()
+    with sandbox() as second:
+        assert second.base == base
+        assert second.look(room, 64 * abi.MIB) == 0
+        assert second.dig(200, 0) == 0
+        assert second.look(where_data, 8192) == sum(b"data")
+        assert second.look(abi.ARENA_START, 16 * abi.KIB) == 0
+        assert not second.array(200_000).any()
+
+
+@settings(max_examples=40, deadline=None)
+@given(rounds=st.lists(st.tuples(SPOTS, st.integers(0, 200)), min_size=1, max_size=3))
+def test_whatever_was_touched_a_reset_brings_the_beginning_back(rounds):
+    with sandbox() as box:
+        array = box.array(50_000)
+        array[:] = 3
+        room, where_data = box.where_room(), box.where_data()
+        for spots, depth in rounds:
+            for page, count in spots:
+                box.fill(room + page * PAGE, count * PAGE, 0xA5)
+            box.dig(depth, 0xA5)
+            box.fill(where_data, 8192, 0xA5)
+            box.reset()
+            assert box.look(room, 64 * abi.MIB) == 0
+            assert box.dig(200, 0) == 0
+            assert box.look(where_data, 8192) == sum(b"data")
+        assert array.sum() == 150_000
+
+
+@needs_userfault
+def test_a_window_keeps_few_pages_and_gives_many_back():
+    with sandbox() as box:
+        base = box.base
+        box.fill(box.where_room(), 20 * PAGE, 1)
+    assert 20 <= _native.window_pages(base) <= KEPT_PAGES
+    with sandbox() as box:
+        assert box.base == base
+        box.fill(box.where_room() + 8 * abi.MIB, 3 * abi.MIB, 1)
+    assert _native.window_pages(base) <= KEPT_PAGES
+
+
+@needs_userfault
+def test_windows_of_a_module_that_is_gone_serve_others():
+    source = "int a(int n) {{ return n + {}; }}"
+    bases = set()
+    for number in range(5):
+        short_lived = tmebox.compile(source_text=source.format(number))
+        with tmebox.Sandbox(short_lived) as box:
+            bases.add(box.base)
+            assert box.a(1) == number + 1
+        del box, short_lived
+        gc.collect()
+    assert len(bases) == 1
+
+
+# -- processes and neighbours --------------------------------------------------------------------------
+def windows_reach(base: int) -> tuple[int, int]:
+    return base - abi.GUARD, base + abi.WINDOW_SIZE + abi.GUARD
+
+
+def test_nothing_of_the_host_is_within_a_windows_reach():
+    """While threads allocate, map files and load libraries."""
+    stop = threading.Event()
+
+    def churn() -> None:
+        kept: list[object] = []
+        while not stop.is_set():
+            with tempfile.TemporaryFile() as file:
+                file.truncate(abi.MIB)
+                kept.append(mmap.mmap(file.fileno(), abi.MIB))
+            kept.append(np.ones(3_000_000))
+            if len(kept) > 40:
+                kept.clear()
+
+    threads = [threading.Thread(target=churn) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    try:
+        boxes = []
+        for _ in range(60):
+            boxes.append(sandbox())
+            boxes[-1].fill(boxes[-1].where_room(), 100, 1)
+        array = boxes[0].array(1_000_000)
+        array[:] = 1
+        rows = [line.split(maxsplit=5) for line in Path("/proc/self/maps").read_text().splitlines()]
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+    ranges = [(*(int(part, 16) for part in row[0].split("-")), row) for row in rows]
+    for box in boxes:
+        low, high = windows_reach(box.base)
+        inside = [row for start, end, row in ranges if start < high and low < end]
+        covered = sum(
+            min(end, high) - max(start, low) for start, end, _ in ranges if start < high and low < end
+        )
+        assert covered == high - low, "a hole, where anything may be mapped next"
+        assert all(row[1] in ("rw-p", "r--p", "---p") and len(row) == 5 for row in inside), inside
+        if WINDOWS.substrate.name == "userfault":
+            assert len(inside) == 1
+
+
+@needs_userfault
+def test_closing_every_descriptor_there_is_does_not_open_the_windows(forked: Forked):
+    def child() -> tuple[int, list[str]]:
+        boxes = [sandbox() for _ in range(5)]
+        for box in boxes:
+            box.fill(box.where_room(), 100, 1)
+            box.look(abi.CONTROL_PAGE, 8)
+        constant, room = boxes[0].where_constant(), boxes[0].where_room()
+        for number, link in descriptors().items():
+            if "userfaultfd" in link:
+                os.close(number)
+        total, ends = boxes[0].look(room, 100), []
+        # Nothing is installed any more, so the last one traps too: but it traps.
+        places = (abi.CONTROL_PAGE, constant, abi.GUARD // 2, abi.PRIVATE_END, room + 30 * abi.MIB)
+        for box, offset in zip(boxes, places, strict=True):
+            with pytest.raises(tmebox.MemoryFault) as caught:
+                box.fill(offset, 1, 1)
+            ends.append(caught.value.offset == offset)
+        return total, ends
+
+    assert forked(child).result() == (100, [True] * 5)
+
+
+@needs_userfault
+def test_a_forked_child_has_no_descriptor_into_its_parents_windows(forked: Forked):
+    with sandbox() as box:
+        box.add(1, 2)
+        assert any("userfaultfd" in link for link in descriptors().values())
+        assert (
+            forked(lambda: [link for link in descriptors().values() if "userfaultfd" in link]).result() == []
+        )
+
+
+def descriptors() -> dict[int, str]:
+    found = {}
+    for number in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(FileNotFoundError):
+            found[int(number)] = os.readlink(f"/proc/self/fd/{number}")
+    return found
+
+
+def test_a_bus_error_of_the_hosts_own_is_the_hosts(forked: Forked):
+    def child() -> None:
+        with sandbox() as box, tempfile.TemporaryFile() as file:
+            box.add(1, 2)
+            file.truncate(PAGE)
+            mapped = mmap.mmap(file.fileno(), PAGE)
+            file.truncate(0)
+            signal.signal(signal.SIGBUS, signal.SIG_DFL)
+            _native.install_handlers()
+            mapped[0]
+
+    assert forked(child).signal == signal.SIGBUS
+
+
+def test_random_bytes_are_new_for_every_owner_and_beginning():
+    seen = []
+    for _ in range(10):
+        with sandbox() as box:
+            for _ in range(3):
+                seen.append(box.memory.read(abi.STACK_RANDOM, 16))
+                box.reset()
+    assert len(set(seen)) == 30
+    assert bytes(16) not in seen
+
+
+def test_a_forked_child_draws_other_random_bytes(forked: Forked):
+    def draw() -> bytes:
+        with sandbox() as box:
+            return box.memory.read(abi.STACK_RANDOM, 16)
+
+    draw()
+    children = [forked(draw).result() for _ in range(3)]
+    assert len({draw(), *children}) == 4
