@@ -203,6 +203,10 @@ bool tmebox_populate(struct window *window, uint64_t base, uint64_t offset, uint
         if (page < zone.start || page >= zone.end) {
             return false;
         }
+        if (zone.read_only && tmebox_is_shared(window, page)) {
+            page = zone.end;
+            continue;
+        }
         uint32_t count = alike(window, page, zone.end < end ? zone.end : end);
         int64_t done = install(window, base, &zone, page, count, toucher);
         if (done < 0 && done != -EEXIST) {

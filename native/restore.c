@@ -149,6 +149,7 @@ void tmebox_empty(struct window *window, uint64_t base) {
     window->arena_first = 0;
     window->arena_end = 0;
     window->next_page = window->last_count = 0;
+    tmebox_unshare(window, base);
     struct template *template = window->template;
     window->template = NULL;
     Py_DECREF(template);

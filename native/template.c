@@ -51,11 +51,12 @@ static int fill_read_only(struct template *self, PyObject *ranges) {
 }
 
 static PyObject *template_new(PyTypeObject *type, PyObject *args, PyObject *keywords) {
-    static char *names[] = {"stack_low", "heap_start", "heap_end", "read_only", "data", "present", NULL};
+    static char *names[] = {"stack_low", "heap_start", "heap_end", "read_only", "data", "present", "shared", NULL};
     unsigned long long stack_low, heap_start, heap_end;
     PyObject *read_only, *data, *present;
-    if (!PyArg_ParseTupleAndKeywords(args, keywords, "KKKOOO:Template", names, &stack_low, &heap_start,
-                                     &heap_end, &read_only, &data, &present)) {
+    int shared = 0;
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "KKKOOO|p:Template", names, &stack_low, &heap_start,
+                                     &heap_end, &read_only, &data, &present, &shared)) {
         return NULL;
     }
     struct template *self = (struct template *)type->tp_alloc(type, 0);
@@ -66,12 +67,13 @@ static PyObject *template_new(PyTypeObject *type, PyObject *args, PyObject *keyw
     }
     size_t size = (size_t)self->buffer.len;
     if (!is_sane(stack_low, heap_start, heap_end, size) ||
-        (size_t)self->present.len != (size / PAGE + 7) / 8) {
+        (size_t)self->present.len != (size / PAGE + 7) / 8 || (shared && (uintptr_t)self->buffer.buf % PAGE)) {
         PyErr_SetString(PyExc_ValueError, "an impossible layout");
         Py_DECREF(self);
         return NULL;
     }
     self->data = self->buffer.buf;
+    self->shared = shared;
     self->pages = (uint32_t)(size / PAGE);
     self->stack_low = (uint32_t)stack_low;
     self->heap_start = (uint32_t)heap_start;
@@ -94,7 +96,7 @@ static void template_dealloc(PyObject *object) {
 PyTypeObject tmebox_template_type = {
     PyVarObject_HEAD_INIT(NULL, 0)
     .tp_name = "tmebox._native.Template",
-    .tp_doc = "Template(stack_low, heap_start, heap_end, read_only, data, present)\n\n"
+    .tp_doc = "Template(stack_low, heap_start, heap_end, read_only, data, present, shared=False)\n\n"
               "What windows of one kind hold at first.",
     .tp_basicsize = sizeof(struct template),
     .tp_flags = Py_TPFLAGS_DEFAULT,

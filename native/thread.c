@@ -202,6 +202,7 @@ static void after_fork_in_child(void) {
     tmebox_generation++;
     tmebox_userfault_after_fork();
     tmebox_pieces_after_fork();
+    tmebox_share_after_fork();
     tmebox_random_after_fork();
     pthread_mutex_unlock(&tmebox_registry_lock);
 }

@@ -20,6 +20,9 @@
 /* What is present elsewhere, as runs of pages; more than these are not remembered one by one. */
 #define RUNS 8
 
+/* Read-only spans of one window that can be mapped; a module has one, or few. */
+#define SHARED_SPANS 32
+
 /* The first part of the arena, which every window has. */
 #define ARENA_FIRST_PAGES 4
 
@@ -37,6 +40,7 @@ struct template {
     Py_buffer buffer;
     Py_buffer present;         /* one bit per page of `buffer`: has data */
     const unsigned char *data; /* NULL: none */
+    bool shared; /* `data` is a mapping whose pages windows may have too */
     uint32_t pages;
     uint32_t stack_low, heap_start, heap_end;
     uint32_t read_only_count;
@@ -51,6 +55,7 @@ struct window {
     _Atomic uint32_t run_count;      /* more than RUNS: pages of the private part may be present anywhere */
     _Atomic uint32_t arena_first;    /* bits: pages of the arena's first part */
     _Atomic uint32_t arena_end;      /* offset behind the arena; what it has beyond its first part is present */
+    uint32_t shared;                 /* bits: read-only spans that are mapped and not installed */
     _Atomic uint32_t next_page;      /* where the last chunk ended */
     _Atomic uint32_t last_count;     /* and its size */
 };
@@ -101,6 +106,15 @@ bool tmebox_is_marked(const struct window *window, uint32_t page);
 bool tmebox_is_read_only(const struct template *template, uint32_t page);
 /* Where a page's first contents are; NULL: zeros. */
 const unsigned char *tmebox_first_contents(const struct template *template, uint32_t page);
+
+/* -- share.c ------------------------------------------------------------------------------------------ */
+/* For a window that has a template and nothing present yet. */
+void tmebox_share(struct window *window, uint64_t base);
+void tmebox_unshare(struct window *window, uint64_t base);
+/* Zeros instead, at once, since others may be looking; until it is unshared. */
+bool tmebox_blank_shared(const struct window *window, uint64_t base);
+bool tmebox_is_shared(const struct window *window, uint32_t page);
+void tmebox_share_after_fork(void);
 
 /* -- restore.c ---------------------------------------------------------------------------------------- */
 /* Gives every page of the private part its first contents again; no call runs, but other threads may look on.

@@ -44,7 +44,8 @@ static bool populate_data(struct window *window, uint64_t base, const struct tem
     uint32_t pages = template->pages <= EAGER_PAGES ? template->pages : 0;
     for (uint32_t i = 0; i < pages; i++) {
         uint64_t offset = TMEBOX_IMAGE_START + (uint64_t)i * PAGE;
-        if (tmebox_first_contents(template, (uint32_t)(offset / PAGE)) != NULL &&
+        uint32_t page = (uint32_t)(offset / PAGE);
+        if (tmebox_first_contents(template, page) != NULL && !tmebox_is_shared(window, page) &&
             !populate(window, base, offset, PAGE, HOST_READS)) {
             return false;
         }
@@ -67,6 +68,7 @@ static PyObject *window_start(PyObject *module, PyObject *args) {
         tmebox_empty(window, base);
         window->arena_end = TMEBOX_ARENA_FIRST_END;
         window->template = (struct template *)Py_NewRef(template);
+        tmebox_share(window, base);
         if (!populate_data(window, base, template)) {
             return NULL;
         }
@@ -176,6 +178,9 @@ static PyObject *window_blank(PyObject *module, PyObject *args) {
     if (!PyArg_ParseTuple(args, "KO!:window_blank", &base, &tmebox_template_type, &blank) ||
         (window = owned_window_at(base)) == NULL) {
         return NULL;
+    }
+    if (!tmebox_blank_shared(window, base)) {
+        return PyErr_SetFromErrno(PyExc_OSError);
     }
     uint64_t arena_size = window->arena_end - TMEBOX_ARENA_START;
     struct template *before = atomic_exchange(&window->template, (struct template *)Py_NewRef(blank));

@@ -357,3 +357,75 @@ def test_a_forked_child_draws_other_random_bytes(forked: Forked):
     draw()
     children = [forked(draw).result() for _ in range(3)]
     assert len({draw(), *children}) == 4
+
+
+# -- read-only data that is shared ---------------------------------------------------------------------
+TABLE = """
+const unsigned long table[65536] = { [0 ... 65535] = 0x1122334455667788 };
+unsigned long where(void) { return (unsigned long)table; }
+unsigned long total(void) { unsigned long t = 0; for (int i = 0; i < 65536; i += 8) t += table[i]; return t; }
+void write(unsigned long offset) { *(volatile char *)offset = 1; }
+"""
+
+
+@pytest.fixture(scope="module")
+def table() -> tmebox.Module:
+    return tmebox.compile(source_text=TABLE)
+
+
+TOTAL = 0x1122334455667788 * 8192 % (1 << 64)
+
+
+@needs_userfault
+def test_large_read_only_data_is_in_memory_once(table: tmebox.Module):
+    boxes = [tmebox.Sandbox(table) for _ in range(50)]
+    assert {box.total() for box in boxes} == {TOTAL}
+    assert all(pages(box) < 10 for box in boxes)
+    rows = [row for row in Path("/proc/self/maps").read_text().splitlines() if "tmebox-image" in row]
+    for box in boxes:
+        start = box.where() // PAGE * PAGE + box.base
+        assert any(row.startswith(f"{start:x}-") and " r--s " in row for row in rows)
+
+
+def test_large_read_only_data_cannot_be_written(table: tmebox.Module):
+    boxes = [tmebox.Sandbox(table) for _ in range(3)]
+    for box in boxes:
+        with pytest.raises(tmebox.MemoryFault) as caught:
+            box.write(box.where() + 123_456)
+        assert caught.value.access == "write"
+        box.reset()
+        assert box.total() == TOTAL
+        assert bytes(box.memory.view(box.where(), 500_000)) == box.memory.read(box.where(), 500_000)
+        box.close()
+
+
+def test_a_window_with_shared_data_serves_other_modules_afterwards(table: tmebox.Module):
+    copy = tmebox.Module.from_bytes(table.to_bytes())
+    box = tmebox.Sandbox(copy, memory="128MiB")
+    base, where = box.base, box.where()
+    assert box.total() == TOTAL
+    view = box.memory.view(where, 300_000)
+    box.close()
+    assert not any(view), "views of a closed sandbox show zeros"
+    del view, box, copy
+    gc.collect()
+    boxes = []
+    while base not in [box.base for box in boxes] and len(boxes) < 2000:
+        boxes.append(sandbox())
+    box = boxes[-1]
+    assert box.base == base
+    start = where // PAGE * PAGE
+    assert box.look(start, 600_000) == boxes[0].look(start, 600_000)
+    box.fill(box.where_room(), 700_000, 5)
+    assert box.look(box.where_room(), 700_000) == 3_500_000
+
+
+def test_shared_data_is_there_in_a_forked_child_too(table: tmebox.Module, forked: Forked):
+    with tmebox.Sandbox(table) as box:
+        assert box.total() == TOTAL
+
+    def child() -> int:
+        with tmebox.Sandbox(table) as own:
+            return own.total()
+
+    assert forked(child).result() == TOTAL

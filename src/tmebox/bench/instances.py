@@ -47,10 +47,11 @@ REPEATS = {
     "reset-lua": 200,
 }
 """How often, per round; slow peers do a tenth."""
-WORK_ROUNDS = 60_000
-"""Of work.c: about 100 µs."""
+CALL_ROUNDS = 60_000
+TASK_ROUNDS = 10 * CALL_ROUNDS
+"""Of work.c: about 0.1 ms and 1 ms."""
 THREAD_CALLS = 800
-POOL_TASKS = 400
+POOL_TASKS = 150
 THREADS = 2
 Progress = Callable[[str, int, int], None]
 
@@ -161,7 +162,7 @@ def _calls_s(module: tmebox.Module, threads: int, calls: int) -> float:
             ready.wait()
             start_ns = time.perf_counter_ns()
             for _ in range(calls):
-                work(WORK_ROUNDS)
+                work(CALL_ROUNDS)
             spans.append((start_ns, time.perf_counter_ns()))
 
     workers = [threading.Thread(target=run) for _ in range(threads)]
@@ -174,7 +175,7 @@ def _calls_s(module: tmebox.Module, threads: int, calls: int) -> float:
 
 def _tasks_s(pool: tmebox.SandboxPool, tasks: int) -> float:
     start_ns = time.perf_counter_ns()
-    for _ in pool.map("work", [WORK_ROUNDS] * tasks):
+    for _ in pool.map("work", [TASK_ROUNDS] * tasks):
         pass
     return (time.perf_counter_ns() - start_ns) / 1e9
 
