@@ -60,23 +60,21 @@ class Form(NamedTuple):
     is_x87: bool = False
 
 
-_OPEN: Final = {
-    1: frozenset(bytes([opcode]) for opcode in (*range(0x70, 0x80), 0xEB)),
-    4: frozenset(
-        [b"\xe8", b"\xe9", *(bytes([0x0F, opcode]) for opcode in range(0x80, 0x90))]
-        + [rex + bytes([opcode]) for rex in (b"", b"\x41") for opcode in range(0xB8, 0xC0)]
-    ),
-}
-"""Direct branches and `mov $N, %register` by the size of the number that they end in (bytes). They are many,
-and differ only in that number, which no form depends on."""
+_BEFORE_1_BYTE: Final = frozenset(bytes([opcode]) for opcode in (*range(0x70, 0x80), 0xEB))
+_BEFORE_4_BYTES: Final = frozenset(
+    [b"\xe8", b"\xe9", *(bytes([0x0F, opcode]) for opcode in range(0x80, 0x90))]
+    + [rex + bytes([opcode]) for rex in (b"", b"\x41") for opcode in range(0xB8, 0xC0)]
+)
+"""Opcodes of direct branches and of `mov $N, %register`, by the size of the number that follows: many,
+that differ only in that number, which no form depends on."""
 
 
 def representative(encoding: bytes) -> bytes:
     """An encoding of the same form: of those that differ in nothing but such a number, always the same."""
-    for size_bytes, opcodes in _OPEN.items():
-        opcode = encoding[:-size_bytes]
-        if opcode in opcodes:
-            return opcode + bytes(size_bytes)
+    if encoding[:-4] in _BEFORE_4_BYTES:
+        return encoding[:-4] + bytes(4)
+    if encoding[:-1] in _BEFORE_1_BYTE:
+        return encoding[:-1] + bytes(1)
     return encoding
 
 
