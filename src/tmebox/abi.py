@@ -96,7 +96,7 @@ STACK_REACH = 512 * KIB
 of rsp adjustments between two such accesses. Worst case: rsp at the window's first byte after a rebase
 (0), one full adjustment (-512 KiB), one full displacement (-512 KiB): exactly the 1 MiB guard below."""
 RED_ZONE = 128
-SPILL_R11 = -136
+SPILL_REGISTER = -136
 """rsp displacement where r11 is kept while a check needs it: just below the red zone."""
 SPILL_TARGET = -144
 

@@ -39,12 +39,39 @@ SEQUENCES = {
 }
 
 
-@pytest.mark.parametrize("name", SEQUENCES)
-def test_each_sequence_is_named_from_its_first_instruction_to_its_last(name: str) -> None:
-    encoded, length = SEQUENCES[name]
+R15_SEQUENCES = {
+    # movl (%rsp),%r11d; testb $8,M(%r11); je; movq %r11,(%rsp); ret
+    "checked return": (f"448b1c24 41f683{MAP}08 7402 4c891c24 c3", 5),
+    "checked call": (f"4189c3 41f683{MAP}10 7402 41ffd3", 4),
+    "checked jump": (f"4189c3 41f683{MAP}10 7402 41ffe3", 4),
+    # movl %ebp,%esp; andl $0x3fffffff,%esp; addq %r15,%rsp
+    "rebase rsp": (f"89ec 81e4{MASK} 4c01fc", 3),
+    # movl %edi,%edi; leaq (%r15,%rdi),%rdi; rep stosb
+    "string": ("89ff 498d3c3f f3aa", 3),
+    # the same with both pointers
+    "string of moves": ("89ff 89f6 498d3c3f 498d3437 f3a4", 5),
+    # movl %eax,%r14d; leal 8(%rax,%rcx,4),%r14d
+    "offset": ("4189c6 448d748808", 2),
+    # movq 8(%r15,%r14),%rax; movl 64(%r15),%ecx
+    "window": ("4b8b443708 418b4f40", 2),
+}
+NAMED = [("gs", name, *example) for name, example in SEQUENCES.items()]
+NAMED += [("r15", name, *example) for name, example in R15_SEQUENCES.items()]
+
+
+@pytest.mark.parametrize(("base", "name", "encoded", "length"), NAMED)
+def test_each_sequence_is_named_from_its_first_instruction_to_its_last(
+    base: str, name: str, encoded: str, length: int
+) -> None:
     instructions = list(Decoder(64, bytes.fromhex(encoded.replace(" ", "")), ip=TEXT))
     assert len(instructions) == length
-    assert annotate(instructions) == [name.removesuffix(" of moves")] * length
+    assert annotate(instructions, base) == [name.removesuffix(" of moves")] * length
+
+
+def test_what_confines_accesses_with_one_base_is_nothing_with_the_other() -> None:
+    through_r15, through_gs = bytes.fromhex("418b4f40"), bytes.fromhex("65678b00")
+    for base, code in (("gs", through_r15), ("r15", through_gs)):
+        assert annotate(list(Decoder(64, code, ip=TEXT)), base) == [""]
 
 
 def test_a_return_without_a_check_is_not_called_checked() -> None:

@@ -16,6 +16,7 @@ from command_line import Run, environment
 
 from tmebox.cli import doctor
 from tmebox.modulefile import ModuleFile
+from tmebox.toolchain import gcc
 
 HELLO = """
 #include <stdio.h>
@@ -319,6 +320,7 @@ def test_doctor_finds_that_sandboxes_can_run_here(tmebox: Run) -> None:
         "FSGSBASE",
         "userfaultfd",
         "compiler",
+        "base r15",
         "C library",
         "code region",
         "Sandboxes can run here",
@@ -345,3 +347,24 @@ def test_doctor_says_what_a_limited_address_space_means(monkeypatch: pytest.Monk
     finding = doctor._address_space()
     assert finding.status == "missing"
     assert "8.0 GiB" in finding.found and "ulimit" in finding.advice
+
+
+def test_doctor_compiles_something_with_gcc(monkeypatch: pytest.MonkeyPatch) -> None:
+    finding = doctor._gcc()
+    if finding.status != "ok":
+        pytest.skip(finding.found)
+    monkeypatch.setattr(gcc, "code_flags", lambda: ["-fno-such-option"])
+    finding = doctor._gcc()
+    assert finding.status == "note"
+    assert "no-such-option" in finding.found
+    assert "install gcc" in finding.advice
+
+
+def test_doctor_says_when_there_is_no_gcc(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    gcc.gcc.cache_clear()
+    try:
+        finding = doctor._gcc()
+    finally:
+        gcc.gcc.cache_clear()
+    assert (finding.status, "gcc" in finding.found) == ("note", True)

@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 
 sys.path.append(str(Path(__file__).parents[1] / "hostile"))
 
+from base_compilers import needs
 from scene import SOURCES, attack
 
 import tmebox
-from tmebox import Module, ModuleError, Sandbox, VerificationError
+from tmebox import Module, ModuleError, Sandbox, VerificationError, abi
 from tmebox.modulefile import ModuleFile
 
 SMALL = """
@@ -73,14 +74,16 @@ SETTINGS = settings(
 
 
 @functools.cache
-def small() -> ModuleFile:
-    return tmebox.compile(source_text=SMALL).file
+def small(base: str) -> ModuleFile:
+    needs(base)
+    return tmebox.compile(source_text=SMALL, base=base).file
 
 
 @functools.cache
-def memory_attacks() -> ModuleFile:
+def memory_attacks(base: str) -> ModuleFile:
     """A text full of string instructions, atomics, vectors and stack tricks; no `alive`."""
-    file = tmebox.compile(SOURCES / "memory.c").file
+    needs(base)
+    file = tmebox.compile(SOURCES / "memory.c", base=base).file
     return replace(file, exports=tuple(export for export in file.exports if export.name != "alive"))
 
 
@@ -129,28 +132,31 @@ def is_refused_or_harmless(file: ModuleFile, mutations: list[tuple[str, int, int
 
 
 @pytest.mark.parametrize("file", [small, memory_attacks], ids=["program", "attacks"])
+@pytest.mark.parametrize("base", abi.BASES)
 @SETTINGS
 @given(mutations=st.lists(MUTATION, min_size=1, max_size=1))
 def test_a_changed_byte_is_refused_or_harmless(
-    file: Callable[[], ModuleFile], mutations: list[tuple[str, int, int]]
+    file: Callable[[str], ModuleFile], base: str, mutations: list[tuple[str, int, int]]
 ) -> None:
-    is_refused_or_harmless(file(), mutations)
+    is_refused_or_harmless(file(base), mutations)
 
 
 @pytest.mark.parametrize("file", [small, memory_attacks], ids=["program", "attacks"])
+@pytest.mark.parametrize("base", abi.BASES)
 @SETTINGS
 @given(mutations=st.lists(MUTATION, min_size=2, max_size=4))
 def test_several_changed_bytes_are_refused_or_harmless(
-    file: Callable[[], ModuleFile], mutations: list[tuple[str, int, int]]
+    file: Callable[[str], ModuleFile], base: str, mutations: list[tuple[str, int, int]]
 ) -> None:
-    is_refused_or_harmless(file(), mutations)
+    is_refused_or_harmless(file(base), mutations)
 
 
-def test_every_single_bit_of_an_opcode_sequence_matters() -> None:
+@pytest.mark.parametrize("base", abi.BASES)
+def test_every_single_bit_of_an_opcode_sequence_matters(base: str) -> None:
     """Flipping any bit of the checked-return sequences of a text is refused: none of their bytes is free
     but the branch's displacement, which may only lead to other instructions."""
-    file = small()
-    at = file.text.index(b"\x44\x8b\x1c\x24\x41\xf6\x83")  # movl (%rsp), %r11d; testb $1, M(%r11)
+    file = small(base)
+    at = file.text.index(b"\x44\x8b\x1c\x24\x41\xf6\x83")  # movl (%rsp), %r11d; testb $RETURN, M(%r11)
     length = file.text.index(b"\xc3", at) + 1 - at
     survivors: list[Any] = []
     for place in range(at, at + length):

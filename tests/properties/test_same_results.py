@@ -10,12 +10,14 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+import pytest
+from base_compilers import needs
 from c_programs import Program, programs
 from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 
 import tmebox
-from tmebox import Sandbox
+from tmebox import Sandbox, abi
 
 U64 = st.one_of(st.integers(0, 200), st.integers(0, (1 << 64) - 1))
 REAL = st.floats(-1e50, 1e50, allow_nan=False)
@@ -59,10 +61,13 @@ def native_results(program: Program, calls: Sequence[tuple[int, int, float]]) ->
 
 
 def sandboxed_results(
-    program: Program, calls: Sequence[tuple[int, int, float]], options: Sequence[str]
+    program: Program, calls: Sequence[tuple[int, int, float]], options: Sequence[str], base: str
 ) -> list[int]:
     module = tmebox.compile(
-        source_text=program.source, optimize=options[0], flags=(*options[1:], "-w", "-ffp-contract=off")
+        source_text=program.source,
+        optimize=options[0],
+        flags=(*options[1:], "-w", "-ffp-contract=off"),
+        base=base,
     )
     with Sandbox(module, timeout=20.0) as sandbox:
         results = [
@@ -78,13 +83,15 @@ def this_machine_runs(options: Sequence[str]) -> bool:
     return "-march=x86-64-v3" not in options or "avx2" in flags
 
 
+@pytest.mark.parametrize("base", abi.BASES)
 @SETTINGS
 @given(programs(), CALLS, OPTIONS)
 def test_a_random_program_computes_the_same_natively_and_sandboxed(
-    program: Program, calls: list[tuple[int, int, float]], options: tuple[str, ...]
+    base: str, program: Program, calls: list[tuple[int, int, float]], options: tuple[str, ...]
 ) -> None:
     """Loading verifies, so this also holds that the verifier accepts whatever the rewriter makes."""
+    needs(base)
     if not this_machine_runs(options):
         return
     note(program.source)
-    assert sandboxed_results(program, calls, options) == native_results(program, calls)
+    assert sandboxed_results(program, calls, options, base) == native_results(program, calls)

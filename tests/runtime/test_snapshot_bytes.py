@@ -125,7 +125,7 @@ def test_another_layout_of_windows_refuses_it(
     module: tmebox.Module, snapshot: tmebox.Snapshot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data = snapshot.to_bytes()
-    monkeypatch.setattr(abi, "SPILL_R11", abi.SPILL_R11 - 8)
+    monkeypatch.setattr(abi, "SPILL_REGISTER", abi.SPILL_REGISTER - 8)
     with pytest.raises(tmebox.SnapshotError, match="another version of tmebox"):
         tmebox.Snapshot.from_bytes(data, module)
 

@@ -15,7 +15,15 @@ MODES = {"non-PIE": ("-fno-pic", "-fno-pie"), "PIE": ("-fPIE",)}
 LIMITS = clang.Limits(timeout_s=300)
 
 SANDBOX_FLAGS = frozenset(
-    {"-fno-pic", "-mcmodel=small", "-fno-integrated-as", "-mno-gather", "-mno-scatter", "-gdwarf-5"}
+    {
+        "-falign-functions=64",
+        "-fno-pic",
+        "-mcmodel=small",
+        "-fno-integrated-as",
+        "-mno-gather",
+        "-mno-scatter",
+        "-gdwarf-5",
+    }
 )
 """Flags of a sandboxed compilation that a native one does without: they are the price of the sandbox."""
 GCC_SANDBOX_FLAGS = frozenset({"-ffixed-r15", "-ffixed-r14", "-fno-ipa-ra", "-fno-pic", "-mcmodel=small"})

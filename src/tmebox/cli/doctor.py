@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import typer
 from rich.table import Table
@@ -216,6 +217,23 @@ def _compiler() -> Finding:
     return Finding("compiler", "ok", f"clang from ziglang {found}")
 
 
+def _gcc() -> Finding:
+    """Really run, with the options that reserve registers."""
+    what, advice = "gcc, for base r15", "needed only for base r15: install gcc"
+    try:
+        from tmebox.toolchain import gcc
+
+        with TemporaryDirectory() as folder:
+            source, output = Path(folder, "probe.i"), Path(folder, "probe.s")
+            source.write_text("int probe(int *x) { return *x; }\n")
+            finished = gcc.compile_preprocessed(source, output, gcc.code_flags())
+    except (ImportError, CompileError, OSError) as error:
+        return Finding(what, "note", str(error), advice)
+    if finished.status:
+        return Finding(what, "note", f"gcc {gcc.gcc().version} does not compile: {finished.messages}", advice)
+    return Finding(what, "ok", f"gcc {gcc.gcc().version}, reserves registers")
+
+
 def _c_library() -> Finding:
     try:
         from tmebox.toolchain.libc import cache_directory, is_built
@@ -253,5 +271,6 @@ CHECKS: tuple[Callable[[], Finding], ...] = (
     _overcommit,
     _userfaultfd,
     _compiler,
+    _gcc,
     _c_library,
 )

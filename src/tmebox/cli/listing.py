@@ -27,7 +27,7 @@ def list_function(module: ModuleFile, symbol: Symbol) -> list[Line]:
     start = symbol.address - module.text_address
     code = module.text[start : start + symbol.size_bytes]
     instructions = list(Decoder(64, code, ip=symbol.address))
-    notes = annotate(instructions)
+    notes = annotate(instructions, module.base)
     formatter = Formatter(FormatterSyntax.GAS)
     formatter.space_after_operand_separator = True
     lines = []
@@ -64,11 +64,14 @@ def _direct_target(instruction: Instruction) -> int | None:
     return None
 
 
-def annotate(instructions: Sequence[Instruction]) -> list[str]:
-    """One note per instruction; "" where there is nothing to say. For reading only: the verifier decides."""
-    notes = ["window" if instruction.segment_prefix == Register.GS else "" for instruction in instructions]
+def annotate(instructions: Sequence[Instruction], base: str = "gs") -> list[str]:
+    """One note per instruction; "" where there is nothing to say. For reading only: the verifier decides.
+
+    base: where the code has its window's base, "gs" or "r15".
+    """
+    notes = [NOTES[base](instruction) for instruction in instructions]
     for index in range(len(instructions)):
-        for pattern in PATTERNS:
+        for pattern in PATTERNS[base]:
             first = index - pattern.length + 1
             if first >= 0 and pattern.ends_with(instructions[index]):
                 sequence = instructions[first : index + 1]
@@ -76,6 +79,20 @@ def annotate(instructions: Sequence[Instruction]) -> list[str]:
                     notes[first : index + 1] = [pattern.name] * pattern.length
                     break
     return notes
+
+
+def _gs_note(instruction: Instruction) -> str:
+    return "window" if instruction.segment_prefix == Register.GS else ""
+
+
+def _r15_note(instruction: Instruction) -> str:
+    if instruction.op0_kind == OpKind.REGISTER and instruction.op0_register == Register.R14D:
+        return "offset"
+    return "window" if instruction.memory_base == Register.R15 else ""
+
+
+NOTES: dict[str, Callable[[Instruction], str]] = {"gs": _gs_note, "r15": _r15_note}
+"""What an instruction is by itself."""
 
 
 def _is_check(instruction: Instruction) -> bool:
@@ -100,14 +117,18 @@ def _is_indirect_jump(instruction: Instruction) -> bool:
     return bool(instruction.flow_control == FlowControl.INDIRECT_BRANCH)
 
 
-def _is_rebase(instruction: Instruction) -> bool:
-    return bool(
-        instruction.mnemonic == Mnemonic.ADD
-        and instruction.op0_kind == OpKind.REGISTER
-        and instruction.op0_register == Register.RSP
-        and instruction.op1_kind == OpKind.MEMORY
-        and instruction.memory_displacement == abi.CONTROL_WINDOW_BASE
-    )
+def _adds_to_rsp(instruction: Instruction) -> bool:
+    is_add = instruction.mnemonic == Mnemonic.ADD and instruction.op0_kind == OpKind.REGISTER
+    return bool(is_add and instruction.op0_register == Register.RSP)
+
+
+def _is_gs_rebase(instruction: Instruction) -> bool:
+    is_base = instruction.memory_displacement == abi.CONTROL_WINDOW_BASE
+    return bool(_adds_to_rsp(instruction) and instruction.op1_kind == OpKind.MEMORY and is_base)
+
+
+def _is_r15_rebase(instruction: Instruction) -> bool:
+    return _adds_to_rsp(instruction) and instruction.op1_register == Register.R15
 
 
 def _is_store_string(instruction: Instruction) -> bool:
@@ -140,14 +161,30 @@ class Pattern:
     has_check: bool = False
 
 
-PATTERNS: tuple[Pattern, ...] = (
+_CHECKS = (
     Pattern("checked return", 5, _is_return, has_check=True),
     Pattern("checked call", 4, _is_indirect_call, has_check=True),
     Pattern("checked jump", 6, _is_jump_with_r11_live, has_check=True),
     Pattern("checked jump", 4, _is_indirect_jump, has_check=True),
-    Pattern("rebase rsp", 3, _is_rebase),
-    Pattern("string", 4, _is_store_string),
-    Pattern("string", 6, _is_move_string),
+)
+_GATES = (
     Pattern("host call", 2, _is_hostcall),
     Pattern("control-flow violation", 1, _is_trap),
 )
+PATTERNS: dict[str, tuple[Pattern, ...]] = {
+    "gs": (
+        *_CHECKS,
+        Pattern("rebase rsp", 3, _is_gs_rebase),
+        Pattern("string", 4, _is_store_string),
+        Pattern("string", 6, _is_move_string),
+        *_GATES,
+    ),
+    "r15": (
+        *_CHECKS,
+        Pattern("rebase rsp", 3, _is_r15_rebase),
+        Pattern("string", 3, _is_store_string),
+        Pattern("string", 5, _is_move_string),
+        *_GATES,
+    ),
+}
+"""By where the window's base is."""

@@ -6,14 +6,19 @@ after the adjustment.
 
 from __future__ import annotations
 
-from tmebox.abi import SPILL_R11, STACK_REACH, TARGET_SHIFTS
-from tmebox.toolchain.liveness import R11_BIT, FlowGraph
+import re
+from collections.abc import Set
+
+from tmebox.abi import RESERVED, SPILL_REGISTER, STACK_REACH, TARGET_SHIFTS
+from tmebox.toolchain import effects, registers
+from tmebox.toolchain.borrow import borrowed
+from tmebox.toolchain.liveness import EVERYTHING, R11_BIT, FlowGraph, resources
 from tmebox.toolchain.mnemonics import FLAGS
 from tmebox.toolchain.rewrite_bits import LOOP
 from tmebox.toolchain.rewrite_control import (
     TRAP,
     checked_branch,
-    checked_jump_keeping_r11,
+    checked_jump_keeping,
     checked_return,
     unchecked_branch,
 )
@@ -22,7 +27,7 @@ from tmebox.toolchain.template import Refusal, Shape, Template, lines, spilled
 from tmebox.toolchain.traps import Traps, trap
 
 _PROBE = lines("cmpl %eax, (%rsp)")
-_PROBE_KEEPING_FLAGS = lines(f"movq %rax, {SPILL_R11}(%rsp)")
+_PROBE_KEEPING_FLAGS = lines(f"movq %rax, {SPILL_REGISTER}(%rsp)")
 LABEL_PREFIX = ".Ltmebox"
 FLAGS_OVER_JUMP = "an indirect jump while the flags are in use"
 """A refusal that clang's code can avoid: without jump tables it has no such jumps."""
@@ -34,6 +39,9 @@ class Emitter:
     def __init__(self, graph: FlowGraph, isolation: str, base: str) -> None:
         self._graph = graph
         self._shift = TARGET_SHIFTS[base]
+        self._scratch = [
+            name for name in registers.NAMES_64 if name != "rsp" and (base != "r15" or name not in RESERVED)
+        ]
         self._is_checked = isolation == "code+data"
         self._out: list[str] = []
         self._pending = 0
@@ -41,8 +49,13 @@ class Emitter:
         self._traps = Traps()
         self._labels = 0
         self._ends_in_call = False
+        self._waited_for: Set[int] = frozenset()
         self._compare: int | None = None
         """Where the instruction before this one stands, if a rebase may go before it."""
+
+    def hurry(self, loads: Set[int]) -> None:
+        """Loads, by their index in the graph, to make faster at the price of more instructions."""
+        self._waited_for = loads
 
     def verbatim(self, text: str) -> None:
         if not text.startswith("\t.loc\t"):
@@ -73,7 +86,10 @@ class Emitter:
             elif self._pending and not template.flow.falls_through:
                 self._probe()
             self._compare = len(self._out) if template.is_compare else None
-            self._out.append(template.text)
+            text = template.text
+            if template.load is not None and index in self._waited_for:
+                text = borrowed(template.load, index, self._graph) or text
+            self._out.append(text)
         else:
             if shape is not Shape.REBASE:
                 self._compare = None
@@ -170,14 +186,20 @@ class Emitter:
             self._out.append(template.before)
 
     def _checked(self, template: Template, index: int, mask: int, is_call: bool) -> str:
-        live = 0 if is_call else self._graph.live_after(index)
+        live = 0 if is_call else self._graph.live_after(index, EVERYTHING)
         if live & FLAGS:
             raise Refusal(FLAGS_OVER_JUMP)
         if not live & R11_BIT:
             return checked_branch(template.text, template.operand, "r11", mask)
         if template.register is not None:
             return checked_branch(template.text, template.operand, template.register, mask)
-        return checked_jump_keeping_r11(template.operand, mask)
+        used = re.findall(r"%\w+", template.operand)
+        free = next((name for name in self._scratch if not live & resources(effects.mask(name))), None)
+        if free is not None:
+            return checked_branch(template.text, template.operand, free, mask)
+        # A register that the address is made of: what comes next hardly waits for its value.
+        kept = next((name for name in self._scratch if f"%{registers.part(name, 32)}" in used), "r11")
+        return checked_jump_keeping(kept, template.operand, mask)
 
     # -- stack --
 

@@ -21,6 +21,7 @@ from tmebox.toolchain.asm import (
     remove_block_comments,
     symbols,
 )
+from tmebox.toolchain.borrow import waited_for
 from tmebox.toolchain.directives import ASSIGNMENTS, DATA, SECTIONS, SectionState, rewrite_directive
 from tmebox.toolchain.emit import LABEL_PREFIX, Emitter
 from tmebox.toolchain.liveness import FlowGraph
@@ -28,7 +29,7 @@ from tmebox.toolchain.offset_reuse import without_repeated_loads
 from tmebox.toolchain.places import Places
 from tmebox.toolchain.rewrite_control import jump_mask
 from tmebox.toolchain.rewrite_instruction import rewrite_instruction
-from tmebox.toolchain.template import Refusal, Shape, Template
+from tmebox.toolchain.template import Load, Refusal, Shape, Template
 
 ISOLATIONS = ("code+data", "data")
 
@@ -66,30 +67,32 @@ def rewrite(text: str, *, file: str, isolation: str = "code+data", base: str = "
         raise ValueError(f"isolation is one of {', '.join(ISOLATIONS)}, not {isolation!r}")
     if base not in BASES:
         raise ValueError(f"base is one of {', '.join(BASES)}, not {base!r}")
-    return _Rewriting(file, isolation, base).run(text)
+    return _Rewriting(text, file, isolation, base).run()
 
 
 class _Rewriting:
     """One file: first read it all (sections, labels, flow), then place the instructions."""
 
-    def __init__(self, file: str, isolation: str, base: str) -> None:
+    def __init__(self, text: str, file: str, isolation: str, base: str) -> None:
+        self._text = text
         self._base = base
+        self._is_clang = "-- Begin function" in text or "clang version" in text
+        is_gcc = '.ident\t"GCC:' in text
         self._places = Places(file)
         self._sections = SectionState()
-        self._graph = FlowGraph()
+        self._graph = FlowGraph(is_conventional=self._is_clang or is_gcc, marks_tail_calls=self._is_clang)
         self._emitter = Emitter(self._graph, isolation, base)
+        self._loads: dict[int, Load] = {}
         self._functions: set[str] = set()
         self._diagnostics: list[Diagnostic] = []
         self._placements: list[_Placement] = []
-        self._is_clang = False
         self._is_inline = False
         self._line = 0
         self._prefix = ""
 
-    def run(self, text: str) -> str:
-        self._is_clang = "-- Begin function" in text or "clang version" in text
+    def run(self) -> str:
         try:
-            self._read(remove_block_comments(text))
+            self._read(remove_block_comments(self._text))
         except AsmSyntaxError as error:
             self._refuse(Refusal(str(error)))
         if not self._diagnostics:
@@ -118,6 +121,8 @@ class _Rewriting:
 
     def _place(self) -> None:
         emitter = self._emitter
+        if self._is_clang and self._base == "gs":
+            emitter.hurry(waited_for(self._graph, self._loads))
         for line, item, index, mask in self._placements:
             self._line = line
             if isinstance(item, Template):
@@ -160,6 +165,8 @@ class _Rewriting:
         if not section.is_code:
             raise Refusal(f"an instruction in section `{section.name}`, which is not executable")
         index = self._graph.add(template.flow, section.name)
+        if template.load is not None and not self._is_inline:
+            self._loads[index] = template.load
         mask = 0
         if template.shape is Shape.INDIRECT:
             mask = jump_mask(template, self._is_clang and not self._is_inline)
@@ -189,9 +196,12 @@ class _Rewriting:
             self._functions.add(directive.arguments.split(",")[0].strip())
         elif name in ASSIGNMENTS or (name in DATA and not self._sections.current.is_debug):
             self._graph.take_addresses(symbols(directive.arguments))
+        ends_function = name == ".size" and self._sections.current.is_code
+        if ends_function:
+            self._graph.end_function(self._sections.current.name)
         text = rewrite_directive(directive, self._sections.current)
         if text is not None:
-            self._add_text(text, _SIZE if name == ".size" and self._sections.current.is_code else 0)
+            self._add_text(text, _SIZE if ends_function else 0)
 
 
 _SECTION = 1

@@ -6,7 +6,7 @@ import re
 
 from tmebox.abi import (
     RED_ZONE,
-    SPILL_R11,
+    SPILL_REGISTER,
     SPILL_TARGET,
     TARGET_FUNCTION,
     TARGET_LABEL,
@@ -20,7 +20,7 @@ from tmebox.toolchain.rewrite_memory import confined, constant_load, is_stack_sl
 from tmebox.toolchain.rewrite_stack import is_stack_pointer
 from tmebox.toolchain.template import Flow, Refusal, Shape, Template, lines
 
-assert SPILL_R11 < -RED_ZONE
+assert SPILL_REGISTER < -RED_ZONE
 
 _TARGET = re.compile(r'(?:[A-Za-z_.$][\w.$]*|"(?:[^"\\]|\\.)*"|\d+[bf])(?:@PLT)?\Z')
 
@@ -87,15 +87,15 @@ def checked_branch(mnemonic: str, source: str, register: str, mask: int) -> str:
     )
 
 
-def checked_jump_keeping_r11(source: str, mask: int) -> str:
-    """Through memory below the red zone, since no register is free."""
+def checked_jump_keeping(register: str, source: str, mask: int) -> str:
+    """Through memory below the red zone, since no register is free: `register` is what it was afterwards."""
     return lines(
-        f"movq %r11, {SPILL_R11}(%rsp)",
-        f"movl {source}, %r11d",
-        f"testb ${mask}, {TARGET_MAP:#x}(%r11)",
+        f"movq %{register}, {SPILL_REGISTER}(%rsp)",
+        f"movl {source}, %{registers.part(register, 32)}",
+        f"testb ${mask}, {TARGET_MAP:#x}(%{register})",
         f"je {TRAP}",
-        f"movq %r11, {SPILL_TARGET}(%rsp)",
-        f"movq {SPILL_R11}(%rsp), %r11",
+        f"movq %{register}, {SPILL_TARGET}(%rsp)",
+        f"movq {SPILL_REGISTER}(%rsp), %{register}",
         f"jmp *{SPILL_TARGET}(%rsp)",
     )
 

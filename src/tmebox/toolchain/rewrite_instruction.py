@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tmebox.toolchain import registers
+from tmebox.toolchain import effects, registers
 from tmebox.toolchain.asm import Immediate, Indirect, Instruction, Memory, Operand, Register, symbols
-from tmebox.toolchain.liveness import R11_BIT
+from tmebox.toolchain.borrow import load_of
+from tmebox.toolchain.liveness import EVERYTHING, R11_BIT, resources
 from tmebox.toolchain.mnemonics import FLAGS, MNEMONICS, Kind, Mnemonic
 from tmebox.toolchain.rewrite_bits import is_wild_bit_test, rewrite_bit_test
 from tmebox.toolchain.rewrite_control import rewrite_branch, rewrite_return
@@ -51,12 +52,12 @@ def _through_gs(instruction: Instruction, base: str) -> Template:
     try:
         if is_string:
             return rewrite_string(instruction, facts, flow, base)
-        return _rewrite(instruction, facts, flow)
+        return _rewrite(instruction, facts, flow, base)
     except Refusal as refusal:
         raise Refusal(f"`{statement(instruction)}`: {refusal}") from None
 
 
-def _rewrite(instruction: Instruction, facts: Mnemonic, flow: Flow) -> Template:
+def _rewrite(instruction: Instruction, facts: Mnemonic, flow: Flow, base: str) -> Template:
     operands = instruction.operands
     match facts.kind:
         case Kind.CALL | Kind.JUMP | Kind.CONDITIONAL:
@@ -91,7 +92,14 @@ def _rewrite(instruction: Instruction, facts: Mnemonic, flow: Flow) -> Template:
         return rewrite_pop_to_stack(instruction, flow)
     body = replace(instruction, operands=tuple(map(_plain_operand, operands)))
     is_compare = facts.is_compare and not any(mentions(operand, registers.RSP) for operand in operands)
-    return Template(Shape.PLAIN, lines(statement(body)), flow, anchor, is_compare=is_compare)
+    return Template(
+        Shape.PLAIN,
+        lines(statement(body)),
+        flow,
+        anchor,
+        is_compare=is_compare,
+        load=load_of(instruction, facts) if base == "gs" else None,
+    )
 
 
 def _plain_operand(operand: Operand) -> Operand:
@@ -152,36 +160,36 @@ def _without_hints(instruction: Instruction, facts: Mnemonic) -> Instruction:
 
 def _flow(instruction: Instruction, facts: Mnemonic) -> Flow:
     operands = instruction.operands
-    reads, kills = facts.reads, facts.kills
+    if facts.kind is Kind.STOP:
+        return Flow(falls_through=False)
+    if facts.kind is Kind.RETURN:
+        return Flow(falls_through=False, leaves=True)
+    registers_used = effects.effects(instruction, facts)
+    reads = facts.reads | resources(registers_used.reads)
+    kills = facts.kills | resources(registers_used.kills)
+    writes = facts.kills | resources(registers_used.writes)
+    if facts.kind is Kind.CALL:
+        return Flow(reads | resources(effects.ARGUMENTS), FLAGS | R11_BIT, EVERYTHING, calls=True)
     if facts.kind is Kind.SHIFT:
         count = operands[0] if len(operands) > 1 else Immediate("1")
-        kills = 0 if not isinstance(count, Immediate) or count.expression == "0" else kills
-    last = operands[-1] if operands else None
-    if facts.kind is Kind.CALL:
-        return Flow(_reads_r11(operands), FLAGS | R11_BIT)
-    if facts.kind in (Kind.RETURN, Kind.STOP):
-        return Flow(falls_through=False)
+        if not isinstance(count, Immediate) or count.expression == "0":
+            kills &= ~FLAGS
     if facts.kind in (Kind.JUMP, Kind.CONDITIONAL):
+        last = operands[-1] if operands else None
         target = last.displacement if isinstance(last, Memory) and last.is_bare else None
         is_jump = facts.kind is Kind.JUMP
+        leaves = is_jump and target is None and instruction.mark is not None
         return Flow(
-            reads | _reads_r11(operands),
+            reads | (resources(effects.ARGUMENTS) if leaves else 0),
             kills,
-            target.split("@")[0] if target else None,
+            writes,
+            target=target.split("@")[0] if target else None,
             falls_through=not is_jump,
             is_table_jump=is_jump and target is None and instruction.mark is None,
+            leaves=leaves,
             condition=facts.condition,
         )
-    if isinstance(last, Register) and registers.NUMBER.get(last.name) == registers.R11:
-        is_zero_idiom = facts.base in ("xor", "sub") and len(operands) == 2 and operands[0] == last
-        sources = () if is_zero_idiom else operands[:-1] if facts.pure else operands
-        killed = R11_BIT if registers.WIDTH[last.name] >= 32 and (facts.pure or is_zero_idiom) else 0
-        return Flow(reads | _reads_r11(sources), kills | killed, condition=facts.condition)
-    return Flow(reads | _reads_r11(operands), kills, condition=facts.condition)
-
-
-def _reads_r11(operands: tuple[Operand, ...]) -> int:
-    return R11_BIT if any(mentions(operand, registers.R11) for operand in operands) else 0
+    return Flow(reads, kills, writes, registers_used.bits, condition=facts.condition)
 
 
 def _takes(instruction: Instruction, facts: Mnemonic) -> tuple[str, ...]:

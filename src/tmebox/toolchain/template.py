@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from tmebox.abi import SPILL_R11
-from tmebox.toolchain.asm import PREFIXES
+from tmebox.abi import SPILL_REGISTER
+from tmebox.toolchain.asm import PREFIXES, Instruction, Memory
 
 
 class Refusal(Exception):
@@ -30,19 +30,40 @@ class Shape(Enum):
 class Flow:
     """What liveness needs to know of the instruction as it was written.
 
-    reads, kills: resources (flags of `mnemonics`, R11_BIT) needed before it, and overwritten by it.
-    target: label of a direct branch. falls_through: may go on to the next instruction.
+    reads, kills: resources (see `liveness`) needed before it, and overwritten by it. writes: that it may
+    change. bits: what a register it writes last is then below 2 to the power of, as far as that is known.
+    target: label of a direct branch. falls_through: may go on to the next instruction. leaves: goes to code
+    that the file does not show, a caller's or, at a tail call, another function's. calls: comes back.
     condition: the condition code it reads, if that is all it reads of the flags.
     takes: symbols whose address it uses as a value.
     """
 
     reads: int = 0
     kills: int = 0
+    writes: int = 0
+    bits: int = 64
     target: str | None = None
     falls_through: bool = True
     is_table_jump: bool = False
+    leaves: bool = False
+    calls: bool = False
     condition: str | None = None
     takes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """An instruction that reads memory through registers, and writes none.
+
+    place: of the memory operand. others: mask of the registers that the other operands need.
+    overwritten: … of those that the instruction overwrites whole.
+    """
+
+    instruction: Instruction
+    place: int
+    memory: Memory
+    others: int
+    overwritten: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +78,7 @@ class Template:
     before: of an indirect branch: what has to precede it for the operand to be usable.
     register: of an indirect branch: the 64-bit register that holds its target, if one does.
     mark: of an indirect jump: what a comment says it is for. source: the instruction as it was written.
+    load: what it loads, if that could go through a borrowed register.
     is_compare: sets all flags, writes nothing else, and has nothing to do with rsp.
     """
 
@@ -74,6 +96,7 @@ class Template:
     mark: str | None = None
     source: str = ""
     is_compare: bool = False
+    load: Load | None = None
 
     @property
     def is_fixed(self) -> bool:
@@ -94,5 +117,5 @@ def _line(text: str) -> str:
 
 def spilled(text: str, register: str) -> str:
     """`text` with `register` kept below the red zone meanwhile. rsp must be the same before and after."""
-    slot = f"{SPILL_R11}(%rsp)"
+    slot = f"{SPILL_REGISTER}(%rsp)"
     return f"{lines(f'movq %{register}, {slot}')}\n{text}\n{lines(f'movq {slot}, %{register}')}"

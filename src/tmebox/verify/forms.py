@@ -13,6 +13,7 @@ from iced_x86 import Decoder
 from tmebox.abi import STACK_REACH
 from tmebox.verify import instructions as known
 from tmebox.verify import rules
+from tmebox.verify.borrowed import access_steps, offset_steps
 from tmebox.verify.decoded import Decoded, decode
 from tmebox.verify.encoding import encoding_refusal
 from tmebox.verify.memory import memory_refusals
@@ -59,23 +60,21 @@ class Form(NamedTuple):
     is_x87: bool = False
 
 
-_OPEN: Final = {
-    1: frozenset(bytes([opcode]) for opcode in (*range(0x70, 0x80), 0xEB)),
-    4: frozenset(
-        [b"\xe8", b"\xe9", *(bytes([0x0F, opcode]) for opcode in range(0x80, 0x90))]
-        + [rex + bytes([opcode]) for rex in (b"", b"\x41") for opcode in range(0xB8, 0xC0)]
-    ),
-}
-"""Direct branches and `mov $N, %register` by the size of the number that they end in (bytes). They are many,
-and differ only in that number, which no form depends on."""
+_BEFORE_1_BYTE: Final = frozenset(bytes([opcode]) for opcode in (*range(0x70, 0x80), 0xEB))
+_BEFORE_4_BYTES: Final = frozenset(
+    [b"\xe8", b"\xe9", *(bytes([0x0F, opcode]) for opcode in range(0x80, 0x90))]
+    + [rex + bytes([opcode]) for rex in (b"", b"\x41") for opcode in range(0xB8, 0xC0)]
+)
+"""Opcodes of direct branches and of `mov $N, %register`, by the size of the number that follows: many,
+that differ only in that number, which no form depends on."""
 
 
 def representative(encoding: bytes) -> bytes:
     """An encoding of the same form: of those that differ in nothing but such a number, always the same."""
-    for size_bytes, opcodes in _OPEN.items():
-        opcode = encoding[:-size_bytes]
-        if opcode in opcodes:
-            return opcode + bytes(size_bytes)
+    if encoding[:-4] in _BEFORE_4_BYTES:
+        return encoding[:-4] + bytes(4)
+    if encoding[:-1] in _BEFORE_1_BYTE:
+        return encoding[:-1] + bytes(1)
     return encoding
 
 
@@ -90,14 +89,18 @@ def classify(encoding: bytes, table: Table) -> Form:
         unknown = table.memory.name, "a 64-bit absolute address"
     if unknown:
         return Form(refusals=(unknown,))
-    steps = steps_of(decoded, table.sequences.exact)
+    accesses = access_steps(decoded) if table.base == "gs" else frozenset()
+    # What is safe only at a sequence's end is no other step, but may fill the next sequence's offset.
+    steps = accesses or steps_of(decoded, table.sequences.exact)
+    if table.base == "gs":
+        steps |= offset_steps(decoded)
     refusals = [encoding_refusal(decoded), table.reserved_refusal(decoded)]
-    if READS_MAP not in steps:  # that needs a sequence instead
+    if READS_MAP not in steps and not accesses:  # these need a sequence instead
         refusals += memory_refusals(decoded, table.memory)
     reads_text = decoded.accesses_operand and decoded.instruction.is_ip_rel_memory_operand
     return Form(
         tuple(filter(None, refusals)),
-        _needs_sequence(decoded, steps, table),
+        _needs_sequence(decoded, steps, bool(accesses), table),
         steps,
         is_anchor(decoded),
         min(adjustment(decoded) or 0, STACK_REACH + 1),
@@ -134,10 +137,14 @@ def _register_refusal(decoded: Decoded) -> Refusal | None:
     return rules.KNOWN_INSTRUCTION, "it has an operand register that no table names"
 
 
-def _needs_sequence(decoded: Decoded, steps: frozenset[str], table: Table) -> Refusal | None:
+def _needs_sequence(
+    decoded: Decoded, steps: frozenset[str], is_borrowed: bool, table: Table
+) -> Refusal | None:
     if decoded.opcode.needs_sequence:
         return decoded.opcode.needs_sequence
     if READS_MAP in steps:
         return table.memory.name, "a read of the target map outside a sequence"
+    if is_borrowed:
+        return table.memory.name, "an address in 64-bit registers, and not at the end of a sequence for it"
     reason = stack_problem(decoded)
     return (rules.RSP_STAYS_IN_PRIVATE_HALF, reason) if reason else None

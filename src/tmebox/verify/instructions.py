@@ -153,6 +153,13 @@ STRINGS: Final = frozenset(
         Code.MOVSB_M8_M8, Code.MOVSW_M16_M16, Code.MOVSD_M32_M32, Code.MOVSQ_M64_M64,
     }
 )  # fmt: skip
+ABSOLUTE: Final = frozenset(
+    {
+        Code.MOV_AL_MOFFS8, Code.MOV_AX_MOFFS16, Code.MOV_EAX_MOFFS32, Code.MOV_RAX_MOFFS64,
+        Code.MOV_MOFFS8_AL, Code.MOV_MOFFS16_AX, Code.MOV_MOFFS32_EAX, Code.MOV_MOFFS64_RAX,
+    }
+)  # fmt: skip
+"""These have a 64-bit absolute address."""
 CODES: Final = BRANCHES | PUSHES | POPS | STRINGS
 """Instructions whose other encodings (16-bit, far, immediate `ret`, …) are denied, so named one by one."""
 

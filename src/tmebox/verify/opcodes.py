@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from iced_x86 import Code, EncodingKind, Instruction, OpCodeOperandKind
+from iced_x86 import Code, EncodingKind, Instruction
 
 from tmebox.verify import instructions as known
 from tmebox.verify import rules
@@ -54,7 +54,7 @@ def _look_up(instruction: Instruction) -> Opcode:
     return Opcode(
         refusal=_refusal(instruction),
         needs_sequence=next((refusal for codes, refusal in _SEQUENCED.items() if code in codes), None),
-        is_absolute=OpCodeOperandKind.MEM_OFFS in instruction.op_code().op_kinds(),
+        is_absolute=code in known.ABSOLUTE,
         is_string=code in known.STRINGS,
         computes_only=mnemonic in known.COMPUTES_ONLY,
         accesses_surely=mnemonic not in known.NO_SURE_ACCESS,

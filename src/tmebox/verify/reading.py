@@ -47,12 +47,14 @@ class _Memory:
         known = representative(encoding)
         number = self.numbers.get(known)
         if number is None:
-            number = self._number(classify(known, self.table))
-        if not self.forms[number].refusals:
-            if len(self.numbers) >= MOST_ENCODINGS:
-                self.numbers.clear()
+            form = classify(known, self.table)
+            number = self._number(form)
+            if form.refusals:
+                return number
             self.numbers[known] = number
-            self.numbers[encoding] = number
+        if len(self.numbers) >= MOST_ENCODINGS:
+            self.numbers.clear()
+        self.numbers[encoding] = number
         return number
 
     def _number(self, form: Form) -> int:

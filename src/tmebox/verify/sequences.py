@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import permutations
 from typing import Final
 
 from iced_x86 import Code, Register
@@ -19,7 +20,7 @@ from tmebox.abi import (
     CONTROL_WINDOW_BASE,
     RESERVED,
     RSP_MASK,
-    SPILL_R11,
+    SPILL_REGISTER,
     SPILL_TARGET,
     TARGET_FUNCTION,
     TARGET_LABEL,
@@ -27,6 +28,7 @@ from tmebox.abi import (
     TARGET_RETURN,
     TARGET_SHIFTS,
 )
+from tmebox.verify import borrowed
 from tmebox.verify.decoded import Decoded
 
 Steps = tuple[str, ...]
@@ -66,10 +68,21 @@ def _branch(opcode: int, number: int) -> bytes:
     return rex + bytes([0xFF, opcode | number & 7])
 
 
+def _spill(opcode: int, number: int, slot: int) -> bytes:
+    """`movq %register, slot(%rsp)` (89 /r) or `movq slot(%rsp), %register` (8b /r), slot as 32 bits."""
+    return bytes([0x4C if number >= 8 else 0x48, opcode, 0x84 | (number & 7) << 3, 0x24]) + _disp32(slot)
+
+
+def _load_base(number: int) -> bytes:
+    """`movq %gs:CONTROL_WINDOW_BASE, %register`: gs, 8b /r, absolute."""
+    rex = 0x4C if number >= 8 else 0x48
+    return bytes([0x65, rex, 0x8B, 0x04 | (number & 7) << 3, 0x25]) + _disp32(CONTROL_WINDOW_BASE)
+
+
 _BASE_STEPS: Final = {
     "gs": [
         (bytes.fromhex("65 48 03 24 25") + _disp32(CONTROL_WINDOW_BASE), "addq BASE, %rsp"),
-        (bytes.fromhex("65 4c 8b 1c 25") + _disp32(CONTROL_WINDOW_BASE), "movq %gs:BASE, %r11"),
+        *((_load_base(number), f"movq %gs:BASE, %{name}") for name, number in _NUMBERS.items()),
         (bytes.fromhex("49 8d 3c 3b"), "leaq (%r11,%rdi), %rdi"),
         (bytes.fromhex("49 8d 34 33"), "leaq (%r11,%rsi), %rsi"),
     ],
@@ -89,8 +102,6 @@ def _exact_steps(base: str) -> dict[bytes, frozenset[str]]:
         (_test_map(11, TARGET_RETURN << shift), "testb $RETURN, MAP(%r11)"),
         (bytes.fromhex("4c 89 1c 24"), "movq %r11, (%rsp)"),
         (bytes.fromhex("c3"), "ret"),
-        (bytes.fromhex("4c 89 9c 24") + _disp32(SPILL_TARGET), "movq %r11, SPILL_TARGET(%rsp)"),
-        (bytes.fromhex("4c 8b 9c 24") + _disp32(SPILL_R11), "movq SPILL_R11(%rsp), %r11"),
         (bytes.fromhex("ff a4 24") + _disp32(SPILL_TARGET), "jmp *SPILL_TARGET(%rsp)"),
         (bytes.fromhex("81 e4") + _disp32(RSP_MASK), "andl $RSP_MASK, %esp"),
         (bytes.fromhex("89 ff"), "movl %edi, %edi"),
@@ -106,6 +117,8 @@ def _exact_steps(base: str) -> dict[bytes, frozenset[str]]:
         for mask in range(1, (TARGET_RETURN | TARGET_FUNCTION | TARGET_LABEL) + 1):
             steps.append((_test_map(number, mask << shift), f"testb $MASK, MAP(%{name})"))
             steps.append((_test_map(number, mask << shift), READS_MAP))
+        steps.append((_spill(0x89, number, SPILL_TARGET), f"movq %{name}, SPILL_TARGET(%rsp)"))
+        steps.append((_spill(0x8B, number, SPILL_REGISTER), f"movq SPILL_REGISTER(%rsp), %{name}"))
         steps.append((_branch(0xD0, number), f"call *%{name}"))
         steps.append((_branch(0xE0, number), f"jmp *%{name}"))
     table: dict[bytes, frozenset[str]] = {}
@@ -154,14 +167,6 @@ CHECKED_RETURN: Final[Steps] = (
     "movq %r11, (%rsp)",
     "ret",
 )
-CHECKED_JUMP_R11_LIVE: Final[Steps] = (
-    "movl SRC, %r11 (32 bits)",
-    "testb $MASK, MAP(%r11)",
-    "je T",
-    "movq %r11, SPILL_TARGET(%rsp)",
-    "movq SPILL_R11(%rsp), %r11",
-    "jmp *SPILL_TARGET(%rsp)",
-)
 REBASE: Final[Steps] = (
     "32-bit write of %esp",
     "andl $RSP_MASK, %esp",
@@ -192,18 +197,50 @@ _STRINGS: Final[dict[str, tuple[Steps, Steps]]] = {
 }
 
 
+def proven(sequence: Steps) -> int:
+    """How many of a sequence's steps, counted from its end, it makes safe: all but its first, which only
+    computes a value and has to be safe by itself. A rebase begins with the write of rsp it makes safe."""
+    return len(sequence) if sequence == REBASE else len(sequence) - 1
+
+
 def _checked_branches(name: str) -> tuple[Steps, Steps]:
     check = (f"movl SRC, %{name} (32 bits)", f"testb $MASK, MAP(%{name})", "je T")
     return (*check, f"call *%{name}"), (*check, f"jmp *%{name}")
+
+
+def _checked_jump_keeping(name: str) -> Steps:
+    """The target goes through memory below the red zone, where the register's own value has been kept."""
+    return (
+        f"movl SRC, %{name} (32 bits)",
+        f"testb $MASK, MAP(%{name})",
+        "je T",
+        f"movq %{name}, SPILL_TARGET(%rsp)",
+        f"movq SPILL_REGISTER(%rsp), %{name}",
+        "jmp *SPILL_TARGET(%rsp)",
+    )
+
+
+def _borrowed(base: str, offset: str) -> tuple[Steps, Steps]:
+    """See `borrowed`."""
+    load = f"movq %gs:BASE, %{base}"
+    return (
+        (borrowed.offset_into(offset), load, borrowed.near_access(base, offset)),
+        (borrowed.index_into(offset), load, borrowed.indexed_access(base, offset)),
+    )
 
 
 def _sequences(base: str) -> tuple[Steps, ...]:
     return (
         CHECKED_RETURN,
         *(sequence for name in _numbers(base) for sequence in _checked_branches(name)),
-        CHECKED_JUMP_R11_LIVE,
+        *(_checked_jump_keeping(name) for name in _numbers(base)),
         REBASE,
         *_STRINGS[base],
+        *(
+            sequence
+            for holder, offset in (permutations(_NUMBERS, 2) if base == "gs" else ())
+            for sequence in _borrowed(holder, offset)
+        ),
     )
 
 
@@ -211,17 +248,19 @@ def _sequences(base: str) -> tuple[Steps, ...]:
 class Sequences:
     """The sequences that there are with the window's base in one place.
 
-    exact: encoding → the steps that it can be. by_last_step: the sequence that a last step completes.
+    exact: encoding → the steps that it can be. by_last_step: the sequences that a last step may complete.
     """
 
     exact: Mapping[bytes, frozenset[str]]
-    by_last_step: Mapping[str, Steps]
+    by_last_step: Mapping[str, tuple[Steps, ...]]
     longest: int
 
 
 def _of(base: str) -> Sequences:
     sequences = _sequences(base)
-    by_last_step = {sequence[-1]: sequence for sequence in sequences}
+    by_last_step: dict[str, tuple[Steps, ...]] = {}
+    for sequence in sequences:
+        by_last_step[sequence[-1]] = (*by_last_step.get(sequence[-1], ()), sequence)
     return Sequences(_exact_steps(base), by_last_step, max(map(len, sequences)))
 
 

@@ -196,9 +196,10 @@ class _Walk:
         covered = np.zeros(len(block), bool)
         rebases: set[int] = set()
         steps = {step for form in block.forms for step in form.steps}
-        for sequence in filter(None, map(self.table.sequences.by_last_step.get, steps)):
+        by_last_step = self.table.sequences.by_last_step
+        for sequence in (sequence for step in steps for sequence in by_last_step.get(step, ())):
             last = block.runs(sequence)
-            for before in range(len(sequence)):
+            for before in range(sequences.proven(sequence)):
                 covered[last - before] = True
             for before in range(len(sequence) - 1):
                 self.marks[block.starts[last - before]] = INSIDE

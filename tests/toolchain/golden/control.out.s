@@ -13,24 +13,18 @@ f:
 	testb	$2, 0x7fff0000(%r11)
 	je	.Ltmebox2
 	callq	*%r11
-	movq	%r11, -136(%rsp)
-	movl	%gs:.Ltable(,%eax,8), %r11d
-	testb	$4, 0x7fff0000(%r11)
+	movl	%gs:.Ltable(,%eax,8), %ecx
+	testb	$4, 0x7fff0000(%rcx)
 	je	.Ltmebox2
-	movq	%r11, -144(%rsp)
-	movq	-136(%rsp), %r11
-	jmp	*-144(%rsp)
+	jmp	*%rcx
 .Ltmebox2:
 	hlt
 .La:
 	addl	%r11d, %eax
-	movq	%r11, -136(%rsp)
-	movl	%gs:.Ltable(,%eax,8), %r11d
-	testb	$4, 0x7fff0000(%r11)
+	movl	%gs:.Ltable(,%eax,8), %ecx
+	testb	$4, 0x7fff0000(%rcx)
 	je	.Ltmebox2
-	movq	%r11, -144(%rsp)
-	movq	-136(%rsp), %r11
-	jmp	*-144(%rsp)
+	jmp	*%rcx
 .Lb:
 	movl	$.Lc, %ecx
 	movl	%ecx, %ecx

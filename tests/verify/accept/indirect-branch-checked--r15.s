@@ -13,7 +13,7 @@
     testb $R15_LABEL|R15_FUNCTION, M(%r11)
     je 9f
     movq %r11, SPILL_TARGET(%rsp)
-    movq SPILL_R11(%rsp), %r11
+    movq SPILL_REGISTER(%rsp), %r11
     jmpq *SPILL_TARGET(%rsp)
 9:
     hlt

@@ -11,13 +11,13 @@
     testb $LABEL, M(%rdx)
     je 9f
     jmpq *%rdx
-    movq %r11, SPILL_R11(%rsp)
+    movq %r11, SPILL_REGISTER(%rsp)
     movl %gs:table(,%eax,8), %r11d
 .set table, 0x5000000
     testb $LABEL, M(%r11)
     je 9f
     movq %r11, SPILL_TARGET(%rsp)
-    movq SPILL_R11(%rsp), %r11
+    movq SPILL_REGISTER(%rsp), %r11
     jmpq *SPILL_TARGET(%rsp)
 9:
     hlt

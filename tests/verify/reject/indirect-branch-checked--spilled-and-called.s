@@ -3,7 +3,7 @@
     testb $LABEL, M(%r11)
     je 9f
     movq %r11, SPILL_TARGET(%rsp)
-    movq SPILL_R11(%rsp), %r11
+    movq SPILL_REGISTER(%rsp), %r11
     callq *SPILL_TARGET(%rsp)
 9:
     hlt

@@ -4,7 +4,7 @@
     testb $LABEL, M(%r11)
     je 9f
     movq %r11, SPILL_TARGET(%rsp)
-    movq SPILL_R11(%rsp), %r11
+    movq SPILL_REGISTER(%rsp), %r11
 1:
     jmpq *SPILL_TARGET(%rsp)
 9:

@@ -1,0 +1,185 @@
+	.text
+	.type	list,@function
+list:
+.Llist:
+	movl	%edi, %r11d
+	movq	%gs:0x4010000, %r10
+	movq	8(%r10,%r11), %rdi
+	testq	%rdi, %rdi
+	jne	.Llist
+	movl	(%rsp), %r11d
+	testb	$1, 0x7fff0000(%r11)
+	je	.Ltmebox1
+	movq	%r11, (%rsp)
+	retq
+.Ltmebox1:
+	hlt
+	.size	list, .-list
+	.type	keeps_its_pointer,@function
+keeps_its_pointer:
+.Lkeeps:
+	movq	%rax, %rsi
+	movl	%esi, %r11d
+	movq	%gs:0x4010000, %r10
+	movq	16(%r10,%r11), %rax
+	addq	%gs:(%esi), %rdx
+	testq	%rax, %rax
+	jne	.Lkeeps
+	movq	%rdx, %rax
+	movl	(%rsp), %r11d
+	testb	$1, 0x7fff0000(%r11)
+	je	.Ltmebox2
+	movq	%r11, (%rsp)
+	retq
+.Ltmebox2:
+	hlt
+	.size	keeps_its_pointer, .-keeps_its_pointer
+	.type	checksum,@function
+checksum:
+	movl	$-1, %eax
+.Lchecksum:
+	movzbl	%gs:(%edi), %ecx
+	xorl	%eax, %ecx
+	movzbl	%cl, %edx
+	shrl	$8, %eax
+	movzbl	%dl, %r11d
+	movq	%gs:0x4010000, %r10
+	xorl	table(%r10,%r11,4), %eax
+	incq	%rdi
+	decq	%rsi
+	jne	.Lchecksum
+	movl	(%rsp), %r11d
+	testb	$1, 0x7fff0000(%r11)
+	je	.Ltmebox3
+	movq	%r11, (%rsp)
+	retq
+.Ltmebox3:
+	hlt
+	.size	checksum, .-checksum
+	.type	in_place,@function
+in_place:
+.Lin_place:
+	movl	%eax, %ecx
+	shll	$8, %eax
+	shrl	$24, %ecx
+	movq	%gs:0x4010000, %r11
+	xorl	table(%r11,%rcx,4), %eax
+	decq	%rsi
+	jne	.Lin_place
+	movl	(%rsp), %r11d
+	testb	$1, 0x7fff0000(%r11)
+	je	.Ltmebox4
+	movq	%r11, (%rsp)
+	retq
+.Ltmebox4:
+	hlt
+	.size	in_place, .-in_place
+	.type	scaled,@function
+scaled:
+.Lscaled:
+	movl	%gs:(%edi,%eax,4), %eax
+	decq	%rsi
+	jne	.Lscaled
+	movl	(%rsp), %r11d
+	testb	$1, 0x7fff0000(%r11)
+	je	.Ltmebox5
+	movq	%r11, (%rsp)
+	retq
+.Ltmebox5:
+	hlt
+	.size	scaled, .-scaled
+	.type	far,@function
+far:
+.Lfar:
+	leal	symbol(%rax), %r11d
+	movq	%gs:0x4010000, %r10
+	movq	(%r10,%r11), %rax
+	testq	%rax, %rax
+	jne	.Lfar
+	movl	(%rsp), %r11d
+	testb	$1, 0x7fff0000(%r11)
+	je	.Ltmebox6
+	movq	%r11, (%rsp)
+	retq
+.Ltmebox6:
+	hlt
+	.size	far, .-far
+	.type	not_waited_for,@function
+not_waited_for:
+.Lnot_waited_for:
+	addl	%gs:(%edi), %eax
+	addq	$4, %rdi
+	decq	%rsi
+	jne	.Lnot_waited_for
+	movl	(%rsp), %r11d
+	testb	$1, 0x7fff0000(%r11)
+	je	.Ltmebox7
+	movq	%r11, (%rsp)
+	retq
+.Ltmebox7:
+	hlt
+	.size	not_waited_for, .-not_waited_for
+	.type	calls,@function
+calls:
+	pushq	%rbx
+.Lcalls:
+	movq	%gs:(%ebx), %rbx
+	callq	list
+	testq	%rbx, %rbx
+	jne	.Lcalls
+	popq	%rbx
+	movl	(%rsp), %r11d
+	testb	$1, 0x7fff0000(%r11)
+	je	.Ltmebox8
+	movq	%r11, (%rsp)
+	retq
+.Ltmebox8:
+	hlt
+	.size	calls, .-calls
+	.type	no_register_free,@function
+no_register_free:
+.Lno_register_free:
+	movq	%gs:(%eax), %rax
+	addq	%rcx, %rdx
+	addq	%rbx, %rsi
+	addq	%rbp, %rdi
+	addq	%r8, %r9
+	addq	%r10, %r11
+	addq	%r12, %r13
+	addq	%r14, %r15
+	testq	%rax, %rax
+	jne	.Lno_register_free
+	leaq	(%r11,%rsi), %rax
+	addq	%rdi, %rax
+	addq	%r9, %rax
+	addq	%r8, %rax
+	addq	%r10, %rax
+	movl	(%rsp), %r11d
+	testb	$1, 0x7fff0000(%r11)
+	je	.Ltmebox9
+	movq	%r11, (%rsp)
+	retq
+.Ltmebox9:
+	hlt
+	.size	no_register_free, .-no_register_free
+	.type	dispatch,@function
+dispatch:
+	addl	%r11d, %eax
+	movl	%gs:.Ltable(,%eax,8), %eax
+	testb	$4, 0x7fff0000(%rax)
+	je	.Ltmebox9
+	jmp	*%rax
+.Lfirst:
+	addl	%r11d, %ecx
+	movl	%ecx, %eax
+	movl	(%rsp), %r11d
+	testb	$1, 0x7fff0000(%r11)
+	je	.Ltmebox10
+	movq	%r11, (%rsp)
+	retq
+.Ltmebox10:
+	hlt
+	.size	dispatch, .-dispatch
+	.section	.rodata,"a",@progbits
+.Ltable:
+	.quad	.Lfirst

@@ -1,0 +1,9 @@
+# The reloaded value is stored, and not what was checked.
+    movl %eax, %edx
+    testb $LABEL, M(%rdx)
+    je 9f
+    movq SPILL_REGISTER(%rsp), %rdx
+    movq %rdx, SPILL_TARGET(%rsp)
+    jmpq *SPILL_TARGET(%rsp)
+9:
+    hlt

@@ -1,0 +1,5 @@
+# Beyond the guard.
+    movl %ecx, %edx
+    movq %gs:BASE, %r11
+    movq R15_REACH+1(%r11,%rdx), %rax
+    hlt
