@@ -330,8 +330,8 @@ static int function_traverse(PyObject *object, visitproc visit, void *arg) {
     return 0;
 }
 
-/* A function that can still be called must be able to: what it needs for that stays. Cycles break at the owner,
- * the dict and the instance. */
+/* A function that can still be called must be able to: what it needs for that stays. Cycles break at the
+ * owner, the dict and the instance. */
 static int function_clear(PyObject *object) {
     Py_CLEAR(((struct function *)object)->owner);
     Py_CLEAR(((struct function *)object)->dict);

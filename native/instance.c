@@ -68,7 +68,7 @@ static int instance_init(PyObject *object, PyObject *args, PyObject *keywords) {
 
 static int instance_clear(PyObject *object);
 
-static PyObject *busy(void) {
+PyObject *tmebox_raise_busy(void) {
     PyErr_SetString(tmebox_busy_error, "the sandbox is running a call");
     return NULL;
 }
@@ -77,10 +77,10 @@ static PyObject *instance_kill(PyObject *object, PyObject *unused) {
     (void)unused;
     struct instance *self = (struct instance *)object;
     if (self->depth != 0) {
-        return busy();
+        return tmebox_raise_busy();
     }
     self->dead = self->closed = true;
-    self->text_size = 0; /* that room may go elsewhere now */
+    self->text_size = 0;    /* that room may go elsewhere now */
     instance_clear(object); /* nobody needs the handlers, which refer to much else */
     Py_RETURN_NONE;
 }
@@ -89,7 +89,7 @@ static PyObject *instance_pause(PyObject *object, PyObject *unused) {
     (void)unused;
     struct instance *self = (struct instance *)object;
     if (self->depth != 0) {
-        return busy();
+        return tmebox_raise_busy();
     }
     bool was_alive = !self->dead;
     self->dead = true;
@@ -100,7 +100,7 @@ static PyObject *instance_pause(PyObject *object, PyObject *unused) {
 /* Whether the window may be made anew; else an exception is set. */
 static bool can_begin_again(const struct instance *self) {
     if (self->depth != 0) {
-        busy();
+        tmebox_raise_busy();
         return false;
     }
     if (self->closed || self->generation != tmebox_generation) {
@@ -190,71 +190,8 @@ static PyObject *instance_write(PyObject *object, PyObject *args) {
         return NULL;
     }
     if (refused) {
-        return busy();
+        return tmebox_raise_busy();
     }
-    Py_RETURN_NONE;
-}
-
-static void free_imports(struct import *imports, uint32_t count) {
-    for (uint32_t i = 0; i < count; i++) {
-        Py_XDECREF(imports[i].handler);
-    }
-    PyMem_Free(imports);
-}
-
-static int parse_import(struct import *import, PyObject *row) {
-    PyObject *handler;
-    const char *arguments, *result;
-    if (!PyTuple_Check(row)) {
-        PyErr_SetString(PyExc_TypeError, "an import is a tuple (handler, argument codes, result code)");
-        return -1;
-    }
-    if (!PyArg_ParseTuple(row, "Oss:set_imports", &handler, &arguments, &result)) {
-        return -1;
-    }
-    if (!PyCallable_Check(handler)) {
-        PyErr_SetString(PyExc_TypeError, "an import's handler must be callable");
-        return -1;
-    }
-    import->raw = strcmp(arguments, "*") == 0;
-    if (!import->raw && tmebox_parse_signature(&import->signature, arguments, result) < 0) {
-        return -1;
-    }
-    Py_INCREF(handler);
-    import->handler = handler;
-    return 0;
-}
-
-static PyObject *instance_set_imports(PyObject *object, PyObject *rows) {
-    struct instance *self = (struct instance *)object;
-    PyObject *sequence = PySequence_Tuple(rows);
-    if (sequence == NULL) {
-        return NULL;
-    }
-    Py_ssize_t count = PyTuple_GET_SIZE(sequence), parsed = 0;
-    struct import *imports = NULL;
-    if (count > TMEBOX_MAX_IMPORTS) {
-        PyErr_Format(PyExc_ValueError, "%zd imports; at most %d are possible", count, TMEBOX_MAX_IMPORTS);
-    } else if ((imports = PyMem_Calloc((size_t)count + 1, sizeof *imports)) == NULL) {
-        PyErr_NoMemory();
-    } else {
-        while (parsed < count && parse_import(&imports[parsed], PyTuple_GET_ITEM(sequence, parsed)) == 0) {
-            parsed++;
-        }
-    }
-    Py_DECREF(sequence);
-    /* A running call may be using the old ones. */
-    if (imports == NULL || parsed < count || self->depth != 0) {
-        if (imports != NULL) {
-            free_imports(imports, (uint32_t)count);
-        }
-        return PyErr_Occurred() ? NULL : busy();
-    }
-    struct import *old = self->imports;
-    uint32_t old_count = self->import_count;
-    self->imports = imports;
-    self->import_count = (uint32_t)count;
-    free_imports(old, old_count);
     Py_RETURN_NONE;
 }
 
@@ -358,7 +295,7 @@ static int instance_clear(PyObject *object) {
     self->dead = self->closed = true; /* nothing may run without its handlers */
     self->imports = NULL;
     self->import_count = 0;
-    free_imports(imports, count);
+    tmebox_free_imports(imports, count);
     Py_CLEAR(self->make_trap);
     return 0;
 }
@@ -386,7 +323,7 @@ static PyMethodDef instance_methods[] = {
      "kill() or pause()."},
     {"write", instance_write, METH_VARARGS,
      "write(address, data)\n\nRefused while a call runs on another thread."},
-    {"set_imports", instance_set_imports, METH_O,
+    {"set_imports", tmebox_set_imports, METH_O,
      "set_imports(rows)\n\n(handler, argument codes, result code) each."},
     {"call", instance_call, METH_VARARGS,
      "call(address, integers, vectors, stack, timeout_s) -> (rax, rdx, xmm0, xmm1)"},
@@ -409,7 +346,8 @@ static PyGetSetDef instance_properties[] = {
 PyTypeObject tmebox_instance_type = {
     PyVarObject_HEAD_INIT(NULL, 0)
     .tp_name = "tmebox._native.Instance",
-    .tp_doc = "Instance(base, stack_low, stack_top, make_trap, base_in_r15=False, checks_returns=True, timeout_s=0.0)"
+    .tp_doc = "Instance(base, stack_low, stack_top, make_trap, base_in_r15=False, checks_returns=True, "
+              "timeout_s=0.0)"
               "\n\n"
               "What the core knows of one sandbox.",
     .tp_basicsize = sizeof(struct instance),

@@ -86,6 +86,12 @@ extern PyObject *tmebox_busy_error, *tmebox_closed_error;
 int tmebox_run(struct instance *instance, struct activation *activation, const uint64_t *stack,
                size_t stack_count, uint64_t timeout_ns);
 void tmebox_raise_closed(const struct instance *instance);
+PyObject *tmebox_raise_busy(void); /* NULL */
+
+/* imports.c. Instance.set_imports. */
+PyObject *tmebox_set_imports(PyObject *instance, PyObject *rows);
+void tmebox_free_imports(struct import *imports, uint32_t count);
+
 /* Counts forks on the way from the first process to this one. */
 extern uint32_t tmebox_generation;
 

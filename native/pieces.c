@@ -33,8 +33,7 @@ static size_t size_of_piece(uint64_t count) {
 
 /* MAP_FAILED with errno set. */
 static char *map_piece(size_t size, bool userfault) {
-    int protection = userfault ? PROT_READ | PROT_WRITE : PROT_NONE;
-    char *start = mmap(NULL, size, protection, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    char *start = mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (start == MAP_FAILED) {
         return start;
     }
@@ -42,7 +41,7 @@ static char *map_piece(size_t size, bool userfault) {
     bool advised = madvise(start, size, MADV_DONTFORK) == 0 && madvise(start, size, MADV_DONTDUMP) == 0;
     int error = advised ? 0 : errno;
     if (error == 0 && userfault) {
-        error = tmebox_userfault_register((uintptr_t)start, size);
+        error = tmebox_userfault_open_up(start, size);
     }
     if (error != 0) {
         munmap(start, size);
@@ -85,9 +84,9 @@ static PyObject *reserve_windows(PyObject *module, PyObject *args) {
     return PyLong_FromUnsignedLongLong(base);
 }
 
-/* In a forked child, which has not got the pieces, or some of them where they were mapped anew. What was in them
- * stays the parent's; zeros take its place, so that a NumPy array from before the fork shows those and nothing of
- * the child's is ever mapped there. */
+/* In a forked child, which has not got the pieces, or some of them where they were mapped anew. What was in
+ * them stays the parent's; zeros take its place, so that a NumPy array from before the fork shows those and
+ * nothing of the child's is ever mapped there. */
 void tmebox_pieces_after_fork(void) {
     uint32_t count = atomic_exchange(&piece_count, 0);
     int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED;

@@ -1,5 +1,5 @@
-/* Giving windows back their first contents, in user space as far as possible: taking pages away and faulting them
- * in again costs more than writing them. */
+/* Giving windows back their first contents, in user space as far as possible: taking pages away and faulting
+ * them in again costs more than writing them. */
 #define _GNU_SOURCE
 #include "window.h"
 
@@ -12,7 +12,8 @@
 #define HOT_END (HOT_START + HOT_SIZE)
 #define ARENA_ALL ((1U << ARENA_FIRST_PAGES) - 1)
 
-static_assert(TMEBOX_PRIVATE_END > HOT_END && TMEBOX_STACK_LOWEST < HOT_START, "there is more than the hot part");
+static_assert(TMEBOX_PRIVATE_END > HOT_END && TMEBOX_STACK_LOWEST < HOT_START,
+              "there is more than the hot part");
 
 static void rewrite(const struct template *template, uint64_t base, uint32_t page) {
     void *to = (void *)(base + (uint64_t)page * PAGE);
@@ -71,9 +72,14 @@ static uint32_t run_pages(const struct window *window) {
     return count;
 }
 
-/* Failing is impossible for our own mappings; would it fail, old contents must not stay. */
+/* It fails where the host has locked all memory that there was. Would it still fail, old contents must not
+ * stay.
+ */
 void tmebox_discard(uint64_t base, uint64_t start, uint64_t end) {
-    if (start < end && madvise((void *)(base + start), end - start, MADV_DONTNEED) < 0) {
+    void *from = (void *)(base + start);
+    size_t size = end - start;
+    if (start < end && madvise(from, size, MADV_DONTNEED) < 0 &&
+        (munlock(from, size) < 0 || madvise(from, size, MADV_DONTNEED) < 0)) {
         Py_FatalError("tmebox: the kernel does not take a sandbox's memory back");
     }
 }
@@ -121,6 +127,9 @@ static uint32_t recycle_arena(struct window *window, uint64_t base) {
 }
 
 uint32_t tmebox_recycle(struct window *window, uint64_t base, uint32_t keep) {
+    if (window->template == NULL) {
+        return 0; /* it could not even start */
+    }
     uint32_t hot = hot_pages(window), elsewhere = run_pages(window);
     if (keep == 0 || hot > keep) {
         tmebox_empty(window, base);
@@ -192,7 +201,8 @@ static bool refill(void) {
 bool tmebox_put_random(struct window *window, uint64_t base) {
     if (!tmebox_is_marked(window, FIRST_OF(TMEBOX_STACK_RANDOM)) &&
         !tmebox_populate(window, base, TMEBOX_STACK_RANDOM, RANDOM_SIZE, HOST_WRITES)) {
-        PyErr_NoMemory();
+        errno = ENOMEM;
+        PyErr_SetFromErrno(PyExc_OSError);
         return false;
     }
     if (pool_left == 0 && !refill()) {

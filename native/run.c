@@ -20,9 +20,10 @@ uint32_t tmebox_vector_policy;
 PyObject *tmebox_busy_error, *tmebox_closed_error;
 
 void tmebox_raise_closed(const struct instance *instance) {
-    PyErr_SetString(tmebox_closed_error, instance->generation != tmebox_generation
-                                             ? "the sandbox belongs to the process that this one was forked from"
-                                             : "the sandbox was closed, or a trap ended it");
+    PyErr_SetString(tmebox_closed_error,
+                    instance->generation != tmebox_generation
+                        ? "the sandbox belongs to the process that this one was forked from"
+                        : "the sandbox was closed, or a trap ended it");
 }
 
 /* Sequence 0 first: the watchdog must never take one call's limits for another's. */

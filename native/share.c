@@ -1,9 +1,9 @@
-/* Large read-only data: the same physical pages in every window, mapped over the part of the window where they
- * belong. It takes mappings, so only so many windows get it; in the others the pages are copied when they are
- * touched, like all the rest.
+/* Large read-only data: the same physical pages in every window, mapped over the part of the window where
+ * they belong. It takes mappings, so only so many windows get it; in the others the pages are copied when
+ * they are touched, like all the rest.
  *
- * The pages come from another mapping of them and not from a descriptor, whose number may be another file's by
- * now, if the host closes descriptors that are not its own. */
+ * The pages come from another mapping of them and not from a descriptor, whose number may be another file's
+ * by now, if the host closes descriptors that are not its own. */
 #define _GNU_SOURCE
 #include "window.h"
 
@@ -50,15 +50,13 @@ bool tmebox_is_shared(const struct window *window, uint32_t page) {
     return false;
 }
 
-/* Part of the piece again. Until it is registered nothing may be accessible. */
+/* Part of the piece again. */
 static bool take_back(uint64_t base, const struct span *span) {
     void *start = (void *)(base + span->start);
     size_t size = span->end - span->start;
     int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED;
     return mmap(start, size, PROT_NONE, flags, -1, 0) == start && madvise(start, size, MADV_DONTFORK) == 0 &&
-           madvise(start, size, MADV_DONTDUMP) == 0 &&
-           tmebox_userfault_register((uintptr_t)start, size) == 0 &&
-           mprotect(start, size, PROT_READ | PROT_WRITE) == 0;
+           madvise(start, size, MADV_DONTDUMP) == 0 && tmebox_userfault_open_up(start, size) == 0;
 }
 
 void tmebox_unshare(struct window *window, uint64_t base) {

@@ -51,7 +51,8 @@ static int fill_read_only(struct template *self, PyObject *ranges) {
 }
 
 static PyObject *template_new(PyTypeObject *type, PyObject *args, PyObject *keywords) {
-    static char *names[] = {"stack_low", "heap_start", "heap_end", "read_only", "data", "present", "shared", NULL};
+    static char *names[] = {"stack_low", "heap_start", "heap_end", "read_only",
+                            "data",      "present",    "shared",   NULL};
     unsigned long long stack_low, heap_start, heap_end;
     PyObject *read_only, *data, *present;
     int shared = 0;
@@ -67,7 +68,8 @@ static PyObject *template_new(PyTypeObject *type, PyObject *args, PyObject *keyw
     }
     size_t size = (size_t)self->buffer.len;
     if (!is_sane(stack_low, heap_start, heap_end, size) ||
-        (size_t)self->present.len != (size / PAGE + 7) / 8 || (shared && (uintptr_t)self->buffer.buf % PAGE)) {
+        (size_t)self->present.len != (size / PAGE + 7) / 8 ||
+        (shared && (uintptr_t)self->buffer.buf % PAGE)) {
         PyErr_SetString(PyExc_ValueError, "an impossible layout");
         Py_DECREF(self);
         return NULL;

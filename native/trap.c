@@ -114,7 +114,7 @@ static bool window_access(int signal, const siginfo_t *info, greg_t *registers) 
     return true;
 }
 
-/* A touch of a page that is not there yet: of the interrupted sandbox's own window, or by host code of any. */
+/* A touch of a page that is not there yet: by a sandbox of its own window, or by host code of any. */
 static bool installed(const struct activation *activation, const siginfo_t *info, const greg_t *registers) {
     uint64_t address = (uint64_t)(uintptr_t)info->si_addr, base;
     bool write = access_of(registers) == 1;
@@ -123,9 +123,9 @@ static bool installed(const struct activation *activation, const siginfo_t *info
     }
     if (activation != NULL) {
         const struct instance *instance = activation->instance;
-        return instance->window != NULL && tmebox_install(instance->window, instance->base,
-                                                          address - instance->base,
-                                                          write ? SANDBOX_WRITES : SANDBOX_READS);
+        return instance->window != NULL &&
+               tmebox_install(instance->window, instance->base, address - instance->base,
+                              write ? SANDBOX_WRITES : SANDBOX_READS);
     }
     struct window *window = tmebox_find_window(address, &base);
     return window != NULL && tmebox_install(window, base, address - base, write ? HOST_WRITES : HOST_READS);
@@ -254,8 +254,8 @@ bool tmebox_redirect_to_poll(void *context) {
     if (activation == NULL || !activation->thread->main) {
         return false;
     }
-    /* In the middle of a rebase, and when the sandbox would rather not be interrupted, rsp is not its stack's:
-     * a nested call finds the guard instead, and traps. */
+    /* In the middle of a rebase, and when the sandbox would rather not be interrupted, rsp is not its
+     * stack's: a nested call finds the guard instead, and traps. */
     uint64_t rsp = (uint64_t)registers[REG_RSP], base = activation->instance->base;
     activation->rsp = rsp - base < TMEBOX_PRIVATE_END ? rsp : base + TMEBOX_STACK_LOWEST / 2;
     record(activation, 0, NULL, registers);

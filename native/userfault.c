@@ -1,8 +1,8 @@
 /* The userfaultfd: which pages of the windows are present, decided here and nowhere else.
  *
  * Whoever closes the descriptor takes all of its work back: every page of every window would be there and
- * writable, the control pages that sandboxes must not write among them. Programs do close descriptors that are
- * not theirs (daemons close all there are). So a thread with a descriptor table of its own keeps a second
+ * writable, the control pages that sandboxes must not write among them. Programs do close descriptors that
+ * are not theirs (daemons close all there are). So a thread with a descriptor table of its own keeps a second
  * reference, out of everybody's reach. */
 #define _GNU_SOURCE
 #include "window.h"
@@ -14,6 +14,7 @@
 #include <semaphore.h>
 #include <signal.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -125,16 +126,20 @@ static PyObject *userfault_open(PyObject *module, PyObject *unused) {
 }
 
 /* -- pages -------------------------------------------------------------------------------------------- */
-int tmebox_userfault_register(uint64_t address, size_t size_bytes) {
+int tmebox_userfault_open_up(void *start, size_t size_bytes) {
     struct uffdio_register range = {
-        .range = {address, size_bytes},
+        .range = {(uintptr_t)start, size_bytes},
         .mode = UFFDIO_REGISTER_MODE_MISSING | UFFDIO_REGISTER_MODE_WP,
     };
-    return ioctl(descriptor, UFFDIO_REGISTER, &range) < 0 ? errno : 0;
+    if (ioctl(descriptor, UFFDIO_REGISTER, &range) < 0) {
+        return errno;
+    }
+    munlock(start, size_bytes); /* a host that locks all of its memory would have it all there */
+    return mprotect(start, size_bytes, PROT_READ | PROT_WRITE) < 0 ? errno : 0;
 }
 
-/* Both give the number of bytes that are there now, from `address` on, or -errno. The kernel gives up, to be asked
- * again, when mappings change at that moment. */
+/* Both give the number of bytes that are there now, from `address` on, or -errno. The kernel gives up, to be
+ * asked again, when mappings change at that moment. */
 int64_t tmebox_userfault_copy(uint64_t address, const void *source, size_t size_bytes, bool read_only) {
     for (;;) {
         struct uffdio_copy copy = {

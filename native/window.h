@@ -1,8 +1,9 @@
 /* Windows: what the core knows of each, and what every sandbox of one kind starts with.
  *
- * On the `userfault` substrate a window is part of one large writable mapping in which no page is present until
- * it is installed here: a touch of any other page is a SIGBUS, and its handler either installs what belongs
- * there or lets the sandbox trap. So one mapping holds a thousand windows, and memory grows by being used. */
+ * On the `userfault` substrate a window is part of one large writable mapping in which no page is present
+ * until it is installed here: a touch of any other page is a SIGBUS, and its handler either installs what
+ * belongs there or lets the sandbox trap. So one mapping holds a thousand windows, and memory grows by being
+ * used. */
 #ifndef TMEBOX_WINDOW_H
 #define TMEBOX_WINDOW_H
 
@@ -10,8 +11,8 @@
 
 #define PAGE TMEBOX_PAGE_SIZE
 
-/* The 2 MiB that hold the top of the stack, the control page and the start of the image, under one page table:
- * most sandboxes touch nothing else. Which of its pages are present is kept bit by bit. */
+/* The 2 MiB that hold the top of the stack, the control page and the start of the image, under one page
+ * table: most sandboxes touch nothing else. Which of its pages are present is kept bit by bit. */
 #define HOT_SIZE (2 * TMEBOX_MIB)
 #define HOT_START (TMEBOX_STACK_TOP / HOT_SIZE * HOT_SIZE)
 #define HOT_PAGES (HOT_SIZE / PAGE)
@@ -27,37 +28,40 @@
 #define ARENA_FIRST_PAGES 4
 
 static_assert(TMEBOX_STACK_TOP - HOT_START == 16 * PAGE, "stack, control page and image lie together");
-static_assert(TMEBOX_ARENA_START + ARENA_FIRST_PAGES * PAGE == TMEBOX_ARENA_FIRST_END, "the arena's beginning");
+static_assert(TMEBOX_ARENA_START + ARENA_FIRST_PAGES * PAGE == TMEBOX_ARENA_FIRST_END,
+              "the arena's beginning");
 
 /* [start, end) offsets, whole pages. */
 struct span {
     uint32_t start, end;
 };
 
-/* A window's first contents in the form that a signal handler can use. A Python object; windows hold it. Pages of [IMAGE_START, …) that have data come from `data`, everything else is zero. */
+/* A window's first contents in the form that a signal handler can use. A Python object; windows hold it.
+ * Pages of [IMAGE_START, …) that have data come from `data`, everything else is zero. */
 struct template {
     PyObject_HEAD
     Py_buffer buffer;
     Py_buffer present;         /* one bit per page of `buffer`: has data */
     const unsigned char *data; /* NULL: none */
-    bool shared; /* `data` is a mapping whose pages windows may have too */
+    bool shared;               /* `data` is a mapping whose pages windows may have too */
     uint32_t pages;
     uint32_t stack_low, heap_start, heap_end;
     uint32_t read_only_count;
     struct span *read_only; /* ascending */
 };
 
-/* What may be present is marked before it is installed, and only forgotten when nobody can install anything. */
+/* What may be present is marked before it is installed, and only forgotten when nobody can install anything.
+ */
 struct window {
     struct template *_Atomic template; /* NULL: nothing may be touched */
     _Atomic uint64_t hot[HOT_WORDS];
-    _Atomic uint64_t runs[RUNS];     /* page | count << 32 */
-    _Atomic uint32_t run_count;      /* more than RUNS: pages of the private part may be present anywhere */
-    _Atomic uint32_t arena_first;    /* bits: pages of the arena's first part */
-    _Atomic uint32_t arena_end;      /* offset behind the arena; what it has beyond its first part is present */
-    uint32_t shared;                 /* bits: read-only spans that are mapped and not installed */
-    _Atomic uint32_t next_page;      /* where the last chunk ended */
-    _Atomic uint32_t last_count;     /* and its size */
+    _Atomic uint64_t runs[RUNS];  /* page | count << 32 */
+    _Atomic uint32_t run_count;   /* more than RUNS: pages of the private part may be present anywhere */
+    _Atomic uint32_t arena_first; /* bits: pages of the arena's first part */
+    _Atomic uint32_t arena_end;   /* offset behind the arena; what it has beyond its first part is present */
+    uint32_t shared;              /* bits: read-only spans that are mapped and not installed */
+    _Atomic uint32_t next_page;   /* where the last chunk ended */
+    _Atomic uint32_t last_count;  /* and its size */
 };
 
 /* Several windows in one mapping. Never changed once published. */
@@ -79,8 +83,8 @@ int64_t tmebox_userfault_copy(uint64_t address, const void *source, size_t size_
 int64_t tmebox_userfault_zero(uint64_t address, size_t size_bytes);
 /* Makes a page writable that may have been installed read-only. */
 void tmebox_userfault_unprotect(uint64_t address);
-/* 0 or an errno. */
-int tmebox_userfault_register(uint64_t address, size_t size_bytes);
+/* Makes an inaccessible mapping accessible where pages are installed. 0 or an errno. */
+int tmebox_userfault_open_up(void *start, size_t size_bytes);
 void tmebox_userfault_after_fork(void);
 
 /* -- pieces.c ----------------------------------------------------------------------------------------- */
@@ -96,11 +100,12 @@ enum toucher {
     HOST_WRITES,
 };
 
-/* Installs the page at `offset`, and perhaps some of its neighbours, if the window's owner has it and may touch
- * it so. Async-signal-safe. */
+/* Installs the page at `offset`, and perhaps some of its neighbours, if the window's owner has it and may
+ * touch it so. Async-signal-safe. */
 bool tmebox_install(struct window *window, uint64_t base, uint64_t offset, enum toucher toucher);
 /* Makes all of [offset, offset + size) present as far as it is the owner's. False: out of memory. */
-bool tmebox_populate(struct window *window, uint64_t base, uint64_t offset, uint64_t size, enum toucher toucher);
+bool tmebox_populate(struct window *window, uint64_t base, uint64_t offset, uint64_t size,
+                     enum toucher toucher);
 /* Whether a page of the hot part may be present. */
 bool tmebox_is_marked(const struct window *window, uint32_t page);
 bool tmebox_is_read_only(const struct template *template, uint32_t page);

@@ -5,7 +5,6 @@
 
 #include <errno.h>
 #include <string.h>
-#include <sys/mman.h>
 
 /* Data of at most so many pages is there from the start, so that small sandboxes never fault. */
 #define EAGER_PAGES 16
@@ -84,7 +83,7 @@ static PyObject *window_recycle(PyObject *module, PyObject *args) {
     unsigned long long base;
     unsigned int keep;
     struct window *window;
-    if (!PyArg_ParseTuple(args, "KI:window_recycle", &base, &keep) || (window = owned_window_at(base)) == NULL) {
+    if (!PyArg_ParseTuple(args, "KI:window_recycle", &base, &keep) || (window = window_at(base)) == NULL) {
         return NULL;
     }
     return PyLong_FromUnsignedLong(tmebox_recycle(window, base, keep));
@@ -105,7 +104,8 @@ static PyObject *window_grow_arena(PyObject *module, PyObject *args) {
     (void)module;
     unsigned long long base, end;
     struct window *window;
-    if (!PyArg_ParseTuple(args, "KK:window_grow_arena", &base, &end) || (window = owned_window_at(base)) == NULL) {
+    if (!PyArg_ParseTuple(args, "KK:window_grow_arena", &base, &end) ||
+        (window = owned_window_at(base)) == NULL) {
         return NULL;
     }
     uint64_t start = window->arena_end;
@@ -116,7 +116,7 @@ static PyObject *window_grow_arena(PyObject *module, PyObject *args) {
     window->arena_end = (uint32_t)end;
     if (!populate(window, base, start, end - start, HOST_WRITES)) {
         window->arena_end = (uint32_t)start;
-        madvise((void *)(base + start), end - start, MADV_DONTNEED);
+        tmebox_discard(base, start, end);
         return NULL;
     }
     Py_RETURN_NONE;
@@ -137,8 +137,8 @@ static PyObject *window_populate(PyObject *module, PyObject *args) {
     Py_RETURN_NONE;
 }
 
-/* Pages with first contents, and those whose presence is kept bit by bit, are written: missing, they would come
- * back as what they were at first, or not be known to be missing. */
+/* Pages with first contents, and those whose presence is kept bit by bit, are written: missing, they would
+ * come back as what they were at first, or not be known to be missing. */
 static PyObject *window_zero(PyObject *module, PyObject *args) {
     (void)module;
     unsigned long long base, offset, size;
@@ -153,18 +153,17 @@ static PyObject *window_zero(PyObject *module, PyObject *args) {
         PyErr_SetString(PyExc_ValueError, "not whole pages of the heap");
         return NULL;
     }
-    uint64_t written = offset + size, known_end = TMEBOX_IMAGE_START + (uint64_t)template->pages * PAGE;
+    uint64_t end = offset + size, rest = offset,
+             known_end = TMEBOX_IMAGE_START + (uint64_t)template->pages * PAGE;
     known_end = known_end > HOT_START + HOT_SIZE ? known_end : HOT_START + HOT_SIZE;
     if (offset < known_end) {
-        written = offset + size < known_end ? offset + size : known_end;
-        if (!populate(window, base, offset, written - offset, HOST_WRITES)) {
+        rest = end < known_end ? end : known_end;
+        if (!populate(window, base, offset, rest - offset, HOST_WRITES)) {
             return NULL;
         }
-        memset((void *)(base + offset), 0, written - offset);
+        memset((void *)(base + offset), 0, rest - offset);
     }
-    if (written < offset + size && madvise((void *)(base + written), offset + size - written, MADV_DONTNEED) < 0) {
-        return PyErr_SetFromErrno(PyExc_OSError);
-    }
+    tmebox_discard(base, rest, end);
     Py_RETURN_NONE;
 }
 

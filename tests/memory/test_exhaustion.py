@@ -165,3 +165,29 @@ def test_an_unknown_substrate_is_refused():
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "userfault or plain" in done.stderr
+
+
+LOCKED = """
+import ctypes, sys
+sys.path.insert(0, sys.argv[1])
+from memory_module import sandbox
+libc = ctypes.CDLL(None, use_errno=True)
+box = sandbox()
+box.fill(box.where_room(), 1 << 20, 1)
+if libc.mlockall(3):
+    print("refused")
+    sys.exit()
+other = sandbox()
+for used in (box, other, sandbox()):
+    used.fill(used.where_room() + (9 << 20), 1 << 20, 1)
+    used.reset()
+    assert used.look(used.where_room(), 16 << 20) == 0
+    used.close()
+print(sandbox().add(3, 4))
+"""
+
+
+def test_a_host_that_locks_its_memory_does_not_lock_the_windows():
+    command = [sys.executable, "-c", LOCKED, str(Path(__file__).parent)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.stdout in ("7\n", "refused\n"), done

@@ -8,7 +8,7 @@ import sys
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -20,7 +20,7 @@ from tmebox.runtime.commands import Completed, DirectoryLike, Input, Output
 from tmebox.runtime.image import HasImage, Image, Start
 from tmebox.runtime.module import Module
 from tmebox.runtime.sandbox_memory import SandboxMemory
-from tmebox.runtime.system import System
+from tmebox.runtime.system import Directory, System
 from tmebox.runtime.tenancy import Tenancy
 
 if TYPE_CHECKING:
@@ -28,13 +28,30 @@ if TYPE_CHECKING:
 
 DEFAULT_MEMORY = "64MiB"
 DEFAULT_STACK = "8MiB"
-OPTIONS = "timeout", "imports", "dirs", "env", "stdin", "stdout", "stderr"
-NO_STREAMS = (None, None, None)
 MOST_STARTS = 64
 """Combinations of limits that a module's sandboxes are made ready for."""
 U64 = (1 << 64) - 1
 STATES = {_native.IDLE: "idle", _native.RUNNING: "running", _native.DEAD: "trapped"}
 Imports = Mapping[str, Callable[..., Any]] | Sequence[Callable[..., Any]] | None
+
+
+class Options(NamedTuple):
+    """What a sandbox was given besides its start, checked. `timeout`: seconds, 0 for none."""
+
+    timeout: float
+    imports: Imports
+    dirs: tuple[Directory, ...]
+    env: Mapping[str, str]
+    stdin: Input
+    stdout: Output
+    stderr: Output
+
+    def as_given(self) -> dict[str, Any]:
+        """For another sandbox."""
+        return {**self._asdict(), "timeout": self.timeout or None}
+
+
+DEFAULTS = Options(0.0, None, (), {}, None, None, None)
 
 
 class Sandbox:
@@ -68,36 +85,38 @@ class Sandbox:
         Raises LimitError, ModuleError (a missing import), or a Trap from the module's constructors.
         """
         self.module, start = _start(module, memory, stack)
-        self._dirs = commands.directories(dirs) if dirs else []
-        self._env = dict(env) if env else {}
-        self._given = timeout, imports, dirs, env, stdin, stdout, stderr
+        wanted = imports, env, stdin, stdout, stderr
+        if timeout is None and not dirs and all(option is None for option in wanted):
+            self._given = DEFAULTS  # shared: there may be very many
+        else:
+            granted = tuple(commands.directories(dirs))
+            self._given = Options(
+                _checked_timeout(timeout), imports, granted, dict(env or {}), stdin, stdout, stderr
+            )
         self._program_ran = False
         self._begin(start)
 
     def _begin(self, start: Start) -> None:
         """Get a window that holds the start, and make it callable."""
-        module = self.module
-        timeout, imports, dirs, _, stdin, stdout, stderr = self._given
-        given = _imported(module, imports) if module.imports or imports is not None else {}
-        make_system = partial(
-            System,
-            stdin=stdin,
-            stdout=sys.stdout if stdout is None else stdout,
-            stderr=sys.stderr if stderr is None else stderr,
-            env=self._env,
-            directories=self._dirs,
-        )
-        # What may be wrong with it is better known now.
-        system = _opened(make_system) if dirs or (stdin, stdout, stderr) != NO_STREAMS else None
-        self._tenancy = tenancy = Tenancy(module, start, _checked_timeout(timeout), make_system)
+        module, given = self.module, self._given
+        provided = _imported(module, given.imports) if module.imports or given.imports is not None else {}
+        # What may be wrong with the world it gets is better known now.
+        system = None if given is DEFAULTS else _opened(given)
+        make_system = DEFAULT_SYSTEM if given is DEFAULTS else partial(_system, given)
+        try:
+            self._tenancy = tenancy = Tenancy(module, start, given.timeout, make_system)
+        except BaseException:
+            if system is not None:
+                system.close()
+            raise
         if system is not None:
             tenancy.system = system
         self.base = tenancy.base
         tenancy.owner = weakref.ref(self, tenancy.abandon)
-        tenancy.start(self._natives(tenancy, given) if module.file.imports else ())
+        tenancy.start(self._natives(tenancy, provided) if module.file.imports else ())
 
     def _natives(
-        self, tenancy: Tenancy, given: Mapping[str, Callable[..., Any]]
+        self, tenancy: Tenancy, provided: Mapping[str, Callable[..., Any]]
     ) -> list[host_functions.NativeImport]:
         """What the core calls for each import of the module."""
         natives: list[host_functions.NativeImport] = []
@@ -109,7 +128,7 @@ class Sandbox:
             if guest is None:
                 assert tenancy.owner is not None
                 guest = host_functions.Guest(tenancy.memory, tenancy.owner, type(self))
-            natives.append(host_functions.wrap(guest, item.name, item.prototype, given[item.name]))
+            natives.append(host_functions.wrap(guest, item.name, item.prototype, provided[item.name]))
         return natives
 
     # -- calling ---------------------------------------------------------------------------------
@@ -180,8 +199,8 @@ class Sandbox:
         piece, or None (captured in the result). env, dirs: instead of the sandbox's. Returns
         Completed(exit_code, stdout, stderr). Raises ModuleError for a library, or a Trap.
         """
-        environment = self._env if env is None else dict(env)
-        preopened = self._dirs if dirs is None else commands.directories(dirs)
+        environment = self._given.env if env is None else dict(env)
+        preopened = self._given.dirs if dirs is None else commands.directories(dirs)
 
         def make_system(out: Output, err: Output) -> System:
             return System(stdin=stdin, stdout=out, stderr=err, env=environment, directories=preopened)
@@ -251,7 +270,7 @@ class Sandbox:
                 "not go on from there"
             )
         image = Image(self.module, tenancy.capture(), tenancy.image.memory_bytes)
-        return Snapshot(image, dict(zip(OPTIONS, self._given, strict=True)))
+        return Snapshot(image, self._given.as_given())
 
     @property
     def closed(self) -> bool:
@@ -295,9 +314,22 @@ def _imported(module: Module, imports: Imports) -> dict[str, Callable[..., Any]]
     return {name: host_functions.find(name, prototype, given) for name, prototype in module.imports.items()}
 
 
-def _opened(make_system: Callable[[], System]) -> System:
+def _system(given: Options) -> System:
+    return System(
+        stdin=given.stdin,
+        stdout=sys.stdout if given.stdout is None else given.stdout,
+        stderr=sys.stderr if given.stderr is None else given.stderr,
+        env=given.env,
+        directories=given.dirs,
+    )
+
+
+DEFAULT_SYSTEM = partial(_system, DEFAULTS)
+
+
+def _opened(given: Options) -> System:
     try:
-        return make_system()
+        return _system(given)
     except OSError as error:
         if error.errno not in (errno.EMFILE, errno.ENFILE):
             raise

@@ -1,0 +1,67 @@
+/* The host functions that one sandbox may call, and how their arguments are converted. */
+#include "native.h"
+
+#include <string.h>
+
+void tmebox_free_imports(struct import *imports, uint32_t count) {
+    for (uint32_t i = 0; i < count; i++) {
+        Py_XDECREF(imports[i].handler);
+    }
+    PyMem_Free(imports);
+}
+
+static int parse_import(struct import *import, PyObject *row) {
+    PyObject *handler;
+    const char *arguments, *result;
+    if (!PyTuple_Check(row)) {
+        PyErr_SetString(PyExc_TypeError, "an import is a tuple (handler, argument codes, result code)");
+        return -1;
+    }
+    if (!PyArg_ParseTuple(row, "Oss:set_imports", &handler, &arguments, &result)) {
+        return -1;
+    }
+    if (!PyCallable_Check(handler)) {
+        PyErr_SetString(PyExc_TypeError, "an import's handler must be callable");
+        return -1;
+    }
+    import->raw = strcmp(arguments, "*") == 0;
+    if (!import->raw && tmebox_parse_signature(&import->signature, arguments, result) < 0) {
+        return -1;
+    }
+    Py_INCREF(handler);
+    import->handler = handler;
+    return 0;
+}
+
+PyObject *tmebox_set_imports(PyObject *object, PyObject *rows) {
+    struct instance *self = (struct instance *)object;
+    PyObject *sequence = PySequence_Tuple(rows);
+    if (sequence == NULL) {
+        return NULL;
+    }
+    Py_ssize_t count = PyTuple_GET_SIZE(sequence), parsed = 0;
+    struct import *imports = NULL;
+    if (count > TMEBOX_MAX_IMPORTS) {
+        PyErr_Format(PyExc_ValueError, "%zd imports; at most %d are possible", count, TMEBOX_MAX_IMPORTS);
+    } else if ((imports = PyMem_Calloc((size_t)count + 1, sizeof *imports)) == NULL) {
+        PyErr_NoMemory();
+    } else {
+        while (parsed < count && parse_import(&imports[parsed], PyTuple_GET_ITEM(sequence, parsed)) == 0) {
+            parsed++;
+        }
+    }
+    Py_DECREF(sequence);
+    /* A running call may be using the old ones. */
+    if (imports == NULL || parsed < count || self->depth != 0) {
+        if (imports != NULL) {
+            tmebox_free_imports(imports, (uint32_t)count);
+        }
+        return PyErr_Occurred() ? NULL : tmebox_raise_busy();
+    }
+    struct import *old = self->imports;
+    uint32_t old_count = self->import_count;
+    self->imports = imports;
+    self->import_count = (uint32_t)count;
+    tmebox_free_imports(old, old_count);
+    Py_RETURN_NONE;
+}
