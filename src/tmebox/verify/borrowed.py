@@ -30,7 +30,9 @@ _EXTENSIONS: Final = frozenset(
 )
 _MASKS: Final = frozenset({Code.AND_RM32_IMM8, Code.AND_RM32_IMM32, Code.AND_EAX_IMM32})
 _SHIFTS: Final = frozenset({Code.SHR_RM32_IMM8})
+_FILL: Final = _OFFSETS | _EXTENSIONS | _MASKS | _SHIFTS
 """What writes all 64 bits of its first operand if that is a register."""
+_NO_STEPS: Final[frozenset[str]] = frozenset()
 _NAMES_32: Final = {
     getattr(Register, f"{name.upper()}D" if name[1:].isdigit() else f"E{name[1:].upper()}"): name
     for name in NAMES.values()
@@ -56,9 +58,11 @@ def indexed_access(base: str, offset: str) -> str:
 def offset_steps(decoded: Decoded) -> frozenset[str]:
     """The steps that an instruction is which leaves no more than 32 bits in its first operand."""
     code = decoded.code
+    if code not in _FILL:
+        return _NO_STEPS
     name = _NAMES_32.get(decoded.first_register) or NAMES.get(decoded.first_register)
     if name is None:
-        return frozenset()
+        return _NO_STEPS
     if code in _OFFSETS:
         return frozenset({offset_into(name)})
     is_narrow = (
@@ -66,21 +70,21 @@ def offset_steps(decoded: Decoded) -> frozenset[str]:
         or (code in _MASKS and 0 <= signed(decoded.instruction.immediate(1)) < 1 << INDEX_BITS)
         or (code in _SHIFTS and 32 - INDEX_BITS <= decoded.instruction.immediate(1) < 32)
     )
-    return frozenset({offset_into(name), index_into(name)}) if is_narrow else frozenset()
+    return frozenset({offset_into(name), index_into(name)}) if is_narrow else _NO_STEPS
 
 
 def access_steps(decoded: Decoded) -> frozenset[str]:
     """The steps that an instruction is whose only access is to `disp(%T,%S,scale)`; none if it writes rsp."""
     operand = decoded.operand
-    if operand is None or not decoded.accesses_operand or len(decoded.accesses) != 1:
-        return frozenset()
-    if decoded.code in _NEVER or Register.RSP in decoded.written:
-        return frozenset()
+    if operand is None or operand.segment not in _FLAT or operand.has_override:
+        return _NO_STEPS
     base, offset = NAMES.get(operand.base), NAMES.get(operand.index)
     if base is None or offset is None or base == offset:
-        return frozenset()
-    if operand.segment not in _FLAT or operand.has_override:
-        return frozenset()
+        return _NO_STEPS
+    if not decoded.accesses_operand or len(decoded.accesses) != 1:
+        return _NO_STEPS
+    if decoded.code in _NEVER or Register.RSP in decoded.written:
+        return _NO_STEPS
     displacement = operand.displacement_i64
     steps = []
     if operand.scale == 1 and abs(displacement) <= R15_REACH:
