@@ -1,6 +1,5 @@
 /* Pieces: the reservations that windows lie in. Readers are signal handlers, so a piece is published by
  * counting it, and nothing of it changes or goes away afterwards. */
-#define _GNU_SOURCE
 #include "window.h"
 
 #include <errno.h>

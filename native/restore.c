@@ -1,6 +1,5 @@
 /* Giving windows back their first contents, in user space as far as possible: taking pages away and faulting
  * them in again costs more than writing them. */
-#define _GNU_SOURCE
 #include "window.h"
 
 #include <errno.h>

@@ -4,7 +4,6 @@
  *
  * The pages come from another mapping of them and not from a descriptor, whose number may be another file's
  * by now, if the host closes descriptors that are not its own. */
-#define _GNU_SOURCE
 #include "window.h"
 
 #include <sys/mman.h>

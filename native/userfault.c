@@ -4,7 +4,6 @@
  * writable, the control pages that sandboxes must not write among them. Programs do close descriptors that
  * are not theirs (daemons close all there are). So a thread with a descriptor table of its own keeps a second
  * reference, out of everybody's reach. */
-#define _GNU_SOURCE
 #include "window.h"
 
 #include <errno.h>

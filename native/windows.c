@@ -1,6 +1,5 @@
 /* What Python does with windows: hand one to an owner, let it grow, take it back. Windows are named by their
  * base address. Everything here runs with the GIL held. */
-#define _GNU_SOURCE
 #include "window.h"
 
 #include <errno.h>
