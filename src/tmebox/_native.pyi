@@ -45,8 +45,8 @@ def reserve_windows(count: int, userfault: bool) -> int:
 class Template:
     """What windows of one kind hold at first. `data` are whole pages from IMAGE_START on, `present` has a bit
     for each of them that is not zero; `read_only` are ascending (start, end) of whole pages in the image. The
-    buffers must not change. `shared`: `data` is a shared mapping that nobody can write, and windows may have its
-    pages themselves where they are read-only. Raises ValueError for an impossible layout."""
+    buffers must not change. `shared`: `data` is a shared mapping that nobody can write, and windows may have
+    its pages themselves where they are read-only. Raises ValueError for an impossible layout."""
 
     def __new__(
         cls,

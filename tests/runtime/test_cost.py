@@ -59,24 +59,27 @@ def native_library(source: str, directory: Path) -> Path:
 def native_instructions(source: str, directory: Path) -> int:
     with native_object(source, directory, "-fno-pic").open("rb") as file:
         text = ELFFile(file).get_section_by_name(".text").data()
-    return count_instructions(text)
+    return len(instructions(text))
 
 
-def count_instructions(text: bytes) -> int:
+def instructions(text: bytes) -> list[str]:
     formatter = iced_x86.Formatter(iced_x86.FormatterSyntax.GAS)
     decoded = (formatter.format(instruction) for instruction in iced_x86.Decoder(64, text))
-    return sum(not NOT_INSTRUCTIONS.match(line) for line in decoded)
+    return [line for line in decoded if not NOT_INSTRUCTIONS.match(line)]
 
 
 def test_loads_and_stores_take_no_extra_instruction(tmp_path):
+    """But for the one that a loop waits for, `n->next`: it is faster with two more (ADR 13)."""
     options = CompileOptions(use_libc=False, isolation="data")
-    isolated = count_instructions(build([SourceText(LOADS_AND_STORES_C)], options).text)
-    assert isolated == native_instructions(LOADS_AND_STORES_C, tmp_path)
+    text = build([SourceText(LOADS_AND_STORES_C)], options).text
+    borrowed = [line for line in instructions(text) if f"%gs:{abi.CONTROL_WINDOW_BASE:#x}" in line]
+    assert len(borrowed) == 1
+    assert len(instructions(text)) == native_instructions(LOADS_AND_STORES_C, tmp_path) + 2
 
 
 def test_code_isolation_adds_only_return_checks(tmp_path):
     options = CompileOptions(use_libc=False)
-    isolated = count_instructions(build([SourceText(LOADS_AND_STORES_C)], options).text)
+    isolated = len(instructions(build([SourceText(LOADS_AND_STORES_C)], options).text))
     native = native_instructions(LOADS_AND_STORES_C, tmp_path)
     returns = 8  # five functions, some with an early return
     assert native < isolated <= native + 4 * returns
