@@ -24,6 +24,7 @@ from tmebox.toolchain.asm import (
 from tmebox.toolchain.borrow import waited_for
 from tmebox.toolchain.directives import ASSIGNMENTS, DATA, SECTIONS, SectionState, rewrite_directive
 from tmebox.toolchain.emit import LABEL_PREFIX, Emitter
+from tmebox.toolchain.layout import within_lines
 from tmebox.toolchain.liveness import FlowGraph
 from tmebox.toolchain.offset_reuse import without_repeated_loads
 from tmebox.toolchain.places import Places
@@ -77,10 +78,10 @@ class _Rewriting:
         self._text = text
         self._base = base
         self._is_clang = "-- Begin function" in text or "clang version" in text
-        is_gcc = '.ident\t"GCC:' in text
+        self._is_compiled = self._is_clang or '.ident\t"GCC:' in text
         self._places = Places(file)
         self._sections = SectionState()
-        self._graph = FlowGraph(is_conventional=self._is_clang or is_gcc, marks_tail_calls=self._is_clang)
+        self._graph = FlowGraph(is_conventional=self._is_compiled, marks_tail_calls=self._is_clang)
         self._emitter = Emitter(self._graph, isolation, base)
         self._loads: dict[int, Load] = {}
         self._functions: set[str] = set()
@@ -104,6 +105,8 @@ class _Rewriting:
         result = self._emitter.text() + "\n"
         if self._base == "r15":
             result = without_repeated_loads(result, self._graph.arrivals())
+        if self._is_compiled:
+            result = within_lines(result, self._graph.arrivals())
         return result
 
     def _read(self, text: str) -> None:
