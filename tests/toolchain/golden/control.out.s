@@ -19,18 +19,21 @@ f:
 	jmp	*%rcx
 .Ltmebox2:
 	hlt
+	.p2align	6, , 22
 .La:
 	addl	%r11d, %eax
 	movl	%gs:.Ltable(,%eax,8), %ecx
 	testb	$4, 0x7fff0000(%rcx)
 	je	.Ltmebox2
 	jmp	*%rcx
+	.p2align	6, , 17
 .Lb:
 	movl	$.Lc, %ecx
 	movl	%ecx, %ecx
 	testb	$4, 0x7fff0000(%rcx)
 	je	.Ltmebox2
 	jmp	*%rcx
+	.p2align	6, , 21
 .Lc:
 	addl	%r11d, %eax
 	movl	$5, %r11d

@@ -76,6 +76,7 @@ in_place:
 	.size	in_place, .-in_place
 	.type	scaled,@function
 scaled:
+	.p2align	6, , 28
 .Lscaled:
 	movl	%gs:(%edi,%eax,4), %eax
 	decq	%rsi
@@ -106,6 +107,7 @@ far:
 	.size	far, .-far
 	.type	not_waited_for,@function
 not_waited_for:
+	.p2align	6, , 31
 .Lnot_waited_for:
 	addl	%gs:(%edi), %eax
 	addq	$4, %rdi
@@ -169,6 +171,7 @@ dispatch:
 	testb	$4, 0x7fff0000(%rax)
 	je	.Ltmebox9
 	jmp	*%rax
+	.p2align	6, , 23
 .Lfirst:
 	addl	%r11d, %ecx
 	movl	%ecx, %eax
