@@ -80,6 +80,7 @@ static PyObject *instance_kill(PyObject *object, PyObject *unused) {
         return tmebox_raise_busy();
     }
     self->dead = self->closed = true;
+    self->paused = false;
     self->text_size = 0;    /* that room may go elsewhere now */
     instance_clear(object); /* nobody needs the handlers, which refer to much else */
     Py_RETURN_NONE;
@@ -92,6 +93,7 @@ static PyObject *instance_pause(PyObject *object, PyObject *unused) {
         return tmebox_raise_busy();
     }
     bool was_alive = !self->dead;
+    self->paused |= was_alive;
     self->dead = true;
     self->text_size = 0; /* that room may go elsewhere now */
     return PyBool_FromLong(was_alive);
@@ -116,7 +118,7 @@ static PyObject *instance_revive(PyObject *object, PyObject *unused) {
     if (!can_begin_again(self)) {
         return NULL;
     }
-    self->dead = false;
+    self->dead = self->paused = false;
     Py_RETURN_NONE;
 }
 
@@ -139,13 +141,15 @@ static PyObject *instance_reset(PyObject *object, PyObject *argument) {
     if (!tmebox_put_random(self->window, self->base)) {
         return NULL;
     }
-    self->dead = false;
+    self->dead = self->paused = false;
     Py_RETURN_NONE;
 }
 
 static PyObject *instance_condemn(PyObject *object, PyObject *unused) {
     (void)unused;
-    ((struct instance *)object)->dead = true;
+    struct instance *self = (struct instance *)object;
+    self->dead = true;
+    self->paused = false;
     Py_RETURN_NONE;
 }
 
@@ -313,11 +317,11 @@ static void instance_dealloc(PyObject *object) {
 static PyMethodDef instance_methods[] = {
     {"kill", instance_kill, METH_NOARGS, "kill()\n\nRefuse calls from now on."},
     {"pause", instance_pause, METH_NOARGS,
-     "pause() -> bool\n\nRefuse calls until revive(). Whether they were possible."},
+     "pause() -> bool\n\nRefuse calls, as of a busy instance, until revive() or reset(). Whether they were possible."},
     {"revive", instance_revive, METH_NOARGS, "revive()\n\nAllow calls again: its window was made anew."},
     {"reset", instance_reset, METH_O, "reset(keep)\n\nGive the window its first contents, and allow calls."},
     {"condemn", instance_condemn, METH_NOARGS,
-     "condemn()\n\nThe call that is running, if any, is the last one."},
+     "condemn()\n\nThe call that is running or the pause, if any, is the last one."},
     {"lend_text_room", instance_lend_text_room, METH_VARARGS,
      "lend_text_room(offset, size_bytes)\n\nMapped memory of the arena, for texts that are arguments; until "
      "kill() or pause()."},

@@ -66,6 +66,7 @@ struct instance {
     uint32_t import_count;
     uint32_t depth;
     bool dead;             /* until its window is made anew */
+    bool paused;           /* dead for a moment, while it is made anew or looked at */
     bool closed;           /* for ever */
     uint32_t generation;   /* of the process: an instance of a parent process is none here */
     struct window *window; /* NULL: not one of ours */

@@ -178,7 +178,11 @@ static struct thread *prepare(struct instance *instance, uint64_t timeout_ns) {
         return NULL;
     }
     if (!is_alive(instance)) {
-        tmebox_raise_closed(instance);
+        if (instance->paused && instance->generation == tmebox_generation) {
+            PyErr_SetString(tmebox_busy_error, "the sandbox is being reset or captured on another thread");
+        } else {
+            tmebox_raise_closed(instance);
+        }
         return NULL;
     }
     if (instance->depth != 0 && instance->thread != thread) {

@@ -166,7 +166,8 @@ class Instance:
         """Mark DEAD (closed) for ever. Raises the `busy` exception while a call is running."""
 
     def pause(self) -> bool:
-        """Mark DEAD until `revive`; whether it was alive. Raises busy."""
+        """Mark DEAD until `revive` or `reset`; whether it was alive. If so, calls meanwhile raise busy.
+        Raises busy."""
 
     def revive(self) -> None:
         """Mark IDLE again, whatever ended it: its window holds a new beginning. Raises busy, closed."""
@@ -183,7 +184,8 @@ class Instance:
         """As the module's `write`, but raises busy while a call runs on another thread."""
 
     def condemn(self) -> None:
-        """Mark DEAD without ending the running call: from a host function, whose exception ends it."""
+        """Mark DEAD without ending the running call: from a host function, whose exception ends it. A pause
+        becomes final."""
 
     def set_imports(self, imports: Sequence[tuple[Callable[..., Any], str, str]]) -> None:
         """One (handler, argument codes, result code) per import index.

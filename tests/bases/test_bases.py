@@ -51,6 +51,11 @@ def test_accesses_outside_what_is_mapped_are_memory_faults(sandbox: tmebox.Sandb
     assert "read_at" in str(caught.value)
 
 
+def test_a_constant_address_just_below_null_is_a_memory_fault(sandbox: tmebox.Sandbox) -> None:
+    with pytest.raises(tmebox.MemoryFault, match="before_null"):
+        sandbox.before_null()
+
+
 def test_host_addresses_become_offsets(sandbox: tmebox.Sandbox) -> None:
     with pytest.raises(tmebox.MemoryFault) as caught:
         sandbox.write_at(0x7F12_3456_7890, 1)

@@ -7,6 +7,7 @@ import pytest
 
 import tmebox
 from tmebox import abi
+from tmebox.memory.windows import Window
 from tmebox.runtime.image import Image
 
 SOURCE = r"""
@@ -60,6 +61,37 @@ def test_host_arrays_survive_a_reset(module):
         array[:] = 5
         sandbox.reset()
         assert array.sum() == 5000
+
+
+def test_calls_during_a_reset_on_another_thread_find_it_busy(module, monkeypatch):
+    with tmebox.Sandbox(module) as sandbox:
+        seen = []
+
+        def reset_slowly(window, instance):
+            with pytest.raises(tmebox.SandboxBusy, match="being reset or captured"):
+                sandbox.bump()
+            seen.append(window)
+            reset(window, instance)
+
+        reset = Window.reset
+        monkeypatch.setattr(Window, "reset", reset_slowly)
+        sandbox.reset()
+        assert len(seen) == 1
+        assert sandbox.bump() == 6
+
+
+def test_a_reset_that_fails_leaves_a_dead_sandbox(module, monkeypatch):
+    def fail(window, instance):
+        raise MemoryError
+
+    with tmebox.Sandbox(module) as sandbox:
+        with monkeypatch.context() as patched, pytest.raises(MemoryError):
+            patched.setattr(Window, "reset", fail)
+            sandbox.reset()
+        with pytest.raises(tmebox.SandboxClosed):
+            sandbox.bump()
+        sandbox.reset()
+        assert sandbox.bump() == 6
 
 
 def test_closed_sandboxes_cannot_be_reset(module):

@@ -132,15 +132,22 @@ class Tenancy:
         with self._changing:  # nobody may come in, or end it, before it is whole again
             window = self.hold()
             self.instance.pause()
-            if self._system is not None:
-                self._system.reset()
-            if self._arena is not None:
-                if self._text_room is not None:
-                    self._arena.free(self._text_room)
-                    self._text_room = None
-                self._arena.scrub()
-            window.reset(self.instance)
+            try:
+                self._begin_again(window)
+            except BaseException:
+                self.instance.condemn()
+                raise
         self._initialize()
+
+    def _begin_again(self, window: Window) -> None:
+        if self._system is not None:
+            self._system.reset()
+        if self._arena is not None:
+            if self._text_room is not None:
+                self._arena.free(self._text_room)
+                self._text_room = None
+            self._arena.scrub()
+        window.reset(self.instance)
 
     def capture(self) -> Contents:
         """What the window holds now, for others to start with: data and heap, but no stack, since no call

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from tmebox.abi import STACK_REACH
+from tmebox.abi import GUARD, STACK_REACH
 from tmebox.toolchain import registers
 from tmebox.toolchain.asm import Immediate, Memory, Operand, constant
 from tmebox.toolchain.template import Refusal
@@ -77,6 +77,10 @@ def _absolute(memory: Memory, displacement: str) -> Memory:
         return Memory(displacement, "rip", segment="gs")
     if memory.segment == "fs":
         raise Refusal(f"`{memory}`: there is no thread control block in a sandbox")
+    if -GUARD <= value < 0:
+        # What a compiler makes of a null pointer's neighbours in code that must not run. Nothing is mapped at
+        # either end of the window, and only the low end can be named without a register.
+        return Memory("0", segment="gs")
     if not 0 <= value < 1 << 31:
         raise Refusal(f"`{memory}`: the address is not inside [0, 2 GiB)")
     return Memory(displacement, segment="gs")

@@ -2,6 +2,8 @@
 	.globl	f
 	.type	f,@function
 f:
+	movzbl	-1, %eax
+	movq	%rax, -8
 	movq	8(%rax,%rcx,4), %rdx
 	movups	%xmm1, -16(%r13)
 	addl	$1, sym+4(%rip)

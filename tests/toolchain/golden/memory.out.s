@@ -2,6 +2,8 @@
 	.globl	f
 	.type	f,@function
 f:
+	movzbl	%gs:0, %eax
+	movq	%rax, %gs:0
 	movq	%gs:8(%eax,%ecx,4), %rdx
 	movups	%xmm1, %gs:-16(%r13d)
 	addl	$1, %gs:sym+4(%rip)

@@ -2,6 +2,8 @@
 	.globl	memory
 	.type	memory, @function
 memory:
+	movzbl	-1, %eax
+	movq	%rax, -8
 	movq	(%rdi), %rax
 	movq	8(%rdi), %rcx
 	movl	%eax, -8(%rdi,%rsi,4)

@@ -2,6 +2,8 @@
 	.globl	memory
 	.type	memory, @function
 memory:
+	movzbl	0(%r15), %eax
+	movq	%rax, 0(%r15)
 	movl	%edi, %r14d
 	movq	(%r15,%r14), %rax
 	movq	8(%r15,%r14), %rcx
