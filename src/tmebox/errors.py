@@ -71,7 +71,7 @@ class SnapshotError(TmeboxError):
 
 
 class SandboxBusy(TmeboxError):
-    """A sandbox runs one call at a time; this one is running, or being reset or captured, on another thread."""
+    """A sandbox does one thing at a time: this one runs, or is being reset or captured, on another thread."""
 
 
 class SandboxClosed(TmeboxError):
