@@ -61,8 +61,8 @@ REFUSED = [
     # Implicit or unconfined addresses.
     "xlatb", "scasb", "repne scasb", "cmpsb", "lodsq", "rep lodsb", "movsd", "cmpsd", "insb", "repne stosb",
     "movabsq 0x123456789, %rax", "movabsq %rax, 0x123456789", "movl %gs:4, %eax", "movl %gs:(%rax), %eax",
-    "movl %ds:(%rax), %eax", "movl %fs:40, %eax", "movl -0x200000, %eax", "movl 8(%rip), %eax", "movl 8(%ax), %ecx",
-    "movq tls@TLSGD(%rip), %rdi", "leaq %fs:8(%rax), %rax", "btw %ax, (%rdi)",
+    "movl %ds:(%rax), %eax", "movl %fs:40, %eax", "movl -0x200000, %eax", "movl 8(%rip), %eax",
+    "movl 8(%ax), %ecx", "movq tls@TLSGD(%rip), %rdi", "leaq %fs:8(%rax), %rax", "btw %ax, (%rdi)",
     # The stack pointer in parts, or in places where no sequence exists.
     "movw %ax, %sp", "movb $1, %spl", "popw %ax", "pushw %ax", "xaddq %rsp, %rax", "xchgq %rsp, (%rax)",
     "mulxq %rax, %rsp, %rcx", "addq %r11, %rsp; imulq %r11, %rsp; movq %r11, %rax",
