@@ -16,6 +16,7 @@ LARGEST_FILE_LINES = 450
 LAYERS: dict[str, int] = {
     "errors": 0,
     "abi": 0,
+    "once": 0,
     "prototypes": 1,
     "elf": 1,
     "modulecheck": 1,

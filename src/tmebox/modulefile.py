@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tmebox.errors import ModuleError
+from tmebox.once import once
 from tmebox.prototypes import Prototype
 
 Addresses = NDArray[np.uint32]
@@ -159,7 +159,7 @@ class ModuleFile:
         except ModuleError as error:
             raise ModuleError(f"{path}: {error}") from None
 
-    @cached_property
+    @once
     def digest(self) -> str:
         """SHA-256 in hexadecimal over everything that a verifier or loader uses; names of files and of
         functions that cannot be called do not count."""

@@ -8,6 +8,7 @@ sandbox can arrive in a slot that is being filled or emptied.
 from __future__ import annotations
 
 import hashlib
+import os
 import threading
 from collections import deque
 from dataclasses import dataclass
@@ -43,6 +44,7 @@ class CodeRegion:
         # Modules are released by finalizers, which may run inside allocate(): they only append.
         self._quarantine: deque[Slot] = deque()
         self._ready = False
+        os.register_at_fork(after_in_child=self._after_fork)
 
     def allocate(self, size_bytes: int, address: int | None = None) -> Slot:
         """A free slot of at least `size_bytes`, contents undefined, PROT_NONE; at `address` (a multiple of
@@ -124,6 +126,10 @@ class CodeRegion:
                 if low >= abi.GATE_BASE:
                     break
         raise LimitError("the code region's addresses (1 to 2 GiB) are taken by the host program")
+
+    def _after_fork(self) -> None:
+        """Another thread may have had the lock; at worst, the slot it was about to get is lost."""
+        self._lock = threading.Lock()
 
     def _drain_quarantine(self) -> None:
         if not self._quarantine or _native.calls_in_progress():

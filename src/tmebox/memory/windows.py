@@ -6,13 +6,13 @@ import os
 import sys
 import threading
 import weakref
-from functools import cached_property
 
 from tmebox import _native, abi
 from tmebox.errors import LimitError
 from tmebox.memory.contents import Contents
 from tmebox.memory.substrate import Substrate, choose, reserve_some
 from tmebox.memory.templates import Template
+from tmebox.once import once
 
 FIRST_PIECE = 16
 LARGEST_PIECE = 1024
@@ -101,7 +101,7 @@ class WindowPool:
         self.live = 0
         os.register_at_fork(after_in_child=self._after_fork)
 
-    @cached_property
+    @once
     def substrate(self) -> Substrate:
         substrate, first, count = choose(FIRST_PIECE)
         self._add_piece(first, count)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Protocol
 
 from tmebox import abi
 from tmebox.memory.contents import Contents
 from tmebox.memory.templates import Template
 from tmebox.memory.windows import WINDOWS
+from tmebox.once import once
 from tmebox.runtime.module import Module
 
 
@@ -23,7 +23,7 @@ class Start:
         self.contents = contents
         self.memory_bytes = memory_bytes
 
-    @cached_property
+    @once
     def template(self) -> Template:
         return WINDOWS.template(self.contents)
 
@@ -36,7 +36,7 @@ class Image:
     contents: Contents
     memory_bytes: int
 
-    @cached_property
+    @once
     def start(self) -> Start:
         return Start(self.contents, self.memory_bytes)
 

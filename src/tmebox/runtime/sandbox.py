@@ -7,7 +7,7 @@ import math
 import sys
 import weakref
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property, partial
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -15,6 +15,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from tmebox import _native, abi
 from tmebox.errors import LimitError, SandboxClosed, SnapshotError
+from tmebox.once import once
 from tmebox.runtime import commands, functions, host_functions, layout
 from tmebox.runtime.commands import Completed, DirectoryLike, Input, Output
 from tmebox.runtime.image import HasImage, Image, Start
@@ -228,7 +229,7 @@ class Sandbox:
         return self._tenancy
 
     # -- memory ----------------------------------------------------------------------------------
-    @cached_property
+    @once
     def memory(self) -> SandboxMemory:
         """The sandbox's memory as bytes at window offsets."""
         return self._tenancy.memory

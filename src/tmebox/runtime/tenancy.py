@@ -129,6 +129,7 @@ class Tenancy:
     def reset(self) -> None:
         """Stack, data and heap as at the beginning, and callable, also after a trap. Host arrays stay.
         Raises SandboxBusy, SandboxClosed."""
+        self.hold()  # before the lock: in a forked child, a thread that is not there may have it
         with self._changing:  # nobody may come in, or end it, before it is whole again
             window = self.hold()
             self.instance.pause()
@@ -153,6 +154,7 @@ class Tenancy:
         """What the window holds now, for others to start with: data and heap, but no stack, since no call
         runs, and no host arrays. Raises SandboxBusy while a call runs, SandboxClosed after a trap."""
         contents = self.start_with.contents
+        self.hold()  # as in reset
         with self._changing:
             window = self.hold()
             if not self.instance.pause():  # nobody may come in meanwhile
@@ -224,6 +226,7 @@ class Tenancy:
 
     def lend_text_room(self) -> None:
         """From now on the core copies texts by itself, where there is room for them. Raises SandboxClosed."""
+        self.hold()  # as in reset
         with self._changing:
             arena = self._arena_of(self.hold())
             if self._text_room is None:
@@ -245,12 +248,9 @@ class Tenancy:
     # -- ending ----------------------------------------------------------------------------------
     def end(self) -> None:
         """Give everything back. Idempotent. Raises SandboxBusy while a call runs."""
-        with self._changing:
-            window = self._window
-            if window is None:
-                return
-            self.instance.kill()
-            self._window = None
+        window = self._give_up()
+        if window is None:
+            return
         self.owner = self._memory = None
         if self._arena is not None:
             self._arena.close()
@@ -260,6 +260,20 @@ class Tenancy:
         del window  # the last holder's finalizer recycles it
         if (kept := still_held()) is not None and not kept.is_inherited:
             kept.blank()
+
+    def _give_up(self) -> Window | None:
+        """The window, unless it was given up before."""
+        window = self._window
+        if window is not None and window.is_inherited:
+            self.instance.condemn()  # not kill(): threads that are not in this process may be in it
+            self._window = None
+            return window
+        with self._changing:
+            window = self._window
+            if window is not None:
+                self.instance.kill()
+                self._window = None
+            return window
 
     def abandon(self, _: object = None) -> None:
         """`end` for a sandbox that nobody refers to any more; one that still runs ends when its call does."""

@@ -1,0 +1,126 @@
+"""Children that are forked at any moment: what other threads were doing then does not hold them up."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import pytest
+
+import tmebox
+from forked import ChildOutcome
+from tmebox.memory.code_region import CODE_REGION
+from tmebox.memory.windows import WINDOWS, WindowPool
+
+Forked = Callable[..., ChildOutcome]
+SOURCE = """
+static int calls;
+int add(int a, int b) { calls++; return a + b; }
+int length(const char *text) { int n = 0; while (text[n]) n++; return n; }
+void spin(void) { for (volatile int i = 0;; i++); }
+"""
+USES: dict[str, Callable[[tmebox.Sandbox], Any]] = {
+    "call": lambda sandbox: sandbox.add(1, 2),
+    "text": lambda sandbox: sandbox.length("text"),
+    "reset": lambda sandbox: sandbox.reset(),
+    "snapshot": lambda sandbox: sandbox.snapshot(),
+    "array": lambda sandbox: sandbox.array(10),
+}
+
+
+@pytest.fixture(scope="module")
+def module() -> tmebox.Module:
+    return tmebox.compile(source_text=SOURCE)
+
+
+@contextmanager
+def elsewhere(doing: Callable[[threading.Event, threading.Event], None]) -> Iterator[None]:
+    """While another thread is in `doing(begun, end)`, between these two."""
+    begun, end = threading.Event(), threading.Event()
+    thread = threading.Thread(target=doing, args=(begun, end))
+    thread.start()
+    try:
+        assert begun.wait(10)
+        yield
+    finally:
+        end.set()
+        thread.join()
+
+
+def use_everything(module: tmebox.Module, data: bytes, parents: tmebox.Sandbox) -> list[str]:
+    """What a child may want; the parent's sandbox refuses all, and can be closed."""
+    refused = []
+    for name, use in USES.items():
+        with pytest.raises(tmebox.SandboxClosed, match="forked"):
+            use(parents)
+        refused.append(name)
+    parents.close()
+    with tmebox.Sandbox(module) as own, own.snapshot().spawn() as spawned:
+        assert own.add(1, 2) + spawned.add(3, 4) == 10
+    with tmebox.Sandbox(tmebox.Module.from_bytes(data)) as own:
+        assert own.length("own") == 3
+    return refused
+
+
+def test_locks_that_other_threads_had_are_free_in_the_child(module: tmebox.Module, forked: Forked) -> None:
+    data, parents = module.to_bytes(), tmebox.Sandbox(module)
+
+    def hold_locks(begun: threading.Event, end: threading.Event) -> None:
+        with ExitStack() as held:
+            for lock in (parents._tenancy._changing, CODE_REGION._lock, WINDOWS._lock):
+                held.enter_context(lock)
+            begun.set()
+            end.wait()
+
+    with elsewhere(hold_locks):
+        outcome = forked(lambda: use_everything(module, data, parents))
+    assert outcome.result() == list(USES)
+    assert parents.add(3, 4) == 7
+    parents.close()
+
+
+def test_a_call_that_ran_on_another_thread_is_over_in_the_child(
+    module: tmebox.Module, forked: Forked
+) -> None:
+    data, parents = module.to_bytes(), tmebox.Sandbox(module)
+
+    def spin(begun: threading.Event, _: threading.Event) -> None:
+        begun.set()
+        with pytest.raises(tmebox.Timeout):
+            parents.call("spin", timeout=1.0)
+
+    with elsewhere(spin):
+        while "running" not in repr(parents):
+            pass
+        outcome = forked(lambda: use_everything(module, data, parents))
+    assert outcome.result() == list(USES)
+    parents.close()
+
+
+def test_what_another_thread_was_working_out_is_worked_out_again(
+    module: tmebox.Module, forked: Forked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make, parent = WindowPool.template, os.getpid()
+    first = tmebox.Sandbox(module, memory="3MiB")
+
+    def hold_up(begun: threading.Event, end: threading.Event) -> None:
+        def slowly(pool: WindowPool, contents: Any) -> Any:
+            if os.getpid() == parent:
+                begun.set()
+                end.wait()
+            return make(pool, contents)
+
+        monkeypatch.setattr(WindowPool, "template", slowly)
+        tmebox.Sandbox(module, memory="5MiB").close()
+
+    def child() -> int:
+        with tmebox.Sandbox(module, memory="7MiB") as own:
+            return int(own.add(1, 2))
+
+    with elsewhere(hold_up):
+        outcome = forked(child)
+    assert outcome.result() == 3
+    first.close()
