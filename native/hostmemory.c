@@ -48,6 +48,21 @@ static PyObject *memory_reserve(PyObject *module, PyObject *args) {
     return PyLong_FromUnsignedLongLong((uintptr_t)got);
 }
 
+static int map_zero(void *address, size_t size, int protection) {
+    int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED;
+    if (mmap(address, size, protection, flags, -1, 0) != MAP_FAILED) {
+        return 0;
+    }
+    /* Where the number of mappings is at its limit, those that are there can do: private ones, whose pages
+     * come back as zeros. So memory can always be taken back. */
+    int error = errno;
+    if (madvise(address, size, MADV_DONTNEED) == 0 && mprotect(address, size, protection) == 0) {
+        return 0;
+    }
+    errno = error;
+    return -1;
+}
+
 static PyObject *memory_map_zero(PyObject *module, PyObject *args) {
     (void)module;
     unsigned long long address, size_bytes;
@@ -56,8 +71,7 @@ static PyObject *memory_map_zero(PyObject *module, PyObject *args) {
         !sane(address, size_bytes)) {
         return NULL;
     }
-    int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED;
-    return done(mmap((void *)address, size_bytes, protection, flags, -1, 0) == MAP_FAILED ? -1 : 0);
+    return done(map_zero((void *)address, size_bytes, protection));
 }
 
 static PyObject *memory_protect(PyObject *module, PyObject *args) {

@@ -97,19 +97,23 @@ static PyObject *trap_count(PyObject *module, PyObject *unused) {
 
 static PyObject *configure(PyObject *module, PyObject *args, PyObject *keywords) {
     (void)module;
-    static char *names[] = {"busy", "closed", NULL};
-    PyObject *busy, *closed;
-    if (!PyArg_ParseTupleAndKeywords(args, keywords, "$OO:configure", names, &busy, &closed)) {
+    static char *names[] = {"busy", "closed", "limit", NULL};
+    PyObject *busy, *closed, *limit;
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "$OOO:configure", names, &busy, &closed,
+                                     &limit)) {
         return NULL;
     }
-    if (!PyExceptionClass_Check(busy) || !PyExceptionClass_Check(closed)) {
-        PyErr_SetString(PyExc_TypeError, "busy and closed must be exception types");
+    if (!PyExceptionClass_Check(busy) || !PyExceptionClass_Check(closed) ||
+        !PyExceptionClass_Check(limit)) {
+        PyErr_SetString(PyExc_TypeError, "busy, closed and limit must be exception types");
         return NULL;
     }
     Py_INCREF(busy);
     Py_XSETREF(tmebox_busy_error, busy);
     Py_INCREF(closed);
     Py_XSETREF(tmebox_closed_error, closed);
+    Py_INCREF(limit);
+    Py_XSETREF(tmebox_limit_error, limit);
     Py_RETURN_NONE;
 }
 
@@ -176,6 +180,7 @@ PyMODINIT_FUNC PyInit__native(void) {
     }
     tmebox_busy_error = Py_NewRef(PyExc_RuntimeError);
     tmebox_closed_error = Py_NewRef(PyExc_RuntimeError);
+    tmebox_limit_error = Py_NewRef(PyExc_RuntimeError);
     tmebox_init_guard();
     if (tmebox_init_threads() < 0 || PyModule_AddFunctions(module, tmebox_memory_methods) < 0 ||
         PyModule_AddFunctions(module, tmebox_cpu_methods) < 0 ||

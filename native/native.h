@@ -80,7 +80,7 @@ struct instance {
 
 extern PyTypeObject tmebox_instance_type, tmebox_function_type, tmebox_export_type, tmebox_region_type;
 extern unsigned long long tmebox_trap_count;
-extern PyObject *tmebox_busy_error, *tmebox_closed_error;
+extern PyObject *tmebox_busy_error, *tmebox_closed_error, *tmebox_limit_error;
 
 /* Runs one call: the caller fills in address, integers, vectors and vector_count. 0, or -1 with an
  * exception set. */

@@ -125,14 +125,13 @@ static uint32_t recycle_arena(struct window *window, uint64_t base) {
     return first != 0 ? ARENA_FIRST_PAGES : 0;
 }
 
-uint32_t tmebox_recycle(struct window *window, uint64_t base, uint32_t keep) {
+int64_t tmebox_recycle(struct window *window, uint64_t base, uint32_t keep) {
     if (window->template == NULL) {
         return 0; /* it could not even start */
     }
     uint32_t hot = hot_pages(window), elsewhere = run_pages(window);
     if (keep == 0 || hot > keep) {
-        tmebox_empty(window, base);
-        return 0;
+        return tmebox_empty(window, base) ? 0 : -1;
     }
     if (elsewhere <= keep - hot) {
         rewrite_runs(window, base);
@@ -146,21 +145,25 @@ uint32_t tmebox_recycle(struct window *window, uint64_t base, uint32_t keep) {
     return hot + elsewhere + recycle_arena(window, base);
 }
 
-void tmebox_empty(struct window *window, uint64_t base) {
+bool tmebox_empty(struct window *window, uint64_t base) {
     if (window->template == NULL) {
-        return;
+        return true;
     }
     discard_private(window, base);
     tmebox_discard(base, TMEBOX_ARENA_START, window->arena_end);
     forget_hot(window);
     forget_runs(window);
     window->arena_first = 0;
-    window->arena_end = 0;
+    window->arena_end = TMEBOX_ARENA_FIRST_END;
     window->next_page = window->last_count = 0;
-    tmebox_unshare(window, base);
+    if (!tmebox_unshare(window, base)) {
+        return false;
+    }
+    window->arena_end = 0;
     struct template *template = window->template;
     window->template = NULL;
     Py_DECREF(template);
+    return true;
 }
 
 uint32_t tmebox_pages_present(const struct window *window) {

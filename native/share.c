@@ -58,14 +58,15 @@ static bool take_back(uint64_t base, const struct span *span) {
            madvise(start, size, MADV_DONTDUMP) == 0 && tmebox_userfault_open_up(start, size) == 0;
 }
 
-void tmebox_unshare(struct window *window, uint64_t base) {
+bool tmebox_unshare(struct window *window, uint64_t base) {
     const struct template *template = window->template;
     for (; window->shared != 0; window->shared &= window->shared - 1) {
         if (!take_back(base, &template->read_only[__builtin_ctz(window->shared)])) {
-            Py_FatalError("tmebox: the kernel does not take a sandbox's memory back");
+            return false; /* the host has used up the mappings that a process may have */
         }
         mappings -= MAPPINGS_EACH;
     }
+    return true;
 }
 
 bool tmebox_blank_shared(const struct window *window, uint64_t base) {

@@ -22,6 +22,7 @@
 #define STACK_ROOM_KEPT (12 * 1024)
 
 __thread struct thread *tmebox_thread __attribute__((tls_model("initial-exec")));
+PyObject *tmebox_limit_error;
 pthread_mutex_t tmebox_registry_lock = PTHREAD_MUTEX_INITIALIZER;
 struct thread *tmebox_registry;
 bool tmebox_has_fsgsbase;
@@ -150,7 +151,10 @@ struct thread *tmebox_register_thread(void) {
         return NULL;
     }
     if (tmebox_give_signal_stack(thread) < 0) {
-        PyErr_SetFromErrno(PyExc_OSError);
+        PyErr_Format(tmebox_limit_error,
+                     "this thread cannot call sandboxes: no memory for its signal handlers (%s); close "
+                     "sandboxes, or raise vm.max_map_count, `ulimit -v` or `ulimit -d`",
+                     strerror(errno));
         take_signal_stack(thread);
         free(thread);
         return NULL;

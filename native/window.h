@@ -115,7 +115,8 @@ const unsigned char *tmebox_first_contents(const struct template *template, uint
 /* -- share.c ------------------------------------------------------------------------------------------ */
 /* For a window that has a template and nothing present yet. */
 void tmebox_share(struct window *window, uint64_t base);
-void tmebox_unshare(struct window *window, uint64_t base);
+/* False: not all of it, for want of a mapping; to be tried again. */
+bool tmebox_unshare(struct window *window, uint64_t base);
 /* Zeros instead, at once, since others may be looking; until it is unshared. */
 bool tmebox_blank_shared(const struct window *window, uint64_t base);
 bool tmebox_is_shared(const struct window *window, uint32_t page);
@@ -125,12 +126,14 @@ void tmebox_share_after_fork(void);
 /* Gives every page of the private part its first contents again; no call runs, but other threads may look on.
  * Pages that are not at hand go back to the system if there are more than `keep` of them. */
 void tmebox_restore(struct window *window, uint64_t base, uint32_t keep);
-/* The same for the whole window, which nobody uses any more. How many pages stay present; 0: none. */
-uint32_t tmebox_recycle(struct window *window, uint64_t base, uint32_t keep);
+/* The same for the whole window, which nobody uses any more. How many pages stay present; 0: none; -1: it
+ * should be empty, and is as tmebox_empty leaves it. */
+int64_t tmebox_recycle(struct window *window, uint64_t base, uint32_t keep);
 /* Takes pages away; they come back as they were at first. */
 void tmebox_discard(uint64_t base, uint64_t start, uint64_t end);
-/* No page is present and none may be touched. Nobody uses it. */
-void tmebox_empty(struct window *window, uint64_t base);
+/* No page is present and none may be touched. Nobody uses it. False: shared read-only data still is, for want
+ * of a mapping; nobody may have the window before this was tried again. */
+bool tmebox_empty(struct window *window, uint64_t base);
 uint32_t tmebox_pages_present(const struct window *window);
 /* Fresh random bytes for whoever owns the window. False with an exception set. */
 bool tmebox_put_random(struct window *window, uint64_t base);

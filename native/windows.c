@@ -27,13 +27,17 @@ static struct window *owned_window_at(unsigned long long address) {
     return window;
 }
 
+static PyObject *out_of_memory(void) {
+    errno = ENOMEM;
+    return PyErr_SetFromErrno(PyExc_OSError);
+}
+
 static bool populate(struct window *window, uint64_t base, uint64_t offset, uint64_t size,
                      enum toucher toucher) {
     if (tmebox_populate(window, base, offset, size, toucher)) {
         return true;
     }
-    errno = ENOMEM;
-    PyErr_SetFromErrno(PyExc_OSError);
+    out_of_memory();
     return false;
 }
 
@@ -63,7 +67,9 @@ static PyObject *window_start(PyObject *module, PyObject *args) {
         return NULL;
     }
     if (window->template != template) {
-        tmebox_empty(window, base);
+        if (!tmebox_empty(window, base)) {
+            return out_of_memory();
+        }
         window->arena_end = TMEBOX_ARENA_FIRST_END;
         window->template = (struct template *)Py_NewRef(template);
         tmebox_share(window, base);
@@ -85,7 +91,8 @@ static PyObject *window_recycle(PyObject *module, PyObject *args) {
     if (!PyArg_ParseTuple(args, "KI:window_recycle", &base, &keep) || (window = window_at(base)) == NULL) {
         return NULL;
     }
-    return PyLong_FromUnsignedLong(tmebox_recycle(window, base, keep));
+    int64_t kept = tmebox_recycle(window, base, keep);
+    return kept < 0 ? out_of_memory() : PyLong_FromLongLong(kept);
 }
 
 static PyObject *window_empty(PyObject *module, PyObject *argument) {
@@ -95,7 +102,9 @@ static PyObject *window_empty(PyObject *module, PyObject *argument) {
     if (window == NULL) {
         return NULL;
     }
-    tmebox_empty(window, base);
+    if (!tmebox_empty(window, base)) {
+        return out_of_memory();
+    }
     Py_RETURN_NONE;
 }
 
@@ -177,16 +186,17 @@ static PyObject *window_blank(PyObject *module, PyObject *args) {
         (window = owned_window_at(base)) == NULL) {
         return NULL;
     }
-    if (!tmebox_blank_shared(window, base)) {
-        return PyErr_SetFromErrno(PyExc_OSError);
-    }
     uint64_t arena_size = window->arena_end - TMEBOX_ARENA_START;
+    bool all_blank = tmebox_blank_shared(window, base);
     struct template *before = atomic_exchange(&window->template, (struct template *)Py_NewRef(blank));
     tmebox_discard(base, before->stack_low, before->heap_end);
     tmebox_discard(base, TMEBOX_ARENA_START, window->arena_end);
     Py_DECREF(before);
     if (!populate(window, base, TMEBOX_ARENA_START, arena_size, HOST_READS)) {
         return NULL;
+    }
+    if (!all_blank) {
+        return out_of_memory(); /* views still show what is read-only */
     }
     Py_RETURN_NONE;
 }

@@ -349,6 +349,15 @@ def test_doctor_says_what_a_limited_address_space_means(monkeypatch: pytest.Monk
     assert "8.0 GiB" in finding.found and "ulimit" in finding.advice
 
 
+def test_doctor_says_what_limited_data_means(monkeypatch: pytest.MonkeyPatch) -> None:
+    limits = {doctor.resource.RLIMIT_DATA: 8 << 30}
+    infinite = doctor.resource.RLIM_INFINITY
+    monkeypatch.setattr(doctor.resource, "getrlimit", lambda kind: (limits.get(kind, infinite), infinite))
+    finding = doctor._address_space()
+    assert finding.status == "note"
+    assert "8.0 GiB" in finding.found and "ulimit -d" in finding.advice
+
+
 def test_doctor_compiles_something_with_gcc(monkeypatch: pytest.MonkeyPatch) -> None:
     finding = doctor._gcc()
     if finding.status != "ok":

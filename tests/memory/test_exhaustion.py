@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import mmap
 import os
 import resource
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -117,6 +120,110 @@ def test_mappings_run_out_without_harm(forked: Forked):
     assert "vm.max_map_count" in message if WINDOWS.substrate.name == "plain" else not message
 
 
+@contextmanager
+def no_mapping_left() -> Iterator[None]:
+    """Not one more; in a child, which has few of its own."""
+    room, last = use_up_mappings(leave=0), []
+    with contextlib.suppress(OSError):
+        while True:
+            last.append(mmap.mmap(-1, abi.PAGE_SIZE, prot=(mmap.PROT_READ, mmap.PROT_WRITE)[len(last) % 2]))
+    yield
+    last.clear()
+    room.clear()
+
+
+CONSTANTS = """
+const char table[200000] = {1, 2, 3};
+int at(int index) { return table[index]; }
+"""
+
+
+def test_sandboxes_end_and_begin_again_where_no_mapping_is_left(forked: Forked):
+    if int(Path("/proc/sys/vm/max_map_count").read_text()) > 200_000:
+        pytest.skip("there are too many mappings to use up")
+    constants = tmebox.compile(source_text=CONSTANTS)
+    short_lived = tmebox.compile(source_text="int two(void) { return 2; }")
+    module()
+
+    def child() -> tuple[list[str], int, int]:
+        shared = [tmebox.Sandbox(constants) for _ in range(5)]
+        boxes = [sandbox() for _ in range(5)]
+        array = boxes[0].array(10_000)
+        array[:] = 1
+        boxes[1].fill(boxes[1].where_room(), 5000, 7)
+        view = shared[0].memory.view(abi.IMAGE_START, abi.PAGE_SIZE)
+        messages: list[str] = []
+        with no_mapping_left():
+            # A thread needs some for its first call, and a view to become blank.
+            for attempt in (partial(boxes[0].add, 1, 2), sandbox, boxes[1].reset, shared[0].close):
+                try:
+                    attempt()
+                except tmebox.LimitError as error:
+                    messages.append(str(error))
+            for box in (*shared, *boxes):
+                box.close()
+            assert not array.any()
+            del view  # its window cannot be taken back now
+            with contextlib.suppress(tmebox.LimitError):
+                tmebox.Module.from_bytes(short_lived.to_bytes())
+        assert tmebox.stats().windows_live == 1, "the array's"
+        again = [sandbox() for _ in range(10)] + [tmebox.Sandbox(constants) for _ in range(10)]
+        sums = sum(box.add(1, 2) for box in again[:10]), sum(box.at(1) for box in again[10:])
+        assert all(box.look(box.where_room(), 10_000) == 0 for box in again[:10])
+        return messages, *sums
+
+    messages, additions, constants_read = forked(child).result()
+    assert all("vm.max_map_count" in message for message in messages)
+    assert (additions, constants_read) == (30, 20)
+
+
+@pytest.mark.parametrize(("kind", "name"), [("RLIMIT_AS", "ulimit -v"), ("RLIMIT_DATA", "ulimit -d")])
+def test_the_limit_that_was_met_is_named(forked: Forked, kind: str, name: str):
+    """With userfaultfd windows can be written from the start, and count as data."""
+    module()
+
+    def child() -> tuple[str, int]:
+        sandbox().add(1, 2)
+        limit = address_space_used() + 100 * abi.GIB
+        resource.setrlimit(getattr(resource, kind), (limit, limit))
+        most = tmebox.limits().windows.most
+        boxes = []
+        with pytest.raises(tmebox.LimitError) as caught:
+            while len(boxes) < 2000:
+                boxes.append(sandbox())
+        assert most < 2000
+        boxes.pop().close()
+        return str(caught.value), sandbox().add(1, 2)
+
+    if kind == "RLIMIT_DATA" and WINDOWS.substrate.name == "plain":
+        pytest.skip("without userfaultfd only what sandboxes have counts as data")
+    message, total = forked(child).result()
+    assert f"raise `{name}`" in message
+    assert total == 3
+
+
+def test_first_contents_that_need_a_descriptor_are_a_limit_and_pass(forked: Forked):
+    constants = tmebox.compile(source_text=CONSTANTS)
+    module()
+
+    def child() -> tuple[str, int]:
+        sandbox().add(1, 2)
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+        message = "ulimit -n"
+        try:
+            tmebox.Sandbox(constants)
+        except tmebox.LimitError as error:
+            message = str(error)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        with tmebox.Sandbox(constants) as box:
+            return message, box.at(2)
+
+    message, value = forked(child).result()
+    assert "ulimit -n" in message
+    assert value == 3
+
+
 def test_descriptors_run_out_and_come_back(forked: Forked, tmp_path: Path):
     module()
 
@@ -144,6 +251,8 @@ CORE = (
     "tests/runtime/test_limits.py",
     "tests/memory/test_windows.py",
     "tests/memory/test_arena.py",
+    "tests/memory/test_exhaustion.py::test_sandboxes_end_and_begin_again_where_no_mapping_is_left",
+    "tests/memory/test_exhaustion.py::test_the_limit_that_was_met_is_named",
 )
 
 

@@ -154,8 +154,12 @@ def _window() -> Finding:
 
 def _address_space() -> Finding:
     limit, _ = resource.getrlimit(resource.RLIMIT_AS)
-    if limit == resource.RLIM_INFINITY:
+    writable, _ = resource.getrlimit(resource.RLIMIT_DATA)
+    if limit == resource.RLIM_INFINITY == writable:
         return Finding("address space", "ok", "unlimited")
+    if limit == resource.RLIM_INFINITY:
+        advice = "for many sandboxes: ulimit -d unlimited"
+        return Finding("address space", "note", f"{size(writable)} of it can be written", advice)
     status = "note" if limit >= SMALL_ADDRESS_SPACE else "missing"
     return Finding(
         "address space",

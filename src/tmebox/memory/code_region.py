@@ -16,6 +16,7 @@ from pathlib import Path
 
 from tmebox import _native, abi
 from tmebox.errors import LimitError
+from tmebox.memory.shortage import limit_met
 
 HLT = b"\xf4"
 
@@ -73,17 +74,24 @@ class CodeRegion:
         )
 
     def place(self, slot: Slot, code: bytes, target_map: bytes) -> None:
-        """Make verified code runnable. `code` and `target_map` are of equal length."""
+        """Make verified code runnable. `code` and `target_map` are of equal length. Raises LimitError."""
         if len(code) != len(target_map) or len(code) > slot.size_bytes:
             raise ValueError("code and target map must be of equal length and fit the slot")
         padded = -(-len(code) // abi.PAGE_SIZE) * abi.PAGE_SIZE
-        _native.map_zero(slot.address, padded, _native.PROT_READ | _native.PROT_WRITE)
-        _native.write(slot.address, code + HLT * (padded - len(code)))
-        _native.protect(slot.address, padded, _native.PROT_READ | _native.PROT_EXEC)
-        map_address = slot.address + abi.TARGET_MAP
-        _native.map_zero(map_address, padded, _native.PROT_READ | _native.PROT_WRITE)
-        _native.write(map_address, target_map)
-        _native.protect(map_address, padded, _native.PROT_READ)
+        code += HLT * (padded - len(code))
+        try:
+            for address, contents, access in (
+                (slot.address, code, _native.PROT_READ | _native.PROT_EXEC),
+                (slot.address + abi.TARGET_MAP, target_map, _native.PROT_READ),
+            ):
+                _native.map_zero(address, padded, _native.PROT_READ | _native.PROT_WRITE)
+                _native.write(address, contents)
+                _native.protect(address, padded, access)
+        except OSError as error:
+            raise LimitError(
+                f"no memory for {len(target_map):,} bytes of code ({error.strerror}); the limit is "
+                f"{limit_met(error, 2 * padded)}"
+            ) from error
 
     def release(self, slot: Slot) -> None:
         """Take the slot's text away. Sandboxes still inside it trap."""

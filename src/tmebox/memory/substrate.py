@@ -10,6 +10,7 @@ from typing import Protocol
 from tmebox import _native, abi
 from tmebox.errors import LimitError
 from tmebox.memory.contents import Contents
+from tmebox.memory.shortage import limit_met
 from tmebox.memory.templates import blank_template, native_template
 
 READ_WRITE = _native.PROT_READ | _native.PROT_WRITE
@@ -58,7 +59,7 @@ class Userfault:
     """Windows are parts of a few large mappings; their pages are installed when they are touched."""
 
     name = "userfault"
-    windows_limit = "the address space: close sandboxes, or raise `ulimit -v`"
+    windows_limit = "the address space: close sandboxes, or raise `ulimit -v` or `ulimit -d`"
 
     def __init__(self) -> None:
         _native.userfault_open()
@@ -102,7 +103,7 @@ class Plain:
     name = "plain"
     windows_limit = (
         "the number of mappings or the address space: close sandboxes, or raise vm.max_map_count, "
-        "vm.overcommit_memory or `ulimit -v`"
+        "vm.overcommit_memory, `ulimit -v` or `ulimit -d`"
     )
 
     def reserve(self, count: int) -> int:
@@ -176,11 +177,18 @@ def choose(count: int) -> tuple[Substrate, int, int]:
             except OSError as error:  # not permitted, too old a kernel, no overcommitting, no address space
                 failure = error
             if failure.errno in (errno.EMFILE, errno.ENFILE):
-                raise LimitError("no file descriptor is free: close some, or raise `ulimit -n`") from failure
-    reason = failure.strerror if failure is not None else ""
+                break
+    assert failure is not None
+    other = f"; or set {VARIABLE}=plain" if wanted == Userfault.name else ""
     raise LimitError(
-        f"no address space for windows of 4 GiB ({reason}): raise `ulimit -v`, or set {VARIABLE}=plain"
+        f"no room for windows of 4 GiB ({failure.strerror}); the limit is "
+        f"{limit_met(failure, windows_bytes(1))}{other}"
     ) from failure
+
+
+def windows_bytes(count: int) -> int:
+    """Address space that so many take."""
+    return (count + 1) * abi.WINDOW_SIZE + 2 * abi.GUARD
 
 
 def reserve_some(substrate: Substrate, count: int, least: int) -> tuple[int, int]:

@@ -5,13 +5,11 @@ from __future__ import annotations
 import os
 import resource
 from dataclasses import dataclass
-from pathlib import Path
 
 from tmebox import _native, abi
+from tmebox.memory.shortage import addresses_bytes, mappings, memory
 from tmebox.memory.windows import WINDOWS
 
-ADDRESSES_BYTES = 1 << 47
-"""What a process has of them on x86-64."""
 PAGE_TABLE_BYTES = 2 * abi.PAGE_SIZE
 """Of a window that is in use: one page of each of the two lowest levels."""
 PLAIN_MAPPINGS = 8
@@ -71,30 +69,16 @@ def stats() -> Stats:
 def limits() -> Limits:
     """How far sandboxes can go on this machine, and what to do about it."""
     substrate = WINDOWS.substrate.name
-    mappings, most_mappings = _mappings()
-    addresses, _ = resource.getrlimit(resource.RLIMIT_AS)
-    windows = min(ADDRESSES_BYTES if addresses == resource.RLIM_INFINITY else addresses, ADDRESSES_BYTES)
-    windows //= abi.WINDOW_SIZE
+    used_mappings, most_mappings = mappings()
+    windows = addresses_bytes(writable=substrate == "userfault") // abi.WINDOW_SIZE
     if substrate == "plain":
-        windows = min(windows, WINDOWS.live + max(0, most_mappings - mappings) // PLAIN_MAPPINGS)
+        windows = min(windows, WINDOWS.live + max(0, most_mappings - used_mappings) // PLAIN_MAPPINGS)
     descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    total, available = _memory()
+    total, available = memory()
     return Limits(
         substrate,
         Limit(WINDOWS.live, windows, f"the limit is {WINDOWS.substrate.windows_limit}"),
         Limit(total - available, total, "close sandboxes, give them less memory=, or add memory"),
         Limit(len(os.listdir("/proc/self/fd")), descriptors, "ulimit -n, for sandboxes with directories"),
-        Limit(mappings, most_mappings, "sysctl vm.max_map_count"),
+        Limit(used_mappings, most_mappings, "sysctl vm.max_map_count"),
     )
-
-
-def _mappings() -> tuple[int, int]:
-    used = Path("/proc/self/maps").read_text().count("\n")
-    return used, int(Path("/proc/sys/vm/max_map_count").read_text())
-
-
-def _memory() -> tuple[int, int]:
-    """Bytes of the machine, and those available."""
-    rows = (line.split() for line in Path("/proc/meminfo").read_text().splitlines())
-    sizes = {row[0]: int(row[1]) * abi.KIB for row in rows if len(row) == 3}
-    return sizes["MemTotal:"], sizes["MemAvailable:"]

@@ -29,7 +29,7 @@ from tmebox.runtime.sandbox_memory import SandboxMemory
 from tmebox.runtime.system import Abort, Exit, System
 from tmebox.runtime.traps import Surroundings, make_trap
 
-_native.configure(busy=SandboxBusy, closed=SandboxClosed)
+_native.configure(busy=SandboxBusy, closed=SandboxClosed, limit=LimitError)
 # Whatever verified code can touch, not only what the module at hand uses: a sandbox can reach every module's
 # functions, also those of one that is loaded while it runs. No rule accepts AVX-512.
 _native.set_vector_policy(avx=_native.cpu_features()["avx"], avx512=False, x87=True)
