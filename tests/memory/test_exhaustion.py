@@ -191,7 +191,7 @@ def test_the_limit_that_was_met_is_named(forked: Forked, kind: str, name: str):
         with pytest.raises(tmebox.LimitError) as caught:
             while len(boxes) < 2000:
                 boxes.append(sandbox())
-        assert most < 2000
+        assert len(boxes) <= most <= len(boxes) + 10
         boxes.pop().close()
         return str(caught.value), sandbox().add(1, 2)
 

@@ -41,11 +41,15 @@ def limit_met(error: OSError, needed_bytes: int) -> str:
     return "memory: close sandboxes, give them less memory=, or add memory"
 
 
-def addresses_bytes(*, writable: bool) -> int:
-    """How many of its addresses this process may map, or map so that they can be written."""
-    kinds = (resource.RLIMIT_AS, resource.RLIMIT_DATA)[: 1 + writable]
-    limits = (resource.getrlimit(kind)[0] for kind in kinds)
-    return min([ADDRESSES_BYTES, *(limit for limit in limits if limit != resource.RLIM_INFINITY)])
+def addresses_left(*, writable: bool) -> int:
+    """Bytes of them that this process may still map, or map so that they can be written."""
+    sizes = _sizes("/proc/self/status")
+    left = [ADDRESSES_BYTES - sizes["VmSize:"]]
+    for field, kind, _ in ADDRESS_LIMITS[: 1 + writable]:
+        most, _ = resource.getrlimit(kind)
+        if most != resource.RLIM_INFINITY:
+            left.append(most - sizes[f"{field}:"])
+    return max(0, min(left))
 
 
 def mappings() -> tuple[int, int]:

@@ -7,7 +7,7 @@ import resource
 from dataclasses import dataclass
 
 from tmebox import _native, abi
-from tmebox.memory.shortage import addresses_bytes, mappings, memory
+from tmebox.memory.shortage import addresses_left, mappings, memory
 from tmebox.memory.windows import WINDOWS
 
 PAGE_TABLE_BYTES = 2 * abi.PAGE_SIZE
@@ -70,7 +70,7 @@ def limits() -> Limits:
     """How far sandboxes can go on this machine, and what to do about it."""
     substrate = WINDOWS.substrate.name
     used_mappings, most_mappings = mappings()
-    windows = addresses_bytes(writable=substrate == "userfault") // abi.WINDOW_SIZE
+    windows = WINDOWS.reserved + addresses_left(writable=substrate == "userfault") // abi.WINDOW_SIZE
     if substrate == "plain":
         windows = min(windows, WINDOWS.live + max(0, most_mappings - used_mappings) // PLAIN_MAPPINGS)
     descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
