@@ -1,8 +1,10 @@
 """Creating, limiting and closing sandboxes; modules that cannot be used."""
 
 import contextlib
+import copy
 import gc
 import os
+import pickle
 import sys
 import threading
 
@@ -132,6 +134,20 @@ def test_a_forked_child_can_make_its_own_sandboxes(calls_module):
                 os._exit(0 if own.add(3, 4) == 7 else 1)
         assert os.waitpid(child, 0)[1] == 0
         assert sandbox.count() == 2
+
+
+@pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy, pickle.dumps])
+def test_a_sandbox_is_not_copied(calls_module, duplicate):
+    with tmebox.Sandbox(calls_module) as sandbox:
+        with pytest.raises(TypeError, match=r"snapshot\(\)"):
+            duplicate(sandbox)
+        assert sandbox.add(3, 4) == 7
+
+
+def test_a_sandbox_that_was_never_made_is_dropped_quietly():
+    unmade = object.__new__(tmebox.Sandbox)
+    for name in ("module", "add", "__len__"):
+        assert not hasattr(unmade, name)
 
 
 def test_a_dropped_sandbox_ends_at_once(calls_module):

@@ -32,6 +32,8 @@ DEFAULT_STACK = "8MiB"
 MOST_STARTS = 64
 """Combinations of limits that a module's sandboxes are made ready for."""
 U64 = (1 << 64) - 1
+OWN_ATTRIBUTES = frozenset({"module", "_given", "_program_ran", "_tenancy", "base"})
+"""Before they are set, they are not there; an export of such a name is reached by `call`."""
 STATES = {_native.IDLE: "idle", _native.RUNNING: "running", _native.DEAD: "trapped"}
 Imports = Mapping[str, Callable[..., Any]] | Sequence[Callable[..., Any]] | None
 
@@ -113,7 +115,6 @@ class Sandbox:
         if system is not None:
             tenancy.system = system
         self.base = tenancy.base
-        tenancy.owner = weakref.ref(self, tenancy.abandon)
         tenancy.start(self._natives(tenancy, provided) if module.file.imports else ())
 
     def _natives(
@@ -127,20 +128,18 @@ class Sandbox:
                 natives.append((tenancy.system_call, "lp", "l"))
                 continue
             if guest is None:
-                assert tenancy.owner is not None
-                guest = host_functions.Guest(tenancy.memory, tenancy.owner, type(self))
+                guest = host_functions.Guest(tenancy.memory, weakref.ref(self), type(self))
             natives.append(host_functions.wrap(guest, item.name, item.prototype, provided[item.name]))
         return natives
 
     # -- calling ---------------------------------------------------------------------------------
     def __getattr__(self, name: str) -> Any:
-        module = self.__dict__.get("module")
-        if module is None or (name.startswith("__") and name not in module.exports):
+        if name in OWN_ATTRIBUTES or (name.startswith("__") and name not in self.module.exports):
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         export, tenancy = self._export(name), self._tenancy
         # What is kept here must not keep the sandbox alive; what is handed out may be all the caller keeps,
-        # as in `Sandbox(module).add(3, 4)`.
-        self.__dict__[name] = export.bind(tenancy.instance, tenancy, None)
+        # as in `Sandbox(module).add(3, 4)`. Not by way of __dict__, which as an object would take memory.
+        setattr(self, name, export.bind(tenancy.instance, tenancy, None))
         return export.bind(tenancy.instance, tenancy, self)
 
     def _export(self, name: str) -> _native.Export:
@@ -287,6 +286,15 @@ class Sandbox:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        raise TypeError("a sandbox is not copied or pickled: snapshot() is what others can start from")
+
+    def __del__(self) -> None:
+        """At once, and not whenever the garbage collector comes by what it held."""
+        tenancy = getattr(self, "_tenancy", None)  # absent if it could not be made
+        if tenancy is not None:
+            tenancy.abandon()
 
     def __repr__(self) -> str:
         state = "closed" if self.closed else STATES[self._tenancy.instance.state]

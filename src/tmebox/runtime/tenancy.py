@@ -42,8 +42,8 @@ class Tenancy:
     """One sandbox's hold on a window."""
 
     __slots__ = (
-        "__weakref__", "_arena", "_changing", "_make_system", "_memory", "_system", "_text_room", "_window",
-        "base", "call_timeout_s", "in_program", "instance", "module", "owner", "start_with", "timeout_s",
+        "_arena", "_changing", "_make_system", "_memory", "_system", "_text_room", "_window", "base",
+        "call_timeout_s", "in_program", "instance", "module", "start_with", "timeout_s",
     )  # fmt: skip
 
     def __init__(
@@ -55,7 +55,6 @@ class Tenancy:
         self.start_with = start
         self.timeout_s = self.call_timeout_s = timeout_s
         self.in_program = False
-        self.owner: weakref.ref[Any] | None = None
         self._make_system = make_system
         self._system: System | None = None
         self._memory: SandboxMemory | None = None
@@ -70,7 +69,7 @@ class Tenancy:
             base,
             base + start.contents.layout.stack_low,
             base + abi.STACK_TOP,
-            self._trapped,
+            self,
             file.base == "r15",
             file.isolation == "code+data",
             timeout_s,
@@ -110,7 +109,8 @@ class Tenancy:
         if initializer is not None and not self.start_with.contents.initialized:
             self.instance.call(initializer, (), (), b"", -1.0)
 
-    def _trapped(self, *details: Any) -> BaseException:
+    def __call__(self, *details: Any) -> BaseException:
+        """The exception for a trap, for the core. A method with a name would be one more object for each."""
         system = self._system
         around = Surroundings(
             base=self.base,
@@ -251,7 +251,7 @@ class Tenancy:
         window = self._give_up()
         if window is None:
             return
-        self.owner = self._memory = None
+        self._memory = None
         if self._arena is not None:
             self._arena.close()
         if self._system is not None:
@@ -275,7 +275,7 @@ class Tenancy:
                 self._window = None
             return window
 
-    def abandon(self, _: object = None) -> None:
+    def abandon(self) -> None:
         """`end` for a sandbox that nobody refers to any more; one that still runs ends when its call does."""
         try:
             self.end()
