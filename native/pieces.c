@@ -101,7 +101,7 @@ static PyObject *resident_pages(PyObject *module, PyObject *unused) {
         for (uint64_t index = 0; pieces[i].userfault && index < pieces[i].count; index++) {
             const struct window *window = &pieces[i].windows[index];
             windows += window->template != NULL;
-            pages += tmebox_pages_present(window);
+            pages += tmebox_pages_present(window, pieces[i].base + index * TMEBOX_WINDOW_SIZE);
         }
     }
     return Py_BuildValue("KK", windows, pages);
@@ -109,7 +109,7 @@ static PyObject *resident_pages(PyObject *module, PyObject *unused) {
 
 PyMethodDef tmebox_piece_methods[] = {
     {"resident_pages", resident_pages, METH_NOARGS,
-     "resident_pages() -> (windows, pages)\n\nWindows that may have pages, and how many they have, about."},
+     "resident_pages() -> (windows, pages)\n\nWindows that may have pages, and how many they have."},
     {"reserve_windows", reserve_windows, METH_VARARGS,
      "reserve_windows(count, userfault) -> address\n\nOf the first; the others follow."},
     {NULL, NULL, 0, NULL},

@@ -166,12 +166,42 @@ bool tmebox_empty(struct window *window, uint64_t base) {
     return true;
 }
 
-uint32_t tmebox_pages_present(const struct window *window) {
+/* Pages of [start, end) that are in memory: the kernel knows. */
+static uint32_t resident_pages(uint64_t base, uint64_t start, uint64_t end) {
+    unsigned char present[1024];
+    uint32_t count = 0;
+    for (uint64_t offset = start; offset < end; offset += sizeof present * PAGE) {
+        uint64_t pages = (end - offset) / PAGE < sizeof present ? (end - offset) / PAGE : sizeof present;
+        bool known = mincore((void *)(base + offset), pages * PAGE, present) == 0;
+        for (uint64_t i = 0; known && i < pages; i++) {
+            count += present[i] & 1;
+        }
+    }
+    return count;
+}
+
+/* Those of the private part outside of the hot part that are this window's alone. */
+static uint32_t pages_elsewhere(const struct window *window, uint64_t base) {
+    const struct template *template = window->template;
+    uint32_t count = run_pages(window);
+    if (count != UINT32_MAX) {
+        return count;
+    }
+    count = resident_pages(base, template->stack_low, HOT_START) +
+            resident_pages(base, HOT_END, template->heap_end);
+    for (uint32_t bits = window->shared; bits != 0; bits &= bits - 1) {
+        const struct span *span = &template->read_only[__builtin_ctz(bits)];
+        count -= resident_pages(base, span->start > HOT_END ? span->start : HOT_END, span->end);
+    }
+    return count;
+}
+
+uint32_t tmebox_pages_present(const struct window *window, uint64_t base) {
     if (window->template == NULL) {
         return 0;
     }
-    uint32_t elsewhere = run_pages(window), arena = (window->arena_end - TMEBOX_ARENA_FIRST_END) / PAGE;
-    return hot_pages(window) + (elsewhere == UINT32_MAX ? 0 : elsewhere) + arena +
+    uint32_t arena = (window->arena_end - TMEBOX_ARENA_FIRST_END) / PAGE;
+    return hot_pages(window) + pages_elsewhere(window, base) + arena +
            (window->arena_first != 0 ? ARENA_FIRST_PAGES : 0);
 }
 

@@ -134,7 +134,7 @@ void tmebox_discard(uint64_t base, uint64_t start, uint64_t end);
 /* No page is present and none may be touched. Nobody uses it. False: shared read-only data still is, for want
  * of a mapping; nobody may have the window before this was tried again. */
 bool tmebox_empty(struct window *window, uint64_t base);
-uint32_t tmebox_pages_present(const struct window *window);
+uint32_t tmebox_pages_present(const struct window *window, uint64_t base);
 /* Fresh random bytes for whoever owns the window. False with an exception set. */
 bool tmebox_put_random(struct window *window, uint64_t base);
 void tmebox_random_after_fork(void);

@@ -205,7 +205,7 @@ static PyObject *window_pages(PyObject *module, PyObject *argument) {
     (void)module;
     unsigned long long base = PyLong_AsUnsignedLongLong(argument);
     struct window *window = PyErr_Occurred() ? NULL : window_at(base);
-    return window == NULL ? NULL : PyLong_FromUnsignedLong(tmebox_pages_present(window));
+    return window == NULL ? NULL : PyLong_FromUnsignedLong(tmebox_pages_present(window, base));
 }
 
 PyMethodDef tmebox_window_methods[] = {

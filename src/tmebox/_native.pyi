@@ -80,10 +80,10 @@ def window_blank(base: int, template: Template) -> None:
     """All contents are replaced by those of the (empty) template; the arena stays, zeroed."""
 
 def window_pages(base: int) -> int:
-    """How many pages are present, as far as known."""
+    """How many pages are present."""
 
 def resident_pages() -> tuple[int, int]:
-    """(windows that may have pages, how many they have) on the userfault substrate, as far as known."""
+    """(windows that may have pages, how many they have) on the userfault substrate."""
 
 class Region:
     """Exports [address, address + size_bytes) through the buffer protocol as unsigned bytes. Holds a

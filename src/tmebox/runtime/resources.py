@@ -10,8 +10,10 @@ from tmebox import _native, abi
 from tmebox.memory.shortage import addresses_left, mappings, memory
 from tmebox.memory.windows import WINDOWS
 
-PAGE_TABLE_BYTES = 2 * abi.PAGE_SIZE
+PAGE_TABLES = 2
 """Of a window that is in use: one page of each of the two lowest levels."""
+PAGES_OF_A_TABLE = 512
+"""More than these take another table."""
 PLAIN_MAPPINGS = 8
 """Of one sandbox, where each has its own."""
 
@@ -61,7 +63,7 @@ def stats() -> Stats:
         windows_live=WINDOWS.live,
         windows_recycled=WINDOWS.recycled,
         resident_bytes=pages * abi.PAGE_SIZE if userfault else None,
-        page_table_bytes=windows * PAGE_TABLE_BYTES,
+        page_table_bytes=(windows * PAGE_TABLES + pages // PAGES_OF_A_TABLE) * abi.PAGE_SIZE,
         traps=_native.trap_count(),
     )
 

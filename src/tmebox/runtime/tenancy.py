@@ -281,6 +281,8 @@ class Tenancy:
             self.end()
         except SandboxBusy:
             self.instance.condemn()
+        except LimitError:
+            pass  # it is ended; views of it still show what it could only read
 
     @property
     def ended(self) -> bool:
