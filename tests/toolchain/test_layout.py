@@ -1,4 +1,4 @@
-"""Stretches of code that end in a check lie within a cache line. (What that is good for: docs/adr/0014.)"""
+"""Stretches of code that end in a check, and short loops, lie within a cache line. (What that is good for: docs/adr/0014.)"""
 
 from __future__ import annotations
 
@@ -64,6 +64,35 @@ def test_other_code_stays_where_it_is(lines: list[str]) -> None:
 def test_lines_that_take_no_room_are_passed_over() -> None:
     lines = [".LBB0_1:", "\t.loc\t1 3 7", ".Ltmp1:", "\t# comment", *RETURN]
     assert laid_out(*lines) == [skip(RETURN_BYTES), *lines]
+
+
+LOOP = ["\tmovl\t%gs:(%edi), %eax", "\taddq\t$8, %rdi", "\tcmpq\t%rsi, %rdi", "\tjne\t.LBB0_1"]
+LOOP_BYTES = 4 + 4 + 3 + 2
+
+
+def test_a_short_loop_stays_in_one_line() -> None:
+    assert laid_out("f:", "\t.p2align\t4", ".LBB0_1:", *LOOP) == [
+        "f:", "\t.p2align\t4", skip(LOOP_BYTES), ".LBB0_1:", *LOOP,
+    ]  # fmt: skip
+
+
+def test_a_loop_with_two_branches_back_ends_at_the_last() -> None:
+    lines = [".LBB0_1:", "\ttestl\t%eax, %eax", "\tje\t.LBB0_1", *LOOP]
+    assert laid_out(*lines) == [skip(2 + 2 + LOOP_BYTES), *lines]
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        pytest.param([".LBB0_1:", "\tcallq\tg", *LOOP], id="with a call"),
+        pytest.param([".LBB0_1:", "\t.p2align\t4", *LOOP], id="around an aligned loop"),
+        pytest.param([".LBB0_1:", *["\tmovabsq\t$1311768467463790320, %rax"] * 6, *LOOP], id="too long"),
+        pytest.param([*LOOP, ".LBB0_1:"], id="a branch forward"),
+        pytest.param([".LBB0_1:", '\t.section\t.other,"ax"', *LOOP], id="in another section"),
+    ],
+)
+def test_other_loops_stay_where_they_are(lines: list[str]) -> None:
+    assert laid_out(*lines) == lines
 
 
 SOURCE = """

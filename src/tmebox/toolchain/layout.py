@@ -1,9 +1,9 @@
-"""Where checks lie: a stretch of code that ends in a check is kept within a cache line.
+"""Where checks and loops lie: what runs from one taken branch to the next is kept within a cache line.
 
-Processors fetch what runs from a taken branch to the next one at a rate of a line per cycle, so a short
-stretch that lies across two lines takes a cycle longer. The checks of code isolation make the ends of
-functions and of an interpreter's operations longer and so put more of them across lines. The assembler is
-asked to skip to the next line where that would happen.
+Processors fetch such a stretch at a rate of a line per cycle, so a short one that lies across two lines takes
+a cycle longer. The checks of code isolation make the ends of functions and of an interpreter's operations
+longer, segment prefixes make loops longer, and so more of them lie across lines. The assembler is asked to
+skip to the next line where that would happen.
 """
 
 from __future__ import annotations
@@ -27,6 +27,46 @@ _KEEPING_PLACE = (".loc", ".cfi_", ".file", "#")
 
 def within_lines(text: str, arrivals: Set[str]) -> str:
     """`text`: instrumented assembly. `arrivals`: the file's labels that code or data refer to."""
+    return _loops_within_lines(_checks_within_lines(text, arrivals))
+
+
+def _loops_within_lines(text: str) -> str:
+    """Loops without calls or other loops, which a compiler has aligned less than that or not at all."""
+    out = text.split("\n")
+    starts: dict[str, tuple[int, int]] = {}
+    sizes: dict[int, int] = {}
+    size, last_aligned = 0, -1
+    for index, line in enumerate(out):
+        label = _LABEL.match(line)
+        words = line.split()
+        if label:
+            starts[label[1]] = (index, size)
+        elif not words or words[0].startswith("#"):
+            continue
+        elif words[0] == ".p2align":
+            last_aligned = index
+        elif words[0].startswith("."):
+            if not words[0].startswith(_KEEPING_PLACE):
+                starts = {}
+        else:
+            size += size_bytes(line)
+            if words[0].startswith("call"):
+                starts = {}
+            elif words[0].startswith("j") and words[1] in starts:
+                start, before = starts[words[1]]
+                if start > last_aligned and 1 < size - before <= LINE:
+                    sizes[start] = size - before
+    for start, length in sizes.items():
+        out[start] = _aligned(out[start], length)
+    return "\n".join(out)
+
+
+def _aligned(label: str, length: int) -> str:
+    """The label, at the next line's start if `length` bytes from it would lie across two lines."""
+    return f"\t.p2align\t6, , {length - 1}\n{label}"
+
+
+def _checks_within_lines(text: str, arrivals: Set[str]) -> str:
     out: list[str] = []
     stretch = _Stretch()
     for line in text.split("\n"):
@@ -61,5 +101,5 @@ class _Stretch:
         for index, before in self.starts:
             size = self.size - before
             if 1 < size <= longest:
-                out[index] = f"\t.p2align\t6, , {size - 1}\n{out[index]}"
+                out[index] = _aligned(out[index], size)
                 return
