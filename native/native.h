@@ -10,6 +10,7 @@
 
 #define LIKELY(x) __builtin_expect(!!(x), 1)
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
+#define RARE __attribute__((cold, noinline)) /* kept away from the code around its call */
 
 #define IDLE 0
 #define RUNNING 1
