@@ -218,8 +218,11 @@ static inline void cross(struct thread *thread, struct activation *activation) {
     thread->current = NULL;
 }
 
-int tmebox_run(struct instance *instance, struct activation *activation, const uint64_t *stack,
-               size_t stack_count, uint64_t timeout_ns) {
+/* One call, which enters `times` times; inlined so that once costs no loop. */
+static inline __attribute__((always_inline)) int run(struct instance *instance,
+                                                     struct activation *activation, const uint64_t *stack,
+                                                     size_t stack_count, uint64_t timeout_ns,
+                                                     uint64_t times) {
     struct thread *thread = tmebox_thread;
     if (UNLIKELY(!ready(instance, thread)) && (thread = prepare(instance, timeout_ns)) == NULL) {
         return -1;
@@ -255,7 +258,12 @@ int tmebox_run(struct instance *instance, struct activation *activation, const u
         release_python(thread, activation, true);
         publish(thread, &activation->watch, 0);
         wake_watchdog_for(thread, &activation->watch, WATCHDOG_AWAKE);
+        uint64_t rsp = activation->rsp;
         cross(thread, activation);
+        while (--times != 0 && activation->outcome == RETURNED) {
+            activation->rsp = rsp; /* a host call left its own */
+            cross(thread, activation);
+        }
         publish(thread, &activation->outer, nested);
         if (UNLIKELY(nested)) {
             wake_watchdog_for(thread, &activation->outer, WATCHDOG_AWAKE);
@@ -271,6 +279,16 @@ int tmebox_run(struct instance *instance, struct activation *activation, const u
     }
     instance->dead |= activation->fatal || activation->outcome == TRAPPED;
     return activation->outcome == TRAPPED ? raise_trap(instance, &activation->trap) : -1;
+}
+
+int tmebox_run(struct instance *instance, struct activation *activation, const uint64_t *stack,
+               size_t stack_count, uint64_t timeout_ns) {
+    return run(instance, activation, stack, stack_count, timeout_ns, 1);
+}
+
+int tmebox_run_repeatedly(struct instance *instance, struct activation *activation, uint64_t timeout_ns,
+                          uint64_t times) {
+    return run(instance, activation, NULL, 0, timeout_ns, times);
 }
 
 void tmebox_suspend(struct activation *activation) {
