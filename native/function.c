@@ -209,6 +209,27 @@ static PyObject *call_pointers(PyObject *callable, PyObject *const *args, size_t
     return LIKELY(converts) ? result : call_slow(callable, args, nargsf, keywords);
 }
 
+bool tmebox_is_plain(PyObject *object) {
+    if (!Py_IS_TYPE(object, &tmebox_function_type)) {
+        return false;
+    }
+    const struct export *export = ((struct function *)object)->export;
+    return export->vectorcall == call_numbers && export->signature.count == 0 &&
+           export->signature.result == 'v';
+}
+
+int tmebox_call_plain(PyObject *object, uint64_t times_entered) {
+    struct function *self = (struct function *)object;
+    struct activation activation;
+    clear_arguments(&activation);
+    activation.address = self->export->address;
+    activation.vector_count = 0;
+    return times_entered == 1
+               ? tmebox_run(self->instance, &activation, NULL, 0, self->instance->timeout_ns)
+               : tmebox_run_repeatedly(self->instance, &activation, self->instance->timeout_ns,
+                                       times_entered);
+}
+
 /* -- exports ------------------------------------------------------------------------------------------ */
 
 static PyObject *export_new(PyTypeObject *type, PyObject *args, PyObject *keywords) {

@@ -10,6 +10,7 @@
 
 #define LIKELY(x) __builtin_expect(!!(x), 1)
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
+#define RARE __attribute__((cold, noinline)) /* kept away from the code around its call */
 
 #define IDLE 0
 #define RUNNING 1
@@ -86,6 +87,13 @@ extern PyObject *tmebox_busy_error, *tmebox_closed_error, *tmebox_limit_error;
  * exception set. */
 int tmebox_run(struct instance *instance, struct activation *activation, const uint64_t *stack,
                size_t stack_count, uint64_t timeout_ns);
+/* The same without stack arguments, but sandboxed code is entered `times` times (at least once), or until it
+ * does not return. It is one call all the same, with its limits. */
+int tmebox_run_repeatedly(struct instance *instance, struct activation *activation, uint64_t timeout_ns,
+                          uint64_t times);
+/* function.c. Calls a Function of type `void (void)`, entering so often: 0, or -1 with an exception set. */
+bool tmebox_is_plain(PyObject *function);
+int tmebox_call_plain(PyObject *function, uint64_t times_entered);
 void tmebox_raise_closed(const struct instance *instance);
 PyObject *tmebox_raise_busy(void); /* NULL */
 
@@ -137,6 +145,6 @@ int tmebox_wake_watchdog(void);
 extern _Atomic uint64_t tmebox_watchdog_clock_ns; /* as of the last tick */
 
 /* -- tables of methods ------------------------------------------------------------------------------- */
-extern PyMethodDef tmebox_memory_methods[], tmebox_cpu_methods[];
+extern PyMethodDef tmebox_memory_methods[], tmebox_cpu_methods[], tmebox_crossing_methods[];
 
 #endif

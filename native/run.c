@@ -43,30 +43,27 @@ static inline void wake_watchdog_for(const struct thread *thread, const struct w
     }
 }
 
-/* Only this thread could want the GIL: it is the interpreter's only one. (Threads are put at the head of the
- * list.) */
-static inline bool alone(const struct thread *thread, PyThreadState *python) {
-    return thread->main && PyInterpreterState_ThreadHead(python->interp) == python &&
-           PyThreadState_Next(python) == NULL;
+/* Only this thread could want the GIL: it is alone in the interpreter's list. */
+static inline bool alone(const PyThreadState *python) {
+    return python->prev == NULL && python->next == NULL;
 }
 
 /* Releasing and taking the GIL is half of what a short call costs. So where nobody could run meanwhile it is
  * kept, and if the call lasts, the watchdog has it released: like Python code, a call keeps it for a few
  * milliseconds from a thread that C code brings. */
 static inline void release_python(struct thread *thread, struct activation *activation, bool may_keep) {
-    PyThreadState *python = PyThreadState_Get();
-    activation->holds_gil = may_keep && alone(thread, python);
+    activation->holds_gil = may_keep && thread->main && alone(PyThreadState_Get());
     if (LIKELY(activation->holds_gil)) {
         atomic_store_explicit(&thread->held, ++thread->holds, memory_order_release);
-        activation->python = python;
     } else {
         activation->python = PyEval_SaveThread();
     }
 }
 
 static inline void take_python(struct thread *thread, struct activation *activation) {
-    atomic_store_explicit(&thread->held, 0, memory_order_release);
-    if (UNLIKELY(!activation->holds_gil)) {
+    if (LIKELY(activation->holds_gil)) {
+        atomic_store_explicit(&thread->held, 0, memory_order_release);
+    } else {
         PyEval_RestoreThread(activation->python);
         activation->holds_gil = true;
     }
@@ -74,7 +71,7 @@ static inline void take_python(struct thread *thread, struct activation *activat
 
 /* The limits of a call made from inside a host call. The outer call's clock goes on; a call of the same
  * instance may not outlive it, one of another instance is not to be punished for it. */
-static void nest(struct thread *thread, struct activation *activation) {
+RARE static void nest(struct thread *thread, struct activation *activation) {
     struct watch *outer = &activation->outer, *inner = &activation->watch;
     outer->sequence = atomic_load_explicit(&thread->sequence, memory_order_relaxed);
     outer->timeout_ns = atomic_load_explicit(&thread->timeout_ns, memory_order_relaxed);
@@ -114,14 +111,8 @@ void tmebox_trap_in_host(struct activation *activation, struct window_fault faul
 
 /* Stack arguments onto the sandbox's stack. In a nested call the sandbox chose where that is, within its own
  * window; what cannot be written there is its fault. */
-static bool push_arguments(struct activation *activation, const uint64_t *stack, size_t stack_count) {
-    struct instance *instance = activation->instance;
-    uint64_t top =
-        activation->depth == 1 ? instance->stack_top - TOP_RESERVE : instance->rsp - NESTED_RESERVE;
-    activation->rsp = (top - 8 * stack_count) & ~15ULL;
-    if (LIKELY(stack_count == 0)) {
-        return true; /* the entering call pushes the return address, or traps */
-    }
+RARE static bool push_arguments(struct activation *activation, const uint64_t *stack, size_t stack_count) {
+    const struct instance *instance = activation->instance;
     struct window_fault fault = {activation->rsp, SIGSEGV | 1 << 8 | (uint64_t)SEGV_MAPERR << 32};
     if (activation->rsp - instance->base < TMEBOX_PRIVATE_END) {
         fault = tmebox_window_copy((void *)activation->rsp, stack, 8 * stack_count);
@@ -135,7 +126,7 @@ static bool push_arguments(struct activation *activation, const uint64_t *stack,
 
 unsigned long long tmebox_trap_count;
 
-static int raise_trap(struct instance *instance, const struct trap *trap) {
+RARE static int raise_trap(struct instance *instance, const struct trap *trap) {
     tmebox_trap_count++;
     PyObject *make_trap = Py_NewRef(instance->make_trap); /* another thread may close the sandbox meanwhile */
     PyObject *error = PyObject_CallFunction(
@@ -168,7 +159,7 @@ static inline bool is_alive(const struct instance *instance) {
 }
 
 /* What is rare or only happens once: everything that can refuse a call. */
-static struct thread *prepare(struct instance *instance, uint64_t timeout_ns) {
+RARE static struct thread *prepare(struct instance *instance, uint64_t timeout_ns) {
     if (instance->base == 0) {
         PyErr_SetString(PyExc_RuntimeError, "the instance was not initialised");
         return NULL;
@@ -219,8 +210,19 @@ static inline void set_base(struct thread *thread, const struct instance *instan
     }
 }
 
-int tmebox_run(struct instance *instance, struct activation *activation, const uint64_t *stack,
-               size_t stack_count, uint64_t timeout_ns) {
+/* Into the sandbox and out again, once. The call is published. */
+static inline void cross(struct thread *thread, struct activation *activation) {
+    set_base(thread, activation->instance);
+    thread->current = activation;
+    tmebox_enter(activation);
+    thread->current = NULL;
+}
+
+/* One call, which enters `times` times; inlined so that once costs no loop. */
+static inline __attribute__((always_inline)) int run(struct instance *instance,
+                                                     struct activation *activation, const uint64_t *stack,
+                                                     size_t stack_count, uint64_t timeout_ns,
+                                                     uint64_t times) {
     struct thread *thread = tmebox_thread;
     if (UNLIKELY(!ready(instance, thread)) && (thread = prepare(instance, timeout_ns)) == NULL) {
         return -1;
@@ -242,7 +244,11 @@ int tmebox_run(struct instance *instance, struct activation *activation, const u
         (struct watch){atomic_load_explicit(&thread->calls, memory_order_relaxed) + 1, timeout_ns, 0};
     atomic_store_explicit(&thread->calls, activation->watch.sequence, memory_order_relaxed);
 
-    if (LIKELY(push_arguments(activation, stack, stack_count))) {
+    uint64_t top = LIKELY(activation->depth == 1) ? instance->stack_top - TOP_RESERVE
+                                                  : instance->rsp - NESTED_RESERVE;
+    activation->rsp = (top - 8 * stack_count) & ~15ULL;
+    /* Where there are none, the entering call pushes the return address, or traps. */
+    if (LIKELY(stack_count == 0) || push_arguments(activation, stack, stack_count)) {
         instance->thread = thread;
         instance->depth++;
         thread->depth++;
@@ -252,10 +258,12 @@ int tmebox_run(struct instance *instance, struct activation *activation, const u
         release_python(thread, activation, true);
         publish(thread, &activation->watch, 0);
         wake_watchdog_for(thread, &activation->watch, WATCHDOG_AWAKE);
-        set_base(thread, instance);
-        thread->current = activation;
-        tmebox_enter(activation);
-        thread->current = NULL;
+        uint64_t rsp = activation->rsp;
+        cross(thread, activation);
+        while (--times != 0 && activation->outcome == RETURNED) {
+            activation->rsp = rsp; /* a host call left its own */
+            cross(thread, activation);
+        }
         publish(thread, &activation->outer, nested);
         if (UNLIKELY(nested)) {
             wake_watchdog_for(thread, &activation->outer, WATCHDOG_AWAKE);
@@ -271,6 +279,16 @@ int tmebox_run(struct instance *instance, struct activation *activation, const u
     }
     instance->dead |= activation->fatal || activation->outcome == TRAPPED;
     return activation->outcome == TRAPPED ? raise_trap(instance, &activation->trap) : -1;
+}
+
+int tmebox_run(struct instance *instance, struct activation *activation, const uint64_t *stack,
+               size_t stack_count, uint64_t timeout_ns) {
+    return run(instance, activation, stack, stack_count, timeout_ns, 1);
+}
+
+int tmebox_run_repeatedly(struct instance *instance, struct activation *activation, uint64_t timeout_ns,
+                          uint64_t times) {
+    return run(instance, activation, NULL, 0, timeout_ns, times);
 }
 
 void tmebox_suspend(struct activation *activation) {

@@ -233,3 +233,13 @@ class Function:
     def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
     __name__: str
     __dict__: dict[str, Any]
+
+# -- what calls cost, for `tmebox bench calls`. The functions are of type void (void), else TypeError. --
+def time_crossings(function: Function, times: int) -> float:
+    """Seconds of one call in which sandboxed code is entered, and returns, `times` times (at least 1). What
+    one call has once is not repeated: its checks, what the watchdog is told, the GIL. A time limit is for
+    all of it. Raises what the call raises."""
+
+def time_calls(functions: tuple[Function, ...], times: int) -> float:
+    """Seconds of `times` rounds of calls, each function in turn, as from Python but without its arguments and
+    results."""

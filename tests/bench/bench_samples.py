@@ -5,6 +5,7 @@ from __future__ import annotations
 from tmebox.bench import columns
 from tmebox.bench.building import BuildResults
 from tmebox.bench.calls import CallResults
+from tmebox.bench.crossings import AGAIN, CALL, TURNS
 from tmebox.bench.instances import InstanceResults
 from tmebox.bench.instances_live import Live
 from tmebox.bench.interruptible import TIME_LIMIT
@@ -35,7 +36,8 @@ def calls(scalar_s: float = 40e-9) -> CallResults:
         "C extension": {"scalar": same(30e-9)},
         "cffi (API)": {"scalar": same(80e-9)},
     }
-    return CallResults({}, times, ("wasmtime-py: not installed",), {TIME_LIMIT: same(1.005)})
+    crossings = {AGAIN: same(12e-9), CALL: same(18e-9), TURNS: same(30e-9)}
+    return CallResults({}, times, ("wasmtime-py: not installed",), {TIME_LIMIT: same(1.005)}, crossings)
 
 
 def everything(ratio: float = 1.0, scalar_s: float = 40e-9) -> Measured:

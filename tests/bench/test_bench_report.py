@@ -10,7 +10,8 @@ import pytest
 
 from tmebox.bench import targets
 from tmebox.bench.calls import OPERATIONS, CallResults
-from tmebox.bench.calls_table import calls_table, duration_text, watched_table
+from tmebox.bench.calls_table import calls_table, crossings_table, duration_text, watched_table
+from tmebox.bench.crossings import AGAIN, CALL, TURNS
 from tmebox.bench.report import paper_table, report_files
 from tmebox.bench.results import from_json
 from tmebox.bench.targets import Measured, Target
@@ -48,7 +49,8 @@ def test_every_target_finds_its_figure() -> None:
     assert found["machine code, gs code+data"][2:] == ("1.25 ×", "must")
     assert found["add(3, 4), beside cffi"][2:] == ("0.50 ×", "must")
     assert found["add(3, 4), beside a C extension"] == ("–", "≤ 2.00 ×", "1.33 ×", "stretch")
-    assert found["what a sandbox adds to that call"][2:] == ("10 ns", "must")
+    assert found["enter and leave again, native"] == ("≤ 20 ns", "≤ 8 ns", "12 ns", "must")
+    assert found["a native call, sandboxes in turn"] == ("≤ 20 ns", "–", "30 ns", "missed")
     assert found["being interruptible"][3] == "must"
     assert found["verifier, nothing cached"] == ("≥ 2.0 MB/s", "≥ 20.0 MB/s", "3.0 MB/s", "must")
     assert found["compile and verify 1,000 lines"][2:] == ("1.25 s", "must")
@@ -95,7 +97,7 @@ def test_the_report_has_every_table_chart_and_missing_peer() -> None:
         *(f"benchmarks/{name}.svg" for name in ("overhead-gs", "overhead-r15", "instances")),
     }
     parts = ("imaginary", "| fib |", "wasmtime-py: not installed", "1,094 lines", "90.0 MB/s", "1.005")
-    for part in (*parts, *OPERATIONS.values()):
+    for part in (*parts, *OPERATIONS.values(), AGAIN, CALL, TURNS):
         assert part in files["benchmarks.md"]
 
 
@@ -118,6 +120,7 @@ def test_the_numbers_behind_the_report_can_be_read_back() -> None:
     calls = json.loads(files["benchmarks/calls.json"])
     assert calls["times_s"]["tmebox"]["scalar"]["median"] == pytest.approx(40e-9)
     built = json.loads(files["benchmarks/build.json"])
+    assert set(calls["crossings_s"]) == {AGAIN, CALL, TURNS}
     assert built["verify_bytes_per_s"]["cold"]["min"] == 3e6
 
 
@@ -128,3 +131,7 @@ def test_durations_have_the_unit_that_fits() -> None:
 def test_being_interruptible_is_a_ratio_with_its_spread() -> None:
     (row,) = watched_table(samples.calls()).rows
     assert row[1] == "1.005 (1.00–1.00)"
+
+
+def test_crossings_are_times_with_their_spread() -> None:
+    assert crossings_table(samples.calls()).rows[0] == (AGAIN, "12 ns (12–12)")

@@ -187,6 +187,26 @@ marked_fault_at:
     movl %eax, %gs:(%edi)
 
 # -- loops --------------------------------------------------------------------------------------------
+    .globl count_up
+count_up:                               # void count_up(void): one more at DATA, the page behind the control page
+    incq %gs:CONTROL_WINDOW_BASE+4096
+    checked_return
+
+    .globl count_up_and_call
+count_up_and_call:
+    subq $8, %rsp
+    incq %gs:CONTROL_WINDOW_BASE+4096
+    host_call 0
+    addq $8, %rsp
+    checked_return
+
+    .globl count_up_to_trap
+count_up_to_trap:                       # the third time is one too many
+    incq %gs:CONTROL_WINDOW_BASE+4096
+    cmpq $3, %gs:CONTROL_WINDOW_BASE+4096
+    je failed
+    checked_return
+
     .globl spin
 spin:
     jmp spin
@@ -412,6 +432,26 @@ dump_x87_state:
     dump_x87 %edi
     checked_return
 
+    .globl push_x87
+push_x87:                               # int push_x87(void): the status word after as many pushes as there is room
+    .irp n, 0,1,2,3,4,5,6,7
+    fldz
+    .endr
+    fnstsw %ax
+    movzwl %ax, %eax
+    checked_return
+
+    .globl host_call_then_dump_x87
+host_call_then_dump_x87:                # void (void *to), with a control word of its own over the host call
+    pushq %rbx
+    movl %edi, %ebx
+    movw $0x0c7f, -24(%rsp)
+    fldcw -24(%rsp)
+    host_call 0
+    dump_x87 %ebx
+    popq %rbx
+    checked_return
+
     .globl host_call_then_dump_avx
 host_call_then_dump_avx:                # the pointer is kept in rbx over the host call
     pushq %rbx
@@ -490,6 +530,18 @@ wreck_control_and_call:
     fldcw -24(%rsp)
     host_call 0
     popq %rbx
+    checked_return
+
+    .globl leave_flags
+leave_flags:                            # divides by zero in both units, exceptions masked
+    movl $1, %eax
+    cvtsi2sdl %eax, %xmm0
+    xorps %xmm1, %xmm1
+    divsd %xmm1, %xmm0
+    fld1
+    fldz
+    fdivrp %st, %st(1)
+    fstp %st(0)
     checked_return
 
     .globl leave_exception_pending

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ctypes
+import mmap
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +17,15 @@ needs_avx = pytest.mark.skipif(not cpu_has("avx"), reason="this CPU has no AVX")
 NAMES = ("rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", *(f"r{n}" for n in range(8, 16)))
 VECTORS = DATA + 192
 VECTOR_BYTES = {"sse": 16, "avx": 32, "avx512": 64}
+X87_DIRT = {
+    "values on the stack": "d9ebd9ebd9eb",  # fldpi, three times
+    "a top that is not 0": "d9ebd9ebddc0ddc1",  # fldpi, fldpi, ffree st(0), ffree st(1)
+    "a comparison's bits": "d9ebd9eed8d9ddd8",  # fldpi, fldz, fcomp st(1), fstp st(0)
+    "an exception flagged": "d9eed9f8ddd8",  # fldz, fprem of nothing, fstp st(0)
+    "exceptions unmasked": "c74424f840030000d96c24f8",  # movl $0x340, -8(%rsp); fldcw -8(%rsp)
+}
+"""Machine code for the host: a state of its x87 unit that no function should leave."""
+Forked = Callable[..., Any]
 Policy = Callable[[bool, bool, bool], None]
 
 
@@ -22,6 +33,14 @@ def dirty_host() -> float:
     """Leave numbers in as many of the host's vector registers as NumPy uses."""
     values = np.arange(1, 4096, dtype=np.float64)
     return float((values * values + values).sum())
+
+
+def run_on_host(code: bytes) -> None:
+    with mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC) as page:
+        page.write(code + b"\xc3")
+        start = ctypes.c_char.from_buffer(page)
+        ctypes.CFUNCTYPE(None)(ctypes.addressof(start))()
+        del start
 
 
 def vectors(machine: Machine, kind: str) -> list[bytes]:
@@ -46,6 +65,50 @@ def test_flags_and_floating_point_control_are_the_defaults(machine: Machine, vec
     assert flags & 0xCD5 & ~0x44 == 0
     assert control & 0xFFFF_FFC0 == 0x1F80  # the six sticky flags may be the host's
     assert (control >> 32 & 0xFFFF, control >> 48) == (0x37F, 0)
+
+
+@pytest.mark.parametrize("dirt", X87_DIRT)
+def test_the_x87_unit_shows_nothing_of_the_host(vector_policy: Policy, forked: Forked, dirt: str) -> None:
+    vector_policy(False, False, True)
+
+    def look() -> tuple[int, int, int]:
+        machine = Machine()
+        run_on_host(bytes.fromhex(X87_DIRT[dirt]))
+        machine.call("dump_x87_state", DATA)
+        state = machine.words(DATA + 136, 1)[0]
+        run_on_host(bytes.fromhex(X87_DIRT[dirt]))
+        pushed = machine.call("push_x87")
+        return state >> 32 & 0xFFFF, state >> 48, pushed
+
+    assert forked(look).result() == (0x37F, 0, 0)
+
+
+@pytest.mark.parametrize("dirt", X87_DIRT)
+def test_the_x87_unit_shows_nothing_of_a_host_function(
+    vector_policy: Policy, forked: Forked, dirt: str
+) -> None:
+    vector_policy(False, False, True)
+
+    def look() -> tuple[int, int]:
+        code = bytes.fromhex(X87_DIRT[dirt])
+        machine = Machine(imports=[(lambda: run_on_host(code), "", "v")])
+        machine.call("host_call_then_dump_x87", DATA)
+        state = machine.words(DATA + 136, 1)[0]
+        return state >> 32 & 0xFFFF, state >> 48
+
+    assert forked(look).result() == (0xC7F, 0)
+
+
+def test_all_of_the_x87_stack_is_free(vector_policy: Policy, forked: Forked) -> None:
+    vector_policy(False, False, True)
+
+    def push() -> int:
+        machine = Machine()
+        machine.call("add", 1, 2)  # leaves the unit clean
+        run_on_host(bytes.fromhex("d9eb" * 8))
+        return machine.call("push_x87")
+
+    assert forked(push).result() == 0
 
 
 @pytest.mark.parametrize(
@@ -112,6 +175,20 @@ def test_a_return_restores_the_hosts_floating_point_control(
     assert control() == before
     assert np.longdouble(1) / np.longdouble(4) == 0.25
     assert bytes(bytearray(range(100))[::-1]) == bytes(range(99, -1, -1))
+
+
+def test_exceptions_that_a_sandbox_flagged_are_not_the_hosts(machine: Machine, vector_policy: Policy) -> None:
+    vector_policy(False, False, True)
+    libm, division_by_zero = ctypes.CDLL("libm.so.6"), 4
+    libm.feclearexcept(division_by_zero)
+    machine.call("leave_flags")
+    assert libm.fetestexcept(division_by_zero) == 0
+    libm.feraiseexcept(division_by_zero)
+    machine.call("add", 1, 2)
+    state = Control()
+    libm.fegetenv(ctypes.byref(state))
+    assert state.mxcsr & division_by_zero
+    libm.feclearexcept(division_by_zero)
 
 
 def test_a_trap_restores_the_hosts_floating_point_control(machine: Machine, vector_policy: Policy) -> None:

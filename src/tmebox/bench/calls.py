@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from tmebox.bench import interruptible, peers
+from tmebox.bench import crossings, interruptible, peers
 from tmebox.bench.machine import machine
 from tmebox.bench.peers import Peer
 from tmebox.bench.runners import pinned
@@ -47,12 +47,14 @@ class CallResults:
     """times_s: seconds per operation, by peer and operation; what a peer does not have is absent.
 
     missing: peers that could not run, and why. watched: what being interruptible costs, by how.
+    crossings_s: seconds to enter a sandbox and leave it in native code, by how.
     """
 
     machine: Mapping[str, str]
     times_s: Mapping[str, Mapping[str, Spread]]
     missing: tuple[str, ...] = field(default=())
     watched: Mapping[str, Spread] = field(default_factory=dict)
+    crossings_s: Mapping[str, Spread] = field(default_factory=dict)
 
     def median_s(self, peer: str, operation: str) -> float | None:
         times = self.times_s.get(peer, {}).get(operation)
@@ -92,10 +94,16 @@ def bench_calls(
     }
     if progress is not None:
         progress("measuring", ROUNDS + 1, ROUNDS + 1)
-    return CallResults(machine(), times, tuple(missing), interruptible.bench_interruptible(quick=quick))
+    return CallResults(
+        machine(),
+        times,
+        tuple(missing),
+        interruptible.bench_interruptible(quick=quick),
+        crossings.bench_crossings(quick=quick),
+    )
 
 
 def to_json(results: CallResults) -> str:
     """{"schema": 1, "machine": {…}, "times_s": {PEER: {OPERATION: SPREAD}}, "watched": {HOW: SPREAD},
-    "missing": […]}, where SPREAD is {"min": …, "median": …, "max": …}."""
+    "crossings_s": {HOW: SPREAD}, "missing": […]}, where SPREAD is {"min": …, "median": …, "max": …}."""
     return json.dumps({"schema": 1, **asdict(results)}, indent=1) + "\n"

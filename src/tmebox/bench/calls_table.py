@@ -20,6 +20,12 @@ def calls_table(results: CallResults) -> Table:
     return Table(("operation", *names), tuple(rows))
 
 
+def crossings_table(results: CallResults) -> Table:
+    """Entering and leaving in native code."""
+    rows = [(how, time_text(found)) for how, found in results.crossings_s.items()]
+    return Table(("in native code, registers cleared", "time"), tuple(rows))
+
+
 def time_text(times_s: Spread) -> str:
     factor, unit = _unit(times_s.median)
     figures = (value * factor for value in (times_s.min, times_s.median, times_s.max))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from tmebox.bench import building, instances_report, paper, suite
 from tmebox.bench.building import BuildResults
 from tmebox.bench.calls import to_json as calls_json
-from tmebox.bench.calls_table import calls_table, duration_text, watched_table
+from tmebox.bench.calls_table import calls_table, crossings_table, duration_text, watched_table
 from tmebox.bench.charts import charts
 from tmebox.bench.columns import BY_KEY
 from tmebox.bench.results import Results, to_json
@@ -84,6 +84,11 @@ call; where there is no other Python thread, tmebox keeps it for a moment.
 
 {calls}
 
+What entering a sandbox and leaving it costs without Python around it. The function is empty; what it shares
+with every call is the code that clears registers, switches stacks and puts the host's control registers back.
+
+{crossings}
+
 What it costs that a call can be interrupted, in CPU time of the process, over a call that nobody watches:
 
 {watched}
@@ -114,6 +119,7 @@ def report_files(measured: Measured) -> dict[str, str]:
         missing=_listed("Missing in this run:", missing),
         sizes=markdown(size_table(results)),
         calls=markdown(calls_table(measured.calls)),
+        crossings=markdown(crossings_table(measured.calls)),
         watched=markdown(watched_table(measured.calls)),
         build=_build(measured.build),
         instances="" if instances is None else f"\n{instances_report.section(instances, f'{FOLDER}/')}",

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from tmebox.bench.building import BuildResults
 from tmebox.bench.calls import CallResults
 from tmebox.bench.calls_table import duration_text
+from tmebox.bench.crossings import AGAIN, TURNS
 from tmebox.bench.instances import InstanceResults
 from tmebox.bench.interruptible import TIME_LIMIT
 from tmebox.bench.results import Results
@@ -99,9 +100,12 @@ def _over(peer: str) -> Callable[[Measured], float | None]:
     return value
 
 
-def _added(measured: Measured) -> float | None:
-    ours, theirs = (measured.calls.median_s(name, "scalar") for name in ("tmebox", "C extension"))
-    return None if ours is None or theirs is None else max(ours - theirs, 0.0)
+def _crossing(how: str) -> Callable[[Measured], float | None]:
+    def value(measured: Measured) -> float | None:
+        found = measured.calls.crossings_s.get(how)
+        return None if found is None else found.median
+
+    return value
 
 
 def _watched(measured: Measured) -> float | None:
@@ -155,7 +159,8 @@ TARGETS = (
     Target("machine code, gs code+data", 1.3, 1.2, _times, lambda m: m.cpu.text_ratio_of("gs-code")),
     Target("add(3, 4), beside cffi", 1.0, None, _times, _over("cffi (API)")),
     Target("add(3, 4), beside a C extension", None, 2.0, _times, _over("C extension")),
-    Target("what a sandbox adds to that call", 20 * NS, 8 * NS, _TIME, _added),
+    Target("enter and leave again, native", 20 * NS, 8 * NS, _TIME, _crossing(AGAIN)),
+    Target("a native call, sandboxes in turn", 20 * NS, None, _TIME, _crossing(TURNS)),
     Target("call back into Python", 1 * US, 0.3 * US, _TIME, _call("callback")),
     Target("1 MB array that lives there", 3 * US, None, _TIME, _call("resident")),
     Target("bad access to exception", 10 * US, 5 * US, _TIME, _call("trap")),

@@ -66,11 +66,12 @@ def cpu(
 def calls(quick: Quick = False) -> None:
     """Time calls into sandboxes, out of them, and traps, beside other ways to call C from Python."""
     from tmebox.bench.calls import bench_calls
-    from tmebox.bench.calls_table import calls_table, watched_table
+    from tmebox.bench.calls_table import calls_table, crossings_table, watched_table
 
     with progress(alone=True) as report:
         results = bench_calls(quick=quick, progress=report)
     _show(calls_table(results))
+    _show(crossings_table(results))
     _show(watched_table(results))
     for note in results.missing:
         stdout().print(f"missing: {printable(note)}")

@@ -1,5 +1,6 @@
 #pragma once
 
+void nothing(void);
 int add(int a, int b);
 long length(const char *text);
 int touch(const unsigned char *data, long size);
