@@ -190,7 +190,8 @@ RARE static struct thread *prepare(struct instance *instance, uint64_t timeout_n
     }
     if (atomic_load(&tmebox_watchdog_state) == WATCHDOG_ABSENT && tmebox_wake_watchdog() < 0 &&
         (timeout_ns != 0 || thread->main)) {
-        PyErr_SetString(PyExc_RuntimeError, "cannot start the thread that watches time limits");
+        PyErr_SetString(tmebox_limit_error, "the thread that watches time limits cannot be started: "
+                                            "the limit on threads is reached (raise it: ulimit -u)");
         return NULL;
     }
     return thread;

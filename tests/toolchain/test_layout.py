@@ -1,4 +1,4 @@
-"""Stretches of code that end in a check, and short loops, lie within a cache line. (What that is good for: docs/adr/0014.)"""
+"""Stretches of code that end in a check, and short loops, lie within a cache line. (Why: docs/adr/0014.)"""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_labels_too_far_from_the_return_do_not_count() -> None:
         pytest.param([".LBB0_1:", "\tpopq\t%rbx", "\tretq"], id="no check"),
         pytest.param([".Ltmp3:", *RETURN], id="a label that nothing refers to"),
         pytest.param([".LBB0_1:", "\tcallq\tg", *RETURN], id="a call in between"),
-        pytest.param([".LBB0_1:", "\tjmp\t.LBB0_1", *RETURN], id="a jump in between"),
+        pytest.param([".LBB0_1:", "\tjmp\t.LBB0_2", *RETURN], id="a jump in between"),
         pytest.param([".LBB0_1:", "\t.p2align\t4", *RETURN], id="an alignment in between"),
         pytest.param([".LBB0_1:", '\t.section\t.other,"ax"', *RETURN], id="another section"),
     ],

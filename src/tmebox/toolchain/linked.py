@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tmebox.errors import CompileError
+from tmebox.once import once
 
 SYMBOL = np.dtype(
     [("name", "<u4"), ("info", "u1"), ("other", "u1"), ("section", "<u2"), ("value", "<u8"), ("size", "<u8")]
@@ -87,14 +87,14 @@ class Elf:
         found = self.section(name)
         return bytes(found.data) if found else b""
 
-    @cached_property
+    @once
     def symbols(self) -> NDArray[Any]:
         table = next((section for section in self.sections if section.type == SHT_SYMTAB), None)
         if table is None:
             return np.zeros(0, dtype=SYMBOL)
         return np.frombuffer(table.data[: len(table.data) // SYMBOL.itemsize * SYMBOL.itemsize], dtype=SYMBOL)
 
-    @cached_property
+    @once
     def _strings(self) -> bytes:
         table = next((section for section in self.sections if section.type == SHT_SYMTAB), None)
         if table is None or table.link >= len(self.sections):
