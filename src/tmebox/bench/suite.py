@@ -102,9 +102,9 @@ _SLOW_STRTOD = (
     "WebAssembly's `long double` has 128 bits, in software, and `strtod`, musl's everywhere, computes in it"
 )
 _FORWARDED = (
-    "waits for values that it stored a moment ago; on CPUs that guess where such a value is kept (AMD's Zen), a "
-    "store and the load after it take from one cycle to six, with gs and without, and small changes decide "
-    "which: ratios below 1 are that, not a gain"
+    "waits for values that it stored a moment ago; on CPUs that guess where such a value is kept (AMD's "
+    "Zen), a store and the load after it take from one cycle to six, with gs and without, and small changes "
+    "decide which: ratios below 1 are that, not a gain"
 )
 
 PROGRAMS = (
