@@ -40,7 +40,7 @@ def test_no_text_reaches_the_terminal_as_a_control_sequence(text: str) -> None:
     assert all(c.isprintable() or c in "\n\t" for c in plain(text))
 
 
-@given(st.text())
+@given(st.text() | st.text("\\[]/a"))
 def test_no_text_is_read_as_markup(text: str) -> None:
     assert Text.from_markup(printable(text) + "[bold]x[/]").plain == plain(text) + "x"
 

@@ -6,6 +6,7 @@ rich leaves colours out when the stream is not a terminal or NO_COLOR is set; no
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -55,9 +56,16 @@ def plain(text: str) -> str:
     return "".join(c if c.isprintable() or c in "\n\t" else f"\\x{ord(c):02x}" for c in text)
 
 
+_SLASHED_BRACKET = re.compile(r"(\\+)\[(?![a-z#/@][^[]*?\])")
+"""Backslashes and a bracket that does not begin a tag: rich takes the last backslash away, and `escape`
+leaves them as they are. What ends in backslashes is about to be followed by a tag."""
+
+
 def printable(text: str) -> str:
     """As `plain`, for where rich would read markup."""
-    return escape(plain(text))
+    shown = _SLASHED_BRACKET.sub(r"\1\\[", plain(text))
+    slashes = len(shown) - len(shown.rstrip("\\"))
+    return escape(shown[: len(shown) - slashes]) + "\\" * (2 * slashes)
 
 
 def complain(message: str, *, label: str = "error") -> None:

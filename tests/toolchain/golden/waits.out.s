@@ -1,6 +1,7 @@
 	.text
 	.type	list,@function
 list:
+	.p2align	6, , 21
 .Llist:
 	movl	%edi, %r11d
 	movq	%gs:0x4010000, %r10
@@ -17,6 +18,7 @@ list:
 	.size	list, .-list
 	.type	keeps_its_pointer,@function
 keeps_its_pointer:
+	.p2align	6, , 29
 .Lkeeps:
 	movq	%rax, %rsi
 	movl	%esi, %r11d
@@ -37,6 +39,7 @@ keeps_its_pointer:
 	.type	checksum,@function
 checksum:
 	movl	$-1, %eax
+	.p2align	6, , 41
 .Lchecksum:
 	movzbl	%gs:(%edi), %ecx
 	xorl	%eax, %ecx
@@ -58,6 +61,7 @@ checksum:
 	.size	checksum, .-checksum
 	.type	in_place,@function
 in_place:
+	.p2align	6, , 29
 .Lin_place:
 	movl	%eax, %ecx
 	shll	$8, %eax
@@ -77,6 +81,7 @@ in_place:
 	.type	scaled,@function
 scaled:
 	.p2align	6, , 28
+	.p2align	6, , 9
 .Lscaled:
 	movl	%gs:(%edi,%eax,4), %eax
 	decq	%rsi
@@ -91,6 +96,7 @@ scaled:
 	.size	scaled, .-scaled
 	.type	far,@function
 far:
+	.p2align	6, , 24
 .Lfar:
 	leal	symbol(%rax), %r11d
 	movq	%gs:0x4010000, %r10
@@ -108,6 +114,7 @@ far:
 	.type	not_waited_for,@function
 not_waited_for:
 	.p2align	6, , 31
+	.p2align	6, , 12
 .Lnot_waited_for:
 	addl	%gs:(%edi), %eax
 	addq	$4, %rdi
@@ -140,6 +147,7 @@ calls:
 	.size	calls, .-calls
 	.type	no_register_free,@function
 no_register_free:
+	.p2align	6, , 30
 .Lno_register_free:
 	movq	%gs:(%eax), %rax
 	addq	%rcx, %rdx
