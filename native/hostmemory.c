@@ -53,10 +53,11 @@ static int map_zero(void *address, size_t size, int protection) {
     if (mmap(address, size, protection, flags, -1, 0) != MAP_FAILED) {
         return 0;
     }
-    /* Where the number of mappings is at its limit, those that are there can do: private ones, whose pages
-     * come back as zeros. So memory can always be taken back. */
+    /* Where the number of mappings is at its limit, those that are there can do: private ones without a file,
+     * whose pages come back as zeros. Protection first: zeros in a sandbox's text would be instructions, `add
+     * %al, (%rax)`, that nobody verified and that write anywhere. */
     int error = errno;
-    if (madvise(address, size, MADV_DONTNEED) == 0 && mprotect(address, size, protection) == 0) {
+    if (mprotect(address, size, protection) == 0 && madvise(address, size, MADV_DONTNEED) == 0) {
         return 0;
     }
     errno = error;

@@ -19,7 +19,8 @@ from memory_module import module, sandbox
 
 import tmebox
 from forked import ChildOutcome
-from tmebox import abi
+from tmebox import _native, abi
+from tmebox.memory.code_region import HLT
 from tmebox.memory.windows import WINDOWS
 
 Forked = Callable[..., ChildOutcome]
@@ -130,6 +131,29 @@ def no_mapping_left() -> Iterator[None]:
     yield
     last.clear()
     room.clear()
+
+
+def test_text_that_cannot_be_taken_away_does_not_become_other_instructions(forked: Forked):
+    """Zeros are `add %al, (%rax)`. Here the page in the middle cannot get a protection of its own."""
+    if int(Path("/proc/sys/vm/max_map_count").read_text()) > 200_000:
+        pytest.skip("there are too many mappings to use up")
+
+    def child() -> tuple[bool, bytes, bytes]:
+        start, middle = _native.reserve(0, 3 * abi.PAGE_SIZE), abi.PAGE_SIZE
+        _native.map_zero(start, 3 * abi.PAGE_SIZE, _native.PROT_READ | _native.PROT_WRITE)
+        _native.write(start, HLT * (3 * abi.PAGE_SIZE))
+        _native.protect(start, 3 * abi.PAGE_SIZE, _native.PROT_READ | _native.PROT_EXEC)
+        with no_mapping_left():
+            try:
+                _native.map_zero(start + middle, abi.PAGE_SIZE, _native.PROT_NONE)
+                refused = False
+            except OSError:
+                refused = True
+            kept = ctypes.string_at(start + middle, 4) if refused else b""
+        _native.map_zero(start + middle, abi.PAGE_SIZE, _native.PROT_READ)
+        return refused, kept, ctypes.string_at(start + middle, 4)
+
+    assert forked(child).result() == (True, HLT * 4, bytes(4))
 
 
 CONSTANTS = """
