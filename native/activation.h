@@ -61,7 +61,7 @@ enum outcome {
 };
 
 /* Registers in the order of x86 instruction encoding: rax rcx rdx rbx rsp rbp rsi rdi r8 … r15. */
-#define REGISTERS 16
+#define REGISTERS 17 /* rax … r15 by their numbers, flags */
 #define REGISTER_RSP 4
 
 struct trap {

@@ -56,6 +56,9 @@ TARGET_R15_SHIFT = 3
 which code that uses gs may change, so neither kind of code can ever arrive in the other."""
 TARGET_SHIFTS = {"gs": 0, "r15": TARGET_R15_SHIFT}
 
+TABLE_ENTRY = 8
+"""Bytes of an entry of the tables of jump targets that a text may end with: the address of an instruction."""
+
 # -- window layout (offsets) ----------------------------------------------------------------------
 WINDOW_SIZE = 4 * GIB
 GUARD = 1 * MIB

@@ -37,6 +37,8 @@ def check(module: ModuleFile) -> None:
         raise ModuleError(f"text of {size} bytes at {low:#x} does not fit the code region")
     if low % abi.TEXT_ALIGN:
         raise ModuleError(f"text at {low:#x} is not aligned to {abi.TEXT_ALIGN:#x}")
+    if type(module.table_entries) is not int or not 0 <= module.table_entries * abi.TABLE_ENTRY < size:
+        raise ModuleError(f"{module.table_entries!r:.20} table entries do not fit the text")
     _check_segments(module.segments)
     _check_names(module, low, high)
     for name, claims in (("functions", module.functions), ("labels", module.labels)):

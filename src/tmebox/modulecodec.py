@@ -29,7 +29,7 @@ from tmebox.modulefile import (
 )
 from tmebox.prototypes import prototype_from_json, prototype_to_json
 
-FORMAT = 1
+FORMAT = 2
 OWNER = "tmebox"
 NOTE_METADATA = 0x100
 ARRAYS: tuple[tuple[int, str, str], ...] = (
@@ -119,6 +119,7 @@ def _metadata(module: ModuleFile) -> dict[str, Any]:
         "isolation": module.isolation,
         "base": module.base,
         "start": module.start,
+        "table_entries": module.table_entries,
         "exports": [
             [e.name, e.address, e.prototype and prototype_to_json(e.prototype)] for e in module.exports
         ],
@@ -238,6 +239,7 @@ def decode(data: bytes | bytearray | memoryview) -> ModuleFile:
                 arrays["line_numbers"],
                 tuple(metadata["files"]),
             ),
+            table_entries=metadata["table_entries"],
             start=metadata["start"],
             debug_frame=bytes(container.sections.get(".debug_frame", b"")),
             producer=metadata["producer"],

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from tmebox.abi import TABLE_ENTRY
 from tmebox.errors import ModuleError
 from tmebox.once import once
 from tmebox.prototypes import Prototype
@@ -91,7 +92,8 @@ class ModuleFile:
     """Addresses are nominal (before relocation).
 
     functions, labels: claimed targets of indirect branches (target map bits FUNCTION and LABEL).
-    start: address of the command entry (`_start`), or None for a library.
+    table_entries: how many addresses of instructions, of 8 bytes each, the text ends with: what its jumps
+    through tables read. start: address of the command entry (`_start`), or None for a library.
     symbols: sorted by (address, size_bytes, name).
     debug_frame: raw .debug_frame contents for unwinding, nominal addresses; may be empty.
     debug_sections: other debug sections by name, if the module was built to keep them; for debuggers only.
@@ -109,10 +111,16 @@ class ModuleFile:
     relocations: Relocations
     symbols: tuple[Symbol, ...]
     lines: LineTable
+    table_entries: int = 0
     start: int | None = None
     debug_frame: bytes = b""
     producer: str = ""
     debug_sections: tuple[tuple[str, bytes], ...] = ()
+
+    @property
+    def code_bytes(self) -> int:
+        """How much of the text is instructions: all but the tables."""
+        return len(self.text) - TABLE_ENTRY * self.table_entries
 
     def to_bytes(self) -> bytes:
         """The `.tbx` file. Raises ModuleError if this is not a module that `from_bytes` would accept."""

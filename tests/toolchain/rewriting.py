@@ -86,23 +86,28 @@ def link(instrumented: str, folder: Path) -> ELFFile:
 
 
 def verified(instrumented: str, folder: Path, isolation: str = "code+data", base: str = "gs") -> VerifiedText:
-    """Have the verifier look at it; every text address that data or code holds is claimed as a target."""
+    """Have the verifier look at it; every text address that data or code holds, but for the tables and in them,
+    is claimed as a target."""
     elf = link(instrumented, folder)
     text = elf.get_section_by_name(".text")
     symbols = elf.get_section_by_name(".symtab")
+    (start,) = symbols.get_symbol_by_name("tables_start")
+    tables, end = start["st_value"], text["sh_addr"] + text["sh_size"]
     targets: dict[bool, set[int]] = {True: set(), False: set()}
     for section in elf.iter_sections(type="SHT_RELA"):
         for relocation in section.iter_relocations():
             symbol = symbols.get_symbol(relocation["r_info_sym"])
             address = symbol["st_value"] + relocation["r_addend"]
             is_absolute = relocation["r_info_type"] in (1, 10, 11)
-            if is_absolute and 0 <= address - text["sh_addr"] < text["sh_size"]:
+            in_table = tables <= relocation["r_offset"] < end
+            if is_absolute and not in_table and text["sh_addr"] <= address < tables:
                 targets[symbol["st_info"]["type"] == "STT_FUNC"].add(address)
     return verify(
         text.data(),
         text["sh_addr"],
         functions=targets[True],
         labels=targets[False],
+        table_entries=(end - tables) // abi.TABLE_ENTRY,
         isolation=isolation,
         base=base,
     )

@@ -20,6 +20,7 @@ SUBJECT = {
     "address": ADDRESS,
     "functions": np.array([ADDRESS]),
     "labels": NOTHING,
+    "table_entries": 0,
     "base": "gs",
     "isolation": "data",
 }
@@ -46,6 +47,7 @@ def test_the_same_text_is_verified_once() -> None:
         {"labels": np.array([ADDRESS])},
         {"functions": NOTHING, "labels": np.array([ADDRESS])},
         {"base": "r15"},
+        {"code": TEXT + ADDRESS.to_bytes(8, "little"), "table_entries": 1},
     ],
 )
 def test_any_difference_makes_it_another_text(difference: dict[str, object]) -> None:

@@ -1,8 +1,8 @@
 """Assembled examples for the verifier: `accept/RULE--WHAT.s` and `reject/RULE--WHAT.s`.
 
 A file's global symbols are its claimed functions, its symbols named `label_…` its claimed labels. Comments
-`# address: N`, `# base: NAME` and `# isolation: NAME` set what else `verify` is told. The numbers of the
-contract are symbols (M, BASE, REACH, …), so that no example repeats them.
+`# address: N`, `# base: NAME`, `# isolation: NAME` and `# table-entries: N` set what else `verify` is told. The
+numbers of the contract are symbols (M, BASE, REACH, …), so that no example repeats them.
 """
 
 from __future__ import annotations
@@ -38,6 +38,8 @@ OUTSIDE = {**abi.GATES, "EXIT_GATE": abi.GATE_EXIT}
 """Symbols that branches may name and that are not in the text."""
 PC_RELATIVE = (2, 4)
 """R_X86_64_PC32 and R_X86_64_PLT32: four bytes, relative to themselves."""
+ABSOLUTE = {1: 8, 10: 4, 11: 4}
+"""R_X86_64_64, R_X86_64_32 and R_X86_64_32S, and how many bytes they are."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,7 @@ class Example:
     labels: tuple[int, ...]
     isolation: str
     base: str
+    table_entries: int
 
     def arguments(self) -> dict[str, object]:
         return {
@@ -57,6 +60,7 @@ class Example:
             "labels": self.labels,
             "isolation": self.isolation,
             "base": self.base,
+            "table_entries": self.table_entries,
         }
 
 
@@ -69,7 +73,9 @@ def assemble(sources: list[Path], folder: Path) -> dict[Path, Example]:
 
 
 def read(source: Path, object_file: Path) -> Example:
-    settings = dict(re.findall(r"^# (address|isolation|base): (\S+)$", source.read_text(), re.MULTILINE))
+    settings = dict(
+        re.findall(r"^# (address|isolation|base|table-entries): (\S+)$", source.read_text(), re.MULTILINE)
+    )
     address = int(settings.get("address", str(abi.TEXT_NOMINAL)), 0)
     with object_file.open("rb") as stream:
         elf = ELFFile(stream)
@@ -79,13 +85,15 @@ def read(source: Path, object_file: Path) -> Example:
         code = bytearray(section.data())
         relocations = elf.get_section_by_name(".rela.text")
         for relocation in relocations.iter_relocations() if relocations else ():
-            if relocation["r_info_type"] not in PC_RELATIVE:
-                raise ValueError(f"{source.name}: relocation {relocation['r_info_type']}")
+            kind = relocation["r_info_type"]
+            if kind not in PC_RELATIVE and kind not in ABSOLUTE:
+                raise ValueError(f"{source.name}: relocation {kind}")
             place = relocation["r_offset"]
             symbol = symbols[relocation["r_info_sym"]]
             target = address + symbol["st_value"] if symbol["st_shndx"] == index else OUTSIDE[symbol.name]
-            displacement = target + relocation["r_addend"] - address - place
-            code[place : place + 4] = (displacement & 0xFFFF_FFFF).to_bytes(4, "little")
+            value, width = target + relocation["r_addend"], ABSOLUTE.get(kind, 4)
+            value -= address + place if kind in PC_RELATIVE else 0
+            code[place : place + width] = (value % (1 << 8 * width)).to_bytes(width, "little")
     here = [symbol for symbol in symbols if symbol["st_shndx"] == index]
     functions = [symbol for symbol in here if symbol["st_info"]["bind"] == "STB_GLOBAL"]
     labels = [symbol for symbol in here if symbol.name.startswith("label_")]
@@ -96,4 +104,5 @@ def read(source: Path, object_file: Path) -> Example:
         tuple((address + symbol["st_value"]) % (1 << 64) for symbol in labels),
         settings.get("isolation", "code+data"),
         settings.get("base", "gs"),
+        int(settings.get("table-entries", "0")),
     )

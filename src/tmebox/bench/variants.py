@@ -144,7 +144,7 @@ def _build_sandbox(inputs: _Inputs, _label: str, output: Path, progress: Progres
     )
     module = build(inputs.sources, options, progress=progress)
     module.write(output)
-    return len(module.text)
+    return module.code_bytes
 
 
 def _build_wasm(inputs: _Inputs, _label: str, output: Path, _progress: Progress | None) -> int:

@@ -73,6 +73,7 @@ def verify_file(module: ModuleFile) -> VerifiedText:
         module.text_address,
         functions=module.functions.tolist(),
         labels=module.labels.tolist(),
+        table_entries=module.table_entries,
         base=module.base,
         isolation=module.isolation,
         locate=locate,

@@ -157,6 +157,7 @@ def _relocate_and_verify(file: ModuleFile, slot: Slot) -> tuple[VerifiedText, tu
         slot.address,
         functions=file.functions.astype(np.int64) + slide,
         labels=file.labels.astype(np.int64) + slide,
+        table_entries=file.table_entries,
         base=file.base,
         isolation=file.isolation,
         locate=_locator(file, slide),

@@ -25,6 +25,8 @@ from tmebox.runtime.unwind import REGISTER_ORDER, Unwinder
 
 SI_KERNEL = 0x80
 R11 = REGISTER_ORDER.index("r11")
+FLAGS = REGISTER_ORDER.index("flags")
+ZERO_FLAG = 1 << 6
 HLT = 0xF4
 ACCESS = {0: "read", 1: "write", 2: "execute"}
 STACK_SNAPSHOT = 16 * abi.KIB
@@ -98,9 +100,8 @@ def _fault(
     if code == SI_KERNEL and fault_address == 0:
         at_gate = abi.GATE_BASE <= instruction_address < abi.CODE_END  # a host call's checked return
         if at_gate or (text is not None and text.code_byte(instruction_address) == HLT):
-            target = int.from_bytes(registers[8 * R11 : 8 * R11 + 8], "little")
             return ControlFlowViolation(
-                f"a return or indirect branch to {target:#x} was stopped",
+                _failed_check(registers),
                 access="execute",
                 address=instruction_address,
                 unwind=unwind,
@@ -149,6 +150,17 @@ def _fault(
     return MemoryFault(
         f"{what}{kind} at {offset:#x}", offset=offset, access=kind, address=instruction_address, unwind=unwind
     )
+
+
+def _failed_check(registers: bytes) -> str:
+    """Which one, with what registers it left behind: a bit of the target map that is zero, or an index above."""
+    if not _word(registers, FLAGS) & ZERO_FLAG:
+        return "a jump through a table, with an index outside of it, was stopped"
+    return f"a return or indirect branch to {_word(registers, R11):#x} was stopped"
+
+
+def _word(registers: bytes, number: int) -> int:
+    return int.from_bytes(registers[8 * number : 8 * number + 8], "little")
 
 
 def _prepare_unwind(

@@ -21,7 +21,7 @@ from tmebox.modulefile import ModuleFile
 
 REGISTER_ORDER = (
     "rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi",
-    "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15",
+    "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "flags",
 )  # fmt: skip
 DWARF_REGISTERS = (
     "rax", "rdx", "rcx", "rbx", "rsi", "rdi", "rbp", "rsp",
@@ -61,7 +61,9 @@ class Unwinder:
         """Innermost first. `stack` is a copy of the sandbox's stack from `stack_offset` up, `register_words`
         has 8 bytes for each of REGISTER_ORDER."""
         found = [self.locate(address)]
-        values = dict(zip(REGISTER_ORDER, struct.unpack("<16Q", register_words), strict=True))
+        values = dict(
+            zip(REGISTER_ORDER, struct.unpack(f"<{len(REGISTER_ORDER)}Q", register_words), strict=True)
+        )
         # In the sandbox every address but rsp is an offset already; make rsp one too.
         registers = {name: value & MASK32 for name, value in values.items()} | {"rsp": stack_offset}
         nominal = address - self._slide

@@ -20,6 +20,8 @@ _KEPT = """
     .cfi_personality .cfi_lsda .cfi_return_column
 """
 KEPT = frozenset(_KEPT.split())
+SHARED = frozenset([".globl", ".global", ".weak", ".weakref", ".comm"])
+"""What makes other files' symbols of that name the same."""
 DROPPED = frozenset([".addrsig", ".addrsig_sym", ".att_syntax", ".code64", ".version"])
 """Hints for a linker we do not use, and what is the case anyway."""
 ASSIGNMENTS = frozenset([".set", ".equ", ".equiv"])

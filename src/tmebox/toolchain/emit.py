@@ -7,11 +7,12 @@ after the adjustment.
 from __future__ import annotations
 
 import re
-from collections.abc import Set
+from collections.abc import Mapping, Set
 
 from tmebox.abi import RESERVED, SPILL_REGISTER, STACK_REACH, TARGET_SHIFTS
 from tmebox.toolchain import effects, registers
 from tmebox.toolchain.borrow import borrowed
+from tmebox.toolchain.jump_tables import checked_table_jump, placed
 from tmebox.toolchain.liveness import EVERYTHING, R11_BIT, FlowGraph, resources
 from tmebox.toolchain.mnemonics import FLAGS
 from tmebox.toolchain.rewrite_bits import LOOP
@@ -50,12 +51,19 @@ class Emitter:
         self._labels = 0
         self._ends_in_call = False
         self._waited_for: Set[int] = frozenset()
+        self._tables: Mapping[str, tuple[str, ...]] = {}
+        self._placed: dict[str, str] = {}
+        """The tables that jumps go through, and what they are called behind the text."""
         self._compare: int | None = None
         """Where the instruction before this one stands, if a rebase may go before it."""
 
     def hurry(self, loads: Set[int]) -> None:
         """Loads, by their index in the graph, to make faster at the price of more instructions."""
         self._waited_for = loads
+
+    def use_tables(self, tables: Mapping[str, tuple[str, ...]]) -> None:
+        """Tables that jumps may go through: their labels, in order."""
+        self._tables = tables
 
     def verbatim(self, text: str) -> None:
         if not text.startswith("\t.loc\t"):
@@ -74,7 +82,11 @@ class Emitter:
     def text(self) -> str:
         self._stop_after_call()
         self._resolve_traps()
-        return "\n".join(line for line in self._out if line)
+        tables = (
+            placed(number, label, self._tables[name])
+            for number, (name, label) in enumerate(self._placed.items())
+        )
+        return "\n".join([*filter(None, self._out), *tables])
 
     def instruction(self, template: Template, index: int, mask: int) -> None:
         """`index`: in the flow graph; `mask`: what an indirect jump may reach. Raises Refusal."""
@@ -173,6 +185,9 @@ class Emitter:
             self._ends_in_call = is_call
             return
         self._settle()
+        if template.through is not None and template.through[0] in self._tables:
+            self._through_table(*template.through, index)
+            return
         self._put_before(template)
         self._traps.wanted.append(len(self._out))
         self._out.append(self._checked(template, index, mask << self._shift, is_call))
@@ -180,6 +195,13 @@ class Emitter:
             self._traps.beside[len(self._out) - 1] = len(self._out)
             self._out.append("")
             self._ends_in_call = True
+
+    def _through_table(self, name: str, register: str, index: int) -> None:
+        if self._graph.live_after(index, FLAGS):
+            raise Refusal(FLAGS_OVER_JUMP)
+        label = self._placed.setdefault(name, f"{LABEL_PREFIX}_table{len(self._placed)}")
+        self._traps.wanted.append(len(self._out))
+        self._out.append(checked_table_jump(label, register, len(self._tables[name]), TRAP))
 
     def _put_before(self, template: Template) -> None:
         if template.before:

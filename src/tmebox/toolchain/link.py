@@ -116,15 +116,15 @@ class _Session:
 
 
 def _has_constructors(executable: Elf) -> bool:
-    symbols = {executable.symbol_name(index): index for index in _absolute_or_data(executable)}
-    first, end = (int(executable.symbols["value"][symbols[name]]) for name in script.CONSTRUCTORS)
+    first, end = (_scripted(executable, name) for name in script.CONSTRUCTORS)
     return first != end
 
 
-def _absolute_or_data(executable: Elf) -> list[int]:
-    """Indices of symbols that are not functions: the linker script's are among them."""
-    found: list[int] = np.flatnonzero((executable.symbols["info"] & 15) == linked.STT_NOTYPE).tolist()
-    return found
+def _scripted(executable: Elf, name: str) -> int:
+    """The value of a symbol that the linker script defines."""
+    symbols = executable.symbols
+    indices = np.flatnonzero((symbols["info"] & 15) == linked.STT_NOTYPE).tolist()
+    return next(int(symbols["value"][index]) for index in indices if executable.symbol_name(index) == name)
 
 
 def _module(
@@ -147,7 +147,8 @@ def _module(
         exports.setdefault(INITIALIZE, Export(INITIALIZE, addresses[INITIALIZE]))
     start = addresses.get(START) if is_command else None
     entries = [export.address for export in exports.values()] + ([] if start is None else [start])
-    claims: Claims = relocate(executable, entries)
+    tables = _scripted(executable, script.TABLES)
+    claims: Claims = relocate(executable, entries, tables)
     try:
         module = ModuleFile(
             isolation=options.isolation,
@@ -162,6 +163,7 @@ def _module(
             relocations=claims.relocations,
             symbols=_functions(executable, text.address, text.address + text.size_bytes),
             lines=read_lines(executable, text.address, text.address + text.size_bytes),
+            table_entries=(text.address + text.size_bytes - tables) // abi.TABLE_ENTRY,
             start=start,
             debug_frame=executable.contents(".debug_frame"),
             producer=_producer(options.base),

@@ -102,6 +102,14 @@ class FlowGraph:
 
     # -- asking --
 
+    def is_label(self, name: str) -> bool:
+        """Whether an instruction of the file stands at that label."""
+        return self._labels.get(name) is not None
+
+    def taken(self) -> frozenset[str]:
+        """Symbols whose address is used as a value."""
+        return frozenset(self._taken)
+
     def arrivals(self) -> set[str]:
         """Labels that a branch names or whose address is taken."""
         return {flow.target for flow in self.flows if flow.target is not None} | self._taken

@@ -24,9 +24,10 @@ _KNOWN = np.array([NONE, *WIDTHS])
 
 @dataclass(frozen=True)
 class Claims:
-    """functions, labels: sorted addresses that are taken somewhere; see ModuleFile.
+    """functions, labels: sorted addresses that are taken somewhere but in the tables behind the code; see
+    ModuleFile.
 
-    patched_text: the text, with calls of undefined weak functions (address 0) led to its last byte, an hlt.
+    patched_text: the text, with calls of undefined weak functions (address 0) led to an hlt.
     """
 
     relocations: Relocations
@@ -35,8 +36,9 @@ class Claims:
     patched_text: bytes
 
 
-def relocate(executable: Elf, entries: list[int]) -> Claims:
+def relocate(executable: Elf, entries: list[int], tables: int) -> Claims:
     """Classify every relocation of loaded sections. `entries` are more function addresses (exports, start).
+    `tables`: the address in the text from where on it is tables.
 
     Raises CompileError for relocations that cannot be moved.
     """
@@ -48,6 +50,8 @@ def relocate(executable: Elf, entries: list[int]) -> Claims:
     function_addresses = np.unique(symbols["value"][is_function & in_text])
     undefined = (symbols["section"] == linked.SHN_UNDEF) & (np.arange(len(symbols)) > 0)
     text = bytearray(executable.contents(".text"))
+    text_section = executable.section(".text")
+    code_bytes = tables - text_section.address if text_section else 0
     places: dict[str, list[NDArray[Any]]] = {
         name: [] for name in ("text_abs32", "text_abs64", "text_pc32", "data_abs32", "data_abs64")
     }
@@ -63,7 +67,7 @@ def relocate(executable: Elf, entries: list[int]) -> Claims:
         if section.executable:
             nowhere = (kinds == PLT32) & undefined[rows["symbol"]]
             for offset in offsets[nowhere].tolist():
-                text[offset : offset + 4] = (len(text) - 1 - (offset + 4)).to_bytes(4, "little", signed=True)
+                text[offset : offset + 4] = (code_bytes - 1 - (offset + 4)).to_bytes(4, "little", signed=True)
             places["text_pc32"].append(offsets[relative & ~to_text & ~nowhere])
             _refuse(executable, section, rows, kinds == PC64, "a 64-bit relative address in code")
         else:
@@ -73,11 +77,16 @@ def relocate(executable: Elf, entries: list[int]) -> Claims:
             moving = chosen & to_text
             at = offsets[moving]
             places[f"{where}_abs{width}"].append(at if section.executable else at + section.address)
-            targets = _fields(section, at, width // 8)
+            # What jumps read from the tables is no claim, and a table's own address none of a target.
+            of_code = (
+                np.flatnonzero(moving)[at < code_bytes] if section.executable else np.flatnonzero(moving)
+            )
+            targets = _fields(section, offsets[of_code], width // 8)
+            of_code, targets = of_code[targets < tables], targets[targets < tables]
             function = np.isin(targets, function_addresses)
             taken.append(targets[function])
             # A function's address plus a constant is arithmetic, not somewhere to go.
-            plain = (symbols["info"][rows["symbol"][moving]] & 15) != linked.STT_FUNC
+            plain = (symbols["info"][rows["symbol"][of_code]] & 15) != linked.STT_FUNC
             labels.append(targets[~function & plain])
     joined = {name: _sorted(arrays) for name, arrays in places.items()}
     return Claims(Relocations(**joined), _sorted(taken), _sorted(labels), bytes(text))

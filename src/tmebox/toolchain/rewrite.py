@@ -22,8 +22,17 @@ from tmebox.toolchain.asm import (
     symbols,
 )
 from tmebox.toolchain.borrow import waited_for
-from tmebox.toolchain.directives import ASSIGNMENTS, DATA, SECTIONS, SectionState, rewrite_directive
+from tmebox.toolchain.directives import (
+    ALIGNMENTS,
+    ASSIGNMENTS,
+    DATA,
+    SECTIONS,
+    SHARED,
+    SectionState,
+    rewrite_directive,
+)
 from tmebox.toolchain.emit import LABEL_PREFIX, Emitter
+from tmebox.toolchain.jump_tables import JumpTables
 from tmebox.toolchain.layout import within_lines
 from tmebox.toolchain.liveness import FlowGraph
 from tmebox.toolchain.offset_reuse import without_repeated_loads
@@ -83,10 +92,14 @@ class _Rewriting:
         self._sections = SectionState()
         self._graph = FlowGraph(is_conventional=self._is_compiled, marks_tail_calls=self._is_clang)
         self._emitter = Emitter(self._graph, isolation, base)
+        self._is_checked = isolation == "code+data"
+        self._tables = JumpTables()
         self._loads: dict[int, Load] = {}
         self._functions: set[str] = set()
         self._diagnostics: list[Diagnostic] = []
         self._placements: list[_Placement] = []
+        self._entries: dict[int, str] = {}
+        """Numbers of the placements that are part of a table, and its name."""
         self._is_inline = False
         self._line = 0
         self._prefix = ""
@@ -126,6 +139,7 @@ class _Rewriting:
         emitter = self._emitter
         if self._is_clang and self._base == "gs":
             emitter.hurry(waited_for(self._graph, self._loads))
+        moved = self._move_tables() if self._is_checked else frozenset()
         for line, item, index, mask in self._placements:
             self._line = line
             if isinstance(item, Template):
@@ -137,8 +151,22 @@ class _Rewriting:
                 emitter.change_section(item)
             elif mask == _SIZE:
                 emitter.end_function(item)
-            else:
+            elif mask != _ENTRY or index not in moved:
                 emitter.verbatim(item)
+
+    def _move_tables(self) -> frozenset[int]:
+        """Let jumps go through the tables that they can; returns the placements that nothing reads then."""
+        usable = self._tables.usable(self._graph.is_label)
+        jumps = {
+            item.through[0]
+            for _, item, _, _ in self._placements
+            if isinstance(item, Template) and item.through is not None
+        }
+        self._emitter.use_tables(usable)
+        private = {
+            name for name in usable.keys() & jumps if self._tables.is_private(name, self._graph.taken())
+        }
+        return frozenset(number for number, name in self._entries.items() if name in private)
 
     def _refuse(self, refusal: Refusal) -> None:
         self._diagnostics.append(self._places.diagnostic(str(refusal), self._line))
@@ -173,12 +201,17 @@ class _Rewriting:
         mask = 0
         if template.shape is Shape.INDIRECT:
             mask = jump_mask(template, self._is_clang and not self._is_inline)
+            if template.through is None:
+                self._tables.read_otherwise(symbols(template.operand))
         self._placements.append((self._line, template, index, mask))
 
     def _add_label(self, name: str) -> None:
         if name.startswith(LABEL_PREFIX):
             raise Refusal(f"`{name}`: labels that start with `{LABEL_PREFIX}` are the rewriter's")
-        section = self._sections.current.name
+        current = self._sections.current
+        if not current.is_code:
+            self._tables.begin(name, current)
+        section = current.name
         if name in self._functions:
             self._graph.begin_function(name, section)
         self._graph.add_label(name, section)
@@ -190,6 +223,8 @@ class _Rewriting:
             self._places.note(self._line, directive.arguments)
             self._add_text(str(directive))
             return
+        if name in SECTIONS or name in ALIGNMENTS:
+            self._tables.end()
         if name in SECTIONS:
             self._add_text(self._sections.apply(directive), _SECTION)
             return
@@ -197,17 +232,26 @@ class _Rewriting:
             self._places.add_file(directive)
         elif name == ".type" and "function" in directive.arguments.lower():
             self._functions.add(directive.arguments.split(",")[0].strip())
+        elif name in SHARED:
+            self._tables.share(symbols(directive.arguments))
         elif name in ASSIGNMENTS or (name in DATA and not self._sections.current.is_debug):
             self._graph.take_addresses(symbols(directive.arguments))
         ends_function = name == ".size" and self._sections.current.is_code
         if ends_function:
             self._graph.end_function(self._sections.current.name)
         text = rewrite_directive(directive, self._sections.current)
-        if text is not None:
+        table = self._tables.add(directive) if name in DATA else None
+        if table is not None and text is not None:
+            number = len(self._entries)
+            self._entries[number] = table
+            self._placements.append((self._line, text, number, _ENTRY))
+        elif text is not None:
             self._add_text(text, _SIZE if ends_function else 0)
 
 
 _SECTION = 1
 _SIZE = 2
+_ENTRY = 3
 _Placement = tuple[int, "Template | str", int, int]
-"""Line, what to place, index in the flow graph, and the mask of a jump or the kind of text."""
+"""Line, what to place, index in the flow graph or among a file's table entries, and the mask of a jump or the
+kind of text."""

@@ -8,6 +8,7 @@ from tmebox.abi import (
     RED_ZONE,
     SPILL_REGISTER,
     SPILL_TARGET,
+    TABLE_ENTRY,
     TARGET_FUNCTION,
     TARGET_LABEL,
     TARGET_MAP,
@@ -48,9 +49,14 @@ def rewrite_branch(instruction: Instruction, facts: Mnemonic, flow: Flow) -> Tem
         raise Refusal("the target is not a symbol")
     inner = target.operand
     if isinstance(inner, Memory):
-        operand = str(confined(inner))
         return Template(
-            Shape.INDIRECT, mnemonic, flow, is_stack_slot(inner), operand=operand, mark=instruction.mark
+            Shape.INDIRECT,
+            mnemonic,
+            flow,
+            is_stack_slot(inner),
+            operand=str(confined(inner)),
+            mark=instruction.mark,
+            through=_table_jump(inner) if facts.kind is Kind.JUMP else None,
         )
     if is_stack_pointer(inner) or registers.WIDTH.get(inner.name) != 64:
         raise Refusal("the target is not in a 64-bit register")
@@ -58,6 +64,14 @@ def rewrite_branch(instruction: Instruction, facts: Mnemonic, flow: Flow) -> Tem
     return Template(
         Shape.INDIRECT, mnemonic, flow, operand=operand, register=inner.name, mark=instruction.mark
     )
+
+
+def _table_jump(memory: Memory) -> tuple[str, str] | None:
+    """The symbol and the index of an operand that could be a table's entry."""
+    index, symbol = memory.index, memory.displacement
+    if memory.base is not None or memory.segment is not None or index is None or memory.scale != TABLE_ENTRY:
+        return None
+    return (symbol, index) if registers.WIDTH.get(index) == 64 and _TARGET.match(symbol) else None
 
 
 def rewrite_return(instruction: Instruction, flow: Flow) -> Template:

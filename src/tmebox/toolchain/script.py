@@ -7,10 +7,14 @@ from collections.abc import Iterable
 
 from tmebox import abi
 from tmebox.errors import CompileError
+from tmebox.toolchain.jump_tables import SECTION_PREFIX
 
 EXPORT_SECTION_PREFIX = ".text.tmebox_export."
 CONSTRUCTORS = ("__tmebox_constructors_start", "__tmebox_constructors_end")
 """Symbols around what has to be called before anything else."""
+
+TABLES = "__tmebox_tables"
+"""Symbol of the place in the text from where on there are no instructions, but tables of jump targets."""
 
 _SCRIPT = """
 ENTRY(_start)
@@ -57,6 +61,9 @@ SECTIONS
     KEEP(*({exported}*))
     *(.text .text.* .gnu.linkonce.t.* .ltext .ltext.*)
     BYTE(0xf4)
+    . = ALIGN({entry});
+    {tables} = .;
+    *({table_sections}*)
   }} :text =0xf4f4f4f4
   PROVIDE(_etext = .); PROVIDE(etext = .);
   /DISCARD/ : {{ *(.eh_frame .eh_frame_hdr .note.* .comment) }}
@@ -84,6 +91,9 @@ def linker_script(roots: Iterable[str], read_only: Iterable[str] = (), writable:
         roots=" ".join(quote(name) for name in roots),
         gates="\n".join(f"{name} = {address:#x};" for name, address in abi.GATES.items()),
         exported=EXPORT_SECTION_PREFIX,
+        entry=abi.TABLE_ENTRY,
+        tables=TABLES,
+        table_sections=SECTION_PREFIX,
         first=CONSTRUCTORS[0],
         end=CONSTRUCTORS[1],
         read_only="\n  ".join(_own_section(name) for name in read_only),

@@ -20,11 +20,12 @@ from tmebox.verify.memory import memory_refusals
 from tmebox.verify.rules import Refusal
 from tmebox.verify.sequences import READS_MAP, steps_of
 from tmebox.verify.stack import adjustment, is_anchor, stack_problem
+from tmebox.verify.tablejumps import jump_steps, table_steps
 from tmebox.verify.tables import Table
 
 
 class Field(NamedTuple):
-    """A signed number in an encoding: how far from the instruction's end its target or operand is, in bytes.
+    """A signed number in an encoding, such as how far from the instruction's end its target or operand is.
 
     before_end: bytes from where the number is to the instruction's end. size_bytes: its own, 1 or 4.
     """
@@ -43,6 +44,7 @@ class Form(NamedTuple):
     adjusts: bytes that it moves rsp by, at most, without accessing anything; too many count as one too many.
     branches, calls, ends: it can go elsewhere; it leaves a return address; control never runs past it.
     target, operand: of its direct branch, of its rip-relative operand, if it has one.
+    number: the bound or the table that it names as a step of a jump through a table, if it can be one.
     """
 
     refusals: tuple[Refusal, ...] = ()
@@ -55,6 +57,7 @@ class Form(NamedTuple):
     ends: bool = False
     target: Field | None = None
     operand: Field | None = None
+    number: Field | None = None
     features: frozenset[str] = frozenset()
     is_avx: bool = False
     is_x87: bool = False
@@ -90,17 +93,20 @@ def classify(encoding: bytes, table: Table) -> Form:
     if unknown:
         return Form(refusals=(unknown,))
     accesses = access_steps(decoded) if table.base == "gs" else frozenset()
+    through_table = jump_steps(decoded)
     # What is safe only at a sequence's end is no other step, but may fill the next sequence's offset.
-    steps = accesses or steps_of(decoded, table.sequences.exact)
+    steps = accesses or through_table or steps_of(decoded, table.sequences.exact)
+    to_table = through_table or table_steps(decoded)
+    steps |= to_table
     if table.base == "gs":
         steps |= offset_steps(decoded)
     refusals = [encoding_refusal(decoded), table.reserved_refusal(decoded)]
-    if READS_MAP not in steps and not accesses:  # these need a sequence instead
+    if READS_MAP not in steps and not accesses and not through_table:  # these need a sequence instead
         refusals += memory_refusals(decoded, table.memory)
     reads_text = decoded.accesses_operand and decoded.instruction.is_ip_rel_memory_operand
     return Form(
         tuple(filter(None, refusals)),
-        _needs_sequence(decoded, steps, bool(accesses), table),
+        _needs_sequence(decoded, steps, bool(accesses), bool(through_table), table),
         steps,
         is_anchor(decoded),
         min(adjustment(decoded) or 0, STACK_REACH + 1),
@@ -109,6 +115,7 @@ def classify(encoding: bytes, table: Table) -> Form:
         opcode.ends,
         _field(encoding) if decoded.has_branch_target else None,
         _field(encoding) if reads_text else None,
+        _field(encoding) if to_table and not decoded.has_branch_target else None,
         opcode.features,
         opcode.is_avx,
         opcode.is_x87,
@@ -116,7 +123,7 @@ def classify(encoding: bytes, table: Table) -> Form:
 
 
 def _field(encoding: bytes) -> Field:
-    """The displacement in an encoding that has a rip-relative operand or a direct branch target."""
+    """The displacement in an encoding, or else the immediate, which a direct branch's target counts as."""
     decoder = Decoder(64, encoding)
     offsets = decoder.get_constant_offsets(decoder.decode())
     if offsets.has_displacement:
@@ -138,8 +145,10 @@ def _register_refusal(decoded: Decoded) -> Refusal | None:
 
 
 def _needs_sequence(
-    decoded: Decoded, steps: frozenset[str], is_borrowed: bool, table: Table
+    decoded: Decoded, steps: frozenset[str], is_borrowed: bool, through_table: bool, table: Table
 ) -> Refusal | None:
+    if through_table:  # a matter of control, but without control isolation still one of memory
+        return table.memory.name, "a jump through a table outside a sequence"
     if decoded.opcode.needs_sequence:
         return decoded.opcode.needs_sequence
     if READS_MAP in steps:

@@ -114,8 +114,8 @@ class Block:
             last = last[fits[self.kinds[last - before]]]
         return last
 
-    def referents(self, indexes: Indexes, field_of: Callable[[Form], Field | None]) -> Positions:
-        """The position, perhaps outside the text, that the field of each of these instructions leads to."""
+    def numbers(self, indexes: Indexes, field_of: Callable[[Form], Field | None]) -> Positions:
+        """The number in that field of each of these instructions."""
         if not len(indexes):
             return np.empty(0, np.int64)
         fields = [field_of(form) or Field(0, 0) for form in self.forms]
@@ -124,8 +124,12 @@ class Block:
         padded = np.frombuffer(self.code + bytes(4), np.uint8)
         stored = padded[(ends - before_end - self.start)[:, None] + np.arange(4)]
         near, short = stored.view("<i4")[:, 0], stored.view(np.int8)[:, 0]
-        distances: Positions = np.where(size_bytes == 1, short, near).astype(np.int64)
-        return ends + distances
+        found: Positions = np.where(size_bytes == 1, short, near).astype(np.int64)
+        return found
+
+    def referents(self, indexes: Indexes, field_of: Callable[[Form], Field | None]) -> Positions:
+        """The position, perhaps outside the text, that the field of each of these instructions leads to."""
+        return self.ends[indexes].astype(np.int64) + self.numbers(indexes, field_of)
 
 
 def read(code: bytes, table: Table) -> Iterator[Block]:

@@ -55,6 +55,14 @@ CONTROL_ENDS_REGULARLY = "control-ends-regularly"
 """No 2^18 instructions follow each other without one that ends control (`jmp`, `ret`, `hlt`, `ud2`): so many
 are looked at at a time."""
 
+TABLE_WITHIN_TEXT = "table-within-text"
+"""A jump through a table reads no more of it than is among the tables at the text's end: the bound that its
+sequence compares with says how far."""
+
+TABLE_LEADS_TO_INSTRUCTIONS = "table-leads-to-instructions"
+"""Each entry of the tables at the text's end is the address of an instruction of the text that control may
+arrive at: one that starts there, and not inside a sequence."""
+
 TARGET_IS_INSTRUCTION_START = "target-is-instruction-start"
 """Each claimed indirect-branch target is the start of a decoded instruction of the text."""
 

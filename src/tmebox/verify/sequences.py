@@ -28,7 +28,7 @@ from tmebox.abi import (
     TARGET_RETURN,
     TARGET_SHIFTS,
 )
-from tmebox.verify import borrowed
+from tmebox.verify import borrowed, tablejumps
 from tmebox.verify.decoded import Decoded
 
 Steps = tuple[str, ...]
@@ -172,6 +172,8 @@ REBASE: Final[Steps] = (
     "andl $RSP_MASK, %esp",
     "addq BASE, %rsp",
 )
+TABLE_JUMPS: Final[tuple[Steps, ...]] = tuple(map(tablejumps.sequence, _NUMBERS))
+"""Only as good as their numbers: see `tablejumps`."""
 _STRINGS: Final[dict[str, tuple[Steps, Steps]]] = {
     "gs": (
         ("movl %edi, %edi", "movq %gs:BASE, %r11", "leaq (%r11,%rdi), %rdi", "[rep] stos"),
@@ -232,6 +234,7 @@ def _borrowed(base: str, offset: str) -> tuple[Steps, Steps]:
 def _sequences(base: str) -> tuple[Steps, ...]:
     return (
         CHECKED_RETURN,
+        *TABLE_JUMPS,
         *(sequence for name in _numbers(base) for sequence in _checked_branches(name)),
         *(_checked_jump_keeping(name) for name in _numbers(base)),
         REBASE,

@@ -25,6 +25,7 @@ class _Subject(NamedTuple):
     address: int
     functions: bytes
     labels: bytes
+    table_entries: int
     base: str
     isolation: str
 
@@ -39,12 +40,15 @@ def verify_once(
     *,
     functions: Addresses,
     labels: Addresses,
+    table_entries: int,
     base: str,
     isolation: str,
     locate: Locate | None = None,
 ) -> VerifiedText:
     """As `verify`, but returns what was found before if this process has verified the same."""
-    subject = _Subject(bytes(code), address, functions.tobytes(), labels.tobytes(), base, isolation)
+    subject = _Subject(
+        bytes(code), address, functions.tobytes(), labels.tobytes(), table_entries, base, isolation
+    )
     verdict = _VERDICTS.pop(subject, None)
     if verdict is None:
         verdict = verify(
@@ -52,6 +56,7 @@ def verify_once(
             address,
             functions=functions.tolist(),
             labels=labels.tolist(),
+            table_entries=table_entries,
             base=base,
             isolation=isolation,
             locate=locate,

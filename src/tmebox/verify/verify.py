@@ -13,7 +13,7 @@ from tmebox import abi
 from tmebox.errors import VerificationError, Violation
 from tmebox.verify import rules, sequences
 from tmebox.verify.forms import Form
-from tmebox.verify.reading import Block, Places, Positions, read
+from tmebox.verify.reading import Block, Indexes, Places, Positions, read
 from tmebox.verify.rules import Refusal
 from tmebox.verify.stack import adjustment_problem
 from tmebox.verify.tables import TABLES, Table
@@ -29,7 +29,8 @@ Locate = Callable[[int], "str | None"]
 class VerifiedText:
     """The proof that a text may run at `address`, and what the verifier learnt. Only `verify` makes one.
 
-    target_map: one byte per byte of code, TARGET_* bits; goes to `address + TARGET_MAP`.
+    code: with the tables at its end. target_map: one byte per byte of it, TARGET_* bits; goes to
+    `address + TARGET_MAP`.
     features: CPU features needed beyond x86-64's baseline, as /proc/cpuinfo spells them.
     """
 
@@ -54,6 +55,7 @@ def verify(
     *,
     functions: Iterable[int],
     labels: Iterable[int],
+    table_entries: int = 0,
     gates: Collection[int] = frozenset(abi.GATES.values()),
     base: str = "gs",
     isolation: str = "code+data",
@@ -62,25 +64,32 @@ def verify(
     """Prove that `code` is confined when it runs at `address`, or raise VerificationError.
 
     base: where the code has its window's base, "gs" or "r15".
-    functions, labels: addresses claimed as targets of indirect branches. gates: addresses outside the text
+    functions, labels: addresses claimed as targets of indirect branches. table_entries: how many addresses, of
+    8 bytes each, `code` ends with, for jumps to read. gates: addresses outside the text
     that direct branches may go to. isolation "data" trusts the compiler with control flow: returns and
     indirect branches need no check, and no other text may enter this one (an empty target map).
     locate: gives the source place of an address, for messages only.
 
     Raises VerificationError with every violation (the first MOST_VIOLATIONS), ValueError for a base or an
-    isolation that does not exist.
+    isolation that does not exist, or more table entries than fit.
     """
     if base not in TABLES:
         raise ValueError(f"no rules for base {base!r}")
     if isolation not in ("code+data", "data"):
         raise ValueError(f"no isolation {isolation!r}")
-    walk = _Walk(bytes(code), address, frozenset(gates), TABLES[base], isolation == "code+data", locate)
+    size_bytes = len(code) - table_entries * abi.TABLE_ENTRY
+    if not 0 <= size_bytes <= len(code):
+        raise ValueError(f"{table_entries} table entries at the end of {len(code)} bytes")
+    instructions, tables = bytes(code[:size_bytes]), bytes(code[size_bytes:])
+    checks_control = isolation == "code+data"
+    walk = _Walk(instructions, tables, address, frozenset(gates), TABLES[base], checks_control, locate)
     with suppress(_EnoughViolations):
         walk.check_place()
         for block in read(walk.code, walk.table):
             walk.check_block(block)
         walk.check_end()
         walk.check_branches()
+        walk.check_table_entries()
         walk.claim(functions, abi.TARGET_FUNCTION)
         walk.claim(labels, abi.TARGET_LABEL)
     if walk.violations:
@@ -88,8 +97,8 @@ def verify(
     forms = walk.forms
     return VerifiedText(
         address=address,
-        code=walk.code,
-        target_map=walk.target_map.tobytes() if walk.checks_control else bytes(len(walk.code)),
+        code=instructions + tables,
+        target_map=(walk.target_map.tobytes() if checks_control else bytes(size_bytes)) + bytes(len(tables)),
         features=frozenset().union(*(form.features for form in forms)),
         uses_avx=any(form.is_avx for form in forms),
         uses_avx512=False,  # no table names an EVEX encoding
@@ -114,6 +123,7 @@ CONTROL_RULES = frozenset({rules.RETURN_CHECKED, rules.INDIRECT_BRANCH_CHECKED})
 class _Walk:
     """One verification. Positions are byte positions within the text, indexes count a block's instructions.
 
+    code, tables: the text's two parts, the second one after the first.
     marks: START or INSIDE for each position where an instruction starts.
     branches: positions and target positions of direct branches.
     last, position: of the last instruction read, and behind it. ends_control: control never gets there.
@@ -122,6 +132,7 @@ class _Walk:
     def __init__(
         self,
         code: bytes,
+        tables: bytes,
         address: int,
         gates: frozenset[int],
         table: Table,
@@ -129,6 +140,7 @@ class _Walk:
         locate: Locate | None,
     ) -> None:
         self.code = code
+        self.tables = tables
         self.address = address
         self.gates = gates
         self.table = table
@@ -144,12 +156,13 @@ class _Walk:
         self.instruction_count = 0
 
     def check_place(self) -> None:
-        end = self.address + len(self.code)
-        if len(self.code) > abi.TEXT_MAX or not abi.CODE_BASE <= self.address <= end <= abi.GATE_BASE:
+        size_bytes = len(self.code) + len(self.tables)
+        end = self.address + size_bytes
+        if size_bytes > abi.TEXT_MAX or not abi.CODE_BASE <= self.address <= end <= abi.GATE_BASE:
             self.refuse(
                 None,
                 rules.TEXT_IN_CODE_REGION,
-                f"{len(self.code)} bytes of text do not fit there: the region is "
+                f"{size_bytes} bytes of text do not fit there: the region is "
                 f"[{abi.CODE_BASE:#x}, {abi.GATE_BASE:#x}), the limit {abi.TEXT_MAX} bytes",
             )
             raise _EnoughViolations
@@ -205,11 +218,38 @@ class _Walk:
                 self.marks[block.starts[last - before]] = INSIDE
             if sequence == sequences.REBASE:
                 rebases.update(last.tolist())
+            if sequence in sequences.TABLE_JUMPS:
+                self.check_tables(block, last)
         for index in block.where(lambda form: form.needs_sequence):
             refusal = block.form(index).needs_sequence
             if refusal and not covered[index] and (self.checks_control or refusal[0] not in CONTROL_RULES):
                 self.refuse(int(block.starts[index]), *refusal)
         return rebases
+
+    def check_tables(self, block: Block, jumps: Indexes) -> None:
+        """What each of these jumps can read, by its bound, is among the text's tables."""
+        most = block.numbers(jumps - 2, lambda form: form.number)
+        first = block.numbers(jumps, lambda form: form.number) - self.address - len(self.code)
+        is_entry = (first >= 0) & (first % abi.TABLE_ENTRY == 0)
+        fits = is_entry & (most >= 0) & (first + (most + 1) * abi.TABLE_ENTRY <= len(self.tables))
+        for jump in jumps[~fits].tolist():
+            self.refuse(
+                int(block.starts[jump]),
+                rules.TABLE_WITHIN_TEXT,
+                "it can read outside the tables at the text's end",
+            )
+
+    def check_table_entries(self) -> None:
+        """Direct branches could go wherever the tables lead."""
+        targets = np.frombuffer(self.tables, "<u8") - np.uint64(self.address)
+        inside = targets < len(self.code)
+        marks = np.where(inside, self.marks[np.where(inside, targets, 0)], 0)
+        for number in np.flatnonzero(marks != START).tolist():
+            self.refuse(
+                len(self.code) + number * abi.TABLE_ENTRY,
+                rules.TABLE_LEADS_TO_INSTRUCTIONS,
+                "the entry is no address of an instruction that control may arrive at",
+            )
 
     def check_stack(self, block: Block, rebases: set[int]) -> None:
         """How far rsp can be from its last anchor, from each adjustment on.
@@ -296,7 +336,8 @@ class _Walk:
         """The instruction at a position as an assembler would have it, for messages."""
         window = self.code[position : position + 15] if position >= 0 else b""
         if not window:
-            return "(outside the text)"
+            in_tables = 0 <= position - len(self.code) < len(self.tables)
+            return "(an entry of a table)" if in_tables else "(outside the text)"
         instruction = Decoder(64, window, ip=self.address + position).decode()
         if instruction.is_invalid:
             return f"(bytes {window.hex(' ')})"

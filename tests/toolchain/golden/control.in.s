@@ -25,7 +25,7 @@ f:
 g:
 	callq	*%rbx
 	.size	g, .-g
-	.section	.rodata,"a",@progbits
+	.data
 .Ltable:
 	.quad	.La
 	.quad	.Lb

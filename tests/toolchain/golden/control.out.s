@@ -67,7 +67,7 @@ g:
 .Ltmebox3:
 	hlt
 	.size	g, .-g
-	.section	.rodata,"a",@progbits
+	.data
 .Ltable:
 	.quad	.La
 	.quad	.Lb

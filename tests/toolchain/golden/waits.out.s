@@ -175,10 +175,9 @@ no_register_free:
 	.type	dispatch,@function
 dispatch:
 	addl	%r11d, %eax
-	movl	%gs:.Ltable(,%eax,8), %eax
-	testb	$4, 0x7fff0000(%rax)
-	je	.Ltmebox9
-	jmp	*%rax
+	cmpq	$0, %rax
+	ja	.Ltmebox9
+	jmp	*.Ltmebox_table0(,%rax,8)
 	.p2align	6, , 23
 .Lfirst:
 	addl	%r11d, %ecx
@@ -193,4 +192,7 @@ dispatch:
 	.size	dispatch, .-dispatch
 	.section	.rodata,"a",@progbits
 .Ltable:
+	.section	.tmebox.tables.0,"ax",@progbits
+	.p2align	3
+.Ltmebox_table0:
 	.quad	.Lfirst

@@ -17,7 +17,7 @@ returning:
 	movl	$1, %r11d
 	jmp	*.Ltable(,%rsi,8)
 	.size	returning, .-returning
-	.section	.rodata,"a",@progbits
+	.data
 .Ltable:
 	.quad	.Lone
 	.quad	.Ldefault

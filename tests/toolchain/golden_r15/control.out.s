@@ -41,7 +41,7 @@ returning:
 	je	.Ltmebox1
 	jmp	*%r11
 	.size	returning, .-returning
-	.section	.rodata,"a",@progbits
+	.data
 .Ltable:
 	.quad	.Lone
 	.quad	.Ldefault

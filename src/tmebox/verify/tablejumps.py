@@ -1,0 +1,56 @@
+"""Jumps through tables that are part of the text: `jmp *TABLE(,%R,8)` after `cmpq $N, %R; ja T`.
+
+A text may end in tables: addresses of 8 bytes each, every one of which is the start of an instruction of the
+text that control may arrive at. They lie in the code region, where no sandbox can write, so what was verified
+is what the jump reads, and no register has to hold the target while it is checked.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from iced_x86 import Code, Register
+
+from tmebox.abi import TABLE_ENTRY
+from tmebox.verify.borrowed import NAMES
+from tmebox.verify.decoded import Decoded
+
+_COMPARES: Final = frozenset({Code.CMP_RM64_IMM8, Code.CMP_RM64_IMM32, Code.CMP_RAX_IMM32})
+_JUMPS_IF_ABOVE: Final = frozenset({Code.JA_REL8_64, Code.JA_REL32_64})
+_FLAT: Final = frozenset({Register.DS})
+_NO_STEPS: Final[frozenset[str]] = frozenset()
+
+
+def bound(name: str) -> str:
+    return f"cmpq $N, %{name}"
+
+
+def jump(name: str) -> str:
+    return f"jmp *TABLE(,%{name},8)"
+
+
+JUMP_IF_ABOVE: Final = "ja T"
+
+
+def sequence(name: str) -> tuple[str, ...]:
+    """N and TABLE are numbers, for which `verify` sees to it that all of the table's N + 1 entries are there."""
+    return bound(name), JUMP_IF_ABOVE, jump(name)
+
+
+def table_steps(decoded: Decoded) -> frozenset[str]:
+    """The steps that an instruction can be which only compares with a number or branches."""
+    if decoded.code in _JUMPS_IF_ABOVE:
+        return frozenset({JUMP_IF_ABOVE})
+    name = NAMES.get(decoded.first_register)
+    return frozenset({bound(name)}) if decoded.code in _COMPARES and name else _NO_STEPS
+
+
+def jump_steps(decoded: Decoded) -> frozenset[str]:
+    """The step that an indirect jump can be which reads its target from an absolute address plus 8 times R."""
+    operand = decoded.operand
+    if decoded.code != Code.JMP_RM64 or operand is None or operand.base != Register.NONE:
+        return _NO_STEPS
+    name = NAMES.get(operand.index)
+    if name is None or operand.scale != TABLE_ENTRY or operand.has_override or operand.segment not in _FLAT:
+        return _NO_STEPS
+    return frozenset({jump(name)})

@@ -1,0 +1,15 @@
+# An entry may lead to the first instruction of a sequence, and entries may be alike.
+# table-entries: 4
+    cmpq $3, %rax
+    ja 2f
+    jmpq *table(,%rax,8)
+1:  movl (%rsp), %r11d
+    testb $RETURN, M(%r11)
+    je 2f
+    movq %r11, (%rsp)
+    ret
+2:  cmpq $3, %rax
+    ja 2b
+    jmpq *table(,%rax,8)
+table:
+    .quad 1b, 2b, 2b, 1b

@@ -1,0 +1,10 @@
+# The index is truncated after it was compared.
+# table-entries: 2
+    cmpq $1, %rax
+    ja 1f
+    jmpq *table(,%eax,8)
+    hlt
+1:  nop
+2:  hlt
+table:
+    .quad 1b, 2b

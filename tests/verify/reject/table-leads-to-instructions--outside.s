@@ -1,0 +1,8 @@
+# The entry is an address of the host.
+# table-entries: 2
+    cmpq $1, %rax
+    ja 1f
+    jmpq *table(,%rax,8)
+1:  hlt
+table:
+    .quad 1b, 0x7fff00000000

@@ -1,0 +1,9 @@
+# Control runs into the tables.
+# table-entries: 2
+    cmpq $1, %rax
+    ja 1f
+    jmpq *table(,%rax,8)
+1:  nop
+2:  nop
+table:
+    .quad 1b, 2b
