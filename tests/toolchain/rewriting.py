@@ -86,8 +86,8 @@ def link(instrumented: str, folder: Path) -> ELFFile:
 
 
 def verified(instrumented: str, folder: Path, isolation: str = "code+data", base: str = "gs") -> VerifiedText:
-    """Have the verifier look at it; every text address that data or code holds, but for the tables and in them,
-    is claimed as a target."""
+    """Have the verifier look at it; every text address that data or code holds is claimed as a target, but
+    for the tables'."""
     elf = link(instrumented, folder)
     text = elf.get_section_by_name(".text")
     symbols = elf.get_section_by_name(".symtab")

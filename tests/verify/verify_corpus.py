@@ -1,8 +1,8 @@
 """Assembled examples for the verifier: `accept/RULE--WHAT.s` and `reject/RULE--WHAT.s`.
 
 A file's global symbols are its claimed functions, its symbols named `label_…` its claimed labels. Comments
-`# address: N`, `# base: NAME`, `# isolation: NAME` and `# table-entries: N` set what else `verify` is told. The
-numbers of the contract are symbols (M, BASE, REACH, …), so that no example repeats them.
+`# address: N`, `# base: NAME`, `# isolation: NAME` and `# table-entries: N` set what else `verify` is told.
+The numbers of the contract are symbols (M, BASE, REACH, …), so that no example repeats them.
 """
 
 from __future__ import annotations

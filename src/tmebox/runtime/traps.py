@@ -153,7 +153,7 @@ def _fault(
 
 
 def _failed_check(registers: bytes) -> str:
-    """Which one, with what registers it left behind: a bit of the target map that is zero, or an index above."""
+    """Which check it was, by the flags it left behind: a bit of the map that is zero, or an index above."""
     if not _word(registers, FLAGS) & ZERO_FLAG:
         return "a jump through a table, with an index outside of it, was stopped"
     return f"a return or indirect branch to {_word(registers, R11):#x} was stopped"

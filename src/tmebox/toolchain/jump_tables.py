@@ -70,7 +70,7 @@ class JumpTables:
         self._read_otherwise.update(names)
 
     def usable(self, is_code: Callable[[str], bool]) -> dict[str, tuple[str, ...]]:
-        """name → labels, for those that jumps may go through. `is_code`: whether an instruction has a label."""
+        """name → labels, for those that jumps may go through. `is_code`: whether an instruction is there."""
         return {
             name: tuple(table.targets)
             for name, table in self._found.items()
@@ -86,7 +86,7 @@ class JumpTables:
 
 
 def checked_table_jump(table: str, index: str, entries: int, trap: str) -> str:
-    """The jump through `table`, a label in a section of its own; `index`: a 64-bit register. `trap`: label."""
+    """The jump through `table`, a label that `placed` has placed. index: 64-bit register. trap: label."""
     return lines(f"cmpq ${entries - 1}, %{index}", f"ja {trap}", f"jmp *{table}(,%{index},{TABLE_ENTRY})")
 
 

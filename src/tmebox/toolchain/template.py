@@ -77,7 +77,7 @@ class Template:
     operand: of an indirect branch: its target, a 32-bit register or an instrumented memory operand.
     before: of an indirect branch: what has to precede it for the operand to be usable.
     register: of an indirect branch: the 64-bit register that holds its target, if one does.
-    mark: of an indirect jump: what a comment says it is for. through: of one through a table: the table and the
+    mark: of an indirect jump: what a comment says it is for. through: the table that it goes through, and the
     64-bit register that is its index. source: the instruction as it was written.
     load: what it loads, if that could go through a borrowed register.
     is_compare: sets all flags, writes nothing else, and has nothing to do with rsp.

@@ -33,7 +33,7 @@ JUMP_IF_ABOVE: Final = "ja T"
 
 
 def sequence(name: str) -> tuple[str, ...]:
-    """N and TABLE are numbers, for which `verify` sees to it that all of the table's N + 1 entries are there."""
+    """N and TABLE are numbers; `verify` sees to it that N + 1 entries are there."""
     return bound(name), JUMP_IF_ABOVE, jump(name)
 
 
@@ -46,7 +46,7 @@ def table_steps(decoded: Decoded) -> frozenset[str]:
 
 
 def jump_steps(decoded: Decoded) -> frozenset[str]:
-    """The step that an indirect jump can be which reads its target from an absolute address plus 8 times R."""
+    """The step that an indirect jump can be whose target is at an absolute address plus 8 times R."""
     operand = decoded.operand
     if decoded.code != Code.JMP_RM64 or operand is None or operand.base != Register.NONE:
         return _NO_STEPS

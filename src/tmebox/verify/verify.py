@@ -64,9 +64,9 @@ def verify(
     """Prove that `code` is confined when it runs at `address`, or raise VerificationError.
 
     base: where the code has its window's base, "gs" or "r15".
-    functions, labels: addresses claimed as targets of indirect branches. table_entries: how many addresses, of
-    8 bytes each, `code` ends with, for jumps to read. gates: addresses outside the text
-    that direct branches may go to. isolation "data" trusts the compiler with control flow: returns and
+    functions, labels: addresses claimed as targets of indirect branches. table_entries: how many addresses of
+    8 bytes `code` ends with, for jumps to read. gates: addresses outside the text that direct branches may
+    go to. isolation "data" trusts the compiler with control flow: returns and
     indirect branches need no check, and no other text may enter this one (an empty target map).
     locate: gives the source place of an address, for messages only.
 
