@@ -72,9 +72,11 @@
 
     /* Host floating-point control but for MXCSR, whatever the sandbox left: an empty x87 stack, no exception
      * flagged (one would kill a host that unmasks it later), the host's x87 control word. fninit is slow, and
-     * mostly there is nothing to do. Clobbers eax and flags; sets DF to 0. */
+     * mostly there is nothing to do. There never is before some text has x87 instructions: looking at that here,
+     * and not when the sandbox was entered, includes texts that were loaded meanwhile. Clobbers eax and flags;
+     * sets DF to 0. */
     .macro restore_host_control activation
-    testb $POLICY_X87, ACTIVATION_POLICY(\activation)
+    cmpb $0, tmebox_x87_expected(%rip)
     je 1f
     fnstsw %ax                          /* 5 ns, and nothing cheaper tells what is flagged */
     fnstcw ACTIVATION_SANDBOX_X87(\activation)
@@ -125,17 +127,15 @@ default_mxcsr:
     je 3f
     ldmxcsr default_mxcsr(%rip)
 3:
-    testb $POLICY_X87, ACTIVATION_POLICY(%rdi)
-    je 3f
-    /* The host's status word may be seen, like MXCSR's flags: reading it takes 5 ns, and with the default
+    /* Whatever instructions there are: a text with others may be loaded while the sandbox runs. The host's status word may be seen, like MXCSR's flags: reading it takes 5 ns, and with the default
      * control word nothing that it flags is pending. */
     fnstcw ACTIVATION_HOST_X87(%rdi)
     cmpw $DEFAULT_X87, ACTIVATION_HOST_X87(%rdi)
     je 8f
     fninit
 8:
+    movw $DEFAULT_X87, ACTIVATION_SANDBOX_X87(%rdi)
     clear_x87
-3:
     clear_vectors %rdi
     movl ACTIVATION_VECTOR_COUNT(%rdi), %eax
     testl %eax, %eax
@@ -233,8 +233,6 @@ tmebox_leave:
     je 3f
     ldmxcsr ACTIVATION_SANDBOX_MXCSR(%r10)
 3:
-    testb $POLICY_X87, ACTIVATION_POLICY(%r10)
-    je 3f
     /* What the host flagged may stay where neither its control word nor the sandbox's unmasks it. */
     fnstcw ACTIVATION_SCRATCH(%r10)
     cmpw $DEFAULT_X87, ACTIVATION_SCRATCH(%r10)
@@ -246,7 +244,6 @@ tmebox_leave:
 9:
     clear_x87
     fldcw ACTIVATION_SANDBOX_X87(%r10)
-3:
     clear_vectors %r10
     movq ACTIVATION_VECTORS+0(%r10), %xmm0
     movq ACTIVATION_VECTORS+8(%r10), %xmm1

@@ -36,7 +36,7 @@ X87_CONTROLS = (0x27F, 0xC7F, 0x340)
 X87_FLAGS, X87_OVERFLOW, X87_TOP, X87_PENDING = 0x7F, 0x200, 0x3800, 0x8080
 """Bits of the status word."""
 Forked = Callable[..., Any]
-Policy = Callable[[bool, bool, bool], None]
+Policy = Callable[[bool, bool], None]
 
 
 def dirty_host() -> float:
@@ -68,7 +68,7 @@ def test_no_general_register_shows_anything_of_the_host(machine: Machine) -> Non
 
 
 def test_flags_and_floating_point_control_are_the_defaults(machine: Machine, vector_policy: Policy) -> None:
-    vector_policy(False, False, True)
+    vector_policy(False, False)
     machine.call("dump_sse", DATA)
     machine.call("dump_x87_state", DATA)
     flags, control = machine.words(DATA + 128, 2)
@@ -82,7 +82,7 @@ def test_flags_and_floating_point_control_are_the_defaults(machine: Machine, vec
 def test_the_x87_unit_is_fresh_but_for_the_hosts_flags(
     vector_policy: Policy, forked: Forked, dirt: str
 ) -> None:
-    vector_policy(False, False, True)
+    vector_policy(False, False)
 
     def look() -> tuple[int, int, int]:
         machine = Machine()
@@ -107,7 +107,7 @@ def test_the_x87_unit_is_fresh_but_for_the_hosts_flags(
 def test_the_x87_unit_shows_nothing_of_a_host_function_but_flags(
     vector_policy: Policy, forked: Forked, dirt: str, function: str, control_word: int
 ) -> None:
-    vector_policy(False, False, True)
+    vector_policy(False, False)
 
     def look() -> tuple[int, int]:
         code = bytes.fromhex(X87_DIRT[dirt])
@@ -122,7 +122,7 @@ def test_the_x87_unit_shows_nothing_of_a_host_function_but_flags(
 
 
 def test_the_x87_registers_do_not_even_show_a_sign(vector_policy: Policy, forked: Forked) -> None:
-    vector_policy(False, False, True)
+    vector_policy(False, False)
 
     def look() -> list[int]:
         machine = Machine()
@@ -137,7 +137,7 @@ def test_the_x87_registers_do_not_even_show_a_sign(vector_policy: Policy, forked
 
 
 def test_the_x87_registers_do_not_show_a_host_functions_signs(vector_policy: Policy, forked: Forked) -> None:
-    vector_policy(False, False, True)
+    vector_policy(False, False)
 
     def look() -> list[int]:
         code: list[bytes] = []
@@ -156,7 +156,7 @@ def test_the_x87_registers_do_not_show_a_host_functions_signs(vector_policy: Pol
 def test_flags_of_a_host_function_are_not_pending_where_the_sandbox_unmasks_them(
     vector_policy: Policy, forked: Forked, dirt: str
 ) -> None:
-    vector_policy(False, False, True)
+    vector_policy(False, False)
 
     def look() -> int:
         code = bytes.fromhex(X87_DIRT[dirt])
@@ -167,7 +167,7 @@ def test_flags_of_a_host_function_are_not_pending_where_the_sandbox_unmasks_them
 
 
 def test_all_of_the_x87_stack_is_free(vector_policy: Policy, forked: Forked) -> None:
-    vector_policy(False, False, True)
+    vector_policy(False, False)
 
     def push() -> int:
         machine = Machine()
@@ -183,7 +183,7 @@ def test_all_of_the_x87_stack_is_free(vector_policy: Policy, forked: Forked) -> 
     ["sse", pytest.param("avx", marks=needs_avx), pytest.param("avx512", marks=needs_avx512)],
 )
 def test_vector_registers_are_zero_on_entry(machine: Machine, vector_policy: Policy, kind: str) -> None:
-    vector_policy(kind != "sse", kind == "avx512", False)
+    vector_policy(kind != "sse", kind == "avx512")
     if kind != "sse":  # what another sandbox left there is no less secret than the host's
         Machine().call("fill_avx512" if kind == "avx512" else "fill_avx")
     dirty_host()
@@ -195,7 +195,7 @@ def test_vector_registers_are_zero_on_entry(machine: Machine, vector_policy: Pol
 
 @needs_avx
 def test_only_the_results_come_back_from_a_host_call(vector_policy: Policy) -> None:
-    vector_policy(True, False, False)
+    vector_policy(True, False)
     machine = Machine(imports=[(lambda *_: (dirty_host(), (11, 22, 33, 44))[1], "*", "v")])
     machine.call("host_call_then_dump_avx", DATA)
     registers = dict(zip(NAMES, machine.words(DATA, 16), strict=True))
@@ -210,7 +210,7 @@ def test_only_the_results_come_back_from_a_host_call(vector_policy: Policy) -> N
 
 @needs_avx512
 def test_the_wide_registers_are_zero_after_a_host_call(vector_policy: Policy) -> None:
-    vector_policy(True, True, False)
+    vector_policy(True, True)
     inner = Machine()
     machine = Machine(imports=[(lambda: inner.call("fill_avx512"), "", "l")])
     machine.call("host_call_then_dump_avx512", DATA)
@@ -236,7 +236,7 @@ def control() -> tuple[int, int, int, int]:
 def test_a_return_restores_the_hosts_floating_point_control(
     machine: Machine, vector_policy: Policy, name: str
 ) -> None:
-    vector_policy(False, False, True)
+    vector_policy(False, False)
     before = control()
     machine.call(name)
     assert control() == before
@@ -245,7 +245,7 @@ def test_a_return_restores_the_hosts_floating_point_control(
 
 
 def test_exceptions_that_a_sandbox_flagged_are_not_the_hosts(machine: Machine, vector_policy: Policy) -> None:
-    vector_policy(False, False, True)
+    vector_policy(False, False)
     libm, division_by_zero = ctypes.CDLL("libm.so.6"), 4
     libm.feclearexcept(division_by_zero)
     machine.call("leave_flags")
@@ -259,7 +259,7 @@ def test_exceptions_that_a_sandbox_flagged_are_not_the_hosts(machine: Machine, v
 
 
 def test_a_trap_restores_the_hosts_floating_point_control(machine: Machine, vector_policy: Policy) -> None:
-    vector_policy(False, False, True)
+    vector_policy(False, False)
     before = control()
     with pytest.raises(Trapped):
         machine.call("wreck_control_and_trap")
@@ -268,7 +268,7 @@ def test_a_trap_restores_the_hosts_floating_point_control(machine: Machine, vect
 
 
 def test_a_host_function_runs_with_the_hosts_floating_point_control(vector_policy: Policy) -> None:
-    vector_policy(False, False, True)
+    vector_policy(False, False)
     before = control()
     seen = []
     machine = Machine(imports=[(lambda: seen.append(control()), "", "v")])
@@ -288,7 +288,7 @@ def set_x87_control(word: int) -> None:
 def test_a_host_gets_back_a_control_word_of_its_own(
     vector_policy: Policy, forked: Forked, name: str, word: int
 ) -> None:
-    vector_policy(False, False, True)
+    vector_policy(False, False)
 
     def look() -> tuple[int, int, int, int]:
         machine = Machine()
@@ -303,7 +303,7 @@ def test_a_host_gets_back_a_control_word_of_its_own(
 def test_a_host_function_has_the_control_word_that_the_call_began_with(
     vector_policy: Policy, forked: Forked, word: int
 ) -> None:
-    vector_policy(False, False, True)
+    vector_policy(False, False)
 
     def look() -> tuple[list[Any], int]:
         seen: list[Any] = []
@@ -318,7 +318,7 @@ def test_a_host_function_has_the_control_word_that_the_call_began_with(
 
 
 def test_a_full_x87_stack_stays_behind_at_a_host_call(vector_policy: Policy) -> None:
-    vector_policy(False, False, True)
+    vector_policy(False, False)
     before = control()
     seen: list[Any] = []
     machine = Machine(imports=[(lambda: seen.append(control()), "", "v")])
@@ -330,7 +330,7 @@ def test_a_full_x87_stack_stays_behind_at_a_host_call(vector_policy: Policy) -> 
 def test_a_host_that_unmasks_exceptions_after_a_sandbox_flagged_them_lives(
     vector_policy: Policy, forked: Forked
 ) -> None:
-    vector_policy(False, False, True)
+    vector_policy(False, False)
 
     def unmask() -> str:
         Machine().call("leave_flags")
