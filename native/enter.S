@@ -127,8 +127,8 @@ default_mxcsr:
     je 3f
     ldmxcsr default_mxcsr(%rip)
 3:
-    /* Whatever instructions there are: a text with others may be loaded while the sandbox runs. The host's status word may be seen, like MXCSR's flags: reading it takes 5 ns, and with the default
-     * control word nothing that it flags is pending. */
+    /* Always: a text with x87 instructions may be loaded while the sandbox runs. The host's status word may be
+     * seen, like MXCSR's flags: reading it takes 5 ns, and with the default control word nothing is pending. */
     fnstcw ACTIVATION_HOST_X87(%rdi)
     cmpw $DEFAULT_X87, ACTIVATION_HOST_X87(%rdi)
     je 8f
