@@ -72,15 +72,16 @@
 
     /* Host floating-point control but for MXCSR, whatever the sandbox left: an empty x87 stack, no exception
      * flagged (one would kill a host that unmasks it later), the host's x87 control word. fninit is slow, and
-     * mostly there is nothing to do. There never is before some text has x87 instructions: looking at that here,
-     * and not when the sandbox was entered, includes texts that were loaded meanwhile. Clobbers eax and flags;
-     * sets DF to 0. */
+     * mostly there is nothing to do. Before some text has x87 instructions, nothing can be flagged: looking at
+     * that here, and not when the sandbox was entered, includes texts that were loaded meanwhile. Clobbers eax
+     * and flags; sets DF to 0. */
     .macro restore_host_control activation
     cmpb $0, tmebox_x87_expected(%rip)
-    je 1f
+    je 7f
     fnstsw %ax                          /* 5 ns, and nothing cheaper tells what is flagged */
-    fnstcw ACTIVATION_SANDBOX_X87(\activation)
     testw %ax, %ax
+7:
+    fnstcw ACTIVATION_SANDBOX_X87(\activation) /* keeps EFLAGS */
     jne 8f
     movzwl ACTIVATION_HOST_X87(\activation), %eax
     cmpw %ax, ACTIVATION_SANDBOX_X87(\activation)
@@ -134,7 +135,6 @@ default_mxcsr:
     je 8f
     fninit
 8:
-    movw $DEFAULT_X87, ACTIVATION_SANDBOX_X87(%rdi)
     clear_x87
     clear_vectors %rdi
     movl ACTIVATION_VECTOR_COUNT(%rdi), %eax

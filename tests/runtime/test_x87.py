@@ -34,9 +34,11 @@ import ctypes, sys, tmebox
 class State(ctypes.Structure):
     _fields_ = [("words", ctypes.c_uint32 * 7), ("mxcsr", ctypes.c_uint32)]
 
+libm = ctypes.CDLL("libm.so.6")
+
 def state():
     found = State()
-    ctypes.CDLL("libm.so.6").fegetenv(ctypes.byref(found))
+    libm.fegetenv(ctypes.byref(found))
     return [word & 0xFFFF for word in found.words[:3]]
 
 def load_wrecker():
@@ -70,6 +72,30 @@ def find():
 with tmebox.Sandbox(plain, imports={"find": find}) as sandbox:
     assert sandbox.jump() == 0x37F
 """
+WITH_ANOTHER_CONTROL_WORD = """
+def find():
+    seen.append(state())
+    libm.fesetround(0)
+    return 43
+
+libm.fesetround(0xC00)
+before = state()
+with tmebox.Sandbox(plain, imports={"find": find}) as sandbox:
+    assert sandbox.answer() == 42
+    seen.append(state())
+    assert sandbox.call_host() == 43
+"""
+CHANGED_BY_A_HOST_FUNCTION = """
+def find():
+    libm.fesetround(0xC00)
+    raise LookupError
+
+with tmebox.Sandbox(plain, imports={"find": find}) as sandbox:
+    try:
+        sandbox.call_host()
+    except LookupError:
+        seen.append(state())
+"""
 COMPARISON = """
 assert [*seen, state()] == [before] * (len(seen) + 1), (seen, state(), before)
 """
@@ -81,10 +107,21 @@ assert [*seen, state()] == [before] * (len(seen) + 1), (seen, state(), before)
     ids=["between-calls", "during-a-host-call", "and-is-jumped-into"],
 )
 def test_a_module_that_changes_x87_state_is_noticed_whenever_it_comes(tmp_path: Path, when: str) -> None:
+    run(tmp_path, when)
+
+
+@pytest.mark.parametrize(
+    "what", [WITH_ANOTHER_CONTROL_WORD, CHANGED_BY_A_HOST_FUNCTION], ids=["another", "changed"]
+)
+def test_the_hosts_control_word_comes_back_also_without_such_a_module(tmp_path: Path, what: str) -> None:
+    run(tmp_path, what)
+
+
+def run(folder: Path, what: str) -> None:
     for name, text in SOURCES.items():
-        (tmp_path / name).write_text(text)
-    script = PREPARATION + when + COMPARISON
+        (folder / name).write_text(text)
+    script = PREPARATION + what + COMPARISON
     done = subprocess.run(
-        [sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True, check=False
+        [sys.executable, "-c", script, str(folder)], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
