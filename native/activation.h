@@ -30,7 +30,6 @@
 /* Bits of a vector policy. */
 #define POLICY_AVX 1
 #define POLICY_AVX512 2
-#define POLICY_X87 4
 
 /* The gate page beyond the two gates of abi.py: not in the target map, so no sandbox gets here. The entering
  * call is three bytes long and returns to GATE_EXIT. */
@@ -175,6 +174,8 @@ extern __thread struct thread *tmebox_thread __attribute__((tls_model("initial-e
 extern pthread_mutex_t tmebox_registry_lock;
 extern struct thread *tmebox_registry;
 extern uint32_t tmebox_vector_policy;
+/* Some text changes x87 state, or did before it was unloaded. Set before such a text can run. */
+extern bool tmebox_x87_expected;
 extern bool tmebox_has_fsgsbase;
 
 /* Registers the calling thread: alternate stack, signal mask, watchdog record. NULL with an exception set. */

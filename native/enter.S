@@ -60,39 +60,43 @@
 2:
     .endm
 
-    /* An empty x87 stack, no exception pending, nothing but `wanted` in the control word. fninit is slow, and
-     * mostly there is nothing to do. Clobbers eax; `scratch` is 2 bytes of memory. */
-    .macro reset_x87 wanted, scratch
-    fnstcw \scratch
-    fnstsw %ax
-    testw %ax, %ax
-    jne 8f
-    movzwl \scratch, %eax
-    cmpw \wanted, %ax
-    jne 8f
-    .irp n, 0,1,2,3,4,5,6,7             /* eight pushes leave a zero status word and a full stack */
-    ffree %st(\n)                       /* all eight together take half as long as emms */
+    /* An empty x87 stack, with nothing in it. Marking registers empty is not enough: fxam tells the sign of what
+     * an empty one still holds. MMX writes the whole register, its sign too, and makes the top 0; it takes no
+     * longer than eight ffree. No exception may be pending: it would be raised here. */
+    .macro clear_x87
+    .irp n, 0,1,2,3,4,5,6,7
+    pxor %mm\n, %mm\n
     .endr
-    jmp 9f
-8:
-    fninit
-    fldcw \wanted
-9:
+    emms
     .endm
 
-    /* Host floating-point control but for MXCSR, whatever the sandbox left: an empty x87 stack, no pending
-     * exception, the host's x87 control word. Clobbers eax, ecx and flags; sets DF to 0. */
+    /* Host floating-point control but for MXCSR, whatever the sandbox left: an empty x87 stack, no exception
+     * flagged (one would kill a host that unmasks it later), the host's x87 control word. fninit is slow, and
+     * mostly there is nothing to do. Before some text has x87 instructions, nothing can be flagged: looking at
+     * that here, and not when the sandbox was entered, includes texts that were loaded meanwhile. Clobbers eax
+     * and flags; sets DF to 0. */
     .macro restore_host_control activation
-    movl ACTIVATION_POLICY(\activation), %ecx
-    testb $POLICY_X87, %cl
-    je 1f
-    reset_x87 ACTIVATION_HOST_X87(\activation), ACTIVATION_SANDBOX_X87(\activation)
+    cmpb $0, tmebox_x87_expected(%rip)
+    je 7f
+    fnstsw %ax                          /* 5 ns, and nothing cheaper tells what is flagged */
+    testw %ax, %ax
+7:
+    fnstcw ACTIVATION_SANDBOX_X87(\activation) /* keeps EFLAGS */
+    jne 8f
+    movzwl ACTIVATION_HOST_X87(\activation), %eax
+    cmpw %ax, ACTIVATION_SANDBOX_X87(\activation)
+    jne 8f
+    emms                                /* eight pushes leave a zero status word and a full stack */
+    jmp 1f
+8:
+    fninit
+    fldcw ACTIVATION_HOST_X87(\activation)
 1:
-    testb $POLICY_AVX, %cl
+    testb $POLICY_AVX, ACTIVATION_POLICY(\activation)
     je 1f
     vzeroupper
 1:
-    cld
+    cld                                 /* verified code cannot set it: costs little, and C relies on it */
     .endm
 
     .section .rodata
@@ -124,11 +128,14 @@ default_mxcsr:
     je 3f
     ldmxcsr default_mxcsr(%rip)
 3:
-    testb $POLICY_X87, ACTIVATION_POLICY(%rdi)
-    je 3f
-    movw $DEFAULT_X87, ACTIVATION_SANDBOX_X87(%rdi)
-    reset_x87 ACTIVATION_SANDBOX_X87(%rdi), ACTIVATION_HOST_X87(%rdi)
-3:
+    /* Always: a text with x87 instructions may be loaded while the sandbox runs. The host's status word may be
+     * seen, like MXCSR's flags: reading it takes 5 ns, and with the default control word nothing is pending. */
+    fnstcw ACTIVATION_HOST_X87(%rdi)
+    cmpw $DEFAULT_X87, ACTIVATION_HOST_X87(%rdi)
+    je 8f
+    fninit
+8:
+    clear_x87
     clear_vectors %rdi
     movl ACTIVATION_VECTOR_COUNT(%rdi), %eax
     testl %eax, %eax
@@ -226,10 +233,17 @@ tmebox_leave:
     je 3f
     ldmxcsr ACTIVATION_SANDBOX_MXCSR(%r10)
 3:
-    testb $POLICY_X87, ACTIVATION_POLICY(%r10)
-    je 3f
-    reset_x87 ACTIVATION_SANDBOX_X87(%r10), ACTIVATION_SCRATCH(%r10)
-3:
+    /* What the host flagged may stay where neither its control word nor the sandbox's unmasks it. */
+    fnstcw ACTIVATION_SCRATCH(%r10)
+    cmpw $DEFAULT_X87, ACTIVATION_SCRATCH(%r10)
+    jne 8f
+    cmpw $DEFAULT_X87, ACTIVATION_SANDBOX_X87(%r10)
+    je 9f
+8:
+    fninit
+9:
+    clear_x87
+    fldcw ACTIVATION_SANDBOX_X87(%r10)
     clear_vectors %r10
     movq ACTIVATION_VECTORS+0(%r10), %xmm0
     movq ACTIVATION_VECTORS+8(%r10), %xmm1

@@ -39,13 +39,18 @@ static PyObject *install_gates(PyObject *module, PyObject *unused) {
 
 static PyObject *set_vector_policy(PyObject *module, PyObject *args, PyObject *keywords) {
     (void)module;
-    static char *names[] = {"avx", "avx512", "x87", NULL};
-    int avx, avx512, x87;
-    if (!PyArg_ParseTupleAndKeywords(args, keywords, "ppp:set_vector_policy", names, &avx, &avx512, &x87)) {
+    static char *names[] = {"avx", "avx512", NULL};
+    int avx, avx512;
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "pp:set_vector_policy", names, &avx, &avx512)) {
         return NULL;
     }
-    tmebox_vector_policy =
-        (uint32_t)((avx || avx512 ? POLICY_AVX : 0) | (avx512 ? POLICY_AVX512 : 0) | (x87 ? POLICY_X87 : 0));
+    tmebox_vector_policy = (uint32_t)((avx || avx512 ? POLICY_AVX : 0) | (avx512 ? POLICY_AVX512 : 0));
+    Py_RETURN_NONE;
+}
+
+static PyObject *expect_x87(PyObject *module, PyObject *unused) {
+    (void)module, (void)unused;
+    tmebox_x87_expected = true;
     Py_RETURN_NONE;
 }
 
@@ -120,7 +125,9 @@ static PyObject *configure(PyObject *module, PyObject *args, PyObject *keywords)
 static PyMethodDef process_methods[] = {
     {"install_gates", install_gates, METH_NOARGS, "install_gates()\n\nWrite the gate page."},
     {"set_vector_policy", (PyCFunction)(void (*)(void))set_vector_policy, METH_VARARGS | METH_KEYWORDS,
-     "set_vector_policy(avx, avx512, x87)"},
+     "set_vector_policy(avx, avx512)"},
+    {"expect_x87", expect_x87, METH_NOARGS,
+     "expect_x87()\n\nFrom now on sandboxes may leave x87 state behind."},
     {"install_handlers", install_handlers, METH_NOARGS,
      "install_handlers()\n\nTake over what ends sandboxes."},
     {"ensure_handlers", ensure_handlers, METH_NOARGS,

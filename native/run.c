@@ -17,6 +17,7 @@
 static_assert(TMEBOX_SPILL_TARGET >= -NESTED_RESERVE, "a nested call must not touch the spill slots");
 
 uint32_t tmebox_vector_policy;
+bool tmebox_x87_expected;
 PyObject *tmebox_busy_error, *tmebox_closed_error;
 
 void tmebox_raise_closed(const struct instance *instance) {

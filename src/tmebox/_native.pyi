@@ -99,8 +99,12 @@ def install_gates() -> None:
     """Write the gate page at GATE_BASE and its byte of the target map (the region is reserved already,
     PROT_NONE). Idempotent; after it the gate page is read+execute, its map page read-only."""
 
-def set_vector_policy(avx: bool, avx512: bool, x87: bool) -> None:
-    """Which registers verified code can touch; those are cleared and restored at enter and leave."""
+def set_vector_policy(avx: bool, avx512: bool) -> None:
+    """Which vector registers verified code can touch; those are cleared at enter and leave."""
+
+def expect_x87() -> None:
+    """A text that changes x87 state is about to be loaded: from now on, what sandboxes leave there is looked
+    at when they are left. For ever."""
 
 def ensure_handlers() -> None:
     """Install handlers unless those that matter most are ours: a quick look for every new sandbox."""

@@ -14,8 +14,8 @@ def machine() -> Machine:
 
 
 @pytest.fixture
-def vector_policy() -> Iterator[Callable[[bool, bool, bool], None]]:
-    """Sets the policy (avx, avx512, x87); afterwards it is the runtime's again."""
+def vector_policy() -> Iterator[Callable[[bool, bool], None]]:
+    """Sets the policy (avx, avx512); afterwards it is the runtime's again."""
     yield _native.set_vector_policy
     features = _native.cpu_features()
-    _native.set_vector_policy(features["avx"], False, True)
+    _native.set_vector_policy(features["avx"], False)

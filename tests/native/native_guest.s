@@ -441,6 +441,70 @@ push_x87:                               # int push_x87(void): the status word af
     movzwl %ax, %eax
     checked_return
 
+    .macro x87_signs                    # to eax: a bit for each register, what fxam says of its sign
+    xorl %ecx, %ecx
+    .irp n, 0,1,2,3,4,5,6,7
+    fxam
+    fnstsw %ax
+    shrl $9, %eax
+    andl $1, %eax
+    leal (%eax,%ecx,2), %ecx
+    fstps -24(%rsp)                     # pops, empty or not
+    .endr
+    movl %ecx, %eax
+    .endm
+
+    .globl signs_in_x87
+signs_in_x87:                           # int signs_in_x87(void)
+    x87_signs
+    checked_return
+
+    .globl signs_in_x87_after_host_call
+signs_in_x87_after_host_call:           # int signs_in_x87_after_host_call(void)
+    pushq %rbx
+    host_call 0
+    x87_signs
+    popq %rbx
+    checked_return
+
+    .globl host_call_then_push_x87
+host_call_then_push_x87:                # as push_x87, with a full stack left behind before and after
+    pushq %rbx
+    .irp n, 0,1,2,3,4,5,6,7
+    fld1
+    .endr
+    host_call 0
+    .irp n, 0,1,2,3,4,5,6,7
+    fldz
+    .endr
+    fnstsw %ax
+    movzwl %ax, %eax
+    popq %rbx
+    checked_return
+
+    .globl host_call_with_x87_unmasked
+host_call_with_x87_unmasked:            # int (void): the status word after a host call and x87 arithmetic
+    pushq %rbx
+    movw $0x0340, -24(%rsp)
+    fldcw -24(%rsp)
+    host_call 0
+    fld1
+    fstp %st(0)
+    wait
+    fnstsw %ax
+    movzwl %ax, %eax
+    popq %rbx
+    checked_return
+
+    .globl host_call_then_dump_x87_control
+host_call_then_dump_x87_control:        # void (void *to)
+    pushq %rbx
+    movl %edi, %ebx
+    host_call 0
+    dump_x87 %ebx
+    popq %rbx
+    checked_return
+
     .globl host_call_then_dump_x87
 host_call_then_dump_x87:                # void (void *to), with a control word of its own over the host call
     pushq %rbx

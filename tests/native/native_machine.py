@@ -80,7 +80,7 @@ def text() -> Text:
     for name, address in addresses.items():
         if re.match(r"site_\d+$", name):
             target_map[address - slot.address] |= abi.TARGET_RETURN
-    CODE_REGION.place(slot, code, bytes(target_map))
+    CODE_REGION.place(slot, code, bytes(target_map), uses_x87=True)
     return Text(addresses)
 
 

@@ -23,10 +23,20 @@ X87_DIRT = {
     "a comparison's bits": "d9ebd9eed8d9ddd8",  # fldpi, fldz, fcomp st(1), fstp st(0)
     "an exception flagged": "d9eed9f8ddd8",  # fldz, fprem of nothing, fstp st(0)
     "exceptions unmasked": "c74424f840030000d96c24f8",  # movl $0x340, -8(%rsp); fldcw -8(%rsp)
+    "an exception pending": "dbe3d9eed9f8ddd8c74424f840030000d96c24f8",  # fninit first
+    "a full stack": "d9eb" * 8,
+    "MMX registers in use": "0f76c0",  # pcmpeqd %mm0, %mm0
 }
 """Machine code for the host: a state of its x87 unit that no function should leave."""
+POSITIVE, NEGATIVE = "d9e8" * 8, "d9e8d9e0" * 8
+"""Fill the x87 stack with ones, or minus ones."""
+EMPTY = "dbe3"  # fninit: the numbers stay in the registers
+X87_CONTROLS = (0x27F, 0xC7F, 0x340)
+"""Control words other than the default: of less precision, towards zero, with all exceptions unmasked."""
+X87_FLAGS, X87_OVERFLOW, X87_TOP, X87_PENDING = 0x7F, 0x200, 0x3800, 0x8080
+"""Bits of the status word."""
 Forked = Callable[..., Any]
-Policy = Callable[[bool, bool, bool], None]
+Policy = Callable[[bool, bool], None]
 
 
 def dirty_host() -> float:
@@ -58,18 +68,21 @@ def test_no_general_register_shows_anything_of_the_host(machine: Machine) -> Non
 
 
 def test_flags_and_floating_point_control_are_the_defaults(machine: Machine, vector_policy: Policy) -> None:
-    vector_policy(False, False, True)
+    vector_policy(False, False)
     machine.call("dump_sse", DATA)
     machine.call("dump_x87_state", DATA)
     flags, control = machine.words(DATA + 128, 2)
     assert flags & 0xCD5 & ~0x44 == 0
     assert control & 0xFFFF_FFC0 == 0x1F80  # the six sticky flags may be the host's
-    assert (control >> 32 & 0xFFFF, control >> 48) == (0x37F, 0)
+    assert control >> 32 & 0xFFFF == 0x37F
+    assert control >> 48 & (X87_TOP | X87_PENDING) == 0  # what the host flagged may show
 
 
 @pytest.mark.parametrize("dirt", X87_DIRT)
-def test_the_x87_unit_shows_nothing_of_the_host(vector_policy: Policy, forked: Forked, dirt: str) -> None:
-    vector_policy(False, False, True)
+def test_the_x87_unit_is_fresh_but_for_the_hosts_flags(
+    vector_policy: Policy, forked: Forked, dirt: str
+) -> None:
+    vector_policy(False, False)
 
     def look() -> tuple[int, int, int]:
         machine = Machine()
@@ -77,30 +90,84 @@ def test_the_x87_unit_shows_nothing_of_the_host(vector_policy: Policy, forked: F
         machine.call("dump_x87_state", DATA)
         state = machine.words(DATA + 136, 1)[0]
         run_on_host(bytes.fromhex(X87_DIRT[dirt]))
-        pushed = machine.call("push_x87")
-        return state >> 32 & 0xFFFF, state >> 48, pushed
+        return state >> 32 & 0xFFFF, state >> 48, machine.call("push_x87")
 
-    assert forked(look).result() == (0x37F, 0, 0)
+    control_word, status, after_pushes = forked(look).result()
+    assert control_word == 0x37F
+    assert status & (X87_TOP | X87_PENDING) == 0
+    assert after_pushes & X87_OVERFLOW == 0
+    assert (after_pushes ^ status) & (X87_FLAGS | X87_TOP | X87_PENDING) == 0
 
 
 @pytest.mark.parametrize("dirt", X87_DIRT)
-def test_the_x87_unit_shows_nothing_of_a_host_function(
-    vector_policy: Policy, forked: Forked, dirt: str
+@pytest.mark.parametrize(
+    ("function", "control_word"),
+    [("host_call_then_dump_x87", 0xC7F), ("host_call_then_dump_x87_control", 0x37F)],
+)
+def test_the_x87_unit_shows_nothing_of_a_host_function_but_flags(
+    vector_policy: Policy, forked: Forked, dirt: str, function: str, control_word: int
 ) -> None:
-    vector_policy(False, False, True)
+    vector_policy(False, False)
 
     def look() -> tuple[int, int]:
         code = bytes.fromhex(X87_DIRT[dirt])
         machine = Machine(imports=[(lambda: run_on_host(code), "", "v")])
-        machine.call("host_call_then_dump_x87", DATA)
+        machine.call(function, DATA)
         state = machine.words(DATA + 136, 1)[0]
         return state >> 32 & 0xFFFF, state >> 48
 
-    assert forked(look).result() == (0xC7F, 0)
+    found, status = forked(look).result()
+    assert found == control_word
+    assert status & (X87_TOP | X87_PENDING) == 0
+
+
+def test_the_x87_registers_do_not_even_show_a_sign(vector_policy: Policy, forked: Forked) -> None:
+    vector_policy(False, False)
+
+    def look() -> list[int]:
+        machine = Machine()
+        signs = []
+        for numbers in (POSITIVE, NEGATIVE):
+            for left in ("", EMPTY):
+                run_on_host(bytes.fromhex(numbers + left))
+                signs.append(machine.call("signs_in_x87"))
+        return signs
+
+    assert len(set(forked(look).result())) == 1
+
+
+def test_the_x87_registers_do_not_show_a_host_functions_signs(vector_policy: Policy, forked: Forked) -> None:
+    vector_policy(False, False)
+
+    def look() -> list[int]:
+        code: list[bytes] = []
+        machine = Machine(imports=[(lambda: run_on_host(code[-1]), "", "v")])
+        signs = []
+        for numbers in (POSITIVE, NEGATIVE):
+            for left in ("", EMPTY):
+                code.append(bytes.fromhex(numbers + left))
+                signs.append(machine.call("signs_in_x87_after_host_call"))
+        return signs
+
+    assert len(set(forked(look).result())) == 1
+
+
+@pytest.mark.parametrize("dirt", X87_DIRT)
+def test_flags_of_a_host_function_are_not_pending_where_the_sandbox_unmasks_them(
+    vector_policy: Policy, forked: Forked, dirt: str
+) -> None:
+    vector_policy(False, False)
+
+    def look() -> int:
+        code = bytes.fromhex(X87_DIRT[dirt])
+        machine = Machine(imports=[(lambda: run_on_host(code), "", "v")])
+        return machine.call("host_call_with_x87_unmasked")
+
+    assert forked(look).result() == 0
 
 
 def test_all_of_the_x87_stack_is_free(vector_policy: Policy, forked: Forked) -> None:
-    vector_policy(False, False, True)
+    vector_policy(False, False)
 
     def push() -> int:
         machine = Machine()
@@ -116,7 +183,7 @@ def test_all_of_the_x87_stack_is_free(vector_policy: Policy, forked: Forked) -> 
     ["sse", pytest.param("avx", marks=needs_avx), pytest.param("avx512", marks=needs_avx512)],
 )
 def test_vector_registers_are_zero_on_entry(machine: Machine, vector_policy: Policy, kind: str) -> None:
-    vector_policy(kind != "sse", kind == "avx512", False)
+    vector_policy(kind != "sse", kind == "avx512")
     if kind != "sse":  # what another sandbox left there is no less secret than the host's
         Machine().call("fill_avx512" if kind == "avx512" else "fill_avx")
     dirty_host()
@@ -128,7 +195,7 @@ def test_vector_registers_are_zero_on_entry(machine: Machine, vector_policy: Pol
 
 @needs_avx
 def test_only_the_results_come_back_from_a_host_call(vector_policy: Policy) -> None:
-    vector_policy(True, False, False)
+    vector_policy(True, False)
     machine = Machine(imports=[(lambda *_: (dirty_host(), (11, 22, 33, 44))[1], "*", "v")])
     machine.call("host_call_then_dump_avx", DATA)
     registers = dict(zip(NAMES, machine.words(DATA, 16), strict=True))
@@ -143,7 +210,7 @@ def test_only_the_results_come_back_from_a_host_call(vector_policy: Policy) -> N
 
 @needs_avx512
 def test_the_wide_registers_are_zero_after_a_host_call(vector_policy: Policy) -> None:
-    vector_policy(True, True, False)
+    vector_policy(True, True)
     inner = Machine()
     machine = Machine(imports=[(lambda: inner.call("fill_avx512"), "", "l")])
     machine.call("host_call_then_dump_avx512", DATA)
@@ -165,11 +232,11 @@ def control() -> tuple[int, int, int, int]:
     return control_word, status >> 11 & 7, tags, state.mxcsr & ~0x3F
 
 
-@pytest.mark.parametrize("name", ["wreck_control", "leave_exception_pending"])
+@pytest.mark.parametrize("name", ["wreck_control", "leave_exception_pending", "push_x87"])
 def test_a_return_restores_the_hosts_floating_point_control(
     machine: Machine, vector_policy: Policy, name: str
 ) -> None:
-    vector_policy(False, False, True)
+    vector_policy(False, False)
     before = control()
     machine.call(name)
     assert control() == before
@@ -178,7 +245,7 @@ def test_a_return_restores_the_hosts_floating_point_control(
 
 
 def test_exceptions_that_a_sandbox_flagged_are_not_the_hosts(machine: Machine, vector_policy: Policy) -> None:
-    vector_policy(False, False, True)
+    vector_policy(False, False)
     libm, division_by_zero = ctypes.CDLL("libm.so.6"), 4
     libm.feclearexcept(division_by_zero)
     machine.call("leave_flags")
@@ -192,7 +259,7 @@ def test_exceptions_that_a_sandbox_flagged_are_not_the_hosts(machine: Machine, v
 
 
 def test_a_trap_restores_the_hosts_floating_point_control(machine: Machine, vector_policy: Policy) -> None:
-    vector_policy(False, False, True)
+    vector_policy(False, False)
     before = control()
     with pytest.raises(Trapped):
         machine.call("wreck_control_and_trap")
@@ -201,13 +268,78 @@ def test_a_trap_restores_the_hosts_floating_point_control(machine: Machine, vect
 
 
 def test_a_host_function_runs_with_the_hosts_floating_point_control(vector_policy: Policy) -> None:
-    vector_policy(False, False, True)
+    vector_policy(False, False)
     before = control()
     seen = []
     machine = Machine(imports=[(lambda: seen.append(control()), "", "v")])
     machine.call("wreck_control_and_call")
     assert seen == [before]
     assert control() == before
+
+
+def set_x87_control(word: int) -> None:
+    run_on_host(b"\xc7\x44\x24\xf8" + word.to_bytes(4, "little") + b"\xd9\x6c\x24\xf8")
+
+
+@pytest.mark.parametrize("word", X87_CONTROLS)
+@pytest.mark.parametrize(
+    "name", ["add", "wreck_control", "push_x87", "leave_flags", "leave_exception_pending"]
+)
+def test_a_host_gets_back_a_control_word_of_its_own(
+    vector_policy: Policy, forked: Forked, name: str, word: int
+) -> None:
+    vector_policy(False, False)
+
+    def look() -> tuple[int, int, int, int]:
+        machine = Machine()
+        set_x87_control(word)
+        machine.call(name)
+        return control()
+
+    assert forked(look).result()[:3] == (word, 0, 0xFFFF)
+
+
+@pytest.mark.parametrize("word", X87_CONTROLS)
+def test_a_host_function_has_the_control_word_that_the_call_began_with(
+    vector_policy: Policy, forked: Forked, word: int
+) -> None:
+    vector_policy(False, False)
+
+    def look() -> tuple[list[Any], int]:
+        seen: list[Any] = []
+        machine = Machine(imports=[(lambda: seen.append(control()), "", "v")])
+        set_x87_control(word)
+        machine.call("host_call_then_dump_x87_control", DATA)
+        return seen, machine.words(DATA + 136, 1)[0] >> 32 & 0xFFFF
+
+    (seen,), sandbox_word = forked(look).result()
+    assert seen[:3] == (word, 0, 0xFFFF)
+    assert sandbox_word == 0x37F
+
+
+def test_a_full_x87_stack_stays_behind_at_a_host_call(vector_policy: Policy) -> None:
+    vector_policy(False, False)
+    before = control()
+    seen: list[Any] = []
+    machine = Machine(imports=[(lambda: seen.append(control()), "", "v")])
+    assert machine.call("host_call_then_push_x87") == 0
+    assert seen == [before]
+    assert control() == before
+
+
+def test_a_host_that_unmasks_exceptions_after_a_sandbox_flagged_them_lives(
+    vector_policy: Policy, forked: Forked
+) -> None:
+    vector_policy(False, False)
+
+    def unmask() -> str:
+        Machine().call("leave_flags")
+        run_on_host(
+            bytes.fromhex("c74424f840030000d96c24f8" + "d9e8ddd89b" + EMPTY)
+        )  # unmask; fld1, fstp, wait
+        return "alive"
+
+    assert forked(unmask).result() == "alive"
 
 
 def test_a_host_call_keeps_the_sandboxes_preserved_registers_and_rounding_mode() -> None:

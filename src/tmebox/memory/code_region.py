@@ -73,12 +73,17 @@ class CodeRegion:
             f"({len(self._quarantine)} released ones wait for running calls to end)"
         )
 
-    def place(self, slot: Slot, code: bytes, target_map: bytes) -> None:
-        """Make verified code runnable. `code` and `target_map` are of equal length. Raises LimitError."""
+    def place(self, slot: Slot, code: bytes, target_map: bytes, *, uses_x87: bool) -> None:
+        """Make verified code runnable. `code` and `target_map` are of equal length. Raises LimitError.
+
+        uses_x87: it has instructions that change x87 state.
+        """
         if len(code) != len(target_map) or len(code) > slot.size_bytes:
             raise ValueError("code and target map must be of equal length and fit the slot")
         padded = -(-len(code) // abi.PAGE_SIZE) * abi.PAGE_SIZE
         code += HLT * (padded - len(code))
+        if uses_x87:  # before it can run: a sandbox of another module may jump into it at once
+            _native.expect_x87()
         try:
             for address, contents, access in (
                 (slot.address, code, _native.PROT_READ | _native.PROT_EXEC),

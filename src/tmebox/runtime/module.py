@@ -46,7 +46,12 @@ class Module:
             self._verified, self.segments = _relocate_and_verify(file, slot)
             _require_entries(file, self._verified)
             _require_features(self._verified.features)
-            CODE_REGION.place(slot, self._verified.code, self._verified.target_map)
+            CODE_REGION.place(
+                slot,
+                self._verified.code,
+                self._verified.target_map,
+                uses_x87=self._verified.uses_x87,
+            )
         except BaseException:
             CODE_REGION.release(slot)
             raise

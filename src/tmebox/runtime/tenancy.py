@@ -32,7 +32,7 @@ from tmebox.runtime.traps import Surroundings, make_trap
 _native.configure(busy=SandboxBusy, closed=SandboxClosed, limit=LimitError)
 # Whatever verified code can touch, not only what the module at hand uses: a sandbox can reach every module's
 # functions, also those of one that is loaded while it runs. No rule accepts AVX-512.
-_native.set_vector_policy(avx=_native.cpu_features()["avx"], avx512=False, x87=True)
+_native.set_vector_policy(avx=_native.cpu_features()["avx"], avx512=False)
 
 TEXT_ROOM = 4 * abi.KIB
 """For all texts that are arguments of one call, and of those inside it; what does not fit takes longer."""

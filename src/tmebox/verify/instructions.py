@@ -101,6 +101,8 @@ def _with_v(names: str) -> str:
 
 
 X87: Final = _mnemonics(_X87)
+X87_UNCHANGING: Final = _mnemonics("fnop fnstcw fnstsw wait")
+"""Those that leave the x87 unit as it was. The C library's allocator has a `wait`."""
 MNEMONICS: Final = _mnemonics(
     _INTEGER + _OTHER + _X87 + _VECTOR + _SSE_ONLY + _with_v(_VECTOR) + _AVX_ONLY + _FMA
 )

@@ -64,7 +64,7 @@ def _look_up(instruction: Instruction) -> Opcode:
         ends=code in known.NEVER_CONTINUES,
         features=frozenset(feature for feature in features if feature),
         is_avx=instruction.encoding == EncodingKind.VEX,
-        is_x87=mnemonic in known.X87,
+        is_x87=mnemonic in known.X87 - known.X87_UNCHANGING,
     )
 
 

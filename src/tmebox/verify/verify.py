@@ -32,6 +32,7 @@ class VerifiedText:
     code: with the tables at its end. target_map: one byte per byte of it, TARGET_* bits; goes to
     `address + TARGET_MAP`.
     features: CPU features needed beyond x86-64's baseline, as /proc/cpuinfo spells them.
+    uses_x87: some instruction changes x87 state.
     """
 
     address: int
