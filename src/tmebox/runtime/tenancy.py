@@ -31,7 +31,7 @@ from tmebox.runtime.traps import Surroundings, make_trap
 
 _native.configure(busy=SandboxBusy, closed=SandboxClosed, limit=LimitError)
 # Whatever verified code can touch, not only what the module at hand uses: a sandbox can reach every module's
-# functions, also those of one that is loaded while it runs. No rule accepts AVX-512: that is for speed (enter.S).
+# functions, also those of one that is loaded while it runs. No rule accepts AVX-512; that is for speed.
 _native.set_vector_policy(avx=_native.cpu_features()["avx"], avx512=_native.cpu_features()["avx512vl"])
 
 TEXT_ROOM = 4 * abi.KIB
