@@ -130,7 +130,7 @@ def is_borrowed_access(offset: str, base: str, access: str) -> bool:
 
 
 def is_table_jump(texts: Sequence[str], tables: bytes, address: int) -> bool:
-    """Whether three instructions are a jump that reads nothing but entries of `tables`, which are at `address`."""
+    """Whether three instructions are a jump that reads entries of `tables`, which are at `address`."""
     found = list(map(re.Pattern.fullmatch, TABLE_JUMP, texts))
     if len(found) != len(TABLE_JUMP) or not found[0] or not found[1] or not found[2]:
         return False

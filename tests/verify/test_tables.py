@@ -55,7 +55,7 @@ def rules_broken(code: bytes, entries: int, **arguments: object) -> set[str]:
 
 @dataclass(frozen=True)
 class Jump:
-    """`cmpq $most, %compared; ja hlt; jmp *(tables + distance)(,%index,8)`, a no-op of two bytes and a hlt."""
+    """`cmpq $most, %compared; ja hlt; jmp *(tables + distance)(,%index,8)`, a no-op, a hlt."""
 
     most: int
     compared: int
@@ -83,7 +83,7 @@ class Jump:
         return {ADDRESS, end - 3, end - 1}
 
     def is_confined(self) -> bool:
-        """What an index from 0 to 2^64 - 1 can make the jump read are entries, each of which is an arrival."""
+        """Whatever 64 bits the index has, the jump reads an entry, and all of them are arrivals."""
         read = range(self.distance, self.distance + (self.most + 1) * ENTRY, ENTRY)
         entries = range(0, len(self.targets) * ENTRY, ENTRY)
         return (
