@@ -247,7 +247,8 @@ def test_inspect_shows_a_functions_code_with_its_sequences(tmebox: Run, module: 
 
 SWITCH = """int f(int x, int y) {
   switch (y) {
-    case 0: return x * 3; case 1: return x + 9; case 2: return x - 7; case 3: return x ^ 5; case 4: return x / 3;
+    case 0: return x * 3; case 1: return x + 9; case 2: return x - 7;
+    case 3: return x ^ 5; case 4: return x / 3;
   }
   return 0;
 }
