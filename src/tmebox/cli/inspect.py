@@ -50,8 +50,8 @@ def inspect(
 def _show_summary(out: Console, file: Path, module: ModuleFile) -> None:
     read_only = sum(segment.size_bytes for segment in module.segments if not segment.writable)
     writable = sum(segment.size_bytes for segment in module.segments if segment.writable)
-    entries = f"{module.table_entries:,} targets of jumps, behind the code"
-    tables = {"tables": entries} if module.table_entries else {}
+    targets = f"{module.table_entries:,} targets of jumps, behind the code"
+    tables = {"tables": targets} if module.table_entries else {}
     facts = {
         "module": str(file),
         "isolation": f"{module.isolation}, base in {module.base}",
