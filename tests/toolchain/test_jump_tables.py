@@ -303,12 +303,13 @@ def test_inline_assembly_jumps_through_a_table() -> None:
 
 
 @pytest.mark.parametrize("what", ["nop", ".quad 1", "ret"])
-def test_whoever_writes_into_the_tables_section_fools_only_the_build(what: str) -> None:
+def test_whoever_writes_into_the_tables_section_is_refused_or_harmless(what: str) -> None:
     source = f'{SWITCH}\n__asm__(".pushsection {SECTION_PREFIX}0,\\"ax\\"\\n{what}\\n.popsection");'
-    with pytest.raises((CompileError, tmebox.VerificationError)):
+    try:
         module = tmebox.compile(source_text=source)
-        assert called(module) == EXPECTED
-        raise CompileError("harmless")
+    except (CompileError, tmebox.VerificationError):
+        return
+    assert called(module) == EXPECTED
 
 
 def test_claims_are_sorted_and_of_one_type() -> None:
