@@ -434,7 +434,7 @@ def test_shared_data_is_there_in_a_forked_child_too(table: tmebox.Module, forked
 @needs_userfault
 @pytest.mark.parametrize("first", ["sandbox", "host"])
 def test_a_window_that_had_shared_constants_serves_a_module_whose_pages_lie_across_their_end(first: str):
-    """Its piece goes on consisting of two mappings there, and the kernel installs pages into one at a time."""
+    """Its piece stays two mappings there, and the kernel installs pages into one at a time."""
     shared, constants = 24, 2
     constant = tmebox.compile(
         source_text=f"""
