@@ -71,6 +71,19 @@ def test_a_round_trip_is_exact() -> None:
     assert again.to_bytes() == module.to_bytes()
 
 
+@pytest.mark.parametrize("count", [0, 1, 15])
+def test_the_number_of_table_entries_round_trips(count: int) -> None:
+    again = ModuleFile.from_bytes(example(table_entries=count).to_bytes())
+    assert (again.table_entries, again.code_bytes) == (count, 128 - 8 * count)
+    assert type(again.table_entries) is int
+
+
+@pytest.mark.parametrize("count", [-1, 16, 17, 1 << 70, True, 1.0, "1", None])
+def test_table_entries_that_leave_no_code_or_are_no_number_are_not_written(count: Any) -> None:
+    with pytest.raises(ModuleError, match="table entries do not fit the text"):
+        example(table_entries=count).to_bytes()
+
+
 def test_a_library_without_data_lines_or_imports_round_trips() -> None:
     none = u32()
     module = example(
@@ -160,6 +173,7 @@ def test_a_written_file_is_executable_and_complete_or_absent(tmp_path: Path) -> 
         {"start": None},
         {"functions": u32(T)},
         {"labels": u32(T + 6)},
+        {"table_entries": 1},
         {"exports": (Export("add", T),)},
         {"segments": (Segment(D, b"read-only", 16, True), Segment(D + 0x1000, b"\1" * 100, 9000, True))},
     ],
@@ -346,11 +360,12 @@ def metadata(**changes: Any) -> bytes:
         b"[]",
         b"{",
         b"\xff\xfe",
-        b'{"format":1}',
+        b'{"format":2}',
         b"[" * 200_000,
         b'{"a":' * 100_000,
         b"1" * 10_000,
-        metadata(format=2),
+        metadata(format=1),
+        metadata(format=True),
         metadata(format=None),
         metadata(exports=5),
         metadata(exports=[["f", "here", None]]),
@@ -362,16 +377,23 @@ def metadata(**changes: Any) -> bytes:
         metadata(imports=[["f", {"name": "f", "result": {"pointer": 5}}]]),
         metadata(files=[1, 2]),
         metadata(start="x"),
+        *[metadata(table_entries=count) for count in (-1, 16, 17, 1 << 70, True, 1.0, 1.5, "1", None, [1])],
+        metadata().replace(b'"table_entries"', b'"entries"'),
         metadata(isolation=["data"]),
         metadata(producer=None),
         metadata().replace(b'"start"', b'"end"'),
-        b'{"format":1,"isolation":1e999}',
+        b'{"format":2,"isolation":1e999}',
         b'{"format":NaN}',
     ],
 )
 def test_forged_metadata_is_refused(text: bytes) -> None:
     with pytest.raises(ModuleError):
         ModuleFile.from_bytes(with_metadata(text))
+
+
+def test_a_file_from_before_there_were_tables_says_what_to_do() -> None:
+    with pytest.raises(ModuleError, match="format 1; this version reads format 2: compile it again"):
+        ModuleFile.from_bytes(with_metadata(metadata(format=1)))
 
 
 def test_another_format_version_is_named() -> None:

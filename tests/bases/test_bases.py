@@ -27,6 +27,7 @@ def test_calls_loads_stores_tables_and_frames(sandbox: tmebox.Sandbox) -> None:
     assert (sandbox.apply(0, 3, 4), sandbox.apply(1, 3, 4)) == (7, 12)
     assert sandbox.fill(1000) == sum(i * i for i in range(999, -1, -3))
     assert [sandbox.choose(x) for x in range(7)] == [2, 7, 9, 17, -9, 5, 0]
+    assert [sandbox.wander(n, 2) for n in (10, 11)] == [13, 10]
     expected = [(i * 7 % 1000 + 128) % 256 - 128 for i in range(1000)]
     assert sandbox.on_the_stack(1000) == sum(expected)
     assert sandbox.structs(5) == 39

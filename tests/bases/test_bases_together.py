@@ -40,7 +40,10 @@ def test_a_forged_pointer_to_code_with_the_other_base_is_stopped(
 @pytest.mark.parametrize("base", ["gs", "r15"])
 def test_no_byte_of_code_with_the_other_base_is_a_target(base: str, module_of: ModuleOf) -> None:
     """The two modes' bits of the target map: whatever a check asks for, only its own mode has it."""
-    verified = module_of(base)._verified
+    module = module_of(base)
+    verified = module._verified
+    assert module.file.table_entries and len(module.file.labels)
+    assert not any(verified.target_map[module.file.code_bytes :])
     own = 0b000111 if base == "gs" else 0b111000
     seen = 0
     for bits in verified.target_map:

@@ -26,6 +26,8 @@ SEQUENCES = {
     "checked call": (f"4189c3 41f683{MAP}02 7402 41ffd3", 4),
     # the same with jmp
     "checked jump": (f"4189c3 41f683{MAP}02 7402 41ffe3", 4),
+    # cmpq $5,%rax; ja; jmp *TABLE(,%rax,8)
+    "jump through a table": ("4883f805 7707 ff24c500000041", 3),
     # movl %ebp,%esp; andl $0x3fffffff,%esp; addq %gs:BASE,%rsp
     "rebase rsp": (f"89ec 81e4{MASK} 6548032425{BASE}", 3),
     # movl %edi,%edi; movq %gs:BASE,%r11; leaq (%r11,%rdi),%rdi; rep stosb
@@ -77,6 +79,17 @@ def test_what_confines_accesses_with_one_base_is_nothing_with_the_other() -> Non
 def test_a_return_without_a_check_is_not_called_checked() -> None:
     instructions = list(Decoder(64, bytes.fromhex("90909090c3"), ip=TEXT))
     assert annotate(instructions) == [""] * 5
+
+
+def test_a_jump_through_a_table_behind_a_return_is_no_part_of_its_check() -> None:
+    code = f"41f683{MAP}01 7402 4c891c24 4883f805 7707 ff24c500000041"
+    instructions = list(Decoder(64, bytes.fromhex(code), ip=TEXT))
+    assert annotate(instructions) == ["", "", "", *["jump through a table"] * 3]
+
+
+def test_a_jump_through_the_windows_memory_is_no_jump_through_a_table() -> None:
+    instructions = list(Decoder(64, bytes.fromhex("4883f805 7707 6567ff24c500000041"), ip=TEXT))
+    assert annotate(instructions) == ["", "", "window"]
 
 
 def test_ordinary_instructions_have_no_note() -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from command_line import Run, environment
 
+from tmebox import compile
 from tmebox.cli import doctor
 from tmebox.modulefile import ModuleFile
 from tmebox.toolchain import gcc
@@ -242,6 +243,32 @@ def test_inspect_shows_a_functions_code_with_its_sequences(tmebox: Run, module: 
     assert done.code == 0
     assert "checked return" in done.out
     assert "ret" in done.out
+
+
+SWITCH = """int f(int x, int y) {
+  switch (y) {
+    case 0: return x * 3; case 1: return x + 9; case 2: return x - 7;
+    case 3: return x ^ 5; case 4: return x / 3;
+  }
+  return 0;
+}
+"""
+
+
+def test_tables_are_told_apart_from_code(tmebox: Run, tmp_path: Path) -> None:
+    (tmp_path / "switch.c").write_text(SWITCH)
+    file = compile(tmp_path / "switch.c").file
+    file.write(tmp_path / "switch.tbx")
+    code = f"{file.code_bytes:,} bytes"
+    assert f"code       {code}\ntables     5 targets of jumps, behind the code" in (
+        tmebox("inspect", tmp_path / "switch.tbx").out
+    )
+    assert f": {code} of code, " in tmebox("verify", tmp_path / "switch.tbx").out
+    assert "instructions, 5 entries of tables, in" in tmebox("verify", tmp_path / "switch.tbx").out
+    listed = tmebox("inspect", tmp_path / "switch.tbx", "--function", "f").out
+    assert listed.count("jump through a table") == 3
+    (tmp_path / "plain.c").write_text("int f(int x) { return x; }")
+    assert "tables" not in tmebox("inspect", tmp_path / "plain.c").out
 
 
 def test_inspect_shows_source_assembly_beside_the_instrumented(tmebox: Run, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ looks for what an escape would need: a host address, an unchecked branch, a wron
 from __future__ import annotations
 
 import re
+import struct
 import subprocess
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -128,6 +129,17 @@ def is_borrowed_access(offset: str, base: str, access: str) -> bool:
     return bool(is_copy) and scale == 1 and abs(displacement) <= abi.R15_REACH
 
 
+def is_table_jump(texts: Sequence[str], tables: bytes, address: int) -> bool:
+    """Whether three instructions are a jump that reads entries of `tables`, which are at `address`."""
+    found = list(map(re.Pattern.fullmatch, TABLE_JUMP, texts))
+    if len(found) != len(TABLE_JUMP) or not found[0] or not found[1] or not found[2]:
+        return False
+    most, table = int(found[0][1], 16), int(found[2][1], 16)
+    is_one_register = found[0][2] == found[2][2] and found[0][2] in REGISTERS
+    first, end = table - address, table - address + (most + 1) * abi.TABLE_ENTRY
+    return is_one_register and first >= 0 and first % abi.TABLE_ENTRY == 0 and end <= len(tables)
+
+
 REGISTERS = [f"%r{name}" for name in ("ax", "cx", "dx", "bx", "bp", "si", "di", *map(str, range(8, 16)))]
 GS_SEQUENCES = [
     [exactly("mov (%rsp),%r11d"), test_of("%r11", "1"), ANYWHERE, exactly("mov %r11,(%rsp)"), "ret"],
@@ -171,12 +183,24 @@ R15_SEQUENCES = [
     ),
 ]
 SEQUENCES = {"gs": GS_SEQUENCES, "r15": R15_SEQUENCES}
+TABLE_JUMP = [
+    re.compile(r"cmp \$(0x[0-9a-f]+),(%r\w+)"),
+    re.compile(r"ja 0x[0-9a-f]+"),
+    re.compile(r"jmp \*(0x[0-9a-f]+)\(,(%r\w+),8\)"),
+]
 RESERVED = re.compile(r"%r1[45][dwb]?$")
 FILLS_OFFSET = re.compile(r"(movl?|lea) .*,%r14d$")
 
 
-def complaints(lines: list[Line], size_bytes: int, base: str = "gs") -> Iterator[str]:
-    """Everything wrong with one text."""
+def arrivals(lines: list[Line], base: str = "gs", tables: bytes = b"") -> set[int]:
+    """Where control may arrive in a text: at what is an instruction, but inside no sequence."""
+    return _read_sequences(lines, base, tables)[0]
+
+
+def _read_sequences(
+    lines: list[Line], base: str, tables: bytes
+) -> tuple[set[int], set[int], set[int], set[int]]:
+    """Where control may arrive; and which instructions are covered, rebased and borrowed."""
     texts = [re.sub(r"\s+", " ", line.text) for line in lines]
     inside: set[int] = set()
     covered: set[int] = set()
@@ -194,7 +218,17 @@ def complaints(lines: list[Line], size_bytes: int, base: str = "gs") -> Iterator
         if is_borrowed_access(*texts[first : first + 3]):
             borrowed.add(first + 2)
             inside.update(line.address for line in lines[first + 1 : first + 3])
-    starts = {line.address for line in lines} - inside
+    end = lines[-1].address + len(lines[-1].encoding)
+    for first in range(len(lines) - 2):
+        if is_table_jump(texts[first : first + 3], tables, end):
+            covered.update((first + 1, first + 2))
+            inside.update(line.address for line in lines[first + 1 : first + 3])
+    return {line.address for line in lines} - inside, covered, rebased, borrowed
+
+
+def complaints(lines: list[Line], size_bytes: int, base: str = "gs", tables: bytes = b"") -> Iterator[str]:
+    """Everything wrong with one text: its instructions, of `size_bytes`, and the tables that follow them."""
+    starts, covered, rebased, borrowed = _read_sequences(lines, base, tables)
     if sum(len(line.encoding) for line in lines) != size_bytes:
         yield "objdump reads another number of bytes"
     for number, line in enumerate(lines):
@@ -211,7 +245,10 @@ def complaints(lines: list[Line], size_bytes: int, base: str = "gs") -> Iterator
             dangerous = [what for what in dangerous if what != "host address"]
         yield from (f"{line}: {what}" for what in dangerous)
     yield from unanchored_complaints(lines)
-    if not re.match(r"(jmp|ret|hlt|ud2)\b", texts[-1]):
+    for (target,) in struct.iter_unpack("<Q", tables):
+        if target not in starts:
+            yield f"{target:#x} in a table: no instruction"
+    if not re.match(r"(jmp|ret|hlt|ud2)\b", lines[-1].text):
         yield f"{lines[-1]}: runs on"
 
 

@@ -122,6 +122,47 @@ def test_the_proof_does_not_change_with_the_buffer_that_was_verified() -> None:
     assert text.code == NOP + HLT
 
 
+@pytest.mark.parametrize("entries", [-1, 2, 1 << 70])
+def test_more_or_fewer_table_entries_than_fit_are_a_value_error(entries: int) -> None:
+    code = HLT + ADDRESS.to_bytes(8, "little")
+    assert check(code, table_entries=1).code == code
+    with pytest.raises(ValueError, match=f"{entries} table entries at the end of 9 bytes"):
+        check(code, table_entries=entries)
+
+
+def test_nothing_but_tables_is_no_text() -> None:
+    for size_bytes in (8, 16):
+        with pytest.raises(VerificationError) as caught:
+            check(bytes(size_bytes), table_entries=size_bytes // 8)
+        found = {violation.rule for violation in caught.value.violations}
+        assert found == {rules.TEXT_DOES_NOT_FALL_OFF, rules.TABLE_LEADS_TO_INSTRUCTIONS}
+
+
+def test_tables_are_no_instructions_and_no_targets() -> None:
+    text = check(NOP + HLT + ADDRESS.to_bytes(8, "little") * 3, table_entries=3, functions=[ADDRESS])
+    assert text.instruction_count == 2
+    assert text.target_map == b"\x02" + bytes(25)
+
+
+def test_an_entry_that_leads_nowhere_is_told_with_its_place() -> None:
+    good, bad = ADDRESS.to_bytes(8, "little"), (ADDRESS + 2).to_bytes(8, "little")
+    with pytest.raises(VerificationError) as caught:
+        check(NOP + HLT + good + bad, table_entries=2, locate=lambda address: f"+{address - ADDRESS}")
+    (violation,) = caught.value.violations
+    assert (violation.address, violation.rule) == (ADDRESS + 10, rules.TABLE_LEADS_TO_INSTRUCTIONS)
+    assert (violation.instruction, violation.source) == ("(an entry of a table)", "+10")
+    assert "no address of an instruction that control may arrive at" in violation.reason
+
+
+def test_a_jump_that_reads_too_far_is_told_with_its_place() -> None:
+    jump = bytes.fromhex("4883f801 7707 ff24c5") + (ADDRESS + 14).to_bytes(4, "little")
+    with pytest.raises(VerificationError) as caught:
+        check(jump + HLT + ADDRESS.to_bytes(8, "little"), table_entries=1)
+    (violation,) = caught.value.violations
+    assert (violation.address, violation.rule) == (ADDRESS + 6, rules.TABLE_WITHIN_TEXT)
+    assert "(,%rax,8)" in violation.instruction
+
+
 def test_unknown_bases_and_isolations_are_refused() -> None:
     with pytest.raises(ValueError, match="base"):
         check(HLT, base="fs")

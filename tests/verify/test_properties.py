@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -18,17 +19,20 @@ needs_objdump = pytest.mark.skipif(shutil.which("objdump") is None, reason="the 
 ADDRESS = abi.TEXT_NOMINAL
 
 
-def accepted(code: bytes, address: int = ADDRESS, base: str = "gs") -> VerifiedText | None:
+def accepted(
+    code: bytes, address: int = ADDRESS, base: str = "gs", table_entries: int = 0
+) -> VerifiedText | None:
     try:
-        return verify(code, address, functions=(), labels=(), base=base)
+        return verify(code, address, functions=(), labels=(), base=base, table_entries=table_entries)
     except VerificationError:
         return None
 
 
 @settings(max_examples=1000)
-@given(st.binary(max_size=64), st.sampled_from(abi.BASES))
-def test_random_bytes_raise_nothing_but_verification_errors(code: bytes, base: str) -> None:
+@given(st.binary(max_size=64), st.sampled_from(abi.BASES), st.integers(0, 8))
+def test_random_bytes_raise_nothing_but_verification_errors(code: bytes, base: str, entries: int) -> None:
     accepted(code, base=base)
+    accepted(code, base=base, table_entries=min(entries, len(code) // abi.TABLE_ENTRY))
 
 
 PREFIXES = st.lists(st.sampled_from(b"\x26\x2e\x36\x3e\x64\x65\x66\x67\xf0\xf2\xf3\x41\x48\x4f"), max_size=4)
@@ -57,7 +61,20 @@ def test_any_addresses_raise_nothing_but_verification_errors(
         verify(b"\x90", address, functions=functions, labels=labels)
 
 
-def flipped(examples: dict[Path, Example], base: str) -> dict[str, bytes]:
+@dataclass(frozen=True)
+class Text:
+    """Instructions, and the tables that follow them."""
+
+    code: bytes
+    tables: bytes
+
+
+def parts(example: Example, code: bytes) -> Text:
+    size_bytes = len(code) - example.table_entries * abi.TABLE_ENTRY
+    return Text(code[:size_bytes], code[size_bytes:])
+
+
+def flipped(examples: dict[Path, Example], base: str) -> dict[str, Text]:
     """What is still accepted of the accepted examples for `base` with one byte changed."""
     survivors = {}
     for source, example in examples.items():
@@ -68,8 +85,8 @@ def flipped(examples: dict[Path, Example], base: str) -> dict[str, bytes]:
         for position, byte in enumerate(example.code):
             for changed in {byte ^ (1 << bit) for bit in range(8)} | {0x90, 0xF4} - {byte}:
                 code = example.code[:position] + bytes([changed]) + example.code[position + 1 :]
-                if accepted(code, base=base):
-                    survivors[f"{source.stem}, byte {position} = {changed:#04x}"] = code
+                if accepted(code, base=base, table_entries=example.table_entries):
+                    survivors[f"{source.stem}, byte {position} = {changed:#04x}"] = parts(example, code)
     return survivors
 
 
@@ -79,18 +96,20 @@ def test_a_flipped_byte_is_refused_or_harmless(
     base: str, examples: dict[Path, Example], tmp_path: Path
 ) -> None:
     survivors = flipped(examples, base)
-    readings = disassemble(list(survivors.values()), ADDRESS, tmp_path)
+    readings = disassemble([text.code for text in survivors.values()], ADDRESS, tmp_path)
     problems = [
         f"{what}: {complaint}"
-        for (what, code), lines in zip(survivors.items(), readings, strict=True)
-        for complaint in complaints(lines, len(code), base)
+        for (what, text), lines in zip(survivors.items(), readings, strict=True)
+        for complaint in complaints(lines, len(text.code), base, text.tables)
     ]
     assert survivors
+    assert any(text.tables for text in survivors.values())
     assert not problems, "\n".join(problems[:50])
 
 
 INVISIBLE = re.compile(
-    r"known-instruction|canonical-encoding|control-ends|target-is|text-in|.*--no-instruction|no-branch-into-sequence--claimed"
+    r"known-instruction|canonical-encoding|control-ends|target-is|text-in|.*--no-instruction|no-branch-into-sequence--(table-)?claimed"
+    r"|text-does-not-fall-off--nothing-but-tables"
 )
 """Examples that are refused for other reasons than what a disassembly of their bytes shows."""
 
@@ -102,15 +121,15 @@ def test_the_second_opinion_objects_to_rejected_examples(
 ) -> None:
     """Otherwise its silence about flipped bytes would say little."""
     rejected = {
-        source.stem: example.code
+        source.stem: parts(example, example.code)
         for source, example in examples.items()
         if source.parent == REJECT and example.base == base and not INVISIBLE.match(source.stem)
     }
-    readings = disassemble(list(rejected.values()), ADDRESS, tmp_path)
+    readings = disassemble([text.code for text in rejected.values()], ADDRESS, tmp_path)
     silent = [
         name
-        for (name, code), lines in zip(rejected.items(), readings, strict=True)
-        if not any(complaints(lines, len(code), base))
+        for (name, text), lines in zip(rejected.items(), readings, strict=True)
+        if not any(complaints(lines, len(text.code), base, text.tables))
     ]
     assert len(rejected) > at_least
     assert silent == []

@@ -50,10 +50,13 @@ def inspect(
 def _show_summary(out: Console, file: Path, module: ModuleFile) -> None:
     read_only = sum(segment.size_bytes for segment in module.segments if not segment.writable)
     writable = sum(segment.size_bytes for segment in module.segments if segment.writable)
+    entries = f"{module.table_entries:,} targets of jumps, behind the code"
+    tables = {"tables": entries} if module.table_entries else {}
     facts = {
         "module": str(file),
         "isolation": f"{module.isolation}, base in {module.base}",
-        "code": size(len(module.text)),
+        "code": size(module.code_bytes),
+        **tables,
         "data": f"{size(read_only)} read-only, {size(writable)} writable",
         "kind": "library" if module.start is None else "command (has main)",
         "made by": module.producer,

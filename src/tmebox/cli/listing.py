@@ -113,6 +113,11 @@ def _is_jump_with_r11_live(instruction: Instruction) -> bool:
     )
 
 
+def _is_table_jump(instruction: Instruction) -> bool:
+    is_absolute = instruction.memory_base == Register.NONE and instruction.segment_prefix == Register.NONE
+    return bool(_is_jump_with_r11_live(instruction) and is_absolute)
+
+
 def _is_indirect_jump(instruction: Instruction) -> bool:
     return bool(instruction.flow_control == FlowControl.INDIRECT_BRANCH)
 
@@ -164,6 +169,7 @@ class Pattern:
 _CHECKS = (
     Pattern("checked return", 5, _is_return, has_check=True),
     Pattern("checked call", 4, _is_indirect_call, has_check=True),
+    Pattern("jump through a table", 3, _is_table_jump),
     Pattern("checked jump", 6, _is_jump_with_r11_live, has_check=True),
     Pattern("checked jump", 4, _is_indirect_jump, has_check=True),
 )

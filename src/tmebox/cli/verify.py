@@ -40,7 +40,9 @@ def verify(
         complain(f"{file}: {len(violations)} violation{'s' * (len(violations) != 1)}; this code must not run")
         raise typer.Exit(EXIT_FAILED)
     needs = ", ".join(sorted(verified.features)) or "nothing beyond x86-64"
-    amount = f"{size(len(module.text))} of code, {verified.instruction_count:,} instructions"
+    amount = f"{size(module.code_bytes)} of code, {verified.instruction_count:,} instructions"
+    if module.table_entries:
+        amount += f", {module.table_entries:,} entries of tables"
     out = stdout()
     out.print(
         f"[green]verified[/] {printable(str(file))}: {amount}, in {duration(elapsed_s)}", soft_wrap=True

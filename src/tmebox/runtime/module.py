@@ -129,7 +129,7 @@ class Module:
         return self._verified.code[index] if 0 <= index < len(self._verified.code) else None
 
     def __repr__(self) -> str:
-        return f"<tmebox.Module {len(self.file.text):,} bytes of code, {len(self.exports)} exports>"
+        return f"<tmebox.Module {self.file.code_bytes:,} bytes of code, {len(self.exports)} exports>"
 
 
 _LOADED: weakref.WeakValueDictionary[int, Module] = weakref.WeakValueDictionary()

@@ -40,6 +40,8 @@ class JumpTables:
 
     def begin(self, label: str, section: Section) -> None:
         """A label in a data section."""
+        if self._open is not None and not self._found[self._open].targets:
+            self._read_otherwise.add(label)  # by whoever uses the other label of the same place
         is_constant = section.name == _READ_ONLY or section.name.startswith(f"{_READ_ONLY}.")
         self._open = label if is_constant and label not in self._found else None
         if self._open is not None:

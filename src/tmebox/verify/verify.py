@@ -244,7 +244,8 @@ class _Walk:
         """Direct branches could go wherever the tables lead."""
         targets = np.frombuffer(self.tables, "<u8") - np.uint64(self.address)
         inside = targets < len(self.code)
-        marks = np.where(inside, self.marks[np.where(inside, targets, 0)], 0)
+        marks = np.zeros(len(targets), np.uint8)
+        marks[inside] = self.marks[targets[inside]]
         for number in np.flatnonzero(marks != START).tolist():
             self.refuse(
                 len(self.code) + number * abi.TABLE_ENTRY,

@@ -1,0 +1,11 @@
+# The extension of a base that there is not.
+# table-entries: 2
+    cmpq $1, %rax
+    ja 1f
+    .byte 0x41
+    jmpq *table(,%rax,8)
+    hlt
+1:  nop
+2:  hlt
+table:
+    .quad 1b, 2b

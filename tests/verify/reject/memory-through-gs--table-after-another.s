@@ -1,0 +1,11 @@
+# One comparison, two jumps: the failed branch of the first is the way to the second.
+# table-entries: 2
+    cmpq $1, %rax
+    ja 3f
+    jmpq *table(,%rax,8)
+3:  jmpq *table(,%rax,8)
+    hlt
+1:  nop
+2:  hlt
+table:
+    .quad 1b, 2b

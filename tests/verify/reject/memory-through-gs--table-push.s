@@ -1,0 +1,10 @@
+# Only jumps read tables.
+# table-entries: 2
+    cmpq $1, %rax
+    ja 1f
+    pushq table(,%rax,8)
+    hlt
+1:  nop
+2:  hlt
+table:
+    .quad 1b, 2b

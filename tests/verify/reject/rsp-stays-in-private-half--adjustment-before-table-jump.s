@@ -1,0 +1,11 @@
+# The jump is a branch, and its read of the table no access near the stack.
+# table-entries: 2
+    subq $64, %rsp
+    cmpq $1, %rax
+    ja 1f
+    jmpq *table(,%rax,8)
+    hlt
+1:  nop
+2:  hlt
+table:
+    .quad 1b, 2b

@@ -1,0 +1,8 @@
+# Direct branches may go to a gate, entries may not.
+# table-entries: 2
+    cmpq $1, %rax
+    ja 1f
+    jmpq *table(,%rax,8)
+1:  hlt
+table:
+    .quad 1b, __tmebox_gate_hostcall

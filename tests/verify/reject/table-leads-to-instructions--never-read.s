@@ -1,0 +1,8 @@
+# No bound lets a jump read the last entry. It is refused all the same: another jump could.
+# table-entries: 2
+    cmpq $0, %rax
+    ja 1f
+    jmpq *table(,%rax,8)
+1:  hlt
+table:
+    .quad 1b, 1b+1

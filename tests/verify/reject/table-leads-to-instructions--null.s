@@ -1,0 +1,8 @@
+# A table with a gap.
+# table-entries: 2
+    cmpq $1, %rax
+    ja 1f
+    jmpq *table(,%rax,8)
+1:  hlt
+table:
+    .quad 1b, 0
