@@ -117,7 +117,9 @@ static int64_t install_control_page(const struct template *template, uint64_t ba
     return tmebox_userfault_copy(base + TMEBOX_CONTROL_PAGE, fields, PAGE, true);
 }
 
-/* Installs the pages, all of one zone, all hot or none, all with data or none. How many, or -errno. */
+/* Installs the pages, all of one zone, all hot or none, all with data or none. How many, or -errno; -ENOENT:
+ * they lie in two mappings, which a window can consist of once shared data was mapped into it, and the kernel
+ * installs into one at a time. */
 static int64_t install(struct window *window, uint64_t base, const struct zone *zone, uint32_t page,
                        uint32_t count, enum toucher toucher) {
     const struct template *template = window->template;
@@ -182,7 +184,7 @@ bool tmebox_install(struct window *window, uint64_t base, uint64_t offset, enum 
     uint32_t count = chunk_at(window, &zone, page);
     uint32_t first = zone.down ? page + 1 - count : page;
     int64_t installed = install(window, base, &zone, first, count, toucher);
-    if (installed == -EEXIST && count > 1) { /* of the chunk; the page itself may still be missing */
+    if ((installed == -EEXIST || installed == -ENOENT) && count > 1) { /* the page itself may be missing */
         installed = install(window, base, &zone, page, 1, toucher);
     }
     if (installed == -EEXIST && writes) { /* else the access would fault for ever, were the page read-only */
@@ -209,6 +211,9 @@ bool tmebox_populate(struct window *window, uint64_t base, uint64_t offset, uint
         }
         uint32_t count = alike(window, page, zone.end < end ? zone.end : end);
         int64_t done = install(window, base, &zone, page, count, toucher);
+        if (done == -ENOENT && count > 1) {
+            done = install(window, base, &zone, page, 1, toucher);
+        }
         if (done < 0 && done != -EEXIST) {
             return false;
         }

@@ -429,3 +429,43 @@ def test_shared_data_is_there_in_a_forked_child_too(table: tmebox.Module, forked
             return own.total()
 
     assert forked(child).result() == TOTAL
+
+
+@needs_userfault
+@pytest.mark.parametrize("first", ["sandbox", "host"])
+def test_a_window_that_had_shared_constants_serves_a_module_whose_pages_lie_across_their_end(first: str):
+    """Its piece stays two mappings there, and the kernel installs pages into one at a time."""
+    shared, constants = 24, 2
+    constant = tmebox.compile(
+        source_text=f"""
+        const char big[{shared * PAGE}] = {{ 1 }};
+        char lots[{2 * KEPT_PAGES * PAGE}]; /* more than a window keeps for the next sandbox of its kind */
+        char at(int i) {{ for (int j = 0; j < sizeof lots; j += {PAGE}) lots[j] = 1; return big[i]; }}
+        """
+    )
+    variable = tmebox.compile(
+        source_text=f"""
+        const char small[{constants * PAGE}] = {{ 1 }};
+        static char room[{2 * shared * PAGE}];
+        int fill(int pages) {{
+            for (int page = pages - 1; page >= 0; page--) room[page * {PAGE}] += 1 + small[page & 1];
+            int sum = 0;
+            for (int page = 0; page < pages; page++) sum += room[page * {PAGE}];
+            return sum;
+        }}
+        char *where(void) {{ return room; }}
+        """
+    )
+    pages_all = 2 * shared
+    with tmebox.Sandbox(constant) as box:
+        base = box.base
+        assert [box.at(0), box.at(PAGE)] == [1, 0]
+    for round_number in range(3):  # the second one finds the window as the first one left it
+        with tmebox.Sandbox(variable) as box:
+            assert round_number or box.base == base, "the test is about one window"
+            if first == "host":
+                assert (
+                    bytes(box.memory[box.where() : box.where() + pages_all * PAGE]).count(0)
+                    == pages_all * PAGE
+                )
+            assert box.fill(pages_all) == pages_all + pages_all // 2

@@ -11,7 +11,7 @@ load did not wait for already: the copy costs no time, and the base's address ne
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from tmebox.abi import CONTROL_WINDOW_BASE, R15_REACH
@@ -88,11 +88,23 @@ def _address(load: Load) -> int:
     return resources(effects.mask(*names))
 
 
-def borrowed(load: Load, index: int, graph: FlowGraph) -> str | None:
-    """The load through a borrowed register; None if no register is free for it, or it would be no faster."""
+@dataclass(frozen=True)
+class Borrowed:
+    """text: the load through a borrowed register. after: the instruction that it has to follow at once."""
+
+    text: str
+    after: int | None = None
+
+
+CanMove = Callable[[int, int], bool]
+"""Whether an instruction may as well stand right before a later one."""
+
+
+def borrowed(load: Load, index: int, graph: FlowGraph, can_move: CanMove) -> Borrowed | None:
+    """None if no register is free for it, or it would be no faster."""
     live = graph.live_after(index, EVERYTHING) & ~resources(load.overwritten) | resources(load.others)
     free = [name for name in _SCRATCH if not resources(effects.mask(name)) & live]
-    parts = _parts(load.memory, index, graph)
+    parts = _parts(load.memory, index, graph, can_move)
     if parts is None:
         return None
     # The copy comes first, so that a register of the address may hold the base.
@@ -105,33 +117,38 @@ def borrowed(load: Load, index: int, graph: FlowGraph) -> str | None:
     operands: list[Operand] = list(load.instruction.operands)
     operands[load.place] = replace(parts.rest, base=base, index=offset)
     copy = () if parts.in_place else (f"{parts.copy}, %{registers.part(offset, 32)}",)
-    return lines(
+    text = lines(
         *copy,
         f"movq %gs:{CONTROL_WINDOW_BASE:#x}, %{base}",
         statement(replace(load.instruction, operands=tuple(operands))),
     )
+    return Borrowed(text, parts.after)
 
 
 @dataclass(frozen=True)
 class _Parts:
     """copy: what puts the address, or a part of it, into a register that is to be named. in_place: the
-    register that the instruction before has put it into. rest: the operand without its registers."""
+    register that an instruction before has put it into, `after`. rest: the operand without its registers."""
 
     rest: Memory
     copy: str = ""
     in_place: str | None = None
+    after: int | None = None
 
 
-def _parts(memory: Memory, index: int, graph: FlowGraph) -> _Parts | None:
+def _parts(memory: Memory, index: int, graph: FlowGraph, can_move: CanMove) -> _Parts | None:
     """None if it takes as long to get the address into a register as a segment base takes."""
     displacement = constant(memory.displacement)
     is_near = displacement is not None and abs(displacement) <= R15_REACH
     names = [name for name in (memory.base, memory.index) if name is not None]
     if len(names) == 1 and (displacement is None or displacement >= 0):
-        bits, is_next = graph.bits(index, names[0])
+        bits, made = graph.bits(index, names[0])
         rest = Memory(memory.displacement, scale=memory.scale)
-        if bits <= _INDEX_BITS and is_next:
-            return _Parts(rest, in_place=names[0])
+        if bits <= _INDEX_BITS and made is not None:
+            if made == index - 1:
+                return _Parts(rest, in_place=names[0])
+            if can_move(made, index):
+                return _Parts(rest, in_place=names[0], after=made)
         if bits <= _INDEX_BITS:
             width = 8 if bits <= 8 else 16
             return _Parts(rest, f"{_NARROW[width]} %{registers.part(names[0], width)}")

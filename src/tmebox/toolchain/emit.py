@@ -54,6 +54,8 @@ class Emitter:
         self._tables: Mapping[str, tuple[str, ...]] = {}
         self._placed: dict[str, str] = {}
         """The tables that jumps go through, and what they are called behind the text."""
+        self._movable: dict[int, int] = {}
+        """Instructions that were placed as they are, by their index in the graph, and where their text is."""
         self._compare: int | None = None
         """Where the instruction before this one stands, if a rebase may go before it."""
 
@@ -98,10 +100,11 @@ class Emitter:
             elif self._pending and not template.flow.falls_through:
                 self._probe()
             self._compare = len(self._out) if template.is_compare else None
-            text = template.text
             if template.load is not None and index in self._waited_for:
-                text = borrowed(template.load, index, self._graph) or text
-            self._out.append(text)
+                self._load_hurriedly(template, index)
+            else:
+                self._movable[index] = len(self._out)
+                self._out.append(template.text)
         else:
             if shape is not Shape.REBASE:
                 self._compare = None
@@ -109,6 +112,22 @@ class Emitter:
         if not template.flow.falls_through:
             self._traps.possible.append(len(self._out))
             self._out.append("")
+
+    def _load_hurriedly(self, template: Template, index: int) -> None:
+        assert template.load is not None
+        loaded = borrowed(template.load, index, self._graph, self._can_move)
+        if loaded is not None and loaded.after is not None:
+            place = self._movable.pop(loaded.after)
+            self._out.append(self._out[place])
+            self._out[place] = ""
+        self._out.append(template.text if loaded is None else loaded.text)
+
+    def _can_move(self, index: int, to: int) -> bool:
+        """It works on registers only, and nothing from there on has needed a register that is not named."""
+        if not all(place in self._movable for place in range(index, to)):
+            return False
+        text = self._out[self._movable[index]]
+        return "(" not in text and ":" not in text and self._graph.can_move_down(index, to)
 
     # -- by shape --
 

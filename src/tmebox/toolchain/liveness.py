@@ -142,21 +142,29 @@ class FlowGraph:
             if not any(flow.calls or flow.leaves for flow in self.flows[start : end + 1])
         ]
 
-    def bits(self, index: int, register: str) -> tuple[int, bool]:
+    def bits(self, index: int, register: str) -> tuple[int, int | None]:
         """What a register is below 2 to the power of before an instruction, if the block's code tells (else
-        64), and whether the instruction just before has made it so."""
+        64), and the instruction that has made it so."""
         if self._arrivals is None:
             names = self.arrivals()
             known = (place for name, place in self._labels.items() if name in names and place is not None)
             self._arrivals = {*known, *(place for places in self._numeric.values() for place in places)}
         wanted = resources(effects.mask(register))
-        first = index - 1
         while index > 0 and index not in self._arrivals and self._following[index - 1] == index:
             index -= 1
             flow = self.flows[index]
             if flow.writes & wanted:
-                return flow.bits, index == first
-        return 64, False
+                return flow.bits, index
+        return 64, None
+
+    def can_move_down(self, index: int, to: int) -> bool:
+        """Whether an instruction could as well stand before a later one of its block, going by registers and
+        flags alone."""
+        moved = self.flows[index]
+        between = self.flows[index + 1 : to]
+        return not any(
+            moved.writes & (flow.reads | flow.writes) or moved.reads & flow.writes for flow in between
+        )
 
     def conditions_after(self, index: int) -> frozenset[str] | None:
         """Condition codes that may be asked of the flags after `index`; None if anything else reads them, or

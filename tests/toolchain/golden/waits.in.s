@@ -33,6 +33,42 @@ checksum:
 	jne	.Lchecksum
 	retq
 	.size	checksum, .-checksum
+	.type	index_stays,@function
+index_stays:
+.Lsource_overwritten:
+	movzbl	%al, %edx
+	shrl	$8, %eax
+	xorl	table(,%rdx,4), %eax
+	decq	%rsi
+	jne	.Lsource_overwritten
+.Lread_between:
+	movzbl	%al, %edx
+	addl	%edx, %ecx
+	xorl	table(,%rdx,4), %eax
+	decq	%rsi
+	jne	.Lread_between
+.Lflags_between:
+	movl	%eax, %edx
+	andl	$255, %edx
+	sete	%cl
+	xorl	table(,%rdx,4), %eax
+	decq	%rsi
+	jne	.Lflags_between
+.Lscratch_between:
+	movzbl	%r11b, %edx
+	btl	%eax, (%rdi)
+	movl	table(,%rdx,4), %r11d
+	decq	%rsi
+	jne	.Lscratch_between
+.Lload_between:
+	movzbl	(%rcx), %edx
+	movb	%al, (%rdi)
+	xorl	table(,%rdx,4), %eax
+	leaq	table(,%rax,4), %rcx
+	decq	%rsi
+	jne	.Lload_between
+	retq
+	.size	index_stays, .-index_stays
 	.type	in_place,@function
 in_place:
 .Lin_place:

@@ -39,15 +39,14 @@ keeps_its_pointer:
 	.type	checksum,@function
 checksum:
 	movl	$-1, %eax
-	.p2align	6, , 41
+	.p2align	6, , 37
 .Lchecksum:
 	movzbl	%gs:(%edi), %ecx
 	xorl	%eax, %ecx
-	movzbl	%cl, %edx
 	shrl	$8, %eax
-	movzbl	%dl, %r11d
-	movq	%gs:0x4010000, %r10
-	xorl	table(%r10,%r11,4), %eax
+	movzbl	%cl, %edx
+	movq	%gs:0x4010000, %r11
+	xorl	table(%r11,%rdx,4), %eax
 	incq	%rdi
 	decq	%rsi
 	jne	.Lchecksum
@@ -59,6 +58,72 @@ checksum:
 .Ltmebox3:
 	hlt
 	.size	checksum, .-checksum
+	.type	index_stays,@function
+index_stays:
+	.p2align	6, , 31
+.Lsource_overwritten:
+	movzbl	%al, %edx
+	shrl	$8, %eax
+	movzbl	%dl, %r8d
+	movq	%gs:0x4010000, %r10
+	xorl	table(%r10,%r8,4), %eax
+	decq	%rsi
+	jne	.Lsource_overwritten
+	.p2align	6, , 30
+.Lread_between:
+	movzbl	%al, %edx
+	addl	%edx, %ecx
+	movzbl	%dl, %r8d
+	movq	%gs:0x4010000, %r10
+	xorl	table(%r10,%r8,4), %eax
+	decq	%rsi
+	jne	.Lread_between
+	.p2align	6, , 36
+.Lflags_between:
+	movl	%eax, %edx
+	andl	$255, %edx
+	sete	%cl
+	movzbl	%dl, %r8d
+	movq	%gs:0x4010000, %r10
+	xorl	table(%r10,%r8,4), %eax
+	decq	%rsi
+	jne	.Lflags_between
+.Lscratch_between:
+	movzbl	%r11b, %edx
+	movq	%r10, -152(%rsp)
+	leal	(%rdi), %r10d
+	movslq	%eax, %r11
+	sarq	$3, %r11
+	andq	$-4, %r11
+	addq	%r10, %r11
+	movl	%gs:(%r11d), %r10d
+	btl	%eax, %r10d
+	movq	-152(%rsp), %r10
+	movzbl	%dl, %r11d
+	movq	%gs:0x4010000, %r10
+	movl	table(%r10,%r11,4), %r11d
+	decq	%rsi
+	jne	.Lscratch_between
+	.p2align	6, , 54
+.Lload_between:
+	movl	%ecx, %r11d
+	movq	%gs:0x4010000, %r10
+	movzbl	(%r10,%r11), %edx
+	movb	%al, %gs:(%edi)
+	movzbl	%dl, %r11d
+	movq	%gs:0x4010000, %r10
+	xorl	table(%r10,%r11,4), %eax
+	leaq	table(,%rax,4), %rcx
+	decq	%rsi
+	jne	.Lload_between
+	movl	(%rsp), %r11d
+	testb	$1, 0x7fff0000(%r11)
+	je	.Ltmebox4
+	movq	%r11, (%rsp)
+	retq
+.Ltmebox4:
+	hlt
+	.size	index_stays, .-index_stays
 	.type	in_place,@function
 in_place:
 	.p2align	6, , 29
@@ -72,10 +137,10 @@ in_place:
 	jne	.Lin_place
 	movl	(%rsp), %r11d
 	testb	$1, 0x7fff0000(%r11)
-	je	.Ltmebox4
+	je	.Ltmebox5
 	movq	%r11, (%rsp)
 	retq
-.Ltmebox4:
+.Ltmebox5:
 	hlt
 	.size	in_place, .-in_place
 	.type	scaled,@function
@@ -88,10 +153,10 @@ scaled:
 	jne	.Lscaled
 	movl	(%rsp), %r11d
 	testb	$1, 0x7fff0000(%r11)
-	je	.Ltmebox5
+	je	.Ltmebox6
 	movq	%r11, (%rsp)
 	retq
-.Ltmebox5:
+.Ltmebox6:
 	hlt
 	.size	scaled, .-scaled
 	.type	far,@function
@@ -105,10 +170,10 @@ far:
 	jne	.Lfar
 	movl	(%rsp), %r11d
 	testb	$1, 0x7fff0000(%r11)
-	je	.Ltmebox6
+	je	.Ltmebox7
 	movq	%r11, (%rsp)
 	retq
-.Ltmebox6:
+.Ltmebox7:
 	hlt
 	.size	far, .-far
 	.type	not_waited_for,@function
@@ -122,10 +187,10 @@ not_waited_for:
 	jne	.Lnot_waited_for
 	movl	(%rsp), %r11d
 	testb	$1, 0x7fff0000(%r11)
-	je	.Ltmebox7
+	je	.Ltmebox8
 	movq	%r11, (%rsp)
 	retq
-.Ltmebox7:
+.Ltmebox8:
 	hlt
 	.size	not_waited_for, .-not_waited_for
 	.type	calls,@function
@@ -139,10 +204,10 @@ calls:
 	popq	%rbx
 	movl	(%rsp), %r11d
 	testb	$1, 0x7fff0000(%r11)
-	je	.Ltmebox8
+	je	.Ltmebox9
 	movq	%r11, (%rsp)
 	retq
-.Ltmebox8:
+.Ltmebox9:
 	hlt
 	.size	calls, .-calls
 	.type	no_register_free,@function
@@ -166,17 +231,17 @@ no_register_free:
 	addq	%r10, %rax
 	movl	(%rsp), %r11d
 	testb	$1, 0x7fff0000(%r11)
-	je	.Ltmebox9
+	je	.Ltmebox10
 	movq	%r11, (%rsp)
 	retq
-.Ltmebox9:
+.Ltmebox10:
 	hlt
 	.size	no_register_free, .-no_register_free
 	.type	dispatch,@function
 dispatch:
 	addl	%r11d, %eax
 	cmpq	$0, %rax
-	ja	.Ltmebox9
+	ja	.Ltmebox10
 	jmp	*.Ltmebox_table0(,%rax,8)
 	.p2align	6, , 23
 .Lfirst:
@@ -184,10 +249,10 @@ dispatch:
 	movl	%ecx, %eax
 	movl	(%rsp), %r11d
 	testb	$1, 0x7fff0000(%r11)
-	je	.Ltmebox10
+	je	.Ltmebox11
 	movq	%r11, (%rsp)
 	retq
-.Ltmebox10:
+.Ltmebox11:
 	hlt
 	.size	dispatch, .-dispatch
 	.section	.rodata,"a",@progbits
