@@ -26,8 +26,8 @@ SEQUENCES = {
     "checked call": (f"4189c3 41f683{MAP}02 7402 41ffd3", 4),
     # the same with jmp
     "checked jump": (f"4189c3 41f683{MAP}02 7402 41ffe3", 4),
-    # cmpq $5,%rax; ja; jmp *TABLE(,%rax,8)
-    "jump through a table": ("4883f805 7707 ff24c500000041", 3),
+    # cmpq $5,%rax; ja; jmp *TABLE(,%eax,8)
+    "jump through a table": ("4883f805 7708 67ff24c500000041", 3),
     # movl %ebp,%esp; andl $0x3fffffff,%esp; addq %gs:BASE,%rsp
     "rebase rsp": (f"89ec 81e4{MASK} 6548032425{BASE}", 3),
     # movl %edi,%edi; movq %gs:BASE,%r11; leaq (%r11,%rdi),%rdi; rep stosb

@@ -33,7 +33,7 @@ f:
 \t.size\tf, .-f
 """
 RODATA = '\t.section\t.rodata,"a",@progbits\n'
-BY_TABLE = "jmp\t*.Ltmebox_table0(,%rax,8)"
+BY_TABLE = "jmp\t*.Ltmebox_table0(,%eax,8)"
 
 
 def instrumented(data: str, code: str = CODE, **options: str) -> str:
@@ -159,7 +159,7 @@ def test_a_table_that_nothing_jumps_through_stays() -> None:
 def test_two_jumps_share_a_table() -> None:
     text = instrumented(f"{RODATA}.Ltable: .quad .La, .Lb", f"{CODE}\tjmpq\t*.Ltable(,%r12,8)\n")
     assert BY_TABLE in text
-    assert "jmp\t*.Ltmebox_table0(,%r12,8)" in text
+    assert "jmp\t*.Ltmebox_table0(,%r12d,8)" in text
     assert moved(text) == [".La", ".Lb"]
 
 

@@ -129,13 +129,17 @@ def is_borrowed_access(offset: str, base: str, access: str) -> bool:
     return bool(is_copy) and scale == 1 and abs(displacement) <= abi.R15_REACH
 
 
+def low_half(register: str) -> str:
+    return f"{register}d" if register[2:].isdigit() else register.replace("%r", "%e")
+
+
 def is_table_jump(texts: Sequence[str], tables: bytes, address: int) -> bool:
     """Whether three instructions are a jump that reads entries of `tables`, which are at `address`."""
     found = list(map(re.Pattern.fullmatch, TABLE_JUMP, texts))
     if len(found) != len(TABLE_JUMP) or not found[0] or not found[1] or not found[2]:
         return False
     most, table = int(found[0][1], 16), int(found[2][1], 16)
-    is_one_register = found[0][2] == found[2][2] and found[0][2] in REGISTERS
+    is_one_register = found[0][2] in REGISTERS and found[2][2] == low_half(found[0][2])
     first, end = table - address, table - address + (most + 1) * abi.TABLE_ENTRY
     return is_one_register and first >= 0 and first % abi.TABLE_ENTRY == 0 and end <= len(tables)
 
@@ -186,7 +190,7 @@ SEQUENCES = {"gs": GS_SEQUENCES, "r15": R15_SEQUENCES}
 TABLE_JUMP = [
     re.compile(r"cmp \$(0x[0-9a-f]+),(%r\w+)"),
     re.compile(r"ja 0x[0-9a-f]+"),
-    re.compile(r"jmp \*(0x[0-9a-f]+)\(,(%r\w+),8\)"),
+    re.compile(r"jmp \*(0x[0-9a-f]+)\(,(%\w+),8\)"),
 ]
 RESERVED = re.compile(r"%r1[45][dwb]?$")
 FILLS_OFFSET = re.compile(r"(movl?|lea) .*,%r14d$")

@@ -155,12 +155,12 @@ def test_an_entry_that_leads_nowhere_is_told_with_its_place() -> None:
 
 
 def test_a_jump_that_reads_too_far_is_told_with_its_place() -> None:
-    jump = bytes.fromhex("4883f801 7707 ff24c5") + (ADDRESS + 14).to_bytes(4, "little")
+    jump = bytes.fromhex("4883f801 7708 67ff24c5") + (ADDRESS + 15).to_bytes(4, "little")
     with pytest.raises(VerificationError) as caught:
         check(jump + HLT + ADDRESS.to_bytes(8, "little"), table_entries=1)
     (violation,) = caught.value.violations
     assert (violation.address, violation.rule) == (ADDRESS + 6, rules.TABLE_WITHIN_TEXT)
-    assert "(,%rax,8)" in violation.instruction
+    assert "(,%eax,8)" in violation.instruction
 
 
 def test_unknown_bases_and_isolations_are_refused() -> None:

@@ -54,7 +54,7 @@ def rules_broken(code: bytes, entries: int, **arguments: object) -> set[str]:
 
 @dataclass(frozen=True)
 class Jump:
-    """`cmpq $most, %compared; ja hlt; jmp *(tables + distance)(,%index,8)`, a no-op, a hlt."""
+    """`cmpq $most, %compared; ja hlt; jmp *(tables + distance)(,%index (32 bits),8)`, a no-op, a hlt."""
 
     most: int
     compared: int
@@ -65,12 +65,12 @@ class Jump:
     def instructions(self) -> bytes:
         rex = bytes([0x48 | self.compared >> 3])
         compare = rex + bytes([0x81, 0xF8 | self.compared & 7]) + struct.pack("<i", self.most)
-        extension = b"\x42" if self.index >= 8 else b""
-        jump_size = len(extension) + 7
+        prefixes = b"\x67\x42" if self.index >= 8 else b"\x67"
+        jump_size = len(prefixes) + 7
         branch = b"\x77" + bytes([jump_size + 2])
         size_bytes = len(compare) + len(branch) + jump_size + 3
         table = struct.pack("<i", ADDRESS + size_bytes + self.distance)
-        jump = extension + b"\xff\x24" + bytes([0xC5 | (self.index & 7) << 3]) + table
+        jump = prefixes + b"\xff\x24" + bytes([0xC5 | (self.index & 7) << 3]) + table
         return compare + branch + jump + b"\x66\x90" + HLT
 
     def text(self) -> bytes:
@@ -97,7 +97,7 @@ class Jump:
 
 def jumps() -> st.SearchStrategy[Jump]:
     register = st.integers(0, 15)
-    size_bytes = 19
+    size_bytes = 20
     good = st.sampled_from([ADDRESS, ADDRESS + size_bytes - 3, ADDRESS + size_bytes - 1])
     near = st.integers(ADDRESS - 2, ADDRESS + size_bytes + 9)
     target = st.one_of(good, good, good, near, st.integers(0, (1 << 64) - 1))
@@ -117,7 +117,7 @@ def test_a_jump_is_accepted_exactly_if_it_reads_entries_that_lead_to_instruction
 
 
 def test_the_model_has_both_kinds() -> None:
-    end = ADDRESS + 19
+    end = ADDRESS + 20
     assert Jump(1, 0, 0, 0, (ADDRESS, end - 3)).is_confined()
     assert not Jump(2, 0, 0, 0, (ADDRESS, end - 3)).is_confined()
 
@@ -183,7 +183,7 @@ def bounds(lines: list[Line]) -> list[tuple[Line, int]]:
     """The comparisons of the table jumps, and where their tables are."""
     found = []
     for compare, _, jump in zip(lines, lines[1:], lines[2:], strict=False):
-        table = re.fullmatch(r"\*(0x[0-9a-f]+)\(,%r\w+,8\)", jump.operands)
+        table = re.fullmatch(r"\*(0x[0-9a-f]+)\(,%\w+,8\)", jump.operands)
         if table:
             found.append((compare, int(table[1], 16)))
     return found
@@ -224,10 +224,10 @@ def test_no_block_ends_within_a_jump(most_in_a_row: int, monkeypatch: pytest.Mon
     padding = b"\x90\x90" + HLT
     jump = Jump(0, 0, 0, 0, (ADDRESS,))
     code = padding + b"".join(
-        [b"\x48\x83\xf8\x00", b"\x77\xfa", b"\xff\x24\xc5" + struct.pack("<i", ADDRESS + 17), HLT]
+        [b"\x48\x83\xf8\x00", b"\x77\xfa", b"\x67\xff\x24\xc5" + struct.pack("<i", ADDRESS + 18), HLT]
     )
     assert jump.is_confined()
-    assert len(code) == 17
+    assert len(code) == 18
     monkeypatch.setattr(reading, "MOST_IN_A_ROW", most_in_a_row)
     good = code + struct.pack("<Q", ADDRESS)
     bad = code.replace(b"\x48\x83\xf8\x00", b"\x48\x83\xf8\x01") + struct.pack("<Q", ADDRESS)
@@ -241,7 +241,7 @@ def test_no_block_ends_within_a_jump(most_in_a_row: int, monkeypatch: pytest.Mon
 AT = """
     cmpq $1, %rax
     ja 1f
-    jmpq *table(,%rax,8)
+    jmpq *table(,%eax,8)
 1:  hlt
 table: .quad 1b, 1b
 """

@@ -10,6 +10,7 @@ from collections.abc import Callable, Set
 from dataclasses import dataclass, field
 
 from tmebox.abi import TABLE_ENTRY
+from tmebox.toolchain import registers
 from tmebox.toolchain.asm import Directive, split_operands, symbols
 from tmebox.toolchain.directives import Section
 from tmebox.toolchain.template import lines
@@ -89,7 +90,8 @@ class JumpTables:
 
 def checked_table_jump(table: str, index: str, entries: int, trap: str) -> str:
     """The jump through `table`, a label that `placed` has placed. index: 64-bit register. trap: label."""
-    return lines(f"cmpq ${entries - 1}, %{index}", f"ja {trap}", f"jmp *{table}(,%{index},{TABLE_ENTRY})")
+    low = registers.part(index, 32)
+    return lines(f"cmpq ${entries - 1}, %{index}", f"ja {trap}", f"jmp *{table}(,%{low},{TABLE_ENTRY})")
 
 
 def placed(number: int, table: str, targets: tuple[str, ...]) -> str:

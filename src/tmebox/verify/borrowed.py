@@ -33,10 +33,11 @@ _SHIFTS: Final = frozenset({Code.SHR_RM32_IMM8})
 _FILL: Final = _OFFSETS | _EXTENSIONS | _MASKS | _SHIFTS
 """What writes all 64 bits of its first operand if that is a register."""
 _NO_STEPS: Final[frozenset[str]] = frozenset()
-_NAMES_32: Final = {
+NAMES_32: Final = {
     getattr(Register, f"{name.upper()}D" if name[1:].isdigit() else f"E{name[1:].upper()}"): name
     for name in NAMES.values()
 }
+"""Their lower halves, by the same names."""
 
 
 def offset_into(name: str) -> str:
@@ -60,7 +61,7 @@ def offset_steps(decoded: Decoded) -> frozenset[str]:
     code = decoded.code
     if code not in _FILL:
         return _NO_STEPS
-    name = _NAMES_32.get(decoded.first_register) or NAMES.get(decoded.first_register)
+    name = NAMES_32.get(decoded.first_register) or NAMES.get(decoded.first_register)
     if name is None:
         return _NO_STEPS
     if code in _OFFSETS:

@@ -1,8 +1,11 @@
-"""Jumps through tables that are part of the text: `jmp *TABLE(,%R,8)` after `cmpq $N, %R; ja T`.
+"""Jumps through tables that are part of the text: `jmp *TABLE(,%Rd,8)` after `cmpq $N, %R; ja T`.
 
 A text may end in tables: addresses of 8 bytes each, every one of which is the start of an instruction of the
 text that control may arrive at. They lie in the code region, where no sandbox can write, so what was verified
 is what the jump reads, and no register has to hold the target while it is checked.
+
+The index is truncated to 32 bits (Rd is the lower half of R), so that a CPU that goes on before it has compared
+reads no further than the first 4 GiB, of the whole address space.
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ from typing import Final
 from iced_x86 import Code, Register
 
 from tmebox.abi import TABLE_ENTRY
-from tmebox.verify.borrowed import NAMES
+from tmebox.verify.borrowed import NAMES, NAMES_32
 from tmebox.verify.decoded import Decoded
 
 _COMPARES: Final = frozenset({Code.CMP_RM64_IMM8, Code.CMP_RM64_IMM32, Code.CMP_RAX_IMM32})
@@ -26,7 +29,7 @@ def bound(name: str) -> str:
 
 
 def jump(name: str) -> str:
-    return f"jmp *TABLE(,%{name},8)"
+    return f"jmp *TABLE(,%{name} (32 bits),8)"
 
 
 JUMP_IF_ABOVE: Final = "ja T"
@@ -46,11 +49,11 @@ def table_steps(decoded: Decoded) -> frozenset[str]:
 
 
 def jump_steps(decoded: Decoded) -> frozenset[str]:
-    """The step that an indirect jump can be whose target is at an absolute address plus 8 times R."""
+    """The step that an indirect jump can be whose target is at an absolute address plus 8 times Rd."""
     operand = decoded.operand
     if decoded.code != Code.JMP_RM64 or operand is None or operand.base != Register.NONE:
         return _NO_STEPS
-    name = NAMES.get(operand.index)
+    name = NAMES_32.get(operand.index)
     if name is None or operand.scale != TABLE_ENTRY or operand.has_override or operand.segment not in _FLAT:
         return _NO_STEPS
     return frozenset({jump(name)})

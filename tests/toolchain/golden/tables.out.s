@@ -3,7 +3,7 @@
 f:
 	cmpq	$2, %rax
 	ja	.Ltmebox1
-	jmp	*.Ltmebox_table0(,%rax,8)
+	jmp	*.Ltmebox_table0(,%eax,8)
 	.p2align	6, , 38
 .Ltmebox1:
 	hlt
@@ -11,15 +11,15 @@ f:
 	movl	$1, %eax
 	cmpq	$2, %r9
 	ja	.Ltmebox1
-	jmp	*.Ltmebox_table0(,%r9,8)
+	jmp	*.Ltmebox_table0(,%r9d,8)
 .Lb:
 	cmpq	$0, %rcx
 	ja	.Ltmebox1
-	jmp	*.Ltmebox_table1(,%rcx,8)
+	jmp	*.Ltmebox_table1(,%ecx,8)
 .Lc:
 	cmpq	$0, %rdx
 	ja	.Ltmebox1
-	jmp	*.Ltmebox_table2(,%rdx,8)
+	jmp	*.Ltmebox_table2(,%edx,8)
 .Ld:
 	movq	%gs:.Lread(,%eax,8), %rax
 	movl	%gs:.Lgaps(,%esi,8), %r11d
@@ -69,7 +69,7 @@ f:
 	callq	*%r11
 	cmpq	$0, %rcx
 	ja	.Ltmebox3
-	jmp	*.Ltmebox_table3(,%rcx,8)
+	jmp	*.Ltmebox_table3(,%ecx,8)
 	.size	f, .-f
 	.section	.rodata,"a",@progbits
 	.p2align	3

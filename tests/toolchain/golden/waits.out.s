@@ -242,7 +242,7 @@ dispatch:
 	addl	%r11d, %eax
 	cmpq	$0, %rax
 	ja	.Ltmebox10
-	jmp	*.Ltmebox_table0(,%rax,8)
+	jmp	*.Ltmebox_table0(,%eax,8)
 	.p2align	6, , 23
 .Lfirst:
 	addl	%r11d, %ecx

@@ -3,7 +3,7 @@
 f:
 	cmpq	$1, %rax
 	ja	.Ltmebox1
-	jmp	*.Ltmebox_table0(,%rax,8)
+	jmp	*.Ltmebox_table0(,%eax,8)
 	.p2align	6, , 24
 .L3:
 	leal	.L5(,%rdx,8), %r14d

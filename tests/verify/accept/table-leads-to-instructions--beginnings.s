@@ -2,7 +2,7 @@
 # table-entries: 4
     cmpq $3, %rax
     ja 2f
-    jmpq *table(,%rax,8)
+    jmpq *table(,%eax,8)
 1:  movl (%rsp), %r11d
     testb $RETURN, M(%r11)
     je 2f
@@ -10,6 +10,6 @@
     ret
 2:  cmpq $3, %rax
     ja 2b
-    jmpq *table(,%rax,8)
+    jmpq *table(,%eax,8)
 table:
     .quad 1b, 2b, 2b, 1b

@@ -2,10 +2,10 @@
 # table-entries: 2
 3:  cmpq $1, %rax
     ja 3b
-    jmpq *table(,%rax,8)
+    jmpq *table(,%eax,8)
     cmpq $1, %rcx
     ja 3b
-    jmpq *table(,%rcx,8)
+    jmpq *table(,%ecx,8)
     hlt
 1:  nop
 2:  hlt

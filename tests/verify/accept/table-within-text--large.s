@@ -2,13 +2,13 @@
 # table-entries: 201
     cmpq $199, %rax
     ja 1f
-    jmpq *table(,%rax,8)
+    jmpq *table(,%eax,8)
     cmpq $200, %rcx
     ja 1f
-    jmpq *table(,%rcx,8)
+    jmpq *table(,%ecx,8)
     cmpq $0, %rcx
     ja 1f
-    jmpq *table+1600(,%rcx,8)
+    jmpq *table+1600(,%ecx,8)
     hlt
 1:  hlt
 table:

@@ -3,7 +3,7 @@
 # base: r15
     cmpq $1, %rdx
     ja 1f
-    jmpq *table(,%rdx,8)
+    jmpq *table(,%edx,8)
     hlt
 1:  nop
 2:  hlt

@@ -2,7 +2,7 @@
 # table-entries: 2
     cmpq $1, %rax
     ja table
-    jmpq *table(,%rax,8)
+    jmpq *table(,%eax,8)
     hlt
 1:  nop
 2:  hlt

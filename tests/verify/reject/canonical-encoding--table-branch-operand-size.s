@@ -3,7 +3,7 @@
     cmpq $1, %rax
     .byte 0x66, 0x0f, 0x87
     .long 1f-.-4
-    jmpq *table(,%rax,8)
+    jmpq *table(,%eax,8)
     hlt
 1:  nop
 2:  hlt

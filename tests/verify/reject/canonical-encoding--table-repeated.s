@@ -3,7 +3,7 @@
     cmpq $1, %rax
     ja 1f
     .byte 0xf2
-    jmpq *table(,%rax,8)
+    jmpq *table(,%eax,8)
     hlt
 1:  nop
 2:  hlt

@@ -2,7 +2,7 @@
 # table-entries: 1
     cmpq $0, %rax
     ja 1f
-    jmpq *table+8(,%rax,8)
+    jmpq *table+8(,%eax,8)
     hlt
 1:  nop
 2:  hlt

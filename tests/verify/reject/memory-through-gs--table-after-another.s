@@ -2,8 +2,8 @@
 # table-entries: 2
     cmpq $1, %rax
     ja 3f
-    jmpq *table(,%rax,8)
-3:  jmpq *table(,%rax,8)
+    jmpq *table(,%eax,8)
+3:  jmpq *table(,%eax,8)
     hlt
 1:  nop
 2:  hlt

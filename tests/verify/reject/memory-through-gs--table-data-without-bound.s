@@ -1,7 +1,7 @@
 # Nor where the compiler is trusted with control: the jump would read host memory.
 # table-entries: 2
 # isolation: data
-    jmpq *table(,%rax,8)
+    jmpq *table(,%eax,8)
 1:
     hlt
 1:  nop

@@ -2,7 +2,7 @@
 # table-entries: 2
     cmpq $1, %rax
     ja 1f
-    movq table(,%rax,8), %rcx
+    movq table(,%eax,8), %rcx
     hlt
 1:  nop
 2:  hlt

@@ -2,7 +2,7 @@
 # table-entries: 2
     ja 1f
     cmpq $1, %rax
-    jmpq *table(,%rax,8)
+    jmpq *table(,%eax,8)
     hlt
 1:  nop
 2:  hlt

@@ -2,7 +2,7 @@
 # table-entries: 2
     cmpq $1, %rax
     ja 1f
-    jmpq *table(,%rcx,8)
+    jmpq *table(,%ecx,8)
     hlt
 1:  nop
 2:  hlt

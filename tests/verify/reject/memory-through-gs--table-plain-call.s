@@ -2,7 +2,7 @@
 # table-entries: 2
     cmpq $1, %rax
     ja 1f
-    callq *table(,%rax,8)
+    callq *table(,%eax,8)
     hlt
 1:  nop
 2:  hlt

@@ -2,7 +2,7 @@
 # table-entries: 2
     cmpq $1, %rax
     ja 1f
-    jmpq *table(,%rax,4)
+    jmpq *table(,%eax,4)
     hlt
 1:  nop
 2:  hlt

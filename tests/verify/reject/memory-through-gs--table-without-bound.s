@@ -1,6 +1,6 @@
 # Without a bound the jump reads any host address below 2^63 and goes where that says.
 # table-entries: 2
-    jmpq *table(,%rax,8)
+    jmpq *table(,%eax,8)
 1:
     hlt
 1:  nop

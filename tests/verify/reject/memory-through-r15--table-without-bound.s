@@ -1,7 +1,7 @@
 # The jump reads host memory.
 # table-entries: 2
 # base: r15
-    jmpq *table(,%rax,8)
+    jmpq *table(,%eax,8)
 1:  hlt
     hlt
 1:  nop

@@ -2,7 +2,7 @@
 # table-entries: 2
 3:  cmpq $1, %rax
 4:  ja 1f
-    jmpq *table(,%rax,8)
+    jmpq *table(,%eax,8)
     cmpq %rax, %rax
     jmp 4b
     hlt

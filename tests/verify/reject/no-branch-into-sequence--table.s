@@ -2,7 +2,7 @@
 # table-entries: 2
     cmpq $1, %rax
     ja 1f
-2:  jmpq *table(,%rax,8)
+2:  jmpq *table(,%eax,8)
     jmp 2b
     hlt
 1:  nop

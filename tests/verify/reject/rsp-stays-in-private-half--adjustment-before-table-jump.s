@@ -3,7 +3,7 @@
     subq $64, %rsp
     cmpq $1, %rax
     ja 1f
-    jmpq *table(,%rax,8)
+    jmpq *table(,%eax,8)
     hlt
 1:  nop
 2:  hlt

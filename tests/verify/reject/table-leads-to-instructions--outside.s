@@ -2,7 +2,7 @@
 # table-entries: 2
     cmpq $1, %rax
     ja 1f
-    jmpq *table(,%rax,8)
+    jmpq *table(,%eax,8)
 1:  hlt
 table:
     .quad 1b, 0x7fff00000000

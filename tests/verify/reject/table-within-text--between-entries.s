@@ -2,7 +2,7 @@
 # table-entries: 2
     cmpq $0, %rax
     ja 1f
-    jmpq *table+4(,%rax,8)
+    jmpq *table+4(,%eax,8)
     hlt
 1:  nop
 2:  hlt

@@ -2,7 +2,7 @@
 # table-entries: 2
     cmpq $-200, %rax
     ja 1f
-    jmpq *table(,%rax,8)
+    jmpq *table(,%eax,8)
     hlt
 1:  nop
 2:  hlt

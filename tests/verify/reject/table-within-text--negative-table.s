@@ -2,7 +2,7 @@
 # table-entries: 2
     cmpq $1, %rax
     ja 1f
-    jmpq *-0x7fff0000(,%rax,8)
+    jmpq *-0x7fff0000(,%eax,8)
     hlt
 1:  nop
 2:  hlt

@@ -1,6 +1,6 @@
-# The comparison looks at 32 of the 64 bits that the jump uses.
+# A CPU that takes the jump before it has compared would read any host address.
 # table-entries: 2
-    cmpl $1, %eax
+    cmpq $1, %rax
     ja 1f
     jmpq *table(,%rax,8)
     hlt
