@@ -4,8 +4,8 @@ A text may end in tables: addresses of 8 bytes each, every one of which is the s
 text that control may arrive at. They lie in the code region, where no sandbox can write, so what was verified
 is what the jump reads, and no register has to hold the target while it is checked.
 
-The index is truncated to 32 bits (Rd is the lower half of R), so that a CPU that goes on before it has compared
-reads no further than the first 4 GiB, of the whole address space.
+The index is truncated to 32 bits (Rd is the lower half of R), so that a CPU that goes on before it has
+compared reads no further than the first 4 GiB of the address space.
 """
 
 from __future__ import annotations
