@@ -104,7 +104,7 @@ _SLOW_STRTOD = (
 _FORWARDED = (
     "waits for values that it stored a moment ago; on CPUs that guess where such a value is kept (AMD's "
     "Zen), a store and the load after it take from one cycle to six, with gs and without, and small changes "
-    "decide which: take ratios below 1 for that, not for a gain"
+    "decide which: take ratios far from 1 for that, neither for a gain nor for a cost"
 )
 
 PROGRAMS = (
