@@ -385,3 +385,12 @@ def test_debug_information_is_kept_only_if_asked_for() -> None:
     assert compile_text(source).debug_sections == ()
     kept = dict(compile_text(source, debug=True).debug_sections)
     assert {".debug_info", ".debug_line", ".debug_abbrev"} <= kept.keys()
+
+
+def test_a_local_symbol_named_like_the_linker_script_s_changes_nothing(tmp_path: Path) -> None:
+    labels = "__tmebox_tables: __tmebox_constructors_start: nop"
+    source = SourceText(f'{SWITCH} int h(void) {{ __asm__("{labels}"); return 1; }}', "a.c")
+    options = CompileOptions(use_libc=False)
+    compile_object(source, tmp_path / "a.o", options)
+    module = verified(link([tmp_path / "a.o"], [], options))
+    assert module.table_entries == 12

@@ -121,10 +121,11 @@ def _has_constructors(executable: Elf) -> bool:
 
 
 def _scripted(executable: Elf, name: str) -> int:
-    """The value of a symbol that the linker script defines."""
+    """The value of a symbol of the linker script's. Objects' local ones of its name come before it."""
     symbols = executable.symbols
     indices = np.flatnonzero((symbols["info"] & 15) == linked.STT_NOTYPE).tolist()
-    return next(int(symbols["value"][index]) for index in indices if executable.symbol_name(index) == name)
+    found = (index for index in reversed(indices) if executable.symbol_name(index) == name)
+    return int(symbols["value"][next(found)])
 
 
 def _module(
