@@ -59,8 +59,8 @@ enum outcome {
     RAISED,   /* a Python exception is set */
 };
 
-/* Registers in the order of x86 instruction encoding: rax rcx rdx rbx rsp rbp rsi rdi r8 … r15. */
-#define REGISTERS 17 /* rax … r15 by their numbers, flags */
+/* Registers in the order of x86 instruction encoding: rax rcx rdx rbx rsp rbp rsi rdi r8 … r15; then the flags. */
+#define REGISTERS 17
 #define REGISTER_RSP 4
 
 struct trap {

@@ -42,7 +42,8 @@ static __thread unsigned chaining
 
 static const uint8_t register_order[REGISTERS] = {
     REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP, REG_RSI, REG_RDI,
-    REG_R8,  REG_R9,  REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15,  REG_EFL,
+    REG_R8,  REG_R9,  REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15,
+    REG_EFL,
 };
 
 static bool in_sandbox_code(uint64_t ip) {

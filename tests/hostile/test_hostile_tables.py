@@ -17,7 +17,7 @@ from tmebox import Module, Sandbox, abi
 from tmebox.modulefile import Export, ModuleFile
 
 ENTRIES = {"go": 4, "promised": 6, "by_hand": 2}
-MESSAGE = "a jump through a table, with an index outside of it, was stopped"
+MESSAGE = "a jump through a table, with an index outside of it, was stopped; or the code stopped itself"
 OUTSIDE = {
     "one-too-far": 0,
     "far": 1000,

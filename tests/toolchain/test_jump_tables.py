@@ -142,9 +142,10 @@ def test_a_table_that_is_also_read_otherwise_is_in_both_places(name: str) -> Non
     assert [line for line in constants(text) if ".La" in line]
 
 
-def test_a_table_with_two_names_keeps_its_constants_for_the_other() -> None:
+@pytest.mark.parametrize("between", ["", "\t.p2align\t3\n"], ids=["at-once", "aligned"])
+def test_a_table_with_two_names_keeps_its_constants_for_the_other(between: str) -> None:
     code = f"{CODE}\tjmpq\t*.Lother(,%rcx,8)\n"
-    text = instrumented(f"{RODATA}.Lother:\n.Ltable: .quad .La, .Lb", code)
+    text = instrumented(f"{RODATA}.Lother:\n{between}.Ltable: .quad .La, .Lb", code)
     assert BY_TABLE in text
     assert "%gs:.Lother(,%ecx,8)" in text
     assert [line for line in constants(text) if ".La" in line]

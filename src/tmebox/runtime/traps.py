@@ -153,9 +153,10 @@ def _fault(
 
 
 def _failed_check(registers: bytes) -> str:
-    """Which check it was, by the flags it left behind: a bit of the map that is zero, or an index above."""
+    """Which check it was, by the flags it left behind: a bit of the map that is zero, or an index above. A
+    program's own `hlt`, such as libc's a_crash, leaves any flags."""
     if not _word(registers, FLAGS) & ZERO_FLAG:
-        return "a jump through a table, with an index outside of it, was stopped"
+        return "a jump through a table, with an index outside of it, was stopped; or the code stopped itself"
     return f"a return or indirect branch to {_word(registers, R11):#x} was stopped"
 
 

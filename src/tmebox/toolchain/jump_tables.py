@@ -19,7 +19,7 @@ SECTION_PREFIX = ".tmebox.tables."
 """Of a section's name. One section a table, so that the linker drops those of functions that it drops."""
 
 _READ_ONLY = ".rodata"
-_ENTRIES = frozenset([".quad", ".8byte", ".dc.a"])
+_ENTRY = ".quad"
 
 
 @dataclass
@@ -36,17 +36,21 @@ class JumpTables:
     def __init__(self) -> None:
         self._found: dict[str, _Found] = {}
         self._open: str | None = None
+        self._last: str | None = None
+        """The last constant's label, whether or not anything has followed it."""
         self._shared: set[str] = set()
         self._read_otherwise: set[str] = set()
 
     def begin(self, label: str, section: Section) -> None:
         """A label in a data section."""
-        if self._open is not None and not self._found[self._open].targets:
+        last = self._found.get(self._last or "")
+        if last is not None and last.is_regular and not last.targets:
             self._read_otherwise.add(label)  # by whoever uses the other label of the same place
         is_constant = section.name == _READ_ONLY or section.name.startswith(f"{_READ_ONLY}.")
         self._open = label if is_constant and label not in self._found else None
         if self._open is not None:
             self._found[label] = _Found()
+            self._last = label
 
     def end(self) -> None:
         """What comes next is not part of the table."""
@@ -58,7 +62,7 @@ class JumpTables:
             return None
         table = self._found[self._open]
         names = split_operands(directive.arguments)
-        if directive.name in _ENTRIES and all(symbols(name) == [name] for name in names):
+        if directive.name == _ENTRY and all(symbols(name) == [name] for name in names):
             table.targets += names
         else:
             table.is_regular = False
