@@ -108,7 +108,7 @@ def integer(draw: st.DrawFn, depth: int, callees: int) -> str:
         case 4:
             return f"(u64)({draw(st.sampled_from(CASTS))})({one})"
         case 5:
-            return f"({one} {draw(st.sampled_from(COMPARISONS))} {two})"
+            return f"(u64)({one} {draw(st.sampled_from(COMPARISONS))} {two})"
         case 6:
             return (
                 f"((long)({one}) {draw(st.sampled_from(COMPARISONS))} (long)({two}) ? {draw(inner)} : {two})"
