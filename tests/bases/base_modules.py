@@ -32,6 +32,8 @@ unsigned long address_of(int which) { return (unsigned long)operations[which & 1
 long call(unsigned long function, long a, long b) { return ((operation *)function)(a, b); }
 long read_at(unsigned long address) { return *(volatile long *)address; }
 int before_null(void) { return *(volatile char *)-1L; }
+int read_high(void) { return *(volatile int *)0xdeadbee0; }
+void write_high(int value) { *(volatile int *)0x1deadbee0 = value; }
 void write_at(unsigned long address, long value) { *(volatile long *)address = value; }
 int twice(int x) { return host(x) + mine; }
 int deep(int n) { volatile char room[1000]; room[0] = 1; return n ? deep(n - 1) + room[0] : 0; }

@@ -57,6 +57,16 @@ def test_a_constant_address_just_below_null_is_a_memory_fault(sandbox: tmebox.Sa
         sandbox.before_null()
 
 
+@pytest.mark.parametrize(("access", "values"), [("read_high", ()), ("write_high", (1,))])
+def test_a_constant_address_counts_with_its_lower_32_bits(
+    sandbox: tmebox.Sandbox, access: str, values: tuple[int, ...]
+) -> None:
+    """gcc has an instruction with a 64-bit address for them."""
+    with pytest.raises(tmebox.MemoryFault, match=access) as caught:
+        getattr(sandbox, access)(*values)
+    assert caught.value.offset == 0xDEADBEE0
+
+
 def test_host_addresses_become_offsets(sandbox: tmebox.Sandbox) -> None:
     with pytest.raises(tmebox.MemoryFault) as caught:
         sandbox.write_at(0x7F12_3456_7890, 1)

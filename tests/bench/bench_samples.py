@@ -5,7 +5,7 @@ from __future__ import annotations
 from tmebox.bench import columns
 from tmebox.bench.building import BuildResults
 from tmebox.bench.calls import CallResults
-from tmebox.bench.crossings import AGAIN, CALL, TURNS
+from tmebox.bench.crossings import AGAIN, CALL, TURNS, in_base
 from tmebox.bench.instances import InstanceResults
 from tmebox.bench.instances_live import Live
 from tmebox.bench.interruptible import TIME_LIMIT
@@ -37,6 +37,11 @@ def calls(scalar_s: float = 40e-9) -> CallResults:
         "cffi (API)": {"scalar": same(80e-9)},
     }
     crossings = {AGAIN: same(12e-9), CALL: same(18e-9), TURNS: same(30e-9)}
+    crossings |= {
+        in_base(AGAIN, "r15"): same(11e-9),
+        in_base(CALL, "r15"): same(18e-9),
+        in_base(TURNS, "r15"): same(20e-9),
+    }
     return CallResults({}, times, ("wasmtime-py: not installed",), {TIME_LIMIT: same(1.005)}, crossings)
 
 

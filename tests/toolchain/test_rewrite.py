@@ -60,7 +60,8 @@ REFUSED = [
     "movq %cr0, %rax",
     # Implicit or unconfined addresses.
     "xlatb", "scasb", "repne scasb", "cmpsb", "lodsq", "rep lodsb", "movsd", "cmpsd", "insb", "repne stosb",
-    "movabsq 0x123456789, %rax", "movabsq %rax, 0x123456789", "movl %gs:4, %eax", "movl %gs:(%rax), %eax",
+    "movabsq symbol, %rax", "movabsl 8(%rdi), %eax", "movabsl %gs:8, %eax",
+    "movl %gs:4, %eax", "movl %gs:(%rax), %eax",
     "movl %ds:(%rax), %eax", "movl %fs:40, %eax", "movl -0x200000, %eax", "movl 8(%rip), %eax",
     "movl 8(%ax), %ecx", "movq tls@TLSGD(%rip), %rdi", "leaq %fs:8(%rax), %rax", "btw %ax, (%rdi)",
     # The stack pointer in parts, or in places where no sequence exists.

@@ -94,13 +94,9 @@ def bench_calls(
     }
     if progress is not None:
         progress("measuring", ROUNDS + 1, ROUNDS + 1)
-    return CallResults(
-        machine(),
-        times,
-        tuple(missing),
-        interruptible.bench_interruptible(quick=quick),
-        crossings.bench_crossings(quick=quick),
-    )
+    watched = interruptible.bench_interruptible(quick=quick)
+    crossings_s, not_crossed = crossings.bench_crossings(quick=quick)
+    return CallResults(machine(), times, (*missing, *not_crossed), watched, crossings_s)
 
 
 def to_json(results: CallResults) -> str:

@@ -70,7 +70,7 @@ CONDITIONS = {
 
 _SUFFIXED: tuple[tuple[str, str, Mnemonic], ...] = (
     ("mov", "bwlq", Mnemonic(kind=Kind.MOVE, pure=True)),
-    ("movabs", "q", Mnemonic(pure=True)),
+    ("movabs", "bwlq", Mnemonic(pure=True)),
     ("movbe", "wlq", Mnemonic(pure=True)),
     ("lea", "wlq", Mnemonic(kind=Kind.LEA, pure=True)),
     ("push", "q", Mnemonic(kind=Kind.PUSH)),

@@ -5,7 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 
 from tmebox.toolchain import effects, registers
-from tmebox.toolchain.asm import Immediate, Indirect, Instruction, Memory, Operand, Register, symbols
+from tmebox.toolchain.asm import (
+    Immediate,
+    Indirect,
+    Instruction,
+    Memory,
+    Operand,
+    Register,
+    constant,
+    symbols,
+)
 from tmebox.toolchain.borrow import load_of
 from tmebox.toolchain.liveness import EVERYTHING, R11_BIT, resources
 from tmebox.toolchain.mnemonics import FLAGS, MNEMONICS, Kind, Mnemonic
@@ -85,6 +94,8 @@ def _rewrite(instruction: Instruction, facts: Mnemonic, flow: Flow, base: str) -
         return rewrite_stack_pointer(instruction, facts, flow)
     if any(isinstance(operand, Indirect) for operand in operands):
         raise Refusal("`*` belongs to calls and jumps")
+    if facts.base == "movabs" and any(isinstance(operand, Memory) for operand in operands):
+        return _rewrite_absolute_move(instruction, flow)
     anchor = facts.kind in (Kind.PUSH, Kind.POP)
     if facts.kind not in (Kind.NO_ACCESS, Kind.SHIFT):
         anchor = anchor or any(isinstance(operand, Memory) and is_stack_slot(operand) for operand in operands)
@@ -128,6 +139,23 @@ def _rewrite_constant_load(
     if facts.base in ("mov", "imul") or facts.base.startswith("cmov"):
         return through_scratch(instruction, f"movl ${value}", lambda item: item is operand, flow, width or 64)
     raise Refusal("not an instruction that can use a constant")
+
+
+def _rewrite_absolute_move(instruction: Instruction, flow: Flow) -> Template:
+    """A load or store at a 64-bit number, as gcc writes `*(int *)0xdeadbeef`. Like any address in a register,
+    it counts with its lower 32 bits."""
+    address = next(operand for operand in instruction.operands if isinstance(operand, Memory))
+    value = constant(address.displacement)
+    if value is None or address != Memory(address.displacement):
+        raise Refusal("an address that is not a number")
+    place = Memory("", "r11d", segment="gs")
+    body = replace(
+        instruction,
+        mnemonic=instruction.mnemonic.replace("movabs", "mov"),
+        operands=tuple(place if operand is address else operand for operand in instruction.operands),
+    )
+    load = f"movl ${value & 0xFFFFFFFF:#x}, %r11d"
+    return Template(Shape.PLAIN, lines(load, statement(body)), flow, scratch="r11")
 
 
 def _check_registers(operand: Operand) -> None:

@@ -10,6 +10,8 @@ f:
 	movl	sym, %eax
 	movl	%eax, table-8(,%r9,8)
 	cmpb	$0, 4096
+	movabsl	4294967280, %eax
+	movabsq	%rax, 0x123456789
 	leaq	-8(%rdi,%rsi,2), %rax
 	leaq	sym+12(%rip), %r8
 	movq	other@GOTPCREL(%rip), %rbx

@@ -10,6 +10,10 @@ f:
 	movl	%gs:sym(%rip), %eax
 	movl	%eax, %gs:table-8(,%r9d,8)
 	cmpb	$0, %gs:4096
+	movl	$0xfffffff0, %r11d
+	movl	%gs:(%r11d), %eax
+	movl	$0x23456789, %r11d
+	movq	%rax, %gs:(%r11d)
 	leaq	-8(%rdi,%rsi,2), %rax
 	movl	$sym+12, %r8d
 	movl	$other, %ebx

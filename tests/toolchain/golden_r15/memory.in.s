@@ -24,6 +24,8 @@ memory:
 	movl	8(%rsp,%rcx,4), %ecx
 	btsq	%rax, (%rdi)
 	movups	(%rsi), %xmm0
+	movabsl	4294967280, %eax
+	movabsq	%rax, 0x123456789
 	ret
 	.size	memory, .-memory
 	.bss

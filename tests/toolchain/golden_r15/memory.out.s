@@ -49,6 +49,12 @@ memory:
 	movq	-152(%rsp), %r10
 	movl	%esi, %r14d
 	movups	(%r15,%r14), %xmm0
+	movl	$0xfffffff0, %r11d
+	movl	%r11d, %r14d
+	movl	(%r15,%r14), %eax
+	movl	$0x23456789, %r11d
+	movl	%r11d, %r14d
+	movq	%rax, (%r15,%r14)
 	movl	(%rsp), %r11d
 	testb	$8, 0x7fff0000(%r11)
 	je	.Ltmebox1
