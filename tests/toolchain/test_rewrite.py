@@ -61,6 +61,7 @@ REFUSED = [
     # Implicit or unconfined addresses.
     "xlatb", "scasb", "repne scasb", "cmpsb", "lodsq", "rep lodsb", "movsd", "cmpsd", "insb", "repne stosb",
     "movabsq symbol, %rax", "movabsl 8(%rdi), %eax", "movabsl %gs:8, %eax",
+    "movabsl 8, %r11d", "movabsl 8, 16", "movabsq %rax, %rcx, 8",
     "movl %gs:4, %eax", "movl %gs:(%rax), %eax",
     "movl %ds:(%rax), %eax", "movl %fs:40, %eax", "movl -0x200000, %eax", "movl 8(%rip), %eax",
     "movl 8(%ax), %ecx", "movq tls@TLSGD(%rip), %rdi", "leaq %fs:8(%rax), %rax", "btw %ax, (%rdi)",

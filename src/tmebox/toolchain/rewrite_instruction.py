@@ -148,6 +148,9 @@ def _rewrite_absolute_move(instruction: Instruction, flow: Flow) -> Template:
     value = constant(address.displacement)
     if value is None or address != Memory(address.displacement):
         raise Refusal("an address that is not a number")
+    others = [str(operand) for operand in instruction.operands if operand is not address]
+    if others not in (["%al"], ["%ax"], ["%eax"], ["%rax"]):
+        raise Refusal("operands that it does not have")
     place = Memory("", "r11d", segment="gs")
     body = replace(
         instruction,
