@@ -83,6 +83,21 @@ static PyObject *handlers_installed(PyObject *module, PyObject *unused) {
     return PyBool_FromLong(tmebox_handlers_current());
 }
 
+static PyObject *needed_signals(PyObject *module, PyObject *unused) {
+    (void)module, (void)unused;
+    sigset_t set;
+    tmebox_needed_signals(&set);
+    PyObject *result = PyList_New(0);
+    for (int signal = 1; result != NULL && signal <= SIGRTMAX; signal++) {
+        PyObject *number = sigismember(&set, signal) == 1 ? PyLong_FromLong(signal) : NULL;
+        if (number != NULL && PyList_Append(result, number) < 0) {
+            Py_CLEAR(result);
+        }
+        Py_XDECREF(number);
+    }
+    return result;
+}
+
 /* Under the GIL this is exact: calls begin and end with it held. */
 static PyObject *calls_in_progress(PyObject *module, PyObject *unused) {
     (void)module, (void)unused;
@@ -134,6 +149,8 @@ static PyMethodDef process_methods[] = {
      "ensure_handlers()\n\ninstall_handlers() if somebody replaced those for faults."},
     {"remove_handlers", remove_handlers, METH_NOARGS, "remove_handlers()\n\nPut back what was there."},
     {"handlers_installed", handlers_installed, METH_NOARGS, "handlers_installed() -> bool"},
+    {"needed_signals", needed_signals, METH_NOARGS,
+     "needed_signals() -> list\n\nThose that end or interrupt sandboxed code."},
     {"calls_in_progress", calls_in_progress, METH_NOARGS, "calls_in_progress() -> int\n\nOn all threads."},
     {"trap_count", trap_count, METH_NOARGS, "trap_count() -> int\n\nSince the process began."},
     {"configure", (PyCFunction)(void (*)(void))configure, METH_VARARGS | METH_KEYWORDS,

@@ -1,7 +1,7 @@
 """What a part of the campaign is: something that looks for a defect as long as it is given time.
 
-The runner gives each part a seed, a deadline and what the part returned when it ran last, adds its counts up,
-and prints its findings. A part is deterministic: the same seed and state try the same things in the same order.
+The runner gives each part a seed, a deadline and what the part returned when it ran last, adds its counts
+up, and prints its findings. A part is deterministic: the same seed and state try the same things in the same order.
 """
 
 from __future__ import annotations
@@ -31,6 +31,6 @@ class Part(Protocol):
     name: str
 
     def run(self, seed: int, deadline_s: float, state: Any) -> tuple[Tally, Any]:
-        """Work until `time.monotonic()` reaches deadline_s, or all is done; returns the tally and the state to
-        go on from, as JSON holds it. state: what the last run returned, or None at first."""
+        """Work until `time.monotonic()` reaches deadline_s, or all is done; returns the tally and the state
+        to go on from, as JSON holds it. state: what the last run returned, or None at first."""
         ...
