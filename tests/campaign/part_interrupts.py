@@ -1,8 +1,8 @@
 """Stops a sandbox at each of its instructions, and has a signal handler try all that could change what the
 sandbox has just checked: it must be refused, and the call must end as if nothing had happened.
 
-A poll stops sandboxed code anywhere, between the check of a return address and the return as well. Python code
-that runs then is the host's, and may be led by data of the sandbox.
+A poll stops sandboxed code anywhere, between the check of a return address and the return as well. Python
+code that runs then is the host's, and may be led by data of the sandbox.
 """
 
 from __future__ import annotations
@@ -111,9 +111,12 @@ def child(base: str, rounds: int, result_file: str) -> None:
     signal.signal(signal.SIGUSR1, attacker)
     _native.install_handlers()
     os.kill(os.getpid(), signal.SIGSTOP)
-    wrong = []
+    wrong: list[tuple[int, object, int]] = []
     for number in range(rounds):
-        result = expected(sandbox, number % 8)
+        try:
+            result: object = expected(sandbox, number % 8)
+        except Exception as error:
+            result = repr(error)
         if result != right[number % 8]:
             wrong.append((number, result, right[number % 8]))
     with open(result_file, "wb") as file:

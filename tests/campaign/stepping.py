@@ -17,13 +17,16 @@ _libc = ctypes.CDLL(None, use_errno=True)
 _libc.ptrace.restype = ctypes.c_long
 _libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
 
-_NAMES = "r15 r14 r13 r12 rbp rbx r11 r10 r9 r8 rax rcx rdx rsi rdi orig_rax rip cs eflags rsp ss fs gs ds es fs_ gs_"
+_NAMES = (
+    "r15 r14 r13 r12 rbp rbx r11 r10 r9 r8 rax rcx rdx rsi rdi orig_rax rip cs eflags rsp ss "
+    "fs_base gs_base ds es fs gs"
+)
 
 
 class Registers(ctypes.Structure):
     """The kernel's struct user_regs_struct."""
 
-    _fields_ = [(name, ctypes.c_uint64) for name in _NAMES.split()]  # noqa: RUF012
+    _fields_ = [(name, ctypes.c_uint64) for name in _NAMES.split()]
 
 
 def ptrace(request: int, process: int, address: int = 0, data: int = 0) -> int:
