@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import random
 import signal
-import sys
 import time
 from collections import Counter
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import texts
+from neighbours import run_forked
 from part import Tally
 
 from tmebox import Module, _native, abi
@@ -23,9 +22,6 @@ from tmebox.errors import VerificationError
 from tmebox.memory.contents import Contents, Layout
 from tmebox.memory.windows import WINDOWS, Window
 from tmebox.runtime import tenancy  # noqa: F401  (configures the core)
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-from forked import run_forked
 
 BATCH = 150
 LIMIT_S = 0.01

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import sys
 import tempfile
 from dataclasses import dataclass
 from functools import cache
@@ -11,11 +10,11 @@ from pathlib import Path
 
 import numpy as np
 from iced_x86 import Decoder, OpKind
+from neighbours import ACCEPT, assemble
 
 from tmebox import abi
 from tmebox.modulefile import Export, LineTable, ModuleFile, Relocations, Segment
 
-VERIFY_TESTS = Path(__file__).parents[1] / "verify"
 HLT = b"\xf4"
 MAPPED_BYTES = 64 * abi.KIB
 INTERESTING = (
@@ -36,9 +35,6 @@ class Piece:
 @cache
 def examples() -> dict[str, tuple[tuple[Piece, ...], ...]]:
     """For each base: the accepted examples, as instructions."""
-    sys.path.insert(0, str(VERIFY_TESTS))
-    from verify_corpus import ACCEPT, assemble
-
     found: dict[str, list[tuple[Piece, ...]]] = {"gs": [], "r15": []}
     with tempfile.TemporaryDirectory() as folder:
         assembled = assemble(sorted(ACCEPT.glob("*.s")), Path(folder))
