@@ -115,6 +115,17 @@ static PyObject *trap_count(PyObject *module, PyObject *unused) {
     return PyLong_FromUnsignedLongLong(tmebox_trap_count);
 }
 
+/* The core's state is the process's, and the main thread's signal handlers are the main interpreter's. */
+static PyObject *require_main_interpreter(PyObject *module, PyObject *unused) {
+    (void)module, (void)unused;
+    if (PyInterpreterState_Get() != PyInterpreterState_Main()) {
+        PyErr_SetString(PyExc_ImportError, "tmebox works in the main interpreter only, not in a subinterpreter: "
+                                           "call it from there, or start a process");
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
 static PyObject *configure(PyObject *module, PyObject *args, PyObject *keywords) {
     (void)module;
     static char *names[] = {"busy", "closed", "limit", NULL};
@@ -153,6 +164,8 @@ static PyMethodDef process_methods[] = {
      "needed_signals() -> list\n\nThose that end or interrupt sandboxed code."},
     {"calls_in_progress", calls_in_progress, METH_NOARGS, "calls_in_progress() -> int\n\nOn all threads."},
     {"trap_count", trap_count, METH_NOARGS, "trap_count() -> int\n\nSince the process began."},
+    {"require_main_interpreter", require_main_interpreter, METH_NOARGS,
+     "require_main_interpreter()\n\nImportError in another one."},
     {"configure", (PyCFunction)(void (*)(void))configure, METH_VARARGS | METH_KEYWORDS,
      "configure(*, busy, closed)\n\nException types raised from here."},
     {NULL, NULL, 0, NULL},

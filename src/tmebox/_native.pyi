@@ -126,6 +126,9 @@ def trap_count() -> int:
 def cpu_features() -> dict[str, bool]:
     """fsgsbase, avx, avx2, avx512f, … by their /proc/cpuinfo names, as usable under this kernel."""
 
+def require_main_interpreter() -> None:
+    """Raises ImportError in a subinterpreter."""
+
 def configure(*, busy: type[BaseException], closed: type[BaseException], limit: type[BaseException]) -> None:
     """Exception types raised from here."""
 
