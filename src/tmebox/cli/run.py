@@ -54,6 +54,10 @@ def run(
     stack: Annotated[
         str, typer.Option(metavar="SIZE", help="Limit on its stack.", callback=_checked_size)
     ] = "8MiB",
+    files: Annotated[
+        int | None,
+        typer.Option(metavar="COUNT", min=3, help="Limit on its open files, standard streams included."),
+    ] = None,
 ) -> None:
     """Run a program in a sandbox. It sees no files, no variables and no network but what you give it.
 
@@ -69,7 +73,7 @@ def run(
         module = load_program(program, report=report)
     # A stream that was closed when we were started is None: its number may by now be any other file's.
     try:
-        with tmebox.Sandbox(module, memory=memory, stack=stack) as sandbox:
+        with tmebox.Sandbox(module, memory=memory, stack=stack, files=files) as sandbox:
             completed = sandbox.run(
                 [program.name, *(arguments or [])],
                 stdin=b"" if sys.stdin is None else 0,

@@ -22,6 +22,7 @@ from tmebox.runtime.image import HasImage, Image, Start
 from tmebox.runtime.module import Module
 from tmebox.runtime.sandbox_memory import SandboxMemory
 from tmebox.runtime.system import Directory, System
+from tmebox.runtime.system.descriptors import FEWEST_OPEN
 from tmebox.runtime.tenancy import Tenancy
 
 if TYPE_CHECKING:
@@ -48,13 +49,14 @@ class Options(NamedTuple):
     stdin: Input
     stdout: Output
     stderr: Output
+    files: int | None
 
     def as_given(self) -> dict[str, Any]:
         """For another sandbox."""
         return {**self._asdict(), "timeout": self.timeout or None}
 
 
-DEFAULTS = Options(0.0, None, (), {}, None, None, None)
+DEFAULTS = Options(0.0, None, (), {}, None, None, None, None)
 
 
 class Sandbox:
@@ -78,24 +80,27 @@ class Sandbox:
         stdin: Input = None,
         stdout: Output = None,
         stderr: Output = None,
+        files: int | None = None,
     ) -> None:
         """module: what to run; or a snapshot, to go on from there with its limits on memory and stack.
         memory: limit on data and heap; host arrays have an allowance of the same size. stack: its size.
         timeout: seconds each call may take (None: no limit). imports: host functions, a mapping or functions
         that carry the right names. dirs, env, stdin, stdout, stderr: what the C library reaches during calls;
-        default: no files, no environment, empty input, output to sys.stdout and sys.stderr.
+        default: no files, no environment, empty input, output to sys.stdout and sys.stderr. files: how many
+        it may have open at once, standard streams included (default 64, and less where `ulimit -n` is low).
 
         Raises LimitError, ModuleError (a missing import), or a Trap from the module's constructors.
         """
         self.module, start = _start(module, memory, stack)
         wanted = imports, env, stdin, stdout, stderr
-        if timeout is None and not dirs and all(option is None for option in wanted):
+        if timeout is None and not dirs and files is None and all(option is None for option in wanted):
             self._given = DEFAULTS  # shared: there may be very many
         else:
             granted = tuple(commands.directories(dirs))
             self._given = Options(
-                _checked_timeout(timeout), imports, granted, dict(env or {}), stdin, stdout, stderr
-            )
+                _checked_timeout(timeout), imports, granted, dict(env or {}), stdin, stdout, stderr,
+                _checked_files(files),
+            )  # fmt: skip
         self._program_ran = False
         self._begin(start)
 
@@ -203,7 +208,14 @@ class Sandbox:
         preopened = self._given.dirs if dirs is None else commands.directories(dirs)
 
         def make_system(out: Output, err: Output) -> System:
-            return System(stdin=stdin, stdout=out, stderr=err, env=environment, directories=preopened)
+            return System(
+                stdin=stdin,
+                stdout=out,
+                stderr=err,
+                env=environment,
+                directories=preopened,
+                max_open_files=self._given.files,
+            )
 
         tenancy = self._tenancy
         tenancy.hold()
@@ -330,6 +342,7 @@ def _system(given: Options) -> System:
         stderr=sys.stderr if given.stderr is None else given.stderr,
         env=given.env,
         directories=given.dirs,
+        max_open_files=given.files,
     )
 
 
@@ -345,6 +358,14 @@ def _opened(given: Options) -> System:
         raise LimitError(
             "no file descriptor is left for the sandbox's directories: close some, or raise `ulimit -n`"
         ) from error
+
+
+def _checked_files(files: int | None) -> int | None:
+    if files is None or (type(files) is int and files >= FEWEST_OPEN):
+        return files
+    raise ValueError(
+        f"files={files!r}: a whole number, at least {FEWEST_OPEN} for the standard streams, or None"
+    )
 
 
 def _checked_timeout(timeout: float | None) -> float:
