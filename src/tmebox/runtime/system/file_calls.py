@@ -23,6 +23,7 @@ F_DUPFD, F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_GETLK, F_SETLK, F_SETLKW = range(
 F_DUPFD_CLOEXEC = 1030
 F_OFD_GETLK, F_OFD_SETLK = 36, 37
 FLOCK = struct.Struct("<2h4x2qi4x")
+LOCK_PAUSE_NS = 2_000_000
 MUTABLE_FLAGS = os.O_APPEND | os.O_NONBLOCK
 
 
@@ -214,7 +215,7 @@ def fcntl_(system: System, memory: GuestMemory, descriptor: int, command: int, a
         case 4:  # F_SETFL
             return _set_flags(description, argument)
         case 5 | 6 | 7:  # F_GETLK, F_SETLK, F_SETLKW
-            return _lock(memory, description, command, argument)
+            return _lock(system, memory, description, command, argument)
     raise failure(errno.EINVAL)
 
 
@@ -230,7 +231,7 @@ def _set_flags(description: object, flags: int) -> int:
     return 0
 
 
-def _lock(memory: GuestMemory, description: Description, command: int, argument: int) -> int:
+def _lock(system: System, memory: GuestMemory, description: Description, command: int, argument: int) -> int:
     """Record locks, as locks of the open file, since all sandboxes of a process share its process locks.
 
     Waiting for one answers -EINTR, upon which the guest asks again. Who may only read holds nobody up: a
@@ -242,24 +243,31 @@ def _lock(memory: GuestMemory, description: Description, command: int, argument:
     kind, whence, start, length, _ = FLOCK.unpack(memory.read(argument & U64, FLOCK.size))
     request = FLOCK.pack(kind, whence, start, length, 0)
     if command != F_GETLK and lockable is None:
-        return _without_locking(number, command, request)
+        return _without_locking(system, number, command, request)
     try:
         result = fcntl.fcntl(number, F_OFD_GETLK if command == F_GETLK else F_OFD_SETLK, request)
     except (BlockingIOError, PermissionError):
-        raise failure(errno.EINTR if command == F_SETLKW else errno.EAGAIN) from None
+        raise _locked(system, command == F_SETLKW) from None
     if command == F_GETLK:
         memory.write(argument & U64, result)
     return 0
 
 
-def _without_locking(number: int, command: int, request: bytes) -> int:
+def _locked(system: System, waits: bool) -> OSError:
+    """Whoever waits for a lock asks again after a while."""
+    if waits:
+        system.clock.sleep(LOCK_PAUSE_NS)
+    return failure(errno.EINTR if waits else errno.EAGAIN)
+
+
+def _without_locking(system: System, number: int, command: int, request: bytes) -> int:
     kind = FLOCK.unpack(request)[0]
     if kind == fcntl.F_UNLCK:
         return 0
     if kind != fcntl.F_RDLCK:
         raise failure(errno.EBADF)
     if FLOCK.unpack(fcntl.fcntl(number, F_OFD_GETLK, request))[0] != fcntl.F_UNLCK:
-        raise failure(errno.EINTR if command == F_SETLKW else errno.EAGAIN)
+        raise _locked(system, command == F_SETLKW)
     return 0
 
 
@@ -278,7 +286,7 @@ def flock(system: System, _memory: GuestMemory, descriptor: int, operation: int)
     try:
         fcntl.flock(number, wanted | fcntl.LOCK_NB)
     except BlockingIOError:
-        raise failure(errno.EINTR if waits else errno.EAGAIN) from None
+        raise _locked(system, waits) from None
     return 0
 
 
