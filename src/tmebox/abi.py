@@ -121,6 +121,11 @@ SYSCALL_IMPORT = "__tmebox_syscall"
 SYS_MEMORY_EXHAUSTED = 0x746D_6501
 """System call number by which libc tells the host that a request for arguments[0] bytes found no room."""
 
+STDOUT_MARK = 0x3B5F_0E92_C46D_8A17
+"""What libc's stdout is recognized by in a module's data: its `cookie`, for which it has no other use."""
+FILE_WPOS, FILE_WBASE, FILE_FD, FILE_COOKIE = 40, 56, 120, 152
+"""Offsets in libc's FILE: end and start of what is buffered for writing, its descriptor, its cookie."""
+
 
 def _header() -> str:
     lines = ["/* Generated from src/tmebox/abi.py; do not edit. */", "#pragma once", ""]

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from tmebox import _native, abi
-from tmebox.errors import LimitError, SandboxClosed, SnapshotError
+from tmebox.errors import LimitError, SnapshotError
+from tmebox.listing import Text, texts
 from tmebox.once import once
 from tmebox.runtime import commands, functions, host_functions, layout
 from tmebox.runtime.commands import Completed, DirectoryLike, Input, Output
@@ -96,9 +97,9 @@ class Sandbox:
         if timeout is None and not dirs and files is None and all(option is None for option in wanted):
             self._given = DEFAULTS  # shared: there may be very many
         else:
-            granted = tuple(commands.directories(dirs))
+            granted, variables = tuple(commands.directories(dirs)), commands.environment(env)
             self._given = Options(
-                _checked_timeout(timeout), imports, granted, dict(env or {}), stdin, stdout, stderr,
+                _checked_timeout(timeout), imports, granted, variables, stdin, stdout, stderr,
                 _checked_files(files),
             )  # fmt: skip
         self._program_ran = False
@@ -130,7 +131,7 @@ class Sandbox:
         guest = None
         for item in self.module.file.imports:
             if item.name == abi.SYSCALL_IMPORT:
-                natives.append((tenancy.system_call, "lp", "l"))
+                natives.append((tenancy.system_call, "lp", "l", item.name))
                 continue
             if guest is None:
                 guest = host_functions.Guest(tenancy.memory, weakref.ref(self), type(self))
@@ -168,13 +169,10 @@ class Sandbox:
         seconds = _checked_timeout(timeout)
         prototype = self.module.exports[name]
         assert prototype is not None
-        tenancy.call_timeout_s = seconds
-        try:
+        with tenancy.calling(seconds):
             plan = functions.plan(prototype)
             address = self.module.address_of(name)
             return functions.careful_call(tenancy, plan, address, arguments, keywords, seconds)
-        finally:
-            tenancy.call_timeout_s = tenancy.timeout_s
 
     def call_raw(self, name: str, *integers: int) -> int:
         """Call an export with up to six 64-bit integers, whatever its prototype; returns rax, unsigned."""
@@ -189,7 +187,7 @@ class Sandbox:
     # -- programs --------------------------------------------------------------------------------
     def run(
         self,
-        argv: Sequence[str] = ("program",),
+        argv: Sequence[Text] = ("program",),
         *,
         stdin: Input = None,
         stdout: Output = None,
@@ -198,13 +196,14 @@ class Sandbox:
         dirs: Sequence[DirectoryLike] | None = None,
         timeout: float | None = None,
     ) -> Completed:
-        """Run the module's main() from a fresh start; `argv[0]` is the program's name.
+        """Run the module's main() from a fresh start; `argv`, a list, begins with the program's name.
 
         stdin: bytes, a binary file, or None (empty). stdout, stderr: a binary file, a callable that gets each
         piece, or None (captured in the result). env, dirs: instead of the sandbox's. Returns
         Completed(exit_code, stdout, stderr). Raises ModuleError for a library, or a Trap.
         """
-        environment = self._given.env if env is None else dict(env)
+        arguments = texts(argv, "argv")
+        environment = self._given.env if env is None else commands.environment(env)
         preopened = self._given.dirs if dirs is None else commands.directories(dirs)
 
         def make_system(out: Output, err: Output) -> System:
@@ -220,14 +219,14 @@ class Sandbox:
         tenancy = self._tenancy
         tenancy.hold()
         if tenancy.instance.state == _native.DEAD:
-            raise SandboxClosed("a trap ended this sandbox; make a new one to run the program again")
+            raise tenancy.closed_error()
         if tenancy.start_with.contents.initialized:
             tenancy = self._begin_again()
         elif self._program_ran:
             tenancy.reset()
         self._program_ran = True
         seconds = tenancy.timeout_s if timeout is None else _checked_timeout(timeout)
-        return commands.run(tenancy, list(argv), make_system, stdout, stderr, seconds)
+        return commands.run(tenancy, arguments, make_system, stdout, stderr, seconds)
 
     def _begin_again(self) -> Tenancy:
         """In another window, as the module begins and not as the snapshot does."""
