@@ -42,6 +42,7 @@ def read_program(path: Path, *, report: Report | None = None) -> ModuleFile:
     if path.suffix not in SOURCE_SUFFIXES:
         _require_module(path)
         return ModuleFile.read(path)
+    path.open("rb").close()  # else the compiler says that it has no input
     manifest = _manifest_path(path)
     cached = _from_cache(manifest)
     return cached if cached is not None else _compile(path, manifest, report)
