@@ -60,6 +60,13 @@ def test_arguments_of_a_program_are_text_bytes_or_paths(module: tmebox.Module) -
             sandbox.run(["p", "a\0b"])
 
 
+def test_more_arguments_than_a_stack_takes_are_counted(module: tmebox.Module) -> None:
+    with tmebox.Sandbox(module) as sandbox:
+        sandbox.run(["x"] * 32_000)
+        with pytest.raises(tmebox.LimitError, match="40,000 arguments"):
+            sandbox.run(["x"] * 40_000)
+
+
 @pytest.mark.parametrize(
     ("env", "error", "words"),
     [

@@ -21,6 +21,7 @@ Output = Any
 DirectoryLike = Any
 
 MAX_ARGUMENT_BYTES = 1 * abi.MIB
+MAX_ENTRIES = 32 * abi.KIB
 AT_NULL, AT_PAGESZ, AT_RANDOM = 0, 6, 25
 
 
@@ -166,4 +167,9 @@ def initial_stack(strings: Strings, argv: tuple[str, ...], environment: Mapping[
     variables = strings.place([f"{k}={v}".encode("utf-8", "surrogateescape") for k, v in environment.items()])
     auxiliary = [AT_PAGESZ, abi.PAGE_SIZE, AT_RANDOM, abi.STACK_RANDOM, AT_NULL, 0]
     words = [len(argv), *arguments, 0, *variables, 0, *auxiliary]
+    if len(words) > MAX_ENTRIES:
+        raise LimitError(
+            f"{len(argv):,} arguments and {len(environment):,} variables take {len(words):,} words of the "
+            f"stack; at most {MAX_ENTRIES:,}"
+        )
     return struct.pack(f"<{len(words)}Q", *words)

@@ -44,6 +44,6 @@ def deliver(memory: SandboxMemory, place: int, system: System) -> None:
     while data and tries:
         count = 0
         with suppress(InterruptedError):
-            count = system.descriptors[number].write(data)
+            count = max(system.descriptors[number].write(data), 0)
         data = data[count:]
         tries -= not count

@@ -216,12 +216,11 @@ class Tenancy:
         """Stack, data and heap as at the beginning, and callable, also after a trap. Host arrays stay.
         Raises SandboxBusy, SandboxClosed."""
         self.hold()  # before the lock: in a forked child, a thread that is not there may have it
+        self.deliver_last()
         with self._changing:  # nobody may come in, or end it, before it is whole again
             window = self.hold()
             self.instance.pause()
             try:
-                with suppress(OSError):
-                    self.deliver_output()
                 self._begin_again(window)
                 self._ended_by = None
                 self._delivered = False

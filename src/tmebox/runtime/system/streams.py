@@ -13,6 +13,7 @@ import io
 import os
 import select
 import socket
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -215,11 +216,26 @@ class FileInput(HostInput):
         meanwhile the raw file has nothing to read."""
         if self._buffered is None:
             return False
+        if not _PROBING.acquire(blocking=False):  # another thread looks, maybe into the same file
+            raise failure(errno.EINTR)
         try:
             self._raw.readinto = _nothing
             return bool(self._buffered.peek(1))
         finally:
             vars(self._raw).pop("readinto", None)
+            _PROBING.release()
+
+
+_PROBING = threading.Lock()
+
+
+def _renew_lock() -> None:
+    """In a forked child nobody is left to release it."""
+    global _PROBING
+    _PROBING = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_renew_lock)
 
 
 def _nothing(_: object) -> None:
@@ -270,7 +286,8 @@ class HostOutput(Description):
 
 class FileOutput(HostOutput):
     """One of Python's files over a descriptor: what the host wrote before comes out before, once there is
-    room for something. What the guest writes does not go through the file's buffer."""
+    room for something; it may wait, as it would for the host. What the guest writes does not go through the
+    file's buffer."""
 
     def __init__(self, file: Any, raw: Any) -> None:
         super().__init__(-1)
