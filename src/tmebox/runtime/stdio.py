@@ -31,19 +31,27 @@ def stdout_place(segments: Sequence[Segment]) -> int | None:
     return None
 
 
-def deliver(memory: SandboxMemory, place: int, system: System) -> None:
-    """Write what is buffered to where it was to go. Raises what the host's stream raises."""
+def buffered(memory: SandboxMemory, place: int) -> tuple[int, bytes]:
+    """(the descriptor that stdout has, what is buffered for it)"""
     try:
-        (written,) = struct.unpack("<Q", memory.read(place + abi.FILE_WPOS, 8))
-        (begin,) = struct.unpack("<Q", memory.read(place + abi.FILE_WBASE, 8))
-        (number,) = struct.unpack("<i", memory.read(place + abi.FILE_FD, 4))
-        data = memory.read(begin, min(written - begin, LONGEST)) if begin < written else b""
+        file = memory.read(place, abi.FILE_COOKIE)
+        begin, end = _word(file, abi.FILE_WBASE), _word(file, abi.FILE_WPOS)
+        data = memory.read(begin, min(end - begin, LONGEST)) if begin < end else b""
     except BadPointer:
-        return
+        return -1, b""
+    return int.from_bytes(file[abi.FILE_FD : abi.FILE_FD + 4], "little", signed=True), data
+
+
+def deliver(system: System, descriptor: int, data: bytes) -> None:
+    """Write it to where it was to go. Raises what the host's stream raises."""
     tries = TRIES
     while data and tries:
         count = 0
         with suppress(InterruptedError):
-            count = max(system.descriptors[number].write(data), 0)
+            count = max(system.descriptors[descriptor].write(data), 0)
         data = data[count:]
         tries -= not count
+
+
+def _word(file: bytes, offset: int) -> int:
+    return int.from_bytes(file[offset : offset + 8], "little")

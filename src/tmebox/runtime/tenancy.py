@@ -154,8 +154,9 @@ class Tenancy:
         if not self._delivered:
             self._delivered = True
             place = self.module.stdout
-            if place is not None:
-                stdio.deliver(self.memory, place, self._calling.program or self.system)
+            descriptor, data = (-1, b"") if place is None else stdio.buffered(self.memory, place)
+            if data:  # only then is a system worth making
+                stdio.deliver(self._calling.program or self.system, descriptor, data)
 
     def drop_output(self) -> None:
         """What is buffered by now stays there: the program has ended, and wrote what it wanted to."""
@@ -263,7 +264,7 @@ class Tenancy:
         """The host function behind `__tmebox_syscall`."""
         memory = self.memory
         arguments = struct.unpack("<6q", memory.read(arguments_offset, 48))
-        program = self._calling.program
+        program = None if self._callings is None else self._calling.program
         try:
             return (program or self.system).handle(memory, number, arguments)
         except Abort as request:
