@@ -210,6 +210,18 @@ def test_a_stream_that_was_opened_for_reading_is_not_written() -> None:
     assert guest("read", 0, guest.room(8), 8) == -errno.EBADF
 
 
+def test_a_file_whose_descriptor_somebody_closed_is_an_error_of_the_guests_call() -> None:
+    for form in ("buffered", "raw", "text"):
+        channel = pipe()
+        source, target = FORMS[form](channel.reading, "rb"), FORMS[form](channel.writing, "wb")
+        early = Guest(System(stdin=source, stdout=target))
+        os.close(channel.reading)
+        os.close(channel.writing)
+        for guest in (early, Guest(System(stdin=source, stdout=target))):
+            assert guest("read", 0, guest.room(8), 8) == -errno.EBADF
+            assert guest.write(1, b"x") in (-errno.EBADF, 1)  # what is buffered fails later
+
+
 def test_waiting_keeps_no_end_of_a_pipe_open() -> None:
     channel = pipe()
     guest = Guest(System(stdout=channel.writing))

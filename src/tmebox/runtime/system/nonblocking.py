@@ -74,8 +74,11 @@ def ready(descriptor: int, events: int, wait_ms: float = 0) -> bool:
 
 
 def may_wait(descriptor: int) -> bool:
-    """Whether reading or writing can have to wait for somebody."""
-    return not stat.S_ISREG(os.fstat(descriptor).st_mode)
+    """Whether reading or writing can have to wait for somebody. What was closed does not."""
+    try:
+        return not stat.S_ISREG(os.fstat(descriptor).st_mode)
+    except OSError:
+        return False
 
 
 def _is_open_for(descriptor: int, access: int) -> bool:
