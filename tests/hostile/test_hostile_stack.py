@@ -36,6 +36,8 @@ OVERFLOWS = [
     Overflow("popping-for-ever", "pop_forever", (), ANY_FAULT),
     Overflow("moving-rsp-down-for-ever", "slide_down", (), ANY_FAULT),
     Overflow("moving-rsp-up-for-ever", "slide_up", (), ANY_FAULT),
+    Overflow("moving-rsp-up-behind-x87-stores", "slide_up_storing", (), ANY_FAULT),
+    Overflow("moving-rsp-down-behind-x87-stores", "slide_down_storing", (), ANY_FAULT),
 ]
 
 

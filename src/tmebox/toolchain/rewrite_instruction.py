@@ -97,7 +97,7 @@ def _rewrite(instruction: Instruction, facts: Mnemonic, flow: Flow, base: str) -
     if facts.base == "movabs" and any(isinstance(operand, Memory) for operand in operands):
         return _rewrite_absolute_move(instruction, flow)
     anchor = facts.kind in (Kind.PUSH, Kind.POP)
-    if facts.kind not in (Kind.NO_ACCESS, Kind.SHIFT):
+    if facts.anchor:
         anchor = anchor or any(isinstance(operand, Memory) and is_stack_slot(operand) for operand in operands)
     if facts.kind is Kind.POP and mentions(operands[0], registers.RSP):
         return rewrite_pop_to_stack(instruction, flow)
