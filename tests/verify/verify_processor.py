@@ -109,6 +109,8 @@ class Processor:
         for name, value in _OPERANDS.items():
             at = _OPERANDS_AT[name]
             self._page[at : at + len(value)] = value
+        self.mapped = self.address + DATA + 0x300
+        """Where some words can be read and written."""
         self._empty = mmap.mmap(-1, EMPTY_WINDOW)
         start = ctypes.addressof(ctypes.c_char.from_buffer(self._empty))
         if ctypes.CDLL(None).mprotect(ctypes.c_void_p(start), ctypes.c_size_t(EMPTY_WINDOW), 0):
@@ -204,6 +206,7 @@ ONE_BYTE = [
     for rex in (b"", b"\x44", b"\x48", b"\x4c")
 ]
 """What may stand before an opcode of the first map."""
+TWO_BYTES = [before + b"\x0f" for before in ONE_BYTE]
 _LEGACY = [before + escape for before in ONE_BYTE for escape in (b"", b"\x0f", b"\x0f\x38", b"\x0f\x3a")]
 _VEX = [
     *(bytes([0xC5, inverted | fields]) for inverted in (0xF8, 0x78) for fields in range(8)),
