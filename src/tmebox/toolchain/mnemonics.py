@@ -46,7 +46,8 @@ class Kind(Enum):
 class Mnemonic:
     """`width` is the operand size in bits its suffix names, or None; `pure`: the last operand is written, not
     read; `condition`: the condition code it depends on; `is_compare`: writes all flags and nothing else;
-    `anchor`: surely accesses its memory operand, or faults, as the verifier understands it."""
+    `anchor`: surely accesses its memory operand, or faults, as the verifier understands it; `most_operands`:
+    with more, an assembler would choose an encoding that no sandbox may use."""
 
     base: str = ""
     kind: Kind = Kind.PLAIN
@@ -58,6 +59,7 @@ class Mnemonic:
     condition: str | None = None
     is_compare: bool = False
     anchor: bool = False
+    most_operands: int = 4
 
 
 _SUFFIX_WIDTH = {"b": 8, "w": 16, "l": 32, "q": 64}
@@ -145,20 +147,31 @@ _VECTOR_MOVES = frozenset(_MOVES.split())
 """Plain loads and stores, which are anchors; with a leading v too."""
 
 
+_ONE = frozenset(["inc", "dec", "neg", "not"])
+_THREE = frozenset(
+    ["imul", "shld", "shrd", "andn", "bextr", "bzhi", "mulx", "pdep", "pext", "rorx", "sarx", "shlx", "shrx"]
+)
+
+
+def _most_operands(base: str) -> int:
+    return 1 if base in _ONE else 3 if base in _THREE else 2
+
+
 def _table() -> dict[str, Mnemonic]:
     table: dict[str, Mnemonic] = {}
     for names, suffixes, facts in _SUFFIXED:
         for base in names.split():
-            table[base] = replace(facts, base=base)
+            known = replace(facts, base=base, most_operands=_most_operands(base))
+            table[base] = known
             for suffix in suffixes:
-                table[base + suffix] = replace(facts, base=base, width=_SUFFIX_WIDTH[suffix])
+                table[base + suffix] = replace(known, width=_SUFFIX_WIDTH[suffix])
     for names, facts in _PLAIN:
-        table.update((name, replace(facts, base=name)) for name in names.split())
+        table.update((name, replace(facts, base=name, most_operands=2)) for name in names.split())
     for condition, reads in CONDITIONS.items():
         table[f"j{condition}"] = Mnemonic(f"j{condition}", Kind.CONDITIONAL, reads=reads, condition=condition)
         table[f"set{condition}"] = Mnemonic(f"set{condition}", reads=reads, condition=condition)
         # The manuals leave open whether a conditional load reads.
-        move = Mnemonic(f"cmov{condition}", Kind.NO_ACCESS, reads=reads, condition=condition)
+        move = Mnemonic(f"cmov{condition}", Kind.NO_ACCESS, reads=reads, condition=condition, most_operands=2)
         for suffix in ("", "w", "l", "q"):
             table.setdefault(f"cmov{condition}{suffix}", replace(move, width=_SUFFIX_WIDTH.get(suffix)))
     table.update((name, Mnemonic(name)) for name in _X87.split())
