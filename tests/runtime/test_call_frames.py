@@ -15,28 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tmebox
+from frame_sections import START, section, uleb
 from tmebox import abi
 from tmebox.runtime import call_frames
 from tmebox.runtime.call_frames import CallFrames, Row
-
-START = 0x4100_0000
-COMMON = bytes([1, 0, 1, 0x78, 16, 0x0C, 7, 8, 0x80 | 16, 1])
-"""Version 1; factors 1 and -8; the return address is register 16; cfa = r7 + 8, r16 at cfa - 8."""
-
-
-def uleb(value: int) -> bytes:
-    out = bytearray()
-    while True:
-        value, low = value >> 7, value & 0x7F
-        out.append(low | 0x80 * bool(value))
-        if not value:
-            return bytes(out)
-
-
-def section(instructions: bytes, common: bytes = COMMON, size: int = 1 << 20) -> bytes:
-    head = struct.pack("<I", 0xFFFF_FFFF) + common
-    body = struct.pack("<IQQ", 0, START, size) + instructions
-    return struct.pack("<I", len(head)) + head + struct.pack("<I", len(body)) + body
 
 
 def others(data: bytes) -> Iterator[tuple[int, int, Row]]:

@@ -18,7 +18,7 @@ REGISTERS: Final = 17
 """rax to r15 and the return address, as DWARF numbers them; rules for others are read and dropped."""
 MAX_ENTRIES: Final = 1 << 20
 """Entries that are looked at; large programs have a hundred thousand. Later ones are as if they were not."""
-MAX_STEPS: Final = 1 << 14
+MAX_STEPS: Final = 1 << 13
 """Instructions that are run for one address: more than a function of a megabyte has."""
 MAX_REMEMBERED: Final = 64
 """Rows that a function may remember at a time."""
