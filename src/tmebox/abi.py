@@ -98,6 +98,8 @@ STACK_REACH = 512 * KIB
 """Largest |displacement| of an access through rsp that stays a plain `disp(%rsp)`, and the largest sum
 of rsp adjustments between two such accesses. Worst case: rsp at the window's first byte after a rebase
 (0), one full adjustment (-512 KiB), one full displacement (-512 KiB): exactly the 1 MiB guard below."""
+STACK_EXHAUSTED = GUARD - 8
+"""An offset that is never mapped: code accesses it when a frame is larger than what is left below rsp."""
 RED_ZONE = 128
 SPILL_REGISTER = -136
 """rsp displacement where r11 is kept while a check needs it: just below the red zone."""

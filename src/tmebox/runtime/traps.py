@@ -136,6 +136,14 @@ def _fault(
             f"{kind} outside the window", access=kind, address=instruction_address, unwind=unwind
         )
     near_stack = abs(fault_address - rsp) <= 2 * abi.STACK_REACH
+    if offset == abi.STACK_EXHAUSTED:
+        return StackOverflow(
+            "the stack ran out: a frame or an array is larger than what was left of it",
+            offset=offset,
+            access=kind,
+            address=instruction_address,
+            unwind=unwind,
+        )
     if near_stack and offset < around.stack_low:
         return StackOverflow(
             f"the stack ran out ({kind} at {offset:#x}, stack ends at {around.stack_low:#x})",
