@@ -15,8 +15,9 @@ import pytest
 
 from tmebox.modulefile import ModuleFile
 from tmebox.toolchain import makedeps
+from tmebox.toolchain.archive import main_ar
 from tmebox.toolchain.arguments import UsageError, parse
-from tmebox.toolchain.driver import main_ar, main_cc
+from tmebox.toolchain.driver import main_cc
 
 Run = Callable[..., tuple[int, str, str]]
 

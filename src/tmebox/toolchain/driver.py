@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tmebox.errors import CompileError, Diagnostic, TmeboxError
+from tmebox.outputs import STDOUT, write_output
 from tmebox.toolchain import clang, makedeps
 from tmebox.toolchain.arguments import STDIN, Command, UsageError, parse
 from tmebox.toolchain.compile import Compiled, SourceError, language_of, preprocess
@@ -150,11 +150,16 @@ def _compile(command: Command, source: Path, output: Path) -> None:
     language = command.languages.get(source)
     if command.mode == "-S":
         compiled, _ = instrument(source, command.options, language=language)
-        output.write_text(compiled.text, encoding="utf-8", errors="surrogateescape")
+        write_output(output, _encoded(compiled.text))
     else:
         compiled = compile_object(source, output, command.options, language=language)
     sys.stderr.write(compiled.messages)
     _write_dependencies(command, compiled, _object_of(source) if command.mode == "link" else output)
+
+
+def _encoded(text: str) -> bytes:
+    """What a compiler wrote was read like this."""
+    return text.encode("utf-8", "surrogateescape")
 
 
 def _write_dependencies(command: Command, compiled: Compiled, output: Path) -> None:
@@ -162,10 +167,7 @@ def _write_dependencies(command: Command, compiled: Compiled, output: Path) -> N
     if not wanted.wanted:
         return
     rule = _rule(command, compiled, str(output))
-    if wanted.file == STDIN:
-        sys.stdout.write(rule)
-    else:
-        (wanted.file or output.with_suffix(".d")).write_text(rule, errors="surrogateescape")
+    write_output(wanted.file or output.with_suffix(".d"), _encoded(rule))
 
 
 def _rule(command: Command, compiled: Compiled, target: str) -> str:
@@ -184,11 +186,7 @@ def _preprocess(command: Command, source: Path) -> None:
     else:
         text, target = compiled.text, None
         _write_dependencies(command, compiled, command.output or _object_of(source))
-    target = target or command.output
-    if target is None or target == STDIN:
-        sys.stdout.write(text)
-    else:
-        target.write_text(text, encoding="utf-8", errors="surrogateescape")
+    write_output(target or command.output or STDOUT, _encoded(text))
 
 
 def _link(command: Command, scratch: Path) -> int:
@@ -232,25 +230,3 @@ def _progress() -> Callable[[str, int, int], None]:
             )
 
     return report
-
-
-# -- tmebox ar ----------------------------------------------------------------------------------------
-_OPERATION = re.compile(r"-?(?=[a-zA-Z]*[dmpqrstx])[abcDdfilmNoOpPqrsStuUvVx]+")
-"""An operation and its modifiers, in any order (`cq`, `rcu`); not T, which makes a list of paths instead."""
-
-
-def main_ar(argv: Sequence[str]) -> int:
-    """Run `tmebox ar` with these arguments; returns the exit code."""
-    arguments = list(argv)
-    try:
-        if arguments[:1] in (["--version"], ["-V"]):
-            return subprocess.call([clang.toolchain_dir() / "zig", "ar", "--version"])
-        if not arguments or not _OPERATION.fullmatch(arguments[0]):
-            raise UsageError("usage: tmebox ar [-]{dmpqrstx}[modifiers] archive [file...]")
-        refused = [item for item in arguments[1:] if item.startswith(("-", "@"))]
-        if refused:
-            raise UsageError(f"unsupported argument {refused[0]!r}")
-        return subprocess.call([clang.toolchain_dir() / "zig", "ar", *arguments])
-    except TmeboxError as error:
-        print(f"tmebox ar: error: {error}", file=sys.stderr)
-        return 1

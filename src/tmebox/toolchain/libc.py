@@ -71,7 +71,17 @@ def cache_directory() -> Path:
 
 _NOT_SHAPING_CODE = frozenset(
     {
-        *("arguments", "build", "compile", "containment", "debug_entries", "diagnostics", "driver", "dwarf"),
+        *(
+            "archive",
+            "arguments",
+            "build",
+            "compile",
+            "containment",
+            "debug_entries",
+            "diagnostics",
+            "driver",
+            "dwarf",
+        ),
         *(
             "exports",
             "flags",
