@@ -8,13 +8,25 @@ from pathlib import Path
 from tmebox.errors import CompileError, Diagnostic
 from tmebox.outputs import write_output
 from tmebox.toolchain import clang, diagnostics
+from tmebox.toolchain.marks import mark
 
 
-def assemble(text: str, output: Path, *, file: str, limits: clang.Limits = clang.DEFAULT_LIMITS) -> None:
-    """Write the object `output`. `file` is the source's name, for messages. Raises CompileError, OSError."""
+def assemble(
+    text: str,
+    output: Path,
+    *,
+    file: str,
+    isolation: str = "code+data",
+    base: str = "gs",
+    limits: clang.Limits = clang.DEFAULT_LIMITS,
+) -> None:
+    """Write the object `output`, marked as one for `isolation` and `base`, for which `text` was instrumented.
+
+    `file` is the source's name, for messages. Raises CompileError, OSError.
+    """
     with tempfile.TemporaryDirectory(prefix="tmebox-") as scratch:
         source, written = Path(scratch) / "instrumented.s", Path(scratch) / "object"
-        source.write_text(text, encoding="utf-8", errors="surrogateescape")
+        source.write_text(text + mark(isolation, base), encoding="utf-8", errors="surrogateescape")
         arguments = [
             "-triple",
             "x86_64-unknown-linux-musl",

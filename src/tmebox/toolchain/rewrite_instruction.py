@@ -19,7 +19,7 @@ from tmebox.toolchain.borrow import load_of
 from tmebox.toolchain.liveness import EVERYTHING, R11_BIT, resources
 from tmebox.toolchain.mnemonics import FLAGS, MNEMONICS, Kind, Mnemonic
 from tmebox.toolchain.rewrite_bits import is_wild_bit_test, rewrite_bit_test
-from tmebox.toolchain.rewrite_control import rewrite_branch, rewrite_return
+from tmebox.toolchain.rewrite_control import rewrite_branch, rewrite_return, rewrite_trap
 from tmebox.toolchain.rewrite_memory import computed, confined, constant_load, is_stack_slot, plain_immediate
 from tmebox.toolchain.rewrite_r15 import refuse_reserved, through_r15
 from tmebox.toolchain.rewrite_stack import (
@@ -75,6 +75,8 @@ def _rewrite(instruction: Instruction, facts: Mnemonic, flow: Flow, base: str) -
             return rewrite_return(instruction, flow)
         case Kind.LEAVE:
             return rewrite_leave(flow)
+        case Kind.STOP if facts.base == "ud1":
+            return rewrite_trap(instruction, flow)
         case Kind.BIT_TEST if is_wild_bit_test(instruction):
             return rewrite_bit_test(instruction, facts, flow)
         case Kind.LEA:
