@@ -42,6 +42,7 @@ WRITERS = {
     "toolchain/libc.py:_locked": "the cache's lock",
     "toolchain/libc.py:_build_into": "the cache",
     "toolchain/libc_sources.py:archive": "a listing beside the cache's archive",
+    "toolchain/inputs.py:extract": "objects in a scratch directory",
     "toolchain/link.py:run": "a linker script in a scratch directory",
     "toolchain/objects.py:_compile_text": "a source in a scratch directory",
     "bench/debian.py:_download_from": "the cache of packages",

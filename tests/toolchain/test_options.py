@@ -336,3 +336,16 @@ def test_options_that_are_parsed_have_their_place() -> None:
     command = parse(["-march=x86-64-v4", "-Wl,-Map,m", "-l:libx.a", "-nostartfiles", "a.o"])
     assert (command.map_file, command.libraries, command.use_start_files) == (Path("m"), [":libx.a"], False)
     assert vet(["-march=x86-64-v4"])[0] == "-march=x86-64-v3"
+
+
+WITH_512_BITS = "#include <immintrin.h>\nvoid f(void *a) { _mm512_storeu_si512(a, _mm512_set1_epi32(3)); }"
+MASKED = """
+#include <immintrin.h>
+void f(int *a, int m) { _mm256_mask_storeu_epi32(a, (__mmask8)m, _mm256_set1_epi32(3)); }
+"""
+
+
+@pytest.mark.parametrize("source", [WITH_512_BITS, MASKED])
+def test_avx512_that_is_asked_for_by_name_is_refused_with_a_way_out(source: str) -> None:
+    with pytest.raises(tmebox.CompileError, match=r"AVX-512 is not supported; compile with -march=x86-64-v3"):
+        tmebox.compile(source_text=source, flags=("-mavx512f", "-mavx512vl"))

@@ -43,8 +43,13 @@ def relocate(executable: Elf, entries: list[int], tables: int) -> Claims:
     Raises CompileError for relocations that cannot be moved.
     """
     symbols = executable.symbols
-    if ((symbols["info"] & 15) == linked.STT_GNU_IFUNC).any():
-        raise CompileError(f"{executable.name}: indirect functions (ifunc) need a dynamic loader")
+    indirect = np.flatnonzero((symbols["info"] & 15) == linked.STT_GNU_IFUNC)
+    if len(indirect):
+        name = executable.symbol_name(int(indirect[0]))
+        raise CompileError(
+            f"{executable.name}: `{name}` is an indirect function (ifunc): "
+            "only a dynamic loader could resolve it; choose with a pointer instead, or switch it off"
+        )
     in_text = _in_text(executable)
     is_function = (symbols["info"] & 15) == linked.STT_FUNC
     function_addresses = np.unique(symbols["value"][is_function & in_text])

@@ -40,7 +40,7 @@ from tmebox.toolchain.liveness import FlowGraph
 from tmebox.toolchain.offset_reuse import without_repeated_loads
 from tmebox.toolchain.places import Places
 from tmebox.toolchain.rewrite_control import jump_mask
-from tmebox.toolchain.rewrite_instruction import rewrite_instruction
+from tmebox.toolchain.rewrite_instruction import avx512_hint, rewrite_instruction
 from tmebox.toolchain.template import Load, Refusal, Shape, Template
 
 ISOLATIONS = ("code+data", "data")
@@ -55,7 +55,7 @@ def _prepare(line: str, base: str) -> tuple[_Prepared, ...]:
     try:
         statements = parse_line(line)
     except AsmSyntaxError as error:
-        return (Refusal(f"`{line.strip()}`: {error}"),)
+        return (Refusal(f"`{line.strip()}`: {error}{avx512_hint(line)}"),)
     return tuple(_prepare_statement(statement, base) for statement in statements)
 
 

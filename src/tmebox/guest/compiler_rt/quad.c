@@ -128,43 +128,44 @@ static int compare(quad left, quad right, int unordered)
 	return (first > second) - (first < second);
 }
 
-int __unordtf2(quad a, quad b)
+long __unordtf2(quad a, quad b)
 {
 	return (bits_of(a) & ~QUAD_SIGN) > QUAD_INFINITY || (bits_of(b) & ~QUAD_SIGN) > QUAD_INFINITY;
 }
 
-/* Each is compared with 0 in the way that its name says; that has to be false for NaNs, and true for `ne`. */
-int __eqtf2(quad a, quad b)
+/* Each is compared with 0 in the way that its name says; that has to be false for NaNs, and true for `ne`. clang looks
+   at 32 bits of the result, gcc at 64. */
+long __eqtf2(quad a, quad b)
 {
 	return compare(a, b, 1);
 }
 
-int __netf2(quad a, quad b)
+long __netf2(quad a, quad b)
 {
 	return compare(a, b, 1);
 }
 
-int __lttf2(quad a, quad b)
+long __lttf2(quad a, quad b)
 {
 	return compare(a, b, 1);
 }
 
-int __letf2(quad a, quad b)
+long __letf2(quad a, quad b)
 {
 	return compare(a, b, 1);
 }
 
-int __gttf2(quad a, quad b)
+long __gttf2(quad a, quad b)
 {
 	return compare(a, b, -1);
 }
 
-int __getf2(quad a, quad b)
+long __getf2(quad a, quad b)
 {
 	return compare(a, b, -1);
 }
 
-int __cmptf2(quad a, quad b)
+long __cmptf2(quad a, quad b)
 {
 	return compare(a, b, 1);
 }
