@@ -18,6 +18,7 @@ LAYERS: dict[str, int] = {
     "abi": 0,
     "once": 0,
     "listing": 0,
+    "outputs": 0,
     "prototypes": 1,
     "elf": 1,
     "modulecheck": 1,

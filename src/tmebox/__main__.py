@@ -14,7 +14,7 @@ def main() -> int:
 
         return main_cc(arguments)
     if tool == "ar":
-        from tmebox.toolchain.driver import main_ar
+        from tmebox.toolchain.archive import main_ar
 
         return main_ar(arguments)
     from tmebox.cli.app import main as main_app

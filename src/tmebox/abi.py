@@ -117,6 +117,10 @@ SCRATCH = "r11"
 INTEGER_ARGUMENT_REGISTERS = ("rdi", "rsi", "rdx", "rcx", "r8", "r9")
 VECTOR_ARGUMENT_COUNT = 8
 
+TRAP_REASON = 0x746D_7200
+"""Plus a number below 256, in a `movl $…, %eax` behind a `ud2`: which check of a compiler has failed. Only
+messages depend on it."""
+
 MAX_IMPORTS = 4096
 SYSCALL_IMPORT = "__tmebox_syscall"
 """`long __tmebox_syscall(long number, const long arguments[6])`: what musl's system calls become."""

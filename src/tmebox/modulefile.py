@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from tmebox.abi import TABLE_ENTRY
 from tmebox.errors import ModuleError
 from tmebox.once import once
+from tmebox.outputs import write_output
 from tmebox.prototypes import Prototype
 
 Addresses = NDArray[np.uint32]
@@ -146,16 +147,9 @@ class ModuleFile:
     def write(self, path: str | os.PathLike[str]) -> None:
         """Write the `.tbx` file, executable so that build systems take it for a program. Raises OSError.
 
-        The file appears complete or not at all.
+        A regular file appears complete or not at all; a device or a pipe is written to.
         """
-        target = Path(path)
-        partial = target.with_name(f".{target.name}.{os.getpid()}")
-        try:
-            partial.write_bytes(self.to_bytes())
-            partial.chmod(0o777 & ~_umask())
-            partial.replace(target)
-        finally:
-            partial.unlink(missing_ok=True)
+        write_output(path, self.to_bytes(), is_program=True, replaces_links=True)
 
     @staticmethod
     def read(path: str | os.PathLike[str]) -> ModuleFile:
@@ -178,14 +172,3 @@ class ModuleFile:
         from tmebox import modulecodec
 
         return modulecodec.digest(self)
-
-
-def _umask() -> int:
-    """The process's file mode mask, without the race of setting it to find out."""
-    try:
-        for line in Path("/proc/self/status").read_text().splitlines():
-            if line.startswith("Umask:"):
-                return int(line.split()[1], 8)
-    except OSError:
-        pass
-    return 0o077

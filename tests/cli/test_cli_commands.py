@@ -69,19 +69,20 @@ def test_the_version_is_the_packages(tmebox: Run) -> None:
     assert tmebox("--version").out == f"tmebox {package.__version__}\n"
 
 
-@pytest.mark.parametrize(("tool", "function"), [("cc", "main_cc"), ("ar", "main_ar")])
+@pytest.mark.parametrize(("tool", "module"), [("cc", "driver"), ("ar", "archive")])
 def test_compiler_arguments_are_passed_on_as_they_were_typed(
-    tool: str, function: str, monkeypatch: pytest.MonkeyPatch
+    tool: str, module: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[list[str]] = []
-    driver = ModuleType("tmebox.toolchain.driver")
+    name = f"tmebox.toolchain.{module}"
+    command = ModuleType(name)
 
     def record(arguments: list[str]) -> int:
         seen.append(arguments)
         return 7
 
-    setattr(driver, function, record)
-    monkeypatch.setitem(sys.modules, "tmebox.toolchain.driver", driver)
+    setattr(command, f"main_{tool}", record)
+    monkeypatch.setitem(sys.modules, name, command)
     typed = ["--help", "-c", "-DX=[bold]", "--", "-o", "", "a b.c", "--version"]
     monkeypatch.setattr(sys, "argv", ["tmebox", tool, *typed])
     assert entry.main() == 7

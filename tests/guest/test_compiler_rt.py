@@ -59,6 +59,29 @@ def test_results_are_those_of_the_host_compilers_operators(
     assert (done.returncode, done.stdout) == (0, "")
 
 
+def test_quad_precision_is_the_host_librarys_in_every_direction(
+    compile_ours: Callable[[Path], Path], tmp_path: Path
+) -> None:
+    names = ("quad", "quad_convert", "half", "complex")
+    objects = [str(compile_ours(GUEST / "compiler_rt" / f"{name}.c")) for name in names]
+    program = tmp_path / "quads"
+    harness = str(HERE / "quad_harness.c")
+    command = [*host_compiler(), "-O1", "-frounding-math", harness, *objects, "-lm", "-o", str(program)]
+    subprocess.run(command, check=True)
+    done = subprocess.run([program], capture_output=True, text=True, timeout=120, check=False)
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_trapping_arithmetic_traps_at_the_limits_and_not_before(
+    compile_ours: Callable[[Path], Path], tmp_path: Path
+) -> None:
+    compiled = [str(compile_ours(GUEST / "compiler_rt" / f"{name}.c")) for name in ("trapping", "int128")]
+    program, harness = tmp_path / "trapping", str(HERE / "trapping_harness.c")
+    subprocess.run([*host_compiler(), "-w", harness, *compiled, "-o", str(program)], check=True)
+    done = subprocess.run([program], capture_output=True, text=True, timeout=120, check=False)
+    assert (done.returncode, done.stdout) == (0, "")
+
+
 HALVES = """
 #include <stdio.h>
 #include <stdint.h>

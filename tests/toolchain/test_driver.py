@@ -15,8 +15,9 @@ import pytest
 
 from tmebox.modulefile import ModuleFile
 from tmebox.toolchain import makedeps
+from tmebox.toolchain.archive import main_ar
 from tmebox.toolchain.arguments import UsageError, parse
-from tmebox.toolchain.driver import main_ar, main_cc
+from tmebox.toolchain.driver import main_cc
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -226,12 +227,13 @@ def test_a_refused_instruction_is_an_error_at_its_line(cc: Run) -> None:
         (["-fplugin=x.so", "a.c"], "not supported"),
         (["-B.", "a.c"], "not supported"),
         (["-Xclang", "-load", "a.c"], "not supported"),
-        (["-Wp,-MD,x", "a.c"], "not supported"),
+        (["-Wp,-x", "a.c"], "not supported"),
+        (["-Wp,-MD", "a.c"], "needs a file"),
         (["-Wa,-x", "a.c"], "not supported"),
         (["-Wl,-T,script", "a.c"], "linker scripts"),
         (["-Wl,--wrap=x", "a.c"], "not supported"),
         (["-Xlinker", "@file", "a.c"], "not supported"),
-        (["@args"], "response files"),
+        (["@missing"], "no such file: 'missing', a response file"),
         (["-m32", "a.c"], "not supported"),
         (["-fsanitize=address", "a.c"], "not supported"),
         (["--target=arm", "a.c"], "not supported"),

@@ -20,8 +20,6 @@ The JSON document (`--json FILE`):
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -29,6 +27,7 @@ from typing import Any
 
 from tmebox.bench.columns import BY_KEY, Column
 from tmebox.bench.statistics import Spread, geomean, ratios, spread
+from tmebox.outputs import write_output
 
 SCHEMA = 1
 
@@ -180,12 +179,4 @@ def write_all(files: Mapping[Path, str]) -> None:
     """Write files so that nobody, whatever interrupts, finds half of one: each appears at once, complete."""
     for path, text in files.items():
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, scratch = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        try:
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                file.write(text)
-            os.chmod(scratch, 0o644)
-            os.replace(scratch, path)
-        except BaseException:
-            os.unlink(scratch)
-            raise
+        write_output(path, text.encode("utf-8"))

@@ -67,7 +67,7 @@ def cc(context: typer.Context) -> None:
 @app.command("ar", context_settings=VERBATIM, epilog=examples("tmebox ar rcs libblur.a blur.o"))
 def ar(context: typer.Context) -> None:
     """Make and list archives (.a) of what [bold]tmebox cc -c[/] compiled."""
-    from tmebox.toolchain.driver import main_ar
+    from tmebox.toolchain.archive import main_ar
 
     raise typer.Exit(main_ar(context.args))
 

@@ -21,6 +21,7 @@ from tmebox.errors import (
     Trap,
 )
 from tmebox.memory.windows import Window
+from tmebox.runtime.failed_checks import failed_check
 from tmebox.runtime.unwind import REGISTER_ORDER, Unwinder
 
 SI_KERNEL = 0x80
@@ -85,9 +86,7 @@ def make_trap(
         return ArithmeticTrap(what, address=instruction_address, unwind=unwind)
     if signal in (signals.SIGILL, signals.SIGTRAP):
         what = (
-            "breakpoint instruction"
-            if signal == signals.SIGTRAP
-            else "illegal instruction (or __builtin_trap)"
+            "breakpoint instruction" if signal == signals.SIGTRAP else failed_check(text, instruction_address)
         )
         return IllegalInstruction(what, address=instruction_address, unwind=unwind)
     return _fault(around, text, code, fault_address, instruction_address, access, rsp, registers, unwind)

@@ -13,6 +13,7 @@ from tmebox.abi import BASES
 from tmebox.errors import TmeboxError
 from tmebox.toolchain import flags
 from tmebox.toolchain.compile import LANGUAGES
+from tmebox.toolchain.linker_options import LinkerOptions
 from tmebox.toolchain.options import DEFAULT_OPTIONS, CompileOptions
 
 STDIN = Path("-")
@@ -35,17 +36,26 @@ class Dependencies:
 
 @dataclass
 class Command:
-    """mode: "link", or one of -c -S -E -M. inputs: sources, objects and archives, in order."""
+    """mode: "link", or one of -c -S -E -M. inputs: sources, objects and archives, in order.
+
+    whole_inputs, whole_libraries: of which every object is linked, wanted or not. map_file: where to describe
+    what was linked. use_start_files: whether a program's `main` makes it a command. notes: for the user.
+    """
 
     mode: str = "link"
     output: Path | None = None
     inputs: list[Path] = field(default_factory=list)
     languages: dict[Path, str] = field(default_factory=dict)
     libraries: list[str] = field(default_factory=list)
+    whole_inputs: set[Path] = field(default_factory=set)
+    whole_libraries: set[str] = field(default_factory=set)
     library_dirs: list[Path] = field(default_factory=list)
     preprocessor_flags: list[str] = field(default_factory=list)
     dependencies: Dependencies = field(default_factory=Dependencies)
     options: CompileOptions = DEFAULT_OPTIONS
+    map_file: Path | None = None
+    use_start_files: bool = True
+    notes: list[str] = field(default_factory=list)
 
     @property
     def sources(self) -> list[Path]:
@@ -66,6 +76,13 @@ class _State:
     base: str = "gs"
     debug: bool = False
     use_libc: bool = True
+
+    def __post_init__(self) -> None:
+        self.linker = LinkerOptions(
+            lambda name: _input(self, name),
+            lambda name: _library(self, name),
+            lambda name: self.command.library_dirs.append(Path(name)),
+        )
 
 
 _X_LANGUAGES = {
@@ -96,23 +113,55 @@ def _base(state: _State, value: str) -> None:
 
 
 def _linker(state: _State, value: str) -> None:
-    """-Wl: what changes nothing in a module is ignored, the rest refused."""
+    state.linker.add(value)
+
+
+def _linker_word(state: _State, value: str) -> None:
+    if "," in value:
+        raise UsageError(f"linker option {value!r} is not supported in a sandboxed build")
+    state.linker.add(value)
+
+
+def _library(state: _State, value: str) -> None:
+    state.command.libraries.append(value)
+    if state.linker.is_whole:
+        state.command.whole_libraries.add(value)
+
+
+_ASSEMBLER_IGNORED = re.compile(
+    r"-W|-g|-I.*|--(no-?execstack|no-warn|warn|fatal-warnings|64|divide|gdwarf\S*|gstabs|noexecstack)"
+    r"|-m(relax-relocations=\w+|branches-within-32B-boundaries|no-relax|x86-used-note=\w+)|-march=[\w+.,-]+"
+    r"|--(generate-missing-build-notes=\w+|compress-debug-sections(=\w+)?|nocompress-debug-sections|reduce-memory-overheads)"
+)
+
+
+def _assembler(state: _State, value: str) -> None:
+    """-Wa: what changes nothing in what is assembled is ignored, the rest refused."""
+    for word in value.split(","):
+        if not _ASSEMBLER_IGNORED.fullmatch(word):
+            raise UsageError(f"assembler option {word!r} is not supported in a sandboxed build")
+
+
+_FOR_THE_PREPROCESSOR = re.compile(
+    r"-(D|U|I|M|P$|C|w$|W|isystem|iquote|idirafter|include|imacros|f|undef$|std=).*"
+)
+
+
+def _preprocessor(state: _State, value: str) -> None:
+    """-Wp: the preprocessor's options, whose -MD and -MMD name the file that rules go to."""
     words = iter(value.split(","))
     for word in words:
-        if word in ("-z", "-rpath", "-soname", "-h", "-rpath-link", "-Map", "--hash-style", "-T"):
-            if word == "-T":
-                raise UsageError("linker scripts are not supported in a sandboxed build")
-            next(words, None)
-        elif not _LINKER_IGNORED.fullmatch(word):
-            raise UsageError(f"linker option {word!r} is not supported in a sandboxed build")
+        if word in ("-MD", "-MMD"):
+            _SWITCHES[word](state)
+            name = next(words, "")
+            if not name:
+                raise UsageError(f"-Wp,{word} needs a file: -Wp,{word},FILE")
+            state.command.dependencies.file = Path(name)
+        elif _FOR_THE_PREPROCESSOR.fullmatch(word):
+            _option(state, word, words)
+        else:
+            raise UsageError(f"preprocessor option {word!r} is not supported in a sandboxed build")
 
-
-_LINKER_IGNORED = re.compile(
-    "|-O\\d|-E|-s|-S|-x|-g|-Bstatic|-Bdynamic|-Bsymbolic\\S*|-\\(|-\\)|-no-pie|-pie|-static|"
-    "--(no-)?(as-needed|gc-sections|export-dynamic|undefined|warn-\\S+|whole-archive|fatal-warnings|eh-frame-hdr)|"
-    "--(start|end)-group|--strip-\\S+|--build-id\\S*|--sort-common|--hash-style=\\S+|--enable-new-dtags|--relax|"
-    "--icf=\\S+|--print-gc-sections|--no-allow-shlib-undefined|--allow-shlib-undefined|-rpath\\S*|--rpath\\S*|-z\\S+|-soname=\\S+"
-)
 
 _VALUES: dict[str, Callable[[_State, str], None]] = {
     "-o": lambda state, value: setattr(state.command, "output", Path(value)),
@@ -120,7 +169,7 @@ _VALUES: dict[str, Callable[[_State, str], None]] = {
     "-D": lambda state, value: state.flags.append(f"-D{value}"),
     "-U": lambda state, value: state.flags.append(f"-U{value}"),
     "-L": lambda state, value: state.command.library_dirs.append(Path(value)),
-    "-l": lambda state, value: state.command.libraries.append(value),
+    "-l": _library,
     "-x": _language,
     "-isystem": lambda state, value: state.search.append(("-isystem", Path(value))),
     "-iquote": lambda state, value: state.search.append(("-iquote", Path(value))),
@@ -131,7 +180,11 @@ _VALUES: dict[str, Callable[[_State, str], None]] = {
     "-MT": lambda state, value: state.command.dependencies.targets.append(value),
     "-MQ": lambda state, value: state.command.dependencies.targets.append(value.replace("$", "$$")),
     "-Wl,": _linker,
-    "-Xlinker": _linker,
+    "-Xlinker": _linker_word,
+    "-Wp,": _preprocessor,
+    "-Xpreprocessor": _preprocessor,
+    "-Wa,": _assembler,
+    "-Xassembler": _assembler,
     "-z": lambda state, value: None,
     "--param": lambda state, value: None,
     "--export": lambda state, value: state.exports.append(value),
@@ -139,8 +192,11 @@ _VALUES: dict[str, Callable[[_State, str], None]] = {
     "--base": _base,
 }
 """Options with a value: attached (-Idir, --base=gs) or as the next argument."""
-_SEPARATE_ONLY = {"-include", "-imacros", "-Xlinker", "-z", "--param", "--export", "--isolation", "--base"}
-_ATTACHED_ONLY = {"-Wl,"}
+_SEPARATE_ONLY = {
+    *("-include", "-imacros", "-Xlinker", "-Xpreprocessor", "-Xassembler", "-z", "--param", "--export"),
+    *("--isolation", "--base"),
+}
+_ATTACHED_ONLY = {"-Wl,", "-Wp,", "-Wa,"}
 
 
 def _mode(name: str) -> Callable[[_State], None]:
@@ -172,6 +228,10 @@ def _no_libc(state: _State) -> None:
     state.use_libc = False
 
 
+def _no_start_files(state: _State) -> None:
+    state.command.use_start_files = False
+
+
 _SWITCHES: dict[str, Callable[[_State], None]] = {
     "-c": _mode("-c"),
     "-S": _mode("-S"),
@@ -188,6 +248,7 @@ _SWITCHES: dict[str, Callable[[_State], None]] = {
     "-v": _nothing,
     "-nostdinc": _nothing,
     "-nostdlib": _no_libc,
+    "-nostartfiles": _no_start_files,
     "-nodefaultlibs": _no_libc,
 }
 _PREPROCESSOR = {"-P", "-C", "-CC", "-dM", "-dD", "-H", "-traditional-cpp"}
@@ -205,8 +266,10 @@ def parse(argv: Sequence[str], readable: str = "") -> Command:
             _input(state, argument)
         else:
             _option(state, argument, arguments)
+    state.linker.end()
     command = state.command
-    if not command.inputs:
+    command.map_file = state.linker.map_file
+    if not command.inputs and not command.whole_libraries:
         raise UsageError("no input files")
     _require_known_inputs(command)
     if command.output is not None and command.mode in ("-c", "-S") and len(command.sources) > 1:
@@ -232,10 +295,12 @@ def parse(argv: Sequence[str], readable: str = "") -> Command:
 
 
 def _input(state: _State, argument: str) -> None:
-    if argument.startswith("@"):
-        raise UsageError(f"response files are not supported: {argument}")
+    if argument.startswith("@"):  # the others have been replaced by what they hold
+        raise UsageError(f"no such file: {argument[1:]!r}, a response file")
     path = Path(argument)
     state.command.inputs.append(path)
+    if state.linker.is_whole:
+        state.command.whole_inputs.add(path)
     if state.language is not None:
         state.command.languages[path] = state.language
 
@@ -278,8 +343,10 @@ def _option(state: _State, argument: str, rest: Iterator[str]) -> None:
         state.debug = argument != "-g0"
     if flags.passes(argument):
         state.flags.append(argument)
+        if (note := flags.note(argument)) is not None:
+            state.command.notes.append(note)
     elif not flags.ignored(argument):
-        raise UsageError(f"option {argument!r} is not supported in a sandboxed build")
+        raise UsageError(f"option {flags.refusal(argument)}")
 
 
 def _is_flag(argument: str) -> bool:

@@ -6,14 +6,27 @@ import tempfile
 from pathlib import Path
 
 from tmebox.errors import CompileError, Diagnostic
+from tmebox.outputs import write_output
 from tmebox.toolchain import clang, diagnostics
+from tmebox.toolchain.marks import mark
 
 
-def assemble(text: str, output: Path, *, file: str, limits: clang.Limits = clang.DEFAULT_LIMITS) -> None:
-    """Write the object `output`. `file` is the source's name, for messages. Raises CompileError."""
+def assemble(
+    text: str,
+    output: Path,
+    *,
+    file: str,
+    isolation: str = "code+data",
+    base: str = "gs",
+    limits: clang.Limits = clang.DEFAULT_LIMITS,
+) -> None:
+    """Write the object `output`, marked as one for `isolation` and `base`, for which `text` was instrumented.
+
+    `file` is the source's name, for messages. Raises CompileError, OSError.
+    """
     with tempfile.TemporaryDirectory(prefix="tmebox-") as scratch:
-        source = Path(scratch) / "instrumented.s"
-        source.write_text(text, encoding="utf-8", errors="surrogateescape")
+        source, written = Path(scratch) / "instrumented.s", Path(scratch) / "object"
+        source.write_text(text + mark(isolation, base), encoding="utf-8", errors="surrogateescape")
         arguments = [
             "-triple",
             "x86_64-unknown-linux-musl",
@@ -22,8 +35,10 @@ def assemble(text: str, output: Path, *, file: str, limits: clang.Limits = clang
             "-mrelax-relocations=no",
             "-dwarf-version=5",
         ]
-        finished = clang.run("clang", ["-cc1as", *arguments, "-o", str(output), str(source)], limits)
-    if finished.status != 0:
-        found = diagnostics.parse_clang(finished.messages, lambda _: f"{file} (instrumented assembly)")
-        wrong = diagnostics.errors(found) or (Diagnostic(finished.messages.strip()[-2000:] or "no message"),)
-        raise CompileError(f"{file}: its instrumented assembly does not assemble", wrong)
+        finished = clang.run("clang", ["-cc1as", *arguments, "-o", str(written), str(source)], limits)
+        if finished.status == 0:
+            write_output(output, written.read_bytes(), replaces_links=True)
+            return
+    found = diagnostics.parse_clang(finished.messages, lambda _: f"{file} (instrumented assembly)")
+    wrong = diagnostics.errors(found) or (Diagnostic(finished.messages.strip()[-2000:] or "no message"),)
+    raise CompileError(f"{file}: its instrumented assembly does not assemble", wrong)

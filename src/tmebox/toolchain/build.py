@@ -60,11 +60,16 @@ def link_program(
     archives: Sequence[Path],
     options: CompileOptions = DEFAULT_OPTIONS,
     *,
+    use_start_files: bool = True,
+    link_map: Path | None = None,
     progress: Progress | None = None,
 ) -> ModuleFile:
-    """`link` with the sandboxed libc, unless `options` leave it out; built first if need be."""
+    """`link` with the sandboxed libc, unless `options` leave it out; built first if need be.
+
+    use_start_files: make a command of what has `main`. link_map: a file to describe the link in.
+    """
     if not options.use_libc:
-        return link(objects, archives, options)
+        return link(objects, archives, options, link_map=link_map)
     from tmebox.toolchain.libc import libc
 
     def building(done: int, total: int) -> None:
@@ -75,5 +80,10 @@ def link_program(
     if progress is not None:
         progress("link", 0, 1)
     return link(
-        objects, archives, options, start_object=library.start_object, implicit_archives=[library.archive]
+        objects,
+        archives,
+        options,
+        start_object=library.start_object if use_start_files else None,
+        implicit_archives=[library.archive],
+        link_map=link_map,
     )

@@ -14,9 +14,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tmebox.errors import CompileError, Diagnostic, TmeboxError
-from tmebox.toolchain import clang, makedeps, processes
+from tmebox.outputs import STDOUT, write_output
+from tmebox.toolchain import clang, makedeps
 from tmebox.toolchain.arguments import STDIN, Command, UsageError, parse
 from tmebox.toolchain.compile import Compiled, SourceError, language_of, preprocess
+from tmebox.toolchain.inputs import extract
+from tmebox.toolchain.response_files import expand
 
 NAME = "tmebox cc"
 VERSION = "tmebox cc 0.1.0 (clang 19.1.7)\nTarget: x86_64-linux-musl\nThread model: single"
@@ -64,18 +67,30 @@ ANSWERS = {
 
 def main_cc(argv: Sequence[str]) -> int:
     """Run `tmebox cc` with these arguments; returns the exit code. Messages go to stderr."""
+    try:
+        return _main(expand(argv))
+    except TmeboxError as error:
+        return _fail(str(error))
+    except OSError as error:
+        return _fail(f"{error.filename or ''}: {error.strerror}")
+    except KeyboardInterrupt:
+        return 130
+
+
+def _main(argv: Sequence[str]) -> int:
     for argument in argv:
         if argument.startswith(("-print-prog-name=", "-print-file-name=")):
             print(argument.partition("=")[2])
             return 0
+    if "-###" in argv:  # which programs would run: ours run none that could be run apart
+        print(VERSION, file=sys.stderr)
+        return 0
     asked = [argument for argument in argv if argument in ANSWERS]
     if asked and all(argument in ANSWERS or argument.startswith("-") for argument in argv):
         print(ANSWERS[asked[0]], file=sys.stderr if asked[0] == "-v" else sys.stdout)
         return 0
     try:
         return _run(parse(argv, os.environ.get(READABLE_VARIABLE, "")))
-    except UsageError as error:
-        return _fail(str(error))
     except SourceError as error:
         sys.stderr.write(error.messages)
         _hint(error.diagnostics)
@@ -84,12 +99,6 @@ def main_cc(argv: Sequence[str]) -> int:
         for item in error.diagnostics:
             print(item if item.file else f"{NAME}: {item}", file=sys.stderr)
         return _fail(str(error).splitlines()[0])
-    except TmeboxError as error:
-        return _fail(str(error))
-    except OSError as error:
-        return _fail(f"{error.filename or ''}: {error.strerror}")
-    except KeyboardInterrupt:
-        return 130
 
 
 def _fail(message: str) -> int:
@@ -110,6 +119,8 @@ def _hint(found: tuple[Diagnostic, ...]) -> None:
 
 
 def _run(command: Command) -> int:
+    for note in dict.fromkeys(command.notes):
+        print(f"{NAME}: note: {note}", file=sys.stderr)
     for path in command.inputs:
         if path != STDIN and not path.exists():
             raise UsageError(f"no such file: '{path}'")
@@ -149,11 +160,16 @@ def _compile(command: Command, source: Path, output: Path) -> None:
     language = command.languages.get(source)
     if command.mode == "-S":
         compiled, _ = instrument(source, command.options, language=language)
-        output.write_text(compiled.text, encoding="utf-8", errors="surrogateescape")
+        write_output(output, _encoded(compiled.text))
     else:
         compiled = compile_object(source, output, command.options, language=language)
     sys.stderr.write(compiled.messages)
     _write_dependencies(command, compiled, _object_of(source) if command.mode == "link" else output)
+
+
+def _encoded(text: str) -> bytes:
+    """What a compiler wrote was read like this."""
+    return text.encode("utf-8", "surrogateescape")
 
 
 def _write_dependencies(command: Command, compiled: Compiled, output: Path) -> None:
@@ -161,10 +177,7 @@ def _write_dependencies(command: Command, compiled: Compiled, output: Path) -> N
     if not wanted.wanted:
         return
     rule = _rule(command, compiled, str(output))
-    if wanted.file == STDIN:
-        sys.stdout.write(rule)
-    else:
-        (wanted.file or output.with_suffix(".d")).write_text(rule, errors="surrogateescape")
+    write_output(wanted.file or output.with_suffix(".d"), _encoded(rule))
 
 
 def _rule(command: Command, compiled: Compiled, target: str) -> str:
@@ -183,19 +196,16 @@ def _preprocess(command: Command, source: Path) -> None:
     else:
         text, target = compiled.text, None
         _write_dependencies(command, compiled, command.output or _object_of(source))
-    target = target or command.output
-    if target is None or target == STDIN:
-        sys.stdout.write(text)
-    else:
-        target.write_text(text, encoding="utf-8", errors="surrogateescape")
+    write_output(target or command.output or STDOUT, _encoded(text))
 
 
 def _link(command: Command, scratch: Path) -> int:
     from tmebox.toolchain.build import link_program
 
-    archives = [path for path in command.inputs if path.suffix == ".a"]
-    archives += _libraries(command.libraries, command.library_dirs)
-    objects = []
+    libraries = {name: _library(name, command.library_dirs) for name in command.libraries}
+    whole = command.whole_inputs | {libraries[name] for name in command.whole_libraries}
+    archives = [path for path in (*command.inputs, *libraries.values()) if path and path.suffix == ".a"]
+    objects: list[Path] = []
     for index, path in enumerate(command.inputs):
         if path in command.sources:
             output = scratch / f"{index}.o"
@@ -203,21 +213,35 @@ def _link(command: Command, scratch: Path) -> int:
             objects.append(output)
         elif path not in archives:
             objects.append(path)
-    module = link_program(objects, archives, command.options, progress=_progress())
+    # What is taken whole is what its objects would be, had they been named one by one.
+    for index, path in enumerate(dict.fromkeys(path for path in archives if path in whole)):
+        objects += extract(path, scratch / f"whole{index}")
+    link_map = scratch / "map" if command.map_file is not None else None
+    module = link_program(
+        objects,
+        [path for path in archives if path not in whole],
+        command.options,
+        use_start_files=command.use_start_files,
+        link_map=link_map,
+        progress=_progress(),
+    )
+    if command.map_file is not None and link_map is not None:
+        write_output(command.map_file, link_map.read_bytes().replace(os.fsencode(f"{scratch}/"), b""))
     module.write(command.output or "a.out")
     return 0
 
 
-def _libraries(names: Sequence[str], directories: Sequence[Path]) -> list[Path]:
-    found = []
-    for name in names:
-        paths = (directory / f"lib{name}.a" for directory in directories)
-        path = next((path for path in paths if path.exists()), None)
-        if path is not None:
-            found.append(path)
-        elif name not in IMPLICIT_LIBRARIES:
-            raise UsageError(f"cannot find -l{name}: no lib{name}.a in the directories given with -L")
-    return found
+def _library(name: str, directories: Sequence[Path]) -> Path | None:
+    """The archive of `-lname`, or of `-l:file`; None for what libc contains. Raises UsageError."""
+    file = name[1:] if name.startswith(":") else f"lib{name}.a"
+    found = next((path for directory in directories if (path := directory / file).is_file()), None)
+    if found is not None:
+        return found
+    if file.startswith("lib") and file.endswith(".a") and file[3:-2] in IMPLICIT_LIBRARIES:
+        return None
+    if not file.endswith(".a"):
+        raise UsageError(f"cannot link -l{name}: a module is linked of archives (.a) and objects only")
+    raise UsageError(f"cannot find -l{name}: no {file} in the directories given with -L")
 
 
 def _progress() -> Callable[[str, int, int], None]:
@@ -231,25 +255,3 @@ def _progress() -> Callable[[str, int, int], None]:
             )
 
     return report
-
-
-# -- tmebox ar ----------------------------------------------------------------------------------------
-_OPERATION = re.compile(r"-?(?=[a-zA-Z]*[dmpqrstx])[abcDdfilmNoOpPqrsStuUvVx]+")
-"""An operation and its modifiers, in any order (`cq`, `rcu`); not T, which makes a list of paths instead."""
-
-
-def main_ar(argv: Sequence[str]) -> int:
-    """Run `tmebox ar` with these arguments; returns the exit code."""
-    arguments = list(argv)
-    try:
-        if arguments[:1] in (["--version"], ["-V"]):
-            return processes.run([clang.toolchain_dir() / "zig", "ar", "--version"]).status
-        if not arguments or not _OPERATION.fullmatch(arguments[0]):
-            raise UsageError("usage: tmebox ar [-]{dmpqrstx}[modifiers] archive [file...]")
-        refused = [item for item in arguments[1:] if item.startswith(("-", "@"))]
-        if refused:
-            raise UsageError(f"unsupported argument {refused[0]!r}")
-        return processes.run([clang.toolchain_dir() / "zig", "ar", *arguments]).status
-    except TmeboxError as error:
-        print(f"tmebox ar: error: {error}", file=sys.stderr)
-        return 1

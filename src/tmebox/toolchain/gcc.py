@@ -51,10 +51,18 @@ _UNKNOWN_TO_GCC = re.compile(
     r"-f(no-)?(bracket-depth|color-diagnostics|constant-cfstrings|diagnostics-|inline-hint-functions|fp-model"
     r"|macro-backtrace-limit|slp-vectorize|strict-return|template-depth|vectorize|wrapv-pointer|error-limit"
     r"|caret-diagnostics|spell-checking|approx-func|honor-|finite-loops|max-type-align|strict-enums)\S*"
-    r"|-W[\w+-]*#\S*|--?no-warnings"
+    r"|-W[\w+-]*#\S*|--?no-warnings|-fno-sanitize=function"
+    r"|-mno-(avxvnniint\d+|avxifma|avxneconvert|sha512|sm\d|avx10\S*|apxf|amx\S*)"
 )
 """Of the flags that `flags.vet` lets through: what only clang has, and -fdiagnostics-…, some of which make
 gcc write files."""
+_LEVELS = {
+    "x86-64-v3": frozenset(
+        ["avx2", "bmi1", "bmi2", "f16c", "fma", "abm", "movbe", "popcnt", "sse4_2", "cx16"]
+    ),
+    "x86-64-v2": frozenset(["popcnt", "sse4_1", "sse4_2", "ssse3", "cx16"]),
+}
+"""By the kernel's names of what each adds."""
 _LOADS_IMAGE = "pch_preprocess"
 
 
@@ -104,8 +112,24 @@ def code_flags() -> list[str]:
 
 
 def known_flags(flags: Sequence[str]) -> list[str]:
-    """Those of the vetted flags that gcc should get."""
-    return [flag for flag in flags if not _UNKNOWN_TO_GCC.fullmatch(flag)]
+    """Those of the vetted flags that gcc should get, as it calls them."""
+    names = {
+        "-march=native": f"-march={_own_level()}",
+        "-mtune=native": "-mtune=generic",
+        "-fsanitize-trap=all": "-fsanitize-undefined-trap-on-error",
+    }
+    return [names.get(flag, flag) for flag in flags if not _UNKNOWN_TO_GCC.fullmatch(flag)]
+
+
+def _own_level() -> str:
+    """What cc1, which does not know `native`, may take this processor for."""
+    try:
+        text = Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return "x86-64"
+    has = set(text.partition("flags")[2].partition("\n")[0].split())
+    levels = (level for level, features in _LEVELS.items() if features <= has)
+    return next(levels, "x86-64")
 
 
 def compile_preprocessed(

@@ -27,6 +27,29 @@ def require_plain(name: str) -> str:
     return name
 
 
+def archive_members(path: Path) -> Iterator[tuple[str, bytes]]:
+    """(what messages call it, contents) of each object in an archive that `require_archive` has passed."""
+    for number, (kind, start, length) in enumerate(_members(path, path.stat().st_size)):
+        if kind not in _INDICES:
+            with path.open("rb") as file:
+                file.seek(start)
+                name = kind.rstrip(b"/").decode("utf-8", "replace")
+                yield f"{path}({number if name.startswith('/') else name})", file.read(length)
+
+
+def extract(path: Path, directory: Path) -> list[Path]:
+    """The objects of an archive as files in a new `directory`, in order. Raises CompileError, OSError."""
+    require_archive(path)
+    directory.mkdir()
+    objects = []
+    for number, (name, contents) in enumerate(archive_members(path)):
+        member = name.rpartition("(")[2].rstrip(")").removesuffix(".o")
+        plain = re.sub(r"[^\w.-]", "_", member)
+        objects.append(directory / f"{number}-{path.stem}-{plain}.o")
+        objects[-1].write_bytes(contents)
+    return objects
+
+
 def require_object(path: Path) -> None:
     """Raises CompileError unless `path` is a relocatable x86-64 object, and OSError if it cannot be read."""
     with path.open("rb") as file:

@@ -85,21 +85,34 @@ def _unwritable(directory: Path, error: OSError) -> CompileError:
 
 _NOT_SHAPING_CODE = frozenset(
     {
-        *("arguments", "build", "compile", "containment", "debug_entries", "diagnostics", "driver", "dwarf"),
+        *(
+            "archive",
+            "arguments",
+            "build",
+            "compile",
+            "containment",
+            "debug_entries",
+            "diagnostics",
+            "driver",
+            "dwarf",
+        ),
         *(
             "exports",
             "flags",
             "imports",
             "inputs",
             "leb128",
+            "linker_options",
             "lines",
             "link",
             "linked",
             "makedeps",
             "objects",
+            "option_table",
             "options",
             "processes",
             "relocate",
+            "response_files",
             "script",
         ),
     }

@@ -109,7 +109,7 @@ def compile_source(source: Source, output: Path, generated: Path, isolation: str
         text = _to_assembly(source, output, generated, base)
     name = f"libc/{source.name}"
     instrumented = rewrite(UNWIND_SECTION + text, file=name, isolation=isolation, base=base)
-    assemble(instrumented, output, file=f"libc/{source.name}", limits=LIMITS)
+    assemble(instrumented, output, file=name, isolation=isolation, base=base, limits=LIMITS)
 
 
 def archive(path: Path, members: list[Path]) -> None:

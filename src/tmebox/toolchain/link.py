@@ -12,12 +12,12 @@ import numpy as np
 from tmebox import abi
 from tmebox.errors import CompileError, Diagnostic, ModuleError
 from tmebox.modulefile import Export, Import, ModuleFile, Segment, Symbol
-from tmebox.toolchain import clang, diagnostics, gcc, linked, script
+from tmebox.toolchain import clang, diagnostics, gcc, linked, marks, script
 from tmebox.toolchain.assemble import assemble
 from tmebox.toolchain.dwarf import prototypes
 from tmebox.toolchain.exports import Exports, defined_functions, find_exports, require_defined
 from tmebox.toolchain.imports import stubs, undefined_functions
-from tmebox.toolchain.inputs import require_archive, require_object
+from tmebox.toolchain.inputs import archive_members, require_archive, require_object
 from tmebox.toolchain.lines import read_lines
 from tmebox.toolchain.linked import Elf
 from tmebox.toolchain.options import DEFAULT_OPTIONS, CompileOptions
@@ -35,23 +35,29 @@ def link(
     *,
     start_object: Path | None = None,
     implicit_archives: Sequence[Path] = (),
+    link_map: Path | None = None,
 ) -> ModuleFile:
     """Link instrumented objects into a module.
 
     Functions that nobody defines become imports. Exports come from `objects` alone. `start_object` is linked
-    in if one of the objects or archives defines `main`; `implicit_archives` (libc) come last.
+    in if one of the objects or archives defines `main`; `implicit_archives` (libc) come last. `link_map`: a
+    file in which the linker describes what lies where.
     Raises CompileError, with the linker's messages or naming what a sandbox cannot have.
     """
     if not objects and not archives:
         raise CompileError(f"{options.name}: nothing to link")
     for path in objects:
         require_object(path)
+        _require_mark(path.read_bytes(), str(path), options)
     archived = frozenset[str]().union(*(require_archive(path) for path in archives))
+    for path in archives:
+        for name, contents in archive_members(path):
+            _require_mark(contents, name, options)
     exports = find_exports(objects, options.exports)
     inputs = [*objects, *archives, *implicit_archives]
     with tempfile.TemporaryDirectory(prefix="tmebox-") as scratch_name:
         scratch = Path(scratch_name)
-        session = _Session(scratch, inputs, options)
+        session = _Session(scratch, inputs, options, link_map)
         is_command = start_object is not None and (exports.is_command or "main" in archived)
         if is_command and start_object is not None:
             session.inputs.insert(0, start_object)
@@ -68,17 +74,32 @@ def link(
         imports = undefined_functions(executable, options.name)
         if imports:
             stub_object = scratch / "imports.o"
-            assemble(stubs(imports), stub_object, file="import stubs", limits=options.limits)
+            assemble(
+                stubs(imports),
+                stub_object,
+                file="import stubs",
+                isolation=options.isolation,
+                base=options.base,
+                limits=options.limits,
+            )
             session.inputs.insert(0, stub_object)
             executable = session.run(roots, final=True)
         return _module(executable, exports, imports, options, is_command)
 
 
+def _require_mark(contents: bytes, name: str, options: CompileOptions) -> None:
+    note = Elf(contents, name).contents(marks.SECTION)
+    marks.require_mark(note, name, options.isolation, options.base)
+
+
 class _Session:
     """Runs of the linker over the same inputs."""
 
-    def __init__(self, scratch: Path, inputs: Sequence[Path], options: CompileOptions) -> None:
+    def __init__(
+        self, scratch: Path, inputs: Sequence[Path], options: CompileOptions, link_map: Path | None
+    ) -> None:
         self.scratch = scratch
+        self.link_map = link_map
         self.inputs = list(inputs)
         self.options = options
         self.own_sections: dict[bool, list[str]] = {False: [], True: []}
@@ -102,6 +123,7 @@ class _Session:
             "--no-dependent-libraries", "--discard-locals", "--error-limit=50", "--color-diagnostics=never",
             "-T", str(script_path), "-o", str(output),
             "--unresolved-symbols=report-all" if final else "--unresolved-symbols=ignore-all",
+            *([f"-Map={self.link_map}"] if self.link_map is not None else []),
             *(os.path.abspath(path) for path in self.inputs),
         ]  # fmt: skip
         finished = clang.run("ld.lld", arguments, self.options.limits)

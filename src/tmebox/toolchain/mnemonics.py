@@ -106,6 +106,7 @@ _SUFFIXED: tuple[tuple[str, str, Mnemonic], ...] = (
     ("jmp", "q", Mnemonic(kind=Kind.JUMP)),
     ("ret", "q", Mnemonic(kind=Kind.RETURN)),
     ("leave", "q", Mnemonic(kind=Kind.LEAVE)),
+    ("ud1", "wlq", Mnemonic(kind=Kind.STOP)),
     ("stos movs", "bwlq", Mnemonic(kind=Kind.STRING)),
 )
 """Names, suffixes each may have, facts."""

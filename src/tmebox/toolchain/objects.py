@@ -27,7 +27,14 @@ def compile_object(
 ) -> Compiled:
     """Compile C or assembly to the instrumented object file `output`. Raises CompileError."""
     compiled, name = instrument(source, options, language=language)
-    assemble(compiled.text, output, file=name, limits=options.limits)
+    assemble(
+        compiled.text,
+        output,
+        file=name,
+        isolation=options.isolation,
+        base=options.base,
+        limits=options.limits,
+    )
     return compiled
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from tmebox.errors import CompileError, Diagnostic
 from tmebox.modulefile import Addresses, Relocations
-from tmebox.toolchain import linked
+from tmebox.toolchain import label_claims, linked
 from tmebox.toolchain.linked import Elf, Section
 
 NONE, ABS64, PC32, PLT32, ABS32, ABS32S, PC64 = 0, 1, 2, 4, 10, 11, 24
@@ -43,8 +43,13 @@ def relocate(executable: Elf, entries: list[int], tables: int) -> Claims:
     Raises CompileError for relocations that cannot be moved.
     """
     symbols = executable.symbols
-    if ((symbols["info"] & 15) == linked.STT_GNU_IFUNC).any():
-        raise CompileError(f"{executable.name}: indirect functions (ifunc) need a dynamic loader")
+    indirect = np.flatnonzero((symbols["info"] & 15) == linked.STT_GNU_IFUNC)
+    if len(indirect):
+        name = executable.symbol_name(int(indirect[0]))
+        raise CompileError(
+            f"{executable.name}: `{name}` is an indirect function (ifunc): "
+            "only a dynamic loader could resolve it; choose with a pointer instead, or switch it off"
+        )
     in_text = _in_text(executable)
     is_function = (symbols["info"] & 15) == linked.STT_FUNC
     function_addresses = np.unique(symbols["value"][is_function & in_text])
@@ -88,8 +93,21 @@ def relocate(executable: Elf, entries: list[int], tables: int) -> Claims:
             # A function's address plus a constant is arithmetic, not somewhere to go.
             plain = (symbols["info"][rows["symbol"][of_code]] & 15) != linked.STT_FUNC
             labels.append(targets[~function & plain])
+    claimed = _claimed_labels(executable, tables)
+    taken.append(claimed[np.isin(claimed, function_addresses)])
+    labels.append(claimed)
     joined = {name: _sorted(arrays) for name, arrays in places.items()}
     return Claims(Relocations(**joined), _sorted(taken), _sorted(labels), bytes(text))
+
+
+def _claimed_labels(executable: Elf, tables: int) -> NDArray[np.uint64]:
+    """What the objects' lists of labels hold, but for those of code that the linker has dropped."""
+    section, text = executable.section(label_claims.SECTION), executable.section(".text")
+    if section is None or section.loaded or text is None:
+        return np.zeros(0, dtype=np.uint64)
+    whole = len(section.data) // label_claims.ENTRY_BYTES * label_claims.ENTRY_BYTES
+    addresses = np.frombuffer(section.data[:whole], dtype=np.uint64)
+    return addresses[(addresses >= text.address) & (addresses < tables)]
 
 
 def _in_text(executable: Elf) -> NDArray[np.bool_]:

@@ -19,6 +19,7 @@ from tmebox.toolchain.asm import (
     LineMarker,
     parse_line,
     remove_block_comments,
+    split_operands,
     symbols,
 )
 from tmebox.toolchain.borrow import waited_for
@@ -33,12 +34,13 @@ from tmebox.toolchain.directives import (
 )
 from tmebox.toolchain.emit import LABEL_PREFIX, Emitter
 from tmebox.toolchain.jump_tables import JumpTables
+from tmebox.toolchain.label_claims import claims
 from tmebox.toolchain.layout import within_lines
 from tmebox.toolchain.liveness import FlowGraph
 from tmebox.toolchain.offset_reuse import without_repeated_loads
 from tmebox.toolchain.places import Places
 from tmebox.toolchain.rewrite_control import jump_mask
-from tmebox.toolchain.rewrite_instruction import rewrite_instruction
+from tmebox.toolchain.rewrite_instruction import avx512_hint, rewrite_instruction
 from tmebox.toolchain.template import Load, Refusal, Shape, Template
 
 ISOLATIONS = ("code+data", "data")
@@ -53,7 +55,7 @@ def _prepare(line: str, base: str) -> tuple[_Prepared, ...]:
     try:
         statements = parse_line(line)
     except AsmSyntaxError as error:
-        return (Refusal(f"`{line.strip()}`: {error}"),)
+        return (Refusal(f"`{line.strip()}`: {error}{avx512_hint(line)}"),)
     return tuple(_prepare_statement(statement, base) for statement in statements)
 
 
@@ -96,6 +98,8 @@ class _Rewriting:
         self._tables = JumpTables()
         self._loads: dict[int, Load] = {}
         self._functions: set[str] = set()
+        self._subtracted: dict[str, None] = {}
+        """Symbols that stand beside others in one expression, as in a difference, in their order."""
         self._diagnostics: list[Diagnostic] = []
         self._placements: list[_Placement] = []
         self._entries: dict[int, str] = {}
@@ -120,7 +124,8 @@ class _Rewriting:
             result = without_repeated_loads(result, self._graph.arrivals())
         if self._is_compiled:
             result = within_lines(result, self._graph.arrivals())
-        return result
+        claimed = [name for name in self._subtracted if self._graph.is_label(name)]
+        return result + claims(claimed) if claimed else result
 
     def _read(self, text: str) -> None:
         for number, line in enumerate(text.split("\n"), 1):
@@ -188,6 +193,14 @@ class _Rewriting:
             case Refusal():
                 raise statement
 
+    def _take_addresses(self, arguments: str) -> None:
+        self._graph.take_addresses(symbols(arguments))
+        if "-" not in arguments:
+            return
+        for expression in split_operands(arguments):
+            if len(names := symbols(expression)) > 1:
+                self._subtracted.update(dict.fromkeys(names))
+
     def _add_text(self, text: str, kind: int = 0) -> None:
         self._placements.append((self._line, text, 0, kind))
 
@@ -196,6 +209,8 @@ class _Rewriting:
         if not section.is_code:
             raise Refusal(f"an instruction in section `{section.name}`, which is not executable")
         index = self._graph.add(template.flow, section.name)
+        if len(template.flow.takes) > 1:
+            self._subtracted.update(dict.fromkeys(template.flow.takes))
         if template.load is not None and not self._is_inline:
             self._loads[index] = template.load
         mask = 0
@@ -235,7 +250,7 @@ class _Rewriting:
         elif name in SHARED:
             self._tables.share(symbols(directive.arguments))
         elif name in ASSIGNMENTS or (name in DATA and not self._sections.current.is_debug):
-            self._graph.take_addresses(symbols(directive.arguments))
+            self._take_addresses(directive.arguments)
         ends_function = name == ".size" and self._sections.current.is_code
         if ends_function:
             self._graph.end_function(self._sections.current.name)

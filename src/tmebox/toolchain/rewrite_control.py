@@ -13,9 +13,10 @@ from tmebox.abi import (
     TARGET_LABEL,
     TARGET_MAP,
     TARGET_RETURN,
+    TRAP_REASON,
 )
 from tmebox.toolchain import registers
-from tmebox.toolchain.asm import Indirect, Instruction, Memory
+from tmebox.toolchain.asm import Indirect, Instruction, Memory, constant
 from tmebox.toolchain.mnemonics import Kind, Mnemonic
 from tmebox.toolchain.rewrite_memory import confined, constant_load, is_stack_slot
 from tmebox.toolchain.rewrite_stack import is_stack_pointer
@@ -112,6 +113,21 @@ def checked_jump_keeping(register: str, source: str, mask: int) -> str:
         f"movq {SPILL_REGISTER}(%rsp), %{register}",
         f"jmp *{SPILL_TARGET}(%rsp)",
     )
+
+
+def rewrite_trap(instruction: Instruction, flow: Flow) -> Template:
+    """`ud1l N(%eax), %eax`: what clang writes where a check has failed, with the check's number.
+
+    A trap it is, whatever its operands are, so it becomes the one that there is in a sandbox. The number
+    stands behind it, in an instruction that never runs, where the trap's handler looks for it.
+    """
+    source = instruction.operands[0] if instruction.operands else None
+    number = None
+    if isinstance(source, Memory) and source.base == "eax" and source.index is None:
+        number = constant(source.displacement)
+    if number is None or not 0 <= number <= 0xFF:
+        return Template(Shape.PLAIN, lines("ud2"), flow)
+    return Template(Shape.PLAIN, lines("ud2", f"movl ${TRAP_REASON + number:#x}, %eax"), flow)
 
 
 def unchecked_branch(mnemonic: str, template: Template) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 from tmebox.toolchain import effects, registers
@@ -19,7 +20,7 @@ from tmebox.toolchain.borrow import load_of
 from tmebox.toolchain.liveness import EVERYTHING, R11_BIT, resources
 from tmebox.toolchain.mnemonics import FLAGS, MNEMONICS, Kind, Mnemonic
 from tmebox.toolchain.rewrite_bits import is_wild_bit_test, rewrite_bit_test
-from tmebox.toolchain.rewrite_control import rewrite_branch, rewrite_return
+from tmebox.toolchain.rewrite_control import rewrite_branch, rewrite_return, rewrite_trap
 from tmebox.toolchain.rewrite_memory import computed, confined, constant_load, is_stack_slot, plain_immediate
 from tmebox.toolchain.rewrite_r15 import refuse_reserved, through_r15
 from tmebox.toolchain.rewrite_stack import (
@@ -51,7 +52,8 @@ def _through_gs(instruction: Instruction, base: str) -> Template:
     """`base` matters to string instructions, whose sequence differs by more than its operands."""
     facts = MNEMONICS.get(instruction.mnemonic)
     if facts is None or (instruction.mnemonic in _STRING_OR_VECTOR and not instruction.operands):
-        raise Refusal(f"`{statement(instruction)}`: not an instruction that sandboxed code may use")
+        text = statement(instruction)
+        raise Refusal(f"`{text}`: not an instruction that sandboxed code may use{avx512_hint(text)}")
     for operand in instruction.operands:
         _check_registers(operand)
     flow = replace(_flow(instruction, facts), takes=_takes(instruction, facts))
@@ -75,6 +77,8 @@ def _rewrite(instruction: Instruction, facts: Mnemonic, flow: Flow, base: str) -
             return rewrite_return(instruction, flow)
         case Kind.LEAVE:
             return rewrite_leave(flow)
+        case Kind.STOP if facts.base == "ud1":
+            return rewrite_trap(instruction, flow)
         case Kind.BIT_TEST if is_wild_bit_test(instruction):
             return rewrite_bit_test(instruction, facts, flow)
         case Kind.LEA:
@@ -177,7 +181,17 @@ def _check_registers(operand: Operand) -> None:
         and operand.name not in registers.NUMBER
         and operand.name not in registers.OTHERS
     ):
-        raise Refusal(f"%{operand.name} is not available in a sandbox")
+        raise Refusal(f"%{operand.name} is not available in a sandbox{avx512_hint(operand.name)}")
+
+
+def avx512_hint(text: str) -> str:
+    """What to do about an instruction or a register, where it is one of AVX-512's."""
+    if not _AVX512.search(text):
+        return ""
+    return ": AVX-512 is not supported; compile with -march=x86-64-v3 or an older processor, or -mno-avx512f"
+
+
+_AVX512 = re.compile(r"\b[xyz]mm(1[6-9]|2\d|3[01])\b|\bzmm\d+\b|(%|^)k[0-7]\b|\{(z|evex|1to\d+)\}")
 
 
 def _without_hints(instruction: Instruction, facts: Mnemonic) -> Instruction:

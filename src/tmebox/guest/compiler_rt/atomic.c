@@ -93,3 +93,37 @@ FETCH(and, old & value)
 FETCH(or, old | value)
 FETCH(xor, old ^ value)
 FETCH(nand, ~(old & value))
+
+/* What gcc calls for __sync_…: all of these are barriers as well. */
+#define SYNC(name) __asm__("__sync_" name "_16")
+#define FETCH_AND(name, expression)                                              \
+	u128 tmebox_sync_##name##_16(u128 *object, u128 value) SYNC(#name);      \
+	u128 tmebox_sync_##name##_16(u128 *object, u128 value)                   \
+	{                                                                        \
+		u128 old = *object;                                              \
+		*object = (expression);                                          \
+		return old;                                                      \
+	}
+
+FETCH_AND(fetch_and_add, old + value)
+FETCH_AND(fetch_and_sub, old - value)
+FETCH_AND(fetch_and_and, old & value)
+FETCH_AND(fetch_and_or, old | value)
+FETCH_AND(fetch_and_xor, old ^ value)
+FETCH_AND(fetch_and_nand, ~(old & value))
+FETCH_AND(lock_test_and_set, value)
+
+u128 tmebox_sync_compare_16(u128 *object, u128 expected, u128 desired) SYNC("val_compare_and_swap");
+_Bool tmebox_sync_compare_bool_16(u128 *object, u128 expected, u128 desired) SYNC("bool_compare_and_swap");
+
+u128 tmebox_sync_compare_16(u128 *object, u128 expected, u128 desired)
+{
+	u128 old = *object;
+	if (old == expected) *object = desired;
+	return old;
+}
+
+_Bool tmebox_sync_compare_bool_16(u128 *object, u128 expected, u128 desired)
+{
+	return tmebox_sync_compare_16(object, expected, desired) == expected;
+}

@@ -61,3 +61,25 @@ _Float16 __truncsfhf2(float wide)
 {
 	return __truncdfhf2((double)wide);
 }
+
+double __extendhfdf2(_Float16 narrow)
+{
+	return __extendhfsf2(narrow);
+}
+
+long double __extendhfxf2(_Float16 narrow)
+{
+	return __extendhfsf2(narrow);
+}
+
+/* 0 where they are equal; NaNs are not. gcc looks at 64 bits of the result. */
+long __eqhf2(_Float16 a, _Float16 b)
+{
+	float x = __extendhfsf2(a), y = __extendhfsf2(b);
+	return !(x == y);
+}
+
+long __nehf2(_Float16 a, _Float16 b)
+{
+	return __eqhf2(a, b);
+}
