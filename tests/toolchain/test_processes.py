@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import pytest
 from forked import run_forked
 from tmebox.errors import CompileError
 from tmebox.toolchain import clang, processes
-from tmebox.toolchain.driver import main_ar
+from tmebox.toolchain.archive import main_ar
 
 SHELL = "/bin/sh"
 
@@ -68,6 +69,17 @@ def test_a_status_is_the_programs(host: Callable[[], None], script: str, status:
     assert (ended.status, ended.late) == (status, False)
 
 
+def is_gone(process: int) -> bool:
+    """Soon: who adopted it may take a moment to notice that it has ended."""
+    for _ in range(1000):
+        try:
+            os.kill(process, 0)
+        except ProcessLookupError:
+            return True
+        time.sleep(0.01)
+    return False
+
+
 @pytest.mark.parametrize("host", HOSTS)
 def test_a_program_that_takes_too_long_ends_with_all_that_it_began(
     host: Callable[[], None], tmp_path: Path
@@ -75,8 +87,7 @@ def test_a_program_that_takes_too_long_ends_with_all_that_it_began(
     script = f"echo $$ > {tmp_path}/pid; exec sleep 60"
     ended = under(host, lambda: processes.run([SHELL, "-c", script], timeout_s=0.5))
     assert ended.late
-    with pytest.raises(ProcessLookupError):
-        os.kill(int((tmp_path / "pid").read_text()), 0)
+    assert is_gone(int((tmp_path / "pid").read_text()))
 
 
 @pytest.mark.parametrize("host", HOSTS)
