@@ -10,6 +10,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from tmebox._version import __version__ as __version__
+
 if TYPE_CHECKING:
     from tmebox.errors import (
         Aborted as Aborted,
@@ -105,8 +107,6 @@ if TYPE_CHECKING:
         SandboxMemory as SandboxMemory,
     )
     from tmebox.runtime.snapshot import Snapshot as Snapshot
-
-__version__ = "0.1.0"
 
 # Loaded at first use: the compiler driver and the command line's help need neither NumPy nor the core.
 _HOMES = {

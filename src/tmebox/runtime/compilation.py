@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 from tmebox.errors import CompileError
+from tmebox.progress import shown as progress_shown
 from tmebox.runtime.module import Module
 
 
@@ -32,7 +34,8 @@ def compile(
     default every non-static function of the sources. isolation: "code+data", or "data", which leaves
     control flow to a compiler that `trust_compiler=True` says is trusted. base: "gs", or "r15" (needs gcc).
     timeout: seconds the compiler may take.
-    progress(stage, done, total) is called during long work (the C library is built once, on first use).
+    progress(stage, done, total) is called during long work. Without it, work of more than a second shows a
+    bar on a terminal or in a notebook, and otherwise writes to the log `tmebox`, level INFO.
 
     Raises CompileError with the compiler's messages, VerificationError, ModuleError, LimitError. Needs the
     compiler extra: `pip install 'tmebox[cc]'`.
@@ -60,4 +63,7 @@ def compile(
         base=base,
         timeout_s=timeout,
     )
-    return Module(build(sources, options, progress=progress), trust_compiler=trust_compiler)
+    with progress_shown("compile") if progress is None else nullcontext(progress) as report:
+        file = build(sources, options, progress=report)
+        report("verify", 0, 1)
+        return Module(file, trust_compiler=trust_compiler)

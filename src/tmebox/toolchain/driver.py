@@ -11,16 +11,18 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
+from tmebox import progress
+from tmebox._version import __version__
 from tmebox.errors import CompileError, Diagnostic, TmeboxError
 from tmebox.toolchain import clang, makedeps
 from tmebox.toolchain.arguments import STDIN, Command, UsageError, parse
 from tmebox.toolchain.compile import Compiled, SourceError, language_of, preprocess
 
 NAME = "tmebox cc"
-VERSION = "tmebox cc 0.1.0 (clang 19.1.7)\nTarget: x86_64-linux-musl\nThread model: single"
+VERSION = f"{NAME} {__version__} (clang {clang.VERSION})\nTarget: x86_64-linux-musl\nThread model: single"
 IMPLICIT_LIBRARIES = {
     "c",
     "m",
@@ -42,8 +44,8 @@ READABLE_VARIABLE = "TMEBOX_CC_READABLE"
 ANSWERS = {
     "--version": VERSION,
     "-v": VERSION,
-    "-dumpversion": "19.1.7",
-    "-dumpfullversion": "19.1.7",
+    "-dumpversion": clang.VERSION,
+    "-dumpfullversion": clang.VERSION,
     "-dumpmachine": "x86_64-linux-musl",
     "-print-multi-os-directory": ".",
     "-print-multiarch": "x86_64-linux-musl",
@@ -204,7 +206,8 @@ def _link(command: Command, scratch: Path) -> int:
             objects.append(output)
         elif path not in archives:
             objects.append(path)
-    module = link_program(objects, archives, command.options, progress=_progress())
+    with progress.shown("link") as report:
+        module = link_program(objects, archives, command.options, progress=report)
     module.write(command.output or "a.out")
     return 0
 
@@ -219,19 +222,6 @@ def _libraries(names: Sequence[str], directories: Sequence[Path]) -> list[Path]:
         elif name not in IMPLICIT_LIBRARIES:
             raise UsageError(f"cannot find -l{name}: no lib{name}.a in the directories given with -L")
     return found
-
-
-def _progress() -> Callable[[str, int, int], None]:
-    """Reports the one thing that takes long, building the libc on first use, if someone is watching."""
-
-    def report(stage: str, done: int, total: int) -> None:
-        if stage == "libc" and sys.stderr.isatty():
-            end = "\n" if done == total else "\r"
-            print(
-                f"{NAME}: building the C library, once: {done}/{total}", end=end, file=sys.stderr, flush=True
-            )
-
-    return report
 
 
 # -- tmebox ar ----------------------------------------------------------------------------------------
