@@ -156,4 +156,10 @@ def test_a_shipped_library_of_other_sources_is_left_alone_and_shipping_replaces_
     assert libc().archive.is_relative_to(tmp_path / "cache")
     ship()
     assert libc().archive.is_relative_to(tmp_path / "shipped")
-    assert len(list((tmp_path / "shipped").iterdir())) == len(libc_module.SHIPPED_ISOLATIONS)
+    assert len(list((tmp_path / "shipped").glob("libc-*"))) == len(libc_module.SHIPPED_ISOLATIONS)
+
+
+def test_musls_license_is_shipped_with_it(tree: Path, tmp_path: Path) -> None:
+    ship()
+    assert "MIT license" in (tmp_path / "shipped" / "musl-COPYRIGHT").read_text()
+    assert [path for path in tmp_path.iterdir() if path.name.startswith("shipped.")] == []

@@ -73,18 +73,21 @@ def is_built(*, isolation: str = "code+data", base: str = "gs") -> bool:
 
 def ship(progress: Progress | None = None) -> None:
     """Put what a wheel brings into this source tree, and nothing else there. Raises as `libc` does."""
-    kept = set()
-    for isolation in SHIPPED_ISOLATIONS:
-        built = libc(progress, isolation=isolation)
-        directory = SHIPPED / f"libc-{_key(isolation)}"
-        kept.add(directory)
-        if built.archive.parent != directory:
-            shutil.rmtree(directory, ignore_errors=True)
-            directory.mkdir(parents=True)
+    SHIPPED.mkdir(exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(prefix="shipped.", dir=SHIPPED.parent))
+    try:
+        shutil.copyfile(libc_sources.notice(), scratch / "musl-COPYRIGHT")
+        for isolation in SHIPPED_ISOLATIONS:
+            built = libc(progress, isolation=isolation)
+            directory = scratch / f"libc-{_key(isolation)}"
+            directory.mkdir()
             for path in (built.archive, built.start_object):
                 shutil.copyfile(path, directory / path.name)
-    for path in set(SHIPPED.iterdir()) - kept:
-        shutil.rmtree(path)
+        shutil.rmtree(SHIPPED)
+        scratch.chmod(0o755)
+        scratch.rename(SHIPPED)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _shipped(isolation: str, base: str) -> Path | None:

@@ -76,6 +76,11 @@ def compiler_version() -> str:
     return importlib.metadata.version("ziglang")
 
 
+def notice() -> Path:
+    """musl's license, which goes wherever the compiled library goes."""
+    return clang.toolchain_dir() / "lib" / "libc" / "musl" / "COPYRIGHT"
+
+
 def include_dirs(base: str = "gs") -> tuple[Path, ...]:
     """Where a sandboxed program's system headers are, in search order; the compiler's own come last."""
     headers = clang.toolchain_dir() / "lib" / "libc" / "include"
