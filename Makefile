@@ -56,7 +56,8 @@ wheels: $(VENV)/.built $(VENV)/.extra-package
 	@$(BIN)/python -m pytest -m packaging tests/packaging $(PYTEST_OPTIONS)
 
 docs: $(VENV)/.built $(VENV)/.extra-docs
-	@$(BIN)/python -m mkdocs build --strict --quiet
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+	@echo "The documentation is at site/index.html"
 
 format: $(VENV)/.packages
 	@$(BIN)/ruff format .
