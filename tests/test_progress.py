@@ -9,7 +9,9 @@ from collections.abc import Callable
 
 import pytest
 
+import tmebox
 from tmebox import progress
+from tmebox.runtime import module as module_module
 
 
 class Screen(io.StringIO):
@@ -105,3 +107,40 @@ def test_a_stream_that_nobody_can_look_at_never_makes_the_work_fail(
 
 def test_titles_reach_the_terminal_without_control_characters() -> None:
     assert progress.described("\x1b[2Jname", 1, None, 0.4) == "?[2Jname 1, 0 s"
+
+
+def test_work_within_other_work_is_shown_by_who_began_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = Screen()
+    monkeypatch.setattr("sys.stderr", screen)
+    told: list[tuple[str, int, int]] = []
+    with progress.to(lambda *step: told.append(step)), progress.shown("compile", silent_s=0) as report:
+        report("libc", 1, 2)
+        with progress.shown("verify", silent_s=0):
+            pass
+    assert told == [("compile", 0, 1), ("libc", 1, 2), ("verify", 0, 1)]
+    assert screen.getvalue() == ""
+    with progress.shown("link", silent_s=0):
+        assert screen.drawn.wait(30)
+
+
+def test_a_callback_that_raises_ends_the_work_and_later_work_does_without_it() -> None:
+    def fail(*_: object) -> None:
+        raise KeyError("mine")
+
+    with pytest.raises(KeyError), progress.to(fail), progress.shown("compile"):
+        pytest.fail("went on")
+    with progress.shown("compile"):
+        pass
+
+
+def test_compile_tells_its_callback_and_loading_a_large_module_shows_that_it_verifies(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(module_module, "LONG_TEXT_BYTES", 1)
+    text = "int f(void) { return 1; }"
+    module = tmebox.compile(source_text=text, progress=lambda step, done, total: told.append(step))
+    assert told == ["compile", "verify"]
+    with progress.to(lambda step, done, total: told.append(step)):
+        tmebox.Module.from_bytes(module.file.to_bytes())
+    assert told[2:] == ["verify"]

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TextIO
 
 LOG = logging.getLogger("tmebox")
@@ -31,17 +32,37 @@ Report = Callable[[str, int, int], None]
 """report(step, done, total): called as long work goes on."""
 
 
+_reported_to: ContextVar[Report | None] = ContextVar("tmebox progress", default=None)
+
+
+@contextmanager
+def to(report: Report) -> Iterator[Report]:
+    """What happens in the block is reported here, and shown by nobody else."""
+    token = _reported_to.set(report)
+    try:
+        yield report
+    finally:
+        _reported_to.reset(token)
+
+
 @contextmanager
 def shown(first_step: str, silent_s: float = SILENT_S) -> Iterator[Report]:
     """Show `first_step`, and what is reported after it, from `silent_s` seconds on, until the block ends.
+    Within another such block, or one of `to`, report it there.
 
     A thread draws, so that the time goes on where nothing is reported for long.
     """
+    outer = _reported_to.get()
+    if outer is not None:
+        outer(first_step, 0, 1)
+        yield outer
+        return
     waiting = _Waiting(first_step, silent_s)
     thread = threading.Thread(target=waiting.run, name="tmebox progress", daemon=True)
     thread.start()
     try:
-        yield waiting.report
+        with to(waiting.report):
+            yield waiting.report
     finally:
         waiting.ended.set()
         thread.join()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import re
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import pytest
 
 from tmebox import __version__
 from tmebox.__main__ import SHELL_PACKAGES
+from tmebox.toolchain import clang
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "src" / "tmebox"
@@ -83,3 +85,16 @@ def test_the_version_has_one_home() -> None:
     places = [path for path in PACKAGE.rglob("*.py") if literal.search(path.read_text())]
     assert [path.name for path in places] == ["_version.py"]
     assert __version__ not in (ROOT / "pyproject.toml").read_text()
+
+
+def test_everything_that_names_the_compilers_package_means_the_same_version() -> None:
+    from tmebox.cli import doctor
+
+    texts = [(ROOT / name).read_text() for name in ("pyproject.toml", "setup.py")]
+    pins = [pin for text in texts for pin in re.findall(r"ziglang==([\d.]+)", text)]
+    assert len(pins) >= 2 and {*pins, doctor.COMPILER_VERSION} == {importlib.metadata.version("ziglang")}
+
+
+def test_clangs_version_is_what_the_compiler_says() -> None:
+    done = clang.run("clang", ["--version"])
+    assert f"clang version {clang.VERSION}" in done.output

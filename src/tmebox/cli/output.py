@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from tmebox.progress import STEPS, Report
+from tmebox.progress import STEPS, Report, to
 
 EXIT_OK = 0
 EXIT_FAILED = 1
@@ -89,7 +89,8 @@ def progress(*, alone: bool = False) -> Iterator[Report | None]:
                 tasks[step] = bar.add_task(printable(STEPS.get(step, step)), total=total)
             bar.update(tasks[step], completed=done, total=total, refresh=alone)
 
-        yield report
+        with to(report):
+            yield report
 
 
 def size(size_bytes: int) -> str:

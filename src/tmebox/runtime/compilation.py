@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 from tmebox.errors import CompileError
-from tmebox.progress import shown as progress_shown
+from tmebox.progress import shown, to
 from tmebox.runtime.module import Module
 
 
@@ -63,7 +62,5 @@ def compile(
         base=base,
         timeout_s=timeout,
     )
-    with progress_shown("compile") if progress is None else nullcontext(progress) as report:
-        file = build(sources, options, progress=report)
-        report("verify", 0, 1)
-        return Module(file, trust_compiler=trust_compiler)
+    with shown("compile") if progress is None else to(progress) as report:
+        return Module(build(sources, options, progress=report), trust_compiler=trust_compiler)

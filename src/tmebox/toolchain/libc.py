@@ -52,23 +52,29 @@ def libc(progress: Progress | None = None, *, isolation: str = "code+data", base
     Two processes that need it at once build it once. Raises CompileError if the toolchain is missing or
     fails, OSError if the cache directory cannot be written.
     """
-    directory = _shipped(isolation, base)
+    directory = found(isolation=isolation, base=base)
     if directory is None:
-        directory = cache_directory() / f"libc-{_key(isolation, base)}"
-        if not (directory / ARCHIVE).exists():
-            with _locked(directory.with_suffix(".lock")):
-                if not (directory / ARCHIVE).exists():
-                    _build_into(directory, isolation, base, progress)
-                    _forget_unused(directory.parent)
+        directory = _cached(isolation, base)
+        with _locked(directory.with_suffix(".lock")):
+            if not (directory / ARCHIVE).exists():
+                _build_into(directory, isolation, base, progress)
+                _forget_unused(directory.parent)
+    if not directory.is_relative_to(SHIPPED):
         os.utime(directory)
     return Libc(directory / ARCHIVE, directory / START_OBJECT, libc_sources.include_dirs(base))
 
 
-def is_built(*, isolation: str = "code+data", base: str = "gs") -> bool:
-    """Whether `libc` would build nothing."""
-    if _shipped(isolation, base) is not None:
-        return True
-    return (cache_directory() / f"libc-{_key(isolation, base)}" / ARCHIVE).exists()
+def found(*, isolation: str = "code+data", base: str = "gs") -> Path | None:
+    """Where the library is that fits: shipped or cached; None if `libc` would build it."""
+    shipped = SHIPPED / f"libc-{_key(isolation, base)}"
+    if (shipped / ARCHIVE).exists():
+        return shipped
+    cached = _cached(isolation, base)
+    return cached if (cached / ARCHIVE).exists() else None
+
+
+def _cached(isolation: str, base: str) -> Path:
+    return cache_directory() / f"libc-{_key(isolation, base)}"
 
 
 def ship(progress: Progress | None = None) -> None:
@@ -88,12 +94,6 @@ def ship(progress: Progress | None = None) -> None:
         scratch.rename(SHIPPED)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-
-
-def _shipped(isolation: str, base: str) -> Path | None:
-    """Where this package brought the library along; None if it did not, or not the one that fits."""
-    directory = SHIPPED / f"libc-{_key(isolation, base)}"
-    return directory if (directory / ARCHIVE).exists() else None
 
 
 def cache_directory() -> Path:

@@ -1,5 +1,5 @@
 """What a build of the C library leaves for the next one: assembly and objects, by hashes of their origin.
-So a changed source or header costs its own compilations, and a changed rewriter none.
+So a changed source or header costs what reads it, and a changed rewriter costs no compilation.
 
 Whatever goes wrong here is a miss: the cache is an owner's directory that fills, is cleaned and breaks.
 """

@@ -133,25 +133,15 @@ def compile_source(source: Source, output: Path, variant: Variant, kept: Kept) -
     else:
         text = _assembly(source, output, variant, kept)
     name = f"libc/{source.name}"
-    compiler = compiler_version()
-    key = digest("of assembly", compiler, variant.rewriter, variant.isolation, variant.base, name, text)
+    isolation, base = variant.isolation, variant.base
+    key = digest("object", compiler_version(), variant.rewriter, isolation, base, name, text)
     made = kept.get(key)
     if made is None:
-        made = _object(name, text, output, variant, kept)
-        kept.put(key, made)
-    output.write_bytes(made)
-
-
-def _object(name: str, text: str, output: Path, variant: Variant, kept: Kept) -> bytes:
-    """The object of a source's assembly: made before, where a changed rewriter instruments it as ever."""
-    instrumented = rewrite(UNWIND_SECTION + text, file=name, isolation=variant.isolation, base=variant.base)
-    key = digest("of instrumented", compiler_version(), name, instrumented)
-    made = kept.get(key)
-    if made is None:
+        instrumented = rewrite(UNWIND_SECTION + text, file=name, isolation=isolation, base=base)
         assemble(instrumented, output, file=name, limits=LIMITS)
-        made = output.read_bytes()
-        kept.put(key, made)
-    return made
+        kept.put(key, output.read_bytes())
+    else:
+        output.write_bytes(made)
 
 
 def archive(path: Path, members: list[Path]) -> None:
