@@ -63,7 +63,7 @@ def _decisions() -> Iterator[tuple[Path, str]]:
 
 def _decision_list() -> str:
     rows = "\n".join(f"- [{title}](adr/{path.name})" for path, title in _decisions())
-    return f"# Decisions\n\nWhat a newcomer would ask *why* about, in the order in which it was decided.\n\n{rows}\n"
+    return f"# Decisions\n\nWhat a newcomer would ask *why* about, in the order of decision.\n\n{rows}\n"
 
 
 # -- commands -------------------------------------------------------------------------------------

@@ -11,7 +11,11 @@ import subprocess
 from pathlib import Path
 
 MINORS = range(10, 15)
-VERSION = "import sys, platform; print(platform.python_implementation(), sys.version_info[1], sys.version)"
+VERSION = """
+import platform, sys, sysconfig
+free = "free-threaded" if sysconfig.get_config_var("Py_GIL_DISABLED") else ""
+print(platform.python_implementation() + free, sys.version_info[1], sys.version)
+"""
 
 
 def pythons() -> list[Path]:

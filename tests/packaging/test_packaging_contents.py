@@ -15,8 +15,8 @@ MADE_BY_SETUPTOOLS = {"PKG-INFO", "setup.cfg"}
 
 
 def tracked() -> set[str]:
-    """The repository's files, with those that are about to be added."""
-    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    """The repository's files; not what else lies about."""
+    command = ["git", "ls-files", "-z"]
     listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     return {name for name in listed.split("\0") if name and (ROOT / name).exists()}
 

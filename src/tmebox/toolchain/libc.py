@@ -47,7 +47,7 @@ class Libc:
 
 
 def libc(progress: Progress | None = None, *, isolation: str = "code+data", base: str = "gs") -> Libc:
-    """The libc for this version of everything that shapes it; built first if it is neither shipped nor cached.
+    """The libc for this version of all that shapes it; built first if it is neither shipped nor cached.
 
     Two processes that need it at once build it once. Raises CompileError if the toolchain is missing or
     fails, OSError if the cache directory cannot be written.

@@ -17,7 +17,7 @@ START_NEEDED_BY = "main"
 
 def needs_libc(objects: Sequence[Path], exports: Collection[str] = ()) -> bool:
     """Whether these objects refer to anything that none of them defines, start as a program, or have
-    constructors; or lack one of the `exports`, which libc may then have. Raises CompileError for damaged ones.
+    constructors; or lack one of the `exports`, which libc may have. Raises CompileError for damaged ones.
     """
     defined: set[str] = set()
     wanted = set(exports)

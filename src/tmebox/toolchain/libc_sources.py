@@ -128,10 +128,8 @@ class Variant:
 
 def compile_source(source: Source, output: Path, variant: Variant, kept: Kept) -> None:
     """C or assembly → instrumented assembly → object. Raises CompileError."""
-    if source.path.suffix == ".s":
-        text = source.path.read_text()
-    else:
-        text = _assembly(source, output, variant, kept)
+    is_assembly = source.path.suffix == ".s"
+    text = source.path.read_text() if is_assembly else _assembly(source, output, variant, kept)
     name = f"libc/{source.name}"
     isolation, base = variant.isolation, variant.base
     key = digest("object", compiler_version(), variant.rewriter, isolation, base, name, text)
