@@ -2,6 +2,9 @@
 # make test    set everything up and run the tests
 # make soak    a million sandboxes, 100,000 traps, 10,000 timeouts: minutes
 # make check   format, lint, types and tests
+# make wheels  dist/: the source distribution and a wheel for each Python here (or PYTHONS="PATH…"), each
+#              installed in a fresh environment and tried: many minutes
+# make docs    site/: the documentation as web pages, with every link checked
 # make clean   remove everything that make made (the libc cache in the user's cache directory stays)
 #
 # Needs Python 3.10 or later with its headers, and make. No C compiler: where there is none, the native
@@ -15,9 +18,19 @@ TRIES := 3
 
 NATIVE := setup.py $(filter-out native/abi.h,$(wildcard native/*)) src/tmebox/abi.py
 
+define install
+tries=$(TRIES); \
+packages=$$($(BIN)/python tools/requirements.py pyproject.toml $(1)) || exit 1; \
+until echo "$$packages" | $(PIP) install --retries 10 --timeout 60 -r /dev/stdin; do \
+    tries=$$((tries - 1)); \
+    if [ $$tries -eq 0 ]; then echo "make: the packages could not be installed" >&2; exit 1; fi; \
+    echo "Trying again" >&2; sleep 5; \
+done
+endef
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test soak check format clean
+.PHONY: help demo test soak check format wheels docs clean
 
 help:
 	@sed -n 's/^# \{0,1\}//p; /^$$/q' Makefile
@@ -38,6 +51,14 @@ check: $(VENV)/.built
 	@$(BIN)/mypy
 	@$(BIN)/python -m pytest $(PYTEST_OPTIONS)
 
+wheels: $(VENV)/.built $(VENV)/.extra-package
+	@$(BIN)/python tools/wheels.py dist
+	@$(BIN)/python -m pytest -m packaging tests/packaging $(PYTEST_OPTIONS)
+
+docs: $(VENV)/.built $(VENV)/.extra-docs
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+	@echo "The documentation is at site/index.html"
+
 format: $(VENV)/.packages
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
@@ -50,13 +71,13 @@ $(VENV)/.created: tools/make-venv
 # finds the toolchain's clang when the machine has no compiler.
 $(VENV)/.packages: pyproject.toml $(VENV)/.created
 	@echo "Installing packages"
-	@tries=$(TRIES); \
-	packages=$$($(BIN)/python tools/requirements.py pyproject.toml) || exit 1; \
-	until echo "$$packages" | $(PIP) install --retries 10 --timeout 60 -r /dev/stdin; do \
-	    tries=$$((tries - 1)); \
-	    if [ $$tries -eq 0 ]; then echo "make: the packages could not be installed" >&2; exit 1; fi; \
-	    echo "Trying again" >&2; sleep 5; \
-	done
+	@$(call install,)
+	@touch $@
+
+# What one more of pyproject.toml's extras needs.
+$(VENV)/.extra-%: pyproject.toml $(VENV)/.packages
+	@echo "Installing packages ($*)"
+	@$(call install,$*)
 	@touch $@
 
 $(VENV)/.built: $(NATIVE) $(VENV)/.packages
@@ -65,6 +86,6 @@ $(VENV)/.built: $(NATIVE) $(VENV)/.packages
 	@touch $@
 
 clean:
-	@rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis src/*.egg-info
+	@rm -rf $(VENV) build dist site src/tmebox/toolchain/shipped .pytest_cache .mypy_cache .ruff_cache .hypothesis src/*.egg-info
 	@rm -f src/tmebox/_native*.so native/abi.h
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

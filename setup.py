@@ -1,12 +1,14 @@
 """The native core's build; everything else about the package is in pyproject.toml.
 
 Where there is no C compiler, the clang in the `ziglang` package builds it, against that package's own C
-library headers.
+library headers. With TMEBOX_ZIG, the path of a `zig` command, that one does: the result runs wherever the C
+library is ZIG_TARGET's or a later one, which wheels need.
 """
 
 from __future__ import annotations
 
 import importlib.util
+import os
 import platform
 import runpy
 import shutil
@@ -21,11 +23,14 @@ NATIVE = ROOT / "native"
 GENERATED_HEADER = NATIVE / "abi.h"
 COMPILERS = ("cc", "gcc", "clang")
 ZIG = "ziglang==0.14.1"
-ZIG_TARGET = "x86_64-linux-gnu.2.28"
+ZIG_TARGET = "x86_64-linux-gnu.2.17"
+GIVEN_ZIG = os.environ.get("TMEBOX_ZIG", "")
 FLAGS = ["-std=gnu11", "-O2", "-Wall", "-Wextra", "-fvisibility=hidden", "-ftls-model=initial-exec"]
 
 
 def system_compiler() -> str | None:
+    if GIVEN_ZIG:
+        return None
     return next((name for name in COMPILERS if shutil.which(name)), None)
 
 
@@ -42,17 +47,20 @@ class BuildNative(build_ext):
             sys.argv = arguments
         self.compiler.src_extensions.append(".S")
         configured = self.compiler.compiler_so[0]
-        if not shutil.which(configured):
+        if system_compiler() is None or not shutil.which(configured):
             self._choose_compiler()
         super().build_extensions()
 
     def _choose_compiler(self) -> None:
         """Replace the compiler that Python was built with, which this machine does not have."""
         name = system_compiler()
-        if name is None and importlib.util.find_spec("ziglang") is None:
+        if name is None and not GIVEN_ZIG and importlib.util.find_spec("ziglang") is None:
             raise SystemExit(f"no C compiler: install one, or `pip install {ZIG}`")
-        command = [name] if name else [sys.executable, "-m", "ziglang", "cc", "-target", ZIG_TARGET]
+        zig = [GIVEN_ZIG] if GIVEN_ZIG else [sys.executable, "-m", "ziglang"]
+        command = [name] if name else [*zig, "cc", "-target", ZIG_TARGET]
         optimise = ["-DNDEBUG", "-fwrapv", "-fPIC"]
+        if GIVEN_ZIG:
+            optimise.append("-g0")  # debugging information would tell where on this machine it was built
         if not name:
             # Debian's pyconfig.h includes another by its path below here. Last, so that the package's own C
             # library headers are found first.
@@ -66,7 +74,7 @@ class BuildNative(build_ext):
 
 setup(
     # Only asked for when nothing else can compile: it is large.
-    setup_requires=[] if system_compiler() else [ZIG],
+    setup_requires=[] if GIVEN_ZIG or system_compiler() else [ZIG],
     cmdclass={"build_ext": BuildNative},
     ext_modules=[
         Extension(

@@ -14,11 +14,13 @@ PACKAGE = ROOT / "src" / "tmebox"
 LARGEST_FILE_LINES = 450
 
 LAYERS: dict[str, int] = {
+    "_version": 0,
     "errors": 0,
     "abi": 0,
     "once": 0,
     "listing": 0,
     "outputs": 0,
+    "progress": 0,
     "prototypes": 1,
     "elf": 1,
     "modulecheck": 1,

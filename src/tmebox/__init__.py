@@ -10,6 +10,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from tmebox._version import __version__ as __version__
+
 if TYPE_CHECKING:
     from tmebox.errors import (
         Aborted as Aborted,
@@ -106,8 +108,6 @@ if TYPE_CHECKING:
     )
     from tmebox.runtime.snapshot import Snapshot as Snapshot
     from tmebox.runtime.time_left import remaining_time as remaining_time
-
-__version__ = "0.1.0"
 
 # Loaded at first use: the compiler driver and the command line's help need neither NumPy nor the core.
 _HOMES = {

@@ -5,6 +5,9 @@ from __future__ import annotations
 
 import sys
 
+SHELL_PACKAGES = {"rich", "typer"}
+"""What the extra `cli` installs."""
+
 
 def main() -> int:
     """Run the command in `sys.argv` and return its exit code."""
@@ -17,8 +20,22 @@ def main() -> int:
         from tmebox.toolchain.archive import main_ar
 
         return main_ar(arguments)
-    from tmebox.cli.app import main as main_app
+    if sys.argv[1:] == ["--version"]:
+        from tmebox._version import __version__
 
+        print(f"tmebox {__version__}")
+        return 0
+    try:
+        from tmebox.cli.app import main as main_app
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in SHELL_PACKAGES:
+            raise
+        print(
+            f"tmebox: error: this command needs {error.name}, which is an extra: pip install 'tmebox[cli]' "
+            "(`tmebox cc` and `tmebox ar` work without it)",
+            file=sys.stderr,
+        )
+        return 1
     return main_app()
 
 

@@ -265,7 +265,7 @@ def test_endless_code_ends_with_the_time_limit(module: tmebox.Module) -> None:
 def test_a_progress_bar_is_shown_when_asked_for(
     pool: tmebox.SandboxPool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
     assert list(pool.map("square", [1, 2], progress="squaring")) == [1, 4]
     shown = capsys.readouterr().err
     assert "squaring" in shown and "2/2" in shown

@@ -28,7 +28,7 @@ _HOW = {"cold": "with nothing cached", "again": "a second time"}
 _TEXT = """\
 # Benchmarks
 
-One run of `tmebox bench all` on the machine below; the numbers behind it are in [{folder}]({folder}).
+One run of `tmebox bench all` on the machine below; the numbers behind it are in the folder `{folder}`.
 `tmebox bench cpu`, `calls`, `build` and `instances` measure the same on yours.
 
 {machine}

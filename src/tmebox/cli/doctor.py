@@ -240,13 +240,14 @@ def _gcc() -> Finding:
 
 def _c_library() -> Finding:
     try:
-        from tmebox.toolchain.libc import cache_directory, is_built
+        from tmebox.toolchain import libc
 
-        folder = cache_directory()
+        folder = libc.found()
+        if folder is not None:
+            return Finding("C library", "ok", f"in {folder.parent}")
+        folder = libc.cache_directory()
         if not os.access(folder, os.W_OK):
             return Finding("C library", "note", f"{folder} cannot be written", "set XDG_CACHE_HOME")
-        if is_built():
-            return Finding("C library", "ok", f"built, in {folder}")
     except (ImportError, CompileError, OSError) as error:
         return Finding("C library", "note", str(error), "needed only to compile")
     return Finding(

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+from tmebox.progress import STEPS, Report, to
 
 EXIT_OK = 0
 EXIT_FAILED = 1
@@ -21,17 +23,6 @@ EXIT_TRAP = 134
 """What a shell reports for a process that abort() ended."""
 
 WIDTH_WITHOUT_TERMINAL = 160
-
-STEPS = {
-    "compile": "compiling",
-    "libc": "building the C library, once",
-    "link": "linking",
-    "verify": "verifying",
-}
-"""What people read for the names of stages."""
-
-Report = Callable[[str, int, int], None]
-"""report(step, done, total): called as long work goes on."""
 
 
 def _console(*, stderr: bool) -> Console:
@@ -98,7 +89,8 @@ def progress(*, alone: bool = False) -> Iterator[Report | None]:
                 tasks[step] = bar.add_task(printable(STEPS.get(step, step)), total=total)
             bar.update(tasks[step], completed=done, total=total, refresh=alone)
 
-        yield report
+        with to(report):
+            yield report
 
 
 def size(size_bytes: int) -> str:

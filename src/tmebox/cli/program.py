@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import tmebox
-from tmebox.cli.output import Report, printable, stderr
+from tmebox.cli.output import printable, stderr
 from tmebox.errors import CompileError, Diagnostic, ModuleError
+from tmebox.progress import Report
 
 if TYPE_CHECKING:
     from tmebox.modulefile import ModuleFile

@@ -10,6 +10,7 @@ from typing import Any
 from tmebox import abi
 from tmebox.errors import CompileError, Diagnostic
 from tmebox.listing import texts
+from tmebox.progress import shown, to
 from tmebox.runtime.module import Module
 
 OPTIMIZATIONS = ("-O0", "-O1", "-O2", "-O3", "-Os", "-Oz", "-Og", "-Ofast")
@@ -38,7 +39,8 @@ def compile(
     default every non-static function of the sources. isolation: "code+data", or "data", which leaves
     control flow to a compiler that `trust_compiler=True` says is trusted. base: "gs", or "r15" (needs gcc).
     timeout: seconds the compiler may take.
-    progress(stage, done, total) is called during long work (the C library is built once, on first use).
+    progress(stage, done, total) is called during long work. Without it, work of more than a second shows a
+    bar on a terminal or in a notebook, and otherwise writes to the log `tmebox`, level INFO.
 
     Raises CompileError with the compiler's messages, VerificationError, ModuleError, LimitError; TypeError
     and ValueError for arguments that cannot be. Needs the compiler extra: `pip install 'tmebox[cc]'`.
@@ -69,7 +71,8 @@ def compile(
         base=_one_of("base", base, abi.BASES),
         timeout_s=timeout,
     )
-    return Module(build(sources, options, progress=progress), trust_compiler=trust_compiler)
+    with shown("compile") if progress is None else to(progress) as report:
+        return Module(build(sources, options, progress=report), trust_compiler=trust_compiler)
 
 
 def _one_of(name: str, given: Any, known: Sequence[str]) -> str:

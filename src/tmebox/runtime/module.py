@@ -15,12 +15,16 @@ from tmebox.errors import LimitError, ModuleError
 from tmebox.memory.code_region import CODE_REGION, Slot, usual_address
 from tmebox.modulefile import Addresses, ModuleFile, Segment
 from tmebox.once import once
+from tmebox.progress import shown
 from tmebox.prototypes import Prototype
 from tmebox.runtime.stdio import stdout_place
 from tmebox.runtime.unwind import Unwinder
 from tmebox.verify import VerifiedText, verify_once
 
 INITIALIZER = "__tmebox_initialize"
+
+LONG_TEXT_BYTES = 1 << 18
+"""From here on verifying may take long enough to show that it goes on."""
 
 
 class Module:
@@ -164,16 +168,17 @@ def _relocate_and_verify(file: ModuleFile, slot: Slot) -> tuple[VerifiedText, tu
     _add(text, moved.text_abs64, slide, np.dtype("<u8"))
     _add(text, moved.text_pc32, -slide, np.dtype("<u4"))
     segments = tuple(_relocate_segment(segment, file, slide) for segment in file.segments)
-    verified = verify_once(
-        text.tobytes(),
-        slot.address,
-        functions=file.functions.astype(np.int64) + slide,
-        labels=file.labels.astype(np.int64) + slide,
-        table_entries=file.table_entries,
-        base=file.base,
-        isolation=file.isolation,
-        locate=_locator(file, slide),
-    )
+    with shown("verify") if len(text) >= LONG_TEXT_BYTES else contextlib.nullcontext():
+        verified = verify_once(
+            text.tobytes(),
+            slot.address,
+            functions=file.functions.astype(np.int64) + slide,
+            labels=file.labels.astype(np.int64) + slide,
+            table_entries=file.table_entries,
+            base=file.base,
+            isolation=file.isolation,
+            locate=_locator(file, slide),
+        )
     return verified, segments
 
 

@@ -9,9 +9,10 @@ from functools import partial
 from typing import Any
 
 from tmebox.errors import SandboxClosed
+from tmebox.progress import Bar
 from tmebox.runtime.module import Module
 from tmebox.runtime.permits import Permits, settled
-from tmebox.runtime.results import AsyncResults, Bar, Results, RichBar, length_of
+from tmebox.runtime.results import AsyncResults, Results, length_of
 from tmebox.runtime.sandbox import Sandbox
 from tmebox.runtime.snapshot import Snapshot
 from tmebox.runtime.workers import Workers
@@ -138,7 +139,7 @@ class SandboxPool:
         bar: Bar | None = None
         if progress:
             title = progress if isinstance(progress, str) else str(getattr(function, "__name__", function))
-            bar = RichBar(title, length_of(iterables))
+            bar = Bar(title, length_of(iterables))
 
         def begin(arguments: tuple[Any, ...]) -> Future[Any]:
             return self.submit(function, *arguments)

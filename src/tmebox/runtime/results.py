@@ -117,22 +117,3 @@ def length_of(iterables: Iterable[Iterable[Any]]) -> int | None:
     lengths = [operator.length_hint(iterable, -1) for iterable in iterables]
     known = [length for length in lengths if length >= 0]
     return min(known, default=None)
-
-
-class RichBar:
-    """A progress bar on the terminal's stderr; nothing where there is no terminal."""
-
-    def __init__(self, title: str, total: int | None) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        self._progress = Progress(*columns, console=Console(stderr=True))
-        self._task = self._progress.add_task(title, total=total)
-        self._progress.start()
-
-    def advance(self) -> None:
-        self._progress.advance(self._task)
-
-    def close(self) -> None:
-        self._progress.stop()

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from tmebox.errors import CompileError, Diagnostic
 from tmebox.modulefile import ModuleFile
+from tmebox.toolchain.inputs import require_object
+from tmebox.toolchain.libc_need import needs_libc
 from tmebox.toolchain.link import link
 from tmebox.toolchain.objects import compile_object
 from tmebox.toolchain.options import DEFAULT_OPTIONS, CompileOptions, Progress, SourceText
@@ -64,11 +66,14 @@ def link_program(
     link_map: Path | None = None,
     progress: Progress | None = None,
 ) -> ModuleFile:
-    """`link` with the sandboxed libc, unless `options` leave it out; built first if need be.
+    """`link` with the sandboxed libc, unless `options` leave it out or nothing refers to it; built first if
+    need be.
 
     use_start_files: make a command of what has `main`. link_map: a file to describe the link in.
     """
-    if not options.use_libc:
+    for path in objects:
+        require_object(path)
+    if not options.use_libc or not (archives or needs_libc(objects, options.exports or ())):
         return link(objects, archives, options, link_map=link_map)
     from tmebox.toolchain.libc import libc
 

@@ -22,6 +22,8 @@ from tmebox.errors import CompileError
 from tmebox.toolchain import processes
 
 GIB = 1 << 30
+VERSION = "19.1.7"
+"""Of the clang in the pinned `ziglang` package."""
 MESSAGES_MAX = 1 << 20
 """Bytes of a tool's messages that are kept."""
 

@@ -10,9 +10,11 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
+from tmebox import progress
+from tmebox._version import __version__
 from tmebox.errors import CompileError, Diagnostic, TmeboxError
 from tmebox.outputs import STDOUT, write_output
 from tmebox.toolchain import clang, makedeps
@@ -22,7 +24,7 @@ from tmebox.toolchain.inputs import extract
 from tmebox.toolchain.response_files import expand
 
 NAME = "tmebox cc"
-VERSION = "tmebox cc 0.1.0 (clang 19.1.7)\nTarget: x86_64-linux-musl\nThread model: single"
+VERSION = f"{NAME} {__version__} (clang {clang.VERSION})\nTarget: x86_64-linux-musl\nThread model: single"
 IMPLICIT_LIBRARIES = {
     "c",
     "m",
@@ -44,8 +46,8 @@ READABLE_VARIABLE = "TMEBOX_CC_READABLE"
 ANSWERS = {
     "--version": VERSION,
     "-v": VERSION,
-    "-dumpversion": "19.1.7",
-    "-dumpfullversion": "19.1.7",
+    "-dumpversion": clang.VERSION,
+    "-dumpfullversion": clang.VERSION,
     "-dumpmachine": "x86_64-linux-musl",
     "-print-multi-os-directory": ".",
     "-print-multiarch": "x86_64-linux-musl",
@@ -217,14 +219,15 @@ def _link(command: Command, scratch: Path) -> int:
     for index, path in enumerate(dict.fromkeys(path for path in archives if path in whole)):
         objects += extract(path, scratch / f"whole{index}")
     link_map = scratch / "map" if command.map_file is not None else None
-    module = link_program(
-        objects,
-        [path for path in archives if path not in whole],
-        command.options,
-        use_start_files=command.use_start_files,
-        link_map=link_map,
-        progress=_progress(),
-    )
+    with progress.shown("link") as report:
+        module = link_program(
+            objects,
+            [path for path in archives if path not in whole],
+            command.options,
+            use_start_files=command.use_start_files,
+            link_map=link_map,
+            progress=report,
+        )
     if command.map_file is not None and link_map is not None:
         write_output(command.map_file, link_map.read_bytes().replace(os.fsencode(f"{scratch}/"), b""))
     module.write(command.output or "a.out")
@@ -242,16 +245,3 @@ def _library(name: str, directories: Sequence[Path]) -> Path | None:
     if not file.endswith(".a"):
         raise UsageError(f"cannot link -l{name}: a module is linked of archives (.a) and objects only")
     raise UsageError(f"cannot find -l{name}: no {file} in the directories given with -L")
-
-
-def _progress() -> Callable[[str, int, int], None]:
-    """Reports the one thing that takes long, building the libc on first use, if someone is watching."""
-
-    def report(stage: str, done: int, total: int) -> None:
-        if stage == "libc" and sys.stderr.isatty():
-            end = "\n" if done == total else "\r"
-            print(
-                f"{NAME}: building the C library, once: {done}/{total}", end=end, file=sys.stderr, flush=True
-            )
-
-    return report

@@ -1,17 +1,20 @@
-"""The sandboxed libc: musl's sources and ours (`guest/`), through our own pipeline, built once and cached.
+"""The sandboxed libc: musl's sources and ours (`guest/`), through our own pipeline.
 
-Nothing built here is trusted: it goes through the verifier with the program it is linked into.
+Wheels bring it (`shipped/`, by the same key); what they do not bring is built at first use and cached.
+Nothing of it is trusted, wherever it comes from: it goes through the verifier with the program it is linked
+into. The key only says whether it fits.
+
+    python -m tmebox.toolchain.libc        build what a wheel brings, into the source tree
 """
 
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -20,14 +23,18 @@ from pathlib import Path
 
 from tmebox import abi
 from tmebox.errors import CompileError
+from tmebox.progress import shown
 from tmebox.toolchain import gcc, libc_sources
-from tmebox.toolchain.libc_sources import Source
+from tmebox.toolchain.libc_kept import KEPT_S, Kept, digest
+from tmebox.toolchain.libc_sources import Source, Variant
 
 Progress = Callable[[int, int], None]
 """Called with (objects done, objects in all), from the thread that called `libc`."""
 
-
-KEPT_S = 30 * 24 * 3600
+ARCHIVE, START_OBJECT = "libc.a", "crt1.o"
+SHIPPED = Path(__file__).parent / "shipped"
+SHIPPED_ISOLATIONS = ("code+data", "data")
+"""With base gs. For r15 every machine's own gcc compiles it."""
 
 
 @dataclass(frozen=True)
@@ -41,28 +48,57 @@ class Libc:
 
 
 def libc(progress: Progress | None = None, *, isolation: str = "code+data", base: str = "gs") -> Libc:
-    """The libc for this version of everything that shapes it; built first if it is not in the cache.
+    """The libc for this version of all that shapes it; built first if it is neither shipped nor cached.
 
     Two processes that need it at once build it once. Raises CompileError if the toolchain is missing or
     fails, or if the cache directory lacks it and cannot be written.
     """
-    directory = cache_directory() / f"libc-{_key(isolation, base)}"
-    if not (directory / "libc.a").exists():
+    directory = found(isolation=isolation, base=base)
+    if directory is None:
+        directory = _cached(isolation, base)
         try:
             with _locked(directory.with_suffix(".lock")):
-                if not (directory / "libc.a").exists():
+                if not (directory / ARCHIVE).exists():
                     _build_into(directory, isolation, base, progress)
                     _forget_unused(directory.parent)
         except OSError as error:
             raise _unwritable(directory.parent, error) from error
-    with suppress(OSError):  # somebody else's, which is as good
-        os.utime(directory)
-    return Libc(directory / "libc.a", directory / "crt1.o", libc_sources.include_dirs(base))
+    if not directory.is_relative_to(SHIPPED):
+        with suppress(OSError):  # somebody else's, which is as good
+            os.utime(directory)
+    return Libc(directory / ARCHIVE, directory / START_OBJECT, libc_sources.include_dirs(base))
 
 
-def is_built(*, isolation: str = "code+data", base: str = "gs") -> bool:
-    """Whether `libc` would find it in the cache."""
-    return (cache_directory() / f"libc-{_key(isolation, base)}" / "libc.a").exists()
+def found(*, isolation: str = "code+data", base: str = "gs") -> Path | None:
+    """Where the library is that fits: shipped or cached; None if `libc` would build it."""
+    shipped = SHIPPED / f"libc-{_key(isolation, base)}"
+    if (shipped / ARCHIVE).exists():
+        return shipped
+    cached = _cached(isolation, base)
+    return cached if (cached / ARCHIVE).exists() else None
+
+
+def _cached(isolation: str, base: str) -> Path:
+    return cache_directory() / f"libc-{_key(isolation, base)}"
+
+
+def ship(progress: Progress | None = None) -> None:
+    """Put what a wheel brings into this source tree, and nothing else there. Raises as `libc` does."""
+    SHIPPED.mkdir(exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(prefix="shipped.", dir=SHIPPED.parent))
+    try:
+        shutil.copyfile(libc_sources.notice(), scratch / "musl-COPYRIGHT")
+        for isolation in SHIPPED_ISOLATIONS:
+            built = libc(progress, isolation=isolation)
+            directory = scratch / f"libc-{_key(isolation)}"
+            directory.mkdir()
+            for path in (built.archive, built.start_object):
+                shutil.copyfile(path, directory / path.name)
+        shutil.rmtree(SHIPPED)
+        scratch.chmod(0o755)
+        scratch.rename(SHIPPED)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def cache_directory() -> Path:
@@ -103,6 +139,7 @@ _NOT_SHAPING_CODE = frozenset(
             "inputs",
             "leb128",
             "linker_options",
+            "libc_need",
             "lines",
             "link",
             "linked",
@@ -124,16 +161,23 @@ _NOT_SHAPING_CODE = frozenset(
 def _key(isolation: str, base: str = "gs") -> str:
     """Hash of whatever decides what the objects contain."""
     versions = f"{libc_sources.compiler_version()} {gcc.gcc().version if base == 'r15' else ''}"
-    digest = hashlib.sha256(f"{isolation}\0{base}\0{versions}\0".encode())
+    guest = libc_sources.GUEST
+    files = {str(path.relative_to(guest)): path for path in guest.rglob("*.[chsS]")}
+    return digest(isolation, base, versions, _code_digest(), *_contents(files))[:20]
+
+
+def _code_digest() -> str:
+    """Hash of the code that compiles, instruments and assembles."""
     toolchain = Path(__file__).parent
     shaping = [path for path in toolchain.glob("*.py") if path.stem not in _NOT_SHAPING_CODE]
-    files = {f"toolchain/{path.name}": path for path in [*shaping, Path(abi.__file__)]}
-    guest = libc_sources.GUEST
-    files |= {f"guest/{path.relative_to(guest)}": path for path in guest.rglob("*.[chsS]")}
+    return digest(*_contents({path.name: path for path in [*shaping, Path(abi.__file__)]}))
+
+
+def _contents(files: Mapping[str, Path]) -> Iterator[str | bytes]:
+    """Names and contents, in the order of the names."""
     for name, path in sorted(files.items()):
-        digest.update(f"{name}\0{path.stat().st_size}\0".encode())
-        digest.update(path.read_bytes())
-    return digest.hexdigest()[:20]
+        yield name
+        yield path.read_bytes()
 
 
 @contextmanager
@@ -149,12 +193,14 @@ def _build_into(directory: Path, isolation: str, base: str, progress: Progress |
     scratch = Path(tempfile.mkdtemp(prefix=f"{directory.name}.", dir=directory.parent))
     try:
         (scratch / "abi.h").write_text(abi._header())
-        sources = libc_sources.sources()
-        members = _compile_all(sources, scratch, isolation, base, progress)
-        libc_sources.archive(scratch / "libc.a", members)
-        libc_sources.compile_source(libc_sources.START, scratch / "crt1.o", scratch, isolation, base)
+        kept = Kept(directory.parent / "objects")
+        variant = Variant(isolation, base, scratch, _code_digest())
+        members = _compile_all(libc_sources.sources(), variant, kept, progress)
+        libc_sources.archive(scratch / ARCHIVE, members)
+        libc_sources.compile_source(libc_sources.START, scratch / START_OBJECT, variant, kept)
+        kept.forget_unused()
         result = Path(tempfile.mkdtemp(prefix=f"{directory.name}.", dir=directory.parent))
-        for name in ("libc.a", "crt1.o"):
+        for name in (ARCHIVE, START_OBJECT):
             (scratch / name).rename(result / name)
         result.rename(directory)
     finally:
@@ -173,14 +219,14 @@ def _forget_unused(cache: Path) -> None:
 
 
 def _compile_all(
-    sources: list[Source], scratch: Path, isolation: str, base: str, progress: Progress | None
+    sources: list[Source], variant: Variant, kept: Kept, progress: Progress | None
 ) -> list[Path]:
     """Compile on every core: the work is in child processes, so threads do. Raises the first error."""
-    objects = [scratch / f"{source.name.replace('/', '-')}.o" for source in sources]
+    objects = [variant.generated / f"{source.name.replace('/', '-')}.o" for source in sources]
     workers = len(os.sched_getaffinity(0))
     with ThreadPoolExecutor(workers) as pool:
         jobs = [
-            pool.submit(libc_sources.compile_source, source, output, scratch, isolation, base)
+            pool.submit(libc_sources.compile_source, source, output, variant, kept)
             for source, output in zip(sources, objects, strict=True)
         ]
         try:
@@ -188,7 +234,11 @@ def _compile_all(
                 job.result()
                 if progress is not None:
                     progress(done, len(jobs))
-        except CompileError:
+        finally:
             pool.shutdown(cancel_futures=True)
-            raise
     return objects
+
+
+if __name__ == "__main__":
+    with shown("libc", silent_s=0) as report:
+        ship(lambda done, total: report("libc", done, total))

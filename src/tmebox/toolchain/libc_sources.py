@@ -7,12 +7,15 @@ Three trees, each of which replaces files of the same relative name in the one b
 from __future__ import annotations
 
 import importlib.metadata
+import os
 from dataclasses import dataclass
+from functools import cache, cached_property
 from pathlib import Path
 
 from tmebox.errors import CompileError
-from tmebox.toolchain import clang, gcc
+from tmebox.toolchain import clang, containment, gcc
 from tmebox.toolchain.assemble import assemble
+from tmebox.toolchain.libc_kept import Kept, digest
 from tmebox.toolchain.rewrite import rewrite
 
 GUEST = Path(__file__).parent.parent / "guest"
@@ -66,10 +69,16 @@ UNWIND_SECTION = "\t.cfi_sections .debug_frame\n"
 LIMITS = clang.Limits(timeout_s=300)
 
 
+@cache
 def compiler_version() -> str:
     """Raises CompileError if there is no compiler."""
     clang.toolchain_dir()
     return importlib.metadata.version("ziglang")
+
+
+def notice() -> Path:
+    """musl's license, which goes wherever the compiled library goes."""
+    return clang.toolchain_dir() / "lib" / "libc" / "musl" / "COPYRIGHT"
 
 
 def include_dirs(base: str = "gs") -> tuple[Path, ...]:
@@ -101,15 +110,36 @@ def sources() -> list[Source]:
     return [Source(name, path) for name, path in chosen.items() if name not in EXCLUDED]
 
 
-def compile_source(source: Source, output: Path, generated: Path, isolation: str, base: str) -> None:
-    """C or assembly → instrumented assembly → object. `generated` holds abi.h. Raises CompileError."""
-    if source.path.suffix == ".s":
-        text = source.path.read_text()
-    else:
-        text = _to_assembly(source, output, generated, base)
+@dataclass(frozen=True)
+class Variant:
+    """For which sandboxes; the directory with the generated abi.h; a hash of the code that instruments."""
+
+    isolation: str
+    base: str
+    generated: Path
+    rewriter: str
+
+    @cached_property
+    def headers(self) -> dict[str, Path]:
+        """Ours, by name. All others belong to the compiler's package."""
+        ours = {str(path.relative_to(GUEST)): path for path in GUEST.rglob("*.h")}
+        return {**ours, "abi.h": self.generated / "abi.h"}
+
+
+def compile_source(source: Source, output: Path, variant: Variant, kept: Kept) -> None:
+    """C or assembly → instrumented assembly → object. Raises CompileError."""
+    is_assembly = source.path.suffix == ".s"
+    text = source.path.read_text() if is_assembly else _assembly(source, output, variant, kept)
     name = f"libc/{source.name}"
-    instrumented = rewrite(UNWIND_SECTION + text, file=name, isolation=isolation, base=base)
-    assemble(instrumented, output, file=name, isolation=isolation, base=base, limits=LIMITS)
+    isolation, base = variant.isolation, variant.base
+    key = digest("object", compiler_version(), variant.rewriter, isolation, base, name, text)
+    made = kept.get(key)
+    if made is None:
+        instrumented = rewrite(UNWIND_SECTION + text, file=name, isolation=isolation, base=base)
+        assemble(instrumented, output, file=name, isolation=isolation, base=base, limits=LIMITS)
+        kept.put(key, output.read_bytes())
+    else:
+        output.write_bytes(made)
 
 
 def archive(path: Path, members: list[Path]) -> None:
@@ -119,30 +149,51 @@ def archive(path: Path, members: list[Path]) -> None:
     _run("ar", ["rcsD", str(path), f"@{listing}"])
 
 
-def _to_assembly(source: Source, output: Path, generated: Path, base: str) -> str:
+def _assembly(source: Source, output: Path, variant: Variant, kept: Kept) -> str:
+    """What the compiler makes of a source: made before, if neither it nor a header of ours that it reads has
+    changed."""
+    ours = variant.headers
+    is_gcc = variant.base == "r15"
+    how: tuple[str, ...] = (*GCC_FLAGS, *gcc.code_flags(), gcc.gcc().version) if is_gcc else FLAGS
+    # The headers' names, too: a new one may stand before another in the search.
+    how = (compiler_version(), variant.base, *how, *sorted(ours), source.name)
+    key = digest("assembly", *how, source.path.read_bytes())
+
+    def make() -> tuple[str, frozenset[str]]:
+        text, opened = _to_assembly(source, output, variant)
+        names = {os.path.realpath(path): name for name, path in ours.items()}
+        return text, frozenset(names[path] for path in map(os.path.realpath, opened) if path in names)
+
+    return kept.assembly(key, ours, make)
+
+
+def _to_assembly(source: Source, output: Path, variant: Variant) -> tuple[str, tuple[str, ...]]:
+    """The assembly, and the files that were read for it."""
     musl = clang.toolchain_dir() / "lib" / "libc" / "musl"
-    own = [GUEST / "arch", GUEST / "kernel", GUEST / "start", generated]
+    own = [GUEST / "arch", GUEST / "kernel", GUEST / "start", variant.generated]
     musls = [musl / name for name in ("arch/x86_64", "arch/generic", "src/include", "src/internal")]
     search = [word for path in (*own, *musls) for word in ("-I", str(path))]
-    search += [word for path in include_dirs(base) for word in ("-isystem", str(path))]
-    assembly = output.with_suffix(".s")
-    if base == "r15":
+    search += [word for path in include_dirs(variant.base) for word in ("-isystem", str(path))]
+    assembly, listing = output.with_suffix(".s"), output.with_suffix(".d")
+    if variant.base == "r15":
         search.append(gcc.MACRO)
-    if base == "r15" and source.path.suffix == ".c":
-        _run_gcc(source.path, assembly, search)
+    if variant.base == "r15" and source.path.suffix == ".c":
+        _run_gcc(source.path, assembly, listing, search)
     else:
         mode = ["-E", "-P"] if source.path.suffix == ".S" else ["-S"]
+        mode += ["-MD", "-MF", str(listing), "-MT", "output"]
         _run("clang", [*FLAGS, *search, *mode, str(source.path), "-o", str(assembly)])
-    text = assembly.read_text()
+    text, opened = assembly.read_text(), containment.dependencies(listing.read_text())
     assembly.unlink()
-    return text
+    listing.unlink()
+    return text, opened
 
 
-def _run_gcc(source: Path, assembly: Path, search: list[str]) -> None:
+def _run_gcc(source: Path, assembly: Path, listing: Path, search: list[str]) -> None:
     preprocessed = assembly.with_suffix(".i")
     flags = [*GCC_FLAGS, *gcc.code_flags()]
     given = ["-E", "-nostdinc", "-D_XOPEN_SOURCE=700", *search, str(source), "-o", str(preprocessed)]
-    _require(gcc.run([*flags, *given], LIMITS))
+    _require(gcc.run([*flags, *given, "-MD", str(listing), "-MT", "output"], LIMITS))
     _require(gcc.compile_preprocessed(preprocessed, assembly, flags, LIMITS))
     preprocessed.unlink()
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from tmebox import abi
+from tmebox._version import __version__
 from tmebox.errors import CompileError, Diagnostic, ModuleError
 from tmebox.modulefile import Export, Import, ModuleFile, Segment, Symbol
 from tmebox.toolchain import clang, diagnostics, gcc, linked, marks, script
@@ -199,7 +200,8 @@ def _module(
 
 
 def _producer(base: str) -> str:
-    return f"tmebox 0.1.0, {f'gcc {gcc.gcc().version}' if base == 'r15' else 'clang 19.1.7'}"
+    compiler = f"gcc {gcc.gcc().version}" if base == "r15" else f"clang {clang.VERSION}"
+    return f"tmebox {__version__}, {compiler}"
 
 
 def _functions(executable: Elf, low: int, high: int) -> tuple[Symbol, ...]:

@@ -11,7 +11,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from tmebox.cli.output import EXIT_FAILED, Report, complain, duration, printable, progress, stdout
+from tmebox.cli.output import EXIT_FAILED, complain, duration, printable, progress, stdout
+from tmebox.progress import Report
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
