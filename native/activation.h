@@ -159,6 +159,9 @@ struct thread {
     uint64_t looked_ns;             /* on the watchdog's clock: when it last saw its own signal mask */
     uint64_t holds;             /* values of `held` used up */
     uint32_t depth;             /* activations on this thread, of any instance */
+    uint32_t polls;             /* of them: interrupted, and going on later where they were */
+    uint64_t outermost;         /* sequence number of the last one that began with none around it */
+    uint64_t quiet;             /* counts host calls made while none was interrupted */
     struct instance *suspended; /* whose host call this thread is in; for comparing only */
     int tid;
     bool main;
@@ -182,7 +185,7 @@ extern bool tmebox_has_fsgsbase;
 
 /* Registers the calling thread: alternate stack, signal mask, watchdog record. NULL with an exception set. */
 struct thread *tmebox_register_thread(void);
-/* The calling thread's signals that end sandboxes are not blocked, whoever did it. */
+/* The calling thread's signals that end sandboxes are not blocked, whoever did it, and have a stack. */
 void tmebox_open_signals(struct thread *thread);
 /* Makes sure that the calling thread has an alternate stack that will do. -1 with errno set. */
 int tmebox_give_signal_stack(struct thread *thread);

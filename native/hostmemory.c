@@ -48,7 +48,7 @@ static PyObject *memory_reserve(PyObject *module, PyObject *args) {
     return PyLong_FromUnsignedLongLong((uintptr_t)got);
 }
 
-static int map_zero(void *address, size_t size, int protection) {
+int tmebox_map_zero(void *address, size_t size, int protection) {
     int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED;
     if (mmap(address, size, protection, flags, -1, 0) != MAP_FAILED) {
         return 0;
@@ -72,7 +72,7 @@ static PyObject *memory_map_zero(PyObject *module, PyObject *args) {
         !sane(address, size_bytes)) {
         return NULL;
     }
-    return done(map_zero((void *)address, size_bytes, protection));
+    return done(tmebox_map_zero((void *)address, size_bytes, protection));
 }
 
 static PyObject *memory_protect(PyObject *module, PyObject *args) {
@@ -104,6 +104,13 @@ static PyObject *memory_unmap(PyObject *module, PyObject *args) {
     return done(munmap((void *)address, size_bytes));
 }
 
+/* A page of a window that is not there yet is installed when it is touched, for which there may be no memory. */
+static PyObject *no_page(void) {
+    PyErr_SetString(tmebox_limit_error, "the system has no memory for a page of a sandbox: close sandboxes, give "
+                                        "them less memory=, or add memory");
+    return NULL;
+}
+
 static PyObject *memory_read(PyObject *module, PyObject *args) {
     (void)module;
     unsigned long long address;
@@ -115,7 +122,35 @@ static PyObject *memory_read(PyObject *module, PyObject *args) {
         PyErr_SetString(PyExc_ValueError, "a negative size");
         return NULL;
     }
-    return PyBytes_FromStringAndSize((const char *)address, size_bytes);
+    PyObject *bytes = PyBytes_FromStringAndSize(NULL, size_bytes);
+    if (bytes != NULL &&
+        tmebox_window_copy(PyBytes_AS_STRING(bytes), (const void *)address, (size_t)size_bytes).how != 0) {
+        Py_DECREF(bytes);
+        return no_page();
+    }
+    return bytes;
+}
+
+/* The source may be a view of the same window. */
+bool tmebox_write_buffer(uint64_t address, const Py_buffer *data) {
+    const char *from = data->buf;
+    size_t size = (size_t)data->len;
+    char *between = NULL;
+    if (address - (uint64_t)(uintptr_t)from < size) { /* the copy runs upwards */
+        between = PyMem_Malloc(size);
+        if (between == NULL || tmebox_window_copy(between, from, size).how != 0) {
+            PyMem_Free(between);
+            PyErr_NoMemory();
+            return false;
+        }
+        from = between;
+    }
+    bool good = tmebox_window_copy((void *)address, from, size).how == 0;
+    PyMem_Free(between);
+    if (!good) {
+        no_page();
+    }
+    return good;
 }
 
 static PyObject *memory_write(PyObject *module, PyObject *args) {
@@ -125,9 +160,9 @@ static PyObject *memory_write(PyObject *module, PyObject *args) {
     if (!PyArg_ParseTuple(args, "Ky*:write", &address, &data)) {
         return NULL;
     }
-    memmove((void *)address, data.buf, (size_t)data.len); /* the source may be a view of the same window */
+    bool good = tmebox_write_buffer(address, &data);
     PyBuffer_Release(&data);
-    Py_RETURN_NONE;
+    return good ? Py_NewRef(Py_None) : NULL;
 }
 
 static PyObject *memory_buffer_address(PyObject *module, PyObject *object) {

@@ -14,6 +14,20 @@
 /* Never written. */
 static unsigned char zeros[LARGEST_CHUNK * PAGE] __attribute__((aligned(TMEBOX_PAGE_SIZE)));
 
+bool tmebox_window_write(uint64_t address, const void *from, size_t size_bytes) {
+    return tmebox_window_copy((void *)address, from, size_bytes).how == 0;
+}
+
+bool tmebox_window_clear(uint64_t address, uint64_t size_bytes) {
+    for (uint64_t end = address + size_bytes; address < end; address += sizeof zeros) {
+        size_t size = end - address < sizeof zeros ? end - address : sizeof zeros;
+        if (!tmebox_window_write(address, zeros, size)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* Pages [start, end) that are treated alike. */
 struct zone {
     uint32_t start, end;

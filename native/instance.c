@@ -1,6 +1,7 @@
 /* Instance: what the core knows of one sandbox. */
 #include "window.h"
 
+#include <errno.h>
 #include <math.h>
 #include <string.h>
 
@@ -73,6 +74,31 @@ PyObject *tmebox_raise_busy(void) {
     return NULL;
 }
 
+/* The room is ours until kill() or pause(), which are refused while a call runs. */
+static PyObject *instance_lend_text_room(PyObject *object, PyObject *room) {
+    struct instance *self = (struct instance *)object;
+    uint64_t start, end;
+    if (!tmebox_extent_of(room, &start, &end)) {
+        return NULL;
+    }
+    if (start < TMEBOX_ARENA_START || end > TMEBOX_ARENA_END || start % TEXT_ALIGN != 0) {
+        PyErr_SetString(PyExc_ValueError, "room for texts is aligned, and in the arena");
+        return NULL;
+    }
+    if (!self->dead && self->text_room == NULL) {
+        self->text_room = Py_NewRef(room);
+        self->text_offset = (uint32_t)start;
+        self->text_size = (uint32_t)(end - start);
+        self->text_used = 0;
+    }
+    Py_RETURN_NONE;
+}
+
+static void give_text_room_back(struct instance *self) {
+    self->text_size = 0;
+    Py_CLEAR(self->text_room);
+}
+
 static PyObject *instance_kill(PyObject *object, PyObject *unused) {
     (void)unused;
     struct instance *self = (struct instance *)object;
@@ -81,7 +107,7 @@ static PyObject *instance_kill(PyObject *object, PyObject *unused) {
     }
     self->dead = self->closed = true;
     self->paused = false;
-    self->text_size = 0;    /* that room may go elsewhere now */
+    give_text_room_back(self);
     instance_clear(object); /* nobody needs the handlers, which refer to much else */
     Py_RETURN_NONE;
 }
@@ -95,7 +121,7 @@ static PyObject *instance_pause(PyObject *object, PyObject *unused) {
     bool was_alive = !self->dead;
     self->paused |= was_alive;
     self->dead = true;
-    self->text_size = 0; /* that room may go elsewhere now */
+    give_text_room_back(self);
     return PyBool_FromLong(was_alive);
 }
 
@@ -137,7 +163,10 @@ static PyObject *instance_reset(PyObject *object, PyObject *argument) {
         return NULL;
     }
     self->dead = true;
-    tmebox_restore(self->window, self->base, keep > UINT32_MAX ? UINT32_MAX : (uint32_t)keep);
+    if (!tmebox_restore(self->window, self->base, keep > UINT32_MAX ? UINT32_MAX : (uint32_t)keep)) {
+        errno = ENOMEM;
+        return PyErr_SetFromErrno(PyExc_OSError);
+    }
     if (!tmebox_put_random(self->window, self->base)) {
         return NULL;
     }
@@ -153,26 +182,6 @@ static PyObject *instance_condemn(PyObject *object, PyObject *unused) {
     Py_RETURN_NONE;
 }
 
-/* Nothing refers to earlier room: kill() and pause() end its time, and are refused while a call runs. */
-static PyObject *instance_lend_text_room(PyObject *object, PyObject *args) {
-    struct instance *self = (struct instance *)object;
-    unsigned int offset, size;
-    if (!PyArg_ParseTuple(args, "II:lend_text_room", &offset, &size)) {
-        return NULL;
-    }
-    if (offset < TMEBOX_ARENA_START || offset > TMEBOX_ARENA_END || size > TMEBOX_ARENA_END - offset ||
-        offset % TEXT_ALIGN != 0) {
-        PyErr_SetString(PyExc_ValueError, "room for texts is aligned, and in the arena");
-        return NULL;
-    }
-    if (!self->dead && self->text_size == 0) {
-        self->text_offset = offset;
-        self->text_size = size;
-        self->text_used = 0;
-    }
-    Py_RETURN_NONE;
-}
-
 static PyObject *instance_write(PyObject *object, PyObject *args) {
     struct instance *self = (struct instance *)object;
     unsigned long long address;
@@ -180,12 +189,10 @@ static PyObject *instance_write(PyObject *object, PyObject *args) {
     if (!PyArg_ParseTuple(args, "Ky*:write", &address, &data)) {
         return NULL;
     }
-    bool may_write = tmebox_may_write(self); /* after the buffer was taken, which can run Python code */
-    if (may_write) {
-        memcpy((void *)(uintptr_t)address, data.buf, (size_t)data.len);
-    }
+    /* After the buffer was taken, which can run Python code. */
+    bool written = tmebox_may_write(self) && tmebox_write_buffer(address, &data);
     PyBuffer_Release(&data);
-    if (!may_write) {
+    if (!written) {
         return NULL;
     }
     Py_RETURN_NONE;
@@ -281,6 +288,11 @@ static PyObject *instance_state(PyObject *object, void *unused) {
     return PyLong_FromLong(self->dead ? DEAD : self->depth != 0 ? RUNNING : IDLE);
 }
 
+static PyObject *instance_has_text_room(PyObject *object, void *unused) {
+    (void)unused;
+    return PyBool_FromLong(((struct instance *)object)->text_room != NULL);
+}
+
 static PyObject *instance_get_timeout(PyObject *object, void *unused) {
     (void)unused;
     return PyFloat_FromDouble((double)((struct instance *)object)->timeout_ns / 1e9);
@@ -315,6 +327,7 @@ static int instance_clear(PyObject *object) {
     self->dead = self->closed = true; /* nothing may run without its handlers */
     self->imports = NULL;
     self->import_count = 0;
+    give_text_room_back(self);
     tmebox_free_imports(imports, count);
     Py_CLEAR(self->make_trap);
     return 0;
@@ -338,8 +351,8 @@ static PyMethodDef instance_methods[] = {
     {"reset", instance_reset, METH_O, "reset(keep)\n\nGive the window its first contents, and allow calls."},
     {"condemn", instance_condemn, METH_NOARGS,
      "condemn()\n\nThe call that is running or the pause, if any, is the last one."},
-    {"lend_text_room", instance_lend_text_room, METH_VARARGS,
-     "lend_text_room(offset, size_bytes)\n\nMapped memory of the arena, for texts that are arguments; until "
+    {"lend_text_room", instance_lend_text_room, METH_O,
+     "lend_text_room(extent)\n\nMapped memory of the arena, for texts that are arguments; until "
      "kill() or pause()."},
     {"write", instance_write, METH_VARARGS,
      "write(address, data)\n\nRefused while a call runs on another thread, or is interrupted on this one."},
@@ -355,10 +368,12 @@ static PyMethodDef instance_methods[] = {
 static PyMemberDef instance_members[] = {
     {"base", T_ULONGLONG, offsetof(struct instance, base), READONLY, "The window's address."},
     {"depth", T_UINT, offsetof(struct instance, depth), READONLY, "Calls now running inside each other."},
+    {"paused", T_BOOL, offsetof(struct instance, paused), READONLY, "Between pause() and what ends it."},
     {NULL, 0, 0, 0, NULL},
 };
 
 static PyGetSetDef instance_properties[] = {
+    {"has_text_room", instance_has_text_room, NULL, "Whether some was lent.", NULL},
     {"state", instance_state, NULL, "IDLE, RUNNING or DEAD.", NULL},
     {"timeout_s", instance_get_timeout, instance_set_timeout, "Time limit of a call in seconds; 0.0: none.",
      NULL},

@@ -110,6 +110,40 @@ static PyObject *calls_in_progress(PyObject *module, PyObject *unused) {
     return PyLong_FromUnsignedLongLong(count);
 }
 
+/* Code addresses may be in use by the threads listed: what they run was not left since `outermost` and `quiet`
+ * became what they are. A thread in a host call is none of them, since it comes back through a check that looks
+ * at the target map then; one that is polled is, since it goes on where it was. */
+static PyObject *restless(PyObject *module, PyObject *unused) {
+    (void)module, (void)unused;
+    struct state {
+        unsigned long long thread, outermost, quiet;
+    } *found = NULL;
+    size_t count = 0, most = 0;
+    /* First the facts: making Python objects may run finalizers, which may want the registry. */
+    pthread_mutex_lock(&tmebox_registry_lock);
+    for (struct thread *thread = tmebox_registry; thread != NULL; thread = thread->next) {
+        most++;
+    }
+    found = PyMem_Calloc(most + 1, sizeof *found);
+    for (struct thread *thread = tmebox_registry; found != NULL && thread != NULL; thread = thread->next) {
+        bool inside = __atomic_load_n(&thread->current, __ATOMIC_RELAXED) != NULL || thread->polls != 0;
+        if (thread->depth != 0 && inside) {
+            found[count++] = (struct state){(uintptr_t)thread, thread->outermost, thread->quiet};
+        }
+    }
+    pthread_mutex_unlock(&tmebox_registry_lock);
+    PyObject *list = found != NULL ? PyList_New(0) : PyErr_NoMemory();
+    for (size_t i = 0; list != NULL && i < count; i++) {
+        PyObject *row = Py_BuildValue("KKK", found[i].thread, found[i].outermost, found[i].quiet);
+        if (row == NULL || PyList_Append(list, row) < 0) {
+            Py_CLEAR(list);
+        }
+        Py_XDECREF(row);
+    }
+    PyMem_Free(found);
+    return list;
+}
+
 static PyObject *trap_count(PyObject *module, PyObject *unused) {
     (void)module, (void)unused;
     return PyLong_FromUnsignedLongLong(tmebox_trap_count);
@@ -163,6 +197,8 @@ static PyMethodDef process_methods[] = {
     {"needed_signals", needed_signals, METH_NOARGS,
      "needed_signals() -> list\n\nThose that end or interrupt sandboxed code."},
     {"calls_in_progress", calls_in_progress, METH_NOARGS, "calls_in_progress() -> int\n\nOn all threads."},
+    {"restless", restless, METH_NOARGS,
+     "restless() -> [(thread, outermost, quiet), ...]\n\nThreads that are in the middle of sandboxed code."},
     {"trap_count", trap_count, METH_NOARGS, "trap_count() -> int\n\nSince the process began."},
     {"require_main_interpreter", require_main_interpreter, METH_NOARGS,
      "require_main_interpreter()\n\nImportError in another one."},
@@ -180,7 +216,8 @@ static struct PyModuleDef definition = {
 
 static int add_types(PyObject *module) {
     PyTypeObject *types[] = {&tmebox_region_type, &tmebox_instance_type, &tmebox_function_type,
-                             &tmebox_export_type, &tmebox_template_type};
+                             &tmebox_export_type, &tmebox_template_type, &tmebox_shelf_type,
+                             &tmebox_extents_type, &tmebox_pin_type};
     for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
         if (PyModule_AddType(module, types[i]) < 0) {
             return -1;
@@ -219,7 +256,9 @@ PyMODINIT_FUNC PyInit__native(void) {
     tmebox_closed_error = Py_NewRef(PyExc_RuntimeError);
     tmebox_limit_error = Py_NewRef(PyExc_RuntimeError);
     tmebox_init_guard();
-    if (tmebox_init_threads() < 0 || PyModule_AddFunctions(module, tmebox_memory_methods) < 0 ||
+    if (tmebox_init_threads() < 0 || tmebox_init_custody() < 0 || tmebox_init_extents() < 0 ||
+        PyModule_AddFunctions(module, tmebox_custody_methods) < 0 ||
+        PyModule_AddFunctions(module, tmebox_memory_methods) < 0 ||
         PyModule_AddFunctions(module, tmebox_cpu_methods) < 0 ||
         PyModule_AddFunctions(module, tmebox_crossing_methods) < 0 ||
         PyModule_AddFunctions(module, tmebox_hostcall_methods) < 0 ||

@@ -77,6 +77,7 @@ struct instance {
     struct window *window; /* NULL: not one of ours */
     struct thread *thread; /* who is in it, while depth > 0 */
     uint64_t rsp;          /* the sandbox's at the host call we are in, while depth > 0 */
+    PyObject *text_room;   /* an Extent, or NULL */
     uint32_t text_offset;  /* room in the arena for texts that are arguments; stacked like calls */
     uint32_t text_size;    /* 0: none was lent */
     uint32_t text_used;
@@ -84,6 +85,7 @@ struct instance {
 };
 
 extern PyTypeObject tmebox_instance_type, tmebox_function_type, tmebox_export_type, tmebox_region_type;
+extern PyTypeObject tmebox_shelf_type, tmebox_extents_type;
 extern unsigned long long tmebox_trap_count;
 extern PyObject *tmebox_busy_error, *tmebox_closed_error, *tmebox_limit_error;
 
@@ -103,6 +105,15 @@ PyObject *tmebox_raise_busy(void); /* NULL */
 /* Whether the calling thread may change the sandbox's memory now; else an exception is set. To be asked with the GIL
  * held, and used before it is let go. */
 bool tmebox_may_write(const struct instance *instance);
+
+/* hostmemory.c */
+int tmebox_map_zero(void *address, size_t size, int protection); /* -1 with errno set */
+bool tmebox_write_buffer(uint64_t address, const Py_buffer *data); /* false with an exception set */
+
+/* custody.c, extents.c: readies the types that only they make. -1 with an exception set. */
+int tmebox_init_custody(void);
+int tmebox_init_extents(void);
+bool tmebox_extent_of(PyObject *extent, uint64_t *start, uint64_t *end); /* false with TypeError set */
 
 /* imports.c. Instance.set_imports. */
 PyObject *tmebox_set_imports(PyObject *instance, PyObject *rows);
@@ -158,6 +169,6 @@ extern _Atomic uint64_t tmebox_watchdog_clock_ns; /* as of the last tick */
 
 /* -- tables of methods ------------------------------------------------------------------------------- */
 extern PyMethodDef tmebox_memory_methods[], tmebox_cpu_methods[], tmebox_crossing_methods[],
-    tmebox_hostcall_methods[];
+    tmebox_hostcall_methods[], tmebox_custody_methods[];
 
 #endif

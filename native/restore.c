@@ -3,6 +3,7 @@
 #include "window.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/random.h>
@@ -14,14 +15,10 @@
 static_assert(TMEBOX_PRIVATE_END > HOT_END && TMEBOX_STACK_LOWEST < HOT_START,
               "there is more than the hot part");
 
-static void rewrite(const struct template *template, uint64_t base, uint32_t page) {
-    void *to = (void *)(base + (uint64_t)page * PAGE);
+static bool rewrite(const struct template *template, uint64_t base, uint32_t page) {
+    uint64_t to = base + (uint64_t)page * PAGE;
     const unsigned char *first = tmebox_first_contents(template, page);
-    if (first != NULL) {
-        memcpy(to, first, PAGE);
-    } else {
-        memset(to, 0, PAGE);
-    }
+    return first != NULL ? tmebox_window_write(to, first, PAGE) : tmebox_window_clear(to, PAGE);
 }
 
 /* The sandbox could not write the control page and read-only data, so they are as they were. */
@@ -29,26 +26,28 @@ static bool is_constant(const struct template *template, uint32_t page) {
     return page == FIRST_OF(TMEBOX_CONTROL_PAGE) || tmebox_is_read_only(template, page);
 }
 
-static void rewrite_hot(const struct window *window, uint64_t base) {
+static bool rewrite_hot(const struct window *window, uint64_t base) {
     for (uint32_t word = 0; word < HOT_WORDS; word++) {
         for (uint64_t bits = window->hot[word]; bits != 0; bits &= bits - 1) {
             uint32_t page = FIRST_OF(HOT_START) + 64 * word + (uint32_t)__builtin_ctzll(bits);
-            if (!is_constant(window->template, page)) {
-                rewrite(window->template, base, page);
+            if (!is_constant(window->template, page) && !rewrite(window->template, base, page)) {
+                return false;
             }
         }
     }
+    return true;
 }
 
-static void rewrite_runs(const struct window *window, uint64_t base) {
+static bool rewrite_runs(const struct window *window, uint64_t base) {
     for (uint32_t i = 0; i < window->run_count && i < RUNS; i++) {
         uint32_t page = (uint32_t)window->runs[i], count = (uint32_t)(window->runs[i] >> 32);
         for (; count != 0; page++, count--) {
-            if (!tmebox_is_read_only(window->template, page)) {
-                rewrite(window->template, base, page);
+            if (!tmebox_is_read_only(window->template, page) && !rewrite(window->template, base, page)) {
+                return false;
             }
         }
     }
+    return true;
 }
 
 static uint32_t hot_pages(const struct window *window) {
@@ -83,13 +82,55 @@ void tmebox_discard(uint64_t base, uint64_t start, uint64_t end) {
     }
 }
 
+static bool rewrite_from(const struct window *window, uint64_t base, uint32_t page, uint32_t end) {
+    for (; page < end; page++) {
+        if (!is_constant(window->template, page) && !rewrite(window->template, base, page)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* One byte for each page from `start` on; NULL: no memory. */
+static uint8_t *pinned_pages(const struct window *window, uint32_t start, uint32_t end) {
+    uint8_t *bits = calloc(end - start, 1);
+    for (const struct pin *pin = window->pins; bits != NULL && pin != NULL; pin = pin->next) {
+        uint32_t from = pin->start > start ? pin->start : start, to = pin->end < end ? pin->end : end;
+        if (from < to) {
+            memset(bits + (from - start), 1, to - from);
+        }
+    }
+    return bits;
+}
+
+bool tmebox_discard_but_pinned(const struct window *window, uint64_t base, uint64_t start, uint64_t end) {
+    if (window->pins == NULL || start >= end) {
+        tmebox_discard(base, start, end);
+        return true;
+    }
+    uint32_t first = FIRST_OF(start), last = FIRST_OF(end);
+    uint8_t *pinned = pinned_pages(window, first, last);
+    bool good = pinned != NULL;
+    for (uint32_t page = first, next; good && page < last; page = next) {
+        for (next = page + 1; next < last && pinned[next - first] == pinned[page - first]; next++) {
+        }
+        if (pinned[page - first]) {
+            good = rewrite_from(window, base, page, next);
+        } else {
+            tmebox_discard(base, (uint64_t)page * PAGE, (uint64_t)next * PAGE);
+        }
+    }
+    free(pinned);
+    return good;
+}
+
 static void discard_private(const struct window *window, uint64_t base) {
     tmebox_discard(base, window->template->stack_low, window->template->heap_end);
 }
 
-static void discard_around_hot(const struct window *window, uint64_t base) {
-    tmebox_discard(base, window->template->stack_low, HOT_START);
-    tmebox_discard(base, HOT_END, window->template->heap_end);
+static bool discard_around_hot(const struct window *window, uint64_t base) {
+    return tmebox_discard_but_pinned(window, base, window->template->stack_low, HOT_START) &&
+           tmebox_discard_but_pinned(window, base, HOT_END, window->template->heap_end);
 }
 
 static void forget_runs(struct window *window) {
@@ -105,24 +146,23 @@ static void forget_hot(struct window *window) {
     }
 }
 
-void tmebox_restore(struct window *window, uint64_t base, uint32_t keep) {
-    if (run_pages(window) <= keep) {
-        rewrite_runs(window, base);
-    } else {
-        discard_around_hot(window, base);
+bool tmebox_restore(struct window *window, uint64_t base, uint32_t keep) {
+    bool few = run_pages(window) <= keep;
+    if (!few) {
         window->run_count = RUNS + 1; /* other threads may be installing pages there right now */
     }
-    rewrite_hot(window, base);
+    return (few ? rewrite_runs(window, base) : discard_around_hot(window, base)) && rewrite_hot(window, base);
 }
 
-static uint32_t recycle_arena(struct window *window, uint64_t base) {
-    uint32_t first = window->arena_first;
+/* How many pages stay; -1: there is no memory for one that should be there. */
+static int recycle_arena(struct window *window, uint64_t base) {
     tmebox_discard(base, TMEBOX_ARENA_FIRST_END, window->arena_end);
     window->arena_end = TMEBOX_ARENA_FIRST_END;
-    if (first != 0) {
-        memset((void *)(base + TMEBOX_ARENA_START), 0, ARENA_FIRST_PAGES * PAGE);
+    if (window->arena_first == 0) {
+        return 0;
     }
-    return first != 0 ? ARENA_FIRST_PAGES : 0;
+    bool good = tmebox_window_clear(base + TMEBOX_ARENA_START, ARENA_FIRST_PAGES * PAGE);
+    return good ? ARENA_FIRST_PAGES : -1;
 }
 
 int64_t tmebox_recycle(struct window *window, uint64_t base, uint32_t keep) {
@@ -133,16 +173,21 @@ int64_t tmebox_recycle(struct window *window, uint64_t base, uint32_t keep) {
     if (keep == 0 || hot > keep) {
         return tmebox_empty(window, base) ? 0 : -1;
     }
+    bool good = true;
     if (elsewhere <= keep - hot) {
-        rewrite_runs(window, base);
+        good = rewrite_runs(window, base);
     } else {
-        discard_around_hot(window, base);
+        good = discard_around_hot(window, base);
         forget_runs(window);
         elsewhere = 0;
     }
-    rewrite_hot(window, base);
+    good = good && rewrite_hot(window, base);
     window->next_page = window->last_count = 0;
-    return hot + elsewhere + recycle_arena(window, base);
+    int arena = good ? recycle_arena(window, base) : -1;
+    if (arena < 0) {
+        return tmebox_empty(window, base) ? 0 : -1;
+    }
+    return hot + elsewhere + (uint32_t)arena;
 }
 
 bool tmebox_empty(struct window *window, uint64_t base) {
@@ -231,17 +276,17 @@ static bool refill(void) {
 }
 
 bool tmebox_put_random(struct window *window, uint64_t base) {
-    if (!tmebox_is_marked(window, FIRST_OF(TMEBOX_STACK_RANDOM)) &&
-        !tmebox_populate(window, base, TMEBOX_STACK_RANDOM, RANDOM_SIZE, HOST_WRITES)) {
+    bool there = tmebox_is_marked(window, FIRST_OF(TMEBOX_STACK_RANDOM)) ||
+                 tmebox_populate(window, base, TMEBOX_STACK_RANDOM, RANDOM_SIZE, HOST_WRITES);
+    if (there && pool_left == 0 && !refill()) {
+        return false;
+    }
+    pool_left -= there ? RANDOM_SIZE : 0;
+    if (!there || !tmebox_window_write(base + TMEBOX_STACK_RANDOM, pool + pool_left, RANDOM_SIZE)) {
         errno = ENOMEM;
         PyErr_SetFromErrno(PyExc_OSError);
         return false;
     }
-    if (pool_left == 0 && !refill()) {
-        return false;
-    }
-    pool_left -= RANDOM_SIZE;
-    memcpy((void *)(base + TMEBOX_STACK_RANDOM), pool + pool_left, RANDOM_SIZE);
     memset(pool + pool_left, 0, RANDOM_SIZE);
     return true;
 }

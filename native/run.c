@@ -188,6 +188,8 @@ static inline bool is_alive(const struct instance *instance) {
     return !instance->dead && instance->generation == tmebox_generation;
 }
 
+static const struct watch nothing;
+
 /* What is rare or only happens once: everything that can refuse a call. */
 RARE static struct thread *prepare(struct instance *instance, uint64_t timeout_ns) {
     if (instance->base == 0) {
@@ -289,6 +291,8 @@ static inline __attribute__((always_inline)) int run(struct instance *instance,
         thread->depth++;
         if (UNLIKELY(nested)) {
             nest(thread, activation);
+        } else {
+            thread->outermost = activation->watch.sequence;
         }
         release_python(thread, activation, true);
         publish(thread, &activation->watch, 0);
@@ -300,13 +304,16 @@ static inline __attribute__((always_inline)) int run(struct instance *instance,
             activation->rsp = rsp; /* a host call left its own */
             cross(thread, activation);
         }
-        publish(thread, &activation->outer, nested);
+        /* Greenlets end calls in any order: what this one began in may be over. */
+        const struct watch *outer = LIKELY(thread->depth == 1) ? &nothing : &activation->outer;
+        publish(thread, outer, nested);
         if (UNLIKELY(nested)) {
-            wake_watchdog_for(thread, &activation->outer, WATCHDOG_AWAKE);
+            wake_watchdog_for(thread, outer, WATCHDOG_AWAKE);
         }
         take_python(thread, activation);
         thread->suspended = suspended;
         thread->depth--;
+        instance->dead |= instance->depth != activation->depth; /* what began inside is suspended, and must end */
         instance->depth--;
         instance->rsp = activation->outer_rsp;
     }
@@ -331,6 +338,7 @@ void tmebox_suspend(struct activation *activation) {
     struct thread *thread = activation->thread;
     thread->current = NULL;
     thread->suspended = activation->instance;
+    thread->quiet += thread->polls == 0;
     atomic_store_explicit(&thread->in_host, 1, memory_order_release);
     take_python(thread, activation);
     activation->instance->rsp = activation->rsp;

@@ -70,9 +70,6 @@ int tmebox_give_signal_stack(struct thread *thread) {
         present.ss_size >= signal_frame_size() + STACK_ROOM_KEPT) {
         return 0;
     }
-    if (thread->signal_stack == NULL && map_signal_stack(thread) < 0) {
-        return -1;
-    }
     stack_t ours = {
         .ss_sp = (char *)thread->signal_stack + TMEBOX_PAGE_SIZE,
         .ss_size = thread->signal_stack_size - TMEBOX_PAGE_SIZE,
@@ -117,6 +114,7 @@ void tmebox_open_signals(struct thread *thread) {
     thread->looked_ns = tmebox_watchdog_clock_ns;
     tmebox_needed_signals(&set);
     pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+    tmebox_give_signal_stack(thread); /* ours is mapped: it fails only for code that runs on one */
 }
 
 /* At thread exit. A later destructor that calls a sandbox registers the thread again, and this runs again. */
@@ -144,7 +142,8 @@ struct thread *tmebox_register_thread(void) {
         PyErr_NoMemory();
         return NULL;
     }
-    if (tmebox_give_signal_stack(thread) < 0) {
+    /* Mapped even if there is one that will do: its owner may take it away, or have another, at any time. */
+    if (map_signal_stack(thread) < 0 || tmebox_give_signal_stack(thread) < 0) {
         PyErr_Format(tmebox_limit_error,
                      errno == EADDRNOTAVAIL
                          ? "this thread cannot call sandboxes: new memory lies below 4 GiB here, where "

@@ -91,6 +91,13 @@ static void record(struct activation *activation, int signal, const siginfo_t *i
     }
 }
 
+/* The handler runs on the sandbox's stack, because the host took the alternate one away a moment ago, between two
+ * looks of this thread at it. The frame lies over the spill slots: the sandbox must not go on. */
+static bool is_astray(const struct activation *activation) {
+    uint64_t here = (uint64_t)(uintptr_t)__builtin_frame_address(0);
+    return activation != NULL && here - activation->instance->base < TMEBOX_WINDOW_SIZE;
+}
+
 /* Make returning from the signal handler leave the sandbox. */
 static void trap(struct activation *activation, int signal, const siginfo_t *info, greg_t *registers) {
     record(activation, signal, info, registers);
@@ -199,7 +206,8 @@ static void interrupt(siginfo_t *info, void *context) {
     greg_t *registers = ((ucontext_t *)context)->uc_mcontext.gregs;
     struct activation *activation = interrupted(registers);
     if (activation != NULL) {
-        if (atomic_load(&activation->thread->expired) == activation->watch.sequence) {
+        if (is_astray(activation) ||
+            atomic_load(&activation->thread->expired) == activation->watch.sequence) {
             trap(activation, 0, info, registers);
         } else if (atomic_load(&tmebox_poll_requested) || must_release(activation->thread)) {
             tmebox_redirect_to_poll(context);
@@ -224,7 +232,7 @@ static void on_fault(int signal, siginfo_t *info, void *context) {
     greg_t *registers = ((ucontext_t *)context)->uc_mcontext.gregs;
     bool real = info->si_code > 0; /* made by the CPU, not sent by someone */
     struct activation *activation = interrupted(registers);
-    if (real && signal == SIGBUS && installed(activation, info, registers)) {
+    if (real && signal == SIGBUS && !is_astray(activation) && installed(activation, info, registers)) {
         /* the instruction is tried again */
     } else if (real && activation != NULL) {
         trap(activation, signal, info, registers);
@@ -288,6 +296,7 @@ int tmebox_poll(struct activation *activation);
 /* Called by tmebox_poll_entry. 0: go on as if nothing had happened. */
 int tmebox_poll(struct activation *activation) {
     activation->polling = true;
+    activation->thread->polls++;
     tmebox_suspend(activation);
     /* From the moment that this thread has the GIL until it lets it go, and after. */
     activation->instance->interrupted = true;
@@ -296,6 +305,7 @@ int tmebox_poll(struct activation *activation) {
     int result = tmebox_resume(activation);
     activation->instance->interrupted = false;
     activation->polling = false;
+    activation->thread->polls--;
     return result;
 }
 

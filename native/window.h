@@ -62,6 +62,16 @@ struct window {
     uint32_t shared;              /* bits: read-only spans that are mapped and not installed */
     _Atomic uint32_t next_page;   /* where the last chunk ended */
     _Atomic uint32_t last_count;  /* and its size */
+    struct pin *pins;             /* what Python looks at; with the GIL held */
+};
+
+/* Python looks at these pages of the private part, and may hand them to the kernel, for which nobody installs
+ * pages: as long as it lives they stay present, once they are. A Python object. */
+struct pin {
+    PyObject_HEAD
+    struct window *window;
+    struct pin *next, **link;
+    uint32_t start, end;
 };
 
 /* Several windows in one mapping. Never changed once published. */
@@ -74,7 +84,7 @@ struct piece {
     size_t size_bytes;
 };
 
-extern PyTypeObject tmebox_template_type;
+extern PyTypeObject tmebox_template_type, tmebox_pin_type;
 extern PyMethodDef tmebox_window_methods[], tmebox_piece_methods[], tmebox_userfault_methods[];
 
 /* -- userfault.c -------------------------------------------------------------------------------------- */
@@ -106,6 +116,9 @@ bool tmebox_install(struct window *window, uint64_t base, uint64_t offset, enum 
 /* Makes all of [offset, offset + size) present as far as it is the owner's. False: out of memory. */
 bool tmebox_populate(struct window *window, uint64_t base, uint64_t offset, uint64_t size,
                      enum toucher toucher);
+/* Writes by the host that fail, instead of ending the process, where there is no memory for a page. */
+bool tmebox_window_write(uint64_t address, const void *from, size_t size_bytes);
+bool tmebox_window_clear(uint64_t address, uint64_t size_bytes);
 /* Whether a page of the hot part may be present. */
 bool tmebox_is_marked(const struct window *window, uint32_t page);
 bool tmebox_is_read_only(const struct template *template, uint32_t page);
@@ -124,11 +137,15 @@ void tmebox_share_after_fork(void);
 
 /* -- restore.c ---------------------------------------------------------------------------------------- */
 /* Gives every page of the private part its first contents again; no call runs, but other threads may look on.
- * Pages that are not at hand go back to the system if there are more than `keep` of them. */
-void tmebox_restore(struct window *window, uint64_t base, uint32_t keep);
+ * Pages that are not at hand go back to the system if there are more than `keep` of them. False: out of
+ * memory half-way. */
+bool tmebox_restore(struct window *window, uint64_t base, uint32_t keep);
 /* The same for the whole window, which nobody uses any more. How many pages stay present; 0: none; -1: it
  * should be empty, and is as tmebox_empty leaves it. */
 int64_t tmebox_recycle(struct window *window, uint64_t base, uint32_t keep);
+/* Takes pages away, if nobody looks at them, else writes them: either way they are as they were at first. False:
+ * out of memory half-way. */
+bool tmebox_discard_but_pinned(const struct window *window, uint64_t base, uint64_t start, uint64_t end);
 /* Takes pages away; they come back as they were at first. */
 void tmebox_discard(uint64_t base, uint64_t start, uint64_t end);
 /* windows.c. Makes whole pages of the heap zero, and gives their memory back. False with an exception set. */

@@ -3,7 +3,7 @@
 #include "window.h"
 
 #include <errno.h>
-#include <string.h>
+#include <sys/mman.h>
 
 /* Data of at most so many pages is there from the start, so that small sandboxes never fault. */
 #define EAGER_PAGES 16
@@ -108,6 +108,59 @@ static PyObject *window_empty(PyObject *module, PyObject *argument) {
     Py_RETURN_NONE;
 }
 
+static bool can_grow(unsigned long long end) {
+    if (end % PAGE != 0 || end < TMEBOX_ARENA_FIRST_END || end > TMEBOX_ARENA_END) {
+        PyErr_SetString(PyExc_ValueError, "an arena grows, by pages, up to its end");
+        return false;
+    }
+    return true;
+}
+
+static uint64_t arena_end_of(const struct window *window) {
+    return window->arena_end > TMEBOX_ARENA_FIRST_END ? window->arena_end : TMEBOX_ARENA_FIRST_END;
+}
+
+static PyObject *window_arena_end(PyObject *module, PyObject *argument) {
+    (void)module;
+    unsigned long long base = PyLong_AsUnsignedLongLong(argument);
+    struct window *window = PyErr_Occurred() ? NULL : window_at(base);
+    return window == NULL ? NULL : PyLong_FromUnsignedLongLong(arena_end_of(window));
+}
+
+/* For windows whose parts are mapped one by one. */
+static PyObject *window_map_arena(PyObject *module, PyObject *args) {
+    (void)module;
+    unsigned long long base, end;
+    struct window *window;
+    if (!PyArg_ParseTuple(args, "KK:window_map_arena", &base, &end) || (window = window_at(base)) == NULL ||
+        !can_grow(end)) {
+        return NULL;
+    }
+    uint64_t start = arena_end_of(window);
+    if (end > start) {
+        if (tmebox_map_zero((void *)(base + start), end - start, PROT_READ | PROT_WRITE) < 0) {
+            return PyErr_SetFromErrno(PyExc_OSError);
+        }
+        window->arena_end = (uint32_t)end;
+    }
+    Py_RETURN_NONE;
+}
+
+static PyObject *window_unmap_arena(PyObject *module, PyObject *argument) {
+    (void)module;
+    unsigned long long base = PyLong_AsUnsignedLongLong(argument);
+    struct window *window = PyErr_Occurred() ? NULL : window_at(base);
+    if (window == NULL) {
+        return NULL;
+    }
+    uint64_t size = arena_end_of(window) - TMEBOX_ARENA_START;
+    if (tmebox_map_zero((void *)(base + TMEBOX_ARENA_START), size, PROT_NONE) < 0) {
+        return PyErr_SetFromErrno(PyExc_OSError);
+    }
+    window->arena_end = 0;
+    Py_RETURN_NONE;
+}
+
 static PyObject *window_grow_arena(PyObject *module, PyObject *args) {
     (void)module;
     unsigned long long base, end;
@@ -117,9 +170,11 @@ static PyObject *window_grow_arena(PyObject *module, PyObject *args) {
         return NULL;
     }
     uint64_t start = window->arena_end;
-    if (end % PAGE != 0 || end < start || end > TMEBOX_ARENA_END) {
-        PyErr_SetString(PyExc_ValueError, "an arena grows, by pages, up to its end");
+    if (!can_grow(end)) {
         return NULL;
+    }
+    if (end <= start) { /* somebody else has grown it meanwhile */
+        Py_RETURN_NONE;
     }
     window->arena_end = (uint32_t)end;
     if (!populate(window, base, start, end - start, HOST_WRITES)) {
@@ -161,9 +216,25 @@ bool tmebox_zero(struct window *window, uint64_t base, uint64_t offset, uint64_t
         if (!populate(window, base, offset, rest - offset, HOST_WRITES)) {
             return false;
         }
-        memset((void *)(base + offset), 0, rest - offset);
+        if (!tmebox_window_clear(base + offset, rest - offset)) {
+            out_of_memory();
+            return false;
+        }
     }
-    tmebox_discard(base, rest, end);
+    if (!tmebox_discard_but_pinned(window, base, rest, end)) {
+        out_of_memory();
+        return false;
+    }
+    return true;
+}
+
+static bool populate_pinned(struct window *window, uint64_t base) {
+    for (const struct pin *pin = window->pins; pin != NULL; pin = pin->next) {
+        uint64_t start = (uint64_t)pin->start * PAGE, size = (uint64_t)(pin->end - pin->start) * PAGE;
+        if (!populate(window, base, start, size, HOST_READS)) {
+            return false;
+        }
+    }
     return true;
 }
 
@@ -184,7 +255,8 @@ static PyObject *window_blank(PyObject *module, PyObject *args) {
     tmebox_discard(base, before->stack_low, before->heap_end);
     tmebox_discard(base, TMEBOX_ARENA_START, window->arena_end);
     Py_DECREF(before);
-    if (!populate(window, base, TMEBOX_ARENA_START, arena_size, HOST_READS)) {
+    if (!populate(window, base, TMEBOX_ARENA_START, arena_size, HOST_READS) ||
+        !populate_pinned(window, base)) {
         return NULL;
     }
     if (!all_blank) {
@@ -206,8 +278,58 @@ PyMethodDef tmebox_window_methods[] = {
      "window_recycle(base, keep) -> pages\n\nAs at its start; how many pages are present."},
     {"window_empty", window_empty, METH_O, "window_empty(base)\n\nNothing may be touched any more."},
     {"window_grow_arena", window_grow_arena, METH_VARARGS, "window_grow_arena(base, end)"},
+    {"window_arena_end", window_arena_end, METH_O, "window_arena_end(base) -> offset"},
+    {"window_map_arena", window_map_arena, METH_VARARGS, "window_map_arena(base, end)"},
+    {"window_unmap_arena", window_unmap_arena, METH_O, "window_unmap_arena(base)"},
     {"window_populate", window_populate, METH_VARARGS, "window_populate(base, offset, size_bytes, writable)"},
     {"window_blank", window_blank, METH_VARARGS, "window_blank(base, template)\n\nAll zero, arena included."},
     {"window_pages", window_pages, METH_O, "window_pages(base) -> int\n\nHow many are present."},
     {NULL, NULL, 0, NULL},
+};
+
+/* -- pins --------------------------------------------------------------------------------------------- */
+static PyObject *pin_new(PyTypeObject *type, PyObject *args, PyObject *keywords) {
+    static char *names[] = {"base", "offset", "size_bytes", NULL};
+    unsigned long long base, offset, size;
+    struct window *window;
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "KKK:Pin", names, &base, &offset, &size) ||
+        (window = window_at(base)) == NULL) {
+        return NULL;
+    }
+    if (offset > TMEBOX_WINDOW_SIZE || size > TMEBOX_WINDOW_SIZE - offset) {
+        PyErr_SetString(PyExc_ValueError, "not within a window");
+        return NULL;
+    }
+    struct pin *self = (struct pin *)type->tp_alloc(type, 0);
+    if (self != NULL) {
+        self->start = (uint32_t)(offset / PAGE);
+        self->end = (uint32_t)((offset + size + PAGE - 1) / PAGE);
+        self->window = window;
+        self->next = window->pins;
+        self->link = &window->pins;
+        if (self->next != NULL) {
+            self->next->link = &self->next;
+        }
+        window->pins = self;
+    }
+    return (PyObject *)self;
+}
+
+static void pin_dealloc(PyObject *object) {
+    struct pin *self = (struct pin *)object;
+    *self->link = self->next;
+    if (self->next != NULL) {
+        self->next->link = self->link;
+    }
+    Py_TYPE(object)->tp_free(object);
+}
+
+PyTypeObject tmebox_pin_type = {
+    PyVarObject_HEAD_INIT(NULL, 0)
+    .tp_name = "tmebox._native.Pin",
+    .tp_doc = "Pin(base, offset, size_bytes)\n\nAs long as it lives, pages that are present stay so.",
+    .tp_basicsize = sizeof(struct pin),
+    .tp_flags = Py_TPFLAGS_DEFAULT,
+    .tp_new = pin_new,
+    .tp_dealloc = pin_dealloc,
 };

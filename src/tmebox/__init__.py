@@ -7,6 +7,7 @@ with tmebox.Sandbox(module, memory="64MiB", timeout=1.0) as sandbox:
 
 from __future__ import annotations
 
+from contextlib import suppress
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -108,6 +109,11 @@ if TYPE_CHECKING:
     )
     from tmebox.runtime.snapshot import Snapshot as Snapshot
     from tmebox.runtime.time_left import remaining_time as remaining_time
+
+with suppress(ImportError):  # without the core there are no sandboxes, but the compiler driver works
+    from tmebox.memory.reservation import reserve_early
+
+    reserve_early()
 
 # Loaded at first use: the compiler driver and the command line's help need neither NumPy nor the core.
 _HOMES = {

@@ -5,7 +5,10 @@ as numbers. All `address` parameters are host addresses.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Generic, TypeVar
+
+Thing = TypeVar("Thing")
+Value = TypeVar("Value")
 
 PROT_NONE: int
 PROT_READ: int
@@ -82,6 +85,86 @@ def window_pages(base: int) -> int:
 def resident_pages() -> tuple[int, int]:
     """(windows that may have pages, how many they have) on the userfault substrate."""
 
+def window_arena_end(base: int) -> int:
+    """Offset behind the memory for host arrays."""
+
+def window_map_arena(base: int, end: int) -> None: ...
+def window_unmap_arena(base: int) -> None:
+    """The arena of windows whose parts are mapped one by one."""
+
+class Pin:
+    """Python looks at these pages of a window, and may hand them to the kernel, which finds only what is
+    there: once present, they stay so as long as this object lives."""
+
+    def __new__(cls, base: int, offset: int, size_bytes: int) -> Pin: ...
+
+# -- what is handed out and comes back. Each method is one step that nothing interrupts. ---------------
+class Shelf(Generic[Thing]):
+    """Things that nobody has. What lies here at the end goes to the `heir`; the shelf `sum` weighs as much
+    more as this one does."""
+
+    def __new__(cls, heir: Shelf[Thing] = ..., sum: Shelf[Thing] = ...) -> Shelf[Thing]: ...
+    def __len__(self) -> int: ...
+    @property
+    def weight(self) -> int: ...
+    @property
+    def owed(self) -> int:
+        """Claims that come back here if they are dropped, and things on shelves that this is the heir of."""
+
+    def put(self, thing: Thing) -> None: ...
+    def peek(self) -> Thing | None:
+        """The oldest; it stays."""
+
+    def take(self, back: Shelf[Thing] = ..., oldest: bool = False) -> Claim[Thing] | None:
+        """The newest thing, or the oldest. Dropped, it goes to `back`, by default to this shelf."""
+
+    def remove(self, thing: Thing) -> bool:
+        """Whether it was there."""
+
+    def claim(self, thing: Thing) -> Claim[Thing]:
+        """Of a thing that lies nowhere."""
+
+    def clear(self) -> None: ...
+
+class Claim(Generic[Thing]):
+    """Somebody has a thing. When this object goes, the thing goes back. ValueError once it is settled."""
+
+    @property
+    def thing(self) -> Thing: ...
+    def give(self, shelf: Shelf[Thing], weight: int = 0, /) -> None: ...
+    def settle(self) -> None:
+        """The thing goes nowhere."""
+
+class Extent:
+    """[start, end) is somebody's as long as this object lives."""
+
+    @property
+    def start(self) -> int: ...
+    @property
+    def end(self) -> int: ...
+    @property
+    def size(self) -> int: ...
+
+class Extents:
+    """Who has which part of [start, end)."""
+
+    def __new__(cls, start: int, end: int) -> Extents: ...
+    @property
+    def free(self) -> int: ...
+    @property
+    def out(self) -> int:
+        """How many parts somebody has."""
+
+    def take(self, size: int, from_the_top: bool = False) -> Extent | None:
+        """Part of the first hole that is large enough."""
+
+    def take_at(self, start: int, size: int, /) -> Extent | None: ...
+    def clean(self, base: int, /) -> None:
+        """The range is offsets of a window: zeros where nobody has anything any more. OSError."""
+
+def set_first(object: object, name: str, value: Value, /) -> Value:
+    """Set an attribute that is None; what it is then. It is a slot or a plain attribute."""
+
 class Region:
     """Exports [address, address + size_bytes) through the buffer protocol as unsigned bytes. Holds a
     reference to `owner`; `exports` counts the buffers that are out."""
@@ -119,6 +202,10 @@ def remove_handlers() -> None:
 def handlers_installed() -> bool: ...
 def calls_in_progress() -> int:
     """Sandbox calls now running on any thread, nested ones included. Exact while the GIL is held."""
+
+def restless() -> list[tuple[int, int, int]]:
+    """Threads that are in the middle of sandboxed code, each with two numbers that are others once it has
+    left it, be it for a host call."""
 
 def trap_count() -> int:
     """Traps since the process began."""
@@ -186,8 +273,12 @@ class Instance:
         """Give its window, which has a template, the first contents again, and mark it IDLE. More than `keep`
         pages away from the window's start go back to the system. Raises busy, closed."""
 
-    def lend_text_room(self, offset: int, size_bytes: int) -> None:
-        """Mapped memory of the arena, at a multiple of 16, where Functions copy texts that are arguments
+    @property
+    def has_text_room(self) -> bool: ...
+    @property
+    def paused(self) -> bool: ...
+    def lend_text_room(self, room: Extent, /) -> None:
+        """Mapped memory of the arena, at a multiple of 16. Functions copy texts that are arguments there,
         until kill() or pause(). Nothing happens to an instance that has some, or is dead."""
 
     def write(self, address: int, data: Any) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 import tmebox
-from tmebox import abi
-from tmebox.memory.code_region import CODE_REGION, CodeRegion, Slot, usual_address
+from tmebox import _native, abi
+from tmebox.memory.code_region import CODE_REGION, CodeRegion, usual_address
 
 ADD_C = "int add(int a, int b) { return a + b; }"
 
@@ -15,17 +15,19 @@ ADD_C = "int add(int a, int b) { return a + b; }"
 def free() -> CodeRegion:
     """A region with one hole of 16 slots; nothing is mapped in it."""
     region = CodeRegion()
-    region._free = [Slot(abi.CODE_BASE, 16 * abi.TEXT_ALIGN)]
-    region._ready = True
+    region._extents = _native.Extents(abi.CODE_BASE, abi.CODE_BASE + 16 * abi.TEXT_ALIGN)
     return region
 
 
 def test_a_slot_in_the_middle_leaves_a_hole_on_either_side(free: CodeRegion) -> None:
     address = abi.CODE_BASE + 5 * abi.TEXT_ALIGN
-    assert free.allocate(1, address) == Slot(address, abi.TEXT_ALIGN)
+    middle = free.allocate(1, address)
+    assert (middle.address, middle.size_bytes) == (address, abi.TEXT_ALIGN)
     assert free.free_bytes() == 15 * abi.TEXT_ALIGN
-    assert free.allocate(5 * abi.TEXT_ALIGN).end == abi.CODE_BASE + 16 * abi.TEXT_ALIGN
-    assert free.allocate(5 * abi.TEXT_ALIGN, abi.CODE_BASE).end == address
+    above = free.allocate(5 * abi.TEXT_ALIGN)
+    assert above.end == abi.CODE_BASE + 16 * abi.TEXT_ALIGN
+    below = free.allocate(5 * abi.TEXT_ALIGN, abi.CODE_BASE)
+    assert below.end == address
 
 
 def test_an_address_that_is_taken_or_outside_is_refused(free: CodeRegion) -> None:

@@ -18,7 +18,7 @@ from tmebox import _native, abi
 from tmebox.errors import LimitError
 from tmebox.errors import SandboxBusy as Busy
 from tmebox.errors import SandboxClosed as Closed
-from tmebox.memory.code_region import CODE_REGION
+from tmebox.memory.code_region import CODE_REGION, Slot
 from tmebox.memory.contents import Contents, Layout
 from tmebox.memory.windows import WINDOWS
 
@@ -49,6 +49,7 @@ class Trapped(Exception):
 @dataclass(frozen=True)
 class Text:
     addresses: dict[str, int]
+    slot: Slot
 
 
 @cache
@@ -81,7 +82,7 @@ def text() -> Text:
         if re.match(r"site_\d+$", name):
             target_map[address - slot.address] |= abi.TARGET_RETURN
     CODE_REGION.place(slot, code, bytes(target_map), uses_x87=True)
-    return Text(addresses)
+    return Text(addresses, slot)
 
 
 class Machine:

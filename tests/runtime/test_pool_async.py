@@ -100,8 +100,8 @@ async def test_cancelling_one_who_waits_loses_no_lease(pool: tmebox.SandboxPool)
             user.cancel()
         await asyncio.gather(*users, return_exceptions=True)
     async with pool.lease(timeout=1), pool.lease(timeout=1):
-        assert pool._permits._held == 2
-    assert pool._permits._held == 0
+        assert pool._permits.held == 2
+    assert pool._permits.held == 0
 
 
 @in_a_loop

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import tmebox
+from tmebox import _native
 from tmebox.runtime.tenancy import TEXT_ROOM
 
 SOURCE = r"""
@@ -192,5 +193,7 @@ def test_room_outside_the_arena_cannot_be_lent(sandbox):
         (tmebox.abi.ARENA_END - 64, 65),
         (2**32 - 16, 64),
     ):
+        room = _native.Extents(0, 1 << 33).take_at(offset, size)
+        assert room is not None
         with pytest.raises(ValueError, match="arena"):
-            sandbox._tenancy.instance.lend_text_room(offset, size)
+            sandbox._tenancy.instance.lend_text_room(room)

@@ -8,27 +8,47 @@ sandbox can arrive in a slot that is being filled or emptied.
 from __future__ import annotations
 
 import hashlib
-import os
-import threading
-from collections import deque
-from dataclasses import dataclass
-from pathlib import Path
 
 from tmebox import _native, abi
 from tmebox.errors import LimitError
+from tmebox.memory.reservation import reserve
 from tmebox.memory.shortage import limit_met
 
 HLT = b"\xf4"
 
 
-@dataclass(frozen=True)
+class Text:
+    """Part of the region. waits_for: threads that may be in the middle of what was there when it was taken
+    away, each with what it was doing."""
+
+    __slots__ = ("extent", "waits_for")
+
+    def __init__(self, extent: _native.Extent) -> None:
+        self.extent = extent
+        self.waits_for: frozenset[tuple[int, int, int]] = frozenset()
+
+
 class Slot:
-    address: int
-    size_bytes: int
+    """Whose text can be at [address, end). Dropped, it goes back to the region."""
+
+    __slots__ = ("_claim", "address", "size_bytes")
+
+    def __init__(self, claim: _native.Claim[Text]) -> None:
+        extent = claim.thing.extent
+        self.address = extent.start
+        self.size_bytes = extent.size
+        self._claim: _native.Claim[Text] | None = claim
 
     @property
     def end(self) -> int:
         return self.address + self.size_bytes
+
+    def give_up(self) -> None:
+        """Somebody else may have it, in time."""
+        self._claim = None
+
+    def __repr__(self) -> str:
+        return f"<Slot [{self.address:#x}, {self.end:#x})>"
 
 
 class CodeRegion:
@@ -36,41 +56,36 @@ class CodeRegion:
 
     A released slot may still be executing: a sandbox can hold a pointer into another module's text, and its
     thread faults only at its next instruction. Reusing the slot before that would let it go on in the
-    middle of different instructions. So released slots wait until no sandbox call is in progress.
+    middle of different instructions. So a released slot waits until each thread that was in sandboxed code
+    when its text went has left sandboxed code once, be it for a host call: it comes back through a check.
+
+    There is no lock: see `WindowPool`.
     """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._free: list[Slot] = []
-        # Modules are released by finalizers, which may run inside allocate(): they only append.
-        self._quarantine: deque[Slot] = deque()
-        self._ready = False
-        os.register_at_fork(after_in_child=self._after_fork)
+        self._extents: _native.Extents | None = None
+        self._released: _native.Shelf[Text] = _native.Shelf()
+        self._waiting: _native.Shelf[Text] = _native.Shelf()
 
     def allocate(self, size_bytes: int, address: int | None = None) -> Slot:
         """A free slot of at least `size_bytes`, contents undefined, PROT_NONE; at `address` (a multiple of
         TEXT_ALIGN) if one is given. Raises LimitError."""
         size = max(1, -(-size_bytes // abi.TEXT_ALIGN)) * abi.TEXT_ALIGN
-        with self._lock:
-            self._prepare()
-            self._drain_quarantine()
-            for index in range(len(self._free) - 1, -1, -1):
-                hole = self._free[index]
-                start = hole.end - size if address is None else address
-                if hole.address <= start and start + size <= hole.end:
-                    around = (
-                        Slot(hole.address, start - hole.address),
-                        Slot(start + size, hole.end - start - size),
-                    )
-                    self._free[index : index + 1] = [part for part in around if part.size_bytes]
-                    return Slot(start, size)
+        extents = self._prepared()
+        self.tidy()
+        if address is None:
+            extent = extents.take(size, from_the_top=True)
+        else:
+            extent = extents.take_at(address, size) if 0 <= address < abi.GATE_BASE else None
+        if extent is not None:
+            return Slot(self._released.claim(Text(extent)))
         if address is not None:
             raise LimitError(
                 f"code addresses [{address:#x}, {address + size:#x}) are taken by another module"
             )
         raise LimitError(
             f"no {size:,} bytes free in the code region; release modules that are no longer needed "
-            f"({len(self._quarantine)} released ones wait for running calls to end)"
+            f"({len(self._waiting)} released ones wait for running calls to end, or to call the host)"
         )
 
     def place(self, slot: Slot, code: bytes, target_map: bytes, *, uses_x87: bool) -> None:
@@ -100,64 +115,44 @@ class CodeRegion:
 
     def release(self, slot: Slot) -> None:
         """Take the slot's text away. Sandboxes still inside it trap."""
-        _native.map_zero(slot.address + abi.TARGET_MAP, slot.size_bytes, _native.PROT_NONE)
-        _native.map_zero(slot.address, slot.size_bytes, _native.PROT_NONE)
-        self._quarantine.append(slot)
+        slot.give_up()
+        self.tidy()
+
+    def tidy(self) -> None:
+        """Take away what was released, and have back what nobody can be in any more."""
+        while (claim := self._released.take(oldest=True)) is not None:
+            text = claim.thing
+            try:
+                for address in (text.extent.start + abi.TARGET_MAP, text.extent.start):
+                    _native.map_zero(address, text.extent.size, _native.PROT_NONE)
+            except OSError:  # not at the moment
+                break
+            text.waits_for = frozenset(_native.restless())
+            claim.give(self._waiting)
+        # What waits longest first: as long as it waits, what was released after it does so as well.
+        while (first := self._waiting.peek()) is not None and _is_left(first):
+            claim = self._waiting.take(oldest=True)
+            if claim is not None and _is_left(claim.thing):
+                claim.settle()
 
     def free_bytes(self) -> int:
-        with self._lock:
-            self._prepare()
-            return sum(hole.size_bytes for hole in self._free)
+        return self._prepared().free
 
-    def _prepare(self) -> None:
-        if self._ready:
-            return
-        try:
-            # Every address a check may read, and the gates: without all of it nothing can run.
-            _native.reserve(abi.GATE_BASE, abi.TARGET_MAP_END - abi.GATE_BASE)
-        except OSError as error:
-            raise LimitError(
-                f"host addresses {abi.GATE_BASE:#x}-{abi.TARGET_MAP_END:#x} are taken ({error.strerror}); "
-                "import tmebox before libraries that map low addresses, and check `ulimit -v`"
-            ) from error
-        low = self._reserve_code()
-        _native.install_gates()
-        self._free = [Slot(low, abi.GATE_BASE - low)]
-        self._ready = True
+    def prepare(self) -> None:
+        """Reserve the region, unless it is. Raises LimitError."""
+        if self._extents is None:
+            _native.set_first(self, "_extents", _native.Extents(reserve(), abi.GATE_BASE))
 
-    @staticmethod
-    def _reserve_code() -> int:
-        """Reserve up to GATE_BASE from as low as is free: the heap of a host that is not position-independent
-        may reach into the region's lower end."""
-        low = abi.CODE_BASE
-        for _ in range(8):
-            try:
-                return _native.reserve(low, abi.GATE_BASE - low)
-            except FileExistsError:
-                low = _highest_mapping_end(abi.GATE_BASE)
-                low = max(abi.CODE_BASE, -(-low // abi.TEXT_ALIGN) * abi.TEXT_ALIGN + abi.TEXT_ALIGN)
-                if low >= abi.GATE_BASE:
-                    break
-        raise LimitError("the code region's addresses (1 to 2 GiB) are taken by the host program")
+    def _prepared(self) -> _native.Extents:
+        self.prepare()
+        assert self._extents is not None
+        return self._extents
 
-    def _after_fork(self) -> None:
-        """Another thread may have had the lock; at worst, the slot it was about to get is lost."""
-        self._lock = threading.Lock()
 
-    def _drain_quarantine(self) -> None:
-        if not self._quarantine or _native.calls_in_progress():
-            return
-        holes = list(self._free)
-        while self._quarantine:
-            holes.append(self._quarantine.popleft())
-        holes.sort(key=lambda hole: hole.address)
-        merged: list[Slot] = []
-        for hole in holes:
-            if merged and merged[-1].end == hole.address:
-                merged[-1] = Slot(merged[-1].address, merged[-1].size_bytes + hole.size_bytes)
-            else:
-                merged.append(hole)
-        self._free = merged
+def _is_left(text: Text) -> bool:
+    """Whether each of those threads has left sandboxed code since."""
+    waits_for = text.waits_for  # before looking, not after
+    return waits_for.isdisjoint(_native.restless())
 
 
 def usual_address(text: bytes) -> int | None:
@@ -168,15 +163,6 @@ def usual_address(text: bytes) -> int | None:
         return None
     number = int.from_bytes(hashlib.sha256(text).digest()[:8], "little")
     return abi.GATE_BASE - abi.USUAL_TEXT_SIZE + number % (room // abi.TEXT_ALIGN) * abi.TEXT_ALIGN
-
-
-def _highest_mapping_end(below: int) -> int:
-    ends = [0]
-    for line in Path("/proc/self/maps").read_text().splitlines():
-        start, end = (int(part, 16) for part in line.split(maxsplit=1)[0].split("-"))
-        if start < below:
-            ends.append(min(end, below))
-    return max(ends)
 
 
 CODE_REGION = CodeRegion()

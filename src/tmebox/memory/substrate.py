@@ -33,22 +33,24 @@ class Substrate(Protocol):
     def start(self, base: int, contents: Contents, template: _native.Template | None) -> None:
         """Give an unused or parked window its first contents."""
 
-    def recycle(self, base: int, contents: Contents, arena_end: int, keep: int) -> int:
+    def recycle(self, base: int, keep: int) -> int:
         """Take a window back from its owner. Pages that stay in it, at most about `keep`, with the contents
-        that it started with; 0: it is empty."""
+        that it started with; 0: it is empty. Idempotent, like `empty`."""
 
     def empty(self, base: int) -> None:
-        """Take away what `recycle` left."""
+        """Take away whatever is there."""
 
     def reset(self, instance: _native.Instance, base: int, contents: Contents, keep: int) -> None:
         """First contents for an owner that stays; its arena stays too. The instance can be called again.
         Raises busy while it runs, closed if it was killed."""
 
-    def grow_arena(self, base: int, start: int, end: int) -> None: ...
+    def grow_arena(self, base: int, end: int) -> None:
+        """Have memory for arrays up to offset `end`, or further."""
+
     def populate(self, base: int, offset: int, size_bytes: int, writable: bool) -> None:
         """Make pages present, so that the kernel too can read and write them on the host's behalf."""
 
-    def blank(self, base: int, contents: Contents, arena_end: int) -> None:
+    def blank(self, base: int, contents: Contents) -> None:
         """All zero, for views that outlive their sandbox."""
 
 
@@ -72,7 +74,7 @@ class Userfault:
         assert template is not None
         _native.window_start(base, template)
 
-    def recycle(self, base: int, contents: Contents, arena_end: int, keep: int) -> int:
+    def recycle(self, base: int, keep: int) -> int:
         return _native.window_recycle(base, keep)
 
     def empty(self, base: int) -> None:
@@ -81,13 +83,13 @@ class Userfault:
     def reset(self, instance: _native.Instance, base: int, contents: Contents, keep: int) -> None:
         instance.reset(keep)
 
-    def grow_arena(self, base: int, start: int, end: int) -> None:
+    def grow_arena(self, base: int, end: int) -> None:
         _native.window_grow_arena(base, end)
 
     def populate(self, base: int, offset: int, size_bytes: int, writable: bool) -> None:
         _native.window_populate(base, offset, size_bytes, writable)
 
-    def blank(self, base: int, contents: Contents, arena_end: int) -> None:
+    def blank(self, base: int, contents: Contents) -> None:
         _native.window_blank(base, blank_template(contents))
 
 
@@ -122,14 +124,14 @@ class Plain:
         for start, end in (CONTROL, *layout.read_only):
             _native.protect(base + start, end - start, _native.PROT_READ)
 
-    def recycle(self, base: int, contents: Contents, arena_end: int, keep: int) -> int:
-        layout = contents.layout
-        _native.map_zero(base + layout.stack_low, layout.heap_end - layout.stack_low, _native.PROT_NONE)
-        _native.map_zero(base + abi.ARENA_START, arena_end - abi.ARENA_START, _native.PROT_NONE)
+    def recycle(self, base: int, keep: int) -> int:
+        self.empty(base)
         return 0
 
     def empty(self, base: int) -> None:
-        pass
+        private = abi.PRIVATE_END - abi.STACK_LOWEST
+        _native.map_zero(base + abi.STACK_LOWEST, private, _native.PROT_NONE)
+        _native.window_unmap_arena(base)
 
     def reset(self, instance: _native.Instance, base: int, contents: Contents, keep: int) -> None:
         instance.pause()
@@ -138,16 +140,17 @@ class Plain:
         self._fill(base, contents)
         instance.revive()
 
-    def grow_arena(self, base: int, start: int, end: int) -> None:
-        _native.map_zero(base + start, end - start, READ_WRITE)
+    def grow_arena(self, base: int, end: int) -> None:
+        _native.window_map_arena(base, end)
 
     def populate(self, base: int, offset: int, size_bytes: int, writable: bool) -> None:
         pass
 
-    def blank(self, base: int, contents: Contents, arena_end: int) -> None:
+    def blank(self, base: int, contents: Contents) -> None:
         layout = contents.layout
+        arena = _native.window_arena_end(base) - abi.ARENA_START
         _native.map_zero(base + layout.stack_low, layout.heap_end - layout.stack_low, READ_WRITE)
-        _native.map_zero(base + abi.ARENA_START, arena_end - abi.ARENA_START, READ_WRITE)
+        _native.map_zero(base + abi.ARENA_START, arena, READ_WRITE)
 
 
 SUBSTRATES: dict[str, type[Userfault] | type[Plain]] = {"userfault": Userfault, "plain": Plain}

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import fcntl
 import mmap
-import os
 import sys
 from collections.abc import Callable
+from typing import Any
 
 from tmebox import _native, abi
 from tmebox.memory.contents import Contents
@@ -14,31 +13,30 @@ from tmebox.memory.contents import Contents
 PAGE = abi.PAGE_SIZE
 SHARED_AT_LEAST = 64 * abi.KIB
 """Smaller read-only data is copied, where it is used."""
-F_ADD_SEALS = 1033
-F_SEAL_SEAL, F_SEAL_SHRINK, F_SEAL_GROW, F_SEAL_WRITE = 1, 2, 4, 8
 
 
 class Template:
     """What windows of one kind hold at first. Shared by all that start so; made by the window pool.
 
-    `parked` are (base, pages present) of windows without an owner that hold exactly this.
+    `parked` are the windows without an owner that hold exactly this; each weighs as much as it has pages.
     """
 
     def __init__(
         self,
         contents: Contents,
         native: _native.Template | None,
-        drain: Callable[[list[tuple[int, int]]], None],
+        parked: _native.Shelf[Any],
+        drain: Callable[[Template], None],
     ) -> None:
         """native: None where windows are filled by copying. drain: takes the parked windows at the end."""
         self.contents = contents
         self.native = native
-        self.parked: list[tuple[int, int]] = []
+        self.parked = parked
         self._drain = drain
 
     def __del__(self) -> None:
         if not sys.is_finalizing():
-            self._drain(self.parked)
+            self._drain(self)
 
 
 def native_template(contents: Contents) -> _native.Template:
@@ -62,26 +60,23 @@ def native_template(contents: Contents) -> _native.Template:
 def _private_image(contents: Contents, size_bytes: int) -> mmap.mmap:
     """Anonymous memory: what lies between the data takes none."""
     image = mmap.mmap(-1, size_bytes, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-    for offset, data in contents.data:
-        start = offset - abi.IMAGE_START
-        image[start : start + len(data)] = data
+    _fill(image, contents)
     return image
 
 
 def _shared_image(contents: Contents, size_bytes: int) -> mmap.mmap:
-    """Pages that can be mapped into every window, and that nobody can write any more. Raises OSError."""
-    file = os.memfd_create("tmebox-image", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-    try:
-        os.ftruncate(file, size_bytes)
-        for offset, data in contents.data:
-            view, place = memoryview(data), offset - abi.IMAGE_START
-            while view:
-                written = os.pwrite(file, view, place)
-                view, place = view[written:], place + written
-        fcntl.fcntl(file, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
-        return mmap.mmap(file, size_bytes, flags=mmap.MAP_SHARED, prot=mmap.PROT_READ)
-    finally:
-        os.close(file)
+    """Pages that can be mapped into every window, where nobody can write them. No file that has a number:
+    others could close it, and have another file there, before it is filled. Raises OSError."""
+    image = mmap.mmap(-1, size_bytes, flags=mmap.MAP_SHARED | mmap.MAP_ANONYMOUS)
+    _fill(image, contents)
+    _native.protect(_native.buffer_address(image)[0], size_bytes, _native.PROT_READ)
+    return image
+
+
+def _fill(image: mmap.mmap, contents: Contents) -> None:
+    for offset, data in contents.data:
+        start = offset - abi.IMAGE_START
+        image[start : start + len(data)] = data
 
 
 def blank_template(contents: Contents) -> _native.Template:

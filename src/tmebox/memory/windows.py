@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-import threading
 import weakref
-from collections.abc import Callable
-from functools import partial
 
 from tmebox import _native, abi
 from tmebox.errors import LimitError
@@ -23,8 +20,24 @@ SMALLEST_PIECE = 4
 """Smaller holes in the address space are left to the rest of the process."""
 KEPT_PAGES = 64
 """A window with more pages than these gives them back when its owner goes."""
+CHUNK_AT_LEAST = 64 * abi.KIB
+"""What an arena grows by."""
 KEPT_IN_ALL = 32_768
 """Pages that windows without an owner keep together."""
+
+
+class Place:
+    """Where a window can be, as long as the process lives. It lies on a shelf of the pool, or is claimed.
+
+    template: what its owner started with, until it is recycled. is_blank: it does not hold that any more.
+    """
+
+    __slots__ = ("base", "is_blank", "template")
+
+    def __init__(self, base: int) -> None:
+        self.base = base
+        self.is_blank = False
+        self.template: Template | None = None
 
 
 class Window:
@@ -34,25 +47,31 @@ class Window:
     recycled under a NumPy array that still looks into it.
     """
 
-    __slots__ = ("__weakref__", "_pool", "_viewed", "arena_end", "base", "generation", "is_blank", "template")
+    __slots__ = ("__weakref__", "_claim", "_place", "_pool", "base", "generation", "template")
 
-    def __init__(self, base: int, template: Template, pool: WindowPool) -> None:
-        self.base = base
-        self.template = template
-        self.arena_end = abi.ARENA_FIRST_END
-        self.generation = pool.generation
-        self.is_blank = False
+    def __init__(self, claim: _native.Claim[Place], template: Template, pool: WindowPool) -> None:
+        self._claim: _native.Claim[Place] | None = claim
+        self._place = claim.thing
         self._pool = pool
-        self._viewed: list[tuple[int, int]] | None = None
+        self.base = self._place.base
+        self.template = template
+        self.generation = pool.generation
 
     def __del__(self) -> None:
+        """At once. If this is interrupted, the claim goes by itself, and the next owner tidies up."""
         if not sys.is_finalizing():
-            self._pool.recycle(self)
+            self._claim = None
+            self._pool.tidy()
 
     @property
     def is_inherited(self) -> bool:
         """It is the window of a process that this one was forked from: not mapped here."""
         return self.generation != self._pool.generation
+
+    @property
+    def arena_end(self) -> int:
+        """Offset behind the memory for host arrays."""
+        return abi.ARENA_FIRST_END if self.is_inherited else _native.window_arena_end(self.base)
 
     def reset(self, instance: _native.Instance) -> None:
         """First contents again, and the instance can be called. Raises busy and closed; LimitError."""
@@ -64,48 +83,58 @@ class Window:
     def grow_arena(self, end: int) -> None:
         """Room for host arrays up to offset `end`. Raises LimitError."""
         try:
-            self._pool.substrate.grow_arena(self.base, self.arena_end, end)
+            self._pool.substrate.grow_arena(self.base, end)
         except OSError as error:
-            raise self._pool.exhausted("memory for host arrays", error, end - self.arena_end) from error
-        self.arena_end = end
+            raise self._pool.exhausted("memory for host arrays", error, CHUNK_AT_LEAST) from error
 
-    def show(self, offset: int, size_bytes: int, writable: bool) -> None:
-        """Prepare memory for being shown to Python, which may hand it to the kernel. Raises LimitError."""
+    def clean(self, arrays: _native.Extents) -> None:
+        """Zeros where no host array is any more. Raises LimitError."""
+        try:
+            arrays.clean(self.base)
+        except OSError as error:
+            raise self._pool.exhausted("memory for host arrays", error) from error
+
+    def show(self, offset: int, size_bytes: int, writable: bool) -> object:
+        """Prepare memory for being shown to Python, which may hand it to the kernel. It stays so as long as
+        the caller keeps what this returns. Raises LimitError."""
+        pin = _native.Pin(self.base, offset, size_bytes)
         try:
             self._pool.substrate.populate(self.base, offset, size_bytes, writable)
         except OSError as error:
             raise self._pool.exhausted("sandbox memory", error, size_bytes) from error
-        if offset < abi.ARENA_START:
-            self._viewed = [*(self._viewed or ()), (offset, size_bytes)]
+        return pin
 
     def blank(self) -> None:
         """Replace all contents by zeros, for views that outlive their sandbox. Raises LimitError."""
-        substrate = self._pool.substrate
-        self.is_blank = True
+        self._place.is_blank = True
         try:
-            substrate.blank(self.base, self.template.contents, self.arena_end)
-            for offset, size_bytes in self._viewed or ():
-                substrate.populate(self.base, offset, size_bytes, False)
+            self._pool.substrate.blank(self.base, self.template.contents)
         except OSError as error:
             raise self._pool.exhausted("memory for views of closed sandboxes", error) from error
 
 
 class WindowPool:
     """Reserves address space in pieces of many windows and hands windows out: those first that hold what is
-    wanted already, then empty ones."""
+    wanted already, then empty ones.
+
+    There is no lock: finalizers and signal handlers come in at any bytecode, and some raise. A place goes
+    from a shelf to a claim and back in the core, at once; who is interrupted drops the claim, and whatever
+    was being done to the place is done again.
+    """
 
     def __init__(self) -> None:
-        # Reentrant: a window's finalizer may run while this thread is inside acquire().
-        self._lock = threading.RLock()
-        self._free: list[int] = []
-        self._late: list[tuple[int, Callable[[], object]]] = []
-        self._next_piece = FIRST_PIECE
-        self._kept = 0
-        self._templates: weakref.WeakSet[Template] = weakref.WeakSet()
         self.generation = 0
-        self.reserved = 0
-        self.live = 0
+        self._known: weakref.WeakValueDictionary[int, Template] = weakref.WeakValueDictionary()
+        self._begin()
         os.register_at_fork(after_in_child=self._after_fork)
+
+    def _begin(self) -> None:
+        self._free: _native.Shelf[Place] = _native.Shelf()
+        self._returned: _native.Shelf[Place] = _native.Shelf()  # by their owners
+        self._orphaned: _native.Shelf[Place] = _native.Shelf()  # by templates that are gone
+        self._late: _native.Shelf[Place] = _native.Shelf()  # that the system did not let us empty
+        self._parked: _native.Shelf[Place] = _native.Shelf()  # nothing: weighs as much as all that is parked
+        self._pieces: list[int] = []
 
     @once
     def substrate(self) -> Substrate:
@@ -114,64 +143,100 @@ class WindowPool:
         return substrate
 
     @property
+    def reserved(self) -> int:
+        """Windows that there is room for."""
+        return sum(self._pieces)
+
+    @property
+    def live(self) -> int:
+        """Windows that have an owner, or are looked at."""
+        return self._returned.owed
+
+    @property
     def recycled(self) -> int:
         """Windows without an owner that hold some template's contents."""
-        return sum(len(template.parked) for template in list(self._templates))
+        return sum(len(template.parked) for template in self._templates())
+
+    def _templates(self) -> list[Template]:
+        """All there are. They may come and go meanwhile."""
+        return [template for reference in self._known.valuerefs() if (template := reference()) is not None]
 
     def template(self, contents: Contents) -> Template:
         """What windows are to start with, made once for many."""
         try:
-            template = Template(contents, self.substrate.template(contents), self._drain)
+            template = Template(contents, self.substrate.template(contents), self._shelf(), self._drain)
         except OSError as error:
             raise self.exhausted("memory for first contents", error) from error
-        self._templates.add(template)
+        self._known[id(template)] = template
         return template
+
+    def _shelf(self) -> _native.Shelf[Place]:
+        return _native.Shelf(heir=self._orphaned, sum=self._parked)
 
     def acquire(self, template: Template) -> Window:
         """A window that holds what the template says. Raises LimitError when there is none left."""
-        with self._lock:
-            base = self._take(template)
-            self.live += 1
-        window = Window(base, template, self)  # from here on, its finalizer gives it back
+        if self._returned or self._orphaned or self._late:
+            self.tidy()
+        claim = self._take(template)
+        place = claim.thing
+        place.is_blank = False
+        place.template = template
+        window = Window(claim, template, self)  # from here on, its finalizer gives it back
+        del claim
         try:
-            self.substrate.start(base, template.contents, template.native)
+            self.substrate.start(place.base, template.contents, template.native)
         except OSError as error:
             del window
             layout = template.contents.layout
             raise self.exhausted("memory", error, layout.heap_end - layout.stack_low) from error
         return window
 
-    def _take(self, template: Template) -> int:
-        if self._late:
-            self._free_late()
-        if template.parked:
-            base, kept = template.parked.pop()
-            self._kept -= kept
-            return base
-        if not self._free:
+    def _take(self, template: Template) -> _native.Claim[Place]:
+        while True:
+            for shelf in (template.parked, self._free):
+                claim = shelf.take(self._returned)
+                if claim is not None:
+                    return claim
             self._reserve_piece()
-        return self._free.pop()
 
-    def recycle(self, window: Window) -> None:
-        """Take a window back; for its finalizer."""
-        if window.is_inherited:
+    def tidy(self) -> None:
+        """Take back the windows that nobody has any more, and empty those that could not be emptied before:
+        that may take a mapping, and the host may have used up all of them."""
+        while (claim := self._returned.take()) is not None:
+            self._recycle(claim)
+        while (claim := self._orphaned.take()) is not None:
+            self._empty(claim)
+        for _ in range(len(self._late)):
+            claim = self._late.take(oldest=True)
+            if claim is None or not self._empty(claim):
+                break
+
+    def _recycle(self, claim: _native.Claim[Place]) -> None:
+        place = claim.thing
+        template = place.template
+        if template is None:
+            self._empty(claim)
             return
-        template, base = window.template, window.base
-        keep = KEPT_PAGES if self._kept < KEPT_IN_ALL and not window.is_blank else 0
-        recycle = partial(self.substrate.recycle, base, template.contents, window.arena_end)
+        keep = KEPT_PAGES if self._parked.weight < KEPT_IN_ALL and not place.is_blank else 0
         try:
-            kept = recycle(keep)
+            kept = self.substrate.recycle(place.base, keep)
         except OSError:
             kept = -1
-        with self._lock:
-            self.live -= 1
-            if kept > 0:
-                self._kept += kept
-                template.parked.append((base, kept))
-            elif kept == 0:
-                self._free.append(base)
-            else:
-                self._late.append((base, partial(recycle, 0)))
+        place.template = None
+        if kept > 0:
+            claim.give(template.parked, kept)
+        else:
+            claim.give(self._late if kept else self._free)
+
+    def _empty(self, claim: _native.Claim[Place]) -> bool:
+        """Have the window for any owner, or later."""
+        try:
+            self.substrate.empty(claim.thing.base)
+        except OSError:
+            claim.give(self._late)
+            return False
+        claim.give(self._free)
+        return True
 
     def exhausted(self, what: str, error: OSError, needed_bytes: int = 0) -> LimitError:
         """needed_bytes: address space that was asked for."""
@@ -182,9 +247,10 @@ class WindowPool:
 
     def _reserve_piece(self) -> None:
         """Have another free window. Raises LimitError."""
-        least = SMALLEST_PIECE if self.reserved else 1
+        least = SMALLEST_PIECE if self._pieces else 1
+        count = min(2 * self._pieces[-1], LARGEST_PIECE) if self._pieces else FIRST_PIECE
         try:
-            self._add_piece(*reserve_some(self.substrate, self._next_piece, least))
+            self._add_piece(*reserve_some(self.substrate, count, least))
         except OSError as error:
             if not self._take_parked_from_another():
                 raise LimitError(
@@ -193,52 +259,28 @@ class WindowPool:
                 ) from error
 
     def _add_piece(self, first: int, count: int) -> None:
-        self._free.extend(first + index * abi.WINDOW_SIZE for index in reversed(range(count)))
-        self.reserved += count
-        self._next_piece = min(2 * count, LARGEST_PIECE)
+        for index in reversed(range(count)):
+            self._free.put(Place(first + index * abi.WINDOW_SIZE))
+        self._pieces.append(count)
 
     def _take_parked_from_another(self) -> bool:
-        for template in list(self._templates):
-            while template.parked:
-                base, kept = template.parked.pop()
-                self._kept -= kept
-                if self._free_up(base, partial(self.substrate.empty, base)):
+        for template in self._templates():
+            while (claim := template.parked.take(self._orphaned)) is not None:
+                if self._empty(claim):
                     return True
         return False
 
-    def _free_up(self, base: int, empty: Callable[[], object]) -> bool:
-        """Have the window for any owner; or later, if the system does not let us empty it now: that may take
-        a mapping, and the host may have used up all of them."""
-        try:
-            empty()
-        except OSError:
-            self._late.append((base, empty))
-            return False
-        self._free.append(base)
-        return True
-
-    def _free_late(self) -> None:
-        while self._late and self._free_up(*self._late.pop()):
-            pass
-
-    def _drain(self, parked: list[tuple[int, int]]) -> None:
-        """The windows of a template that nobody will start with again."""
-        with self._lock:
-            while parked:
-                base, kept = parked.pop()
-                self._kept -= kept
-                self._free_up(base, partial(self.substrate.empty, base))
+    def _drain(self, template: Template) -> None:
+        """Nobody will start with it again."""
+        template.parked = self._shelf()  # what the other one had goes to its heir
+        self.tidy()
 
     def _after_fork(self) -> None:
         """The child has none of its parent's windows, and starts anew."""
-        self._lock = threading.RLock()
         self.generation += 1
-        self._free.clear()
-        self._late.clear()
-        self._next_piece = FIRST_PIECE
-        self._kept = self.reserved = self.live = 0
-        for template in list(self._templates):
-            template.parked.clear()
+        self._begin()
+        for template in self._templates():
+            template.parked = self._shelf()
 
 
 WINDOWS = WindowPool()

@@ -24,8 +24,7 @@ class Space(Protocol):
     """What converters need of a sandbox."""
 
     def hold(self) -> Window: ...
-    def scratch(self, size_bytes: int) -> int: ...
-    def release_scratch(self, offset: int) -> None: ...
+    def scratch(self, size_bytes: int) -> _native.Extent: ...
     def lend_text_room(self) -> None: ...
 
 
@@ -60,7 +59,8 @@ class CallFrame:
     integers: list[int] = field(default_factory=list)
     vectors: list[int] = field(default_factory=list)
     stack: bytearray = field(default_factory=bytearray)
-    _scratch: list[int] = field(default_factory=list)
+    _scratch: list[_native.Extent] = field(default_factory=list)
+    _held: list[memoryview] = field(default_factory=list)
     _after: list[Callable[[], None]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -101,9 +101,13 @@ class CallFrame:
         self.integer(self.copy_in(data + b"\0", len(data) + 1))
 
     def reserve(self, size_bytes: int) -> int:
-        offset = self.space.scratch(size_bytes)
-        self._scratch.append(offset)
-        return offset
+        room = self.space.scratch(size_bytes)
+        self._scratch.append(room)
+        return room.start
+
+    def hold(self, view: memoryview) -> None:
+        """Its memory stays where it is, and of its size, until the call is over."""
+        self._held.append(view)
 
     def afterwards(self, action: Callable[[], None]) -> None:
         self._after.append(action)
@@ -114,8 +118,8 @@ class CallFrame:
             action()
 
     def close(self) -> None:
-        for offset in self._scratch:
-            self.space.release_scratch(offset)
+        self._scratch.clear()
+        self._held.clear()
 
 
 Converter = Callable[[Any, CallFrame], None]
@@ -240,15 +244,17 @@ def _pass_record(value: Any, target: Struct, const: bool, frame: CallFrame, what
 
 
 def _pass_buffer(value: Any, mode: type, target: CType, frame: CallFrame, what: str) -> None:
-    try:
-        address, size_bytes, read_only = _native.buffer_address(value)
-    except (BufferError, TypeError) as error:
+    try:  # once: what it says next time may be different
+        view = memoryview(value)
+        address, size_bytes, read_only = _native.buffer_address(view)
+    except (BufferError, TypeError, ValueError) as error:
         detail = "must be C-contiguous" if isinstance(error, BufferError) else f"got {type(value).__name__}"
         raise TypeError(f"{what}: expected a C-contiguous buffer, an offset or None; {detail}") from None
     _check_items(value, target, what)
     _check_size(size_bytes, target, what)
     if mode is not In and read_only:
         raise TypeError(f"{what} is written to, but the {type(value).__name__} is read-only")
+    frame.hold(view)
     base = frame.window.base
     if base <= address and address + size_bytes <= base + abi.WINDOW_SIZE:
         frame.integer(address - base)
@@ -257,11 +263,10 @@ def _pass_buffer(value: Any, mode: type, target: CType, frame: CallFrame, what: 
         offset = frame.reserve(size_bytes)
         _native.write(base + offset, bytes(size_bytes))
     else:
-        offset = frame.copy_in(value, size_bytes)
+        offset = frame.copy_in(view, size_bytes)
     frame.integer(offset)
     if mode is not In:
-        view = memoryview(value).cast("B") if not isinstance(value, memoryview) else value.cast("B")
-        frame.afterwards(lambda: _copy_back(view, base + offset, size_bytes))
+        frame.afterwards(lambda: _copy_back(view.cast("B"), base + offset, size_bytes))
 
 
 def _copy_back(view: memoryview, address: int, size_bytes: int) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tmebox import abi
+from tmebox import _native, abi
 from tmebox.errors import LimitError, ModuleError, SandboxBusy
 from tmebox.listing import listed, text
 from tmebox.runtime.system import Directory, Exit, System
@@ -139,7 +139,7 @@ class Strings:
 
     def __init__(self, tenancy: Tenancy) -> None:
         self._tenancy = tenancy
-        self._offsets: list[int] = []
+        self._rooms: list[_native.Extent] = []
 
     def place(self, values: list[bytes]) -> list[int]:
         data = b"".join(value + b"\0" for value in values)
@@ -147,8 +147,9 @@ class Strings:
             raise LimitError(
                 f"arguments and environment take {len(data):,} bytes; at most {MAX_ARGUMENT_BYTES:,}"
             )
-        offset = self._tenancy.scratch(len(data))
-        self._offsets.append(offset)
+        room = self._tenancy.scratch(len(data))
+        self._rooms.append(room)
+        offset = room.start
         self._tenancy.memory.write(offset, data)
         places = []
         for value in values:
@@ -157,8 +158,7 @@ class Strings:
         return places
 
     def free(self) -> None:
-        for offset in self._offsets:
-            self._tenancy.release_scratch(offset)
+        self._rooms.clear()
 
 
 def initial_stack(strings: Strings, argv: tuple[str, ...], environment: Mapping[str, str]) -> bytes:

@@ -78,6 +78,7 @@ class Module:
         self.starts: dict[Any, Any] = {}
         self.unwinder = Unwinder(file, self.slide)
         _LOADED[slot.address] = self
+        self._slot = slot
         weakref.finalize(self, CODE_REGION.release, slot).atexit = False
 
     @classmethod
@@ -148,7 +149,8 @@ _LOADED: weakref.WeakValueDictionary[int, Module] = weakref.WeakValueDictionary(
 
 def module_at(address: int) -> Module | None:
     """The loaded module whose text holds a host code address."""
-    return next((module for module in list(_LOADED.values()) if module.covers(address)), None)
+    modules = (reference() for reference in _LOADED.valuerefs())
+    return next((module for module in modules if module is not None and module.covers(address)), None)
 
 
 def _slot(file: ModuleFile) -> Slot:

@@ -3,118 +3,177 @@
 from __future__ import annotations
 
 import asyncio
+import queue
 import threading
-from collections import Counter, deque
+import time
+from collections.abc import Callable
 from concurrent.futures import Future
-from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import suppress
-from typing import Any
+from typing import Any, TypeAlias
 
+from tmebox import _native
 from tmebox.errors import LimitError, SandboxClosed
 
 CLOSED = "the pool is closed"
+LONGEST_WAIT_S = 1.0
+"""Then who waits looks for itself: whoever should have served it may have been interrupted."""
+
+
+class Permit:
+    """`holder` is the number of the thread that took it."""
+
+    __slots__ = ("holder",)
+
+    def __init__(self) -> None:
+        self.holder = 0
+
+
+Held: TypeAlias = "_native.Claim[Permit]"
+
+
+class Waiter:
+    """Somebody who waits for a permit; None says that there will be none. What arrives after nobody waits any
+    more goes back by itself, since it is a claim."""
+
+    def __init__(self, thread: int, wake: Callable[[], object] | None = None) -> None:
+        self.thread = thread
+        self.mail: queue.SimpleQueue[Held | None] = queue.SimpleQueue()
+        self._wake = wake
+
+    def deliver(self, permit: Held | None) -> None:
+        self.mail.put(permit)
+        if self._wake is not None:
+            self._wake()
+
+    def look(self) -> Held | None:
+        """Raises queue.Empty."""
+        return self.mail.get_nowait()
 
 
 class Permits:
-    """Counts down from `count`. A permit is given back with the thread number that `acquire` returned.
+    """Counts down from `count`. `acquire` returns what is given back to `release`.
 
-    A waiter is a Future that is settled under the lock, or cancelled by the one who waits: whichever is
-    first decides, so that no permit is lost between giving up and being served.
+    There is no lock: a signal handler may want a permit while this thread is about to take one. A permit lies
+    on the shelf or is claimed, a waiter likewise, and each step is one that nothing interrupts.
     """
 
     def __init__(self, count: int) -> None:
         self.count = count
-        self._lock = threading.Lock()
-        self._held = 0
-        self._held_by: Counter[int] = Counter()
-        self._waiting: deque[tuple[int, Future[None]]] = deque()
+        self._all = [Permit() for _ in range(count)]
+        self._free: _native.Shelf[Permit] = _native.Shelf()
+        for permit in self._all:
+            self._free.put(permit)
+        self._waiting: _native.Shelf[Waiter] = _native.Shelf()
         self._closed = False
 
-    def acquire(self, timeout_s: float | None) -> int:
+    def acquire(self, timeout_s: float | None) -> Held:
         """Wait for a permit. Raises LimitError after `timeout_s` seconds, or at once if this thread holds
         every permit and would wait for itself; SandboxClosed when closed."""
         thread = threading.get_ident()
-        waiter = self._enter(thread, blocking=True)
-        if waiter is None:
-            return thread
+        held = self._at_once(thread)
+        if held is not None:
+            return held
+        if not len(self._free) and all(permit.holder == thread for permit in self._all):
+            raise LimitError(
+                f"this thread has leased all {self.count} sandboxes of the pool and would wait for itself: "
+                "give one back first, or make the pool larger with size="
+            )
+        waiter = Waiter(thread)
+        end = None if timeout_s is None else time.monotonic() + timeout_s
         try:
-            waiter.result(timeout_s)
-        except FutureTimeoutError:
-            if waiter.cancel():
-                raise self._exhausted(timeout_s) from None
-            waiter.result()  # served at the last moment
-        except BaseException:  # an interrupt, or closed
-            self._give_up(waiter, thread)
-            raise
-        return thread
+            self._begin_to_wait(waiter)
+            while True:
+                left = LONGEST_WAIT_S if end is None else min(LONGEST_WAIT_S, end - time.monotonic())
+                with suppress(queue.Empty):
+                    return self._checked(waiter.mail.get(timeout=max(0.0, left)))
+                if end is not None and end <= time.monotonic():
+                    raise self._exhausted(timeout_s)
+                self._serve()
+        finally:
+            self._leave(waiter)
 
-    async def acquire_async(self, timeout_s: float | None) -> int:
+    async def acquire_async(self, timeout_s: float | None) -> Held:
         """As `acquire`, without blocking the event loop: other coroutines may give permits back meanwhile."""
-        thread = threading.get_ident()
-        waiter = self._enter(thread, blocking=False)
-        if waiter is None:
-            return thread
-        try:
-            await asyncio.wait_for(settled(waiter), timeout_s)
-        except asyncio.TimeoutError:
-            if waiter.cancel():
-                raise self._exhausted(timeout_s) from None
-        except BaseException:  # cancelled
-            self._give_up(waiter, thread)
-            raise
-        waiter.result()
-        return thread
+        held = self._at_once(threading.get_ident())
+        if held is not None:
+            return held
+        loop, arrived = asyncio.get_running_loop(), asyncio.Event()
 
-    def release(self, thread: int) -> None:
-        with self._lock:
-            self._held -= 1
-            self._held_by[thread] -= 1
-            if not self._held_by[thread]:
-                del self._held_by[thread]
-            self._serve()
+        def wake() -> None:
+            with suppress(RuntimeError):  # the loop may be closed by now
+                loop.call_soon_threadsafe(arrived.set)
+
+        waiter = Waiter(threading.get_ident(), wake)
+        end = None if timeout_s is None else time.monotonic() + timeout_s
+        try:
+            self._begin_to_wait(waiter)
+            while True:
+                left = LONGEST_WAIT_S if end is None else min(LONGEST_WAIT_S, end - time.monotonic())
+                with suppress(asyncio.TimeoutError):
+                    await asyncio.wait_for(arrived.wait(), max(0.0, left))
+                with suppress(queue.Empty):
+                    return self._checked(waiter.look())
+                if end is not None and end <= time.monotonic():
+                    raise self._exhausted(timeout_s)
+                self._serve()
+        finally:
+            self._leave(waiter)
+
+    def release(self, held: Held) -> None:
+        held.thing.holder = 0
+        held.give(self._free)
+        self._serve()
 
     def close(self) -> None:
         """Refuse whoever waits and whoever comes."""
-        with self._lock:
-            self._closed = True
-            self._serve()
+        self._closed = True
+        self._serve()
 
-    def _enter(self, thread: int, *, blocking: bool) -> Future[None] | None:
-        """None if a permit was there."""
-        with self._lock:
-            if self._closed:
-                raise SandboxClosed(CLOSED)
-            if self._held < self.count and not self._waiting:
-                self._take(thread)
-                return None
-            if blocking and self._held_by[thread] >= self.count:
-                raise LimitError(
-                    f"this thread has leased all {self.count} sandboxes of the pool and would wait for "
-                    "itself: give one back first, or make the pool larger with size="
-                )
-            waiter: Future[None] = Future()
-            self._waiting.append((thread, waiter))
-            return waiter
+    def _at_once(self, thread: int) -> Held | None:
+        """A permit, if there is one and nobody waits for it."""
+        if self._closed:
+            raise SandboxClosed(CLOSED)
+        held = None if self._waiting else self._free.take()
+        if held is not None:
+            held.thing.holder = thread
+        return held
 
-    def _take(self, thread: int) -> None:
-        self._held += 1
-        self._held_by[thread] += 1
+    def _begin_to_wait(self, waiter: Waiter) -> None:
+        self._waiting.put(waiter)
+        self._serve()  # a permit may have come back, or the pool been closed, just before
 
     def _serve(self) -> None:
-        """Settle waiters, in order, as long as there are permits."""
-        while self._waiting and (self._held < self.count or self._closed):
-            thread, waiter = self._waiting.popleft()
-            if not waiter.set_running_or_notify_cancel():
-                continue
-            if self._closed:
-                waiter.set_exception(SandboxClosed(CLOSED))
-            else:
-                self._take(thread)
-                waiter.set_result(None)
+        """Give those who wait, in order, what there is."""
+        while self._waiting:
+            held = None
+            if not self._closed and (held := self._free.take()) is None:
+                return
+            found = self._waiting.take(oldest=True)
+            if found is not None:
+                waiter = found.thing
+                if held is not None:
+                    held.thing.holder = waiter.thread
+                waiter.deliver(held)
+                found.settle()
 
-    def _give_up(self, waiter: Future[None], thread: int) -> None:
-        if not waiter.cancel() and waiter.exception() is None:
-            self.release(thread)
+    def _leave(self, waiter: Waiter) -> None:
+        """Nobody waits there any more. What has arrived meanwhile goes to others."""
+        if not self._waiting.remove(waiter):
+            with suppress(queue.Empty):
+                late = waiter.look()
+                if late is not None:
+                    self.release(late)
+
+    @property
+    def held(self) -> int:
+        """How many permits somebody has."""
+        return self.count - len(self._free)
+
+    @staticmethod
+    def _checked(held: Held | None) -> Held:
+        if held is None:
+            raise SandboxClosed(CLOSED)
+        return held
 
     def _exhausted(self, timeout_s: float | None) -> LimitError:
         return LimitError(

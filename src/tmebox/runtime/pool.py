@@ -11,7 +11,7 @@ from typing import Any
 from tmebox.errors import SandboxClosed
 from tmebox.progress import Bar
 from tmebox.runtime.module import Module
-from tmebox.runtime.permits import Permits, settled
+from tmebox.runtime.permits import Held, Permits, settled
 from tmebox.runtime.results import AsyncResults, Results, length_of
 from tmebox.runtime.sandbox import Sandbox
 from tmebox.runtime.snapshot import Snapshot
@@ -182,7 +182,7 @@ class Lease:
     def __init__(self, pool: SandboxPool, timeout_s: float | None) -> None:
         self._pool = pool
         self._timeout_s = timeout_s
-        self._held: tuple[Sandbox, int] | None = None
+        self._held: tuple[Sandbox, Held] | None = None
 
     def __enter__(self) -> Sandbox:
         self._require_unused()
@@ -191,11 +191,11 @@ class Lease:
     def __exit__(self, *_: object) -> None:
         held, self._held = self._held, None
         if held is not None:
-            sandbox, thread = held
+            sandbox, permit = held
             try:
                 discard(sandbox)
             finally:
-                self._pool._permits.release(thread)
+                self._pool._permits.release(permit)
 
     async def __aenter__(self) -> Sandbox:
         self._require_unused()
@@ -209,13 +209,13 @@ class Lease:
         if self._held is not None:
             raise RuntimeError("this lease is in use; call pool.lease() for another sandbox")
 
-    def _begin(self, thread: int) -> Sandbox:
+    def _begin(self, permit: Held) -> Sandbox:
         try:
             sandbox = self._pool.snapshot.spawn()
         except BaseException:
-            self._pool._permits.release(thread)
+            self._pool._permits.release(permit)
             raise
-        self._held = (sandbox, thread)
+        self._held = (sandbox, permit)
         return sandbox
 
 

@@ -76,8 +76,8 @@ class SandboxMemory:
         window = self._hold()
         self._check(offset, size_bytes, False)
         writable = self._in_arena(offset, size_bytes)
-        window.show(offset, size_bytes, writable)
-        return memoryview(_native.Region(window.base + offset, size_bytes, window, writable))
+        pin = window.show(offset, size_bytes, writable)
+        return memoryview(_native.Region(window.base + offset, size_bytes, (window, pin), writable))
 
     def discard(self, offset: int, size_bytes: int) -> None:
         """Make whole pages of the heap zero and give their memory back to the system. Raises SandboxBusy."""

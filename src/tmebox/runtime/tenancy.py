@@ -13,7 +13,7 @@ import struct
 import threading
 import weakref
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from signal import SIGABRT
 from typing import Any, NamedTuple
 
@@ -23,7 +23,7 @@ from tmebox.memory.capture import written_pages
 from tmebox.memory.contents import Contents, Layout
 from tmebox.memory.windows import WINDOWS, Window
 from tmebox.runtime import signals, stdio
-from tmebox.runtime.arena import Arena, Block
+from tmebox.runtime.arena import Arena
 from tmebox.runtime.host_functions import NativeImport
 from tmebox.runtime.image import Image, Start
 from tmebox.runtime.module import Module, module_at
@@ -54,7 +54,7 @@ class Tenancy:
 
     __slots__ = (
         "_arena", "_callings", "_changing", "_delivered", "_ended_by", "_make_system", "_memory", "_system",
-        "_text_room", "_window", "base", "instance", "module", "start_with", "timeout_s",
+        "_window", "base", "instance", "module", "start_with", "timeout_s",
     )  # fmt: skip
 
     def __init__(
@@ -72,7 +72,6 @@ class Tenancy:
         self._system: System | None = None
         self._memory: SandboxMemory | None = None
         self._arena: Arena | None = None
-        self._text_room: int | None = None
         self._changing = threading.RLock()
         self._window: Window | None = None  # for `end`, should there be none left
         self._window = window = WINDOWS.acquire(start.template)
@@ -98,9 +97,13 @@ class Tenancy:
 
     @property
     def system(self) -> System:
-        if self._system is None:
-            self._system = self._make_system()
-        return self._system
+        system = self._system
+        if system is None:
+            made = self._make_system()
+            system = _native.set_first(self, "_system", made)
+            if system is not made:
+                made.close()
+        return system
 
     @system.setter
     def system(self, system: System) -> None:
@@ -127,8 +130,7 @@ class Tenancy:
         """For one call on this thread: its time limit and, for a program, the world it has. What runs
         meanwhile may be another thread's call, which makes this one be refused: it sees nothing of this."""
         thread = threading.get_ident()
-        with self._changing:
-            callings = self._callings = {} if self._callings is None else self._callings
+        callings: dict[int, Calling] = self._callings or _native.set_first(self, "_callings", {})
         before = callings.get(thread)
         if program is None and before is not None:
             program = before.program
@@ -218,25 +220,33 @@ class Tenancy:
         Raises SandboxBusy, SandboxClosed."""
         self.hold()  # before the lock: in a forked child, a thread that is not there may have it
         self.deliver_last()
-        with self._changing:  # nobody may come in, or end it, before it is whole again
+        with self._alone():  # nobody may come in, or end it, before it is whole again
             window = self.hold()
-            self.instance.pause()
             try:
+                self.instance.pause()
                 self._begin_again(window)
                 self._ended_by = None
                 self._delivered = False
             except BaseException:
-                self.instance.condemn()
+                if self.instance.paused:
+                    self.instance.condemn()
                 raise
         self._initialize()
+
+    def _alone(self) -> AbstractContextManager[Any]:
+        """To be held while the window changes hands or contents. Other threads wait; whoever comes from
+        within, out of a finalizer or signal handler, would see it half changed. Raises SandboxBusy."""
+        if self._changing._is_owned():  # type: ignore[attr-defined]
+            raise SandboxBusy(
+                "the sandbox is being reset, captured or closed, and this finalizer or signal handler came "
+                "in between: it can be used again once it has returned"
+            )
+        return self._changing
 
     def _begin_again(self, window: Window) -> None:
         if self._system is not None:
             self._system.reset()
         if self._arena is not None:
-            if self._text_room is not None:
-                self._arena.free(self._text_room)
-                self._text_room = None
             self._arena.scrub()
         window.reset(self.instance)
 
@@ -245,14 +255,17 @@ class Tenancy:
         runs, and no host arrays. Raises SandboxBusy while a call runs, SandboxClosed after a trap."""
         contents = self.start_with.contents
         self.hold()  # as in reset
-        with self._changing:
+        with self._alone():
             window = self.hold()
-            if not self.instance.pause():  # nobody may come in meanwhile
-                raise SandboxClosed("a trap ended this sandbox: what it left is not a state to go on from")
             try:
+                if not self.instance.pause():  # nobody may come in meanwhile
+                    raise SandboxClosed(
+                        "a trap ended this sandbox: what it left is not a state to go on from"
+                    )
                 written = written_pages(window.base, contents)
             finally:
-                self.instance.revive()
+                if self.instance.paused:
+                    self.instance.revive()
         constants = (
             (segment.offset, segment.data)
             for segment in self.module.segments
@@ -302,38 +315,26 @@ class Tenancy:
     def _arena_of(self, window: Window) -> Arena:
         arena = self._arena
         if arena is None:
-            with self._changing:
-                arena = self._arena = self._arena or Arena(window, self.start_with.memory_bytes)
+            arena = _native.set_first(self, "_arena", Arena(window, self.start_with.memory_bytes))
         return arena
 
-    def scratch(self, size_bytes: int) -> int:
-        """Offset of temporary room for an argument. Raises LimitError, SandboxClosed."""
+    def scratch(self, size_bytes: int) -> _native.Extent:
+        """Offsets of temporary room for an argument, as long as the caller keeps it. Raises LimitError,
+        SandboxClosed."""
         return self._arena_of(self.hold()).allocate(size_bytes)
-
-    def release_scratch(self, offset: int) -> None:
-        if self._arena is not None:
-            self._arena.free(offset)
 
     def lend_text_room(self) -> None:
         """From now on the core copies texts by itself, where there is room for them. Raises SandboxClosed."""
-        self.hold()  # as in reset
-        with self._changing:
-            arena = self._arena_of(self.hold())
-            if self._text_room is None:
-                try:
-                    self._text_room = arena.allocate(TEXT_ROOM)
-                except LimitError:
-                    return
-            self.instance.lend_text_room(self._text_room, TEXT_ROOM)
+        if not self.instance.has_text_room:
+            with suppress(LimitError):
+                self.instance.lend_text_room(self.scratch(TEXT_ROOM))
 
     def allocate(self, size_bytes: int) -> _native.Region:
         """Room for a host array; it lives as long as someone looks into it. Raises LimitError."""
         window = self.hold()
-        arena = self._arena_of(window)
-        offset = arena.allocate(size_bytes)
-        block = Block(window, arena, offset)
-        window.show(offset, size_bytes, True)
-        return _native.Region(window.base + offset, size_bytes, block, True)
+        room = self._arena_of(window).allocate(size_bytes)
+        pin = window.show(room.start, size_bytes, True)
+        return _native.Region(window.base + room.start, size_bytes, (window, room, pin), True)
 
     # -- ending ----------------------------------------------------------------------------------
     def end(self) -> None:
@@ -353,13 +354,13 @@ class Tenancy:
 
     def _end(self) -> None:
         window = self._give_up()
-        if window is None:
-            return
         self._memory = None
         if self._arena is not None:
             self._arena.close()
         if self._system is not None:
             self._system.close()
+        if window is None:
+            return
         still_held = weakref.ref(window)
         del window  # the last holder's finalizer recycles it
         if (kept := still_held()) is not None and not kept.is_inherited:
@@ -372,7 +373,7 @@ class Tenancy:
             self.instance.condemn()  # not kill(): threads that are not in this process may be in it
             self._window = None
             return window
-        with self._changing:
+        with self._alone():
             window = self._window
             if window is not None:
                 self.instance.kill()

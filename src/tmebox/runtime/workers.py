@@ -11,6 +11,7 @@ from concurrent.futures import Future
 from contextlib import suppress
 from typing import Any
 
+from tmebox import _native
 from tmebox.errors import SandboxClosed
 
 Task = Callable[[], Any]
@@ -18,57 +19,67 @@ Tasks = queue.SimpleQueue["tuple[Task, Future[Any]] | None"]
 
 
 class Workers:
-    """At most `count` threads, started as tasks come."""
+    """At most `count` threads, started as tasks come. (One more for each start that an exception of a signal
+    handler interrupts.) There is no lock: a signal handler may submit while this thread does."""
 
     def __init__(self, count: int) -> None:
         self.count = count
-        self._lock = threading.Lock()
+        self._vacant: _native.Shelf[int] = _native.Shelf()
+        for number in reversed(range(count)):
+            self._vacant.put(number)
         self._threads: list[threading.Thread] = []
         self._tasks: Tasks = queue.SimpleQueue()
         self._closed = False
         # Also when nobody closes: threads know only the queue, so this object can go while they wait.
-        self._end = weakref.finalize(self, _end, self._tasks, count)
+        self._end = weakref.finalize(self, _end, self._tasks)
         self._end.atexit = False
 
     def submit(self, task: Task) -> Future[Any]:
         """Have a thread call `task`. Raises SandboxClosed."""
         future: Future[Any] = Future()
-        with self._lock:
-            if self._closed:
-                raise SandboxClosed("the pool is closed")
-            self._tasks.put((task, future))
-            if len(self._threads) < self.count:
-                name = f"tmebox-pool-{len(self._threads)}"
-                thread = threading.Thread(target=_work, args=(self._tasks,), name=name, daemon=True)
-                self._threads.append(thread)
-                thread.start()
+        if self._closed:
+            raise SandboxClosed("the pool is closed")
+        self._tasks.put((task, future))
+        self._hire()
+        if self._closed:  # since we looked: the threads may have gone
+            self._refuse_waiting()
         return future
+
+    def _hire(self) -> None:
+        place = self._vacant.take()
+        if place is not None:
+            name = f"tmebox-pool-{place.thing}"
+            thread = threading.Thread(target=_work, args=(self._tasks,), name=name, daemon=True)
+            thread.start()
+            self._threads.append(thread)
+            place.settle()
 
     def close(self, *, wait: bool) -> None:
         """Tasks that have not begun fail with SandboxClosed; those that have go on to their end, which `wait`
         waits for. Idempotent."""
-        with self._lock:
-            if not self._closed:
-                self._closed = True
-                self._refuse_waiting()
-                self._end()
-            threads = list(self._threads)
+        self._closed = True
+        self._refuse_waiting()
+        self._end()
         if wait:
-            for thread in threads:
+            for thread in list(self._threads):
                 if thread is not threading.current_thread():
                     thread.join()
 
     def _refuse_waiting(self) -> None:
+        ended = False
         with suppress(queue.Empty):
             while True:
                 item = self._tasks.get_nowait()
+                ended |= item is None
                 if item and (future := item[1]).set_running_or_notify_cancel():
                     future.set_exception(SandboxClosed("the pool was closed before this task began"))
+        if ended:
+            _end(self._tasks)
 
 
-def _end(tasks: Tasks, count: int) -> None:
-    for _ in range(count):
-        tasks.put(None)
+def _end(tasks: Tasks) -> None:
+    """Tell all threads: who gets it passes it on."""
+    tasks.put(None)
 
 
 def _work(tasks: Tasks) -> None:
@@ -84,3 +95,4 @@ def _work(tasks: Tasks) -> None:
                 del result
         # A thread that waits keeps nothing of the last task alive.
         del item, task, future
+    _end(tasks)

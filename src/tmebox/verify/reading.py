@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from itertools import islice
-from threading import Lock
 from typing import Any, Final
 
 import numpy as np
@@ -41,7 +39,6 @@ class _Memory:
         self.numbers: dict[bytes, int] = {}
         self.forms: list[Form] = []
         self._numbers_of_forms: dict[Form, int] = {}
-        self._lock = Lock()
 
     def learn(self, encoding: bytes) -> int:
         """The number of a form that is not in `numbers`, and will be."""
@@ -59,15 +56,18 @@ class _Memory:
         return number
 
     def _number(self, form: Form) -> int:
-        with self._lock:
-            number = self._numbers_of_forms.setdefault(form, len(self.forms))
-            if number == len(self.forms):
-                self.forms.append(form)
+        """Without a lock, which a signal handler that loads a module would wait for. If two learn a form at
+        once, it is there twice, and one of its numbers is nobody's."""
+        number = self._numbers_of_forms.get(form)
+        if number is None:
+            self.forms.append(form)
+            last = len(self.forms) - 1
+            own = next(place for place in range(last, -1, -1) if self.forms[place] is form)
+            number = self._numbers_of_forms.setdefault(form, own)
         return number
 
 
 _MEMORIES: Final[dict[Table, _Memory]] = {}
-os.register_at_fork(after_in_child=_MEMORIES.clear)  # another thread may have held a lock of theirs
 
 
 def _memory_of(table: Table) -> _Memory:
