@@ -81,7 +81,7 @@ def accepted(base: str = "gs") -> tuple[Accepted, ...]:
     """Every shape of every accepted instruction, in a fixed order: of those that look the same one or a
     few."""
     found: dict[bytes, Accepted] = {}
-    seen: dict[tuple[object, ...], int] = {}
+    seen: set[tuple[object, ...]] = set()
     for candidate in (*_legacy(base), *_vex(base)):
         encoding = _canonical(candidate)
         if encoding is None or encoding in found:
@@ -89,13 +89,18 @@ def accepted(base: str = "gs") -> tuple[Accepted, ...]:
         decoded = decode(encoding)
         if decoded is None:
             continue
-        shape = (decoded.code, decoded.operand and decoded.operand.base, decoded.first_register)
-        if seen.get(shape, 0) >= 1:
+        shape = (
+            decoded.code,
+            decoded.operand and decoded.operand.base,
+            decoded.first_register,
+            _prefixes_of(decoded.instruction),
+        )
+        if shape in seen:
             continue
         form = classify(encoding, TABLES[base])
         if form.refusals:
             continue
-        seen[shape] = seen.get(shape, 0) + 1
+        seen.add(shape)
         found[encoding] = Accepted(decoded, form)
     return tuple(found.values())
 
@@ -124,29 +129,37 @@ def _tails(base: str, registers: tuple[int, ...]) -> Iterator[tuple[_Memory, byt
 
 def _legacy(base: str) -> Iterator[bytes]:
     few, all_of_them = list(_tails(base, (0, 3, 4, 7))), list(_tails(base, tuple(range(8))))
+    seen: set[tuple[object, ...]] = set()
     for prefix, opcode_map, opcode in product(_PREFIXES, _MAPS, range(256)):
-        if opcode in _NO_OPCODES.get(opcode_map, ()) or not _exists(prefix, opcode_map, opcode):
+        if opcode in _NO_OPCODES.get(opcode_map, ()):
             continue
         is_grouped = (opcode_map != b"\x0f" and opcode >= 0xD8) or opcode in (0x01, 0xAE, 0x1E)
+        kinds = _kinds(prefix, opcode_map + bytes([opcode]), is_grouped)
+        if kinds <= seen:  # nothing there, or a prefix that makes no difference
+            continue
+        seen |= kinds
         for rex in _REX:
             for memory, tail in all_of_them if is_grouped else few:
                 extension = bytes([rex[0] | memory.extension]) if rex else bytes([0x41] * memory.extension)
                 yield memory.prefixes + prefix + extension + opcode_map + bytes([opcode]) + tail + _PADDING
 
 
-def _exists(prefix: bytes, opcode_map: bytes, opcode: int) -> bool:
-    """Whether any instruction begins so: a quick look at a few."""
-    for rex, tail in product(
-        (b"", b"\x48"), [b"\x44\x24\x08"] + [bytes([modrm]) for modrm in range(0xC0, 0x100)]
-    ):
-        if Decoder(64, prefix + rex + opcode_map + bytes([opcode]) + tail + _PADDING).decode().code:
-            return True
-    return any(
-        Decoder(64, prefix + opcode_map + bytes([opcode, 0x44 | field << 3, 0x24, 0x08]) + _PADDING)
-        .decode()
-        .code
-        for field in range(8)
-    )
+def _kinds(prefix: bytes, opcode: bytes, is_grouped: bool) -> set[tuple[object, ...]]:
+    """What begins so, as far as a prefix changes it."""
+    registers = range(0xC0, 0x100) if is_grouped else range(0xC0, 0x100, 8)
+    tails = [bytes([modrm]) for modrm in registers]
+    tails += [bytes([0x44 | field << 3, 0x24, 0x08]) for field in range(8)]
+    kinds = set()
+    for rex, tail in product((b"", b"\x48"), tails):
+        instruction = Decoder(64, prefix + rex + opcode + tail + _PADDING).decode()
+        if not instruction.is_invalid:
+            kinds.add((instruction.code, *_prefixes_of(instruction)))
+    return kinds
+
+
+def _prefixes_of(instruction: Instruction) -> tuple[bool, ...]:
+    """Those that mean something with the same code."""
+    return instruction.has_lock_prefix, instruction.has_rep_prefix, instruction.has_repne_prefix
 
 
 def _vex(base: str) -> Iterator[bytes]:
