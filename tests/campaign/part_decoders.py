@@ -50,6 +50,7 @@ _WITH_XMM0: Final = r"sha256rnds2|p?blendvp?[bsd]"
 EXPLAINED: Final = (
     ("Zydis", "wait", "mnemonic fwait", "two names"),
     ("Zydis", "nop", "registers .*", "a register that nop ignores is shown as an operand"),
+    ("Zydis|objdump", "nop", "memory Memory\\(segment='', .*", "cs pads a nop, and means nothing there"),
     ("capstone", "mov", "mnemonic movabs", "two names"),
     ("capstone|LLVM", "fu?comip", "mnemonic fu?compi", "two names"),
     ("capstone", "v?cmp(pd|ps|sd|ss)", r"mnemonic v?cmp\w+(pd|ps|sd|ss)", "its name says which comparison"),
