@@ -78,38 +78,32 @@ def accepted_codes() -> set[int]:
 
 @cache
 def accepted(base: str = "gs") -> tuple[Accepted, ...]:
-    """Every shape of every accepted instruction, in a fixed order: of those that look the same one or a
-    few."""
-    found: dict[bytes, Accepted] = {}
-    seen: set[tuple[object, ...]] = set()
+    """One encoding of every shape of every accepted instruction, in a fixed order."""
+    found: dict[tuple[object, ...], Accepted] = {}
     for candidate in (*_legacy(base), *_vex(base)):
-        encoding = _canonical(candidate)
-        if encoding is None or encoding in found:
-            continue
-        decoded = decode(encoding)
-        if decoded is None:
+        instruction = Decoder(64, candidate).decode()
+        if instruction.is_invalid or opcode_of(instruction).refusal is not None:
             continue
         shape = (
-            decoded.code,
-            decoded.operand and decoded.operand.base,
-            decoded.first_register,
-            _prefixes_of(decoded.instruction),
+            instruction.code,
+            instruction.memory_base,
+            instruction.op0_register,
+            _prefixes_of(instruction),
         )
-        if shape in seen:
+        if shape in found:
+            continue
+        encoding = _canonical(instruction)
+        decoded = decode(encoding) if encoding else None
+        if encoding is None or decoded is None:
             continue
         form = classify(encoding, TABLES[base])
-        if form.refusals:
-            continue
-        seen.add(shape)
-        found[encoding] = Accepted(decoded, form)
+        if not form.refusals:
+            found[shape] = Accepted(decoded, form)
     return tuple(found.values())
 
 
-def _canonical(candidate: bytes) -> bytes | None:
-    """The shortest encoding of the instruction that a candidate begins with, if a table names it."""
-    instruction = Decoder(64, candidate).decode()
-    if instruction.is_invalid or opcode_of(instruction).refusal is not None:
-        return None
+def _canonical(instruction: Instruction) -> bytes | None:
+    """Its encoding as an assembler would choose it."""
     encoder = Encoder(64)
     try:
         encoder.encode(instruction, 0)
