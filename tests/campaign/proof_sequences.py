@@ -1,0 +1,314 @@
+"""The verifier's sequences as claims: what each makes safe, run with all encodings that its steps can be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import product
+from typing import Any, Final
+
+import proof_probes as probes
+import z3
+from iced_x86 import Register
+from proof_claims import (
+    Claim,
+    Unit,
+    addresses,
+    between,
+    decoded_of,
+    entered,
+    is_confined,
+    may_be_mapped,
+    most_bytes,
+    near_anchor,
+    number,
+    reads_base,
+    stack_rules,
+)
+from proof_models import GENERAL, Access, State, Step, address_of, not_taken, run, told
+
+from tmebox import abi
+from tmebox.verify import borrowed, sequences, tablejumps
+from tmebox.verify.forms import classify
+from tmebox.verify.tables import TABLES
+
+
+def _options(step: str, name: str, base: str) -> list[bytes]:
+    """Every encoding that can be a step; `name` is the register that it writes if many can be."""
+    exact = [code for code, steps in TABLES[base].sequences.exact.items() if step in steps]
+    branches = [bytes.fromhex(text) for text in ("74 00", "0f 84 00 00 00 00", "77 00", "0f 87 00 00 00 00")]
+    exact += [code for code in branches if step in classify(code, TABLES[base]).steps]
+    found = exact or probes.alternatives(step, name, base)
+    if not found:
+        raise ValueError(f"nothing can be {step!r}")
+    return found
+
+
+def _ways(steps: Iterable[str], name: str, base: str) -> Iterator[list[bytes]]:
+    """Runs of encodings that can be these steps, so that each encoding of each step is in one."""
+    options = [_options(step, name, base) for step in steps]
+    for place, choices in enumerate(options):
+        for choice in choices if place else choices[:1]:
+            yield [choice if at == place else others[0] for at, others in enumerate(options)]
+    for choice in options[0][1:]:
+        yield [choice, *(others[0] for others in options[1:])]
+
+
+def _walk(state: State, way: Iterable[bytes]) -> list[Any]:
+    """Run a sequence whose conditional branches are not taken; the conditions under which that is so."""
+    conditions = []
+    for encoding in way:
+        step = Step.of(encoding)
+        conditions.append(not_taken(state, step))
+        run(state, step)
+    return conditions
+
+
+def _named(way: Iterable[bytes]) -> str:
+    return "; ".join(encoding.hex(" ") for encoding in way)
+
+
+def checked_branches(base: str) -> Iterator[Unit]:
+    table = TABLES[base].sequences
+    for last, found in table.by_last_step.items():
+        for sequence in found:
+            if sequences.READS_MAP in _steps_of_map(sequence, base):
+                yield Unit(
+                    f"{base} {last} after {sequence[0]}",
+                    lambda sequence=sequence: _checked(base, sequence),  # type: ignore[misc]
+                )
+
+
+def _steps_of_map(sequence: sequences.Steps, base: str) -> frozenset[str]:
+    tests = [step for step in sequence if step.startswith("testb")]
+    return frozenset({sequences.READS_MAP}) if tests or "ret" in sequence[-1] else frozenset()
+
+
+def _checked(base: str, sequence: sequences.Steps) -> Iterator[Claim]:
+    """Where control goes has a bit in the target map that the sequence asks for, and no other sandbox's."""
+    name = next((name for name in GENERAL if f"%{name} (32 bits)" in sequence[0]), "r11")
+    for way in _ways(sequence, name, base):
+        state, assumptions = entered(base)
+        assumptions.append(near_anchor(state, number(0)))
+        before = state.memory
+        conditions = _walk(state, way)
+        bits = abi.TARGET_RETURN if sequence[-1] == "ret" else _ALL_BITS
+        mark = z3.Select(before, state.target + abi.TARGET_MAP)
+        yield Claim(
+            f"{base} {_named(way)}: the target is marked",
+            (*assumptions, *conditions),
+            z3.And(z3.ULT(state.target, 1 << 32), mark & (bits << abi.TARGET_SHIFTS[base]) != 0),
+        )
+        yield Claim(
+            f"{base} {_named(way)}: each access is to the map, or near rsp",
+            (*assumptions, *conditions),
+            z3.And(*(_to_map_or_stack(state, access, way) for access in state.accesses[_own(way) :])),
+        )
+
+
+_ALL_BITS: Final = abi.TARGET_RETURN | abi.TARGET_FUNCTION | abi.TARGET_LABEL
+
+
+def _own(way: list[bytes]) -> int:
+    """Accesses of the first instruction, which has to be safe by itself."""
+    state = State.fresh()
+    run(state, Step.of(way[0]))
+    return len(state.accesses)
+
+
+def _to_map_or_stack(state: State, access: Access, way: list[bytes]) -> Any:
+    in_map = between(access.address, number(abi.TARGET_MAP), number(abi.TARGET_MAP_END))
+    near = is_confined(state.base, access.address, access.size_bytes)
+    return near if access.writes else z3.Or(in_map, near)
+
+
+def rebase(base: str) -> Iterator[Unit]:
+    yield Unit(f"{base} rebase", lambda: _rebase(base, sequences.REBASE))
+
+
+def _rebase(base: str, sequence: sequences.Steps) -> Iterator[Claim]:
+    for way in _ways(sequence, "rsp", base):
+        state, assumptions = entered(base)
+        _walk(state, way)
+        yield Claim(
+            f"{base} {_named(way)}: rsp is anchored", tuple(assumptions), near_anchor(state, number(0))
+        )
+
+
+def strings(base: str) -> Iterator[Unit]:
+    for last in ("[rep] stos", "[rep] movs"):
+        for sequence in TABLES[base].sequences.by_last_step[last]:
+            yield Unit(f"{base} {last}", lambda sequence=sequence: _string(base, sequence))  # type: ignore[misc]
+
+
+def _string(base: str, sequence: sequences.Steps) -> Iterator[Claim]:
+    """The first element is in the window; after one that did not fault, the next one is in it or its
+    guards."""
+    for way in _ways(sequence, "rdi", base):
+        state, assumptions = entered(base)
+        _walk(state, way)
+        pointers = [name for name in ("rdi", "rsi") if name in told(decoded_of(way[-1])).writes]
+        count = len(pointers)
+        for name, access in zip(pointers, state.accesses[-count:], strict=True):
+            start, size = access.address, access.size_bytes
+            yield Claim(
+                f"{base} {_named(way)}: {name} starts in the window",
+                tuple(assumptions),
+                between(start, state.base, state.base + abi.WINDOW_SIZE),
+            )
+            succeeded = z3.And(
+                between(start, state.base, state.base + abi.WINDOW_SIZE), may_be_mapped(state.base, start)
+            )
+            yield Claim(
+                f"{base} {_named(way)}: {name} goes on in the window",
+                (*assumptions, succeeded),
+                z3.And(
+                    is_confined(state.base, start, size),
+                    between(start + size, state.base, state.base + abi.WINDOW_SIZE),
+                ),
+            )
+
+
+def table_jumps(base: str) -> Iterator[Unit]:
+    for sequence in sequences.TABLE_JUMPS:
+        yield Unit(f"{base} {sequence[-1]}", lambda sequence=sequence: _table_jump(base, sequence))  # type: ignore[misc]
+
+
+def _table_jump(base: str, sequence: sequences.Steps) -> Iterator[Claim]:
+    """What is read is an entry of the tables, given what `check_tables` sees to: `tables_fit`."""
+    name = next(name for name in GENERAL if sequence[0] == tablejumps.bound(name))
+    state = State.fresh()
+    index, most = state.registers[name], z3.BitVec("most", 64)
+    ways = product(_options(sequence[0], name, base), _options(sequence[1], name, base))
+    for compare, above in ways:
+        run(state, Step(decoded_of(compare), immediate=most))
+        yield Claim(
+            f"{base} {compare.hex(' ')}; {above.hex(' ')}: the index is not above the bound",
+            (not_taken(state, Step.of(above)), most >= 0, most < 1 << 31),
+            z3.And(z3.ULE(index, most), index == state.registers[name]),
+        )
+    jump = Step(decoded_of(table_jump(name)), displacement=z3.BitVec("table", 64))
+    if sequence[2] not in classify(jump.decoded.encoding, TABLES[base]).steps:
+        raise ValueError(f"{jump.decoded.encoding.hex(' ')} is not {sequence[2]!r}")
+    place = jump.displacement + index * abi.TABLE_ENTRY
+    run(state, jump)
+    yield Claim(
+        f"{base} {sequence[-1]}: what is read in the code region is where it seems to be",
+        (z3.ULT(index, 1 << 31), z3.ULT(place, abi.CODE_END)),
+        state.accesses[-1].address == place,
+    )
+    yield _is_entry()
+
+
+def _is_entry() -> Claim:
+    """In whole numbers: what the two claims before leave."""
+    index, most, first, length = z3.Ints("index most first length")
+    start = first + index * abi.TABLE_ENTRY
+    return Claim(
+        "an index up to the bound selects an entry of the text's tables",
+        (index >= 0, index <= most, tables_fit(first, most, length)),
+        z3.And(start >= 0, start + abi.TABLE_ENTRY <= length, start % abi.TABLE_ENTRY == 0),
+    )
+
+
+def table_jump(name: str) -> bytes:
+    """`jmp *0x40010000(,%Rd,8)`."""
+    index = next(number for number, found in borrowed.NAMES_32.items() if found == name)
+    return probes.jump_through(probes.Shape(Register.NONE, Register.NONE, index, abi.TABLE_ENTRY), 0x40010000)
+
+
+def tables_fit(first: Any, most: Any, length: Any) -> Any:
+    """What the verifier asks of a bound and a table, `first` bytes into the text's tables: as in
+    `check_tables`.
+
+    A test compares this with what `verify` accepts.
+    """
+    end = first + (most + 1) * abi.TABLE_ENTRY
+    return z3.And(first >= 0, first % abi.TABLE_ENTRY == 0, most >= 0, end <= length)
+
+
+def borrowed_bases(base: str) -> Iterator[Unit]:
+    for sequence in _borrowed_sequences(base):
+        yield Unit(f"{base} {sequence[-1]}", lambda sequence=sequence: _borrowed(base, sequence))  # type: ignore[misc]
+
+
+def _borrowed_sequences(base: str) -> list[sequences.Steps]:
+    return [
+        sequence
+        for last, found in TABLES[base].sequences.by_last_step.items()
+        if last.startswith("an access to")
+        for sequence in found
+    ]
+
+
+def _borrowed(base: str, sequence: sequences.Steps) -> Iterator[Claim]:
+    """`disp(%T,%S)` after 32 or 16 bits went into S and the window's base into T."""
+    holder, offset = next(
+        (holder, offset)
+        for holder in borrowed.NAMES.values()
+        for offset in borrowed.NAMES.values()
+        if sequence[-1] in (borrowed.near_access(holder, offset), borrowed.indexed_access(holder, offset))
+    )
+    (loading,) = _options(sequence[1], holder, base)
+    for filling in probes.alternatives(sequence[0], offset, base):
+        numbers = probes.immediates(filling, lambda code: sequence[0] in classify(code, TABLES[base]).steps)
+        for scale in (1, 2, 4, 8):
+            shape = probes.Shape(Register.NONE, probes.WIDE[holder], probes.WIDE[offset], scale)
+            found = probes.displacements(shape, lambda form: sequence[-1] in form.steps, base)
+            if found is None:
+                continue
+            state, assumptions = entered(base)
+            immediate, displacement = z3.BitVec("immediate", 64), z3.BitVec("displacement", 64)
+            assumptions += [displacement >= found.low, displacement <= found.high]
+            if numbers is not None:
+                assumptions += [immediate >= numbers.low, immediate <= numbers.high]
+            run(state, Step(decoded_of(filling), immediate=None if numbers is None else immediate))
+            assumptions.append(reads_base(state))  # what was stored in between was not on the control page
+            run(state, Step.of(loading))
+            encoding = probes.load(shape, 0)
+            assert encoding is not None
+            yield Claim(
+                f"{filling.hex(' ')}; {loading.hex(' ')}; {shape} with {found.low:#x} to {found.high:#x}",
+                tuple(assumptions),
+                is_confined(
+                    state.base, address_of(state, Step(decoded_of(encoding), displacement)), most_bytes()
+                ),
+            )
+
+
+def reserved_registers(base: str) -> Iterator[Unit]:
+    """With the base in r15: nothing that is accepted writes r15, and what writes r14 leaves 32 bits there."""
+    for name in abi.RESERVED if base == "r15" else ():
+        yield Unit(f"{base} writes of {name}", lambda name=name: _reserved(base, name))  # type: ignore[misc]
+
+
+def _reserved(base: str, name: str) -> Iterator[Claim]:
+    for encoding in probes.writers_of(name):
+        form = probes.form_of(encoding, base)
+        if form is None or name not in told(decoded_of(encoding)).writes:
+            continue
+        state, assumptions = entered(base)
+        run(state, Step.of(encoding))
+        kept = state.registers["r15"] == state.base
+        yield Claim(
+            f"{encoding.hex(' ')} keeps r15 and 32 bits in r14",
+            tuple(assumptions),
+            z3.And(kept, z3.ULT(state.registers["r14"], 1 << 32)),
+        )
+
+
+GROUPS: Final = (
+    rebase,
+    stack_rules,
+    checked_branches,
+    strings,
+    table_jumps,
+    borrowed_bases,
+    reserved_registers,
+    addresses,
+)
+
+
+def units() -> Iterator[Unit]:
+    for base in abi.BASES:
+        for group in GROUPS:
+            yield from group(base)

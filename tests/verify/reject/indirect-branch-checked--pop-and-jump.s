@@ -1,0 +1,3 @@
+# A return as pop and jump, without a check.
+    popq %rcx
+    jmpq *%rcx

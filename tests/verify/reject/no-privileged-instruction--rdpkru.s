@@ -1,0 +1,4 @@
+# PKU sandboxes: the keys are not the sandbox's to read.
+    xorl %ecx, %ecx
+    rdpkru
+    hlt
