@@ -76,10 +76,12 @@ def parts(example: Example, code: bytes) -> Text:
 
 LISTS = frozenset(
     [
+        "branch-to-instruction-start--every-condition",
         "known-instruction--every-mnemonic",
         "rsp-stays-in-private-half--every-anchor",
         "indirect-branch-checked--r15-each-register",
         "memory-through-gs--borrowed-each-register",
+        "table-within-text--r15-each-register",
     ]
 )
 """Examples that list what tables name: shorter ones have some of each kind."""
