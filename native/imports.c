@@ -6,22 +6,24 @@
 void tmebox_free_imports(struct import *imports, uint32_t count) {
     for (uint32_t i = 0; i < count; i++) {
         Py_XDECREF(imports[i].handler);
+        Py_XDECREF(imports[i].convert);
     }
     PyMem_Free(imports);
 }
 
 static int parse_import(struct import *import, PyObject *row) {
-    PyObject *handler;
+    PyObject *handler, *convert = NULL;
     const char *arguments, *result;
     if (!PyTuple_Check(row)) {
-        PyErr_SetString(PyExc_TypeError, "an import is a tuple (handler, argument codes, result code)");
+        PyErr_SetString(PyExc_TypeError,
+                        "an import is a tuple (handler, argument codes, result code[, convert])");
         return -1;
     }
-    if (!PyArg_ParseTuple(row, "Oss:set_imports", &handler, &arguments, &result)) {
+    if (!PyArg_ParseTuple(row, "Oss|O:set_imports", &handler, &arguments, &result, &convert)) {
         return -1;
     }
-    if (!PyCallable_Check(handler)) {
-        PyErr_SetString(PyExc_TypeError, "an import's handler must be callable");
+    if (!PyCallable_Check(handler) || (convert != NULL && !PyCallable_Check(convert))) {
+        PyErr_SetString(PyExc_TypeError, "an import's handler, and its convert, must be callable");
         return -1;
     }
     import->raw = strcmp(arguments, "*") == 0;
@@ -30,6 +32,7 @@ static int parse_import(struct import *import, PyObject *row) {
     }
     Py_INCREF(handler);
     import->handler = handler;
+    import->convert = Py_XNewRef(convert);
     return 0;
 }
 
