@@ -3,6 +3,7 @@ functions, and of host functions that are called through a pointer."""
 
 from __future__ import annotations
 
+import re
 from functools import partial
 from typing import Any
 
@@ -13,15 +14,12 @@ import tmebox
 
 COUNT = 30
 X87 = "returned in x87 registers"
-UNKNOWN_PLACE = "whether it is packed"
+UNKNOWN = re.compile("whether (it|.* in it) is packed")
 
 
-def wide(signature: Signature) -> bool:
-    """Whether something in it is aligned to 16 bytes by nature, so that its place can be uncertain."""
-    return any(made.holds(name) for made, _ in signature.parameters for name in WIDE)
-
-
-WIDE = ("__int128", "unsigned __int128", "long double")
+def has_structs(signature: Signature) -> bool:
+    """Whether there is something that may be packed, unseen."""
+    return any(made.kind != "scalar" for made, _ in (*signature.parameters, signature.result))
 
 
 def attempt(signature: Signature, call: Any) -> Any:
@@ -31,7 +29,7 @@ def attempt(signature: Signature, call: Any) -> Any:
     except TypeError as error:
         if X87 in str(error) and signature.result[0].holds("long double"):
             return None
-        if UNKNOWN_PLACE in str(error) and wide(signature):
+        if UNKNOWN.search(str(error)) and has_structs(signature):
             return None
         raise
 
