@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Iterable
+from dataclasses import replace
 
 from tmebox.toolchain import effects
 from tmebox.toolchain.mnemonics import FLAGS
@@ -85,6 +86,8 @@ class FlowGraph:
 
     def add(self, flow: Flow, section: str) -> int:
         index = len(self.flows)
+        if (flow.calls or not flow.falls_through) and self._passes_r11(section):
+            flow = replace(flow, reads=flow.reads | R11_BIT)
         self.flows.append(flow)
         if flow.takes:
             self._taken.update(flow.takes)
@@ -99,6 +102,18 @@ class FlowGraph:
             else:
                 self._labels[name] = index
         return index
+
+    def _passes_r11(self, section: str) -> bool:
+        """Whether r11 holds an argument here, as the eleventh of a `preserve_none` function: it was set, for its
+        own sake, and nothing has read it since. Other code does not leave a value there unread."""
+        index, function = self._last.get(section, -1), self._function.get(section, "")
+        for place in range(index, max(index - _CLOSE, -1), -1):
+            flow = self.flows[place]
+            if self._functions[place] != function or flow.calls or flow.reads & R11_BIT:
+                return False
+            if flow.writes & R11_BIT:
+                return not flow.writes & ~(FLAGS | R11_BIT)
+        return False
 
     # -- asking --
 
