@@ -1,5 +1,5 @@
-"""What Python values become C arguments: buffers by their items, memory that is shared, numbers of NumPy, and what is
-refused where C would not convert without a diagnostic."""
+"""What Python values become C arguments: buffers by their items, memory that is shared, numbers of NumPy, and
+what is refused where C would not convert without a diagnostic."""
 
 from __future__ import annotations
 
@@ -42,12 +42,14 @@ double mixed(const struct mixed *p) { return p->n + p->f + p->name[0]; }
 void nudge(struct point *p, struct point *q) { p->x += 1; q->y += p->x; }
 const text *said(void) { return "said"; }
 void addinto(double *to, double *from, int n) { for (int i = 0; i < n; i++) to[i] += from[i]; }
-void blend(float *out, const float *a, const float *b, int n) { for (int i = 0; i < n; i++) out[i] = a[i] + b[i]; }
+void blend(float *out, const float *a, const float *b, int n)
+{ for (int i = 0; i < n; i++) out[i] = a[i] + b[i]; }
 void shift(unsigned char *to, unsigned char *from, int n) { __builtin_memmove(to, from, n); }
 long apart(const char *a, const char *b) { return b - a; }
 double dsum(int n, ...)
 { va_list l; va_start(l, n); double s = 0; while (n--) s += va_arg(l, double); va_end(l); return s; }
-int isum(int n, ...) { va_list l; va_start(l, n); int s = 0; while (n--) s += va_arg(l, int); va_end(l); return s; }
+int isum(int n, ...)
+{ va_list l; va_start(l, n); int s = 0; while (n--) s += va_arg(l, int); va_end(l); return s; }
 float half(float v) { return v / 2; }
 long double add_long(long double a, int b);
 double through(long double a) { return a + 1; }
@@ -351,6 +353,9 @@ def test_a_function_shows_its_name_and_address(box: Any) -> None:
     assert repr(box.sum) == f"<sandboxed function sum at {address:#x}>"
 
 
+V4 = "typedef float v4 __attribute__((vector_size(16)));"
+
+
 # -- what cannot be passed -------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("source", "reason"),
@@ -360,11 +365,11 @@ def test_a_function_shows_its_name_and_address(box: Any) -> None:
         ("int f(_BitInt(37) a) { return a; }", "does not have its width"),
         ("_BitInt(9) f(int a) { return a; }", "does not have its width"),
         ("struct s { _BitInt(9) v; }; int f(struct s a) { return a.v; }", "does not have its width"),
-        ("typedef float v4 __attribute__((vector_size(16))); float f(v4 a) { return a[0]; }", "vector registers"),
-        ("typedef int v2 __attribute__((vector_size(8))); struct s { v2 v; }; int f(struct s a) { return 0; }", "vector"),
+        (f"{V4} float f(v4 a) {{ return a[0]; }}", "vector registers"),
+        (f"{V4} struct s {{ v4 v; }}; int f(struct s a) {{ return 0; }}", "vector registers"),
         ("int f(__float128 a) { return 0; }", "not converted to"),
         ("int f(_Complex int a) { return 0; }", "not converted to"),
-        ("struct __attribute__((aligned(32))) s { long v; }; int f(struct s a) { return 0; }", "aligned to 32"),
+        ("struct s { _Alignas(32) long v; }; int f(struct s a) { return 0; }", "aligned to 32"),
         ("struct s { char v[100000]; }; int f(struct s a) { return 0; }", "100,000 bytes"),
         ("__attribute__((ms_abi)) int f(int a) { return a; }", "calling convention ms_abi"),
         ("__attribute__((preserve_none)) int f(int a) { return a; }", "calling convention preserve_none"),

@@ -40,6 +40,12 @@ _NUMERIC = re.compile(r"(\d+)([bf])\Z")
 _COLD = re.compile(r"\.cold(\.\d+)?\Z")
 
 
+def _passes_arguments(flow: Flow) -> bool:
+    """Calls and tail calls; a return reads nothing."""
+    is_outside = flow.target is not None and not flow.target.startswith(".") and not flow.target[0].isdigit()
+    return flow.calls or (flow.leaves and flow.reads != 0) or (is_outside and not flow.falls_through)
+
+
 class FlowGraph:
     """Filled in the order of the text, then asked. Each section is a stream of instructions of its own.
 
@@ -86,7 +92,7 @@ class FlowGraph:
 
     def add(self, flow: Flow, section: str) -> int:
         index = len(self.flows)
-        if (flow.calls or not flow.falls_through) and self._passes_r11(section):
+        if _passes_arguments(flow) and self._passes_r11(section):
             flow = replace(flow, reads=flow.reads | R11_BIT)
         self.flows.append(flow)
         if flow.takes:
@@ -104,15 +110,18 @@ class FlowGraph:
         return index
 
     def _passes_r11(self, section: str) -> bool:
-        """Whether r11 holds an argument here, as the eleventh of a `preserve_none` function: it was set, for its
-        own sake, and nothing has read it since. Other code does not leave a value there unread."""
+        """Whether r11 holds an argument here, as the eleventh of a `preserve_none` function: it was set, for
+        its own sake, and nothing has read it since. Other code does not leave a value there unread."""
         index, function = self._last.get(section, -1), self._function.get(section, "")
         for place in range(index, max(index - _CLOSE, -1), -1):
             flow = self.flows[place]
-            if self._functions[place] != function or flow.calls or flow.reads & R11_BIT:
+            ends = flow.calls or not flow.falls_through
+            if self._functions[place] != function or ends:
                 return False
             if flow.writes & R11_BIT:
                 return not flow.writes & ~(FLAGS | R11_BIT)
+            if flow.reads & R11_BIT:
+                return False
         return False
 
     # -- asking --

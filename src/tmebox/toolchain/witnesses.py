@@ -1,7 +1,8 @@
 """Prototypes of imports that are never called, only passed on, such as a comparator for qsort.
 
-Compilers write no debug information about them. So the sources that name them are compiled once more, each with
-a variable that points to the function, whose type says it. This happens only where a prototype is missing.
+Compilers write no debug information about them. So the sources that name them are compiled once more, each
+with a variable that points to the function, whose type says it. This happens only where a prototype is
+missing.
 """
 
 from __future__ import annotations
