@@ -115,9 +115,10 @@ def test_a_wrong_result_is_told_by_function_and_type(module):
         ("text", r"result of the host function log_message\(\) \(int\): expected an integer, got str"),
         (1 << 40, r"result of the host function log_message\(\) \(int\): 1099511627776 does not fit int"),
     ):
-        with tmebox.Sandbox(module, imports=functions(log_message=lambda *_, r=wrong: r)) as sandbox:
-            with pytest.raises((TypeError, OverflowError), match=message):
-                sandbox.speak(1)
+        refused = pytest.raises((TypeError, OverflowError), match=message)
+        imports = functions(log_message=lambda *_, r=wrong: r)
+        with tmebox.Sandbox(module, imports=imports) as sandbox, refused:
+            sandbox.speak(1)
     numbers = functions(log_message=lambda *_: np.int64(-4), weigh=lambda *_: np.float32(1.5))
     with tmebox.Sandbox(module, imports=numbers) as sandbox:
         assert sandbox.speak(1) == -3
