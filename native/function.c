@@ -45,7 +45,9 @@ static bool buffer_to_word(const struct instance *instance, const struct paramet
         return false;
     }
     Py_buffer *view = &held->buffers[held->count];
-    int flags = PyBUF_C_CONTIGUOUS | PyBUF_FORMAT | (parameter->code == 'P' ? 0 : PyBUF_WRITABLE);
+    /* Exporters spell formats out anew each time: only where it matters. Objects do not lie in a window. */
+    bool any = parameter->item == ANY_ITEMS || parameter->item == BYTES;
+    int flags = PyBUF_C_CONTIGUOUS | (any ? 0 : PyBUF_FORMAT) | (parameter->code == 'P' ? 0 : PyBUF_WRITABLE);
     if (PyObject_GetBuffer(value, view, flags) < 0) {
         PyErr_Clear();
         return false;
