@@ -3,6 +3,7 @@
  * v void (results only). */
 #include "native.h"
 
+#include <math.h>
 #include <string.h>
 
 enum kind { NONE, SIGNED, UNSIGNED, BOOLEAN, FLOAT, DOUBLE, POINTER, VOID };
@@ -122,6 +123,9 @@ bool tmebox_to_word(char letter, PyObject *value, uint64_t *word) {
             return false;
         }
         float narrow = (float)number;
+        if (UNLIKELY(isinf(narrow)) && !isinf(number)) {
+            return false;
+        }
         *word = 0;
         memcpy(word, &narrow, sizeof narrow);
         return true;

@@ -39,19 +39,22 @@ static void let_go(struct held *held) {
 }
 
 /* A buffer that lies in this window is passed as its offset; its exporter stays locked during the call. */
-static bool buffer_to_word(const struct instance *instance, char code, PyObject *value, struct held *held,
-                           uint64_t *word) {
+static bool buffer_to_word(const struct instance *instance, const struct parameter *parameter,
+                           PyObject *value, struct held *held, uint64_t *word) {
     if (!PyObject_CheckBuffer(value)) {
         return false;
     }
     Py_buffer *view = &held->buffers[held->count];
-    int flags = code == 'P' ? PyBUF_C_CONTIGUOUS : PyBUF_C_CONTIGUOUS | PyBUF_WRITABLE;
+    /* Exporters spell formats out anew each time: only where it matters. Objects do not lie in a window. */
+    bool any = parameter->item == ANY_ITEMS || parameter->item == BYTES;
+    int flags = PyBUF_C_CONTIGUOUS | (any ? 0 : PyBUF_FORMAT) | (parameter->code == 'P' ? 0 : PyBUF_WRITABLE);
     if (PyObject_GetBuffer(value, view, flags) < 0) {
         PyErr_Clear();
         return false;
     }
     uint64_t offset = (uint64_t)(uintptr_t)view->buf - instance->base;
-    if (offset >= TMEBOX_WINDOW_SIZE || (uint64_t)view->len > TMEBOX_WINDOW_SIZE - offset) {
+    if (offset >= TMEBOX_WINDOW_SIZE || (uint64_t)view->len > TMEBOX_WINDOW_SIZE - offset ||
+        !tmebox_items_fit(parameter->item, view)) {
         PyBuffer_Release(view);
         return false;
     }
@@ -164,9 +167,12 @@ static bool convert_pointers(struct function *self, PyObject *const *args, struc
         const struct parameter *parameter = &signature->parameters[i];
         bool pointer = parameter->code == 'p' || parameter->code == 'P';
         if (pointer && (PyUnicode_CheckExact(args[i]) || PyBytes_CheckExact(args[i]))) {
+            if (parameter->item != ANY_ITEMS && parameter->item != BYTES) {
+                return false;
+            }
             texts |= 1ULL << i;
         } else if (tmebox_to_word(parameter->code, args[i], &word) ||
-                   (pointer && buffer_to_word(instance, parameter->code, args[i], held, &word))) {
+                   (pointer && buffer_to_word(instance, parameter, args[i], held, &word))) {
             put(parameter, word, activation, stack);
         } else {
             return false;
@@ -233,12 +239,12 @@ int tmebox_call_plain(PyObject *object, uint64_t times_entered) {
 /* -- exports ------------------------------------------------------------------------------------------ */
 
 static PyObject *export_new(PyTypeObject *type, PyObject *args, PyObject *keywords) {
-    static char *names[] = {"address", "name", "arguments", "result", "slow", "attributes", NULL};
+    static char *names[] = {"address", "name", "arguments", "result", "slow", "attributes", "items", NULL};
     PyObject *name, *slow, *attributes;
-    const char *arguments, *result;
+    const char *arguments, *result, *items = "";
     unsigned long long address;
-    if (!PyArg_ParseTupleAndKeywords(args, keywords, "KUzzOO!:Export", names, &address, &name, &arguments,
-                                     &result, &slow, &PyDict_Type, &attributes)) {
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "KUzzOO!|s:Export", names, &address, &name, &arguments,
+                                     &result, &slow, &PyDict_Type, &attributes, &items)) {
         return NULL;
     }
     if (address < TMEBOX_CODE_BASE || address >= TMEBOX_GATE_BASE) {
@@ -262,6 +268,9 @@ static PyObject *export_new(PyTypeObject *type, PyObject *args, PyObject *keywor
         if (tmebox_parse_signature(&self->signature, arguments, result) < 0) {
             Py_DECREF(self);
             return NULL;
+        }
+        for (int i = 0; i < self->signature.count; i++) { /* without letters: any */
+            self->signature.parameters[i].item = *items != 0 ? *items++ : ANY_ITEMS;
         }
         self->vectorcall = self->signature.pointers ? call_pointers : call_numbers;
     }
@@ -313,7 +322,8 @@ static PyMethodDef export_methods[] = {
 PyTypeObject tmebox_export_type = {
     PyVarObject_HEAD_INIT(NULL, 0)
     .tp_name = "tmebox._native.Export",
-    .tp_doc = "Export(address, name, arguments, result, slow, attributes)\n\nA function of every sandbox.",
+    .tp_doc = "Export(address, name, arguments, result, slow, attributes, items='')\n\n"
+              "A function of every sandbox.",
     .tp_basicsize = sizeof(struct export),
     .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
     .tp_new = export_new,
@@ -326,8 +336,7 @@ PyTypeObject tmebox_export_type = {
 
 static PyObject *function_repr(PyObject *object) {
     const struct export *export = ((struct function *)object)->export;
-    return PyUnicode_FromFormat("<sandboxed function %S at 0x%llx>", export->name,
-                                (unsigned long long)export->address);
+    return PyUnicode_FromFormat("<sandboxed function %U at %p>", export->name, (void *)export->address);
 }
 
 static PyObject *function_name(PyObject *object, void *unused) {
@@ -373,6 +382,20 @@ static void function_dealloc(PyObject *object) {
     Py_TYPE(object)->tp_free(object);
 }
 
+static PyObject *function_reduce(PyObject *object, PyObject *protocol) {
+    (void)protocol;
+    PyErr_Format(PyExc_TypeError,
+                 "%U() is a function of one sandbox, which is not copied or pickled: name it, and get it from a "
+                 "sandbox where it is called",
+                 ((struct function *)object)->export->name);
+    return NULL;
+}
+
+static PyMethodDef function_methods[] = {
+    {"__reduce_ex__", function_reduce, METH_O, "Refused."},
+    {NULL, NULL, 0, NULL},
+};
+
 static PyGetSetDef function_properties[] = {
     {"__dict__", PyObject_GenericGetDict, PyObject_GenericSetDict, NULL, NULL},
     {"__name__", function_name, NULL, NULL, NULL},
@@ -393,6 +416,7 @@ PyTypeObject tmebox_function_type = {
     .tp_clear = function_clear,
     .tp_repr = function_repr,
     .tp_call = PyVectorcall_Call,
+    .tp_methods = function_methods,
     .tp_getset = function_properties,
     .tp_vectorcall_offset = offsetof(struct function, vectorcall),
     .tp_dictoffset = offsetof(struct function, dict),

@@ -67,8 +67,30 @@ static bool is_floating(char code) {
     return code == 'f' || code == 'd';
 }
 
+/* A word of a raw result, any sign. */
+static bool to_register(PyObject *value, uint64_t *word) {
+    if (!PyLong_Check(value)) {
+        PyErr_SetString(PyExc_TypeError, "a raw host function returns a tuple of integers");
+        return false;
+    }
+    *word = PyLong_AsUnsignedLongLongMask(value);
+    return *word != UINT64_MAX || !PyErr_Occurred();
+}
+
+/* What does not convert exactly goes through Python, which knows more types, and what to say of others. */
+RARE static bool convert_result(const struct import *import, PyObject *result, uint64_t *word) {
+    if (import->convert == NULL) {
+        PyErr_Format(PyExc_TypeError, "host function %s returned %R, which does not fit its result",
+                     import->name, result);
+        return false;
+    }
+    PyObject *converted = PyObject_CallOneArg(import->convert, result);
+    bool good = converted != NULL && to_register(converted, word);
+    Py_XDECREF(converted);
+    return good;
+}
+
 static int call_typed(struct activation *activation, const struct import *import) {
-    PyObject *handler = import->handler;
     const struct signature *signature = &import->signature;
     uint64_t words[MAX_ARGUMENTS];
     PyObject *arguments[MAX_ARGUMENTS + 1], *result = NULL;
@@ -85,7 +107,7 @@ static int call_typed(struct activation *activation, const struct import *import
     }
     if (made == signature->count) {
         result =
-            PyObject_Vectorcall(handler, arguments + 1, (size_t)made | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
+            PyObject_Vectorcall(import->handler, arguments + 1, (size_t)made | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
     }
     for (int i = 1; i <= made; i++) {
         Py_DECREF(arguments[i]);
@@ -94,11 +116,7 @@ static int call_typed(struct activation *activation, const struct import *import
         return -1;
     }
     uint64_t word;
-    bool fits = tmebox_to_word(signature->result, result, &word);
-    if (!fits) {
-        PyErr_Format(PyExc_TypeError, "host function %s returned %R, which does not fit its result",
-                     import->name, result);
-    }
+    bool fits = tmebox_to_word(signature->result, result, &word) || convert_result(import, result, &word);
     Py_DECREF(result);
     if (!fits) {
         return -1;
@@ -109,16 +127,6 @@ static int call_typed(struct activation *activation, const struct import *import
     activation->vectors[0] = floating ? word : 0;
     activation->vectors[1] = 0;
     return 0;
-}
-
-/* A word of a raw result, any sign. */
-static bool to_register(PyObject *value, uint64_t *word) {
-    if (!PyLong_Check(value)) {
-        PyErr_SetString(PyExc_TypeError, "a raw host function returns a tuple of integers");
-        return false;
-    }
-    *word = PyLong_AsUnsignedLongLongMask(value);
-    return *word != UINT64_MAX || !PyErr_Occurred();
 }
 
 static int call_raw(struct activation *activation, PyObject *handler) {

@@ -7,22 +7,24 @@ void tmebox_free_imports(struct import *imports, uint32_t count) {
     for (uint32_t i = 0; i < count; i++) {
         Py_XDECREF(imports[i].handler);
         PyMem_Free(imports[i].name);
+        Py_XDECREF(imports[i].convert);
     }
     PyMem_Free(imports);
 }
 
 static int parse_import(struct import *import, PyObject *row) {
-    PyObject *handler;
+    PyObject *handler, *convert = NULL;
     const char *arguments, *result, *name = "(unnamed)";
     if (!PyTuple_Check(row)) {
-        PyErr_SetString(PyExc_TypeError, "an import is a tuple (handler, argument codes, result code[, name])");
+        PyErr_SetString(PyExc_TypeError,
+                        "an import is a tuple (handler, argument codes, result code[, name[, convert]])");
         return -1;
     }
-    if (!PyArg_ParseTuple(row, "Oss|s:set_imports", &handler, &arguments, &result, &name)) {
+    if (!PyArg_ParseTuple(row, "Oss|sO:set_imports", &handler, &arguments, &result, &name, &convert)) {
         return -1;
     }
-    if (!PyCallable_Check(handler)) {
-        PyErr_SetString(PyExc_TypeError, "an import's handler must be callable");
+    if (!PyCallable_Check(handler) || (convert != NULL && !PyCallable_Check(convert))) {
+        PyErr_SetString(PyExc_TypeError, "an import's handler, and its convert, must be callable");
         return -1;
     }
     import->raw = strcmp(arguments, "*") == 0;
@@ -37,6 +39,7 @@ static int parse_import(struct import *import, PyObject *row) {
     memcpy(import->name, name, strlen(name) + 1);
     Py_INCREF(handler);
     import->handler = handler;
+    import->convert = Py_XNewRef(convert);
     return 0;
 }
 

@@ -316,6 +316,7 @@ static int instance_traverse(PyObject *object, visitproc visit, void *arg) {
     Py_VISIT(self->make_trap);
     for (uint32_t i = 0; i < self->import_count; i++) {
         Py_VISIT(self->imports[i].handler);
+        Py_VISIT(self->imports[i].convert);
     }
     return 0;
 }

@@ -32,6 +32,7 @@ struct parameter {
     char code;
     uint8_t place;
     uint8_t index;
+    char item; /* of a pointer, what it points to: see tmebox_items_fit */
 };
 
 struct signature {
@@ -43,6 +44,12 @@ struct signature {
     struct parameter parameters[MAX_ARGUMENTS];
 };
 
+/* items.c. What a pointer points to: any items; bytes, for which any do as well; items of one kind and size
+ * (the struct module's letters hHiIlLfd?); or something that is not told apart here ('-'). */
+#define ANY_ITEMS '*'
+#define BYTES 'c'
+bool tmebox_items_fit(char item, const Py_buffer *view);
+
 /* 0, or -1 with ValueError set. */
 int tmebox_parse_signature(struct signature *signature, const char *arguments, const char *result);
 /* Whether `value` converts exactly; leaves no exception. Buffers do not convert here. */
@@ -53,6 +60,7 @@ PyObject *tmebox_from_word(char code, uint64_t word);
 struct import {
     PyObject *handler;
     char *name; /* for messages */
+    PyObject *convert; /* makes a word of a result that does not convert exactly, or raises; may be NULL */
     bool raw;
     struct signature signature;
 };

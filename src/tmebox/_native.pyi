@@ -293,11 +293,10 @@ class Instance:
         """Mark DEAD without ending the running call: from a host function, whose exception ends it. A pause
         becomes final."""
 
-    def set_imports(
-        self,
-        imports: Sequence[tuple[Callable[..., Any], str, str] | tuple[Callable[..., Any], str, str, str]],
-    ) -> None:
-        """One (handler, argument codes, result code, name in messages) per import index.
+    def set_imports(self, imports: Sequence[tuple[Any, ...]]) -> None:
+        """One (handler, argument codes, result code[, name[, convert]]) per import index. name: in messages.
+        convert(result) makes the word (an int) of a result that does not convert exactly by its code, or
+        raises.
 
         Codes: b B h H i I l L (signed/unsigned 8…64 bits), ? bool, f d, p pointer (an int offset, 32
         bits), v void. Argument codes "*" mean raw: handler(integers: tuple[int, ×6], floats: bytes of 8
@@ -322,7 +321,9 @@ class Export:
     [0, 2**32), None (0), C-contiguous buffers that lie inside this window (no copy), and str, copied for the
     call into the room that the instance was lent; for a parameter code P (pointer to const) read-only buffers
     and bytes too. Result codes as above; p returns int. `attributes` are the
-    functions' __doc__ and __signature__."""
+    functions' __doc__ and __signature__. `items` has a letter for each parameter, which says of a pointer
+    what buffers may hold: one of hHiIlLfd? (as in struct), c (bytes, for which any numbers do), * (any), or -
+    (only `slow` can tell). Texts are for c and *."""
 
     def __new__(
         cls,
@@ -332,6 +333,7 @@ class Export:
         result: str | None,
         slow: Callable[..., Any],
         attributes: dict[str, Any],
+        items: str = "",
     ) -> Export: ...
     def bind(self, instance: Instance, host: object, owner: object, /) -> Function:
         """For one sandbox. The owner, if not None, lives as long as the function."""

@@ -4,10 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 
 class TmeboxError(Exception):
-    """Base of everything tmebox raises."""
+    """Base of everything tmebox raises. Pickles and copies with all that it carries, so that it can come out
+    of another process."""
+
+    def __reduce__(self) -> Any:
+        return _restored, (type(self), self.args, self._state())
+
+    def _state(self) -> dict[str, Any]:
+        """The attributes that go with it."""
+        return dict(self.__dict__)
+
+
+def _restored(kind: type[TmeboxError], args: tuple[Any, ...], state: dict[str, Any]) -> TmeboxError:
+    """An error as it was, without what its constructor would make of its message."""
+    error = kind.__new__(kind, *args)
+    error.args = args
+    error.__dict__.update(state)
+    return error
 
 
 @dataclass(frozen=True)
@@ -122,6 +139,10 @@ class Trap(TmeboxError):
         self._unwind = unwind
         self._frames: tuple[Frame, ...] | None = None
         super().__init__(message)
+
+    def _state(self) -> dict[str, Any]:
+        """With the backtrace worked out: elsewhere it could not be."""
+        return {**self.__dict__, "_frames": self.backtrace, "_unwind": None}
 
     @property
     def backtrace(self) -> tuple[Frame, ...]:

@@ -29,7 +29,7 @@ from tmebox.modulefile import (
 )
 from tmebox.prototypes import prototype_from_json, prototype_to_json
 
-FORMAT = 2
+FORMAT = 3
 OWNER = "tmebox"
 NOTE_METADATA = 0x100
 ARRAYS: tuple[tuple[int, str, str], ...] = (

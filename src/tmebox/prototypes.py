@@ -19,14 +19,25 @@ class Void:
 
 @dataclass(frozen=True)
 class Integer:
-    """`bits` is 8, 16, 32, 64 or 128; enums are integers under their own name."""
+    """`bits` is 8, 16, 32, 64 or 128; enums are integers under their own name. `base`: what `name` is a
+    typedef of; empty if it is none."""
 
     bits: int
     signed: bool
     name: str
+    base: str = ""
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def is_char(self) -> bool:
+        """Plain `char`, whatever typedef it goes by: what strings are made of."""
+        return (self.base or self.name) == "char"
+
+    @property
+    def is_enum(self) -> bool:
+        return (self.base or self.name).startswith("enum")
 
 
 @dataclass(frozen=True)
@@ -37,12 +48,22 @@ class Bool:
 
 @dataclass(frozen=True)
 class Float:
-    """`bits` is 32, 64, or 80 (long double: never passed by a call, only named)."""
+    """`bits` is 16, 32, 64, 80 (long double) or 128."""
 
     bits: int
 
     def __str__(self) -> str:
         return {32: "float", 64: "double", 80: "long double"}.get(self.bits, f"_Float{self.bits}")
+
+
+@dataclass(frozen=True)
+class Complex:
+    """A real and an imaginary part of `bits` each: 32, 64 or 80."""
+
+    bits: int
+
+    def __str__(self) -> str:
+        return f"{Float(self.bits)} _Complex"
 
 
 @dataclass(frozen=True)
@@ -53,8 +74,9 @@ class Pointer:
     const: bool = False
 
     def __str__(self) -> str:
-        target = str(self.target)
-        return f"{'const ' * self.const}{target}{'' if target.endswith('*') else ' '}*"
+        if isinstance(self.target, Pointer):
+            return f"{self.target}{'const ' * self.const}*"
+        return f"{'const ' * self.const}{self.target} *"
 
 
 @dataclass(frozen=True)
@@ -67,26 +89,60 @@ class Array:
 
 
 @dataclass(frozen=True)
-class StructField:
-    name: str
-    offset: int
-    type: CType
+class Vector:
+    """What `vector_size` makes: `count` elements in `size_bytes`, a power of two."""
+
+    element: CType
+    count: int
+    size_bytes: int
+
+    def __str__(self) -> str:
+        return f"{self.element} __attribute__((vector_size({self.size_bytes})))"
 
 
 @dataclass(frozen=True)
-class Struct:
-    """A struct or union (`union` has every field at offset 0). `fields` is empty when unknown."""
+class Opaque:
+    """A type of which only the size is known (0: not even that), and why that is not enough to pass it."""
 
     name: str
     size_bytes: int
-    align: int
-    fields: tuple[StructField, ...] = field(default=())
+    align: int = 1
+    reason: str = ""
 
     def __str__(self) -> str:
         return self.name
 
 
-CType = Void | Integer | Bool | Float | Pointer | Array | Struct
+@dataclass(frozen=True)
+class StructField:
+    """`offset` in bytes. A bit-field has `bits` of them, from bit number `bit` of the byte at `offset` on."""
+
+    name: str
+    offset: int
+    type: CType
+    bits: int = 0
+    bit: int = 0
+
+
+@dataclass(frozen=True)
+class Struct:
+    """A struct or union. An anonymous member has an empty name.
+
+    align_certain: False where debug information does not tell whether it is packed, and `align` assumes not.
+    """
+
+    name: str
+    size_bytes: int
+    align: int
+    fields: tuple[StructField, ...] = field(default=())
+    union: bool = False
+    align_certain: bool = True
+
+    def __str__(self) -> str:
+        return self.name
+
+
+CType = Void | Integer | Bool | Float | Complex | Pointer | Array | Vector | Opaque | Struct
 
 
 @dataclass(frozen=True)
@@ -97,12 +153,14 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Prototype:
-    """A function's prototype. `variadic` functions take more arguments than `parameters` names."""
+    """A function's prototype. `variadic` functions take more arguments than `parameters` names. `convention`
+    names how it is called, if that is not the platform's way."""
 
     name: str
     result: CType
     parameters: tuple[Parameter, ...]
     variadic: bool = False
+    convention: str = ""
 
     def __str__(self) -> str:
         inside = [
@@ -120,21 +178,39 @@ def type_to_json(ctype: CType) -> Any:
             return "void"
         case Bool():
             return "bool"
-        case Integer(bits, signed, name):
-            return {"int": bits, "signed": signed, "name": name}
+        case Integer(bits, signed, name, base):
+            return {"int": bits, "signed": signed, "name": name, **({"base": base} if base else {})}
         case Float(bits):
             return {"float": bits}
+        case Complex(bits):
+            return {"complex": bits}
         case Pointer(target, const):
             return {"pointer": type_to_json(target), "const": const}
         case Array(element, count):
             return {"array": type_to_json(element), "count": count}
-        case Struct(name, size_bytes, align, fields):
-            rows = [[f.name, f.offset, type_to_json(f.type)] for f in fields]
-            return {"struct": name, "size": size_bytes, "align": align, "fields": rows}
+        case Vector(element, count, size_bytes):
+            return {"vector": type_to_json(element), "count": count, "size": size_bytes}
+        case Opaque(name, size_bytes, align, reason):
+            return {"opaque": name, "size": size_bytes, "align": align, "reason": reason}
+        case Struct():
+            return _struct_to_json(ctype)
     raise TypeError(f"not a C type: {ctype!r}")
 
 
+def _struct_to_json(struct: Struct) -> Any:
+    rows = []
+    for f in struct.fields:
+        rows.append([f.name, f.offset, type_to_json(f.type), *([f.bits, f.bit] if f.bits else [])])
+    data = {"struct": struct.name, "size": struct.size_bytes, "align": struct.align, "fields": rows}
+    if struct.union:
+        data["union"] = True
+    if not struct.align_certain:
+        data["align_certain"] = False
+    return data
+
+
 MAX_DEPTH = 32
+ALIGNMENTS = tuple(1 << power for power in range(13))
 
 
 def type_from_json(data: Any, depth: int = 0) -> CType:
@@ -147,30 +223,63 @@ def type_from_json(data: Any, depth: int = 0) -> CType:
         return Bool()
     try:
         if "int" in data and data["int"] in (8, 16, 32, 64, 128):
-            return Integer(data["int"], bool(data["signed"]), str(data["name"]))
+            return Integer(data["int"], bool(data["signed"]), str(data["name"]), str(data.get("base", "")))
         if "float" in data and data["float"] in (16, 32, 64, 80, 128):
             return Float(data["float"])
+        if "complex" in data and data["complex"] in (32, 64, 80):
+            return Complex(data["complex"])
         if "pointer" in data:
             return Pointer(type_from_json(data["pointer"], depth + 1), bool(data["const"]))
         if "array" in data and 0 <= int(data["count"]) < 1 << 31:
             element = type_from_json(data["array"], depth + 1)
             # Nothing loops over elements that take no memory.
             return Array(element, int(data["count"]) if size_of(element) else 0)
+        if "vector" in data:
+            return _vector_from_json(data, depth)
+        if "opaque" in data:
+            size, align = _size_and_align(data)
+            return Opaque(str(data["opaque"]), size, align, str(data["reason"])[:200])
         if "struct" in data:
             return _struct_from_json(data, depth)
-    except (KeyError, TypeError, ValueError, IndexError) as error:
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
         raise ModuleError(f"malformed type in the module's prototypes: {error}") from None
     raise ModuleError("unknown type in the module's prototypes")
 
 
-def _struct_from_json(data: Any, depth: int) -> Struct:
+def _size_and_align(data: Any) -> tuple[int, int]:
     size, align = int(data["size"]), int(data["align"])
-    if not (0 <= size < 1 << 31 and align in (1, 2, 4, 8, 16, 32, 64)):
+    if not (0 <= size < 1 << 31 and align in ALIGNMENTS):
         raise ModuleError("impossible struct size in the module's prototypes")
-    fields = tuple(StructField(str(f[0]), int(f[1]), type_from_json(f[2], depth + 1)) for f in data["fields"])
-    if any(f.offset < 0 or f.offset + size_of(f.type) > size for f in fields):
-        raise ModuleError("a struct's field lies outside it in the module's prototypes")
-    return Struct(str(data["struct"]), size, align, fields)
+    return size, align
+
+
+def _vector_from_json(data: Any, depth: int) -> Vector:
+    element, count, size = type_from_json(data["vector"], depth + 1), int(data["count"]), int(data["size"])
+    if size not in ALIGNMENTS or not 0 < size_of(element) * count <= size:
+        raise ModuleError("impossible vector in the module's prototypes")
+    return Vector(element, count, size)
+
+
+def _struct_from_json(data: Any, depth: int) -> Struct:
+    size, align = _size_and_align(data)
+    fields = []
+    for name, offset, ctype, *bits in data["fields"]:
+        found = StructField(str(name), int(offset), type_from_json(ctype, depth + 1), *map(int, bits))
+        if not (found.offset >= 0 and _end_of(found) <= 8 * size):
+            raise ModuleError("a struct's field lies outside it in the module's prototypes")
+        fields.append(found)
+    union, certain = bool(data.get("union", False)), bool(data.get("align_certain", True))
+    return Struct(str(data["struct"]), size, align, tuple(fields), union, certain)
+
+
+def _end_of(struct_field: StructField) -> int:
+    """In bits, from the struct's start. Raises ModuleError for a bit-field that cannot be."""
+    bits, bit, ctype = struct_field.bits, struct_field.bit, struct_field.type
+    if not bits and not bit:
+        return 8 * (struct_field.offset + size_of(ctype))
+    if not (0 <= bit < 8 and 0 < bits <= 8 * size_of(ctype) and isinstance(ctype, Integer | Bool | Opaque)):
+        raise ModuleError("an impossible bit-field in the module's prototypes")
+    return 8 * struct_field.offset + bit + bits
 
 
 def size_of(ctype: CType) -> int:
@@ -184,13 +293,27 @@ def size_of(ctype: CType) -> int:
             return bits // 8
         case Float(bits):
             return 16 if bits in (80, 128) else bits // 8
+        case Complex(bits):
+            return 2 * size_of(Float(bits))
         case Pointer():
             return 8
         case Array(element, count):
             return size_of(element) * count
-        case Struct(_, size_bytes, _, _):
-            return size_bytes
+        case Struct() | Opaque() | Vector():
+            return ctype.size_bytes
     raise TypeError(f"not a C type: {ctype!r}")
+
+
+def align_of(ctype: CType) -> int:
+    """Alignment in bytes, as the x86-64 System V ABI has it."""
+    match ctype:
+        case Array(element, _):
+            return align_of(element)
+        case Complex(bits):
+            return size_of(Float(bits))
+        case Struct() | Opaque():
+            return ctype.align
+    return max(size_of(ctype), 1)
 
 
 def prototype_to_json(prototype: Prototype) -> Any:
@@ -199,14 +322,15 @@ def prototype_to_json(prototype: Prototype) -> Any:
         "result": type_to_json(prototype.result),
         "parameters": [[p.name, type_to_json(p.type)] for p in prototype.parameters],
         "variadic": prototype.variadic,
+        **({"convention": prototype.convention} if prototype.convention else {}),
     }
 
 
 def prototype_from_json(data: Any) -> Prototype:
     try:
         parameters = tuple(Parameter(str(name), type_from_json(ctype)) for name, ctype in data["parameters"])
-        return Prototype(
-            str(data["name"]), type_from_json(data["result"]), parameters, bool(data["variadic"])
-        )
-    except (KeyError, TypeError, ValueError) as error:
+        convention = str(data.get("convention", ""))[:200]
+        result = type_from_json(data["result"])
+        return Prototype(str(data["name"]), result, parameters, bool(data["variadic"]), convention)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ModuleError(f"malformed prototype in the module: {error}") from None

@@ -2,6 +2,7 @@
 
 import gc
 
+import numpy as np
 import pytest
 
 import tmebox
@@ -107,6 +108,41 @@ def test_results_of_the_wrong_type_or_size_raise_at_the_call(module):
             with pytest.raises((TypeError, OverflowError)):
                 sandbox.speak(1)
             assert sandbox.spread() == 0
+
+
+def test_a_wrong_result_is_told_by_function_and_type(module):
+    for wrong, message in (
+        ("text", r"result of the host function log_message\(\) \(int\): expected an integer, got str"),
+        (1 << 40, r"result of the host function log_message\(\) \(int\): 1099511627776 does not fit int"),
+    ):
+        refused = pytest.raises((TypeError, OverflowError), match=message)
+        imports = functions(log_message=lambda *_, r=wrong: r)
+        with tmebox.Sandbox(module, imports=imports) as sandbox, refused:
+            sandbox.speak(1)
+    numbers = functions(log_message=lambda *_: np.int64(-4), weigh=lambda *_: np.float32(1.5))
+    with tmebox.Sandbox(module, imports=numbers) as sandbox:
+        assert sandbox.speak(1) == -3
+        assert sandbox.scale() == 1.5
+
+
+def test_an_import_that_is_only_passed_on_has_its_prototype():
+    source = """
+    #include <stdlib.h>
+    int compare(const void *a, const void *b);
+    int (*const table[])(const void *, const void *) = {compare};
+    void sort(int *v, int n) { qsort(v, n, sizeof *v, table[0]); }
+    """
+    module = tmebox.compile(source_text=source)
+    assert str(module.imports["compare"]) == "int compare(const void *, const void *)"
+
+    def compare(sandbox: tmebox.Sandbox, a: int, b: int) -> int:
+        one, other = (int.from_bytes(sandbox.memory.read(at, 4), "little", signed=True) for at in (a, b))
+        return one - other
+
+    with tmebox.Sandbox(module, imports={"compare": compare}) as sandbox:
+        values = np.array([3, -1, 2], np.int32)
+        sandbox.sort(values, 3)
+    assert values.tolist() == [-1, 2, 3]
 
 
 def test_host_functions_may_call_back_into_the_sandbox(module):

@@ -85,14 +85,18 @@ def test_struct_fields_have_names_offsets_and_types() -> None:
     inner = node.fields[0].type
     assert isinstance(inner, p.Struct)
     assert inner.fields[1] == p.StructField("n", 2, p.Array(p.Integer(16, True, "short"), 3))
-    assert node.fields[1].type == p.Pointer(p.Struct("struct node", 64, 1))
+    assert node.fields[1].type == p.Pointer(p.Opaque("struct node", 64))
     assert node.fields[2].type == p.Pointer(p.Void())
     assert node.fields[4].type == p.Bool()
 
 
-def test_structs_with_bit_fields_have_a_size_but_no_fields() -> None:
-    source = "struct bits { unsigned a : 3, b : 5; int c; }; int f(struct bits *p) { return p->c; }"
-    assert prototype(compile_text(source), "f").parameters[0].type == p.Pointer(p.Struct("struct bits", 8, 4))
+def test_bit_fields_have_a_place_and_a_width() -> None:
+    source = "struct bits { unsigned a : 3, b : 7; int c; }; int f(struct bits *p) { return p->c; }"
+    pointer = prototype(compile_text(source), "f").parameters[0].type
+    assert isinstance(pointer, p.Pointer) and isinstance(pointer.target, p.Struct)
+    assert (pointer.target.size_bytes, pointer.target.align) == (8, 4)
+    places = [(field.name, field.offset, field.bit, field.bits) for field in pointer.target.fields]
+    assert places == [("a", 0, 0, 3), ("b", 0, 3, 7), ("c", 4, 0, 0)]
 
 
 def test_an_enum_is_an_integer_of_its_own_name_and_sign() -> None:
@@ -106,12 +110,90 @@ def test_an_enum_is_an_integer_of_its_own_name_and_sign() -> None:
     ]
 
 
-def test_types_that_cannot_be_passed_leave_the_prototype_out() -> None:
-    source = (
-        "_Complex double f(_Complex double x) { return x; }"
-        "typedef float four __attribute__((vector_size(16))); four g(four v) { return v; }"
-    )
-    assert exports(compile_text(source)) == {"f": "None", "g": "None"}
+def test_types_that_c_alone_has_are_named() -> None:
+    source = """
+    _Complex double f(_Complex double x) { return x; }
+    typedef float four __attribute__((vector_size(16))); four g(four v, four *p) { return v + *p; }
+    int h(_BitInt(37) x, __float128 *q) { return (int)x; }
+    """
+    four = "float __attribute__((vector_size(16)))"
+    assert exports(compile_text(source)) == {
+        "f": "double _Complex f(double _Complex x)",
+        "g": f"{four} g({four} v, {four} *p)",
+        "h": "int h(_BitInt(?) x, __float128 *q)",
+    }
+
+
+def test_aliases_and_assembler_names_have_the_prototype_of_what_they_name() -> None:
+    source = """
+    int real(int a, char *b) { return a; }
+    int other(int a, char *b) __attribute__((alias("real")));
+    static int hidden(double d) { return d; }
+    int weak(double d) __attribute__((weak, alias("hidden")));
+    int named(int a) __asm__("symbol"); int named(int a) { return a; }
+    int wanted(int a) __asm__("host_symbol"); int use(int a) { return wanted(a); }
+    """
+    module = compile_text(source)
+    assert exports(module) == {
+        "real": "int real(int a, char *b)",
+        "other": "int other(int a, char *b)",
+        "weak": "int weak(double d)",
+        "symbol": "int symbol(int a)",
+        "use": "int use(int a)",
+    }
+    assert imports(module) == {"host_symbol": "int host_symbol(int)"}
+
+
+@pytest.mark.parametrize(
+    ("parameter", "text"),
+    [
+        ("byte *v", "const byte *v"),
+        ("bytes *v", "const bytes *v"),
+        ("const char *const *v", "const char *const *v"),
+        ("char *const *v", "char *const *v"),
+        ("const int (*v)[4]", "const int[4] *v"),
+        ("plain *v", "plain *v"),
+    ],
+)
+def test_const_is_seen_through_typedefs_and_arrays(parameter: str, text: str) -> None:
+    source = "typedef const unsigned char byte; typedef byte bytes; typedef volatile char plain;"
+    module = compile_text(f"{source} int f({parameter}) {{ return v != 0; }}")
+    assert exports(module) == {"f": f"int f({text})"}
+
+
+def test_a_definition_without_a_prototype_takes_what_its_callers_promote() -> None:
+    source = "double f(x, c, y) float x; char c; double y; { return x + c + y; }"
+    assert exports(compile_text(source, flags=("-std=c99",))) == {"f": "double f(double x, char c, double y)"}
+
+
+def test_calling_conventions_are_named_unless_callers_need_not_know() -> None:
+    names = ("ms_abi", "regcall", "preserve_none", "preserve_most", "sysv_abi")
+    source = "".join(f"__attribute__(({name})) int f_{name}(int a) {{ return a; }}" for name in names)
+    module = compile_text(source)
+    found = {
+        e.name.removeprefix("__regcall3__"): e.prototype.convention for e in module.exports if e.prototype
+    }
+    unusual = {f"f_{name}": name for name in names[:3]}
+    assert found == unusual | {"f_preserve_most": "", "f_sysv_abi": ""}
+
+
+@pytest.mark.parametrize(
+    ("struct", "align", "certain"),
+    [
+        ("struct s { int a, b; }", 4, True),
+        ("struct s { __int128 v; }", 16, False),
+        ("struct s { int a; __int128 v; }", 16, True),
+        ("struct __attribute__((packed)) s { char a; __int128 v; }", 1, True),
+        ("struct __attribute__((packed)) s { __int128 v; int a; }", 1, True),
+        ("struct s { _Alignas(16) long a; long b, c; }", 16, True),
+        ("struct __attribute__((aligned(32))) s { long a; }", 32, True),
+    ],
+)
+def test_the_alignment_of_a_struct_is_known_or_said_not_to_be(struct: str, align: int, certain: bool) -> None:
+    module = compile_text(f"{struct}; int f(struct s v) {{ return sizeof v; }}")
+    found = prototype(module, "f").parameters[0].type
+    assert isinstance(found, p.Struct)
+    assert (found.align, found.align_certain) == (align, certain)
 
 
 def test_a_declaration_without_parameters_says_nothing_and_a_definition_does() -> None:

@@ -5,17 +5,21 @@ A converter appends to a `CallFrame`; what it allocated or must copy back is und
 
 from __future__ import annotations
 
-import operator
-import struct
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from tmebox import _native, abi
+import numpy as np
+
+from tmebox import _native
 from tmebox.memory.windows import Window
-from tmebox.prototypes import Array, Bool, CType, Float, Integer, Pointer, Struct, Void, size_of
-from tmebox.runtime.abi_classes import MEMORY, SSE, classify
-from tmebox.runtime.values import pack, record_type, unpack
+from tmebox.prototypes import Array, CType, Float, Integer, Opaque, Pointer, Struct, Vector, Void, size_of
+from tmebox.runtime.abi_classes import INTEGER_REGISTERS, SSE, Passing, Unpassable, argument
+from tmebox.runtime.buffers import Buffers, In, InOut, Out
+from tmebox.runtime.items import Items, takes_text
+from tmebox.runtime.scalars import given, is_number, pack_scalar, to_integer, to_offset
+from tmebox.runtime.values import as_mapping, pack, unpack
+
+__all__ = ["CallFrame", "Converter", "In", "InOut", "Out", "Space", "check_count", "converter", "describe"]
 
 U64 = (1 << 64) - 1
 
@@ -28,66 +32,87 @@ class Space(Protocol):
     def lend_text_room(self) -> None: ...
 
 
-@dataclass(frozen=True)
-class In:
-    """Pass a copy of a buffer; changes the sandbox makes are dropped."""
-
-    buffer: Any
-
-
-@dataclass(frozen=True)
-class Out:
-    """Pass room of a writable buffer's size, zeroed; its contents are filled in after the call."""
-
-    buffer: Any
-
-
-@dataclass(frozen=True)
-class InOut:
-    """Pass a copy of a writable buffer; it is updated after the call."""
-
-    buffer: Any
-
-
-@dataclass
 class CallFrame:
     """Registers, stack arguments and temporary memory of one call. Holds the window, since converting an
     argument may run any Python code, and other threads run as well."""
 
-    space: Space
-    window: Window = field(init=False)
-    integers: list[int] = field(default_factory=list)
-    vectors: list[int] = field(default_factory=list)
-    stack: bytearray = field(default_factory=bytearray)
-    _scratch: list[_native.Extent] = field(default_factory=list)
-    _held: list[memoryview] = field(default_factory=list)
-    _after: list[Callable[[], None]] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.window = self.space.hold()
+    def __init__(self, space: Space, by_clang: bool) -> None:
+        """by_clang: see `Passing.is_wide`."""
+        self.space = space
+        self._integer_registers = INTEGER_REGISTERS
+        self._by_clang = by_clang
+        self.window = space.hold()
+        self.integers: list[int] = []
+        self.vectors: list[int] = []
+        self.stack = bytearray()
+        self._scratch: list[_native.Extent] = []
+        self._buffers: Buffers | None = None
+        self._records: dict[int, tuple[Any, Struct, int]] = {}
+        self._after: list[Callable[[], None]] = []
 
     def integer(self, value: int) -> None:
-        if len(self.integers) < 6:
+        if len(self.integers) < self._integer_registers:
             self.integers.append(value & U64)
         else:
             self.stack += (value & U64).to_bytes(8, "little")
 
-    def vector(self, bits: int) -> None:
-        if len(self.vectors) < abi.VECTOR_ARGUMENT_COUNT:
-            self.vectors.append(bits)
-        else:
-            self.stack += bits.to_bytes(8, "little")
-
-    def aggregate(self, data: bytes, classes: tuple[str, ...]) -> None:
-        """A struct by value: all of it in registers, or all of it on the stack."""
-        data = data.ljust(-(-len(data) // 8) * 8, b"\0")
-        vectors = classes.count(SSE)
-        fits = len(self.integers) + len(classes) - vectors <= 6 and len(self.vectors) + vectors <= 8
-        if MEMORY in classes or not fits:
-            self.stack += data
+    def put(self, passing: Passing, data: bytes, what: str) -> None:
+        """A value by its bytes: all of it in registers, or all of it on the stack."""
+        if passing.is_nothing:
             return
-        for kind, (word,) in zip(classes, struct.iter_unpack("<Q", data), strict=True):
-            (self.vectors if kind == SSE else self.integers).append(word)
+        if passing.fits(self._integer_registers - len(self.integers), len(self.vectors)):
+            data = data.ljust(passing.stack_bytes, b"\0")
+            for kind, index in passing.words:
+                word = int.from_bytes(data[8 * index : 8 * index + 8], "little")
+                (self.vectors if kind == SSE else self.integers).append(word)
+            return
+        if passing.is_wide and self._by_clang:
+            self._integer_registers = len(self.integers)
+        try:
+            place = passing.stack_place(len(self.stack))
+        except Unpassable as error:
+            raise TypeError(f"{what}: {error}") from None
+        self.stack += bytes(place - len(self.stack)) + data.ljust(passing.stack_bytes, b"\0")
+
+    def later(self) -> Callable[[int], None]:
+        """Keep the place of an integer; what is returned fills it in."""
+        if len(self.integers) < self._integer_registers:
+            index, integers = len(self.integers), self.integers
+            integers.append(0)
+            return lambda value: integers.__setitem__(index, value)
+        start, stack = len(self.stack), self.stack
+        stack += bytes(8)
+
+        def fill(value: int) -> None:
+            stack[start : start + 8] = value.to_bytes(8, "little")
+
+        return fill
+
+    @property
+    def buffers(self) -> Buffers:
+        if self._buffers is None:
+            self._buffers = Buffers(self.window, self)
+        return self._buffers
+
+    def record(self, value: Any, target: Struct, const: bool, what: str) -> None:
+        """Pass a pointer to a copy of a mapping or tuple. One that is passed twice is one struct."""
+        known = self._records.get(id(value))
+        if known is not None and known[1] == target:
+            self.integer(known[2])
+            return
+        if known is not None:
+            raise TypeError(f"{what}: the same {type(value).__name__} is passed as a {known[1]}, too")
+        offset = self.copy_in(pack(target, value, what), target.size_bytes)
+        self.integer(offset)
+        if isinstance(value, dict):
+            self._records[id(value)] = (value, target, offset)
+
+    def updates(self, value: dict[str, Any], target: Struct) -> None:
+        """What the sandbox changes in a struct that `record` passed is put into the dict."""
+        address = self.window.base + self._records[id(value)][2]
+        self._after.append(
+            lambda: value.update(as_mapping(unpack(target, _native.read(address, target.size_bytes))))
+        )
 
     def copy_in(self, data: Any, size_bytes: int) -> int:
         offset = self.reserve(size_bytes)
@@ -105,190 +130,112 @@ class CallFrame:
         self._scratch.append(room)
         return room.start
 
-    def hold(self, view: memoryview) -> None:
-        """Its memory stays where it is, and of its size, until the call is over."""
-        self._held.append(view)
-
-    def afterwards(self, action: Callable[[], None]) -> None:
-        self._after.append(action)
+    def ready(self) -> None:
+        """All arguments are known: copy buffers in."""
+        if self._buffers is not None:
+            self._buffers.copy_in()
 
     def finish(self) -> None:
         """Copy results back; call after a call that returned."""
+        if self._buffers is not None:
+            self._buffers.copy_back()
         for action in self._after:
             action()
 
     def close(self) -> None:
+        if self._buffers is not None:
+            self._buffers.let_go()
         self._scratch.clear()
-        self._held.clear()
 
 
 Converter = Callable[[Any, CallFrame], None]
 
 
 def converter(ctype: CType, what: str) -> Converter:
-    """`what` names the parameter in error messages: "argument 2 (int count)"."""
+    """`what` names the parameter in error messages: "argument 2 (int count)". Raises Unpassable."""
     match ctype:
-        case Bool():
-            return lambda value, frame: frame.integer(_boolean(value, what))
-        case Integer(bits, signed, _) if bits <= 64:
-            return _integer_converter(bits, signed, str(ctype), what)
-        case Integer():
-            return lambda value, frame: _wide_integer(value, frame, what)
-        case Float(32):
-            return lambda value, frame: frame.vector(
-                int.from_bytes(struct.pack("<f", _float(value, what)), "little")
-            )
-        case Float(64):
-            return lambda value, frame: frame.vector(
-                int.from_bytes(struct.pack("<d", _float(value, what)), "little")
-            )
+        case Integer(bits, signed, name) if bits <= 64:
+            return lambda value, frame: frame.integer(to_integer(value, bits, signed, name, what))
         case Pointer(target, const):
             return _pointer_converter(target, const, what)
         case Array(element, _):
             return _pointer_converter(element, False, what)
-        case Struct():
-            classes = classify(ctype)
-            return lambda value, frame: frame.aggregate(pack(ctype, value, what), classes)
-    raise TypeError(f"{what}: a {ctype} cannot be passed from Python")
+        case Void():
+            raise Unpassable("void is no value")
+    passing = argument(ctype)
+    make = pack if isinstance(ctype, Struct | Opaque | Vector) else pack_scalar
+    return lambda value, frame: frame.put(passing, make(ctype, value, what), what)
+
+
+DOUBLE = Float(64)
 
 
 def variadic_converter(value: Any, frame: CallFrame, what: str) -> None:
-    """Default promotions for an argument behind the `...`: int → long, float → double, str/bytes → char *."""
-    if isinstance(value, float):
-        frame.vector(int.from_bytes(struct.pack("<d", value), "little"))
-    elif isinstance(value, int):
-        _integer_converter(64, value < 0, "long", what)(value, frame)
+    """Default promotions for an argument behind the `...`: integers become long, floats double, str and bytes
+    char *."""
+    if isinstance(value, (bool, np.bool_)) or is_number(value):
+        number = int(value)
+        frame.integer(to_integer(number, 64, number < 0, "long", what))
+    elif isinstance(value, (float, np.floating)):
+        if isinstance(value, np.longdouble):
+            raise TypeError(
+                f"{what}: a {type(value).__name__} behind `...`: pass a float, which becomes a double"
+            )
+        frame.put(argument(DOUBLE), pack_scalar(DOUBLE, value, what), what)
+    elif isinstance(value, (complex, np.complexfloating, Mapping)) or (
+        isinstance(value, tuple) and hasattr(value, "_fields")
+    ):
+        raise TypeError(
+            f"{what}: behind `...`, numbers, texts and pointers can be passed, got {given(value)}"
+        )
     else:
         _pointer_converter(Void(), True, what)(value, frame)
 
 
-def _integer_converter(bits: int, signed: bool, name: str, what: str) -> Converter:
-    low, high = (-(1 << bits - 1), (1 << bits - 1) - 1) if signed else (0, (1 << bits) - 1)
-
-    def convert(value: Any, frame: CallFrame) -> None:
-        try:
-            number = operator.index(value)
-        except TypeError:
-            raise TypeError(f"{what}: expected an integer, got {type(value).__name__}") from None
-        if not low <= number <= high:
-            raise OverflowError(f"{what}: {number} does not fit {name} ({low} to {high})")
-        frame.integer(number)
-
-    return convert
-
-
-def _wide_integer(value: Any, frame: CallFrame, what: str) -> None:
-    try:
-        number = operator.index(value)
-    except TypeError:
-        raise TypeError(f"{what}: expected an integer, got {type(value).__name__}") from None
-    if not -(1 << 127) <= number < 1 << 128:
-        raise OverflowError(f"{what}: {number} does not fit 128 bits")
-    frame.aggregate((number & ((1 << 128) - 1)).to_bytes(16, "little"), ("integer", "integer"))
-
-
-def _boolean(value: Any, what: str) -> int:
-    if isinstance(value, bool) or (hasattr(value, "dtype") and value.dtype == bool):
-        return int(bool(value))
-    if isinstance(value, int) and value in (0, 1):
-        return value
-    raise TypeError(f"{what}: expected a bool, got {value!r}")
-
-
-def _float(value: Any, what: str) -> float:
-    if isinstance(value, (str, bytes)):
-        raise TypeError(f"{what}: expected a float, got {type(value).__name__}")
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        raise TypeError(f"{what}: expected a float, got {type(value).__name__}") from None
-
-
 def _pointer_converter(target: CType, const: bool, what: str) -> Converter:
+    items = Items(target, what)
+    text = takes_text(target)
+    size = size_of(target)
+
     def convert(value: Any, frame: CallFrame) -> None:
-        if value is None:
-            frame.integer(0)
-        elif isinstance(value, int):
-            if not 0 <= value < abi.WINDOW_SIZE:
-                raise OverflowError(f"{what}: {value:#x} is not an offset in the sandbox's window")
-            frame.integer(value)
+        if value is None or is_number(value):
+            frame.integer(to_offset(value, what))
         elif isinstance(value, str):
-            frame.text(value.encode())
-        elif isinstance(value, bytes):
-            if not const:
+            if not text:
                 raise TypeError(
-                    f"{what} is not const: pass a writable buffer, or In(...) to drop what is written"
+                    f"{what}: expected a buffer, an offset or None, got str; texts are passed for pointers "
+                    "to char, and bytes (str.encode) for any"
                 )
-            frame.text(value)
+            frame.text(value.encode())
+        elif isinstance(value, (bool, np.generic)):
+            raise TypeError(
+                f"{what}: expected a buffer, an offset or None, got {type(value).__name__}; "
+                "one value is passed as an array of one"
+            )
+        elif isinstance(value, bytes):
+            _pass_bytes(value, const, target, size, frame, what)
         elif isinstance(target, Struct) and isinstance(value, (Mapping, tuple)):
-            _pass_record(value, target, const, frame, what)
+            frame.record(value, target, const, what)
+            if not const and isinstance(value, dict):
+                frame.updates(value, target)
         elif isinstance(value, (In, Out, InOut)):
-            _pass_buffer(value.buffer, type(value), target, frame, what)
+            frame.buffers.add(value.buffer, type(value), True, items, frame.later(), what)
         else:
-            _pass_buffer(value, In if const else InOut, target, frame, what)
+            frame.buffers.add(value, In if const else InOut, False, items, frame.later(), what)
 
     return convert
 
 
-def _pass_record(value: Any, target: Struct, const: bool, frame: CallFrame, what: str) -> None:
-    offset = frame.copy_in(pack(target, value, what), target.size_bytes)
-    frame.integer(offset)
-    if not const and isinstance(value, dict):
-        address = frame.window.base + offset
-
-        def update() -> None:
-            result = unpack(target, _native.read(address, target.size_bytes))
-            value.update(zip(record_type(target)._fields, result, strict=True))
-
-        frame.afterwards(update)
-
-
-def _pass_buffer(value: Any, mode: type, target: CType, frame: CallFrame, what: str) -> None:
-    try:  # once: what it says next time may be different
-        view = memoryview(value)
-        address, size_bytes, read_only = _native.buffer_address(view)
-    except (BufferError, TypeError, ValueError) as error:
-        detail = "must be C-contiguous" if isinstance(error, BufferError) else f"got {type(value).__name__}"
-        raise TypeError(f"{what}: expected a C-contiguous buffer, an offset or None; {detail}") from None
-    _check_items(value, target, what)
-    _check_size(size_bytes, target, what)
-    if mode is not In and read_only:
-        raise TypeError(f"{what} is written to, but the {type(value).__name__} is read-only")
-    frame.hold(view)
-    base = frame.window.base
-    if base <= address and address + size_bytes <= base + abi.WINDOW_SIZE:
-        frame.integer(address - base)
-        return
-    if mode is Out:
-        offset = frame.reserve(size_bytes)
-        _native.write(base + offset, bytes(size_bytes))
-    else:
-        offset = frame.copy_in(view, size_bytes)
-    frame.integer(offset)
-    if mode is not In:
-        frame.afterwards(lambda: _copy_back(view.cast("B"), base + offset, size_bytes))
-
-
-def _copy_back(view: memoryview, address: int, size_bytes: int) -> None:
-    view[:] = _native.read(address, size_bytes)
-
-
-def _check_items(value: Any, target: CType, what: str) -> None:
-    """A NumPy array's items must be what the pointer points to; bytes pass for anything."""
-    dtype = getattr(value, "dtype", None)
-    wanted = size_of(target)
-    if dtype is None or wanted in (0, 1) or not isinstance(target, (Integer, Float)):
-        return
-    kinds = "f" if isinstance(target, Float) else "iub"
-    if dtype.itemsize != wanted or dtype.kind not in kinds:
-        raise TypeError(f"{what}: expected an array of {target} ({wanted} bytes an item), got dtype {dtype}")
-
-
-def _check_size(size_bytes: int, target: CType, what: str) -> None:
-    """A buffer holds whole items of what the pointer points to; how many, only the function knows."""
-    item = size_of(target)
-    if item > 1 and size_bytes % item:
-        raise ValueError(f"{what}: {size_bytes} bytes are not a whole number of {target} ({item} bytes each)")
+def _pass_bytes(value: bytes, const: bool, target: CType, size: int, frame: CallFrame, what: str) -> None:
+    if not const:
+        raise TypeError(f"{what} is not const: pass a writable buffer, or In(...) to drop what is written")
+    if size > 1 and len(value) % size:
+        raise ValueError(f"{what}: {len(value)} bytes are not a whole number of {target} ({size} bytes each)")
+    if isinstance(target, Struct) and size and not value:
+        raise ValueError(
+            f"{what}: no bytes, where a {target} of {size} bytes is expected; None is no pointer"
+        )
+    frame.text(value)
 
 
 def describe(index: int, name: str, ctype: CType) -> str:
@@ -296,11 +243,11 @@ def describe(index: int, name: str, ctype: CType) -> str:
     return f"argument {index + 1} ({ctype}{gap}{name})".replace(" )", ")")
 
 
-def check_count(function: str, names: Sequence[str], given: int, variadic: bool) -> None:
+def check_count(function: str, names: Sequence[str], given_count: int, variadic: bool) -> None:
     """TypeError in the words Python users know when the number of arguments is wrong."""
-    if given == len(names) or (variadic and given > len(names)):
+    if given_count == len(names) or (variadic and given_count > len(names)):
         return
     listed = f" ({', '.join(names)})" if names else ""
     least = "at least " if variadic else ""
     plural = "" if len(names) == 1 else "s"
-    raise TypeError(f"{function}() takes {least}{len(names)} argument{plural}{listed}, {given} given")
+    raise TypeError(f"{function}() takes {least}{len(names)} argument{plural}{listed}, {given_count} given")

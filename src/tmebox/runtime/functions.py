@@ -9,8 +9,8 @@ from functools import lru_cache
 from typing import Any, Protocol
 
 from tmebox import _native
-from tmebox.prototypes import Array, Bool, CType, Float, Integer, Pointer, Prototype, Void, size_of
-from tmebox.runtime.abi_classes import MEMORY, SSE, classify
+from tmebox.prototypes import Array, Bool, CType, Float, Integer, Pointer, Prototype, Void
+from tmebox.runtime.abi_classes import SSE, Passing, Unpassable, result
 from tmebox.runtime.arguments import (
     CallFrame,
     Converter,
@@ -20,6 +20,7 @@ from tmebox.runtime.arguments import (
     describe,
     variadic_converter,
 )
+from tmebox.runtime.items import ANY, item_code
 from tmebox.runtime.sandbox_memory import SandboxMemory
 from tmebox.runtime.values import unpack
 
@@ -43,7 +44,7 @@ def type_code(ctype: CType) -> str | None:
             return "v"
         case Bool():
             return "?"
-        case Integer(bits, signed, _):
+        case Integer(bits, signed, _, _):
             return INTEGER_CODES.get((bits, signed))
         case Float(32):
             return "f"
@@ -62,41 +63,75 @@ def is_string(ctype: CType) -> bool:
         isinstance(ctype, Pointer)
         and ctype.const
         and isinstance(ctype.target, Integer)
-        and ctype.target.name == "char"
+        and ctype.target.is_char
     )
+
+
+MOST_CONVERTED = 64
+"""Parameters that the core converts by itself."""
 
 
 @dataclass(frozen=True)
 class CallPlan:
-    """How to call functions of one prototype; worked out once. `fast` is (argument codes, result code)."""
+    """How to call functions of one prototype; worked out once. `fast` is (argument codes, result code, item
+    codes of pointers). `by_clang`: see `Passing.is_wide`. `refusal`: why they cannot be called, if so."""
 
     prototype: Prototype
     names: tuple[str, ...]
     converters: tuple[Converter, ...]
-    result_classes: tuple[str, ...]
-    fast: tuple[str, str] | None
+    passing: Passing
+    fast: tuple[str, str, str] | None
+    by_clang: bool
+    refusal: str | None = None
+
+
+NOTHING = Passing((), False, 0)
 
 
 @lru_cache(maxsize=4096)
-def plan(prototype: Prototype) -> CallPlan:
+def plan(prototype: Prototype, by_clang: bool = True) -> CallPlan:
     names = tuple(p.name or f"argument{index + 1}" for index, p in enumerate(prototype.parameters))
-    converters = tuple(
-        converter(p.type, describe(index, p.name, p.type)) for index, p in enumerate(prototype.parameters)
-    )
-    classes = classify(prototype.result)
-    if isinstance(prototype.result, Float) and prototype.result.bits > 64:
-        raise TypeError(f"{prototype.name}() returns {prototype.result}, which cannot reach Python")
+    if prototype.convention:
+        return _refused(
+            prototype, names, f"it is compiled with the calling convention {prototype.convention}"
+        )
+    try:
+        passing = result(prototype.result)
+    except Unpassable as error:
+        return _refused(prototype, names, f"its result ({prototype.result}): {error}")
+    converters: list[Converter] = []
+    for index, p in enumerate(prototype.parameters):
+        what = describe(index, p.name, p.type)
+        try:
+            converters.append(converter(p.type, what))
+        except Unpassable as error:
+            return _refused(prototype, names, f"{what}: {error}")
+    return CallPlan(prototype, names, tuple(converters), passing, _fast(prototype), by_clang)
+
+
+def _refused(prototype: Prototype, names: tuple[str, ...], reason: str) -> CallPlan:
+    message = f"{prototype.name}() cannot be called from Python: {reason}"
+    return CallPlan(prototype, names, (), NOTHING, None, True, message)
+
+
+def _fast(prototype: Prototype) -> tuple[str, str, str] | None:
     codes = [type_code(p.type) for p in prototype.parameters]
-    result = type_code(prototype.result)
-    fast = None
+    code = type_code(prototype.result)
     if (
-        not prototype.variadic
-        and result is not None
-        and not is_string(prototype.result)
-        and None not in codes
+        prototype.variadic
+        or code is None
+        or is_string(prototype.result)
+        or None in codes
+        or len(codes) > MOST_CONVERTED
     ):
-        fast = ("".join(code for code in codes if code), result.lower() if result == "P" else result)
-    return CallPlan(prototype, names, converters, classes, fast)
+        return None
+    items = "".join(
+        item_code(p.type.target if isinstance(p.type, Pointer) else p.type.element)
+        if isinstance(p.type, Pointer | Array)
+        else ANY
+        for p in prototype.parameters
+    )
+    return "".join(filter(None, codes)), "p" if code == "P" else code, items
 
 
 def signature_of(prototype: Prototype) -> inspect.Signature:
@@ -131,18 +166,20 @@ def careful_call(
     timeout_s: float,
 ) -> Any:
     """Convert every argument by its parameter, call, copy back, convert the result."""
-    prototype = call_plan.prototype
+    if call_plan.refusal is not None:
+        raise TypeError(call_plan.refusal)
     values = _bind(call_plan, arguments, keywords)
-    frame = CallFrame(host)
+    frame = CallFrame(host, call_plan.by_clang)
     result_offset = 0
     try:
-        if MEMORY in call_plan.result_classes:
-            result_offset = frame.reserve(size_of(prototype.result))
+        if call_plan.passing.in_memory:
+            result_offset = frame.reserve(call_plan.passing.size_bytes)
             frame.integer(result_offset)
         for convert, value in zip(call_plan.converters, values, strict=False):
             convert(value, frame)
         for index in range(len(call_plan.converters), len(values)):
             variadic_converter(values[index], frame, f"argument {index + 1}")
+        frame.ready()
         registers = host.instance.call(address, frame.integers, frame.vectors, bytes(frame.stack), timeout_s)
         frame.finish()
         return _result(host, call_plan, registers, result_offset)
@@ -168,29 +205,31 @@ def _bind(call_plan: CallPlan, arguments: Sequence[Any], keywords: dict[str, Any
 
 
 def _result(host: Host, call_plan: CallPlan, registers: tuple[int, int, int, int], result_offset: int) -> Any:
-    ctype = call_plan.prototype.result
+    ctype, passing = call_plan.prototype.result, call_plan.passing
     if isinstance(ctype, Void):
         return None
-    if MEMORY in call_plan.result_classes:
-        return unpack(ctype, host.memory.read(result_offset, size_of(ctype)))
+    if passing.in_memory:
+        return unpack(ctype, host.memory.read(result_offset, passing.size_bytes))
     rax, rdx, xmm0, xmm1 = registers
-    integers, vectors = [rax, rdx], [xmm0, xmm1]
-    words = [(vectors if kind == SSE else integers).pop(0) for kind in call_plan.result_classes]
-    data = b"".join(word.to_bytes(8, "little") for word in words)
     if is_string(ctype):
         offset = rax & 0xFFFF_FFFF
         return host.memory.string(offset).decode("utf-8", "replace") if offset else None
-    return unpack(ctype, data)
+    integers, vectors = [rax, rdx], [xmm0, xmm1]
+    data = bytearray(passing.stack_bytes)
+    for kind, index in passing.words:
+        word = (vectors if kind == SSE else integers).pop(0)
+        data[8 * index : 8 * index + 8] = word.to_bytes(8, "little")
+    return unpack(ctype, bytes(data[: passing.size_bytes]))
 
 
-def export(prototype: Prototype, address: int) -> _native.Export:
+def export(prototype: Prototype, address: int, by_clang: bool = True) -> _native.Export:
     """What one export's functions, of all sandboxes, share: the core's fast path if the types allow it. Its
     `bind(instance, host, owner)` makes one of them."""
-    call_plan = plan(prototype)
+    call_plan = plan(prototype, by_clang)
 
     def slow(host: Host, *arguments: Any, **keywords: Any) -> Any:
         return careful_call(host, call_plan, address, arguments, keywords, -1.0)
 
-    arguments, result = call_plan.fast or (None, None)
+    arguments, code, items = call_plan.fast or (None, None, "")
     attributes = {"__doc__": f"{prototype}", "__signature__": signature_of(prototype)}
-    return _native.Export(address, prototype.name, arguments, result, slow, attributes)
+    return _native.Export(address, prototype.name, arguments, code, slow, attributes, items)

@@ -20,15 +20,17 @@ from tmebox.prototypes import (
     Pointer,
     Prototype,
     Void,
-    size_of,
 )
-from tmebox.runtime.abi_classes import MEMORY, SSE, classify
-from tmebox.runtime.functions import is_string, type_code
+from tmebox.runtime.abi_classes import INTEGER_REGISTERS, SSE, Passing, Unpassable, argument, result
+from tmebox.runtime.functions import MOST_CONVERTED, is_string, type_code
 from tmebox.runtime.sandbox_memory import SandboxMemory
 from tmebox.runtime.values import pack, unpack
 
 F = TypeVar("F", bound=Callable[..., Any])
-NativeImport = tuple[Callable[..., Any], str, str, str]
+NativeImport = (
+    tuple[Callable[..., Any], str, str, str] | tuple[Callable[..., Any], str, str, str, Callable[[Any], int]]
+)
+Reader = Callable[[int], Any]
 
 _registered: dict[str, Callable[..., Any]] = {}
 CONST_CHAR_POINTER = Pointer(Integer(8, True, "char"), True)
@@ -37,19 +39,21 @@ CONST_CHAR_POINTER = Pointer(Integer(8, True, "char"), True)
 @dataclass(frozen=True)
 class Guest:
     """What a host function's wrapper needs of the sandbox that calls it. `sandbox` is the user's object,
-    which may be gone while its code still runs; `kind` its class."""
+    which may be gone while its code still runs; `kind` its class. `by_clang`: see `Passing.is_wide`."""
 
     memory: SandboxMemory
     sandbox: weakref.ref[Any]
     kind: type
+    by_clang: bool = True
 
 
 def host_function(function: F | None = None, *, name: str | None = None) -> Any:
     """Offer a Python function to every sandbox whose module imports its name.
 
     Use as `@host_function` or `@host_function(name="log")`. Functions given to `Sandbox(imports=…)` come
-    first. A parameter annotated with `str` or `bytes` gets the C string its pointer points to, one
-    annotated with `Sandbox` gets the calling sandbox; other pointers are window offsets.
+    first. A pointer annotated with `str` or `bytes` arrives as the C string that it points to, and so does,
+    as `str`, a `const char *` without an annotation; other pointers, and those annotated with `int`, are
+    window offsets. A parameter annotated with `Sandbox` gets the calling sandbox.
     """
 
     def register(target: F) -> F:
@@ -96,7 +100,8 @@ def find(
 
 
 def wrap(guest: Guest, name: str, prototype: Prototype | None, function: Callable[..., Any]) -> NativeImport:
-    """(handler, argument codes, result code, name in messages) for the core."""
+    """What the core calls: (handler, argument codes, result code, name in messages[, what makes a word of
+    other results])."""
     hints, sandbox_parameters = _annotations(guest, function)
     if prototype is None:
         prototype = _from_annotations(name, function, hints)
@@ -104,17 +109,29 @@ def wrap(guest: Guest, name: str, prototype: Prototype | None, function: Callabl
     python_names = _positional_names(function, sandbox_parameters)
     readers = [_reader(guest, ctype, _hint(hints, python_names, i)) for i, ctype in enumerate(parameters)]
     codes = [type_code(ctype) for ctype in parameters]
-    result = type_code(prototype.result)
-    simple = None not in codes and result is not None and not prototype.variadic
+    code = type_code(prototype.result)
     bound = _bind_sandbox(function, guest, sandbox_parameters)
     shown = str(prototype).encode("ascii", "backslashreplace").decode().replace("\0", "?")
-    if simple:
-        code_string = "".join(code for code in codes if code).replace("P", "p")
-        result_code = "p" if result == "P" else str(result)
-        if all(reader is None for reader in readers):
-            return bound, code_string, result_code, shown
-        return _converting(bound, readers), code_string, result_code, shown
-    return _raw(guest, bound, prototype, readers), "*", "*", shown
+    simple = None not in codes and code is not None and len(codes) <= MOST_CONVERTED
+    if not simple or prototype.variadic or prototype.convention:
+        return _raw(guest, bound, prototype, readers), "*", "*", shown
+    code_string = "".join(code for code in codes if code).replace("P", "p")
+    convert = _result_word(prototype)
+    if any(reader is not None for reader in readers):
+        bound = _converting(bound, readers)
+    return bound, code_string, "p" if code == "P" else str(code), shown, convert
+
+
+def _result_word(prototype: Prototype) -> Callable[[Any], int]:
+    ctype, what = prototype.result, f"result of the host function {prototype.name}() ({prototype.result})"
+    return lambda value: int.from_bytes(_extended(ctype, value, what), "little")
+
+
+def _extended(ctype: CType, value: Any, what: str) -> bytes:
+    """Bytes of a value in registers: integers are extended by their sign."""
+    data = pack(ctype, value, what)
+    sign = 0xFF if isinstance(ctype, Integer) and ctype.signed and data[-1] & 0x80 else 0
+    return data + bytes([sign]) * (-len(data) % 8)
 
 
 def _annotations(guest: Guest, function: Callable[..., Any]) -> tuple[dict[str, Any], list[str]]:
@@ -159,7 +176,7 @@ def _bind_sandbox(function: Callable[..., Any], guest: Guest, names: list[str]) 
     return call
 
 
-def _reader(guest: Guest, ctype: CType, hint: Any) -> Callable[[int], Any] | None:
+def _reader(guest: Guest, ctype: CType, hint: Any) -> Reader | None:
     """How a pointer argument becomes a Python value; None leaves it as it is."""
     if not isinstance(ctype, Pointer):
         return None
@@ -170,9 +187,7 @@ def _reader(guest: Guest, ctype: CType, hint: Any) -> Callable[[int], Any] | Non
     return None
 
 
-def _converting(
-    function: Callable[..., Any], readers: list[Callable[[int], Any] | None]
-) -> Callable[..., Any]:
+def _converting(function: Callable[..., Any], readers: list[Reader | None]) -> Callable[..., Any]:
     def call(*arguments: Any) -> Any:
         return function(*[a if read is None else read(a) for read, a in zip(readers, arguments, strict=True)])
 
@@ -201,25 +216,40 @@ def _from_annotations(name: str, function: Callable[..., Any], hints: dict[str, 
 
 
 def _raw(
-    guest: Guest,
-    function: Callable[..., Any],
-    prototype: Prototype,
-    readers: list[Callable[[int], Any] | None],
+    guest: Guest, function: Callable[..., Any], prototype: Prototype, readers: list[Reader | None]
 ) -> Callable[..., Any]:
     """Structs by value, variadic functions and wide types: from registers and stack by the ABI's rules."""
-    result_classes = classify(prototype.result)
+    name = prototype.name
+    refusal = None
+    passings: list[Passing] = []
+    returning = Passing((), False, 0)
+    try:
+        if prototype.convention:
+            raise Unpassable(f"it is called by the calling convention {prototype.convention}")
+        returning = result(prototype.result)
+        passings = [argument(parameter.type) for parameter in prototype.parameters]
+    except Unpassable as error:
+        refusal = f"the host function {prototype} cannot be called: {error}"
 
     def call(integers: Sequence[int], vectors: bytes, stack_offset: int) -> tuple[int, int, int, int]:
-        reading = _Arguments(guest, list(integers), list(struct.unpack("<8Q", vectors)), stack_offset)
-        if MEMORY in result_classes:
-            raise ModuleError(
-                f"{prototype.name}() returns a struct of over 16 bytes; let it fill it through a pointer"
-            )
+        if refusal is not None:
+            raise TypeError(refusal)
+        reading = _Arguments(guest, name, list(integers), list(struct.unpack("<8Q", vectors)), stack_offset)
+        place = reading.integer() if returning.in_memory else 0
         values: list[Any] = []
-        for parameter, read in zip(prototype.parameters, readers, strict=True):
-            value = reading.take(parameter.type)
+        for parameter, passing, read in zip(prototype.parameters, passings, readers, strict=True):
+            value = reading.take(parameter.type, passing)
             values.append(value if read is None else read(value))
-        return _to_registers(prototype.result, function(*values), result_classes, prototype.name)
+        returned = function(*values)
+        if isinstance(prototype.result, Void):
+            return 0, 0, 0, 0
+        data = _extended(
+            prototype.result, returned, f"result of the host function {name}() ({prototype.result})"
+        )
+        if returning.in_memory:
+            guest.memory.write(place, data[: returning.size_bytes])
+            return place, 0, 0, 0
+        return _to_registers(data, returning)
 
     return call
 
@@ -227,32 +257,51 @@ def _raw(
 class _Arguments:
     """Takes arguments one after the other from registers, then from the sandbox's stack."""
 
-    def __init__(self, guest: Guest, integers: list[int], vectors: list[int], stack_offset: int) -> None:
+    def __init__(
+        self, guest: Guest, name: str, integers: list[int], vectors: list[int], stack_offset: int
+    ) -> None:
         self._guest = guest
+        self._name = name
         self._integers = integers
         self._vectors = vectors
+        self._integers_used = self._vectors_used = 0
+        self._integer_registers = INTEGER_REGISTERS
         self._stack = stack_offset
+        self._used_bytes = 0
 
-    def take(self, ctype: CType) -> Any:
-        classes = classify(ctype)
-        wanted = classes.count(SSE)
-        fits = len(classes) - wanted <= len(self._integers) and wanted <= len(self._vectors)
-        if MEMORY not in classes and fits:
-            words = [(self._vectors if kind == SSE else self._integers).pop(0) for kind in classes]
-            return unpack(ctype, b"".join(word.to_bytes(8, "little") for word in words))
-        size = -(-size_of(ctype) // 8) * 8
-        data = self._guest.memory.read(self._stack, size)
-        self._stack += size
-        return unpack(ctype, data)
+    def integer(self) -> int:
+        """A pointer in the next integer register."""
+        self._integers_used += 1
+        return self._integers[self._integers_used - 1] & 0xFFFF_FFFF
+
+    def take(self, ctype: CType, passing: Passing) -> Any:
+        if passing.fits(self._integer_registers - self._integers_used, self._vectors_used):
+            data = bytearray(passing.stack_bytes)
+            for kind, index in passing.words:
+                data[8 * index : 8 * index + 8] = self._word(kind).to_bytes(8, "little")
+            return unpack(ctype, bytes(data[: passing.size_bytes]))
+        if passing.is_wide and self._guest.by_clang:
+            self._integer_registers = self._integers_used
+        try:
+            place = passing.stack_place(self._used_bytes)
+        except Unpassable as error:
+            raise TypeError(f"argument {ctype} of the host function {self._name}(): {error}") from None
+        self._used_bytes = place + passing.stack_bytes
+        return unpack(ctype, self._guest.memory.read(self._stack + place, passing.size_bytes))
+
+    def _word(self, kind: str) -> int:
+        if kind == SSE:
+            self._vectors_used += 1
+            return self._vectors[self._vectors_used - 1]
+        self._integers_used += 1
+        return self._integers[self._integers_used - 1]
 
 
-def _to_registers(ctype: CType, value: Any, classes: tuple[str, ...], what: str) -> tuple[int, int, int, int]:
-    if isinstance(ctype, Void):
-        return 0, 0, 0, 0
-    data = pack(ctype, value, f"result of {what}()").ljust(8 * len(classes), b"\0")
+def _to_registers(data: bytes, passing: Passing) -> tuple[int, int, int, int]:
+    """rax, xmm0, rdx, xmm1."""
     integers: list[int] = []
     vectors: list[int] = []
-    for index, kind in enumerate(classes):
+    for kind, index in passing.words:
         word = int.from_bytes(data[8 * index : 8 * index + 8], "little")
         (vectors if kind == SSE else integers).append(word)
     integers += [0] * (2 - len(integers))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import re
 
 from tmebox import abi
@@ -18,10 +19,10 @@ SMALLEST_STACK = 16 * abi.KIB
 
 def parse_size(size: int | str, what: str) -> int:
     """Bytes from 4096, "64MiB", "1 GB" and the like. Raises ValueError or TypeError naming `what`."""
-    if isinstance(size, bool) or not isinstance(size, (int, str)):
-        raise TypeError(f"{what} is a number of bytes or a size like '64MiB', not {size!r}")
-    if isinstance(size, int):
-        return size
+    if not isinstance(size, str):
+        if isinstance(size, bool) or not hasattr(type(size), "__index__"):
+            raise TypeError(f"{what} is a number of bytes or a size like '64MiB', not {size!r}")
+        return operator.index(size)
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-zA-Z]*)\s*", size)
     if not match or match[2].lower() not in UNITS:
         raise ValueError(f"{what}: {size!r} is not a size; write 65536, '64KiB', '64MiB' or '1GiB'")

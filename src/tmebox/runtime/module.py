@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import warnings
 import weakref
 from collections.abc import Callable
 from pathlib import Path
@@ -79,6 +80,7 @@ class Module:
         self.unwinder = Unwinder(file, self.slide)
         _LOADED[slot.address] = self
         self._slot = slot
+        self._warn_of_shadowed()
         weakref.finalize(self, CODE_REGION.release, slot).atexit = False
 
     @classmethod
@@ -97,6 +99,33 @@ class Module:
 
     def to_bytes(self) -> bytes:
         return self.file.to_bytes()
+
+    def _warn_of_shadowed(self) -> None:
+        """Of a library's exports that are no attributes of sandboxes: every sandbox has others there."""
+        from tmebox.runtime.sandbox import RESERVED
+
+        shadowed = sorted(RESERVED.intersection(self.exports)) if self.file.start is None else ()
+        if shadowed:
+            warnings.warn(
+                f"exported functions are named like attributes of every sandbox: {', '.join(shadowed)}; "
+                f"call them as sandbox.exports[{shadowed[0]!r}](…)",
+                stacklevel=4,
+            )
+
+    def __copy__(self) -> Module:
+        return self
+
+    def __deepcopy__(self, memo: Any) -> Module:
+        return self
+
+    def __reduce__(self) -> Any:
+        """As the bytes of the file, which are verified where they are loaded."""
+        if self.file.isolation != "code+data":
+            raise TypeError(
+                f"a module with isolation {self.file.isolation!r} is not pickled, since loading it takes "
+                "trust: save() it, and load it with trust_compiler=True"
+            )
+        return Module.from_bytes, (self.to_bytes(),)
 
     def at(self, address: int) -> Module:
         """This module with its text at `address`: itself, or one loaded there. Raises LimitError if another
@@ -131,6 +160,11 @@ class Module:
     def stdout(self) -> int | None:
         """Offset of the C library's stdout, if the module has it."""
         return stdout_place(self.segments)
+
+    @property
+    def by_clang(self) -> bool:
+        """Whether clang compiled it; code with its base in r15 comes from gcc."""
+        return self.file.base != "r15"
 
     def covers(self, address: int) -> bool:
         """Whether a host address is one of its text."""

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from functools import partial
-from typing import Any
+from typing import Any, NoReturn
 
 from tmebox.errors import SandboxClosed
 from tmebox.progress import Bar
@@ -157,6 +157,9 @@ class SandboxPool:
     def _require_process(self) -> None:
         if os.getpid() != self._process:
             raise SandboxClosed("the pool is the parent process's; make a new one after fork")
+
+    def __reduce_ex__(self, protocol: Any) -> NoReturn:
+        raise TypeError("a pool is not copied or pickled: its snapshot can be, and pools made of it")
 
     def __enter__(self) -> SandboxPool:
         return self

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import errno
 import math
+import operator
 import sys
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, SupportsIndex
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -35,7 +36,7 @@ MOST_STARTS = 64
 """Combinations of limits that a module's sandboxes are made ready for."""
 U64 = (1 << 64) - 1
 OWN_ATTRIBUTES = frozenset({"module", "_given", "_program_ran", "_tenancy", "base"})
-"""Before they are set, they are not there; an export of such a name is reached by `call`."""
+"""Before they are set, they are not there; an export of such a name is reached by `exports`."""
 STATES = {_native.IDLE: "idle", _native.RUNNING: "running", _native.DEAD: "trapped"}
 Imports = Mapping[str, Callable[..., Any]] | Sequence[Callable[..., Any]] | None
 
@@ -60,13 +61,43 @@ class Options(NamedTuple):
 DEFAULTS = Options(0.0, None, (), {}, None, None, None, None)
 
 
+class Exports(Mapping[str, Callable[..., Any]]):
+    """All exports of a sandbox's module by name, those that are named like its attributes as well:
+    `sandbox.exports["close"](3)`. An export without a known prototype takes and returns integers, as call_raw
+    does."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self._sandbox = sandbox
+
+    def __getitem__(self, name: str) -> Callable[..., Any]:
+        sandbox = self._sandbox
+        if name not in sandbox.module.exports:
+            raise KeyError(name)
+        if sandbox.module.exports[name] is None:
+            return partial(sandbox.call_raw, name)
+        export, tenancy = sandbox._export(name), sandbox._tenancy
+        return export.bind(tenancy.instance, tenancy, sandbox)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._sandbox.module.exports)
+
+    def __len__(self) -> int:
+        return len(self._sandbox.module.exports)
+
+    def __reduce_ex__(self, protocol: Any) -> NoReturn:
+        raise TypeError("a sandbox's functions are not copied or pickled: its module can be, and a snapshot")
+
+    def __repr__(self) -> str:
+        return f"<tmebox exports: {', '.join(self) or 'none'}>"
+
+
 class Sandbox:
     """Runs one module, isolated from the host and from every other sandbox.
 
-    Exported functions are attributes: `sandbox.blur(image, out, w, h)`; `call("name", …)` reaches those whose
-    names collide with methods, and takes a `timeout`. One call runs at a time: another thread's call
-    meanwhile raises SandboxBusy. After a trap every call raises SandboxClosed.
-    """
+    Exported functions are attributes: `sandbox.blur(image, out, w, h)`; `exports["name"]` has all of them,
+    also those whose names are attributes of any sandbox, and `call("name", …)` takes a `timeout`. One call
+    runs at a time: another thread's call meanwhile raises SandboxBusy. After a trap every call raises
+    SandboxClosed."""
 
     def __init__(
         self,
@@ -134,7 +165,9 @@ class Sandbox:
                 natives.append((tenancy.system_call, "lp", "l", item.name))
                 continue
             if guest is None:
-                guest = host_functions.Guest(tenancy.memory, weakref.ref(self), type(self))
+                guest = host_functions.Guest(
+                    tenancy.memory, weakref.ref(self), type(self), self.module.by_clang
+                )
             natives.append(host_functions.wrap(guest, item.name, item.prototype, provided[item.name]))
         return natives
 
@@ -158,8 +191,13 @@ class Sandbox:
                 raise AttributeError(
                     f"the prototype of {name!r} is not known (not from a C source): use call_raw()"
                 )
-            export = module.bound[name] = functions.export(prototype, address)
+            export = module.bound[name] = functions.export(prototype, address, module.by_clang)
         return export
+
+    @property
+    def exports(self) -> Exports:
+        """All functions that can be called, by name."""
+        return Exports(self)
 
     def call(self, name: str, *arguments: Any, timeout: float | None = None, **keywords: Any) -> Any:
         """Call an export by name. timeout: seconds for this call, instead of the sandbox's."""
@@ -170,7 +208,7 @@ class Sandbox:
         prototype = self.module.exports[name]
         assert prototype is not None
         with tenancy.calling(seconds):
-            plan = functions.plan(prototype)
+            plan = functions.plan(prototype, self.module.by_clang)
             address = self.module.address_of(name)
             return functions.careful_call(tenancy, plan, address, arguments, keywords, seconds)
 
@@ -178,7 +216,7 @@ class Sandbox:
         """Call an export with up to six 64-bit integers, whatever its prototype; returns rax, unsigned."""
         if len(integers) > len(abi.INTEGER_ARGUMENT_REGISTERS):
             raise TypeError(f"call_raw() passes at most 6 integers, {len(integers)} given")
-        words = [value & U64 for value in integers]
+        words = [operator.index(value) & U64 for value in integers]
         return self._tenancy.instance.call(self.module.address_of(name), words, (), b"", -1.0)[0]
 
     def __dir__(self) -> list[str]:
@@ -244,19 +282,21 @@ class Sandbox:
         """The sandbox's memory as bytes at window offsets."""
         return self._tenancy.memory
 
-    def array(self, shape: int | tuple[int, ...], dtype: DTypeLike = np.uint8) -> NDArray[Any]:
+    def array(
+        self, shape: SupportsIndex | Sequence[SupportsIndex], dtype: DTypeLike = np.uint8
+    ) -> NDArray[Any]:
         """A zeroed NumPy array that lives in the sandbox: passing it copies nothing. Its memory is reused
         once the array and all views of it are gone. It may outlive the sandbox: then it shows zeros."""
         item = np.dtype(dtype)
         if item.hasobject:
             raise TypeError(f"arrays of {item} cannot live in a sandbox: they hold Python objects")
-        count = math.prod((shape,) if isinstance(shape, int) else shape)
-        if count < 0:
+        sizes = _sizes(shape)
+        if any(size < 0 for size in sizes):
             raise ValueError(f"shape {shape} has a negative size")
-        size_bytes = count * item.itemsize
+        size_bytes = math.prod(sizes) * item.itemsize
         region = self._tenancy.allocate(max(size_bytes, 1))
         array: NDArray[Any] = (
-            np.frombuffer(memoryview(region), np.uint8)[:size_bytes].view(item).reshape(shape)
+            np.frombuffer(memoryview(region), np.uint8)[:size_bytes].view(item).reshape(sizes)
         )
         array.fill(0)
         return array
@@ -310,6 +350,21 @@ class Sandbox:
     def __repr__(self) -> str:
         state = "closed" if self.closed else STATES[self._tenancy.instance.state]
         return f"<tmebox.Sandbox {state}, window {self.base:#x}, {self.module!r}>"
+
+
+RESERVED = frozenset(dir(Sandbox)) | OWN_ATTRIBUTES
+"""Names that are attributes of every sandbox; exports of these names are reached by `exports`."""
+
+
+def _sizes(shape: Any) -> tuple[int, ...]:
+    """A shape in Python's integers: NumPy's wrap around where sizes are multiplied."""
+    try:
+        return (operator.index(shape),)
+    except TypeError:
+        try:
+            return tuple(operator.index(size) for size in shape)
+        except TypeError:
+            raise TypeError(f"a shape is an integer or a tuple of integers, not {shape!r:.100}") from None
 
 
 def _start(module: Module | HasImage, memory: int | str, stack: int | str) -> tuple[Module, Start]:

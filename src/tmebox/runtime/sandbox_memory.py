@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 from tmebox import _native, abi
 from tmebox.memory.contents import Layout
@@ -59,12 +60,14 @@ class SandboxMemory:
 
     def read(self, offset: int, size_bytes: int) -> bytes:
         """Copy of `size_bytes` bytes at `offset`."""
+        offset, size_bytes = operator.index(offset), operator.index(size_bytes)
         window = self._hold()
         self._check(offset, size_bytes, False)
         return _native.read(window.base + offset, size_bytes)
 
     def write(self, offset: int, data: Any) -> None:
         """Copy a C-contiguous buffer to `offset`. Raises SandboxBusy."""
+        offset = operator.index(offset)
         window = self._hold()
         with held(data) as view:
             self._check(offset, view.nbytes, True)
@@ -73,6 +76,7 @@ class SandboxMemory:
     def view(self, offset: int, size_bytes: int) -> memoryview:
         """Zero-copy view; writable in host arrays, read-only elsewhere (write with `write`). It may outlive
         the sandbox: then it shows zeros."""
+        offset, size_bytes = operator.index(offset), operator.index(size_bytes)
         window = self._hold()
         self._check(offset, size_bytes, False)
         writable = self._in_arena(offset, size_bytes)
@@ -81,6 +85,7 @@ class SandboxMemory:
 
     def discard(self, offset: int, size_bytes: int) -> None:
         """Make whole pages of the heap zero and give their memory back to the system. Raises SandboxBusy."""
+        offset, size_bytes = operator.index(offset), operator.index(size_bytes)
         page = abi.PAGE_SIZE
         window = self._hold()
         if (
@@ -96,6 +101,7 @@ class SandboxMemory:
     def string(self, offset: int, limit: int = abi.MIB) -> bytes:
         """The NUL-terminated string at `offset`, without the NUL. Raises BadPointer if none ends within
         `limit` bytes."""
+        offset, limit = operator.index(offset), operator.index(limit)
         found = bytearray()
         step = 256
         while len(found) <= limit:
@@ -112,6 +118,9 @@ class SandboxMemory:
         """Where the memory ends that `offset` is in."""
         return self._hold().arena_end if offset >= abi.ARENA_START else self._plan.heap_end
 
+    def __reduce_ex__(self, protocol: Any) -> NoReturn:
+        raise TypeError("a sandbox's memory is not copied or pickled: read() gives its bytes")
+
     def __getitem__(self, key: slice) -> bytes:
         start, size_bytes = self._slice(key)
         return self.read(start, size_bytes)
@@ -127,4 +136,5 @@ class SandboxMemory:
     def _slice(key: slice) -> tuple[int, int]:
         if not isinstance(key, slice) or key.step not in (None, 1) or key.start is None or key.stop is None:
             raise TypeError("index sandbox memory with offset:end slices")
-        return key.start, key.stop - key.start
+        start, stop = operator.index(key.start), operator.index(key.stop)
+        return start, stop - start

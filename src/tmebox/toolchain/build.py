@@ -15,6 +15,7 @@ from tmebox.toolchain.libc_need import needs_libc
 from tmebox.toolchain.link import link
 from tmebox.toolchain.objects import compile_object
 from tmebox.toolchain.options import DEFAULT_OPTIONS, CompileOptions, Progress, SourceText
+from tmebox.toolchain.witnesses import with_prototypes
 
 __all__ = ["CompileOptions", "Progress", "SourceText", "build", "compile_object", "link_program"]
 
@@ -49,7 +50,15 @@ def build(
                             warn(warning)
             finally:
                 pool.shutdown(cancel_futures=True)
-        return link_program(objects, (), options, progress=progress)
+        module = link_program(objects, (), options, progress=progress)
+        return with_prototypes(module, sources, options, _build_one)
+
+
+def _build_one(source: SourceText, options: CompileOptions) -> ModuleFile:
+    with tempfile.TemporaryDirectory(prefix="tmebox-") as scratch:
+        output = Path(scratch) / f"{_stem(source)}.o"
+        compile_object(source, output, options)
+        return link_program([output], (), options)
 
 
 def _stem(source: Path | SourceText) -> str:

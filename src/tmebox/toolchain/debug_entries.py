@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from tmebox.toolchain.leb128 import sleb, uleb
 from tmebox.toolchain.linked import Elf
 
-AT_NAME, AT_STR_OFFSETS_BASE = 0x03, 0x72
+AT_NAME, AT_LINKAGE_NAME, AT_STR_OFFSETS_BASE = 0x03, 0x6E, 0x72
 _UNIT_COMPILE = 1
 _UNIT = struct.Struct("<IHBBI")
 _UNIT_4 = struct.Struct("<IHIB")
@@ -30,6 +30,7 @@ BLOCK = {0x03: 2, 0x04: 4, 0x0A: 1, 0x09: 0, 0x18: 0}
 """Forms with a length before them: its size, 0 for LEB128."""
 MAX_ABBREVIATIONS = 2_000_000
 """In all units together: hostile units may each start reading one long table at another place."""
+_NAMES = (AT_NAME, AT_LINKAGE_NAME)
 _STRX_FORMS = {_STRX, 0x25, 0x26, 0x27, 0x28}
 
 
@@ -45,10 +46,12 @@ class _Abbreviation:
 
 @dataclass(frozen=True)
 class Entry:
-    """One entry: attribute values by number (integers; blocks are left out), and where its children start."""
+    """One entry: attribute values by number (integers; blocks are left out), and where its children start.
+    `symbol`: the name that the assembler knows it by."""
 
     tag: int
     name: str
+    symbol: str
     values: dict[int, int]
     children: int
 
@@ -169,12 +172,12 @@ class Unit:
         self._root = root
 
     def find(self, tag: int, names: Set[str]) -> Iterator[Entry]:
-        """Top-level entries of `tag` whose name is in `names`."""
+        """Top-level entries of `tag` whose symbol is in `names`."""
         if not self._may_mention(names):
             return
         for position in self._walk(self._root.children, tag):
             entry = self._read(position)
-            if entry.name in names:
+            if entry.symbol in names:
                 yield entry
 
     def entry(self, offset: int) -> Entry:
@@ -246,7 +249,7 @@ class Unit:
         if abbreviation is None:
             raise ValueError("unknown abbreviation")
         values: dict[int, int] = {}
-        name = ""
+        texts: dict[int, str] = {}
         for attribute, form, constant in abbreviation.attributes:
             value: int | None
             if form == _IMPLICIT_CONST:
@@ -263,17 +266,19 @@ class Unit:
             else:
                 size, position = self._block(form, position)
                 value = None
-                if attribute == AT_NAME and form == _STRING:
-                    name = data[position : position + size - 1].decode("utf-8", "replace")
+                if attribute in _NAMES and form == _STRING:
+                    texts[attribute] = data[position : position + size - 1].decode("utf-8", "replace")
                 position += size
             if value is None:
                 continue
             values[attribute] = value
-            if attribute == AT_NAME and form in _STRX_FORMS:
+            if attribute in _NAMES and form in _STRX_FORMS:
                 place = self._string_base + 4 * value
-                name = self._sections.string(
+                texts[attribute] = self._sections.string(
                     int.from_bytes(self._sections.string_offsets[place : place + 4], "little")
                 )
-            elif attribute == AT_NAME and form == _STRP:
-                name = self._sections.string(value)
-        return Entry(abbreviation.tag, name, values, position if abbreviation.has_children else -1)
+            elif attribute in _NAMES and form == _STRP:
+                texts[attribute] = self._sections.string(value)
+        name = texts.get(AT_NAME, "")
+        symbol = texts.get(AT_LINKAGE_NAME) or name
+        return Entry(abbreviation.tag, name, symbol, values, position if abbreviation.has_children else -1)

@@ -230,7 +230,13 @@ class Emitter:
             self._out.append(template.before)
 
     def _checked(self, template: Template, index: int, mask: int, is_call: bool) -> str:
-        live = 0 if is_call else self._graph.live_after(index, EVERYTHING)
+        in_r11 = template.register == "r11" or "%r11" in template.operand  # the target, or its address
+        passed = 0 if in_r11 else self._graph.flows[index].reads & R11_BIT
+        if (
+            is_call and passed
+        ):  # no convention has an argument in r10 as well, but the one for nested functions
+            return checked_branch(template.text, template.operand, "r10", mask)
+        live = passed if is_call else passed | self._graph.live_after(index, EVERYTHING)
         if live & FLAGS:
             raise Refusal(FLAGS_OVER_JUMP)
         if not live & R11_BIT:

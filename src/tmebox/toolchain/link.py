@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +14,17 @@ from tmebox import abi
 from tmebox._version import __version__
 from tmebox.errors import CompileError, Diagnostic, ModuleError
 from tmebox.modulefile import Export, Import, ModuleFile, Segment, Symbol
+from tmebox.prototypes import Prototype
 from tmebox.toolchain import clang, diagnostics, gcc, linked, marks, script
 from tmebox.toolchain.assemble import assemble
 from tmebox.toolchain.dwarf import prototypes
-from tmebox.toolchain.exports import Exports, defined_functions, find_exports, require_defined
+from tmebox.toolchain.exports import (
+    Exports,
+    defined_functions,
+    find_exports,
+    require_defined,
+    same_functions,
+)
 from tmebox.toolchain.imports import stubs, undefined_functions
 from tmebox.toolchain.inputs import archive_members, require_archive, require_object
 from tmebox.toolchain.lines import read_lines
@@ -162,7 +170,7 @@ def _module(
             f"{options.name}: {text.size_bytes >> 20} MiB of code; at most {abi.TEXT_MAX >> 20}"
         )
     addresses = defined_functions(executable)
-    by_symbol = prototypes(executable, {*wanted.symbols.values(), *imports})
+    by_symbol = _prototypes(executable, {*wanted.symbols.values(), *imports})
     exports = {
         name: Export(name, addresses[symbol], by_symbol.get(symbol))
         for name, symbol in wanted.symbols.items()
@@ -197,6 +205,18 @@ def _module(
     except ModuleError as error:
         raise CompileError(f"{options.name} cannot be a module: {error}") from None
     return module
+
+
+def _prototypes(executable: Elf, names: Set[str]) -> dict[str, Prototype]:
+    """By symbol. An alias has no debug information: its prototype is that of the function which it names."""
+    found = prototypes(executable, names)
+    others = same_functions(executable, names - found.keys())
+    behind = prototypes(executable, frozenset[str]().union(*others.values()))
+    for name, candidates in others.items():
+        known = next((behind[other] for other in candidates if other in behind), None)
+        if known is not None:
+            found[name] = replace(known, name=name)
+    return found
 
 
 def _producer(base: str) -> str:

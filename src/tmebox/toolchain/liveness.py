@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Iterable
+from dataclasses import replace
 
 from tmebox.toolchain import effects
 from tmebox.toolchain.mnemonics import FLAGS
@@ -37,6 +38,12 @@ _TRAP = -2
 
 _NUMERIC = re.compile(r"(\d+)([bf])\Z")
 _COLD = re.compile(r"\.cold(\.\d+)?\Z")
+
+
+def _passes_arguments(flow: Flow) -> bool:
+    """Calls and tail calls; a return reads nothing."""
+    is_outside = flow.target is not None and not flow.target.startswith(".") and not flow.target[0].isdigit()
+    return flow.calls or (flow.leaves and flow.reads != 0) or (is_outside and not flow.falls_through)
 
 
 class FlowGraph:
@@ -85,6 +92,8 @@ class FlowGraph:
 
     def add(self, flow: Flow, section: str) -> int:
         index = len(self.flows)
+        if _passes_arguments(flow) and self._passes_r11(section):
+            flow = replace(flow, reads=flow.reads | R11_BIT)
         self.flows.append(flow)
         if flow.takes:
             self._taken.update(flow.takes)
@@ -99,6 +108,21 @@ class FlowGraph:
             else:
                 self._labels[name] = index
         return index
+
+    def _passes_r11(self, section: str) -> bool:
+        """Whether r11 holds an argument here, as the eleventh of a `preserve_none` function: it was set, for
+        its own sake, and nothing has read it since. Other code does not leave a value there unread."""
+        index, function = self._last.get(section, -1), self._function.get(section, "")
+        for place in range(index, max(index - _CLOSE, -1), -1):
+            flow = self.flows[place]
+            ends = flow.calls or not flow.falls_through
+            if self._functions[place] != function or ends:
+                return False
+            if flow.writes & R11_BIT:
+                return not flow.writes & ~(FLAGS | R11_BIT)
+            if flow.reads & R11_BIT:
+                return False
+        return False
 
     # -- asking --
 
