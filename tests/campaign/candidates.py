@@ -27,6 +27,10 @@ Codes = np.ndarray[Any, np.dtype[np.int64]]
 
 MAPS: Final = (b"", b"\x0f", b"\x0f\x38", b"\x0f\x3a")
 LEGACY: Final = bytes.fromhex("26 2e 36 3e 64 65 66 67 f0 f2 f3")
+_ESCAPES: Final = {
+    b"": LEGACY + bytes(range(0x40, 0x50)) + b"\x0f\x62\xc4\xc5\xd5",
+    b"\x0f": b"\x0f\x38\x3a",
+}
 _MANDATORY: Final = ("", "66", "f2", "f3", "f0", "66 f2", "66 f3", "66 f0")
 _SEGMENTS: Final = ("", "65", "65 67", "67", "2e")
 
@@ -36,18 +40,20 @@ class Head:
     """What comes before the opcode. prefixes: legacy ones. rest: REX, VEX and the like, and the opcode's map.
 
     free: positions in `rest` whose bits in the mask are chosen at random for each encoding.
-    nibble: the opcode's upper half.
+    nibble: the opcode's upper half. escapes: bytes that are no opcode here but begin something else, which
+    other blocks try.
     """
 
     prefixes: bytes
     rest: bytes
     free: tuple[tuple[int, int], ...]
     nibble: int
+    escapes: bytes = b""
 
 
 def _legacy(prefixes: bytes, rex: str, opcode_map: bytes, nibble: int) -> Head:
     rest = bytes.fromhex(rex) + opcode_map
-    return Head(prefixes, rest, ((0, 0x07),) if rex else (), nibble)
+    return Head(prefixes, rest, ((0, 0x07),) if rex else (), nibble, _ESCAPES.get(opcode_map, b""))
 
 
 def _vex(prefixes: bytes, opcode_map: int, last: int, nibble: int) -> Head:
@@ -83,7 +89,8 @@ def _hostile_head(number: int) -> Head:
     number, nibble = divmod(number, 16)
     number, opcode_map = divmod(number, len(MAPS))
     number, rex = divmod(number, len(_REXES))
-    return Head(_PREFIX_STRINGS[number], _REXES[rex] + MAPS[opcode_map], (), nibble)
+    escapes = _ESCAPES.get(MAPS[opcode_map], b"")
+    return Head(_PREFIX_STRINGS[number], _REXES[rex] + MAPS[opcode_map], (), nibble, escapes)
 
 
 def _long_prefix_head(chooser: random.Random) -> Head:
@@ -93,7 +100,9 @@ def _long_prefix_head(chooser: random.Random) -> Head:
     rexes = bytes(chooser.randrange(0x40, 0x50) for _ in range(chooser.choice((0, 1, 1, 2))))
     place = chooser.choice((count, count, chooser.randrange(count)))
     rest = prefixes[place:] + rexes if place == count else rexes + prefixes[place:]
-    return Head(prefixes[:place], rest + chooser.choice(MAPS), (), chooser.randrange(16))
+    opcode_map = chooser.choice(MAPS)
+    escapes = _ESCAPES.get(opcode_map, b"")
+    return Head(prefixes[:place], rest + opcode_map, (), chooser.randrange(16), escapes)
 
 
 def _other_map_head(chooser: random.Random) -> Head:
@@ -136,13 +145,21 @@ class Block:
     head: Head | None
     slots: Bytes
 
+    def _column(self, after_head: int) -> Bytes:
+        before = len(self.head.prefixes) + len(self.head.rest) if self.head else 0
+        return self.slots[:, before + after_head]
+
+    @cached_property
+    def opcode(self) -> Bytes:
+        return self._column(0)
+
     @cached_property
     def modrm(self) -> Bytes:
-        return self.slots[:, len(self.head.prefixes) + len(self.head.rest) + 1 if self.head else 1]
+        return self._column(1)
 
     @cached_property
     def sib(self) -> Bytes:
-        return self.slots[:, len(self.head.prefixes) + len(self.head.rest) + 2 if self.head else 2]
+        return self._column(2)
 
     @cached_property
     def codes(self) -> Codes:
@@ -173,7 +190,7 @@ def block_of(head: Head, chooser: np.random.Generator) -> Block:
     slots[:, at] = head.nibble << 4 | np.arange(BLOCK, dtype=np.uint16) >> 8
     slots[:, at + 1] = np.arange(BLOCK, dtype=np.uint16) & 0xFF
     _choose_tails(slots, at + 1, chooser)
-    return Block(head, slots)
+    return Block(head, slots[~np.isin(slots[:, at], list(head.escapes))] if head.escapes else slots)
 
 
 def _choose_tails(slots: Bytes, modrm: int, chooser: np.random.Generator) -> None:

@@ -81,13 +81,13 @@ class Encodings:
         tally.count("encodings tried", len(passes))
         tally.count("of these, instructions", int(np.count_nonzero(block.codes)))
         for row in np.flatnonzero(passes).tolist():
-            self._judge(block.encoding(row), tally, shapes)
+            self.judge_in_full(block.encoding(row), tally, shapes)
         generator = np.random.Generator(np.random.SFC64([seed + 2, number]))
-        for row in generator.integers(0, len(passes), SAMPLES).tolist():
+        for row in generator.integers(0, max(len(passes), 1), SAMPLES if len(passes) else 0).tolist():
             if not passes[row] and block.codes[row]:
-                self._compare(block.encoding(row), tally)
+                self.compare(block.encoding(row), tally)
 
-    def _judge(self, encoding: bytes, tally: Tally, shapes: set[int]) -> None:
+    def judge_in_full(self, encoding: bytes, tally: Tally, shapes: set[int]) -> None:
         tally.count("judged in full")
         for base, table in TABLES.items():
             form = self.judge(encoding, table)
@@ -106,7 +106,7 @@ class Encodings:
             problems.append("so is a byte more or less of it")
         return [problem for problem in problems if problem]
 
-    def _compare(self, encoding: bytes, tally: Tally) -> None:
+    def compare(self, encoding: bytes, tally: Tally) -> None:
         tally.count("refused by both ways")
         for base, table in TABLES.items():
             if can_run(self.judge(encoding, table)):

@@ -85,7 +85,7 @@ class ProcessorOracle:
         done: set[bytes] = set()
         passes = candidates(block)
         for row in order[passes[order]].tolist():
-            opcode = row >> 8
+            opcode = int(block.opcode[row])
             seen[opcode] = seen.get(opcode, 0) + 1
             if seen[opcode] > MOST_OF_AN_OPCODE:
                 continue
