@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -74,7 +74,7 @@ class ProcessorOracle:
                 if not is_occupied(PLAIN[number % len(PLAIN)]):
                     continue
                 forms = list(self._forms(plain_block(seed, number), tally, number, kinds))
-                self._execute(processor, forms, seed + number, tally)
+                execute(processor, forms, seed + number, STATES, tally)
         return tally, {"first": state["first"], "blocks": blocks, "kinds": kinds}
 
     def _forms(self, block: Block, tally: Tally, number: int, kinds: dict[int, int]) -> Iterator[Description]:
@@ -105,20 +105,27 @@ class ProcessorOracle:
                 if kind not in kinds:
                     tally.count("kinds of forms")
                 kinds[kind] = kinds.get(kind, 0) + 1
-                missing = sorted(description.form.features - cpu_features())
-                if missing:
-                    tally.count(f"not run: this CPU has no {' '.join(missing)}")
-                    continue
-                yield description
+                if runs_here(description, tally):
+                    yield description
 
-    def _execute(self, processor: Processor, forms: list[Description], seed: int, tally: Tally) -> None:
-        for result in processor.run(forms, seed, STATES):
-            tally.count("forms")
-            tally.count("executions", sum(result.outcomes))
-            for name, number in zip(OUTCOMES, result.outcomes, strict=True):
-                tally.count(f"executions: {name}", number)
-            if result.finding:
-                tally.find(result.finding)
+
+def execute(processor: Processor, forms: Sequence[Description], seed: int, states: int, tally: Tally) -> None:
+    """Run each of the forms in so many states, and add up what happened."""
+    for result in processor.run(forms, seed, states):
+        tally.count("forms")
+        tally.count("executions", sum(result.outcomes))
+        for name, number in zip(OUTCOMES, result.outcomes, strict=True):
+            tally.count(f"executions: {name}", number)
+        if result.finding:
+            tally.find(result.finding)
+
+
+def runs_here(description: Description, tally: Tally) -> bool:
+    """This CPU has the features; else that is counted."""
+    missing = sorted(description.form.features - cpu_features())
+    if missing:
+        tally.count(f"not run: this CPU has no {' '.join(missing)}")
+    return not missing
 
 
 PART = ProcessorOracle()

@@ -41,12 +41,13 @@ def tables() -> dict[str, Rows]:
     free: with memory, it may be a step of a sequence. f2, f3, operand_size, address_size: such a prefix means
     something to it. byte: it has a register of 8 bits.
     """
-    found: dict[str, Rows] = {}
+    size = max(_CODES) + 1
+    found: dict[str, Rows] = {name: np.zeros(size, bool) for name in _facts(0, Instruction())}
     for code in _CODES:
         instruction = Instruction()
         instruction.code = code
         for name, holds in _facts(code, instruction).items():
-            found.setdefault(name, np.zeros(max(_CODES) + 1, bool))[code] = holds
+            found[name][code] = holds
     return found
 
 

@@ -15,6 +15,7 @@ import json
 import multiprocessing
 import os
 import queue
+import signal
 import sys
 import time
 import traceback
@@ -107,11 +108,14 @@ def take_turn(part: Part, job: int, seed: int, deadline_s: float, state: Any) ->
 
 
 def turns(parts: Sequence[Part], job: int, seed: int, states: dict[str, Any], end_s: float) -> Iterator[Turn]:
-    """The parts one after the other, again and again until end_s; jobs begin with different ones."""
+    """The parts one after the other, each at least once, again and again until end_s; jobs begin with
+    different ones."""
     waiting = [*parts[job % len(parts) :], *parts[: job % len(parts)]]
-    while waiting and time.monotonic() < end_s:
+    had_one: set[str] = set()
+    while waiting and (time.monotonic() < end_s or waiting[0].name not in had_one):
         part = waiting.pop(0)
-        left_s = end_s - time.monotonic()
+        had_one.add(part.name)
+        left_s = max(0.0, end_s - time.monotonic())
         slice_s = min(SLICE_S, left_s / (len(waiting) + 1) if left_s < SLICE_S * len(parts) else SLICE_S)
         turn = take_turn(part, job, seed, time.monotonic() + slice_s, states.get(part.name))
         states[part.name] = turn.state
@@ -127,6 +131,7 @@ def run(campaign: Campaign, parts: Sequence[Part], seconds: float, jobs: int) ->
     end_s = time.monotonic() + seconds
 
     def work(job: int) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
         states = {
             name: standing.states[str(job)]
             for name, standing in campaign.parts.items()
@@ -135,7 +140,7 @@ def run(campaign: Campaign, parts: Sequence[Part], seconds: float, jobs: int) ->
         for turn in turns(parts, job, campaign.seed + job, states, end_s):
             results.put(turn)
 
-    workers = [context.Process(target=work, args=(job,)) for job in range(jobs)]
+    workers = [context.Process(target=work, args=(job,), daemon=True) for job in range(jobs)]
     for worker in workers:
         worker.start()
     for turn in _until_done(results, workers):
@@ -191,6 +196,7 @@ def markdown(campaign: Campaign) -> str:
 
 def main() -> int:
     """0 if nothing was found, now or in earlier runs with the same state."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the workers end with this process
     arguments = _arguments()
     known = discover()
     names = [name for name in (arguments.parts or "").split(",") if name] or list(known)

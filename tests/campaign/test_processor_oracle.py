@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import processor
 import pytest
+from candidates import PLAIN
+from part import Tally
+from part_anchors import Anchors, encodings
+from part_processor import execute
 from processor import FINDINGS, Classify, Description, Processor, Result, describe
 
 from forked import ChildOutcome
@@ -165,3 +170,25 @@ def test_every_finding_has_a_sentence() -> None:
     source = processor.SOURCE.read_text()
     names = source.partition("enum finding {")[2].partition("}")[0].replace("\n", " ").split(",")
     assert len([name for name in names if name.strip()]) == len(FINDINGS)
+
+
+def test_the_part_for_anchors_finds_wrong_ones_among_all_forms(forked: Callable[..., ChildOutcome]) -> None:
+    """As the verifier was that took every store of the x87 unit for one that surely happens."""
+
+    def judge(encoding: bytes, table: Table) -> Form:
+        form = classify(encoding, table)
+        is_x87_store = encoding[0] in (0xD9, 0xDB, 0xDD, 0xDF) and encoding[1] >> 3 & 7 in (1, 2, 3)
+        return form._replace(anchors=form.anchors or is_x87_store)
+
+    head = next(head for head in PLAIN if (head.prefixes, head.rest, head.nibble) == (b"", b"", 13))
+
+    def run_one() -> list[str]:
+        with Processor() as processor:
+            tally = Tally()
+            forms = list(Anchors(judge).forms(encodings(head, random.Random(1)), tally))
+            execute(processor, forms, 1, 400, tally)
+            return tally.findings
+
+    findings = forked(run_one).result()
+    names = {finding.split("(")[1].split()[0] for finding in findings}
+    assert names >= {"fsts", "fstps", "fisttpl", "fistpll"}
