@@ -27,7 +27,7 @@ Codes = np.ndarray[Any, np.dtype[np.int64]]
 
 MAPS: Final = (b"", b"\x0f", b"\x0f\x38", b"\x0f\x3a")
 LEGACY: Final = bytes.fromhex("26 2e 36 3e 64 65 66 67 f0 f2 f3")
-_ESCAPES: Final = {
+ESCAPES: Final = {
     b"": LEGACY + bytes(range(0x40, 0x50)) + b"\x0f\x62\xc4\xc5\xd5",
     b"\x0f": b"\x0f\x38\x3a",
 }
@@ -53,7 +53,7 @@ class Head:
 
 def _legacy(prefixes: bytes, rex: str, opcode_map: bytes, nibble: int) -> Head:
     rest = bytes.fromhex(rex) + opcode_map
-    return Head(prefixes, rest, ((0, 0x07),) if rex else (), nibble, _ESCAPES.get(opcode_map, b""))
+    return Head(prefixes, rest, ((0, 0x07),) if rex else (), nibble, ESCAPES.get(opcode_map, b""))
 
 
 def _vex(prefixes: bytes, opcode_map: int, last: int, nibble: int) -> Head:
@@ -89,7 +89,7 @@ def _hostile_head(number: int) -> Head:
     number, nibble = divmod(number, 16)
     number, opcode_map = divmod(number, len(MAPS))
     number, rex = divmod(number, len(_REXES))
-    escapes = _ESCAPES.get(MAPS[opcode_map], b"")
+    escapes = ESCAPES.get(MAPS[opcode_map], b"")
     return Head(_PREFIX_STRINGS[number], _REXES[rex] + MAPS[opcode_map], (), nibble, escapes)
 
 
@@ -101,7 +101,7 @@ def _long_prefix_head(chooser: random.Random) -> Head:
     place = chooser.choice((count, count, chooser.randrange(count)))
     rest = prefixes[place:] + rexes if place == count else rexes + prefixes[place:]
     opcode_map = chooser.choice(MAPS)
-    escapes = _ESCAPES.get(opcode_map, b"")
+    escapes = ESCAPES.get(opcode_map, b"")
     return Head(prefixes[:place], rest + opcode_map, (), chooser.randrange(16), escapes)
 
 
@@ -230,7 +230,7 @@ def any_block(seed: int, number: int) -> Block:
     generator = _generator(seed + 1, number)
     if number % 64 == 63:
         return plain_block(seed, number // 64)
-    if number % 64 == 31:
+    if number % 128 == 31:
         return Block(None, generator.integers(0, 256, (BLOCK, SLOT), np.uint8))
     kind = MIX[number % len(MIX)]
     chooser = random.Random(f"{seed} {number}")

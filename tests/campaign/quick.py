@@ -11,7 +11,7 @@ from functools import cache
 from typing import Any, Final
 
 import numpy as np
-from candidates import LEGACY, Block
+from candidates import ESCAPES, LEGACY, Block
 from iced_x86 import Code, Instruction, MandatoryPrefix, Mnemonic, OpCodeInfo, OpCodeOperandKind
 
 from tmebox.verify.opcodes import opcode_of
@@ -75,7 +75,11 @@ def candidates(block: Block) -> Rows:
     """Rows that `classify` may accept."""
     facts, codes = tables(), block.codes
     passes = facts["known"][codes]
-    if block.head is None or not passes.any():
+    in_memory = facts["accesses"][codes] & (block.modrm < 0xC0)
+    if block.head is None:
+        in_memory &= ~np.isin(block.opcode, list(ESCAPES[b""]))  # else ModRM is elsewhere
+        return passes & (~in_memory | facts["free"][codes] | _may_be_confined(block, False))
+    if not passes.any():
         return passes
     prefixes, rest = frozenset(block.head.prefixes), block.head.rest
     nops = facts["nops"][codes]
@@ -104,7 +108,6 @@ def candidates(block: Block) -> Rows:
         passes &= has_memory
     if rest[:1] and 0x40 <= rest[0] < 0x50:
         passes &= _rex_means_something(block, rest[0], has_memory)
-    in_memory = facts["accesses"][codes] & (block.modrm < 0xC0)
     return passes & (~in_memory | facts["free"][codes] | _may_be_confined(block, bool(segments)))
 
 
