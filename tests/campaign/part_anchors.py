@@ -13,10 +13,11 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from candidates import PLAIN, SLOT, Head
+from described import Classify, Description, describe
 from iced_x86 import Decoder, Instruction
 from part import Tally
 from part_processor import execute, runs_here
-from processor import Classify, Description, Processor, describe
+from processor import Processor
 from quick import tables
 
 from tmebox.verify.forms import classify

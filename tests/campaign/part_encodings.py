@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import time
 import zlib
-from collections.abc import Callable
 from typing import Any, Final
 
 import numpy as np
 from candidates import HOSTILE, any_block
+from described import Classify, can_run
 from part import Tally
-from processor import can_run
 from quick import candidates
 
 from tmebox.verify.decoded import decode
@@ -28,8 +27,6 @@ SAMPLES: Final = 4
 _LEGACY: Final = frozenset(bytes.fromhex("26 2e 36 3e 64 65 66 67 f0 f2 f3"))
 _USED: Final = frozenset(bytes.fromhex("65 66 67 f0 f2 f3"))
 _NOPS: Final = (b"\x90", b"\x0f\x1f")
-
-Classify = Callable[[bytes, Table], Form]
 
 
 def odd_bytes(encoding: bytes) -> str:

@@ -13,10 +13,11 @@ from typing import Any, Final
 
 import numpy as np
 from candidates import PLAIN, Block, Head, plain_block
+from described import Classify, Description, describe
 from iced_x86 import Decoder
 from part import Tally
 from part_encodings import shape
-from processor import OUTCOMES, Classify, Description, Processor, cpu_features, describe
+from processor import OUTCOMES, Processor, cpu_features
 from quick import candidates, tables
 
 from tmebox.verify.forms import classify

@@ -7,10 +7,10 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from candidates import BLOCK, HOSTILE, MAPS, any_block, plain_block
+from described import Classify, can_run
 from iced_x86 import Decoder
 from part import Tally
-from part_encodings import Classify, Encodings, odd_bytes
-from processor import can_run
+from part_encodings import Encodings, odd_bytes
 from quick import candidates
 
 from tmebox.verify import rules

@@ -7,13 +7,15 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import described
 import processor
 import pytest
 from candidates import PLAIN
+from described import Classify, Description, describe
 from part import Tally
 from part_anchors import Anchors, encodings
 from part_processor import execute
-from processor import FINDINGS, Classify, Description, Processor, Result, describe
+from processor import FINDINGS, Processor, Result
 
 from forked import ChildOutcome
 from tmebox.verify.decoded import Decoded, decode
@@ -60,7 +62,7 @@ def run(descriptions: list[Description], count: int = 3000) -> list[Result]:
         return running.run(descriptions, 7, count)
 
 
-def described(encoding: str, judge: Classify = classify, base: str = "gs") -> Description:
+def form_of(encoding: str, judge: Classify = classify, base: str = "gs") -> Description:
     description = describe(bytes.fromhex(encoding), base, judge)
     if description is None:
         raise ValueError(f"{encoding} is refused")
@@ -70,7 +72,7 @@ def described(encoding: str, judge: Classify = classify, base: str = "gs") -> De
 @pytest.mark.parametrize("name", WRONG)
 def test_a_form_that_is_trusted_wrongly_is_found(name: str, forked: Callable[..., ChildOutcome]) -> None:
     encoding, changes, expected = WRONG[name]
-    [result] = forked(lambda: run([described(encoding, judging(changes))])).result()
+    [result] = forked(lambda: run([form_of(encoding, judging(changes))])).result()
     assert expected in result.finding
     assert encoding in result.finding
 
@@ -80,10 +82,8 @@ def test_all_of_them_are_found_in_one_run_and_the_good_ones_are_not(
 ) -> None:
     """One form's damage does not spread to the next one."""
     good = ["48 01 d8", "50", "65 67 48 89 04 18", "f3 a4", "c5 fc 58 c1", "d9 e8", "4c 89 1c 24", "ff d0"]
-    wrong = [described(encoding, judging(changes)) for encoding, changes, _ in WRONG.values()]
-    mixed = [
-        description for pair in zip(wrong, map(described, good * 2), strict=False) for description in pair
-    ]
+    wrong = [form_of(encoding, judging(changes)) for encoding, changes, _ in WRONG.values()]
+    mixed = [description for pair in zip(wrong, map(form_of, good * 2), strict=False) for description in pair]
     results = forked(lambda: run(mixed)).result()
     assert all(result.finding for result in results[::2])
     assert [result.finding for result in results[1::2]] == [""] * len(results[1::2])
@@ -98,8 +98,8 @@ def test_a_register_that_the_decoder_forgot_is_found(
             decoded.written = set()
         return decoded
 
-    monkeypatch.setattr(processor, "decode", forgetful)
-    forms = [described(encoding) for encoding in ("48 01 d8", "0f 58 c1")]
+    monkeypatch.setattr(described, "decode", forgetful)
+    forms = [form_of(encoding) for encoding in ("48 01 d8", "0f 58 c1")]
     results = forked(lambda: run(forms)).result()
     assert "a register changed" in results[0].finding
     assert "a vector register changed" in results[1].finding
@@ -108,48 +108,48 @@ def test_a_register_that_the_decoder_forgot_is_found(
 def test_a_write_that_the_decoder_takes_for_a_read_is_found(
     monkeypatch: pytest.MonkeyPatch, forked: Callable[..., ChildOutcome]
 ) -> None:
-    monkeypatch.setattr(processor, "_MAY_WRITE", frozenset())
-    [result] = forked(lambda: run([described("48 89 04 24")])).result()
+    monkeypatch.setattr(described, "_MAY_WRITE", frozenset())
+    [result] = forked(lambda: run([form_of("48 89 04 24")])).result()
     assert "wrote other memory" in result.finding
 
 
 def test_an_access_elsewhere_is_found(
     monkeypatch: pytest.MonkeyPatch, forked: Callable[..., ChildOutcome]
 ) -> None:
-    right = processor._ACCESS
+    right = described._ACCESS
     wrong = type(
         "Wrong", (), {"pack": staticmethod(lambda *values: right.pack(*values[:-1], values[-1] + 64))}
     )
-    monkeypatch.setattr(processor, "_ACCESS", wrong)
-    [result] = forked(lambda: run([described("65 67 48 8b 00")])).result()
+    monkeypatch.setattr(described, "_ACCESS", wrong)
+    [result] = forked(lambda: run([form_of("65 67 48 8b 00")])).result()
     assert "another address" in result.finding
 
 
 @pytest.mark.parametrize("length", [2, 4])
 def test_another_length_is_found(length: int, forked: Callable[..., ChildOutcome]) -> None:
-    description = described("0f 1f 00")
+    description = form_of("0f 1f 00")
     padded = replace(description, fixed=(length, b"\x0f\x1f\x00\x90", *description.fixed[2:]))
     [result] = forked(lambda: run([padded])).result()
     assert "length" in result.finding
 
 
 def test_an_access_that_no_rule_explains_is_found() -> None:
-    assert described("48 8b 00", judging(TRUSTED)).unexplained
+    assert form_of("48 8b 00", judging(TRUSTED)).unexplained
 
 
 def test_what_this_cpu_does_not_know_is_found(forked: Callable[..., ChildOutcome]) -> None:
-    [result] = forked(lambda: run([described("0f 0b", judging({"ends": False}))])).result()
+    [result] = forked(lambda: run([form_of("0f 0b", judging({"ends": False}))])).result()
     assert "does not know it" in result.finding
 
 
 def test_a_child_that_dies_is_started_again(forked: Callable[..., ChildOutcome]) -> None:
     def run_all() -> list[Result]:
         with Processor() as running:
-            before = running.run([described("90")], 1, 10)
+            before = running.run([form_of("90")], 1, 10)
             assert running.child is not None
             running.child.kill()
             running.child.wait()
-            return before + running.run([described("90")], 1, 10)
+            return before + running.run([form_of("90")], 1, 10)
 
     results = forked(run_all).result()
     assert [(sum(result.outcomes), result.finding) for result in results] == [(10, "")] * 2
@@ -157,9 +157,9 @@ def test_a_child_that_dies_is_started_again(forked: Callable[..., ChildOutcome])
 
 def test_the_same_seed_does_the_same(forked: Callable[..., ChildOutcome]) -> None:
     forms = [
-        described("48 89 44 24 08"),
-        described("65 67 48 8b 04 18"),
-        described("dd 1c 24", judging({"anchors": True})),
+        form_of("48 89 44 24 08"),
+        form_of("65 67 48 8b 04 18"),
+        form_of("dd 1c 24", judging({"anchors": True})),
     ]
     first, second = (forked(lambda: run(forms)).result() for _ in range(2))
     assert [result.outcomes for result in first] == [result.outcomes for result in second]
@@ -167,7 +167,7 @@ def test_the_same_seed_does_the_same(forked: Callable[..., ChildOutcome]) -> Non
 
 
 def test_every_finding_has_a_sentence() -> None:
-    source = processor.SOURCE.read_text()
+    source = processor.SOURCE.with_name("processor_forms.h").read_text()
     names = source.partition("enum finding {")[2].partition("}")[0].replace("\n", " ").split(",")
     assert len([name for name in names if name.strip()]) == len(FINDINGS)
 
