@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -86,6 +87,10 @@ def describe(encoding: bytes, base: str, judge: Classify = classify) -> Descript
     ]
     bounds = [(number, bits) for number, bits in _bounds(form, decoded, base)]
     effect, register = _effect(form)
+    if "addq BASE, %rsp" in form.steps:
+        effect, register = (7, 4) if accesses else (6, _of_names("rsp", "r15"))
+    if READS_MAP in form.steps:
+        effect, register = 5, encoding[-1]  # the mask
     fixed = (
         len(encoding),
         encoding,
@@ -221,16 +226,31 @@ def _bounds(form: Form, decoded: Decoded, base: str) -> Iterator[tuple[int, int]
 
 
 def _effect(form: Form) -> tuple[int, int]:
-    """1: the register holds what memory holds afterwards; 2: memory holds what the register held."""
-    for step in form.steps:
-        if step == "movq %r11, (%rsp)":
-            return 2, 11
-        if step == "movl (%rsp), %r11d":
-            return 1, 11
-        if step.startswith("movq %gs:BASE, %"):
-            return 1, REGISTERS.index(step.removeprefix("movq %gs:BASE, %"))
-        if step.startswith("movq %") and step.endswith(", SPILL_TARGET(%rsp)"):
-            return 2, REGISTERS.index(step.removeprefix("movq %").removesuffix(", SPILL_TARGET(%rsp)"))
-        if step.startswith("movq SPILL_REGISTER(%rsp), %"):
-            return 1, REGISTERS.index(step.removeprefix("movq SPILL_REGISTER(%rsp), %"))
+    """What the form does exactly if it is a step of a sequence: see `enum effect` in processor_forms.h."""
+    for step in sorted(form.steps):
+        for pattern, effect, register in _EFFECTS:
+            match = re.fullmatch(pattern, step)
+            if match:
+                name = match[1] if match.groups() else ""
+                return effect, REGISTERS.index(name) if name else register
     return 0, 0
+
+
+def _of_names(to: str, added: str) -> int:
+    return REGISTERS.index(added) << 4 | REGISTERS.index(to)
+
+
+_EFFECTS: Final = (
+    (r"movl \(%rsp\), %r11d", 1, REGISTERS.index("r11")),
+    (r"movq %gs:BASE, %(\w+)", 1, 0),
+    (r"movq SPILL_REGISTER\(%rsp\), %(\w+)", 1, 0),
+    (r"movq %r11, \(%rsp\)", 2, REGISTERS.index("r11")),
+    (r"movq %(\w+), SPILL_TARGET\(%rsp\)", 2, 0),
+    (r"ret", 3, 0),
+    (r"jmp \*SPILL_TARGET\(%rsp\)", 3, 0),
+    (r"(?:call|jmp) \*%(\w+)", 4, 0),
+    (r"leaq \(%r11,%rdi\), %rdi", 6, _of_names("rdi", "r11")),
+    (r"leaq \(%r11,%rsi\), %rsi", 6, _of_names("rsi", "r11")),
+    (r"leaq \(%r15,%rdi\), %rdi", 6, _of_names("rdi", "r15")),
+    (r"leaq \(%r15,%rsi\), %rsi", 6, _of_names("rsi", "r15")),
+)

@@ -110,6 +110,26 @@ static void check_vectors(ucontext_t *uc, const struct form *f) {
         note(uc, AVX512_CHANGED, 0, 0);
 }
 
+static void check_effect(ucontext_t *uc, const struct form *f) {
+    const greg_t *g = uc->uc_mcontext.gregs;
+    u8 reg = f->effect_register & 15;
+    u64 memory = 0, after = (u64)g[GREGS[reg]], rip = (u64)g[REG_RIP];
+    u32 width = f->accesses ? f->access[0].width : 0;
+    int reads = f->effect && f->effect != GOES_TO_REGISTER && f->effect != ADDS_REGISTER;
+    if (reads && (width > 8 || !has_memory(address[0], 1))) return note(uc, EFFECT_MISSING, address[0], 0);
+    if (reads) memcpy(&memory, (void *)address[0], width);
+    u64 is_zero = !(memory & f->effect_register), zero_flag = (u64)g[REG_EFL] >> 6 & 1;
+    switch (f->effect) {
+    case LOADS: if (after != memory) note(uc, EFFECT_MISSING, memory, after); break;
+    case STORES_REGISTER: if (memory != before[reg]) note(uc, EFFECT_MISSING, memory, before[reg]); break;
+    case GOES_TO_MEMORY: if (rip != memory) note(uc, EFFECT_MISSING, memory, rip); break;
+    case GOES_TO_REGISTER: if (rip != before[reg]) note(uc, EFFECT_MISSING, rip, before[reg]); break;
+    case TESTS: if (zero_flag != is_zero) note(uc, EFFECT_MISSING, memory, zero_flag); break;
+    case ADDS_REGISTER: memory = before[f->effect_register >> 4]; /* fall through */
+    case ADDS_MEMORY: if (after != before[reg] + memory) note(uc, EFFECT_MISSING, after, before[reg] + memory);
+    }
+}
+
 static void check_promises(ucontext_t *uc, const struct form *f) {
     const greg_t *g = uc->uc_mcontext.gregs;
     for (int i = 0; i < f->accesses; i++)
@@ -121,12 +141,7 @@ static void check_promises(ucontext_t *uc, const struct form *f) {
         memcpy(&found, (void *)g[REG_RSP], 8);
         if (found != start + f->length) note(uc, NO_RETURN_ADDRESS, found, start + f->length);
     }
-    if (f->effect && has_memory(address[0], 1)) {
-        u64 value = f->effect == TO_MEMORY ? before[f->effect_register] : (u64)g[GREGS[f->effect_register]];
-        found = 0;
-        memcpy(&found, (void *)address[0], f->access[0].width < 8 ? f->access[0].width : 8);
-        if (found != value) note(uc, EFFECT_MISSING, found, value);
-    }
+    check_effect(uc, f);
 }
 
 /* Which access is a store that surely happens, and has left memory as `filler` was: -1 for none. */
@@ -222,6 +237,7 @@ static int check(ucontext_t *uc, int signal, const siginfo_t *info) {
     }
     if (memcmp(&uc->uc_mcontext.gregs[REG_CSGSFS], selectors, 8)) note(uc, SEGMENT_CHANGED, 1, 0);
     if (outcome == COMPLETED && try_again(uc, f)) return 1;
+    if (f->effect == GOES_TO_MEMORY) restore(address[0], 8);
     restore_writes(f);
     if (careful || executions % 16 == 0 || executions + 1 >= f->count) check_memory(uc);
     return 0;

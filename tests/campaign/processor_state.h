@@ -212,6 +212,12 @@ static void choose_registers(const struct form *f) {
     int first = f->accesses ? (int)below(f->accesses) : 0;
     for (int i = 0; i < f->accesses; i++) aim(&f->access[(first + i) % f->accesses]);
     for (int i = 0; i < f->accesses; i++) address[i] = address_of(&f->access[i]);
+    if (f->effect == GOES_TO_REGISTER) before[f->effect_register] = CODE + below(PAGE);
+    if (f->effect == GOES_TO_MEMORY) {
+        u64 target = CODE + below(PAGE);
+        int64_t place = place_of(address[0]);
+        if (place >= 0 && place_of(address[0] + 7) == place + 7) memcpy(all + place, &target, 8);
+    }
     u64 r = random64();
     flags_before = 0x202 | TRAP | (r & STATUS) | (r >> 60 ? 0 : ALIGN);
 }

@@ -20,6 +20,7 @@ from processor import FINDINGS, Processor, Result
 from forked import ChildOutcome
 from tmebox.verify.decoded import Decoded, decode
 from tmebox.verify.forms import Form, classify
+from tmebox.verify.sequences import READS_MAP
 from tmebox.verify.tables import Table
 
 TRUSTED = {"refusals": (), "needs_sequence": None}
@@ -39,6 +40,10 @@ WRONG: dict[str, tuple[str, dict[str, Any], str]] = {
     "no end": ("90", {"ends": True}, "control never goes on"),
     "64 bits left": ("48 89 c7", {"steps": frozenset({"movl %edi, %edi"})}, "more bits"),
     "half a store": ("44 89 1c 24", {"steps": frozenset({"movq %r11, (%rsp)"})}, "load or store"),
+    "jump to another register": ("ff e0", {"steps": frozenset({"jmp *%rcx"})}, "load or store"),
+    "another flag": ("80 bb 00 00 ff 7f 01", {**TRUSTED, "steps": frozenset({READS_MAP})}, "load or store"),
+    "no sum": ("49 8d 3c 33", {"steps": frozenset({"leaq (%r11,%rdi), %rdi"})}, "load or store"),
+    "no load": ("4c 8d 1c 24", {"steps": frozenset({"movl (%rsp), %r11d"})}, "load or store"),
     "return is no jump": ("90", {"branches": True, "calls": True}, "return address"),
 }
 
@@ -82,6 +87,13 @@ def test_all_of_them_are_found_in_one_run_and_the_good_ones_are_not(
 ) -> None:
     """One form's damage does not spread to the next one."""
     good = ["48 01 d8", "50", "65 67 48 89 04 18", "f3 a4", "c5 fc 58 c1", "d9 e8", "4c 89 1c 24", "ff d0"]
+    good += [
+        "c3",
+        "ff a4 24 70 ff ff ff",
+        "41 f6 83 00 00 ff 7f 03",
+        "49 8d 3c 3b",
+        "65 48 03 24 25 00 00 01 04",
+    ]
     wrong = [form_of(encoding, judging(changes)) for encoding, changes, _ in WRONG.values()]
     mixed = [description for pair in zip(wrong, map(form_of, good * 2), strict=False) for description in pair]
     results = forked(lambda: run(mixed)).result()
