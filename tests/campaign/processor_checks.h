@@ -144,11 +144,19 @@ static void check_promises(ucontext_t *uc, const struct form *f) {
     check_effect(uc, f);
 }
 
+/* Another access may read what this one writes: `push -8(%rsp)` stores what is there. */
+static int is_shared(const struct form *f, int number) {
+    for (int i = 0; i < f->accesses; i++)
+        if (i != number && address[i] - address[number] + f->access[i].width - 1 <
+                               (u64)f->access[i].width + f->access[number].width - 1) return 1;
+    return 0;
+}
+
 /* Which access is a store that surely happens, and has left memory as `filler` was: -1 for none. */
 static int skipped_store(const struct form *f, u8 filler) {
     for (int i = 0; i < f->accesses; i++) {
         u32 width = f->access[i].width, same = 0;
-        if (~f->access[i].flags & (ANCHORS | STORES)) continue;
+        if (~f->access[i].flags & (ANCHORS | STORES) || is_shared(f, i)) continue;
         for (u32 byte = 0; byte < width; byte++) {
             int64_t place = place_of(address[i] + byte);
             same += place >= 0 && all[place] == (pristine[place] ^ filler);

@@ -93,6 +93,8 @@ def test_all_of_them_are_found_in_one_run_and_the_good_ones_are_not(
         "41 f6 83 00 00 ff 7f 03",
         "49 8d 3c 3b",
         "65 48 03 24 25 00 00 01 04",
+        "ff 74 24 f8",
+        "f3 ab",
     ]
     wrong = [form_of(encoding, judging(changes)) for encoding, changes, _ in WRONG.values()]
     mixed = [description for pair in zip(wrong, map(form_of, good * 2), strict=False) for description in pair]
