@@ -67,6 +67,7 @@ static void handle(int signal, siginfo_t *info, void *context) {
         executions++;
     } else {
         memcpy(selectors, &uc->uc_mcontext.gregs[REG_CSGSFS], 8);
+        learn_layout(xstate(uc));
         fs_base = base_of(0);
         begin_form();
     }
@@ -77,7 +78,6 @@ static void handle(int signal, siginfo_t *info, void *context) {
 int main(void) {
     static u8 stack[1 << 16];
     set_up_memory();
-    learn_layout();
     for (size_t i = 0; i < sizeof pristine; i++) pristine[i] = (u8)random64();
     memcpy(pristine + place_of(window + CONTROL), &window, 8);
     memcpy(all, pristine, sizeof pristine);

@@ -54,6 +54,7 @@ FINDINGS: Final = (
     "control never goes on after it, and did",
     "control went on elsewhere (value: where)",
     "it counts as a store that surely happens, completed, and stored nothing (value: address)",
+    "a page fault left registers changed, so that it cannot run again once the page is there (value: which)",
 )
 
 

@@ -52,6 +52,20 @@ static void check_fault(ucontext_t *uc, const struct form *f, u64 at) {
     else if (!expected) note(uc, FAULT_ELSEWHERE, at, 0);
 }
 
+/* Pages are installed as they are touched: what faulted runs again, and finds what it found. */
+static void check_restart(ucontext_t *uc) {
+    const greg_t *g = uc->uc_mcontext.gregs;
+    const u8 *x = xstate(uc);
+    for (int i = 0; i < 16; i++)
+        if ((u64)g[GREGS[i]] != before[i]) note(uc, NOT_RESTARTABLE, (u64)i, before[i]);
+    u64 changed = ((u64)g[REG_EFL] ^ flags_before) & REPORTED;
+    if (changed) note(uc, NOT_RESTARTABLE, 16, changed);
+    int high = has_avx && memcmp(x + ymm_at, ymm, 256);
+    if (high || memcmp(x + 160, fx + 160, 256)) note(uc, NOT_RESTARTABLE, 17, 0);
+    for (int i = 0; i < 8; i++)
+        if (memcmp(x, fx, 5) || memcmp(x + 32 + 16 * i, fx + 32 + 16 * i, 10)) note(uc, NOT_RESTARTABLE, 18, 0);
+}
+
 static int has_memory(u64 at, u32 width) {
     for (u32 i = 0; i < width; i++)
         if (place_of(at + i) >= 0) return 1;
@@ -234,7 +248,7 @@ static int check(ucontext_t *uc, int signal, const siginfo_t *info) {
         check_vectors(uc, f);
         check_promises(uc, f);
     } else {
-        if (outcome == PAGE_FAULT) check_fault(uc, f, (u64)info->si_addr);
+        if (outcome == PAGE_FAULT) check_fault(uc, f, (u64)info->si_addr), check_restart(uc);
         if (outcome == UNKNOWN_OPCODE && !(f->flags & ENDS)) note(uc, ILLEGAL, 0, 0);
         if (rip != start && outcome != BREAKPOINT && !(f->flags & BRANCHES)) note(uc, WRONG_RIP, rip, start);
     }

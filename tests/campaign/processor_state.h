@@ -67,13 +67,17 @@ static int careful;
 static u64 start, before[16], flags_before, address[MOST_ACCESSES], fs_base;
 static u16 selectors[4];
 static u8 fx[512], ymm[256], opmask[64], zmm_high[512], zmm_16[1024];
-static int has_avx, has_avx512, has_fsgsbase;
+static int has_xsave, has_avx, has_avx512, has_fsgsbase;
 static u32 ymm_at, opmask_at, zmm_high_at, zmm_16_at;
 
-static void learn_layout(void) {
-    u32 a, b, c, d;
-    __cpuid_count(0xd, 0, a, b, c, d);
-    has_avx = a >> 2 & 1, has_avx512 = (a >> 5 & 7) == 7;
+/* Which registers the kernel keeps, by the first frame that it makes, and where in a frame they are. */
+static void learn_layout(const u8 *frame) {
+    u32 a, c, d, magic;
+    u64 features;
+    memcpy(&magic, frame + 464, 4);
+    memcpy(&features, frame + 472, 8);
+    has_xsave = magic == 0x46505853;
+    has_avx = has_xsave && features >> 2 & 1, has_avx512 = has_avx && (features >> 5 & 7) == 7;
     __cpuid_count(0xd, 2, a, ymm_at, c, d);
     __cpuid_count(0xd, 5, a, opmask_at, c, d);
     __cpuid_count(0xd, 6, a, zmm_high_at, c, d);
@@ -234,6 +238,7 @@ static void load_state(ucontext_t *uc) {
     memset(x + 6, 0, 18);
     memcpy(x + 24, fx + 24, 4);
     memcpy(x + 32, fx + 32, 384);
+    if (!has_xsave) return;
     u64 features;
     memcpy(&features, x + 512, 8);
     features |= 3;

@@ -14,7 +14,7 @@ from run import discover
 
 from forked import ChildOutcome
 
-SECONDS = float(os.environ.get("CAMPAIGN_SECONDS", "4"))
+SECONDS = float(os.environ.get("CAMPAIGN_SECONDS", "3"))
 SEED = int(os.environ.get("CAMPAIGN_SEED", "1"))
 PARTS = discover()
 

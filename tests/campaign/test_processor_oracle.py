@@ -12,12 +12,15 @@ import processor
 import pytest
 from candidates import PLAIN
 from described import Classify, Description, describe
+from iced_x86 import Mnemonic
 from part import Tally
 from part_anchors import Anchors, encodings
 from part_processor import execute
 from processor import FINDINGS, Processor, Result
 
 from forked import ChildOutcome
+from tmebox.verify import instructions as known
+from tmebox.verify import opcodes
 from tmebox.verify.decoded import Decoded, decode
 from tmebox.verify.forms import Form, classify
 from tmebox.verify.sequences import READS_MAP
@@ -101,6 +104,18 @@ def test_all_of_them_are_found_in_one_run_and_the_good_ones_are_not(
     results = forked(lambda: run(mixed)).result()
     assert all(result.finding for result in results[::2])
     assert [result.finding for result in results[1::2]] == [""] * len(results[1::2])
+
+
+@pytest.mark.parametrize("encoding", ["dd c1", "d9 f7", "d9 f6"])
+def test_a_mnemonic_that_should_not_be_in_the_table_is_found(
+    encoding: str, monkeypatch: pytest.MonkeyPatch, forked: Callable[..., ChildOutcome]
+) -> None:
+    """ffree, fincstp and fdecstp, accepted without being known to change x87 state."""
+    more = known.MNEMONICS | {Mnemonic.FFREE, Mnemonic.FINCSTP, Mnemonic.FDECSTP}
+    monkeypatch.setattr(known, "MNEMONICS", more)
+    monkeypatch.setattr(opcodes, "_SEEN", {})
+    [result] = forked(lambda: run([form_of(encoding)])).result()
+    assert "is_x87" in result.finding
 
 
 def test_a_register_that_the_decoder_forgot_is_found(
