@@ -98,7 +98,7 @@ def _long_prefix_head(chooser: random.Random) -> Head:
     count = chooser.randint(3, 6)
     prefixes = bytes(chooser.choice(LEGACY) for _ in range(count))
     rexes = bytes(chooser.randrange(0x40, 0x50) for _ in range(chooser.choice((0, 1, 1, 2))))
-    place = chooser.choice((count, count, chooser.randrange(count)))
+    place = chooser.choice((count, count, chooser.randrange(count))) if rexes else count
     rest = prefixes[place:] + rexes if place == count else rexes + prefixes[place:]
     opcode_map = chooser.choice(MAPS)
     escapes = ESCAPES.get(opcode_map, b"")

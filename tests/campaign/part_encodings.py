@@ -7,6 +7,7 @@ reading of its bytes that knows nothing of iced.
 
 from __future__ import annotations
 
+import re
 import time
 import zlib
 from typing import Any, Final
@@ -122,8 +123,9 @@ def shape(encoding: bytes, form: Form) -> str:
             f"{operand.segment} {operand.has_override} {operand.address_size} {operand.base == operand.index}"
         )
         place += f" {operand.base in (0, 44, 69)} {operand.index != 0} {operand.scale}"
-    prefixes = sorted({byte for byte in encoding[:4] if byte in _LEGACY})
-    return f"{decoded.code} {prefixes} {place} {form.anchors} {bool(form.adjusts)} {sorted(form.steps)[:1]}"
+    count = next((i for i, byte in enumerate(encoding) if byte not in _LEGACY), len(encoding))
+    steps = sorted({re.sub(r"%\w+", "%r", step) for step in form.steps})
+    return f"{decoded.code} {sorted(encoding[:count])} {place} {form.anchors} {bool(form.adjusts)} {steps}"
 
 
 PART = Encodings()

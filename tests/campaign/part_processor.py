@@ -1,7 +1,7 @@
 """Accepted forms on this CPU: each does what the verifier believes, in whatever state it is run.
 
-Forms come from `candidates.plain_block`, that is from every opcode map with every ModRM byte. Of each kind of
-form a few are run, then a few more in the next lap, each in many states.
+Forms come from the blocks of `candidates`, that is from every opcode map with every ModRM byte. Of each kind
+of form a few are run, then a few more in the next lap, each in many states.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 import numpy as np
-from candidates import PLAIN, Block, Head, plain_block
+from candidates import PLAIN, Block, Head, any_block, plain_block
 from described import Classify, Description, describe
 from iced_x86 import Decoder
 from part import Tally
@@ -29,6 +29,8 @@ MOST_OF_A_KIND: Final = 3
 """How many forms of a kind are run in a lap."""
 MOST_OF_AN_OPCODE: Final = 24
 """How many of a block's 256 encodings with one opcode are looked at."""
+UNUSUAL: Final = 5
+"""Each fifth block has unusual prefixes, or is random: what is accepted of these is run as well."""
 
 
 def is_occupied(head: Head) -> bool:
@@ -72,9 +74,13 @@ class ProcessorOracle:
             while not tally.counts or time.monotonic() < deadline_s:
                 number = state["first"] + blocks
                 blocks += 1
-                if not is_occupied(PLAIN[number % len(PLAIN)]):
+                if number % UNUSUAL == 0:
+                    block = any_block(seed, number)
+                elif is_occupied(PLAIN[number % len(PLAIN)]):
+                    block = plain_block(seed, number)
+                else:
                     continue
-                forms = list(self._forms(plain_block(seed, number), tally, number, kinds))
+                forms = list(self._forms(block, tally, number, kinds))
                 execute(processor, forms, seed + number, STATES, tally)
         return tally, {"first": state["first"], "blocks": blocks, "kinds": kinds}
 

@@ -38,7 +38,7 @@ static void begin_form(void) {
         read_all(forms, form_count * sizeof *forms);
         memset(results, 0, sizeof results);
         form_number = 0;
-        alarm(60);
+        alarm(300);
     }
     executions = 0;
     careful = 0;
