@@ -30,7 +30,7 @@ MOST_OF_A_KIND: Final = 3
 MOST_OF_AN_OPCODE: Final = 24
 """How many of a block's 256 encodings with one opcode are looked at."""
 UNUSUAL: Final = 5
-"""Each fifth block has unusual prefixes, or is random: what is accepted of these is run as well."""
+"""After so many blocks comes one of `any_block`: what is accepted of unusual prefixes is run as well."""
 
 
 def is_occupied(head: Head) -> bool:
@@ -49,12 +49,15 @@ def _probe(head: Head) -> list[int]:
 
 
 def _probes(head: Head) -> Iterator[bytes]:
-    start = head.prefixes + head.rest
+    rest = bytearray(head.rest)
+    if rest[:1] in (b"\xc4", b"\xc5"):
+        for place, mask in head.free:
+            rest[place] |= mask  # all ones: no further operand, and none of the upper registers
+    start = head.prefixes + bytes(rest)
     for low in range(16):
         for fields in (0xC1, 0xE9, 0x04, 0x14, 0x1C, 0xD0):
             opcode = bytes([head.nibble << 4 | low, fields])
-            vex = bytes([start[0], start[1] | 0xE0, start[2] | 0x78]) if start[:1] == b"\xc4" else start
-            yield (vex + opcode).ljust(16, b"\x24")
+            yield (start + opcode).ljust(16, b"\x24")
 
 
 class ProcessorOracle:
@@ -66,25 +69,27 @@ class ProcessorOracle:
         self.judge = judge
 
     def run(self, seed: int, deadline_s: float, state: Any) -> tuple[Tally, Any]:
-        """state: how many blocks were looked at, and how many forms of each kind were run in this lap."""
-        state = state or {"first": seed * 977 % len(PLAIN), "blocks": 0, "kinds": {}}
-        tally, blocks = Tally(), state["blocks"]
+        """state: how many blocks were looked at, how many forms of each kind were run, and iced's Codes of
+        all that were."""
+        state = state or {"first": seed * 977 % len(PLAIN), "blocks": 0, "kinds": {}, "codes": []}
+        tally, blocks, codes = Tally(), state["blocks"], set(state["codes"])
         kinds = {int(kind): number for kind, number in state["kinds"].items()}
         with Processor() as processor:
             while not tally.counts or time.monotonic() < deadline_s:
                 number = state["first"] + blocks
                 blocks += 1
+                if is_occupied(PLAIN[number % len(PLAIN)]):
+                    forms = list(self._forms(plain_block(seed, number), tally, number, kinds, codes))
+                    execute(processor, forms, seed + number, STATES, tally)
                 if number % UNUSUAL == 0:
-                    block = any_block(seed, number)
-                elif is_occupied(PLAIN[number % len(PLAIN)]):
-                    block = plain_block(seed, number)
-                else:
-                    continue
-                forms = list(self._forms(block, tally, number, kinds))
-                execute(processor, forms, seed + number, STATES, tally)
-        return tally, {"first": state["first"], "blocks": blocks, "kinds": kinds}
+                    forms = list(self._forms(any_block(seed, number), tally, number, kinds, codes))
+                    execute(processor, forms, seed + number, STATES, tally)
+        tally.count("opcodes (iced's Codes)", len(codes) - len(state["codes"]))
+        return tally, {"first": state["first"], "blocks": blocks, "kinds": kinds, "codes": sorted(codes)}
 
-    def _forms(self, block: Block, tally: Tally, number: int, kinds: dict[int, int]) -> Iterator[Description]:
+    def _forms(
+        self, block: Block, tally: Tally, number: int, kinds: dict[int, int], codes: set[int]
+    ) -> Iterator[Description]:
         """Those to run, one by one; what this CPU cannot run is counted."""
         most = MOST_OF_A_KIND * (1 + number // len(PLAIN))
         order = np.random.Generator(np.random.SFC64([number, 5])).permutation(len(block.slots))
@@ -113,6 +118,7 @@ class ProcessorOracle:
                     tally.count("kinds of forms")
                 kinds[kind] = kinds.get(kind, 0) + 1
                 if runs_here(description, tally):
+                    codes.add(int(block.codes[row]))
                     yield description
 
 

@@ -15,7 +15,7 @@ from described import Classify, Description, describe
 from iced_x86 import Mnemonic
 from part import Tally
 from part_anchors import Anchors, encodings
-from part_processor import execute
+from part_processor import execute, is_occupied
 from processor import FINDINGS, Processor, Result
 
 from forked import ChildOutcome
@@ -221,3 +221,22 @@ def test_the_part_for_anchors_finds_wrong_ones_among_all_forms(forked: Callable[
     findings = forked(run_one).result()
     names = {finding.split("(")[1].split()[0] for finding in findings}
     assert names >= {"fsts", "fstps", "fisttpl", "fistpll"}
+
+
+@pytest.mark.parametrize("encoding", ["c5 f8 77", "c5 f8 2e c1", "c4 e2 79 58 c1", "0f ae 10", "48 89 c8"])
+def test_blocks_with_instructions_are_not_skipped(encoding: str) -> None:
+    """Some of these are instructions only if a field that others use is all ones."""
+    data = bytes.fromhex(encoding)
+    mine = [
+        head
+        for head in PLAIN
+        if len(data) > len(head.rest) >= 1
+        and not head.prefixes
+        and data[len(head.rest)] >> 4 == head.nibble
+        and all(
+            byte & ~dict(head.free).get(place, 0) == data[place] & ~dict(head.free).get(place, 0)
+            for place, byte in enumerate(head.rest)
+        )
+    ]
+    assert mine
+    assert all(map(is_occupied, mine))
