@@ -152,9 +152,11 @@ struct thread {
     _Atomic uint64_t release; /* the `held` that has lasted long enough */
     _Atomic uint64_t seen_sequence;
     _Atomic uint64_t seen_ns;
+    _Atomic bool nudged; /* sent NUDGE_SIGNAL, for want of room for the interrupt */
     uint64_t seen_calls;
     uint64_t seen_held;
 
+    uint64_t looked_ns;             /* on the watchdog's clock: when it last saw its own signal mask */
     uint64_t holds;             /* values of `held` used up */
     uint32_t depth;             /* activations on this thread, of any instance */
     struct instance *suspended; /* whose host call this thread is in; for comparing only */
@@ -180,6 +182,8 @@ extern bool tmebox_has_fsgsbase;
 
 /* Registers the calling thread: alternate stack, signal mask, watchdog record. NULL with an exception set. */
 struct thread *tmebox_register_thread(void);
+/* The calling thread's signals that end sandboxes are not blocked, whoever did it. */
+void tmebox_open_signals(struct thread *thread);
 /* Makes sure that the calling thread has an alternate stack that will do. -1 with errno set. */
 int tmebox_give_signal_stack(struct thread *thread);
 int tmebox_init_threads(void);

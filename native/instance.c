@@ -173,9 +173,6 @@ static PyObject *instance_lend_text_room(PyObject *object, PyObject *args) {
     Py_RETURN_NONE;
 }
 
-/* The sandbox may have put its stack where the data goes, and a return address must not change between its
- * check and its use: so never while it runs on another thread. The GIL is held throughout, and calls begin
- * under it. */
 static PyObject *instance_write(PyObject *object, PyObject *args) {
     struct instance *self = (struct instance *)object;
     unsigned long long address;
@@ -183,18 +180,37 @@ static PyObject *instance_write(PyObject *object, PyObject *args) {
     if (!PyArg_ParseTuple(args, "Ky*:write", &address, &data)) {
         return NULL;
     }
-    bool foreign = self->generation != tmebox_generation;
-    bool refused = foreign || (self->depth != 0 && self->thread != tmebox_thread);
-    if (!refused) {
+    bool may_write = tmebox_may_write(self); /* after the buffer was taken, which can run Python code */
+    if (may_write) {
         memcpy((void *)(uintptr_t)address, data.buf, (size_t)data.len);
     }
     PyBuffer_Release(&data);
-    if (foreign) {
-        tmebox_raise_closed(self);
+    if (!may_write) {
         return NULL;
     }
-    if (refused) {
-        return tmebox_raise_busy();
+    Py_RETURN_NONE;
+}
+
+static PyObject *instance_discard(PyObject *object, PyObject *args) {
+    struct instance *self = (struct instance *)object;
+    unsigned long long offset, size;
+    if (!PyArg_ParseTuple(args, "KK:discard", &offset, &size)) {
+        return NULL;
+    }
+    if (offset % TMEBOX_PAGE_SIZE != 0 || size % TMEBOX_PAGE_SIZE != 0 || offset >= TMEBOX_PRIVATE_END ||
+        size > TMEBOX_PRIVATE_END - offset) {
+        PyErr_SetString(PyExc_ValueError, "not whole pages of the private part");
+        return NULL;
+    }
+    if (!tmebox_may_write(self)) {
+        return NULL;
+    }
+    if (self->window != NULL && self->window->template != NULL) {
+        if (!tmebox_zero(self->window, self->base, offset, size)) {
+            return NULL;
+        }
+    } else {
+        tmebox_discard(self->base, offset, offset + size);
     }
     Py_RETURN_NONE;
 }
@@ -326,7 +342,9 @@ static PyMethodDef instance_methods[] = {
      "lend_text_room(offset, size_bytes)\n\nMapped memory of the arena, for texts that are arguments; until "
      "kill() or pause()."},
     {"write", instance_write, METH_VARARGS,
-     "write(address, data)\n\nRefused while a call runs on another thread."},
+     "write(address, data)\n\nRefused while a call runs on another thread, or is interrupted on this one."},
+    {"discard", instance_discard, METH_VARARGS,
+     "discard(offset, size_bytes)\n\nMake pages of the heap zero, and give their memory back; refused like write."},
     {"set_imports", tmebox_set_imports, METH_O,
      "set_imports(rows)\n\n(handler, argument codes, result code) each."},
     {"call", instance_call, METH_VARARGS,

@@ -83,6 +83,21 @@ static PyObject *handlers_installed(PyObject *module, PyObject *unused) {
     return PyBool_FromLong(tmebox_handlers_current());
 }
 
+static PyObject *needed_signals(PyObject *module, PyObject *unused) {
+    (void)module, (void)unused;
+    sigset_t set;
+    tmebox_needed_signals(&set);
+    PyObject *result = PyList_New(0);
+    for (int signal = 1; result != NULL && signal <= SIGRTMAX; signal++) {
+        PyObject *number = sigismember(&set, signal) == 1 ? PyLong_FromLong(signal) : NULL;
+        if (number != NULL && PyList_Append(result, number) < 0) {
+            Py_CLEAR(result);
+        }
+        Py_XDECREF(number);
+    }
+    return result;
+}
+
 /* Under the GIL this is exact: calls begin and end with it held. */
 static PyObject *calls_in_progress(PyObject *module, PyObject *unused) {
     (void)module, (void)unused;
@@ -98,6 +113,17 @@ static PyObject *calls_in_progress(PyObject *module, PyObject *unused) {
 static PyObject *trap_count(PyObject *module, PyObject *unused) {
     (void)module, (void)unused;
     return PyLong_FromUnsignedLongLong(tmebox_trap_count);
+}
+
+/* The core's state is the process's, and the main thread's signal handlers are the main interpreter's. */
+static PyObject *require_main_interpreter(PyObject *module, PyObject *unused) {
+    (void)module, (void)unused;
+    if (PyInterpreterState_Get() != PyInterpreterState_Main()) {
+        PyErr_SetString(PyExc_ImportError, "tmebox works in the main interpreter only, not in a subinterpreter: "
+                                           "call it from there, or start a process");
+        return NULL;
+    }
+    Py_RETURN_NONE;
 }
 
 static PyObject *configure(PyObject *module, PyObject *args, PyObject *keywords) {
@@ -134,8 +160,12 @@ static PyMethodDef process_methods[] = {
      "ensure_handlers()\n\ninstall_handlers() if somebody replaced those for faults."},
     {"remove_handlers", remove_handlers, METH_NOARGS, "remove_handlers()\n\nPut back what was there."},
     {"handlers_installed", handlers_installed, METH_NOARGS, "handlers_installed() -> bool"},
+    {"needed_signals", needed_signals, METH_NOARGS,
+     "needed_signals() -> list\n\nThose that end or interrupt sandboxed code."},
     {"calls_in_progress", calls_in_progress, METH_NOARGS, "calls_in_progress() -> int\n\nOn all threads."},
     {"trap_count", trap_count, METH_NOARGS, "trap_count() -> int\n\nSince the process began."},
+    {"require_main_interpreter", require_main_interpreter, METH_NOARGS,
+     "require_main_interpreter()\n\nImportError in another one."},
     {"configure", (PyCFunction)(void (*)(void))configure, METH_VARARGS | METH_KEYWORDS,
      "configure(*, busy, closed)\n\nException types raised from here."},
     {NULL, NULL, 0, NULL},

@@ -6,6 +6,8 @@
 #include <Python.h>
 #include <structmember.h>
 
+#include <signal.h>
+
 #include "activation.h"
 
 #define LIKELY(x) __builtin_expect(!!(x), 1)
@@ -69,6 +71,7 @@ struct instance {
     bool dead;             /* until its window is made anew */
     bool paused;           /* dead for a moment, while it is made anew or looked at */
     bool closed;           /* for ever */
+    bool interrupted;      /* stopped at any instruction, while Python runs: nothing may enter or write it */
     uint32_t generation;   /* of the process: an instance of a parent process is none here */
     struct window *window; /* NULL: not one of ours */
     struct thread *thread; /* who is in it, while depth > 0 */
@@ -96,6 +99,9 @@ bool tmebox_is_plain(PyObject *function);
 int tmebox_call_plain(PyObject *function, uint64_t times_entered);
 void tmebox_raise_closed(const struct instance *instance);
 PyObject *tmebox_raise_busy(void); /* NULL */
+/* Whether the calling thread may change the sandbox's memory now; else an exception is set. To be asked with the GIL
+ * held, and used before it is let go. */
+bool tmebox_may_write(const struct instance *instance);
 
 /* imports.c. Instance.set_imports. */
 PyObject *tmebox_set_imports(PyObject *instance, PyObject *rows);
@@ -124,6 +130,8 @@ int tmebox_install_handlers(void);
 int tmebox_ensure_handlers(void);
 int tmebox_remove_handlers(void);
 bool tmebox_handlers_current(void);
+/* Those that end or interrupt sandboxed code. */
+void tmebox_needed_signals(sigset_t *set);
 
 /* Foreign handlers (guard.c). */
 void tmebox_init_guard(void);
@@ -140,6 +148,9 @@ extern _Atomic int tmebox_watchdog_state;
 #define WATCHDOG_ASLEEP 2
 #define WATCHDOG_ABSENT 3
 extern int tmebox_interrupt_signal;
+#define NUDGE_SIGNAL SIGILL
+/* Whether the handler of NUDGE_SIGNAL is ours. */
+bool tmebox_can_nudge(void);
 int tmebox_wake_watchdog(void);
 #define WATCHDOG_TICK_NS 5000000ULL               /* the longest; 1 ms while limited calls run */
 extern _Atomic uint64_t tmebox_watchdog_clock_ns; /* as of the last tick */

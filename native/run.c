@@ -27,6 +27,29 @@ void tmebox_raise_closed(const struct instance *instance) {
                         : "the sandbox was closed, or a trap ended it");
 }
 
+/* A return address, or the target of a jump, must not change between its check and its use. Who is stopped in
+ * a host call is between two instructions that need nothing of each other. Who was interrupted is at any
+ * instruction: so it is neither entered nor written until it goes on, not even by the thread that stopped it.
+ */
+RARE static void raise_interrupted(void) {
+    PyErr_SetString(tmebox_busy_error,
+                    "the sandbox was interrupted in the middle of its code, by this signal handler or finalizer: "
+                    "it can be called and written again once the call that it runs has returned");
+}
+
+bool tmebox_may_write(const struct instance *instance) {
+    if (instance->generation != tmebox_generation) {
+        tmebox_raise_closed(instance);
+    } else if (instance->depth != 0 && instance->thread != tmebox_thread) {
+        tmebox_raise_busy();
+    } else if (instance->interrupted) {
+        raise_interrupted();
+    } else {
+        return true;
+    }
+    return false;
+}
+
 /* Sequence 0 first: the watchdog must never take one call's limits for another's. */
 static inline void publish(struct thread *thread, const struct watch *watch, uint32_t in_host) {
     atomic_store_explicit(&thread->sequence, 0, memory_order_release);
@@ -36,11 +59,24 @@ static inline void publish(struct thread *thread, const struct watch *watch, uin
     atomic_store_explicit(&thread->sequence, watch->sequence, memory_order_release);
 }
 
+/* Calls of one thread between two looks at its signal mask, if the watchdog's clock stands still. */
+#define CALLS_UNSEEN 256
+
+/* Host code may have blocked the signals since. Looking is a system call, so it is done once a tick.
+ * Python's own way of blocking them leaves ours out (runtime/signals.py). */
+static inline void look_at_signals(struct thread *thread) {
+    if (UNLIKELY(thread->looked_ns != atomic_load_explicit(&tmebox_watchdog_clock_ns, memory_order_relaxed) ||
+                 thread->calls % CALLS_UNSEEN == 0)) {
+        tmebox_open_signals(thread);
+    }
+}
+
 /* Unless its state is at most `enough`. */
-static inline void wake_watchdog_for(const struct thread *thread, const struct watch *watch, int enough) {
+static inline void wake_watchdog_for(struct thread *thread, const struct watch *watch, int enough) {
     if (UNLIKELY(atomic_load_explicit(&tmebox_watchdog_state, memory_order_relaxed) > enough) &&
         (watch->timeout_ns | watch->deadline_ns | thread->main)) {
         tmebox_wake_watchdog();
+        tmebox_open_signals(thread); /* its clock stood still */
     }
 }
 
@@ -181,6 +217,10 @@ RARE static struct thread *prepare(struct instance *instance, uint64_t timeout_n
         PyErr_SetString(tmebox_busy_error, "the sandbox is running a call on another thread");
         return NULL;
     }
+    if (instance->interrupted) {
+        raise_interrupted();
+        return NULL;
+    }
     if (thread->depth >= MAX_DEPTH || (thread->depth != 0 && stack_is_short(thread))) {
         PyErr_Format(PyExc_RecursionError, "%u calls of sandboxes inside each other",
                      (unsigned)thread->depth);
@@ -260,6 +300,7 @@ static inline __attribute__((always_inline)) int run(struct instance *instance,
         release_python(thread, activation, true);
         publish(thread, &activation->watch, 0);
         wake_watchdog_for(thread, &activation->watch, WATCHDOG_AWAKE);
+        look_at_signals(thread);
         uint64_t rsp = activation->rsp;
         cross(thread, activation);
         while (--times != 0 && activation->outcome == RETURNED) {
@@ -353,6 +394,7 @@ int tmebox_resume(struct activation *activation) {
             publish(thread, &activation->watch, 0);
         }
         wake_watchdog_for(thread, &activation->watch, WATCHDOG_DOZING);
+        look_at_signals(thread);
         set_base(thread, activation->instance);
     }
     thread->current = activation;

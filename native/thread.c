@@ -112,16 +112,10 @@ static void measure_stack(struct thread *thread) {
 }
 
 /* A fault whose signal is blocked kills the process; a blocked interrupt never arrives. */
-static void unblock_signals(void) {
+void tmebox_open_signals(struct thread *thread) {
     sigset_t set;
-    sigemptyset(&set);
-    static const int fatal[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP};
-    for (size_t i = 0; i < sizeof fatal / sizeof *fatal; i++) {
-        sigaddset(&set, fatal[i]);
-    }
-    if (tmebox_interrupt_signal != 0) {
-        sigaddset(&set, tmebox_interrupt_signal);
-    }
+    thread->looked_ns = tmebox_watchdog_clock_ns;
+    tmebox_needed_signals(&set);
     pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 }
 
@@ -165,7 +159,7 @@ struct thread *tmebox_register_thread(void) {
         PyErr_NoMemory();
         return NULL;
     }
-    unblock_signals();
+    tmebox_open_signals(thread);
     measure_stack(thread);
     thread->tid = (int)syscall(SYS_gettid);
     thread->main = thread->tid == getpid(); /* the only one that Python runs signal handlers on */

@@ -187,6 +187,38 @@ static void chain(size_t index, siginfo_t *info, void *context) {
 
 /* -- handlers ------------------------------------------------------------------------------------- */
 
+/* The watchdog finds that sandbox code has had the GIL for too long. */
+static bool must_release(const struct thread *thread) {
+    uint64_t held = atomic_load_explicit(&thread->held, memory_order_relaxed);
+    return held != 0 && atomic_load(&thread->release) == held;
+}
+
+/* The watchdog's signal. It comes again until the call has ended, so an interrupt that cannot be honoured
+ * here (host code is never unwound) may be dropped. */
+static void interrupt(siginfo_t *info, void *context) {
+    greg_t *registers = ((ucontext_t *)context)->uc_mcontext.gregs;
+    struct activation *activation = interrupted(registers);
+    if (activation != NULL) {
+        if (atomic_load(&activation->thread->expired) == activation->watch.sequence) {
+            trap(activation, 0, info, registers);
+        } else if (atomic_load(&tmebox_poll_requested) || must_release(activation->thread)) {
+            tmebox_redirect_to_poll(context);
+        }
+    }
+}
+
+static void on_interrupt(int signal, siginfo_t *info, void *context) {
+    (void)signal;
+    int error = errno;
+    interrupt(info, context);
+    errno = error;
+}
+
+/* What the watchdog sends where the queue of real-time signals is full. */
+static bool is_nudge(int signal) {
+    return signal == NUDGE_SIGNAL && tmebox_thread != NULL && atomic_exchange(&tmebox_thread->nudged, false);
+}
+
 static void on_fault(int signal, siginfo_t *info, void *context) {
     int error = errno;
     greg_t *registers = ((ucontext_t *)context)->uc_mcontext.gregs;
@@ -196,35 +228,14 @@ static void on_fault(int signal, siginfo_t *info, void *context) {
         /* the instruction is tried again */
     } else if (real && activation != NULL) {
         trap(activation, signal, info, registers);
+    } else if (!real && is_nudge(signal)) {
+        interrupt(info, context);
     } else if (!real || !window_access(signal, info, registers)) {
         for (size_t i = 0; i < FATAL_COUNT; i++) {
             if (fatal[i] == signal) {
                 chain(i, info, context);
                 break;
             }
-        }
-    }
-    errno = error;
-}
-
-/* The watchdog finds that sandbox code has had the GIL for too long. */
-static bool must_release(const struct thread *thread) {
-    uint64_t held = atomic_load_explicit(&thread->held, memory_order_relaxed);
-    return held != 0 && atomic_load(&thread->release) == held;
-}
-
-/* The watchdog's signal. It comes again until the call has ended, so an interrupt that cannot be honoured
- * here (host code is never unwound) may be dropped. */
-static void on_interrupt(int signal, siginfo_t *info, void *context) {
-    (void)signal;
-    int error = errno;
-    greg_t *registers = ((ucontext_t *)context)->uc_mcontext.gregs;
-    struct activation *activation = interrupted(registers);
-    if (activation != NULL) {
-        if (atomic_load(&activation->thread->expired) == activation->watch.sequence) {
-            trap(activation, 0, info, registers);
-        } else if (atomic_load(&tmebox_poll_requested) || must_release(activation->thread)) {
-            tmebox_redirect_to_poll(context);
         }
     }
     errno = error;
@@ -255,10 +266,6 @@ bool tmebox_redirect_to_poll(void *context) {
     if (activation == NULL || !activation->thread->main) {
         return false;
     }
-    /* In the middle of a rebase, and when the sandbox would rather not be interrupted, rsp is not its
-     * stack's: a nested call finds the guard instead, and traps. */
-    uint64_t rsp = (uint64_t)registers[REG_RSP], base = activation->instance->base;
-    activation->rsp = rsp - base < TMEBOX_PRIVATE_END ? rsp : base + TMEBOX_STACK_LOWEST / 2;
     record(activation, 0, NULL, registers);
     uint64_t top = activation->host_rsp;
     size_t fpsize = fpstate_size(from->uc_mcontext.fpregs);
@@ -282,9 +289,12 @@ int tmebox_poll(struct activation *activation);
 int tmebox_poll(struct activation *activation) {
     activation->polling = true;
     tmebox_suspend(activation);
+    /* From the moment that this thread has the GIL until it lets it go, and after. */
+    activation->instance->interrupted = true;
     tmebox_guard_foreign_handlers(true);
     atomic_store(&tmebox_poll_requested, true); /* resume looks */
     int result = tmebox_resume(activation);
+    activation->instance->interrupted = false;
     activation->polling = false;
     return result;
 }
@@ -294,6 +304,11 @@ int tmebox_poll(struct activation *activation) {
 static bool is_ours(int signal, void (*handler)(int, siginfo_t *, void *), struct sigaction *present) {
     return sigaction(signal, NULL, present) == 0 && (present->sa_flags & SA_SIGINFO) &&
            present->sa_sigaction == handler;
+}
+
+bool tmebox_can_nudge(void) {
+    struct sigaction present;
+    return is_ours(NUDGE_SIGNAL, on_fault, &present);
 }
 
 static int install(int signal, void (*handler)(int, siginfo_t *, void *), int flags) {
@@ -369,6 +384,16 @@ int tmebox_ensure_handlers(void) {
     bool current = tmebox_handlers == HANDLERS_CURRENT && is_ours(SIGSEGV, on_fault, &present) &&
                    is_ours(SIGBUS, on_fault, &present);
     return current ? 0 : tmebox_install_handlers();
+}
+
+void tmebox_needed_signals(sigset_t *set) {
+    sigemptyset(set);
+    for (size_t i = 0; i < FATAL_COUNT; i++) {
+        sigaddset(set, fatal[i]);
+    }
+    if (tmebox_interrupt_signal != 0) {
+        sigaddset(set, tmebox_interrupt_signal);
+    }
 }
 
 bool tmebox_handlers_current(void) {

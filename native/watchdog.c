@@ -9,6 +9,7 @@
  * process is stopped: a debugger, Ctrl-Z or a paused virtual machine makes no call late. */
 #include "native.h"
 
+#include <errno.h>
 #include <linux/futex.h>
 #include <linux/membarrier.h>
 #include <pthread.h>
@@ -50,8 +51,14 @@ struct sight {
     uint64_t next_ns;
 };
 
+/* A user's queue of real-time signals can be full. An ordinary signal needs no room in it. */
 static void fire(struct thread *thread) {
-    syscall(SYS_tgkill, getpid(), thread->tid, tmebox_interrupt_signal);
+    int process = getpid();
+    if (syscall(SYS_tgkill, process, thread->tid, tmebox_interrupt_signal) < 0 && errno == EAGAIN &&
+        tmebox_can_nudge()) {
+        atomic_store(&thread->nudged, true);
+        syscall(SYS_tgkill, process, thread->tid, NUDGE_SIGNAL);
+    }
 }
 
 static void look_at(struct thread *thread, uint64_t now, struct sight *sight) {

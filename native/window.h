@@ -131,6 +131,8 @@ void tmebox_restore(struct window *window, uint64_t base, uint32_t keep);
 int64_t tmebox_recycle(struct window *window, uint64_t base, uint32_t keep);
 /* Takes pages away; they come back as they were at first. */
 void tmebox_discard(uint64_t base, uint64_t start, uint64_t end);
+/* windows.c. Makes whole pages of the heap zero, and gives their memory back. False with an exception set. */
+bool tmebox_zero(struct window *window, uint64_t base, uint64_t offset, uint64_t size);
 /* No page is present and none may be touched. Nobody uses it. False: shared read-only data still is, for want
  * of a mapping; nobody may have the window before this was tried again. */
 bool tmebox_empty(struct window *window, uint64_t base);

@@ -147,19 +147,11 @@ static PyObject *window_populate(PyObject *module, PyObject *args) {
 
 /* Pages with first contents, and those whose presence is kept bit by bit, are written: missing, they would
  * come back as what they were at first, or not be known to be missing. */
-static PyObject *window_zero(PyObject *module, PyObject *args) {
-    (void)module;
-    unsigned long long base, offset, size;
-    struct window *window;
-    if (!PyArg_ParseTuple(args, "KKK:window_zero", &base, &offset, &size) ||
-        (window = owned_window_at(base)) == NULL) {
-        return NULL;
-    }
+bool tmebox_zero(struct window *window, uint64_t base, uint64_t offset, uint64_t size) {
     const struct template *template = window->template;
-    if (offset % PAGE != 0 || size % PAGE != 0 || offset < template->heap_start ||
-        offset > template->heap_end || size > template->heap_end - offset) {
-        PyErr_SetString(PyExc_ValueError, "not whole pages of the heap");
-        return NULL;
+    if (offset < template->heap_start || offset > template->heap_end || size > template->heap_end - offset) {
+        PyErr_SetString(PyExc_ValueError, "not pages of the heap");
+        return false;
     }
     uint64_t end = offset + size, rest = offset,
              known_end = TMEBOX_IMAGE_START + (uint64_t)template->pages * PAGE;
@@ -167,12 +159,12 @@ static PyObject *window_zero(PyObject *module, PyObject *args) {
     if (offset < known_end) {
         rest = end < known_end ? end : known_end;
         if (!populate(window, base, offset, rest - offset, HOST_WRITES)) {
-            return NULL;
+            return false;
         }
         memset((void *)(base + offset), 0, rest - offset);
     }
     tmebox_discard(base, rest, end);
-    Py_RETURN_NONE;
+    return true;
 }
 
 /* For views that outlive their sandbox: the same memory, all zero. Other threads may be looking on: there is
@@ -215,7 +207,6 @@ PyMethodDef tmebox_window_methods[] = {
     {"window_empty", window_empty, METH_O, "window_empty(base)\n\nNothing may be touched any more."},
     {"window_grow_arena", window_grow_arena, METH_VARARGS, "window_grow_arena(base, end)"},
     {"window_populate", window_populate, METH_VARARGS, "window_populate(base, offset, size_bytes, writable)"},
-    {"window_zero", window_zero, METH_VARARGS, "window_zero(base, offset, size_bytes)\n\nPages of the heap."},
     {"window_blank", window_blank, METH_VARARGS, "window_blank(base, template)\n\nAll zero, arena included."},
     {"window_pages", window_pages, METH_O, "window_pages(base) -> int\n\nHow many are present."},
     {NULL, NULL, 0, NULL},

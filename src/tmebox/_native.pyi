@@ -73,9 +73,6 @@ def window_grow_arena(base: int, end: int) -> None: ...
 def window_populate(base: int, offset: int, size_bytes: int, writable: bool) -> None:
     """Make present what of the window may be touched; OSError if something may not."""
 
-def window_zero(base: int, offset: int, size_bytes: int) -> None:
-    """Whole pages of the heap become zero; their memory goes back to the system where it can."""
-
 def window_blank(base: int, template: Template) -> None:
     """All contents are replaced by those of the (empty) template; the arena stays, zeroed."""
 
@@ -109,6 +106,9 @@ def expect_x87() -> None:
 def ensure_handlers() -> None:
     """Install handlers unless those that matter most are ours: a quick look for every new sandbox."""
 
+def needed_signals() -> list[int]:
+    """Numbers of the signals that end or interrupt sandboxed code; the last only once handlers are there."""
+
 def install_handlers() -> None:
     """Install SIGSEGV/SIGBUS/SIGILL/SIGFPE/SIGTRAP and interrupt handlers, remembering those before; a
     second call re-installs only what someone else has replaced (and chains to it)."""
@@ -125,6 +125,9 @@ def trap_count() -> int:
 
 def cpu_features() -> dict[str, bool]:
     """fsgsbase, avx, avx2, avx512f, … by their /proc/cpuinfo names, as usable under this kernel."""
+
+def require_main_interpreter() -> None:
+    """Raises ImportError in a subinterpreter."""
 
 def configure(*, busy: type[BaseException], closed: type[BaseException], limit: type[BaseException]) -> None:
     """Exception types raised from here."""
@@ -185,7 +188,12 @@ class Instance:
         until kill() or pause(). Nothing happens to an instance that has some, or is dead."""
 
     def write(self, address: int, data: Any) -> None:
-        """As the module's `write`, but raises busy while a call runs on another thread."""
+        """As the module's `write`, but raises busy while a call runs on another thread, or was interrupted on
+        this one."""
+
+    def discard(self, offset: int, size_bytes: int) -> None:
+        """Whole pages of the heap become zero; their memory goes back to the system where it can. Raises busy
+        as `write` does."""
 
     def condemn(self) -> None:
         """Mark DEAD without ending the running call: from a host function, whose exception ends it. A pause

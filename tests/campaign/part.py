@@ -1,7 +1,8 @@
 """What a part of the campaign is: something that looks for a defect as long as it is given time.
 
 The runner gives each part a seed, a deadline and what the part returned when it ran last, adds its counts
-up, and prints its findings. A part is deterministic: the same seed and state try the same in the same order.
+up, and prints its findings. A part is deterministic: the same seed and state try the same things in the same
+order.
 """
 
 from __future__ import annotations

@@ -11,9 +11,9 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from native_machine import DATA, Closed, Machine, Trapped
+from native_machine import DATA, DATA_SIZE_BYTES, Busy, Closed, Machine, Trapped
 
-from tmebox import _native
+from tmebox import _native, abi
 
 SHORT_S = 0.02
 ENOUGH_S = 5.0
@@ -250,17 +250,53 @@ def test_a_handler_that_does_not_raise_lets_the_call_go_on_with_every_register(m
     assert seen.count(signal.SIGINT) > 1
 
 
-def test_a_handler_may_call_the_interrupted_sandbox(machine: Machine) -> None:
-    results: list[int] = []
+def test_the_interrupted_sandbox_is_neither_called_nor_written_until_it_goes_on(machine: Machine) -> None:
+    """It may be between the check of a return address and the return."""
+    refused: list[str] = []
 
-    def release(*_: object) -> None:
-        results.append(machine.call("weigh", 1, 2, stack=bytes(64)))
-        machine.call("store", DATA, 77)
+    def handle(*_: object) -> None:
+        for attempt in (
+            lambda: machine.call("store", DATA, 1),
+            machine.function("spin"),
+            lambda: machine.instance.write(machine.base + DATA, b"\1"),
+            lambda: machine.instance.discard(abi.IMAGE_START, abi.PAGE_SIZE),
+            lambda: machine.instance.reset(64),
+            lambda: machine.instance.set_imports([]),
+            machine.instance.pause,
+            machine.instance.revive,
+            machine.instance.kill,
+        ):
+            with pytest.raises(Busy) as caught:
+                attempt()
+            refused.append(str(caught.value))
+        assert machine.read(DATA, 1) == b"\0"
+        soon(lambda: _native.write(machine.base + DATA, b"\7"))
 
-    with handler(signal.SIGINT, release):
+    with handler(signal.SIGINT, handle):
         soon(send)
-        assert machine.call("spin_flagged", DATA) == 77
-    assert results == [5]
+        assert machine.call("spin_flagged", DATA) == 7
+    assert len(refused) == 9 and "interrupted" in refused[0]
+    machine.instance.write(machine.base + DATA, b"\1")
+    machine.instance.discard(abi.IMAGE_START + DATA_SIZE_BYTES, 0)
+    assert machine.call("add", 1, 2) == 3
+
+
+def test_who_is_called_by_the_handler_may_not_call_the_interrupted_sandbox_either(machine: Machine) -> None:
+    refused: list[str] = []
+
+    def call_back() -> None:
+        with pytest.raises(Busy) as caught:
+            machine.call("add", 1, 2)
+        refused.append(str(caught.value))
+
+    def handle(*_: object) -> None:
+        Machine(imports=[(call_back, "", "v")]).call("call_0")
+        soon(lambda: _native.write(machine.base + DATA, b"\7"))
+
+    with handler(signal.SIGINT, handle):
+        soon(send)
+        assert machine.call("spin_flagged", DATA) == 7
+    assert len(refused) == 1
 
 
 def test_a_handler_may_run_another_sandbox_into_a_trap_and_a_timeout(machine: Machine) -> None:
@@ -272,7 +308,7 @@ def test_a_handler_may_run_another_sandbox_into_a_trap_and_a_timeout(machine: Ma
                 Machine(timeout_s=SHORT_S).call(name)
             except Trapped as trap:
                 signals.append(trap.signal)
-        machine.call("store", DATA, 1)
+        soon(lambda: _native.write(machine.base + DATA, b"\1"))
 
     with handler(signal.SIGINT, busy_handler):
         soon(send)
@@ -367,22 +403,6 @@ def test_ctrl_c_stops_a_loop_that_keeps_its_stack_pointer_in_a_guard() -> None:
     soon(send)
     with pytest.raises(KeyboardInterrupt):
         Machine(timeout_s=ENOUGH_S).call("spin_in_guard")
-
-
-def test_a_handler_that_calls_a_sandbox_without_a_stack_gets_a_trap() -> None:
-    machine, signals = Machine(timeout_s=ENOUGH_S), []
-
-    def call(*_: object) -> None:
-        try:
-            machine.call("add", 1, 2)
-        except Trapped as trap:
-            signals.append(trap.signal)
-
-    with handler(signal.SIGINT, call):
-        soon(send)
-        with pytest.raises(Closed):
-            machine.call("spin_in_guard")
-    assert signals == [signal.SIGSEGV]
 
 
 def test_an_alarm_raises_in_sandboxed_code_too() -> None:

@@ -48,9 +48,6 @@ class Substrate(Protocol):
     def populate(self, base: int, offset: int, size_bytes: int, writable: bool) -> None:
         """Make pages present, so that the kernel too can read and write them on the host's behalf."""
 
-    def zero(self, base: int, offset: int, size_bytes: int) -> None:
-        """Make pages of the heap zero and give their memory back to the system."""
-
     def blank(self, base: int, contents: Contents, arena_end: int) -> None:
         """All zero, for views that outlive their sandbox."""
 
@@ -89,9 +86,6 @@ class Userfault:
 
     def populate(self, base: int, offset: int, size_bytes: int, writable: bool) -> None:
         _native.window_populate(base, offset, size_bytes, writable)
-
-    def zero(self, base: int, offset: int, size_bytes: int) -> None:
-        _native.window_zero(base, offset, size_bytes)
 
     def blank(self, base: int, contents: Contents, arena_end: int) -> None:
         _native.window_blank(base, blank_template(contents))
@@ -149,9 +143,6 @@ class Plain:
 
     def populate(self, base: int, offset: int, size_bytes: int, writable: bool) -> None:
         pass
-
-    def zero(self, base: int, offset: int, size_bytes: int) -> None:
-        _native.discard(base + offset, size_bytes)
 
     def blank(self, base: int, contents: Contents, arena_end: int) -> None:
         layout = contents.layout

@@ -78,10 +78,6 @@ class Window:
         if offset < abi.ARENA_START:
             self._viewed = [*(self._viewed or ()), (offset, size_bytes)]
 
-    def zero(self, offset: int, size_bytes: int) -> None:
-        """Make whole pages of the heap zero and give their memory back to the system."""
-        self._pool.substrate.zero(self.base, offset, size_bytes)
-
     def blank(self) -> None:
         """Replace all contents by zeros, for views that outlive their sandbox. Raises LimitError."""
         substrate = self._pool.substrate

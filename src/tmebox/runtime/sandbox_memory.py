@@ -16,18 +16,30 @@ class BadPointer(IndexError):
     """An offset and size that are not (all) memory of the sandbox."""
 
 
+def held(data: Any) -> memoryview:
+    """One view of a buffer, whose size stays what it is as long as the view is held. Raises BufferError."""
+    try:
+        view = memoryview(data)
+    except TypeError:
+        raise BufferError(f"{type(data).__name__} has no C-contiguous buffer") from None
+    if not view.c_contiguous:
+        raise BufferError("the buffer is not C-contiguous: copy it first")
+    return view
+
+
 class SandboxMemory:
     """`read`, `write`, `view` and `string` by offset; slices work too: `memory[offset:offset + 4]`.
 
     Offsets outside the sandbox's memory raise BadPointer (an IndexError), as do writes to its read-only
-    data. Reading while a call runs on another thread sees whatever the sandbox has written so far.
+    data. Reading while a call runs on another thread sees whatever the sandbox has written so far. Writing
+    raises SandboxBusy while a call runs on another thread, and in a signal handler or finalizer that
+    interrupted the sandbox.
     """
 
-    def __init__(self, hold: Callable[[], Window], plan: Layout, write: Callable[[int, Any], None]) -> None:
-        """write(address, data) refuses while the sandbox runs on another thread."""
+    def __init__(self, hold: Callable[[], Window], plan: Layout, instance: _native.Instance) -> None:
         self._hold = hold
         self._plan = plan
-        self._write = write
+        self._instance = instance
 
     def _check(self, offset: int, size_bytes: int, writing: bool) -> None:
         plan, end = self._plan, offset + size_bytes
@@ -52,11 +64,11 @@ class SandboxMemory:
         return _native.read(window.base + offset, size_bytes)
 
     def write(self, offset: int, data: Any) -> None:
-        """Copy a buffer to `offset`. Raises SandboxBusy while a call runs on another thread."""
+        """Copy a C-contiguous buffer to `offset`. Raises SandboxBusy."""
         window = self._hold()
-        _, size_bytes, _ = _native.buffer_address(data)
-        self._check(offset, size_bytes, True)
-        self._write(window.base + offset, data)
+        with held(data) as view:
+            self._check(offset, view.nbytes, True)
+            self._instance.write(window.base + offset, view)
 
     def view(self, offset: int, size_bytes: int) -> memoryview:
         """Zero-copy view; writable in host arrays, read-only elsewhere (write with `write`). It may outlive
@@ -68,8 +80,9 @@ class SandboxMemory:
         return memoryview(_native.Region(window.base + offset, size_bytes, window, writable))
 
     def discard(self, offset: int, size_bytes: int) -> None:
-        """Make whole pages of the heap zero and give their memory back to the system."""
-        window, page = self._hold(), abi.PAGE_SIZE
+        """Make whole pages of the heap zero and give their memory back to the system. Raises SandboxBusy."""
+        page = abi.PAGE_SIZE
+        window = self._hold()
         if (
             offset % page
             or size_bytes % page
@@ -77,7 +90,8 @@ class SandboxMemory:
         ):
             raise BadPointer(f"[{offset:#x}, {offset + size_bytes:#x}) is not whole pages of the heap")
         if size_bytes:
-            window.zero(offset, size_bytes)
+            self._instance.discard(offset, size_bytes)
+        del window  # it was kept until here
 
     def string(self, offset: int, limit: int = abi.MIB) -> bytes:
         """The NUL-terminated string at `offset`, without the NUL. Raises BadPointer if none ends within
@@ -104,9 +118,10 @@ class SandboxMemory:
 
     def __setitem__(self, key: slice, data: Any) -> None:
         start, size_bytes = self._slice(key)
-        if _native.buffer_address(data)[1] != size_bytes:
-            raise ValueError(f"the slice has {size_bytes} bytes, the data {_native.buffer_address(data)[1]}")
-        self.write(start, data)
+        with held(data) as view:
+            if view.nbytes != size_bytes:
+                raise ValueError(f"the slice has {size_bytes} bytes, the data {view.nbytes}")
+            self.write(start, view)
 
     @staticmethod
     def _slice(key: slice) -> tuple[int, int]:

@@ -21,6 +21,7 @@ from tmebox.errors import Aborted, LimitError, SandboxBusy, SandboxClosed
 from tmebox.memory.capture import written_pages
 from tmebox.memory.contents import Contents, Layout
 from tmebox.memory.windows import WINDOWS, Window
+from tmebox.runtime import signals
 from tmebox.runtime.arena import Arena, Block
 from tmebox.runtime.host_functions import NativeImport
 from tmebox.runtime.image import Image, Start
@@ -30,6 +31,7 @@ from tmebox.runtime.system import Abort, Exit, System
 from tmebox.runtime.traps import Surroundings, make_trap
 
 _native.configure(busy=SandboxBusy, closed=SandboxClosed, limit=LimitError)
+signals.keep_open()
 # Whatever verified code can touch, not only what the module at hand uses: a sandbox can reach every module's
 # functions, also those of one that is loaded while it runs. No rule accepts AVX-512; that is for speed.
 _native.set_vector_policy(avx=_native.cpu_features()["avx"], avx512=_native.cpu_features()["avx512vl"])
@@ -194,7 +196,7 @@ class Tenancy:
     def memory(self) -> SandboxMemory:
         memory = self._memory
         if memory is None:
-            memory = self._memory = SandboxMemory(self.hold, self.layout, self._write)
+            memory = self._memory = SandboxMemory(self.hold, self.layout, self.instance)
         return memory
 
     def hold(self) -> Window:
@@ -205,9 +207,6 @@ class Tenancy:
         if window.is_inherited:
             raise SandboxClosed("the sandbox belongs to the process that this one was forked from")
         return window
-
-    def _write(self, address: int, data: Any) -> None:
-        self.instance.write(address, data)
 
     def _arena_of(self, window: Window) -> Arena:
         arena = self._arena
