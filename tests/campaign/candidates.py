@@ -230,7 +230,7 @@ def any_block(seed: int, number: int) -> Block:
     generator = _generator(seed + 1, number)
     if number % 64 == 63:
         return plain_block(seed, number // 64)
-    if number % 128 == 31:
+    if number % 256 == 31:
         return Block(None, generator.integers(0, 256, (BLOCK, SLOT), np.uint8))
     kind = MIX[number % len(MIX)]
     chooser = random.Random(f"{seed} {number}")

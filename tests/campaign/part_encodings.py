@@ -22,6 +22,8 @@ from tmebox.verify.decoded import decode
 from tmebox.verify.forms import Form, classify, representative
 from tmebox.verify.tables import TABLES, Table
 
+NEAR: Final = 8
+"""Of a block's accepted encodings, this share is judged again with a byte more and less: they are alike."""
 SAMPLES: Final = 4
 """Of each block's refused encodings, this many are judged by `classify` too."""
 
@@ -78,14 +80,15 @@ class Encodings:
         passes = candidates(block)
         tally.count("encodings tried", len(passes))
         tally.count("of these, instructions", int(np.count_nonzero(block.codes)))
-        for row in np.flatnonzero(passes).tolist():
-            self.judge_in_full(block.encoding(row), tally, shapes)
+        for count, row in enumerate(np.flatnonzero(passes).tolist()):
+            self.judge_in_full(block.encoding(row), tally, shapes, is_near=count % NEAR == 0)
         generator = np.random.Generator(np.random.SFC64([seed + 2, number]))
         for row in generator.integers(0, max(len(passes), 1), SAMPLES if len(passes) else 0).tolist():
             if not passes[row] and block.codes[row]:
                 self.compare(block.encoding(row), tally)
 
-    def judge_in_full(self, encoding: bytes, tally: Tally, shapes: set[int]) -> None:
+    def judge_in_full(self, encoding: bytes, tally: Tally, shapes: set[int], is_near: bool = True) -> None:
+        """is_near: look at what is nearly this encoding, too."""
         tally.count("judged in full")
         for base, table in TABLES.items():
             form = self.judge(encoding, table)
@@ -93,16 +96,17 @@ class Encodings:
                 continue
             tally.count(f"accepted ({base})")
             shapes.add(zlib.crc32(f"{base} {shape(encoding, form)}".encode()))
-            for problem in self._problems(encoding, form, table):
+            problems = [odd_bytes(encoding), *(self._problems(encoding, form, table) if is_near else ())]
+            for problem in filter(None, problems):
                 tally.find(f"{encoding.hex(' ')}, base {base}: accepted, but {problem}")
 
     def _problems(self, encoding: bytes, form: Form, table: Table) -> list[str]:
-        problems = [odd_bytes(encoding)]
+        problems = []
         if self.judge(representative(encoding), table) != form:
             problems.append("its representative has another form")
         if can_run(self.judge(encoding[:-1], table)) or can_run(self.judge(encoding + b"\x90", table)):
             problems.append("so is a byte more or less of it")
-        return [problem for problem in problems if problem]
+        return problems
 
     def compare(self, encoding: bytes, tally: Tally) -> None:
         tally.count("refused by both ways")
