@@ -64,6 +64,7 @@ static const struct feature {
     {"lahf_lm", 0x80000001, 0, ECX, 0, 0},
     {"abm", 0x80000001, 0, ECX, 5, 0},
     {"sse4a", 0x80000001, 0, ECX, 6, 0},
+    {"3dnowprefetch", 0x80000001, 0, ECX, 8, 0},
 };
 
 static uint64_t enabled_state(void) {

@@ -7,6 +7,35 @@
 
 int tmebox_hostcall(struct activation *activation);
 
+/* What the host has instead of a function that only makes traps may know how it came to this. */
+static PyObject *closed_error(const struct instance *instance) {
+    PyObject *make_trap = Py_XNewRef(instance->make_trap); /* may be replaced meanwhile */
+    PyObject *error = make_trap == NULL ? NULL : PyObject_CallMethod(make_trap, "closed_error", NULL);
+    Py_XDECREF(make_trap);
+    if (error != NULL && !PyExceptionInstance_Check(error)) {
+        Py_CLEAR(error);
+    }
+    if (error == NULL && PyErr_Occurred() && PyErr_ExceptionMatches(PyExc_AttributeError)) {
+        PyErr_Clear();
+    }
+    return error;
+}
+
+void tmebox_raise_closed(const struct instance *instance) {
+    if (instance->generation != tmebox_generation) {
+        PyErr_SetString(tmebox_closed_error,
+                        "the sandbox belongs to the process that this one was forked from");
+        return;
+    }
+    PyObject *error = closed_error(instance);
+    if (error != NULL) {
+        PyErr_SetObject((PyObject *)Py_TYPE(error), error);
+        Py_DECREF(error);
+    } else if (!PyErr_Occurred()) {
+        PyErr_SetString(tmebox_closed_error, "the sandbox was closed, or a trap ended it");
+    }
+}
+
 static bool is_trap(struct activation *activation, struct window_fault fault) {
     if (fault.how == 0) {
         return false;
@@ -38,7 +67,9 @@ static bool is_floating(char code) {
     return code == 'f' || code == 'd';
 }
 
-static int call_typed(struct activation *activation, PyObject *handler, const struct signature *signature) {
+static int call_typed(struct activation *activation, const struct import *import) {
+    PyObject *handler = import->handler;
+    const struct signature *signature = &import->signature;
     uint64_t words[MAX_ARGUMENTS];
     PyObject *arguments[MAX_ARGUMENTS + 1], *result = NULL;
     if (!read_words(activation, signature, words)) {
@@ -65,8 +96,8 @@ static int call_typed(struct activation *activation, PyObject *handler, const st
     uint64_t word;
     bool fits = tmebox_to_word(signature->result, result, &word);
     if (!fits) {
-        PyErr_Format(PyExc_TypeError, "a host function returned %R, which is not a '%c' result", result,
-                     signature->result);
+        PyErr_Format(PyExc_TypeError, "host function %s returned %R, which does not fit its result",
+                     import->name, result);
     }
     Py_DECREF(result);
     if (!fits) {
@@ -134,7 +165,7 @@ static int dispatch(struct activation *activation) {
     /* The table cannot change while a call runs. */
     const struct import *import = &instance->imports[activation->index];
     int result = import->raw ? call_raw(activation, import->handler)
-                             : call_typed(activation, import->handler, &import->signature);
+                             : call_typed(activation, import);
     if (result < 0 && activation->outcome == RETURNED) {
         activation->outcome = RAISED;
     }
@@ -149,3 +180,31 @@ int tmebox_hostcall(struct activation *activation) {
     }
     return tmebox_resume(activation);
 }
+
+/* What is left of its time to the call that this thread is in, by the watchdog's clock. */
+static PyObject *remaining_time(PyObject *module, PyObject *unused) {
+    (void)module, (void)unused;
+    struct thread *thread = tmebox_thread;
+    uint64_t sequence = thread == NULL ? 0 : atomic_load(&thread->sequence);
+    if (sequence == 0) {
+        Py_RETURN_NONE;
+    }
+    uint64_t now = atomic_load(&tmebox_watchdog_clock_ns);
+    uint64_t timeout = atomic_load(&thread->timeout_ns), deadline = atomic_load(&thread->deadline_ns);
+    if (timeout != 0) {
+        bool seen = atomic_load(&thread->seen_sequence) == sequence;
+        uint64_t own = (seen ? atomic_load(&thread->seen_ns) : now) + timeout;
+        deadline = deadline == 0 || own < deadline ? own : deadline;
+    }
+    if (deadline == 0) {
+        Py_RETURN_NONE;
+    }
+    bool late = now >= deadline || atomic_load(&thread->expired) == sequence;
+    return PyFloat_FromDouble(late ? 0.0 : (double)(deadline - now) * 1e-9);
+}
+
+PyMethodDef tmebox_hostcall_methods[] = {
+    {"remaining_time", remaining_time, METH_NOARGS,
+     "remaining_time() -> float | None\n\nSeconds; None outside of calls and without a limit."},
+    {NULL, NULL, 0, NULL},
+};

@@ -6,18 +6,19 @@
 void tmebox_free_imports(struct import *imports, uint32_t count) {
     for (uint32_t i = 0; i < count; i++) {
         Py_XDECREF(imports[i].handler);
+        PyMem_Free(imports[i].name);
     }
     PyMem_Free(imports);
 }
 
 static int parse_import(struct import *import, PyObject *row) {
     PyObject *handler;
-    const char *arguments, *result;
+    const char *arguments, *result, *name = "(unnamed)";
     if (!PyTuple_Check(row)) {
-        PyErr_SetString(PyExc_TypeError, "an import is a tuple (handler, argument codes, result code)");
+        PyErr_SetString(PyExc_TypeError, "an import is a tuple (handler, argument codes, result code[, name])");
         return -1;
     }
-    if (!PyArg_ParseTuple(row, "Oss:set_imports", &handler, &arguments, &result)) {
+    if (!PyArg_ParseTuple(row, "Oss|s:set_imports", &handler, &arguments, &result, &name)) {
         return -1;
     }
     if (!PyCallable_Check(handler)) {
@@ -28,6 +29,12 @@ static int parse_import(struct import *import, PyObject *row) {
     if (!import->raw && tmebox_parse_signature(&import->signature, arguments, result) < 0) {
         return -1;
     }
+    import->name = PyMem_Malloc(strlen(name) + 1);
+    if (import->name == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    memcpy(import->name, name, strlen(name) + 1);
     Py_INCREF(handler);
     import->handler = handler;
     return 0;

@@ -52,6 +52,7 @@ PyObject *tmebox_from_word(char code, uint64_t word);
 /* -- instances (instance.c) -------------------------------------------------------------------------- */
 struct import {
     PyObject *handler;
+    char *name; /* for messages */
     bool raw;
     struct signature signature;
 };
@@ -156,6 +157,7 @@ int tmebox_wake_watchdog(void);
 extern _Atomic uint64_t tmebox_watchdog_clock_ns; /* as of the last tick */
 
 /* -- tables of methods ------------------------------------------------------------------------------- */
-extern PyMethodDef tmebox_memory_methods[], tmebox_cpu_methods[], tmebox_crossing_methods[];
+extern PyMethodDef tmebox_memory_methods[], tmebox_cpu_methods[], tmebox_crossing_methods[],
+    tmebox_hostcall_methods[];
 
 #endif

@@ -20,13 +20,6 @@ uint32_t tmebox_vector_policy;
 bool tmebox_x87_expected;
 PyObject *tmebox_busy_error, *tmebox_closed_error;
 
-void tmebox_raise_closed(const struct instance *instance) {
-    PyErr_SetString(tmebox_closed_error,
-                    instance->generation != tmebox_generation
-                        ? "the sandbox belongs to the process that this one was forked from"
-                        : "the sandbox was closed, or a trap ended it");
-}
-
 /* A return address, or the target of a jump, must not change between its check and its use. Who is stopped in
  * a host call is between two instructions that need nothing of each other. Who was interrupted is at any
  * instruction: so it is neither entered nor written until it goes on, not even by the thread that stopped it.

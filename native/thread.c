@@ -50,7 +50,7 @@ static int map_signal_stack(struct thread *thread) {
         return -1;
     }
     /* The lowest page stays a guard. */
-    int error = out_of_reach(stack) ? 0 : ENOMEM;
+    int error = out_of_reach(stack) ? 0 : EADDRNOTAVAIL;
     if (error == 0 && mprotect(stack + page, usable, PROT_READ | PROT_WRITE) < 0) {
         error = errno;
     }
@@ -146,8 +146,12 @@ struct thread *tmebox_register_thread(void) {
     }
     if (tmebox_give_signal_stack(thread) < 0) {
         PyErr_Format(tmebox_limit_error,
-                     "this thread cannot call sandboxes: no memory for its signal handlers (%s); close "
-                     "sandboxes, or raise vm.max_map_count, `ulimit -v` or `ulimit -d`",
+                     errno == EADDRNOTAVAIL
+                         ? "this thread cannot call sandboxes: new memory lies below 4 GiB here, where "
+                           "sandboxed code could reach its signal handlers' stack (%s); tools that lay out "
+                           "the address space themselves do that, such as valgrind"
+                         : "this thread cannot call sandboxes: no memory for its signal handlers (%s); close "
+                           "sandboxes, or raise vm.max_map_count, `ulimit -v` or `ulimit -d`",
                      strerror(errno));
         take_signal_stack(thread);
         free(thread);

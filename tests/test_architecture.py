@@ -17,6 +17,7 @@ LAYERS: dict[str, int] = {
     "errors": 0,
     "abi": 0,
     "once": 0,
+    "listing": 0,
     "prototypes": 1,
     "elf": 1,
     "modulecheck": 1,

@@ -38,11 +38,15 @@ def structs(types: st.SearchStrategy[p.CType]) -> st.SearchStrategy[p.Struct]:
     )
 
 
+def array_of(element: p.CType, count: int) -> p.Array:
+    return p.Array(element, count if p.size_of(element) else 0)
+
+
 types = st.recursive(
     scalars,
     lambda inner: st.one_of(
         st.builds(p.Pointer, inner, st.booleans()),
-        st.builds(p.Array, inner, st.integers(0, 9)),
+        st.builds(array_of, inner, st.integers(0, 9)),
         structs(inner),
     ),
     max_leaves=8,

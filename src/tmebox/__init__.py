@@ -105,6 +105,7 @@ if TYPE_CHECKING:
         SandboxMemory as SandboxMemory,
     )
     from tmebox.runtime.snapshot import Snapshot as Snapshot
+    from tmebox.runtime.time_left import remaining_time as remaining_time
 
 __version__ = "0.1.0"
 
@@ -136,6 +137,7 @@ _HOMES = {
     "Completed": "tmebox.runtime.commands",
     "compile": "tmebox.runtime.compilation",
     "host_function": "tmebox.runtime.host_functions",
+    "remaining_time": "tmebox.runtime.time_left",
     "Module": "tmebox.runtime.module",
     "Limits": "tmebox.runtime.resources",
     "Stats": "tmebox.runtime.resources",
@@ -184,6 +186,7 @@ __all__ = [
     "compile",
     "host_function",
     "limits",
+    "remaining_time",
     "stats",
 ]
 

@@ -123,6 +123,9 @@ def calls_in_progress() -> int:
 def trap_count() -> int:
     """Traps since the process began."""
 
+def remaining_time() -> float | None:
+    """Seconds that the call this thread is in may still take; None outside of calls and without a limit."""
+
 def cpu_features() -> dict[str, bool]:
     """fsgsbase, avx, avx2, avx512f, … by their /proc/cpuinfo names, as usable under this kernel."""
 
@@ -199,8 +202,11 @@ class Instance:
         """Mark DEAD without ending the running call: from a host function, whose exception ends it. A pause
         becomes final."""
 
-    def set_imports(self, imports: Sequence[tuple[Callable[..., Any], str, str]]) -> None:
-        """One (handler, argument codes, result code) per import index.
+    def set_imports(
+        self,
+        imports: Sequence[tuple[Callable[..., Any], str, str] | tuple[Callable[..., Any], str, str, str]],
+    ) -> None:
+        """One (handler, argument codes, result code, name in messages) per import index.
 
         Codes: b B h H i I l L (signed/unsigned 8…64 bits), ? bool, f d, p pointer (an int offset, 32
         bits), v void. Argument codes "*" mean raw: handler(integers: tuple[int, ×6], floats: bytes of 8

@@ -98,6 +98,8 @@ STACK_REACH = 512 * KIB
 """Largest |displacement| of an access through rsp that stays a plain `disp(%rsp)`, and the largest sum
 of rsp adjustments between two such accesses. Worst case: rsp at the window's first byte after a rebase
 (0), one full adjustment (-512 KiB), one full displacement (-512 KiB): exactly the 1 MiB guard below."""
+STACK_EXHAUSTED = GUARD - 8
+"""An offset that is never mapped: code accesses it when a frame is larger than what is left below rsp."""
 RED_ZONE = 128
 SPILL_REGISTER = -136
 """rsp displacement where r11 is kept while a check needs it: just below the red zone."""
@@ -120,6 +122,11 @@ SYSCALL_IMPORT = "__tmebox_syscall"
 """`long __tmebox_syscall(long number, const long arguments[6])`: what musl's system calls become."""
 SYS_MEMORY_EXHAUSTED = 0x746D_6501
 """System call number by which libc tells the host that a request for arguments[0] bytes found no room."""
+
+STDOUT_MARK = 0x3B5F_0E92_C46D_8A17
+"""What libc's stdout is recognized by in a module's data: its `cookie`, for which it has no other use."""
+FILE_WPOS, FILE_WBASE, FILE_FD, FILE_COOKIE = 40, 56, 120, 152
+"""Offsets in libc's FILE: end and start of what is buffered for writing, its descriptor, its cookie."""
 
 
 def _header() -> str:

@@ -188,12 +188,14 @@ def read(data: bytes | bytearray | memoryview) -> Container:
         raise ModuleError(f"damaged module file: {ph_n} program and {sh_n} section headers")
     loads: list[Load] = []
     note_bytes = memoryview(b"")
+    found_bytes = 0
     for index in range(ph_n):
         fields = _PROGRAM.unpack_from(
             _part(view, ph + index * _PROGRAM.size, _PROGRAM.size, "program header")
         )
         kind, flags, offset, address, _, file_size, size, _ = fields
         content = _part(view, offset, file_size, "segment")
+        found_bytes += file_size
         if kind == PT_LOAD:
             if size < file_size:
                 raise ModuleError(
@@ -204,7 +206,11 @@ def read(data: bytes | bytearray | memoryview) -> Container:
             if note_bytes:
                 raise ModuleError("damaged module file: two note segments")
             note_bytes = content
-    return Container(entry, tuple(loads), note_bytes, _sections(view, sh, sh_n, sh_names))
+    sections = _sections(view, sh, sh_n, sh_names)
+    found_bytes += sum(map(len, sections.values()))
+    if found_bytes > 2 * len(view):  # notes are both a segment and a section
+        raise ModuleError("damaged module file: its segments and sections are parts of each other")
+    return Container(entry, tuple(loads), note_bytes, sections)
 
 
 def _part(view: memoryview, offset: int, size: int, what: str) -> memoryview:

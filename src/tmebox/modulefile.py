@@ -85,6 +85,8 @@ class LineTable:
 
 MAX_FILE_BYTES = 1 << 30
 """Largest module file that is read."""
+READ_BYTES = 1 << 20
+"""How much of it is read at a time."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,10 +160,12 @@ class ModuleFile:
     @staticmethod
     def read(path: str | os.PathLike[str]) -> ModuleFile:
         """Read a `.tbx` file. Raises OSError, or ModuleError if it is not a usable module."""
-        with Path(path).open("rb") as file:
-            data = file.read(MAX_FILE_BYTES + 1)
-        if len(data) > MAX_FILE_BYTES:
-            raise ModuleError(f"{path}: larger than {MAX_FILE_BYTES >> 20} MiB")
+        data = bytearray()
+        with Path(path).open("rb", buffering=0) as file:
+            while part := file.read(READ_BYTES):  # one read of the most there may be would take that memory
+                data += part
+                if len(data) > MAX_FILE_BYTES:
+                    raise ModuleError(f"{path}: larger than {MAX_FILE_BYTES >> 20} MiB")
         try:
             return ModuleFile.from_bytes(data)
         except ModuleError as error:

@@ -153,7 +153,9 @@ def type_from_json(data: Any, depth: int = 0) -> CType:
         if "pointer" in data:
             return Pointer(type_from_json(data["pointer"], depth + 1), bool(data["const"]))
         if "array" in data and 0 <= int(data["count"]) < 1 << 31:
-            return Array(type_from_json(data["array"], depth + 1), int(data["count"]))
+            element = type_from_json(data["array"], depth + 1)
+            # Nothing loops over elements that take no memory.
+            return Array(element, int(data["count"]) if size_of(element) else 0)
         if "struct" in data:
             return _struct_from_json(data, depth)
     except (KeyError, TypeError, ValueError, IndexError) as error:

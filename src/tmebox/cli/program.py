@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 SOURCE_SUFFIXES = frozenset({".c", ".i", ".s", ".S"})
 KEPT_PROGRAMS = 64
+ELF_MAGIC = b"\x7fELF"
 
 
 def load_program(path: Path, *, report: Report | None = None) -> tmebox.Module:
@@ -39,10 +40,23 @@ def read_program(path: Path, *, report: Report | None = None) -> ModuleFile:
     from tmebox.modulefile import ModuleFile
 
     if path.suffix not in SOURCE_SUFFIXES:
+        _require_module(path)
         return ModuleFile.read(path)
+    path.open("rb").close()  # else the compiler says that it has no input
     manifest = _manifest_path(path)
     cached = _from_cache(manifest)
     return cached if cached is not None else _compile(path, manifest, report)
+
+
+def _require_module(path: Path) -> None:
+    """Say of a file that is neither that it is neither; a damaged module is for the one who reads it."""
+    with path.open("rb") as file:
+        if file.read(len(ELF_MAGIC)) != ELF_MAGIC:
+            kinds = " ".join(sorted(SOURCE_SUFFIXES))
+            raise ModuleError(
+                f"{path}: neither a module, which `tmebox cc -o {path.stem}.tbx` makes, nor C or assembly, "
+                f"whose names end in one of {kinds}"
+            )
 
 
 def assembly(path: Path) -> tuple[str, str]:
@@ -75,7 +89,6 @@ def _manifest_path(source: Path) -> Path:
     from tmebox.toolchain.libc import cache_directory
 
     folder = cache_directory() / "programs"
-    folder.mkdir(mode=0o700, exist_ok=True)
     shaping = [str(source.resolve()), tmebox.__version__, _require_compiler(), _pipeline_digest()]
     return folder / (
         hashlib.sha256("\0".join(shaping).encode("utf-8", "surrogateescape")).hexdigest() + ".json"
@@ -129,8 +142,10 @@ def _warn(warning: Diagnostic) -> None:
 
 
 def _keep(module: ModuleFile, made_from: dict[str, str], manifest: Path) -> None:
-    """Write a cache entry, the module before the manifest that makes it valid. A full disk is no error."""
+    """Write a cache entry, the module before the manifest that makes it valid. A full disk is no error, nor
+    is a cache that only somebody else may write."""
     try:
+        manifest.parent.mkdir(mode=0o700, exist_ok=True)
         _replace(manifest.with_suffix(".tbx"), module.to_bytes())
         _replace(manifest, json.dumps(made_from).encode())
         entries = sorted(

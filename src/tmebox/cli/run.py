@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tmebox.cli.output import EXIT_TRAP, progress
 from tmebox.errors import Trap
+
+if TYPE_CHECKING:
+    from tmebox.runtime.system import Directory
 
 
 def _checked_size(text: str) -> str:
@@ -54,6 +57,10 @@ def run(
     stack: Annotated[
         str, typer.Option(metavar="SIZE", help="Limit on its stack.", callback=_checked_size)
     ] = "8MiB",
+    files: Annotated[
+        int | None,
+        typer.Option(metavar="COUNT", min=3, help="Limit on its open files, standard streams included."),
+    ] = None,
 ) -> None:
     """Run a program in a sandbox. It sees no files, no variables and no network but what you give it.
 
@@ -63,20 +70,19 @@ def run(
     from tmebox.cli.program import load_program
 
     variables = _environment(environment or [])
-    for entry in directories or []:
-        _check_directory(entry)
+    granted = [_directory(entry) for entry in directories or []]
     with progress() as report:
         module = load_program(program, report=report)
     # A stream that was closed when we were started is None: its number may by now be any other file's.
     try:
-        with tmebox.Sandbox(module, memory=memory, stack=stack) as sandbox:
+        with tmebox.Sandbox(module, memory=memory, stack=stack, files=files) as sandbox:
             completed = sandbox.run(
                 [program.name, *(arguments or [])],
                 stdin=b"" if sys.stdin is None else 0,
                 stdout=_drop if sys.stdout is None else 1,
                 stderr=_drop if sys.stderr is None else 2,
                 env=variables,
-                dirs=directories or [],
+                dirs=granted,
                 timeout=timeout,
             )
     except Trap as trap:
@@ -105,11 +111,17 @@ def _environment(entries: list[str]) -> dict[str, str]:
     return variables
 
 
-def _check_directory(entry: str) -> None:
-    host, _, guest = entry.removesuffix(":ro").partition(":")
-    if not guest.startswith("/"):
+def _directory(entry: str) -> Directory:
+    from tmebox.runtime.commands import directories
+
+    try:
+        [found] = directories([entry])
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--dir") from None
+    if not found.guest_path.startswith("/"):
         raise typer.BadParameter(
             f"{entry!r} is not HOST:GUEST or HOST:GUEST:ro, GUEST an absolute path", param_hint="--dir"
         )
-    if not Path(host).is_dir():
-        raise typer.BadParameter(f"{host!r} is not a directory", param_hint="--dir")
+    if not Path(found.host_path).is_dir():
+        raise typer.BadParameter(f"{found.host_path!r} is not a directory", param_hint="--dir")
+    return found

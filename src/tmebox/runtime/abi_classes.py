@@ -33,7 +33,7 @@ def _classify_struct(struct: Struct) -> tuple[str, ...]:
     classes: list[str | None] = [None] * -(-struct.size_bytes // 8)
     for offset, leaf in _leaves(struct, 0):
         size = size_of(leaf)
-        if size > 8 or offset % size:
+        if not 0 < size <= 8 or offset % size:
             return (MEMORY,)
         index = offset // 8
         kind = SSE if isinstance(leaf, Float) else INTEGER

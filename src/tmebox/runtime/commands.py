@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import struct
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tmebox import abi
-from tmebox.errors import LimitError, ModuleError
+from tmebox.errors import LimitError, ModuleError, SandboxBusy
+from tmebox.listing import listed, text
 from tmebox.runtime.system import Directory, Exit, System
 
 if TYPE_CHECKING:
@@ -19,6 +21,7 @@ Output = Any
 DirectoryLike = Any
 
 MAX_ARGUMENT_BYTES = 1 * abi.MIB
+MAX_ENTRIES = 32 * abi.KIB
 AT_NULL, AT_PAGESZ, AT_RANDOM = 0, 6, 25
 
 
@@ -31,20 +34,44 @@ class Completed:
     stderr: bytes = b""
 
 
+MODES = {"ro": True, "rw": False, True: True, False: False}
+"""How a directory's third part says whether it is read-only."""
+DIRECTORY_FORMS = "write HOST:GUEST or HOST:GUEST:ro, (HOST, GUEST) or (HOST, GUEST, 'ro'), GUEST absolute"
+
+
 def directories(given: Sequence[DirectoryLike]) -> list[Directory]:
-    """From "host:guest[:ro]", (host, guest), (host, guest, read_only) or Directory. Raises ValueError."""
-    found = []
-    for item in given:
-        if isinstance(item, Directory):
-            found.append(item)
-        elif isinstance(item, str):
-            host, _, rest = item.partition(":")
-            guest, _, mode = rest.partition(":")
-            if not host or not guest or mode not in ("", "ro", "rw"):
-                raise ValueError(f"directory {item!r}: write HOST:GUEST or HOST:GUEST:ro")
-            found.append(Directory(host, guest, mode == "ro"))
-        else:
-            found.append(Directory(*item))
+    """From "host:guest[:ro]", (host, guest), (host, guest, "ro" or read_only) or Directory. Raises TypeError,
+    ValueError."""
+    return [_directory(item) for item in listed(given, "dirs")]
+
+
+def _directory(item: DirectoryLike) -> Directory:
+    if isinstance(item, Directory):
+        parts: tuple[Any, ...] = (item.host_path, item.guest_path, item.read_only)
+    elif isinstance(item, str):
+        parts = tuple(item.split(":"))
+    elif isinstance(item, (tuple, list)):
+        parts = tuple(item)
+    else:
+        raise TypeError(f"directory {item!r}: {DIRECTORY_FORMS}")
+    host, guest, mode = (*parts, "rw")[:3] if len(parts) in (2, 3) else ("", "", "")
+    try:
+        read_only = MODES.get(mode)
+    except TypeError:  # not even hashable
+        read_only = None
+    if not host or not guest or read_only is None:
+        raise ValueError(f"directory {item!r}: {DIRECTORY_FORMS}")
+    return Directory(text(host, "dirs: host path"), text(guest, "dirs: guest path"), read_only)
+
+
+def environment(given: Mapping[str, str] | None) -> dict[str, str]:
+    """A copy of names and values. Raises TypeError, ValueError."""
+    found = {}
+    for key, value in (given or {}).items():
+        name = text(key, "env: name")
+        if not name or "=" in name:
+            raise ValueError(f"env: name={key!r} is not the name of a variable: it is empty or contains =")
+        found[name] = text(value, f"env[{name!r}]")
     return found
 
 
@@ -52,25 +79,23 @@ class Capture:
     """Collects what a program writes, up to a limit."""
 
     def __init__(self, limit_bytes: int = 256 * abi.MIB) -> None:
-        self._pieces: list[bytes] = []
-        self._left = limit_bytes
+        self._written = io.BytesIO()  # not a list of pieces, which take memory however small they are
         self._limit = limit_bytes
 
     def __call__(self, data: bytes) -> None:
-        self._left -= len(data)
-        if self._left < 0:
+        if self._written.tell() + len(data) > self._limit:
             raise LimitError(
                 f"the program wrote more than {self._limit:,} bytes; pass stdout= to stream its output"
             )
-        self._pieces.append(bytes(data))
+        self._written.write(data)
 
     def value(self) -> bytes:
-        return b"".join(self._pieces)
+        return self._written.getvalue()
 
 
 def run(
     tenancy: Tenancy,
-    argv: Sequence[str],
+    argv: tuple[str, ...],
     make_system: Callable[[Output, Output], System],
     stdout: Output,
     stderr: Output,
@@ -81,21 +106,32 @@ def run(
     if start is None:
         raise ModuleError("the module has no main(): call its exports instead of run()")
     captured = [Capture() if stream is None else None for stream in (stdout, stderr)]
-    library_system, tenancy.system = tenancy.system, make_system(captured[0] or stdout, captured[1] or stderr)
+    system = make_system(captured[0] or stdout, captured[1] or stderr)
     strings = Strings(tenancy)
-    tenancy.in_program, tenancy.call_timeout_s = True, timeout_s
     try:
-        block = initial_stack(strings, list(argv), tenancy.system.environment())
-        tenancy.instance.call(start, (), (), block, timeout_s)
-        exit_code = 0
-    except Exit as exit_request:
-        exit_code = exit_request.code
+        with tenancy.calling(timeout_s, system):
+            block = initial_stack(strings, argv, system.environment())
+            exit_code = _enter(tenancy, start, block, timeout_s)
     finally:
         strings.free()
-        tenancy.in_program, tenancy.call_timeout_s = False, tenancy.timeout_s
-        tenancy.system.close()
-        tenancy.system = library_system
+        system.close()
     return Completed(exit_code, *(capture.value() if capture else b"" for capture in captured))
+
+
+def _enter(tenancy: Tenancy, start: int, block: bytes, timeout_s: float) -> int:
+    """The program's exit code."""
+    exit_code = 0
+    try:
+        tenancy.instance.call(start, (), (), block, timeout_s)
+    except Exit as exit_request:
+        exit_code = exit_request.code
+    except SandboxBusy:  # it never began, and what is buffered is another call's
+        raise
+    except BaseException:  # a trap, or the host's: what it printed before is worth the more
+        tenancy.deliver_output()
+        raise
+    tenancy.drop_output()
+    return exit_code
 
 
 class Strings:
@@ -107,8 +143,6 @@ class Strings:
 
     def place(self, values: list[bytes]) -> list[int]:
         data = b"".join(value + b"\0" for value in values)
-        if any(b"\0" in value for value in values):
-            raise ValueError("arguments and environment cannot contain NUL")
         if len(data) > MAX_ARGUMENT_BYTES:
             raise LimitError(
                 f"arguments and environment take {len(data):,} bytes; at most {MAX_ARGUMENT_BYTES:,}"
@@ -127,10 +161,15 @@ class Strings:
             self._tenancy.release_scratch(offset)
 
 
-def initial_stack(strings: Strings, argv: list[str], environment: Mapping[str, str]) -> bytes:
+def initial_stack(strings: Strings, argv: tuple[str, ...], environment: Mapping[str, str]) -> bytes:
     """argc, argv…, NULL, envp…, NULL, auxiliary vector, as the System V ABI has it (section 3.4.1)."""
     arguments = strings.place([value.encode("utf-8", "surrogateescape") for value in argv])
     variables = strings.place([f"{k}={v}".encode("utf-8", "surrogateescape") for k, v in environment.items()])
     auxiliary = [AT_PAGESZ, abi.PAGE_SIZE, AT_RANDOM, abi.STACK_RANDOM, AT_NULL, 0]
     words = [len(argv), *arguments, 0, *variables, 0, *auxiliary]
+    if len(words) > MAX_ENTRIES:
+        raise LimitError(
+            f"{len(argv):,} arguments and {len(environment):,} variables take {len(words):,} words of the "
+            f"stack; at most {MAX_ENTRIES:,}"
+        )
     return struct.pack(f"<{len(words)}Q", *words)

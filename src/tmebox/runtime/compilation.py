@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tmebox.errors import CompileError
+from tmebox import abi
+from tmebox.errors import CompileError, Diagnostic
+from tmebox.listing import texts
 from tmebox.runtime.module import Module
+
+OPTIMIZATIONS = ("-O0", "-O1", "-O2", "-O3", "-Os", "-Oz", "-Og", "-Ofast")
+ISOLATIONS = ("code+data", "data")
 
 
 def compile(
@@ -34,8 +40,8 @@ def compile(
     timeout: seconds the compiler may take.
     progress(stage, done, total) is called during long work (the C library is built once, on first use).
 
-    Raises CompileError with the compiler's messages, VerificationError, ModuleError, LimitError. Needs the
-    compiler extra: `pip install 'tmebox[cc]'`.
+    Raises CompileError with the compiler's messages, VerificationError, ModuleError, LimitError; TypeError
+    and ValueError for arguments that cannot be. Needs the compiler extra: `pip install 'tmebox[cc]'`.
     """
     try:
         from tmebox.toolchain.build import CompileOptions, SourceText, build
@@ -43,21 +49,46 @@ def compile(
         raise CompileError(f"the compiler is not installed ({error}): pip install 'tmebox[cc]'") from error
     sources: list[Any] = []
     if source_text is not None:
+        if not isinstance(source_text, str):
+            raise TypeError(f"source_text is {type(source_text).__name__}, where str is expected")
         sources.append(SourceText(source_text))
     if source is not None:
-        sources += [Path(item) for item in ([source] if isinstance(source, (str, Path)) else source)]
+        sources += _paths((source,) if isinstance(source, (str, os.PathLike)) else source, "source")
+        _require_files(sources)
     if not sources:
         raise TypeError("compile() needs a source file or source_text=")
     if isinstance(defines, Mapping):
         defines = [name if value is None else f"{name}={value}" for name, value in defines.items()]
     options = CompileOptions(
-        optimize=optimize,
-        include_dirs=tuple(Path(directory) for directory in include_dirs),
-        defines=tuple(defines),
-        flags=tuple(flags),
-        exports=None if exports is None else tuple(exports),
-        isolation=isolation,
-        base=base,
+        optimize=_one_of("optimize", optimize, OPTIMIZATIONS),
+        include_dirs=_paths(include_dirs, "include_dirs"),
+        defines=texts(defines, "defines"),
+        flags=texts(flags, "flags"),
+        exports=None if exports is None else texts(exports, "exports"),
+        isolation=_one_of("isolation", isolation, ISOLATIONS),
+        base=_one_of("base", base, abi.BASES),
         timeout_s=timeout,
     )
     return Module(build(sources, options, progress=progress), trust_compiler=trust_compiler)
+
+
+def _one_of(name: str, given: Any, known: Sequence[str]) -> str:
+    """Raises ValueError."""
+    if isinstance(given, str) and given in known:
+        return given
+    raise ValueError(f"{name}={given!r} is none of {', '.join(map(repr, known))}")
+
+
+def _paths(given: Any, name: str) -> tuple[Path, ...]:
+    return tuple(Path(item) for item in texts(given, name))
+
+
+def _require_files(sources: Sequence[Any]) -> None:
+    """Else the compiler says that it has no input."""
+    for source in sources:
+        if isinstance(source, Path) and not source.exists():
+            raise CompileError(
+                f"there is no source file {source}", (Diagnostic("no such file", str(source)),)
+            )
+        if isinstance(source, Path) and source.is_dir():
+            raise CompileError(f"{source} is a directory: name the source files in it")

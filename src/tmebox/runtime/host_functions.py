@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar, get_type_hints
 
 from tmebox.errors import ModuleError
+from tmebox.listing import listed
 from tmebox.prototypes import (
     Bool,
     CType,
@@ -27,7 +28,7 @@ from tmebox.runtime.sandbox_memory import SandboxMemory
 from tmebox.runtime.values import pack, unpack
 
 F = TypeVar("F", bound=Callable[..., Any])
-NativeImport = tuple[Callable[..., Any], str, str]
+NativeImport = tuple[Callable[..., Any], str, str, str]
 
 _registered: dict[str, Callable[..., Any]] = {}
 CONST_CHAR_POINTER = Pointer(Integer(8, True, "char"), True)
@@ -67,11 +68,18 @@ def by_name(
     if isinstance(imports, Mapping):
         given = dict(imports)
     else:
-        given = {function.__name__: function for function in imports}
+        given = {_name_of(function): function for function in listed(imports, "imports")}
     for name, function in given.items():
         if not callable(function):
             raise TypeError(f"import {name!r} is not callable: {function!r}")
     return given
+
+
+def _name_of(function: Callable[..., Any]) -> str:
+    name = getattr(function, "__name__", None)
+    if not isinstance(name, str):
+        raise TypeError(f"import {function!r} carries no name: pass imports={{'name': function}}")
+    return name
 
 
 def find(
@@ -88,7 +96,7 @@ def find(
 
 
 def wrap(guest: Guest, name: str, prototype: Prototype | None, function: Callable[..., Any]) -> NativeImport:
-    """(handler, argument codes, result code) for the core."""
+    """(handler, argument codes, result code, name in messages) for the core."""
     hints, sandbox_parameters = _annotations(guest, function)
     if prototype is None:
         prototype = _from_annotations(name, function, hints)
@@ -99,13 +107,14 @@ def wrap(guest: Guest, name: str, prototype: Prototype | None, function: Callabl
     result = type_code(prototype.result)
     simple = None not in codes and result is not None and not prototype.variadic
     bound = _bind_sandbox(function, guest, sandbox_parameters)
+    shown = str(prototype).encode("ascii", "backslashreplace").decode().replace("\0", "?")
     if simple:
         code_string = "".join(code for code in codes if code).replace("P", "p")
         result_code = "p" if result == "P" else str(result)
         if all(reader is None for reader in readers):
-            return bound, code_string, result_code
-        return _converting(bound, readers), code_string, result_code
-    return _raw(guest, bound, prototype, readers), "*", "*"
+            return bound, code_string, result_code, shown
+        return _converting(bound, readers), code_string, result_code, shown
+    return _raw(guest, bound, prototype, readers), "*", "*", shown
 
 
 def _annotations(guest: Guest, function: Callable[..., Any]) -> tuple[dict[str, Any], list[str]]:

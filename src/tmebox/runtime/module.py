@@ -14,7 +14,9 @@ from tmebox import _native, abi
 from tmebox.errors import LimitError, ModuleError
 from tmebox.memory.code_region import CODE_REGION, Slot, usual_address
 from tmebox.modulefile import Addresses, ModuleFile, Segment
+from tmebox.once import once
 from tmebox.prototypes import Prototype
+from tmebox.runtime.stdio import stdout_place
 from tmebox.runtime.unwind import Unwinder
 from tmebox.verify import VerifiedText, verify_once
 
@@ -119,6 +121,11 @@ class Module:
         """First page-aligned offset behind the data image: where the heap starts."""
         ends = [segment.offset + segment.size_bytes for segment in self.segments]
         return -(-max(ends, default=abi.IMAGE_START) // abi.PAGE_SIZE) * abi.PAGE_SIZE
+
+    @once
+    def stdout(self) -> int | None:
+        """Offset of the C library's stdout, if the module has it."""
+        return stdout_place(self.segments)
 
     def covers(self, address: int) -> bool:
         """Whether a host address is one of its text."""

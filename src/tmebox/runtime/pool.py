@@ -50,10 +50,13 @@ class SandboxPool:
                 raise ValueError(f"{name}={value!r}: a whole number, at least 1")
         if isinstance(source, Snapshot):
             self.snapshot = source.configured(**options)
-            self.snapshot.spawn().close()
+            tried = self.snapshot.spawn()
+            tried._tenancy.drop_output()  # what is buffered in the snapshot is its tasks'
+            tried.close()
         else:
             with Sandbox(source, **options) as first:
                 self.snapshot = first.snapshot()
+                first._tenancy.drop_output()
         self.size = size
         self.threads = threads
         self._permits = Permits(size)
@@ -227,4 +230,8 @@ def run_task(snapshot: Snapshot, function: Task, arguments: tuple[Any, ...]) -> 
 
 def discard(sandbox: Sandbox) -> None:
     """Close it; if a call that it was left with still runs, on another thread, that is its last."""
-    sandbox._tenancy.abandon()
+    tenancy = sandbox._tenancy
+    try:
+        tenancy.deliver_last()
+    finally:
+        tenancy.abandon()

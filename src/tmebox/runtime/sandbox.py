@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from tmebox import _native, abi
-from tmebox.errors import LimitError, SandboxClosed, SnapshotError
+from tmebox.errors import LimitError, SnapshotError
+from tmebox.listing import Text, texts
 from tmebox.once import once
 from tmebox.runtime import commands, functions, host_functions, layout
 from tmebox.runtime.commands import Completed, DirectoryLike, Input, Output
@@ -22,6 +23,7 @@ from tmebox.runtime.image import HasImage, Image, Start
 from tmebox.runtime.module import Module
 from tmebox.runtime.sandbox_memory import SandboxMemory
 from tmebox.runtime.system import Directory, System
+from tmebox.runtime.system.descriptors import FEWEST_OPEN
 from tmebox.runtime.tenancy import Tenancy
 
 if TYPE_CHECKING:
@@ -48,13 +50,14 @@ class Options(NamedTuple):
     stdin: Input
     stdout: Output
     stderr: Output
+    files: int | None
 
     def as_given(self) -> dict[str, Any]:
         """For another sandbox."""
         return {**self._asdict(), "timeout": self.timeout or None}
 
 
-DEFAULTS = Options(0.0, None, (), {}, None, None, None)
+DEFAULTS = Options(0.0, None, (), {}, None, None, None, None)
 
 
 class Sandbox:
@@ -78,24 +81,27 @@ class Sandbox:
         stdin: Input = None,
         stdout: Output = None,
         stderr: Output = None,
+        files: int | None = None,
     ) -> None:
         """module: what to run; or a snapshot, to go on from there with its limits on memory and stack.
         memory: limit on data and heap; host arrays have an allowance of the same size. stack: its size.
         timeout: seconds each call may take (None: no limit). imports: host functions, a mapping or functions
         that carry the right names. dirs, env, stdin, stdout, stderr: what the C library reaches during calls;
-        default: no files, no environment, empty input, output to sys.stdout and sys.stderr.
+        default: no files, no environment, empty input, output to sys.stdout and sys.stderr. files: how many
+        it may have open at once, standard streams included (default 64, and less where `ulimit -n` is low).
 
         Raises LimitError, ModuleError (a missing import), or a Trap from the module's constructors.
         """
         self.module, start = _start(module, memory, stack)
         wanted = imports, env, stdin, stdout, stderr
-        if timeout is None and not dirs and all(option is None for option in wanted):
+        if timeout is None and not dirs and files is None and all(option is None for option in wanted):
             self._given = DEFAULTS  # shared: there may be very many
         else:
-            granted = tuple(commands.directories(dirs))
+            granted, variables = tuple(commands.directories(dirs)), commands.environment(env)
             self._given = Options(
-                _checked_timeout(timeout), imports, granted, dict(env or {}), stdin, stdout, stderr
-            )
+                _checked_timeout(timeout), imports, granted, variables, stdin, stdout, stderr,
+                _checked_files(files),
+            )  # fmt: skip
         self._program_ran = False
         self._begin(start)
 
@@ -125,7 +131,7 @@ class Sandbox:
         guest = None
         for item in self.module.file.imports:
             if item.name == abi.SYSCALL_IMPORT:
-                natives.append((tenancy.system_call, "lp", "l"))
+                natives.append((tenancy.system_call, "lp", "l", item.name))
                 continue
             if guest is None:
                 guest = host_functions.Guest(tenancy.memory, weakref.ref(self), type(self))
@@ -163,13 +169,10 @@ class Sandbox:
         seconds = _checked_timeout(timeout)
         prototype = self.module.exports[name]
         assert prototype is not None
-        tenancy.call_timeout_s = seconds
-        try:
+        with tenancy.calling(seconds):
             plan = functions.plan(prototype)
             address = self.module.address_of(name)
             return functions.careful_call(tenancy, plan, address, arguments, keywords, seconds)
-        finally:
-            tenancy.call_timeout_s = tenancy.timeout_s
 
     def call_raw(self, name: str, *integers: int) -> int:
         """Call an export with up to six 64-bit integers, whatever its prototype; returns rax, unsigned."""
@@ -184,7 +187,7 @@ class Sandbox:
     # -- programs --------------------------------------------------------------------------------
     def run(
         self,
-        argv: Sequence[str] = ("program",),
+        argv: Sequence[Text] = ("program",),
         *,
         stdin: Input = None,
         stdout: Output = None,
@@ -193,29 +196,37 @@ class Sandbox:
         dirs: Sequence[DirectoryLike] | None = None,
         timeout: float | None = None,
     ) -> Completed:
-        """Run the module's main() from a fresh start; `argv[0]` is the program's name.
+        """Run the module's main() from a fresh start; `argv`, a list, begins with the program's name.
 
         stdin: bytes, a binary file, or None (empty). stdout, stderr: a binary file, a callable that gets each
         piece, or None (captured in the result). env, dirs: instead of the sandbox's. Returns
         Completed(exit_code, stdout, stderr). Raises ModuleError for a library, or a Trap.
         """
-        environment = self._given.env if env is None else dict(env)
+        arguments = texts(argv, "argv")
+        environment = self._given.env if env is None else commands.environment(env)
         preopened = self._given.dirs if dirs is None else commands.directories(dirs)
 
         def make_system(out: Output, err: Output) -> System:
-            return System(stdin=stdin, stdout=out, stderr=err, env=environment, directories=preopened)
+            return System(
+                stdin=stdin,
+                stdout=out,
+                stderr=err,
+                env=environment,
+                directories=preopened,
+                max_open_files=self._given.files,
+            )
 
         tenancy = self._tenancy
         tenancy.hold()
         if tenancy.instance.state == _native.DEAD:
-            raise SandboxClosed("a trap ended this sandbox; make a new one to run the program again")
+            raise tenancy.closed_error()
         if tenancy.start_with.contents.initialized:
             tenancy = self._begin_again()
         elif self._program_ran:
             tenancy.reset()
         self._program_ran = True
         seconds = tenancy.timeout_s if timeout is None else _checked_timeout(timeout)
-        return commands.run(tenancy, list(argv), make_system, stdout, stderr, seconds)
+        return commands.run(tenancy, arguments, make_system, stdout, stderr, seconds)
 
     def _begin_again(self) -> Tenancy:
         """In another window, as the module begins and not as the snapshot does."""
@@ -330,6 +341,7 @@ def _system(given: Options) -> System:
         stderr=sys.stderr if given.stderr is None else given.stderr,
         env=given.env,
         directories=given.dirs,
+        max_open_files=given.files,
     )
 
 
@@ -345,6 +357,14 @@ def _opened(given: Options) -> System:
         raise LimitError(
             "no file descriptor is left for the sandbox's directories: close some, or raise `ulimit -n`"
         ) from error
+
+
+def _checked_files(files: int | None) -> int | None:
+    if files is None or (type(files) is int and files >= FEWEST_OPEN):
+        return files
+    raise ValueError(
+        f"files={files!r}: a whole number, at least {FEWEST_OPEN} for the standard streams, or None"
+    )
 
 
 def _checked_timeout(timeout: float | None) -> float:

@@ -12,22 +12,24 @@ from __future__ import annotations
 import struct
 import threading
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from signal import SIGABRT
-from typing import Any
+from typing import Any, NamedTuple
 
 from tmebox import _native, abi
-from tmebox.errors import Aborted, LimitError, SandboxBusy, SandboxClosed
+from tmebox.errors import Aborted, LimitError, SandboxBusy, SandboxClosed, Trap
 from tmebox.memory.capture import written_pages
 from tmebox.memory.contents import Contents, Layout
 from tmebox.memory.windows import WINDOWS, Window
-from tmebox.runtime import signals
+from tmebox.runtime import signals, stdio
 from tmebox.runtime.arena import Arena, Block
 from tmebox.runtime.host_functions import NativeImport
 from tmebox.runtime.image import Image, Start
 from tmebox.runtime.module import Module, module_at
 from tmebox.runtime.sandbox_memory import SandboxMemory
 from tmebox.runtime.system import Abort, Exit, System
+from tmebox.runtime.system.calls import TABLE
 from tmebox.runtime.traps import Surroundings, make_trap
 
 _native.configure(busy=SandboxBusy, closed=SandboxClosed, limit=LimitError)
@@ -40,12 +42,19 @@ TEXT_ROOM = 4 * abi.KIB
 """For all texts that are arguments of one call, and of those inside it; what does not fit takes longer."""
 
 
+class Calling(NamedTuple):
+    """What one thread's call has that others have not: its time limit, and a program its world."""
+
+    timeout_s: float
+    program: System | None
+
+
 class Tenancy:
     """One sandbox's hold on a window."""
 
     __slots__ = (
-        "_arena", "_changing", "_make_system", "_memory", "_system", "_text_room", "_window", "base",
-        "call_timeout_s", "in_program", "instance", "module", "start_with", "timeout_s",
+        "_arena", "_callings", "_changing", "_delivered", "_ended_by", "_make_system", "_memory", "_system",
+        "_text_room", "_window", "base", "instance", "module", "start_with", "timeout_s",
     )  # fmt: skip
 
     def __init__(
@@ -55,8 +64,10 @@ class Tenancy:
         _native.ensure_handlers()
         self.module = module
         self.start_with = start
-        self.timeout_s = self.call_timeout_s = timeout_s
-        self.in_program = False
+        self.timeout_s = timeout_s
+        self._callings: dict[int, Calling] | None = None
+        self._delivered = False
+        self._ended_by: Trap | None = None
         self._make_system = make_system
         self._system: System | None = None
         self._memory: SandboxMemory | None = None
@@ -111,18 +122,92 @@ class Tenancy:
         if initializer is not None and not self.start_with.contents.initialized:
             self.instance.call(initializer, (), (), b"", -1.0)
 
+    @contextmanager
+    def calling(self, timeout_s: float, program: System | None = None) -> Iterator[None]:
+        """For one call on this thread: its time limit and, for a program, the world it has. What runs
+        meanwhile may be another thread's call, which makes this one be refused: it sees nothing of this."""
+        thread = threading.get_ident()
+        with self._changing:
+            callings = self._callings = {} if self._callings is None else self._callings
+        before = callings.get(thread)
+        if program is None and before is not None:
+            program = before.program
+        callings[thread] = Calling(timeout_s, program)
+        try:
+            yield
+        finally:
+            if before is None:
+                callings.pop(thread, None)
+            else:
+                callings[thread] = before
+
+    @property
+    def _calling(self) -> Calling:
+        """Of this thread."""
+        callings = self._callings
+        found = callings.get(threading.get_ident()) if callings else None
+        return Calling(self.timeout_s, None) if found is None else found
+
+    def deliver_output(self) -> None:
+        """Write what the C library has buffered for stdout, once, before the sandbox's memory goes or its
+        code never runs again. Raises what the host's stream raises."""
+        if not self._delivered:
+            self._delivered = True
+            place = self.module.stdout
+            descriptor, data = (-1, b"") if place is None else stdio.buffered(self.memory, place)
+            if data:  # only then is a system worth making
+                stdio.deliver(self._calling.program or self.system, descriptor, data)
+
+    def drop_output(self) -> None:
+        """What is buffered by now stays there: the program has ended, and wrote what it wanted to."""
+        self._delivered = True
+
+    def _end_by(self, trap: Trap) -> None:
+        """Keep what ended the sandbox, without the frames that the trap will be raised through, and what
+        their variables refer to."""
+        self._ended_by = kept = type(trap).__new__(type(trap), *trap.args)
+        vars(kept).update(vars(trap))
+        with suppress(Exception):  # the trap is more important
+            self.deliver_output()
+
+    def closed_error(self) -> SandboxClosed:
+        """For the core: why the sandbox cannot be called."""
+        trap = self._ended_by
+        if trap is None:
+            ended = "was closed" if self.ended else "was ended by a call that was interrupted: reset() it"
+            return SandboxClosed(f"the sandbox {ended}")
+        remedy = "" if self.ended else "; reset() makes it callable again"
+        error = SandboxClosed(f"a trap ended the sandbox{remedy}. It was {trap.kind}: {trap}")
+        error.__cause__ = trap
+        return error
+
     def __call__(self, *details: Any) -> BaseException:
         """The exception for a trap, for the core. A method with a name would be one more object for each."""
-        system = self._system
+        calling = self._calling
+        system = calling.program or self._system
         around = Surroundings(
             base=self.base,
             stack_low=self.layout.stack_low,
             hold=lambda: self._window,
             text_at=self._module_at,
             exhausted_bytes=lambda: system.exhausted_bytes if system is not None else 0,
-            timeout_s=lambda: self.call_timeout_s,
+            timeout_s=lambda: calling.timeout_s,
+            import_name=self._import_name,
         )
-        return make_trap(around, *details)
+        trap = make_trap(around, *details)
+        self._end_by(trap)
+        return trap
+
+    def _import_name(self, index: int, first_argument: int) -> str:
+        """What sandboxed code called of the host."""
+        imports = self.module.file.imports
+        if index >= len(imports):
+            return "a host call"
+        name = imports[index].name
+        if name == abi.SYSCALL_IMPORT:
+            call = TABLE.get(first_argument)
+            return f"system call {call.name if call else first_argument}"
+        return f"host function {name}()"
 
     def _module_at(self, address: int) -> Module | None:
         """Whose code it is: a sandbox can reach every module's functions, but hardly ever does."""
@@ -132,11 +217,14 @@ class Tenancy:
         """Stack, data and heap as at the beginning, and callable, also after a trap. Host arrays stay.
         Raises SandboxBusy, SandboxClosed."""
         self.hold()  # before the lock: in a forked child, a thread that is not there may have it
+        self.deliver_last()
         with self._changing:  # nobody may come in, or end it, before it is whole again
             window = self.hold()
             self.instance.pause()
             try:
                 self._begin_again(window)
+                self._ended_by = None
+                self._delivered = False
             except BaseException:
                 self.instance.condemn()
                 raise
@@ -176,20 +264,23 @@ class Tenancy:
         """The host function behind `__tmebox_syscall`."""
         memory = self.memory
         arguments = struct.unpack("<6q", memory.read(arguments_offset, 48))
+        program = None if self._callings is None else self._calling.program
         try:
-            return self.system.handle(memory, number, arguments)
+            return (program or self.system).handle(memory, number, arguments)
         except Abort as request:
             what = "called abort()" if request.signal == SIGABRT else f"raised signal {request.signal}"
             raise self._ended(f"the program {what}") from None
         except Exit as request:
-            if self.in_program:
+            if program is not None:
                 raise
             raise self._ended(f"the module called exit({request.code}) during a call") from None
 
     def _ended(self, message: str) -> Aborted:
         """The sandboxed code ended itself: like after a trap, it cannot be called again."""
         self.instance.condemn()
-        return Aborted(message)
+        trap = Aborted(message)
+        self._end_by(trap)
+        return trap
 
     # -- memory ----------------------------------------------------------------------------------
     @property
@@ -246,7 +337,21 @@ class Tenancy:
 
     # -- ending ----------------------------------------------------------------------------------
     def end(self) -> None:
-        """Give everything back. Idempotent. Raises SandboxBusy while a call runs."""
+        """Give everything back. Idempotent. Raises SandboxBusy while a call runs, and what the host's stream
+        raises, but OSError: then it has ended all the same."""
+        try:
+            self.deliver_last()
+        finally:
+            self._end()
+
+    def deliver_last(self) -> None:
+        """`deliver_output` for a sandbox that is about to end. Like exit(), it ignores errors of streams."""
+        window = self._window
+        if window is not None and not window.is_inherited and self.instance.state != _native.RUNNING:
+            with suppress(OSError, SandboxClosed):
+                self.deliver_output()
+
+    def _end(self) -> None:
         window = self._give_up()
         if window is None:
             return
@@ -275,9 +380,10 @@ class Tenancy:
             return window
 
     def abandon(self) -> None:
-        """`end` for a sandbox that nobody refers to any more; one that still runs ends when its call does."""
+        """`end` for a sandbox that nobody refers to any more; one that still runs ends when its call does. A
+        finalizer can come at any moment, so that the host's streams are left alone."""
         try:
-            self.end()
+            self._end()
         except SandboxBusy:
             self.instance.condemn()
         except LimitError:

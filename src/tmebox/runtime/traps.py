@@ -25,6 +25,7 @@ from tmebox.runtime.unwind import REGISTER_ORDER, Unwinder
 
 SI_KERNEL = 0x80
 R11 = REGISTER_ORDER.index("r11")
+RDI = REGISTER_ORDER.index("rdi")
 FLAGS = REGISTER_ORDER.index("flags")
 ZERO_FLAG = 1 << 6
 HLT = 0xF4
@@ -45,7 +46,8 @@ class Text(Protocol):
 @dataclass(frozen=True)
 class Surroundings:
     """What a trap handler must know of its sandbox. `hold` keeps the window mapped, or says that it is gone;
-    `text_at` finds the code of any module; `exhausted_bytes` is the last allocation refused."""
+    `text_at` finds the code of any module; `exhausted_bytes` is the last allocation refused. `import_name`
+    says what a host call was of, by its index and first argument."""
 
     base: int
     stack_low: int
@@ -53,6 +55,7 @@ class Surroundings:
     text_at: Callable[[int], Text | None]
     exhausted_bytes: Callable[[], int]
     timeout_s: Callable[[], float]
+    import_name: Callable[[int, int], str]
 
 
 def make_trap(
@@ -68,11 +71,15 @@ def make_trap(
     """The exception for one trap; the core calls this with the GIL held, after the sandbox was left.
 
     Kept here is what may be gone later; lines and frames are looked up when someone asks."""
+    where = ""
+    if signal == 0 and instruction_address == abi.GATE_HOSTCALL:
+        where = ", in " + around.import_name(_word(registers, R11), _word(registers, RDI))
+        instruction_address, rsp = _caller(around, rsp)
     text = around.text_at(instruction_address)
     unwind = _prepare_unwind(around, text, instruction_address, rsp, registers)
     if signal == 0:
-        limit = around.timeout_s()
-        return Timeout(f"the call ran longer than {limit:g} s", address=instruction_address, unwind=unwind)
+        message = f"the call ran longer than {around.timeout_s():g} s{where}"
+        return Timeout(message, address=instruction_address, unwind=unwind)
     if signal == signals.SIGFPE:
         what = "integer division by zero or overflow" if code <= 2 else "floating-point exception"
         return ArithmeticTrap(what, address=instruction_address, unwind=unwind)
@@ -129,6 +136,14 @@ def _fault(
             f"{kind} outside the window", access=kind, address=instruction_address, unwind=unwind
         )
     near_stack = abs(fault_address - rsp) <= 2 * abi.STACK_REACH
+    if offset == abi.STACK_EXHAUSTED:
+        return StackOverflow(
+            "the stack ran out: a frame or an array is larger than what was left of it",
+            offset=offset,
+            access=kind,
+            address=instruction_address,
+            unwind=unwind,
+        )
     if near_stack and offset < around.stack_low:
         return StackOverflow(
             f"the stack ran out ({kind} at {offset:#x}, stack ends at {around.stack_low:#x})",
@@ -150,6 +165,14 @@ def _fault(
     return MemoryFault(
         f"{what}{kind} at {offset:#x}", offset=offset, access=kind, address=instruction_address, unwind=unwind
     )
+
+
+def _caller(around: Surroundings, rsp: int) -> tuple[int, int]:
+    """(address of the call, stack pointer before it) of a host call; the gate where nothing is known."""
+    offset, window = rsp - around.base, around.hold()
+    if window is None or not around.stack_low <= offset <= abi.STACK_TOP - 8:
+        return abi.GATE_HOSTCALL, rsp
+    return int.from_bytes(_native.read(window.base + offset, 8), "little") - 1, rsp + 8
 
 
 def _failed_check(registers: bytes) -> str:

@@ -6,18 +6,14 @@ sandbox): a wrong answer is a misleading backtrace, so steps and sizes are bound
 
 from __future__ import annotations
 
-import io
 import struct
 from bisect import bisect_right
-from typing import Any
 
 import numpy as np
-from elftools.dwarf.callframe import FDE, CallFrameInfo
-from elftools.dwarf.dwarfinfo import DebugSectionDescriptor, DwarfConfig
-from elftools.dwarf.structs import DWARFStructs
 
 from tmebox.errors import Frame
 from tmebox.modulefile import ModuleFile
+from tmebox.runtime.call_frames import CallFrames
 
 REGISTER_ORDER = (
     "rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi",
@@ -38,7 +34,7 @@ class Unwinder:
         self._file = file
         self._slide = slide
         self._starts = [symbol.address for symbol in file.symbols]
-        self._entries: list[tuple[int, int, FDE]] | None = None
+        self._call_frames: CallFrames | None = None
 
     def locate(self, address: int) -> Frame:
         """Function, file and line of a host code address."""
@@ -86,17 +82,16 @@ class Unwinder:
     def _step(
         self, nominal: int, registers: dict[str, int], stack_offset: int, stack: bytes
     ) -> tuple[int, dict[str, int]] | None:
-        row = self._row(nominal)
-        if row is None:
+        if self._call_frames is None:
+            self._call_frames = CallFrames(self._file.debug_frame)
+        row = self._call_frames.row(nominal)
+        if row is None or not 0 <= row.base < len(DWARF_REGISTERS) - 1:
             return None
-        rule = row["cfa"]
-        cfa = (registers[DWARF_REGISTERS[rule.reg]] + rule.offset) & MASK32
+        cfa = (registers[DWARF_REGISTERS[row.base]] + row.offset) & MASK32
         above = dict(registers)
         return_address = 0
-        for number, saved in row.items():
-            if not isinstance(number, int) or number >= len(DWARF_REGISTERS) or saved.type != "OFFSET":
-                continue
-            place = cfa + saved.arg - stack_offset
+        for number, offset in row.saved.items():
+            place = cfa + offset - stack_offset
             if not 0 <= place <= len(stack) - 8:
                 return None
             value = struct.unpack_from("<Q", stack, place)[0]
@@ -108,35 +103,3 @@ class Unwinder:
             return None
         above["rsp"] = cfa
         return return_address, above
-
-    def _row(self, nominal: int) -> dict[Any, Any] | None:
-        entries = self._frame_entries()
-        index = bisect_right(entries, nominal, key=lambda entry: entry[0]) - 1
-        if index < 0 or nominal >= entries[index][1]:
-            return None
-        best = None
-        for row in entries[index][2].get_decoded().table:
-            if row["pc"] <= nominal:
-                best = row
-        return best
-
-    def _frame_entries(self) -> list[tuple[int, int, FDE]]:
-        if self._entries is None:
-            self._entries = sorted(_parse(self._file.debug_frame), key=lambda entry: entry[0])
-        return self._entries
-
-
-def _parse(data: bytes) -> list[tuple[int, int, FDE]]:
-    if not data:
-        return []
-    section = DebugSectionDescriptor(io.BytesIO(data), ".debug_frame", 0, len(data), 0)
-    config = DwarfConfig(little_endian=True, machine_arch="x64", default_address_size=8)
-    structs = DWARFStructs(little_endian=True, dwarf_format=32, address_size=8)
-    assert config.little_endian
-    info = CallFrameInfo(section.stream, section.size, section.address, structs)
-    found = []
-    for entry in info.get_entries():
-        if isinstance(entry, FDE):
-            start = entry.header["initial_location"]
-            found.append((start, start + entry.header["address_range"], entry))
-    return found

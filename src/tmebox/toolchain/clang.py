@@ -12,7 +12,6 @@ import os
 import resource
 import subprocess
 import tempfile
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import IO
 
 from tmebox.errors import CompileError
+from tmebox.toolchain import processes
 
 GIB = 1 << 30
 MESSAGES_MAX = 1 << 20
@@ -91,38 +91,29 @@ def run_command(
     """Likewise for any program that does its work in its own process; `tool` is what messages call it."""
     environment = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "TMPDIR": tempfile.gettempdir()}
     with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as messages:
-        process = subprocess.Popen(
+        ended = processes.run(
             command,
+            begun=lambda pid: _limit(pid, limits),
+            timeout_s=limits.timeout_s,
+            again=lambda: _forget(output, messages),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=messages,
             cwd=cwd,
             env=environment,
         )
-        late = threading.Event()
-
-        def stop() -> None:
-            late.set()
-            process.kill()
-
-        # A timer, because waiting with a timeout polls, and would add up to 50 ms to each run.
-        timer = threading.Timer(limits.timeout_s, stop)
-        timer.daemon = True
-        timer.start()
-        try:
-            _limit(process.pid, limits)
-            status = process.wait()
-        finally:
-            timer.cancel()
-            if process.poll() is None:
-                process.kill()
-                process.wait()
-        finished = Finished(status, _text(output), _text(messages))
-    if late.is_set():
+        finished = Finished(ended.status, _text(output), _text(messages))
+    if ended.late:
         raise CompileError(f"{tool} took longer than {limits.timeout_s:g} s and was stopped")
-    if status < 0:
-        raise CompileError(_death(tool, -status, limits))
+    if ended.status < 0:
+        raise CompileError(_death(tool, -ended.status, limits))
     return finished
+
+
+def _forget(*files: IO[bytes]) -> None:
+    for file in files:
+        file.seek(0)
+        file.truncate()
 
 
 def _limit(pid: int, limits: Limits) -> None:

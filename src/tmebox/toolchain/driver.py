@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tmebox.errors import CompileError, Diagnostic, TmeboxError
-from tmebox.toolchain import clang, makedeps
+from tmebox.toolchain import clang, makedeps, processes
 from tmebox.toolchain.arguments import STDIN, Command, UsageError, parse
 from tmebox.toolchain.compile import Compiled, SourceError, language_of, preprocess
 
@@ -244,13 +243,13 @@ def main_ar(argv: Sequence[str]) -> int:
     arguments = list(argv)
     try:
         if arguments[:1] in (["--version"], ["-V"]):
-            return subprocess.call([clang.toolchain_dir() / "zig", "ar", "--version"])
+            return processes.run([clang.toolchain_dir() / "zig", "ar", "--version"]).status
         if not arguments or not _OPERATION.fullmatch(arguments[0]):
             raise UsageError("usage: tmebox ar [-]{dmpqrstx}[modifiers] archive [file...]")
         refused = [item for item in arguments[1:] if item.startswith(("-", "@"))]
         if refused:
             raise UsageError(f"unsupported argument {refused[0]!r}")
-        return subprocess.call([clang.toolchain_dir() / "zig", "ar", *arguments])
+        return processes.run([clang.toolchain_dir() / "zig", "ar", *arguments]).status
     except TmeboxError as error:
         print(f"tmebox ar: error: {error}", file=sys.stderr)
         return 1

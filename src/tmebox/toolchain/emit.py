@@ -15,7 +15,6 @@ from tmebox.toolchain.borrow import borrowed
 from tmebox.toolchain.jump_tables import checked_table_jump, placed
 from tmebox.toolchain.liveness import EVERYTHING, R11_BIT, FlowGraph, resources
 from tmebox.toolchain.mnemonics import FLAGS
-from tmebox.toolchain.rewrite_bits import LOOP
 from tmebox.toolchain.rewrite_control import (
     TRAP,
     checked_branch,
@@ -24,7 +23,7 @@ from tmebox.toolchain.rewrite_control import (
     unchecked_branch,
 )
 from tmebox.toolchain.rewrite_flags import carried
-from tmebox.toolchain.template import Refusal, Shape, Template, lines, spilled
+from tmebox.toolchain.template import LOCAL_LABEL, Refusal, Shape, Template, lines, spilled
 from tmebox.toolchain.traps import Traps, trap
 
 _PROBE = lines("cmpl %eax, (%rsp)")
@@ -133,9 +132,9 @@ class Emitter:
 
     def _plain(self, template: Template, index: int, mask: int) -> None:
         text = template.text
-        if LOOP in text:
+        if LOCAL_LABEL in text:
             self._settle()
-            text = text.replace(LOOP, self._new_label())
+            text = self._with_label(text)
         if self._graph.live_after(index) & R11_BIT:
             if not template.can_spill:
                 raise Refusal("needs r11, which is in use here")
@@ -159,20 +158,24 @@ class Emitter:
         if live & R11_BIT and template.scratch:
             raise Refusal("moves the stack pointer through r11, which is in use here")
         self._settle()
+        text = self._with_label(template.text)
         if not live & FLAGS:
-            self._out.append(template.text)
+            self._out.append(text)
         elif compare is not None and not template.scratch:
-            self._out[compare] = f"{template.text}\n{self._out[compare]}"
+            self._out[compare] = f"{text}\n{self._out[compare]}"
         else:
-            self._out.append(self._keeping_condition(template, index))
+            self._out.append(self._keeping_condition(template, index, text))
 
-    def _keeping_condition(self, template: Template, index: int) -> str:
+    def _with_label(self, text: str) -> str:
+        return text.replace(LOCAL_LABEL, self._new_label()) if LOCAL_LABEL in text else text
+
+    def _keeping_condition(self, template: Template, index: int, text: str) -> str:
         conditions = self._graph.conditions_after(index)
         around = carried(conditions) if conditions else None
         needs_r11 = template.scratch or (template.flow.reads | self._graph.live_after(index)) & R11_BIT
         if around is None or needs_r11:
             raise Refusal("moves the stack pointer while the flags are in use")
-        return f"{lines(around[0])}\n{template.text}\n{lines(around[1])}"
+        return f"{lines(around[0])}\n{text}\n{lines(around[1])}"
 
     def _branch(self, template: Template, index: int, mask: int) -> None:
         self._settle()

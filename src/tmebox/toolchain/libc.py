@@ -13,7 +13,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -44,15 +44,19 @@ def libc(progress: Progress | None = None, *, isolation: str = "code+data", base
     """The libc for this version of everything that shapes it; built first if it is not in the cache.
 
     Two processes that need it at once build it once. Raises CompileError if the toolchain is missing or
-    fails, OSError if the cache directory cannot be written.
+    fails, or if the cache directory lacks it and cannot be written.
     """
     directory = cache_directory() / f"libc-{_key(isolation, base)}"
     if not (directory / "libc.a").exists():
-        with _locked(directory.with_suffix(".lock")):
-            if not (directory / "libc.a").exists():
-                _build_into(directory, isolation, base, progress)
-                _forget_unused(directory.parent)
-    os.utime(directory)
+        try:
+            with _locked(directory.with_suffix(".lock")):
+                if not (directory / "libc.a").exists():
+                    _build_into(directory, isolation, base, progress)
+                    _forget_unused(directory.parent)
+        except OSError as error:
+            raise _unwritable(directory.parent, error) from error
+    with suppress(OSError):  # somebody else's, which is as good
+        os.utime(directory)
     return Libc(directory / "libc.a", directory / "crt1.o", libc_sources.include_dirs(base))
 
 
@@ -62,11 +66,21 @@ def is_built(*, isolation: str = "code+data", base: str = "gs") -> bool:
 
 
 def cache_directory() -> Path:
-    """`$XDG_CACHE_HOME/tmebox` or `~/.cache/tmebox`, created for its owner alone."""
+    """`$XDG_CACHE_HOME/tmebox` or `~/.cache/tmebox`, created for its owner alone. Raises CompileError."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     directory = Path(base) / "tmebox"
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise _unwritable(directory, error) from error
     return directory
+
+
+def _unwritable(directory: Path, error: OSError) -> CompileError:
+    return CompileError(
+        f"the compiler's cache {directory} cannot be written ({error.strerror or error}): set "
+        "XDG_CACHE_HOME to a directory that can"
+    )
 
 
 _NOT_SHAPING_CODE = frozenset(
@@ -84,6 +98,7 @@ _NOT_SHAPING_CODE = frozenset(
             "makedeps",
             "objects",
             "options",
+            "processes",
             "relocate",
             "script",
         ),

@@ -24,7 +24,7 @@ class Kind(Enum):
 
     PLAIN = "plain"
     SHIFT = "shift"
-    """May do nothing at all, if its count is zero: leaves the flags alone then, and is no anchor."""
+    """May do nothing at all, if its count is zero: leaves the flags alone then."""
     MOVE = "move"
     LEA = "lea"
     PUSH = "push"
@@ -37,7 +37,7 @@ class Kind(Enum):
     STRING = "string"
     BIT_TEST = "bit test"
     NO_ACCESS = "no access"
-    """A memory operand that is not, or not surely, accessed: no anchor."""
+    """A memory operand that is not, or not surely, accessed."""
     STOP = "stop"
     """Never goes on to the next instruction."""
 
@@ -45,7 +45,9 @@ class Kind(Enum):
 @dataclass(frozen=True, slots=True)
 class Mnemonic:
     """`width` is the operand size in bits its suffix names, or None; `pure`: the last operand is written, not
-    read; `condition`: the condition code it depends on; `is_compare`: writes all flags and nothing else."""
+    read; `condition`: the condition code it depends on; `is_compare`: writes all flags and nothing else;
+    `anchor`: surely accesses its memory operand, or faults, as the verifier understands it; `most_operands`:
+    with more, an assembler would choose an encoding that no sandbox may use."""
 
     base: str = ""
     kind: Kind = Kind.PLAIN
@@ -56,6 +58,8 @@ class Mnemonic:
     lockable: bool = False
     condition: str | None = None
     is_compare: bool = False
+    anchor: bool = False
+    most_operands: int = 4
 
 
 _SUFFIX_WIDTH = {"b": 8, "w": 16, "l": 32, "q": 64}
@@ -69,17 +73,17 @@ CONDITIONS = {
 """Condition code → the flags it reads."""
 
 _SUFFIXED: tuple[tuple[str, str, Mnemonic], ...] = (
-    ("mov", "bwlq", Mnemonic(kind=Kind.MOVE, pure=True)),
+    ("mov", "bwlq", Mnemonic(kind=Kind.MOVE, pure=True, anchor=True)),
     ("movabs", "bwlq", Mnemonic(pure=True)),
     ("movbe", "wlq", Mnemonic(pure=True)),
     ("lea", "wlq", Mnemonic(kind=Kind.LEA, pure=True)),
     ("push", "q", Mnemonic(kind=Kind.PUSH)),
     ("pop", "q", Mnemonic(kind=Kind.POP, pure=True)),
-    ("add sub and or xor neg", "bwlq", Mnemonic(kills=FLAGS, lockable=True)),
-    ("cmp test", "bwlq", Mnemonic(kills=FLAGS, is_compare=True)),
-    ("adc sbb", "bwlq", Mnemonic(reads=CARRY, kills=FLAGS, lockable=True)),
-    ("inc dec", "bwlq", Mnemonic(kills=STATUS, lockable=True)),
-    ("not", "bwlq", Mnemonic(lockable=True)),
+    ("add sub and or xor neg", "bwlq", Mnemonic(kills=FLAGS, lockable=True, anchor=True)),
+    ("cmp test", "bwlq", Mnemonic(kills=FLAGS, is_compare=True, anchor=True)),
+    ("adc sbb", "bwlq", Mnemonic(reads=CARRY, kills=FLAGS, lockable=True, anchor=True)),
+    ("inc dec", "bwlq", Mnemonic(kills=STATUS, lockable=True, anchor=True)),
+    ("not", "bwlq", Mnemonic(lockable=True, anchor=True)),
     ("xchg", "bwlq", Mnemonic(lockable=True)),
     ("xadd cmpxchg", "bwlq", Mnemonic(kills=FLAGS, lockable=True)),
     ("shl sal shr sar", "bwlq", Mnemonic(kind=Kind.SHIFT, kills=FLAGS)),
@@ -112,7 +116,7 @@ _EXTENSIONS = """
 """
 
 _PLAIN: tuple[tuple[str, Mnemonic], ...] = (
-    (_EXTENSIONS, Mnemonic(pure=True)),
+    (_EXTENSIONS, Mnemonic(pure=True, anchor=True)),
     ("cbtw cwtl cltq cwtd cltd cqto cbw cwde cdqe cwd cdq cqo", Mnemonic()),
     ("cmpxchg8b cmpxchg16b", Mnemonic(lockable=True)),
     ("lahf", Mnemonic(reads=FLAGS)),
@@ -138,21 +142,36 @@ _X87 = """
     fyl2x fyl2xp1 ftst fxam fxch fnop fninit finit fldcw fstcw fnstcw fstsw fnstsw fclex fnclex
 """
 
+_MOVES = "movss movsd movd movq movaps movups movapd movupd movdqa movdqu"
+_VECTOR_MOVES = frozenset(_MOVES.split())
+"""Plain loads and stores, which are anchors; with a leading v too."""
+
+
+_ONE = frozenset(["inc", "dec", "neg", "not"])
+_THREE = frozenset(
+    ["imul", "shld", "shrd", "andn", "bextr", "bzhi", "mulx", "pdep", "pext", "rorx", "sarx", "shlx", "shrx"]
+)
+
+
+def _most_operands(base: str) -> int:
+    return 1 if base in _ONE else 3 if base in _THREE else 2
+
 
 def _table() -> dict[str, Mnemonic]:
     table: dict[str, Mnemonic] = {}
     for names, suffixes, facts in _SUFFIXED:
         for base in names.split():
-            table[base] = replace(facts, base=base)
+            known = replace(facts, base=base, most_operands=_most_operands(base))
+            table[base] = known
             for suffix in suffixes:
-                table[base + suffix] = replace(facts, base=base, width=_SUFFIX_WIDTH[suffix])
+                table[base + suffix] = replace(known, width=_SUFFIX_WIDTH[suffix])
     for names, facts in _PLAIN:
-        table.update((name, replace(facts, base=name)) for name in names.split())
+        table.update((name, replace(facts, base=name, most_operands=2)) for name in names.split())
     for condition, reads in CONDITIONS.items():
         table[f"j{condition}"] = Mnemonic(f"j{condition}", Kind.CONDITIONAL, reads=reads, condition=condition)
         table[f"set{condition}"] = Mnemonic(f"set{condition}", reads=reads, condition=condition)
-        # A conditional load is no anchor: the manuals leave open whether it reads.
-        move = Mnemonic(f"cmov{condition}", Kind.NO_ACCESS, reads=reads, condition=condition)
+        # The manuals leave open whether a conditional load reads.
+        move = Mnemonic(f"cmov{condition}", Kind.NO_ACCESS, reads=reads, condition=condition, most_operands=2)
         for suffix in ("", "w", "l", "q"):
             table.setdefault(f"cmov{condition}{suffix}", replace(move, width=_SUFFIX_WIDTH.get(suffix)))
     table.update((name, Mnemonic(name)) for name in _X87.split())
@@ -164,7 +183,8 @@ def _table() -> dict[str, Mnemonic]:
     table.update((name, Mnemonic(name, Kind.NO_ACCESS)) for name in VECTOR_MNEMONICS.masked)
     for name in VECTOR_MNEMONICS.plain:
         # `movq` is there already, as a mov between general registers; the vector form is rewritten likewise.
-        table.setdefault(name, Mnemonic(name, pure=name in ("movd", "vmovd", "vmovq")))
+        pure = name in ("movd", "vmovd", "vmovq")
+        table.setdefault(name, Mnemonic(name, pure=pure, anchor=name.removeprefix("v") in _VECTOR_MOVES))
     return table
 
 

@@ -11,10 +11,7 @@ from tmebox.toolchain.asm import Instruction, Memory, Register
 from tmebox.toolchain.mnemonics import Mnemonic
 from tmebox.toolchain.rewrite_memory import address_of
 from tmebox.toolchain.rewrite_stack import is_stack_pointer, mentions
-from tmebox.toolchain.template import Flow, Refusal, Shape, Template, lines
-
-LOOP = "{loop}"
-"""Stands for a label that the emitter makes up."""
+from tmebox.toolchain.template import LOCAL_LABEL, Flow, Refusal, Shape, Template, lines
 
 _SUFFIX = {16: "w", 32: "l", 64: "q"}
 _CANDIDATES = ("r11", "r10", "r9", "r8", "rdi", "rsi")
@@ -59,11 +56,11 @@ def rewrite_bit_test(instruction: Instruction, facts: Mnemonic, flow: Flow) -> T
     body += [
         f"mov{suffix} %{offset.name}, {value}",
         f"mov{suffix} {slot}, %{accumulator}",
-        f"{LOOP}:",
+        f"{LOCAL_LABEL}:",
         f"mov{suffix} %{accumulator}, {changed}",
         f"{facts.base}{suffix} {value}, {changed}",
         f"lock cmpxchg{suffix} {changed}, {slot}",
-        f"jne {LOOP}",
+        f"jne {LOCAL_LABEL}",
         f"bt{suffix} {value}, %{accumulator}",
     ]
     return _with_saved(body, (place, word, new, "rax"), flow)

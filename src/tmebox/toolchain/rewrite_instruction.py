@@ -87,6 +87,10 @@ def _rewrite(instruction: Instruction, facts: Mnemonic, flow: Flow, base: str) -
             return Template(Shape.PLAIN, lines(statement(body)), flow)
     if facts.kind in (Kind.PUSH, Kind.POP) and len(operands) != 1:
         raise Refusal("operands that it does not have")
+    if len(operands) > facts.most_operands:
+        raise Refusal(f"{len(operands)} operands, where instructions for sandboxes have fewer")
+    if facts.kind is Kind.SHIFT and len(operands) == 2 and not _is_count(operands[0]):
+        raise Refusal("a count that is neither a number nor %cl")
     for operand in operands:
         if (value := constant_load(operand)) is not None:
             return _rewrite_constant_load(instruction, facts, operand, value, flow)
@@ -97,7 +101,7 @@ def _rewrite(instruction: Instruction, facts: Mnemonic, flow: Flow, base: str) -
     if facts.base == "movabs" and any(isinstance(operand, Memory) for operand in operands):
         return _rewrite_absolute_move(instruction, flow)
     anchor = facts.kind in (Kind.PUSH, Kind.POP)
-    if facts.kind not in (Kind.NO_ACCESS, Kind.SHIFT):
+    if facts.anchor:
         anchor = anchor or any(isinstance(operand, Memory) and is_stack_slot(operand) for operand in operands)
     if facts.kind is Kind.POP and mentions(operands[0], registers.RSP):
         return rewrite_pop_to_stack(instruction, flow)
@@ -111,6 +115,10 @@ def _rewrite(instruction: Instruction, facts: Mnemonic, flow: Flow, base: str) -
         is_compare=is_compare,
         load=load_of(instruction, facts) if base == "gs" else None,
     )
+
+
+def _is_count(operand: Operand) -> bool:
+    return isinstance(operand, Immediate) or operand == Register("cl")
 
 
 def _plain_operand(operand: Operand) -> Operand:

@@ -13,6 +13,12 @@ from tmebox.toolchain import registers
 from tmebox.toolchain.asm import Immediate, Instruction, Memory, Operand, Register, constant
 from tmebox.toolchain.mnemonics import Kind, Mnemonic
 from tmebox.toolchain.rewrite_memory import address_of, confined, plain_immediate
+from tmebox.toolchain.rewrite_overflow import (
+    check_address,
+    check_arithmetic,
+    check_constant,
+    check_move,
+)
 from tmebox.toolchain.template import Flow, Refusal, Shape, Template, lines, spilled
 
 _REBASE = (f"andl ${RSP_MASK:#x}, %esp", f"addq %gs:{CONTROL_WINDOW_BASE:#x}, %rsp")
@@ -74,8 +80,17 @@ def rewrite_lea(instruction: Instruction, flow: Flow) -> Template:
             return Template(Shape.ADJUST, lines(f"leaq {amount}(%rsp), %rsp"), flow, reach=abs(amount))
     text = address_of(source, target)
     if is_stack_pointer(destination):
-        return rebase(_as_lea(text), flow)
+        return rebase(_as_lea(text), flow, *_address_check(source, instruction))
     return Template(Shape.PLAIN, lines(text), flow)
+
+
+def _address_check(source: Memory, instruction: Instruction) -> tuple[str, ...]:
+    amount = constant(source.displacement)
+    if source.base in ("rsp", "esp") and source.index is None and amount is not None:
+        return check_constant(-amount)
+    if source.base == "rip" or (source.base is None and source.index is None):
+        return ()
+    return check_address(source, scratch_for(instruction))
 
 
 def _as_lea(text: str) -> str:
@@ -180,8 +195,23 @@ def _write(instruction: Instruction, facts: Mnemonic, flow: Flow) -> Template:
         if amount is not None and (reach := _reach(facts.base, amount)) is not None:
             return Template(Shape.ADJUST, lines(f"{facts.base}q ${amount}, %rsp"), flow, reach=reach)
         if (text := _low_half(source)) is not None:
-            return rebase(_as_lea(f"{facts.base}l {text}, %esp"), flow)
+            check = _write_check(instruction, facts.base, amount)
+            return rebase(_as_lea(f"{facts.base}l {text}, %esp"), flow, *check)
     return _write_through_scratch(instruction, flow)
+
+
+def _write_check(instruction: Instruction, base: str, amount: int | None) -> tuple[str, ...]:
+    source, destination = instruction.operands
+    assert isinstance(destination, Register)
+    if registers.WIDTH[destination.name] != 64:
+        return ()
+    if base == "mov":
+        return check_move(source)
+    if base not in ("add", "sub"):
+        return ()
+    if amount is not None:
+        return check_constant(amount if base == "sub" else -amount)
+    return check_arithmetic(base, source, scratch_for(instruction))
 
 
 def _reach(base: str, amount: int) -> int | None:

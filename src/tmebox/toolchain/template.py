@@ -13,6 +13,10 @@ class Refusal(Exception):
     """An instruction or directive that cannot be made safe, and why."""
 
 
+LOCAL_LABEL = "{label}"
+"""In a template's text: stands for one label that the emitter makes up."""
+
+
 class Shape(Enum):
     """How the driver places a template."""
 

@@ -171,12 +171,6 @@ NEVER_CONTINUES: Final = UNCONDITIONAL_JUMPS | RETURNS | {Code.JMP_RM64, Code.HL
 COMPUTES_ONLY: Final = frozenset({Mnemonic.LEA, Mnemonic.NOP})
 """Their memory operand is not accessed."""
 
-NO_SURE_ACCESS: Final = _mnemonics(
-    "vmaskmovpd vmaskmovps vpmaskmovd vpmaskmovq rcl rcr rol ror sar shl shld shr shrd"
-)
-"""These may leave their memory operand alone (masked lanes, a shift count of zero), so that a bad address
-does not surely fault: no anchor for rsp. iced counts the masked ones as plain accesses."""
-
 _NUMBERS: Final = [number for name, number in vars(Register).items() if name.isupper()]
 SEGMENT_REGISTERS: Final = frozenset(filter(RegisterExt.is_segment_register, _NUMBERS))
 REGISTERS: Final = frozenset([Register.NONE]).union(

@@ -17,7 +17,7 @@ class Opcode:
     """refusal: why no instruction with this opcode is known, or None.
     needs_sequence: the rule that it breaks outside a sequence that checks it, whatever its operands; or None.
     is_absolute: it has a 64-bit absolute address.
-    computes_only: it does not access its memory operand. accesses_surely: it does, or faults.
+    computes_only: it does not access its memory operand.
     moves_rsp: it pushes, pops, calls or returns, and accesses what it moves rsp to.
     branches, calls, ends: it can go elsewhere; it leaves a return address; control never runs past it.
     features: CPU features needed beyond the baseline.
@@ -28,7 +28,6 @@ class Opcode:
     is_absolute: bool
     is_string: bool
     computes_only: bool
-    accesses_surely: bool
     moves_rsp: bool
     branches: bool
     calls: bool
@@ -57,7 +56,6 @@ def _look_up(instruction: Instruction) -> Opcode:
         is_absolute=code in known.ABSOLUTE,
         is_string=code in known.STRINGS,
         computes_only=mnemonic in known.COMPUTES_ONLY,
-        accesses_surely=mnemonic not in known.NO_SURE_ACCESS,
         moves_rsp=code in known.MOVES_RSP,
         branches=code in known.BRANCHES,
         calls=code in known.CALLS,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from array import array
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cached_property
 from itertools import islice
 from threading import Lock
 from typing import Any, Final
@@ -107,12 +108,21 @@ class Block:
 
     def runs(self, sequence: Steps) -> Indexes:
         """The indexes, in order, of the last instruction of each run that can be the steps of `sequence`."""
-        last = self.where(lambda form: sequence[-1] in form.steps)
+        stepping = self._stepping
+        last = stepping.indexes(sequence[-1])
         last = last[last >= len(sequence) - 1]
-        for before, step in enumerate(reversed(sequence)):
-            fits = np.array([step in form.steps for form in self.forms])
-            last = last[fits[self.kinds[last - before]]]
+        for before, step in enumerate(sequence[-2::-1], 1):
+            last = last[stepping.can_be(step, last - before)]
         return last
+
+    @property
+    def steps(self) -> Iterable[str]:
+        """All that any of the instructions can be."""
+        return self._stepping.steps
+
+    @cached_property
+    def _stepping(self) -> _Stepping:
+        return _Stepping(self.forms, self.kinds)
 
     def numbers(self, indexes: Indexes, field_of: Callable[[Form], Field | None]) -> Positions:
         """The number in that field of each of these instructions."""
@@ -130,6 +140,40 @@ class Block:
     def referents(self, indexes: Indexes, field_of: Callable[[Form], Field | None]) -> Positions:
         """The position, perhaps outside the text, that the field of each of these instructions leads to."""
         return self.ends[indexes].astype(np.int64) + self.numbers(indexes, field_of)
+
+
+class _Stepping:
+    """Which steps of sequences the instructions of a block can be.
+
+    A hostile text has a million forms and all sequences, but few forms differ in the steps they can be: those
+    are looked at, so that a sequence costs as much as there are instructions that could end it.
+    """
+
+    def __init__(self, forms: Sequence[Form], kinds: Indexes) -> None:
+        numbers: dict[frozenset[str], int] = {}
+        of_forms = np.array([numbers.setdefault(form.steps, len(numbers)) for form in forms], np.uint32)
+        self._sorts = of_forms[kinds]
+        self._order = np.argsort(self._sorts, kind="stable")
+        self._ends = np.cumsum(np.bincount(self._sorts, minlength=len(numbers)))
+        self._numbers: dict[str, list[int]] = {}
+        for steps, number in numbers.items():
+            for step in steps:
+                self._numbers.setdefault(step, []).append(number)
+
+    @property
+    def steps(self) -> Iterable[str]:
+        return self._numbers
+
+    def indexes(self, step: str) -> Indexes:
+        """Of the instructions that can be the step, in order."""
+        found = [
+            self._order[self._ends[number - 1] if number else 0 : self._ends[number]]
+            for number in self._numbers.get(step, ())
+        ]
+        return np.sort(np.concatenate(found)) if found else np.empty(0, np.intp)
+
+    def can_be(self, step: str, indexes: Indexes) -> np.ndarray[Any, np.dtype[np.bool_]]:
+        return np.isin(self._sorts[indexes], self._numbers.get(step, ()))
 
 
 def read(code: bytes, table: Table) -> Iterator[Block]:

@@ -1,15 +1,15 @@
 """Rule `rsp-stays-in-private-half`: which instructions may change rsp, and what keeps it in check.
 
 rsp is *anchored* when an access near it has just succeeded: the guards are wider than STACK_REACH, so rsp is
-within the window's private half or its guards. Pushes, pops, calls and returns access what they move rsp
-to. Adjustments by constants may add up to STACK_REACH before the next anchor.
+within the window's private half or its guards. `anchors` lists what surely accesses memory: pushes, pops,
+calls and returns what they move rsp to. Adjustments by constants may add up to STACK_REACH before the next.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-from iced_x86 import Code, OpAccess, Register
+from iced_x86 import Code, Register
 
 from tmebox.abi import STACK_REACH
 from tmebox.verify import instructions as known
@@ -19,7 +19,6 @@ _ADD_OR_SUBTRACT: Final = frozenset(
     {Code.ADD_RM64_IMM8, Code.ADD_RM64_IMM32, Code.SUB_RM64_IMM8, Code.SUB_RM64_IMM32}
 )
 _ALIGN: Final = frozenset({Code.AND_RM64_IMM8, Code.AND_RM64_IMM32})
-_SURE: Final = frozenset({OpAccess.READ, OpAccess.WRITE, OpAccess.READ_WRITE, OpAccess.READ_COND_WRITE})
 
 
 def adjustment(decoded: Decoded) -> int | None:
@@ -56,12 +55,3 @@ def adjustment_problem(unanchored: int, branches: bool) -> str | None:
     if unanchored and branches:
         return f"rsp moved by up to {unanchored:#x} bytes without an access before this branch"
     return None
-
-
-def is_anchor(decoded: Decoded) -> bool:
-    """It surely accesses memory at a displacement from rsp, or faults."""
-    if decoded.opcode.accesses_surely:
-        for access in decoded.accesses:
-            if access.base == Register.RSP and access.access in _SURE:
-                return True
-    return False

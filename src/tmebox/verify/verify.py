@@ -209,9 +209,8 @@ class _Walk:
         """
         covered = np.zeros(len(block), bool)
         rebases: set[int] = set()
-        steps = {step for form in block.forms for step in form.steps}
         by_last_step = self.table.sequences.by_last_step
-        for sequence in (sequence for step in steps for sequence in by_last_step.get(step, ())):
+        for sequence in (sequence for step in block.steps for sequence in by_last_step.get(step, ())):
             last = block.runs(sequence)
             for before in range(sequences.proven(sequence)):
                 covered[last - before] = True

@@ -1,18 +1,38 @@
 	.text
 	.type	f,@function
 f:
+	testq	$-1073741824, %rbx
+	je	.Ltmebox1
+	cmpl	%eax, %gs:0xffff8
+.Ltmebox1:
 	movl	%ebx, %esp
 	andl	$0x3fffffff, %esp
 	addq	%gs:0x4010000, %rsp
+	testq	$-1073741824, %gs:-48(%ebp)
+	je	.Ltmebox2
+	cmpl	%eax, %gs:0xffff8
+.Ltmebox2:
 	movl	%gs:-48(%ebp), %esp
 	andl	$0x3fffffff, %esp
 	addq	%gs:0x4010000, %rsp
 	leal	-40(%rbp), %esp
 	andl	$0x3fffffff, %esp
 	addq	%gs:0x4010000, %rsp
+	movq	%r11, -136(%rsp)
+	movl	%esp, %r11d
+	subq	%rax, %r11
+	testq	$-1073741824, %r11
+	movq	-136(%rsp), %r11
+	je	.Ltmebox3
+	cmpl	%eax, %gs:0xffff8
+.Ltmebox3:
 	subl	%eax, %esp
 	andl	$0x3fffffff, %esp
 	addq	%gs:0x4010000, %rsp
+	cmpl	$0xaae60, %esp
+	jae	.Ltmebox4
+	cmpl	%eax, %gs:0xffff8
+.Ltmebox4:
 	subl	$700000, %esp
 	andl	$0x3fffffff, %esp
 	addq	%gs:0x4010000, %rsp
@@ -30,6 +50,10 @@ f:
 	andl	$0x3fffffff, %esp
 	addq	%gs:0x4010000, %rsp
 	movq	%r11, %rax
+	testq	$-1073741824, %rbx
+	je	.Ltmebox5
+	cmpl	%eax, %gs:0xffff8
+.Ltmebox5:
 	movl	%ebx, %esp
 	andl	$0x3fffffff, %esp
 	addq	%gs:0x4010000, %rsp
@@ -38,6 +62,10 @@ f:
 	cmpl	%eax, %ecx
 	movl	%eax, %edx
 	setg	%r11b
+	testq	$-1073741824, %rbx
+	je	.Ltmebox6
+	cmpl	%eax, %gs:0xffff8
+.Ltmebox6:
 	movl	%ebx, %esp
 	andl	$0x3fffffff, %esp
 	addq	%gs:0x4010000, %rsp
@@ -46,9 +74,9 @@ f:
 .L1:
 	movl	(%rsp), %r11d
 	testb	$1, 0x7fff0000(%r11)
-	je	.Ltmebox1
+	je	.Ltmebox7
 	movq	%r11, (%rsp)
 	retq
-.Ltmebox1:
+.Ltmebox7:
 	hlt
 	.size	f, .-f

@@ -6,9 +6,22 @@ stack:
 	movl	%esp, %ebp
 	subq	$400000, %rsp
 	cmpl	%eax, (%rsp)
+	movq	%r11, -136(%rsp)
+	movl	%esp, %r11d
+	subq	%rax, %r11
+	testq	$-1073741824, %r11
+	movq	-136(%rsp), %r11
+	je	.Ltmebox1
+	cmpl	%eax, 0xffff8(%r15)
+.Ltmebox1:
 	subl	%eax, %esp
 	andl	$0x3fffffff, %esp
 	addq	%r15, %rsp
+	movl	%edi, %r14d
+	testq	$-1073741824, 8(%r15,%r14)
+	je	.Ltmebox2
+	cmpl	%eax, 0xffff8(%r15)
+.Ltmebox2:
 	movl	%edi, %r14d
 	movl	8(%r15,%r14), %esp
 	andl	$0x3fffffff, %esp
@@ -33,9 +46,9 @@ stack:
 	popq	%rbp
 	movl	(%rsp), %r11d
 	testb	$8, 0x7fff0000(%r11)
-	je	.Ltmebox1
+	je	.Ltmebox3
 	movq	%r11, (%rsp)
 	retq
-.Ltmebox1:
+.Ltmebox3:
 	hlt
 	.size	stack, .-stack

@@ -8,12 +8,23 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
 import stat
 from collections.abc import Iterable, Iterator
 
 from tmebox.runtime.system.calls import failure
 
-DEFAULT_MAX_OPEN = 256
+DEFAULT_MAX_OPEN = 64
+FEWEST_OPEN = 3
+"""stdin, stdout and stderr."""
+SANDBOXES_AT_ONCE = 8
+"""So many that open all they can leave descriptors to the process, unless they were given a limit."""
+
+
+def default_max_open() -> int:
+    """What one guest may have open if nobody says: well below what the process may have."""
+    process = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return max(FEWEST_OPEN + 1, min(DEFAULT_MAX_OPEN, process // (2 * SANDBOXES_AT_ONCE)))
 
 
 class Description:
@@ -53,6 +64,10 @@ class Description:
 
     def writable_file(self) -> int:
         """Host descriptor of a regular file or directory whose metadata may be changed."""
+        raise failure(errno.EINVAL)
+
+    def lockable_file(self) -> int | None:
+        """Host descriptor of what a guest may lock for others. None: it only reads what others own."""
         raise failure(errno.EINVAL)
 
     def entries(self) -> DirectoryEntries:

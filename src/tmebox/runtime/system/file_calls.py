@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from tmebox.runtime.system.calls import U64, GuestMemory, call, failure, transfer_size
 from tmebox.runtime.system.clock import read_timespec
-from tmebox.runtime.system.descriptors import POLLNVAL
+from tmebox.runtime.system.descriptors import POLLNVAL, Description
 from tmebox.runtime.system.files import HostFile, pack_entries, pack_status
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ F_DUPFD, F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_GETLK, F_SETLK, F_SETLKW = range(
 F_DUPFD_CLOEXEC = 1030
 F_OFD_GETLK, F_OFD_SETLK = 36, 37
 FLOCK = struct.Struct("<2h4x2qi4x")
+LOCK_PAUSE_NS = 2_000_000
 MUTABLE_FLAGS = os.O_APPEND | os.O_NONBLOCK
 
 
@@ -214,7 +215,7 @@ def fcntl_(system: System, memory: GuestMemory, descriptor: int, command: int, a
         case 4:  # F_SETFL
             return _set_flags(description, argument)
         case 5 | 6 | 7:  # F_GETLK, F_SETLK, F_SETLKW
-            return _lock(memory, description, command, argument)
+            return _lock(system, memory, description, command, argument)
     raise failure(errno.EINVAL)
 
 
@@ -230,35 +231,62 @@ def _set_flags(description: object, flags: int) -> int:
     return 0
 
 
-def _lock(memory: GuestMemory, description: object, command: int, argument: int) -> int:
+def _lock(system: System, memory: GuestMemory, description: Description, command: int, argument: int) -> int:
     """Record locks, as locks of the open file, since all sandboxes of a process share its process locks.
 
-    Waiting for one answers -EINTR, upon which the guest asks again.
+    Waiting for one answers -EINTR, upon which the guest asks again. Who may only read holds nobody up: a
+    shared lock is had if nobody excludes it, and is not kept.
     """
-    number = description.host_descriptor() if isinstance(description, HostFile) else None
+    number, lockable = description.host_descriptor(), description.lockable_file()
     if number is None:
         raise failure(errno.EINVAL)
     kind, whence, start, length, _ = FLOCK.unpack(memory.read(argument & U64, FLOCK.size))
     request = FLOCK.pack(kind, whence, start, length, 0)
+    if command != F_GETLK and lockable is None:
+        return _without_locking(system, number, command, request)
     try:
         result = fcntl.fcntl(number, F_OFD_GETLK if command == F_GETLK else F_OFD_SETLK, request)
     except (BlockingIOError, PermissionError):
-        raise failure(errno.EINTR if command == F_SETLKW else errno.EAGAIN) from None
+        raise _locked(system, command == F_SETLKW) from None
     if command == F_GETLK:
         memory.write(argument & U64, result)
     return 0
 
 
+def _locked(system: System, waits: bool) -> OSError:
+    """Whoever waits for a lock asks again after a while."""
+    if waits:
+        system.clock.sleep(LOCK_PAUSE_NS)
+    return failure(errno.EINTR if waits else errno.EAGAIN)
+
+
+def _without_locking(system: System, number: int, command: int, request: bytes) -> int:
+    kind = FLOCK.unpack(request)[0]
+    if kind == fcntl.F_UNLCK:
+        return 0
+    if kind != fcntl.F_RDLCK:
+        raise failure(errno.EBADF)
+    if FLOCK.unpack(fcntl.fcntl(number, F_OFD_GETLK, request))[0] != fcntl.F_UNLCK:
+        raise _locked(system, command == F_SETLKW)
+    return 0
+
+
 @call(73, "flock", 2)
 def flock(system: System, _memory: GuestMemory, descriptor: int, operation: int) -> int:
-    number = system.descriptors[descriptor].host_descriptor()
-    if number is None:
-        raise failure(errno.EINVAL)
+    """As record locks, but nothing tells whether one could be had: who may only read has a shared one."""
+    number = system.descriptors[descriptor].lockable_file()
     waits = not operation & fcntl.LOCK_NB
+    wanted = operation & ~fcntl.LOCK_NB
+    if wanted not in (fcntl.LOCK_SH, fcntl.LOCK_EX, fcntl.LOCK_UN):
+        raise failure(errno.EINVAL)
+    if number is None:
+        if wanted == fcntl.LOCK_EX:
+            raise failure(errno.EBADF)
+        return 0
     try:
-        fcntl.flock(number, operation & 15 | fcntl.LOCK_NB)
+        fcntl.flock(number, wanted | fcntl.LOCK_NB)
     except BlockingIOError:
-        raise failure(errno.EINTR if waits else errno.EAGAIN) from None
+        raise _locked(system, waits) from None
     return 0
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
 import stat
 import struct
 
@@ -15,16 +16,32 @@ DT_UNKNOWN, DT_DIR, DT_REG, DT_LNK = 0, 4, 8, 10
 BLOCK = 4096
 STATUS_FLAGS = os.O_ACCMODE | os.O_APPEND | os.O_NONBLOCK
 
+OPEN: set[int] = set()
+"""The host's descriptors that guests of this process have for files. No lock: finalizers close files too, at
+any moment. Threads that open at once may go beyond a limit by their number."""
+HOSTS_SHARE = 2
+"""One of so many descriptors of the process stays for the host, whatever its guests open."""
+
+
+def require_room() -> None:
+    """Raise ENFILE if the guests of this process, all together, have as many files open as they may."""
+    if len(OPEN) >= resource.getrlimit(resource.RLIMIT_NOFILE)[0] // HOSTS_SHARE:
+        raise failure(errno.ENFILE)
+
 
 class HostFile(Description):
-    """A regular file. `descriptor` is ours to close."""
+    """A regular file. `descriptor` is ours to close. `read_only`: nothing about it may be changed."""
 
-    def __init__(self, descriptor: int, flags: int, mount_number: int, max_bytes: int) -> None:
+    def __init__(
+        self, descriptor: int, flags: int, mount_number: int, read_only: bool, max_bytes: int
+    ) -> None:
         self._descriptor = descriptor
+        OPEN.add(descriptor)
         self._max_bytes = max_bytes
+        self._read_only = read_only
         self.mount_number = mount_number
         self.status_flags = flags & STATUS_FLAGS
-        self._can_write = flags & os.O_ACCMODE != os.O_RDONLY
+        self._can_write = flags & os.O_ACCMODE != os.O_RDONLY and not read_only
 
     def read(self, size_bytes: int) -> bytes:
         return os.read(self._descriptor, size_bytes)
@@ -67,9 +84,13 @@ class HostFile(Description):
             raise failure(errno.EPERM)
         return self._descriptor
 
+    def lockable_file(self) -> int | None:
+        return None if self._read_only else self._descriptor
+
     def close(self) -> None:
         descriptor, self._descriptor = self._descriptor, -1
         if descriptor >= 0:
+            OPEN.discard(descriptor)
             os.close(descriptor)
 
     def __del__(self) -> None:
@@ -79,8 +100,8 @@ class HostFile(Description):
 class HostDirectory(HostFile):
     """A directory, open for reading its entries."""
 
-    def __init__(self, descriptor: int, mount_number: int, parts: tuple[bytes, ...]) -> None:
-        super().__init__(descriptor, os.O_RDONLY | os.O_DIRECTORY, mount_number, 0)
+    def __init__(self, descriptor: int, mount_number: int, read_only: bool, parts: tuple[bytes, ...]) -> None:
+        super().__init__(descriptor, os.O_RDONLY | os.O_DIRECTORY, mount_number, read_only, 0)
         self.parts = parts
         self._entries: DirectoryEntries | None = None
 

@@ -6,8 +6,6 @@ import errno
 import os
 import stat
 import struct
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from tmebox.runtime.system.calls import U64, GuestMemory, call, failure, read_path
@@ -17,9 +15,10 @@ from tmebox.runtime.system.files import (
     HostFile,
     VirtualDirectory,
     pack_status,
+    require_room,
     virtual_status,
 )
-from tmebox.runtime.system.paths import Place, open_beneath, open_file, open_parent
+from tmebox.runtime.system.paths import Place, open_file, writes
 
 if TYPE_CHECKING:
     from tmebox.runtime.system.system import System
@@ -45,29 +44,6 @@ def _place(system: System, directory: int, path: bytes) -> Place:
     return system.namespace.place(path, base)
 
 
-@contextmanager
-def _parent(place: Place) -> Iterator[tuple[int, bytes]]:
-    """(descriptor of the directory, name in it) of a place that is to be changed."""
-    if place.mount is None:
-        raise failure(errno.EROFS)
-    directory, name = open_parent(place.writable(), place.rest)
-    try:
-        yield directory, name
-    finally:
-        os.close(directory)
-
-
-@contextmanager
-def _located(place: Place, follow: bool) -> Iterator[int]:
-    """An O_PATH descriptor of a place."""
-    flags = os.O_PATH | (0 if follow else os.O_NOFOLLOW)
-    descriptor = open_beneath(place.readable().descriptor, place.relative, flags)
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
-
-
 @call(2, "open", 3)
 def open_(system: System, memory: GuestMemory, path: int, flags: int, mode: int) -> int:
     return openat(system, memory, AT_FDCWD, path, flags, mode)
@@ -84,32 +60,32 @@ def openat(system: System, memory: GuestMemory, directory: int, path: int, flags
     if flags & ~ACCEPTED_FLAGS:  # O_TMPFILE, O_PATH, O_DIRECT…
         raise failure(errno.EINVAL)
     system.descriptors.room()
+    require_room()
     place = _place(system, directory, read_path(memory, path))
     description = _open(system, place, flags, mode & 0o777 & ~system.umask)
     return system.descriptors.add(description, close_on_exec=bool(flags & os.O_CLOEXEC))
 
 
 def _open(system: System, place: Place, flags: int, mode: int) -> Description:
-    writes = flags & os.O_ACCMODE != os.O_RDONLY or flags & (os.O_CREAT | os.O_TRUNC)
     if place.mount is None:
         device = DEVICES.get(b"/" + b"/".join(place.parts))
         if device is not None:
             return device()
         if not system.namespace.exists_virtually(place.parts):
             raise failure(errno.ENOENT)
-        if writes:
+        if writes(flags):
             raise failure(errno.EISDIR)
         return VirtualDirectory(place.parts, system.namespace.names_beneath(place.parts))
     mount = place.mount
-    if mount.read_only and writes:
+    if mount.read_only and writes(flags):
         # A program that would create what exists already only wants to read it.
         if flags & os.O_ACCMODE != os.O_RDONLY or flags & os.O_TRUNC or flags & os.O_EXCL:
             raise failure(errno.EROFS)
         flags &= ~os.O_CREAT
-    descriptor = open_file(mount, place.relative, flags, mode)
+    descriptor, read_only = open_file(place, flags, mode)
     if stat.S_ISDIR(os.fstat(descriptor).st_mode):
-        return HostDirectory(descriptor, mount.number, place.parts)
-    return HostFile(descriptor, flags, mount.number, system.max_file_bytes)
+        return HostDirectory(descriptor, mount.number, read_only, place.parts)
+    return HostFile(descriptor, flags, mount.number, read_only, system.max_file_bytes)
 
 
 @call(4, "stat", 2)
@@ -146,8 +122,8 @@ def _status(system: System, place: Place, follow: bool) -> bytes:
             return pack_status(device().status(), 0)
         if system.namespace.exists_virtually(place.parts):
             return pack_status(virtual_status(), 0)
-    with _located(place, follow) as descriptor:
-        return pack_status(os.fstat(descriptor), place.readable().number)
+    with place.found(follow=follow) as found:
+        return pack_status(os.fstat(found.descriptor), place.granted().number)
 
 
 @call(21, "access", 2)
@@ -162,10 +138,10 @@ def faccessat(system: System, memory: GuestMemory, directory: int, path: int, mo
     if place.mount is None:
         _status(system, place, True)
         return 0
-    with _located(place, True) as descriptor:
+    with place.found(follow=True) as found:
         if mode & os.W_OK:
-            place.writable()
-        if not os.access(f"/proc/self/fd/{descriptor}", mode & 7):
+            found.require_writable()
+        if not os.access(f"/proc/self/fd/{found.descriptor}", mode & 7):
             raise failure(errno.EACCES)
     return 0
 
@@ -185,10 +161,10 @@ def readlinkat(
     if place.mount is None:
         _status(system, place, True)
         raise failure(errno.EINVAL)
-    with _located(place, False) as descriptor:
-        if not stat.S_ISLNK(os.fstat(descriptor).st_mode):
+    with place.found(follow=False) as found:
+        if not stat.S_ISLNK(os.fstat(found.descriptor).st_mode):
             raise failure(errno.EINVAL)
-        target = os.readlink(b"", dir_fd=descriptor)[:size_bytes]
+        target = os.readlink(b"", dir_fd=found.descriptor)[:size_bytes]
     memory.write(buffer & U64, target)
     return len(target)
 
@@ -203,7 +179,7 @@ def mkdirat(system: System, memory: GuestMemory, directory: int, path: int, mode
     place = _place(system, directory, read_path(memory, path))
     if not place.rest and (place.mount is not None or system.namespace.exists_virtually(place.parts)):
         raise failure(errno.EEXIST)
-    with _parent(place) as (parent, name):
+    with place.parent() as (parent, name):
         os.mkdir(name, mode & 0o777 & ~system.umask, dir_fd=parent)
     return 0
 
@@ -222,7 +198,8 @@ def rmdir(system: System, memory: GuestMemory, path: int) -> int:
 def unlinkat(system: System, memory: GuestMemory, directory: int, path: int, flags: int) -> int:
     if flags & ~AT_REMOVEDIR:
         raise failure(errno.EINVAL)
-    with _parent(_place(system, directory, read_path(memory, path))) as (parent, name):
+    with _place(system, directory, read_path(memory, path)).parent() as (parent, name):
+        system.namespace.require_movable(parent, name)
         (os.rmdir if flags else os.unlink)(name, dir_fd=parent)
     return 0
 
@@ -247,7 +224,9 @@ def renameat2(
     target = _place(system, new_dir, read_path(memory, new))
     if source.mount is not target.mount:
         raise failure(errno.EXDEV)
-    with _parent(source) as (old_parent, old_name), _parent(target) as (new_parent, new_name):
+    with source.parent() as (old_parent, old_name), target.parent() as (new_parent, new_name):
+        system.namespace.require_movable(old_parent, old_name)
+        system.namespace.require_movable(new_parent, new_name)
         os.rename(old_name, new_name, src_dir_fd=old_parent, dst_dir_fd=new_parent)
     return 0
 
@@ -271,9 +250,9 @@ def chmod(system: System, memory: GuestMemory, path: int, mode: int) -> int:
 def fchmodat(system: System, memory: GuestMemory, directory: int, path: int, mode: int) -> int:
     """Permission bits only: never set-user-ID and its like."""
     place = _place(system, directory, read_path(memory, path))
-    place.writable()
-    with _located(place, True) as descriptor:
-        os.chmod(f"/proc/self/fd/{descriptor}", mode & 0o777)
+    with place.found(follow=True) as found:
+        found.require_writable()
+        os.chmod(f"/proc/self/fd/{found.descriptor}", mode & 0o777)
     return 0
 
 
@@ -284,11 +263,11 @@ def utimensat(system: System, memory: GuestMemory, directory: int, path: int, ti
             system, memory, f"/proc/self/fd/{system.descriptors[directory].writable_file()}", times
         )
     place = _place(system, directory, read_path(memory, path))
-    place.writable()
-    with _located(place, not flags & AT_SYMLINK_NOFOLLOW) as descriptor:
-        if stat.S_ISLNK(os.fstat(descriptor).st_mode):
+    with place.found(follow=not flags & AT_SYMLINK_NOFOLLOW) as found:
+        found.require_writable()
+        if stat.S_ISLNK(os.fstat(found.descriptor).st_mode):
             raise failure(errno.EOPNOTSUPP)
-        return _set_times(system, memory, f"/proc/self/fd/{descriptor}", times)
+        return _set_times(system, memory, f"/proc/self/fd/{found.descriptor}", times)
 
 
 def _set_times(system: System, memory: GuestMemory, path: str, times: int) -> int:
@@ -319,8 +298,8 @@ def getcwd(system: System, memory: GuestMemory, buffer: int, size_bytes: int) ->
 def chdir(system: System, memory: GuestMemory, path: int) -> int:
     place = _place(system, AT_FDCWD, read_path(memory, path))
     if place.mount is not None:
-        with _located(place, True) as descriptor:
-            if not stat.S_ISDIR(os.fstat(descriptor).st_mode):
+        with place.found(follow=True) as found:
+            if not stat.S_ISDIR(os.fstat(found.descriptor).st_mode):
                 raise failure(errno.ENOTDIR)
     elif not system.namespace.exists_virtually(place.parts):
         raise failure(errno.ENOENT)

@@ -2,28 +2,27 @@
 
 A guest path is made absolute against the guest's working directory and cleaned by its text (`a/..` is
 nothing, whatever `a` is), so no `..` ever reaches the kernel from a guest. The longest granted directory it
-starts with decides; the rest is opened beneath that directory's descriptor by openat2 with RESOLVE_BENEATH,
-so that symbolic links, their targets' `..` and renames meanwhile cannot lead out. Kernels without openat2 get
-a walk that follows no symbolic link at all. /proc must be mounted.
+starts with decides where to begin; the rest is looked up beneath that directory's descriptor, so that
+symbolic links, their targets' `..` and renames meanwhile cannot lead out. /proc must be mounted.
+
+What may be changed is a matter of directories, not of paths. A directory that was granted read-only is
+read-only whatever way leads into it: another grant that it lies in, a symbolic link, a new name of a parent.
+And no guest renames or removes a directory that is, or contains, a grant: somebody else knows it by its name.
+Hard links and bind mounts are the host's to make; the guest cannot, and what they lead to is not looked at.
 """
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import os
 import stat
-import struct
-from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 
+from tmebox.runtime.system import walking
 from tmebox.runtime.system.calls import failure
-
-SYS_OPENAT2 = 437
-RESOLVE_NO_MAGICLINKS, RESOLVE_BENEATH = 0x02, 0x08
-RETRIES = 16
-"""openat2 gives EAGAIN when a directory is renamed while it resolves; a create races with a removal alike."""
+from tmebox.runtime.system.walking import RETRIES, Found, Identity, identity
 
 
 @dataclass(frozen=True)
@@ -37,12 +36,21 @@ class Directory:
 
 @dataclass(frozen=True)
 class Mount:
-    """An opened grant. `parts` is its guest path, split."""
+    """An opened grant. `parts` is its guest path, split. `protected` are directories that are read-only even
+    beneath this grant, because they were granted so."""
 
     descriptor: int
     parts: tuple[bytes, ...]
     read_only: bool
     number: int
+    protected: frozenset[Identity]
+
+    def find(self, path: bytes, *, follow: bool = True) -> Found:
+        """What `path`, which has no `..`, leads to beneath this grant. Raises OSError."""
+        descriptor, is_protected = walking.find(
+            self.descriptor, path, follow=follow, protected=self.protected
+        )
+        return Found(descriptor, self.read_only or is_protected)
 
 
 @dataclass(frozen=True)
@@ -57,17 +65,36 @@ class Place:
     def relative(self) -> bytes:
         return b"/".join(self.rest) or b"."
 
-    def writable(self) -> Mount:
-        """The mount, if things may be changed there."""
-        mount = self.readable()
-        if mount.read_only:
-            raise failure(errno.EROFS)
-        return mount
-
-    def readable(self) -> Mount:
+    def granted(self) -> Mount:
         if self.mount is None:
             raise failure(errno.ENOENT)
         return self.mount
+
+    @contextmanager
+    def found(self, *, follow: bool) -> Iterator[Found]:
+        """What is there, until the block ends. Raises OSError."""
+        found = self.granted().find(self.relative, follow=follow)
+        try:
+            yield found
+        finally:
+            os.close(found.descriptor)
+
+    @contextmanager
+    def parent(self) -> Iterator[tuple[int, bytes]]:
+        """(descriptor of the directory, name in it) of a place that is to be changed. Raises OSError."""
+        mount = self.mount
+        if mount is None:
+            raise failure(errno.EROFS)
+        if not self.rest:
+            raise failure(errno.EBUSY)
+        found = mount.find(b"/".join(self.rest[:-1]) or b".")
+        try:
+            if not stat.S_ISDIR(os.fstat(found.descriptor).st_mode):
+                raise failure(errno.ENOTDIR)
+            found.require_writable()
+            yield found.descriptor, self.rest[-1]
+        finally:
+            os.close(found.descriptor)
 
 
 class Namespace:
@@ -80,10 +107,13 @@ class Namespace:
             for number, item in enumerate(directories, 1):
                 parts = clean((), os.fsencode(item.guest_path))
                 descriptor = os.open(item.host_path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-                self._mounts.append(Mount(descriptor, parts, item.read_only, number))
+                self._mounts.append(Mount(descriptor, parts, item.read_only, number, frozenset()))
         except BaseException:
             self.close()
             raise
+        read_only = frozenset(identity(mount.descriptor) for mount in self._mounts if mount.read_only)
+        if read_only:
+            self._mounts = [m if m.read_only else replace(m, protected=read_only) for m in self._mounts]
         self._mounts.sort(key=lambda mount: -len(mount.parts))
 
     def place(self, path: bytes, base: tuple[bytes, ...] | None = None) -> Place:
@@ -106,6 +136,18 @@ class Namespace:
         """Whether this is the root or a directory that exists only because a grant lies beneath it."""
         return not parts or bool(self.names_beneath(parts))
 
+    def require_movable(self, directory: int, name: bytes) -> None:
+        """Raise EBUSY if an entry is a directory that a grant is, or lies in: its name is not the guest's to
+        give to something else. Whoever could move it meanwhile is refused as well."""
+        try:
+            status = os.stat(name, dir_fd=directory, follow_symlinks=False)
+        except FileNotFoundError:
+            return
+        if stat.S_ISDIR(status.st_mode):
+            here = (status.st_dev, status.st_ino)
+            if any(here in walking.upwards(mount.descriptor) for mount in self._mounts):
+                raise failure(errno.EBUSY)
+
     def close(self) -> None:
         mounts, self._mounts = self._mounts, []
         for mount in mounts:
@@ -126,69 +168,6 @@ def clean(base: tuple[bytes, ...], path: bytes) -> tuple[bytes, ...]:
     return tuple(parts)
 
 
-@lru_cache(maxsize=1)
-def _has_openat2() -> bool:
-    root = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.close(_openat2(root, b".", os.O_PATH | os.O_CLOEXEC, 0))
-    except OSError:
-        return False
-    finally:
-        os.close(root)
-    return True
-
-
-_libc = ctypes.CDLL(None, use_errno=True)
-
-
-def _openat2(directory: int, path: bytes, flags: int, mode: int) -> int:
-    how = struct.pack("<3Q", flags, mode, RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS)
-    result = _libc.syscall(
-        ctypes.c_long(SYS_OPENAT2), ctypes.c_long(directory), path, how, ctypes.c_size_t(len(how))
-    )
-    if result < 0:
-        raise failure(ctypes.get_errno())
-    return int(result)
-
-
-def open_beneath(directory: int, path: bytes, flags: int, mode: int = 0) -> int:
-    """A host descriptor (close-on-exec) of `path`, which has no `..`, beneath `directory`.
-
-    Raises OSError; EACCES for what would lead out.
-    """
-    flags |= os.O_CLOEXEC
-    if not _has_openat2():
-        return _walk(directory, path, flags, mode)
-    for _ in range(RETRIES):
-        try:
-            return _openat2(directory, path, flags, mode)
-        except OSError as error:
-            if error.errno == errno.EXDEV:
-                raise failure(errno.EACCES) from None
-            if error.errno != errno.EAGAIN:
-                raise
-    raise failure(errno.EAGAIN)
-
-
-def _walk(directory: int, path: bytes, flags: int, mode: int) -> int:
-    """Component by component, refusing every symbolic link."""
-    *parents, name = path.split(b"/")
-    here = os.dup(directory)
-    try:
-        for part in parents:
-            below = os.open(part, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=here)
-            os.close(here)
-            here = below
-        found = os.open(name, flags | os.O_NOFOLLOW, mode, dir_fd=here)
-    finally:
-        os.close(here)
-    # O_PATH with O_NOFOLLOW opens the link itself: fine for whoever asked for that, an error for the rest.
-    if not flags & os.O_NOFOLLOW and stat.S_ISLNK(os.fstat(found).st_mode):
-        os.close(found)
-        raise failure(errno.ELOOP)
-    return found
-
-
 def reopen(located: int, flags: int) -> int:
     """A usable descriptor of the regular file or directory that an O_PATH descriptor names.
 
@@ -200,36 +179,36 @@ def reopen(located: int, flags: int) -> int:
     return os.open(f"/proc/self/fd/{located}", flags | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK)
 
 
-def open_file(mount: Mount, path: bytes, flags: int, mode: int) -> int:
-    """open() beneath a mount: a host descriptor of a regular file or directory, created if `flags` say so."""
-    create = flags & os.O_CREAT
-    follow = flags & os.O_NOFOLLOW
+def open_file(place: Place, flags: int, mode: int) -> tuple[int, bool]:
+    """open() beneath a grant: a host descriptor of a regular file or directory, created if `flags` say so;
+    and whether it is read-only. Raises OSError."""
+    mount, create, exclusive = place.granted(), flags & os.O_CREAT, flags & os.O_EXCL
     rest = flags & (os.O_ACCMODE | os.O_APPEND | os.O_TRUNC | os.O_DIRECTORY)
     for _ in range(RETRIES):
-        if not (create and flags & os.O_EXCL):
+        if not (create and exclusive):
             try:
-                located = open_beneath(mount.descriptor, path, os.O_PATH | follow)
+                found = mount.find(place.relative, follow=not flags & os.O_NOFOLLOW)
             except FileNotFoundError:
                 if not create:
                     raise
             else:
                 try:
-                    return reopen(located, rest)
+                    if found.read_only and writes(flags & ~os.O_CREAT):
+                        raise failure(errno.EROFS)
+                    return reopen(found.descriptor, rest), found.read_only
                 finally:
-                    os.close(located)
+                    os.close(found.descriptor)
         try:
-            # With O_EXCL this makes a regular file or fails; it never opens what is there.
-            new = rest & ~os.O_TRUNC | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
-            return open_beneath(mount.descriptor, path, new, mode)
+            with place.parent() as (parent, name):
+                # With O_EXCL this makes a regular file or fails; it never opens what is there.
+                new = rest & ~os.O_TRUNC | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+                return os.open(name, new, mode, dir_fd=parent), False
         except FileExistsError:
-            if flags & os.O_EXCL:
+            if exclusive:
                 raise
     raise failure(errno.EEXIST)
 
 
-def open_parent(mount: Mount, rest: tuple[bytes, ...]) -> tuple[int, bytes]:
-    """An O_PATH descriptor of the directory that holds the last component, and that component."""
-    if not rest:
-        raise failure(errno.EBUSY)
-    parent = b"/".join(rest[:-1]) or b"."
-    return open_beneath(mount.descriptor, parent, os.O_PATH | os.O_DIRECTORY), rest[-1]
+def writes(flags: int) -> bool:
+    """Whether open() with these flags may change something."""
+    return flags & os.O_ACCMODE != os.O_RDONLY or bool(flags & (os.O_CREAT | os.O_TRUNC))

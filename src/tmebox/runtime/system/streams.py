@@ -1,4 +1,9 @@
-"""stdin, stdout and stderr, from whatever the host gave for them."""
+"""stdin, stdout and stderr, from whatever the host gave for them.
+
+Where somebody else decides how long it takes, at a pipe, a socket or a terminal, one system call waits for
+one slice, as `clock` explains: time limits and Ctrl-C hold. That goes for descriptors, and for Python's own
+files over them. Other objects are the host's code, which nothing interrupts.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +12,15 @@ import errno
 import io
 import os
 import select
+import socket
+import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
+from tmebox.runtime.system import nonblocking
 from tmebox.runtime.system.calls import failure
-from tmebox.runtime.system.clock import SLICE_NS
+from tmebox.runtime.system.clock import SECOND, SLICE_NS
 from tmebox.runtime.system.descriptors import POLLIN, POLLOUT, Description
 
 
@@ -19,14 +28,33 @@ def input_stream(source: Any) -> Description:
     """Raises TypeError for what cannot be read from."""
     if isinstance(source, int) and not isinstance(source, bool):
         return HostInput(source)
-    return Input(_reader(source))
+    file = _layers(source, (io.BufferedReader,))
+    return FileInput(*file) if file is not None else Input(_reader(source))
 
 
 def output_stream(target: Any) -> Description:
     """Raises TypeError for what cannot be written to."""
     if isinstance(target, int) and not isinstance(target, bool):
         return HostOutput(target)
+    file = _layers(target, (io.BufferedWriter,))
+    if file is not None:
+        return FileOutput(target, file[1])
     return Output(_writer(target), _descriptor_of(target))
+
+
+RAW = (io.FileIO, socket.SocketIO)
+SLICE_MS = SLICE_NS / 1e6
+
+
+def _layers(file: Any, buffered: tuple[type, ...]) -> tuple[Any, Any] | None:
+    """(buffered file or None, raw file) of one of Python's own files that may have to wait for somebody."""
+    binary = file.buffer if isinstance(file, io.TextIOWrapper) and type(file) is io.TextIOWrapper else file
+    middle = binary if type(binary) in buffered else None
+    raw = binary if middle is None else middle.raw
+    if type(raw) not in RAW:
+        return None
+    number = _descriptor_of(raw)
+    return (middle, raw) if number is not None and nonblocking.may_wait(number) else None
 
 
 def _reader(source: Any) -> Callable[[int], Any]:
@@ -139,25 +167,79 @@ class Output(Description):
 
 
 class HostInput(Description):
-    """A descriptor of the host's, which stays the host's. Reads wait in slices, as `clock` explains."""
+    """A descriptor of the host's, which stays the host's."""
 
     status_flags = os.O_RDONLY
 
     def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
-        self._poll = select.poll()
-        self._poll.register(descriptor, select.POLLIN)
+        self._number = descriptor
+
+    def descriptor(self) -> int:
+        return self._number
 
     def read(self, size_bytes: int) -> bytes:
-        if not self._poll.poll(SLICE_NS / 1e6):
+        descriptor = self.descriptor()
+        data = nonblocking.read(descriptor, size_bytes)
+        if data is None and nonblocking.ready(descriptor, select.POLLIN, SLICE_MS):
+            data = nonblocking.read(descriptor, size_bytes)
+        if data is None:
             raise failure(errno.EINTR)
-        return os.read(self._descriptor, size_bytes)
+        return data
 
     def terminal_size(self) -> os.terminal_size | None:
-        return _terminal_size(self._descriptor)
+        return _terminal_size(self.descriptor())
 
     def ready(self, events: int) -> int:
-        return events & POLLIN if self._poll.poll(0) else 0
+        return events & POLLIN if nonblocking.ready(self.descriptor(), select.POLLIN) else 0
+
+
+class FileInput(HostInput):
+    """One of Python's files over a descriptor: what it has read ahead comes first."""
+
+    def __init__(self, buffered: io.BufferedReader | None, raw: Any) -> None:
+        self._buffered = buffered
+        self._raw = raw
+
+    def descriptor(self) -> int:
+        return int(self._raw.fileno())
+
+    def read(self, size_bytes: int) -> bytes:
+        if self._buffered is not None and self._read_ahead():
+            return self._buffered.read1(size_bytes)
+        return super().read(size_bytes)
+
+    def ready(self, events: int) -> int:
+        return events & POLLIN if self._read_ahead() else super().ready(events)
+
+    def _read_ahead(self) -> bool:
+        """Whether something is in the file's buffer. Python only tells by way of reading more if not:
+        meanwhile the raw file has nothing to read."""
+        if self._buffered is None:
+            return False
+        if not _PROBING.acquire(blocking=False):  # another thread looks, maybe into the same file
+            raise failure(errno.EINTR)
+        try:
+            self._raw.readinto = _nothing
+            return bool(self._buffered.peek(1))
+        finally:
+            vars(self._raw).pop("readinto", None)
+            _PROBING.release()
+
+
+_PROBING = threading.Lock()
+
+
+def _renew_lock() -> None:
+    """In a forked child nobody is left to release it."""
+    global _PROBING
+    _PROBING = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_renew_lock)
+
+
+def _nothing(_: object) -> None:
+    """What a raw file's readinto() returns if it would have to wait."""
 
 
 class HostOutput(Description):
@@ -166,13 +248,57 @@ class HostOutput(Description):
     status_flags = os.O_WRONLY
 
     def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
+        self._number = descriptor
+        self._unfinished = b""
+        self._done = 0
+
+    def descriptor(self) -> int:
+        return self._number
 
     def write(self, data: bytes) -> int:
-        return os.write(self._descriptor, data)
+        """All of it: few programs expect less of a pipe. A call that took longer than a slice is repeated by
+        the guest, and goes on where it was."""
+        done = self._done if data == self._unfinished else 0
+        self._unfinished, self._done = b"", 0
+        descriptor, rest = self.descriptor(), memoryview(data)
+        end_s = time.monotonic() + SLICE_NS / SECOND
+        while done < len(data):
+            try:
+                count = nonblocking.write(descriptor, rest[done:])
+            except OSError:
+                if done:
+                    break
+                raise
+            done += count or 0
+            left_s = end_s - time.monotonic()
+            waits = count is None and not nonblocking.ready(descriptor, select.POLLOUT, max(left_s, 0) * 1e3)
+            if (waits or left_s <= 0) and done < len(data):
+                self._unfinished, self._done = data, done
+                raise failure(errno.EINTR)
+        return done
 
     def terminal_size(self) -> os.terminal_size | None:
-        return _terminal_size(self._descriptor)
+        return _terminal_size(self.descriptor())
 
     def ready(self, events: int) -> int:
-        return events & POLLOUT
+        return events & POLLOUT if nonblocking.ready(self.descriptor(), select.POLLOUT) else 0
+
+
+class FileOutput(HostOutput):
+    """One of Python's files over a descriptor: what the host wrote before comes out before, once there is
+    room for something; it may wait, as it would for the host. What the guest writes does not go through the
+    file's buffer."""
+
+    def __init__(self, file: Any, raw: Any) -> None:
+        super().__init__(-1)
+        self._file = file
+        self._raw = raw
+
+    def descriptor(self) -> int:
+        return int(self._raw.fileno())
+
+    def write(self, data: bytes) -> int:
+        if not nonblocking.ready(self.descriptor(), select.POLLOUT, SLICE_MS):
+            raise failure(errno.EINTR)
+        self._file.flush()
+        return super().write(data)

@@ -9,7 +9,7 @@ from typing import Any
 from tmebox.runtime.system import file_calls, path_calls, process  # noqa: F401 (their calls enter the table)
 from tmebox.runtime.system.calls import GuestMemory, dispatch
 from tmebox.runtime.system.clock import Clock, Waits
-from tmebox.runtime.system.descriptors import DEFAULT_MAX_OPEN, Descriptors
+from tmebox.runtime.system.descriptors import Descriptors, default_max_open
 from tmebox.runtime.system.paths import Directory, Namespace
 from tmebox.runtime.system.streams import input_stream, output_stream
 
@@ -23,7 +23,8 @@ class System:
     stdin: bytes, a binary file, a descriptor number, a callable(size) -> bytes, or None (empty).
     stdout, stderr: a binary or text file, a descriptor number, a callable(bytes), or None (discarded).
     env: the environment a program starts with. directories: what of the file system it reaches.
-    max_open_files, max_file_bytes: EMFILE and EFBIG above. clock, random: for deterministic runs.
+    max_open_files, max_file_bytes: EMFILE and EFBIG above; streams count as files, and None is a default
+    well below the process's own limit. clock, random: for deterministic runs.
     Raises OSError if a directory cannot be opened.
     """
 
@@ -37,7 +38,7 @@ class System:
         directories: Sequence[Directory] = (),
         clock: Clock | None = None,
         random: Callable[[int], bytes] = os.urandom,
-        max_open_files: int = DEFAULT_MAX_OPEN,
+        max_open_files: int | None = None,
         max_file_bytes: int = DEFAULT_MAX_FILE_BYTES,
     ) -> None:
         self.clock = clock or DEFAULT_CLOCK
@@ -48,7 +49,7 @@ class System:
         self.namespace = Namespace(directories)
         self._env = dict(env or {})
         self._streams = (stdin, stdout, stderr)
-        self._max_open_files = max_open_files
+        self._max_open_files = default_max_open() if max_open_files is None else max_open_files
         self._begin()
 
     def _begin(self) -> None:

@@ -1,0 +1,170 @@
+"""Child processes whose exit status is known, whatever the rest of the process does about its children.
+
+Where SIGCHLD is ignored the kernel keeps no status, and a handler or thread that waits for any child can
+take ours; `subprocess` then says 0. So a lost status is noticed, and the command, which must bear running
+twice, runs again beneath a child of ours that waits for it and reports.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tmebox.errors import CompileError
+
+REPORTER = """
+import os, signal, sys
+for number in (signal.SIGCHLD, signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores the last two
+    signal.signal(number, signal.SIG_DFL)
+go, report, *command = int(sys.argv[1]), int(sys.argv[2]), *sys.argv[3:]
+os.read(go, 1)
+child = os.fork()
+if child == 0:
+    os.close(go)
+    os.close(report)
+    try:
+        os.execv(command[0], command)
+    finally:
+        os._exit(127)
+status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+os.write(report, str(status).encode())
+"""
+"""Arguments: a descriptor to wait at until limits are set, one to write the status to, the command."""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """`status` as subprocess has it: an exit code, or minus the signal. `late`: it took too long."""
+
+    status: int
+    late: bool
+
+
+def run(
+    command: Sequence[str | os.PathLike[str]],
+    *,
+    begun: Callable[[int], None] | None = None,
+    timeout_s: float | None = None,
+    again: Callable[[], None] | None = None,
+    **options: Any,
+) -> Ended:
+    """Run a program, given by its path, to its end. begun(process number) is called at once, for limits.
+    again() is called before it runs once more, to forget what it wrote. options: those of Popen.
+
+    Raises CompileError if it cannot be known how it ended.
+    """
+    words = [os.fspath(word) for word in command]
+    if signal.getsignal(signal.SIGCHLD) != signal.SIG_IGN:
+        ended = _run_once(words, begun, timeout_s, options)
+        if ended is not None:
+            return ended
+        if again is not None:
+            again()
+    return _run_reported(words, begun, timeout_s, options)
+
+
+def _run_once(
+    command: list[str], begun: Callable[[int], None] | None, timeout_s: float | None, options: dict[str, Any]
+) -> Ended | None:
+    """None if somebody else got its status."""
+    process = subprocess.Popen(command, **options)
+    with _Watched(process.kill, timeout_s) as late:
+        try:
+            if begun is not None:
+                begun(process.pid)
+            status = _wait(process)
+        finally:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+    if late.is_set():
+        return Ended(-signal.SIGKILL, True)
+    return None if status is None else Ended(status, False)
+
+
+def _wait(process: subprocess.Popen[Any]) -> int | None:
+    try:
+        _, status = os.waitpid(process.pid, 0)
+    except ChildProcessError:
+        return None
+    process.returncode = os.waitstatus_to_exitcode(status)
+    return process.returncode
+
+
+def _run_reported(
+    command: list[str], begun: Callable[[int], None] | None, timeout_s: float | None, options: dict[str, Any]
+) -> Ended:
+    if not sys.executable:
+        raise CompileError(
+            "the compiler's exit status is lost, because this process ignores SIGCHLD or waits for any child"
+        )
+    go_reading, go_writing = os.pipe()
+    reading, writing = os.pipe()
+    reporter = [sys.executable, "-I", "-S", "-c", REPORTER, str(go_reading), str(writing), *command]
+    try:
+        process = subprocess.Popen(
+            reporter, pass_fds=(go_reading, writing), start_new_session=True, **options
+        )
+        os.close(writing)
+        writing = -1
+        with _Watched(lambda: _kill_group(process), timeout_s) as late:
+            try:
+                if begun is not None:
+                    begun(process.pid)
+                os.write(go_writing, b"x")
+                report = _read_all(reading)
+            finally:
+                _kill_group(process)
+                process.wait()
+    finally:
+        for descriptor in (go_reading, go_writing, reading, writing):
+            if descriptor >= 0:
+                os.close(descriptor)
+    if late.is_set():
+        return Ended(-signal.SIGKILL, True)
+    # Killed together with its reporter: by the system, for want of memory.
+    return Ended(int(report) if report else -signal.SIGKILL, False)
+
+
+def _kill_group(process: subprocess.Popen[Any]) -> None:
+    """The reporter leads a group of its own, which the command is in."""
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def _read_all(descriptor: int) -> bytes:
+    found = b""
+    while piece := os.read(descriptor, 64):
+        found += piece
+    return found
+
+
+class _Watched:
+    """Stops a process that takes too long. By a timer, because waiting with a timeout polls, and would add up
+    to 50 ms to each run."""
+
+    def __init__(self, stop: Callable[[], None], timeout_s: float | None) -> None:
+        self._late = threading.Event()
+        self._timer: threading.Timer | None = None
+        if timeout_s is not None:
+            self._timer = threading.Timer(timeout_s, self._stop, (stop,))
+            self._timer.daemon = True
+
+    def _stop(self, stop: Callable[[], None]) -> None:
+        self._late.set()
+        stop()
+
+    def __enter__(self) -> threading.Event:
+        if self._timer is not None:
+            self._timer.start()
+        return self._late
+
+    def __exit__(self, *_: object) -> None:
+        if self._timer is not None:
+            self._timer.cancel()

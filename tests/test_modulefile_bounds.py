@@ -1,0 +1,150 @@
+"""What a module file costs to read is bounded by its size, whatever numbers are in it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import struct
+import tracemalloc
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from test_modulefile import example, metadata, with_metadata
+from tmebox import elf, modulefile
+from tmebox.errors import ModuleError
+from tmebox.modulefile import ModuleFile
+from tmebox.prototypes import Array, Struct, size_of, type_from_json
+from tmebox.runtime.abi_classes import classify
+from tmebox.runtime.values import unpack
+
+MOST_PER_BYTE = 40
+"""Bytes of memory for each byte of a file: numbers and strings of Python, where it has one digit each."""
+CONSTANT = 4 << 20
+SECTIONS_AT, PROGRAM_AT = 40, 32
+"""Where the ELF header says where section and program headers are."""
+
+
+def peak(work: Callable[[], object]) -> int:
+    """Bytes of memory that it takes at most."""
+    tracemalloc.start()
+    try:
+        work()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def attempt(data: bytes) -> None:
+    with contextlib.suppress(ModuleError):
+        ModuleFile.from_bytes(data)
+
+
+def large() -> bytes:
+    return example(debug_sections=((".debug_info", bytes(1 << 20)),)).to_bytes()
+
+
+def with_sections_of_everything(data: bytes, kind: int) -> bytes:
+    """Another section table at the end: as many sections as there may be, each all of the file."""
+    old = struct.unpack_from("<Q", data, SECTIONS_AT)[0]
+    count, names = struct.unpack_from("<HH", data, 60)
+    headers = [data[old + 64 * n : old + 64 * (n + 1)] for n in range(count)]
+    strings = struct.unpack_from("<Q", headers[names], 24)[0]
+    body = data + b"".join(b".debug_%03d\0" % n for n in range(200))
+    for number in range(elf.MAX_HEADERS - count):
+        name = len(data) - strings + 11 * (number % 200)
+        headers.append(struct.pack("<IIQQQQIIQQ", name, kind, 0, 0, 0, len(data), 0, 0, 1, 0))
+    head = list(struct.unpack_from("<IIQQQQIIQQ", headers[names]))
+    head[5] = len(body) - strings
+    headers[names] = struct.pack("<IIQQQQIIQQ", *head)
+    changed = bytearray(body + b"".join(headers))
+    struct.pack_into("<Q", changed, SECTIONS_AT, len(body))
+    struct.pack_into("<H", changed, 60, len(headers))
+    return bytes(changed)
+
+
+def with_segments_of_everything(data: bytes) -> bytes:
+    """Another program header table at the end: 60 segments, each with all of the file as its data."""
+    at = struct.unpack_from("<Q", data, PROGRAM_AT)[0]
+    count = struct.unpack_from("<H", data, 56)[0]
+    headers = [data[at + 56 * n : at + 56 * (n + 1)] for n in range(count)]
+    size = len(data) // 4096 * 4096
+    headers += [
+        struct.pack("<IIQQQQQQ", 1, 4, 0, address, address, size, size, 4096)
+        for address in range(0x0800_0000, 0x0800_0000 + 60 * size, size)
+    ]
+    changed = bytearray(data + b"".join(headers))
+    struct.pack_into("<Q", changed, PROGRAM_AT, len(data))
+    struct.pack_into("<H", changed, 56, len(headers))
+    return bytes(changed)
+
+
+def test_sections_that_are_all_of_the_file_are_refused() -> None:
+    data = with_sections_of_everything(large(), elf.SHT_PROGBITS)
+    with pytest.raises(ModuleError, match="parts of each other"):
+        ModuleFile.from_bytes(data)
+    assert peak(lambda: attempt(data)) < 2 * len(data)
+
+
+def test_segments_that_are_all_of_the_file_are_refused() -> None:
+    data = with_segments_of_everything(large())
+    with pytest.raises(ModuleError, match="parts of each other"):
+        ModuleFile.from_bytes(data)
+    assert peak(lambda: attempt(data)) < 2 * len(data)
+
+
+def test_the_forged_tables_are_understood() -> None:
+    """With no more than their share they would be accepted."""
+    data = large()
+    assert with_sections_of_everything(data, elf.SHT_NOBITS) != data
+    assert ModuleFile.from_bytes(with_sections_of_everything(data, elf.SHT_NOBITS)).text
+
+
+@pytest.mark.parametrize("filler", ["[],", "{},", "1,", '"",', '"ab",', "[1],", "-1,", "null,"])
+def test_metadata_costs_a_bounded_amount_for_each_byte(filler: str) -> None:
+    good = example().to_bytes()
+    junk = ("[" + filler * 40_000)[:-1] + "]"
+    size = len(good) + len(junk)
+    data = with_metadata(metadata(files=json.loads(junk)))
+    assert peak(lambda: attempt(data)) < MOST_PER_BYTE * size + CONSTANT
+
+
+def test_reading_takes_memory_for_the_file_and_not_for_the_largest(tmp_path: Path) -> None:
+    path = tmp_path / "small.tbx"
+    example().write(path)
+    assert peak(lambda: ModuleFile.read(path)) < CONSTANT
+
+
+def test_an_endless_file_is_refused_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(modulefile, "MAX_FILE_BYTES", 1 << 22)
+    with pytest.raises(ModuleError, match="larger than 4 MiB"):
+        ModuleFile.read("/dev/zero")
+
+
+EMPTY = {"struct": "e", "size": 0, "align": 1, "fields": []}
+MANY = (1 << 31) - 1
+
+
+def nested(depth: int) -> Any:
+    element: Any = EMPTY
+    for _ in range(depth):
+        element = {"array": element, "count": MANY}
+    return element
+
+
+@pytest.mark.parametrize("element", [nested(1), nested(20)])
+def test_elements_without_a_size_are_not_looped_over(element: Any) -> None:
+    data = {"struct": "s", "size": 8, "align": 1, "fields": [["none", 0, element], ["at", 0, {"float": 64}]]}
+    ctype = type_from_json(data)
+    assert isinstance(ctype, Struct)
+    assert size_of(ctype) == 8
+    assert classify(ctype) == ("sse",)
+    assert unpack(ctype, bytes(8))
+    assert type_from_json({"array": EMPTY, "count": MANY}) == Array(Struct("e", 0, 1, ()), 0)
+
+
+def test_a_field_without_a_type_goes_through_memory() -> None:
+    data = {"struct": "s", "size": 8, "align": 1, "fields": [["x", 0, "void"]]}
+    assert classify(type_from_json(data)) == ("memory",)

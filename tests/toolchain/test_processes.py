@@ -1,0 +1,125 @@
+"""How the compiler ended is known, also where the host ignores its children or waits for any of them."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from forked import run_forked
+from tmebox.errors import CompileError
+from tmebox.toolchain import clang, processes
+from tmebox.toolchain.driver import main_ar
+
+SHELL = "/bin/sh"
+
+
+def nothing() -> None:
+    """As usual."""
+
+
+def ignore() -> None:
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+
+
+def reap() -> None:
+    """As some servers do: whoever the child is of."""
+
+    def handler(*_: object) -> None:
+        try:
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+        except ChildProcessError:
+            pass
+
+    signal.signal(signal.SIGCHLD, handler)
+
+
+def steal_at_once() -> None:
+    """The worst of them: nobody else ever gets a status."""
+    real = os.waitpid
+
+    def stolen(pid: int, options: int) -> tuple[int, int]:
+        real(pid, options)
+        raise ChildProcessError
+
+    os.waitpid = stolen
+
+
+HOSTS = [nothing, ignore, reap, steal_at_once]
+
+
+def under(host: Callable[[], None], action: Callable[[], Any]) -> Any:
+    def child() -> Any:
+        host()
+        return action()
+
+    return run_forked(child).result()
+
+
+@pytest.mark.parametrize("host", HOSTS)
+@pytest.mark.parametrize(("script", "status"), [("exit 0", 0), ("exit 3", 3), ("kill -SEGV $$", -11)])
+def test_a_status_is_the_programs(host: Callable[[], None], script: str, status: int) -> None:
+    ended = under(host, lambda: processes.run([SHELL, "-c", script]))
+    assert (ended.status, ended.late) == (status, False)
+
+
+@pytest.mark.parametrize("host", HOSTS)
+def test_a_program_that_takes_too_long_ends_with_all_that_it_began(
+    host: Callable[[], None], tmp_path: Path
+) -> None:
+    script = f"echo $$ > {tmp_path}/pid; exec sleep 60"
+    ended = under(host, lambda: processes.run([SHELL, "-c", script], timeout_s=0.5))
+    assert ended.late
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "pid").read_text()), 0)
+
+
+@pytest.mark.parametrize("host", HOSTS)
+def test_limits_and_output_are_as_usual(host: Callable[[], None]) -> None:
+    def said() -> clang.Finished:
+        return clang.run_command([SHELL, "-c", "echo said; echo complained >&2; exit 4"], "sh")
+
+    assert under(host, said) == clang.Finished(4, "said\n", "complained\n")
+    limits = clang.Limits(output_bytes=4096)
+    script = 'while [ "$(ulimit -f)" = unlimited ]; do :; done; exec head -c 9999 /dev/zero'
+    with pytest.raises(AssertionError, match="CompileError: sh"):
+        under(host, lambda: clang.run_command([SHELL, "-c", script], "sh", limits))
+
+
+def compile_errors() -> list[str]:
+    import tmebox
+
+    messages = []
+    for source in ("int f(int a) { return a + ; }", "int f(void) { return undefined_thing; }"):
+        try:
+            tmebox.compile(source_text=source)
+        except CompileError as error:
+            messages.append(str(error))
+    return messages
+
+
+@pytest.mark.parametrize("host", HOSTS)
+def test_compile_errors_are_the_compilers(host: Callable[[], None]) -> None:
+    messages = under(host, compile_errors)
+    assert "expected expression" in messages[0] and "undefined_thing" in messages[1]
+
+
+@pytest.mark.parametrize("host", [nothing, ignore])
+def test_archiving_fails_where_it_fails(host: Callable[[], None], tmp_path: Path) -> None:
+    missing = str(tmp_path / "missing.o")
+    assert under(host, lambda: main_ar(["rcs", str(tmp_path / "a.a"), missing])) != 0
+    assert under(host, lambda: main_ar(["rcs", str(tmp_path / "a.a")])) == 0
+
+
+def test_nobody_else_runs_programs_for_their_status() -> None:
+    """`subprocess` says 0 for a status that is lost."""
+    package = Path(processes.__file__).parent.parent
+    for path in package.rglob("*.py"):
+        if path.name != "processes.py" and "bench" not in path.parts:
+            text = path.read_text()
+            assert not any(f"subprocess.{name}" in text for name in ("Popen", "call", "check_"))

@@ -1,0 +1,130 @@
+"""Every mnemonic that the rewriter takes is one that the verifier accepts, with every kind of operands."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from elftools.elf.elffile import ELFFile
+from iced_x86 import Decoder
+from rewriting import assemble, verified
+
+from tmebox.errors import CompileError
+from tmebox.toolchain.mnemonics import MNEMONICS
+from tmebox.toolchain.rewrite import rewrite
+from tmebox.toolchain.vector_mnemonics import VECTOR_MNEMONICS
+from tmebox.verify import rules
+from tmebox.verify.forms import classify
+from tmebox.verify.tables import TABLES
+
+STACK = "8(%rsp)"
+"""The operand that keeps rsp in check, or does not."""
+INTEGER = f"""
+;target;{STACK};%rbx;%ebx;%bx;%bl;*%rbx;*{STACK};$3
+{STACK},%rbx;{STACK},%ebx;{STACK},%bx;{STACK},%bl;%rbx,{STACK};%ebx,{STACK};%bx,{STACK};%bl,{STACK};$3,{STACK};$3,%rbx;%cl,{STACK}
+%rbx,%rbx;%ebx,%ebx;%bx,%bx;%bl,%bl;%bl,%bx;%bl,%ebx;%bl,%rbx;%bx,%ebx;%bx,%rbx;%ebx,%rbx;%cl,%rbx;%cl,%ebx;%cl,%bx;%cl,%bl
+{STACK},%rbx,%rbx;{STACK},%ebx,%ebx;%rbx,{STACK},%rbx;%ebx,{STACK},%ebx;%rbx,%rbx,%rbx;%ebx,%ebx,%ebx
+$3,{STACK},%rbx;$3,{STACK},%ebx;$3,{STACK},%bx;$3,%rbx,%rbx;$3,%ebx,%ebx;$3,%bx,%bx
+$3,%rbx,{STACK};$3,%ebx,{STACK};$3,%bx,{STACK};%cl,%rbx,{STACK};{STACK},%xmm1;%xmm1,{STACK};%xmm1,%rbx;%rbx,%xmm1
+"""
+X87 = f";%st;%st(1);{STACK};%ax;%st,%st;%st,%st(1);%st(1),%st"
+VECTOR = f"""
+;{STACK};{STACK},%xmm1;{STACK},%ymm1;%xmm1,{STACK};%ymm1,{STACK};%xmm1,%xmm1;%ymm1,%ymm1;%xmm1,%ymm1;%ymm1,%xmm1;{STACK},%rbx
+{STACK},%ebx;%xmm1,%rbx;%rbx,%xmm1;%xmm1,%ebx;%ebx,%xmm1;%ymm1,%rbx;$3,%xmm1
+{STACK},%xmm1,%xmm1;%xmm1,%xmm1,%xmm1;{STACK},%ymm1,%ymm1;%ymm1,%ymm1,%ymm1;%xmm1,%xmm1,{STACK};%ymm1,%ymm1,{STACK}
+%xmm0,{STACK},%xmm1;%xmm0,%xmm1,%xmm1;$3,{STACK},%xmm1;$3,{STACK},%ymm1;$3,%xmm1,%xmm1;$3,%ymm1,%ymm1;$3,%ymm1,%xmm1
+$3,%xmm1,{STACK};$3,%ymm1,{STACK};$3,%xmm1,%rbx;$3,%xmm1,%ebx;$3,%rbx,%xmm1;$3,%ebx,%xmm1;%rbx,%xmm1,%xmm1;%ebx,%xmm1,%xmm1
+$3,{STACK},%xmm1,%xmm1;$3,%xmm1,%xmm1,%xmm1;$3,{STACK},%ymm1,%ymm1;$3,%ymm1,%ymm1,%ymm1;$3,%xmm1,%ymm1,%ymm1
+%xmm1,{STACK},%xmm1,%xmm1;%ymm1,{STACK},%ymm1,%ymm1;%xmm1,%xmm1,%xmm1,%xmm1;$3,%ebx,%xmm1,%xmm1;$3,%rbx,%xmm1,%xmm1
+"""
+"""Operands of each kind and number that instructions have; `target` is a label."""
+AMBIGUOUS = "fiadd ficom ficomp fidiv fidivr fild fimul fist fistp fisttp fisub fisubr movsxd movs stos"
+NO_INSTRUCTIONS = frozenset(f"{AMBIGUOUS} leaw movabsb movabsw movabsl".split())
+"""Ambiguous without a suffix, or only with operands that are not here: 16 bits of an address, %al, …"""
+
+
+def operands_of(name: str) -> str:
+    if name in VECTOR_MNEMONICS.plain | VECTOR_MNEMONICS.flag_writers | VECTOR_MNEMONICS.masked:
+        return f"{VECTOR};{INTEGER}" if name.startswith("mov") else VECTOR
+    return X87 if name.startswith("f") else INTEGER
+
+
+def candidates() -> Iterator[str]:
+    """Statements that the rewriter takes, be they instructions or not."""
+    for name in MNEMONICS:
+        for operands in operands_of(name).strip().replace("\n", ";").split(";"):
+            statement = f"{name} {operands}".strip()
+            try:
+                rewritten(statement)
+            except CompileError:
+                continue
+            yield statement
+
+
+def rewritten(statement: str) -> str:
+    return rewrite(f"target: subq $64, %rsp\n{statement}\njmp target", file="one.s")
+
+
+def instructions(statements: list[str], folder: Path) -> list[str]:
+    """Those that the assembler takes too."""
+    (folder / "all.s").write_text("target:\n" + "\n".join(statements) + "\n")
+    command = [sys.executable, "-m", "ziglang", "clang", "-target", "x86_64-linux-musl", "-c", "all.s"]
+    done = subprocess.run(
+        [*command, "-o", "all.o", "-ferror-limit=0"], cwd=folder, capture_output=True, text=True, check=False
+    )
+    wrong = {int(number) - 2 for number in re.findall(r"^all\.s:(\d+):\d+: error", done.stderr, re.MULTILINE)}
+    return [statement for number, statement in enumerate(statements) if number not in wrong]
+
+
+def framed(statements: list[str]) -> str:
+    """Each behind a move of rsp and before a jump: what the rewriter counts as an access has to be one."""
+    lines = [
+        f".Lt{number}: subq $64, %rsp\n{statement.replace('target', f'.Lt{number}')}\njmp .Lt{number}"
+        for number, statement in enumerate(statements)
+    ]
+    return rewrite("\n".join(["\t.text", *lines]) + "\n", file="all.s")
+
+
+def broken_rules(statements: list[str], folder: Path) -> list[set[str]]:
+    """The rules that each one's instructions break wherever they stand."""
+    text = re.sub(r"^(\.Lt(\d+)):", r"statement\2: \1:", framed(statements), flags=re.MULTILINE)
+    with assemble(text, folder / "framed.o").open("rb") as file:
+        elf = ELFFile(file)
+        code = elf.get_section_by_name(".text").data()
+        symbols = elf.get_section_by_name(".symtab").iter_symbols()
+        starts = sorted(symbol["st_value"] for symbol in symbols if symbol.name.startswith("statement"))
+    assert len(starts) == len(statements)
+    found = []
+    for start, end in zip(starts, [*starts[1:], len(code)], strict=True):
+        part = code[start:end]
+        rules_of = set()
+        for instruction in Decoder(64, part, ip=0):
+            encoding = part[instruction.ip : instruction.next_ip]
+            rules_of |= {rule for rule, _ in classify(bytes(encoding), TABLES["gs"]).refusals}
+        found.append(rules_of)
+    return found
+
+
+def test_whatever_the_rewriter_takes_the_verifier_accepts(tmp_path: Path) -> None:
+    """But for encodings that need AVX-512 or are as rare, each mnemonic with all of its operands."""
+    found = instructions(list(candidates()), tmp_path)
+    rules_of = broken_rules(found, tmp_path)
+    assert set().union(*rules_of) <= {rules.KNOWN_INSTRUCTION, rules.CANONICAL_ENCODING}
+    accepted = [statement for statement, broken in zip(found, rules_of, strict=True) if not broken]
+    assert MNEMONICS.keys() - {statement.split()[0] for statement in accepted} == NO_INSTRUCTIONS
+    assert len(accepted) > 0.95 * len(found)
+    assert verified(framed(accepted), tmp_path).instruction_count > 3 * len(accepted)
+
+
+def test_no_integer_instruction_gets_an_encoding_for_more_registers() -> None:
+    """The assembler would choose APX for a third operand."""
+    for statement in (
+        "addl $3, 8(%rsp), %ebx",
+        "incl %ebx, %ecx",
+        "shlq %rbx, %rbx",
+        "cmovel %eax, %ebx, %ecx",
+    ):
+        with pytest.raises(CompileError, match=r"operands|count"):
+            rewrite(f"{statement}\nud2", file="one.s")

@@ -1,0 +1,6 @@
+# No table names bit instructions as anchors.
+1:
+    addq $REACH, %rsp
+    btsl $3, (%rsp)
+    jmp 1b
+    hlt

@@ -1,0 +1,6 @@
+# A conditional load whose condition is false need not load.
+1:
+    addq $REACH, %rsp
+    cmovel (%rsp), %eax
+    jmp 1b
+    hlt

@@ -1,0 +1,6 @@
+# It may fault for its divisor; no table names it as an anchor.
+1:
+    addq $REACH, %rsp
+    divq (%rsp)
+    jmp 1b
+    hlt

@@ -1,0 +1,6 @@
+# A shift by zero may leave its operand alone.
+1:
+    addq $REACH, %rsp
+    shldq %cl, %rax, (%rsp)
+    jmp 1b
+    hlt

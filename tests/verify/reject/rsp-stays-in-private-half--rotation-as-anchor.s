@@ -1,0 +1,6 @@
+# A rotation by zero may leave its operand alone.
+1:
+    addq $REACH, %rsp
+    rolq %cl, (%rsp)
+    jmp 1b
+    hlt

@@ -1,0 +1,6 @@
+# No x87 access is an anchor, whatever its operation.
+1:
+    addq $REACH, %rsp
+    fadds (%rsp)
+    jmp 1b
+    hlt

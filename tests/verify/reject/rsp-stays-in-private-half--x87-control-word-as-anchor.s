@@ -1,0 +1,6 @@
+# No x87 access is an anchor, not even of the control word.
+1:
+    addq $REACH, %rsp
+    fnstcw (%rsp)
+    jmp 1b
+    hlt

@@ -1,0 +1,6 @@
+# With an exception unmasked it completes without its store: a loop would walk rsp anywhere.
+1:
+    addq $REACH, %rsp
+    fstpt (%rsp)
+    jmp 1b
+    hlt
