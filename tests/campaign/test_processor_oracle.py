@@ -206,7 +206,7 @@ def test_the_part_for_anchors_finds_wrong_ones_among_all_forms(forked: Callable[
 
     def judge(encoding: bytes, table: Table) -> Form:
         form = classify(encoding, table)
-        is_x87_store = encoding[0] in (0xD9, 0xDB, 0xDD, 0xDF) and encoding[1] >> 3 & 7 in (1, 2, 3)
+        is_x87_store = encoding[0] in (0xD9, 0xDB, 0xDD, 0xDF) and encoding[1] >> 3 & 7 in (1, 2, 3, 7)
         return form._replace(anchors=form.anchors or is_x87_store)
 
     head = next(head for head in PLAIN if (head.prefixes, head.rest, head.nibble) == (b"", b"", 13))
