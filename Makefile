@@ -1,6 +1,8 @@
 # make demo    set everything up in .venv and show what tmebox does
 # make test    set everything up and run the tests
 # make soak    a million sandboxes, 100,000 traps, 10,000 timeouts: minutes
+# make campaign  look for ways out of a sandbox for as long as given: SECONDS=… or HOURS=…, and if wanted
+#              PARTS=…, SEED=…, JOBS=…, STATE=file to go on from, REPORT=file
 # make check   format, lint, types and tests
 # make wheels  dist/: the source distribution and a wheel for each Python here (or PYTHONS="PATH…"), each
 #              installed in a fresh environment and tried: many minutes
@@ -30,7 +32,7 @@ endef
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test soak check format wheels docs clean
+.PHONY: help demo test soak campaign check format wheels docs clean
 
 help:
 	@sed -n 's/^# \{0,1\}//p; /^$$/q' Makefile
@@ -43,6 +45,10 @@ test: $(VENV)/.built
 
 soak: $(VENV)/.built
 	@$(BIN)/python -m pytest -m soak tests/soak -s $(PYTEST_OPTIONS)
+
+campaign: $(VENV)/.built
+	@$(BIN)/python tests/campaign/run.py $(foreach option,SECONDS HOURS PARTS SEED JOBS STATE REPORT,\
+	    $(if $($(option)),--$(option) "$($(option))"))
 
 check: $(VENV)/.built
 	@echo "Checking format, lint and types"

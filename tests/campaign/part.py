@@ -10,6 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+MOST_FINDINGS = 20
+"""One cause can have thousands of findings, and a part goes on."""
+
 
 @dataclass
 class Tally:
@@ -24,6 +27,12 @@ class Tally:
 
     def count(self, name: str, number: int = 1) -> None:
         self.counts[name] = self.counts.get(name, 0) + number
+
+    def find(self, finding: str) -> None:
+        """Count a disagreement, and keep the text of the first MOST_FINDINGS."""
+        self.count("disagreements")
+        if len(self.findings) < MOST_FINDINGS:
+            self.findings.append(finding)
 
 
 class Part(Protocol):
