@@ -128,3 +128,9 @@ def test_no_integer_instruction_gets_an_encoding_for_more_registers() -> None:
     ):
         with pytest.raises(CompileError, match=r"operands|count"):
             rewrite(f"{statement}\nud2", file="one.s")
+
+
+def test_a_double_shift_may_leave_its_count_out() -> None:
+    """As gcc writes it: the count is %cl."""
+    for name in ("shldq", "shrdq"):
+        assert f"{name}\t%rsi, %r13" in rewrite(f"{name} %rsi, %r13\nud2", file="one.s")
