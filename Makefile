@@ -1,5 +1,5 @@
 # make demo    set everything up in .venv and show what tmebox does
-# make test    set everything up and run the tests
+# make test    set everything up and run the tests, on all cores; FAST=1: what takes about a minute
 # make soak    a million sandboxes, 100,000 traps, 10,000 timeouts: minutes
 # make campaign  look for ways out of a sandbox for as long as given: SECONDS=… or HOURS=…, and if wanted
 #              PARTS=…, SEED=…, JOBS=…, STATE=file to go on from, REPORT=file
@@ -17,6 +17,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
 TRIES := 3
+PARALLEL := -n auto --dist loadfile
+FAST_ONLY := $(if $(FAST),-m 'not soak and not packaging and not network and not slow')
 
 NATIVE := setup.py $(filter-out native/abi.h,$(wildcard native/*)) src/tmebox/abi.py
 
@@ -41,7 +43,7 @@ demo: $(VENV)/.built
 	@$(BIN)/tmebox demo
 
 test: $(VENV)/.built
-	@$(BIN)/python -m pytest $(PYTEST_OPTIONS)
+	@$(BIN)/python -m pytest $(PARALLEL) $(FAST_ONLY) $(PYTEST_OPTIONS)
 
 soak: $(VENV)/.built
 	@$(BIN)/python -m pytest -m soak tests/soak -s $(PYTEST_OPTIONS)
@@ -55,7 +57,7 @@ check: $(VENV)/.built
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
-	@$(BIN)/python -m pytest $(PYTEST_OPTIONS)
+	@$(BIN)/python -m pytest $(PARALLEL) $(PYTEST_OPTIONS)
 
 wheels: $(VENV)/.built $(VENV)/.extra-package
 	@$(BIN)/python tools/wheels.py dist
