@@ -49,7 +49,7 @@ soak: $(VENV)/.built
 	@$(BIN)/python -m pytest -m soak tests/soak -s $(PYTEST_OPTIONS)
 
 campaign: $(VENV)/.built
-	@$(BIN)/python tests/campaign/run.py $(foreach option,SECONDS HOURS PARTS SEED JOBS STATE REPORT,\
+	@$(BIN)/python -m tests.campaign.run $(foreach option,SECONDS HOURS PARTS SEED JOBS STATE REPORT,\
 	    $(if $($(option)),--$(option) "$($(option))"))
 
 check: $(VENV)/.built

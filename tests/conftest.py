@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from forked import ChildOutcome, run_forked
+from tests.forked import ChildOutcome, run_forked
 
 # Shells start commands in the background with Ctrl-C ignored, and children inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from forked import run_forked
+from tests.forked import run_forked
 
 
 def test_a_value_comes_back() -> None:

@@ -16,10 +16,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tmebox import abi, elf, modulecodec
+from tmebox import abi
 from tmebox.errors import ModuleError
-from tmebox.modulefile import Export, Import, LineTable, ModuleFile, Relocations, Segment, Symbol
-from tmebox.prototypes import Integer, Parameter, Pointer, Prototype, Struct, StructField, Void
+from tmebox.modulefile import codec as modulecodec
+from tmebox.modulefile import elf
+from tmebox.modulefile.file import Export, Import, LineTable, ModuleFile, Relocations, Segment, Symbol
+from tmebox.modulefile.prototypes import Integer, Parameter, Pointer, Prototype, Struct, StructField, Void
 
 T = abi.TEXT_NOMINAL
 D = abi.IMAGE_START
@@ -412,7 +414,7 @@ def test_a_million_symbols_of_one_long_name_do_not_fill_the_memory() -> None:
 def test_a_file_that_is_too_large_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "m.tbx"
     example().write(path)
-    monkeypatch.setattr("tmebox.modulefile.MAX_FILE_BYTES", 100)
+    monkeypatch.setattr("tmebox.modulefile.file.MAX_FILE_BYTES", 100)
     with pytest.raises(ModuleError, match="larger than"):
         ModuleFile.read(path)
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tmebox import prototypes as p
 from tmebox.errors import ModuleError
+from tmebox.modulefile import prototypes as p
 
 INT = p.Integer(32, True, "int")
 CHAR = p.Integer(8, True, "char")

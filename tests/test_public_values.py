@@ -15,7 +15,7 @@ import pytest
 
 import tmebox
 from tmebox import errors
-from tmebox.prototypes import Prototype
+from tmebox.modulefile.prototypes import Prototype
 
 SOURCE = """
 struct point { int x, y; }; union u { double n; void *p; };

@@ -16,7 +16,8 @@ from pathlib import Path
 from pythons import pythons
 
 from tmebox.progress import shown
-from tmebox.toolchain import clang, libc
+from tmebox.toolchain.compile import clang
+from tmebox.toolchain.libc import libc
 
 ROOT = Path(__file__).resolve().parents[1]
 SHIPPED = libc.SHIPPED.relative_to(ROOT)

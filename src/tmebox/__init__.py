@@ -74,20 +74,14 @@ if TYPE_CHECKING:
     from tmebox.errors import (
         Violation as Violation,
     )
-    from tmebox.runtime.arguments import (
-        In as In,
-    )
-    from tmebox.runtime.arguments import (
-        InOut as InOut,
-    )
-    from tmebox.runtime.arguments import (
-        Out as Out,
-    )
+    from tmebox.runtime.calls.arguments import In as In
+    from tmebox.runtime.calls.arguments import InOut as InOut
+    from tmebox.runtime.calls.arguments import Out as Out
+    from tmebox.runtime.calls.host_functions import host_function as host_function
     from tmebox.runtime.commands import Completed as Completed
     from tmebox.runtime.compilation import compile as compile
-    from tmebox.runtime.host_functions import host_function as host_function
     from tmebox.runtime.module import Module as Module
-    from tmebox.runtime.pool import SandboxPool as SandboxPool
+    from tmebox.runtime.pool.pool import SandboxPool as SandboxPool
     from tmebox.runtime.resources import (
         Limits as Limits,
     )
@@ -137,12 +131,12 @@ _HOMES = {
     "Trap": "tmebox.errors",
     "VerificationError": "tmebox.errors",
     "Violation": "tmebox.errors",
-    "In": "tmebox.runtime.arguments",
-    "InOut": "tmebox.runtime.arguments",
-    "Out": "tmebox.runtime.arguments",
+    "In": "tmebox.runtime.calls.arguments",
+    "InOut": "tmebox.runtime.calls.arguments",
+    "Out": "tmebox.runtime.calls.arguments",
     "Completed": "tmebox.runtime.commands",
     "compile": "tmebox.runtime.compilation",
-    "host_function": "tmebox.runtime.host_functions",
+    "host_function": "tmebox.runtime.calls.host_functions",
     "remaining_time": "tmebox.runtime.time_left",
     "Module": "tmebox.runtime.module",
     "Limits": "tmebox.runtime.resources",
@@ -150,7 +144,7 @@ _HOMES = {
     "limits": "tmebox.runtime.resources",
     "stats": "tmebox.runtime.resources",
     "Sandbox": "tmebox.runtime.sandbox",
-    "SandboxPool": "tmebox.runtime.pool",
+    "SandboxPool": "tmebox.runtime.pool.pool",
     "BadPointer": "tmebox.runtime.sandbox_memory",
     "SandboxMemory": "tmebox.runtime.sandbox_memory",
     "Snapshot": "tmebox.runtime.snapshot",

@@ -13,11 +13,11 @@ def main() -> int:
     """Run the command in `sys.argv` and return its exit code."""
     tool, arguments = (sys.argv[1], sys.argv[2:]) if len(sys.argv) > 1 else ("", [])
     if tool == "cc":
-        from tmebox.toolchain.driver import main_cc
+        from tmebox.toolchain.cc.driver import main_cc
 
         return main_cc(arguments)
     if tool == "ar":
-        from tmebox.toolchain.archive import main_ar
+        from tmebox.toolchain.cc.archive import main_ar
 
         return main_ar(arguments)
     if sys.argv[1:] == ["--version"]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
-from base_modules import ISOLATIONS, PROGRAM, compile_for, needs
 
 import tmebox
+from tests.bases.modules import ISOLATIONS, PROGRAM, compile_for, needs
 
 
 @pytest.fixture(scope="session")

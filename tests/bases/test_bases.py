@@ -6,9 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from base_modules import compile_for, needs
 
 import tmebox
+from tests.bases.modules import compile_for, needs
 
 GUEST_PROGRAMS = Path(__file__).parents[1] / "guest" / "programs"
 

@@ -15,10 +15,10 @@ from typing import Final, NamedTuple
 from iced_x86 import Code, Decoder, Encoder, Instruction
 
 from tmebox import abi
+from tmebox.verify.bases import TABLES
 from tmebox.verify.decoded import Decoded, decode
 from tmebox.verify.forms import Form, classify
 from tmebox.verify.opcodes import opcode_of
-from tmebox.verify.tables import TABLES
 
 _PADDING: Final = bytes.fromhex("30 00 00 00 00 00 00 00")
 """What immediates come out as: 48, in any size. As a fifth register operand it is the third register."""

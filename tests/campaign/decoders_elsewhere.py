@@ -11,9 +11,9 @@ from functools import cache
 from pathlib import Path
 from typing import Final, NamedTuple, Protocol
 
-from facts_believed import MNEMONICS
 from iced_x86 import OpKind, Register
 
+from tests.campaign.facts_believed import MNEMONICS
 from tmebox.verify.decoded import decode, signed
 
 

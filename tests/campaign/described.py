@@ -19,10 +19,10 @@ from iced_x86 import (
 )
 
 from tmebox import abi
+from tmebox.verify.bases import TABLES, Table
 from tmebox.verify.decoded import Decoded, decode, signed
 from tmebox.verify.forms import Form, classify
 from tmebox.verify.sequences import READS_MAP
-from tmebox.verify.tables import TABLES, Table
 
 Classify = Callable[[bytes, Table], Form]
 

@@ -9,9 +9,10 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from accepted_forms import Accepted
 from iced_x86 import Mnemonic, OpAccess, Register, RegisterExt
-from x86_facts_table import STATUS_FLAGS, X87_FLAGS, Effects, Fact, effects, facts_of
+
+from tests.campaign.accepted_forms import Accepted
+from tests.campaign.x86_facts_table import STATUS_FLAGS, X87_FLAGS, Effects, Fact, effects, facts_of
 
 MNEMONICS: Final = {number: name.lower() for name, number in vars(Mnemonic).items() if name.isupper()}
 _SURE: Final = frozenset({OpAccess.READ, OpAccess.WRITE, OpAccess.READ_WRITE, OpAccess.READ_COND_WRITE})

@@ -12,14 +12,14 @@ import time
 from collections.abc import Iterator
 from typing import Any, Final
 
-from candidates import PLAIN, SLOT, Head
-from described import Classify, Description, describe
 from iced_x86 import Decoder, Instruction
-from part import Tally
-from part_processor import execute, runs_here
-from processor import Processor
-from quick import tables
 
+from tests.campaign.candidates import PLAIN, SLOT, Head
+from tests.campaign.described import Classify, Description, describe
+from tests.campaign.part import Tally
+from tests.campaign.part_processor import execute, runs_here
+from tests.campaign.processor import Processor
+from tests.campaign.quick import tables
 from tmebox.verify.forms import classify
 
 STATES: Final = 128

@@ -8,13 +8,12 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-from accepted_forms import accepted
-from decoders_elsewhere import PEERS, Memory, Peer, Reading, iced
-from part import Tally
-
+from tests.campaign.accepted_forms import accepted
+from tests.campaign.decoders_elsewhere import PEERS, Memory, Peer, Reading, iced
+from tests.campaign.part import Tally
+from tmebox.verify.bases import TABLES
 from tmebox.verify.decoded import decode
 from tmebox.verify.forms import classify
-from tmebox.verify.tables import TABLES
 
 _BATCH: Final = 1000
 _PREFIXES: Final = b"\x26\x2e\x36\x3e\x64\x65\x66\x67\xf0\xf2\xf3\x40\x41\x48\x4c"

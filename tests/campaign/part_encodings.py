@@ -13,14 +13,14 @@ import zlib
 from typing import Any, Final
 
 import numpy as np
-from candidates import HOSTILE, any_block
-from described import Classify, can_run
-from part import Tally
-from quick import candidates
 
+from tests.campaign.candidates import HOSTILE, any_block
+from tests.campaign.described import Classify, can_run
+from tests.campaign.part import Tally
+from tests.campaign.quick import candidates
+from tmebox.verify.bases import TABLES, Table
 from tmebox.verify.decoded import decode
 from tmebox.verify.forms import Form, classify, representative
-from tmebox.verify.tables import TABLES, Table
 
 NEAR: Final = 8
 """Of a block's accepted encodings, this share is judged again with a byte more and less: they are alike."""

@@ -18,14 +18,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from bytes_bent import bent, bent_tree
-from neighbours import run_forked
-from part import Tally
 
 import tmebox
+from tests.campaign.bytes_bent import bent, bent_tree
+from tests.campaign.part import Tally
+from tests.forked import run_forked
 from tmebox.errors import TmeboxError
-from tmebox.modulefile import ModuleFile
-from tmebox.prototypes import prototype_from_json, prototype_to_json
+from tmebox.modulefile.file import ModuleFile
+from tmebox.modulefile.prototypes import prototype_from_json, prototype_to_json
 
 SOURCE = Path(__file__).with_name("guests.c")
 BATCH = 120

@@ -21,10 +21,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from part import Tally
-from stepping import Ended, Stepper, in_code_region
-
 import tmebox
+from tests.campaign.part import Tally
+from tests.campaign.stepping import Ended, Stepper, in_code_region
 from tmebox import _native, abi
 
 SOURCE = Path(__file__).with_name("interrupts.c")

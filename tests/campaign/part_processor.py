@@ -12,16 +12,16 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 import numpy as np
-from candidates import PLAIN, Block, Head, any_block, plain_block
-from described import Classify, Description, describe
 from iced_x86 import Decoder
-from part import Tally
-from part_encodings import shape
-from processor import OUTCOMES, Processor, cpu_features
-from quick import candidates, tables
 
+from tests.campaign.candidates import PLAIN, Block, Head, any_block, plain_block
+from tests.campaign.described import Classify, Description, describe
+from tests.campaign.part import Tally
+from tests.campaign.part_encodings import shape
+from tests.campaign.processor import OUTCOMES, Processor, cpu_features
+from tests.campaign.quick import candidates, tables
+from tmebox.verify.bases import TABLES
 from tmebox.verify.forms import classify
-from tmebox.verify.tables import TABLES
 
 STATES: Final = 128
 """How often each form is run."""

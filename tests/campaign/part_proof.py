@@ -7,10 +7,10 @@ import time
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
-from part import Tally
+from tests.campaign.part import Tally
 
 if TYPE_CHECKING:
-    from proof_claims import Unit
+    from tests.campaign.proof_claims import Unit
 
 
 class Proof:
@@ -24,7 +24,7 @@ class Proof:
         except ImportError:
             tally.count("not run: z3-solver is not installed")
             return tally, state
-        from proof_claims import counterexample
+        from tests.campaign.proof_claims import counterexample
 
         order = in_order(seed)
         begun = done = state["done"] if state and state.get("seed") == seed else 0
@@ -42,8 +42,7 @@ class Proof:
 
 def in_order(seed: int) -> list[Unit]:
     """All units, those of each group shuffled, and the groups in turn: a short run has some of each."""
-    from proof_sequences import GROUPS
-
+    from tests.campaign.proof_sequences import GROUPS
     from tmebox import abi
 
     shuffle = random.Random(seed)

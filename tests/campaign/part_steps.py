@@ -8,11 +8,10 @@ from __future__ import annotations
 import time
 from typing import Any, Final
 
-from described import Classify, Description, describe
-from part import Tally
-from part_processor import execute, runs_here
-from processor import BATCH, Processor
-
+from tests.campaign.described import Classify, Description, describe
+from tests.campaign.part import Tally
+from tests.campaign.part_processor import execute, runs_here
+from tests.campaign.processor import BATCH, Processor
 from tmebox.verify.forms import classify
 from tmebox.verify.sequences import SEQUENCES
 

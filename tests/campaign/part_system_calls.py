@@ -15,9 +15,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from neighbours import BASE, Guest, run_forked
-from part import Tally
-
+from tests.campaign.part import Tally
+from tests.forked import run_forked
+from tests.runtime.system.guest_side import BASE, Guest
 from tmebox.runtime.system import Directory, System
 from tmebox.runtime.system.calls import TABLE, Abort, Exit
 

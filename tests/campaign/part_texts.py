@@ -13,10 +13,9 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-import texts
-from neighbours import run_forked
-from part import Tally
-
+from tests.campaign import texts
+from tests.campaign.part import Tally
+from tests.forked import run_forked
 from tmebox import Module, _native, abi
 from tmebox.errors import VerificationError
 from tmebox.memory.contents import Contents, Layout

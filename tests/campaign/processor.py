@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from described import REGISTERS, Description
 from iced_x86 import Formatter, FormatterSyntax
 
+from tests.campaign.described import REGISTERS, Description
 from tmebox import abi
 from tmebox.verify.decoded import decode
 

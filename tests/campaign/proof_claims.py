@@ -12,12 +12,12 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from typing import Any, NamedTuple
 
-import proof_probes as probes
 import z3
-from accepted_forms import accepted
 from iced_x86 import Register
-from proof_models import State, Step, address_of, run, told
 
+from tests.campaign import proof_probes as probes
+from tests.campaign.accepted_forms import accepted
+from tests.campaign.proof_models import State, Step, address_of, run, told
 from tmebox import abi
 from tmebox.verify import memory, stack
 from tmebox.verify.decoded import decode

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 import z3
-from facts_believed import MNEMONICS
 from iced_x86 import CodeSize, MemorySizeExt, OpKind, Register, RegisterExt
-from x86_facts_table import GENERAL, Effects, effects, facts_of, read_table
 
+from tests.campaign.facts_believed import MNEMONICS
+from tests.campaign.x86_facts_table import GENERAL, Effects, effects, facts_of, read_table
 from tmebox.verify.decoded import Decoded, decode, signed
 
 FACTS: Final = read_table()

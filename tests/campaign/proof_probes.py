@@ -11,13 +11,13 @@ from functools import cache
 from itertools import product
 from typing import Final, NamedTuple
 
-from accepted_forms import accepted, numbers_around
 from iced_x86 import Code, Encoder, Instruction, MemoryOperand, OpKind, Register, RegisterExt
-from proof_models import GENERAL, full_name
 
+from tests.campaign.accepted_forms import accepted, numbers_around
+from tests.campaign.proof_models import GENERAL, full_name
+from tmebox.verify.bases import TABLES, Table
 from tmebox.verify.decoded import decode
 from tmebox.verify.forms import Form, classify
-from tmebox.verify.tables import TABLES, Table
 
 WIDE: Final = {name: getattr(Register, name.upper()) for name in GENERAL}
 _SAME: Final = {

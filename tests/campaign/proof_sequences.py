@@ -6,10 +6,11 @@ from collections.abc import Iterable, Iterator
 from itertools import product
 from typing import Any, Final
 
-import proof_probes as probes
 import z3
 from iced_x86 import Register
-from proof_claims import (
+
+from tests.campaign import proof_probes as probes
+from tests.campaign.proof_claims import (
     Claim,
     Unit,
     addresses,
@@ -24,12 +25,12 @@ from proof_claims import (
     reads_base,
     stack_rules,
 )
-from proof_models import GENERAL, Access, State, Step, address_of, not_taken, run, told
-
+from tests.campaign.proof_models import GENERAL, Access, State, Step, address_of, not_taken, run, told
 from tmebox import abi
-from tmebox.verify import borrowed, sequences, tablejumps
+from tmebox.verify import borrowed, sequences
+from tmebox.verify import jump_tables as tablejumps
+from tmebox.verify.bases import TABLES
 from tmebox.verify.forms import classify
-from tmebox.verify.tables import TABLES
 
 
 def _options(step: str, name: str, base: str) -> list[bytes]:

@@ -11,9 +11,9 @@ from functools import cache
 from typing import Any, Final
 
 import numpy as np
-from candidates import ESCAPES, LEGACY, Block
 from iced_x86 import Code, Instruction, MandatoryPrefix, Mnemonic, OpCodeInfo, OpCodeOperandKind
 
+from tests.campaign.candidates import ESCAPES, LEGACY, Block
 from tmebox.verify.opcodes import opcode_of
 
 Rows = np.ndarray[Any, np.dtype[np.bool_]]

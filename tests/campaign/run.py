@@ -1,6 +1,6 @@
 """The campaign: parts that look for defects, for as long as given.
 
-    python tests/campaign/run.py --seconds 600 --state FILE
+    python -m tests.campaign.run --seconds 600 --state FILE
 
 Parts are the files `part_*.py` beside this one, each with a `PART` (see part.py). They take turns of SLICE_S
 seconds, in as many processes as `--jobs` says, each with a seed of its own. What they return is kept in the
@@ -24,11 +24,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from tests.campaign.part import Part, Tally
+
 FOLDER: Final = Path(__file__).parent
-sys.path[:0] = [folder for folder in (str(FOLDER), str(FOLDER.parent)) if folder not in sys.path]
-
-from part import Part, Tally  # noqa: E402
-
 SLICE_S: Final = 30.0
 MOST_FINDINGS: Final = 200
 """How many findings of a part are kept. All are counted."""
@@ -36,7 +34,8 @@ MOST_FINDINGS: Final = 200
 
 def discover() -> dict[str, Part]:
     """Every part, by its name."""
-    modules = [importlib.import_module(path.stem) for path in sorted(FOLDER.glob("part_*.py"))]
+    names = [f"{__package__}.{path.stem}" for path in sorted(FOLDER.glob("part_*.py"))]
+    modules = [importlib.import_module(name) for name in names]
     return {module.PART.name: module.PART for module in modules}
 
 

@@ -8,14 +8,14 @@ import time
 from collections.abc import Sequence
 from functools import cache
 
-import decoders_elsewhere
-import part_decoders as part
 import pytest
-from accepted_forms import accepted
-from decoders_elsewhere import PEERS, Memory, Peer, Reading, iced
 
+from tests.campaign import decoders_elsewhere
+from tests.campaign import part_decoders as part
+from tests.campaign.accepted_forms import accepted
+from tests.campaign.decoders_elsewhere import PEERS, Memory, Peer, Reading, iced
+from tmebox.verify.bases import TABLES
 from tmebox.verify.forms import classify
-from tmebox.verify.tables import TABLES
 
 ENCODINGS = (
     "65 67 8b 44 88 08",

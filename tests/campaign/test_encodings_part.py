@@ -6,16 +6,16 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from candidates import BLOCK, HOSTILE, LEGACY, MAPS, any_block, plain_block
-from described import Classify, can_run
 from iced_x86 import Decoder
-from part import Tally
-from part_encodings import Encodings, odd_bytes
-from quick import candidates
 
+from tests.campaign.candidates import BLOCK, HOSTILE, LEGACY, MAPS, any_block, plain_block
+from tests.campaign.described import Classify, can_run
+from tests.campaign.part import Tally
+from tests.campaign.part_encodings import Encodings, odd_bytes
+from tests.campaign.quick import candidates
 from tmebox.verify import rules
+from tmebox.verify.bases import TABLES, Table
 from tmebox.verify.forms import Form, classify
-from tmebox.verify.tables import TABLES, Table
 
 
 def without(*names: str) -> Classify:

@@ -7,24 +7,23 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-import described
-import processor
 import pytest
-from candidates import PLAIN
-from described import Classify, Description, describe
 from iced_x86 import Mnemonic
-from part import Tally
-from part_anchors import Anchors, encodings
-from part_processor import execute, is_occupied
-from processor import FINDINGS, Processor, Result
 
-from forked import ChildOutcome
+from tests.campaign import described, processor
+from tests.campaign.candidates import PLAIN
+from tests.campaign.described import Classify, Description, describe
+from tests.campaign.part import Tally
+from tests.campaign.part_anchors import Anchors, encodings
+from tests.campaign.part_processor import execute, is_occupied
+from tests.campaign.processor import FINDINGS, Processor, Result
+from tests.forked import ChildOutcome
 from tmebox.verify import instructions as known
 from tmebox.verify import opcodes
+from tmebox.verify.bases import Table
 from tmebox.verify.decoded import Decoded, decode
 from tmebox.verify.forms import Form, classify
 from tmebox.verify.sequences import READS_MAP
-from tmebox.verify.tables import Table
 
 TRUSTED = {"refusals": (), "needs_sequence": None}
 """As if the verifier accepted it anywhere."""

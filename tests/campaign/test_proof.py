@@ -12,21 +12,22 @@ import pytest
 
 pytest.importorskip("z3", reason="z3-solver is not installed")
 
-import proof_claims as claims
-import proof_models as models
-import proof_probes as probes
-import proof_sequences as proven
 import z3
-from accepted_forms import accepted
-from facts_believed import MNEMONICS
 from iced_x86 import Code, OpKind, Register, RegisterExt
-from one_instruction import execute
-from part_proof import PART, in_order
 
-from forked import run_forked
+from tests.campaign import proof_claims as claims
+from tests.campaign import proof_models as models
+from tests.campaign import proof_probes as probes
+from tests.campaign import proof_sequences as proven
+from tests.campaign.accepted_forms import accepted
+from tests.campaign.facts_believed import MNEMONICS
+from tests.campaign.one_instruction import execute
+from tests.campaign.part_proof import PART, in_order
+from tests.forked import run_forked
 from tmebox import abi
 from tmebox.errors import VerificationError
-from tmebox.verify import borrowed, memory, memory_r15, sequences, stack, tables, verify
+from tmebox.verify import bases as tables
+from tmebox.verify import borrowed, memory, memory_r15, sequences, stack, verify
 
 MIB = 1 << 20
 OTHER_WORD = (abi.CONTROL_WINDOW_BASE, abi.CONTROL_HEAP_START)

@@ -7,15 +7,15 @@ import re
 from functools import cache
 
 import pytest
-from accepted_forms import Accepted, accepted, accepted_codes, codes_by_name
-from facts_believed import EXPLAINED, MNEMONICS, differences, disagreements
 from iced_x86 import Mnemonic
-from x86_facts_table import TABLE, Fact, facts_of, read_table
 
+from tests.campaign.accepted_forms import Accepted, accepted, accepted_codes, codes_by_name
+from tests.campaign.facts_believed import EXPLAINED, MNEMONICS, differences, disagreements
+from tests.campaign.x86_facts_table import TABLE, Fact, facts_of, read_table
 from tmebox.verify import instructions, opcodes
+from tmebox.verify.bases import TABLES
 from tmebox.verify.decoded import decode
 from tmebox.verify.forms import classify
-from tmebox.verify.tables import TABLES
 
 REFUSED = {
     r".*(^|_)MMM?\d*(_.*|$)": "MMX registers: no table names them",

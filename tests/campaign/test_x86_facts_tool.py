@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from x86_facts_table import effects, facts_of, read_table
+
+from tests.campaign.x86_facts_table import effects, facts_of, read_table
 
 TOOL = Path(__file__).parents[2] / "tools" / "x86_facts.py"
 WIDTHS = "v  int  2 4 8\nq  i64  8\nzz i32  256bits\n"

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 from iced_x86 import Decoder, OpKind
-from neighbours import ACCEPT, assemble
 
+from tests.verify.corpus import ACCEPT, assemble
 from tmebox import abi
-from tmebox.modulefile import Export, LineTable, ModuleFile, Relocations, Segment
+from tmebox.modulefile.file import Export, LineTable, ModuleFile, Relocations, Segment
 
 HLT = b"\xf4"
 MAPPED_BYTES = 64 * abi.KIB

@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
-from command_line import TIME_LIMIT_S, Finished, Run, environment
+
+from tests.cli.command_line import TIME_LIMIT_S, Finished, Run, environment
 
 NOTHING: Mapping[str, str] = {}
 

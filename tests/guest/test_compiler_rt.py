@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tmebox.toolchain.libc_sources import GUEST
+from tmebox.toolchain.libc.sources import GUEST
 
 HERE = Path(__file__).parent
 SOURCES = sorted((GUEST / "compiler_rt").glob("*.c"))

@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 
 from tmebox import CompileError
-from tmebox.toolchain import clang, libc_sources
-from tmebox.toolchain import libc as libc_module
 from tmebox.toolchain.build import compile_object
-from tmebox.toolchain.libc import libc
-from tmebox.toolchain.libc_sources import Source
-from tmebox.toolchain.link import link
+from tmebox.toolchain.compile import clang
+from tmebox.toolchain.libc import libc as libc_module
+from tmebox.toolchain.libc import sources as libc_sources
+from tmebox.toolchain.libc.libc import libc
+from tmebox.toolchain.libc.sources import Source
+from tmebox.toolchain.link.link import link
 from tmebox.toolchain.options import CompileOptions, SourceText
 from tmebox.verify import verify
 

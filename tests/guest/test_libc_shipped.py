@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from tmebox.toolchain import libc as libc_module
-from tmebox.toolchain import libc_sources
-from tmebox.toolchain.libc import Libc, libc, ship
-from tmebox.toolchain.libc_kept import Kept
-from tmebox.toolchain.libc_sources import Source
+from tmebox.toolchain.libc import libc as libc_module
+from tmebox.toolchain.libc import sources as libc_sources
+from tmebox.toolchain.libc.kept import Kept
+from tmebox.toolchain.libc.libc import Libc, libc, ship
+from tmebox.toolchain.libc.sources import Source
 
 
 @pytest.fixture

@@ -10,16 +10,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from libcall_snippets import for_gcc, snippets
 
 import tmebox
+from tests.guest.libcall_snippets import for_gcc, snippets
 from tmebox.errors import CompileError
-from tmebox.toolchain import linked
 from tmebox.toolchain.build import CompileOptions, SourceText, compile_object
-from tmebox.toolchain.gcc import gcc
-from tmebox.toolchain.inputs import require_archive
-from tmebox.toolchain.libc import libc
-from tmebox.toolchain.linked import Elf
+from tmebox.toolchain.compile.gcc import gcc
+from tmebox.toolchain.libc.libc import libc
+from tmebox.toolchain.link import linked
+from tmebox.toolchain.link.inputs import require_archive
+from tmebox.toolchain.link.linked import Elf
 
 VARIANTS = [
     ("gs", "-O0", ()),

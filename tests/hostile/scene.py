@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 import tmebox
-from forked import run_forked
+from tests.forked import run_forked
 from tmebox import _native, abi
 from tmebox.memory.windows import WINDOWS
 

@@ -7,9 +7,9 @@ import gc
 from collections.abc import Callable
 
 import pytest
-from scene import attack, host_secret, hostile
 
 import tmebox
+from tests.hostile.scene import attack, host_secret, hostile
 from tmebox import Sandbox, _native, abi
 
 FE_UPWARD = 0x800

@@ -10,11 +10,11 @@ import threading
 from collections.abc import Callable
 
 import pytest
-from memory_module import module, sandbox
-from refused_ioctls import refuse
 
 import tmebox
-from forked import ChildOutcome, run_forked
+from tests.forked import ChildOutcome, run_forked
+from tests.memory.module import module, sandbox
+from tests.memory.refused_ioctls import refuse
 from tmebox import abi
 from tmebox.memory.windows import WINDOWS
 

@@ -15,10 +15,10 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from memory_module import module, sandbox
 
 import tmebox
-from forked import ChildOutcome
+from tests.forked import ChildOutcome
+from tests.memory.module import module, sandbox
 from tmebox import _native, abi
 from tmebox.memory.code_region import HLT
 from tmebox.memory.windows import WINDOWS

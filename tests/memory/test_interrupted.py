@@ -12,10 +12,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from interrupting import enter_everywhere, raise_everywhere
 
 import tmebox
-from forked import ChildOutcome
+from tests.forked import ChildOutcome
+from tests.memory.interrupting import enter_everywhere, raise_everywhere
 from tmebox import _native
 from tmebox.memory.code_region import CODE_REGION
 from tmebox.memory.windows import WINDOWS

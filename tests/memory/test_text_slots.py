@@ -13,7 +13,7 @@ from contextlib import contextmanager
 import pytest
 
 import tmebox
-from forked import ChildOutcome
+from tests.forked import ChildOutcome
 from tmebox import _native, abi
 from tmebox.memory.code_region import CODE_REGION, CodeRegion, Slot
 

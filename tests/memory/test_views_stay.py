@@ -8,9 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from memory_module import sandbox
 
 import tmebox
+from tests.memory.module import sandbox
 from tmebox import _native, abi
 
 PAGE = abi.PAGE_SIZE

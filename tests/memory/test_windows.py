@@ -16,10 +16,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from memory_module import module, sandbox
 
 import tmebox
-from forked import ChildOutcome
+from tests.forked import ChildOutcome
+from tests.memory.module import module, sandbox
 from tmebox import _native, abi
 from tmebox.memory.windows import KEPT_PAGES, WINDOWS
 

@@ -3,8 +3,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
-from native_machine import Machine
 
+from tests.native.machine import Machine
 from tmebox import _native
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from tmebox import __version__
 from tmebox.__main__ import SHELL_PACKAGES
-from tmebox.toolchain import clang
+from tmebox.toolchain.compile import clang
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "src" / "tmebox"
@@ -38,7 +38,7 @@ def modules_of_the_interface() -> list[str]:
 
 def test_everything_but_the_shell_and_the_benchmarks_imports_without_the_shells_packages() -> None:
     names = modules_of_the_interface()
-    assert "tmebox.runtime.pool" in names and "tmebox.toolchain.driver" in names
+    assert "tmebox.runtime.pool.pool" in names and "tmebox.toolchain.cc.driver" in names
     done = run_without_shell(
         "import importlib\n"
         f"for name in {names}: importlib.import_module(name)\n"

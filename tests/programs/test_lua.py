@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from building import Ran, make, native_tools, run, run_sandboxed, sandboxed_tools, source_of
+
+from tests.programs.building import Ran, make, native_tools, run, run_sandboxed, sandboxed_tools, source_of
 
 pytestmark = pytest.mark.network
 

@@ -15,12 +15,11 @@ from hypothesis import strategies as st
 
 sys.path.append(str(Path(__file__).parents[1] / "hostile"))
 
-from base_compilers import needs
-from scene import SOURCES, attack
-
 import tmebox
+from tests.hostile.scene import SOURCES, attack
+from tests.properties.compilers import needs
 from tmebox import Module, ModuleError, Sandbox, VerificationError, abi
-from tmebox.modulefile import ModuleFile
+from tmebox.modulefile.file import ModuleFile
 
 SMALL = """
 typedef struct node { struct node *next; long value; char name[12]; } node;

@@ -11,12 +11,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from base_compilers import needs
-from c_programs import Program, programs
 from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 
 import tmebox
+from tests.properties.c_programs import Program, programs
+from tests.properties.compilers import needs
 from tmebox import Sandbox, abi
 
 U64 = st.one_of(st.integers(0, 200), st.integers(0, (1 << 64) - 1))

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tmebox
-from frame_sections import START, section, uleb
+from tests.frame_sections import START, section, uleb
 from tmebox import abi
 from tmebox.runtime import call_frames
 from tmebox.runtime.call_frames import CallFrames, Row

@@ -383,9 +383,9 @@ def test_what_cannot_be_passed_is_refused_with_the_reason(source: str, reason: s
 
 
 def test_a_hostile_prototype_takes_no_time() -> None:
-    from tmebox import prototypes as p
-    from tmebox.runtime.abi_classes import Unpassable, argument, result
-    from tmebox.runtime.values import unpack
+    from tmebox.modulefile import prototypes as p
+    from tmebox.runtime.calls.classes import Unpassable, argument, result
+    from tmebox.runtime.calls.values import unpack
 
     empty = p.Struct("struct e", 0, 1)
     for _ in range(20):

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import tmebox
-from forked import ChildOutcome
+from tests.forked import ChildOutcome
 from tmebox.memory.windows import WindowPool
 
 Forked = Callable[..., ChildOutcome]

@@ -12,7 +12,7 @@ import greenlet
 import pytest
 
 import tmebox
-from forked import ChildOutcome
+from tests.forked import ChildOutcome
 
 Forked = Callable[..., ChildOutcome]
 SOURCE = """

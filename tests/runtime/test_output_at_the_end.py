@@ -10,7 +10,7 @@ from collections.abc import Callable
 import pytest
 
 import tmebox
-from forked import run_forked
+from tests.forked import run_forked
 from tmebox import abi
 
 PRINTER = r"""

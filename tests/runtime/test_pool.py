@@ -13,10 +13,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from pool_source import POOL_C
 
 import tmebox
-from forked import ChildOutcome
+from tests.forked import ChildOutcome
+from tests.runtime.pool_source import POOL_C
 from tmebox.memory.windows import WINDOWS
 
 

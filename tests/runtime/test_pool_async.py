@@ -10,9 +10,9 @@ from functools import wraps
 from typing import Any
 
 import pytest
-from pool_source import POOL_C
 
 import tmebox
+from tests.runtime.pool_source import POOL_C
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import tmebox
-from forked import ChildOutcome
+from tests.forked import ChildOutcome
 
 Forked = Callable[..., ChildOutcome]
 MUCH = 200_000

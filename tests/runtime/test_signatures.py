@@ -8,9 +8,9 @@ from functools import partial
 from typing import Any
 
 import pytest
-from signatures import Signature, same, signatures
 
 import tmebox
+from tests.runtime.signatures import Signature, same, signatures
 
 COUNT = 30
 X87 = "returned in x87 registers"

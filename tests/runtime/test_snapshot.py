@@ -6,9 +6,9 @@ import threading
 from pathlib import Path
 
 import pytest
-from snapshot_source import STATE_C
 
 import tmebox
+from tests.runtime.snapshot_source import STATE_C
 
 
 @pytest.fixture(scope="module")

@@ -14,13 +14,14 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from snapshot_source import ADDRESSES_C, STATE_C
 
 import tmebox
-from forked import ChildOutcome
-from tmebox import abi, snapshotfile
+from tests.forked import ChildOutcome
+from tests.runtime.snapshot_source import ADDRESSES_C, STATE_C
+from tmebox import abi
 from tmebox.memory.code_region import usual_address
-from tmebox.snapshotfile import HEADER, SEAL_BYTES, SnapshotFile
+from tmebox.modulefile import snapshot as snapshotfile
+from tmebox.modulefile.snapshot import HEADER, SEAL_BYTES, SnapshotFile
 
 KEY = bytes(range(32))
 PAGE = abi.PAGE_SIZE

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from soaking import SOAK_C, TRAPS, Amounts, Footprint, footprint, soak
 
 import tmebox
-from forked import ChildOutcome
+from tests.forked import ChildOutcome
+from tests.soak.soaking import SOAK_C, TRAPS, Amounts, Footprint, footprint, soak
 
 LITTLE = Amounts(cycles=1_000, traps=220, timeouts=20, steps=150)
 ALL = Amounts(cycles=1_000_000, traps=100_000, timeouts=10_000, steps=20_000)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tmebox.modulefile import ModuleFile
+from tmebox.modulefile.file import ModuleFile
 from tmebox.toolchain.build import CompileOptions, SourceText, build
 
 

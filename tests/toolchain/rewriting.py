@@ -10,7 +10,7 @@ from pathlib import Path
 from elftools.elf.elffile import ELFFile
 
 from tmebox import abi
-from tmebox.toolchain.rewrite import rewrite
+from tmebox.toolchain.rewrite.rewrite import rewrite
 from tmebox.verify import VerifiedText, verify
 
 HERE = Path(__file__).parent

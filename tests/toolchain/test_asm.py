@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tmebox.toolchain.asm import (
+from tmebox.toolchain.rewrite.asm import (
     AsmSyntaxError,
     Directive,
     Immediate,

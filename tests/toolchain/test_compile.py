@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from compiling import compile_text, exports
 
+from tests.toolchain.compiling import compile_text, exports
 from tmebox.errors import CompileError, Diagnostic
-from tmebox.toolchain import clang, gcc
 from tmebox.toolchain.build import CompileOptions, SourceText, build
-from tmebox.toolchain.compile import SourceError, compile_to_assembly, preprocess
-from tmebox.toolchain.containment import dependencies
-from tmebox.toolchain.flags import ROWS, ignored, vet
+from tmebox.toolchain.compile import clang, gcc
+from tmebox.toolchain.compile.compile import SourceError, compile_to_assembly, preprocess
+from tmebox.toolchain.compile.containment import dependencies
+from tmebox.toolchain.compile.flags import ROWS, ignored, vet
 
 BARE = CompileOptions(use_libc=False)
 

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from tmebox.modulefile import ModuleFile
-from tmebox.toolchain import makedeps
-from tmebox.toolchain.archive import main_ar
-from tmebox.toolchain.arguments import UsageError, parse
-from tmebox.toolchain.driver import main_cc
+from tmebox.modulefile.file import ModuleFile
+from tmebox.toolchain.cc import dependencies as makedeps
+from tmebox.toolchain.cc.archive import main_ar
+from tmebox.toolchain.cc.command_line import UsageError, parse
+from tmebox.toolchain.cc.driver import main_cc
 
 Run = Callable[..., tuple[int, str, str]]
 

@@ -7,13 +7,13 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from compiling import compile_text, exports, imports
 
-from tmebox import prototypes as p
-from tmebox.modulefile import ModuleFile
-from tmebox.toolchain.debug_entries import units
-from tmebox.toolchain.dwarf import prototypes
-from tmebox.toolchain.linked import Elf
+from tests.toolchain.compiling import compile_text, exports, imports
+from tmebox.modulefile import prototypes as p
+from tmebox.modulefile.file import ModuleFile
+from tmebox.toolchain.link.debug.entries import units
+from tmebox.toolchain.link.debug.prototypes import prototypes
+from tmebox.toolchain.link.linked import Elf
 
 
 def prototype(module: ModuleFile, name: str) -> p.Prototype:

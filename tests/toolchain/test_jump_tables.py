@@ -7,16 +7,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from compiling import compile_text
-from test_link import verified
 
 import tmebox
+from tests.toolchain.compiling import compile_text
+from tests.toolchain.test_link import verified
 from tmebox.abi import TABLE_ENTRY
 from tmebox.errors import CompileError
-from tmebox.modulefile import ModuleFile
-from tmebox.toolchain.gcc import gcc
-from tmebox.toolchain.jump_tables import SECTION_PREFIX
-from tmebox.toolchain.rewrite import rewrite
+from tmebox.modulefile.file import ModuleFile
+from tmebox.toolchain.compile.gcc import gcc
+from tmebox.toolchain.rewrite.rewrite import rewrite
+from tmebox.toolchain.rewrite.speed.jump_tables import SECTION_PREFIX
 
 CODE = """
 \t.text

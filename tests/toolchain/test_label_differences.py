@@ -6,15 +6,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from compiling import compile_text
 
 import tmebox
-from tmebox.modulefile import ModuleFile
-from tmebox.toolchain import label_claims
+from tests.toolchain.compiling import compile_text
+from tmebox.modulefile.file import ModuleFile
 from tmebox.toolchain.build import CompileOptions, SourceText, compile_object
-from tmebox.toolchain.gcc import gcc
-from tmebox.toolchain.link import link
-from tmebox.toolchain.rewrite import rewrite
+from tmebox.toolchain.compile.gcc import gcc
+from tmebox.toolchain.link import label_claims
+from tmebox.toolchain.link.link import link
+from tmebox.toolchain.rewrite.rewrite import rewrite
 
 INTERPRETERS = {
     "ints": ("static const int off[] = { ENTRIES };", "&&base + off[*code++]"),

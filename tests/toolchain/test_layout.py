@@ -6,14 +6,14 @@ from pathlib import Path
 
 import iced_x86
 import pytest
-from compiling import compile_text
 from elftools.elf.elffile import ELFFile
 from iced_x86 import Mnemonic
 
+from tests.toolchain.compiling import compile_text
 from tmebox.abi import TARGET_MAP
 from tmebox.toolchain.assemble import assemble
-from tmebox.toolchain.layout import LINE, within_lines
-from tmebox.toolchain.sizes import size_bytes
+from tmebox.toolchain.rewrite.speed.cache_lines import LINE, within_lines
+from tmebox.toolchain.rewrite.speed.sizes import size_bytes
 
 CHECK = f"\ttestb\t$1, {TARGET_MAP:#x}(%r11)"
 RETURN = ["\tmovl\t(%rsp), %r11d", CHECK, "\tje\t.Ltrap", "\tmovq\t%r11, (%rsp)", "\tretq"]

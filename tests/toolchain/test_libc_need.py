@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from tmebox.toolchain import build as build_module
-from tmebox.toolchain import libc as libc_module
 from tmebox.toolchain.build import build, compile_object
-from tmebox.toolchain.libc import libc
-from tmebox.toolchain.libc_need import needs_libc
+from tmebox.toolchain.libc import libc as libc_module
+from tmebox.toolchain.libc.libc import libc
+from tmebox.toolchain.libc.need import needs_libc
 from tmebox.toolchain.options import SourceText
 
 COMPLETE = {

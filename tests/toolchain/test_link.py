@@ -7,15 +7,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from compiling import compile_text, exports, imports
 
+from tests.toolchain.compiling import compile_text, exports, imports
 from tmebox import abi
 from tmebox.errors import CompileError
-from tmebox.modulefile import ModuleFile
-from tmebox.toolchain import clang
+from tmebox.modulefile.file import ModuleFile
 from tmebox.toolchain.assemble import assemble
 from tmebox.toolchain.build import CompileOptions, SourceText, compile_object
-from tmebox.toolchain.link import link
+from tmebox.toolchain.compile import clang
+from tmebox.toolchain.link.link import link
 from tmebox.verify import verify
 
 

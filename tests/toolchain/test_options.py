@@ -13,13 +13,13 @@ from pathlib import Path
 import pytest
 
 import tmebox
-from tmebox.modulefile import ModuleFile
-from tmebox.toolchain import clang, flags, gcc
-from tmebox.toolchain.arguments import parse
-from tmebox.toolchain.driver import main_cc
-from tmebox.toolchain.flags import ROWS, vet
-from tmebox.toolchain.option_table import TABLE
-from tmebox.toolchain.response_files import ResponseFileError, expand, split
+from tmebox.modulefile.file import ModuleFile
+from tmebox.toolchain.cc.command_line import parse
+from tmebox.toolchain.cc.driver import main_cc
+from tmebox.toolchain.cc.response_files import ResponseFileError, expand, split
+from tmebox.toolchain.compile import clang, flags, gcc
+from tmebox.toolchain.compile.flags import ROWS, vet
+from tmebox.toolchain.compile.option_table import TABLE
 
 Run = Callable[..., tuple[int, str, str]]
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tmebox.toolchain.archive import main_ar
-from tmebox.toolchain.driver import main_cc
+from tmebox.toolchain.cc.archive import main_ar
+from tmebox.toolchain.cc.driver import main_cc
 
 COMMANDS = {
     "object": ["cc", "-c", "a.c", "-o", "OUT"],

@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 
-from forked import run_forked
+from tests.forked import run_forked
 from tmebox.errors import CompileError
-from tmebox.toolchain import clang, processes
-from tmebox.toolchain.archive import main_ar
+from tmebox.toolchain import processes
+from tmebox.toolchain.cc.archive import main_ar
+from tmebox.toolchain.compile import clang
 
 SHELL = "/bin/sh"
 

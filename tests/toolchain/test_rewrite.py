@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from rewriting import GOLDEN, verified
 
+from tests.toolchain.rewriting import GOLDEN, verified
 from tmebox.errors import CompileError
-from tmebox.toolchain.rewrite import rewrite
+from tmebox.toolchain.rewrite.rewrite import rewrite
 
 CASES = sorted(
     (base, path.name.removesuffix(".in.s"))

@@ -9,15 +9,15 @@ from pathlib import Path
 import pytest
 from elftools.elf.elffile import ELFFile
 from iced_x86 import Decoder
-from rewriting import assemble, verified
 
+from tests.toolchain.rewriting import assemble, verified
 from tmebox.errors import CompileError
-from tmebox.toolchain.mnemonics import MNEMONICS
-from tmebox.toolchain.rewrite import rewrite
-from tmebox.toolchain.vector_mnemonics import VECTOR_MNEMONICS
+from tmebox.toolchain.rewrite.mnemonics import MNEMONICS
+from tmebox.toolchain.rewrite.rewrite import rewrite
+from tmebox.toolchain.rewrite.vector_mnemonics import VECTOR_MNEMONICS
 from tmebox.verify import rules
+from tmebox.verify.bases import TABLES
 from tmebox.verify.forms import classify
-from tmebox.verify.tables import TABLES
 
 STACK = "8(%rsp)"
 """The operand that keeps rsp in check, or does not."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from rewriting import PROGRAMS, compile_to_assembly, run_in_window, run_natively
+
+from tests.toolchain.rewriting import PROGRAMS, compile_to_assembly, run_in_window, run_natively
 
 OPTIONS = ("-O0", "-O1", "-O2", "-O3", "-Os", "-O2 -fno-omit-frame-pointer")
 

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from iced_x86 import Mnemonic
-from rewriting import verified
 
+from tests.toolchain.rewriting import verified
 from tmebox.abi import BASES
 from tmebox.errors import CompileError
-from tmebox.toolchain.mnemonics import MNEMONICS
-from tmebox.toolchain.registers import NAMES_8, NAMES_32, NAMES_64
-from tmebox.toolchain.rewrite import rewrite
+from tmebox.toolchain.rewrite.mnemonics import MNEMONICS
+from tmebox.toolchain.rewrite.registers import NAMES_8, NAMES_32, NAMES_64
+from tmebox.toolchain.rewrite.rewrite import rewrite
 from tmebox.verify import instructions as known
 
 LABELS = 6

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 import tmebox
-from tmebox.modulefile import ModuleFile
-from tmebox.toolchain.archive import main_ar
-from tmebox.toolchain.arguments import UsageError, parse
-from tmebox.toolchain.driver import main_cc
-from tmebox.toolchain.linker_options import LinkerOptionError
+from tmebox.modulefile.file import ModuleFile
+from tmebox.toolchain.cc.archive import main_ar
+from tmebox.toolchain.cc.command_line import UsageError, parse
+from tmebox.toolchain.cc.driver import main_cc
+from tmebox.toolchain.cc.linker_options import LinkerOptionError
 
 MAIN = '#include <stdio.h>\nint counter;\nint main(void) { printf("%d", counter); return 0; }\n'
 PLUG = "extern int counter;\n__attribute__((constructor)) static void enrol(void) {{ counter += {}; }}\n"

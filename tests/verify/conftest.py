@@ -1,7 +1,8 @@
 from pathlib import Path
 
 import pytest
-from verify_corpus import ACCEPT, REJECT, Example, assemble
+
+from tests.verify.corpus import ACCEPT, REJECT, Example, assemble
 
 
 @pytest.fixture(scope="session")

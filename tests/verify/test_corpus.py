@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
-from verify_corpus import ACCEPT, REJECT, Example
 
+from tests.verify.corpus import ACCEPT, REJECT, Example
 from tmebox.errors import VerificationError
 from tmebox.verify import rules, verify
 

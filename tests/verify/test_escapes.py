@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from verify_corpus import REJECT
+from tests.verify.corpus import REJECT
 
 ROWS = [
     tuple(column.strip() for column in line.split("|"))

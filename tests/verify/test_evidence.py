@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from iced_x86 import Code, CpuidFeature, Instruction, Mnemonic
-from verify_corpus import ACCEPT, Example
 
+from tests.verify.corpus import ACCEPT, Example
 from tmebox import abi
 from tmebox.errors import VerificationError
 from tmebox.verify import VerifiedText, rules, verify

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from elftools.elf.elffile import ELFFile
 from iced_x86 import Decoder, Mnemonic
-from recheck import disassemble
 
-from forked import ChildOutcome
+from tests.forked import ChildOutcome
+from tests.verify.recheck import disassemble
+from tmebox.verify.bases import TABLES
 from tmebox.verify.decoded import decode
 from tmebox.verify.forms import classify
-from tmebox.verify.tables import TABLES
 
 FAULTS = {Mnemonic.DIV, Mnemonic.IDIV, Mnemonic.INT3}
 """Instructions that may raise a signal although their form is plain."""

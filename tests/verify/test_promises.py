@@ -9,7 +9,9 @@ from collections.abc import Callable, Iterable
 
 import pytest
 from iced_x86 import Code, Register
-from verify_processor import (
+
+from tests.forked import ChildOutcome
+from tests.verify.processor import (
     ALL_MAPS,
     MXCSR_STATES,
     ONE_BYTE,
@@ -20,14 +22,12 @@ from verify_processor import (
     encodings,
     features,
 )
-
-from forked import ChildOutcome
 from tmebox.abi import STACK_REACH
 from tmebox.verify import anchors, borrowed, memory_r15
+from tmebox.verify.bases import TABLES
 from tmebox.verify.borrowed import INDEX_BITS, NAMES, index_into, offset_into
 from tmebox.verify.decoded import Decoded, decode
 from tmebox.verify.forms import classify
-from tmebox.verify.tables import TABLES
 
 RSP = 4
 DIRECTION_FLAG = 1 << 10

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from recheck import complaints, disassemble
-from verify_corpus import ACCEPT, REJECT, Example
 
+from tests.verify.corpus import ACCEPT, REJECT, Example
+from tests.verify.recheck import complaints, disassemble
 from tmebox import abi
 from tmebox.errors import VerificationError
 from tmebox.verify import VerifiedText, verify

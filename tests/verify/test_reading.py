@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 from iced_x86 import Code, Decoder, OpCodeInfo, OpCodeOperandKind, OpKind
-from verify_corpus import ACCEPT, Example
 
+from tests.verify.corpus import ACCEPT, Example
 from tmebox.errors import VerificationError
 from tmebox.verify import VerifiedText, reading, rules, verify
 from tmebox.verify import instructions as known
+from tmebox.verify.bases import TABLES, Table
 from tmebox.verify.forms import Field, Form, classify, representative
-from tmebox.verify.tables import TABLES, Table
 
 
 @pytest.fixture

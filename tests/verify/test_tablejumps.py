@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from recheck import Line, arrivals, complaints, disassemble
-from verify_corpus import assemble
 
 import tmebox
+from tests.verify.corpus import assemble
+from tests.verify.recheck import Line, arrivals, complaints, disassemble
 from tmebox import abi
 from tmebox.errors import VerificationError
-from tmebox.modulefile import ModuleFile
+from tmebox.modulefile.file import ModuleFile
 from tmebox.verify import reading, rules, verify
 
 needs_objdump = pytest.mark.skipif(shutil.which("objdump") is None, reason="the second opinion is objdump's")

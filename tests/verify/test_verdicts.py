@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from forked import ChildOutcome
+from tests.forked import ChildOutcome
 from tmebox import abi
 from tmebox.errors import VerificationError
 from tmebox.verify import verdicts, verify_once

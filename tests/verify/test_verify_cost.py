@@ -13,14 +13,14 @@ from types import FrameType
 from typing import Any
 
 import pytest
-from verify_processor import encodings
 
+from tests.verify.processor import encodings
 from tmebox import abi
 from tmebox.errors import VerificationError
 from tmebox.verify import VerifiedText, reading, verify
 from tmebox.verify import sequences as known
+from tmebox.verify.bases import TABLES
 from tmebox.verify.forms import classify
-from tmebox.verify.tables import TABLES
 from tmebox.verify.verify import MOST_VIOLATIONS
 
 MOST_LINES = 100

@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 from iced_x86 import Code, Decoder, Instruction, Mnemonic
-from verify_corpus import ACCEPT, Example
 
+from tests.verify.corpus import ACCEPT, Example
 from tmebox import abi
 from tmebox.verify import anchors, borrowed, memory_r15, rules
 from tmebox.verify import instructions as known
+from tmebox.verify.bases import TABLES
 from tmebox.verify.opcodes import opcode_of
 from tmebox.verify.reading import read
 from tmebox.verify.sequences import SEQUENCES
-from tmebox.verify.tables import TABLES
 
 CODES = {number: name for name, number in vars(Code).items() if name.isupper()}
 MNEMONICS = {number: name for name, number in vars(Mnemonic).items() if name.isupper()}

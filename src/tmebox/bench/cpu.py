@@ -18,8 +18,8 @@ from tmebox.bench.runners import RunError, Worker, pinned, run
 from tmebox.bench.suite import Program, Sources
 from tmebox.bench.variants import MissingError, Progress, Variant, variants
 from tmebox.errors import CompileError, TmeboxError
-from tmebox.toolchain import gcc
 from tmebox.toolchain.build import CompileOptions, SourceText, build
+from tmebox.toolchain.compile import gcc
 
 Finished = Callable[[ProgramResult], None]
 

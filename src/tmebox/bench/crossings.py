@@ -11,7 +11,7 @@ from tmebox.bench.peers import SOURCES
 from tmebox.bench.runners import pinned
 from tmebox.bench.statistics import Spread, spread
 from tmebox.errors import CompileError
-from tmebox.toolchain import gcc
+from tmebox.toolchain.compile import gcc
 
 ROUNDS = 15
 REPEATS = 200_000

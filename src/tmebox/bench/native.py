@@ -20,9 +20,10 @@ from pathlib import Path
 from tmebox import abi
 from tmebox.bench import native_compilers
 from tmebox.bench.native_compilers import COMPILERS, MODES
-from tmebox.toolchain import clang, gcc, libc_sources
-from tmebox.toolchain.libc import cache_directory
-from tmebox.toolchain.libc_sources import Source
+from tmebox.toolchain.compile import clang, gcc
+from tmebox.toolchain.libc import sources as libc_sources
+from tmebox.toolchain.libc.libc import cache_directory
+from tmebox.toolchain.libc.sources import Source
 
 Progress = Callable[[str, int, int], None]
 LINK = {"non-PIE": ("-static",), "PIE": ("-pie", "--no-dynamic-linker", "-z", "text")}

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tmebox.errors import CompileError
-from tmebox.toolchain import clang, gcc, libc_sources
-from tmebox.toolchain.compile import CODE_FLAGS, TARGET
+from tmebox.toolchain.compile import clang, gcc
+from tmebox.toolchain.compile.compile import CODE_FLAGS, TARGET
+from tmebox.toolchain.libc import sources as libc_sources
 
 MODES = {"non-PIE": ("-fno-pic", "-fno-pie"), "PIE": ("-fPIE",)}
 """Kinds of static executable, and how their code is compiled."""

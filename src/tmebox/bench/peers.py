@@ -24,7 +24,7 @@ import tmebox
 from tmebox.bench.operations import Operation, accompanied, inside, prepared, repeated
 from tmebox.bench.variants import MissingError
 from tmebox.errors import CompileError
-from tmebox.toolchain import clang
+from tmebox.toolchain.compile import clang
 
 SOURCES = Path(__file__).parent / "functions"
 TEXT = "hello world"

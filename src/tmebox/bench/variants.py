@@ -19,8 +19,8 @@ from tmebox.bench.native_compilers import MODES
 from tmebox.bench.suite import PROGRAMS_DIR, Program, Sources
 from tmebox.errors import CompileError
 from tmebox.toolchain.build import CompileOptions, build
-from tmebox.toolchain.libc import cache_directory
-from tmebox.toolchain.linked import Elf
+from tmebox.toolchain.libc.libc import cache_directory
+from tmebox.toolchain.link.linked import Elf
 
 Progress = Callable[[str, int, int], None]
 ARTIFACT = "program"

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tmebox.errors import CompileError
-from tmebox.toolchain import clang
-from tmebox.toolchain.libc import cache_directory
+from tmebox.toolchain.compile import clang
+from tmebox.toolchain.libc.libc import cache_directory
 
 TARGET = "wasm32-wasi"
 HEADERS = ("wasm-wasi-musl", "generic-musl")

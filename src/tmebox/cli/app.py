@@ -59,7 +59,7 @@ app.command("demo", epilog=examples("tmebox demo"))(demo.demo)
 )
 def cc(context: typer.Context) -> None:
     """Compile and link C as a C compiler does; the link step writes a module."""
-    from tmebox.toolchain.driver import main_cc
+    from tmebox.toolchain.cc.driver import main_cc
 
     raise typer.Exit(main_cc(context.args))
 
@@ -67,7 +67,7 @@ def cc(context: typer.Context) -> None:
 @app.command("ar", context_settings=VERBATIM, epilog=examples("tmebox ar rcs libblur.a blur.o"))
 def ar(context: typer.Context) -> None:
     """Make and list archives (.a) of what [bold]tmebox cc -c[/] compiled."""
-    from tmebox.toolchain.archive import main_ar
+    from tmebox.toolchain.cc.archive import main_ar
 
     raise typer.Exit(main_ar(context.args))
 
@@ -101,7 +101,7 @@ def main() -> int:
     except SystemExit as leaving:
         return leaving.code if isinstance(leaving.code, int) else EXIT_OK
     except Trap as trap:
-        from tmebox.cli.traps import show_trap
+        from tmebox.cli.trap_report import show_trap
 
         show_trap(trap)
         return EXIT_TRAP

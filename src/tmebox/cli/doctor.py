@@ -225,7 +225,7 @@ def _gcc() -> Finding:
     """Really run, with the options that reserve registers."""
     what, advice = "gcc, for base r15", "needed only for base r15: install gcc"
     try:
-        from tmebox.toolchain import gcc
+        from tmebox.toolchain.compile import gcc
 
         with TemporaryDirectory() as folder:
             source, output = Path(folder, "probe.i"), Path(folder, "probe.s")
@@ -240,7 +240,7 @@ def _gcc() -> Finding:
 
 def _c_library() -> Finding:
     try:
-        from tmebox.toolchain import libc
+        from tmebox.toolchain.libc import libc
 
         folder = libc.found()
         if folder is not None:

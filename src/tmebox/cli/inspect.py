@@ -14,7 +14,7 @@ from rich.text import Text
 from tmebox.cli.output import plain, printable, progress, size, stdout
 
 if TYPE_CHECKING:
-    from tmebox.modulefile import ModuleFile
+    from tmebox.modulefile.file import ModuleFile
 
 
 def inspect(

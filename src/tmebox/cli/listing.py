@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from iced_x86 import Decoder, FlowControl, Formatter, FormatterSyntax, Instruction, Mnemonic, OpKind, Register
 
 from tmebox import abi
-from tmebox.modulefile import ModuleFile, Symbol
+from tmebox.modulefile.file import ModuleFile, Symbol
 
 
 @dataclass(frozen=True)

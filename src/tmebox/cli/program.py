@@ -20,7 +20,7 @@ from tmebox.errors import CompileError, Diagnostic, ModuleError
 from tmebox.progress import Report
 
 if TYPE_CHECKING:
-    from tmebox.modulefile import ModuleFile
+    from tmebox.modulefile.file import ModuleFile
     from tmebox.toolchain.options import CompileOptions
 
 SOURCE_SUFFIXES = frozenset({".c", ".i", ".s", ".S"})
@@ -38,7 +38,7 @@ def load_program(path: Path, *, report: Report | None = None) -> tmebox.Module:
 
 def read_program(path: Path, *, report: Report | None = None) -> ModuleFile:
     """The module file of `path`, compiled if it is source. Raises CompileError, ModuleError, OSError."""
-    from tmebox.modulefile import ModuleFile
+    from tmebox.modulefile.file import ModuleFile
 
     if path.suffix not in SOURCE_SUFFIXES:
         _require_module(path)
@@ -63,8 +63,8 @@ def _require_module(path: Path) -> None:
 def assembly(path: Path) -> tuple[str, str]:
     """Source's assembly as the compiler wrote it, and as the rewriter changed it. Raises CompileError."""
     _require_compiler()
-    from tmebox.toolchain.compile import compile_to_assembly
-    from tmebox.toolchain.rewrite import rewrite
+    from tmebox.toolchain.compile.compile import compile_to_assembly
+    from tmebox.toolchain.rewrite.rewrite import rewrite
 
     before = compile_to_assembly(path, _options()).text
     return before, rewrite(before, file=str(path))
@@ -87,7 +87,7 @@ def _require_compiler() -> str:
 
 def _manifest_path(source: Path) -> Path:
     """Where the cache entry of `source` is: by its path, and everything else that shapes what is compiled."""
-    from tmebox.toolchain.libc import cache_directory
+    from tmebox.toolchain.libc.libc import cache_directory
 
     folder = cache_directory() / "programs"
     shaping = [str(source.resolve()), tmebox.__version__, _require_compiler(), _pipeline_digest()]
@@ -112,7 +112,7 @@ def _pipeline_digest() -> str:
 
 def _from_cache(manifest: Path) -> ModuleFile | None:
     """What was compiled earlier, if none of the files it was made from has changed since."""
-    from tmebox.modulefile import ModuleFile
+    from tmebox.modulefile.file import ModuleFile
 
     try:
         made_from = json.loads(manifest.read_text())
@@ -127,7 +127,7 @@ def _from_cache(manifest: Path) -> ModuleFile | None:
 
 def _compile(source: Path, manifest: Path, report: Report | None) -> ModuleFile:
     from tmebox.toolchain.build import build
-    from tmebox.toolchain.compile import preprocess
+    from tmebox.toolchain.compile.compile import preprocess
 
     # The files it reads are hashed before and after: what changed in between is not kept.
     dependencies = preprocess(source, _options()).dependencies

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def _checked_size(text: str) -> str:
-    from tmebox.runtime.layout import parse_size
+    from tmebox.runtime.plan import parse_size
 
     try:
         parse_size(text, "SIZE")
@@ -86,7 +86,7 @@ def run(
                 timeout=timeout,
             )
     except Trap as trap:
-        from tmebox.cli.traps import show_trap
+        from tmebox.cli.trap_report import show_trap
 
         show_trap(trap, program)
         raise typer.Exit(EXIT_TRAP) from None

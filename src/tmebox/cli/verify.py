@@ -12,7 +12,7 @@ from tmebox.cli.output import EXIT_FAILED, complain, duration, printable, progre
 from tmebox.errors import ModuleError, VerificationError, Violation
 
 if TYPE_CHECKING:
-    from tmebox.modulefile import ModuleFile
+    from tmebox.modulefile.file import ModuleFile
     from tmebox.verify import VerifiedText
 
 

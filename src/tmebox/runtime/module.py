@@ -14,10 +14,10 @@ import numpy as np
 from tmebox import _native, abi
 from tmebox.errors import LimitError, ModuleError
 from tmebox.memory.code_region import CODE_REGION, Slot, usual_address
-from tmebox.modulefile import Addresses, ModuleFile, Segment
+from tmebox.modulefile.file import Addresses, ModuleFile, Segment
+from tmebox.modulefile.prototypes import Prototype
 from tmebox.once import once
 from tmebox.progress import shown
-from tmebox.prototypes import Prototype
 from tmebox.runtime.stdio import stdout_place
 from tmebox.runtime.unwind import Unwinder
 from tmebox.verify import VerifiedText, verify_once

@@ -18,7 +18,9 @@ from tmebox import _native, abi
 from tmebox.errors import LimitError, SnapshotError
 from tmebox.listing import Text, texts
 from tmebox.once import once
-from tmebox.runtime import commands, functions, host_functions, layout
+from tmebox.runtime import commands
+from tmebox.runtime import plan as layout
+from tmebox.runtime.calls import functions, host_functions
 from tmebox.runtime.commands import Completed, DirectoryLike, Input, Output
 from tmebox.runtime.image import HasImage, Image, Start
 from tmebox.runtime.module import Module

@@ -8,11 +8,11 @@ from typing import Any
 from tmebox import abi
 from tmebox.errors import LimitError, SnapshotError
 from tmebox.memory.contents import Contents, Layout
+from tmebox.modulefile.snapshot import Pages, SnapshotFile, identity
 from tmebox.runtime.image import Image
-from tmebox.runtime.layout import parse_size, plan_layout
 from tmebox.runtime.module import Module
+from tmebox.runtime.plan import parse_size, plan_layout
 from tmebox.runtime.sandbox import DEFAULT_MEMORY, Sandbox
-from tmebox.snapshotfile import Pages, SnapshotFile, identity
 
 SIZES = frozenset({"memory", "stack"})
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from tmebox import abi
-from tmebox.modulefile import Segment
+from tmebox.modulefile.file import Segment
 from tmebox.runtime.sandbox_memory import BadPointer, SandboxMemory
 from tmebox.runtime.system import System
 

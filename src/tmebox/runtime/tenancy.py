@@ -24,7 +24,7 @@ from tmebox.memory.contents import Contents, Layout
 from tmebox.memory.windows import WINDOWS, Window
 from tmebox.runtime import signals, stdio
 from tmebox.runtime.arena import Arena
-from tmebox.runtime.host_functions import NativeImport
+from tmebox.runtime.calls.host_functions import NativeImport
 from tmebox.runtime.image import Image, Start
 from tmebox.runtime.module import Module, module_at
 from tmebox.runtime.sandbox_memory import SandboxMemory

@@ -12,7 +12,7 @@ from bisect import bisect_right
 import numpy as np
 
 from tmebox.errors import Frame
-from tmebox.modulefile import ModuleFile
+from tmebox.modulefile.file import ModuleFile
 from tmebox.runtime.call_frames import CallFrames
 
 REGISTER_ORDER = (

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from tmebox.errors import CompileError, Diagnostic
 from tmebox.outputs import write_output
-from tmebox.toolchain import clang, diagnostics
-from tmebox.toolchain.marks import mark
+from tmebox.toolchain import diagnostics
+from tmebox.toolchain.compile import clang
+from tmebox.toolchain.link.marks import mark
 
 
 def assemble(

@@ -9,10 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tmebox.errors import CompileError, Diagnostic
-from tmebox.modulefile import ModuleFile
-from tmebox.toolchain.inputs import require_object
-from tmebox.toolchain.libc_need import needs_libc
-from tmebox.toolchain.link import link
+from tmebox.modulefile.file import ModuleFile
+from tmebox.toolchain.libc.need import needs_libc
+from tmebox.toolchain.link.inputs import require_object
+from tmebox.toolchain.link.link import link
 from tmebox.toolchain.objects import compile_object
 from tmebox.toolchain.options import DEFAULT_OPTIONS, CompileOptions, Progress, SourceText
 from tmebox.toolchain.witnesses import with_prototypes
@@ -84,7 +84,7 @@ def link_program(
         require_object(path)
     if not options.use_libc or not (archives or needs_libc(objects, options.exports or ())):
         return link(objects, archives, options, link_map=link_map)
-    from tmebox.toolchain.libc import libc
+    from tmebox.toolchain.libc.libc import libc
 
     def building(done: int, total: int) -> None:
         if progress is not None:

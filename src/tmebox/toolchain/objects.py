@@ -10,10 +10,10 @@ from pathlib import Path
 from tmebox.abi import BASES
 from tmebox.errors import CompileError
 from tmebox.toolchain.assemble import assemble
-from tmebox.toolchain.compile import Compiled, compile_to_assembly, language_of
-from tmebox.toolchain.emit import FLAGS_OVER_JUMP
+from tmebox.toolchain.compile.compile import Compiled, compile_to_assembly, language_of
 from tmebox.toolchain.options import DEFAULT_OPTIONS, CompileOptions, SourceText
-from tmebox.toolchain.rewrite import rewrite
+from tmebox.toolchain.rewrite.emit import FLAGS_OVER_JUMP
+from tmebox.toolchain.rewrite.rewrite import rewrite
 
 NO_JUMP_TABLES = "-fno-jump-tables"
 

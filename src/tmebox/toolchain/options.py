@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tmebox.toolchain.clang import GIB, Limits
+from tmebox.toolchain.compile.clang import GIB, Limits
 
 Progress = Callable[[str, int, int], None]
 """Called as progress(stage, done, total) during long work."""

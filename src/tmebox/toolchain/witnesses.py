@@ -14,10 +14,10 @@ from pathlib import Path
 
 from tmebox.abi import SYSCALL_IMPORT
 from tmebox.errors import CompileError
-from tmebox.modulefile import ModuleFile
-from tmebox.prototypes import Prototype
-from tmebox.toolchain.compile import language_of, preprocess
-from tmebox.toolchain.dwarf import WITNESS
+from tmebox.modulefile.file import ModuleFile
+from tmebox.modulefile.prototypes import Prototype
+from tmebox.toolchain.compile.compile import language_of, preprocess
+from tmebox.toolchain.link.debug.prototypes import WITNESS
 from tmebox.toolchain.options import CompileOptions, SourceText
 
 Build = Callable[[SourceText, CompileOptions], ModuleFile]

@@ -14,15 +14,15 @@ from tmebox.abi import STACK_REACH
 from tmebox.verify import instructions as known
 from tmebox.verify import rules
 from tmebox.verify.anchors import is_anchor
+from tmebox.verify.bases import Table
 from tmebox.verify.borrowed import access_steps, offset_steps
 from tmebox.verify.decoded import Decoded, decode
 from tmebox.verify.encoding import encoding_refusal
+from tmebox.verify.jump_tables import jump_steps, table_steps
 from tmebox.verify.memory import memory_refusals
 from tmebox.verify.rules import Refusal
 from tmebox.verify.sequences import READS_MAP, steps_of
 from tmebox.verify.stack import adjustment, stack_problem
-from tmebox.verify.tablejumps import jump_steps, table_steps
-from tmebox.verify.tables import Table
 
 
 class Field(NamedTuple):

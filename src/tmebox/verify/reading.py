@@ -11,9 +11,9 @@ from typing import Any, Final
 import numpy as np
 from iced_x86 import Decoder
 
+from tmebox.verify.bases import Table
 from tmebox.verify.forms import Field, Form, classify, representative
 from tmebox.verify.sequences import Steps
-from tmebox.verify.tables import Table
 
 MOST_IN_A_ROW: Final = 1 << 18
 """How many instructions are looked at at a time: more than any function has without a jump in between."""

@@ -28,7 +28,8 @@ from tmebox.abi import (
     TARGET_RETURN,
     TARGET_SHIFTS,
 )
-from tmebox.verify import borrowed, tablejumps
+from tmebox.verify import borrowed
+from tmebox.verify import jump_tables as tablejumps
 from tmebox.verify.decoded import Decoded
 
 Steps = tuple[str, ...]

@@ -12,11 +12,11 @@ from iced_x86 import Decoder, Formatter, FormatterSyntax
 from tmebox import abi
 from tmebox.errors import VerificationError, Violation
 from tmebox.verify import rules, sequences
+from tmebox.verify.bases import TABLES, Table
 from tmebox.verify.forms import Form
 from tmebox.verify.reading import Block, Indexes, Places, Positions, read
 from tmebox.verify.rules import Refusal
 from tmebox.verify.stack import adjustment_problem
-from tmebox.verify.tables import TABLES, Table
 
 _PROOF = object()
 MOST_VIOLATIONS = 1000

@@ -122,7 +122,7 @@ def show_attacks(out: Console) -> None:
 
 def build_libc(report: Report | None) -> float:
     """Seconds it took to have a C library: next to none after the first time."""
-    from tmebox.toolchain.libc import libc
+    from tmebox.toolchain.libc.libc import libc
 
     clock = Stopwatch()
     libc(None if report is None else lambda done, total: report("libc", done, total))

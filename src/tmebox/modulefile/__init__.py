@@ -1,0 +1,1 @@
+"""Files that hold modules and snapshots: plain data, its codec, its checks."""

@@ -1,0 +1,264 @@
+"""Python values to C arguments: one converter per parameter, chosen once per function.
+
+A converter appends to a `CallFrame`; what it allocated or must copy back is undone or done by the frame.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+
+from tmebox import _native
+from tmebox.memory.windows import Window
+from tmebox.modulefile.prototypes import (
+    Array,
+    CType,
+    Float,
+    Integer,
+    Opaque,
+    Pointer,
+    Struct,
+    Vector,
+    Void,
+    size_of,
+)
+from tmebox.runtime.calls.buffers import Buffers, In, InOut, Out
+from tmebox.runtime.calls.classes import INTEGER_REGISTERS, SSE, Passing, Unpassable, argument
+from tmebox.runtime.calls.items import Items, takes_text
+from tmebox.runtime.calls.scalars import given, is_number, pack_scalar, to_integer, to_offset
+from tmebox.runtime.calls.values import as_mapping, pack, unpack
+
+__all__ = ["CallFrame", "Converter", "In", "InOut", "Out", "Space", "check_count", "converter", "describe"]
+
+U64 = (1 << 64) - 1
+
+
+class Space(Protocol):
+    """What converters need of a sandbox."""
+
+    def hold(self) -> Window: ...
+    def scratch(self, size_bytes: int) -> _native.Extent: ...
+    def lend_text_room(self) -> None: ...
+
+
+class CallFrame:
+    """Registers, stack arguments and temporary memory of one call. Holds the window, since converting an
+    argument may run any Python code, and other threads run as well."""
+
+    def __init__(self, space: Space, by_clang: bool) -> None:
+        """by_clang: see `Passing.is_wide`."""
+        self.space = space
+        self._integer_registers = INTEGER_REGISTERS
+        self._by_clang = by_clang
+        self.window = space.hold()
+        self.integers: list[int] = []
+        self.vectors: list[int] = []
+        self.stack = bytearray()
+        self._scratch: list[_native.Extent] = []
+        self._buffers: Buffers | None = None
+        self._records: dict[int, tuple[Any, Struct, int]] = {}
+        self._after: list[Callable[[], None]] = []
+
+    def integer(self, value: int) -> None:
+        if len(self.integers) < self._integer_registers:
+            self.integers.append(value & U64)
+        else:
+            self.stack += (value & U64).to_bytes(8, "little")
+
+    def put(self, passing: Passing, data: bytes, what: str) -> None:
+        """A value by its bytes: all of it in registers, or all of it on the stack."""
+        if passing.is_nothing:
+            return
+        if passing.fits(self._integer_registers - len(self.integers), len(self.vectors)):
+            data = data.ljust(passing.stack_bytes, b"\0")
+            for kind, index in passing.words:
+                word = int.from_bytes(data[8 * index : 8 * index + 8], "little")
+                (self.vectors if kind == SSE else self.integers).append(word)
+            return
+        if passing.is_wide and self._by_clang:
+            self._integer_registers = len(self.integers)
+        try:
+            place = passing.stack_place(len(self.stack))
+        except Unpassable as error:
+            raise TypeError(f"{what}: {error}") from None
+        self.stack += bytes(place - len(self.stack)) + data.ljust(passing.stack_bytes, b"\0")
+
+    def later(self) -> Callable[[int], None]:
+        """Keep the place of an integer; what is returned fills it in."""
+        if len(self.integers) < self._integer_registers:
+            index, integers = len(self.integers), self.integers
+            integers.append(0)
+            return lambda value: integers.__setitem__(index, value)
+        start, stack = len(self.stack), self.stack
+        stack += bytes(8)
+
+        def fill(value: int) -> None:
+            stack[start : start + 8] = value.to_bytes(8, "little")
+
+        return fill
+
+    @property
+    def buffers(self) -> Buffers:
+        if self._buffers is None:
+            self._buffers = Buffers(self.window, self)
+        return self._buffers
+
+    def record(self, value: Any, target: Struct, const: bool, what: str) -> None:
+        """Pass a pointer to a copy of a mapping or tuple. One that is passed twice is one struct."""
+        known = self._records.get(id(value))
+        if known is not None and known[1] == target:
+            self.integer(known[2])
+            return
+        if known is not None:
+            raise TypeError(f"{what}: the same {type(value).__name__} is passed as a {known[1]}, too")
+        offset = self.copy_in(pack(target, value, what), target.size_bytes)
+        self.integer(offset)
+        if isinstance(value, dict):
+            self._records[id(value)] = (value, target, offset)
+
+    def updates(self, value: dict[str, Any], target: Struct) -> None:
+        """What the sandbox changes in a struct that `record` passed is put into the dict."""
+        address = self.window.base + self._records[id(value)][2]
+        self._after.append(
+            lambda: value.update(as_mapping(unpack(target, _native.read(address, target.size_bytes))))
+        )
+
+    def copy_in(self, data: Any, size_bytes: int) -> int:
+        offset = self.reserve(size_bytes)
+        if size_bytes:
+            _native.write(self.window.base + offset, data)
+        return offset
+
+    def text(self, data: bytes) -> None:
+        """Pass a string. Once there is room for texts, the core passes those of moderate size by itself."""
+        self.space.lend_text_room()
+        self.integer(self.copy_in(data + b"\0", len(data) + 1))
+
+    def reserve(self, size_bytes: int) -> int:
+        room = self.space.scratch(size_bytes)
+        self._scratch.append(room)
+        return room.start
+
+    def ready(self) -> None:
+        """All arguments are known: copy buffers in."""
+        if self._buffers is not None:
+            self._buffers.copy_in()
+
+    def finish(self) -> None:
+        """Copy results back; call after a call that returned."""
+        if self._buffers is not None:
+            self._buffers.copy_back()
+        for action in self._after:
+            action()
+
+    def close(self) -> None:
+        if self._buffers is not None:
+            self._buffers.let_go()
+        self._scratch.clear()
+
+
+Converter = Callable[[Any, CallFrame], None]
+
+
+def converter(ctype: CType, what: str) -> Converter:
+    """`what` names the parameter in error messages: "argument 2 (int count)". Raises Unpassable."""
+    match ctype:
+        case Integer(bits, signed, name) if bits <= 64:
+            return lambda value, frame: frame.integer(to_integer(value, bits, signed, name, what))
+        case Pointer(target, const):
+            return _pointer_converter(target, const, what)
+        case Array(element, _):
+            return _pointer_converter(element, False, what)
+        case Void():
+            raise Unpassable("void is no value")
+    passing = argument(ctype)
+    make = pack if isinstance(ctype, Struct | Opaque | Vector) else pack_scalar
+    return lambda value, frame: frame.put(passing, make(ctype, value, what), what)
+
+
+DOUBLE = Float(64)
+
+
+def variadic_converter(value: Any, frame: CallFrame, what: str) -> None:
+    """Default promotions for an argument behind the `...`: integers become long, floats double, str and bytes
+    char *."""
+    if isinstance(value, (bool, np.bool_)) or is_number(value):
+        number = int(value)
+        frame.integer(to_integer(number, 64, number < 0, "long", what))
+    elif isinstance(value, (float, np.floating)):
+        if isinstance(value, np.longdouble):
+            raise TypeError(
+                f"{what}: a {type(value).__name__} behind `...`: pass a float, which becomes a double"
+            )
+        frame.put(argument(DOUBLE), pack_scalar(DOUBLE, value, what), what)
+    elif isinstance(value, (complex, np.complexfloating, Mapping)) or (
+        isinstance(value, tuple) and hasattr(value, "_fields")
+    ):
+        raise TypeError(
+            f"{what}: behind `...`, numbers, texts and pointers can be passed, got {given(value)}"
+        )
+    else:
+        _pointer_converter(Void(), True, what)(value, frame)
+
+
+def _pointer_converter(target: CType, const: bool, what: str) -> Converter:
+    items = Items(target, what)
+    text = takes_text(target)
+    size = size_of(target)
+
+    def convert(value: Any, frame: CallFrame) -> None:
+        if value is None or is_number(value):
+            frame.integer(to_offset(value, what))
+        elif isinstance(value, str):
+            if not text:
+                raise TypeError(
+                    f"{what}: expected a buffer, an offset or None, got str; texts are passed for pointers "
+                    "to char, and bytes (str.encode) for any"
+                )
+            frame.text(value.encode())
+        elif isinstance(value, (bool, np.generic)):
+            raise TypeError(
+                f"{what}: expected a buffer, an offset or None, got {type(value).__name__}; "
+                "one value is passed as an array of one"
+            )
+        elif isinstance(value, bytes):
+            _pass_bytes(value, const, target, size, frame, what)
+        elif isinstance(target, Struct) and isinstance(value, (Mapping, tuple)):
+            frame.record(value, target, const, what)
+            if not const and isinstance(value, dict):
+                frame.updates(value, target)
+        elif isinstance(value, (In, Out, InOut)):
+            frame.buffers.add(value.buffer, type(value), True, items, frame.later(), what)
+        else:
+            frame.buffers.add(value, In if const else InOut, False, items, frame.later(), what)
+
+    return convert
+
+
+def _pass_bytes(value: bytes, const: bool, target: CType, size: int, frame: CallFrame, what: str) -> None:
+    if not const:
+        raise TypeError(f"{what} is not const: pass a writable buffer, or In(...) to drop what is written")
+    if size > 1 and len(value) % size:
+        raise ValueError(f"{what}: {len(value)} bytes are not a whole number of {target} ({size} bytes each)")
+    if isinstance(target, Struct) and size and not value:
+        raise ValueError(
+            f"{what}: no bytes, where a {target} of {size} bytes is expected; None is no pointer"
+        )
+    frame.text(value)
+
+
+def describe(index: int, name: str, ctype: CType) -> str:
+    gap = "" if str(ctype).endswith("*") else " "
+    return f"argument {index + 1} ({ctype}{gap}{name})".replace(" )", ")")
+
+
+def check_count(function: str, names: Sequence[str], given_count: int, variadic: bool) -> None:
+    """TypeError in the words Python users know when the number of arguments is wrong."""
+    if given_count == len(names) or (variadic and given_count > len(names)):
+        return
+    listed = f" ({', '.join(names)})" if names else ""
+    least = "at least " if variadic else ""
+    plural = "" if len(names) == 1 else "s"
+    raise TypeError(f"{function}() takes {least}{len(names)} argument{plural}{listed}, {given_count} given")

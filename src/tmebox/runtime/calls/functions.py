@@ -1,0 +1,235 @@
+"""Exports as Python callables: what the core converts itself, and the careful path for everything else."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Protocol
+
+from tmebox import _native
+from tmebox.modulefile.prototypes import Array, Bool, CType, Float, Integer, Pointer, Prototype, Void
+from tmebox.runtime.calls.arguments import (
+    CallFrame,
+    Converter,
+    Space,
+    check_count,
+    converter,
+    describe,
+    variadic_converter,
+)
+from tmebox.runtime.calls.classes import SSE, Passing, Unpassable, result
+from tmebox.runtime.calls.items import ANY, item_code
+from tmebox.runtime.calls.values import unpack
+from tmebox.runtime.sandbox_memory import SandboxMemory
+
+INTEGER_CODES = {(8, True): "b", (8, False): "B", (16, True): "h", (16, False): "H",
+                 (32, True): "i", (32, False): "I", (64, True): "l", (64, False): "L"}  # fmt: skip
+
+
+class Host(Space, Protocol):
+    """What a bound function needs of its sandbox."""
+
+    instance: _native.Instance
+
+    @property
+    def memory(self) -> SandboxMemory: ...
+
+
+def type_code(ctype: CType) -> str | None:
+    """The core's code for a type it can convert by itself, or None."""
+    match ctype:
+        case Void():
+            return "v"
+        case Bool():
+            return "?"
+        case Integer(bits, signed, _, _):
+            return INTEGER_CODES.get((bits, signed))
+        case Float(32):
+            return "f"
+        case Float(64):
+            return "d"
+        case Pointer(_, const):
+            return "P" if const else "p"
+        case Array():
+            return "p"
+    return None
+
+
+def is_string(ctype: CType) -> bool:
+    """`const char *`, which reads as text in Python."""
+    return (
+        isinstance(ctype, Pointer)
+        and ctype.const
+        and isinstance(ctype.target, Integer)
+        and ctype.target.is_char
+    )
+
+
+MOST_CONVERTED = 64
+"""Parameters that the core converts by itself."""
+
+
+@dataclass(frozen=True)
+class CallPlan:
+    """How to call functions of one prototype; worked out once. `fast` is (argument codes, result code, item
+    codes of pointers). `by_clang`: see `Passing.is_wide`. `refusal`: why they cannot be called, if so."""
+
+    prototype: Prototype
+    names: tuple[str, ...]
+    converters: tuple[Converter, ...]
+    passing: Passing
+    fast: tuple[str, str, str] | None
+    by_clang: bool
+    refusal: str | None = None
+
+
+NOTHING = Passing((), False, 0)
+
+
+@lru_cache(maxsize=4096)
+def plan(prototype: Prototype, by_clang: bool = True) -> CallPlan:
+    names = tuple(p.name or f"argument{index + 1}" for index, p in enumerate(prototype.parameters))
+    if prototype.convention:
+        return _refused(
+            prototype, names, f"it is compiled with the calling convention {prototype.convention}"
+        )
+    try:
+        passing = result(prototype.result)
+    except Unpassable as error:
+        return _refused(prototype, names, f"its result ({prototype.result}): {error}")
+    converters: list[Converter] = []
+    for index, p in enumerate(prototype.parameters):
+        what = describe(index, p.name, p.type)
+        try:
+            converters.append(converter(p.type, what))
+        except Unpassable as error:
+            return _refused(prototype, names, f"{what}: {error}")
+    return CallPlan(prototype, names, tuple(converters), passing, _fast(prototype), by_clang)
+
+
+def _refused(prototype: Prototype, names: tuple[str, ...], reason: str) -> CallPlan:
+    message = f"{prototype.name}() cannot be called from Python: {reason}"
+    return CallPlan(prototype, names, (), NOTHING, None, True, message)
+
+
+def _fast(prototype: Prototype) -> tuple[str, str, str] | None:
+    codes = [type_code(p.type) for p in prototype.parameters]
+    code = type_code(prototype.result)
+    if (
+        prototype.variadic
+        or code is None
+        or is_string(prototype.result)
+        or None in codes
+        or len(codes) > MOST_CONVERTED
+    ):
+        return None
+    items = "".join(
+        item_code(p.type.target if isinstance(p.type, Pointer) else p.type.element)
+        if isinstance(p.type, Pointer | Array)
+        else ANY
+        for p in prototype.parameters
+    )
+    return "".join(filter(None, codes)), "p" if code == "P" else code, items
+
+
+def signature_of(prototype: Prototype) -> inspect.Signature:
+    """For help() and inspect.signature: C types as annotations."""
+    parameters = [
+        inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=str(p.type))
+        for name, p in zip(_python_names(prototype), prototype.parameters, strict=True)
+    ]
+    if prototype.variadic:
+        parameters.append(inspect.Parameter("arguments", inspect.Parameter.VAR_POSITIONAL))
+    return inspect.Signature(parameters, return_annotation=str(prototype.result))
+
+
+def _python_names(prototype: Prototype) -> list[str]:
+    names: list[str] = []
+    for index, parameter in enumerate(prototype.parameters):
+        name = parameter.name if parameter.name.isidentifier() else f"argument{index + 1}"
+        try:
+            inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+        except ValueError:
+            name = f"{name}_"
+        names.append(name if name not in names else f"{name}_{index + 1}")
+    return names
+
+
+def careful_call(
+    host: Host,
+    call_plan: CallPlan,
+    address: int,
+    arguments: Sequence[Any],
+    keywords: dict[str, Any],
+    timeout_s: float,
+) -> Any:
+    """Convert every argument by its parameter, call, copy back, convert the result."""
+    if call_plan.refusal is not None:
+        raise TypeError(call_plan.refusal)
+    values = _bind(call_plan, arguments, keywords)
+    frame = CallFrame(host, call_plan.by_clang)
+    result_offset = 0
+    try:
+        if call_plan.passing.in_memory:
+            result_offset = frame.reserve(call_plan.passing.size_bytes)
+            frame.integer(result_offset)
+        for convert, value in zip(call_plan.converters, values, strict=False):
+            convert(value, frame)
+        for index in range(len(call_plan.converters), len(values)):
+            variadic_converter(values[index], frame, f"argument {index + 1}")
+        frame.ready()
+        registers = host.instance.call(address, frame.integers, frame.vectors, bytes(frame.stack), timeout_s)
+        frame.finish()
+        return _result(host, call_plan, registers, result_offset)
+    finally:
+        frame.close()
+
+
+def _bind(call_plan: CallPlan, arguments: Sequence[Any], keywords: dict[str, Any]) -> list[Any]:
+    names = call_plan.names
+    values = list(arguments)
+    if keywords:
+        for name in names[len(values) :]:
+            if name not in keywords:
+                break
+            values.append(keywords.pop(name))
+        if keywords:
+            unexpected = next(iter(keywords))
+            raise TypeError(
+                f"{call_plan.prototype.name}() got an unexpected or repeated argument {unexpected!r}"
+            )
+    check_count(call_plan.prototype.name, names, len(values), call_plan.prototype.variadic)
+    return values
+
+
+def _result(host: Host, call_plan: CallPlan, registers: tuple[int, int, int, int], result_offset: int) -> Any:
+    ctype, passing = call_plan.prototype.result, call_plan.passing
+    if isinstance(ctype, Void):
+        return None
+    if passing.in_memory:
+        return unpack(ctype, host.memory.read(result_offset, passing.size_bytes))
+    rax, rdx, xmm0, xmm1 = registers
+    if is_string(ctype):
+        offset = rax & 0xFFFF_FFFF
+        return host.memory.string(offset).decode("utf-8", "replace") if offset else None
+    integers, vectors = [rax, rdx], [xmm0, xmm1]
+    data = bytearray(passing.stack_bytes)
+    for kind, index in passing.words:
+        word = (vectors if kind == SSE else integers).pop(0)
+        data[8 * index : 8 * index + 8] = word.to_bytes(8, "little")
+    return unpack(ctype, bytes(data[: passing.size_bytes]))
+
+
+def export(prototype: Prototype, address: int, by_clang: bool = True) -> _native.Export:
+    """What one export's functions, of all sandboxes, share: the core's fast path if the types allow it. Its
+    `bind(instance, host, owner)` makes one of them."""
+    call_plan = plan(prototype, by_clang)
+
+    def slow(host: Host, *arguments: Any, **keywords: Any) -> Any:
+        return careful_call(host, call_plan, address, arguments, keywords, -1.0)
+
+    arguments, code, items = call_plan.fast or (None, None, "")
+    attributes = {"__doc__": f"{prototype}", "__signature__": signature_of(prototype)}
+    return _native.Export(address, prototype.name, arguments, code, slow, attributes, items)

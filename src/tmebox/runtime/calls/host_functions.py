@@ -1,0 +1,300 @@
+"""Functions the host offers to sandboxed code: matched to the module's imports and wrapped once."""
+
+from __future__ import annotations
+
+import inspect
+import struct
+import weakref
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar, get_type_hints
+
+from tmebox.errors import ModuleError
+from tmebox.listing import listed
+from tmebox.modulefile.prototypes import Bool, CType, Float, Integer, Parameter, Pointer, Prototype, Void
+from tmebox.runtime.calls.classes import INTEGER_REGISTERS, SSE, Passing, Unpassable, argument, result
+from tmebox.runtime.calls.functions import MOST_CONVERTED, is_string, type_code
+from tmebox.runtime.calls.values import pack, unpack
+from tmebox.runtime.sandbox_memory import SandboxMemory
+
+F = TypeVar("F", bound=Callable[..., Any])
+NativeImport = (
+    tuple[Callable[..., Any], str, str, str] | tuple[Callable[..., Any], str, str, str, Callable[[Any], int]]
+)
+Reader = Callable[[int], Any]
+
+_registered: dict[str, Callable[..., Any]] = {}
+CONST_CHAR_POINTER = Pointer(Integer(8, True, "char"), True)
+
+
+@dataclass(frozen=True)
+class Guest:
+    """What a host function's wrapper needs of the sandbox that calls it. `sandbox` is the user's object,
+    which may be gone while its code still runs; `kind` its class. `by_clang`: see `Passing.is_wide`."""
+
+    memory: SandboxMemory
+    sandbox: weakref.ref[Any]
+    kind: type
+    by_clang: bool = True
+
+
+def host_function(function: F | None = None, *, name: str | None = None) -> Any:
+    """Offer a Python function to every sandbox whose module imports its name.
+
+    Use as `@host_function` or `@host_function(name="log")`. Functions given to `Sandbox(imports=…)` come
+    first. A pointer annotated with `str` or `bytes` arrives as the C string that it points to, and so does,
+    as `str`, a `const char *` without an annotation; other pointers, and those annotated with `int`, are
+    window offsets. A parameter annotated with `Sandbox` gets the calling sandbox.
+    """
+
+    def register(target: F) -> F:
+        _registered[name or target.__name__] = target
+        return target
+
+    return register if function is None else register(function)
+
+
+def by_name(
+    imports: Mapping[str, Callable[..., Any]] | Sequence[Callable[..., Any]] | None,
+) -> dict[str, Callable[..., Any]]:
+    """What the user gave as `imports=`: a mapping, or functions that carry their name."""
+    if imports is None:
+        return {}
+    if isinstance(imports, Mapping):
+        given = dict(imports)
+    else:
+        given = {_name_of(function): function for function in listed(imports, "imports")}
+    for name, function in given.items():
+        if not callable(function):
+            raise TypeError(f"import {name!r} is not callable: {function!r}")
+    return given
+
+
+def _name_of(function: Callable[..., Any]) -> str:
+    name = getattr(function, "__name__", None)
+    if not isinstance(name, str):
+        raise TypeError(f"import {function!r} carries no name: pass imports={{'name': function}}")
+    return name
+
+
+def find(
+    name: str, prototype: Prototype | None, given: Mapping[str, Callable[..., Any]]
+) -> Callable[..., Any]:
+    function = given.get(name) or _registered.get(name)
+    if function is None:
+        shown = str(prototype) if prototype else f"{name}(…)"
+        raise ModuleError(
+            f"the module needs a host function: {shown}; pass imports={{{name!r}: function}} to Sandbox, "
+            "decorate one with @tmebox.host_function, or link what defines it"
+        )
+    return function
+
+
+def wrap(guest: Guest, name: str, prototype: Prototype | None, function: Callable[..., Any]) -> NativeImport:
+    """What the core calls: (handler, argument codes, result code, name in messages[, what makes a word of
+    other results])."""
+    hints, sandbox_parameters = _annotations(guest, function)
+    if prototype is None:
+        prototype = _from_annotations(name, function, hints)
+    parameters = [p.type for p in prototype.parameters]
+    python_names = _positional_names(function, sandbox_parameters)
+    readers = [_reader(guest, ctype, _hint(hints, python_names, i)) for i, ctype in enumerate(parameters)]
+    codes = [type_code(ctype) for ctype in parameters]
+    code = type_code(prototype.result)
+    bound = _bind_sandbox(function, guest, sandbox_parameters)
+    shown = str(prototype).encode("ascii", "backslashreplace").decode().replace("\0", "?")
+    simple = None not in codes and code is not None and len(codes) <= MOST_CONVERTED
+    if not simple or prototype.variadic or prototype.convention:
+        return _raw(guest, bound, prototype, readers), "*", "*", shown
+    code_string = "".join(code for code in codes if code).replace("P", "p")
+    convert = _result_word(prototype)
+    if any(reader is not None for reader in readers):
+        bound = _converting(bound, readers)
+    return bound, code_string, "p" if code == "P" else str(code), shown, convert
+
+
+def _result_word(prototype: Prototype) -> Callable[[Any], int]:
+    ctype, what = prototype.result, f"result of the host function {prototype.name}() ({prototype.result})"
+    return lambda value: int.from_bytes(_extended(ctype, value, what), "little")
+
+
+def _extended(ctype: CType, value: Any, what: str) -> bytes:
+    """Bytes of a value in registers: integers are extended by their sign."""
+    data = pack(ctype, value, what)
+    sign = 0xFF if isinstance(ctype, Integer) and ctype.signed and data[-1] & 0x80 else 0
+    return data + bytes([sign]) * (-len(data) % 8)
+
+
+def _annotations(guest: Guest, function: Callable[..., Any]) -> tuple[dict[str, Any], list[str]]:
+    """Resolved annotations, and the parameters that want the calling sandbox."""
+    try:
+        hints = get_type_hints(function)
+    except Exception:  # annotations may be anything; builtins have none
+        hints = {}
+    wanted = [name for name, hint in hints.items() if name != "return" and _is_type_of(guest, hint)]
+    return hints, wanted
+
+
+def _is_type_of(guest: Guest, hint: Any) -> bool:
+    return isinstance(hint, type) and hint is not object and issubclass(guest.kind, hint)
+
+
+def _positional_names(function: Callable[..., Any], without: list[str]) -> list[str]:
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return []
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return [p.name for p in parameters if p.kind in kinds and p.name not in without]
+
+
+def _hint(hints: dict[str, Any], names: list[str], index: int) -> Any:
+    return hints.get(names[index]) if index < len(names) else None
+
+
+def _bind_sandbox(function: Callable[..., Any], guest: Guest, names: list[str]) -> Callable[..., Any]:
+    if not names:
+        return function
+    parameters = list(inspect.signature(function).parameters)
+    places = sorted(parameters.index(name) for name in names)
+
+    def call(*arguments: Any) -> Any:
+        values = list(arguments)
+        for place in places:
+            values.insert(place, guest.sandbox())
+        return function(*values)
+
+    return call
+
+
+def _reader(guest: Guest, ctype: CType, hint: Any) -> Reader | None:
+    """How a pointer argument becomes a Python value; None leaves it as it is."""
+    if not isinstance(ctype, Pointer):
+        return None
+    if hint is bytes:
+        return lambda offset: guest.memory.string(offset) if offset else None
+    if hint is str or (hint is not int and is_string(ctype)):
+        return lambda offset: guest.memory.string(offset).decode("utf-8", "replace") if offset else None
+    return None
+
+
+def _converting(function: Callable[..., Any], readers: list[Reader | None]) -> Callable[..., Any]:
+    def call(*arguments: Any) -> Any:
+        return function(*[a if read is None else read(a) for read, a in zip(readers, arguments, strict=True)])
+
+    return call
+
+
+def _from_annotations(name: str, function: Callable[..., Any], hints: dict[str, Any]) -> Prototype:
+    """A prototype from Python annotations, for imports whose C prototype is not known."""
+    known: dict[Any, CType] = {
+        int: Integer(64, True, "long"),
+        float: Float(64),
+        bool: Bool(),
+        str: CONST_CHAR_POINTER,
+        bytes: CONST_CHAR_POINTER,
+        type(None): Void(),
+    }
+    names = _positional_names(function, [])
+    unknown = [n for n in names if hints.get(n) not in known]
+    if unknown or (hints and hints.get("return", type(None)) not in known):
+        raise ModuleError(
+            f"the C prototype of import {name!r} is not known: compile with its declaration in scope, or "
+            "annotate the host function's parameters and result with int, float, bool, str or bytes"
+        )
+    result = known[hints.get("return", type(None))]
+    return Prototype(name, result, tuple(Parameter(n, known[hints[n]]) for n in names))
+
+
+def _raw(
+    guest: Guest, function: Callable[..., Any], prototype: Prototype, readers: list[Reader | None]
+) -> Callable[..., Any]:
+    """Structs by value, variadic functions and wide types: from registers and stack by the ABI's rules."""
+    name = prototype.name
+    refusal = None
+    passings: list[Passing] = []
+    returning = Passing((), False, 0)
+    try:
+        if prototype.convention:
+            raise Unpassable(f"it is called by the calling convention {prototype.convention}")
+        returning = result(prototype.result)
+        passings = [argument(parameter.type) for parameter in prototype.parameters]
+    except Unpassable as error:
+        refusal = f"the host function {prototype} cannot be called: {error}"
+
+    def call(integers: Sequence[int], vectors: bytes, stack_offset: int) -> tuple[int, int, int, int]:
+        if refusal is not None:
+            raise TypeError(refusal)
+        reading = _Arguments(guest, name, list(integers), list(struct.unpack("<8Q", vectors)), stack_offset)
+        place = reading.integer() if returning.in_memory else 0
+        values: list[Any] = []
+        for parameter, passing, read in zip(prototype.parameters, passings, readers, strict=True):
+            value = reading.take(parameter.type, passing)
+            values.append(value if read is None else read(value))
+        returned = function(*values)
+        if isinstance(prototype.result, Void):
+            return 0, 0, 0, 0
+        data = _extended(
+            prototype.result, returned, f"result of the host function {name}() ({prototype.result})"
+        )
+        if returning.in_memory:
+            guest.memory.write(place, data[: returning.size_bytes])
+            return place, 0, 0, 0
+        return _to_registers(data, returning)
+
+    return call
+
+
+class _Arguments:
+    """Takes arguments one after the other from registers, then from the sandbox's stack."""
+
+    def __init__(
+        self, guest: Guest, name: str, integers: list[int], vectors: list[int], stack_offset: int
+    ) -> None:
+        self._guest = guest
+        self._name = name
+        self._integers = integers
+        self._vectors = vectors
+        self._integers_used = self._vectors_used = 0
+        self._integer_registers = INTEGER_REGISTERS
+        self._stack = stack_offset
+        self._used_bytes = 0
+
+    def integer(self) -> int:
+        """A pointer in the next integer register."""
+        self._integers_used += 1
+        return self._integers[self._integers_used - 1] & 0xFFFF_FFFF
+
+    def take(self, ctype: CType, passing: Passing) -> Any:
+        if passing.fits(self._integer_registers - self._integers_used, self._vectors_used):
+            data = bytearray(passing.stack_bytes)
+            for kind, index in passing.words:
+                data[8 * index : 8 * index + 8] = self._word(kind).to_bytes(8, "little")
+            return unpack(ctype, bytes(data[: passing.size_bytes]))
+        if passing.is_wide and self._guest.by_clang:
+            self._integer_registers = self._integers_used
+        try:
+            place = passing.stack_place(self._used_bytes)
+        except Unpassable as error:
+            raise TypeError(f"argument {ctype} of the host function {self._name}(): {error}") from None
+        self._used_bytes = place + passing.stack_bytes
+        return unpack(ctype, self._guest.memory.read(self._stack + place, passing.size_bytes))
+
+    def _word(self, kind: str) -> int:
+        if kind == SSE:
+            self._vectors_used += 1
+            return self._vectors[self._vectors_used - 1]
+        self._integers_used += 1
+        return self._integers[self._integers_used - 1]
+
+
+def _to_registers(data: bytes, passing: Passing) -> tuple[int, int, int, int]:
+    """rax, xmm0, rdx, xmm1."""
+    integers: list[int] = []
+    vectors: list[int] = []
+    for kind, index in passing.words:
+        word = int.from_bytes(data[8 * index : 8 * index + 8], "little")
+        (vectors if kind == SSE else integers).append(word)
+    integers += [0] * (2 - len(integers))
+    vectors += [0] * (2 - len(vectors))
+    return integers[0], vectors[0], integers[1], vectors[1]

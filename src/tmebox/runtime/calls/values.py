@@ -1,0 +1,218 @@
+"""C values in memory: packing and unpacking them by their layout."""
+
+from __future__ import annotations
+
+import keyword
+from collections import namedtuple
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+from tmebox.modulefile.prototypes import (
+    Array,
+    CType,
+    Integer,
+    Opaque,
+    Struct,
+    StructField,
+    Vector,
+    Void,
+    size_of,
+)
+from tmebox.runtime.calls.scalars import given, pack_scalar, range_of, to_bool, to_integer, unpack_scalar
+
+MOST_EMPTY = 1024
+"""Items without a size that an array shows, however many a module file says there are."""
+
+
+class Record:
+    """What stands for a struct or union in Python: a named tuple that also knows the bytes it was made from,
+    so that it can be passed back as it came. Members of anonymous members are attributes of it, too."""
+
+    _layout: Struct
+    _data: bytes
+
+    def __getattr__(self, name: str) -> Any:
+        if not name.startswith("__") and "_data" in self.__dict__:
+            for field, value in zip(self._layout.fields, self, strict=True):
+                if not field.name and isinstance(value, Record):
+                    try:
+                        return getattr(value, name)
+                    except AttributeError:
+                        continue
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    def __reduce__(self) -> Any:
+        if "_data" in self.__dict__:
+            return _rebuild, (self._layout, self._data)
+        return _refill, (self._layout, tuple(self))
+
+
+def _rebuild(layout: Struct, data: bytes) -> Any:
+    return unpack(layout, data)
+
+
+def _refill(layout: Struct, values: tuple[Any, ...]) -> Any:
+    return record_type(layout)(*values)
+
+
+@lru_cache(maxsize=256)
+def record_type(ctype: Struct) -> Any:
+    """The named tuple that stands for a struct in Python."""
+    name = ctype.name.split()[-1] if ctype.name else "Struct"
+    name = name if name.isidentifier() and not keyword.iskeyword(name) else "Struct"
+    plain = namedtuple(name, [field.name for field in ctype.fields], rename=True)  # type: ignore[misc]
+    return type(name, (Record, plain), {"_layout": ctype, "__doc__": plain.__doc__})
+
+
+def as_mapping(record: Any) -> dict[str, Any]:
+    """A record's members by name, those of anonymous members among them."""
+    found: dict[str, Any] = {}
+    for field, key, value in zip(record._layout.fields, record._fields, record, strict=True):
+        if not field.name and isinstance(value, Record):
+            found.update(as_mapping(value))
+        else:
+            found[field.name or key] = value
+    return found
+
+
+def pack(ctype: CType, value: Any, what: str) -> bytes:
+    """Bytes of a C value. Structs are given as mappings, sequences in field order, records, or raw bytes of
+    the exact size; unions as a mapping of one member. Raises TypeError or OverflowError naming `what`."""
+    match ctype:
+        case Struct():
+            return _pack_struct(ctype, value, what)
+        case Array(element, count) | Vector(element, count, _):
+            return _pack_items(ctype, element, count, value, what)
+        case Opaque():
+            return _exact_bytes(ctype, value, what)
+    return pack_scalar(ctype, value, what)
+
+
+def _pack_items(ctype: Array | Vector, element: CType, count: int, value: Any, what: str) -> bytes:
+    size = size_of(ctype)
+    if isinstance(value, (bytes, bytearray)) and size_of(element) == 1 and len(value) <= count:
+        return bytes(value).ljust(size, b"\0")
+    if isinstance(value, (str, bytes, bytearray, Mapping)) or not hasattr(type(value), "__len__"):
+        raise TypeError(f"{what}: expected a sequence of {count} items for {ctype}, got {given(value)}")
+    if len(value) != count:
+        raise TypeError(f"{what}: expected {count} items, got {len(value)}")
+    packed = b"".join(pack(element, item, f"{what}[{index}]") for index, item in enumerate(value))
+    return packed.ljust(size, b"\0")
+
+
+def _exact_bytes(ctype: Struct | Opaque, value: Any, what: str) -> bytes:
+    try:
+        data = bytes(memoryview(value))
+    except TypeError:
+        kinds = "bytes" if isinstance(ctype, Opaque) else "a mapping, a sequence or bytes"
+        raise TypeError(f"{what}: expected {kinds} for {ctype}, got {given(value)}") from None
+    if len(data) != ctype.size_bytes:
+        raise TypeError(f"{what}: {ctype} has {ctype.size_bytes} bytes, got {len(data)}")
+    return data
+
+
+def _pack_struct(ctype: Struct, value: Any, what: str) -> bytes:
+    if isinstance(value, Record) and "_data" in value.__dict__ and value._layout == ctype:
+        return value._data
+    if not isinstance(value, (Mapping, tuple, list)):
+        return _exact_bytes(ctype, value, what)
+    data = bytearray(ctype.size_bytes)
+    for field, item in _chosen(ctype, value, what):
+        _put(data, field, item, f"{what}.{field.name}" if field.name else what)
+    return bytes(data)
+
+
+def _chosen(ctype: Struct, value: Any, what: str) -> list[tuple[StructField, Any]]:
+    """The fields that a mapping or sequence gives, with their values."""
+    names = member_names(ctype)
+    if isinstance(value, Mapping):
+        unknown = sorted(str(name) for name in set(value) - set(names))
+        if unknown:
+            raise TypeError(f"{what}: {ctype} has no field {unknown[0]!r} (fields: {', '.join(names)})")
+        items = [(field, value[field.name]) for field in ctype.fields if field.name and field.name in value]
+        items += _anonymous(ctype, value)
+        if ctype.union and len(items) > 1:
+            given_names = ", ".join(str(name) for name in value)
+            raise TypeError(f"{what}: {ctype} is a union: give one of its members, not {given_names}")
+        return items
+    if ctype.union:
+        if len(value) == 1 and ctype.fields:
+            return [(ctype.fields[0], value[0])]  # as in C
+        example = f"{{{names[0]!r}: …}}" if names else "{}"
+        raise TypeError(f"{what}: {ctype} is a union: give the member that is meant, like {example}")
+    if len(value) != len(ctype.fields):
+        raise TypeError(
+            f"{what}: {ctype} has {len(ctype.fields)} fields ({', '.join(names)}), got {len(value)}"
+        )
+    return list(zip(ctype.fields, value, strict=True))
+
+
+def _anonymous(ctype: Struct, value: Mapping[Any, Any]) -> list[tuple[StructField, Any]]:
+    """Anonymous members, each with what the mapping has for the members of it."""
+    found: list[tuple[StructField, Any]] = []
+    for field in ctype.fields:
+        if not field.name and isinstance(field.type, Struct):
+            inner = {name: value[name] for name in member_names(field.type) if name in value}
+            if inner:
+                found.append((field, inner))
+    return found
+
+
+def member_names(ctype: Struct) -> list[str]:
+    """As C code would write them behind the dot."""
+    names: list[str] = []
+    for field in ctype.fields:
+        if field.name:
+            names.append(field.name)
+        elif isinstance(field.type, Struct):
+            names += member_names(field.type)
+    return names
+
+
+def _put(data: bytearray, field: StructField, value: Any, what: str) -> None:
+    if not field.bits:
+        packed = pack(field.type, value, what)
+        data[field.offset : field.offset + len(packed)] = packed
+        return
+    number = _bit_field(field, value, what) & ((1 << field.bits) - 1)
+    size = -(-(field.bit + field.bits) // 8)
+    place = slice(field.offset, field.offset + size)
+    data[place] = (int.from_bytes(data[place], "little") | number << field.bit).to_bytes(size, "little")
+
+
+def _bit_field(field: StructField, value: Any, what: str) -> int:
+    if not isinstance(field.type, Integer):
+        return to_bool(value, what)
+    return to_integer(value, field.bits, field.type.signed, f"{field.type}:{field.bits}", what)
+
+
+def _get(data: bytes, field: StructField) -> Any:
+    if not field.bits:
+        return unpack(field.type, data[field.offset : field.offset + size_of(field.type)])
+    size = -(-(field.bit + field.bits) // 8)
+    number = int.from_bytes(data[field.offset : field.offset + size], "little") >> field.bit
+    number &= (1 << field.bits) - 1
+    if not isinstance(field.type, Integer):
+        return bool(number)
+    _, high = range_of(field.bits, field.type.signed)
+    return number - (1 << field.bits) if number > high else number
+
+
+def unpack(ctype: CType, data: bytes) -> Any:
+    """The Python value of a C value's bytes: int, float, complex, bool, a record, or a tuple for arrays."""
+    match ctype:
+        case Void():
+            return None
+        case Opaque():
+            return data
+        case Array(element, count) | Vector(element, count, _):
+            step = size_of(element)
+            if not step:
+                return (unpack(element, b""),) * min(count, MOST_EMPTY)
+            return tuple(unpack(element, data[i * step : (i + 1) * step]) for i in range(count))
+        case Struct():
+            record = record_type(ctype)(*(_get(data, field) for field in ctype.fields))
+            record.__dict__["_data"] = bytes(data)
+            return record
+    return unpack_scalar(ctype, data)

@@ -1,0 +1,1 @@
+"""Many sandboxes from one snapshot, for tasks and leases."""

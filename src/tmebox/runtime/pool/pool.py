@@ -1,0 +1,241 @@
+"""SandboxPool: tasks in sandboxes of one module, each fresh, from threads or coroutines."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future
+from functools import partial
+from typing import Any, NoReturn
+
+from tmebox.errors import SandboxClosed
+from tmebox.progress import Bar
+from tmebox.runtime.module import Module
+from tmebox.runtime.pool.permits import Held, Permits, settled
+from tmebox.runtime.pool.results import AsyncResults, Results, length_of
+from tmebox.runtime.pool.workers import Workers
+from tmebox.runtime.sandbox import Sandbox
+from tmebox.runtime.snapshot import Snapshot
+
+DEFAULT_SIZE = 64
+AHEAD_PER_THREAD = 8
+Task = str | Callable[..., Any]
+
+
+class SandboxPool:
+    """Sandboxes that all start in one state, which is a snapshot's, or a module's after its constructors.
+
+    A lease gives one to the caller, a task has one for itself. No sandbox serves twice: what was leased is
+    closed when it comes back, and only its window is used again, so a reference that was kept, or an array,
+    shows nothing of whoever comes next. Thread-safe; of no use in a child after fork.
+    """
+
+    def __init__(
+        self,
+        source: Module | Snapshot,
+        *,
+        size: int = DEFAULT_SIZE,
+        threads: int | None = None,
+        **options: Any,
+    ) -> None:
+        """size: leases at a time. threads: tasks at a time, each in a thread of its own, which lets go of the
+        interpreter while sandboxed code runs; default: as many as this process may use processors. Tasks need
+        no lease. options: those of `Sandbox`; set a `timeout` for code that may not end.
+
+        Makes one sandbox at once, so that options that do not fit, and constructors that trap, show here.
+        """
+        if threads is None:
+            threads = len(os.sched_getaffinity(0))
+        for name, value in (("size", size), ("threads", threads)):
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise ValueError(f"{name}={value!r}: a whole number, at least 1")
+        if isinstance(source, Snapshot):
+            self.snapshot = source.configured(**options)
+            tried = self.snapshot.spawn()
+            tried._tenancy.drop_output()  # what is buffered in the snapshot is its tasks'
+            tried.close()
+        else:
+            with Sandbox(source, **options) as first:
+                self.snapshot = first.snapshot()
+                first._tenancy.drop_output()
+        self.size = size
+        self.threads = threads
+        self._permits = Permits(size)
+        self._workers = Workers(threads)
+        self._process = os.getpid()
+
+    # -- leases ----------------------------------------------------------------------------------
+    def lease(self, *, timeout: float | None = None) -> Lease:
+        """`with pool.lease() as sandbox:` or `async with pool.lease() as sandbox:`.
+
+        timeout: seconds to wait while `size` others are out; then LimitError. It comes at once if all of
+        them are this thread's own, which would wait for itself. Raises SandboxClosed when closed.
+        """
+        return Lease(self, timeout)
+
+    # -- tasks -----------------------------------------------------------------------------------
+    def submit(self, function: Task, *arguments: Any) -> Future[Any]:
+        """Begin a task: call an export by name, or `function(sandbox, *arguments)`, in a fresh sandbox.
+
+        The future has what it returns, or what it raises, a Trap for instance; nobody else notices. Results
+        are values: an array that lives in the sandbox ends with it. Raises SandboxClosed when closed.
+        """
+        self._require_process()
+        return self._workers.submit(partial(run_task, self.snapshot, function, arguments))
+
+    async def call(self, function: Task, *arguments: Any) -> Any:
+        """`submit`, awaited. Cancelled, it leaves a task that has begun to its end, or its time limit."""
+        future = self.submit(function, *arguments)
+        try:
+            await settled(future)
+        except BaseException:
+            future.cancel()
+            raise
+        return future.result()
+
+    def map(
+        self,
+        function: Task,
+        *iterables: Iterable[Any],
+        ahead: int | None = None,
+        progress: bool | str = False,
+        return_exceptions: bool = False,
+    ) -> Results:
+        """A task per item, as `concurrent.futures.Executor.map` does it: an iterator of results, in order.
+
+        A task that fails raises its exception at its turn; `next()` goes on behind it. With
+        return_exceptions the exception takes the result's place, as with `asyncio.gather`. ahead: how many
+        tasks are begun before they are asked for, and thus how far the input is consumed; default 8 a
+        thread. progress: show a bar on the terminal, with this title. `close()` of the iterator, or dropping
+        it, begins no more tasks.
+        """
+        return Results(*self._tasks(function, iterables, ahead, progress, return_exceptions))
+
+    def map_async(
+        self,
+        function: Task,
+        *iterables: Iterable[Any],
+        ahead: int | None = None,
+        progress: bool | str = False,
+        return_exceptions: bool = False,
+    ) -> AsyncResults:
+        """As `map`, for `async for`."""
+        return AsyncResults(*self._tasks(function, iterables, ahead, progress, return_exceptions))
+
+    def _tasks(
+        self,
+        function: Task,
+        iterables: tuple[Iterable[Any], ...],
+        ahead: int | None,
+        progress: bool | str,
+        return_exceptions: bool,
+    ) -> tuple[Any, ...]:
+        if not iterables:
+            raise TypeError("map() needs at least one iterable")
+        if ahead is None:
+            ahead = AHEAD_PER_THREAD * self.threads
+        if ahead < 1:
+            raise ValueError(f"ahead={ahead}: at least 1")
+        bar: Bar | None = None
+        if progress:
+            title = progress if isinstance(progress, str) else str(getattr(function, "__name__", function))
+            bar = Bar(title, length_of(iterables))
+
+        def begin(arguments: tuple[Any, ...]) -> Future[Any]:
+            return self.submit(function, *arguments)
+
+        return begin, zip(*iterables, strict=False), ahead, return_exceptions, bar
+
+    # -- life ------------------------------------------------------------------------------------
+    def close(self, *, wait: bool = True) -> None:
+        """Refuse new leases and tasks, and those that wait. Leases that are out stay good until they end, and
+        so do tasks that have begun, for which `wait` waits. Idempotent."""
+        if os.getpid() == self._process:
+            self._permits.close()
+            self._workers.close(wait=wait)
+
+    def _require_process(self) -> None:
+        if os.getpid() != self._process:
+            raise SandboxClosed("the pool is the parent process's; make a new one after fork")
+
+    def __reduce_ex__(self, protocol: Any) -> NoReturn:
+        raise TypeError("a pool is not copied or pickled: its snapshot can be, and pools made of it")
+
+    def __enter__(self) -> SandboxPool:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    async def __aenter__(self) -> SandboxPool:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        import asyncio
+
+        await asyncio.to_thread(self.close)
+
+    def __repr__(self) -> str:
+        return f"<tmebox.SandboxPool of {self.size}, {self.threads} threads, {self.snapshot.module!r}>"
+
+
+class Lease:
+    """One sandbox for one `with` or `async with`. It ends then, even if a call was left running in it."""
+
+    def __init__(self, pool: SandboxPool, timeout_s: float | None) -> None:
+        self._pool = pool
+        self._timeout_s = timeout_s
+        self._held: tuple[Sandbox, Held] | None = None
+
+    def __enter__(self) -> Sandbox:
+        self._require_unused()
+        return self._begin(self._pool._permits.acquire(self._timeout_s))
+
+    def __exit__(self, *_: object) -> None:
+        held, self._held = self._held, None
+        if held is not None:
+            sandbox, permit = held
+            try:
+                discard(sandbox)
+            finally:
+                self._pool._permits.release(permit)
+
+    async def __aenter__(self) -> Sandbox:
+        self._require_unused()
+        return self._begin(await self._pool._permits.acquire_async(self._timeout_s))
+
+    async def __aexit__(self, *_: object) -> None:
+        self.__exit__()
+
+    def _require_unused(self) -> None:
+        self._pool._require_process()
+        if self._held is not None:
+            raise RuntimeError("this lease is in use; call pool.lease() for another sandbox")
+
+    def _begin(self, permit: Held) -> Sandbox:
+        try:
+            sandbox = self._pool.snapshot.spawn()
+        except BaseException:
+            self._pool._permits.release(permit)
+            raise
+        self._held = (sandbox, permit)
+        return sandbox
+
+
+def run_task(snapshot: Snapshot, function: Task, arguments: tuple[Any, ...]) -> Any:
+    sandbox = snapshot.spawn()
+    try:
+        if isinstance(function, str):
+            return sandbox.call(function, *arguments)
+        return function(sandbox, *arguments)
+    finally:
+        discard(sandbox)
+
+
+def discard(sandbox: Sandbox) -> None:
+    """Close it; if a call that it was left with still runs, on another thread, that is its last."""
+    tenancy = sandbox._tenancy
+    try:
+        tenancy.deliver_last()
+    finally:
+        tenancy.abandon()

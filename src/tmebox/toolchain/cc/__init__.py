@@ -1,0 +1,1 @@
+"""`tmebox cc`: a compiler driver with the command line that build systems expect."""

@@ -1,0 +1,93 @@
+"""`tmebox ar`: the archiver of the toolchain's package, kept to archives of objects and to the named file."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from tmebox.errors import TmeboxError
+from tmebox.outputs import write_output
+from tmebox.toolchain import processes
+from tmebox.toolchain.compile import clang
+
+NAME = "tmebox ar"
+_OPERATION = re.compile(r"-?(?=[a-zA-Z]*[dmpqrstx])[abcDdfilmNoOpPqrsStuUvVx]+")
+"""An operation and its modifiers, in any order (`cq`, `rcu`); not T, which makes a list of paths instead."""
+_WRITING = frozenset("dmqrs")
+_READING = frozenset("ptx")
+_THIN = b"!<thin>\n"
+
+
+class ArchiveError(TmeboxError):
+    """What `tmebox ar` was asked for makes no sense."""
+
+
+def main_ar(argv: Sequence[str]) -> int:
+    """Run `tmebox ar` with these arguments; returns the exit code."""
+    arguments = list(argv)
+    try:
+        if arguments[:1] in (["--version"], ["-V"]):
+            return processes.run(_command("--version")).status
+        if not arguments or not _OPERATION.fullmatch(arguments[0]):
+            raise ArchiveError("usage: tmebox ar [-]{dmpqrstx}[modifiers] archive [file...]")
+        refused = [item for item in arguments[1:] if item.startswith(("-", "@"))]
+        if refused:
+            raise ArchiveError(f"unsupported argument {refused[0]!r}")
+        operation = set(arguments[0])
+        place = 1 + bool(operation & set("abi")) + ("N" in operation)
+        if operation & _READING or not operation & _WRITING or place >= len(arguments):
+            return processes.run(_command(*arguments)).status
+        return _write(arguments, place)
+    except TmeboxError as error:
+        return _fail(str(error))
+    except OSError as error:
+        return _fail(f"{error.filename or ''}: {error.strerror}")
+    except KeyboardInterrupt:
+        return 130
+
+
+def _command(*arguments: str) -> list[str]:
+    return [str(clang.toolchain_dir() / "zig"), "ar", *arguments]
+
+
+def _write(arguments: list[str], place: int) -> int:
+    """The archiver replaces the file that it is given, whatever that is: so it works on a copy."""
+    archive = arguments[place]
+    with tempfile.TemporaryDirectory(prefix="tmebox-") as scratch:
+        copy = Path(scratch, os.path.basename(archive) or "archive")
+        before = _contents(archive)
+        if before is not None:
+            copy.write_bytes(before)
+        given = [*arguments[:place], str(copy), *arguments[place + 1 :]]
+        with tempfile.TemporaryFile() as said:
+            status = processes.run(_command(*given), stderr=said).status
+            said.seek(0)
+            sys.stderr.write(said.read().decode("utf-8", "replace").replace(str(copy), archive))
+        if status == 0 and copy.exists():
+            after = copy.read_bytes()
+            if after != before:
+                write_output(archive, after)
+        return status
+
+
+def _contents(archive: str) -> bytes | None:
+    """Of an archive that exists; a device or a pipe is only written. Raises ArchiveError for a thin one."""
+    try:
+        if not stat.S_ISREG(os.stat(archive).st_mode):
+            return None
+        data = Path(archive).read_bytes()
+    except FileNotFoundError:
+        return None
+    if data.startswith(_THIN):
+        raise ArchiveError(f"{archive}: thin archives are not supported")
+    return data
+
+
+def _fail(message: str) -> int:
+    print(f"{NAME}: error: {message}", file=sys.stderr)
+    return 1

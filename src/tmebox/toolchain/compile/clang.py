@@ -1,0 +1,150 @@
+"""Finding and running the compiler from the `ziglang` wheel, under limits.
+
+Every tool (clang, its assembler, ld.lld, ar) is one binary that does its work in its own process, so
+limits are set with `prlimit` on the running process: nothing of the input is read before them that could
+not also be read after, CPU time counts from the start, and `preexec_fn` (unsafe with threads) is not needed.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import resource
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import IO
+
+from tmebox.errors import CompileError
+from tmebox.toolchain import processes
+
+GIB = 1 << 30
+VERSION = "19.1.7"
+"""Of the clang in the pinned `ziglang` package."""
+MESSAGES_MAX = 1 << 20
+"""Bytes of a tool's messages that are kept."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one run of a tool may use. `timeout_s` bounds both its CPU time and the time it takes."""
+
+    timeout_s: float = 120.0
+    memory_bytes: int = 4 * GIB
+    output_bytes: int = 1 * GIB
+
+
+DEFAULT_LIMITS = Limits()
+
+
+@dataclass(frozen=True)
+class Finished:
+    """How a tool ended: its exit status, and what it wrote to stdout and stderr."""
+
+    status: int
+    output: str
+    messages: str
+
+
+@lru_cache(maxsize=1)
+def toolchain_dir() -> Path:
+    """Where the `ziglang` wheel is installed. Raises CompileError if it is not."""
+    spec = importlib.util.find_spec("ziglang")
+    if spec is None or not spec.submodule_search_locations:
+        raise CompileError("compiling needs the compiler, which is an extra: pip install 'tmebox[cc]'")
+    return Path(spec.submodule_search_locations[0]).absolute()
+
+
+def compiler_include_dir() -> Path:
+    """Clang's own headers (stddef.h, immintrin.h, …)."""
+    return toolchain_dir() / "lib" / "include"
+
+
+def libc_include_dirs() -> tuple[Path, ...]:
+    """Headers of the sandboxed libc, in search order."""
+    headers = toolchain_dir() / "lib" / "libc" / "include"
+    names = ("x86_64-linux-musl", "generic-musl", "x86-linux-any", "any-linux-any")
+    return tuple(headers / name for name in names)
+
+
+def own_include_dir() -> Path:
+    """Headers that come with tmebox itself (<tmebox.h>)."""
+    return Path(os.path.abspath(__file__)).parents[1] / "include"
+
+
+def system_dirs() -> tuple[Path, ...]:
+    """Directories of all headers that are not the program's own."""
+    return (own_include_dir(), toolchain_dir())
+
+
+def run(
+    tool: str, arguments: Sequence[str], limits: Limits = DEFAULT_LIMITS, *, cwd: Path | None = None
+) -> Finished:
+    """Run one tool of the wheel to its end. Raises CompileError if it exceeds a limit or dies of a signal."""
+    return run_command([str(toolchain_dir() / "zig"), tool, *arguments], tool, limits, cwd=cwd)
+
+
+def run_command(
+    command: Sequence[str], tool: str, limits: Limits = DEFAULT_LIMITS, *, cwd: Path | None = None
+) -> Finished:
+    """Likewise for any program that does its work in its own process; `tool` is what messages call it."""
+    environment = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "TMPDIR": tempfile.gettempdir()}
+    with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as messages:
+        ended = processes.run(
+            command,
+            begun=lambda pid: _limit(pid, limits),
+            timeout_s=limits.timeout_s,
+            again=lambda: _forget(output, messages),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=messages,
+            cwd=cwd,
+            env=environment,
+        )
+        finished = Finished(ended.status, _text(output), _text(messages))
+    if ended.late:
+        raise CompileError(f"{tool} took longer than {limits.timeout_s:g} s and was stopped")
+    if ended.status < 0:
+        raise CompileError(_death(tool, -ended.status, limits))
+    return finished
+
+
+def _forget(*files: IO[bytes]) -> None:
+    for file in files:
+        file.seek(0)
+        file.truncate()
+
+
+def _limit(pid: int, limits: Limits) -> None:
+    cpu_s = max(1, int(limits.timeout_s + 0.999))
+    wanted = (
+        (resource.RLIMIT_CPU, cpu_s),
+        (resource.RLIMIT_AS, limits.memory_bytes),
+        (resource.RLIMIT_FSIZE, limits.output_bytes),
+        (resource.RLIMIT_CORE, 0),
+    )
+    for kind, value in wanted:
+        try:
+            hard = resource.prlimit(pid, kind)[1]
+            allowed = value if hard == resource.RLIM_INFINITY else min(value, hard)
+            resource.prlimit(pid, kind, (allowed, allowed))
+        except ProcessLookupError:  # it has ended already
+            return
+
+
+def _text(file: IO[bytes]) -> str:
+    file.seek(0)
+    return file.read(MESSAGES_MAX).decode("utf-8", "replace")
+
+
+def _death(tool: str, signal: int, limits: Limits) -> str:
+    if signal == 24:  # SIGXCPU
+        return f"{tool} used more than {limits.timeout_s:g} s of CPU time and was stopped"
+    if signal == 25:  # SIGXFSZ
+        return f"{tool} wrote more than {limits.output_bytes >> 20} MiB and was stopped"
+    if signal in (0, 6, 9, 11):
+        return f"{tool} ran out of memory (limit {limits.memory_bytes >> 20} MiB) or crashed"
+    return f"{tool} was ended by signal {signal}"

@@ -1,0 +1,252 @@
+"""C to assembly text with clang, for the rewriter. Assembly sources come through here too."""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from tmebox.errors import CompileError, Diagnostic
+from tmebox.toolchain import diagnostics
+from tmebox.toolchain.compile import clang, containment, gcc
+from tmebox.toolchain.compile.flags import vet, vet_define
+from tmebox.toolchain.options import CompileOptions
+
+TARGET = "x86_64-linux-musl"
+
+CODE_FLAGS = (
+    "-fno-pic",
+    "-mcmodel=small",
+    "-fomit-frame-pointer",
+    "-falign-functions=64",  # where tiny functions happen to lie changes them by a tenth
+    "-fno-stack-protector",
+    "-fcf-protection=none",
+    "-fno-addrsig",
+    "-ftls-model=local-exec",
+    "-fno-integrated-as",  # inline assembly must arrive as text: clang would expand .incbin in it
+    "-fno-asynchronous-unwind-tables",
+    "-fno-unwind-tables",  # with -g this leaves .debug_frame
+    "-ffunction-sections",
+    "-fdata-sections",
+    "-mno-gather",
+    "-mno-scatter",
+    "-gdwarf-5",
+    "-fno-crash-diagnostics",  # they would leave files behind
+    "-fno-color-diagnostics",
+)
+"""docs/design.md, section 4. Debug information is always made: prototypes and line tables come from it."""
+
+LANGUAGES = {".c": "c", ".i": "c", ".s": "assembler", ".S": "assembler-with-cpp", ".sx": "assembler-with-cpp"}
+"""Clang's names of what can be compiled, by suffix."""
+ASSEMBLY_MAX_BYTES = 256 << 20
+_FILE_FLAGS = ("-include", "-imacros")
+
+EXPORT_NAME = '-Dexport_name(name)=section(".text.tmebox_export." name), used'
+"""Clang knows `__attribute__((export_name("x")))` only for WebAssembly; here it names a section, which the
+linker step understands. Defined only for sources that use it, so that the name stays free for others."""
+_EXPORT_NAME_WARNING = re.compile(r"['‘](__)?export_name(__)?['’].*ignored")
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """What clang wrote (assembly, or preprocessed source), its warnings, and every file it read, the source
+    first. `messages` is what it said, as it said it."""
+
+    text: str
+    warnings: tuple[Diagnostic, ...]
+    dependencies: tuple[str, ...]
+    messages: str = ""
+
+
+class SourceError(CompileError):
+    """Errors in the source. `messages` is what the compiler printed about them."""
+
+    def __init__(self, message: str, found: tuple[Diagnostic, ...], messages: str) -> None:
+        self.messages = messages
+        super().__init__(message, found)
+
+
+def system_include_dirs(options: CompileOptions) -> tuple[Path, ...]:
+    """Our own headers, the sandboxed libc's and the compiler's, in search order."""
+    libc = clang.libc_include_dirs() if options.use_libc else ()
+    own = gcc.gcc().include_dir if options.base == "r15" else clang.compiler_include_dir()
+    return (clang.own_include_dir(), *libc, own)
+
+
+def compile_to_assembly(
+    source: Path, options: CompileOptions, *, cwd: Path | None = None, language: str | None = None
+) -> Compiled:
+    """Compile C, or preprocess assembly. Raises CompileError with the compiler's diagnostics.
+
+    The source may include from its own directory and those of `options`. `cwd` is where relative names start
+    (default: the process's); `language` is clang's name for it, where the suffix does not tell.
+    """
+    language = language or language_of(source)
+    if language == "assembler":
+        containment.refuse_outside(
+            [str(source)], [Path(cwd or "", source.parent), *options.readable_dirs], cwd=cwd
+        )
+        return Compiled(_read(Path(cwd or "", source)), (), (str(source),))
+    if language == "assembler-with-cpp":
+        return preprocess(source, options, cwd=cwd, language=language)
+    return _compile(source, options, ["-S"], cwd, language)
+
+
+def preprocess(
+    source: Path,
+    options: CompileOptions,
+    *,
+    extra: tuple[str, ...] = (),
+    cwd: Path | None = None,
+    language: str | None = None,
+) -> Compiled:
+    """Only preprocess. `extra` are flags like -P, -C, -dM. Raises CompileError."""
+    return _compile(source, options, ["-E", *extra], cwd, language or language_of(source))
+
+
+def language_of(source: Path) -> str:
+    """Raises CompileError for a source that is neither C nor assembly."""
+    if source.suffix not in LANGUAGES:
+        raise CompileError(f"{source}: not a source that can be sandboxed (C: .c; assembly: .s, .S)")
+    return LANGUAGES[source.suffix]
+
+
+def _compile(
+    source: Path, options: CompileOptions, mode: list[str], cwd: Path | None, language: str
+) -> Compiled:
+    system = system_include_dirs(options)
+    search = [path.parent if flag in _FILE_FLAGS else path for flag, path in options.search]
+    given = (*options.include_dirs, *search, *options.readable_dirs)
+    start = os.path.abspath(cwd or "")
+    permitted = [Path(start, path) for path in (source.parent, *given)] + list(system)
+    if options.base == "r15" and language == "c":
+        return _compile_with_gcc(source, options, mode, cwd, permitted)
+    with tempfile.TemporaryDirectory(prefix="tmebox-") as name:
+        scratch = Path(name)
+        (scratch / "files.yaml").write_text(containment.overlay(permitted))
+        files = ["-ivfsoverlay", str(scratch / "files.yaml")]
+        arguments = [*files, *_arguments(options, language, system), *mode]
+        if mode == ["-S"] and _is_unoptimized(arguments):
+            arguments += ["-O1", "-include", str(clang.own_include_dir() / "tmebox_unoptimized.h")]
+        run = _Run([*arguments, str(source)], options, scratch, cwd)
+        finished = run.go()
+        opened = run.opened()
+        containment.refuse_outside(opened, permitted, cwd=cwd)
+        if _EXPORT_NAME_WARNING.search(finished.messages):
+            run = _Run([EXPORT_NAME, *arguments, str(source)], options, scratch, cwd)
+            finished = run.go()
+        found = diagnostics.parse_clang(finished.messages)
+        if finished.status != 0:
+            wrong = diagnostics.errors(found) or (
+                Diagnostic(finished.messages.strip()[-2000:] or "no message"),
+            )
+            raise SourceError(f"{source} does not compile", wrong, finished.messages)
+        return Compiled(_read(run.output), found, opened, finished.messages)
+
+
+def _compile_with_gcc(
+    source: Path, options: CompileOptions, mode: list[str], cwd: Path | None, permitted: list[Path]
+) -> Compiled:
+    """As `_compile`, in two runs: see `gcc`."""
+    flags = [*gcc.code_flags(), *gcc.DEBUG_FLAGS]
+    flags += gcc.known_flags(vet([options.optimize, *options.flags]))
+    search = ["-nostdinc", gcc.MACRO, *_search(options, system_include_dirs(options))]
+    if mode != ["-S"]:
+        search += mode[1:]
+    with tempfile.TemporaryDirectory(prefix="tmebox-") as name:
+        scratch = Path(name)
+        messages = ""
+        for extra in ([], [EXPORT_NAME]):
+            run = _GccRun([*extra, *flags, *search, str(source)], options, scratch, cwd)
+            finished = run.go()
+            opened = run.opened()
+            containment.refuse_outside(opened, permitted, cwd=cwd, has_overlay=False)
+            output, messages = run.output, finished.messages
+            if finished.status == 0 and mode == ["-S"]:
+                output = scratch / "assembly"
+                finished = gcc.compile_preprocessed(run.output, output, flags, options.limits, cwd=cwd)
+                messages += finished.messages
+            if not _EXPORT_NAME_WARNING.search(messages):
+                break
+        found = diagnostics.parse_clang(messages)
+        if finished.status != 0:
+            wrong = diagnostics.errors(found) or (Diagnostic(messages.strip()[-2000:] or "no message"),)
+            raise SourceError(f"{source} does not compile", wrong, messages)
+        return Compiled(_read(output), found, opened, messages)
+
+
+def _arguments(options: CompileOptions, language: str, system: tuple[Path, ...]) -> list[str]:
+    arguments = ["-target", TARGET, *CODE_FLAGS, "-x", language, "-nostdinc"]
+    arguments += vet([options.optimize, *options.flags])
+    if options.base == "r15":
+        arguments.append(gcc.MACRO)
+    return arguments + _search(options, system)
+
+
+def _search(options: CompileOptions, system: tuple[Path, ...]) -> list[str]:
+    """Macros, and where headers are."""
+    arguments = [vet_define(define) for define in options.defines]
+    for directory in options.include_dirs:
+        arguments += ["-I", str(directory)]
+    for flag, path in options.search:
+        arguments += [flag, str(path)]
+    for directory in system:
+        arguments += ["-isystem", str(directory)]
+    return arguments
+
+
+def _is_unoptimized(arguments: list[str]) -> bool:
+    """Whether the last -O is -O0, as it is for a compiler."""
+    return [flag for flag in arguments if flag.startswith("-O")][-1] == "-O0"
+
+
+class _Run:
+    """One run of clang with its output and dependency files in `scratch`."""
+
+    def __init__(
+        self, arguments: list[str], options: CompileOptions, scratch: Path, cwd: Path | None
+    ) -> None:
+        self.output = scratch / "output"
+        self._listing = scratch / "dependencies"
+        self._arguments = arguments
+        self._options = options
+        self._cwd = cwd
+
+    def go(self) -> clang.Finished:
+        extra = ["-MD", "-MF", str(self._listing), "-MT", "output", "-o", str(self.output)]
+        return clang.run("clang", [*extra, *self._arguments], self._options.limits, cwd=self._cwd)
+
+    def opened(self) -> tuple[str, ...]:
+        """Every file that was read. A missing header leaves no listing: then ask again, tolerating it."""
+        if not self._listing.exists():
+            again = self._ask_again()
+            if not self._listing.exists():
+                raise CompileError(f"{self._arguments[-1]}: {again.messages.strip()[:500]}")
+        return containment.dependencies(self._listing.read_text(errors="surrogateescape"))
+
+    def _ask_again(self) -> clang.Finished:
+        extra = ["-M", "-MG", "-MT", "output", "-w", "-o", str(self._listing)]
+        return clang.run("clang", [*self._arguments, *extra], self._options.limits, cwd=self._cwd)
+
+
+class _GccRun(_Run):
+    """One run of gcc's preprocessor."""
+
+    def go(self) -> clang.Finished:
+        listing = ["-MD", str(self._listing), "-MT", "output", "-o", str(self.output)]
+        return gcc.run(["-E", *self._arguments, *listing], self._options.limits, cwd=self._cwd)
+
+    def _ask_again(self) -> clang.Finished:
+        extra = ["-E", "-M", "-MG", "-MT", "output", "-w", "-o", str(self._listing)]
+        return gcc.run([*extra, *self._arguments], self._options.limits, cwd=self._cwd)
+
+
+def _read(path: Path) -> str:
+    try:
+        if path.stat().st_size > ASSEMBLY_MAX_BYTES:
+            raise CompileError(f"{path}: more than {ASSEMBLY_MAX_BYTES >> 20} MiB of text")
+        return path.read_text(encoding="utf-8", errors="surrogateescape")
+    except OSError as error:
+        raise CompileError(f"{path}: {error.strerror}") from None

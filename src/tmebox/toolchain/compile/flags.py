@@ -1,0 +1,88 @@
+"""Which compiler flags a build may use: those of `option_table`, and macros."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from functools import lru_cache
+
+from tmebox.errors import CompileError
+from tmebox.toolchain.compile.option_table import CHECKS, TABLE
+
+_Row = tuple[re.Pattern[str], str, str]
+"""Pattern, effect, reason."""
+
+
+def _rows() -> list[_Row]:
+    lines = (line for line in TABLE.splitlines() if line and not line.startswith("# "))
+    words = ([*line.split(maxsplit=2), ""] for line in lines)
+    return [(re.compile(pattern.replace("SAN", CHECKS)), effect, why) for pattern, effect, why, *_ in words]
+
+
+ROWS = _rows()
+_DEFINE = re.compile(r"[A-Za-z_$][\w$]*(\([\w$, .]*\))?(=[^\n\0]*)?")
+
+NOT_AVAILABLE = (
+    *("-mno-avx512f", "-mno-avx10.1-256", "-mno-apxf", "-mno-amx-tile", "-mno-avxvnni", "-mno-avxvnniint8"),
+    *("-mno-avxvnniint16", "-mno-avxifma", "-mno-avxneconvert", "-mno-sha512", "-mno-sm3", "-mno-sm4"),
+    *("-mno-xop", "-mno-fma4", "-mno-tbm", "-mno-lwp"),
+)
+"""What a processor that -march names may have, a compiler would use by itself, and the verifier refuses."""
+_LEVELS = {"-march=x86-64-v4": "-march=x86-64-v3"}
+_WITH_AVX512 = re.compile(
+    r"-march=(native|x86-64-v4|knl|knm|skx|skylake-avx512|cannonlake|(cascade|cooper|tiger|rocket)lake"
+    r"|icelake-\w+|sapphirerapids|emeraldrapids|graniterapids[\w-]*|znver[4-9])"
+)
+
+
+@lru_cache(maxsize=1024)
+def _row(flag: str) -> tuple[str, str]:
+    """Effect and reason; "" for what is not in the table."""
+    return next(((effect, why) for pattern, effect, why in ROWS if pattern.fullmatch(flag)), ("", ""))
+
+
+def passes(flag: str) -> bool:
+    """Whether the compiler gets to see `flag`."""
+    return _row(flag)[0] == "pass"
+
+
+def ignored(flag: str) -> bool:
+    """Whether `flag` is accepted without effect."""
+    return _row(flag)[0] == "ignore"
+
+
+def refusal(flag: str) -> str:
+    """Why a flag is refused, as a message."""
+    why = _row(flag)[1]
+    return f"{flag!r} is not supported in a sandboxed build" + (f": {why}" if why else "")
+
+
+def note(flag: str) -> str | None:
+    """What the user of a flag that passes ought to know."""
+    if _WITH_AVX512.fullmatch(flag):
+        return f"{flag}: without AVX-512, which sandboxed code cannot use"
+    return None
+
+
+def vet(flags: Iterable[str]) -> list[str]:
+    """The flags to give to the compiler. Raises CompileError for one that is not known to be harmless."""
+    kept = []
+    for flag in flags:
+        is_macro = flag.startswith(("-D", "-U")) and _DEFINE.fullmatch(flag[2:])
+        if passes(flag) or is_macro:
+            kept.append(_LEVELS.get(flag, flag))
+        elif not ignored(flag):
+            raise CompileError(f"compiler flag {refusal(flag)}")
+    if any(flag.startswith("-march=") for flag in kept):
+        kept += NOT_AVAILABLE
+    if any(flag.startswith("-fsanitize=") for flag in kept):
+        # Checks of pointers to functions put data before each function, in the middle of the text.
+        kept += ["-fsanitize-trap=all", "-fno-sanitize=function"]
+    return kept
+
+
+def vet_define(define: str) -> str:
+    """A -D flag for "NAME" or "NAME=value". Raises CompileError for anything else."""
+    if not _DEFINE.fullmatch(define):
+        raise CompileError(f"not a macro definition: {define!r} (expected NAME or NAME=value)")
+    return f"-D{define}"

@@ -1,0 +1,1 @@
+"""The C library, made for sandboxes."""

@@ -1,0 +1,232 @@
+"""The sandboxed libc: musl's sources and ours (`guest/`), through our own pipeline.
+
+Wheels bring it (`shipped/`, by the same key); what they do not bring is built at first use and cached.
+Nothing of it is trusted, wherever it comes from: it goes through the verifier with the program it is linked
+into. The key only says whether it fits.
+
+    python -m tmebox.toolchain.libc.libc        build what a wheel brings, into the source tree
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from tmebox import abi
+from tmebox.errors import CompileError
+from tmebox.progress import shown
+from tmebox.toolchain.compile import gcc
+from tmebox.toolchain.libc import sources as libc_sources
+from tmebox.toolchain.libc.kept import KEPT_S, Kept, digest
+from tmebox.toolchain.libc.sources import Source, Variant
+
+Progress = Callable[[int, int], None]
+"""Called with (objects done, objects in all), from the thread that called `libc`."""
+
+ARCHIVE, START_OBJECT = "libc.a", "crt1.o"
+SHIPPED = Path(__file__).parents[1] / "shipped"
+SHIPPED_ISOLATIONS = ("code+data", "data")
+"""With base gs. For r15 every machine's own gcc compiles it."""
+
+
+@dataclass(frozen=True)
+class Libc:
+    """`archive` has everything but `start_object`, which a program with `main` links first. `include_dirs`
+    are in search order and are all a sandboxed compilation needs besides its own."""
+
+    archive: Path
+    start_object: Path
+    include_dirs: tuple[Path, ...]
+
+
+def libc(progress: Progress | None = None, *, isolation: str = "code+data", base: str = "gs") -> Libc:
+    """The libc for this version of all that shapes it; built first if it is neither shipped nor cached.
+
+    Two processes that need it at once build it once. Raises CompileError if the toolchain is missing or
+    fails, or if the cache directory lacks it and cannot be written.
+    """
+    directory = found(isolation=isolation, base=base)
+    if directory is None:
+        directory = _cached(isolation, base)
+        try:
+            with _locked(directory.with_suffix(".lock")):
+                if not (directory / ARCHIVE).exists():
+                    _build_into(directory, isolation, base, progress)
+                    _forget_unused(directory.parent)
+        except OSError as error:
+            raise _unwritable(directory.parent, error) from error
+    if not directory.is_relative_to(SHIPPED):
+        with suppress(OSError):  # somebody else's, which is as good
+            os.utime(directory)
+    return Libc(directory / ARCHIVE, directory / START_OBJECT, libc_sources.include_dirs(base))
+
+
+def found(*, isolation: str = "code+data", base: str = "gs") -> Path | None:
+    """Where the library is that fits: shipped or cached; None if `libc` would build it."""
+    shipped = SHIPPED / f"libc-{_key(isolation, base)}"
+    if (shipped / ARCHIVE).exists():
+        return shipped
+    cached = _cached(isolation, base)
+    return cached if (cached / ARCHIVE).exists() else None
+
+
+def _cached(isolation: str, base: str) -> Path:
+    return cache_directory() / f"libc-{_key(isolation, base)}"
+
+
+def ship(progress: Progress | None = None) -> None:
+    """Put what a wheel brings into this source tree, and nothing else there. Raises as `libc` does."""
+    SHIPPED.mkdir(exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(prefix="shipped.", dir=SHIPPED.parent))
+    try:
+        shutil.copyfile(libc_sources.notice(), scratch / "musl-COPYRIGHT")
+        for isolation in SHIPPED_ISOLATIONS:
+            built = libc(progress, isolation=isolation)
+            directory = scratch / f"libc-{_key(isolation)}"
+            directory.mkdir()
+            for path in (built.archive, built.start_object):
+                shutil.copyfile(path, directory / path.name)
+        shutil.rmtree(SHIPPED)
+        scratch.chmod(0o755)
+        scratch.rename(SHIPPED)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def cache_directory() -> Path:
+    """`$XDG_CACHE_HOME/tmebox` or `~/.cache/tmebox`, created for its owner alone. Raises CompileError."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    directory = Path(base) / "tmebox"
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise _unwritable(directory, error) from error
+    return directory
+
+
+def _unwritable(directory: Path, error: OSError) -> CompileError:
+    return CompileError(
+        f"the compiler's cache {directory} cannot be written ({error.strerror or error}): set "
+        "XDG_CACHE_HOME to a directory that can"
+    )
+
+
+_NOT_SHAPING_CODE = frozenset(
+    {
+        "build.py",
+        "diagnostics.py",
+        "objects.py",
+        "options.py",
+        "processes.py",
+        "witnesses.py",
+        "compile/compile.py",
+        "compile/containment.py",
+        "compile/flags.py",
+        "compile/option_table.py",
+        "libc/need.py",
+    }
+)
+_NOT_SHAPING_FOLDERS = ("cc/", "link/")
+"""What of the toolchain a program's sources and objects go through, and libc's do not."""
+
+
+@cache
+def _key(isolation: str, base: str = "gs") -> str:
+    """Hash of whatever decides what the objects contain."""
+    versions = f"{libc_sources.compiler_version()} {gcc.gcc().version if base == 'r15' else ''}"
+    guest = libc_sources.GUEST
+    files = {str(path.relative_to(guest)): path for path in guest.rglob("*.[chsS]")}
+    return digest(isolation, base, versions, _code_digest(), *_contents(files))[:20]
+
+
+def _code_digest() -> str:
+    """Hash of the code that compiles, instruments and assembles."""
+    toolchain = Path(__file__).parents[1]
+    files = {path.relative_to(toolchain).as_posix(): path for path in toolchain.rglob("*.py")}
+    shaping = {
+        name: path
+        for name, path in files.items()
+        if name not in _NOT_SHAPING_CODE and not name.startswith(_NOT_SHAPING_FOLDERS)
+    }
+    marks = toolchain / "link" / "marks.py"  # what says in an object what it was made for
+    return digest(*_contents({**shaping, "link/marks.py": marks, "abi.py": Path(abi.__file__)}))
+
+
+def _contents(files: Mapping[str, Path]) -> Iterator[str | bytes]:
+    """Names and contents, in the order of the names."""
+    for name, path in sorted(files.items()):
+        yield name
+        yield path.read_bytes()
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Hold an exclusive lock on `path`; the system releases it if this process dies."""
+    with path.open("wb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _build_into(directory: Path, isolation: str, base: str, progress: Progress | None) -> None:
+    """Build in a temporary directory beside `directory`, then rename: nobody ever sees half a libc."""
+    scratch = Path(tempfile.mkdtemp(prefix=f"{directory.name}.", dir=directory.parent))
+    try:
+        (scratch / "abi.h").write_text(abi._header())
+        kept = Kept(directory.parent / "objects")
+        variant = Variant(isolation, base, scratch, _code_digest())
+        members = _compile_all(libc_sources.sources(), variant, kept, progress)
+        libc_sources.archive(scratch / ARCHIVE, members)
+        libc_sources.compile_source(libc_sources.START, scratch / START_OBJECT, variant, kept)
+        kept.forget_unused()
+        result = Path(tempfile.mkdtemp(prefix=f"{directory.name}.", dir=directory.parent))
+        for name in (ARCHIVE, START_OBJECT):
+            (scratch / name).rename(result / name)
+        result.rename(directory)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _forget_unused(cache: Path) -> None:
+    """Delete libraries that nothing has used for KEPT_S seconds: each version of tmebox leaves some."""
+    oldest = time.time() - KEPT_S
+    for path in cache.glob("libc-*"):
+        try:
+            if path.stat().st_mtime < oldest:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+        except OSError:
+            continue  # someone else was faster
+
+
+def _compile_all(
+    sources: list[Source], variant: Variant, kept: Kept, progress: Progress | None
+) -> list[Path]:
+    """Compile on every core: the work is in child processes, so threads do. Raises the first error."""
+    objects = [variant.generated / f"{source.name.replace('/', '-')}.o" for source in sources]
+    workers = len(os.sched_getaffinity(0))
+    with ThreadPoolExecutor(workers) as pool:
+        jobs = [
+            pool.submit(libc_sources.compile_source, source, output, variant, kept)
+            for source, output in zip(sources, objects, strict=True)
+        ]
+        try:
+            for done, job in enumerate(jobs, 1):
+                job.result()
+                if progress is not None:
+                    progress(done, len(jobs))
+        finally:
+            pool.shutdown(cancel_futures=True)
+    return objects
+
+
+if __name__ == "__main__":
+    with shown("libc", silent_s=0) as report:
+        ship(lambda done, total: report("libc", done, total))

@@ -1,0 +1,207 @@
+"""What the sandboxed libc is made of, and how one of its sources becomes an object.
+
+Three trees, each of which replaces files of the same relative name in the one before it: musl's `src`, musl's
+`src` for x86-64, and `guest/musl`. `guest/` adds what stands in for the kernel, start-up and compiler-rt.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+from dataclasses import dataclass
+from functools import cache, cached_property
+from pathlib import Path
+
+from tmebox.errors import CompileError
+from tmebox.toolchain.assemble import assemble
+from tmebox.toolchain.compile import clang, containment, gcc
+from tmebox.toolchain.libc.kept import Kept, digest
+from tmebox.toolchain.rewrite.rewrite import rewrite
+
+GUEST = Path(__file__).parents[2] / "guest"
+
+
+@dataclass(frozen=True)
+class Source:
+    """One file to compile. `name` (folder/stem) is unique and becomes the object's."""
+
+    name: str
+    path: Path
+
+
+START = Source("start/start", GUEST / "start" / "start.S")
+"""The object a command starts with; everything else is in the archive."""
+
+EXCLUDED = {
+    # Another start-up (guest/start), and one thread whose descriptor is static data.
+    "env/__libc_start_main": "start-up is ours",
+    "thread/__set_thread_area": "the thread pointer is a constant",
+    "thread/__unmapself": "threads cannot end alone",
+    "thread/__tls_get_addr": "no thread-local block",
+    "thread/syscall_cp": "no system call instruction to cancel at",
+    "ldso/tlsdesc": "no dynamic linking",
+    "signal/restore": "handlers return like functions",
+    "setjmp/longjmp": "with setjmp",
+}
+"""musl files that are left out, and why."""
+
+MALLOC_KEPT = {"reallocarray", "replaced"}
+"""What is left of musl's malloc: the allocator is ours (guest/malloc)."""
+
+EXCLUDED_ASSEMBLY = {"ldso/dlsym", "process/vfork", "string/memset"}
+"""x86-64 assembly of musl whose C version is used instead."""
+
+FLAGS = (
+    "-target", "x86_64-linux-musl", "-std=c99", "-O2", "-ffreestanding", "-nostdinc", "-D_XOPEN_SOURCE=700",
+    "-fno-pic", "-mcmodel=small", "-fomit-frame-pointer", "-fno-stack-protector", "-fcf-protection=none",
+    "-fno-addrsig", "-ftls-model=local-exec", "-fno-integrated-as", "-ffunction-sections", "-fdata-sections",
+    "-frounding-math", "-fno-strict-aliasing", "-fasynchronous-unwind-tables", "-w",
+)  # fmt: skip
+"""The sandbox's code generation flags plus what musl's own build uses. Unwind tables become .debug_frame."""
+
+GCC_FLAGS = (
+    "-std=c99", "-O2", "-ffreestanding", "-fexcess-precision=standard", "-frounding-math",
+    "-fno-strict-aliasing", "-fno-tree-loop-distribute-patterns", "-fasynchronous-unwind-tables", "-w", "-g0",
+)  # fmt: skip
+"""The same for gcc; which must not turn a loop in memset into a call of memset."""
+
+UNWIND_SECTION = "\t.cfi_sections .debug_frame\n"
+LIMITS = clang.Limits(timeout_s=300)
+
+
+@cache
+def compiler_version() -> str:
+    """Raises CompileError if there is no compiler."""
+    clang.toolchain_dir()
+    return importlib.metadata.version("ziglang")
+
+
+def notice() -> Path:
+    """musl's license, which goes wherever the compiled library goes."""
+    return clang.toolchain_dir() / "lib" / "libc" / "musl" / "COPYRIGHT"
+
+
+def include_dirs(base: str = "gs") -> tuple[Path, ...]:
+    """Where a sandboxed program's system headers are, in search order; the compiler's own come last."""
+    headers = clang.toolchain_dir() / "lib" / "libc" / "include"
+    names = ("x86_64-linux-musl", "generic-musl", "x86-linux-any", "any-linux-any")
+    own = gcc.gcc().include_dir if base == "r15" else clang.compiler_include_dir()
+    return (*(headers / name for name in names), own)
+
+
+def sources() -> list[Source]:
+    """Everything in the archive, later trees overriding earlier ones."""
+    musl = clang.toolchain_dir() / "lib" / "libc" / "musl" / "src"
+    chosen: dict[str, Path] = {}
+    for path in sorted(musl.glob("*/*.c")):
+        if path.parent.name == "malloc" and path.stem not in MALLOC_KEPT:
+            continue
+        chosen[f"{path.parent.name}/{path.stem}"] = path
+    for path in sorted(musl.glob("*/x86_64/*.c")):
+        chosen[f"{path.parent.parent.name}/{path.stem}"] = path
+    for path in sorted(musl.glob("*/x86_64/*.s")):
+        name = f"{path.parent.parent.name}/{path.stem}"
+        if name not in EXCLUDED_ASSEMBLY:
+            chosen[name] = path
+    for tree in (GUEST / "musl", GUEST):
+        for path in sorted([*tree.glob("*/*.c"), *tree.glob("*/*.S")]):
+            chosen[f"{path.parent.name}/{path.stem}"] = path
+    chosen.pop(START.name)
+    return [Source(name, path) for name, path in chosen.items() if name not in EXCLUDED]
+
+
+@dataclass(frozen=True)
+class Variant:
+    """For which sandboxes; the directory with the generated abi.h; a hash of the code that instruments."""
+
+    isolation: str
+    base: str
+    generated: Path
+    rewriter: str
+
+    @cached_property
+    def headers(self) -> dict[str, Path]:
+        """Ours, by name. All others belong to the compiler's package."""
+        ours = {str(path.relative_to(GUEST)): path for path in GUEST.rglob("*.h")}
+        return {**ours, "abi.h": self.generated / "abi.h"}
+
+
+def compile_source(source: Source, output: Path, variant: Variant, kept: Kept) -> None:
+    """C or assembly → instrumented assembly → object. Raises CompileError."""
+    is_assembly = source.path.suffix == ".s"
+    text = source.path.read_text() if is_assembly else _assembly(source, output, variant, kept)
+    name = f"libc/{source.name}"
+    isolation, base = variant.isolation, variant.base
+    key = digest("object", compiler_version(), variant.rewriter, isolation, base, name, text)
+    made = kept.get(key)
+    if made is None:
+        instrumented = rewrite(UNWIND_SECTION + text, file=name, isolation=isolation, base=base)
+        assemble(instrumented, output, file=name, isolation=isolation, base=base, limits=LIMITS)
+        kept.put(key, output.read_bytes())
+    else:
+        output.write_bytes(made)
+
+
+def archive(path: Path, members: list[Path]) -> None:
+    """Write a deterministic archive with a symbol table."""
+    listing = path.with_suffix(".rsp")
+    listing.write_text("\n".join(f'"{member}"' for member in members))
+    _run("ar", ["rcsD", str(path), f"@{listing}"])
+
+
+def _assembly(source: Source, output: Path, variant: Variant, kept: Kept) -> str:
+    """What the compiler makes of a source: made before, if neither it nor a header of ours that it reads has
+    changed."""
+    ours = variant.headers
+    is_gcc = variant.base == "r15"
+    how: tuple[str, ...] = (*GCC_FLAGS, *gcc.code_flags(), gcc.gcc().version) if is_gcc else FLAGS
+    # The headers' names, too: a new one may stand before another in the search.
+    how = (compiler_version(), variant.base, *how, *sorted(ours), source.name)
+    key = digest("assembly", *how, source.path.read_bytes())
+
+    def make() -> tuple[str, frozenset[str]]:
+        text, opened = _to_assembly(source, output, variant)
+        names = {os.path.realpath(path): name for name, path in ours.items()}
+        return text, frozenset(names[path] for path in map(os.path.realpath, opened) if path in names)
+
+    return kept.assembly(key, ours, make)
+
+
+def _to_assembly(source: Source, output: Path, variant: Variant) -> tuple[str, tuple[str, ...]]:
+    """The assembly, and the files that were read for it."""
+    musl = clang.toolchain_dir() / "lib" / "libc" / "musl"
+    own = [GUEST / "arch", GUEST / "kernel", GUEST / "start", variant.generated]
+    musls = [musl / name for name in ("arch/x86_64", "arch/generic", "src/include", "src/internal")]
+    search = [word for path in (*own, *musls) for word in ("-I", str(path))]
+    search += [word for path in include_dirs(variant.base) for word in ("-isystem", str(path))]
+    assembly, listing = output.with_suffix(".s"), output.with_suffix(".d")
+    if variant.base == "r15":
+        search.append(gcc.MACRO)
+    if variant.base == "r15" and source.path.suffix == ".c":
+        _run_gcc(source.path, assembly, listing, search)
+    else:
+        mode = ["-E", "-P"] if source.path.suffix == ".S" else ["-S"]
+        mode += ["-MD", "-MF", str(listing), "-MT", "output"]
+        _run("clang", [*FLAGS, *search, *mode, str(source.path), "-o", str(assembly)])
+    text, opened = assembly.read_text(), containment.dependencies(listing.read_text())
+    assembly.unlink()
+    listing.unlink()
+    return text, opened
+
+
+def _run_gcc(source: Path, assembly: Path, listing: Path, search: list[str]) -> None:
+    preprocessed = assembly.with_suffix(".i")
+    flags = [*GCC_FLAGS, *gcc.code_flags()]
+    given = ["-E", "-nostdinc", "-D_XOPEN_SOURCE=700", *search, str(source), "-o", str(preprocessed)]
+    _require(gcc.run([*flags, *given, "-MD", str(listing), "-MT", "output"], LIMITS))
+    _require(gcc.compile_preprocessed(preprocessed, assembly, flags, LIMITS))
+    preprocessed.unlink()
+
+
+def _run(tool: str, arguments: list[str]) -> None:
+    _require(clang.run(tool, arguments, LIMITS))
+
+
+def _require(finished: clang.Finished) -> None:
+    if finished.status:
+        raise CompileError(f"libc does not build: {finished.messages.strip()}")

@@ -1,0 +1,1 @@
+"""What the linked program's debugging information says."""

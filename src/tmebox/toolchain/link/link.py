@@ -1,0 +1,270 @@
+"""Objects and archives to a module file: link, find imports, link again with their stubs, read the result."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Sequence, Set
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from tmebox import abi
+from tmebox._version import __version__
+from tmebox.errors import CompileError, Diagnostic, ModuleError
+from tmebox.modulefile.file import Export, Import, ModuleFile, Segment, Symbol
+from tmebox.modulefile.prototypes import Prototype
+from tmebox.toolchain import diagnostics
+from tmebox.toolchain.assemble import assemble
+from tmebox.toolchain.compile import clang, gcc
+from tmebox.toolchain.link import linked, marks, script
+from tmebox.toolchain.link.debug.lines import read_lines
+from tmebox.toolchain.link.debug.prototypes import prototypes
+from tmebox.toolchain.link.exports import (
+    Exports,
+    defined_functions,
+    find_exports,
+    require_defined,
+    same_functions,
+)
+from tmebox.toolchain.link.imports import stubs, undefined_functions
+from tmebox.toolchain.link.inputs import archive_members, require_archive, require_object
+from tmebox.toolchain.link.linked import Elf
+from tmebox.toolchain.link.relocate import Claims, relocate
+from tmebox.toolchain.options import DEFAULT_OPTIONS, CompileOptions
+
+INITIALIZE = "__tmebox_initialize"
+"""What a library that uses libc runs once per sandbox; a member of libc.a."""
+START = "_start"
+
+
+def link(
+    objects: Sequence[Path],
+    archives: Sequence[Path],
+    options: CompileOptions = DEFAULT_OPTIONS,
+    *,
+    start_object: Path | None = None,
+    implicit_archives: Sequence[Path] = (),
+    link_map: Path | None = None,
+) -> ModuleFile:
+    """Link instrumented objects into a module.
+
+    Functions that nobody defines become imports. Exports come from `objects` alone. `start_object` is linked
+    in if one of the objects or archives defines `main`; `implicit_archives` (libc) come last. `link_map`: a
+    file in which the linker describes what lies where.
+    Raises CompileError, with the linker's messages or naming what a sandbox cannot have.
+    """
+    if not objects and not archives:
+        raise CompileError(f"{options.name}: nothing to link")
+    for path in objects:
+        require_object(path)
+        _require_mark(path.read_bytes(), str(path), options)
+    archived = frozenset[str]().union(*(require_archive(path) for path in archives))
+    for path in archives:
+        for name, contents in archive_members(path):
+            _require_mark(contents, name, options)
+    exports = find_exports(objects, options.exports)
+    inputs = [*objects, *archives, *implicit_archives]
+    with tempfile.TemporaryDirectory(prefix="tmebox-") as scratch_name:
+        scratch = Path(scratch_name)
+        session = _Session(scratch, inputs, options, link_map)
+        is_command = start_object is not None and (exports.is_command or "main" in archived)
+        if is_command and start_object is not None:
+            session.inputs.insert(0, start_object)
+        roots = [*exports.roots, *([START] if is_command else [])]
+        executable = session.run(roots, final=False)
+        if session.adopt_sections(executable):
+            executable = session.run(roots, final=False)
+        if not is_command and _has_constructors(executable):
+            if not implicit_archives:
+                raise CompileError(f"{options.name} has constructors, which need libc to run them")
+            roots.append(INITIALIZE)
+            executable = session.run(roots, final=False)
+        require_defined(exports, executable, options.name)
+        imports = undefined_functions(executable, options.name)
+        if imports:
+            stub_object = scratch / "imports.o"
+            assemble(
+                stubs(imports),
+                stub_object,
+                file="import stubs",
+                isolation=options.isolation,
+                base=options.base,
+                limits=options.limits,
+            )
+            session.inputs.insert(0, stub_object)
+            executable = session.run(roots, final=True)
+        return _module(executable, exports, imports, options, is_command)
+
+
+def _require_mark(contents: bytes, name: str, options: CompileOptions) -> None:
+    note = Elf(contents, name).contents(marks.SECTION)
+    marks.require_mark(note, name, options.isolation, options.base)
+
+
+class _Session:
+    """Runs of the linker over the same inputs."""
+
+    def __init__(
+        self, scratch: Path, inputs: Sequence[Path], options: CompileOptions, link_map: Path | None
+    ) -> None:
+        self.scratch = scratch
+        self.link_map = link_map
+        self.inputs = list(inputs)
+        self.options = options
+        self.own_sections: dict[bool, list[str]] = {False: [], True: []}
+
+    def adopt_sections(self, executable: Elf) -> bool:
+        """Whether the program has data sections of its own: the linker would place them across our pages."""
+        for section in executable.sections:
+            if section.loaded and not section.executable and section.name not in script.NAMED:
+                self.own_sections[bool(section.flags & linked.SHF_WRITE)].append(section.name)
+        return any(self.own_sections.values())
+
+    def run(self, roots: Sequence[str], *, final: bool) -> Elf:
+        script_path = self.scratch / "module.ld"
+        text = script.linker_script(roots, self.own_sections[False], self.own_sections[True])
+        script_path.write_text(text, encoding="utf-8", errors="surrogateescape")
+        output = self.scratch / "linked"
+        arguments = [
+            "-m", "elf_x86_64", "-static", "--no-dynamic-linker", "--emit-relocs", "--gc-sections",
+            "-z", "norelro", "-z", "nognustack", "-z", "nostart-stop-gc", "--no-eh-frame-hdr",
+            "--build-id=none", "--no-relax",
+            "--no-dependent-libraries", "--discard-locals", "--error-limit=50", "--color-diagnostics=never",
+            "-T", str(script_path), "-o", str(output),
+            "--unresolved-symbols=report-all" if final else "--unresolved-symbols=ignore-all",
+            *([f"-Map={self.link_map}"] if self.link_map is not None else []),
+            *(os.path.abspath(path) for path in self.inputs),
+        ]  # fmt: skip
+        finished = clang.run("ld.lld", arguments, self.options.limits)
+        if finished.status != 0:
+            messages = finished.messages
+            for path in self.inputs:
+                messages = messages.replace(os.path.abspath(path), path.name)
+            found = diagnostics.errors(diagnostics.parse_lld(messages))
+            last = Diagnostic(messages.strip()[-2000:] or f"the linker ended with status {finished.status}")
+            raise CompileError(f"{self.options.name} does not link", found or (last,))
+        return Elf(output.read_bytes(), self.options.name)
+
+
+def _has_constructors(executable: Elf) -> bool:
+    first, end = (_scripted(executable, name) for name in script.CONSTRUCTORS)
+    return first != end
+
+
+def _scripted(executable: Elf, name: str) -> int:
+    """The value of a symbol of the linker script's. Objects' local ones of its name come before it."""
+    symbols = executable.symbols
+    indices = np.flatnonzero((symbols["info"] & 15) == linked.STT_NOTYPE).tolist()
+    found = (index for index in reversed(indices) if executable.symbol_name(index) == name)
+    return int(symbols["value"][next(found)])
+
+
+def _module(
+    executable: Elf, wanted: Exports, imports: Sequence[str], options: CompileOptions, is_command: bool
+) -> ModuleFile:
+    text = executable.section(".text")
+    if text is None or not text.executable:
+        raise CompileError(f"{options.name}: no functions, so there is nothing to call")
+    if text.size_bytes > abi.TEXT_MAX:
+        raise CompileError(
+            f"{options.name}: {text.size_bytes >> 20} MiB of code; at most {abi.TEXT_MAX >> 20}"
+        )
+    addresses = defined_functions(executable)
+    by_symbol = _prototypes(executable, {*wanted.symbols.values(), *imports})
+    exports = {
+        name: Export(name, addresses[symbol], by_symbol.get(symbol))
+        for name, symbol in wanted.symbols.items()
+    }
+    if not is_command and INITIALIZE in addresses:
+        exports.setdefault(INITIALIZE, Export(INITIALIZE, addresses[INITIALIZE]))
+    start = addresses.get(START) if is_command else None
+    entries = [export.address for export in exports.values()] + ([] if start is None else [start])
+    tables = _scripted(executable, script.TABLES)
+    claims: Claims = relocate(executable, entries, tables)
+    try:
+        module = ModuleFile(
+            isolation=options.isolation,
+            base=options.base,
+            text_address=text.address,
+            text=claims.patched_text,
+            segments=_segments(executable),
+            exports=tuple(exports.values()),
+            imports=tuple(Import(name, by_symbol.get(name)) for name in imports),
+            functions=claims.functions,
+            labels=claims.labels,
+            relocations=claims.relocations,
+            symbols=_functions(executable, text.address, text.address + text.size_bytes),
+            lines=read_lines(executable, text.address, text.address + text.size_bytes),
+            table_entries=(text.address + text.size_bytes - tables) // abi.TABLE_ENTRY,
+            start=start,
+            debug_frame=executable.contents(".debug_frame"),
+            producer=_producer(options.base),
+            debug_sections=_debug_sections(executable) if options.debug else (),
+        )
+        module.check()
+    except ModuleError as error:
+        raise CompileError(f"{options.name} cannot be a module: {error}") from None
+    return module
+
+
+def _prototypes(executable: Elf, names: Set[str]) -> dict[str, Prototype]:
+    """By symbol. An alias has no debug information: its prototype is that of the function which it names."""
+    found = prototypes(executable, names)
+    others = same_functions(executable, names - found.keys())
+    behind = prototypes(executable, frozenset[str]().union(*others.values()))
+    for name, candidates in others.items():
+        known = next((behind[other] for other in candidates if other in behind), None)
+        if known is not None:
+            found[name] = replace(known, name=name)
+    return found
+
+
+def _producer(base: str) -> str:
+    compiler = f"gcc {gcc.gcc().version}" if base == "r15" else f"clang {clang.VERSION}"
+    return f"tmebox {__version__}, {compiler}"
+
+
+def _functions(executable: Elf, low: int, high: int) -> tuple[Symbol, ...]:
+    symbols = executable.symbols
+    chosen = ((symbols["info"] & 15) == linked.STT_FUNC) & (symbols["section"] != linked.SHN_UNDEF)
+    chosen &= (symbols["value"] >= low) & (symbols["value"] < high)
+    found = {
+        (int(symbols["value"][index]), int(symbols["size"][index]), executable.symbol_name(index))
+        for index in np.flatnonzero(chosen).tolist()
+    }
+    return tuple(Symbol(*key) for key in sorted(found))
+
+
+def _segments(executable: Elf) -> tuple[Segment, ...]:
+    """The data image: read-only sections, then writable ones, each group one segment of whole pages."""
+    groups: dict[bool, list[linked.Section]] = {False: [], True: []}
+    for section in executable.sections:
+        if not section.loaded or not section.size_bytes:
+            continue
+        if section.executable:
+            if section.name != ".text":
+                raise CompileError(f"code in section {section.name}: only .text* sections can hold code")
+            continue
+        groups[bool(section.flags & linked.SHF_WRITE)].append(section)
+    return tuple(_segment(sections, writable) for writable, sections in groups.items() if sections)
+
+
+def _segment(sections: list[linked.Section], writable: bool) -> Segment:
+    start = min(section.address for section in sections)
+    start -= start % abi.PAGE_SIZE
+    end = max(section.address + section.size_bytes for section in sections)
+    filled = max((section.address + len(section.data) for section in sections if section.data), default=start)
+    if not abi.IMAGE_START <= start <= end <= abi.PRIVATE_END:
+        raise CompileError(f"{(end - start) >> 20} MiB of data do not fit the sandbox's private half")
+    data = bytearray(filled - start)
+    for section in sections:
+        data[section.address - start : section.address - start + len(section.data)] = section.data
+    return Segment(start, bytes(data), end - start, writable)
+
+
+def _debug_sections(executable: Elf) -> tuple[tuple[str, bytes], ...]:
+    names = (section.name for section in executable.sections if section.type == linked.SHT_PROGBITS)
+    chosen = sorted(name for name in set(names) if name.startswith(".debug_") and name != ".debug_frame")
+    return tuple((name, executable.contents(name)) for name in chosen)

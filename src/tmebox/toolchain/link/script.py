@@ -1,0 +1,112 @@
+"""The linker script: text at its nominal address, the data image at the window offsets that it will have."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from tmebox import abi
+from tmebox.errors import CompileError
+from tmebox.toolchain.rewrite.speed.jump_tables import SECTION_PREFIX
+
+EXPORT_SECTION_PREFIX = ".text.tmebox_export."
+CONSTRUCTORS = ("__tmebox_constructors_start", "__tmebox_constructors_end")
+"""Symbols around what has to be called before anything else."""
+
+TABLES = "__tmebox_tables"
+"""Symbol of the place in the text from where on there are no instructions, but tables of jump targets."""
+
+_SCRIPT = """
+ENTRY(_start)
+EXTERN({roots})
+PHDRS
+{{
+  data PT_LOAD;
+  text PT_LOAD;
+}}
+SECTIONS
+{{
+  . = {image:#x};
+  .rodata : ALIGN({page}) {{
+    *(.rodata .rodata.* .gnu.linkonce.r.* .data.rel.ro .data.rel.ro.* .lrodata .lrodata.*)
+    . = ALIGN(8);
+    PROVIDE_HIDDEN(__preinit_array_start = .);
+    KEEP(*(.preinit_array))
+    PROVIDE_HIDDEN(__preinit_array_end = .);
+    PROVIDE_HIDDEN(__init_array_start = .);
+    {first} = .;
+    KEEP(*(SORT_BY_INIT_PRIORITY(.init_array.*) SORT_BY_INIT_PRIORITY(.ctors.*)))
+    KEEP(*(.init_array .ctors))
+    PROVIDE_HIDDEN(__init_array_end = .);
+    {end} = .;
+    PROVIDE_HIDDEN(__fini_array_start = .);
+    KEEP(*(SORT_BY_INIT_PRIORITY(.fini_array.*) SORT_BY_INIT_PRIORITY(.dtors.*)))
+    KEEP(*(.fini_array .dtors))
+    PROVIDE_HIDDEN(__fini_array_end = .);
+  }} :data
+  {read_only}
+  . = ALIGN({page});
+  .data : {{
+    *(.data .data.* .gnu.linkonce.d.* .ldata .ldata.* .tdata .tdata.*)
+  }} :data
+  {writable}
+  PROVIDE(_edata = .); PROVIDE(edata = .);
+  PROVIDE(__bss_start = .);
+  .bss : {{ *(.bss .bss.* .gnu.linkonce.b.* COMMON .lbss .lbss.* .tbss .tbss.*) }} :data
+  PROVIDE(_end = .); PROVIDE(end = .);
+  __tmebox_image_end = .;
+  . = {text:#x};
+  .text : {{
+    KEEP(*(.init)) KEEP(*(.fini))
+    KEEP(*({exported}*))
+    *(.text .text.* .gnu.linkonce.t.* .ltext .ltext.*)
+    BYTE(0xf4)
+    . = ALIGN({entry});
+    {tables} = .;
+    *({table_sections}*)
+  }} :text =0xf4f4f4f4
+  PROVIDE(_etext = .); PROVIDE(etext = .);
+  /DISCARD/ : {{ *(.eh_frame .eh_frame_hdr .note.* .comment) }}
+}}
+{gates}
+"""
+# Two program headers: with one, the linker would fill the gigabyte between data and text with a hole.
+# Gaps between input sections, and the end, are hlt: nothing falls through, and every byte decodes.
+
+NAMED = {".rodata", ".data", ".bss", ".text"}
+"""Output sections that the script has by itself."""
+_SECTION_NAME = re.compile(r"[\w.$-]{1,200}")
+
+
+def linker_script(roots: Iterable[str], read_only: Iterable[str] = (), writable: Iterable[str] = ()) -> str:
+    """`roots` are symbols to keep with all that they reach, whoever else uses them. `read_only`, `writable`:
+    further data sections, which keep their names (C programs find their start and end by those).
+
+    Raises CompileError for a section name that a script cannot have.
+    """
+    return _SCRIPT.format(
+        image=abi.IMAGE_START,
+        text=abi.TEXT_NOMINAL,
+        page=abi.PAGE_SIZE,
+        roots=" ".join(quote(name) for name in roots),
+        gates="\n".join(f"{name} = {address:#x};" for name, address in abi.GATES.items()),
+        exported=EXPORT_SECTION_PREFIX,
+        entry=abi.TABLE_ENTRY,
+        tables=TABLES,
+        table_sections=SECTION_PREFIX,
+        first=CONSTRUCTORS[0],
+        end=CONSTRUCTORS[1],
+        read_only="\n  ".join(_own_section(name) for name in read_only),
+        writable="\n  ".join(_own_section(name) for name in writable),
+    )
+
+
+def _own_section(name: str) -> str:
+    if not _SECTION_NAME.fullmatch(name):
+        raise CompileError(f"impossible section name {name[:80]!r}")
+    return f"{quote(name)} : {{ *({quote(name)}) }} :data"
+
+
+def quote(name: str) -> str:
+    """A symbol name for a linker script or assembly, where bare ones may hold few characters."""
+    return f'"{name}"'

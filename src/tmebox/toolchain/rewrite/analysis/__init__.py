@@ -1,0 +1,1 @@
+"""What instructions read, write and keep alive."""

@@ -1,0 +1,295 @@
+"""Placing templates one after the other: what depends on the neighbours.
+
+Stack discipline: rsp adjustments are pending until an anchor; where none comes in time, a probe is put right
+after the adjustment.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Set
+
+from tmebox.abi import RESERVED, SPILL_REGISTER, STACK_REACH, TARGET_SHIFTS
+from tmebox.toolchain.rewrite import registers
+from tmebox.toolchain.rewrite.analysis import effects
+from tmebox.toolchain.rewrite.analysis.liveness import EVERYTHING, R11_BIT, FlowGraph, resources
+from tmebox.toolchain.rewrite.control import (
+    TRAP,
+    checked_branch,
+    checked_jump_keeping,
+    checked_return,
+    unchecked_branch,
+)
+from tmebox.toolchain.rewrite.failed_checks import Traps, trap
+from tmebox.toolchain.rewrite.flags import carried
+from tmebox.toolchain.rewrite.mnemonics import FLAGS
+from tmebox.toolchain.rewrite.speed.borrow import borrowed
+from tmebox.toolchain.rewrite.speed.jump_tables import checked_table_jump, placed
+from tmebox.toolchain.rewrite.template import LOCAL_LABEL, Refusal, Shape, Template, lines, spilled
+
+_PROBE = lines("cmpl %eax, (%rsp)")
+_PROBE_KEEPING_FLAGS = lines(f"movq %rax, {SPILL_REGISTER}(%rsp)")
+LABEL_PREFIX = ".Ltmebox"
+FLAGS_OVER_JUMP = "an indirect jump while the flags are in use"
+"""A refusal that clang's code can avoid: without jump tables it has no such jumps."""
+
+
+class Emitter:
+    """Feed it a file's text and templates in order, then take `text()`."""
+
+    def __init__(self, graph: FlowGraph, isolation: str, base: str) -> None:
+        self._graph = graph
+        self._shift = TARGET_SHIFTS[base]
+        self._scratch = [
+            name for name in registers.NAMES_64 if name != "rsp" and (base != "r15" or name not in RESERVED)
+        ]
+        self._is_checked = isolation == "code+data"
+        self._out: list[str] = []
+        self._pending = 0
+        self._adjusted = (0, 0)
+        self._traps = Traps()
+        self._labels = 0
+        self._ends_in_call = False
+        self._waited_for: Set[int] = frozenset()
+        self._tables: Mapping[str, tuple[str, ...]] = {}
+        self._placed: dict[str, str] = {}
+        """The tables that jumps go through, and what they are called behind the text."""
+        self._movable: dict[int, int] = {}
+        """Instructions that were placed as they are, by their index in the graph, and where their text is."""
+        self._compare: int | None = None
+        """Where the instruction before this one stands, if a rebase may go before it."""
+
+    def hurry(self, loads: Set[int]) -> None:
+        """Loads, by their index in the graph, to make faster at the price of more instructions."""
+        self._waited_for = loads
+
+    def use_tables(self, tables: Mapping[str, tuple[str, ...]]) -> None:
+        """Tables that jumps may go through: their labels, in order."""
+        self._tables = tables
+
+    def verbatim(self, text: str) -> None:
+        if not text.startswith("\t.loc\t"):
+            self._compare = None
+        self._out.append(text)
+
+    def change_section(self, text: str) -> None:
+        self._resolve_traps()
+        self._out.append(text)
+
+    def end_function(self, text: str) -> None:
+        """A `.size`: a function that ends in a call does not expect it to return."""
+        self._stop_after_call()
+        self._out.append(text)
+
+    def text(self) -> str:
+        self._stop_after_call()
+        self._resolve_traps()
+        tables = (
+            placed(number, label, self._tables[name])
+            for number, (name, label) in enumerate(self._placed.items())
+        )
+        return "\n".join([*filter(None, self._out), *tables])
+
+    def instruction(self, template: Template, index: int, mask: int) -> None:
+        """`index`: in the flow graph; `mask`: what an indirect jump may reach. Raises Refusal."""
+        shape = template.shape
+        self._ends_in_call = shape is Shape.CALL
+        if shape is Shape.PLAIN and template.is_fixed:
+            if self._pending and template.anchor:
+                self._pending = 0
+            elif self._pending and not template.flow.falls_through:
+                self._probe()
+            self._compare = len(self._out) if template.is_compare else None
+            if template.load is not None and index in self._waited_for:
+                self._load_hurriedly(template, index)
+            else:
+                self._movable[index] = len(self._out)
+                self._out.append(template.text)
+        else:
+            if shape is not Shape.REBASE:
+                self._compare = None
+            _PLACE[shape](self, template, index, mask)
+        if not template.flow.falls_through:
+            self._traps.possible.append(len(self._out))
+            self._out.append("")
+
+    def _load_hurriedly(self, template: Template, index: int) -> None:
+        assert template.load is not None
+        loaded = borrowed(template.load, index, self._graph, self._can_move)
+        if loaded is not None and loaded.after is not None:
+            place = self._movable.pop(loaded.after)
+            self._out.append(self._out[place])
+            self._out[place] = ""
+        self._out.append(template.text if loaded is None else loaded.text)
+
+    def _can_move(self, index: int, to: int) -> bool:
+        """It works on registers only, and nothing from there on has needed a register that is not named."""
+        if not all(place in self._movable for place in range(index, to)):
+            return False
+        text = self._out[self._movable[index]]
+        return "(" not in text and ":" not in text and self._graph.can_move_down(index, to)
+
+    # -- by shape --
+
+    def _plain(self, template: Template, index: int, mask: int) -> None:
+        text = template.text
+        if LOCAL_LABEL in text:
+            self._settle()
+            text = self._with_label(text)
+        if self._graph.live_after(index) & R11_BIT:
+            if not template.can_spill:
+                raise Refusal("needs r11, which is in use here")
+            text = spilled(text, "r11")
+            self._pending = 0
+        if template.anchor:
+            self._pending = 0
+        self._out.append(text)
+
+    def _adjust(self, template: Template, index: int, mask: int) -> None:
+        if self._pending + template.reach > STACK_REACH:
+            self._probe()
+        self._pending += template.reach
+        self._out.append(template.text)
+        self._adjusted = (len(self._out), index)
+        self._out.append("")
+
+    def _rebase(self, template: Template, index: int, mask: int) -> None:
+        compare, self._compare = self._compare, None
+        live = self._graph.live_after(index)
+        if live & R11_BIT and template.scratch:
+            raise Refusal("moves the stack pointer through r11, which is in use here")
+        self._settle()
+        text = self._with_label(template.text)
+        if not live & FLAGS:
+            self._out.append(text)
+        elif compare is not None and not template.scratch:
+            self._out[compare] = f"{text}\n{self._out[compare]}"
+        else:
+            self._out.append(self._keeping_condition(template, index, text))
+
+    def _with_label(self, text: str) -> str:
+        return text.replace(LOCAL_LABEL, self._new_label()) if LOCAL_LABEL in text else text
+
+    def _keeping_condition(self, template: Template, index: int, text: str) -> str:
+        conditions = self._graph.conditions_after(index)
+        around = carried(conditions) if conditions else None
+        needs_r11 = template.scratch or (template.flow.reads | self._graph.live_after(index)) & R11_BIT
+        if around is None or needs_r11:
+            raise Refusal("moves the stack pointer while the flags are in use")
+        return f"{lines(around[0])}\n{text}\n{lines(around[1])}"
+
+    def _branch(self, template: Template, index: int, mask: int) -> None:
+        self._settle()
+        self._out.append(template.text)
+
+    def _call(self, template: Template, index: int, mask: int) -> None:
+        self._pending = 0
+        self._out.append(template.text)
+
+    def _return(self, template: Template, index: int, mask: int) -> None:
+        self._pending = 0
+        if not self._is_checked:
+            self._out.append(lines("retq"))
+            return
+        label = self._new_label()
+        self._out.append(checked_return(self._shift).replace(TRAP, label))
+        self._place_trap(label)
+
+    def _indirect(self, template: Template, index: int, mask: int) -> None:
+        if template.anchor:
+            self._pending = 0
+        is_call = template.text == "callq"
+        if not self._is_checked:
+            if not is_call:
+                self._settle()
+            self._pending = 0
+            self._put_before(template)
+            self._out.append(unchecked_branch(template.text, template))
+            self._ends_in_call = is_call
+            return
+        self._settle()
+        if template.through is not None and template.through[0] in self._tables:
+            self._through_table(*template.through, index)
+            return
+        self._put_before(template)
+        self._traps.wanted.append(len(self._out))
+        self._out.append(self._checked(template, index, mask << self._shift, is_call))
+        if is_call:
+            self._traps.beside[len(self._out) - 1] = len(self._out)
+            self._out.append("")
+            self._ends_in_call = True
+
+    def _through_table(self, name: str, register: str, index: int) -> None:
+        if self._graph.live_after(index, FLAGS):
+            raise Refusal(FLAGS_OVER_JUMP)
+        label = self._placed.setdefault(name, f"{LABEL_PREFIX}_table{len(self._placed)}")
+        self._traps.wanted.append(len(self._out))
+        self._out.append(checked_table_jump(label, register, len(self._tables[name]), TRAP))
+
+    def _put_before(self, template: Template) -> None:
+        if template.before:
+            self._out.append(template.before)
+
+    def _checked(self, template: Template, index: int, mask: int, is_call: bool) -> str:
+        in_r11 = template.register == "r11" or "%r11" in template.operand  # the target, or its address
+        passed = 0 if in_r11 else self._graph.flows[index].reads & R11_BIT
+        if (
+            is_call and passed
+        ):  # no convention has an argument in r10 as well, but the one for nested functions
+            return checked_branch(template.text, template.operand, "r10", mask)
+        live = passed if is_call else passed | self._graph.live_after(index, EVERYTHING)
+        if live & FLAGS:
+            raise Refusal(FLAGS_OVER_JUMP)
+        if not live & R11_BIT:
+            return checked_branch(template.text, template.operand, "r11", mask)
+        if template.register is not None:
+            return checked_branch(template.text, template.operand, template.register, mask)
+        used = re.findall(r"%\w+", template.operand)
+        free = next((name for name in self._scratch if not live & resources(effects.mask(name))), None)
+        if free is not None:
+            return checked_branch(template.text, template.operand, free, mask)
+        # A register that the address is made of: what comes next hardly waits for its value.
+        kept = next((name for name in self._scratch if f"%{registers.part(name, 32)}" in used), "r11")
+        return checked_jump_keeping(kept, template.operand, mask)
+
+    # -- stack --
+
+    def _settle(self) -> None:
+        if self._pending:
+            self._probe()
+
+    def _probe(self) -> None:
+        position, index = self._adjusted
+        live = self._graph.live_after(index) & FLAGS
+        self._out[position] = _PROBE_KEEPING_FLAGS if live else _PROBE
+        self._pending = 0
+
+    # -- traps --
+
+    def _stop_after_call(self) -> None:
+        if self._ends_in_call:
+            self._place_trap(self._new_label())
+            self._ends_in_call = False
+
+    def _place_trap(self, label: str) -> None:
+        self._traps.add(len(self._out), label)
+        self._out.append(trap(label))
+
+    def _new_label(self) -> str:
+        self._labels += 1
+        return f"{LABEL_PREFIX}{self._labels}"
+
+    def _resolve_traps(self) -> None:
+        self._traps.resolve(self._out, self._new_label)
+        self._traps = Traps()
+
+
+_PLACE = {
+    Shape.PLAIN: Emitter._plain,
+    Shape.ADJUST: Emitter._adjust,
+    Shape.REBASE: Emitter._rebase,
+    Shape.BRANCH: Emitter._branch,
+    Shape.CALL: Emitter._call,
+    Shape.RETURN: Emitter._return,
+    Shape.INDIRECT: Emitter._indirect,
+}

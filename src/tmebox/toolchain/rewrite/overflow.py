@@ -1,0 +1,73 @@
+"""Frames and arrays that are larger than what is left below the stack pointer.
+
+A rebase takes the lower half of the new stack pointer and masks it, so that too large a frame would wrap
+round into the program's own heap. That is no way out of the sandbox, but no program expects it: natively it
+is a fault. So where rsp moves down by much, or by an unknown number, the new one is computed in 64 bits
+first. If it is no offset of the private part, an access where nothing is ever mapped stops the program. All
+other frames reach memory that is mapped for nothing but the stack, or not at all.
+"""
+
+from __future__ import annotations
+
+from tmebox.abi import RSP_MASK, SPILL_REGISTER, STACK_EXHAUSTED
+from tmebox.toolchain.rewrite import registers
+from tmebox.toolchain.rewrite.asm import Memory, Operand, Register
+from tmebox.toolchain.rewrite.memory import computed, confined
+from tmebox.toolchain.rewrite.template import LOCAL_LABEL
+
+_STOP = (f"cmpl %eax, %gs:{STACK_EXHAUSTED:#x}", f"{LOCAL_LABEL}:")
+_NOT_AN_OFFSET = ~RSP_MASK
+"""The bits that no offset of the private part has; as an immediate that is sign-extended."""
+
+
+def check_constant(size_bytes: int) -> tuple[str, ...]:
+    """Before rsp moves down by a constant."""
+    return (f"cmpl ${size_bytes:#x}, %esp", f"jae {LOCAL_LABEL}", *_STOP) if size_bytes > 0 else ()
+
+
+def check_move(source: Operand) -> tuple[str, ...]:
+    """Before a 64-bit operand is loaded into rsp. rbp holds what rsp was, and needs no check."""
+    match source:
+        case Register(name) if registers.WIDTH.get(name) == 64 and name != "rbp":
+            text = f"%{name}"
+        case Memory():
+            text = str(confined(source))
+        case _:
+            return ()
+    return f"testq ${_NOT_AN_OFFSET}, {text}", f"je {LOCAL_LABEL}", *_STOP
+
+
+def check_arithmetic(base: str, source: Operand, scratch: str) -> tuple[str, ...]:
+    """Before `source` is added to rsp, or subtracted."""
+    match source:
+        case Register(name) if registers.WIDTH.get(name) == 64:
+            text = f"%{name}"
+        case Memory():
+            text = str(confined(source))
+        case _:
+            return ()
+    return _check((f"movl %esp, %{registers.part(scratch, 32)}", f"{base}q {text}, %{scratch}"), scratch)
+
+
+def check_address(source: Memory, scratch: str) -> tuple[str, ...]:
+    """Before `lea` of an address into rsp."""
+    if source.base == "rbp" and source.index is None:
+        return ()
+    address = computed(source)
+    if source.base not in ("rsp", "esp"):
+        return _check((f"leaq {address}, %{scratch}",), scratch)
+    inside = Memory(address.displacement, scratch, address.index, address.scale)
+    return _check((f"movl %esp, %{registers.part(scratch, 32)}", f"leaq {inside}, %{scratch}"), scratch)
+
+
+def _check(compute: tuple[str, ...], scratch: str) -> tuple[str, ...]:
+    """The scratch register is kept below the red zone meanwhile, be it needed or not."""
+    slot = f"{SPILL_REGISTER}(%rsp)"
+    return (
+        f"movq %{scratch}, {slot}",
+        *compute,
+        f"testq ${_NOT_AN_OFFSET}, %{scratch}",
+        f"movq {slot}, %{scratch}",
+        f"je {LOCAL_LABEL}",
+        *_STOP,
+    )

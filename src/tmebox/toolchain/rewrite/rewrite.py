@@ -1,0 +1,272 @@
+"""Rewrite: assembly text → assembly text in which every access and every branch is confined.
+
+The rules are in docs/design.md, section 4. Nothing here is trusted: the verifier decides from the bytes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import lru_cache
+
+from tmebox.abi import BASES
+from tmebox.errors import CompileError, Diagnostic
+from tmebox.toolchain.link.label_claims import claims
+from tmebox.toolchain.rewrite.analysis.liveness import FlowGraph
+from tmebox.toolchain.rewrite.asm import (
+    AsmSyntaxError,
+    Directive,
+    InlineAssembly,
+    Instruction,
+    Label,
+    LineMarker,
+    parse_line,
+    remove_block_comments,
+    split_operands,
+    symbols,
+)
+from tmebox.toolchain.rewrite.control import jump_mask
+from tmebox.toolchain.rewrite.directives import (
+    ALIGNMENTS,
+    ASSIGNMENTS,
+    DATA,
+    SECTIONS,
+    SHARED,
+    SectionState,
+    rewrite_directive,
+)
+from tmebox.toolchain.rewrite.emit import LABEL_PREFIX, Emitter
+from tmebox.toolchain.rewrite.instruction import avx512_hint, rewrite_instruction
+from tmebox.toolchain.rewrite.places import Places
+from tmebox.toolchain.rewrite.speed.borrow import waited_for
+from tmebox.toolchain.rewrite.speed.cache_lines import within_lines
+from tmebox.toolchain.rewrite.speed.jump_tables import JumpTables
+from tmebox.toolchain.rewrite.speed.offset_reuse import without_repeated_loads
+from tmebox.toolchain.rewrite.template import Load, Refusal, Shape, Template
+
+ISOLATIONS = ("code+data", "data")
+
+_Prepared = Template | Refusal | Directive | Label | LineMarker | InlineAssembly | Instruction
+"""A statement ready to be placed; an Instruction is one whose prefix stands on a line of its own."""
+
+
+@lru_cache(maxsize=1 << 15)
+def _prepare(line: str, base: str) -> tuple[_Prepared, ...]:
+    """Everything about a line that does not depend on where it stands. Most lines of a program repeat."""
+    try:
+        statements = parse_line(line)
+    except AsmSyntaxError as error:
+        return (Refusal(f"`{line.strip()}`: {error}{avx512_hint(line)}"),)
+    return tuple(_prepare_statement(statement, base) for statement in statements)
+
+
+def _prepare_statement(statement: _Prepared, base: str) -> _Prepared:
+    if not isinstance(statement, Instruction) or not statement.mnemonic:
+        return statement
+    try:
+        return replace(rewrite_instruction(statement, base), source=str(statement).strip())
+    except Refusal as refusal:
+        return refusal
+
+
+def rewrite(text: str, *, file: str, isolation: str = "code+data", base: str = "gs") -> str:
+    """Instrument a compiler's (or a person's) assembly.
+
+    `file` is what messages call the text. `isolation` "data" leaves returns and branches unchecked. `base`:
+    "gs" or "r15", where the window's base is; for r15 the text must leave r14 and r15 alone.
+    Raises CompileError with one Diagnostic per refused line, at its C source line where that is known.
+    """
+    if isolation not in ISOLATIONS:
+        raise ValueError(f"isolation is one of {', '.join(ISOLATIONS)}, not {isolation!r}")
+    if base not in BASES:
+        raise ValueError(f"base is one of {', '.join(BASES)}, not {base!r}")
+    return _Rewriting(text, file, isolation, base).run()
+
+
+class _Rewriting:
+    """One file: first read it all (sections, labels, flow), then place the instructions."""
+
+    def __init__(self, text: str, file: str, isolation: str, base: str) -> None:
+        self._text = text
+        self._base = base
+        self._is_clang = "-- Begin function" in text or "clang version" in text
+        self._is_compiled = self._is_clang or '.ident\t"GCC:' in text
+        self._places = Places(file)
+        self._sections = SectionState()
+        self._graph = FlowGraph(is_conventional=self._is_compiled, marks_tail_calls=self._is_clang)
+        self._emitter = Emitter(self._graph, isolation, base)
+        self._is_checked = isolation == "code+data"
+        self._tables = JumpTables()
+        self._loads: dict[int, Load] = {}
+        self._functions: set[str] = set()
+        self._subtracted: dict[str, None] = {}
+        """Symbols that stand beside others in one expression, as in a difference, in their order."""
+        self._diagnostics: list[Diagnostic] = []
+        self._placements: list[_Placement] = []
+        self._entries: dict[int, str] = {}
+        """Numbers of the placements that are part of a table, and its name."""
+        self._is_inline = False
+        self._line = 0
+        self._prefix = ""
+
+    def run(self) -> str:
+        try:
+            self._read(remove_block_comments(self._text))
+        except AsmSyntaxError as error:
+            self._refuse(Refusal(str(error)))
+        if not self._diagnostics:
+            self._place()
+        if self._diagnostics:
+            count = len(self._diagnostics)
+            message = f"{count} line{'s' * (count != 1)} of assembly that cannot run in a sandbox"
+            raise CompileError(message, tuple(self._diagnostics))
+        result = self._emitter.text() + "\n"
+        if self._base == "r15":
+            result = without_repeated_loads(result, self._graph.arrivals())
+        if self._is_compiled:
+            result = within_lines(result, self._graph.arrivals())
+        claimed = [name for name in self._subtracted if self._graph.is_label(name)]
+        return result + claims(claimed) if claimed else result
+
+    def _read(self, text: str) -> None:
+        for number, line in enumerate(text.split("\n"), 1):
+            self._line = number
+            joined = f"{self._prefix} {line}" if self._prefix else line
+            self._prefix = ""
+            for statement in _prepare(joined, self._base):
+                try:
+                    self._add(statement)
+                except Refusal as refusal:
+                    self._refuse(refusal)
+        if self._prefix:
+            self._refuse(Refusal(f"`{self._prefix}` without an instruction"))
+
+    def _place(self) -> None:
+        emitter = self._emitter
+        if self._is_clang and self._base == "gs":
+            emitter.hurry(waited_for(self._graph, self._loads))
+        moved = self._move_tables() if self._is_checked else frozenset()
+        for line, item, index, mask in self._placements:
+            self._line = line
+            if isinstance(item, Template):
+                try:
+                    emitter.instruction(item, index, mask)
+                except Refusal as refusal:
+                    self._refuse(Refusal(f"`{item.source}`: {refusal}"))
+            elif mask == _SECTION:
+                emitter.change_section(item)
+            elif mask == _SIZE:
+                emitter.end_function(item)
+            elif mask != _ENTRY or index not in moved:
+                emitter.verbatim(item)
+
+    def _move_tables(self) -> frozenset[int]:
+        """Let jumps go through the tables that they can; returns the placements that nothing reads then."""
+        usable = self._tables.usable(self._graph.is_label)
+        jumps = {
+            item.through[0]
+            for _, item, _, _ in self._placements
+            if isinstance(item, Template) and item.through is not None
+        }
+        self._emitter.use_tables(usable)
+        private = {
+            name for name in usable.keys() & jumps if self._tables.is_private(name, self._graph.taken())
+        }
+        return frozenset(number for number, name in self._entries.items() if name in private)
+
+    def _refuse(self, refusal: Refusal) -> None:
+        self._diagnostics.append(self._places.diagnostic(str(refusal), self._line))
+
+    def _add(self, statement: _Prepared) -> None:
+        match statement:
+            case Template():
+                self._add_instruction(statement)
+            case Directive():
+                self._add_directive(statement)
+            case Label(name):
+                self._add_label(name)
+            case InlineAssembly(begins):
+                self._is_inline = begins
+            case LineMarker():
+                self._places.note(self._line, statement)
+            case Instruction():
+                self._prefix = " ".join(statement.prefixes)
+            case Refusal():
+                raise statement
+
+    def _take_addresses(self, arguments: str) -> None:
+        self._graph.take_addresses(symbols(arguments))
+        if "-" not in arguments:
+            return
+        for expression in split_operands(arguments):
+            if len(names := symbols(expression)) > 1:
+                self._subtracted.update(dict.fromkeys(names))
+
+    def _add_text(self, text: str, kind: int = 0) -> None:
+        self._placements.append((self._line, text, 0, kind))
+
+    def _add_instruction(self, template: Template) -> None:
+        section = self._sections.current
+        if not section.is_code:
+            raise Refusal(f"an instruction in section `{section.name}`, which is not executable")
+        index = self._graph.add(template.flow, section.name)
+        if len(template.flow.takes) > 1:
+            self._subtracted.update(dict.fromkeys(template.flow.takes))
+        if template.load is not None and not self._is_inline:
+            self._loads[index] = template.load
+        mask = 0
+        if template.shape is Shape.INDIRECT:
+            mask = jump_mask(template, self._is_clang and not self._is_inline)
+            if template.through is None:
+                self._tables.read_otherwise(symbols(template.operand))
+        self._placements.append((self._line, template, index, mask))
+
+    def _add_label(self, name: str) -> None:
+        if name.startswith(LABEL_PREFIX):
+            raise Refusal(f"`{name}`: labels that start with `{LABEL_PREFIX}` are the rewriter's")
+        current = self._sections.current
+        if not current.is_code:
+            self._tables.begin(name, current)
+        section = current.name
+        if name in self._functions:
+            self._graph.begin_function(name, section)
+        self._graph.add_label(name, section)
+        self._add_text(f"{name}:")
+
+    def _add_directive(self, directive: Directive) -> None:
+        name = directive.name
+        if name == ".loc":
+            self._places.note(self._line, directive.arguments)
+            self._add_text(str(directive))
+            return
+        if name in SECTIONS or name in ALIGNMENTS:
+            self._tables.end()
+        if name in SECTIONS:
+            self._add_text(self._sections.apply(directive), _SECTION)
+            return
+        if name == ".file":
+            self._places.add_file(directive)
+        elif name == ".type" and "function" in directive.arguments.lower():
+            self._functions.add(directive.arguments.split(",")[0].strip())
+        elif name in SHARED:
+            self._tables.share(symbols(directive.arguments))
+        elif name in ASSIGNMENTS or (name in DATA and not self._sections.current.is_debug):
+            self._take_addresses(directive.arguments)
+        ends_function = name == ".size" and self._sections.current.is_code
+        if ends_function:
+            self._graph.end_function(self._sections.current.name)
+        text = rewrite_directive(directive, self._sections.current)
+        table = self._tables.add(directive) if name in DATA else None
+        if table is not None and text is not None:
+            number = len(self._entries)
+            self._entries[number] = table
+            self._placements.append((self._line, text, number, _ENTRY))
+        elif text is not None:
+            self._add_text(text, _SIZE if ends_function else 0)
+
+
+_SECTION = 1
+_SIZE = 2
+_ENTRY = 3
+_Placement = tuple[int, "Template | str", int, int]
+"""Line, what to place, index in the flow graph or among a file's table entries, and the mask of a jump or the
+kind of text."""

@@ -1,0 +1,104 @@
+"""Tables of labels that jumps go through: found among a file's constants, put behind its text.
+
+There no sandbox can write, and the verifier looks at every entry, so a jump can read its target from them
+without a check: docs/design.md, section 4.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Set
+from dataclasses import dataclass, field
+
+from tmebox.abi import TABLE_ENTRY
+from tmebox.toolchain.rewrite import registers
+from tmebox.toolchain.rewrite.asm import Directive, split_operands, symbols
+from tmebox.toolchain.rewrite.directives import Section
+from tmebox.toolchain.rewrite.template import lines
+
+SECTION_PREFIX = ".tmebox.tables."
+"""Of a section's name. One section a table, so that the linker drops those of functions that it drops."""
+
+_READ_ONLY = ".rodata"
+_ENTRY = ".quad"
+
+
+@dataclass
+class _Found:
+    """is_regular: it consists of names alone."""
+
+    targets: list[str] = field(default_factory=list)
+    is_regular: bool = True
+
+
+class JumpTables:
+    """Told of a file's data statements in their order; then asked."""
+
+    def __init__(self) -> None:
+        self._found: dict[str, _Found] = {}
+        self._open: str | None = None
+        self._last: str | None = None
+        """The last constant's label, whether or not anything has followed it."""
+        self._shared: set[str] = set()
+        self._read_otherwise: set[str] = set()
+
+    def begin(self, label: str, section: Section) -> None:
+        """A label in a data section."""
+        last = self._found.get(self._last or "")
+        if last is not None and last.is_regular and not last.targets:
+            self._read_otherwise.add(label)  # by whoever uses the other label of the same place
+        is_constant = section.name == _READ_ONLY or section.name.startswith(f"{_READ_ONLY}.")
+        self._open = label if is_constant and label not in self._found else None
+        if self._open is not None:
+            self._found[label] = _Found()
+            self._last = label
+
+    def end(self) -> None:
+        """What comes next is not part of the table."""
+        self._open = None
+
+    def add(self, directive: Directive) -> str | None:
+        """A directive that defines data; returns the table that it is part of."""
+        if self._open is None:
+            return None
+        table = self._found[self._open]
+        names = split_operands(directive.arguments)
+        if directive.name == _ENTRY and all(symbols(name) == [name] for name in names):
+            table.targets += names
+        else:
+            table.is_regular = False
+        return self._open
+
+    def share(self, names: list[str]) -> None:
+        """Other files may define these."""
+        self._shared.update(names)
+
+    def read_otherwise(self, names: list[str]) -> None:
+        """An instruction reads them that is no jump through a table."""
+        self._read_otherwise.update(names)
+
+    def usable(self, is_code: Callable[[str], bool]) -> dict[str, tuple[str, ...]]:
+        """name → labels, for those that jumps may go through. `is_code`: whether an instruction is there."""
+        return {
+            name: tuple(table.targets)
+            for name, table in self._found.items()
+            if table.is_regular
+            and table.targets
+            and name not in self._shared
+            and all(map(is_code, table.targets))
+        }
+
+    def is_private(self, name: str, taken: Set[str]) -> bool:
+        """Whether nothing but jumps through it can read a table. `taken`: symbols used as a value."""
+        return name.startswith(".L") and name not in taken and name not in self._read_otherwise
+
+
+def checked_table_jump(table: str, index: str, entries: int, trap: str) -> str:
+    """The jump through `table`, a label that `placed` has placed. index: 64-bit register. trap: label."""
+    low = registers.part(index, 32)
+    return lines(f"cmpq ${entries - 1}, %{index}", f"ja {trap}", f"jmp *{table}(,%{low},{TABLE_ENTRY})")
+
+
+def placed(number: int, table: str, targets: tuple[str, ...]) -> str:
+    """The table's statements. `number` tells the tables of a file apart."""
+    entries = "\n".join(f"\t.quad\t{target}" for target in targets)
+    return f'\t.section\t{SECTION_PREFIX}{number},"ax",@progbits\n\t.p2align\t3\n{table}:\n{entries}'

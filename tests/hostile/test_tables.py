@@ -1,0 +1,148 @@
+"""Jumps through tables: with indexes outside of them, and tables that lead elsewhere."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tmebox
+from tests.forked import run_forked
+from tests.hostile.scene import attack, hostile
+from tmebox import Module, Sandbox, abi
+from tmebox.modulefile.file import Export, ModuleFile
+
+ENTRIES = {"go": 4, "promised": 6, "by_hand": 2}
+MESSAGE = "a jump through a table, with an index outside of it, was stopped; or the code stopped itself"
+OUTSIDE = {
+    "one-too-far": 0,
+    "far": 1000,
+    "as-32-bits-inside": (1 << 32) + 1,
+    "largest-positive": (1 << 63) - 1,
+    "smallest-negative": 1 << 63,
+    "wraps-to-the-second-entry": (1 << 61) + 1,
+    "minus-one": (1 << 64) - 1,
+    "minus-two": (1 << 64) - 2,
+    "a-table's-address": abi.TEXT_NOMINAL,
+}
+
+
+def file() -> ModuleFile:
+    return hostile("tables").file
+
+
+def numbers(file: ModuleFile) -> list[int]:
+    return [number for (number,) in struct.iter_unpack("<Q", file.text[file.code_bytes :])]
+
+
+def with_entry(file: ModuleFile, number: int, target: int) -> ModuleFile:
+    """The module with another entry, which is what it says wherever it is loaded."""
+    place = file.code_bytes + number * abi.TABLE_ENTRY
+    text = file.text[:place] + struct.pack("<Q", target % (1 << 64)) + file.text[place + abi.TABLE_ENTRY :]
+    kept = file.relocations.text_abs64[file.relocations.text_abs64 != place]
+    return replace(file, text=text, relocations=replace(file.relocations, text_abs64=kept))
+
+
+def test_the_program_jumps_through_tables() -> None:
+    assert file().table_entries == sum(ENTRIES.values())
+
+    def act(sandbox: Sandbox) -> list[list[int]]:
+        return [[sandbox.call_raw(name, x) for x in range(count)] for name, count in ENTRIES.items()]
+
+    assert attack(hostile("tables"), act).value == [[1, 2, 3, 4], [7, 1, (1 << 32) - 9, 5, 64, 14], [1, 2]]
+
+
+@pytest.mark.parametrize("function", ENTRIES)
+@pytest.mark.parametrize("name", OUTSIDE)
+def test_an_index_outside_the_table_is_stopped(function: str, name: str) -> None:
+    index = OUTSIDE[name] or ENTRIES[function]
+    ending = attack(hostile("tables"), lambda sandbox: sandbox.call_raw(function, index))
+    assert (ending.exception, ending.kind) == ("ControlFlowViolation", "control-flow-violation"), ending
+    assert MESSAGE in ending.message
+    assert ending.function == function
+
+
+def test_another_check_that_fails_still_says_where_it_would_have_gone() -> None:
+    ending = attack(hostile("control"), lambda sandbox: sandbox.call_raw("call", 0x1234))
+    assert "a return or indirect branch to 0x1234, where there is no code, was stopped" in ending.message
+
+
+ELSEWHERE: dict[str, Callable[[ModuleFile], int]] = {
+    "inside-an-instruction": lambda file: file.text_address + 1,
+    "a-return-behind-its-check": lambda file: file.text_address + file.text.index(b"\x4c\x89\x1c\x24\xc3"),
+    "a-bare-return": lambda file: file.text_address + file.text.index(b"\x4c\x89\x1c\x24\xc3") + 4,
+    "the-tables": lambda file: file.text_address + file.code_bytes,
+    "behind-the-text": lambda file: file.text_address + len(file.text),
+    "before-the-text": lambda file: file.text_address - 1,
+    "a-gate": lambda _: abi.GATE_EXIT,
+    "the-host-call-gate": lambda _: abi.GATE_HOSTCALL,
+    "null": lambda _: 0,
+    "the-window": lambda _: abi.IMAGE_START,
+    "python": lambda _: id(ENTRIES),
+    "with-an-upper-half": lambda file: numbers(file)[0] + (1 << 32),
+    "negative": lambda file: numbers(file)[0] - (1 << 63),
+}
+
+
+@pytest.mark.parametrize("name", ELSEWHERE)
+def test_a_module_whose_table_leads_elsewhere_is_not_loaded(name: str) -> None:
+    for number in (0, file().table_entries - 1):
+        evil = with_entry(file(), number, ELSEWHERE[name](file()))
+        with pytest.raises(tmebox.VerificationError) as caught:
+            Module.from_bytes(evil.to_bytes())
+        assert "table-leads-to-instructions" in {violation.rule for violation in caught.value.violations}
+
+
+@pytest.mark.parametrize("entries", [0, 1, 5, 13, 1000])
+def test_a_module_that_lies_about_its_tables_is_not_loaded(entries: int) -> None:
+    with pytest.raises(tmebox.TmeboxError):
+        Module.from_bytes(replace(file(), table_entries=entries).to_bytes())
+
+
+def test_an_export_in_the_tables_is_not_callable() -> None:
+    for place in range(file().code_bytes, len(file().text), abi.TABLE_ENTRY):
+        address = file().text_address + place
+        export = Export("table", address)
+        evil = replace(file(), exports=(*file().exports, export))
+        with pytest.raises(tmebox.TmeboxError):
+            Module.from_bytes(evil.to_bytes())
+        functions = np.unique(np.append(file().functions, np.uint32(address)))
+        with pytest.raises(tmebox.VerificationError):
+            Module.from_bytes(replace(evil, functions=functions).to_bytes())
+
+
+def test_a_pointer_into_the_tables_is_no_target() -> None:
+    module = hostile("control")
+    tables = hostile("tables")
+
+    def act(sandbox: Sandbox) -> Any:
+        return sandbox.call_raw("call", tables.address + tables.file.code_bytes)
+
+    assert attack(module, act).exception == "ControlFlowViolation"
+
+
+def test_a_text_with_tables_works_wherever_it_is_loaded() -> None:
+    """Its entries move with it. Here it is at two other places, and at both at once."""
+
+    def act() -> list[Any]:
+        found: list[Any] = []
+        usual = Module(file())
+        moved = Module(file(), address=usual.address - 64 * abi.MIB)
+        with Sandbox(usual) as first, Sandbox(moved) as second:
+            found.append(first.module.address != second.module.address)
+            for sandbox in (first, second):
+                found.append([sandbox.call_raw("go", x) for x in range(4)])
+                text = sandbox.module._verified.code[sandbox.module.file.code_bytes :]
+                entries = [number for (number,) in struct.iter_unpack("<Q", text)]
+                slide = sandbox.module.address - file().text_address
+                found.append(entries == [number + slide for number in numbers(file())])
+            with pytest.raises(tmebox.ControlFlowViolation, match="through a table"):
+                second.call_raw("go", 4)
+            found.append(first.call_raw("go", 3))
+        return found
+
+    assert run_forked(act).result() == [True, [1, 2, 3, 4], True, [1, 2, 3, 4], True, 4]

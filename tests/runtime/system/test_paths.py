@@ -1,0 +1,285 @@
+"""What a guest can name: granted directories and nothing else, however it asks."""
+
+from __future__ import annotations
+
+import errno
+import os
+import threading
+from pathlib import Path
+
+import pytest
+
+from tests.runtime.system.guest_side import Guest, succeed
+from tmebox.runtime.system import Directory, System, walking
+
+O_CREAT, O_EXCL, O_TRUNC, O_WRONLY, O_RDWR = os.O_CREAT, os.O_EXCL, os.O_TRUNC, os.O_WRONLY, os.O_RDWR
+SECRET = b"the host's secret"
+
+
+@pytest.fixture
+def outside(tmp_path: Path) -> Path:
+    """A directory next to the granted one, with a secret."""
+    directory = tmp_path / "outside"
+    directory.mkdir()
+    (directory / "secret").write_bytes(SECRET)
+    return directory
+
+
+@pytest.fixture
+def granted(tmp_path: Path) -> Path:
+    directory = tmp_path / "granted"
+    (directory / "sub").mkdir(parents=True)
+    (directory / "file").write_bytes(b"granted")
+    (directory / "sub" / "deep").write_bytes(b"deep")
+    return directory
+
+
+@pytest.fixture(params=["openat2", "walk"])
+def guest(
+    granted: Path, outside: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Guest:
+    """With the kernel's resolution, and with the walk for kernels that lack it."""
+    if request.param == "walk":
+        monkeypatch.setattr(walking, "has_openat2", lambda: False)
+    elif not walking.has_openat2():
+        pytest.skip("this kernel has no openat2")
+    return Guest(System(directories=[Directory(granted, "/data")]))
+
+
+def test_files_of_a_granted_directory_are_there_under_its_guest_path(guest: Guest) -> None:
+    assert guest.contents("/data/file") == b"granted"
+    assert guest.contents("/data/sub/deep") == b"deep"
+    assert guest.contents("/data//sub/./../sub//deep") == b"deep"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/etc/passwd",
+        "/proc/self/environ",
+        "/data/../outside/secret",
+        "/data/sub/../../outside/secret",
+        "/../../../../etc/passwd",
+        "../outside/secret",
+        "/datafile",
+        "/data2/file",
+        "/data/file\n",
+    ],
+)
+def test_everything_else_does_not_exist(guest: Guest, path: str) -> None:
+    assert guest.open(path) == -errno.ENOENT
+    assert guest.open(path, O_WRONLY | O_CREAT) in (-errno.ENOENT, 3)
+
+
+@pytest.mark.parametrize("target", ["../outside/secret", "{outside}/secret", "sub/../../outside/secret"])
+@pytest.mark.parametrize(
+    "flags", [0, O_RDWR, O_WRONLY | O_TRUNC, O_WRONLY | O_CREAT, O_WRONLY | O_CREAT | O_TRUNC]
+)
+def test_symbolic_links_do_not_lead_out(
+    guest: Guest, granted: Path, outside: Path, target: str, flags: int
+) -> None:
+    (granted / "link").symlink_to(target.format(outside=outside))
+    assert guest.open("/data/link", flags) in (-errno.EACCES, -errno.ELOOP)
+    assert (outside / "secret").read_bytes() == SECRET
+
+
+def test_a_linked_directory_outside_is_no_way_out_for_any_call(
+    guest: Guest, granted: Path, outside: Path
+) -> None:
+    (granted / "way").symlink_to(outside)
+    refusals = {-errno.EACCES, -errno.ELOOP, -errno.ENOTDIR, -errno.EXDEV}
+    result = guest.room(200)
+    for call in (
+        ("open", "/data/way/secret", 0),
+        ("open", "/data/way/new", O_CREAT | O_WRONLY, 0o644),
+        ("open", "/data/way/new", O_CREAT | O_EXCL | O_WRONLY, 0o644),
+        ("stat", "/data/way/secret", result),
+        ("lstat", "/data/way/secret", result),
+        ("access", "/data/way/secret", 4),
+        ("unlink", "/data/way/secret"),
+        ("mkdir", "/data/way/new", 0o755),
+        ("rmdir", "/data/way/new"),
+        ("rename", "/data/way/secret", "/data/taken"),
+        ("rename", "/data/file", "/data/way/file"),
+        ("truncate", "/data/way/secret", 0),
+        ("chmod", "/data/way/secret", 0o777),
+        ("chdir", "/data/way"),
+        ("readlink", "/data/way/secret", result, 100),
+        ("utimensat", -100, "/data/way/secret", 0, 0),
+    ):
+        assert guest(*call) in refusals, call
+    assert sorted(os.listdir(outside)) == ["secret"]
+    assert (outside / "secret").read_bytes() == SECRET
+    assert (granted / "file").exists()
+
+
+def test_symbolic_links_that_stay_inside_are_followed(guest: Guest, granted: Path) -> None:
+    (granted / "sub" / "up").symlink_to("../file")
+    assert guest.contents("/data/sub/up") == b"granted"
+    (granted / "way").symlink_to("sub/.")
+    (granted / "sub" / "chain").symlink_to("../way//../sub/./up")
+    assert guest.contents("/data/way/deep") == b"deep" and guest.contents("/data/way/chain") == b"granted"
+    for name, target, expected in (
+        ("round", "round", errno.ELOOP),
+        ("behind", "file/../file", errno.ENOTDIR),
+        ("slash", "file/", errno.ENOTDIR),
+        ("dangling", "nowhere", errno.ENOENT),
+    ):
+        (granted / name).symlink_to(target)
+        assert guest.open(f"/data/{name}") == -expected, name
+    target = guest.room(100)
+    assert guest("readlink", "/data/sub/up", target, 100) == len("../file")
+    assert guest.memory.read(target, 7) == b"../file"
+    assert guest.stat("/data/sub/up", "lstat")["mode"] & 0o170000 == 0o120000
+
+
+def test_a_guest_cannot_make_links_or_devices(guest: Guest) -> None:
+    for number in (86, 88, 133, 259, 265, 266):  # link symlink mknod mknodat linkat symlinkat
+        assert guest.system.handle(guest.memory, number, (0,) * 6) == -errno.ENOSYS
+
+
+def test_pipes_and_devices_in_a_granted_directory_are_refused_without_opening_them(
+    guest: Guest, granted: Path
+) -> None:
+    os.mkfifo(granted / "pipe")
+    for flags in (0, O_WRONLY, O_RDWR, O_RDWR | O_CREAT, O_WRONLY | O_TRUNC | O_CREAT):
+        assert guest.open("/data/pipe", flags) == -errno.EACCES
+    assert guest.open("/data/pipe", O_WRONLY | O_CREAT | O_EXCL) == -errno.EEXIST
+    if os.geteuid() == 0:
+        try:
+            os.mknod(granted / "null", 0o020666, os.makedev(1, 3))
+        except PermissionError:
+            return
+        assert guest.open("/data/null") == -errno.EACCES
+
+
+def test_a_read_only_grant_can_be_read_and_not_changed(granted: Path) -> None:
+    guest = Guest(System(directories=[Directory(granted, "/data", read_only=True)]))
+    before = sorted(os.listdir(granted))
+    assert guest.contents("/data/file") == b"granted"
+    for flags in (O_WRONLY, O_RDWR, O_TRUNC, O_RDWR | O_CREAT, O_CREAT | O_EXCL):
+        assert guest.open("/data/file", flags) == -errno.EROFS
+    assert guest.open("/data/new", O_CREAT) == -errno.ENOENT
+    for call in (
+        ("open", "/data/new", O_CREAT | O_WRONLY, 0o644),
+        ("mkdir", "/data/new", 0o755),
+        ("unlink", "/data/file"),
+        ("rmdir", "/data/sub"),
+        ("rename", "/data/file", "/data/new"),
+        ("truncate", "/data/file", 0),
+        ("chmod", "/data/file", 0o600),
+        ("access", "/data/file", os.W_OK),
+        ("utimensat", -100, "/data/file", 0, 0),
+    ):
+        assert guest(*call) == -errno.EROFS, call
+    descriptor = succeed(guest.open("/data/file"))
+    assert guest.write(descriptor, b"x") == -errno.EBADF
+    assert guest("ftruncate", descriptor, 0) == -errno.EINVAL
+    assert guest("fchmod", descriptor, 0o777) == -errno.EPERM
+    assert sorted(os.listdir(granted)) == before and (granted / "file").read_bytes() == b"granted"
+
+
+def test_the_longest_grant_decides_and_renaming_across_grants_is_refused(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "file").write_text(name)
+    grants = [Directory(tmp_path / "a", "/"), Directory(tmp_path / "b", "/inner", read_only=True)]
+    guest = Guest(System(directories=grants))
+    assert guest.contents("/file") == b"a" and guest.contents("/inner/file") == b"b"
+    assert guest("rename", "/file", "/inner/new") == -errno.EXDEV
+    assert guest.open("/inner/new", O_CREAT | O_WRONLY) == -errno.EROFS
+    assert guest.contents("/inner/../file") == b"a"
+
+
+def test_directories_above_grants_can_be_listed_and_hold_only_them(granted: Path) -> None:
+    guest = Guest(System(directories=[Directory(granted, "/home/user"), Directory(granted, "/data", True)]))
+    assert guest.names("/") == [".", "..", "data", "home"]
+    assert guest.names("/home") == [".", "..", "user"]
+    assert sorted(guest.names("/home/user")) == [".", "..", "file", "sub"]
+    assert guest.stat("/home")["mode"] & 0o170000 == 0o040000
+    assert guest("mkdir", "/home", 0o755) == -errno.EEXIST
+    assert guest("mkdir", "/other", 0o755) == -errno.EROFS
+    assert guest("unlink", "/home/user") == -errno.EBUSY
+    assert guest("rmdir", "/data") in (-errno.EBUSY, -errno.EROFS)
+
+
+def test_relative_paths_start_at_the_working_directory(guest: Guest) -> None:
+    buffer = guest.room(64)
+    assert guest("getcwd", buffer, 64) == 2 and guest.memory.read(buffer, 2) == b"/\0"
+    assert guest("chdir", "/data/sub") == 0
+    assert guest("getcwd", buffer, 64) == 10 and guest.memory.read(buffer, 10) == b"/data/sub\0"
+    assert guest("getcwd", buffer, 5) == -errno.ERANGE
+    assert guest.contents("deep") == b"deep" and guest.contents("../file") == b"granted"
+    assert guest("chdir", "deep") == -errno.ENOTDIR and guest("chdir", "none") == -errno.ENOENT
+    directory = succeed(guest.open("/data"))
+    assert succeed(guest("openat", directory, "file", 0, 0)) > directory
+    assert guest("openat", directory, "../outside/secret", 0, 0) == -errno.ENOENT
+    assert guest("fchdir", directory) == 0 and guest.contents("file") == b"granted"
+    assert guest("openat", 0, "file", 0, 0) == -errno.ENOTDIR
+    assert guest("openat", 99, "file", 0, 0) == -errno.EBADF
+
+
+def test_swapping_a_directory_for_a_link_meanwhile_never_leads_out(
+    guest: Guest, granted: Path, outside: Path
+) -> None:
+    """Another process plays the oldest trick while the guest opens."""
+    (granted / "way").mkdir()
+    (granted / "way" / "secret").write_bytes(b"harmless")
+    stop = threading.Event()
+
+    def swap() -> None:
+        os.symlink(outside, granted / "evil")
+        while not stop.is_set():
+            os.rename(granted / "way", granted / "aside")
+            os.rename(granted / "evil", granted / "way")
+            os.rename(granted / "way", granted / "evil")
+            os.rename(granted / "aside", granted / "way")
+
+    swapper = threading.Thread(target=swap)
+    swapper.start()
+    try:
+        opened = attempts = 0
+        while attempts < 2000 or (not opened and attempts < 200_000):  # meeting it is luck
+            attempts += 1
+            descriptor = guest.open("/data/way/secret")
+            if descriptor >= 0:
+                opened += 1
+                assert guest.read(descriptor) == b"harmless"
+                guest("close", descriptor)
+    finally:
+        stop.set()
+        swapper.join()
+    assert opened
+
+
+def test_new_files_have_permission_bits_only_and_obey_the_umask(guest: Guest, granted: Path) -> None:
+    assert guest("umask", 0o077) == 0o022
+    succeed(guest.open("/data/new", O_CREAT | O_WRONLY, 0o6777))
+    assert (granted / "new").stat().st_mode & 0o7777 == 0o700
+    assert guest("chmod", "/data/new", 0o6755) == 0
+    assert (granted / "new").stat().st_mode & 0o7777 == 0o755
+    assert guest("mkdir", "/data/dir", 0o7777) == 0
+    assert (granted / "dir").stat().st_mode & 0o7777 == 0o700
+
+
+def test_a_missing_directory_is_an_error_when_it_is_granted(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        System(directories=[Directory(tmp_path / "none", "/data")])
+    with pytest.raises(NotADirectoryError):
+        System(directories=[Directory(__file__, "/data")])
+
+
+def test_the_host_leaks_no_descriptors(granted: Path) -> None:
+    def count() -> int:
+        return len(os.listdir("/proc/self/fd"))
+
+    before = count()
+    guest = Guest(System(directories=[Directory(granted, "/data")]))
+    for _ in range(5):
+        for path in ("/data/file", "/data/sub", "/data/none", "/etc/passwd"):
+            guest.open(path)
+            guest("access", path, 0)
+            guest("rename", path, "/data/none/x")
+    guest.system.close()
+    guest.system.close()
+    assert count() == before
