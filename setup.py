@@ -79,8 +79,9 @@ setup(
     ext_modules=[
         Extension(
             "tmebox._native",
-            sources=sorted(str(path.relative_to(ROOT)) for path in NATIVE.glob("*.[cS]")),
-            depends=sorted(str(path.relative_to(ROOT)) for path in NATIVE.glob("*.h")),
+            sources=sorted(str(path.relative_to(ROOT)) for path in NATIVE.rglob("*.[cS]")),
+            depends=sorted(str(path.relative_to(ROOT)) for path in NATIVE.rglob("*.h")),
+            include_dirs=[NATIVE.name],
             extra_compile_args=FLAGS,
             extra_link_args=["-pthread"],
         )
