@@ -68,6 +68,8 @@ class BuildNative(build_ext):
         if GIVEN_ZIG:
             optimise.append("-g0")  # debugging information would tell where on this machine it was built
         if not name:
+            # Without optimisation zig's clang would put traps into the core, which are for sandboxed code.
+            optimise.append("-fno-sanitize=undefined")
             # Debian's pyconfig.h includes another by its path below here. Last, so that the package's own C
             # library headers are found first.
             optimise += ["-idirafter", "/usr/include"]
