@@ -29,7 +29,7 @@ from tmebox import _native, abi
 SOURCE = Path(__file__).with_name("interrupts.c")
 EVIL = abi.CODE_BASE + 12345
 RETURN_GATES = {"gs": abi.GATE_BASE + 0x80, "r15": abi.GATE_BASE + 0xC0}
-"""Where host calls come back through: see native/activation.h."""
+"""Where host calls come back through: see native/enter/activation.h."""
 MOST_STEPS = 20_000
 STRIDE = 37
 """A short run looks at every so manyth instruction, another one in each run."""
