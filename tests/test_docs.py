@@ -121,7 +121,9 @@ def test_the_blocks_of_a_document_do_what_it_says(
 
 
 @pytest.mark.parametrize(
-    "document", [*sorted((ROOT / "docs").rglob("*.md")), ROOT / "README.md"], ids=lambda path: path.name
+    "document",
+    [*sorted((ROOT / "docs").rglob("*.md")), *sorted(ROOT.glob("*.md"))],
+    ids=lambda path: path.name,
 )
 def test_links_between_documents_lead_somewhere(document: Path) -> None:
     for target in _LINK.findall(document.read_text()):
@@ -151,3 +153,26 @@ def test_the_readme_names_every_command() -> None:
     text = (ROOT / "README.md").read_text()
     for command in app.registered_commands:
         assert f"`tmebox {command.name}" in text
+
+
+def test_every_path_that_contributing_names_is_there() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    paths = set(re.findall(r"`((?:src|tests|native|docs|tools)/[\w/.-]*)`", text))
+    assert len(paths) > 20
+    assert [path for path in sorted(paths) if not (ROOT / path).exists()] == []
+
+
+def test_every_decision_is_in_the_index() -> None:
+    index = (ROOT / "docs" / "adr" / "README.md").read_text()
+    decisions = sorted(path.name for path in (ROOT / "docs" / "adr").glob("0*.md"))
+    assert [name for name in decisions if f"]({name})" not in index] == []
+
+
+@pytest.mark.parametrize("name", ["design.md", "security.md", "roadmap.md"])
+def test_sentences_are_short(name: str) -> None:
+    """18 words on average, in reference text."""
+    text = re.sub(r"```.*?```", "", (ROOT / "docs" / name).read_text(), flags=re.DOTALL)
+    text = re.sub(r"^\|.*\|$", "", text, flags=re.MULTILINE)
+    lengths = [len(sentence.split()) for sentence in re.split(r"(?<=[.!?:])\s+", text)]
+    lengths = [length for length in lengths if length > 2]
+    assert sum(lengths) / len(lengths) <= 18

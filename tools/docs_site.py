@@ -16,7 +16,12 @@ import tmebox
 from tmebox.cli.app import app
 
 ROOT = Path(__file__).resolve().parents[1]
-COPIES = {"README.md": "index.md", "CHANGELOG.md": "changes.md", "SECURITY.md": "reporting.md"}
+COPIES = {
+    "README.md": "index.md",
+    "CHANGELOG.md": "changes.md",
+    "CONTRIBUTING.md": "contributing.md",
+    "SECURITY.md": "reporting.md",
+}
 """Files beside `docs/`, and the pages they become."""
 SECTIONS = {
     "Compile and load": ("compile", "Module", "Diagnostic"),
@@ -37,7 +42,6 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     pages = {
         **{page: _moved((ROOT / name).read_text()) for name, page in COPIES.items()},
-        "decisions.md": _decision_list(),
         "commands.md": _commands(),
         "api.md": _api(),
     }
@@ -49,6 +53,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 def _moved(text: str) -> str:
     """A file from beside `docs/`, with links as they are from within."""
     text = re.sub(r"\]\(docs/", "](", text)
+    text = re.sub(r"\[([^]]+)\]\((?:LICENSE|NOTICE)\)", r"\1", text)
     for name, page in COPIES.items():
         text = text.replace(f"]({name}", f"]({page}")
     return text
@@ -56,14 +61,9 @@ def _moved(text: str) -> str:
 
 # -- decisions ------------------------------------------------------------------------------------
 def _decisions() -> Iterator[tuple[Path, str]]:
-    for path in sorted((ROOT / "docs" / "adr").glob("*.md")):
+    for path in sorted((ROOT / "docs" / "adr").glob("0*.md")):
         heading = path.read_text().splitlines()[0].lstrip("# ")
         yield path, re.sub(r"^0*(\d+)\W+", r"\1. ", heading)
-
-
-def _decision_list() -> str:
-    rows = "\n".join(f"- [{title}](adr/{path.name})" for path, title in _decisions())
-    return f"# Decisions\n\nWhat a newcomer would ask *why* about, in the order of decision.\n\n{rows}\n"
 
 
 # -- commands -------------------------------------------------------------------------------------

