@@ -33,6 +33,7 @@ LAYERS: dict[str, int] = {
     "memory": 2,
     "tme": 2,
     "runtime": 3,
+    "hints": 4,
     "serve": 4,
     "bench": 4,
     "cli": 5,

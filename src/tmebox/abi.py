@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Literal
 
 KIB = 1 << 10
 MIB = 1 << 20
@@ -49,7 +50,8 @@ TARGET_FUNCTION = 2
 """Entry of a function that is exported or whose address is taken."""
 TARGET_LABEL = 4
 """Jump-table label, computed-goto label or landing pad."""
-BASES = ("gs", "r15")
+Base = Literal["gs", "r15"]
+BASES: tuple[Base, ...] = ("gs", "r15")
 """Where the window's base is while a sandbox runs."""
 TARGET_R15_SHIFT = 3
 """The same bits, shifted, mark the targets in code that has its base in r15: such code trusts r15 and r14,

@@ -12,8 +12,8 @@ import pytest
 import tmebox.__main__ as entry
 from tests.cli.command_line import Run, environment
 
-COMMANDS = ("demo", "cc", "ar", "run", "verify", "inspect", "doctor")
-OWN_COMMANDS = ("demo", "run", "verify", "inspect", "doctor")
+COMMANDS = ("demo", "cc", "ar", "run", "verify", "inspect", "stub", "doctor")
+OWN_COMMANDS = ("demo", "run", "verify", "inspect", "stub", "doctor")
 
 
 def test_help_names_every_command(tmebox: Run) -> None:
@@ -74,7 +74,7 @@ def test_compiler_arguments_are_passed_on_as_they_were_typed(
     tool: str, module: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[list[str]] = []
-    name = f"tmebox.toolchain.{module}"
+    name = f"tmebox.toolchain.cc.{module}"
     command = ModuleType(name)
 
     def record(arguments: list[str]) -> int:

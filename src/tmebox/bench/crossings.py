@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 import tmebox
 from tmebox import _native
-from tmebox.abi import BASES
+from tmebox.abi import BASES, Base
 from tmebox.bench.peers import SOURCES
 from tmebox.bench.runners import pinned
 from tmebox.bench.statistics import Spread, spread
@@ -47,7 +47,7 @@ def bench_crossings(*, quick: bool = False) -> tuple[dict[str, Spread], list[str
     return found, missing
 
 
-def _bench(base: str, quick: bool) -> dict[str, Spread]:
+def _bench(base: Base, quick: bool) -> dict[str, Spread]:
     module = tmebox.compile(SOURCES / "functions.c", base=base)
     times = REPEATS // (QUICK_DIVISOR if quick else 1)
     imports = {"answer": abs}

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 import tmebox
-from tmebox.cli import bench, demo, doctor, inspect, run, verify
+from tmebox.cli import bench, demo, doctor, inspect, run, stub, verify
 from tmebox.cli.output import EXIT_FAILED, EXIT_OK, EXIT_TRAP, complain
 from tmebox.errors import TmeboxError, Trap
 
@@ -85,6 +85,9 @@ app.command("verify", epilog=examples("tmebox verify blur.tbx"))(verify.verify)
 app.command("inspect", epilog=examples("tmebox inspect blur.tbx", "tmebox inspect blur.c --function blur"))(
     inspect.inspect
 )
+app.command(
+    "stub", epilog=examples("tmebox stub blur.tbx -o blur_types.py", "tmebox stub blur.c -o blur.pyi")
+)(stub.stub)
 app.command("doctor", epilog=examples("tmebox doctor"))(doctor.doctor)
 app.add_typer(
     bench.bench,

@@ -11,14 +11,11 @@ from typing import TYPE_CHECKING, Any
 from tmebox import _native, abi
 from tmebox.errors import LimitError, ModuleError, SandboxBusy
 from tmebox.listing import listed, text
+from tmebox.runtime.option_types import DirectoryLike, Output
 from tmebox.runtime.system import Directory, Exit, System
 
 if TYPE_CHECKING:
     from tmebox.runtime.tenancy import Tenancy
-
-Input = Any
-Output = Any
-DirectoryLike = Any
 
 MAX_ARGUMENT_BYTES = 1 * abi.MIB
 MAX_ENTRIES = 32 * abi.KIB

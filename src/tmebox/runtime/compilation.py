@@ -5,29 +5,33 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from tmebox import abi
 from tmebox.errors import CompileError, Diagnostic
 from tmebox.listing import texts
 from tmebox.progress import shown, to
 from tmebox.runtime.module import Module
+from tmebox.runtime.option_types import Isolation, Optimization, SourcePath
 
-OPTIMIZATIONS = ("-O0", "-O1", "-O2", "-O3", "-Os", "-Oz", "-Og", "-Ofast")
-ISOLATIONS = ("code+data", "data")
+if TYPE_CHECKING:
+    from tmebox.toolchain.options import SourceText
+
+OPTIMIZATIONS: tuple[str, ...] = get_args(Optimization)
+ISOLATIONS: tuple[str, ...] = get_args(Isolation)
 
 
 def compile(
-    source: str | Path | Sequence[str | Path] | None = None,
+    source: SourcePath | Sequence[SourcePath] | None = None,
     *,
     source_text: str | None = None,
-    include_dirs: Sequence[str | Path] = (),
+    include_dirs: Sequence[SourcePath] = (),
     defines: Mapping[str, str | int | None] | Sequence[str] = (),
-    optimize: str = "-O2",
+    optimize: Optimization = "-O2",
     flags: Sequence[str] = (),
     exports: Sequence[str] | None = None,
-    isolation: str = "code+data",
-    base: str = "gs",
+    isolation: Isolation = "code+data",
+    base: abi.Base = "gs",
     trust_compiler: bool = False,
     timeout: float = 120.0,
     progress: Callable[[str, int, int], None] | None = None,
@@ -49,7 +53,7 @@ def compile(
         from tmebox.toolchain.build import CompileOptions, SourceText, build
     except ImportError as error:
         raise CompileError(f"the compiler is not installed ({error}): pip install 'tmebox[cc]'") from error
-    sources: list[Any] = []
+    sources: list[Path | SourceText] = []
     if source_text is not None:
         if not isinstance(source_text, str):
             raise TypeError(f"source_text is {type(source_text).__name__}, where str is expected")
@@ -86,7 +90,7 @@ def _paths(given: Any, name: str) -> tuple[Path, ...]:
     return tuple(Path(item) for item in texts(given, name))
 
 
-def _require_files(sources: Sequence[Any]) -> None:
+def _require_files(sources: Sequence[Path | SourceText]) -> None:
     """Else the compiler says that it has no input."""
     for source in sources:
         if isinstance(source, Path) and not source.exists():

@@ -9,7 +9,7 @@ import sys
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, SupportsIndex
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, SupportsIndex, TypeVar, overload
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -21,16 +21,22 @@ from tmebox.once import once
 from tmebox.runtime import commands
 from tmebox.runtime import plan as layout
 from tmebox.runtime.calls import functions, host_functions
-from tmebox.runtime.commands import Completed, DirectoryLike, Input, Output
+from tmebox.runtime.commands import Completed
 from tmebox.runtime.image import HasImage, Image, Start
 from tmebox.runtime.module import Module
+from tmebox.runtime.option_types import DirectoryLike, Imports, Input, Output, Size
 from tmebox.runtime.sandbox_memory import SandboxMemory
 from tmebox.runtime.system import Directory, System
 from tmebox.runtime.system.descriptors import FEWEST_OPEN
 from tmebox.runtime.tenancy import Tenancy
 
 if TYPE_CHECKING:
+    from typing_extensions import Self
+
     from tmebox.runtime.snapshot import Snapshot
+
+_Item = TypeVar("_Item", bound=np.generic)
+_Shape = SupportsIndex | Sequence[SupportsIndex]
 
 DEFAULT_MEMORY = "64MiB"
 DEFAULT_STACK = "8MiB"
@@ -40,7 +46,6 @@ U64 = (1 << 64) - 1
 OWN_ATTRIBUTES = frozenset({"module", "_given", "_program_ran", "_tenancy", "base"})
 """Before they are set, they are not there; an export of such a name is reached by `exports`."""
 STATES = {_native.IDLE: "idle", _native.RUNNING: "running", _native.DEAD: "trapped"}
-Imports = Mapping[str, Callable[..., Any]] | Sequence[Callable[..., Any]] | None
 
 
 class Options(NamedTuple):
@@ -105,8 +110,8 @@ class Sandbox:
         self,
         module: Module | HasImage,
         *,
-        memory: int | str = DEFAULT_MEMORY,
-        stack: int | str = DEFAULT_STACK,
+        memory: Size = DEFAULT_MEMORY,
+        stack: Size = DEFAULT_STACK,
         timeout: float | None = None,
         imports: Imports = None,
         dirs: Sequence[DirectoryLike] = (),
@@ -284,9 +289,13 @@ class Sandbox:
         """The sandbox's memory as bytes at window offsets."""
         return self._tenancy.memory
 
-    def array(
-        self, shape: SupportsIndex | Sequence[SupportsIndex], dtype: DTypeLike = np.uint8
-    ) -> NDArray[Any]:
+    @overload
+    def array(self, shape: _Shape) -> NDArray[np.uint8]: ...
+    @overload
+    def array(self, shape: _Shape, dtype: type[_Item] | np.dtype[_Item]) -> NDArray[_Item]: ...
+    @overload
+    def array(self, shape: _Shape, dtype: DTypeLike) -> NDArray[Any]: ...
+    def array(self, shape: _Shape, dtype: DTypeLike = np.uint8) -> NDArray[Any]:
         """A zeroed NumPy array that lives in the sandbox: passing it copies nothing. Its memory is reused
         once the array and all views of it are gone. It may outlive the sandbox: then it shows zeros."""
         item = np.dtype(dtype)
@@ -334,7 +343,7 @@ class Sandbox:
         the sandbox's memory stay valid and show zeros."""
         self._tenancy.end()
 
-    def __enter__(self) -> Sandbox:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -369,7 +378,7 @@ def _sizes(shape: Any) -> tuple[int, ...]:
             raise TypeError(f"a shape is an integer or a tuple of integers, not {shape!r:.100}") from None
 
 
-def _start(module: Module | HasImage, memory: int | str, stack: int | str) -> tuple[Module, Start]:
+def _start(module: Module | HasImage, memory: Size, stack: Size) -> tuple[Module, Start]:
     if isinstance(module, Module):
         start = module.starts.get((memory, stack))
         if start is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tmebox import abi
 from tmebox.errors import LimitError, SnapshotError
@@ -13,6 +13,11 @@ from tmebox.runtime.image import Image
 from tmebox.runtime.module import Module
 from tmebox.runtime.plan import parse_size, plan_layout
 from tmebox.runtime.sandbox import DEFAULT_MEMORY, Sandbox
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from tmebox.runtime.option_types import Size, SpawnOptions
 
 SIZES = frozenset({"memory", "stack"})
 
@@ -38,7 +43,7 @@ class Snapshot:
         """Size of the pages that are in it: those that are not zero and can differ from the module's."""
         return sum(len(data) for _, data in self._pages())
 
-    def spawn(self, **options: Any) -> Sandbox:
+    def spawn(self, **options: Unpack[SpawnOptions]) -> Sandbox:
         """A new sandbox in this state; no constructor runs. Options are those of `Sandbox`, but for memory
         and stack, which are the snapshot's. Default: what the sandbox had that the snapshot was taken from,
         and what `Sandbox` has if it came from bytes. Raises LimitError, ModuleError (a missing import)."""
@@ -46,7 +51,7 @@ class Snapshot:
             return self.configured(**options).spawn()
         return Sandbox(self, **self._options)
 
-    def configured(self, **options: Any) -> Snapshot:
+    def configured(self, **options: Unpack[SpawnOptions]) -> Snapshot:
         """The same state, with other options for `spawn`."""
         if not SIZES.isdisjoint(options):
             raise TypeError("memory and stack are the snapshot's: take it from a sandbox that has more")
@@ -72,7 +77,7 @@ class Snapshot:
         module: Module,
         *,
         key: bytes | None = None,
-        memory: int | str | None = None,
+        memory: Size | None = None,
     ) -> Snapshot:
         """A snapshot of a sandbox of `module`. key: the one that `to_bytes` got; without one, anyone can have
         made the bytes, which then are as untrusted as sandboxed code. memory: refuse sandboxes with a higher

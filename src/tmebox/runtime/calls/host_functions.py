@@ -7,7 +7,7 @@ import struct
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, TypeVar, get_type_hints, overload
 
 from tmebox.errors import ModuleError
 from tmebox.listing import listed
@@ -38,6 +38,10 @@ class Guest:
     by_clang: bool = True
 
 
+@overload
+def host_function(function: F) -> F: ...
+@overload
+def host_function(function: None = None, *, name: str | None = None) -> Callable[[F], F]: ...
 def host_function(function: F | None = None, *, name: str | None = None) -> Any:
     """Offer a Python function to every sandbox whose module imports its name.
 

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from functools import partial
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar, overload
 
 from tmebox.errors import SandboxClosed
 from tmebox.progress import Bar
@@ -17,9 +17,17 @@ from tmebox.runtime.pool.workers import Workers
 from tmebox.runtime.sandbox import Sandbox
 from tmebox.runtime.snapshot import Snapshot
 
+if TYPE_CHECKING:
+    from typing_extensions import Self, TypeVarTuple, Unpack
+
+    from tmebox.runtime.option_types import SandboxOptions, SpawnOptions
+
+    Given = TypeVarTuple("Given")  # mypy 2 does not see that `*arguments: Any` takes them all
+
 DEFAULT_SIZE = 64
 AHEAD_PER_THREAD = 8
 Task = str | Callable[..., Any]
+R = TypeVar("R")
 
 
 class SandboxPool:
@@ -30,6 +38,24 @@ class SandboxPool:
     shows nothing of whoever comes next. Thread-safe; of no use in a child after fork.
     """
 
+    @overload
+    def __init__(
+        self,
+        source: Module,
+        *,
+        size: int = DEFAULT_SIZE,
+        threads: int | None = None,
+        **options: Unpack[SandboxOptions],
+    ) -> None: ...
+    @overload
+    def __init__(
+        self,
+        source: Snapshot,
+        *,
+        size: int = DEFAULT_SIZE,
+        threads: int | None = None,
+        **options: Unpack[SpawnOptions],
+    ) -> None: ...
     def __init__(
         self,
         source: Module | Snapshot,
@@ -74,7 +100,13 @@ class SandboxPool:
         return Lease(self, timeout)
 
     # -- tasks -----------------------------------------------------------------------------------
-    def submit(self, function: Task, *arguments: Any) -> Future[Any]:
+    @overload
+    def submit(self, function: str, /, *arguments: Any) -> Future[Any]: ...
+    @overload
+    def submit(
+        self, function: Callable[[Sandbox, Unpack[Given]], R], /, *arguments: Unpack[Given]
+    ) -> Future[R]: ...
+    def submit(self, function: Task, *arguments: Any) -> Future[Any]:  # type: ignore[misc]
         """Begin a task: call an export by name, or `function(sandbox, *arguments)`, in a fresh sandbox.
 
         The future has what it returns, or what it raises, a Trap for instance; nobody else notices. Results
@@ -83,9 +115,15 @@ class SandboxPool:
         self._require_process()
         return self._workers.submit(partial(run_task, self.snapshot, function, arguments))
 
-    async def call(self, function: Task, *arguments: Any) -> Any:
+    @overload
+    async def call(self, function: str, /, *arguments: Any) -> Any: ...
+    @overload
+    async def call(
+        self, function: Callable[[Sandbox, Unpack[Given]], R], /, *arguments: Unpack[Given]
+    ) -> R: ...
+    async def call(self, function: Task, *arguments: Any) -> Any:  # type: ignore[misc]
         """`submit`, awaited. Cancelled, it leaves a task that has begun to its end, or its time limit."""
-        future = self.submit(function, *arguments)
+        future: Future[Any] = self.submit(function, *arguments)
         try:
             await settled(future)
         except BaseException:
@@ -93,6 +131,33 @@ class SandboxPool:
             raise
         return future.result()
 
+    @overload
+    def map(
+        self,
+        function: str,
+        *iterables: Iterable[Any],
+        ahead: int | None = None,
+        progress: bool | str = False,
+        return_exceptions: bool = False,
+    ) -> Results[Any]: ...
+    @overload
+    def map(
+        self,
+        function: Callable[..., R],
+        *iterables: Iterable[Any],
+        ahead: int | None = None,
+        progress: bool | str = False,
+        return_exceptions: Literal[False] = False,
+    ) -> Results[R]: ...
+    @overload
+    def map(
+        self,
+        function: Callable[..., R],
+        *iterables: Iterable[Any],
+        ahead: int | None = None,
+        progress: bool | str = False,
+        return_exceptions: bool,
+    ) -> Results[R | Exception]: ...
     def map(
         self,
         function: Task,
@@ -100,7 +165,7 @@ class SandboxPool:
         ahead: int | None = None,
         progress: bool | str = False,
         return_exceptions: bool = False,
-    ) -> Results:
+    ) -> Results[Any]:
         """A task per item, as `concurrent.futures.Executor.map` does it: an iterator of results, in order.
 
         A task that fails raises its exception at its turn; `next()` goes on behind it. With
@@ -111,6 +176,33 @@ class SandboxPool:
         """
         return Results(*self._tasks(function, iterables, ahead, progress, return_exceptions))
 
+    @overload
+    def map_async(
+        self,
+        function: str,
+        *iterables: Iterable[Any],
+        ahead: int | None = None,
+        progress: bool | str = False,
+        return_exceptions: bool = False,
+    ) -> AsyncResults[Any]: ...
+    @overload
+    def map_async(
+        self,
+        function: Callable[..., R],
+        *iterables: Iterable[Any],
+        ahead: int | None = None,
+        progress: bool | str = False,
+        return_exceptions: Literal[False] = False,
+    ) -> AsyncResults[R]: ...
+    @overload
+    def map_async(
+        self,
+        function: Callable[..., R],
+        *iterables: Iterable[Any],
+        ahead: int | None = None,
+        progress: bool | str = False,
+        return_exceptions: bool,
+    ) -> AsyncResults[R | Exception]: ...
     def map_async(
         self,
         function: Task,
@@ -118,7 +210,7 @@ class SandboxPool:
         ahead: int | None = None,
         progress: bool | str = False,
         return_exceptions: bool = False,
-    ) -> AsyncResults:
+    ) -> AsyncResults[Any]:
         """As `map`, for `async for`."""
         return AsyncResults(*self._tasks(function, iterables, ahead, progress, return_exceptions))
 
@@ -161,13 +253,13 @@ class SandboxPool:
     def __reduce_ex__(self, protocol: Any) -> NoReturn:
         raise TypeError("a pool is not copied or pickled: its snapshot can be, and pools made of it")
 
-    def __enter__(self) -> SandboxPool:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    async def __aenter__(self) -> SandboxPool:
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:

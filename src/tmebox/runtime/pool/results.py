@@ -6,10 +6,11 @@ import operator
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from concurrent.futures import Future
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
 from tmebox.runtime.pool.permits import settled
 
+R = TypeVar("R")
 Submit = Callable[[tuple[Any, ...]], "Future[Any]"]
 
 
@@ -20,7 +21,7 @@ class Bar(Protocol):
     def close(self) -> None: ...
 
 
-class _Ahead:
+class _Ahead(Generic[R]):
     """Tasks that were begun and not yet asked for. `submit` begins one; `source` gives their arguments, and
     is advanced by whoever asks for results, never by another thread."""
 
@@ -60,16 +61,17 @@ class _Ahead:
         self.close()
         return None
 
-    def _take(self) -> Any:
+    def _take(self) -> R:
         """The result of the first task, which is done."""
         future = self._begun.popleft()
         if self._bar is not None:
             self._bar.advance()
         error = future.exception()
         if error is None:
-            return future.result()
+            result: R = future.result()
+            return result
         if self._return_exceptions and isinstance(error, Exception):
-            return error
+            return error  # type: ignore[return-value]
         try:
             raise error
         finally:
@@ -89,11 +91,11 @@ class _Ahead:
             self.close()
 
 
-class Results(_Ahead, Iterator[Any]):
+class Results(_Ahead[R], Iterator[R]):
     """An iterator. A task that failed raises its exception when its turn comes, and the next one goes on
     behind it."""
 
-    def __next__(self) -> Any:
+    def __next__(self) -> R:
         future = self._next()
         if future is None:
             raise StopIteration
@@ -101,10 +103,10 @@ class Results(_Ahead, Iterator[Any]):
         return self._take()
 
 
-class AsyncResults(_Ahead, AsyncIterator[Any]):
+class AsyncResults(_Ahead[R], AsyncIterator[R]):
     """An asynchronous iterator; otherwise as `Results`."""
 
-    async def __anext__(self) -> Any:
+    async def __anext__(self) -> R:
         future = self._next()
         if future is None:
             raise StopAsyncIteration

@@ -1,0 +1,85 @@
+"""Names of the types that tmebox takes and returns, for annotations: options, and arguments of calls.
+
+`tmebox stub` writes in these terms what a module exports.
+"""
+
+from __future__ import annotations
+
+import array
+import ctypes
+import mmap
+from typing import TYPE_CHECKING, Any, Literal, SupportsFloat, SupportsIndex
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tmebox.runtime.calls.buffers import In, InOut, Out
+from tmebox.runtime.option_types import (
+    DirectoryLike,
+    Imports,
+    Input,
+    Isolation,
+    Optimization,
+    Output,
+    SandboxOptions,
+    Size,
+    SpawnOptions,
+)
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer as _Buffer
+
+    Buffer = _Buffer | NDArray[Any]  # which says so itself only from Python 3.12 on
+    _Array = array.array[Any]
+else:
+    Buffer = Any
+    _Array = array.array
+
+
+Int = SupportsIndex
+"""Python's and NumPy's integers."""
+Real = SupportsFloat | SupportsIndex
+"""Python's and NumPy's numbers that are not complex."""
+Truth = bool | np.bool_ | Literal[0, 1]
+Complex = complex | np.number[Any]
+LongDouble = np.longdouble
+LongComplex = np.clongdouble
+
+Offset = int | np.integer[Any] | None
+"""A place in the sandbox's window; None is the null pointer."""
+ConstPointer = Buffer | In | Out | InOut | Offset
+"""For a pointer to const: what can be read."""
+ConstText = ConstPointer | str
+"""The same for a pointer to characters or void, which takes texts."""
+Pointer = (
+    bytearray | memoryview | mmap.mmap | _Array | ctypes.Array[Any] | NDArray[Any] | In | Out | InOut | Offset
+)
+"""For a pointer that the function may write through: no bytes, which never change."""
+Text = Pointer | str
+Variadic = Real | Buffer | In | Out | InOut | str | None
+"""Behind a `...`."""
+
+__all__ = [
+    "Buffer",
+    "Complex",
+    "ConstPointer",
+    "ConstText",
+    "DirectoryLike",
+    "Imports",
+    "Input",
+    "Int",
+    "Isolation",
+    "LongComplex",
+    "LongDouble",
+    "Offset",
+    "Optimization",
+    "Output",
+    "Pointer",
+    "Real",
+    "SandboxOptions",
+    "Size",
+    "SpawnOptions",
+    "Text",
+    "Truth",
+    "Variadic",
+]

@@ -1,0 +1,238 @@
+"""A module's exports as Python source that type checkers read: a class with one method for each.
+
+Names and types are the module's author's word, and what is written here gets imported: whatever is no plain
+identifier is left out, and comments hold nothing but printable ASCII.
+"""
+
+from __future__ import annotations
+
+import keyword
+import re
+from collections.abc import Iterable, Iterator
+
+from tmebox.modulefile.prototypes import (
+    Array,
+    Bool,
+    Complex,
+    CType,
+    Float,
+    Integer,
+    Opaque,
+    Pointer,
+    Prototype,
+    Struct,
+    Vector,
+    Void,
+)
+from tmebox.runtime.calls.functions import is_string, plan, signature_of
+from tmebox.runtime.calls.items import takes_text
+from tmebox.runtime.sandbox import RESERVED
+
+IMPORTED = frozenset(
+    ("TYPE_CHECKING", "Any", "Mapping", "NamedTuple", "Sequence", "TypeAlias", "TypedDict", "annotations")
+)
+TAKEN = IMPORTED | {"bool", "bytes", "complex", "float", "int", "str", "tmebox", "tuple", "hints"}
+"""Names that mean something else in a stub."""
+OF_TUPLES = frozenset(dir(tuple))
+LONGEST_TEXT = 500
+_NOT_PLAIN = re.compile(r"[^\x20-\x7e]|[\"\\]")
+
+
+def stub(exports: Iterable[tuple[str, Prototype | None]], *, name: str, by_clang: bool = True) -> str:
+    """Source of a stub. exports: names and prototypes; name: of the file they are in; by_clang: see
+    `Passing.is_wide`."""
+    class_name = _camel_case(name, "Exports")
+    records = _Records({class_name})
+    methods = list(_methods(exports, records, by_clang))
+    lines = [
+        f'"""What {_plain(name)} exports, for type checkers. Written by `tmebox stub`."""',
+        "",
+        "from __future__ import annotations",
+        "",
+        "from collections.abc import Mapping, Sequence",
+        "from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypedDict",
+        "",
+        "import tmebox",
+        "from tmebox import hints",
+        "",
+        *records.lines,
+        "",
+        f"class {class_name}(tmebox.Sandbox):",
+        f'    """A sandbox of {_plain(name)}."""',
+        "",
+        "    if TYPE_CHECKING:",
+        *(f"        {line}" for line in methods or ["pass"]),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _methods(
+    exports: Iterable[tuple[str, Prototype | None]], records: _Records, by_clang: bool
+) -> Iterator[str]:
+    for name, prototype in exports:
+        reason = _left_out(name, prototype, by_clang)
+        if reason is not None or prototype is None:
+            yield f"# {_plain(name)}: {_plain(reason or '')}"
+            continue
+        method = _method(name, prototype, records)
+        if name in records.names:
+            yield f"# {name}: a type has this name; use exports"
+        else:
+            yield from method
+
+
+def _left_out(name: str, prototype: Prototype | None, by_clang: bool) -> str | None:
+    """Why an export has no method, if so."""
+    if name in RESERVED:
+        return "every sandbox has an attribute of this name; use exports"
+    if not _is_name(name) or name in TAKEN:
+        return "not a name for a method; use exports"
+    if prototype is None:
+        return "its prototype is not known; use call_raw"
+    return plan(prototype, by_clang).refusal
+
+
+def _method(name: str, prototype: Prototype, records: _Records) -> list[str]:
+    names = list(signature_of(prototype).parameters)
+    own = "self"
+    while own in names:
+        own = f"_{own}"
+    parameters = [own]
+    for index, parameter in enumerate(prototype.parameters):
+        shown = names[index] if names[index].isascii() else f"argument{index + 1}"
+        parameters.append(f"{shown}: {records.given(parameter.type)}")
+    if prototype.variadic:
+        parameters.append("*arguments_: hints.Variadic")
+    result = "str | None" if is_string(prototype.result) else records.returned(prototype.result)
+    return [
+        f"def {name}({', '.join(parameters)}) -> {result}:",
+        f'    """{_plain(str(prototype))}"""',
+        "    ...",
+    ]
+
+
+class _Records:
+    """The structs that exports have, each with three types: `Point`, a named tuple, is what comes back;
+    `PointFields` a mapping; and `PointGiven` all that can be passed."""
+
+    def __init__(self, names: set[str]) -> None:
+        self.names = names
+        self.lines: list[str] = []
+        self._known: dict[Struct, str | None] = {}
+
+    def given(self, ctype: CType) -> str:
+        """The type of a parameter."""
+        match ctype:
+            case Pointer(target, const):
+                kind = f"hints.{'Const' * const}{'Text' if takes_text(target) else 'Pointer'}"
+                return f"{self._struct_given(target)} | {kind}" if isinstance(target, Struct) else kind
+            case Array(target, _):
+                return self.given(Pointer(target))
+        return self._member(ctype)
+
+    def returned(self, ctype: CType) -> str:
+        """The type of a result, or of a member of one."""
+        match ctype:
+            case Void():
+                return "None"
+            case Bool():
+                return "bool"
+            case Integer() | Pointer():
+                return "int"
+            case Float(80):
+                return "hints.LongDouble"
+            case Float(128) | Opaque():
+                return "bytes"
+            case Float():
+                return "float"
+            case Complex(80):
+                return "hints.LongComplex"
+            case Complex():
+                return "complex"
+            case Array(element, _) | Vector(element, _, _):
+                return f"tuple[{self.returned(element)}, ...]"
+            case Struct():
+                return self._name(ctype) or "Any"
+        return "Any"
+
+    def _member(self, ctype: CType) -> str:
+        """The type of a value that is passed by itself, or in a struct."""
+        match ctype:
+            case Bool():
+                return "hints.Truth"
+            case Integer():
+                return "hints.Int"
+            case Float():
+                return "hints.Real"
+            case Complex():
+                return "hints.Complex"
+            case Pointer():
+                return "hints.Offset"
+            case Array(element, _) | Vector(element, _, _):
+                return f"Sequence[{self._member(element)}] | hints.Buffer"
+            case Struct():
+                return self._struct_given(ctype)
+            case Opaque():
+                return "hints.Buffer"
+        return "Any"
+
+    def _struct_given(self, struct: Struct) -> str:
+        name = self._name(struct)
+        return f"{name}Given" if name else "Mapping[str, Any] | tuple[Any, ...] | hints.Buffer"
+
+    def _name(self, struct: Struct) -> str | None:
+        """Of a struct's types, written when it is first met; None if its members have no names in Python."""
+        if struct not in self._known:
+            self._known[struct] = self._write(struct)
+        return self._known[struct]
+
+    def _write(self, struct: Struct) -> str | None:
+        fields = [field.name for field in struct.fields]
+        if not fields or len(set(fields)) < len(fields):
+            return None
+        if any(not _is_name(name) or name.startswith("_") or name in TAKEN for name in fields):
+            return None
+        returned = [self.returned(field.type) for field in struct.fields]
+        members = [self._member(field.type) for field in struct.fields]
+        name = self._new_name(struct)
+        if not self.names.isdisjoint(fields):
+            self.names -= _three(name)
+            return None
+        items = members[:1] if struct.union else members
+        self.lines += ["", f"class {name}(NamedTuple):"]
+        for field, ctype in zip(fields, returned, strict=True):
+            self.lines.append(f"    {field}: {ctype}{'  # type: ignore' * (field in OF_TUPLES)}")
+        self.lines += ["", "", f"class {name}Fields(TypedDict, total=False):"]
+        self.lines += [f"    {field}: {ctype}" for field, ctype in zip(fields, members, strict=True)]
+        given = f"{name}Fields | tuple[{', '.join(items)}] | hints.Buffer"
+        self.lines += ["", "", f'{name}Given: TypeAlias = "{given}"', ""]
+        return name
+
+    def _new_name(self, struct: Struct) -> str:
+        base = _camel_case(struct.name.split()[-1] if struct.name else "", "Struct")
+        number, name = 1, base
+        while not _three(name).isdisjoint(self.names | TAKEN):
+            number += 1
+            name = f"{base}{number}"
+        self.names |= _three(name)
+        return name
+
+
+def _three(name: str) -> set[str]:
+    return {name, f"{name}Fields", f"{name}Given"}
+
+
+def _is_name(name: str) -> bool:
+    return name.isascii() and name.isidentifier() and not keyword.iskeyword(name)
+
+
+def _camel_case(text: str, otherwise: str) -> str:
+    """A class's name: "read_only" becomes ReadOnly."""
+    words = re.findall(r"[A-Za-z0-9]+", text)
+    name = "".join(word[0].upper() + word[1:] for word in words)[:80]
+    return name if _is_name(name) and name not in TAKEN else otherwise
+
+
+def _plain(text: str) -> str:
+    """For a comment or a docstring."""
+    return _NOT_PLAIN.sub("?", text[:LONGEST_TEXT])
