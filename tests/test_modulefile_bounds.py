@@ -14,7 +14,12 @@ import pytest
 
 from tests.test_modulefile import example, metadata, with_metadata
 from tmebox.errors import ModuleError
+from tmebox.modulefile import elf
+from tmebox.modulefile import file as modulefile
+from tmebox.modulefile.file import ModuleFile
+from tmebox.modulefile.prototypes import Array, Struct, size_of, type_from_json
 from tmebox.runtime.calls.classes import NO_CLASS, argument, classify
+from tmebox.runtime.calls.values import unpack
 
 MOST_PER_BYTE = 40
 """Bytes of memory for each byte of a file: numbers and strings of Python, where it has one digit each."""
