@@ -33,9 +33,11 @@ static bool make_room(struct shelf *self, Py_ssize_t more) {
     if (self->first + needed <= self->room) {
         return true;
     }
-    memmove(self->things, self->things + self->first, (size_t)self->count * sizeof *self->things);
-    memmove(self->weights, self->weights + self->first, (size_t)self->count * sizeof *self->weights);
-    self->first = 0;
+    if (self->first != 0) { /* else there may be no arrays yet, which C does not let be moved */
+        memmove(self->things, self->things + self->first, (size_t)self->count * sizeof *self->things);
+        memmove(self->weights, self->weights + self->first, (size_t)self->count * sizeof *self->weights);
+        self->first = 0;
+    }
     if (needed <= self->room / 2) {
         return true;
     }
