@@ -32,7 +32,8 @@ struct thread {
     _Atomic uint64_t release; /* the `held` that has lasted long enough */
     _Atomic uint64_t seen_sequence;
     _Atomic uint64_t seen_ns;
-    _Atomic bool nudged; /* sent NUDGE_SIGNAL, for want of room for the interrupt */
+    _Atomic bool nudged; /* sent NUDGE_SIGNAL, for want of room for the interrupt; its handler clears it */
+    uint64_t nudged_ns;  /* on the watchdog's clock */
     uint64_t seen_calls;
     uint64_t seen_held;
 

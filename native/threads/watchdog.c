@@ -26,6 +26,7 @@
 #define SCAN_NS (20 * MS)                /* between looks at other people's signal handlers */
 #define IDLE_NS (100 * MS)               /* without any call until it sleeps */
 #define BLIND_SLEEP_NS (2 * MS)          /* a sleeper's longest doze on kernels without membarrier */
+#define NUDGE_LOST_NS (1000 * MS)        /* a nudge that was not noticed by then never will be */
 #define LONGEST_STEP_NS (50 * MS) /* of our clock in one tick: more is a stop, not time that calls had */
 
 static bool has_membarrier;
@@ -50,12 +51,15 @@ struct sight {
     uint64_t next_ns;
 };
 
-/* A user's queue of real-time signals can be full. An ordinary signal needs no room in it. */
-static void fire(struct thread *thread) {
+/* A user's queue of real-time signals can be full. An ordinary signal needs no room in it. One is under way at a
+ * time: of two, one could come while the thread is about to tell that the other is ours, and would be taken for
+ * somebody else's. One that does not arrive (somebody ignored or took it) is sent again. */
+static void fire(struct thread *thread, uint64_t now) {
     int process = getpid();
     if (syscall(SYS_tgkill, process, thread->tid, tmebox_interrupt_signal) < 0 && errno == EAGAIN &&
-        tmebox_can_nudge()) {
-        atomic_store(&thread->nudged, true);
+        tmebox_can_nudge() &&
+        (!atomic_exchange(&thread->nudged, true) || now - thread->nudged_ns >= NUDGE_LOST_NS)) {
+        thread->nudged_ns = now;
         syscall(SYS_tgkill, process, thread->tid, NUDGE_SIGNAL);
     }
 }
@@ -100,7 +104,7 @@ static void look_at(struct thread *thread, uint64_t now, struct sight *sight) {
     if (late || overdue || (thread->main && atomic_load(&tmebox_poll_requested))) {
         sight->fresh = true;
         if (!in_host) {
-            fire(thread);
+            fire(thread, now);
         }
     }
 }

@@ -147,6 +147,20 @@ def test_limits_and_pythons_signals_where_no_real_time_signal_can_be_queued(
     assert forked(child).result() == (0, signal.SIGILL)
 
 
+def test_each_of_many_limits_is_kept_where_no_real_time_signal_can_be_queued(
+    forked: Callable[..., Any],
+) -> None:
+    """What is sent instead must not be under way twice: the second would be taken for someone else's."""
+
+    def child() -> set[int]:
+        Machine().call("add", 1, 2)
+        resource.setrlimit(resource.RLIMIT_SIGPENDING, (0, 0))
+        machines = [Machine(timeout_s=0.001) for _ in range(300)]
+        return {trap_of(machine, "spin") for machine in machines}
+
+    assert forked(child).result() == {0}
+
+
 def test_a_signal_that_someone_else_sends_instead_is_still_theirs(forked: Callable[..., Any]) -> None:
     def child() -> None:
         Machine().call("add", 1, 2)
