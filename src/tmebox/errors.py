@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 
@@ -29,17 +29,28 @@ def _restored(kind: type[TmeboxError], args: tuple[Any, ...], state: dict[str, A
 
 @dataclass(frozen=True)
 class Diagnostic:
-    """One message of the compiler, the rewriter or the linker."""
+    """One message of the compiler, the rewriter or the linker. `excerpt`: the lines of source that a compiler
+    shows with it, marked by a caret."""
 
     message: str
     file: str | None = None
     line: int | None = None
     column: int | None = None
     severity: str = "error"
+    excerpt: str = field(default="", compare=False)
 
     def __str__(self) -> str:
         place = ":".join(str(part) for part in (self.file, self.line, self.column) if part is not None)
         return f"{place}: {self.severity}: {self.message}" if place else f"{self.severity}: {self.message}"
+
+
+class CompileWarning(UserWarning):
+    """What the compiler warns of, as `tmebox.compile` passes it on; `diagnostic` has its parts. Silence them
+    with flags=("-w",), single ones with "-Wno-…", or all with Python's warning filters."""
+
+    def __init__(self, message: str, diagnostic: Diagnostic | None = None) -> None:
+        self.diagnostic = diagnostic
+        super().__init__(message)
 
 
 class CompileError(TmeboxError):
