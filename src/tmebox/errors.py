@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
+
+from tmebox.shown import Fact, Shown
 
 
 class TmeboxError(Exception):
@@ -124,7 +126,7 @@ class Frame:
         return f"{self.function or hex(self.address)}{place}"
 
 
-class Trap(TmeboxError):
+class Trap(Shown, TmeboxError):
     """A sandbox stopped against its will.
 
     `kind` is a short kebab-case name; `offset` the window offset accessed, if any; `access` is "read",
@@ -177,6 +179,15 @@ class Trap(TmeboxError):
     @property
     def source(self) -> str | None:
         return f"{self.file}:{self.line}" if self.file else None
+
+    def _facts(self) -> Iterable[Fact]:
+        yield "kind", self.kind
+        yield "message", self.message
+        yield "function", self.function
+        yield "source", self.source
+        yield "offset", None if self.offset is None else f"{self.offset:#010x}"
+        yield "access", self.access
+        yield "called by", self.backtrace[1:]
 
     def __str__(self) -> str:
         where = f" in {self.backtrace[0]}" if self.backtrace else ""
