@@ -20,7 +20,7 @@ TRIES := 3
 PARALLEL := -n auto --dist loadfile
 FAST_ONLY := $(if $(FAST),-m 'not soak and not packaging and not network and not slow')
 
-NATIVE := setup.py $(filter-out native/abi.h,$(wildcard native/*)) src/tmebox/abi.py
+NATIVE := setup.py $(filter-out native/abi.h,$(wildcard native/*.[chS] native/*/*.[chS])) src/tmebox/abi.py
 
 define install
 tries=$(TRIES); \

@@ -3,6 +3,8 @@
 Where there is no C compiler, the clang in the `ziglang` package builds it, against that package's own C
 library headers. With TMEBOX_ZIG, the path of a `zig` command, that one does: the result runs wherever the C
 library is ZIG_TARGET's or a later one, which wheels need.
+
+CFLAGS win over the flags below, with each compiler.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import importlib.util
 import os
 import platform
 import runpy
+import shlex
 import shutil
 import sys
 from pathlib import Path
@@ -26,6 +29,9 @@ ZIG = "ziglang==0.14.1"
 ZIG_TARGET = "x86_64-linux-gnu.2.17"
 GIVEN_ZIG = os.environ.get("TMEBOX_ZIG", "")
 FLAGS = ["-std=gnu11", "-O2", "-Wall", "-Wextra", "-fvisibility=hidden", "-ftls-model=initial-exec"]
+
+GIVEN_FLAGS = shlex.split(os.environ.get("CFLAGS", ""))
+"""Setuptools puts them before an extension's own, which would win. Once more, they come last."""
 
 
 def system_compiler() -> str | None:
@@ -62,6 +68,8 @@ class BuildNative(build_ext):
         if GIVEN_ZIG:
             optimise.append("-g0")  # debugging information would tell where on this machine it was built
         if not name:
+            # Without optimisation zig's clang would put traps into the core, which are for sandboxed code.
+            optimise.append("-fno-sanitize=undefined")
             # Debian's pyconfig.h includes another by its path below here. Last, so that the package's own C
             # library headers are found first.
             optimise += ["-idirafter", "/usr/include"]
@@ -79,9 +87,10 @@ setup(
     ext_modules=[
         Extension(
             "tmebox._native",
-            sources=sorted(str(path.relative_to(ROOT)) for path in NATIVE.glob("*.[cS]")),
-            depends=sorted(str(path.relative_to(ROOT)) for path in NATIVE.glob("*.h")),
-            extra_compile_args=FLAGS,
+            sources=sorted(str(path.relative_to(ROOT)) for path in NATIVE.rglob("*.[cS]")),
+            depends=sorted(str(path.relative_to(ROOT)) for path in NATIVE.rglob("*.h")),
+            include_dirs=[NATIVE.name],
+            extra_compile_args=[*FLAGS, *GIVEN_FLAGS],
             extra_link_args=["-pthread"],
         )
     ],

@@ -58,6 +58,15 @@ NATIVE_SOURCES = sorted(
     if path.suffix in {".c", ".h", ".S", ".s"} and path.name != "abi.h"
 )
 
+NATIVE_LAYERS = {"": 0, "windows": 1, "threads": 2, "enter": 3, "python": 4}
+"""The core's folders: a file includes and calls what is in its own folder and in lower ones. What goes the
+other way is a function that the higher folder hands over: a signal's handler, an import's `call`."""
+
+NATIVE_CIRCLES = [{"enter/enter.S", "enter/hostcall.c", "enter/run.c", "enter/trap.c"}]
+"""Files of the core that call each other in a circle. Sandboxed code comes back through the gates in the
+middle of `run`. So enter.S calls what makes a host call or looks at signals, and both suspend the run and
+resume it."""
+
 
 def part_of(path: Path) -> str:
     return path.relative_to(PACKAGE).with_suffix("").parts[0]
@@ -118,6 +127,82 @@ def test_running_a_module_imports_nothing_of_the_toolchain() -> None:
 @pytest.mark.parametrize("path", [*SOURCES, *NATIVE_SOURCES], ids=lambda path: str(path.relative_to(ROOT)))
 def test_a_file_can_be_read_in_one_sitting(path: Path) -> None:
     assert len(path.read_text().splitlines()) <= LARGEST_FILE_LINES
+
+
+CORE = ROOT / "native"
+CORE_FILES = {path.relative_to(CORE).as_posix(): path for path in NATIVE_SOURCES if path.is_relative_to(CORE)}
+
+
+def without_comments(path: Path) -> str:
+    return re.sub(r"/\*.*?\*/|//[^\n]*", "", path.read_text(), flags=re.DOTALL)
+
+
+def native_layer(name: str) -> int:
+    return NATIVE_LAYERS[name.rpartition("/")[0]]
+
+
+def native_definitions() -> dict[str, str]:
+    """The file that defines each name the core's files share; all of those start with `tmebox_`."""
+    found: dict[str, str] = {}
+    for name, path in CORE_FILES.items():
+        code = without_comments(path)
+        if name.endswith(".S"):
+            defined = re.findall(r"(?m)^(?: *function )?(tmebox_\w+):?$", code)
+        elif name.endswith(".h"):
+            defined = re.findall(r"(?m)^static inline [^\n(]*?\b(tmebox_\w+)\(", code)
+        else:
+            # What stands at the left margin, up to a body, a value or a semicolon; prototypes are none.
+            beginnings = re.findall(r"(?m)^(?!extern|static)[A-Za-z_][^;{}=]*[;{=]", code)
+            known = [text for text in beginnings if not re.search(r"tmebox_\w+\([^;]*;", text)]
+            defined = [symbol for text in known for symbol in re.findall(r"\btmebox_\w+", text)]
+        for symbol in defined:
+            assert found.setdefault(symbol, name) == name, f"{symbol}: {found[symbol]} and {name}"
+    return found
+
+
+def native_calls() -> dict[str, dict[str, str]]:
+    """For each file that is compiled: the other files it uses, and one name for which."""
+    definitions = native_definitions()
+    calls: dict[str, dict[str, str]] = {}
+    for name, path in CORE_FILES.items():
+        if not name.endswith(".h"):
+            used = set(re.findall(r"\btmebox_\w+", without_comments(path)))
+            assert used <= set(definitions), f"{name}: nobody defines {used - set(definitions)}"
+            calls[name] = {definitions[symbol]: symbol for symbol in sorted(used)}
+            calls[name].pop(name, None)
+    return calls
+
+
+@pytest.mark.parametrize("name", sorted(CORE_FILES))
+def test_the_core_includes_one_way(name: str) -> None:
+    for included in re.findall(r'#include "([^"]+)"', CORE_FILES[name].read_text()):
+        if included != "abi.h":
+            assert included in CORE_FILES, f'{name} includes "{included}": write the path below native/'
+        assert native_layer(included) <= native_layer(name), f"{name} includes {included}"
+
+
+def test_the_core_calls_one_way() -> None:
+    for name, used in native_calls().items():
+        for other, symbol in used.items():
+            assert native_layer(other) <= native_layer(name), f"{name} uses {symbol}, which {other} defines"
+
+
+def test_files_of_the_core_call_each_other_in_no_circle() -> None:
+    calls = native_calls()
+    reached: dict[str, set[str]] = {}
+    for name in calls:
+        reached[name], new = set(), {name}
+        while new:
+            new = {other for one in new for other in calls.get(one, ())} - reached[name]
+            reached[name] |= new
+    circles = [{other for other in reached[name] if name in reached.get(other, ())} for name in calls]
+    assert [circle for circle in circles if circle and circle not in NATIVE_CIRCLES] == []
+    assert all(circle in circles for circle in NATIVE_CIRCLES)
+
+
+@pytest.mark.parametrize("name", sorted(CORE_FILES))
+def test_every_file_of_the_core_says_first_what_it_is_for(name: str) -> None:
+    assert re.match(r"/\* \w[^*]{20,}", CORE_FILES[name].read_text()), name
 
 
 def abi_numbers() -> dict[int, str]:

@@ -18,7 +18,7 @@ from tmebox.modulefile import elf
 from tmebox.modulefile import file as modulefile
 from tmebox.modulefile.file import ModuleFile
 from tmebox.modulefile.prototypes import Array, Struct, size_of, type_from_json
-from tmebox.runtime.calls.classes import classify
+from tmebox.runtime.calls.classes import NO_CLASS, argument, classify
 from tmebox.runtime.calls.values import unpack
 
 MOST_PER_BYTE = 40
@@ -146,6 +146,7 @@ def test_elements_without_a_size_are_not_looped_over(element: Any) -> None:
     assert type_from_json({"array": EMPTY, "count": MANY}) == Array(Struct("e", 0, 1, ()), 0)
 
 
-def test_a_field_without_a_type_goes_through_memory() -> None:
+def test_a_field_without_a_type_has_no_class_and_nothing_is_passed() -> None:
     data = {"struct": "s", "size": 8, "align": 1, "fields": [["x", 0, "void"]]}
-    assert classify(type_from_json(data)) == ("memory",)
+    assert classify(type_from_json(data)) == (NO_CLASS,)
+    assert argument(type_from_json(data)).is_nothing

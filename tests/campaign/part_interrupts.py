@@ -29,7 +29,7 @@ from tmebox import _native, abi
 SOURCE = Path(__file__).with_name("interrupts.c")
 EVIL = abi.CODE_BASE + 12345
 RETURN_GATES = {"gs": abi.GATE_BASE + 0x80, "r15": abi.GATE_BASE + 0xC0}
-"""Where host calls come back through: see native/activation.h."""
+"""Where host calls come back through: see native/enter/activation.h."""
 MOST_STEPS = 20_000
 STRIDE = 37
 """A short run looks at every so manyth instruction, another one in each run."""
@@ -109,7 +109,8 @@ def child(base: str, rounds: int, result_file: str) -> None:
     right = [expected(sandbox, number) for number in range(8)]
     signal.signal(signal.SIGUSR1, attacker)
     _native.install_handlers()
-    os.kill(os.getpid(), signal.SIGSTOP)
+    # To this thread alone: another one would take a signal for the process, and stop all threads.
+    signal.pthread_kill(threading.get_ident(), signal.SIGSTOP)
     wrong: list[tuple[int, object, int]] = []
     for number in range(rounds):
         try:

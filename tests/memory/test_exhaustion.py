@@ -303,7 +303,7 @@ def test_an_unknown_substrate_is_refused():
 LOCKED = """
 import ctypes, sys
 sys.path.insert(0, sys.argv[1])
-from memory_module import sandbox
+from tests.memory.module import sandbox
 libc = ctypes.CDLL(None, use_errno=True)
 box = sandbox()
 box.fill(box.where_room(), 1 << 20, 1)
@@ -321,6 +321,6 @@ print(sandbox().add(3, 4))
 
 
 def test_a_host_that_locks_its_memory_does_not_lock_the_windows():
-    command = [sys.executable, "-c", LOCKED, str(Path(__file__).parent)]
+    command = [sys.executable, "-c", LOCKED, str(ROOT)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.stdout in ("7\n", "refused\n"), done

@@ -1,5 +1,5 @@
 # Sandboxed functions for the tests of the native core, written by hand in the sequences of docs/design.md
-# section 4. `MAP` and the gate addresses are defined by the linker command in native_machine.py.
+# section 4. `MAP` and the gate addresses are defined by the linker command in machine.py.
 #
 # Every global symbol can be called; every `site_*` symbol is the instruction after a call.
 

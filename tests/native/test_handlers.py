@@ -266,12 +266,12 @@ def test_a_signal_stack_that_is_large_enough_is_kept(forked: Forked) -> None:
 def test_the_interpreter_ends_quietly_while_a_daemon_thread_is_in_a_call(daemon: str, ending: str) -> None:
     program = (
         "import os, sys, threading\n"
-        "from native_machine import DATA, Machine\n"
+        "from tests.native.machine import DATA, Machine\n"
         "Machine(timeout_s=5.0).call('add', 1, 2)\n"
         f"threading.Thread(target=lambda: {daemon}, daemon=True).start()\n"
         f"{ending}\n"
     )
-    path = os.pathsep.join([str(Path(__file__).parent), *sys.path])
+    path = os.pathsep.join([str(Path(__file__).parents[2]), *sys.path])
     done = subprocess.run(
         [sys.executable, "-c", program],
         env={**os.environ, "PYTHONPATH": path},

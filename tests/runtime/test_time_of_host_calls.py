@@ -111,6 +111,6 @@ def test_a_late_call_in_the_c_library_names_the_system_call(module: tmebox.Modul
 @pytest.mark.parametrize("result", ["four", 1 << 40, None, 2.5, b"x"])
 def test_a_result_that_does_not_fit_names_the_function(module: tmebox.Module, result: object) -> None:
     with new(module, lambda _: result) as sandbox:
-        with pytest.raises(TypeError, match=r"host function int ask\(int\) returned .*does not fit"):
+        with pytest.raises((TypeError, OverflowError), match=r"result of the host function ask\(\) \(int\)"):
             sandbox.through(1)
         sandbox.nothing()

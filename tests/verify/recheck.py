@@ -17,7 +17,7 @@ from tmebox import abi
 
 FORBIDDEN = re.compile(
     r"\(bad\)|sys(call|enter|exit|ret)|int[1o]?$|u?iret|ins[bwlq]?$|in$|outs?|cli$|sti$|std$|cld$|popf|pushf|hlt.+"
-    r"|rd(tsc|pid|pmc|pru|[fg]sbase|msr|ssp)|wr|swapgs|x(save|rstor|getbv|setbv|begin|end$|abort|lat|test)|fx(save|rstor)"
+    r"|rd(tsc|pid|pkru|pmc|pru|[fg]sbase|msr|ssp)|wr|swapgs|x(save|rstor|getbv|setbv|begin|end$|abort|lat|test)|fx(save|rstor)"
     r"|f?n?stenv|fldenv|fn?save|frstor|cpuid|enter|leave|l(ret|jmp|call)|cmps[bwlq]?$|scas|lods|maskmov|movnt|movdir"
     r"|clflush|clwb|monitor|mwait|u(mwait|monitor)|tpause|[sl][gi]dt|[ls]ldt|[ls]tr$|[ls]msw|v?p?gather|l[sf]s$|lgs"
     r"|data16|addr32|rex|loadiwkey|ver[rw]|lsl|lar|bnd|notrack|xacquire|xrelease|repnz|repn?e|fs$|gs$|[ds]s$|es$|cs$"

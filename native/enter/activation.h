@@ -1,0 +1,137 @@
+/* What the core knows while a thread is in a sandbox: one `activation` per call, on the C stack of that call.
+ *
+ * Its first fields are read by enter.S; their offsets are checked below. */
+#ifndef TMEBOX_ACTIVATION_H
+#define TMEBOX_ACTIVATION_H
+
+#include "abi.h" /* all that enter.S may have; the rest is below */
+
+#define THREAD_CURRENT 0
+
+#define ACTIVATION_HOST_RSP 0
+#define ACTIVATION_HOST_MXCSR 8
+#define ACTIVATION_HOST_X87 12
+#define ACTIVATION_SANDBOX_MXCSR 16
+#define ACTIVATION_SANDBOX_X87 20
+#define ACTIVATION_POLICY 24
+#define ACTIVATION_VECTOR_COUNT 28
+#define ACTIVATION_ADDRESS 32
+#define ACTIVATION_RSP 40
+#define ACTIVATION_INDEX 48
+#define ACTIVATION_RAX 56
+#define ACTIVATION_RDX 64
+#define ACTIVATION_INTEGERS 72
+#define ACTIVATION_VECTORS 120
+#define ACTIVATION_SCRATCH 184
+#define ACTIVATION_R15 192
+#define ACTIVATION_RETURN_GATE 200
+
+/* Bits of a vector policy. */
+#define POLICY_AVX 1
+#define POLICY_AVX512 2
+
+/* The gate page beyond the two gates of abi.py: not in the target map, so no sandbox gets here. The entering
+ * call is three bytes long and returns to GATE_EXIT. */
+#define GATE_ENTER_OFFSET (TMEBOX_GATE_EXIT - TMEBOX_GATE_BASE - 3)
+#define GATE_ENTER (TMEBOX_GATE_BASE + GATE_ENTER_OFFSET)
+#define GATE_RETURN_GS_OFFSET 0x80
+#define GATE_RETURN_R15_OFFSET 0xc0
+#define GATE_RETURN_UNCHECKED_OFFSET 0x100
+#define GATE_POINTERS_OFFSET 0x140
+#define GATE_RETURN(offset) (TMEBOX_GATE_BASE + (offset))
+
+#ifndef __ASSEMBLER__
+
+#include "threads/thread.h"
+
+enum outcome {
+    RETURNED, /* through the exit gate; rax, rdx, vectors[0..1] hold the result */
+    TRAPPED,  /* `trap` says why */
+    RAISED,   /* a Python exception is set */
+};
+
+/* Registers in the order of x86 instruction encoding: rax rcx rdx rbx rsp rbp rsi rdi r8 … r15; then the flags. */
+#define REGISTERS 17
+#define REGISTER_RSP 4
+
+struct trap {
+    int signal; /* 0: the time limit */
+    int code;
+    int access; /* 0 read, 1 write, 2 execute, -1 unknown */
+    uint64_t fault_address;
+    uint64_t instruction_address;
+    uint64_t registers[REGISTERS];
+};
+
+/* What the watchdog needs to know of the call a thread is in. */
+struct watch {
+    uint64_t sequence;    /* 0: outside; else different for every activation of the thread */
+    uint64_t timeout_ns;  /* since the watchdog saw it; 0: none */
+    uint64_t deadline_ns; /* on the watchdog's clock: an outer call's or, after an inner one, its own */
+};
+
+struct activation {
+    uint64_t host_rsp;
+    uint32_t host_mxcsr;
+    uint32_t host_x87;
+    uint32_t sandbox_mxcsr;
+    uint32_t sandbox_x87;
+    uint32_t policy;
+    uint32_t vector_count; /* vector registers that hold arguments: what al is to a variadic function */
+    uint64_t address;
+    uint64_t rsp; /* the sandbox's: to enter with, then as found at the last host call */
+    uint64_t index;
+    uint64_t rax;
+    uint64_t rdx;
+    uint64_t integers[6]; /* arguments going in; at a host call, arguments coming out */
+    uint64_t vectors[8];
+    uint64_t scratch;
+    uint64_t r15;         /* to enter with: the window's base, or 0 where gs holds that */
+    uint64_t return_gate; /* where host calls go back through */
+
+    struct instance *instance;
+    struct thread *thread;
+    PyThreadState *python;
+    struct watch watch;
+    struct watch outer; /* what this thread was in before */
+    uint64_t outer_rsp;
+    uint32_t depth; /* of the instance: 1 for its outermost call */
+    enum outcome outcome;
+    bool holds_gil;
+    bool fatal;   /* the instance may not be used again */
+    bool polling; /* interrupted, not in a host call; `trap` says where */
+    struct trap trap;
+};
+
+#define AT(name, offset) static_assert(offsetof(struct activation, name) == (offset), #name)
+AT(host_rsp, ACTIVATION_HOST_RSP);
+AT(host_mxcsr, ACTIVATION_HOST_MXCSR);
+AT(host_x87, ACTIVATION_HOST_X87);
+AT(sandbox_mxcsr, ACTIVATION_SANDBOX_MXCSR);
+AT(sandbox_x87, ACTIVATION_SANDBOX_X87);
+AT(policy, ACTIVATION_POLICY);
+AT(vector_count, ACTIVATION_VECTOR_COUNT);
+AT(address, ACTIVATION_ADDRESS);
+AT(rsp, ACTIVATION_RSP);
+AT(index, ACTIVATION_INDEX);
+AT(rax, ACTIVATION_RAX);
+AT(rdx, ACTIVATION_RDX);
+AT(integers, ACTIVATION_INTEGERS);
+AT(vectors, ACTIVATION_VECTORS);
+AT(scratch, ACTIVATION_SCRATCH);
+AT(r15, ACTIVATION_R15);
+AT(return_gate, ACTIVATION_RETURN_GATE);
+#undef AT
+
+static_assert(offsetof(struct thread, current) == THREAD_CURRENT, "current");
+
+/* -- enter.S -------------------------------------------------------------------------------------- */
+void tmebox_enter(struct activation *activation);
+void tmebox_leave(void);
+void tmebox_poll_entry(void);
+void tmebox_gate_hostcall(void);
+void tmebox_gate_exit(void);
+extern const unsigned char tmebox_gate_page[], tmebox_gate_page_end[];
+
+#endif
+#endif

@@ -1,0 +1,48 @@
+/* Running sandboxed code: what the Python face asks for, and what the files of enter/ ask of each other. */
+#ifndef TMEBOX_ENTER_H
+#define TMEBOX_ENTER_H
+
+#include "enter/activation.h"
+#include "enter/instance.h"
+#include "windows/window.h"
+
+/* -- refuse.c: when not to, and what is said then ------------------------------------------------------- */
+void tmebox_raise_closed(const struct instance *instance);
+PyObject *tmebox_raise_busy(void); /* NULL */
+void tmebox_raise_interrupted(void);
+/* Whether the calling thread may change the sandbox's memory now; else an exception is set. To be asked with the GIL
+ * held, and used before it is let go. */
+bool tmebox_may_write(const struct instance *instance);
+/* Whether it may be called, if it is not busy. An instance of a parent process is none here. */
+static inline bool tmebox_is_alive(const struct instance *instance) {
+    return !instance->dead && instance->generation == tmebox_generation;
+}
+
+/* -- run.c ---------------------------------------------------------------------------------------------- */
+extern unsigned long long tmebox_trap_count;
+extern uint32_t tmebox_vector_policy;
+/* Some text changes x87 state, or did before it was unloaded. Set before such a text can run. */
+extern bool tmebox_x87_expected;
+
+/* Runs one call: the caller fills in address, integers, vectors and vector_count. 0, or -1 with an
+ * exception set. */
+int tmebox_run(struct instance *instance, struct activation *activation, const uint64_t *stack,
+               size_t stack_count, uint64_t timeout_ns);
+/* The same without stack arguments, but sandboxed code is entered `times` times (at least once), or until it
+ * does not return. It is one call all the same, with its limits. */
+int tmebox_run_repeatedly(struct instance *instance, struct activation *activation, uint64_t timeout_ns,
+                          uint64_t times);
+
+/* Leaving sandbox code for the host and going back, around whatever runs in between (a host function,
+ * Python's signal handlers). `resume` is called with the GIL held and drops it; -1: the activation must be
+ * left, with its outcome decided. */
+void tmebox_suspend(struct activation *activation);
+int tmebox_resume(struct activation *activation);
+/* Decides that the activation, now in a host call, ends in a trap. */
+void tmebox_trap_in_host(struct activation *activation, struct window_fault fault);
+
+/* -- trap.c --------------------------------------------------------------------------------------------- */
+/* Says what our signal handlers do. Before any is installed. */
+void tmebox_init_traps(void);
+
+#endif

@@ -1,0 +1,36 @@
+/* Sandboxed code calling a function the host offered. Everything that arrives is untrusted: the index, the
+ * registers, and a stack pointer that may point anywhere in the window's private half. */
+#include "enter/enter.h"
+
+int tmebox_hostcall(struct activation *activation);
+
+/* 0, or -1 with the outcome decided. */
+static int dispatch(struct activation *activation) {
+    struct instance *instance = activation->instance;
+    if (activation->rsp - instance->base >= TMEBOX_PRIVATE_END) {
+        tmebox_trap_in_host(activation,
+                            (struct window_fault){activation->rsp, SIGSEGV | (uint64_t)SEGV_MAPERR << 32});
+        return -1;
+    }
+    if (activation->index >= instance->import_count) {
+        tmebox_trap_in_host(activation,
+                            (struct window_fault){0, SIGILL | 0xff << 8 | (uint64_t)ILL_ILLTRP << 32});
+        return -1;
+    }
+    /* The table cannot change while a call runs. */
+    const struct import *import = &instance->imports[activation->index];
+    int result = import->call(activation, import);
+    if (result < 0 && activation->outcome == RETURNED) {
+        activation->outcome = RAISED;
+    }
+    return result;
+}
+
+int tmebox_hostcall(struct activation *activation) {
+    tmebox_suspend(activation);
+    if (dispatch(activation) < 0) {
+        activation->thread->current = activation;
+        return -1;
+    }
+    return tmebox_resume(activation);
+}

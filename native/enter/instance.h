@@ -1,0 +1,71 @@
+/* Instance: what the core knows of one sandbox, its host functions among it. */
+#ifndef TMEBOX_INSTANCE_H
+#define TMEBOX_INSTANCE_H
+
+#include "process.h"
+
+struct activation;
+struct thread;
+struct window;
+
+/* A function's arguments or a host function's. More than this goes through Instance.call. */
+#define MAX_ARGUMENTS 64
+
+/* Where an argument travels, in System V's order. */
+enum place { IN_INTEGER, IN_VECTOR, ON_STACK };
+
+struct parameter {
+    char code;
+    uint8_t place;
+    uint8_t index;
+    char item; /* of a pointer, what it points to: see tmebox_items_fit */
+};
+
+struct signature {
+    int count;
+    int stack_count;
+    int vector_count;
+    char result;
+    bool pointers; /* some parameter may be a buffer */
+    struct parameter parameters[MAX_ARGUMENTS];
+};
+
+/* What one slot of the import table leads to. */
+struct import {
+    /* python/hostfunction.c. 0 with the result in the activation's registers, or -1: with an exception set, or
+     * with the outcome decided. */
+    int (*call)(struct activation *activation, const struct import *import);
+    PyObject *handler;
+    char *name; /* for messages */
+    PyObject *convert; /* makes a word of a result that does not convert exactly, or raises; may be NULL */
+    struct signature signature;
+};
+
+struct instance {
+    PyObject_HEAD
+    uint64_t base;
+    uint64_t stack_low;
+    uint64_t stack_top;
+    uint64_t r15;         /* the base, if the code expects it there; else 0, and gs is set to it */
+    uint64_t return_gate; /* where host calls go back through */
+    uint64_t timeout_ns;
+    PyObject *make_trap;
+    struct import *imports;
+    uint32_t import_count;
+    uint32_t depth;
+    bool dead;             /* until its window is made anew */
+    bool paused;           /* dead for a moment, while it is made anew or looked at */
+    bool closed;           /* for ever */
+    bool interrupted;      /* stopped at any instruction, while Python runs: nothing may enter or write it */
+    uint32_t generation;   /* of the process: an instance of a parent process is none here */
+    struct window *window; /* NULL: not one of ours */
+    struct thread *thread; /* who is in it, while depth > 0 */
+    uint64_t rsp;          /* the sandbox's at the host call we are in, while depth > 0 */
+    PyObject *text_room;   /* an Extent, or NULL */
+    uint32_t text_offset;  /* room in the arena for texts that are arguments; stacked like calls */
+    uint32_t text_size;    /* 0: none was lent */
+    uint32_t text_used;
+    PyObject *weak;
+};
+
+#endif

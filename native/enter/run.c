@@ -1,0 +1,377 @@
+/* One call of a sandbox, from the checks under the GIL to the result or the exception. */
+#include "enter/enter.h"
+#include "threads/signals.h"
+
+#include <signal.h>
+#include <string.h>
+
+/* Activations one thread may have, so that a sandbox and host functions that call each other without any
+ * Python function in between cannot run the host's stack out. */
+#define MAX_DEPTH 200
+
+/* Kept free at the top of the stack: whole cache lines for what probes just above a frame. */
+#define TOP_RESERVE 64
+
+/* Below rsp, code may keep live data: 128 bytes of red zone and the two spill slots below it. */
+#define NESTED_RESERVE 256
+
+static_assert(TMEBOX_SPILL_TARGET >= -NESTED_RESERVE, "a nested call must not touch the spill slots");
+
+uint32_t tmebox_vector_policy;
+bool tmebox_x87_expected;
+
+/* Sequence 0 first: the watchdog must never take one call's limits for another's. */
+static inline void publish(struct thread *thread, const struct watch *watch, uint32_t in_host) {
+    atomic_store_explicit(&thread->sequence, 0, memory_order_release);
+    atomic_store_explicit(&thread->timeout_ns, watch->timeout_ns, memory_order_release);
+    atomic_store_explicit(&thread->deadline_ns, watch->deadline_ns, memory_order_release);
+    atomic_store_explicit(&thread->in_host, in_host, memory_order_release);
+    atomic_store_explicit(&thread->sequence, watch->sequence, memory_order_release);
+}
+
+/* Calls of one thread between two looks at its signal mask, if the watchdog's clock stands still. */
+#define CALLS_UNSEEN 256
+
+/* Host code may have blocked the signals since. Looking is a system call, so it is done once a tick.
+ * Python's own way of blocking them leaves ours out (runtime/signals.py). */
+static inline void look_at_signals(struct thread *thread) {
+    if (UNLIKELY(thread->looked_ns != atomic_load_explicit(&tmebox_watchdog_clock_ns, memory_order_relaxed) ||
+                 thread->calls % CALLS_UNSEEN == 0)) {
+        tmebox_open_signals(thread);
+    }
+}
+
+/* Unless its state is at most `enough`. */
+static inline void wake_watchdog_for(struct thread *thread, const struct watch *watch, int enough) {
+    if (UNLIKELY(atomic_load_explicit(&tmebox_watchdog_state, memory_order_relaxed) > enough) &&
+        (watch->timeout_ns | watch->deadline_ns | thread->main)) {
+        tmebox_wake_watchdog();
+        tmebox_open_signals(thread); /* its clock stood still */
+    }
+}
+
+/* Only this thread could want the GIL: it is alone in the interpreter's list. */
+static inline bool alone(const PyThreadState *python) {
+    return python->prev == NULL && python->next == NULL;
+}
+
+/* Releasing and taking the GIL is half of what a short call costs. So where nobody could run meanwhile it is
+ * kept, and if the call lasts, the watchdog has it released: like Python code, a call keeps it for a few
+ * milliseconds from a thread that C code brings. */
+static inline void release_python(struct thread *thread, struct activation *activation, bool may_keep) {
+    activation->holds_gil = may_keep && thread->main && alone(PyThreadState_Get());
+    if (LIKELY(activation->holds_gil)) {
+        atomic_store_explicit(&thread->held, ++thread->holds, memory_order_release);
+    } else {
+        activation->python = PyEval_SaveThread();
+    }
+}
+
+static inline void take_python(struct thread *thread, struct activation *activation) {
+    if (LIKELY(activation->holds_gil)) {
+        atomic_store_explicit(&thread->held, 0, memory_order_release);
+    } else {
+        PyEval_RestoreThread(activation->python);
+        activation->holds_gil = true;
+    }
+}
+
+/* The limits of a call made from inside a host call. The outer call's clock goes on; a call of the same
+ * instance may not outlive it, one of another instance is not to be punished for it. */
+RARE static void nest(struct thread *thread, struct activation *activation) {
+    struct watch *outer = &activation->outer, *inner = &activation->watch;
+    outer->sequence = atomic_load_explicit(&thread->sequence, memory_order_relaxed);
+    outer->timeout_ns = atomic_load_explicit(&thread->timeout_ns, memory_order_relaxed);
+    outer->deadline_ns = atomic_load_explicit(&thread->deadline_ns, memory_order_relaxed);
+    if (outer->timeout_ns != 0 && outer->deadline_ns == 0) {
+        bool seen = atomic_load(&thread->seen_sequence) == outer->sequence;
+        uint64_t began = seen ? atomic_load(&thread->seen_ns) : tmebox_watchdog_clock_ns + WATCHDOG_TICK_NS;
+        outer->deadline_ns = began + outer->timeout_ns;
+    }
+    if (thread->suspended == activation->instance) {
+        inner->deadline_ns = outer->deadline_ns;
+    }
+}
+
+static void trap_at_window(struct activation *activation, struct window_fault fault,
+                           uint64_t instruction_address) {
+    struct trap *trap = &activation->trap;
+    memset(trap, 0, sizeof *trap);
+    trap->signal = (int)(fault.how & 0xff);
+    trap->access = (int8_t)(fault.how >> 8);
+    trap->code = (int)(fault.how >> 32);
+    trap->fault_address = fault.address;
+    trap->instruction_address = instruction_address;
+    trap->registers[REGISTER_RSP] = activation->rsp;
+    activation->outcome = TRAPPED;
+}
+
+void tmebox_trap_in_host(struct activation *activation, struct window_fault fault) {
+    static const uint8_t order[6] = {7, 6, 2, 1, 8, 9}; /* rdi rsi rdx rcx r8 r9 */
+    trap_at_window(activation, fault, TMEBOX_GATE_HOSTCALL);
+    activation->trap.registers[0] = activation->rax;
+    activation->trap.registers[11] = activation->index;
+    for (int i = 0; i < 6; i++) {
+        activation->trap.registers[order[i]] = activation->integers[i];
+    }
+}
+
+/* Stack arguments onto the sandbox's stack. In a nested call the sandbox chose where that is, within its own
+ * window; what cannot be written there is its fault. */
+RARE static bool push_arguments(struct activation *activation, const uint64_t *stack, size_t stack_count) {
+    const struct instance *instance = activation->instance;
+    struct window_fault fault = {activation->rsp, SIGSEGV | 1 << 8 | (uint64_t)SEGV_MAPERR << 32};
+    if (activation->rsp - instance->base < TMEBOX_PRIVATE_END) {
+        fault = tmebox_window_copy((void *)activation->rsp, stack, 8 * stack_count);
+    }
+    if (UNLIKELY(fault.how != 0)) {
+        trap_at_window(activation, fault, activation->address);
+        return false;
+    }
+    return true;
+}
+
+unsigned long long tmebox_trap_count;
+
+RARE static int raise_trap(struct instance *instance, const struct trap *trap) {
+    tmebox_trap_count++;
+    PyObject *make_trap = Py_NewRef(instance->make_trap); /* another thread may close the sandbox meanwhile */
+    PyObject *error = PyObject_CallFunction(
+        make_trap, "iiKKiKy#", trap->signal, trap->code, (unsigned long long)trap->fault_address,
+        (unsigned long long)trap->instruction_address, trap->access,
+        (unsigned long long)trap->registers[REGISTER_RSP], (const char *)trap->registers,
+        (Py_ssize_t)sizeof trap->registers);
+    Py_DECREF(make_trap);
+    if (error == NULL) {
+        return -1;
+    }
+    if (PyExceptionInstance_Check(error)) {
+        PyErr_SetObject((PyObject *)Py_TYPE(error), error);
+    } else {
+        PyErr_SetString(PyExc_TypeError, "make_trap must return an exception");
+    }
+    Py_DECREF(error);
+    return -1;
+}
+
+/* Whether what is left of this thread's stack should be kept for others. Elsewhere (a coroutine library's
+ * stack) nothing is known. */
+static bool stack_is_short(const struct thread *thread) {
+    uintptr_t here = (uintptr_t)__builtin_frame_address(0);
+    return here >= thread->host_stack_low && here < thread->host_stack_short;
+}
+
+static const struct watch nothing;
+
+/* What is rare or only happens once: everything that can refuse a call. */
+RARE static struct thread *prepare(struct instance *instance, uint64_t timeout_ns) {
+    if (instance->base == 0) {
+        PyErr_SetString(PyExc_RuntimeError, "the instance was not initialised");
+        return NULL;
+    }
+    struct thread *thread = tmebox_thread;
+    if (thread == NULL && ((tmebox_handlers != HANDLERS_CURRENT && tmebox_install_handlers() < 0) ||
+                           (thread = tmebox_register_thread()) == NULL)) {
+        return NULL;
+    }
+    if (!tmebox_is_alive(instance)) {
+        if (instance->paused && instance->generation == tmebox_generation) {
+            PyErr_SetString(tmebox_busy_error, "the sandbox is being reset or captured on another thread");
+        } else {
+            tmebox_raise_closed(instance);
+        }
+        return NULL;
+    }
+    if (instance->depth != 0 && instance->thread != thread) {
+        PyErr_SetString(tmebox_busy_error, "the sandbox is running a call on another thread");
+        return NULL;
+    }
+    if (instance->interrupted) {
+        tmebox_raise_interrupted();
+        return NULL;
+    }
+    if (thread->depth >= MAX_DEPTH || (thread->depth != 0 && stack_is_short(thread))) {
+        PyErr_Format(PyExc_RecursionError, "%u calls of sandboxes inside each other",
+                     (unsigned)thread->depth);
+        return NULL;
+    }
+    if (tmebox_handlers != HANDLERS_CURRENT && tmebox_install_handlers() < 0) {
+        return NULL;
+    }
+    if (atomic_load(&tmebox_watchdog_state) == WATCHDOG_ABSENT && tmebox_wake_watchdog() < 0 &&
+        (timeout_ns != 0 || thread->main)) {
+        PyErr_SetString(tmebox_limit_error, "the thread that watches time limits cannot be started: "
+                                            "the limit on threads is reached (raise it: ulimit -u)");
+        return NULL;
+    }
+    return thread;
+}
+
+static inline bool ready(const struct instance *instance, const struct thread *thread) {
+    return thread != NULL && tmebox_is_alive(instance) && instance->depth == 0 && instance->base != 0 &&
+           thread->depth == 0 &&
+           atomic_load_explicit(&tmebox_handlers, memory_order_relaxed) == HANDLERS_CURRENT &&
+           atomic_load_explicit(&tmebox_watchdog_state, memory_order_relaxed) != WATCHDOG_ABSENT;
+}
+
+/* Code with its base in r15 has no gs-relative instruction; enter.S loads r15. */
+static inline void set_base(struct thread *thread, const struct instance *instance) {
+    if (instance->r15 == 0) {
+        tmebox_set_gs_base(thread, instance->base);
+    }
+}
+
+/* Into the sandbox and out again, once. The call is published. */
+static inline void cross(struct thread *thread, struct activation *activation) {
+    set_base(thread, activation->instance);
+    thread->current = activation;
+    tmebox_enter(activation);
+    thread->current = NULL;
+}
+
+/* One call, which enters `times` times; inlined so that once costs no loop. */
+static inline __attribute__((always_inline)) int run(struct instance *instance,
+                                                     struct activation *activation, const uint64_t *stack,
+                                                     size_t stack_count, uint64_t timeout_ns,
+                                                     uint64_t times) {
+    struct thread *thread = tmebox_thread;
+    if (UNLIKELY(!ready(instance, thread)) && (thread = prepare(instance, timeout_ns)) == NULL) {
+        return -1;
+    }
+    bool nested = thread->depth != 0;
+    struct instance *suspended = thread->suspended;
+    activation->policy = tmebox_vector_policy;
+    activation->instance = instance;
+    activation->thread = thread;
+    activation->r15 = instance->r15;
+    activation->return_gate = instance->return_gate;
+    activation->depth = instance->depth + 1;
+    activation->outcome = RETURNED;
+    activation->fatal = false;
+    activation->polling = false;
+    activation->outer_rsp = instance->rsp;
+    activation->outer = (struct watch){0, 0, 0};
+    activation->watch =
+        (struct watch){atomic_load_explicit(&thread->calls, memory_order_relaxed) + 1, timeout_ns, 0};
+    atomic_store_explicit(&thread->calls, activation->watch.sequence, memory_order_relaxed);
+
+    uint64_t top = LIKELY(activation->depth == 1) ? instance->stack_top - TOP_RESERVE
+                                                  : instance->rsp - NESTED_RESERVE;
+    activation->rsp = (top - 8 * stack_count) & ~15ULL;
+    /* Where there are none, the entering call pushes the return address, or traps. */
+    if (LIKELY(stack_count == 0) || push_arguments(activation, stack, stack_count)) {
+        instance->thread = thread;
+        instance->depth++;
+        thread->depth++;
+        if (UNLIKELY(nested)) {
+            nest(thread, activation);
+        } else {
+            thread->outermost = activation->watch.sequence;
+        }
+        release_python(thread, activation, true);
+        publish(thread, &activation->watch, 0);
+        wake_watchdog_for(thread, &activation->watch, WATCHDOG_AWAKE);
+        look_at_signals(thread);
+        uint64_t rsp = activation->rsp;
+        cross(thread, activation);
+        while (--times != 0 && activation->outcome == RETURNED) {
+            activation->rsp = rsp; /* a host call left its own */
+            cross(thread, activation);
+        }
+        /* Greenlets end calls in any order: what this one began in may be over. */
+        const struct watch *outer = LIKELY(thread->depth == 1) ? &nothing : &activation->outer;
+        publish(thread, outer, nested);
+        if (UNLIKELY(nested)) {
+            wake_watchdog_for(thread, outer, WATCHDOG_AWAKE);
+        }
+        take_python(thread, activation);
+        thread->suspended = suspended;
+        thread->depth--;
+        instance->dead |= instance->depth != activation->depth; /* what began inside is suspended, and must end */
+        instance->depth--;
+        instance->rsp = activation->outer_rsp;
+    }
+    if (LIKELY(activation->outcome == RETURNED)) {
+        return 0;
+    }
+    instance->dead |= activation->fatal || activation->outcome == TRAPPED;
+    return activation->outcome == TRAPPED ? raise_trap(instance, &activation->trap) : -1;
+}
+
+int tmebox_run(struct instance *instance, struct activation *activation, const uint64_t *stack,
+               size_t stack_count, uint64_t timeout_ns) {
+    return run(instance, activation, stack, stack_count, timeout_ns, 1);
+}
+
+int tmebox_run_repeatedly(struct instance *instance, struct activation *activation, uint64_t timeout_ns,
+                          uint64_t times) {
+    return run(instance, activation, NULL, 0, timeout_ns, times);
+}
+
+void tmebox_suspend(struct activation *activation) {
+    struct thread *thread = activation->thread;
+    thread->current = NULL;
+    thread->suspended = activation->instance;
+    thread->quiet += thread->polls == 0;
+    atomic_store_explicit(&thread->in_host, 1, memory_order_release);
+    take_python(thread, activation);
+    activation->instance->rsp = activation->rsp;
+}
+
+/* Whether the call's time is over. After a nested call the deadline is known here, and the watchdog may not
+ * have seen the outer call again yet. */
+static bool is_late(const struct activation *activation) {
+    struct thread *thread = activation->thread;
+    if (atomic_load_explicit(&thread->expired, memory_order_relaxed) == activation->watch.sequence) {
+        return true;
+    }
+    uint64_t deadline = atomic_load_explicit(&thread->deadline_ns, memory_order_relaxed);
+    return deadline != 0 && tmebox_watchdog_clock_ns >= deadline &&
+           atomic_load_explicit(&thread->sequence, memory_order_relaxed) == activation->watch.sequence;
+}
+
+/* May the sandbox go on? If not, the outcome is decided. */
+static bool may_resume(struct activation *activation) {
+    struct instance *instance = activation->instance;
+    struct thread *thread = activation->thread;
+    if (thread->main && atomic_exchange(&tmebox_poll_requested, false) && PyErr_CheckSignals() < 0) {
+        activation->fatal = true;
+        activation->outcome = RAISED;
+    } else if (instance->depth != activation->depth) {
+        PyErr_SetString(PyExc_RuntimeError,
+                        "calls of one sandbox must end in the opposite order of their beginning");
+        activation->fatal = true;
+        activation->outcome = RAISED;
+    } else if (!tmebox_is_alive(instance)) { /* a nested call trapped, and the host function kept that to itself */
+        tmebox_raise_closed(instance);
+        activation->outcome = RAISED;
+    } else if (is_late(activation)) {
+        if (activation->polling) { /* `trap` says where */
+            activation->outcome = TRAPPED;
+        } else {
+            tmebox_trap_in_host(activation, (struct window_fault){0, (uint64_t)0xff << 8});
+        }
+    } else {
+        return true;
+    }
+    return false;
+}
+
+int tmebox_resume(struct activation *activation) {
+    struct thread *thread = activation->thread;
+    bool resume = may_resume(activation);
+    if (resume) {
+        release_python(thread, activation, !activation->polling);
+        if (LIKELY(atomic_load_explicit(&thread->sequence, memory_order_relaxed) ==
+                   activation->watch.sequence)) {
+            atomic_store_explicit(&thread->in_host, 0, memory_order_release);
+        } else { /* another greenlet's calls came in between */
+            publish(thread, &activation->watch, 0);
+        }
+        wake_watchdog_for(thread, &activation->watch, WATCHDOG_DOZING);
+        look_at_signals(thread);
+        set_base(thread, activation->instance);
+    }
+    thread->current = activation;
+    return resume ? 0 : -1;
+}

@@ -1,0 +1,236 @@
+/* Signals in sandboxed code: faults become traps, interrupts become timeouts or a look at Python's signals.
+ * Everything else goes to the handler that was there before.
+ *
+ * Handlers run on the alternate stack, always: a frame on a sandbox's stack would show it host registers. */
+#include "enter/enter.h"
+#include "threads/signals.h"
+#include "windows/window.h"
+
+#include <errno.h>
+#include <string.h>
+#include <ucontext.h>
+
+#define TRAP_BREAKPOINT 3 /* x86 exception numbers, as the kernel puts them into REG_TRAPNO */
+#define TRAP_PAGE_FAULT 14
+
+#define FLAGS_TF (1 << 8)
+#define FLAGS_DF (1 << 10)
+#define FLAGS_AC (1 << 18)
+
+static const uint8_t register_order[REGISTERS] = {
+    REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP, REG_RSI, REG_RDI,
+    REG_R8,  REG_R9,  REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15,
+    REG_EFL,
+};
+
+static bool in_sandbox_code(uint64_t ip) {
+    return ip >= TMEBOX_CODE_BASE && ip < TMEBOX_CODE_END;
+}
+
+static int access_of(const greg_t *registers) {
+    if (registers[REG_TRAPNO] != TRAP_PAGE_FAULT) {
+        return -1;
+    }
+    return registers[REG_ERR] & 16 ? 2 : registers[REG_ERR] & 2 ? 1 : 0;
+}
+
+/* What sandbox code this thread was running when the signal came, if any. */
+static struct activation *interrupted(const greg_t *registers) {
+    struct thread *thread = tmebox_thread;
+    return thread != NULL && in_sandbox_code((uint64_t)registers[REG_RIP]) ? thread->current : NULL;
+}
+
+static void clear_flags(greg_t *registers) {
+    registers[REG_EFL] &= ~(greg_t)(FLAGS_TF | FLAGS_DF | FLAGS_AC);
+}
+
+/* A page that is not there is one trap, whether the kernel finds no mapping or no page installed in one. */
+static int fault_signal(int signal, const siginfo_t *info) {
+    return signal == SIGBUS && info->si_code == BUS_ADRERR ? SIGSEGV : signal;
+}
+
+static int fault_code(int signal, const siginfo_t *info) {
+    return fault_signal(signal, info) != signal ? SEGV_MAPERR : info->si_code;
+}
+
+/* Signal 0: not a fault. */
+static void record(struct activation *activation, int signal, const siginfo_t *info,
+                   const greg_t *registers) {
+    struct trap *trap = &activation->trap;
+    trap->signal = signal != 0 ? fault_signal(signal, info) : 0;
+    trap->code = signal != 0 ? fault_code(signal, info) : 0;
+    trap->access = signal != 0 ? access_of(registers) : -1;
+    trap->fault_address = signal != 0 ? (uint64_t)(uintptr_t)info->si_addr : 0;
+    bool after = signal == SIGTRAP && registers[REG_TRAPNO] == TRAP_BREAKPOINT;
+    trap->instruction_address = (uint64_t)registers[REG_RIP] - after;
+    for (int i = 0; i < REGISTERS; i++) {
+        trap->registers[i] = (uint64_t)registers[register_order[i]];
+    }
+}
+
+/* The handler runs on the sandbox's stack, because the host took the alternate one away a moment ago, between two
+ * looks of this thread at it. The frame lies over the spill slots: the sandbox must not go on. */
+static bool is_astray(const struct activation *activation) {
+    uint64_t here = (uint64_t)(uintptr_t)__builtin_frame_address(0);
+    return activation != NULL && here - activation->instance->base < TMEBOX_WINDOW_SIZE;
+}
+
+/* Make returning from the signal handler leave the sandbox. */
+static void trap(struct activation *activation, int signal, const siginfo_t *info, greg_t *registers) {
+    record(activation, signal, info, registers);
+    activation->outcome = TRAPPED;
+    registers[REG_R10] = (greg_t)(uintptr_t)activation;
+    registers[REG_RSP] = (greg_t)activation->host_rsp;
+    registers[REG_RIP] = (greg_t)(uintptr_t)tmebox_leave;
+    clear_flags(registers);
+}
+
+/* A fault in one of the functions that touch a window on the sandbox's behalf: they return what happened. */
+static bool window_access(int signal, const siginfo_t *info, greg_t *registers) {
+    uint64_t ip = (uint64_t)registers[REG_RIP];
+    if (ip < (uint64_t)(uintptr_t)tmebox_window_begin || ip >= (uint64_t)(uintptr_t)tmebox_window_end) {
+        return false;
+    }
+    registers[REG_RIP] = (greg_t)(uintptr_t)tmebox_window_fault;
+    registers[REG_RAX] = (greg_t)(uintptr_t)info->si_addr;
+    registers[REG_RDX] =
+        (greg_t)((uint64_t)fault_signal(signal, info) | (uint64_t)(access_of(registers) & 0xff) << 8 |
+                 (uint64_t)(uint32_t)fault_code(signal, info) << 32);
+    return true;
+}
+
+/* A touch of a page that is not there yet: by a sandbox of its own window, or by host code of any. */
+static bool installed(const struct activation *activation, const siginfo_t *info, const greg_t *registers) {
+    uint64_t address = (uint64_t)(uintptr_t)info->si_addr, base;
+    bool write = access_of(registers) == 1;
+    if (info->si_code != BUS_ADRERR || access_of(registers) == 2) {
+        return false;
+    }
+    if (activation != NULL) {
+        const struct instance *instance = activation->instance;
+        return instance->window != NULL &&
+               tmebox_install(instance->window, instance->base, address - instance->base,
+                              write ? SANDBOX_WRITES : SANDBOX_READS);
+    }
+    struct window *window = tmebox_find_window(address, &base);
+    return window != NULL && tmebox_install(window, base, address - base, write ? HOST_WRITES : HOST_READS);
+}
+
+/* -- looking at Python's signals ------------------------------------------------------------------ */
+
+/* The kernel's struct ucontext: glibc's with a mask of 8 bytes at the end. */
+#define UCONTEXT_SIZE (offsetof(ucontext_t, uc_sigmask) + 8)
+#define FPSTATE_SIZE 512
+#define FPSTATE_SOFTWARE 464 /* struct _fpx_sw_bytes: u32 magic, u32 size of the extended state, … */
+#define FPSTATE_MAGIC 0x46505853
+
+static size_t fpstate_size(const void *fpstate) {
+    uint32_t software[2];
+    memcpy(software, (const char *)fpstate + FPSTATE_SOFTWARE, sizeof software);
+    return software[0] == FPSTATE_MAGIC ? software[1] : FPSTATE_SIZE;
+}
+
+/* Python's handlers may run long, deep, and call sandboxes: not from a signal handler, and not on its stack.
+ * So the signal frame is moved to the host's stack, below what tmebox_enter saved there; the handler returns
+ * into tmebox_poll_entry as if the sandbox had made a host call; and that one returns from the moved frame.
+ */
+static bool redirect_to_poll(void *context) {
+    ucontext_t *from = context;
+    greg_t *registers = from->uc_mcontext.gregs;
+    struct activation *activation = interrupted(registers);
+    if (activation == NULL || !activation->thread->main) {
+        return false;
+    }
+    record(activation, 0, NULL, registers);
+    uint64_t top = activation->host_rsp;
+    size_t fpsize = fpstate_size(from->uc_mcontext.fpregs);
+    top = (top - fpsize) & ~63ULL;
+    memcpy((void *)top, from->uc_mcontext.fpregs, fpsize);
+    void *fpstate = (void *)top;
+    top = (top - UCONTEXT_SIZE) & ~15ULL;
+    memcpy((void *)top, from, UCONTEXT_SIZE);
+    ((ucontext_t *)top)->uc_mcontext.fpregs = fpstate;
+    registers[REG_RBX] = (greg_t)top;
+    registers[REG_R12] = (greg_t)(uintptr_t)activation;
+    registers[REG_RSP] = (greg_t)top;
+    registers[REG_RIP] = (greg_t)(uintptr_t)tmebox_poll_entry;
+    clear_flags(registers);
+    return true;
+}
+
+/* -- handlers ------------------------------------------------------------------------------------- */
+
+/* The watchdog finds that sandbox code has had the GIL for too long. */
+static bool must_release(const struct thread *thread) {
+    uint64_t held = atomic_load_explicit(&thread->held, memory_order_relaxed);
+    return held != 0 && atomic_load(&thread->release) == held;
+}
+
+/* The watchdog's signal. It comes again until the call has ended, so an interrupt that cannot be honoured
+ * here (host code is never unwound) may be dropped. */
+static void interrupt(siginfo_t *info, void *context) {
+    greg_t *registers = ((ucontext_t *)context)->uc_mcontext.gregs;
+    struct activation *activation = interrupted(registers);
+    if (activation != NULL) {
+        if (is_astray(activation) ||
+            atomic_load(&activation->thread->expired) == activation->watch.sequence) {
+            trap(activation, 0, info, registers);
+        } else if (atomic_load(&tmebox_poll_requested) || must_release(activation->thread)) {
+            redirect_to_poll(context);
+        }
+    }
+}
+
+static void on_interrupt(int signal, siginfo_t *info, void *context) {
+    (void)signal;
+    int error = errno;
+    interrupt(info, context);
+    errno = error;
+}
+
+/* What the watchdog sends where the queue of real-time signals is full. */
+static bool is_nudge(int signal) {
+    return signal == NUDGE_SIGNAL && tmebox_thread != NULL && atomic_exchange(&tmebox_thread->nudged, false);
+}
+
+static void on_fault(int signal, siginfo_t *info, void *context) {
+    int error = errno;
+    greg_t *registers = ((ucontext_t *)context)->uc_mcontext.gregs;
+    bool real = info->si_code > 0; /* made by the CPU, not sent by someone */
+    struct activation *activation = interrupted(registers);
+    if (real && signal == SIGBUS && !is_astray(activation) && installed(activation, info, registers)) {
+        /* the instruction is tried again */
+    } else if (real && activation != NULL) {
+        trap(activation, signal, info, registers);
+    } else if (!real && is_nudge(signal)) {
+        interrupt(info, context);
+    } else if (!real || !window_access(signal, info, registers)) {
+        tmebox_hand_on(signal, info, context);
+    }
+    errno = error;
+}
+
+/* -- the poll itself ------------------------------------------------------------------------------ */
+
+int tmebox_poll(struct activation *activation);
+
+/* Called by tmebox_poll_entry. 0: go on as if nothing had happened. */
+int tmebox_poll(struct activation *activation) {
+    activation->polling = true;
+    activation->thread->polls++;
+    tmebox_suspend(activation);
+    /* From the moment that this thread has the GIL until it lets it go, and after. */
+    activation->instance->interrupted = true;
+    tmebox_guard_foreign_handlers(true);
+    atomic_store(&tmebox_poll_requested, true); /* resume looks */
+    int result = tmebox_resume(activation);
+    activation->instance->interrupted = false;
+    activation->polling = false;
+    activation->thread->polls--;
+    return result;
+}
+
+void tmebox_init_traps(void) {
+    static const struct signal_actions actions = {on_fault, on_interrupt, redirect_to_poll};
+    tmebox_signal_actions = &actions;
+}

@@ -1,0 +1,52 @@
+/* The face of the core in Python: its types, its tables of methods, and what their files ask of each other.
+ * Nothing below this folder includes it. */
+#ifndef TMEBOX_FACE_H
+#define TMEBOX_FACE_H
+
+#include "enter/enter.h"
+
+/* Instance.state */
+#define IDLE 0
+#define RUNNING 1
+#define DEAD 2
+
+/* Texts start at multiples of this in the room lent for them. */
+#define TEXT_ALIGN 16
+
+/* -- conversion by code (codes.c) -------------------------------------------------------------------- */
+/* 0, or -1 with ValueError set. */
+int tmebox_parse_signature(struct signature *signature, const char *arguments, const char *result);
+/* Whether `value` converts exactly; leaves no exception. Buffers do not convert here. */
+bool tmebox_to_word(char code, PyObject *value, uint64_t *word);
+PyObject *tmebox_from_word(char code, uint64_t word);
+
+/* items.c. What a pointer points to: any items; bytes, for which any do as well; items of one kind and size
+ * (the struct module's letters hHiIlLfd?); or something that is not told apart here ('-'). */
+#define ANY_ITEMS '*'
+#define BYTES 'c'
+bool tmebox_items_fit(char item, const Py_buffer *view);
+
+/* -- host functions (hostfunction.c) ------------------------------------------------------------------- */
+int tmebox_call_typed(struct activation *activation, const struct import *import);
+int tmebox_call_raw(struct activation *activation, const struct import *import);
+
+/* -- types and tables of methods ----------------------------------------------------------------------- */
+extern PyTypeObject tmebox_instance_type, tmebox_function_type, tmebox_export_type, tmebox_region_type;
+extern PyTypeObject tmebox_shelf_type, tmebox_extents_type;
+/* function.c. Calls a Function of type `void (void)`, entering so often: 0, or -1 with an exception set. */
+bool tmebox_is_plain(PyObject *function);
+int tmebox_call_plain(PyObject *function, uint64_t times_entered);
+
+/* custody.c, extents.c: readies the types that only they make. -1 with an exception set. */
+int tmebox_init_custody(void);
+int tmebox_init_extents(void);
+bool tmebox_extent_of(PyObject *extent, uint64_t *start, uint64_t *end); /* false with TypeError set */
+
+/* imports.c. Instance.set_imports. */
+PyObject *tmebox_set_imports(PyObject *instance, PyObject *rows);
+void tmebox_free_imports(struct import *imports, uint32_t count);
+
+extern PyMethodDef tmebox_cpu_methods[], tmebox_crossing_methods[], tmebox_hostfunction_methods[],
+    tmebox_custody_methods[];
+
+#endif

@@ -1,0 +1,152 @@
+/* Host functions: what a sandbox's call of one is to Python. The arguments, and where they are read from, are
+ * untrusted; that the stack pointer is in the window was checked in hostcall.c. */
+#include "python/face.h"
+
+static bool is_trap(struct activation *activation, struct window_fault fault) {
+    if (fault.how == 0) {
+        return false;
+    }
+    tmebox_trap_in_host(activation, fault);
+    return true;
+}
+
+/* Argument words in the order of the parameters. */
+static bool read_words(struct activation *activation, const struct signature *signature, uint64_t *words) {
+    uint64_t stack[MAX_ARGUMENTS];
+    if (signature->stack_count != 0) {
+        const void *from = (const void *)(activation->rsp + 8); /* above the return address */
+        if (is_trap(activation, tmebox_window_copy(stack, from, 8 * (size_t)signature->stack_count))) {
+            return false;
+        }
+    }
+    for (int i = 0; i < signature->count; i++) {
+        const struct parameter *parameter = &signature->parameters[i];
+        const uint64_t *from = parameter->place == IN_INTEGER  ? activation->integers
+                               : parameter->place == IN_VECTOR ? activation->vectors
+                                                               : stack;
+        words[i] = from[parameter->index];
+    }
+    return true;
+}
+
+static bool is_floating(char code) {
+    return code == 'f' || code == 'd';
+}
+
+/* A word of a raw result, any sign. */
+static bool to_register(PyObject *value, uint64_t *word) {
+    if (!PyLong_Check(value)) {
+        PyErr_SetString(PyExc_TypeError, "a raw host function returns a tuple of integers");
+        return false;
+    }
+    *word = PyLong_AsUnsignedLongLongMask(value);
+    return *word != UINT64_MAX || !PyErr_Occurred();
+}
+
+/* What does not convert exactly goes through Python, which knows more types, and what to say of others. */
+RARE static bool convert_result(const struct import *import, PyObject *result, uint64_t *word) {
+    if (import->convert == NULL) {
+        PyErr_Format(PyExc_TypeError, "host function %s returned %R, which does not fit its result",
+                     import->name, result);
+        return false;
+    }
+    PyObject *converted = PyObject_CallOneArg(import->convert, result);
+    bool good = converted != NULL && to_register(converted, word);
+    Py_XDECREF(converted);
+    return good;
+}
+
+int tmebox_call_typed(struct activation *activation, const struct import *import) {
+    const struct signature *signature = &import->signature;
+    uint64_t words[MAX_ARGUMENTS];
+    PyObject *arguments[MAX_ARGUMENTS + 1], *result = NULL;
+    if (!read_words(activation, signature, words)) {
+        return -1;
+    }
+    int made = 0;
+    while (made < signature->count) {
+        PyObject *argument = tmebox_from_word(signature->parameters[made].code, words[made]);
+        if (argument == NULL) {
+            break;
+        }
+        arguments[++made] = argument;
+    }
+    if (made == signature->count) {
+        result =
+            PyObject_Vectorcall(import->handler, arguments + 1, (size_t)made | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
+    }
+    for (int i = 1; i <= made; i++) {
+        Py_DECREF(arguments[i]);
+    }
+    if (result == NULL) {
+        return -1;
+    }
+    uint64_t word;
+    bool fits = tmebox_to_word(signature->result, result, &word) || convert_result(import, result, &word);
+    Py_DECREF(result);
+    if (!fits) {
+        return -1;
+    }
+    bool floating = is_floating(signature->result);
+    activation->rax = floating ? 0 : word;
+    activation->rdx = 0;
+    activation->vectors[0] = floating ? word : 0;
+    activation->vectors[1] = 0;
+    return 0;
+}
+
+int tmebox_call_raw(struct activation *activation, const struct import *import) {
+    const uint64_t *in = activation->integers;
+    uint32_t stack_offset = (uint32_t)(activation->rsp + 8 - activation->instance->base);
+    PyObject *result =
+        PyObject_CallFunction(import->handler, "(KKKKKK)y#I", (unsigned long long)in[0], (unsigned long long)in[1],
+                              (unsigned long long)in[2], (unsigned long long)in[3], (unsigned long long)in[4],
+                              (unsigned long long)in[5], (const char *)activation->vectors,
+                              (Py_ssize_t)sizeof activation->vectors, (unsigned int)stack_offset);
+    if (result == NULL) {
+        return -1;
+    }
+    uint64_t words[4] = {0, 0, 0, 0}; /* rax, xmm0, rdx, xmm1 */
+    Py_ssize_t size = PyTuple_Check(result) ? PyTuple_GET_SIZE(result) : 0;
+    bool good = size == 2 || size == 4;
+    if (!good) {
+        PyErr_SetString(PyExc_TypeError, "a raw host function returns (rax, xmm0) or (rax, xmm0, rdx, xmm1)");
+    }
+    for (Py_ssize_t i = 0; good && i < size; i++) {
+        good = to_register(PyTuple_GET_ITEM(result, i), &words[i]);
+    }
+    Py_DECREF(result);
+    activation->rax = words[0];
+    activation->vectors[0] = words[1];
+    activation->rdx = words[2];
+    activation->vectors[1] = words[3];
+    return good ? 0 : -1;
+}
+
+/* What is left of its time to the call that this thread is in, by the watchdog's clock. */
+static PyObject *remaining_time(PyObject *module, PyObject *unused) {
+    (void)module, (void)unused;
+    struct thread *thread = tmebox_thread;
+    uint64_t sequence = thread == NULL ? 0 : atomic_load(&thread->sequence);
+    if (sequence == 0) {
+        Py_RETURN_NONE;
+    }
+    uint64_t now = atomic_load(&tmebox_watchdog_clock_ns);
+    uint64_t timeout = atomic_load(&thread->timeout_ns), deadline = atomic_load(&thread->deadline_ns);
+    if (timeout != 0) {
+        bool seen = atomic_load(&thread->seen_sequence) == sequence;
+        uint64_t own = (seen ? atomic_load(&thread->seen_ns) : now) + timeout;
+        deadline = deadline == 0 || own < deadline ? own : deadline;
+    }
+    if (deadline == 0) {
+        Py_RETURN_NONE;
+    }
+    bool late = now >= deadline || atomic_load(&thread->expired) == sequence;
+    return PyFloat_FromDouble(late ? 0.0 : (double)(deadline - now) * 1e-9);
+}
+
+PyMethodDef tmebox_hostfunction_methods[] = {
+    {"remaining_time", remaining_time, METH_NOARGS,
+     "remaining_time() -> float | None\n\nSeconds; None outside of calls and without a limit."},
+    {NULL, NULL, 0, NULL},
+};

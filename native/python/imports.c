@@ -1,0 +1,78 @@
+/* The host functions that one sandbox may call, and how their arguments are converted. */
+#include "python/face.h"
+
+#include <string.h>
+
+void tmebox_free_imports(struct import *imports, uint32_t count) {
+    for (uint32_t i = 0; i < count; i++) {
+        Py_XDECREF(imports[i].handler);
+        PyMem_Free(imports[i].name);
+        Py_XDECREF(imports[i].convert);
+    }
+    PyMem_Free(imports);
+}
+
+static int parse_import(struct import *import, PyObject *row) {
+    PyObject *handler, *convert = NULL;
+    const char *arguments, *result, *name = "(unnamed)";
+    if (!PyTuple_Check(row)) {
+        PyErr_SetString(PyExc_TypeError,
+                        "an import is a tuple (handler, argument codes, result code[, name[, convert]])");
+        return -1;
+    }
+    if (!PyArg_ParseTuple(row, "Oss|sO:set_imports", &handler, &arguments, &result, &name, &convert)) {
+        return -1;
+    }
+    if (!PyCallable_Check(handler) || (convert != NULL && !PyCallable_Check(convert))) {
+        PyErr_SetString(PyExc_TypeError, "an import's handler, and its convert, must be callable");
+        return -1;
+    }
+    bool raw = strcmp(arguments, "*") == 0;
+    import->call = raw ? tmebox_call_raw : tmebox_call_typed;
+    if (!raw && tmebox_parse_signature(&import->signature, arguments, result) < 0) {
+        return -1;
+    }
+    import->name = PyMem_Malloc(strlen(name) + 1);
+    if (import->name == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    memcpy(import->name, name, strlen(name) + 1);
+    Py_INCREF(handler);
+    import->handler = handler;
+    import->convert = Py_XNewRef(convert);
+    return 0;
+}
+
+PyObject *tmebox_set_imports(PyObject *object, PyObject *rows) {
+    struct instance *self = (struct instance *)object;
+    PyObject *sequence = PySequence_Tuple(rows);
+    if (sequence == NULL) {
+        return NULL;
+    }
+    Py_ssize_t count = PyTuple_GET_SIZE(sequence), parsed = 0;
+    struct import *imports = NULL;
+    if (count > TMEBOX_MAX_IMPORTS) {
+        PyErr_Format(PyExc_ValueError, "%zd imports; at most %d are possible", count, TMEBOX_MAX_IMPORTS);
+    } else if ((imports = PyMem_Calloc((size_t)count + 1, sizeof *imports)) == NULL) {
+        PyErr_NoMemory();
+    } else {
+        while (parsed < count && parse_import(&imports[parsed], PyTuple_GET_ITEM(sequence, parsed)) == 0) {
+            parsed++;
+        }
+    }
+    Py_DECREF(sequence);
+    /* A running call may be using the old ones. */
+    if (imports == NULL || parsed < count || self->depth != 0) {
+        if (imports != NULL) {
+            tmebox_free_imports(imports, (uint32_t)count);
+        }
+        return PyErr_Occurred() ? NULL : tmebox_raise_busy();
+    }
+    struct import *old = self->imports;
+    uint32_t old_count = self->import_count;
+    self->imports = imports;
+    self->import_count = (uint32_t)count;
+    tmebox_free_imports(old, old_count);
+    Py_RETURN_NONE;
+}

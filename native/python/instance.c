@@ -1,0 +1,398 @@
+/* Instance: what the core knows of one sandbox. */
+#include "python/face.h"
+#include "threads/signals.h"
+
+#include <errno.h>
+#include <math.h>
+#include <string.h>
+
+/* Stack arguments of one call; far less than the guard below the stack. */
+#define MAX_STACK_WORDS (32 * 1024)
+
+#define WINDOW_MASK (TMEBOX_WINDOW_SIZE - 1)
+
+static int timeout_from(double seconds, uint64_t *timeout_ns) {
+    if (isnan(seconds) || seconds < 0) {
+        PyErr_SetString(PyExc_ValueError, "a time limit is a number of seconds, 0 for none");
+        return -1;
+    }
+    double ns = ceil(seconds * 1e9);
+    *timeout_ns = ns < 4e18 ? (uint64_t)ns : 0; /* a century is no limit */
+    return 0;
+}
+
+static int instance_init(PyObject *object, PyObject *args, PyObject *keywords) {
+    static char *names[] = {"base",        "stack_low",      "stack_top", "make_trap",
+                            "base_in_r15", "checks_returns", "timeout_s", NULL};
+    struct instance *self = (struct instance *)object;
+    unsigned long long base, stack_low, stack_top;
+    PyObject *make_trap;
+    int base_in_r15 = 0, checks_returns = 1;
+    double seconds = 0;
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "KKKO|ppd:Instance", names, &base, &stack_low,
+                                     &stack_top, &make_trap, &base_in_r15, &checks_returns, &seconds) ||
+        timeout_from(seconds, &self->timeout_ns) < 0) {
+        return -1;
+    }
+    if (self->base != 0) {
+        PyErr_SetString(PyExc_RuntimeError, "an instance is initialised once");
+        return -1;
+    }
+    if (base == 0 || (base & WINDOW_MASK) != 0 || base >= 1ULL << 56) {
+        PyErr_SetString(PyExc_ValueError, "a window starts at a multiple of its size");
+        return -1;
+    }
+    if (stack_low < base || stack_low >= stack_top || stack_top - base > TMEBOX_PRIVATE_END ||
+        stack_top % 16 != 0) {
+        PyErr_SetString(PyExc_ValueError,
+                        "the stack lies in the window's private half and ends 16-byte aligned");
+        return -1;
+    }
+    if (!PyCallable_Check(make_trap)) {
+        PyErr_SetString(PyExc_TypeError, "make_trap must be callable");
+        return -1;
+    }
+    uint64_t window_base;
+    struct window *window = tmebox_find_window(base, &window_base);
+    self->window = window != NULL && window_base == base ? window : NULL;
+    self->generation = tmebox_generation;
+    self->base = base;
+    self->stack_low = stack_low;
+    self->stack_top = stack_top;
+    self->r15 = base_in_r15 ? base : 0;
+    self->return_gate = GATE_RETURN(!checks_returns ? GATE_RETURN_UNCHECKED_OFFSET
+                                    : base_in_r15   ? GATE_RETURN_R15_OFFSET
+                                                    : GATE_RETURN_GS_OFFSET);
+    Py_INCREF(make_trap);
+    Py_XSETREF(self->make_trap, make_trap);
+    return 0;
+}
+
+static int instance_clear(PyObject *object);
+
+/* The room is ours until kill() or pause(), which are refused while a call runs. */
+static PyObject *instance_lend_text_room(PyObject *object, PyObject *room) {
+    struct instance *self = (struct instance *)object;
+    uint64_t start, end;
+    if (!tmebox_extent_of(room, &start, &end)) {
+        return NULL;
+    }
+    if (start < TMEBOX_ARENA_START || end > TMEBOX_ARENA_END || start % TEXT_ALIGN != 0) {
+        PyErr_SetString(PyExc_ValueError, "room for texts is aligned, and in the arena");
+        return NULL;
+    }
+    if (!self->dead && self->text_room == NULL) {
+        self->text_room = Py_NewRef(room);
+        self->text_offset = (uint32_t)start;
+        self->text_size = (uint32_t)(end - start);
+        self->text_used = 0;
+    }
+    Py_RETURN_NONE;
+}
+
+static void give_text_room_back(struct instance *self) {
+    self->text_size = 0;
+    Py_CLEAR(self->text_room);
+}
+
+static PyObject *instance_kill(PyObject *object, PyObject *unused) {
+    (void)unused;
+    struct instance *self = (struct instance *)object;
+    if (self->depth != 0) {
+        return tmebox_raise_busy();
+    }
+    self->dead = self->closed = true;
+    self->paused = false;
+    give_text_room_back(self);
+    instance_clear(object); /* nobody needs the handlers, which refer to much else */
+    Py_RETURN_NONE;
+}
+
+static PyObject *instance_pause(PyObject *object, PyObject *unused) {
+    (void)unused;
+    struct instance *self = (struct instance *)object;
+    if (self->depth != 0) {
+        return tmebox_raise_busy();
+    }
+    bool was_alive = !self->dead;
+    self->paused |= was_alive;
+    self->dead = true;
+    give_text_room_back(self);
+    return PyBool_FromLong(was_alive);
+}
+
+/* Whether the window may be made anew; else an exception is set. */
+static bool can_begin_again(const struct instance *self) {
+    if (self->depth != 0) {
+        tmebox_raise_busy();
+        return false;
+    }
+    if (self->closed || self->generation != tmebox_generation) {
+        tmebox_raise_closed(self);
+        return false;
+    }
+    return true;
+}
+
+static PyObject *instance_revive(PyObject *object, PyObject *unused) {
+    (void)unused;
+    struct instance *self = (struct instance *)object;
+    if (!can_begin_again(self)) {
+        return NULL;
+    }
+    self->dead = self->paused = false;
+    Py_RETURN_NONE;
+}
+
+/* At once under the GIL, so that nobody calls into a window that is half made. */
+static PyObject *instance_reset(PyObject *object, PyObject *argument) {
+    struct instance *self = (struct instance *)object;
+    unsigned long keep = PyLong_AsUnsignedLong(argument);
+    if (PyErr_Occurred() || !can_begin_again(self)) {
+        return NULL;
+    }
+    if (self->window == NULL || self->window->template == NULL) {
+        PyErr_SetString(PyExc_ValueError, "the window has no first contents");
+        return NULL;
+    }
+    if (tmebox_ensure_handlers() < 0) {
+        return NULL;
+    }
+    self->dead = true;
+    if (!tmebox_restore(self->window, self->base, keep > UINT32_MAX ? UINT32_MAX : (uint32_t)keep)) {
+        errno = ENOMEM;
+        return PyErr_SetFromErrno(PyExc_OSError);
+    }
+    if (!tmebox_put_random(self->window, self->base)) {
+        return NULL;
+    }
+    self->dead = self->paused = false;
+    Py_RETURN_NONE;
+}
+
+static PyObject *instance_condemn(PyObject *object, PyObject *unused) {
+    (void)unused;
+    struct instance *self = (struct instance *)object;
+    self->dead = true;
+    self->paused = false;
+    Py_RETURN_NONE;
+}
+
+static PyObject *instance_write(PyObject *object, PyObject *args) {
+    struct instance *self = (struct instance *)object;
+    unsigned long long address;
+    Py_buffer data;
+    if (!PyArg_ParseTuple(args, "Ky*:write", &address, &data)) {
+        return NULL;
+    }
+    /* After the buffer was taken, which can run Python code. */
+    bool written = tmebox_may_write(self) && tmebox_write_buffer(address, &data);
+    PyBuffer_Release(&data);
+    if (!written) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+static PyObject *instance_discard(PyObject *object, PyObject *args) {
+    struct instance *self = (struct instance *)object;
+    unsigned long long offset, size;
+    if (!PyArg_ParseTuple(args, "KK:discard", &offset, &size)) {
+        return NULL;
+    }
+    if (offset % TMEBOX_PAGE_SIZE != 0 || size % TMEBOX_PAGE_SIZE != 0 || offset >= TMEBOX_PRIVATE_END ||
+        size > TMEBOX_PRIVATE_END - offset) {
+        PyErr_SetString(PyExc_ValueError, "not whole pages of the private part");
+        return NULL;
+    }
+    if (!tmebox_may_write(self)) {
+        return NULL;
+    }
+    if (self->window != NULL && self->window->template != NULL) {
+        if (!tmebox_zero(self->window, self->base, offset, size)) {
+            return NULL;
+        }
+    } else {
+        tmebox_discard(self->base, offset, offset + size);
+    }
+    Py_RETURN_NONE;
+}
+
+static int fill_words(PyObject *values, uint64_t *words, Py_ssize_t limit, const char *what) {
+    PyObject *sequence = PySequence_Tuple(values);
+    if (sequence == NULL) {
+        return -1;
+    }
+    Py_ssize_t count = PyTuple_GET_SIZE(sequence);
+    if (count > limit) {
+        PyErr_Format(PyExc_ValueError, "at most %zd %s", limit, what);
+        count = -1;
+    }
+    for (Py_ssize_t i = 0; i < count; i++) {
+        PyObject *value = PyTuple_GET_ITEM(sequence, i);
+        if (!PyLong_Check(value)) {
+            PyErr_Format(PyExc_TypeError, "%s are integers", what);
+            count = -1;
+            break;
+        }
+        words[i] = PyLong_AsUnsignedLongLongMask(value);
+        if (words[i] == UINT64_MAX && PyErr_Occurred()) {
+            count = -1;
+        }
+    }
+    Py_DECREF(sequence);
+    return (int)count;
+}
+
+static PyObject *instance_call(PyObject *object, PyObject *args) {
+    struct instance *self = (struct instance *)object;
+    struct activation activation;
+    unsigned long long address;
+    PyObject *integers, *vectors;
+    Py_buffer stack;
+    double seconds;
+    if (!PyArg_ParseTuple(args, "KOOy*d:call", &address, &integers, &vectors, &stack, &seconds)) {
+        return NULL;
+    }
+    PyObject *result = NULL;
+    uint64_t timeout_ns = self->timeout_ns;
+    int vector_count;
+    memset(activation.integers, 0, sizeof activation.integers);
+    memset(activation.vectors, 0, sizeof activation.vectors);
+    if (address < TMEBOX_CODE_BASE || address >= TMEBOX_GATE_BASE) {
+        PyErr_SetString(PyExc_ValueError, "not an address of sandboxed code");
+    } else if (stack.len % 8 != 0 || stack.len > 8 * MAX_STACK_WORDS) {
+        PyErr_Format(PyExc_ValueError, "%zd bytes of stack arguments", stack.len);
+    } else if (fill_words(integers, activation.integers, 6, "integer registers") >= 0 &&
+               (vector_count = fill_words(vectors, activation.vectors, 8, "vector registers")) >= 0 &&
+               (seconds < 0 || timeout_from(seconds, &timeout_ns) == 0)) {
+        activation.address = address;
+        activation.vector_count = (uint32_t)vector_count;
+        if (tmebox_run(self, &activation, stack.buf, (size_t)stack.len / 8, timeout_ns) == 0) {
+            result = Py_BuildValue(
+                "KKKK", (unsigned long long)activation.rax, (unsigned long long)activation.rdx,
+                (unsigned long long)activation.vectors[0], (unsigned long long)activation.vectors[1]);
+        }
+    }
+    PyBuffer_Release(&stack);
+    return result;
+}
+
+static PyObject *instance_state(PyObject *object, void *unused) {
+    (void)unused;
+    struct instance *self = (struct instance *)object;
+    return PyLong_FromLong(self->dead ? DEAD : self->depth != 0 ? RUNNING : IDLE);
+}
+
+static PyObject *instance_has_text_room(PyObject *object, void *unused) {
+    (void)unused;
+    return PyBool_FromLong(((struct instance *)object)->text_room != NULL);
+}
+
+static PyObject *instance_get_timeout(PyObject *object, void *unused) {
+    (void)unused;
+    return PyFloat_FromDouble((double)((struct instance *)object)->timeout_ns / 1e9);
+}
+
+static int instance_set_timeout(PyObject *object, PyObject *value, void *unused) {
+    (void)unused;
+    if (value == NULL) {
+        PyErr_SetString(PyExc_AttributeError, "timeout_s cannot be deleted");
+        return -1;
+    }
+    double seconds = PyFloat_AsDouble(value);
+    if (seconds == -1.0 && PyErr_Occurred()) {
+        return -1;
+    }
+    return timeout_from(seconds, &((struct instance *)object)->timeout_ns);
+}
+
+static int instance_traverse(PyObject *object, visitproc visit, void *arg) {
+    struct instance *self = (struct instance *)object;
+    Py_VISIT(self->make_trap);
+    for (uint32_t i = 0; i < self->import_count; i++) {
+        Py_VISIT(self->imports[i].handler);
+        Py_VISIT(self->imports[i].convert);
+    }
+    return 0;
+}
+
+static int instance_clear(PyObject *object) {
+    struct instance *self = (struct instance *)object;
+    struct import *imports = self->imports;
+    uint32_t count = self->import_count;
+    self->dead = self->closed = true; /* nothing may run without its handlers */
+    self->imports = NULL;
+    self->import_count = 0;
+    give_text_room_back(self);
+    tmebox_free_imports(imports, count);
+    Py_CLEAR(self->make_trap);
+    return 0;
+}
+
+static void instance_dealloc(PyObject *object) {
+    struct instance *self = (struct instance *)object;
+    PyObject_GC_UnTrack(object);
+    if (self->weak != NULL) {
+        PyObject_ClearWeakRefs(object);
+    }
+    instance_clear(object);
+    Py_TYPE(object)->tp_free(object);
+}
+
+static PyMethodDef instance_methods[] = {
+    {"kill", instance_kill, METH_NOARGS, "kill()\n\nRefuse calls from now on."},
+    {"pause", instance_pause, METH_NOARGS,
+     "pause() -> bool\n\nRefuse calls, as of a busy instance, until revive() or reset(). Whether they were possible."},
+    {"revive", instance_revive, METH_NOARGS, "revive()\n\nAllow calls again: its window was made anew."},
+    {"reset", instance_reset, METH_O, "reset(keep)\n\nGive the window its first contents, and allow calls."},
+    {"condemn", instance_condemn, METH_NOARGS,
+     "condemn()\n\nThe call that is running or the pause, if any, is the last one."},
+    {"lend_text_room", instance_lend_text_room, METH_O,
+     "lend_text_room(extent)\n\nMapped memory of the arena, for texts that are arguments; until "
+     "kill() or pause()."},
+    {"write", instance_write, METH_VARARGS,
+     "write(address, data)\n\nRefused while a call runs on another thread, or is interrupted on this one."},
+    {"discard", instance_discard, METH_VARARGS,
+     "discard(offset, size_bytes)\n\nMake pages of the heap zero, and give their memory back; refused like write."},
+    {"set_imports", tmebox_set_imports, METH_O,
+     "set_imports(rows)\n\n(handler, argument codes, result code) each."},
+    {"call", instance_call, METH_VARARGS,
+     "call(address, integers, vectors, stack, timeout_s) -> (rax, rdx, xmm0, xmm1)"},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyMemberDef instance_members[] = {
+    {"base", T_ULONGLONG, offsetof(struct instance, base), READONLY, "The window's address."},
+    {"depth", T_UINT, offsetof(struct instance, depth), READONLY, "Calls now running inside each other."},
+    {"paused", T_BOOL, offsetof(struct instance, paused), READONLY, "Between pause() and what ends it."},
+    {NULL, 0, 0, 0, NULL},
+};
+
+static PyGetSetDef instance_properties[] = {
+    {"has_text_room", instance_has_text_room, NULL, "Whether some was lent.", NULL},
+    {"state", instance_state, NULL, "IDLE, RUNNING or DEAD.", NULL},
+    {"timeout_s", instance_get_timeout, instance_set_timeout, "Time limit of a call in seconds; 0.0: none.",
+     NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
+PyTypeObject tmebox_instance_type = {
+    PyVarObject_HEAD_INIT(NULL, 0)
+    .tp_name = "tmebox._native.Instance",
+    .tp_doc = "Instance(base, stack_low, stack_top, make_trap, base_in_r15=False, checks_returns=True, "
+              "timeout_s=0.0)"
+              "\n\n"
+              "What the core knows of one sandbox.",
+    .tp_basicsize = sizeof(struct instance),
+    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
+    .tp_new = PyType_GenericNew,
+    .tp_init = instance_init,
+    .tp_dealloc = instance_dealloc,
+    .tp_traverse = instance_traverse,
+    .tp_clear = instance_clear,
+    .tp_methods = instance_methods,
+    .tp_members = instance_members,
+    .tp_getset = instance_properties,
+    .tp_weaklistoffset = offsetof(struct instance, weak),
+};

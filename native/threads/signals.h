@@ -1,0 +1,59 @@
+/* The signals that end or interrupt sandboxed code: which they are, and whose handlers are installed.
+ *
+ * What the handlers do with a signal is enter/'s business; it hands them over as functions. */
+#ifndef TMEBOX_SIGNALS_H
+#define TMEBOX_SIGNALS_H
+
+#include "process.h"
+
+#include <signal.h>
+
+/* -- signals.c: which they are ------------------------------------------------------------------------ */
+#define FATAL_COUNT 5
+extern const int tmebox_fatal_signals[FATAL_COUNT];
+
+/* The watchdog's: a real-time signal that nobody else uses. 0: not chosen yet. */
+extern int tmebox_interrupt_signal;
+/* Sent in its place where the queue of real-time signals is full. */
+#define NUDGE_SIGNAL SIGILL
+
+enum handlers {
+    HANDLERS_ABSENT,
+    HANDLERS_STALE, /* somebody replaced some of them */
+    HANDLERS_CURRENT,
+};
+
+extern _Atomic int tmebox_handlers;
+/* The main thread is to look at Python's signals before its sandboxed code goes on. */
+extern _Atomic bool tmebox_poll_requested;
+
+/* All of the above signals. */
+void tmebox_needed_signals(sigset_t *set);
+
+/* What is done with a signal. */
+struct signal_actions {
+    void (*fault)(int signal, siginfo_t *info, void *context);     /* a fatal one came */
+    void (*interrupt)(int signal, siginfo_t *info, void *context); /* the watchdog's came */
+    /* If the signal interrupted sandbox code of the main thread: look at Python's signals before it goes on. */
+    bool (*redirect_to_poll)(void *context);
+};
+
+extern const struct signal_actions *tmebox_signal_actions; /* set before any handler is installed */
+
+/* -- handlers.c: putting ours in place, and taking them away ------------------------------------------ */
+int tmebox_install_handlers(void); /* these: -1 with an exception set */
+int tmebox_ensure_handlers(void);
+int tmebox_remove_handlers(void);
+bool tmebox_handlers_current(void);
+/* Whether the handler of NUDGE_SIGNAL is ours. */
+bool tmebox_can_nudge(void);
+/* From our handler of a fatal signal that is not for us: does what would have happened without it. */
+void tmebox_hand_on(int signal, siginfo_t *info, void *context);
+
+/* -- guard.c: other people's handlers ----------------------------------------------------------------- */
+void tmebox_init_guard(void);
+/* Returns whether some handler still needs to be wrapped. `may_wrap`: on the main thread with the GIL held. */
+bool tmebox_guard_foreign_handlers(bool may_wrap);
+void tmebox_unwrap_python_handlers(void);
+
+#endif

@@ -1,0 +1,233 @@
+/* One thread that watches the calls of all others: time limits, and signals for the main thread.
+ *
+ * A call publishes its sequence number and limit with plain stores. The watchdog notices at a tick that a
+ * call is there, and measures its age from then, so limits are exact to about a tick and calls cost no clock.
+ * Ticks are for the beginnings of calls. When nothing has run for a while it sleeps, and when all that runs has run
+ * for two ticks it dozes: the next call that it must watch wakes it.
+ *
+ * Limits are measured on the watchdog's own clock, which stands still while it sleeps and while the whole
+ * process is stopped: a debugger, Ctrl-Z or a paused virtual machine makes no call late. */
+#include "threads/signals.h"
+#include "threads/thread.h"
+
+#include <errno.h>
+#include <linux/futex.h>
+#include <linux/membarrier.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#define MS 1000000ULL
+#define TICK_LIMITS_NS (1 * MS)          /* while calls with a time limit run */
+#define TICK_SIGNALS_NS WATCHDOG_TICK_NS /* while only the main thread's calls must stay interruptible */
+#define DOZE_NS (10 * MS)                /* while calls run on that it has seen twice */
+#define SCAN_NS (20 * MS)                /* between looks at other people's signal handlers */
+#define IDLE_NS (100 * MS)               /* without any call until it sleeps */
+#define BLIND_SLEEP_NS (2 * MS)          /* a sleeper's longest doze on kernels without membarrier */
+#define LONGEST_STEP_NS (50 * MS) /* of our clock in one tick: more is a stop, not time that calls had */
+
+static bool has_membarrier;
+
+static uint64_t monotonic_ns(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000ULL + (uint64_t)now.tv_nsec;
+}
+
+static struct timespec duration(uint64_t ns) {
+    return (struct timespec){(time_t)(ns / 1000000000ULL), (long)(ns % 1000000000ULL)};
+}
+
+/* What one pass over the threads found. */
+struct sight {
+    bool inside;  /* some call is running */
+    bool moving;  /* some call began since the last pass */
+    bool limited; /* … with a time limit, or the last one had one */
+    bool main;    /* the main thread is inside sandbox code now */
+    bool fresh;   /* there is something to look at again soon */
+    uint64_t next_ns;
+};
+
+/* A user's queue of real-time signals can be full. An ordinary signal needs no room in it. */
+static void fire(struct thread *thread) {
+    int process = getpid();
+    if (syscall(SYS_tgkill, process, thread->tid, tmebox_interrupt_signal) < 0 && errno == EAGAIN &&
+        tmebox_can_nudge()) {
+        atomic_store(&thread->nudged, true);
+        syscall(SYS_tgkill, process, thread->tid, NUDGE_SIGNAL);
+    }
+}
+
+static void look_at(struct thread *thread, uint64_t now, struct sight *sight) {
+    uint64_t calls = atomic_load_explicit(&thread->calls, memory_order_relaxed);
+    uint64_t sequence = atomic_load_explicit(&thread->sequence, memory_order_acquire);
+    uint64_t timeout = atomic_load_explicit(&thread->timeout_ns, memory_order_acquire);
+    uint64_t deadline = atomic_load_explicit(&thread->deadline_ns, memory_order_acquire);
+    uint64_t held = atomic_load_explicit(&thread->held, memory_order_acquire);
+    bool overdue = held != 0 && held == thread->seen_held; /* the GIL, since the last tick */
+    thread->seen_held = held;
+    bool in_host = atomic_load_explicit(&thread->in_host, memory_order_acquire) != 0;
+    bool moved = calls != thread->seen_calls;
+    thread->seen_calls = calls;
+    sight->moving |= moved;
+    sight->inside |= sequence != 0;
+    sight->limited |= (moved || sequence != 0) && (timeout | deadline) != 0;
+    sight->fresh |= moved || held != 0;
+    if (sequence == 0 || atomic_load_explicit(&thread->sequence, memory_order_acquire) != sequence) {
+        return;
+    }
+    sight->main |= thread->main && !in_host;
+    if (timeout != 0) {
+        if (atomic_load(&thread->seen_sequence) != sequence) {
+            sight->fresh = true;
+            atomic_store(&thread->seen_ns, now);
+            atomic_store(&thread->seen_sequence, sequence);
+        }
+        uint64_t own = atomic_load(&thread->seen_ns) + timeout;
+        deadline = deadline == 0 || own < deadline ? own : deadline;
+    }
+    bool late = deadline != 0 && now >= deadline;
+    if (late) {
+        atomic_store(&thread->expired, sequence); /* a host call's end looks at this */
+    } else if (deadline != 0 && deadline < sight->next_ns) {
+        sight->next_ns = deadline;
+    }
+    if (overdue) {
+        atomic_store(&thread->release, held);
+    }
+    if (late || overdue || (thread->main && atomic_load(&tmebox_poll_requested))) {
+        sight->fresh = true;
+        if (!in_host) {
+            fire(thread);
+        }
+    }
+}
+
+static struct sight look(uint64_t now) {
+    struct sight sight = {.next_ns = UINT64_MAX};
+    pthread_mutex_lock(&tmebox_registry_lock);
+    if (tmebox_handlers != HANDLERS_ABSENT) {
+        for (struct thread *thread = tmebox_registry; thread != NULL; thread = thread->next) {
+            look_at(thread, now, &sight);
+        }
+    }
+    pthread_mutex_unlock(&tmebox_registry_lock);
+    return sight;
+}
+
+static void rest(int state, const struct timespec *longest) {
+    syscall(SYS_futex, &tmebox_watchdog_state, FUTEX_WAIT_PRIVATE, state, longest, NULL, 0);
+}
+
+/* Sleep until a call wakes us. The waker stores its sequence number and then looks whether we sleep; we say
+ * that we sleep and then look for calls. The barrier makes those two orders real on every CPU that runs us.
+ */
+static void sleep_until_woken(void) {
+    struct timespec blindly = duration(BLIND_SLEEP_NS);
+    atomic_store(&tmebox_watchdog_state, WATCHDOG_ASLEEP);
+    if (has_membarrier) {
+        syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0);
+    }
+    while (atomic_load(&tmebox_watchdog_state) == WATCHDOG_ASLEEP) {
+        struct sight sight = look(tmebox_watchdog_clock_ns);
+        if (sight.inside || sight.moving) {
+            break;
+        }
+        rest(WATCHDOG_ASLEEP, has_membarrier ? NULL : &blindly);
+    }
+    atomic_store(&tmebox_watchdog_state, WATCHDOG_AWAKE);
+}
+
+/* Without the barrier, which costs more than a tick: a call that slips in is seen after this doze. */
+static void doze(uint64_t longest_ns) {
+    struct timespec longest = duration(longest_ns);
+    atomic_store(&tmebox_watchdog_state, WATCHDOG_DOZING);
+    if (!look(tmebox_watchdog_clock_ns).fresh) {
+        rest(WATCHDOG_DOZING, &longest);
+    }
+    atomic_store(&tmebox_watchdog_state, WATCHDOG_AWAKE);
+}
+
+/* Other people's handlers come and go. What needs Python's handlers to stand still is left to the main
+ * thread's next poll, what needs the GIL to the next call. */
+static void scan(bool main_inside) {
+    if (tmebox_handlers == HANDLERS_CURRENT && !tmebox_handlers_current()) {
+        int current = HANDLERS_CURRENT;
+        atomic_compare_exchange_strong(&tmebox_handlers, &current, HANDLERS_STALE);
+    }
+    if (tmebox_handlers != HANDLERS_ABSENT && tmebox_guard_foreign_handlers(false) && main_inside) {
+        atomic_store(&tmebox_poll_requested, true); /* it was replaced: a signal may have been missed */
+    }
+}
+
+static void *watch(void *unused) {
+    (void)unused;
+    uint64_t now = tmebox_watchdog_clock_ns, ticked_ns = monotonic_ns();
+    uint64_t active_ns = now, scan_ns = now;
+    for (;;) {
+        uint64_t elapsed = monotonic_ns() - ticked_ns;
+        ticked_ns += elapsed;
+        now += elapsed < LONGEST_STEP_NS ? elapsed : LONGEST_STEP_NS;
+        atomic_store_explicit(&tmebox_watchdog_clock_ns, now, memory_order_release);
+        struct sight sight = look(now);
+        if (sight.inside && now >= scan_ns) {
+            scan_ns = now + SCAN_NS;
+            scan(sight.main);
+        }
+        if (sight.inside || sight.moving) {
+            active_ns = now;
+        } else if (now - active_ns >= IDLE_NS) {
+            sleep_until_woken();
+            active_ns = now;
+            ticked_ns = monotonic_ns();
+            continue;
+        }
+        if (sight.inside && !sight.fresh) {
+            uint64_t left = sight.next_ns - now;
+            doze(left < DOZE_NS ? left : DOZE_NS);
+            continue;
+        }
+        uint64_t tick = sight.limited ? TICK_LIMITS_NS : TICK_SIGNALS_NS;
+        if (sight.next_ns - now < tick) {
+            tick = sight.next_ns - now;
+        }
+        struct timespec pause = duration(tick);
+        clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
+    }
+    return NULL;
+}
+
+static int start(void) {
+    has_membarrier = syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0;
+    pthread_attr_t attributes;
+    if (pthread_attr_init(&attributes) != 0) {
+        return -1;
+    }
+    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+    pthread_attr_setstacksize(&attributes, 1024 * 1024);
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before); /* inherited: other people's handlers never run on it */
+    pthread_t thread;
+    int error = pthread_create(&thread, &attributes, watch, NULL);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pthread_attr_destroy(&attributes);
+    return error == 0 ? 0 : -1;
+}
+
+/* Starts it or wakes it up. -1: it cannot be started. */
+int tmebox_wake_watchdog(void) {
+    int state = atomic_load(&tmebox_watchdog_state);
+    if ((state == WATCHDOG_ASLEEP || state == WATCHDOG_DOZING) &&
+        atomic_compare_exchange_strong(&tmebox_watchdog_state, &state, WATCHDOG_AWAKE)) {
+        syscall(SYS_futex, &tmebox_watchdog_state, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+    } else if (state == WATCHDOG_ABSENT &&
+               atomic_compare_exchange_strong(&tmebox_watchdog_state, &state, WATCHDOG_AWAKE) &&
+               start() < 0) {
+        atomic_store(&tmebox_watchdog_state, WATCHDOG_ABSENT);
+        return -1;
+    }
+    return 0;
+}

@@ -1,0 +1,37 @@
+/* The one place where the host touches a window at an address that sandboxed code chose. */
+
+    .macro function name
+    .globl \name
+    .hidden \name
+    .type \name, @function
+    .balign 32
+\name:
+    .endm
+
+    .macro end_function name
+    .size \name, . - \name
+    .endm
+
+    .text
+
+/* struct window_fault tmebox_window_copy(void *to, const void *from, size_t size_bytes);
+ *
+ * A fault between the two labels resumes at tmebox_window_fault with rax and rdx describing it. A leaf
+ * function that touches no stack, so that returning is all there is to clean up. */
+    .globl tmebox_window_begin, tmebox_window_end
+    .hidden tmebox_window_begin, tmebox_window_end
+tmebox_window_begin:
+    function tmebox_window_copy
+    movq %rdx, %rcx
+    rep movsb
+    xorl %eax, %eax
+    xorl %edx, %edx
+    ret
+    end_function tmebox_window_copy
+tmebox_window_end:
+
+    function tmebox_window_fault
+    ret
+    end_function tmebox_window_fault
+
+    .section .note.GNU-stack, "", @progbits

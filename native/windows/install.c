@@ -1,0 +1,237 @@
+/* Installing pages: what of a window its owner may touch, and what is there at first. Called from signal
+ * handlers, on several threads at once: no locks, no allocation, and whatever somebody else has installed in
+ * between is fine. */
+#include "windows/window.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define FIRST_CHUNK 4 /* pages; doubled as long as accesses go on where the last chunk ended */
+#define LARGEST_CHUNK 128
+
+#define FIRST_OF(offset) ((offset) / PAGE)
+
+/* Never written. */
+static unsigned char zeros[LARGEST_CHUNK * PAGE] __attribute__((aligned(TMEBOX_PAGE_SIZE)));
+
+bool tmebox_window_write(uint64_t address, const void *from, size_t size_bytes) {
+    return tmebox_window_copy((void *)address, from, size_bytes).how == 0;
+}
+
+bool tmebox_window_clear(uint64_t address, uint64_t size_bytes) {
+    for (uint64_t end = address + size_bytes; address < end; address += sizeof zeros) {
+        size_t size = end - address < sizeof zeros ? end - address : sizeof zeros;
+        if (!tmebox_window_write(address, zeros, size)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Pages [start, end) that are treated alike. */
+struct zone {
+    uint32_t start, end;
+    bool read_only, control, down;
+};
+
+const unsigned char *tmebox_first_contents(const struct template *template, uint32_t page) {
+    uint32_t index = page - FIRST_OF(TMEBOX_IMAGE_START);
+    if (index >= template->pages ||
+        !(((const unsigned char *)template->present.buf)[index / 8] >> index % 8 & 1)) {
+        return NULL;
+    }
+    return template->data + (size_t)index * PAGE;
+}
+
+bool tmebox_is_read_only(const struct template *template, uint32_t page) {
+    for (uint32_t i = 0; i < template->read_only_count; i++) {
+        if (page >= FIRST_OF(template->read_only[i].start) && page < FIRST_OF(template->read_only[i].end)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The part of [start, end) around `page` that is all read-only or all not. */
+static struct zone image_zone(const struct template *template, uint32_t page) {
+    struct zone zone = {FIRST_OF(TMEBOX_IMAGE_START), FIRST_OF(template->heap_end), false, false, false};
+    for (uint32_t i = 0; i < template->read_only_count; i++) {
+        uint32_t start = FIRST_OF(template->read_only[i].start), end = FIRST_OF(template->read_only[i].end);
+        if (page < start) {
+            zone.end = start;
+            break;
+        }
+        if (page < end) {
+            return (struct zone){start, end, true, false, false};
+        }
+        zone.start = end;
+    }
+    return zone;
+}
+
+/* Empty if the owner has no such page. */
+static struct zone zone_of(const struct template *template, uint32_t arena_end, uint32_t page) {
+    const struct zone none = {0, 0, true, false, false};
+    if (page < FIRST_OF(template->stack_low) || page >= FIRST_OF(arena_end)) {
+        return none;
+    }
+    if (page < FIRST_OF(TMEBOX_STACK_TOP)) {
+        return (struct zone){FIRST_OF(template->stack_low), FIRST_OF(TMEBOX_STACK_TOP), false, false, true};
+    }
+    if (page < FIRST_OF(TMEBOX_IMAGE_START)) {
+        return (struct zone){page, page + 1, true, true, false};
+    }
+    if (page < FIRST_OF(template->heap_end)) {
+        return image_zone(template, page);
+    }
+    return page < FIRST_OF(TMEBOX_ARENA_START)
+               ? none
+               : (struct zone){FIRST_OF(TMEBOX_ARENA_START), FIRST_OF(arena_end), false, false, false};
+}
+
+static bool is_hot(uint32_t page) {
+    return page - FIRST_OF(HOT_START) < HOT_PAGES;
+}
+
+bool tmebox_is_marked(const struct window *window, uint32_t page) {
+    uint32_t index = page - FIRST_OF(HOT_START);
+    return index < HOT_PAGES && (window->hot[index / 64] >> index % 64 & 1);
+}
+
+static void mark(struct window *window, uint32_t page, uint32_t count) {
+    if (page >= FIRST_OF(TMEBOX_ARENA_START)) {
+        uint32_t index = page - FIRST_OF(TMEBOX_ARENA_START);
+        if (index < ARENA_FIRST_PAGES) {
+            atomic_fetch_or(&window->arena_first, (1U << ARENA_FIRST_PAGES) - 1);
+        }
+        return;
+    }
+    if (is_hot(page)) {
+        for (uint32_t index = page - FIRST_OF(HOT_START); count != 0; index++, count--) {
+            atomic_fetch_or(&window->hot[index / 64], 1ULL << index % 64);
+        }
+    } else if (window->run_count <= RUNS) {
+        uint32_t index = atomic_fetch_add(&window->run_count, 1);
+        if (index < RUNS) {
+            window->runs[index] = (uint64_t)count << 32 | page;
+        }
+    }
+}
+
+static int64_t install_control_page(const struct template *template, uint64_t base) {
+    uint64_t fields[PAGE / sizeof(uint64_t)] = {0};
+    static const uint32_t offsets[] = {TMEBOX_CONTROL_WINDOW_BASE, TMEBOX_CONTROL_HEAP_START,
+                                       TMEBOX_CONTROL_HEAP_END, TMEBOX_CONTROL_STACK_LOW,
+                                       TMEBOX_CONTROL_STACK_TOP};
+    const uint64_t values[] = {base, template->heap_start, template->heap_end, template->stack_low,
+                               TMEBOX_STACK_TOP};
+    for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
+        fields[(offsets[i] - TMEBOX_CONTROL_PAGE) / sizeof(uint64_t)] = values[i];
+    }
+    return tmebox_userfault_copy(base + TMEBOX_CONTROL_PAGE, fields, PAGE, true);
+}
+
+/* Installs the pages, all of one zone, all hot or none, all with data or none. How many, or -errno; -ENOENT:
+ * they lie in two mappings, which a window can consist of once shared data was mapped into it, and the kernel
+ * installs into one at a time. */
+static int64_t install(struct window *window, uint64_t base, const struct zone *zone, uint32_t page,
+                       uint32_t count, enum toucher toucher) {
+    const struct template *template = window->template;
+    uint64_t address = base + (uint64_t)page * PAGE;
+    size_t size = (size_t)count * PAGE;
+    mark(window, page, count);
+    const unsigned char *source = tmebox_first_contents(template, page);
+    int64_t installed;
+    if (zone->control) {
+        installed = install_control_page(template, base);
+    } else if (source == NULL && toucher == HOST_READS && !is_hot(page)) {
+        installed = tmebox_userfault_zero(address, size); /* takes no memory */
+    } else {
+        installed = tmebox_userfault_copy(address, source != NULL ? source : zeros, size, zone->read_only);
+    }
+    return installed > 0 ? installed / PAGE : installed;
+}
+
+/* As many pages from `page` on, below `end`, as can be installed with it. */
+static uint32_t alike(const struct window *window, uint32_t page, uint32_t end) {
+    const struct template *template = window->template;
+    bool data = tmebox_first_contents(template, page) != NULL;
+    uint32_t last = page + 1;
+    while (last < end && last - page < LARGEST_CHUNK && is_hot(last) == is_hot(page) &&
+           !tmebox_is_marked(window, last) && (tmebox_first_contents(template, last) != NULL) == data) {
+        last++;
+    }
+    return last - page;
+}
+
+/* How many pages to install at a fault: few at first, more for who goes on from there. */
+static uint32_t chunk_at(struct window *window, const struct zone *zone, uint32_t page) {
+    uint32_t count = FIRST_CHUNK;
+    if (page == window->next_page && window->last_count != 0) {
+        count = window->last_count < LARGEST_CHUNK / 2 ? 2 * window->last_count : LARGEST_CHUNK;
+    }
+    if (zone->down) { /* the stack: the chunk ends at `page` */
+        uint32_t low = is_hot(page) ? FIRST_OF(HOT_START) : zone->start;
+        uint32_t room = page + 1 - (low > zone->start ? low : zone->start);
+        count = count < room ? count : room;
+        window->next_page = page - count;
+    } else {
+        uint32_t room = alike(window, page, zone->end);
+        count = count < room ? count : room;
+        window->next_page = page + count;
+    }
+    window->last_count = count;
+    return count;
+}
+
+bool tmebox_install(struct window *window, uint64_t base, uint64_t offset, enum toucher toucher) {
+    const struct template *template = window->template;
+    if (template == NULL || offset >= TMEBOX_WINDOW_SIZE) {
+        return false;
+    }
+    uint32_t page = (uint32_t)FIRST_OF(offset);
+    struct zone zone = zone_of(template, window->arena_end, page);
+    bool writes = toucher == SANDBOX_WRITES || toucher == HOST_WRITES;
+    if (page < zone.start || page >= zone.end || (zone.read_only && writes)) {
+        return false;
+    }
+    uint32_t count = chunk_at(window, &zone, page);
+    uint32_t first = zone.down ? page + 1 - count : page;
+    int64_t installed = install(window, base, &zone, first, count, toucher);
+    if ((installed == -EEXIST || installed == -ENOENT) && count > 1) { /* the page itself may be missing */
+        installed = install(window, base, &zone, page, 1, toucher);
+    }
+    if (installed == -EEXIST && writes) { /* else the access would fault for ever, were the page read-only */
+        tmebox_userfault_unprotect(base + (uint64_t)page * PAGE);
+    }
+    return installed > 0 || installed == -EEXIST;
+}
+
+bool tmebox_populate(struct window *window, uint64_t base, uint64_t offset, uint64_t size,
+                     enum toucher toucher) {
+    const struct template *template = window->template;
+    if (template == NULL || offset >= TMEBOX_WINDOW_SIZE || size > TMEBOX_WINDOW_SIZE - offset) {
+        return false;
+    }
+    uint32_t page = (uint32_t)FIRST_OF(offset), end = (uint32_t)((offset + size + PAGE - 1) / PAGE);
+    while (page < end) {
+        struct zone zone = zone_of(template, window->arena_end, page);
+        if (page < zone.start || page >= zone.end) {
+            return false;
+        }
+        if (zone.read_only && tmebox_is_shared(window, page)) {
+            page = zone.end;
+            continue;
+        }
+        uint32_t count = alike(window, page, zone.end < end ? zone.end : end);
+        int64_t done = install(window, base, &zone, page, count, toucher);
+        if (done == -ENOENT && count > 1) {
+            done = install(window, base, &zone, page, 1, toucher);
+        }
+        if (done < 0 && done != -EEXIST) {
+            return false;
+        }
+        page += done > 0 ? (uint32_t)done : 1;
+    }
+    return true;
+}

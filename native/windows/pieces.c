@@ -1,0 +1,116 @@
+/* Pieces: the reservations that windows lie in. Readers are signal handlers, so a piece is published by
+ * counting it, and nothing of it changes or goes away afterwards. */
+#include "windows/window.h"
+
+#include <errno.h>
+#include <sys/mman.h>
+
+/* Pieces have 1,024 windows once there are many: far more than 47 bits of addresses hold. */
+#define MAX_PIECES 512
+
+static struct piece pieces[MAX_PIECES];
+static _Atomic uint32_t piece_count;
+
+struct window *tmebox_find_window(uint64_t address, uint64_t *base) {
+    uint32_t count = atomic_load_explicit(&piece_count, memory_order_acquire);
+    for (uint32_t i = 0; i < count; i++) {
+        const struct piece *piece = &pieces[i];
+        uint64_t index = (address - piece->base) / TMEBOX_WINDOW_SIZE;
+        if (index < piece->count) {
+            *base = piece->base + index * TMEBOX_WINDOW_SIZE;
+            return &piece->windows[index];
+        }
+    }
+    return NULL;
+}
+
+/* One window more for alignment, and the guards before the first and after the last, which stack accesses and
+ * wide accesses at the very end may touch. */
+static size_t size_of_piece(uint64_t count) {
+    return (count + 1) * TMEBOX_WINDOW_SIZE + 2 * TMEBOX_GUARD;
+}
+
+/* MAP_FAILED with errno set. */
+static char *map_piece(size_t size, bool userfault) {
+    char *start = mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (start == MAP_FAILED) {
+        return start;
+    }
+    /* A core dump would look at every page there could be, for hours. */
+    bool advised = madvise(start, size, MADV_DONTFORK) == 0 && madvise(start, size, MADV_DONTDUMP) == 0;
+    int error = advised ? 0 : errno;
+    if (error == 0 && userfault) {
+        error = tmebox_userfault_open_up(start, size);
+    }
+    if (error != 0) {
+        munmap(start, size);
+        errno = error;
+        return MAP_FAILED;
+    }
+    return start;
+}
+
+static PyObject *reserve_windows(PyObject *module, PyObject *args) {
+    (void)module;
+    unsigned long long count;
+    int userfault;
+    if (!PyArg_ParseTuple(args, "Kp:reserve_windows", &count, &userfault)) {
+        return NULL;
+    }
+    if (count == 0 || count > 1ULL << 20) {
+        PyErr_SetString(PyExc_ValueError, "an impossible number of windows");
+        return NULL;
+    }
+    uint32_t used = piece_count;
+    if (used == MAX_PIECES) {
+        errno = ENOMEM;
+        return PyErr_SetFromErrno(PyExc_OSError);
+    }
+    size_t size = count * sizeof(struct window); /* touched as the windows are used */
+    struct window *windows = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (windows == MAP_FAILED) {
+        return PyErr_SetFromErrno(PyExc_OSError);
+    }
+    char *start = map_piece(size_of_piece(count), userfault);
+    if (start == MAP_FAILED) {
+        PyErr_SetFromErrno(PyExc_OSError);
+        munmap(windows, size);
+        return NULL;
+    }
+    uint64_t base = ((uintptr_t)start + TMEBOX_GUARD + TMEBOX_WINDOW_SIZE - 1) & -TMEBOX_WINDOW_SIZE;
+    pieces[used] = (struct piece){base, count, windows, userfault, start, size_of_piece(count)};
+    atomic_store_explicit(&piece_count, used + 1, memory_order_release);
+    return PyLong_FromUnsignedLongLong(base);
+}
+
+/* In a forked child, which has not got the pieces, or some of them where they were mapped anew. What was in
+ * them stays the parent's; zeros take its place, so that a NumPy array from before the fork shows those and
+ * nothing of the child's is ever mapped there. */
+void tmebox_pieces_after_fork(void) {
+    uint32_t count = atomic_exchange(&piece_count, 0);
+    int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED;
+    for (uint32_t i = 0; i < count; i++) {
+        mmap(pieces[i].start, pieces[i].size_bytes, PROT_READ | PROT_WRITE, flags, -1, 0);
+    }
+}
+
+static PyObject *resident_pages(PyObject *module, PyObject *unused) {
+    (void)module, (void)unused;
+    unsigned long long windows = 0, pages = 0;
+    for (uint32_t i = 0; i < piece_count; i++) {
+        for (uint64_t index = 0; pieces[i].userfault && index < pieces[i].count; index++) {
+            const struct window *window = &pieces[i].windows[index];
+            windows += window->template != NULL;
+            pages += tmebox_pages_present(window, pieces[i].base + index * TMEBOX_WINDOW_SIZE);
+        }
+    }
+    return Py_BuildValue("KK", windows, pages);
+}
+
+PyMethodDef tmebox_piece_methods[] = {
+    {"resident_pages", resident_pages, METH_NOARGS,
+     "resident_pages() -> (windows, pages)\n\nWindows that may have pages, and how many they have."},
+    {"reserve_windows", reserve_windows, METH_VARARGS,
+     "reserve_windows(count, userfault) -> address\n\nOf the first; the others follow."},
+    {NULL, NULL, 0, NULL},
+};

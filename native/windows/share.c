@@ -1,0 +1,86 @@
+/* Large read-only data: the same physical pages in every window, mapped over the part of the window where
+ * they belong. It takes mappings, so only so many windows get it; in the others the pages are copied when
+ * they are touched, like all the rest.
+ *
+ * The pages come from another mapping of them and not from a descriptor, whose number may be another file's
+ * by now, if the host closes descriptors that are not its own. */
+#include "windows/window.h"
+
+#include <sys/mman.h>
+
+#define SHARED_AT_LEAST (16 * PAGE)
+#define MAPPINGS_EACH 2 /* it, and the window's other half */
+
+/* A part of what the kernel allows by default, of which the host needs some as well. */
+#define MOST_MAPPINGS 20000
+
+static uint32_t mappings;
+
+static bool is_large(const struct span *span) {
+    return span->end - span->start >= SHARED_AT_LEAST;
+}
+
+void tmebox_share(struct window *window, uint64_t base) {
+    const struct template *template = window->template;
+    uint64_t data_end = TMEBOX_IMAGE_START + (uint64_t)template->pages * PAGE;
+    for (uint32_t i = 0; template->shared && i < template->read_only_count && i < SHARED_SPANS; i++) {
+        const struct span *span = &template->read_only[i];
+        if (!is_large(span) || span->end > data_end || mappings + MAPPINGS_EACH > MOST_MAPPINGS) {
+            continue;
+        }
+        /* An old size of 0 makes a second mapping of shared pages. */
+        void *from = (void *)(uintptr_t)(template->data + (span->start - TMEBOX_IMAGE_START));
+        void *to = (void *)(base + span->start);
+        if (mremap(from, 0, span->end - span->start, MREMAP_MAYMOVE | MREMAP_FIXED, to) == to) {
+            window->shared |= 1U << i;
+            mappings += MAPPINGS_EACH;
+        }
+    }
+}
+
+bool tmebox_is_shared(const struct window *window, uint32_t page) {
+    const struct template *template = window->template;
+    for (uint32_t bits = window->shared; bits != 0; bits &= bits - 1) {
+        const struct span *span = &template->read_only[__builtin_ctz(bits)];
+        if (page >= span->start / PAGE && page < span->end / PAGE) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Part of the piece again. */
+static bool take_back(uint64_t base, const struct span *span) {
+    void *start = (void *)(base + span->start);
+    size_t size = span->end - span->start;
+    int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED;
+    return mmap(start, size, PROT_NONE, flags, -1, 0) == start && madvise(start, size, MADV_DONTFORK) == 0 &&
+           madvise(start, size, MADV_DONTDUMP) == 0 && tmebox_userfault_open_up(start, size) == 0;
+}
+
+bool tmebox_unshare(struct window *window, uint64_t base) {
+    const struct template *template = window->template;
+    for (; window->shared != 0; window->shared &= window->shared - 1) {
+        if (!take_back(base, &template->read_only[__builtin_ctz(window->shared)])) {
+            return false; /* the host has used up the mappings that a process may have */
+        }
+        mappings -= MAPPINGS_EACH;
+    }
+    return true;
+}
+
+bool tmebox_blank_shared(const struct window *window, uint64_t base) {
+    const struct template *template = window->template;
+    bool blank = true;
+    for (uint32_t bits = window->shared; bits != 0; bits &= bits - 1) {
+        const struct span *span = &template->read_only[__builtin_ctz(bits)];
+        int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED;
+        blank &= mmap((void *)(base + span->start), span->end - span->start, PROT_READ, flags, -1, 0) !=
+                 MAP_FAILED;
+    }
+    return blank;
+}
+
+void tmebox_share_after_fork(void) {
+    mappings = 0;
+}

@@ -1,0 +1,107 @@
+/* Template: what the windows of one kind of sandbox hold at first, for the fault handler. */
+#include "windows/window.h"
+
+#include <string.h>
+
+static bool is_page_aligned(unsigned long long offset) {
+    return offset % PAGE == 0;
+}
+
+/* What the rest relies on; a hostile module or snapshot must not get past here with any layout. */
+static bool is_sane(unsigned long long stack_low, unsigned long long heap_start, unsigned long long heap_end,
+                    size_t data_size) {
+    return is_page_aligned(stack_low) && is_page_aligned(heap_start) && is_page_aligned(heap_end) &&
+           stack_low >= TMEBOX_STACK_LOWEST && stack_low < TMEBOX_STACK_TOP &&
+           heap_start >= TMEBOX_IMAGE_START && heap_start <= heap_end && heap_end <= TMEBOX_PRIVATE_END &&
+           data_size % PAGE == 0 && data_size <= heap_end - TMEBOX_IMAGE_START;
+}
+
+static int fill_read_only(struct template *self, PyObject *ranges) {
+    PyObject *sequence = PySequence_Tuple(ranges);
+    if (sequence == NULL) {
+        return -1;
+    }
+    Py_ssize_t count = PyTuple_GET_SIZE(sequence);
+    self->read_only = PyMem_Calloc((size_t)count + 1, sizeof *self->read_only);
+    uint32_t last = TMEBOX_IMAGE_START;
+    bool good = true;
+    for (Py_ssize_t i = 0; self->read_only != NULL && good && i < count; i++) {
+        unsigned long long start, end;
+        PyObject *row = PyTuple_GET_ITEM(sequence, i);
+        if (!PyTuple_Check(row) || !PyArg_ParseTuple(row, "KK:Template", &start, &end)) {
+            good = false;
+        } else if (!is_page_aligned(start) || !is_page_aligned(end) || start < last || start > end ||
+                   end > self->heap_start) {
+            PyErr_SetString(PyExc_ValueError, "read-only ranges are ascending pages of the image");
+            good = false;
+        } else {
+            self->read_only[i] = (struct span){(uint32_t)start, (uint32_t)end};
+            last = (uint32_t)end;
+        }
+    }
+    if (self->read_only == NULL) {
+        PyErr_NoMemory();
+        good = false;
+    } else if (!good && !PyErr_Occurred()) {
+        PyErr_SetString(PyExc_TypeError, "a read-only range is a tuple (start, end)");
+    }
+    self->read_only_count = (uint32_t)count;
+    Py_DECREF(sequence);
+    return good ? 0 : -1;
+}
+
+static PyObject *template_new(PyTypeObject *type, PyObject *args, PyObject *keywords) {
+    static char *names[] = {"stack_low", "heap_start", "heap_end", "read_only",
+                            "data",      "present",    "shared",   NULL};
+    unsigned long long stack_low, heap_start, heap_end;
+    PyObject *read_only, *data, *present;
+    int shared = 0;
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "KKKOOO|p:Template", names, &stack_low, &heap_start,
+                                     &heap_end, &read_only, &data, &present, &shared)) {
+        return NULL;
+    }
+    struct template *self = (struct template *)type->tp_alloc(type, 0);
+    if (self == NULL || PyObject_GetBuffer(data, &self->buffer, PyBUF_SIMPLE) < 0 ||
+        PyObject_GetBuffer(present, &self->present, PyBUF_SIMPLE) < 0) {
+        Py_XDECREF(self);
+        return NULL;
+    }
+    size_t size = (size_t)self->buffer.len;
+    if (!is_sane(stack_low, heap_start, heap_end, size) ||
+        (size_t)self->present.len != (size / PAGE + 7) / 8 ||
+        (shared && (uintptr_t)self->buffer.buf % PAGE)) {
+        PyErr_SetString(PyExc_ValueError, "an impossible layout");
+        Py_DECREF(self);
+        return NULL;
+    }
+    self->data = self->buffer.buf;
+    self->shared = shared;
+    self->pages = (uint32_t)(size / PAGE);
+    self->stack_low = (uint32_t)stack_low;
+    self->heap_start = (uint32_t)heap_start;
+    self->heap_end = (uint32_t)heap_end;
+    if (fill_read_only(self, read_only) < 0) {
+        Py_DECREF(self);
+        return NULL;
+    }
+    return (PyObject *)self;
+}
+
+static void template_dealloc(PyObject *object) {
+    struct template *self = (struct template *)object;
+    PyBuffer_Release(&self->buffer);
+    PyBuffer_Release(&self->present);
+    PyMem_Free(self->read_only);
+    Py_TYPE(object)->tp_free(object);
+}
+
+PyTypeObject tmebox_template_type = {
+    PyVarObject_HEAD_INIT(NULL, 0)
+    .tp_name = "tmebox._native.Template",
+    .tp_doc = "Template(stack_low, heap_start, heap_end, read_only, data, present, shared=False)\n\n"
+              "What windows of one kind hold at first.",
+    .tp_basicsize = sizeof(struct template),
+    .tp_flags = Py_TPFLAGS_DEFAULT,
+    .tp_new = template_new,
+    .tp_dealloc = template_dealloc,
+};

@@ -1,0 +1,335 @@
+/* What Python does with windows: hand one to an owner, let it grow, take it back. Windows are named by their
+ * base address. Everything here runs with the GIL held. */
+#include "windows/window.h"
+
+#include <errno.h>
+#include <sys/mman.h>
+
+/* Data of at most so many pages is there from the start, so that small sandboxes never fault. */
+#define EAGER_PAGES 16
+
+static struct window *window_at(unsigned long long address) {
+    uint64_t base = 0;
+    struct window *window = tmebox_find_window(address, &base);
+    if (window == NULL || base != address) {
+        PyErr_SetString(PyExc_ValueError, "not the address of a window");
+        return NULL;
+    }
+    return window;
+}
+
+static struct window *owned_window_at(unsigned long long address) {
+    struct window *window = window_at(address);
+    if (window != NULL && window->template == NULL) {
+        PyErr_SetString(PyExc_ValueError, "the window has no owner");
+        return NULL;
+    }
+    return window;
+}
+
+static PyObject *out_of_memory(void) {
+    errno = ENOMEM;
+    return PyErr_SetFromErrno(PyExc_OSError);
+}
+
+static bool populate(struct window *window, uint64_t base, uint64_t offset, uint64_t size,
+                     enum toucher toucher) {
+    if (tmebox_populate(window, base, offset, size, toucher)) {
+        return true;
+    }
+    out_of_memory();
+    return false;
+}
+
+/* The first data of a window that is new. */
+static bool populate_data(struct window *window, uint64_t base, const struct template *template) {
+    uint32_t pages = template->pages <= EAGER_PAGES ? template->pages : 0;
+    for (uint32_t i = 0; i < pages; i++) {
+        uint64_t offset = TMEBOX_IMAGE_START + (uint64_t)i * PAGE;
+        uint32_t page = (uint32_t)(offset / PAGE);
+        if (tmebox_first_contents(template, page) != NULL && !tmebox_is_shared(window, page) &&
+            !populate(window, base, offset, PAGE, HOST_READS)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static PyObject *window_start(PyObject *module, PyObject *args) {
+    (void)module;
+    unsigned long long base;
+    struct template *template;
+    if (!PyArg_ParseTuple(args, "KO!:window_start", &base, &tmebox_template_type, &template)) {
+        return NULL;
+    }
+    struct window *window = window_at(base);
+    if (window == NULL) {
+        return NULL;
+    }
+    if (window->template != template) {
+        if (!tmebox_empty(window, base)) {
+            return out_of_memory();
+        }
+        window->arena_end = TMEBOX_ARENA_FIRST_END;
+        window->template = (struct template *)Py_NewRef(template);
+        tmebox_share(window, base);
+        if (!populate_data(window, base, template)) {
+            return NULL;
+        }
+    }
+    if (!tmebox_put_random(window, base)) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+static PyObject *window_recycle(PyObject *module, PyObject *args) {
+    (void)module;
+    unsigned long long base;
+    unsigned int keep;
+    struct window *window;
+    if (!PyArg_ParseTuple(args, "KI:window_recycle", &base, &keep) || (window = window_at(base)) == NULL) {
+        return NULL;
+    }
+    int64_t kept = tmebox_recycle(window, base, keep);
+    return kept < 0 ? out_of_memory() : PyLong_FromLongLong(kept);
+}
+
+static PyObject *window_empty(PyObject *module, PyObject *argument) {
+    (void)module;
+    unsigned long long base = PyLong_AsUnsignedLongLong(argument);
+    struct window *window = PyErr_Occurred() ? NULL : window_at(base);
+    if (window == NULL) {
+        return NULL;
+    }
+    if (!tmebox_empty(window, base)) {
+        return out_of_memory();
+    }
+    Py_RETURN_NONE;
+}
+
+static bool can_grow(unsigned long long end) {
+    if (end % PAGE != 0 || end < TMEBOX_ARENA_FIRST_END || end > TMEBOX_ARENA_END) {
+        PyErr_SetString(PyExc_ValueError, "an arena grows, by pages, up to its end");
+        return false;
+    }
+    return true;
+}
+
+static uint64_t arena_end_of(const struct window *window) {
+    return window->arena_end > TMEBOX_ARENA_FIRST_END ? window->arena_end : TMEBOX_ARENA_FIRST_END;
+}
+
+static PyObject *window_arena_end(PyObject *module, PyObject *argument) {
+    (void)module;
+    unsigned long long base = PyLong_AsUnsignedLongLong(argument);
+    struct window *window = PyErr_Occurred() ? NULL : window_at(base);
+    return window == NULL ? NULL : PyLong_FromUnsignedLongLong(arena_end_of(window));
+}
+
+/* For windows whose parts are mapped one by one. */
+static PyObject *window_map_arena(PyObject *module, PyObject *args) {
+    (void)module;
+    unsigned long long base, end;
+    struct window *window;
+    if (!PyArg_ParseTuple(args, "KK:window_map_arena", &base, &end) || (window = window_at(base)) == NULL ||
+        !can_grow(end)) {
+        return NULL;
+    }
+    uint64_t start = arena_end_of(window);
+    if (end > start) {
+        if (tmebox_map_zero((void *)(base + start), end - start, PROT_READ | PROT_WRITE) < 0) {
+            return PyErr_SetFromErrno(PyExc_OSError);
+        }
+        window->arena_end = (uint32_t)end;
+    }
+    Py_RETURN_NONE;
+}
+
+static PyObject *window_unmap_arena(PyObject *module, PyObject *argument) {
+    (void)module;
+    unsigned long long base = PyLong_AsUnsignedLongLong(argument);
+    struct window *window = PyErr_Occurred() ? NULL : window_at(base);
+    if (window == NULL) {
+        return NULL;
+    }
+    uint64_t size = arena_end_of(window) - TMEBOX_ARENA_START;
+    if (tmebox_map_zero((void *)(base + TMEBOX_ARENA_START), size, PROT_NONE) < 0) {
+        return PyErr_SetFromErrno(PyExc_OSError);
+    }
+    window->arena_end = 0;
+    Py_RETURN_NONE;
+}
+
+static PyObject *window_grow_arena(PyObject *module, PyObject *args) {
+    (void)module;
+    unsigned long long base, end;
+    struct window *window;
+    if (!PyArg_ParseTuple(args, "KK:window_grow_arena", &base, &end) ||
+        (window = owned_window_at(base)) == NULL) {
+        return NULL;
+    }
+    uint64_t start = window->arena_end;
+    if (!can_grow(end)) {
+        return NULL;
+    }
+    if (end <= start) { /* somebody else has grown it meanwhile */
+        Py_RETURN_NONE;
+    }
+    window->arena_end = (uint32_t)end;
+    if (!populate(window, base, start, end - start, HOST_WRITES)) {
+        window->arena_end = (uint32_t)start;
+        tmebox_discard(base, start, end);
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+static PyObject *window_populate(PyObject *module, PyObject *args) {
+    (void)module;
+    unsigned long long base, offset, size;
+    int writable;
+    struct window *window;
+    if (!PyArg_ParseTuple(args, "KKKp:window_populate", &base, &offset, &size, &writable) ||
+        (window = owned_window_at(base)) == NULL) {
+        return NULL;
+    }
+    if (!populate(window, base, offset, size, writable ? HOST_WRITES : HOST_READS)) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+/* Pages with first contents, and those whose presence is kept bit by bit, are written: missing, they would
+ * come back as what they were at first, or not be known to be missing. */
+bool tmebox_zero(struct window *window, uint64_t base, uint64_t offset, uint64_t size) {
+    const struct template *template = window->template;
+    if (offset < template->heap_start || offset > template->heap_end || size > template->heap_end - offset) {
+        PyErr_SetString(PyExc_ValueError, "not pages of the heap");
+        return false;
+    }
+    uint64_t end = offset + size, rest = offset,
+             known_end = TMEBOX_IMAGE_START + (uint64_t)template->pages * PAGE;
+    known_end = known_end > HOT_START + HOT_SIZE ? known_end : HOT_START + HOT_SIZE;
+    if (offset < known_end) {
+        rest = end < known_end ? end : known_end;
+        if (!populate(window, base, offset, rest - offset, HOST_WRITES)) {
+            return false;
+        }
+        if (!tmebox_window_clear(base + offset, rest - offset)) {
+            out_of_memory();
+            return false;
+        }
+    }
+    if (!tmebox_discard_but_pinned(window, base, rest, end)) {
+        out_of_memory();
+        return false;
+    }
+    return true;
+}
+
+static bool populate_pinned(struct window *window, uint64_t base) {
+    for (const struct pin *pin = window->pins; pin != NULL; pin = pin->next) {
+        uint64_t start = (uint64_t)pin->start * PAGE, size = (uint64_t)(pin->end - pin->start) * PAGE;
+        if (!populate(window, base, start, size, HOST_READS)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* For views that outlive their sandbox: the same memory, all zero. Other threads may be looking on: there is
+ * always a template, and what is present stays marked. */
+static PyObject *window_blank(PyObject *module, PyObject *args) {
+    (void)module;
+    unsigned long long base;
+    struct template *blank;
+    struct window *window;
+    if (!PyArg_ParseTuple(args, "KO!:window_blank", &base, &tmebox_template_type, &blank) ||
+        (window = owned_window_at(base)) == NULL) {
+        return NULL;
+    }
+    uint64_t arena_size = window->arena_end - TMEBOX_ARENA_START;
+    bool all_blank = tmebox_blank_shared(window, base);
+    struct template *before = atomic_exchange(&window->template, (struct template *)Py_NewRef(blank));
+    tmebox_discard(base, before->stack_low, before->heap_end);
+    tmebox_discard(base, TMEBOX_ARENA_START, window->arena_end);
+    Py_DECREF(before);
+    if (!populate(window, base, TMEBOX_ARENA_START, arena_size, HOST_READS) ||
+        !populate_pinned(window, base)) {
+        return NULL;
+    }
+    if (!all_blank) {
+        return out_of_memory(); /* views still show what is read-only */
+    }
+    Py_RETURN_NONE;
+}
+
+static PyObject *window_pages(PyObject *module, PyObject *argument) {
+    (void)module;
+    unsigned long long base = PyLong_AsUnsignedLongLong(argument);
+    struct window *window = PyErr_Occurred() ? NULL : window_at(base);
+    return window == NULL ? NULL : PyLong_FromUnsignedLong(tmebox_pages_present(window, base));
+}
+
+PyMethodDef tmebox_window_methods[] = {
+    {"window_start", window_start, METH_VARARGS, "window_start(base, template)\n\nThe caller keeps both."},
+    {"window_recycle", window_recycle, METH_VARARGS,
+     "window_recycle(base, keep) -> pages\n\nAs at its start; how many pages are present."},
+    {"window_empty", window_empty, METH_O, "window_empty(base)\n\nNothing may be touched any more."},
+    {"window_grow_arena", window_grow_arena, METH_VARARGS, "window_grow_arena(base, end)"},
+    {"window_arena_end", window_arena_end, METH_O, "window_arena_end(base) -> offset"},
+    {"window_map_arena", window_map_arena, METH_VARARGS, "window_map_arena(base, end)"},
+    {"window_unmap_arena", window_unmap_arena, METH_O, "window_unmap_arena(base)"},
+    {"window_populate", window_populate, METH_VARARGS, "window_populate(base, offset, size_bytes, writable)"},
+    {"window_blank", window_blank, METH_VARARGS, "window_blank(base, template)\n\nAll zero, arena included."},
+    {"window_pages", window_pages, METH_O, "window_pages(base) -> int\n\nHow many are present."},
+    {NULL, NULL, 0, NULL},
+};
+
+/* -- pins --------------------------------------------------------------------------------------------- */
+static PyObject *pin_new(PyTypeObject *type, PyObject *args, PyObject *keywords) {
+    static char *names[] = {"base", "offset", "size_bytes", NULL};
+    unsigned long long base, offset, size;
+    struct window *window;
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "KKK:Pin", names, &base, &offset, &size) ||
+        (window = window_at(base)) == NULL) {
+        return NULL;
+    }
+    if (offset > TMEBOX_WINDOW_SIZE || size > TMEBOX_WINDOW_SIZE - offset) {
+        PyErr_SetString(PyExc_ValueError, "not within a window");
+        return NULL;
+    }
+    struct pin *self = (struct pin *)type->tp_alloc(type, 0);
+    if (self != NULL) {
+        self->start = (uint32_t)(offset / PAGE);
+        self->end = (uint32_t)((offset + size + PAGE - 1) / PAGE);
+        self->window = window;
+        self->next = window->pins;
+        self->link = &window->pins;
+        if (self->next != NULL) {
+            self->next->link = &self->next;
+        }
+        window->pins = self;
+    }
+    return (PyObject *)self;
+}
+
+static void pin_dealloc(PyObject *object) {
+    struct pin *self = (struct pin *)object;
+    *self->link = self->next;
+    if (self->next != NULL) {
+        self->next->link = self->link;
+    }
+    Py_TYPE(object)->tp_free(object);
+}
+
+PyTypeObject tmebox_pin_type = {
+    PyVarObject_HEAD_INIT(NULL, 0)
+    .tp_name = "tmebox._native.Pin",
+    .tp_doc = "Pin(base, offset, size_bytes)\n\nAs long as it lives, pages that are present stay so.",
+    .tp_basicsize = sizeof(struct pin),
+    .tp_flags = Py_TPFLAGS_DEFAULT,
+    .tp_new = pin_new,
+    .tp_dealloc = pin_dealloc,
+};
