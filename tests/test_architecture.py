@@ -21,6 +21,7 @@ LAYERS: dict[str, int] = {
     "listing": 0,
     "outputs": 0,
     "progress": 0,
+    "shown": 0,
     "prototypes": 1,
     "elf": 1,
     "modulecheck": 1,

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
         CompileError as CompileError,
     )
     from tmebox.errors import (
+        CompileWarning as CompileWarning,
+    )
+    from tmebox.errors import (
         ControlFlowViolation as ControlFlowViolation,
     )
     from tmebox.errors import (
@@ -114,6 +117,7 @@ _HOMES = {
     "Aborted": "tmebox.errors",
     "ArithmeticTrap": "tmebox.errors",
     "CompileError": "tmebox.errors",
+    "CompileWarning": "tmebox.errors",
     "ControlFlowViolation": "tmebox.errors",
     "Diagnostic": "tmebox.errors",
     "Frame": "tmebox.errors",
@@ -155,6 +159,7 @@ __all__ = [
     "ArithmeticTrap",
     "BadPointer",
     "CompileError",
+    "CompileWarning",
     "Completed",
     "ControlFlowViolation",
     "Diagnostic",

@@ -128,6 +128,9 @@ SYSCALL_IMPORT = "__tmebox_syscall"
 """`long __tmebox_syscall(long number, const long arguments[6])`: what musl's system calls become."""
 SYS_MEMORY_EXHAUSTED = 0x746D_6501
 """System call number by which libc tells the host that a request for arguments[0] bytes found no room."""
+SYS_ASSERTION_FAILED = 0x746D_6502
+"""The same for assert(), before it calls abort(): offsets of the expression's and the file's text, the line,
+and the offset of the function's name. Only messages depend on it."""
 
 STDOUT_MARK = 0x3B5F_0E92_C46D_8A17
 """What libc's stdout is recognized by in a module's data: its `cookie`, for which it has no other use."""

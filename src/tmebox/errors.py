@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from typing import Any
+
+from tmebox.shown import Fact, Shown
 
 
 class TmeboxError(Exception):
@@ -29,17 +31,28 @@ def _restored(kind: type[TmeboxError], args: tuple[Any, ...], state: dict[str, A
 
 @dataclass(frozen=True)
 class Diagnostic:
-    """One message of the compiler, the rewriter or the linker."""
+    """One message of the compiler, the rewriter or the linker. `excerpt`: the lines of source that a compiler
+    shows with it, marked by a caret."""
 
     message: str
     file: str | None = None
     line: int | None = None
     column: int | None = None
     severity: str = "error"
+    excerpt: str = field(default="", compare=False)
 
     def __str__(self) -> str:
         place = ":".join(str(part) for part in (self.file, self.line, self.column) if part is not None)
         return f"{place}: {self.severity}: {self.message}" if place else f"{self.severity}: {self.message}"
+
+
+class CompileWarning(UserWarning):
+    """What the compiler warns of, as `tmebox.compile` passes it on; `diagnostic` has its parts. Silence them
+    with flags=("-w",), single ones with "-Wno-…", or all with Python's warning filters."""
+
+    def __init__(self, message: str, diagnostic: Diagnostic | None = None) -> None:
+        self.diagnostic = diagnostic
+        super().__init__(message)
 
 
 class CompileError(TmeboxError):
@@ -113,7 +126,7 @@ class Frame:
         return f"{self.function or hex(self.address)}{place}"
 
 
-class Trap(TmeboxError):
+class Trap(Shown, TmeboxError):
     """A sandbox stopped against its will.
 
     `kind` is a short kebab-case name; `offset` the window offset accessed, if any; `access` is "read",
@@ -166,6 +179,15 @@ class Trap(TmeboxError):
     @property
     def source(self) -> str | None:
         return f"{self.file}:{self.line}" if self.file else None
+
+    def _facts(self) -> Iterable[Fact]:
+        yield "kind", self.kind
+        yield "message", self.message
+        yield "function", self.function
+        yield "source", self.source
+        yield "offset", None if self.offset is None else f"{self.offset:#010x}"
+        yield "access", self.access
+        yield "called by", self.backtrace[1:]
 
     def __str__(self) -> str:
         where = f" in {self.backtrace[0]}" if self.backtrace else ""

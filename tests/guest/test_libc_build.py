@@ -114,9 +114,9 @@ def test_any_change_to_a_guest_source_makes_another_library(
 def test_processes_that_need_the_library_at_once_build_it_once(small_library: Path, tmp_path: Path) -> None:
     script = """if True:
         from pathlib import Path
-        from tmebox.toolchain import libc as libc_module, libc_sources
-        from tmebox.toolchain.libc import libc
-        from tmebox.toolchain.libc_sources import Source, GUEST
+        from tmebox.toolchain.libc import libc as libc_module, sources as libc_sources
+        from tmebox.toolchain.libc.libc import libc
+        from tmebox.toolchain.libc.sources import Source, GUEST
         libc_module.SHIPPED = Path("/nowhere")
         libc_sources.sources = lambda: [Source("compiler_rt/bits", GUEST / "compiler_rt" / "bits.c")]
         built = []

@@ -16,7 +16,6 @@ VERBATIM = {"ignore_unknown_options": True, "allow_extra_args": True, "help_opti
 app = typer.Typer(
     name="tmebox",
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},

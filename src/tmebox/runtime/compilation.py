@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from tmebox import abi
-from tmebox.errors import CompileError, Diagnostic
+from tmebox.errors import CompileError, CompileWarning, Diagnostic
 from tmebox.listing import texts
 from tmebox.progress import shown, to
 from tmebox.runtime.module import Module
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from tmebox.toolchain.options import SourceText
 
 OPTIMIZATIONS: tuple[str, ...] = get_args(Optimization)
+LONGEST_WARNING = 4000
 ISOLATIONS: tuple[str, ...] = get_args(Isolation)
 
 
@@ -45,6 +48,8 @@ def compile(
     timeout: seconds the compiler may take.
     progress(stage, done, total) is called during long work. Without it, work of more than a second shows a
     bar on a terminal or in a notebook, and otherwise writes to the log `tmebox`, level INFO.
+
+    What the compiler warns of becomes a CompileWarning; flags=("-w",) silences it.
 
     Raises CompileError with the compiler's messages, VerificationError, ModuleError, LimitError; TypeError
     and ValueError for arguments that cannot be. Needs the compiler extra: `pip install 'tmebox[cc]'`.
@@ -75,8 +80,25 @@ def compile(
         base=_one_of("base", base, abi.BASES),
         timeout_s=timeout,
     )
+    found: list[Diagnostic] = []
     with shown("compile") if progress is None else to(progress) as report:
-        return Module(build(sources, options, progress=report), trust_compiler=trust_compiler)
+        try:
+            file = build(sources, options, progress=report, warn=found.append)
+        except CompileError:
+            with suppress(CompileWarning):  # where filters make errors of warnings: the worse one is told
+                _warn(found)
+            raise
+        _warn(found)
+        return Module(file, trust_compiler=trust_compiler)
+
+
+def _warn(found: Iterable[Diagnostic]) -> None:
+    """Pass on what the compiler said, once, to the caller of `compile`. Sources are untrusted, and excerpts
+    go to terminals."""
+    for diagnostic in dict.fromkeys(found):
+        text = "\n".join(filter(None, (str(diagnostic), diagnostic.excerpt)))[:LONGEST_WARNING]
+        plain = "".join(c if c.isprintable() or c in "\n\t" else f"\\x{ord(c):02x}" for c in text)
+        warnings.warn(CompileWarning(plain, diagnostic), stacklevel=3)
 
 
 def _one_of(name: str, given: Any, known: Sequence[str]) -> str:

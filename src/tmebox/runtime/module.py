@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import warnings
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from tmebox.once import once
 from tmebox.progress import shown
 from tmebox.runtime.stdio import stdout_place
 from tmebox.runtime.unwind import Unwinder
+from tmebox.shown import Fact, Shown
 from tmebox.verify import VerifiedText, verify_once
 
 INITIALIZER = "__tmebox_initialize"
@@ -28,7 +29,7 @@ LONG_TEXT_BYTES = 1 << 18
 """From here on verifying may take long enough to show that it goes on."""
 
 
-class Module:
+class Module(Shown):
     """Immutable. Make one with `tmebox.compile`, `Module.load` or `Module.from_bytes`.
 
     Attributes: `exports` and `imports` (name → Prototype, or None where the source's is not known),
@@ -173,6 +174,14 @@ class Module:
     def code_byte(self, address: int) -> int | None:
         index = address - self.address
         return self._verified.code[index] if 0 <= index < len(self._verified.code) else None
+
+    def _facts(self) -> Iterable[Fact]:
+        yield "kind", "library" if self.start is None else "command (has main)"
+        yield "code", f"{self.file.code_bytes:,} bytes"
+        for name, functions in (("exports", self.exports), ("imports", self.imports)):
+            yield name, tuple(str(prototype or name) for name, prototype in functions.items())
+        yield "isolation", f"{self.file.isolation}, base in {self.file.base}"
+        yield "needs", ", ".join(sorted(self.features)) or None
 
     def __repr__(self) -> str:
         return f"<tmebox.Module {self.file.code_bytes:,} bytes of code, {len(self.exports)} exports>"

@@ -7,9 +7,9 @@ import math
 import operator
 import sys
 import weakref
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, SupportsIndex, TypeVar, overload
+from typing import TYPE_CHECKING, Any, NamedTuple, SupportsIndex, TypeVar, overload
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -22,6 +22,7 @@ from tmebox.runtime import commands
 from tmebox.runtime import plan as layout
 from tmebox.runtime.calls import functions, host_functions
 from tmebox.runtime.commands import Completed
+from tmebox.runtime.exports import Exports
 from tmebox.runtime.image import HasImage, Image, Start
 from tmebox.runtime.module import Module
 from tmebox.runtime.option_types import DirectoryLike, Imports, Input, Output, Size
@@ -29,6 +30,7 @@ from tmebox.runtime.sandbox_memory import SandboxMemory
 from tmebox.runtime.system import Directory, System
 from tmebox.runtime.system.descriptors import FEWEST_OPEN
 from tmebox.runtime.tenancy import Tenancy
+from tmebox.shown import Fact, Shown
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -68,37 +70,7 @@ class Options(NamedTuple):
 DEFAULTS = Options(0.0, None, (), {}, None, None, None, None)
 
 
-class Exports(Mapping[str, Callable[..., Any]]):
-    """All exports of a sandbox's module by name, those that are named like its attributes as well:
-    `sandbox.exports["close"](3)`. An export without a known prototype takes and returns integers, as call_raw
-    does."""
-
-    def __init__(self, sandbox: Sandbox) -> None:
-        self._sandbox = sandbox
-
-    def __getitem__(self, name: str) -> Callable[..., Any]:
-        sandbox = self._sandbox
-        if name not in sandbox.module.exports:
-            raise KeyError(name)
-        if sandbox.module.exports[name] is None:
-            return partial(sandbox.call_raw, name)
-        export, tenancy = sandbox._export(name), sandbox._tenancy
-        return export.bind(tenancy.instance, tenancy, sandbox)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._sandbox.module.exports)
-
-    def __len__(self) -> int:
-        return len(self._sandbox.module.exports)
-
-    def __reduce_ex__(self, protocol: Any) -> NoReturn:
-        raise TypeError("a sandbox's functions are not copied or pickled: its module can be, and a snapshot")
-
-    def __repr__(self) -> str:
-        return f"<tmebox exports: {', '.join(self) or 'none'}>"
-
-
-class Sandbox:
+class Sandbox(Shown):
     """Runs one module, isolated from the host and from every other sandbox.
 
     Exported functions are attributes: `sandbox.blur(image, out, w, h)`; `exports["name"]` has all of them,
@@ -358,9 +330,19 @@ class Sandbox:
         if tenancy is not None:
             tenancy.abandon()
 
+    @property
+    def _state(self) -> str:
+        return "closed" if self.closed else STATES[self._tenancy.instance.state]
+
+    def _facts(self) -> Iterable[Fact]:
+        yield "state", self._state
+        yield "window", hex(self.base)
+        yield "memory", f"at most {self._tenancy.start_with.memory_bytes:,} bytes"
+        yield "timeout", f"{self._given.timeout:g} s" if self._given.timeout else None
+        yield "exports", tuple(str(prototype or name) for name, prototype in self.module.exports.items())
+
     def __repr__(self) -> str:
-        state = "closed" if self.closed else STATES[self._tenancy.instance.state]
-        return f"<tmebox.Sandbox {state}, window {self.base:#x}, {self.module!r}>"
+        return f"<tmebox.Sandbox {self._state}, window {self.base:#x}, {self.module!r}>"
 
 
 RESERVED = frozenset(dir(Sandbox)) | OWN_ATTRIBUTES

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from tmebox import abi
@@ -13,6 +13,7 @@ from tmebox.runtime.image import Image
 from tmebox.runtime.module import Module
 from tmebox.runtime.plan import parse_size, plan_layout
 from tmebox.runtime.sandbox import DEFAULT_MEMORY, Sandbox
+from tmebox.shown import Fact, Shown
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 SIZES = frozenset({"memory", "stack"})
 
 
-class Snapshot:
+class Snapshot(Shown):
     """Immutable, independent of the sandbox it was taken from. Made by `Sandbox.snapshot()` or `from_bytes`.
 
     Holds globals and heap, hence also what stdio has buffered. Not the stack, since no call runs; not host
@@ -112,6 +113,12 @@ class Snapshot:
     def _pages(self) -> Pages:
         read_only = {start for start, _ in self.image.contents.layout.read_only}
         return tuple((offset, data) for offset, data in self.image.contents.data if offset not in read_only)
+
+    def _facts(self) -> Iterable[Fact]:
+        yield "pages", f"{self.size_bytes:,} bytes"
+        yield "memory", f"at most {self.image.memory_bytes:,} bytes"
+        yield "options", ", ".join(name for name, value in self._options.items() if value) or None
+        yield "module", self.module
 
     def __repr__(self) -> str:
         return f"<tmebox.Snapshot {self.size_bytes:,} bytes of pages, {self.module!r}>"

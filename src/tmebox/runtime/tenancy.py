@@ -18,7 +18,7 @@ from signal import SIGABRT
 from typing import Any, NamedTuple
 
 from tmebox import _native, abi
-from tmebox.errors import Aborted, LimitError, SandboxBusy, SandboxClosed, Trap
+from tmebox.errors import Aborted, Frame, LimitError, SandboxBusy, SandboxClosed, Trap
 from tmebox.memory.capture import written_pages
 from tmebox.memory.contents import Contents, Layout
 from tmebox.memory.windows import WINDOWS, Window
@@ -281,17 +281,27 @@ class Tenancy:
         try:
             return (program or self.system).handle(memory, number, arguments)
         except Abort as request:
-            what = "called abort()" if request.signal == SIGABRT else f"raised signal {request.signal}"
-            raise self._ended(f"the program {what}") from None
+            raise self._aborted(request) from None
         except Exit as request:
             if program is not None:
                 raise
             raise self._ended(f"the module called exit({request.code}) during a call") from None
 
-    def _ended(self, message: str) -> Aborted:
+    def _aborted(self, request: Abort) -> Aborted:
+        failed = request.assertion
+        if request.signal != SIGABRT:
+            return self._ended(f"the program raised signal {request.signal}")
+        if failed is None:
+            return self._ended("the program called abort()")
+        return self._ended(
+            f"assertion failed: {failed.expression}",
+            Frame(0, failed.function, failed.file, failed.line),
+        )
+
+    def _ended(self, message: str, *where: Frame) -> Aborted:
         """The sandboxed code ended itself: like after a trap, it cannot be called again."""
         self.instance.condemn()
-        trap = Aborted(message)
+        trap = Aborted(message, unwind=lambda: where)
         self._end_by(trap)
         return trap
 

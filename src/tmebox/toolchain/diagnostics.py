@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import takewhile
 
 from tmebox.errors import Diagnostic
 
 _CLANG = re.compile(r"^(?:(.+?):(\d+)(?::(\d+))?: )?(fatal error|error|warning): (.*)$")
 _COLOUR = re.compile("\x1b\\[[0-9;]*[mK]")
 _LLD = re.compile(r"^(?:ld\.lld|lld): (error|warning): (.*)$")
+_EXCERPT = re.compile(r"^ *\d* \|(?: |$)")
 MAX_DIAGNOSTICS = 200
+MAX_EXCERPT_LINES, MAX_EXCERPT_WIDTH = 12, 300
 
 
 def parse_clang(text: str, rename: Callable[[str], str] = str) -> tuple[Diagnostic, ...]:
-    """Errors and warnings, without the notes and source excerpts that follow them."""
+    """Errors and warnings with their source excerpts, without the notes that follow them."""
     found: list[Diagnostic] = []
-    for line in _COLOUR.sub("", text).splitlines():
+    lines = _COLOUR.sub("", text).split("\n")
+    for index, line in enumerate(lines):
         match = _CLANG.match(line)
         if match and len(found) < MAX_DIAGNOSTICS:
             file, row, column, severity, message = match.groups()
@@ -24,10 +28,19 @@ def parse_clang(text: str, rename: Callable[[str], str] = str) -> tuple[Diagnost
             place = rename(file) if file and file != "clang" else None
             found.append(
                 Diagnostic(
-                    message, place, int(row) if row else None, int(column) if column else None, severity
+                    message,
+                    place,
+                    int(row) if row else None,
+                    int(column) if column else None,
+                    severity,
+                    _excerpt(lines[index + 1 : index + 1 + MAX_EXCERPT_LINES]),
                 )
             )
     return tuple(found)
+
+
+def _excerpt(lines: Sequence[str]) -> str:
+    return "\n".join(line[:MAX_EXCERPT_WIDTH] for line in takewhile(_EXCERPT.match, lines))
 
 
 def parse_lld(text: str) -> tuple[Diagnostic, ...]:

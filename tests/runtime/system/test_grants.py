@@ -169,14 +169,14 @@ CHANGES: dict[str, list[Callable[[Guest, str], int]]] = {
 
 UNCHANGING = frozenset(
     {
-        "access", "chdir", "clock_getres", "clock_gettime", "clock_nanosleep", "close", "dup", "dup2",
-        "dup3", "exit", "exit_group", "faccessat", "faccessat2", "fadvise64", "fchdir", "fdatasync",
-        "fstat", "fsync", "getcwd", "getdents64", "getegid", "geteuid", "getgid", "getgroups",
-        "getpgrp", "getpid", "getppid", "getrandom", "getrlimit", "getrusage", "gettid", "gettimeofday",
-        "getuid", "ioctl", "lseek", "lstat", "madvise", "memory_exhausted", "nanosleep", "newfstatat",
-        "poll", "ppoll", "pread64", "preadv", "prlimit64", "read", "readlink", "readlinkat", "readv",
-        "sched_getaffinity", "sched_yield", "stat", "sysinfo", "time", "times", "tkill", "umask",
-        "uname",
+        "access", "assertion_failed", "chdir", "clock_getres", "clock_gettime", "clock_nanosleep",
+        "close", "dup", "dup2", "dup3", "exit", "exit_group", "faccessat", "faccessat2", "fadvise64",
+        "fchdir", "fdatasync", "fstat", "fsync", "getcwd", "getdents64", "getegid", "geteuid", "getgid",
+        "getgroups", "getpgrp", "getpid", "getppid", "getrandom", "getrlimit", "getrusage", "gettid",
+        "gettimeofday", "getuid", "ioctl", "lseek", "lstat", "madvise", "memory_exhausted", "nanosleep",
+        "newfstatat", "poll", "ppoll", "pread64", "preadv", "prlimit64", "read", "readlink",
+        "readlinkat", "readv", "sched_getaffinity", "sched_yield", "stat", "sysinfo", "time", "times",
+        "tkill", "umask", "uname",
     }
 )  # fmt: skip
 

@@ -43,11 +43,25 @@ class Exit(Exception):
         super().__init__(f"exit({self.code})")
 
 
+TKILL = 200
+
+
+@dataclass(frozen=True)
+class Assertion:
+    """One that failed, in the guest's words: printable, and of moderate length."""
+
+    expression: str
+    file: str
+    function: str
+    line: int
+
+
 class Abort(Exception):
     """The program ended itself by a signal, SIGABRT for abort() and failed assertions."""
 
-    def __init__(self, signal: int) -> None:
+    def __init__(self, signal: int, assertion: Assertion | None = None) -> None:
         self.signal = signal
+        self.assertion = assertion
         super().__init__(f"ended by signal {signal}")
 
 

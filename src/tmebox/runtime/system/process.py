@@ -7,7 +7,18 @@ import struct
 from typing import TYPE_CHECKING
 
 from tmebox import abi
-from tmebox.runtime.system.calls import U64, Abort, Discards, Exit, GuestMemory, answer, call, failure
+from tmebox.runtime.system.calls import (
+    TKILL,
+    U64,
+    Abort,
+    Assertion,
+    Discards,
+    Exit,
+    GuestMemory,
+    answer,
+    call,
+    failure,
+)
 
 if TYPE_CHECKING:
     from tmebox.runtime.system.system import System
@@ -19,6 +30,10 @@ INFINITY = U64
 RLIMIT_STACK, RLIMIT_NOFILE, RLIMIT_COUNT = 3, 7, 16
 MADV_DONTNEED = 4
 UTSNAME_FIELD = 65
+TEXT_MAX = 4096
+"""Bytes of an assertion's expression, or of a name, that are looked at."""
+SHOWN_MAX = 300
+I32 = (1 << 31) - 1
 
 for _number, _name in ((102, "getuid"), (104, "getgid"), (107, "geteuid"), (108, "getegid")):
     answer(_number, _name, OWNER)
@@ -36,16 +51,38 @@ def exit_group(_system: System, _memory: GuestMemory, status: int) -> int:
     raise Exit(status)
 
 
-@call(200, "tkill", 2)
-def tkill(_system: System, _memory: GuestMemory, _thread: int, signal: int) -> int:
+@call(TKILL, "tkill", 2)
+def tkill(system: System, _memory: GuestMemory, _thread: int, signal: int) -> int:
     """The guest's libc calls this for a signal whose default is to end the process, and for nothing else."""
-    raise Abort(signal & 0x7F)
+    raise Abort(signal & 0x7F, system.failed_assertion)
 
 
 @call(abi.SYS_MEMORY_EXHAUSTED, "memory_exhausted", 1)
 def memory_exhausted(system: System, _memory: GuestMemory, size_bytes: int) -> int:
     system.exhausted_bytes = size_bytes & U64
     return 0
+
+
+@call(abi.SYS_ASSERTION_FAILED, "assertion_failed", 4)
+def assertion_failed(
+    system: System, memory: GuestMemory, expression: int, file: int, line: int, function: int
+) -> int:
+    """Kept until the next system call, which is tkill() unless the program handles SIGABRT."""
+    system.failed_assertion = Assertion(
+        _shown(memory, expression), _shown(memory, file), _shown(memory, function), min(line & U64, I32)
+    )
+    return 0
+
+
+def _shown(memory: GuestMemory, offset: int) -> str:
+    """A text of the guest's, which may be anything, as far as it can be shown."""
+    try:
+        data = memory.string(offset & U64, TEXT_MAX)
+    except IndexError:
+        return "?"
+    text = data.decode("utf-8", "replace")
+    text = text if len(text) <= SHOWN_MAX else f"{text[:SHOWN_MAX]}…"
+    return "".join(c if c.isprintable() else "?" for c in text)
 
 
 @call(28, "madvise", 3)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tmebox.runtime.system import file_calls, path_calls, process  # noqa: F401 (their calls enter the table)
-from tmebox.runtime.system.calls import GuestMemory, dispatch
+from tmebox.runtime.system.calls import TKILL, Assertion, GuestMemory, dispatch
 from tmebox.runtime.system.clock import Clock, Waits
 from tmebox.runtime.system.descriptors import Descriptors, default_max_open
 from tmebox.runtime.system.paths import Directory, Namespace
@@ -46,6 +46,8 @@ class System:
         self.max_file_bytes = max_file_bytes
         self.exhausted_bytes = 0
         """Size of the last allocation that found no memory; 0 if none has failed."""
+        self.failed_assertion: Assertion | None = None
+        """The one that the guest is about to call abort() for."""
         self.namespace = Namespace(directories)
         self._env = dict(env or {})
         self._streams = (stdin, stdout, stderr)
@@ -70,6 +72,8 @@ class System:
         64-bit numbers, none of which is trusted. Raises Exit or Abort when the program ends, and what a
         stream or callable of the host's raises, OSError excepted."""
         self._used = True
+        if number != TKILL:
+            self.failed_assertion = None
         return dispatch(self, memory, number, arguments)
 
     @property
@@ -81,6 +85,7 @@ class System:
         """As for a new sandbox: the guest's files closed; streams, working directory and file mode mask as
         at the beginning. What was read from a file of the host's stays read."""
         self.exhausted_bytes = 0
+        self.failed_assertion = None
         if self._used:
             self.descriptors.close()
             self._begin()

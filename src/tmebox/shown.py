@@ -1,0 +1,48 @@
+"""How objects look in notebooks, and to rich: small tables of facts.
+
+Facts may come from untrusted modules: they are escaped, and nothing in them but printable characters.
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterable, Iterator
+
+LONGEST_FACT = 2000
+MOST_ITEMS = 20
+Fact = tuple[str, object]
+
+
+class Shown:
+    """An object that has facts about it to show."""
+
+    __slots__ = ()
+
+    def _facts(self) -> Iterable[Fact]:
+        """Names and values; a tuple is shown one item a line, None not at all."""
+        return ()
+
+    def _repr_html_(self) -> str:
+        """For IPython and notebooks."""
+        name = html.escape(type(self).__name__)
+        rows = "".join(
+            f'<tr><th style="text-align: left">{html.escape(name)}</th>'
+            f'<td style="text-align: left">{"<br>".join(_lines(value))}</td></tr>'
+            for name, value in self._facts()
+            if value is not None and value != ()
+        )
+        return f"<table><caption>tmebox.{name}</caption>{rows}</table>"
+
+    def __rich_repr__(self) -> Iterator[Fact]:
+        for name, value in self._facts():
+            if value is not None and value != ():
+                yield name, value
+
+
+def _lines(value: object) -> Iterator[str]:
+    items = value if isinstance(value, tuple) else (value,)
+    for item in items[:MOST_ITEMS]:
+        text = str(item)[:LONGEST_FACT]
+        yield html.escape("".join(c if c.isprintable() else "?" for c in text))
+    if len(items) > MOST_ITEMS:
+        yield f"… and {len(items) - MOST_ITEMS:,} more"
