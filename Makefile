@@ -1,5 +1,5 @@
 # make demo    set everything up in .venv and show what tmebox does
-# make test    set everything up and run the tests, on all cores; FAST=1: what takes about a minute
+# make test    set everything up and run the tests, on all cores; FAST=1: in about two minutes
 # make soak    a million sandboxes, 100,000 traps, 10,000 timeouts: minutes
 # make campaign  look for ways out of a sandbox for as long as given: SECONDS=… or HOURS=…, and if wanted
 #              PARTS=…, SEED=…, JOBS=…, STATE=file to go on from, REPORT=file

@@ -10,6 +10,8 @@ import pytest
 import tmebox
 from tests.bases.modules import compile_for, needs
 
+pytestmark = pytest.mark.slow
+
 GUEST_PROGRAMS = Path(__file__).parents[1] / "guest" / "programs"
 
 

@@ -9,6 +9,8 @@ import pytest
 
 import tmebox
 
+pytestmark = pytest.mark.slow
+
 ModuleOf = Callable[..., tmebox.Module]
 PAIRS = [("gs", "r15"), ("r15", "gs")]
 

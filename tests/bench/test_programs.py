@@ -15,6 +15,8 @@ from tmebox.bench.runners import RunError, Worker, pinned, run_native
 from tmebox.bench.suite import Program
 from tmebox.bench.variants import Variant
 
+pytestmark = pytest.mark.slow
+
 OWN = [program for program in suite.PROGRAMS if program.upstream is None]
 # SQLite takes more than a minute to instrument; `tmebox bench cpu` compares its output like any other's.
 UPSTREAM = [program for program in suite.PROGRAMS if program.upstream and program.name != "sqlite"]

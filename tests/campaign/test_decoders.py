@@ -17,6 +17,8 @@ from tests.campaign.decoders_elsewhere import PEERS, Memory, Peer, Reading, iced
 from tmebox.verify.bases import TABLES
 from tmebox.verify.forms import classify
 
+pytestmark = pytest.mark.slow
+
 ENCODINGS = (
     "65 67 8b 44 88 08",
     "48 8d 4c 24 f8",

@@ -17,6 +17,8 @@ from tmebox.verify import rules
 from tmebox.verify.bases import TABLES, Table
 from tmebox.verify.forms import Form, classify
 
+pytestmark = pytest.mark.slow
+
 
 def without(*names: str) -> Classify:
     """The verifier without the rules of these names."""

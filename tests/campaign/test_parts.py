@@ -14,6 +14,8 @@ from tests.campaign.part import Part
 from tests.campaign.run import discover
 from tests.forked import ChildOutcome
 
+pytestmark = pytest.mark.slow
+
 SECONDS = float(os.environ.get("CAMPAIGN_SECONDS", "3"))
 SEED = int(os.environ.get("CAMPAIGN_SEED", "1"))
 PARTS = discover()

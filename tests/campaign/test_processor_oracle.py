@@ -25,6 +25,8 @@ from tmebox.verify.decoded import Decoded, decode
 from tmebox.verify.forms import Form, classify
 from tmebox.verify.sequences import READS_MAP
 
+pytestmark = pytest.mark.slow
+
 TRUSTED = {"refusals": (), "needs_sequence": None}
 """As if the verifier accepted it anywhere."""
 

@@ -29,6 +29,8 @@ from tmebox.errors import VerificationError
 from tmebox.verify import bases as tables
 from tmebox.verify import borrowed, memory, memory_r15, sequences, stack, verify
 
+pytestmark = pytest.mark.slow
+
 MIB = 1 << 20
 OTHER_WORD = (abi.CONTROL_WINDOW_BASE, abi.CONTROL_HEAP_START)
 

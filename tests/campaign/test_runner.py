@@ -15,6 +15,8 @@ import pytest
 from tests.campaign.part import MOST_FINDINGS, Tally
 from tests.campaign.run import FOLDER, Campaign, discover, markdown, run, table
 
+pytestmark = pytest.mark.slow
+
 
 @dataclass
 class Counting:
@@ -112,7 +114,7 @@ def test_every_part_in_the_folder_is_found() -> None:
 
 
 def test_an_unknown_part_is_refused() -> None:
-    command = [sys.executable, str(FOLDER / "run.py"), "--parts", "nothing", "--seconds", "1"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    command = [sys.executable, "-m", "tests.campaign.run", "--parts", "nothing", "--seconds", "1"]
+    done = subprocess.run(command, cwd=FOLDER.parents[1], capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "no part nothing" in done.stderr

@@ -17,6 +17,8 @@ from tmebox.verify.bases import TABLES
 from tmebox.verify.decoded import decode
 from tmebox.verify.forms import classify
 
+pytestmark = pytest.mark.slow
+
 REFUSED = {
     r".*(^|_)MMM?\d*(_.*|$)": "MMX registers: no table names them",
     r"MOV_(SREG_.*|.*_SREG)": "segment registers",

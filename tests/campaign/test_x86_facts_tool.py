@@ -10,6 +10,8 @@ import pytest
 
 from tests.campaign.x86_facts_table import effects, facts_of, read_table
 
+pytestmark = pytest.mark.slow
+
 TOOL = Path(__file__).parents[2] / "tools" / "x86_facts.py"
 WIDTHS = "v  int  2 4 8\nq  i64  8\nzz i32  256bits\n"
 DESCRIPTION = r"""

@@ -19,6 +19,8 @@ from tmebox.cli import doctor
 from tmebox.modulefile.file import ModuleFile
 from tmebox.toolchain.compile import gcc
 
+pytestmark = pytest.mark.slow
+
 HELLO = """
 #include <stdio.h>
 #include <stdlib.h>

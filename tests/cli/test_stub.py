@@ -16,6 +16,8 @@ from tests.test_typing import checked
 from tmebox.modulefile.prototypes import Float, Integer, Parameter, Pointer, Prototype, Struct, StructField
 from tmebox.runtime.calls.stubs import stub
 
+pytestmark = pytest.mark.slow
+
 SOURCE = """
 #include <stdbool.h>
 struct point { double x, y; };

@@ -15,6 +15,8 @@ import pytest
 
 from tmebox.toolchain.libc.sources import GUEST
 
+pytestmark = pytest.mark.slow
+
 HERE = Path(__file__).parent
 SOURCES = sorted((GUEST / "compiler_rt").glob("*.c"))
 

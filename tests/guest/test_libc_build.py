@@ -20,6 +20,8 @@ from tmebox.toolchain.link.link import link
 from tmebox.toolchain.options import CompileOptions, SourceText
 from tmebox.verify import verify
 
+pytestmark = pytest.mark.slow
+
 FEW = [
     Source("string/memmove", libc_sources.GUEST / "musl" / "string" / "memmove.c"),
     Source("compiler_rt/bits", libc_sources.GUEST / "compiler_rt" / "bits.c"),

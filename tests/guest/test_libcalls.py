@@ -21,6 +21,8 @@ from tmebox.toolchain.link import linked
 from tmebox.toolchain.link.inputs import require_archive
 from tmebox.toolchain.link.linked import Elf
 
+pytestmark = pytest.mark.slow
+
 VARIANTS = [
     ("gs", "-O0", ()),
     ("gs", "-O2", ()),

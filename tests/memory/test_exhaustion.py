@@ -23,6 +23,8 @@ from tmebox import _native, abi
 from tmebox.memory.code_region import HLT
 from tmebox.memory.windows import WINDOWS
 
+pytestmark = pytest.mark.slow
+
 Forked = Callable[..., ChildOutcome]
 ROOT = Path(__file__).parents[2]
 
@@ -252,7 +254,7 @@ def test_descriptors_run_out_and_come_back(forked: Forked, tmp_path: Path):
     module()
 
     def child() -> tuple[str, int]:
-        limit = 64
+        limit = max(int(number) for number in os.listdir("/proc/self/fd")) + 40
         resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
         boxes = [sandbox()]
         with pytest.raises(tmebox.LimitError) as caught:

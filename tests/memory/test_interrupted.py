@@ -21,6 +21,8 @@ from tmebox.memory.code_region import CODE_REGION
 from tmebox.memory.windows import WINDOWS
 from tmebox.verify import reading
 
+pytestmark = pytest.mark.slow
+
 Forked = Callable[..., ChildOutcome]
 SOURCE = """
 static int calls;

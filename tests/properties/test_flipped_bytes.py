@@ -21,6 +21,8 @@ from tests.properties.compilers import needs
 from tmebox import Module, ModuleError, Sandbox, VerificationError, abi
 from tmebox.modulefile.file import ModuleFile
 
+pytestmark = pytest.mark.slow
+
 SMALL = """
 typedef struct node { struct node *next; long value; char name[12]; } node;
 static node nodes[16];

@@ -18,6 +18,8 @@ from hypothesis import strategies as st
 import tmebox
 from tmebox import abi
 
+pytestmark = pytest.mark.slow
+
 OWNER_C = r"""
 #include <stdlib.h>
 #include <string.h>

@@ -19,6 +19,8 @@ from tests.properties.c_programs import Program, programs
 from tests.properties.compilers import needs
 from tmebox import Sandbox, abi
 
+pytestmark = pytest.mark.slow
+
 U64 = st.one_of(st.integers(0, 200), st.integers(0, (1 << 64) - 1))
 REAL = st.floats(-1e50, 1e50, allow_nan=False)
 CALLS = st.lists(st.tuples(U64, U64, REAL), min_size=1, max_size=4)

@@ -16,6 +16,8 @@ import tmebox
 from tmebox import abi
 from tmebox.toolchain.build import CompileOptions, SourceText, build
 
+pytestmark = pytest.mark.slow
+
 LOADS_AND_STORES_C = r"""
 struct node { struct node *next; long value; int tags[8]; };
 long walk(struct node *n) { long sum = 0; for (; n; n = n->next) sum += n->value; return sum; }

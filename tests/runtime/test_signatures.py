@@ -12,6 +12,8 @@ import pytest
 import tmebox
 from tests.runtime.signatures import Signature, same, signatures
 
+pytestmark = pytest.mark.slow
+
 COUNT = 30
 X87 = "returned in x87 registers"
 UNKNOWN = re.compile("whether (it|.* in it) is packed")

@@ -19,6 +19,8 @@ from tmebox.verify import rules
 from tmebox.verify.bases import TABLES
 from tmebox.verify.forms import classify
 
+pytestmark = pytest.mark.slow
+
 STACK = "8(%rsp)"
 """The operand that keeps rsp in check, or does not."""
 INTEGER = f"""

@@ -18,6 +18,8 @@ from tmebox.toolchain.rewrite.registers import NAMES_8, NAMES_32, NAMES_64
 from tmebox.toolchain.rewrite.rewrite import rewrite
 from tmebox.verify import instructions as known
 
+pytestmark = pytest.mark.slow
+
 LABELS = 6
 NUMBERS = st.sampled_from([0, 1, -8, 127, 128, 4096, 1 << 19, -(1 << 19), (1 << 19) + 1, 1 << 25, -(1 << 25)])
 INDICES = st.sampled_from([name for name in NAMES_64 if name != "rsp"])

@@ -18,6 +18,8 @@ from tmebox.verify.bases import TABLES
 from tmebox.verify.decoded import decode
 from tmebox.verify.forms import classify
 
+pytestmark = pytest.mark.slow
+
 FAULTS = {Mnemonic.DIV, Mnemonic.IDIV, Mnemonic.INT3}
 """Instructions that may raise a signal although their form is plain."""
 DIRECTION_FLAG = 1 << 10

@@ -29,6 +29,8 @@ from tmebox.verify.borrowed import INDEX_BITS, NAMES, index_into, offset_into
 from tmebox.verify.decoded import Decoded, decode
 from tmebox.verify.forms import classify
 
+pytestmark = pytest.mark.slow
+
 RSP = 4
 DIRECTION_FLAG = 1 << 10
 OPERAND_AT_RSP = [bytes([0x44 | reg << 3, 0x24, 0x08]) for reg in range(8)]

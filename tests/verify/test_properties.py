@@ -15,6 +15,8 @@ from tmebox import abi
 from tmebox.errors import VerificationError
 from tmebox.verify import VerifiedText, verify
 
+pytestmark = pytest.mark.slow
+
 needs_objdump = pytest.mark.skipif(shutil.which("objdump") is None, reason="the second opinion is objdump's")
 ADDRESS = abi.TEXT_NOMINAL
 

@@ -23,6 +23,8 @@ from tmebox.verify.bases import TABLES
 from tmebox.verify.forms import classify
 from tmebox.verify.verify import MOST_VIOLATIONS
 
+pytestmark = pytest.mark.slow
+
 MOST_LINES = 100
 """Lines of Python for each byte of text."""
 MOST_BYTES = 120
