@@ -126,7 +126,7 @@ def batch(seed: int, number: int) -> Outcome:
 
 
 class SystemCalls:
-    name = "system calls"
+    name = "system-calls"
 
     def run(self, seed: int, deadline_s: float, state: Any) -> tuple[Tally, Any]:
         tally, number = Tally(), int(state or 0)

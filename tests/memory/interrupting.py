@@ -25,6 +25,27 @@ class Interrupted(BaseException):
     """What an interrupting handler raises, as KeyboardInterrupt would be."""
 
 
+def opcodes_are_told() -> bool:
+    """Whether this Python calls trace functions for opcodes: some versions of 3.12 do not."""
+    told = []
+
+    def trace(frame: FrameType, event: str, _argument: Any) -> Any:
+        frame.f_trace_opcodes = True
+        told.append(event)
+        return trace
+
+    def traced() -> int:
+        return len(told)
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        traced()
+    finally:
+        sys.settrace(before)
+    return "opcode" in told
+
+
 def opcodes(
     action: Callable[[], object], at: Callable[[int], None], *, where_python_looks: bool = False
 ) -> int:

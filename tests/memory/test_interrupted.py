@@ -15,13 +15,16 @@ import pytest
 
 import tmebox
 from tests.forked import ChildOutcome
-from tests.memory.interrupting import enter_everywhere, raise_everywhere
+from tests.memory.interrupting import enter_everywhere, opcodes_are_told, raise_everywhere
 from tmebox import _native
 from tmebox.memory.code_region import CODE_REGION
 from tmebox.memory.windows import WINDOWS
 from tmebox.verify import reading
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not opcodes_are_told(), reason="this Python tells trace functions of no opcodes"),
+]
 
 Forked = Callable[..., ChildOutcome]
 SOURCE = """

@@ -39,7 +39,8 @@ libm = ctypes.CDLL("libm.so.6")
 def state():
     found = State()
     libm.fegetenv(ctypes.byref(found))
-    return [word & 0xFFFF for word in found.words[:3]]
+    control, status, tags = (word & 0xFFFF for word in found.words[:3])
+    return [control, status & 0x3F, tags]  # of the status, the exceptions: the rest is the last comparison's
 
 def load_wrecker():
     return tmebox.compile(sys.argv[1] + "/wrecker.c")
@@ -52,6 +53,7 @@ def wreck():
 
 modules, seen = [], []
 plain = tmebox.compile(sys.argv[1] + "/plain.c")
+libm.feclearexcept(0x3D)  # what importing NumPy may have flagged
 before = state()
 """
 BETWEEN_CALLS = """
