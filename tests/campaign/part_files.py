@@ -10,9 +10,7 @@ import hashlib
 import json
 import random
 import time
-from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -20,9 +18,8 @@ from typing import Any
 import numpy as np
 
 import tmebox
+from tests.campaign.batches import Batches, Outcome
 from tests.campaign.bytes_bent import bent, bent_tree
-from tests.campaign.part import Tally
-from tests.forked import run_forked
 from tmebox.errors import TmeboxError
 from tmebox.modulefile.file import ModuleFile
 from tmebox.modulefile.prototypes import prototype_from_json, prototype_to_json
@@ -34,12 +31,6 @@ SLOW_S = 10.0
 """One file may not keep the host longer: a thousand times what a good one takes."""
 SEAL_BYTES = 32
 OF_ARGUMENTS = (TypeError, ValueError, OverflowError, BufferError, AttributeError, IndexError)
-
-
-@dataclass
-class Outcome:
-    counts: Counter[str] = field(default_factory=Counter)
-    findings: list[str] = field(default_factory=list)
 
 
 @cache
@@ -174,24 +165,4 @@ def batch(seed: int, number: int) -> Outcome:
     return outcome
 
 
-class Files:
-    name = "files"
-
-    def run(self, seed: int, deadline_s: float, state: Any) -> tuple[Tally, Any]:
-        tally = Tally()
-        snapshot_bytes()
-        number = int(state or 0)
-        while True:
-            child = run_forked(lambda number=number: batch(seed, number), timeout_s=60.0)  # type: ignore[misc]
-            if isinstance(child.value, Outcome):
-                for name, count in child.value.counts.items():
-                    tally.count(name, count)
-                tally.findings += child.value.findings
-            else:
-                tally.findings.append(f"seed {seed}, batch {number}: the host process ended: {child}")
-            number += 1
-            if time.monotonic() >= deadline_s:
-                return tally, number
-
-
-PART = Files()
+PART = Batches("files", batch, prepare=snapshot_bytes)

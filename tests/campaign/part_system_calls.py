@@ -10,13 +10,9 @@ import os
 import random
 import tempfile
 import time
-from collections import Counter
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from tests.campaign.part import Tally
-from tests.forked import run_forked
+from tests.campaign.batches import Batches, Outcome
 from tests.runtime.system.guest_side import BASE, Guest
 from tmebox.runtime.system import Directory, System
 from tmebox.runtime.system.calls import TABLE, Abort, Exit
@@ -33,12 +29,6 @@ NUMBERS = (
     0, 1, 2, 3, 4, 5, 7, 8, 63, 64, 255, 4095, 4096, 65536, BASE, BASE + 8, BASE + 65500, -1, -2, -100,
     1 << 31, (1 << 31) - 1, 1 << 32, (1 << 63) - 1, -(1 << 63), 0o1101, 0o2101, 0o200000, 0o777,
 )  # fmt: skip
-
-
-@dataclass
-class Outcome:
-    counts: Counter[str] = field(default_factory=Counter)
-    findings: list[str] = field(default_factory=list)
 
 
 def contents(folder: Path) -> dict[str, object]:
@@ -125,22 +115,4 @@ def batch(seed: int, number: int) -> Outcome:
     return outcome
 
 
-class SystemCalls:
-    name = "system-calls"
-
-    def run(self, seed: int, deadline_s: float, state: Any) -> tuple[Tally, Any]:
-        tally, number = Tally(), int(state or 0)
-        while True:
-            child = run_forked(lambda number=number: batch(seed, number), timeout_s=60.0)  # type: ignore[misc]
-            if isinstance(child.value, Outcome):
-                for name, count in child.value.counts.items():
-                    tally.count(name, count)
-                tally.findings += child.value.findings
-            else:
-                tally.findings.append(f"seed {seed}, batch {number}: the host process ended or hung: {child}")
-            number += 1
-            if time.monotonic() >= deadline_s:
-                return tally, number
-
-
-PART = SystemCalls()
+PART = Batches("system-calls", batch)

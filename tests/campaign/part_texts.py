@@ -8,14 +8,10 @@ from __future__ import annotations
 
 import random
 import signal
-import time
-from collections import Counter
-from dataclasses import dataclass, field
 from typing import Any
 
 from tests.campaign import texts
-from tests.campaign.part import Tally
-from tests.forked import run_forked
+from tests.campaign.batches import Batches, Outcome
 from tmebox import Module, _native, abi
 from tmebox.errors import VerificationError
 from tmebox.memory.contents import Contents, Layout
@@ -32,12 +28,6 @@ PATTERN = bytes(range(256)) * (texts.MAPPED_BYTES // 256)
 
 class Stopped(Exception):
     """What the core says of a trap: (signal, code, fault_address, instruction_address, access, …)."""
-
-
-@dataclass
-class Outcome:
-    counts: Counter[str] = field(default_factory=Counter)
-    findings: list[str] = field(default_factory=list)
 
 
 def window() -> Window:
@@ -132,24 +122,4 @@ def batch(seed: int, number: int, only: int | None = None) -> Outcome:
     return outcome
 
 
-class Texts:
-    name = "texts"
-
-    def run(self, seed: int, deadline_s: float, state: Any) -> tuple[Tally, Any]:
-        tally = Tally()
-        texts.examples()
-        number = int(state or 0)
-        while True:
-            child = run_forked(lambda number=number: batch(seed, number), timeout_s=60.0)  # type: ignore[misc]
-            if isinstance(child.value, Outcome):
-                for name, count in child.value.counts.items():
-                    tally.count(name, count)
-                tally.findings += child.value.findings
-            else:
-                tally.findings.append(f"seed {seed}, batch {number}: the host process ended: {child}")
-            number += 1
-            if time.monotonic() >= deadline_s:
-                return tally, number
-
-
-PART = Texts()
+PART = Batches("texts", batch, prepare=texts.examples)
