@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -195,3 +197,29 @@ def test_programs_start_from_their_beginning() -> None:
         assert sandbox.run().stdout == b"1"
         with sandbox.snapshot().spawn() as spawned:
             assert spawned.run().stdout == spawned.run().stdout == b"1"
+
+
+def test_a_reset_on_another_thread_is_no_open_file() -> None:
+    """What the sandbox has open changes for a moment while it is reset."""
+    module = tmebox.compile(source_text='#include <unistd.h>\nint say(void) { return write(1, "x", 1); }')
+    with tmebox.Sandbox(module, stdout=lambda _: None) as sandbox:
+        done = threading.Event()
+
+        def pester() -> None:
+            while not done.is_set():
+                with suppress(tmebox.SandboxBusy):
+                    sandbox.say()
+                    sandbox.reset()
+
+        thread = threading.Thread(target=pester)
+        before, interval = sys.getswitchinterval(), 1e-5
+        sys.setswitchinterval(interval)
+        thread.start()
+        try:
+            for _ in range(2000):
+                with suppress(tmebox.SandboxBusy):
+                    sandbox.snapshot()
+        finally:
+            done.set()
+            thread.join()
+            sys.setswitchinterval(before)

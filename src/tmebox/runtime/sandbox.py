@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from tmebox import _native, abi
-from tmebox.errors import LimitError, SnapshotError
+from tmebox.errors import LimitError
 from tmebox.listing import Text, texts
 from tmebox.once import once
 from tmebox.runtime import commands
@@ -297,12 +297,6 @@ class Sandbox(Shown):
         from tmebox.runtime.snapshot import Snapshot
 
         tenancy = self._tenancy
-        tenancy.hold()
-        if tenancy.has_open_files:
-            raise SnapshotError(
-                "the sandbox has files open, or has closed or moved stdin, stdout or stderr: others could "
-                "not go on from there"
-            )
         image = Image(self.module, tenancy.capture(), tenancy.image.memory_bytes)
         return Snapshot(image, self._given.as_given())
 

@@ -18,7 +18,7 @@ from signal import SIGABRT
 from typing import Any, NamedTuple
 
 from tmebox import _native, abi
-from tmebox.errors import Aborted, Frame, LimitError, SandboxBusy, SandboxClosed, Trap
+from tmebox.errors import Aborted, Frame, LimitError, SandboxBusy, SandboxClosed, SnapshotError, Trap
 from tmebox.memory.capture import written_pages
 from tmebox.memory.contents import Contents, Layout
 from tmebox.memory.windows import WINDOWS, Window
@@ -252,7 +252,8 @@ class Tenancy:
 
     def capture(self) -> Contents:
         """What the window holds now, for others to start with: data and heap, but no stack, since no call
-        runs, and no host arrays. Raises SandboxBusy while a call runs, SandboxClosed after a trap."""
+        runs, and no host arrays. Raises SandboxBusy while a call runs, SandboxClosed after a trap,
+        SnapshotError while files are open."""
         contents = self.start_with.contents
         self.hold()  # as in reset
         with self._alone():
@@ -261,6 +262,11 @@ class Tenancy:
                 if not self.instance.pause():  # nobody may come in meanwhile
                     raise SandboxClosed(
                         "a trap ended this sandbox: what it left is not a state to go on from"
+                    )
+                if self.has_open_files:  # now that nobody opens, resets or closes any
+                    raise SnapshotError(
+                        "the sandbox has files open, or has closed or moved stdin, stdout or stderr: others "
+                        "could not go on from there"
                     )
                 written = written_pages(window.base, contents)
             finally:
