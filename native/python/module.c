@@ -111,6 +111,14 @@ static PyObject *calls_in_progress(PyObject *module, PyObject *unused) {
     return PyLong_FromUnsignedLongLong(count);
 }
 
+/* A poll begins by counting itself and then leaves `current`, and ends the other way round, without the GIL. So
+ * who finds `current` empty, no poll, and `current` still empty, has not looked in between. */
+static bool is_inside(const struct thread *thread) {
+    return __atomic_load_n(&thread->current, __ATOMIC_SEQ_CST) != NULL ||
+           __atomic_load_n(&thread->polls, __ATOMIC_SEQ_CST) != 0 ||
+           __atomic_load_n(&thread->current, __ATOMIC_SEQ_CST) != NULL;
+}
+
 /* Code addresses may be in use by the threads listed: what they run was not left since `outermost` and `quiet`
  * became what they are. A thread in a host call is none of them, since it comes back through a check that looks
  * at the target map then; one that is polled is, since it goes on where it was. */
@@ -127,8 +135,7 @@ static PyObject *restless(PyObject *module, PyObject *unused) {
     }
     found = PyMem_Calloc(most + 1, sizeof *found);
     for (struct thread *thread = tmebox_registry; found != NULL && thread != NULL; thread = thread->next) {
-        bool inside = __atomic_load_n(&thread->current, __ATOMIC_RELAXED) != NULL || thread->polls != 0;
-        if (thread->depth != 0 && inside) {
+        if (thread->depth != 0 && is_inside(thread)) {
             found[count++] = (struct state){(uintptr_t)thread, thread->outermost, thread->quiet};
         }
     }
