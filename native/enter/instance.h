@@ -5,6 +5,7 @@
 #include "process.h"
 
 struct activation;
+struct heap;
 struct thread;
 struct window;
 
@@ -59,6 +60,9 @@ struct instance {
     bool interrupted;      /* stopped at any instruction, while Python runs: nothing may enter or write it */
     uint32_t generation;   /* of the process: an instance of a parent process is none here */
     struct window *window; /* NULL: not one of ours */
+    struct heap *heap;     /* NULL: none */
+    uint16_t key;          /* of the heap; 0: none, or none any more */
+    uint32_t key_serial;   /* the key is its own as long as the heap's says the same */
     struct thread *thread; /* who is in it, while depth > 0 */
     uint64_t rsp;          /* the sandbox's at the host call we are in, while depth > 0 */
     PyObject *text_room;   /* an Extent, or NULL */

@@ -3,6 +3,7 @@
  *
  * Handlers run on the alternate stack, always: a frame on a sandbox's stack would show it host registers. */
 #include "enter/enter.h"
+#include "heap/heap.h"
 #include "threads/signals.h"
 #include "windows/window.h"
 
@@ -60,6 +61,7 @@ static void record(struct activation *activation, int signal, const siginfo_t *i
     trap->signal = signal != 0 ? fault_signal(signal, info) : 0;
     trap->code = signal != 0 ? fault_code(signal, info) : 0;
     trap->access = signal != 0 ? access_of(registers) : -1;
+    trap->owner = -1;
     trap->fault_address = signal != 0 ? (uint64_t)(uintptr_t)info->si_addr : 0;
     bool after = signal == SIGTRAP && registers[REG_TRAPNO] == TRAP_BREAKPOINT;
     trap->instruction_address = (uint64_t)registers[REG_RIP] - after;
@@ -114,6 +116,38 @@ static bool installed(const struct activation *activation, const siginfo_t *info
     }
     struct window *window = tmebox_find_window(address, &base);
     return window != NULL && tmebox_install(window, base, address - base, write ? HOST_WRITES : HOST_READS);
+}
+
+/* A touch of the shared heap by the sandbox whose code this thread runs. */
+static enum heap_fault touched_heap(const struct activation *activation, int signal, const siginfo_t *info,
+                                    const greg_t *registers, struct heap_violation *violation) {
+    const struct instance *instance = activation->instance;
+    uint64_t offset = (uint64_t)(uintptr_t)info->si_addr - instance->base;
+    int access = access_of(registers);
+    if (instance->key == 0 || offset >= TMEBOX_WINDOW_SIZE || !tmebox_heap_covers(instance->heap, offset) ||
+        (access != 0 && access != 1) || (signal != SIGBUS && signal != SIGSEGV)) {
+        return FAULT_NO_HEAP;
+    }
+    return tmebox_heap_fault(instance->heap, instance->key, offset, access == 1 ? HEAP_WRITES : HEAP_READS,
+                             violation);
+}
+
+/* Whether the instruction may be tried again. If not, but the access was to the heap, it has trapped. */
+static bool resolved(struct activation *activation, int signal, const siginfo_t *info, greg_t *registers) {
+    struct heap_violation violation = {0, -1};
+    enum heap_fault fault = touched_heap(activation, signal, info, registers, &violation);
+    if (fault == FAULT_NO_HEAP) {
+        return signal == SIGBUS && installed(activation, info, registers);
+    }
+    if (fault != FAULT_GRANTED) {
+        trap(activation, signal, info, registers);
+        activation->trap.signal = SIGSEGV;
+        activation->trap.code = SEGV_MAPERR;
+        activation->trap.owner = violation.owner;
+        activation->trap.fault_address =
+            violation.owner >= 0 ? activation->instance->base + violation.offset : activation->trap.fault_address;
+    }
+    return true;
 }
 
 /* -- looking at Python's signals ------------------------------------------------------------------ */
@@ -198,8 +232,10 @@ static void on_fault(int signal, siginfo_t *info, void *context) {
     greg_t *registers = ((ucontext_t *)context)->uc_mcontext.gregs;
     bool real = info->si_code > 0; /* made by the CPU, not sent by someone */
     struct activation *activation = interrupted(registers);
-    if (real && signal == SIGBUS && !is_astray(activation) && installed(activation, info, registers)) {
-        /* the instruction is tried again */
+    if (real && activation != NULL && !is_astray(activation) && resolved(activation, signal, info, registers)) {
+        /* the instruction is tried again, or the sandbox was left */
+    } else if (real && activation == NULL && signal == SIGBUS && installed(NULL, info, registers)) {
+        /* the same for host code */
     } else if (real && activation != NULL) {
         trap(activation, signal, info, registers);
     } else if (!real && is_nudge(signal)) {

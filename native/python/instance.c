@@ -1,5 +1,6 @@
 /* Instance: what the core knows of one sandbox. */
 #include "python/face.h"
+#include "python/heap.h"
 #include "threads/signals.h"
 
 #include <errno.h>
@@ -104,6 +105,7 @@ static PyObject *instance_kill(PyObject *object, PyObject *unused) {
     self->dead = self->closed = true;
     self->paused = false;
     give_text_room_back(self);
+    tmebox_instance_detach(self);
     instance_clear(object); /* nobody needs the handlers, which refer to much else */
     Py_RETURN_NONE;
 }
@@ -159,6 +161,12 @@ static PyObject *instance_reset(PyObject *object, PyObject *argument) {
         return NULL;
     }
     self->dead = true;
+    if (self->key != 0) {
+        tmebox_heap_lock(&self->heap->lock);
+        tmebox_heap_bury(self->heap);
+        tmebox_heap_end_guest_blocks(self->heap, self->key);
+        tmebox_heap_unlock(&self->heap->lock);
+    }
     if (!tmebox_restore(self->window, self->base, keep > UINT32_MAX ? UINT32_MAX : (uint32_t)keep)) {
         errno = ENOMEM;
         return PyErr_SetFromErrno(PyExc_OSError);
@@ -325,6 +333,7 @@ static int instance_clear(PyObject *object) {
     self->imports = NULL;
     self->import_count = 0;
     give_text_room_back(self);
+    tmebox_instance_detach(self);
     tmebox_free_imports(imports, count);
     Py_CLEAR(self->make_trap);
     return 0;
@@ -359,12 +368,17 @@ static PyMethodDef instance_methods[] = {
      "set_imports(rows)\n\n(handler, argument codes, result code) each."},
     {"call", instance_call, METH_VARARGS,
      "call(address, integers, vectors, stack, timeout_s) -> (rax, rdx, xmm0, xmm1)"},
+    {"read_shared", tmebox_instance_read_shared, METH_VARARGS,
+     "read_shared(offset, size_bytes) -> bytes\n\nOf the shared heap; IndexError unless it may read all of it."},
+    {"write_shared", tmebox_instance_write_shared, METH_VARARGS,
+     "write_shared(offset, data)\n\nThe same for writing. Refused like write."},
     {NULL, NULL, 0, NULL},
 };
 
 static PyMemberDef instance_members[] = {
     {"base", T_ULONGLONG, offsetof(struct instance, base), READONLY, "The window's address."},
     {"depth", T_UINT, offsetof(struct instance, depth), READONLY, "Calls now running inside each other."},
+    {"key_id", T_USHORT, offsetof(struct instance, key), READONLY, "Its key in its shared heap; 0: none."},
     {"paused", T_BOOL, offsetof(struct instance, paused), READONLY, "Between pause() and what ends it."},
     {NULL, 0, 0, 0, NULL},
 };

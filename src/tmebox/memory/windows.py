@@ -170,6 +170,12 @@ class WindowPool:
         self._known[id(template)] = template
         return template
 
+    def another(self, template: Template) -> Template:
+        """The same first contents, for windows that are kept apart from those of `template`."""
+        twin = Template(template.contents, template.native, self._shelf(), self._drain)
+        self._known[id(twin)] = twin
+        return twin
+
     def _shelf(self) -> _native.Shelf[Place]:
         return _native.Shelf(heir=self._orphaned, sum=self._parked)
 

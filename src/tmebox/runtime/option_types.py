@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, Protocol, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypedDict
 
 from tmebox.listing import Text
 from tmebox.runtime.system import Directory
+
+if TYPE_CHECKING:
+    from tmebox.runtime.shared_heap import SharedHeap
 
 Optimization = Literal["-O0", "-O1", "-O2", "-O3", "-Os", "-Oz", "-Og", "-Ofast"]
 Isolation = Literal["code+data", "data"]
@@ -52,6 +55,8 @@ class SpawnOptions(TypedDict, total=False):
     stdout: Output
     stderr: Output
     files: int | None
+    heap: SharedHeap | None
+    heap_limit: Size | None
 
 
 class SandboxOptions(SpawnOptions, total=False):

@@ -27,9 +27,11 @@ from tmebox.runtime.image import HasImage, Image, Start
 from tmebox.runtime.module import Module
 from tmebox.runtime.option_types import DirectoryLike, Imports, Input, Output, Size
 from tmebox.runtime.sandbox_memory import SandboxMemory
+from tmebox.runtime.shapes import sizes
+from tmebox.runtime.shared_heap import SharedHeap
 from tmebox.runtime.system import Directory, System
 from tmebox.runtime.system.descriptors import FEWEST_OPEN
-from tmebox.runtime.tenancy import Tenancy
+from tmebox.runtime.tenancy import Share, Tenancy
 from tmebox.shown import Fact, Shown
 
 if TYPE_CHECKING:
@@ -45,7 +47,7 @@ DEFAULT_STACK = "8MiB"
 MOST_STARTS = 64
 """Combinations of limits that a module's sandboxes are made ready for."""
 U64 = (1 << 64) - 1
-OWN_ATTRIBUTES = frozenset({"module", "_given", "_program_ran", "_tenancy", "base"})
+OWN_ATTRIBUTES = frozenset({"module", "_given", "_program_ran", "_share", "_tenancy", "base"})
 """Before they are set, they are not there; an export of such a name is reached by `exports`."""
 STATES = {_native.IDLE: "idle", _native.RUNNING: "running", _native.DEAD: "trapped"}
 
@@ -92,6 +94,8 @@ class Sandbox(Shown):
         stdout: Output = None,
         stderr: Output = None,
         files: int | None = None,
+        heap: SharedHeap | None = None,
+        heap_limit: Size | None = None,
     ) -> None:
         """module: what to run; or a snapshot, to go on from there with its limits on memory and stack.
         memory: limit on data and heap; host arrays have an allowance of the same size. stack: its size.
@@ -99,6 +103,7 @@ class Sandbox(Shown):
         that carry the right names. dirs, env, stdin, stdout, stderr: what the C library reaches during calls;
         default: no files, no environment, empty input, output to sys.stdout and sys.stderr. files: how many
         it may have open at once, standard streams included (default 64, and less where `ulimit -n` is low).
+        heap: a shared heap that it can own memory of, at most heap_limit (default: all there is).
 
         Raises LimitError, ModuleError (a missing import), or a Trap from the module's constructors.
         """
@@ -112,6 +117,7 @@ class Sandbox(Shown):
                 _checked_timeout(timeout), imports, granted, variables, stdin, stdout, stderr,
                 _checked_files(files),
             )  # fmt: skip
+        self._share = None if heap is None else _share(heap, heap_limit)
         self._program_ran = False
         self._begin(start)
 
@@ -123,7 +129,7 @@ class Sandbox(Shown):
         system = None if given is DEFAULTS else _opened(given)
         make_system = DEFAULT_SYSTEM if given is DEFAULTS else partial(_system, given)
         try:
-            self._tenancy = tenancy = Tenancy(module, start, given.timeout, make_system)
+            self._tenancy = tenancy = Tenancy(module, start, given.timeout, make_system, self._share)
         except BaseException:
             if system is not None:
                 system.close()
@@ -131,6 +137,8 @@ class Sandbox(Shown):
         if system is not None:
             tenancy.system = system
         self.base = tenancy.base
+        if self._share is not None:
+            self._share.heap.enter(self, tenancy.instance.key_id)
         tenancy.start(self._natives(tenancy, provided) if module.file.imports else ())
 
     def _natives(
@@ -273,16 +281,27 @@ class Sandbox(Shown):
         item = np.dtype(dtype)
         if item.hasobject:
             raise TypeError(f"arrays of {item} cannot live in a sandbox: they hold Python objects")
-        sizes = _sizes(shape)
-        if any(size < 0 for size in sizes):
+        shape_sizes = sizes(shape)
+        if any(size < 0 for size in shape_sizes):
             raise ValueError(f"shape {shape} has a negative size")
-        size_bytes = math.prod(sizes) * item.itemsize
+        size_bytes = math.prod(shape_sizes) * item.itemsize
         region = self._tenancy.allocate(max(size_bytes, 1))
         array: NDArray[Any] = (
-            np.frombuffer(memoryview(region), np.uint8)[:size_bytes].view(item).reshape(sizes)
+            np.frombuffer(memoryview(region), np.uint8)[:size_bytes].view(item).reshape(shape_sizes)
         )
         array.fill(0)
         return array
+
+    @property
+    def heap(self) -> SharedHeap | None:
+        """The shared heap that it was given."""
+        return None if self._share is None else self._share.heap
+
+    @property
+    def key_id(self) -> int:
+        """What names it as the owner of lines in its shared heap, 1 to 32,767, while it lives; 0: it has
+        none."""
+        return self._tenancy.instance.key_id
 
     # -- life ------------------------------------------------------------------------------------
     def reset(self) -> None:
@@ -343,15 +362,13 @@ RESERVED = frozenset(dir(Sandbox)) | OWN_ATTRIBUTES
 """Names that are attributes of every sandbox; exports of these names are reached by `exports`."""
 
 
-def _sizes(shape: Any) -> tuple[int, ...]:
-    """A shape in Python's integers: NumPy's wrap around where sizes are multiplied."""
-    try:
-        return (operator.index(shape),)
-    except TypeError:
-        try:
-            return tuple(operator.index(size) for size in shape)
-        except TypeError:
-            raise TypeError(f"a shape is an integer or a tuple of integers, not {shape!r:.100}") from None
+def _share(heap: Any, limit: Size | None) -> Share:
+    if not isinstance(heap, SharedHeap):
+        raise TypeError(f"heap={heap!r:.100}: a tmebox.SharedHeap, or None")
+    limit_bytes = heap.size_bytes if limit is None else layout.parse_size(limit, "heap_limit")
+    if limit_bytes < 0:
+        raise ValueError(f"heap_limit={limit!r}: not negative")
+    return Share(heap, min(limit_bytes, heap.size_bytes))
 
 
 def _start(module: Module | HasImage, memory: Size, stack: Size) -> tuple[Module, Start]:

@@ -28,6 +28,7 @@ from tmebox.runtime.calls.host_functions import NativeImport
 from tmebox.runtime.image import Image, Start
 from tmebox.runtime.module import Module, module_at
 from tmebox.runtime.sandbox_memory import SandboxMemory
+from tmebox.runtime.shared_heap import SharedHeap
 from tmebox.runtime.system import Abort, Exit, System
 from tmebox.runtime.system.calls import TABLE
 from tmebox.runtime.traps import Surroundings, make_trap
@@ -49,16 +50,28 @@ class Calling(NamedTuple):
     program: System | None
 
 
+class Share(NamedTuple):
+    """What a sandbox may own of a shared heap."""
+
+    heap: SharedHeap
+    limit_bytes: int
+
+
 class Tenancy:
     """One sandbox's hold on a window."""
 
     __slots__ = (
         "_arena", "_callings", "_changing", "_delivered", "_ended_by", "_make_system", "_memory", "_system",
-        "_window", "base", "instance", "module", "start_with", "timeout_s",
+        "_window", "base", "heap", "instance", "module", "start_with", "timeout_s",
     )  # fmt: skip
 
     def __init__(
-        self, module: Module, start: Start, timeout_s: float, make_system: Callable[[], System]
+        self,
+        module: Module,
+        start: Start,
+        timeout_s: float,
+        make_system: Callable[[], System],
+        share: Share | None = None,
     ) -> None:
         """make_system: called when the sandbox first asks for something of the world."""
         _native.ensure_handlers()
@@ -74,7 +87,9 @@ class Tenancy:
         self._arena: Arena | None = None
         self._changing = threading.RLock()
         self._window: Window | None = None  # for `end`, should there be none left
-        self._window = window = WINDOWS.acquire(start.template)
+        self.heap = None if share is None else share.heap
+        template = start.template if share is None else share.heap.template_for(start.template)
+        self._window = window = WINDOWS.acquire(template)
         self.base = base = window.base
         file = module.file
         self.instance = _native.Instance(
@@ -86,6 +101,8 @@ class Tenancy:
             file.isolation == "code+data",
             timeout_s,
         )
+        if share is not None:
+            share.heap.attach(self.instance, share.limit_bytes)
 
     @property
     def image(self) -> Image:
@@ -195,6 +212,7 @@ class Tenancy:
             exhausted_bytes=lambda: system.exhausted_bytes if system is not None else 0,
             timeout_s=lambda: calling.timeout_s,
             import_name=self._import_name,
+            key_id=self.instance.key_id,
         )
         trap = make_trap(around, *details)
         self._end_by(trap)
@@ -262,6 +280,11 @@ class Tenancy:
                 if not self.instance.pause():  # nobody may come in meanwhile
                     raise SandboxClosed(
                         "a trap ended this sandbox: what it left is not a state to go on from"
+                    )
+                if self.heap is not None and self.heap.lines_of(self.instance)[1]:
+                    raise SnapshotError(
+                        "the sandbox's code has blocks of the shared heap, which are no part of a snapshot: "
+                        "it has to free them, or the host to adopt() them"
                     )
                 if self.has_open_files:  # now that nobody opens, resets or closes any
                     raise SnapshotError(
@@ -344,6 +367,19 @@ class Tenancy:
         if not self.instance.has_text_room:
             with suppress(LimitError):
                 self.instance.lend_text_room(self.scratch(TEXT_ROOM))
+
+    def shared_offset(self, address: int, size_bytes: int) -> int | None:
+        """Where memory of the host lies in the shared heap of the sandbox, if it does."""
+        heap = self.heap
+        place = -1 if heap is None else address - heap.host_address
+        inside = heap is not None and 0 <= place <= heap.size_bytes - size_bytes
+        return abi.SHARED_START + place if inside else None
+
+    def block_offset(self, block: _native.Block, what: str) -> int:
+        """For the argument `what`. Raises TypeError."""
+        if block.heap is not self.heap:
+            raise TypeError(f"{what}: the block is of a shared heap that this sandbox does not have")
+        return block.offset
 
     def allocate(self, size_bytes: int) -> _native.Region:
         """Room for a host array; it lives as long as someone looks into it. Raises LimitError."""
