@@ -41,6 +41,10 @@ int tmebox_resume(struct activation *activation);
 /* Decides that the activation, now in a host call, ends in a trap. */
 void tmebox_trap_in_host(struct activation *activation, struct window_fault fault);
 
+/* -- heapcalls.c ---------------------------------------------------------------------------------------- */
+/* An import's `native`: what sandboxed code asks of its shared heap. */
+int64_t tmebox_shared_heap_call(struct activation *activation);
+
 /* -- trap.c --------------------------------------------------------------------------------------------- */
 /* Says what our signal handlers do. Before any is installed. */
 void tmebox_init_traps(void);

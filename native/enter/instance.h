@@ -33,6 +33,8 @@ struct signature {
 
 /* What one slot of the import table leads to. */
 struct import {
+    /* If not NULL, all the rest is: what the core answers by itself, with the result. */
+    int64_t (*native)(struct activation *activation);
     /* python/hostfunction.c. 0 with the result in the activation's registers, or -1: with an exception set, or
      * with the outcome decided. */
     int (*call)(struct activation *activation, const struct import *import);

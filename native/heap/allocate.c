@@ -156,6 +156,7 @@ static uint32_t allocate_pages(struct heap *heap, uint32_t pages, uint16_t owner
         heap->pages[number + i].flags = PAGE_DIRTY;
     }
     heap->pages[number].flags |= (flags & BLOCK_SHAREABLE ? PAGE_SHAREABLE : 0) | (flags & BLOCK_GUEST ? PAGE_GUEST : 0);
+    heap->pages[number].movable = flags & BLOCK_MOVABLE ? 1 : 0;
     tmebox_heap_link(heap, &heap->keys[owner].runs, number);
     tmebox_heap_give_pages(heap, number, pages, owner, false);
     count(heap, owner, (int64_t)pages * LINES, false, flags & BLOCK_GUEST ? 1 : 0);
@@ -175,7 +176,7 @@ uint32_t tmebox_heap_allocate(struct heap *heap, size_t size_bytes, uint16_t own
     uint64_t lines = size_bytes != 0 ? (size_bytes + LINE - 1) / LINE : 1;
     bool whole = lines >= LINES || flags & BLOCK_SHAREABLE;
     lines = whole ? (lines + LINES - 1) / LINES * LINES : lines;
-    if (!fits(heap, owner, lines)) {
+    if (!(flags & BLOCK_UNLIMITED) && !fits(heap, owner, lines)) {
         errno = EDQUOT;
         return HEAP_NOWHERE;
     }

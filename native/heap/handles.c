@@ -28,7 +28,8 @@ uint32_t tmebox_heap_make_handle(struct heap *heap, uint32_t start) {
 
 uint32_t tmebox_heap_handle_of(const struct heap *heap, uint32_t start) {
     const struct heap_page *page = &heap->pages[start / LINES];
-    bool movable = page->kind == PAGE_SMALL && page->movable >> start % LINES & 1;
+    bool block = page->kind == PAGE_SMALL || page->kind == PAGE_RUN;
+    bool movable = block && page->movable >> start % LINES & 1;
     return movable ? name(heap, heap->handle_at[start / LINES][start % LINES]) : 0;
 }
 

@@ -56,7 +56,7 @@ struct heap_page {
         };
     };
     uint64_t guest;   /* of these: made by sandboxed code */
-    uint64_t movable; /* of these: blocks with a handle */
+    uint64_t movable; /* of these: blocks with a handle, which may be moved if they are small */
     uint32_t next, prev;
     uint32_t run; /* of a run: how many pages; of the rest: how far behind the first */
     uint8_t kind, flags;
@@ -235,6 +235,7 @@ void tmebox_heap_give_lines(struct heap *heap, uint32_t page, uint64_t lines, ui
 #define BLOCK_SHAREABLE 2
 #define BLOCK_GUEST 4
 #define BLOCK_MOVABLE 8
+#define BLOCK_UNLIMITED 16 /* the owner has it already, elsewhere */
 
 /* Where a block starts, as page * LINES + line, or HEAP_NOWHERE with errno ENOMEM or EDQUOT (the owner's limit). */
 uint32_t tmebox_heap_allocate(struct heap *heap, size_t size_bytes, uint16_t owner, unsigned flags);
@@ -299,6 +300,12 @@ void tmebox_heap_drop_handle(struct heap *heap, uint32_t start);     /* if the b
 struct heap_handle *tmebox_heap_handle(const struct heap *heap, uint32_t handle); /* NULL: no such handle */
 uint32_t tmebox_heap_handle_start(const struct heap *heap, uint32_t handle); /* HEAP_NOWHERE: no such handle */
 uint32_t tmebox_heap_handle_of(const struct heap *heap, uint32_t start);     /* 0: it stays where it is */
+
+/* -- moving.c. Under the heap's lock -------------------------------------------------------------------- */
+/* Where the movable block is now, or HEAP_NOWHERE: no room, it has not moved. */
+uint32_t tmebox_heap_move(struct heap *heap, uint32_t start, bool dense);
+/* It stays where it now is until it was unpinned as often. */
+uint32_t tmebox_heap_pin(struct heap *heap, struct heap_handle *handle);
 
 /* -- fault.c: what sandboxed code touches. Async-signal-safe -------------------------------------------- */
 enum heap_fault {

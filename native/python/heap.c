@@ -148,10 +148,8 @@ static PyObject *heap_allocate(PyObject *object, PyObject *const *args, Py_ssize
         tmebox_heap_unlock(&heap->lock);
         return raise_error(error, heap, size);
     }
-    bool named = !(flags & BLOCK_MOVABLE) || heap->pages[start / LINES].kind != PAGE_SMALL ||
-                 tmebox_heap_make_handle(heap, start) != 0;
-    if (!named) {
-        heap->pages[start / LINES].movable &= ~(1ULL << start % LINES);
+    if ((flags & BLOCK_MOVABLE) && tmebox_heap_make_handle(heap, start) == 0) {
+        heap->pages[start / LINES].movable &= ~(1ULL << start % LINES); /* there are no more: it stays */
     }
     return tmebox_block_for(self, start, size, false);
 }

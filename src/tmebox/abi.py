@@ -95,6 +95,18 @@ SHARED_PAGE_LINES = PAGE_SIZE // SHARED_LINE
 SHARED_KEY_BITS = 15
 SHARED_KEYS = 1 << SHARED_KEY_BITS
 """Key 0 is the host's, and of lines that nobody has."""
+SHARED_IMPORT = "__tmebox_shared_heap"
+"""`long __tmebox_shared_heap(long call, long, long)`: what the functions of <tmebox.h> become."""
+SHARED_CALL_ALLOC = 0
+SHARED_CALL_FREE = 1
+SHARED_CALL_SIZE = 2
+SHARED_CALL_TRANSFER = 3
+SHARED_CALL_KEY = 4
+SHARED_CALL_HANDLE_ALLOC = 5
+SHARED_CALL_HANDLE_FREE = 6
+SHARED_CALL_PIN = 7
+SHARED_CALL_UNPIN = 8
+SHARED_CALL_HANDLE_TRANSFER = 9
 
 # -- control page (byte offsets inside it, all fields u64) ----------------------------------------
 CONTROL_WINDOW_BASE = CONTROL_PAGE + 0

@@ -47,6 +47,8 @@ DEFAULT_STACK = "8MiB"
 MOST_STARTS = 64
 """Combinations of limits that a module's sandboxes are made ready for."""
 U64 = (1 << 64) - 1
+NO_LIMIT = 1 << 48
+"""Bytes, more than any shared heap has."""
 OWN_ATTRIBUTES = frozenset({"module", "_given", "_program_ran", "_share", "_tenancy", "base"})
 """Before they are set, they are not there; an export of such a name is reached by `exports`."""
 STATES = {_native.IDLE: "idle", _native.RUNNING: "running", _native.DEAD: "trapped"}
@@ -150,6 +152,9 @@ class Sandbox(Shown):
         for item in self.module.file.imports:
             if item.name == abi.SYSCALL_IMPORT:
                 natives.append((tenancy.system_call, "lp", "l", item.name))
+                continue
+            if item.name == abi.SHARED_IMPORT:
+                natives.append("shared_heap")
                 continue
             if guest is None:
                 guest = host_functions.Guest(
@@ -365,10 +370,10 @@ RESERVED = frozenset(dir(Sandbox)) | OWN_ATTRIBUTES
 def _share(heap: Any, limit: Size | None) -> Share:
     if not isinstance(heap, SharedHeap):
         raise TypeError(f"heap={heap!r:.100}: a tmebox.SharedHeap, or None")
-    limit_bytes = heap.size_bytes if limit is None else layout.parse_size(limit, "heap_limit")
+    limit_bytes = NO_LIMIT if limit is None else layout.parse_size(limit, "heap_limit")
     if limit_bytes < 0:
         raise ValueError(f"heap_limit={limit!r}: not negative")
-    return Share(heap, min(limit_bytes, heap.size_bytes))
+    return Share(heap, min(limit_bytes, NO_LIMIT))
 
 
 def _start(module: Module | HasImage, memory: Size, stack: Size) -> tuple[Module, Start]:

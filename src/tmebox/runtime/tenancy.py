@@ -227,6 +227,8 @@ class Tenancy:
         if name == abi.SYSCALL_IMPORT:
             call = TABLE.get(first_argument)
             return f"system call {call.name if call else first_argument}"
+        if name == abi.SHARED_IMPORT:
+            return "a call of the shared heap"
         return f"host function {name}()"
 
     def _module_at(self, address: int) -> Module | None:

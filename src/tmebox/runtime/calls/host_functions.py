@@ -19,7 +19,9 @@ from tmebox.runtime.sandbox_memory import SandboxMemory
 
 F = TypeVar("F", bound=Callable[..., Any])
 NativeImport = (
-    tuple[Callable[..., Any], str, str, str] | tuple[Callable[..., Any], str, str, str, Callable[[Any], int]]
+    str  # a function of the core
+    | tuple[Callable[..., Any], str, str, str]
+    | tuple[Callable[..., Any], str, str, str, Callable[[Any], int]]
 )
 Reader = Callable[[int], Any]
 
