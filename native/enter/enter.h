@@ -41,6 +41,16 @@ int tmebox_resume(struct activation *activation);
 /* Decides that the activation, now in a host call, ends in a trap. */
 void tmebox_trap_in_host(struct activation *activation, struct window_fault fault);
 
+/* -- poll.c --------------------------------------------------------------------------------------------- */
+/* What no sandbox may leave to the host: TF, DF and AC. */
+#define FLAGS_OF_SANDBOXES (1 << 8 | 1 << 10 | 1 << 18)
+
+/* From a signal handler that interrupted sandboxed code of the calling thread, whose `trap` says where: leave it as if
+ * by a host call, and go on there afterwards. */
+void tmebox_redirect_to_poll(struct activation *activation, void *context);
+/* Makes the form of the instruction there known, with the GIL held. 0, or -1 with an exception set. */
+extern int (*tmebox_make_side_form)(uint64_t instruction_address);
+
 /* -- trap.c --------------------------------------------------------------------------------------------- */
 /* Says what our signal handlers do. Before any is installed. */
 void tmebox_init_traps(void);
