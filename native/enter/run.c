@@ -250,6 +250,7 @@ static inline __attribute__((always_inline)) int run(struct instance *instance,
     activation->outcome = RETURNED;
     activation->fatal = false;
     activation->polling = false;
+    activation->wants_form = false;
     activation->outer_rsp = instance->rsp;
     activation->outer = (struct watch){0, 0, 0};
     activation->watch =

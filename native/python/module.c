@@ -269,12 +269,13 @@ PyMODINIT_FUNC PyInit__native(void) {
     tmebox_init_traps();
     tmebox_heap_init();
     tmebox_init_guard();
-    if (tmebox_init_threads() < 0 || tmebox_init_custody() < 0 || tmebox_init_extents() < 0 ||
+    if (tmebox_init_threads() < 0 || tmebox_init_custody() < 0 || tmebox_init_extents() < 0 || tmebox_init_side() < 0 ||
         PyModule_AddFunctions(module, tmebox_custody_methods) < 0 ||
         PyModule_AddFunctions(module, tmebox_memory_methods) < 0 ||
         PyModule_AddFunctions(module, tmebox_cpu_methods) < 0 ||
         PyModule_AddFunctions(module, tmebox_crossing_methods) < 0 ||
         PyModule_AddFunctions(module, tmebox_hostfunction_methods) < 0 ||
+        PyModule_AddFunctions(module, tmebox_side_methods) < 0 ||
         PyModule_AddFunctions(module, tmebox_userfault_methods) < 0 ||
         PyModule_AddFunctions(module, tmebox_piece_methods) < 0 ||
         PyModule_AddFunctions(module, tmebox_window_methods) < 0 ||

@@ -42,6 +42,17 @@ def write(address: int, data: Any) -> None:
 def buffer_address(obj: Any) -> tuple[int, int, bool]:
     """(address, size in bytes, read-only) of a C-contiguous buffer-protocol object; BufferError otherwise."""
 
+# -- side execution: see runtime/side.py --------------------------------------------------------------
+def set_side_maker(make: Callable[[bytes], tuple[Any, ...]]) -> None:
+    """`make(bytes)` is asked for the form of the instruction that they begin with, on the thread that needs
+    it. What it raises ends the call."""
+
+def side_publish(form: tuple[Any, ...]) -> None:
+    """Make a form known before it is needed. Raises TypeError, ValueError, OSError."""
+
+def side_counts() -> tuple[int, int, int]:
+    """Forms that are kept, were published, and were evicted."""
+
 # -- windows, by their base address. OSError when there is no memory. ---------------------------------
 def userfault_open() -> None:
     """Make the userfaultfd ready. Idempotent."""
@@ -369,7 +380,7 @@ class Instance:
         """Mark DEAD without ending the running call: from a host function, whose exception ends it. A pause
         becomes final."""
 
-    def set_imports(self, imports: Sequence[tuple[Any, ...]]) -> None:
+    def set_imports(self, imports: Sequence[str | tuple[Any, ...]]) -> None:
         """One (handler, argument codes, result code[, name[, convert]]) per import index. name: in messages.
         convert(result) makes the word (an int) of a result that does not convert exactly by its code, or
         raises.

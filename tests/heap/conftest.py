@@ -38,9 +38,10 @@ def touching() -> tmebox.Module:
     return tmebox.compile(source_text=TOUCH_C)
 
 
-@pytest.fixture
-def heap() -> Iterator[tmebox.SharedHeap]:
-    with tmebox.SharedHeap("64MiB") as heap:
+@pytest.fixture(params=[True, False], ids=["views", "no-views"])
+def heap(request: pytest.FixtureRequest) -> Iterator[tmebox.SharedHeap]:
+    """Once with pages shown where they can be, and once with every access done on the side."""
+    with tmebox.SharedHeap("64MiB", views=request.param) as heap:
         yield heap
 
 

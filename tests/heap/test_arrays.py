@@ -157,7 +157,7 @@ def test_an_array_of_another_heap_is_a_stranger(heap: tmebox.SharedHeap, sandbox
 
 def test_a_transfer_keeps_bytes_of_many_pages(heap: tmebox.SharedHeap, sandboxes: Sandboxes) -> None:
     a, b = sandboxes(2)
-    array = heap.array(300 * PAGE, owner=a)
+    array = heap.array(70 * PAGE, owner=a)
     array[:] = np.random.default_rng(1).integers(0, 256, array.size)
     expected = int(array.sum())
     for _ in range(3):

@@ -18,6 +18,7 @@ from tmebox.memory.backends.mmu import Mmu
 from tmebox.memory.shortage import limit_met
 from tmebox.memory.templates import Template
 from tmebox.memory.windows import WINDOWS
+from tmebox.runtime import side
 from tmebox.runtime.option_types import Size
 from tmebox.runtime.plan import parse_size
 from tmebox.runtime.shapes import sizes
@@ -86,6 +87,7 @@ class SharedHeap(Shown, _native.Heap):
             raise ValueError(f"size={size!r}: a shared heap has from 1 to {LARGEST:,} bytes")
         if placement not in PLACEMENTS:
             raise ValueError(f"placement={placement!r}: write 'pages' or 'dense'")
+        side.install()
         pages = -(-size_bytes // abi.PAGE_SIZE)
         shows = views and Mmu().views()
         try:
