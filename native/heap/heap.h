@@ -287,6 +287,8 @@ void tmebox_heap_end_guest_blocks(struct heap *heap, uint16_t key);
  * the host's again. */
 uint16_t tmebox_heap_attach(struct heap *heap, struct window *window, uint64_t base, uint64_t limit_lines);
 void tmebox_heap_detach(struct heap *heap, uint16_t key);
+/* Everything is the host's. */
+void tmebox_heap_close(struct heap *heap);
 /* domains.c. 0 or an errno: EINVAL, ENOMEM, EAGAIN (no key). */
 int tmebox_heap_share(struct heap *heap, uint32_t start, const struct heap_member *members, uint32_t count);
 void tmebox_heap_leave_domains(struct heap *heap, uint16_t key);

@@ -143,6 +143,15 @@ void tmebox_heap_detach(struct heap *heap, uint16_t key) {
     tmebox_heap_unlock(&heap->lock);
 }
 
+void tmebox_heap_close(struct heap *heap) {
+    heap->closed = true;
+    for (uint32_t key = 1; key < HEAP_KEYS; key++) {
+        if (heap->keys[key].state != KEY_FREE) { /* a domain ends with its last block */
+            give_all_to_host(heap, (uint16_t)key);
+        }
+    }
+}
+
 /* -- windows -------------------------------------------------------------------------------------------- */
 static bool on_window_emptied(struct window *window) {
     struct heap_view *view = window->view;

@@ -84,12 +84,7 @@ static PyObject *heap_close(PyObject *object, PyObject *unused) {
     }
     tmebox_heap_lock(&heap->lock);
     tmebox_heap_bury(heap);
-    heap->closed = true;
-    for (uint32_t page = 0; page < heap->page_count; page++) {
-        if (heap->pages[page].owner != HEAP_HOST) {
-            tmebox_heap_give_pages(heap, page, 1, HEAP_HOST, false);
-        }
-    }
+    tmebox_heap_close(heap);
     tmebox_heap_unlock(&heap->lock);
     Py_RETURN_NONE;
 }

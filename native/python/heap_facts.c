@@ -4,6 +4,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Lines that no block has are nobody's here, also those that count as their owner's slack. */
+static uint16_t owner_shown(const struct heap *heap, uint32_t page, uint32_t line) {
+    const struct heap_page *self = &heap->pages[page];
+    bool slack = self->kind == PAGE_SMALL && !(self->used >> line & 1);
+    return slack ? HEAP_HOST : tmebox_heap_owner(heap, page, line);
+}
+
 PyObject *tmebox_heap_owner_at(PyObject *object, PyObject *argument) {
     struct heap_object *self = (struct heap_object *)object;
     unsigned long long offset = PyLong_AsUnsignedLongLong(argument);
@@ -17,17 +24,17 @@ PyObject *tmebox_heap_owner_at(PyObject *object, PyObject *argument) {
         return NULL;
     }
     uint64_t place = offset - TMEBOX_SHARED_START;
-    uint16_t owner = tmebox_heap_owner(self->heap, (uint32_t)(place / TMEBOX_PAGE_SIZE), (uint32_t)(place / LINE % LINES));
+    uint32_t page = (uint32_t)(place / TMEBOX_PAGE_SIZE), line = (uint32_t)(place / LINE % LINES);
+    uint16_t owner = owner_shown(self->heap, page, line);
     tmebox_heap_unlock(&self->heap->lock);
     return PyLong_FromLong(owner);
 }
 
-/* Lines that no block has are nobody's here, also those that count as their owner's slack. */
 static void fill_row(const struct heap *heap, uint32_t page, uint16_t *row, unsigned char *kind) {
     const struct heap_page *self = &heap->pages[page];
     bool small = self->kind == PAGE_SMALL;
     for (uint32_t line = 0; line < LINES; line++) {
-        row[line] = small && !(self->used >> line & 1) ? HEAP_HOST : tmebox_heap_owner(heap, page, line);
+        row[line] = owner_shown(heap, page, line);
     }
     uint64_t used = small ? self->used : self->kind == PAGE_RUN || self->kind == PAGE_REST ? UINT64_MAX : 0;
     memcpy(kind, &used, sizeof used);

@@ -136,7 +136,7 @@ class SandboxMemory:
         raise BadPointer(f"no NUL within {limit:,} bytes of {offset:#x}")
 
     def _end(self, offset: int) -> int:
-        """Where the memory ends that `offset` is in. In the shared heap, who owns the next line is not said."""
+        """Where the memory ends that `offset` is in. In the shared heap, the next line may be another's."""
         if self._is_shared(offset):
             return (offset // abi.SHARED_LINE + 1) * abi.SHARED_LINE
         return self._hold().arena_end if offset >= abi.ARENA_START else self._plan.heap_end
