@@ -13,7 +13,7 @@ static uint64_t mask(unsigned first, unsigned count) {
 }
 
 /* The first of `count` free lines in a row, or LINES. */
-static unsigned room(uint64_t used, unsigned count) {
+unsigned tmebox_heap_room(uint64_t used, unsigned count) {
     uint64_t free = ~used; /* a bit where so many in a row begin */
     for (unsigned have = 1, step; have < count && free != 0; have += step) {
         step = have < count - have ? have : count - have;
@@ -104,25 +104,8 @@ static uint32_t new_small_page(struct heap *heap, uint16_t owner, bool dense) {
     return number;
 }
 
-static uint32_t allocate_small(struct heap *heap, unsigned lines, uint16_t owner, unsigned flags) {
-    bool dense = flags & BLOCK_DENSE;
-    uint32_t number = dense ? heap->dense_partial : heap->keys[owner].partial;
-    unsigned line = LINES;
-    for (int tries = 0; number != HEAP_NOWHERE && tries < TRIES; tries++) {
-        line = room(heap->pages[number].used, lines);
-        if (line < LINES) {
-            break;
-        }
-        number = heap->pages[number].next;
-    }
-    if (line == LINES) {
-        number = new_small_page(heap, owner, dense);
-        line = 0;
-    }
-    if (number == HEAP_NOWHERE) {
-        errno = ENOMEM;
-        return number;
-    }
+void tmebox_heap_place(struct heap *heap, uint32_t at, unsigned lines, uint16_t owner, unsigned flags) {
+    uint32_t number = at / LINES, line = at % LINES;
     struct heap_page *page = &heap->pages[number];
     uint32_t *list = list_of(heap, page, owner);
     uint64_t bits = mask(line, lines), start = 1ULL << line;
@@ -139,7 +122,29 @@ static uint32_t allocate_small(struct heap *heap, unsigned lines, uint16_t owner
         tmebox_heap_unlink(heap, list, number);
         tmebox_heap_link(heap, list_of(heap, page, owner), number);
     }
-    count(heap, owner, lines, dense, flags & BLOCK_GUEST ? 1 : 0);
+    count(heap, owner, lines, page->flags & PAGE_DENSE, flags & BLOCK_GUEST ? 1 : 0);
+}
+
+static uint32_t allocate_small(struct heap *heap, unsigned lines, uint16_t owner, unsigned flags) {
+    bool dense = flags & BLOCK_DENSE;
+    uint32_t number = dense ? heap->dense_partial : heap->keys[owner].partial;
+    unsigned line = LINES;
+    for (int tries = 0; number != HEAP_NOWHERE && tries < TRIES; tries++) {
+        line = tmebox_heap_room(heap->pages[number].used, lines);
+        if (line < LINES) {
+            break;
+        }
+        number = heap->pages[number].next;
+    }
+    if (line == LINES) {
+        number = new_small_page(heap, owner, dense);
+        line = 0;
+    }
+    if (number == HEAP_NOWHERE) {
+        errno = ENOMEM;
+        return number;
+    }
+    tmebox_heap_place(heap, number * LINES + line, lines, owner, flags);
     return number * LINES + line;
 }
 

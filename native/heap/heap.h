@@ -239,6 +239,10 @@ void tmebox_heap_give_lines(struct heap *heap, uint32_t page, uint64_t lines, ui
 
 /* Where a block starts, as page * LINES + line, or HEAP_NOWHERE with errno ENOMEM or EDQUOT (the owner's limit). */
 uint32_t tmebox_heap_allocate(struct heap *heap, size_t size_bytes, uint16_t owner, unsigned flags);
+/* The first of so many free lines in a row, in a page with these used; or LINES. */
+unsigned tmebox_heap_room(uint64_t used, unsigned lines);
+/* A block at these free lines of a page for any owner: its lines are zero, and its owner's. */
+void tmebox_heap_place(struct heap *heap, uint32_t start, unsigned lines, uint16_t owner, unsigned flags);
 /* The block that starts there: how many lines; 0: none. */
 uint64_t tmebox_heap_block_lines(const struct heap *heap, uint32_t start);
 /* Where the block starts that a line is of; HEAP_NOWHERE: none. */
@@ -306,8 +310,19 @@ uint32_t tmebox_heap_handle_of(const struct heap *heap, uint32_t start);     /* 
 /* -- moving.c. Under the heap's lock -------------------------------------------------------------------- */
 /* Where the movable block is now, or HEAP_NOWHERE: no room, it has not moved. */
 uint32_t tmebox_heap_move(struct heap *heap, uint32_t start, bool dense);
+/* The same to free lines of a page for any owner. */
+void tmebox_heap_move_to(struct heap *heap, uint32_t start, uint32_t to);
 /* It stays where it now is until it was unpinned as often. */
 uint32_t tmebox_heap_pin(struct heap *heap, struct heap_handle *handle);
+
+/* -- compact.c. Under the heap's lock ------------------------------------------------------------------- */
+struct heap_compaction {
+    uint32_t end;            /* pages from here on were looked at */
+    uint32_t cursors[LINES]; /* before them, so many lines in a row are free nowhere */
+    bool done;
+};
+/* Moves what may be moved from the last `pages` pages before the end to the first that have room: how many bytes. */
+uint64_t tmebox_heap_compact(struct heap *heap, struct heap_compaction *compaction, uint32_t pages);
 
 /* -- fault.c: what sandboxed code touches. Async-signal-safe -------------------------------------------- */
 enum heap_fault {

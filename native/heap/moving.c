@@ -4,21 +4,34 @@
 
 #include <string.h>
 
-uint32_t tmebox_heap_move(struct heap *heap, uint32_t start, bool dense) {
+static unsigned flags_of(const struct heap *heap, uint32_t start) {
+    return BLOCK_MOVABLE | BLOCK_UNLIMITED | (tmebox_heap_made_by_guest(heap, start) ? BLOCK_GUEST : 0);
+}
+
+/* The new block is there; the old one ends. */
+static void move(struct heap *heap, uint32_t start, uint32_t to) {
     uint32_t index = heap->handle_at[start / LINES][start % LINES];
     uint64_t lines = tmebox_heap_block_lines(heap, start);
-    uint16_t owner = tmebox_heap_block_owner(heap, start);
-    unsigned flags = BLOCK_MOVABLE | BLOCK_UNLIMITED | (dense ? BLOCK_DENSE : 0) |
-                     (tmebox_heap_made_by_guest(heap, start) ? BLOCK_GUEST : 0);
-    uint32_t to = tmebox_heap_allocate(heap, lines * LINE, owner, flags);
-    if (to == HEAP_NOWHERE) {
-        return to;
-    }
     memcpy(heap->host + (uint64_t)to * LINE, heap->host + (uint64_t)start * LINE, lines * LINE);
     heap->handles[index].start = to;
     heap->handle_at[to / LINES][to % LINES] = index;
     tmebox_heap_free(heap, start);
+}
+
+uint32_t tmebox_heap_move(struct heap *heap, uint32_t start, bool dense) {
+    unsigned flags = flags_of(heap, start) | (dense ? BLOCK_DENSE : 0);
+    uint64_t lines = tmebox_heap_block_lines(heap, start);
+    uint32_t to = tmebox_heap_allocate(heap, lines * LINE, tmebox_heap_block_owner(heap, start), flags);
+    if (to != HEAP_NOWHERE) {
+        move(heap, start, to);
+    }
     return to;
+}
+
+void tmebox_heap_move_to(struct heap *heap, uint32_t start, uint32_t to) {
+    unsigned lines = (unsigned)tmebox_heap_block_lines(heap, start);
+    tmebox_heap_place(heap, to, lines, tmebox_heap_block_owner(heap, start), flags_of(heap, start));
+    move(heap, start, to);
 }
 
 uint32_t tmebox_heap_pin(struct heap *heap, struct heap_handle *handle) {

@@ -345,6 +345,9 @@ static PyMethodDef heap_object_methods[] = {
     {"members_of", tmebox_heap_members_of, METH_O,
      "members_of(key) -> [(key, writes), ...] | None\n\nOf a shared domain; None: it is none."},
     {"offset_of", tmebox_heap_offset_of, METH_O, "offset_of(block or array) -> offset"},
+    {"compact_heap", tmebox_heap_compact_method, METH_NOARGS,
+     "compact_heap() -> (pages given back to the system, bytes moved)"},
+    {"relocate_block", tmebox_heap_relocate_method, METH_VARARGS, "relocate_block(block, dense)"},
     {"close_heap", heap_close, METH_NOARGS, "close_heap()\n\nNothing of it is anybody's but the host's."},
     {NULL, NULL, 0, NULL},
 };

@@ -47,6 +47,10 @@ PyObject *tmebox_heap_figures(PyObject *heap, PyObject *unused);
 PyObject *tmebox_heap_members_of(PyObject *heap, PyObject *key);
 PyObject *tmebox_heap_offset_of(PyObject *heap, PyObject *named);
 
+/* heap_moving.c: methods of Heap. */
+PyObject *tmebox_heap_compact_method(PyObject *heap, PyObject *unused);
+PyObject *tmebox_heap_relocate_method(PyObject *heap, PyObject *args);
+
 /* tenant.c: methods of Instance. */
 PyObject *tmebox_instance_read_shared(PyObject *instance, PyObject *args);
 PyObject *tmebox_instance_write_shared(PyObject *instance, PyObject *args);

@@ -162,6 +162,19 @@ class SharedHeap(Shown, _native.Heap):
         long as it does its memory is not used again."""
         self.free_block(block)
 
+    def relocate(self, block: Block, placement: Placement = "dense") -> None:
+        """Move a block made with movable=True, to a page of its owner's own ("pages"), or to one for any
+        owner. Its offset changes, its bytes and its owner do not. Raises ValueError if it may not be moved
+        now."""
+        if placement not in PLACEMENTS:
+            raise ValueError(f"placement={placement!r}: write 'pages' or 'dense'")
+        self.relocate_block(block, placement == "dense")
+
+    def compact(self) -> tuple[int, int]:
+        """Move blocks that may be moved together, and give free pages back to the system where there are many
+        in a row: (how many pages, how many bytes were moved)."""
+        return self.compact_heap()
+
     # -- who owns what -----------------------------------------------------------------------------
     def transfer(self, block: Block | NDArray[Any], to: Sandbox) -> None:
         """Make `to` the only owner. The bytes stay. When this returns, no instruction of the former owner
