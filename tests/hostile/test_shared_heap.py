@@ -66,7 +66,11 @@ long guess(unsigned long start, unsigned long end)
         found += tmebox_shared_size((void *)at) != 0 || tmebox_shared_free((void *)at) == 0;
     return found;
 }
-void touch_often(volatile char *p, unsigned long times) { for (unsigned long i = 0; i < times; i++) *p = (char)i; }
+void touch_often(volatile char *p, unsigned long times)
+{
+    for (unsigned long i = 0; i < times; i++)
+        *p = (char)i;
+}
 void touch_for_ever(volatile char *p) { for (;;) *p = 1; }
 """
 )
