@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 from tmebox.runtime.system.calls import failure
 from tmebox.runtime.system.descriptors import POLLIN, POLLOUT
-from tmebox.runtime.system.kernel_objects import KernelObject, poll_one
+from tmebox.runtime.system.kernel_objects import KernelObject
 from tmebox.runtime.system.network import Address, Network, address
 
 NOW = socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL
@@ -174,7 +174,7 @@ class TcpSocket(Stream):
     def connect(self, wanted: Address) -> None:
         """Raises EINPROGRESS where the guest does not wait, else EINTR until it is there."""
         if self._state == "connecting":
-            self._wait_for_connection()
+            self._wait_for_connection(wanted)
             return
         if self._state != "new":
             raise failure(errno.EISCONN if self._state == "connected" else errno.EINVAL)
@@ -185,23 +185,22 @@ class TcpSocket(Stream):
             self._state = "connecting"
             if self.status_flags & os.O_NONBLOCK:
                 raise failure(errno.EINPROGRESS) from None
-            self._wait_for_connection()
+            self._wait_for_connection(wanted)
             return
         self._state = "connected"
 
-    def _wait_for_connection(self) -> None:
-        if not poll_one(self._descriptor, POLLOUT):
-            if self.status_flags & os.O_NONBLOCK:
-                raise failure(errno.EALREADY)
-            self.patiently(POLLOUT, self._require_writable)
-        error = self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-        self._state = "new" if error else "connected"
-        if error:
-            raise failure(error)
-
-    def _require_writable(self) -> None:
-        if not poll_one(self._descriptor, POLLOUT):
-            raise BlockingIOError(errno.EAGAIN, "")
+    def _wait_for_connection(self, wanted: Address) -> None:
+        """Asking again tells how it went, and makes the socket ready for another attempt."""
+        try:
+            self.patiently(POLLOUT, lambda: self.socket.connect(wanted.for_socket))
+        except OSError as error:
+            if error.errno in (errno.EALREADY, errno.EINTR):
+                raise
+            self._state = "connected" if error.errno == errno.EISCONN else "new"
+            if error.errno != errno.EISCONN:
+                raise
+        else:
+            self._state = "connected"
 
 
 SOL_TCP, SOL_IPV6 = socket.IPPROTO_TCP, socket.IPPROTO_IPV6
