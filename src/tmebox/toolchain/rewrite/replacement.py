@@ -14,11 +14,11 @@ class Refusal(Exception):
 
 
 LOCAL_LABEL = "{label}"
-"""In a template's text: stands for one label that the emitter makes up."""
+"""In a replacement's text: stands for one label that the emitter makes up."""
 
 
 class Shape(Enum):
-    """How the driver places a template."""
+    """How the driver places a replacement."""
 
     PLAIN = "plain"
     ADJUST = "adjust"
@@ -71,7 +71,7 @@ class Load:
 
 
 @dataclass(frozen=True, slots=True)
-class Template:
+class Replacement:
     """The instrumented instruction.
 
     text: lines of assembly, ready to print. anchor: surely accesses the stack near rsp.
