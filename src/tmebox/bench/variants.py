@@ -18,6 +18,7 @@ from tmebox.bench.columns import Column
 from tmebox.bench.native_compilers import MODES
 from tmebox.bench.suite import PROGRAMS_DIR, Program, Sources
 from tmebox.errors import CompileError
+from tmebox.modulefile import codec
 from tmebox.toolchain.build import CompileOptions, build
 from tmebox.toolchain.libc.libc import cache_directory
 from tmebox.toolchain.link.linked import Elf
@@ -143,7 +144,7 @@ def _build_sandbox(inputs: _Inputs, _label: str, output: Path, progress: Progres
         timeout_s=COMPILE_TIMEOUT_S,
     )
     module = build(inputs.sources, options, progress=progress)
-    module.write(output)
+    codec.write(module, output)
     return module.code_bytes
 
 

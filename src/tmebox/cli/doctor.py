@@ -139,7 +139,7 @@ def _window() -> Finding:
         from tmebox.memory.windows import WINDOWS
         from tmebox.runtime.resources import limits
 
-        layout = Layout(abi.STACK_TOP - abi.MIB, abi.IMAGE_START, abi.IMAGE_START + abi.MIB, ())
+        layout = Layout(abi.STACK_TOP - abi.MIB, abi.IMAGE_START, abi.IMAGE_START + abi.MIB, (), abi.MIB)
         window = WINDOWS.acquire(WINDOWS.template(Contents(layout, ())))
         found = limits()
     except (ImportError, LimitError, ValueError) as error:

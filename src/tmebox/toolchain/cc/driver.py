@@ -16,6 +16,7 @@ from pathlib import Path
 from tmebox import progress
 from tmebox._version import __version__
 from tmebox.errors import CompileError, Diagnostic, TmeboxError
+from tmebox.modulefile import codec
 from tmebox.outputs import STDOUT, write_output
 from tmebox.toolchain.cc import dependencies as makedeps
 from tmebox.toolchain.cc.command_line import STDIN, Command, UsageError, parse
@@ -231,7 +232,7 @@ def _link(command: Command, scratch: Path) -> int:
         )
     if command.map_file is not None and link_map is not None:
         write_output(command.map_file, link_map.read_bytes().replace(os.fsencode(f"{scratch}/"), b""))
-    module.write(command.output or "a.out")
+    codec.write(module, command.output or "a.out")
     return 0
 
 

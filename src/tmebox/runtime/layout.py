@@ -8,7 +8,7 @@ import re
 from tmebox import abi
 from tmebox.errors import LimitError
 from tmebox.memory.contents import Contents, Layout
-from tmebox.runtime.image import Start
+from tmebox.modulefile.snapshot import Pages
 from tmebox.runtime.module import Module
 
 UNITS = {"": 1, "b": 1, "k": abi.KIB, "kb": 1000, "kib": abi.KIB, "m": abi.MIB, "mb": 10**6, "mib": abi.MIB,
@@ -29,7 +29,7 @@ def parse_size(size: int | str, what: str) -> int:
     return int(float(match[1]) * UNITS[match[2].lower()])
 
 
-def plan_layout(module: Module, memory_bytes: int, stack_bytes: int) -> Layout:
+def lay_out(module: Module, memory_bytes: int, stack_bytes: int) -> Layout:
     """Raises LimitError when the sizes are impossible."""
     image_bytes = module.image_end - abi.IMAGE_START
     largest = abi.PRIVATE_END - abi.IMAGE_START
@@ -49,11 +49,18 @@ def plan_layout(module: Module, memory_bytes: int, stack_bytes: int) -> Layout:
     for segment in module.segments:
         if not segment.writable and segment.size_bytes:
             read_only.append((segment.offset, segment.offset + -(-segment.size_bytes // page) * page))
-    return Layout(abi.STACK_TOP - stack_bytes // page * page, module.image_end, heap_end, tuple(read_only))
+    return Layout(
+        abi.STACK_TOP - stack_bytes // page * page, module.image_end, heap_end, tuple(read_only), memory_bytes
+    )
 
 
-def start_of(module: Module, memory_bytes: int, stack_bytes: int) -> Start:
-    """What new sandboxes of a module start as. Raises LimitError when the sizes are impossible."""
-    data = tuple((segment.offset, segment.data) for segment in module.segments if segment.data)
-    plan = plan_layout(module, memory_bytes, stack_bytes)
-    return Start(Contents(plan, tuple(sorted(data))), memory_bytes)
+def first_contents(module: Module, memory_bytes: int, stack_bytes: int) -> Contents:
+    """What a new sandbox of a module holds. Raises LimitError when the sizes are impossible."""
+    data = [(segment.offset, segment.data) for segment in module.segments if segment.data]
+    return Contents(lay_out(module, memory_bytes, stack_bytes), tuple(sorted(data)))
+
+
+def later_contents(module: Module, layout: Layout, pages: Pages) -> Contents:
+    """What a sandbox of a module held when its data and heap were `pages`."""
+    constants = [(part.offset, part.data) for part in module.segments if part.data and not part.writable]
+    return Contents(layout, tuple(sorted([*constants, *pages])), initialized=True)
