@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 import tmebox
-from tmebox.bench import columns, cpu, suite, variants
-from tmebox.bench.debian import SourcesUnavailableError
-from tmebox.bench.results import Cell
-from tmebox.bench.runners import RunError, Worker, pinned, run_native
-from tmebox.bench.suite import Program
-from tmebox.bench.variants import Variant
+from tmebox_bench import columns, cpu, suite, variants
+from tmebox_bench.debian import SourcesUnavailableError
+from tmebox_bench.results import Cell
+from tmebox_bench.runners import RunError, Worker, pinned, run_native
+from tmebox_bench.suite import Program
+from tmebox_bench.variants import Variant
 
 pytestmark = pytest.mark.slow
 

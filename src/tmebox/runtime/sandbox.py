@@ -220,7 +220,7 @@ class Sandbox(Shown):
         piece, or None (captured in the result). env, dirs: instead of the sandbox's. Returns
         Completed(exit_code, stdout, stderr). Raises ModuleError for a library, or a Trap.
         """
-        arguments = texts(argv, "argv")
+        words = texts(argv, "argv")
         environment = self._given.env if env is None else commands.environment(env)
         preopened = self._given.dirs if dirs is None else commands.directories(dirs)
 
@@ -244,7 +244,7 @@ class Sandbox(Shown):
             tenancy.reset()
         self._program_ran = True
         seconds = tenancy.timeout_s if timeout is None else _checked_timeout(timeout)
-        return commands.run(tenancy, arguments, make_system, stdout, stderr, seconds)
+        return commands.run(tenancy, words, make_system, stdout, stderr, seconds)
 
     def _begin_again(self) -> Tenancy:
         """In another window, as the module begins and not as the snapshot does."""

@@ -16,7 +16,6 @@ from pathlib import Path
 from tmebox import progress
 from tmebox._version import __version__
 from tmebox.errors import CompileError, Diagnostic, TmeboxError
-from tmebox.modulefile import codec
 from tmebox.outputs import STDOUT, write_output
 from tmebox.toolchain.cc import dependencies as makedeps
 from tmebox.toolchain.cc.command_line import STDIN, Command, UsageError, parse
@@ -26,7 +25,7 @@ from tmebox.toolchain.compile.compile import Compiled, SourceError, language_of,
 from tmebox.toolchain.link.inputs import extract
 
 NAME = "tmebox cc"
-VERSION = f"{NAME} {__version__} (clang {clang.VERSION})\nTarget: x86_64-linux-musl\nThread model: single"
+VERSION = f"{NAME} {__version__} (clang {clang.VERSION})\nTarget: {clang.TARGET}\nThread model: single"
 IMPLICIT_LIBRARIES = {
     "c",
     "m",
@@ -50,9 +49,9 @@ ANSWERS = {
     "-v": VERSION,
     "-dumpversion": clang.VERSION,
     "-dumpfullversion": clang.VERSION,
-    "-dumpmachine": "x86_64-linux-musl",
+    "-dumpmachine": clang.TARGET,
     "-print-multi-os-directory": ".",
-    "-print-multiarch": "x86_64-linux-musl",
+    "-print-multiarch": clang.TARGET,
     "-print-search-dirs": "programs: =\nlibraries: =",
     "-print-libgcc-file-name": "libgcc.a",
     "-print-resource-dir": "",
@@ -204,6 +203,7 @@ def _preprocess(command: Command, source: Path) -> None:
 
 
 def _link(command: Command, scratch: Path) -> int:
+    from tmebox.modulefile import codec
     from tmebox.toolchain.build import link_program
 
     libraries = {name: _library(name, command.library_dirs) for name in command.libraries}

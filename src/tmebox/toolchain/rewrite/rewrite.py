@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import lru_cache
 
-from tmebox.abi import BASES
+from tmebox.abi import BASES, ISOLATIONS
 from tmebox.errors import CompileError, Diagnostic
 from tmebox.toolchain.link.label_claims import claims
 from tmebox.toolchain.rewrite.analysis.liveness import FlowGraph
@@ -42,8 +42,6 @@ from tmebox.toolchain.rewrite.speed.borrow import waited_for
 from tmebox.toolchain.rewrite.speed.cache_lines import within_lines
 from tmebox.toolchain.rewrite.speed.jump_tables import JumpTables
 from tmebox.toolchain.rewrite.speed.offset_reuse import without_repeated_loads
-
-ISOLATIONS = ("code+data", "data")
 
 _Prepared = Replacement | Refusal | Directive | Label | LineMarker | InlineAssembly | Instruction
 """A statement ready to be placed; an Instruction is one whose prefix stands on a line of its own."""

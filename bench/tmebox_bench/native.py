@@ -18,12 +18,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tmebox import abi
-from tmebox.bench import native_compilers
-from tmebox.bench.native_compilers import COMPILERS, MODES
 from tmebox.toolchain.compile import clang, gcc
 from tmebox.toolchain.libc import sources as libc_sources
 from tmebox.toolchain.libc.libc import cache_directory
 from tmebox.toolchain.libc.sources import Source
+from tmebox_bench import native_compilers
+from tmebox_bench.native_compilers import COMPILERS, MODES
 
 Progress = Callable[[str, int, int], None]
 LINK = {"non-PIE": ("-static",), "PIE": ("-pie", "--no-dynamic-linker", "-z", "text")}

@@ -15,8 +15,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from tmebox.bench.columns import Column
-from tmebox.bench.results import ProgramResult, program_from, write_all
+import tmebox
+from tmebox_bench.columns import Column
+from tmebox_bench.results import ProgramResult, program_from, write_all
 
 NAME = ".unfinished.json"
 
@@ -51,10 +52,10 @@ class Journal:
 
 def run_key(machine: Mapping[str, str], columns: Sequence[Column], size: str, rounds: int) -> str:
     """Of everything but the builds; of our own code what a run depends on beside them is the native core."""
-    package = Path(__file__).parents[1]
+    package = Path(tmebox.__file__).parent
     digest = hashlib.sha256(repr((sorted(machine.items()), columns, size, rounds)).encode())
     for path in sorted(
-        (*package.glob("*.so"), *package.glob("runtime/**/*.py"), *package.glob("bench/*.py"))
+        (*package.glob("*.so"), *package.glob("runtime/**/*.py"), *Path(__file__).parent.glob("*.py"))
     ):
         digest.update(path.read_bytes())
     return digest.hexdigest()

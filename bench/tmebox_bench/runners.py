@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tmebox.bench.variants import Variant
+from tmebox_bench.variants import Variant
 
 TIMEOUT_S = 300.0
 REPORT_SIZE_BYTES = 8
@@ -98,7 +98,7 @@ class Worker:
 
     def _started(self) -> subprocess.Popen[str]:
         if self._process is None:
-            command = [sys.executable, "-m", "tmebox.bench.worker"]
+            command = [sys.executable, "-m", "tmebox_bench.worker"]
             self._process = subprocess.Popen(
                 command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
             )

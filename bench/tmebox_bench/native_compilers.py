@@ -8,7 +8,8 @@ from pathlib import Path
 
 from tmebox.errors import CompileError
 from tmebox.toolchain.compile import clang, gcc
-from tmebox.toolchain.compile.compile import CODE_FLAGS, TARGET
+from tmebox.toolchain.compile.clang import TARGET
+from tmebox.toolchain.compile.compile import CODE_FLAGS
 from tmebox.toolchain.libc import sources as libc_sources
 
 MODES = {"non-PIE": ("-fno-pic", "-fno-pie"), "PIE": ("-fPIE",)}

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tmebox.bench.building import BuildResults
-from tmebox.bench.calls import CallResults
-from tmebox.bench.calls_table import duration_text
-from tmebox.bench.crossings import AGAIN, CALL, TURNS, in_base
-from tmebox.bench.instances import InstanceResults
-from tmebox.bench.interruptible import TIME_LIMIT
-from tmebox.bench.results import Results
-from tmebox.bench.statistics import geomean
-from tmebox.bench.tables import Table
+from tmebox_bench.building import BuildResults
+from tmebox_bench.calls import CallResults
+from tmebox_bench.calls_table import duration_text
+from tmebox_bench.crossings import AGAIN, CALL, TURNS, in_base
+from tmebox_bench.instances import InstanceResults
+from tmebox_bench.interruptible import TIME_LIMIT
+from tmebox_bench.results import Results
+from tmebox_bench.statistics import geomean
+from tmebox_bench.tables import Table
 
 PEERS_KEPT_BUSY = ("calls", "interpreters")
 """The groups in which control flow costs most."""

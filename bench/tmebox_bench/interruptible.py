@@ -11,9 +11,9 @@ import time
 from collections.abc import Callable
 
 import tmebox
-from tmebox.bench.peers import SOURCES
-from tmebox.bench.runners import pinned
-from tmebox.bench.statistics import Spread, ratios
+from tmebox_bench.peers import SOURCES
+from tmebox_bench.runners import pinned
+from tmebox_bench.statistics import Spread, ratios
 
 ROUNDS = 15
 STEPS = 100_000_000

@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import tmebox
-from tmebox.bench import debian, suite, wasm
-from tmebox.bench.operations import Operation, repeated
-from tmebox.bench.peers import compile_host
-from tmebox.bench.variants import MissingError
 from tmebox.errors import CompileError
+from tmebox_bench import debian, suite, wasm
+from tmebox_bench.operations import Operation, repeated
+from tmebox_bench.peers import compile_host
+from tmebox_bench.variants import MissingError
 
-STARTS = Path(__file__).parent / "starts"
+PROGRAMS = Path(__file__).parent / "instances_programs"
 GREETING_LENGTH = len("hello number 7")
 ANSWER = 42
 WASM_SIGNALS = ("_WASI_EMULATED_SIGNAL",)
@@ -50,14 +50,14 @@ class Peer:
 def subjects() -> tuple[dict[str, Sources], str]:
     """Sources by name, and why Lua is not among them if it is not."""
     found = {
-        "trivial": Sources((STARTS / "trivial.c",), ("add",)),
-        "stdio": Sources((STARTS / "stdio.c",), ("greet",)),
+        "trivial": Sources((PROGRAMS / "trivial.c",), ("add",)),
+        "stdio": Sources((PROGRAMS / "stdio.c",), ("greet",)),
     }
     try:
         upstream = next(program for program in suite.PROGRAMS if program.name == "lua").sources()
     except debian.SourcesUnavailableError as error:
         return found, f"Lua: {error}"
-    files = (STARTS / "lua.c", *upstream.files[1:])  # the first is the benchmark program's own
+    files = (PROGRAMS / "lua.c", *upstream.files[1:])  # the first is the benchmark program's own
     found["lua"] = Sources(files, ("prepare", "answer"), upstream.include_dirs, WASM_SIGNALS)
     return found, ""
 
@@ -146,7 +146,7 @@ def close_all(sandboxes: list[tmebox.Sandbox]) -> None:
 @contextmanager
 def wasmtime_py(sources: Mapping[str, Sources], scratch: Path) -> Iterator[Peer]:
     if not wasm.is_installed():
-        raise MissingError("not installed: pip install 'tmebox[bench]'")
+        raise MissingError("not installed: pip install './bench[peers]'")
     import wasmtime
 
     engine = wasmtime.Engine()

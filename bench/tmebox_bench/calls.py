@@ -9,12 +9,12 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from tmebox.bench import crossings, interruptible, peers
-from tmebox.bench.machine import machine
-from tmebox.bench.peers import Peer
-from tmebox.bench.runners import pinned
-from tmebox.bench.statistics import Spread, spread
-from tmebox.bench.variants import MissingError
+from tmebox_bench import crossings, interruptible, peers
+from tmebox_bench.machine import machine
+from tmebox_bench.peers import Peer
+from tmebox_bench.runners import pinned
+from tmebox_bench.statistics import Spread, spread
+from tmebox_bench.variants import MissingError
 
 ROUNDS = 7
 OPERATIONS = {

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tmebox.bench import building, instances_report, paper, suite
-from tmebox.bench.building import BuildResults
-from tmebox.bench.calls import to_json as calls_json
-from tmebox.bench.calls_table import calls_table, crossings_table, duration_text, watched_table
-from tmebox.bench.charts import charts
-from tmebox.bench.columns import BY_KEY
-from tmebox.bench.results import Results, to_json
-from tmebox.bench.tables import (
+from tmebox_bench import building, instances_report, paper, suite
+from tmebox_bench.building import BuildResults
+from tmebox_bench.calls import to_json as calls_json
+from tmebox_bench.calls_table import calls_table, crossings_table, duration_text, watched_table
+from tmebox_bench.charts import charts
+from tmebox_bench.columns import BY_KEY
+from tmebox_bench.results import Results, to_json
+from tmebox_bench.tables import (
     Table,
     markdown,
     missing_notes,
@@ -19,7 +19,7 @@ from tmebox.bench.tables import (
     size_table,
     summary_table,
 )
-from tmebox.bench.targets import Measured, targets_table
+from tmebox_bench.targets import Measured, targets_table
 
 REPORT = "benchmarks.md"
 FOLDER = "benchmarks"

@@ -25,9 +25,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tmebox.bench.columns import BY_KEY, Column
-from tmebox.bench.statistics import Spread, geomean, ratios, spread
 from tmebox.outputs import write_output
+from tmebox_bench.columns import BY_KEY, Column
+from tmebox_bench.statistics import Spread, geomean, ratios, spread
 
 SCHEMA = 1
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tmebox.bench.columns import BY_KEY
-from tmebox.bench.results import Cell, ProgramResult, Results
+from tmebox_bench.columns import BY_KEY
+from tmebox_bench.results import Cell, ProgramResult, Results
 
 MISSING = "missing"
 FAILED = "FAILED"

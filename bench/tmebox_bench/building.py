@@ -18,10 +18,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import tmebox
-from tmebox.bench import columns, debian, suite, variants
-from tmebox.bench.machine import machine
-from tmebox.bench.statistics import Spread, spread
 from tmebox.errors import TmeboxError
+from tmebox_bench import columns, debian, suite, variants
+from tmebox_bench.machine import machine
+from tmebox_bench.statistics import Spread, spread
 
 ROUNDS = 5
 COMPILED = ("bzip2", "blocksort.c")

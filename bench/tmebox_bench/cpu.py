@@ -8,18 +8,18 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tmebox.bench import wasm
-from tmebox.bench.columns import Column
-from tmebox.bench.debian import SourcesUnavailableError
-from tmebox.bench.journal import Journal, run_key
-from tmebox.bench.machine import machine
-from tmebox.bench.results import Cell, ProgramResult, Results, compared, measured
-from tmebox.bench.runners import RunError, Worker, pinned, run
-from tmebox.bench.suite import Program, Sources
-from tmebox.bench.variants import MissingError, Progress, Variant, variants
 from tmebox.errors import CompileError, TmeboxError
 from tmebox.toolchain.build import CompileOptions, SourceText, build
 from tmebox.toolchain.compile import gcc
+from tmebox_bench import wasm
+from tmebox_bench.columns import Column
+from tmebox_bench.debian import SourcesUnavailableError
+from tmebox_bench.journal import Journal, run_key
+from tmebox_bench.machine import machine
+from tmebox_bench.results import Cell, ProgramResult, Results, compared, measured
+from tmebox_bench.runners import RunError, Worker, pinned, run
+from tmebox_bench.suite import Program, Sources
+from tmebox_bench.variants import MissingError, Progress, Variant, variants
 
 Finished = Callable[[ProgramResult], None]
 
@@ -96,7 +96,7 @@ def _build_all(
 def why_missing(column: Column) -> str:
     """Why this machine or this version cannot run a column at all; empty if it can."""
     if column.kind == "wasm" and not wasm.is_installed():
-        return "wasmtime is not installed: pip install 'tmebox[bench]'"
+        return "wasmtime is not installed: pip install './bench[peers]'"
     if column.compiler == "gcc":
         try:
             gcc.gcc()

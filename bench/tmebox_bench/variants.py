@@ -13,15 +13,15 @@ from functools import cache
 from pathlib import Path
 
 import tmebox
-from tmebox.bench import native, wasm
-from tmebox.bench.columns import Column
-from tmebox.bench.native_compilers import MODES
-from tmebox.bench.suite import PROGRAMS_DIR, Program, Sources
 from tmebox.errors import CompileError
 from tmebox.modulefile import codec
 from tmebox.toolchain.build import CompileOptions, build
 from tmebox.toolchain.libc.libc import cache_directory
 from tmebox.toolchain.link.linked import Elf
+from tmebox_bench import native, wasm
+from tmebox_bench.columns import Column
+from tmebox_bench.native_compilers import MODES
+from tmebox_bench.suite import PROGRAMS_DIR, Program, Sources
 
 Progress = Callable[[str, int, int], None]
 ARTIFACT = "program"
@@ -83,14 +83,10 @@ class _Inputs:
 
 @cache
 def _toolchain_digest() -> str:
-    """Of everything in the package that compiles, and that is compiled in."""
-    package = Path(tmebox.__file__).parent
-    paths = [*package.glob("toolchain/*.py"), *package.glob("bench/native/*"), package / "abi.py"]
-    paths += [
-        *package.glob("guest/**/*.[chsS]"),
-        *package.glob("bench/native*.py"),
-        package / "bench/wasm.py",
-    ]
+    """Of everything that compiles, and that is compiled in."""
+    package, here = Path(tmebox.__file__).parent, Path(__file__).parent
+    paths = [*package.glob("toolchain/**/*.py"), *package.glob("guest/**/*.[chsS]"), package / "abi.py"]
+    paths += [*here.glob("native/*"), *here.glob("native*.py"), here / "wasm.py"]
     digest = hashlib.sha256()
     for path in sorted(paths):
         digest.update(path.read_bytes())

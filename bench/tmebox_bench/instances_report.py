@@ -16,12 +16,12 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 
-from tmebox.bench.calls_table import time_text
-from tmebox.bench.instances import OPERATIONS, InstanceResults
-from tmebox.bench.instances_chart import chart
-from tmebox.bench.instances_live import Live
-from tmebox.bench.statistics import Spread
-from tmebox.bench.tables import Table, markdown
+from tmebox_bench.calls_table import time_text
+from tmebox_bench.instances import OPERATIONS, InstanceResults
+from tmebox_bench.instances_chart import chart
+from tmebox_bench.instances_live import Live
+from tmebox_bench.statistics import Spread
+from tmebox_bench.tables import Table, markdown
 
 SCHEMA = 1
 CHART = "instances.svg"

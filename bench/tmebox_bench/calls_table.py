@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from tmebox.bench.calls import OPERATIONS, CallResults
-from tmebox.bench.statistics import Spread
-from tmebox.bench.tables import Table
+from tmebox_bench.calls import OPERATIONS, CallResults
+from tmebox_bench.statistics import Spread
+from tmebox_bench.tables import Table
 
 UNITS = ((1e-6, 1e9, "ns"), (1e-3, 1e6, "µs"), (1.0, 1e3, "ms"), (float("inf"), 1.0, "s"))
 """Below so many seconds, multiply by this, and call it that."""

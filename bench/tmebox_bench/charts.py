@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-from tmebox.bench import paper
-from tmebox.bench.results import Results
+from tmebox_bench import paper
+from tmebox_bench.results import Results
 
 COLORS = {"data": "#7aa6d8", "code+data": "#1f4e8c"}
 PAPER_COLOR = "#c0392b"

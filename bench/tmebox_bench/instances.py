@@ -12,14 +12,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import tmebox
-from tmebox.bench import instances_live, instances_peers
-from tmebox.bench.instances_live import Live
-from tmebox.bench.instances_peers import Peer, Sources
-from tmebox.bench.machine import machine
-from tmebox.bench.runners import pinned
-from tmebox.bench.statistics import Spread, ratios, spread
-from tmebox.bench.variants import MissingError
 from tmebox.errors import CompileError
+from tmebox_bench import instances_live, instances_peers
+from tmebox_bench.instances_live import Live
+from tmebox_bench.instances_peers import Peer, Sources
+from tmebox_bench.machine import machine
+from tmebox_bench.runners import pinned
+from tmebox_bench.statistics import Spread, ratios, spread
+from tmebox_bench.variants import MissingError
 
 ROUNDS = 7
 LIVE_COUNT = 32_000
@@ -135,7 +135,7 @@ def _scaling(quick: bool, missing: list[str], show: Progress) -> dict[str, Sprea
     if len(os.sched_getaffinity(0)) < THREADS:
         missing.append("two threads: there is one processor")
         return {}
-    module = tmebox.compile(instances_peers.STARTS / "work.c")
+    module = tmebox.compile(instances_peers.PROGRAMS / "work.c")
     divisor = QUICK_DIVISOR if quick else 1
     taken: dict[str, list[float]] = {"calls": [], "tasks": []}
     with tmebox.SandboxPool(module, threads=1) as one, tmebox.SandboxPool(module, threads=THREADS) as two:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from html import escape
 
-from tmebox.bench.calls_table import time_text
-from tmebox.bench.charts import FONT
-from tmebox.bench.instances import OPERATIONS, InstanceResults
-from tmebox.bench.statistics import Spread
+from tmebox_bench.calls_table import time_text
+from tmebox_bench.charts import FONT
+from tmebox_bench.instances import OPERATIONS, InstanceResults
+from tmebox_bench.statistics import Spread
 
 COLORS = {"tmebox": "#1f4e8c", "wasmtime-py": "#7aa6d8", "process": "#999999", "os.fork": "#cccccc"}
 OTHER_COLOR = "#c0392b"

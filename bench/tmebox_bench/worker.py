@@ -1,4 +1,4 @@
-"""Runs sandboxed and WebAssembly builds, in a process of its own: `python -m tmebox.bench.worker`.
+"""Runs sandboxed and WebAssembly builds, in a process of its own: `python -m tmebox_bench.worker`.
 
 Reads a request per line, {"kind": "sandbox" | "wasm", "path": …, "arguments": […]}, and answers each with a
 line: {"cpu_ns": …, "exit_code": …, "stdout": …} or {"error": …}. Only the program itself is timed, from the

@@ -1,6 +1,6 @@
 """How many instances one process holds, and what each costs: in a process of its own, one per peer.
 
-`python -m tmebox.bench.instances_live PEER MODULE COUNT` prints a JSON object.
+`python -m tmebox_bench.instances_live PEER MODULE COUNT` prints a JSON object.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Live:
 
 def measure(peer: str, module: Path, count: int) -> Live:
     """Raises RuntimeError if the process fails."""
-    command = [sys.executable, "-m", "tmebox.bench.instances_live", peer, str(module), str(count)]
+    command = [sys.executable, "-m", "tmebox_bench.instances_live", peer, str(module), str(count)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
     if done.returncode:
         raise RuntimeError(f"{peer}: {done.stderr.strip().splitlines()[-1:]}")

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table as RichTable
 
-from tmebox.cli.output import EXIT_FAILED, complain, printable, progress, stderr, stdout
+from tmebox.cli.output import EXIT_FAILED, complain, examples, printable, progress, stderr, stdout
 
 if TYPE_CHECKING:
-    from tmebox.bench.results import Results
-    from tmebox.bench.tables import Table
+    from tmebox_bench.results import Results
+    from tmebox_bench.tables import Table
 
 QUICK_ROUNDS = 3
 ROUNDS = 5
@@ -30,7 +30,13 @@ Charts = Annotated[
     Path | None, typer.Option("--charts", metavar="DIR", help="Write SVG charts into this directory.")
 ]
 
-bench = typer.Typer(no_args_is_help=True)
+bench = typer.Typer(
+    name="bench",
+    no_args_is_help=True,
+    add_completion=False,
+    help="Measure what sandboxing costs on this machine.",
+    epilog=examples("tmebox bench cpu --quick", "tmebox bench cpu fib json", "tmebox bench calls"),
+)
 
 
 @bench.command("cpu")
@@ -51,8 +57,8 @@ def cpu(
 
     Outputs are compared; one that differs fails the run. Times are CPU times of the programs themselves.
     """
-    from tmebox.bench import charts
-    from tmebox.bench.results import to_json, write_all
+    from tmebox_bench import charts
+    from tmebox_bench.results import to_json, write_all
 
     results = _run_cpu(programs or [], group, columns, quick, rounds)
     files = {} if json_file is None else {json_file: to_json(results)}
@@ -65,8 +71,8 @@ def cpu(
 @bench.command("calls")
 def calls(quick: Quick = False) -> None:
     """Time calls into sandboxes, out of them, and traps, beside other ways to call C from Python."""
-    from tmebox.bench.calls import bench_calls
-    from tmebox.bench.calls_table import calls_table, crossings_table, watched_table
+    from tmebox_bench.calls import bench_calls
+    from tmebox_bench.calls_table import calls_table, crossings_table, watched_table
 
     with progress(alone=True) as report:
         results = bench_calls(quick=quick, progress=report)
@@ -80,9 +86,9 @@ def calls(quick: Quick = False) -> None:
 @bench.command("build")
 def build(json_file: Json = None) -> None:
     """Time compiling a C file of a thousand lines, and verifying the machine code of a large program."""
-    from tmebox.bench.building import bench_build, to_json
-    from tmebox.bench.report import build_lines
-    from tmebox.bench.results import write_all
+    from tmebox_bench.building import bench_build, to_json
+    from tmebox_bench.report import build_lines
+    from tmebox_bench.results import write_all
 
     with progress() as report:
         results = bench_build(progress=report)
@@ -103,9 +109,9 @@ def instances(
     charts_dir: Charts = None,
 ) -> None:
     """Time creating, resetting and destroying sandboxes, and keep thousands alive, beside other runtimes."""
-    from tmebox.bench.instances import bench_instances
-    from tmebox.bench.instances_report import charts, live_table, scaling_table, times_table, to_json
-    from tmebox.bench.results import write_all
+    from tmebox_bench.instances import bench_instances
+    from tmebox_bench.instances_report import charts, live_table, scaling_table, times_table, to_json
+    from tmebox_bench.results import write_all
 
     with progress() as report:
         results = bench_instances(quick=quick, count=count, progress=report)
@@ -131,13 +137,13 @@ def everything(
 
     After Ctrl-C the same command goes on with the programs that were not measured yet.
     """
-    from tmebox.bench import journal
-    from tmebox.bench.building import bench_build
-    from tmebox.bench.calls import bench_calls
-    from tmebox.bench.instances import bench_instances
-    from tmebox.bench.report import report_files
-    from tmebox.bench.results import write_all
-    from tmebox.bench.targets import Measured, targets_table
+    from tmebox_bench import journal
+    from tmebox_bench.building import bench_build
+    from tmebox_bench.calls import bench_calls
+    from tmebox_bench.instances import bench_instances
+    from tmebox_bench.report import report_files
+    from tmebox_bench.results import write_all
+    from tmebox_bench.targets import Measured, targets_table
 
     unfinished = report / journal.NAME
     results = _run_cpu([], None, None, quick, rounds, unfinished)
@@ -164,9 +170,9 @@ def _run_cpu(
     journal_file: Path | None = None,
 ) -> Results:
     """Measure, saying each program's ratios as soon as they are known."""
-    from tmebox.bench import columns, suite
-    from tmebox.bench.cpu import bench_cpu
-    from tmebox.bench.tables import brief, missing_notes, program_table, summary_table
+    from tmebox_bench import columns, suite
+    from tmebox_bench.cpu import bench_cpu
+    from tmebox_bench.tables import brief, missing_notes, program_table, summary_table
 
     try:
         chosen, chosen_columns = suite.choose(names, group), columns.choose(keys)

@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping
 import tmebox
 from tmebox import _native
 from tmebox.abi import BASES, Base
-from tmebox.bench.peers import SOURCES
-from tmebox.bench.runners import pinned
-from tmebox.bench.statistics import Spread, spread
 from tmebox.errors import CompileError
 from tmebox.toolchain.compile import gcc
+from tmebox_bench.peers import SOURCES
+from tmebox_bench.runners import pinned
+from tmebox_bench.statistics import Spread, spread
 
 ROUNDS = 15
 REPEATS = 200_000

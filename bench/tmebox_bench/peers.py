@@ -21,10 +21,10 @@ from typing import Any
 import numpy as np
 
 import tmebox
-from tmebox.bench.operations import Operation, accompanied, inside, prepared, repeated
-from tmebox.bench.variants import MissingError
 from tmebox.errors import CompileError
 from tmebox.toolchain.compile import clang
+from tmebox_bench.operations import Operation, accompanied, inside, prepared, repeated
+from tmebox_bench.variants import MissingError
 
 SOURCES = Path(__file__).parent / "functions"
 TEXT = "hello world"
@@ -106,7 +106,7 @@ def extension(scratch: Path) -> Iterator[Peer]:
 @contextmanager
 def cffi_api(scratch: Path) -> Iterator[Peer]:
     if importlib.util.find_spec("cffi") is None:
-        raise MissingError("not installed: pip install 'tmebox[bench]'")
+        raise MissingError("not installed: pip install './bench[peers]'")
     import cffi
 
     builder = cffi.FFI()
@@ -165,7 +165,7 @@ def ctypes_library(scratch: Path) -> Iterator[Peer]:
 @contextmanager
 def wasmtime_py(scratch: Path) -> Iterator[Peer]:
     if importlib.util.find_spec("wasmtime") is None:
-        raise MissingError("not installed: pip install 'tmebox[bench]'")
+        raise MissingError("not installed: pip install './bench[peers]'")
     import wasmtime
 
     link_wasm(scratch / "functions.wasm")

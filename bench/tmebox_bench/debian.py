@@ -1,6 +1,6 @@
 """Fetch the upstream sources of Debian source packages, for the benchmarks and the tests of real programs.
 
-`python -m tmebox.bench.debian PACKAGE…` prints where each one is.
+`python -m tmebox_bench.debian PACKAGE…` prints where each one is.
 
 `apt-get source` does the work, over a private copy of the machine's apt configuration in which source
 packages are enabled: its own lists, caches and source entries, all in the user's cache directory. For a

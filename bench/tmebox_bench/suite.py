@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tmebox.bench import debian
+from tmebox_bench import debian
 
 PROGRAMS_DIR = Path(__file__).parent / "programs"
 SIZES = ("full", "quick", "tiny")
