@@ -10,7 +10,7 @@ O3_V3 = ("-O3", "-march=x86-64-v3")
 
 @dataclass(frozen=True)
 class Column:
-    """kind: "native", "sandbox" or "wasm". options: of the compiler, the first of them the -O level.
+    """kind: "native", "sandbox", "wasm" or "wasm2c". options: of the compiler, first the -O level.
     baseline: key of the native column whose times and outputs this one's are compared to (its own, if it is
     native). base, isolation: as `tmebox cc` has them. compiler: of a native column, of COMPILERS.
     """
@@ -35,7 +35,8 @@ COLUMNS = (
     Column("gs-code-v3", "gs code+data -O3 v3", "sandbox", O3_V3, "native-v3", "gs", "code+data"),
     Column("r15-data", "r15 data", "sandbox", O2, "native-gcc", "r15", "data"),
     Column("r15-code", "r15 code+data", "sandbox", O2, "native-gcc", "r15", "code+data"),
-    Column("wasmtime", "wasmtime", "wasm", ("-O2", "-msimd128"), "native"),
+    Column("wasmtime", "wasmtime", "wasm", O2, "native"),
+    Column("wasm2c", "wasm2c", "wasm2c", O2, "native"),
 )
 """v3 is -march=x86-64-v3. Each column is built by its baseline's compiler: clang, and for r15, where the
 compiler must keep registers free, gcc."""

@@ -52,15 +52,25 @@ def cpu(
     rounds: Rounds = None,
     json_file: Json = None,
     charts_dir: Charts = None,
+    previous_file: Annotated[
+        Path | None,
+        typer.Option("--vs-previous", metavar="FILE", help="Show what changed against this run's JSON."),
+    ] = None,
 ) -> None:
     """Run a suite of programs natively and sandboxed, side by side on one processor.
 
-    Outputs are compared; one that differs fails the run. Times are CPU times of the programs themselves.
+    Outputs are compared; one that differs fails the run. Times are CPU times of the programs themselves, and
+    each round measures another placement of their code.
     """
-    from tmebox_bench import charts
+    from tmebox_bench import charts, previous
     from tmebox_bench.results import to_json, write_all
 
+    before = None if previous_file is None else _previous(previous_file)
     results = _run_cpu(programs or [], group, columns, quick, rounds)
+    if before is not None:
+        _show(previous.change_table(results, before))
+        if note := previous.machine_note(results, before):
+            stdout().print(f"not the same: {printable(note)}", soft_wrap=True)
     files = {} if json_file is None else {json_file: to_json(results)}
     if charts_dir is not None:
         files |= {charts_dir / name: text for name, text in charts.charts(results).items()}
@@ -81,6 +91,27 @@ def calls(quick: Quick = False) -> None:
     _show(watched_table(results))
     for note in results.missing:
         stdout().print(f"missing: {printable(note)}")
+
+
+@bench.command("machine")
+def machine(json_file: Json = None) -> None:
+    """Time the pieces that sandboxed code and crossings are made of, on this CPU.
+
+    Memory accesses by kind of base, checked returns, and what entering and leaving a sandbox does.
+    """
+    from tmebox_bench.costs import bench_machine, costs_table, to_json
+    from tmebox_bench.results import write_all
+    from tmebox_bench.variants import MissingError
+
+    try:
+        with progress(alone=True) as report:
+            costs = bench_machine(report)
+    except MissingError as error:
+        complain(str(error))
+        raise typer.Exit(EXIT_FAILED) from None
+    stdout().print(printable(costs.machine.get("cpu", "")), soft_wrap=True)
+    _show(costs_table(costs))
+    write_all({} if json_file is None else {json_file: to_json(costs)})
 
 
 @bench.command("build")
@@ -159,6 +190,15 @@ def everything(
     _show(targets_table(measured))
     stderr().print(f"written: {printable(str(report))}")
     _fail_for(results)
+
+
+def _previous(path: Path) -> Results:
+    from tmebox_bench.results import from_json
+
+    try:
+        return from_json(path.read_text())
+    except (OSError, ValueError) as error:
+        raise typer.BadParameter(f"{path}: {error}", param_hint="--vs-previous") from None
 
 
 def _run_cpu(

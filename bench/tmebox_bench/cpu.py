@@ -11,7 +11,7 @@ from pathlib import Path
 from tmebox.errors import CompileError, TmeboxError
 from tmebox.toolchain.build import CompileOptions, SourceText, build
 from tmebox.toolchain.compile import gcc
-from tmebox_bench import wasm
+from tmebox_bench import wasm, wasm2c
 from tmebox_bench.columns import Column
 from tmebox_bench.debian import SourcesUnavailableError
 from tmebox_bench.journal import Journal, run_key
@@ -34,7 +34,9 @@ def bench_cpu(
     finished: Finished | None = None,
     journal_file: Path | None = None,
 ) -> Results:
-    """Build everything, then measure program by program. finished(result) is called after each one.
+    """Build everything, then measure program by program, each round in another placement of the code.
+
+    finished(result) is called after each program.
 
     size: one of suite.SIZES. journal_file: where results are kept as they come, and taken from if an earlier
     run was interrupted; the caller removes it. Missing columns and programs, failures and mismatches are in
@@ -97,6 +99,8 @@ def why_missing(column: Column) -> str:
     """Why this machine or this version cannot run a column at all; empty if it can."""
     if column.kind == "wasm" and not wasm.is_installed():
         return "wasmtime is not installed: pip install './bench[peers]'"
+    if column.kind == "wasm2c":
+        return wasm2c.why_missing()
     if column.compiler == "gcc":
         try:
             gcc.gcc()
@@ -165,7 +169,7 @@ def _measure(
                 if key in cells:
                     continue
                 try:
-                    done = run(entry.variant, arguments, worker)
+                    done = run(entry.variant, arguments, worker, number)
                 except RunError as error:
                     cells[key] = Cell(failure=str(error))
                     continue

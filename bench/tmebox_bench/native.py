@@ -22,6 +22,7 @@ from tmebox.toolchain.compile import clang, gcc
 from tmebox.toolchain.libc import sources as libc_sources
 from tmebox.toolchain.libc.libc import cache_directory
 from tmebox.toolchain.libc.sources import Source
+from tmebox.toolchain.link.link import shuffled
 from tmebox_bench import native_compilers
 from tmebox_bench.native_compilers import COMPILERS, MODES
 
@@ -37,10 +38,14 @@ def compile_native(source: Path, output: Path, mode: str, options: Sequence[str]
     chosen.compile(source, output, [*chosen.code_flags, *MODES[mode], *options, *headers])
 
 
-def link_native(objects: Sequence[Path], output: Path, mode: str, library: Path) -> None:
-    """Objects and the native libc in `library` to a static executable. Raises CompileError."""
+def link_native(objects: Sequence[Path], output: Path, mode: str, library: Path, placement: int = 0) -> None:
+    """Objects and the native libc in `library` to a static executable. placement: as in CompileOptions.
+
+    Raises CompileError.
+    """
     inputs = [library / "start.o", *objects, library / "libc.a"]
     common = ["-m", "elf_x86_64", "--gc-sections", "-z", "norelro", "-z", "noexecstack", "--no-eh-frame-hdr"]
+    common += shuffled(placement)
     native_compilers.run("ld.lld", [*common, *LINK[mode], "-o", str(output), *map(str, inputs)])
     output.chmod(0o755)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tmebox_bench import building, instances_report, paper, suite
+from tmebox_bench import building, instances_report, paper, suite, variants
 from tmebox_bench.building import BuildResults
 from tmebox_bench.calls import to_json as calls_json
 from tmebox_bench.calls_table import calls_table, crossings_table, duration_text, watched_table
@@ -60,7 +60,9 @@ Native means the same compiler with the same options, less those that sandboxing
 one of each program is its baseline. gs columns and WebAssembly are clang's, and compared to clang's native
 code; r15 columns are gcc's, which can keep registers free, and compared to gcc's. `v3` is
 `-march=x86-64-v3`; those columns compare to native code that is built so too. The wasmtime column is the same
-source, `-O2 -msimd128`, with wasi-libc.
+source, `-O2 -msimd128`, with wasi-libc. wasm2c is that without SIMD, turned into C by Debian's wasm2c and
+compiled like the native code. Each program is linked in {placements} placements of its code, and each round
+measures another one.
 
 {summary}
 
@@ -118,6 +120,7 @@ def report_files(measured: Measured) -> dict[str, str]:
         count=len(results.programs),
         rounds=results.rounds,
         summary=markdown(summary_table(results)),
+        placements=variants.PLACEMENTS,
         paper=markdown(paper_table(results)),
         charts="".join(_figure(name) for name in drawn),
         programs=markdown(program_table(results)),

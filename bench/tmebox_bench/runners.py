@@ -78,9 +78,9 @@ class Worker:
     def __init__(self) -> None:
         self._process: subprocess.Popen[str] | None = None
 
-    def run(self, variant: Variant, arguments: list[str]) -> Run:
+    def run(self, kind: str, path: Path, arguments: list[str]) -> Run:
         """Raises RunError, also for a worker that dies."""
-        request = {"kind": variant.kind, "path": str(variant.path), "arguments": arguments}
+        request = {"kind": kind, "path": str(path), "arguments": arguments}
         process = self._started()
         assert process.stdin is not None and process.stdout is not None
         try:
@@ -126,8 +126,9 @@ class Worker:
         self.close()
 
 
-def run(variant: Variant, arguments: list[str], worker: Worker) -> Run:
-    """Raises RunError."""
-    if variant.kind == "native":
-        return run_native(variant.path, arguments)
-    return worker.run(variant, arguments)
+def run(variant: Variant, arguments: list[str], worker: Worker, number: int = 0) -> Run:
+    """number: of the round, which chooses the placement. Raises RunError."""
+    path = variant.placed(number)
+    if variant.kind in ("native", "wasm2c"):
+        return run_native(path, arguments)
+    return worker.run(variant.kind, path, arguments)

@@ -8,23 +8,26 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
 import tmebox
 from tmebox.errors import CompileError
 from tmebox.modulefile import codec
-from tmebox.toolchain.build import CompileOptions, build
+from tmebox.toolchain.build import CompileOptions, compile_object, link_program
 from tmebox.toolchain.libc.libc import cache_directory
 from tmebox.toolchain.link.linked import Elf
-from tmebox_bench import native, wasm
+from tmebox_bench import native, wasm, wasm2c
 from tmebox_bench.columns import Column
 from tmebox_bench.native_compilers import MODES
 from tmebox_bench.suite import PROGRAMS_DIR, Program, Sources
 
 Progress = Callable[[str, int, int], None]
 ARTIFACT = "program"
+PLACEMENTS = 5
+"""Orders of its functions in which a program is linked: what it takes hangs on where its code lies (ADR 16).
+The first is the linker's own."""
 COMPILE_TIMEOUT_S = 600.0
 
 
@@ -35,12 +38,22 @@ class MissingError(Exception):
 @dataclass(frozen=True)
 class Variant:
     """One build. label: how it differs from the column's other builds ("PIE"; "" for the only one). kind: the
-    column's. text_bytes: size of its machine code, libc included; 0 where that is not known."""
+    column's. paths: the same code in several placements, or one file where there are none. text_bytes: of its
+    machine code, libc included; 0 where that is not known."""
 
     label: str
     kind: str
-    path: Path
+    paths: tuple[Path, ...]
     text_bytes: int
+
+    @property
+    def path(self) -> Path:
+        """The first placement's."""
+        return self.paths[0]
+
+    def placed(self, number: int) -> Path:
+        """The file for this round: another placement in each."""
+        return self.paths[number % len(self.paths)]
 
 
 def variants(
@@ -65,7 +78,7 @@ class _Inputs:
     @property
     def defines(self) -> list[str]:
         """Of a native build or a WebAssembly one."""
-        more = self.program.wasm_defines if self.column.kind == "wasm" else ()
+        more = self.program.wasm_defines if self.column.kind in ("wasm", "wasm2c") else ()
         return [f"-D{define}" for define in (*self.program.defines, *more)]
 
     def digest(self) -> str:
@@ -86,7 +99,7 @@ def _toolchain_digest() -> str:
     """Of everything that compiles, and that is compiled in."""
     package, here = Path(tmebox.__file__).parent, Path(__file__).parent
     paths = [*package.glob("toolchain/**/*.py"), *package.glob("guest/**/*.[chsS]"), package / "abi.py"]
-    paths += [*here.glob("native/*"), *here.glob("native*.py"), here / "wasm.py"]
+    paths += [*here.glob("native/*"), *here.glob("native*.py"), *here.glob("wasm*.py")]
     digest = hashlib.sha256()
     for path in sorted(paths):
         digest.update(path.read_bytes())
@@ -101,7 +114,7 @@ def _cached(inputs: _Inputs, label: str, progress: Progress | None) -> Variant:
     if not directory.is_dir():
         scratch = Path(tempfile.mkdtemp(prefix="building.", dir=folder))
         try:
-            text_bytes = _BUILDERS[inputs.column.kind](inputs, label, scratch / ARTIFACT, progress)
+            text_bytes = _BUILDERS[inputs.column.kind](inputs, label, scratch, progress)
             (scratch / "facts.json").write_text(json.dumps({"text_bytes": text_bytes}))
             for old in folder.glob(f"{stem}*"):
                 shutil.rmtree(old, ignore_errors=True)
@@ -109,23 +122,41 @@ def _cached(inputs: _Inputs, label: str, progress: Progress | None) -> Variant:
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
     facts = json.loads((directory / "facts.json").read_text())
-    return Variant(label, inputs.column.kind, directory / ARTIFACT, facts["text_bytes"])
+    paths = tuple(path for path in _artifacts(directory) if path.exists())
+    return Variant(label, inputs.column.kind, paths, facts["text_bytes"])
 
 
-def _build_native(inputs: _Inputs, mode: str, output: Path, progress: Progress | None) -> int:
-    library = native.native_libc(mode, inputs.column.compiler, progress)
+def _artifacts(directory: Path) -> list[Path]:
+    """By placement."""
+    return [directory / f"{ARTIFACT}-{number}" for number in range(PLACEMENTS)]
+
+
+def _build_native(inputs: _Inputs, mode: str, directory: Path, progress: Progress | None) -> int:
     options = [*inputs.column.options, *inputs.defines, *_includes(inputs)]
-    objects = []
-    for index, source in enumerate(inputs.sources):
-        objects.append(output.with_name(f"{index}.o"))
-        native.compile_native(source, objects[-1], mode, options, inputs.column.compiler)
-    native.link_native(objects, output, mode, library)
+    return _native(inputs, inputs.sources, options, mode, directory, progress)
+
+
+def _native(
+    inputs: _Inputs,
+    sources: Sequence[Path],
+    options: Sequence[str],
+    mode: str,
+    directory: Path,
+    progress: Progress | None,
+) -> int:
+    library = native.native_libc(mode, inputs.column.compiler, progress)
+    objects = [directory / f"{index}.o" for index in range(len(sources))]
+    for source, compiled in zip(sources, objects, strict=True):
+        native.compile_native(source, compiled, mode, options, inputs.column.compiler)
+    outputs = _artifacts(directory)
+    for placement, output in enumerate(outputs):
+        native.link_native(objects, output, mode, library, placement)
     _remove(objects)
-    text = Elf(output.read_bytes(), inputs.program.name).section(".text")
+    text = Elf(outputs[0].read_bytes(), inputs.program.name).section(".text")
     return 0 if text is None else text.size_bytes
 
 
-def _build_sandbox(inputs: _Inputs, _label: str, output: Path, progress: Progress | None) -> int:
+def _build_sandbox(inputs: _Inputs, _label: str, directory: Path, progress: Progress | None) -> int:
     column = inputs.column
     options = CompileOptions(
         optimize=column.options[0],
@@ -139,18 +170,40 @@ def _build_sandbox(inputs: _Inputs, _label: str, output: Path, progress: Progres
         name=inputs.program.name,
         timeout_s=COMPILE_TIMEOUT_S,
     )
-    module = build(inputs.sources, options, progress=progress)
-    codec.write(module, output)
+    objects = [directory / f"{index}.o" for index in range(len(inputs.sources))]
+    for source, compiled in zip(inputs.sources, objects, strict=True):
+        compile_object(source, compiled, options)
+    for placement, output in enumerate(_artifacts(directory)):
+        module = link_program(objects, (), replace(options, placement=placement), progress=progress)
+        codec.write(module, output)
+    _remove(objects)
     return module.code_bytes
 
 
-def _build_wasm(inputs: _Inputs, _label: str, output: Path, _progress: Progress | None) -> int:
-    options = [*inputs.column.options, *inputs.defines, *_includes(inputs)]
-    objects = []
-    for index, source in enumerate(inputs.sources):
-        objects.append(output.with_name(f"{index}.o"))
+def _build_wasm(inputs: _Inputs, _label: str, directory: Path, _progress: Progress | None) -> int:
+    _link_wasm(inputs, _artifacts(directory)[0])
+    return 0
+
+
+def _build_wasm2c(inputs: _Inputs, _label: str, directory: Path, progress: Progress | None) -> int:
+    """WebAssembly, turned into C, compiled as the native build is."""
+    module = directory / "program.wasm"
+    _link_wasm(inputs, module)
+    try:
+        sources, options = wasm2c.to_c(module)
+    except CompileError as error:
+        raise MissingError(f"wasm2c: {error}") from None
+    return _native(inputs, sources, [*inputs.column.options, *options], wasm2c.MODE, directory, progress)
+
+
+def _link_wasm(inputs: _Inputs, output: Path) -> None:
+    """Raises MissingError."""
+    features = ["-msimd128"] if inputs.column.kind == "wasm" else []
+    options = [*inputs.column.options, *features, *inputs.defines, *_includes(inputs)]
+    objects = [output.with_name(f"{index}.o") for index in range(len(inputs.sources))]
+    for source, compiled in zip(inputs.sources, objects, strict=True):
         try:
-            wasm.compile_wasm(source, objects[-1], options)
+            wasm.compile_wasm(source, compiled, options)
         except CompileError as error:
             raise MissingError(f"{source.name} does not compile to WebAssembly: {error}") from None
     try:
@@ -158,10 +211,14 @@ def _build_wasm(inputs: _Inputs, _label: str, output: Path, _progress: Progress 
     except CompileError as error:
         raise MissingError(f"does not link as WebAssembly: {error}") from None
     _remove(objects)
-    return 0
 
 
-_BUILDERS = {"native": _build_native, "sandbox": _build_sandbox, "wasm": _build_wasm}
+_BUILDERS = {
+    "native": _build_native,
+    "sandbox": _build_sandbox,
+    "wasm": _build_wasm,
+    "wasm2c": _build_wasm2c,
+}
 
 
 def _includes(inputs: _Inputs) -> list[str]:

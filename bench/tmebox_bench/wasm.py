@@ -61,8 +61,8 @@ def _run(tool: str, arguments: Sequence[str]) -> None:
 
 _SETJMP_REFUSED = "Setjmp/longjmp support requires"
 NO_SETJMP = (
-    "uses setjmp, which clang 19 turns into WebAssembly's legacy exceptions; wasmtime runs only those that "
-    "became the standard"
+    "uses setjmp, which clang 19 turns into WebAssembly's legacy exceptions, and not into those that became "
+    "the standard"
 )
 
 

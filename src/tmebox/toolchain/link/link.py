@@ -136,6 +136,7 @@ class _Session:
             "-T", str(script_path), "-o", str(output),
             "--unresolved-symbols=report-all" if final else "--unresolved-symbols=ignore-all",
             *([f"-Map={self.link_map}"] if self.link_map is not None else []),
+            *shuffled(self.options.placement),
             *(os.path.abspath(path) for path in self.inputs),
         ]  # fmt: skip
         finished = clang.run("ld.lld", arguments, self.options.limits)
@@ -147,6 +148,11 @@ class _Session:
             last = Diagnostic(messages.strip()[-2000:] or f"the linker ended with status {finished.status}")
             raise CompileError(f"{self.options.name} does not link", found or (last,))
         return Elf(output.read_bytes(), self.options.name)
+
+
+def shuffled(placement: int) -> list[str]:
+    """lld's options for another order of functions."""
+    return [f"--shuffle-sections=.text*={placement}"] if placement else []
 
 
 def _has_constructors(executable: Elf) -> bool:
