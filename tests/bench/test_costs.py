@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from tmebox.bench import costs
-from tmebox.bench.variants import MissingError
+from tmebox_bench import costs
+from tmebox_bench.variants import MissingError
 
 
 def test_every_piece_is_timed_or_says_what_the_cpu_lacks(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from tests.bench import samples
-from tmebox.bench import previous
+from tmebox_bench import previous
 
 
 def test_a_program_whose_spreads_are_apart_is_marked() -> None:

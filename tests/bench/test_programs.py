@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 import tmebox
-from tmebox.bench import columns, cpu, suite, variants
-from tmebox.bench.debian import SourcesUnavailableError
-from tmebox.bench.results import Cell
-from tmebox.bench.runners import RunError, Worker, pinned, run_native
-from tmebox.bench.suite import Program
-from tmebox.bench.variants import Variant
+from tmebox_bench import columns, cpu, suite, variants
+from tmebox_bench.debian import SourcesUnavailableError
+from tmebox_bench.results import Cell
+from tmebox_bench.runners import RunError, Worker, pinned, run_native
+from tmebox_bench.suite import Program
+from tmebox_bench.variants import Variant
 
 pytestmark = pytest.mark.slow
 
@@ -98,7 +98,7 @@ def test_a_missing_package_is_missing_and_not_a_failure(monkeypatch: pytest.Monk
 
 def test_a_runtime_that_is_not_installed_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cpu.wasm, "is_installed", lambda: False)
-    assert "tmebox[bench]" in cpu.why_missing(columns.BY_KEY["wasmtime"])
+    assert "./bench[peers]" in cpu.why_missing(columns.BY_KEY["wasmtime"])
     assert cpu.why_missing(columns.BY_KEY["gs-code"]) == ""
 
 

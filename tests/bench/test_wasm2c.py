@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tmebox.bench import wasm2c
 from tmebox.errors import CompileError
+from tmebox_bench import wasm2c
 
 OLDER = """
 typedef struct Z_program_instance_t { int x; } Z_program_instance_t;

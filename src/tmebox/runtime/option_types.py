@@ -11,7 +11,6 @@ from tmebox.runtime.system import Directory
 from tmebox.runtime.system.network import EndpointLike, ListenLike
 
 Optimization = Literal["-O0", "-O1", "-O2", "-O3", "-Os", "-Oz", "-Og", "-Ofast"]
-Isolation = Literal["code+data", "data"]
 
 Size = int | str
 """Bytes, or a text like "64MiB"."""

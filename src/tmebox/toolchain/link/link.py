@@ -13,6 +13,7 @@ import numpy as np
 from tmebox import abi
 from tmebox._version import __version__
 from tmebox.errors import CompileError, Diagnostic, ModuleError
+from tmebox.modulefile.check import check
 from tmebox.modulefile.file import Export, Import, ModuleFile, Segment, Symbol
 from tmebox.modulefile.prototypes import Prototype
 from tmebox.toolchain import diagnostics
@@ -209,7 +210,7 @@ def _module(
             producer=_producer(options.base),
             debug_sections=_debug_sections(executable) if options.debug else (),
         )
-        module.check()
+        check(module)
     except ModuleError as error:
         raise CompileError(f"{options.name} cannot be a module: {error}") from None
     return module
