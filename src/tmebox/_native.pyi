@@ -335,8 +335,8 @@ class Instance:
         """Enter at `address` with up to 6 integer registers, 8 xmm low halves (u64 bits) and raw stack
         arguments (multiple of 8 bytes). Returns (rax, rdx, xmm0 bits, xmm1 bits), all unsigned 64-bit.
         timeout_s < 0: use the instance's. descriptors: of this call, instead of those lent. Raises busy,
-        closed, a trap, KeyboardInterrupt (or whatever a Python signal handler raised), or what a host function
-        raised."""
+        closed, a trap, KeyboardInterrupt (or whatever a Python signal handler raised), or whatever a host
+        function raised."""
 
 class Export:
     """What the functions of all sandboxes that one export makes share. If every argument converts by its code
