@@ -30,11 +30,12 @@ from tmebox.runtime.module import Module
 from tmebox.runtime.option_types import DirectoryLike, Imports, Input, Output, Size
 from tmebox.runtime.sandbox_memory import SandboxMemory
 from tmebox.runtime.shapes import sizes
+from tmebox.runtime.share import share_of
 from tmebox.runtime.shared_heap import SharedHeap
 from tmebox.runtime.system import Directory, System
 from tmebox.runtime.system.descriptors import FEWEST_OPEN
 from tmebox.runtime.system.network import Endpoint, EndpointLike, ListenLike, endpoint, listening
-from tmebox.runtime.tenancy import Share, Tenancy
+from tmebox.runtime.tenancy import Tenancy
 from tmebox.shown import Fact, Shown
 
 if TYPE_CHECKING:
@@ -50,8 +51,6 @@ DEFAULT_STACK = "8MiB"
 MOST_TEMPLATES = 64
 """Combinations of limits that a module's sandboxes are made ready for."""
 U64 = (1 << 64) - 1
-NO_LIMIT = 1 << 48
-"""Bytes, more than any shared heap has."""
 OWN_ATTRIBUTES = frozenset({"module", "_given", "_program_ran", "_share", "_tenancy", "base"})
 """Before they are set, they are not there; an export of such a name is reached by `exports`."""
 STATES = {_native.IDLE: "idle", _native.RUNNING: "running", _native.DEAD: "trapped"}
@@ -132,7 +131,7 @@ class Sandbox(Shown):
                 _checked_timeout(timeout), imports, granted, variables, stdin, stdout, stderr,
                 _checked_files(files), tuple(map(listening, listen)), tuple(map(endpoint, connect)),
             )  # fmt: skip
-        self._share = None if heap is None else _share(heap, heap_limit)
+        self._share = None if heap is None else share_of(heap, heap_limit)
         self._program_ran = False
         self._begin(template)
 
@@ -390,15 +389,6 @@ class Sandbox(Shown):
 
 RESERVED = frozenset(dir(Sandbox)) | OWN_ATTRIBUTES
 """Names that are attributes of every sandbox; exports of these names are reached by `exports`."""
-
-
-def _share(heap: Any, limit: Size | None) -> Share:
-    if not isinstance(heap, SharedHeap):
-        raise TypeError(f"heap={heap!r:.100}: a tmebox.SharedHeap, or None")
-    limit_bytes = NO_LIMIT if limit is None else parse_size(limit, "heap_limit")
-    if limit_bytes < 0:
-        raise ValueError(f"heap_limit={limit!r}: not negative")
-    return Share(heap, min(limit_bytes, NO_LIMIT))
 
 
 def _template(module: Module | Snapshot, memory: Size, stack: Size) -> tuple[Module, Template]:

@@ -29,7 +29,7 @@ from tmebox.runtime.calls.host_functions import NativeImport
 from tmebox.runtime.layout import later_contents
 from tmebox.runtime.module import Module, module_at
 from tmebox.runtime.sandbox_memory import SandboxMemory
-from tmebox.runtime.shared_heap import SharedHeap
+from tmebox.runtime.share import Share
 from tmebox.runtime.system import Abort, Exit, System
 from tmebox.runtime.system.calls import TABLE
 from tmebox.runtime.traps import Surroundings, make_trap
@@ -49,13 +49,6 @@ class Calling(NamedTuple):
 
     timeout_s: float
     program: System | None
-
-
-class Share(NamedTuple):
-    """What a sandbox may own of a shared heap."""
-
-    heap: SharedHeap
-    limit_bytes: int
 
 
 class Tenancy:
