@@ -345,10 +345,6 @@ enum heap_fault {
 
 enum heap_fault tmebox_heap_fault(struct heap *heap, uint16_t key, uint64_t offset, enum heap_access access,
                                   struct heap_violation *violation);
-/* A host pointer to [offset, offset + size), whose groups stay locked until the end, or NULL: not the key's. */
-unsigned char *tmebox_heap_side_begin(struct heap *heap, uint16_t key, uint64_t offset, uint32_t size,
-                                      enum heap_access access, struct heap_violation *violation);
-void tmebox_heap_side_end(struct heap *heap, uint16_t key, uint64_t offset, uint32_t size, enum heap_access access);
 /* Copies, if all of it is the key's; else false. */
 bool tmebox_heap_copy_out(struct heap *heap, uint16_t key, void *to, uint64_t offset, uint64_t size);
 bool tmebox_heap_copy_in(struct heap *heap, uint16_t key, uint64_t offset, const void *from, uint64_t size);

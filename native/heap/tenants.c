@@ -100,6 +100,9 @@ static void give_page(struct heap *heap, uint32_t *list, uint16_t from) {
     tmebox_heap_link(heap, page->used == ALL ? &host->full : &host->partial, number);
     heap->keys[from].lines -= lines;
     host->lines += lines;
+    for (uint64_t bits = page->starts & page->movable; bits != 0; bits &= bits - 1) {
+        heap->handles[heap->handle_at[number][__builtin_ctzll(bits)]].pins = 0;
+    }
     tmebox_heap_give_pages(heap, number, 1, HEAP_HOST, false);
 }
 
