@@ -2,8 +2,20 @@
 #include "heap/heap.h"
 
 #include <string.h>
+#include <time.h>
 
 #define LARGEST_GRANT GROUP_PAGES
+
+/* Between check and use: a test makes this moment long. */
+#ifndef TMEBOX_HEAP_PAUSE_NS
+#define TMEBOX_HEAP_PAUSE_NS 0
+#endif
+
+static void pause_if_tested(void) {
+    if (TMEBOX_HEAP_PAUSE_NS != 0) {
+        nanosleep(&(struct timespec){0, TMEBOX_HEAP_PAUSE_NS}, NULL);
+    }
+}
 
 /* How many pages to grant at a fault: one at first, more for who goes on from there, as far as they are alike. */
 static uint32_t pages_at(const struct heap *heap, struct heap_view *view, uint32_t page) {
@@ -50,6 +62,7 @@ enum heap_fault tmebox_heap_fault(struct heap *heap, uint16_t key, uint64_t offs
         result = FAULT_REFUSED;
     } else if (heap->pages[page].owner != HEAP_MIXED || heap->backend->grants_mixed) {
         unsigned rights = tmebox_heap_rights(heap, key, page, line);
+        pause_if_tested();
         result = granted(heap, key, page, rights) ? FAULT_GRANTED : FAULT_ASIDE;
     }
     tmebox_heap_unlock(lock);

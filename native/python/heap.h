@@ -52,6 +52,7 @@ PyObject *tmebox_heap_compact_method(PyObject *heap, PyObject *unused);
 PyObject *tmebox_heap_relocate_method(PyObject *heap, PyObject *args);
 
 /* tenant.c: methods of Instance. */
+PyObject *tmebox_instance_end_blocks(PyObject *instance, PyObject *unused);
 PyObject *tmebox_instance_read_shared(PyObject *instance, PyObject *args);
 PyObject *tmebox_instance_write_shared(PyObject *instance, PyObject *args);
 /* Its blocks are freed, or the host's; it has no heap any more. */

@@ -161,12 +161,6 @@ static PyObject *instance_reset(PyObject *object, PyObject *argument) {
         return NULL;
     }
     self->dead = true;
-    if (self->key != 0) {
-        tmebox_heap_lock(&self->heap->lock);
-        tmebox_heap_bury(self->heap);
-        tmebox_heap_end_guest_blocks(self->heap, self->key);
-        tmebox_heap_unlock(&self->heap->lock);
-    }
     if (!tmebox_restore(self->window, self->base, keep > UINT32_MAX ? UINT32_MAX : (uint32_t)keep)) {
         errno = ENOMEM;
         return PyErr_SetFromErrno(PyExc_OSError);
@@ -368,6 +362,8 @@ static PyMethodDef instance_methods[] = {
      "set_imports(rows)\n\n(handler, argument codes, result code) each."},
     {"call", instance_call, METH_VARARGS,
      "call(address, integers, vectors, stack, timeout_s) -> (rax, rdx, xmm0, xmm1)"},
+    {"end_shared_blocks", tmebox_instance_end_blocks, METH_NOARGS,
+     "end_shared_blocks()\n\nWhat its code made in the shared heap is freed. Refused like write."},
     {"read_shared", tmebox_instance_read_shared, METH_VARARGS,
      "read_shared(offset, size_bytes) -> bytes\n\nOf the shared heap; IndexError unless it may read all of it."},
     {"write_shared", tmebox_instance_write_shared, METH_VARARGS,

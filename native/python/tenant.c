@@ -16,6 +16,21 @@ void tmebox_instance_detach(struct instance *self) {
     tmebox_heap_let_go(heap);
 }
 
+PyObject *tmebox_instance_end_blocks(PyObject *object, PyObject *unused) {
+    (void)unused;
+    struct instance *self = (struct instance *)object;
+    if (!tmebox_may_write(self)) {
+        return NULL;
+    }
+    if (self->key != 0) {
+        tmebox_heap_lock(&self->heap->lock);
+        tmebox_heap_bury(self->heap);
+        tmebox_heap_end_guest_blocks(self->heap, self->key);
+        tmebox_heap_unlock(&self->heap->lock);
+    }
+    Py_RETURN_NONE;
+}
+
 /* False with an exception set. */
 static bool has_heap(const struct instance *self, uint64_t offset, uint64_t size) {
     if (self->key != 0 && self->generation == tmebox_generation) {

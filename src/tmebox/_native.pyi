@@ -370,6 +370,9 @@ class Instance:
 
     @property
     def key_id(self) -> int: ...
+    def end_shared_blocks(self) -> None:
+        """What its code made in the shared heap is freed. Raises busy as `write` does."""
+
     def read_shared(self, offset: int, size_bytes: int, /) -> bytes:
         """Of the shared heap. Raises IndexError unless it may read all of it."""
 

@@ -268,6 +268,7 @@ class Tenancy:
             self._system.reset()
         if self._arena is not None:
             self._arena.scrub()
+        self.instance.end_shared_blocks()
         window.reset(self.instance)
 
     def capture(self) -> Contents:
