@@ -1,5 +1,6 @@
 /* Sandboxed code calling a function the host offered. Everything that arrives is untrusted: the index, the
  * registers, and a stack pointer that may point anywhere in the window's private half. */
+#include "enter/datapath.h"
 #include "enter/enter.h"
 
 int tmebox_hostcall(struct activation *activation);
@@ -26,13 +27,22 @@ static int dispatch(struct activation *activation) {
     return result;
 }
 
-/* A call that needs neither Python nor the GIL: the sandbox was not left, as far as others can see. */
+/* What needs neither Python nor the GIL: as far as others can see, the sandbox was not left. */
 static bool answered(struct activation *activation) {
     const struct instance *instance = activation->instance;
-    if (activation->index >= instance->import_count || instance->imports[activation->index].native == NULL) {
+    if (activation->index >= instance->import_count) {
         return false;
     }
-    activation->rax = (uint64_t)instance->imports[activation->index].native(activation);
+    const struct import *import = &instance->imports[activation->index];
+    int64_t result;
+    if (import->native != NULL) {
+        result = import->native(activation);
+    } else if (instance->running == NULL || !import->system ||
+               !tmebox_answer_system_call(instance, instance->running, activation->integers[0], activation->integers[1],
+                                          &result)) {
+        return false;
+    }
+    activation->rax = (uint64_t)result;
     activation->rdx = activation->vectors[0] = activation->vectors[1] = 0;
     return true;
 }

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypedDict
 
 from tmebox.listing import Text
 from tmebox.runtime.system import Directory
+from tmebox.runtime.system.network import EndpointLike, ListenLike
 
 if TYPE_CHECKING:
     from tmebox.runtime.shared_heap import SharedHeap
 
 Optimization = Literal["-O0", "-O1", "-O2", "-O3", "-Os", "-Oz", "-Og", "-Ofast"]
-Isolation = Literal["code+data", "data"]
 
 Size = int | str
 """Bytes, or a text like "64MiB"."""
@@ -55,6 +55,8 @@ class SpawnOptions(TypedDict, total=False):
     stdout: Output
     stderr: Output
     files: int | None
+    listen: Sequence[ListenLike]
+    connect: Sequence[EndpointLike]
     heap: SharedHeap | None
     heap_limit: Size | None
 

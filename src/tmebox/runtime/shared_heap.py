@@ -19,8 +19,8 @@ from tmebox.memory.shortage import limit_met
 from tmebox.memory.templates import Template
 from tmebox.memory.windows import WINDOWS
 from tmebox.runtime import side
+from tmebox.runtime.layout import parse_size
 from tmebox.runtime.option_types import Size
-from tmebox.runtime.plan import parse_size
 from tmebox.runtime.shapes import sizes
 from tmebox.shown import Fact, Shown
 
