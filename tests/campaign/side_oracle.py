@@ -22,6 +22,7 @@ NATIVE: Final = FOLDER.parents[1] / "native"
 SOURCES: Final = (
     FOLDER / "side_oracle.c",
     *(NATIVE / "enter" / name for name in ("side_forms.c", "side_access.c", "side_run.c", "side.S")),
+    NATIVE / "threads" / "signals.c",
     NATIVE / "windows" / "copy.S",
 )
 BATCH: Final = 128
