@@ -30,7 +30,7 @@ from tmebox.runtime.module import Module
 from tmebox.runtime.option_types import DirectoryLike, Imports, Input, Output, Size
 from tmebox.runtime.sandbox_memory import SandboxMemory
 from tmebox.runtime.shapes import sizes
-from tmebox.runtime.share import share_of
+from tmebox.runtime.share import Sharing, share_of
 from tmebox.runtime.shared_heap import SharedHeap
 from tmebox.runtime.system import Directory, System
 from tmebox.runtime.system.descriptors import FEWEST_OPEN
@@ -80,13 +80,15 @@ class Options(NamedTuple):
 DEFAULTS = Options(0.0, None, (), {}, None, None, None, None)
 
 
-class Sandbox(Shown):
+class Sandbox(Sharing, Shown):
     """Runs one module, isolated from the host and from every other sandbox.
 
     Exported functions are attributes: `sandbox.blur(image, out, w, h)`; `exports["name"]` has all of them,
     also those whose names are attributes of any sandbox, and `call("name", …)` takes a `timeout`. One call
     runs at a time: another thread's call meanwhile raises SandboxBusy. After a trap every call raises
     SandboxClosed."""
+
+    _tenancy: Tenancy
 
     def __init__(
         self,
@@ -321,17 +323,6 @@ class Sandbox(Shown):
         )
         array.fill(0)
         return array
-
-    @property
-    def heap(self) -> SharedHeap | None:
-        """The shared heap that it was given."""
-        return None if self._share is None else self._share.heap
-
-    @property
-    def key_id(self) -> int:
-        """What names it as the owner of lines in its shared heap, 1 to 32,767, while it lives; 0: it has
-        none."""
-        return self._tenancy.instance.key_id
 
     # -- life ------------------------------------------------------------------------------------
     def reset(self) -> None:
