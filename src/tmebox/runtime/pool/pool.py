@@ -82,7 +82,9 @@ class SandboxPool:
             tried.close()
         else:
             with Sandbox(source, **options) as first:
-                self.snapshot = first.snapshot()
+                # Its heap is no part of a snapshot, but of what each sandbox of the pool is given.
+                heap = {name: options[name] for name in ("heap", "heap_limit") if name in options}
+                self.snapshot = first.snapshot().configured(**heap)
                 first._tenancy.drop_output()
         self.size = size
         self.threads = threads
