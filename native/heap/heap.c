@@ -81,10 +81,7 @@ static void fill_tables(struct heap *heap) {
     host->partial = host->full = host->runs = host->spare = HEAP_NOWHERE;
     host->limit = UINT64_MAX;
     heap->dense_partial = heap->dense_full = HEAP_NOWHERE;
-    for (uint32_t key = 1; key < HEAP_KEYS; key++) {
-        heap->free_keys[key - 1] = (uint16_t)key;
-    }
-    heap->free_key_count = HEAP_KEYS - 1;
+    heap->key_end = HEAP_HOST + 1;
 }
 
 static void destroy(struct heap *heap) {
@@ -141,7 +138,7 @@ void tmebox_heap_let_go(struct heap *heap) {
         }
     }
     pthread_mutex_unlock(&heaps_lock);
-    for (uint32_t key = 1; key < HEAP_KEYS && heap->generation == tmebox_generation; key++) {
+    for (uint32_t key = 1; key < heap->key_end && heap->generation == tmebox_generation; key++) {
         free(heap->keys[key].permits);
         free(heap->keys[key].domain);
     }

@@ -136,7 +136,8 @@ struct heap {
     uint16_t (*lines)[LINES];     /* owners in mixed pages */
     uint32_t (*handle_at)[LINES]; /* of movable blocks, by first line */
     struct heap_key *keys;
-    uint16_t *free_keys; /* a ring: oldest first */
+    uint32_t key_end;    /* keys from here on never had an owner */
+    uint16_t *free_keys; /* of the others, a ring: oldest first */
     uint32_t first_free_key, free_key_count;
     uint64_t *free_map; /* a bit for each free page */
     uint32_t free_hint, free_pages, spare_pages;

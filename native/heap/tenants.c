@@ -148,7 +148,7 @@ void tmebox_heap_detach(struct heap *heap, uint16_t key) {
 
 void tmebox_heap_close(struct heap *heap) {
     heap->closed = true;
-    for (uint32_t key = 1; key < HEAP_KEYS; key++) {
+    for (uint32_t key = 1; key < heap->key_end; key++) {
         if (heap->keys[key].state != KEY_FREE) { /* a domain ends with its last block */
             give_all_to_host(heap, (uint16_t)key);
         }

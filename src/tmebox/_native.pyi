@@ -95,8 +95,8 @@ def window_populate(base: int, offset: int, size_bytes: int, writable: bool) -> 
 def window_blank(base: int, template: Template) -> None:
     """All contents are replaced by those of the (empty) template; the arena stays, zeroed."""
 
-def window_allow_mappings(more: int, /) -> None:
-    """How many mappings views of shared heaps may take, beyond those there are."""
+def window_allow_mappings(most: int, /) -> None:
+    """How many mappings windows may have where a view of a shared heap is made."""
 
 def window_pages(base: int) -> int:
     """How many pages are present."""
