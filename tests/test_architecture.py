@@ -58,7 +58,7 @@ NATIVE_SOURCES = sorted(
     if path.suffix in {".c", ".h", ".S", ".s"} and path.name != "abi.h"
 )
 
-NATIVE_LAYERS = {"": 0, "windows": 1, "threads": 2, "enter": 3, "python": 4}
+NATIVE_LAYERS = {"": 0, "tme": 1, "windows": 1, "threads": 2, "enter": 3, "python": 4}
 """The core's folders: a file includes and calls what is in its own folder and in lower ones. What goes the
 other way is a function that the higher folder hands over: a signal's handler, an import's `call`."""
 

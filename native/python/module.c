@@ -225,7 +225,7 @@ static struct PyModuleDef definition = {
 static int add_types(PyObject *module) {
     PyTypeObject *types[] = {&tmebox_region_type, &tmebox_instance_type, &tmebox_function_type,
                              &tmebox_export_type, &tmebox_template_type, &tmebox_shelf_type,
-                             &tmebox_extents_type, &tmebox_pin_type};
+                             &tmebox_extents_type, &tmebox_pin_type, &tmebox_tme_engine_type};
     for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
         if (PyModule_AddType(module, types[i]) < 0) {
             return -1;
@@ -271,6 +271,7 @@ PyMODINIT_FUNC PyInit__native(void) {
         PyModule_AddFunctions(module, tmebox_cpu_methods) < 0 ||
         PyModule_AddFunctions(module, tmebox_crossing_methods) < 0 ||
         PyModule_AddFunctions(module, tmebox_hostfunction_methods) < 0 ||
+        PyModule_AddFunctions(module, tmebox_tme_methods) < 0 ||
         PyModule_AddFunctions(module, tmebox_userfault_methods) < 0 ||
         PyModule_AddFunctions(module, tmebox_piece_methods) < 0 ||
         PyModule_AddFunctions(module, tmebox_window_methods) < 0 ||
