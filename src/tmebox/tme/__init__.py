@@ -30,6 +30,15 @@ from tmebox.tme.inspection import CachedLine as CachedLine
 from tmebox.tme.inspection import KeySlot as KeySlot
 from tmebox.tme.machine import Machine as Machine
 from tmebox.tme.machine_check import MachineCheck as MachineCheck
+from tmebox.tme.paging import Pages as Pages
+from tmebox.tme.paging import Tables as Tables
+from tmebox.tme.paging import Translation as Translation
+from tmebox.tme.paging import walk as walk
 from tmebox.tme.pconfig import KeyProgram as KeyProgram
 from tmebox.tme.rules import RULES as RULES
 from tmebox.tme.rules import Rule as Rule
+from tmebox.tme.scenario import TwoGuests as TwoGuests
+from tmebox.tme.scenario import two_guests as two_guests
+from tmebox.tme.virtual import Guest as Guest
+from tmebox.tme.virtual import Iommu as Iommu
+from tmebox.tme.virtual import walk_ept as walk_ept
