@@ -305,9 +305,11 @@ class Machine(Modelled, TmeEngine):
     come at once.
     """
 
+    _engine: type[TmeEngine] = TmeEngine
+
     def _build(self, path: str | None) -> None:
         options = self.options
-        TmeEngine.__init__(
+        self._engine.__init__(
             self,
             memory=options.memory,
             sets=options.sets,

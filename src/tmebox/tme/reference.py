@@ -179,6 +179,8 @@ class ReferenceMachine(Modelled):
     def _guarded(
         self, access: str, work: Callable[[int, Any, int], Any], address: int, what: Any, key_id: int
     ) -> Any:
+        if address < 0:
+            raise OverflowError("an address is not negative")
         try:
             return work(address, what, key_id)
         except Stopped as stop:

@@ -48,26 +48,29 @@ def _table(*rows: Rule) -> dict[str, Rule]:
 RULES = _table(
     # -- enumeration and registers
     Rule(
-        "cpuid-tme", "AMET 4.1", "CPUID.7.0:ECX[13] enumerates TME; EDX[18] PCONFIG", "test_cpuid_enumerates"
+        "cpuid-tme",
+        "AMET 4.1",
+        "CPUID.7.0:ECX[13] enumerates TME; EDX[18] PCONFIG",
+        "test_cpuid_enumerates_tme_and_its_targets",
     ),
     Rule(
         "cpuid-pconfig-targets",
         "SDM 2, CPUID 1BH",
         "leaf 1BH lists target 1, TME-MK",
-        "test_cpuid_enumerates",
+        "test_cpuid_enumerates_tme_and_its_targets",
     ),
     Rule(
         "cpuid-width",
         "AMET 5.1",
         "80000008H MAXPHYADDR does not change on activation",
-        "test_cpuid_enumerates",
+        "test_cpuid_enumerates_tme_and_its_targets",
     ),
     Rule("msr-known", "SDM 2, RDMSR", "an MSR that is not there gives #GP", "test_unknown_msrs_fault"),
     Rule(
         "msr-privilege",
         "SDM 2, RDMSR",
         "RDMSR and WRMSR need privilege level 0",
-        "test_registers_need_privilege",
+        "test_registers_need_privilege_level_0",
     ),
     Rule("msr-read-only", "AMET Table 4-1", "writing a read-only MSR gives #GP", "test_read_only_msrs_fault"),
     Rule(
@@ -85,7 +88,10 @@ RULES = _table(
         "test_activate_rules",
     ),
     Rule(
-        "activate-bypass", "AMET Table 4-2", "bypass without the capability gives #GP", "test_activate_rules"
+        "activate-bypass",
+        "AMET Table 4-2",
+        "bypass without the capability gives #GP",
+        "test_bypass_needs_the_capability",
     ),
     Rule(
         "activate-key-bits",
@@ -113,7 +119,7 @@ RULES = _table(
         "activate-entropy",
         "AMET Table 4-3",
         "without entropy nothing is enabled or locked",
-        "test_entropy_fails",
+        "test_entropy_fails_and_nothing_is_locked",
     ),
     Rule(
         "activate-restore",
@@ -125,17 +131,34 @@ RULES = _table(
         "core-activate",
         "AMET 4.2",
         "9FFH gives a core the KeyID bits; it is written as 0",
-        "test_core_activate",
+        "test_core_activate_gives_the_key_id_bits",
     ),
     Rule(
         "exclude-locked", "AMET 4.3", "983H and 984H cannot be written after the lock", "test_exclusion_rules"
     ),
     Rule("exclude-reserved", "AMET Tables 4-5, 4-6", "reserved bits give #GP", "test_exclusion_rules"),
     Rule("exclude-contiguous", "AMET Table 4-5", "the mask is contiguous", "test_exclusion_rules"),
-    Rule("exclude-key-0", "AMET 4.3", "the range is plain text for KeyID 0 only", "test_the_excluded_range"),
-    Rule("bypass-key-0", "AMET 4.2", "with bypass, KeyID 0 is plain text", "test_bypass"),
-    Rule("partitioning", "SDM 4, 87H", "TDX takes KeyID bits from the top", "test_partitioning"),
-    Rule("alias-forbidden", "IntegriTag", "6FH bit 8: no line under two KeyIDs", "test_forbidden_aliases"),
+    Rule(
+        "exclude-key-0",
+        "AMET 4.3",
+        "the range is plain text for KeyID 0 only",
+        "test_the_excluded_range_is_plain_for_key_id_0_only",
+    ),
+    Rule(
+        "bypass-key-0", "AMET 4.2", "with bypass, KeyID 0 is plain text", "test_bypass_leaves_key_id_0_plain"
+    ),
+    Rule(
+        "partitioning",
+        "SDM 4, 87H",
+        "TDX takes KeyID bits from the top",
+        "test_partitioning_takes_tdx_key_ids_from_the_top",
+    ),
+    Rule(
+        "alias-forbidden",
+        "IntegriTag",
+        "6FH bit 8: no line under two KeyIDs",
+        "test_forbidden_aliases_are_refused",
+    ),
     Rule(
         "reset-loses-keys",
         "AMET 2",
@@ -157,13 +180,18 @@ RULES = _table(
         "test_pconfig_faults",
     ),
     Rule("pconfig-aligned", "SDM 2, PCONFIG", "the structure is aligned to 256 bytes", "test_pconfig_faults"),
-    Rule("pconfig-reserved", "AMET 6", "reserved bytes and bits are 0, or #GP", "test_pconfig_faults"),
+    Rule(
+        "pconfig-reserved",
+        "AMET 6",
+        "reserved bytes and bits are 0, or #GP",
+        "test_pconfig_faults_on_reserved_bits",
+    ),
     Rule("pconfig-command", "AMET Table 6-6", "status 1: no such command", "test_pconfig_status_codes"),
     Rule(
         "pconfig-entropy",
         "AMET Table 6-6",
         "status 2: no entropy for a random key",
-        "test_pconfig_status_codes",
+        "test_pconfig_without_entropy_or_the_key_table",
     ),
     Rule(
         "pconfig-key-id",
@@ -181,20 +209,20 @@ RULES = _table(
         "pconfig-busy",
         "AMET Table 6-6",
         "status 5: another core has the key table",
-        "test_pconfig_status_codes",
+        "test_pconfig_without_entropy_or_the_key_table",
     ),
     Rule(
         "pconfig-checks",
         "SDM 2, PCONFIG",
         "the manual has #GP for statuses 1, 3, 4",
-        "test_the_manuals_checks",
+        "test_the_manuals_checks_fault_instead",
         "inferred",
     ),
     Rule(
         "pconfig-random",
         "AMET Table 6-5",
         "command 1: hardware's key, with the fields mixed in",
-        "test_random_keys_mix",
+        "test_random_keys_mix_in_what_is_given",
     ),
     Rule(
         "pconfig-clear",
@@ -235,44 +263,74 @@ RULES = _table(
         "inferred",
     ),
     Rule(
-        "key-id-once", "model", "key_id= and KeyID bits in the address agree", "test_two_key_ids", "inferred"
+        "key-id-once",
+        "model",
+        "key_id= and KeyID bits in the address agree",
+        "test_two_key_ids_contradict",
+        "inferred",
     ),
-    Rule("private-needs-seam", "TDX", "private KeyIDs are used in SEAM mode only", "test_private_key_ids"),
+    Rule(
+        "private-needs-seam",
+        "TDX",
+        "private KeyIDs are used in SEAM mode only",
+        "test_private_key_ids_need_seam",
+    ),
     Rule(
         "default-key",
         "AMET 3",
         "a KeyID that was not programmed has the platform's key",
-        "test_the_default_key",
+        "test_the_default_key_is_the_platforms",
     ),
     Rule(
         "paging-key-id",
         "AMET 5.2",
         "every level of host paging, and CR3, carry KeyIDs",
-        "test_host_tables_carry",
+        "test_host_tables_carry_key_ids_at_every_level",
     ),
     Rule(
-        "paging-reserved", "SDM 3, 4.7", "reserved bits of an entry give a page fault", "test_reserved_bits"
+        "paging-reserved",
+        "SDM 3, 4.7",
+        "reserved bits of an entry give a page fault",
+        "test_reserved_bits_fault",
     ),
     Rule(
-        "paging-present", "SDM 3, 4.7", "an entry that is not present gives a page fault", "test_not_present"
+        "paging-present",
+        "SDM 3, 4.7",
+        "an entry that is not present gives a page fault",
+        "test_not_present_entries_fault",
     ),
-    Rule("paging-canonical", "SDM 1, 3.3", "a linear address is canonical", "test_canonical"),
-    Rule("ept-key-id", "AMET 5.3", "every level of EPT carries KeyIDs", "test_ept_carries"),
+    Rule("paging-canonical", "SDM 1, 3.3", "a linear address is canonical", "test_canonical_addresses_only"),
+    Rule("ept-key-id", "AMET 5.3", "every level of EPT carries KeyIDs", "test_ept_carries_key_ids"),
     Rule(
         "ept-misconfigured", "SDM 3, 29.3", "a malformed EPT entry is a misconfiguration", "test_ept_faults"
     ),
     Rule("ept-violation", "SDM 3, 29.3", "what EPT does not map is a violation", "test_ept_faults"),
-    Rule("guest-no-key-id", "AMET 5.3", "guest tables hold guest addresses: no KeyID", "test_guest_tables"),
-    Rule("iommu-key-id", "AMET 5.4", "DMA remapping tables carry KeyIDs", "test_iommu"),
-    Rule("iommu-fault", "VT-d 7", "a device's access that is not mapped is blocked", "test_iommu"),
+    Rule(
+        "guest-no-key-id",
+        "AMET 5.3",
+        "guest tables hold guest addresses: no KeyID",
+        "test_guest_tables_have_no_key_ids",
+    ),
+    Rule("iommu-key-id", "AMET 5.4", "DMA remapping tables carry KeyIDs", "test_iommu_tables_carry_key_ids"),
+    Rule(
+        "iommu-fault",
+        "VT-d 7",
+        "a device's access that is not mapped is blocked",
+        "test_iommu_tables_carry_key_ids",
+    ),
     # -- cryptography
     Rule("xts", "SP 800-38E", "AES-XTS; a line of 64 bytes is one data unit", "test_xts_known_answers"),
-    Rule("tweak-address", "AMET 2", "the tweak is made from the physical address", "test_the_tweak"),
+    Rule(
+        "tweak-address",
+        "AMET 2",
+        "the tweak is made from the physical address",
+        "test_the_tweak_is_the_lines_address",
+    ),
     Rule(
         "tweak-encoding",
         "model",
         "the data unit's number is the line's address in bytes",
-        "test_the_tweak",
+        "test_the_tweak_is_the_lines_address",
         "inferred",
     ),
     Rule(
@@ -292,69 +350,138 @@ RULES = _table(
         "inferred",
     ),
     # -- the memory path
-    Rule("cache-tag", "AMET 5.1", "caches see the KeyID as a part of the address", "test_caches_are_tagged"),
     Rule(
-        "cache-plain", "AMET 2", "caches hold plain text; only DRAM is encrypted", "test_dram_is_ciphertext"
+        "cache-tag",
+        "AMET 5.1",
+        "caches see the KeyID as a part of the address",
+        "test_caches_are_tagged_by_key_id",
+    ),
+    Rule(
+        "cache-plain",
+        "AMET 2",
+        "caches hold plain text; only DRAM is encrypted",
+        "test_dram_is_ciphertext_and_caches_are_plain",
     ),
     Rule(
         "aliases",
         "AMET 5.1",
         "aliases are not coherent, says Intel; the paper differs",
-        "test_aliases",
+        "test_aliases_that_are_coherent_do_not",
         "inferred",
     ),
-    Rule("write-unchecked", "TDX", "writes do not check the MAC", "test_detection", "public"),
     Rule(
-        "ownership-read", "model", "a store of less than a line reads it first", "test_detection", "inferred"
+        "write-unchecked",
+        "TDX",
+        "writes do not check the MAC",
+        "test_detection_follows_the_chosen_rule",
+        "public",
     ),
-    Rule("integrity-mismatch", "TDX", "a read whose MAC is wrong is a machine check", "test_detection"),
-    Rule("poison-sticky", "TDX", "a line found bad stays poisoned", "test_poison"),
-    Rule("poison-cleared", "TDX", "a whole line stored directly clears poison", "test_poison"),
+    Rule(
+        "ownership-read",
+        "model",
+        "a store of less than a line reads it first",
+        "test_detection_follows_the_chosen_rule",
+        "inferred",
+    ),
+    Rule(
+        "integrity-mismatch",
+        "TDX",
+        "a read whose MAC is wrong is a machine check",
+        "test_detection_follows_the_chosen_rule",
+    ),
+    Rule(
+        "poison-sticky",
+        "TDX",
+        "a line found bad stays poisoned",
+        "test_poison_stays_until_a_line_is_stored_directly",
+    ),
+    Rule(
+        "poison-cleared",
+        "TDX",
+        "a whole line stored directly clears poison",
+        "test_poison_stays_until_a_line_is_stored_directly",
+    ),
     Rule("td-mismatch", "TDX", "a private read of a line with TD=0 is a machine check", "test_td_bit"),
     Rule("td-hidden", "TDX", "a shared read of a line with TD=1 gives zeros", "test_td_bit"),
-    Rule("replay", "AMET 1", "old cipher text with its MAC verifies", "test_replay"),
-    Rule("mc-codes", "IntegriTag", "82AH integrity, 82BH TD bit, 82DH poison", "test_records"),
-    Rule("mc-address", "IntegriTag", "the logged address carries the KeyID bits", "test_records"),
-    Rule("mc-layout", "SDM 3, 16.3", "IA32_MCi_STATUS; a second error sets OVER", "test_banks"),
-    Rule("mc-banks", "model", "banks 13 to 20, a channel each, by line number", "test_banks", "inferred"),
+    Rule("replay", "AMET 1", "old cipher text with its MAC verifies", "test_replay_succeeds"),
+    Rule(
+        "mc-codes",
+        "IntegriTag",
+        "82AH integrity, 82BH TD bit, 82DH poison",
+        "test_records_hold_what_hardware_logs",
+    ),
+    Rule(
+        "mc-address",
+        "IntegriTag",
+        "the logged address carries the KeyID bits",
+        "test_records_hold_what_hardware_logs",
+    ),
+    Rule(
+        "mc-layout",
+        "SDM 3, 16.3",
+        "IA32_MCi_STATUS; a second error sets OVER",
+        "test_banks_are_read_and_cleared_as_a_kernel_does",
+    ),
+    Rule(
+        "mc-banks",
+        "model",
+        "banks 13 to 20, a channel each, by line number",
+        "test_banks_are_read_and_cleared_as_a_kernel_does",
+        "inferred",
+    ),
     # -- options
-    Rule("option-value", "model", "an option is one of its values", "test_options_are_refused", "inferred"),
+    Rule(
+        "option-value",
+        "model",
+        "an option is one of its values",
+        "test_options_are_refused_with_their_rule",
+        "inferred",
+    ),
     Rule(
         "option-memory",
         "model",
         "memory is whole pages, and fits below the KeyID bits",
-        "test_options_are_refused",
+        "test_options_are_refused_with_their_rule",
         "inferred",
     ),
-    Rule("option-key-bits", "AMET Table 4-1", "at most 15 KeyID bits", "test_options_are_refused"),
+    Rule(
+        "option-key-bits",
+        "AMET Table 4-1",
+        "at most 15 KeyID bits",
+        "test_options_are_refused_with_their_rule",
+    ),
     Rule(
         "option-algorithm",
         "AMET Table 4-1",
         "the algorithm is one that the part has",
-        "test_options_are_refused",
+        "test_options_are_refused_with_their_rule",
     ),
     Rule(
-        "option-cache", "model", "a cache is a whole number of sets", "test_options_are_refused", "inferred"
+        "option-cache",
+        "model",
+        "a cache is a whole number of sets",
+        "test_options_are_refused_with_their_rule",
+        "inferred",
     ),
     Rule(
         "option-aliases",
         "model",
         "aliases are not both coherent and forbidden",
-        "test_options_are_refused",
+        "test_options_are_refused_with_their_rule",
         "inferred",
     ),
     Rule(
         "option-mac",
         "model",
         "a MAC has 1 to 28 bits, and needs integrity",
-        "test_options_are_refused",
+        "test_options_are_refused_with_their_rule",
         "inferred",
     ),
     Rule(
         "option-exclusion",
         "AMET Table 4-5",
         "a power of two, aligned, of at least a page",
-        "test_options_are_refused",
+        "test_options_are_refused_with_their_rule",
     ),
 )
 
