@@ -306,6 +306,29 @@ static PyObject *engine_side(PyObject *self, PyObject *args) {
     return PyLong_FromUnsignedLong(machine->side[line]);
 }
 
+static PyObject *engine_verifying(PyObject *self, PyObject *args) {
+    struct tme_machine *machine = opened(self);
+    unsigned long long line;
+    if (machine == NULL || !PyArg_ParseTuple(args, "K:_verifying", &line)) {
+        return NULL;
+    }
+    if (line >= machine->lines) {
+        PyErr_SetString(PyExc_IndexError, "no such line");
+        return NULL;
+    }
+    PyObject *list = PyList_New(0);
+    for (uint32_t key_id = 0; list != NULL && key_id <= machine->last_key; key_id++) {
+        if (tmebox_tme_verifies(machine, key_id, line)) {
+            PyObject *number = PyLong_FromUnsignedLong(key_id);
+            if (number == NULL || PyList_Append(list, number) < 0) {
+                Py_CLEAR(list);
+            }
+            Py_XDECREF(number);
+        }
+    }
+    return list;
+}
+
 static PyObject *engine_counts(PyObject *self, PyObject *unused) {
     (void)unused;
     struct tme_machine *machine = opened(self);
@@ -409,6 +432,7 @@ static PyMethodDef engine_methods[] = {
     {"_set_exclusion", engine_set_exclusion, METH_VARARGS, "_set_exclusion(base, mask, on)"},
     {"_set_seam", engine_set_seam, METH_O, "_set_seam(on)"},
     {"_side", engine_side, METH_VARARGS, "_side(line, value=None) -> int\n\nMAC, TD bit and poison of a line."},
+    {"_verifying", engine_verifying, METH_VARARGS, "_verifying(line) -> list[int]\n\nKeyIDs whose MAC fits."},
     {"_counts", engine_counts, METH_NOARGS, "_counts() -> list[int]"},
     {"_noted", engine_noted, METH_NOARGS, "_noted() -> [(number, kind, address, key_id), ...]"},
     {"_cached", engine_cached, METH_NOARGS, "_cached() -> [(place, key_id, address, flags, data), ...]"},

@@ -56,6 +56,18 @@ enum tme_outcome tmebox_tme_load(struct tme_machine *machine, uint32_t key_id, u
     return TME_DONE;
 }
 
+bool tmebox_tme_verifies(const struct tme_machine *machine, uint32_t key_id, uint64_t line) {
+    const struct tme_key *key = &machine->keys[key_id];
+    uint8_t data[TME_LINE];
+    uint32_t side = machine->side[line], mac = side & TME_SIDE_MAC, td = (side & TME_SIDE_TD) != 0;
+    if (side & TME_SIDE_POISON || !key->integrity || is_plain(machine, key_id, line) ||
+        td != (key_id >= machine->first_private)) {
+        return false;
+    }
+    return tmebox_tme_open(machine->path, key, machine->mac_key, td, line * TME_LINE, 1,
+                           machine->dram + line * TME_LINE, &mac, machine->mac_mask, data) == 0;
+}
+
 void tmebox_tme_store(struct tme_machine *machine, uint32_t key_id, uint64_t line, const uint8_t *data) {
     uint8_t *cipher = machine->dram + line * TME_LINE;
     uint32_t mac = 0, td = key_id >= machine->first_private;

@@ -107,6 +107,8 @@ void tmebox_tme_cache_drop(struct tme_cache *cache, size_t place);
 void tmebox_tme_note(struct tme_machine *machine, enum tme_event_kind kind, uint32_t key_id, uint64_t line);
 enum tme_outcome tmebox_tme_load(struct tme_machine *machine, uint32_t key_id, uint64_t line, uint8_t *data);
 void tmebox_tme_store(struct tme_machine *machine, uint32_t key_id, uint64_t line, const uint8_t *data);
+/* Whether a read under the KeyID would find a MAC that fits. Notes and changes nothing. */
+bool tmebox_tme_verifies(const struct tme_machine *machine, uint32_t key_id, uint64_t line);
 void tmebox_tme_poison(struct tme_machine *machine, uint32_t key_id, uint64_t line);
 
 /* machine.c. key_id: -1 if it is in the address only. */

@@ -137,7 +137,16 @@ def state(machine: Modelled) -> tuple[Any, ...]:
     """Everything that can be seen."""
     sides = [machine._side(line) for line in range(MEMORY // LINE)]
     trace = list(machine.trace())
-    return machine.dram[:], sides, machine.cached(), machine.counters(), trace, machine.machine_checks
+    verifying = [machine.verifying(line * LINE) for line in range(8)]
+    return (
+        machine.dram[:],
+        sides,
+        verifying,
+        machine.cached(),
+        machine.counters(),
+        trace,
+        machine.machine_checks,
+    )
 
 
 class Difference(AssertionError):

@@ -42,7 +42,7 @@ _LANE_OF = {
     **dict.fromkeys(("plain-load", "plain-store", "poison-set", "poison-used", "poison-cleared"), 3),
 }
 _ALARMING = {"mac-mismatch", "td-mismatch", "poison-set", "poison-used"}
-PALETTE = ("#4477aa", "#66ccee", "#228833", "#ccbb44", "#aa3377", "#bbbbbb", "#ee8866", "#44bb99")
+PALETTE = ("#4477aa", "#117733", "#882255", "#995500", "#332288", "#555555", "#006d77", "#7a3e9d")
 ALARM = "#cc3311"
 
 

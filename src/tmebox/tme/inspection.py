@@ -63,6 +63,13 @@ class Inspected(MemoryPath):
             for place, key_id, address, flags, data in self._cached()
         ]
 
+    def verifying(self, address: int) -> list[int]:
+        """The KeyIDs under which the line in DRAM would verify now. Nothing is read, noted or changed.
+
+        Several have one key as long as they were not programmed. A KeyID without integrity is never among
+        them."""
+        return self._verifying(address // 64)
+
     def counters(self) -> dict[str, int]:
         """How often each kind of event happened since the machine was built."""
         return dict(zip(KINDS, self._counts(), strict=True))

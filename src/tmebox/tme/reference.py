@@ -138,6 +138,17 @@ class ReferenceMachine(Modelled):
             self._sides[line] = value & (MAC_MASK | TD_BIT | POISON_BIT)
         return self._sides.get(line, 0)
 
+    def _verifying(self, line: int) -> list[int]:
+        side, data = self._side(line), bytes(self._memory[line * LINE : (line + 1) * LINE])
+        td, found = side & TD_BIT != 0, []
+        for key_id, (_, tweak_key, integrity) in self._keys.items():
+            private = key_id >= self._first_private
+            if integrity and td == private and not side & POISON_BIT and not self._is_plain(key_id, line):
+                expected = mac(self._mac_key, data, encrypted_tweak(tweak_key, line * LINE), td)
+                if (expected ^ side) & ((1 << self.options.mac_bits) - 1) == 0:
+                    found.append(key_id)
+        return found
+
     def _counts(self) -> list[int]:
         return list(self._counted)
 
