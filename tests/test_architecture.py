@@ -28,6 +28,7 @@ LAYERS: dict[str, int] = {
     "toolchain": 2,
     "verify": 2,
     "memory": 2,
+    "tme": 2,
     "runtime": 3,
     "hints": 4,
     "cli": 5,

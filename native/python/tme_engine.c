@@ -316,75 +316,25 @@ static PyObject *engine_verifying(PyObject *self, PyObject *args) {
         PyErr_SetString(PyExc_IndexError, "no such line");
         return NULL;
     }
-    PyObject *list = PyList_New(0);
-    for (uint32_t key_id = 0; list != NULL && key_id <= machine->last_key; key_id++) {
-        if (tmebox_tme_verifies(machine, key_id, line)) {
-            PyObject *number = PyLong_FromUnsignedLong(key_id);
-            if (number == NULL || PyList_Append(list, number) < 0) {
-                Py_CLEAR(list);
-            }
-            Py_XDECREF(number);
-        }
-    }
-    return list;
+    return tmebox_tme_show_verifying(machine, line);
 }
 
 static PyObject *engine_counts(PyObject *self, PyObject *unused) {
     (void)unused;
     struct tme_machine *machine = opened(self);
-    PyObject *list = machine != NULL ? PyList_New(TME_EVENTS) : NULL;
-    for (int kind = 0; list != NULL && kind < TME_EVENTS; kind++) {
-        PyObject *count = PyLong_FromUnsignedLongLong(machine->counters[kind]);
-        if (count == NULL) {
-            Py_CLEAR(list);
-        } else {
-            PyList_SET_ITEM(list, kind, count);
-        }
-    }
-    return list;
+    return machine != NULL ? tmebox_tme_show_counts(machine) : NULL;
 }
 
 static PyObject *engine_noted(PyObject *self, PyObject *unused) {
     (void)unused;
     struct tme_machine *machine = opened(self);
-    PyObject *list = machine != NULL ? PyList_New(0) : NULL;
-    if (list == NULL) {
-        return NULL;
-    }
-    uint64_t kept = machine->number < machine->room ? machine->number : machine->room;
-    for (uint64_t i = 0; i < kept; i++) {
-        const struct tme_event *event = &machine->events[(machine->number - kept + i) & (machine->room - 1)];
-        PyObject *row = Py_BuildValue("KIKI", (unsigned long long)event->number, event->kind,
-                                      (unsigned long long)event->address, event->key_id);
-        if (row == NULL || PyList_Append(list, row) < 0) {
-            Py_XDECREF(row);
-            Py_DECREF(list);
-            return NULL;
-        }
-        Py_DECREF(row);
-    }
-    return list;
+    return machine != NULL ? tmebox_tme_show_events(machine) : NULL;
 }
 
 static PyObject *engine_cached(PyObject *self, PyObject *unused) {
     (void)unused;
     struct tme_machine *machine = opened(self);
-    PyObject *list = machine != NULL ? PyList_New(0) : NULL;
-    for (size_t place = 0; list != NULL && place < machine->cache.sets * machine->cache.ways; place++) {
-        uint32_t key_id;
-        uint64_t line;
-        if (!tmebox_tme_cache_holds(&machine->cache, place, &key_id, &line)) {
-            continue;
-        }
-        PyObject *row = Py_BuildValue("nIKBy#", (Py_ssize_t)place, key_id, (unsigned long long)(line * TME_LINE),
-                                      machine->cache.flags[place], machine->cache.data + place * TME_LINE,
-                                      (Py_ssize_t)TME_LINE);
-        if (row == NULL || PyList_Append(list, row) < 0) {
-            Py_CLEAR(list);
-        }
-        Py_XDECREF(row);
-    }
-    return list;
+    return machine != NULL ? tmebox_tme_show_cache(machine) : NULL;
 }
 
 static PyObject *engine_drive(PyObject *self, PyObject *args) {

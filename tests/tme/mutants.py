@@ -62,7 +62,10 @@ class Workshop:
         header.write_text(
             header.read_text().replace('_Pragma("GCC optimize(\\"O3\\")")', "")
         )  # to compile soon
-        self._sources = [*sorted((folder / "native/tme").glob("*.c")), folder / "native/python/tme_engine.c"]
+        self._sources = [
+            *sorted((folder / "native/tme").glob("*.c")),
+            *sorted((folder / "native/python").glob("tme_[ev]*.c")),
+        ]
         self._sources.append(folder / "native/init.c")
         self._objects = {source.name: self._compile(source, source.stem) for source in self._sources}
 

@@ -21,13 +21,14 @@ MUTATIONS = [
         "line == physical / TME_LINE",
     ),
     Mutation("skipped-mac-bit", "lines.c", "& mac_mask) != 0", "& mac_mask & ~1U) != 0"),
-    Mutation("wrong-tweak", "dram.c", "line * TME_LINE, 1,", "line, 1,", times=2),
+    Mutation("wrong-tweak", "dram.c", "line * TME_LINE, 1,", "line, 1,", times=3),
     Mutation("missing-cache-tag", "cache.c", "(uint64_t)key_id << KEY_SHIFT | VALID | line", "VALID | line"),
     Mutation(
         "td-bit-not-in-mac",
         "dram.c",
-        "td = (side & TME_SIDE_TD) != 0;",
-        "td = (side & TME_SIDE_TD) != 0; if (private) td = 0;",
+        "mac_key, td, line * TME_LINE",
+        "mac_key, 0, line * TME_LINE",
+        times=3,
     ),
     Mutation("poison-that-does-not-stay", "dram.c", "machine->side[line] |= TME_SIDE_POISON;", ""),
     Mutation(

@@ -15,6 +15,10 @@ ROOT = HERE.parents[1]
 PACKAGE = ROOT / "src" / "tmebox" / "tme"
 
 
+def test_every_rule_has_a_name_of_its_own() -> None:
+    assert len(rules.RULES) == len(rules.configuration.ROWS) + len(rules.access.ROWS)
+
+
 def test_every_rule_has_its_test() -> None:
     tests = {
         node.name
@@ -28,7 +32,7 @@ def test_every_rule_has_its_test() -> None:
 
 def test_every_rule_that_an_error_names_is_in_the_table_and_used() -> None:
     """By a search for the names in the source: what is no error's rule describes behaviour."""
-    text = "".join(path.read_text() for path in PACKAGE.glob("*.py") if path.name != "rules.py")
+    text = "".join(path.read_text() for path in PACKAGE.rglob("*.py") if path.parent.name != "rules")
     named = set(
         re.findall(r'"((?:activate|exclude|pconfig|msr|option|paging|ept|iommu|key-id)-[a-z-]+)"', text)
     )
