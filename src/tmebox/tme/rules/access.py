@@ -8,13 +8,13 @@ ROWS = (
     # -- addresses
     Rule(
         "key-id-in-address",
-        "AMET 5.1",
+        "AMET 5, physical address",
         "the KeyID is the top bits of a physical address",
         "test_key_id_in_the_address",
     ),
     Rule(
         "key-id-range",
-        "AMET 5.1",
+        "AMET 5, physical address",
         "KeyIDs above the configured ones are not there",
         "test_key_ids_out_of_range",
     ),
@@ -46,38 +46,46 @@ ROWS = (
     ),
     Rule(
         "paging-key-id",
-        "AMET 5.2",
+        "AMET 5, IA paging",
         "every level of host paging, and CR3, carry KeyIDs",
         "test_host_tables_carry_key_ids_at_every_level",
     ),
     Rule(
         "paging-reserved",
-        "SDM 3, 4.7",
+        "SDM 3, paging",
         "reserved bits of an entry give a page fault",
         "test_reserved_bits_fault",
     ),
     Rule(
         "paging-present",
-        "SDM 3, 4.7",
+        "SDM 3, paging",
         "an entry that is not present gives a page fault",
         "test_not_present_entries_fault",
     ),
-    Rule("paging-canonical", "SDM 1, 3.3", "a linear address is canonical", "test_canonical_addresses_only"),
-    Rule("ept-key-id", "AMET 5.3", "every level of EPT carries KeyIDs", "test_ept_carries_key_ids"),
     Rule(
-        "ept-misconfigured", "SDM 3, 29.3", "a malformed EPT entry is a misconfiguration", "test_ept_faults"
+        "paging-canonical",
+        "SDM 1, canonical addresses",
+        "a linear address is canonical",
+        "test_canonical_addresses_only",
     ),
-    Rule("ept-violation", "SDM 3, 29.3", "what EPT does not map is a violation", "test_ept_faults"),
+    Rule("ept-key-id", "AMET 5, EPT paging", "every level of EPT carries KeyIDs", "test_ept_carries_key_ids"),
+    Rule("ept-misconfigured", "SDM 3, EPT", "a malformed EPT entry is a misconfiguration", "test_ept_faults"),
+    Rule("ept-violation", "SDM 3, EPT", "what EPT does not map is a violation", "test_ept_faults"),
     Rule(
         "guest-no-key-id",
-        "AMET 5.3",
+        "AMET 5, EPT paging",
         "guest tables hold guest addresses: no KeyID",
         "test_guest_tables_have_no_key_ids",
     ),
-    Rule("iommu-key-id", "AMET 5.4", "DMA remapping tables carry KeyIDs", "test_iommu_tables_carry_key_ids"),
+    Rule(
+        "iommu-key-id",
+        "AMET 5, other addresses",
+        "DMA remapping tables carry KeyIDs",
+        "test_iommu_tables_carry_key_ids",
+    ),
     Rule(
         "iommu-fault",
-        "VT-d 7",
+        "VT-d, faults",
         "a device's access that is not mapped is blocked",
         "test_iommu_tables_carry_key_ids",
     ),
@@ -98,7 +106,7 @@ ROWS = (
     ),
     Rule(
         "key-id-not-in-tweak",
-        "AMET 5.1",
+        "AMET 5, physical address",
         "the KeyID never leaves the package: no tweak",
         "test_the_key_id_is_in_no_tweak",
     ),
@@ -115,7 +123,7 @@ ROWS = (
     # -- the memory path
     Rule(
         "cache-tag",
-        "AMET 5.1",
+        "AMET 5, physical address",
         "caches see the KeyID as a part of the address",
         "test_caches_are_tagged_by_key_id",
     ),
@@ -127,7 +135,7 @@ ROWS = (
     ),
     Rule(
         "aliases",
-        "AMET 5.1",
+        "AMET 5, physical address",
         "aliases are not coherent, says Intel; the paper differs",
         "test_aliases_that_are_coherent_do_not",
         "inferred",
@@ -166,7 +174,7 @@ ROWS = (
     ),
     Rule("td-mismatch", "TDX", "a private read of a line with TD=0 is a machine check", "test_td_bit"),
     Rule("td-hidden", "TDX", "a shared read of a line with TD=1 gives zeros", "test_td_bit"),
-    Rule("replay", "AMET 1", "old cipher text with its MAC verifies", "test_replay_succeeds"),
+    Rule("replay", "AMET 2", "old cipher text with its MAC verifies", "test_replay_succeeds"),
     Rule(
         "mc-codes",
         "IntegriTag",
@@ -181,7 +189,7 @@ ROWS = (
     ),
     Rule(
         "mc-layout",
-        "SDM 3, 16.3",
+        "SDM 3, machine check",
         "IA32_MCi_STATUS; a second error sets OVER",
         "test_banks_are_read_and_cleared_as_a_kernel_does",
     ),

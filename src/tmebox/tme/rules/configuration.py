@@ -8,7 +8,7 @@ ROWS = (
     # -- enumeration and registers
     Rule(
         "cpuid-tme",
-        "AMET 4.1",
+        "AMET 4, enumeration",
         "CPUID.7.0:ECX[13] enumerates TME; EDX[18] PCONFIG",
         "test_cpuid_enumerates_tme_and_its_targets",
     ),
@@ -20,7 +20,7 @@ ROWS = (
     ),
     Rule(
         "cpuid-width",
-        "AMET 5.1",
+        "AMET 5, physical address",
         "80000008H MAXPHYADDR does not change on activation",
         "test_cpuid_enumerates_tme_and_its_targets",
     ),
@@ -88,23 +88,29 @@ ROWS = (
     ),
     Rule(
         "core-activate",
-        "AMET 4.2",
+        "AMET Table 4-4",
         "9FFH gives a core the KeyID bits; it is written as 0",
         "test_core_activate_gives_the_key_id_bits",
     ),
     Rule(
-        "exclude-locked", "AMET 4.3", "983H and 984H cannot be written after the lock", "test_exclusion_rules"
+        "exclude-locked",
+        "AMET Table 4-5",
+        "983H and 984H cannot be written after the lock",
+        "test_exclusion_rules",
     ),
     Rule("exclude-reserved", "AMET Tables 4-5, 4-6", "reserved bits give #GP", "test_exclusion_rules"),
     Rule("exclude-contiguous", "AMET Table 4-5", "the mask is contiguous", "test_exclusion_rules"),
     Rule(
         "exclude-key-0",
-        "AMET 4.3",
+        "AMET Table 4-5",
         "the range is plain text for KeyID 0 only",
         "test_the_excluded_range_is_plain_for_key_id_0_only",
     ),
     Rule(
-        "bypass-key-0", "AMET 4.2", "with bypass, KeyID 0 is plain text", "test_bypass_leaves_key_id_0_plain"
+        "bypass-key-0",
+        "AMET Table 4-2",
+        "with bypass, KeyID 0 is plain text",
+        "test_bypass_leaves_key_id_0_plain",
     ),
     Rule(
         "partitioning",
