@@ -6,7 +6,7 @@ TME_FAST
 
 #include <string.h>
 
-static uint8_t substitute[256], restore[256];
+static uint8_t substitute[256], restore[256], unmix[4][256]; /* the last: times 14, 11, 13, 9 */
 
 static uint8_t doubled(uint8_t a) {
     return (uint8_t)(a << 1 ^ (a >> 7) * 0x1b);
@@ -38,6 +38,12 @@ __attribute__((constructor)) static void make_tables(void) {
     } while (power != 1);
     substitute[0] = 0x63;
     restore[0x63] = 0;
+    static const uint8_t factors[4] = {14, 11, 13, 9};
+    for (int i = 0; i < 4; i++) {
+        for (int byte = 0; byte < 256; byte++) {
+            unmix[i][byte] = times((uint8_t)byte, factors[i]);
+        }
+    }
 }
 
 static void expand(uint8_t (*round_keys)[16], uint32_t rounds, const uint8_t *key, uint32_t words) {
@@ -64,10 +70,10 @@ static void expand(uint8_t (*round_keys)[16], uint32_t rounds, const uint8_t *ke
     }
 }
 
-static void mix_column(uint8_t *c, uint8_t a, uint8_t b, uint8_t d, uint8_t e) {
+static void unmix_column(uint8_t *c) {
     uint8_t old[4] = {c[0], c[1], c[2], c[3]};
     for (int i = 0; i < 4; i++) {
-        c[i] = times(old[i], a) ^ times(old[(i + 1) & 3], b) ^ times(old[(i + 2) & 3], d) ^ times(old[(i + 3) & 3], e);
+        c[i] = unmix[0][old[i]] ^ unmix[1][old[(i + 1) & 3]] ^ unmix[2][old[(i + 2) & 3]] ^ unmix[3][old[(i + 3) & 3]];
     }
 }
 
@@ -80,7 +86,7 @@ void tmebox_tme_expand(struct tme_key *key, uint32_t key_bits, const uint8_t *da
         uint8_t *inverse = key->inverse[round];
         memcpy(inverse, key->data[key->rounds - round], 16);
         for (int column = 0; round != 0 && round != key->rounds && column < 4; column++) {
-            mix_column(inverse + 4 * column, 14, 11, 13, 9);
+            unmix_column(inverse + 4 * column);
         }
     }
     key->encrypted = true;
@@ -120,7 +126,7 @@ static void decrypt_block(const uint8_t (*round_keys)[16], uint32_t rounds, uint
         memcpy(state, turned, 16);
         add(state, round_keys[round]);
         for (int column = 0; round != 0 && column < 4; column++) {
-            mix_column(state + 4 * column, 14, 11, 13, 9);
+            unmix_column(state + 4 * column);
         }
     }
 }
