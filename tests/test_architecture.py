@@ -109,6 +109,12 @@ def test_the_verifier_imports_nothing_but_errors_and_numbers() -> None:
         assert {part for part, _ in imported_parts(path)} <= allowed, path.name
 
 
+def test_the_tme_model_imports_nothing_but_errors_and_numbers_and_the_core() -> None:
+    allowed = {"tme", "errors", "abi", "_native"}
+    for path in (PACKAGE / "tme").rglob("*.py"):
+        assert {part for part, _ in imported_parts(path)} <= allowed, path.name
+
+
 def test_running_a_module_imports_nothing_of_the_toolchain() -> None:
     for path in SOURCES:
         if part_of(path) in {"toolchain", "cli", "__main__"}:

@@ -150,7 +150,9 @@ static PyObject *store(PyObject *self, const char *name, PyObject *const *args, 
     if (!whole) {
         PyErr_SetString(PyExc_ValueError, "direct_store() stores one line: 64 bytes at a multiple of 64");
     } else if (direct) {
-        fault = tmebox_tme_direct(machine, address, key_id, data.buf);
+        uint8_t line[TME_LINE]; /* what is stored may be DRAM itself */
+        memcpy(line, data.buf, sizeof line);
+        fault = tmebox_tme_direct(machine, address, key_id, line);
     } else {
         fault = tmebox_tme_write(machine, address, key_id, data.buf, (size_t)data.len);
     }

@@ -45,6 +45,13 @@ bool tmebox_tme_layout(struct tme_machine *machine, uint32_t address_bits, uint3
         return false;
     }
     memset(keys, 0, size);
+    for (size_t place = 0; place < machine->cache.sets * machine->cache.ways; place++) {
+        uint32_t key_id;
+        uint64_t line;
+        if (tmebox_tme_cache_holds(&machine->cache, place, &key_id, &line) && key_id >> key_bits != 0) {
+            tmebox_tme_cache_drop(&machine->cache, place); /* there is no key that it could leave with */
+        }
+    }
     free(machine->keys);
     machine->keys = keys;
     machine->address_bits = address_bits;

@@ -127,3 +127,23 @@ def test_the_c_core_checks_what_it_is_given() -> None:
         engine.read(0, 1)
     with pytest.raises(RuntimeError):
         memoryview(engine)
+
+
+def test_what_is_stored_may_be_dram_itself() -> None:
+    machine = tme.Machine(memory="64KiB", path="portable")
+    machine.activate()
+    machine.dram[0:256] = bytes(range(256))
+    view = memoryview(machine)  # type: ignore[arg-type]
+    machine.direct_store(0, view[8:72])
+    machine.write(64, view[100:164])
+    assert machine.read(0, 64) == bytes(range(8, 72))
+    assert machine.read(64, 64) == bytes(range(100, 164))
+
+
+def test_a_key_table_that_shrinks_leaves_no_line_behind() -> None:
+    machine = tme.Machine(memory="64KiB", key_id_bits=6)
+    machine.activate()
+    machine.write(0, b"x", key_id=63)
+    machine._layout(52, 0, 1, 0)
+    assert machine.cached() == []
+    machine.flush()
