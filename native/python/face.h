@@ -43,6 +43,8 @@ PyObject *tmebox_tme_show_counts(const struct tme_machine *machine);
 PyObject *tmebox_tme_show_verifying(const struct tme_machine *machine, uint64_t line);
 PyObject *tmebox_tme_show_events(const struct tme_machine *machine);
 PyObject *tmebox_tme_show_cache(const struct tme_machine *machine);
+PyObject *tmebox_tme_show_lines(const struct tme_machine *machine, PyObject *args);
+PyObject *tmebox_tme_take_lines(struct tme_machine *machine, PyObject *args);
 extern PyTypeObject tmebox_tme_engine_type;
 extern PyMethodDef tmebox_tme_methods[];
 

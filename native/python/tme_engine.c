@@ -339,6 +339,16 @@ static PyObject *engine_cached(PyObject *self, PyObject *unused) {
     return machine != NULL ? tmebox_tme_show_cache(machine) : NULL;
 }
 
+static PyObject *engine_load_lines(PyObject *self, PyObject *args) {
+    struct tme_machine *machine = opened(self);
+    return machine != NULL ? tmebox_tme_show_lines(machine, args) : NULL;
+}
+
+static PyObject *engine_store_lines(PyObject *self, PyObject *args) {
+    struct tme_machine *machine = opened(self);
+    return machine != NULL ? tmebox_tme_take_lines(machine, args) : NULL;
+}
+
 static PyObject *engine_drive(PyObject *self, PyObject *args) {
     struct tme_machine *machine = opened(self);
     unsigned long long accesses, start, span, seed;
@@ -388,6 +398,8 @@ static PyMethodDef engine_methods[] = {
     {"_counts", engine_counts, METH_NOARGS, "_counts() -> list[int]"},
     {"_noted", engine_noted, METH_NOARGS, "_noted() -> [(number, kind, address, key_id), ...]"},
     {"_cached", engine_cached, METH_NOARGS, "_cached() -> [(place, key_id, address, flags, data), ...]"},
+    {"_load_uncached", engine_load_lines, METH_VARARGS, "_load_uncached(key_id, line, count) -> (bytes, wrong)"},
+    {"_store_uncached", engine_store_lines, METH_VARARGS, "_store_uncached(key_id, line, data)"},
     {"_drive", engine_drive, METH_VARARGS, "_drive(accesses, start, span, key_id, write_every, seed)"},
     {NULL, NULL, 0, NULL},
 };

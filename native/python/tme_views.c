@@ -1,6 +1,9 @@
-/* What TmeEngine shows of a machine, as Python values: counters, events, the cache, which KeyIDs a line verifies under. */
+/* What TmeEngine shows of a machine, as Python values: counters, events, the cache, which KeyIDs a line verifies under; and
+ * its lines in numbers, past the cache. */
 #include "python/face.h"
 #include "tme/machine.h"
+
+#include <string.h>
 
 PyObject *tmebox_tme_show_counts(const struct tme_machine *machine) {
     PyObject *list = PyList_New(TME_EVENTS);
@@ -58,4 +61,49 @@ PyObject *tmebox_tme_show_cache(const struct tme_machine *machine) {
         }
     }
     return list;
+}
+
+/* Whether there are such lines under such a KeyID; if not, ValueError is set. */
+static bool lines_are_there(const struct tme_machine *machine, unsigned int key_id, unsigned long long line,
+                            size_t count) {
+    bool there = key_id <= machine->last_key && count <= TME_PAGE_LINES && line <= machine->lines &&
+                 count <= machine->lines - line;
+    if (!there) {
+        PyErr_SetString(PyExc_ValueError, "at most 64 lines, of this machine, under a KeyID of it");
+    }
+    return there;
+}
+
+PyObject *tmebox_tme_show_lines(const struct tme_machine *machine, PyObject *args) {
+    unsigned int key_id, count;
+    unsigned long long line;
+    uint8_t plain[TME_LINE * TME_PAGE_LINES];
+    if (!PyArg_ParseTuple(args, "IKI:_load_uncached", &key_id, &line, &count) ||
+        !lines_are_there(machine, key_id, line, count)) {
+        return NULL;
+    }
+    uint64_t wrong = tmebox_tme_load_lines(machine, key_id, line, count, plain);
+    return Py_BuildValue("y#K", (char *)plain, (Py_ssize_t)(TME_LINE * (size_t)count), (unsigned long long)wrong);
+}
+
+PyObject *tmebox_tme_take_lines(struct tme_machine *machine, PyObject *args) {
+    unsigned int key_id;
+    unsigned long long line;
+    Py_buffer data;
+    uint8_t plain[TME_LINE * TME_PAGE_LINES];
+    if (!PyArg_ParseTuple(args, "IKy*:_store_uncached", &key_id, &line, &data)) {
+        return NULL;
+    }
+    size_t count = (size_t)data.len / TME_LINE;
+    bool good = lines_are_there(machine, key_id, line, count);
+    if (good && data.len % TME_LINE != 0) {
+        PyErr_SetString(PyExc_ValueError, "whole lines of 64 bytes");
+        good = false;
+    }
+    if (good) {
+        memcpy(plain, data.buf, TME_LINE * count); /* what is stored may be DRAM itself */
+        tmebox_tme_store_lines(machine, key_id, line, count, plain);
+    }
+    PyBuffer_Release(&data);
+    return good ? Py_NewRef(Py_None) : NULL;
 }

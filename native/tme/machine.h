@@ -111,6 +111,14 @@ void tmebox_tme_store(struct tme_machine *machine, uint32_t key_id, uint64_t lin
 bool tmebox_tme_verifies(const struct tme_machine *machine, uint32_t key_id, uint64_t line);
 void tmebox_tme_poison(struct tme_machine *machine, uint32_t key_id, uint64_t line);
 
+/* pages.c. At most 64 lines from `line` on, past the cache. load: bit i of the answer: line i cannot be read under the
+ * KeyID, and zeros stand for it. Both may run in a fault handler; the KeyID and the lines are there, and nobody else is at
+ * them. plain does not overlap DRAM. */
+uint64_t tmebox_tme_load_lines(const struct tme_machine *machine, uint32_t key_id, uint64_t line, size_t count,
+                               uint8_t *plain);
+void tmebox_tme_store_lines(struct tme_machine *machine, uint32_t key_id, uint64_t line, size_t count,
+                            const uint8_t *plain);
+
 /* machine.c. key_id: -1 if it is in the address only. */
 bool tmebox_tme_machine_new(struct tme_machine *machine, uint64_t size, size_t sets, size_t ways, uint32_t replacement,
                             uint64_t seed, size_t room);

@@ -6,6 +6,7 @@ import pytest
 
 from tests.tme.differential import compare
 from tmebox import tme
+from tmebox.tme.forgery import measure
 
 pytestmark = pytest.mark.soak
 
@@ -22,3 +23,11 @@ def test_a_million_operations_agree() -> None:
     print(f"{sum(answers.values()):,} operations: {answers}")
     assert sum(answers.values()) == OPERATIONS
     assert answers["IntegrityError"] > OPERATIONS // 100
+
+
+def test_forgeries_are_measured_up_to_20_bits() -> None:
+    result = measure(range(4, 21), 400)
+    print(result)
+    assert result.low <= 2.0**-28 <= result.high or abs(result.slope + 1) < 0.03
+    for sample in result.samples:
+        assert sample.interval[0] * 0.7 < 2.0**-sample.bits < sample.interval[1] * 1.4
