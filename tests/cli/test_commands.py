@@ -14,8 +14,8 @@ import pytest
 import tmebox.__main__ as entry
 from tests.cli.command_line import Run, environment
 
-COMMANDS = ("demo", "cc", "ar", "run", "verify", "inspect", "stub", "doctor")
-OWN_COMMANDS = ("demo", "run", "verify", "inspect", "stub", "doctor")
+COMMANDS = ("demo", "cc", "ar", "run", "verify", "inspect", "stub", "tme", "doctor")
+OWN_COMMANDS = ("demo", "run", "verify", "inspect", "stub", "tme", "doctor")
 
 
 def test_help_names_every_command(tmebox: Run) -> None:

@@ -36,6 +36,7 @@ ONLY_HARDWARE_KNOWS = (
     "where the MAC, the TD bit and poison are kept, and whether an attacker at the DIMM can write them",
     "what a part without coherent aliases does when two of them are dirty, beyond losing one",
     "whether an ownership read faults, poisons, or is dropped, on each stepping",
+    "which stores of a part of a line poison it on parts whose errata say so",
     "what stays in caches and buffers over a reset, and for how long DRAM stays readable without power",
     "speculation, prefetching, and every side channel",
 )
