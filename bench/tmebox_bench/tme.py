@@ -61,8 +61,8 @@ def bench_tme(progress: Progress | None = None) -> TmeResults:
 
 
 def timed(work: Callable[[int], object], per_call: int = 1) -> Spread:
-    """Nanoseconds of processor time of one of the `per_call` things that work(1) does; work(n) does n times as
-    many. Other processes that use the same core still count."""
+    """Nanoseconds of processor time of one of the `per_call` things that work(1) does; work(n) does n times
+    as many. Who shares the core still counts."""
     times, once = 1, 0
     while once < ROUND_S * 1e9:
         times *= 2
