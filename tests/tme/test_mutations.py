@@ -12,6 +12,8 @@ from tmebox.tme.machine import Machine, Modelled
 
 reference = pytest.importorskip("tmebox.tme.reference", reason="needs the package cryptography")
 
+pytestmark = pytest.mark.slow
+
 MUTATIONS = [
     Mutation("dropped-flush", "machine.c", "        write_back(machine, place);\n", ""),
     Mutation(
