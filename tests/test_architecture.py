@@ -37,6 +37,7 @@ LAYERS: dict[str, int] = {
     "hints": 4,
     "serve": 4,
     "bench": 4,
+    "driver": 4,
     "cli": 5,
     "__main__": 6,
     "__init__": 6,

@@ -148,7 +148,7 @@ static void run_mutants(void)
 			fclose(file);
 		snprintf(label, sizeof(label), "%s:", entry->d_name);
 		report("mutant %s %s", entry->d_name, run_groups(list, label) ? "caught" : "not caught");
-		if (syscall(SYS_delete_module, "tmebox", O_NONBLOCK))
+		if (syscall(SYS_delete_module, entry->d_name, O_NONBLOCK))
 			report("# %s: cannot be unloaded: %s", entry->d_name, strerror(errno));
 	}
 }

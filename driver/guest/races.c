@@ -5,11 +5,16 @@
 
 #include "guest.h"
 
+#define PAGES 64
+
 static volatile bool stop;
 static volatile uint64_t *target;
 static volatile uint64_t faults, stores;
 
-/* Stores for as long as it may, and tries again for as long as it may not. */
+/*
+ * Stores into one page after the other for as long as it may, and tries
+ * again for as long as it may not. So most of its stores are first ones.
+ */
 static void *store_all_the_time(void *unused)
 {
 	uint64_t number = 0;
@@ -17,7 +22,8 @@ static void *store_all_the_time(void *unused)
 	(void)unused;
 	stay_on_cpu(1);
 	while (!stop) {
-		if (write_at(target, ++number))
+		number++;
+		if (write_at(target + number % PAGES * PAGE / 8, number))
 			faults++;
 		else
 			stores++;
@@ -25,17 +31,24 @@ static void *store_all_the_time(void *unused)
 	return NULL;
 }
 
-/* Does the word change after now? The other thread runs meanwhile, on another CPU. */
-static bool changes(volatile uint64_t *word)
+/* Does a word change after now? The other thread runs meanwhile, on another CPU. */
+static bool changes(volatile uint64_t *words)
 {
-	uint64_t before = *word;
+	uint64_t before[PAGES];
 
-	for (unsigned int i = 0; i < 2000; i++) {
-		if (*word != before)
+	for (unsigned int i = 0; i < PAGES; i++)
+		before[i] = words[i * PAGE / 8];
+	for (unsigned int i = 0; i < 100 * PAGES; i++)
+		if (words[i % PAGES * PAGE / 8] != before[i % PAGES])
 			return true;
-		__builtin_ia32_pause();
-	}
 	return false;
+}
+
+/* Long enough for a few stores, or for none. */
+static void wait_for_some(uint64_t had, unsigned int count)
+{
+	for (unsigned int i = 0; i < 1000000 && stores < had + count; i++)
+		;
 }
 
 enum how { REVOKE, MAKE_READ_ONLY, FREE };
@@ -43,27 +56,25 @@ enum how { REVOKE, MAKE_READ_ONLY, FREE };
 static void race(enum how how)
 {
 	unsigned long rounds = number_for("rounds", 3000), late = 0;
-	int fd = device_with(2);
+	int fd = device_with(PAGES);
 	uint32_t key = new_key(fd);
-	volatile uint64_t *seen = alias(fd, 0, 0, 2);
+	volatile uint64_t *seen = alias(fd, 0, 0, PAGES);
 	pthread_t thread;
 
 	stay_on_cpu(0);
 	if (how == FREE)
 		rounds /= 4;
-	target = view(fd, key, 0, 2, PROT_READ | PROT_WRITE);
+	target = view(fd, key, 0, PAGES, PROT_READ | PROT_WRITE);
 	CHECK(!pthread_create(&thread, NULL, store_all_the_time, NULL));
 	for (unsigned long round = 0; round < rounds; round++) {
 		uint64_t had = stores;
 
-		CHECK(!grant(fd, key, 0, 1, RW));
-		/* Mostly while it runs; every fourth time straight into its fault. */
-		for (unsigned int i = 0; round % 4 && i < 100000 && stores == had; i++)
-			__builtin_ia32_pause();
+		CHECK(!grant(fd, key, 0, PAGES, RW));
+		wait_for_some(had, round % 8 * 4);
 		if (how == REVOKE) {
-			CHECK(!revoke_range(fd, key, 0, 1, RW));
+			CHECK(!revoke_range(fd, key, 0, PAGES, RW));
 		} else if (how == MAKE_READ_ONLY) {
-			CHECK(!revoke_range(fd, key, 0, 1, TMEBOX_WRITE));
+			CHECK(!revoke_range(fd, key, 0, PAGES, TMEBOX_WRITE));
 		} else {
 			CHECK(!key_free(fd, key));
 		}
@@ -72,10 +83,10 @@ static void race(enum how how)
 			uint32_t next = new_key(fd);
 			volatile uint64_t *before = target;
 
-			target = view(fd, next, 0, 2, PROT_READ | PROT_WRITE);
+			target = view(fd, next, 0, PAGES, PROT_READ | PROT_WRITE);
 			key = next;
 			/* The other thread may be at it: it then gets a SIGSEGV, which it expects. */
-			CHECK(!munmap((void *)before, 2 * PAGE));
+			CHECK(!munmap((void *)before, PAGES * PAGE));
 		}
 	}
 	stop = true;
@@ -119,9 +130,9 @@ static void changes_from_several_threads(void)
 {
 	pthread_t threads[3];
 
-	contended_fd = device_with(2);
+	contended_fd = device_with(PAGES);
 	contended_key = new_key(contended_fd);
-	target = view(contended_fd, contended_key, 0, 2, PROT_READ | PROT_WRITE);
+	target = view(contended_fd, contended_key, 0, PAGES, PROT_READ | PROT_WRITE);
 	CHECK(!pthread_create(&threads[0], NULL, store_all_the_time, NULL));
 	for (int i = 1; i < 3; i++)
 		CHECK(!pthread_create(&threads[i], NULL, grant_all_the_time, NULL));

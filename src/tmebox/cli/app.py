@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 import tmebox
-from tmebox.cli import bench, demo, doctor, inspect, run, stub, verify
+from tmebox.cli import bench, demo, doctor, driver, inspect, run, stub, verify
 from tmebox.cli.output import EXIT_FAILED, EXIT_OK, EXIT_TRAP, complain
 from tmebox.errors import TmeboxError, Trap
 
@@ -93,6 +93,12 @@ app.add_typer(
     name="bench",
     help="Measure what sandboxing costs on this machine.",
     epilog=examples("tmebox bench cpu --quick", "tmebox bench cpu fib json", "tmebox bench calls"),
+)
+app.add_typer(
+    driver.driver,
+    name="driver",
+    help="Prove the kernel driver for TME-MK in virtual machines.",
+    epilog=examples("tmebox driver test", "tmebox driver test --kernel 6.12 --quick"),
 )
 
 

@@ -1,8 +1,8 @@
 """A virtual machine whose memory appears once for each KeyID, as if nothing were encrypted.
 
 QEMU emulates the processor (TCG: no KVM, no privileges). The machine's RAM is one file, and the same file is
-plugged in again as memory modules at `key << shift`. So a page-table entry with a KeyID reaches the same bytes
-as one without, and everything about page tables can be tested. No key and no integrity is in it.
+plugged in again as memory modules at `key << shift`. So a page-table entry with a KeyID reaches the same
+bytes as one without, and everything about page tables can be tested. No key and no integrity is in it.
 """
 
 from __future__ import annotations
@@ -112,19 +112,23 @@ def run(qemu: Qemu, boot: Boot) -> Iterator[str]:
         stack.callback(_end, process)
         for end in theirs:
             end.close()
-        conversation = _Conversation(process, *ours, log, time.monotonic() + boot.timeout_s)
+        said, asked, monitor = ours
+        deadline = time.monotonic() + boot.timeout_s
+        conversation = _Conversation(process, said, asked, monitor, log, deadline)
         yield from conversation.lines()
 
 
 def _environment(qemu: Qemu) -> dict[str, str]:
     if qemu.libraries is None:
         return dict(os.environ)
-    return {**os.environ, "LD_LIBRARY_PATH": str(qemu.libraries), "QEMU_MODULE_DIR": str(qemu.libraries / "qemu")}
+    return {
+        **os.environ,
+        "LD_LIBRARY_PATH": str(qemu.libraries),
+        "QEMU_MODULE_DIR": str(qemu.libraries / "qemu"),
+    }
 
 
-def _command(
-    qemu: Qemu, boot: Boot, folder: Path, memory: int, descriptors: Sequence[int]
-) -> list[str]:
+def _command(qemu: Qemu, boot: Boot, folder: Path, memory: int, descriptors: Sequence[int]) -> list[str]:
     keys = (1 << boot.key_bits) - 1 if boot.aliased else 0
     size = boot.ram_bytes // MIB
     # The room for memory modules begins above the RAM; each may need a GiB to be aligned.
@@ -195,14 +199,13 @@ class _Conversation:
     def _arriving(self) -> Iterator[tuple[socket.socket, str]]:
         with selectors.DefaultSelector() as selector:
             for source in (self._said, self._asked):
-                selector.register(source, selectors.EVENT_READ)
+                selector.register(source, selectors.EVENT_READ, source)
             while True:
                 left = self._deadline - time.monotonic()
                 if left <= 0:
                     raise self._error("it did not finish in time")
                 for key, _ in selector.select(left):
-                    source = key.fileobj
-                    assert isinstance(source, socket.socket)
+                    source = key.data
                     piece = source.recv(1 << 16)
                     if not piece:
                         return

@@ -13,8 +13,8 @@ LARGE = 1 << 7
 FIVE_LEVELS = 1 << 12
 """In CR4."""
 RECOVERABLE_LOAD_STATUS = 0xBD80_0000_0000_0134
-"""Valid, uncorrected, enabled, with address and miscellaneous information, signalled, action required; the code
-of a data load (Intel's manual, volume 3, machine-check architecture)."""
+"""Valid, uncorrected, enabled, with address and miscellaneous information, signalled, action required; the
+code of a data load (Intel's manual, volume 3, machine-check architecture)."""
 GLOBAL_STATUS = 7
 """In progress, the address of the instruction is valid, and so is returning to it."""
 BANK = 4
@@ -91,9 +91,10 @@ class Monitor:
 
     def machine_check(self, physical: int) -> None:
         """A memory error that the load just running must not go on with."""
-        self.ask(
-            f"mce 0 {BANK} {RECOVERABLE_LOAD_STATUS:#x} {GLOBAL_STATUS:#x} {physical:#x} {PHYSICAL_ADDRESS:#x}"
-        )
+        status = f"{RECOVERABLE_LOAD_STATUS:#x} {GLOBAL_STATUS:#x}"
+        complaint = self.ask(f"mce 0 {BANK} {status} {physical:#x} {PHYSICAL_ADDRESS:#x}")
+        if complaint:
+            raise MonitorError(complaint.strip())
 
     def _physical_word(self, address: int) -> int:
         found = re.search(r": (0x[0-9a-f]+)", self.ask(f"xp /1gx {address:#x}"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,10 @@ from tmebox.driver.kernels import Kernel
 
 @dataclass(frozen=True)
 class Mutant:
-    """`groups` are the tests of which one at least must fail. `file` has `text` exactly once."""
+    """`groups` are the tests of which one at least must fail. `file` has `text` exactly once.
+
+    `name` is also the module's.
+    """
 
     name: str
     file: str
@@ -23,76 +27,88 @@ class Mutant:
 
 MUTANTS = (
     Mutant(
-        "key-in-the-frame",
+        "key_in_the_frame",
         "view.c",
         "page_to_pfn(page), __pgprot(bits))",
         "page_to_pfn(page) | tmebox_entry_bits(&tmebox_platform.layout, id) >> PAGE_SHIFT, "
         "vm_get_page_prot(flags))",
         "alias",
     ),
-    Mutant("wrong-shift", "tmebox_bits.h", "(__u64)key << layout->key_shift;", "(__u64)key << 37;", "alias"),
     Mutant(
-        "revoking-unmaps-nothing",
+        "wrong_shift",
+        "view.c",
+        "pgprot_val(vm_get_page_prot(flags)) | tmebox_entry_bits(&tmebox_platform.layout, id);",
+        "pgprot_val(vm_get_page_prot(flags)) | tmebox_entry_bits(&tmebox_platform.layout, id) << 1;",
+        "alias",
+    ),
+    Mutant(
+        "revoking_unmaps_nothing",
         "heap.c",
-        "	tmebox_view_unmap(file, key->id, range->first, range->count);\n",
+        "\ttmebox_view_unmap(file, key->id, range->first, range->count);\n",
         "",
         "grants",
     ),
-    Mutant("writes-are-not-asked-about", "view.c", "	.pfn_mkwrite = view_pfn_mkwrite,\n", "", "grants"),
+    Mutant("writes_are_not_asked_about", "view.c", "\t.pfn_mkwrite = view_pfn_mkwrite,\n", "", "grants"),
     Mutant(
-        "the-first-write-makes-writable",
+        "the_first_write_makes_writable",
         "view.c",
-        "	vm_fault_t result = VM_FAULT_SIGBUS;\n	struct tmebox_place place;\n	unsigned int id;",
-        "	vm_fault_t result = 0;\n	struct tmebox_place place;\n	unsigned int id;",
+        "\tvm_fault_t result = VM_FAULT_SIGBUS;\n\tstruct tmebox_place place;\n\tunsigned int id;",
+        "\tvm_fault_t result = 0;\n\tstruct tmebox_place place;\n\tunsigned int id;",
         "grants",
     ),
     Mutant(
-        "checked-without-the-lock",
+        "checked_without_the_lock",
         "view.c",
-        "	if (!permitted(file, place, &id, &writable))\n		return VM_FAULT_SIGBUS;\n",
-        "	if (!permitted(file, place, &id, &writable))\n		return VM_FAULT_SIGBUS;\n"
-        "	mutex_unlock(&file->lock);\n	mutex_lock(&file->lock);\n",
+        "\tif (!permitted(file, place, &id, &writable))\n\t\treturn VM_FAULT_SIGBUS;\n",
+        "\tif (!permitted(file, place, &id, &writable))\n\t\treturn VM_FAULT_SIGBUS;\n"
+        # A moment, as if an interrupt came here: otherwise it takes minutes to be seen.
+        "\tmutex_unlock(&file->lock);\n\tfor (int i = 0; i < 3000; i++)\n\t\tcpu_relax();\n"
+        "\tmutex_lock(&file->lock);\n",
         "races",
     ),
     Mutant(
-        "freed-keys-keep-their-views",
+        "freed_keys_keep_their_views",
         "heap.c",
-        "	tmebox_view_unmap(file, key->id, 0, file->page_count);\n	tmebox_view_unmap_alias",
-        "	tmebox_view_unmap_alias",
+        "\ttmebox_view_unmap(file, key->id, 0, file->page_count);\n\ttmebox_view_unmap_alias",
+        "\ttmebox_view_unmap_alias",
         "grants",
     ),
-    Mutant("freed-keys-keep-aliases", "heap.c", "	tmebox_view_unmap_alias(file, key->id);\n", "", "alias"),
+    Mutant("freed_keys_keep_aliases", "heap.c", "\ttmebox_view_unmap_alias(file, key->id);\n", "", "alias"),
     Mutant(
-        "freed-keys-leave-their-bytes",
+        "freed_keys_leave_their_bytes",
         "heap.c",
-        "		if (file->pages[number])\n			tmebox_lines_rewrite(file->pages[number]);\n",
+        "\t\tif (file->pages[number])\n\t\t\ttmebox_lines_rewrite(file->pages[number]);\n",
         "",
         "grants",
     ),
     Mutant(
-        "any-process-may-call",
+        "any_process_may_call",
         "device.c",
-        "	if (current->mm != file->mm)\n		return -EPERM;\n",
+        "\tif (current->mm != file->mm)\n\t\treturn -EPERM;\n",
         "",
         "processes",
     ),
     Mutant(
-        "any-process-may-map",
+        "any_process_may_map",
         "view.c",
-        "	if (current->mm != file->mm || vma->vm_mm != file->mm)\n		return -EPERM;\n",
+        "\tif (current->mm != file->mm || vma->vm_mm != file->mm)\n\t\treturn -EPERM;\n",
         "",
         "processes",
     ),
-    Mutant("views-are-copied", "view.c", "VM_PFNMAP | VM_IO | VM_DONTCOPY", "VM_PFNMAP | VM_IO", "mappings"),
-    Mutant("advice-copies-views", "view.c", "VM_PFNMAP | VM_IO |", "VM_PFNMAP |", "mappings"),
-    Mutant("views-are-split", "view.c", "	.may_split = view_may_split,\n", "", "mappings"),
-    Mutant("views-move", "view.c", "	.mremap = view_mremap,\n", "", "mappings"),
+    Mutant("views_are_copied", "view.c", "VM_PFNMAP | VM_IO | VM_DONTCOPY", "VM_PFNMAP | VM_IO", "mappings"),
+    Mutant("advice_copies_views", "view.c", "VM_PFNMAP | VM_IO |", "VM_PFNMAP |", "mappings"),
+    Mutant("views_are_split", "view.c", "\t.may_split = view_may_split,\n", "", "mappings"),
+    Mutant("views_move", "view.c", "\t.mremap = view_mremap,\n", "", "mappings"),
+    Mutant("views_become_executable", "view.c", "\tvm_flags_clear(vma, VM_MAYEXEC);\n", "", "mappings"),
+    Mutant("offsets_reach_beyond", "view.c", "vma_pages(vma));\n", "1);\n", "edges"),
+    Mutant("keys_never_come_back", "keys.c", "\t\t__clear_bit(id, taken);\n", "", "lives"),
     Mutant(
-        "views-become-executable", "view.c", "	vm_flags_clear(vma, VM_MAYEXEC);\n", "", "mappings"
+        "pages_are_forgotten",
+        "heap.c",
+        "\t\t__free_page(page);\n\t\tcond_resched",
+        "\t\tcond_resched",
+        "cycles",
     ),
-    Mutant("offsets-reach-beyond", "view.c", "vma_pages(vma));\n", "1);\n", "edges"),
-    Mutant("keys-never-come-back", "keys.c", "		__clear_bit(id, taken);\n", "", "lives"),
-    Mutant("pages-are-forgotten", "heap.c", "		__free_page(page);\n		cond_resched", "		cond_resched", "cycles"),
 )
 
 
@@ -110,15 +126,18 @@ def mutated(original: str, mutant: Mutant) -> str:
 def files(kernel: Kernel, tree: Path) -> Iterator[tuple[str, bytes]]:
     """For the first file system: each mutant as a module, and the tests it must fail.
 
-    They are built one after the other in `tree`, where the driver was built before: so only what is changed is
-    compiled again.
+    They are built in `tree`, where the driver was built before, all at once: a mutant is one changed file and
+    the driver's other objects.
     """
+    rules = (tree / "Kbuild").read_text()
+    parts = re.findall(r"(\w+)\.o", rules.partition("tmebox-y := ")[2])
     for mutant in MUTANTS:
-        file = tree / mutant.file
-        original = file.read_text()
-        file.write_text(mutated(original, mutant))
-        try:
-            yield f"mutants/{mutant.name}.ko", build.module(kernel, tree).read_bytes()
-        finally:
-            file.write_text(original)
+        changed = Path(mutant.file).stem
+        (tree / f"{mutant.name}_{mutant.file}").write_text(mutated((tree / mutant.file).read_text(), mutant))
+        objects = [f"{mutant.name}_{part}.o" if part == changed else f"{part}.o" for part in parts]
+        rules += f"obj-m += {mutant.name}.o\n{mutant.name}-y := {' '.join(objects)}\n"
+    (tree / "Kbuild").write_text(rules)
+    build.module(kernel, tree)
+    for mutant in MUTANTS:
+        yield f"mutants/{mutant.name}.ko", (tree / f"{mutant.name}.ko").read_bytes()
         yield f"mutants/{mutant.name}.tests", mutant.groups.encode() + b"\n"

@@ -109,9 +109,7 @@ def _update() -> None:
     _apt("apt-get", "update", timeout_s=UPDATE_TIMEOUT_S)
 
 
-def _apt(
-    *command: str, directory: Path | None = None, timeout_s: float = UPDATE_TIMEOUT_S
-) -> str:
+def _apt(*command: str, directory: Path | None = None, timeout_s: float = UPDATE_TIMEOUT_S) -> str:
     own = cache_directory() / "apt"
     options = ["-q", "-o", "Debug::NoLocking=1", "-o", "APT::Sandbox::User="]
     if own.is_dir():

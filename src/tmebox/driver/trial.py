@@ -95,7 +95,9 @@ class Bench:
         guest = scratch / "init"
         self.guest = (guest if guest.exists() else build.guest(self.source, guest)).read_bytes()
 
-    def whole(self, effort: Effort, watch: Watcher, groups: tuple[str, ...] = GROUPS, key_bits: int = 6) -> Outcome:
+    def whole(
+        self, effort: Effort, watch: Watcher, groups: tuple[str, ...] = GROUPS, key_bits: int = 6
+    ) -> Outcome:
         """Every test, with 63 keys unless told otherwise."""
         options = MODULE_OPTIONS.format(noise=effort.noise_s, cycles=effort.cycles, rounds=effort.rounds)
         files = {"init": self.guest, "tmebox.ko": self.module}
@@ -110,7 +112,7 @@ class Bench:
     def mutated(self, watch: Watcher) -> Outcome:
         """Drivers with mistakes. Each must be caught."""
         files = {"init": self.guest, **dict(mutants.files(self.kernel, self.tree))}
-        return self._run("mutants", files, "mutants=1 rounds=1000 cycles=3000", watch)
+        return self._run("mutants", files, "mutants=1 rounds=600 cycles=2000", watch)
 
     def _run(
         self,
@@ -138,6 +140,16 @@ class Bench:
             outcome.verdicts.append(("not ok", "machine", str(error)))
             outcome.log = error.log
         return outcome
+
+
+def mutant_count() -> int:
+    return len(mutants.MUTANTS)
+
+
+def all_mutants_caught(outcome: Outcome) -> bool:
+    return set(outcome.mutants) == {mutant.name for mutant in mutants.MUTANTS} and all(
+        outcome.mutants.values()
+    )
 
 
 def benches(series: tuple[str, ...] = tuple(METAPACKAGES)) -> Iterator[Bench]:
