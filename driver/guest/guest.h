@@ -5,6 +5,7 @@
  *   init.c       loads the driver, runs groups of tests, asks whether the kernel complained
  *   check.c      checks, touches that may fault, questions to the machine's monitor
  *   device.c     the driver's calls, as the tests make them
+ *   disk.c       a program from the machine's disk instead of tests
  *   groups: aliases.c  grants.c  mappings.c  processes.c  edges.c  lives.c  races.c  noise.c  checks.c
  */
 #ifndef GUEST_H
@@ -75,6 +76,8 @@ void ask(bool sleeping, char *answer, size_t size, const char *format, ...)
 unsigned long number_for(const char *what, unsigned long otherwise);
 bool kernel_complained(void);
 void stay_on_cpu(int cpu);
+
+void run_from_disk(void);
 
 /* device.c */
 int device(void);

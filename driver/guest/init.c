@@ -6,7 +6,8 @@
  * `skip GROUP NAME`, reasons before it, after `#`.
  *
  * With mutants=1 it loads each driver of /mutants in turn instead, and runs
- * for /mutants/NAME.ko the groups that the file NAME.tests lists.
+ * for /mutants/NAME.ko the groups that the file NAME.tests lists. With
+ * disk=1 it runs the program that is on the disk.
  */
 #include <dirent.h>
 #include <sched.h>
@@ -35,12 +36,13 @@ static double now(void)
 
 static bool load(const char *path)
 {
+	bool ours = !strstr(path, "virtio");
 	char parameters[128];
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	unsigned long bits = number_for("bits", 0);
 
 	parameters[0] = 0;
-	if (bits)
+	if (bits && ours)
 		snprintf(parameters, sizeof(parameters), "simulate_bits=%lu simulate_shift=%lu", bits,
 			 number_for("shift", 36));
 	if (fd < 0 || syscall(SYS_finit_module, fd, parameters, 0)) {
@@ -178,6 +180,18 @@ static void run_tests(void)
 	report("%s end the kernel has nothing to complain about", kernel_complained() ? "not ok" : "ok");
 }
 
+/* A program from the disk, with the driver loaded. */
+static void run_disk(void)
+{
+	if (!load("/virtio_blk.ko") || !load("/tmebox.ko")) {
+		report("not ok start the drivers were loaded");
+		return;
+	}
+	wait_for_device();
+	run_from_disk();
+	report("%s end the kernel has nothing to complain about", kernel_complained() ? "not ok" : "ok");
+}
+
 int main(void)
 {
 	mkdir("/dev", 0755);
@@ -196,6 +210,8 @@ int main(void)
 	report("started");
 	if (number_for("mutants", 0))
 		run_mutants();
+	else if (number_for("disk", 0))
+		run_disk();
 	else
 		run_tests();
 	report("finished");

@@ -62,7 +62,7 @@ static void race(enum how how)
 	pthread_t thread;
 
 	stay_on_cpu(0);
-	if (how == FREE)
+	if (how != REVOKE)
 		rounds /= 4;
 	target = view(fd, key, 0, PAGES, PROT_READ | PROT_WRITE);
 	CHECK(!pthread_create(&thread, NULL, store_all_the_time, NULL));

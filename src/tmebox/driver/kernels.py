@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import lzma
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +37,15 @@ def find(series: str) -> Kernel:
     headers = _only(headers_root, f"usr/src/linux-headers-{release}")
     _settle(headers, headers_root)
     return Kernel(series, release, image, headers, _only(image_root, f"*/modules/{release}"))
+
+
+def own_module(kernel: Kernel, name: str) -> bytes:
+    """A module that came with the kernel, decompressed."""
+    found = [*kernel.modules.rglob(f"{name}.ko"), *kernel.modules.rglob(f"{name}.ko.xz")]
+    if len(found) != 1:
+        raise PackagesUnavailableError(f"{len(found)} modules {name} of Linux {kernel.release}, not one")
+    content = found[0].read_bytes()
+    return lzma.decompress(content) if found[0].suffix == ".xz" else content
 
 
 def _starts(*beginnings: str) -> Callable[[str], bool]:

@@ -25,6 +25,7 @@ from tmebox.driver.packages import PackagesUnavailableError, with_missing_depend
 
 MIB = 1 << 20
 RAM_BYTES = 512 * MIB
+PYTHON_RAM_BYTES = 1024 * MIB
 PHYSICAL_BITS = 46
 KEY_SHIFT = 36
 ASK_AGAIN_S = 0.002

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tmebox.driver import build, machine, mutants
+from tmebox.driver import build, disk, machine, mutants
 from tmebox.driver.archive import archive
-from tmebox.driver.kernels import METAPACKAGES, Kernel, find
+from tmebox.driver.kernels import METAPACKAGES, Kernel, find, own_module
 from tmebox.driver.packages import PackagesUnavailableError
 
 GROUPS = ("alias", "grants", "mappings", "processes", "edges", "lives", "races", "noise", "cycles", "checks")
@@ -19,7 +19,8 @@ VERDICT = re.compile(r"(ok|not ok|skip) (\S+) (.+?)(?: \([\d.]+ s\))?")
 MUTANT = re.compile(r"mutant (\S+) (caught|not caught)")
 COUNT = "count "
 MODULE_OPTIONS = "noise={noise} cycles={cycles} rounds={rounds}"
-BOOT_TIMEOUT_S = 280
+BOOT_TIMEOUT_S = 600
+"""Many times what it takes on two quiet cores."""
 
 
 class TrialUnavailableError(Exception):
@@ -114,6 +115,23 @@ class Bench:
         files = {"init": self.guest, **dict(mutants.files(self.kernel, self.tree))}
         return self._run("mutants", files, "mutants=1 rounds=600 cycles=2000", watch)
 
+    def python(self, program: str, files: Mapping[str, bytes], watch: Watcher) -> Outcome:
+        """A Python program with NumPy, tmebox and the loaded driver. `files` are in the folder /files inside.
+
+        What the program prints is read like the tests' output. Raises TrialUnavailableError where no disk can
+        be made.
+        """
+        start = f"#!{disk.interpreter()} -S\nimport sys; sys.path.insert(0, {disk.python_path()!r})\n"
+        on_disk = {"program": (start + program).encode()}
+        on_disk |= {f"files/{name}": content for name, content in files.items()}
+        try:
+            image = disk.image(self.scratch / "disk.ext4", self.scratch, on_disk)
+            driver = own_module(self.kernel, "virtio_blk")
+        except (disk.DiskError, PackagesUnavailableError) as error:
+            raise TrialUnavailableError(str(error)) from error
+        inside = {"init": self.guest, "tmebox.ko": self.module, "virtio_blk.ko": driver}
+        return self._run("Python", inside, "disk=1", watch, ram_bytes=machine.PYTHON_RAM_BYTES, image=image)
+
     def _run(
         self,
         title: str,
@@ -122,6 +140,8 @@ class Bench:
         watch: Watcher,
         key_bits: int = 2,
         aliased: bool = True,
+        ram_bytes: int = machine.RAM_BYTES,
+        image: Path | None = None,
     ) -> Outcome:
         boot = machine.Boot(
             self.kernel.image,
@@ -129,6 +149,8 @@ class Bench:
             arguments,
             key_bits=key_bits,
             aliased=aliased,
+            ram_bytes=ram_bytes,
+            disk=image,
             timeout_s=BOOT_TIMEOUT_S,
         )
         outcome = Outcome(title)
