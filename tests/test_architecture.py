@@ -31,6 +31,7 @@ LAYERS: dict[str, int] = {
     "tme": 2,
     "runtime": 3,
     "hints": 4,
+    "driver": 4,
     "cli": 5,
     "__main__": 6,
     "__init__": 6,
