@@ -16,7 +16,7 @@ from tmebox.errors import CompileError
 from tmebox.modulefile.file import ModuleFile
 from tmebox.toolchain.compile.gcc import gcc
 from tmebox.toolchain.rewrite.rewrite import rewrite
-from tmebox.toolchain.rewrite.speed.jump_tables import SECTION_PREFIX
+from tmebox.toolchain.sections import TABLES_PREFIX
 
 CODE = """
 \t.text
@@ -43,13 +43,13 @@ def instrumented(data: str, code: str = CODE, **options: str) -> str:
 
 def moved(text: str) -> list[str]:
     """The entries of the tables behind the code."""
-    _, _, tables = text.partition(SECTION_PREFIX)
+    _, _, tables = text.partition(TABLES_PREFIX)
     return [line.split()[1] for line in tables.splitlines() if line.startswith("\t.quad")]
 
 
 def constants(text: str) -> list[str]:
     """What `.quad`s are left before them."""
-    before, _, _ = text.partition(SECTION_PREFIX)
+    before, _, _ = text.partition(TABLES_PREFIX)
     return [line.strip() for line in before.splitlines() if ".quad" in line]
 
 
@@ -305,7 +305,7 @@ def test_inline_assembly_jumps_through_a_table() -> None:
 
 @pytest.mark.parametrize("what", ["nop", ".quad 1", "ret"])
 def test_whoever_writes_into_the_tables_section_is_refused_or_harmless(what: str) -> None:
-    source = f'{SWITCH}\n__asm__(".pushsection {SECTION_PREFIX}0,\\"ax\\"\\n{what}\\n.popsection");'
+    source = f'{SWITCH}\n__asm__(".pushsection {TABLES_PREFIX}0,\\"ax\\"\\n{what}\\n.popsection");'
     try:
         module = tmebox.compile(source_text=source)
     except (CompileError, tmebox.VerificationError):

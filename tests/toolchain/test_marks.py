@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from tmebox.errors import CompileError
+from tmebox.toolchain import marks
 from tmebox.toolchain.build import CompileOptions, SourceText, compile_object
 from tmebox.toolchain.cc.archive import main_ar
 from tmebox.toolchain.cc.driver import main_cc
-from tmebox.toolchain.link import linked, marks
+from tmebox.toolchain.link import linked
 from tmebox.toolchain.link.link import link
 
 SOURCE = "int f(int x) { return x + 1; }"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import warnings
 import weakref
 from collections.abc import Iterable
 from pathlib import Path
@@ -20,10 +19,12 @@ from tmebox.modulefile.file import Addresses, ModuleFile, Segment
 from tmebox.modulefile.prototypes import Prototype
 from tmebox.once import once
 from tmebox.progress import shown
+from tmebox.runtime.exports import SANDBOX_ATTRIBUTES
 from tmebox.runtime.stdio import stdout_place
 from tmebox.runtime.unwind import Unwinder
 from tmebox.shown import Fact, Shown
 from tmebox.verify import VerifiedText, verify_once
+from tmebox.warned import warn_caller
 
 INITIALIZER = "__tmebox_initialize"
 
@@ -105,14 +106,11 @@ class Module(Shown):
 
     def _warn_of_shadowed(self) -> None:
         """Of a library's exports that are no attributes of sandboxes: every sandbox has others there."""
-        from tmebox.runtime.sandbox import RESERVED
-
-        shadowed = sorted(RESERVED.intersection(self.exports)) if self.file.start is None else ()
+        shadowed = sorted(SANDBOX_ATTRIBUTES.intersection(self.exports)) if self.file.start is None else ()
         if shadowed:
-            warnings.warn(
+            warn_caller(
                 f"exported functions are named like attributes of every sandbox: {', '.join(shadowed)}; "
-                f"call them as sandbox.exports[{shadowed[0]!r}](…)",
-                stacklevel=4,
+                f"call them as sandbox.exports[{shadowed[0]!r}](…)"
             )
 
     def __copy__(self) -> Module:

@@ -22,9 +22,10 @@ from tmebox.memory.windows import WINDOWS
 from tmebox.once import once
 from tmebox.runtime import commands
 from tmebox.runtime.calls import functions, host_functions
+from tmebox.runtime.captured import Captured
 from tmebox.runtime.commands import Completed
 from tmebox.runtime.exports import Exports
-from tmebox.runtime.layout import first_contents, parse_size
+from tmebox.runtime.layout import DEFAULT_MEMORY, DEFAULT_STACK, first_contents, parse_size
 from tmebox.runtime.module import Module
 from tmebox.runtime.option_types import DirectoryLike, Imports, Input, Output, Size
 from tmebox.runtime.sandbox_memory import SandboxMemory
@@ -34,15 +35,15 @@ from tmebox.runtime.tenancy import Tenancy
 from tmebox.shown import Fact, Shown
 
 if TYPE_CHECKING:
-    from typing_extensions import Self
+    from typing_extensions import Self, Unpack
 
-    from tmebox.runtime.snapshot import Snapshot
+    from tmebox.runtime.option_types import SpawnOptions
 
 _Item = TypeVar("_Item", bound=np.generic)
 _Shape = SupportsIndex | Sequence[SupportsIndex]
 
-DEFAULT_MEMORY = "64MiB"
-DEFAULT_STACK = "8MiB"
+SIZES = frozenset({"memory", "stack"})
+"""Options that a snapshot decides."""
 MOST_TEMPLATES = 64
 """Combinations of limits that a module's sandboxes are made ready for."""
 U64 = (1 << 64) - 1
@@ -81,7 +82,7 @@ class Sandbox(Shown):
 
     def __init__(
         self,
-        module: Module | Snapshot,
+        module: Module | Captured,
         *,
         memory: Size = DEFAULT_MEMORY,
         stack: Size = DEFAULT_STACK,
@@ -296,8 +297,6 @@ class Sandbox(Shown):
     def snapshot(self) -> Snapshot:
         """The state of data and heap, for others to start from; the sandbox goes on. Raises SnapshotError
         while it has files open, SandboxBusy while a call runs, SandboxClosed if closed or after a trap."""
-        from tmebox.runtime.snapshot import Snapshot
-
         template = WINDOWS.template(self._tenancy.capture())
         return Snapshot(self.module, template, self._given.as_given())
 
@@ -340,8 +339,27 @@ class Sandbox(Shown):
         return f"<tmebox.Sandbox {self._state}, window {self.base:#x}, {self.module!r}>"
 
 
-RESERVED = frozenset(dir(Sandbox)) | OWN_ATTRIBUTES
-"""Names that are attributes of every sandbox; exports of these names are reached by `exports`."""
+class Snapshot(Captured):
+    """A sandbox's state at one moment, for others to start from. Immutable, independent of that sandbox. Made
+    by `Sandbox.snapshot()` or `from_bytes`.
+
+    Holds globals and heap, hence also what stdio has buffered. Not the stack, since no call runs; not host
+    arrays; not what the host gave (streams, directories, host functions).
+    """
+
+    def spawn(self, **options: Unpack[SpawnOptions]) -> Sandbox:
+        """A new sandbox in this state; no constructor runs. Options are those of `Sandbox`, but for memory
+        and stack, which are the snapshot's. Default: what the sandbox had that the snapshot was taken from,
+        and what `Sandbox` has if it came from bytes. Raises LimitError, ModuleError (a missing import)."""
+        if options:
+            return self.configured(**options).spawn()
+        return Sandbox(self, **self._options)
+
+    def configured(self, **options: Unpack[SpawnOptions]) -> Snapshot:
+        """The same state, with other options for `spawn`."""
+        if not SIZES.isdisjoint(options):
+            raise TypeError("memory and stack are the snapshot's: take it from a sandbox that has more")
+        return Snapshot(self.module, self.template, {**self._options, **options})
 
 
 def _sizes(shape: Any) -> tuple[int, ...]:
@@ -355,7 +373,7 @@ def _sizes(shape: Any) -> tuple[int, ...]:
             raise TypeError(f"a shape is an integer or a tuple of integers, not {shape!r:.100}") from None
 
 
-def _template(module: Module | Snapshot, memory: Size, stack: Size) -> tuple[Module, Template]:
+def _template(module: Module | Captured, memory: Size, stack: Size) -> tuple[Module, Template]:
     if isinstance(module, Module):
         template = module.templates.get((memory, stack))
         if template is None:
@@ -364,11 +382,10 @@ def _template(module: Module | Snapshot, memory: Size, stack: Size) -> tuple[Mod
             if len(module.templates) < MOST_TEMPLATES:
                 module.templates[memory, stack] = template
         return module, template
-    template = getattr(module, "template", None)
-    if not isinstance(template, Template):
+    if not isinstance(module, Captured):
         hint = "use tmebox.compile() or Module.load()"
         raise TypeError(f"expected a tmebox.Module, got {type(module).__name__}: {hint}")
-    return module.module, template
+    return module.module, module.template
 
 
 def _imported(module: Module, imports: Imports) -> dict[str, Callable[..., Any]]:
