@@ -130,8 +130,8 @@ def imports(path: Path, known: Mapping[str, Path]) -> Iterator[tuple[str, str, i
             elif isinstance(child, ast.Import):
                 for alias in child.names:
                     yield alias.name, function, child.lineno
-            inside = isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef))
-            yield from visit(child, child.name if inside else function)
+            is_function = isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef))
+            yield from visit(child, getattr(child, "name", "") if is_function else function)
 
     yield from visit(ast.parse(path.read_text()), "")
 

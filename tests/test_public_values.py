@@ -54,7 +54,7 @@ MADE: dict[str, Callable[[], Any]] = {
     "CompileError": lambda: tmebox.CompileError(
         "it does not compile", (errors.Diagnostic("m", "f.c", 1, 2),)
     ),
-    "Frame": lambda: FRAME,
+    "Frame": lambda: FRAME,  # type: ignore[has-type]
     "Diagnostic": lambda: errors.Diagnostic("m", "f.c", 1, 2),
     "Completed": lambda: tmebox.Completed(1, b"out", b"err"),
     "In": lambda: tmebox.In(b"x"),
@@ -84,7 +84,7 @@ WAYS = {
     "copy": copy.copy,
     "deepcopy": copy.deepcopy,
     **{
-        f"pickle {n}": (lambda v, n=n: pickle.loads(pickle.dumps(v, n)))
+        f"pickle {n}": (lambda v, n=n: pickle.loads(pickle.dumps(v, n)))  # type: ignore[misc]
         for n in range(2, pickle.HIGHEST_PROTOCOL + 1)
     },
 }

@@ -142,7 +142,7 @@ def _flags(form: Form, decoded: Decoded) -> int:
 
 def _mask(decoded: Decoded, is_kind: Callable[[int], bool]) -> int:
     return (
-        sum(1 << RegisterExt.number(register) for register in decoded.written if is_kind(register))
+        sum(1 << RegisterExt.number(register) for register in decoded.written if is_kind(register))  # type: ignore[misc]
         & 0xFFFF_FFFF
     )
 

@@ -11,6 +11,7 @@ import tempfile
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -37,7 +38,7 @@ def pages(box: tmebox.Sandbox) -> int:
 
 # -- growing -------------------------------------------------------------------------------------------
 @needs_userfault
-def test_a_small_sandbox_has_few_pages():
+def test_a_small_sandbox_has_few_pages() -> None:
     trivial = tmebox.compile(source_text="int add(int a, int b) { return a + b; }")
     with tmebox.Sandbox(trivial) as box:
         assert box.add(3, 4) == 7
@@ -45,7 +46,7 @@ def test_a_small_sandbox_has_few_pages():
 
 
 @needs_userfault
-def test_memory_grows_by_being_used():
+def test_memory_grows_by_being_used() -> None:
     with sandbox() as box:
         before = pages(box)
         start = box.where_room()
@@ -55,7 +56,7 @@ def test_memory_grows_by_being_used():
         assert pages(box) >= before + 256
 
 
-def test_reading_much_that_was_never_written_gives_zeros():
+def test_reading_much_that_was_never_written_gives_zeros() -> None:
     with sandbox() as box:
         start = box.where_room()
         assert not any(box.memory.read(start, 64 * abi.MIB))
@@ -63,7 +64,7 @@ def test_reading_much_that_was_never_written_gives_zeros():
         assert box.look(start + 5 * abi.MIB - 10, 20) == 21
 
 
-def test_threads_grow_their_sandboxes_side_by_side():
+def test_threads_grow_their_sandboxes_side_by_side() -> None:
     sums: list[int] = []
 
     def work() -> None:
@@ -81,7 +82,7 @@ def test_threads_grow_their_sandboxes_side_by_side():
     assert sums == [15 * len(range(0, 8 * abi.MIB, 37 * PAGE))] * 6
 
 
-def test_host_threads_may_look_while_the_sandbox_grows_and_resets():
+def test_host_threads_may_look_while_the_sandbox_grows_and_resets() -> None:
     with sandbox() as box:
         start = box.where_room()
         view = np.frombuffer(box.memory.view(start, 4 * abi.MIB), np.uint8)
@@ -105,14 +106,14 @@ def test_host_threads_may_look_while_the_sandbox_grows_and_resets():
         assert box.look(start, 4 * abi.MIB) == 0
 
 
-def test_the_kernel_can_fill_arrays_and_read_views(tmp_path: Path):
+def test_the_kernel_can_fill_arrays_and_read_views(tmp_path: Path) -> None:
     """System calls of the host find pages there: they cannot wait for them to be installed."""
     path = tmp_path / "bytes"
     path.write_bytes(os.urandom(700_000))
     with sandbox() as box:
         array = box.array(700_000)
         with path.open("rb", buffering=0) as file:
-            assert file.readinto(array) == 700_000
+            assert file.readinto(array) == 700_000  # type: ignore[arg-type]
         assert array.tobytes() == path.read_bytes()
         view = box.memory.view(box.where_room() + 9 * abi.MIB, 300_000)
         with (tmp_path / "copy").open("wb", buffering=0) as file:
@@ -120,13 +121,13 @@ def test_the_kernel_can_fill_arrays_and_read_views(tmp_path: Path):
         box.close()
         with (tmp_path / "copy").open("wb", buffering=0) as file:
             assert file.write(view) == 300_000
-            assert file.write(array) == 700_000
+            assert file.write(array) == 700_000  # type: ignore[arg-type]
     assert not any((tmp_path / "copy").read_bytes())
 
 
 # -- what must not be written --------------------------------------------------------------------------
 @pytest.mark.parametrize("reset", [False, True])
-def test_read_only_data_and_the_control_page_stay_read_only(reset: bool):
+def test_read_only_data_and_the_control_page_stay_read_only(reset: bool) -> None:
     with sandbox() as box:
         constant = box.where_constant()
         assert box.look(constant, 8) == sum(b"constant")
@@ -142,7 +143,7 @@ def test_read_only_data_and_the_control_page_stay_read_only(reset: bool):
             assert int.from_bytes(box.memory.read(abi.CONTROL_PAGE, 8), "little") == box.base
 
 
-def test_the_stack_ends_where_it_ends():
+def test_the_stack_ends_where_it_ends() -> None:
     with tmebox.Sandbox(module(), memory="128MiB", stack="256KiB") as box:
         assert box.dig(30, 1) >= 0
         with pytest.raises(tmebox.StackOverflow):
@@ -169,7 +170,9 @@ SPOTS = st.lists(
 
 @settings(max_examples=60, deadline=None)
 @given(spots=SPOTS, depth=st.integers(0, 200), data=st.booleans(), arena=st.integers(0, 200_000))
-def test_whatever_was_touched_the_next_owner_finds_the_beginning(spots, depth, data, arena):
+def test_whatever_was_touched_the_next_owner_finds_the_beginning(
+    spots: Any, depth: Any, data: Any, arena: Any
+) -> None:
     first = sandbox()
     base, room, where_data = first.base, first.where_room(), first.where_data()
     for page, count in spots:
@@ -193,7 +196,7 @@ def test_whatever_was_touched_the_next_owner_finds_the_beginning(spots, depth, d
 
 @settings(max_examples=40, deadline=None)
 @given(rounds=st.lists(st.tuples(SPOTS, st.integers(0, 200)), min_size=1, max_size=3))
-def test_whatever_was_touched_a_reset_brings_the_beginning_back(rounds):
+def test_whatever_was_touched_a_reset_brings_the_beginning_back(rounds: Any) -> None:
     with sandbox() as box:
         array = box.array(50_000)
         array[:] = 3
@@ -211,7 +214,7 @@ def test_whatever_was_touched_a_reset_brings_the_beginning_back(rounds):
 
 
 @needs_userfault
-def test_a_window_keeps_few_pages_and_gives_many_back():
+def test_a_window_keeps_few_pages_and_gives_many_back() -> None:
     with sandbox() as box:
         base = box.base
         box.fill(box.where_room(), 20 * PAGE, 1)
@@ -223,7 +226,7 @@ def test_a_window_keeps_few_pages_and_gives_many_back():
 
 
 @needs_userfault
-def test_windows_of_a_module_that_is_gone_serve_others():
+def test_windows_of_a_module_that_is_gone_serve_others() -> None:
     source = "int a(int n) {{ return n + {}; }}"
     bases = set()
     gc.collect()
@@ -242,7 +245,7 @@ def windows_reach(base: int) -> tuple[int, int]:
     return base - abi.GUARD, base + abi.WINDOW_SIZE + abi.GUARD
 
 
-def test_nothing_of_the_host_is_within_a_windows_reach():
+def test_nothing_of_the_host_is_within_a_windows_reach() -> None:
     """While threads allocate, map files and load libraries."""
     stop = threading.Event()
 
@@ -260,7 +263,7 @@ def test_nothing_of_the_host_is_within_a_windows_reach():
     for thread in threads:
         thread.start()
     try:
-        boxes = []
+        boxes: list[tmebox.Sandbox] = []
         for _ in range(60):
             boxes.append(sandbox())
             boxes[-1].fill(boxes[-1].where_room(), 100, 1)
@@ -271,7 +274,8 @@ def test_nothing_of_the_host_is_within_a_windows_reach():
         stop.set()
         for thread in threads:
             thread.join()
-    ranges = [(*(int(part, 16) for part in row[0].split("-")), row) for row in rows]
+    bounds = [[int(part, 16) for part in row[0].split("-")] for row in rows]
+    ranges = [(start, end, row) for (start, end), row in zip(bounds, rows, strict=True)]
     for box in boxes:
         low, high = windows_reach(box.base)
         inside = [row for start, end, row in ranges if start < high and low < end]
@@ -285,7 +289,7 @@ def test_nothing_of_the_host_is_within_a_windows_reach():
 
 
 @needs_userfault
-def test_closing_every_descriptor_there_is_does_not_open_the_windows(forked: Forked):
+def test_closing_every_descriptor_there_is_does_not_open_the_windows(forked: Forked) -> None:
     def child() -> tuple[int, list[str]]:
         boxes = [sandbox() for _ in range(5)]
         for box in boxes:
@@ -308,7 +312,7 @@ def test_closing_every_descriptor_there_is_does_not_open_the_windows(forked: For
 
 
 @needs_userfault
-def test_a_forked_child_has_no_descriptor_into_its_parents_windows(forked: Forked):
+def test_a_forked_child_has_no_descriptor_into_its_parents_windows(forked: Forked) -> None:
     with sandbox() as box:
         box.add(1, 2)
         assert any("userfaultfd" in link for link in descriptors().values())
@@ -325,7 +329,7 @@ def descriptors() -> dict[int, str]:
     return found
 
 
-def test_a_bus_error_of_the_hosts_own_is_the_hosts(forked: Forked):
+def test_a_bus_error_of_the_hosts_own_is_the_hosts(forked: Forked) -> None:
     def child() -> None:
         with sandbox() as box, tempfile.TemporaryFile() as file:
             box.add(1, 2)
@@ -339,7 +343,7 @@ def test_a_bus_error_of_the_hosts_own_is_the_hosts(forked: Forked):
     assert forked(child).signal == signal.SIGBUS
 
 
-def test_random_bytes_are_new_for_every_owner_and_beginning():
+def test_random_bytes_are_new_for_every_owner_and_beginning() -> None:
     seen = []
     for _ in range(10):
         with sandbox() as box:
@@ -350,7 +354,7 @@ def test_random_bytes_are_new_for_every_owner_and_beginning():
     assert bytes(16) not in seen
 
 
-def test_a_forked_child_draws_other_random_bytes(forked: Forked):
+def test_a_forked_child_draws_other_random_bytes(forked: Forked) -> None:
     def draw() -> bytes:
         with sandbox() as box:
             return box.memory.read(abi.STACK_RANDOM, 16)
@@ -378,7 +382,7 @@ TOTAL = 0x1122334455667788 * 8192 % (1 << 64)
 
 
 @needs_userfault
-def test_large_read_only_data_is_in_memory_once(table: tmebox.Module):
+def test_large_read_only_data_is_in_memory_once(table: tmebox.Module) -> None:
     boxes = [tmebox.Sandbox(table) for _ in range(50)]
     assert {box.total() for box in boxes} == {TOTAL}
     assert all(pages(box) < 10 for box in boxes)
@@ -389,7 +393,7 @@ def test_large_read_only_data_is_in_memory_once(table: tmebox.Module):
         assert any(row.startswith(f"{start:x}-") and " r--s " in row for row in rows)
 
 
-def test_large_read_only_data_cannot_be_written(table: tmebox.Module):
+def test_large_read_only_data_cannot_be_written(table: tmebox.Module) -> None:
     boxes = [tmebox.Sandbox(table) for _ in range(3)]
     for box in boxes:
         with pytest.raises(tmebox.MemoryFault) as caught:
@@ -401,7 +405,7 @@ def test_large_read_only_data_cannot_be_written(table: tmebox.Module):
         box.close()
 
 
-def test_a_window_with_shared_data_serves_other_modules_afterwards(table: tmebox.Module):
+def test_a_window_with_shared_data_serves_other_modules_afterwards(table: tmebox.Module) -> None:
     copy = tmebox.Module.from_bytes(table.to_bytes())
     box = tmebox.Sandbox(copy, memory="128MiB")
     base, where = box.base, box.where()
@@ -411,7 +415,7 @@ def test_a_window_with_shared_data_serves_other_modules_afterwards(table: tmebox
     assert not any(view), "views of a closed sandbox show zeros"
     del view, box, copy
     gc.collect()
-    boxes = []
+    boxes: list[tmebox.Sandbox] = []
     while base not in [box.base for box in boxes] and len(boxes) < 2000:
         boxes.append(sandbox())
     box = boxes[-1]
@@ -422,7 +426,7 @@ def test_a_window_with_shared_data_serves_other_modules_afterwards(table: tmebox
     assert box.look(box.where_room(), 700_000) == 3_500_000
 
 
-def test_shared_data_is_there_in_a_forked_child_too(table: tmebox.Module, forked: Forked):
+def test_shared_data_is_there_in_a_forked_child_too(table: tmebox.Module, forked: Forked) -> None:
     with tmebox.Sandbox(table) as box:
         assert box.total() == TOTAL
 
@@ -435,7 +439,9 @@ def test_shared_data_is_there_in_a_forked_child_too(table: tmebox.Module, forked
 
 @needs_userfault
 @pytest.mark.parametrize("first", ["sandbox", "host"])
-def test_a_window_that_had_shared_constants_serves_a_module_whose_pages_lie_across_their_end(first: str):
+def test_a_window_that_had_shared_constants_serves_a_module_whose_pages_lie_across_their_end(
+    first: str,
+) -> None:
     """Its piece stays two mappings there, and the kernel installs pages into one at a time."""
     shared, constants = 24, 2
     constant = tmebox.compile(

@@ -6,6 +6,7 @@ import pytest
 
 import tmebox
 from tmebox.abi import TRAP_REASON
+from tmebox.hints import Optimization
 from tmebox.runtime.failed_checks import REASONS, UNKNOWN, failed_check
 
 SOURCE = """
@@ -63,7 +64,7 @@ def test_the_message_says_which_check_has_failed(
 
 
 @pytest.mark.parametrize("optimize", ["-O0", "-O2"])
-def test_overflow_traps_with_ftrapv_and_the_rest_computes(optimize: str) -> None:
+def test_overflow_traps_with_ftrapv_and_the_rest_computes(optimize: Optimization) -> None:
     module = tmebox.compile(source_text=SOURCE, flags=("-ftrapv", "-w"), optimize=optimize)
     with tmebox.Sandbox(module) as sandbox:
         assert [sandbox.add(3, 4), sandbox.sub(3, 4), sandbox.mul(3, 4)] == [7, -1, 12]

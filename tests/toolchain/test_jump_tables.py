@@ -13,6 +13,7 @@ from tests.toolchain.compiling import compile_text
 from tests.toolchain.test_link import verified
 from tmebox.abi import TABLE_ENTRY
 from tmebox.errors import CompileError
+from tmebox.hints import Optimization
 from tmebox.modulefile.file import ModuleFile
 from tmebox.toolchain.compile.gcc import gcc
 from tmebox.toolchain.rewrite.rewrite import rewrite
@@ -202,7 +203,7 @@ def entries(module: ModuleFile) -> list[int]:
 @pytest.mark.parametrize(
     ("optimize", "has_table"), [("-O0", False), ("-O1", True), ("-Os", True), ("-O2", True), ("-O3", True)]
 )
-def test_switches_work_at_every_level(optimize: str, has_table: bool) -> None:
+def test_switches_work_at_every_level(optimize: Optimization, has_table: bool) -> None:
     module = tmebox.compile(source_text=SWITCH, optimize=optimize)
     verified(module.file)
     assert (module.file.table_entries, len(module.file.labels)) == ((12, 0) if has_table else (0, 12))
@@ -210,7 +211,7 @@ def test_switches_work_at_every_level(optimize: str, has_table: bool) -> None:
 
 
 @pytest.mark.parametrize("optimize", ["-O0", "-O2", "-Os"])
-def test_switches_that_gcc_compiled_work(optimize: str) -> None:
+def test_switches_that_gcc_compiled_work(optimize: Optimization) -> None:
     try:
         gcc()
     except CompileError as error:

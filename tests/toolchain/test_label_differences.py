@@ -9,6 +9,8 @@ import pytest
 
 import tmebox
 from tests.toolchain.compiling import compile_text
+from tmebox.abi import Base
+from tmebox.hints import Optimization
 from tmebox.modulefile.file import ModuleFile
 from tmebox.toolchain import sections
 from tmebox.toolchain.build import CompileOptions, SourceText, compile_object
@@ -43,7 +45,7 @@ ENTRIES = ", ".join(f"(char *)&&{name} - (char *)&&base" for name in ("base", "m
 @pytest.mark.parametrize("base", ["gs", "r15"])
 @pytest.mark.parametrize("optimize", ["-O0", "-O1", "-O2", "-O3", "-Os"])
 @pytest.mark.parametrize("name", INTERPRETERS)
-def test_an_interpreter_of_label_differences_runs(name: str, optimize: str, base: str) -> None:
+def test_an_interpreter_of_label_differences_runs(name: str, optimize: Optimization, base: Base) -> None:
     if base == "r15":
         try:
             gcc()

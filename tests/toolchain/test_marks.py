@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -28,7 +29,7 @@ def native(output: Path, *flags: str) -> Path:
     return output
 
 
-def ours(output: Path, **options: str) -> Path:
+def ours(output: Path, **options: Any) -> Path:
     compile_object(SourceText(SOURCE), output, CompileOptions(use_libc=False, **options))
     return output
 

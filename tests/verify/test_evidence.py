@@ -1,6 +1,7 @@
 """What a VerifiedText says, and how violations are told."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ NOP = b"\x90"
 SYSCALL = b"\x0f\x05"
 
 
-def check(code: bytes, **arguments: object) -> VerifiedText:
+def check(code: bytes, **arguments: Any) -> VerifiedText:
     return verify(code, ADDRESS, **{"functions": (), "labels": (), **arguments})
 
 

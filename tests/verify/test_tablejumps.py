@@ -102,7 +102,7 @@ def jumps() -> st.SearchStrategy[Jump]:
     near = st.integers(ADDRESS - 2, ADDRESS + size_bytes + 9)
     target = st.one_of(good, good, good, near, st.integers(0, (1 << 64) - 1))
     return st.builds(
-        lambda most, registers, distance, targets: Jump(most, *registers, distance, tuple(targets)),
+        lambda most, registers, distance, targets: Jump(most, *registers, distance, tuple(targets)),  # type: ignore[call-arg]
         st.one_of(st.integers(-2, 6), st.integers(-(1 << 31), (1 << 31) - 1)),
         st.one_of(register.map(lambda one: (one, one)), st.tuples(register, register)),
         st.one_of(st.integers(-1, 4).map(lambda n: n * ENTRY), st.integers(-20, 40)),

@@ -281,7 +281,7 @@ def test_a_deep_directory_takes_few_descriptors_of_the_hosts(tmp_path: Path) -> 
         assert guest("mkdir", path, 0o755) == 0
     before = len(os.listdir("/proc/self/fd"))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(walking.os, "open", counting)
+        patch.setattr(walking.os, "open", counting)  # type: ignore[attr-defined]
         guest.stat(path)
     assert len(opened) >= 60 and max(opened) <= before + 2
     assert len(os.listdir("/proc/self/fd")) == before
