@@ -18,7 +18,7 @@ import tmebox
 from tmebox import errors
 from tmebox.modulefile import codec
 from tmebox.modulefile.prototypes import Prototype
-from tmebox.runtime.exports import SANDBOX_ATTRIBUTES
+from tmebox.runtime.attributes import SANDBOX_ATTRIBUTES
 from tmebox.runtime.sandbox import OWN_ATTRIBUTES
 
 SOURCE = """

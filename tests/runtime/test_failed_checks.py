@@ -105,11 +105,11 @@ class Bytes:
     "data", [b"", b"\x0f\x0b", b"\x0f\x0b\xb8", b"\x0f\x0b\xb8\x01\0\0\0", b"\x0f\x0b\xb9\0rmt"]
 )
 def test_other_bytes_have_no_reason(data: bytes) -> None:
-    assert failed_check(Bytes(data), 0) == UNKNOWN  # type: ignore[arg-type]
+    assert failed_check(Bytes(data), 0) == UNKNOWN
     assert failed_check(None, 0) == UNKNOWN
 
 
 def test_every_number_has_a_message() -> None:
     for number in range(256):
         code = b"\x0f\x0b\xb8" + (TRAP_REASON + number).to_bytes(4, "little")
-        assert "check that the compiler put in" in failed_check(Bytes(code), 0)  # type: ignore[arg-type]
+        assert "check that the compiler put in" in failed_check(Bytes(code), 0)

@@ -10,36 +10,6 @@ if TYPE_CHECKING:
     from tmebox.runtime.sandbox import Sandbox
 
 
-SANDBOX_ATTRIBUTES = frozenset(dir(object)) | {
-    *("module", "base", "exports", "memory", "closed"),
-    *("array", "call", "call_raw", "close", "reset", "run", "snapshot"),
-    *(
-        "__del__",
-        "__dict__",
-        "__enter__",
-        "__exit__",
-        "__getattr__",
-        "__module__",
-        "__slots__",
-        "__weakref__",
-    ),
-    *(
-        "_begin",
-        "_begin_again",
-        "_export",
-        "_facts",
-        "_given",
-        "_natives",
-        "_program_ran",
-        "_state",
-        "_tenancy",
-    ),
-    *("__rich_repr__", "_repr_html_"),
-}
-"""Every sandbox has these: exports of these names are reached by `exports`. Here, since modules know them
-before anybody needs a sandbox."""
-
-
 class Exports(Mapping[str, Callable[..., Any]]):
     """All exports of a sandbox's module by name, those that are named like its attributes as well:
     `sandbox.exports["close"](3)`. An export without a known prototype takes and returns integers, as call_raw

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from tests.runtime.system.guest_side import BASE, NUMBERS, DiscardingMemory, FakeMemory, Guest, succeed
 from tmebox.runtime.system import Abort, Clock, Directory, Exit, System
-from tmebox.runtime.system.calls import TABLE
+from tmebox.runtime.system.table import TABLE
 
 O_CREAT, O_RDWR, O_WRONLY, O_APPEND = os.O_CREAT, os.O_RDWR, os.O_WRONLY, os.O_APPEND
 

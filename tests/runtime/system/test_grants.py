@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from tests.runtime.system.guest_side import Guest, succeed
 from tmebox.runtime.system import Directory, System, walking
-from tmebox.runtime.system.calls import TABLE
 from tmebox.runtime.system.file_calls import FLOCK
+from tmebox.runtime.system.table import TABLE
 
 O_CREAT, O_EXCL, O_TRUNC, O_WRONLY, O_RDWR = os.O_CREAT, os.O_EXCL, os.O_TRUNC, os.O_WRONLY, os.O_RDWR
 AT_FDCWD, AT_REMOVEDIR = -100, 0x200

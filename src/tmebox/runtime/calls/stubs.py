@@ -24,9 +24,9 @@ from tmebox.modulefile.prototypes import (
     Vector,
     Void,
 )
+from tmebox.runtime.attributes import SANDBOX_ATTRIBUTES
 from tmebox.runtime.calls.functions import is_string, plan, signature_of
 from tmebox.runtime.calls.items import takes_text
-from tmebox.runtime.exports import SANDBOX_ATTRIBUTES
 
 IMPORTED = frozenset(
     ("TYPE_CHECKING", "Any", "Mapping", "NamedTuple", "Sequence", "TypeAlias", "TypedDict", "annotations")
