@@ -111,6 +111,7 @@ def test_foreign_files_are_refused(tmp_path: Path) -> None:
         tmebox.Module.load(tmp_path / "none.tbx")
 
 
+@pytest.mark.slow
 def test_text_slots_are_reused(calls_module: tmebox.Module) -> None:
     addresses = set()
     data = calls_module.to_bytes()

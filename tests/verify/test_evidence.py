@@ -177,6 +177,7 @@ def test_a_rip_relative_operand_is_judged_by_where_it_stands() -> None:
     assert {violation.rule for violation in caught.value.violations} == {rules.MEMORY_THROUGH_GS}
 
 
+@pytest.mark.slow
 def test_all_accepted_examples_say_how_many_instructions_they_have(examples: dict[Path, Example]) -> None:
     for source, example in examples.items():
         if source.parent == ACCEPT:

@@ -110,6 +110,7 @@ def jumps() -> st.SearchStrategy[Jump]:
     )
 
 
+@pytest.mark.slow
 @settings(max_examples=1500, deadline=None)
 @given(jumps())
 def test_a_jump_is_accepted_exactly_if_it_reads_entries_that_lead_to_instructions(jump: Jump) -> None:
@@ -157,6 +158,7 @@ def test_the_second_opinion_has_nothing_against_a_module_with_tables(
     assert list(complaints(lines, file.code_bytes, tables=tables[:-ENTRY])) != []
 
 
+@pytest.mark.slow
 @needs_objdump
 @settings(max_examples=300, deadline=None)
 @given(data=st.data())

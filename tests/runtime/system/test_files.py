@@ -276,6 +276,7 @@ interesting = st.one_of(
 NEVER_RETURN = {NUMBERS["exit"], NUMBERS["exit_group"], NUMBERS["tkill"]}
 
 
+@pytest.mark.slow
 @given(
     st.lists(
         st.tuples(st.sampled_from(sorted(set(TABLE) - NEVER_RETURN)), st.tuples(*[interesting] * 6)),

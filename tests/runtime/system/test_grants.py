@@ -323,6 +323,7 @@ def take(guest: Guest, step: tuple[object, ...]) -> None:
         guest(str(name), *arguments)  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(steps=st.lists(STEPS, min_size=1, max_size=25))
 def test_no_sequence_of_calls_changes_what_may_only_be_read(steps: list[tuple[object, ...]]) -> None:
