@@ -15,7 +15,7 @@ def ctrl_c_is_pythons() -> Iterator[None]:
     """Shells start commands in the background with Ctrl-C ignored, and children inherit that."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
-    signal.signal(signal.SIGINT, before)
+    signal.signal(signal.SIGINT, before or signal.SIG_DFL)
 
 
 @pytest.fixture
