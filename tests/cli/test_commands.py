@@ -37,6 +37,7 @@ def test_without_arguments_the_help_is_shown(tmebox: Run) -> None:
     assert "Usage: tmebox" in "".join([(shown := tmebox()).out, shown.err])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments",
     [
