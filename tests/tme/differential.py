@@ -120,7 +120,12 @@ def _private(machine: Modelled, address: int, key_id: int, data: bytes) -> bytes
         return machine.read(address, 8, key_id=key_id)
 
 
-HERE = {"_flip": _flip, "_replay": _replay, "_program": _program, "_private": _private}
+HERE: dict[str, Callable[..., Any]] = {
+    "_flip": _flip,
+    "_replay": _replay,
+    "_program": _program,
+    "_private": _private,
+}
 
 
 def answer(machine: Modelled, name: str, args: tuple[Any, ...], keywords: dict[str, Any]) -> tuple[str, Any]:

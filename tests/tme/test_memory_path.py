@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -48,7 +49,7 @@ def test_two_key_ids_contradict(machine: Modelled) -> None:
 @pytest.mark.parametrize("access", ["read", "write", "direct_store", "flush"])
 def test_outside_memory(machine: Modelled, access: str) -> None:
     end = machine.options.memory
-    calls = {
+    calls: dict[str, Callable[[int], object]] = {
         "read": lambda at: machine.read(at, 64),
         "write": lambda at: machine.write(at, bytes(64)),
         "direct_store": lambda at: machine.direct_store(at, bytes(64)),
@@ -111,11 +112,12 @@ def test_forbidden_aliases_are_refused(build: Any) -> None:
     for key_id in (1, 2):
         machine.pconfig(key_id, "random")
     machine.write(0x1000, b"x" * 64, key_id=1)
-    for refused in (
+    refusals: tuple[Callable[[], object], ...] = (
         lambda: machine.read(0x1000, 1, key_id=2),
         lambda: machine.write(0x1000, b"y", key_id=2),
         lambda: machine.direct_store(0x1000, bytes(64), key_id=2),
-    ):
+    )
+    for refused in refusals:
         with pytest.raises(tme.AccessError, match="alias-forbidden"):
             refused()
     machine.flush(0x1000, key_id=1)

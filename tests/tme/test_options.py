@@ -111,7 +111,7 @@ def test_the_c_core_checks_what_it_is_given() -> None:
         lambda: machine._set_key(0, b"k" * 15, b"t" * 15, True),
         lambda: machine._set_mac_key(b"short"),
         lambda: machine._side(1 << 40),
-        lambda: machine.read(0, 1, 2),  # type: ignore[misc]
+        lambda: machine.read(0, 1, 2),  # type: ignore[call-arg]
         lambda: machine.read(0, 1, keyid=1),  # type: ignore[call-arg]
         lambda: machine.read(0, 1 << 62),
         lambda: machine.read("0", 1),  # type: ignore[arg-type]
@@ -133,7 +133,7 @@ def test_what_is_stored_may_be_dram_itself() -> None:
     machine = tme.Machine(memory="64KiB", path="portable")
     machine.activate()
     machine.dram[0:256] = bytes(range(256))
-    view = memoryview(machine)  # type: ignore[arg-type]
+    view = memoryview(machine)
     machine.direct_store(0, view[8:72])
     machine.write(64, view[100:164])
     assert machine.read(0, 64) == bytes(range(8, 72))

@@ -33,7 +33,7 @@ def program(
     return machine.pconfig_at(AT, **how)
 
 
-STATUSES: list[tuple[dict[str, int], int, str | None]] = [
+STATUSES: list[tuple[dict[str, Any], int, str | None]] = [
     ({}, 0, None),
     ({"command": 4}, 1, "pconfig-command"),
     ({"command": 255}, 1, "pconfig-command"),
@@ -56,7 +56,7 @@ STATUSES: list[tuple[dict[str, int], int, str | None]] = [
 
 
 @pytest.mark.parametrize(("what", "status", "rule"), STATUSES)
-def test_pconfig_status_codes(build: Any, what: dict[str, int], status: int, rule: str | None) -> None:
+def test_pconfig_status_codes(build: Any, what: dict[str, Any], status: int, rule: str | None) -> None:
     from tmebox.tme.pconfig import STATUS
 
     machine = build(algorithms=("aes-xts-128", "aes-xts-128-integrity"))
@@ -90,7 +90,7 @@ def test_pconfig_without_entropy_or_the_key_table(build: Any) -> None:
         ((64 + 32, 1), {"algorithm": XTS256_MAC}),
     ],
 )
-def test_pconfig_faults_on_reserved_bits(build: Any, patch: tuple[int, int], what: dict[str, int]) -> None:
+def test_pconfig_faults_on_reserved_bits(build: Any, patch: tuple[int, int], what: dict[str, Any]) -> None:
     with pytest.raises(tme.GeneralProtection) as caught:
         program(build(), patch=patch, **what)
     assert caught.value.rule == "pconfig-reserved"
@@ -120,7 +120,7 @@ def test_pconfig_faults(build: Any, kind: type[Modelled]) -> None:
 
 
 @pytest.mark.parametrize("what", [{"command": 7}, {"key_id": 0}, {"algorithm": 3}])
-def test_the_manuals_checks_fault_instead(build: Any, what: dict[str, int]) -> None:
+def test_the_manuals_checks_fault_instead(build: Any, what: dict[str, Any]) -> None:
     with pytest.raises(tme.GeneralProtection, match="pconfig-checks"):
         program(build(pconfig_checks="manual"), **what)
     assert program(build()) == 0
