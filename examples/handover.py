@@ -1,5 +1,4 @@
-"""python examples/handover.py: stages that hand over an image, each in a sandbox of its own, without copying.
-"""
+"""python examples/handover.py: stages, each in a sandbox of its own, that hand over an image uncopied."""
 
 from pathlib import Path
 
