@@ -19,6 +19,7 @@
 #define HEAP_HOST 0          /* the key of the host, and of what nobody has */
 #define HEAP_MIXED 0xffff    /* instead of a key: several owners, see `lines` */
 #define HEAP_NOWHERE UINT32_MAX
+#define HEAP_HANDLE_BITS 24 /* of a handle: its index; the rest says how often that was used */
 
 struct window;
 
@@ -144,9 +145,9 @@ struct heap {
     uint32_t dense_partial, dense_full; /* lists */
     uint16_t domains; /* a list of keys */
     struct heap_handle *handles;
-    uint32_t handle_count, free_handle;
+    uint32_t handle_count, most_handles, free_handle;
     struct heap_doomed *_Atomic doomed;  /* blocks whose last reference went */
-    uint64_t transfers, violations, aside, grants, revocations;
+    uint64_t transfers, revocations;
     struct heap *next; /* of all there are */
     void *whole; /* one mapping for all tables */
     size_t whole_bytes;
@@ -179,6 +180,9 @@ struct heap_backend {
 };
 
 extern const struct heap_backend tmebox_heap_mmu, tmebox_heap_without_views;
+/* mmu.c. Views that are mapped, in use or parked. */
+uint32_t tmebox_heap_view_count(void);
+void tmebox_heap_views_after_fork(void);
 
 /* -- lock.c --------------------------------------------------------------------------------------------- */
 void tmebox_heap_wait(struct heap_lock *lock, uint32_t ticket);

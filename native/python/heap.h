@@ -28,6 +28,7 @@ struct block {
 };
 
 extern PyTypeObject tmebox_heap_type, tmebox_block_type;
+extern PyMethodDef tmebox_heap_module_methods[];
 
 /* Locks the heap, once what was dropped is freed; or false with an exception set: closed, or another process's. */
 bool tmebox_heap_open(struct heap_object *self);

@@ -277,6 +277,7 @@ PyMODINIT_FUNC PyInit__native(void) {
         PyModule_AddFunctions(module, tmebox_crossing_methods) < 0 ||
         PyModule_AddFunctions(module, tmebox_hostfunction_methods) < 0 ||
         PyModule_AddFunctions(module, tmebox_side_methods) < 0 ||
+        PyModule_AddFunctions(module, tmebox_heap_module_methods) < 0 ||
         PyModule_AddFunctions(module, tmebox_tme_methods) < 0 ||
         PyModule_AddFunctions(module, tmebox_userfault_methods) < 0 ||
         PyModule_AddFunctions(module, tmebox_piece_methods) < 0 ||

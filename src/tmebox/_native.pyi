@@ -95,6 +95,9 @@ def window_populate(base: int, offset: int, size_bytes: int, writable: bool) -> 
 def window_blank(base: int, template: Template) -> None:
     """All contents are replaced by those of the (empty) template; the arena stays, zeroed."""
 
+def heap_views() -> int:
+    """Views of shared heaps that are mapped, in use or parked."""
+
 def window_allow_mappings(most: int, /) -> None:
     """How many mappings windows may have where a view of a shared heap is made."""
 
