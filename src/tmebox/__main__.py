@@ -3,15 +3,25 @@ thousands of times, and their arguments must arrive as they were typed."""
 
 from __future__ import annotations
 
+import gc
+import os
 import sys
 
 SHELL_PACKAGES = {"rich", "typer"}
 """What the extra `cli` installs."""
 
 
+def _start_fast() -> None:
+    """What a short process need not do. Not in the driver, which also runs in the processes of others."""
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy's threads take longer to start than a link
+    gc.disable()
+
+
 def main() -> int:
     """Run the command in `sys.argv` and return its exit code."""
     tool, arguments = (sys.argv[1], sys.argv[2:]) if len(sys.argv) > 1 else ("", [])
+    if tool in ("cc", "ar"):
+        _start_fast()
     if tool == "cc":
         from tmebox.toolchain.cc.driver import main_cc
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,8 +12,10 @@ from tmebox.modulefile.file import ModuleFile
 from tmebox.toolchain.libc.need import needs_libc
 from tmebox.toolchain.link.inputs import require_object
 from tmebox.toolchain.link.link import link
+from tmebox.toolchain.link.undefined import refuse_undefined
 from tmebox.toolchain.objects import compile_object
 from tmebox.toolchain.options import DEFAULT_OPTIONS, CompileOptions, Progress, SourceText
+from tmebox.toolchain.scratch import scratch_directory
 from tmebox.toolchain.witnesses import with_prototypes
 
 __all__ = ["CompileOptions", "Progress", "SourceText", "build", "compile_object", "link_program"]
@@ -33,8 +34,8 @@ def build(
     """
     if not sources:
         raise CompileError("nothing to compile")
-    with tempfile.TemporaryDirectory(prefix="tmebox-") as scratch:
-        objects = [Path(scratch) / f"{index}-{_stem(source)}.o" for index, source in enumerate(sources)]
+    with scratch_directory() as scratch:
+        objects = [scratch / f"{index}-{_stem(source)}.o" for index, source in enumerate(sources)]
         # Threads: clang's part of the work is in child processes.
         with ThreadPoolExecutor(min(len(sources), len(os.sched_getaffinity(0)))) as pool:
             jobs = [
@@ -51,12 +52,14 @@ def build(
             finally:
                 pool.shutdown(cancel_futures=True)
         module = link_program(objects, (), options, progress=progress)
-        return with_prototypes(module, sources, options, _build_one)
+        module = with_prototypes(module, sources, options, _build_one)
+        refuse_undefined(module, objects, (), options)
+        return module
 
 
 def _build_one(source: SourceText, options: CompileOptions) -> ModuleFile:
-    with tempfile.TemporaryDirectory(prefix="tmebox-") as scratch:
-        output = Path(scratch) / f"{_stem(source)}.o"
+    with scratch_directory() as scratch:
+        output = scratch / f"{_stem(source)}.o"
         compile_object(source, output, options)
         return link_program([output], (), options)
 

@@ -71,6 +71,7 @@ class _State:
     include_dirs: list[Path] = field(default_factory=list)
     search: list[tuple[str, Path]] = field(default_factory=list)
     exports: list[str] = field(default_factory=list)
+    imports: list[str] = field(default_factory=list)
     language: str | None = None
     isolation: str = "code+data"
     base: str = "gs"
@@ -128,7 +129,7 @@ def _library(state: _State, value: str) -> None:
         state.command.whole_libraries.add(value)
 
 
-_ASSEMBLER_IGNORED = re.compile(
+_ASSEMBLER_IGNORED = (
     r"-W|-g|-I.*|--(no-?execstack|no-warn|warn|fatal-warnings|64|divide|gdwarf\S*|gstabs|noexecstack)"
     r"|-m(relax-relocations=\w+|branches-within-32B-boundaries|no-relax|x86-used-note=\w+)|-march=[\w+.,-]+"
     r"|--(generate-missing-build-notes=\w+|compress-debug-sections(=\w+)?|nocompress-debug-sections|reduce-memory-overheads)"
@@ -138,13 +139,11 @@ _ASSEMBLER_IGNORED = re.compile(
 def _assembler(state: _State, value: str) -> None:
     """-Wa: what changes nothing in what is assembled is ignored, the rest refused."""
     for word in value.split(","):
-        if not _ASSEMBLER_IGNORED.fullmatch(word):
+        if not re.fullmatch(_ASSEMBLER_IGNORED, word):
             raise UsageError(f"assembler option {word!r} is not supported in a sandboxed build")
 
 
-_FOR_THE_PREPROCESSOR = re.compile(
-    r"-(D|U|I|M|P$|C|w$|W|isystem|iquote|idirafter|include|imacros|f|undef$|std=).*"
-)
+_FOR_THE_PREPROCESSOR = r"-(D|U|I|M|P$|C|w$|W|isystem|iquote|idirafter|include|imacros|f|undef$|std=).*"
 
 
 def _preprocessor(state: _State, value: str) -> None:
@@ -157,7 +156,7 @@ def _preprocessor(state: _State, value: str) -> None:
             if not name:
                 raise UsageError(f"-Wp,{word} needs a file: -Wp,{word},FILE")
             state.command.dependencies.file = Path(name)
-        elif _FOR_THE_PREPROCESSOR.fullmatch(word):
+        elif re.fullmatch(_FOR_THE_PREPROCESSOR, word):
             _option(state, word, words)
         else:
             raise UsageError(f"preprocessor option {word!r} is not supported in a sandboxed build")
@@ -185,15 +184,17 @@ _VALUES: dict[str, Callable[[_State, str], None]] = {
     "-Xpreprocessor": _preprocessor,
     "-Wa,": _assembler,
     "-Xassembler": _assembler,
-    "-z": lambda state, value: None,
+    "-z": lambda state, value: state.linker.add(f"-z,{value}"),
     "--param": lambda state, value: None,
     "--export": lambda state, value: state.exports.append(value),
+    "--import": lambda state, value: state.imports.append(value),
     "--isolation": _isolation,
     "--base": _base,
 }
 """Options with a value: attached (-Idir, --base=gs) or as the next argument."""
 _SEPARATE_ONLY = {
-    *("-include", "-imacros", "-Xlinker", "-Xpreprocessor", "-Xassembler", "-z", "--param", "--export"),
+    *("-include", "-imacros", "-Xlinker", "-Xpreprocessor", "-Xassembler", "-z", "--param"),
+    *("--export", "--import"),
     *("--isolation", "--base"),
 }
 _ATTACHED_ONLY = {"-Wl,", "-Wp,", "-Wa,"}
@@ -288,6 +289,8 @@ def parse(argv: Sequence[str], readable: str = "") -> Command:
         isolation=state.isolation,
         base=state.base,
         exports=tuple(state.exports) or None,
+        imports=tuple(state.imports),
+        undefined="none" if state.linker.refuses_undefined else "linker",
         name=str(command.output or "a.out"),
         use_libc=state.use_libc,
     )

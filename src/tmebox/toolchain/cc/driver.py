@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import re
 import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -23,6 +22,7 @@ from tmebox.toolchain.cc.response_files import expand
 from tmebox.toolchain.compile import clang
 from tmebox.toolchain.compile.compile import Compiled, SourceError, language_of, preprocess
 from tmebox.toolchain.link.inputs import extract
+from tmebox.toolchain.scratch import scratch_directory
 
 NAME = "tmebox cc"
 VERSION = f"{NAME} {__version__} (clang {clang.VERSION})\nTarget: x86_64-linux-musl\nThread model: single"
@@ -60,6 +60,7 @@ ANSWERS = {
     "  A C compiler's options, and of its own:\n"
     "  --export NAME              a function that the host may call (may be repeated;\n"
     "                             default: every non-static function of the named sources)\n"
+    "  --import NAME              a function that the host provides (may be repeated)\n"
     "  --isolation code+data|data  what the module's code is confined in (default: code+data)\n"
     "  --base gs|r15              which register holds the base of its memory (r15 needs gcc)\n"
     f"  {READABLE_VARIABLE}=DIR:…    more directories that sources may include from\n"
@@ -127,11 +128,11 @@ def _run(command: Command) -> int:
     for path in command.inputs:
         if path != STDIN and not path.exists():
             raise UsageError(f"no such file: '{path}'")
-    with tempfile.TemporaryDirectory(prefix="tmebox-") as scratch:
+    with scratch_directory() as scratch:
         if STDIN in command.inputs:
-            _read_stdin(command, Path(scratch))
+            _read_stdin(command, scratch)
         if command.mode == "link":
-            return _link(command, Path(scratch))
+            return _link(command, scratch)
         for source in command.sources:
             if command.mode in ("-E", "-M"):
                 _preprocess(command, source)
@@ -204,6 +205,7 @@ def _preprocess(command: Command, source: Path) -> None:
 
 def _link(command: Command, scratch: Path) -> int:
     from tmebox.toolchain.build import link_program
+    from tmebox.toolchain.link.undefined import refuse_undefined
 
     libraries = {name: _library(name, command.library_dirs) for name in command.libraries}
     whole = command.whole_inputs | {libraries[name] for name in command.whole_libraries}
@@ -229,6 +231,7 @@ def _link(command: Command, scratch: Path) -> int:
             link_map=link_map,
             progress=report,
         )
+    refuse_undefined(module, objects, [path for path in archives if path not in whole], command.options)
     if command.map_file is not None and link_map is not None:
         write_output(command.map_file, link_map.read_bytes().replace(os.fsencode(f"{scratch}/"), b""))
     module.write(command.output or "a.out")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from tmebox.toolchain import diagnostics
 from tmebox.toolchain.compile import clang, containment, gcc
 from tmebox.toolchain.compile.flags import vet, vet_define
 from tmebox.toolchain.options import CompileOptions
+from tmebox.toolchain.scratch import scratch_directory
 
 TARGET = "x86_64-linux-musl"
 
@@ -123,8 +123,7 @@ def _compile(
     permitted = [Path(start, path) for path in (source.parent, *given)] + list(system)
     if options.base == "r15" and language == "c":
         return _compile_with_gcc(source, options, mode, cwd, permitted)
-    with tempfile.TemporaryDirectory(prefix="tmebox-") as name:
-        scratch = Path(name)
+    with scratch_directory() as scratch:
         (scratch / "files.yaml").write_text(containment.overlay(permitted))
         files = ["-ivfsoverlay", str(scratch / "files.yaml")]
         arguments = [*files, *_arguments(options, language, system), *mode]
@@ -155,8 +154,7 @@ def _compile_with_gcc(
     search = ["-nostdinc", gcc.MACRO, *_search(options, system_include_dirs(options))]
     if mode != ["-S"]:
         search += mode[1:]
-    with tempfile.TemporaryDirectory(prefix="tmebox-") as name:
-        scratch = Path(name)
+    with scratch_directory() as scratch:
         messages = ""
         for extra in ([], [EXPORT_NAME]):
             run = _GccRun([*extra, *flags, *search, str(source)], options, scratch, cwd)

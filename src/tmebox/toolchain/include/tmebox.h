@@ -6,4 +6,8 @@
    a program that marks none exports every non-static function of its sources. */
 #define TMEBOX_EXPORT __attribute__((visibility("protected"), used))
 
+/* A function that the host provides. A program's undefined functions are an error unless they are marked so, or
+   named with `tmebox cc --import NAME`; a file that defines the function does not import it. */
+#define TMEBOX_IMPORT __attribute__((visibility("protected")))
+
 #endif

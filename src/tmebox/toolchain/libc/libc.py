@@ -127,6 +127,7 @@ _NOT_SHAPING_CODE = frozenset(
         "objects.py",
         "options.py",
         "processes.py",
+        "scratch.py",
         "witnesses.py",
         "compile/compile.py",
         "compile/containment.py",
