@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from tmebox.runtime.system import file_calls, path_calls, process  # noqa: F401 (their calls enter the table)
+from tmebox.runtime.system import cpu, file_calls, path_calls, process  # noqa: F401 (their calls enter the table)
 from tmebox.runtime.system.calls import TKILL, Assertion, GuestMemory, dispatch
 from tmebox.runtime.system.clock import Clock, Waits
 from tmebox.runtime.system.descriptors import Descriptors, default_max_open
@@ -44,6 +44,8 @@ class System:
         self.clock = clock or DEFAULT_CLOCK
         self.random = random
         self.max_file_bytes = max_file_bytes
+        self.cpu_features: frozenset[str] = frozenset()
+        """What the guest is told that the processor has, by the names of /proc/cpuinfo."""
         self.exhausted_bytes = 0
         """Size of the last allocation that found no memory; 0 if none has failed."""
         self.failed_assertion: Assertion | None = None

@@ -18,13 +18,17 @@ from tmebox.toolchain.link.linked import Elf
 from tmebox.toolchain.link.relocate import PLT32
 from tmebox.toolchain.options import CompileOptions
 
+_OURS = "__tmebox_"
+"""What begins the names of functions that the C library has, for the rewriter to call."""
+
 
 def refuse_undefined(
     module: ModuleFile, objects: Sequence[Path], archives: Sequence[Path], options: CompileOptions
 ) -> None:
     """Raise CompileError if `module`, linked of these, has an import that `options.undefined` does not let
     it have."""
-    unnamed = [i for i in module.imports if i.name != SYSCALL_IMPORT and i.name not in options.imports]
+    given = [item for item in module.imports if item.name != SYSCALL_IMPORT]
+    unnamed = [item for item in given if item.name not in options.imports]
     if options.undefined == "declared":
         unnamed = [item for item in unnamed if item.prototype is None]
     if unnamed:
@@ -33,7 +37,7 @@ def refuse_undefined(
     if unnamed and module.start is None and options.undefined != "none":
         called = _called(objects, archives)
         unnamed = [item for item in unnamed if item.prototype is None and item.name not in called]
-    if unnamed:
+    if unnamed or (unnamed := [item for item in given if item.name.startswith(_OURS)]):
         found = tuple(Diagnostic(f"undefined symbol: {item.name}") for item in unnamed)
         way = "declare" if options.undefined == "declared" else "--import NAME or TMEBOX_IMPORT names"
         advice = f"{way} what the host provides"

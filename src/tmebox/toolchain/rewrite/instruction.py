@@ -22,6 +22,7 @@ from tmebox.toolchain.rewrite.bits import is_wild_bit_test, rewrite_bit_test
 from tmebox.toolchain.rewrite.control import rewrite_branch, rewrite_return, rewrite_trap
 from tmebox.toolchain.rewrite.memory import computed, confined, constant_load, is_stack_slot, plain_immediate
 from tmebox.toolchain.rewrite.mnemonics import FLAGS, MNEMONICS, Kind, Mnemonic
+from tmebox.toolchain.rewrite.processor import rewrite_question
 from tmebox.toolchain.rewrite.r15 import refuse_reserved, through_r15
 from tmebox.toolchain.rewrite.speed.borrow import load_of
 from tmebox.toolchain.rewrite.stack import (
@@ -78,6 +79,8 @@ def _rewrite(instruction: Instruction, facts: Mnemonic, flow: Flow, base: str) -
             return rewrite_return(instruction, flow)
         case Kind.LEAVE:
             return rewrite_leave(flow)
+        case Kind.QUESTION:
+            return rewrite_question(instruction, facts, flow)
         case Kind.STOP if facts.base == "ud1":
             return rewrite_trap(instruction, flow)
         case Kind.BIT_TEST if is_wild_bit_test(instruction):

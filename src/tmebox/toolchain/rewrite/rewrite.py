@@ -5,12 +5,14 @@ The rules are in docs/design.md, section 4. Nothing here is trusted: the verifie
 
 from __future__ import annotations
 
+from collections.abc import Set
 from dataclasses import replace
 from functools import lru_cache
 
 from tmebox.abi import BASES
 from tmebox.errors import CompileError, Diagnostic
 from tmebox.toolchain.link.label_claims import claims
+from tmebox.toolchain.rewrite import embedded
 from tmebox.toolchain.rewrite.analysis.liveness import FlowGraph
 from tmebox.toolchain.rewrite.asm import (
     AsmSyntaxError,
@@ -37,6 +39,7 @@ from tmebox.toolchain.rewrite.directives import (
 from tmebox.toolchain.rewrite.emit import LABEL_PREFIX, Emitter
 from tmebox.toolchain.rewrite.instruction import avx512_hint, rewrite_instruction
 from tmebox.toolchain.rewrite.places import Places
+from tmebox.toolchain.rewrite.processor import keeping_wide_vectors
 from tmebox.toolchain.rewrite.speed.borrow import waited_for
 from tmebox.toolchain.rewrite.speed.cache_lines import within_lines
 from tmebox.toolchain.rewrite.speed.jump_tables import JumpTables
@@ -98,12 +101,21 @@ class _Rewriting:
         self._tables = JumpTables()
         self._loads: dict[int, Load] = {}
         self._functions: set[str] = set()
+        self._objects: set[str] = set()
+        self._globals: set[str] = set()
         self._subtracted: dict[str, None] = {}
         """Symbols that stand beside others in one expression, as in a difference, in their order."""
         self._diagnostics: list[Diagnostic] = []
         self._placements: list[_Placement] = []
         self._entries: dict[int, str] = {}
         """Numbers of the placements that are part of a table, and its name."""
+        self._held: list[embedded.Held] = []
+        self._runs_on = False
+        """Whether what comes next in the section is reached from the instruction before it."""
+        self._targets: frozenset[str] | None = None
+        self._data: list[str] = []
+        self._moved: set[str] = set()
+        """Data that stood in code, and its labels."""
         self._is_inline = False
         self._line = 0
         self._prefix = ""
@@ -120,10 +132,14 @@ class _Rewriting:
             message = f"{count} line{'s' * (count != 1)} of assembly that cannot run in a sandbox"
             raise CompileError(message, tuple(self._diagnostics))
         result = self._emitter.text() + "\n"
+        if "%ymm" in self._text:
+            result = keeping_wide_vectors(result)
         if self._base == "r15":
             result = without_repeated_loads(result, self._graph.arrivals())
         if self._is_compiled:
             result = within_lines(result, self._graph.arrivals())
+        if self._data:
+            result += "\n".join([embedded.SECTION, *self._data, ""])
         claimed = [name for name in self._subtracted if self._graph.is_label(name)]
         return result + claims(claimed) if claimed else result
 
@@ -137,6 +153,10 @@ class _Rewriting:
                     self._add(statement)
                 except Refusal as refusal:
                     self._refuse(refusal)
+        try:
+            self._release()
+        except Refusal as refusal:
+            self._refuse(refusal)
         if self._prefix:
             self._refuse(Refusal(f"`{self._prefix}` without an instruction"))
 
@@ -177,6 +197,72 @@ class _Rewriting:
         self._diagnostics.append(self._places.diagnostic(str(refusal), self._line))
 
     def _add(self, statement: _Prepared) -> None:
+        """Labels, alignments and data in code are kept until it is known what they belong to."""
+        if self._sections.current.is_code:
+            if isinstance(statement, Label) or (
+                isinstance(statement, Directive) and (statement.name in DATA or statement.name in ALIGNMENTS)
+            ):
+                self._held.append((self._line, statement))
+                return
+            if not isinstance(statement, Directive) or statement.name not in embedded.NEUTRAL:
+                self._release()
+        self._add_now(statement)
+
+    def _release(self) -> None:
+        """Place what is held. Raises Refusal."""
+        held, self._held = self._held, []
+        here = self._line
+        data, rest = embedded.chunks(held, DATA)
+        for chunk in data:
+            self._line = chunk.items[0][0]
+            if self._runs_on or chunk.is_reached(self._entered()):
+                self._add_decoded(chunk)
+            else:
+                self._move(chunk)
+        for self._line, statement in rest:
+            self._add_now(statement)
+        self._line = here
+
+    def _entered(self) -> Set[str]:
+        """Labels of code, as far as their own directives and the branches of the whole text tell."""
+        return self._functions | (self._globals - self._objects) | self._branch_targets()
+
+    def _branch_targets(self) -> frozenset[str]:
+        """Asked for only where there is data in code."""
+        if self._targets is None:
+            found = set()
+            for line in self._text.split("\n"):
+                for statement in _prepare(line, self._base):
+                    if isinstance(statement, Template) and statement.flow.target is not None:
+                        found.add(statement.flow.target)
+                    elif isinstance(statement, Template) and statement.shape is Shape.CALL:
+                        found.add(statement.text.split()[-1])
+            self._targets = frozenset(found)
+        return self._targets
+
+    def _add_decoded(self, chunk: embedded.Chunk) -> None:
+        data = []
+        for self._line, statement in chunk.items:
+            if isinstance(statement, Directive) and statement.name in DATA:
+                data.append(statement)
+            else:
+                self._add_now(statement)
+        for text in embedded.instructions(data):
+            for prepared in _prepare(text, self._base):
+                if isinstance(prepared, Refusal):
+                    raise Refusal(f"data that code runs into: {prepared}")
+                self._add_now(prepared)
+
+    def _move(self, chunk: embedded.Chunk) -> None:
+        self._moved.update(chunk.labels)
+        for self._line, statement in chunk.items:
+            if isinstance(statement, Directive) and statement.name in DATA:
+                self._take_addresses(statement.arguments)
+                self._data.append(rewrite_directive(statement, embedded.READ_ONLY) or "")
+            else:
+                self._data.append(f"{statement.name}:" if isinstance(statement, Label) else str(statement))
+
+    def _add_now(self, statement: _Prepared) -> None:
         match statement:
             case Template():
                 self._add_instruction(statement)
@@ -206,6 +292,7 @@ class _Rewriting:
 
     def _add_instruction(self, template: Template) -> None:
         section = self._sections.current
+        self._runs_on = template.flow.falls_through
         if not section.is_code:
             raise Refusal(f"an instruction in section `{section.name}`, which is not executable")
         index = self._graph.add(template.flow, section.name)
@@ -224,7 +311,9 @@ class _Rewriting:
         if name.startswith(LABEL_PREFIX):
             raise Refusal(f"`{name}`: labels that start with `{LABEL_PREFIX}` are the rewriter's")
         current = self._sections.current
-        if not current.is_code:
+        if current.is_code:
+            self._runs_on = True
+        else:
             self._tables.begin(name, current)
         section = current.name
         if name in self._functions:
@@ -241,18 +330,26 @@ class _Rewriting:
         if name in SECTIONS or name in ALIGNMENTS:
             self._tables.end()
         if name in SECTIONS:
+            self._runs_on = False
             self._add_text(self._sections.apply(directive), _SECTION)
             return
         if name == ".file":
             self._places.add_file(directive)
         elif name == ".type" and "function" in directive.arguments.lower():
             self._functions.add(directive.arguments.split(",")[0].strip())
+        elif name == ".size" and directive.arguments.split(",")[0].strip() in self._moved:
+            self._data.append(str(directive))
+            return
+        elif name == ".type":
+            self._objects.add(directive.arguments.split(",")[0].strip())
         elif name in SHARED:
+            self._globals.update(symbols(directive.arguments))
             self._tables.share(symbols(directive.arguments))
         elif name in ASSIGNMENTS or (name in DATA and not self._sections.current.is_debug):
             self._take_addresses(directive.arguments)
         ends_function = name == ".size" and self._sections.current.is_code
         if ends_function:
+            self._runs_on = False
             self._graph.end_function(self._sections.current.name)
         text = rewrite_directive(directive, self._sections.current)
         table = self._tables.add(directive) if name in DATA else None

@@ -107,7 +107,7 @@ class Template:
     @property
     def is_fixed(self) -> bool:
         """The same lines wherever it stands."""
-        return self.scratch is None and "{" not in self.text
+        return self.scratch is None and not self.clobbers_flags and "{" not in self.text
 
 
 def lines(*instructions: str) -> str:
