@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def _checked_size(text: str) -> str:
-    from tmebox.runtime.plan import parse_size
+    from tmebox.runtime.layout import parse_size
 
     try:
         parse_size(text, "SIZE")

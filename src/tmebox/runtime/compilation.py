@@ -14,14 +14,13 @@ from tmebox.errors import CompileError, CompileWarning, Diagnostic
 from tmebox.listing import texts
 from tmebox.progress import shown, to
 from tmebox.runtime.module import Module
-from tmebox.runtime.option_types import Isolation, Optimization, SourcePath
+from tmebox.runtime.option_types import Optimization, SourcePath
 
 if TYPE_CHECKING:
     from tmebox.toolchain.options import SourceText
 
 OPTIMIZATIONS: tuple[str, ...] = get_args(Optimization)
 LONGEST_WARNING = 4000
-ISOLATIONS: tuple[str, ...] = get_args(Isolation)
 
 
 def compile(
@@ -34,7 +33,7 @@ def compile(
     flags: Sequence[str] = (),
     exports: Sequence[str] | None = None,
     imports: Sequence[str] = (),
-    isolation: Isolation = "code+data",
+    isolation: abi.Isolation = "code+data",
     base: abi.Base = "gs",
     trust_compiler: bool = False,
     timeout: float = 120.0,
@@ -79,7 +78,7 @@ def compile(
         flags=texts(flags, "flags"),
         exports=None if exports is None else texts(exports, "exports"),
         imports=texts(imports, "imports"),
-        isolation=_one_of("isolation", isolation, ISOLATIONS),
+        isolation=_one_of("isolation", isolation, abi.ISOLATIONS),
         base=_one_of("base", base, abi.BASES),
         timeout_s=timeout,
     )

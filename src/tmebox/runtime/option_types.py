@@ -10,7 +10,6 @@ from tmebox.listing import Text
 from tmebox.runtime.system import Directory
 
 Optimization = Literal["-O0", "-O1", "-O2", "-O3", "-Os", "-Oz", "-Og", "-Ofast"]
-Isolation = Literal["code+data", "data"]
 
 Size = int | str
 """Bytes, or a text like "64MiB"."""

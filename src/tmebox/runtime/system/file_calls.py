@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 IOVEC_MAX = 1024
 POLL_MAX = 1024
 TIOCGWINSZ = 0x5413
-F_DUPFD, F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_GETLK, F_SETLK, F_SETLKW = range(8)
-F_DUPFD_CLOEXEC = 1030
 F_OFD_GETLK, F_OFD_SETLK = 36, 37
 FLOCK = struct.Struct("<2h4x2qi4x")
 LOCK_PAUSE_NS = 2_000_000
@@ -203,18 +201,19 @@ def fcntl_(system: System, memory: GuestMemory, descriptor: int, command: int, a
     table = system.descriptors
     description = table[descriptor]
     match command:
-        case 0 | 1030:  # F_DUPFD, F_DUPFD_CLOEXEC
-            return table.add(description, lowest=argument, close_on_exec=command == F_DUPFD_CLOEXEC)
-        case 1:  # F_GETFD
+        case fcntl.F_DUPFD | fcntl.F_DUPFD_CLOEXEC:
+            keeps = command == fcntl.F_DUPFD
+            return table.add(description, lowest=argument, close_on_exec=not keeps)
+        case fcntl.F_GETFD:
             return int(table.is_close_on_exec(descriptor))
-        case 2:  # F_SETFD
+        case fcntl.F_SETFD:
             table.set_close_on_exec(descriptor, bool(argument & 1))
             return 0
-        case 3:  # F_GETFL
+        case fcntl.F_GETFL:
             return description.status_flags
-        case 4:  # F_SETFL
+        case fcntl.F_SETFL:
             return _set_flags(description, argument)
-        case 5 | 6 | 7:  # F_GETLK, F_SETLK, F_SETLKW
+        case fcntl.F_GETLK | fcntl.F_SETLK | fcntl.F_SETLKW:
             return _lock(system, memory, description, command, argument)
     raise failure(errno.EINVAL)
 
@@ -242,13 +241,13 @@ def _lock(system: System, memory: GuestMemory, description: Description, command
         raise failure(errno.EINVAL)
     kind, whence, start, length, _ = FLOCK.unpack(memory.read(argument & U64, FLOCK.size))
     request = FLOCK.pack(kind, whence, start, length, 0)
-    if command != F_GETLK and lockable is None:
+    if command != fcntl.F_GETLK and lockable is None:
         return _without_locking(system, number, command, request)
     try:
-        result = fcntl.fcntl(number, F_OFD_GETLK if command == F_GETLK else F_OFD_SETLK, request)
+        result = fcntl.fcntl(number, F_OFD_GETLK if command == fcntl.F_GETLK else F_OFD_SETLK, request)
     except (BlockingIOError, PermissionError):
-        raise _locked(system, command == F_SETLKW) from None
-    if command == F_GETLK:
+        raise _locked(system, command == fcntl.F_SETLKW) from None
+    if command == fcntl.F_GETLK:
         memory.write(argument & U64, result)
     return 0
 
@@ -267,7 +266,7 @@ def _without_locking(system: System, number: int, command: int, request: bytes) 
     if kind != fcntl.F_RDLCK:
         raise failure(errno.EBADF)
     if FLOCK.unpack(fcntl.fcntl(number, F_OFD_GETLK, request))[0] != fcntl.F_UNLCK:
-        raise _locked(system, command == F_SETLKW)
+        raise _locked(system, command == fcntl.F_SETLKW)
     return 0
 
 

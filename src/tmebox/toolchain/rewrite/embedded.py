@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from tmebox.toolchain.rewrite.asm import Directive, Label, constant, split_operands
 from tmebox.toolchain.rewrite.directives import Section
-from tmebox.toolchain.rewrite.template import Refusal
+from tmebox.toolchain.rewrite.replacement import Refusal
 
 SECTION = '\t.section\t.rodata.tmebox_of_text,"a",@progbits'
 READ_ONLY = Section(".rodata", False, "")

@@ -9,14 +9,14 @@ from __future__ import annotations
 from tmebox.abi import RED_ZONE
 from tmebox.toolchain.rewrite.asm import Instruction
 from tmebox.toolchain.rewrite.mnemonics import Mnemonic
-from tmebox.toolchain.rewrite.template import Flow, Refusal, Shape, Template, lines
+from tmebox.toolchain.rewrite.replacement import Flow, Refusal, Replacement, Shape, lines
 
 _ROOM = RED_ZONE + 16
 _WITH_VECTORS = ("__tmebox_rdtsc", "__tmebox_rdtscp")
 """Those that ask the host, and have to keep what the file may have in vector registers meanwhile."""
 
 
-def rewrite_question(instruction: Instruction, facts: Mnemonic, flow: Flow) -> Template:
+def rewrite_question(instruction: Instruction, facts: Mnemonic, flow: Flow) -> Replacement:
     """Raises Refusal."""
     if instruction.operands:
         raise Refusal("operands that it does not have")
@@ -27,7 +27,7 @@ def rewrite_question(instruction: Instruction, facts: Mnemonic, flow: Flow) -> T
         f"leaq {_ROOM}(%rsp), %rsp",
         f"movq -{_ROOM}(%rsp), %r11",
     )
-    return Template(Shape.PLAIN, text, flow, anchor=True, clobbers_flags=True)
+    return Replacement(Shape.PLAIN, text, flow, anchor=True, clobbers_flags=True)
 
 
 def keeping_wide_vectors(text: str) -> str:
