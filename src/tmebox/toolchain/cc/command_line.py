@@ -12,6 +12,7 @@ from pathlib import Path
 from tmebox.abi import BASES, ISOLATIONS
 from tmebox.errors import TmeboxError
 from tmebox.toolchain.cc.linker_options import LinkerOptions
+from tmebox.toolchain.cc.tree import source_tree
 from tmebox.toolchain.compile import flags
 from tmebox.toolchain.compile.compile import LANGUAGES
 from tmebox.toolchain.options import DEFAULT_OPTIONS, CompileOptions
@@ -245,6 +246,7 @@ _SWITCHES: dict[str, Callable[[_State], None]] = {
     "-MG": _nothing,
     "-s": _nothing,
     "-static": _nothing,
+    "-shared": _no_start_files,
     "-rdynamic": _nothing,
     "-v": _nothing,
     "-nostdinc": _nothing,
@@ -272,13 +274,16 @@ def parse(argv: Sequence[str], readable: str = "") -> Command:
     command.map_file = state.linker.map_file
     if not command.inputs and not command.whole_libraries:
         raise UsageError("no input files")
+    if state.linker.is_shared:
+        command.use_start_files = False
     _require_known_inputs(command)
     if command.output is not None and command.mode in ("-c", "-S") and len(command.sources) > 1:
         raise UsageError(f"-o names one file, and {command.mode} makes one for each source")
     if command.mode != "link" and not command.sources:
         raise UsageError("no sources among the input files")
     colour = ["-fcolor-diagnostics"] * (sys.stderr.isatty() and "NO_COLOR" not in os.environ)
-    here = [Path(), *(Path(item) for item in readable.split(":") if item)]
+    here = [source_tree(path) for path in _directories(command)]
+    here += [Path(item) for item in readable.split(":") if item]
     command.options = CompileOptions(
         optimize="-O0",
         include_dirs=tuple(state.include_dirs),
@@ -295,6 +300,11 @@ def parse(argv: Sequence[str], readable: str = "") -> Command:
         use_libc=state.use_libc,
     )
     return command
+
+
+def _directories(command: Command) -> list[Path]:
+    """The current one, and those of the sources."""
+    return list(dict.fromkeys([Path(), *(source.parent for source in command.sources)]))
 
 
 def _input(state: _State, argument: str) -> None:
@@ -325,10 +335,8 @@ def _option(state: _State, argument: str, rest: Iterator[str]) -> None:
     if argument in _PREPROCESSOR:
         state.command.preprocessor_flags.append(argument)
         return
-    if argument in ("-shared", "-r", "-dynamiclib"):
-        raise UsageError(
-            f"{argument}: a module is linked whole; link the objects or an archive of them instead"
-        )
+    if argument in ("-r", "-dynamiclib"):
+        raise UsageError(f"{argument}: a module is linked whole; link the objects or an archive of them")
     for name, act in _VALUES.items():
         if argument == name and name not in _ATTACHED_ONLY:
             value = next(rest, None)

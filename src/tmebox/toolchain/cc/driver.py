@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -86,6 +87,9 @@ def _main(argv: Sequence[str]) -> int:
         if argument.startswith(("-print-prog-name=", "-print-file-name=")):
             print(argument.partition("=")[2])
             return 0
+    if "-Wl,--version" in argv or "-Wl,-v" in argv:  # as build systems ask which linker there is
+        print(f"LLD {clang.VERSION} (compatible with GNU linkers)")
+        return 0
     if "-###" in argv:  # which programs would run: ours run none that could be run apart
         print(VERSION, file=sys.stderr)
         return 0
@@ -115,9 +119,11 @@ def _hint(found: tuple[Diagnostic, ...]) -> None:
     for item in found:
         match = re.fullmatch(r"'(.+)' file not found.*", item.message)
         if match and (Path(item.file or "").parent / match[1]).exists():
+            directory = os.path.realpath(Path(item.file or "").parent / Path(match[1]).parent)
             print(
-                f"{NAME}: note: {match[1]} exists, outside the directories that this source may read: "
-                f"the current one, the source's, and those given with -I or {READABLE_VARIABLE}",
+                f"{NAME}: note: {match[1]} exists, but outside the directories that this source may read: "
+                "its own tree, the current one, and those given with -I. To let it, set "
+                f"{READABLE_VARIABLE}={shlex.quote(directory)} in the environment",
                 file=sys.stderr,
             )
 
@@ -206,6 +212,7 @@ def _preprocess(command: Command, source: Path) -> None:
 def _link(command: Command, scratch: Path) -> int:
     from tmebox.modulefile import codec
     from tmebox.toolchain.build import link_program
+    from tmebox.toolchain.cc.launcher import launcher
     from tmebox.toolchain.link.undefined import refuse_undefined
 
     libraries = {name: _library(name, command.library_dirs) for name in command.libraries}
@@ -235,7 +242,8 @@ def _link(command: Command, scratch: Path) -> int:
     refuse_undefined(module, objects, [path for path in archives if path not in whole], command.options)
     if command.map_file is not None and link_map is not None:
         write_output(command.map_file, link_map.read_bytes().replace(os.fsencode(f"{scratch}/"), b""))
-    codec.write(module, command.output or "a.out")
+    starts = launcher() if module.start is not None else b""
+    codec.write(module, command.output or "a.out", launcher=starts)
     return 0
 
 

@@ -19,7 +19,8 @@ _TABLE = r"""
 -l|--?library                                                   library  value
 -L|--?library-path                                              path     value
 -T|--?script|-dT|--?default-script                              refuse   value  linker scripts cannot be used
--(shared|r|i)|--?relocatable|-Bshareable                        refuse   -      a module is linked whole
+-shared|--?shared|-Bshareable                                   shared
+-(r|i)|--?relocatable                                           refuse   -      a module is linked whole
 -z                                                              keyword  value
 --?(rpath|rpath-link|soname|dynamic-linker|hash-style)       ignore   value
 --?(plugin-opt|sort-section)|-[hmaAY]                           ignore   value
@@ -61,7 +62,8 @@ class LinkerOptions:
     """What the words so far have said.
 
     map_file: where a map goes; "-" is standard output. is_whole: whether what comes next is taken from
-    archives whole. refuses_undefined: whether nothing may be undefined in a library either. add_input,
+    archives whole. refuses_undefined: whether nothing may be undefined in a library either. is_shared:
+    whether a library is made, whatever defines main. add_input,
     add_library, add_path: what is called for files, -l and -L.
     """
 
@@ -71,6 +73,7 @@ class LinkerOptions:
     map_file: Path | None = None
     is_whole: bool = False
     refuses_undefined: bool = False
+    is_shared: bool = False
     _saved: list[bool] = field(default_factory=list)
     _waits: tuple[str, str] | None = None
     """Effect and name of an option whose value is the next word."""
@@ -125,6 +128,8 @@ class LinkerOptions:
                 self.add_path(value)
             case "keyword" if value in ("defs", "undefs"):
                 self.refuses_undefined = value == "defs"
+            case "shared":
+                self.is_shared = True
             case "undefined":
                 self.refuses_undefined = value.endswith(("zdefs", "no-undefined"))
             case "state":
