@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 import threading
 import time
@@ -159,6 +158,8 @@ class Line:
             return None
 
     def write(self, text: str) -> None:
+        import shutil
+
         text = text[: shutil.get_terminal_size().columns - 1]
         self._put("\r" + text.ljust(self._width))
         self._width = len(text)

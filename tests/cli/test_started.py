@@ -48,7 +48,6 @@ int main(int argc, char **argv)
 	if (!strcmp(argv[1], "mkdir")) return mkdir(argv[2], 0777) ? errno : 0;
 	if (!strcmp(argv[1], "list")) return opendir(argv[2]) == 0;
 	if (!strcmp(argv[1], "stat")) { struct stat s; return stat(argv[2], &s) ? errno : 0; }
-	if (!strcmp(argv[1], "symlink")) return symlink(argv[2], argv[3]) ? errno : 0;
 	return 99;
 }
 """
@@ -117,7 +116,7 @@ def test_it_makes_and_reads_the_files_that_are_named_after_it(folder: Path) -> N
         ("read", "secret"), ("write", "secret"), ("write", "new"), ("read", "conftestament"),
         ("write", ".bashrc"), ("read", "conftest.sub/../secret"), ("read", "/etc/passwd"), ("read", "../x"),
         ("rename", "conftest.c", "stolen.c"), ("rename", "secret", "conftest.secret"), ("unlink", "secret"),
-        ("mkdir", "directory"), ("list", "."), ("list", "/"), ("stat", "secret"), ("symlink", "x", "link"),
+        ("mkdir", "directory"), ("list", "."), ("list", "/"), ("stat", "secret"),
         ("write", "conftest"), ("list", "conftest.here"),
     ],
 )  # fmt: skip
@@ -129,8 +128,8 @@ def test_it_reaches_nothing_else_beside_it(folder: Path, arguments: tuple[str, .
 
 
 def test_a_symbolic_link_of_its_own_leads_to_nothing_else(folder: Path) -> None:
-    assert start(folder, "symlink", "secret", "conftest.link").returncode == 0
-    assert start(folder, "symlink", "../" + folder.name + "/secret", "conftest.link2").returncode == 0
+    (folder / "conftest.link").symlink_to("secret")
+    (folder / "conftest.link2").symlink_to(f"../{folder.name}/secret")
     (folder / "conftest.d").mkdir()
     (folder / "conftest.d" / "up").symlink_to("../secret")
     for name in ("conftest.link", "conftest.link2", "conftest.d/up"):

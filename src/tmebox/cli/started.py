@@ -1,8 +1,8 @@
 """A program that was executed by its name: runs it as `tmebox run` does, with what it is given by default.
 
-That is: arguments, standard streams, and files beside it that are named after it. A program `conftest` that is
-started in its own directory sees the files there whose names begin with `conftest.`, and may make more of them.
-It sees no others, none of the environment, and no network. `TMEBOX_RUN` holds options of `tmebox run` that
+That is: arguments, standard streams, and files beside it that are named after it. A program `conftest` that
+is started in its own directory sees the files there whose names begin with `conftest.`, and may make more of
+them. It sees no others, none of the environment, and no network. `TMEBOX_RUN` holds options of `tmebox run` that
 say otherwise, as `TMEBOX_RUN="--dir .:/ --timeout 5"`.
 """
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tmebox.errors import CompileError, Diagnostic
@@ -35,6 +34,8 @@ def build(
     if not sources:
         raise CompileError("nothing to compile")
     with scratch_directory() as scratch:
+        from concurrent.futures import ThreadPoolExecutor  # not for who only links
+
         objects = [scratch / f"{index}-{_stem(source)}.o" for index, source in enumerate(sources)]
         # Threads: clang's part of the work is in child processes.
         with ThreadPoolExecutor(min(len(sources), len(os.sched_getaffinity(0)))) as pool:

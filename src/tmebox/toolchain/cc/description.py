@@ -21,7 +21,7 @@ USAGE = f"""usage: {NAME} --env | --cmake FILE | --meson FILE
 FILE may be - for standard output."""
 
 _NOTHING = "true"
-"""The command for what need not be done: our archiver makes the index itself, and modules are not stripped."""
+"""The command for what need not be done: our archiver indexes by itself, and modules are not stripped."""
 
 
 class ToolchainError(TmeboxError):
