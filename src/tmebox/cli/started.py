@@ -2,8 +2,8 @@
 
 That is: arguments, standard streams, and files beside it that are named after it. A program `conftest` that
 is started in its own directory sees the files there whose names begin with `conftest.`, and may make more of
-them. It sees no others, none of the environment, and no network. `TMEBOX_RUN` holds options of `tmebox run` that
-say otherwise, as `TMEBOX_RUN="--dir .:/ --timeout 5"`.
+them. It sees no others, none of the environment, and no network. `TMEBOX_RUN` holds options of `tmebox run`
+that say otherwise, as `TMEBOX_RUN="--dir .:/ --timeout 5"`.
 """
 
 from __future__ import annotations

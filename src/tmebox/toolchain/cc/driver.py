@@ -26,7 +26,10 @@ from tmebox.toolchain.link.inputs import extract
 from tmebox.toolchain.scratch import scratch_directory
 
 NAME = "tmebox cc"
-VERSION = f"{NAME} {__version__} (clang {clang.VERSION})\nTarget: {clang.TARGET}\nThread model: single"
+VERSION = (
+    f"{NAME}: clang version {clang.VERSION} (tmebox {__version__})\n"
+    f"Target: {clang.TARGET}\nThread model: single"
+)
 IMPLICIT_LIBRARIES = {
     "c",
     "m",
