@@ -58,7 +58,9 @@ def _through_gs(instruction: Instruction, base: str) -> Replacement:
         raise Refusal(f"`{text}`: not an instruction that sandboxed code may use{avx512_hint(text)}")
     for operand in instruction.operands:
         _check_registers(operand)
-    flow = replace(_flow(instruction, facts), takes=_takes(instruction, facts))
+    flow = _flow(instruction, facts)
+    if takes := _takes(instruction, facts):
+        flow = replace(flow, takes=takes)
     is_string = facts.kind is Kind.STRING
     if instruction.prefixes and not is_string:
         instruction = _without_hints(instruction, facts)
@@ -114,7 +116,9 @@ def _rewrite(instruction: Instruction, facts: Mnemonic, flow: Flow, base: str) -
         anchor = anchor or any(isinstance(operand, Memory) and is_stack_slot(operand) for operand in operands)
     if facts.kind is Kind.POP and mentions(operands[0], registers.RSP):
         return rewrite_pop_to_stack(instruction, flow)
-    body = replace(instruction, operands=tuple(map(_plain_operand, operands)))
+    body = Instruction(
+        instruction.mnemonic, tuple(map(_plain_operand, operands)), instruction.prefixes, instruction.mark
+    )
     is_compare = facts.is_compare and not any(mentions(operand, registers.RSP) for operand in operands)
     return Replacement(
         Shape.PLAIN,

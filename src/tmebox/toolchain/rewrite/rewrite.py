@@ -5,8 +5,8 @@ The rules are in docs/design.md, section 4. Nothing here is trusted: the verifie
 
 from __future__ import annotations
 
+import re
 from collections.abc import Set
-from dataclasses import replace
 from functools import lru_cache
 
 from tmebox.abi import BASES, ISOLATIONS
@@ -64,7 +64,7 @@ def _prepare_statement(statement: _Prepared, base: str) -> _Prepared:
     if not isinstance(statement, Instruction) or not statement.mnemonic:
         return statement
     try:
-        return replace(rewrite_instruction(statement, base), source=str(statement).strip())
+        return rewrite_instruction(statement, base)
     except Refusal as refusal:
         return refusal
 
@@ -81,6 +81,13 @@ def rewrite(text: str, *, file: str, isolation: str = "code+data", base: str = "
     if base not in BASES:
         raise ValueError(f"base is one of {', '.join(BASES)}, not {base!r}")
     return _Rewriting(text, file, isolation, base).run()
+
+
+def _without_debug(text: str) -> tuple[str, str]:
+    """Assembly up to the debug information that ends it, and that; after it there is no code."""
+    start = text.find(_DEBUG_BEGINS) + 1
+    is_last = start > 0 and "\t.text" not in text[start:] and '"ax' not in text[start:]
+    return (text[:start], text[start:]) if is_last else (text, "")
 
 
 class _Rewriting:
@@ -135,7 +142,8 @@ class _Rewriting:
         if self._base == "r15":
             result = without_repeated_loads(result, self._graph.arrivals())
         if self._is_compiled:
-            result = within_lines(result, self._graph.arrivals())
+            code, debug = _without_debug(result)
+            result = within_lines(code, self._graph.arrivals()) + debug
         if self._data:
             result += "\n".join([embedded.SECTION, *self._data, ""])
         claimed = [name for name in self._subtracted if self._graph.is_label(name)]
@@ -143,6 +151,11 @@ class _Rewriting:
 
     def _read(self, text: str) -> None:
         for number, line in enumerate(text.split("\n"), 1):
+            if line.startswith("\t#") and not self._prefix:
+                continue
+            if self._sections.current.is_debug and _PLAIN_DEBUG.match(line) and not self._prefix:
+                self._placements.append((number, line, 0, 0))
+                continue
             self._line = number
             joined = f"{self._prefix} {line}" if self._prefix else line
             self._prefix = ""
@@ -169,13 +182,18 @@ class _Rewriting:
                 try:
                     emitter.instruction(item, index, mask)
                 except Refusal as refusal:
-                    self._refuse(Refusal(f"`{item.source}`: {refusal}"))
+                    self._refuse(Refusal(f"`{self._shown(line)}`: {refusal}"))
             elif mask == _SECTION:
                 emitter.change_section(item)
             elif mask == _SIZE:
                 emitter.end_function(item)
             elif mask != _ENTRY or index not in moved:
                 emitter.verbatim(item)
+
+    def _shown(self, number: int) -> str:
+        """A line of the text for a message: without comment, and as it is usually spaced."""
+        line = self._text.split("\n")[number - 1]
+        return " ".join(line.partition("#")[0].split())
 
     def _move_tables(self) -> frozenset[int]:
         """Let jumps go through the tables that they can; returns the placements that nothing reads then."""
@@ -359,6 +377,12 @@ class _Rewriting:
             self._add_text(text, _SIZE if ends_function else 0)
 
 
+_PLAIN_DEBUG = re.compile(
+    r'(?:\t\.(?:byte|short|long|quad|ascii|asciz|uleb128|sleb128)\t(?:"(?:[^"\\]|\\.)*"|[^"\\;#@/]*)|\.L[\w.$]+:)'
+    r"[ \t]*(?:#.*)?\Z"
+)
+"""Lines of debug information that need nothing. They are half of what a compiler writes."""
+_DEBUG_BEGINS = "\n\t.section\t.debug_"
 _SECTION = 1
 _SIZE = 2
 _ENTRY = 3
