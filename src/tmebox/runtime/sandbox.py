@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import math
 import operator
+import socket
 import sys
 import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -30,6 +31,7 @@ from tmebox.runtime.option_types import DirectoryLike, Imports, Input, Output, S
 from tmebox.runtime.sandbox_memory import SandboxMemory
 from tmebox.runtime.system import Directory, System
 from tmebox.runtime.system.descriptors import FEWEST_OPEN
+from tmebox.runtime.system.network import Endpoint, EndpointLike, ListenLike, endpoint, listening
 from tmebox.runtime.tenancy import Tenancy
 from tmebox.shown import Fact, Shown
 
@@ -62,10 +64,14 @@ class Options(NamedTuple):
     stdout: Output
     stderr: Output
     files: int | None
+    listen: tuple[Endpoint | socket.socket, ...] = ()
+    connect: tuple[Endpoint, ...] = ()
 
     def as_given(self) -> dict[str, Any]:
         """For another sandbox."""
-        return {**self._asdict(), "timeout": self.timeout or None}
+        listen = [item if isinstance(item, socket.socket) else (item.host, item.port) for item in self.listen]
+        connect = [(item.host, item.port) for item in self.connect]
+        return {**self._asdict(), "timeout": self.timeout or None, "listen": listen, "connect": connect}
 
 
 DEFAULTS = Options(0.0, None, (), {}, None, None, None, None)
@@ -93,6 +99,8 @@ class Sandbox(Shown):
         stdout: Output = None,
         stderr: Output = None,
         files: int | None = None,
+        listen: Sequence[ListenLike] = (),
+        connect: Sequence[EndpointLike] = (),
     ) -> None:
         """module: what to run; or a snapshot, to go on from there with its limits on memory and stack.
         memory: limit on data and heap; host arrays have an allowance of the same size. stack: its size.
@@ -100,18 +108,22 @@ class Sandbox(Shown):
         that carry the right names. dirs, env, stdin, stdout, stderr: what the C library reaches during calls;
         default: no files, no environment, empty input, output to sys.stdout and sys.stderr. files: how many
         it may have open at once, standard streams included (default 64, and less where `ulimit -n` is low).
+        listen: where it may accept TCP connections, as "HOST:PORT", (HOST, PORT) or bound sockets; the host
+        binds them now. connect: where it may connect to; names are resolved now. Default: no network.
 
-        Raises LimitError, ModuleError (a missing import), or a Trap from the module's constructors.
+        Raises OSError (an address cannot be had), LimitError, ModuleError (a missing import), or a Trap from
+        the module's constructors.
         """
         self.module, template = _template(module, memory, stack)
         wanted = imports, env, stdin, stdout, stderr
-        if timeout is None and not dirs and files is None and all(option is None for option in wanted):
+        world = dirs or listen or connect
+        if timeout is None and not world and files is None and all(option is None for option in wanted):
             self._given = DEFAULTS  # shared: there may be very many
         else:
             granted, variables = tuple(commands.directories(dirs)), commands.environment(env)
             self._given = Options(
                 _checked_timeout(timeout), imports, granted, variables, stdin, stdout, stderr,
-                _checked_files(files),
+                _checked_files(files), tuple(map(listening, listen)), tuple(map(endpoint, connect)),
             )  # fmt: skip
         self._program_ran = False
         self._begin(template)
@@ -142,7 +154,7 @@ class Sandbox(Shown):
         guest = None
         for item in self.module.file.imports:
             if item.name == abi.SYSCALL_IMPORT:
-                natives.append((tenancy.system_call, "lp", "l", item.name))
+                natives.append((tenancy.system_call, "lp", "l", item.name, None, True))
                 continue
             if guest is None:
                 guest = host_functions.Guest(
@@ -224,6 +236,9 @@ class Sandbox(Shown):
         environment = self._given.env if env is None else commands.environment(env)
         preopened = self._given.dirs if dirs is None else commands.directories(dirs)
 
+        given = self._given
+        network = self._tenancy.system.network if given.listen or given.connect else None
+
         def make_system(out: Output, err: Output) -> System:
             return System(
                 stdin=stdin,
@@ -231,7 +246,9 @@ class Sandbox(Shown):
                 stderr=err,
                 env=environment,
                 directories=preopened,
-                max_open_files=self._given.files,
+                max_open_files=given.files,
+                network=network,
+                exclusive=True,
             )
 
         tenancy = self._tenancy
@@ -256,6 +273,13 @@ class Sandbox(Shown):
         contents = first_contents(self.module, layout.memory_bytes, abi.STACK_TOP - layout.stack_low)
         self._begin(WINDOWS.template(contents))
         return self._tenancy
+
+    @property
+    def listening(self) -> tuple[tuple[str, int], ...]:
+        """(host, port) of each address that it may accept connections at: of port 0, the one it got."""
+        if not self._given.listen:
+            return ()
+        return tuple(address.for_socket for address, _ in self._tenancy.system.network.bound)
 
     # -- memory ----------------------------------------------------------------------------------
     @once
@@ -385,6 +409,8 @@ def _system(given: Options) -> System:
         env=given.env,
         directories=given.dirs,
         max_open_files=given.files,
+        listen=given.listen,
+        connect=given.connect,
     )
 
 

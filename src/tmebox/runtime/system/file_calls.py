@@ -9,16 +9,18 @@ import struct
 from typing import TYPE_CHECKING
 
 from tmebox.runtime.system.calls import U64, GuestMemory, call, failure, transfer_size
-from tmebox.runtime.system.clock import read_timespec
-from tmebox.runtime.system.descriptors import POLLNVAL, Description
+from tmebox.runtime.system.descriptors import Description
 from tmebox.runtime.system.files import HostFile, pack_entries, pack_status
+from tmebox.runtime.system.kernel_objects import KernelObject
+from tmebox.runtime.system.sockets import Stream
 
 if TYPE_CHECKING:
     from tmebox.runtime.system.system import System
 
 IOVEC_MAX = 1024
-POLL_MAX = 1024
 TIOCGWINSZ = 0x5413
+FIONBIO, FIONREAD, FIOASYNC = 0x5421, 0x541B, 0x5452
+"""The last asks for a signal; a guest that has it is told nothing by it."""
 F_OFD_GETLK, F_OFD_SETLK = 36, 37
 FLOCK = struct.Struct("<2h4x2qi4x")
 LOCK_PAUSE_NS = 2_000_000
@@ -34,8 +36,8 @@ def read(system: System, memory: GuestMemory, descriptor: int, buffer: int, size
 
 @call(1, "write", 3)
 def write(system: System, memory: GuestMemory, descriptor: int, buffer: int, size_bytes: int) -> int:
-    description = system.descriptors[descriptor]
-    return description.write(memory.read(buffer & U64, transfer_size(size_bytes)))
+    system.descriptors[descriptor]  # EBADF comes before EFAULT
+    return system.descriptors.write(descriptor, memory.read(buffer & U64, transfer_size(size_bytes)))
 
 
 @call(17, "pread64", 4)
@@ -55,51 +57,49 @@ def pwrite(
     return description.pwrite(memory.read(buffer & U64, transfer_size(size_bytes)), position)
 
 
-def _vectors(memory: GuestMemory, vectors: int, count: int) -> list[tuple[int, int]]:
+def vectors(memory: GuestMemory, rows: int, count: int) -> list[tuple[int, int]]:
     """(offset, size) of each iovec, the sizes cut so that their sum is one transfer."""
     if not 0 <= count <= IOVEC_MAX:
         raise failure(errno.EINVAL)
     found = []
     left = transfer_size(-1)
-    for offset, size_bytes in struct.iter_unpack("<2Q", memory.read(vectors & U64, 16 * count)):
+    for offset, size_bytes in struct.iter_unpack("<2Q", memory.read(rows & U64, 16 * count)):
         found.append((offset, min(size_bytes, left)))
         left -= found[-1][1]
     return found
 
 
 @call(19, "readv", 3)
-def readv(system: System, memory: GuestMemory, descriptor: int, vectors: int, count: int) -> int:
-    parts = _vectors(memory, vectors, count)
+def readv(system: System, memory: GuestMemory, descriptor: int, rows: int, count: int) -> int:
+    parts = vectors(memory, rows, count)
     data = system.descriptors[descriptor].read(sum(size for _, size in parts))
-    _scatter(memory, parts, data)
+    scatter(memory, parts, data)
     return len(data)
 
 
 @call(20, "writev", 3)
-def writev(system: System, memory: GuestMemory, descriptor: int, vectors: int, count: int) -> int:
-    description = system.descriptors[descriptor]
-    return description.write(_gather(memory, _vectors(memory, vectors, count)))
+def writev(system: System, memory: GuestMemory, descriptor: int, rows: int, count: int) -> int:
+    system.descriptors[descriptor]
+    return system.descriptors.write(descriptor, gather(memory, vectors(memory, rows, count)))
 
 
 @call(295, "preadv", 4)
-def preadv(
-    system: System, memory: GuestMemory, descriptor: int, vectors: int, count: int, position: int
-) -> int:
-    parts = _vectors(memory, vectors, count)
+def preadv(system: System, memory: GuestMemory, descriptor: int, rows: int, count: int, position: int) -> int:
+    parts = vectors(memory, rows, count)
     data = system.descriptors[descriptor].pread(sum(size for _, size in parts), position)
-    _scatter(memory, parts, data)
+    scatter(memory, parts, data)
     return len(data)
 
 
 @call(296, "pwritev", 4)
 def pwritev(
-    system: System, memory: GuestMemory, descriptor: int, vectors: int, count: int, position: int
+    system: System, memory: GuestMemory, descriptor: int, rows: int, count: int, position: int
 ) -> int:
     description = system.descriptors[descriptor]
-    return description.pwrite(_gather(memory, _vectors(memory, vectors, count)), position)
+    return description.pwrite(gather(memory, vectors(memory, rows, count)), position)
 
 
-def _scatter(memory: GuestMemory, parts: list[tuple[int, int]], data: bytes) -> None:
+def scatter(memory: GuestMemory, parts: list[tuple[int, int]], data: bytes) -> None:
     position = 0
     for offset, size_bytes in parts:
         piece = data[position : position + size_bytes]
@@ -108,7 +108,7 @@ def _scatter(memory: GuestMemory, parts: list[tuple[int, int]], data: bytes) -> 
         position += size_bytes
 
 
-def _gather(memory: GuestMemory, parts: list[tuple[int, int]]) -> bytes:
+def gather(memory: GuestMemory, parts: list[tuple[int, int]]) -> bytes:
     return b"".join([memory.read(offset, size) for offset, size in parts if size])
 
 
@@ -187,12 +187,29 @@ def dup3(system: System, _memory: GuestMemory, descriptor: int, number: int, fla
 
 @call(16, "ioctl", 3)
 def ioctl(system: System, memory: GuestMemory, descriptor: int, request: int, argument: int) -> int:
-    size = system.descriptors[descriptor].terminal_size()
+    description = system.descriptors[descriptor]
+    if isinstance(description, KernelObject):
+        return _control(system, description, memory, request & 0xFFFFFFFF, argument)
+    size = description.terminal_size()
     if size is None:
         raise failure(errno.ENOTTY)
     if request & 0xFFFFFFFF != TIOCGWINSZ:
         raise failure(errno.EINVAL)
     memory.write(argument & U64, struct.pack("<4H", size.lines, size.columns, 0, 0))
+    return 0
+
+
+def _control(
+    system: System, description: KernelObject, memory: GuestMemory, request: int, argument: int
+) -> int:
+    if request == FIONBIO:
+        waits = not any(memory.read(argument & U64, 4))
+        description.status_flags = description.status_flags & ~os.O_NONBLOCK | (0 if waits else os.O_NONBLOCK)
+        system.descriptors.refresh(description)
+    elif request == FIONREAD and isinstance(description, Stream):
+        memory.write(argument & U64, description.unread_bytes().to_bytes(4, "little"))
+    elif request != FIOASYNC:
+        raise failure(errno.ENOTTY)
     return 0
 
 
@@ -212,21 +229,25 @@ def fcntl_(system: System, memory: GuestMemory, descriptor: int, command: int, a
         case fcntl.F_GETFL:
             return description.status_flags
         case fcntl.F_SETFL:
-            return _set_flags(description, argument)
+            return _set_flags(system, description, argument)
         case fcntl.F_GETLK | fcntl.F_SETLK | fcntl.F_SETLKW:
             return _lock(system, memory, description, command, argument)
     raise failure(errno.EINVAL)
 
 
-def _set_flags(description: object, flags: int) -> int:
-    """O_APPEND is real for files; O_NONBLOCK is remembered, but nothing here blocks for long."""
-    if isinstance(description, HostFile):
+def _set_flags(system: System, description: Description, flags: int) -> int:
+    """O_APPEND is real for files, and O_NONBLOCK for what has to be waited for."""
+    if isinstance(description, KernelObject):
+        kept = description.status_flags & ~os.O_NONBLOCK
+        description.status_flags = kept | flags & os.O_NONBLOCK
+    elif isinstance(description, HostFile):
         kept = description.status_flags & ~MUTABLE_FLAGS
         number = description.host_descriptor()
         if number is not None:
             host = fcntl.fcntl(number, fcntl.F_GETFL)
             fcntl.fcntl(number, fcntl.F_SETFL, host & ~os.O_APPEND | flags & os.O_APPEND)
         description.status_flags = kept | flags & MUTABLE_FLAGS
+    system.descriptors.refresh(description)
     return 0
 
 
@@ -286,39 +307,4 @@ def flock(system: System, _memory: GuestMemory, descriptor: int, operation: int)
         fcntl.flock(number, wanted | fcntl.LOCK_NB)
     except BlockingIOError:
         raise _locked(system, waits) from None
-    return 0
-
-
-@call(7, "poll", 3)
-def poll(system: System, memory: GuestMemory, rows: int, count: int, timeout_ms: int) -> int:
-    timeout_ns = -1 if timeout_ms < 0 else min(timeout_ms, 1 << 31) * 1_000_000
-    return _poll(system, memory, (7, rows, count, timeout_ms), timeout_ns)
-
-
-@call(271, "ppoll", 3)
-def ppoll(system: System, memory: GuestMemory, rows: int, count: int, timeout: int) -> int:
-    timeout_ns = read_timespec(memory, timeout & U64) if timeout else -1
-    return _poll(system, memory, (271, rows, count, timeout), timeout_ns)
-
-
-def _poll(system: System, memory: GuestMemory, key: tuple[int, ...], timeout_ns: int) -> int:
-    """`timeout_ns` < 0 waits for good, which is until the guest's time limit."""
-    _, rows, count, _ = key
-    if not 0 <= count <= POLL_MAX:
-        raise failure(errno.EINVAL)
-    answers = bytearray()
-    ready = 0
-    for number, events in struct.iter_unpack("<ih2x", memory.read(rows & U64, 8 * count)):
-        happened = 0
-        if number >= 0:
-            known = number in system.descriptors
-            happened = system.descriptors[number].ready(events) if known else POLLNVAL
-        ready += bool(happened)
-        answers += struct.pack("<ihh", number, events, happened)
-    memory.write(rows & U64, bytes(answers))
-    if ready or timeout_ns == 0:
-        return ready
-    endless = 1 << 62
-    if not system.waits.go(system.clock, key, endless if timeout_ns < 0 else timeout_ns):
-        raise failure(errno.EINTR)
     return 0
