@@ -51,6 +51,10 @@ ACCEPTED = """
 -mcrc32|-mrdrnd|-mrdseed|-fms-extensions|-fsanitize=undefined -fsanitize-trap|-fsanitize-trap=all
 -fsanitize=signed-integer-overflow,bounds -fsanitize-undefined-trap-on-error|-fno-sanitize-recover=all
 -fsanitize=integer -fno-sanitize=unsigned-integer-overflow|-march=native|-march=x86-64-v4|-mtune=native
+-undef|-fno-asm|-fmax-errors=3|-fvisibility-inlines-hidden|-fno-rtti|-frecord-gcc-switches|-Q -time
+-fstrict-volatile-bitfields|-fvect-cost-model=cheap|-mincoming-stack-boundary=3|-mtls-dialect=gnu2|-B/x -B x
+-fexec-charset=UTF-8|--target=x86_64-linux-musl|-target x86_64-linux-gnu|-no-integrated-as|-fgcse-las
+-Wl,--exclude-libs,ALL|-Wl,--exclude-libs=ALL|-Wl,-t|-Wl,--threads=1|-Wl,--emit-relocs|-Wl,-q|-u a
 -march=znver4|-march=skylake-avx512 -mtune=skylake-avx512|-march=sapphirerapids
 """
 
@@ -74,7 +78,11 @@ def test_options_of_existing_builds_are_accepted(words: str, cc: Run) -> None:
         ("-l:libx.a", "no libx.a in the directories given with -L"),
         ("-Wl,-T,x", "linker scripts cannot be used"),
         ("-Wl,-r", "a module is linked whole"),
-        ("-Wl,--wrap=x", "not supported"),
+        ("-Wl,--wrap=x", "sources say what symbols are"),
+        ("-Wl,--defsym,x=1", "sources say what symbols are"),
+        ("-Wl,--version-script=x", "name exports with --export"),
+        ("--target=aarch64-linux-gnu", "not supported"),
+        ("-fexec-charset=latin1", "not supported"),
         ("-Wl,@x", "not supported"),
         ("-Xlinker a,b", "not supported"),
         ("-Wa,-al=listing", "not supported"),

@@ -136,3 +136,22 @@ def test_compile_refuses_a_variable_however_it_is_used(use: str) -> None:
 def test_imports_are_names() -> None:
     with pytest.raises(TypeError, match="imports"):
         tmebox.compile(source_text=CALL, imports="nope")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "option",
+    ["-uspare", "-Wl,-u,spare", "-Wl,-uspare", "-Wl,--undefined=spare", "-Xlinker -u -Xlinker spare"],
+)
+def test_what_is_asked_for_is_linked_though_nothing_refers_to_it(cc, option: str) -> None:
+    Path("b.c").write_text(
+        "#include <stdio.h>\nint spare(void) { return 1; }\n"
+        '__attribute__((constructor)) void say(void) { puts("linked"); }'
+    )
+    assert main_cc(["-c", "b.c"]) == 0
+    assert main_ar(["rcs", "libb.a", "b.o"]) == 0
+    assert cc("int main(void) { return 0; }", "-L.", "-lb") == (0, "")
+    with tmebox.Sandbox(tmebox.Module.load("out")) as sandbox:
+        assert sandbox.run(["out"]).stdout == b""
+    assert cc("int main(void) { return 0; }", "-L.", "-lb", *option.split()) == (0, "")
+    with tmebox.Sandbox(tmebox.Module.load("out")) as sandbox:
+        assert sandbox.run(["out"]).stdout == b"linked\n"

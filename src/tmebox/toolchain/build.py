@@ -76,18 +76,20 @@ def link_program(
     options: CompileOptions = DEFAULT_OPTIONS,
     *,
     use_start_files: bool = True,
+    roots: Sequence[str] = (),
     link_map: Path | None = None,
     progress: Progress | None = None,
 ) -> ModuleFile:
     """`link` with the sandboxed libc, unless `options` leave it out or nothing refers to it; built first if
     need be.
 
-    use_start_files: make a command of what has `main`. link_map: a file to describe the link in.
+    use_start_files: make a command of what has `main`. roots: symbols to link, whoever refers to them.
+    link_map: a file to describe the link in.
     """
     for path in objects:
         require_object(path)
     if not options.use_libc or not (archives or needs_libc(objects, options.exports or ())):
-        return link(objects, archives, options, link_map=link_map)
+        return link(objects, archives, options, roots=roots, link_map=link_map)
     from tmebox.toolchain.libc.libc import libc
 
     def building(done: int, total: int) -> None:
@@ -103,5 +105,6 @@ def link_program(
         options,
         start_object=library.start_object if use_start_files else None,
         implicit_archives=[library.archive],
+        roots=roots,
         link_map=link_map,
     )

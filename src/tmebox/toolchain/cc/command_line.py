@@ -40,7 +40,8 @@ class Command:
     """mode: "link", or one of -c -S -E -M. inputs: sources, objects and archives, in order.
 
     whole_inputs, whole_libraries: of which every object is linked, wanted or not. map_file: where to describe
-    what was linked. use_start_files: whether a program's `main` makes it a command. notes: for the user.
+    what was linked. use_start_files: whether a program's `main` makes it a command. roots: symbols to link
+    whoever refers to them. notes: for the user.
     """
 
     mode: str = "link"
@@ -56,6 +57,7 @@ class Command:
     options: CompileOptions = DEFAULT_OPTIONS
     map_file: Path | None = None
     use_start_files: bool = True
+    roots: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
     @property
@@ -114,6 +116,10 @@ def _base(state: _State, value: str) -> None:
     state.base = value
 
 
+def _target(state: _State, value: str) -> None:
+    _option(state, f"--target={value}", iter(()))
+
+
 def _linker(state: _State, value: str) -> None:
     state.linker.add(value)
 
@@ -170,7 +176,10 @@ _VALUES: dict[str, Callable[[_State, str], None]] = {
     "-U": lambda state, value: state.flags.append(f"-U{value}"),
     "-L": lambda state, value: state.command.library_dirs.append(Path(value)),
     "-l": _library,
+    "-u": lambda state, value: state.linker.add(f"-u,{value}"),
     "-x": _language,
+    "-B": lambda state, value: None,
+    "-target": _target,
     "-isystem": lambda state, value: state.search.append(("-isystem", Path(value))),
     "-iquote": lambda state, value: state.search.append(("-iquote", Path(value))),
     "-idirafter": lambda state, value: state.search.append(("-idirafter", Path(value))),
@@ -195,7 +204,7 @@ _VALUES: dict[str, Callable[[_State, str], None]] = {
 """Options with a value: attached (-Idir, --base=gs) or as the next argument."""
 _SEPARATE_ONLY = {
     *("-include", "-imacros", "-Xlinker", "-Xpreprocessor", "-Xassembler", "-z", "--param"),
-    *("--export", "--import"),
+    *("--export", "--import", "-target", "-u"),
     *("--isolation", "--base"),
 }
 _ATTACHED_ONLY = {"-Wl,", "-Wp,", "-Wa,"}
@@ -272,6 +281,7 @@ def parse(argv: Sequence[str], readable: str = "") -> Command:
     state.linker.end()
     command = state.command
     command.map_file = state.linker.map_file
+    command.roots = state.linker.roots
     if not command.inputs and not command.whole_libraries:
         raise UsageError("no input files")
     if state.linker.is_shared:

@@ -56,6 +56,7 @@ ANSWERS = {
     "-dumpmachine": clang.TARGET,
     "-print-multi-os-directory": ".",
     "-print-multiarch": clang.TARGET,
+    "-print-multi-directory": ".",
     "-print-search-dirs": "programs: =\nlibraries: =",
     "-print-libgcc-file-name": "libgcc.a",
     "-print-resource-dir": "",
@@ -239,6 +240,7 @@ def _link(command: Command, scratch: Path) -> int:
             [path for path in archives if path not in whole],
             command.options,
             use_start_files=command.use_start_files,
+            roots=command.roots,
             link_map=link_map,
             progress=report,
         )

@@ -22,13 +22,20 @@ _TABLE = r"""
 -shared|--?shared|-Bshareable                                   shared
 -(r|i)|--?relocatable                                           refuse   -      a module is linked whole
 -z                                                              keyword  value
+-u|--?undefined                                                 root     value
+--?version-script|--?dynamic-list                               refuse   value  name exports with --export
+--?(defsym|wrap|entry)|-e                                       refuse   value  sources say what symbols are
 --?(rpath|rpath-link|soname|dynamic-linker|hash-style)       ignore   value
---?(plugin-opt|sort-section)|-[hmaAY]                           ignore   value
+--?(plugin-opt|sort-section|exclude-libs)|-[hmaAY]              ignore   value
+--?(exclude-libs|error-limit|threads|package-metadata)=.*       ignore
+--?(pack-dyn-relocs|thinlto-[\w-]+)=.*                           ignore
 -z(defs|undefs)|--?(no|allow-shlib)-undefined                      undefined
 -z\S+|-rpath\S+|-O\d|-m\S+                                      ignore
 --?(rpath|rpath-link|soname|dynamic-linker|hash-style)=.*       ignore
 --?(plugin-opt|build-id|icf|sort-section)=.*                    ignore
--[EsSxXgdnNqvV()]                                              ignore
+-[EsSxXgdnNqtvV()]                                             ignore
+--?(no-)?(undefined-version|rosegment|warn-[\w-]+|gdb-index)    ignore
+--?(emit-relocs|print-memory-usage)                             ignore
 -B(static|dynamic|symbolic\S*|group)|-d[ny]                     ignore
 -(no-)?pie|--?static|-(non|call)_shared                         ignore
 --?(no-)?(as-needed|copy-dt-needed-entries)                     ignore
@@ -49,7 +56,11 @@ _ROWS = [
         [*line.split(maxsplit=3), "", ""] for line in _TABLE.splitlines() if line
     )
 ]
-_JOINED = re.compile(r"(-[lL]|--?(?:Map|library|library-path|script|default-script)=)(.+)", re.DOTALL)
+_JOINED = re.compile(
+    r"(-[lLu]|--?(?:Map|library|library-path|script|default-script|undefined|version-script|dynamic-list|defsym|wrap"
+    r"|entry)=)(.+)",
+    re.DOTALL,
+)
 """Options whose value is in the same word."""
 
 
@@ -63,7 +74,8 @@ class LinkerOptions:
 
     map_file: where a map goes; "-" is standard output. is_whole: whether what comes next is taken from
     archives whole. refuses_undefined: whether nothing may be undefined in a library either. is_shared:
-    whether a library is made, whatever defines main. add_input,
+    whether a library is made, whatever defines main. roots: symbols to link
+    whoever refers to them. add_input,
     add_library, add_path: what is called for files, -l and -L.
     """
 
@@ -74,6 +86,7 @@ class LinkerOptions:
     is_whole: bool = False
     refuses_undefined: bool = False
     is_shared: bool = False
+    roots: list[str] = field(default_factory=list)
     _saved: list[bool] = field(default_factory=list)
     _waits: tuple[str, str] | None = None
     """Effect and name of an option whose value is the next word."""
@@ -122,6 +135,8 @@ class LinkerOptions:
                 self.map_file = Path(value)
             case "map-out":
                 self.map_file = Path("-")
+            case "root":
+                self.roots.append(value)
             case "library":
                 self.add_library(value)
             case "path":

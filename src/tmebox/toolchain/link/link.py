@@ -29,7 +29,7 @@ from tmebox.toolchain.link.exports import (
     same_functions,
 )
 from tmebox.toolchain.link.imports import marked_imports, numbered, stubbed, stubs, undefined_functions
-from tmebox.toolchain.link.inputs import archive_members, require_archive, require_object
+from tmebox.toolchain.link.inputs import archive_members, require_archive, require_object, require_plain
 from tmebox.toolchain.link.linked import Elf
 from tmebox.toolchain.link.relocate import Claims, relocate
 from tmebox.toolchain.options import DEFAULT_OPTIONS, CompileOptions
@@ -47,13 +47,15 @@ def link(
     *,
     start_object: Path | None = None,
     implicit_archives: Sequence[Path] = (),
+    roots: Sequence[str] = (),
     link_map: Path | None = None,
 ) -> ModuleFile:
     """Link instrumented objects into a module.
 
     Functions that nobody defines become imports; `undefined` says which of them may. Exports come from
     `objects` alone. `start_object` is linked in if one of the objects or archives defines `main`;
-    `implicit_archives` (libc) come last. `link_map`: a file in which the linker describes what lies where.
+    `implicit_archives` (libc) come last. `roots`: symbols to
+    link, whoever refers to them. `link_map`: a file in which the linker describes what lies where.
     Raises CompileError, with the linker's messages or naming what a sandbox cannot have.
     """
     if not objects and not archives:
@@ -72,7 +74,7 @@ def link(
         is_command = start_object is not None and (exports.is_command or "main" in archived)
         if is_command and start_object is not None:
             session.inputs.insert(0, start_object)
-        roots = [*exports.roots, *([START] if is_command else [])]
+        roots = [*exports.roots, *map(require_plain, roots), *([START] if is_command else [])]
         marked = marked_imports(objects)
         if marked:  # the linker refuses them where they are undefined, unlike others
             session.add_stubs(dict.fromkeys(marked, 0))
