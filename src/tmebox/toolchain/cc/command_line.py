@@ -204,7 +204,7 @@ _VALUES: dict[str, Callable[[_State, str], None]] = {
 """Options with a value: attached (-Idir, --base=gs) or as the next argument."""
 _SEPARATE_ONLY = {
     *("-include", "-imacros", "-Xlinker", "-Xpreprocessor", "-Xassembler", "-z", "--param"),
-    *("--export", "--import", "-target", "-u"),
+    *("--export", "--import", "-target"),
     *("--isolation", "--base"),
 }
 _ATTACHED_ONLY = {"-Wl,", "-Wp,", "-Wa,"}
