@@ -407,3 +407,23 @@ def test_flags_in_a_string_are_split_by_their_users() -> None:
     with pytest.raises(CompileError):
         vet(["-Wall -fplugin=x"])
     assert vet(shlex.split("-Wall -O2")) == ["-Wall", "-O2"]
+
+
+@pytest.mark.parametrize("base", ["gs", "r15"])
+def test_a_missing_header_is_named_though_more_goes_wrong_without_it(base: str) -> None:
+    source = '#include <limits.h>\n#include "made-later.h"\n#ifndef MADE\n#error "no way to go on"\n#endif\n'
+    with pytest.raises(CompileError) as caught:
+        build([SourceText(source)], CompileOptions(base=base))
+    found = [item for item in caught.value.diagnostics if "made-later.h" in item.message]
+    assert found and found[0].line == 2
+
+
+def test_what_a_link_leads_to_is_not_quoted_where_a_header_is_missing(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("the_secret_word here;\n")
+    (tmp_path / "package").mkdir()
+    (tmp_path / "package" / "link.h").symlink_to("../secret")
+    source = tmp_path / "package" / "a.c"
+    source.write_text('#include "link.h"\n#include "missing.h"\n#ifndef M\n#error no\n#endif\n')
+    with pytest.raises(CompileError) as caught:
+        build([source])
+    assert "the_secret_word" not in str(caught.value)
