@@ -9,8 +9,7 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING
 
-from tmebox import abi
-from tmebox.runtime.system.calls import GuestMemory, call
+from tmebox.runtime.system.calls import GuestMemory
 
 if TYPE_CHECKING:
     from tmebox.runtime.system.system import System
@@ -39,7 +38,6 @@ _IMPLIED = {
 """What programs ask for together, and no processor has apart."""
 
 
-@call(abi.SYS_CPU_FEATURES, "cpu_features", 1)
 def cpu_features(system: System, memory: GuestMemory, result: int) -> int:
     words = [0] * WORDS
     for name in with_implied(system.cpu_features):
