@@ -69,13 +69,13 @@ def test_without_a_terminal_the_log_tells(monkeypatch: pytest.MonkeyPatch) -> No
             told.set()
 
     listener = Listener()
-    monkeypatch.setattr(progress.LOG, "level", logging.INFO)
-    progress.LOG.addHandler(listener)
+    monkeypatch.setattr(logging.getLogger(progress.LOG), "level", logging.INFO)
+    logging.getLogger(progress.LOG).addHandler(listener)
     try:
         with progress.shown("verify", silent_s=0):
             assert told.wait(30)
     finally:
-        progress.LOG.removeHandler(listener)
+        logging.getLogger(progress.LOG).removeHandler(listener)
     assert lines[0].startswith("tmebox INFO verifying, ")
 
 

@@ -107,7 +107,7 @@ def _download(package: str, directory: Path) -> Path:
 
 def _download_from(entries: list[str], root: Path, apt: str, package: str, directory: Path) -> None:
     configuration = _private_configuration(root, entries)
-    download = [apt, "-c", str(configuration), "-q", "source", "--download-only", package]
+    download = [apt, "-c", str(configuration), "-q", "source", "--download-only", "--tar-only", package]
     if not _index(configuration).exists():
         _run([apt, "-c", str(configuration), "-q", "update"], directory, UPDATE_TIMEOUT_S)
         _index(configuration).touch()

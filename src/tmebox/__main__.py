@@ -3,23 +3,49 @@ thousands of times, and their arguments must arrive as they were typed."""
 
 from __future__ import annotations
 
+import gc
+import os
 import sys
 
 SHELL_PACKAGES = {"rich", "typer"}
 """What the extra `cli` installs."""
 
 
+def _start_fast() -> None:
+    """What a short process need not do. Not in the driver, which also runs in the processes of others."""
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy's threads take longer to start than a link
+    gc.disable()
+
+
+def main_cc() -> int:
+    """The command `tmebox-cc`: `tmebox cc`, for who takes one word only for a compiler."""
+    sys.argv.insert(1, "cc")
+    return main()
+
+
+def main_ar() -> int:
+    """The command `tmebox-ar`."""
+    sys.argv.insert(1, "ar")
+    return main()
+
+
 def main() -> int:
     """Run the command in `sys.argv` and return its exit code."""
     tool, arguments = (sys.argv[1], sys.argv[2:]) if len(sys.argv) > 1 else ("", [])
+    if tool in ("cc", "ar"):
+        _start_fast()
     if tool == "cc":
-        from tmebox.toolchain.cc.driver import main_cc
+        from tmebox.toolchain.cc.driver import main_cc as compile_and_link
 
-        return main_cc(arguments)
+        return compile_and_link(arguments)
     if tool == "ar":
-        from tmebox.toolchain.cc.archive import main_ar
+        from tmebox.toolchain.cc.archive import main_ar as archive
 
-        return main_ar(arguments)
+        return archive(arguments)
+    if tool == "toolchain":
+        from tmebox.toolchain.cc.description import main_toolchain
+
+        return main_toolchain(arguments)
     if sys.argv[1:] == ["--version"]:
         from tmebox._version import __version__
 

@@ -152,6 +152,9 @@ SYS_MEMORY_EXHAUSTED = 0x746D_6501
 SYS_ASSERTION_FAILED = 0x746D_6502
 """The same for assert(), before it calls abort(): offsets of the expression's and the file's text, the line,
 and the offset of the function's name. Only messages depend on it."""
+SYS_CPU_FEATURES = 0x746D_6503
+"""By this one a program learns which of the processor's features its module needs, so that they are there:
+arguments[0] is where to put words as cpuid has them, ecx of leaf 1, ebx and ecx of 7, ecx of 0x80000001."""
 
 STDOUT_MARK = 0x3B5F_0E92_C46D_8A17
 """What libc's stdout is recognized by in a module's data: its `cookie`, for which it has no other use."""

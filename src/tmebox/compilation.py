@@ -31,6 +31,7 @@ def compile(
     optimize: Optimization = "-O2",
     flags: Sequence[str] = (),
     exports: Sequence[str] | None = None,
+    imports: Sequence[str] = (),
     isolation: abi.Isolation = "code+data",
     base: abi.Base = "gs",
     trust_compiler: bool = False,
@@ -41,9 +42,10 @@ def compile(
 
     include_dirs, defines ("NAME", "NAME=1" or a mapping), optimize ("-O0" … "-O3", "-Os"), flags (further
     compiler options that cannot read files): as a C compiler has them. exports: names of callable functions;
-    default every non-static function of the sources. isolation: "code+data", or "data", which leaves
-    control flow to a compiler that `trust_compiler=True` says is trusted. base: "gs", or "r15" (needs gcc).
-    timeout: seconds the compiler may take.
+    default every non-static function of the sources. imports: names of functions that the host
+    provides; those that a source declares with a prototype need not be named.
+    isolation: "code+data", or "data", which leaves control flow to a compiler that `trust_compiler=True` says
+    is trusted. base: "gs", or "r15" (needs gcc). timeout: seconds the compiler may take.
     progress(stage, done, total) is called during long work. Without it, work of more than a second shows a
     bar on a terminal or in a notebook, and otherwise writes to the log `tmebox`, level INFO.
 
@@ -70,6 +72,7 @@ def compile(
         defines=texts(defines, "defines"),
         flags=texts(flags, "flags"),
         exports=None if exports is None else texts(exports, "exports"),
+        imports=texts(imports, "imports"),
         isolation=_one_of("isolation", isolation, abi.ISOLATIONS),
         base=_one_of("base", base, abi.BASES),
         timeout_s=timeout,

@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import logging
-import shutil
 import sys
 import threading
 import time
@@ -13,7 +11,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TextIO
 
-LOG = logging.getLogger("tmebox")
+LOG = "tmebox"
+"""The name of the log."""
 SILENT_S = 1.0
 """Work that takes less says nothing."""
 DRAWN_EVERY_S = 0.1
@@ -89,7 +88,9 @@ class _Waiting:
             step, done, total = self._state
             text = described(STEPS.get(step, step), done, total, time.monotonic() - started)
             if line is None:
-                LOG.info("%s", text)
+                import logging  # only where work is long: a compiler's start waits for it
+
+                logging.getLogger(LOG).info("%s", text)
             else:
                 line.write(f"tmebox: {text}")
             if self.ended.wait(every_s):
@@ -157,6 +158,8 @@ class Line:
             return None
 
     def write(self, text: str) -> None:
+        import shutil
+
         text = text[: shutil.get_terminal_size().columns - 1]
         self._put("\r" + text.ljust(self._width))
         self._width = len(text)

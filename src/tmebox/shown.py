@@ -5,7 +5,6 @@ Facts may come from untrusted modules: they are escaped, and nothing in them but
 
 from __future__ import annotations
 
-import html
 from collections.abc import Iterable, Iterator
 
 LONGEST_FACT = 2000
@@ -24,6 +23,8 @@ class Shown:
 
     def _repr_html_(self) -> str:
         """For IPython and notebooks."""
+        import html  # at the first table: a compiler's start needs none
+
         name = html.escape(type(self).__name__)
         rows = "".join(
             f'<tr><th style="text-align: left">{html.escape(name)}</th>'
@@ -40,6 +41,8 @@ class Shown:
 
 
 def _lines(value: object) -> Iterator[str]:
+    import html
+
     items = value if isinstance(value, tuple) else (value,)
     for item in items[:MOST_ITEMS]:
         text = str(item)[:LONGEST_FACT]

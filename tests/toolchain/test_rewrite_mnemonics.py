@@ -21,6 +21,8 @@ from tmebox.verify.forms import classify
 
 pytestmark = pytest.mark.slow
 
+ANSWERS = ("cpuid", "xgetbv", "rdtsc", "rdtscp", "rdtsc_avx", "rdtscp_avx")
+"""What is called in the place of instructions that ask the processor."""
 STACK = "8(%rsp)"
 """The operand that keeps rsp in check, or does not."""
 INTEGER = f"""
@@ -86,7 +88,8 @@ def framed(statements: list[str]) -> str:
         f".Lt{number}: subq $64, %rsp\n{statement.replace('target', f'.Lt{number}')}\njmp .Lt{number}"
         for number, statement in enumerate(statements)
     ]
-    return rewrite("\n".join(["\t.text", *lines]) + "\n", file="all.s")
+    answers = [f"__tmebox_{name}:" for name in ANSWERS]
+    return rewrite("\n".join(["\t.text", *lines, *answers, "\tud2"]) + "\n", file="all.s")
 
 
 def broken_rules(statements: list[str], folder: Path) -> list[set[str]]:

@@ -68,6 +68,16 @@ def ar(context: typer.Context) -> None:
     raise typer.Exit(main_ar(context.args))
 
 
+@app.command(
+    "toolchain", context_settings=VERBATIM, epilog=examples('eval "$(tmebox toolchain --env)"; ./configure')
+)
+def toolchain(context: typer.Context) -> None:
+    """Tell build systems about [bold]tmebox cc[/]: --env, --cmake FILE or --meson FILE."""
+    from tmebox.toolchain.cc.description import main_toolchain
+
+    raise typer.Exit(main_toolchain(context.args))
+
+
 app.command(
     "run",
     context_settings={"allow_interspersed_args": False},

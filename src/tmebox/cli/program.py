@@ -51,8 +51,10 @@ def read_program(path: Path, *, report: Report | None = None) -> ModuleFile:
 
 def _require_module(path: Path) -> None:
     """Say of a file that is neither that it is neither; a damaged module is for the one who reads it."""
+    from tmebox.modulefile import launcher
+
     with path.open("rb") as file:
-        if file.read(len(ELF_MAGIC)) != ELF_MAGIC:
+        if not file.read(len(ELF_MAGIC)).startswith((ELF_MAGIC, launcher.BEGINNING)):
             kinds = " ".join(sorted(SOURCE_SUFFIXES))
             raise ModuleError(
                 f"{path}: neither a module, which `tmebox cc -o {path.stem}.tbx` makes, nor C or assembly, "

@@ -22,6 +22,7 @@ from tmebox.errors import ModuleError
 from tmebox.modulefile import elf
 from tmebox.modulefile.check import MAX_NAME_BYTES, MAX_SEGMENTS, MAX_SYMBOLS, check, symbol_key
 from tmebox.modulefile.file import Export, Import, LineTable, ModuleFile, Relocations, Segment, Symbol
+from tmebox.modulefile.launcher import without_launcher
 from tmebox.modulefile.prototypes import prototype_from_json, prototype_to_json
 from tmebox.outputs import write_output
 
@@ -56,13 +57,13 @@ _SYMBOL = np.dtype(
 _STT_FUNC, _STB_GLOBAL = 2, 1
 
 
-def write(module: ModuleFile, path: str | os.PathLike[str]) -> None:
-    """Write the `.tbx` file, executable so that build systems take it for a program. Raises OSError, or
-    ModuleError for a module that `decode` would refuse.
+def write(module: ModuleFile, path: str | os.PathLike[str], *, launcher: bytes = b"") -> None:
+    """Write the `.tbx` file, executable so that build systems take it for a program; behind a `launcher`, if
+    there is one. Raises OSError, or ModuleError for a module that `decode` would refuse.
 
     A regular file appears complete or not at all; a device or a pipe is written to.
     """
-    write_output(path, encode(module), is_program=True, replaces_links=True)
+    write_output(path, launcher + encode(module), is_program=True, replaces_links=True)
 
 
 def read(path: str | os.PathLike[str]) -> ModuleFile:
@@ -211,7 +212,7 @@ def digest(module: ModuleFile) -> str:
 # -- decoding -----------------------------------------------------------------------------------------
 def decode(data: bytes | bytearray | memoryview) -> ModuleFile:
     """Parse untrusted bytes; raises ModuleError and nothing else."""
-    container = elf.read(data)
+    container = elf.read(without_launcher(data))
     found = elf.notes(container.notes, OWNER)
     if NOTE_METADATA not in found:
         raise ModuleError("not a module file: an ELF executable without tmebox notes")

@@ -58,7 +58,8 @@ def _directory(item: DirectoryLike) -> Directory:
         read_only = None
     if not host or not guest or read_only is None:
         raise ValueError(f"directory {item!r}: {DIRECTORY_FORMS}")
-    return Directory(text(host, "dirs: host path"), text(guest, "dirs: guest path"), read_only)
+    names = item.names if isinstance(item, Directory) else ""
+    return Directory(text(host, "dirs: host path"), text(guest, "dirs: guest path"), read_only, names)
 
 
 def environment(given: Mapping[str, str] | None) -> dict[str, str]:

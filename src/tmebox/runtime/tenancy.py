@@ -297,8 +297,11 @@ class Tenancy:
         memory = self.memory
         arguments = struct.unpack("<6q", memory.read(arguments_offset, 48))
         program = None if self._callings is None else self._calling.program
+        system = program or self.system
+        if number == abi.SYS_CPU_FEATURES:
+            system.cpu_features = self.module.features
         try:
-            return (program or self.system).handle(memory, number, arguments)
+            return system.handle(memory, number, arguments)
         except Abort as request:
             raise self._aborted(request) from None
         except Exit as request:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 
 from tmebox.errors import CompileError, Diagnostic
@@ -10,6 +9,7 @@ from tmebox.outputs import write_output
 from tmebox.toolchain import diagnostics
 from tmebox.toolchain.compile import clang
 from tmebox.toolchain.marks import mark
+from tmebox.toolchain.scratch import scratch_directory
 
 
 def assemble(
@@ -25,8 +25,8 @@ def assemble(
 
     `file` is the source's name, for messages. Raises CompileError, OSError.
     """
-    with tempfile.TemporaryDirectory(prefix="tmebox-") as scratch:
-        source, written = Path(scratch) / "instrumented.s", Path(scratch) / "object"
+    with scratch_directory() as scratch:
+        source, written = scratch / "instrumented.s", scratch / "object"
         source.write_text(text + mark(isolation, base), encoding="utf-8", errors="surrogateescape")
         arguments = [
             "-triple",

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tmebox.errors import CompileError, Diagnostic
@@ -14,8 +12,10 @@ from tmebox.toolchain.libc.libc import libc
 from tmebox.toolchain.libc.need import needs_libc
 from tmebox.toolchain.link.inputs import require_object
 from tmebox.toolchain.link.link import link
+from tmebox.toolchain.link.undefined import refuse_undefined
 from tmebox.toolchain.objects import compile_object
 from tmebox.toolchain.options import DEFAULT_OPTIONS, CompileOptions, Progress, SourceText
+from tmebox.toolchain.scratch import scratch_directory
 from tmebox.toolchain.witnesses import with_prototypes
 
 __all__ = ["CompileOptions", "Progress", "SourceText", "build", "compile_object", "link_program"]
@@ -34,8 +34,10 @@ def build(
     """
     if not sources:
         raise CompileError("nothing to compile")
-    with tempfile.TemporaryDirectory(prefix="tmebox-") as scratch:
-        objects = [Path(scratch) / f"{index}-{_stem(source)}.o" for index, source in enumerate(sources)]
+    with scratch_directory() as scratch:
+        from concurrent.futures import ThreadPoolExecutor  # not for who only links
+
+        objects = [scratch / f"{index}-{_stem(source)}.o" for index, source in enumerate(sources)]
         # Threads: clang's part of the work is in child processes.
         with ThreadPoolExecutor(min(len(sources), len(os.sched_getaffinity(0)))) as pool:
             jobs = [
@@ -52,12 +54,14 @@ def build(
             finally:
                 pool.shutdown(cancel_futures=True)
         module = link_program(objects, (), options, progress=progress)
-        return with_prototypes(module, sources, options, _build_one)
+        module = with_prototypes(module, sources, options, _build_one)
+        refuse_undefined(module, objects, (), options)
+        return module
 
 
 def _build_one(source: SourceText, options: CompileOptions) -> ModuleFile:
-    with tempfile.TemporaryDirectory(prefix="tmebox-") as scratch:
-        output = Path(scratch) / f"{_stem(source)}.o"
+    with scratch_directory() as scratch:
+        output = scratch / f"{_stem(source)}.o"
         compile_object(source, output, options)
         return link_program([output], (), options)
 
@@ -73,18 +77,20 @@ def link_program(
     options: CompileOptions = DEFAULT_OPTIONS,
     *,
     use_start_files: bool = True,
+    roots: Sequence[str] = (),
     link_map: Path | None = None,
     progress: Progress | None = None,
 ) -> ModuleFile:
     """`link` with the sandboxed libc, unless `options` leave it out or nothing refers to it; built first if
     need be.
 
-    use_start_files: make a command of what has `main`. link_map: a file to describe the link in.
+    use_start_files: make a command of what has `main`. roots: symbols to link, whoever refers to them.
+    link_map: a file to describe the link in.
     """
     for path in objects:
         require_object(path)
     if not options.use_libc or not (archives or needs_libc(objects, options.exports or ())):
-        return link(objects, archives, options, link_map=link_map)
+        return link(objects, archives, options, roots=roots, link_map=link_map)
 
     def building(done: int, total: int) -> None:
         if progress is not None:
@@ -99,5 +105,6 @@ def link_program(
         options,
         start_object=library.start_object if use_start_files else None,
         implicit_archives=[library.archive],
+        roots=roots,
         link_map=link_map,
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from tmebox.toolchain.compile.compile import Compiled, compile_to_assembly, lang
 from tmebox.toolchain.options import DEFAULT_OPTIONS, CompileOptions, SourceText
 from tmebox.toolchain.rewrite.emit import FLAGS_OVER_JUMP
 from tmebox.toolchain.rewrite.rewrite import rewrite
+from tmebox.toolchain.scratch import scratch_directory
 
 NO_JUMP_TABLES = "-fno-jump-tables"
 
@@ -81,7 +81,7 @@ def _compile_text(source: SourceText, options: CompileOptions) -> Compiled:
         readable_dirs=tuple(Path(os.path.abspath(path)) for path in options.readable_dirs),
         search=tuple((flag, Path(os.path.abspath(path))) for flag, path in options.search),
     )
-    with tempfile.TemporaryDirectory(prefix="tmebox-") as scratch:
-        directory = Path(scratch)
+    with scratch_directory() as scratch:
+        directory = scratch
         (directory / source.name).write_text(source.text, encoding="utf-8", errors="surrogateescape")
         return compile_to_assembly(Path(source.name), options, cwd=directory)

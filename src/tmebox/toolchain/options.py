@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from tmebox.toolchain.compile.clang import GIB, Limits
 
 Progress = Callable[[str, int, int], None]
 """Called as progress(stage, done, total) during long work."""
+
+
+Undefined = Literal["declared", "linker", "none"]
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,9 @@ class CompileOptions:
     isolation: "code+data" or "data" (the compiler is trusted with control flow).
     base: where the window's base is kept: "gs", or "r15" (needs gcc on this machine).
     exports: names of callable functions; None means those the source marks, else all non-static ones.
+    imports: names of functions that the host provides, whatever `undefined` says.
+    undefined: which functions that nobody defines the host provides: those that are "declared" with a
+    prototype; as a "linker" has it, none of a program's, and in a library those that are called; or "none".
     name: what diagnostics about the whole module call it.
     timeout_s, memory_bytes: for each run of the compiler.
     use_libc: link the sandboxed C library and see its headers.
@@ -51,6 +58,8 @@ class CompileOptions:
     isolation: str = "code+data"
     base: str = "gs"
     exports: tuple[str, ...] | None = None
+    imports: tuple[str, ...] = ()
+    undefined: Undefined = "declared"
     name: str = "module"
     timeout_s: float = 120.0
     memory_bytes: int = 4 * GIB

@@ -8,6 +8,7 @@ twice, runs again beneath a child of ours that waits for it and reports.
 from __future__ import annotations
 
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -74,18 +75,38 @@ def _run_once(
 ) -> Ended | None:
     """None if somebody else got its status."""
     process = subprocess.Popen(command, **options)
-    with _Watched(process.kill, timeout_s) as late:
-        try:
-            if begun is not None:
-                begun(process.pid)
-            status = _wait(process)
-        finally:
-            if process.poll() is None:
-                process.kill()
-                process.wait()
-    if late.is_set():
+    try:
+        if begun is not None:
+            begun(process.pid)
+        is_late, status = _wait_for(process, timeout_s)
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+    if is_late:
         return Ended(-signal.SIGKILL, True)
     return None if status is None else Ended(status, False)
+
+
+def _wait_for(process: subprocess.Popen[Any], timeout_s: float | None) -> tuple[bool, int | None]:
+    """Whether it took too long, and was stopped; its status, as `_wait` has it."""
+    try:
+        descriptor = os.pidfd_open(process.pid) if timeout_s is not None else -1
+    except (OSError, AttributeError):  # it is gone, or the kernel has no such descriptors
+        with _Watched(process.kill, timeout_s) as late:
+            status = _wait(process)
+        return late.is_set(), status
+    is_late = False
+    if timeout_s is not None:
+        try:
+            waiting = select.poll()
+            waiting.register(descriptor, select.POLLIN)
+            is_late = not waiting.poll(timeout_s * 1000)
+        finally:
+            os.close(descriptor)
+    if is_late:
+        process.kill()
+    return is_late, _wait(process)
 
 
 def _wait(process: subprocess.Popen[Any]) -> int | None:
@@ -146,8 +167,8 @@ def _read_all(descriptor: int) -> bytes:
 
 
 class _Watched:
-    """Stops a process that takes too long. By a timer, because waiting with a timeout polls, and would add up
-    to 50 ms to each run."""
+    """Stops a process that takes too long, where nothing tells its end. By a timer, because waiting with a
+    timeout polls, and would add up to 50 ms to each run."""
 
     def __init__(self, stop: Callable[[], None], timeout_s: float | None) -> None:
         self._late = threading.Event()

@@ -27,28 +27,34 @@ from tmebox.runtime.system.walking import RETRIES, Found, Identity, identity
 
 @dataclass(frozen=True)
 class Directory:
-    """A directory of the host that a guest sees at `guest_path`, which is taken as absolute."""
+    """A directory of the host that a guest sees at `guest_path`, which is taken as absolute.
+
+    names: what names in it must begin with, for the guest to reach what they name. Then it cannot be listed.
+    """
 
     host_path: str | os.PathLike[str]
     guest_path: str
     read_only: bool = False
+    names: str = ""
 
 
 @dataclass(frozen=True)
 class Mount:
     """An opened grant. `parts` is its guest path, split. `protected` are directories that are read-only even
-    beneath this grant, because they were granted so."""
+    beneath this grant, because they were granted so. `names`: what names in the granted directory must begin
+    with."""
 
     descriptor: int
     parts: tuple[bytes, ...]
     read_only: bool
     number: int
     protected: frozenset[Identity]
+    names: bytes = b""
 
     def find(self, path: bytes, *, follow: bool = True) -> Found:
         """What `path`, which has no `..`, leads to beneath this grant. Raises OSError."""
         descriptor, is_protected = walking.find(
-            self.descriptor, path, follow=follow, protected=self.protected
+            self.descriptor, path, follow=follow, protected=self.protected, names=self.names
         )
         return Found(descriptor, self.read_only or is_protected)
 
@@ -87,6 +93,8 @@ class Place:
             raise failure(errno.EROFS)
         if not self.rest:
             raise failure(errno.EBUSY)
+        if len(self.rest) == 1 and not self.rest[0].startswith(mount.names):
+            raise failure(errno.EACCES)
         found = mount.find(b"/".join(self.rest[:-1]) or b".")
         try:
             if not stat.S_ISDIR(os.fstat(found.descriptor).st_mode):
@@ -107,7 +115,9 @@ class Namespace:
             for number, item in enumerate(directories, 1):
                 parts = clean((), os.fsencode(item.guest_path))
                 descriptor = os.open(item.host_path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-                self._mounts.append(Mount(descriptor, parts, item.read_only, number, frozenset()))
+                self._mounts.append(
+                    Mount(descriptor, parts, item.read_only, number, frozenset(), os.fsencode(item.names))
+                )
         except BaseException:
             self.close()
             raise
@@ -195,6 +205,8 @@ def open_file(place: Place, flags: int, mode: int) -> tuple[int, bool]:
                 try:
                     if found.read_only and writes(flags & ~os.O_CREAT):
                         raise failure(errno.EROFS)
+                    if mount.names and identity(found.descriptor) == identity(mount.descriptor):
+                        raise failure(errno.EACCES)
                     return reopen(found.descriptor, rest), found.read_only
                 finally:
                     os.close(found.descriptor)

@@ -55,6 +55,8 @@ class System:
         self.clock = clock or DEFAULT_CLOCK
         self.random = random
         self.max_file_bytes = max_file_bytes
+        self.cpu_features: frozenset[str] = frozenset()
+        """What the guest is told that the processor has, by the names of /proc/cpuinfo."""
         self.exhausted_bytes = 0
         """Size of the last allocation that found no memory; 0 if none has failed."""
         self.failed_assertion: Assertion | None = None

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tmebox import abi
-from tmebox.runtime.system import clock, event_calls, file_calls, path_calls, process, socket_calls
+from tmebox.runtime.system import clock, cpu, event_calls, file_calls, path_calls, process, socket_calls
 from tmebox.runtime.system.calls import TKILL, GuestMemory, Handler
 from tmebox.runtime.system.process import OWNER
 
@@ -137,6 +137,7 @@ ROWS: tuple[tuple[int, str, Handler, int], ...] = (
     (439, "faccessat2", path_calls.faccessat, 3),
     (abi.SYS_MEMORY_EXHAUSTED, "memory_exhausted", process.memory_exhausted, 1),
     (abi.SYS_ASSERTION_FAILED, "assertion_failed", process.assertion_failed, 4),
+    (abi.SYS_CPU_FEATURES, "cpu_features", cpu.cpu_features, 1),
 )
 """Number on x86-64, name, what answers it, and how many of the six arguments that takes."""
 

@@ -57,16 +57,19 @@ def identity(descriptor: int) -> Identity:
     return status.st_dev, status.st_ino
 
 
-def find(root: int, path: bytes, *, follow: bool, protected: frozenset[Identity]) -> tuple[int, bool]:
+def find(
+    root: int, path: bytes, *, follow: bool, protected: frozenset[Identity], names: bytes = b""
+) -> tuple[int, bool]:
     """An O_PATH descriptor of `path` beneath the directory `root`, and whether it is one of the directories
     `protected`, or lies in one; `root` itself does not count. `follow`: also a symbolic link at the end.
+    `names`: what names in `root` itself must begin with.
 
     Raises OSError; EACCES for what would lead out.
     """
     for _ in range(RETRIES):
         try:
-            if protected or not has_openat2():
-                return _walk(root, path, follow, protected)
+            if protected or names or not has_openat2():
+                return _walk(root, path, follow, protected, names)
             return _openat2(root, path, os.O_PATH | os.O_CLOEXEC | (0 if follow else os.O_NOFOLLOW)), False
         except OSError as error:
             if error.errno == errno.EXDEV:
@@ -76,7 +79,9 @@ def find(root: int, path: bytes, *, follow: bool, protected: frozenset[Identity]
     raise failure(errno.EAGAIN)
 
 
-def _walk(root: int, path: bytes, follow: bool, protected: frozenset[Identity]) -> tuple[int, bool]:
+def _walk(
+    root: int, path: bytes, follow: bool, protected: frozenset[Identity], names: bytes = b""
+) -> tuple[int, bool]:
     """Component by component.
 
     Two descriptors are open at a time, however deep a guest makes its directories. So `..`, which only a
@@ -98,6 +103,8 @@ def _walk(root: int, path: bytes, follow: bool, protected: frozenset[Identity]) 
                 if name == b"..":
                     here = _back(here, passed)
                 continue
+            if len(passed) == 1 and not name.startswith(names):
+                raise failure(errno.EACCES)
             below = os.open(name, HERE, dir_fd=here)
             try:
                 status = os.fstat(below)

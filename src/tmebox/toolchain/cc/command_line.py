@@ -12,6 +12,7 @@ from pathlib import Path
 from tmebox.abi import BASES, ISOLATIONS
 from tmebox.errors import TmeboxError
 from tmebox.toolchain.cc.linker_options import LinkerOptions
+from tmebox.toolchain.cc.tree import source_tree
 from tmebox.toolchain.compile import flags
 from tmebox.toolchain.compile.compile import LANGUAGES
 from tmebox.toolchain.options import DEFAULT_OPTIONS, CompileOptions
@@ -39,7 +40,8 @@ class Command:
     """mode: "link", or one of -c -S -E -M. inputs: sources, objects and archives, in order.
 
     whole_inputs, whole_libraries: of which every object is linked, wanted or not. map_file: where to describe
-    what was linked. use_start_files: whether a program's `main` makes it a command. notes: for the user.
+    what was linked. use_start_files: whether a program's `main` makes it a command. roots: symbols to link
+    whoever refers to them. notes: for the user.
     """
 
     mode: str = "link"
@@ -55,6 +57,7 @@ class Command:
     options: CompileOptions = DEFAULT_OPTIONS
     map_file: Path | None = None
     use_start_files: bool = True
+    roots: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
     @property
@@ -71,6 +74,7 @@ class _State:
     include_dirs: list[Path] = field(default_factory=list)
     search: list[tuple[str, Path]] = field(default_factory=list)
     exports: list[str] = field(default_factory=list)
+    imports: list[str] = field(default_factory=list)
     language: str | None = None
     isolation: str = "code+data"
     base: str = "gs"
@@ -112,6 +116,10 @@ def _base(state: _State, value: str) -> None:
     state.base = value
 
 
+def _target(state: _State, value: str) -> None:
+    _option(state, f"--target={value}", iter(()))
+
+
 def _linker(state: _State, value: str) -> None:
     state.linker.add(value)
 
@@ -128,7 +136,7 @@ def _library(state: _State, value: str) -> None:
         state.command.whole_libraries.add(value)
 
 
-_ASSEMBLER_IGNORED = re.compile(
+_ASSEMBLER_IGNORED = (
     r"-W|-g|-I.*|--(no-?execstack|no-warn|warn|fatal-warnings|64|divide|gdwarf\S*|gstabs|noexecstack)"
     r"|-m(relax-relocations=\w+|branches-within-32B-boundaries|no-relax|x86-used-note=\w+)|-march=[\w+.,-]+"
     r"|--(generate-missing-build-notes=\w+|compress-debug-sections(=\w+)?|nocompress-debug-sections|reduce-memory-overheads)"
@@ -138,13 +146,11 @@ _ASSEMBLER_IGNORED = re.compile(
 def _assembler(state: _State, value: str) -> None:
     """-Wa: what changes nothing in what is assembled is ignored, the rest refused."""
     for word in value.split(","):
-        if not _ASSEMBLER_IGNORED.fullmatch(word):
+        if not re.fullmatch(_ASSEMBLER_IGNORED, word):
             raise UsageError(f"assembler option {word!r} is not supported in a sandboxed build")
 
 
-_FOR_THE_PREPROCESSOR = re.compile(
-    r"-(D|U|I|M|P$|C|w$|W|isystem|iquote|idirafter|include|imacros|f|undef$|std=).*"
-)
+_FOR_THE_PREPROCESSOR = r"-(D|U|I|M|P$|C|w$|W|isystem|iquote|idirafter|include|imacros|f|undef$|std=).*"
 
 
 def _preprocessor(state: _State, value: str) -> None:
@@ -157,7 +163,7 @@ def _preprocessor(state: _State, value: str) -> None:
             if not name:
                 raise UsageError(f"-Wp,{word} needs a file: -Wp,{word},FILE")
             state.command.dependencies.file = Path(name)
-        elif _FOR_THE_PREPROCESSOR.fullmatch(word):
+        elif re.fullmatch(_FOR_THE_PREPROCESSOR, word):
             _option(state, word, words)
         else:
             raise UsageError(f"preprocessor option {word!r} is not supported in a sandboxed build")
@@ -170,7 +176,10 @@ _VALUES: dict[str, Callable[[_State, str], None]] = {
     "-U": lambda state, value: state.flags.append(f"-U{value}"),
     "-L": lambda state, value: state.command.library_dirs.append(Path(value)),
     "-l": _library,
+    "-u": lambda state, value: state.linker.add(f"-u,{value}"),
     "-x": _language,
+    "-B": lambda state, value: None,
+    "-target": _target,
     "-isystem": lambda state, value: state.search.append(("-isystem", Path(value))),
     "-iquote": lambda state, value: state.search.append(("-iquote", Path(value))),
     "-idirafter": lambda state, value: state.search.append(("-idirafter", Path(value))),
@@ -185,15 +194,17 @@ _VALUES: dict[str, Callable[[_State, str], None]] = {
     "-Xpreprocessor": _preprocessor,
     "-Wa,": _assembler,
     "-Xassembler": _assembler,
-    "-z": lambda state, value: None,
+    "-z": lambda state, value: state.linker.add(f"-z,{value}"),
     "--param": lambda state, value: None,
     "--export": lambda state, value: state.exports.append(value),
+    "--import": lambda state, value: state.imports.append(value),
     "--isolation": _isolation,
     "--base": _base,
 }
 """Options with a value: attached (-Idir, --base=gs) or as the next argument."""
 _SEPARATE_ONLY = {
-    *("-include", "-imacros", "-Xlinker", "-Xpreprocessor", "-Xassembler", "-z", "--param", "--export"),
+    *("-include", "-imacros", "-Xlinker", "-Xpreprocessor", "-Xassembler", "-z", "--param"),
+    *("--export", "--import", "-target"),
     *("--isolation", "--base"),
 }
 _ATTACHED_ONLY = {"-Wl,", "-Wp,", "-Wa,"}
@@ -244,6 +255,7 @@ _SWITCHES: dict[str, Callable[[_State], None]] = {
     "-MG": _nothing,
     "-s": _nothing,
     "-static": _nothing,
+    "-shared": _no_start_files,
     "-rdynamic": _nothing,
     "-v": _nothing,
     "-nostdinc": _nothing,
@@ -269,15 +281,19 @@ def parse(argv: Sequence[str], readable: str = "") -> Command:
     state.linker.end()
     command = state.command
     command.map_file = state.linker.map_file
+    command.roots = state.linker.roots
     if not command.inputs and not command.whole_libraries:
         raise UsageError("no input files")
+    if state.linker.is_shared:
+        command.use_start_files = False
     _require_known_inputs(command)
     if command.output is not None and command.mode in ("-c", "-S") and len(command.sources) > 1:
         raise UsageError(f"-o names one file, and {command.mode} makes one for each source")
     if command.mode != "link" and not command.sources:
         raise UsageError("no sources among the input files")
     colour = ["-fcolor-diagnostics"] * (sys.stderr.isatty() and "NO_COLOR" not in os.environ)
-    here = [Path(), *(Path(item) for item in readable.split(":") if item)]
+    here = [source_tree(path) for path in _directories(command)]
+    here += [Path(item) for item in readable.split(":") if item]
     command.options = CompileOptions(
         optimize="-O0",
         include_dirs=tuple(state.include_dirs),
@@ -288,10 +304,17 @@ def parse(argv: Sequence[str], readable: str = "") -> Command:
         isolation=state.isolation,
         base=state.base,
         exports=tuple(state.exports) or None,
+        imports=tuple(state.imports),
+        undefined="none" if state.linker.refuses_undefined else "linker",
         name=str(command.output or "a.out"),
         use_libc=state.use_libc,
     )
     return command
+
+
+def _directories(command: Command) -> list[Path]:
+    """The current one, and those of the sources."""
+    return list(dict.fromkeys([Path(), *(source.parent for source in command.sources)]))
 
 
 def _input(state: _State, argument: str) -> None:
@@ -322,10 +345,8 @@ def _option(state: _State, argument: str, rest: Iterator[str]) -> None:
     if argument in _PREPROCESSOR:
         state.command.preprocessor_flags.append(argument)
         return
-    if argument in ("-shared", "-r", "-dynamiclib"):
-        raise UsageError(
-            f"{argument}: a module is linked whole; link the objects or an archive of them instead"
-        )
+    if argument in ("-r", "-dynamiclib"):
+        raise UsageError(f"{argument}: a module is linked whole; link the objects or an archive of them")
     for name, act in _VALUES.items():
         if argument == name and name not in _ATTACHED_ONLY:
             value = next(rest, None)

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -23,9 +23,13 @@ from tmebox.toolchain.cc.response_files import expand
 from tmebox.toolchain.compile import clang
 from tmebox.toolchain.compile.compile import Compiled, SourceError, language_of, preprocess
 from tmebox.toolchain.link.inputs import extract
+from tmebox.toolchain.scratch import scratch_directory
 
 NAME = "tmebox cc"
-VERSION = f"{NAME} {__version__} (clang {clang.VERSION})\nTarget: {clang.TARGET}\nThread model: single"
+VERSION = (
+    f"{NAME}: clang version {clang.VERSION} (tmebox {__version__})\n"
+    f"Target: {clang.TARGET}\nThread model: single"
+)
 IMPLICIT_LIBRARIES = {
     "c",
     "m",
@@ -52,6 +56,7 @@ ANSWERS = {
     "-dumpmachine": clang.TARGET,
     "-print-multi-os-directory": ".",
     "-print-multiarch": clang.TARGET,
+    "-print-multi-directory": ".",
     "-print-search-dirs": "programs: =\nlibraries: =",
     "-print-libgcc-file-name": "libgcc.a",
     "-print-resource-dir": "",
@@ -60,6 +65,7 @@ ANSWERS = {
     "  A C compiler's options, and of its own:\n"
     "  --export NAME              a function that the host may call (may be repeated;\n"
     "                             default: every non-static function of the named sources)\n"
+    "  --import NAME              a function that the host provides (may be repeated)\n"
     "  --isolation code+data|data  what the module's code is confined in (default: code+data)\n"
     "  --base gs|r15              which register holds the base of its memory (r15 needs gcc)\n"
     f"  {READABLE_VARIABLE}=DIR:…    more directories that sources may include from\n"
@@ -85,6 +91,9 @@ def _main(argv: Sequence[str]) -> int:
         if argument.startswith(("-print-prog-name=", "-print-file-name=")):
             print(argument.partition("=")[2])
             return 0
+    if "-Wl,--version" in argv or "-Wl,-v" in argv:  # as build systems ask which linker there is
+        print(f"LLD {clang.VERSION} (compatible with GNU linkers)")
+        return 0
     if "-###" in argv:  # which programs would run: ours run none that could be run apart
         print(VERSION, file=sys.stderr)
         return 0
@@ -114,9 +123,11 @@ def _hint(found: tuple[Diagnostic, ...]) -> None:
     for item in found:
         match = re.fullmatch(r"'(.+)' file not found.*", item.message)
         if match and (Path(item.file or "").parent / match[1]).exists():
+            directory = os.path.realpath(Path(item.file or "").parent / Path(match[1]).parent)
             print(
-                f"{NAME}: note: {match[1]} exists, outside the directories that this source may read: "
-                f"the current one, the source's, and those given with -I or {READABLE_VARIABLE}",
+                f"{NAME}: note: {match[1]} exists, but outside the directories that this source may read: "
+                "its own tree, the current one, and those given with -I. To let it, set "
+                f"{READABLE_VARIABLE}={shlex.quote(directory)} in the environment",
                 file=sys.stderr,
             )
 
@@ -127,11 +138,11 @@ def _run(command: Command) -> int:
     for path in command.inputs:
         if path != STDIN and not path.exists():
             raise UsageError(f"no such file: '{path}'")
-    with tempfile.TemporaryDirectory(prefix="tmebox-") as scratch:
+    with scratch_directory() as scratch:
         if STDIN in command.inputs:
-            _read_stdin(command, Path(scratch))
+            _read_stdin(command, scratch)
         if command.mode == "link":
-            return _link(command, Path(scratch))
+            return _link(command, scratch)
         for source in command.sources:
             if command.mode in ("-E", "-M"):
                 _preprocess(command, source)
@@ -205,6 +216,8 @@ def _preprocess(command: Command, source: Path) -> None:
 def _link(command: Command, scratch: Path) -> int:
     from tmebox.modulefile import codec
     from tmebox.toolchain.build import link_program
+    from tmebox.toolchain.cc.launcher import launcher
+    from tmebox.toolchain.link.undefined import refuse_undefined
 
     libraries = {name: _library(name, command.library_dirs) for name in command.libraries}
     whole = command.whole_inputs | {libraries[name] for name in command.whole_libraries}
@@ -227,12 +240,15 @@ def _link(command: Command, scratch: Path) -> int:
             [path for path in archives if path not in whole],
             command.options,
             use_start_files=command.use_start_files,
+            roots=command.roots,
             link_map=link_map,
             progress=report,
         )
+    refuse_undefined(module, objects, [path for path in archives if path not in whole], command.options)
     if command.map_file is not None and link_map is not None:
         write_output(command.map_file, link_map.read_bytes().replace(os.fsencode(f"{scratch}/"), b""))
-    codec.write(module, command.output or "a.out")
+    starts = launcher() if module.start is not None else b""
+    codec.write(module, command.output or "a.out", launcher=starts)
     return 0
 
 

@@ -19,18 +19,28 @@ _TABLE = r"""
 -l|--?library                                                   library  value
 -L|--?library-path                                              path     value
 -T|--?script|-dT|--?default-script                              refuse   value  linker scripts cannot be used
--(shared|r|i)|--?relocatable|-Bshareable                        refuse   -      a module is linked whole
--z|--?(rpath|rpath-link|soname|dynamic-linker|hash-style)       ignore   value
---?(plugin-opt|sort-section)|-[hmaAY]                           ignore   value
+-shared|--?shared|-Bshareable                                   shared
+-(r|i)|--?relocatable                                           refuse   -      a module is linked whole
+-z                                                              keyword  value
+-u|--?undefined                                                 root     value
+--?version-script|--?dynamic-list                               refuse   value  name exports with --export
+--?(defsym|wrap|entry)|-e                                       refuse   value  sources say what symbols are
+--?(rpath|rpath-link|soname|dynamic-linker|hash-style)       ignore   value
+--?(plugin-opt|sort-section|exclude-libs)|-[hmaAY]              ignore   value
+--?(exclude-libs|error-limit|threads|package-metadata)=.*       ignore
+--?(pack-dyn-relocs|thinlto-[\w-]+)=.*                           ignore
+-z(defs|undefs)|--?(no|allow-shlib)-undefined                      undefined
 -z\S+|-rpath\S+|-O\d|-m\S+                                      ignore
 --?(rpath|rpath-link|soname|dynamic-linker|hash-style)=.*       ignore
 --?(plugin-opt|build-id|icf|sort-section)=.*                    ignore
--[EsSxXgdnNqvV()]                                              ignore
+-[EsSxXgdnNqtvV()]                                             ignore
+--?(no-)?(undefined-version|rosegment|warn-[\w-]+|gdb-index)    ignore
+--?(emit-relocs|print-memory-usage)                             ignore
 -B(static|dynamic|symbolic\S*|group)|-d[ny]                     ignore
 -(no-)?pie|--?static|-(non|call)_shared                         ignore
---?(no-)?(as-needed|copy-dt-needed-entries|undefined)           ignore
+--?(no-)?(as-needed|copy-dt-needed-entries)                     ignore
 --?(no-)?(gc-sections|print-gc-sections|relax|keep-memory)      ignore
---?(no-)?(export-dynamic|dynamic-linker|allow-shlib-undefined)  ignore
+--?(no-)?(export-dynamic|dynamic-linker)|--?no-allow-shlib-undefined ignore
 --?(no-)?(fatal-warnings|warnings|warn-\S+|demangle)            ignore
 --?(no-)?(eh-frame-hdr|ld-generated-unwind-info)                ignore
 --?(start|end)-group                                            ignore
@@ -41,12 +51,16 @@ _TABLE = r"""
 """
 """Pattern, effect, whether a value follows (as the next word, or behind "="), why it is refused."""
 _ROWS = [
-    (re.compile(pattern), effect, takes == "value", why)
+    (pattern, effect, takes == "value", why)
     for pattern, effect, takes, why, *_ in (
         [*line.split(maxsplit=3), "", ""] for line in _TABLE.splitlines() if line
     )
 ]
-_JOINED = re.compile(r"(-[lL]|--?(?:Map|library|library-path|script|default-script)=)(.+)", re.DOTALL)
+_JOINED = re.compile(
+    r"(-[lLu]|--?(?:Map|library|library-path|script|default-script|undefined|version-script|dynamic-list|defsym|wrap"
+    r"|entry)=)(.+)",
+    re.DOTALL,
+)
 """Options whose value is in the same word."""
 
 
@@ -59,7 +73,10 @@ class LinkerOptions:
     """What the words so far have said.
 
     map_file: where a map goes; "-" is standard output. is_whole: whether what comes next is taken from
-    archives whole. add_input, add_library, add_path: what is called for files, -l and -L.
+    archives whole. refuses_undefined: whether nothing may be undefined in a library either. is_shared:
+    whether a library is made, whatever defines main. roots: symbols to link
+    whoever refers to them. add_input,
+    add_library, add_path: what is called for files, -l and -L.
     """
 
     add_input: Callable[[str], None]
@@ -67,6 +84,9 @@ class LinkerOptions:
     add_path: Callable[[str], None]
     map_file: Path | None = None
     is_whole: bool = False
+    refuses_undefined: bool = False
+    is_shared: bool = False
+    roots: list[str] = field(default_factory=list)
     _saved: list[bool] = field(default_factory=list)
     _waits: tuple[str, str] | None = None
     """Effect and name of an option whose value is the next word."""
@@ -105,7 +125,7 @@ class LinkerOptions:
     @staticmethod
     def _row(name: str, word: str) -> tuple[str, bool, str]:
         for pattern, effect, takes_value, why in _ROWS:
-            if pattern.fullmatch(name) or pattern.fullmatch(word):
+            if re.fullmatch(pattern, name) or re.fullmatch(pattern, word):
                 return effect, takes_value, why
         raise LinkerOptionError(f"linker option {word!r} is not supported in a sandboxed build")
 
@@ -115,10 +135,18 @@ class LinkerOptions:
                 self.map_file = Path(value)
             case "map-out":
                 self.map_file = Path("-")
+            case "root":
+                self.roots.append(value)
             case "library":
                 self.add_library(value)
             case "path":
                 self.add_path(value)
+            case "keyword" if value in ("defs", "undefs"):
+                self.refuses_undefined = value == "defs"
+            case "shared":
+                self.is_shared = True
+            case "undefined":
+                self.refuses_undefined = value.endswith(("zdefs", "no-undefined"))
             case "state":
                 self._change_state(value.lstrip("-"))
 

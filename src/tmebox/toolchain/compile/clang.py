@@ -7,19 +7,19 @@ not also be read after, CPU time counts from the start, and `preexec_fn` (unsafe
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import resource
 import subprocess
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import IO
 
 from tmebox.errors import CompileError
 from tmebox.toolchain import processes
+from tmebox.toolchain.scratch import scratch_file, temporary_directories
 
 GIB = 1 << 30
 TARGET = "x86_64-linux-musl"
@@ -53,10 +53,10 @@ class Finished:
 @lru_cache(maxsize=1)
 def toolchain_dir() -> Path:
     """Where the `ziglang` wheel is installed. Raises CompileError if it is not."""
-    spec = importlib.util.find_spec("ziglang")
+    spec = PathFinder.find_spec("ziglang")  # not importlib.util, which a compiler's start would wait for
     if spec is None or not spec.submodule_search_locations:
         raise CompileError("compiling needs the compiler, which is an extra: pip install 'tmebox[cc]'")
-    return Path(spec.submodule_search_locations[0]).absolute()
+    return Path(next(iter(spec.submodule_search_locations))).absolute()
 
 
 def compiler_include_dir() -> Path:
@@ -92,8 +92,8 @@ def run_command(
     command: Sequence[str], tool: str, limits: Limits = DEFAULT_LIMITS, *, cwd: Path | None = None
 ) -> Finished:
     """Likewise for any program that does its work in its own process; `tool` is what messages call it."""
-    environment = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "TMPDIR": tempfile.gettempdir()}
-    with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as messages:
+    environment = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "TMPDIR": temporary_directories()[0]}
+    with scratch_file() as output, scratch_file() as messages:
         ended = processes.run(
             command,
             begun=lambda pid: _limit(pid, limits),

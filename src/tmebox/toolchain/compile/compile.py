@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tmebox.errors import CompileError, Diagnostic
@@ -13,6 +12,7 @@ from tmebox.toolchain import diagnostics
 from tmebox.toolchain.compile import clang, containment, gcc
 from tmebox.toolchain.compile.flags import SANDBOXED, vet, vet_define
 from tmebox.toolchain.options import CompileOptions
+from tmebox.toolchain.scratch import scratch_directory
 
 CODE_FLAGS = (
     *SANDBOXED,
@@ -112,8 +112,7 @@ def _compile(
     permitted = [Path(start, path) for path in (source.parent, *given)] + list(system)
     if options.base == "r15" and language == "c":
         return _compile_with_gcc(source, options, mode, cwd, permitted)
-    with tempfile.TemporaryDirectory(prefix="tmebox-") as name:
-        scratch = Path(name)
+    with scratch_directory() as scratch:
         (scratch / "files.yaml").write_text(containment.overlay(permitted))
         files = ["-ivfsoverlay", str(scratch / "files.yaml")]
         words = [*files, *_options(options, language, system), *mode]
@@ -144,8 +143,7 @@ def _compile_with_gcc(
     search = ["-nostdinc", gcc.MACRO, *_search(options, system_include_dirs(options))]
     if mode != ["-S"]:
         search += mode[1:]
-    with tempfile.TemporaryDirectory(prefix="tmebox-") as name:
-        scratch = Path(name)
+    with scratch_directory() as scratch:
         messages = ""
         for extra in ([], [EXPORT_NAME]):
             run = _GccRun([*extra, *flags, *search, str(source)], options, scratch, cwd)
@@ -191,6 +189,10 @@ def _is_unoptimized(words: list[str]) -> bool:
     return [flag for flag in words if flag.startswith("-O")][-1] == "-O0"
 
 
+_MISSING = r"'[^']+' file not found.*|[^:]+: No such file or directory"
+"""What clang and gcc say of a header that is not there."""
+
+
 class _Run:
     """One run of clang with its output and dependency files in `scratch`."""
 
@@ -200,18 +202,32 @@ class _Run:
         self._words = words
         self._options = options
         self._cwd = cwd
+        self._messages = ""
 
     def go(self) -> clang.Finished:
         extra = ["-MD", "-MF", str(self._listing), "-MT", "output", "-o", str(self.output)]
-        return clang.run("clang", [*extra, *self._words], self._options.limits, cwd=self._cwd)
+        return self._noted(clang.run("clang", [*extra, *self._words], self._options.limits, cwd=self._cwd))
+
+    def _noted(self, finished: clang.Finished) -> clang.Finished:
+        self._messages = finished.messages
+        return finished
 
     def opened(self) -> tuple[str, ...]:
         """Every file that was read. A missing header leaves no listing: then ask again, tolerating it."""
         if not self._listing.exists():
-            again = self._ask_again()
+            self._ask_again()
             if not self._listing.exists():
-                raise CompileError(f"{self._words[-1]}: {again.messages.strip()[:500]}")
+                raise self._incomplete()
         return containment.dependencies(self._listing.read_text(errors="surrogateescape"))
+
+    def _incomplete(self) -> CompileError:
+        """Headers are missing without which the source has more errors. Nothing else may be told: it is not
+        known which files were read."""
+        found = diagnostics.errors(diagnostics.parse_clang(self._messages))
+        missing = tuple(
+            replace(item, excerpt="") for item in found if re.fullmatch(_MISSING, item.message) is not None
+        )
+        return CompileError(f"{self._words[-1]} does not compile: a header is missing", missing)
 
     def _ask_again(self) -> clang.Finished:
         extra = ["-M", "-MG", "-MT", "output", "-w", "-o", str(self._listing)]
@@ -223,7 +239,7 @@ class _GccRun(_Run):
 
     def go(self) -> clang.Finished:
         listing = ["-MD", str(self._listing), "-MT", "output", "-o", str(self.output)]
-        return gcc.run(["-E", *self._words, *listing], self._options.limits, cwd=self._cwd)
+        return self._noted(gcc.run(["-E", *self._words, *listing], self._options.limits, cwd=self._cwd))
 
     def _ask_again(self) -> clang.Finished:
         extra = ["-E", "-M", "-MG", "-MT", "output", "-w", "-o", str(self._listing)]

@@ -9,17 +9,19 @@ from functools import lru_cache
 from tmebox.errors import CompileError
 from tmebox.toolchain.compile.option_table import CHECKS, TABLE
 
-_Row = tuple[re.Pattern[str], str, str]
+_Row = tuple[str, str, str]
 """Pattern, effect, reason."""
 
 
 def _rows() -> list[_Row]:
     lines = (line for line in TABLE.splitlines() if line and not line.startswith("# "))
     words = ([*line.split(maxsplit=2), ""] for line in lines)
-    return [(re.compile(pattern.replace("SAN", CHECKS)), effect, why) for pattern, effect, why, *_ in words]
+    return [(pattern.replace("SAN", CHECKS), effect, why) for pattern, effect, why, *_ in words]
 
 
 ROWS = _rows()
+_HEAD = re.compile(r"(-[a-z])(\(no-\)\?)?([\w=-]*)(.?)")
+"""The option's letter, whether there is a form with "no-", what it goes on with, and what follows that."""
 _DEFINE = re.compile(r"[A-Za-z_$][\w$]*(\([\w$, .]*\))?(=[^\n\0]*)?")
 
 SANDBOXED = (
@@ -46,7 +48,23 @@ _WITH_AVX512 = re.compile(
 @lru_cache(maxsize=1024)
 def _row(flag: str) -> tuple[str, str]:
     """Effect and reason; "" for what is not in the table."""
-    return next(((effect, why) for pattern, effect, why in ROWS if pattern.fullmatch(flag)), ("", ""))
+    for pattern, effect, why in ROWS:  # compiled one by one: all of them would take longer than a compiler
+        if _may_match(pattern, flag) and re.fullmatch(pattern, flag):
+            return effect, why
+    return "", ""
+
+
+def _may_match(pattern: str, flag: str) -> bool:
+    """Whether `flag` begins as the pattern does, which is soon told."""
+    head = _HEAD.match(pattern)
+    if head is None:
+        return True
+    letter, has_negation, literal, following = head.groups()
+    if following in ("?", "*", "+", "{", "|"):
+        literal = literal[:-1]
+    return flag.startswith(letter + literal) or (
+        bool(has_negation) and flag.startswith(f"{letter}no-{literal}")
+    )
 
 
 def passes(flag: str) -> bool:

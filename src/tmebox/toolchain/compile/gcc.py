@@ -9,7 +9,6 @@ compiled; and a precompiled header, which is an image of the compiler's memory, 
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -78,6 +77,8 @@ class Gcc:
 @lru_cache(maxsize=1)
 def gcc() -> Gcc:
     """The machine's gcc. Raises CompileError if there is none, or none for x86-64 Linux."""
+    import shutil  # not for who compiles with clang
+
     driver = shutil.which("gcc")
     if driver is None:
         raise CompileError(

@@ -28,11 +28,13 @@ TABLE = r"""
 -pedantic(-errors)?                                        pass
 -std=[\w:]+                                                pass
 -trigraphs                                                 pass
+-undef                                                     pass
 -w                                                         pass
 
 # What the compiler does with the source
 -f(file|macro|debug)-prefix-map=[^=\0\n]*=[^\0\n]*         pass
 -f(no-)?approx-func                                        pass
+-f(no-)?asm                                                pass
 -f(no-)?associative-math                                   pass
 -f(no-)?bracket-depth=\d+                                  pass
 -f(no-)?builtin(-\w+)?                                     pass
@@ -149,6 +151,8 @@ TABLE = r"""
 
 # Decided by the sandbox, or without meaning in one
 --param(=.*)?                                              ignore
+--target=x86_64(-\w+)?-linux(-\w+)?                        ignore  it is always so
+-Q                                                         ignore
 -Qunused-arguments                                         ignore
 -f(no-)?PIC                                                ignore
 -f(no-)?PIE                                                ignore
@@ -156,9 +160,11 @@ TABLE = r"""
 -f(no-)?align-(functions|loops|jumps|labels)(=\d+)?        ignore
 -f(no-)?allow-store-data-races                             ignore
 -f(no-)?asynchronous-unwind-tables                         ignore
+-f(no-)?branch-count-reg                                   ignore
 -f(no-)?caller-saves                                       ignore
 -f(no-)?cf-protection(=\w+)?                               ignore
 -f(no-)?code-hoisting                                      ignore
+-f(no-)?conserve-stack                                     ignore
 -f(no-)?crossjumping                                       ignore
 -f(no-)?cse-follow-jumps                                   ignore
 -f(no-)?data-sections                                      ignore
@@ -172,12 +178,14 @@ TABLE = r"""
 -f(no-)?fat-lto-objects                                    ignore
 -f(no-)?forward-propagate                                  ignore
 -f(no-)?function-sections                                  ignore
--f(no-)?gcse                                               ignore
+-f(no-)?gcse(-\w+)?                                        ignore
+-f(no-)?guess-branch-probability                           ignore
 -f(no-)?if-conversion2?                                    ignore
 -f(no-)?integrated-as                                      ignore
 -f(no-)?ipa-[\w-]+                                         ignore
--f(no-)?keep-inline-functions                              ignore
+-f(no-)?keep-(inline|static)-(functions|consts)            ignore
 -f(no-)?lifetime-dse(=\d)?                                 ignore
+-f(no-)?loop-[\w-]+                                        ignore
 -f(no-)?lto(=\w+)?                                         ignore
 -f(no-)?move-loop-invariants                               ignore
 -f(no-)?no-line-tables                                     ignore
@@ -188,48 +196,64 @@ TABLE = r"""
 -f(no-)?pie                                                ignore
 -f(no-)?plt                                                ignore
 -f(no-)?prefetch-loop-arrays                               ignore
+-f(no-)?record-gcc-switches                                ignore
 -f(no-)?rename-registers                                   ignore
 -f(no-)?reorder-functions                                  ignore
 -f(no-)?rerun-cse-after-loop                               ignore
 -f(no-)?schedule-[\w-]+                                    ignore
+-f(no-)?rtti                                               ignore
 -f(no-)?section-anchors                                    ignore
 -f(no-)?semantic-interposition                             ignore
 -f(no-)?split-stack                                        ignore
 -f(no-)?stack-check                                        ignore
 -f(no-)?stack-clash-protection                             ignore
+-f(no-)?stack-limit                                        ignore
 -f(no-)?stack-protector(-\w+)?                             ignore
 -f(no-)?stack-reuse=\w+                                    ignore
+-f(no-)?strict-volatile-bitfields                          ignore
 -f(no-)?tls-model=[\w-]+                                   ignore
 -f(no-)?tree-[\w-]+                                        ignore
 -f(no-)?unique-section-names                               ignore
+-f(no-)?unsafe-loop-optimizations                          ignore
 -f(no-)?unwind-tables                                      ignore
 -f(no-)?use-ld=\w+                                         ignore
 -f(no-)?use-linker-plugin                                  ignore
 -f(no-)?var-tracking(-\w+)?                                ignore
+-f(no-)?vect-cost-model(=\w+)?                             ignore
 -f(no-)?verbose-asm                                        ignore
+-f(no-)?visibility-inlines-hidden                          ignore
 -f(no-)?web                                                ignore
 -f(no-)?working-directory                                  ignore
 -f(profile|coverage)-prefix-map=[^\0\n]*                   ignore
+-f(input|exec)-charset=[Uu][Tt][Ff]-?8                     ignore  it is always so
+-fmax-errors=\d+                                           ignore
+-fstrub=disable                                            ignore
 -g(no-)?[\w-]+                                             ignore
 -g\w*(=\w+)?                                               ignore
+-m(no-)?accumulate-outgoing-args                           ignore
 -m(no-)?(gather|scatter)                                   ignore
 -m(no-)?(tls-direct-seg-refs|avx256-split-unaligned-\w+|shstk) ignore
 -m(no-)?omit-leaf-frame-pointer                            ignore
 -m64                                                       ignore
+-mincoming-stack-boundary=\d+                              ignore
+-mtls-dialect=\w+                                          ignore
 -mcmodel=small                                             ignore
 -mfunction-return=\w+                                      ignore
 -mindirect-branch=\w+                                      ignore
 -mpreferred-stack-boundary=\d+                             ignore
 -mstackrealign                                             ignore
 -no-canonical-prefixes                                     ignore
+-no-integrated-as                                          ignore
 -no-pie                                                    ignore
 -nopie                                                     ignore
 -pie                                                       ignore
+-pass-exit-codes                                           ignore
 -pipe                                                      ignore
 -pthread                                                   ignore
 -static-libgcc                                             ignore
 -static-libstdc\+\+                                        ignore
 -static-pie                                                ignore
+-time                                                      ignore
 
 # Refused, and why; whatever is not in this table is refused as well
 -fsanitize=[\w,-]+                                         refuse  its library is missing; `undefined` works

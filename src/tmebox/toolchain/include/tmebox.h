@@ -6,6 +6,10 @@
    a program that marks none exports every non-static function of its sources. */
 #define TMEBOX_EXPORT __attribute__((visibility("protected"), used))
 
+/* A function that the host provides. A program's undefined functions are an error unless they are marked so, or
+   named with `tmebox cc --import NAME`; a file that defines the function does not import it. */
+#define TMEBOX_IMPORT __attribute__((visibility("protected")))
+
 /* -- the shared heap ---------------------------------------------------------------------------------------
    Memory that other sandboxes of the same heap, and the host, can be given without a copy. It is owned in lines of
    64 bytes: whoever touches another's line is stopped. What fails gives NULL, 0 or -1 and sets errno: ENOSYS in a

@@ -15,7 +15,6 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
@@ -127,6 +126,7 @@ _NOT_SHAPING_CODE = frozenset(
         "objects.py",
         "options.py",
         "processes.py",
+        "scratch.py",
         "witnesses.py",
         "compile/compile.py",
         "compile/containment.py",
@@ -209,6 +209,8 @@ def _compile_all(
     sources: list[Source], variant: Variant, kept: Kept, progress: Progress | None
 ) -> list[Path]:
     """Compile on every core: the work is in child processes, so threads do. Raises the first error."""
+    from concurrent.futures import ThreadPoolExecutor  # most links find the library built
+
     objects = [variant.generated / f"{source.name.replace('/', '-')}.o" for source in sources]
     workers = len(os.sched_getaffinity(0))
     with ThreadPoolExecutor(workers) as pool:

@@ -6,7 +6,6 @@ Three trees, each of which replaces files of the same relative name in the one b
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -72,7 +71,12 @@ LIMITS = clang.Limits(timeout_s=300)
 @cache
 def compiler_version() -> str:
     """Raises CompileError if there is no compiler."""
-    clang.toolchain_dir()
+    packages = clang.toolchain_dir().parent
+    found = [path.stem.removeprefix("ziglang-") for path in packages.glob("ziglang-*.dist-info")]
+    if len(found) == 1:
+        return found[0]
+    import importlib.metadata  # as much again as all the rest of a link: only where it must be
+
     return importlib.metadata.version("ziglang")
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence, Set
+from pathlib import Path
 
 import numpy as np
-from iced_x86 import Decoder
 
 from tmebox import abi
+from tmebox.abi import SYSCALL_IMPORT
 from tmebox.errors import CompileError, Diagnostic
 from tmebox.toolchain.link import linked
 from tmebox.toolchain.link.inputs import require_plain
@@ -16,6 +17,8 @@ from tmebox.toolchain.link.relocate import ABS32S, PC32, PLT32
 from tmebox.toolchain.link.script import quote
 
 INSTRUCTION_MAX_BYTES = 15
+_STUB = "__tmebox_stub_of."
+"""What begins the name of a label in a stub: no C name is like it, and it is there if the stub is."""
 
 
 def undefined_functions(executable: Elf, name: str) -> list[str]:
@@ -65,6 +68,8 @@ def _is_displacement(executable: Elf, section: linked.Section, place: int) -> bo
     before = functions[(functions <= place) & (functions >= section.address)]
     start = int(before.max()) if len(before) else section.address
     code = bytes(section.data[start - section.address : place - section.address + INSTRUCTION_MAX_BYTES])
+    from iced_x86 import Decoder  # rarely needed, and slow to import
+
     decoder = Decoder(64, code, ip=start)
     for instruction in decoder:
         if instruction.next_ip > place:
@@ -73,16 +78,50 @@ def _is_displacement(executable: Elf, section: linked.Section, place: int) -> bo
     return False
 
 
-def stubs(names: Sequence[str]) -> str:
+def marked_imports(objects: Sequence[Path]) -> frozenset[str]:
+    """What sources mark with TMEBOX_IMPORT: a protected name that the objects refer to, and none defines."""
+    marked: set[str] = set()
+    defined: set[str] = set()
+    for path in objects:
+        elf = Elf(path.read_bytes(), str(path))
+        symbols = elf.symbols
+        is_defined = symbols["section"] != linked.SHN_UNDEF
+        for index in np.flatnonzero(symbols["other"] & 3 == linked.STV_PROTECTED).tolist():
+            (defined if is_defined[index] else marked).add(require_plain(elf.symbol_name(index)))
+        for index in np.flatnonzero(is_defined & (symbols["info"] >> 4 != linked.STB_LOCAL)).tolist():
+            defined.add(elf.symbol_name(index))
+    return frozenset(marked - defined)
+
+
+def stubbed(executable: Elf) -> frozenset[str]:
+    """The imports whose stubs the linker has kept, because something refers to them."""
+    symbols = executable.symbols
+    indices = np.flatnonzero(symbols["info"] == linked.STT_NOTYPE).tolist()  # and STB_LOCAL
+    names = (executable.symbol_name(index) for index in indices)
+    return frozenset(name[len(_STUB) :] for name in names if name.startswith(_STUB))
+
+
+def numbered(names: Set[str], executable: Elf) -> list[str]:
+    """Imports in the order of their numbers. libc brings the first one's stub, if it is linked."""
+    symbols = executable.symbols
+    is_defined = (symbols["section"] != linked.SHN_UNDEF) & (symbols["info"] >> 4 != linked.STB_LOCAL)
+    brought = any(
+        executable.symbol_name(index) == SYSCALL_IMPORT for index in np.flatnonzero(is_defined).tolist()
+    )
+    return [*([SYSCALL_IMPORT] if brought else []), *sorted(names - {SYSCALL_IMPORT} if brought else names)]
+
+
+def stubs(imports: Mapping[str, int]) -> str:
     """One stub per import, as assembly: its index in r11d, then the host-call gate."""
     lines = []
-    for index, name in enumerate(names):
+    for name, index in imports.items():
         quoted = quote(name)
         lines += [
             f'\t.section ".text.tmebox_import.{index}","ax",@progbits',
             f"\t.globl {quoted}",
             f"\t.type {quoted},@function",
             f"{quoted}:",
+            f"{quote(_STUB + name)}:",
             f"\tmovl ${index}, %r11d",
             "\tjmp __tmebox_gate_hostcall",
             f"\t.size {quoted}, .-{quoted}",

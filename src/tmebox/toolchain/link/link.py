@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-import tempfile
-from collections.abc import Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,11 +28,12 @@ from tmebox.toolchain.link.exports import (
     require_defined,
     same_functions,
 )
-from tmebox.toolchain.link.imports import stubs, undefined_functions
-from tmebox.toolchain.link.inputs import archive_members, require_archive, require_object
+from tmebox.toolchain.link.imports import marked_imports, numbered, stubbed, stubs, undefined_functions
+from tmebox.toolchain.link.inputs import archive_members, require_archive, require_object, require_plain
 from tmebox.toolchain.link.linked import Elf
 from tmebox.toolchain.link.relocate import Claims, relocate
 from tmebox.toolchain.options import DEFAULT_OPTIONS, CompileOptions
+from tmebox.toolchain.scratch import scratch_directory
 
 INITIALIZE = "__tmebox_initialize"
 """What a library that uses libc runs once per sandbox; a member of libc.a."""
@@ -47,13 +47,15 @@ def link(
     *,
     start_object: Path | None = None,
     implicit_archives: Sequence[Path] = (),
+    roots: Sequence[str] = (),
     link_map: Path | None = None,
 ) -> ModuleFile:
     """Link instrumented objects into a module.
 
-    Functions that nobody defines become imports. Exports come from `objects` alone. `start_object` is linked
-    in if one of the objects or archives defines `main`; `implicit_archives` (libc) come last. `link_map`: a
-    file in which the linker describes what lies where.
+    Functions that nobody defines become imports; `undefined` says which of them may. Exports come from
+    `objects` alone. `start_object` is linked in if one of the objects or archives defines `main`;
+    `implicit_archives` (libc) come last. `roots`: symbols to
+    link, whoever refers to them. `link_map`: a file in which the linker describes what lies where.
     Raises CompileError, with the linker's messages or naming what a sandbox cannot have.
     """
     if not objects and not archives:
@@ -67,13 +69,15 @@ def link(
             _require_mark(contents, name, options)
     exports = find_exports(objects, options.exports)
     inputs = [*objects, *archives, *implicit_archives]
-    with tempfile.TemporaryDirectory(prefix="tmebox-") as scratch_name:
-        scratch = Path(scratch_name)
+    with scratch_directory() as scratch:
         session = _Session(scratch, inputs, options, link_map)
         is_command = start_object is not None and (exports.is_command or "main" in archived)
         if is_command and start_object is not None:
             session.inputs.insert(0, start_object)
-        roots = [*exports.roots, *([START] if is_command else [])]
+        roots = [*exports.roots, *map(require_plain, roots), *([START] if is_command else [])]
+        marked = marked_imports(objects)
+        if marked:  # the linker refuses them where they are undefined, unlike others
+            session.add_stubs(dict.fromkeys(marked, 0))
         executable = session.run(roots, final=False)
         if session.adopt_sections(executable):
             executable = session.run(roots, final=False)
@@ -83,18 +87,11 @@ def link(
             roots.append(INITIALIZE)
             executable = session.run(roots, final=False)
         require_defined(exports, executable, options.name)
-        imports = undefined_functions(executable, options.name)
-        if imports:
-            stub_object = scratch / "imports.o"
-            assemble(
-                stubs(imports),
-                stub_object,
-                file="import stubs",
-                isolation=options.isolation,
-                base=options.base,
-                limits=options.limits,
-            )
-            session.inputs.insert(0, stub_object)
+        undefined = undefined_functions(executable, options.name)
+        imports = numbered({*undefined, *(marked & stubbed(executable))}, executable)
+        if undefined or marked:
+            missing = {*undefined, *marked}
+            session.add_stubs({name: index for index, name in enumerate(imports) if name in missing})
             executable = session.run(roots, final=True)
         return _module(executable, exports, imports, options, is_command)
 
@@ -115,6 +112,21 @@ class _Session:
         self.inputs = list(inputs)
         self.options = options
         self.own_sections: dict[bool, list[str]] = {False: [], True: []}
+
+    def add_stubs(self, imports: Mapping[str, int]) -> None:
+        """Link these stubs, instead of those that were added before."""
+        stub_object = self.scratch / "imports.o"
+        options = self.options
+        assemble(
+            stubs(imports),
+            stub_object,
+            file="import stubs",
+            isolation=options.isolation,
+            base=options.base,
+            limits=options.limits,
+        )
+        if stub_object not in self.inputs:
+            self.inputs.insert(0, stub_object)
 
     def adopt_sections(self, executable: Elf) -> bool:
         """Whether the program has data sections of its own: the linker would place them across our pages."""

@@ -31,6 +31,12 @@ _FILE = struct.Struct("<16sHHIQQQIHHHHHH")
 _SECTION = struct.Struct("<IIQQQQIIQQ")
 
 
+def distinct(values: NDArray[Any]) -> NDArray[Any]:
+    """The values in order, each once; as np.unique, which imports much more of NumPy."""
+    ordered = np.sort(values)
+    return ordered[np.concatenate(([True], ordered[1:] != ordered[:-1]))] if len(ordered) else ordered
+
+
 @dataclass(frozen=True)
 class Section:
     name: str

@@ -16,7 +16,7 @@ from tmebox.errors import CompileError, Diagnostic
 from tmebox.modulefile.file import Addresses, Relocations
 from tmebox.toolchain import sections
 from tmebox.toolchain.link import linked
-from tmebox.toolchain.link.linked import Elf, Section
+from tmebox.toolchain.link.linked import Elf, Section, distinct
 
 NONE, ABS64, PC32, PLT32, ABS32, ABS32S, PC64 = 0, 1, 2, 4, 10, 11, 24
 WIDTHS = {ABS64: 8, PC32: 4, PLT32: 4, ABS32: 4, ABS32S: 4, PC64: 8}
@@ -53,7 +53,7 @@ def relocate(executable: Elf, entries: list[int], tables: int) -> Claims:
         )
     in_text = _in_text(executable)
     is_function = (symbols["info"] & 15) == linked.STT_FUNC
-    function_addresses = np.unique(symbols["value"][is_function & in_text])
+    function_addresses = distinct(symbols["value"][is_function & in_text])
     undefined = (symbols["section"] == linked.SHN_UNDEF) & (np.arange(len(symbols)) > 0)
     text = bytearray(executable.contents(".text"))
     text_section = executable.section(".text")
@@ -123,7 +123,7 @@ def _in_text(executable: Elf) -> NDArray[np.bool_]:
 def _sorted(arrays: list[NDArray[Any]]) -> Addresses:
     if not arrays:
         return np.zeros(0, dtype=np.uint32)
-    return np.unique(np.concatenate(arrays)).astype(np.uint32)
+    return distinct(np.concatenate(arrays)).astype(np.uint32)
 
 
 def _fields(section: Section, offsets: NDArray[np.int64], width: int) -> NDArray[np.uint64]:

@@ -133,6 +133,10 @@ class Emitter:
 
     def _plain(self, replacement: Replacement, index: int, mask: int) -> None:
         text = replacement.text
+        if replacement.clobbers_flags:
+            self._settle()
+            if self._graph.live_after(index) & FLAGS:
+                raise Refusal("calls a function while the flags are in use")
         if LOCAL_LABEL in text:
             self._settle()
             text = self._with_label(text)

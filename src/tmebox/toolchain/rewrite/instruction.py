@@ -22,6 +22,7 @@ from tmebox.toolchain.rewrite.bits import is_wild_bit_test, rewrite_bit_test
 from tmebox.toolchain.rewrite.control import rewrite_branch, rewrite_return, rewrite_trap
 from tmebox.toolchain.rewrite.memory import computed, confined, constant_load, is_stack_slot, plain_immediate
 from tmebox.toolchain.rewrite.mnemonics import FLAGS, MNEMONICS, Kind, Mnemonic
+from tmebox.toolchain.rewrite.processor import rewrite_question
 from tmebox.toolchain.rewrite.r15 import refuse_reserved, through_r15
 from tmebox.toolchain.rewrite.replacement import Flow, Refusal, Replacement, Shape, lines
 from tmebox.toolchain.rewrite.speed.borrow import load_of
@@ -57,7 +58,9 @@ def _through_gs(instruction: Instruction, base: str) -> Replacement:
         raise Refusal(f"`{text}`: not an instruction that sandboxed code may use{avx512_hint(text)}")
     for operand in instruction.operands:
         _check_registers(operand)
-    flow = replace(_flow(instruction, facts), takes=_takes(instruction, facts))
+    flow = _flow(instruction, facts)
+    if takes := _takes(instruction, facts):
+        flow = replace(flow, takes=takes)
     is_string = facts.kind is Kind.STRING
     if instruction.prefixes and not is_string:
         instruction = _without_hints(instruction, facts)
@@ -78,6 +81,8 @@ def _rewrite(instruction: Instruction, facts: Mnemonic, flow: Flow, base: str) -
             return rewrite_return(instruction, flow)
         case Kind.LEAVE:
             return rewrite_leave(flow)
+        case Kind.QUESTION:
+            return rewrite_question(instruction, facts, flow)
         case Kind.STOP if facts.base == "ud1":
             return rewrite_trap(instruction, flow)
         case Kind.BIT_TEST if is_wild_bit_test(instruction):
@@ -111,7 +116,9 @@ def _rewrite(instruction: Instruction, facts: Mnemonic, flow: Flow, base: str) -
         anchor = anchor or any(isinstance(operand, Memory) and is_stack_slot(operand) for operand in operands)
     if facts.kind is Kind.POP and mentions(operands[0], registers.RSP):
         return rewrite_pop_to_stack(instruction, flow)
-    body = replace(instruction, operands=tuple(map(_plain_operand, operands)))
+    body = Instruction(
+        instruction.mnemonic, tuple(map(_plain_operand, operands)), instruction.prefixes, instruction.mark
+    )
     is_compare = facts.is_compare and not any(mentions(operand, registers.RSP) for operand in operands)
     return Replacement(
         Shape.PLAIN,

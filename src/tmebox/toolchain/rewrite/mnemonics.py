@@ -38,6 +38,8 @@ class Kind(Enum):
     BIT_TEST = "bit test"
     NO_ACCESS = "no access"
     """A memory operand that is not, or not surely, accessed."""
+    QUESTION = "question"
+    """Asks the processor what it is, or has."""
     STOP = "stop"
     """Never goes on to the next instruction."""
 
@@ -125,6 +127,7 @@ _PLAIN: tuple[tuple[str, Mnemonic], ...] = (
     ("clc stc", Mnemonic(kills=CARRY)),
     ("cmc", Mnemonic(reads=CARRY)),
     ("pause endbr64 mfence lfence sfence wait fwait int3", Mnemonic()),
+    ("cpuid xgetbv rdtsc rdtscp", Mnemonic(kind=Kind.QUESTION)),
     ("ud2 hlt", Mnemonic(kind=Kind.STOP)),
     ("prefetcht0 prefetcht1 prefetcht2 prefetchnta prefetchw", Mnemonic(kind=Kind.NO_ACCESS)),
     ("ldmxcsr stmxcsr", Mnemonic()),

@@ -82,7 +82,7 @@ class Replacement:
     before: of an indirect branch: what has to precede it for the operand to be usable.
     register: of an indirect branch: the 64-bit register that holds its target, if one does.
     mark: of an indirect jump: what a comment says it is for. through: the table that it goes through, and the
-    64-bit register that is its index. source: the instruction as it was written.
+    64-bit register that is its index.
     load: what it loads, if that could go through a borrowed register.
     is_compare: sets all flags, writes nothing else, and has nothing to do with rsp.
     """
@@ -100,14 +100,13 @@ class Replacement:
     register: str | None = None
     mark: str | None = None
     through: tuple[str, str] | None = None
-    source: str = ""
     is_compare: bool = False
     load: Load | None = None
 
     @property
     def is_fixed(self) -> bool:
         """The same lines wherever it stands."""
-        return self.scratch is None and "{" not in self.text
+        return self.scratch is None and not self.clobbers_flags and "{" not in self.text
 
 
 def lines(*instructions: str) -> str:

@@ -5,11 +5,13 @@ The rules are in docs/design.md, section 4. Nothing here is trusted: the verifie
 
 from __future__ import annotations
 
-from dataclasses import replace
+import re
+from collections.abc import Set
 from functools import lru_cache
 
 from tmebox.abi import BASES, ISOLATIONS
 from tmebox.errors import CompileError, Diagnostic
+from tmebox.toolchain.rewrite import embedded
 from tmebox.toolchain.rewrite.analysis.liveness import FlowGraph
 from tmebox.toolchain.rewrite.asm import (
     AsmSyntaxError,
@@ -36,6 +38,7 @@ from tmebox.toolchain.rewrite.directives import (
 from tmebox.toolchain.rewrite.emit import LABEL_PREFIX, Emitter
 from tmebox.toolchain.rewrite.instruction import avx512_hint, rewrite_instruction
 from tmebox.toolchain.rewrite.places import Places
+from tmebox.toolchain.rewrite.processor import keeping_wide_vectors
 from tmebox.toolchain.rewrite.replacement import Load, Refusal, Replacement, Shape
 from tmebox.toolchain.rewrite.speed.borrow import waited_for
 from tmebox.toolchain.rewrite.speed.cache_lines import within_lines
@@ -61,7 +64,7 @@ def _prepare_statement(statement: _Prepared, base: str) -> _Prepared:
     if not isinstance(statement, Instruction) or not statement.mnemonic:
         return statement
     try:
-        return replace(rewrite_instruction(statement, base), source=str(statement).strip())
+        return rewrite_instruction(statement, base)
     except Refusal as refusal:
         return refusal
 
@@ -80,6 +83,13 @@ def rewrite(text: str, *, file: str, isolation: str = "code+data", base: str = "
     return _Rewriting(text, file, isolation, base).run()
 
 
+def _without_debug(text: str) -> tuple[str, str]:
+    """Assembly up to the debug information that ends it, and that; after it there is no code."""
+    start = text.find(_DEBUG_BEGINS) + 1
+    is_last = start > 0 and "\t.text" not in text[start:] and '"ax' not in text[start:]
+    return (text[:start], text[start:]) if is_last else (text, "")
+
+
 class _Rewriting:
     """One file: first read it all (sections, labels, flow), then place the instructions."""
 
@@ -96,12 +106,21 @@ class _Rewriting:
         self._tables = JumpTables()
         self._loads: dict[int, Load] = {}
         self._functions: set[str] = set()
+        self._objects: set[str] = set()
+        self._globals: set[str] = set()
         self._subtracted: dict[str, None] = {}
         """Symbols that stand beside others in one expression, as in a difference, in their order."""
         self._diagnostics: list[Diagnostic] = []
         self._placements: list[_Placement] = []
         self._entries: dict[int, str] = {}
         """Numbers of the placements that are part of a table, and its name."""
+        self._held: list[embedded.Held] = []
+        self._runs_on = False
+        """Whether what comes next in the section is reached from the instruction before it."""
+        self._targets: frozenset[str] | None = None
+        self._data: list[str] = []
+        self._moved: set[str] = set()
+        """Data that stood in code, and its labels."""
         self._is_inline = False
         self._line = 0
         self._prefix = ""
@@ -118,15 +137,25 @@ class _Rewriting:
             message = f"{count} line{'s' * (count != 1)} of assembly that cannot run in a sandbox"
             raise CompileError(message, tuple(self._diagnostics))
         result = self._emitter.text() + "\n"
+        if "%ymm" in self._text:
+            result = keeping_wide_vectors(result)
         if self._base == "r15":
             result = without_repeated_loads(result, self._graph.arrivals())
         if self._is_compiled:
-            result = within_lines(result, self._graph.arrivals())
+            code, debug = _without_debug(result)
+            result = within_lines(code, self._graph.arrivals()) + debug
+        if self._data:
+            result += "\n".join([embedded.SECTION, *self._data, ""])
         claimed = [name for name in self._subtracted if self._graph.is_label(name)]
         return result + label_claims(claimed) if claimed else result
 
     def _read(self, text: str) -> None:
         for number, line in enumerate(text.split("\n"), 1):
+            if line.startswith("\t#") and not self._prefix:
+                continue
+            if self._sections.current.is_debug and _PLAIN_DEBUG.match(line) and not self._prefix:
+                self._placements.append((number, line, 0, 0))
+                continue
             self._line = number
             joined = f"{self._prefix} {line}" if self._prefix else line
             self._prefix = ""
@@ -135,6 +164,10 @@ class _Rewriting:
                     self._add(statement)
                 except Refusal as refusal:
                     self._refuse(refusal)
+        try:
+            self._release()
+        except Refusal as refusal:
+            self._refuse(refusal)
         if self._prefix:
             self._refuse(Refusal(f"`{self._prefix}` without an instruction"))
 
@@ -149,13 +182,18 @@ class _Rewriting:
                 try:
                     emitter.instruction(item, index, mask)
                 except Refusal as refusal:
-                    self._refuse(Refusal(f"`{item.source}`: {refusal}"))
+                    self._refuse(Refusal(f"`{self._shown(line)}`: {refusal}"))
             elif mask == _SECTION:
                 emitter.change_section(item)
             elif mask == _SIZE:
                 emitter.end_function(item)
             elif mask != _ENTRY or index not in moved:
                 emitter.verbatim(item)
+
+    def _shown(self, number: int) -> str:
+        """A line of the text for a message: without comment, and as it is usually spaced."""
+        line = self._text.split("\n")[number - 1]
+        return " ".join(line.partition("#")[0].split())
 
     def _move_tables(self) -> frozenset[int]:
         """Let jumps go through the tables that they can; returns the placements that nothing reads then."""
@@ -175,6 +213,72 @@ class _Rewriting:
         self._diagnostics.append(self._places.diagnostic(str(refusal), self._line))
 
     def _add(self, statement: _Prepared) -> None:
+        """Labels, alignments and data in code are kept until it is known what they belong to."""
+        if self._sections.current.is_code:
+            if isinstance(statement, Label) or (
+                isinstance(statement, Directive) and (statement.name in DATA or statement.name in ALIGNMENTS)
+            ):
+                self._held.append((self._line, statement))
+                return
+            if not isinstance(statement, Directive) or statement.name not in embedded.NEUTRAL:
+                self._release()
+        self._add_now(statement)
+
+    def _release(self) -> None:
+        """Place what is held. Raises Refusal."""
+        held, self._held = self._held, []
+        here = self._line
+        data, rest = embedded.chunks(held, DATA)
+        for chunk in data:
+            self._line = chunk.items[0][0]
+            if self._runs_on or chunk.is_reached(self._entered()):
+                self._add_decoded(chunk)
+            else:
+                self._move(chunk)
+        for self._line, statement in rest:
+            self._add_now(statement)
+        self._line = here
+
+    def _entered(self) -> Set[str]:
+        """Labels of code, as far as their own directives and the branches of the whole text tell."""
+        return self._functions | (self._globals - self._objects) | self._branch_targets()
+
+    def _branch_targets(self) -> frozenset[str]:
+        """Asked for only where there is data in code."""
+        if self._targets is None:
+            found = set()
+            for line in self._text.split("\n"):
+                for statement in _prepare(line, self._base):
+                    if isinstance(statement, Replacement) and statement.flow.target is not None:
+                        found.add(statement.flow.target)
+                    elif isinstance(statement, Replacement) and statement.shape is Shape.CALL:
+                        found.add(statement.text.split()[-1])
+            self._targets = frozenset(found)
+        return self._targets
+
+    def _add_decoded(self, chunk: embedded.Chunk) -> None:
+        data = []
+        for self._line, statement in chunk.items:
+            if isinstance(statement, Directive) and statement.name in DATA:
+                data.append(statement)
+            else:
+                self._add_now(statement)
+        for text in embedded.instructions(data):
+            for prepared in _prepare(text, self._base):
+                if isinstance(prepared, Refusal):
+                    raise Refusal(f"data that code runs into: {prepared}")
+                self._add_now(prepared)
+
+    def _move(self, chunk: embedded.Chunk) -> None:
+        self._moved.update(chunk.labels)
+        for self._line, statement in chunk.items:
+            if isinstance(statement, Directive) and statement.name in DATA:
+                self._take_addresses(statement.arguments)
+                self._data.append(rewrite_directive(statement, embedded.READ_ONLY) or "")
+            else:
+                self._data.append(f"{statement.name}:" if isinstance(statement, Label) else str(statement))
+
+    def _add_now(self, statement: _Prepared) -> None:
         match statement:
             case Replacement():
                 self._add_instruction(statement)
@@ -204,6 +308,7 @@ class _Rewriting:
 
     def _add_instruction(self, replacement: Replacement) -> None:
         section = self._sections.current
+        self._runs_on = replacement.flow.falls_through
         if not section.is_code:
             raise Refusal(f"an instruction in section `{section.name}`, which is not executable")
         index = self._graph.add(replacement.flow, section.name)
@@ -222,7 +327,9 @@ class _Rewriting:
         if name.startswith(LABEL_PREFIX):
             raise Refusal(f"`{name}`: labels that start with `{LABEL_PREFIX}` are the rewriter's")
         current = self._sections.current
-        if not current.is_code:
+        if current.is_code:
+            self._runs_on = True
+        else:
             self._tables.begin(name, current)
         section = current.name
         if name in self._functions:
@@ -239,18 +346,26 @@ class _Rewriting:
         if name in SECTIONS or name in ALIGNMENTS:
             self._tables.end()
         if name in SECTIONS:
+            self._runs_on = False
             self._add_text(self._sections.apply(directive), _SECTION)
             return
         if name == ".file":
             self._places.add_file(directive)
         elif name == ".type" and "function" in directive.arguments.lower():
             self._functions.add(directive.arguments.split(",")[0].strip())
+        elif name == ".size" and directive.arguments.split(",")[0].strip() in self._moved:
+            self._data.append(str(directive))
+            return
+        elif name == ".type":
+            self._objects.add(directive.arguments.split(",")[0].strip())
         elif name in SHARED:
+            self._globals.update(symbols(directive.arguments))
             self._tables.share(symbols(directive.arguments))
         elif name in ASSIGNMENTS or (name in DATA and not self._sections.current.is_debug):
             self._take_addresses(directive.arguments)
         ends_function = name == ".size" and self._sections.current.is_code
         if ends_function:
+            self._runs_on = False
             self._graph.end_function(self._sections.current.name)
         text = rewrite_directive(directive, self._sections.current)
         table = self._tables.add(directive) if name in DATA else None
@@ -262,6 +377,12 @@ class _Rewriting:
             self._add_text(text, _SIZE if ends_function else 0)
 
 
+_PLAIN_DEBUG = re.compile(
+    r'(?:\t\.(?:byte|short|long|quad|ascii|asciz|uleb128|sleb128)\t(?:"(?:[^"\\]|\\.)*"|[^"\\;#@/]*)|\.L[\w.$]+:)'
+    r"[ \t]*(?:#.*)?\Z"
+)
+"""Lines of debug information that need nothing. They are half of what a compiler writes."""
+_DEBUG_BEGINS = "\n\t.section\t.debug_"
 _SECTION = 1
 _SIZE = 2
 _ENTRY = 3

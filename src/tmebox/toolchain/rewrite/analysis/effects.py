@@ -63,6 +63,10 @@ _ACCUMULATOR = {
     **dict.fromkeys(("cbtw", "cwtl", "cltq", "cbw", "cwde", "cdqe"), (mask("rax"), 0, mask("rax"))),
     **dict.fromkeys(("cltd", "cqto", "cdq", "cqo"), (mask("rax"), mask("rdx"), mask("rdx"))),
     **dict.fromkeys(("mul", "imul"), (mask("rax"), 0, mask("rax", "rdx"))),
+    "cpuid": (mask("rax", "rcx"), mask("rbx", "rdx"), mask("rax", "rbx", "rcx", "rdx")),
+    "xgetbv": (mask("rcx"), mask("rax", "rdx"), mask("rax", "rdx")),
+    "rdtsc": (0, mask("rax", "rdx"), mask("rax", "rdx")),
+    "rdtscp": (0, mask("rax", "rcx", "rdx"), mask("rax", "rcx", "rdx")),
     **dict.fromkeys(("div", "idiv"), (mask("rax", "rdx"), 0, mask("rax", "rdx"))),
 }
 """Base mnemonic with at most one operand → what it does beside reading that."""

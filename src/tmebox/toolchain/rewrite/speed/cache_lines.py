@@ -24,6 +24,8 @@ _CHECK = f"{TARGET_MAP:#x}("
 _KEEPING_PLACE = (".loc", ".cfi_", ".file", "#")
 """Beginnings of statements that neither take room nor move what follows."""
 
+_KEPT = tuple(f"\t{name}" for name in _KEEPING_PLACE)
+
 
 def within_lines(text: str, arrivals: Set[str]) -> str:
     """`text`: instrumented assembly. `arrivals`: the file's labels that code or data refer to."""
@@ -37,6 +39,8 @@ def _loops_within_lines(text: str) -> str:
     sizes: dict[int, int] = {}
     size, last_aligned = 0, -1
     for index, line in enumerate(out):
+        if line.startswith(_KEPT):
+            continue
         label = _LABEL.match(line)
         words = line.split()
         if label:
@@ -70,6 +74,9 @@ def _checks_within_lines(text: str, arrivals: Set[str]) -> str:
     out: list[str] = []
     stretch = _Stretch()
     for line in text.split("\n"):
+        if line.startswith(_KEPT):
+            out.append(line)
+            continue
         label = _LABEL.match(line)
         word = line.split(None, 1)[0] if line.strip() else ""
         if label and label[1] in arrivals:
