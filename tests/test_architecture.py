@@ -36,6 +36,7 @@ LAYERS: dict[str, int] = {
     "runtime": 3,
     "hints": 4,
     "serve": 4,
+    "python": 4,
     "bench": 4,
     "cli": 5,
     "__main__": 6,
@@ -43,7 +44,7 @@ LAYERS: dict[str, int] = {
 }
 """A module imports from its own layer's part and from lower layers, never upwards or sideways."""
 
-USERS = {"serve", "bench", "cli"}
+USERS = {"serve", "python", "bench", "cli"}
 """Written against the public interface, `import tmebox`, as a user's program is."""
 
 COMPILING = {("runtime", "toolchain")}
@@ -53,7 +54,7 @@ never needed to run a module."""
 SOURCES = sorted(path for path in PACKAGE.rglob("*.py"))
 NATIVE_SOURCES = sorted(
     path
-    for folder in (ROOT / "native", PACKAGE / "guest")
+    for folder in (ROOT / "native", PACKAGE / "guest", PACKAGE / "python" / "guest")
     for path in folder.rglob("*")
     if path.suffix in {".c", ".h", ".S", ".s"} and path.name != "abi.h"
 )

@@ -34,8 +34,9 @@ class Template:
         self.parked = parked
         self._drain = drain
 
-    def __del__(self) -> None:
-        if not sys.is_finalizing():
+    def __del__(self, is_finalizing: Callable[[], bool] = sys.is_finalizing) -> None:
+        """At the interpreter's end, when this file's globals may be gone already, nothing."""
+        if not is_finalizing():
             self._drain(self)
 
 
