@@ -18,6 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from tmebox.modulefile.codec import encode
 from tmebox.toolchain.build import compile_object, link_program
 from tmebox.toolchain.compile.compile import preprocess
 from tmebox.toolchain.options import CompileOptions
@@ -86,7 +87,8 @@ def sources() -> Sources:
 
 
 def _fetched() -> Path:
-    from tmebox.bench.debian import SourcesUnavailableError, fetch
+    sys.path.insert(0, str(ROOT / "bench"))
+    from tmebox_bench.debian import SourcesUnavailableError, fetch
 
     try:
         return fetch(PACKAGE)
@@ -203,7 +205,7 @@ def build(found: Sources, *, metered: bool) -> bytes:
 
         with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
             list(pool.map(compile_one, files, objects))
-        return link_program(objects, (), plain).to_bytes()
+        return encode(link_program(objects, (), plain))
 
 
 def identity(found: Sources, *, metered: bool) -> str:

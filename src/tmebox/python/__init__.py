@@ -10,6 +10,7 @@ with Python(memory="32MiB", timeout=1.0, functions={"search": search}) as python
 from tmebox.python.errors import OutOfInstructions, PythonError, PythonFrame
 from tmebox.python.guest import available
 from tmebox.python.interpreter import Python
+from tmebox.python.magic import load_ipython_extension
 from tmebox.python.opaque import Opaque
 from tmebox.python.snapshot import PythonSnapshot
 
@@ -21,4 +22,5 @@ __all__ = [
     "PythonFrame",
     "PythonSnapshot",
     "available",
+    "load_ipython_extension",
 ]

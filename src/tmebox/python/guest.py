@@ -90,6 +90,6 @@ def started(memory: Any, stack: Any) -> Started:
 
 
 def size_bytes(size: Any) -> int:
-    from tmebox.runtime.plan import parse_size
+    from tmebox.runtime.layout import parse_size
 
     return parse_size(size, "size")

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 import tmebox
-from tmebox.errors import SandboxBusy
+from tmebox.errors import SandboxBusy, SandboxClosed
 from tmebox.python import guest, wire
 from tmebox.python.arrays import Arrays
 from tmebox.python.ctrl_c import heard_by
@@ -94,7 +94,7 @@ class Python(Shown):
             start = guest.started(memory, stack)
             state, self._memory_bytes = start
         else:
-            self._memory_bytes = state.image.memory_bytes
+            self._memory_bytes = state.template.contents.layout.memory_bytes
         self._busy = threading.Lock()
         self._thread = 0
         self._depth = 0
@@ -129,6 +129,12 @@ class Python(Shown):
             if not isinstance(name, str) or not name.isidentifier():
                 raise ValueError(f"functions={{{name!r}: …}}: a name that a program can call is expected")
         self._perform(wire.OFFER, tuple(functions))
+
+    def add_functions(self, functions: Mapping[str, Callable[..., Any]]) -> None:
+        """More functions that programs may call; one of a name that is there takes its place."""
+        self.settings = self.settings._replace(functions={**self.settings.functions, **functions})
+        self._options["functions"] = self.settings.functions
+        self._offer(functions)
 
     # -- running ---------------------------------------------------------------------------------
     def run(self, source: str, *, filename: str = "<python>") -> Any:
@@ -364,6 +370,17 @@ class Python(Shown):
     @property
     def closed(self) -> bool:
         return self.sandbox.closed
+
+    @property
+    def ended(self) -> bool:
+        """Whether it was closed, or a trap ended it: then `reset` begins anew."""
+        try:
+            self.sandbox.python_protocol()
+        except SandboxClosed:
+            return True
+        except SandboxBusy:
+            return False
+        return False
 
     def close(self) -> None:
         """Idempotent. Raises SandboxBusy while it runs."""

@@ -60,7 +60,6 @@ class Form(NamedTuple):
     operand: Field | None = None
     number: Field | None = None
     features: frozenset[str] = frozenset()
-    is_avx: bool = False
     is_x87: bool = False
 
 
@@ -118,7 +117,6 @@ def classify(encoding: bytes, table: Table) -> Form:
         _field(encoding) if reads_text else None,
         _field(encoding) if to_table and not decoded.has_branch_target else None,
         opcode.features,
-        opcode.is_avx,
         opcode.is_x87,
     )
 

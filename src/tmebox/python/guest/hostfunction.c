@@ -116,9 +116,14 @@ mp_import_stat_t mp_import_stat(const char *path) {
     return found ? MP_IMPORT_STAT_FILE : MP_IMPORT_STAT_NO_EXIST;
 }
 
-/* Called right after mp_import_stat() found the module. */
+/* Called right after mp_import_stat() found the module; by anything else, there is no such file. */
 mp_lexer_t *mp_lexer_new_from_file(qstr name) {
+    mp_obj_t source = MP_STATE_VM(tmebox_module_source);
+    MP_STATE_VM(tmebox_module_source) = mp_const_none;
+    if (source == MP_OBJ_NULL || !mp_obj_is_str(source)) {
+        mp_raise_msg(&mp_type_OSError, MP_ERROR_TEXT("there are no files in the sandbox"));
+    }
     size_t size;
-    const char *text = mp_obj_str_get_data(MP_STATE_VM(tmebox_module_source), &size);
+    const char *text = mp_obj_str_get_data(source, &size);
     return mp_lexer_new_from_str_len(name, text, size, 0);
 }
