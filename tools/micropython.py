@@ -251,6 +251,15 @@ def _build_into(path: Path, found: Sources, metered: bool) -> None:
     path.touch()
 
 
+def put(module: Path, output: Path) -> None:
+    """A copy at `output`, and MicroPython's licence beside it. Raises Unavailable."""
+    output.parent.mkdir(parents=True, exist_ok=True)
+    new = output.with_suffix(f".{os.getpid()}")
+    shutil.copyfile(module, new)
+    new.replace(output)
+    shutil.copyfile(sources().micropython / "LICENSE", output.with_name("LICENSE.micropython"))
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("-o", "--output", type=Path, default=SHIPPED)
@@ -261,8 +270,7 @@ def main() -> int:
     except Unavailable as error:
         print(f"micropython: {error}", file=sys.stderr)
         return 1
-    arguments.output.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(module, arguments.output)
+    put(module, arguments.output)
     print(f"{arguments.output}: {arguments.output.stat().st_size:,} bytes")
     return 0
 

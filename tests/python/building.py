@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import runpy
-import shutil
 from functools import lru_cache
 from pathlib import Path
 
@@ -21,8 +20,5 @@ def why_not() -> str | None:
     except tool["Unavailable"] as error:
         return str(error)
     if not guest.SHIPPED.is_file() or guest.SHIPPED.read_bytes() != built.read_bytes():
-        guest.SHIPPED.parent.mkdir(exist_ok=True)
-        new = guest.SHIPPED.with_suffix(".new")
-        shutil.copyfile(built, new)
-        new.replace(guest.SHIPPED)
+        tool["put"](built, guest.SHIPPED)
     return None

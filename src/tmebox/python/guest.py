@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,8 +12,6 @@ from tmebox.errors import LimitError, ModuleError
 from tmebox.python import wire
 
 SHIPPED = Path(__file__).parent / "shipped" / "micropython.tbx"
-PACKAGE = "tmebox_micropython"
-"""The package of the extra `python`, which has the guest and nothing else."""
 SPARE_BYTES = 64 * abi.KIB
 """For what the C library keeps besides MicroPython's heap."""
 LEAST_HEAP_BYTES = 64 * abi.KIB
@@ -31,14 +28,7 @@ def path() -> Path:
     """Where the guest is. Raises ModuleError."""
     if SHIPPED.is_file():
         return SHIPPED
-    spec = importlib.util.find_spec(PACKAGE)
-    for folder in (spec.submodule_search_locations or ()) if spec is not None else ():
-        found = Path(folder) / "micropython.tbx"
-        if found.is_file():
-            return found
-    raise ModuleError(
-        "the Python guest is not installed: pip install 'tmebox[python]', or `make python` in a checkout"
-    )
+    raise ModuleError("the Python guest is not here: wheels bring it; in a checkout, `make python` builds it")
 
 
 def available() -> bool:
