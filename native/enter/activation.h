@@ -95,6 +95,7 @@ struct activation {
     struct watch watch;
     struct watch outer; /* what this thread was in before */
     uint64_t outer_rsp;
+    struct guest_descriptors *descriptors, *outer_descriptors; /* its own, or NULL; the instance's before */
     uint32_t depth; /* of the instance: 1 for its outermost call */
     enum outcome outcome;
     bool holds_gil;

@@ -1,5 +1,7 @@
 /* tmebox._native: the module, its constants, and what is set up once per process. */
 #include "python/face.h"
+
+#include "enter/datapath.h"
 #include "threads/signals.h"
 
 #include <pthread.h>
@@ -225,7 +227,7 @@ static struct PyModuleDef definition = {
 static int add_types(PyObject *module) {
     PyTypeObject *types[] = {&tmebox_region_type, &tmebox_instance_type, &tmebox_function_type,
                              &tmebox_export_type, &tmebox_template_type, &tmebox_shelf_type,
-                             &tmebox_extents_type, &tmebox_pin_type};
+                             &tmebox_extents_type, &tmebox_pin_type,      &tmebox_guest_descriptors_type};
     for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
         if (PyModule_AddType(module, types[i]) < 0) {
             return -1;

@@ -227,6 +227,25 @@ IDLE: int
 RUNNING: int
 DEAD: int
 
+class GuestDescriptors:
+    """What the core may do with a guest's descriptors by itself: rows by number, below 1024. flags: of
+    runtime/system/datapath.py. host_clock: the guest's clocks are the host's."""
+
+    def __new__(cls, host_clock: bool = False) -> GuestDescriptors: ...
+    @property
+    def answered(self) -> int:
+        """epoll_wait calls that found something, or did not wait."""
+
+    def set(self, number: int, owner: object, host: int, flags: int, limit: int, /) -> None:
+        """The owner keeps the host's descriptor open. Raises ValueError."""
+
+    def clear(self, number: int, /) -> None: ...
+    def take_begun(self, number: int, /) -> int:
+        """Bytes of the write now asked for that are written already; then none are begun."""
+
+    def set_begun(self, number: int, begun: int, /) -> None:
+        """Not 0: writes are for Python until `take_begun`."""
+
 class Instance:
     """What the core knows of one sandbox.
 
@@ -281,6 +300,9 @@ class Instance:
         """Mapped memory of the arena, at a multiple of 16. Functions copy texts that are arguments there,
         until kill() or pause(). Nothing happens to an instance that has some, or is dead."""
 
+    def lend_descriptors(self, descriptors: GuestDescriptors, /) -> None:
+        """For calls from now on that bring none of their own. An instance that has some keeps those."""
+
     def write(self, address: int, data: Any) -> None:
         """As the module's `write`, but raises busy while a call runs on another thread, or was interrupted on
         this one."""
@@ -308,11 +330,13 @@ class Instance:
         vectors: Sequence[int],
         stack: bytes,
         timeout_s: float,
+        descriptors: GuestDescriptors = ...,
     ) -> tuple[int, int, int, int]:
         """Enter at `address` with up to 6 integer registers, 8 xmm low halves (u64 bits) and raw stack
         arguments (multiple of 8 bytes). Returns (rax, rdx, xmm0 bits, xmm1 bits), all unsigned 64-bit.
-        timeout_s < 0: use the instance's. Raises busy, closed, a trap, KeyboardInterrupt (or whatever a
-        Python signal handler raised), or the exception a host function raised."""
+        timeout_s < 0: use the instance's. descriptors: of this call, instead of those lent. Raises busy,
+        closed, a trap, KeyboardInterrupt (or whatever a Python signal handler raised), or whatever a host
+        function raised."""
 
 class Export:
     """What the functions of all sandboxes that one export makes share. If every argument converts by its code

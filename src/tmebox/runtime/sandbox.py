@@ -154,7 +154,7 @@ class Sandbox(Shown):
         guest = None
         for item in self.module.file.imports:
             if item.name == abi.SYSCALL_IMPORT:
-                natives.append((tenancy.system_call, "lp", "l", item.name))
+                natives.append((tenancy.system_call, "lp", "l", item.name, None, True))
                 continue
             if guest is None:
                 guest = host_functions.Guest(
@@ -248,6 +248,7 @@ class Sandbox(Shown):
                 directories=preopened,
                 max_open_files=given.files,
                 network=network,
+                exclusive=True,
             )
 
         tenancy = self._tenancy

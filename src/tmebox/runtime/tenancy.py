@@ -100,11 +100,13 @@ class Tenancy:
             system = _native.set_first(self, "_system", made)
             if system is not made:
                 made.close()
+            self.instance.lend_descriptors(system.core)
         return system
 
     @system.setter
     def system(self, system: System) -> None:
         self._system = system
+        self.instance.lend_descriptors(system.core)
 
     @property
     def has_open_files(self) -> bool:

@@ -144,7 +144,7 @@ def epoll_pwait(
         raise failure(errno.EINVAL)
     epoll = _epoll(system, descriptor)
     timeout_ms = (timeout_ms + (1 << 31)) % (1 << 32) - (1 << 31)
-    key = (232, descriptor, events, most, timeout_ms)
+    key = (232, descriptor, events, most, timeout_ms, system.descriptors.found_events)
     timeout_ns = ENDLESS_NS if timeout_ms < 0 else timeout_ms * (SECOND // 1000)
     slice_ns = slices(system, key, timeout_ns)
     found = epoll.wait(min(most, EPOLL_MAX), milliseconds(slice_ns))

@@ -36,8 +36,8 @@ def read(system: System, memory: GuestMemory, descriptor: int, buffer: int, size
 
 @call(1, "write", 3)
 def write(system: System, memory: GuestMemory, descriptor: int, buffer: int, size_bytes: int) -> int:
-    description = system.descriptors[descriptor]
-    return description.write(memory.read(buffer & U64, transfer_size(size_bytes)))
+    system.descriptors[descriptor]  # EBADF comes before EFAULT
+    return system.descriptors.write(descriptor, memory.read(buffer & U64, transfer_size(size_bytes)))
 
 
 @call(17, "pread64", 4)
@@ -79,8 +79,8 @@ def readv(system: System, memory: GuestMemory, descriptor: int, rows: int, count
 
 @call(20, "writev", 3)
 def writev(system: System, memory: GuestMemory, descriptor: int, rows: int, count: int) -> int:
-    description = system.descriptors[descriptor]
-    return description.write(gather(memory, vectors(memory, rows, count)))
+    system.descriptors[descriptor]
+    return system.descriptors.write(descriptor, gather(memory, vectors(memory, rows, count)))
 
 
 @call(295, "preadv", 4)
@@ -189,7 +189,7 @@ def dup3(system: System, _memory: GuestMemory, descriptor: int, number: int, fla
 def ioctl(system: System, memory: GuestMemory, descriptor: int, request: int, argument: int) -> int:
     description = system.descriptors[descriptor]
     if isinstance(description, KernelObject):
-        return _control(description, memory, request & 0xFFFFFFFF, argument)
+        return _control(system, description, memory, request & 0xFFFFFFFF, argument)
     size = description.terminal_size()
     if size is None:
         raise failure(errno.ENOTTY)
@@ -199,10 +199,13 @@ def ioctl(system: System, memory: GuestMemory, descriptor: int, request: int, ar
     return 0
 
 
-def _control(description: KernelObject, memory: GuestMemory, request: int, argument: int) -> int:
+def _control(
+    system: System, description: KernelObject, memory: GuestMemory, request: int, argument: int
+) -> int:
     if request == FIONBIO:
         waits = not any(memory.read(argument & U64, 4))
         description.status_flags = description.status_flags & ~os.O_NONBLOCK | (0 if waits else os.O_NONBLOCK)
+        system.descriptors.refresh(description)
     elif request == FIONREAD and isinstance(description, Stream):
         memory.write(argument & U64, description.unread_bytes().to_bytes(4, "little"))
     elif request != FIOASYNC:
@@ -226,13 +229,13 @@ def fcntl_(system: System, memory: GuestMemory, descriptor: int, command: int, a
         case fcntl.F_GETFL:
             return description.status_flags
         case fcntl.F_SETFL:
-            return _set_flags(description, argument)
+            return _set_flags(system, description, argument)
         case fcntl.F_GETLK | fcntl.F_SETLK | fcntl.F_SETLKW:
             return _lock(system, memory, description, command, argument)
     raise failure(errno.EINVAL)
 
 
-def _set_flags(description: object, flags: int) -> int:
+def _set_flags(system: System, description: Description, flags: int) -> int:
     """O_APPEND is real for files, and O_NONBLOCK for what has to be waited for."""
     if isinstance(description, KernelObject):
         kept = description.status_flags & ~os.O_NONBLOCK
@@ -244,6 +247,7 @@ def _set_flags(description: object, flags: int) -> int:
             host = fcntl.fcntl(number, fcntl.F_GETFL)
             fcntl.fcntl(number, fcntl.F_SETFL, host & ~os.O_APPEND | flags & os.O_APPEND)
         description.status_flags = kept | flags & MUTABLE_FLAGS
+    system.descriptors.refresh(description)
     return 0
 
 

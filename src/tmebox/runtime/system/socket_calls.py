@@ -166,8 +166,15 @@ def sendto(
     _name_size: int,
 ) -> int:
     """To whom is known: the name is ignored, as the kernel does for a connection."""
+    data = memory.read(buffer & U64, transfer_size(size_bytes))
+    return _send(system, descriptor, data, flags)
+
+
+def _send(system: System, descriptor: int, data: bytes, flags: int) -> int:
     stream = _stream(system, descriptor)
-    return stream.send(memory.read(buffer & U64, min(size_bytes & U64, PIECE_MAX)), flags)
+    if flags & ~socket.MSG_NOSIGNAL:
+        return stream.send(data, flags)
+    return system.descriptors.write(descriptor, data)
 
 
 @call(45, "recvfrom", 6)
@@ -191,11 +198,12 @@ def recvfrom(
 @call(46, "sendmsg", 3)
 def sendmsg(system: System, memory: GuestMemory, descriptor: int, message: int, flags: int) -> int:
     """Without control data: descriptors are not passed on."""
+    _stream(system, descriptor)
     _, _, parts, count, _, control_size, _ = MESSAGE.unpack(memory.read(message & U64, MESSAGE.size))
     if control_size:
         raise failure(errno.EINVAL)
     data = gather(memory, vectors(memory, parts, _signed(count)))
-    return _stream(system, descriptor).send(data, flags)
+    return _send(system, descriptor, data, flags)
 
 
 @call(47, "recvmsg", 3)
