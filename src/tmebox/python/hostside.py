@@ -54,6 +54,10 @@ class HostSide:
         """Functions of the host that run now, one called by a program that another has started."""
         self._pending: set[concurrent.futures.Future[Any]] = set()
 
+    def runs(self) -> bool:
+        """Whether a function of the host runs now."""
+        return self.depth > 0
+
     def __call__(self, operation: int) -> int:
         python = self._python()
         if python is None:  # it is going while its program runs, which cannot be

@@ -16,7 +16,7 @@ import tmebox
 from tmebox.errors import SandboxBusy, SandboxClosed
 from tmebox.python import guest, wire
 from tmebox.python.arrays import Arrays
-from tmebox.python.ctrl_c import heard_by
+from tmebox.python.ctrl_c import Listener
 from tmebox.python.errors import OutOfInstructions, PythonError, PythonFrame
 from tmebox.python.hostside import HostSide, Settings
 from tmebox.python.opaque import Opaque
@@ -100,6 +100,7 @@ class Python(Shown):
         self._depth = 0
         self.printed = Printed(stdout, self.settings.output_bytes)
         self._host = HostSide(weakref.ref(self))
+        self._listener = Listener(_interrupting(weakref.ref(self)), self._host.runs)
         self.sandbox = tmebox.Sandbox(state, timeout=timeout, imports={"python_host": self._host})
         self._begin()
         if functions:
@@ -256,24 +257,29 @@ class Python(Shown):
         outer = self._enter()
         try:
             if outer:
-                with heard_by(self.interrupt, self._host_runs) as heard:
+                listening = self._listener.begin()
+                try:
                     status = self._do(self._mailbox_offset, operation, *self.lay(request))
+                finally:
+                    if listening:
+                        self._listener.end()
             else:
-                heard = []
                 status = self._do(self._mailbox_offset, operation | NESTED, *self.lay(request))
             if status == wire.DONE:
                 return self.result()
             error = self._failure(status)
-            if heard and isinstance(error, PythonError) and error.type == "KeyboardInterrupt":
+            if (
+                outer
+                and self._listener.heard
+                and isinstance(error, PythonError)
+                and error.type == "KeyboardInterrupt"
+            ):
                 raise KeyboardInterrupt from error
             raise error
         except _Ended as ended:
             return ended.value
         finally:
             self._leave()
-
-    def _host_runs(self) -> bool:
-        return self._host.depth > 0
 
     def _enter(self) -> bool:
         """Whether this is no call from a host function that the program called."""
@@ -402,6 +408,15 @@ class Python(Shown):
 
     def __repr__(self) -> str:
         return f"<tmebox.python.Python {'closed' if self.closed else 'open'}>"
+
+
+def _interrupting(python: weakref.ref[Python]) -> Callable[[], None]:
+    def interrupt() -> None:
+        running = python()
+        if running is not None:
+            running.interrupt()
+
+    return interrupt
 
 
 class _Ended(Exception):
