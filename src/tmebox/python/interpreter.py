@@ -17,7 +17,8 @@ from tmebox.errors import SandboxBusy, SandboxClosed
 from tmebox.python import guest, wire
 from tmebox.python.arrays import Arrays
 from tmebox.python.ctrl_c import Listener
-from tmebox.python.errors import OutOfInstructions, PythonError, PythonFrame
+from tmebox.python.endings import ending
+from tmebox.python.errors import PythonError
 from tmebox.python.hostside import HostSide, Settings
 from tmebox.python.opaque import Opaque
 from tmebox.python.output import Printed
@@ -267,17 +268,13 @@ class Python(Shown):
                 status = self._do(self._mailbox_offset, operation | NESTED, *self.lay(request))
             if status == wire.DONE:
                 return self.result()
-            error = self._failure(status)
-            if (
-                outer
-                and self._listener.heard
-                and isinstance(error, PythonError)
-                and error.type == "KeyboardInterrupt"
-            ):
-                raise KeyboardInterrupt from error
-            raise error
-        except _Ended as ended:
-            return ended.value
+            ended = ending(status, self._said, self._host.failure, self._allowed)
+            if isinstance(ended, Opaque):
+                return ended
+            interrupted = isinstance(ended, PythonError) and ended.type == "KeyboardInterrupt"
+            if outer and interrupted and self._listener.heard:
+                raise KeyboardInterrupt from ended
+            raise ended
         finally:
             self._leave()
 
@@ -331,25 +328,11 @@ class Python(Shown):
         except (ValueError, IndexError) as error:  # Malformed, BadPointer, and what NumPy has to say
             raise PythonError("SystemError", f"the sandbox handed out no value: {error}") from None
 
-    def _failure(self, status: int) -> Exception:
-        if status == wire.SPENT:
-            return OutOfInstructions(
-                f"the program has executed {self._allowed:,} instructions, which is its limit; raise "
-                "instructions="
-            )
-        if status == wire.OPAQUE:
-            match self.result():
-                case (str(type_name), str(text)):
-                    return _Ended(Opaque(type_name, text))
-        if status == wire.RAISED:
-            if _WORDS.unpack_from(self.mailbox, wire.RESULT)[1] == 0:
-                return PythonError("MemoryError", "no memory is left to describe the exception")
-            match self.result():
-                case (str(type_name), str(message), list(frames), int(number)):
-                    error = PythonError(type_name, message, _frames(frames))
-                    error.__cause__ = self._host.failure(number)
-                    return error
-        return PythonError("SystemError", "the sandbox ended in no known way")
+    def _said(self) -> Any:
+        """About how it ended."""
+        if _WORDS.unpack_from(self.mailbox, wire.RESULT)[1] == 0:
+            raise PythonError("MemoryError", "no memory is left to describe the exception")
+        return self.result()
 
     def take_output(self) -> None:
         """Hand on what is in the mailbox's buffer."""
@@ -419,13 +402,6 @@ def _interrupting(python: weakref.ref[Python]) -> Callable[[], None]:
     return interrupt
 
 
-class _Ended(Exception):
-    """Not an error: how `_failure` says that there is a value after all."""
-
-    def __init__(self, value: Any) -> None:
-        self.value = value
-
-
 def _request(source: str, filename: str) -> bytes:
     """(source, filename), encoded."""
     if not isinstance(source, str):
@@ -434,15 +410,6 @@ def _request(source: str, filename: str) -> bytes:
     return b"".join(
         (_REQUEST.pack(wire.TUPLE, 2, wire.STR, len(text)), text, _STR.pack(wire.STR, len(name)), name)
     )
-
-
-def _frames(frames: list[Any]) -> tuple[PythonFrame, ...]:
-    found = []
-    for frame in frames:
-        match frame:
-            case (str(file), int(line), str(function)):
-                found.append(PythonFrame(file, line, function))
-    return tuple(found)
 
 
 def _checked_instructions(instructions: int | None) -> int | None:
