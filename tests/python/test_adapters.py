@@ -24,7 +24,7 @@ def test_an_agent_of_smolagents_runs_its_code_in_the_sandbox() -> None:
         def generate(self, messages: Any, **options: Any) -> Any:
             return smolagents.ChatMessage(role="assistant", content=next(steps))
 
-    @smolagents.tool
+    @smolagents.tool  # type: ignore[untyped-decorator]
     def search(text: str) -> list[dict[str, int]]:
         """Search.
 

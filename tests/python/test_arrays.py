@@ -207,9 +207,9 @@ def test_an_array_of_the_hosts_is_shared() -> None:
 
 
 def test_host_functions_get_and_give_shared_arrays() -> None:
-    seen: list[np.ndarray] = []  # type: ignore[type-arg]
+    seen: list[np.ndarray] = []
 
-    def give() -> np.ndarray:  # type: ignore[type-arg]
+    def give() -> np.ndarray:
         return shared
 
     with Python(functions={"give": give, "take": seen.append}) as python:

@@ -1,4 +1,4 @@
-"""How a run ended, other than with a value: what the sandbox says of it, as an exception. It may say anything."""
+"""How a run ended, other than with a value: what the sandbox says of it, which may be anything."""
 
 from __future__ import annotations
 

@@ -10,6 +10,7 @@ import tmebox
 from tmebox import abi
 from tmebox.errors import LimitError, ModuleError
 from tmebox.python import wire
+from tmebox.runtime.layout import parse_size
 
 SHIPPED = Path(__file__).parent / "shipped" / "micropython.tbx"
 SPARE_BYTES = 64 * abi.KIB
@@ -80,6 +81,5 @@ def started(memory: Any, stack: Any) -> Started:
 
 
 def size_bytes(size: Any) -> int:
-    from tmebox.runtime.layout import parse_size
-
+    """Of what `memory=` and its like take. Raises ValueError."""
     return parse_size(size, "size")

@@ -23,13 +23,12 @@ from tmebox.python.hostside import HostSide, Settings
 from tmebox.python.opaque import Opaque
 from tmebox.python.output import Printed
 from tmebox.python.reading import Reader
+from tmebox.python.snapshot import PythonSnapshot
 from tmebox.python.values import Encoder
 from tmebox.shown import Fact, Shown
 
 if TYPE_CHECKING:
     from typing_extensions import Self
-
-    from tmebox.python.snapshot import PythonSnapshot
 
 DEFAULT_MEMORY = "32MiB"
 DEFAULT_STACK = "1MiB"
@@ -345,8 +344,6 @@ class Python(Shown):
     def snapshot(self) -> PythonSnapshot:
         """The interpreter's state, with all modules and globals, for others to start from. Arrays of the host
         are not in it. Raises SnapshotError, SandboxBusy, SandboxClosed."""
-        from tmebox.python.snapshot import PythonSnapshot
-
         return PythonSnapshot(self.sandbox.snapshot(), self._options)
 
     def reset(self) -> None:
@@ -416,3 +413,6 @@ def _checked_instructions(instructions: int | None) -> int | None:
     if instructions is None or (type(instructions) is int and 0 < instructions < UNLIMITED):
         return instructions
     raise ValueError(f"instructions={instructions!r}: a positive whole number, or None")
+
+
+PythonSnapshot.interpreter = Python

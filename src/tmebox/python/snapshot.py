@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import tmebox
 from tmebox.python import guest
-from tmebox.python.interpreter import Python
 from tmebox.shown import Fact, Shown
+
+if TYPE_CHECKING:
+    from tmebox.python.interpreter import Python
 
 
 class PythonSnapshot(Shown):
     """Made by `Python.snapshot()` or `from_bytes`. Holds modules and globals; not what the host gave."""
+
+    interpreter: ClassVar[type[Python]]
+    """What it spawns: the two know each other."""
 
     def __init__(self, state: tmebox.Snapshot, options: Mapping[str, Any]) -> None:
         self._state = state
@@ -28,7 +33,7 @@ class PythonSnapshot(Shown):
         for name in ("memory", "stack"):
             if name in options:
                 raise TypeError(f"{name} is the snapshot's: take it from a Python that has more")
-        return Python(state=self._state, **{**self._options, **options})
+        return self.interpreter(state=self._state, **{**self._options, **options})
 
     def to_bytes(self, *, key: bytes | None = None, compress: bool = False) -> bytes:
         """For another process with the same guest. key: a secret of at least 16 bytes; only its holders can

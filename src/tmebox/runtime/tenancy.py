@@ -30,7 +30,7 @@ from tmebox.runtime.layout import later_contents
 from tmebox.runtime.module import Module, module_at
 from tmebox.runtime.sandbox_memory import SandboxMemory
 from tmebox.runtime.system import Abort, Exit, System
-from tmebox.runtime.system.calls import TABLE
+from tmebox.runtime.system.table import TABLE
 from tmebox.runtime.traps import Surroundings, make_trap
 
 _native.configure(busy=SandboxBusy, closed=SandboxClosed, limit=LimitError)
