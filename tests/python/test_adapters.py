@@ -54,7 +54,8 @@ def test_an_agent_of_pydantic_ai_runs_its_code_in_the_sandbox() -> None:
     seen: list[Any] = []
 
     def model(messages: list[Any], info: Any) -> Any:
-        seen.extend(part.content for part in messages[-1].parts if isinstance(part, ToolReturnPart))
+        returned = [part.content for part in messages[-1].parts if isinstance(part, ToolReturnPart)]
+        seen.extend(content for content in returned if isinstance(content, dict))
         code = next(codes, None)
         if code is None:
             return ModelResponse(parts=[TextPart(str(seen[-1]["value"]))])
