@@ -6,6 +6,7 @@
 # make check   format, lint, types and tests
 # make wheels  dist/: the source distribution and a wheel for each Python here (or PYTHONS="PATH…"), each
 #              installed in a fresh environment and tried: many minutes
+# make python  build the Python guest (MicroPython, from Debian's source package) that tmebox.python runs
 # make docs    site/: the documentation as web pages, with every link checked
 # make clean   remove everything that make made (the libc cache in the user's cache directory stays)
 #
@@ -34,7 +35,7 @@ endef
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test soak campaign check format wheels docs clean
+.PHONY: help demo test soak campaign check format wheels python docs clean
 
 help:
 	@sed -n 's/^# \{0,1\}//p; /^$$/q' Makefile
@@ -62,6 +63,9 @@ check: $(VENV)/.built
 wheels: $(VENV)/.built $(VENV)/.extra-package
 	@$(BIN)/python tools/wheels.py dist
 	@$(BIN)/python -m pytest -m packaging tests/packaging $(PYTEST_OPTIONS)
+
+python: $(VENV)/.built
+	@$(BIN)/python tools/micropython.py
 
 docs: $(VENV)/.built $(VENV)/.extra-docs
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
@@ -94,6 +98,6 @@ $(VENV)/.built: $(NATIVE) bench/pyproject.toml $(VENV)/.packages
 	@touch $@
 
 clean:
-	@rm -rf $(VENV) build dist site src/tmebox/toolchain/shipped .pytest_cache .mypy_cache .ruff_cache .hypothesis src/*.egg-info bench/*.egg-info
+	@rm -rf $(VENV) build dist site src/tmebox/toolchain/shipped src/tmebox/python/shipped .pytest_cache .mypy_cache .ruff_cache .hypothesis src/*.egg-info bench/*.egg-info
 	@rm -f src/tmebox/_native*.so native/abi.h
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -37,6 +37,7 @@ LAYERS: dict[str, int] = {
     "runtime": 3,
     "compilation": 4,
     "hints": 4,
+    "python": 4,
     "driver": 4,
     "cli": 5,
     "__main__": 6,
@@ -44,7 +45,7 @@ LAYERS: dict[str, int] = {
 }
 """A module imports from its own layer's part and from lower layers, never upwards or sideways."""
 
-USERS = {"cli"}
+USERS = {"python", "cli"}
 """Written against the public interface, `import tmebox`, as a user's program is."""
 
 LATE_IMPORTS = {
@@ -59,7 +60,7 @@ LATE_IMPORTS = {
 SOURCES = sorted(path for path in PACKAGE.rglob("*.py"))
 NATIVE_SOURCES = sorted(
     path
-    for folder in (ROOT / "native", PACKAGE / "guest")
+    for folder in (ROOT / "native", PACKAGE / "guest", PACKAGE / "python" / "guest")
     for path in folder.rglob("*")
     if path.suffix in {".c", ".h", ".S", ".s"} and path.name != "abi.h"
 )

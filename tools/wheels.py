@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+import micropython
 from pythons import pythons
 
 from tmebox.progress import shown
@@ -22,6 +23,7 @@ from tmebox.toolchain.libc import libc
 
 ROOT = Path(__file__).resolve().parents[1]
 SHIPPED = libc.SHIPPED.relative_to(ROOT)
+GUEST = micropython.SHIPPED.relative_to(ROOT)
 PLATFORM = "manylinux_2_17_x86_64"
 SDIST = "import sys; from setuptools import build_meta; build_meta.build_sdist(sys.argv[1])"
 
@@ -33,9 +35,15 @@ def main(dist: Path) -> None:
     run([sys.executable, "-c", SDIST, dist], cwd=ROOT)
     with shown("libc", silent_s=0) as report:
         libc.ship(lambda done, total: report("libc", done, total))
+    say("Building the Python guest")
+    try:
+        guest = micropython.built()
+    except micropython.Unavailable as error:
+        raise SystemExit(f"wheels: {error}") from None
     with tempfile.TemporaryDirectory(prefix="tmebox-wheels-") as scratch:
         tree = unpacked(next(dist.glob("*.tar.gz")), Path(scratch))
         shutil.copytree(ROOT / SHIPPED, tree / SHIPPED)
+        micropython.put(guest, tree / GUEST)
         built: set[tuple[int, ...]] = set()
         for python in pythons():
             version = version_of(python)

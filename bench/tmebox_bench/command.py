@@ -130,6 +130,29 @@ def build(json_file: Json = None) -> None:
     write_all({} if json_file is None else {json_file: to_json(results)})
 
 
+@bench.command("python")
+def python(
+    quick: Quick = False,
+    count: Annotated[int, typer.Option(metavar="N", min=1, help="How many to keep alive.")] = 10_000,
+    json_file: Json = None,
+) -> None:
+    """Time running Python text in sandboxes, beside other ways to do it, and keep thousands alive."""
+    from tmebox_bench.python import bench_python, python_table, to_json
+    from tmebox_bench.results import write_all
+
+    with progress(alone=True) as report:
+        results = bench_python(quick=quick, count=count, progress=report)
+    _show(python_table(results))
+    if results.alive is not None:
+        alive, each, took_s = results.alive
+        stdout().print(
+            f"{alive:,} interpreters alive: {each / 1000:.0f} kB each, made in {took_s * 1e6:.0f} µs each"
+        )
+    for note in results.missing:
+        stdout().print(f"missing: {printable(note)}", soft_wrap=True)
+    write_all({} if json_file is None else {json_file: to_json(results)})
+
+
 @bench.command("tme")
 def tme(json_file: Json = None) -> None:
     """Time the model of TME-MK: lines and pages on every path of this CPU, accesses from C and Python."""

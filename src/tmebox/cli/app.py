@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 import tmebox
-from tmebox.cli import demo, doctor, driver, inspect, run, stub, tme, verify
+from tmebox.cli import demo, doctor, driver, inspect, mcp, python, run, stub, tme, verify
 from tmebox.cli.others import Commands
 from tmebox.cli.output import EXIT_FAILED, EXIT_OK, EXIT_TRAP, complain, examples
 from tmebox.errors import TmeboxError, Trap
@@ -87,6 +87,13 @@ app.command(
         "tmebox run --dir ./notes:/notes:ro grep.tbx -n word /notes/today",
     ),
 )(run.run)
+app.command(
+    "python",
+    epilog=examples(
+        "tmebox python", "tmebox python --timeout 5 model.py", "tmebox python -c 'print(2 ** 100)'"
+    ),
+)(python.python)
+app.command("mcp", epilog=examples("tmebox mcp --timeout 5"))(mcp.mcp)
 app.command("verify", epilog=examples("tmebox verify blur.tbx"))(verify.verify)
 app.command("inspect", epilog=examples("tmebox inspect blur.tbx", "tmebox inspect blur.c --function blur"))(
     inspect.inspect

@@ -40,8 +40,9 @@ class Template:
         """The contents as the core has them; None where windows are filled by copying. Raises LimitError."""
         return self._prepare(self.contents)
 
-    def __del__(self) -> None:
-        if not sys.is_finalizing():
+    def __del__(self, is_finalizing: Callable[[], bool] = sys.is_finalizing) -> None:
+        """At the interpreter's end, when this file's globals may be gone already, nothing."""
+        if not is_finalizing():
             self._drain(self)
 
 

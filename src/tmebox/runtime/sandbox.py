@@ -122,9 +122,10 @@ class Sandbox(Sharing, Shown):
         """Get a window that holds what the template says, and make it callable."""
         module, given = self.module, self._given
         provided = _imported(module, given.imports) if module.imports or given.imports is not None else {}
-        # A world that cannot be made is found out here, before there is a window.
-        system = None if given is DEFAULTS else opened_system(given)
-        make_system = DEFAULT_SYSTEM if given is DEFAULTS else partial(system_of, given)
+        # What may be wrong with the world it gets is better known now; with that of any other, nothing is.
+        usual = given is DEFAULTS or given._replace(timeout=0.0, imports=None) == DEFAULTS
+        system = None if usual else opened_system(given)
+        make_system = DEFAULT_SYSTEM if usual else partial(system_of, given)
         try:
             self._tenancy = tenancy = Tenancy(module, template, given.timeout, make_system, self._share)
         except BaseException:

@@ -1,0 +1,152 @@
+"""`tmebox bench python`: running Python text, by ways to do it; and thousands of interpreters alive."""
+
+from __future__ import annotations
+
+import gc
+import json
+import time
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from tmebox_bench.machine import machine
+from tmebox_bench.pythons import CALLS, CONTENDERS, ITERATIONS, LOOP, Contender, Ours
+from tmebox_bench.statistics import Spread, spread
+from tmebox_bench.tables import Table
+from tmebox_bench.variants import MissingError
+
+OPERATIONS = {
+    "start": "new, 1 + 1, gone",
+    "reuse": "1 + 1 again",
+    "loop": f"loop of {ITERATIONS:,}",
+    "host": "call into the host",
+    "sum": "sum of 1,000,000 elements",
+}
+ROUNDS = 5
+LEAST_S = 0.2
+"""How long one round of an operation goes on, about."""
+
+
+@dataclass(frozen=True)
+class PythonResults:
+    """times_s: seconds an operation, by contender. missing: why contenders or operations are not there.
+    alive: how many interpreters were alive, bytes of memory each, seconds to make one."""
+
+    machine: Mapping[str, str]
+    times_s: Mapping[str, Mapping[str, Spread]]
+    missing: tuple[str, ...]
+    alive: tuple[int, float, float] | None
+
+
+def bench_python(
+    *, quick: bool, count: int, progress: Callable[[str, int, int], None] | None
+) -> PythonResults:
+    times: dict[str, dict[str, Spread]] = {}
+    missing: list[str] = []
+    for done, kind in enumerate(CONTENDERS):
+        if progress is not None:
+            progress(kind.name, done, len(CONTENDERS))
+        try:
+            contender = kind()
+        except MissingError as error:
+            missing.append(str(error))
+            continue
+        times[kind.name] = _times(contender, missing, 3 if quick else ROUNDS)
+    if progress is not None:
+        progress("alive", 0, 1)
+    alive = _alive(count) if Ours.name in times else None
+    return PythonResults(machine(), times, tuple(missing), alive)
+
+
+def _times(contender: Contender, missing: list[str], rounds: int) -> dict[str, Spread]:
+    found: dict[str, Spread] = {}
+    for operation in OPERATIONS:
+        with ExitStack() as stack:
+            try:
+                work, each = _work(contender, operation, stack)
+                work()
+                found[operation] = _repeat(work, each, rounds)
+            except MissingError as error:
+                missing.append(str(error))
+            except Exception as error:  # what others' sandboxes raise is not known
+                missing.append(f"{contender.name}, {operation}: {type(error).__name__}: {error}"[:200])
+    return found
+
+
+def _work(contender: Contender, operation: str, stack: ExitStack) -> tuple[Callable[[], Any], int]:
+    """What to call, and how many operations that is."""
+    if operation == "start":
+        return contender.start, 1
+    if operation == "sum":
+        return contender.array(stack), 1
+    if operation == "host":
+        run = contender.host(stack)
+        return lambda: run(f"for i in range({CALLS}):\n    host(i)"), CALLS
+    run = contender.open(stack)
+    if operation == "reuse":
+        return lambda: run("1 + 1"), 1
+    run(LOOP)
+    return lambda: run(f"loop({ITERATIONS})"), 1
+
+
+def _repeat(work: Callable[[], Any], each: int, rounds: int) -> Spread:
+    started = time.perf_counter()
+    work()
+    once = max(time.perf_counter() - started, 1e-7)
+    times = max(1, int(LEAST_S / once))
+    samples = []
+    for _ in range(rounds):
+        started = time.perf_counter()
+        for _ in range(times):
+            work()
+        samples.append((time.perf_counter() - started) / times / each)
+    return spread(samples)
+
+
+def _alive(count: int) -> tuple[int, float, float]:
+    """Interpreters that each have run something."""
+    from tmebox.python import Python
+
+    with Python() as python:
+        python.run("1 + 1")
+    gc.collect()
+    before, started = _resident_bytes(), time.perf_counter()
+    kept = []
+    for number in range(count):
+        python = Python()
+        python.run(f"x = {number}")
+        kept.append(python)
+    took, grown = time.perf_counter() - started, _resident_bytes() - before
+    if any(kept[number]["x"] != number for number in range(0, count, max(1, count // 100))):
+        raise AssertionError("an interpreter has another's value")
+    for python in kept:
+        python.close()
+    return count, grown / count, took / count
+
+
+def _resident_bytes() -> int:
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) * 1024
+    raise MissingError("/proc/self/status has no VmRSS")
+
+
+def python_table(results: PythonResults) -> Table:
+    """A row for each contender: medians."""
+    rows = []
+    for name, times in results.times_s.items():
+        rows.append((name, *(_shown(times[key].median) if key in times else "–" for key in OPERATIONS)))
+    return Table(("", *OPERATIONS.values()), tuple(rows))
+
+
+def _shown(seconds: float) -> str:
+    for unit, size in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)):
+        if seconds >= size:
+            return f"{seconds / size:.3g} {unit}"
+    return f"{seconds * 1e9:.3g} ns"
+
+
+def to_json(results: PythonResults) -> str:
+    return json.dumps(asdict(results), indent=1)

@@ -1,0 +1,24 @@
+"""`tmebox mcp`: a server of the Model Context Protocol over standard streams, whose tools run Python."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from tmebox.cli.run import _checked_size
+
+
+def mcp(
+    memory: Annotated[
+        str, typer.Option(metavar="SIZE", help="Limit on a program's objects.", callback=_checked_size)
+    ] = "64MiB",
+    timeout: Annotated[
+        float, typer.Option(metavar="SECONDS", min=0.001, help="Stop each run after this long.")
+    ] = 10.0,
+) -> None:
+    """Serve sandboxed Python to a model's client: JSON lines on standard input and output."""
+    from tmebox.python.mcp import Server
+
+    Server(memory=memory, timeout=timeout).serve(sys.stdin.buffer, sys.stdout.buffer)

@@ -1,0 +1,138 @@
+"""`tmebox python [FILE]`: run untrusted Python, or talk to it."""
+
+from __future__ import annotations
+
+import codeop
+import contextlib
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tmebox.cli.output import EXIT_FAILED
+from tmebox.cli.run import _checked_size
+
+if TYPE_CHECKING:
+    from tmebox.python import Python
+
+BANNER = "MicroPython in a tmebox sandbox: no files, no network, no host. Ctrl-D leaves."
+
+
+def python(
+    file: Annotated[
+        Path | None,
+        typer.Argument(metavar="FILE", help="A program; without one, a prompt, or standard input."),
+    ] = None,
+    command: Annotated[str | None, typer.Option("-c", metavar="CODE", help="Run this text.")] = None,
+    interactive: Annotated[bool, typer.Option("-i", help="A prompt afterwards.")] = False,
+    memory: Annotated[
+        str, typer.Option(metavar="SIZE", help="Limit on its objects.", callback=_checked_size)
+    ] = "32MiB",
+    timeout: Annotated[
+        float | None, typer.Option(metavar="SECONDS", min=0.001, help="Stop it after this long.")
+    ] = None,
+    instructions: Annotated[
+        int | None, typer.Option(metavar="COUNT", min=1, help="Stop it after so many instructions.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Random numbers start from it.")] = None,
+) -> None:
+    """Run untrusted Python in a sandbox. It reaches nothing; what it prints is printed."""
+    from tmebox.python import OutOfInstructions, Python, PythonError
+
+    source, name = _program(file, command)
+    prompt = interactive or (source is None and sys.stdin is not None and sys.stdin.isatty())
+    if source is None and not prompt:
+        source, name = sys.stdin.read() if sys.stdin is not None else "", "<stdin>"
+    with Python(
+        memory=memory, timeout=timeout, instructions=instructions, seed=seed, stdout=_show, output="1GiB"
+    ) as interpreter:
+        if source is not None:
+            try:
+                interpreter.run(source, filename=name)
+            except PythonError as error:
+                if error.type == "SystemExit":
+                    raise typer.Exit(_exit_code(error.message)) from None
+                print(_printable(error.traceback), end="", file=sys.stderr)
+                if not prompt:
+                    raise typer.Exit(EXIT_FAILED) from None
+            except OutOfInstructions as error:
+                print(error, file=sys.stderr)
+                raise typer.Exit(EXIT_FAILED) from None
+        if prompt:
+            talk(interpreter)
+
+
+def _program(file: Path | None, command: str | None) -> tuple[str | None, str]:
+    if file is not None and command is not None:
+        raise typer.BadParameter("a FILE or -c CODE, not both")
+    if command is not None:
+        return command, "<command>"
+    if file is not None:
+        return file.read_text(encoding="utf-8"), file.name
+    return None, ""
+
+
+def _exit_code(message: str) -> int:
+    """Of SystemExit, as Python has it."""
+    if not message or message == "None":
+        return 0
+    return int(message) & 255 if message.lstrip("-").isdigit() else 1
+
+
+def _printable(text: str) -> str:
+    """What a program says goes to a terminal, which must not be told to do anything."""
+    return "".join(c if c.isprintable() or c in "\n\t" else f"\\x{ord(c):02x}" for c in text)
+
+
+def _show(text: str) -> None:
+    terminal = sys.stdout is not None and sys.stdout.isatty()
+    print(_printable(text) if terminal else text, end="", flush=True)
+
+
+def talk(interpreter: Python) -> None:
+    """A prompt: statements are run, values of expressions shown."""
+    from tmebox.errors import TmeboxError
+    from tmebox.python import PythonError
+
+    with contextlib.suppress(ImportError):
+        import readline  # noqa: F401  (it makes input() editable)
+    print(BANNER)
+    while True:
+        try:
+            text = _read()
+        except EOFError:
+            print()
+            return
+        except KeyboardInterrupt:
+            print("\nKeyboardInterrupt")
+            continue
+        try:
+            interpreter.interact(text)
+        except PythonError as error:
+            if error.type == "SystemExit":
+                return
+            print(_printable(error.traceback), end="")
+        except KeyboardInterrupt:
+            print("\nKeyboardInterrupt")
+        except TmeboxError as error:
+            print(f"{type(error).__name__}: {error}")
+        if interpreter.ended:
+            print("(the interpreter ended; this is a new one)")
+            interpreter.reset()
+
+
+def _read() -> str:
+    """Lines of one statement. Only what the user types is looked at here."""
+    lines = [input(">>> ")]
+    while True:
+        text = "\n".join(lines)
+        try:
+            complete = codeop.compile_command(text) is not None
+        except (SyntaxError, ValueError, OverflowError):
+            return text  # the sandbox says what is wrong with it
+        if complete and (len(lines) == 1 or not lines[-1]):
+            return text
+        if len(lines) > 1 and not lines[-1] and not complete:
+            return text
+        lines.append(input("... "))

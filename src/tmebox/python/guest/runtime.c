@@ -1,0 +1,90 @@
+/* MicroPython's heap, stack and limits in a sandbox. */
+#include <setjmp.h>
+#include <stdlib.h>
+#include "py/cstack.h"
+#include "py/gc.h"
+#include "py/mphal.h"
+#include "py/nlr.h"
+#include "port.h"
+#include "entry.h"
+
+/* Garbage is collected whenever as much was allocated as lived after the last time, and at least this much:
+   an untouched page costs nothing, so a program that needs little never touches the whole heap. */
+#define LEAST_BLOCKS_BETWEEN ((256 * 1024) / MICROPY_BYTES_PER_GC_BLOCK)
+
+int64_t tmebox_instructions_left;
+volatile uint32_t *tmebox_interrupted;
+struct mailbox *tmebox_mailbox;
+static size_t stack_bytes;
+
+/* 0, or -1 where there is no memory for a heap of this size. */
+TMEBOX_EXPORT int python_start(unsigned heap_bytes, unsigned stack, unsigned mailbox) {
+    char *heap = malloc(heap_bytes);
+    if (heap == NULL) {
+        return -1;
+    }
+    stack_bytes = stack;
+    tmebox_mailbox = (struct mailbox *)(uintptr_t)mailbox;
+    tmebox_interrupted = &tmebox_mailbox->interrupt;
+    tmebox_instructions_left = INT64_MAX;
+    tmebox_stack_from(__builtin_frame_address(0));
+    gc_init(heap, heap + heap_bytes);
+    MP_STATE_MEM(gc_alloc_threshold) = LEAST_BLOCKS_BETWEEN;
+    mp_init();
+    mp_sys_path = mp_obj_new_list(0, NULL);
+    mp_obj_list_append(mp_sys_path, MP_OBJ_NEW_QSTR(MP_QSTR__dot_frozen));
+    mp_obj_list_append(mp_sys_path, MP_OBJ_NEW_QSTR(MP_QSTR_));
+    return 0;
+}
+
+TMEBOX_EXPORT int python_protocol(void) {
+    return WIRE_PROTOCOL;
+}
+
+void tmebox_stack_from(void *top) {
+    mp_cstack_init_with_top(top, stack_bytes);
+}
+
+/* Garbage collection finds what registers and stack refer to. */
+static __attribute__((noinline)) void collect_stack(void) {
+    jmp_buf registers;
+    setjmp(registers);
+    uintptr_t *low = (uintptr_t *)&registers;
+    uintptr_t *top = (uintptr_t *)MP_STATE_THREAD(stack_top);
+    gc_collect_root((void **)low, top - low);
+}
+
+void gc_collect(void) {
+    gc_collect_start();
+    collect_stack();
+    gc_collect_end();
+    gc_info_t info;
+    gc_info(&info);
+    size_t used = info.used / MICROPY_BYTES_PER_GC_BLOCK;
+    MP_STATE_MEM(gc_alloc_threshold) = used > LEAST_BLOCKS_BETWEEN ? used : LEAST_BLOCKS_BETWEEN;
+}
+
+/* Called by the interpreter when a limit is reached or the host says so. Returns if there is nothing. */
+void tmebox_stop_or_go_on(void) {
+    if (tmebox_instructions_left < 0) {
+        nlr_jump_abort(); /* no handler of the program's sees it */
+    }
+    if (*tmebox_interrupted) {
+        *tmebox_interrupted = 0;
+        nlr_raise(MP_OBJ_FROM_PTR(&MP_STATE_VM(mp_kbd_exception)));
+    }
+}
+
+void nlr_jump_fail(void *value) {
+    (void)value;
+    __builtin_trap();
+}
+
+void __assert_func(const char *file, int line, const char *function, const char *expression) {
+    (void)file, (void)line, (void)function, (void)expression;
+    __builtin_trap();
+}
+
+void mp_hal_set_interrupt_char(int c) {
+    (void)c;
+}

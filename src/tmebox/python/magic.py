@@ -1,0 +1,70 @@
+"""Notebooks: `%load_ext tmebox.python`, then `%%sandbox` above a cell, or `%sandbox expression` in a line."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from typing import Any
+
+from tmebox.python.errors import PythonError
+from tmebox.python.interpreter import Python
+
+
+class SandboxMagic:
+    """One interpreter for a notebook, made when it is first used."""
+
+    def __init__(self, user_namespace: dict[str, Any]) -> None:
+        self._namespace = user_namespace
+        self._python: Python | None = None
+
+    def __call__(self, line: str, cell: str | None = None) -> Any:
+        """%sandbox EXPRESSION, or %%sandbox [--in NAME]… [--out NAME]… [--timeout SECONDS] [--reset]: run the
+        cell in a sandbox. --in: variables of the notebook that it gets; --out: globals that the notebook
+        gets."""
+        if cell is None:
+            return self._run(line, [], None)
+        names: dict[str, list[str]] = {"--in": [], "--out": []}
+        timeout: float | None = None
+        words = iter(shlex.split(line))
+        for word in words:
+            if word in names:
+                names[word] += next(words, "").split(",")
+            elif word == "--timeout":
+                timeout = float(next(words, ""))
+                self._close()
+            elif word == "--reset":
+                self._close()
+            else:
+                raise ValueError(f"%%sandbox: {word!r} is none of --in, --out, --timeout, --reset")
+        value = self._run(cell, names["--in"], timeout)
+        python = self._python
+        assert python is not None
+        for name in filter(None, names["--out"]):
+            self._namespace[name] = python[name]
+        return value
+
+    def _run(self, source: str, given: list[str], timeout: float | None) -> Any:
+        if self._python is None or self._python.ended:
+            self._python = Python(stdout=_show, timeout=timeout)
+        for name in filter(None, given):
+            self._python[name] = self._namespace[name]
+        try:
+            return self._python.run(source, filename="<cell>")
+        except PythonError as error:
+            sys.stderr.write(error.traceback)
+            raise
+
+    def _close(self) -> None:
+        if self._python is not None:
+            self._python.close()
+            self._python = None
+
+
+def _show(text: str) -> None:
+    """On what is the cell's standard output at this moment."""
+    sys.stdout.write(text)
+
+
+def load_ipython_extension(ipython: Any) -> None:
+    """What `%load_ext tmebox.python` calls."""
+    ipython.register_magic_function(SandboxMagic(ipython.user_ns), "line_cell", "sandbox")

@@ -1,0 +1,182 @@
+"""`tmebox python` and `tmebox mcp`, as commands; the notebook's magic."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import select
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import tmebox
+from tmebox.python import PythonError
+from tmebox.python.magic import SandboxMagic
+
+COMMAND = [sys.executable, "-m", "tmebox"]
+
+
+def run(*arguments: str, text: str = "") -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*COMMAND, *arguments], input=text, capture_output=True, text=True, check=False)
+
+
+def test_a_file_runs(tmp_path: Path) -> None:
+    program = tmp_path / "program.py"
+    program.write_text("import json\nprint(json.dumps([1, 2]))\n")
+    done = run("python", str(program))
+    assert (done.returncode, done.stdout, done.stderr) == (0, "[1, 2]\n", "")
+
+
+def test_a_text_and_standard_input_run() -> None:
+    assert run("python", "-c", "print(6 * 7)").stdout == "42\n"
+    assert run("python", text="print(6 * 7)").stdout == "42\n"
+
+
+def test_failures_show_a_traceback_and_a_status() -> None:
+    done = run("python", "-c", "def f(): 1 / 0\nf()")
+    assert done.returncode == 1
+    assert (
+        done.stderr.endswith("ZeroDivisionError: divide by zero\n")
+        and 'File "<command>", line 1' in done.stderr
+    )
+    assert run("python", "-c", "import sys\nsys.exit(7)").returncode == 7
+    assert run("python", "-c", "raise SystemExit").returncode == 0
+    assert run("python", "--timeout", "0.2", "-c", "while True: pass").returncode == 134
+    done = run("python", "--instructions", "1000", "-c", "while True: pass")
+    assert done.returncode == 1 and "1,000 instructions" in done.stderr
+    assert run("python", "-c", "1", "file.py").returncode == 2
+
+
+def test_a_prompt_talks() -> None:
+    """On a terminal of its own: values are shown, errors too, and the state stays."""
+    main, other = pty.openpty()
+    lines = [
+        b"x = 20\n", b"x + 22\n", b"def f(a):\n", b"    return a * 2\n", b"\n", b"f(x)\n", b"1/0\n",
+        b"print(chr(27) + '[31m')\n", b"\x04",
+    ]  # fmt: skip
+    with subprocess.Popen([*COMMAND, "python"], stdin=other, stdout=other, stderr=other) as process:
+        os.close(other)
+        seen = b""
+        try:
+            for line in lines:  # each once it is asked for
+                seen += read_until_a_prompt(main)
+                os.write(main, line)
+            while piece := os.read(main, 4096):
+                seen += piece
+        except OSError:  # the other side is closed
+            pass
+        except BaseException:
+            process.kill()
+            raise
+        assert process.wait(30) == 0, seen
+    os.close(main)
+    text = seen.decode()
+    assert "\n42\r" in text and "\n40\r" in text and "ZeroDivisionError" in text
+    assert "\\x1b[31m" in text and "\x1b[31m" not in text  # what a program prints tells the terminal nothing
+
+
+def read_until_a_prompt(descriptor: int) -> bytes:
+    seen = b""
+    while not seen.endswith((b">>> ", b"... ")):
+        ready, _, _ = select.select([descriptor], [], [], 60)
+        assert ready, seen
+        seen += os.read(descriptor, 4096)
+    return seen
+
+
+def talk(*requests: dict[str, Any] | str) -> list[dict[str, Any]]:
+    lines = [one if isinstance(one, str) else json.dumps({"jsonrpc": "2.0", **one}) for one in requests]
+    done = run("mcp", "--timeout", "0.5", text="\n".join(lines) + "\n")
+    assert done.returncode == 0, done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def call(number: int, code: str) -> dict[str, Any]:
+    return {
+        "id": number,
+        "method": "tools/call",
+        "params": {"name": "run_python", "arguments": {"code": code}},
+    }
+
+
+def test_a_server_runs_python() -> None:
+    begin, listed, first, second, failed, late, after = talk(
+        {"id": 0, "method": "initialize", "params": {"protocolVersion": "2025-03-26"}},
+        {"method": "notifications/initialized"},
+        {"id": 1, "method": "tools/list"},
+        call(2, "x = 6\nprint('hi')\nx * 7"),
+        call(3, "x + 1"),
+        call(4, "1 / 0"),
+        call(5, "while True: pass"),
+        call(6, "'x' in globals()"),
+    )
+    assert (
+        begin["result"]["protocolVersion"] == "2025-03-26"
+        and begin["result"]["serverInfo"]["name"] == "tmebox"
+    )
+    assert [tool["name"] for tool in listed["result"]["tools"]] == ["run_python", "reset_python"]
+    assert first["result"] == {"content": [{"type": "text", "text": "hi\n42\n"}], "isError": False}
+    assert second["result"]["content"][0]["text"] == "7\n"
+    assert failed["result"]["isError"] and "ZeroDivisionError" in failed["result"]["content"][0]["text"]
+    assert late["result"]["isError"] and "restarted" in late["result"]["content"][0]["text"]
+    assert after["result"]["content"][0]["text"] == "False\n"
+
+
+def test_a_server_refuses_what_is_no_request() -> None:
+    answers = talk(
+        "{", "[]", '"text"', {"id": 1, "method": "nothing"}, {"id": 2, "method": "tools/call", "params": []},
+        {"id": 3, "method": "tools/call", "params": {"name": "run_python", "arguments": {"code": 1}}},
+        {"id": 4, "method": "tools/call", "params": {"name": "other"}}, "[" * 100_000,
+        {"id": 5, "method": "ping"},
+    )  # fmt: skip
+    codes = [answer.get("error", {}).get("code") for answer in answers]
+    assert codes == [-32700, -32600, -32600, -32601, -32602, -32602, -32602, -32700, None]
+
+
+def test_the_server_speaks_to_the_official_client() -> None:
+    client = pytest.importorskip("mcp.client.stdio", reason="the package mcp is not installed")
+    import asyncio
+
+    from mcp import ClientSession, StdioServerParameters
+
+    async def main() -> str:
+        parameters = StdioServerParameters(command=sys.executable, args=["-m", "tmebox", "mcp"])
+        async with client.stdio_client(parameters) as (read, write), ClientSession(read, write) as session:
+            await session.initialize()
+            assert {tool.name for tool in (await session.list_tools()).tools} == {
+                "run_python",
+                "reset_python",
+            }
+            result = await session.call_tool("run_python", {"code": "sum(range(10))"})
+            return str(result.content[0].text)
+
+    assert asyncio.run(main()) == "45\n"
+
+
+def test_the_magic_runs_cells_in_a_sandbox(capsys: pytest.CaptureFixture[str]) -> None:
+    namespace: dict[str, Any] = {"rows": [1, 2, 3]}
+    magic = SandboxMagic(namespace)
+    assert magic("--in rows --out total", "print('in a cell')\ntotal = sum(rows)\ntotal * 2") == 12
+    assert namespace["total"] == 6 and capsys.readouterr().out == "in a cell\n"
+    assert magic("total + 1") == 7
+    with pytest.raises(PythonError):
+        magic("", "1 / 0")
+    assert "ZeroDivisionError" in capsys.readouterr().err
+    with pytest.raises(tmebox.Timeout):
+        magic("--timeout 0.1", "while True: pass")
+    assert magic("--reset", "1") == 1
+    with pytest.raises(ValueError, match="--bad"):
+        magic("--bad", "1")
+
+
+def test_ipython_loads_the_magic() -> None:
+    shell = pytest.importorskip(
+        "IPython.core.interactiveshell", reason="the package ipython is not installed"
+    )
+    ipython = shell.InteractiveShell.instance()
+    ipython.run_line_magic("load_ext", "tmebox.python")
+    assert ipython.run_cell_magic("sandbox", "", "6 * 7") == 42

@@ -1,0 +1,167 @@
+"""Values from a sandbox that lies: its bytes are read safely, whatever they are."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import struct
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tmebox.python import Python, wire
+from tmebox.python.arrays import Arrays
+from tmebox.python.endings import ending
+from tmebox.python.errors import PythonError
+from tmebox.python.reading import Reader
+from tmebox.python.values import Encoder, Malformed
+
+BUDGET = 1 << 20
+
+
+def no_array(*_: Any) -> Any:
+    raise Malformed("there is no such array")
+
+
+def read(data: bytes, budget: int = BUDGET) -> Any:
+    return Reader(data, budget, no_array).value()
+
+
+def encoded(value: Any) -> bytes:
+    return Encoder(lambda array: None).encode(value)
+
+
+VALUE = [None, True, -5, 10**40, 2.5, "text", b"bytes", [1, (2, {"k": [None]})], np.arange(6).reshape(2, 3)]
+
+
+def test_what_is_encoded_is_read() -> None:
+    back = read(encoded(VALUE))
+    assert back[:-1] == VALUE[:-1]
+    assert back[-1].tolist() == [[0, 1, 2], [3, 4, 5]]
+
+
+def test_every_way_to_cut_a_value_short_is_refused() -> None:
+    data = encoded(VALUE)
+    for size in range(len(data)):
+        with pytest.raises(ValueError):
+            read(data[:size])
+    with pytest.raises(Malformed, match="more than one"):
+        read(data + b"\0")
+
+
+def test_flipped_bytes_give_a_value_or_are_refused() -> None:
+    data, rng = encoded(VALUE), random.Random(1)
+    for _ in range(20_000):
+        changed = bytearray(data)
+        for _ in range(rng.randrange(1, 4)):
+            changed[rng.randrange(len(changed))] = rng.randrange(256)
+        with contextlib.suppress(ValueError):
+            read(bytes(changed))
+
+
+def test_noise_gives_a_value_or_is_refused() -> None:
+    rng = random.Random(2)
+    for _ in range(20_000):
+        noise = bytes(rng.choice((rng.randrange(16), rng.randrange(256))) for _ in range(rng.randrange(60)))
+        with contextlib.suppress(ValueError):
+            read(noise)
+
+
+HUGE = struct.pack("<I", 0xFFFFFFFF)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        bytes([wire.STR]) + HUGE,
+        bytes([wire.BYTES]) + HUGE,
+        bytes([wire.BIG]) + HUGE,
+        bytes([wire.LIST]) + HUGE,
+        bytes([wire.DICT]) + HUGE,
+        bytes([wire.LIST]) + struct.pack("<I", 1 << 20) + bytes(1 << 20),
+        bytes([wire.LIST, 1, 0, 0, 0]) * 1000 + b"\0",
+        bytes([wire.DATA, 7, 4]) + HUGE + bytes(32),
+        bytes([wire.DATA, 7, 1]) + struct.pack("<Iq", 8, -1) + bytes(8),
+        bytes([wire.DATA, 7, 2]) + struct.pack("<Iqq", 0, 1 << 62, 0),
+        bytes([wire.DATA, 7, 2]) + struct.pack("<Iqq", 8, 1 << 33, 1 << 31) + bytes(8),
+        bytes([wire.DATA, 99, 1]) + bytes(12),
+        bytes([wire.DATA, 7, 9]) + bytes(80),
+        bytes([wire.DICT, 1, 0, 0, 0, wire.LIST, 0, 0, 0, 0, wire.NONE]),
+        bytes([wire.DICT, 1, 0, 0, 0, wire.TUPLE, 0, 0, 0, 0, wire.NONE]),
+        bytes([wire.DICT, 1, 0, 0, 0, wire.BIG, 9, 0, 0, 0, 0]) + b"\xff" * 8 + bytes([wire.NONE]),
+        bytes([wire.BIG, 0, 0, 0, 0]),
+        bytes([wire.FAILED]),
+        bytes([200]),
+        b"",
+    ],
+)
+def test_values_that_cannot_be_are_refused_at_once(data: bytes) -> None:
+    started = time.process_time()
+    with pytest.raises(ValueError):
+        read(data)
+    assert time.process_time() - started < 5
+
+
+def test_booleans_are_booleans_whatever_their_bytes() -> None:
+    data = bytes([wire.DATA, 0, 1]) + struct.pack("<Iq", 3, 3) + b"\x00\x01\x7f"
+    assert read(data).tobytes() == b"\0\1\1"
+
+
+@pytest.fixture
+def arrays() -> Iterator[Arrays]:
+    with Python() as python:
+        python.array(16, np.uint8)
+        yield python.arrays
+
+
+@pytest.mark.parametrize(
+    ("first", "shape", "strides"),
+    [
+        (-1, (1,), (1,)),
+        (16, (1,), (1,)),
+        (0, (17,), (1,)),
+        (0, (2,), (16,)),
+        (0, (2,), (-1,)),
+        (15, (17,), (-1,)),
+        (0, (-1,), (1,)),
+        (0, (1 << 40,), (0,)),
+        (0, (1 << 32, 1 << 32), (0, 0)),
+        (0, (4, 4), (1 << 62, 1)),
+        (0, (4, 4), (8, 2)),
+        (0, (2,), (1 << 63 - 1,)),
+    ],
+)
+def test_views_beyond_an_array_are_refused(
+    arrays: Arrays, first: int, shape: tuple[int, ...], strides: tuple[int, ...]
+) -> None:
+    [offset] = arrays._known
+    with pytest.raises((ValueError, OverflowError)):
+        arrays.view(offset, arrays.generation, offset + first, np.dtype("B"), shape, strides)
+
+
+def test_views_of_other_arrays_are_refused(arrays: Arrays) -> None:
+    [offset] = arrays._known
+    for known_by, generation in ((offset + 64, arrays.generation), (offset, arrays.generation + 1), (0, 0)):
+        with pytest.raises(Malformed):
+            arrays.view(known_by, generation, offset, np.dtype("B"), (1,), (1,))
+
+
+@pytest.mark.parametrize(
+    "said", [None, 5, (), ("a",), (1, 2, 3, 4), ("T", "m", [1, (2,), ("f", "x", 1)], 0), []]
+)
+@pytest.mark.parametrize("status", [wire.RAISED, wire.OPAQUE, 77, -1])
+def test_endings_that_make_no_sense_are_exceptions(status: int, said: Any) -> None:
+    found = ending(status, lambda: said, lambda number: None, 5)
+    assert isinstance(found, PythonError)
+
+
+@pytest.mark.parametrize("place", [(0, 8), (0xFFFFFFF0, 64), (16, 16), (1 << 30, 1 << 20), (0, 0)])
+def test_results_outside_of_the_sandbox_are_refused(place: tuple[int, int]) -> None:
+    with Python() as python:
+        python.run("1")
+        struct.pack_into("<II", python.mailbox, wire.RESULT, *place)
+        with pytest.raises(PythonError, match="no value"):
+            python.result()
