@@ -64,7 +64,7 @@ MADE: dict[str, Callable[[], Any]] = {
     "Stats": tmebox.stats,
     "BadPointer": lambda: tmebox.BadPointer("there is none"),
 }
-REFUSED = {"Sandbox", "SandboxMemory", "SandboxPool"}
+REFUSED = {"Block", "Sandbox", "SandboxMemory", "SandboxPool", "SharedHeap"}
 OTHERWISE = {"Module", "Snapshot"}
 """Tested below: equal means more than that."""
 
@@ -114,8 +114,9 @@ def test_no_public_class_is_forgotten() -> None:
 
 @pytest.mark.parametrize("way", WAYS)
 def test_what_belongs_to_one_process_refuses(module: tmebox.Module, way: str) -> None:
-    with tmebox.Sandbox(module) as sandbox, tmebox.SandboxPool(module) as pool:
-        for value in (sandbox, sandbox.memory, sandbox.exports, sandbox.add, pool):
+    heap = tmebox.SharedHeap("4MiB")
+    with heap, tmebox.Sandbox(module) as sandbox, tmebox.SandboxPool(module) as pool:
+        for value in (sandbox, sandbox.memory, sandbox.exports, sandbox.add, pool, heap, heap.allocate(64)):
             with pytest.raises(TypeError, match=r"not copied or pickled|cannot pickle"):
                 WAYS[way](value)
         assert sandbox.add(3, 4) == 7
