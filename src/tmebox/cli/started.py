@@ -39,7 +39,7 @@ def _with_options(options: str, program: str, arguments: list[str]) -> int:
         print(f"tmebox: error: {OPTIONS_VARIABLE}={options!r}: {error}", file=sys.stderr)
         return EXIT_USAGE
     sys.argv[1:] = ["run", *words, "--", program, *arguments]
-    from tmebox.__main__ import main as run_command
+    from tmebox.cli.app import main as run_command
 
     return run_command()
 
