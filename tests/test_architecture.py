@@ -52,7 +52,7 @@ LATE_IMPORTS = {
     "cli/": "help and completion appear at once, without NumPy, the core or the toolchain",
     "memory/reservation.py": "`import tmebox` reserves addresses, and imports next to nothing for that",
     "runtime/pool/pool.py": "asyncio, which takes longer to import than tmebox, only where it is used",
-    "progress.py": "the log and terminals matter where work is long; a compiler's start waits for what it imports",
+    "progress.py": "the log and terminals matter where work is long; a compiler's start waits for imports",
     "shown.py": "notebooks alone want HTML",
     "toolchain/build.py": "threads only where several sources are compiled",
     "toolchain/compile/gcc.py": "gcc is looked for where it is asked for",
