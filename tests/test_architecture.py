@@ -53,6 +53,13 @@ LATE_IMPORTS = {
     "cli/": "help and completion appear at once, without NumPy, the core or the toolchain",
     "memory/reservation.py": "`import tmebox` reserves addresses, and imports next to nothing for that",
     "runtime/pool/pool.py": "asyncio, which takes longer to import than tmebox, only where it is used",
+    "progress.py": "the log and terminals matter where work is long; a compiler's start waits for imports",
+    "shown.py": "notebooks alone want HTML",
+    "toolchain/build.py": "threads only where several sources are compiled",
+    "toolchain/compile/gcc.py": "gcc is looked for where it is asked for",
+    "toolchain/libc/": "most links find the C library built, and the compiler's version in a name",
+    "toolchain/link/imports.py": "a decoder only where it is in doubt what a symbol is",
+    "toolchain/rewrite/embedded.py": "a decoder only where instructions are written as bytes",
     "toolchain/cc/driver.py": "`tmebox cc -E` and `-dumpversion` answer without rewriter and linker",
 }
 """Files and folders whose functions import something, and what starts faster for that."""

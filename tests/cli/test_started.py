@@ -46,7 +46,13 @@ int main(int argc, char **argv)
 	if (!strcmp(argv[1], "rename")) return rename(argv[2], argv[3]) ? errno : 0;
 	if (!strcmp(argv[1], "unlink")) return unlink(argv[2]) ? errno : 0;
 	if (!strcmp(argv[1], "mkdir")) return mkdir(argv[2], 0777) ? errno : 0;
-	if (!strcmp(argv[1], "list")) return opendir(argv[2]) == 0;
+	if (!strcmp(argv[1], "list")) {
+		DIR *directory = opendir(argv[2]);
+		struct dirent *entry;
+		if (!directory) return 1;
+		while ((entry = readdir(directory))) puts(entry->d_name);
+		return 0;
+	}
 	if (!strcmp(argv[1], "stat")) { struct stat s; return stat(argv[2], &s) ? errno : 0; }
 	return 99;
 }
@@ -116,7 +122,7 @@ def test_it_makes_and_reads_the_files_that_are_named_after_it(folder: Path) -> N
         ("read", "secret"), ("write", "secret"), ("write", "new"), ("read", "conftestament"),
         ("write", ".bashrc"), ("read", "conftest.sub/../secret"), ("read", "/etc/passwd"), ("read", "../x"),
         ("rename", "conftest.c", "stolen.c"), ("rename", "secret", "conftest.secret"), ("unlink", "secret"),
-        ("mkdir", "directory"), ("list", "."), ("list", "/"), ("stat", "secret"),
+        ("mkdir", "directory"), ("stat", "secret"), ("stat", "/dev/secret"), ("list", "../x"),
         ("write", "conftest"), ("list", "conftest.here"),
     ],
 )  # fmt: skip
@@ -136,6 +142,20 @@ def test_a_symbolic_link_of_its_own_leads_to_nothing_else(folder: Path) -> None:
         assert start(folder, "read", name).returncode == 1
         assert start(folder, "write", name).returncode == 1
     assert (folder / "secret").read_text() == "secret\n"
+
+
+def test_it_is_shown_its_own_files_only(folder: Path) -> None:
+    (folder / "conftest.dot").symlink_to(".")
+    for name in (".", "/", "..", "conftest.dot"):
+        shown = start(folder, "list", name)
+        assert shown.returncode == 0
+        names = set(shown.stdout.decode().split()) - {".", ".."}
+        assert "conftest.c" in names and all(name.startswith("conftest.") for name in names)
+
+
+def test_it_has_the_devices_that_every_program_has(folder: Path) -> None:
+    assert start(folder, "write", "/dev/null").returncode == 0
+    assert start(folder, "stat", "/dev/null").returncode == 0
 
 
 def test_started_from_elsewhere_it_has_no_files(folder: Path, tmp_path: Path) -> None:

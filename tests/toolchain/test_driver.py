@@ -222,16 +222,15 @@ def test_a_refused_instruction_is_an_error_at_its_line(cc: Run) -> None:
         (["-c", "a.c", "b.c", "-o", "c.o"], "-o names one file"),
         (["a.cpp"], "neither C"),
         (["a.so"], "neither C"),
-        (["-shared", "a.c"], "a module is linked whole"),
+        (["-r", "a.c"], "a module is linked whole"),
         (["-r", "a.o"], "a module is linked whole"),
         (["-fplugin=x.so", "a.c"], "not supported"),
-        (["-B.", "a.c"], "not supported"),
         (["-Xclang", "-load", "a.c"], "not supported"),
         (["-Wp,-x", "a.c"], "not supported"),
         (["-Wp,-MD", "a.c"], "needs a file"),
         (["-Wa,-x", "a.c"], "not supported"),
         (["-Wl,-T,script", "a.c"], "linker scripts"),
-        (["-Wl,--wrap=x", "a.c"], "not supported"),
+        (["-Wl,--wrap=x", "a.c"], "sources say what symbols are"),
         (["-Xlinker", "@file", "a.c"], "not supported"),
         (["@missing"], "no such file: 'missing', a response file"),
         (["-m32", "a.c"], "not supported"),
@@ -258,7 +257,7 @@ def test_a_header_out_of_reach_is_explained(cc: Run, monkeypatch: pytest.MonkeyP
     monkeypatch.chdir("p")
     code, _, err = cc("-c", "src/a.c")
     assert code == 1
-    assert "file not found" in err and "exists, outside the directories" in err
+    assert "file not found" in err and "exists, but outside the directories" in err
     monkeypatch.setenv("TMEBOX_CC_READABLE", "/nonexistent:../out")
     assert cc("-c", "src/a.c") == (0, "", "")
     monkeypatch.delenv("TMEBOX_CC_READABLE")

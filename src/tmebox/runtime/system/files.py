@@ -108,11 +108,19 @@ class HostFile(Description):
 
 
 class HostDirectory(HostFile):
-    """A directory, open for reading its entries."""
+    """A directory, open for reading its entries, as far as their names begin with `names`."""
 
-    def __init__(self, descriptor: int, mount_number: int, read_only: bool, parts: tuple[bytes, ...]) -> None:
+    def __init__(
+        self,
+        descriptor: int,
+        mount_number: int,
+        read_only: bool,
+        parts: tuple[bytes, ...],
+        names: bytes = b"",
+    ) -> None:
         super().__init__(descriptor, os.O_RDONLY | os.O_DIRECTORY, mount_number, read_only, 0)
         self.parts = parts
+        self._names = names
         self._entries: DirectoryEntries | None = None
 
     def read(self, size_bytes: int) -> bytes:
@@ -128,7 +136,8 @@ class HostDirectory(HostFile):
 
     def _list(self) -> list[tuple[bytes, int, int]]:
         with os.scandir(self._descriptor) as found:
-            return sorted((os.fsencode(item.name), item.inode(), _entry_type(item)) for item in found)
+            rows = ((os.fsencode(item.name), item.inode(), _entry_type(item)) for item in found)
+            return sorted(row for row in rows if row[0].startswith(self._names))
 
     def seek(self, offset: int, whence: int) -> int:
         return seek_entries(self, offset, whence)

@@ -19,6 +19,7 @@ from tmebox.runtime.system.files import (
     virtual_status,
 )
 from tmebox.runtime.system.paths import Place, open_file, writes
+from tmebox.runtime.system.walking import identity
 
 if TYPE_CHECKING:
     from tmebox.runtime.system.system import System
@@ -81,7 +82,9 @@ def _open(system: System, place: Place, flags: int, mode: int) -> Description:
         flags &= ~os.O_CREAT
     descriptor, read_only = open_file(place, flags, mode)
     if stat.S_ISDIR(os.fstat(descriptor).st_mode):
-        return HostDirectory(descriptor, mount.number, read_only, place.parts)
+        is_top = bool(mount.names) and identity(descriptor) == identity(mount.descriptor)
+        names = mount.names if is_top else b""
+        return HostDirectory(descriptor, mount.number, read_only, place.parts, names)
     return HostFile(descriptor, flags, mount.number, read_only, system.max_file_bytes)
 
 

@@ -29,7 +29,7 @@ from tmebox.runtime.system.walking import RETRIES, Found, Identity, identity
 class Directory:
     """A directory of the host that a guest sees at `guest_path`, which is taken as absolute.
 
-    names: what names in it must begin with, for the guest to reach what they name. Then it cannot be listed.
+    names: what names in it must begin with, for the guest to reach what they name, or see them.
     """
 
     host_path: str | os.PathLike[str]
@@ -132,6 +132,8 @@ class Namespace:
         for mount in self._mounts:
             length = len(mount.parts)
             if parts[:length] == mount.parts:
+                if parts[length:] and not parts[length].startswith(mount.names):
+                    continue  # beside the grant, as what every guest has there may be
                 return Place(mount, parts[length:], parts)
         return Place(None, (), parts)
 
@@ -205,8 +207,6 @@ def open_file(place: Place, flags: int, mode: int) -> tuple[int, bool]:
                 try:
                     if found.read_only and writes(flags & ~os.O_CREAT):
                         raise failure(errno.EROFS)
-                    if mount.names and identity(found.descriptor) == identity(mount.descriptor):
-                        raise failure(errno.EACCES)
                     return reopen(found.descriptor, rest), found.read_only
                 finally:
                     os.close(found.descriptor)
