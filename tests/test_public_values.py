@@ -62,6 +62,7 @@ MADE: dict[str, Callable[[], Any]] = {
     "InOut": lambda: tmebox.InOut(bytearray(1)),
     "Limits": tmebox.limits,
     "Stats": tmebox.stats,
+    "HeapStats": lambda: tmebox.SharedHeap("1MiB").stats(),
     "BadPointer": lambda: tmebox.BadPointer("there is none"),
 }
 REFUSED = {"Block", "Sandbox", "SandboxMemory", "SandboxPool", "SharedHeap"}

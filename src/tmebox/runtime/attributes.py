@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 _OWN = """
-array base call call_raw close closed exports listening memory module reset run snapshot
+array base call call_raw close closed exports heap key_id listening memory module reset run snapshot
 __del__ __dict__ __enter__ __exit__ __getattr__ __module__ __rich_repr__ __slots__ __weakref__
-_begin _begin_again _export _facts _given _natives _program_ran _repr_html_ _state _tenancy
+_begin _begin_again _export _facts _given _natives _program_ran _repr_html_ _share _state _tenancy
 """
 
 SANDBOX_ATTRIBUTES = frozenset([*dir(object), *_OWN.split()])

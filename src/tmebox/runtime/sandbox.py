@@ -69,8 +69,6 @@ class Sandbox(Sharing, Shown):
     runs at a time: another thread's call meanwhile raises SandboxBusy. After a trap every call raises
     SandboxClosed."""
 
-    _tenancy: Tenancy
-
     def __init__(
         self,
         module: Module | Captured,

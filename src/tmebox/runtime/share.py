@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from tmebox.runtime.layout import parse_size
 from tmebox.runtime.option_types import Size
@@ -29,19 +29,23 @@ def share_of(heap: Any, limit: Size | None) -> Share:
     return Share(heap, min(limit_bytes, NO_LIMIT))
 
 
-class Sharing:
-    """What a sandbox says of its part in a shared heap."""
+class _Sharer(Protocol):
+    """What `Sharing` needs of a sandbox. Not as annotations of the class: it has no attribute more for it."""
 
     _share: Share | None
     _tenancy: Any
 
+
+class Sharing:
+    """What a sandbox says of its part in a shared heap."""
+
     @property
-    def heap(self) -> SharedHeap | None:
+    def heap(self: _Sharer) -> SharedHeap | None:
         """The shared heap that it was given."""
         return None if self._share is None else self._share.heap
 
     @property
-    def key_id(self) -> int:
+    def key_id(self: _Sharer) -> int:
         """What names it as the owner of lines in its shared heap, 1 to 32,767, while it lives; 0: it has
         none."""
         key_id: int = self._tenancy.instance.key_id
