@@ -197,6 +197,26 @@ def test_running_a_module_imports_nothing_of_the_toolchain() -> None:
     assert "tmebox.runtime.sandbox" in done.stdout and "tmebox.toolchain" not in done.stdout
 
 
+def property_tests(path: Path) -> Iterator[tuple[str, str]]:
+    """(name, decorators in full) of a file's property tests."""
+    tree = ast.parse(path.read_text())
+    named = {ast.unparse(node.targets[0]): node.value for node in tree.body if isinstance(node, ast.Assign)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef):
+            decorators = [named.get(ast.unparse(item), item) for item in node.decorator_list]
+            text = " ".join(map(ast.unparse, decorators))
+            if "given(" in text:
+                yield node.name, text
+
+
+def test_no_property_test_has_a_deadline() -> None:
+    """A busy machine is no defect."""
+    files = [path for path in (ROOT / "tests").rglob("*.py") if "@given" in path.read_text()]
+    found = [(path.name, name, text) for path in files for name, text in property_tests(path)]
+    assert len(found) > 20
+    assert [(file, name) for file, name, text in found if "deadline=None" not in text] == []
+
+
 def test_the_product_knows_nothing_of_the_benchmarks() -> None:
     assert [path.name for path in SOURCES if "tmebox_bench" in path.read_text()] == []
 

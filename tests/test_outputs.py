@@ -68,6 +68,14 @@ WRITERS = {
     "tmebox_bench/worker.py:main": "standard output",
     "cli/doctor.py:_gcc": "a source in a scratch directory",
     "cli/program.py:_replace": "the cache of compiled programs",
+    "driver/build.py:copy": "sources in a scratch directory",
+    "driver/disk.py:_copy": "a root file system in a scratch directory",
+    "driver/disk.py:_fill": "a root file system in a scratch directory",
+    "driver/disk.py:image": "a root file system in a scratch directory",
+    "driver/kernels.py:_settle": "the cache of kernels",
+    "driver/machine.py:run": "a virtual machine's memory and first files, in a scratch directory",
+    "driver/mutants.py:files": "sources in a scratch directory",
+    "driver/packages.py:_fetch": "the cache of packages",
 }
 """Every function that writes files in another way, and which. Add one only for files that no user names."""
 

@@ -32,7 +32,7 @@ int tmebox_call_raw(struct activation *activation, const struct import *import);
 
 /* -- types and tables of methods ----------------------------------------------------------------------- */
 extern PyTypeObject tmebox_instance_type, tmebox_function_type, tmebox_export_type, tmebox_region_type;
-extern PyTypeObject tmebox_shelf_type, tmebox_extents_type;
+extern PyTypeObject tmebox_shelf_type, tmebox_extents_type, tmebox_descriptor_type;
 /* function.c. Calls a Function of type `void (void)`, entering so often: 0, or -1 with an exception set. */
 bool tmebox_is_plain(PyObject *function);
 int tmebox_call_plain(PyObject *function, uint64_t times_entered);

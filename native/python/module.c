@@ -228,7 +228,8 @@ static int add_types(PyObject *module) {
     PyTypeObject *types[] = {&tmebox_region_type, &tmebox_instance_type, &tmebox_function_type,
                              &tmebox_export_type, &tmebox_template_type, &tmebox_shelf_type,
                              &tmebox_extents_type, &tmebox_pin_type,      &tmebox_guest_descriptors_type,
-                             &tmebox_tme_engine_type, &tmebox_heap_type,  &tmebox_block_type};
+                             &tmebox_tme_engine_type, &tmebox_heap_type,  &tmebox_block_type,
+                             &tmebox_descriptor_type};
     for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
         if (PyModule_AddType(module, types[i]) < 0) {
             return -1;

@@ -312,6 +312,22 @@ class Heap:
     def relocate_block(self, block: Any, dense: bool, /) -> None: ...
     def close_heap(self) -> None: ...
 
+class Descriptor:
+    """A file descriptor of ours, closed when this goes: at once, whatever interrupts Python. counted: `held`
+    includes it."""
+
+    def __new__(cls, number: int, counted: bool = False) -> Descriptor: ...
+    @property
+    def number(self) -> int:
+        """-1 once it is closed."""
+
+    def close(self) -> None:
+        """Idempotent."""
+
+    @classmethod
+    def held(cls) -> int:
+        """How many there are that count and are not closed."""
+
 class GuestDescriptors:
     """What the core may do with a guest's descriptors by itself: rows by number, below 1024. flags: of
     runtime/system/datapath.py. host_clock: the guest's clocks are the host's."""

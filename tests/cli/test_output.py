@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.text import Text
 
@@ -35,11 +35,13 @@ def test_durations_are_for_people(duration_s: float, text: str) -> None:
     assert duration(duration_s) == text
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_no_text_reaches_the_terminal_as_a_control_sequence(text: str) -> None:
     assert all(c.isprintable() or c in "\n\t" for c in plain(text))
 
 
+@settings(deadline=None)
 @given(st.text() | st.text("\\[]/a"))
 def test_no_text_is_read_as_markup(text: str) -> None:
     assert Text.from_markup(printable(text) + "[bold]x[/]").plain == plain(text) + "x"

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.modulefile.examples import D, T, example, plain, u32
@@ -59,6 +59,7 @@ def test_arrays_read_from_a_file_cannot_be_changed() -> None:
         module.functions[0] = 0
 
 
+@settings(deadline=None)
 @given(
     text=st.binary(min_size=1, max_size=300),
     data=st.binary(max_size=200),

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tmebox.errors import ModuleError
@@ -60,6 +60,7 @@ functions = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(functions)
 def test_a_prototype_survives_its_stored_form(prototype: p.Prototype) -> None:
     stored = json.loads(json.dumps(p.prototype_to_json(prototype)))
@@ -83,6 +84,7 @@ json_values = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(json_values)
 def test_whatever_is_stored_instead_of_a_type_raises_module_errors_only(data: Any) -> None:
     try:
@@ -92,6 +94,7 @@ def test_whatever_is_stored_instead_of_a_type_raises_module_errors_only(data: An
     assert p.type_from_json(p.type_to_json(ctype)) == ctype
 
 
+@settings(deadline=None)
 @given(json_values)
 def test_whatever_is_stored_instead_of_a_prototype_raises_module_errors_only(data: Any) -> None:
     try:

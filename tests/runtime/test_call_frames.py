@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 from elftools.dwarf.callframe import FDE, CallFrameInfo
 from elftools.dwarf.structs import DWARFStructs
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tmebox
@@ -122,6 +122,7 @@ def test_more_entries_than_a_program_has_take_less_than_twice_their_size(
     assert len(frames._starts) == 1000
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200), st.binary(max_size=40))
 def test_random_bytes_have_rows_or_none(instructions: bytes, common: bytes) -> None:
     for data in (section(instructions), section(instructions, common), instructions):

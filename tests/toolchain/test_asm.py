@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tmebox.toolchain.rewrite.asm import (
@@ -157,6 +157,7 @@ STATEMENTS: st.SearchStrategy[Statement] = st.one_of(
 
 
 @pytest.mark.slow
+@settings(deadline=None)
 @given(STATEMENTS)
 def test_parsing_what_was_printed_gives_the_same_node(statement: Statement) -> None:
     assert parse_line(str(statement)) == (statement,)

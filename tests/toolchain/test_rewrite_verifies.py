@@ -123,6 +123,7 @@ def test_senseless_operands_are_refused_or_left_to_the_assembler(operands: str) 
     assert _without_refused([f"{prefix}{name} {operands}" for name in MNEMONICS for prefix in ("", "lock ")])
 
 
+@settings(deadline=None)
 @given(st.text(alphabet=st.sampled_from(".:;#/*\"'\\$%(),-+@ \t\nabcrsp019=_{}")))
 def test_arbitrary_text_is_rewritten_or_refused(text: str) -> None:
     try:

@@ -30,7 +30,7 @@ def accepted(
         return None
 
 
-@settings(max_examples=1000)
+@settings(max_examples=1000, deadline=None)
 @given(st.binary(max_size=64), st.sampled_from(abi.BASES), st.integers(0, 8))
 def test_random_bytes_raise_nothing_but_verification_errors(code: bytes, base: str, entries: int) -> None:
     accepted(code, base=base)
@@ -43,7 +43,7 @@ INSTRUCTION = st.tuples(
 )
 
 
-@settings(max_examples=1000)
+@settings(max_examples=1000, deadline=None)
 @given(st.lists(INSTRUCTION, max_size=4), st.sampled_from(abi.BASES))
 def test_prefixes_and_rare_opcodes_raise_nothing_but_verification_errors(
     parts: list[tuple[list[int], bytes, bytes]], base: str
@@ -51,6 +51,7 @@ def test_prefixes_and_rare_opcodes_raise_nothing_but_verification_errors(
     accepted(b"".join(bytes(prefixes) + escape + rest for prefixes, escape, rest in parts), base=base)
 
 
+@settings(deadline=None)
 @given(
     st.integers(-(1 << 70), 1 << 70),
     st.lists(st.integers(-(1 << 70), 1 << 70), max_size=3),

@@ -137,9 +137,11 @@ def _show_mutants(outcome: trial.Outcome, logs: Path | None) -> bool:
 
 
 def _keep(outcome: trial.Outcome, logs: Path | None) -> None:
+    from tmebox.outputs import write_output
+
     if not outcome.log or logs is None:
         return
     logs.mkdir(parents=True, exist_ok=True)
     file = logs / f"{outcome.title.replace(' ', '-')}.log"
-    file.write_text(outcome.log)
+    write_output(file, outcome.log.encode())
     stdout().print(f"    the kernel's log: {printable(str(file))}")

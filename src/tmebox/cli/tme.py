@@ -59,12 +59,13 @@ def lab(
 
     Timing is not modelled, and machine checks come at once.
     """
+    from tmebox.outputs import write_output
     from tmebox.tme.lab.page import page
     from tmebox.tme.lab.tour import tour
 
     steps = tour(detection)  # type: ignore[arg-type]
     if html is not None:
-        html.write_text(page(steps), encoding="utf-8")
+        write_output(html, page(steps).encode())
         stdout().print(f"The tour is at {printable(str(html))}")
         return
     out = stdout()

@@ -121,6 +121,12 @@ ALIASES: Final = frozenset(
         *(getattr(Code, f"LFENCE_E{last}") for last in "9ABCDEF"),
         *(getattr(Code, f"MFENCE_F{last}") for last in "1234567"),
         *(getattr(Code, f"SFENCE_F{last}") for last in "9ABCDEF"),
+        # REX.W or VEX.W, which means nothing where the register is written or read in part, or to zeros.
+        Code.PEXTRB_R64M8_XMM_IMM8, Code.VEX_VPEXTRB_R64M8_XMM_IMM8, Code.PEXTRW_R64_XMM_IMM8,
+        Code.VEX_VPEXTRW_R64_XMM_IMM8, Code.PEXTRW_R64M16_XMM_IMM8, Code.VEX_VPEXTRW_R64M16_XMM_IMM8,
+        Code.EXTRACTPS_R64M32_XMM_IMM8, Code.VEX_VEXTRACTPS_R64M32_XMM_IMM8,
+        Code.PINSRB_XMM_R64M8_IMM8, Code.VEX_VPINSRB_XMM_XMM_R64M8_IMM8,
+        Code.PINSRW_XMM_R64M16_IMM8, Code.VEX_VPINSRW_XMM_XMM_R64M16_IMM8,
     }
 )  # fmt: skip
 """Encodings of known mnemonics that assemblers do not emit and manuals do not agree about."""

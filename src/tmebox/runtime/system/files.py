@@ -8,6 +8,7 @@ import resource
 import stat
 import struct
 
+from tmebox import _native
 from tmebox.runtime.system.calls import failure
 from tmebox.runtime.system.datapath import APPENDS, FILE, READS, WRITES, DataPath
 from tmebox.runtime.system.descriptors import Description, DirectoryEntries
@@ -18,15 +19,20 @@ BLOCK = 4096
 STATUS_FLAGS = os.O_ACCMODE | os.O_APPEND | os.O_NONBLOCK
 
 OPEN: set[int] = set()
-"""The host's descriptors that guests of this process have for files. No lock: finalizers close files too, at
-any moment. Threads that open at once may go beyond a limit by their number."""
+"""Of sockets and the like, whose objects in Python own them; files own theirs by `_native.Descriptor`."""
 HOSTS_SHARE = 2
 """One of so many descriptors of the process stays for the host, whatever its guests open."""
 
 
+def opened() -> int:
+    """How many of the host's descriptors guests of this process have for what they opened."""
+    return len(OPEN) + _native.Descriptor.held()
+
+
 def require_room() -> None:
-    """Raise ENFILE if the guests of this process, all together, have as many files open as they may."""
-    if len(OPEN) >= resource.getrlimit(resource.RLIMIT_NOFILE)[0] // HOSTS_SHARE:
+    """Raise ENFILE if the guests of this process, all together, have as many files open as they may. Threads
+    that open at once may go beyond by their number."""
+    if opened() >= resource.getrlimit(resource.RLIMIT_NOFILE)[0] // HOSTS_SHARE:
         raise failure(errno.ENFILE)
 
 
@@ -36,8 +42,7 @@ class HostFile(Description):
     def __init__(
         self, descriptor: int, flags: int, mount_number: int, read_only: bool, max_bytes: int
     ) -> None:
-        self._descriptor = descriptor
-        OPEN.add(descriptor)
+        self._own = _native.Descriptor(descriptor, counted=True)
         self._max_bytes = max_bytes
         self._read_only = read_only
         self.mount_number = mount_number
@@ -52,6 +57,10 @@ class HostFile(Description):
         flags = FILE | (0 if access == os.O_WRONLY else READS) | (WRITES if self._can_write else 0)
         appends = APPENDS if self.status_flags & os.O_APPEND else 0
         return DataPath(self._descriptor, flags | appends, self._max_bytes)
+
+    @property
+    def _descriptor(self) -> int:
+        return self._own.number
 
     def read(self, size_bytes: int) -> bytes:
         return os.read(self._descriptor, size_bytes)
@@ -98,13 +107,7 @@ class HostFile(Description):
         return None if self._read_only else self._descriptor
 
     def close(self) -> None:
-        descriptor, self._descriptor = self._descriptor, -1
-        if descriptor >= 0:
-            OPEN.discard(descriptor)
-            os.close(descriptor)
-
-    def __del__(self) -> None:
-        self.close()
+        self._own.close()
 
 
 class HostDirectory(HostFile):

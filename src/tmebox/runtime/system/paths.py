@@ -20,6 +20,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
+from tmebox import _native
 from tmebox.runtime.system import walking
 from tmebox.runtime.system.calls import failure
 from tmebox.runtime.system.walking import RETRIES, Found, Identity, identity
@@ -44,12 +45,16 @@ class Mount:
     beneath this grant, because they were granted so. `names`: what names in the granted directory must begin
     with."""
 
-    descriptor: int
+    own: _native.Descriptor
     parts: tuple[bytes, ...]
     read_only: bool
     number: int
     protected: frozenset[Identity]
     names: bytes = b""
+
+    @property
+    def descriptor(self) -> int:
+        return self.own.number
 
     def find(self, path: bytes, *, follow: bool = True) -> Found:
         """What `path`, which has no `..`, leads to beneath this grant. Raises OSError."""
@@ -114,9 +119,9 @@ class Namespace:
         try:
             for number, item in enumerate(directories, 1):
                 parts = clean((), os.fsencode(item.guest_path))
-                descriptor = os.open(item.host_path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+                own = _native.Descriptor(os.open(item.host_path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC))
                 self._mounts.append(
-                    Mount(descriptor, parts, item.read_only, number, frozenset(), os.fsencode(item.names))
+                    Mount(own, parts, item.read_only, number, frozenset(), os.fsencode(item.names))
                 )
         except BaseException:
             self.close()
@@ -163,10 +168,7 @@ class Namespace:
     def close(self) -> None:
         mounts, self._mounts = self._mounts, []
         for mount in mounts:
-            os.close(mount.descriptor)
-
-    def __del__(self) -> None:
-        self.close()
+            mount.own.close()
 
 
 def clean(base: tuple[bytes, ...], path: bytes) -> tuple[bytes, ...]:
