@@ -135,7 +135,10 @@ class Monty(Contender):
         except ImportError as error:
             raise MissingError(f"pydantic-monty: {error}") from None
         self._stack = ExitStack()
-        self._pool = self._stack.enter_context(Pool())
+        try:
+            self._pool = self._stack.enter_context(Pool())
+        except OSError as error:
+            raise MissingError(f"pydantic-monty: {error}") from None
 
     def start(self) -> None:
         with self._pool.checkout() as session:

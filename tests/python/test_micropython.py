@@ -18,7 +18,7 @@ from tests.python.building import ROOT
 from tmebox.python import Python, PythonError
 
 FOLDERS = ("basics", "float", "extmod", "micropython", "misc", "stress", "unicode")
-_ADDRESS = re.compile(r"0x[0-9a-f]{5,}")
+_ADDRESS = re.compile(r"(?:0x| at )[0-9a-f]{5,}")
 """Where objects lie is another place in each."""
 FEWEST = 900
 """Tests whose programs both run; fewer means that something is wrong with how they are found."""

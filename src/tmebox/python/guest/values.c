@@ -2,6 +2,7 @@
 #include <string.h>
 #include "py/objint.h"
 #include "py/objstr.h"
+#include "py/objtype.h"
 #include "py/cstack.h"
 #include "port.h"
 
@@ -76,6 +77,11 @@ static void encode_object(vstr_t *out, mp_obj_t value, int depth) {
     size_t count;
     mp_obj_t *items;
     mp_buffer_info_t buffer;
+    if (mp_obj_is_instance_type(mp_obj_get_type(value))) { /* of a class that is derived from one of these two */
+        mp_obj_t base = mp_obj_cast_to_native_base(value, MP_OBJ_FROM_PTR(&mp_type_dict));
+        base = base ? base : mp_obj_cast_to_native_base(value, MP_OBJ_FROM_PTR(&mp_type_list));
+        value = base ? base : value;
+    }
     if (mp_obj_is_dict_or_ordereddict(value)) {
         put_map(out, mp_obj_dict_get_map(value), depth);
     } else if (mp_obj_is_type(value, &mp_type_list)) {
