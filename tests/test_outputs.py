@@ -33,6 +33,7 @@ IN_MODULES = {"rename", "renames", "replace", "link", "symlink", "copy", "copy2"
 """Of these only calls on `os`, `shutil` and paths count: `replace` and `copy` are methods of many things."""
 
 WRITERS = {
+    "toolchain/scratch.py:scratch_file": "a new file without a name, for what a tool says",
     "abi.py:<module>": "the header that a build of the native core asks for",
     "outputs.py:_write_through": "the function that outputs go through",
     "outputs.py:_replace": "the function that outputs go through",
