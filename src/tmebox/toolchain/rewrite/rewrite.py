@@ -39,6 +39,7 @@ from tmebox.toolchain.rewrite.instruction import avx512_hint, rewrite_instructio
 from tmebox.toolchain.rewrite.places import Places
 from tmebox.toolchain.rewrite.speed.borrow import waited_for
 from tmebox.toolchain.rewrite.speed.cache_lines import within_lines
+from tmebox.toolchain.rewrite.speed.held_base import with_held_bases
 from tmebox.toolchain.rewrite.speed.jump_tables import JumpTables
 from tmebox.toolchain.rewrite.speed.offset_reuse import without_repeated_loads
 from tmebox.toolchain.rewrite.template import Load, Refusal, Shape, Template
@@ -122,6 +123,8 @@ class _Rewriting:
         result = self._emitter.text() + "\n"
         if self._base == "r15":
             result = without_repeated_loads(result, self._graph.arrivals())
+        if self._is_clang and self._base == "gs":
+            result = with_held_bases(result)
         if self._is_compiled:
             result = within_lines(result, self._graph.arrivals())
         claimed = [name for name in self._subtracted if self._graph.is_label(name)]
