@@ -88,12 +88,12 @@ $(VENV)/.extra-%: pyproject.toml $(VENV)/.packages
 	@$(call install,$*)
 	@touch $@
 
-$(VENV)/.built: $(NATIVE) $(VENV)/.packages
+$(VENV)/.built: $(NATIVE) bench/pyproject.toml $(VENV)/.packages
 	@echo "Building the native core"
-	@$(PIP) install --no-build-isolation --no-deps --no-index --editable .
+	@$(PIP) install --no-build-isolation --no-deps --no-index --editable . --editable bench
 	@touch $@
 
 clean:
-	@rm -rf $(VENV) build dist site src/tmebox/toolchain/shipped .pytest_cache .mypy_cache .ruff_cache .hypothesis src/*.egg-info
+	@rm -rf $(VENV) build dist site src/tmebox/toolchain/shipped .pytest_cache .mypy_cache .ruff_cache .hypothesis src/*.egg-info bench/*.egg-info
 	@rm -f src/tmebox/_native*.so native/abi.h
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -12,6 +12,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import platform
+import re
 import runpy
 import shlex
 import shutil
@@ -25,7 +26,8 @@ ROOT = Path(__file__).parent
 NATIVE = ROOT / "native"
 GENERATED_HEADER = NATIVE / "abi.h"
 COMPILERS = ("cc", "gcc", "clang")
-ZIG = "ziglang==0.14.1"
+ZIG = re.findall(r'"(ziglang==[\d.]+)"', (ROOT / "pyproject.toml").read_text())[0]
+"""The compiler's package, at the version that the extra `cc` pins."""
 ZIG_TARGET = "x86_64-linux-gnu.2.17"
 GIVEN_ZIG = os.environ.get("TMEBOX_ZIG", "")
 FLAGS = ["-std=gnu11", "-O2", "-Wall", "-Wextra", "-fvisibility=hidden", "-ftls-model=initial-exec"]

@@ -11,6 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "tmebox"
+BENCH = ROOT / "bench" / "tmebox_bench"
 LARGEST_FILE_LINES = 450
 
 LAYERS: dict[str, int] = {
@@ -22,28 +23,20 @@ LAYERS: dict[str, int] = {
     "outputs": 0,
     "progress": 0,
     "shown": 0,
-    "prototypes": 1,
-    "elf": 1,
-    "modulecheck": 1,
-    "modulecodec": 1,
     "modulefile": 1,
-    "snapshotfile": 1,
     "_native": 1,
     "toolchain": 2,
     "verify": 2,
     "memory": 2,
-    "tme": 2,
     "runtime": 3,
     "hints": 4,
-    "serve": 4,
-    "bench": 4,
     "cli": 5,
     "__main__": 6,
     "__init__": 6,
 }
 """A module imports from its own layer's part and from lower layers, never upwards or sideways."""
 
-USERS = {"serve", "bench", "cli"}
+USERS = {"cli"}
 """Written against the public interface, `import tmebox`, as a user's program is."""
 
 COMPILING = {("runtime", "toolchain")}
@@ -57,6 +50,8 @@ NATIVE_SOURCES = sorted(
     for path in folder.rglob("*")
     if path.suffix in {".c", ".h", ".S", ".s"} and path.name != "abi.h"
 )
+
+EVERY_FILE = [*SOURCES, *NATIVE_SOURCES, *sorted(BENCH.rglob("*.py"))]
 
 NATIVE_LAYERS = {"": 0, "windows": 1, "threads": 2, "enter": 3, "python": 4}
 """The core's folders: a file includes and calls what is in its own folder and in lower ones. What goes the
@@ -115,7 +110,7 @@ def test_the_verifier_imports_nothing_but_errors_and_numbers() -> None:
 
 def test_running_a_module_imports_nothing_of_the_toolchain() -> None:
     for path in SOURCES:
-        if part_of(path) in {"toolchain", "bench", "cli", "__main__"}:
+        if part_of(path) in {"toolchain", "cli", "__main__"}:
             continue
         for node in ast.parse(path.read_text()).body:
             names = [getattr(node, "module", None) or ""] if isinstance(node, ast.ImportFrom) else []
@@ -124,7 +119,11 @@ def test_running_a_module_imports_nothing_of_the_toolchain() -> None:
             )
 
 
-@pytest.mark.parametrize("path", [*SOURCES, *NATIVE_SOURCES], ids=lambda path: str(path.relative_to(ROOT)))
+def test_the_product_knows_nothing_of_the_benchmarks() -> None:
+    assert [path.name for path in SOURCES if "tmebox_bench" in path.read_text()] == []
+
+
+@pytest.mark.parametrize("path", EVERY_FILE, ids=lambda path: str(path.relative_to(ROOT)))
 def test_a_file_can_be_read_in_one_sitting(path: Path) -> None:
     assert len(path.read_text().splitlines()) <= LARGEST_FILE_LINES
 
@@ -226,7 +225,7 @@ def test_c_and_assembly_take_abi_numbers_from_the_generated_header(path: Path) -
 
 def test_abi_numbers_are_spelled_out_in_no_other_python_file() -> None:
     known = abi_numbers()
-    for path in SOURCES:
+    for path in [*SOURCES, *BENCH.rglob("*.py")]:
         if path.name == "abi.py":
             continue
         for node in ast.walk(ast.parse(path.read_text())):
@@ -247,6 +246,6 @@ def test_the_generated_header_holds_every_number(tmp_path: Path) -> None:
     assert {name: int(text, 0) for name, text in defined.items()} == numbers
 
 
-@pytest.mark.parametrize("path", [*SOURCES, *NATIVE_SOURCES], ids=lambda path: str(path.relative_to(ROOT)))
+@pytest.mark.parametrize("path", EVERY_FILE, ids=lambda path: str(path.relative_to(ROOT)))
 def test_no_file_is_unfinished(path: Path) -> None:
     assert not re.search(r"\b(TODO|FIXME|XXX|NotImplementedError)\b", path.read_text())

@@ -14,9 +14,7 @@ import pytest
 
 from tests.test_modulefile import example, metadata, with_metadata
 from tmebox.errors import ModuleError
-from tmebox.modulefile import elf
-from tmebox.modulefile import file as modulefile
-from tmebox.modulefile.file import ModuleFile
+from tmebox.modulefile import codec, elf
 from tmebox.modulefile.prototypes import Array, Struct, size_of, type_from_json
 from tmebox.runtime.calls.classes import NO_CLASS, argument, classify
 from tmebox.runtime.calls.values import unpack
@@ -40,11 +38,11 @@ def peak(work: Callable[[], object]) -> int:
 
 def attempt(data: bytes) -> None:
     with contextlib.suppress(ModuleError):
-        ModuleFile.from_bytes(data)
+        codec.decode(data)
 
 
 def large() -> bytes:
-    return example(debug_sections=((".debug_info", bytes(1 << 20)),)).to_bytes()
+    return codec.encode(example(debug_sections=((".debug_info", bytes(1 << 20)),)))
 
 
 def with_sections_of_everything(data: bytes, kind: int) -> bytes:
@@ -85,14 +83,14 @@ def with_segments_of_everything(data: bytes) -> bytes:
 def test_sections_that_are_all_of_the_file_are_refused() -> None:
     data = with_sections_of_everything(large(), elf.SHT_PROGBITS)
     with pytest.raises(ModuleError, match="parts of each other"):
-        ModuleFile.from_bytes(data)
+        codec.decode(data)
     assert peak(lambda: attempt(data)) < 2 * len(data)
 
 
 def test_segments_that_are_all_of_the_file_are_refused() -> None:
     data = with_segments_of_everything(large())
     with pytest.raises(ModuleError, match="parts of each other"):
-        ModuleFile.from_bytes(data)
+        codec.decode(data)
     assert peak(lambda: attempt(data)) < 2 * len(data)
 
 
@@ -100,12 +98,12 @@ def test_the_forged_tables_are_understood() -> None:
     """With no more than their share they would be accepted."""
     data = large()
     assert with_sections_of_everything(data, elf.SHT_NOBITS) != data
-    assert ModuleFile.from_bytes(with_sections_of_everything(data, elf.SHT_NOBITS)).text
+    assert codec.decode(with_sections_of_everything(data, elf.SHT_NOBITS)).text
 
 
 @pytest.mark.parametrize("filler", ["[],", "{},", "1,", '"",', '"ab",', "[1],", "-1,", "null,"])
 def test_metadata_costs_a_bounded_amount_for_each_byte(filler: str) -> None:
-    good = example().to_bytes()
+    good = codec.encode(example())
     junk = ("[" + filler * 40_000)[:-1] + "]"
     size = len(good) + len(junk)
     data = with_metadata(metadata(files=json.loads(junk)))
@@ -114,14 +112,14 @@ def test_metadata_costs_a_bounded_amount_for_each_byte(filler: str) -> None:
 
 def test_reading_takes_memory_for_the_file_and_not_for_the_largest(tmp_path: Path) -> None:
     path = tmp_path / "small.tbx"
-    example().write(path)
-    assert peak(lambda: ModuleFile.read(path)) < CONSTANT
+    codec.write(example(), path)
+    assert peak(lambda: codec.read(path)) < CONSTANT
 
 
 def test_an_endless_file_is_refused_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(modulefile, "MAX_FILE_BYTES", 1 << 22)
+    monkeypatch.setattr(codec, "MAX_FILE_BYTES", 1 << 22)
     with pytest.raises(ModuleError, match="larger than 4 MiB"):
-        ModuleFile.read("/dev/zero")
+        codec.read("/dev/zero")
 
 
 EMPTY = {"struct": "e", "size": 0, "align": 1, "fields": []}

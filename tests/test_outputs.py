@@ -16,9 +16,10 @@ from pathlib import Path
 import pytest
 
 import tmebox
+import tmebox_bench
 from tmebox.outputs import write_output
 
-PACKAGE = Path(tmebox.__file__).parent
+PACKAGES = {Path(tmebox.__file__).parent: Path(), Path(tmebox_bench.__file__).parent: Path("tmebox_bench")}
 DATA = b"what was written \xff\0" * 5000
 """More than a pipe holds at once."""
 
@@ -48,21 +49,23 @@ WRITERS = {
     "toolchain/link/inputs.py:extract": "objects in a scratch directory",
     "toolchain/link/link.py:run": "a linker script in a scratch directory",
     "toolchain/objects.py:_compile_text": "a source in a scratch directory",
-    "bench/debian.py:_download_from": "the cache of packages",
-    "bench/debian.py:_private_configuration": "the cache of packages",
-    "bench/debian.py:_publish": "the cache of packages",
-    "bench/debian.py:_unpack": "the cache of packages",
-    "bench/instances_fork.py:main": "the null device, as its output",
-    "bench/instances_peers.py:sandbox": "the null device, as a program's output",
-    "bench/native.py:_build_libc_in": "the cache of builds",
-    "bench/native.py:native_libc": "the cache's lock",
-    "bench/native.py:publish": "the cache of builds",
-    "bench/peers.py:cffi_api": "sources in a scratch directory",
-    "bench/peers.py:copied": "memory, not a file",
-    "bench/peers.py:ctypes_library": "sources in a scratch directory",
-    "bench/variants.py:_cached": "the cache of builds",
-    "bench/worker.py:_run_wasm": "a temporary file without a name of the user's",
-    "bench/worker.py:main": "standard output",
+    "tmebox_bench/costs.py:_build": "sources in a scratch directory",
+    "tmebox_bench/debian.py:_download_from": "the cache of packages",
+    "tmebox_bench/debian.py:_private_configuration": "the cache of packages",
+    "tmebox_bench/debian.py:_publish": "the cache of packages",
+    "tmebox_bench/debian.py:_unpack": "the cache of packages",
+    "tmebox_bench/instances_fork.py:main": "the null device, as its output",
+    "tmebox_bench/instances_peers.py:sandbox": "the null device, as a program's output",
+    "tmebox_bench/native.py:_build_libc_in": "the cache of builds",
+    "tmebox_bench/native.py:native_libc": "the cache's lock",
+    "tmebox_bench/native.py:publish": "the cache of builds",
+    "tmebox_bench/peers.py:cffi_api": "sources in a scratch directory",
+    "tmebox_bench/peers.py:copied": "memory, not a file",
+    "tmebox_bench/peers.py:ctypes_library": "sources in a scratch directory",
+    "tmebox_bench/variants.py:_cached": "the cache of builds",
+    "tmebox_bench/wasm2c.py:to_c": "sources in a scratch directory",
+    "tmebox_bench/worker.py:_run_wasm": "a temporary file without a name of the user's",
+    "tmebox_bench/worker.py:main": "standard output",
     "cli/doctor.py:_gcc": "a source in a scratch directory",
     "cli/program.py:_replace": "the cache of compiled programs",
 }
@@ -102,9 +105,10 @@ def _writes(call: ast.Call) -> bool:
 
 def test_no_output_is_written_in_any_other_way() -> None:
     found = {
-        f"{path.relative_to(PACKAGE)}:{function}"
-        for path in PACKAGE.rglob("*.py")
-        if path.relative_to(PACKAGE).parts[:2] != ("runtime", "system")  # a guest's files: its own rules
+        f"{called / path.relative_to(package)}:{function}"
+        for package, called in PACKAGES.items()
+        for path in package.rglob("*.py")
+        if path.relative_to(package).parts[:2] != ("runtime", "system")  # a guest's files: its own rules
         for function in _writers(path)
     }
     assert found - set(WRITERS) == set()

@@ -11,6 +11,7 @@ import pytest
 
 import tmebox
 from tmebox import progress
+from tmebox.modulefile import codec
 from tmebox.runtime import module as module_module
 
 
@@ -142,5 +143,5 @@ def test_compile_tells_its_callback_and_loading_a_large_module_shows_that_it_ver
     module = tmebox.compile(source_text=text, progress=lambda step, done, total: told.append(step))
     assert told == ["compile", "verify"]
     with progress.to(lambda step, done, total: told.append(step)):
-        tmebox.Module.from_bytes(module.file.to_bytes())
+        tmebox.Module.from_bytes(codec.encode(module.file))
     assert told[2:] == ["verify"]

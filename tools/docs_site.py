@@ -81,8 +81,9 @@ def _command(command: Any, name: str, level: int) -> Iterator[str]:
         yield "\n| | |\n|---|---|\n" + "\n".join(rows)
     if command.epilog:
         yield "\n" + _epilog(inspect.cleandoc(command.epilog))
-    for key, each in getattr(command, "commands", {}).items():
-        yield from _command(each, f"{name} {key}", level + 1)
+    if hasattr(command, "list_commands"):
+        for key in command.list_commands(None):
+            yield from _command(command.get_command(None, key), f"{name} {key}", level + 1)
 
 
 def _parameter(parameter: Any) -> str:

@@ -50,6 +50,9 @@ TARGET_FUNCTION = 2
 """Entry of a function that is exported or whose address is taken."""
 TARGET_LABEL = 4
 """Jump-table label, computed-goto label or landing pad."""
+Isolation = Literal["code+data", "data"]
+ISOLATIONS: tuple[Isolation, ...] = ("code+data", "data")
+"""Whether code verifies itself where it goes, or its compiler is trusted with that."""
 Base = Literal["gs", "r15"]
 BASES: tuple[Base, ...] = ("gs", "r15")
 """Where the window's base is while a sandbox runs."""
@@ -117,9 +120,6 @@ R15_REACH = GUARD // 2
 # -- registers ------------------------------------------------------------------------------------
 RESERVED = ("r14", "r15")
 """With the base in r15: r15 holds it, r14 an offset below 4 GiB; the program has neither."""
-SCRATCH = "r11"
-"""Never an argument, never preserved by a call: free at every return and indirect call."""
-
 INTEGER_ARGUMENT_REGISTERS = ("rdi", "rsi", "rdx", "rcx", "r8", "r9")
 VECTOR_ARGUMENT_COUNT = 8
 

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any, Literal, SupportsFloat, SupportsIndex
 import numpy as np
 from numpy.typing import NDArray
 
+from tmebox.abi import Isolation
 from tmebox.runtime.calls.buffers import In, InOut, Out
 from tmebox.runtime.option_types import (
     DirectoryLike,
     Imports,
     Input,
-    Isolation,
     Optimization,
     Output,
     SandboxOptions,

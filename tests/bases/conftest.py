@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 import pytest
 
 import tmebox
-from tests.bases.modules import ISOLATIONS, PROGRAM, compile_for, needs
+from tests.bases.modules import PROGRAM, compile_for, needs
+from tmebox import abi
 
 
 @pytest.fixture(scope="session")
@@ -24,7 +25,7 @@ def module_of() -> Callable[[str, str], tmebox.Module]:
     return get
 
 
-@pytest.fixture(params=ISOLATIONS)
+@pytest.fixture(params=abi.ISOLATIONS)
 def isolation(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 

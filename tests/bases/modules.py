@@ -10,8 +10,6 @@ import tmebox
 from tmebox.errors import CompileError
 from tmebox.toolchain.compile.gcc import gcc
 
-ISOLATIONS = ("code+data", "data")
-
 PROGRAM = r"""
 #include <setjmp.h>
 #include <stdio.h>

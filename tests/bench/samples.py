@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from tmebox.bench import columns
-from tmebox.bench.building import BuildResults
-from tmebox.bench.calls import CallResults
-from tmebox.bench.crossings import AGAIN, CALL, TURNS, in_base
-from tmebox.bench.instances import InstanceResults
-from tmebox.bench.instances_live import Live
-from tmebox.bench.interruptible import TIME_LIMIT
-from tmebox.bench.results import ProgramResult, Results, compared, measured
-from tmebox.bench.statistics import Spread
-from tmebox.bench.targets import Measured
+from tmebox_bench import columns
+from tmebox_bench.building import BuildResults
+from tmebox_bench.calls import CallResults
+from tmebox_bench.crossings import AGAIN, CALL, TURNS, in_base
+from tmebox_bench.instances import InstanceResults
+from tmebox_bench.instances_live import Live
+from tmebox_bench.interruptible import TIME_LIMIT
+from tmebox_bench.results import ProgramResult, Results, compared, measured
+from tmebox_bench.statistics import Spread
+from tmebox_bench.targets import Measured
 
 COLUMNS = columns.choose("gs-data,gs-code,gs-code-v3,r15-data,r15-code")
 

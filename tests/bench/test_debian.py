@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tmebox.bench import debian
+from tmebox_bench import debian
 
 ONE_LINE = """
 # deb ftp://ftp.invalid/commented main

@@ -10,12 +10,12 @@ from xml.etree import ElementTree
 import pytest
 
 import tmebox
-from tmebox.bench import instances, instances_live, instances_peers
-from tmebox.bench.calls import CallResults
-from tmebox.bench.instances import OPERATIONS, REPEATS, InstanceResults
-from tmebox.bench.instances_chart import chart
-from tmebox.bench.instances_live import Live, hold
-from tmebox.bench.instances_report import (
+from tmebox_bench import instances, instances_live, instances_peers
+from tmebox_bench.calls import CallResults
+from tmebox_bench.instances import OPERATIONS, REPEATS, InstanceResults
+from tmebox_bench.instances_chart import chart
+from tmebox_bench.instances_live import Live, hold
+from tmebox_bench.instances_report import (
     from_json,
     live_table,
     scaling_table,
@@ -23,10 +23,10 @@ from tmebox.bench.instances_report import (
     times_table,
     to_json,
 )
-from tmebox.bench.report import report_files
-from tmebox.bench.results import Results
-from tmebox.bench.statistics import Spread
-from tmebox.bench.targets import Measured
+from tmebox_bench.report import report_files
+from tmebox_bench.results import Results
+from tmebox_bench.statistics import Spread
+from tmebox_bench.targets import Measured
 
 
 @pytest.fixture
@@ -125,7 +125,7 @@ def test_what_is_alive_is_called_after_the_last_was_made_and_what_stopped_it_is_
 
 def test_sandboxes_of_another_process_are_kept_and_counted(tmp_path: Path) -> None:
     path = tmp_path / "trivial.tbx"
-    tmebox.compile(instances_peers.STARTS / "trivial.c").save(path)
+    tmebox.compile(instances_peers.PROGRAMS / "trivial.c").save(path)
     live = instances_live.measure("tmebox", path, 100)
     assert (live.reached, live.called, live.stopped_by) == (100, 100, "")
     assert live.own_bytes > 0 and live.create_s > 0
@@ -157,7 +157,7 @@ def test_the_process_that_forks_notices_a_wrong_answer(tmp_path: Path) -> None:
 
 
 def test_without_lua_the_rest_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
-    from tmebox.bench import debian
+    from tmebox_bench import debian
 
     def unavailable(_: object) -> None:
         raise debian.SourcesUnavailableError("no network")

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from tests.bench import samples
-from tmebox.bench import columns, cpu, suite
-from tmebox.bench.journal import Journal, run_key
-from tmebox.bench.results import Cell, ProgramResult
+from tmebox_bench import columns, cpu, suite
+from tmebox_bench.journal import Journal, run_key
+from tmebox_bench.results import Cell, ProgramResult
 
 RESULT = samples.cpu(1.1).programs[0]
 

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 import tmebox
-from tmebox.bench import columns, cpu, suite, variants
-from tmebox.bench.debian import SourcesUnavailableError
-from tmebox.bench.results import Cell
-from tmebox.bench.runners import RunError, Worker, pinned, run_native
-from tmebox.bench.suite import Program
-from tmebox.bench.variants import Variant
+from tmebox_bench import columns, cpu, suite, variants
+from tmebox_bench.debian import SourcesUnavailableError
+from tmebox_bench.results import Cell
+from tmebox_bench.runners import RunError, Worker, pinned, run_native
+from tmebox_bench.suite import Program
+from tmebox_bench.variants import Variant
 
 pytestmark = pytest.mark.slow
 
@@ -69,8 +69,8 @@ def test_a_run_measures_every_column_and_gives_ratios_to_the_native_one() -> Non
 def test_a_program_whose_output_differs_fails_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
     honest = cpu.run
 
-    def tampered(variant: Variant, arguments: list[str], worker: Worker) -> object:
-        done = honest(variant, arguments, worker)
+    def tampered(variant: Variant, arguments: list[str], worker: Worker, number: int) -> object:
+        done = honest(variant, arguments, worker, number)
         return done if variant.kind == "native" else type(done)(done.cpu_s, done.stdout.replace("0", "1"))
 
     monkeypatch.setattr(cpu, "run", tampered)
@@ -98,7 +98,7 @@ def test_a_missing_package_is_missing_and_not_a_failure(monkeypatch: pytest.Monk
 
 def test_a_runtime_that_is_not_installed_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cpu.wasm, "is_installed", lambda: False)
-    assert "tmebox[bench]" in cpu.why_missing(columns.BY_KEY["wasmtime"])
+    assert "./bench[peers]" in cpu.why_missing(columns.BY_KEY["wasmtime"])
     assert cpu.why_missing(columns.BY_KEY["gs-code"]) == ""
 
 
@@ -115,10 +115,43 @@ def test_a_worker_reports_a_bad_module_and_goes_on(tmp_path: Path) -> None:
     good = variants.variants(FIB, columns.BY_KEY["gs-code"], FIB.sources())[0]
     with Worker() as worker:
         with pytest.raises(RunError, match="ModuleError"):
-            worker.run(Variant("", "sandbox", bad, 0), ["1"])
+            worker.run("sandbox", bad, ["1"])
         with pytest.raises(RunError, match="exit code 2"):
-            worker.run(good, [])
-        assert worker.run(good, ["10"]).stdout == "0000000000000037\n"
+            worker.run("sandbox", good.path, [])
+        assert worker.run("sandbox", good.path, ["10"]).stdout == "0000000000000037\n"
+
+
+@pytest.mark.parametrize("key", ["native", "gs-code"])
+def test_each_round_measures_another_placement_of_the_same_code(
+    key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    column = columns.BY_KEY[key]
+    variant = variants.variants(FIB, column, FIB.sources())[0]
+    assert len(variant.paths) == variants.PLACEMENTS
+    texts = {path.read_bytes() for path in variant.paths}
+    assert len(texts) == variants.PLACEMENTS
+    seen = []
+    honest = cpu.run
+
+    def noting(variant: Variant, arguments: list[str], worker: Worker, number: int) -> object:
+        seen.append(variant.placed(number))
+        return honest(variant, arguments, worker, number)
+
+    monkeypatch.setattr(cpu, "run", noting)
+    results = cpu.bench_cpu([FIB], (column,), size="tiny", rounds=variants.PLACEMENTS)
+    assert results.failures == []
+    assert set(variant.paths) <= set(seen)
+
+
+def test_a_program_turned_into_c_by_wasm2c_prints_the_same() -> None:
+    column = columns.BY_KEY["wasm2c"]
+    if missing := cpu.why_missing(column):
+        pytest.skip(missing)
+    words = next(program for program in suite.PROGRAMS if program.name == "words")
+    results = cpu.bench_cpu([FIB, words], columns.choose("wasm2c"), size="tiny", rounds=1)
+    assert results.failures == []
+    assert [program.cells["wasm2c"].missing for program in results.programs] == ["", ""]
+    assert all(program.cells["wasm2c"].ratio is not None for program in results.programs)
 
 
 def test_pinning_ends_with_its_block() -> None:

@@ -9,13 +9,13 @@ import pytest
 
 from tests.bench import samples
 from tmebox.abi import BASES
-from tmebox.bench import targets
-from tmebox.bench.calls import OPERATIONS, CallResults
-from tmebox.bench.calls_table import calls_table, crossings_table, duration_text, watched_table
-from tmebox.bench.crossings import AGAIN, CALL, TURNS, in_base
-from tmebox.bench.report import paper_table, report_files
-from tmebox.bench.results import from_json
-from tmebox.bench.targets import Measured, Target
+from tmebox_bench import targets
+from tmebox_bench.calls import OPERATIONS, CallResults
+from tmebox_bench.calls_table import calls_table, crossings_table, duration_text, watched_table
+from tmebox_bench.crossings import AGAIN, CALL, TURNS, in_base
+from tmebox_bench.report import paper_table, report_files
+from tmebox_bench.results import from_json
+from tmebox_bench.targets import Measured, Target
 
 
 def rows(measured: Measured) -> dict[str, tuple[str, ...]]:

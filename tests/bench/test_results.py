@@ -7,9 +7,9 @@ from xml.etree import ElementTree
 
 import pytest
 
-from tmebox.bench import charts, columns, paper, statistics, suite, tables
-from tmebox.bench.calls_table import time_text
-from tmebox.bench.results import (
+from tmebox_bench import charts, columns, paper, statistics, suite, tables
+from tmebox_bench.calls_table import time_text
+from tmebox_bench.results import (
     Cell,
     ProgramResult,
     Results,
@@ -19,7 +19,7 @@ from tmebox.bench.results import (
     to_json,
     write_all,
 )
-from tmebox.bench.statistics import Spread
+from tmebox_bench.statistics import Spread
 
 GS = columns.choose("gs-data,gs-code")
 

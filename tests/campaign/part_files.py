@@ -21,7 +21,7 @@ import tmebox
 from tests.campaign.batches import Batches, Outcome
 from tests.campaign.bytes_bent import bent, bent_tree
 from tmebox.errors import TmeboxError
-from tmebox.modulefile.file import ModuleFile
+from tmebox.modulefile import codec
 from tmebox.modulefile.prototypes import prototype_from_json, prototype_to_json
 
 SOURCE = Path(__file__).with_name("guests.c")
@@ -120,7 +120,7 @@ def bent_prototypes(rng: random.Random) -> Callable[[Outcome], None]:
                     outcome.counts["prototypes refused"] += 1
             exports.append(dataclasses.replace(export, prototype=prototype))
         changed = dataclasses.replace(file, exports=tuple(exports))
-        loaded = tmebox.Module(ModuleFile.from_bytes(changed.to_bytes()))
+        loaded = tmebox.Module(codec.decode(codec.encode(changed)))
         imports = dict.fromkeys(loaded.imports, notify)
         with tmebox.Sandbox(loaded, memory="1MiB", timeout=LIMIT_S, imports=imports) as sandbox:
             outcome.counts["prototypes used"] += len(exports)

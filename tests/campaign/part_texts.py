@@ -32,7 +32,8 @@ class Stopped(Exception):
 
 def window() -> Window:
     end = abi.IMAGE_START + texts.MAPPED_BYTES
-    return WINDOWS.acquire(WINDOWS.template(Contents(Layout(abi.STACK_TOP - STACK_BYTES, end, end, ()), ())))
+    layout = Layout(abi.STACK_TOP - STACK_BYTES, end, end, (), texts.MAPPED_BYTES)
+    return WINDOWS.acquire(WINDOWS.template(Contents(layout, ())))
 
 
 def instance(own: Window, base: str) -> _native.Instance:

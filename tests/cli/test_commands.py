@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -108,3 +110,28 @@ def test_help_is_coloured_on_a_terminal_unless_no_color_is_set(terminal: Callabl
 
 def test_help_has_no_escape_sequences_in_a_pipe(tmebox: Run) -> None:
     assert "\x1b" not in tmebox("--help").out
+
+
+def test_a_command_that_is_a_project_of_its_own_says_how_to_have_it(tmp_path: Path) -> None:
+    program = "import sys; from importlib import metadata; metadata.entry_points = lambda group: ()\n"
+    program += "from tmebox.__main__ import main; sys.argv = ['tmebox', *sys.argv[1:]]; sys.exit(main())"
+    wanted, listed = (
+        subprocess.run([sys.executable, "-c", program, word], capture_output=True, text=True, check=False)
+        for word in ("bench", "--help")
+    )
+    assert wanted.returncode == 1 and "pip install ./bench" in wanted.stderr.replace("\n", " ")
+    assert listed.returncode == 0 and "doctor" in listed.stdout and " bench " not in listed.stdout
+
+
+def test_another_packages_command_is_one_of_ours(tmp_path: Path) -> None:
+    info = tmp_path / "guest_book-1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: guest-book\nVersion: 1\n")
+    (info / "entry_points.txt").write_text("[tmebox.commands]\nsign = guest_book:app\n")
+    (tmp_path / "guest_book.py").write_text(
+        "import typer\napp = typer.Typer()\n@app.command()\ndef sign(name: str): print('signed', name)\n"
+    )
+    variables = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    command = [sys.executable, "-m", "tmebox", "sign", "Ada"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=variables)
+    assert (done.returncode, done.stdout) == (0, "signed Ada\n"), done.stderr

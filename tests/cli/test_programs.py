@@ -16,7 +16,7 @@ import pytest
 from tests.cli.command_line import Run, environment
 from tmebox import compile
 from tmebox.cli import doctor
-from tmebox.modulefile.file import ModuleFile
+from tmebox.modulefile import codec
 from tmebox.toolchain.compile import gcc
 
 pytestmark = pytest.mark.slow
@@ -218,11 +218,11 @@ def test_progress_is_shown_on_a_terminal(terminal: Callable[..., str], tmp_path:
 
 
 def test_verify_lists_every_violation_with_its_rule(tmebox: Run, module: Path, tmp_path: Path) -> None:
-    good = ModuleFile.read(module)
+    good = codec.read(module)
     nops, syscall, hlt = b"\x90" * (len(good.text) - 65), b"\x0f\x05", b"\xf4"
     forged = dataclasses.replace(good, text=nops + 32 * syscall + hlt, table_entries=0)
     path = tmp_path / "forged.tbx"
-    forged.write(path)
+    codec.write(forged, path)
     done = tmebox("verify", path)
     assert done.code == 1
     assert done.err.count("no-privileged-instruction") == 32
@@ -260,7 +260,7 @@ SWITCH = """int f(int x, int y) {
 def test_tables_are_told_apart_from_code(tmebox: Run, tmp_path: Path) -> None:
     (tmp_path / "switch.c").write_text(SWITCH)
     file = compile(tmp_path / "switch.c").file
-    file.write(tmp_path / "switch.tbx")
+    codec.write(file, tmp_path / "switch.tbx")
     code = f"{file.code_bytes:,} bytes"
     assert f"code       {code}\ntables     5 targets of jumps, behind the code" in (
         tmebox("inspect", tmp_path / "switch.tbx").out
@@ -334,8 +334,8 @@ def test_a_forged_cache_entry_is_verified_like_any_file(
     source.write_text("int main(void) { return 0; }\n")
     assert tmebox("run", source, env=private_cache).code == 0
     (kept,) = (Path(private_cache["XDG_CACHE_HOME"]) / "tmebox" / "programs").glob("*.tbx")
-    good = ModuleFile.read(kept)
-    dataclasses.replace(good, text=b"\x0f\x05" * (len(good.text) // 2)).write(kept)
+    good = codec.read(kept)
+    codec.write(dataclasses.replace(good, text=b"\x0f\x05" * (len(good.text) // 2)), kept)
     done = tmebox("run", source, env=private_cache)
     assert done.code == 1
     assert "no-privileged-instruction" in done.err

@@ -12,6 +12,7 @@ import pytest
 import tmebox
 from tests.hostile.scene import attack
 from tmebox import CompileError, Module, VerificationError, abi
+from tmebox.modulefile import codec
 from tmebox.modulefile.file import ModuleFile
 
 REFUSED = {
@@ -196,7 +197,7 @@ def test_a_module_file_with_patched_code_is_not_loaded(name: str) -> None:
     file = victim()
     evil = replace(file, text=file.text + PATCHES[name] + b"\xf4" * 16)
     with pytest.raises(VerificationError):
-        Module.from_bytes(evil.to_bytes())
+        Module.from_bytes(codec.encode(evil))
 
 
 @pytest.mark.parametrize("name", ["middle", "sequence", "outside"])
@@ -205,14 +206,14 @@ def test_a_claimed_function_that_is_none_is_not_loaded(name: str) -> None:
     place = {"middle": 1, "sequence": file.text.index(b"\xc3"), "outside": len(file.text) + 64}[name]
     evil = replace(file, functions=np.append(file.functions, np.uint32(file.text_address + place)))
     with pytest.raises(tmebox.TmeboxError):
-        Module.from_bytes(evil.to_bytes())
+        Module.from_bytes(codec.encode(evil))
 
 
 def test_an_export_inside_a_function_is_not_callable() -> None:
     file = victim()
     export = replace(file.exports[0], address=file.exports[0].address + 1)
     with pytest.raises(tmebox.TmeboxError):
-        Module.from_bytes(replace(file, exports=(export,)).to_bytes())
+        Module.from_bytes(codec.encode(replace(file, exports=(export,))))
 
 
 def test_a_segment_outside_the_private_half_is_not_mapped() -> None:
@@ -220,7 +221,7 @@ def test_a_segment_outside_the_private_half_is_not_mapped() -> None:
     for offset in (0, abi.GUARD, abi.CONTROL_PAGE, abi.PRIVATE_END, abi.GATE_BASE, abi.POOL_START):
         segment = replace(file.segments[0], offset=offset)
         with pytest.raises(tmebox.TmeboxError):
-            Module.from_bytes(replace(file, segments=(segment,)).to_bytes())
+            Module.from_bytes(codec.encode(replace(file, segments=(segment,))))
 
 
 def test_relocations_cannot_change_verified_code() -> None:
@@ -232,7 +233,7 @@ def test_relocations_cannot_change_verified_code() -> None:
     )
     evil = replace(file, text=file.text, relocations=relocations)
     try:
-        module = Module.from_bytes(evil.to_bytes())
+        module = Module.from_bytes(codec.encode(evil))
     except tmebox.TmeboxError:
         return
     ending = attack(module, lambda sandbox: sandbox.go(3))

@@ -12,6 +12,7 @@ import tmebox
 from tests.forked import ChildOutcome
 from tests.frame_sections import COMMON, section, uleb
 from tmebox import Module
+from tmebox.modulefile import codec
 
 MOST_BYTES = 64 << 20
 """Of memory, more than before: a hundredth of what one such file took once."""
@@ -35,7 +36,7 @@ def test_a_trap_costs_little_whatever_the_frame_information_says(
     lying = replace(honest, debug_frame=begin.replace(bytes.fromhex("0000004100000000"), address))
 
     def act() -> tuple[str, int, int]:
-        sandbox = tmebox.Sandbox(Module.from_bytes(lying.to_bytes()))
+        sandbox = tmebox.Sandbox(Module.from_bytes(codec.encode(lying)))
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         with pytest.raises(tmebox.Trap) as caught:
             sandbox.boom()

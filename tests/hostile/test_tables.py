@@ -14,6 +14,7 @@ import tmebox
 from tests.forked import run_forked
 from tests.hostile.scene import attack, hostile
 from tmebox import Module, Sandbox, abi
+from tmebox.modulefile import codec
 from tmebox.modulefile.file import Export, ModuleFile
 
 ENTRIES = {"go": 4, "promised": 6, "by_hand": 2}
@@ -93,14 +94,14 @@ def test_a_module_whose_table_leads_elsewhere_is_not_loaded(name: str) -> None:
     for number in (0, file().table_entries - 1):
         evil = with_entry(file(), number, ELSEWHERE[name](file()))
         with pytest.raises(tmebox.VerificationError) as caught:
-            Module.from_bytes(evil.to_bytes())
+            Module.from_bytes(codec.encode(evil))
         assert "table-leads-to-instructions" in {violation.rule for violation in caught.value.violations}
 
 
 @pytest.mark.parametrize("entries", [0, 1, 5, 13, 1000])
 def test_a_module_that_lies_about_its_tables_is_not_loaded(entries: int) -> None:
     with pytest.raises(tmebox.TmeboxError):
-        Module.from_bytes(replace(file(), table_entries=entries).to_bytes())
+        Module.from_bytes(codec.encode(replace(file(), table_entries=entries)))
 
 
 def test_an_export_in_the_tables_is_not_callable() -> None:
@@ -109,10 +110,10 @@ def test_an_export_in_the_tables_is_not_callable() -> None:
         export = Export("table", address)
         evil = replace(file(), exports=(*file().exports, export))
         with pytest.raises(tmebox.TmeboxError):
-            Module.from_bytes(evil.to_bytes())
+            Module.from_bytes(codec.encode(evil))
         functions = np.unique(np.append(file().functions, np.uint32(address)))
         with pytest.raises(tmebox.VerificationError):
-            Module.from_bytes(replace(evil, functions=functions).to_bytes())
+            Module.from_bytes(codec.encode(replace(evil, functions=functions)))
 
 
 def test_a_pointer_into_the_tables_is_no_target() -> None:

@@ -90,7 +90,7 @@ class Machine:
 
     def __init__(self, imports: Any = (), timeout_s: float = 0.0) -> None:
         self.stack_low = abi.STACK_TOP - STACK_SIZE_BYTES
-        layout = Layout(self.stack_low, DATA + DATA_SIZE_BYTES, DATA + DATA_SIZE_BYTES, ())
+        layout = Layout(self.stack_low, DATA + DATA_SIZE_BYTES, DATA + DATA_SIZE_BYTES, (), DATA_SIZE_BYTES)
         self.window = WINDOWS.acquire(WINDOWS.template(Contents(layout, ())))
         self.base = self.window.base
         _native.configure(busy=Busy, closed=Closed, limit=LimitError)

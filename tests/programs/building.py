@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tmebox.bench.debian import SourcesUnavailableError, fetch
+from tmebox_bench.debian import SourcesUnavailableError, fetch
 
 BUILD_TIMEOUT_S = 300
 

@@ -118,7 +118,7 @@ def end(sandbox: tmebox.Sandbox, how: str) -> None:
 def find(sandbox: tmebox.Sandbox, marker: int) -> list[str]:
     """Where the marker is, by the sandbox's own search and by the host's."""
     found = []
-    layout = sandbox._tenancy.image.contents.layout
+    layout = sandbox._tenancy.layout
     needle = marker.to_bytes(8, "little")
     if needle in sandbox.memory.read(layout.stack_low, layout.heap_end - layout.stack_low):
         found.append("private memory, seen by the host")
@@ -204,7 +204,7 @@ def test_the_search_finds_what_is_there(modules: list[tmebox.Module]) -> None:
     for way in ("data", "heap", "stack", "argument", "array"):
         with tmebox.Sandbox(modules[0], **LIMITS[0]) as sandbox:
             mark(sandbox, [(way, 4096)], marker)
-            layout = sandbox._tenancy.image.contents.layout
+            layout = sandbox._tenancy.layout
             private = sandbox.memory.read(layout.stack_low, layout.heap_end - layout.stack_low)
             arena = sandbox.memory.read(abi.ARENA_START, 4096) if way in ("argument", "array") else b""
             assert marker.to_bytes(8, "little") in private + arena, way

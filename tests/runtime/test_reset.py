@@ -1,14 +1,11 @@
 """Going back to the beginning, and taking over what a window holds."""
 
-import dataclasses
-
 import numpy as np
 import pytest
 
 import tmebox
 from tmebox import abi
-from tmebox.memory.windows import Window
-from tmebox.runtime.image import Image
+from tmebox.memory.windows import WINDOWS, Window
 
 SOURCE = r"""
 #include <stdlib.h>
@@ -120,17 +117,12 @@ def test_a_running_sandbox_can_be_neither_reset_nor_captured():
 
 
 def test_captured_contents_start_other_sandboxes(module):
-    @dataclasses.dataclass
-    class Taken:
-        image: Image
-
     with tmebox.Sandbox(module) as sandbox:
         sandbox.bump()
         sandbox.soil()
         contents = sandbox._tenancy.capture()
-        image = Image(module, contents, sandbox._tenancy.image.memory_bytes)
         sandbox.bump()
-    with tmebox.Sandbox(Taken(image)) as copy:
+    with tmebox.Sandbox(tmebox.Snapshot(module, WINDOWS.template(contents), {})) as copy:
         assert (copy.dirty(), copy.kept_sum(), copy.bump()) == (3 * 4096, 900_000, 7)
         assert copy.where() == "read-only"
         copy.reset()

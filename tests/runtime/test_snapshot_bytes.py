@@ -181,7 +181,7 @@ def at(good: SnapshotFile, offset: int, size_bytes: int = PAGE) -> bytes:
 def test_only_writable_data_and_heap_can_be_set(
     module: tmebox.Module, snapshot: tmebox.Snapshot, good: SnapshotFile
 ) -> None:
-    layout = snapshot.image.contents.layout
+    layout = snapshot.template.contents.layout
     read_only = [offset for start, end in layout.read_only for offset in (start, end - PAGE)]
     assert read_only
     outside = [0, layout.stack_low, abi.STACK_TOP - PAGE, abi.CONTROL_PAGE, layout.heap_end, *read_only]

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tmebox.modulefile.file import ModuleFile
+from tmebox.modulefile import codec
 from tmebox.toolchain.cc import dependencies as makedeps
 from tmebox.toolchain.cc.archive import main_ar
 from tmebox.toolchain.cc.command_line import UsageError, parse
@@ -44,7 +44,7 @@ def write(name: str, text: str) -> str:
 
 
 def names(path: str) -> set[str]:
-    return {export.name for export in ModuleFile.read(path).exports}
+    return {export.name for export in codec.read(path).exports}
 
 
 # -- compiling and linking -------------------------------------------------------------------------------
@@ -73,7 +73,7 @@ def test_an_archive_is_searched_and_its_functions_are_not_exported(cc: Run) -> N
     assert cc("-nostdlib", "a.c", "-Llib", "-lb", "-o", "p") == (0, "", "")
     assert cc("-nostdlib", "a.c", "lib/libb.a", "-o", "q") == (0, "", "")
     assert names("p") == names("q") == {"a"}
-    assert ModuleFile.read("p").imports == ()
+    assert codec.read("p").imports == ()
 
 
 def test_libraries_that_libc_contains_need_no_archive_and_others_do(cc: Run) -> None:
@@ -86,7 +86,7 @@ def test_libraries_that_libc_contains_need_no_archive_and_others_do(cc: Run) -> 
 def test_exports_isolation_and_base_are_options(cc: Run) -> None:
     write("a.c", "int a(int x) { return x; } int b(int x) { return -x; }")
     assert cc("-nostdlib", "a.c", "--export", "b", "--isolation=data", "--base", "gs", "-o", "p")[0] == 0
-    module = ModuleFile.read("p")
+    module = codec.read("p")
     assert (names("p"), module.isolation, module.base) == ({"b"}, "data", "gs")
     assert "--base is gs or r15, not 'r13'" in cc("a.c", "--base=r13")[2]
     assert "--isolation is code+data or data" in cc("a.c", "--isolation=none")[2]
@@ -96,13 +96,13 @@ def test_debug_information_is_kept_with_g(cc: Run) -> None:
     write("a.c", "int a(int x) { return x; }")
     for flag, kept in (("-g", True), ("-g0", False), ("-O2", False)):
         assert cc("-nostdlib", flag, "a.c", "-o", "p")[0] == 0
-        assert bool(ModuleFile.read("p").debug_sections) is kept
+        assert bool(codec.read("p").debug_sections) is kept
 
 
 def test_a_program_with_main_becomes_a_command(cc: Run) -> None:
     write("hello.c", '#include <stdio.h>\nint main(void) { return printf("hello\\n") < 0; }')
     assert cc("-O2", "hello.c", "-o", "hello") == (0, "", "")
-    module = ModuleFile.read("hello")
+    module = codec.read("hello")
     assert module.start is not None
     assert [item.name for item in module.imports] == ["__tmebox_syscall"]
 
@@ -110,7 +110,7 @@ def test_a_program_with_main_becomes_a_command(cc: Run) -> None:
 def test_a_library_that_needs_no_libc_has_none(cc: Run) -> None:
     write("add.c", "int add(int a, int b) { return a + b; }")
     assert cc("-O2", "add.c", "-o", "add.tbx") == (0, "", "")
-    module = ModuleFile.read("add.tbx")
+    module = codec.read("add.tbx")
     assert (module.start, module.imports, module.segments) == (None, (), ())
     assert len(module.text) < 64
 
@@ -400,7 +400,7 @@ def test_a_project_builds_with_make_and_rebuilds_what_changed(tmp_path: Path) ->
         return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
 
     make()
-    module = ModuleFile.read(tmp_path / "prog")
+    module = codec.read(tmp_path / "prog")
     assert module.start is not None
     assert "twice" in {symbol.name for symbol in module.symbols}
     assert "up to date" in make()

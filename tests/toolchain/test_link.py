@@ -11,6 +11,7 @@ import pytest
 from tests.toolchain.compiling import compile_text, exports, imports
 from tmebox import abi
 from tmebox.errors import CompileError
+from tmebox.modulefile import codec
 from tmebox.modulefile.file import ModuleFile
 from tmebox.toolchain.assemble import assemble
 from tmebox.toolchain.build import CompileOptions, SourceText, compile_object
@@ -375,7 +376,7 @@ def test_symbols_and_lines_agree_with_the_source(tmp_path: Path) -> None:
 
 def test_call_frame_information_survives_with_the_right_addresses(tmp_path: Path) -> None:
     module = compile_text("int g(int); int f(int x) { return g(x) + 1; }")
-    module.write(tmp_path / "m.tbx")
+    codec.write(module, tmp_path / "m.tbx")
     done = subprocess.run(
         ["readelf", "--debug-dump=frames", tmp_path / "m.tbx"], capture_output=True, text=True, check=True
     )

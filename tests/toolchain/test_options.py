@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import tmebox
-from tmebox.modulefile.file import ModuleFile
+from tmebox.modulefile import codec
 from tmebox.toolchain.cc.command_line import parse
 from tmebox.toolchain.cc.driver import main_cc
 from tmebox.toolchain.cc.response_files import ResponseFileError, expand, split
@@ -60,7 +60,7 @@ def test_options_of_existing_builds_are_accepted(words: str, cc: Run) -> None:
     code, out, err = cc("-nostdlib", "-O2", "a.c", *words.split(), "-o", "p")
     assert (code, out) == (0, "")
     assert not err or (err.startswith("tmebox cc: note: -march=") and len(err.splitlines()) == 1)
-    assert {export.name for export in ModuleFile.read("p").exports} == {"a"}
+    assert {export.name for export in codec.read("p").exports} == {"a"}
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def test_a_map_is_not_left_by_a_link_that_fails(cc: Run) -> None:
 def test_prefix_maps_change_names_and_nothing_that_is_read(cc: Run) -> None:
     here = Path().absolute()
     assert cc(f"{here}/main.c", f"-ffile-prefix-map={here}=/built", "-o", "p")[0] == 0
-    assert b"/built/main.c" in ModuleFile.read("p").segments[0].data
+    assert b"/built/main.c" in codec.read("p").segments[0].data
     assert cc("-E", "-P", f"{here}/main.c", f"-fmacro-prefix-map={here}=.")[1].count('puts("main.c")') == 1
     Path("c.c").write_text('#include "/secret/x.h"\n')
     code, _, err = cc("-c", "c.c", "-ffile-prefix-map=/secret=/etc")
@@ -125,7 +125,7 @@ def test_rules_go_where_wp_says(cc: Run) -> None:
 
 def test_without_start_files_main_is_a_function_like_others(cc: Run) -> None:
     assert cc("main.c", "-nostartfiles", "-o", "p")[0] == 0
-    module = ModuleFile.read("p")
+    module = codec.read("p")
     assert module.start is None and "main" in {export.name for export in module.exports}
 
 
@@ -155,7 +155,7 @@ def test_response_files_hold_options_inputs_and_response_files(cc: Run) -> None:
     Path("inner").write_text("-nostdlib 'a.c'")
     Path("outer").write_text("-O2 @inner\n-o 'the program'\n")
     assert cc("@outer") == (0, "", "")
-    assert {export.name for export in ModuleFile.read("the program").exports} == {"a"}
+    assert {export.name for export in codec.read("the program").exports} == {"a"}
 
 
 def test_response_files_that_name_each_other_come_to_an_end(cc: Run) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import tmebox
-from tmebox.modulefile.file import ModuleFile
+from tmebox.modulefile import codec
 from tmebox.toolchain.cc.archive import main_ar
 from tmebox.toolchain.cc.command_line import UsageError, parse
 from tmebox.toolchain.cc.driver import main_cc
@@ -70,7 +70,7 @@ def test_functions_of_an_archive_taken_whole_are_exported_as_those_of_named_obje
     assert main_ar(["rcs", f"{tmp_path}/libf.a", f"{tmp_path}/f.o"]) == 0
     output = tmp_path / "f.tbx"
     assert main_cc(["-nostdlib", WHOLE, f"{tmp_path}/libf.a", "-o", str(output)]) == 0
-    assert {export.name for export in ModuleFile.read(output).exports} == {"f", "g"}
+    assert {export.name for export in codec.read(output).exports} == {"f", "g"}
 
 
 def test_members_of_the_same_name_are_all_linked(tmp_path: Path) -> None:
@@ -81,7 +81,7 @@ def test_members_of_the_same_name_are_all_linked(tmp_path: Path) -> None:
         assert main_ar(["qcs", f"{tmp_path}/l.a", f"{tmp_path}/{folder}/x.o"]) == 0
     output = tmp_path / "f.tbx"
     assert main_cc(["-nostdlib", WHOLE, f"{tmp_path}/l.a", "-o", str(output)]) == 0
-    assert {export.name for export in ModuleFile.read(output).exports} == {"f", "g"}
+    assert {export.name for export in codec.read(output).exports} == {"f", "g"}
 
 
 def test_options_that_are_not_closed_are_errors() -> None:

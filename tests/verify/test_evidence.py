@@ -58,7 +58,6 @@ def test_a_text_whose_compiler_is_trusted_offers_no_target() -> None:
 def test_features_are_spelled_as_the_kernel_spells_them(encoding: str, features: set[str]) -> None:
     text = check(bytes.fromhex(encoding) + HLT)
     assert text.features == features
-    assert text.uses_avx == ("avx" in features or "avx2" in features or "fma" in features)
 
 
 def test_x87_code_is_noticed() -> None:
@@ -108,8 +107,6 @@ def test_nobody_else_makes_the_proof() -> None:
             b"\x0f\x05",
             text.target_map,
             text.features,
-            False,
-            False,
             False,
             text.instruction_count,
         )

@@ -7,14 +7,16 @@ from typing import Annotated
 import typer
 
 import tmebox
-from tmebox.cli import bench, demo, doctor, inspect, run, stub, verify
-from tmebox.cli.output import EXIT_FAILED, EXIT_OK, EXIT_TRAP, complain
+from tmebox.cli import demo, doctor, inspect, run, stub, verify
+from tmebox.cli.others import Commands
+from tmebox.cli.output import EXIT_FAILED, EXIT_OK, EXIT_TRAP, complain, examples
 from tmebox.errors import TmeboxError, Trap
 
 VERBATIM = {"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []}
 
 app = typer.Typer(
     name="tmebox",
+    cls=Commands,
     no_args_is_help=True,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
@@ -22,11 +24,6 @@ app = typer.Typer(
     epilog="Exit codes: 0 success; 1 does not compile, does not verify or cannot be loaded; 2 wrong usage; "
     "134 stopped by a trap. [bold]run[/] otherwise exits with the program's own code.",
 )
-
-
-def examples(*commands: str) -> str:
-    """Text below a command's help. Paragraphs become lines there."""
-    return "\n\n".join(["Examples:", *(f"[bold cyan]  {command}[/]" for command in commands)])
 
 
 def _show_version(wanted: bool) -> None:
@@ -88,12 +85,6 @@ app.command(
     "stub", epilog=examples("tmebox stub blur.tbx -o blur_types.py", "tmebox stub blur.c -o blur.pyi")
 )(stub.stub)
 app.command("doctor", epilog=examples("tmebox doctor"))(doctor.doctor)
-app.add_typer(
-    bench.bench,
-    name="bench",
-    help="Measure what sandboxing costs on this machine.",
-    epilog=examples("tmebox bench cpu --quick", "tmebox bench cpu fib json", "tmebox bench calls"),
-)
 
 
 def main() -> int:

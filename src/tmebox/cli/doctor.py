@@ -5,11 +5,12 @@ from __future__ import annotations
 import ctypes
 import os
 import platform
+import re
 import resource
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -20,7 +21,6 @@ from tmebox import abi
 from tmebox.cli.output import EXIT_FAILED, printable, size, stdout
 from tmebox.errors import CompileError, LimitError
 
-COMPILER_VERSION = "0.14.1"
 SYS_USERFAULTFD = 323
 UFFD_USER_MODE_ONLY = 1
 OVERCOMMIT_NEVER = 2
@@ -139,7 +139,7 @@ def _window() -> Finding:
         from tmebox.memory.windows import WINDOWS
         from tmebox.runtime.resources import limits
 
-        layout = Layout(abi.STACK_TOP - abi.MIB, abi.IMAGE_START, abi.IMAGE_START + abi.MIB, ())
+        layout = Layout(abi.STACK_TOP - abi.MIB, abi.IMAGE_START, abi.IMAGE_START + abi.MIB, (), abi.MIB)
         window = WINDOWS.acquire(WINDOWS.template(Contents(layout, ())))
         found = limits()
     except (ImportError, LimitError, ValueError) as error:
@@ -211,14 +211,21 @@ def _compiler() -> Finding:
             "not installed",
             "to compile C: pip install 'tmebox[cc]'; modules run without it",
         )
-    if found != COMPILER_VERSION:
+    pinned = _pinned_compiler()
+    if found != pinned:
         return Finding(
             "compiler",
             "note",
             f"ziglang {found}",
-            f"made for ziglang {COMPILER_VERSION}: pip install 'tmebox[cc]'",
+            f"made for ziglang {pinned}: pip install 'tmebox[cc]'",
         )
     return Finding("compiler", "ok", f"clang from ziglang {found}")
+
+
+def _pinned_compiler() -> str:
+    """The version of it that the extra `cc` asks for."""
+    pins = (re.match(r"ziglang==([\d.]+)", requirement) for requirement in requires("tmebox") or ())
+    return next((pin[1] for pin in pins if pin), "of another version")
 
 
 def _gcc() -> Finding:

@@ -111,3 +111,8 @@ def duration(duration_s: float) -> str:
         if duration_s * factor < 999.5:
             return f"{duration_s * factor:.3g} {unit}"
     return f"{duration_s:.2f} s"
+
+
+def examples(*commands: str) -> str:
+    """Text below a command's help. Paragraphs become lines there."""
+    return "\n\n".join(["Examples:", *(f"[bold cyan]  {command}[/]" for command in commands)])

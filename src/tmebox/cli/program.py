@@ -38,11 +38,11 @@ def load_program(path: Path, *, report: Report | None = None) -> tmebox.Module:
 
 def read_program(path: Path, *, report: Report | None = None) -> ModuleFile:
     """The module file of `path`, compiled if it is source. Raises CompileError, ModuleError, OSError."""
-    from tmebox.modulefile.file import ModuleFile
+    from tmebox.modulefile import codec
 
     if path.suffix not in SOURCE_SUFFIXES:
         _require_module(path)
-        return ModuleFile.read(path)
+        return codec.read(path)
     path.open("rb").close()  # else the compiler says that it has no input
     manifest = _manifest_path(path)
     cached = _from_cache(manifest)
@@ -112,13 +112,13 @@ def _pipeline_digest() -> str:
 
 def _from_cache(manifest: Path) -> ModuleFile | None:
     """What was compiled earlier, if none of the files it was made from has changed since."""
-    from tmebox.modulefile.file import ModuleFile
+    from tmebox.modulefile import codec
 
     try:
         made_from = json.loads(manifest.read_text())
         if not made_from or any(_digest(Path(name)) != digest for name, digest in made_from.items()):
             return None
-        module = ModuleFile.read(manifest.with_suffix(".tbx"))
+        module = codec.read(manifest.with_suffix(".tbx"))
         os.utime(manifest)
     except (OSError, ValueError, AttributeError, ModuleError):
         return None
@@ -145,9 +145,11 @@ def _warn(warning: Diagnostic) -> None:
 def _keep(module: ModuleFile, made_from: dict[str, str], manifest: Path) -> None:
     """Write a cache entry, the module before the manifest that makes it valid. A full disk is no error, nor
     is a cache that only somebody else may write."""
+    from tmebox.modulefile import codec
+
     try:
         manifest.parent.mkdir(mode=0o700, exist_ok=True)
-        _replace(manifest.with_suffix(".tbx"), module.to_bytes())
+        _replace(manifest.with_suffix(".tbx"), codec.encode(module))
         _replace(manifest, json.dumps(made_from).encode())
         entries = sorted(
             manifest.parent.glob("*.json"), key=lambda entry: entry.stat().st_mtime, reverse=True

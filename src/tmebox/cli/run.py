@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def _checked_size(text: str) -> str:
-    from tmebox.runtime.plan import parse_size
+    from tmebox.runtime.layout import parse_size
 
     try:
         parse_size(text, "SIZE")
@@ -61,6 +61,14 @@ def run(
         int | None,
         typer.Option(metavar="COUNT", min=3, help="Limit on its open files, standard streams included."),
     ] = None,
+    listen: Annotated[
+        list[str] | None,
+        typer.Option(metavar="HOST:PORT", help="Let it accept TCP connections there. Repeatable."),
+    ] = None,
+    connect: Annotated[
+        list[str] | None,
+        typer.Option(metavar="HOST:PORT", help="Let it connect to this by TCP. Repeatable."),
+    ] = None,
 ) -> None:
     """Run a program in a sandbox. It sees no files, no variables and no network but what you give it.
 
@@ -75,7 +83,14 @@ def run(
         module = load_program(program, report=report)
     # A stream that was closed when we were started is None: its number may by now be any other file's.
     try:
-        with tmebox.Sandbox(module, memory=memory, stack=stack, files=files) as sandbox:
+        with tmebox.Sandbox(
+            module,
+            memory=memory,
+            stack=stack,
+            files=files,
+            listen=_endpoints(listen or [], "--listen"),
+            connect=_endpoints(connect or [], "--connect"),
+        ) as sandbox:
             completed = sandbox.run(
                 [program.name, *(arguments or [])],
                 stdin=b"" if sys.stdin is None else 0,
@@ -91,6 +106,19 @@ def run(
         show_trap(trap, program)
         raise typer.Exit(EXIT_TRAP) from None
     raise typer.Exit(completed.exit_code)
+
+
+def _endpoints(entries: list[str], option: str) -> list[tuple[str, int]]:
+    from tmebox.runtime.system.network import endpoint
+
+    found = []
+    for entry in entries:
+        try:
+            parsed = endpoint(entry)
+        except ValueError as error:
+            raise typer.BadParameter(str(error), param_hint=option) from None
+        found.append((parsed.host, parsed.port))
+    return found
 
 
 def _drop(_: bytes) -> None:

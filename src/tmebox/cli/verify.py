@@ -64,12 +64,6 @@ def verify_file(module: ModuleFile) -> VerifiedText:
     from tmebox.runtime.unwind import Unwinder
     from tmebox.verify import verify as verify_text
 
-    unwinder = Unwinder(module, 0)
-
-    def locate(address: int) -> str | None:
-        frame = unwinder.locate(address)
-        return str(frame) if frame.function else None
-
     return verify_text(
         module.text,
         module.text_address,
@@ -80,5 +74,5 @@ def verify_file(module: ModuleFile) -> VerifiedText:
         facts=module.facts,
         base=module.base,
         isolation=module.isolation,
-        locate=locate,
+        locate=Unwinder(module, 0).place,
     )

@@ -10,13 +10,15 @@ class Layout:
     """Offsets of one sandbox's parts. The image and the heap together have `heap_end - IMAGE_START` bytes.
 
     The stack is [stack_low, STACK_TOP), the control page follows, then the image up to `heap_start` and the
-    heap up to `heap_end`. `read_only` are page-aligned (start, end) inside the image.
+    heap up to `heap_end`. `read_only` are page-aligned (start, end) inside the image. `memory_bytes` is the
+    limit that was asked for: on image and heap, and on host arrays.
     """
 
     stack_low: int
     heap_start: int
     heap_end: int
     read_only: tuple[tuple[int, int], ...]
+    memory_bytes: int
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""How the pages of windows come and go: by userfaultfd, or by mapping them."""
+"""Substrates: how the pages of windows come and go, by userfaultfd or by mapping them."""
 
 from __future__ import annotations
 

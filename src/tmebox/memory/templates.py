@@ -9,6 +9,7 @@ from typing import Any
 
 from tmebox import _native, abi
 from tmebox.memory.contents import Contents
+from tmebox.once import once
 
 PAGE = abi.PAGE_SIZE
 SHARED_AT_LEAST = 64 * abi.KIB
@@ -24,15 +25,20 @@ class Template:
     def __init__(
         self,
         contents: Contents,
-        native: _native.Template | None,
+        prepare: Callable[[Contents], _native.Template | None],
         parked: _native.Shelf[Any],
         drain: Callable[[Template], None],
     ) -> None:
-        """native: None where windows are filled by copying. drain: takes the parked windows at the end."""
+        """prepare: makes `native`. drain: takes the parked windows at the end."""
         self.contents = contents
-        self.native = native
         self.parked = parked
+        self._prepare = prepare
         self._drain = drain
+
+    @once
+    def native(self) -> _native.Template | None:
+        """The contents as the core has them; None where windows are filled by copying. Raises LimitError."""
+        return self._prepare(self.contents)
 
     def __del__(self) -> None:
         if not sys.is_finalizing():

@@ -162,19 +162,23 @@ class WindowPool:
         return [template for reference in self._known.valuerefs() if (template := reference()) is not None]
 
     def template(self, contents: Contents) -> Template:
-        """What windows are to start with, made once for many."""
-        try:
-            template = Template(contents, self.substrate.template(contents), self._shelf(), self._drain)
-        except OSError as error:
-            raise self.exhausted("memory for first contents", error) from error
+        """What windows are to start with, made ready for many when the first one asks for it."""
+        template = Template(contents, self._prepare, self._shelf(), self._drain)
         self._known[id(template)] = template
         return template
+
+    def _prepare(self, contents: Contents) -> _native.Template | None:
+        try:
+            return self.substrate.template(contents)
+        except OSError as error:
+            raise self.exhausted("memory for first contents", error) from error
 
     def _shelf(self) -> _native.Shelf[Place]:
         return _native.Shelf(heir=self._orphaned, sum=self._parked)
 
     def acquire(self, template: Template) -> Window:
         """A window that holds what the template says. Raises LimitError when there is none left."""
+        native = template.native
         if self._returned or self._orphaned or self._late:
             self.tidy()
         claim = self._take(template)
@@ -184,7 +188,7 @@ class WindowPool:
         window = Window(claim, template, self)  # from here on, its finalizer gives it back
         del claim
         try:
-            self.substrate.start(place.base, template.contents, template.native)
+            self.substrate.start(place.base, template.contents, native)
         except OSError as error:
             del window
             layout = template.contents.layout

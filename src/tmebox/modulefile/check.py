@@ -15,7 +15,6 @@ from tmebox import abi
 from tmebox.errors import ModuleError
 from tmebox.modulefile.file import LineTable, ModuleFile, Segment, Symbol
 
-ISOLATIONS = ("data", "code+data")
 MAX_EXPORTS = 1 << 20
 MAX_SEGMENTS = 64
 MAX_SYMBOLS = 1 << 20
@@ -29,7 +28,7 @@ def symbol_key(symbol: Symbol) -> tuple[int, int, str]:
 
 def check(module: ModuleFile) -> None:
     """Raise ModuleError unless every number lies where it may. What the code does is the verifier's."""
-    if module.isolation not in ISOLATIONS or module.base not in abi.BASES:
+    if module.isolation not in abi.ISOLATIONS or module.base not in abi.BASES:
         raise ModuleError(f"unknown isolation {module.isolation!r:.20} or base {module.base!r:.20}")
     size = len(module.text)
     low, high = module.text_address, module.text_address + size

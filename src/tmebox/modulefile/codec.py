@@ -1,5 +1,5 @@
-"""Module files as bytes: an ELF executable plus notes. Decoding trusts nothing and needs no more memory
-than it was given.
+"""Module files as bytes and on disk: an ELF64 executable plus notes. Decoding trusts nothing and needs no
+more memory than it was given.
 
 Notes of owner "tmebox": the first is JSON (everything with names), the others are packed little-endian
 arrays. Function symbols live in .symtab, as everywhere; code and data in PT_LOAD segments.
@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
@@ -21,6 +23,7 @@ from tmebox.modulefile import elf
 from tmebox.modulefile.check import MAX_NAME_BYTES, MAX_SEGMENTS, MAX_SYMBOLS, check, symbol_key
 from tmebox.modulefile.file import Export, Import, LineTable, ModuleFile, Relocations, Segment, Symbol
 from tmebox.modulefile.prototypes import prototype_from_json, prototype_to_json
+from tmebox.outputs import write_output
 
 FORMAT = 4
 OWNER = "tmebox"
@@ -41,6 +44,10 @@ ARRAYS: tuple[tuple[int, str, str], ...] = (
 )
 """Note type (above those that other tools give a meaning), what it holds, element type."""
 
+MAX_FILE_BYTES = 1 << 30
+"""Largest module file that is read."""
+READ_BYTES = 1 << 20
+"""How much of it is read at a time."""
 MAX_METADATA_BYTES = 64 << 20
 MAX_NAMES_BYTES = 64 << 20
 """All symbol names together: a hostile file may point a million symbols at one long name."""
@@ -49,6 +56,29 @@ _SYMBOL = np.dtype(
     [("name", "<u4"), ("info", "u1"), ("other", "u1"), ("section", "<u2"), ("value", "<u8"), ("size", "<u8")]
 )
 _STT_FUNC, _STB_GLOBAL = 2, 1
+
+
+def write(module: ModuleFile, path: str | os.PathLike[str]) -> None:
+    """Write the `.tbx` file, executable so that build systems take it for a program. Raises OSError, or
+    ModuleError for a module that `decode` would refuse.
+
+    A regular file appears complete or not at all; a device or a pipe is written to.
+    """
+    write_output(path, encode(module), is_program=True, replaces_links=True)
+
+
+def read(path: str | os.PathLike[str]) -> ModuleFile:
+    """Read a `.tbx` file. Raises OSError, or ModuleError if it is not a usable module."""
+    data = bytearray()
+    with Path(path).open("rb", buffering=0) as file:
+        while part := file.read(READ_BYTES):  # one read of the most there may be would take that memory
+            data += part
+            if len(data) > MAX_FILE_BYTES:
+                raise ModuleError(f"{path}: larger than {MAX_FILE_BYTES >> 20} MiB")
+    try:
+        return decode(data)
+    except ModuleError as error:
+        raise ModuleError(f"{path}: {error}") from None
 
 
 # -- encoding -----------------------------------------------------------------------------------------
@@ -163,7 +193,8 @@ def _symbol_table(module: ModuleFile) -> tuple[bytes, bytes, int]:
 
 
 def digest(module: ModuleFile) -> str:
-    """See ModuleFile.digest."""
+    """SHA-256 in hexadecimal over everything that a verifier or loader uses; names of files and of functions
+    that cannot be called do not count."""
     metadata = _metadata(module)
     for incidental in ("files", "producer"):
         del metadata[incidental]

@@ -1,4 +1,4 @@
-"""The `.tbx` module file: an ELF64 executable whose metadata is in notes. Untrusted until verified.
+"""What is in a `.tbx` module file, as plain data. `codec` reads and writes it, `check` judges it.
 
 A `ModuleFile` is what the linker produced: text at its nominal address, data at its window offsets, and
 the lists a loader needs to move the text to its slot. Nothing in it is believed: the verifier decides from
@@ -7,18 +7,13 @@ the bytes that will run, and the loader range-checks everything else.
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tmebox.abi import TABLE_ENTRY
-from tmebox.errors import ModuleError
 from tmebox.modulefile.prototypes import Prototype
-from tmebox.once import once
-from tmebox.outputs import write_output
 
 Addresses = NDArray[np.uint32]
 
@@ -84,12 +79,6 @@ class LineTable:
     files: tuple[str, ...]
 
 
-MAX_FILE_BYTES = 1 << 30
-"""Largest module file that is read."""
-READ_BYTES = 1 << 20
-"""How much of it is read at a time."""
-
-
 @dataclass(frozen=True, eq=False)
 class ModuleFile:
     """Addresses are nominal (before relocation).
@@ -127,51 +116,3 @@ class ModuleFile:
     def code_bytes(self) -> int:
         """How much of the text is instructions: all but the tables."""
         return len(self.text) - TABLE_ENTRY * self.table_entries
-
-    def to_bytes(self) -> bytes:
-        """The `.tbx` file. Raises ModuleError if this is not a module that `from_bytes` would accept."""
-        from tmebox.modulefile import codec as modulecodec
-
-        return modulecodec.encode(self)
-
-    def check(self) -> None:
-        """Raise ModuleError unless every number lies where it may. What the code does is the verifier's."""
-        from tmebox.modulefile import check as modulecheck
-
-        modulecheck.check(self)
-
-    @staticmethod
-    def from_bytes(data: bytes | bytearray | memoryview) -> ModuleFile:
-        """Parse untrusted bytes. Raises ModuleError, whatever is wrong with them."""
-        from tmebox.modulefile import codec as modulecodec
-
-        return modulecodec.decode(data)
-
-    def write(self, path: str | os.PathLike[str]) -> None:
-        """Write the `.tbx` file, executable so that build systems take it for a program. Raises OSError.
-
-        A regular file appears complete or not at all; a device or a pipe is written to.
-        """
-        write_output(path, self.to_bytes(), is_program=True, replaces_links=True)
-
-    @staticmethod
-    def read(path: str | os.PathLike[str]) -> ModuleFile:
-        """Read a `.tbx` file. Raises OSError, or ModuleError if it is not a usable module."""
-        data = bytearray()
-        with Path(path).open("rb", buffering=0) as file:
-            while part := file.read(READ_BYTES):  # one read of the most there may be would take that memory
-                data += part
-                if len(data) > MAX_FILE_BYTES:
-                    raise ModuleError(f"{path}: larger than {MAX_FILE_BYTES >> 20} MiB")
-        try:
-            return ModuleFile.from_bytes(data)
-        except ModuleError as error:
-            raise ModuleError(f"{path}: {error}") from None
-
-    @once
-    def digest(self) -> str:
-        """SHA-256 in hexadecimal over everything that a verifier or loader uses; names of files and of
-        functions that cannot be called do not count."""
-        from tmebox.modulefile import codec as modulecodec
-
-        return modulecodec.digest(self)

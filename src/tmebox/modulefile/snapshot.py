@@ -29,7 +29,6 @@ from dataclasses import dataclass
 
 from tmebox import abi
 from tmebox.errors import SnapshotError
-from tmebox.modulefile.file import ModuleFile
 
 MAGIC = b"TMEBOX\0\1"
 KEYED, COMPRESSED = 1, 2
@@ -112,11 +111,12 @@ class SnapshotFile:
         return SnapshotFile(identity, address, memory_bytes, stack_bytes, tuple(_cut(runs, pages)))
 
 
-def identity(file: ModuleFile) -> bytes:
+def identity(digest: str) -> bytes:
     """32 bytes that differ if anything does that the contents of a sandbox's memory depend on: the module's
-    text, data, prototypes and relocations, and every number of the contract between host and sandboxes."""
+    text, data, prototypes and relocations, which are in its digest, and every number of the contract between
+    host and sandboxes."""
     numbers = sorted((n, v) for n, v in vars(abi).items() if n.isupper() and isinstance(v, int))
-    return hashlib.sha256(f"{file.digest} {numbers}".encode()).digest()
+    return hashlib.sha256(f"{digest} {numbers}".encode()).digest()
 
 
 def _runs(pages: Pages) -> Iterator[tuple[int, list[bytes]]]:

@@ -14,14 +14,13 @@ from tmebox.errors import CompileError, CompileWarning, Diagnostic
 from tmebox.listing import texts
 from tmebox.progress import shown, to
 from tmebox.runtime.module import Module
-from tmebox.runtime.option_types import Isolation, Optimization, SourcePath
+from tmebox.runtime.option_types import Optimization, SourcePath
 
 if TYPE_CHECKING:
     from tmebox.toolchain.options import SourceText
 
 OPTIMIZATIONS: tuple[str, ...] = get_args(Optimization)
 LONGEST_WARNING = 4000
-ISOLATIONS: tuple[str, ...] = get_args(Isolation)
 
 
 def compile(
@@ -33,7 +32,7 @@ def compile(
     optimize: Optimization = "-O2",
     flags: Sequence[str] = (),
     exports: Sequence[str] | None = None,
-    isolation: Isolation = "code+data",
+    isolation: abi.Isolation = "code+data",
     base: abi.Base = "gs",
     trust_compiler: bool = False,
     timeout: float = 120.0,
@@ -76,7 +75,7 @@ def compile(
         defines=texts(defines, "defines"),
         flags=texts(flags, "flags"),
         exports=None if exports is None else texts(exports, "exports"),
-        isolation=_one_of("isolation", isolation, ISOLATIONS),
+        isolation=_one_of("isolation", isolation, abi.ISOLATIONS),
         base=_one_of("base", base, abi.BASES),
         timeout_s=timeout,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import warnings
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,8 @@ import numpy as np
 from tmebox import _native, abi
 from tmebox.errors import LimitError, ModuleError
 from tmebox.memory.code_region import CODE_REGION, Slot, usual_address
+from tmebox.memory.templates import Template
+from tmebox.modulefile import codec
 from tmebox.modulefile.file import Addresses, ModuleFile, Segment
 from tmebox.modulefile.prototypes import Prototype
 from tmebox.once import once
@@ -77,7 +79,7 @@ class Module(Shown):
         self.library_initializer = self._addresses.get(INITIALIZER) if file.start is None else None
         # What sandboxes have in common, made when the first one needs it.
         self.bound: dict[str, _native.Export] = {}
-        self.starts: dict[Any, Any] = {}
+        self.templates: dict[Any, Template] = {}
         self.unwinder = Unwinder(file, self.slide)
         _LOADED[slot.address] = self
         self._slot = slot
@@ -87,19 +89,19 @@ class Module(Shown):
     @classmethod
     def load(cls, path: str | Path, *, trust_compiler: bool = False) -> Module:
         """Read, verify and load a `.tbx` file. Raises ModuleError, VerificationError, OSError."""
-        return cls(ModuleFile.read(Path(path)), trust_compiler=trust_compiler)
+        return cls(codec.read(path), trust_compiler=trust_compiler)
 
     @classmethod
     def from_bytes(cls, data: bytes, *, trust_compiler: bool = False) -> Module:
         """As `load`, from the contents of a `.tbx` file."""
-        return cls(ModuleFile.from_bytes(data), trust_compiler=trust_compiler)
+        return cls(codec.decode(data), trust_compiler=trust_compiler)
 
     def save(self, path: str | Path) -> None:
         """Write the module as a `.tbx` file."""
-        self.file.write(Path(path))
+        codec.write(self.file, path)
 
     def to_bytes(self) -> bytes:
-        return self.file.to_bytes()
+        return codec.encode(self.file)
 
     def _warn_of_shadowed(self) -> None:
         """Of a library's exports that are no attributes of sandboxes: every sandbox has others there."""
@@ -134,7 +136,7 @@ class Module(Shown):
         if address == self.address:
             return self
         loaded = _LOADED.get(address)
-        if loaded is not None and loaded.file.digest == self.file.digest:
+        if loaded is not None and loaded.digest == self.digest:
             return loaded
         return Module(self.file, trust_compiler=True, address=address)
 
@@ -156,6 +158,11 @@ class Module(Shown):
         """First page-aligned offset behind the data image: where the heap starts."""
         ends = [segment.offset + segment.size_bytes for segment in self.segments]
         return -(-max(ends, default=abi.IMAGE_START) // abi.PAGE_SIZE) * abi.PAGE_SIZE
+
+    @once
+    def digest(self) -> str:
+        """Of the file: equal for two modules that do the same."""
+        return codec.digest(self.file)
 
     @once
     def stdout(self) -> int | None:
@@ -224,7 +231,7 @@ def _relocate_and_verify(file: ModuleFile, slot: Slot) -> tuple[VerifiedText, tu
             facts=file.facts.astype(np.int64),
             base=file.base,
             isolation=file.isolation,
-            locate=_locator(file, slide),
+            locate=Unwinder(file, slide).place,
         )
     return verified, segments
 
@@ -254,16 +261,6 @@ def _add(
     fields = data[index].copy().view(dtype)[:, 0]
     fields += np.array(amount & ((1 << 8 * width) - 1), dtype)
     data[index] = fields[:, None].view(np.uint8)
-
-
-def _locator(file: ModuleFile, slide: int) -> Callable[[int], str | None]:
-    unwinder = Unwinder(file, slide)
-
-    def locate(address: int) -> str | None:
-        frame = unwinder.locate(address)
-        return str(frame) if frame.function else None
-
-    return locate
 
 
 def _require_entries(file: ModuleFile, verified: VerifiedText) -> None:

@@ -8,9 +8,9 @@ from typing import Any, Literal, Protocol, TypedDict
 
 from tmebox.listing import Text
 from tmebox.runtime.system import Directory
+from tmebox.runtime.system.network import EndpointLike, ListenLike
 
 Optimization = Literal["-O0", "-O1", "-O2", "-O3", "-Os", "-Oz", "-Og", "-Ofast"]
-Isolation = Literal["code+data", "data"]
 
 Size = int | str
 """Bytes, or a text like "64MiB"."""
@@ -52,6 +52,8 @@ class SpawnOptions(TypedDict, total=False):
     stdout: Output
     stderr: Output
     files: int | None
+    listen: Sequence[ListenLike]
+    connect: Sequence[EndpointLike]
 
 
 class SandboxOptions(SpawnOptions, total=False):

@@ -31,7 +31,7 @@ class Limit:
 @dataclass(frozen=True)
 class Limits:
     """What ends the number of sandboxes: windows alive at once, bytes of memory, file descriptors, mappings.
-    `substrate` is how their memory comes and goes, "userfault" or "plain"."""
+    `substrate` is how their pages come and go, "userfault" or "plain"."""
 
     substrate: str
     windows: Limit

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import math
 import operator
+import socket
 import sys
 import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -17,18 +18,20 @@ from numpy.typing import DTypeLike, NDArray
 from tmebox import _native, abi
 from tmebox.errors import LimitError
 from tmebox.listing import Text, texts
+from tmebox.memory.templates import Template
+from tmebox.memory.windows import WINDOWS
 from tmebox.once import once
 from tmebox.runtime import commands
-from tmebox.runtime import plan as layout
 from tmebox.runtime.calls import functions, host_functions
 from tmebox.runtime.commands import Completed
 from tmebox.runtime.exports import Exports
-from tmebox.runtime.image import HasImage, Image, Start
+from tmebox.runtime.layout import first_contents, parse_size
 from tmebox.runtime.module import Module
 from tmebox.runtime.option_types import DirectoryLike, Imports, Input, Output, Size
 from tmebox.runtime.sandbox_memory import SandboxMemory
 from tmebox.runtime.system import Directory, System
 from tmebox.runtime.system.descriptors import FEWEST_OPEN
+from tmebox.runtime.system.network import Endpoint, EndpointLike, ListenLike, endpoint, listening
 from tmebox.runtime.tenancy import Tenancy
 from tmebox.shown import Fact, Shown
 
@@ -42,7 +45,7 @@ _Shape = SupportsIndex | Sequence[SupportsIndex]
 
 DEFAULT_MEMORY = "64MiB"
 DEFAULT_STACK = "8MiB"
-MOST_STARTS = 64
+MOST_TEMPLATES = 64
 """Combinations of limits that a module's sandboxes are made ready for."""
 U64 = (1 << 64) - 1
 OWN_ATTRIBUTES = frozenset({"module", "_given", "_program_ran", "_tenancy", "base"})
@@ -51,7 +54,7 @@ STATES = {_native.IDLE: "idle", _native.RUNNING: "running", _native.DEAD: "trapp
 
 
 class Options(NamedTuple):
-    """What a sandbox was given besides its start, checked. `timeout`: seconds, 0 for none."""
+    """What a sandbox was given besides its contents, checked. `timeout`: seconds, 0 for none."""
 
     timeout: float
     imports: Imports
@@ -61,10 +64,14 @@ class Options(NamedTuple):
     stdout: Output
     stderr: Output
     files: int | None
+    listen: tuple[Endpoint | socket.socket, ...] = ()
+    connect: tuple[Endpoint, ...] = ()
 
     def as_given(self) -> dict[str, Any]:
         """For another sandbox."""
-        return {**self._asdict(), "timeout": self.timeout or None}
+        listen = [item if isinstance(item, socket.socket) else (item.host, item.port) for item in self.listen]
+        connect = [(item.host, item.port) for item in self.connect]
+        return {**self._asdict(), "timeout": self.timeout or None, "listen": listen, "connect": connect}
 
 
 DEFAULTS = Options(0.0, None, (), {}, None, None, None, None)
@@ -80,7 +87,7 @@ class Sandbox(Shown):
 
     def __init__(
         self,
-        module: Module | HasImage,
+        module: Module | Snapshot,
         *,
         memory: Size = DEFAULT_MEMORY,
         stack: Size = DEFAULT_STACK,
@@ -92,6 +99,8 @@ class Sandbox(Shown):
         stdout: Output = None,
         stderr: Output = None,
         files: int | None = None,
+        listen: Sequence[ListenLike] = (),
+        connect: Sequence[EndpointLike] = (),
     ) -> None:
         """module: what to run; or a snapshot, to go on from there with its limits on memory and stack.
         memory: limit on data and heap; host arrays have an allowance of the same size. stack: its size.
@@ -99,31 +108,35 @@ class Sandbox(Shown):
         that carry the right names. dirs, env, stdin, stdout, stderr: what the C library reaches during calls;
         default: no files, no environment, empty input, output to sys.stdout and sys.stderr. files: how many
         it may have open at once, standard streams included (default 64, and less where `ulimit -n` is low).
+        listen: where it may accept TCP connections, as "HOST:PORT", (HOST, PORT) or bound sockets; the host
+        binds them now. connect: where it may connect to; names are resolved now. Default: no network.
 
-        Raises LimitError, ModuleError (a missing import), or a Trap from the module's constructors.
+        Raises OSError (an address cannot be had), LimitError, ModuleError (a missing import), or a Trap from
+        the module's constructors.
         """
-        self.module, start = _start(module, memory, stack)
+        self.module, template = _template(module, memory, stack)
         wanted = imports, env, stdin, stdout, stderr
-        if timeout is None and not dirs and files is None and all(option is None for option in wanted):
+        world = dirs or listen or connect
+        if timeout is None and not world and files is None and all(option is None for option in wanted):
             self._given = DEFAULTS  # shared: there may be very many
         else:
             granted, variables = tuple(commands.directories(dirs)), commands.environment(env)
             self._given = Options(
                 _checked_timeout(timeout), imports, granted, variables, stdin, stdout, stderr,
-                _checked_files(files),
+                _checked_files(files), tuple(map(listening, listen)), tuple(map(endpoint, connect)),
             )  # fmt: skip
         self._program_ran = False
-        self._begin(start)
+        self._begin(template)
 
-    def _begin(self, start: Start) -> None:
-        """Get a window that holds the start, and make it callable."""
+    def _begin(self, template: Template) -> None:
+        """Get a window that holds what the template says, and make it callable."""
         module, given = self.module, self._given
         provided = _imported(module, given.imports) if module.imports or given.imports is not None else {}
         # What may be wrong with the world it gets is better known now.
         system = None if given is DEFAULTS else _opened(given)
         make_system = DEFAULT_SYSTEM if given is DEFAULTS else partial(_system, given)
         try:
-            self._tenancy = tenancy = Tenancy(module, start, given.timeout, make_system)
+            self._tenancy = tenancy = Tenancy(module, template, given.timeout, make_system)
         except BaseException:
             if system is not None:
                 system.close()
@@ -219,9 +232,12 @@ class Sandbox(Shown):
         piece, or None (captured in the result). env, dirs: instead of the sandbox's. Returns
         Completed(exit_code, stdout, stderr). Raises ModuleError for a library, or a Trap.
         """
-        arguments = texts(argv, "argv")
+        words = texts(argv, "argv")
         environment = self._given.env if env is None else commands.environment(env)
         preopened = self._given.dirs if dirs is None else commands.directories(dirs)
+
+        given = self._given
+        network = self._tenancy.system.network if given.listen or given.connect else None
 
         def make_system(out: Output, err: Output) -> System:
             return System(
@@ -230,30 +246,39 @@ class Sandbox(Shown):
                 stderr=err,
                 env=environment,
                 directories=preopened,
-                max_open_files=self._given.files,
+                max_open_files=given.files,
+                network=network,
             )
 
         tenancy = self._tenancy
         tenancy.hold()
         if tenancy.instance.state == _native.DEAD:
             raise tenancy.closed_error()
-        if tenancy.start_with.contents.initialized:
+        if tenancy.template.contents.initialized:
             tenancy = self._begin_again()
         elif self._program_ran:
             tenancy.reset()
         self._program_ran = True
         seconds = tenancy.timeout_s if timeout is None else _checked_timeout(timeout)
-        return commands.run(tenancy, arguments, make_system, stdout, stderr, seconds)
+        return commands.run(tenancy, words, make_system, stdout, stderr, seconds)
 
     def _begin_again(self) -> Tenancy:
         """In another window, as the module begins and not as the snapshot does."""
-        image = self._tenancy.image
+        layout = self._tenancy.layout
         self._tenancy.end()
         for name in self.module.bound:
             self.__dict__.pop(name, None)
         self.__dict__.pop("memory", None)
-        self._begin(layout.start_of(self.module, image.memory_bytes, image.stack_bytes))
+        contents = first_contents(self.module, layout.memory_bytes, abi.STACK_TOP - layout.stack_low)
+        self._begin(WINDOWS.template(contents))
         return self._tenancy
+
+    @property
+    def listening(self) -> tuple[tuple[str, int], ...]:
+        """(host, port) of each address that it may accept connections at: of port 0, the one it got."""
+        if not self._given.listen:
+            return ()
+        return tuple(address.for_socket for address, _ in self._tenancy.system.network.bound)
 
     # -- memory ----------------------------------------------------------------------------------
     @once
@@ -296,9 +321,8 @@ class Sandbox(Shown):
         while it has files open, SandboxBusy while a call runs, SandboxClosed if closed or after a trap."""
         from tmebox.runtime.snapshot import Snapshot
 
-        tenancy = self._tenancy
-        image = Image(self.module, tenancy.capture(), tenancy.image.memory_bytes)
-        return Snapshot(image, self._given.as_given())
+        template = WINDOWS.template(self._tenancy.capture())
+        return Snapshot(self.module, template, self._given.as_given())
 
     @property
     def closed(self) -> bool:
@@ -331,7 +355,7 @@ class Sandbox(Shown):
     def _facts(self) -> Iterable[Fact]:
         yield "state", self._state
         yield "window", hex(self.base)
-        yield "memory", f"at most {self._tenancy.start_with.memory_bytes:,} bytes"
+        yield "memory", f"at most {self._tenancy.layout.memory_bytes:,} bytes"
         yield "timeout", f"{self._given.timeout:g} s" if self._given.timeout else None
         yield "exports", tuple(str(prototype or name) for name, prototype in self.module.exports.items())
 
@@ -354,20 +378,20 @@ def _sizes(shape: Any) -> tuple[int, ...]:
             raise TypeError(f"a shape is an integer or a tuple of integers, not {shape!r:.100}") from None
 
 
-def _start(module: Module | HasImage, memory: Size, stack: Size) -> tuple[Module, Start]:
+def _template(module: Module | Snapshot, memory: Size, stack: Size) -> tuple[Module, Template]:
     if isinstance(module, Module):
-        start = module.starts.get((memory, stack))
-        if start is None:
-            sizes = layout.parse_size(memory, "memory"), layout.parse_size(stack, "stack")
-            start = layout.start_of(module, *sizes)
-            if len(module.starts) < MOST_STARTS:
-                module.starts[memory, stack] = start
-        return module, start
-    image = getattr(module, "image", None)
-    if not isinstance(image, Image):
+        template = module.templates.get((memory, stack))
+        if template is None:
+            sizes = parse_size(memory, "memory"), parse_size(stack, "stack")
+            template = WINDOWS.template(first_contents(module, *sizes))
+            if len(module.templates) < MOST_TEMPLATES:
+                module.templates[memory, stack] = template
+        return module, template
+    template = getattr(module, "template", None)
+    if not isinstance(template, Template):
         hint = "use tmebox.compile() or Module.load()"
         raise TypeError(f"expected a tmebox.Module, got {type(module).__name__}: {hint}")
-    return image.module, image.start
+    return module.module, template
 
 
 def _imported(module: Module, imports: Imports) -> dict[str, Callable[..., Any]]:
@@ -384,6 +408,8 @@ def _system(given: Options) -> System:
         env=given.env,
         directories=given.dirs,
         max_open_files=given.files,
+        listen=given.listen,
+        connect=given.connect,
     )
 
 

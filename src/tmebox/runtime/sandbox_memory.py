@@ -37,21 +37,21 @@ class SandboxMemory:
     interrupted the sandbox.
     """
 
-    def __init__(self, hold: Callable[[], Window], plan: Layout, instance: _native.Instance) -> None:
+    def __init__(self, hold: Callable[[], Window], layout: Layout, instance: _native.Instance) -> None:
         self._hold = hold
-        self._plan = plan
+        self._layout = layout
         self._instance = instance
 
     def _check(self, offset: int, size_bytes: int, writing: bool) -> None:
-        plan, end = self._plan, offset + size_bytes
-        private = plan.stack_low <= offset <= end <= plan.heap_end
+        layout, end = self._layout, offset + size_bytes
+        private = layout.stack_low <= offset <= end <= layout.heap_end
         if not private and not self._in_arena(offset, size_bytes):
             raise BadPointer(
-                f"[{offset:#x}, {end:#x}) is not the sandbox's memory: it has [{plan.stack_low:#x}, "
-                f"{plan.heap_end:#x}) and, in arrays, [{abi.ARENA_START:#x}, {self._hold().arena_end:#x})"
+                f"[{offset:#x}, {end:#x}) is not the sandbox's memory: it has [{layout.stack_low:#x}, "
+                f"{layout.heap_end:#x}) and, in arrays, [{abi.ARENA_START:#x}, {self._hold().arena_end:#x})"
             )
         if writing:
-            for read_only_start, read_only_end in (CONTROL, *plan.read_only):
+            for read_only_start, read_only_end in (CONTROL, *layout.read_only):
                 if offset < read_only_end and read_only_start < end:
                     raise BadPointer(f"[{offset:#x}, {end:#x}) overlaps read-only data")
 
@@ -91,7 +91,7 @@ class SandboxMemory:
         if (
             offset % page
             or size_bytes % page
-            or not (self._plan.heap_start <= offset <= offset + size_bytes <= self._plan.heap_end)
+            or not (self._layout.heap_start <= offset <= offset + size_bytes <= self._layout.heap_end)
         ):
             raise BadPointer(f"[{offset:#x}, {offset + size_bytes:#x}) is not whole pages of the heap")
         if size_bytes:
@@ -116,7 +116,7 @@ class SandboxMemory:
 
     def _end(self, offset: int) -> int:
         """Where the memory ends that `offset` is in."""
-        return self._hold().arena_end if offset >= abi.ARENA_START else self._plan.heap_end
+        return self._hold().arena_end if offset >= abi.ARENA_START else self._layout.heap_end
 
     def __reduce_ex__(self, protocol: Any) -> NoReturn:
         raise TypeError("a sandbox's memory is not copied or pickled: read() gives its bytes")

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from tmebox import abi
 from tmebox.errors import LimitError, SnapshotError
-from tmebox.memory.contents import Contents, Layout
+from tmebox.memory.contents import Layout
+from tmebox.memory.templates import Template
+from tmebox.memory.windows import WINDOWS
 from tmebox.modulefile.snapshot import Pages, SnapshotFile, identity
-from tmebox.runtime.image import Image
+from tmebox.runtime.layout import later_contents, lay_out, parse_size
 from tmebox.runtime.module import Module
-from tmebox.runtime.plan import parse_size, plan_layout
 from tmebox.runtime.sandbox import DEFAULT_MEMORY, Sandbox
 from tmebox.shown import Fact, Shown
 
@@ -30,14 +31,11 @@ class Snapshot(Shown):
     arrays; not what the host gave (streams, directories, host functions).
     """
 
-    def __init__(self, image: Image, options: Mapping[str, Any]) -> None:
-        """options: what `spawn` gives to sandboxes unless told otherwise."""
-        self.image = image
+    def __init__(self, module: Module, template: Template, options: Mapping[str, Any]) -> None:
+        """template: of what was captured. options: what `spawn` gives to sandboxes unless told otherwise."""
+        self.module = module
+        self.template = template
         self._options = dict(options)
-
-    @property
-    def module(self) -> Module:
-        return self.image.module
 
     @property
     def size_bytes(self) -> int:
@@ -56,17 +54,17 @@ class Snapshot(Shown):
         """The same state, with other options for `spawn`."""
         if not SIZES.isdisjoint(options):
             raise TypeError("memory and stack are the snapshot's: take it from a sandbox that has more")
-        return Snapshot(self.image, {**self._options, **options})
+        return Snapshot(self.module, self.template, {**self._options, **options})
 
     def to_bytes(self, *, key: bytes | None = None, compress: bool = False) -> bytes:
         """For another process or machine that has the same module. key: a secret of at least 16 bytes, with
         which only holders of the key can make bytes that `from_bytes` takes. compress: with zlib."""
-        image = self.image
+        layout = self.template.contents.layout
         file = SnapshotFile(
-            identity(image.module.file),
-            image.module.address,
-            image.memory_bytes,
-            image.stack_bytes,
+            identity(self.module.digest),
+            self.module.address,
+            layout.memory_bytes,
+            abi.STACK_TOP - layout.stack_low,
             self._pages(),
         )
         return file.to_bytes(key=key, compress=compress)
@@ -90,7 +88,7 @@ class Snapshot(Shown):
         if memory is None:
             memory = DEFAULT_MEMORY if key is None else abi.PRIVATE_END
         file = SnapshotFile.from_bytes(data, key=key, largest_memory_bytes=parse_size(memory, "memory"))
-        if file.identity != identity(module.file):
+        if file.identity != identity(module.digest):
             raise SnapshotError("the snapshot is of another module, or made by another version of tmebox")
         if key is None and module.file.isolation != "code+data":
             raise SnapshotError(
@@ -98,7 +96,7 @@ class Snapshot(Shown):
                 "its snapshots have to be sealed with a key"
             )
         try:
-            layout = plan_layout(module, file.memory_bytes, file.stack_bytes)
+            layout = lay_out(module, file.memory_bytes, file.stack_bytes)
         except LimitError as error:
             raise SnapshotError(f"the snapshot has impossible limits: {error}") from None
         _require_writable(file.pages, layout)
@@ -106,17 +104,16 @@ class Snapshot(Shown):
             there = module.at(file.address)
         except LimitError as error:
             raise LimitError(f"{error}; load the snapshot before other modules") from error
-        constants = [(s.offset, s.data) for s in there.segments if s.data and not s.writable]
-        contents = Contents(layout, tuple(sorted([*constants, *file.pages])), initialized=True)
-        return cls(Image(there, contents, file.memory_bytes), {})
+        return cls(there, WINDOWS.template(later_contents(there, layout, file.pages)), {})
 
     def _pages(self) -> Pages:
-        read_only = {start for start, _ in self.image.contents.layout.read_only}
-        return tuple((offset, data) for offset, data in self.image.contents.data if offset not in read_only)
+        contents = self.template.contents
+        read_only = {start for start, _ in contents.layout.read_only}
+        return tuple((offset, data) for offset, data in contents.data if offset not in read_only)
 
     def _facts(self) -> Iterable[Fact]:
         yield "pages", f"{self.size_bytes:,} bytes"
-        yield "memory", f"at most {self.image.memory_bytes:,} bytes"
+        yield "memory", f"at most {self.template.contents.layout.memory_bytes:,} bytes"
         yield "options", ", ".join(name for name, value in self._options.items() if value) or None
         yield "module", self.module
 

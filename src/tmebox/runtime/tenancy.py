@@ -21,11 +21,12 @@ from tmebox import _native, abi
 from tmebox.errors import Aborted, Frame, LimitError, SandboxBusy, SandboxClosed, SnapshotError, Trap
 from tmebox.memory.capture import written_pages
 from tmebox.memory.contents import Contents, Layout
+from tmebox.memory.templates import Template
 from tmebox.memory.windows import WINDOWS, Window
 from tmebox.runtime import signals, stdio
 from tmebox.runtime.arena import Arena
 from tmebox.runtime.calls.host_functions import NativeImport
-from tmebox.runtime.image import Image, Start
+from tmebox.runtime.layout import later_contents
 from tmebox.runtime.module import Module, module_at
 from tmebox.runtime.sandbox_memory import SandboxMemory
 from tmebox.runtime.system import Abort, Exit, System
@@ -54,16 +55,16 @@ class Tenancy:
 
     __slots__ = (
         "_arena", "_callings", "_changing", "_delivered", "_ended_by", "_make_system", "_memory", "_system",
-        "_window", "base", "instance", "module", "start_with", "timeout_s",
+        "_window", "base", "instance", "module", "template", "timeout_s",
     )  # fmt: skip
 
     def __init__(
-        self, module: Module, start: Start, timeout_s: float, make_system: Callable[[], System]
+        self, module: Module, template: Template, timeout_s: float, make_system: Callable[[], System]
     ) -> None:
         """make_system: called when the sandbox first asks for something of the world."""
         _native.ensure_handlers()
         self.module = module
-        self.start_with = start
+        self.template = template
         self.timeout_s = timeout_s
         self._callings: dict[int, Calling] | None = None
         self._delivered = False
@@ -74,12 +75,12 @@ class Tenancy:
         self._arena: Arena | None = None
         self._changing = threading.RLock()
         self._window: Window | None = None  # for `end`, should there be none left
-        self._window = window = WINDOWS.acquire(start.template)
+        self._window = window = WINDOWS.acquire(template)
         self.base = base = window.base
         file = module.file
         self.instance = _native.Instance(
             base,
-            base + start.contents.layout.stack_low,
+            base + template.contents.layout.stack_low,
             base + abi.STACK_TOP,
             self,
             file.base == "r15",
@@ -88,12 +89,8 @@ class Tenancy:
         )
 
     @property
-    def image(self) -> Image:
-        return Image(self.module, self.start_with.contents, self.start_with.memory_bytes)
-
-    @property
     def layout(self) -> Layout:
-        return self.start_with.contents.layout
+        return self.template.contents.layout
 
     @property
     def system(self) -> System:
@@ -122,7 +119,7 @@ class Tenancy:
 
     def _initialize(self) -> None:
         initializer = self.module.library_initializer
-        if initializer is not None and not self.start_with.contents.initialized:
+        if initializer is not None and not self.template.contents.initialized:
             self.instance.call(initializer, (), (), b"", -1.0)
 
     @contextmanager
@@ -254,7 +251,7 @@ class Tenancy:
         """What the window holds now, for others to start with: data and heap, but no stack, since no call
         runs, and no host arrays. Raises SandboxBusy while a call runs, SandboxClosed after a trap,
         SnapshotError while files are open."""
-        contents = self.start_with.contents
+        contents = self.template.contents
         self.hold()  # as in reset
         with self._alone():
             window = self.hold()
@@ -272,12 +269,7 @@ class Tenancy:
             finally:
                 if self.instance.paused:
                     self.instance.revive()
-        constants = (
-            (segment.offset, segment.data)
-            for segment in self.module.segments
-            if segment.data and not segment.writable
-        )
-        return Contents(contents.layout, tuple(sorted((*constants, *written))), initialized=True)
+        return later_contents(self.module, contents.layout, written)
 
     def system_call(self, number: int, arguments_offset: int) -> int:
         """The host function behind `__tmebox_syscall`."""
@@ -331,7 +323,7 @@ class Tenancy:
     def _arena_of(self, window: Window) -> Arena:
         arena = self._arena
         if arena is None:
-            arena = _native.set_first(self, "_arena", Arena(window, self.start_with.memory_bytes))
+            arena = _native.set_first(self, "_arena", Arena(window, self.layout.memory_bytes))
         return arena
 
     def scratch(self, size_bytes: int) -> _native.Extent:

@@ -51,6 +51,11 @@ class Unwinder:
             file, line = lines.files[lines.file_indices[row]], int(lines.lines[row])
         return Frame(address, function, file, line)
 
+    def place(self, address: int) -> str | None:
+        """The same in words, for messages; None where no function is known."""
+        frame = self.locate(address)
+        return str(frame) if frame.function else None
+
     def frames(
         self, address: int, stack_offset: int, stack: bytes, register_words: bytes
     ) -> tuple[Frame, ...]:

@@ -37,6 +37,8 @@ class CompileOptions:
     name: what diagnostics about the whole module call it.
     timeout_s, memory_bytes: for each run of the compiler.
     use_libc: link the sandboxed C library and see its headers.
+    placement: another number, another order of the functions in the text; 0: as they come. What a benchmark
+        measures hangs on where its code lies.
     """
 
     optimize: str = "-O2"
@@ -53,6 +55,7 @@ class CompileOptions:
     timeout_s: float = 120.0
     memory_bytes: int = 4 * GIB
     use_libc: bool = True
+    placement: int = 0
 
     @property
     def limits(self) -> Limits:

@@ -66,7 +66,6 @@ class Form(NamedTuple):
     writes: int = EVERY
     leaves: tuple[int, int] | None = None
     features: frozenset[str] = frozenset()
-    is_avx: bool = False
     is_x87: bool = False
 
 
@@ -126,7 +125,6 @@ def classify(encoding: bytes, table: Table) -> Form:
         mask(decoded.written),
         left_by(decoded) if table.has_facts else None,
         opcode.features,
-        opcode.is_avx,
         opcode.is_x87,
     )
 

@@ -33,7 +33,6 @@ class Opcode:
     calls: bool
     ends: bool
     features: frozenset[str]
-    is_avx: bool
     is_x87: bool
 
 
@@ -61,7 +60,6 @@ def _look_up(instruction: Instruction) -> Opcode:
         calls=code in known.CALLS,
         ends=code in known.NEVER_CONTINUES,
         features=frozenset(feature for feature in features if feature),
-        is_avx=instruction.encoding == EncodingKind.VEX,
         is_x87=mnemonic in known.X87 - known.X87_UNCHANGING,
     )
 

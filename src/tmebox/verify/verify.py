@@ -41,8 +41,6 @@ class VerifiedText:
     code: bytes
     target_map: bytes
     features: frozenset[str]
-    uses_avx: bool
-    uses_avx512: bool
     uses_x87: bool
     instruction_count: int
     proof: InitVar[object] = None
@@ -81,7 +79,7 @@ def verify(
     """
     if base not in TABLES:
         raise ValueError(f"no rules for base {base!r}")
-    if isolation not in ("code+data", "data"):
+    if isolation not in abi.ISOLATIONS:
         raise ValueError(f"no isolation {isolation!r}")
     size_bytes = len(code) - table_entries * abi.TABLE_ENTRY
     if not 0 <= size_bytes <= len(code):
@@ -107,8 +105,6 @@ def verify(
         code=instructions + tables,
         target_map=(walk.target_map.tobytes() if checks_control else bytes(size_bytes)) + bytes(len(tables)),
         features=frozenset().union(*(form.features for form in forms)),
-        uses_avx=any(form.is_avx for form in forms),
-        uses_avx512=False,  # no table names an EVEX encoding
         uses_x87=any(form.is_x87 for form in forms),
         instruction_count=walk.instruction_count,
         proof=_PROOF,

@@ -169,14 +169,19 @@ CHANGES: dict[str, list[Callable[[Guest, str], int]]] = {
 
 UNCHANGING = frozenset(
     {
-        "access", "assertion_failed", "chdir", "clock_getres", "clock_gettime", "clock_nanosleep",
-        "close", "dup", "dup2", "dup3", "exit", "exit_group", "faccessat", "faccessat2", "fadvise64",
-        "fchdir", "fdatasync", "fstat", "fsync", "getcwd", "getdents64", "getegid", "geteuid", "getgid",
-        "getgroups", "getpgrp", "getpid", "getppid", "getrandom", "getrlimit", "getrusage", "gettid",
-        "gettimeofday", "getuid", "ioctl", "lseek", "lstat", "madvise", "memory_exhausted", "nanosleep",
-        "newfstatat", "poll", "ppoll", "pread64", "preadv", "prlimit64", "read", "readlink",
-        "readlinkat", "readv", "sched_getaffinity", "sched_yield", "stat", "sysinfo", "time", "times",
-        "tkill", "umask", "uname",
+        "accept", "accept4", "access", "assertion_failed", "bind", "chdir", "clock_getres",
+        "clock_gettime", "clock_nanosleep", "close", "connect", "dup", "dup2", "dup3",
+        "epoll_create", "epoll_create1", "epoll_ctl", "epoll_pwait", "epoll_wait", "eventfd",
+        "eventfd2", "exit", "exit_group", "faccessat", "faccessat2", "fadvise64", "fchdir",
+        "fdatasync", "fstat", "fsync", "getcwd", "getdents64", "getegid", "geteuid", "getgid",
+        "getgroups", "getpeername", "getpgrp", "getpid", "getppid", "getrandom", "getrlimit",
+        "getrusage", "getsockname", "getsockopt", "gettid", "gettimeofday", "getuid", "ioctl",
+        "listen", "lseek", "lstat", "madvise", "memory_exhausted", "nanosleep", "newfstatat",
+        "pipe", "pipe2", "poll", "ppoll", "pread64", "preadv", "prlimit64", "pselect6", "read",
+        "readlink", "readlinkat", "readv", "recvfrom", "recvmsg", "sched_getaffinity",
+        "sched_yield", "select", "sendfile", "sendmsg", "sendto", "setsockopt", "shutdown",
+        "socket", "socketpair", "stat", "sysinfo", "time", "timerfd_create", "timerfd_gettime",
+        "timerfd_settime", "times", "tkill", "umask", "uname",
     }
 )  # fmt: skip
 

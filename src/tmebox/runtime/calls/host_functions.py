@@ -229,7 +229,7 @@ def _raw(
     def call(integers: Sequence[int], vectors: bytes, stack_offset: int) -> tuple[int, int, int, int]:
         if refusal is not None:
             raise TypeError(refusal)
-        reading = _Arguments(guest, name, list(integers), list(struct.unpack("<8Q", vectors)), stack_offset)
+        reading = _Received(guest, name, list(integers), list(struct.unpack("<8Q", vectors)), stack_offset)
         place = reading.integer() if returning.in_memory else 0
         values: list[Any] = []
         for parameter, passing, read in zip(prototype.parameters, passings, readers, strict=True):
@@ -249,7 +249,7 @@ def _raw(
     return call
 
 
-class _Arguments:
+class _Received:
     """Takes arguments one after the other from registers, then from the sandbox's stack."""
 
     def __init__(

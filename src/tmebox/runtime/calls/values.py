@@ -48,12 +48,12 @@ class Record:
         return _refill, (self._layout, tuple(self))
 
 
-def _rebuild(layout: Struct, data: bytes) -> Any:
-    return unpack(layout, data)
+def _rebuild(struct: Struct, data: bytes) -> Any:
+    return unpack(struct, data)
 
 
-def _refill(layout: Struct, values: tuple[Any, ...]) -> Any:
-    return record_type(layout)(*values)
+def _refill(struct: Struct, values: tuple[Any, ...]) -> Any:
+    return record_type(struct)(*values)
 
 
 @lru_cache(maxsize=256)

@@ -61,18 +61,27 @@ class Waits:
         self._call: tuple[int, ...] | None = None
         self._end_ns = 0
 
-    def go(self, clock: Clock, key: tuple[int, ...], duration_ns: int) -> bool:
-        """Wait for one slice of what is left of `duration_ns`. True when it is over; else the guest is to
-        repeat the call that `key` stands for."""
+    def left_ns(self, clock: Clock, key: tuple[int, ...], duration_ns: int) -> int:
+        """What is left of `duration_ns` of the wait that `key` stands for, which begins now if it is new; 0
+        when it is over."""
         now = clock.monotonic_ns()
         if self._call != key:
             self._call, self._end_ns = key, now + duration_ns
-        left = self._end_ns - now
+        return max(self._end_ns - now, 0)
+
+    def over(self) -> None:
+        """The next call begins a wait of its own."""
+        self._call = None
+
+    def go(self, clock: Clock, key: tuple[int, ...], duration_ns: int) -> bool:
+        """Wait for one slice of what is left of `duration_ns`. True when it is over; else the guest is to
+        repeat the call that `key` stands for."""
+        left = self.left_ns(clock, key, duration_ns)
         if left > 0:
             clock.sleep(min(left, SLICE_NS))
         if left > SLICE_NS:
             return False
-        self._call = None
+        self.over()
         return True
 
 

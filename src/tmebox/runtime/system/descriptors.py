@@ -81,6 +81,10 @@ class Description:
         """Which of poll()'s events hold now."""
         return events & (POLLIN | POLLOUT)
 
+    def pollable(self) -> int | None:
+        """Host descriptor that poll() and epoll can wait for; None: `ready` has to be asked."""
+        return None
+
     def close(self) -> None:
         """Called when the last descriptor goes."""
 
@@ -129,6 +133,40 @@ DEVICES = {
     b"/dev/random": RandomDevice,
     b"/dev/urandom": RandomDevice,
 }
+
+
+STREAMS = {b"/dev/stdin": 0, b"/dev/stdout": 1, b"/dev/stderr": 2}
+"""Opening one of them is like dup() of the descriptor."""
+
+
+class TextFile(Description):
+    """A small file that is made when it is opened, and is read only."""
+
+    status_flags = os.O_RDONLY
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._position = 0
+
+    def read(self, size_bytes: int) -> bytes:
+        data = self.pread(size_bytes, self._position)
+        self._position += len(data)
+        return data
+
+    def pread(self, size_bytes: int, position: int) -> bytes:
+        if position < 0:
+            raise failure(errno.EINVAL)
+        return self._data[position : position + size_bytes]
+
+    def seek(self, offset: int, whence: int) -> int:
+        bases = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: len(self._data)}
+        if whence not in bases or not 0 <= bases[whence] + offset < 1 << 63:
+            raise failure(errno.EINVAL)
+        self._position = bases[whence] + offset
+        return self._position
+
+    def status(self) -> os.stat_result:
+        return os.stat_result((stat.S_IFREG | 0o444, 1, 0, 1, 0, 0, len(self._data), 0, 0, 0))
 
 
 class Descriptors:

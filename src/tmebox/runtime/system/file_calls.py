@@ -9,18 +9,18 @@ import struct
 from typing import TYPE_CHECKING
 
 from tmebox.runtime.system.calls import U64, GuestMemory, call, failure, transfer_size
-from tmebox.runtime.system.clock import read_timespec
-from tmebox.runtime.system.descriptors import POLLNVAL, Description
+from tmebox.runtime.system.descriptors import Description
 from tmebox.runtime.system.files import HostFile, pack_entries, pack_status
+from tmebox.runtime.system.kernel_objects import KernelObject
+from tmebox.runtime.system.sockets import Stream
 
 if TYPE_CHECKING:
     from tmebox.runtime.system.system import System
 
 IOVEC_MAX = 1024
-POLL_MAX = 1024
 TIOCGWINSZ = 0x5413
-F_DUPFD, F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_GETLK, F_SETLK, F_SETLKW = range(8)
-F_DUPFD_CLOEXEC = 1030
+FIONBIO, FIONREAD, FIOASYNC = 0x5421, 0x541B, 0x5452
+"""The last asks for a signal; a guest that has it is told nothing by it."""
 F_OFD_GETLK, F_OFD_SETLK = 36, 37
 FLOCK = struct.Struct("<2h4x2qi4x")
 LOCK_PAUSE_NS = 2_000_000
@@ -57,51 +57,49 @@ def pwrite(
     return description.pwrite(memory.read(buffer & U64, transfer_size(size_bytes)), position)
 
 
-def _vectors(memory: GuestMemory, vectors: int, count: int) -> list[tuple[int, int]]:
+def vectors(memory: GuestMemory, rows: int, count: int) -> list[tuple[int, int]]:
     """(offset, size) of each iovec, the sizes cut so that their sum is one transfer."""
     if not 0 <= count <= IOVEC_MAX:
         raise failure(errno.EINVAL)
     found = []
     left = transfer_size(-1)
-    for offset, size_bytes in struct.iter_unpack("<2Q", memory.read(vectors & U64, 16 * count)):
+    for offset, size_bytes in struct.iter_unpack("<2Q", memory.read(rows & U64, 16 * count)):
         found.append((offset, min(size_bytes, left)))
         left -= found[-1][1]
     return found
 
 
 @call(19, "readv", 3)
-def readv(system: System, memory: GuestMemory, descriptor: int, vectors: int, count: int) -> int:
-    parts = _vectors(memory, vectors, count)
+def readv(system: System, memory: GuestMemory, descriptor: int, rows: int, count: int) -> int:
+    parts = vectors(memory, rows, count)
     data = system.descriptors[descriptor].read(sum(size for _, size in parts))
-    _scatter(memory, parts, data)
+    scatter(memory, parts, data)
     return len(data)
 
 
 @call(20, "writev", 3)
-def writev(system: System, memory: GuestMemory, descriptor: int, vectors: int, count: int) -> int:
+def writev(system: System, memory: GuestMemory, descriptor: int, rows: int, count: int) -> int:
     description = system.descriptors[descriptor]
-    return description.write(_gather(memory, _vectors(memory, vectors, count)))
+    return description.write(gather(memory, vectors(memory, rows, count)))
 
 
 @call(295, "preadv", 4)
-def preadv(
-    system: System, memory: GuestMemory, descriptor: int, vectors: int, count: int, position: int
-) -> int:
-    parts = _vectors(memory, vectors, count)
+def preadv(system: System, memory: GuestMemory, descriptor: int, rows: int, count: int, position: int) -> int:
+    parts = vectors(memory, rows, count)
     data = system.descriptors[descriptor].pread(sum(size for _, size in parts), position)
-    _scatter(memory, parts, data)
+    scatter(memory, parts, data)
     return len(data)
 
 
 @call(296, "pwritev", 4)
 def pwritev(
-    system: System, memory: GuestMemory, descriptor: int, vectors: int, count: int, position: int
+    system: System, memory: GuestMemory, descriptor: int, rows: int, count: int, position: int
 ) -> int:
     description = system.descriptors[descriptor]
-    return description.pwrite(_gather(memory, _vectors(memory, vectors, count)), position)
+    return description.pwrite(gather(memory, vectors(memory, rows, count)), position)
 
 
-def _scatter(memory: GuestMemory, parts: list[tuple[int, int]], data: bytes) -> None:
+def scatter(memory: GuestMemory, parts: list[tuple[int, int]], data: bytes) -> None:
     position = 0
     for offset, size_bytes in parts:
         piece = data[position : position + size_bytes]
@@ -110,7 +108,7 @@ def _scatter(memory: GuestMemory, parts: list[tuple[int, int]], data: bytes) -> 
         position += size_bytes
 
 
-def _gather(memory: GuestMemory, parts: list[tuple[int, int]]) -> bytes:
+def gather(memory: GuestMemory, parts: list[tuple[int, int]]) -> bytes:
     return b"".join([memory.read(offset, size) for offset, size in parts if size])
 
 
@@ -189,7 +187,10 @@ def dup3(system: System, _memory: GuestMemory, descriptor: int, number: int, fla
 
 @call(16, "ioctl", 3)
 def ioctl(system: System, memory: GuestMemory, descriptor: int, request: int, argument: int) -> int:
-    size = system.descriptors[descriptor].terminal_size()
+    description = system.descriptors[descriptor]
+    if isinstance(description, KernelObject):
+        return _control(description, memory, request & 0xFFFFFFFF, argument)
+    size = description.terminal_size()
     if size is None:
         raise failure(errno.ENOTTY)
     if request & 0xFFFFFFFF != TIOCGWINSZ:
@@ -198,30 +199,45 @@ def ioctl(system: System, memory: GuestMemory, descriptor: int, request: int, ar
     return 0
 
 
+def _control(description: KernelObject, memory: GuestMemory, request: int, argument: int) -> int:
+    if request == FIONBIO:
+        waits = not any(memory.read(argument & U64, 4))
+        description.status_flags = description.status_flags & ~os.O_NONBLOCK | (0 if waits else os.O_NONBLOCK)
+    elif request == FIONREAD and isinstance(description, Stream):
+        memory.write(argument & U64, description.unread_bytes().to_bytes(4, "little"))
+    elif request != FIOASYNC:
+        raise failure(errno.ENOTTY)
+    return 0
+
+
 @call(72, "fcntl", 3)
 def fcntl_(system: System, memory: GuestMemory, descriptor: int, command: int, argument: int) -> int:
     table = system.descriptors
     description = table[descriptor]
     match command:
-        case 0 | 1030:  # F_DUPFD, F_DUPFD_CLOEXEC
-            return table.add(description, lowest=argument, close_on_exec=command == F_DUPFD_CLOEXEC)
-        case 1:  # F_GETFD
+        case fcntl.F_DUPFD | fcntl.F_DUPFD_CLOEXEC:
+            keeps = command == fcntl.F_DUPFD
+            return table.add(description, lowest=argument, close_on_exec=not keeps)
+        case fcntl.F_GETFD:
             return int(table.is_close_on_exec(descriptor))
-        case 2:  # F_SETFD
+        case fcntl.F_SETFD:
             table.set_close_on_exec(descriptor, bool(argument & 1))
             return 0
-        case 3:  # F_GETFL
+        case fcntl.F_GETFL:
             return description.status_flags
-        case 4:  # F_SETFL
+        case fcntl.F_SETFL:
             return _set_flags(description, argument)
-        case 5 | 6 | 7:  # F_GETLK, F_SETLK, F_SETLKW
+        case fcntl.F_GETLK | fcntl.F_SETLK | fcntl.F_SETLKW:
             return _lock(system, memory, description, command, argument)
     raise failure(errno.EINVAL)
 
 
 def _set_flags(description: object, flags: int) -> int:
-    """O_APPEND is real for files; O_NONBLOCK is remembered, but nothing here blocks for long."""
-    if isinstance(description, HostFile):
+    """O_APPEND is real for files, and O_NONBLOCK for what has to be waited for."""
+    if isinstance(description, KernelObject):
+        kept = description.status_flags & ~os.O_NONBLOCK
+        description.status_flags = kept | flags & os.O_NONBLOCK
+    elif isinstance(description, HostFile):
         kept = description.status_flags & ~MUTABLE_FLAGS
         number = description.host_descriptor()
         if number is not None:
@@ -242,13 +258,13 @@ def _lock(system: System, memory: GuestMemory, description: Description, command
         raise failure(errno.EINVAL)
     kind, whence, start, length, _ = FLOCK.unpack(memory.read(argument & U64, FLOCK.size))
     request = FLOCK.pack(kind, whence, start, length, 0)
-    if command != F_GETLK and lockable is None:
+    if command != fcntl.F_GETLK and lockable is None:
         return _without_locking(system, number, command, request)
     try:
-        result = fcntl.fcntl(number, F_OFD_GETLK if command == F_GETLK else F_OFD_SETLK, request)
+        result = fcntl.fcntl(number, F_OFD_GETLK if command == fcntl.F_GETLK else F_OFD_SETLK, request)
     except (BlockingIOError, PermissionError):
-        raise _locked(system, command == F_SETLKW) from None
-    if command == F_GETLK:
+        raise _locked(system, command == fcntl.F_SETLKW) from None
+    if command == fcntl.F_GETLK:
         memory.write(argument & U64, result)
     return 0
 
@@ -267,7 +283,7 @@ def _without_locking(system: System, number: int, command: int, request: bytes) 
     if kind != fcntl.F_RDLCK:
         raise failure(errno.EBADF)
     if FLOCK.unpack(fcntl.fcntl(number, F_OFD_GETLK, request))[0] != fcntl.F_UNLCK:
-        raise _locked(system, command == F_SETLKW)
+        raise _locked(system, command == fcntl.F_SETLKW)
     return 0
 
 
@@ -287,39 +303,4 @@ def flock(system: System, _memory: GuestMemory, descriptor: int, operation: int)
         fcntl.flock(number, wanted | fcntl.LOCK_NB)
     except BlockingIOError:
         raise _locked(system, waits) from None
-    return 0
-
-
-@call(7, "poll", 3)
-def poll(system: System, memory: GuestMemory, rows: int, count: int, timeout_ms: int) -> int:
-    timeout_ns = -1 if timeout_ms < 0 else min(timeout_ms, 1 << 31) * 1_000_000
-    return _poll(system, memory, (7, rows, count, timeout_ms), timeout_ns)
-
-
-@call(271, "ppoll", 3)
-def ppoll(system: System, memory: GuestMemory, rows: int, count: int, timeout: int) -> int:
-    timeout_ns = read_timespec(memory, timeout & U64) if timeout else -1
-    return _poll(system, memory, (271, rows, count, timeout), timeout_ns)
-
-
-def _poll(system: System, memory: GuestMemory, key: tuple[int, ...], timeout_ns: int) -> int:
-    """`timeout_ns` < 0 waits for good, which is until the guest's time limit."""
-    _, rows, count, _ = key
-    if not 0 <= count <= POLL_MAX:
-        raise failure(errno.EINVAL)
-    answers = bytearray()
-    ready = 0
-    for number, events in struct.iter_unpack("<ih2x", memory.read(rows & U64, 8 * count)):
-        happened = 0
-        if number >= 0:
-            known = number in system.descriptors
-            happened = system.descriptors[number].ready(events) if known else POLLNVAL
-        ready += bool(happened)
-        answers += struct.pack("<ihh", number, events, happened)
-    memory.write(rows & U64, bytes(answers))
-    if ready or timeout_ns == 0:
-        return ready
-    endless = 1 << 62
-    if not system.waits.go(system.clock, key, endless if timeout_ns < 0 else timeout_ns):
-        raise failure(errno.EINTR)
     return 0

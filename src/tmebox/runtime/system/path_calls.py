@@ -9,7 +9,7 @@ import struct
 from typing import TYPE_CHECKING
 
 from tmebox.runtime.system.calls import U64, GuestMemory, call, failure, read_path
-from tmebox.runtime.system.descriptors import DEVICES, Description
+from tmebox.runtime.system.descriptors import DEVICES, STREAMS, Description, TextFile
 from tmebox.runtime.system.files import (
     HostDirectory,
     HostFile,
@@ -68,9 +68,9 @@ def openat(system: System, memory: GuestMemory, directory: int, path: int, flags
 
 def _open(system: System, place: Place, flags: int, mode: int) -> Description:
     if place.mount is None:
-        device = DEVICES.get(b"/" + b"/".join(place.parts))
-        if device is not None:
-            return device()
+        own = _own_file(system, place)
+        if own is not None:
+            return own
         if not system.namespace.exists_virtually(place.parts):
             raise failure(errno.ENOENT)
         if writes(flags):
@@ -86,6 +86,19 @@ def _open(system: System, place: Place, flags: int, mode: int) -> Description:
     if stat.S_ISDIR(os.fstat(descriptor).st_mode):
         return HostDirectory(descriptor, mount.number, read_only, place.parts)
     return HostFile(descriptor, flags, mount.number, read_only, system.max_file_bytes)
+
+
+def _own_file(system: System, place: Place) -> Description | None:
+    """What every guest has at a path, unless it was granted something else there."""
+    path = b"/" + b"/".join(place.parts)
+    device = DEVICES.get(path)
+    if device is not None:
+        return device()
+    if path in STREAMS:
+        return system.descriptors[STREAMS[path]]
+    if path == b"/etc/hosts" and system.network.exists:
+        return TextFile(system.network.hosts_file())
+    return None
 
 
 @call(4, "stat", 2)
@@ -117,9 +130,9 @@ def newfstatat(
 
 def _status(system: System, place: Place, follow: bool) -> bytes:
     if place.mount is None:
-        device = DEVICES.get(b"/" + b"/".join(place.parts))
-        if device is not None:
-            return pack_status(device().status(), 0)
+        own = _own_file(system, place)
+        if own is not None:
+            return pack_status(own.status(), 0)
         if system.namespace.exists_virtually(place.parts):
             return pack_status(virtual_status(), 0)
     with place.found(follow=follow) as found:

@@ -189,6 +189,9 @@ class HostInput(Description):
     def terminal_size(self) -> os.terminal_size | None:
         return _terminal_size(self.descriptor())
 
+    def pollable(self) -> int | None:
+        return self.descriptor()
+
     def ready(self, events: int) -> int:
         return events & POLLIN if nonblocking.ready(self.descriptor(), select.POLLIN) else 0
 
@@ -207,6 +210,9 @@ class FileInput(HostInput):
         if self._buffered is not None and self._read_ahead():
             return self._buffered.read1(size_bytes)
         return super().read(size_bytes)
+
+    def pollable(self) -> int | None:
+        return None if self._buffered is not None else self.descriptor()
 
     def ready(self, events: int) -> int:
         return events & POLLIN if self._read_ahead() else super().ready(events)
@@ -279,6 +285,9 @@ class HostOutput(Description):
 
     def terminal_size(self) -> os.terminal_size | None:
         return _terminal_size(self.descriptor())
+
+    def pollable(self) -> int | None:
+        return self.descriptor()
 
     def ready(self, events: int) -> int:
         return events & POLLOUT if nonblocking.ready(self.descriptor(), select.POLLOUT) else 0

@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from tmebox.runtime.system import file_calls, path_calls, process  # noqa: F401 (their calls enter the table)
+from tmebox.runtime.system import (  # noqa: F401 (their calls enter the table)
+    event_calls,
+    file_calls,
+    path_calls,
+    process,
+    socket_calls,
+)
 from tmebox.runtime.system.calls import TKILL, Assertion, GuestMemory, dispatch
 from tmebox.runtime.system.clock import Clock, Waits
 from tmebox.runtime.system.descriptors import Descriptors, default_max_open
+from tmebox.runtime.system.network import Endpoint, Network
 from tmebox.runtime.system.paths import Directory, Namespace
 from tmebox.runtime.system.streams import input_stream, output_stream
 
 DEFAULT_MAX_FILE_BYTES = 4 << 30
 DEFAULT_CLOCK = Clock()
+NO_NETWORK = Network()
+"""Of every guest that was given nothing."""
 
 
 class System:
@@ -22,10 +32,11 @@ class System:
 
     stdin: bytes, a binary file, a descriptor number, a callable(size) -> bytes, or None (empty).
     stdout, stderr: a binary or text file, a descriptor number, a callable(bytes), or None (discarded).
-    env: the environment a program starts with. directories: what of the file system it reaches.
+    env: the environment a program starts with. directories: what of the file system it reaches. listen,
+    connect: what of the network; or network, which stays whose it is.
     max_open_files, max_file_bytes: EMFILE and EFBIG above; streams count as files, and None is a default
     well below the process's own limit. clock, random: for deterministic runs.
-    Raises OSError if a directory cannot be opened.
+    Raises OSError if a directory cannot be opened, or an address cannot be had.
     """
 
     def __init__(
@@ -36,6 +47,9 @@ class System:
         stderr: Any = None,
         env: Mapping[str, str] | None = None,
         directories: Sequence[Directory] = (),
+        listen: Sequence[Endpoint | socket.socket] = (),
+        connect: Sequence[Endpoint] = (),
+        network: Network | None = None,
         clock: Clock | None = None,
         random: Callable[[int], bytes] = os.urandom,
         max_open_files: int | None = None,
@@ -48,7 +62,14 @@ class System:
         """Size of the last allocation that found no memory; 0 if none has failed."""
         self.failed_assertion: Assertion | None = None
         """The one that the guest is about to call abort() for."""
-        self.namespace = Namespace(directories)
+        self._owns_network = network is None and bool(listen or connect)
+        self.network = Network(listen, connect) if self._owns_network else network or NO_NETWORK
+        try:
+            self.namespace = Namespace(directories)
+        except BaseException:
+            if self._owns_network:
+                self.network.close()
+            raise
         self._env = dict(env or {})
         self._streams = (stdin, stdout, stderr)
         self._max_open_files = default_max_open() if max_open_files is None else max_open_files
@@ -94,3 +115,5 @@ class System:
         """Close every file the guest has open. Idempotent."""
         self.descriptors.close()
         self.namespace.close()
+        if self._owns_network:
+            self.network.close()

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tmebox.abi import BASES
+from tmebox.abi import BASES, ISOLATIONS
 from tmebox.errors import TmeboxError
 from tmebox.toolchain.cc.linker_options import LinkerOptions
 from tmebox.toolchain.compile import flags
@@ -101,7 +101,7 @@ def _language(state: _State, value: str) -> None:
 
 
 def _isolation(state: _State, value: str) -> None:
-    if value not in ("code+data", "data"):
+    if value not in ISOLATIONS:
         raise UsageError(f"--isolation is code+data or data, not {value!r}")
     state.isolation = value
 

@@ -25,7 +25,7 @@ from tmebox.toolchain.compile.compile import Compiled, SourceError, language_of,
 from tmebox.toolchain.link.inputs import extract
 
 NAME = "tmebox cc"
-VERSION = f"{NAME} {__version__} (clang {clang.VERSION})\nTarget: x86_64-linux-musl\nThread model: single"
+VERSION = f"{NAME} {__version__} (clang {clang.VERSION})\nTarget: {clang.TARGET}\nThread model: single"
 IMPLICIT_LIBRARIES = {
     "c",
     "m",
@@ -49,9 +49,9 @@ ANSWERS = {
     "-v": VERSION,
     "-dumpversion": clang.VERSION,
     "-dumpfullversion": clang.VERSION,
-    "-dumpmachine": "x86_64-linux-musl",
+    "-dumpmachine": clang.TARGET,
     "-print-multi-os-directory": ".",
-    "-print-multiarch": "x86_64-linux-musl",
+    "-print-multiarch": clang.TARGET,
     "-print-search-dirs": "programs: =\nlibraries: =",
     "-print-libgcc-file-name": "libgcc.a",
     "-print-resource-dir": "",
@@ -203,6 +203,7 @@ def _preprocess(command: Command, source: Path) -> None:
 
 
 def _link(command: Command, scratch: Path) -> int:
+    from tmebox.modulefile import codec
     from tmebox.toolchain.build import link_program
 
     libraries = {name: _library(name, command.library_dirs) for name in command.libraries}
@@ -231,7 +232,7 @@ def _link(command: Command, scratch: Path) -> int:
         )
     if command.map_file is not None and link_map is not None:
         write_output(command.map_file, link_map.read_bytes().replace(os.fsencode(f"{scratch}/"), b""))
-    module.write(command.output or "a.out")
+    codec.write(module, command.output or "a.out")
     return 0
 
 

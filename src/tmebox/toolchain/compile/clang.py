@@ -22,6 +22,7 @@ from tmebox.errors import CompileError
 from tmebox.toolchain import processes
 
 GIB = 1 << 30
+TARGET = "x86_64-linux-musl"
 VERSION = "19.1.7"
 """Of the clang in the pinned `ziglang` package."""
 MESSAGES_MAX = 1 << 20
@@ -66,7 +67,7 @@ def compiler_include_dir() -> Path:
 def libc_include_dirs() -> tuple[Path, ...]:
     """Headers of the sandboxed libc, in search order."""
     headers = toolchain_dir() / "lib" / "libc" / "include"
-    names = ("x86_64-linux-musl", "generic-musl", "x86-linux-any", "any-linux-any")
+    names = (TARGET, "generic-musl", "x86-linux-any", "any-linux-any")
     return tuple(headers / name for name in names)
 
 

@@ -11,32 +11,21 @@ from pathlib import Path
 from tmebox.errors import CompileError, Diagnostic
 from tmebox.toolchain import diagnostics
 from tmebox.toolchain.compile import clang, containment, gcc
-from tmebox.toolchain.compile.flags import vet, vet_define
+from tmebox.toolchain.compile.flags import SANDBOXED, vet, vet_define
 from tmebox.toolchain.options import CompileOptions
 
-TARGET = "x86_64-linux-musl"
-
 CODE_FLAGS = (
-    "-fno-pic",
-    "-mcmodel=small",
-    "-fomit-frame-pointer",
+    *SANDBOXED,
     "-falign-functions=64",  # where tiny functions happen to lie changes them by a tenth
-    "-fno-stack-protector",
-    "-fcf-protection=none",
-    "-fno-addrsig",
-    "-ftls-model=local-exec",
-    "-fno-integrated-as",  # inline assembly must arrive as text: clang would expand .incbin in it
     "-fno-asynchronous-unwind-tables",
     "-fno-unwind-tables",  # with -g this leaves .debug_frame
-    "-ffunction-sections",
-    "-fdata-sections",
     "-mno-gather",
     "-mno-scatter",
     "-gdwarf-5",
     "-fno-crash-diagnostics",  # they would leave files behind
     "-fno-color-diagnostics",
 )
-"""docs/design.md, section 4. Debug information is always made: prototypes and line tables come from it."""
+"""Debug information is always made: prototypes and line tables come from it."""
 
 LANGUAGES = {".c": "c", ".i": "c", ".s": "assembler", ".S": "assembler-with-cpp", ".sx": "assembler-with-cpp"}
 """Clang's names of what can be compiled, by suffix."""
@@ -127,15 +116,15 @@ def _compile(
         scratch = Path(name)
         (scratch / "files.yaml").write_text(containment.overlay(permitted))
         files = ["-ivfsoverlay", str(scratch / "files.yaml")]
-        arguments = [*files, *_arguments(options, language, system), *mode]
-        if mode == ["-S"] and _is_unoptimized(arguments):
-            arguments += ["-O1", "-include", str(clang.own_include_dir() / "tmebox_unoptimized.h")]
-        run = _Run([*arguments, str(source)], options, scratch, cwd)
+        words = [*files, *_options(options, language, system), *mode]
+        if mode == ["-S"] and _is_unoptimized(words):
+            words += ["-O1", "-include", str(clang.own_include_dir() / "tmebox_unoptimized.h")]
+        run = _Run([*words, str(source)], options, scratch, cwd)
         finished = run.go()
         opened = run.opened()
         containment.refuse_outside(opened, permitted, cwd=cwd)
         if _EXPORT_NAME_WARNING.search(finished.messages):
-            run = _Run([EXPORT_NAME, *arguments, str(source)], options, scratch, cwd)
+            run = _Run([EXPORT_NAME, *words, str(source)], options, scratch, cwd)
             finished = run.go()
         found = diagnostics.parse_clang(finished.messages)
         if finished.status != 0:
@@ -177,58 +166,56 @@ def _compile_with_gcc(
         return Compiled(_read(output), found, opened, messages)
 
 
-def _arguments(options: CompileOptions, language: str, system: tuple[Path, ...]) -> list[str]:
-    arguments = ["-target", TARGET, *CODE_FLAGS, "-x", language, "-nostdinc"]
-    arguments += vet([options.optimize, *options.flags])
+def _options(options: CompileOptions, language: str, system: tuple[Path, ...]) -> list[str]:
+    words = ["-target", clang.TARGET, *CODE_FLAGS, "-x", language, "-nostdinc"]
+    words += vet([options.optimize, *options.flags])
     if options.base == "r15":
-        arguments.append(gcc.MACRO)
-    return arguments + _search(options, system)
+        words.append(gcc.MACRO)
+    return words + _search(options, system)
 
 
 def _search(options: CompileOptions, system: tuple[Path, ...]) -> list[str]:
     """Macros, and where headers are."""
-    arguments = [vet_define(define) for define in options.defines]
+    words = [vet_define(define) for define in options.defines]
     for directory in options.include_dirs:
-        arguments += ["-I", str(directory)]
+        words += ["-I", str(directory)]
     for flag, path in options.search:
-        arguments += [flag, str(path)]
+        words += [flag, str(path)]
     for directory in system:
-        arguments += ["-isystem", str(directory)]
-    return arguments
+        words += ["-isystem", str(directory)]
+    return words
 
 
-def _is_unoptimized(arguments: list[str]) -> bool:
+def _is_unoptimized(words: list[str]) -> bool:
     """Whether the last -O is -O0, as it is for a compiler."""
-    return [flag for flag in arguments if flag.startswith("-O")][-1] == "-O0"
+    return [flag for flag in words if flag.startswith("-O")][-1] == "-O0"
 
 
 class _Run:
     """One run of clang with its output and dependency files in `scratch`."""
 
-    def __init__(
-        self, arguments: list[str], options: CompileOptions, scratch: Path, cwd: Path | None
-    ) -> None:
+    def __init__(self, words: list[str], options: CompileOptions, scratch: Path, cwd: Path | None) -> None:
         self.output = scratch / "output"
         self._listing = scratch / "dependencies"
-        self._arguments = arguments
+        self._words = words
         self._options = options
         self._cwd = cwd
 
     def go(self) -> clang.Finished:
         extra = ["-MD", "-MF", str(self._listing), "-MT", "output", "-o", str(self.output)]
-        return clang.run("clang", [*extra, *self._arguments], self._options.limits, cwd=self._cwd)
+        return clang.run("clang", [*extra, *self._words], self._options.limits, cwd=self._cwd)
 
     def opened(self) -> tuple[str, ...]:
         """Every file that was read. A missing header leaves no listing: then ask again, tolerating it."""
         if not self._listing.exists():
             again = self._ask_again()
             if not self._listing.exists():
-                raise CompileError(f"{self._arguments[-1]}: {again.messages.strip()[:500]}")
+                raise CompileError(f"{self._words[-1]}: {again.messages.strip()[:500]}")
         return containment.dependencies(self._listing.read_text(errors="surrogateescape"))
 
     def _ask_again(self) -> clang.Finished:
         extra = ["-M", "-MG", "-MT", "output", "-w", "-o", str(self._listing)]
-        return clang.run("clang", [*self._arguments, *extra], self._options.limits, cwd=self._cwd)
+        return clang.run("clang", [*self._words, *extra], self._options.limits, cwd=self._cwd)
 
 
 class _GccRun(_Run):
@@ -236,11 +223,11 @@ class _GccRun(_Run):
 
     def go(self) -> clang.Finished:
         listing = ["-MD", str(self._listing), "-MT", "output", "-o", str(self.output)]
-        return gcc.run(["-E", *self._arguments, *listing], self._options.limits, cwd=self._cwd)
+        return gcc.run(["-E", *self._words, *listing], self._options.limits, cwd=self._cwd)
 
     def _ask_again(self) -> clang.Finished:
         extra = ["-E", "-M", "-MG", "-MT", "output", "-w", "-o", str(self._listing)]
-        return gcc.run([*extra, *self._arguments], self._options.limits, cwd=self._cwd)
+        return gcc.run([*extra, *self._words], self._options.limits, cwd=self._cwd)
 
 
 def _read(path: Path) -> str:

@@ -22,6 +22,14 @@ def _rows() -> list[_Row]:
 ROWS = _rows()
 _DEFINE = re.compile(r"[A-Za-z_$][\w$]*(\([\w$, .]*\))?(=[^\n\0]*)?")
 
+SANDBOXED = (
+    *("-fno-pic", "-mcmodel=small", "-fomit-frame-pointer", "-fno-stack-protector", "-fcf-protection=none"),
+    *("-fno-addrsig", "-ftls-model=local-exec"),
+    "-fno-integrated-as",  # inline assembly must arrive as text: clang would expand .incbin in it
+    *("-ffunction-sections", "-fdata-sections"),
+)
+"""What all code for sandboxes is compiled with. docs/design.md, section 4."""
+
 NOT_AVAILABLE = (
     *("-mno-avx512f", "-mno-avx10.1-256", "-mno-apxf", "-mno-amx-tile", "-mno-avxvnni", "-mno-avxvnniint8"),
     *("-mno-avxvnniint16", "-mno-avxifma", "-mno-avxneconvert", "-mno-sha512", "-mno-sm3", "-mno-sm4"),

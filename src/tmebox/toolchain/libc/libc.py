@@ -34,7 +34,7 @@ Progress = Callable[[int, int], None]
 
 ARCHIVE, START_OBJECT = "libc.a", "crt1.o"
 SHIPPED = Path(__file__).parents[1] / "shipped"
-SHIPPED_ISOLATIONS = ("code+data", "data")
+SHIPPED_ISOLATIONS = abi.ISOLATIONS
 """With base gs. For r15 every machine's own gcc compiles it."""
 
 

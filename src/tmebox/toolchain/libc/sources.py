@@ -15,6 +15,7 @@ from pathlib import Path
 from tmebox.errors import CompileError
 from tmebox.toolchain.assemble import assemble
 from tmebox.toolchain.compile import clang, containment, gcc
+from tmebox.toolchain.compile.flags import SANDBOXED
 from tmebox.toolchain.libc.kept import Kept, digest
 from tmebox.toolchain.rewrite.rewrite import rewrite
 
@@ -52,12 +53,11 @@ EXCLUDED_ASSEMBLY = {"ldso/dlsym", "process/vfork", "string/memset"}
 """x86-64 assembly of musl whose C version is used instead."""
 
 FLAGS = (
-    "-target", "x86_64-linux-musl", "-std=c99", "-O2", "-ffreestanding", "-nostdinc", "-D_XOPEN_SOURCE=700",
-    "-fno-pic", "-mcmodel=small", "-fomit-frame-pointer", "-fno-stack-protector", "-fcf-protection=none",
-    "-fno-addrsig", "-ftls-model=local-exec", "-fno-integrated-as", "-ffunction-sections", "-fdata-sections",
+    "-target", clang.TARGET, "-std=c99", "-O2", "-ffreestanding", "-nostdinc", "-D_XOPEN_SOURCE=700",
+    *SANDBOXED,
     "-frounding-math", "-fno-strict-aliasing", "-fasynchronous-unwind-tables", "-w",
 )  # fmt: skip
-"""The sandbox's code generation flags plus what musl's own build uses. Unwind tables become .debug_frame."""
+"""What musl's own build uses, too. Unwind tables become .debug_frame."""
 
 GCC_FLAGS = (
     "-std=c99", "-O2", "-ffreestanding", "-fexcess-precision=standard", "-frounding-math",
@@ -83,10 +83,8 @@ def notice() -> Path:
 
 def include_dirs(base: str = "gs") -> tuple[Path, ...]:
     """Where a sandboxed program's system headers are, in search order; the compiler's own come last."""
-    headers = clang.toolchain_dir() / "lib" / "libc" / "include"
-    names = ("x86_64-linux-musl", "generic-musl", "x86-linux-any", "any-linux-any")
     own = gcc.gcc().include_dir if base == "r15" else clang.compiler_include_dir()
-    return (*(headers / name for name in names), own)
+    return (*clang.libc_include_dirs(), own)
 
 
 def sources() -> list[Source]:

@@ -13,6 +13,7 @@ import numpy as np
 from tmebox import abi
 from tmebox._version import __version__
 from tmebox.errors import CompileError, Diagnostic, ModuleError
+from tmebox.modulefile.check import check
 from tmebox.modulefile.file import Export, Import, ModuleFile, Segment, Symbol
 from tmebox.modulefile.prototypes import Prototype
 from tmebox.toolchain import diagnostics
@@ -135,6 +136,7 @@ class _Session:
             "-T", str(script_path), "-o", str(output),
             "--unresolved-symbols=report-all" if final else "--unresolved-symbols=ignore-all",
             *([f"-Map={self.link_map}"] if self.link_map is not None else []),
+            *shuffled(self.options.placement),
             *(os.path.abspath(path) for path in self.inputs),
         ]  # fmt: skip
         finished = clang.run("ld.lld", arguments, self.options.limits)
@@ -146,6 +148,11 @@ class _Session:
             last = Diagnostic(messages.strip()[-2000:] or f"the linker ended with status {finished.status}")
             raise CompileError(f"{self.options.name} does not link", found or (last,))
         return Elf(output.read_bytes(), self.options.name)
+
+
+def shuffled(placement: int) -> list[str]:
+    """lld's options for another order of functions."""
+    return [f"--shuffle-sections=.text*={placement}"] if placement else []
 
 
 def _has_constructors(executable: Elf) -> bool:
@@ -208,7 +215,7 @@ def _module(
             fact_places=fact_places,
             facts=facts,
         )
-        module.check()
+        check(module)
     except ModuleError as error:
         raise CompileError(f"{options.name} cannot be a module: {error}") from None
     return module

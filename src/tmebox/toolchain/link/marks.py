@@ -14,7 +14,7 @@ _TYPE = 1
 
 
 def mark(isolation: str, base: str) -> str:
-    """The note as assembly: in the layout of ELF's, described by words."""
+    """The note as assembly: in ELF's format, described by words."""
     words = _words(isolation, base)
     return (
         f'\t.section\t{SECTION},"",@note\n\t.long\t7, {len(words)}, {_TYPE}\n'

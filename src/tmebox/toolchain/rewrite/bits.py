@@ -10,8 +10,8 @@ from tmebox.toolchain.rewrite import registers
 from tmebox.toolchain.rewrite.asm import Instruction, Memory, Register
 from tmebox.toolchain.rewrite.memory import address_of
 from tmebox.toolchain.rewrite.mnemonics import Mnemonic
+from tmebox.toolchain.rewrite.replacement import LOCAL_LABEL, Flow, Refusal, Replacement, Shape, lines
 from tmebox.toolchain.rewrite.stack import is_stack_pointer, mentions
-from tmebox.toolchain.rewrite.template import LOCAL_LABEL, Flow, Refusal, Shape, Template, lines
 
 _SUFFIX = {16: "w", 32: "l", 64: "q"}
 _CANDIDATES = ("r11", "r10", "r9", "r8", "rdi", "rsi")
@@ -22,7 +22,7 @@ def is_wild_bit_test(instruction: Instruction) -> bool:
     return len(operands) == 2 and isinstance(operands[0], Register) and isinstance(operands[1], Memory)
 
 
-def rewrite_bit_test(instruction: Instruction, facts: Mnemonic, flow: Flow) -> Template:
+def rewrite_bit_test(instruction: Instruction, facts: Mnemonic, flow: Flow) -> Replacement:
     """Only CF is defined afterwards, as the manuals and compilers have it."""
     offset, memory = instruction.operands
     if not isinstance(offset, Register) or not isinstance(memory, Memory) or is_stack_pointer(offset):
@@ -76,7 +76,7 @@ def _free(instruction: Instruction) -> tuple[str, str, str]:
     return free[0], free[1], free[2]
 
 
-def _with_saved(body: list[str], used: tuple[str, ...], flow: Flow) -> Template:
+def _with_saved(body: list[str], used: tuple[str, ...], flow: Flow) -> Replacement:
     """Keep all but r11 below the red zone meanwhile; the emitter does so for r11 where it is live."""
     saved = [(name, f"{SPILL_TARGET - 8 * index}(%rsp)") for index, name in enumerate(used) if name != "r11"]
     text = lines(
@@ -84,4 +84,4 @@ def _with_saved(body: list[str], used: tuple[str, ...], flow: Flow) -> Template:
         *body,
         *(f"movq {slot}, %{name}" for name, slot in saved),
     )
-    return Template(Shape.PLAIN, text, flow, anchor=True, scratch="r11" if "r11" in used else None)
+    return Replacement(Shape.PLAIN, text, flow, anchor=True, scratch="r11" if "r11" in used else None)

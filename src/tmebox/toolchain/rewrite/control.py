@@ -19,8 +19,8 @@ from tmebox.toolchain.rewrite import registers
 from tmebox.toolchain.rewrite.asm import Indirect, Instruction, Memory, constant
 from tmebox.toolchain.rewrite.memory import confined, constant_load, is_stack_slot
 from tmebox.toolchain.rewrite.mnemonics import Kind, Mnemonic
+from tmebox.toolchain.rewrite.replacement import Flow, Refusal, Replacement, Shape, lines
 from tmebox.toolchain.rewrite.stack import is_stack_pointer
-from tmebox.toolchain.rewrite.template import Flow, Refusal, Shape, Template, lines
 
 assert SPILL_REGISTER < -RED_ZONE
 
@@ -33,7 +33,7 @@ MASKS = {"TAILCALL": TARGET_FUNCTION, "LONGJMP": TARGET_RETURN}
 """What a marked indirect jump may reach."""
 
 
-def rewrite_branch(instruction: Instruction, facts: Mnemonic, flow: Flow) -> Template:
+def rewrite_branch(instruction: Instruction, facts: Mnemonic, flow: Flow) -> Replacement:
     if len(instruction.operands) != 1:
         raise Refusal("a branch has one operand")
     target = instruction.operands[0]
@@ -45,12 +45,12 @@ def rewrite_branch(instruction: Instruction, facts: Mnemonic, flow: Flow) -> Tem
             raise Refusal("the target is neither a symbol nor marked `*`")
         name = target.displacement.removesuffix("@PLT")
         shape = Shape.CALL if facts.kind is Kind.CALL else Shape.BRANCH
-        return Template(shape, lines(f"{mnemonic} {name}"), flow, anchor=shape is Shape.CALL)
+        return Replacement(shape, lines(f"{mnemonic} {name}"), flow, anchor=shape is Shape.CALL)
     if not isinstance(target, Indirect) or facts.kind is Kind.CONDITIONAL:
         raise Refusal("the target is not a symbol")
     inner = target.operand
     if isinstance(inner, Memory):
-        return Template(
+        return Replacement(
             Shape.INDIRECT,
             mnemonic,
             flow,
@@ -62,7 +62,7 @@ def rewrite_branch(instruction: Instruction, facts: Mnemonic, flow: Flow) -> Tem
     if is_stack_pointer(inner) or registers.WIDTH.get(inner.name) != 64:
         raise Refusal("the target is not in a 64-bit register")
     operand = f"%{registers.part(inner.name, 32)}"
-    return Template(
+    return Replacement(
         Shape.INDIRECT, mnemonic, flow, operand=operand, register=inner.name, mark=instruction.mark
     )
 
@@ -75,10 +75,10 @@ def _table_jump(memory: Memory) -> tuple[str, str] | None:
     return (symbol, index) if registers.WIDTH.get(index) == 64 and _TARGET.match(symbol) else None
 
 
-def rewrite_return(instruction: Instruction, flow: Flow) -> Template:
+def rewrite_return(instruction: Instruction, flow: Flow) -> Replacement:
     if instruction.operands:
         raise Refusal("a return that pops arguments")
-    return Template(Shape.RETURN, "", flow, anchor=True)
+    return Replacement(Shape.RETURN, "", flow, anchor=True)
 
 
 def checked_return(shift: int) -> str:
@@ -115,7 +115,7 @@ def checked_jump_keeping(register: str, source: str, mask: int) -> str:
     )
 
 
-def rewrite_trap(instruction: Instruction, flow: Flow) -> Template:
+def rewrite_trap(instruction: Instruction, flow: Flow) -> Replacement:
     """`ud1l N(%eax), %eax`: what clang writes where a check has failed, with the check's number.
 
     A trap it is, whatever its operands are, so it becomes the one that there is in a sandbox. The number
@@ -126,20 +126,20 @@ def rewrite_trap(instruction: Instruction, flow: Flow) -> Template:
     if isinstance(source, Memory) and source.base == "eax" and source.index is None:
         number = constant(source.displacement)
     if number is None or not 0 <= number <= 0xFF:
-        return Template(Shape.PLAIN, lines("ud2"), flow)
-    return Template(Shape.PLAIN, lines("ud2", f"movl ${TRAP_REASON + number:#x}, %eax"), flow)
+        return Replacement(Shape.PLAIN, lines("ud2"), flow)
+    return Replacement(Shape.PLAIN, lines("ud2", f"movl ${TRAP_REASON + number:#x}, %eax"), flow)
 
 
-def unchecked_branch(mnemonic: str, template: Template) -> str:
+def unchecked_branch(mnemonic: str, replacement: Replacement) -> str:
     """Without code isolation: the memory rule still holds for the operand."""
-    return lines(f"{mnemonic} *{f'%{template.register}' if template.register else template.operand}")
+    return lines(f"{mnemonic} *{f'%{replacement.register}' if replacement.register else replacement.operand}")
 
 
-def jump_mask(template: Template, is_clang: bool) -> int:
+def jump_mask(replacement: Replacement, is_clang: bool) -> int:
     """What an indirect branch may reach. clang marks its tail calls, so its other jumps go to tables."""
-    if template.text == "callq":
+    if replacement.text == "callq":
         return TARGET_FUNCTION
-    if template.mark is not None:
-        return MASKS[template.mark]
-    is_table = is_clang or ".L" in template.before + template.operand
+    if replacement.mark is not None:
+        return MASKS[replacement.mark]
+    is_table = is_clang or ".L" in replacement.before + replacement.operand
     return TARGET_LABEL if is_table else TARGET_LABEL | TARGET_FUNCTION

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 
 from tmebox.toolchain.rewrite.asm import AsmSyntaxError, Directive, parse_expression, split_operands
-from tmebox.toolchain.rewrite.template import Refusal
+from tmebox.toolchain.rewrite.replacement import Refusal
 
 _KEPT = """
     .globl .global .weak .local .file .hidden .protected .internal .size .ident .comm .lcomm .weakref

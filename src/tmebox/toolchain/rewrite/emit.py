@@ -1,4 +1,4 @@
-"""Placing templates one after the other: what depends on the neighbours.
+"""Placing replacements one after the other: what depends on the neighbours.
 
 Stack discipline: rsp adjustments are pending until an anchor; where none comes in time, a probe is put right
 after the adjustment.
@@ -23,9 +23,9 @@ from tmebox.toolchain.rewrite.control import (
 from tmebox.toolchain.rewrite.failed_checks import Traps, trap
 from tmebox.toolchain.rewrite.flags import carried
 from tmebox.toolchain.rewrite.mnemonics import FLAGS
+from tmebox.toolchain.rewrite.replacement import LOCAL_LABEL, Refusal, Replacement, Shape, lines, spilled
 from tmebox.toolchain.rewrite.speed.borrow import borrowed
 from tmebox.toolchain.rewrite.speed.jump_tables import checked_table_jump, placed
-from tmebox.toolchain.rewrite.template import LOCAL_LABEL, Refusal, Shape, Template, lines, spilled
 
 _PROBE = lines("cmpl %eax, (%rsp)")
 _PROBE_KEEPING_FLAGS = lines(f"movq %rax, {SPILL_REGISTER}(%rsp)")
@@ -35,7 +35,7 @@ FLAGS_OVER_JUMP = "an indirect jump while the flags are in use"
 
 
 class Emitter:
-    """Feed it a file's text and templates in order, then take `text()`."""
+    """Feed it a file's text and replacements in order, then take `text()`."""
 
     def __init__(self, graph: FlowGraph, isolation: str, base: str) -> None:
         self._graph = graph
@@ -90,37 +90,37 @@ class Emitter:
         )
         return "\n".join([*filter(None, self._out), *tables])
 
-    def instruction(self, template: Template, index: int, mask: int) -> None:
+    def instruction(self, replacement: Replacement, index: int, mask: int) -> None:
         """`index`: in the flow graph; `mask`: what an indirect jump may reach. Raises Refusal."""
-        shape = template.shape
+        shape = replacement.shape
         self._ends_in_call = shape is Shape.CALL
-        if shape is Shape.PLAIN and template.is_fixed:
-            if self._pending and template.anchor:
+        if shape is Shape.PLAIN and replacement.is_fixed:
+            if self._pending and replacement.anchor:
                 self._pending = 0
-            elif self._pending and not template.flow.falls_through:
+            elif self._pending and not replacement.flow.falls_through:
                 self._probe()
-            self._compare = len(self._out) if template.is_compare else None
-            if template.load is not None and index in self._waited_for:
-                self._load_hurriedly(template, index)
+            self._compare = len(self._out) if replacement.is_compare else None
+            if replacement.load is not None and index in self._waited_for:
+                self._load_hurriedly(replacement, index)
             else:
                 self._movable[index] = len(self._out)
-                self._out.append(template.text)
+                self._out.append(replacement.text)
         else:
             if shape is not Shape.REBASE:
                 self._compare = None
-            _PLACE[shape](self, template, index, mask)
-        if not template.flow.falls_through:
+            _PLACE[shape](self, replacement, index, mask)
+        if not replacement.flow.falls_through:
             self._traps.possible.append(len(self._out))
             self._out.append("")
 
-    def _load_hurriedly(self, template: Template, index: int) -> None:
-        assert template.load is not None
-        loaded = borrowed(template.load, index, self._graph, self._can_move)
+    def _load_hurriedly(self, replacement: Replacement, index: int) -> None:
+        assert replacement.load is not None
+        loaded = borrowed(replacement.load, index, self._graph, self._can_move)
         if loaded is not None and loaded.after is not None:
             place = self._movable.pop(loaded.after)
             self._out.append(self._out[place])
             self._out[place] = ""
-        self._out.append(template.text if loaded is None else loaded.text)
+        self._out.append(replacement.text if loaded is None else loaded.text)
 
     def _can_move(self, index: int, to: int) -> bool:
         """It works on registers only, and nothing from there on has needed a register that is not named."""
@@ -131,62 +131,62 @@ class Emitter:
 
     # -- by shape --
 
-    def _plain(self, template: Template, index: int, mask: int) -> None:
-        text = template.text
+    def _plain(self, replacement: Replacement, index: int, mask: int) -> None:
+        text = replacement.text
         if LOCAL_LABEL in text:
             self._settle()
             text = self._with_label(text)
         if self._graph.live_after(index) & R11_BIT:
-            if not template.can_spill:
+            if not replacement.can_spill:
                 raise Refusal("needs r11, which is in use here")
             text = spilled(text, "r11")
             self._pending = 0
-        if template.anchor:
+        if replacement.anchor:
             self._pending = 0
         self._out.append(text)
 
-    def _adjust(self, template: Template, index: int, mask: int) -> None:
-        if self._pending + template.reach > STACK_REACH:
+    def _adjust(self, replacement: Replacement, index: int, mask: int) -> None:
+        if self._pending + replacement.reach > STACK_REACH:
             self._probe()
-        self._pending += template.reach
-        self._out.append(template.text)
+        self._pending += replacement.reach
+        self._out.append(replacement.text)
         self._adjusted = (len(self._out), index)
         self._out.append("")
 
-    def _rebase(self, template: Template, index: int, mask: int) -> None:
+    def _rebase(self, replacement: Replacement, index: int, mask: int) -> None:
         compare, self._compare = self._compare, None
         live = self._graph.live_after(index)
-        if live & R11_BIT and template.scratch:
+        if live & R11_BIT and replacement.scratch:
             raise Refusal("moves the stack pointer through r11, which is in use here")
         self._settle()
-        text = self._with_label(template.text)
+        text = self._with_label(replacement.text)
         if not live & FLAGS:
             self._out.append(text)
-        elif compare is not None and not template.scratch:
+        elif compare is not None and not replacement.scratch:
             self._out[compare] = f"{text}\n{self._out[compare]}"
         else:
-            self._out.append(self._keeping_condition(template, index, text))
+            self._out.append(self._keeping_condition(replacement, index, text))
 
     def _with_label(self, text: str) -> str:
         return text.replace(LOCAL_LABEL, self._new_label()) if LOCAL_LABEL in text else text
 
-    def _keeping_condition(self, template: Template, index: int, text: str) -> str:
+    def _keeping_condition(self, replacement: Replacement, index: int, text: str) -> str:
         conditions = self._graph.conditions_after(index)
         around = carried(conditions) if conditions else None
-        needs_r11 = template.scratch or (template.flow.reads | self._graph.live_after(index)) & R11_BIT
+        needs_r11 = replacement.scratch or (replacement.flow.reads | self._graph.live_after(index)) & R11_BIT
         if around is None or needs_r11:
             raise Refusal("moves the stack pointer while the flags are in use")
         return f"{lines(around[0])}\n{text}\n{lines(around[1])}"
 
-    def _branch(self, template: Template, index: int, mask: int) -> None:
+    def _branch(self, replacement: Replacement, index: int, mask: int) -> None:
         self._settle()
-        self._out.append(template.text)
+        self._out.append(replacement.text)
 
-    def _call(self, template: Template, index: int, mask: int) -> None:
+    def _call(self, replacement: Replacement, index: int, mask: int) -> None:
         self._pending = 0
-        self._out.append(template.text)
+        self._out.append(replacement.text)
 
-    def _return(self, template: Template, index: int, mask: int) -> None:
+    def _return(self, replacement: Replacement, index: int, mask: int) -> None:
         self._pending = 0
         if not self._is_checked:
             self._out.append(lines("retq"))
@@ -195,25 +195,25 @@ class Emitter:
         self._out.append(checked_return(self._shift).replace(TRAP, label))
         self._place_trap(label)
 
-    def _indirect(self, template: Template, index: int, mask: int) -> None:
-        if template.anchor:
+    def _indirect(self, replacement: Replacement, index: int, mask: int) -> None:
+        if replacement.anchor:
             self._pending = 0
-        is_call = template.text == "callq"
+        is_call = replacement.text == "callq"
         if not self._is_checked:
             if not is_call:
                 self._settle()
             self._pending = 0
-            self._put_before(template)
-            self._out.append(unchecked_branch(template.text, template))
+            self._put_before(replacement)
+            self._out.append(unchecked_branch(replacement.text, replacement))
             self._ends_in_call = is_call
             return
         self._settle()
-        if template.through is not None and template.through[0] in self._tables:
-            self._through_table(*template.through, index)
+        if replacement.through is not None and replacement.through[0] in self._tables:
+            self._through_table(*replacement.through, index)
             return
-        self._put_before(template)
+        self._put_before(replacement)
         self._traps.wanted.append(len(self._out))
-        self._out.append(self._checked(template, index, mask << self._shift, is_call))
+        self._out.append(self._checked(replacement, index, mask << self._shift, is_call))
         if is_call:
             self._traps.beside[len(self._out) - 1] = len(self._out)
             self._out.append("")
@@ -226,31 +226,31 @@ class Emitter:
         self._traps.wanted.append(len(self._out))
         self._out.append(checked_table_jump(label, register, len(self._tables[name]), TRAP))
 
-    def _put_before(self, template: Template) -> None:
-        if template.before:
-            self._out.append(template.before)
+    def _put_before(self, replacement: Replacement) -> None:
+        if replacement.before:
+            self._out.append(replacement.before)
 
-    def _checked(self, template: Template, index: int, mask: int, is_call: bool) -> str:
-        in_r11 = template.register == "r11" or "%r11" in template.operand  # the target, or its address
+    def _checked(self, replacement: Replacement, index: int, mask: int, is_call: bool) -> str:
+        in_r11 = replacement.register == "r11" or "%r11" in replacement.operand  # the target, or its address
         passed = 0 if in_r11 else self._graph.flows[index].reads & R11_BIT
         if (
             is_call and passed
         ):  # no convention has an argument in r10 as well, but the one for nested functions
-            return checked_branch(template.text, template.operand, "r10", mask)
+            return checked_branch(replacement.text, replacement.operand, "r10", mask)
         live = passed if is_call else passed | self._graph.live_after(index, EVERYTHING)
         if live & FLAGS:
             raise Refusal(FLAGS_OVER_JUMP)
         if not live & R11_BIT:
-            return checked_branch(template.text, template.operand, "r11", mask)
-        if template.register is not None:
-            return checked_branch(template.text, template.operand, template.register, mask)
-        used = re.findall(r"%\w+", template.operand)
+            return checked_branch(replacement.text, replacement.operand, "r11", mask)
+        if replacement.register is not None:
+            return checked_branch(replacement.text, replacement.operand, replacement.register, mask)
+        used = re.findall(r"%\w+", replacement.operand)
         free = next((name for name in self._scratch if not live & resources(effects.mask(name))), None)
         if free is not None:
-            return checked_branch(template.text, template.operand, free, mask)
+            return checked_branch(replacement.text, replacement.operand, free, mask)
         # A register that the address is made of: what comes next hardly waits for its value.
         kept = next((name for name in self._scratch if f"%{registers.part(name, 32)}" in used), "r11")
-        return checked_jump_keeping(kept, template.operand, mask)
+        return checked_jump_keeping(kept, replacement.operand, mask)
 
     # -- stack --
 

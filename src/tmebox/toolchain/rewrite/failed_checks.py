@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from tmebox.toolchain.rewrite.control import TRAP
-from tmebox.toolchain.rewrite.template import lines
+from tmebox.toolchain.rewrite.replacement import lines
 
 NEAR = 12
 """Texts that a short jump surely spans. An `hlt` more costs one byte, a long jump four."""

@@ -1,4 +1,4 @@
-"""One instruction → its template: which rule applies."""
+"""One instruction → its replacement: which rule applies."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from tmebox.toolchain.rewrite.control import rewrite_branch, rewrite_return, rew
 from tmebox.toolchain.rewrite.memory import computed, confined, constant_load, is_stack_slot, plain_immediate
 from tmebox.toolchain.rewrite.mnemonics import FLAGS, MNEMONICS, Kind, Mnemonic
 from tmebox.toolchain.rewrite.r15 import refuse_reserved, through_r15
+from tmebox.toolchain.rewrite.replacement import Flow, Refusal, Replacement, Shape, lines
 from tmebox.toolchain.rewrite.speed.borrow import load_of
 from tmebox.toolchain.rewrite.stack import (
     is_stack_pointer,
@@ -35,21 +36,20 @@ from tmebox.toolchain.rewrite.stack import (
     through_scratch,
 )
 from tmebox.toolchain.rewrite.strings import rewrite_string
-from tmebox.toolchain.rewrite.template import Flow, Refusal, Shape, Template, lines
 
 _STRING_OR_VECTOR = frozenset(["movsd", "cmpsd"])
 """Without operands these are string instructions."""
 
 
-def rewrite_instruction(instruction: Instruction, base: str = "gs") -> Template:
-    """The template with the window's base in `base`. Raises Refusal."""
+def rewrite_instruction(instruction: Instruction, base: str = "gs") -> Replacement:
+    """The replacement with the window's base in `base`. Raises Refusal."""
     if base == "gs":
         return _through_gs(instruction, base)
     refuse_reserved(instruction)
     return through_r15(_through_gs(instruction, base))
 
 
-def _through_gs(instruction: Instruction, base: str) -> Template:
+def _through_gs(instruction: Instruction, base: str) -> Replacement:
     """`base` matters to string instructions, whose sequence differs by more than its operands."""
     facts = MNEMONICS.get(instruction.mnemonic)
     if facts is None or (instruction.mnemonic in _STRING_OR_VECTOR and not instruction.operands):
@@ -69,7 +69,7 @@ def _through_gs(instruction: Instruction, base: str) -> Template:
         raise Refusal(f"`{statement(instruction)}`: {refusal}") from None
 
 
-def _rewrite(instruction: Instruction, facts: Mnemonic, flow: Flow, base: str) -> Template:
+def _rewrite(instruction: Instruction, facts: Mnemonic, flow: Flow, base: str) -> Replacement:
     operands = instruction.operands
     match facts.kind:
         case Kind.CALL | Kind.JUMP | Kind.CONDITIONAL:
@@ -89,7 +89,7 @@ def _rewrite(instruction: Instruction, facts: Mnemonic, flow: Flow, base: str) -
             if source.base in ("rsp", "esp", "rip") or is_stack_pointer(operands[1]):
                 return rewrite_lea(instruction, flow)
             body = replace(instruction, operands=(computed(source), operands[1]))
-            return Template(Shape.PLAIN, lines(statement(body)), flow)
+            return Replacement(Shape.PLAIN, lines(statement(body)), flow)
     if facts.kind in (Kind.PUSH, Kind.POP) and len(operands) != 1:
         raise Refusal("operands that it does not have")
     if len(operands) > facts.most_operands:
@@ -113,7 +113,7 @@ def _rewrite(instruction: Instruction, facts: Mnemonic, flow: Flow, base: str) -
         return rewrite_pop_to_stack(instruction, flow)
     body = replace(instruction, operands=tuple(map(_plain_operand, operands)))
     is_compare = facts.is_compare and not any(mentions(operand, registers.RSP) for operand in operands)
-    return Template(
+    return Replacement(
         Shape.PLAIN,
         lines(statement(body)),
         flow,
@@ -136,26 +136,28 @@ _TAKES_IMMEDIATE = frozenset(["add", "sub", "and", "or", "xor", "cmp", "test", "
 
 def _rewrite_constant_load(
     instruction: Instruction, facts: Mnemonic, operand: Operand, value: str, flow: Flow
-) -> Template:
+) -> Replacement:
     """A source operand whose value is known when the program is linked."""
     operands = instruction.operands
     if facts.kind is Kind.PUSH:
-        return Template(Shape.PLAIN, lines(f"pushq ${value}"), flow, anchor=True)
+        return Replacement(Shape.PLAIN, lines(f"pushq ${value}"), flow, anchor=True)
     destination = operands[-1]
     if operand is destination or any(map(is_stack_pointer, operands)):
         raise Refusal("not an instruction that can use a constant")
     width = registers.WIDTH.get(destination.name) if isinstance(destination, Register) else facts.width
     if facts.base == "mov" and isinstance(destination, Register) and width in (32, 64):
-        return Template(Shape.PLAIN, lines(f"movl ${value}, %{registers.part(destination.name, 32)}"), flow)
+        return Replacement(
+            Shape.PLAIN, lines(f"movl ${value}, %{registers.part(destination.name, 32)}"), flow
+        )
     if facts.base in _TAKES_IMMEDIATE and len(operands) == 2 and width in (32, 64):
         body = replace(instruction, operands=(Immediate(value), _plain_operand(destination)))
-        return Template(Shape.PLAIN, lines(statement(body)), flow)
+        return Replacement(Shape.PLAIN, lines(statement(body)), flow)
     if facts.base in ("mov", "imul") or facts.base.startswith("cmov"):
         return through_scratch(instruction, f"movl ${value}", lambda item: item is operand, flow, width or 64)
     raise Refusal("not an instruction that can use a constant")
 
 
-def _rewrite_absolute_move(instruction: Instruction, flow: Flow) -> Template:
+def _rewrite_absolute_move(instruction: Instruction, flow: Flow) -> Replacement:
     """A load or store at a 64-bit number, as gcc writes `*(int *)0xdeadbeef`. Like any address in a register,
     it counts with its lower 32 bits."""
     address = next(operand for operand in instruction.operands if isinstance(operand, Memory))
@@ -172,7 +174,7 @@ def _rewrite_absolute_move(instruction: Instruction, flow: Flow) -> Template:
         operands=tuple(place if operand is address else operand for operand in instruction.operands),
     )
     load = f"movl ${value & 0xFFFFFFFF:#x}, %r11d"
-    return Template(Shape.PLAIN, lines(load, statement(body)), flow, scratch="r11")
+    return Replacement(Shape.PLAIN, lines(load, statement(body)), flow, scratch="r11")
 
 
 def _check_registers(operand: Operand) -> None:

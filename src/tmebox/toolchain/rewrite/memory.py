@@ -8,7 +8,7 @@ from dataclasses import replace
 from tmebox.abi import GUARD, STACK_REACH
 from tmebox.toolchain.rewrite import registers
 from tmebox.toolchain.rewrite.asm import Immediate, Memory, Operand, constant
-from tmebox.toolchain.rewrite.template import Refusal
+from tmebox.toolchain.rewrite.replacement import Refusal
 
 _MODIFIER = re.compile(r"@([A-Za-z]\w*)")
 

@@ -13,7 +13,7 @@ from tmebox.abi import RSP_MASK, SPILL_REGISTER, STACK_EXHAUSTED
 from tmebox.toolchain.rewrite import registers
 from tmebox.toolchain.rewrite.asm import Memory, Operand, Register
 from tmebox.toolchain.rewrite.memory import computed, confined
-from tmebox.toolchain.rewrite.template import LOCAL_LABEL
+from tmebox.toolchain.rewrite.replacement import LOCAL_LABEL
 
 _STOP = (f"cmpl %eax, %gs:{STACK_EXHAUSTED:#x}", f"{LOCAL_LABEL}:")
 _NOT_AN_OFFSET = ~RSP_MASK

@@ -1,4 +1,4 @@
-"""The window's base in r15: what a template for gs becomes, operand by operand.
+"""The window's base in r15: what a replacement for gs becomes, operand by operand.
 
 `%gs:` confines any address by truncating it. Here the address without its displacement is truncated into r14,
 and the access is `displacement(%r15,%r14)`: the guards are wider than the displacements that stay. That gives
@@ -21,8 +21,8 @@ from tmebox.toolchain.rewrite.asm import (
     parse_operand,
 )
 from tmebox.toolchain.rewrite.asm import parse_instruction as parse
+from tmebox.toolchain.rewrite.replacement import Refusal, Replacement, lines
 from tmebox.toolchain.rewrite.stack import mentions, statement
-from tmebox.toolchain.rewrite.template import Refusal, Template, lines
 
 _SEGMENT = "%gs:"
 _LOW = {"ah": "al", "bh": "bl", "ch": "cl", "dh": "dl"}
@@ -37,16 +37,16 @@ def refuse_reserved(instruction: Instruction) -> None:
                 raise Refusal(f"`{statement(instruction)}`: %{name} is reserved for the sandbox's base")
 
 
-def through_r15(template: Template) -> Template:
-    """The template with each gs-relative operand replaced."""
-    if _SEGMENT in template.operand:
-        memory = parse_operand(template.operand)
+def through_r15(replacement: Replacement) -> Replacement:
+    """The replacement with each gs-relative operand replaced."""
+    if _SEGMENT in replacement.operand:
+        memory = parse_operand(replacement.operand)
         assert isinstance(memory, Memory)
         load, operand = _confined(memory)
-        return replace(template, before=lines(*load), operand=str(operand))
-    if _SEGMENT not in template.text:
-        return template
-    return replace(template, text="\n".join(map(_line, template.text.split("\n"))))
+        return replace(replacement, before=lines(*load), operand=str(operand))
+    if _SEGMENT not in replacement.text:
+        return replacement
+    return replace(replacement, text="\n".join(map(_line, replacement.text.split("\n"))))
 
 
 def _line(line: str) -> str:

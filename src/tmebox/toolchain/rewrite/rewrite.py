@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import lru_cache
 
-from tmebox.abi import BASES
+from tmebox.abi import BASES, ISOLATIONS
 from tmebox.errors import CompileError, Diagnostic
 from tmebox.toolchain.link.label_claims import claims
 from tmebox.toolchain.rewrite.analysis.liveness import FlowGraph
@@ -37,16 +37,14 @@ from tmebox.toolchain.rewrite.directives import (
 from tmebox.toolchain.rewrite.emit import LABEL_PREFIX, Emitter
 from tmebox.toolchain.rewrite.instruction import avx512_hint, rewrite_instruction
 from tmebox.toolchain.rewrite.places import Places
+from tmebox.toolchain.rewrite.replacement import Load, Refusal, Replacement, Shape
 from tmebox.toolchain.rewrite.speed.borrow import waited_for
 from tmebox.toolchain.rewrite.speed.cache_lines import within_lines
 from tmebox.toolchain.rewrite.speed.held_base import with_held_bases
 from tmebox.toolchain.rewrite.speed.jump_tables import JumpTables
 from tmebox.toolchain.rewrite.speed.offset_reuse import without_repeated_loads
-from tmebox.toolchain.rewrite.template import Load, Refusal, Shape, Template
 
-ISOLATIONS = ("code+data", "data")
-
-_Prepared = Template | Refusal | Directive | Label | LineMarker | InlineAssembly | Instruction
+_Prepared = Replacement | Refusal | Directive | Label | LineMarker | InlineAssembly | Instruction
 """A statement ready to be placed; an Instruction is one whose prefix stands on a line of its own."""
 
 
@@ -150,7 +148,7 @@ class _Rewriting:
         moved = self._move_tables() if self._is_checked else frozenset()
         for line, item, index, mask in self._placements:
             self._line = line
-            if isinstance(item, Template):
+            if isinstance(item, Replacement):
                 try:
                     emitter.instruction(item, index, mask)
                 except Refusal as refusal:
@@ -168,7 +166,7 @@ class _Rewriting:
         jumps = {
             item.through[0]
             for _, item, _, _ in self._placements
-            if isinstance(item, Template) and item.through is not None
+            if isinstance(item, Replacement) and item.through is not None
         }
         self._emitter.use_tables(usable)
         private = {
@@ -181,7 +179,7 @@ class _Rewriting:
 
     def _add(self, statement: _Prepared) -> None:
         match statement:
-            case Template():
+            case Replacement():
                 self._add_instruction(statement)
             case Directive():
                 self._add_directive(statement)
@@ -207,21 +205,21 @@ class _Rewriting:
     def _add_text(self, text: str, kind: int = 0) -> None:
         self._placements.append((self._line, text, 0, kind))
 
-    def _add_instruction(self, template: Template) -> None:
+    def _add_instruction(self, replacement: Replacement) -> None:
         section = self._sections.current
         if not section.is_code:
             raise Refusal(f"an instruction in section `{section.name}`, which is not executable")
-        index = self._graph.add(template.flow, section.name)
-        if len(template.flow.takes) > 1:
-            self._subtracted.update(dict.fromkeys(template.flow.takes))
-        if template.load is not None and not self._is_inline:
-            self._loads[index] = template.load
+        index = self._graph.add(replacement.flow, section.name)
+        if len(replacement.flow.takes) > 1:
+            self._subtracted.update(dict.fromkeys(replacement.flow.takes))
+        if replacement.load is not None and not self._is_inline:
+            self._loads[index] = replacement.load
         mask = 0
-        if template.shape is Shape.INDIRECT:
-            mask = jump_mask(template, self._is_clang and not self._is_inline)
-            if template.through is None:
-                self._tables.read_otherwise(symbols(template.operand))
-        self._placements.append((self._line, template, index, mask))
+        if replacement.shape is Shape.INDIRECT:
+            mask = jump_mask(replacement, self._is_clang and not self._is_inline)
+            if replacement.through is None:
+                self._tables.read_otherwise(symbols(replacement.operand))
+        self._placements.append((self._line, replacement, index, mask))
 
     def _add_label(self, name: str) -> None:
         if name.startswith(LABEL_PREFIX):
@@ -270,6 +268,6 @@ class _Rewriting:
 _SECTION = 1
 _SIZE = 2
 _ENTRY = 3
-_Placement = tuple[int, "Template | str", int, int]
+_Placement = tuple[int, "Replacement | str", int, int]
 """Line, what to place, index in the flow graph or among a file's table entries, and the mask of a jump or the
 kind of text."""

@@ -14,7 +14,7 @@ from tmebox.toolchain.rewrite.asm import Immediate, Instruction, Memory, Operand
 from tmebox.toolchain.rewrite.memory import address_of, confined, plain_immediate
 from tmebox.toolchain.rewrite.mnemonics import Kind, Mnemonic
 from tmebox.toolchain.rewrite.overflow import check_address, check_arithmetic, check_constant, check_move
-from tmebox.toolchain.rewrite.template import Flow, Refusal, Shape, Template, lines, spilled
+from tmebox.toolchain.rewrite.replacement import Flow, Refusal, Replacement, Shape, lines, spilled
 
 _REBASE = (f"andl ${RSP_MASK:#x}, %esp", f"addq %gs:{CONTROL_WINDOW_BASE:#x}, %rsp")
 
@@ -45,9 +45,9 @@ def scratch_for(instruction: Instruction) -> str:
 
 def rebase(
     instruction: str, flow: Flow, *before: str, after: tuple[str, ...] = (), scratch: bool = False
-) -> Template:
-    """A template around the rebase sequence that starts with `instruction`, which writes %esp."""
-    return Template(
+) -> Replacement:
+    """A replacement around the rebase sequence that starts with `instruction`, which writes %esp."""
+    return Replacement(
         Shape.REBASE,
         lines(*before, instruction, *_REBASE, *after),
         flow,
@@ -57,11 +57,11 @@ def rebase(
     )
 
 
-def rewrite_leave(flow: Flow) -> Template:
+def rewrite_leave(flow: Flow) -> Replacement:
     return rebase("movl %ebp, %esp", flow, after=("popq %rbp",))
 
 
-def rewrite_lea(instruction: Instruction, flow: Flow) -> Template:
+def rewrite_lea(instruction: Instruction, flow: Flow) -> Replacement:
     """`lea` of or into rsp, or of a symbol(%rip)."""
     source, destination = instruction.operands
     if not isinstance(source, Memory) or not isinstance(destination, Register):
@@ -72,11 +72,11 @@ def rewrite_lea(instruction: Instruction, flow: Flow) -> Template:
     if is_stack_pointer(destination) and source.base in ("rsp", "esp") and source.index is None:
         amount = constant(source.displacement)
         if amount is not None and abs(amount) <= STACK_REACH:
-            return Template(Shape.ADJUST, lines(f"leaq {amount}(%rsp), %rsp"), flow, reach=abs(amount))
+            return Replacement(Shape.ADJUST, lines(f"leaq {amount}(%rsp), %rsp"), flow, reach=abs(amount))
     text = address_of(source, target)
     if is_stack_pointer(destination):
         return rebase(_as_lea(text), flow, *_address_check(source, instruction))
-    return Template(Shape.PLAIN, lines(text), flow)
+    return Replacement(Shape.PLAIN, lines(text), flow)
 
 
 def _address_check(source: Memory, instruction: Instruction) -> tuple[str, ...]:
@@ -93,13 +93,13 @@ def _as_lea(text: str) -> str:
     return text.replace("movl $", "leal ", 1)
 
 
-def rewrite_stack_pointer(instruction: Instruction, facts: Mnemonic, flow: Flow) -> Template:
+def rewrite_stack_pointer(instruction: Instruction, facts: Mnemonic, flow: Flow) -> Replacement:
     """An instruction with rsp, or a part of it, as a register operand."""
     operands = instruction.operands
     if facts.kind in (Kind.CALL, Kind.JUMP):
         raise Refusal("a branch to the stack")
     if facts.kind is Kind.PUSH:
-        return Template(
+        return Replacement(
             Shape.PLAIN, lines("movl %esp, %r11d", "pushq %r11"), flow, True, scratch="r11", can_spill=False
         )
     if facts.kind is Kind.POP:
@@ -112,7 +112,7 @@ def rewrite_stack_pointer(instruction: Instruction, facts: Mnemonic, flow: Flow)
     return _read(instruction, facts, flow)
 
 
-def _read(instruction: Instruction, facts: Mnemonic, flow: Flow) -> Template:
+def _read(instruction: Instruction, facts: Mnemonic, flow: Flow) -> Replacement:
     if facts.base in ("xadd", "mulx"):
         raise Refusal(f"`{facts.base}` with the stack pointer")
     source, destination = instruction.operands[0], instruction.operands[-1]
@@ -120,22 +120,22 @@ def _read(instruction: Instruction, facts: Mnemonic, flow: Flow) -> Template:
         facts.base == "mov" and isinstance(source, Register) and registers.WIDTH[source.name] in (32, 64)
     )
     if is_move and isinstance(destination, Register) and destination.name in registers.NUMBER:
-        return Template(Shape.PLAIN, lines(f"movl %esp, %{registers.part(destination.name, 32)}"), flow)
+        return Replacement(Shape.PLAIN, lines(f"movl %esp, %{registers.part(destination.name, 32)}"), flow)
     return through_scratch(instruction, "movl %esp", is_stack_pointer, flow)
 
 
-def rewrite_pop_to_stack(instruction: Instruction, flow: Flow) -> Template:
+def rewrite_pop_to_stack(instruction: Instruction, flow: Flow) -> Replacement:
     """`pop 8(%rsp)` computes its address after it has moved rsp, so that the displacement bounds nothing."""
     destination = instruction.operands[0]
     if not isinstance(destination, Memory) or mentions(destination, registers.R11):
         raise Refusal("pops to an address that needs r11")
     text = lines("popq %r11", f"movq %r11, {confined(destination)}")
-    return Template(Shape.PLAIN, text, flow, anchor=True, scratch="r11", can_spill=False)
+    return Replacement(Shape.PLAIN, text, flow, anchor=True, scratch="r11", can_spill=False)
 
 
 def through_scratch(
     instruction: Instruction, load: str, is_replaced: Callable[[Operand], bool], flow: Flow, width: int = 64
-) -> Template:
+) -> Replacement:
     """The instruction with some operands replaced by a scratch register, which `load` has filled.
 
     Registers are replaced by the same part of the scratch register, memory by its low `width` bits.
@@ -151,8 +151,8 @@ def through_scratch(
     body = statement(replace(instruction, operands=tuple(operands)))
     text = lines(f"{load}, %{registers.part(scratch, 32)}", body)
     if scratch == "r11":
-        return Template(Shape.PLAIN, text, flow, scratch=scratch)
-    return Template(Shape.PLAIN, spilled(text, scratch), flow)
+        return Replacement(Shape.PLAIN, text, flow, scratch=scratch)
+    return Replacement(Shape.PLAIN, spilled(text, scratch), flow)
 
 
 def statement(instruction: Instruction) -> str:
@@ -161,7 +161,7 @@ def statement(instruction: Instruction) -> str:
     return f"{words} {', '.join(map(str, instruction.operands))}".rstrip()
 
 
-def _exchange(instruction: Instruction, flow: Flow) -> Template:
+def _exchange(instruction: Instruction, flow: Flow) -> Replacement:
     first, second = instruction.operands
     other = second if is_stack_pointer(first) else first
     if (
@@ -179,7 +179,7 @@ def _exchange(instruction: Instruction, flow: Flow) -> Template:
 _REBASING = frozenset(["mov", "add", "sub", "and"])
 
 
-def _write(instruction: Instruction, facts: Mnemonic, flow: Flow) -> Template:
+def _write(instruction: Instruction, facts: Mnemonic, flow: Flow) -> Replacement:
     destination = instruction.operands[-1]
     assert isinstance(destination, Register)
     if registers.WIDTH[destination.name] not in (32, 64):
@@ -188,7 +188,7 @@ def _write(instruction: Instruction, facts: Mnemonic, flow: Flow) -> Template:
         source = instruction.operands[0]
         amount = constant(source.expression) if isinstance(source, Immediate) else None
         if amount is not None and (reach := _reach(facts.base, amount)) is not None:
-            return Template(Shape.ADJUST, lines(f"{facts.base}q ${amount}, %rsp"), flow, reach=reach)
+            return Replacement(Shape.ADJUST, lines(f"{facts.base}q ${amount}, %rsp"), flow, reach=reach)
         if (text := _low_half(source)) is not None:
             check = _write_check(instruction, facts.base, amount)
             return rebase(_as_lea(f"{facts.base}l {text}, %esp"), flow, *check)
@@ -232,7 +232,7 @@ def _low_half(source: Operand) -> str | None:
     return None
 
 
-def _write_through_scratch(instruction: Instruction, flow: Flow) -> Template:
+def _write_through_scratch(instruction: Instruction, flow: Flow) -> Replacement:
     if any(mentions(operand, registers.R11) for operand in instruction.operands):
         raise Refusal("computes the stack pointer with r11")
     text = through_scratch(instruction, "movl %esp", is_stack_pointer, flow).text

@@ -6,7 +6,7 @@ from tmebox.abi import CONTROL_WINDOW_BASE
 from tmebox.toolchain.rewrite import registers
 from tmebox.toolchain.rewrite.asm import Instruction, Memory, Operand, Register
 from tmebox.toolchain.rewrite.mnemonics import Mnemonic
-from tmebox.toolchain.rewrite.template import Flow, Refusal, Shape, Template, lines
+from tmebox.toolchain.rewrite.replacement import Flow, Refusal, Replacement, Shape, lines
 
 SUFFIX = {8: "b", 16: "w", 32: "l", 64: "q"}
 _DESTINATION = Memory(base="rdi", segment="es")
@@ -17,7 +17,7 @@ _FORMS: dict[str, set[tuple[Operand, ...]]] = {
 }
 
 
-def rewrite_string(instruction: Instruction, facts: Mnemonic, flow: Flow, base: str) -> Template:
+def rewrite_string(instruction: Instruction, facts: Mnemonic, flow: Flow, base: str) -> Replacement:
     if instruction.operands not in _FORMS[facts.base]:
         raise Refusal("a string instruction with unusual operands")
     if instruction.prefixes not in ((), ("rep",)):
@@ -41,4 +41,4 @@ def rewrite_string(instruction: Instruction, facts: Mnemonic, flow: Flow, base: 
         # Back to offsets. For correctness only: nothing depends on it for safety.
         *extend,
     )
-    return Template(Shape.PLAIN, text, flow, scratch=None if is_held else "r11")
+    return Replacement(Shape.PLAIN, text, flow, scratch=None if is_held else "r11")

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from tmebox.toolchain.rewrite.analysis import effects
 from tmebox.toolchain.rewrite.mnemonics import FLAGS
-from tmebox.toolchain.rewrite.template import Flow
+from tmebox.toolchain.rewrite.replacement import Flow
 
 _REGISTERS_SHIFT = 2
 assert FLAGS < 1 << _REGISTERS_SHIFT

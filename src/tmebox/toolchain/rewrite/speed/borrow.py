@@ -20,8 +20,8 @@ from tmebox.toolchain.rewrite.analysis import effects
 from tmebox.toolchain.rewrite.analysis.liveness import EVERYTHING, FlowGraph, resources
 from tmebox.toolchain.rewrite.asm import Instruction, Memory, Operand, Register, constant
 from tmebox.toolchain.rewrite.mnemonics import Kind, Mnemonic
+from tmebox.toolchain.rewrite.replacement import Load, lines
 from tmebox.toolchain.rewrite.stack import statement
-from tmebox.toolchain.rewrite.template import Load, lines
 
 LONGEST_LOOP = 256
 """Instructions. What a longer loop waits for is hardly one load."""

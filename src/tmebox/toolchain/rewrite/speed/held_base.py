@@ -24,9 +24,9 @@ from tmebox.toolchain.rewrite.analysis.liveness import registers_of, resources
 from tmebox.toolchain.rewrite.analysis.register_facts import UNKNOWN, made
 from tmebox.toolchain.rewrite.asm import Instruction, Memory, constant
 from tmebox.toolchain.rewrite.mnemonics import MNEMONICS
+from tmebox.toolchain.rewrite.replacement import lines
 from tmebox.toolchain.rewrite.speed.listing import Listing, memory_of, read
 from tmebox.toolchain.rewrite.stack import statement
-from tmebox.toolchain.rewrite.template import lines
 
 LONGEST = 256
 """Instructions of a loop, at most."""

@@ -13,7 +13,7 @@ from tmebox.abi import TABLE_ENTRY
 from tmebox.toolchain.rewrite import registers
 from tmebox.toolchain.rewrite.asm import Directive, split_operands, symbols
 from tmebox.toolchain.rewrite.directives import Section
-from tmebox.toolchain.rewrite.template import lines
+from tmebox.toolchain.rewrite.replacement import lines
 
 SECTION_PREFIX = ".tmebox.tables."
 """Of a section's name. One section a table, so that the linker drops those of functions that it drops."""

@@ -11,8 +11,8 @@ from tmebox.toolchain.rewrite.asm import Directive, Instruction, Label, Memory, 
 from tmebox.toolchain.rewrite.directives import ASSIGNMENTS, DATA, SECTIONS, SectionState
 from tmebox.toolchain.rewrite.instruction import flow_of
 from tmebox.toolchain.rewrite.mnemonics import MNEMONICS
+from tmebox.toolchain.rewrite.replacement import Flow
 from tmebox.toolchain.rewrite.speed.jump_tables import SECTION_PREFIX
-from tmebox.toolchain.rewrite.template import Flow
 
 _TABLE_JUMP = re.compile(r"\tjmp\t\*([^%()]+)\(,%\w+,8\)\Z")
 

@@ -1,0 +1,255 @@
+"""`tmebox bench …`: what sandboxing costs here, beside native code and other runtimes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table as RichTable
+
+from tmebox.cli.output import EXIT_FAILED, complain, examples, printable, progress, stderr, stdout
+
+if TYPE_CHECKING:
+    from tmebox_bench.results import Results
+    from tmebox_bench.tables import Table
+
+QUICK_ROUNDS = 3
+ROUNDS = 5
+
+Quick = Annotated[
+    bool, typer.Option("--quick", help="Do a fifth of the work, three rounds: for a first look.")
+]
+Rounds = Annotated[
+    int | None, typer.Option(metavar="N", min=1, help="Measured rounds. [default: 5, with --quick 3]")
+]
+Json = Annotated[
+    Path | None, typer.Option("--json", metavar="FILE", help="Write everything measured as JSON.")
+]
+Charts = Annotated[
+    Path | None, typer.Option("--charts", metavar="DIR", help="Write SVG charts into this directory.")
+]
+
+bench = typer.Typer(
+    name="bench",
+    no_args_is_help=True,
+    add_completion=False,
+    help="Measure what sandboxing costs on this machine.",
+    epilog=examples("tmebox bench cpu --quick", "tmebox bench cpu fib json", "tmebox bench calls"),
+)
+
+
+@bench.command("cpu")
+def cpu(
+    programs: Annotated[
+        list[str] | None, typer.Argument(metavar="PROGRAM", help="Programs to run; all, if none is named.")
+    ] = None,
+    group: Annotated[str | None, typer.Option(metavar="G", help="Only the programs of this group.")] = None,
+    columns: Annotated[
+        str | None, typer.Option(metavar="KEY,…", help="Only these columns: native, gs-data, gs-code, …")
+    ] = None,
+    quick: Quick = False,
+    rounds: Rounds = None,
+    json_file: Json = None,
+    charts_dir: Charts = None,
+    previous_file: Annotated[
+        Path | None,
+        typer.Option("--vs-previous", metavar="FILE", help="Show what changed against this run's JSON."),
+    ] = None,
+) -> None:
+    """Run a suite of programs natively and sandboxed, side by side on one processor.
+
+    Outputs are compared; one that differs fails the run. Times are CPU times of the programs themselves, and
+    each round measures another placement of their code.
+    """
+    from tmebox_bench import charts, previous
+    from tmebox_bench.results import to_json, write_all
+
+    before = None if previous_file is None else _previous(previous_file)
+    results = _run_cpu(programs or [], group, columns, quick, rounds)
+    if before is not None:
+        _show(previous.change_table(results, before))
+        if note := previous.machine_note(results, before):
+            stdout().print(f"not the same: {printable(note)}", soft_wrap=True)
+    files = {} if json_file is None else {json_file: to_json(results)}
+    if charts_dir is not None:
+        files |= {charts_dir / name: text for name, text in charts.charts(results).items()}
+    write_all(files)
+    _fail_for(results)
+
+
+@bench.command("calls")
+def calls(quick: Quick = False) -> None:
+    """Time calls into sandboxes, out of them, and traps, beside other ways to call C from Python."""
+    from tmebox_bench.calls import bench_calls
+    from tmebox_bench.calls_table import calls_table, crossings_table, watched_table
+
+    with progress(alone=True) as report:
+        results = bench_calls(quick=quick, progress=report)
+    _show(calls_table(results))
+    _show(crossings_table(results))
+    _show(watched_table(results))
+    for note in results.missing:
+        stdout().print(f"missing: {printable(note)}")
+
+
+@bench.command("machine")
+def machine(json_file: Json = None) -> None:
+    """Time the pieces that sandboxed code and crossings are made of, on this CPU.
+
+    Memory accesses by kind of base, checked returns, and what entering and leaving a sandbox does.
+    """
+    from tmebox_bench.costs import bench_machine, costs_table, to_json
+    from tmebox_bench.results import write_all
+    from tmebox_bench.variants import MissingError
+
+    try:
+        with progress(alone=True) as report:
+            costs = bench_machine(report)
+    except MissingError as error:
+        complain(str(error))
+        raise typer.Exit(EXIT_FAILED) from None
+    stdout().print(printable(costs.machine.get("cpu", "")), soft_wrap=True)
+    _show(costs_table(costs))
+    write_all({} if json_file is None else {json_file: to_json(costs)})
+
+
+@bench.command("build")
+def build(json_file: Json = None) -> None:
+    """Time compiling a C file of a thousand lines, and verifying the machine code of a large program."""
+    from tmebox_bench.building import bench_build, to_json
+    from tmebox_bench.report import build_lines
+    from tmebox_bench.results import write_all
+
+    with progress() as report:
+        results = bench_build(progress=report)
+    for line in build_lines(results):
+        stdout().print(printable(line), soft_wrap=True)
+    for note in results.missing:
+        stdout().print(f"missing: {printable(note)}", soft_wrap=True)
+    write_all({} if json_file is None else {json_file: to_json(results)})
+
+
+@bench.command("instances")
+def instances(
+    quick: Quick = False,
+    count: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="How many to keep alive. [default: 32000]")
+    ] = None,
+    json_file: Json = None,
+    charts_dir: Charts = None,
+) -> None:
+    """Time creating, resetting and destroying sandboxes, and keep thousands alive, beside other runtimes."""
+    from tmebox_bench.instances import bench_instances
+    from tmebox_bench.instances_report import charts, live_table, scaling_table, times_table, to_json
+    from tmebox_bench.results import write_all
+
+    with progress() as report:
+        results = bench_instances(quick=quick, count=count, progress=report)
+    for table in (times_table(results), live_table(results), scaling_table(results)):
+        _show(table)
+    for note in results.missing:
+        stdout().print(f"missing: {printable(note)}", soft_wrap=True)
+    files = {} if json_file is None else {json_file: to_json(results)}
+    if charts_dir is not None:
+        files |= {charts_dir / name: text for name, text in charts(results).items()}
+    write_all(files)
+
+
+@bench.command("all")
+def everything(
+    report: Annotated[
+        Path, typer.Option(metavar="DIR", help="Write benchmarks.md here, charts and JSON below.")
+    ],
+    quick: Quick = False,
+    rounds: Rounds = None,
+) -> None:
+    """Run every benchmark and write a report in Markdown, with charts and the machine described.
+
+    After Ctrl-C the same command goes on with the programs that were not measured yet.
+    """
+    from tmebox_bench import journal
+    from tmebox_bench.building import bench_build
+    from tmebox_bench.calls import bench_calls
+    from tmebox_bench.instances import bench_instances
+    from tmebox_bench.report import report_files
+    from tmebox_bench.results import write_all
+    from tmebox_bench.targets import Measured, targets_table
+
+    unfinished = report / journal.NAME
+    results = _run_cpu([], None, None, quick, rounds, unfinished)
+    with progress(alone=True) as show:
+        called = bench_calls(quick=quick, progress=show)
+    with progress() as show:
+        built = bench_build(progress=show)
+    with progress(alone=True) as show:
+        lives = bench_instances(quick=quick, progress=show)
+    measured = Measured(results, called, built, lives)
+    write_all({report / name: text for name, text in report_files(measured).items()})
+    unfinished.unlink(missing_ok=True)
+    _show(targets_table(measured))
+    stderr().print(f"written: {printable(str(report))}")
+    _fail_for(results)
+
+
+def _previous(path: Path) -> Results:
+    from tmebox_bench.results import from_json
+
+    try:
+        return from_json(path.read_text())
+    except (OSError, ValueError) as error:
+        raise typer.BadParameter(f"{path}: {error}", param_hint="--vs-previous") from None
+
+
+def _run_cpu(
+    names: list[str],
+    group: str | None,
+    keys: str | None,
+    quick: bool,
+    rounds: int | None,
+    journal_file: Path | None = None,
+) -> Results:
+    """Measure, saying each program's ratios as soon as they are known."""
+    from tmebox_bench import columns, suite
+    from tmebox_bench.cpu import bench_cpu
+    from tmebox_bench.tables import brief, missing_notes, program_table, summary_table
+
+    try:
+        chosen, chosen_columns = suite.choose(names, group), columns.choose(keys)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+    if not chosen:
+        raise typer.BadParameter(f"none of these programs is in group {group}")
+    with progress() as report:
+        results = bench_cpu(
+            chosen,
+            chosen_columns,
+            size="quick" if quick else "full",
+            rounds=rounds or (QUICK_ROUNDS if quick else ROUNDS),
+            progress=report,
+            finished=lambda result: stderr().print(printable(brief(result)), soft_wrap=True, highlight=False),
+            journal_file=journal_file,
+        )
+    _show(program_table(results))
+    _show(summary_table(results))
+    for note in missing_notes(results):
+        stdout().print(f"missing: {printable(note)}", soft_wrap=True)
+    return results
+
+
+def _show(table: Table) -> None:
+    shown = RichTable(box=None, pad_edge=False, header_style="bold")
+    for index, heading in enumerate(table.headings):
+        shown.add_column(heading, justify="right" if index else "left")
+    for row in table.rows:
+        shown.add_row(*map(printable, row))
+    out = stdout()
+    out.print(shown)
+    out.print()
+
+
+def _fail_for(results: Results) -> None:
+    for failure in results.failures:
+        complain(failure, label="benchmark failed")
+    if results.failures:
+        raise typer.Exit(EXIT_FAILED)

@@ -1,0 +1,95 @@
+"""The compilers of native builds: as sandboxed code is compiled, without what only a sandbox needs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tmebox.errors import CompileError
+from tmebox.toolchain.compile import clang, gcc
+from tmebox.toolchain.compile.clang import TARGET
+from tmebox.toolchain.compile.compile import CODE_FLAGS
+from tmebox.toolchain.libc import sources as libc_sources
+
+MODES = {"non-PIE": ("-fno-pic", "-fno-pie"), "PIE": ("-fPIE",)}
+"""Kinds of static executable, and how their code is compiled."""
+LIMITS = clang.Limits(timeout_s=300)
+
+SANDBOX_FLAGS = frozenset(
+    {
+        "-falign-functions=64",
+        "-fno-pic",
+        "-mcmodel=small",
+        "-fno-integrated-as",
+        "-mno-gather",
+        "-mno-scatter",
+        "-gdwarf-5",
+    }
+)
+"""Flags of a sandboxed compilation that a native one does without: they are the price of the sandbox."""
+GCC_SANDBOX_FLAGS = frozenset({"-ffixed-r15", "-ffixed-r14", "-fno-ipa-ra", "-fno-pic", "-mcmodel=small"})
+
+
+@dataclass(frozen=True)
+class Compiler:
+    """compile(source, output, arguments) makes an object of a C source, or raises CompileError.
+
+    code_flags, libc_flags: of programs and of the C library, without those of MODES. base: whose headers fit.
+    """
+
+    compile: Callable[[Path, Path, Sequence[str]], None]
+    code_flags: tuple[str, ...]
+    libc_flags: tuple[str, ...]
+    base: str
+
+
+def _with_clang(source: Path, output: Path, arguments: Sequence[str]) -> None:
+    run("clang", [*arguments, "-nostdinc", "-c", str(source), "-o", str(output)])
+
+
+def _with_gcc(source: Path, output: Path, arguments: Sequence[str]) -> None:
+    """gcc makes assembly of C, like for a sandbox, and clang assembles it; assembly sources are clang's."""
+    if source.suffix != ".c":
+        search = [word for word in arguments if word.startswith(("-I", "-isystem", "-D"))]
+        _with_clang(source, output, ["-target", TARGET, *search])
+        return
+    assembly = output.with_suffix(".s")
+    finished = gcc.run([*arguments, "-nostdinc", "-o", str(assembly), str(source)], LIMITS)
+    _require(finished)
+    run("clang", ["-target", TARGET, "-c", str(assembly), "-o", str(output)])
+    assembly.unlink()
+
+
+def _without(flags: Sequence[str], unwanted: frozenset[str]) -> tuple[str, ...]:
+    return tuple(flag for flag in flags if flag not in unwanted)
+
+
+COMPILERS = {
+    "clang": Compiler(
+        _with_clang,
+        ("-target", TARGET, *_without(CODE_FLAGS, SANDBOX_FLAGS)),
+        _without(libc_sources.FLAGS, SANDBOX_FLAGS),
+        "gs",
+    ),
+    "gcc": Compiler(
+        _with_gcc,
+        _without(gcc.CODE_FLAGS, GCC_SANDBOX_FLAGS),
+        (
+            "-D_XOPEN_SOURCE=700",
+            *libc_sources.GCC_FLAGS,
+            *_without(gcc.CODE_FLAGS, GCC_SANDBOX_FLAGS),
+        ),
+        "r15",
+    ),
+}
+
+
+def run(tool: str, arguments: Sequence[str]) -> None:
+    """One run of a tool of clang's. Raises CompileError."""
+    _require(clang.run(tool, list(arguments), LIMITS))
+
+
+def _require(finished: clang.Finished) -> None:
+    if finished.status:
+        raise CompileError(f"the native build fails: {finished.messages.strip()[:2000]}")

@@ -1,0 +1,66 @@
+"""Where stack, control page, image and heap go for the sandboxes of a module."""
+
+from __future__ import annotations
+
+import operator
+import re
+
+from tmebox import abi
+from tmebox.errors import LimitError
+from tmebox.memory.contents import Contents, Layout
+from tmebox.modulefile.snapshot import Pages
+from tmebox.runtime.module import Module
+
+UNITS = {"": 1, "b": 1, "k": abi.KIB, "kb": 1000, "kib": abi.KIB, "m": abi.MIB, "mb": 10**6, "mib": abi.MIB,
+         "g": abi.GIB, "gb": 10**9, "gib": abi.GIB}  # fmt: skip
+LARGEST_STACK = abi.STACK_TOP - abi.STACK_LOWEST
+SMALLEST_STACK = 16 * abi.KIB
+
+
+def parse_size(size: int | str, what: str) -> int:
+    """Bytes from 4096, "64MiB", "1 GB" and the like. Raises ValueError or TypeError naming `what`."""
+    if not isinstance(size, str):
+        if isinstance(size, bool) or not hasattr(type(size), "__index__"):
+            raise TypeError(f"{what} is a number of bytes or a size like '64MiB', not {size!r}")
+        return operator.index(size)
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-zA-Z]*)\s*", size)
+    if not match or match[2].lower() not in UNITS:
+        raise ValueError(f"{what}: {size!r} is not a size; write 65536, '64KiB', '64MiB' or '1GiB'")
+    return int(float(match[1]) * UNITS[match[2].lower()])
+
+
+def lay_out(module: Module, memory_bytes: int, stack_bytes: int) -> Layout:
+    """Raises LimitError when the sizes are impossible."""
+    image_bytes = module.image_end - abi.IMAGE_START
+    largest = abi.PRIVATE_END - abi.IMAGE_START
+    if not 0 < memory_bytes <= largest:
+        raise LimitError(f"memory={memory_bytes:,} bytes: a sandbox has between 1 byte and {largest:,} bytes")
+    if image_bytes > memory_bytes:
+        raise LimitError(
+            f"memory={memory_bytes:,} bytes: the module's own data takes {image_bytes:,} bytes, so raise it"
+        )
+    if not SMALLEST_STACK <= stack_bytes <= LARGEST_STACK:
+        raise LimitError(
+            f"stack={stack_bytes:,} bytes: between {SMALLEST_STACK:,} and {LARGEST_STACK:,} bytes"
+        )
+    page = abi.PAGE_SIZE
+    heap_end = max(module.image_end, (abi.IMAGE_START + memory_bytes) // page * page)
+    read_only = []
+    for segment in module.segments:
+        if not segment.writable and segment.size_bytes:
+            read_only.append((segment.offset, segment.offset + -(-segment.size_bytes // page) * page))
+    return Layout(
+        abi.STACK_TOP - stack_bytes // page * page, module.image_end, heap_end, tuple(read_only), memory_bytes
+    )
+
+
+def first_contents(module: Module, memory_bytes: int, stack_bytes: int) -> Contents:
+    """What a new sandbox of a module holds. Raises LimitError when the sizes are impossible."""
+    data = [(segment.offset, segment.data) for segment in module.segments if segment.data]
+    return Contents(lay_out(module, memory_bytes, stack_bytes), tuple(sorted(data)))
+
+
+def later_contents(module: Module, layout: Layout, pages: Pages) -> Contents:
+    """What a sandbox of a module held when its data and heap were `pages`."""
+    constants = [(part.offset, part.data) for part in module.segments if part.data and not part.writable]
+    return Contents(layout, tuple(sorted([*constants, *pages])), initialized=True)

@@ -1,0 +1,303 @@
+"""Sockets of a guest's: connections, listeners, pairs, and pipes, which are pairs too.
+
+A pipe is a pair of sockets whose ends go one way. Writing to a socket can be kept from raising SIGPIPE, which
+would end a host that does not ignore it.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import stat
+import struct
+from collections.abc import Sequence
+
+from tmebox.runtime.system.calls import failure
+from tmebox.runtime.system.descriptors import POLLIN, POLLOUT
+from tmebox.runtime.system.kernel_objects import KernelObject
+from tmebox.runtime.system.network import Address, Network, address
+
+NOW = socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL
+PIECE_MAX = 1 << 18
+"""Bytes that one system call moves to or from a socket at most."""
+BACKLOG_MAX = 1024
+BUFFER_MAX = 1 << 20
+"""Of SO_SNDBUF and SO_RCVBUF."""
+LOOKED_AT = socket.MSG_PEEK | socket.MSG_WAITALL | socket.MSG_TRUNC
+SHUTDOWNS = (socket.SHUT_RD, socket.SHUT_WR, socket.SHUT_RDWR)
+IP_BIND_ADDRESS_NO_PORT, TCP_FASTOPEN_CONNECT = 24, 30
+
+
+class Stream(KernelObject):
+    """One end of a connection."""
+
+    def __init__(self, own: socket.socket, flags: int = 0) -> None:
+        """The socket is ours from now on."""
+        own.setblocking(False)
+        self.socket = own
+        super().__init__(own.fileno(), flags)
+
+    def read(self, size_bytes: int) -> bytes:
+        return self.receive(size_bytes, 0)
+
+    def write(self, data: bytes) -> int:
+        return self.send(data, 0)
+
+    def receive(self, size_bytes: int, flags: int) -> bytes:
+        """flags: of recv(), as far as a guest has a say in them."""
+        kept = flags & socket.MSG_PEEK
+        room = min(size_bytes, PIECE_MAX)
+        if flags & socket.MSG_DONTWAIT:
+            return self.socket.recv(room, kept | NOW)
+        return self.patiently(POLLIN, lambda: self.socket.recv(room, kept | NOW))
+
+    def send(self, data: bytes, flags: int) -> int:
+        piece = memoryview(data)[:PIECE_MAX]
+        kept = flags & (socket.MSG_OOB | socket.MSG_MORE)
+        if flags & socket.MSG_DONTWAIT:
+            return self.socket.send(piece, kept | NOW)
+        return self.patiently(POLLOUT, lambda: self.socket.send(piece, kept | NOW))
+
+    def status(self) -> os.stat_result:
+        return os.stat_result((stat.S_IFSOCK | 0o777, 1, 0, 1, 0, 0, 0, 0, 0, 0))
+
+    def shutdown(self, how: int) -> None:
+        if how not in SHUTDOWNS:
+            raise failure(errno.EINVAL)
+        self.socket.shutdown(how)
+
+    def own_name(self) -> bytes:
+        return pack_name(self.socket.family, self.socket.getsockname())
+
+    def peer_name(self) -> bytes:
+        return pack_name(self.socket.family, self.socket.getpeername())
+
+    def unread_bytes(self) -> int:
+        """FIONREAD"""
+        return len(self._peeked())
+
+    def _peeked(self) -> bytes:
+        try:
+            return self.socket.recv(PIECE_MAX, socket.MSG_PEEK | NOW)
+        except OSError:
+            return b""
+
+    def close(self) -> None:
+        """The socket object knows the descriptor too: it is closed once, by us."""
+        own = getattr(self, "socket", None)
+        if own is not None and own.fileno() >= 0:
+            own.detach()
+        super().close()
+
+
+class PipeEnd(Stream):
+    """One end of a pipe. `status_flags` say which."""
+
+    def __init__(self, own: socket.socket, access: int, flags: int) -> None:
+        own.shutdown(socket.SHUT_WR if access == os.O_RDONLY else socket.SHUT_RD)
+        super().__init__(own, flags)
+        self.status_flags = access | flags & os.O_NONBLOCK
+
+    def read(self, size_bytes: int) -> bytes:
+        self._require(os.O_RDONLY)
+        return super().read(size_bytes)
+
+    def write(self, data: bytes) -> int:
+        self._require(os.O_WRONLY)
+        return super().write(data)
+
+    def _require(self, access: int) -> None:
+        if self.status_flags & os.O_ACCMODE != access:
+            raise failure(errno.EBADF)
+
+    def receive(self, size_bytes: int, flags: int) -> bytes:
+        return super().receive(size_bytes, flags)
+
+    def status(self) -> os.stat_result:
+        return os.stat_result((stat.S_IFIFO | 0o600, 1, 0, 1, 0, 0, 0, 0, 0, 0))
+
+
+def pipe(flags: int) -> tuple[PipeEnd, PipeEnd]:
+    """Reading end, writing end."""
+    left, right = socket.socketpair()
+    return PipeEnd(left, os.O_RDONLY, flags), PipeEnd(right, os.O_WRONLY, flags)
+
+
+class TcpSocket(Stream):
+    """What socket() gives: nothing of the network until it is bound to, or connected to, what was granted."""
+
+    def __init__(self, network: Network, family: int, flags: int) -> None:
+        self._network = network
+        self._options: list[tuple[int, int, int]] = []
+        self._state = "new"
+        super().__init__(socket.socket(family, socket.SOCK_STREAM), flags)
+
+    def set_option(self, level: int, option: int, value: int) -> None:
+        self.socket.setsockopt(level, option, value)
+        if self._state == "new":
+            self._options.append((level, option, value))
+
+    def bind(self, wanted: Address) -> None:
+        """As a client that only wants an address of its own: the kernel chooses when it connects."""
+        if self._state != "new":
+            raise failure(errno.EINVAL)
+        if wanted.port == 0 and not self._network.bound:
+            return
+        self._become(self._network.listener(wanted))
+        self._state = "bound"
+
+    def _become(self, other: socket.socket) -> None:
+        """The same descriptor is another open file from now on; whoever watched it has to add it anew."""
+        other.setblocking(False)
+        for level, option, value in self._options:
+            other.setsockopt(level, option, value)
+        os.dup2(other.fileno(), self._descriptor, inheritable=False)
+        family = other.family
+        other.close()
+        self.socket.detach()
+        self.socket = socket.socket(family, socket.SOCK_STREAM, fileno=self._descriptor)
+
+    def listen(self, backlog: int) -> None:
+        if self._state not in ("bound", "listening"):
+            raise failure(errno.EACCES)
+        self.socket.listen(min(max(backlog, 0), BACKLOG_MAX))
+        self._state = "listening"
+
+    def accept(self, flags: int) -> tuple[Stream, bytes]:
+        """The connection, and the packed name of who connected."""
+        if self._state != "listening":
+            raise failure(errno.EINVAL)
+        connection, where = self.patiently(POLLIN, self.socket.accept)
+        return Stream(connection, flags), pack_name(connection.family, where)
+
+    def connect(self, wanted: Address) -> None:
+        """Raises EINPROGRESS where the guest does not wait, else EINTR until it is there."""
+        if self._state == "connecting":
+            self._wait_for_connection(wanted)
+            return
+        if self._state != "new":
+            raise failure(errno.EISCONN if self._state == "connected" else errno.EINVAL)
+        self._network.require_reachable(wanted)
+        try:
+            self.socket.connect(wanted.for_socket)
+        except BlockingIOError:
+            self._state = "connecting"
+            if self.status_flags & os.O_NONBLOCK:
+                raise failure(errno.EINPROGRESS) from None
+            self._wait_for_connection(wanted)
+            return
+        self._state = "connected"
+
+    def _wait_for_connection(self, wanted: Address) -> None:
+        """Asking again tells how it went, and makes the socket ready for another attempt."""
+        try:
+            self.patiently(POLLOUT, lambda: self.socket.connect(wanted.for_socket))
+        except OSError as error:
+            if error.errno in (errno.EALREADY, errno.EINTR):
+                raise
+            self._state = "connected" if error.errno == errno.EISCONN else "new"
+            if error.errno != errno.EISCONN:
+                raise
+        else:
+            self._state = "connected"
+
+
+SOL_TCP, SOL_IPV6 = socket.IPPROTO_TCP, socket.IPPROTO_IPV6
+SETTABLE = {
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE): 1,
+    (socket.SOL_SOCKET, socket.SO_SNDBUF): BUFFER_MAX,
+    (socket.SOL_SOCKET, socket.SO_RCVBUF): BUFFER_MAX,
+    (socket.SOL_SOCKET, socket.SO_OOBINLINE): 1,
+    (SOL_TCP, socket.TCP_NODELAY): 1,
+    (SOL_TCP, socket.TCP_CORK): 1,
+    (SOL_TCP, socket.TCP_KEEPIDLE): 32767,
+    (SOL_TCP, socket.TCP_KEEPINTVL): 32767,
+    (SOL_TCP, socket.TCP_KEEPCNT): 127,
+    (SOL_TCP, socket.TCP_QUICKACK): 1,
+    (SOL_TCP, socket.TCP_USER_TIMEOUT): 1 << 30,
+}
+"""(level, option) → greatest value. All are ints."""
+IGNORED = frozenset(
+    {
+        (socket.SOL_SOCKET, socket.SO_REUSEADDR),
+        (socket.SOL_SOCKET, socket.SO_REUSEPORT),
+        (SOL_TCP, socket.TCP_DEFER_ACCEPT),
+        (SOL_IPV6, socket.IPV6_V6ONLY),
+        (socket.IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT),
+    }
+)
+"""Accepted without an effect: who binds is the host."""
+READABLE = frozenset(
+    {
+        *SETTABLE,
+        (socket.SOL_SOCKET, socket.SO_TYPE),
+        (socket.SOL_SOCKET, socket.SO_ERROR),
+        (socket.SOL_SOCKET, socket.SO_ACCEPTCONN),
+        (socket.SOL_SOCKET, socket.SO_DOMAIN),
+        (socket.SOL_SOCKET, socket.SO_PROTOCOL),
+        (socket.SOL_SOCKET, socket.SO_REUSEADDR),
+        (socket.SOL_SOCKET, socket.SO_BROADCAST),
+    }
+)
+LINGER = struct.Struct("<2i")
+
+
+def set_option(description: Stream, level: int, option: int, data: bytes) -> None:
+    """setsockopt. Raises ENOPROTOOPT for what is not in a table."""
+    if (level, option) == (socket.SOL_SOCKET, socket.SO_LINGER):
+        _set_linger(description, data)
+        return
+    if (level, option) in IGNORED:
+        return
+    greatest = SETTABLE.get((level, option))
+    if greatest is None:
+        raise failure(errno.ENOPROTOOPT)
+    if len(data) < 4:
+        raise failure(errno.EINVAL)
+    value = min(max(int.from_bytes(data[:4], "little", signed=True), 0), greatest)
+    if isinstance(description, TcpSocket):
+        description.set_option(level, option, value)
+    else:
+        description.socket.setsockopt(level, option, value)
+
+
+def _set_linger(description: Stream, data: bytes) -> None:
+    """At once or not at all: close() of a socket that lingers waits, whatever the guest's time limit is."""
+    if len(data) < LINGER.size:
+        raise failure(errno.EINVAL)
+    on, seconds = LINGER.unpack(data[: LINGER.size])
+    aborts = bool(on) and seconds == 0
+    description.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER.pack(aborts, 0))
+
+
+def get_option(description: Stream, level: int, option: int) -> bytes:
+    """getsockopt, of ints. Raises ENOPROTOOPT for what is not in a table."""
+    if (level, option) == (socket.SOL_SOCKET, socket.SO_LINGER):
+        return description.socket.getsockopt(level, option, LINGER.size)
+    if (level, option) not in READABLE:
+        raise failure(errno.ENOPROTOOPT)
+    return description.socket.getsockopt(level, option).to_bytes(4, "little", signed=True)
+
+
+def pack_name(family: int, where: Sequence[object] | str | bytes) -> bytes:
+    """A sockaddr as the kernel writes it; of a pair, only its family."""
+    if family not in (socket.AF_INET, socket.AF_INET6) or isinstance(where, (str, bytes)):
+        return struct.pack("<H", family)
+    found = address(family, where)
+    if family == socket.AF_INET:
+        return struct.pack("<H", family) + struct.pack(">H", found.port) + found.host + bytes(8)
+    return struct.pack("<H", family) + struct.pack(">HI", found.port, 0) + found.host + bytes(4)
+
+
+def read_name(data: bytes) -> Address:
+    """A guest's sockaddr_in or sockaddr_in6. Raises EINVAL or EAFNOSUPPORT."""
+    if len(data) < 2:
+        raise failure(errno.EINVAL)
+    family = int.from_bytes(data[:2], "little")
+    if family not in (socket.AF_INET, socket.AF_INET6):
+        raise failure(errno.EAFNOSUPPORT)
+    start, size = (4, 4) if family == socket.AF_INET else (8, 16)
+    if len(data) < start + size:
+        raise failure(errno.EINVAL)
+    return Address(family, data[start : start + size], int.from_bytes(data[2:4], "big"))
