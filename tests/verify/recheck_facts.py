@@ -49,6 +49,8 @@ IMPLICIT = {
 }
 """What else is written, by beginning of the mnemonic."""
 
+NEVER = -1
+"""In place of a fact: control never gets there, so that whatever is claimed of where it goes is true."""
 Facts = dict[int, int]
 """Register number to fact, as claims have them."""
 
@@ -101,7 +103,10 @@ class Knowledge:
                 count = int(bound[1], 16) + 1 if bound else 0
                 for entry in set(self.entries[first : first + count] if first >= 0 else ()):
                     self._demands.append((line, known, entry))
-            falls = not re.match(r"(jmp|ret|hlt|ud2)\b", line.text)
+            ends = re.match(r"(jmp|ret|hlt|ud2)\b", line.text)
+            falls = not ends
+            if ends:
+                known = dict.fromkeys(range(16), NEVER)
             before = line
 
     def complaints(self, starts: set[int]) -> Iterator[str]:
@@ -128,6 +133,8 @@ def target_of(line: Line) -> int | None:
 def holds(known: int | None, wanted: int) -> bool:
     if known is None:
         return False
+    if known == NEVER:
+        return True
     return known == wanted if abi.HOLDS_BASE in (known, wanted) else known <= wanted
 
 
@@ -145,7 +152,7 @@ def is_confined(line: Line, known: Facts) -> bool:
     if index is None:
         return 0 <= displacement < 2 * abi.GIB
     bits = known.get(WIDE.index(index)) if index in WIDE and index != base else None
-    if bits is None or bits > 32 or displacement < -abi.R15_REACH:
+    if bits is None or not 0 <= bits <= 32 or displacement < -abi.R15_REACH:
         return False
     most = ((1 << bits) - 1) * int(found[0]["scale"]) + displacement
     return most < abi.WINDOW_SIZE + abi.R15_REACH and displacement < 2 * abi.GIB

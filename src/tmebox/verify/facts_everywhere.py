@@ -6,14 +6,18 @@ claim is checked on every way to the place: from the instruction before it, from
 each jump through a table. Where other texts may arrive, or returns, there is no claim. From a place on,
 a fact about a register holds until something writes the register; what writes it may make another fact true.
 
-So whether a fact holds somewhere depends on the last thing before that touched the register: an arrival or a
-write. Every question is answered alone, by looking it up; there is no order in which to go, and no fixpoint.
+Behind an instruction past which control never runs, as in padding, any claim is true until control may
+arrive again. Accesses there need facts all the same.
+
+So whether a fact holds somewhere depends on the last thing before that: an arrival, a write of the register,
+or an end of control. Every question is answered alone, by looking it up; there is no order in which to go,
+and no fixpoint.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
@@ -26,6 +30,10 @@ _Halves = np.ndarray[Any, np.dtype[np.uint16]]
 _Truths = np.ndarray[Any, np.dtype[np.bool_]]
 
 
+_ANYTHING: Final = 254
+"""Whatever may be asked holds: control never gets there."""
+
+
 class TableJumps(NamedTuple):
     """Where they stand, and the first and the last of the tables' entries that each can read."""
 
@@ -35,8 +43,8 @@ class TableJumps(NamedTuple):
 
 
 class _Questions:
-    """Whether facts hold for one register: at `keys` (see `_Register`) it has to be `wanted`; `positions`
-    are for messages."""
+    """Whether facts hold for one register: at the moments `keys`, `wanted` has to be. `positions` are for
+    messages."""
 
     def __init__(self) -> None:
         self.keys: list[Positions] = []
@@ -131,10 +139,13 @@ class Text:
             if not sum(map(len, needed.keys)):
                 continue
             writing = np.flatnonzero(writes & (1 << number))
-            register = _Register(number, starts[writing], left[writing], arrivals, places, facts)
+            register = _Register(
+                number, starts[writing], left[writing], arrivals, places, facts, starts[ends]
+            )
             found = register.facts(np.concatenate(needed.keys))
             wanted, positions = np.concatenate(needed.wanted), np.concatenate(needed.positions)
             holds = np.where(wanted == BASE, found == BASE, found <= wanted)
+            holds[asked_by_accesses:] |= found[asked_by_accesses:] == _ANYTHING
             for index in np.flatnonzero(~holds).tolist():
                 missing = _described(number, int(wanted[index]))
                 yield int(positions[index]), missing, index < asked_by_accesses
@@ -147,9 +158,31 @@ def _described(number: int, wanted: int) -> str:
     return f"%{name} is not known to be below 2^{wanted}"
 
 
+# Moments, as numbers that ascend with the text: four for each position.
+
+
+def _upon(positions: Positions) -> Positions:
+    """Control has arrived at an instruction."""
+    return 4 * positions
+
+
+def _after(positions: Positions) -> Positions:
+    """The instruction has run: also for who branches elsewhere."""
+    return 4 * positions + 1
+
+
+def _past(positions: Positions) -> Positions:
+    """Control goes on to the next instruction."""
+    return 4 * positions + 2
+
+
+def _running_into(positions: Positions) -> Positions:
+    """Control comes from the instruction above, and no other way."""
+    return 4 * positions - 1
+
+
 class _Register:
-    """What is known of one register where, by keys: 2 · position before the instruction there, once control
-    has arrived; 2 · position + 1 after it."""
+    """What is known of one register at each moment."""
 
     def __init__(
         self,
@@ -159,19 +192,21 @@ class _Register:
         arrivals: Positions,
         places: Positions,
         claimed: _Facts,
+        ends: Positions,
     ) -> None:
         """written: where instructions that write it stand. left: a register << 8 | the fact about it, for
-        each. places, claimed: the claims about it; places are among the arrivals."""
+        each. places, claimed: the claims about it; places are among the arrivals. ends: where instructions
+        stand past which control never runs."""
         after = np.where(left >> 8 == number, left & 0xFF, NOTHING).astype(np.uint8)
         upon = np.full(len(arrivals), NOTHING, np.uint8)
         upon[np.searchsorted(arrivals, places)] = claimed
-        keys = np.concatenate([2 * arrivals, 2 * written + 1])
+        keys = np.concatenate([_upon(arrivals), _after(written), _past(ends)])
         order = np.argsort(keys, kind="stable")
         self._keys = keys[order]
-        self._facts = np.concatenate([upon, after])[order]
+        self._facts = np.concatenate([upon, after, np.full(len(ends), _ANYTHING, np.uint8)])[order]
 
     def facts(self, keys: Positions) -> _Facts:
-        """What is known at each of `keys`: by the last arrival or write until then."""
+        """What is known at each of these moments: by the last thing that happened until then."""
         last = np.searchsorted(self._keys, keys, side="right") - 1
         if not len(self._keys):
             return np.full(len(keys), NOTHING, np.uint8)
@@ -181,8 +216,8 @@ class _Register:
 def _ask_for_accesses(needed: _Questions, accesses: Positions, number: int) -> None:
     positions, bases, indexes, bits = accesses.T
     through, indexed = positions[bases == number], indexes == number
-    needed.ask(2 * through, np.full(len(through), BASE, np.uint8), through)
-    needed.ask(2 * positions[indexed], bits[indexed].astype(np.uint8), positions[indexed])
+    needed.ask(_upon(through), np.full(len(through), BASE, np.uint8), through)
+    needed.ask(_upon(positions[indexed]), bits[indexed].astype(np.uint8), positions[indexed])
 
 
 def _ask_for_branches(
@@ -191,7 +226,7 @@ def _ask_for_branches(
     """Whoever branches to a claim's place comes with what it says."""
     at = np.minimum(np.searchsorted(places, targets), len(places) - 1)
     going = places[at] == targets
-    needed.ask(2 * branches[going] + 1, facts[at[going]], branches[going])
+    needed.ask(_after(branches[going]), facts[at[going]], branches[going])
 
 
 def _ask_for_neighbours(
@@ -200,7 +235,7 @@ def _ask_for_neighbours(
     """So does control that runs into it from above."""
     before = np.searchsorted(starts, places) - 1
     runs_in = (before >= 0) & ~ends[np.maximum(before, 0)]
-    needed.ask(2 * places[runs_in] - 1, facts[runs_in], starts[before[runs_in]])
+    needed.ask(_running_into(places[runs_in]), facts[runs_in], starts[before[runs_in]])
 
 
 def _ask_for_table_jumps(
@@ -216,4 +251,4 @@ def _ask_for_table_jumps(
         count = np.concatenate([[0], np.cumsum(claimed == fact)])
         going = count[jumps.last + 1] > count[jumps.first]
         positions = jumps.positions[going]
-        needed.ask(2 * positions + 1, np.full(len(positions), fact, np.uint8), positions)
+        needed.ask(_after(positions), np.full(len(positions), fact, np.uint8), positions)

@@ -28,3 +28,11 @@ fact_rdi_base_2:
 fact_rax_32_3:
 fact_rcx_32_3:
     hlt
+# Padding behind a jump leads nowhere.
+    movq %gs:BASE, %r11
+    jmp 4f
+    nopw %cs:(%rax,%rax)
+4:
+fact_r11_base_4:
+    movl 8(%r11), %eax
+    hlt
