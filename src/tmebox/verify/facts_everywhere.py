@@ -125,7 +125,8 @@ class Text:
         starts = np.concatenate(self._starts).astype(np.int64)
         ends, writes = np.concatenate(self._ends), np.concatenate(self._writes)
         left = np.concatenate(self._left)
-        arrivals = np.union1d(arrivals, claims.positions)
+        arriving = _upon(np.union1d(arrivals, claims.positions))
+        ending = _past(starts[ends])
         for number in BY_NUMBER:
             mine = claims.registers == number
             places, facts = claims.positions[mine], claims.facts[mine].astype(np.uint8)
@@ -139,10 +140,8 @@ class Text:
             if not sum(map(len, needed.keys)):
                 continue
             writing = np.flatnonzero(writes & (1 << number))
-            register = _Register(
-                number, starts[writing], left[writing], arrivals, places, facts, starts[ends]
-            )
-            found = register.facts(np.concatenate(needed.keys))
+            register = _Register(number, starts[writing], left[writing], places, facts)
+            found = register.facts(np.concatenate(needed.keys), arriving, ending)
             wanted, positions = np.concatenate(needed.wanted), np.concatenate(needed.positions)
             holds = np.where(wanted == BASE, found == BASE, found <= wanted)
             holds[asked_by_accesses:] |= found[asked_by_accesses:] == _ANYTHING
@@ -185,32 +184,37 @@ class _Register:
     """What is known of one register at each moment."""
 
     def __init__(
-        self,
-        number: int,
-        written: Positions,
-        left: _Halves,
-        arrivals: Positions,
-        places: Positions,
-        claimed: _Facts,
-        ends: Positions,
+        self, number: int, written: Positions, left: _Halves, places: Positions, claimed: _Facts
     ) -> None:
         """written: where instructions that write it stand. left: a register << 8 | the fact about it, for
-        each. places, claimed: the claims about it; places are among the arrivals. ends: where instructions
-        stand past which control never runs."""
-        after = np.where(left >> 8 == number, left & 0xFF, NOTHING).astype(np.uint8)
-        upon = np.full(len(arrivals), NOTHING, np.uint8)
-        upon[np.searchsorted(arrivals, places)] = claimed
-        keys = np.concatenate([_upon(arrivals), _after(written), _past(ends)])
-        order = np.argsort(keys, kind="stable")
-        self._keys = keys[order]
-        self._facts = np.concatenate([upon, after, np.full(len(ends), _ANYTHING, np.uint8)])[order]
+        each. places, claimed: the claims about it."""
+        self._written = _after(written)
+        self._left = np.where(left >> 8 == number, left & 0xFF, NOTHING).astype(np.uint8)
+        self._claimed = _upon(places)
+        self._claims = claimed
 
-    def facts(self, keys: Positions) -> _Facts:
-        """What is known at each of these moments: by the last thing that happened until then."""
-        last = np.searchsorted(self._keys, keys, side="right") - 1
-        if not len(self._keys):
-            return np.full(len(keys), NOTHING, np.uint8)
-        return np.where(last >= 0, self._facts[np.maximum(last, 0)], NOTHING).astype(np.uint8)
+    def facts(self, keys: Positions, arrivals: Positions, ends: Positions) -> _Facts:
+        """What is known at each of these moments: by the last thing that happened until then. arrivals, ends:
+        moments at which control may arrive, and behind which it never runs on."""
+        _, arrived = _last(arrivals, keys)
+        write, wrote = _last(self._written, keys)
+        _, ended = _last(ends, keys)
+        claim, claimed = _last(self._claimed, keys)
+        found = np.full(len(keys), NOTHING, np.uint8)
+        by_write = wrote > arrived
+        found[by_write] = self._left[write[by_write]]
+        by_claim = (claimed == arrived) & (arrived >= 0) & ~by_write
+        found[by_claim] = self._claims[claim[by_claim]]
+        found[(ended > arrived) & (ended > wrote)] = _ANYTHING
+        return found
+
+
+def _last(moments: Positions, keys: Positions) -> tuple[Positions, Positions]:
+    """For each key, which of the moments was the last one until then, and when; -1 where there was none."""
+    index = np.searchsorted(moments, keys, side="right") - 1
+    when = np.full(len(keys), -1, np.int64)
+    when[index >= 0] = moments[index[index >= 0]]
+    return index, when
 
 
 def _ask_for_accesses(needed: _Questions, accesses: Positions, number: int) -> None:
