@@ -1,10 +1,10 @@
 /* What the core knows while a thread is in a sandbox: one `activation` per call, on the C stack of that call.
  *
- * Its first fields are read by enter.S; their offsets are checked below. */
+ * Its first fields are read by assembly; their offsets are checked below. */
 #ifndef TMEBOX_ACTIVATION_H
 #define TMEBOX_ACTIVATION_H
 
-#include "abi.h" /* all that enter.S may have; the rest is below */
+#include "abi.h" /* all that assembly may have; the rest is below */
 
 #define THREAD_CURRENT 0
 
@@ -95,6 +95,7 @@ struct activation {
     struct watch watch;
     struct watch outer; /* what this thread was in before */
     uint64_t outer_rsp;
+    struct guest_descriptors *descriptors, *outer_descriptors; /* its own, or NULL; the instance's before */
     uint32_t depth; /* of the instance: 1 for its outermost call */
     enum outcome outcome;
     bool holds_gil;
@@ -128,6 +129,8 @@ static_assert(offsetof(struct thread, current) == THREAD_CURRENT, "current");
 /* -- enter.S -------------------------------------------------------------------------------------- */
 void tmebox_enter(struct activation *activation);
 void tmebox_leave(void);
+
+/* -- gates.S -------------------------------------------------------------------------------------- */
 void tmebox_poll_entry(void);
 void tmebox_gate_hostcall(void);
 void tmebox_gate_exit(void);

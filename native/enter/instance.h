@@ -5,6 +5,7 @@
 #include "process.h"
 
 struct activation;
+struct guest_descriptors;
 struct thread;
 struct window;
 
@@ -35,6 +36,7 @@ struct import {
     /* python/hostfunction.c. 0 with the result in the activation's registers, or -1: with an exception set, or
      * with the outcome decided. */
     int (*call)(struct activation *activation, const struct import *import);
+    bool system; /* it is how system calls come: some are answered before, by datapath.c */
     PyObject *handler;
     char *name; /* for messages */
     PyObject *convert; /* makes a word of a result that does not convert exactly, or raises; may be NULL */
@@ -61,6 +63,8 @@ struct instance {
     struct window *window; /* NULL: not one of ours */
     struct thread *thread; /* who is in it, while depth > 0 */
     uint64_t rsp;          /* the sandbox's at the host call we are in, while depth > 0 */
+    struct guest_descriptors *descriptors; /* of calls that bring none of their own; or NULL */
+    struct guest_descriptors *running;     /* of the call that runs; borrowed */
     PyObject *text_room;   /* an Extent, or NULL */
     uint32_t text_offset;  /* room in the arena for texts that are arguments; stacked like calls */
     uint32_t text_size;    /* 0: none was lent */

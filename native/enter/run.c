@@ -261,6 +261,10 @@ static inline __attribute__((always_inline)) int run(struct instance *instance,
     /* Where there are none, the entering call pushes the return address, or traps. */
     if (LIKELY(stack_count == 0) || push_arguments(activation, stack, stack_count)) {
         instance->thread = thread;
+        activation->outer_descriptors = instance->running;
+        instance->running = activation->descriptors != NULL ? activation->descriptors
+                            : instance->depth != 0          ? instance->running
+                                                            : instance->descriptors;
         instance->depth++;
         thread->depth++;
         if (UNLIKELY(nested)) {
@@ -289,6 +293,7 @@ static inline __attribute__((always_inline)) int run(struct instance *instance,
         thread->depth--;
         instance->dead |= instance->depth != activation->depth; /* what began inside is suspended, and must end */
         instance->depth--;
+        instance->running = activation->outer_descriptors;
         instance->rsp = activation->outer_rsp;
     }
     if (LIKELY(activation->outcome == RETURNED)) {

@@ -210,26 +210,6 @@ static void on_fault(int signal, siginfo_t *info, void *context) {
     errno = error;
 }
 
-/* -- the poll itself ------------------------------------------------------------------------------ */
-
-int tmebox_poll(struct activation *activation);
-
-/* Called by tmebox_poll_entry. 0: go on as if nothing had happened. */
-int tmebox_poll(struct activation *activation) {
-    activation->polling = true;
-    activation->thread->polls++;
-    tmebox_suspend(activation);
-    /* From the moment that this thread has the GIL until it lets it go, and after. */
-    activation->instance->interrupted = true;
-    tmebox_guard_foreign_handlers(true);
-    atomic_store(&tmebox_poll_requested, true); /* resume looks */
-    int result = tmebox_resume(activation);
-    activation->instance->interrupted = false;
-    activation->polling = false;
-    activation->thread->polls--;
-    return result;
-}
-
 void tmebox_init_traps(void) {
     static const struct signal_actions actions = {on_fault, on_interrupt, redirect_to_poll};
     tmebox_signal_actions = &actions;

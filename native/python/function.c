@@ -86,6 +86,7 @@ static PyObject *enter(struct function *self, struct activation *activation, con
 static void clear_arguments(struct activation *activation) {
     memset(activation->integers, 0, sizeof activation->integers);
     memset(activation->vectors, 0, sizeof activation->vectors);
+    activation->descriptors = NULL;
 }
 
 /* One argument more, in front. */

@@ -15,14 +15,17 @@ void tmebox_free_imports(struct import *imports, uint32_t count) {
 static int parse_import(struct import *import, PyObject *row) {
     PyObject *handler, *convert = NULL;
     const char *arguments, *result, *name = "(unnamed)";
+    int system = 0;
     if (!PyTuple_Check(row)) {
         PyErr_SetString(PyExc_TypeError,
-                        "an import is a tuple (handler, argument codes, result code[, name[, convert]])");
+                        "an import is a tuple (handler, argument codes, result code[, name[, convert[, system]]])");
         return -1;
     }
-    if (!PyArg_ParseTuple(row, "Oss|sO:set_imports", &handler, &arguments, &result, &name, &convert)) {
+    if (!PyArg_ParseTuple(row, "Oss|sOp:set_imports", &handler, &arguments, &result, &name, &convert, &system)) {
         return -1;
     }
+    convert = convert != Py_None ? convert : NULL;
+    import->system = system;
     if (!PyCallable_Check(handler) || (convert != NULL && !PyCallable_Check(convert))) {
         PyErr_SetString(PyExc_TypeError, "an import's handler, and its convert, must be callable");
         return -1;

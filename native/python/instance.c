@@ -1,5 +1,6 @@
 /* Instance: what the core knows of one sandbox. */
 #include "python/face.h"
+#include "enter/datapath.h"
 #include "threads/signals.h"
 
 #include <errno.h>
@@ -251,7 +252,9 @@ static PyObject *instance_call(PyObject *object, PyObject *args) {
     PyObject *integers, *vectors;
     Py_buffer stack;
     double seconds;
-    if (!PyArg_ParseTuple(args, "KOOy*d:call", &address, &integers, &vectors, &stack, &seconds)) {
+    activation.descriptors = NULL;
+    if (!PyArg_ParseTuple(args, "KOOy*d|O!:call", &address, &integers, &vectors, &stack, &seconds,
+                          &tmebox_guest_descriptors_type, &activation.descriptors)) {
         return NULL;
     }
     PyObject *result = NULL;
@@ -276,6 +279,19 @@ static PyObject *instance_call(PyObject *object, PyObject *args) {
     }
     PyBuffer_Release(&stack);
     return result;
+}
+
+/* For calls that bring none of their own. One that runs already goes on without. */
+static PyObject *instance_lend_descriptors(PyObject *object, PyObject *descriptors) {
+    struct instance *self = (struct instance *)object;
+    if (!Py_IS_TYPE(descriptors, &tmebox_guest_descriptors_type)) {
+        PyErr_SetString(PyExc_TypeError, "lend_descriptors(GuestDescriptors)");
+        return NULL;
+    }
+    if (self->descriptors == NULL && !self->closed) {
+        self->descriptors = (struct guest_descriptors *)Py_NewRef(descriptors);
+    }
+    Py_RETURN_NONE;
 }
 
 static PyObject *instance_state(PyObject *object, void *unused) {
@@ -314,6 +330,7 @@ static int instance_traverse(PyObject *object, visitproc visit, void *arg) {
         Py_VISIT(self->imports[i].handler);
         Py_VISIT(self->imports[i].convert);
     }
+    Py_VISIT(self->descriptors);
     return 0;
 }
 
@@ -327,6 +344,7 @@ static int instance_clear(PyObject *object) {
     give_text_room_back(self);
     tmebox_free_imports(imports, count);
     Py_CLEAR(self->make_trap);
+    Py_CLEAR(self->descriptors);
     return 0;
 }
 
@@ -358,7 +376,9 @@ static PyMethodDef instance_methods[] = {
     {"set_imports", tmebox_set_imports, METH_O,
      "set_imports(rows)\n\n(handler, argument codes, result code) each."},
     {"call", instance_call, METH_VARARGS,
-     "call(address, integers, vectors, stack, timeout_s) -> (rax, rdx, xmm0, xmm1)"},
+     "call(address, integers, vectors, stack, timeout_s[, descriptors]) -> (rax, rdx, xmm0, xmm1)"},
+    {"lend_descriptors", instance_lend_descriptors, METH_O,
+     "lend_descriptors(descriptors)\n\nFor calls from now on that bring none of their own. Once."},
     {NULL, NULL, 0, NULL},
 };
 

@@ -1,5 +1,7 @@
 /* tmebox._native: the module, its constants, and what is set up once per process. */
 #include "python/face.h"
+
+#include "enter/datapath.h"
 #include "threads/signals.h"
 
 #include <pthread.h>
@@ -9,7 +11,7 @@
 static_assert(TMEBOX_GATE_HOSTCALL == TMEBOX_GATE_BASE, "the gate page's first entry");
 static_assert(TMEBOX_GATE_EXIT - TMEBOX_GATE_BASE < GATE_RETURN_GS_OFFSET, "the gate page's second entry");
 static_assert(TMEBOX_CODE_END == TMEBOX_TARGET_MAP, "code ends where map displacements end");
-static_assert(TMEBOX_TARGET_MAP <= INT32_MAX, "a displacement in enter.S");
+static_assert(TMEBOX_TARGET_MAP <= INT32_MAX, "a displacement in gates.S");
 static_assert(TMEBOX_SPILL_REGISTER < -TMEBOX_RED_ZONE, "spills are below the red zone");
 static_assert(TMEBOX_GATE_SIZE >= TMEBOX_PAGE_SIZE, "the gates' page");
 
@@ -225,7 +227,8 @@ static struct PyModuleDef definition = {
 static int add_types(PyObject *module) {
     PyTypeObject *types[] = {&tmebox_region_type, &tmebox_instance_type, &tmebox_function_type,
                              &tmebox_export_type, &tmebox_template_type, &tmebox_shelf_type,
-                             &tmebox_extents_type, &tmebox_pin_type};
+                             &tmebox_extents_type, &tmebox_pin_type,      &tmebox_guest_descriptors_type,
+                             &tmebox_tme_engine_type};
     for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
         if (PyModule_AddType(module, types[i]) < 0) {
             return -1;
@@ -271,6 +274,7 @@ PyMODINIT_FUNC PyInit__native(void) {
         PyModule_AddFunctions(module, tmebox_cpu_methods) < 0 ||
         PyModule_AddFunctions(module, tmebox_crossing_methods) < 0 ||
         PyModule_AddFunctions(module, tmebox_hostfunction_methods) < 0 ||
+        PyModule_AddFunctions(module, tmebox_tme_methods) < 0 ||
         PyModule_AddFunctions(module, tmebox_userfault_methods) < 0 ||
         PyModule_AddFunctions(module, tmebox_piece_methods) < 0 ||
         PyModule_AddFunctions(module, tmebox_window_methods) < 0 ||

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from tmebox._version import __version__ as __version__
 
 if TYPE_CHECKING:
+    from tmebox.compilation import compile as compile
     from tmebox.errors import (
         Aborted as Aborted,
     )
@@ -82,7 +83,6 @@ if TYPE_CHECKING:
     from tmebox.runtime.calls.arguments import Out as Out
     from tmebox.runtime.calls.host_functions import host_function as host_function
     from tmebox.runtime.commands import Completed as Completed
-    from tmebox.runtime.compilation import compile as compile
     from tmebox.runtime.module import Module as Module
     from tmebox.runtime.pool.pool import SandboxPool as SandboxPool
     from tmebox.runtime.resources import (
@@ -98,13 +98,13 @@ if TYPE_CHECKING:
         stats as stats,
     )
     from tmebox.runtime.sandbox import Sandbox as Sandbox
+    from tmebox.runtime.sandbox import Snapshot as Snapshot
     from tmebox.runtime.sandbox_memory import (
         BadPointer as BadPointer,
     )
     from tmebox.runtime.sandbox_memory import (
         SandboxMemory as SandboxMemory,
     )
-    from tmebox.runtime.snapshot import Snapshot as Snapshot
     from tmebox.runtime.time_left import remaining_time as remaining_time
 
 with suppress(ImportError):  # without the core there are no sandboxes, but the compiler driver works
@@ -139,7 +139,7 @@ _HOMES = {
     "InOut": "tmebox.runtime.calls.arguments",
     "Out": "tmebox.runtime.calls.arguments",
     "Completed": "tmebox.runtime.commands",
-    "compile": "tmebox.runtime.compilation",
+    "compile": "tmebox.compilation",
     "host_function": "tmebox.runtime.calls.host_functions",
     "remaining_time": "tmebox.runtime.time_left",
     "Module": "tmebox.runtime.module",
@@ -151,7 +151,7 @@ _HOMES = {
     "SandboxPool": "tmebox.runtime.pool.pool",
     "BadPointer": "tmebox.runtime.sandbox_memory",
     "SandboxMemory": "tmebox.runtime.sandbox_memory",
-    "Snapshot": "tmebox.runtime.snapshot",
+    "Snapshot": "tmebox.runtime.sandbox",
 }
 
 __all__ = [

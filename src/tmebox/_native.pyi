@@ -227,6 +227,25 @@ IDLE: int
 RUNNING: int
 DEAD: int
 
+class GuestDescriptors:
+    """What the core may do with a guest's descriptors by itself: rows by number, below 1024. flags: of
+    runtime/system/datapath.py. host_clock: the guest's clocks are the host's."""
+
+    def __new__(cls, host_clock: bool = False) -> GuestDescriptors: ...
+    @property
+    def answered(self) -> int:
+        """epoll_wait calls that found something, or did not wait."""
+
+    def set(self, number: int, owner: object, host: int, flags: int, limit: int, /) -> None:
+        """The owner keeps the host's descriptor open. Raises ValueError."""
+
+    def clear(self, number: int, /) -> None: ...
+    def take_begun(self, number: int, /) -> int:
+        """Bytes of the write now asked for that are written already; then none are begun."""
+
+    def set_begun(self, number: int, begun: int, /) -> None:
+        """Not 0: writes are for Python until `take_begun`."""
+
 class Instance:
     """What the core knows of one sandbox.
 
@@ -281,6 +300,9 @@ class Instance:
         """Mapped memory of the arena, at a multiple of 16. Functions copy texts that are arguments there,
         until kill() or pause(). Nothing happens to an instance that has some, or is dead."""
 
+    def lend_descriptors(self, descriptors: GuestDescriptors, /) -> None:
+        """For calls from now on that bring none of their own. An instance that has some keeps those."""
+
     def write(self, address: int, data: Any) -> None:
         """As the module's `write`, but raises busy while a call runs on another thread, or was interrupted on
         this one."""
@@ -308,11 +330,13 @@ class Instance:
         vectors: Sequence[int],
         stack: bytes,
         timeout_s: float,
+        descriptors: GuestDescriptors = ...,
     ) -> tuple[int, int, int, int]:
         """Enter at `address` with up to 6 integer registers, 8 xmm low halves (u64 bits) and raw stack
         arguments (multiple of 8 bytes). Returns (rax, rdx, xmm0 bits, xmm1 bits), all unsigned 64-bit.
-        timeout_s < 0: use the instance's. Raises busy, closed, a trap, KeyboardInterrupt (or whatever a
-        Python signal handler raised), or the exception a host function raised."""
+        timeout_s < 0: use the instance's. descriptors: of this call, instead of those lent. Raises busy,
+        closed, a trap, KeyboardInterrupt (or whatever a Python signal handler raised), or whatever a host
+        function raised."""
 
 class Export:
     """What the functions of all sandboxes that one export makes share. If every argument converts by its code
@@ -344,6 +368,8 @@ class Function:
     def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
     __name__: str
     __dict__: dict[str, Any]
+    def __getattr__(self, name: str) -> Any: ...
+    def __setattr__(self, name: str, value: Any) -> None: ...
 
 # -- what calls cost, for `tmebox bench calls`. The functions are of type void (void), else TypeError. --
 def time_crossings(function: Function, times: int) -> float:
@@ -354,3 +380,91 @@ def time_crossings(function: Function, times: int) -> float:
 def time_calls(functions: tuple[Function, ...], times: int) -> float:
     """Seconds of `times` rounds of calls, each function in turn, as from Python but without its arguments and
     results."""
+
+# -- TME-MK as software (src/tmebox/tme/). `path`: a name of tme_paths, or None for the CPU's best. -------
+def tme_paths() -> list[tuple[str, bool]]:
+    """Ways to compute, the fastest last, and whether this CPU can."""
+
+def tme_seal(
+    path: str | None, data_key: bytes, tweak_key: bytes, mac_key: bytes, td: int, address: int, plain: Any, /
+) -> tuple[bytes, bytes]:
+    """(cipher text, four bytes of MAC for each line) of at most 64 lines that begin at `address`."""
+
+def tme_open(
+    path: str | None,
+    data_key: bytes,
+    tweak_key: bytes,
+    mac_key: bytes,
+    td: int,
+    address: int,
+    cipher: Any,
+    macs: Any,
+    /,
+) -> tuple[bytes, int]:
+    """(plain text, a bit for each line whose MAC is wrong)."""
+
+def tme_sha3(path: str | None, data: Any, /) -> bytes: ...
+def tme_forge(
+    path: str | None,
+    data_key: bytes,
+    tweak_key: bytes,
+    mac_key: bytes,
+    mac_bits: int,
+    trials: int,
+    seed: int,
+    /,
+) -> int:
+    """How many of `trials` random cipher texts verify under random MACs of so many bits."""
+
+def tme_repeat(path: str | None, lines: int, seal: int, times: int, /) -> int:
+    """Open (or seal) the same lines so often, for measuring. 0: they verify."""
+
+class TmeEngine:
+    """A machine's memory path in C. Its buffer is the DRAM. `_fault` is told what goes wrong, and raises."""
+
+    def __init__(
+        self,
+        *,
+        memory: int,
+        sets: int,
+        ways: int,
+        replacement: int,
+        seed: int,
+        kept_events: int,
+        uncached: bool,
+        coherent: bool,
+        forbidden: bool,
+        paper: bool,
+        mac_bits: int,
+        path: str | None,
+    ) -> None: ...
+    def __buffer__(self, flags: int, /) -> memoryview: ...
+    def read(self, address: int, size: int, *, key_id: int = ...) -> bytes:
+        """Load bytes through the caches. Without key_id, the address has the KeyID."""
+
+    def write(self, address: int, data: Any, *, key_id: int = ...) -> None:
+        """Store bytes through the caches."""
+
+    def direct_store(self, address: int, line: Any, *, key_id: int = ...) -> None:
+        """MOVDIR64B: one whole line, past the caches."""
+
+    def _flush_lines(self, address: int, size: int, *, key_id: int = ...) -> None: ...
+    def _flush_all(self) -> None: ...
+    def _forget(self) -> None: ...
+    def _layout(self, address_bits: int, key_bits: int, first_private: int, last_key: int, /) -> None: ...
+    def _set_key(self, key_id: int, data_key: bytes, tweak_key: bytes, integrity: bool, /) -> None: ...
+    def _set_mac_key(self, key: bytes, /) -> None: ...
+    def _set_exclusion(self, base: int, mask: int, on: bool, /) -> None: ...
+    def _set_seam(self, on: bool, /) -> None: ...
+    def _side(self, line: int, value: int = ..., /) -> int: ...
+    def _verifying(self, line: int, /) -> list[int]: ...
+    def _counts(self) -> list[int]: ...
+    def _noted(self) -> list[tuple[int, int, int, int]]: ...
+    def _cached(self) -> list[tuple[int, int, int, int, bytes]]: ...
+    def _load_uncached(self, key_id: int, line: int, count: int, /) -> tuple[bytes, int]:
+        """At most 64 lines past the cache, and a bit for each that cannot be read under the KeyID."""
+
+    def _store_uncached(self, key_id: int, line: int, data: Any, /) -> None: ...
+    def _drive(
+        self, accesses: int, start: int, span: int, key_id: int, write_every: int, seed: int, /
+    ) -> None: ...

@@ -22,6 +22,7 @@ from tmebox import abi
 from tmebox.verify import memory, stack
 from tmebox.verify.decoded import decode
 from tmebox.verify.facts import Access
+from tmebox.verify.forms import Form
 from tmebox.verify.registers import BY_NUMBER
 
 
@@ -141,11 +142,11 @@ def addresses(base: str) -> Iterator[Unit]:
 
 def _address(base: str, shape: probes.Shape) -> Iterator[Claim]:
     for access in probes.accesses(shape, base):
-        found = probes.displacements(
-            shape,
-            lambda form, access=access: probes.is_accepted_anywhere(form) and form.access == access,
-            base,
-        )
+
+        def accepts(form: Form, access: Access | None = access) -> bool:
+            return probes.is_accepted_anywhere(form) and form.access == access
+
+        found = probes.displacements(shape, accepts, base)
         if found is not None:
             yield from _addressed(base, shape, access, found)
 
@@ -213,8 +214,8 @@ def stack_rules(base: str) -> Iterator[Unit]:
     yield Unit(f"{base} branch", _at_branches)
     for encoding in ("50", "58", "6a 00", "e8 00 00 00 00", "c3"):
         yield Unit(f"{base} stack {encoding}", lambda text=encoding: _pushes(base, text))  # type: ignore[misc]
-    for encoding in probes.writers_of("rsp"):
-        name = f"{base} adjustment {encoding.hex(' ')}"
+    for encoding in probes.writers_of("rsp"):  # type: ignore[assignment]
+        name = f"{base} adjustment {encoding.hex(' ')}"  # type: ignore[attr-defined]
         yield Unit(name, lambda encoding=encoding: _adjustment(base, encoding))  # type: ignore[misc]
 
 

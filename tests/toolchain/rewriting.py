@@ -10,6 +10,7 @@ from pathlib import Path
 from elftools.elf.elffile import ELFFile
 
 from tmebox import abi
+from tmebox.toolchain import sections
 from tmebox.toolchain.link import fact_claims
 from tmebox.toolchain.rewrite.rewrite import rewrite
 from tmebox.verify import VerifiedText, verify
@@ -95,10 +96,10 @@ def verified(instrumented: str, folder: Path, isolation: str = "code+data", base
     (start,) = symbols.get_symbol_by_name("tables_start")
     tables, end = start["st_value"], text["sh_addr"] + text["sh_size"]
     targets: dict[bool, set[int]] = {True: set(), False: set()}
-    claims = elf.get_section_by_name(fact_claims.SECTION)
+    claims = elf.get_section_by_name(sections.FACTS)
     places, facts = fact_claims.collected(claims.data() if claims else b"", text["sh_addr"], tables)
     for section in elf.iter_sections(type="SHT_RELA"):
-        if section.name == f".rela{fact_claims.SECTION}":
+        if section.name == f".rela{sections.FACTS}":
             continue
         for relocation in section.iter_relocations():
             symbol = symbols.get_symbol(relocation["r_info_sym"])

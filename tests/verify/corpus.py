@@ -14,6 +14,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from elftools.elf.elffile import ELFFile
 
@@ -66,7 +67,7 @@ class Example:
     table_entries: int
     facts: tuple[tuple[int, int], ...] = ()
 
-    def arguments(self) -> dict[str, object]:
+    def arguments(self) -> dict[str, Any]:
         return {
             "code": self.code,
             "address": self.address,

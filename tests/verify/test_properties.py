@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.verify.corpus import ACCEPT, REJECT, Example, claimed
+from tests.verify.corpus import ACCEPT, REJECT, Example
 from tests.verify.recheck import complaints, disassemble
 from tests.verify.recheck_lines import Line
 from tmebox import abi
@@ -40,7 +40,8 @@ def accepted(
             labels=(),
             base=base,
             table_entries=table_entries,
-            **claimed(facts),
+            fact_places=[place for place, _ in facts],
+            facts=[fact for _, fact in facts],
         )
     except VerificationError:
         return None

@@ -19,6 +19,7 @@ from rich.table import Table
 
 from tmebox import abi
 from tmebox.cli.output import EXIT_FAILED, printable, size, stdout
+from tmebox.driver import registers
 from tmebox.errors import CompileError, LimitError
 
 SYS_USERFAULTFD = 323
@@ -111,12 +112,23 @@ def _vectors() -> Finding:
 
 
 def _memory_encryption() -> Finding:
-    words = _read("/proc/cpuinfo").split("\n\n")[0].split()
-    if "tme" in words:
-        return Finding(
-            "memory encryption", "note", "the CPU has TME", "this version does not use it: pages isolate"
-        )
-    return Finding("memory encryption", "ok", "the CPU has no TME-MK; none is needed: pages isolate")
+    what = "memory encryption"
+    found = registers.read()
+    if not found.has_tme:
+        return Finding(what, "ok", "the CPU has no TME-MK; none is needed: pages isolate")
+    if found.activate is None:
+        advice = "to see whether it is active: as root, after `modprobe msr`"
+        return Finding(what, "note", "the CPU has TME; its registers cannot be read", advice)
+    try:
+        layout = registers.layout(found)
+    except registers.UnusableError as error:
+        return Finding(what, "note", f"TME-MK is not usable: {error}", "none is needed: pages isolate")
+    text = f"TME-MK with integrity: {layout.keys} keys, KeyID bits from bit {layout.key_shift}"
+    if layout.taken_by_tdx:
+        text += f"; TDX has {layout.taken_by_tdx} more"
+    if not registers.handles_machine_checks():
+        return Finding(what, "note", text, "this kernel handles no machine check: do not use the driver")
+    return Finding(what, "note", text, "a stock kernel may end at a wrong key: see docs/driver.md")
 
 
 def _code_region() -> Finding:

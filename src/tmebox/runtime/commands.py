@@ -108,18 +108,20 @@ def run(
     try:
         with tenancy.calling(timeout_s, system):
             block = initial_stack(strings, argv, system.environment())
-            exit_code = _enter(tenancy, start, block, timeout_s)
+            exit_code = _enter(tenancy, start, block, timeout_s, system.core)
     finally:
         strings.free()
         system.close()
     return Completed(exit_code, *(capture.value() if capture else b"" for capture in captured))
 
 
-def _enter(tenancy: Tenancy, start: int, block: bytes, timeout_s: float) -> int:
+def _enter(
+    tenancy: Tenancy, start: int, block: bytes, timeout_s: float, core: _native.GuestDescriptors
+) -> int:
     """The program's exit code."""
     exit_code = 0
     try:
-        tenancy.instance.call(start, (), (), block, timeout_s)
+        tenancy.instance.call(start, (), (), block, timeout_s, core)
     except Exit as exit_request:
         exit_code = exit_request.code
     except SandboxBusy:  # it never began, and what is buffered is another call's

@@ -30,7 +30,7 @@ from tmebox.runtime.layout import later_contents
 from tmebox.runtime.module import Module, module_at
 from tmebox.runtime.sandbox_memory import SandboxMemory
 from tmebox.runtime.system import Abort, Exit, System
-from tmebox.runtime.system.calls import TABLE
+from tmebox.runtime.system.table import TABLE
 from tmebox.runtime.traps import Surroundings, make_trap
 
 _native.configure(busy=SandboxBusy, closed=SandboxClosed, limit=LimitError)
@@ -100,11 +100,13 @@ class Tenancy:
             system = _native.set_first(self, "_system", made)
             if system is not made:
                 made.close()
+            self.instance.lend_descriptors(system.core)
         return system
 
     @system.setter
     def system(self, system: System) -> None:
         self._system = system
+        self.instance.lend_descriptors(system.core)
 
     @property
     def has_open_files(self) -> bool:

@@ -19,7 +19,9 @@ from tmebox.runtime.sandbox_memory import SandboxMemory
 
 F = TypeVar("F", bound=Callable[..., Any])
 NativeImport = (
-    tuple[Callable[..., Any], str, str, str] | tuple[Callable[..., Any], str, str, str, Callable[[Any], int]]
+    tuple[Callable[..., Any], str, str, str]
+    | tuple[Callable[..., Any], str, str, str, Callable[[Any], int]]
+    | tuple[Callable[..., Any], str, str, str, None, bool]
 )
 Reader = Callable[[int], Any]
 

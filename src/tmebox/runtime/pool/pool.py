@@ -14,8 +14,7 @@ from tmebox.runtime.module import Module
 from tmebox.runtime.pool.permits import Held, Permits, settled
 from tmebox.runtime.pool.results import AsyncResults, Results, length_of
 from tmebox.runtime.pool.workers import Workers
-from tmebox.runtime.sandbox import Sandbox
-from tmebox.runtime.snapshot import Snapshot
+from tmebox.runtime.sandbox import Sandbox, Snapshot
 
 if TYPE_CHECKING:
     from typing_extensions import Self, TypeVarTuple, Unpack

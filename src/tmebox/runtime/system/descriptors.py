@@ -12,11 +12,17 @@ import resource
 import stat
 from collections.abc import Iterable, Iterator
 
+from tmebox import _native
 from tmebox.runtime.system.calls import failure
+from tmebox.runtime.system.datapath import DataPath
 
 DEFAULT_MAX_OPEN = 64
 FEWEST_OPEN = 3
 """stdin, stdout and stderr."""
+CORE_MAX = 1024
+"""Numbers of descriptors that the core can know."""
+PYTHONS = (1 << 64) - 1
+"""As what the core has begun: nothing is known, and the next write is for Python."""
 SANDBOXES_AT_ONCE = 8
 """So many that open all they can leave descriptors to the process, unless they were given a limit."""
 
@@ -80,6 +86,14 @@ class Description:
     def ready(self, events: int) -> int:
         """Which of poll()'s events hold now."""
         return events & (POLLIN | POLLOUT)
+
+    def data_path(self) -> DataPath | None:
+        """How the core may move its bytes; None: only Python does. After a change: `Descriptors.refresh`."""
+        return None
+
+    def write_rest(self, data: bytes, begun: int) -> int:
+        """write(), of which so many bytes are written already."""
+        return begun + self.write(data[begun:]) if begun else self.write(data)
 
     def pollable(self) -> int | None:
         """Host descriptor that poll() and epoll can wait for; None: `ready` has to be asked."""
@@ -170,13 +184,21 @@ class TextFile(Description):
 
 
 class Descriptors:
-    """Guest numbers → descriptions, at most `limit` of them. POSIX: the lowest free number is given."""
+    """Guest numbers → descriptions, at most `limit` of them. POSIX: the lowest free number is given.
 
-    def __init__(self, first: Iterable[Description], limit: int) -> None:
+    core: what of it the core knows, kept up to date here.
+    """
+
+    def __init__(
+        self, first: Iterable[Description], limit: int, core: _native.GuestDescriptors | None = None
+    ) -> None:
         self.limit = limit
+        self._core = core or _native.GuestDescriptors()
         self._first: dict[int, Description] = dict(enumerate(first))
         self._open = dict(self._first)
         self._close_on_exec: set[int] = set()
+        for number, description in self._open.items():
+            self._tell(number, description)
 
     def __getitem__(self, descriptor: int) -> Description:
         found = self._open.get(descriptor)
@@ -203,6 +225,7 @@ class Descriptors:
         for number in range(lowest, self.limit):
             if number not in self._open:
                 self._open[number] = description
+                self._tell(number, description)
                 self.set_close_on_exec(number, close_on_exec)
                 return number
         raise failure(errno.EMFILE)
@@ -214,11 +237,37 @@ class Descriptors:
         if number in self._open:
             self.remove(number)
         self._open[number] = description
+        self._tell(number, description)
         self.set_close_on_exec(number, close_on_exec)
         return number
 
+    def _tell(self, number: int, description: Description) -> None:
+        path = description.data_path()
+        if path is None or number >= CORE_MAX:
+            self._core.clear(number)
+        else:
+            self._core.set(number, description, path.host, path.flags, path.limit)
+
+    def refresh(self, description: Description) -> None:
+        """The core learns what has changed about it."""
+        for number, found in self._open.items():
+            if found is description:
+                self._tell(number, found)
+
+    def write(self, number: int, data: bytes) -> int:
+        """As the guest's write(), of which the core may have done the beginning. A write that waits is
+        Python's until it is done."""
+        begun = self._core.take_begun(number) if 0 <= number < CORE_MAX else 0
+        try:
+            return self[number].write_rest(data, begun if begun <= len(data) else 0)
+        except OSError as error:
+            if error.errno == errno.EINTR:
+                self._core.set_begun(number, PYTHONS)
+            raise
+
     def remove(self, number: int) -> None:
         description = self[number]
+        self._core.clear(number)  # before its host descriptor can become another file's
         del self._open[number]
         self._close_on_exec.discard(number)
         if description not in self._open.values():
@@ -230,6 +279,11 @@ class Descriptors:
     def set_close_on_exec(self, number: int, value: bool) -> None:
         """Nothing ever executes: kept because programs read back what they set."""
         (self._close_on_exec.add if value else self._close_on_exec.discard)(number)
+
+    @property
+    def found_events(self) -> int:
+        """How often the core has answered epoll_wait."""
+        return self._core.answered
 
     def close(self) -> None:
         for number in list(self._open):

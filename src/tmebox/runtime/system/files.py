@@ -9,6 +9,7 @@ import stat
 import struct
 
 from tmebox.runtime.system.calls import failure
+from tmebox.runtime.system.datapath import APPENDS, FILE, READS, WRITES, DataPath
 from tmebox.runtime.system.descriptors import Description, DirectoryEntries
 from tmebox.runtime.system.process import OWNER
 
@@ -42,6 +43,15 @@ class HostFile(Description):
         self.mount_number = mount_number
         self.status_flags = flags & STATUS_FLAGS
         self._can_write = flags & os.O_ACCMODE != os.O_RDONLY and not read_only
+        self._is_regular = stat.S_ISREG(os.fstat(descriptor).st_mode)
+
+    def data_path(self) -> DataPath | None:
+        if not self._is_regular:
+            return None
+        access = self.status_flags & os.O_ACCMODE
+        flags = FILE | (0 if access == os.O_WRONLY else READS) | (WRITES if self._can_write else 0)
+        appends = APPENDS if self.status_flags & os.O_APPEND else 0
+        return DataPath(self._descriptor, flags | appends, self._max_bytes)
 
     def read(self, size_bytes: int) -> bytes:
         return os.read(self._descriptor, size_bytes)

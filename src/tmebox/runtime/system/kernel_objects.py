@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from tmebox.runtime.system.calls import failure
 from tmebox.runtime.system.clock import SECOND, SLICE_NS
+from tmebox.runtime.system.datapath import EPOLL, DataPath
 from tmebox.runtime.system.descriptors import POLLIN, POLLOUT, Description
 from tmebox.runtime.system.files import OPEN
 
@@ -133,6 +134,9 @@ EPOLLWAKEUP = 1 << 29
 
 class Epoll(KernelObject):
     """The kernel keeps the guest's data beside each descriptor, and gives it back as it was."""
+
+    def data_path(self) -> DataPath | None:
+        return DataPath(self._descriptor, EPOLL)
 
     def control(self, operation: int, target: Description, event: bytes) -> None:
         descriptor = target.pollable()

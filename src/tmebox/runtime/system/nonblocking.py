@@ -33,7 +33,7 @@ def read(descriptor: int, size_bytes: int) -> bytes | None:
         return os.read(descriptor, size_bytes)
     if stat.S_ISSOCK(mode):
         return _receive(descriptor, min(size_bytes, RECEIVE_MAX))
-    own = _reopened(descriptor, os.O_RDONLY)
+    own = reopened(descriptor, os.O_RDONLY)
     if own is None and not ready(descriptor, select.POLLIN):
         return None
     try:
@@ -52,7 +52,7 @@ def write(descriptor: int, data: memoryview) -> int | None:
         return os.write(descriptor, data)
     if stat.S_ISSOCK(mode):
         return _send(descriptor, data)
-    own = _reopened(descriptor, os.O_WRONLY)
+    own = reopened(descriptor, os.O_WRONLY)
     if own is None:
         if not ready(descriptor, select.POLLOUT):
             return None
@@ -86,8 +86,9 @@ def _is_open_for(descriptor: int, access: int) -> bool:
     return fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_ACCMODE in (access, os.O_RDWR)
 
 
-def _reopened(descriptor: int, access: int) -> int | None:
-    """The same pipe or terminal, in an open file that does not wait; None where that cannot be had."""
+def reopened(descriptor: int, access: int) -> int | None:
+    """The same pipe or terminal, in an open file that does not wait; None where that cannot be had. Raises
+    OSError for what is not open."""
     status = os.fstat(descriptor)
     terminal = stat.S_ISCHR(status.st_mode) and status.st_rdev != PTMX and os.isatty(descriptor)
     if not stat.S_ISFIFO(status.st_mode) and not terminal:

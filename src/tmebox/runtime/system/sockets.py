@@ -14,9 +14,11 @@ import struct
 from collections.abc import Sequence
 
 from tmebox.runtime.system.calls import failure
+from tmebox.runtime.system.datapath import READS, SOCKET, WAITS, WRITES, DataPath
 from tmebox.runtime.system.descriptors import POLLIN, POLLOUT
-from tmebox.runtime.system.kernel_objects import KernelObject
+from tmebox.runtime.system.kernel_objects import KernelObject, wait
 from tmebox.runtime.system.network import Address, Network, address
+from tmebox.runtime.system.whole_writes import WholeWrites
 
 NOW = socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL
 PIECE_MAX = 1 << 18
@@ -32,17 +34,41 @@ IP_BIND_ADDRESS_NO_PORT, TCP_FASTOPEN_CONNECT = 24, 30
 class Stream(KernelObject):
     """One end of a connection."""
 
+    moves = READS | WRITES
+
     def __init__(self, own: socket.socket, flags: int = 0) -> None:
         """The socket is ours from now on."""
         own.setblocking(False)
         self.socket = own
+        self._writes = WholeWrites()
         super().__init__(own.fileno(), flags)
+
+    @property
+    def _waits(self) -> bool:
+        return not self.status_flags & os.O_NONBLOCK
+
+    def data_path(self) -> DataPath | None:
+        if self.socket.type != socket.SOCK_STREAM:
+            return None  # what is read is one message
+        return DataPath(self._descriptor, self.moves | SOCKET | (WAITS if self._waits else 0))
 
     def read(self, size_bytes: int) -> bytes:
         return self.receive(size_bytes, 0)
 
     def write(self, data: bytes) -> int:
-        return self.send(data, 0)
+        return self.write_rest(data, 0)
+
+    def write_rest(self, data: bytes, begun: int) -> int:
+        if not self._waits or self.socket.type != socket.SOCK_STREAM:
+            return begun + self.send(data[begun:], 0)
+
+        def attempt(rest: memoryview) -> int | None:
+            try:
+                return self.socket.send(rest[:PIECE_MAX], NOW)
+            except BlockingIOError:
+                return None
+
+        return self._writes.go(data, begun, attempt, lambda wait_ms: wait(self._descriptor, POLLOUT, wait_ms))
 
     def receive(self, size_bytes: int, flags: int) -> bytes:
         """flags: of recv(), as far as a guest has a say in them."""
@@ -98,21 +124,19 @@ class PipeEnd(Stream):
         own.shutdown(socket.SHUT_WR if access == os.O_RDONLY else socket.SHUT_RD)
         super().__init__(own, flags)
         self.status_flags = access | flags & os.O_NONBLOCK
+        self.moves = READS if access == os.O_RDONLY else WRITES
 
     def read(self, size_bytes: int) -> bytes:
         self._require(os.O_RDONLY)
         return super().read(size_bytes)
 
-    def write(self, data: bytes) -> int:
+    def write_rest(self, data: bytes, begun: int) -> int:
         self._require(os.O_WRONLY)
-        return super().write(data)
+        return super().write_rest(data, begun)
 
     def _require(self, access: int) -> None:
         if self.status_flags & os.O_ACCMODE != access:
             raise failure(errno.EBADF)
-
-    def receive(self, size_bytes: int, flags: int) -> bytes:
-        return super().receive(size_bytes, flags)
 
     def status(self) -> os.stat_result:
         return os.stat_result((stat.S_IFIFO | 0o600, 1, 0, 1, 0, 0, 0, 0, 0, 0))

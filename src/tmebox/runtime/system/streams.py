@@ -13,33 +13,45 @@ import io
 import os
 import select
 import socket
+import stat
 import threading
-import time
 from collections.abc import Callable
 from typing import Any
 
 from tmebox.runtime.system import nonblocking
 from tmebox.runtime.system.calls import failure
-from tmebox.runtime.system.clock import SECOND, SLICE_NS
+from tmebox.runtime.system.clock import SLICE_NS
+from tmebox.runtime.system.datapath import FILE, READS, WAITS, WRITES, DataPath
 from tmebox.runtime.system.descriptors import POLLIN, POLLOUT, Description
+from tmebox.runtime.system.whole_writes import WholeWrites
 
 
-def input_stream(source: Any) -> Description:
-    """Raises TypeError for what cannot be read from."""
+def input_stream(source: Any, exclusive: bool = False) -> Description:
+    """exclusive: it is for a program, which ends before anybody waits for the other side of a pipe. Raises
+    TypeError for what cannot be read from."""
     if isinstance(source, int) and not isinstance(source, bool):
-        return HostInput(source)
+        return HostInput(source, _own(source, os.O_RDONLY) if exclusive else None)
     file = _layers(source, (io.BufferedReader,))
     return FileInput(*file) if file is not None else Input(_reader(source))
 
 
-def output_stream(target: Any) -> Description:
-    """Raises TypeError for what cannot be written to."""
+def output_stream(target: Any, exclusive: bool = False) -> Description:
+    """exclusive: as for input. Raises TypeError for what cannot be written to."""
     if isinstance(target, int) and not isinstance(target, bool):
-        return HostOutput(target)
+        return HostOutput(target, _own(target, os.O_WRONLY) if exclusive else None)
     file = _layers(target, (io.BufferedWriter,))
     if file is not None:
         return FileOutput(target, file[1])
     return Output(_writer(target), _descriptor_of(target))
+
+
+def _own(descriptor: int, access: int) -> int | None:
+    """An open file of ours for it, as long as the guest runs. Others do not see an end of a pipe closed that
+    we hold: so this is for programs, which end."""
+    try:
+        return nonblocking.reopened(descriptor, access)
+    except OSError:
+        return None
 
 
 RAW = (io.FileIO, socket.SocketIO)
@@ -166,16 +178,44 @@ class Output(Description):
         return events & POLLOUT
 
 
+def _file_path(descriptor: int, flags: int) -> DataPath | None:
+    """Of a regular file of the host's; what may wait is Python's."""
+    try:
+        regular = stat.S_ISREG(os.fstat(descriptor).st_mode)
+    except OSError:
+        return None
+    return DataPath(descriptor, flags | FILE) if regular else None
+
+
+def _close_own(stream: HostInput | HostOutput) -> None:
+    own = getattr(stream, "_own", None)
+    stream._own = None
+    if own is not None:
+        os.close(own)
+
+
 class HostInput(Description):
-    """A descriptor of the host's, which stays the host's."""
+    """A descriptor of the host's, which stays the host's. own: as of HostOutput."""
 
     status_flags = os.O_RDONLY
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self, descriptor: int, own: int | None = None) -> None:
         self._number = descriptor
+        self._own = own
 
     def descriptor(self) -> int:
         return self._number
+
+    def data_path(self) -> DataPath | None:
+        if self._own is not None:
+            return DataPath(self._own, READS | WAITS)
+        return _file_path(self._number, READS)
+
+    def close(self) -> None:
+        _close_own(self)
+
+    def __del__(self) -> None:
+        _close_own(self)
 
     def read(self, size_bytes: int) -> bytes:
         descriptor = self.descriptor()
@@ -200,8 +240,12 @@ class FileInput(HostInput):
     """One of Python's files over a descriptor: what it has read ahead comes first."""
 
     def __init__(self, buffered: io.BufferedReader | None, raw: Any) -> None:
+        super().__init__(-1)
         self._buffered = buffered
         self._raw = raw
+
+    def data_path(self) -> DataPath | None:
+        return None
 
     def descriptor(self) -> int:
         return int(self._raw.fileno())
@@ -249,39 +293,40 @@ def _nothing(_: object) -> None:
 
 
 class HostOutput(Description):
-    """A descriptor of the host's, which stays the host's."""
+    """A descriptor of the host's, which stays the host's. own: the same pipe or terminal, in an open file of
+    ours that does not wait, or None."""
 
     status_flags = os.O_WRONLY
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self, descriptor: int, own: int | None = None) -> None:
         self._number = descriptor
-        self._unfinished = b""
-        self._done = 0
+        self._own = own
+        self._writes = WholeWrites()
 
     def descriptor(self) -> int:
         return self._number
 
+    def data_path(self) -> DataPath | None:
+        if self._own is not None:
+            return DataPath(self._own, WRITES | WAITS)
+        return _file_path(self._number, WRITES)
+
     def write(self, data: bytes) -> int:
-        """All of it: few programs expect less of a pipe. A call that took longer than a slice is repeated by
-        the guest, and goes on where it was."""
-        done = self._done if data == self._unfinished else 0
-        self._unfinished, self._done = b"", 0
-        descriptor, rest = self.descriptor(), memoryview(data)
-        end_s = time.monotonic() + SLICE_NS / SECOND
-        while done < len(data):
-            try:
-                count = nonblocking.write(descriptor, rest[done:])
-            except OSError:
-                if done:
-                    break
-                raise
-            done += count or 0
-            left_s = end_s - time.monotonic()
-            waits = count is None and not nonblocking.ready(descriptor, select.POLLOUT, max(left_s, 0) * 1e3)
-            if (waits or left_s <= 0) and done < len(data):
-                self._unfinished, self._done = data, done
-                raise failure(errno.EINTR)
-        return done
+        return self.write_rest(data, 0)
+
+    def write_rest(self, data: bytes, begun: int) -> int:
+        descriptor = self.descriptor()
+
+        def ready(wait_ms: float) -> bool:
+            return nonblocking.ready(descriptor, select.POLLOUT, wait_ms)
+
+        return self._writes.go(data, begun, lambda rest: nonblocking.write(descriptor, rest), ready)
+
+    def close(self) -> None:
+        _close_own(self)
+
+    def __del__(self) -> None:
+        _close_own(self)
 
     def terminal_size(self) -> os.terminal_size | None:
         return _terminal_size(self.descriptor())
@@ -303,11 +348,14 @@ class FileOutput(HostOutput):
         self._file = file
         self._raw = raw
 
+    def data_path(self) -> DataPath | None:
+        return None
+
     def descriptor(self) -> int:
         return int(self._raw.fileno())
 
-    def write(self, data: bytes) -> int:
+    def write_rest(self, data: bytes, begun: int) -> int:
         if not nonblocking.ready(self.descriptor(), select.POLLOUT, SLICE_MS):
             raise failure(errno.EINTR)
         self._file.flush()
-        return super().write(data)
+        return super().write_rest(data, begun)

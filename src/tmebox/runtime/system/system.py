@@ -7,19 +7,14 @@ import socket
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from tmebox.runtime.system import (  # noqa: F401 (their calls enter the table)
-    event_calls,
-    file_calls,
-    path_calls,
-    process,
-    socket_calls,
-)
-from tmebox.runtime.system.calls import TKILL, Assertion, GuestMemory, dispatch
+from tmebox import _native
+from tmebox.runtime.system.calls import TKILL, Assertion, GuestMemory
 from tmebox.runtime.system.clock import Clock, Waits
 from tmebox.runtime.system.descriptors import Descriptors, default_max_open
 from tmebox.runtime.system.network import Endpoint, Network
 from tmebox.runtime.system.paths import Directory, Namespace
 from tmebox.runtime.system.streams import input_stream, output_stream
+from tmebox.runtime.system.table import dispatch
 
 DEFAULT_MAX_FILE_BYTES = 4 << 30
 DEFAULT_CLOCK = Clock()
@@ -34,6 +29,7 @@ class System:
     stdout, stderr: a binary or text file, a descriptor number, a callable(bytes), or None (discarded).
     env: the environment a program starts with. directories: what of the file system it reaches. listen,
     connect: what of the network; or network, which stays whose it is.
+    exclusive: it is for one program, which ends before anybody waits for the other side of a stream.
     max_open_files, max_file_bytes: EMFILE and EFBIG above; streams count as files, and None is a default
     well below the process's own limit. clock, random: for deterministic runs.
     Raises OSError if a directory cannot be opened, or an address cannot be had.
@@ -50,6 +46,7 @@ class System:
         listen: Sequence[Endpoint | socket.socket] = (),
         connect: Sequence[Endpoint] = (),
         network: Network | None = None,
+        exclusive: bool = False,
         clock: Clock | None = None,
         random: Callable[[int], bytes] = os.urandom,
         max_open_files: int | None = None,
@@ -70,6 +67,9 @@ class System:
             if self._owns_network:
                 self.network.close()
             raise
+        self.core = _native.GuestDescriptors(host_clock=type(self.clock) is Clock)
+        """What the core answers by itself."""
+        self._exclusive = exclusive
         self._env = dict(env or {})
         self._streams = (stdin, stdout, stderr)
         self._max_open_files = default_max_open() if max_open_files is None else max_open_files
@@ -78,8 +78,9 @@ class System:
     def _begin(self) -> None:
         """What calls of the guest's change, as it is before the first."""
         stdin, stdout, stderr = self._streams
-        streams = (input_stream(stdin), output_stream(stdout), output_stream(stderr))
-        self.descriptors = Descriptors(streams, self._max_open_files)
+        only = self._exclusive
+        streams = (input_stream(stdin, only), output_stream(stdout, only), output_stream(stderr, only))
+        self.descriptors = Descriptors(streams, self._max_open_files, self.core)
         self.waits = Waits()
         self.umask = 0o022
         self.namespace.working = ()

@@ -16,10 +16,10 @@ from tmebox.errors import CompileError, Diagnostic, ModuleError
 from tmebox.modulefile.check import check
 from tmebox.modulefile.file import Export, Import, ModuleFile, Segment, Symbol
 from tmebox.modulefile.prototypes import Prototype
-from tmebox.toolchain import diagnostics
+from tmebox.toolchain import diagnostics, marks, sections
 from tmebox.toolchain.assemble import assemble
 from tmebox.toolchain.compile import clang, gcc
-from tmebox.toolchain.link import fact_claims, linked, marks, script
+from tmebox.toolchain.link import fact_claims, linked, script
 from tmebox.toolchain.link.debug.lines import read_lines
 from tmebox.toolchain.link.debug.prototypes import prototypes
 from tmebox.toolchain.link.exports import (
@@ -190,7 +190,7 @@ def _module(
     entries = [export.address for export in exports.values()] + ([] if start is None else [start])
     tables = _scripted(executable, script.TABLES)
     fact_places, facts = fact_claims.collected(
-        executable.contents(fact_claims.SECTION), text.address, text.address + text.size_bytes
+        executable.contents(sections.FACTS), text.address, text.address + text.size_bytes
     )
     claims: Claims = relocate(executable, entries, tables)
     try:

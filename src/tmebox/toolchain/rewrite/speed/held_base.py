@@ -17,7 +17,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from tmebox.abi import CONTROL_WINDOW_BASE, HOLDS_BASE, R15_REACH
-from tmebox.toolchain.link.fact_claims import claims
 from tmebox.toolchain.rewrite import registers
 from tmebox.toolchain.rewrite.analysis import effects
 from tmebox.toolchain.rewrite.analysis.liveness import registers_of, resources
@@ -27,6 +26,7 @@ from tmebox.toolchain.rewrite.mnemonics import MNEMONICS
 from tmebox.toolchain.rewrite.replacement import lines
 from tmebox.toolchain.rewrite.speed.listing import Listing, memory_of, read
 from tmebox.toolchain.rewrite.stack import statement
+from tmebox.toolchain.sections import fact_claims
 
 LONGEST = 256
 """Instructions of a loop, at most."""
@@ -129,7 +129,7 @@ class _Holding:
             if name in arrivals
         ]
         text = "\n".join(line for line in out if line)
-        return text + "\n" + claims(named) if named else text + "\n"
+        return text + "\n" + fact_claims(named) if named else text + "\n"
 
     def loops(self) -> list[tuple[int, int]]:
         """First and last instruction of each, the longest first: from where branches and jumps through tables

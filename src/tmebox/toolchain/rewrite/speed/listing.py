@@ -12,7 +12,7 @@ from tmebox.toolchain.rewrite.directives import ASSIGNMENTS, DATA, SECTIONS, Sec
 from tmebox.toolchain.rewrite.instruction import flow_of
 from tmebox.toolchain.rewrite.mnemonics import MNEMONICS
 from tmebox.toolchain.rewrite.replacement import Flow
-from tmebox.toolchain.rewrite.speed.jump_tables import SECTION_PREFIX
+from tmebox.toolchain.sections import TABLES_PREFIX
 
 _TABLE_JUMP = re.compile(r"\tjmp\t\*([^%()]+)\(,%\w+,8\)\Z")
 
@@ -84,7 +84,7 @@ class _Reading:
 
     def _label(self, name: str) -> None:
         section = self._sections.current
-        if section.name.startswith(SECTION_PREFIX):
+        if section.name.startswith(TABLES_PREFIX):
             self._table = self._listing.tables.setdefault(name, [])
             return
         if not section.is_code:

@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Apache-2.0 */
+/* Checks, touches that may fault, questions to the machine's monitor. */
+#include <poll.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <sys/klog.h>
+#include <termios.h>
+
+#include "guest.h"
+
+#define READ_ALL 3
+
+void report(const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	vprintf(format, arguments);
+	va_end(arguments);
+	putchar('\n');
+	fflush(stdout);
+}
+
+void fail(const char *file, int line, const char *format, ...)
+{
+	va_list arguments;
+
+	printf("# %s:%d: ", file, line);
+	va_start(arguments, format);
+	vprintf(format, arguments);
+	va_end(arguments);
+	putchar('\n');
+	fflush(stdout);
+	_exit(1);
+}
+
+volatile int signal_code;
+void *volatile signal_address;
+static __thread sigjmp_buf back;
+
+static void on_fault(int number, siginfo_t *information, void *context)
+{
+	(void)context;
+	signal_code = information->si_code;
+	signal_address = information->si_addr;
+	siglongjmp(back, number);
+}
+
+static void expect_faults(void)
+{
+	struct sigaction action = { .sa_sigaction = on_fault, .sa_flags = SA_SIGINFO };
+
+	sigaction(SIGBUS, &action, NULL);
+	sigaction(SIGSEGV, &action, NULL);
+}
+
+int read_at(const volatile void *address)
+{
+	int number = sigsetjmp(back, 1);
+
+	if (number)
+		return number;
+	expect_faults();
+	(void)*(const volatile uint64_t *)address;
+	return 0;
+}
+
+int write_at(volatile void *address, uint64_t value)
+{
+	int number = sigsetjmp(back, 1);
+
+	if (number)
+		return number;
+	expect_faults();
+	*(volatile uint64_t *)address = value;
+	return 0;
+}
+
+int call_at(const volatile void *address)
+{
+	int number = sigsetjmp(back, 1);
+
+	if (number)
+		return number;
+	expect_faults();
+	((void (*)(void))(uintptr_t)address)();
+	return 0;
+}
+
+/*
+ * A line to the monitor and one back. Unless @sleeping, the process never
+ * sleeps while it waits, so that its page tables are those that the CPU
+ * uses. The monitor sees whether they are by a word that it knows.
+ */
+void ask(bool sleeping, char *answer, size_t size, const char *format, ...)
+{
+	static int line = -1;
+	volatile uint64_t probe = 0x70726f6265000000ULL ^ (uint64_t)getpid();
+	struct pollfd waiting;
+	struct termios raw;
+	char question[256];
+	va_list arguments;
+	size_t have = 0;
+	int length;
+
+	stay_on_cpu(0);
+	if (line < 0) {
+		line = open("/dev/ttyS2", O_RDWR | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+		CHECK(line >= 0);
+		CHECK(!tcgetattr(line, &raw));
+		cfmakeraw(&raw);
+		CHECK(!tcsetattr(line, TCSANOW, &raw));
+	}
+	va_start(arguments, format);
+	length = vsnprintf(question, sizeof(question), format, arguments);
+	va_end(arguments);
+	length += snprintf(question + length, sizeof(question) - length, " %lx %lx\n", (unsigned long)&probe,
+			   (unsigned long)probe);
+	CHECK(write(line, question, length) == length);
+	waiting = (struct pollfd){ .fd = line, .events = POLLIN };
+	for (;;) {
+		ssize_t got = read(line, answer + have, 1);
+
+		if (got != 1) {
+			if (sleeping)
+				poll(&waiting, 1, -1);
+			continue;
+		}
+		if (answer[have] == '\n')
+			break;
+		CHECK(++have < size);
+	}
+	answer[have] = 0;
+}
+
+uint64_t entry_of(const volatile void *address)
+{
+	char answer[64];
+
+	ask(false, answer, sizeof(answer), "entry %lx", (unsigned long)address);
+	return strtoull(answer, NULL, 16);
+}
+
+void stay_on_cpu(int cpu)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	CHECK(!sched_setaffinity(0, sizeof(set), &set));
+}
+
+/* `name=number` on the kernel's command line. */
+unsigned long number_for(const char *what, unsigned long otherwise)
+{
+	static char line[4096];
+	char name[64], *found;
+	FILE *file;
+
+	if (!line[0]) {
+		file = fopen("/proc/cmdline", "r");
+		CHECK(file && fgets(line, sizeof(line), file));
+		fclose(file);
+	}
+	snprintf(name, sizeof(name), " %s=", what);
+	found = strstr(line, name);
+	return found ? strtoul(found + strlen(name), NULL, 0) : otherwise;
+}
+
+/* Says what it is, once. A module from outside and without a signature is no complaint. */
+bool kernel_complained(void)
+{
+	static const char *const words[] = { "BUG", "WARNING", "Oops", "general protection", "Bad page",
+		"Call Trace", "blocked for more than", "soft lockup", "rcu_sched", "rcu_preempt",
+		"leaked", "bad pte", "Bad rss", "tmebox: memory", "Out of memory", "Huh VM_FAULT" };
+	static char log[1 << 20];
+	static size_t seen;
+	unsigned long taint = 0;
+	int length = klogctl(READ_ALL, log, sizeof(log) - 1);
+	bool found = false;
+	FILE *file;
+	char *line;
+
+	log[length < 0 ? 0 : length] = 0;
+	if (seen > (size_t)length)
+		seen = 0;
+	for (line = strtok(log + seen, "\n"); line; line = strtok(NULL, "\n")) {
+		for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++) {
+			if (!strstr(line, words[i]))
+				continue;
+			report("# kernel: %s", line);
+			found = true;
+		}
+	}
+	seen = length < 0 ? 0 : length;
+	file = fopen("/proc/sys/kernel/tainted", "r");
+	if (!file || fscanf(file, "%lu", &taint) != 1)
+		taint = ~0UL;
+	if (file)
+		fclose(file);
+	/* 4: a machine check, which one group asks for; 12, 13: the module's origin. */
+	taint &= ~(1UL << 4 | 1UL << 12 | 1UL << 13);
+	if (taint)
+		report("# kernel: tainted %#lx", taint);
+	return found || taint;
+}

@@ -1,0 +1,145 @@
+"""`tmebox driver`: prove the kernel driver in virtual machines, without the hardware it is for."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tmebox.cli.output import EXIT_FAILED, complain, printable, stdout
+from tmebox.driver import registers, trial
+from tmebox.driver.kernels import METAPACKAGES
+
+driver = typer.Typer(no_args_is_help=True, rich_markup_mode="rich")
+
+QUICK = trial.Effort(noise_s=10, cycles=1_000, rounds=500)
+ONLY_HARDWARE = (
+    "that PCONFIG programs the keys that the driver asks for, on every package",
+    "that a wrong key is a machine check, and what this kernel makes of it",
+    "that flushed lines are gone from the caches, and how long anything takes",
+)
+
+
+@driver.command("test")
+def test(
+    kernel: Annotated[
+        list[str] | None,
+        typer.Option("--kernel", "-k", help=f"Only this one: {' or '.join(METAPACKAGES)}. Can be repeated."),
+    ] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Short races, short noise, no mutants.")] = False,
+    hardware: Annotated[
+        bool,
+        typer.Option("--hardware", help="Look at this machine instead: is there what a proof on it needs?"),
+    ] = False,
+    logs: Annotated[
+        Path | None, typer.Option("--logs", help="Write the kernels' logs of failed runs into this folder.")
+    ] = None,
+) -> None:
+    """Build the driver for Debian's kernels, boot each in QEMU, attack the driver, and say what was proved.
+
+    Needs QEMU, make, gcc and a network, but neither root nor TME-MK. Exits with 0 if all of it holds.
+    """
+    if hardware:
+        _refuse_without_integrity()
+    series = tuple(kernel or METAPACKAGES)
+    unknown = [each for each in series if each not in METAPACKAGES]
+    if unknown:
+        raise typer.BadParameter(f"{unknown[0]}: known are {', '.join(METAPACKAGES)}", param_hint="--kernel")
+    try:
+        good = _run(series, QUICK if quick else trial.Effort(), not quick, logs)
+    except trial.TrialUnavailableError as error:
+        complain(f"the driver cannot be tested here: {error}")
+        raise typer.Exit(EXIT_FAILED) from error
+    raise typer.Exit(0 if good else EXIT_FAILED)
+
+
+def _refuse_without_integrity() -> None:
+    try:
+        layout = registers.layout(registers.read())
+    except registers.UnusableError as error:
+        complain(f"no proof on this machine: {error}")
+        raise typer.Exit(EXIT_FAILED) from error
+    if not registers.handles_machine_checks():
+        complain(
+            "no proof on this machine: its kernel does not handle machine checks, so a wrong key would end it"
+        )
+        raise typer.Exit(EXIT_FAILED)
+    if not os.access("/dev/tmebox", os.R_OK | os.W_OK):
+        complain(
+            f"{layout.keys} keys with integrity, but no /dev/tmebox here: load the driver (docs/driver.md)"
+        )
+        raise typer.Exit(EXIT_FAILED)
+
+
+def _run(series: tuple[str, ...], effort: trial.Effort, mutants: bool, logs: Path | None) -> bool:
+    out, start, good = stdout(), time.monotonic(), True
+
+    def watch(line: str) -> None:
+        if line.startswith(("not ok", "# ")):
+            out.print(f"    [dim]{printable(line)}[/]")
+
+    for bench in trial.benches(series):
+        whole = bench.whole(effort, watch)
+        good &= _show(whole, logs)
+        if bench.series != series[-1]:
+            continue
+        control = bench.without_aliases(lambda _: None)
+        good &= _show_control(control)
+        if mutants:
+            good &= _show_mutants(bench.mutated(lambda _: None), logs)
+    out.print(
+        f"\n{'[bold green]All of it holds' if good else '[bold red]Not all of it holds'}[/], in "
+        f"{time.monotonic() - start:.0f} s. Only the hardware could show:"
+    )
+    for each in ONLY_HARDWARE:
+        out.print(f"  {each}")
+    return good
+
+
+def _show(outcome: trial.Outcome, logs: Path | None) -> bool:
+    out = stdout()
+    mark = "[red]✗[/]" if outcome.failed else "[green]✓[/]"
+    out.print(f"{mark} {printable(outcome.title)}: {outcome.passed} tests hold, {len(outcome.failed)} do not")
+    for count in outcome.counts:
+        out.print(f"    {printable(count)}")
+    for name in outcome.failed:
+        out.print(f"    [red]{printable(name)}[/]")
+    for name in outcome.skipped:
+        out.print(f"    [yellow]not run:[/] {printable(name)}")
+    _keep(outcome, logs)
+    return not outcome.failed
+
+
+def _show_control(outcome: trial.Outcome) -> bool:
+    caught = any("every alias reads" in name for name in outcome.failed)
+    mark = "[green]✓[/]" if caught else "[red]✗[/]"
+    found = outcome.counts[0] if outcome.counts else outcome.log[-500:]
+    stdout().print(
+        f"{mark} without memory behind the keys the test of aliases fails, as it must: {printable(found)}"
+    )
+    return caught
+
+
+def _show_mutants(outcome: trial.Outcome, logs: Path | None) -> bool:
+    missed = [name for name, caught in outcome.mutants.items() if not caught]
+    good = trial.all_mutants_caught(outcome)
+    mark = "[green]✓[/]" if good else "[red]✗[/]"
+    caught = len(outcome.mutants) - len(missed)
+    stdout().print(f"{mark} of {trial.mutant_count()} drivers with one mistake each, {caught} are caught")
+    for name in missed:
+        stdout().print(f"    [red]not caught:[/] {printable(name)}")
+    if not good:
+        _keep(outcome, logs)
+    return good
+
+
+def _keep(outcome: trial.Outcome, logs: Path | None) -> None:
+    if not outcome.log or logs is None:
+        return
+    logs.mkdir(parents=True, exist_ok=True)
+    file = logs / f"{outcome.title.replace(' ', '-')}.log"
+    file.write_text(outcome.log)
+    stdout().print(f"    the kernel's log: {printable(str(file))}")

@@ -1,0 +1,315 @@
+"""What the core answers without Python is what Python would have answered, and nothing more."""
+
+from __future__ import annotations
+
+import errno
+import os
+import random
+import socket
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import tmebox
+from tests.forked import run_forked
+from tmebox import abi
+from tmebox.runtime.system import System
+
+ASK = r"""
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+static char data[65536];
+const char constant[4096] = "constant";
+
+long ask(long number, long a, long b, long c, long d, long e)
+{
+	long result = syscall(number, a, b, c, d, e);
+	return result < 0 ? -errno : result;
+}
+long place(void) { return (long)data; }
+long constant_place(void) { return (long)constant; }
+void fill(long seed) { for (int i = 0; i < 65536; i++) data[i] = (char)((i * 31 + seed) >> 3); }
+long sum(long size)
+{
+	unsigned long all = 0;
+	for (long i = 0; i < size; i++) all = all * 31 + (unsigned char)data[i];
+	return (long)(all >> 1);
+}
+long open_file(const char *path, int flags) { int fd = open(path, flags, 0600); return fd < 0 ? -errno : fd; }
+long make_pair(void)
+{
+	int two[2];
+	return socketpair(AF_UNIX, SOCK_STREAM, 0, two) ? -errno : two[0] | (long)two[1] << 32;
+}
+"""
+READ, WRITE, CLOSE, READV, WRITEV, PREAD, PWRITE, SENDTO, RECVFROM = 0, 1, 3, 19, 20, 17, 18, 44, 45
+EPOLL_WAIT, SENDFILE, CLOCK = 232, 40, 228
+ANSWERED = (READ, WRITE, READV, WRITEV, PREAD, PWRITE, SENDTO, RECVFROM, EPOLL_WAIT, 281, SENDFILE, CLOCK)
+MODULE = pytest.fixture(scope="module")
+
+
+@MODULE
+def module() -> tmebox.Module:
+    return tmebox.compile(source_text=ASK, flags=("-w",))
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Numbers of the system calls that came to Python."""
+    numbers: list[int] = []
+    honest = System.handle
+
+    def noting(self: System, memory: Any, number: int, arguments: tuple[int, ...]) -> int:
+        numbers.append(number)
+        return honest(self, memory, number, arguments)
+
+    monkeypatch.setattr(System, "handle", noting)
+    return numbers
+
+
+def test_bytes_of_files_and_pairs_move_without_python(
+    module: tmebox.Module, asked: list[int], tmp_path: Path
+) -> None:
+    with tmebox.Sandbox(module, dirs=[f"{tmp_path}:/d"], timeout=60) as box:
+        box.fill(5)
+        before = box.sum(60000)
+        at = box.place()
+        file = box.open_file("/d/new", os.O_RDWR | os.O_CREAT)
+        pair = box.make_pair()
+        left, right = pair & 0xFFFFFFFF, pair >> 32
+        asked.clear()
+        assert box.ask(WRITE, file, at, 60000, 0, 0) == 60000
+        box.fill(0)
+        assert box.ask(PREAD, file, at, 60000, 0, 0) == 60000
+        assert box.sum(60000) == before
+        assert box.ask(SENDTO, left, at, 500, 0, 0) == 500
+        assert box.ask(RECVFROM, right, at + 1000, 65000 - 1000, 0, 0) == 500
+        assert box.ask(CLOCK, 1, at, 0, 0, 0) == 0
+        assert asked == []
+    assert (tmp_path / "new").stat().st_size == 60000
+
+
+@pytest.mark.parametrize("call", [READ, PREAD, RECVFROM])
+def test_nothing_is_read_into_memory_that_the_sandbox_could_not_write(
+    module: tmebox.Module, call: int, tmp_path: Path
+) -> None:
+    (tmp_path / "f").write_bytes(b"A" * 8192)
+    with tmebox.Sandbox(module, dirs=[f"{tmp_path}:/d"], timeout=60) as box:
+        file = box.open_file("/d/f", os.O_RDONLY)
+        pair = box.make_pair()
+        left, right = pair & 0xFFFFFFFF, pair >> 32
+        box.ask(WRITE, left, box.place(), 4096, 0, 0)
+        source = right if call == RECVFROM else file
+        constant = box.constant_place()
+        control = box.memory.read(abi.CONTROL_PAGE, 4096)
+        places = [
+            abi.CONTROL_PAGE, abi.CONTROL_PAGE - 8, constant, constant + 4088, 0, 8, 4096,
+            abi.PRIVATE_END - 4, abi.PRIVATE_END, abi.ARENA_END - 4, abi.ARENA_END, 1 << 32, (1 << 32) - 4,
+            1 << 47, -4, -1, abi.CODE_BASE, abi.TARGET_MAP,
+        ]  # fmt: skip
+        for place in places:
+            assert box.ask(call, source, place, 16, 0, 0) == -errno.EFAULT, hex(place)
+        assert box.memory.read(constant, 8) == b"constant"
+        assert box.memory.read(abi.CONTROL_PAGE, 4096) == control
+
+
+@pytest.mark.parametrize("call", [WRITE, PWRITE, SENDTO])
+def test_nothing_is_written_from_memory_that_the_sandbox_could_not_read(
+    module: tmebox.Module, call: int, tmp_path: Path
+) -> None:
+    with tmebox.Sandbox(module, dirs=[f"{tmp_path}:/d"], timeout=60) as box:
+        file = box.open_file("/d/f", os.O_RDWR | os.O_CREAT)
+        left = box.make_pair() & 0xFFFFFFFF
+        target = left if call == SENDTO else file
+        for place in (0, 8, abi.PRIVATE_END, abi.ARENA_END, 1 << 32, 1 << 47, -1, -8, abi.CODE_BASE):
+            assert box.ask(call, target, place, 16, 0, 0) == -errno.EFAULT, hex(place)
+    assert (tmp_path / "f").stat().st_size == 0
+
+
+def test_rights_of_descriptors_hold(module: tmebox.Module, tmp_path: Path) -> None:
+    (tmp_path / "f").write_bytes(b"abc")
+    with tmebox.Sandbox(module, dirs=[f"{tmp_path}:/d", f"{tmp_path}:/r:ro"], timeout=60) as box:
+        at = box.place()
+        reading = box.open_file("/d/f", os.O_RDONLY)
+        writing = box.open_file("/d/f", os.O_WRONLY)
+        assert box.ask(WRITE, reading, at, 1, 0, 0) == -errno.EBADF
+        assert box.ask(READ, writing, at, 1, 0, 0) == -errno.EBADF
+        assert box.ask(WRITE, box.open_file("/r/f", os.O_RDONLY), at, 1, 0, 0) == -errno.EBADF
+        assert box.ask(SENDTO, writing, at, 1, 0, 0) == -errno.ENOTSOCK
+        for number in (63, 1023, 1024, 1 << 31, -1, 1 << 62):
+            assert box.ask(READ, number, at, 1, 0, 0) == -errno.EBADF
+        assert box.ask(CLOSE, reading, 0, 0, 0, 0) == 0
+        assert box.ask(READ, reading, at, 1, 0, 0) == -errno.EBADF
+        directory = box.open_file("/d", os.O_RDONLY)
+        assert directory == reading
+        assert box.ask(READ, directory, at, 1, 0, 0) == -errno.EISDIR
+    assert (tmp_path / "f").read_bytes() == b"abc"
+
+
+def test_a_number_of_a_closed_file_is_not_the_hosts_next_file(module: tmebox.Module, tmp_path: Path) -> None:
+    """The host gets the numbers that a guest gives back."""
+    (tmp_path / "f").write_bytes(b"abc")
+    with tmebox.Sandbox(module, dirs=[f"{tmp_path}:/d"], timeout=60) as box:
+        at = box.place()
+        number = box.open_file("/d/f", os.O_RDWR)
+        box.ask(CLOSE, number, 0, 0, 0, 0)
+        secret = tmp_path / "secret"
+        secret.write_bytes(b"secret")
+        kept = [os.open(secret, os.O_RDWR) for _ in range(8)]
+        assert box.ask(READ, number, at, 6, 0, 0) == -errno.EBADF
+        assert box.ask(WRITE, number, at, 6, 0, 0) == -errno.EBADF
+        box.reset()
+        assert box.ask(READ, number, at, 6, 0, 0) == -errno.EBADF
+        for descriptor in kept:
+            os.close(descriptor)
+    assert secret.read_bytes() == b"secret"
+
+
+SLOW = r"""
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+static unsigned char b[1 << 20];
+int main(int count, char **values)
+{
+	for (int i = 0; i < sizeof b; i++) b[i] = (unsigned char)(i * 7 + (i >> 8));
+	for (int n = 0; n < 3; n++) if (write(1, b, sizeof b) != sizeof b) return 1;
+	return 0;
+}
+"""
+
+
+@pytest.mark.parametrize("kind", ["pipe", "socket"])
+def test_a_write_that_waits_writes_all_of_it_once(kind: str) -> None:
+    expected = bytes((i * 7 + (i >> 8)) & 0xFF for i in range(1 << 20)) * 3
+    if kind == "pipe":
+        reading, writing = os.pipe()
+    else:
+        reading, writing = (end.detach() for end in socket.socketpair())
+    found = bytearray()
+
+    def read_slowly() -> None:
+        chance = random.Random(1)
+        while piece := os.read(reading, chance.choice([1, 100, 4096, 65536, 1 << 20])):
+            found.extend(piece)
+            if chance.random() < 0.02:
+                time.sleep(0.03)
+
+    reader = threading.Thread(target=read_slowly)
+    reader.start()
+    with tmebox.Sandbox(tmebox.compile(source_text=SLOW, flags=("-w",)), stdout=writing) as box:
+        done = box.run(stdout=writing, timeout=120)
+    os.close(writing)
+    reader.join(60)
+    os.close(reading)
+    assert done.exit_code == 0
+    assert bytes(found) == expected
+
+
+def test_the_time_limit_holds_at_a_pipe_that_nobody_reads() -> None:
+    reading, writing = os.pipe()
+    with tmebox.Sandbox(tmebox.compile(source_text=SLOW, flags=("-w",))) as box:
+        began = time.monotonic()
+        with pytest.raises(tmebox.Timeout):
+            box.run(stdout=writing, timeout=0.3)
+        assert time.monotonic() - began < 20
+    os.close(reading)
+    os.close(writing)
+
+
+def test_a_program_leaves_no_descriptor_of_its_streams() -> None:
+    before = len(os.listdir("/proc/self/fd"))
+    module = tmebox.compile(source_text='int puts(const char *); int main(void) { puts("x"); return 0; }')
+    reading, writing = os.pipe()
+    with tmebox.Sandbox(module) as box:
+        for _ in range(20):
+            box.run(stdin=reading, stdout=writing)
+    os.close(writing)
+    assert os.read(reading, 100) == b"x\n" * 20
+    assert os.read(reading, 1) == b""
+    os.close(reading)
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_a_file_does_not_grow_beyond_its_limit(module: tmebox.Module, tmp_path: Path) -> None:
+    from tmebox.runtime.system import Directory
+
+    system = System(directories=[Directory(str(tmp_path), "/d", False)], max_file_bytes=1000)
+    with tmebox.Sandbox(module, timeout=60) as box:
+        box._tenancy.system = system
+        at = box.place()
+        file = box.open_file("/d/f", os.O_RDWR | os.O_CREAT)
+        assert box.ask(WRITE, file, at, 990, 0, 0) == 990
+        assert box.ask(WRITE, file, at, 100, 0, 0) == 10
+        assert box.ask(WRITE, file, at, 1, 0, 0) == -errno.EFBIG
+        assert box.ask(PWRITE, file, at, 10, 1 << 40, 0) == -errno.EFBIG
+    assert (tmp_path / "f").stat().st_size == 1000
+
+
+EDGES = (
+    0,
+    1,
+    2,
+    3,
+    4,
+    5,
+    6,
+    7,
+    8,
+    16,
+    63,
+    64,
+    255,
+    4095,
+    4096,
+    65536,
+    1 << 20,
+    1 << 31,
+    1 << 32,
+    1 << 47,
+    1 << 62,
+)
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_random_calls_never_reach_the_host(module: tmebox.Module, seed: int, tmp_path: Path) -> None:
+    def attack() -> None:
+        chance = random.Random(seed)
+        (tmp_path / "f").write_bytes(os.urandom(5000))
+        secret = os.memfd_create("secret")
+        os.write(secret, b"secret" * 100)
+        with tmebox.Sandbox(module, dirs=[f"{tmp_path}:/d"], timeout=60) as box:
+            at, constant = box.place(), box.constant_place()
+            box.open_file("/d/f", os.O_RDWR)
+            box.make_pair()
+            box.ask(291, 0, 0, 0, 0, 0)
+            box.ask(72, 4, 4, os.O_NONBLOCK, 0, 0)
+            box.ask(72, 5, 4, os.O_NONBLOCK, 0, 0)
+            places = (at, at + 8, at + 65500, constant, abi.CONTROL_PAGE, abi.ARENA_START, abi.ARENA_END - 8)
+            for _ in range(20000):
+                number = chance.choice(ANSWERED)
+                arguments = [
+                    chance.randrange(8),
+                    chance.choice((*places, chance.choice(EDGES), -chance.choice(EDGES))),
+                    chance.choice(EDGES[:16]),
+                    chance.choice((0, 0, 1, *places, chance.choice(EDGES))),
+                    chance.choice((0, 0, *places)),
+                ]
+                if number in (EPOLL_WAIT, 281):
+                    arguments[3] = 0
+                box.ask(number, *arguments)
+            assert box.memory.read(constant, 8) == b"constant"
+        assert os.pread(secret, 600, 0) == b"secret" * 100
+        os._exit(7)
+
+    assert run_forked(attack).exit_status == 7
