@@ -114,10 +114,10 @@ class Text:
     ) -> Iterator[tuple[int, str, bool]]:
         """What does not hold: a position, what is missing there, and whether it is an access that misses it.
 
-        arrivals: positions where control may arrive from anywhere but the instruction before; all of
-        `targets`, where the direct branches at `branches` lead, and `entries`, those of the tables that
-        `jumps` go through, are among them if they are positions of the text. claims: at starts of
-        instructions, ascending, well formed.
+        arrivals: positions where control may arrive from anywhere but the instruction before, in order; all
+        of `targets`, where the direct branches at `branches` lead, of `entries`, those of the tables that
+        `jumps` go through, and of the claims' places are among them if they are positions of the text.
+        claims: at starts of instructions, ascending, well formed.
         """
         if not self._accesses and not len(claims.positions):
             return
@@ -125,8 +125,10 @@ class Text:
         starts = np.concatenate(self._starts).astype(np.int64)
         ends, writes = np.concatenate(self._ends), np.concatenate(self._writes)
         left = np.concatenate(self._left)
-        arriving = _upon(np.union1d(arrivals, claims.positions))
+        arriving = _upon(arrivals)
         ending = _past(starts[ends])
+        to_claims = np.isin(targets, claims.positions)
+        branches, targets = branches[to_claims], targets[to_claims]
         for number in BY_NUMBER:
             mine = claims.registers == number
             places, facts = claims.positions[mine], claims.facts[mine].astype(np.uint8)

@@ -20,11 +20,9 @@ EVERY: Final = (1 << 16) - 1
 """A mask of all sixteen: register n is the bit 1 << n."""
 
 
+_BITS: Final = {Register.RAX + number: 1 << number for number in range(16)}
+
+
 def mask(written: set[int]) -> int:
     """Those of the widest registers that are general-purpose ones."""
-    result = 0
-    for register in written:
-        number = register - Register.RAX
-        if 0 <= number < 16:
-            result |= 1 << number
-    return result
+    return sum([_BITS[register] for register in written if register in _BITS])

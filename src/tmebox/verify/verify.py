@@ -340,8 +340,10 @@ class _Walk:
         positions = np.concatenate([none, *(positions for positions, _ in self.branches)])
         targets = np.concatenate([none, *(targets for _, targets in self.branches)])
         jumps = np.concatenate([np.empty((0, 3), np.int64), *self.table_jumps]).T
-        arrivals = np.concatenate([targets, entries, np.flatnonzero(self.target_map)])
-        arrivals = arrivals[(arrivals >= 0) & (arrivals < len(self.code))]
+        arrives = self.target_map != 0
+        for places in (targets, entries, claims.positions):
+            arrives[places[(places >= 0) & (places < len(arrives))]] = True
+        arrivals = np.flatnonzero(arrives)
         unproven = self.facts.unproven(arrivals, claims, positions, targets, TableJumps(*jumps), entries)
         for position, missing, is_access in unproven:
             rule = self.table.memory.name if is_access else rules.CLAIMS_ABOUT_REGISTERS_HOLD
