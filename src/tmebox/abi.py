@@ -61,6 +61,10 @@ TARGET_R15_SHIFT = 3
 which code that uses gs may change, so neither kind of code can ever arrive in the other."""
 TARGET_SHIFTS = {"gs": 0, "r15": TARGET_R15_SHIFT}
 
+HOLDS_BASE = 64
+"""A fact about a register, as module files claim it: it holds the window's base. Facts from 0 to 32 say that
+its value is below 2 to the power of that."""
+
 TABLE_ENTRY = 8
 """Bytes of an entry of the tables of jump targets that a text may end with: the address of an instruction."""
 

@@ -21,6 +21,9 @@ from tests.campaign.proof_models import State, Step, address_of, run, told
 from tmebox import abi
 from tmebox.verify import memory, stack
 from tmebox.verify.decoded import decode
+from tmebox.verify.facts import Access
+from tmebox.verify.forms import Form
+from tmebox.verify.registers import BY_NUMBER
 
 
 class Claim(NamedTuple):
@@ -138,12 +141,30 @@ def addresses(base: str) -> Iterator[Unit]:
 
 
 def _address(base: str, shape: probes.Shape) -> Iterator[Claim]:
-    found = probes.displacements(shape, probes.is_accepted_anywhere, base)
-    if found is None:
-        return
+    for access in probes.accesses(shape, base):
+
+        def accepts(form: Form, access: Access | None = access) -> bool:
+            return probes.is_accepted_anywhere(form) and form.access == access
+
+        found = probes.displacements(shape, accepts, base)
+        if found is not None:
+            yield from _addressed(base, shape, access, found)
+
+
+def _known(state: State, access: Access) -> list[Any]:
+    """The facts that an access needs."""
+    known = [state.registers[BY_NUMBER[access.base]] == state.base]
+    if access.offset >= 0:
+        known.append(z3.ULT(state.registers[BY_NUMBER[access.offset]], 1 << access.bits))
+    return known
+
+
+def _addressed(base: str, shape: probes.Shape, access: Access | None, found: probes.Range) -> Iterator[Claim]:
     encoding = probes.load(shape, 0)
     assert encoding is not None
     state, assumptions = entered(base)
+    if access is not None:
+        assumptions += _known(state, access)
     displacement = z3.BitVec("displacement", 64)
     assumptions += [displacement >= found.low, displacement <= found.high]
     if shape.base == Register.RSP:
@@ -151,7 +172,7 @@ def _address(base: str, shape: probes.Shape) -> Iterator[Claim]:
         assumptions += [near_anchor(state, moved), z3.ULE(moved, most_unanchored())]
     address = address_of(state, Step(decoded_of(encoding), displacement))
     yield Claim(
-        f"{shape} with {found.low:#x} to {found.high:#x} is in the window",
+        f"{shape} with {found.low:#x} to {found.high:#x} and {access} is in the window",
         tuple(assumptions),
         is_confined(state.base, address, most_bytes()),
     )

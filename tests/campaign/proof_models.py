@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 import z3
-from iced_x86 import CodeSize, MemorySizeExt, OpKind, Register, RegisterExt
+from iced_x86 import CodeSize, MemorySizeExt, Mnemonic, OpKind, Register, RegisterExt
 
 from tests.campaign.facts_believed import MNEMONICS
 from tests.campaign.x86_facts_table import GENERAL, Effects, effects, facts_of, read_table
@@ -132,7 +132,8 @@ def told(decoded: Decoded) -> Effects:
 
 
 def run(state: State, step: Step) -> None:
-    model = MODELS.get(MNEMONICS[step.decoded.instruction.mnemonic])
+    name = MNEMONICS[step.decoded.instruction.mnemonic]
+    model = MODELS.get(name) or PARTIAL.get(name)
     if model is None:
         _anything(state, step)
     else:
@@ -275,6 +276,31 @@ def _shift_right(state: State, step: Step) -> None:
     _write_back(state, step, z3.LShR(left, count))
 
 
+def _some_result(state: State, step: Step) -> None:
+    """The first operand comes out as anything, but all of it is written."""
+    instruction = step.decoded.instruction
+    if instruction.op_count < 2 and instruction.mnemonic == Mnemonic.IMUL:
+        _anything(state, step)
+        return
+    registers = dict(state.registers)
+    _anything(state, step)
+    if instruction.op_kind(0) == OpKind.REGISTER:
+        name = full_name(instruction.op_register(0))
+        state.registers[name] = registers[name]
+        state.write(instruction.op_register(0), state.unknown(operand_bits(step)))
+
+
+def _some_shift(state: State, step: Step) -> None:
+    """Likewise, but a count of 0 leaves everything as it is."""
+    bits = operand_bits(step)
+    count = source(state, step, 1, 8) & (63 if bits == 64 else 31)
+    registers = dict(state.registers)
+    _some_result(state, step)
+    if step.decoded.instruction.op_kind(0) == OpKind.REGISTER:
+        name = full_name(step.decoded.instruction.op_register(0))
+        state.registers[name] = z3.If(count == 0, registers[name], state.registers[name])
+
+
 def _push(state: State, step: Step) -> None:
     value = source(state, step, 0, 64)
     state.registers["rsp"] = state.registers["rsp"] - 8
@@ -354,3 +380,8 @@ MODELS: Final[dict[str, Callable[[State, Step], None]]] = {
     **{f"movs{size}": _MOVES for size in "bwdq"},
 }
 """By mnemonic."""
+PARTIAL: Final[dict[str, Callable[[State, Step], None]]] = {
+    **dict.fromkeys(["or", "xor", "adc", "sbb", "neg", "not", "inc", "dec", "imul", "movsx"], _some_result),
+    **dict.fromkeys(("shl", "sal", "sar"), _some_shift),
+}
+"""These tell only which part of a register is written."""

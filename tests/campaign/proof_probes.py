@@ -17,6 +17,7 @@ from tests.campaign.accepted_forms import accepted, numbers_around
 from tests.campaign.proof_models import GENERAL, full_name
 from tmebox.verify.bases import TABLES, Table
 from tmebox.verify.decoded import decode
+from tmebox.verify.facts import Access
 from tmebox.verify.forms import Form, classify
 
 WIDE: Final = {name: getattr(Register, name.upper()) for name in GENERAL}
@@ -190,6 +191,12 @@ def displacements(shape: Shape, accepts: Callable[[Form], bool], base: str) -> R
         return None
     numbers = [number for number in numbers_around() if is_accepted(number)]
     return Range(numbers[0], numbers[-1])
+
+
+def accesses(shape: Shape, base: str) -> list[Access | None]:
+    """The sets of facts that loads from there need, with one displacement or another; None: no facts."""
+    forms = [form_of(load(shape, number), base) for number in numbers_around()]
+    return list({form.access: None for form in forms if form is not None and is_accepted_anywhere(form)})
 
 
 _TRIED_FIRST: Final = (0, 8, -8, 1 << 20, -1 << 20)

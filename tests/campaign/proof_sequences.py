@@ -10,6 +10,7 @@ import z3
 from iced_x86 import Register
 
 from tests.campaign import proof_probes as probes
+from tests.campaign.accepted_forms import numbers_around
 from tests.campaign.proof_claims import (
     Claim,
     Unit,
@@ -19,18 +20,17 @@ from tests.campaign.proof_claims import (
     entered,
     is_confined,
     may_be_mapped,
-    most_bytes,
     near_anchor,
     number,
-    reads_base,
     stack_rules,
 )
-from tests.campaign.proof_models import GENERAL, Access, State, Step, address_of, not_taken, run, told
+from tests.campaign.proof_models import GENERAL, Access, State, Step, not_taken, run, told
 from tmebox import abi
-from tmebox.verify import borrowed, sequences
+from tmebox.verify import facts, sequences
 from tmebox.verify import jump_tables as tablejumps
 from tmebox.verify.bases import TABLES
 from tmebox.verify.forms import classify
+from tmebox.verify.registers import BY_NUMBER, NAMES_32
 
 
 def _options(step: str, name: str, base: str) -> list[bytes]:
@@ -213,7 +213,7 @@ def _is_entry() -> Claim:
 
 def table_jump(name: str) -> bytes:
     """`jmp *0x40010000(,%Rd,8)`."""
-    index = next(number for number, found in borrowed.NAMES_32.items() if found == name)
+    index = next(number for number, found in NAMES_32.items() if found == name)
     return probes.jump_through(probes.Shape(Register.NONE, Register.NONE, index, abi.TABLE_ENTRY), 0x40010000)
 
 
@@ -227,53 +227,32 @@ def tables_fit(first: Any, most: Any, length: Any) -> Any:
     return z3.And(first >= 0, first % abi.TABLE_ENTRY == 0, most >= 0, end <= length)
 
 
-def borrowed_bases(base: str) -> Iterator[Unit]:
-    for sequence in _borrowed_sequences(base):
-        yield Unit(f"{base} {sequence[-1]}", lambda sequence=sequence: _borrowed(base, sequence))  # type: ignore[misc]
+def facts_made(base: str) -> Iterator[Unit]:
+    """What an instruction is said to make true of a register is true afterwards."""
+    for name in GENERAL if base == "gs" else ():
+        if name != "rsp":
+            yield Unit(f"gs facts about {name}", lambda name=name: _facts_made(name))  # type: ignore[misc]
 
 
-def _borrowed_sequences(base: str) -> list[sequences.Steps]:
-    return [
-        sequence
-        for last, found in TABLES[base].sequences.by_last_step.items()
-        if last.startswith("an access to")
-        for sequence in found
-    ]
+def _facts_made(name: str) -> Iterator[Claim]:
+    for encoding in probes.writers_of(name):
+        variants = [probes.with_immediate(encoding, number) for number in numbers_around()]
+        forms = [probes.form_of(variant, "gs") for variant in (encoding, *variants)]
+        for made in {form.leaves: None for form in forms if form is not None and form.leaves}:
+            yield from _fact_made(encoding, made)
 
 
-def _borrowed(base: str, sequence: sequences.Steps) -> Iterator[Claim]:
-    """`disp(%T,%S)` after 32 or 16 bits went into S and the window's base into T."""
-    holder, offset = next(
-        (holder, offset)
-        for holder in borrowed.NAMES.values()
-        for offset in borrowed.NAMES.values()
-        if sequence[-1] in (borrowed.near_access(holder, offset), borrowed.indexed_access(holder, offset))
-    )
-    (loading,) = _options(sequence[1], holder, base)
-    for filling in probes.alternatives(sequence[0], offset, base):
-        numbers = probes.immediates(filling, lambda code: sequence[0] in classify(code, TABLES[base]).steps)
-        for scale in (1, 2, 4, 8):
-            shape = probes.Shape(Register.NONE, probes.WIDE[holder], probes.WIDE[offset], scale)
-            found = probes.displacements(shape, lambda form: sequence[-1] in form.steps, base)
-            if found is None:
-                continue
-            state, assumptions = entered(base)
-            immediate, displacement = z3.BitVec("immediate", 64), z3.BitVec("displacement", 64)
-            assumptions += [displacement >= found.low, displacement <= found.high]
-            if numbers is not None:
-                assumptions += [immediate >= numbers.low, immediate <= numbers.high]
-            run(state, Step(decoded_of(filling), immediate=None if numbers is None else immediate))
-            assumptions.append(reads_base(state))  # what was stored in between was not on the control page
-            run(state, Step.of(loading))
-            encoding = probes.load(shape, 0)
-            assert encoding is not None
-            yield Claim(
-                f"{filling.hex(' ')}; {loading.hex(' ')}; {shape} with {found.low:#x} to {found.high:#x}",
-                tuple(assumptions),
-                is_confined(
-                    state.base, address_of(state, Step(decoded_of(encoding), displacement)), most_bytes()
-                ),
-            )
+def _fact_made(encoding: bytes, made: tuple[int, int]) -> Iterator[Claim]:
+    numbers = probes.immediates(encoding, lambda code: classify(code, TABLES["gs"]).leaves == made)
+    state, assumptions = entered("gs")
+    immediate = z3.BitVec("immediate", 64)
+    if numbers is not None:
+        assumptions += [immediate >= numbers.low, immediate <= numbers.high]
+    base_before = state.base
+    run(state, Step(decoded_of(encoding), immediate=None if numbers is None else immediate))
+    register = state.registers[BY_NUMBER[made[0]]]
+    holds = register == base_before if made[1] == facts.BASE else z3.ULT(register, 1 << made[1])
+    yield Claim(f"{encoding.hex(' ')} with {numbers} makes {made} true", tuple(assumptions), holds)
 
 
 def reserved_registers(base: str) -> Iterator[Unit]:
@@ -303,7 +282,7 @@ GROUPS: Final = (
     checked_branches,
     strings,
     table_jumps,
-    borrowed_bases,
+    facts_made,
     reserved_registers,
     addresses,
 )

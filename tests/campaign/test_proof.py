@@ -27,7 +27,7 @@ from tests.forked import run_forked
 from tmebox import abi
 from tmebox.errors import VerificationError
 from tmebox.verify import bases as tables
-from tmebox.verify import borrowed, memory, memory_r15, sequences, stack, verify
+from tmebox.verify import facts, memory, memory_r15, sequences, stack, verify
 
 pytestmark = pytest.mark.slow
 
@@ -68,8 +68,8 @@ FEW = {
     "gs": (
         *COMMON,
         *CHECKED,
-        "near(%r11,%rax)",
-        "table(%rax,%rcx,",
+        "address (r11,rax,",
+        "facts about rcx",
         "%gs:(eax,ecx",
         "%gs:(none,none",
         "rip-rel",
@@ -130,20 +130,25 @@ OTHER_WORDS = {
         (stack, "STACK_REACH", 2 * MIB, "gs", "stack 50"),
         (stack, "_ADD_OR_SUBTRACT", {Code.XOR_RM64_IMM8}, "gs", "adjustment 48 83 f4"),
         (stack, "_ALIGN", stack._ALIGN | {Code.OR_RM64_IMM8}, "gs", "adjustment 48 83 cc"),
-        (abi, "STACK_LOWEST", 64 << 10, "gs", "near(%r11,%rax)"),
-        (abi, "SHARED_END", 4096 * MIB - (64 << 10), "gs", "near(%r11,%rax)"),
+        (abi, "STACK_LOWEST", 64 << 10, "gs", "address (r11,rax,"),
+        (abi, "SHARED_END", 4096 * MIB - (64 << 10), "gs", "address (r11,rax,"),
         (abi, "SHARED_END", 4096 * MIB - (64 << 10), "r15", "address (r15,r14"),
         (abi, "SHARED_END", 4096 * MIB - (64 << 10), "gs", "address (rsp,none"),
         (abi, "SHARED_END", 4096 * MIB, "gs", "[rep] stos"),
         (abi, "ARENA_START", 1024 * MIB + (64 << 10), "gs", "access near rsp"),
         (abi, "PRIVATE_END", 1024 * MIB, "gs", "access near rsp"),
-        (borrowed, "R15_REACH", 2 * MIB, "gs", "near(%r11,%rax)"),
-        (borrowed, "INDEX_BITS", 29, "gs", "table(%r11,%rax,"),
-        (borrowed, "_OFFSETS", borrowed._OFFSETS | {Code.MOV_R64_RM64}, "gs", "near(%r11,%rax)"),
-        (borrowed, "_OFFSETS", borrowed._OFFSETS | {Code.MOVSXD_R64_RM32}, "gs", "near(%r11,%rax)"),
-        (borrowed, "_OFFSETS", borrowed._OFFSETS | {Code.BSF_R32_RM32}, "gs", "near(%r11,%rax)"),
-        (borrowed, "_EXTENSIONS", borrowed._EXTENSIONS | {Code.MOVSX_R32_RM16}, "gs", "table(%r11,%rax,"),
-        (borrowed, "_MASKS", borrowed._MASKS | {Code.AND_RM64_IMM32}, "gs", None),
+        (facts, "R15_REACH", 2 * MIB, "gs", "address (r11,rax,"),
+        (facts, "R15_REACH", 2 * MIB, "gs", "address (r11,rax,8)"),
+        (facts, "_BELOW_BITS", 33, "gs", "address (r11,rax,8)"),
+        (facts, "_BELOW_BITS", 33, "gs", "address (r11,rax,1)"),
+        (facts, "ABSOLUTE_LIMIT", 8192 * MIB, "gs", None),
+        (facts, "FILLING", facts.FILLING | {Code.MOV_R64_RM64}, "gs", "facts about rax"),
+        (facts, "FILLING", facts.FILLING | {Code.MOVSXD_R64_RM32}, "gs", "facts about rax"),
+        (facts, "FILLING", facts.FILLING | UNCHANGING, "gs", "facts about rax"),
+        (facts, "FILLING", facts.FILLING | {Code.SHL_RM32_CL}, "gs", "facts about rax"),
+        (facts, "_EXTENSIONS", {**facts._EXTENSIONS, Code.MOVSX_R32_RM16: 16}, "gs", "facts about rax"),
+        (facts, "_MASKS", facts._MASKS | {Code.OR_RM32_IMM8}, "gs", "facts about rax"),
+        (facts, "_SHIFTS_RIGHT", facts._SHIFTS_RIGHT | {Code.SAR_RM32_IMM8}, "gs", "facts about rax"),
         (memory_r15, "R15_REACH", 2 * MIB, "r15", "address (r15,r14"),
         (memory_r15, "_WRITES_OFFSET", memory_r15._WRITES_OFFSET | UNCHANGING, "r15", "writes of r14"),
         (memory, "WINDOW_SIZE", 8192 * MIB, "gs", "rip-relative"),
@@ -160,11 +165,9 @@ def test_a_widened_rule_has_a_counterexample(
 ) -> None:
     """`unit` None: the change widens nothing, and no counterexample is made up."""
     monkeypatch.setattr(module, name, value)
-    if name == "_OFFSETS" or name in ("_EXTENSIONS", "_MASKS"):
-        monkeypatch.setattr(borrowed, "_FILL", borrowed._FILL | value)
     if module is sequences:
         rebuild(monkeypatch, base)
-    assert (broken(units(base, unit or "table(%r11,%rax,")) is not None) == (unit is not None)
+    assert (broken(units(base, unit or "address (r11,rax,8)")) is not None) == (unit is not None)
 
 
 def test_without_its_rule_for_reserved_registers_r15_has_a_counterexample(

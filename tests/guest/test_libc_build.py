@@ -41,6 +41,8 @@ def test_every_object_of_the_library_passes_the_verifier(tmp_path: Path) -> None
         module.text_address,
         functions=module.functions.tolist(),
         labels=module.labels.tolist(),
+        fact_places=module.fact_places,
+        facts=module.facts,
         table_entries=module.table_entries,
     )
     assert verified is not None

@@ -10,6 +10,8 @@ from pathlib import Path
 from elftools.elf.elffile import ELFFile
 
 from tmebox import abi
+from tmebox.toolchain import sections
+from tmebox.toolchain.link import fact_claims
 from tmebox.toolchain.rewrite.rewrite import rewrite
 from tmebox.verify import VerifiedText, verify
 
@@ -94,7 +96,11 @@ def verified(instrumented: str, folder: Path, isolation: str = "code+data", base
     (start,) = symbols.get_symbol_by_name("tables_start")
     tables, end = start["st_value"], text["sh_addr"] + text["sh_size"]
     targets: dict[bool, set[int]] = {True: set(), False: set()}
+    claims = elf.get_section_by_name(sections.FACTS)
+    places, facts = fact_claims.collected(claims.data() if claims else b"", text["sh_addr"], tables)
     for section in elf.iter_sections(type="SHT_RELA"):
+        if section.name == f".rela{sections.FACTS}":
+            continue
         for relocation in section.iter_relocations():
             symbol = symbols.get_symbol(relocation["r_info_sym"])
             address = symbol["st_value"] + relocation["r_addend"]
@@ -108,6 +114,8 @@ def verified(instrumented: str, folder: Path, isolation: str = "code+data", base
         functions=targets[True],
         labels=targets[False],
         table_entries=(end - tables) // abi.TABLE_ENTRY,
+        fact_places=places,
+        facts=facts,
         isolation=isolation,
         base=base,
     )

@@ -27,6 +27,8 @@ def verified(module: ModuleFile) -> ModuleFile:
         module.text_address,
         functions=module.functions.tolist(),
         labels=module.labels.tolist(),
+        fact_places=module.fact_places,
+        facts=module.facts,
         table_entries=module.table_entries,
         isolation=module.isolation,
     )

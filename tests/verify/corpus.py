@@ -1,6 +1,7 @@
 """Assembled examples for the verifier: `accept/RULE--WHAT.s` and `reject/RULE--WHAT.s`.
 
-A file's global symbols are its claimed functions, its symbols named `label_…` its claimed labels. Comments
+A file's global symbols are its claimed functions, its symbols named `label_…` its claimed labels. One named
+`fact_REGISTER_base_…` or `fact_REGISTER_BITS_…` claims a fact about a register at its place. Comments
 `# address: N`, `# base: NAME`, `# isolation: NAME` and `# table-entries: N` set what else `verify` is told.
 The numbers of the contract are symbols (M, BASE, REACH, …), so that no example repeats them.
 """
@@ -10,6 +11,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,6 +39,17 @@ NUMBERS = {
 }
 OUTSIDE = {**abi.GATES, "EXIT_GATE": abi.GATE_EXIT}
 """Symbols that branches may name and that are not in the text."""
+REGISTERS = [
+    "rax",
+    "rcx",
+    "rdx",
+    "rbx",
+    "rsp",
+    "rbp",
+    "rsi",
+    "rdi",
+    *(f"r{number}" for number in range(8, 16)),
+]
 PC_RELATIVE = (2, 4)
 """R_X86_64_PC32 and R_X86_64_PLT32: four bytes, relative to themselves."""
 ABSOLUTE = {1: 8, 10: 4, 11: 4}
@@ -52,6 +65,7 @@ class Example:
     isolation: str
     base: str
     table_entries: int
+    facts: tuple[tuple[int, int], ...] = ()
 
     def arguments(self) -> dict[str, Any]:
         return {
@@ -62,7 +76,19 @@ class Example:
             "isolation": self.isolation,
             "base": self.base,
             "table_entries": self.table_entries,
+            **claimed(self.facts),
         }
+
+
+def claimed(facts: Sequence[tuple[int, int]]) -> dict[str, list[int]]:
+    """Claims about registers, as `verify` takes them."""
+    return {"fact_places": [place for place, _ in facts], "facts": [fact for _, fact in facts]}
+
+
+def fact_of(name: str) -> int:
+    """What a symbol claims: the register's number << 8 | the fact."""
+    _, register, fact, *_ = name.split("_")
+    return REGISTERS.index(register) << 8 | (abi.HOLDS_BASE if fact == "base" else int(fact))
 
 
 def assemble(sources: list[Path], folder: Path) -> dict[Path, Example]:
@@ -106,4 +132,11 @@ def read(source: Path, object_file: Path) -> Example:
         settings.get("isolation", "code+data"),
         settings.get("base", "gs"),
         int(settings.get("table-entries", "0")),
+        tuple(
+            sorted(
+                (address + symbol["st_value"], fact_of(symbol.name))
+                for symbol in here
+                if symbol.name.startswith("fact_")
+            )
+        ),
     )

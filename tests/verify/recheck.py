@@ -9,10 +9,11 @@ from __future__ import annotations
 import re
 import struct
 import subprocess
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from tests.verify.recheck_facts import Knowledge
+from tests.verify.recheck_lines import Line
 from tmebox import abi
 
 FORBIDDEN = re.compile(
@@ -39,21 +40,6 @@ the x87's stores, which complete without if an exception is unmasked; nor what m
 AT_RSP = re.compile(r"(?<!:)(?:-?0x[0-9a-f]+)?\(%rsp\)")
 WAIT = 0x9B
 WIDE = re.compile(r"%r([a-d]x|[sd]i|bp|sp|\d+)$")
-
-
-@dataclass(frozen=True)
-class Line:
-    address: int
-    encoding: bytes
-    mnemonic: str
-    operands: str
-
-    @property
-    def text(self) -> str:
-        return f"{self.mnemonic} {self.operands}".strip()
-
-    def __str__(self) -> str:
-        return f"{self.address:#x}: {self.encoding.hex(' ')}: {self.text}"
 
 
 def disassemble(codes: Sequence[bytes], address: int, folder: Path) -> list[list[Line]]:
@@ -112,27 +98,6 @@ def keeping(register: str, bits: str) -> list[str]:
         exactly(f"mov {SPILLED_VALUE},{register}"),
         exactly(f"jmp *{SPILLED_TARGET}"),
     ]
-
-
-def is_borrowed_access(offset: str, base: str, access: str) -> bool:
-    """Whether three instructions are an access through a register that holds the window's base."""
-    holder = re.fullmatch(exactly(f"mov {BASE},") + r"(%r\w+)", base)
-    found = re.search(r"(?<!:)(-?0x[0-9a-f]+)?\((%r\w+),(%r\w+),([1248])\)", access)
-    if not holder or not found or found[2] != holder[1] or re.match(r"push|pop|call|jmp|bt\w* %", access):
-        return False
-    displacement, index, scale = int(found[1] or "0", 16), found[3], int(found[4])
-    name = exactly(low(index))
-    if index == holder[1] or "%rsp" in (index, holder[1]):
-        return False
-    narrow = re.fullmatch(rf"movz[bw][lq]? .*,({name}|{exactly(index)})", offset)
-    constant = re.fullmatch(rf"(and|shr) \$(0x[0-9a-f]+),{name}", offset)
-    if constant:
-        value = int(constant[2], 16)
-        narrow = narrow or (value < 1 << 16 if constant[1] == "and" else 16 <= value < 32)  # type: ignore[assignment]
-    if narrow and 0 <= displacement < 2 * abi.GIB:
-        return True
-    is_copy = narrow or re.fullmatch(rf"(mov|lea) .*,{name}", offset)
-    return bool(is_copy) and scale == 1 and abs(displacement) <= abi.R15_REACH
 
 
 def low_half(register: str) -> str:
@@ -207,15 +172,12 @@ def arrivals(lines: list[Line], base: str = "gs", tables: bytes = b"") -> set[in
     return _read_sequences(lines, base, tables)[0]
 
 
-def _read_sequences(
-    lines: list[Line], base: str, tables: bytes
-) -> tuple[set[int], set[int], set[int], set[int]]:
-    """Where control may arrive; and which instructions are covered, rebased and borrowed."""
+def _read_sequences(lines: list[Line], base: str, tables: bytes) -> tuple[set[int], set[int], set[int]]:
+    """Where control may arrive; and which instructions are covered and rebased."""
     texts = [re.sub(r"\s+", " ", line.text) for line in lines]
     inside: set[int] = set()
     covered: set[int] = set()
     rebased: set[int] = set()
-    borrowed: set[int] = set()
     for first in range(len(lines)):
         for sequence in SEQUENCES[base]:
             found = texts[first : first + len(sequence)]
@@ -224,21 +186,33 @@ def _read_sequences(
                 if "%esp" in sequence[0]:
                     rebased.add(first)
                 inside.update(line.address for line in lines[first + 1 : first + len(sequence)])
-    for first in range(len(lines) - 2 if base == "gs" else 0):
-        if is_borrowed_access(*texts[first : first + 3]):
-            borrowed.add(first + 2)
-            inside.update(line.address for line in lines[first + 1 : first + 3])
     end = lines[-1].address + len(lines[-1].encoding)
     for first in range(len(lines) - 2):
         if is_table_jump(texts[first : first + 3], tables, end):
             covered.update((first + 1, first + 2))
             inside.update(line.address for line in lines[first + 1 : first + 3])
-    return {line.address for line in lines} - inside, covered, rebased, borrowed
+    return {line.address for line in lines} - inside, covered, rebased
 
 
-def complaints(lines: list[Line], size_bytes: int, base: str = "gs", tables: bytes = b"") -> Iterator[str]:
-    """Everything wrong with one text: its instructions, of `size_bytes`, and the tables that follow them."""
-    starts, covered, rebased, borrowed = _read_sequences(lines, base, tables)
+def complaints(
+    lines: list[Line],
+    size_bytes: int,
+    base: str = "gs",
+    tables: bytes = b"",
+    facts: Iterable[tuple[int, int]] = (),
+    others: Iterable[int] = (),
+) -> Iterator[str]:
+    """Everything wrong with one text: its instructions, of `size_bytes`, and the tables that follow them.
+
+    facts: what is claimed of registers: addresses, and register number << 8 | fact. others: addresses
+    claimed as targets of indirect branches.
+    """
+    starts, covered, rebased = _read_sequences(lines, base, tables)
+    confined: set[int] = set()
+    if base == "gs":
+        known = Knowledge(lines, tables, facts, {*others})
+        yield from known.complaints(starts)
+        confined = known.confined
     if sum(len(line.encoding) for line in lines) != size_bytes:
         yield "objdump reads another number of bytes"
     for number, line in enumerate(lines):
@@ -251,7 +225,7 @@ def complaints(lines: list[Line], size_bytes: int, base: str = "gs", tables: byt
             dangerous = [what for what in dangerous if what.startswith("branch")]
         if number in rebased:
             dangerous = [what for what in dangerous if what != "rsp written"]
-        if number in borrowed:
+        if line.address in confined:
             dangerous = [what for what in dangerous if what != "host address"]
         yield from (f"{line}: {what}" for what in dangerous)
     yield from unanchored_complaints(lines)

@@ -82,7 +82,9 @@ def register_instructions(count: int) -> Iterator[bytes]:
             continue
         form = classify(encoding, TABLES["gs"])
         decoded = decode(encoding)
-        is_plain = not (form.refusals or form.needs_sequence or form.adjusts or form.branches or form.ends)
+        is_plain = not (
+            form.refusals or form.needs_sequence or form.access or form.adjusts or form.branches or form.ends
+        )
         if (
             is_plain
             and decoded

@@ -23,11 +23,11 @@ from tests.verify.processor import (
     features,
 )
 from tmebox.abi import STACK_REACH
-from tmebox.verify import anchors, borrowed, memory_r15
+from tmebox.verify import anchors, facts, memory_r15
 from tmebox.verify.bases import TABLES
-from tmebox.verify.borrowed import INDEX_BITS, NAMES, index_into, offset_into
 from tmebox.verify.decoded import Decoded, decode
 from tmebox.verify.forms import classify
+from tmebox.verify.registers import NAMES
 
 pytestmark = pytest.mark.slow
 
@@ -127,13 +127,13 @@ GS, R15 = TABLES["gs"], TABLES["r15"]
 
 def promised_bits(decoded: Decoded) -> dict[int, int]:
     """Registers that the verifier believes hold no more than so many bits afterwards."""
-    steps = classify(decoded.encoding, GS).steps
+    form = classify(decoded.encoding, GS)
     promised = {}
     for register, name in NAMES.items():
-        if offset_into(name) in steps or f"movl SRC, %{name} (32 bits)" in steps:
+        if f"movl SRC, %{name} (32 bits)" in form.steps:
             promised[register] = 32
-        if index_into(name) in steps:
-            promised[register] = INDEX_BITS
+    if form.leaves is not None and form.leaves[1] != facts.BASE:
+        promised[Register.RAX + form.leaves[0]] = form.leaves[1]
     form = classify(decoded.encoding, R15)
     if Register.R14 in decoded.written and not form.refusals:
         promised[Register.R14] = 32
@@ -143,7 +143,7 @@ def promised_bits(decoded: Decoded) -> dict[int, int]:
 def is_plain(encoding: bytes) -> bool:
     form = classify(encoding, GS)
     return (
-        not (form.refusals or form.needs_sequence or form.branches or form.ends)
+        not (form.refusals or form.needs_sequence or form.access or form.branches or form.ends)
         and form.features <= features()
     )
 
@@ -174,7 +174,7 @@ def test_what_is_believed_to_fill_a_register_does(forked: Callable[..., ChildOut
     found = sorted(set(encodings(fields, NUMBERS, heads)))
     filling = [encoding for encoding in found if is_plain(encoding) and promised_bits(decode(encoding))]  # type: ignore[arg-type]
     kept = {decode(encoding).code for encoding in filling}  # type: ignore[union-attr]
-    assert kept >= borrowed._OFFSETS | borrowed._EXTENSIONS | {Code.SHR_RM32_IMM8, Code.AND_RM32_IMM32}
+    assert kept >= facts.FILLING
     assert kept >= memory_r15._WRITES_OFFSET
     assert forked(lambda: too_wide(filling)).result() == []
 

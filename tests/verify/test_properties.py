@@ -1,7 +1,9 @@
 """What must hold for any bytes at all."""
 
+import itertools
 import re
 import shutil
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from hypothesis import strategies as st
 
 from tests.verify.corpus import ACCEPT, REJECT, Example
 from tests.verify.recheck import complaints, disassemble
+from tests.verify.recheck_lines import Line
 from tmebox import abi
 from tmebox.errors import VerificationError
 from tmebox.verify import VerifiedText, verify
@@ -22,10 +25,24 @@ ADDRESS = abi.TEXT_NOMINAL
 
 
 def accepted(
-    code: bytes, address: int = ADDRESS, base: str = "gs", table_entries: int = 0
+    code: bytes,
+    address: int = ADDRESS,
+    base: str = "gs",
+    table_entries: int = 0,
+    facts: Sequence[tuple[int, int]] = (),
+    others: Sequence[int] = (),
 ) -> VerifiedText | None:
     try:
-        return verify(code, address, functions=(), labels=(), base=base, table_entries=table_entries)
+        return verify(
+            code,
+            address,
+            functions=others,
+            labels=(),
+            base=base,
+            table_entries=table_entries,
+            fact_places=[place for place, _ in facts],
+            facts=[fact for _, fact in facts],
+        )
     except VerificationError:
         return None
 
@@ -70,11 +87,21 @@ class Text:
 
     code: bytes
     tables: bytes
+    facts: tuple[tuple[int, int], ...] = ()
+    others: tuple[int, ...] = ()
+
+    def complaints(self, lines: list[Line], base: str) -> Iterator[str]:
+        return complaints(lines, len(self.code), base, self.tables, self.facts, self.others)
 
 
-def parts(example: Example, code: bytes) -> Text:
+def parts(
+    example: Example,
+    code: bytes,
+    facts: tuple[tuple[int, int], ...] | None = None,
+    others: tuple[int, ...] = (),
+) -> Text:
     size_bytes = len(code) - example.table_entries * abi.TABLE_ENTRY
-    return Text(code[:size_bytes], code[size_bytes:])
+    return Text(code[:size_bytes], code[size_bytes:], example.facts if facts is None else facts, others)
 
 
 LISTS = frozenset(
@@ -83,7 +110,8 @@ LISTS = frozenset(
         "known-instruction--every-mnemonic",
         "rsp-stays-in-private-half--every-anchor",
         "indirect-branch-checked--r15-each-register",
-        "memory-through-gs--borrowed-each-register",
+        "memory-through-gs--held-each-register",
+        "memory-through-gs--held-filled",
         "table-within-text--r15-each-register",
     ]
 )
@@ -101,7 +129,7 @@ def flipped(examples: dict[Path, Example], base: str) -> dict[str, Text]:
         for position, byte in enumerate(example.code):
             for changed in {byte ^ (1 << bit) for bit in range(8)} | {0x90, 0xF4} - {byte}:
                 code = example.code[:position] + bytes([changed]) + example.code[position + 1 :]
-                if accepted(code, base=base, table_entries=example.table_entries):
+                if accepted(code, base=base, table_entries=example.table_entries, facts=example.facts):
                     survivors[f"{source.stem}, byte {position} = {changed:#04x}"] = parts(example, code)
     return survivors
 
@@ -116,11 +144,127 @@ def test_a_flipped_byte_is_refused_or_harmless(
     problems = [
         f"{what}: {complaint}"
         for (what, text), lines in zip(survivors.items(), readings, strict=True)
-        for complaint in complaints(lines, len(text.code), base, text.tables)
+        for complaint in text.complaints(lines, base)
     ]
     assert survivors
     assert any(text.tables for text in survivors.values())
     assert not problems, "\n".join(problems[:50])
+
+
+NUMBERS = (-1, 0, 8, 16, 31, 32, 33, 63, abi.HOLDS_BASE, 65, 255)
+"""Facts, and what is none."""
+
+
+def changed_claims(example: Example) -> Iterator[tuple[tuple[int, int], ...]]:
+    """What else could be said about the text: one claim more, less, elsewhere, or another one."""
+    size_bytes = len(example.code) - example.table_entries * abi.TABLE_ENTRY
+    for index in range(len(example.facts)):
+        yield example.facts[:index] + example.facts[index + 1 :]
+    wanted = {fact >> 8 for _, fact in example.facts} | {11}
+    for place in range(ADDRESS, ADDRESS + size_bytes + 1):
+        for register, number in itertools.product(wanted, NUMBERS):
+            claim = (place, register << 8 | number & 0xFF)
+            others = [one for one in example.facts if (one[0], one[1] >> 8) != (place, register)]
+            yield tuple(sorted([*others, claim]))
+
+
+@needs_objdump
+def test_a_changed_claim_about_a_register_is_refused_or_harmless(
+    examples: dict[Path, Example], tmp_path: Path
+) -> None:
+    survivors = {}
+    refused = 0
+    for source, example in examples.items():
+        if source.parent != ACCEPT or not example.facts:
+            continue
+        for facts in changed_claims(example):
+            if accepted(example.code, table_entries=example.table_entries, facts=facts):
+                survivors[f"{source.stem}, {facts}"] = parts(example, example.code, facts)
+            else:
+                refused += 1
+    readings = disassemble([text.code for text in survivors.values()], ADDRESS, tmp_path)
+    problems = [
+        f"{what}: {complaint}"
+        for (what, text), lines in zip(survivors.items(), readings, strict=True)
+        for complaint in text.complaints(lines, "gs")
+    ]
+    assert len(survivors) > 50
+    assert refused > 200
+    assert not problems, "\n".join(problems[:50])
+
+
+PIECES = [
+    bytes.fromhex(text) for text in (
+        "65 4c 8b 1c 25 00 00 01 04",  # movq %gs:BASE, %r11
+        "65 48 8b 0c 25 00 00 01 04",  # movq %gs:BASE, %rcx
+        "89 c1",  # movl %eax, %ecx
+        "0f b6 c8",  # movzbl %al, %ecx
+        "48 89 c1",  # movq %rax, %rcx
+        "48 ff c1",  # incq %rcx
+        "41 8b 43 08",  # movl 8(%r11), %eax
+        "41 8b 44 0b 08",  # movl 8(%r11,%rcx), %eax
+        "41 8b 44 cb 08",  # movl 8(%r11,%rcx,8), %eax
+        "42 8b 44 19 08",  # movl 8(%rcx,%r11), %eax
+        "4d 31 db",  # xorq %r11, %r11
+        "91",  # xchgl %eax, %ecx
+        "f4",  # hlt
+    )
+]  # fmt: skip
+"""They make facts, end them, and need them."""
+assert PIECES[0][5:] == abi.CONTROL_WINDOW_BASE.to_bytes(4, "little")
+SIZES = [len(piece) for piece in PIECES]
+BRANCHES = [b"\xeb", b"\x74", b"\xe2"]
+"""jmp, je and loop."""
+
+
+@st.composite
+def texts_with_claims(draw: st.DrawFn) -> Text:
+    """Pieces, and branches between them, with claims at some of them that are right as often as not."""
+    chosen = draw(st.lists(st.integers(0, len(PIECES) + len(BRANCHES) - 1), min_size=2, max_size=10))
+    sizes = [SIZES[one] if one < len(PIECES) else 2 for one in chosen]
+    places = list(itertools.accumulate(sizes, initial=0))
+    code = b""
+    for one, start in zip(chosen, places, strict=False):
+        if one < len(PIECES):
+            code += PIECES[one]
+        else:
+            target = draw(st.sampled_from(places))
+            code += BRANCHES[one - len(PIECES)] + (target - start - 2).to_bytes(1, "little", signed=True)
+    pairs = st.tuples(st.sampled_from(places), st.sampled_from([1, 11]))
+    facts = {
+        pair: draw(st.sampled_from([8, 32, abi.HOLDS_BASE])) for pair in draw(st.sets(pairs, max_size=4))
+    }
+    others = draw(st.lists(st.sampled_from(places), max_size=1))
+    return Text(
+        code + b"\xf4",
+        b"",
+        tuple(sorted((ADDRESS + place, register << 8 | fact) for (place, register), fact in facts.items())),
+        tuple(ADDRESS + place for place in others),
+    )
+
+
+@needs_objdump
+def test_the_second_opinion_agrees_about_claims(tmp_path: Path) -> None:
+    """On small texts that are made of nothing but what matters to facts: neither accepts what the other
+    objects to."""
+    texts: list[Text] = []
+
+    @settings(max_examples=3000, database=None)
+    @given(texts_with_claims())
+    def collect(text: Text) -> None:
+        texts.append(text)
+
+    collect()
+    verdicts = [accepted(text.code, facts=text.facts, others=text.others) is not None for text in texts]
+    readings = disassemble([text.code for text in texts], ADDRESS, tmp_path)
+    different = [
+        f"{verdict}: {lines}, {text.facts}, {text.others}: {objections}"
+        for text, verdict, lines in zip(texts, verdicts, readings, strict=True)
+        if ((objections := list(text.complaints(lines, "gs"))) == [] and not verdict)
+        or (objections and verdict)
+    ]
+    assert sum(verdicts) > 50
+    assert not different, "\n".join(different[:10])
 
 
 INVISIBLE = re.compile(
@@ -137,7 +281,7 @@ def test_the_second_opinion_objects_to_rejected_examples(
 ) -> None:
     """Otherwise its silence about flipped bytes would say little."""
     rejected = {
-        source.stem: parts(example, example.code)
+        source.stem: parts(example, example.code, others=(*example.functions, *example.labels))
         for source, example in examples.items()
         if source.parent == REJECT and example.base == base and not INVISIBLE.match(source.stem)
     }
@@ -145,7 +289,7 @@ def test_the_second_opinion_objects_to_rejected_examples(
     silent = [
         name
         for (name, text), lines in zip(rejected.items(), readings, strict=True)
-        if not any(complaints(lines, len(text.code), base, text.tables))
+        if not any(text.complaints(lines, base))
     ]
     assert len(rejected) > at_least
     assert silent == []

@@ -146,6 +146,8 @@ def broken(file: ModuleFile, text: bytes) -> set[str]:
         address=file.text_address,
         functions=file.functions.tolist(),
         labels=file.labels.tolist(),
+        fact_places=file.fact_places,
+        facts=file.facts,
     )
 
 

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tests.verify.processor import encodings
@@ -58,22 +59,34 @@ def short_encodings(size: int) -> bytes:
     plain = []
     for encoding in sorted(found, key=lambda encoding: (len(encoding), encoding)):
         form = classify(encoding, TABLES["gs"])
-        is_plain = not (form.refusals or form.needs_sequence or form.branches or form.adjusts or form.ends)
+        is_plain = not (
+            form.refusals or form.needs_sequence or form.access or form.branches or form.adjusts or form.ends
+        )
         if is_plain:
             plain.append(encoding)
     return filled(lambda turn: plain[turn % len(plain)], size)
 
 
-def borrowed_pairs() -> bytes:
-    """A borrowed access through each pair of registers: as many sequences as there are."""
+def pairs() -> bytes:
+    """An access through each pair of registers."""
     out = b""
     for base, offset in ((b, o) for b in NUMBERS.values() for o in NUMBERS.values() if b != o):
         head = bytes([0x40 | (offset >> 3) << 2 | offset >> 3]) if offset >= 8 else b""
-        out += head + bytes([0x8B, 0xC0 | (offset & 7) << 3 | offset & 7]) + known._load_base(base)
+        out += head + bytes([0x8B, 0xC0 | (offset & 7) << 3 | offset & 7]) + known.load_base(base)
         out += bytes(
             [0x48 | (offset >> 3) << 1 | base >> 3, 0x8B, 0x84, (offset & 7) << 3 | base & 7]
         ) + number(8)
     return out
+
+
+CLAIMED = bytes.fromhex("74fe 74fe")
+"""Two jumps to themselves; at the first, one fact about every register is claimed, at the second nothing."""
+
+
+def claimed_everywhere(code: bytes) -> dict[str, Any]:
+    places = np.repeat(np.arange(ADDRESS, ADDRESS + len(code) - 1, len(CLAIMED)), len(NUMBERS))
+    registers = np.array(sorted(NUMBERS.values())) << 8 | 32
+    return {"fact_places": places, "facts": np.tile(registers, len(places) // len(registers))}
 
 
 def rip_relative(size: int) -> bytes:
@@ -107,8 +120,8 @@ TEXTS: dict[str, Callable[[int], bytes]] = {
     "different adjustments": lambda size: filled(adjusting, size),
     "one adjustment before everything": lambda size: adjusting(0) + b"\x90" * size + HLT,
     "adjustments by nothing": lambda size: filled(lambda turn: b"\x48\x83\xec\x00\x90\x90", size),
-    "all sequences, different adjustments": lambda size: borrowed_pairs() + filled(adjusting, size),
-    "different borrowed accesses": lambda size: filled(
+    "all sequences, different adjustments": lambda size: pairs() + filled(adjusting, size),
+    "different accesses": lambda size: filled(
         lambda turn: bytes.fromhex("8bc0 65488b0c25") + number(abi.CONTROL_WINDOW_BASE)
         + b"\x48\x8b\x84\x01" + number(turn), size),
     "rip-relative operands": rip_relative,
@@ -133,8 +146,8 @@ def lines_run(work: Callable[[], object]) -> int:
     return count
 
 
-def check(code: bytes, claims: range = range(0)) -> VerifiedText:
-    return verify(code, ADDRESS, functions=claims, labels=claims)
+def check(code: bytes, claims: range = range(0), **more: Any) -> VerifiedText:
+    return verify(code, ADDRESS, functions=claims, labels=claims, **more)
 
 
 @pytest.fixture(autouse=True)
@@ -164,6 +177,19 @@ def test_claims_and_violations_cost_as_little(monkeypatch: pytest.MonkeyPatch) -
 
     for filler in (b"\x06", b"\xc3", b"\x48\x89\xc4", b"\x0f\x05", b"\x65\xf4", b"\xeb\x01"):
         assert lines_run(lambda filler=filler: refused(filler)) <= MOST_LINES * SIZE + 500 * MOST_VIOLATIONS  # type: ignore[misc]
+
+
+def test_claims_about_registers_cost_no_lines() -> None:
+    """A claim of what is not so costs what any violation does."""
+    few, many = CLAIMED * 200 + HLT, CLAIMED * 2000 + HLT
+
+    def refused(code: bytes) -> None:
+        with pytest.raises(VerificationError) as caught:
+            check(code, **claimed_everywhere(code))
+        assert len(caught.value.violations) == MOST_VIOLATIONS
+
+    more = lines_run(lambda: refused(many)) - lines_run(lambda: refused(few))
+    assert more <= MOST_LINES * (len(many) - len(few))
 
 
 @pytest.mark.parametrize("make", TEXTS.values(), ids=TEXTS)

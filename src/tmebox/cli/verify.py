@@ -70,6 +70,8 @@ def verify_file(module: ModuleFile) -> VerifiedText:
         functions=module.functions.tolist(),
         labels=module.labels.tolist(),
         table_entries=module.table_entries,
+        fact_places=module.fact_places,
+        facts=module.facts,
         base=module.base,
         isolation=module.isolation,
         locate=Unwinder(module, 0).place,

@@ -44,6 +44,7 @@ def check(module: ModuleFile) -> None:
         _require_ascending(claims, name)
         if len(claims) and not (low <= int(claims[0]) and int(claims[-1]) < high):
             raise ModuleError(f"a claimed branch target in {name} lies outside the text")
+    _check_facts(module, low, high)
     _check_relocations(module)
     _check_lines(module.lines, low, high)
 
@@ -88,6 +89,15 @@ def _check_names(module: ModuleFile, low: int, high: int) -> None:
     keys = [symbol_key(symbol) for symbol in module.symbols]
     if keys != sorted(keys) or len(keys) > MAX_SYMBOLS or any("\0" in name for _, _, name in keys):
         raise ModuleError("symbols must be sorted by address, size and name")
+
+
+def _check_facts(module: ModuleFile, low: int, high: int) -> None:
+    places, facts = module.fact_places, module.facts
+    if len(places) != len(facts):
+        raise ModuleError("the module file has more places for claims about registers than claims, or fewer")
+    _require_ascending(places.astype(np.uint64) << 8 | facts >> 8, "claims about registers")
+    if len(places) and not (low <= int(places[0]) and int(places[-1]) < high):
+        raise ModuleError("a claim about a register is about a place outside the text")
 
 
 def _check_relocations(module: ModuleFile) -> None:

@@ -26,7 +26,7 @@ from tmebox.modulefile.launcher import without_launcher
 from tmebox.modulefile.prototypes import prototype_from_json, prototype_to_json
 from tmebox.outputs import write_output
 
-FORMAT = 3
+FORMAT = 4
 OWNER = "tmebox"
 NOTE_METADATA = 0x100
 ARRAYS: tuple[tuple[int, str, str], ...] = (
@@ -40,6 +40,8 @@ ARRAYS: tuple[tuple[int, str, str], ...] = (
     (0x108, "line_addresses", "<u4"),
     (0x109, "line_files", "<u2"),
     (0x10A, "line_numbers", "<u4"),
+    (0x10B, "fact_places", "<u4"),
+    (0x10C, "facts", "<u2"),
 )
 """Note type (above those that other tools give a meaning), what it holds, element type."""
 
@@ -170,6 +172,8 @@ def _arrays(module: ModuleFile) -> dict[str, NDArray[Any]]:
         "line_addresses": lines.addresses,
         "line_files": lines.file_indices,
         "line_numbers": lines.lines,
+        "fact_places": module.fact_places,
+        "facts": module.facts,
     }
 
 
@@ -268,6 +272,8 @@ def decode(data: bytes | bytearray | memoryview) -> ModuleFile:
             start=metadata["start"],
             debug_frame=bytes(container.sections.get(".debug_frame", b"")),
             producer=metadata["producer"],
+            fact_places=arrays["fact_places"],
+            facts=arrays["facts"],
             debug_sections=tuple((name, bytes(container.sections[name])) for name in debug_names),
         )
     except (KeyError, TypeError, ValueError, OverflowError) as error:

@@ -7,7 +7,7 @@ the bytes that will run, and the loader range-checks everything else.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -84,6 +84,7 @@ class ModuleFile:
     """Addresses are nominal (before relocation).
 
     functions, labels: claimed targets of indirect branches (target map bits FUNCTION and LABEL).
+    fact_places, facts: what is claimed about registers where: register number << 8 | fact, at each place.
     table_entries: how many addresses of instructions, of 8 bytes each, the text ends with: what its jumps
     through tables read. start: address of the command entry (`_start`), or None for a library.
     symbols: sorted by (address, size_bytes, name).
@@ -108,6 +109,8 @@ class ModuleFile:
     debug_frame: bytes = b""
     producer: str = ""
     debug_sections: tuple[tuple[str, bytes], ...] = ()
+    fact_places: Addresses = field(default_factory=lambda: np.zeros(0, np.uint32))
+    facts: NDArray[np.uint16] = field(default_factory=lambda: np.zeros(0, np.uint16))
 
     @property
     def code_bytes(self) -> int:

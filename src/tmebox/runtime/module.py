@@ -230,6 +230,8 @@ def _relocate_and_verify(
             functions=file.functions.astype(np.int64) + slide,
             labels=file.labels.astype(np.int64) + slide,
             table_entries=file.table_entries,
+            fact_places=file.fact_places.astype(np.int64) + slide,
+            facts=file.facts.astype(np.int64),
             base=file.base,
             isolation=file.isolation,
             locate=unwinder.place,

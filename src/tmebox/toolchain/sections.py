@@ -6,6 +6,9 @@ come out of a sum. So the rewriter lists such labels in a section of their own, 
 claims something, no more: the verifier looks at every claimed target, and the sum passes the same check by
 the target map as any address that is jumped to.
 
+Fact claims: what is known of registers at labels that an object's own branches lead to, for the module file.
+The verifier looks whether each holds.
+
 Tables: of jump targets, which end up behind the text. Each has a section of its own, by number.
 """
 
@@ -15,9 +18,16 @@ from collections.abc import Iterable
 
 LABELS = ".tmebox.labels"
 LABEL_BYTES = 8
+FACTS = ".tmebox.facts"
 TABLES_PREFIX = ".tmebox.tables."
 
 
 def label_claims(names: Iterable[str]) -> str:
     """Statements that list these labels."""
     return "".join([f'\t.section\t{LABELS},"",@progbits\n', *(f"\t.quad\t{name}\n" for name in names)])
+
+
+def fact_claims(facts: Iterable[tuple[str, int]]) -> str:
+    """Statements that list labels, and what holds there: register number << 8 | fact, as in module files."""
+    lines = (f"\t.quad\t{label}, {fact}\n" for label, fact in facts)
+    return "".join([f'\t.section\t{FACTS},"",@progbits\n', *lines])

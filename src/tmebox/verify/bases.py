@@ -27,7 +27,8 @@ def _no_offset(offset: int) -> str | None:
 class Table:
     """memory: the rule for anything but stack accesses.
     offset_problem: what is wrong with a rip-relative operand at that offset. reserved_refusal: for the
-    registers that an instruction writes. target_shift: which bits of the target map it uses.
+    registers that an instruction writes. target_shift: which bits of the target map it uses. has_facts:
+    accesses may go through registers about which facts are known.
     """
 
     base: str
@@ -36,6 +37,7 @@ class Table:
     reserved_refusal: Callable[[Decoded], Refusal | None]
     sequences: Sequences
     target_shift: int
+    has_facts: bool
 
 
 TABLES: Final = {
@@ -46,6 +48,7 @@ TABLES: Final = {
         _nothing_reserved,
         SEQUENCES["gs"],
         TARGET_SHIFTS["gs"],
+        has_facts=True,
     ),
     "r15": Table(
         "r15",
@@ -54,5 +57,6 @@ TABLES: Final = {
         reserved_refusal,
         SEQUENCES["r15"],
         TARGET_SHIFTS["r15"],
+        has_facts=False,
     ),
 }

@@ -15,11 +15,12 @@ from tmebox.verify import instructions as known
 from tmebox.verify import rules
 from tmebox.verify.anchors import is_anchor
 from tmebox.verify.bases import Table
-from tmebox.verify.borrowed import access_steps, offset_steps
 from tmebox.verify.decoded import Decoded, decode
 from tmebox.verify.encoding import encoding_refusal
+from tmebox.verify.facts import Access, access_of, left_by
 from tmebox.verify.jump_tables import jump_steps, table_steps
 from tmebox.verify.memory import memory_refusals
+from tmebox.verify.registers import EVERY, mask
 from tmebox.verify.rules import Refusal
 from tmebox.verify.sequences import READS_MAP, steps_of
 from tmebox.verify.stack import adjustment, stack_problem
@@ -46,6 +47,8 @@ class Form(NamedTuple):
     branches, calls, ends: it can go elsewhere; it leaves a return address; control never runs past it.
     target, operand: of its direct branch, of its rip-relative operand, if it has one.
     number: the bound or the table that it names as a step of a jump through a table, if it can be one.
+    access: which facts about registers its only memory access needs, if it is through 64-bit ones.
+    writes: mask of the registers, by number, whose facts it ends. leaves: a fact that it makes, as `left_by`.
     """
 
     refusals: tuple[Refusal, ...] = ()
@@ -59,6 +62,9 @@ class Form(NamedTuple):
     target: Field | None = None
     operand: Field | None = None
     number: Field | None = None
+    access: Access | None = None
+    writes: int = EVERY
+    leaves: tuple[int, int] | None = None
     features: frozenset[str] = frozenset()
     is_x87: bool = False
 
@@ -92,21 +98,20 @@ def classify(encoding: bytes, table: Table) -> Form:
         unknown = table.memory.name, "a 64-bit absolute address"
     if unknown:
         return Form(refusals=(unknown,))
-    accesses = access_steps(decoded) if table.base == "gs" else frozenset()
     through_table = jump_steps(decoded)
-    # What is safe only at a sequence's end is no other step, but may fill the next sequence's offset.
-    steps = accesses or through_table or steps_of(decoded, table.sequences.exact)
+    steps = through_table or steps_of(decoded, table.sequences.exact)
     to_table = through_table or table_steps(decoded)
     steps |= to_table
-    if table.base == "gs":
-        steps |= offset_steps(decoded)
     refusals = [encoding_refusal(decoded), table.reserved_refusal(decoded)]
-    if READS_MAP not in steps and not accesses and not through_table:  # these need a sequence instead
-        refusals += memory_refusals(decoded, table.memory)
+    access = None
+    if READS_MAP not in steps and not through_table:  # these need a sequence instead
+        access = access_of(decoded) if table.has_facts else None
+        if access is None:  # or else facts, which depend on the place
+            refusals += memory_refusals(decoded, table.memory)
     reads_text = decoded.accesses_operand and decoded.instruction.is_ip_rel_memory_operand
     return Form(
         tuple(filter(None, refusals)),
-        _needs_sequence(decoded, steps, bool(accesses), bool(through_table), table),
+        _needs_sequence(decoded, steps, bool(through_table), table),
         steps,
         is_anchor(decoded),
         min(adjustment(decoded) or 0, STACK_REACH + 1),
@@ -116,6 +121,9 @@ def classify(encoding: bytes, table: Table) -> Form:
         _field(encoding) if decoded.has_branch_target else None,
         _field(encoding) if reads_text else None,
         _field(encoding) if to_table and not decoded.has_branch_target else None,
+        access,
+        mask(decoded.written),
+        left_by(decoded) if table.has_facts else None,
         opcode.features,
         opcode.is_x87,
     )
@@ -144,7 +152,7 @@ def _register_refusal(decoded: Decoded) -> Refusal | None:
 
 
 def _needs_sequence(
-    decoded: Decoded, steps: frozenset[str], is_borrowed: bool, through_table: bool, table: Table
+    decoded: Decoded, steps: frozenset[str], through_table: bool, table: Table
 ) -> Refusal | None:
     if through_table:  # a matter of control, but without control isolation still one of memory
         return table.memory.name, "a jump through a table outside a sequence"
@@ -152,7 +160,5 @@ def _needs_sequence(
         return decoded.opcode.needs_sequence
     if READS_MAP in steps:
         return table.memory.name, "a read of the target map outside a sequence"
-    if is_borrowed:
-        return table.memory.name, "an address in 64-bit registers, and not at the end of a sequence for it"
     reason = stack_problem(decoded)
     return (rules.RSP_STAYS_IN_PRIVATE_HALF, reason) if reason else None

@@ -15,8 +15,8 @@ from typing import Final
 from iced_x86 import Code, Register
 
 from tmebox.abi import TABLE_ENTRY
-from tmebox.verify.borrowed import NAMES, NAMES_32
 from tmebox.verify.decoded import Decoded
+from tmebox.verify.registers import NAMES, NAMES_32
 
 _COMPARES: Final = frozenset({Code.CMP_RM64_IMM8, Code.CMP_RM64_IMM32, Code.CMP_RAX_IMM32})
 _JUMPS_IF_ABOVE: Final = frozenset({Code.JA_REL8_64, Code.JA_REL32_64})

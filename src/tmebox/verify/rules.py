@@ -17,7 +17,12 @@ SEGMENT_REGISTERS_UNTOUCHED = "segment-registers-untouched"
 """No instruction reads or writes a segment register or its base: gs is what confines memory accesses."""
 
 MEMORY_THROUGH_GS = "memory-through-gs"
-"""Every memory access but plain stack accesses is gs-relative with a 32-bit address: it is in the window."""
+"""Every memory access but plain stack accesses is in the window: gs-relative with a 32-bit address, or
+through a register that is known to hold the window's base there, with an index that is known to be small."""
+
+CLAIMS_ABOUT_REGISTERS_HOLD = "claims-about-registers-hold"
+"""Each claim about a register is about an instruction where only this text's direct branches, jumps through
+tables and the instruction before can lead, and it holds on each of those ways."""
 
 MEMORY_THROUGH_R15 = "memory-through-r15"
 """With the base in r15: every memory access but plain stack accesses is r15 plus a constant in [0, 2 GiB), or

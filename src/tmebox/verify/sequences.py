@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import permutations
 from typing import Final
 
 from iced_x86 import Code, Register
@@ -28,7 +27,6 @@ from tmebox.abi import (
     TARGET_RETURN,
     TARGET_SHIFTS,
 )
-from tmebox.verify import borrowed
 from tmebox.verify import jump_tables as tablejumps
 from tmebox.verify.decoded import Decoded
 
@@ -74,7 +72,7 @@ def _spill(opcode: int, number: int, slot: int) -> bytes:
     return bytes([0x4C if number >= 8 else 0x48, opcode, 0x84 | (number & 7) << 3, 0x24]) + _disp32(slot)
 
 
-def _load_base(number: int) -> bytes:
+def load_base(number: int) -> bytes:
     """`movq %gs:CONTROL_WINDOW_BASE, %register`: gs, 8b /r, absolute."""
     rex = 0x4C if number >= 8 else 0x48
     return bytes([0x65, rex, 0x8B, 0x04 | (number & 7) << 3, 0x25]) + _disp32(CONTROL_WINDOW_BASE)
@@ -83,7 +81,7 @@ def _load_base(number: int) -> bytes:
 _BASE_STEPS: Final = {
     "gs": [
         (bytes.fromhex("65 48 03 24 25") + _disp32(CONTROL_WINDOW_BASE), "addq BASE, %rsp"),
-        *((_load_base(number), f"movq %gs:BASE, %{name}") for name, number in _NUMBERS.items()),
+        (load_base(11), "movq %gs:BASE, %r11"),
         (bytes.fromhex("49 8d 3c 3b"), "leaq (%r11,%rdi), %rdi"),
         (bytes.fromhex("49 8d 34 33"), "leaq (%r11,%rsi), %rsi"),
     ],
@@ -223,15 +221,6 @@ def _checked_jump_keeping(name: str) -> Steps:
     )
 
 
-def _borrowed(base: str, offset: str) -> tuple[Steps, Steps]:
-    """See `borrowed`."""
-    load = f"movq %gs:BASE, %{base}"
-    return (
-        (borrowed.offset_into(offset), load, borrowed.near_access(base, offset)),
-        (borrowed.index_into(offset), load, borrowed.indexed_access(base, offset)),
-    )
-
-
 def _sequences(base: str) -> tuple[Steps, ...]:
     return (
         CHECKED_RETURN,
@@ -240,11 +229,6 @@ def _sequences(base: str) -> tuple[Steps, ...]:
         *(_checked_jump_keeping(name) for name in _numbers(base)),
         REBASE,
         *_STRINGS[base],
-        *(
-            sequence
-            for holder, offset in (permutations(_NUMBERS, 2) if base == "gs" else ())
-            for sequence in _borrowed(holder, offset)
-        ),
     )
 
 

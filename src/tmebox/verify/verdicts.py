@@ -26,6 +26,8 @@ class _Subject(NamedTuple):
     functions: bytes
     labels: bytes
     table_entries: int
+    fact_places: bytes
+    facts: bytes
     base: str
     isolation: str
 
@@ -41,13 +43,23 @@ def verify_once(
     functions: Addresses,
     labels: Addresses,
     table_entries: int,
+    fact_places: Addresses,
+    facts: Addresses,
     base: str,
     isolation: str,
     locate: Locate | None = None,
 ) -> VerifiedText:
     """As `verify`, but returns what was found before if this process has verified the same."""
     subject = _Subject(
-        bytes(code), address, functions.tobytes(), labels.tobytes(), table_entries, base, isolation
+        bytes(code),
+        address,
+        functions.tobytes(),
+        labels.tobytes(),
+        table_entries,
+        fact_places.tobytes(),
+        facts.tobytes(),
+        base,
+        isolation,
     )
     verdict = _VERDICTS.pop(subject, None)
     if verdict is None:
@@ -57,6 +69,8 @@ def verify_once(
             functions=functions.tolist(),
             labels=labels.tolist(),
             table_entries=table_entries,
+            fact_places=fact_places,
+            facts=facts,
             base=base,
             isolation=isolation,
             locate=locate,

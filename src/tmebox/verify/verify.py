@@ -7,12 +7,14 @@ from contextlib import suppress
 from dataclasses import InitVar, dataclass
 
 import numpy as np
+import numpy.typing as npt
 from iced_x86 import Decoder, Formatter, FormatterSyntax
 
 from tmebox import abi
 from tmebox.errors import VerificationError, Violation
-from tmebox.verify import rules, sequences
+from tmebox.verify import facts_everywhere, rules, sequences
 from tmebox.verify.bases import TABLES, Table
+from tmebox.verify.facts_everywhere import Claims, TableJumps
 from tmebox.verify.forms import Form
 from tmebox.verify.reading import Block, Indexes, Places, Positions, read
 from tmebox.verify.rules import Refusal
@@ -55,6 +57,8 @@ def verify(
     functions: Iterable[int],
     labels: Iterable[int],
     table_entries: int = 0,
+    fact_places: npt.ArrayLike = (),
+    facts: npt.ArrayLike = (),
     gates: Collection[int] = frozenset(abi.GATES.values()),
     base: str = "gs",
     isolation: str = "code+data",
@@ -64,9 +68,10 @@ def verify(
 
     base: where the code has its window's base, "gs" or "r15".
     functions, labels: addresses claimed as targets of indirect branches. table_entries: how many addresses of
-    8 bytes `code` ends with, for jumps to read. gates: addresses outside the text that direct branches may
-    go to. isolation "data" trusts the compiler with control flow: returns and
-    indirect branches need no check, and no other text may enter this one (an empty target map).
+    8 bytes `code` ends with, for jumps to read. fact_places, facts: claims about registers: at each address,
+    register number << 8 | fact (see `facts`), in the order of address and register. gates: addresses outside
+    the text that direct branches may go to. isolation "data" trusts the compiler with control flow: returns
+    and indirect branches need no check, and no other text may enter this one (an empty target map).
     locate: gives the source place of an address, for messages only.
 
     Raises VerificationError with every violation (the first MOST_VIOLATIONS), ValueError for a base or an
@@ -91,6 +96,7 @@ def verify(
         walk.check_table_entries()
         walk.claim(functions, abi.TARGET_FUNCTION)
         walk.claim(labels, abi.TARGET_LABEL)
+        walk.check_facts(fact_places, facts)
     if walk.violations:
         raise VerificationError(tuple(sorted(walk.violations, key=lambda violation: violation.address)))
     forms = walk.forms
@@ -122,7 +128,8 @@ class _Walk:
 
     code, tables: the text's two parts, the second one after the first.
     marks: START or INSIDE for each position where an instruction starts.
-    branches: positions and target positions of direct branches.
+    branches: positions and target positions of direct branches. table_jumps: positions of jumps through
+    tables, and the first and the last entry that each can read. facts: told of all instructions.
     last, position: of the last instruction read, and behind it. ends_control: control never gets there.
     """
 
@@ -147,6 +154,8 @@ class _Walk:
         self.marks = np.zeros(len(code), np.uint8)
         self.target_map = np.zeros(len(code), np.uint8)
         self.branches: list[tuple[Places, Positions]] = []
+        self.table_jumps: list[Positions] = []
+        self.facts = facts_everywhere.Text()
         self.last = self.position = 0
         self.ends_control = False
         self.forms: set[Form] = set()
@@ -175,6 +184,7 @@ class _Walk:
         self.branches.append((block.starts[branches], block.referents(branches, lambda form: form.target)))
         self.check_instructions(block)
         self.check_operands(block)
+        self.facts.read(block)
         self.check_stack(block, rebases=self.check_sequences(block))
         self.last, self.position = int(block.starts[-1]), int(block.ends[-1])
         self.ends_control = block.form(-1).ends
@@ -228,6 +238,8 @@ class _Walk:
         first = block.numbers(jumps, lambda form: form.number) - self.address - len(self.code)
         is_entry = (first >= 0) & (first % abi.TABLE_ENTRY == 0)
         fits = is_entry & (most >= 0) & (first + (most + 1) * abi.TABLE_ENTRY <= len(self.tables))
+        entry = first[fits] // abi.TABLE_ENTRY
+        self.table_jumps.append(np.column_stack([block.starts[jumps[fits]], entry, entry + most[fits]]))
         for jump in jumps[~fits].tolist():
             self.refuse(
                 int(block.starts[jump]),
@@ -319,6 +331,46 @@ class _Walk:
     def target_bit(self, bit: int) -> int:
         """The bit of the target map that means `bit` to code with this base."""
         return bit << self.table.target_shift
+
+    def check_facts(self, addresses: npt.ArrayLike, facts: npt.ArrayLike) -> None:
+        """Facts about registers hold where accesses need them and where they are claimed."""
+        claims = self.claims_about_registers(np.asarray(addresses, np.int64), np.asarray(facts, np.int64))
+        entries = (np.frombuffer(self.tables, "<u8") - np.uint64(self.address)).astype(np.int64)
+        none = np.empty(0, np.int64)
+        positions = np.concatenate([none, *(positions for positions, _ in self.branches)])
+        targets = np.concatenate([none, *(targets for _, targets in self.branches)])
+        jumps = np.concatenate([np.empty((0, 3), np.int64), *self.table_jumps]).T
+        arrives = self.target_map != 0
+        for places in (targets, entries, claims.positions):
+            arrives[places[(places >= 0) & (places < len(arrives))]] = True
+        arrivals = np.flatnonzero(arrives)
+        unproven = self.facts.unproven(arrivals, claims, positions, targets, TableJumps(*jumps), entries)
+        for position, missing, is_access in unproven:
+            rule = self.table.memory.name if is_access else rules.CLAIMS_ABOUT_REGISTERS_HOLD
+            claimed = "" if is_access else ", as is claimed of where control goes from here"
+            self.refuse(position, rule, missing + claimed)
+
+    def claims_about_registers(self, addresses: Positions, facts: Positions) -> Claims:
+        """Those that can be looked at; others are refused: they are about no instruction's start, or about
+        one that control may reach by more than this text's own direct branches and tables."""
+        if addresses.shape != facts.shape or addresses.ndim != 1:
+            raise ValueError(f"{addresses.shape} places and {facts.shape} facts")
+        positions = addresses - self.address
+        inside = (positions >= 0) & (positions < len(self.code))
+        at = np.where(inside, positions, 0)
+        usable = inside & (self.marks[at] == START) & (self.target_map[at] == 0) if len(self.code) else inside
+        claims = Claims(positions, facts >> 8, facts & 0xFF).only(usable)
+        malformed = claims.malformed()
+        for places, why in (
+            (
+                positions[~usable],
+                "a claim about a place where other branches may arrive, or that is no instruction",
+            ),
+            (claims.positions[malformed], "a claim that is none about a register, or out of order"),
+        ):
+            for position in places.tolist():
+                self.refuse(position, rules.CLAIMS_ABOUT_REGISTERS_HOLD, why)
+        return claims.only(~malformed)
 
     def refuse(self, position: int | None, rule: str, reason: str) -> None:
         """Record a violation; `position` None stands for the text as a whole."""

@@ -39,14 +39,14 @@ keeps_its_pointer:
 	.type	checksum,@function
 checksum:
 	movl	$-1, %eax
-	.p2align	6, , 37
+	movq	%gs:0x4010000, %r10
+	.p2align	6, , 28
 .Lchecksum:
 	movzbl	%gs:(%edi), %ecx
 	xorl	%eax, %ecx
 	shrl	$8, %eax
 	movzbl	%cl, %edx
-	movq	%gs:0x4010000, %r11
-	xorl	table(%r11,%rdx,4), %eax
+	xorl	table(%r10,%rdx,4), %eax
 	incq	%rdi
 	decq	%rsi
 	jne	.Lchecksum
@@ -69,13 +69,13 @@ index_stays:
 	xorl	table(%r10,%r8,4), %eax
 	decq	%rsi
 	jne	.Lsource_overwritten
-	.p2align	6, , 30
+	movq	%gs:0x4010000, %r9
+	.p2align	6, , 21
 .Lread_between:
 	movzbl	%al, %edx
 	addl	%edx, %ecx
 	movzbl	%dl, %r8d
-	movq	%gs:0x4010000, %r10
-	xorl	table(%r10,%r8,4), %eax
+	xorl	table(%r9,%r8,4), %eax
 	decq	%rsi
 	jne	.Lread_between
 	.p2align	6, , 36
@@ -104,15 +104,14 @@ index_stays:
 	movl	table(%r10,%r11,4), %r11d
 	decq	%rsi
 	jne	.Lscratch_between
-	.p2align	6, , 54
+	movq	%gs:0x4010000, %r9
+	.p2align	6, , 36
 .Lload_between:
 	movl	%ecx, %r11d
-	movq	%gs:0x4010000, %r10
-	movzbl	(%r10,%r11), %edx
+	movzbl	(%r9,%r11), %edx
 	movb	%al, %gs:(%edi)
 	movzbl	%dl, %r11d
-	movq	%gs:0x4010000, %r10
-	xorl	table(%r10,%r11,4), %eax
+	xorl	table(%r9,%r11,4), %eax
 	leaq	table(,%rax,4), %rcx
 	decq	%rsi
 	jne	.Lload_between
@@ -261,3 +260,7 @@ dispatch:
 	.p2align	3
 .Ltmebox_table0:
 	.quad	.Lfirst
+	.section	.tmebox.facts,"",@progbits
+	.quad	.Lchecksum, 2624
+	.quad	.Lread_between, 2368
+	.quad	.Lload_between, 2368

@@ -15,10 +15,10 @@ from tmebox.errors import CompileError, Diagnostic, ModuleError
 from tmebox.modulefile.check import check
 from tmebox.modulefile.file import Export, Import, ModuleFile, Segment, Symbol
 from tmebox.modulefile.prototypes import Prototype
-from tmebox.toolchain import diagnostics, marks
+from tmebox.toolchain import diagnostics, marks, sections
 from tmebox.toolchain.assemble import assemble
 from tmebox.toolchain.compile import clang, gcc
-from tmebox.toolchain.link import linked, script
+from tmebox.toolchain.link import fact_claims, linked, script
 from tmebox.toolchain.link.debug.lines import read_lines
 from tmebox.toolchain.link.debug.prototypes import prototypes
 from tmebox.toolchain.link.exports import (
@@ -201,6 +201,9 @@ def _module(
     start = addresses.get(START) if is_command else None
     entries = [export.address for export in exports.values()] + ([] if start is None else [start])
     tables = _scripted(executable, script.TABLES)
+    fact_places, facts = fact_claims.collected(
+        executable.contents(sections.FACTS), text.address, text.address + text.size_bytes
+    )
     claims: Claims = relocate(executable, entries, tables)
     try:
         module = ModuleFile(
@@ -221,6 +224,8 @@ def _module(
             debug_frame=executable.contents(".debug_frame"),
             producer=_producer(options.base),
             debug_sections=_debug_sections(executable) if options.debug else (),
+            fact_places=fact_places,
+            facts=facts,
         )
         check(module)
     except ModuleError as error:

@@ -222,6 +222,12 @@ def _without_hints(instruction: Instruction, facts: Mnemonic) -> Instruction:
     )
 
 
+def flow_of(instruction: Instruction) -> Flow:
+    """What liveness needs to know of an instruction that may be in a sandbox."""
+    facts = MNEMONICS[instruction.mnemonic]
+    return replace(_flow(instruction, facts), takes=_takes(instruction, facts))
+
+
 def _flow(instruction: Instruction, facts: Mnemonic) -> Flow:
     operands = instruction.operands
     if facts.kind is Kind.STOP:

@@ -42,6 +42,7 @@ from tmebox.toolchain.rewrite.processor import keeping_wide_vectors
 from tmebox.toolchain.rewrite.replacement import Load, Refusal, Replacement, Shape
 from tmebox.toolchain.rewrite.speed.borrow import waited_for
 from tmebox.toolchain.rewrite.speed.cache_lines import within_lines
+from tmebox.toolchain.rewrite.speed.held_base import with_held_bases
 from tmebox.toolchain.rewrite.speed.jump_tables import JumpTables
 from tmebox.toolchain.rewrite.speed.offset_reuse import without_repeated_loads
 from tmebox.toolchain.sections import label_claims
@@ -141,6 +142,8 @@ class _Rewriting:
             result = keeping_wide_vectors(result)
         if self._base == "r15":
             result = without_repeated_loads(result, self._graph.arrivals())
+        if self._is_clang and self._base == "gs":
+            result = with_held_bases(result)
         if self._is_compiled:
             code, debug = _without_debug(result)
             result = within_lines(code, self._graph.arrivals()) + debug

@@ -23,6 +23,11 @@ def resources(registers: int) -> int:
     return registers << _REGISTERS_SHIFT
 
 
+def registers_of(resources: int) -> int:
+    """The mask of registers among them."""
+    return resources >> _REGISTERS_SHIFT
+
+
 R11_BIT = resources(effects.R11)
 EVERYTHING = FLAGS | resources(effects.ALL)
 _BY_CONVENTION = resources(effects.KEPT | effects.RESULTS)
@@ -145,10 +150,23 @@ class FlowGraph:
             live = self._scan(self._following[index], wanted)
             if live is not None:
                 return live & wanted
+        return self.live_out(index, self.live_everywhere()) & wanted
+
+    def live_everywhere(self) -> list[int]:
+        """By index: resources that are needed before each instruction."""
         if self._live_in is None:
             self._add_table_nodes()
             self._live_in = self._solve()
-        return self._live_out(index, self._live_in) & wanted
+        return self._live_in
+
+    def is_one_function(self, index: int, other: int) -> bool:
+        return self._functions[index] == self._functions[other]
+
+    def runs_into(self, index: int, following: int) -> bool:
+        """Whether control goes from one instruction to the next one in the text."""
+        return (
+            0 <= index < following and self.flows[index].falls_through and self._following[index] == following
+        )
 
     def loops(self, longest: int) -> list[tuple[int, int]]:
         """First and last instruction of loops with up to `longest` instructions and without calls, as they
@@ -157,7 +175,7 @@ class FlowGraph:
         for index, flow in enumerate(self.flows):
             if flow.target is None:
                 continue
-            start = self._resolve(flow.target, index)
+            start = self.resolve(flow.target, index)
             if start is not None and index - longest < start <= index:
                 ends[start] = index
         return [
@@ -248,7 +266,7 @@ class FlowGraph:
             return list(self._table_labels[index])
         follows = flow.falls_through and self._following[index] != _TRAP
         successors = [self._following[index]] if follows else []
-        if flow.target is not None and (target := self._resolve(flow.target, index)) is not None:
+        if flow.target is not None and (target := self.resolve(flow.target, index)) is not None:
             successors.append(target)
         if flow.is_table_jump and (table := self._tables.get(self._functions[index])) is not None:
             successors.append(table)
@@ -260,7 +278,7 @@ class FlowGraph:
         if flow.leaves:
             return self._at_exit
         if flow.target is not None:
-            return self._at_exit | _IN_A_TAIL_CALL if self._resolve(flow.target, index) is None else 0
+            return self._at_exit | _IN_A_TAIL_CALL if self.resolve(flow.target, index) is None else 0
         if flow.is_table_jump and not self._marks_tail_calls:
             return self._at_exit | _IN_A_TAIL_CALL
         return 0
@@ -288,13 +306,15 @@ class FlowGraph:
                 waiting += predecessors[index]
         return live_in
 
-    def _live_out(self, index: int, live_in: list[int]) -> int:
+    def live_out(self, index: int, live_in: list[int]) -> int:
+        """What is needed after an instruction, of `live_everywhere`."""
         live = self._needed_outside(index)
         for successor in self._successors(index):
             live |= live_in[successor] if successor >= 0 else EVERYTHING
         return live
 
-    def _resolve(self, name: str, index: int) -> int | None:
+    def resolve(self, name: str, index: int) -> int | None:
+        """The instruction at a label, as one that branches there has it."""
         numeric = _NUMERIC.match(name)
         if numeric is None:
             return self._labels.get(name)

@@ -1,0 +1,3 @@
+# Of no instruction at all.
+    hlt
+fact_r11_base_1:
