@@ -54,11 +54,11 @@ NATIVE_SOURCES = sorted(
 
 EVERY_FILE = [*SOURCES, *NATIVE_SOURCES, *sorted(BENCH.rglob("*.py"))]
 
-NATIVE_LAYERS = {"": 0, "windows": 1, "threads": 2, "enter": 3, "python": 4}
+NATIVE_LAYERS = {"": 0, "windows": 1, "heap": 2, "threads": 3, "enter": 4, "python": 5}
 """The core's folders: a file includes and calls what is in its own folder and in lower ones. What goes the
 other way is a function that the higher folder hands over: a signal's handler, an import's `call`."""
 
-NATIVE_CIRCLES = [{"enter/enter.S", "enter/hostcall.c", "enter/run.c", "enter/trap.c"}]
+NATIVE_CIRCLES = [{"enter/enter.S", "enter/hostcall.c", "enter/poll.c", "enter/run.c"}]
 """Files of the core that call each other in a circle. Sandboxed code comes back through the gates in the
 middle of `run`. So enter.S calls what makes a host call or looks at signals, and both suspend the run and
 resume it."""

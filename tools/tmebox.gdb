@@ -151,8 +151,8 @@ def part_of_window(base: int, offset: int, abi: dict[str, int]) -> str:
         (abi["PRIVATE_END"], "guard"),
         (abi["ARENA_START"], "arena"),
         (abi["ARENA_END"], "guard"),
-        (abi["POOL_START"], "room for the shared heap"),
-        (abi["POOL_END"], "guard"),
+        (abi["SHARED_START"], "room for the shared heap"),
+        (abi["SHARED_END"], "guard"),
     ]
     return [name for start, name in parts if start <= offset][-1]
 

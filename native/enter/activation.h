@@ -58,6 +58,7 @@ struct trap {
     int signal; /* 0: the time limit */
     int code;
     int access; /* 0 read, 1 write, 2 execute, -1 unknown */
+    int owner;  /* the key of a line of the shared heap that is not the sandbox's; -1: it is not about one */
     uint64_t fault_address;
     uint64_t instruction_address;
     uint64_t registers[REGISTERS];
@@ -101,6 +102,7 @@ struct activation {
     bool holds_gil;
     bool fatal;   /* the instance may not be used again */
     bool polling; /* interrupted, not in a host call; `trap` says where */
+    bool wants_form; /* polling because the instruction there has no form to be executed on the side by */
     struct trap trap;
 };
 

@@ -41,6 +41,40 @@ int tmebox_resume(struct activation *activation);
 /* Decides that the activation, now in a host call, ends in a trap. */
 void tmebox_trap_in_host(struct activation *activation, struct window_fault fault);
 
+/* -- heapcalls.c ---------------------------------------------------------------------------------------- */
+/* An import's `native`: what sandboxed code asks of its shared heap. */
+int64_t tmebox_shared_heap_call(struct activation *activation);
+
+/* -- poll.c --------------------------------------------------------------------------------------------- */
+/* What no sandbox may leave to the host: TF, DF and AC. */
+#define FLAGS_OF_SANDBOXES (1 << 8 | 1 << 10 | 1 << 18)
+
+/* From a signal handler that interrupted sandboxed code of the calling thread, whose `trap` says where: leave it as if
+ * by a host call, and go on there afterwards. */
+void tmebox_redirect_to_poll(struct activation *activation, void *context);
+/* Makes the form of the instruction there known, with the GIL held. 0, or -1 with an exception set. */
+extern int (*tmebox_make_side_form)(uint64_t instruction_address);
+
+/* -- heapfault.c ---------------------------------------------------------------------------------------- */
+enum heap_outcome_kind {
+    HEAP_DONE,       /* the context goes on from where it now is */
+    HEAP_TRAPS,      /* for the reason given, or because nothing is there */
+    HEAP_WANTS_FORM, /* to be executed on the side, by a form that there is not yet */
+};
+
+struct heap_outcome {
+    enum heap_outcome_kind kind;
+    int owner;       /* of the first foreign line; -1: the reason is another */
+    int access;      /* 0 read, 1 write, of that */
+    uint64_t offset; /* of its first byte that was to be accessed */
+    struct window_fault fault;
+};
+
+/* What becomes of a fault in sandboxed code at the address. False: it is not about the sandbox's shared heap.
+ * Async-signal-safe. */
+bool tmebox_touched_heap(const struct activation *activation, uint64_t address, int access, void *context,
+                         struct heap_outcome *outcome);
+
 /* -- trap.c --------------------------------------------------------------------------------------------- */
 /* Says what our signal handlers do. Before any is installed. */
 void tmebox_init_traps(void);

@@ -6,6 +6,7 @@
 
 struct activation;
 struct guest_descriptors;
+struct heap;
 struct thread;
 struct window;
 
@@ -33,6 +34,8 @@ struct signature {
 
 /* What one slot of the import table leads to. */
 struct import {
+    /* If not NULL, all the rest is: what the core answers by itself, with the result. */
+    int64_t (*native)(struct activation *activation);
     /* python/hostfunction.c. 0 with the result in the activation's registers, or -1: with an exception set, or
      * with the outcome decided. */
     int (*call)(struct activation *activation, const struct import *import);
@@ -61,6 +64,9 @@ struct instance {
     bool interrupted;      /* stopped at any instruction, while Python runs: nothing may enter or write it */
     uint32_t generation;   /* of the process: an instance of a parent process is none here */
     struct window *window; /* NULL: not one of ours */
+    struct heap *heap;     /* NULL: none */
+    uint16_t key;          /* of the heap; 0: none, or none any more */
+    uint32_t key_serial;   /* the key is its own as long as the heap's says the same */
     struct thread *thread; /* who is in it, while depth > 0 */
     uint64_t rsp;          /* the sandbox's at the host call we are in, while depth > 0 */
     struct guest_descriptors *descriptors; /* of calls that bring none of their own; or NULL */

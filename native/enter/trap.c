@@ -3,6 +3,8 @@
  *
  * Handlers run on the alternate stack, always: a frame on a sandbox's stack would show it host registers. */
 #include "enter/enter.h"
+#include "enter/side.h"
+#include "heap/heap.h"
 #include "threads/signals.h"
 #include "windows/window.h"
 
@@ -12,10 +14,6 @@
 
 #define TRAP_BREAKPOINT 3 /* x86 exception numbers, as the kernel puts them into REG_TRAPNO */
 #define TRAP_PAGE_FAULT 14
-
-#define FLAGS_TF (1 << 8)
-#define FLAGS_DF (1 << 10)
-#define FLAGS_AC (1 << 18)
 
 static const uint8_t register_order[REGISTERS] = {
     REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP, REG_RSI, REG_RDI,
@@ -40,10 +38,6 @@ static struct activation *interrupted(const greg_t *registers) {
     return thread != NULL && in_sandbox_code((uint64_t)registers[REG_RIP]) ? thread->current : NULL;
 }
 
-static void clear_flags(greg_t *registers) {
-    registers[REG_EFL] &= ~(greg_t)(FLAGS_TF | FLAGS_DF | FLAGS_AC);
-}
-
 /* A page that is not there is one trap, whether the kernel finds no mapping or no page installed in one. */
 static int fault_signal(int signal, const siginfo_t *info) {
     return signal == SIGBUS && info->si_code == BUS_ADRERR ? SIGSEGV : signal;
@@ -60,6 +54,7 @@ static void record(struct activation *activation, int signal, const siginfo_t *i
     trap->signal = signal != 0 ? fault_signal(signal, info) : 0;
     trap->code = signal != 0 ? fault_code(signal, info) : 0;
     trap->access = signal != 0 ? access_of(registers) : -1;
+    trap->owner = -1;
     trap->fault_address = signal != 0 ? (uint64_t)(uintptr_t)info->si_addr : 0;
     bool after = signal == SIGTRAP && registers[REG_TRAPNO] == TRAP_BREAKPOINT;
     trap->instruction_address = (uint64_t)registers[REG_RIP] - after;
@@ -82,16 +77,22 @@ static void trap(struct activation *activation, int signal, const siginfo_t *inf
     registers[REG_R10] = (greg_t)(uintptr_t)activation;
     registers[REG_RSP] = (greg_t)activation->host_rsp;
     registers[REG_RIP] = (greg_t)(uintptr_t)tmebox_leave;
-    clear_flags(registers);
+    registers[REG_EFL] &= ~(greg_t)FLAGS_OF_SANDBOXES;
 }
 
-/* A fault in one of the functions that touch a window on the sandbox's behalf: they return what happened. */
+/* Where one of our functions goes on that touch memory on the sandbox's behalf, or run an instruction of it; else 0. */
+static uint64_t resume_at(uint64_t ip) {
+    uint64_t start = (uint64_t)(uintptr_t)tmebox_window_begin, end = (uint64_t)(uintptr_t)tmebox_window_end;
+    return ip - start < end - start ? (uint64_t)(uintptr_t)tmebox_window_fault : tmebox_side_resume(ip);
+}
+
+/* A fault in one of those: they return what happened. */
 static bool window_access(int signal, const siginfo_t *info, greg_t *registers) {
-    uint64_t ip = (uint64_t)registers[REG_RIP];
-    if (ip < (uint64_t)(uintptr_t)tmebox_window_begin || ip >= (uint64_t)(uintptr_t)tmebox_window_end) {
+    uint64_t resume = resume_at((uint64_t)registers[REG_RIP]);
+    if (resume == 0) {
         return false;
     }
-    registers[REG_RIP] = (greg_t)(uintptr_t)tmebox_window_fault;
+    registers[REG_RIP] = (greg_t)resume;
     registers[REG_RAX] = (greg_t)(uintptr_t)info->si_addr;
     registers[REG_RDX] =
         (greg_t)((uint64_t)fault_signal(signal, info) | (uint64_t)(access_of(registers) & 0xff) << 8 |
@@ -116,45 +117,53 @@ static bool installed(const struct activation *activation, const siginfo_t *info
     return window != NULL && tmebox_install(window, base, address - base, write ? HOST_WRITES : HOST_READS);
 }
 
-/* -- looking at Python's signals ------------------------------------------------------------------ */
-
-/* The kernel's struct ucontext: glibc's with a mask of 8 bytes at the end. */
-#define UCONTEXT_SIZE (offsetof(ucontext_t, uc_sigmask) + 8)
-#define FPSTATE_SIZE 512
-#define FPSTATE_SOFTWARE 464 /* struct _fpx_sw_bytes: u32 magic, u32 size of the extended state, … */
-#define FPSTATE_MAGIC 0x46505853
-
-static size_t fpstate_size(const void *fpstate) {
-    uint32_t software[2];
-    memcpy(software, (const char *)fpstate + FPSTATE_SOFTWARE, sizeof software);
-    return software[0] == FPSTATE_MAGIC ? software[1] : FPSTATE_SIZE;
+/* What a fault in the shared heap ends in. */
+static void trap_in_heap(struct activation *activation, const struct heap_outcome *outcome, const siginfo_t *info,
+                         greg_t *registers) {
+    trap(activation, SIGSEGV, info, registers);
+    struct trap *trap = &activation->trap;
+    trap->code = SEGV_MAPERR;
+    if (outcome->owner >= 0) {
+        trap->owner = outcome->owner;
+        trap->access = outcome->access;
+        trap->fault_address = activation->instance->base + outcome->offset;
+    } else if (outcome->fault.how != 0) {
+        trap->signal = (int)(outcome->fault.how & 0xff);
+        trap->access = (int8_t)(outcome->fault.how >> 8);
+        trap->code = (int)(outcome->fault.how >> 32);
+        trap->fault_address = outcome->fault.address;
+    }
 }
 
-/* Python's handlers may run long, deep, and call sandboxes: not from a signal handler, and not on its stack.
- * So the signal frame is moved to the host's stack, below what tmebox_enter saved there; the handler returns
- * into tmebox_poll_entry as if the sandbox had made a host call; and that one returns from the moved frame.
- */
+/* Whether the fault is dealt with: the instruction may be tried again, was executed on the side, or has trapped. */
+static bool resolved(struct activation *activation, int signal, const siginfo_t *info, void *context) {
+    greg_t *registers = ((ucontext_t *)context)->uc_mcontext.gregs;
+    int access = access_of(registers);
+    struct heap_outcome outcome;
+    if ((access == 0 || access == 1) && (signal == SIGBUS || signal == SIGSEGV) &&
+        tmebox_touched_heap(activation, (uint64_t)(uintptr_t)info->si_addr, access, context, &outcome)) {
+        if (outcome.kind == HEAP_TRAPS) {
+            trap_in_heap(activation, &outcome, info, registers);
+        } else if (outcome.kind == HEAP_WANTS_FORM) {
+            record(activation, 0, NULL, registers);
+            activation->wants_form = true;
+            tmebox_redirect_to_poll(activation, context);
+        }
+        return true;
+    }
+    return signal == SIGBUS && installed(activation, info, registers);
+}
+
+/* -- looking at Python's signals ------------------------------------------------------------------ */
+
 static bool redirect_to_poll(void *context) {
-    ucontext_t *from = context;
-    greg_t *registers = from->uc_mcontext.gregs;
+    greg_t *registers = ((ucontext_t *)context)->uc_mcontext.gregs;
     struct activation *activation = interrupted(registers);
     if (activation == NULL || !activation->thread->main) {
         return false;
     }
     record(activation, 0, NULL, registers);
-    uint64_t top = activation->host_rsp;
-    size_t fpsize = fpstate_size(from->uc_mcontext.fpregs);
-    top = (top - fpsize) & ~63ULL;
-    memcpy((void *)top, from->uc_mcontext.fpregs, fpsize);
-    void *fpstate = (void *)top;
-    top = (top - UCONTEXT_SIZE) & ~15ULL;
-    memcpy((void *)top, from, UCONTEXT_SIZE);
-    ((ucontext_t *)top)->uc_mcontext.fpregs = fpstate;
-    registers[REG_RBX] = (greg_t)top;
-    registers[REG_R12] = (greg_t)(uintptr_t)activation;
-    registers[REG_RSP] = (greg_t)top;
-    registers[REG_RIP] = (greg_t)(uintptr_t)tmebox_poll_entry;
-    clear_flags(registers);
+    tmebox_redirect_to_poll(activation, context);
     return true;
 }
 
@@ -198,8 +207,10 @@ static void on_fault(int signal, siginfo_t *info, void *context) {
     greg_t *registers = ((ucontext_t *)context)->uc_mcontext.gregs;
     bool real = info->si_code > 0; /* made by the CPU, not sent by someone */
     struct activation *activation = interrupted(registers);
-    if (real && signal == SIGBUS && !is_astray(activation) && installed(activation, info, registers)) {
-        /* the instruction is tried again */
+    if (real && activation != NULL && !is_astray(activation) && resolved(activation, signal, info, context)) {
+        /* the instruction is tried again, or the sandbox was left */
+    } else if (real && activation == NULL && signal == SIGBUS && installed(NULL, info, registers)) {
+        /* the same for host code */
     } else if (real && activation != NULL) {
         trap(activation, signal, info, registers);
     } else if (!real && is_nudge(signal)) {
@@ -208,26 +219,6 @@ static void on_fault(int signal, siginfo_t *info, void *context) {
         tmebox_hand_on(signal, info, context);
     }
     errno = error;
-}
-
-/* -- the poll itself ------------------------------------------------------------------------------ */
-
-int tmebox_poll(struct activation *activation);
-
-/* Called by tmebox_poll_entry. 0: go on as if nothing had happened. */
-int tmebox_poll(struct activation *activation) {
-    activation->polling = true;
-    activation->thread->polls++;
-    tmebox_suspend(activation);
-    /* From the moment that this thread has the GIL until it lets it go, and after. */
-    activation->instance->interrupted = true;
-    tmebox_guard_foreign_handlers(true);
-    atomic_store(&tmebox_poll_requested, true); /* resume looks */
-    int result = tmebox_resume(activation);
-    activation->instance->interrupted = false;
-    activation->polling = false;
-    activation->thread->polls--;
-    return result;
 }
 
 void tmebox_init_traps(void) {

@@ -39,6 +39,7 @@ int tmebox_call_plain(PyObject *function, uint64_t times_entered);
 
 /* custody.c, extents.c: readies the types that only they make. -1 with an exception set. */
 int tmebox_init_custody(void);
+int tmebox_init_side(void); /* side.c */
 int tmebox_init_extents(void);
 bool tmebox_extent_of(PyObject *extent, uint64_t *start, uint64_t *end); /* false with TypeError set */
 
@@ -47,6 +48,6 @@ PyObject *tmebox_set_imports(PyObject *instance, PyObject *rows);
 void tmebox_free_imports(struct import *imports, uint32_t count);
 
 extern PyMethodDef tmebox_cpu_methods[], tmebox_crossing_methods[], tmebox_hostfunction_methods[],
-    tmebox_custody_methods[];
+    tmebox_custody_methods[], tmebox_side_methods[];
 
 #endif

@@ -1,6 +1,7 @@
 /* Function: a C function of one sandbox as a Python callable. Which conversion each argument needs is decided
  * once; a call whose arguments are plain numbers allocates nothing but its result. */
 #include "python/face.h"
+#include "python/heap.h"
 
 #include <string.h>
 
@@ -38,9 +39,21 @@ static void let_go(struct held *held) {
     }
 }
 
-/* A buffer that lies in this window is passed as its offset; its exporter stays locked during the call. */
+/* The offset of what a buffer shows of the shared heap, or of the window itself. */
+static uint64_t offset_of(const struct instance *instance, const void *buffer) {
+    const struct heap *heap = instance->key != 0 ? instance->heap : NULL;
+    uint64_t place = heap != NULL ? (uint64_t)((const unsigned char *)buffer - heap->host) : UINT64_MAX;
+    return heap != NULL && place < heap->size_bytes ? TMEBOX_SHARED_START + place
+                                                    : (uint64_t)(uintptr_t)buffer - instance->base;
+}
+
+/* A buffer that lies in this window, or in its shared heap, is passed as its offset, whoever owns it there: touching
+ * is what is checked. Its exporter stays locked during the call. */
 static bool buffer_to_word(const struct instance *instance, const struct parameter *parameter,
                            PyObject *value, struct held *held, uint64_t *word) {
+    if (PyObject_TypeCheck(value, &tmebox_block_type)) {
+        return tmebox_block_offset(value, instance->key != 0 ? instance->heap : NULL, word);
+    }
     if (!PyObject_CheckBuffer(value)) {
         return false;
     }
@@ -52,7 +65,7 @@ static bool buffer_to_word(const struct instance *instance, const struct paramet
         PyErr_Clear();
         return false;
     }
-    uint64_t offset = (uint64_t)(uintptr_t)view->buf - instance->base;
+    uint64_t offset = offset_of(instance, view->buf);
     if (offset >= TMEBOX_WINDOW_SIZE || (uint64_t)view->len > TMEBOX_WINDOW_SIZE - offset ||
         !tmebox_items_fit(parameter->item, view)) {
         PyBuffer_Release(view);

@@ -16,6 +16,14 @@ static int parse_import(struct import *import, PyObject *row) {
     PyObject *handler, *convert = NULL;
     const char *arguments, *result, *name = "(unnamed)";
     int system = 0;
+    if (PyUnicode_Check(row)) {
+        if (PyUnicode_CompareWithASCIIString(row, "shared_heap") != 0) {
+            PyErr_Format(PyExc_ValueError, "the core has no function %R", row);
+            return -1;
+        }
+        import->native = tmebox_shared_heap_call;
+        return 0;
+    }
     if (!PyTuple_Check(row)) {
         PyErr_SetString(PyExc_TypeError,
                         "an import is a tuple (handler, argument codes, result code[, name[, convert[, system]]])");

@@ -1,6 +1,7 @@
 /* Instance: what the core knows of one sandbox. */
 #include "python/face.h"
 #include "enter/datapath.h"
+#include "python/heap.h"
 #include "threads/signals.h"
 
 #include <errno.h>
@@ -105,6 +106,7 @@ static PyObject *instance_kill(PyObject *object, PyObject *unused) {
     self->dead = self->closed = true;
     self->paused = false;
     give_text_room_back(self);
+    tmebox_instance_detach(self);
     instance_clear(object); /* nobody needs the handlers, which refer to much else */
     Py_RETURN_NONE;
 }
@@ -342,6 +344,7 @@ static int instance_clear(PyObject *object) {
     self->imports = NULL;
     self->import_count = 0;
     give_text_room_back(self);
+    tmebox_instance_detach(self);
     tmebox_free_imports(imports, count);
     Py_CLEAR(self->make_trap);
     Py_CLEAR(self->descriptors);
@@ -379,12 +382,19 @@ static PyMethodDef instance_methods[] = {
      "call(address, integers, vectors, stack, timeout_s[, descriptors]) -> (rax, rdx, xmm0, xmm1)"},
     {"lend_descriptors", instance_lend_descriptors, METH_O,
      "lend_descriptors(descriptors)\n\nFor calls from now on that bring none of their own. Once."},
+    {"end_shared_blocks", tmebox_instance_end_blocks, METH_NOARGS,
+     "end_shared_blocks()\n\nWhat its code made in the shared heap is freed. Refused like write."},
+    {"read_shared", tmebox_instance_read_shared, METH_VARARGS,
+     "read_shared(offset, size_bytes) -> bytes\n\nOf the shared heap; IndexError unless it may read all of it."},
+    {"write_shared", tmebox_instance_write_shared, METH_VARARGS,
+     "write_shared(offset, data)\n\nThe same for writing. Refused like write."},
     {NULL, NULL, 0, NULL},
 };
 
 static PyMemberDef instance_members[] = {
     {"base", T_ULONGLONG, offsetof(struct instance, base), READONLY, "The window's address."},
     {"depth", T_UINT, offsetof(struct instance, depth), READONLY, "Calls now running inside each other."},
+    {"key_id", T_USHORT, offsetof(struct instance, key), READONLY, "Its key in its shared heap; 0: none."},
     {"paused", T_BOOL, offsetof(struct instance, paused), READONLY, "Between pause() and what ends it."},
     {NULL, 0, 0, 0, NULL},
 };

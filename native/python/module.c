@@ -1,6 +1,6 @@
 /* tmebox._native: the module, its constants, and what is set up once per process. */
 #include "python/face.h"
-
+#include "python/heap.h"
 #include "enter/datapath.h"
 #include "threads/signals.h"
 
@@ -227,7 +227,8 @@ static struct PyModuleDef definition = {
 static int add_types(PyObject *module) {
     PyTypeObject *types[] = {&tmebox_region_type, &tmebox_instance_type, &tmebox_function_type,
                              &tmebox_export_type, &tmebox_template_type, &tmebox_shelf_type,
-                             &tmebox_extents_type, &tmebox_pin_type,      &tmebox_guest_descriptors_type};
+                             &tmebox_extents_type, &tmebox_pin_type,      &tmebox_guest_descriptors_type,
+                             &tmebox_heap_type,    &tmebox_block_type};
     for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
         if (PyModule_AddType(module, types[i]) < 0) {
             return -1;
@@ -243,7 +244,8 @@ static int add_constants(PyObject *module) {
     } constants[] = {
         {"PROT_NONE", PROT_NONE}, {"PROT_READ", PROT_READ}, {"PROT_WRITE", PROT_WRITE},
         {"PROT_EXEC", PROT_EXEC}, {"IDLE", IDLE},           {"RUNNING", RUNNING},
-        {"DEAD", DEAD},
+        {"DEAD", DEAD},           {"BLOCK_DENSE", BLOCK_DENSE}, {"BLOCK_SHAREABLE", BLOCK_SHAREABLE},
+        {"BLOCK_MOVABLE", BLOCK_MOVABLE},
     };
     for (size_t i = 0; i < sizeof constants / sizeof *constants; i++) {
         if (PyModule_AddIntConstant(module, constants[i].name, constants[i].value) < 0) {
@@ -266,13 +268,15 @@ PyMODINIT_FUNC PyInit__native(void) {
     tmebox_closed_error = Py_NewRef(PyExc_RuntimeError);
     tmebox_limit_error = Py_NewRef(PyExc_RuntimeError);
     tmebox_init_traps();
+    tmebox_heap_init();
     tmebox_init_guard();
-    if (tmebox_init_threads() < 0 || tmebox_init_custody() < 0 || tmebox_init_extents() < 0 ||
+    if (tmebox_init_threads() < 0 || tmebox_init_custody() < 0 || tmebox_init_extents() < 0 || tmebox_init_side() < 0 ||
         PyModule_AddFunctions(module, tmebox_custody_methods) < 0 ||
         PyModule_AddFunctions(module, tmebox_memory_methods) < 0 ||
         PyModule_AddFunctions(module, tmebox_cpu_methods) < 0 ||
         PyModule_AddFunctions(module, tmebox_crossing_methods) < 0 ||
         PyModule_AddFunctions(module, tmebox_hostfunction_methods) < 0 ||
+        PyModule_AddFunctions(module, tmebox_side_methods) < 0 ||
         PyModule_AddFunctions(module, tmebox_userfault_methods) < 0 ||
         PyModule_AddFunctions(module, tmebox_piece_methods) < 0 ||
         PyModule_AddFunctions(module, tmebox_window_methods) < 0 ||

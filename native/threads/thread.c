@@ -2,6 +2,7 @@
  * that end sandboxes, and a record that the watchdog reads. */
 #include "threads/thread.h"
 #include "threads/signals.h"
+#include "heap/heap.h"
 #include "windows/window.h"
 
 #include <asm/prctl.h>
@@ -203,6 +204,7 @@ static void after_fork_in_child(void) {
     tmebox_userfault_after_fork();
     tmebox_pieces_after_fork();
     tmebox_share_after_fork();
+    tmebox_heaps_after_fork();
     tmebox_random_after_fork();
     pthread_mutex_unlock(&tmebox_registry_lock);
 }

@@ -40,7 +40,7 @@ static char *map_piece(size_t size, bool userfault) {
     bool advised = madvise(start, size, MADV_DONTFORK) == 0 && madvise(start, size, MADV_DONTDUMP) == 0;
     int error = advised ? 0 : errno;
     if (error == 0 && userfault) {
-        error = tmebox_userfault_open_up(start, size);
+        error = tmebox_userfault_open_up(start, size, false);
     }
     if (error != 0) {
         munmap(start, size);

@@ -169,6 +169,9 @@ int64_t tmebox_recycle(struct window *window, uint64_t base, uint32_t keep) {
     if (window->template == NULL) {
         return 0; /* it could not even start */
     }
+    if (window->view != NULL) {
+        tmebox_view_parked(window);
+    }
     uint32_t hot = hot_pages(window), elsewhere = run_pages(window);
     if (keep == 0 || hot > keep) {
         return tmebox_empty(window, base) ? 0 : -1;
@@ -201,7 +204,7 @@ bool tmebox_empty(struct window *window, uint64_t base) {
     window->arena_first = 0;
     window->arena_end = TMEBOX_ARENA_FIRST_END;
     window->next_page = window->last_count = 0;
-    if (!tmebox_unshare(window, base)) {
+    if (!tmebox_unshare(window, base) || (window->view != NULL && !tmebox_view_ended(window))) {
         return false;
     }
     window->arena_end = 0;

@@ -14,7 +14,31 @@
 /* A part of what the kernel allows by default, of which the host needs some as well. */
 #define MOST_MAPPINGS 20000
 
-static uint32_t mappings;
+#ifndef MAP_FIXED_NOREPLACE
+#define MAP_FIXED_NOREPLACE 0x100000
+#endif
+
+static _Atomic uint32_t mappings, most_for_heaps;
+
+bool (*tmebox_view_ended)(struct window *window);
+void (*tmebox_view_parked)(struct window *window);
+
+bool tmebox_take_mappings(uint32_t count, bool for_heap) {
+    uint32_t most = for_heap ? atomic_load(&most_for_heaps) : MOST_MAPPINGS;
+    if (atomic_fetch_add(&mappings, count) + count > most) {
+        tmebox_return_mappings(count);
+        return false;
+    }
+    return true;
+}
+
+void tmebox_return_mappings(uint32_t count) {
+    atomic_fetch_sub(&mappings, count);
+}
+
+void tmebox_allow_mappings(uint32_t more) {
+    atomic_store(&most_for_heaps, atomic_load(&mappings) + more);
+}
 
 static bool is_large(const struct span *span) {
     return span->end - span->start >= SHARED_AT_LEAST;
@@ -25,7 +49,7 @@ void tmebox_share(struct window *window, uint64_t base) {
     uint64_t data_end = TMEBOX_IMAGE_START + (uint64_t)template->pages * PAGE;
     for (uint32_t i = 0; template->shared && i < template->read_only_count && i < SHARED_SPANS; i++) {
         const struct span *span = &template->read_only[i];
-        if (!is_large(span) || span->end > data_end || mappings + MAPPINGS_EACH > MOST_MAPPINGS) {
+        if (!is_large(span) || span->end > data_end || !tmebox_take_mappings(MAPPINGS_EACH, false)) {
             continue;
         }
         /* An old size of 0 makes a second mapping of shared pages. */
@@ -33,7 +57,8 @@ void tmebox_share(struct window *window, uint64_t base) {
         void *to = (void *)(base + span->start);
         if (mremap(from, 0, span->end - span->start, MREMAP_MAYMOVE | MREMAP_FIXED, to) == to) {
             window->shared |= 1U << i;
-            mappings += MAPPINGS_EACH;
+        } else {
+            tmebox_return_mappings(MAPPINGS_EACH);
         }
     }
 }
@@ -49,22 +74,22 @@ bool tmebox_is_shared(const struct window *window, uint32_t page) {
     return false;
 }
 
-/* Part of the piece again. */
-static bool take_back(uint64_t base, const struct span *span) {
-    void *start = (void *)(base + span->start);
-    size_t size = span->end - span->start;
-    int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED;
-    return mmap(start, size, PROT_NONE, flags, -1, 0) == start && madvise(start, size, MADV_DONTFORK) == 0 &&
-           madvise(start, size, MADV_DONTDUMP) == 0 && tmebox_userfault_open_up(start, size) == 0;
+bool tmebox_window_part_again(uint64_t address, size_t size_bytes, bool replace) {
+    void *start = (void *)address;
+    int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | (replace ? MAP_FIXED : MAP_FIXED_NOREPLACE);
+    return mmap(start, size_bytes, PROT_NONE, flags, -1, 0) == start &&
+           madvise(start, size_bytes, MADV_DONTFORK) == 0 && madvise(start, size_bytes, MADV_DONTDUMP) == 0 &&
+           tmebox_userfault_open_up(start, size_bytes, false) == 0;
 }
 
 bool tmebox_unshare(struct window *window, uint64_t base) {
     const struct template *template = window->template;
     for (; window->shared != 0; window->shared &= window->shared - 1) {
-        if (!take_back(base, &template->read_only[__builtin_ctz(window->shared)])) {
+        const struct span *span = &template->read_only[__builtin_ctz(window->shared)];
+        if (!tmebox_window_part_again(base + span->start, span->end - span->start, true)) {
             return false; /* the host has used up the mappings that a process may have */
         }
-        mappings -= MAPPINGS_EACH;
+        tmebox_return_mappings(MAPPINGS_EACH);
     }
     return true;
 }
@@ -82,5 +107,5 @@ bool tmebox_blank_shared(const struct window *window, uint64_t base) {
 }
 
 void tmebox_share_after_fork(void) {
-    mappings = 0;
+    atomic_store(&mappings, 0);
 }

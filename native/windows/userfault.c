@@ -35,7 +35,30 @@
 #define SYS_close_range 436
 #endif
 
+/* What older headers lack. */
+#ifndef UFFD_FEATURE_MINOR_SHMEM
+#define UFFD_FEATURE_MINOR_SHMEM (1 << 10)
+#endif
+#ifndef UFFD_FEATURE_WP_HUGETLBFS_SHMEM
+#define UFFD_FEATURE_WP_HUGETLBFS_SHMEM (1 << 12)
+#endif
+#ifndef UFFDIO_REGISTER_MODE_MINOR
+#define UFFDIO_REGISTER_MODE_MINOR ((__u64)1 << 2)
+#endif
+#ifndef UFFDIO_CONTINUE
+struct uffdio_continue {
+    struct uffdio_range range;
+    __u64 mode;
+    __s64 mapped;
+};
+#define UFFDIO_CONTINUE _IOWR(UFFDIO, 0x07, struct uffdio_continue)
+#endif
+#ifndef UFFDIO_CONTINUE_MODE_WP
+#define UFFDIO_CONTINUE_MODE_WP ((__u64)1 << 1)
+#endif
+
 #define FEATURES (UFFD_FEATURE_SIGBUS | UFFD_FEATURE_PAGEFAULT_FLAG_WP)
+#define SHARING_FEATURES (UFFD_FEATURE_MISSING_SHMEM | UFFD_FEATURE_MINOR_SHMEM | UFFD_FEATURE_WP_HUGETLBFS_SHMEM)
 #define KEEPER_STACK (64 * 1024)
 
 /* Where our number is out of the way of ranges that are closed, and of files that get the lowest one free. */
@@ -44,6 +67,7 @@
 
 static _Atomic int descriptor = -1; /* in everybody's table */
 static struct stat identity;
+static bool can_share;       /* the kernel has SHARING_FEATURES */
 static bool inode_is_shared; /* by all files without a name: kernels before 5.12 */
 
 /* -- whose number it is ------------------------------------------------------------------------------- */
@@ -147,8 +171,10 @@ static int open_and_keep(int *kept) {
         return errno;
     }
     int error = own_table_with(*kept);
-    struct uffdio_api api = {.api = UFFD_API, .features = FEATURES};
-    if (error == 0 && (ioctl(*kept, UFFDIO_API, &api) < 0 || fstat(*kept, &identity) < 0)) {
+    struct uffdio_api api = {.api = UFFD_API, .features = FEATURES | SHARING_FEATURES};
+    can_share = error == 0 && ioctl(*kept, UFFDIO_API, &api) == 0;
+    api = (struct uffdio_api){.api = UFFD_API, .features = FEATURES};
+    if (error == 0 && ((!can_share && ioctl(*kept, UFFDIO_API, &api) < 0) || fstat(*kept, &identity) < 0)) {
         error = errno;
     }
     return error;
@@ -269,10 +295,10 @@ static int ask(unsigned long code, void *argument) {
 
 /* Ranges are registered by the keeper alone: were the number another's at that moment, their faults would go
  * there. */
-int tmebox_userfault_open_up(void *start, size_t size_bytes) {
+int tmebox_userfault_open_up(void *start, size_t size_bytes, bool shared) {
     struct uffdio_register range = {
         .range = {(uintptr_t)start, size_bytes},
-        .mode = UFFDIO_REGISTER_MODE_MISSING | UFFDIO_REGISTER_MODE_WP,
+        .mode = UFFDIO_REGISTER_MODE_MISSING | UFFDIO_REGISTER_MODE_WP | (shared ? UFFDIO_REGISTER_MODE_MINOR : 0),
     };
     int error = ask_keeper(UFFDIO_REGISTER, &range);
     if (error != 0) {
@@ -308,6 +334,26 @@ int64_t tmebox_userfault_zero(uint64_t address, size_t size_bytes) {
         int error = again ? ask_keeper(UFFDIO_ZEROPAGE, &zero) : ask(UFFDIO_ZEROPAGE, &zero);
         if (zero.zeropage > 0) {
             return zero.zeropage;
+        }
+        if (error != EAGAIN && (error != 0 || again)) {
+            return error != 0 ? -error : -EIO;
+        }
+    }
+}
+
+bool tmebox_userfault_can_share(void) {
+    return atomic_load(&keeps) && can_share;
+}
+
+int64_t tmebox_userfault_continue(uint64_t address, size_t size_bytes, bool read_only) {
+    for (bool again = false;; again = true) {
+        struct uffdio_continue more = {
+            .range = {address, size_bytes},
+            .mode = read_only ? UFFDIO_CONTINUE_MODE_WP : 0,
+        };
+        int error = again ? ask_keeper(UFFDIO_CONTINUE, &more) : ask(UFFDIO_CONTINUE, &more);
+        if (more.mapped > 0) {
+            return more.mapped;
         }
         if (error != EAGAIN && (error != 0 || again)) {
             return error != 0 ? -error : -EIO;

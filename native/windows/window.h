@@ -63,6 +63,7 @@ struct window {
     _Atomic uint32_t next_page;   /* where the last chunk ended */
     _Atomic uint32_t last_count;  /* and its size */
     struct pin *pins;             /* what Python looks at; with the GIL held */
+    struct heap_view *view;       /* of a shared heap; NULL: it never had one, or it has none any more */
 };
 
 /* Python looks at these pages of the private part, and may hand them to the kernel, for which nobody installs
@@ -104,8 +105,14 @@ int64_t tmebox_userfault_copy(uint64_t address, const void *source, size_t size_
 int64_t tmebox_userfault_zero(uint64_t address, size_t size_bytes);
 /* Makes a page writable that may have been installed read-only. */
 void tmebox_userfault_unprotect(uint64_t address);
-/* Makes an inaccessible mapping accessible where pages are installed. 0 or an errno. */
-int tmebox_userfault_open_up(void *start, size_t size_bytes);
+/* Makes an inaccessible mapping accessible where pages are installed; `shared`: those that a shared mapping has
+ * already, too. 0 or an errno. */
+int tmebox_userfault_open_up(void *start, size_t size_bytes, bool shared);
+/* Whether shared mappings can be opened up so, once the userfaultfd is open. */
+bool tmebox_userfault_can_share(void);
+/* Async-signal-safe: pages that a shared mapping has already become present at `address`. How many bytes, or
+ * -errno; -EEXIST: the first is present; -EFAULT: there is none. */
+int64_t tmebox_userfault_continue(uint64_t address, size_t size_bytes, bool read_only);
 void tmebox_userfault_after_fork(void);
 
 /* -- hostmemory.c ------------------------------------------------------------------------------------- */
@@ -149,6 +156,18 @@ bool tmebox_unshare(struct window *window, uint64_t base);
 bool tmebox_blank_shared(const struct window *window, uint64_t base);
 bool tmebox_is_shared(const struct window *window, uint32_t page);
 void tmebox_share_after_fork(void);
+/* Mappings that windows take beyond those of their pieces, from what there is for that. Async-signal-safe. */
+bool tmebox_take_mappings(uint32_t count, bool for_heap);
+void tmebox_return_mappings(uint32_t count);
+/* How many more a shared heap's views may take. */
+void tmebox_allow_mappings(uint32_t more);
+/* What was mapped over a part of a window goes: that is an empty part of its piece again. `replace`: else only where
+ * nothing is mapped. False: not at the moment. */
+bool tmebox_window_part_again(uint64_t address, size_t size_bytes, bool replace);
+/* Handed over by heap/: the window with a view goes out of use, or is kept for another owner. False: not at the
+ * moment. */
+extern bool (*tmebox_view_ended)(struct window *window);
+extern void (*tmebox_view_parked)(struct window *window);
 
 /* -- restore.c ---------------------------------------------------------------------------------------- */
 /* Gives every page of the private part its first contents again; no call runs, but other threads may look on.

@@ -154,6 +154,9 @@ static PyObject *window_unmap_arena(PyObject *module, PyObject *argument) {
         return NULL;
     }
     uint64_t size = arena_end_of(window) - TMEBOX_ARENA_START;
+    if (window->view != NULL) {
+        tmebox_view_ended(window); /* has no mapping here */
+    }
     if (tmebox_map_zero((void *)(base + TMEBOX_ARENA_START), size, PROT_NONE) < 0) {
         return PyErr_SetFromErrno(PyExc_OSError);
     }
@@ -272,6 +275,16 @@ static PyObject *window_pages(PyObject *module, PyObject *argument) {
     return window == NULL ? NULL : PyLong_FromUnsignedLong(tmebox_pages_present(window, base));
 }
 
+static PyObject *window_allow_mappings(PyObject *module, PyObject *argument) {
+    (void)module;
+    unsigned long more = PyLong_AsUnsignedLong(argument);
+    if (PyErr_Occurred()) {
+        return NULL;
+    }
+    tmebox_allow_mappings(more > UINT32_MAX / 2 ? UINT32_MAX / 2 : (uint32_t)more);
+    Py_RETURN_NONE;
+}
+
 PyMethodDef tmebox_window_methods[] = {
     {"window_start", window_start, METH_VARARGS, "window_start(base, template)\n\nThe caller keeps both."},
     {"window_recycle", window_recycle, METH_VARARGS,
@@ -283,6 +296,8 @@ PyMethodDef tmebox_window_methods[] = {
     {"window_unmap_arena", window_unmap_arena, METH_O, "window_unmap_arena(base)"},
     {"window_populate", window_populate, METH_VARARGS, "window_populate(base, offset, size_bytes, writable)"},
     {"window_blank", window_blank, METH_VARARGS, "window_blank(base, template)\n\nAll zero, arena included."},
+    {"window_allow_mappings", window_allow_mappings, METH_O,
+     "window_allow_mappings(more)\n\nFor views of shared heaps, beyond those there are."},
     {"window_pages", window_pages, METH_O, "window_pages(base) -> int\n\nHow many are present."},
     {NULL, NULL, 0, NULL},
 };

@@ -39,6 +39,9 @@ if TYPE_CHECKING:
         IllegalInstruction as IllegalInstruction,
     )
     from tmebox.errors import (
+        IntegrityViolation as IntegrityViolation,
+    )
+    from tmebox.errors import (
         LimitError as LimitError,
     )
     from tmebox.errors import (
@@ -104,6 +107,9 @@ if TYPE_CHECKING:
     from tmebox.runtime.sandbox_memory import (
         SandboxMemory as SandboxMemory,
     )
+    from tmebox.runtime.shared_heap import Block as Block
+    from tmebox.runtime.shared_heap import HeapStats as HeapStats
+    from tmebox.runtime.shared_heap import SharedHeap as SharedHeap
     from tmebox.runtime.snapshot import Snapshot as Snapshot
     from tmebox.runtime.time_left import remaining_time as remaining_time
 
@@ -122,6 +128,7 @@ _HOMES = {
     "Diagnostic": "tmebox.errors",
     "Frame": "tmebox.errors",
     "IllegalInstruction": "tmebox.errors",
+    "IntegrityViolation": "tmebox.errors",
     "LimitError": "tmebox.errors",
     "MemoryFault": "tmebox.errors",
     "ModuleError": "tmebox.errors",
@@ -151,6 +158,9 @@ _HOMES = {
     "SandboxPool": "tmebox.runtime.pool.pool",
     "BadPointer": "tmebox.runtime.sandbox_memory",
     "SandboxMemory": "tmebox.runtime.sandbox_memory",
+    "Block": "tmebox.runtime.shared_heap",
+    "HeapStats": "tmebox.runtime.shared_heap",
+    "SharedHeap": "tmebox.runtime.shared_heap",
     "Snapshot": "tmebox.runtime.snapshot",
 }
 
@@ -158,15 +168,18 @@ __all__ = [
     "Aborted",
     "ArithmeticTrap",
     "BadPointer",
+    "Block",
     "CompileError",
     "CompileWarning",
     "Completed",
     "ControlFlowViolation",
     "Diagnostic",
     "Frame",
+    "HeapStats",
     "IllegalInstruction",
     "In",
     "InOut",
+    "IntegrityViolation",
     "LimitError",
     "Limits",
     "MemoryFault",
@@ -179,6 +192,7 @@ __all__ = [
     "SandboxClosed",
     "SandboxMemory",
     "SandboxPool",
+    "SharedHeap",
     "Snapshot",
     "SnapshotError",
     "StackOverflow",

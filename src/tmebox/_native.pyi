@@ -7,6 +7,8 @@ as numbers. All `address` parameters are host addresses.
 from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar
 
+from typing_extensions import Self
+
 Thing = TypeVar("Thing")
 Value = TypeVar("Value")
 
@@ -14,6 +16,9 @@ PROT_NONE: int
 PROT_READ: int
 PROT_WRITE: int
 PROT_EXEC: int
+BLOCK_DENSE: int
+BLOCK_SHAREABLE: int
+BLOCK_MOVABLE: int
 
 # -- host memory. Every function raises OSError with errno on failure. --------------------------------
 def reserve(address: int, size_bytes: int) -> int:
@@ -36,6 +41,17 @@ def write(address: int, data: Any) -> None:
 
 def buffer_address(obj: Any) -> tuple[int, int, bool]:
     """(address, size in bytes, read-only) of a C-contiguous buffer-protocol object; BufferError otherwise."""
+
+# -- side execution: see runtime/side.py --------------------------------------------------------------
+def set_side_maker(make: Callable[[bytes], tuple[Any, ...]]) -> None:
+    """`make(bytes)` is asked for the form of the instruction that they begin with, on the thread that needs
+    it. What it raises ends the call."""
+
+def side_publish(form: tuple[Any, ...]) -> None:
+    """Make a form known before it is needed. Raises TypeError, ValueError, OSError."""
+
+def side_counts() -> tuple[int, int, int]:
+    """Forms that are kept, were published, and were evicted."""
 
 # -- windows, by their base address. OSError when there is no memory. ---------------------------------
 def userfault_open() -> None:
@@ -78,6 +94,9 @@ def window_populate(base: int, offset: int, size_bytes: int, writable: bool) -> 
 
 def window_blank(base: int, template: Template) -> None:
     """All contents are replaced by those of the (empty) template; the arena stays, zeroed."""
+
+def window_allow_mappings(more: int, /) -> None:
+    """How many mappings views of shared heaps may take, beyond those there are."""
 
 def window_pages(base: int) -> int:
     """How many pages are present."""
@@ -227,6 +246,69 @@ IDLE: int
 RUNNING: int
 DEAD: int
 
+class Block:
+    """Memory of a shared heap; a writable buffer where it has whole pages. Only heaps make them."""
+
+    @property
+    def size(self) -> int: ...
+    @property
+    def heap(self) -> Heap: ...
+    @property
+    def offset(self) -> int:
+        """Where it is in windows. Raises ValueError once it is freed or released."""
+
+    @property
+    def key_id(self) -> int: ...
+    @property
+    def state(self) -> str: ...
+    def read(self, start: int = 0, size: int | None = None) -> bytes:
+        """A copy of some of its bytes, or of all from `start` on. Raises IndexError, ValueError."""
+
+    def write(self, data: Any, start: int = 0) -> None:
+        """Copy a C-contiguous buffer into it. Raises IndexError, ValueError."""
+
+    def release(self) -> None:
+        """Leave the ending to the sandbox that owns it. Raises ValueError if none does."""
+
+    def __buffer__(self, flags: int, /) -> memoryview: ...
+
+class Heap:
+    """A shared heap. `instance`: of one of its sandboxes, or None for the host. Blocks are named by a Block,
+    or by a buffer that starts where one with whole pages does. Raises the `closed` and `limit` exceptions,
+    and ValueError for what is no block."""
+
+    def __new__(cls, size_bytes: int, dense: bool, views: bool, block_type: type[Block]) -> Self: ...
+    @property
+    def backend(self) -> str: ...
+    @property
+    def closed(self) -> bool: ...
+    @property
+    def size_bytes(self) -> int: ...
+    @property
+    def host_address(self) -> int: ...
+    def attach(self, instance: Instance, limit_bytes: int, /) -> int:
+        """From now until it is killed, it can own lines of the heap: its key. Raises closed, limit."""
+
+    def allocate_block(self, size: int, instance: Instance | None, flags: int, /) -> Any:
+        """flags: BLOCK_DENSE, BLOCK_SHAREABLE, BLOCK_MOVABLE."""
+
+    def free_block(self, block: Any, /) -> None: ...
+    def transfer_block(self, block: Any, instance: Instance | None, /) -> None: ...
+    def share_block(self, block: Any, members: tuple[tuple[Instance, bool], ...], /) -> None: ...
+    def adopt_block(self, instance: Instance, offset: int, /) -> Any: ...
+    def allow_transfers(self, instance: Instance, to: Instance, /) -> None: ...
+    def owner_at(self, offset: int, /) -> int: ...
+    def offset_of(self, block: Any, /) -> int: ...
+    def members_of(self, key: int, /) -> list[tuple[int, bool]] | None: ...
+    def owner_map(self) -> tuple[bytes, bytes]: ...
+    def figures(self) -> tuple[int, int, int, int, int, int, int, int]: ...
+    def lines_of(self, instance: Instance, /) -> tuple[int, int]: ...
+    def compact_heap(self) -> tuple[int, int]:
+        """(pages given back to the system, bytes moved)."""
+
+    def relocate_block(self, block: Any, dense: bool, /) -> None: ...
+    def close_heap(self) -> None: ...
+
 class GuestDescriptors:
     """What the core may do with a guest's descriptors by itself: rows by number, below 1024. flags: of
     runtime/system/datapath.py. host_clock: the guest's clocks are the host's."""
@@ -249,7 +331,8 @@ class GuestDescriptors:
 class Instance:
     """What the core knows of one sandbox.
 
-    make_trap(signal, code, fault_address, instruction_address, access, rsp, registers) -> exception.
+    make_trap(signal, code, fault_address, instruction_address, access, rsp, registers, owner) -> exception.
+    `owner` is the key of a line of the shared heap that was not its own; -1: the trap is about none.
     `signal` is 0 for a timeout; `access` is 0 read, 1 write, 2 execute, -1 unknown; `registers` are 16
     u64 in the order rax rcx rdx rbx rsp rbp rsi rdi r8…r15, little-endian bytes. Called with the GIL
     held after the sandbox was left and the instance marked DEAD. A failed check of a return or branch is
@@ -307,6 +390,17 @@ class Instance:
         """As the module's `write`, but raises busy while a call runs on another thread, or was interrupted on
         this one."""
 
+    @property
+    def key_id(self) -> int: ...
+    def end_shared_blocks(self) -> None:
+        """What its code made in the shared heap is freed. Raises busy as `write` does."""
+
+    def read_shared(self, offset: int, size_bytes: int, /) -> bytes:
+        """Of the shared heap. Raises IndexError unless it may read all of it."""
+
+    def write_shared(self, offset: int, data: Any, /) -> None:
+        """Raises IndexError unless it may write all of it, and busy as `write` does."""
+
     def discard(self, offset: int, size_bytes: int) -> None:
         """Whole pages of the heap become zero; their memory goes back to the system where it can. Raises busy
         as `write` does."""
@@ -315,7 +409,7 @@ class Instance:
         """Mark DEAD without ending the running call: from a host function, whose exception ends it. A pause
         becomes final."""
 
-    def set_imports(self, imports: Sequence[tuple[Any, ...]]) -> None:
+    def set_imports(self, imports: Sequence[str | tuple[Any, ...]]) -> None:
         """One (handler, argument codes, result code[, name[, convert]]) per import index. name: in messages.
         convert(result) makes the word (an int) of a result that does not convert exactly by its code, or
         raises.

@@ -77,8 +77,9 @@ ARENA_START = 1 * GIB + GUARD
 ARENA_FIRST_END = ARENA_START + 16 * KIB
 """What of the arena every window has."""
 ARENA_END = 2 * GIB - GUARD
-POOL_START = 2 * GIB + GUARD
-POOL_END = 4 * GIB - GUARD
+SHARED_START = 2 * GIB + GUARD
+"""The shared heap's lines, at the same offsets in all of its sandboxes."""
+SHARED_END = 4 * GIB - GUARD
 STACK_LOWEST = GUARD
 STACK_TOP = 64 * MIB + 64 * KIB
 """The stack grows down from here; 64 KiB above a 64 MiB boundary so that its first pages share a
@@ -89,6 +90,26 @@ STACK_RANDOM = STACK_TOP - 16
 """16 random bytes, new for every sandbox (what AT_RANDOM is to a process)."""
 IMAGE_START = CONTROL_PAGE + PAGE_SIZE
 """First offset of a module's data image (rodata, data, bss); the heap follows it."""
+
+# -- shared heap ----------------------------------------------------------------------------------
+SHARED_LINE = 64
+"""What has an owner."""
+SHARED_PAGE_LINES = PAGE_SIZE // SHARED_LINE
+SHARED_KEY_BITS = 15
+SHARED_KEYS = 1 << SHARED_KEY_BITS
+"""Key 0 is the host's, and of lines that nobody has."""
+SHARED_IMPORT = "__tmebox_shared_heap"
+"""`long __tmebox_shared_heap(long call, long, long)`: what the functions of <tmebox.h> become."""
+SHARED_CALL_ALLOC = 0
+SHARED_CALL_FREE = 1
+SHARED_CALL_SIZE = 2
+SHARED_CALL_TRANSFER = 3
+SHARED_CALL_KEY = 4
+SHARED_CALL_HANDLE_ALLOC = 5
+SHARED_CALL_HANDLE_FREE = 6
+SHARED_CALL_PIN = 7
+SHARED_CALL_UNPIN = 8
+SHARED_CALL_HANDLE_TRANSFER = 9
 
 # -- control page (byte offsets inside it, all fields u64) ----------------------------------------
 CONTROL_WINDOW_BASE = CONTROL_PAGE + 0

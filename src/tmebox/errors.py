@@ -200,6 +200,34 @@ class MemoryFault(Trap):
     kind = "memory-fault"
 
 
+class IntegrityViolation(MemoryFault):
+    """An access to a line of the shared heap that the sandbox does not own, or may only read. Nothing of it
+    was done. `offset` is the first foreign byte, `key_id` the sandbox's key, `owner_key_id` that of the
+    line's owner; 0: the host, or nobody."""
+
+    kind = "integrity-violation"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        offset: int | None = None,
+        access: str | None = None,
+        address: int | None = None,
+        unwind: Callable[[], tuple[Frame, ...]] | None = None,
+        key_id: int = 0,
+        owner_key_id: int = 0,
+    ) -> None:
+        self.key_id = key_id
+        self.owner_key_id = owner_key_id
+        super().__init__(message, offset=offset, access=access, address=address, unwind=unwind)
+
+    def _facts(self) -> Iterable[Fact]:
+        yield from super()._facts()
+        yield "key", self.key_id
+        yield "owner", self.owner_key_id
+
+
 class StackOverflow(MemoryFault):
     """The stack ran into its guard."""
 

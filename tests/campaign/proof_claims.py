@@ -79,7 +79,7 @@ def low_guard() -> int:
 
 
 def high_guard() -> int:
-    return abi.WINDOW_SIZE - abi.POOL_END
+    return abi.WINDOW_SIZE - abi.SHARED_END
 
 
 def is_confined(base: Any, address: Any, size_bytes: int) -> Any:
@@ -94,7 +94,7 @@ def may_be_mapped(base: Any, address: Any) -> Any:
     parts = (
         (abi.STACK_LOWEST, abi.PRIVATE_END),
         (abi.ARENA_START, abi.ARENA_END),
-        (abi.POOL_START, abi.POOL_END),
+        (abi.SHARED_START, abi.SHARED_END),
     )
     near = between(address, base - high_guard(), base + abi.WINDOW_SIZE + low_guard())
     return z3.Or(z3.Not(near), *(between(address, base + low, base + high) for low, high in parts))

@@ -218,7 +218,7 @@ def test_an_export_inside_a_function_is_not_callable() -> None:
 
 def test_a_segment_outside_the_private_half_is_not_mapped() -> None:
     file = victim()
-    for offset in (0, abi.GUARD, abi.CONTROL_PAGE, abi.PRIVATE_END, abi.GATE_BASE, abi.POOL_START):
+    for offset in (0, abi.GUARD, abi.CONTROL_PAGE, abi.PRIVATE_END, abi.GATE_BASE, abi.SHARED_START):
         segment = replace(file.segments[0], offset=offset)
         with pytest.raises(tmebox.TmeboxError):
             Module.from_bytes(codec.encode(replace(file, segments=(segment,))))

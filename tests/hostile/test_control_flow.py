@@ -182,7 +182,7 @@ PIVOTS = [
     ("move_stack", (1 << 64) - 1, abi.RSP_MASK - 8),
     ("move_stack", abi.GATE_EXIT, (abi.GATE_EXIT & abi.RSP_MASK) - 8),
     ("move_stack", abi.ARENA_START + NOWHERE_OFFSET, abi.GUARD + NOWHERE_OFFSET - 8),
-    ("move_stack", abi.POOL_START + NOWHERE_OFFSET, abi.GUARD + NOWHERE_OFFSET - 8),
+    ("move_stack", abi.SHARED_START + NOWHERE_OFFSET, abi.GUARD + NOWHERE_OFFSET - 8),
     ("forge_frame", NOWHERE_OFFSET, NOWHERE_OFFSET),
     ("forge_frame", (0x7F12 << 32) + NOWHERE_OFFSET, NOWHERE_OFFSET),
     ("borrow_stack", NOWHERE_OFFSET, NOWHERE_OFFSET - 8),

@@ -66,8 +66,8 @@ def to_offset(place: int) -> Callable[[Sandbox], int]:
 
 EDGES = (
     *(0, 1, abi.GUARD - 1, abi.GUARD, abi.PRIVATE_END - 1, abi.PRIVATE_END, abi.GIB, abi.ARENA_START - 1),
-    *(abi.ARENA_FIRST_END, abi.ARENA_END - 1, abi.ARENA_END, GIB2 - 1, GIB2, abi.POOL_START - 1),
-    *(abi.POOL_START, abi.POOL_END - 1, abi.POOL_END, LAST - 7, LAST),
+    *(abi.ARENA_FIRST_END, abi.ARENA_END - 1, abi.ARENA_END, GIB2 - 1, GIB2, abi.SHARED_START - 1),
+    *(abi.SHARED_START, abi.SHARED_END - 1, abi.SHARED_END, LAST - 7, LAST),
 )
 
 FAULTS = [

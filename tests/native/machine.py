@@ -40,6 +40,7 @@ class Trapped(Exception):
     access: int
     rsp: int
     registers: bytes
+    owner: int
 
     def register(self, index: int) -> int:
         """Index in the order rax rcx rdx rbx rsp rbp rsi rdi r8 …"""

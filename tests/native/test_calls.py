@@ -230,7 +230,7 @@ def test_an_instance_that_was_never_initialised_refuses_calls() -> None:
         (abi.PAGE_SIZE, abi.PAGE_SIZE, 2 * abi.PAGE_SIZE),
         (abi.WINDOW_SIZE, 0, abi.WINDOW_SIZE + 16),
         (abi.WINDOW_SIZE, abi.WINDOW_SIZE, abi.WINDOW_SIZE + 24),
-        (abi.WINDOW_SIZE, abi.WINDOW_SIZE, abi.WINDOW_SIZE + abi.POOL_START),
+        (abi.WINDOW_SIZE, abi.WINDOW_SIZE, abi.WINDOW_SIZE + abi.SHARED_START),
     ],
 )
 def test_an_impossible_window_or_stack_is_refused(base: int, low: int, top: int) -> None:

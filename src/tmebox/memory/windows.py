@@ -167,6 +167,13 @@ class WindowPool:
         self._known[id(template)] = template
         return template
 
+    def another(self, template: Template) -> Template:
+        """The same first contents, for windows that are kept apart from those of `template`."""
+        native = template.native  # not the template, which may go before
+        twin = Template(template.contents, lambda _: native, self._shelf(), self._drain)
+        self._known[id(twin)] = twin
+        return twin
+
     def _prepare(self, contents: Contents) -> _native.Template | None:
         try:
             return self.substrate.template(contents)

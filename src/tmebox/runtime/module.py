@@ -30,6 +30,9 @@ INITIALIZER = "__tmebox_initialize"
 LONG_TEXT_BYTES = 1 << 18
 """From here on verifying may take long enough to show that it goes on."""
 
+OWN_IMPORTS = frozenset({abi.SYSCALL_IMPORT, abi.SHARED_IMPORT})
+"""What every sandbox has from tmebox itself."""
+
 
 class Module(Shown):
     """Immutable. Make one with `tmebox.compile`, `Module.load` or `Module.from_bytes`.
@@ -72,7 +75,7 @@ class Module(Shown):
             export.name: export.prototype for export in file.exports if export.name != INITIALIZER
         }
         self.imports: dict[str, Prototype | None] = {
-            item.name: item.prototype for item in file.imports if item.name != abi.SYSCALL_IMPORT
+            item.name: item.prototype for item in file.imports if item.name not in OWN_IMPORTS
         }
         self._addresses = {export.name: export.address + self.slide for export in file.exports}
         # Libc's start-up of a library; a program's start runs it itself.

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, Protocol, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypedDict
 
 from tmebox.listing import Text
 from tmebox.runtime.system import Directory
 from tmebox.runtime.system.network import EndpointLike, ListenLike
+
+if TYPE_CHECKING:
+    from tmebox.runtime.shared_heap import SharedHeap
 
 Optimization = Literal["-O0", "-O1", "-O2", "-O3", "-Os", "-Oz", "-Og", "-Ofast"]
 
@@ -54,6 +57,8 @@ class SpawnOptions(TypedDict, total=False):
     files: int | None
     listen: Sequence[ListenLike]
     connect: Sequence[EndpointLike]
+    heap: SharedHeap | None
+    heap_limit: Size | None
 
 
 class SandboxOptions(SpawnOptions, total=False):

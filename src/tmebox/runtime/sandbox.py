@@ -29,6 +29,9 @@ from tmebox.runtime.layout import first_contents, parse_size
 from tmebox.runtime.module import Module
 from tmebox.runtime.option_types import DirectoryLike, Imports, Input, Output, Size
 from tmebox.runtime.sandbox_memory import SandboxMemory
+from tmebox.runtime.shapes import sizes
+from tmebox.runtime.share import share_of
+from tmebox.runtime.shared_heap import SharedHeap
 from tmebox.runtime.system import Directory, System
 from tmebox.runtime.system.descriptors import FEWEST_OPEN
 from tmebox.runtime.system.network import Endpoint, EndpointLike, ListenLike, endpoint, listening
@@ -48,7 +51,7 @@ DEFAULT_STACK = "8MiB"
 MOST_TEMPLATES = 64
 """Combinations of limits that a module's sandboxes are made ready for."""
 U64 = (1 << 64) - 1
-OWN_ATTRIBUTES = frozenset({"module", "_given", "_program_ran", "_tenancy", "base"})
+OWN_ATTRIBUTES = frozenset({"module", "_given", "_program_ran", "_share", "_tenancy", "base"})
 """Before they are set, they are not there; an export of such a name is reached by `exports`."""
 STATES = {_native.IDLE: "idle", _native.RUNNING: "running", _native.DEAD: "trapped"}
 
@@ -101,6 +104,8 @@ class Sandbox(Shown):
         files: int | None = None,
         listen: Sequence[ListenLike] = (),
         connect: Sequence[EndpointLike] = (),
+        heap: SharedHeap | None = None,
+        heap_limit: Size | None = None,
     ) -> None:
         """module: what to run; or a snapshot, to go on from there with its limits on memory and stack.
         memory: limit on data and heap; host arrays have an allowance of the same size. stack: its size.
@@ -110,6 +115,7 @@ class Sandbox(Shown):
         it may have open at once, standard streams included (default 64, and less where `ulimit -n` is low).
         listen: where it may accept TCP connections, as "HOST:PORT", (HOST, PORT) or bound sockets; the host
         binds them now. connect: where it may connect to; names are resolved now. Default: no network.
+        heap: a shared heap that it can own memory of, at most heap_limit (default: all there is).
 
         Raises OSError (an address cannot be had), LimitError, ModuleError (a missing import), or a Trap from
         the module's constructors.
@@ -125,6 +131,7 @@ class Sandbox(Shown):
                 _checked_timeout(timeout), imports, granted, variables, stdin, stdout, stderr,
                 _checked_files(files), tuple(map(listening, listen)), tuple(map(endpoint, connect)),
             )  # fmt: skip
+        self._share = None if heap is None else share_of(heap, heap_limit)
         self._program_ran = False
         self._begin(template)
 
@@ -136,7 +143,7 @@ class Sandbox(Shown):
         system = None if given is DEFAULTS else _opened(given)
         make_system = DEFAULT_SYSTEM if given is DEFAULTS else partial(_system, given)
         try:
-            self._tenancy = tenancy = Tenancy(module, template, given.timeout, make_system)
+            self._tenancy = tenancy = Tenancy(module, template, given.timeout, make_system, self._share)
         except BaseException:
             if system is not None:
                 system.close()
@@ -144,6 +151,8 @@ class Sandbox(Shown):
         if system is not None:
             tenancy.system = system
         self.base = tenancy.base
+        if self._share is not None:
+            self._share.heap.enter(self, tenancy.instance.key_id)
         tenancy.start(self._natives(tenancy, provided) if module.file.imports else ())
 
     def _natives(
@@ -155,6 +164,9 @@ class Sandbox(Shown):
         for item in self.module.file.imports:
             if item.name == abi.SYSCALL_IMPORT:
                 natives.append((tenancy.system_call, "lp", "l", item.name, None, True))
+                continue
+            if item.name == abi.SHARED_IMPORT:
+                natives.append("shared_heap")
                 continue
             if guest is None:
                 guest = host_functions.Guest(
@@ -299,16 +311,27 @@ class Sandbox(Shown):
         item = np.dtype(dtype)
         if item.hasobject:
             raise TypeError(f"arrays of {item} cannot live in a sandbox: they hold Python objects")
-        sizes = _sizes(shape)
-        if any(size < 0 for size in sizes):
+        shape_sizes = sizes(shape)
+        if any(size < 0 for size in shape_sizes):
             raise ValueError(f"shape {shape} has a negative size")
-        size_bytes = math.prod(sizes) * item.itemsize
+        size_bytes = math.prod(shape_sizes) * item.itemsize
         region = self._tenancy.allocate(max(size_bytes, 1))
         array: NDArray[Any] = (
-            np.frombuffer(memoryview(region), np.uint8)[:size_bytes].view(item).reshape(sizes)
+            np.frombuffer(memoryview(region), np.uint8)[:size_bytes].view(item).reshape(shape_sizes)
         )
         array.fill(0)
         return array
+
+    @property
+    def heap(self) -> SharedHeap | None:
+        """The shared heap that it was given."""
+        return None if self._share is None else self._share.heap
+
+    @property
+    def key_id(self) -> int:
+        """What names it as the owner of lines in its shared heap, 1 to 32,767, while it lives; 0: it has
+        none."""
+        return self._tenancy.instance.key_id
 
     # -- life ------------------------------------------------------------------------------------
     def reset(self) -> None:
@@ -366,17 +389,6 @@ class Sandbox(Shown):
 
 RESERVED = frozenset(dir(Sandbox)) | OWN_ATTRIBUTES
 """Names that are attributes of every sandbox; exports of these names are reached by `exports`."""
-
-
-def _sizes(shape: Any) -> tuple[int, ...]:
-    """A shape in Python's integers: NumPy's wrap around where sizes are multiplied."""
-    try:
-        return (operator.index(shape),)
-    except TypeError:
-        try:
-            return tuple(operator.index(size) for size in shape)
-        except TypeError:
-            raise TypeError(f"a shape is an integer or a tuple of integers, not {shape!r:.100}") from None
 
 
 def _template(module: Module | Snapshot, memory: Size, stack: Size) -> tuple[Module, Template]:

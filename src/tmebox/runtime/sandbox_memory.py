@@ -58,10 +58,28 @@ class SandboxMemory:
     def _in_arena(self, offset: int, size_bytes: int) -> bool:
         return abi.ARENA_START <= offset <= offset + size_bytes <= self._hold().arena_end
 
+    def _is_shared(self, offset: int) -> bool:
+        return abi.SHARED_START <= offset < abi.SHARED_END and self._instance.key_id != 0
+
+    def _read_shared(self, offset: int, size_bytes: int) -> bytes:
+        """All of it, or nothing where some line is not the sandbox's."""
+        try:
+            return self._instance.read_shared(offset, size_bytes)
+        except IndexError as error:
+            raise BadPointer(str(error)) from None
+
+    def _write_shared(self, offset: int, data: memoryview) -> None:
+        try:
+            self._instance.write_shared(offset, data)
+        except IndexError as error:
+            raise BadPointer(str(error)) from None
+
     def read(self, offset: int, size_bytes: int) -> bytes:
         """Copy of `size_bytes` bytes at `offset`."""
         offset, size_bytes = operator.index(offset), operator.index(size_bytes)
         window = self._hold()
+        if self._is_shared(offset):
+            return self._read_shared(offset, size_bytes)
         self._check(offset, size_bytes, False)
         return _native.read(window.base + offset, size_bytes)
 
@@ -70,6 +88,9 @@ class SandboxMemory:
         offset = operator.index(offset)
         window = self._hold()
         with held(data) as view:
+            if self._is_shared(offset):
+                self._write_shared(offset, view)
+                return
             self._check(offset, view.nbytes, True)
             self._instance.write(window.base + offset, view)
 
@@ -105,7 +126,7 @@ class SandboxMemory:
         found = bytearray()
         step = 256
         while len(found) <= limit:
-            available = min(step, self._end(offset) - offset - len(found))
+            available = min(step, self._end(offset + len(found)) - offset - len(found))
             piece = self.read(offset + len(found), max(available, 1))
             end = piece.find(b"\0")
             if end >= 0:
@@ -115,7 +136,9 @@ class SandboxMemory:
         raise BadPointer(f"no NUL within {limit:,} bytes of {offset:#x}")
 
     def _end(self, offset: int) -> int:
-        """Where the memory ends that `offset` is in."""
+        """Where the memory ends that `offset` is in. In the shared heap, the next line may be another's."""
+        if self._is_shared(offset):
+            return (offset // abi.SHARED_LINE + 1) * abi.SHARED_LINE
         return self._hold().arena_end if offset >= abi.ARENA_START else self._layout.heap_end
 
     def __reduce_ex__(self, protocol: Any) -> NoReturn:

@@ -29,6 +29,7 @@ from tmebox.runtime.calls.host_functions import NativeImport
 from tmebox.runtime.layout import later_contents
 from tmebox.runtime.module import Module, module_at
 from tmebox.runtime.sandbox_memory import SandboxMemory
+from tmebox.runtime.share import Share
 from tmebox.runtime.system import Abort, Exit, System
 from tmebox.runtime.system.calls import TABLE
 from tmebox.runtime.traps import Surroundings, make_trap
@@ -55,11 +56,16 @@ class Tenancy:
 
     __slots__ = (
         "_arena", "_callings", "_changing", "_delivered", "_ended_by", "_make_system", "_memory", "_system",
-        "_window", "base", "instance", "module", "template", "timeout_s",
+        "_window", "base", "heap", "instance", "module", "template", "timeout_s",
     )  # fmt: skip
 
     def __init__(
-        self, module: Module, template: Template, timeout_s: float, make_system: Callable[[], System]
+        self,
+        module: Module,
+        template: Template,
+        timeout_s: float,
+        make_system: Callable[[], System],
+        share: Share | None = None,
     ) -> None:
         """make_system: called when the sandbox first asks for something of the world."""
         _native.ensure_handlers()
@@ -75,7 +81,9 @@ class Tenancy:
         self._arena: Arena | None = None
         self._changing = threading.RLock()
         self._window: Window | None = None  # for `end`, should there be none left
-        self._window = window = WINDOWS.acquire(template)
+        self.heap = None if share is None else share.heap
+        kept_for_heap = template if share is None else share.heap.template_for(template)
+        self._window = window = WINDOWS.acquire(kept_for_heap)
         self.base = base = window.base
         file = module.file
         self.instance = _native.Instance(
@@ -87,6 +95,8 @@ class Tenancy:
             file.isolation == "code+data",
             timeout_s,
         )
+        if share is not None:
+            share.heap.attach(self.instance, share.limit_bytes)
 
     @property
     def layout(self) -> Layout:
@@ -194,6 +204,7 @@ class Tenancy:
             exhausted_bytes=lambda: system.exhausted_bytes if system is not None else 0,
             timeout_s=lambda: calling.timeout_s,
             import_name=self._import_name,
+            key_id=self.instance.key_id,
         )
         trap = make_trap(around, *details)
         self._end_by(trap)
@@ -208,6 +219,8 @@ class Tenancy:
         if name == abi.SYSCALL_IMPORT:
             call = TABLE.get(first_argument)
             return f"system call {call.name if call else first_argument}"
+        if name == abi.SHARED_IMPORT:
+            return "a call of the shared heap"
         return f"host function {name}()"
 
     def _module_at(self, address: int) -> Module | None:
@@ -247,6 +260,7 @@ class Tenancy:
             self._system.reset()
         if self._arena is not None:
             self._arena.scrub()
+        self.instance.end_shared_blocks()
         window.reset(self.instance)
 
     def capture(self) -> Contents:
@@ -261,6 +275,11 @@ class Tenancy:
                 if not self.instance.pause():  # nobody may come in meanwhile
                     raise SandboxClosed(
                         "a trap ended this sandbox: what it left is not a state to go on from"
+                    )
+                if self.heap is not None and self.heap.lines_of(self.instance)[1]:
+                    raise SnapshotError(
+                        "the sandbox's code has blocks of the shared heap, which are no part of a snapshot: "
+                        "it has to free them, or the host to adopt() them"
                     )
                 if self.has_open_files:  # now that nobody opens, resets or closes any
                     raise SnapshotError(
@@ -338,6 +357,19 @@ class Tenancy:
         if not self.instance.has_text_room:
             with suppress(LimitError):
                 self.instance.lend_text_room(self.scratch(TEXT_ROOM))
+
+    def shared_offset(self, address: int, size_bytes: int) -> int | None:
+        """Where memory of the host lies in the shared heap of the sandbox, if it does."""
+        heap = self.heap
+        place = -1 if heap is None else address - heap.host_address
+        inside = heap is not None and 0 <= place <= heap.size_bytes - size_bytes
+        return abi.SHARED_START + place if inside else None
+
+    def block_offset(self, block: _native.Block, what: str) -> int:
+        """For the argument `what`. Raises TypeError."""
+        if block.heap is not self.heap:
+            raise TypeError(f"{what}: the block is of a shared heap that this sandbox does not have")
+        return block.offset
 
     def allocate(self, size_bytes: int) -> _native.Region:
         """Room for a host array; it lives as long as someone looks into it. Raises LimitError."""

@@ -14,6 +14,7 @@ from tmebox.errors import (
     ControlFlowViolation,
     Frame,
     IllegalInstruction,
+    IntegrityViolation,
     MemoryFault,
     OutOfMemory,
     StackOverflow,
@@ -57,6 +58,7 @@ class Surroundings:
     exhausted_bytes: Callable[[], int]
     timeout_s: Callable[[], float]
     import_name: Callable[[int, int], str]
+    key_id: int = 0
 
 
 def make_trap(
@@ -68,6 +70,7 @@ def make_trap(
     access: int,
     rsp: int,
     registers: bytes,
+    owner: int = -1,
 ) -> Trap:
     """The exception for one trap; the core calls this with the GIL held, after the sandbox was left.
 
@@ -89,7 +92,30 @@ def make_trap(
             "breakpoint instruction" if signal == signals.SIGTRAP else failed_check(text, instruction_address)
         )
         return IllegalInstruction(what, address=instruction_address, unwind=unwind)
+    if owner >= 0:
+        return _violation(around, fault_address, instruction_address, access, owner, unwind)
     return _fault(around, text, code, fault_address, instruction_address, access, rsp, registers, unwind)
+
+
+def _violation(
+    around: Surroundings,
+    fault_address: int,
+    instruction_address: int,
+    access: int,
+    owner: int,
+    unwind: Callable[[], tuple[Frame, ...]],
+) -> IntegrityViolation:
+    kind, offset = ACCESS.get(access, "access"), fault_address - around.base
+    whose = f"key {owner}'s" if owner else "the host's, or nobody's"
+    return IntegrityViolation(
+        f"{kind} at {offset:#x} in the shared heap, where the line is {whose}, by key {around.key_id}",
+        offset=offset,
+        access=kind,
+        address=instruction_address,
+        unwind=unwind,
+        key_id=around.key_id,
+        owner_key_id=owner,
+    )
 
 
 def _fault(

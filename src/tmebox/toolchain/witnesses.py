@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from tmebox.abi import SYSCALL_IMPORT
+from tmebox.abi import SHARED_IMPORT, SYSCALL_IMPORT
 from tmebox.errors import CompileError
 from tmebox.modulefile.file import ModuleFile
 from tmebox.modulefile.prototypes import Prototype
@@ -28,7 +28,8 @@ def with_prototypes(
     module: ModuleFile, sources: Sequence[Path | SourceText], options: CompileOptions, build: Build
 ) -> ModuleFile:
     """The module with prototypes for imports that lack them, as far as the sources declare them."""
-    missing = {item.name for item in module.imports if item.prototype is None} - {SYSCALL_IMPORT}
+    missing = {item.name for item in module.imports if item.prototype is None}
+    missing -= {SYSCALL_IMPORT, SHARED_IMPORT}
     missing = {name for name in missing if _C_NAME.fullmatch(name)}
     found: dict[str, Prototype] = {}
     for source in sources if missing else ():

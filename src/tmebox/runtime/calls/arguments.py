@@ -41,6 +41,11 @@ class Space(Protocol):
     def hold(self) -> Window: ...
     def scratch(self, size_bytes: int) -> _native.Extent: ...
     def lend_text_room(self) -> None: ...
+    def shared_offset(self, address: int, size_bytes: int) -> int | None:
+        """Where memory of the host lies in the sandbox's shared heap, if it does."""
+
+    def block_offset(self, block: _native.Block, what: str) -> int:
+        """Raises TypeError unless the block can be passed."""
 
 
 class CallFrame:
@@ -102,7 +107,7 @@ class CallFrame:
     @property
     def buffers(self) -> Buffers:
         if self._buffers is None:
-            self._buffers = Buffers(self.window, self)
+            self._buffers = Buffers(self.window, self, self.space.shared_offset)
         return self._buffers
 
     def record(self, value: Any, target: Struct, const: bool, what: str) -> None:
@@ -211,6 +216,8 @@ def _pointer_converter(target: CType, const: bool, what: str) -> Converter:
     def convert(value: Any, frame: CallFrame) -> None:
         if value is None or is_number(value):
             frame.integer(to_offset(value, what))
+        elif isinstance(value, _native.Block):
+            frame.integer(frame.space.block_offset(value, what))
         elif isinstance(value, str):
             if not text:
                 raise TypeError(

@@ -51,7 +51,8 @@ class Room(Protocol):
 @dataclass
 class Lent:
     """One buffer. `view` keeps its memory where it is, and of this size, until the call is over. `pass_on`
-    gets its offset. `alone`: never shares a copy."""
+    gets its offset. `alone`: never shares a copy. `is_there`: in the shared heap, so that nothing is copied.
+    """
 
     view: memoryview
     address: int
@@ -60,6 +61,7 @@ class Lent:
     pass_on: Callable[[int], None]
     what: str
     offset: int = 0
+    is_there: bool = False
 
     @property
     def end(self) -> int:
@@ -91,8 +93,10 @@ def view_of(value: Any, what: str) -> memoryview:
 class Buffers:
     """Those of one call."""
 
-    def __init__(self, window: Window, room: Room) -> None:
+    def __init__(self, window: Window, room: Room, shared_offset: Callable[[int, int], int | None]) -> None:
+        """shared_offset: where memory of the host lies in the sandbox's shared heap, if it does."""
         self._window = window
+        self._shared_offset = shared_offset
         self._room = room
         self._lent: list[Lent] = []
 
@@ -116,11 +120,17 @@ class Buffers:
             pass_on(address - base)
             self._lent.append(lent)
             return
+        shared = self._shared_offset(address, size_bytes)
+        if shared is not None:
+            lent.mode, lent.alone, lent.is_there = In, True, True  # touching it is what is checked
+            pass_on(shared)
         self._lent.append(lent)
 
     def copy_in(self) -> None:
         base = self._window.base
-        lent = [one for one in self._lent if not base <= one.address < base + abi.WINDOW_SIZE]
+        lent = [
+            one for one in self._lent if not one.is_there and not base <= one.address < base + abi.WINDOW_SIZE
+        ]
         for group in _overlapping(lent):
             self._place(group)
             for one in group:

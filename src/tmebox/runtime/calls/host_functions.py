@@ -19,7 +19,8 @@ from tmebox.runtime.sandbox_memory import SandboxMemory
 
 F = TypeVar("F", bound=Callable[..., Any])
 NativeImport = (
-    tuple[Callable[..., Any], str, str, str]
+    str  # a function of the core
+    | tuple[Callable[..., Any], str, str, str]
     | tuple[Callable[..., Any], str, str, str, Callable[[Any], int]]
     | tuple[Callable[..., Any], str, str, str, None, bool]
 )

@@ -1,0 +1,158 @@
+/* Faults of sandboxed code in its shared heap: the page is granted, or the instruction is executed on the side if all
+ * that it accesses is the sandbox's own, or it traps and nothing of it was done. The owners are looked up, and the
+ * instruction is executed, under the locks of all groups of pages that it accesses. */
+#include "enter/enter.h"
+#include "enter/side.h"
+#include "heap/heap.h"
+
+#define GROUP_BYTES (GROUP_PAGES * (uint64_t)TMEBOX_PAGE_SIZE)
+#define MOST_GROUPS (2 * SIDE_ACCESSES) /* no access is longer than a page */
+
+/* Ascending. */
+struct groups {
+    uint32_t count;
+    uint32_t numbers[MOST_GROUPS];
+};
+
+static void add(struct groups *groups, uint32_t number) {
+    uint32_t at = groups->count;
+    while (at > 0 && groups->numbers[at - 1] > number) {
+        at--;
+    }
+    if (at > 0 && groups->numbers[at - 1] == number) {
+        return;
+    }
+    for (uint32_t i = groups->count; i > at; i--) {
+        groups->numbers[i] = groups->numbers[i - 1];
+    }
+    groups->numbers[at] = number;
+    groups->count++;
+}
+
+/* The part of an access that is in the heap: its bytes from the first one on that is. 0: none. */
+static uint32_t part_in_heap(const struct heap *heap, const struct side_access *access, uint64_t *place) {
+    *place = (uint64_t)access->offset - TMEBOX_SHARED_START;
+    if (access->offset < TMEBOX_SHARED_START || *place >= heap->size_bytes) {
+        return 0;
+    }
+    uint64_t rest = heap->size_bytes - *place;
+    return rest < access->size ? (uint32_t)rest : access->size;
+}
+
+static void lock(struct heap *heap, const struct side_call *call, struct groups *groups) {
+    groups->count = 0;
+    for (size_t i = 0; i < call->count; i++) {
+        uint64_t place;
+        uint32_t size = part_in_heap(heap, &call->accesses[i], &place);
+        if (size != 0) {
+            add(groups, (uint32_t)(place / GROUP_BYTES));
+            add(groups, (uint32_t)((place + size - 1) / GROUP_BYTES));
+        }
+    }
+    for (uint32_t i = 0; i < groups->count; i++) {
+        tmebox_heap_lock(&heap->groups[groups->numbers[i]]);
+    }
+}
+
+static void unlock(struct heap *heap, const struct groups *groups) {
+    for (uint32_t i = groups->count; i > 0; i--) {
+        tmebox_heap_unlock(&heap->groups[groups->numbers[i - 1]]);
+    }
+}
+
+/* Whether the key may do this to `size` bytes; else the outcome says what it may not. */
+static bool may(const struct heap *heap, uint16_t key, uint64_t place, uint32_t size, uint32_t how,
+                struct heap_outcome *outcome) {
+    struct heap_violation violation;
+    const enum heap_access kinds[] = {HEAP_READS, HEAP_WRITES};
+    const uint32_t bits[] = {SIDE_READS, SIDE_WRITES};
+    for (int i = 0; i < 2; i++) {
+        if ((how & bits[i]) && !tmebox_heap_may(heap, key, place, size, kinds[i], &violation)) {
+            outcome->owner = violation.owner;
+            outcome->offset = violation.offset;
+            outcome->access = i;
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Whether the instruction, or of a string at least one element, may be done, with pointers to where. What is not in
+ * the heap is accessed in the window: there, a page that is missing comes by another fault. */
+static bool prepare(struct heap *heap, uint16_t key, const struct side_form *form,
+                    struct side_call *call, struct heap_outcome *outcome) {
+    for (size_t i = 0; i < call->count; i++) {
+        const struct side_access *access = &call->accesses[i];
+        uint64_t place;
+        uint32_t size = part_in_heap(heap, access, &place);
+        call->pointers[i] = (void *)(call->window_base + access->offset);
+        if (size == 0) {
+            continue;
+        }
+        bool good = may(heap, key, place, size, access->how, outcome);
+        uint32_t allowed = good ? size : (uint32_t)(outcome->offset - access->offset);
+        if (allowed < access->size && !tmebox_side_cut(form, call, i, allowed)) {
+            return false; /* with an owner, or at the heap's end, where nothing is */
+        }
+        outcome->owner = -1;
+        call->pointers[i] = heap->backend->side_begin(heap, key, place, access->size);
+    }
+    return true;
+}
+
+static void finish(struct heap *heap, uint16_t key, const struct side_call *call) {
+    for (size_t i = 0; i < call->count; i++) {
+        uint64_t place;
+        if (part_in_heap(heap, &call->accesses[i], &place) != 0) {
+            bool wrote = call->accesses[i].how & SIDE_WRITES;
+            heap->backend->side_end(heap, key, place, call->accesses[i].size, wrote);
+        }
+    }
+}
+
+static void execute(const struct activation *activation, struct side_form *form, void *context,
+                    struct heap_outcome *outcome) {
+    struct heap *heap = activation->instance->heap;
+    uint16_t key = activation->instance->key;
+    struct side_call call = {.context = context, .window_base = activation->instance->base};
+    if (!tmebox_side_accesses(form, &call)) {
+        return;
+    }
+    struct groups groups;
+    lock(heap, &call, &groups);
+    if (prepare(heap, key, form, &call, outcome)) {
+        bool done = tmebox_side_execute(form, &call, &outcome->fault) == SIDE_DONE;
+        finish(heap, key, &call);
+        outcome->kind = done ? HEAP_DONE : HEAP_TRAPS;
+    }
+    unlock(heap, &groups);
+}
+
+bool tmebox_touched_heap(const struct activation *activation, uint64_t address, int access, void *context,
+                         struct heap_outcome *outcome) {
+    const struct instance *instance = activation->instance;
+    uint64_t offset = address - instance->base;
+    if (instance->key == 0 || offset >= TMEBOX_WINDOW_SIZE || !tmebox_heap_covers(instance->heap, offset)) {
+        return false;
+    }
+    *outcome = (struct heap_outcome){HEAP_TRAPS, -1, access, offset, {0, 0}};
+    struct heap_violation violation;
+    enum heap_fault fault = tmebox_heap_fault(instance->heap, instance->key, offset,
+                                              access == 1 ? HEAP_WRITES : HEAP_READS, &violation);
+    if (fault == FAULT_GRANTED) {
+        outcome->kind = HEAP_DONE;
+    } else if (fault == FAULT_REFUSED) {
+        outcome->owner = violation.owner;
+        outcome->offset = violation.offset;
+    } else {
+        const greg_t *registers = ((ucontext_t *)context)->uc_mcontext.gregs;
+        struct side_form *form = tmebox_side_find((uint64_t)registers[REG_RIP]);
+        if (form == NULL) {
+            outcome->kind = HEAP_WANTS_FORM;
+        } else {
+            execute(activation, form, context, outcome);
+            tmebox_side_release(form);
+        }
+    }
+    return true;
+}

@@ -1,0 +1,47 @@
+/* Making a sparse heap dense: blocks that may be moved go from the last pages to the first that have room, and what
+ * then is free in long runs goes back to the system. Under the heap's lock. */
+#include "heap/heap.h"
+
+#include <string.h>
+
+static bool has_room(const struct heap_page *page, unsigned lines) {
+    return page->kind == PAGE_SMALL && (page->flags & PAGE_DENSE) && tmebox_heap_room(page->used, lines) < LINES;
+}
+
+/* The first place below page `end` for so many lines. Before the cursor of their number there is none. */
+static uint32_t place_for(const struct heap *heap, uint32_t *cursor, uint32_t end, unsigned lines) {
+    while (*cursor < end && !has_room(&heap->pages[*cursor], lines)) {
+        ++*cursor;
+    }
+    return *cursor < end ? *cursor * LINES + tmebox_heap_room(heap->pages[*cursor].used, lines) : HEAP_NOWHERE;
+}
+
+static uint64_t empty_page(struct heap *heap, uint32_t number, uint32_t cursors[LINES]) {
+    uint64_t moved = 0;
+    uint64_t candidates = heap->pages[number].starts & heap->pages[number].movable;
+    for (; candidates != 0; candidates &= candidates - 1) {
+        uint32_t start = number * LINES + (uint32_t)__builtin_ctzll(candidates);
+        if (heap->handles[heap->handle_at[start / LINES][start % LINES]].pins != 0) {
+            continue;
+        }
+        uint64_t lines = tmebox_heap_block_lines(heap, start);
+        uint32_t to = place_for(heap, &cursors[lines], number, (unsigned)lines);
+        if (to != HEAP_NOWHERE) {
+            tmebox_heap_move_to(heap, start, to);
+            moved += lines * LINE;
+        }
+    }
+    return moved;
+}
+
+uint64_t tmebox_heap_compact(struct heap *heap, struct heap_compaction *self, uint32_t pages) {
+    uint64_t moved = 0;
+    for (; pages != 0 && self->end > self->cursors[1]; pages--) {
+        uint32_t number = --self->end;
+        if (heap->pages[number].kind == PAGE_SMALL && heap->pages[number].movable != 0) {
+            moved += empty_page(heap, number, self->cursors);
+        }
+    }
+    self->done = pages != 0;
+    return moved;
+}

@@ -1,0 +1,162 @@
+/* Making a heap, and ending it. Its memory is shared, but has no file that others could close: what needs it again
+ * maps it from where it is mapped already. */
+#include "heap/heap.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#define MOST_HANDLES (1U << 24)
+#define SHARED (MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE)
+#define PRIVATE (MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE)
+
+/* All there are, for a forked child. Under the lock. */
+static struct heap *heaps;
+static pthread_mutex_t heaps_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static size_t table_bytes(const struct heap *heap, size_t *places) {
+    size_t pages = heap->page_count;
+    const size_t sizes[] = {
+        pages * sizeof *heap->pages,       pages * sizeof *heap->lines,
+        pages * sizeof *heap->handle_at,   (pages + GROUP_PAGES - 1) / GROUP_PAGES * sizeof *heap->groups,
+        HEAP_KEYS * sizeof *heap->keys,    HEAP_KEYS * sizeof *heap->free_keys,
+        (pages + 63) / 64 * sizeof(uint64_t), MOST_HANDLES * sizeof *heap->handles,
+    };
+    size_t all = 0;
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        places[i] = all;
+        all += (sizes[i] + TMEBOX_PAGE_SIZE - 1) / TMEBOX_PAGE_SIZE * TMEBOX_PAGE_SIZE;
+    }
+    return all;
+}
+
+/* Touched as they are used. */
+static bool map_tables(struct heap *heap) {
+    size_t places[8];
+    heap->whole_bytes = table_bytes(heap, places);
+    unsigned char *all = mmap(NULL, heap->whole_bytes, PROT_READ | PROT_WRITE, PRIVATE, -1, 0);
+    if (all == MAP_FAILED) {
+        heap->whole = NULL;
+        return false;
+    }
+    madvise(all, heap->whole_bytes, MADV_NOHUGEPAGE); /* sparse */
+    heap->whole = all;
+    heap->pages = (void *)(all + places[0]);
+    heap->lines = (void *)(all + places[1]);
+    heap->handle_at = (void *)(all + places[2]);
+    heap->groups = (void *)(all + places[3]);
+    heap->keys = (void *)(all + places[4]);
+    heap->free_keys = (void *)(all + places[5]);
+    heap->free_map = (void *)(all + places[6]);
+    heap->handles = (void *)(all + places[7]);
+    return true;
+}
+
+static bool map_memory(struct heap *heap) {
+    unsigned char *host = mmap(NULL, heap->size_bytes, PROT_READ | PROT_WRITE, SHARED, -1, 0);
+    if (host == MAP_FAILED) {
+        return false;
+    }
+    heap->host = host;
+    unsigned char *source = mremap(host, 0, heap->size_bytes, MREMAP_MAYMOVE);
+    if (source == MAP_FAILED) {
+        return false;
+    }
+    heap->source = source;
+    return mprotect(source, heap->size_bytes, PROT_NONE) == 0 &&
+           madvise(source, heap->size_bytes, MADV_DONTFORK) == 0 &&
+           madvise(host, heap->size_bytes, MADV_DONTFORK) == 0 &&
+           madvise(source, heap->size_bytes, MADV_DONTDUMP) == 0;
+}
+
+static void fill_tables(struct heap *heap) {
+    for (uint32_t page = 0; page < heap->page_count; page++) {
+        heap->free_map[page / 64] |= 1ULL << page % 64;
+    }
+    heap->free_pages = heap->page_count;
+    struct heap_key *host = &heap->keys[HEAP_HOST];
+    host->state = KEY_SANDBOX;
+    host->partial = host->full = host->runs = host->spare = HEAP_NOWHERE;
+    host->limit = UINT64_MAX;
+    heap->dense_partial = heap->dense_full = HEAP_NOWHERE;
+    for (uint32_t key = 1; key < HEAP_KEYS; key++) {
+        heap->free_keys[key - 1] = (uint16_t)key;
+    }
+    heap->free_key_count = HEAP_KEYS - 1;
+}
+
+static void destroy(struct heap *heap) {
+    if (heap->host != NULL) {
+        munmap(heap->host, heap->size_bytes);
+    }
+    if (heap->source != NULL) {
+        munmap(heap->source, heap->size_bytes);
+    }
+    if (heap->whole != NULL) {
+        munmap(heap->whole, heap->whole_bytes);
+    }
+    free(heap);
+}
+
+struct heap *tmebox_heap_new(size_t size_bytes, bool dense, const struct heap_backend *backend) {
+    struct heap *heap = calloc(1, sizeof *heap);
+    if (heap == NULL) {
+        return NULL;
+    }
+    heap->references = 1;
+    heap->generation = tmebox_generation;
+    heap->size_bytes = size_bytes;
+    heap->page_count = (uint32_t)(size_bytes / TMEBOX_PAGE_SIZE);
+    heap->dense = dense;
+    heap->backend = backend;
+    if (!map_tables(heap) || !map_memory(heap)) {
+        int error = errno;
+        destroy(heap);
+        errno = error;
+        return NULL;
+    }
+    fill_tables(heap);
+    pthread_mutex_lock(&heaps_lock);
+    heap->next = heaps;
+    heaps = heap;
+    pthread_mutex_unlock(&heaps_lock);
+    return heap;
+}
+
+void tmebox_heap_hold(struct heap *heap) {
+    atomic_fetch_add(&heap->references, 1);
+}
+
+void tmebox_heap_let_go(struct heap *heap) {
+    if (atomic_fetch_sub(&heap->references, 1) != 1) {
+        return;
+    }
+    pthread_mutex_lock(&heaps_lock);
+    for (struct heap **link = &heaps; *link != NULL; link = &(*link)->next) {
+        if (*link == heap) {
+            *link = heap->next;
+            break;
+        }
+    }
+    pthread_mutex_unlock(&heaps_lock);
+    for (uint32_t key = 1; key < HEAP_KEYS && heap->generation == tmebox_generation; key++) {
+        free(heap->keys[key].permits);
+        free(heap->keys[key].domain);
+    }
+    destroy(heap);
+}
+
+/* In a child, which has not got their memory: zeros take its place, for arrays that look there. */
+void tmebox_heaps_after_fork(void) {
+    pthread_mutex_init(&heaps_lock, NULL); /* another thread may have had it, for a moment between two links */
+    int protections[] = {PROT_READ | PROT_WRITE, PROT_NONE};
+    for (struct heap *heap = heaps; heap != NULL; heap = heap->next) {
+        unsigned char *parts[] = {heap->host, heap->source};
+        for (int i = 0; i < 2; i++) {
+            mmap(parts[i], heap->size_bytes, protections[i], PRIVATE | MAP_FIXED, -1, 0);
+        }
+    }
+    heaps = NULL;
+}

@@ -1,0 +1,164 @@
+/* The backend for any CPU: page tables. A view is a second mapping of the heap in a sandbox's window, in which no
+ * page is present until it is granted here. A touch of any other page is a SIGBUS. */
+#include "heap/heap.h"
+#include "windows/window.h"
+
+#include <errno.h>
+#include <sys/mman.h>
+
+#define MAPPINGS_EACH 2 /* it, and the window's other half */
+
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
+
+static uint64_t address_of(const struct heap_view *view, uint32_t page) {
+    return view->base + TMEBOX_SHARED_START + (uint64_t)page * TMEBOX_PAGE_SIZE;
+}
+
+/* Inaccessible until pages of it are granted: a host that locks what it maps would have it all there. */
+static bool map(const struct heap_view *view) {
+    void *to = (void *)address_of(view, 0);
+    size_t size = view->heap->size_bytes;
+    if (mremap(view->heap->source, 0, size, MREMAP_MAYMOVE | MREMAP_FIXED, to) != to) {
+        return false;
+    }
+    return madvise(to, size, MADV_DONTFORK) == 0 && madvise(to, size, MADV_DONTDUMP) == 0 &&
+           tmebox_userfault_open_up(to, size, true) == 0;
+}
+
+static bool attach(struct heap_view *view) {
+    if (view->mapped || view->refused) { /* both only change under the lock, and stay while it is attached */
+        return view->mapped;
+    }
+    tmebox_heap_lock(&view->lock);
+    if (!view->mapped && !view->refused) {
+        int error = errno;
+        view->refused = !tmebox_take_mappings(MAPPINGS_EACH, true);
+        if (!view->refused && !map(view)) {
+            view->refused = true;
+            tmebox_return_mappings(MAPPINGS_EACH);
+            tmebox_window_part_again(address_of(view, 0), view->heap->size_bytes, false);
+        }
+        view->mapped = !view->refused;
+        errno = error;
+    }
+    tmebox_heap_unlock(&view->lock);
+    return view->mapped;
+}
+
+static bool detach(struct heap_view *view) {
+    if (view->mapped) {
+        if (!tmebox_window_part_again(address_of(view, 0), view->heap->size_bytes, true)) {
+            return false; /* the host has used up the mappings that a process may have */
+        }
+        tmebox_return_mappings(MAPPINGS_EACH);
+    }
+    view->mapped = view->refused = false;
+    return true;
+}
+
+/* Memory for a page that has none yet. */
+static bool populate(const struct heap *heap, uint32_t page) {
+    unsigned char *there = heap->host + (uint64_t)page * TMEBOX_PAGE_SIZE;
+    if (madvise(there, TMEBOX_PAGE_SIZE, MADV_POPULATE_WRITE) < 0) {
+        if (errno != EINVAL) {
+            return false;
+        }
+        __atomic_fetch_or(there, 0, __ATOMIC_RELAXED); /* a kernel before 5.14 */
+    }
+    return true;
+}
+
+static uint32_t grant(struct heap_view *view, uint32_t page, uint32_t count, unsigned rights) {
+    bool read_only = !(rights & RIGHT_WRITE);
+    uint32_t done = 0;
+    int saved = errno;
+    while (done < count) {
+        uint64_t address = address_of(view, page + done);
+        int64_t more = tmebox_userfault_continue(address, (uint64_t)(count - done) * TMEBOX_PAGE_SIZE, read_only);
+        if (more == -EFAULT && done == 0 && populate(view->heap, page)) {
+            more = tmebox_userfault_continue(address, TMEBOX_PAGE_SIZE, read_only);
+        }
+        if (more == -EEXIST) {
+            if (!read_only) {
+                tmebox_userfault_unprotect(address);
+            }
+            more = TMEBOX_PAGE_SIZE;
+        }
+        if (more <= 0) {
+            break;
+        }
+        done += (uint32_t)(more / TMEBOX_PAGE_SIZE);
+    }
+    errno = saved;
+    return done;
+}
+
+static void withdraw(struct heap_view *view, uint32_t page, uint32_t count) {
+    if (view->mapped) {
+        int error = errno;
+        uint64_t start = TMEBOX_SHARED_START + (uint64_t)page * TMEBOX_PAGE_SIZE;
+        tmebox_discard(view->base, start, start + (uint64_t)count * TMEBOX_PAGE_SIZE);
+        errno = error;
+    }
+}
+
+static unsigned char *side_begin(struct heap *heap, uint16_t key, uint64_t place, uint32_t size) {
+    (void)key, (void)size;
+    return heap->host + place;
+}
+
+static void side_end(struct heap *heap, uint16_t key, uint64_t place, uint32_t size, bool wrote) {
+    (void)heap, (void)key, (void)place, (void)size, (void)wrote;
+}
+
+/* Every fault comes with its address. */
+static bool report(uint64_t *address) {
+    (void)address;
+    return false;
+}
+
+const struct heap_backend tmebox_heap_mmu = {
+    .name = "mmu",
+    .detects_access = true,
+    .attach = attach,
+    .detach = detach,
+    .grant = grant,
+    .revoke = withdraw,
+    .side_begin = side_begin,
+    .side_end = side_end,
+    .report = report,
+};
+
+/* -- where pages cannot be granted one by one: everything is done on the side --------------------------- */
+static bool never_attached(struct heap_view *view) {
+    (void)view;
+    return false;
+}
+
+static bool nothing_to_detach(struct heap_view *view) {
+    (void)view;
+    return true;
+}
+
+static uint32_t nothing_granted(struct heap_view *view, uint32_t page, uint32_t count, unsigned rights) {
+    (void)view, (void)page, (void)count, (void)rights;
+    return 0;
+}
+
+static void nothing_to_revoke(struct heap_view *view, uint32_t page, uint32_t count) {
+    (void)view, (void)page, (void)count;
+}
+
+const struct heap_backend tmebox_heap_without_views = {
+    .name = "mmu without views",
+    .detects_access = true,
+    .attach = never_attached,
+    .detach = nothing_to_detach,
+    .grant = nothing_granted,
+    .revoke = nothing_to_revoke,
+    .side_begin = side_begin,
+    .side_end = side_end,
+    .report = report,
+};

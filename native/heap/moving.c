@@ -1,0 +1,46 @@
+/* Moving blocks that have a handle: to their owner's own page when they are pinned, and together when the heap is
+ * compacted. Under the heap's lock. */
+#include "heap/heap.h"
+
+#include <string.h>
+
+static unsigned flags_of(const struct heap *heap, uint32_t start) {
+    return BLOCK_MOVABLE | BLOCK_UNLIMITED | (tmebox_heap_made_by_guest(heap, start) ? BLOCK_GUEST : 0);
+}
+
+/* The new block is there; the old one ends. */
+static void move(struct heap *heap, uint32_t start, uint32_t to) {
+    uint32_t index = heap->handle_at[start / LINES][start % LINES];
+    uint64_t lines = tmebox_heap_block_lines(heap, start);
+    memcpy(heap->host + (uint64_t)to * LINE, heap->host + (uint64_t)start * LINE, lines * LINE);
+    heap->handles[index].start = to;
+    heap->handle_at[to / LINES][to % LINES] = index;
+    tmebox_heap_free(heap, start);
+}
+
+uint32_t tmebox_heap_move(struct heap *heap, uint32_t start, bool dense) {
+    unsigned flags = flags_of(heap, start) | (dense ? BLOCK_DENSE : 0);
+    uint64_t lines = tmebox_heap_block_lines(heap, start);
+    uint32_t to = tmebox_heap_allocate(heap, lines * LINE, tmebox_heap_block_owner(heap, start), flags);
+    if (to != HEAP_NOWHERE) {
+        move(heap, start, to);
+    }
+    return to;
+}
+
+void tmebox_heap_move_to(struct heap *heap, uint32_t start, uint32_t to) {
+    unsigned lines = (unsigned)tmebox_heap_block_lines(heap, start);
+    tmebox_heap_place(heap, to, lines, tmebox_heap_block_owner(heap, start), flags_of(heap, start));
+    move(heap, start, to);
+}
+
+uint32_t tmebox_heap_pin(struct heap *heap, struct heap_handle *handle) {
+    uint32_t start = handle->start;
+    bool shared_page = heap->pages[start / LINES].flags & PAGE_DENSE;
+    if (handle->pins == 0 && shared_page) {
+        uint32_t to = tmebox_heap_move(heap, start, false);
+        start = to != HEAP_NOWHERE ? to : start; /* in a full heap it stays where it is, and is slower */
+    }
+    handle->pins += handle->pins < UINT32_MAX;
+    return start;
+}

@@ -1,0 +1,157 @@
+/* The table of owners: what it says, and how it changes. A change is in effect everywhere when it returns: nothing
+ * that a former owner could use is present in a view any more. */
+#include "heap/heap.h"
+
+#include <string.h>
+
+unsigned tmebox_heap_rights(const struct heap *heap, uint16_t key, uint32_t page, uint32_t line) {
+    uint16_t owner = tmebox_heap_owner(heap, page, line);
+    if (owner == key) {
+        return RIGHT_READ | RIGHT_WRITE;
+    }
+    const struct heap_key *other = &heap->keys[owner];
+    for (uint32_t i = 0; other->state == KEY_DOMAIN && i < other->domain->count; i++) {
+        if (other->domain->members[i].key == key) {
+            return other->domain->members[i].rights;
+        }
+    }
+    return 0;
+}
+
+bool tmebox_heap_may(const struct heap *heap, uint16_t key, uint64_t place, uint64_t size, enum heap_access access,
+                     struct heap_violation *violation) {
+    unsigned needed = access == HEAP_WRITES ? RIGHT_WRITE : RIGHT_READ;
+    for (uint64_t at = place, end = place + size, next; at < end; at = next) {
+        uint32_t page = (uint32_t)(at / TMEBOX_PAGE_SIZE), line = (uint32_t)(at / LINE % LINES);
+        uint64_t step = heap->pages[page].owner == HEAP_MIXED ? LINE : TMEBOX_PAGE_SIZE;
+        next = (at / step + 1) * step;
+        if (!(tmebox_heap_rights(heap, key, page, line) & needed)) {
+            violation->offset = at + TMEBOX_SHARED_START;
+            violation->owner = tmebox_heap_owner(heap, page, line);
+            return false;
+        }
+    }
+    return true;
+}
+
+/* -- changes -------------------------------------------------------------------------------------------- */
+static void withdraw_from(struct heap *heap, uint16_t key, uint32_t page, uint32_t count) {
+    struct heap_view *view = heap->keys[key].view;
+    if (view != NULL) {
+        heap->backend->revoke(view, page, count);
+    }
+}
+
+/* [page, page + count) of one owner, in one group. */
+static void withdraw(struct heap *heap, uint32_t page, uint32_t count) {
+    uint32_t first = page, end = page + count;
+    while (first < end && !heap->pages[first].granted) {
+        first++;
+    }
+    while (end > first && !heap->pages[end - 1].granted) {
+        end--;
+    }
+    if (first == end) {
+        return;
+    }
+    uint16_t owner = heap->pages[page].owner;
+    const struct heap_domain *domain = heap->keys[owner].state == KEY_DOMAIN ? heap->keys[owner].domain : NULL;
+    if (domain == NULL) {
+        withdraw_from(heap, owner, first, end - first);
+    }
+    for (uint32_t i = 0; domain != NULL && i < domain->count; i++) {
+        if (domain->members[i].key != HEAP_HOST) {
+            withdraw_from(heap, domain->members[i].key, first, end - first);
+        }
+    }
+    for (; first < end; first++) {
+        heap->pages[first].granted = false;
+    }
+    heap->revocations++;
+}
+
+static void show_at_once(struct heap *heap, uint32_t page, uint32_t count, uint16_t owner) {
+    struct heap_view *view = heap->keys[owner].view;
+    if (view == NULL || !heap->backend->attach(view)) {
+        return;
+    }
+    uint32_t granted = heap->backend->grant(view, page, count, RIGHT_READ | RIGHT_WRITE);
+    for (uint32_t i = 0; i < granted; i++) {
+        heap->pages[page + i].granted = true;
+    }
+}
+
+void tmebox_heap_give_pages(struct heap *heap, uint32_t page, uint32_t count, uint16_t owner, bool at_once) {
+    for (uint32_t end = page + count, next; page < end; page = next) {
+        next = (page / GROUP_PAGES + 1) * GROUP_PAGES;
+        next = next < end ? next : end;
+        struct heap_lock *lock = tmebox_heap_group(heap, page);
+        tmebox_heap_lock(lock);
+        uint16_t former = heap->pages[page].owner;
+        if (former != owner) {
+            withdraw(heap, page, next - page);
+            for (uint32_t i = page; i < next; i++) {
+                heap->pages[i].owner = owner;
+            }
+            if (heap->backend->rekey != NULL) {
+                for (uint32_t i = page; i < next; i++) {
+                    heap->backend->rekey(heap, i, UINT64_MAX, former, owner);
+                }
+            }
+            if (at_once) {
+                show_at_once(heap, page, next - page, owner);
+            }
+        }
+        tmebox_heap_unlock(lock);
+    }
+}
+
+static void clear_lines(struct heap *heap, uint32_t page, uint64_t lines) {
+    unsigned char *start = heap->host + (uint64_t)page * TMEBOX_PAGE_SIZE;
+    while (lines != 0) {
+        unsigned first = (unsigned)__builtin_ctzll(lines);
+        uint64_t rest = ~(lines >> first);
+        unsigned count = rest != 0 ? (unsigned)__builtin_ctzll(rest) : LINES - first;
+        memset(start + first * LINE, 0, (size_t)count * LINE);
+        lines &= count + first == LINES ? (1ULL << first) - 1 : ~(((1ULL << count) - 1) << first);
+    }
+}
+
+/* The one owner that all lines of `used` have, or HEAP_MIXED. */
+static uint16_t only_owner(const uint16_t *owners, uint64_t used) {
+    uint16_t only = owners[__builtin_ctzll(used)];
+    for (uint64_t bits = used; bits != 0; bits &= bits - 1) {
+        if (owners[__builtin_ctzll(bits)] != only) {
+            return HEAP_MIXED;
+        }
+    }
+    return only;
+}
+
+void tmebox_heap_give_lines(struct heap *heap, uint32_t page, uint64_t lines, uint64_t used, uint64_t clear,
+                            uint16_t owner) {
+    struct heap_page *self = &heap->pages[page];
+    uint16_t *owners = heap->lines[page];
+    struct heap_lock *lock = tmebox_heap_group(heap, page);
+    tmebox_heap_lock(lock);
+    uint16_t former = self->owner;
+    if (former != HEAP_MIXED) { /* what is free in it becomes nobody's */
+        for (unsigned line = 0; line < LINES; line++) {
+            owners[line] = used >> line & 1 ? former : HEAP_HOST;
+        }
+    }
+    for (uint64_t bits = lines; bits != 0; bits &= bits - 1) {
+        owners[__builtin_ctzll(bits)] = owner;
+    }
+    uint16_t only = only_owner(owners, used);
+    if (only != former) {
+        withdraw(heap, page, 1);
+        self->owner = only;
+        clear |= only != HEAP_MIXED ? ~used : 0; /* it is the only owner's slack from now on */
+    }
+    clear_lines(heap, page, clear);
+    if (heap->backend->rekey != NULL) {
+        heap->backend->rekey(heap, page, lines, former, owner);
+    }
+    tmebox_heap_unlock(lock);
+}

@@ -1,0 +1,147 @@
+/* Whole pages of the heap: which are free, and the lists that the others are on. Under the heap's lock. */
+#include "heap/heap.h"
+
+#include <string.h>
+#include <sys/mman.h>
+
+#define WORD 64
+/* A shorter hole is not worth a call, which looks at every view there is. */
+#define PUNCH_AT_LEAST 16
+
+/* The first page of [page, end) whose bit is `set`, or end. */
+static uint32_t find_below(const struct heap *heap, uint32_t page, uint32_t end, bool set) {
+    while (page < end) {
+        uint64_t word = heap->free_map[page / WORD];
+        word = (set ? word : ~word) >> page % WORD;
+        if (word != 0) {
+            page += (uint32_t)__builtin_ctzll(word);
+            return page < end ? page : end;
+        }
+        page = (page / WORD + 1) * WORD;
+    }
+    return end;
+}
+
+static uint32_t find(const struct heap *heap, uint32_t page, bool set) {
+    return find_below(heap, page, heap->page_count, set);
+}
+
+static void mark(struct heap *heap, uint32_t page, uint32_t count, bool set) {
+    for (uint32_t end = page + count, next; page < end; page = next) {
+        next = (page / WORD + 1) * WORD;
+        next = next < end ? next : end;
+        uint64_t bits = next - page == WORD ? UINT64_MAX : ((1ULL << (next - page)) - 1) << page % WORD;
+        if (set) {
+            heap->free_map[page / WORD] |= bits;
+        } else {
+            heap->free_map[page / WORD] &= ~bits;
+        }
+    }
+}
+
+/* What owners have put by is for all, where nothing else is left. */
+static void take_spares_back(struct heap *heap) {
+    for (uint32_t key = 0; heap->spare_pages != 0 && key < HEAP_KEYS; key++) {
+        uint32_t spare = heap->keys[key].spare;
+        if (heap->keys[key].state != KEY_FREE && spare != HEAP_NOWHERE) {
+            heap->keys[key].spare = HEAP_NOWHERE;
+            heap->spare_pages--;
+            tmebox_heap_return_pages(heap, spare, 1);
+        }
+    }
+}
+
+static uint32_t search(struct heap *heap, uint32_t count) {
+    uint32_t page = find(heap, heap->free_hint, true);
+    heap->free_hint = page;
+    while (page < heap->page_count) {
+        uint32_t most = heap->page_count - page < count ? heap->page_count : page + count;
+        uint32_t end = find_below(heap, page, most, false);
+        if (end - page == count) {
+            return page;
+        }
+        page = find(heap, end, true);
+    }
+    return HEAP_NOWHERE;
+}
+
+uint32_t tmebox_heap_take_pages(struct heap *heap, uint32_t count) {
+    uint32_t page = count <= heap->free_pages ? search(heap, count) : HEAP_NOWHERE;
+    if (page == HEAP_NOWHERE && heap->spare_pages != 0 && count <= heap->free_pages + heap->spare_pages) {
+        take_spares_back(heap);
+        page = search(heap, count);
+    }
+    if (page != HEAP_NOWHERE) {
+        mark(heap, page, count, false);
+        heap->free_pages -= count;
+    }
+    return page;
+}
+
+void tmebox_heap_return_pages(struct heap *heap, uint32_t page, uint32_t count) {
+    for (uint32_t i = page; i < page + count; i++) {
+        struct heap_page *self = &heap->pages[i];
+        self->kind = PAGE_FREE;
+        self->flags &= PAGE_DIRTY;
+        self->used = self->starts = self->guest = self->movable = 0;
+    }
+    mark(heap, page, count, true);
+    heap->free_pages += count;
+    heap->free_hint = page < heap->free_hint ? page : heap->free_hint;
+}
+
+void tmebox_heap_clear_pages(struct heap *heap, uint32_t page, uint32_t count) {
+    for (uint32_t end = page + count, next; page < end; page = next) {
+        bool dirty = heap->pages[page].flags & PAGE_DIRTY;
+        for (next = page; next < end && (bool)(heap->pages[next].flags & PAGE_DIRTY) == dirty; next++) {
+        }
+        if (dirty) {
+            memset(heap->host + (uint64_t)page * TMEBOX_PAGE_SIZE, 0,
+                   (uint64_t)(next - page) * TMEBOX_PAGE_SIZE);
+        }
+    }
+}
+
+uint32_t tmebox_heap_punch(struct heap *heap) {
+    uint32_t punched = 0;
+    for (uint32_t page = find(heap, 0, true), end; page < heap->page_count; page = find(heap, end, true)) {
+        end = find(heap, page, false);
+        uint32_t dirty = 0;
+        for (uint32_t i = page; i < end; i++) {
+            dirty += heap->pages[i].flags & PAGE_DIRTY;
+        }
+        uint64_t size = (uint64_t)(end - page) * TMEBOX_PAGE_SIZE;
+        if (dirty < PUNCH_AT_LEAST ||
+            madvise(heap->host + (uint64_t)page * TMEBOX_PAGE_SIZE, size, MADV_REMOVE) < 0) {
+            continue; /* they stay as they are */
+        }
+        for (uint32_t i = page; i < end; i++) {
+            heap->pages[i].flags &= (uint8_t)~PAGE_DIRTY;
+        }
+        punched += dirty;
+    }
+    return punched;
+}
+
+/* -- lists ---------------------------------------------------------------------------------------------- */
+void tmebox_heap_link(struct heap *heap, uint32_t *list, uint32_t page) {
+    struct heap_page *self = &heap->pages[page];
+    self->prev = HEAP_NOWHERE;
+    self->next = *list;
+    if (*list != HEAP_NOWHERE) {
+        heap->pages[*list].prev = page;
+    }
+    *list = page;
+}
+
+void tmebox_heap_unlink(struct heap *heap, uint32_t *list, uint32_t page) {
+    const struct heap_page *self = &heap->pages[page];
+    if (self->prev != HEAP_NOWHERE) {
+        heap->pages[self->prev].next = self->next;
+    } else {
+        *list = self->next;
+    }
+    if (self->next != HEAP_NOWHERE) {
+        heap->pages[self->next].prev = self->prev;
+    }
+}

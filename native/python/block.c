@@ -1,0 +1,340 @@
+/* Block: what somebody allocated in a shared heap. The last reference to one that the host made ends it; a finalizer
+ * may come at any moment, so it only says so, and the heap's next use frees it. */
+#include "python/heap.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static PyObject *raise_closed(const struct heap *heap) {
+    PyErr_SetString(tmebox_closed_error, tmebox_heap_is_ours(heap)
+                                             ? "the shared heap was closed"
+                                             : "the shared heap belongs to the process that this one was forked from");
+    return NULL;
+}
+
+bool tmebox_heap_open(struct heap_object *self) {
+    struct heap *heap = self->heap;
+    if (!tmebox_heap_is_ours(heap) || heap->closed) {
+        raise_closed(heap);
+        return false;
+    }
+    tmebox_heap_lock(&heap->lock);
+    tmebox_heap_bury(heap);
+    return true;
+}
+
+static struct heap *heap_of(const struct block *self) {
+    return self->owner->heap;
+}
+
+/* Where it starts now. Under the heap's lock, or where it cannot be moved. */
+static uint32_t start_of(const struct block *self) {
+    return self->handle != 0 ? tmebox_heap_handle_start(heap_of(self), self->handle) : self->start;
+}
+
+static bool can_be_viewed(const struct block *self) {
+    return self->handle == 0 && heap_of(self)->pages[self->start / LINES].kind == PAGE_RUN;
+}
+
+PyObject *tmebox_block_for(struct heap_object *self, uint32_t start, uint64_t size, bool guest) {
+    struct heap *heap = self->heap;
+    struct heap_doomed *doomed = malloc(sizeof *doomed);
+    tmebox_heap_unlock(&heap->lock); /* the collector may run, and with it any code */
+    struct block *block = doomed != NULL ? (struct block *)self->block_type->tp_alloc(self->block_type, 0) : NULL;
+    tmebox_heap_lock(&heap->lock);
+    if (block == NULL) {
+        free(doomed);
+        if (!guest) {
+            tmebox_heap_drop_handle(heap, start);
+            tmebox_heap_free(heap, start);
+        }
+        tmebox_heap_unlock(&heap->lock);
+        return PyErr_Occurred() ? NULL : PyErr_NoMemory();
+    }
+    if (guest) {
+        tmebox_heap_set_guest(heap, start, false);
+    }
+    block->owner = (struct heap_object *)Py_NewRef((PyObject *)self);
+    block->doomed = doomed;
+    block->size = size;
+    block->start = start;
+    block->handle = tmebox_heap_handle_of(heap, start);
+    block->state = BLOCK_LIVE;
+    if (heap->pages[start / LINES].kind == PAGE_RUN) {
+        heap->pages[start / LINES].object = block;
+    }
+    tmebox_heap_unlock(&heap->lock);
+    return (PyObject *)block;
+}
+
+static bool is_live(const struct block *self) {
+    if (self->state == BLOCK_LIVE) {
+        return true;
+    }
+    PyErr_SetString(PyExc_ValueError, self->state == BLOCK_FREED ? "the block was freed"
+                                                                 : "the block was released: its owner ends it");
+    return false;
+}
+
+/* Where in the heap a buffer begins; false with an exception set. */
+static bool place_of(struct heap_object *self, PyObject *object, uint64_t *place) {
+    Py_buffer view;
+    if (PyObject_GetBuffer(object, &view, PyBUF_FULL_RO) < 0) {
+        PyErr_Format(PyExc_TypeError, "expected a Block, or an array of the heap, not %.100s",
+                     Py_TYPE(object)->tp_name);
+        return false;
+    }
+    *place = (uint64_t)((const unsigned char *)view.buf - self->heap->host);
+    PyBuffer_Release(&view);
+    return true;
+}
+
+static struct block *object_at(const struct heap *heap, uint64_t place) {
+    if (place >= heap->size_bytes || place % TMEBOX_PAGE_SIZE != 0) {
+        return NULL;
+    }
+    const struct heap_page *page = &heap->pages[place / TMEBOX_PAGE_SIZE];
+    return page->kind == PAGE_RUN && !(page->flags & PAGE_GONE) ? page->object : NULL;
+}
+
+bool tmebox_block_named(struct heap_object *self, PyObject *object, uint32_t *start, struct block **block) {
+    uint64_t place = 0;
+    bool is_block = PyObject_TypeCheck(object, &tmebox_block_type);
+    if (!is_block && !place_of(self, object, &place)) {
+        return false;
+    }
+    if (is_block && ((struct block *)object)->owner != self) {
+        PyErr_SetString(PyExc_ValueError, "the block is of another heap");
+        return false;
+    }
+    if (!tmebox_heap_open(self)) {
+        return false;
+    }
+    *block = is_block ? (struct block *)object : object_at(self->heap, place);
+    if (*block != NULL && (*block)->state == BLOCK_LIVE) {
+        *start = start_of(*block);
+        return true;
+    }
+    tmebox_heap_unlock(&self->heap->lock);
+    if (*block == NULL) {
+        PyErr_SetString(PyExc_ValueError, "not an array of this heap from its beginning on, or freed");
+    } else {
+        is_live(*block);
+    }
+    return false;
+}
+
+bool tmebox_block_offset(PyObject *object, const struct heap *heap, uint64_t *offset) {
+    const struct block *self = (const struct block *)object;
+    if (!PyObject_TypeCheck(object, &tmebox_block_type) || heap == NULL || heap_of(self) != heap ||
+        self->state != BLOCK_LIVE) {
+        return false;
+    }
+    *offset = TMEBOX_SHARED_START + (uint64_t)start_of(self) * LINE;
+    return true;
+}
+
+/* -- reading and writing -------------------------------------------------------------------------------- */
+/* The part [start, start + size) of the block, whose heap is locked; NULL with an exception set, unlocked. */
+static unsigned char *part(struct block *self, Py_ssize_t start, Py_ssize_t size) {
+    if (!is_live(self) || !tmebox_heap_open(self->owner)) {
+        return NULL;
+    }
+    if (start < 0 || size < 0 || (uint64_t)start > self->size || (uint64_t)size > self->size - (uint64_t)start) {
+        tmebox_heap_unlock(&heap_of(self)->lock);
+        PyErr_Format(PyExc_IndexError, "bytes [%zd, %zd) of a block of %llu", start, start + size,
+                     (unsigned long long)self->size);
+        return NULL;
+    }
+    return heap_of(self)->host + (uint64_t)start_of(self) * LINE + start;
+}
+
+static PyObject *block_read(PyObject *object, PyObject *args, PyObject *keywords) {
+    static char *names[] = {"start", "size", NULL};
+    struct block *self = (struct block *)object;
+    Py_ssize_t start = 0, size = -1;
+    PyObject *given = Py_None;
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "|nO:read", names, &start, &given)) {
+        return NULL;
+    }
+    if (given == Py_None) {
+        size = (uint64_t)start <= self->size ? (Py_ssize_t)self->size - start : 0;
+    } else if ((size = PyNumber_AsSsize_t(given, PyExc_OverflowError)) == -1 && PyErr_Occurred()) {
+        return NULL;
+    }
+    PyObject *bytes = PyBytes_FromStringAndSize(NULL, size > 0 ? size : 0);
+    unsigned char *from = bytes != NULL ? part(self, start, size) : NULL;
+    if (from == NULL) {
+        Py_XDECREF(bytes);
+        return NULL;
+    }
+    memcpy(PyBytes_AS_STRING(bytes), from, (size_t)size);
+    tmebox_heap_unlock(&heap_of(self)->lock);
+    return bytes;
+}
+
+static PyObject *block_write(PyObject *object, PyObject *args, PyObject *keywords) {
+    static char *names[] = {"data", "start", NULL};
+    struct block *self = (struct block *)object;
+    Py_buffer data;
+    Py_ssize_t start = 0;
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "y*|n:write", names, &data, &start)) {
+        return NULL;
+    }
+    unsigned char *to = part(self, start, data.len);
+    if (to != NULL) {
+        memmove(to, data.buf, (size_t)data.len);
+        tmebox_heap_unlock(&heap_of(self)->lock);
+    }
+    PyBuffer_Release(&data);
+    return to != NULL ? Py_NewRef(Py_None) : NULL;
+}
+
+static PyObject *block_release(PyObject *object, PyObject *unused) {
+    (void)unused;
+    struct block *self = (struct block *)object;
+    struct heap *heap = heap_of(self);
+    if (!is_live(self) || !tmebox_heap_open(self->owner)) {
+        return NULL;
+    }
+    uint32_t start = start_of(self);
+    uint16_t owner = tmebox_heap_block_owner(heap, start);
+    bool good = owner != HEAP_HOST && heap->keys[owner].state == KEY_SANDBOX;
+    if (good) {
+        tmebox_heap_set_guest(heap, start, true);
+        if (heap->pages[start / LINES].kind == PAGE_RUN) {
+            heap->pages[start / LINES].object = NULL;
+        }
+        self->state = BLOCK_RELEASED;
+    }
+    tmebox_heap_unlock(&heap->lock);
+    if (!good) {
+        PyErr_SetString(PyExc_ValueError, "no sandbox owns the block: free() it");
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+/* -- as a buffer ---------------------------------------------------------------------------------------- */
+static int block_get_buffer(PyObject *object, Py_buffer *view, int flags) {
+    struct block *self = (struct block *)object;
+    struct heap *heap = heap_of(self);
+    if (!is_live(self)) {
+        return -1;
+    }
+    if (!can_be_viewed(self)) {
+        PyErr_SetString(PyExc_BufferError, "a block of less than a page is read and written by copies: read(), "
+                                           "write()");
+        return -1;
+    }
+    struct heap_doomed *doomed = malloc(sizeof *doomed);
+    if (doomed == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    unsigned char *there = heap->host + (uint64_t)self->start * LINE;
+    if (!tmebox_heap_open(self->owner)) {
+        free(doomed);
+        return -1;
+    }
+    heap->pages[self->start / LINES].views++;
+    tmebox_heap_unlock(&heap->lock);
+    *doomed = (struct heap_doomed){NULL, self->start, 0, true};
+    if (PyBuffer_FillInfo(view, object, there, (Py_ssize_t)self->size, 0, flags) < 0) {
+        tmebox_heap_doom(heap, doomed);
+        return -1;
+    }
+    view->internal = doomed;
+    return 0;
+}
+
+static void block_release_buffer(PyObject *object, Py_buffer *view) {
+    tmebox_heap_doom(heap_of((struct block *)object), view->internal);
+}
+
+/* -- life ----------------------------------------------------------------------------------------------- */
+static void block_dealloc(PyObject *object) {
+    struct block *self = (struct block *)object;
+    if (self->owner != NULL) {
+        struct heap *heap = heap_of(self);
+        if (self->state == BLOCK_LIVE && tmebox_heap_is_ours(heap)) {
+            if (self->handle == 0 && heap->pages[self->start / LINES].kind == PAGE_RUN) {
+                heap->pages[self->start / LINES].object = NULL;
+            }
+            *self->doomed = (struct heap_doomed){NULL, self->start, self->handle, false};
+            tmebox_heap_doom(heap, self->doomed);
+        } else {
+            free(self->doomed);
+        }
+        Py_DECREF(self->owner);
+    }
+    Py_TYPE(object)->tp_free(object);
+}
+
+static PyObject *block_get_offset(PyObject *object, void *unused) {
+    (void)unused;
+    struct block *self = (struct block *)object;
+    return is_live(self) ? PyLong_FromUnsignedLongLong(TMEBOX_SHARED_START + (uint64_t)start_of(self) * LINE) : NULL;
+}
+
+static PyObject *block_get_key_id(PyObject *object, void *unused) {
+    (void)unused;
+    struct block *self = (struct block *)object;
+    if (!is_live(self) || !tmebox_heap_open(self->owner)) {
+        return NULL;
+    }
+    uint16_t owner = tmebox_heap_block_owner(heap_of(self), start_of(self));
+    tmebox_heap_unlock(&heap_of(self)->lock);
+    return PyLong_FromLong(owner);
+}
+
+static PyObject *block_get_state(PyObject *object, void *unused) {
+    (void)unused;
+    static const char *const names[] = {"live", "freed", "released"};
+    return PyUnicode_FromString(names[((struct block *)object)->state]);
+}
+
+static PyObject *block_reduce(PyObject *object, PyObject *protocol) {
+    (void)object, (void)protocol;
+    PyErr_SetString(PyExc_TypeError, "a block of a shared heap is not copied or pickled: read() gives its bytes");
+    return NULL;
+}
+
+static PyBufferProcs block_buffer = {block_get_buffer, block_release_buffer};
+
+static PyMethodDef block_methods[] = {
+    {"read", (PyCFunction)(void (*)(void))block_read, METH_VARARGS | METH_KEYWORDS,
+     "read(start=0, size=None) -> bytes\n\nA copy of some of its bytes, or of all from `start` on."},
+    {"write", (PyCFunction)(void (*)(void))block_write, METH_VARARGS | METH_KEYWORDS,
+     "write(data, start=0)\n\nCopy a C-contiguous buffer into it."},
+    {"release", block_release, METH_NOARGS,
+     "release()\n\nLeave the ending to the sandbox that owns it. Raises ValueError if none does."},
+    {"__reduce_ex__", block_reduce, METH_O, "Refused."},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyMemberDef block_members[] = {
+    {"size", T_ULONGLONG, offsetof(struct block, size), READONLY, "Bytes that were asked for."},
+    {"heap", T_OBJECT, offsetof(struct block, owner), READONLY, "The heap that it is of."},
+    {NULL, 0, 0, 0, NULL},
+};
+
+static PyGetSetDef block_properties[] = {
+    {"offset", block_get_offset, NULL, "Where it is in the windows of the heap's sandboxes.", NULL},
+    {"key_id", block_get_key_id, NULL, "Of its owner; 0: the host.", NULL},
+    {"state", block_get_state, NULL, "'live', 'freed' or 'released'.", NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
+PyTypeObject tmebox_block_type = {
+    PyVarObject_HEAD_INIT(NULL, 0)
+    .tp_name = "tmebox._native.Block",
+    .tp_doc = "Memory of a shared heap. Passed where C takes a pointer, it is its offset.",
+    .tp_basicsize = sizeof(struct block),
+    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    .tp_dealloc = block_dealloc,
+    .tp_methods = block_methods,
+    .tp_members = block_members,
+    .tp_getset = block_properties,
+    .tp_as_buffer = &block_buffer,
+};

@@ -1,0 +1,55 @@
+/* What a Heap does with blocks that may be moved. */
+#include "python/heap.h"
+
+#define PAGES_AT_A_TIME 64 /* between which sandboxes may allocate */
+
+PyObject *tmebox_heap_compact_method(PyObject *object, PyObject *unused) {
+    (void)unused;
+    struct heap_object *self = (struct heap_object *)object;
+    unsigned long long moved = 0;
+    struct heap_compaction compaction = {.end = self->heap->page_count};
+    while (!compaction.done) {
+        if (!tmebox_heap_open(self)) {
+            return NULL;
+        }
+        moved += tmebox_heap_compact(self->heap, &compaction, PAGES_AT_A_TIME);
+        tmebox_heap_unlock(&self->heap->lock);
+    }
+    if (!tmebox_heap_open(self)) {
+        return NULL;
+    }
+    unsigned long punched = tmebox_heap_punch(self->heap);
+    tmebox_heap_unlock(&self->heap->lock);
+    return Py_BuildValue("kK", punched, moved);
+}
+
+PyObject *tmebox_heap_relocate_method(PyObject *object, PyObject *args) {
+    struct heap_object *self = (struct heap_object *)object;
+    struct heap *heap = self->heap;
+    PyObject *named;
+    int dense;
+    struct block *block;
+    uint32_t start;
+    if (!PyArg_ParseTuple(args, "Op:relocate_block", &named, &dense) ||
+        !tmebox_block_named(self, named, &start, &block)) {
+        return NULL;
+    }
+    uint32_t handle = tmebox_heap_handle_of(heap, start);
+    const char *refusal = handle == 0 ? "the block was not made with movable=True"
+                          : tmebox_heap_handle(heap, handle)->pins != 0 ? "sandboxed code has pinned the block"
+                                                                        : NULL;
+    uint32_t to = start;
+    if (refusal == NULL && heap->pages[start / LINES].kind == PAGE_SMALL) { /* whole pages stay */
+        to = tmebox_heap_move(heap, start, dense);
+    }
+    tmebox_heap_unlock(&heap->lock);
+    if (refusal != NULL) {
+        PyErr_SetString(PyExc_ValueError, refusal);
+        return NULL;
+    }
+    if (to == HEAP_NOWHERE) {
+        PyErr_SetString(tmebox_limit_error, "the shared heap has no room to move the block to: free blocks");
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}

@@ -1,0 +1,38 @@
+"""What a backend of the shared heap promises.
+
+The table of owners is the heap's own (`native/heap/owners.c`), and the authority for all backends. A backend
+makes it hold for sandboxed code. Its work is done in the core, by the functions of a `struct heap_backend`
+(`native/heap/heap.h`), partly in signal handlers:
+
+| function | what it does |
+|---|---|
+| `attach`, `detach` | a sandbox's view of the heap becomes possible, or goes; `attach` may decline |
+| `grant` | pages become present in a view, with the rights given; it says how many did |
+| `revoke` | they are present no more, on any thread, when it returns |
+| `rekey` | lines of a page change hands |
+| `flush` | what a key has cached of pages is written back |
+| `side_begin` | a host pointer to memory that was checked, for an instruction done on the side |
+| `side_end` | the instruction is done |
+| `report` | the address of a fault that came without one |
+
+Pages of several owners are granted only by a backend that says `grants_mixed`.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, Protocol
+
+Detection = Literal["access", "owner's next read"]
+"""When a foreign access is found: there and then, entirely before it; or when the owner reads what was
+written."""
+
+
+class Backend(Protocol):
+    """One way to enforce the table."""
+
+    name: str
+    detects: Detection
+
+    def views(self) -> bool:
+        """Whether pages can be shown in sandboxes' windows here. Where they cannot, everything is done on the
+        side, with the same results."""

@@ -1,0 +1,29 @@
+"""Page tables: for any CPU. A page with one owner may be present in its view; any other in nobody's."""
+
+from __future__ import annotations
+
+from tmebox import _native
+from tmebox.memory.backends.contract import Detection
+from tmebox.memory.shortage import mappings
+from tmebox.memory.windows import WINDOWS
+
+LEFT_TO_THE_HOST = 500
+"""Mappings that views leave to the rest of the process."""
+
+
+class Mmu:
+    """`native/heap/mmu.c`."""
+
+    name = "mmu"
+    detects: Detection = "access"
+
+    def views(self) -> bool:
+        """Only where a page can be withheld without taking a mapping for it."""
+        if WINDOWS.substrate.name != "userfault":
+            return False
+        try:
+            used, most = mappings()
+        except OSError:
+            return False
+        _native.window_allow_mappings(max(0, most - used - LEFT_TO_THE_HOST))
+        return True

@@ -1,0 +1,299 @@
+"""SharedHeap: memory that sandboxes and the host alias, owned line by line, moved without copying."""
+
+from __future__ import annotations
+
+import math
+import operator
+import weakref
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, SupportsIndex, TypeVar, overload
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from tmebox import _native, abi
+from tmebox.errors import LimitError
+from tmebox.memory.backends.mmu import Mmu
+from tmebox.memory.shortage import limit_met
+from tmebox.memory.templates import Template
+from tmebox.memory.windows import WINDOWS
+from tmebox.runtime import side
+from tmebox.runtime.layout import parse_size
+from tmebox.runtime.option_types import Size
+from tmebox.runtime.shapes import sizes
+from tmebox.shown import Fact, Shown
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+    from tmebox.runtime.sandbox import Sandbox
+
+_Item = TypeVar("_Item", bound=np.generic)
+_Shape = SupportsIndex | Sequence[SupportsIndex]
+Placement = Literal["pages", "dense"]
+PLACEMENTS = ("pages", "dense")
+Rights = Literal["r", "rw"]
+LARGEST = abi.SHARED_END - abi.SHARED_START
+
+
+class Block(_native.Block):
+    """Memory of a shared heap, from `SharedHeap.allocate` or `adopt`. It is accepted where C takes a pointer,
+    and so is its `offset`. The last reference to it ends it, unless it was released."""
+
+    __slots__ = ()
+
+    @property
+    def owner(self) -> Any:
+        """The sandbox that owns it, None for the host, or who shares it, with their rights."""
+        heap: Any = self.heap
+        return heap._owner(self.key_id)
+
+    def __repr__(self) -> str:
+        if self.state != "live":
+            return f"<tmebox.Block {self.size:,} bytes, {self.state}>"
+        return f"<tmebox.Block {self.size:,} bytes at {self.offset:#x}, key {self.key_id}>"
+
+
+@dataclass(frozen=True)
+class HeapStats:
+    """Bytes of a shared heap: all, of blocks, in pages that are free, in pages that are in memory.
+    `mixed_pages` have several owners: accesses to them are done on the side. `keys` are in use; `transfers`
+    were made so far."""
+
+    size_bytes: int
+    block_bytes: int
+    free_bytes: int
+    resident_bytes: int
+    mixed_pages: int
+    keys: int
+    transfers: int
+
+
+class SharedHeap(Shown, _native.Heap):
+    """One heap for many sandboxes, `Sandbox(module, heap=…)`. Every 64-byte line has one owner: a sandbox,
+    the host, or those who share it. A sandbox that touches another's line stops with an IntegrityViolation.
+
+    placement: "pages", where each owner packs its own pages, which are as fast as private memory; or "dense",
+    where small blocks of all owners share pages, which takes less memory, and where each access takes
+    microseconds.
+    """
+
+    def __new__(cls, size: Size, *, placement: Placement = "pages", views: bool = True) -> Self:
+        """size: at most about 2 GiB; memory is taken as it is used. views: False has every access of
+        sandboxes done on the side, as where the system lets nothing else be done. Raises LimitError."""
+        size_bytes = parse_size(size, "size")
+        if not 0 < size_bytes <= LARGEST:
+            raise ValueError(f"size={size!r}: a shared heap has from 1 to {LARGEST:,} bytes")
+        if placement not in PLACEMENTS:
+            raise ValueError(f"placement={placement!r}: write 'pages' or 'dense'")
+        side.install()
+        pages = -(-size_bytes // abi.PAGE_SIZE)
+        shows = views and Mmu().views()
+        try:
+            return super().__new__(cls, pages * abi.PAGE_SIZE, placement == "dense", shows, Block)
+        except OSError as error:
+            met = limit_met(error, 2 * size_bytes)
+            raise LimitError(
+                f"no room for a shared heap of {size_bytes:,} bytes; the limit is {met}"
+            ) from error
+
+    def __init__(self, size: Size, *, placement: Placement = "pages", views: bool = True) -> None:
+        self.placement: Placement = placement
+        self._sandboxes: weakref.WeakValueDictionary[int, Sandbox] = weakref.WeakValueDictionary()
+        self._templates: weakref.WeakKeyDictionary[Template, Template] = weakref.WeakKeyDictionary()
+
+    # -- making and ending blocks ------------------------------------------------------------------
+    def allocate(
+        self,
+        size: Size,
+        owner: Sandbox | None = None,
+        *,
+        placement: Placement | None = None,
+        shareable: bool = False,
+        movable: bool = False,
+    ) -> Block:
+        """A zeroed block. owner: None for the host. placement: instead of the heap's. shareable: whole pages,
+        which `share` needs. movable: `compact` and `relocate` may move it while nobody has pinned it;
+        `offset` then is where it is now. Raises LimitError."""
+        flags = 0
+        if placement is not None and placement not in PLACEMENTS:
+            raise ValueError(f"placement={placement!r}: write 'pages' or 'dense'")
+        if movable or (placement or self.placement) == "dense":
+            flags = _native.BLOCK_DENSE
+        if shareable:
+            flags |= _native.BLOCK_SHAREABLE
+        if movable:
+            flags |= _native.BLOCK_MOVABLE
+        size_bytes = size if type(size) is int else parse_size(size, "size")
+        if size_bytes < 0:
+            raise ValueError(f"size={size!r}: not negative")
+        instance = None if owner is None else _instance(owner)
+        block: Block = self.allocate_block(size_bytes, instance, flags)
+        return block
+
+    @overload
+    def array(self, shape: _Shape, *, owner: Sandbox | None = None) -> NDArray[np.uint8]: ...
+    @overload
+    def array(
+        self, shape: _Shape, dtype: type[_Item] | np.dtype[_Item], *, owner: Sandbox | None = None
+    ) -> NDArray[_Item]: ...
+    @overload
+    def array(self, shape: _Shape, dtype: DTypeLike, *, owner: Sandbox | None = None) -> NDArray[Any]: ...
+    def array(
+        self, shape: _Shape, dtype: DTypeLike = np.uint8, *, owner: Sandbox | None = None
+    ) -> NDArray[Any]:
+        """A zeroed NumPy array in whole pages of the heap: passing it to a sandbox of the heap copies
+        nothing. It shows the bytes whoever owns them, and never moves. The last view of it ends it. Raises
+        LimitError."""
+        item = np.dtype(dtype)
+        if item.hasobject:
+            raise TypeError(f"arrays of {item} cannot live in a shared heap: they hold Python objects")
+        shape_sizes = sizes(shape)
+        if any(size < 0 for size in shape_sizes):
+            raise ValueError(f"shape {shape} has a negative size")
+        size_bytes = math.prod(shape_sizes) * item.itemsize
+        block = self.allocate(max(size_bytes, 1), owner, placement="pages", shareable=True)
+        shown = np.frombuffer(memoryview(block), np.uint8)
+        return shown[:size_bytes].view(item).reshape(shape_sizes)
+
+    def free(self, block: Block | NDArray[Any]) -> None:
+        """End a block or array now. Nobody can touch it any more; what still shows it shows its bytes, and as
+        long as it does its memory is not used again."""
+        self.free_block(block)
+
+    def relocate(self, block: Block, placement: Placement = "dense") -> None:
+        """Move a block made with movable=True, to a page of its owner's own ("pages"), or to one for any
+        owner. Its offset changes, its bytes and its owner do not. Raises ValueError if it may not be moved
+        now."""
+        if placement not in PLACEMENTS:
+            raise ValueError(f"placement={placement!r}: write 'pages' or 'dense'")
+        self.relocate_block(block, placement == "dense")
+
+    def compact(self) -> tuple[int, int]:
+        """Move blocks that may be moved together, and give free pages back to the system where there are many
+        in a row: (how many pages, how many bytes were moved)."""
+        return self.compact_heap()
+
+    # -- who owns what -----------------------------------------------------------------------------
+    def transfer(self, block: Block | NDArray[Any], to: Sandbox) -> None:
+        """Make `to` the only owner. The bytes stay. When this returns, no instruction of the former owner
+        reads or writes them. Raises LimitError at the new owner's heap_limit."""
+        self.transfer_block(block, _instance(to))
+
+    def revoke(self, block: Block | NDArray[Any]) -> None:
+        """Make the host the only owner."""
+        self.transfer_block(block, None)
+
+    def share(self, block: Block | NDArray[Any], rights: Mapping[Sandbox, Rights]) -> None:
+        """Let several sandboxes use an array, or a block made with shareable=True: each reads it ("r"), or
+        reads and writes it ("rw")."""
+        rows = []
+        for sandbox, right in rights.items():
+            if right not in ("r", "rw"):
+                raise ValueError(f"{right!r} is no right: write 'r' or 'rw'")
+            rows.append((_instance(sandbox), right == "rw"))
+        if not rows:
+            raise ValueError("nobody to share with: revoke() gives a block to the host")
+        self.share_block(block, tuple(rows))
+
+    def adopt(self, sandbox: Sandbox, offset: int) -> Block:
+        """A Block for what the sandbox's code allocated at `offset` and owns: from now on the host ends it,
+        and the sandbox's code no longer can."""
+        block: Block = self.adopt_block(_instance(sandbox), operator.index(offset))
+        return block
+
+    def allow(self, sandbox: Sandbox, to: Sandbox) -> None:
+        """Let the code of `sandbox` transfer what it made to the other one, as long as both live."""
+        self.allow_transfers(_instance(sandbox), _instance(to))
+
+    def owner_of(self, block: Block | NDArray[Any] | int) -> Any:
+        """Who owns a block, array, or the line at an offset: a sandbox, None for the host, or a mapping of
+        those who share it to their rights."""
+        if isinstance(block, Block):
+            return block.owner
+        if isinstance(block, np.ndarray):
+            return self._owner(self.owner_at(self.offset_of(block)))
+        return self._owner(self.owner_at(operator.index(block)))
+
+    def _owner(self, key: int) -> Any:
+        if key == 0:
+            return None
+        members = self.members_of(key)
+        if members is None:
+            return self._sandboxes.get(key)
+        return {
+            sandbox: "rw" if writes else "r"
+            for member, writes in members
+            if (sandbox := self._sandboxes.get(member)) is not None
+        }
+
+    # -- looking -----------------------------------------------------------------------------------
+    def map(self) -> NDArray[np.uint16]:
+        """The key of every line's owner, a row of 64 for each page; 0 for the host's lines and free ones."""
+        owners, _ = self.owner_map()
+        return np.frombuffer(owners, np.uint16).reshape(-1, abi.SHARED_PAGE_LINES)
+
+    def stats(self) -> HeapStats:
+        """Figures at this moment."""
+        free, spare, mixed, dirty, lines, keys, transfers, _ = self.figures()
+        return HeapStats(
+            size_bytes=self.size_bytes,
+            block_bytes=lines * abi.SHARED_LINE,
+            free_bytes=(free + spare) * abi.PAGE_SIZE,
+            resident_bytes=dirty * abi.PAGE_SIZE,
+            mixed_pages=mixed,
+            keys=keys,
+            transfers=transfers,
+        )
+
+    # -- life --------------------------------------------------------------------------------------
+    def close(self) -> None:
+        """From now on nothing of it is any sandbox's. Arrays stay valid. Idempotent."""
+        self.close_heap()
+        self._templates.clear()  # the windows that were kept for it
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        raise TypeError("a shared heap is not copied or pickled")
+
+    def template_for(self, template: Template) -> Template:
+        """The same first contents, for windows that are kept for sandboxes of this heap."""
+        found = self._templates.get(template)
+        if found is None:
+            found = self._templates.setdefault(template, WINDOWS.another(template))
+        return found
+
+    def enter(self, sandbox: Sandbox, key_id: int) -> None:
+        """A sandbox has come, with a key."""
+        self._sandboxes[key_id] = sandbox
+
+    def _facts(self) -> Iterable[Fact]:
+        yield "size", f"{self.size_bytes:,} bytes"
+        yield "placement", self.placement
+        yield "backend", self.backend
+        if not self.closed:
+            stats = self.stats()
+            yield "in blocks", f"{stats.block_bytes:,} bytes"
+            yield "keys in use", stats.keys
+
+    def __repr__(self) -> str:
+        state = (
+            "closed"
+            if self.closed
+            else f"{self.stats().block_bytes:,} of {self.size_bytes:,} bytes in blocks"
+        )
+        return f"<tmebox.SharedHeap {state}>"
+
+
+def _instance(sandbox: Any) -> _native.Instance:
+    tenancy = getattr(sandbox, "_tenancy", None)
+    if tenancy is None:
+        raise TypeError(f"expected a Sandbox of this heap, got {type(sandbox).__name__}")
+    instance: _native.Instance = tenancy.instance
+    return instance

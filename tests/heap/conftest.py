@@ -1,0 +1,64 @@
+"""A module whose functions touch memory in every simple way, and heaps with sandboxes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+
+import tmebox
+
+TOUCH_C = r"""
+unsigned char peek(const volatile unsigned char *p) { return *p; }
+void poke(volatile unsigned char *p, unsigned char value) { *p = value; }
+unsigned long peek8(const volatile unsigned long *p) { return *p; }
+void poke8(volatile unsigned long *p, unsigned long value) { *p = value; }
+
+void fill(unsigned char *p, unsigned long size, int value)
+{
+    for (unsigned long i = 0; i < size; i++)
+        p[i] = (unsigned char)value;
+}
+unsigned long sum(const unsigned char *p, unsigned long size)
+{
+    unsigned long all = 0;
+    for (unsigned long i = 0; i < size; i++)
+        all += p[i];
+    return all;
+}
+"""
+
+Sandboxes = Callable[..., tuple[tmebox.Sandbox, ...]]
+
+
+@pytest.fixture(scope="session")
+def touching() -> tmebox.Module:
+    return tmebox.compile(source_text=TOUCH_C)
+
+
+@pytest.fixture(params=[True, False], ids=["views", "no-views"])
+def heap(request: pytest.FixtureRequest) -> Iterator[tmebox.SharedHeap]:
+    """Once with pages shown where they can be, and once with every access done on the side."""
+    with tmebox.SharedHeap("64MiB", views=request.param) as heap:
+        yield heap
+
+
+@pytest.fixture
+def sandboxes(touching: tmebox.Module, heap: tmebox.SharedHeap) -> Iterator[Sandboxes]:
+    """`sandboxes(2)`: so many of the heap, closed in the end. Options are those of Sandbox."""
+    with ExitStack() as stack:
+
+        def make(count: int, **options: Any) -> tuple[tmebox.Sandbox, ...]:
+            made = [tmebox.Sandbox(touching, **{"heap": heap, **options}) for _ in range(count)]
+            return tuple(stack.enter_context(sandbox) for sandbox in made)
+
+        yield make
+
+
+def violation(function: Callable[..., Any], *arguments: Any) -> tmebox.IntegrityViolation:
+    """What a call stops with; the sandbox can be called again afterwards."""
+    with pytest.raises(tmebox.IntegrityViolation) as caught:
+        function(*arguments)
+    return caught.value
