@@ -318,3 +318,56 @@ int tmebox_heap_flush(struct tmebox_file *file, const struct tmebox_range *range
 	mutex_unlock(&file->lock);
 	return error;
 }
+
+/* How many pages from @first on have the same owner, at most a batch. */
+static unsigned int alike(struct tmebox_file *file, u64 first, u64 end)
+{
+	u64 number = first;
+
+	while (number < end && number - first < FLUSH_BATCH && file->owners[number] == file->owners[first])
+		number++;
+	return number - first;
+}
+
+static int move_pages(struct tmebox_file *file, struct tmebox_key *key, unsigned int to, u64 first, u64 end)
+{
+	unsigned int from, count;
+	int error;
+
+	for (; first < end; first += count) {
+		from = file->owners[first];
+		count = alike(file, first, end);
+		if (from == to)
+			continue;
+		error = tmebox_lines_move(file->pages + first, count, from, to);
+		if (error)
+			return error;
+		if (key)
+			bitmap_set(key->used, first, count);
+		memset16(file->owners + first, to, count);
+		cond_resched();
+	}
+	return 0;
+}
+
+int tmebox_heap_move(struct tmebox_file *file, const struct tmebox_range *range)
+{
+	const u64 first = range->first, end = first + range->count;
+	struct tmebox_key *key;
+	int error;
+
+	if (range->rights)
+		return -EINVAL;
+	if (mutex_lock_killable(&file->lock))
+		return -EINTR;
+	error = check_range(file, range, &key);
+	if (!error)
+		error = make_pages(file, first, end);
+	if (!error) {
+		/* Who looks through the host's view now waits for the lock. */
+		tmebox_view_unmap(file, 0, first, range->count);
+		error = move_pages(file, key, range->key, first, end);
+	}
+	mutex_unlock(&file->lock);
+	return error;
+}

@@ -81,6 +81,7 @@ int tmebox_heap_key_free(struct tmebox_file *file, unsigned int id);
 int tmebox_heap_grant(struct tmebox_file *file, const struct tmebox_range *range);
 int tmebox_heap_revoke(struct tmebox_file *file, const struct tmebox_range *range);
 int tmebox_heap_flush(struct tmebox_file *file, const struct tmebox_range *range);
+int tmebox_heap_move(struct tmebox_file *file, const struct tmebox_range *range);
 
 int tmebox_view_mmap(struct file *filp, struct vm_area_struct *vma);
 void tmebox_view_unmap(struct tmebox_file *file, unsigned int key, u64 first, u64 count);
@@ -93,6 +94,7 @@ void tmebox_keys_give_back(unsigned int id);
 
 void tmebox_lines_flush(struct page **pages, unsigned int count, unsigned int key);
 void tmebox_lines_flush_page(struct page *page);
+int tmebox_lines_move(struct page **pages, unsigned int count, unsigned int from, unsigned int to);
 void tmebox_lines_rewrite(struct page *page);
 
 #endif

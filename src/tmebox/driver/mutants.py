@@ -82,6 +82,13 @@ MUTANTS = (
         "grants",
     ),
     Mutant(
+        "moving_leaves_the_hosts_entries",
+        "heap.c",
+        "\t\ttmebox_view_unmap(file, 0, first, range->count);\n",
+        "",
+        "alias",
+    ),
+    Mutant(
         "any_process_may_call",
         "device.c",
         "\tif (current->mm != file->mm)\n\t\treturn -EPERM;\n",
