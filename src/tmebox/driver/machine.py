@@ -31,8 +31,8 @@ KEY_SHIFT = 36
 ASK_AGAIN_S = 0.002
 TRIES = 2000
 ARGUMENTS = "console=ttyS0 panic=-1 oops=panic acpi_no_memhotplug no_timer_check 8250.nr_uarts=4"
-"""`acpi_no_memhotplug`: the kernel must not use the memory modules as memory. `no_timer_check`: on a busy machine
-it may find that the timer does not work, and give up."""
+"""`acpi_no_memhotplug`: the kernel must not use the memory modules as memory. `no_timer_check`: on a busy
+machine it may find that the timer does not work, and give up."""
 
 
 class MachineError(Exception):
