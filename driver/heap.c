@@ -166,7 +166,7 @@ static void key_end(struct tmebox_file *file, struct tmebox_key *key)
 
 	xa_erase(&file->keys, key->id);
 	tmebox_view_unmap(file, key->id, 0, file->page_count);
-	tmebox_view_unmap_alias(file, key->id);
+	tmebox_view_unmap_alias(file, key->id, 0, file->page_count);
 	/* The host's view may have entries with this KeyID, too. */
 	tmebox_view_unmap(file, 0, 0, file->page_count);
 	flush_pages(file, key->id, 0, file->page_count, key->used);
@@ -368,6 +368,50 @@ int tmebox_heap_move(struct tmebox_file *file, const struct tmebox_range *range)
 		tmebox_view_unmap(file, 0, first, range->count);
 		error = move_pages(file, key, range->key, first, end);
 	}
+	mutex_unlock(&file->lock);
+	return error;
+}
+
+/* What a key may do with these pages ends, and so does what caches have of them under it. */
+static void end_rights(struct tmebox_file *file, struct tmebox_key *key, u64 first, u64 count)
+{
+	bitmap_clear(key->readable, first, count);
+	bitmap_clear(key->writable, first, count);
+	tmebox_view_unmap(file, key->id, first, count);
+	tmebox_view_unmap_alias(file, key->id, first, count);
+	flush_pages(file, key->id, first, first + count, key->used);
+	bitmap_clear(key->used, first, count);
+}
+
+int tmebox_heap_discard(struct tmebox_file *file, const struct tmebox_range *range)
+{
+	const u64 first = range->first, count = range->count;
+	struct tmebox_key *key;
+	unsigned long id;
+	u64 number;
+	int error;
+
+	if (range->rights || range->key)
+		return -EINVAL;
+	if (mutex_lock_killable(&file->lock))
+		return -EINTR;
+	error = check_range(file, range, &key);
+	if (error)
+		goto unlock;
+	tmebox_view_unmap(file, 0, first, count);
+	tmebox_view_unmap_alias(file, 0, first, count);
+	xa_for_each(&file->keys, id, key)
+		end_rights(file, key, first, count);
+	for (number = first; number < first + count; number++) {
+		file->owners[number] = 0;
+		if (!file->pages[number])
+			continue;
+		tmebox_lines_rewrite(file->pages[number]);
+		__free_page(file->pages[number]);
+		file->pages[number] = NULL;
+		cond_resched();
+	}
+unlock:
 	mutex_unlock(&file->lock);
 	return error;
 }

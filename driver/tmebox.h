@@ -82,10 +82,11 @@ int tmebox_heap_grant(struct tmebox_file *file, const struct tmebox_range *range
 int tmebox_heap_revoke(struct tmebox_file *file, const struct tmebox_range *range);
 int tmebox_heap_flush(struct tmebox_file *file, const struct tmebox_range *range);
 int tmebox_heap_move(struct tmebox_file *file, const struct tmebox_range *range);
+int tmebox_heap_discard(struct tmebox_file *file, const struct tmebox_range *range);
 
 int tmebox_view_mmap(struct file *filp, struct vm_area_struct *vma);
 void tmebox_view_unmap(struct tmebox_file *file, unsigned int key, u64 first, u64 count);
-void tmebox_view_unmap_alias(struct tmebox_file *file, unsigned int key);
+void tmebox_view_unmap_alias(struct tmebox_file *file, unsigned int key, u64 first, u64 count);
 
 int tmebox_keys_start(void);
 void tmebox_keys_stop(void);

@@ -43,6 +43,7 @@ static void use_inherited(int fd, uint32_t key, volatile uint64_t *own)
 	CHECK_ERROR(revoke_range(fd, key, 0, 1, RW), EPERM);
 	CHECK_ERROR(flush(fd, key, 0, 1), EPERM);
 	CHECK_ERROR(move(fd, 0, 0, 1), EPERM);
+	CHECK_ERROR(discard(fd, 0, 1), EPERM);
 }
 
 static void a_forked_child_has_nothing(void)

@@ -73,7 +73,13 @@ MUTANTS = (
         "\ttmebox_view_unmap_alias",
         "grants",
     ),
-    Mutant("freed_keys_keep_aliases", "heap.c", "\ttmebox_view_unmap_alias(file, key->id);\n", "", "alias"),
+    Mutant(
+        "freed_keys_keep_aliases",
+        "heap.c",
+        "\ttmebox_view_unmap_alias(file, key->id, 0, file->page_count);\n",
+        "",
+        "alias",
+    ),
     Mutant(
         "freed_keys_leave_their_bytes",
         "heap.c",
@@ -87,6 +93,13 @@ MUTANTS = (
         "\t\ttmebox_view_unmap(file, 0, first, range->count);\n",
         "",
         "alias",
+    ),
+    Mutant(
+        "discarded_pages_stay_in_views",
+        "heap.c",
+        "\ttmebox_view_unmap(file, key->id, first, count);\n\ttmebox_view_unmap_alias",
+        "\ttmebox_view_unmap_alias",
+        "grants",
     ),
     Mutant(
         "any_process_may_call",
