@@ -1,16 +1,21 @@
-"""Fixtures that several test folders share. (Its presence also puts this folder on the import path.)"""
+"""Fixtures that several test folders share."""
 
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from tests.forked import ChildOutcome, run_forked
 
-# Shells start commands in the background with Ctrl-C ignored, and children inherit that.
-signal.signal(signal.SIGINT, signal.default_int_handler)
+
+@pytest.fixture(scope="session", autouse=True)
+def ctrl_c_is_pythons() -> Iterator[None]:
+    """Shells start commands in the background with Ctrl-C ignored, and children inherit that."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before or signal.SIG_DFL)
 
 
 @pytest.fixture

@@ -83,7 +83,7 @@ def _child(function: Callable[[], Any], writing: int) -> None:
 
 def _collect(reading: int, deadline: float) -> tuple[bytes, bool]:
     """(all that the child wrote, whether it was still writing at the deadline)."""
-    pieces = []
+    pieces: list[bytes] = []
     while True:
         ready, _, _ = select.select([reading], [], [], max(0.0, deadline - time.monotonic()))
         if not ready:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Set
 from pathlib import Path
 
 import pytest
+
+from tmebox import abi
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "tmebox"
@@ -23,12 +27,15 @@ LAYERS: dict[str, int] = {
     "outputs": 0,
     "progress": 0,
     "shown": 0,
-    "modulefile": 1,
+    "warned": 0,
     "_native": 1,
+    "modulefile": 1,
     "toolchain": 2,
     "verify": 2,
     "memory": 2,
+    "tme": 2,
     "runtime": 3,
+    "compilation": 4,
     "hints": 4,
     "driver": 4,
     "cli": 5,
@@ -40,9 +47,14 @@ LAYERS: dict[str, int] = {
 USERS = {"cli"}
 """Written against the public interface, `import tmebox`, as a user's program is."""
 
-COMPILING = {("runtime", "toolchain")}
-"""`tmebox.compile` starts the toolchain, inside a function: it is an extra, and
-never needed to run a module."""
+LATE_IMPORTS = {
+    "__main__.py": "builds start `tmebox cc` thousands of times: no command imports what others need",
+    "cli/": "help and completion appear at once, without NumPy, the core or the toolchain",
+    "memory/reservation.py": "`import tmebox` reserves addresses, and imports next to nothing for that",
+    "runtime/pool/pool.py": "asyncio, which takes longer to import than tmebox, only where it is used",
+    "toolchain/cc/driver.py": "`tmebox cc -E` and `-dumpversion` answer without rewriter and linker",
+}
+"""Files and folders whose functions import something, and what starts faster for that."""
 
 SOURCES = sorted(path for path in PACKAGE.rglob("*.py"))
 NATIVE_SOURCES = sorted(
@@ -54,14 +66,9 @@ NATIVE_SOURCES = sorted(
 
 EVERY_FILE = [*SOURCES, *NATIVE_SOURCES, *sorted(BENCH.rglob("*.py"))]
 
-NATIVE_LAYERS = {"": 0, "windows": 1, "heap": 2, "threads": 3, "enter": 4, "python": 5}
+NATIVE_LAYERS = {"": 0, "tme": 1, "windows": 1, "heap": 2, "threads": 3, "enter": 4, "python": 5}
 """The core's folders: a file includes and calls what is in its own folder and in lower ones. What goes the
 other way is a function that the higher folder hands over: a signal's handler, an import's `call`."""
-
-NATIVE_CIRCLES = [{"enter/enter.S", "enter/hostcall.c", "enter/poll.c", "enter/run.c"}]
-"""Files of the core that call each other in a circle. Sandboxed code comes back through the gates in the
-middle of `run`. So enter.S calls what makes a host call or looks at signals, and both suspend the run and
-resume it."""
 
 
 def part_of(path: Path) -> str:
@@ -96,11 +103,72 @@ def test_every_part_of_the_package_has_a_layer() -> None:
 def test_imports_point_one_way(path: Path) -> None:
     part = part_of(path)
     for imported, line in imported_parts(path):
-        if imported == part or (part, imported) in COMPILING or (imported == "__init__" and part in USERS):
+        if imported == part or (imported == "__init__" and part in USERS):
             continue
         assert LAYERS[imported] <= LAYERS[part], f"{path.name}:{line}: {part} imports {imported}"
         sideways = LAYERS[imported] == LAYERS[part] and LAYERS[part] >= 2
         assert not sideways, f"{path.name}:{line}: {part} and {imported} are neighbours"
+
+
+def names_of_modules() -> dict[str, Path]:
+    return {
+        ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__"): path
+        for path in SOURCES
+    }
+
+
+def imports(path: Path, known: Mapping[str, Path]) -> Iterator[tuple[str, str, int]]:
+    """(module, function, line) of what a file imports when it runs, not for type checkers only. function: the
+    one that the statement stands in, "" outside of any."""
+
+    def visit(node: ast.AST, function: str) -> Iterator[tuple[str, str, int]]:
+        for child in ast.iter_child_nodes(node):
+            if isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING":
+                continue
+            if isinstance(child, ast.ImportFrom):
+                for alias in child.names:
+                    full = f"{child.module}.{alias.name}"
+                    yield full if full in known else child.module or "", function, child.lineno
+            elif isinstance(child, ast.Import):
+                for alias in child.names:
+                    yield alias.name, function, child.lineno
+            is_function = isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef))
+            yield from visit(child, getattr(child, "name", "") if is_function else function)
+
+    yield from visit(ast.parse(path.read_text()), "")
+
+
+def circles(uses: Mapping[str, Set[str]]) -> list[list[str]]:
+    """Groups of names each of which leads to all of its group."""
+    reached: dict[str, set[str]] = {}
+    for name in uses:
+        reached[name], new = set(), {name}
+        while new:
+            new = {other for one in new for other in uses.get(one, ())} - reached[name]
+            reached[name] |= new
+    found = {
+        tuple(sorted(other for other in reached[name] if name in reached.get(other, ()))) for name in uses
+    }
+    return [list(circle) for circle in sorted(found) if circle]
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    known = names_of_modules()
+    uses = {name: {module for module, _, _ in imports(path, known)} for name, path in known.items()}
+    del uses["tmebox"]  # whose names are found where they are at their first use
+    assert circles(uses) == []
+
+
+def test_functions_import_only_where_something_starts_faster_for_it() -> None:
+    known, used = names_of_modules(), set()
+    for path in known.values():
+        name = path.relative_to(PACKAGE).as_posix()
+        permitted = next((entry for entry in LATE_IMPORTS if name.startswith(entry)), None)
+        for module, function, line in imports(path, known):
+            if function:
+                assert permitted is not None, f"{name}:{line}: {function}() imports {module}"
+                used.add(permitted)
+    assert used == set(LATE_IMPORTS)
 
 
 def test_the_verifier_imports_nothing_but_errors_and_numbers() -> None:
@@ -109,15 +177,16 @@ def test_the_verifier_imports_nothing_but_errors_and_numbers() -> None:
         assert {part for part, _ in imported_parts(path)} <= allowed, path.name
 
 
+def test_the_tme_model_imports_nothing_but_errors_and_numbers_and_the_core() -> None:
+    allowed = {"tme", "errors", "abi", "_native"}
+    for path in (PACKAGE / "tme").rglob("*.py"):
+        assert {part for part, _ in imported_parts(path)} <= allowed, path.name
+
+
 def test_running_a_module_imports_nothing_of_the_toolchain() -> None:
-    for path in SOURCES:
-        if part_of(path) in {"toolchain", "cli", "__main__"}:
-            continue
-        for node in ast.parse(path.read_text()).body:
-            names = [getattr(node, "module", None) or ""] if isinstance(node, ast.ImportFrom) else []
-            assert not any(name.startswith("tmebox.toolchain") for name in names), (
-                f"{path.name}:{node.lineno}"
-            )
+    program = "import sys, tmebox; tmebox.Sandbox; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert "tmebox.runtime.sandbox" in done.stdout and "tmebox.toolchain" not in done.stdout
 
 
 def test_the_product_knows_nothing_of_the_benchmarks() -> None:
@@ -176,6 +245,8 @@ def native_calls() -> dict[str, dict[str, str]]:
 @pytest.mark.parametrize("name", sorted(CORE_FILES))
 def test_the_core_includes_one_way(name: str) -> None:
     for included in re.findall(r'#include "([^"]+)"', CORE_FILES[name].read_text()):
+        if included == "../driver/tmebox_uapi.h":  # what user space and the driver say to each other
+            continue
         if included != "abi.h":
             assert included in CORE_FILES, f'{name} includes "{included}": write the path below native/'
         assert native_layer(included) <= native_layer(name), f"{name} includes {included}"
@@ -188,16 +259,7 @@ def test_the_core_calls_one_way() -> None:
 
 
 def test_files_of_the_core_call_each_other_in_no_circle() -> None:
-    calls = native_calls()
-    reached: dict[str, set[str]] = {}
-    for name in calls:
-        reached[name], new = set(), {name}
-        while new:
-            new = {other for one in new for other in calls.get(one, ())} - reached[name]
-            reached[name] |= new
-    circles = [{other for other in reached[name] if name in reached.get(other, ())} for name in calls]
-    assert [circle for circle in circles if circle and circle not in NATIVE_CIRCLES] == []
-    assert all(circle in circles for circle in NATIVE_CIRCLES)
+    assert circles({name: set(used) for name, used in native_calls().items()}) == []
 
 
 @pytest.mark.parametrize("name", sorted(CORE_FILES))
@@ -207,8 +269,6 @@ def test_every_file_of_the_core_says_first_what_it_is_for(name: str) -> None:
 
 def abi_numbers() -> dict[int, str]:
     """Numbers of abi.py that can be nothing else, by value."""
-    from tmebox import abi
-
     found = {}
     for name, value in vars(abi).items():
         if name.isupper() and isinstance(value, int) and value > 1 << 20 and value & (value - 1):
@@ -235,11 +295,6 @@ def test_abi_numbers_are_spelled_out_in_no_other_python_file() -> None:
 
 
 def test_the_generated_header_holds_every_number(tmp_path: Path) -> None:
-    import subprocess
-    import sys
-
-    from tmebox import abi
-
     header = tmp_path / "abi.h"
     subprocess.run([sys.executable, PACKAGE / "abi.py", header], check=True)
     defined = dict(re.findall(r"#define TMEBOX_(\w+) (-?\w+)", header.read_text()))

@@ -92,17 +92,17 @@ def test_variables_that_cannot_be_are_named(
     [":/x", "/tmp:", "/tmp:/a:/b", "/tmp:/a:rx", "/tmp", ("/tmp",), ("/tmp", "/a", "x"), ("/tmp", "/a", 2),
      ("/tmp", "/a", []), ("", "/a"), ("/tmp", "/a", "ro", "ro"), ("/tmp", "/a", None)],
 )  # fmt: skip
-def test_a_directory_that_is_written_wrongly_is_explained(module: tmebox.Module, item: object) -> None:
+def test_a_directory_that_is_written_wrongly_is_explained(module: tmebox.Module, item: Any) -> None:
     with pytest.raises(ValueError, match="write HOST:GUEST"):
         tmebox.Sandbox(module, dirs=[item])
 
 
 @pytest.mark.parametrize("item", [5, None, b"/tmp:/a"])
-def test_what_cannot_be_a_directory_is_explained(module: tmebox.Module, item: object) -> None:
+def test_what_cannot_be_a_directory_is_explained(module: tmebox.Module, item: Any) -> None:
     with pytest.raises(TypeError, match="write HOST:GUEST"):
         tmebox.Sandbox(module, dirs=[item])
     with pytest.raises(TypeError, match="guest path"):
-        tmebox.Sandbox(module, dirs=[("/tmp", 5)])
+        tmebox.Sandbox(module, dirs=[("/tmp", 5)])  # type: ignore[list-item]
     with pytest.raises(ValueError, match="NUL"):
         tmebox.Sandbox(module, dirs=[("/tmp", "/a\0b")])
 

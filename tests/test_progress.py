@@ -91,7 +91,7 @@ def broken() -> io.StringIO:
     def fail(_: str) -> int:
         raise BrokenPipeError
 
-    stream.write = fail  # type: ignore[method-assign, assignment]
+    stream.write = fail  # type: ignore[method-assign]
     return stream
 
 

@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +18,8 @@ import tmebox
 from tmebox import errors
 from tmebox.modulefile import codec
 from tmebox.modulefile.prototypes import Prototype
+from tmebox.runtime.attributes import SANDBOX_ATTRIBUTES
+from tmebox.runtime.sandbox import OWN_ATTRIBUTES
 
 SOURCE = """
 struct point { int x, y; }; union u { double n; void *p; };
@@ -51,7 +54,7 @@ MADE: dict[str, Callable[[], Any]] = {
     "CompileError": lambda: tmebox.CompileError(
         "it does not compile", (errors.Diagnostic("m", "f.c", 1, 2),)
     ),
-    "Frame": lambda: FRAME,
+    "Frame": lambda: FRAME,  # type: ignore[has-type]
     "Diagnostic": lambda: errors.Diagnostic("m", "f.c", 1, 2),
     "Completed": lambda: tmebox.Completed(1, b"out", b"err"),
     "In": lambda: tmebox.In(b"x"),
@@ -81,7 +84,7 @@ WAYS = {
     "copy": copy.copy,
     "deepcopy": copy.deepcopy,
     **{
-        f"pickle {n}": (lambda v, n=n: pickle.loads(pickle.dumps(v, n)))
+        f"pickle {n}": (lambda v, n=n: pickle.loads(pickle.dumps(v, n)))  # type: ignore[misc]
         for n in range(2, pickle.HIGHEST_PROTOCOL + 1)
     },
 }
@@ -202,6 +205,32 @@ def test_a_sandbox_lives_as_long_as_a_function_of_its_exports() -> None:
     count = tmebox.Sandbox(module).exports["count"]
     gc.collect()
     assert [count(), count()] == [1, 2]
+
+
+def test_a_warning_names_the_line_that_loaded_the_module(tmp_path: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        module = tmebox.compile(source_text=NAMED)
+    path = tmp_path / "named.tbx"
+    module.save(path)
+    data, pickled = module.to_bytes(), pickle.dumps(module)
+    ways: dict[str, Callable[[], Any]] = {
+        "compile": lambda: tmebox.compile(source_text=NAMED),
+        "load": lambda: tmebox.Module.load(path),
+        "from_bytes": lambda: tmebox.Module.from_bytes(data),
+        "a module file": lambda: tmebox.Module(module.file),
+        "pickle": lambda: pickle.loads(pickled),
+    }
+    for name, way in ways.items():
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            way()
+        places = [(item.filename, item.lineno) for item in caught]
+        assert places == [(__file__, way.__code__.co_firstlineno)], name
+
+
+def test_the_names_that_are_warned_of_are_those_of_every_sandbox() -> None:
+    assert frozenset(dir(tmebox.Sandbox)) | OWN_ATTRIBUTES == SANDBOX_ATTRIBUTES
 
 
 def test_nobody_is_warned_of_other_names() -> None:

@@ -124,7 +124,7 @@ def _api() -> str:
     for name in sorted(set(tmebox.__all__) - listed):
         sections["Exceptions" if _is_exception(name) else "Errors in detail"].append(name)
     lines = ["# Python interface", "", "Everything here is imported as `tmebox.NAME`.", ""]
-    for title, names in sections.items():
+    for title, names in sections.items():  # type: ignore[assignment]
         lines += [f"## {title}", "", *(f"::: {_home(name)}.{name}\n" for name in names)]
     return "\n".join(lines)
 

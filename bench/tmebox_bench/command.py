@@ -130,6 +130,19 @@ def build(json_file: Json = None) -> None:
     write_all({} if json_file is None else {json_file: to_json(results)})
 
 
+@bench.command("tme")
+def tme(json_file: Json = None) -> None:
+    """Time the model of TME-MK: lines and pages on every path of this CPU, accesses from C and Python."""
+    from tmebox_bench.results import write_all
+    from tmebox_bench.tme import bench_tme, tme_table, to_json
+
+    with progress(alone=True) as report:
+        results = bench_tme(report)
+    stdout().print(printable(results.machine.get("CPU", "")), soft_wrap=True)
+    _show(tme_table(results))
+    write_all({} if json_file is None else {json_file: to_json(results)})
+
+
 @bench.command("instances")
 def instances(
     quick: Quick = False,

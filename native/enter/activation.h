@@ -1,10 +1,10 @@
 /* What the core knows while a thread is in a sandbox: one `activation` per call, on the C stack of that call.
  *
- * Its first fields are read by enter.S; their offsets are checked below. */
+ * Its first fields are read by assembly; their offsets are checked below. */
 #ifndef TMEBOX_ACTIVATION_H
 #define TMEBOX_ACTIVATION_H
 
-#include "abi.h" /* all that enter.S may have; the rest is below */
+#include "abi.h" /* all that assembly may have; the rest is below */
 
 #define THREAD_CURRENT 0
 
@@ -131,6 +131,8 @@ static_assert(offsetof(struct thread, current) == THREAD_CURRENT, "current");
 /* -- enter.S -------------------------------------------------------------------------------------- */
 void tmebox_enter(struct activation *activation);
 void tmebox_leave(void);
+
+/* -- gates.S -------------------------------------------------------------------------------------- */
 void tmebox_poll_entry(void);
 void tmebox_gate_hostcall(void);
 void tmebox_gate_exit(void);

@@ -87,7 +87,8 @@ enum side_result {
 #define SIDE_FORMS 16384
 
 /* The form of the instruction at the address, or NULL: none was made, or it is not there any more. Whoever found one
- * releases it; until then it stays what it is. */
+ * releases it; until then it stays what it is. From here on until the handler returns, faults are not blocked: what the
+ * instruction accesses may be absent, and the instruction may fault. */
 struct side_form *tmebox_side_find(uint64_t instruction_address);
 void tmebox_side_release(struct side_form *form);
 /* The bytes at the address, as far as they can be read: how many. */

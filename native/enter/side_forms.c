@@ -8,6 +8,7 @@
  * A form that is being executed is not replaced. Who finds one counts itself first and looks then; who replaces one
  * needs the count to be zero, and hides it in the same step. */
 #include "enter/side.h"
+#include "threads/signals.h"
 
 #include <errno.h>
 #include <linux/membarrier.h>
@@ -157,6 +158,7 @@ static struct side_form *find_by_bytes(const uint8_t *bytes, size_t length) {
 
 struct side_form *tmebox_side_find(uint64_t address) {
     uint8_t bytes[SIDE_LONGEST];
+    tmebox_let_faults_in();
     size_t length = atomic_load_explicit(&executable, memory_order_acquire) != NULL ? tmebox_side_read(address, bytes) : 0;
     if (length == 0) {
         return NULL;

@@ -140,7 +140,9 @@ static bool resolved(struct activation *activation, int signal, const siginfo_t 
     greg_t *registers = ((ucontext_t *)context)->uc_mcontext.gregs;
     int access = access_of(registers);
     struct heap_outcome outcome;
-    if ((access == 0 || access == 1) && (signal == SIGBUS || signal == SIGSEGV) &&
+    bool missing = (signal == SIGBUS && info->si_code == BUS_ADRERR) ||
+                   (signal == SIGSEGV && (info->si_code == SEGV_MAPERR || info->si_code == SEGV_ACCERR));
+    if ((access == 0 || access == 1) && missing &&
         tmebox_touched_heap(activation, (uint64_t)(uintptr_t)info->si_addr, access, context, &outcome)) {
         if (outcome.kind == HEAP_TRAPS) {
             trap_in_heap(activation, &outcome, info, registers);

@@ -299,6 +299,9 @@ static void transfer_small(struct heap *heap, uint32_t start, uint64_t lines, ui
     count(heap, from, -(int64_t)lines, dense, -guest);
     count(heap, to, (int64_t)lines, dense, guest);
     tmebox_heap_give_lines(heap, number, bits, page->used, 0, to);
+    if (to == HEAP_HOST && (page->movable >> line & 1)) { /* whoever pinned it has nothing of it any more */
+        heap->handles[heap->handle_at[number][line]].pins = 0;
+    }
 }
 
 int tmebox_heap_transfer(struct heap *heap, uint32_t start, uint16_t to) {

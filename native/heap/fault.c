@@ -90,31 +90,6 @@ static bool is_inside(const struct heap *heap, uint64_t offset, uint64_t size) {
     return size != 0 && place < heap->size_bytes && size <= heap->size_bytes - place;
 }
 
-unsigned char *tmebox_heap_side_begin(struct heap *heap, uint16_t key, uint64_t offset, uint32_t size,
-                                      enum heap_access access, struct heap_violation *violation) {
-    if (!is_inside(heap, offset, size)) {
-        violation->offset = offset - TMEBOX_SHARED_START < heap->size_bytes ? TMEBOX_SHARED_START + heap->size_bytes
-                                                                            : offset;
-        violation->owner = HEAP_HOST;
-        return NULL;
-    }
-    uint64_t place = offset - TMEBOX_SHARED_START;
-    lock_groups(heap, place, size);
-    unsigned char *there = tmebox_heap_may(heap, key, place, size, access, violation)
-                               ? heap->backend->side_begin(heap, key, place, size)
-                               : NULL;
-    if (there == NULL) {
-        unlock_groups(heap, place, size);
-    }
-    return there;
-}
-
-void tmebox_heap_side_end(struct heap *heap, uint16_t key, uint64_t offset, uint32_t size, enum heap_access access) {
-    uint64_t place = offset - TMEBOX_SHARED_START;
-    heap->backend->side_end(heap, key, place, size, access == HEAP_WRITES);
-    unlock_groups(heap, place, size);
-}
-
 /* -- copies on a sandbox's behalf ----------------------------------------------------------------------- */
 /* One page's part at a time would let the owner change half-way: all groups, and then the copy. */
 bool tmebox_heap_copy_out(struct heap *heap, uint16_t key, void *to, uint64_t offset, uint64_t size) {

@@ -1,20 +1,18 @@
 /* Handles: what names a block that may be moved. Under the heap's lock. */
 #include "heap/heap.h"
 
-#define INDEX_BITS 24
-#define INDEX(handle) ((handle) & ((1U << INDEX_BITS) - 1))
-#define SERIAL(handle) ((handle) >> INDEX_BITS)
-#define MOST_HANDLES (1U << INDEX_BITS)
+#define INDEX(handle) ((handle) & ((1U << HEAP_HANDLE_BITS) - 1))
+#define SERIAL(handle) ((handle) >> HEAP_HANDLE_BITS)
 
 static uint32_t name(const struct heap *heap, uint32_t index) {
-    return (uint32_t)heap->handles[index].serial << INDEX_BITS | index;
+    return (uint32_t)heap->handles[index].serial << HEAP_HANDLE_BITS | index;
 }
 
 uint32_t tmebox_heap_make_handle(struct heap *heap, uint32_t start) {
     uint32_t index = heap->free_handle;
     if (index != 0) {
         heap->free_handle = heap->handles[index].next;
-    } else if (heap->handle_count + 1 < MOST_HANDLES) {
+    } else if (heap->handle_count + 1 < heap->most_handles) {
         index = ++heap->handle_count; /* the first is no handle */
     } else {
         return 0;

@@ -8,7 +8,6 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#define MOST_HANDLES (1U << 24)
 #define SHARED (MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE)
 #define PRIVATE (MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE)
 
@@ -22,7 +21,7 @@ static size_t table_bytes(const struct heap *heap, size_t *places) {
         pages * sizeof *heap->pages,       pages * sizeof *heap->lines,
         pages * sizeof *heap->handle_at,   (pages + GROUP_PAGES - 1) / GROUP_PAGES * sizeof *heap->groups,
         HEAP_KEYS * sizeof *heap->keys,    HEAP_KEYS * sizeof *heap->free_keys,
-        (pages + 63) / 64 * sizeof(uint64_t), MOST_HANDLES * sizeof *heap->handles,
+        (pages + 63) / 64 * sizeof(uint64_t), (size_t)heap->most_handles * sizeof *heap->handles,
     };
     size_t all = 0;
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
@@ -81,10 +80,7 @@ static void fill_tables(struct heap *heap) {
     host->partial = host->full = host->runs = host->spare = HEAP_NOWHERE;
     host->limit = UINT64_MAX;
     heap->dense_partial = heap->dense_full = HEAP_NOWHERE;
-    for (uint32_t key = 1; key < HEAP_KEYS; key++) {
-        heap->free_keys[key - 1] = (uint16_t)key;
-    }
-    heap->free_key_count = HEAP_KEYS - 1;
+    heap->key_end = HEAP_HOST + 1;
 }
 
 static void destroy(struct heap *heap) {
@@ -112,6 +108,8 @@ struct heap *tmebox_heap_new(size_t size_bytes, bool dense, const struct heap_ba
     heap->generation = tmebox_generation;
     heap->size_bytes = size_bytes;
     heap->page_count = (uint32_t)(size_bytes / TMEBOX_PAGE_SIZE);
+    uint64_t handles = (uint64_t)heap->page_count * LINES, most = 1ULL << HEAP_HANDLE_BITS;
+    heap->most_handles = (uint32_t)(handles < most ? handles : most);
     heap->dense = dense;
     heap->backend = backend;
     if (!map_tables(heap) || !(backend->begin != NULL ? backend->begin(heap, device) : map_memory(heap))) {
@@ -144,7 +142,7 @@ void tmebox_heap_let_go(struct heap *heap) {
         }
     }
     pthread_mutex_unlock(&heaps_lock);
-    for (uint32_t key = 1; key < HEAP_KEYS && heap->generation == tmebox_generation; key++) {
+    for (uint32_t key = 1; key < heap->key_end && heap->generation == tmebox_generation; key++) {
         free(heap->keys[key].permits);
         free(heap->keys[key].domain);
     }

@@ -19,6 +19,7 @@
 #define HEAP_HOST 0          /* the key of the host, and of what nobody has */
 #define HEAP_MIXED 0xffff    /* instead of a key: several owners, see `lines` */
 #define HEAP_NOWHERE UINT32_MAX
+#define HEAP_HANDLE_BITS 24 /* of a handle: its index; the rest says how often that was used */
 
 struct window;
 
@@ -137,16 +138,17 @@ struct heap {
     uint16_t (*lines)[LINES];     /* owners in mixed pages */
     uint32_t (*handle_at)[LINES]; /* of movable blocks, by first line */
     struct heap_key *keys;
-    uint16_t *free_keys; /* a ring: oldest first */
+    uint32_t key_end;    /* keys from here on never had an owner */
+    uint16_t *free_keys; /* of the others, a ring: oldest first */
     uint32_t first_free_key, free_key_count;
     uint64_t *free_map; /* a bit for each free page */
     uint32_t free_hint, free_pages, spare_pages;
     uint32_t dense_partial, dense_full; /* lists */
     uint16_t domains; /* a list of keys */
     struct heap_handle *handles;
-    uint32_t handle_count, free_handle;
+    uint32_t handle_count, most_handles, free_handle;
     struct heap_doomed *_Atomic doomed;  /* blocks whose last reference went */
-    uint64_t transfers, violations, aside, grants, revocations;
+    uint64_t transfers, revocations;
     struct heap *next; /* of all there are */
     void *whole; /* one mapping for all tables */
     size_t whole_bytes;
@@ -187,6 +189,9 @@ struct heap_backend {
 };
 
 extern const struct heap_backend tmebox_heap_mmu, tmebox_heap_without_views, tmebox_heap_tmemk;
+/* mmu.c. Views that are mapped, in use or parked. */
+uint32_t tmebox_heap_view_count(void);
+void tmebox_heap_views_after_fork(void);
 
 /* -- lock.c --------------------------------------------------------------------------------------------- */
 void tmebox_heap_wait(struct heap_lock *lock, uint32_t ticket);
@@ -354,10 +359,6 @@ enum heap_fault {
 
 enum heap_fault tmebox_heap_fault(struct heap *heap, uint16_t key, uint64_t offset, enum heap_access access,
                                   struct heap_violation *violation);
-/* A host pointer to [offset, offset + size), whose groups stay locked until the end, or NULL: not the key's. */
-unsigned char *tmebox_heap_side_begin(struct heap *heap, uint16_t key, uint64_t offset, uint32_t size,
-                                      enum heap_access access, struct heap_violation *violation);
-void tmebox_heap_side_end(struct heap *heap, uint16_t key, uint64_t offset, uint32_t size, enum heap_access access);
 /* Copies, if all of it is the key's; else false. */
 bool tmebox_heap_copy_out(struct heap *heap, uint16_t key, void *to, uint64_t offset, uint64_t size);
 bool tmebox_heap_copy_in(struct heap *heap, uint16_t key, uint64_t offset, const void *from, uint64_t size);

@@ -5,12 +5,16 @@
 #include <stdlib.h>
 
 uint16_t tmebox_heap_take_key(struct heap *heap, enum heap_key_state state) {
-    if (heap->free_key_count == 0) {
+    uint16_t key;
+    if (heap->key_end < HEAP_KEYS) { /* these have waited longest */
+        key = (uint16_t)heap->key_end++;
+    } else if (heap->free_key_count != 0) {
+        key = heap->free_keys[heap->first_free_key];
+        heap->first_free_key = (heap->first_free_key + 1) % HEAP_KEYS;
+        heap->free_key_count--;
+    } else {
         return 0;
     }
-    uint16_t key = heap->free_keys[heap->first_free_key];
-    heap->first_free_key = (heap->first_free_key + 1) % HEAP_KEYS;
-    heap->free_key_count--;
     struct heap_key *self = &heap->keys[key];
     self->partial = self->full = self->runs = self->spare = HEAP_NOWHERE;
     self->lines = self->dense_lines = 0;

@@ -27,6 +27,16 @@ static bool map(const struct heap_view *view) {
            tmebox_userfault_open_up(to, size, true) == 0;
 }
 
+static _Atomic uint32_t view_count;
+
+uint32_t tmebox_heap_view_count(void) {
+    return atomic_load(&view_count);
+}
+
+void tmebox_heap_views_after_fork(void) {
+    atomic_store(&view_count, 0);
+}
+
 static bool attach(struct heap_view *view) {
     if (view->mapped || view->refused) { /* both only change under the lock, and stay while it is attached */
         return view->mapped;
@@ -41,6 +51,7 @@ static bool attach(struct heap_view *view) {
             tmebox_window_part_again(address_of(view, 0), view->heap->size_bytes, false);
         }
         view->mapped = !view->refused;
+        atomic_fetch_add(&view_count, view->mapped);
         errno = error;
     }
     tmebox_heap_unlock(&view->lock);
@@ -53,6 +64,7 @@ static bool detach(struct heap_view *view) {
             return false; /* the host has used up the mappings that a process may have */
         }
         tmebox_return_mappings(MAPPINGS_EACH);
+        atomic_fetch_sub(&view_count, 1);
     }
     view->mapped = view->refused = false;
     return true;

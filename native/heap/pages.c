@@ -41,7 +41,7 @@ static void mark(struct heap *heap, uint32_t page, uint32_t count, bool set) {
 
 /* What owners have put by is for all, where nothing else is left. */
 static void take_spares_back(struct heap *heap) {
-    for (uint32_t key = 0; heap->spare_pages != 0 && key < HEAP_KEYS; key++) {
+    for (uint32_t key = 0; heap->spare_pages != 0 && key < heap->key_end; key++) {
         uint32_t spare = heap->keys[key].spare;
         if (heap->keys[key].state != KEY_FREE && spare != HEAP_NOWHERE) {
             heap->keys[key].spare = HEAP_NOWHERE;

@@ -106,6 +106,9 @@ static void give_page(struct heap *heap, uint32_t *list, uint16_t from) {
     tmebox_heap_link(heap, page->used == ALL ? &host->full : &host->partial, number);
     heap->keys[from].lines -= lines;
     host->lines += lines;
+    for (uint64_t bits = page->starts & page->movable; bits != 0; bits &= bits - 1) {
+        heap->handles[heap->handle_at[number][__builtin_ctzll(bits)]].pins = 0;
+    }
     tmebox_heap_give_pages(heap, number, 1, HEAP_HOST, false);
 }
 
@@ -154,7 +157,7 @@ void tmebox_heap_detach(struct heap *heap, uint16_t key) {
 
 void tmebox_heap_close(struct heap *heap) {
     heap->closed = true;
-    for (uint32_t key = 1; key < HEAP_KEYS; key++) {
+    for (uint32_t key = 1; key < heap->key_end; key++) {
         if (heap->keys[key].state != KEY_FREE) { /* a domain ends with its last block */
             give_all_to_host(heap, (uint16_t)key);
         }

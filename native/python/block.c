@@ -36,35 +36,31 @@ static bool can_be_viewed(const struct block *self) {
     return self->handle == 0 && heap_of(self)->pages[self->start / LINES].kind == PAGE_RUN;
 }
 
-PyObject *tmebox_block_for(struct heap_object *self, uint32_t start, uint64_t size, bool guest) {
-    struct heap *heap = self->heap;
+struct block *tmebox_block_new(struct heap_object *self) {
     struct heap_doomed *doomed = malloc(sizeof *doomed);
-    tmebox_heap_unlock(&heap->lock); /* the collector may run, and with it any code */
     struct block *block = doomed != NULL ? (struct block *)self->block_type->tp_alloc(self->block_type, 0) : NULL;
-    tmebox_heap_lock(&heap->lock);
     if (block == NULL) {
         free(doomed);
-        if (!guest) {
-            tmebox_heap_drop_handle(heap, start);
-            tmebox_heap_free(heap, start);
+        if (!PyErr_Occurred()) {
+            PyErr_NoMemory();
         }
-        tmebox_heap_unlock(&heap->lock);
-        return PyErr_Occurred() ? NULL : PyErr_NoMemory();
-    }
-    if (guest) {
-        tmebox_heap_set_guest(heap, start, false);
+        return NULL;
     }
     block->owner = (struct heap_object *)Py_NewRef((PyObject *)self);
     block->doomed = doomed;
-    block->size = size;
-    block->start = start;
-    block->handle = tmebox_heap_handle_of(heap, start);
-    block->state = BLOCK_LIVE;
+    block->state = BLOCK_FREED;
+    return block;
+}
+
+void tmebox_block_begin(struct block *self, uint32_t start, uint64_t size) {
+    struct heap *heap = heap_of(self);
+    self->size = size;
+    self->start = start;
+    self->handle = tmebox_heap_handle_of(heap, start);
+    self->state = BLOCK_LIVE;
     if (heap->pages[start / LINES].kind == PAGE_RUN) {
-        heap->pages[start / LINES].object = block;
+        heap->pages[start / LINES].object = self;
     }
-    tmebox_heap_unlock(&heap->lock);
-    return (PyObject *)block;
 }
 
 static bool is_live(const struct block *self) {

@@ -37,6 +37,17 @@ extern PyTypeObject tmebox_shelf_type, tmebox_extents_type;
 bool tmebox_is_plain(PyObject *function);
 int tmebox_call_plain(PyObject *function, uint64_t times_entered);
 
+/* tme_engine.c, tme_lines.c, tme_views.c */
+struct tme_machine;
+PyObject *tmebox_tme_show_counts(const struct tme_machine *machine);
+PyObject *tmebox_tme_show_verifying(const struct tme_machine *machine, uint64_t line);
+PyObject *tmebox_tme_show_events(const struct tme_machine *machine);
+PyObject *tmebox_tme_show_cache(const struct tme_machine *machine);
+PyObject *tmebox_tme_show_lines(const struct tme_machine *machine, PyObject *args);
+PyObject *tmebox_tme_take_lines(struct tme_machine *machine, PyObject *args);
+extern PyTypeObject tmebox_tme_engine_type;
+extern PyMethodDef tmebox_tme_methods[];
+
 /* custody.c, extents.c: readies the types that only they make. -1 with an exception set. */
 int tmebox_init_custody(void);
 int tmebox_init_side(void); /* side.c */

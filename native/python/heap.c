@@ -123,6 +123,8 @@ static void heap_dealloc(PyObject *object) {
     Py_TYPE(object)->tp_free(object);
 }
 
+#define HOST_FLAGS (BLOCK_DENSE | BLOCK_SHAREABLE | BLOCK_MOVABLE)
+
 /* -- blocks --------------------------------------------------------------------------------------------- */
 static PyObject *heap_allocate(PyObject *object, PyObject *const *args, Py_ssize_t count) {
     struct heap_object *self = (struct heap_object *)object;
@@ -135,21 +137,26 @@ static PyObject *heap_allocate(PyObject *object, PyObject *const *args, Py_ssize
     if (PyErr_Occurred()) {
         return NULL;
     }
-    int key = key_of(self, args[1]);
+    struct block *block = tmebox_block_new(self);
+    int key = block != NULL ? key_of(self, args[1]) : -1;
     if (key < 0 || !tmebox_heap_open(self)) {
+        Py_XDECREF(block);
         return NULL;
     }
     struct heap *heap = self->heap;
-    uint32_t start = tmebox_heap_allocate(heap, size, (uint16_t)key, (unsigned)flags & ~BLOCK_GUEST);
+    uint32_t start = tmebox_heap_allocate(heap, size, (uint16_t)key, (unsigned)flags & HOST_FLAGS);
     if (start == HEAP_NOWHERE) {
         int error = errno;
         tmebox_heap_unlock(&heap->lock);
+        Py_DECREF(block);
         return raise_error(error, heap, size);
     }
     if ((flags & BLOCK_MOVABLE) && tmebox_heap_make_handle(heap, start) == 0) {
         heap->pages[start / LINES].movable &= ~(1ULL << start % LINES); /* there are no more: it stays */
     }
-    return tmebox_block_for(self, start, size, false);
+    tmebox_block_begin(block, start, size);
+    tmebox_heap_unlock(&heap->lock);
+    return (PyObject *)block;
 }
 
 static PyObject *heap_free(PyObject *object, PyObject *named) {
@@ -239,8 +246,10 @@ static PyObject *heap_adopt(PyObject *object, PyObject *args) {
     if (!PyArg_ParseTuple(args, "OK:adopt_block", &instance, &offset)) {
         return NULL;
     }
-    int key = key_of(self, instance);
+    struct block *block = tmebox_block_new(self);
+    int key = block != NULL ? key_of(self, instance) : -1;
     if (key < 0 || !tmebox_heap_open(self)) {
+        Py_XDECREF(block);
         return NULL;
     }
     struct heap *heap = self->heap;
@@ -248,12 +257,17 @@ static PyObject *heap_adopt(PyObject *object, PyObject *args) {
     uint32_t start = (uint32_t)(place / LINE);
     bool good = place < heap->size_bytes && place % LINE == 0 && tmebox_heap_block_lines(heap, start) != 0 &&
                 tmebox_heap_block_owner(heap, start) == key && tmebox_heap_made_by_guest(heap, start);
+    if (good) {
+        tmebox_heap_set_guest(heap, start, false);
+        tmebox_block_begin(block, start, tmebox_heap_block_lines(heap, start) * LINE);
+    }
+    tmebox_heap_unlock(&heap->lock);
     if (!good) {
-        tmebox_heap_unlock(&heap->lock);
+        Py_DECREF(block);
         PyErr_Format(PyExc_ValueError, "no block begins at %#llx that the sandbox made and owns", offset);
         return NULL;
     }
-    return tmebox_block_for(self, start, tmebox_heap_block_lines(heap, start) * LINE, true);
+    return (PyObject *)block;
 }
 
 static PyObject *heap_attach(PyObject *object, PyObject *args) {

@@ -28,12 +28,15 @@ struct block {
 };
 
 extern PyTypeObject tmebox_heap_type, tmebox_block_type;
+extern PyMethodDef tmebox_heap_module_methods[];
 
 /* Locks the heap, once what was dropped is freed; or false with an exception set: closed, or another process's. */
 bool tmebox_heap_open(struct heap_object *self);
-/* A Block of the heap's type for what starts there. With the heap locked; unlocks it. NULL with an exception set:
- * then there is no such block any more, unless sandboxed code made it. */
-PyObject *tmebox_block_for(struct heap_object *self, uint32_t start, uint64_t size, bool guest);
+/* A Block of the heap's type that is of nothing yet. With the heap unlocked: the collector may run. NULL with an
+ * exception set. */
+struct block *tmebox_block_new(struct heap_object *self);
+/* It is of what starts there, and ends it. With the heap locked. */
+void tmebox_block_begin(struct block *self, uint32_t start, uint64_t size);
 /* The block that a Block, or a buffer that starts where it does, is of. With the heap locked, which it stays. False
  * with an exception set, unlocked. */
 bool tmebox_block_named(struct heap_object *self, PyObject *object, uint32_t *start, struct block **block);

@@ -75,7 +75,7 @@ PyObject *tmebox_heap_figures(PyObject *object, PyObject *unused) {
         lines += one->kind == PAGE_SMALL ? (unsigned)__builtin_popcountll(one->used) : 0;
     }
     lines += (kinds[PAGE_RUN] + kinds[PAGE_REST]) * LINES;
-    unsigned long long keys = HEAP_KEYS - 1 - heap->free_key_count, transfers = heap->transfers;
+    unsigned long long keys = heap->key_end - 1 - heap->free_key_count, transfers = heap->transfers;
     unsigned long long revocations = heap->revocations;
     tmebox_heap_unlock(&heap->lock);
     return Py_BuildValue("KKKKKKKK", kinds[PAGE_FREE], kinds[PAGE_SPARE], mixed, dirty, lines, keys, transfers,

@@ -1,4 +1,4 @@
-/* What a Heap does with blocks that may be moved. */
+/* What a Heap does with blocks that may be moved, and how many views there are of all heaps. */
 #include "python/heap.h"
 
 #define PAGES_AT_A_TIME 64 /* between which sandboxes may allocate */
@@ -53,3 +53,13 @@ PyObject *tmebox_heap_relocate_method(PyObject *object, PyObject *args) {
     }
     Py_RETURN_NONE;
 }
+
+static PyObject *heap_views(PyObject *module, PyObject *unused) {
+    (void)module, (void)unused;
+    return PyLong_FromUnsignedLong(tmebox_heap_view_count());
+}
+
+PyMethodDef tmebox_heap_module_methods[] = {
+    {"heap_views", heap_views, METH_NOARGS, "heap_views() -> int\n\nViews of shared heaps that are mapped."},
+    {NULL, NULL, 0, NULL},
+};

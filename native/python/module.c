@@ -11,7 +11,7 @@
 static_assert(TMEBOX_GATE_HOSTCALL == TMEBOX_GATE_BASE, "the gate page's first entry");
 static_assert(TMEBOX_GATE_EXIT - TMEBOX_GATE_BASE < GATE_RETURN_GS_OFFSET, "the gate page's second entry");
 static_assert(TMEBOX_CODE_END == TMEBOX_TARGET_MAP, "code ends where map displacements end");
-static_assert(TMEBOX_TARGET_MAP <= INT32_MAX, "a displacement in enter.S");
+static_assert(TMEBOX_TARGET_MAP <= INT32_MAX, "a displacement in gates.S");
 static_assert(TMEBOX_SPILL_REGISTER < -TMEBOX_RED_ZONE, "spills are below the red zone");
 static_assert(TMEBOX_GATE_SIZE >= TMEBOX_PAGE_SIZE, "the gates' page");
 
@@ -228,7 +228,7 @@ static int add_types(PyObject *module) {
     PyTypeObject *types[] = {&tmebox_region_type, &tmebox_instance_type, &tmebox_function_type,
                              &tmebox_export_type, &tmebox_template_type, &tmebox_shelf_type,
                              &tmebox_extents_type, &tmebox_pin_type,      &tmebox_guest_descriptors_type,
-                             &tmebox_heap_type,    &tmebox_block_type};
+                             &tmebox_tme_engine_type, &tmebox_heap_type,  &tmebox_block_type};
     for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
         if (PyModule_AddType(module, types[i]) < 0) {
             return -1;
@@ -277,6 +277,8 @@ PyMODINIT_FUNC PyInit__native(void) {
         PyModule_AddFunctions(module, tmebox_crossing_methods) < 0 ||
         PyModule_AddFunctions(module, tmebox_hostfunction_methods) < 0 ||
         PyModule_AddFunctions(module, tmebox_side_methods) < 0 ||
+        PyModule_AddFunctions(module, tmebox_heap_module_methods) < 0 ||
+        PyModule_AddFunctions(module, tmebox_tme_methods) < 0 ||
         PyModule_AddFunctions(module, tmebox_userfault_methods) < 0 ||
         PyModule_AddFunctions(module, tmebox_piece_methods) < 0 ||
         PyModule_AddFunctions(module, tmebox_window_methods) < 0 ||

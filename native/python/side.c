@@ -80,7 +80,9 @@ static int make_form(uint64_t address) {
         PyErr_SetString(PyExc_RuntimeError, "nobody makes forms of instructions");
         return -1;
     }
-    PyObject *form = PyObject_CallFunction(maker, "y#", (const char *)bytes, (Py_ssize_t)length);
+    PyObject *make = Py_NewRef(maker); /* may be replaced meanwhile */
+    PyObject *form = PyObject_CallFunction(make, "y#", (const char *)bytes, (Py_ssize_t)length);
+    Py_DECREF(make);
     bool made = form != NULL && publish(form);
     Py_XDECREF(form);
     return made ? 0 : -1;

@@ -100,13 +100,8 @@ bool tmebox_can_nudge(void) {
 }
 
 static int install(int signal, void (*handler)(int, siginfo_t *, void *), int flags) {
-    struct sigaction action = {.sa_sigaction = handler, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER | flags};
-    /* Nobody's handler interrupts ours. But faults come when they come: what ours executes on a sandbox's behalf may
-     * fault, and the kernel ends a process whose fault is blocked. */
-    sigfillset(&action.sa_mask);
-    for (size_t i = 0; i < FATAL_COUNT; i++) {
-        sigdelset(&action.sa_mask, tmebox_fatal_signals[i]);
-    }
+    struct sigaction action = {.sa_sigaction = handler, .sa_flags = SA_SIGINFO | SA_ONSTACK | flags};
+    sigfillset(&action.sa_mask); /* a handler that touched a window now would find SIGBUS blocked, and die */
     if (sigaction(signal, &action, NULL) < 0) {
         PyErr_SetFromErrno(PyExc_OSError);
         return -1;

@@ -30,6 +30,10 @@ extern _Atomic bool tmebox_poll_requested;
 /* All of the above signals. */
 void tmebox_needed_signals(sigset_t *set);
 
+/* From a handler of ours, which has all signals blocked: until it returns, it may itself fault. What others send comes
+ * in as well, but then finds them blocked. */
+void tmebox_let_faults_in(void);
+
 /* What is done with a signal. */
 struct signal_actions {
     void (*fault)(int signal, siginfo_t *info, void *context);     /* a fatal one came */

@@ -12,7 +12,7 @@
 struct activation;
 struct instance;
 
-/* On the heap, in the registry until the thread ends. The first field is read by enter.S.
+/* On the heap, in the registry until the thread ends. The first field is read by assembly.
  *
  * `current` is set only while sandbox code runs: in a host call it is NULL. So it is never followed after
  * the stack it points into was left, whatever order calls end in (greenlets swap stacks). */

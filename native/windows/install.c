@@ -6,7 +6,10 @@
 #include <errno.h>
 #include <string.h>
 
-#define FIRST_CHUNK 4 /* pages; doubled as long as accesses go on where the last chunk ended */
+/* Pages. Most sandboxes write one static and end: the first touch brings one page. For who goes on where the last
+ * chunk ended, chunks grow fast at first. */
+#define FIRST_CHUNK 1
+#define FAST_BELOW 16
 #define LARGEST_CHUNK 128
 
 #define FIRST_OF(offset) ((offset) / PAGE)
@@ -168,7 +171,8 @@ static uint32_t alike(const struct window *window, uint32_t page, uint32_t end) 
 static uint32_t chunk_at(struct window *window, const struct zone *zone, uint32_t page) {
     uint32_t count = FIRST_CHUNK;
     if (page == window->next_page && window->last_count != 0) {
-        count = window->last_count < LARGEST_CHUNK / 2 ? 2 * window->last_count : LARGEST_CHUNK;
+        count = window->last_count < FAST_BELOW ? 4 * window->last_count : 2 * window->last_count;
+        count = count < LARGEST_CHUNK ? count : LARGEST_CHUNK;
     }
     if (zone->down) { /* the stack: the chunk ends at `page` */
         uint32_t low = is_hot(page) ? FIRST_OF(HOT_START) : zone->start;

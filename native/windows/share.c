@@ -36,8 +36,8 @@ void tmebox_return_mappings(uint32_t count) {
     atomic_fetch_sub(&mappings, count);
 }
 
-void tmebox_allow_mappings(uint32_t more) {
-    atomic_store(&most_for_heaps, atomic_load(&mappings) + more);
+void tmebox_allow_mappings(uint32_t most) {
+    atomic_store(&most_for_heaps, most);
 }
 
 static bool is_large(const struct span *span) {

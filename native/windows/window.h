@@ -159,8 +159,8 @@ void tmebox_share_after_fork(void);
 /* Mappings that windows take beyond those of their pieces, from what there is for that. Async-signal-safe. */
 bool tmebox_take_mappings(uint32_t count, bool for_heap);
 void tmebox_return_mappings(uint32_t count);
-/* How many more a shared heap's views may take. */
-void tmebox_allow_mappings(uint32_t more);
+/* How many there may be where a shared heap's view is made. */
+void tmebox_allow_mappings(uint32_t most);
 /* What was mapped over a part of a window goes: that is an empty part of its piece again. `replace`: else only where
  * nothing is mapped. False: not at the moment. */
 bool tmebox_window_part_again(uint64_t address, size_t size_bytes, bool replace);

@@ -277,11 +277,11 @@ static PyObject *window_pages(PyObject *module, PyObject *argument) {
 
 static PyObject *window_allow_mappings(PyObject *module, PyObject *argument) {
     (void)module;
-    unsigned long more = PyLong_AsUnsignedLong(argument);
+    unsigned long most = PyLong_AsUnsignedLong(argument);
     if (PyErr_Occurred()) {
         return NULL;
     }
-    tmebox_allow_mappings(more > UINT32_MAX / 2 ? UINT32_MAX / 2 : (uint32_t)more);
+    tmebox_allow_mappings(most > UINT32_MAX / 2 ? UINT32_MAX / 2 : (uint32_t)most);
     Py_RETURN_NONE;
 }
 
@@ -297,7 +297,7 @@ PyMethodDef tmebox_window_methods[] = {
     {"window_populate", window_populate, METH_VARARGS, "window_populate(base, offset, size_bytes, writable)"},
     {"window_blank", window_blank, METH_VARARGS, "window_blank(base, template)\n\nAll zero, arena included."},
     {"window_allow_mappings", window_allow_mappings, METH_O,
-     "window_allow_mappings(more)\n\nFor views of shared heaps, beyond those there are."},
+     "window_allow_mappings(most)\n\nThat windows have where a view of a shared heap is made."},
     {"window_pages", window_pages, METH_O, "window_pages(base) -> int\n\nHow many are present."},
     {NULL, NULL, 0, NULL},
 };

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from tmebox._version import __version__ as __version__
 
 if TYPE_CHECKING:
+    from tmebox.compilation import compile as compile
     from tmebox.errors import (
         Aborted as Aborted,
     )
@@ -85,7 +86,6 @@ if TYPE_CHECKING:
     from tmebox.runtime.calls.arguments import Out as Out
     from tmebox.runtime.calls.host_functions import host_function as host_function
     from tmebox.runtime.commands import Completed as Completed
-    from tmebox.runtime.compilation import compile as compile
     from tmebox.runtime.module import Module as Module
     from tmebox.runtime.pool.pool import SandboxPool as SandboxPool
     from tmebox.runtime.resources import (
@@ -101,6 +101,7 @@ if TYPE_CHECKING:
         stats as stats,
     )
     from tmebox.runtime.sandbox import Sandbox as Sandbox
+    from tmebox.runtime.sandbox import Snapshot as Snapshot
     from tmebox.runtime.sandbox_memory import (
         BadPointer as BadPointer,
     )
@@ -110,7 +111,6 @@ if TYPE_CHECKING:
     from tmebox.runtime.shared_heap import Block as Block
     from tmebox.runtime.shared_heap import HeapStats as HeapStats
     from tmebox.runtime.shared_heap import SharedHeap as SharedHeap
-    from tmebox.runtime.snapshot import Snapshot as Snapshot
     from tmebox.runtime.time_left import remaining_time as remaining_time
 
 with suppress(ImportError):  # without the core there are no sandboxes, but the compiler driver works
@@ -146,7 +146,7 @@ _HOMES = {
     "InOut": "tmebox.runtime.calls.arguments",
     "Out": "tmebox.runtime.calls.arguments",
     "Completed": "tmebox.runtime.commands",
-    "compile": "tmebox.runtime.compilation",
+    "compile": "tmebox.compilation",
     "host_function": "tmebox.runtime.calls.host_functions",
     "remaining_time": "tmebox.runtime.time_left",
     "Module": "tmebox.runtime.module",
@@ -161,7 +161,7 @@ _HOMES = {
     "Block": "tmebox.runtime.shared_heap",
     "HeapStats": "tmebox.runtime.shared_heap",
     "SharedHeap": "tmebox.runtime.shared_heap",
-    "Snapshot": "tmebox.runtime.snapshot",
+    "Snapshot": "tmebox.runtime.sandbox",
 }
 
 __all__ = [

@@ -95,8 +95,11 @@ def window_populate(base: int, offset: int, size_bytes: int, writable: bool) -> 
 def window_blank(base: int, template: Template) -> None:
     """All contents are replaced by those of the (empty) template; the arena stays, zeroed."""
 
-def window_allow_mappings(more: int, /) -> None:
-    """How many mappings views of shared heaps may take, beyond those there are."""
+def heap_views() -> int:
+    """Views of shared heaps that are mapped, in use or parked."""
+
+def window_allow_mappings(most: int, /) -> None:
+    """How many mappings windows may have where a view of a shared heap is made."""
 
 def window_pages(base: int) -> int:
     """How many pages are present."""
@@ -466,6 +469,8 @@ class Function:
     def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
     __name__: str
     __dict__: dict[str, Any]
+    def __getattr__(self, name: str) -> Any: ...
+    def __setattr__(self, name: str, value: Any) -> None: ...
 
 # -- what calls cost, for `tmebox bench calls`. The functions are of type void (void), else TypeError. --
 def time_crossings(function: Function, times: int) -> float:
@@ -476,3 +481,91 @@ def time_crossings(function: Function, times: int) -> float:
 def time_calls(functions: tuple[Function, ...], times: int) -> float:
     """Seconds of `times` rounds of calls, each function in turn, as from Python but without its arguments and
     results."""
+
+# -- TME-MK as software (src/tmebox/tme/). `path`: a name of tme_paths, or None for the CPU's best. -------
+def tme_paths() -> list[tuple[str, bool]]:
+    """Ways to compute, the fastest last, and whether this CPU can."""
+
+def tme_seal(
+    path: str | None, data_key: bytes, tweak_key: bytes, mac_key: bytes, td: int, address: int, plain: Any, /
+) -> tuple[bytes, bytes]:
+    """(cipher text, four bytes of MAC for each line) of at most 64 lines that begin at `address`."""
+
+def tme_open(
+    path: str | None,
+    data_key: bytes,
+    tweak_key: bytes,
+    mac_key: bytes,
+    td: int,
+    address: int,
+    cipher: Any,
+    macs: Any,
+    /,
+) -> tuple[bytes, int]:
+    """(plain text, a bit for each line whose MAC is wrong)."""
+
+def tme_sha3(path: str | None, data: Any, /) -> bytes: ...
+def tme_forge(
+    path: str | None,
+    data_key: bytes,
+    tweak_key: bytes,
+    mac_key: bytes,
+    mac_bits: int,
+    trials: int,
+    seed: int,
+    /,
+) -> int:
+    """How many of `trials` random cipher texts verify under random MACs of so many bits."""
+
+def tme_repeat(path: str | None, lines: int, seal: int, times: int, /) -> int:
+    """Open (or seal) the same lines so often, for measuring. 0: they verify."""
+
+class TmeEngine:
+    """A machine's memory path in C. Its buffer is the DRAM. `_fault` is told what goes wrong, and raises."""
+
+    def __init__(
+        self,
+        *,
+        memory: int,
+        sets: int,
+        ways: int,
+        replacement: int,
+        seed: int,
+        kept_events: int,
+        uncached: bool,
+        coherent: bool,
+        forbidden: bool,
+        paper: bool,
+        mac_bits: int,
+        path: str | None,
+    ) -> None: ...
+    def __buffer__(self, flags: int, /) -> memoryview: ...
+    def read(self, address: int, size: int, *, key_id: int = ...) -> bytes:
+        """Load bytes through the caches. Without key_id, the address has the KeyID."""
+
+    def write(self, address: int, data: Any, *, key_id: int = ...) -> None:
+        """Store bytes through the caches."""
+
+    def direct_store(self, address: int, line: Any, *, key_id: int = ...) -> None:
+        """MOVDIR64B: one whole line, past the caches."""
+
+    def _flush_lines(self, address: int, size: int, *, key_id: int = ...) -> None: ...
+    def _flush_all(self) -> None: ...
+    def _forget(self) -> None: ...
+    def _layout(self, address_bits: int, key_bits: int, first_private: int, last_key: int, /) -> None: ...
+    def _set_key(self, key_id: int, data_key: bytes, tweak_key: bytes, integrity: bool, /) -> None: ...
+    def _set_mac_key(self, key: bytes, /) -> None: ...
+    def _set_exclusion(self, base: int, mask: int, on: bool, /) -> None: ...
+    def _set_seam(self, on: bool, /) -> None: ...
+    def _side(self, line: int, value: int = ..., /) -> int: ...
+    def _verifying(self, line: int, /) -> list[int]: ...
+    def _counts(self) -> list[int]: ...
+    def _noted(self) -> list[tuple[int, int, int, int]]: ...
+    def _cached(self) -> list[tuple[int, int, int, int, bytes]]: ...
+    def _load_uncached(self, key_id: int, line: int, count: int, /) -> tuple[bytes, int]:
+        """At most 64 lines past the cache, and a bit for each that cannot be read under the KeyID."""
+
+    def _store_uncached(self, key_id: int, line: int, data: Any, /) -> None: ...
+    def _drive(
+        self, accesses: int, start: int, span: int, key_id: int, write_every: int, seed: int, /
+    ) -> None: ...

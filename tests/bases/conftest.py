@@ -9,6 +9,7 @@ import pytest
 import tmebox
 from tests.bases.modules import PROGRAM, compile_for, needs
 from tmebox import abi
+from tmebox.abi import Base, Isolation
 
 
 @pytest.fixture(scope="session")
@@ -16,13 +17,13 @@ def module_of() -> Callable[[str, str], tmebox.Module]:
     """The module for a base and an isolation; skips where the base's compiler is missing."""
     made: dict[tuple[str, str], tmebox.Module] = {}
 
-    def get(base: str, isolation: str = "code+data") -> tmebox.Module:
+    def get(base: Base, isolation: Isolation = "code+data") -> tmebox.Module:
         needs(base)
         if (base, isolation) not in made:
             made[base, isolation] = compile_for(PROGRAM, base, isolation)
         return made[base, isolation]
 
-    return get
+    return get  # type: ignore[return-value]
 
 
 @pytest.fixture(params=abi.ISOLATIONS)

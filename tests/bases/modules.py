@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 import tmebox
+from tmebox.abi import Base, Isolation
 from tmebox.errors import CompileError
 from tmebox.toolchain.compile.gcc import gcc
 
@@ -128,7 +129,7 @@ int main(int argc, char **argv)
 """
 
 
-def needs(base: str) -> None:
+def needs(base: Base) -> None:
     """Skip the test if this machine cannot compile for `base`."""
     if base == "r15":
         try:
@@ -137,7 +138,7 @@ def needs(base: str) -> None:
             pytest.skip(str(error))
 
 
-def compile_for(text: str, base: str, isolation: str = "code+data", **options: Any) -> tmebox.Module:
+def compile_for(text: str, base: Base, isolation: Isolation = "code+data", **options: Any) -> tmebox.Module:
     return tmebox.compile(
         source_text=text, base=base, isolation=isolation, trust_compiler=isolation == "data", **options
     )

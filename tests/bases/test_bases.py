@@ -9,6 +9,7 @@ import pytest
 
 import tmebox
 from tests.bases.modules import compile_for, needs
+from tmebox.abi import Base, Isolation
 
 pytestmark = pytest.mark.slow
 
@@ -16,7 +17,7 @@ GUEST_PROGRAMS = Path(__file__).parents[1] / "guest" / "programs"
 
 
 def test_the_module_says_what_it_is(
-    base: str, isolation: str, module_of: Callable[[str, str], tmebox.Module]
+    base: Base, isolation: Isolation, module_of: Callable[[str, str], tmebox.Module]
 ) -> None:
     module = module_of(base, isolation)
     again = tmebox.Module.from_bytes(module.to_bytes(), trust_compiler=True)
@@ -81,7 +82,7 @@ def test_endless_recursion_is_a_stack_overflow(sandbox: tmebox.Sandbox) -> None:
 
 
 def test_a_command_prints_and_exits(
-    base: str, isolation: str, module_of: Callable[[str, str], tmebox.Module]
+    base: Base, isolation: Isolation, module_of: Callable[[str, str], tmebox.Module]
 ) -> None:
     module = module_of(base, isolation)
     with tmebox.Sandbox(module, imports={"host": lambda x: x}, timeout=20.0) as sandbox:
@@ -90,7 +91,7 @@ def test_a_command_prints_and_exits(
 
 
 @pytest.mark.parametrize("name", ["strings", "allocation", "process", "numbers"])
-def test_the_c_library_holds_its_checks_with_the_base_in_r15(name: str, isolation: str) -> None:
+def test_the_c_library_holds_its_checks_with_the_base_in_r15(name: str, isolation: Isolation) -> None:
     needs("r15")
     module = tmebox.compile(
         GUEST_PROGRAMS / f"{name}.c", base="r15", isolation=isolation, trust_compiler=isolation == "data"

@@ -85,7 +85,7 @@ def test_the_chart_has_a_bar_for_every_measurement_and_longer_ones_for_more_time
 ) -> None:
     root = ElementTree.fromstring(chart(made_up))
     bars = {
-        bar.find("{*}title").text.split(" (")[0]: float(bar.get("width"))
+        bar.findtext("{*}title", "").split(" (")[0]: float(bar.get("width", ""))
         for bar in root.iter("{http://www.w3.org/2000/svg}rect")
         if bar.find("{*}title") is not None
     }

@@ -66,7 +66,7 @@ def test_the_geometric_mean_of_a_ratio_and_its_inverse_is_one() -> None:
 
 
 def test_ratios_pair_the_samples_of_a_round_so_that_a_slow_round_disturbs_nothing() -> None:
-    assert statistics.ratios([1.1, 11.0, 1.1], [1.0, 10.0, 1.0]) == Spread(*[pytest.approx(1.1)] * 3)
+    assert statistics.ratios([1.1, 11.0, 1.1], [1.0, 10.0, 1.0]) == Spread(*[pytest.approx(1.1)] * 3)  # type: ignore[arg-type]
 
 
 def test_ratios_of_different_numbers_of_samples_are_refused() -> None:

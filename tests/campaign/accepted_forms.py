@@ -70,7 +70,7 @@ def accepted_codes() -> set[int]:
     codes = set()
     for code in codes_by_name():
         instruction = Instruction()
-        instruction.code = code
+        instruction.code = code  # type: ignore[assignment]
         if code and opcode_of(instruction).refusal is None:
             codes.add(code)
     return codes
@@ -148,7 +148,7 @@ def _kinds(prefix: bytes, opcode: bytes, is_grouped: bool) -> set[tuple[object, 
         instruction = Decoder(64, prefix + rex + opcode + tail + _PADDING).decode()
         if not instruction.is_invalid:
             kinds.add((instruction.code, *_prefixes_of(instruction)))
-    return kinds
+    return kinds  # type: ignore[return-value]
 
 
 def _prefixes_of(instruction: Instruction) -> tuple[bool, ...]:

@@ -22,7 +22,7 @@ class Memory(NamedTuple):
 
     segment: str
     base: str
-    index: str
+    index: str  # type: ignore[assignment]
     scale: int
     displacement: int
 
@@ -199,7 +199,8 @@ class Capstone:
                 elif operand.type == x86_const.X86_OP_MEM and memory is None:
                     part = operand.mem
                     parts = [name(part.segment), name(part.base), name(part.index)]
-                    memory = _memory(*(text or "" for text in parts), part.scale, part.disp)
+                    segment, base, index = (text or "" for text in parts)
+                    memory = _memory(segment, base, index, part.scale, part.disp)
             words = found.mnemonic.split()
             readings.append(Reading(found.size, words[-1], frozenset(registers), memory))
         return readings
@@ -286,4 +287,4 @@ class Llvm:
         return readings + [None] * (len(encodings) - len(readings))
 
 
-PEERS: Final[tuple[Peer, ...]] = (Zydis(), Capstone(), Objdump(), Llvm())
+PEERS: Final[tuple[Peer, ...]] = (Zydis(), Capstone(), Objdump(), Llvm())  # type: ignore[assignment]

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from iced_x86 import (
     CodeSize,
+    EncodingKind,
     MemorySizeExt,
     Mnemonic,
     OpAccess,
@@ -131,7 +132,7 @@ def _flags(form: Form, decoded: Decoded) -> int:
         "CALLS": form.calls,
         "MOVES_RSP": decoded.opcode.moves_rsp,
         "IS_X87": form.is_x87,
-        "IS_AVX": form.is_avx,
+        "IS_AVX": it.encoding == EncodingKind.VEX,
         "REPEATS": decoded.opcode.is_string and it.has_rep_prefix,
         "WRITES_MXCSR": it.mnemonic in (Mnemonic.LDMXCSR, Mnemonic.VLDMXCSR),
         "SETS_RSP": bool(form.needs_sequence) or form.adjusts > abi.STACK_REACH,
@@ -141,7 +142,7 @@ def _flags(form: Form, decoded: Decoded) -> int:
 
 def _mask(decoded: Decoded, is_kind: Callable[[int], bool]) -> int:
     return (
-        sum(1 << RegisterExt.number(register) for register in decoded.written if is_kind(register))
+        sum(1 << RegisterExt.number(register) for register in decoded.written if is_kind(register))  # type: ignore[misc]
         & 0xFFFF_FFFF
     )
 

@@ -25,6 +25,7 @@ import tmebox
 from tests.campaign.part import Tally
 from tests.campaign.stepping import Ended, Stepper, in_code_region
 from tmebox import _native, abi
+from tmebox.abi import Base
 
 SOURCE = Path(__file__).with_name("interrupts.c")
 EVIL = abi.CODE_BASE + 12345
@@ -36,7 +37,7 @@ STRIDE = 37
 
 
 @cache
-def module(base: str) -> tmebox.Module:
+def module(base: Base) -> tmebox.Module:
     return tmebox.compile(SOURCE, base=base)
 
 
@@ -101,7 +102,7 @@ class Attacker:
                 self.succeeded[name] += 1
 
 
-def child(base: str, rounds: int, result_file: str) -> None:
+def child(base: Base, rounds: int, result_file: str) -> None:
     """Calls `victim` so often. What it saw goes to the file."""
     sandbox = tmebox.Sandbox(module(base), imports={"hop": lambda value: value + 1})
     array = sandbox.array(64, "u8")
@@ -143,7 +144,7 @@ def stop_at(stepper: Stepper, number: int, gate: int) -> bool:
     return False
 
 
-def interrupt(base: str, numbers: list[int], tally: Tally) -> bool:
+def interrupt(base: Base, numbers: list[int], tally: Tally) -> bool:
     """Stops one call after the other at the instructions of these numbers. Whether all were there."""
     with tempfile.TemporaryDirectory() as folder:
         file = str(Path(folder, "result"))

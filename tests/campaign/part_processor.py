@@ -45,12 +45,12 @@ def _probe(head: Head) -> list[int]:
     for position in range(0, 16 * 16 * 6, 16):
         decoder.position = position
         found.append(decoder.decode().code)
-    return found
+    return found  # type: ignore[return-value]
 
 
 def _probes(head: Head) -> Iterator[bytes]:
     rest = bytearray(head.rest)
-    if rest[:1] in (b"\xc4", b"\xc5"):
+    if rest[:1] in (b"\xc4", b"\xc5"):  # type: ignore[comparison-overlap]
         for place, mask in head.free:
             rest[place] |= mask  # all ones: no further operand, and none of the upper registers
     start = head.prefixes + bytes(rest)

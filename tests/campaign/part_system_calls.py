@@ -15,7 +15,8 @@ from pathlib import Path
 from tests.campaign.batches import Batches, Outcome
 from tests.runtime.system.guest_side import BASE, Guest
 from tmebox.runtime.system import Directory, System
-from tmebox.runtime.system.calls import TABLE, Abort, Exit
+from tmebox.runtime.system.calls import Abort, Exit
+from tmebox.runtime.system.table import TABLE
 
 BATCH, CALLS = 20, 150
 SLOW_S = 5.0

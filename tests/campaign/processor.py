@@ -40,7 +40,7 @@ FINDINGS: Final = (
     "x87 state changed, and is_x87 is not set",
     "control bits of MXCSR changed",
     "a vector register changed that is not written (value: its number)",
-    "upper halves of vector registers changed, and is_avx is not set",
+    "upper halves of vector registers changed, by no encoding of AVX",
     "AVX-512 state changed",
     "a segment register or base changed",
     "it accessed another address than is known (value: which)",

@@ -193,8 +193,8 @@ def stack_rules(base: str) -> Iterator[Unit]:
     yield Unit(f"{base} branch", _at_branches)
     for encoding in ("50", "58", "6a 00", "e8 00 00 00 00", "c3"):
         yield Unit(f"{base} stack {encoding}", lambda text=encoding: _pushes(base, text))  # type: ignore[misc]
-    for encoding in probes.writers_of("rsp"):
-        name = f"{base} adjustment {encoding.hex(' ')}"
+    for encoding in probes.writers_of("rsp"):  # type: ignore[assignment]
+        name = f"{base} adjustment {encoding.hex(' ')}"  # type: ignore[attr-defined]
         yield Unit(name, lambda encoding=encoding: _adjustment(base, encoding))  # type: ignore[misc]
 
 

@@ -140,7 +140,7 @@ class Shape(NamedTuple):
 
     segment: int
     base: int
-    index: int
+    index: int  # type: ignore[assignment]
     scale: int
 
     def __str__(self) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable, Iterator
 from functools import cache
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from iced_x86 import Encoder, Instruction, OpKind, Register, RegisterExt
 
@@ -49,9 +49,9 @@ class Place(NamedTuple):
 
     name: str
     table: str
-    segment: int
-    base: int
-    index: int
+    segment: Any
+    base: Any
+    index: Any
     scale: int
     displacement: int
     width: int

@@ -12,7 +12,7 @@ import sysconfig
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from tmebox.runtime.side import SideForm
 from tmebox.verify.decoded import decode
@@ -22,6 +22,7 @@ NATIVE: Final = FOLDER.parents[1] / "native"
 SOURCES: Final = (
     FOLDER / "side_oracle.c",
     *(NATIVE / "enter" / name for name in ("side_forms.c", "side_access.c", "side_run.c", "side.S")),
+    NATIVE / "threads" / "signals.c",
     NATIVE / "windows" / "copy.S",
 )
 BATCH: Final = 128
@@ -77,8 +78,9 @@ def run(forms: Sequence[SideForm], seed: int, count: int, careless: bool = False
                 data = child.stdout.read(_ANSWER.size)
                 if len(data) < _ANSWER.size:
                     raise RuntimeError(f"the oracle ended with {child.wait()} at {form}, seed {seed}")
-                numbers = _ANSWER.unpack(data)
-                answers.append(Answer(*numbers[:4], FINDINGS[numbers[4]], *numbers[5:]))
+                numbers: list[Any] = list(_ANSWER.unpack(data))
+                numbers[4] = FINDINGS[numbers[4]]
+                answers.append(Answer(*numbers))
     return answers
 
 

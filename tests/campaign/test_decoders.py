@@ -53,7 +53,7 @@ def test_a_decoder_reads_all_parts_of_an_instruction(peer: Peer) -> None:
     first, address, *_ = present(peer).read([bytes.fromhex(text) for text in ENCODINGS])
     assert first is not None
     assert address is not None
-    assert (first.size_bytes, first.registers) == (6, {"eax"})
+    assert (first.size_bytes, first.registers) == (6, {"eax"})  # type: ignore[comparison-overlap]
     assert first.memory == Memory("gs", "eax", "ecx", 4, 8)
     assert address.memory == Memory("", "rsp", "", 1, -8)
     assert address.mnemonic.startswith("lea")

@@ -39,7 +39,6 @@ WRONG: dict[str, tuple[str, dict[str, Any], str]] = {
     "base of gs": ("f3 48 0f ae d8", TRUSTED, "segment"),
     "64-bit address": ("65 48 8b 00", TRUSTED, "outside what is promised"),
     "mmx": ("0f 6f c1", {**TRUSTED, "is_x87": False}, "is_x87"),
-    "ymm without avx": ("c5 fc 28 c1", {"is_avx": False}, "is_avx"),
     "no call": ("e9 10 00 00 00", {"calls": True}, "return address"),
     "no end": ("90", {"ends": True}, "control never goes on"),
     "64 bits left": ("48 89 c7", {"steps": frozenset({"movl %edi, %edi"})}, "more bits"),

@@ -139,7 +139,7 @@ def test_the_table_is_read_with_the_registers_of_the_encoding(
     code = bytes.fromhex(encoding)
     (fact,) = facts_of(code, read_table(lines))
     found = effects(code, fact)
-    assert (found.reads, found.writes) == (reads, writes)
+    assert (found.reads, found.writes) == (reads, writes)  # type: ignore[comparison-overlap]
 
 
 def test_an_encoding_that_fits_no_condition_has_no_fact(lines: list[str]) -> None:

@@ -127,7 +127,7 @@ def put_together(rng: random.Random, body: list[Piece]) -> tuple[bytes, list[int
     return bytes(code), [*starts, position]
 
 
-def numbers(values: list[int]) -> np.ndarray:  # type: ignore[type-arg]
+def numbers(values: list[int]) -> np.ndarray:
     return np.array(sorted(set(values)), np.uint32)
 
 

@@ -14,8 +14,8 @@ import pytest
 import tmebox.__main__ as entry
 from tests.cli.command_line import Run, environment
 
-COMMANDS = ("demo", "cc", "ar", "run", "verify", "inspect", "stub", "doctor")
-OWN_COMMANDS = ("demo", "run", "verify", "inspect", "stub", "doctor")
+COMMANDS = ("demo", "cc", "ar", "run", "verify", "inspect", "stub", "tme", "doctor")
+OWN_COMMANDS = ("demo", "run", "verify", "inspect", "stub", "tme", "doctor")
 
 
 def test_help_names_every_command(tmebox: Run) -> None:
@@ -37,6 +37,7 @@ def test_without_arguments_the_help_is_shown(tmebox: Run) -> None:
     assert "Usage: tmebox" in "".join([(shown := tmebox()).out, shown.err])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments",
     [

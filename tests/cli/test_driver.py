@@ -54,14 +54,14 @@ def found_with(monkeypatch: pytest.MonkeyPatch, part: registers.Registers, handl
 
 def test_doctor_tells_how_many_keys_there_are_and_what_tdx_has(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "63 keys" in found_with(monkeypatch, PART)
-    with_tdx = registers.Registers(**{**vars(PART), "activate": PART.activate | 2 << 36})
+    with_tdx = registers.Registers(**{**vars(PART), "activate": (PART.activate or 0) | 2 << 36})
     assert "15 keys" in found_with(monkeypatch, with_tdx)
     assert "TDX has 48 more" in found_with(monkeypatch, with_tdx)
 
 
 def test_doctor_tells_why_it_is_not_usable(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "none is needed" in found_with(monkeypatch, registers.Registers())
-    unlocked = registers.Registers(**{**vars(PART), "activate": PART.activate & ~1})
+    unlocked = registers.Registers(**{**vars(PART), "activate": (PART.activate or 0) & ~1})
     assert "unlocked" in found_with(monkeypatch, unlocked)
     unread = registers.Registers(has_tme=True)
     assert "modprobe msr" in found_with(monkeypatch, unread)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -372,16 +373,16 @@ def test_doctor_exits_with_1_and_advice_when_something_is_missing(
 
 
 def test_doctor_says_what_a_limited_address_space_means(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor.resource, "getrlimit", lambda _: (8 << 30, 8 << 30))
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (8 << 30, 8 << 30))
     finding = doctor._address_space()
     assert finding.status == "missing"
     assert "8.0 GiB" in finding.found and "ulimit" in finding.advice
 
 
 def test_doctor_says_what_limited_data_means(monkeypatch: pytest.MonkeyPatch) -> None:
-    limits = {doctor.resource.RLIMIT_DATA: 8 << 30}
-    infinite = doctor.resource.RLIM_INFINITY
-    monkeypatch.setattr(doctor.resource, "getrlimit", lambda kind: (limits.get(kind, infinite), infinite))
+    limits = {resource.RLIMIT_DATA: 8 << 30}
+    infinite = resource.RLIM_INFINITY
+    monkeypatch.setattr(resource, "getrlimit", lambda kind: (limits.get(kind, infinite), infinite))
     finding = doctor._address_space()
     assert finding.status == "note"
     assert "8.0 GiB" in finding.found and "ulimit -d" in finding.advice

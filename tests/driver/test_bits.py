@@ -124,7 +124,7 @@ def test_the_driver_and_doctor_say_the_same(
         flags, activate = flags | 31, activate | 3 & ~(1 << 31) | INTEGRITY_ALLOWED
         activate &= ~(1 << 31)
         capability |= 2
-    names = [name for name, kind in bits.Registers._fields_ if kind is ctypes.c_bool]
+    names = [name for name, kind, *_ in bits.Registers._fields_ if kind is ctypes.c_bool]
     has = {name: bool(flags >> number & 1) for number, name in enumerate(names)}
     text, layout = asked(
         library,

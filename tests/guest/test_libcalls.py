@@ -13,6 +13,7 @@ import pytest
 
 import tmebox
 from tests.guest.libcall_snippets import for_gcc, snippets
+from tmebox.abi import Base
 from tmebox.errors import CompileError
 from tmebox.toolchain.build import CompileOptions, SourceText, compile_object
 from tmebox.toolchain.compile.gcc import gcc
@@ -45,7 +46,7 @@ def undefined(path: Path) -> set[str]:
 
 @pytest.mark.parametrize(("base", "optimize", "flags"), VARIANTS)
 def test_nothing_that_a_compiler_calls_is_missing(
-    base: str, optimize: str, flags: tuple[str, ...], tmp_path: Path
+    base: Base, optimize: str, flags: tuple[str, ...], tmp_path: Path
 ) -> None:
     lines = snippets()
     if base == "r15":
@@ -79,7 +80,7 @@ def operands() -> bytes:
 
 
 @pytest.mark.parametrize("base", ["gs", "r15"])
-def test_a_sandbox_computes_what_the_machine_computes(base: str, tmp_path: Path) -> None:
+def test_a_sandbox_computes_what_the_machine_computes(base: Base, tmp_path: Path) -> None:
     compiler = shutil.which("gcc")
     if compiler is None:
         pytest.skip("gcc, whose library is compared with, is not installed")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from typing import Any
 
 import numpy as np
 import pytest
@@ -134,7 +135,8 @@ def test_offsets_are_the_same_in_all_windows(heap: tmebox.SharedHeap, sandboxes:
 def test_parts_of_arrays_have_no_owner_of_their_own(heap: tmebox.SharedHeap, sandboxes: Sandboxes) -> None:
     (a,) = sandboxes(1)
     array = heap.array((4, PAGE), owner=a)
-    for other in (array[1:], np.zeros(4), bytearray(PAGE)):
+    others: list[Any] = [array[1:], np.zeros(4), bytearray(PAGE)]
+    for other in others:
         with pytest.raises(ValueError, match="not an array of this heap"):
             heap.transfer(other, to=a)
     heap.transfer(array.reshape(-1).view("u4"), to=a)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import pickle
 from itertools import pairwise
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -139,7 +140,7 @@ def test_blocks_do_not_overlap_and_are_found(heap: tmebox.SharedHeap) -> None:
         if blocks and rng.random() < 0.4:
             heap.free(blocks.pop(int(rng.integers(len(blocks)))))
         else:
-            placement = "dense" if rng.random() < 0.5 else "pages"
+            placement: Literal["dense", "pages"] = "dense" if rng.random() < 0.5 else "pages"
             blocks.append(
                 heap.allocate(int(rng.choice([1, 64, 65, 500, 2000, 4032, 4096, 9000])), placement=placement)
             )
@@ -235,7 +236,8 @@ def test_heaps_and_blocks_are_neither_made_otherwise_nor_copied(heap: tmebox.Sha
         for copying in (copy.copy, copy.deepcopy, pickle.dumps):
             with pytest.raises(TypeError, match="not copied or pickled"):
                 copying(thing)
-    for kind in (tmebox.Block, type(block).__base__):
+    kinds: list[Any] = [tmebox.Block, type(block).__base__]
+    for kind in kinds:
         with pytest.raises(TypeError):
             kind()
         with pytest.raises(TypeError):

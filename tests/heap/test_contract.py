@@ -27,7 +27,17 @@ def test_the_suite_holds_without_userfaultfd() -> None:
     files = [ROOT / "tests" / "heap" / name for name in SUITE] + [
         ROOT / "tests" / "hostile" / "test_shared_heap.py"
     ]
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "no-views", *files]
+    command: list[str | Path] = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "-k",
+        "no-views",
+        *files,
+    ]
     environment = {**os.environ, "TMEBOX_SUBSTRATE": "plain"}
     done = subprocess.run(
         command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=900

@@ -148,7 +148,7 @@ def test_a_permit_dies_with_either_side(guest: tmebox.Module) -> None:
         b.close()
         assert a.give(block, stale) == -1
         assert a.error() == errno.EPERM
-        others = []
+        others: list[tmebox.Sandbox] = []
         while not others or others[-1].key_id != stale:  # keys are used again, the oldest first
             for other in others:
                 other.close()

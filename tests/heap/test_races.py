@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -59,6 +60,10 @@ def wait_until(condition: Callable[[], bool]) -> None:
         time.sleep(0)
 
 
+def written(words: Any, *places: int) -> bool:
+    return any(bool(words[place]) for place in places)
+
+
 Ending = Callable[[tmebox.SharedHeap, Any, tmebox.Sandbox], None]
 ENDINGS: dict[str, Ending] = {
     "transfer": lambda heap, array, other: heap.transfer(array, to=other),
@@ -76,7 +81,7 @@ def test_no_write_is_late(heap: tmebox.SharedHeap, running: tmebox.Module, name:
             words = array.view("u8")
             lines = 64 if round_number % 2 else 1
             thread, raised = started(a.write_on, words, lines)
-            wait_until(lambda words=words: bool(words[0] or words[8]))
+            wait_until(partial(written, words, 0, 8))
             ENDINGS[name](heap, array, b)
             seen = words.copy()
             time.sleep(0)
@@ -94,7 +99,7 @@ def test_closing_the_heap_stops_who_runs(running: tmebox.Module) -> None:
             array = heap.array(PAGE, owner=a)
             words = array.view("u8")
             thread, raised = started(a.write_on, words, 64)
-            wait_until(lambda words=words: bool(words[8]))
+            wait_until(partial(written, words, 8))
             heap.close()
             seen = words.copy()
             thread.join()

@@ -180,7 +180,7 @@ class Witness:
                 n.intact() == 1 and n.third(1.0) == 1.0 / 3 for n in self._neighbours
             ),
         }
-        return [f"{what} was changed" for what, intact in checks.items() if not intact()]
+        return [f"{what} was changed" for what, intact in checks.items() if not intact()]  # type: ignore[no-untyped-call]
 
 
 def control_field(sandbox: tmebox.Sandbox, field: int) -> int:
@@ -204,7 +204,7 @@ def host_memory(low_half: int, contents: bytes) -> ctypes.Array[ctypes.c_char]:
         address = (high << 32) + page
         if libc.mmap(address, size_bytes, protection, flags | MAP_FIXED_NOREPLACE, -1, 0) == address:
             memory = (ctypes.c_char * len(contents)).from_address((high << 32) + low_half)
-            memory[:] = contents  # type: ignore[assignment]
+            memory[:] = contents  # type: ignore[call-overload]
             return memory
     raise AssertionError(f"no free host address ends in {low_half:#x}")
 

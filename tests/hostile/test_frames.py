@@ -10,6 +10,7 @@ import pytest
 import tmebox
 from tests.hostile.scene import SOURCES, attack
 from tmebox import CompileError, abi
+from tmebox.abi import Base
 from tmebox.toolchain.compile.gcc import gcc
 
 FIXED = [
@@ -40,7 +41,7 @@ SIZES = [
 
 
 @functools.cache
-def program(base: str, level: str) -> tmebox.Module:
+def program(base: Base, level: str) -> tmebox.Module:
     if base == "r15":
         try:
             gcc()
@@ -68,17 +69,17 @@ def outcomes(sandbox: tmebox.Sandbox, calls: list[tuple[str, tuple[int, ...]]]) 
 
 @pytest.mark.parametrize("level", ["-O0", "-O2", "-Os"])
 @pytest.mark.parametrize("base", abi.BASES)
-def test_a_frame_larger_than_the_stack_overflows_it(base: str, level: str) -> None:
+def test_a_frame_larger_than_the_stack_overflows_it(base: Base, level: str) -> None:
     module = program(base, level)
     calls = [(name, ()) for name in FIXED] + [
         (name, (size,)) for name in [*DYNAMIC, *ASSEMBLED] for size in SIZES
     ]
-    assert attack(module, lambda sandbox: outcomes(sandbox, calls)).value == []
+    assert attack(module, lambda sandbox: outcomes(sandbox, calls)).value == []  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("level", ["-O0", "-O2"])
 @pytest.mark.parametrize("base", abi.BASES)
-def test_what_fits_is_given_and_given_back(base: str, level: str) -> None:
+def test_what_fits_is_given_and_given_back(base: Base, level: str) -> None:
     def act(sandbox: tmebox.Sandbox) -> object:
         sandbox.prepare()
         for function in [*DYNAMIC, *ASSEMBLED]:

@@ -114,7 +114,7 @@ def test_a_view_of_a_closed_sandbox_shows_zeros_and_never_its_successor() -> Non
         first = Sandbox(module, imports=IMPORTS)
         array = first.array(4096)
         array[:] = 77
-        array_view = memoryview(array)
+        array_view = memoryview(array)  # type: ignore[arg-type]
         view = first.memory.view(first.where_is_dump(), 64)
         assert view.readonly, "the host must not write where the sandbox's stack may be"
         base = first.base

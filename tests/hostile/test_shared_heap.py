@@ -173,9 +173,9 @@ def test_use_after_transfer_and_after_free_stop(scene: Scene) -> None:
         at = a.alloc(64)
         a.poke8(at, 1)
         assert end(at) == 0
-        for use in (lambda at=at: a.poke8(at, 2), lambda at=at: a.peek8(at)):
+        for name, arguments in (("poke8", (at, 2)), ("peek8", (at,))):
             with pytest.raises(tmebox.IntegrityViolation):
-                use()
+                a.call(name, *arguments)
             a.reset()
     assert scene.holds()
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -33,13 +34,13 @@ def address_space_used() -> int:
     return int(Path("/proc/self/statm").read_text().split()[0]) * abi.PAGE_SIZE
 
 
-def test_windows_run_out_and_come_back(forked: Forked):
+def test_windows_run_out_and_come_back(forked: Forked) -> None:
     module()
 
     def child() -> tuple[int, str, int]:
         limit = address_space_used() + 150 * abi.GIB
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-        boxes = []
+        boxes: list[tmebox.Sandbox] = []
         with pytest.raises(tmebox.LimitError) as caught:
             while len(boxes) < 100:
                 boxes.append(sandbox())
@@ -59,14 +60,14 @@ def test_windows_run_out_and_come_back(forked: Forked):
     assert total == 35
 
 
-def test_a_window_that_another_module_used_serves_when_there_is_no_other(forked: Forked):
+def test_a_window_that_another_module_used_serves_when_there_is_no_other(forked: Forked) -> None:
     other = tmebox.compile(source_text="char large[100000]; int one(void) { return large[5] + 1; }")
     module()
 
     def child() -> list[int]:
         limit = address_space_used() + 100 * abi.GIB
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-        boxes = []
+        boxes: list[tmebox.Sandbox] = []
         try:
             while True:
                 boxes.append(sandbox())
@@ -95,7 +96,7 @@ def use_up_mappings(leave: int) -> list[mmap.mmap]:
     return [room]
 
 
-def test_mappings_run_out_without_harm(forked: Forked):
+def test_mappings_run_out_without_harm(forked: Forked) -> None:
     """Without userfaultfd each sandbox needs some of its own."""
     if int(Path("/proc/sys/vm/max_map_count").read_text()) > 200_000:
         pytest.skip("there are too many mappings to use up")
@@ -104,7 +105,7 @@ def test_mappings_run_out_without_harm(forked: Forked):
     def child() -> tuple[str, int]:
         first = sandbox()
         room = use_up_mappings(leave=60)
-        boxes = []
+        boxes: list[tmebox.Sandbox] = []
         try:
             while len(boxes) < 12:
                 boxes.append(sandbox())
@@ -126,7 +127,8 @@ def test_mappings_run_out_without_harm(forked: Forked):
 @contextmanager
 def no_mapping_left() -> Iterator[None]:
     """Not one more; in a child, which has few of its own."""
-    room, last = use_up_mappings(leave=0), []
+    room = use_up_mappings(leave=0)
+    last: list[Any] = []
     with contextlib.suppress(OSError):
         while True:
             last.append(mmap.mmap(-1, abi.PAGE_SIZE, prot=(mmap.PROT_READ, mmap.PROT_WRITE)[len(last) % 2]))
@@ -135,7 +137,7 @@ def no_mapping_left() -> Iterator[None]:
     room.clear()
 
 
-def test_text_that_cannot_be_taken_away_does_not_become_other_instructions(forked: Forked):
+def test_text_that_cannot_be_taken_away_does_not_become_other_instructions(forked: Forked) -> None:
     """Zeros are `add %al, (%rax)`. Here the page in the middle cannot get a protection of its own."""
     if int(Path("/proc/sys/vm/max_map_count").read_text()) > 200_000:
         pytest.skip("there are too many mappings to use up")
@@ -164,7 +166,7 @@ int at(int index) { return table[index]; }
 """
 
 
-def test_sandboxes_end_and_begin_again_where_no_mapping_is_left(forked: Forked):
+def test_sandboxes_end_and_begin_again_where_no_mapping_is_left(forked: Forked) -> None:
     if int(Path("/proc/sys/vm/max_map_count").read_text()) > 200_000:
         pytest.skip("there are too many mappings to use up")
     constants = tmebox.compile(source_text=CONSTANTS)
@@ -204,7 +206,7 @@ def test_sandboxes_end_and_begin_again_where_no_mapping_is_left(forked: Forked):
 
 
 @pytest.mark.parametrize(("kind", "name"), [("RLIMIT_AS", "ulimit -v"), ("RLIMIT_DATA", "ulimit -d")])
-def test_the_limit_that_was_met_is_named(forked: Forked, kind: str, name: str):
+def test_the_limit_that_was_met_is_named(forked: Forked, kind: str, name: str) -> None:
     """With userfaultfd windows can be written from the start, and count as data."""
     module()
 
@@ -213,7 +215,7 @@ def test_the_limit_that_was_met_is_named(forked: Forked, kind: str, name: str):
         limit = address_space_used() + 100 * abi.GIB
         resource.setrlimit(getattr(resource, kind), (limit, limit))
         most = tmebox.limits().windows.most
-        boxes = []
+        boxes: list[tmebox.Sandbox] = []
         with pytest.raises(tmebox.LimitError) as caught:
             while len(boxes) < 2000:
                 boxes.append(sandbox())
@@ -228,7 +230,7 @@ def test_the_limit_that_was_met_is_named(forked: Forked, kind: str, name: str):
     assert total == 3
 
 
-def test_first_contents_that_need_a_descriptor_are_a_limit_and_pass(forked: Forked):
+def test_first_contents_that_need_a_descriptor_are_a_limit_and_pass(forked: Forked) -> None:
     constants = tmebox.compile(source_text=CONSTANTS)
     module()
 
@@ -250,7 +252,7 @@ def test_first_contents_that_need_a_descriptor_are_a_limit_and_pass(forked: Fork
     assert value == 3
 
 
-def test_descriptors_run_out_and_come_back(forked: Forked, tmp_path: Path):
+def test_descriptors_run_out_and_come_back(forked: Forked, tmp_path: Path) -> None:
     module()
 
     def child() -> tuple[str, int]:
@@ -283,7 +285,7 @@ CORE = (
 
 
 @pytest.mark.parametrize("substrate", ["userfault", "plain"])
-def test_the_core_tests_hold_on_the_other_substrate(substrate: str):
+def test_the_core_tests_hold_on_the_other_substrate(substrate: str) -> None:
     if substrate == WINDOWS.substrate.name:
         pytest.skip("that is the one of this run")
     environment = {**os.environ, "TMEBOX_SUBSTRATE": substrate}
@@ -293,7 +295,7 @@ def test_the_core_tests_hold_on_the_other_substrate(substrate: str):
     assert done.returncode == 0 or refused, done.stdout[-4000:]
 
 
-def test_an_unknown_substrate_is_refused():
+def test_an_unknown_substrate_is_refused() -> None:
     code = "import tmebox; tmebox.stats()"
     environment = {**os.environ, "TMEBOX_SUBSTRATE": "sand"}
     command = [sys.executable, "-c", code]
@@ -322,7 +324,7 @@ print(sandbox().add(3, 4))
 """
 
 
-def test_a_host_that_locks_its_memory_does_not_lock_the_windows():
+def test_a_host_that_locks_its_memory_does_not_lock_the_windows() -> None:
     command = [sys.executable, "-c", LOCKED, str(ROOT)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.stdout in ("7\n", "refused\n"), done

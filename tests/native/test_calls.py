@@ -166,7 +166,7 @@ def test_pointers_are_offsets_or_none(machine: Machine) -> None:
 
 def test_a_buffer_inside_the_window_is_passed_without_a_copy(machine: Machine) -> None:
     region = _native.Region(machine.base + DATA, 64, machine.window, True)
-    array = np.frombuffer(region, dtype=np.uint32)
+    array = np.frombuffer(memoryview(region), dtype=np.uint32)
     array[:] = 7
     assert machine.function("first", "p", "p")(array[4:]) == DATA + 16
     machine.function("store", "pI", "v")(array[1:], 99)
@@ -174,9 +174,9 @@ def test_a_buffer_inside_the_window_is_passed_without_a_copy(machine: Machine) -
 
 
 def test_a_buffer_elsewhere_or_strided_or_read_only_is_left_to_the_slow_path(machine: Machine) -> None:
-    inside = np.frombuffer(_native.Region(machine.base + DATA, 64, machine.window, True), dtype=np.uint8)
+    inside = np.frombuffer(_native.Region(machine.base + DATA, 64, machine.window, True), dtype=np.uint8)  # type: ignore[call-overload]
     other = Machine()
-    foreign = np.frombuffer(_native.Region(other.base + DATA, 64, other.window, True), dtype=np.uint8)
+    foreign = np.frombuffer(_native.Region(other.base + DATA, 64, other.window, True), dtype=np.uint8)  # type: ignore[call-overload]
     read_only = inside.view()
     read_only.flags.writeable = False
     same = machine.function("first", "p", "p")
@@ -235,7 +235,7 @@ def test_an_instance_that_was_never_initialised_refuses_calls() -> None:
 )
 def test_an_impossible_window_or_stack_is_refused(base: int, low: int, top: int) -> None:
     with pytest.raises(ValueError):
-        _native.Instance(base, low, top, print)
+        _native.Instance(base, low, top, print)  # type: ignore[arg-type]
 
 
 def test_cycles_through_functions_and_instances_are_collected() -> None:

@@ -116,7 +116,7 @@ def test_calls_nest_in_the_same_instance() -> None:
 
 
 def test_a_nested_call_leaves_the_outer_ones_stack_alone() -> None:
-    machine = Machine(imports=[(lambda: machine.call("weigh", stack=bytes(800)), "", "l")])
+    machine = Machine(imports=[(lambda: machine.call("weigh", stack=bytes(800)), "", "l")])  # type: ignore[has-type]
     assert machine.call("keep_registers") == 1
 
 

@@ -103,7 +103,7 @@ def test_a_read_only_region_gives_no_writable_view(pages: int) -> None:
     region = _native.Region(pages, 16, None, False)
     assert memoryview(region).readonly
     with pytest.raises(ValueError):
-        np.frombuffer(region, dtype=np.uint8)[0] = 1
+        np.frombuffer(memoryview(region), dtype=np.uint8)[0] = 1
 
 
 def test_a_view_keeps_the_regions_owner_alive(pages: int) -> None:
@@ -113,7 +113,7 @@ def test_a_view_keeps_the_regions_owner_alive(pages: int) -> None:
     _native.map_zero(pages, PAGE, READ_WRITE)
     owner = Owner()
     alive = weakref.ref(owner)
-    view = np.frombuffer(_native.Region(pages, 16, owner, True), dtype=np.uint8)
+    view = np.frombuffer(_native.Region(pages, 16, owner, True), dtype=np.uint8)  # type: ignore[call-overload]
     del owner
     gc.collect()
     assert alive() is not None

@@ -83,7 +83,7 @@ def test_threads_call_and_trap_side_by_side_without_mixing_windows() -> None:
     errors: list[object] = []
 
     def once() -> None:
-        machine = Machine(imports=[(lambda: machine.call("window_base"), "", "l")])
+        machine = Machine(imports=[(lambda: machine.call("window_base"), "", "l")])  # type: ignore[has-type]
         if machine.call("call_0") != machine.base:
             errors.append("window")
         try:

@@ -45,7 +45,7 @@ def core(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("core")
     places = [f"-t{folder / 'temporary'}", f"-b{folder / 'library'}"]
     environment = {**os.environ, "CC": "gcc", "CFLAGS": f"-O1 -g {SANITIZE}", "LDFLAGS": SANITIZE}
-    command = [sys.executable, ROOT / "setup.py", "-q", "build_ext", "-f", *places]
+    command: list[str | Path] = [sys.executable, ROOT / "setup.py", "-q", "build_ext", "-f", *places]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     if "cannot find -lubsan" in done.stderr:
         pytest.skip("gcc's library for undefined behaviour is not installed")

@@ -33,7 +33,7 @@ def compiler(tmp_path: Path) -> Path:
 def compiled(compiler: Path, variable: str, flags: str) -> list[list[str]]:
     """The arguments with which each file of the core is compiled."""
     folder = compiler.parent
-    command = [
+    command: list[str | Path] = [
         sys.executable,
         SETUP,
         "-q",

@@ -8,6 +8,7 @@ import sys
 import time
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -31,7 +32,7 @@ class Environment:
         self.empty.mkdir()
         self.run([ROOT / "tools" / "make-venv", folder / "venv"], PYTHON=python)
 
-    def python(self, *arguments: str | Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    def python(self, *arguments: str | Path, **variables: Any) -> subprocess.CompletedProcess[str]:
         return self.run([self.folder / "venv" / "bin" / "python", *arguments], **variables)
 
     def install(self, *requirements: str) -> None:

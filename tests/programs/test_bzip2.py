@@ -28,8 +28,10 @@ class Builds:
 def bzip2(tmp_path_factory: pytest.TempPathFactory) -> Builds:
     source = source_of("bzip2")
     directory = tmp_path_factory.mktemp("bzip2")
-    copies = [make(source, directory, tools, "bzip2") for tools in (native_tools(), sandboxed_tools())]
-    return Builds(*(copy / "bzip2" for copy in copies), source)
+    native, sandboxed = (
+        make(source, directory, tools, "bzip2") for tools in (native_tools(), sandboxed_tools())
+    )
+    return Builds(native / "bzip2", sandboxed / "bzip2", source)
 
 
 @pytest.fixture(scope="session")

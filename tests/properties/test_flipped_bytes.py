@@ -13,6 +13,8 @@ import pytest
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
+from tmebox.abi import Base
+
 sys.path.append(str(Path(__file__).parents[1] / "hostile"))
 
 import tmebox
@@ -75,13 +77,13 @@ SETTINGS = settings(
 
 
 @functools.cache
-def small(base: str) -> ModuleFile:
+def small(base: Base) -> ModuleFile:
     needs(base)
     return tmebox.compile(source_text=SMALL, base=base).file
 
 
 @functools.cache
-def memory_attacks(base: str) -> ModuleFile:
+def memory_attacks(base: Base) -> ModuleFile:
     """A text full of string instructions, atomics, vectors and stack tricks; no `alive`."""
     needs(base)
     file = tmebox.compile(SOURCES / "memory.c", base=base).file
@@ -137,7 +139,7 @@ def is_refused_or_harmless(file: ModuleFile, mutations: list[tuple[str, int, int
 @SETTINGS
 @given(mutations=st.lists(MUTATION, min_size=1, max_size=1))
 def test_a_changed_byte_is_refused_or_harmless(
-    file: Callable[[str], ModuleFile], base: str, mutations: list[tuple[str, int, int]]
+    file: Callable[[str], ModuleFile], base: Base, mutations: list[tuple[str, int, int]]
 ) -> None:
     is_refused_or_harmless(file(base), mutations)
 
@@ -147,13 +149,13 @@ def test_a_changed_byte_is_refused_or_harmless(
 @SETTINGS
 @given(mutations=st.lists(MUTATION, min_size=2, max_size=4))
 def test_several_changed_bytes_are_refused_or_harmless(
-    file: Callable[[str], ModuleFile], base: str, mutations: list[tuple[str, int, int]]
+    file: Callable[[str], ModuleFile], base: Base, mutations: list[tuple[str, int, int]]
 ) -> None:
     is_refused_or_harmless(file(base), mutations)
 
 
 @pytest.mark.parametrize("base", abi.BASES)
-def test_every_single_bit_of_an_opcode_sequence_matters(base: str) -> None:
+def test_every_single_bit_of_an_opcode_sequence_matters(base: Base) -> None:
     """Flipping any bit of the checked-return sequences of a text is refused: none of their bytes is free
     but the branch's displacement, which may only lead to other instructions."""
     file = small(base)

@@ -18,6 +18,7 @@ import tmebox
 from tests.properties.c_programs import Program, programs
 from tests.properties.compilers import needs
 from tmebox import Sandbox, abi
+from tmebox.abi import Base
 
 pytestmark = pytest.mark.slow
 
@@ -63,11 +64,11 @@ def native_results(program: Program, calls: Sequence[tuple[int, int, float]]) ->
 
 
 def sandboxed_results(
-    program: Program, calls: Sequence[tuple[int, int, float]], options: Sequence[str], base: str
+    program: Program, calls: Sequence[tuple[int, int, float]], options: Sequence[str], base: Base
 ) -> list[int]:
     module = tmebox.compile(
         source_text=program.source,
-        optimize=options[0],
+        optimize=options[0],  # type: ignore[arg-type]
         flags=(*options[1:], "-w", "-ffp-contract=off"),
         base=base,
     )
@@ -89,7 +90,7 @@ def this_machine_runs(options: Sequence[str]) -> bool:
 @SETTINGS
 @given(programs(), CALLS, OPTIONS)
 def test_a_random_program_computes_the_same_natively_and_sandboxed(
-    base: str, program: Program, calls: list[tuple[int, int, float]], options: tuple[str, ...]
+    base: Base, program: Program, calls: list[tuple[int, int, float]], options: tuple[str, ...]
 ) -> None:
     """Loading verifies, so this also holds that the verifier accepts whatever the rewriter makes."""
     needs(base)

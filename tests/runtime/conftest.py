@@ -1,5 +1,7 @@
 """Modules that several test files call, compiled once per session."""
 
+from collections.abc import Iterator
+
 import pytest
 
 import tmebox
@@ -64,11 +66,11 @@ int count(void) { return ++counter; }
 
 
 @pytest.fixture(scope="session")
-def calls_module():
+def calls_module() -> tmebox.Module:
     return tmebox.compile(source_text=CALLS_C)
 
 
 @pytest.fixture
-def calls(calls_module):
+def calls(calls_module: tmebox.Module) -> Iterator[tmebox.Sandbox]:
     with tmebox.Sandbox(calls_module) as sandbox:
         yield sandbox

@@ -4,6 +4,7 @@ import array
 import contextlib
 import gc
 import threading
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,13 +12,13 @@ import pytest
 import tmebox
 
 
-def test_const_buffers_are_copied_in(calls):
+def test_const_buffers_are_copied_in(calls: tmebox.Sandbox) -> None:
     assert calls.total(np.arange(10, dtype=np.int32), 10) == 45
     assert calls.total(array.array("i", range(10)), 10) == 45
     assert calls.total(np.arange(10, dtype=np.int32).tobytes(), 10) == 45
 
 
-def test_mutable_buffers_are_updated(calls):
+def test_mutable_buffers_are_updated(calls: tmebox.Sandbox) -> None:
     values = np.ones(4)
     calls.scale(values, 4, 2.5)
     assert values.tolist() == [2.5] * 4
@@ -26,7 +27,7 @@ def test_mutable_buffers_are_updated(calls):
     assert raw == b"\7\7\7\7"
 
 
-def test_in_out_and_inout_say_what_is_copied(calls):
+def test_in_out_and_inout_say_what_is_copied(calls: tmebox.Sandbox) -> None:
     values = np.ones(4)
     calls.scale(tmebox.In(values), 4, 3.0)
     assert values.tolist() == [1.0] * 4
@@ -36,7 +37,7 @@ def test_in_out_and_inout_say_what_is_copied(calls):
     assert values.tolist() == [0.0] * 4
 
 
-def test_an_array_inside_is_passed_without_a_copy(calls):
+def test_an_array_inside_is_passed_without_a_copy(calls: tmebox.Sandbox) -> None:
     inside = calls.array(1000, np.float64)
     assert inside.flags.writeable
     assert not inside.any()
@@ -48,7 +49,7 @@ def test_an_array_inside_is_passed_without_a_copy(calls):
     assert inside.sum() == 3960.0
 
 
-def test_arrays_of_any_shape_and_type(calls):
+def test_arrays_of_any_shape_and_type(calls: tmebox.Sandbox) -> None:
     grid = calls.array((3, 4), np.int32)
     assert grid.shape == (3, 4)
     assert grid.dtype == np.int32
@@ -59,12 +60,12 @@ def test_arrays_of_any_shape_and_type(calls):
         calls.array(1 << 40)
 
 
-def test_memory_of_dropped_arrays_is_reused(calls):
+def test_memory_of_dropped_arrays_is_reused(calls: tmebox.Sandbox) -> None:
     for _ in range(200):
         calls.array(4 << 20)[0] = 1
 
 
-def test_wrong_buffers_are_refused(calls):
+def test_wrong_buffers_are_refused(calls: tmebox.Sandbox) -> None:
     with pytest.raises(TypeError, match="read-only"):
         frozen = np.ones(4)
         frozen.flags.writeable = False
@@ -83,7 +84,7 @@ def test_wrong_buffers_are_refused(calls):
         calls.move_point(bytearray(7), 1)
 
 
-def test_views_that_outlive_their_sandbox_show_zeros(calls_module):
+def test_views_that_outlive_their_sandbox_show_zeros(calls_module: tmebox.Module) -> None:
     sandbox = tmebox.Sandbox(calls_module)
     inside = sandbox.array(100_000, np.int64)
     inside[:] = 7
@@ -102,7 +103,7 @@ def test_views_that_outlive_their_sandbox_show_zeros(calls_module):
     gc.collect()
 
 
-def test_a_view_is_safe_while_sandboxes_come_and_go(calls_module):
+def test_a_view_is_safe_while_sandboxes_come_and_go(calls_module: tmebox.Module) -> None:
     kept = []
     for value in range(50):
         with tmebox.Sandbox(calls_module) as sandbox:
@@ -113,7 +114,7 @@ def test_a_view_is_safe_while_sandboxes_come_and_go(calls_module):
     assert not any(array.any() for array in kept)
 
 
-def test_memory_is_bounds_checked(calls):
+def test_memory_is_bounds_checked(calls: tmebox.Sandbox) -> None:
     offset = calls.same(calls.array(64))
     calls.memory.write(offset, b"hello\0")
     assert calls.memory.read(offset, 5) == b"hello"
@@ -135,13 +136,13 @@ def test_memory_is_bounds_checked(calls):
         calls.memory.write(tmebox_control_page(), b"\0" * 8)
 
 
-def tmebox_control_page():
+def tmebox_control_page() -> Any:
     from tmebox import abi
 
     return abi.CONTROL_PAGE
 
 
-def test_memory_of_a_closed_sandbox_is_refused(calls_module):
+def test_memory_of_a_closed_sandbox_is_refused(calls_module: tmebox.Module) -> None:
     sandbox = tmebox.Sandbox(calls_module)
     sandbox.close()
     with pytest.raises(tmebox.SandboxClosed):
@@ -153,7 +154,7 @@ def test_memory_of_a_closed_sandbox_is_refused(calls_module):
     sandbox.close()
 
 
-def test_memory_is_not_written_under_a_running_call():
+def test_memory_is_not_written_under_a_running_call() -> None:
     module = tmebox.compile(
         source_text="volatile int go; void run(void) { while (!go); } void *at(void) { return (void *)&go; }"
     )
@@ -164,7 +165,7 @@ def test_memory_is_not_written_under_a_running_call():
             sandbox.memory.view(offset, 4)[0] = 1
         flag = sandbox.array(1, np.int32)
 
-        def run():
+        def run() -> None:
             with contextlib.suppress(tmebox.Timeout):
                 sandbox.call("run", timeout=0.2)
 
@@ -183,7 +184,7 @@ def test_memory_is_not_written_under_a_running_call():
     assert busy
 
 
-def test_only_whole_heap_pages_can_be_discarded(calls):
+def test_only_whole_heap_pages_can_be_discarded(calls: tmebox.Sandbox) -> None:
     from tmebox import abi
 
     page = abi.PAGE_SIZE

@@ -2,12 +2,15 @@
 
 import inspect
 import math
+from typing import Any
 
 import pytest
 
+import tmebox
+
 
 @pytest.mark.parametrize("bits", [8, 16, 32, 64])
-def test_integers_of_every_width_go_both_ways_at_their_limits(calls, bits):
+def test_integers_of_every_width_go_both_ways_at_their_limits(calls: tmebox.Sandbox, bits: Any) -> None:
     for value in (-(1 << bits - 1), -1, 0, 1, (1 << bits - 1) - 1):
         assert getattr(calls, f"echo_i{bits}")(value) == value
     for value in (0, 1, (1 << bits) - 1):
@@ -15,14 +18,14 @@ def test_integers_of_every_width_go_both_ways_at_their_limits(calls, bits):
 
 
 @pytest.mark.parametrize("bits", [8, 16, 32, 64])
-def test_integers_out_of_range_are_refused_by_name(calls, bits):
+def test_integers_out_of_range_are_refused_by_name(calls: tmebox.Sandbox, bits: Any) -> None:
     with pytest.raises(OverflowError, match="argument 1"):
         getattr(calls, f"echo_i{bits}")(1 << bits - 1)
     with pytest.raises(OverflowError, match="argument 1"):
         getattr(calls, f"echo_u{bits}")(-1)
 
 
-def test_floats_bools_enums_and_void(calls):
+def test_floats_bools_enums_and_void(calls: tmebox.Sandbox) -> None:
     assert calls.half(3.0) == 1.5
     assert calls.twice(0.1) == 0.2
     assert calls.twice(3) == 6.0
@@ -33,13 +36,13 @@ def test_floats_bools_enums_and_void(calls):
     assert calls.nothing() is None
 
 
-def test_more_arguments_than_registers(calls):
+def test_more_arguments_than_registers(calls: tmebox.Sandbox) -> None:
     assert calls.sum8(1, 2, 3, 4, 5, 6, 7, 8) == 204
     values = [1, 2.5, 3, 0.5, 5, 6.25, 7, 8, 9, 10, 11.0, 12.0, 13.0, 14.0, 15.0, 16.0]
     assert calls.mix(*values) == sum(values)
 
 
-def test_structs_by_value(calls):
+def test_structs_by_value(calls: tmebox.Sandbox) -> None:
     assert calls.flip((1, -2)) == (-2, 1)
     assert calls.flip({"x": 3, "y": 4}).x == 4
     assert calls.grow((1.5, 40)) == (2.5, 42)
@@ -48,14 +51,14 @@ def test_structs_by_value(calls):
     assert calls.tag(((7, 8), 9)) == ((-7, 8), 10)
 
 
-def test_structs_by_pointer(calls):
+def test_structs_by_pointer(calls: tmebox.Sandbox) -> None:
     point = {"x": 1, "y": 2}
     calls.move_point(point, 10)
     assert point == {"x": 11, "y": 2}
     assert calls.point_sum((20, 22)) == 42
 
 
-def test_wrong_struct_values_say_what_is_wrong(calls):
+def test_wrong_struct_values_say_what_is_wrong(calls: tmebox.Sandbox) -> None:
     with pytest.raises(TypeError, match="no field 'z'"):
         calls.flip({"x": 1, "z": 2})
     with pytest.raises(TypeError, match="2 fields"):
@@ -64,7 +67,7 @@ def test_wrong_struct_values_say_what_is_wrong(calls):
         calls.flip((1 << 31, 0))
 
 
-def test_strings_in_and_out(calls):
+def test_strings_in_and_out(calls: tmebox.Sandbox) -> None:
     assert calls.length("grün") == 5
     assert calls.length(b"bytes") == 5
     assert calls.name(1) == "sandboxed é"
@@ -72,7 +75,7 @@ def test_strings_in_and_out(calls):
     assert calls.name(-1) is None
 
 
-def test_wrong_counts_and_types_raise_type_errors(calls):
+def test_wrong_counts_and_types_raise_type_errors(calls: tmebox.Sandbox) -> None:
     with pytest.raises(TypeError, match=r"add\(\) takes 2 arguments \(a, b\), 1 given"):
         calls.add(1)
     with pytest.raises(TypeError, match="3 given"):
@@ -85,32 +88,34 @@ def test_wrong_counts_and_types_raise_type_errors(calls):
         calls.twice("1.0")
 
 
-def test_keyword_arguments_are_the_parameters_of_the_source(calls):
+def test_keyword_arguments_are_the_parameters_of_the_source(calls: tmebox.Sandbox) -> None:
     assert calls.add(b=3, a=4) == 7
     assert calls.add(3, b=4) == 7
     with pytest.raises(TypeError, match="unexpected"):
         calls.add(1, 2, c=3)
 
 
-def test_signatures_are_visible_to_inspect_and_help(calls):
+def test_signatures_are_visible_to_inspect_and_help(calls: tmebox.Sandbox) -> None:
     assert str(inspect.signature(calls.add)) == "(a: 'int', b: 'int') -> 'int'"
-    assert "int add(int a, int b)" in inspect.getdoc(calls.add)
+    assert "int add(int a, int b)" in inspect.getdoc(calls.add)  # type: ignore[operator]
     assert "add" in dir(calls)
 
 
-def test_an_unknown_export_names_those_there_are(calls):
+def test_an_unknown_export_names_those_there_are(calls: tmebox.Sandbox) -> None:
     with pytest.raises(AttributeError, match=r"exports no function 'subtract'.*add"):
         calls.subtract(1, 2)
 
 
-def test_call_by_name_and_raw(calls):
+def test_call_by_name_and_raw(calls: tmebox.Sandbox) -> None:
     assert calls.call("add", 3, 4) == 7
     assert calls.call("add", 3, b=4) == 7
     assert calls.call("add", 3, 4, timeout=1.0) == 7
     assert calls.call_raw("add", 3, 4) == 7
 
 
-def test_globals_live_as_long_as_the_sandbox_and_are_its_own(calls, calls_module):
+def test_globals_live_as_long_as_the_sandbox_and_are_its_own(
+    calls: tmebox.Sandbox, calls_module: tmebox.Module
+) -> None:
     import tmebox
 
     assert [calls.count() for _ in range(3)] == [1, 2, 3]
@@ -119,7 +124,7 @@ def test_globals_live_as_long_as_the_sandbox_and_are_its_own(calls, calls_module
     assert calls.count() == 4
 
 
-def test_pointers_are_offsets_and_nothing_else(calls):
+def test_pointers_are_offsets_and_nothing_else(calls: tmebox.Sandbox) -> None:
     assert calls.same(0x12345) == 0x12345
     assert calls.same(None) == 0
     for bad in (-1, 1 << 32):

@@ -59,7 +59,7 @@ def meet(
     (tmp_path / "secret").write_bytes(b"x")
     meeting, outcomes = Meeting(), []
     imports = {"arrive": meeting.arrive, "leave": meeting.leave}
-    sandbox = tmebox.Sandbox(module, imports=imports, **options)
+    sandbox = tmebox.Sandbox(module, imports=imports, **options)  # type: ignore[arg-type]
 
     def call() -> None:
         try:
@@ -122,7 +122,7 @@ def test_a_call_inside_a_program_has_the_programs_world(module: tmebox.Module, t
         sandbox.call("open_secret", timeout=5)
 
     imports = {"arrive": lambda: None, "leave": results.append, "inner": inner}
-    with tmebox.Sandbox(program, imports=imports) as sandbox:
+    with tmebox.Sandbox(program, imports=imports) as sandbox:  # type: ignore[arg-type]
         assert sandbox.run(["p"], dirs=[(tmp_path, "/s", "ro")]).exit_code == 5
         assert min(results) >= 0 and len(results) == 2
         sandbox.open_secret()

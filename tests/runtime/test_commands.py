@@ -1,6 +1,7 @@
 """Programs with main(): arguments, environment, files, output, exit codes."""
 
 import io
+from pathlib import Path
 
 import pytest
 
@@ -44,11 +45,11 @@ int main(int argc, char **argv)
 
 
 @pytest.fixture(scope="module")
-def module():
+def module() -> tmebox.Module:
     return tmebox.compile(source_text=PROGRAM_C)
 
 
-def test_output_environment_arguments_and_exit_code(module):
+def test_output_environment_arguments_and_exit_code(module: tmebox.Module) -> None:
     with tmebox.Sandbox(module, env={"HOME": "/nowhere"}) as sandbox:
         done = sandbox.run(["prog", "a b", ""])
     assert done.exit_code == 3
@@ -56,13 +57,13 @@ def test_output_environment_arguments_and_exit_code(module):
     assert done.stderr == b"to stderr\n"
 
 
-def test_every_run_starts_fresh(module):
+def test_every_run_starts_fresh(module: tmebox.Module) -> None:
     with tmebox.Sandbox(module) as sandbox:
         first, second = sandbox.run(["p"]), sandbox.run(["p"])
     assert first == second
 
 
-def test_stdin_from_bytes_and_files(module):
+def test_stdin_from_bytes_and_files(module: tmebox.Module) -> None:
     text = b"".join(b"line %d\n" % i for i in range(5000))
     with tmebox.Sandbox(module) as sandbox:
         assert sandbox.run(["p", "echo"], stdin=text).stdout == text
@@ -70,8 +71,8 @@ def test_stdin_from_bytes_and_files(module):
         assert sandbox.run(["p", "echo"]).stdout == b""
 
 
-def test_output_can_be_streamed(module):
-    pieces = []
+def test_output_can_be_streamed(module: tmebox.Module) -> None:
+    pieces: list[bytes] = []
     file = io.BytesIO()
     with tmebox.Sandbox(module) as sandbox:
         done = sandbox.run(["p"], stdout=pieces.append, stderr=file)
@@ -80,7 +81,7 @@ def test_output_can_be_streamed(module):
     assert done.stdout == done.stderr == b""
 
 
-def test_files_only_under_preopened_directories(module, tmp_path):
+def test_files_only_under_preopened_directories(module: tmebox.Module, tmp_path: Path) -> None:
     (tmp_path / "inside.txt").write_text("hello\n")
     (tmp_path.parent / "outside.txt").write_text("secret\n")
     with tmebox.Sandbox(module, dirs=[f"{tmp_path}:/data"]) as sandbox:
@@ -92,13 +93,13 @@ def test_files_only_under_preopened_directories(module, tmp_path):
     assert (tmp_path / "new.txt").read_text() == "text 0.333\n"
 
 
-def test_a_read_only_directory_cannot_be_written(module, tmp_path):
+def test_a_read_only_directory_cannot_be_written(module: tmebox.Module, tmp_path: Path) -> None:
     with tmebox.Sandbox(module, dirs=[f"{tmp_path}:/data:ro"]) as sandbox:
         assert sandbox.run(["p", "write", "/data/new.txt", "text"]).exit_code == 2
     assert list(tmp_path.iterdir()) == []
 
 
-def test_abort_is_its_own_trap(module):
+def test_abort_is_its_own_trap(module: tmebox.Module) -> None:
     with tmebox.Sandbox(module) as sandbox:
         with pytest.raises(tmebox.Aborted):
             sandbox.run(["p", "abort"])
@@ -106,12 +107,12 @@ def test_abort_is_its_own_trap(module):
             sandbox.run(["p"])
 
 
-def test_a_library_has_no_main_to_run(calls):
+def test_a_library_has_no_main_to_run(calls: tmebox.Sandbox) -> None:
     with pytest.raises(tmebox.ModuleError, match="no main"):
         calls.run(["p"])
 
 
-def test_exports_may_have_the_names_of_attributes():
+def test_exports_may_have_the_names_of_attributes() -> None:
     module = tmebox.compile(
         source_text="int memory(void) { return 1; } int base(int x) { return x; } "
         "int run(void) { return 3; } "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 import tmebox
+from tmebox.hints import Optimization
 
 NAMES = "abcdefghijk"
 SOURCE = f"""
@@ -32,7 +33,7 @@ REVERSED = sum(i * (12 - i) for i in range(1, 12))
 
 
 @pytest.mark.parametrize("optimize", ["-O0", "-O1", "-O3"])
-def test_the_eleventh_argument_arrives_however_the_function_is_reached(optimize: str) -> None:
+def test_the_eleventh_argument_arrives_however_the_function_is_reached(optimize: Optimization) -> None:
     with tmebox.Sandbox(tmebox.compile(source_text=SOURCE, optimize=optimize)) as box:
         assert box.direct() == box.through_pointer() == box.through_table(2) == box.through_object() == SUM
         assert box.by_tail_call() == box.by_direct_tail_call() == REVERSED

@@ -90,7 +90,7 @@ def given_buffers() -> dict[str, tuple[str, Any]]:
         "long for int": ("sum", np.ones(3, np.int64)),
         "float for double": ("mean", np.ones(3, np.float32)),
         "integers for double": ("mean", np.ones(3, np.int64)),
-        "memoryview of long": ("mean", memoryview(np.ones(3, np.int64))),
+        "memoryview of long": ("mean", memoryview(np.ones(3, np.int64))),  # type: ignore[arg-type]
         "integers for bool": ("on", np.ones(3, np.uint8)),
         "bool for integers": ("colors", np.ones(4, bool)),
         "ctypes floats": ("sum", (ctypes.c_float * 3)(1, 2, 3)),
@@ -294,6 +294,7 @@ def test_floats_are_numbers_and_fit(box: Any) -> None:
 
 def test_bools_are_bools(box: Any) -> None:
     assert [box.flag(v) for v in (True, False, 1, 0, np.bool_(True), np.int8(1))] == [1, 0, 1, 0, 1, 1]
+    value: Any
     for value in (2, "yes", b"", None, [], 1.0):
         with pytest.raises(TypeError, match=r"argument 1 \(bool b\): expected a bool"):
             box.flag(value)

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import timeit
 from pathlib import Path
+from typing import Any
 
 import iced_x86
 import numpy as np
@@ -70,7 +71,7 @@ def instructions(text: bytes) -> list[str]:
     return [line for line in decoded if not NOT_INSTRUCTIONS.match(line)]
 
 
-def test_loads_and_stores_take_no_extra_instruction(tmp_path):
+def test_loads_and_stores_take_no_extra_instruction(tmp_path: Path) -> None:
     """But for the one that a loop waits for, `n->next`: it is faster with two more (ADR 13)."""
     options = CompileOptions(use_libc=False, isolation="data")
     text = build([SourceText(LOADS_AND_STORES_C)], options).text
@@ -79,7 +80,7 @@ def test_loads_and_stores_take_no_extra_instruction(tmp_path):
     assert len(instructions(text)) == native_instructions(LOADS_AND_STORES_C, tmp_path) + 2
 
 
-def test_code_isolation_adds_only_return_checks(tmp_path):
+def test_code_isolation_adds_only_return_checks(tmp_path: Path) -> None:
     options = CompileOptions(use_libc=False)
     isolated = len(instructions(build([SourceText(LOADS_AND_STORES_C)], options).text))
     native = native_instructions(LOADS_AND_STORES_C, tmp_path)
@@ -88,11 +89,13 @@ def test_code_isolation_adds_only_return_checks(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def kernel():
+def kernel() -> Any:
     return tmebox.compile(source_text=KERNEL_C + "int add(int a, int b) { return a + b; }")
 
 
-def test_time_of_a_call_and_of_a_memory_bound_loop_is_shown(kernel, tmp_path, capsys):
+def test_time_of_a_call_and_of_a_memory_bound_loop_is_shown(
+    kernel: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     native = ctypes.CDLL(str(native_library(KERNEL_C, tmp_path))).work
     native.restype = ctypes.c_uint32
     rounds = 2_000_000
@@ -117,7 +120,7 @@ def test_time_of_a_call_and_of_a_memory_bound_loop_is_shown(kernel, tmp_path, ca
         )
 
 
-def test_text_is_shared_by_all_sandboxes_of_a_module(kernel):
+def test_text_is_shared_by_all_sandboxes_of_a_module(kernel: Any) -> None:
     with tmebox.Sandbox(kernel) as first, tmebox.Sandbox(kernel) as second:
         assert first.module.address == second.module.address
         assert first.base != second.base

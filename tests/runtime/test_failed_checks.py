@@ -6,6 +6,7 @@ import pytest
 
 import tmebox
 from tmebox.abi import TRAP_REASON
+from tmebox.hints import Optimization
 from tmebox.runtime.failed_checks import REASONS, UNKNOWN, failed_check
 
 SOURCE = """
@@ -63,7 +64,7 @@ def test_the_message_says_which_check_has_failed(
 
 
 @pytest.mark.parametrize("optimize", ["-O0", "-O2"])
-def test_overflow_traps_with_ftrapv_and_the_rest_computes(optimize: str) -> None:
+def test_overflow_traps_with_ftrapv_and_the_rest_computes(optimize: Optimization) -> None:
     module = tmebox.compile(source_text=SOURCE, flags=("-ftrapv", "-w"), optimize=optimize)
     with tmebox.Sandbox(module) as sandbox:
         assert [sandbox.add(3, 4), sandbox.sub(3, 4), sandbox.mul(3, 4)] == [7, -1, 12]
@@ -104,11 +105,11 @@ class Bytes:
     "data", [b"", b"\x0f\x0b", b"\x0f\x0b\xb8", b"\x0f\x0b\xb8\x01\0\0\0", b"\x0f\x0b\xb9\0rmt"]
 )
 def test_other_bytes_have_no_reason(data: bytes) -> None:
-    assert failed_check(Bytes(data), 0) == UNKNOWN  # type: ignore[arg-type]
+    assert failed_check(Bytes(data), 0) == UNKNOWN
     assert failed_check(None, 0) == UNKNOWN
 
 
 def test_every_number_has_a_message() -> None:
     for number in range(256):
         code = b"\x0f\x0b\xb8" + (TRAP_REASON + number).to_bytes(4, "little")
-        assert "check that the compiler put in" in failed_check(Bytes(code), 0)  # type: ignore[arg-type]
+        assert "check that the compiler put in" in failed_check(Bytes(code), 0)

@@ -1,6 +1,7 @@
 """Host functions: types from the prototype, exceptions, nesting, and what a hostile guest may pass."""
 
 import gc
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,19 +28,19 @@ int recurse(int n) { return n ? log_message("down", n) + 1 : 0; }
 
 
 @pytest.fixture(scope="module")
-def module():
+def module() -> tmebox.Module:
     return tmebox.compile(source_text=IMPORTS_C)
 
 
-def functions(**given):
+def functions(**given: Any) -> Any:
     unused = {name: (lambda *_: 0) for name in ("log_message", "weigh", "mirror", "poke", "many")}
     return unused | given
 
 
-def test_arguments_arrive_by_the_c_prototype(module):
+def test_arguments_arrive_by_the_c_prototype(module: tmebox.Module) -> None:
     seen = []
 
-    def log_message(text, level):
+    def log_message(text: Any, level: Any) -> Any:
         seen.append((text, level))
         return len(text or "")
 
@@ -58,7 +59,7 @@ def test_arguments_arrive_by_the_c_prototype(module):
         assert sandbox.spread() == 204
 
 
-def test_pointers_are_offsets_and_memory_is_reached_through_the_sandbox(module):
+def test_pointers_are_offsets_and_memory_is_reached_through_the_sandbox(module: tmebox.Module) -> None:
     def poke(sandbox: tmebox.Sandbox, where: int, size: int) -> None:
         sandbox.memory.write(where, b"\x01" * size)
 
@@ -66,12 +67,12 @@ def test_pointers_are_offsets_and_memory_is_reached_through_the_sandbox(module):
         assert sandbox.fill() == 0x01010101
 
 
-def test_a_wild_string_pointer_is_an_error_not_a_crash(module):
+def test_a_wild_string_pointer_is_an_error_not_a_crash(module: tmebox.Module) -> None:
     with tmebox.Sandbox(module, imports=functions()) as sandbox, pytest.raises(tmebox.BadPointer):
         sandbox.speak_wild()
 
 
-def test_annotations_choose_bytes_or_offsets(module):
+def test_annotations_choose_bytes_or_offsets(module: tmebox.Module) -> None:
     got = []
 
     def as_bytes(text: bytes, level: int) -> int:
@@ -79,7 +80,7 @@ def test_annotations_choose_bytes_or_offsets(module):
         return 0
 
     def as_offset(text: int, level: int) -> int:
-        got.append(text)
+        got.append(text)  # type: ignore[arg-type]
         return 0
 
     for function in (as_bytes, as_offset):
@@ -89,8 +90,8 @@ def test_annotations_choose_bytes_or_offsets(module):
     assert isinstance(got[1], int)
 
 
-def test_an_exception_unwinds_and_the_sandbox_stays_usable(module):
-    def log_message(text, level):
+def test_an_exception_unwinds_and_the_sandbox_stays_usable(module: tmebox.Module) -> None:
+    def log_message(text: Any, level: Any) -> Any:
         if level < 0:
             raise KeyError(level)
         return 1
@@ -102,7 +103,7 @@ def test_an_exception_unwinds_and_the_sandbox_stays_usable(module):
         assert sandbox.speak(1) == 2
 
 
-def test_results_of_the_wrong_type_or_size_raise_at_the_call(module):
+def test_results_of_the_wrong_type_or_size_raise_at_the_call(module: tmebox.Module) -> None:
     for wrong in ("text", 1 << 40, 1.5, None):
         with tmebox.Sandbox(module, imports=functions(log_message=lambda *_, r=wrong: r)) as sandbox:
             with pytest.raises((TypeError, OverflowError)):
@@ -110,7 +111,7 @@ def test_results_of_the_wrong_type_or_size_raise_at_the_call(module):
             assert sandbox.spread() == 0
 
 
-def test_a_wrong_result_is_told_by_function_and_type(module):
+def test_a_wrong_result_is_told_by_function_and_type(module: tmebox.Module) -> None:
     for wrong, message in (
         ("text", r"result of the host function log_message\(\) \(int\): expected an integer, got str"),
         (1 << 40, r"result of the host function log_message\(\) \(int\): 1099511627776 does not fit int"),
@@ -125,7 +126,7 @@ def test_a_wrong_result_is_told_by_function_and_type(module):
         assert sandbox.scale() == 1.5
 
 
-def test_an_import_that_is_only_passed_on_has_its_prototype():
+def test_an_import_that_is_only_passed_on_has_its_prototype() -> None:
     source = """
     #include <stdlib.h>
     int compare(const void *a, const void *b);
@@ -145,25 +146,25 @@ def test_an_import_that_is_only_passed_on_has_its_prototype():
     assert values.tolist() == [-1, 2, 3]
 
 
-def test_host_functions_may_call_back_into_the_sandbox(module):
-    sandbox = tmebox.Sandbox(module, imports=functions(log_message=lambda text, n: sandbox.recurse(n - 1)))
+def test_host_functions_may_call_back_into_the_sandbox(module: tmebox.Module) -> None:
+    sandbox = tmebox.Sandbox(module, imports=functions(log_message=lambda text, n: sandbox.recurse(n - 1)))  # type: ignore[has-type]
     with sandbox:
         assert sandbox.recurse(50) == 50
 
 
-def test_host_functions_may_use_another_sandbox(module):
+def test_host_functions_may_use_another_sandbox(module: tmebox.Module) -> None:
     with tmebox.Sandbox(module, imports=functions(log_message=lambda *_: 41)) as inner:
         outer = tmebox.Sandbox(module, imports=functions(log_message=lambda text, n: inner.speak(n)))
         with outer:
             assert outer.speak(0) == 43
 
 
-def test_a_missing_import_is_named_with_its_prototype(module):
+def test_a_missing_import_is_named_with_its_prototype(module: tmebox.Module) -> None:
     with pytest.raises(tmebox.ModuleError, match=r"int log_message\(const char \*"):
         tmebox.Sandbox(module)
 
 
-def test_registered_host_functions_are_found_by_name():
+def test_registered_host_functions_are_found_by_name() -> None:
     @tmebox.host_function(name="answer_of_the_test")
     def answer() -> int:
         return 42
@@ -175,7 +176,7 @@ def test_registered_host_functions_are_found_by_name():
         assert sandbox.ask() == 42
 
 
-def test_imports_can_be_a_list_of_functions():
+def test_imports_can_be_a_list_of_functions() -> None:
     def seven() -> int:
         return 7
 
@@ -185,6 +186,6 @@ def test_imports_can_be_a_list_of_functions():
     gc.collect()
 
 
-def test_something_that_is_not_callable_is_refused(module):
+def test_something_that_is_not_callable_is_refused(module: tmebox.Module) -> None:
     with pytest.raises(TypeError, match="not callable"):
-        tmebox.Sandbox(module, imports={"log_message": 3})
+        tmebox.Sandbox(module, imports={"log_message": 3})  # type: ignore[dict-item]

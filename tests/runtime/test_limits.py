@@ -3,6 +3,8 @@
 import resource
 import subprocess
 import sys
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +17,7 @@ void add(int *a, const int *b, int n) { for (int i = 0; i < n; i++) a[i] += b[i]
 """
 
 
-def test_a_module_says_which_cpu_features_it_needs(monkeypatch):
+def test_a_module_says_which_cpu_features_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
     module = tmebox.compile(source_text=VECTOR_C, flags=["-mavx2"], optimize="-O3")
     assert "avx2" in module.features
     data = module.to_bytes()
@@ -25,7 +27,7 @@ def test_a_module_says_which_cpu_features_it_needs(monkeypatch):
         tmebox.Module.from_bytes(data)
 
 
-def test_a_module_with_avx2_runs_where_there_is_avx2():
+def test_a_module_with_avx2_runs_where_there_is_avx2() -> None:
     if not _native.cpu_features()["avx2"]:
         pytest.skip("this CPU has no AVX2")
     module = tmebox.compile(source_text=VECTOR_C, flags=["-march=x86-64-v3"], optimize="-O3")
@@ -60,7 +62,9 @@ except tmebox.LimitError as error:
 @pytest.mark.parametrize(
     ("script", "room_gib", "said"), [(EXHAUST, 200, "True True\n7\n"), (REFUSED, 4, "True\n")]
 )
-def test_too_little_address_space_is_a_limit_error_and_passes(calls_module, tmp_path, script, room_gib, said):
+def test_too_little_address_space_is_a_limit_error_and_passes(
+    calls_module: tmebox.Module, tmp_path: Path, script: Any, room_gib: Any, said: Any
+) -> None:
     path = tmp_path / "calls.tbx"
     calls_module.save(path)
     room = room_gib * abi.GIB

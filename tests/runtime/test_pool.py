@@ -138,7 +138,7 @@ def test_those_who_wait_are_served_in_order(module: tmebox.Module) -> None:
         with pool.lease():
             threads = []
             for number in range(8):
-                threads.append(in_thread(lambda number=number: wait(number)))
+                threads.append(in_thread(lambda number=number: wait(number)))  # type: ignore[misc]
                 while len(pool._permits._waiting) <= number:
                     time.sleep(0.001)
         for thread in threads:
@@ -284,11 +284,11 @@ def test_tasks_may_use_the_pool_they_run_in(pool: tmebox.SandboxPool) -> None:
 # -- making and closing -----------------------------------------------------------------------------------
 def test_options_that_do_not_fit_show_when_the_pool_is_made(module: tmebox.Module) -> None:
     with pytest.raises(TypeError):
-        tmebox.SandboxPool(module, colour="red")
+        tmebox.SandboxPool(module, colour="red")  # type: ignore[call-overload]
     with pytest.raises(tmebox.LimitError):
         tmebox.SandboxPool(module, memory=1)
     with pytest.raises(TypeError):
-        tmebox.SandboxPool("module.tbx")
+        tmebox.SandboxPool("module.tbx")  # type: ignore[call-overload]
     for bad in ({"size": 0}, {"threads": 0}, {"size": 1.5}, {"threads": True}):
         with pytest.raises(ValueError, match="whole number"):
             tmebox.SandboxPool(module, **bad)

@@ -1,5 +1,7 @@
 """Going back to the beginning, and taking over what a window holds."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -24,11 +26,11 @@ int read_null(void) { return *(volatile int *)16; }
 
 
 @pytest.fixture(scope="module")
-def module():
+def module() -> tmebox.Module:
     return tmebox.compile(source_text=SOURCE)
 
 
-def test_a_reset_sandbox_is_as_new(module):
+def test_a_reset_sandbox_is_as_new(module: tmebox.Module) -> None:
     with tmebox.Sandbox(module) as sandbox:
         bump = sandbox.bump
         assert [bump(), bump()] == [6, 7]
@@ -42,7 +44,7 @@ def test_a_reset_sandbox_is_as_new(module):
         assert sandbox.memory.read(abi.STACK_RANDOM, 16) != random
 
 
-def test_a_trapped_sandbox_can_be_reset(module):
+def test_a_trapped_sandbox_can_be_reset(module: tmebox.Module) -> None:
     with tmebox.Sandbox(module) as sandbox:
         with pytest.raises(tmebox.MemoryFault):
             sandbox.read_null()
@@ -52,7 +54,7 @@ def test_a_trapped_sandbox_can_be_reset(module):
         assert sandbox.bump() == 6
 
 
-def test_host_arrays_survive_a_reset(module):
+def test_host_arrays_survive_a_reset(module: tmebox.Module) -> None:
     with tmebox.Sandbox(module) as sandbox:
         array = sandbox.array(1000, np.int64)
         array[:] = 5
@@ -60,11 +62,13 @@ def test_host_arrays_survive_a_reset(module):
         assert array.sum() == 5000
 
 
-def test_calls_during_a_reset_on_another_thread_find_it_busy(module, monkeypatch):
+def test_calls_during_a_reset_on_another_thread_find_it_busy(
+    module: tmebox.Module, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with tmebox.Sandbox(module) as sandbox:
         seen = []
 
-        def reset_slowly(window, instance):
+        def reset_slowly(window: Any, instance: Any) -> None:
             with pytest.raises(tmebox.SandboxBusy, match="being reset or captured"):
                 sandbox.bump()
             seen.append(window)
@@ -77,8 +81,10 @@ def test_calls_during_a_reset_on_another_thread_find_it_busy(module, monkeypatch
         assert sandbox.bump() == 6
 
 
-def test_a_reset_that_fails_leaves_a_dead_sandbox(module, monkeypatch):
-    def fail(window, instance):
+def test_a_reset_that_fails_leaves_a_dead_sandbox(
+    module: tmebox.Module, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(window: Any, instance: Any) -> None:
         raise MemoryError
 
     with tmebox.Sandbox(module) as sandbox:
@@ -91,18 +97,18 @@ def test_a_reset_that_fails_leaves_a_dead_sandbox(module, monkeypatch):
         assert sandbox.bump() == 6
 
 
-def test_closed_sandboxes_cannot_be_reset(module):
+def test_closed_sandboxes_cannot_be_reset(module: tmebox.Module) -> None:
     sandbox = tmebox.Sandbox(module)
     sandbox.close()
     with pytest.raises(tmebox.SandboxClosed):
         sandbox.reset()
 
 
-def test_a_running_sandbox_can_be_neither_reset_nor_captured():
+def test_a_running_sandbox_can_be_neither_reset_nor_captured() -> None:
     module = tmebox.compile(
         source_text="void host(void); void start(void) { host(); } int one(void) { return 1; }"
     )
-    refused = []
+    refused: list[Any] = []
 
     def host() -> None:
         for attempt in (sandbox.reset, sandbox._tenancy.capture):
@@ -116,7 +122,7 @@ def test_a_running_sandbox_can_be_neither_reset_nor_captured():
         assert sandbox.one() == 1
 
 
-def test_captured_contents_start_other_sandboxes(module):
+def test_captured_contents_start_other_sandboxes(module: tmebox.Module) -> None:
     with tmebox.Sandbox(module) as sandbox:
         sandbox.bump()
         sandbox.soil()
@@ -129,7 +135,7 @@ def test_captured_contents_start_other_sandboxes(module):
         assert (copy.dirty(), copy.kept_sum(), copy.bump()) == (3 * 4096, 900_000, 7)
 
 
-def test_captured_contents_hold_neither_zeros_nor_the_control_page(module):
+def test_captured_contents_hold_neither_zeros_nor_the_control_page(module: tmebox.Module) -> None:
     with tmebox.Sandbox(module) as sandbox:
         sandbox.soil()
         contents = sandbox._tenancy.capture()
@@ -142,7 +148,7 @@ def test_captured_contents_hold_neither_zeros_nor_the_control_page(module):
     assert sum(len(data) for _, data in contents.data) < 1 << 20
 
 
-def test_a_trapped_sandbox_cannot_be_captured(module):
+def test_a_trapped_sandbox_cannot_be_captured(module: tmebox.Module) -> None:
     with tmebox.Sandbox(module) as sandbox:
         with pytest.raises(tmebox.MemoryFault):
             sandbox.read_null()

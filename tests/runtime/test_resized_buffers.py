@@ -75,7 +75,7 @@ def start(module: tmebox.Module) -> tuple[tmebox.Sandbox, bytes, tmebox.Sandbox]
     box, neighbour = tmebox.Sandbox(module), tmebox.Sandbox(module)
     keeper = box.array(64)  # what is behind the arguments' room
     keeper[:] = 7
-    box.memory_start = box._tenancy.layout.heap_start
+    box.memory_start = box._tenancy.layout.heap_start  # type: ignore[attr-defined]
     return box, keeper, neighbour  # type: ignore[return-value]
 
 

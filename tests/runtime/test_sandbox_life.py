@@ -7,6 +7,8 @@ import os
 import pickle
 import sys
 import threading
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,25 +17,25 @@ import tmebox
 from tmebox.memory.windows import WINDOWS
 
 
-def test_three_lines_to_the_first_call():
+def test_three_lines_to_the_first_call() -> None:
     module = tmebox.compile(source_text="int add(int a, int b) { return a + b; }")
     with tmebox.Sandbox(module, memory="64MiB", timeout=1.0) as sandbox:
         assert sandbox.add(3, 4) == 7
 
 
 @pytest.mark.parametrize("memory", [0, -1, "0", 5 << 30, "5GiB", "1TiB", 1])
-def test_impossible_memory_limits_are_refused(calls_module, memory):
+def test_impossible_memory_limits_are_refused(calls_module: tmebox.Module, memory: Any) -> None:
     with pytest.raises((tmebox.LimitError, ValueError)):
         tmebox.Sandbox(calls_module, memory=memory)
 
 
 @pytest.mark.parametrize("memory", ["plenty", "64 parsecs", "", "-3MiB"])
-def test_sizes_that_are_no_sizes_are_refused(calls_module, memory):
+def test_sizes_that_are_no_sizes_are_refused(calls_module: tmebox.Module, memory: Any) -> None:
     with pytest.raises(ValueError, match="64MiB"):
         tmebox.Sandbox(calls_module, memory=memory)
 
 
-def test_closing_is_idempotent_and_gives_the_window_back(calls_module):
+def test_closing_is_idempotent_and_gives_the_window_back(calls_module: tmebox.Module) -> None:
     gc.collect()
     before = WINDOWS.live
     for _ in range(100):
@@ -47,7 +49,7 @@ def test_closing_is_idempotent_and_gives_the_window_back(calls_module):
     assert WINDOWS.live == before
 
 
-def test_a_sandbox_that_failed_to_be_made_leaves_nothing_behind(calls_module):
+def test_a_sandbox_that_failed_to_be_made_leaves_nothing_behind(calls_module: tmebox.Module) -> None:
     gc.collect()
     before = WINDOWS.live
     for _ in range(50):
@@ -57,7 +59,7 @@ def test_a_sandbox_that_failed_to_be_made_leaves_nothing_behind(calls_module):
     assert WINDOWS.live == before
 
 
-def test_a_thousand_sandboxes_at_once(calls_module):
+def test_a_thousand_sandboxes_at_once(calls_module: tmebox.Module) -> None:
     sandboxes = [tmebox.Sandbox(calls_module, memory="1MiB", stack="64KiB") for _ in range(1000)]
     assert [sandbox.count() for sandbox in sandboxes] == [1] * 1000
     assert [sandbox.count() for sandbox in sandboxes] == [2] * 1000
@@ -65,7 +67,7 @@ def test_a_thousand_sandboxes_at_once(calls_module):
         sandbox.close()
 
 
-def test_recycled_windows_hold_nothing_of_their_last_owner():
+def test_recycled_windows_hold_nothing_of_their_last_owner() -> None:
     module = tmebox.compile(
         source_text="""
         char room[1 << 16];
@@ -82,7 +84,7 @@ def test_recycled_windows_hold_nothing_of_their_last_owner():
             assert sandbox.dirty(value) == 0
 
 
-def test_modules_survive_being_saved_and_loaded(calls_module, tmp_path):
+def test_modules_survive_being_saved_and_loaded(calls_module: tmebox.Module, tmp_path: Path) -> None:
     path = tmp_path / "calls.tbx"
     calls_module.save(path)
     loaded = tmebox.Module.load(path)
@@ -94,12 +96,12 @@ def test_modules_survive_being_saved_and_loaded(calls_module, tmp_path):
 
 
 @pytest.mark.parametrize("size", [0, 1, 63, 64, 200, 5000])
-def test_truncated_modules_are_refused(calls_module, size):
+def test_truncated_modules_are_refused(calls_module: tmebox.Module, size: Any) -> None:
     with pytest.raises(tmebox.ModuleError):
         tmebox.Module.from_bytes(calls_module.to_bytes()[:size])
 
 
-def test_foreign_files_are_refused(tmp_path):
+def test_foreign_files_are_refused(tmp_path: Path) -> None:
     for data in (b"\x7fELF" + bytes(100), b"MZ" + bytes(100), b"\0asm\1\0\0\0", os.urandom(4096)):
         with pytest.raises(tmebox.ModuleError):
             tmebox.Module.from_bytes(data)
@@ -109,7 +111,8 @@ def test_foreign_files_are_refused(tmp_path):
         tmebox.Module.load(tmp_path / "none.tbx")
 
 
-def test_text_slots_are_reused(calls_module):
+@pytest.mark.slow
+def test_text_slots_are_reused(calls_module: tmebox.Module) -> None:
     addresses = set()
     data = calls_module.to_bytes()
     for _ in range(20):
@@ -120,12 +123,12 @@ def test_text_slots_are_reused(calls_module):
     assert len(addresses) <= 2
 
 
-def test_only_modules_make_sandboxes():
+def test_only_modules_make_sandboxes() -> None:
     with pytest.raises(TypeError, match=r"tmebox\.compile"):
-        tmebox.Sandbox("blur.c")
+        tmebox.Sandbox("blur.c")  # type: ignore[arg-type]
 
 
-def test_a_forked_child_can_make_its_own_sandboxes(calls_module):
+def test_a_forked_child_can_make_its_own_sandboxes(calls_module: tmebox.Module) -> None:
     with tmebox.Sandbox(calls_module) as sandbox:
         sandbox.count()
         child = os.fork()
@@ -137,20 +140,20 @@ def test_a_forked_child_can_make_its_own_sandboxes(calls_module):
 
 
 @pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy, pickle.dumps])
-def test_a_sandbox_is_not_copied(calls_module, duplicate):
+def test_a_sandbox_is_not_copied(calls_module: tmebox.Module, duplicate: Any) -> None:
     with tmebox.Sandbox(calls_module) as sandbox:
         with pytest.raises(TypeError, match=r"snapshot\(\)"):
             duplicate(sandbox)
         assert sandbox.add(3, 4) == 7
 
 
-def test_a_sandbox_that_was_never_made_is_dropped_quietly():
+def test_a_sandbox_that_was_never_made_is_dropped_quietly() -> None:
     unmade = object.__new__(tmebox.Sandbox)
     for name in ("module", "add", "__len__"):
         assert not hasattr(unmade, name)
 
 
-def test_a_dropped_sandbox_ends_at_once(calls_module):
+def test_a_dropped_sandbox_ends_at_once(calls_module: tmebox.Module) -> None:
     gc.collect()
     before = WINDOWS.live
     gc.disable()
@@ -168,18 +171,18 @@ def test_a_dropped_sandbox_ends_at_once(calls_module):
         gc.enable()
 
 
-def test_a_function_may_be_all_that_is_left_of_a_sandbox(calls_module):
+def test_a_function_may_be_all_that_is_left_of_a_sandbox(calls_module: tmebox.Module) -> None:
     assert tmebox.Sandbox(calls_module).add(3, 4) == 7
     count = tmebox.Sandbox(calls_module).count
     assert [count(), count()] == [1, 2]
 
 
-def test_closing_while_an_argument_is_converted_is_safe(calls_module):
+def test_closing_while_an_argument_is_converted_is_safe(calls_module: tmebox.Module) -> None:
     class Closing:
-        def __init__(self, sandbox):
+        def __init__(self, sandbox: tmebox.Sandbox) -> None:
             self.sandbox = sandbox
 
-        def __index__(self):
+        def __index__(self) -> Any:
             self.sandbox.close()
             return 3
 
@@ -192,15 +195,15 @@ def test_closing_while_an_argument_is_converted_is_safe(calls_module):
             sandbox.add(Closing(sandbox), 1)
 
 
-def test_closing_from_another_thread_never_crashes(calls_module):
-    def use(sandbox):
+def test_closing_from_another_thread_never_crashes(calls_module: tmebox.Module) -> None:
+    def use(sandbox: tmebox.Sandbox) -> None:
         with contextlib.suppress(tmebox.SandboxClosed, tmebox.SandboxBusy):
             while True:
                 sandbox.scale(np.ones(100), 100, 2.0)
                 for _ in range(20):
                     sandbox.memory.read(sandbox.memory.write(offset, b"12345678") or offset, 8)
 
-    def end(sandbox):
+    def end(sandbox: tmebox.Sandbox) -> None:
         while not sandbox.closed:
             with contextlib.suppress(tmebox.SandboxBusy):
                 sandbox.close()

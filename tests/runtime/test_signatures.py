@@ -11,6 +11,7 @@ import pytest
 
 import tmebox
 from tests.runtime.signatures import Signature, same, signatures
+from tmebox.hints import Optimization
 
 pytestmark = pytest.mark.slow
 
@@ -38,7 +39,7 @@ def attempt(signature: Signature, call: Any) -> Any:
 
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("optimize", ["-O0", "-O2"])
-def test_values_arrive_as_the_compiler_passes_them(seed: int, optimize: str) -> None:
+def test_values_arrive_as_the_compiler_passes_them(seed: int, optimize: Optimization) -> None:
     found, source = signatures(seed, COUNT)
     module = tmebox.compile(source_text=source, optimize=optimize, flags=("-w", "-std=gnu17"))
     arrived: dict[int, Any] = {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -19,7 +20,7 @@ def module() -> tmebox.Module:
 
 
 @pytest.fixture
-def sandbox(module: tmebox.Module) -> tmebox.Sandbox:
+def sandbox(module: tmebox.Module) -> Iterator[tmebox.Sandbox]:
     with tmebox.Sandbox(module, memory="8MiB", timeout=5.0) as sandbox:
         sandbox.choose(1)
         sandbox.fill(5000)
@@ -89,9 +90,9 @@ def test_a_snapshot_of_a_spawned_sandbox_is_as_good(sandbox: tmebox.Sandbox) -> 
 def test_limits_are_the_snapshots_and_options_are_inherited(sandbox: tmebox.Sandbox) -> None:
     snapshot = sandbox.snapshot()
     with pytest.raises(TypeError, match="memory and stack"):
-        snapshot.spawn(memory="1GiB")
+        snapshot.spawn(memory="1GiB")  # type: ignore[call-arg]
     with pytest.raises(TypeError):
-        snapshot.spawn(colour="red")
+        snapshot.spawn(colour="red")  # type: ignore[call-arg]
     with snapshot.spawn(timeout=0.02) as hurried:
         assert hurried.allocate(64 << 20) == 0
         with pytest.raises(tmebox.Timeout, match=r"0\.02 s"):

@@ -10,6 +10,7 @@ import sys
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -213,7 +214,7 @@ def test_only_writable_data_and_heap_can_be_set(
     ids=str,
 )  # fmt: skip
 def test_numbers_out_of_range_are_refused(
-    module: tmebox.Module, good: SnapshotFile, change: dict[str, object]
+    module: tmebox.Module, good: SnapshotFile, change: dict[str, Any]
 ) -> None:
     with pytest.raises((tmebox.SnapshotError, tmebox.LimitError)):
         tmebox.Snapshot.from_bytes(

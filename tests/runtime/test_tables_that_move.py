@@ -68,6 +68,6 @@ def test_a_snapshot_goes_on_in_another_process(moved: bool, tmp_path: Path) -> N
         assert walked(sandbox) == expected(11, 8)
         (tmp_path / "snapshot").write_bytes(sandbox.snapshot().to_bytes())
     module.save(tmp_path / "module")
-    command = [sys.executable, "-c", ELSEWHERE, tmp_path / "module", tmp_path / "snapshot"]
+    command: list[str | Path] = [sys.executable, "-c", ELSEWHERE, tmp_path / "module", tmp_path / "snapshot"]
     done = subprocess.run([*command, *["moved"] * moved], check=True, capture_output=True, text=True)
     assert list(map(int, done.stdout.split())) == expected(11, 8)

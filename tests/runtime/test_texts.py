@@ -1,6 +1,8 @@
 """Strings and bytes as arguments: the first is passed by Python, later ones by the core."""
 
 import threading
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -37,12 +39,12 @@ unsigned checksum_later(const char *text) { interlude(); return checksum(text); 
 
 
 @pytest.fixture(scope="module")
-def module():
+def module() -> tmebox.Module:
     return tmebox.compile(source_text=SOURCE)
 
 
 @pytest.fixture
-def sandbox(module):
+def sandbox(module: tmebox.Module) -> Iterator[tmebox.Sandbox]:
     with tmebox.Sandbox(module, imports={"interlude": lambda: None}) as box:
         box.checksum("")  # lends the room
         yield box
@@ -59,7 +61,7 @@ SIZES = [0, 1, 15, 16, 17, 100, TEXT_ROOM - 2, TEXT_ROOM - 1, TEXT_ROOM, TEXT_RO
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_texts_of_every_size_arrive_whole_and_ended(sandbox, size):
+def test_texts_of_every_size_arrive_whole_and_ended(sandbox: tmebox.Sandbox, size: Any) -> None:
     text = ("abcdefghijklmnopq" * (size // 17 + 1))[:size]
     for _ in range(3):
         assert sandbox.checksum(text) == checksum(text.encode())
@@ -70,21 +72,21 @@ def test_texts_of_every_size_arrive_whole_and_ended(sandbox, size):
 @pytest.mark.parametrize(
     "text", ["é", "日本語" * 50, "\U0001f600", "é" * (TEXT_ROOM // 2 - 1), "é" * TEXT_ROOM]
 )
-def test_texts_are_passed_as_utf_8(sandbox, text):
+def test_texts_are_passed_as_utf_8(sandbox: tmebox.Sandbox, text: Any) -> None:
     assert sandbox.checksum(text) == checksum(text.encode())
 
 
-def test_a_text_with_a_nul_is_passed_whole(sandbox):
+def test_a_text_with_a_nul_is_passed_whole(sandbox: tmebox.Sandbox) -> None:
     assert sandbox.at("ab\0cd", 4) == ord("d")
     assert sandbox.at(b"ab\0cd", 5) == 0
 
 
-def test_a_text_that_is_no_utf_8_is_refused(sandbox):
+def test_a_text_that_is_no_utf_8_is_refused(sandbox: tmebox.Sandbox) -> None:
     with pytest.raises(UnicodeEncodeError):
         sandbox.checksum("\ud800")
 
 
-def test_texts_beside_arrays_and_numbers(sandbox):
+def test_texts_beside_arrays_and_numbers(sandbox: tmebox.Sandbox) -> None:
     resident = sandbox.array(2, np.int32)
     resident[:] = 1, 40
     for numbers in (resident, np.array([1, 40], np.int32)):
@@ -92,13 +94,15 @@ def test_texts_beside_arrays_and_numbers(sandbox):
         assert sandbox.compare("same", numbers, "other", 2.0, "same") == -1
 
 
-def test_as_many_texts_as_there_are_parameters_stack_ones_included(sandbox):
+def test_as_many_texts_as_there_are_parameters_stack_ones_included(sandbox: tmebox.Sandbox) -> None:
     assert sandbox.many(*"12345678") == 12345678
     long = [digit + "x" * (TEXT_ROOM // 4) for digit in "12345678"]  # more than fit the room
     assert sandbox.many(*long) == 12345678
 
 
-def test_a_text_for_a_parameter_that_is_not_const_is_a_copy_and_bytes_are_refused(sandbox):
+def test_a_text_for_a_parameter_that_is_not_const_is_a_copy_and_bytes_are_refused(
+    sandbox: tmebox.Sandbox,
+) -> None:
     text = "shout"
     assert sandbox.shout(text) == 5
     assert text == "shout"
@@ -106,25 +110,25 @@ def test_a_text_for_a_parameter_that_is_not_const_is_a_copy_and_bytes_are_refuse
         sandbox.shout(b"shout")
 
 
-def test_other_parameters_refuse_texts_as_ever(sandbox):
+def test_other_parameters_refuse_texts_as_ever(sandbox: tmebox.Sandbox) -> None:
     with pytest.raises(TypeError, match="argument 2"):
         sandbox.at("text", "1")
 
 
-def test_subclasses_that_encode_themselves_are_asked(sandbox):
+def test_subclasses_that_encode_themselves_are_asked(sandbox: tmebox.Sandbox) -> None:
     class Shouting(str):
-        def encode(self, *_arguments, **_keywords):
+        def encode(self, *_arguments: Any, **_keywords: Any) -> Any:
             return str.upper(self).encode()
 
     assert sandbox.checksum(Shouting("abc")) == checksum(b"ABC")
 
 
-def test_the_room_is_used_again_for_each_call(sandbox):
+def test_the_room_is_used_again_for_each_call(sandbox: tmebox.Sandbox) -> None:
     places = {sandbox.place(f"text {number}") for number in range(1000)}
     assert len(places) == 1
 
 
-def test_texts_of_a_call_inside_a_call_leave_the_outer_ones_alone(module):
+def test_texts_of_a_call_inside_a_call_leave_the_outer_ones_alone(module: tmebox.Module) -> None:
     def nested() -> None:
         if not inside:
             inside.append(True)
@@ -133,12 +137,15 @@ def test_texts_of_a_call_inside_a_call_leave_the_outer_ones_alone(module):
 
     with tmebox.Sandbox(module, imports={"interlude": nested}) as sandbox:
         for _ in range(3):
-            inside, seen = [], []
+            inside: list[Any] = []
+            seen: list[Any] = []
             assert sandbox.checksum_later("the outer one") == checksum(b"the outer one")
             assert seen == [checksum(b"inner"), checksum(b"again")]
 
 
-def test_a_refused_call_of_another_thread_does_not_touch_the_texts_of_the_one_that_runs(module):
+def test_a_refused_call_of_another_thread_does_not_touch_the_texts_of_the_one_that_runs(
+    module: tmebox.Module,
+) -> None:
     def disturb() -> None:
         def call() -> None:
             try:
@@ -157,7 +164,9 @@ def test_a_refused_call_of_another_thread_does_not_touch_the_texts_of_the_one_th
     assert len(refused) == 3
 
 
-def test_texts_work_after_a_trap_and_a_reset_and_nothing_of_the_earlier_ones_is_left(sandbox):
+def test_texts_work_after_a_trap_and_a_reset_and_nothing_of_the_earlier_ones_is_left(
+    sandbox: tmebox.Sandbox,
+) -> None:
     offset = sandbox.place("a secret")
     assert sandbox.memory.read(offset, 8) == b"a secret"
     with pytest.raises(tmebox.MemoryFault):
@@ -168,7 +177,7 @@ def test_texts_work_after_a_trap_and_a_reset_and_nothing_of_the_earlier_ones_is_
         assert sandbox.checksum("abc") == checksum(b"abc")
 
 
-def test_texts_are_refused_once_the_sandbox_is_closed(module):
+def test_texts_are_refused_once_the_sandbox_is_closed(module: tmebox.Module) -> None:
     sandbox = tmebox.Sandbox(module, imports={"interlude": lambda: None})
     function = sandbox.checksum
     assert function("abc") == checksum(b"abc")
@@ -178,7 +187,7 @@ def test_texts_are_refused_once_the_sandbox_is_closed(module):
             function("abc")
 
 
-def test_texts_pass_where_there_is_no_room_to_lend(module):
+def test_texts_pass_where_there_is_no_room_to_lend(module: tmebox.Module) -> None:
     with tmebox.Sandbox(module, memory="1MiB", imports={"interlude": lambda: None}) as sandbox:
         arrays = [sandbox.array(1023 * 1024), sandbox.array(64 * 14)]
         for _ in range(2):
@@ -186,7 +195,7 @@ def test_texts_pass_where_there_is_no_room_to_lend(module):
         assert len(arrays) == 2
 
 
-def test_room_outside_the_arena_cannot_be_lent(sandbox):
+def test_room_outside_the_arena_cannot_be_lent(sandbox: tmebox.Sandbox) -> None:
     for offset, size in (
         (0, 64),
         (tmebox.abi.ARENA_START + 8, 64),

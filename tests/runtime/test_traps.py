@@ -2,6 +2,8 @@
 
 import threading
 import time
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -25,23 +27,23 @@ int add(int a, int b) { return a + b; }
 
 
 @pytest.fixture(scope="module")
-def module():
+def module() -> tmebox.Module:
     return tmebox.compile(source_text=TRAPS_C)
 
 
 @pytest.fixture
-def sandbox(module):
+def sandbox(module: tmebox.Module) -> Iterator[tmebox.Sandbox]:
     with tmebox.Sandbox(module, timeout=5.0) as sandbox:
         yield sandbox
 
 
-def trap_of(sandbox, name, *arguments):
+def trap_of(sandbox: tmebox.Sandbox, name: Any, *arguments: Any) -> Any:
     with pytest.raises(tmebox.Trap) as caught:
         getattr(sandbox, name)(*arguments)
     return caught.value
 
 
-def test_memory_faults_say_offset_and_access(sandbox, module):
+def test_memory_faults_say_offset_and_access(sandbox: tmebox.Sandbox, module: tmebox.Module) -> None:
     trap = trap_of(sandbox, "read_at", 0x10)
     assert type(trap) is tmebox.MemoryFault
     assert (trap.kind, trap.offset, trap.access, trap.function) == ("memory-fault", 0x10, "read", "read_at")
@@ -50,7 +52,7 @@ def test_memory_faults_say_offset_and_access(sandbox, module):
         assert (trap.offset, trap.access) == (0x7FFF0000, "write")
 
 
-def test_only_the_low_32_bits_of_a_pointer_count(module):
+def test_only_the_low_32_bits_of_a_pointer_count(module: tmebox.Module) -> None:
     with tmebox.Sandbox(module) as sandbox:
         assert trap_of(sandbox, "read_at", 0x7F00_0000_0000_0010).offset == 0x10
 
@@ -67,11 +69,11 @@ def test_only_the_low_32_bits_of_a_pointer_count(module):
         ("jump", (0xFFFF_FFFF_FFFF_FFFF,), tmebox.ControlFlowViolation),
     ],
 )
-def test_every_kind_has_its_class(sandbox, name, arguments, kind):
+def test_every_kind_has_its_class(sandbox: tmebox.Sandbox, name: Any, arguments: Any, kind: Any) -> None:
     assert type(trap_of(sandbox, name, *arguments)) is kind
 
 
-def test_after_a_trap_the_sandbox_refuses_and_others_do_not_notice(module):
+def test_after_a_trap_the_sandbox_refuses_and_others_do_not_notice(module: tmebox.Module) -> None:
     with tmebox.Sandbox(module) as bystander, tmebox.Sandbox(module) as sandbox:
         trap_of(sandbox, "trap")
         with pytest.raises(tmebox.SandboxClosed):
@@ -79,7 +81,7 @@ def test_after_a_trap_the_sandbox_refuses_and_others_do_not_notice(module):
         assert bystander.add(1, 2) == 3
 
 
-def test_traps_know_lines_and_frames(module):
+def test_traps_know_lines_and_frames(module: tmebox.Module) -> None:
     with tmebox.Sandbox(module) as sandbox:
         trap = trap_of(sandbox, "outer", 0)
     assert [frame.function for frame in trap.backtrace[:2]] == ["inner", "outer"]
@@ -89,7 +91,7 @@ def test_traps_know_lines_and_frames(module):
     assert "inner" in str(trap)
 
 
-def test_a_time_limit_stops_an_endless_loop(module):
+def test_a_time_limit_stops_an_endless_loop(module: tmebox.Module) -> None:
     with tmebox.Sandbox(module, timeout=0.05) as sandbox:
         start = time.monotonic()
         trap = trap_of(sandbox, "forever")
@@ -98,18 +100,18 @@ def test_a_time_limit_stops_an_endless_loop(module):
         assert time.monotonic() - start < 5
 
 
-def test_a_time_limit_for_one_call(module):
+def test_a_time_limit_for_one_call(module: tmebox.Module) -> None:
     with tmebox.Sandbox(module) as sandbox, pytest.raises(tmebox.Timeout, match=r"0\.02 s"):
         sandbox.call("forever", timeout=0.02)
 
 
 @pytest.mark.parametrize("bad", [0, -1, "soon", float("nan"), float("inf")])
-def test_impossible_time_limits_are_refused(module, bad):
+def test_impossible_time_limits_are_refused(module: tmebox.Module, bad: Any) -> None:
     with pytest.raises((ValueError, TypeError)):
         tmebox.Sandbox(module, timeout=bad)
 
 
-def test_one_sandbox_runs_one_call_at_a_time(module):
+def test_one_sandbox_runs_one_call_at_a_time(module: tmebox.Module) -> None:
     with tmebox.Sandbox(module, timeout=0.3) as sandbox:
         thread = threading.Thread(target=lambda: trap_of(sandbox, "forever"))
         thread.start()
@@ -128,10 +130,10 @@ def test_one_sandbox_runs_one_call_at_a_time(module):
         assert busy
 
 
-def test_different_sandboxes_run_in_parallel_threads(module):
-    results = []
+def test_different_sandboxes_run_in_parallel_threads(module: tmebox.Module) -> None:
+    results: list[Any] = []
 
-    def work():
+    def work() -> None:
         with tmebox.Sandbox(module) as sandbox:
             results.extend(sandbox.add(i, 1) for i in range(2000))
 

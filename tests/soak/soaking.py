@@ -108,7 +108,7 @@ TRAPS: dict[str, tuple[type[tmebox.Trap], tuple[int, ...]]] = {
     "exhaust": (tmebox.OutOfMemory, ()),
 }
 """Export, what it ends in, its arguments."""
-SMALL = {"memory": "4MiB", "stack": "64KiB"}
+SMALL: dict[str, Any] = {"memory": "4MiB", "stack": "64KiB"}
 TIMEOUT_S = 0.001
 RESIDENTS = 16
 EXPECTED = (tmebox.Trap, tmebox.SandboxBusy, tmebox.SandboxClosed)
@@ -249,7 +249,7 @@ class Crowd:
         place = generator.randrange(len(self._shared))
         old = self._shared[place]
         fresh = generator.random() < 0.5
-        options = {"timeout": 1.0}
+        options: dict[str, Any] = {"timeout": 1.0}
         new = tmebox.Sandbox(self._module, **options, **SMALL) if fresh else self._snapshot.spawn(**options)
         assert new.pristine() == 1, "a new sandbox found what another one had"
         self._shared[place] = new

@@ -156,6 +156,7 @@ STATEMENTS: st.SearchStrategy[Statement] = st.one_of(
 )
 
 
+@pytest.mark.slow
 @given(STATEMENTS)
 def test_parsing_what_was_printed_gives_the_same_node(statement: Statement) -> None:
     assert parse_line(str(statement)) == (statement,)

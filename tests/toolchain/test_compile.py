@@ -247,6 +247,7 @@ def test_a_source_cannot_read_what_it_was_not_given(tree: Path, way: str) -> Non
     assert "root:x" not in outcome
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", WAYS_OUT)
 def test_a_source_that_gcc_compiles_cannot_read_what_it_was_not_given(tree: Path, way: str) -> None:
     if shutil.which("gcc") is None:

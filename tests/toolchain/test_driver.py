@@ -387,6 +387,7 @@ libutil.a: util.o
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not shutil.which("make"), reason="make is not installed")
 def test_a_project_builds_with_make_and_rebuilds_what_changed(tmp_path: Path) -> None:
     (tmp_path / "Makefile").write_text(MAKEFILE)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,7 +19,8 @@ from tmebox.toolchain.link.linked import Elf
 
 
 def prototype(module: ModuleFile, name: str) -> p.Prototype:
-    found = next(item.prototype for item in (*module.exports, *module.imports) if item.name == name)
+    items: list[Any] = [*module.exports, *module.imports]
+    found: p.Prototype | None = next(item.prototype for item in items if item.name == name)
     assert found is not None
     return found
 

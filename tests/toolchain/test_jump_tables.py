@@ -13,10 +13,11 @@ from tests.toolchain.compiling import compile_text
 from tests.toolchain.test_link import verified
 from tmebox.abi import TABLE_ENTRY
 from tmebox.errors import CompileError
+from tmebox.hints import Optimization
 from tmebox.modulefile.file import ModuleFile
 from tmebox.toolchain.compile.gcc import gcc
 from tmebox.toolchain.rewrite.rewrite import rewrite
-from tmebox.toolchain.rewrite.speed.jump_tables import SECTION_PREFIX
+from tmebox.toolchain.sections import TABLES_PREFIX
 
 CODE = """
 \t.text
@@ -43,13 +44,13 @@ def instrumented(data: str, code: str = CODE, **options: str) -> str:
 
 def moved(text: str) -> list[str]:
     """The entries of the tables behind the code."""
-    _, _, tables = text.partition(SECTION_PREFIX)
+    _, _, tables = text.partition(TABLES_PREFIX)
     return [line.split()[1] for line in tables.splitlines() if line.startswith("\t.quad")]
 
 
 def constants(text: str) -> list[str]:
     """What `.quad`s are left before them."""
-    before, _, _ = text.partition(SECTION_PREFIX)
+    before, _, _ = text.partition(TABLES_PREFIX)
     return [line.strip() for line in before.splitlines() if ".quad" in line]
 
 
@@ -202,7 +203,7 @@ def entries(module: ModuleFile) -> list[int]:
 @pytest.mark.parametrize(
     ("optimize", "has_table"), [("-O0", False), ("-O1", True), ("-Os", True), ("-O2", True), ("-O3", True)]
 )
-def test_switches_work_at_every_level(optimize: str, has_table: bool) -> None:
+def test_switches_work_at_every_level(optimize: Optimization, has_table: bool) -> None:
     module = tmebox.compile(source_text=SWITCH, optimize=optimize)
     verified(module.file)
     assert (module.file.table_entries, len(module.file.labels)) == ((12, 0) if has_table else (0, 12))
@@ -210,7 +211,7 @@ def test_switches_work_at_every_level(optimize: str, has_table: bool) -> None:
 
 
 @pytest.mark.parametrize("optimize", ["-O0", "-O2", "-Os"])
-def test_switches_that_gcc_compiled_work(optimize: str) -> None:
+def test_switches_that_gcc_compiled_work(optimize: Optimization) -> None:
     try:
         gcc()
     except CompileError as error:
@@ -305,7 +306,7 @@ def test_inline_assembly_jumps_through_a_table() -> None:
 
 @pytest.mark.parametrize("what", ["nop", ".quad 1", "ret"])
 def test_whoever_writes_into_the_tables_section_is_refused_or_harmless(what: str) -> None:
-    source = f'{SWITCH}\n__asm__(".pushsection {SECTION_PREFIX}0,\\"ax\\"\\n{what}\\n.popsection");'
+    source = f'{SWITCH}\n__asm__(".pushsection {TABLES_PREFIX}0,\\"ax\\"\\n{what}\\n.popsection");'
     try:
         module = tmebox.compile(source_text=source)
     except (CompileError, tmebox.VerificationError):

@@ -9,10 +9,12 @@ import pytest
 
 import tmebox
 from tests.toolchain.compiling import compile_text
+from tmebox.abi import Base
+from tmebox.hints import Optimization
 from tmebox.modulefile.file import ModuleFile
+from tmebox.toolchain import sections
 from tmebox.toolchain.build import CompileOptions, SourceText, compile_object
 from tmebox.toolchain.compile.gcc import gcc
-from tmebox.toolchain.link import label_claims
 from tmebox.toolchain.link.link import link
 from tmebox.toolchain.rewrite.rewrite import rewrite
 
@@ -43,7 +45,7 @@ ENTRIES = ", ".join(f"(char *)&&{name} - (char *)&&base" for name in ("base", "m
 @pytest.mark.parametrize("base", ["gs", "r15"])
 @pytest.mark.parametrize("optimize", ["-O0", "-O1", "-O2", "-O3", "-Os"])
 @pytest.mark.parametrize("name", INTERPRETERS)
-def test_an_interpreter_of_label_differences_runs(name: str, optimize: str, base: str) -> None:
+def test_an_interpreter_of_label_differences_runs(name: str, optimize: Optimization, base: Base) -> None:
     if base == "r15":
         try:
             gcc()
@@ -96,7 +98,7 @@ def test_labels_of_functions_that_are_dropped_are_not_claimed(tmp_path: Path) ->
 
 
 def claiming(quads: str) -> ModuleFile:
-    section = f'.section {label_claims.SECTION},\\"\\",@progbits\\n{quads}\\n.text'
+    section = f'.section {sections.LABELS},\\"\\",@progbits\\n{quads}\\n.text'
     return compile_text(f'int f(int x) {{ return x * 1234567; }} __asm__("{section}");')
 
 
@@ -112,7 +114,7 @@ def test_a_list_that_is_damaged_claims_nothing(quads: str) -> None:
 
 
 def test_a_list_that_is_loaded_is_data_and_no_list() -> None:
-    section = f'.section {label_claims.SECTION},\\"a\\",@progbits\\n.quad 0x41000000\\n.text'
+    section = f'.section {sections.LABELS},\\"a\\",@progbits\\n.quad 0x41000000\\n.text'
     module = compile_text(f'int f(int x) {{ return x; }} __asm__("{section}");')
     assert len(module.labels) == 0
 
@@ -120,11 +122,11 @@ def test_a_list_that_is_loaded_is_data_and_no_list() -> None:
 def test_addresses_alone_and_debug_information_need_no_list() -> None:
     text = "\t.text\nf:\n\tmovl\t$.La, %eax\n.La:\n\tud2\n\t.data\n\t.quad\t.La, f+8\n"
     text += '\t.section\t.debug_x,"",@progbits\n\t.long\t.La-f\n'
-    assert label_claims.SECTION not in rewrite(text, file="a.s")
+    assert sections.LABELS not in rewrite(text, file="a.s")
 
 
 def test_labels_are_claimed_once_and_only_where_code_is() -> None:
     data = "\t.data\n.Ld:\n\t.long\t.La-f, .La-f, .Ld-.Le, .La - elsewhere\n.Le:\n"
     text = rewrite(f"\t.text\nf:\n\tnop\n.La:\n\tud2\n{data}", file="a.s")
-    listed = text.split(label_claims.SECTION)[1]
+    listed = text.split(sections.LABELS)[1]
     assert listed.count(".quad") == 2 and np.all([f".quad\t{name}\n" in listed for name in (".La", "f")])

@@ -5,14 +5,16 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tmebox.errors import CompileError
+from tmebox.toolchain import marks
 from tmebox.toolchain.build import CompileOptions, SourceText, compile_object
 from tmebox.toolchain.cc.archive import main_ar
 from tmebox.toolchain.cc.driver import main_cc
-from tmebox.toolchain.link import linked, marks
+from tmebox.toolchain.link import linked
 from tmebox.toolchain.link.link import link
 
 SOURCE = "int f(int x) { return x + 1; }"
@@ -27,7 +29,7 @@ def native(output: Path, *flags: str) -> Path:
     return output
 
 
-def ours(output: Path, **options: str) -> Path:
+def ours(output: Path, **options: Any) -> Path:
     compile_object(SourceText(SOURCE), output, CompileOptions(use_libc=False, **options))
     return output
 

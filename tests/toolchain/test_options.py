@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import tmebox
+from tmebox.abi import Base
 from tmebox.modulefile import codec
 from tmebox.toolchain.cc.command_line import parse
 from tmebox.toolchain.cc.driver import main_cc
@@ -218,7 +219,7 @@ LEVELS = [
 
 @pytest.mark.parametrize("level", LEVELS)
 @pytest.mark.parametrize("base", ["gs", "r15"])
-def test_code_for_any_processor_stays_within_what_is_verified(level: str, base: str) -> None:
+def test_code_for_any_processor_stays_within_what_is_verified(level: str, base: Base) -> None:
     if base == "r15":
         try:
             gcc.gcc()

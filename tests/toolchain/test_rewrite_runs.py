@@ -11,7 +11,9 @@ from tests.toolchain.rewriting import PROGRAMS, compile_to_assembly, run_in_wind
 OPTIONS = ("-O0", "-O1", "-O2", "-O3", "-Os", "-O2 -fno-omit-frame-pointer")
 
 
-@pytest.mark.parametrize("options", OPTIONS)
+@pytest.mark.parametrize(
+    "options", [pytest.param(text, marks=[] if text == "-O2" else pytest.mark.slow) for text in OPTIONS]
+)
 @pytest.mark.parametrize("program", sorted(path.stem for path in PROGRAMS.glob("*.c")))
 def test_an_instrumented_program_gives_the_native_result(program: str, options: str, tmp_path: Path) -> None:
     source, flags = PROGRAMS / f"{program}.c", options.split()

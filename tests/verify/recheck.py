@@ -128,7 +128,7 @@ def is_borrowed_access(offset: str, base: str, access: str) -> bool:
     constant = re.fullmatch(rf"(and|shr) \$(0x[0-9a-f]+),{name}", offset)
     if constant:
         value = int(constant[2], 16)
-        narrow = narrow or (value < 1 << 16 if constant[1] == "and" else 16 <= value < 32)
+        narrow = narrow or (value < 1 << 16 if constant[1] == "and" else 16 <= value < 32)  # type: ignore[assignment]
     if narrow and 0 <= displacement < 2 * abi.GIB:
         return True
     is_copy = narrow or re.fullmatch(rf"(mov|lea) .*,{name}", offset)

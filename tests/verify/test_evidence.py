@@ -1,6 +1,7 @@
 """What a VerifiedText says, and how violations are told."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ NOP = b"\x90"
 SYSCALL = b"\x0f\x05"
 
 
-def check(code: bytes, **arguments: object) -> VerifiedText:
+def check(code: bytes, **arguments: Any) -> VerifiedText:
     return verify(code, ADDRESS, **{"functions": (), "labels": (), **arguments})
 
 
@@ -176,6 +177,7 @@ def test_a_rip_relative_operand_is_judged_by_where_it_stands() -> None:
     assert {violation.rule for violation in caught.value.violations} == {rules.MEMORY_THROUGH_GS}
 
 
+@pytest.mark.slow
 def test_all_accepted_examples_say_how_many_instructions_they_have(examples: dict[Path, Example]) -> None:
     for source, example in examples.items():
         if source.parent == ACCEPT:

@@ -172,8 +172,8 @@ def test_what_is_believed_to_fill_a_register_does(forked: Callable[..., ChildOut
     fields = [*SOME_REGISTERS, b"\xc6", *OPERAND_AT_RSP]
     heads = [rex + escape for rex in (b"", b"\x41", b"\x45", b"\x48", b"\x49") for escape in (b"", b"\x0f")]
     found = sorted(set(encodings(fields, NUMBERS, heads)))
-    filling = [encoding for encoding in found if is_plain(encoding) and promised_bits(decode(encoding))]
-    kept = {decode(encoding).code for encoding in filling}
+    filling = [encoding for encoding in found if is_plain(encoding) and promised_bits(decode(encoding))]  # type: ignore[arg-type]
+    kept = {decode(encoding).code for encoding in filling}  # type: ignore[union-attr]
     assert kept >= borrowed._OFFSETS | borrowed._EXTENSIONS | {Code.SHR_RM32_IMM8, Code.AND_RM32_IMM32}
     assert kept >= memory_r15._WRITES_OFFSET
     assert forked(lambda: too_wide(filling)).result() == []
@@ -253,7 +253,8 @@ def test_adjustments_move_rsp_no_further_than_believed(forked: Callable[..., Chi
         for encoding in found
         if is_plain(encoding) and 0 < classify(encoding, GS).adjusts <= STACK_REACH
     ]
-    assert len({decode(encoding).code for encoding in adjusting}) == 7  # add, sub, and: 8 or 32 bits; lea
+    # add, sub, and: 8 or 32 bits; lea
+    assert len({decode(encoding).code for encoding in adjusting}) == 7  # type: ignore[union-attr]
     assert forked(lambda: moving_further(adjusting)).result() == []
 
 

@@ -102,7 +102,7 @@ def jumps() -> st.SearchStrategy[Jump]:
     near = st.integers(ADDRESS - 2, ADDRESS + size_bytes + 9)
     target = st.one_of(good, good, good, near, st.integers(0, (1 << 64) - 1))
     return st.builds(
-        lambda most, registers, distance, targets: Jump(most, *registers, distance, tuple(targets)),
+        lambda most, registers, distance, targets: Jump(most, *registers, distance, tuple(targets)),  # type: ignore[call-arg]
         st.one_of(st.integers(-2, 6), st.integers(-(1 << 31), (1 << 31) - 1)),
         st.one_of(register.map(lambda one: (one, one)), st.tuples(register, register)),
         st.one_of(st.integers(-1, 4).map(lambda n: n * ENTRY), st.integers(-20, 40)),
@@ -110,6 +110,7 @@ def jumps() -> st.SearchStrategy[Jump]:
     )
 
 
+@pytest.mark.slow
 @settings(max_examples=1500, deadline=None)
 @given(jumps())
 def test_a_jump_is_accepted_exactly_if_it_reads_entries_that_lead_to_instructions(jump: Jump) -> None:
@@ -157,6 +158,7 @@ def test_the_second_opinion_has_nothing_against_a_module_with_tables(
     assert list(complaints(lines, file.code_bytes, tables=tables[:-ENTRY])) != []
 
 
+@pytest.mark.slow
 @needs_objdump
 @settings(max_examples=300, deadline=None)
 @given(data=st.data())

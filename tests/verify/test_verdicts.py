@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ ADDRESS = abi.TEXT_NOMINAL
 TEXT = b"\x90\x90\xc3"
 """Two functions, and a return that only a trusted compiler may leave unchecked."""
 NOTHING = np.empty(0, np.int64)
-SUBJECT = {
+SUBJECT: dict[str, Any] = {
     "code": TEXT,
     "address": ADDRESS,
     "functions": np.array([ADDRESS]),
@@ -50,7 +51,7 @@ def test_the_same_text_is_verified_once() -> None:
         {"code": TEXT + ADDRESS.to_bytes(8, "little"), "table_entries": 1},
     ],
 )
-def test_any_difference_makes_it_another_text(difference: dict[str, object]) -> None:
+def test_any_difference_makes_it_another_text(difference: dict[str, Any]) -> None:
     first = verify_once(**SUBJECT)
     subject = {**SUBJECT, **difference}
     other = verify_once(**subject)

@@ -11,6 +11,7 @@ from iced_x86 import Code, Decoder, Instruction, Mnemonic
 
 from tests.verify.corpus import ACCEPT, Example
 from tmebox import abi
+from tmebox.abi import Base
 from tmebox.verify import anchors, borrowed, memory_r15, rules
 from tmebox.verify import instructions as known
 from tmebox.verify.bases import TABLES
@@ -22,7 +23,7 @@ CODES = {number: name for name, number in vars(Code).items() if name.isupper()}
 MNEMONICS = {number: name for name, number in vars(Mnemonic).items() if name.isupper()}
 
 
-def accepted(examples: dict[Path, Example], base: str | None = None) -> Iterator[Example]:
+def accepted(examples: dict[Path, Example], base: Base | None = None) -> Iterator[Example]:
     for source, example in examples.items():
         if source.parent == ACCEPT and base in (None, example.base):
             yield example
@@ -41,7 +42,7 @@ def seen(examples: dict[Path, Example]) -> set[int]:
 
 def of(code: int) -> Instruction:
     instruction = Instruction()
-    instruction.code = code
+    instruction.code = code  # type: ignore[assignment]
     return instruction
 
 
@@ -93,7 +94,7 @@ def test_no_table_names_an_instruction_twice() -> None:
 
 
 @pytest.mark.parametrize("base", abi.BASES)
-def test_every_sequence_has_an_accepted_example(base: str, examples: dict[Path, Example]) -> None:
+def test_every_sequence_has_an_accepted_example(base: Base, examples: dict[Path, Example]) -> None:
     """Of borrowed accesses, every base and every offset has one, not every pair."""
     every = {one for found in SEQUENCES[base].by_last_step.values() for one in found}
     found: set[tuple[str, ...]] = set()

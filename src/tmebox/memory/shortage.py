@@ -58,7 +58,12 @@ def mappings() -> tuple[int, int]:
     with Path("/proc/self/maps").open("rb", buffering=0) as file:
         while piece := file.read(abi.PAGE_SIZE):  # there may be no memory for all of it
             used += piece.count(b"\n")
-    return used, int(Path("/proc/sys/vm/max_map_count").read_text())
+    return used, most_mappings()
+
+
+def most_mappings() -> int:
+    """That a process may have."""
+    return int(Path("/proc/sys/vm/max_map_count").read_text())
 
 
 def memory() -> tuple[int, int]:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from tmebox.abi import TRAP_REASON
 
-if TYPE_CHECKING:
-    from tmebox.runtime.traps import Text
+
+class Code(Protocol):
+    """Machine code, byte for byte, where there is any."""
+
+    def code_byte(self, address: int) -> int | None: ...
+
 
 UNKNOWN = "illegal instruction (or __builtin_trap)"
 _UD2 = b"\x0f\x0b"
@@ -42,7 +46,7 @@ REASONS = {
 """clang's numbers of its checks: the list SANITIZER_HANDLER of clang 19's code generator."""
 
 
-def failed_check(text: Text | None, address: int) -> str:
+def failed_check(text: Code | None, address: int) -> str:
     """What to say of an illegal instruction at `address`. The bytes are the module's, and may be any."""
     if text is None:
         return UNKNOWN

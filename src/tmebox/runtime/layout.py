@@ -11,6 +11,8 @@ from tmebox.memory.contents import Contents, Layout
 from tmebox.modulefile.snapshot import Pages
 from tmebox.runtime.module import Module
 
+DEFAULT_MEMORY = "64MiB"
+DEFAULT_STACK = "8MiB"
 UNITS = {"": 1, "b": 1, "k": abi.KIB, "kb": 1000, "kib": abi.KIB, "m": abi.MIB, "mb": 10**6, "mib": abi.MIB,
          "g": abi.GIB, "gb": 10**9, "gib": abi.GIB}  # fmt: skip
 LARGEST_STACK = abi.STACK_TOP - abi.STACK_LOWEST

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import warnings
 import weakref
 from collections.abc import Iterable
 from pathlib import Path
@@ -20,10 +19,12 @@ from tmebox.modulefile.file import Addresses, ModuleFile, Segment
 from tmebox.modulefile.prototypes import Prototype
 from tmebox.once import once
 from tmebox.progress import shown
+from tmebox.runtime.attributes import SANDBOX_ATTRIBUTES
 from tmebox.runtime.stdio import stdout_place
 from tmebox.runtime.unwind import Unwinder
 from tmebox.shown import Fact, Shown
 from tmebox.verify import VerifiedText, verify_once
+from tmebox.warned import warn_caller
 
 INITIALIZER = "__tmebox_initialize"
 
@@ -55,8 +56,10 @@ class Module(Shown):
             )
         self.file = file
         slot = _slot(file) if address is None else CODE_REGION.allocate(len(file.text), address)
+        self.slide = slot.address - file.text_address
+        self.unwinder = Unwinder(file, self.slide)
         try:
-            self._verified, self.segments = _relocate_and_verify(file, slot)
+            self._verified, self.segments = _relocate_and_verify(file, slot, self.unwinder)
             _require_entries(file, self._verified)
             _require_features(self._verified.features)
             CODE_REGION.place(
@@ -68,7 +71,6 @@ class Module(Shown):
         except BaseException:
             CODE_REGION.release(slot)
             raise
-        self.slide = slot.address - file.text_address
         self.address = slot.address
         self.features = self._verified.features
         self.exports: dict[str, Prototype | None] = {
@@ -83,7 +85,6 @@ class Module(Shown):
         # What sandboxes have in common, made when the first one needs it.
         self.bound: dict[str, _native.Export] = {}
         self.templates: dict[Any, Template] = {}
-        self.unwinder = Unwinder(file, self.slide)
         _LOADED[slot.address] = self
         self._slot = slot
         self._warn_of_shadowed()
@@ -108,14 +109,11 @@ class Module(Shown):
 
     def _warn_of_shadowed(self) -> None:
         """Of a library's exports that are no attributes of sandboxes: every sandbox has others there."""
-        from tmebox.runtime.sandbox import RESERVED
-
-        shadowed = sorted(RESERVED.intersection(self.exports)) if self.file.start is None else ()
+        shadowed = sorted(SANDBOX_ATTRIBUTES.intersection(self.exports)) if self.file.start is None else ()
         if shadowed:
-            warnings.warn(
+            warn_caller(
                 f"exported functions are named like attributes of every sandbox: {', '.join(shadowed)}; "
-                f"call them as sandbox.exports[{shadowed[0]!r}](…)",
-                stacklevel=4,
+                f"call them as sandbox.exports[{shadowed[0]!r}](…)"
             )
 
     def __copy__(self) -> Module:
@@ -215,7 +213,9 @@ def _slot(file: ModuleFile) -> Slot:
     return CODE_REGION.allocate(len(file.text))
 
 
-def _relocate_and_verify(file: ModuleFile, slot: Slot) -> tuple[VerifiedText, tuple[Segment, ...]]:
+def _relocate_and_verify(
+    file: ModuleFile, slot: Slot, unwinder: Unwinder
+) -> tuple[VerifiedText, tuple[Segment, ...]]:
     slide = slot.address - file.text_address
     moved = file.relocations
     text = np.frombuffer(file.text, np.uint8).copy()
@@ -232,7 +232,7 @@ def _relocate_and_verify(file: ModuleFile, slot: Slot) -> tuple[VerifiedText, tu
             table_entries=file.table_entries,
             base=file.base,
             isolation=file.isolation,
-            locate=Unwinder(file, slide).place,
+            locate=unwinder.place,
         )
     return verified, segments
 

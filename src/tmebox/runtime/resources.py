@@ -12,6 +12,8 @@ from tmebox.memory.windows import WINDOWS
 
 PAGE_TABLES = 2
 """Of a window that is in use: one page of each of the two lowest levels."""
+VIEW_TABLES = 2
+"""Of a window's view of a shared heap, which is far from the rest."""
 PAGES_OF_A_TABLE = 512
 """More than these take another table."""
 PLAIN_MAPPINGS = 8
@@ -63,7 +65,10 @@ def stats() -> Stats:
         windows_live=WINDOWS.live,
         windows_recycled=WINDOWS.recycled,
         resident_bytes=pages * abi.PAGE_SIZE if userfault else None,
-        page_table_bytes=(windows * PAGE_TABLES + pages // PAGES_OF_A_TABLE) * abi.PAGE_SIZE,
+        page_table_bytes=(
+            windows * PAGE_TABLES + _native.heap_views() * VIEW_TABLES + pages // PAGES_OF_A_TABLE
+        )
+        * abi.PAGE_SIZE,
         traps=_native.trap_count(),
     )
 

@@ -2,52 +2,57 @@
 
 from __future__ import annotations
 
-import errno
 import math
 import operator
-import socket
-import sys
 import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple, SupportsIndex, TypeVar, overload
+from typing import TYPE_CHECKING, Any, SupportsIndex, TypeVar, overload
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from tmebox import _native, abi
-from tmebox.errors import LimitError
 from tmebox.listing import Text, texts
 from tmebox.memory.templates import Template
 from tmebox.memory.windows import WINDOWS
 from tmebox.once import once
 from tmebox.runtime import commands
 from tmebox.runtime.calls import functions, host_functions
+from tmebox.runtime.captured import Captured
 from tmebox.runtime.commands import Completed
 from tmebox.runtime.exports import Exports
-from tmebox.runtime.layout import first_contents, parse_size
+from tmebox.runtime.given import (
+    DEFAULT_SYSTEM,
+    DEFAULTS,
+    Options,
+    checked_files,
+    checked_timeout,
+    opened_system,
+    system_of,
+)
+from tmebox.runtime.layout import DEFAULT_MEMORY, DEFAULT_STACK, first_contents, parse_size
 from tmebox.runtime.module import Module
 from tmebox.runtime.option_types import DirectoryLike, Imports, Input, Output, Size
 from tmebox.runtime.sandbox_memory import SandboxMemory
 from tmebox.runtime.shapes import sizes
-from tmebox.runtime.share import share_of
+from tmebox.runtime.share import Sharing, share_of
 from tmebox.runtime.shared_heap import SharedHeap
-from tmebox.runtime.system import Directory, System
-from tmebox.runtime.system.descriptors import FEWEST_OPEN
-from tmebox.runtime.system.network import Endpoint, EndpointLike, ListenLike, endpoint, listening
+from tmebox.runtime.system import System
+from tmebox.runtime.system.network import EndpointLike, ListenLike, endpoint, listening
 from tmebox.runtime.tenancy import Tenancy
 from tmebox.shown import Fact, Shown
 
 if TYPE_CHECKING:
-    from typing_extensions import Self
+    from typing_extensions import Self, Unpack
 
-    from tmebox.runtime.snapshot import Snapshot
+    from tmebox.runtime.option_types import SpawnOptions
 
 _Item = TypeVar("_Item", bound=np.generic)
 _Shape = SupportsIndex | Sequence[SupportsIndex]
 
-DEFAULT_MEMORY = "64MiB"
-DEFAULT_STACK = "8MiB"
+SIZES = frozenset({"memory", "stack"})
+"""Options that a snapshot decides."""
 MOST_TEMPLATES = 64
 """Combinations of limits that a module's sandboxes are made ready for."""
 U64 = (1 << 64) - 1
@@ -56,31 +61,7 @@ OWN_ATTRIBUTES = frozenset({"module", "_given", "_program_ran", "_share", "_tena
 STATES = {_native.IDLE: "idle", _native.RUNNING: "running", _native.DEAD: "trapped"}
 
 
-class Options(NamedTuple):
-    """What a sandbox was given besides its contents, checked. `timeout`: seconds, 0 for none."""
-
-    timeout: float
-    imports: Imports
-    dirs: tuple[Directory, ...]
-    env: Mapping[str, str]
-    stdin: Input
-    stdout: Output
-    stderr: Output
-    files: int | None
-    listen: tuple[Endpoint | socket.socket, ...] = ()
-    connect: tuple[Endpoint, ...] = ()
-
-    def as_given(self) -> dict[str, Any]:
-        """For another sandbox."""
-        listen = [item if isinstance(item, socket.socket) else (item.host, item.port) for item in self.listen]
-        connect = [(item.host, item.port) for item in self.connect]
-        return {**self._asdict(), "timeout": self.timeout or None, "listen": listen, "connect": connect}
-
-
-DEFAULTS = Options(0.0, None, (), {}, None, None, None, None)
-
-
-class Sandbox(Shown):
+class Sandbox(Sharing, Shown):
     """Runs one module, isolated from the host and from every other sandbox.
 
     Exported functions are attributes: `sandbox.blur(image, out, w, h)`; `exports["name"]` has all of them,
@@ -88,9 +69,11 @@ class Sandbox(Shown):
     runs at a time: another thread's call meanwhile raises SandboxBusy. After a trap every call raises
     SandboxClosed."""
 
+    _tenancy: Tenancy
+
     def __init__(
         self,
-        module: Module | Snapshot,
+        module: Module | Captured,
         *,
         memory: Size = DEFAULT_MEMORY,
         stack: Size = DEFAULT_STACK,
@@ -128,8 +111,8 @@ class Sandbox(Shown):
         else:
             granted, variables = tuple(commands.directories(dirs)), commands.environment(env)
             self._given = Options(
-                _checked_timeout(timeout), imports, granted, variables, stdin, stdout, stderr,
-                _checked_files(files), tuple(map(listening, listen)), tuple(map(endpoint, connect)),
+                checked_timeout(timeout), imports, granted, variables, stdin, stdout, stderr,
+                checked_files(files), tuple(map(listening, listen)), tuple(map(endpoint, connect)),
             )  # fmt: skip
         self._share = None if heap is None else share_of(heap, heap_limit)
         self._program_ran = False
@@ -139,9 +122,9 @@ class Sandbox(Shown):
         """Get a window that holds what the template says, and make it callable."""
         module, given = self.module, self._given
         provided = _imported(module, given.imports) if module.imports or given.imports is not None else {}
-        # What may be wrong with the world it gets is better known now.
-        system = None if given is DEFAULTS else _opened(given)
-        make_system = DEFAULT_SYSTEM if given is DEFAULTS else partial(_system, given)
+        # A world that cannot be made is found out here, before there is a window.
+        system = None if given is DEFAULTS else opened_system(given)
+        make_system = DEFAULT_SYSTEM if given is DEFAULTS else partial(system_of, given)
         try:
             self._tenancy = tenancy = Tenancy(module, template, given.timeout, make_system, self._share)
         except BaseException:
@@ -208,7 +191,7 @@ class Sandbox(Shown):
         export, tenancy = self._export(name), self._tenancy
         if timeout is None:
             return export.bind(tenancy.instance, tenancy, None)(*arguments, **keywords)
-        seconds = _checked_timeout(timeout)
+        seconds = checked_timeout(timeout)
         prototype = self.module.exports[name]
         assert prototype is not None
         with tenancy.calling(seconds):
@@ -272,7 +255,7 @@ class Sandbox(Shown):
         elif self._program_ran:
             tenancy.reset()
         self._program_ran = True
-        seconds = tenancy.timeout_s if timeout is None else _checked_timeout(timeout)
+        seconds = tenancy.timeout_s if timeout is None else checked_timeout(timeout)
         return commands.run(tenancy, words, make_system, stdout, stderr, seconds)
 
     def _begin_again(self) -> Tenancy:
@@ -322,17 +305,6 @@ class Sandbox(Shown):
         array.fill(0)
         return array
 
-    @property
-    def heap(self) -> SharedHeap | None:
-        """The shared heap that it was given."""
-        return None if self._share is None else self._share.heap
-
-    @property
-    def key_id(self) -> int:
-        """What names it as the owner of lines in its shared heap, 1 to 32,767, while it lives; 0: it has
-        none."""
-        return self._tenancy.instance.key_id
-
     # -- life ------------------------------------------------------------------------------------
     def reset(self) -> None:
         """Return data, heap and stack to what a new sandbox of the module, or snapshot, has; also after
@@ -343,8 +315,6 @@ class Sandbox(Shown):
     def snapshot(self) -> Snapshot:
         """The state of data and heap, for others to start from; the sandbox goes on. Raises SnapshotError
         while it has files open, SandboxBusy while a call runs, SandboxClosed if closed or after a trap."""
-        from tmebox.runtime.snapshot import Snapshot
-
         template = WINDOWS.template(self._tenancy.capture())
         return Snapshot(self.module, template, self._given.as_given())
 
@@ -387,11 +357,30 @@ class Sandbox(Shown):
         return f"<tmebox.Sandbox {self._state}, window {self.base:#x}, {self.module!r}>"
 
 
-RESERVED = frozenset(dir(Sandbox)) | OWN_ATTRIBUTES
-"""Names that are attributes of every sandbox; exports of these names are reached by `exports`."""
+class Snapshot(Captured):
+    """A sandbox's state at one moment, for others to start from. Immutable, independent of that sandbox. Made
+    by `Sandbox.snapshot()` or `from_bytes`.
+
+    Holds globals and heap, hence also what stdio has buffered. Not the stack, since no call runs; not host
+    arrays; not what the host gave (streams, directories, host functions).
+    """
+
+    def spawn(self, **options: Unpack[SpawnOptions]) -> Sandbox:
+        """A new sandbox in this state; no constructor runs. Options are those of `Sandbox`, but for memory
+        and stack, which are the snapshot's. Default: what the sandbox had that the snapshot was taken from,
+        and what `Sandbox` has if it came from bytes. Raises LimitError, ModuleError (a missing import)."""
+        if options:
+            return self.configured(**options).spawn()
+        return Sandbox(self, **self._options)
+
+    def configured(self, **options: Unpack[SpawnOptions]) -> Snapshot:
+        """The same state, with other options for `spawn`."""
+        if not SIZES.isdisjoint(options):
+            raise TypeError("memory and stack are the snapshot's: take it from a sandbox that has more")
+        return Snapshot(self.module, self.template, {**self._options, **options})
 
 
-def _template(module: Module | Snapshot, memory: Size, stack: Size) -> tuple[Module, Template]:
+def _template(module: Module | Captured, memory: Size, stack: Size) -> tuple[Module, Template]:
     if isinstance(module, Module):
         template = module.templates.get((memory, stack))
         if template is None:
@@ -400,58 +389,13 @@ def _template(module: Module | Snapshot, memory: Size, stack: Size) -> tuple[Mod
             if len(module.templates) < MOST_TEMPLATES:
                 module.templates[memory, stack] = template
         return module, template
-    template = getattr(module, "template", None)
-    if not isinstance(template, Template):
+    if not isinstance(module, Captured):
         hint = "use tmebox.compile() or Module.load()"
         raise TypeError(f"expected a tmebox.Module, got {type(module).__name__}: {hint}")
-    return module.module, template
+    return module.module, module.template
 
 
 def _imported(module: Module, imports: Imports) -> dict[str, Callable[..., Any]]:
     """The host function for each import that is the user's to provide."""
     given = host_functions.by_name(imports)
     return {name: host_functions.find(name, prototype, given) for name, prototype in module.imports.items()}
-
-
-def _system(given: Options) -> System:
-    return System(
-        stdin=given.stdin,
-        stdout=sys.stdout if given.stdout is None else given.stdout,
-        stderr=sys.stderr if given.stderr is None else given.stderr,
-        env=given.env,
-        directories=given.dirs,
-        max_open_files=given.files,
-        listen=given.listen,
-        connect=given.connect,
-    )
-
-
-DEFAULT_SYSTEM = partial(_system, DEFAULTS)
-
-
-def _opened(given: Options) -> System:
-    try:
-        return _system(given)
-    except OSError as error:
-        if error.errno not in (errno.EMFILE, errno.ENFILE):
-            raise
-        raise LimitError(
-            "no file descriptor is left for the sandbox's directories: close some, or raise `ulimit -n`"
-        ) from error
-
-
-def _checked_files(files: int | None) -> int | None:
-    if files is None or (type(files) is int and files >= FEWEST_OPEN):
-        return files
-    raise ValueError(
-        f"files={files!r}: a whole number, at least {FEWEST_OPEN} for the standard streams, or None"
-    )
-
-
-def _checked_timeout(timeout: float | None) -> float:
-    if timeout is None:
-        return 0.0
-    seconds = float(timeout)
-    if not 0 < seconds < 1e9:
-        raise ValueError(f"timeout={timeout!r}: a positive number of seconds, or None")
-    return seconds

@@ -27,3 +27,22 @@ def share_of(heap: Any, limit: Size | None) -> Share:
     if limit_bytes < 0:
         raise ValueError(f"heap_limit={limit!r}: not negative")
     return Share(heap, min(limit_bytes, NO_LIMIT))
+
+
+class Sharing:
+    """What a sandbox says of its part in a shared heap."""
+
+    _share: Share | None
+    _tenancy: Any
+
+    @property
+    def heap(self) -> SharedHeap | None:
+        """The shared heap that it was given."""
+        return None if self._share is None else self._share.heap
+
+    @property
+    def key_id(self) -> int:
+        """What names it as the owner of lines in its shared heap, 1 to 32,767, while it lives; 0: it has
+        none."""
+        key_id: int = self._tenancy.instance.key_id
+        return key_id

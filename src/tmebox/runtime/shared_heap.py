@@ -117,7 +117,8 @@ class SharedHeap(Shown, _native.Heap):
         self, size: Size, *, placement: Placement = "pages", views: bool = True, backend: Backend = "mmu"
     ) -> None:
         self.placement: Placement = placement
-        self._sandboxes: weakref.WeakValueDictionary[int, Sandbox] = weakref.WeakValueDictionary()
+        self._sandboxes: dict[int, weakref.ref[Sandbox]] = {}
+        self._last: tuple[weakref.ref[Template], Template] | None = None
         self._templates: weakref.WeakKeyDictionary[Template, Template] = weakref.WeakKeyDictionary()
 
     # -- making and ending blocks ------------------------------------------------------------------
@@ -238,12 +239,16 @@ class SharedHeap(Shown, _native.Heap):
             return None
         members = self.members_of(key)
         if members is None:
-            return self._sandboxes.get(key)
+            return self._sandbox(key)
         return {
             sandbox: "rw" if writes else "r"
             for member, writes in members
-            if (sandbox := self._sandboxes.get(member)) is not None
+            if (sandbox := self._sandbox(member)) is not None
         }
+
+    def _sandbox(self, key: int) -> Sandbox | None:
+        reference = self._sandboxes.get(key)
+        return None if reference is None else reference()
 
     # -- looking -----------------------------------------------------------------------------------
     def map(self) -> NDArray[np.uint16]:
@@ -268,6 +273,7 @@ class SharedHeap(Shown, _native.Heap):
     def close(self) -> None:
         """From now on nothing of it is any sandbox's. Arrays stay valid. Idempotent."""
         self.close_heap()
+        self._last = None
         self._templates.clear()  # the windows that were kept for it
 
     def __enter__(self) -> Self:
@@ -281,14 +287,18 @@ class SharedHeap(Shown, _native.Heap):
 
     def template_for(self, template: Template) -> Template:
         """The same first contents, for windows that are kept for sandboxes of this heap."""
+        last = self._last  # most heaps have sandboxes of one kind
+        if last is not None and last[0]() is template:
+            return last[1]
         found = self._templates.get(template)
         if found is None:
             found = self._templates.setdefault(template, WINDOWS.another(template))
+        self._last = weakref.ref(template), found
         return found
 
     def enter(self, sandbox: Sandbox, key_id: int) -> None:
-        """A sandbox has come, with a key."""
-        self._sandboxes[key_id] = sandbox
+        """A sandbox has come, with a key. What had it before is gone."""
+        self._sandboxes[key_id] = weakref.ref(sandbox)
 
     def _facts(self) -> Iterable[Fact]:
         yield "size", f"{self.size_bytes:,} bytes"

@@ -31,7 +31,7 @@ from tmebox.runtime.module import Module, module_at
 from tmebox.runtime.sandbox_memory import SandboxMemory
 from tmebox.runtime.share import Share
 from tmebox.runtime.system import Abort, Exit, System
-from tmebox.runtime.system.calls import TABLE
+from tmebox.runtime.system.table import TABLE
 from tmebox.runtime.traps import Surroundings, make_trap
 
 _native.configure(busy=SandboxBusy, closed=SandboxClosed, limit=LimitError)

@@ -9,7 +9,7 @@ from tmebox.errors import CompileError, Diagnostic
 from tmebox.outputs import write_output
 from tmebox.toolchain import diagnostics
 from tmebox.toolchain.compile import clang
-from tmebox.toolchain.link.marks import mark
+from tmebox.toolchain.marks import mark
 
 
 def assemble(

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tmebox.errors import CompileError, Diagnostic
 from tmebox.modulefile.file import ModuleFile
+from tmebox.toolchain.libc.libc import libc
 from tmebox.toolchain.libc.need import needs_libc
 from tmebox.toolchain.link.inputs import require_object
 from tmebox.toolchain.link.link import link
@@ -84,7 +85,6 @@ def link_program(
         require_object(path)
     if not options.use_libc or not (archives or needs_libc(objects, options.exports or ())):
         return link(objects, archives, options, link_map=link_map)
-    from tmebox.toolchain.libc.libc import libc
 
     def building(done: int, total: int) -> None:
         if progress is not None:

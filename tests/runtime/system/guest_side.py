@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tmebox.runtime.system import System
-from tmebox.runtime.system.calls import TABLE
+from tmebox.runtime.system.table import TABLE
 
 BASE = 0x100000
 NUMBERS = {call.name: number for number, call in TABLE.items()}

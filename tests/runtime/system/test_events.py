@@ -7,6 +7,8 @@ import os
 import struct
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -15,6 +17,7 @@ from tests.forked import run_forked
 from tests.runtime.system.guest_side import Guest, succeed
 from tests.runtime.system.test_network import repeated
 from tmebox.runtime.system import System
+from tmebox.runtime.system.network import Endpoint
 
 NONBLOCK = os.O_NONBLOCK
 IN, OUT, ERR, HUP, NVAL, ET = 1, 4, 8, 16, 32, 1 << 31
@@ -200,20 +203,14 @@ def test_a_closed_descriptor_is_watched_no_more() -> None:
             assert events_of(guest, own, 60) == []
 
 
-def tmebox_listener():  # type: ignore[no-untyped-def]
-    from contextlib import contextmanager
-
-    from tmebox.runtime.system.network import Endpoint
-
-    @contextmanager
-    def made():  # type: ignore[no-untyped-def]
-        system = System(listen=[Endpoint("127.0.0.1", 0)])
-        try:
-            yield Guest(system), system.network.bound[0][0].port
-        finally:
-            system.close()
-
-    return made()
+@contextmanager
+def tmebox_listener() -> Iterator[tuple[Guest, int]]:
+    """A guest that may listen, and the port."""
+    system = System(listen=[Endpoint("127.0.0.1", 0)])
+    try:
+        yield Guest(system), system.network.bound[0][0].port
+    finally:
+        system.close()
 
 
 def test_an_endless_wait_obeys_the_time_limit() -> None:

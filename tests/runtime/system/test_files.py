@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from tests.runtime.system.guest_side import BASE, NUMBERS, DiscardingMemory, FakeMemory, Guest, succeed
 from tmebox.runtime.system import Abort, Clock, Directory, Exit, System
-from tmebox.runtime.system.calls import TABLE
+from tmebox.runtime.system.table import TABLE
 
 O_CREAT, O_RDWR, O_WRONLY, O_APPEND = os.O_CREAT, os.O_RDWR, os.O_WRONLY, os.O_APPEND
 
@@ -276,6 +276,7 @@ interesting = st.one_of(
 NEVER_RETURN = {NUMBERS["exit"], NUMBERS["exit_group"], NUMBERS["tkill"]}
 
 
+@pytest.mark.slow
 @given(
     st.lists(
         st.tuples(st.sampled_from(sorted(set(TABLE) - NEVER_RETURN)), st.tuples(*[interesting] * 6)),

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from tests.runtime.system.guest_side import Guest, succeed
 from tmebox.runtime.system import Directory, System, walking
-from tmebox.runtime.system.calls import TABLE
 from tmebox.runtime.system.file_calls import FLOCK
+from tmebox.runtime.system.table import TABLE
 
 O_CREAT, O_EXCL, O_TRUNC, O_WRONLY, O_RDWR = os.O_CREAT, os.O_EXCL, os.O_TRUNC, os.O_WRONLY, os.O_RDWR
 AT_FDCWD, AT_REMOVEDIR = -100, 0x200
@@ -286,7 +286,7 @@ def test_a_deep_directory_takes_few_descriptors_of_the_hosts(tmp_path: Path) -> 
         assert guest("mkdir", path, 0o755) == 0
     before = len(os.listdir("/proc/self/fd"))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(walking.os, "open", counting)
+        patch.setattr(walking.os, "open", counting)  # type: ignore[attr-defined]
         guest.stat(path)
     assert len(opened) >= 60 and max(opened) <= before + 2
     assert len(os.listdir("/proc/self/fd")) == before
@@ -323,6 +323,7 @@ def take(guest: Guest, step: tuple[object, ...]) -> None:
         guest(str(name), *arguments)  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(steps=st.lists(STEPS, min_size=1, max_size=25))
 def test_no_sequence_of_calls_changes_what_may_only_be_read(steps: list[tuple[object, ...]]) -> None:

@@ -31,7 +31,7 @@ def with_limit(soft: int, action: Callable[[], R]) -> R:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
         return action()
 
-    return run_forked(limited).result()  # type: ignore[no-any-return]
+    return run_forked(limited).result()
 
 
 def open_all(guest: Guest) -> tuple[int, int]:

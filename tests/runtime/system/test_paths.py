@@ -127,9 +127,9 @@ def test_symbolic_links_that_stay_inside_are_followed(guest: Guest, granted: Pat
     ):
         (granted / name).symlink_to(target)
         assert guest.open(f"/data/{name}") == -expected, name
-    target = guest.room(100)
-    assert guest("readlink", "/data/sub/up", target, 100) == len("../file")
-    assert guest.memory.read(target, 7) == b"../file"
+    room = guest.room(100)
+    assert guest("readlink", "/data/sub/up", room, 100) == len("../file")
+    assert guest.memory.read(room, 7) == b"../file"
     assert guest.stat("/data/sub/up", "lstat")["mode"] & 0o170000 == 0o120000
 
 

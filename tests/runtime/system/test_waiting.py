@@ -244,7 +244,7 @@ def run_program(module: tmebox.Module, stream: str, form: str, timeout: float | 
     )
     try:
         with tmebox.Sandbox(module) as sandbox:
-            sandbox.run(**{stream: end}, timeout=timeout)  # type: ignore[arg-type]
+            sandbox.run(**{stream: end}, timeout=timeout)
     except (tmebox.Trap, KeyboardInterrupt) as error:
         return type(error).__name__
     return "returned"

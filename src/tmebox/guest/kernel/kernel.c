@@ -13,16 +13,6 @@ static long signal_process(long process, int signal)
 	return process == OUR_PROCESS || process == 0 || process == -1 ? __tmebox_raise(signal) : -ESRCH;
 }
 
-/* The host waits in short slices, so that a time limit or Ctrl-C can take effect between them: -EINTR means that the
-   wait is not over, and nothing else, since no signal ever interrupts a sandbox. */
-HIDDEN long __tmebox_ask(long number, const long arguments[6])
-{
-	long result;
-	do result = __tmebox_syscall(number, arguments);
-	while (result == -EINTR);
-	return result;
-}
-
 HIDDEN long __tmebox_kernel(long number, long a, long b, long c, long d, long e, long f)
 {
 	switch (number) {

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from tmebox import _native
 from tmebox.memory.backends.contract import Detection
-from tmebox.memory.shortage import mappings
+from tmebox.memory.shortage import most_mappings
 from tmebox.memory.windows import WINDOWS
 
-LEFT_TO_THE_HOST = 500
-"""Mappings that views leave to the rest of the process."""
+LEFT_TO_THE_HOST = 1500
+"""Mappings that windows leave to the rest of the process. Where it has more, views are refused by the system.
+"""
 
 
 class Mmu:
@@ -22,8 +23,8 @@ class Mmu:
         if WINDOWS.substrate.name != "userfault":
             return False
         try:
-            used, most = mappings()
+            most = most_mappings()
         except OSError:
             return False
-        _native.window_allow_mappings(max(0, most - used - LEFT_TO_THE_HOST))
+        _native.window_allow_mappings(max(0, most - LEFT_TO_THE_HOST))
         return True

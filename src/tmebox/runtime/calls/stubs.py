@@ -24,9 +24,9 @@ from tmebox.modulefile.prototypes import (
     Vector,
     Void,
 )
+from tmebox.runtime.attributes import SANDBOX_ATTRIBUTES
 from tmebox.runtime.calls.functions import is_string, plan, signature_of
 from tmebox.runtime.calls.items import takes_text
-from tmebox.runtime.sandbox import RESERVED
 
 IMPORTED = frozenset(
     ("TYPE_CHECKING", "Any", "Mapping", "NamedTuple", "Sequence", "TypeAlias", "TypedDict", "annotations")
@@ -83,7 +83,7 @@ def _methods(
 
 def _left_out(name: str, prototype: Prototype | None, by_clang: bool) -> str | None:
     """Why an export has no method, if so."""
-    if name in RESERVED:
+    if name in SANDBOX_ATTRIBUTES:
         return "every sandbox has an attribute of this name; use exports"
     if not _is_name(name) or name in TAKEN:
         return "not a name for a method; use exports"

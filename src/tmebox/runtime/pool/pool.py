@@ -14,8 +14,7 @@ from tmebox.runtime.module import Module
 from tmebox.runtime.pool.permits import Held, Permits, settled
 from tmebox.runtime.pool.results import AsyncResults, Results, length_of
 from tmebox.runtime.pool.workers import Workers
-from tmebox.runtime.sandbox import Sandbox
-from tmebox.runtime.snapshot import Snapshot
+from tmebox.runtime.sandbox import Sandbox, Snapshot
 
 if TYPE_CHECKING:
     from typing_extensions import Self, TypeVarTuple, Unpack
@@ -82,7 +81,9 @@ class SandboxPool:
             tried.close()
         else:
             with Sandbox(source, **options) as first:
-                self.snapshot = first.snapshot()
+                # Its heap is no part of a snapshot, but of what each sandbox of the pool is given.
+                heap = {name: options[name] for name in ("heap", "heap_limit") if name in options}
+                self.snapshot = first.snapshot().configured(**heap)
                 first._tenancy.drop_output()
         self.size = size
         self.threads = threads

@@ -1,4 +1,4 @@
-"""What all system calls share: the table they are in, how they reach guest memory, and how they end."""
+"""What all system calls share: how they reach guest memory, and how they end."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import errno
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
-    from tmebox.runtime.system.system import System
+    pass
 
 U64 = (1 << 64) - 1
 TRANSFER_MAX = 16 << 20
@@ -71,53 +71,7 @@ def failure(number: int) -> OSError:
 
 
 Handler = Callable[..., int]
-_H = TypeVar("_H", bound=Handler)
-
-
-@dataclass(frozen=True)
-class Call:
-    """`handler(system, memory, *arguments)` takes the first `count` of six arguments, signed numbers."""
-
-    name: str
-    handler: Handler
-    count: int
-
-
-TABLE: dict[int, Call] = {}
-"""System call number (x86-64) → call. Filled by the modules that define handlers."""
-
-
-def call(number: int, name: str, count: int) -> Callable[[_H], _H]:
-    """Put a handler in the table under a number."""
-
-    def register(handler: _H) -> _H:
-        if number in TABLE:
-            raise ValueError(f"system call {number} is defined twice")
-        TABLE[number] = Call(name, handler, count)
-        return handler
-
-    return register
-
-
-def answer(number: int, name: str, result: int) -> None:
-    """Put a call in the table whose result never changes."""
-    call(number, name, 0)(lambda _system, _memory: result)
-
-
-def dispatch(system: System, memory: GuestMemory, number: int, arguments: tuple[int, ...]) -> int:
-    """The call's result, or -errno. Raises Exit, Abort, and whatever a stream given by the host raises
-    that is not an OSError."""
-    entry = TABLE.get(number)
-    if entry is None:
-        return -errno.ENOSYS
-    try:
-        return entry.handler(system, memory, *arguments[: entry.count])
-    except OSError as error:
-        return -(error.errno or errno.EIO)
-    except IndexError:
-        return -errno.EFAULT
-    except OverflowError:
-        return -errno.EINVAL
+"""`handler(system, memory, *arguments)` → the call's result. Raises OSError for -errno."""
 
 
 def transfer_size(size_bytes: int) -> int:

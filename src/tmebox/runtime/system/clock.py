@@ -7,7 +7,7 @@ import struct
 import time
 from typing import TYPE_CHECKING
 
-from tmebox.runtime.system.calls import U64, GuestMemory, call, failure
+from tmebox.runtime.system.calls import U64, GuestMemory, failure
 
 if TYPE_CHECKING:
     from tmebox.runtime.system.system import System
@@ -105,13 +105,11 @@ def _now(system: System, clock_id: int) -> int:
     return now_ns
 
 
-@call(228, "clock_gettime", 2)
 def clock_gettime(system: System, memory: GuestMemory, clock_id: int, result: int) -> int:
     write_timespec(memory, result, _now(system, clock_id))
     return 0
 
 
-@call(229, "clock_getres", 2)
 def clock_getres(system: System, memory: GuestMemory, clock_id: int, result: int) -> int:
     _now(system, clock_id)
     if result:
@@ -119,7 +117,6 @@ def clock_getres(system: System, memory: GuestMemory, clock_id: int, result: int
     return 0
 
 
-@call(96, "gettimeofday", 2)
 def gettimeofday(system: System, memory: GuestMemory, result: int, zone: int) -> int:
     if result:
         seconds, rest = divmod(system.clock.realtime_ns(), SECOND)
@@ -129,7 +126,6 @@ def gettimeofday(system: System, memory: GuestMemory, result: int, zone: int) ->
     return 0
 
 
-@call(201, "time", 1)
 def time_(system: System, memory: GuestMemory, result: int) -> int:
     seconds = system.clock.realtime_ns() // SECOND
     if result:
@@ -137,14 +133,12 @@ def time_(system: System, memory: GuestMemory, result: int) -> int:
     return seconds
 
 
-@call(35, "nanosleep", 2)
 def nanosleep(system: System, memory: GuestMemory, request: int, remaining: int) -> int:
     duration_ns = read_timespec(memory, request)
     key = (35, request, remaining, duration_ns)
     return 0 if system.waits.go(system.clock, key, duration_ns) else -errno.EINTR
 
 
-@call(230, "clock_nanosleep", 4)
 def clock_nanosleep(
     system: System, memory: GuestMemory, clock_id: int, flags: int, request: int, remaining: int
 ) -> int:
@@ -156,7 +150,6 @@ def clock_nanosleep(
     return 0 if system.waits.go(system.clock, key, duration_ns) else -errno.EINTR
 
 
-@call(100, "times", 1)
 def times(system: System, memory: GuestMemory, result: int) -> int:
     if result:
         ticks = system.clock.cpu_ns() * TICKS_PER_SECOND // SECOND
@@ -164,7 +157,6 @@ def times(system: System, memory: GuestMemory, result: int) -> int:
     return system.clock.monotonic_ns() * TICKS_PER_SECOND // SECOND
 
 
-@call(98, "getrusage", 2)
 def getrusage(system: System, memory: GuestMemory, who: int, result: int) -> int:
     if who not in (0, 1, -1):
         raise failure(errno.EINVAL)

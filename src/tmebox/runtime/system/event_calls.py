@@ -9,7 +9,7 @@ import struct
 from typing import TYPE_CHECKING
 
 from tmebox.runtime.system import kernel_objects
-from tmebox.runtime.system.calls import U64, GuestMemory, call, failure
+from tmebox.runtime.system.calls import U64, GuestMemory, failure
 from tmebox.runtime.system.clock import SECOND, read_timespec
 from tmebox.runtime.system.descriptors import POLLIN, POLLNVAL, POLLOUT
 from tmebox.runtime.system.files import require_room
@@ -35,12 +35,10 @@ def _room(system: System) -> None:
     require_room()
 
 
-@call(22, "pipe", 1)
 def pipe_(system: System, memory: GuestMemory, result: int) -> int:
     return pipe2(system, memory, result, 0)
 
 
-@call(293, "pipe2", 2)
 def pipe2(system: System, memory: GuestMemory, result: int, flags: int) -> int:
     if flags & ~(os.O_NONBLOCK | os.O_CLOEXEC):
         raise failure(errno.EINVAL)
@@ -49,12 +47,10 @@ def pipe2(system: System, memory: GuestMemory, result: int, flags: int) -> int:
     return add_pair(system, memory, ends, flags, result)
 
 
-@call(284, "eventfd", 1)
 def eventfd(system: System, memory: GuestMemory, value: int) -> int:
     return eventfd2(system, memory, value, 0)
 
 
-@call(290, "eventfd2", 2)
 def eventfd2(system: System, _memory: GuestMemory, value: int, flags: int) -> int:
     if flags & ~(os.O_NONBLOCK | os.O_CLOEXEC | kernel_objects.EFD_SEMAPHORE):
         raise failure(errno.EINVAL)
@@ -69,7 +65,6 @@ def _timer(system: System, descriptor: int) -> Timer:
     return found
 
 
-@call(283, "timerfd_create", 2)
 def timerfd_create(system: System, _memory: GuestMemory, clock_id: int, flags: int) -> int:
     if clock_id not in TIMER_CLOCKS or flags & ~(os.O_NONBLOCK | os.O_CLOEXEC):
         raise failure(errno.EINVAL)
@@ -77,7 +72,6 @@ def timerfd_create(system: System, _memory: GuestMemory, clock_id: int, flags: i
     return added(system, kernel_objects.new_timer(clock_id, flags), flags)
 
 
-@call(286, "timerfd_settime", 4)
 def timerfd_settime(
     system: System, memory: GuestMemory, descriptor: int, flags: int, new: int, old: int
 ) -> int:
@@ -87,7 +81,6 @@ def timerfd_settime(
     return 0
 
 
-@call(287, "timerfd_gettime", 2)
 def timerfd_gettime(system: System, memory: GuestMemory, descriptor: int, result: int) -> int:
     memory.write(result & U64, _timer(system, descriptor).get())
     return 0
@@ -103,14 +96,12 @@ def _epoll(system: System, descriptor: int) -> Epoll:
     return found
 
 
-@call(213, "epoll_create", 1)
 def epoll_create(system: System, memory: GuestMemory, size: int) -> int:
     if size <= 0:
         raise failure(errno.EINVAL)
     return epoll_create1(system, memory, 0)
 
 
-@call(291, "epoll_create1", 1)
 def epoll_create1(system: System, _memory: GuestMemory, flags: int) -> int:
     if flags & ~os.O_CLOEXEC:
         raise failure(errno.EINVAL)
@@ -118,7 +109,6 @@ def epoll_create1(system: System, _memory: GuestMemory, flags: int) -> int:
     return added(system, kernel_objects.new_epoll(), flags)
 
 
-@call(233, "epoll_ctl", 4)
 def epoll_ctl(
     system: System, memory: GuestMemory, descriptor: int, operation: int, target: int, event: int
 ) -> int:
@@ -128,14 +118,12 @@ def epoll_ctl(
     return 0
 
 
-@call(232, "epoll_wait", 4)
 def epoll_wait(
     system: System, memory: GuestMemory, descriptor: int, events: int, most: int, timeout_ms: int
 ) -> int:
     return epoll_pwait(system, memory, descriptor, events, most, timeout_ms, 0)
 
 
-@call(281, "epoll_pwait", 5)
 def epoll_pwait(
     system: System, memory: GuestMemory, descriptor: int, events: int, most: int, timeout_ms: int, _mask: int
 ) -> int:
@@ -213,14 +201,12 @@ def _wait(system: System, wanted: _Wanted, key: tuple[int, ...], timeout_ns: int
     return found
 
 
-@call(7, "poll", 3)
 def poll(system: System, memory: GuestMemory, rows: int, count: int, timeout_ms: int) -> int:
     timeout_ms = (timeout_ms + (1 << 31)) % (1 << 32) - (1 << 31)
     timeout_ns = -1 if timeout_ms < 0 else timeout_ms * (SECOND // 1000)
     return _poll(system, memory, (7, rows, count, timeout_ms), timeout_ns)
 
 
-@call(271, "ppoll", 3)
 def ppoll(system: System, memory: GuestMemory, rows: int, count: int, timeout: int) -> int:
     timeout_ns = read_timespec(memory, timeout & U64) if timeout else -1
     return _poll(system, memory, (271, rows, count, timeout), timeout_ns)
@@ -243,7 +229,6 @@ def _poll(system: System, memory: GuestMemory, key: tuple[int, ...], timeout_ns:
     return sum(map(bool, found))
 
 
-@call(23, "select", 5)
 def select(
     system: System, memory: GuestMemory, count: int, readable: int, writable: int, other: int, timeout: int
 ) -> int:
@@ -257,7 +242,6 @@ def select(
     return _select(system, memory, (23, count, readable, writable, other, timeout), timeout_ns)
 
 
-@call(270, "pselect6", 5)
 def pselect6(
     system: System, memory: GuestMemory, count: int, readable: int, writable: int, other: int, timeout: int
 ) -> int:

@@ -8,7 +8,7 @@ import os
 import struct
 from typing import TYPE_CHECKING
 
-from tmebox.runtime.system.calls import U64, GuestMemory, call, failure, transfer_size
+from tmebox.runtime.system.calls import U64, GuestMemory, failure, transfer_size
 from tmebox.runtime.system.descriptors import Description
 from tmebox.runtime.system.files import HostFile, pack_entries, pack_status
 from tmebox.runtime.system.kernel_objects import KernelObject
@@ -27,20 +27,17 @@ LOCK_PAUSE_NS = 2_000_000
 MUTABLE_FLAGS = os.O_APPEND | os.O_NONBLOCK
 
 
-@call(0, "read", 3)
 def read(system: System, memory: GuestMemory, descriptor: int, buffer: int, size_bytes: int) -> int:
     data = system.descriptors[descriptor].read(transfer_size(size_bytes))
     memory.write(buffer & U64, data)
     return len(data)
 
 
-@call(1, "write", 3)
 def write(system: System, memory: GuestMemory, descriptor: int, buffer: int, size_bytes: int) -> int:
     system.descriptors[descriptor]  # EBADF comes before EFAULT
     return system.descriptors.write(descriptor, memory.read(buffer & U64, transfer_size(size_bytes)))
 
 
-@call(17, "pread64", 4)
 def pread(
     system: System, memory: GuestMemory, descriptor: int, buffer: int, size_bytes: int, position: int
 ) -> int:
@@ -49,7 +46,6 @@ def pread(
     return len(data)
 
 
-@call(18, "pwrite64", 4)
 def pwrite(
     system: System, memory: GuestMemory, descriptor: int, buffer: int, size_bytes: int, position: int
 ) -> int:
@@ -69,7 +65,6 @@ def vectors(memory: GuestMemory, rows: int, count: int) -> list[tuple[int, int]]
     return found
 
 
-@call(19, "readv", 3)
 def readv(system: System, memory: GuestMemory, descriptor: int, rows: int, count: int) -> int:
     parts = vectors(memory, rows, count)
     data = system.descriptors[descriptor].read(sum(size for _, size in parts))
@@ -77,13 +72,11 @@ def readv(system: System, memory: GuestMemory, descriptor: int, rows: int, count
     return len(data)
 
 
-@call(20, "writev", 3)
 def writev(system: System, memory: GuestMemory, descriptor: int, rows: int, count: int) -> int:
     system.descriptors[descriptor]
     return system.descriptors.write(descriptor, gather(memory, vectors(memory, rows, count)))
 
 
-@call(295, "preadv", 4)
 def preadv(system: System, memory: GuestMemory, descriptor: int, rows: int, count: int, position: int) -> int:
     parts = vectors(memory, rows, count)
     data = system.descriptors[descriptor].pread(sum(size for _, size in parts), position)
@@ -91,7 +84,6 @@ def preadv(system: System, memory: GuestMemory, descriptor: int, rows: int, coun
     return len(data)
 
 
-@call(296, "pwritev", 4)
 def pwritev(
     system: System, memory: GuestMemory, descriptor: int, rows: int, count: int, position: int
 ) -> int:
@@ -112,18 +104,15 @@ def gather(memory: GuestMemory, parts: list[tuple[int, int]]) -> bytes:
     return b"".join([memory.read(offset, size) for offset, size in parts if size])
 
 
-@call(3, "close", 1)
 def close(system: System, _memory: GuestMemory, descriptor: int) -> int:
     system.descriptors.remove(descriptor)
     return 0
 
 
-@call(8, "lseek", 3)
 def lseek(system: System, _memory: GuestMemory, descriptor: int, offset: int, whence: int) -> int:
     return system.descriptors[descriptor].seek(offset, whence)
 
 
-@call(5, "fstat", 2)
 def fstat(system: System, memory: GuestMemory, descriptor: int, result: int) -> int:
     description = system.descriptors[descriptor]
     number = description.mount_number if isinstance(description, HostFile) else 0
@@ -131,7 +120,6 @@ def fstat(system: System, memory: GuestMemory, descriptor: int, result: int) -> 
     return 0
 
 
-@call(217, "getdents64", 3)
 def getdents64(system: System, memory: GuestMemory, descriptor: int, buffer: int, size_bytes: int) -> int:
     entries = system.descriptors[descriptor].entries()
     data = pack_entries(entries, transfer_size(size_bytes))
@@ -139,20 +127,16 @@ def getdents64(system: System, memory: GuestMemory, descriptor: int, buffer: int
     return len(data)
 
 
-@call(77, "ftruncate", 2)
 def ftruncate(system: System, _memory: GuestMemory, descriptor: int, size_bytes: int) -> int:
     system.descriptors[descriptor].truncate(size_bytes)
     return 0
 
 
-@call(74, "fsync", 1)
-@call(75, "fdatasync", 1)
 def fsync(system: System, _memory: GuestMemory, descriptor: int) -> int:
     system.descriptors[descriptor].sync()
     return 0
 
 
-@call(221, "fadvise64", 4)
 def fadvise64(
     system: System, _memory: GuestMemory, descriptor: int, _start: int, _size: int, _advice: int
 ) -> int:
@@ -160,24 +144,20 @@ def fadvise64(
     return 0
 
 
-@call(91, "fchmod", 2)
 def fchmod(system: System, _memory: GuestMemory, descriptor: int, mode: int) -> int:
     os.fchmod(system.descriptors[descriptor].writable_file(), mode & 0o777)
     return 0
 
 
-@call(32, "dup", 1)
 def dup(system: System, _memory: GuestMemory, descriptor: int) -> int:
     return system.descriptors.add(system.descriptors[descriptor])
 
 
-@call(33, "dup2", 2)
 def dup2(system: System, _memory: GuestMemory, descriptor: int, number: int) -> int:
     description = system.descriptors[descriptor]
     return number if descriptor == number else system.descriptors.replace(number, description)
 
 
-@call(292, "dup3", 3)
 def dup3(system: System, _memory: GuestMemory, descriptor: int, number: int, flags: int) -> int:
     description = system.descriptors[descriptor]
     if descriptor == number or flags & ~os.O_CLOEXEC:
@@ -185,7 +165,6 @@ def dup3(system: System, _memory: GuestMemory, descriptor: int, number: int, fla
     return system.descriptors.replace(number, description, close_on_exec=bool(flags))
 
 
-@call(16, "ioctl", 3)
 def ioctl(system: System, memory: GuestMemory, descriptor: int, request: int, argument: int) -> int:
     description = system.descriptors[descriptor]
     if isinstance(description, KernelObject):
@@ -213,7 +192,6 @@ def _control(
     return 0
 
 
-@call(72, "fcntl", 3)
 def fcntl_(system: System, memory: GuestMemory, descriptor: int, command: int, argument: int) -> int:
     table = system.descriptors
     description = table[descriptor]
@@ -291,7 +269,6 @@ def _without_locking(system: System, number: int, command: int, request: bytes) 
     return 0
 
 
-@call(73, "flock", 2)
 def flock(system: System, _memory: GuestMemory, descriptor: int, operation: int) -> int:
     """As record locks, but nothing tells whether one could be had: who may only read has a shared one."""
     number = system.descriptors[descriptor].lockable_file()

@@ -8,7 +8,7 @@ import stat
 import struct
 from typing import TYPE_CHECKING
 
-from tmebox.runtime.system.calls import U64, GuestMemory, call, failure, read_path
+from tmebox.runtime.system.calls import U64, GuestMemory, failure, read_path
 from tmebox.runtime.system.descriptors import DEVICES, STREAMS, Description, TextFile
 from tmebox.runtime.system.files import (
     HostDirectory,
@@ -44,17 +44,14 @@ def _place(system: System, directory: int, path: bytes) -> Place:
     return system.namespace.place(path, base)
 
 
-@call(2, "open", 3)
 def open_(system: System, memory: GuestMemory, path: int, flags: int, mode: int) -> int:
     return openat(system, memory, AT_FDCWD, path, flags, mode)
 
 
-@call(85, "creat", 2)
 def creat(system: System, memory: GuestMemory, path: int, mode: int) -> int:
     return openat(system, memory, AT_FDCWD, path, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, mode)
 
 
-@call(257, "openat", 4)
 def openat(system: System, memory: GuestMemory, directory: int, path: int, flags: int, mode: int) -> int:
     flags &= 0xFFFFFFFF
     if flags & ~ACCEPTED_FLAGS:  # O_TMPFILE, O_PATH, O_DIRECT…
@@ -101,17 +98,14 @@ def _own_file(system: System, place: Place) -> Description | None:
     return None
 
 
-@call(4, "stat", 2)
 def stat_(system: System, memory: GuestMemory, path: int, result: int) -> int:
     return newfstatat(system, memory, AT_FDCWD, path, result, 0)
 
 
-@call(6, "lstat", 2)
 def lstat(system: System, memory: GuestMemory, path: int, result: int) -> int:
     return newfstatat(system, memory, AT_FDCWD, path, result, AT_SYMLINK_NOFOLLOW)
 
 
-@call(262, "newfstatat", 4)
 def newfstatat(
     system: System, memory: GuestMemory, directory: int, path: int, result: int, flags: int = 0
 ) -> int:
@@ -139,13 +133,10 @@ def _status(system: System, place: Place, follow: bool) -> bytes:
         return pack_status(os.fstat(found.descriptor), place.granted().number)
 
 
-@call(21, "access", 2)
 def access(system: System, memory: GuestMemory, path: int, mode: int) -> int:
     return faccessat(system, memory, AT_FDCWD, path, mode)
 
 
-@call(269, "faccessat", 3)
-@call(439, "faccessat2", 3)
 def faccessat(system: System, memory: GuestMemory, directory: int, path: int, mode: int) -> int:
     place = _place(system, directory, read_path(memory, path))
     if place.mount is None:
@@ -159,12 +150,10 @@ def faccessat(system: System, memory: GuestMemory, directory: int, path: int, mo
     return 0
 
 
-@call(89, "readlink", 3)
 def readlink(system: System, memory: GuestMemory, path: int, buffer: int, size_bytes: int) -> int:
     return readlinkat(system, memory, AT_FDCWD, path, buffer, size_bytes)
 
 
-@call(267, "readlinkat", 4)
 def readlinkat(
     system: System, memory: GuestMemory, directory: int, path: int, buffer: int, size_bytes: int
 ) -> int:
@@ -182,12 +171,10 @@ def readlinkat(
     return len(target)
 
 
-@call(83, "mkdir", 2)
 def mkdir(system: System, memory: GuestMemory, path: int, mode: int) -> int:
     return mkdirat(system, memory, AT_FDCWD, path, mode)
 
 
-@call(258, "mkdirat", 3)
 def mkdirat(system: System, memory: GuestMemory, directory: int, path: int, mode: int) -> int:
     place = _place(system, directory, read_path(memory, path))
     if not place.rest and (place.mount is not None or system.namespace.exists_virtually(place.parts)):
@@ -197,17 +184,14 @@ def mkdirat(system: System, memory: GuestMemory, directory: int, path: int, mode
     return 0
 
 
-@call(87, "unlink", 1)
 def unlink(system: System, memory: GuestMemory, path: int) -> int:
     return unlinkat(system, memory, AT_FDCWD, path, 0)
 
 
-@call(84, "rmdir", 1)
 def rmdir(system: System, memory: GuestMemory, path: int) -> int:
     return unlinkat(system, memory, AT_FDCWD, path, AT_REMOVEDIR)
 
 
-@call(263, "unlinkat", 3)
 def unlinkat(system: System, memory: GuestMemory, directory: int, path: int, flags: int) -> int:
     if flags & ~AT_REMOVEDIR:
         raise failure(errno.EINVAL)
@@ -217,17 +201,14 @@ def unlinkat(system: System, memory: GuestMemory, directory: int, path: int, fla
     return 0
 
 
-@call(82, "rename", 2)
 def rename(system: System, memory: GuestMemory, old: int, new: int) -> int:
     return renameat2(system, memory, AT_FDCWD, old, AT_FDCWD, new, 0)
 
 
-@call(264, "renameat", 4)
 def renameat(system: System, memory: GuestMemory, old_dir: int, old: int, new_dir: int, new: int) -> int:
     return renameat2(system, memory, old_dir, old, new_dir, new, 0)
 
 
-@call(316, "renameat2", 5)
 def renameat2(
     system: System, memory: GuestMemory, old_dir: int, old: int, new_dir: int, new: int, flags: int
 ) -> int:
@@ -244,7 +225,6 @@ def renameat2(
     return 0
 
 
-@call(76, "truncate", 2)
 def truncate(system: System, memory: GuestMemory, path: int, size_bytes: int) -> int:
     file = _open(system, _place(system, AT_FDCWD, read_path(memory, path)), os.O_WRONLY, 0)
     try:
@@ -254,12 +234,10 @@ def truncate(system: System, memory: GuestMemory, path: int, size_bytes: int) ->
     return 0
 
 
-@call(90, "chmod", 2)
 def chmod(system: System, memory: GuestMemory, path: int, mode: int) -> int:
     return fchmodat(system, memory, AT_FDCWD, path, mode)
 
 
-@call(268, "fchmodat", 3)
 def fchmodat(system: System, memory: GuestMemory, directory: int, path: int, mode: int) -> int:
     """Permission bits only: never set-user-ID and its like."""
     place = _place(system, directory, read_path(memory, path))
@@ -269,7 +247,6 @@ def fchmodat(system: System, memory: GuestMemory, directory: int, path: int, mod
     return 0
 
 
-@call(280, "utimensat", 4)
 def utimensat(system: System, memory: GuestMemory, directory: int, path: int, times: int, flags: int) -> int:
     if not path:
         return _set_times(
@@ -298,7 +275,6 @@ def _set_times(system: System, memory: GuestMemory, path: str, times: int) -> in
     return 0
 
 
-@call(79, "getcwd", 2)
 def getcwd(system: System, memory: GuestMemory, buffer: int, size_bytes: int) -> int:
     path = b"/" + b"/".join(system.namespace.working) + b"\0"
     if size_bytes & U64 < len(path):
@@ -307,7 +283,6 @@ def getcwd(system: System, memory: GuestMemory, buffer: int, size_bytes: int) ->
     return len(path)
 
 
-@call(80, "chdir", 1)
 def chdir(system: System, memory: GuestMemory, path: int) -> int:
     place = _place(system, AT_FDCWD, read_path(memory, path))
     if place.mount is not None:
@@ -320,7 +295,6 @@ def chdir(system: System, memory: GuestMemory, path: int) -> int:
     return 0
 
 
-@call(81, "fchdir", 1)
 def fchdir(system: System, _memory: GuestMemory, descriptor: int) -> int:
     description = system.descriptors[descriptor]
     if not isinstance(description, (HostDirectory, VirtualDirectory)):

@@ -8,15 +8,12 @@ from typing import TYPE_CHECKING
 
 from tmebox import abi
 from tmebox.runtime.system.calls import (
-    TKILL,
     U64,
     Abort,
     Assertion,
     Discards,
     Exit,
     GuestMemory,
-    answer,
-    call,
     failure,
 )
 
@@ -35,35 +32,21 @@ TEXT_MAX = 4096
 SHOWN_MAX = 300
 I32 = (1 << 31) - 1
 
-for _number, _name in ((102, "getuid"), (104, "getgid"), (107, "geteuid"), (108, "getegid")):
-    answer(_number, _name, OWNER)
-answer(115, "getgroups", 0)
-answer(110, "getppid", 0)
-answer(39, "getpid", 1)
-answer(186, "gettid", 1)
-answer(111, "getpgrp", 1)
-answer(24, "sched_yield", 0)
 
-
-@call(60, "exit", 1)
-@call(231, "exit_group", 1)
 def exit_group(_system: System, _memory: GuestMemory, status: int) -> int:
     raise Exit(status)
 
 
-@call(TKILL, "tkill", 2)
 def tkill(system: System, _memory: GuestMemory, _thread: int, signal: int) -> int:
     """The guest's libc calls this for a signal whose default is to end the process, and for nothing else."""
     raise Abort(signal & 0x7F, system.failed_assertion)
 
 
-@call(abi.SYS_MEMORY_EXHAUSTED, "memory_exhausted", 1)
 def memory_exhausted(system: System, _memory: GuestMemory, size_bytes: int) -> int:
     system.exhausted_bytes = size_bytes & U64
     return 0
 
 
-@call(abi.SYS_ASSERTION_FAILED, "assertion_failed", 4)
 def assertion_failed(
     system: System, memory: GuestMemory, expression: int, file: int, line: int, function: int
 ) -> int:
@@ -85,7 +68,6 @@ def _shown(memory: GuestMemory, offset: int) -> str:
     return "".join(c if c.isprintable() else "?" for c in text)
 
 
-@call(28, "madvise", 3)
 def madvise(_system: System, memory: GuestMemory, offset: int, size_bytes: int, advice: int) -> int:
     if advice != MADV_DONTNEED or offset % abi.PAGE_SIZE or size_bytes % abi.PAGE_SIZE:
         raise failure(errno.EINVAL)
@@ -95,14 +77,12 @@ def madvise(_system: System, memory: GuestMemory, offset: int, size_bytes: int, 
     return 0
 
 
-@call(318, "getrandom", 3)
 def getrandom(system: System, memory: GuestMemory, buffer: int, size_bytes: int, _flags: int) -> int:
     data = system.random(min(size_bytes & U64, RANDOM_MAX))
     memory.write(buffer, data)
     return len(data)
 
 
-@call(63, "uname", 1)
 def uname(_system: System, memory: GuestMemory, result: int) -> int:
     fields = ("Linux", "tmebox", "6.1.0", "tmebox", "x86_64", "")
     memory.write(result, b"".join(field.encode().ljust(UTSNAME_FIELD, b"\0") for field in fields))
@@ -116,7 +96,6 @@ def _limit(system: System, resource: int) -> int:
     return known.get(resource, INFINITY)
 
 
-@call(302, "prlimit64", 4)
 def prlimit64(system: System, memory: GuestMemory, process: int, resource: int, new: int, old: int) -> int:
     if process not in (0, 1):
         raise failure(errno.ESRCH)
@@ -128,12 +107,10 @@ def prlimit64(system: System, memory: GuestMemory, process: int, resource: int, 
     return 0
 
 
-@call(97, "getrlimit", 2)
 def getrlimit(system: System, memory: GuestMemory, resource: int, old: int) -> int:
     return prlimit64(system, memory, 0, resource, 0, old)
 
 
-@call(99, "sysinfo", 1)
 def sysinfo(system: System, memory: GuestMemory, result: int) -> int:
     """Memory is what a window can have at most; the sandbox's own limit shows when malloc() fails."""
     uptime_s = system.clock.monotonic_ns() // 1_000_000_000
@@ -144,7 +121,6 @@ def sysinfo(system: System, memory: GuestMemory, result: int) -> int:
     return 0
 
 
-@call(204, "sched_getaffinity", 3)
 def sched_getaffinity(_system: System, memory: GuestMemory, _process: int, size_bytes: int, mask: int) -> int:
     if size_bytes & U64 < 8:
         raise failure(errno.EINVAL)
@@ -152,7 +128,6 @@ def sched_getaffinity(_system: System, memory: GuestMemory, _process: int, size_
     return 8
 
 
-@call(95, "umask", 1)
 def umask(system: System, _memory: GuestMemory, mask: int) -> int:
     before, system.umask = system.umask, mask & 0o777
     return before

@@ -8,7 +8,7 @@ import socket
 import struct
 from typing import TYPE_CHECKING
 
-from tmebox.runtime.system.calls import U64, GuestMemory, call, failure, transfer_size
+from tmebox.runtime.system.calls import U64, GuestMemory, failure, transfer_size
 from tmebox.runtime.system.descriptors import Description
 from tmebox.runtime.system.file_calls import gather, scatter, vectors
 from tmebox.runtime.system.files import HostFile, require_room
@@ -72,7 +72,6 @@ def _read_name(memory: GuestMemory, name: int, size_bytes: int) -> bytes:
     return memory.read(name & U64, size_bytes)
 
 
-@call(41, "socket", 3)
 def socket_(system: System, _memory: GuestMemory, family: int, kind: int, protocol: int) -> int:
     if family not in (socket.AF_INET, socket.AF_INET6):
         raise failure(errno.EAFNOSUPPORT)
@@ -85,7 +84,6 @@ def socket_(system: System, _memory: GuestMemory, family: int, kind: int, protoc
     return added(system, TcpSocket(system.network, family, kind), kind)
 
 
-@call(53, "socketpair", 4)
 def socketpair(
     system: System, memory: GuestMemory, family: int, kind: int, protocol: int, result: int
 ) -> int:
@@ -114,24 +112,20 @@ def add_pair(system: System, memory: GuestMemory, ends: list[Stream], flags: int
     return 0
 
 
-@call(49, "bind", 3)
 def bind(system: System, memory: GuestMemory, descriptor: int, name: int, size_bytes: int) -> int:
     _tcp(system, descriptor).bind(read_name(_read_name(memory, name, size_bytes)))
     return 0
 
 
-@call(50, "listen", 2)
 def listen(system: System, _memory: GuestMemory, descriptor: int, backlog: int) -> int:
     _tcp(system, descriptor).listen(backlog)
     return 0
 
 
-@call(43, "accept", 3)
 def accept(system: System, memory: GuestMemory, descriptor: int, name: int, size_at: int) -> int:
     return accept4(system, memory, descriptor, name, size_at, 0)
 
 
-@call(288, "accept4", 4)
 def accept4(system: System, memory: GuestMemory, descriptor: int, name: int, size_at: int, flags: int) -> int:
     if flags & ~SOCK_FLAGS:
         raise failure(errno.EINVAL)
@@ -148,13 +142,11 @@ def accept4(system: System, memory: GuestMemory, descriptor: int, name: int, siz
     return number
 
 
-@call(42, "connect", 3)
 def connect(system: System, memory: GuestMemory, descriptor: int, name: int, size_bytes: int) -> int:
     _tcp(system, descriptor).connect(read_name(_read_name(memory, name, size_bytes)))
     return 0
 
 
-@call(44, "sendto", 6)
 def sendto(
     system: System,
     memory: GuestMemory,
@@ -177,7 +169,6 @@ def _send(system: System, descriptor: int, data: bytes, flags: int) -> int:
     return system.descriptors.write(descriptor, data)
 
 
-@call(45, "recvfrom", 6)
 def recvfrom(
     system: System,
     memory: GuestMemory,
@@ -195,7 +186,6 @@ def recvfrom(
     return len(data)
 
 
-@call(46, "sendmsg", 3)
 def sendmsg(system: System, memory: GuestMemory, descriptor: int, message: int, flags: int) -> int:
     """Without control data: descriptors are not passed on."""
     _stream(system, descriptor)
@@ -206,7 +196,6 @@ def sendmsg(system: System, memory: GuestMemory, descriptor: int, message: int, 
     return _send(system, descriptor, data, flags)
 
 
-@call(47, "recvmsg", 3)
 def recvmsg(system: System, memory: GuestMemory, descriptor: int, message: int, flags: int) -> int:
     header = memory.read(message & U64, MESSAGE.size)
     _, _, parts_at, count, _, _, _ = MESSAGE.unpack(header)
@@ -222,25 +211,21 @@ def _signed(count: int) -> int:
     return count if count < 1 << 63 else -1
 
 
-@call(48, "shutdown", 2)
 def shutdown(system: System, _memory: GuestMemory, descriptor: int, how: int) -> int:
     _stream(system, descriptor).shutdown(how)
     return 0
 
 
-@call(51, "getsockname", 3)
 def getsockname(system: System, memory: GuestMemory, descriptor: int, name: int, size_at: int) -> int:
     _write_name(memory, _stream(system, descriptor).own_name(), name, size_at)
     return 0
 
 
-@call(52, "getpeername", 3)
 def getpeername(system: System, memory: GuestMemory, descriptor: int, name: int, size_at: int) -> int:
     _write_name(memory, _stream(system, descriptor).peer_name(), name, size_at)
     return 0
 
 
-@call(54, "setsockopt", 5)
 def setsockopt(
     system: System, memory: GuestMemory, descriptor: int, level: int, option: int, data: int, size_bytes: int
 ) -> int:
@@ -250,7 +235,6 @@ def setsockopt(
     return 0
 
 
-@call(55, "getsockopt", 5)
 def getsockopt(
     system: System, memory: GuestMemory, descriptor: int, level: int, option: int, data: int, size_at: int
 ) -> int:
@@ -263,7 +247,6 @@ def getsockopt(
     return 0
 
 
-@call(40, "sendfile", 4)
 def sendfile(
     system: System, memory: GuestMemory, target: int, source: int, position_at: int, size_bytes: int
 ) -> int:

@@ -8,19 +8,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tmebox import _native
-from tmebox.runtime.system import (  # noqa: F401 (their calls enter the table)
-    event_calls,
-    file_calls,
-    path_calls,
-    process,
-    socket_calls,
-)
-from tmebox.runtime.system.calls import TKILL, Assertion, GuestMemory, dispatch
+from tmebox.runtime.system.calls import TKILL, Assertion, GuestMemory
 from tmebox.runtime.system.clock import Clock, Waits
 from tmebox.runtime.system.descriptors import Descriptors, default_max_open
 from tmebox.runtime.system.network import Endpoint, Network
 from tmebox.runtime.system.paths import Directory, Namespace
 from tmebox.runtime.system.streams import input_stream, output_stream
+from tmebox.runtime.system.table import dispatch
 
 DEFAULT_MAX_FILE_BYTES = 4 << 30
 DEFAULT_CLOCK = Clock()

@@ -157,8 +157,7 @@ def _code_digest() -> str:
         for name, path in files.items()
         if name not in _NOT_SHAPING_CODE and not name.startswith(_NOT_SHAPING_FOLDERS)
     }
-    marks = toolchain / "link" / "marks.py"  # what says in an object what it was made for
-    return digest(*_contents({**shaping, "link/marks.py": marks, "abi.py": Path(abi.__file__)}))
+    return digest(*_contents({**shaping, "abi.py": Path(abi.__file__)}))
 
 
 def _contents(files: Mapping[str, Path]) -> Iterator[str | bytes]:

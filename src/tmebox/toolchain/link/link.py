@@ -16,10 +16,10 @@ from tmebox.errors import CompileError, Diagnostic, ModuleError
 from tmebox.modulefile.check import check
 from tmebox.modulefile.file import Export, Import, ModuleFile, Segment, Symbol
 from tmebox.modulefile.prototypes import Prototype
-from tmebox.toolchain import diagnostics
+from tmebox.toolchain import diagnostics, marks
 from tmebox.toolchain.assemble import assemble
 from tmebox.toolchain.compile import clang, gcc
-from tmebox.toolchain.link import linked, marks, script
+from tmebox.toolchain.link import linked, script
 from tmebox.toolchain.link.debug.lines import read_lines
 from tmebox.toolchain.link.debug.prototypes import prototypes
 from tmebox.toolchain.link.exports import (

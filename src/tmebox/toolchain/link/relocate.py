@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from tmebox.errors import CompileError, Diagnostic
 from tmebox.modulefile.file import Addresses, Relocations
-from tmebox.toolchain.link import label_claims, linked
+from tmebox.toolchain import sections
+from tmebox.toolchain.link import linked
 from tmebox.toolchain.link.linked import Elf, Section
 
 NONE, ABS64, PC32, PLT32, ABS32, ABS32S, PC64 = 0, 1, 2, 4, 10, 11, 24
@@ -102,10 +103,10 @@ def relocate(executable: Elf, entries: list[int], tables: int) -> Claims:
 
 def _claimed_labels(executable: Elf, tables: int) -> NDArray[np.uint64]:
     """What the objects' lists of labels hold, but for those of code that the linker has dropped."""
-    section, text = executable.section(label_claims.SECTION), executable.section(".text")
+    section, text = executable.section(sections.LABELS), executable.section(".text")
     if section is None or section.loaded or text is None:
         return np.zeros(0, dtype=np.uint64)
-    whole = len(section.data) // label_claims.ENTRY_BYTES * label_claims.ENTRY_BYTES
+    whole = len(section.data) // sections.LABEL_BYTES * sections.LABEL_BYTES
     addresses = np.frombuffer(section.data[:whole], dtype=np.uint64)
     return addresses[(addresses >= text.address) & (addresses < tables)]
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from tmebox import abi
 from tmebox.errors import CompileError
-from tmebox.toolchain.rewrite.speed.jump_tables import SECTION_PREFIX
+from tmebox.toolchain.sections import TABLES_PREFIX
 
 EXPORT_SECTION_PREFIX = ".text.tmebox_export."
 CONSTRUCTORS = ("__tmebox_constructors_start", "__tmebox_constructors_end")
@@ -93,7 +93,7 @@ def linker_script(roots: Iterable[str], read_only: Iterable[str] = (), writable:
         exported=EXPORT_SECTION_PREFIX,
         entry=abi.TABLE_ENTRY,
         tables=TABLES,
-        table_sections=SECTION_PREFIX,
+        table_sections=TABLES_PREFIX,
         first=CONSTRUCTORS[0],
         end=CONSTRUCTORS[1],
         read_only="\n  ".join(_own_section(name) for name in read_only),

@@ -10,7 +10,6 @@ from functools import lru_cache
 
 from tmebox.abi import BASES, ISOLATIONS
 from tmebox.errors import CompileError, Diagnostic
-from tmebox.toolchain.link.label_claims import claims
 from tmebox.toolchain.rewrite.analysis.liveness import FlowGraph
 from tmebox.toolchain.rewrite.asm import (
     AsmSyntaxError,
@@ -42,6 +41,7 @@ from tmebox.toolchain.rewrite.speed.borrow import waited_for
 from tmebox.toolchain.rewrite.speed.cache_lines import within_lines
 from tmebox.toolchain.rewrite.speed.jump_tables import JumpTables
 from tmebox.toolchain.rewrite.speed.offset_reuse import without_repeated_loads
+from tmebox.toolchain.sections import label_claims
 
 _Prepared = Replacement | Refusal | Directive | Label | LineMarker | InlineAssembly | Instruction
 """A statement ready to be placed; an Instruction is one whose prefix stands on a line of its own."""
@@ -123,7 +123,7 @@ class _Rewriting:
         if self._is_compiled:
             result = within_lines(result, self._graph.arrivals())
         claimed = [name for name in self._subtracted if self._graph.is_label(name)]
-        return result + claims(claimed) if claimed else result
+        return result + label_claims(claimed) if claimed else result
 
     def _read(self, text: str) -> None:
         for number, line in enumerate(text.split("\n"), 1):

@@ -14,8 +14,8 @@ from tmebox.toolchain.rewrite import registers
 from tmebox.toolchain.rewrite.asm import Directive, split_operands, symbols
 from tmebox.toolchain.rewrite.directives import Section
 from tmebox.toolchain.rewrite.replacement import lines
+from tmebox.toolchain.sections import TABLES_PREFIX
 
-SECTION_PREFIX = ".tmebox.tables."
 """Of a section's name. One section a table, so that the linker drops those of functions that it drops."""
 
 _READ_ONLY = ".rodata"
@@ -101,4 +101,4 @@ def checked_table_jump(table: str, index: str, entries: int, trap: str) -> str:
 def placed(number: int, table: str, targets: tuple[str, ...]) -> str:
     """The table's statements. `number` tells the tables of a file apart."""
     entries = "\n".join(f"\t.quad\t{target}" for target in targets)
-    return f'\t.section\t{SECTION_PREFIX}{number},"ax",@progbits\n\t.p2align\t3\n{table}:\n{entries}'
+    return f'\t.section\t{TABLES_PREFIX}{number},"ax",@progbits\n\t.p2align\t3\n{table}:\n{entries}'

@@ -1,4 +1,4 @@
-"""Snapshot: what a sandbox's memory held at one moment, for others to start from."""
+"""What a sandbox's memory held at one moment, in this process and as bytes."""
 
 from __future__ import annotations
 
@@ -11,25 +11,18 @@ from tmebox.memory.contents import Layout
 from tmebox.memory.templates import Template
 from tmebox.memory.windows import WINDOWS
 from tmebox.modulefile.snapshot import Pages, SnapshotFile, identity
-from tmebox.runtime.layout import later_contents, lay_out, parse_size
+from tmebox.runtime.layout import DEFAULT_MEMORY, later_contents, lay_out, parse_size
 from tmebox.runtime.module import Module
-from tmebox.runtime.sandbox import DEFAULT_MEMORY, Sandbox
 from tmebox.shown import Fact, Shown
 
 if TYPE_CHECKING:
-    from typing_extensions import Unpack
+    from typing_extensions import Self
 
-    from tmebox.runtime.option_types import Size, SpawnOptions
-
-SIZES = frozenset({"memory", "stack"})
+    from tmebox.runtime.option_types import Size
 
 
-class Snapshot(Shown):
-    """Immutable, independent of the sandbox it was taken from. Made by `Sandbox.snapshot()` or `from_bytes`.
-
-    Holds globals and heap, hence also what stdio has buffered. Not the stack, since no call runs; not host
-    arrays; not what the host gave (streams, directories, host functions).
-    """
+class Captured(Shown):
+    """A module, and the template of what was in a sandbox of it. Immutable."""
 
     def __init__(self, module: Module, template: Template, options: Mapping[str, Any]) -> None:
         """template: of what was captured. options: what `spawn` gives to sandboxes unless told otherwise."""
@@ -41,20 +34,6 @@ class Snapshot(Shown):
     def size_bytes(self) -> int:
         """Size of the pages that are in it: those that are not zero and can differ from the module's."""
         return sum(len(data) for _, data in self._pages())
-
-    def spawn(self, **options: Unpack[SpawnOptions]) -> Sandbox:
-        """A new sandbox in this state; no constructor runs. Options are those of `Sandbox`, but for memory
-        and stack, which are the snapshot's. Default: what the sandbox had that the snapshot was taken from,
-        and what `Sandbox` has if it came from bytes. Raises LimitError, ModuleError (a missing import)."""
-        if options:
-            return self.configured(**options).spawn()
-        return Sandbox(self, **self._options)
-
-    def configured(self, **options: Unpack[SpawnOptions]) -> Snapshot:
-        """The same state, with other options for `spawn`."""
-        if not SIZES.isdisjoint(options):
-            raise TypeError("memory and stack are the snapshot's: take it from a sandbox that has more")
-        return Snapshot(self.module, self.template, {**self._options, **options})
 
     def to_bytes(self, *, key: bytes | None = None, compress: bool = False) -> bytes:
         """For another process or machine that has the same module. key: a secret of at least 16 bytes, with
@@ -77,7 +56,7 @@ class Snapshot(Shown):
         *,
         key: bytes | None = None,
         memory: Size | None = None,
-    ) -> Snapshot:
+    ) -> Self:
         """A snapshot of a sandbox of `module`. key: the one that `to_bytes` got; without one, anyone can have
         made the bytes, which then are as untrusted as sandboxed code. memory: refuse sandboxes with a higher
         limit; default: that of `Sandbox`, or none with a key.

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import Any, get_args
 
 from tmebox import abi
 from tmebox.errors import CompileError, CompileWarning, Diagnostic
@@ -15,9 +14,9 @@ from tmebox.listing import texts
 from tmebox.progress import shown, to
 from tmebox.runtime.module import Module
 from tmebox.runtime.option_types import Optimization, SourcePath
-
-if TYPE_CHECKING:
-    from tmebox.toolchain.options import SourceText
+from tmebox.toolchain.build import build
+from tmebox.toolchain.options import CompileOptions, SourceText
+from tmebox.warned import warn_caller
 
 OPTIMIZATIONS: tuple[str, ...] = get_args(Optimization)
 LONGEST_WARNING = 4000
@@ -53,10 +52,6 @@ def compile(
     Raises CompileError with the compiler's messages, VerificationError, ModuleError, LimitError; TypeError
     and ValueError for arguments that cannot be. Needs the compiler extra: `pip install 'tmebox[cc]'`.
     """
-    try:
-        from tmebox.toolchain.build import CompileOptions, SourceText, build
-    except ImportError as error:
-        raise CompileError(f"the compiler is not installed ({error}): pip install 'tmebox[cc]'") from error
     sources: list[Path | SourceText] = []
     if source_text is not None:
         if not isinstance(source_text, str):
@@ -97,7 +92,7 @@ def _warn(found: Iterable[Diagnostic]) -> None:
     for diagnostic in dict.fromkeys(found):
         text = "\n".join(filter(None, (str(diagnostic), diagnostic.excerpt)))[:LONGEST_WARNING]
         plain = "".join(c if c.isprintable() or c in "\n\t" else f"\\x{ord(c):02x}" for c in text)
-        warnings.warn(CompileWarning(plain, diagnostic), stacklevel=3)
+        warn_caller(CompileWarning(plain, diagnostic))
 
 
 def _one_of(name: str, given: Any, known: Sequence[str]) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.test_modulefile import example, metadata, with_metadata
+from tests.modulefile.examples import example, metadata, with_metadata
 from tmebox.errors import ModuleError
 from tmebox.modulefile import codec, elf
 from tmebox.modulefile.prototypes import Array, Struct, size_of, type_from_json

@@ -1,0 +1,13 @@
+"""What every sandbox has, whatever its module exports."""
+
+from __future__ import annotations
+
+_OWN = """
+array base call call_raw close closed exports listening memory module reset run snapshot
+__del__ __dict__ __enter__ __exit__ __getattr__ __module__ __rich_repr__ __slots__ __weakref__
+_begin _begin_again _export _facts _given _natives _program_ran _repr_html_ _state _tenancy
+"""
+
+SANDBOX_ATTRIBUTES = frozenset([*dir(object), *_OWN.split()])
+"""Exports of these names are reached by `exports`. They stand here, since modules know them before anybody
+needs a sandbox; a test compares."""

@@ -1,0 +1,162 @@
+"""Where KeyIDs go: host tables, EPT, guests without them, devices."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tmebox import tme
+from tmebox.tme.machine import Modelled
+from tmebox.tme.paging import PRESENT
+from tmebox.tme.virtual import EPT_ALL
+
+LINEAR = 0x7F12_3456_7000
+
+
+def tables(machine: Modelled, **how: Any) -> tme.Tables:
+    return tme.Tables(machine, tme.Pages(0x10000, 0x30000), **how)
+
+
+@pytest.mark.parametrize("levels", [4, 5])
+def test_host_tables_carry_key_ids_at_every_level(machine: Modelled, levels: int) -> None:
+    tree = tables(machine, levels=levels, key_id=2)
+    tree.map(LINEAR, 0x3000, 3)
+    machine.direct_store(0x3000, b"found".ljust(64), key_id=3)
+    result = tme.walk(machine, LINEAR + 5, tree.root, levels)
+    assert (result.address, result.key_id) == (0x3005, 3)
+    assert result.physical == 0x3005 | 3 << 48
+    assert [step.key_id for step in result.steps] == [2] * levels + [3]
+    assert tree.root >> 48 == 2, "CR3 has the KeyID of the top table"
+    assert machine.read(tme.walk(machine, LINEAR, tree.root, levels).physical, 5) == b"found"
+    # A table read under another KeyID than it was written with is a machine check.
+    machine.flush()
+    with pytest.raises(tme.IntegrityError):
+        tme.walk(machine, LINEAR, tree.root & ~(0xF << 48) | 1 << 48, levels)
+
+
+def test_large_pages_carry_key_ids(machine: Modelled) -> None:
+    tree = tables(machine)
+    tree.map(0x4000_0000, 0, 3, level=3)
+    tree.map(0x20_0000, 0, 1, level=2)
+    assert tme.walk(machine, 0x4000_1234, tree.root).physical == 0x1234 | 3 << 48
+    assert tme.walk(machine, 0x20_4321, tree.root).physical == 0x4321 | 1 << 48
+
+
+def test_not_present_entries_fault(machine: Modelled) -> None:
+    tree = tables(machine)
+    with pytest.raises(tme.TranslationFault) as caught:
+        tme.walk(machine, LINEAR, tree.root)
+    assert (caught.value.kind, caught.value.level, caught.value.rule) == ("page-fault", 4, "paging-present")
+    tree.map(LINEAR, 0x3000, 3)
+    tree.unmap(LINEAR)
+    with pytest.raises(tme.TranslationFault) as caught:
+        tme.walk(machine, LINEAR, tree.root)
+    assert caught.value.level == 1
+    tree.map(LINEAR, 0x3000, 3, flags=PRESENT)
+    tme.walk(machine, LINEAR, tree.root)
+    with pytest.raises(tme.TranslationFault, match="read-only"):
+        tme.walk(machine, LINEAR, tree.root, write=True)
+
+
+def test_reserved_bits_fault(build: Any) -> None:
+    machine = build(physical_bits=46, algorithm="aes-xts-128")
+    tree = tables(machine)
+    tree.map(LINEAR, 0x3000, 3)
+    place = tme.walk(machine, LINEAR, tree.root).steps[-1].address
+    entry = int.from_bytes(machine.read(place, 8), "little")
+    assert entry >> 42 == 3, "below 46 bits the KeyID's bits are no reserved ones"
+    machine.write(place, (entry | 1 << 46).to_bytes(8, "little"))
+    with pytest.raises(tme.TranslationFault, match="paging-reserved"):
+        tme.walk(machine, LINEAR, tree.root)
+
+
+def test_canonical_addresses_only(machine: Modelled) -> None:
+    tree = tables(machine)
+    for linear in (1 << 47, 1 << 63, (1 << 64) - (1 << 48)):
+        with pytest.raises(tme.TranslationFault, match="paging-canonical"):
+            tme.walk(machine, linear, tree.root)
+    tree.map((1 << 64) - (1 << 47), 0x3000, 1)
+    assert tme.walk(machine, (1 << 64) - (1 << 47), tree.root).key_id == 1
+    with pytest.raises(ValueError):
+        tme.walk(machine, 0, tree.root, 3)
+
+
+def test_ept_carries_key_ids(kind: type[Modelled]) -> None:
+    scene = tme.two_guests(kind(memory="2MiB", key_id_bits=6, seed=4))
+    result = scene.one.translate(0x1000)
+    assert (result.key_id, result.address) == (1, 0x100000)
+    assert [step.key_id for step in result.steps] == [0, 0, 0, 0, 1]
+    assert scene.two.translate(0x8000).key_id == scene.one.translate(0x8000).key_id == 3
+
+
+def test_two_guests_share_a_third_key_id(kind: type[Modelled]) -> None:
+    scene = tme.two_guests(kind(memory="2MiB", key_id_bits=6, seed=4))
+    scene.one.write(0x8000, b"for both")
+    assert scene.two.read(0x8000, 8) == b"for both"
+    scene.one.write(0x1000, b"mine only")
+    scene.machine.flush()
+    assert scene.one.read(0x1000, 9) == b"mine only"
+    for key_id in (0, 2, 3):  # the hypervisor's, the other guest's, the common one
+        with pytest.raises(tme.IntegrityError):
+            scene.machine.read(0x100000, 9, key_id=key_id)
+    assert scene.machine.read(0x100000, 9, key_id=1) == b"mine only", "a hypervisor may use any KeyID"
+
+
+def test_ept_faults(kind: type[Modelled]) -> None:
+    scene = tme.two_guests(kind(memory="2MiB", key_id_bits=6, seed=4))
+    with pytest.raises(tme.TranslationFault) as caught:
+        scene.one.read(0x2000, 1)
+    assert (caught.value.kind, caught.value.rule) == ("ept-violation", "ept-violation")
+    with pytest.raises(tme.TranslationFault, match="ept-violation"):
+        scene.one.read(1 << 50, 1)
+    scene.one.ept.map(0x3000, 0x103000, 1, flags=2)
+    with pytest.raises(tme.TranslationFault, match="ept-misconfigured"):
+        scene.one.read(0x3000, 1)
+    scene.one.ept.map(0x3000, 0x103000, 1, flags=1)
+    with pytest.raises(tme.TranslationFault, match="ept-violation"):
+        scene.one.write(0x3000, b"x")
+
+
+def test_guest_tables_have_no_key_ids(kind: type[Modelled]) -> None:
+    scene = tme.two_guests(kind(memory="2MiB", key_id_bits=6, seed=4))
+    machine, guest = scene.machine, scene.one
+    for index, page in enumerate((0x10000, 0x11000, 0x12000, 0x13000)):
+        host = 0x110000 + 4096 * index
+        machine.clear(host, 4096, key_id=1)
+        guest.ept.map(page, host, 1)
+    for level, page in ((4, 0x10000), (3, 0x11000), (2, 0x12000)):
+        guest.write(page, (page + 0x1000 | 7).to_bytes(8, "little"))
+        assert level
+    guest.write(0x13000, (0x8000 | 7).to_bytes(8, "little"))
+    result = guest.walk(0x123, 0x10000)
+    assert (result.address, result.key_id) == (0x102123, 3), "the KeyID is EPT's"
+    inside = [step for step in result.steps if step.table.startswith("guest")]
+    assert len(inside) == 4
+    assert all(step.key_id == 0 and step.table_key_id == 1 for step in inside)
+    # The guest's own attempt to name a KeyID is a page fault.
+    guest.write(0x13000, (machine.physical(0x8000, 2) | 7).to_bytes(8, "little"))
+    with pytest.raises(tme.TranslationFault, match="guest-no-key-id"):
+        guest.walk(0x123, 0x10000)
+
+
+def test_iommu_tables_carry_key_ids(kind: type[Modelled]) -> None:
+    scene = tme.two_guests(kind(memory="2MiB", key_id_bits=6, seed=4))
+    machine = scene.machine
+    iommu = tme.Iommu(machine, scene.frames)
+    tree = tme.Tables(machine, scene.frames, present=EPT_ALL)
+    tree.map(0x5000, 0x102000, 3)
+    iommu.attach(2, 8, tree)
+    scene.one.write(0x8000, b"to the device")
+    assert iommu.read(2, 8, 0x5000, 13) == b"to the device"
+    iommu.write(2, 8, 0x5010, b"from it")
+    assert scene.two.read(0x8010, 7) == b"from it"
+    assert iommu.translate(2, 8, 0x5000).key_id == 3
+    for bus, function, address in ((1, 8, 0x5000), (2, 9, 0x5000), (2, 8, 0x6000)):
+        with pytest.raises(tme.TranslationFault, match="iommu-fault"):
+            iommu.read(bus, function, address, 1)
+
+
+def test_tables_run_out_of_pages(machine: Modelled) -> None:
+    with pytest.raises(MemoryError):
+        tme.Tables(machine, tme.Pages(0x10000, 0x12000)).map(0, 0)
