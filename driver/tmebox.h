@@ -3,7 +3,8 @@
  * The module's own declarations.
  *
  *   device.c    the device, its ioctls
- *   heap.c      a file's pages, keys and grants
+ *   heap.c      a file's pages and keys
+ *   rights.c    which key may use which page
  *   view.c      mappings of the heap, and the faults in them
  *   keys.c      which KeyIDs are taken; PCONFIG
  *   lines.c     what is done to cache lines: flush, rewrite
@@ -76,6 +77,8 @@ struct tmebox_file {
 int tmebox_heap_create(struct tmebox_file *file, u64 pages);
 void tmebox_heap_destroy(struct tmebox_file *file);
 struct page *tmebox_heap_page(struct tmebox_file *file, u64 number);
+void tmebox_heap_flush_pages(struct tmebox_file *file, unsigned int id, u64 first, u64 end,
+			     const unsigned long *only);
 int tmebox_heap_key_alloc(struct tmebox_file *file);
 int tmebox_heap_key_free(struct tmebox_file *file, unsigned int id);
 int tmebox_heap_grant(struct tmebox_file *file, const struct tmebox_range *range);

@@ -164,7 +164,8 @@ static void nothing_goes_before_there_is_a_heap(void)
 static void pointers_that_are_none(void)
 {
 	static const unsigned long calls[] = { TMEBOX_IOC_INFO, TMEBOX_IOC_CREATE, TMEBOX_IOC_KEY_ALLOC,
-		TMEBOX_IOC_KEY_FREE, TMEBOX_IOC_GRANT, TMEBOX_IOC_REVOKE, TMEBOX_IOC_FLUSH, TMEBOX_IOC_MOVE, TMEBOX_IOC_DISCARD };
+		TMEBOX_IOC_KEY_FREE, TMEBOX_IOC_GRANT, TMEBOX_IOC_REVOKE, TMEBOX_IOC_FLUSH, TMEBOX_IOC_MOVE,
+		TMEBOX_IOC_DISCARD };
 	char *edge = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	char *fixed = mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	int fd = device_with(PAGES);

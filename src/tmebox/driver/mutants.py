@@ -43,7 +43,7 @@ MUTANTS = (
     ),
     Mutant(
         "revoking_unmaps_nothing",
-        "heap.c",
+        "rights.c",
         "\ttmebox_view_unmap(file, key->id, range->first, range->count);\n",
         "",
         "grants",
@@ -89,14 +89,14 @@ MUTANTS = (
     ),
     Mutant(
         "moving_leaves_the_hosts_entries",
-        "heap.c",
+        "rights.c",
         "\t\ttmebox_view_unmap(file, 0, first, range->count);\n",
         "",
         "alias",
     ),
     Mutant(
         "discarded_pages_stay_in_views",
-        "heap.c",
+        "rights.c",
         "\ttmebox_view_unmap(file, key->id, first, count);\n\ttmebox_view_unmap_alias",
         "\ttmebox_view_unmap_alias",
         "grants",
