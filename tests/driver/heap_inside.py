@@ -8,6 +8,7 @@ import hashlib
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 os.environ["TMEBOX_SIMULATED_KEYS"] = "1"
 sys.path.insert(0, "/files")
@@ -20,14 +21,14 @@ FILES = ("test_blocks", "test_arrays", "test_life", "test_moving", "test_races")
 heap_class = tmebox.SharedHeap
 
 
-def compiled(*, source_text: str, **options: object) -> tmebox.Module:
+def compiled(*, source_text: str, **options: Any) -> tmebox.Module:
     file = Path("/files", hashlib.sha256(source_text.encode()).hexdigest()[:16] + ".tbx")
     if options or not file.exists():
         pytest.skip("its module was not compiled before")
     return tmebox.Module.load(file)
 
 
-def on_the_device(*arguments: object, **options: object) -> tmebox.SharedHeap:
+def on_the_device(*arguments: Any, **options: Any) -> tmebox.SharedHeap:
     return heap_class(*arguments, **{"backend": "tmemk", **options})
 
 
@@ -46,8 +47,7 @@ class Report:
             print(f"ok heap {name}", flush=True)
 
 
-tmebox.compile = compiled
-tmebox.SharedHeap = on_the_device
+vars(tmebox).update(compile=compiled, SharedHeap=on_the_device)
 os.chdir("/files")
 with heap_class("1MiB", backend="tmemk") as heap:
     print(f"count backend: {heap.backend}")

@@ -34,9 +34,9 @@ ARGUMENTS = (
     "console=ttyS0 panic=-1 oops=panic acpi_no_memhotplug 8250.nr_uarts=4 "
     "no_timer_check nowatchdog rcupdate.rcu_cpu_stall_suppress=1"
 )
-"""`acpi_no_memhotplug`: the kernel must not use the memory modules as memory. The last three: on a busy machine
-the emulated processors stand still for seconds, which is no fault of who runs on them. What does not end is found
-by the tests' own limits."""
+"""`acpi_no_memhotplug`: the kernel must not use the memory modules as memory. The last three: on a busy
+machine the emulated processors stand still for seconds, which is no fault of who runs on them. What does not
+end is found by the tests' own limits."""
 
 
 class MachineError(Exception):
