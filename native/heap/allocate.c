@@ -113,10 +113,10 @@ void tmebox_heap_place(struct heap *heap, uint32_t at, unsigned lines, uint16_t 
     page->starts |= start;
     page->guest |= flags & BLOCK_GUEST ? start : 0;
     page->movable |= flags & BLOCK_MOVABLE ? start : 0;
-    if (page->owner == owner) { /* nobody else can touch it */
-        memset(heap->host + ((uint64_t)number * LINES + line) * LINE, 0, lines * LINE);
-    } else {
+    if (page->owner != owner) {
         tmebox_heap_give_lines(heap, number, bits, page->used, bits, owner);
+    } else if (!(flags & BLOCK_MOVED)) { /* nobody else can touch it */
+        memset(heap->host + ((uint64_t)number * LINES + line) * LINE, 0, lines * LINE);
     }
     if (page->used == ALL) {
         tmebox_heap_unlink(heap, list, number);
@@ -181,7 +181,7 @@ uint32_t tmebox_heap_allocate(struct heap *heap, size_t size_bytes, uint16_t own
     uint64_t lines = size_bytes != 0 ? (size_bytes + LINE - 1) / LINE : 1;
     bool whole = lines >= LINES || flags & BLOCK_SHAREABLE;
     lines = whole ? (lines + LINES - 1) / LINES * LINES : lines;
-    if (!(flags & BLOCK_UNLIMITED) && !fits(heap, owner, lines)) {
+    if (!(flags & BLOCK_MOVED) && !fits(heap, owner, lines)) {
         errno = EDQUOT;
         return HEAP_NOWHERE;
     }

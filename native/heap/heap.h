@@ -260,7 +260,7 @@ void tmebox_heap_give_lines(struct heap *heap, uint32_t page, uint64_t lines, ui
 #define BLOCK_SHAREABLE 2
 #define BLOCK_GUEST 4
 #define BLOCK_MOVABLE 8
-#define BLOCK_UNLIMITED 16 /* the owner has it already, elsewhere */
+#define BLOCK_MOVED 16 /* the owner has it already, elsewhere: no limit counts, and its bytes are written at once */
 
 /* Where a block starts, as page * LINES + line, or HEAP_NOWHERE with errno ENOMEM or EDQUOT (the owner's limit). */
 uint32_t tmebox_heap_allocate(struct heap *heap, size_t size_bytes, uint16_t owner, unsigned flags);

@@ -5,7 +5,7 @@
 #include <string.h>
 
 static unsigned flags_of(const struct heap *heap, uint32_t start) {
-    return BLOCK_MOVABLE | BLOCK_UNLIMITED | (tmebox_heap_made_by_guest(heap, start) ? BLOCK_GUEST : 0);
+    return BLOCK_MOVABLE | BLOCK_MOVED | (tmebox_heap_made_by_guest(heap, start) ? BLOCK_GUEST : 0);
 }
 
 /* The new block is there; the old one ends. */

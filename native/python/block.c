@@ -179,7 +179,9 @@ static PyObject *block_write(PyObject *object, PyObject *args, PyObject *keyword
     }
     unsigned char *to = part(self, start, data.len);
     if (to != NULL) {
-        memmove(to, data.buf, (size_t)data.len);
+        if (data.len != 0) { /* else there may be no buffer at all */
+            memmove(to, data.buf, (size_t)data.len);
+        }
         tmebox_heap_unlock(&heap_of(self)->lock);
     }
     PyBuffer_Release(&data);

@@ -21,6 +21,9 @@ WATCHED = [
     "tests/native/test_memory.py",
     "tests/memory/test_extents.py",
     "tests/memory/test_windows.py",
+    "tests/heap/test_blocks.py",
+    "tests/heap/test_guest.py",
+    "tests/heap/test_moving.py",
 ]
 SANITIZE = "-fsanitize=undefined"
 
