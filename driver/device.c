@@ -163,6 +163,10 @@ static long tmebox_ioctl(struct file *filp, unsigned int command, unsigned long 
 		return ioctl_range(file, user, tmebox_heap_revoke);
 	case TMEBOX_IOC_FLUSH:
 		return ioctl_range(file, user, tmebox_heap_flush);
+	case TMEBOX_IOC_MOVE:
+		return ioctl_range(file, user, tmebox_heap_move);
+	case TMEBOX_IOC_DISCARD:
+		return ioctl_range(file, user, tmebox_heap_discard);
 	default:
 		return -ENOTTY;
 	}

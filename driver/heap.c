@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* A file's heap: its pages, its keys, and which key may use which page. */
+/* A file's heap: its pages and its keys, from their beginning to their end. */
 #include <linux/bitmap.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
@@ -128,8 +128,8 @@ unlock:
 }
 
 /* Flush those of the pages [first, end) that are there and, with @only, whose bit is set. */
-static void flush_pages(struct tmebox_file *file, unsigned int id, u64 first, u64 end,
-			const unsigned long *only)
+void tmebox_heap_flush_pages(struct tmebox_file *file, unsigned int id, u64 first, u64 end,
+			     const unsigned long *only)
 {
 	struct page **batch = kmalloc_array(FLUSH_BATCH, sizeof(*batch), GFP_KERNEL | __GFP_NOFAIL);
 	unsigned int count = 0;
@@ -166,10 +166,10 @@ static void key_end(struct tmebox_file *file, struct tmebox_key *key)
 
 	xa_erase(&file->keys, key->id);
 	tmebox_view_unmap(file, key->id, 0, file->page_count);
-	tmebox_view_unmap_alias(file, key->id);
+	tmebox_view_unmap_alias(file, key->id, 0, file->page_count);
 	/* The host's view may have entries with this KeyID, too. */
 	tmebox_view_unmap(file, 0, 0, file->page_count);
-	flush_pages(file, key->id, 0, file->page_count, key->used);
+	tmebox_heap_flush_pages(file, key->id, 0, file->page_count, key->used);
 	for (number = 0; number < file->page_count; number++) {
 		if (file->owners[number] != key->id)
 			continue;
@@ -218,103 +218,4 @@ void tmebox_heap_destroy(struct tmebox_file *file)
 	kvfree(file->owners);
 	if (file->page_count)
 		account_locked_vm(file->mm, file->page_count, false);
-}
-
-/* Under the file's lock. 0 if the range is in the heap and the key is the file's, or is 0. */
-static int check_range(struct tmebox_file *file, const struct tmebox_range *range, struct tmebox_key **key)
-{
-	if (!tmebox_range_fits(file->page_count, range->first, range->count))
-		return -EINVAL;
-	*key = xa_load(&file->keys, range->key);
-	return range->key && !*key ? -ENOENT : 0;
-}
-
-/* A grant fails without memory, so that touching the pages does not. */
-static int make_pages(struct tmebox_file *file, u64 first, u64 end)
-{
-	u64 number;
-
-	for (number = first; number < end; number++) {
-		struct page *page = tmebox_heap_page(file, number);
-
-		if (IS_ERR(page))
-			return PTR_ERR(page);
-		if (fatal_signal_pending(current))
-			return -EINTR;
-		cond_resched();
-	}
-	return 0;
-}
-
-int tmebox_heap_grant(struct tmebox_file *file, const struct tmebox_range *range)
-{
-	const u64 first = range->first, count = range->count;
-	struct tmebox_key *key;
-	u64 number;
-	int error;
-
-	if (!tmebox_grant_makes_sense(range->key, range->rights))
-		return -EINVAL;
-	if (mutex_lock_killable(&file->lock))
-		return -EINTR;
-	error = check_range(file, range, &key);
-	if (error)
-		goto unlock;
-	if (range->rights & TMEBOX_READ) {
-		error = make_pages(file, first, first + count);
-		if (error)
-			goto unlock;
-		bitmap_set(key->readable, first, count);
-		if (range->rights & TMEBOX_WRITE)
-			bitmap_set(key->writable, first, count);
-		else
-			bitmap_clear(key->writable, first, count);
-		/* Entries made for the old rights go. */
-		tmebox_view_unmap(file, key->id, first, count);
-	}
-	if (range->rights & TMEBOX_OWNER) {
-		for (number = first; number < first + count; number++)
-			file->owners[number] = range->key;
-		tmebox_view_unmap(file, 0, first, count);
-	}
-unlock:
-	mutex_unlock(&file->lock);
-	return error;
-}
-
-int tmebox_heap_revoke(struct tmebox_file *file, const struct tmebox_range *range)
-{
-	struct tmebox_key *key;
-	int error;
-
-	if (!tmebox_revocation_makes_sense(range->key, range->rights))
-		return -EINVAL;
-	if (mutex_lock_killable(&file->lock))
-		return -EINTR;
-	error = check_range(file, range, &key);
-	if (error)
-		goto unlock;
-	bitmap_clear(key->writable, range->first, range->count);
-	if (range->rights & TMEBOX_READ)
-		bitmap_clear(key->readable, range->first, range->count);
-	tmebox_view_unmap(file, key->id, range->first, range->count);
-unlock:
-	mutex_unlock(&file->lock);
-	return error;
-}
-
-int tmebox_heap_flush(struct tmebox_file *file, const struct tmebox_range *range)
-{
-	struct tmebox_key *key;
-	int error;
-
-	if (range->rights)
-		return -EINVAL;
-	if (mutex_lock_killable(&file->lock))
-		return -EINTR;
-	error = check_range(file, range, &key);
-	if (!error)
-		flush_pages(file, range->key, range->first, range->first + range->count, NULL);
-	mutex_unlock(&file->lock);
-	return error;
 }

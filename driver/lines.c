@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* What is done to cache lines of the heap's pages: flush under a KeyID, rewrite under key 0. */
+#include <linux/string.h>
 #include <linux/vmalloc.h>
 #include <asm/cacheflush.h>
 #include <asm/smp.h>
@@ -8,6 +9,22 @@
 #include "tmebox.h"
 
 #define LINE_SIZE 64
+
+static void *map_alias(struct page **pages, unsigned int count, unsigned int key)
+{
+	const u64 bits = tmebox_entry_bits(&tmebox_platform.layout, key);
+
+	return vmap(pages, count, VM_MAP, __pgprot(pgprot_val(PAGE_KERNEL) | bits));
+}
+
+/* All of it, past the caches. */
+static void write_line(void *to, const void *from)
+{
+	if (boot_cpu_has(X86_FEATURE_MOVDIR64B))
+		movdir64b((void __force *)to, from);
+	else
+		memcpy(to, from, LINE_SIZE);
+}
 
 /* Also orders what was written before: the flush waits for it. */
 void tmebox_lines_flush_page(struct page *page)
@@ -22,16 +39,45 @@ void tmebox_lines_flush_page(struct page *page)
  */
 void tmebox_lines_flush(struct page **pages, unsigned int count, unsigned int key)
 {
-	const u64 bits = tmebox_entry_bits(&tmebox_platform.layout, key);
-	void *alias;
+	void *alias = map_alias(pages, count, key);
 
-	alias = vmap(pages, count, VM_MAP, __pgprot(pgprot_val(PAGE_KERNEL) | bits));
 	if (!alias) {
 		wbinvd_on_all_cpus();
 		return;
 	}
 	clflush_cache_range(alias, count << PAGE_SHIFT);
 	vunmap(alias);
+}
+
+/*
+ * The same bytes under another key. A line is read, leaves the caches under
+ * the old key, and is written as a whole: an ordinary store would read it
+ * first, with the wrong key.
+ */
+int tmebox_lines_move(struct page **pages, unsigned int count, unsigned int from, unsigned int to)
+{
+	u8 line[LINE_SIZE] __aligned(LINE_SIZE);
+	u8 *old = map_alias(pages, count, from), *new = map_alias(pages, count, to);
+	size_t offset, size = (size_t)count << PAGE_SHIFT;
+	int error = -ENOMEM;
+
+	if (!old || !new)
+		goto unmap;
+	for (offset = 0; offset < size; offset += LINE_SIZE) {
+		memcpy(line, old + offset, LINE_SIZE);
+		clflush_cache_range(old + offset, LINE_SIZE);
+		write_line(new + offset, line);
+	}
+	mb(); /* direct stores are ordered weakly */
+	clflush_cache_range(new, size);
+	memzero_explicit(line, sizeof(line));
+	error = 0;
+unmap:
+	if (old)
+		vunmap(old);
+	if (new)
+		vunmap(new);
+	return error;
 }
 
 /*

@@ -3,7 +3,8 @@
  * The module's own declarations.
  *
  *   device.c    the device, its ioctls
- *   heap.c      a file's pages, keys and grants
+ *   heap.c      a file's pages and keys
+ *   rights.c    which key may use which page
  *   view.c      mappings of the heap, and the faults in them
  *   keys.c      which KeyIDs are taken; PCONFIG
  *   lines.c     what is done to cache lines: flush, rewrite
@@ -76,15 +77,19 @@ struct tmebox_file {
 int tmebox_heap_create(struct tmebox_file *file, u64 pages);
 void tmebox_heap_destroy(struct tmebox_file *file);
 struct page *tmebox_heap_page(struct tmebox_file *file, u64 number);
+void tmebox_heap_flush_pages(struct tmebox_file *file, unsigned int id, u64 first, u64 end,
+			     const unsigned long *only);
 int tmebox_heap_key_alloc(struct tmebox_file *file);
 int tmebox_heap_key_free(struct tmebox_file *file, unsigned int id);
 int tmebox_heap_grant(struct tmebox_file *file, const struct tmebox_range *range);
 int tmebox_heap_revoke(struct tmebox_file *file, const struct tmebox_range *range);
 int tmebox_heap_flush(struct tmebox_file *file, const struct tmebox_range *range);
+int tmebox_heap_move(struct tmebox_file *file, const struct tmebox_range *range);
+int tmebox_heap_discard(struct tmebox_file *file, const struct tmebox_range *range);
 
 int tmebox_view_mmap(struct file *filp, struct vm_area_struct *vma);
 void tmebox_view_unmap(struct tmebox_file *file, unsigned int key, u64 first, u64 count);
-void tmebox_view_unmap_alias(struct tmebox_file *file, unsigned int key);
+void tmebox_view_unmap_alias(struct tmebox_file *file, unsigned int key, u64 first, u64 count);
 
 int tmebox_keys_start(void);
 void tmebox_keys_stop(void);
@@ -93,6 +98,7 @@ void tmebox_keys_give_back(unsigned int id);
 
 void tmebox_lines_flush(struct page **pages, unsigned int count, unsigned int key);
 void tmebox_lines_flush_page(struct page *page);
+int tmebox_lines_move(struct page **pages, unsigned int count, unsigned int from, unsigned int to);
 void tmebox_lines_rewrite(struct page *page);
 
 #endif

@@ -71,7 +71,7 @@ struct tmebox_key_number {
 
 struct tmebox_range {
 	__u32 key;
-	__u32 rights;		/* 0 for FLUSH */
+	__u32 rights;		/* 0 for FLUSH, MOVE and DISCARD */
 	__u64 first;		/* page of the heap */
 	__u64 count;		/* of pages, at least 1 */
 };
@@ -86,6 +86,17 @@ struct tmebox_range {
 #define TMEBOX_IOC_GRANT	_IOW(TMEBOX_IOC, 4, struct tmebox_range)
 /* These rights go. When it returns, no CPU uses them any more. */
 #define TMEBOX_IOC_REVOKE	_IOW(TMEBOX_IOC, 5, struct tmebox_range)
+/*
+ * The pages keep their bytes and become the key's, or with 0 the host's:
+ * read under the present owner's key, flushed, written under this one in
+ * whole lines. The host's view waits meanwhile. Nobody else may have them.
+ */
+#define TMEBOX_IOC_MOVE		_IOW(TMEBOX_IOC, 7, struct tmebox_range)
+/*
+ * The pages' memory goes back to the kernel, and every right to them ends.
+ * The next use finds zeros of the host. key: 0.
+ */
+#define TMEBOX_IOC_DISCARD	_IOW(TMEBOX_IOC, 8, struct tmebox_range)
 /* The pages' lines leave the caches under this key. */
 #define TMEBOX_IOC_FLUSH	_IOW(TMEBOX_IOC, 6, struct tmebox_range)
 

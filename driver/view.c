@@ -15,10 +15,10 @@ void tmebox_view_unmap(struct tmebox_file *file, unsigned int key, u64 first, u6
 			    count << PAGE_SHIFT, 1);
 }
 
-void tmebox_view_unmap_alias(struct tmebox_file *file, unsigned int key)
+void tmebox_view_unmap_alias(struct tmebox_file *file, unsigned int key, u64 first, u64 count)
 {
-	unmap_mapping_range(file->inode->i_mapping, view_offset(key, true),
-			    file->page_count << PAGE_SHIFT, 1);
+	unmap_mapping_range(file->inode->i_mapping, view_offset(key, true) + (first << PAGE_SHIFT),
+			    count << PAGE_SHIFT, 1);
 }
 
 /*

@@ -144,7 +144,35 @@ static void aliases_of_a_key_reach_every_page(void)
 	CHECK(read_at(all));
 }
 
+static void moved_pages_keep_their_bytes(void)
+{
+	int fd = device_with(8);
+	unsigned int shift = info_of(fd).key_shift;
+	uint32_t a = new_key(fd), b = new_key(fd);
+	uint32_t owners[] = { a, b, a, 0, b, 0 };
+	volatile uint64_t *host = view(fd, 0, 0, 8, PROT_READ | PROT_WRITE), *plain = alias(fd, 0, 0, 8);
+	volatile uint64_t *seen = view(fd, b, 0, 8, PROT_READ);
+
+	for (unsigned int i = 0; i < 6 * PAGE / 8; i++)
+		host[i] = i * 0x9e3779b97f4a7c15ULL;
+	CHECK(!move(fd, a, 1, 1));	/* not all have the same owner at first */
+	for (unsigned int round = 0; round < sizeof(owners) / sizeof(*owners); round++) {
+		CHECK(!move(fd, owners[round], 0, 6));
+		CHECK_EQUAL(entry_of(host + 2 * PAGE / 8), 0);
+		for (unsigned int i = 0; i < 6 * PAGE / 8; i++)
+			CHECK_EQUAL(host[i], i * 0x9e3779b97f4a7c15ULL);
+		check_entry(host, entry_of(plain + (*plain & 0)) & ENTRY_ADDRESS, owners[round], shift, true);
+	}
+	CHECK(read_at(seen));		/* it was never granted */
+	/* A key that ends takes what is its own along, and nothing else. */
+	CHECK(!move(fd, a, 0, 2));
+	CHECK(!key_free(fd, a));
+	CHECK_EQUAL(host[1], 0);
+	CHECK_EQUAL(host[2 * PAGE / 8 + 1], (2 * PAGE / 8 + 1) * 0x9e3779b97f4a7c15ULL);
+}
+
 static const struct test tests[] = {
+	{ "moved pages keep their bytes", moved_pages_keep_their_bytes, 0 },
 	{ "every alias reads what every other wrote", every_alias_reads_what_every_other_wrote, 120 },
 	{ "entries carry the key of their view", entries_carry_the_key_of_their_view, 120 },
 	{ "read-only grants make read-only entries", read_only_grants_make_read_only_entries, 0 },

@@ -173,7 +173,7 @@ unsigned long number_for(const char *what, unsigned long otherwise)
 bool kernel_complained(void)
 {
 	static const char *const words[] = { "BUG", "WARNING", "Oops", "general protection", "Bad page",
-		"Call Trace", "blocked for more than", "soft lockup", "rcu_sched", "rcu_preempt",
+		"Call Trace", "blocked for more than",
 		"leaked", "bad pte", "Bad rss", "tmebox: memory", "Out of memory", "Huh VM_FAULT" };
 	static char log[1 << 20];
 	static size_t seen;

@@ -85,6 +85,16 @@ int flush(int fd, uint32_t key, uint64_t first, uint64_t count)
 	return range(fd, TMEBOX_IOC_FLUSH, key, first, count, 0);
 }
 
+int move(int fd, uint32_t key, uint64_t first, uint64_t count)
+{
+	return range(fd, TMEBOX_IOC_MOVE, key, first, count, 0);
+}
+
+int discard(int fd, uint64_t first, uint64_t count)
+{
+	return range(fd, TMEBOX_IOC_DISCARD, 0, first, count, 0);
+}
+
 static void *map(int fd, uint64_t offset, uint64_t count, int protection)
 {
 	void *address = mmap(NULL, count * PAGE, protection, MAP_SHARED, fd, offset);

@@ -31,6 +31,9 @@ static void ranges_at_every_edge(void)
 			CHECK(!grant(fd, key, first, count, RW));
 			CHECK(!grant(fd, key, first, count, TMEBOX_OWNER));
 			CHECK(!flush(fd, key, first, count));
+			CHECK(!move(fd, key, first, count));
+			CHECK(!move(fd, 0, first, count));
+			CHECK(!discard(fd, first, count));
 			CHECK(!revoke_range(fd, key, first, count, RW));
 			continue;
 		}
@@ -39,6 +42,9 @@ static void ranges_at_every_edge(void)
 		CHECK_ERROR(grant(fd, 0, first, count, TMEBOX_OWNER), EINVAL);
 		CHECK_ERROR(flush(fd, key, first, count), EINVAL);
 		CHECK_ERROR(flush(fd, 0, first, count), EINVAL);
+		CHECK_ERROR(move(fd, key, first, count), EINVAL);
+		CHECK_ERROR(move(fd, 0, first, count), EINVAL);
+		CHECK_ERROR(discard(fd, first, count), EINVAL);
 		CHECK_ERROR(revoke_range(fd, key, first, count, RW), EINVAL);
 	}
 }
@@ -55,6 +61,7 @@ static void keys_that_do_not_exist(void)
 		CHECK_ERROR(grant(fd, wrong[i], 0, 1, TMEBOX_OWNER), ENOENT);
 		CHECK_ERROR(revoke_range(fd, wrong[i], 0, 1, RW), ENOENT);
 		CHECK_ERROR(flush(fd, wrong[i], 0, 1), ENOENT);
+		CHECK_ERROR(move(fd, wrong[i], 0, 1), ENOENT);
 		CHECK_ERROR(key_free(fd, wrong[i]), ENOENT);
 	}
 	/* Key 0 is the host's: it has its rights already, and keeps them. */
@@ -157,7 +164,8 @@ static void nothing_goes_before_there_is_a_heap(void)
 static void pointers_that_are_none(void)
 {
 	static const unsigned long calls[] = { TMEBOX_IOC_INFO, TMEBOX_IOC_CREATE, TMEBOX_IOC_KEY_ALLOC,
-		TMEBOX_IOC_KEY_FREE, TMEBOX_IOC_GRANT, TMEBOX_IOC_REVOKE, TMEBOX_IOC_FLUSH };
+		TMEBOX_IOC_KEY_FREE, TMEBOX_IOC_GRANT, TMEBOX_IOC_REVOKE, TMEBOX_IOC_FLUSH, TMEBOX_IOC_MOVE,
+		TMEBOX_IOC_DISCARD };
 	char *edge = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	char *fixed = mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	int fd = device_with(PAGES);
@@ -184,7 +192,7 @@ static void calls_that_are_none(void)
 	char bytes[256] = "";
 
 	CHECK_ERROR(ioctl(fd, TMEBOX_IOC_KEY_FREE, &reserved), EINVAL);
-	for (unsigned int number = 7; number < 256; number++)
+	for (unsigned int number = 9; number < 256; number++)
 		CHECK_ERROR(ioctl(fd, _IOW(TMEBOX_IOC, number, struct tmebox_range), bytes), ENOTTY);
 	/* The size is part of the number. */
 	CHECK_ERROR(ioctl(fd, _IOC(_IOC_WRITE, TMEBOX_IOC, 4, 16), bytes), ENOTTY);

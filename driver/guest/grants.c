@@ -184,7 +184,32 @@ static void freed_keys_take_their_views_along(void)
 	CHECK_EQUAL(read_at(own), SIGBUS);
 }
 
+static void discarded_pages_are_nobodys_and_zero(void)
+{
+	int fd = device_with(4);
+	uint32_t key = new_key(fd);
+	volatile uint64_t *own = view(fd, key, 0, 4, PROT_READ | PROT_WRITE), *all = alias(fd, key, 0, 4);
+	volatile uint64_t *host = view(fd, 0, 0, 4, PROT_READ | PROT_WRITE);
+
+	CHECK(!grant(fd, key, 0, 4, RW | TMEBOX_OWNER));
+	for (int page = 0; page < 4; page++)
+		own[page * PAGE / 8] = all[page * PAGE / 8 + 1] = host[page * PAGE / 8 + 2] = 7;
+	CHECK(!discard(fd, 1, 2));
+	for (int page = 0; page < 4; page++) {
+		bool gone = page == 1 || page == 2;
+
+		CHECK_EQUAL(read_at(own + page * PAGE / 8), gone ? SIGBUS : 0);
+		CHECK_EQUAL(host[page * PAGE / 8], gone ? 0 : 7);
+		CHECK_EQUAL(all[page * PAGE / 8 + 1], gone ? 0 : 7);
+	}
+	CHECK(!grant(fd, key, 1, 1, RW));
+	CHECK_EQUAL(own[PAGE / 8], 0);
+	CHECK(!discard(fd, 0, 4));
+	CHECK(!discard(fd, 0, 4));
+}
+
 static const struct test tests[] = {
+	{ "discarded pages are nobody's and zero", discarded_pages_are_nobodys_and_zero, 0 },
 	{ "nothing is there before a grant", nothing_is_there_before_a_grant, 0 },
 	{ "grants reach just their pages", grants_reach_just_their_pages, 0 },
 	{ "pages are zeros at first", pages_are_zeros_at_first, 0 },

@@ -89,6 +89,8 @@ int key_alloc(int fd, uint32_t *key);
 int key_free(int fd, uint32_t key);
 int grant(int fd, uint32_t key, uint64_t first, uint64_t count, uint32_t rights);
 int revoke_range(int fd, uint32_t key, uint64_t first, uint64_t count, uint32_t rights);
+int move(int fd, uint32_t key, uint64_t first, uint64_t count);
+int discard(int fd, uint64_t first, uint64_t count);
 int flush(int fd, uint32_t key, uint64_t first, uint64_t count);
 void *view(int fd, uint32_t key, uint64_t first, uint64_t count, int protection);
 void *alias(int fd, uint32_t key, uint64_t first, uint64_t count);

@@ -50,10 +50,11 @@ static void call(int fd)
 {
 	static const unsigned long known[] = { TMEBOX_IOC_INFO, TMEBOX_IOC_CREATE, TMEBOX_IOC_KEY_ALLOC,
 		TMEBOX_IOC_KEY_FREE, TMEBOX_IOC_GRANT, TMEBOX_IOC_GRANT, TMEBOX_IOC_GRANT,
-		TMEBOX_IOC_REVOKE, TMEBOX_IOC_REVOKE, TMEBOX_IOC_FLUSH };
+		TMEBOX_IOC_REVOKE, TMEBOX_IOC_REVOKE, TMEBOX_IOC_FLUSH, TMEBOX_IOC_MOVE,
+		TMEBOX_IOC_DISCARD };
 	struct tmebox_range range = {
 		.key = next() % 4 ? next() % 6 : number(),
-		.rights = next() % 4 ? next() % 8 : number(),
+		.rights = next() % 4 ? next() % 8 : next() % 2 ? 0 : number(),
 		.first = number(),
 		.count = number(),
 	};

@@ -42,6 +42,8 @@ static void use_inherited(int fd, uint32_t key, volatile uint64_t *own)
 	CHECK_ERROR(grant(fd, key, 0, 1, RW), EPERM);
 	CHECK_ERROR(revoke_range(fd, key, 0, 1, RW), EPERM);
 	CHECK_ERROR(flush(fd, key, 0, 1), EPERM);
+	CHECK_ERROR(move(fd, 0, 0, 1), EPERM);
+	CHECK_ERROR(discard(fd, 0, 1), EPERM);
 }
 
 static void a_forked_child_has_nothing(void)
@@ -72,6 +74,7 @@ static void use_others_key(int fd, uint32_t key, volatile uint64_t *own)
 	CHECK_ERROR(grant(mine, key, 0, 1, TMEBOX_OWNER), ENOENT);
 	CHECK_ERROR(revoke_range(mine, key, 0, 1, RW), ENOENT);
 	CHECK_ERROR(flush(mine, key, 0, 1), ENOENT);
+	CHECK_ERROR(move(mine, key, 0, 1), ENOENT);
 	CHECK_ERROR(key_free(mine, key), ENOENT);
 }
 

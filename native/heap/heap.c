@@ -84,6 +84,9 @@ static void fill_tables(struct heap *heap) {
 }
 
 static void destroy(struct heap *heap) {
+    if (heap->backend->end != NULL) {
+        heap->backend->end(heap);
+    }
     if (heap->host != NULL) {
         munmap(heap->host, heap->size_bytes);
     }
@@ -96,7 +99,7 @@ static void destroy(struct heap *heap) {
     free(heap);
 }
 
-struct heap *tmebox_heap_new(size_t size_bytes, bool dense, const struct heap_backend *backend) {
+struct heap *tmebox_heap_new(size_t size_bytes, bool dense, const struct heap_backend *backend, int device) {
     struct heap *heap = calloc(1, sizeof *heap);
     if (heap == NULL) {
         return NULL;
@@ -109,7 +112,7 @@ struct heap *tmebox_heap_new(size_t size_bytes, bool dense, const struct heap_ba
     heap->most_handles = (uint32_t)(handles < most ? handles : most);
     heap->dense = dense;
     heap->backend = backend;
-    if (!map_tables(heap) || !map_memory(heap)) {
+    if (!map_tables(heap) || !(backend->begin != NULL ? backend->begin(heap, device) : map_memory(heap))) {
         int error = errno;
         destroy(heap);
         errno = error;
@@ -152,7 +155,7 @@ void tmebox_heaps_after_fork(void) {
     int protections[] = {PROT_READ | PROT_WRITE, PROT_NONE};
     for (struct heap *heap = heaps; heap != NULL; heap = heap->next) {
         unsigned char *parts[] = {heap->host, heap->source};
-        for (int i = 0; i < 2; i++) {
+        for (int i = 0; i < 2 && parts[i] != NULL; i++) {
             mmap(parts[i], heap->size_bytes, protections[i], PRIVATE | MAP_FIXED, -1, 0);
         }
     }

@@ -128,9 +128,10 @@ struct heap {
     uint32_t page_count;
     bool dense, closed;
     const struct heap_backend *backend;
+    struct tmemk *enforcement; /* that backend's own */
     size_t size_bytes;
     unsigned char *host;   /* all of it, for the host */
-    unsigned char *source; /* the same, without access: views are made from it */
+    unsigned char *source; /* the same, without access: views are made from it; NULL where a device has it */
     struct heap_lock lock;
     struct heap_lock *groups;
     struct heap_page *pages;
@@ -167,6 +168,14 @@ struct heap_backend {
     const char *name;
     bool grants_mixed;   /* it can show pages of several owners */
     bool detects_access; /* a foreign access stops there and then; else at the owner's next read */
+    /* NULL: its memory is the process's own. Provides `heap->host`; false with errno set. */
+    bool (*begin)(struct heap *heap, int device);
+    void (*end)(struct heap *heap);
+    /* NULL: its memory is the process's own. Gives the memory of free pages back; under the heap's lock. */
+    bool (*discard)(struct heap *heap, uint32_t page, uint32_t count);
+    /* NULL: keys are only numbers. Of sandboxes; under the heap's lock. False with errno set. */
+    bool (*key_begin)(struct heap *heap, uint16_t key);
+    void (*key_end)(struct heap *heap, uint16_t key);
     bool (*attach)(struct heap_view *view);  /* false: never present there, all is done on the side */
     bool (*detach)(struct heap_view *view);  /* nothing is present any more; false: not at the moment */
     uint32_t (*grant)(struct heap_view *view, uint32_t page, uint32_t count, unsigned rights); /* how many */
@@ -179,7 +188,7 @@ struct heap_backend {
     bool (*report)(uint64_t *address);
 };
 
-extern const struct heap_backend tmebox_heap_mmu, tmebox_heap_without_views;
+extern const struct heap_backend tmebox_heap_mmu, tmebox_heap_without_views, tmebox_heap_tmemk;
 /* mmu.c. Views that are mapped, in use or parked. */
 uint32_t tmebox_heap_view_count(void);
 void tmebox_heap_views_after_fork(void);
@@ -215,8 +224,8 @@ static inline struct heap_lock *tmebox_heap_group(struct heap *heap, uint32_t pa
 }
 
 /* -- heap.c: making and ending one ---------------------------------------------------------------------- */
-/* NULL with errno set. */
-struct heap *tmebox_heap_new(size_t size_bytes, bool dense, const struct heap_backend *backend);
+/* NULL with errno set. `device`: for a backend that needs one. */
+struct heap *tmebox_heap_new(size_t size_bytes, bool dense, const struct heap_backend *backend, int device);
 void tmebox_heap_hold(struct heap *heap);
 void tmebox_heap_let_go(struct heap *heap);
 void tmebox_heaps_after_fork(void);

@@ -102,6 +102,14 @@ void tmebox_heap_clear_pages(struct heap *heap, uint32_t page, uint32_t count) {
     }
 }
 
+static bool give_back(struct heap *heap, uint32_t page, uint32_t count) {
+    if (heap->backend->discard != NULL) {
+        return heap->backend->discard(heap, page, count);
+    }
+    size_t size = (size_t)count * TMEBOX_PAGE_SIZE;
+    return madvise(heap->host + (uint64_t)page * TMEBOX_PAGE_SIZE, size, MADV_REMOVE) == 0;
+}
+
 uint32_t tmebox_heap_punch(struct heap *heap) {
     uint32_t punched = 0;
     for (uint32_t page = find(heap, 0, true), end; page < heap->page_count; page = find(heap, end, true)) {
@@ -110,9 +118,7 @@ uint32_t tmebox_heap_punch(struct heap *heap) {
         for (uint32_t i = page; i < end; i++) {
             dirty += heap->pages[i].flags & PAGE_DIRTY;
         }
-        uint64_t size = (uint64_t)(end - page) * TMEBOX_PAGE_SIZE;
-        if (dirty < PUNCH_AT_LEAST ||
-            madvise(heap->host + (uint64_t)page * TMEBOX_PAGE_SIZE, size, MADV_REMOVE) < 0) {
+        if (dirty < PUNCH_AT_LEAST || !give_back(heap, page, end - page)) {
             continue; /* they stay as they are */
         }
         for (uint32_t i = page; i < end; i++) {

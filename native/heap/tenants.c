@@ -32,6 +32,12 @@ uint16_t tmebox_heap_attach(struct heap *heap, struct window *window, uint64_t b
     tmebox_heap_lock(&heap->lock);
     tmebox_heap_bury(heap);
     uint16_t key = tmebox_heap_take_key(heap, KEY_SANDBOX);
+    int error = EAGAIN;
+    if (key != 0 && heap->backend->key_begin != NULL && !heap->backend->key_begin(heap, key)) {
+        error = errno;
+        tmebox_heap_return_key(heap, key);
+        key = 0;
+    }
     if (key != 0) {
         heap->keys[key].limit = limit_lines;
         heap->keys[key].view = view;
@@ -39,7 +45,7 @@ uint16_t tmebox_heap_attach(struct heap *heap, struct window *window, uint64_t b
         view->next_page = view->last_count = 0;
     }
     tmebox_heap_unlock(&heap->lock);
-    errno = EAGAIN;
+    errno = error;
     return key;
 }
 
@@ -137,6 +143,9 @@ void tmebox_heap_detach(struct heap *heap, uint16_t key) {
         tmebox_heap_return_pages(heap, self->spare, 1);
         heap->spare_pages--;
         self->spare = HEAP_NOWHERE;
+    }
+    if (heap->backend->key_end != NULL) {
+        heap->backend->key_end(heap, key);
     }
     if (self->view != NULL) {
         self->view->key = 0;

@@ -36,6 +36,8 @@ static PyObject *raise_error(int error, const struct heap *heap, uint64_t size) 
         PyErr_SetString(tmebox_limit_error,
                         "the sandbox would own more of the shared heap than its heap_limit: raise that, or free or "
                         "transfer some of its blocks");
+    } else if (error == ENOSPC) {
+        PyErr_SetString(tmebox_limit_error, "all memory encryption keys of the processor are in use: close sandboxes");
     } else if (error == EAGAIN) {
         PyErr_Format(tmebox_limit_error, "all %d keys of the shared heap are in use: close sandboxes", HEAP_KEYS - 1);
     } else {
@@ -47,12 +49,12 @@ static PyObject *raise_error(int error, const struct heap *heap, uint64_t size) 
 
 /* -- making and ending ---------------------------------------------------------------------------------- */
 static PyObject *heap_new(PyTypeObject *type, PyObject *args, PyObject *keywords) {
-    static char *names[] = {"size_bytes", "dense", "views", "block_type", NULL};
+    static char *names[] = {"size_bytes", "dense", "views", "block_type", "device", NULL};
     unsigned long long size;
-    int dense, views;
+    int dense, views, device = -1;
     PyTypeObject *block_type;
-    if (!PyArg_ParseTupleAndKeywords(args, keywords, "KppO!:Heap", names, &size, &dense, &views, &PyType_Type,
-                                     &block_type)) {
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "KppO!|i:Heap", names, &size, &dense, &views, &PyType_Type,
+                                     &block_type, &device)) {
         return NULL;
     }
     if (size == 0 || size % TMEBOX_PAGE_SIZE != 0 || size > TMEBOX_SHARED_END - TMEBOX_SHARED_START ||
@@ -61,7 +63,8 @@ static PyObject *heap_new(PyTypeObject *type, PyObject *args, PyObject *keywords
         return NULL;
     }
     views = views && tmebox_userfault_can_share();
-    struct heap *heap = tmebox_heap_new(size, dense, views ? &tmebox_heap_mmu : &tmebox_heap_without_views);
+    const struct heap_backend *backend = views ? &tmebox_heap_mmu : &tmebox_heap_without_views;
+    struct heap *heap = tmebox_heap_new(size, dense, device < 0 ? backend : &tmebox_heap_tmemk, device);
     if (heap == NULL) {
         return PyErr_SetFromErrno(PyExc_OSError);
     }

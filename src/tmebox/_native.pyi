@@ -280,7 +280,11 @@ class Heap:
     or by a buffer that starts where one with whole pages does. Raises the `closed` and `limit` exceptions,
     and ValueError for what is no block."""
 
-    def __new__(cls, size_bytes: int, dense: bool, views: bool, block_type: type[Block]) -> Self: ...
+    def __new__(
+        cls, size_bytes: int, dense: bool, views: bool, block_type: type[Block], device: int = -1
+    ) -> Self:
+        """device: of the driver; then the backend is "tmemk"."""
+
     @property
     def backend(self) -> str: ...
     @property

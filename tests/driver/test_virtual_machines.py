@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 import tmebox
+from tests.heap.conftest import TOUCH_C
+from tests.heap.test_guest import GUEST_C
+from tests.heap.test_races import RUNNER_C
 from tmebox.driver import trial
 from tmebox.driver.kernels import METAPACKAGES
 
@@ -86,3 +90,34 @@ def test_python_calls_sandboxes_beside_the_driver(bench: trial.Bench, tmp_path: 
         "a sandbox is called",
         "a trap is an exception",
     }
+
+
+ROOT = Path(__file__).parents[2]
+HEAP_SOURCES = (TOUCH_C, GUEST_C, RUNNER_C)
+PYTEST = ("pytest", "_pytest", "pluggy", "iniconfig", "packaging", "pygments", "py")
+HEAP_TESTS = 50
+
+
+def test_the_shared_heap_holds_on_the_driver(
+    bench: trial.Bench, tmp_path: Path, logs: list[trial.Outcome]
+) -> None:
+    """Its own tests, in the virtual machine, with the backend `tmemk`."""
+    only_once(bench)
+    files = {
+        "pyproject.toml": b"[tool.pytest.ini_options]\nmarkers = ['slow: x', 'soak: x']\npythonpath = ['.']\n"
+    }
+    for source in HEAP_SOURCES:
+        name = hashlib.sha256(source.encode()).hexdigest()[:16] + ".tbx"
+        tmebox.compile(source_text=source).save(tmp_path / name)
+        files[name] = (tmp_path / name).read_bytes()
+    for file in [*(ROOT / "tests").glob("*.py"), *(ROOT / "tests" / "heap").glob("*.py")]:
+        files[file.relative_to(ROOT).as_posix()] = file.read_bytes()
+    program = (Path(__file__).parent / "heap_inside.py").read_text()
+    try:
+        outcome = bench.python(program, files, print, PYTEST)
+    except trial.TrialUnavailableError as error:
+        pytest.skip(str(error))
+    logs.append(outcome)
+    assert outcome.failed == [], outcome.reasons
+    assert "backend: tmemk" in outcome.counts
+    assert outcome.passed > HEAP_TESTS

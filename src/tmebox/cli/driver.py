@@ -43,7 +43,8 @@ def test(
     Needs QEMU, make, gcc and a network, but neither root nor TME-MK. Exits with 0 if all of it holds.
     """
     if hardware:
-        _refuse_without_integrity()
+        _look_at_this_machine()
+        raise typer.Exit(EXIT_FAILED)
     series = tuple(kernel or METAPACKAGES)
     unknown = [each for each in series if each not in METAPACKAGES]
     if unknown:
@@ -56,22 +57,26 @@ def test(
     raise typer.Exit(0 if good else EXIT_FAILED)
 
 
-def _refuse_without_integrity() -> None:
+def _look_at_this_machine() -> None:
+    """Says what is missing for a proof on it. No test is run: each would touch memory with a wrong key, and
+    until somebody has such a machine to try it on, nobody knows what its kernel makes of that."""
     try:
         layout = registers.layout(registers.read())
     except registers.UnusableError as error:
         complain(f"no proof on this machine: {error}")
-        raise typer.Exit(EXIT_FAILED) from error
+        return
     if not registers.handles_machine_checks():
         complain(
             "no proof on this machine: its kernel does not handle machine checks, so a wrong key would end it"
         )
-        raise typer.Exit(EXIT_FAILED)
-    if not os.access("/dev/tmebox", os.R_OK | os.W_OK):
+    elif not os.access("/dev/tmebox", os.R_OK | os.W_OK):
         complain(
             f"{layout.keys} keys with integrity, but no /dev/tmebox here: load the driver (docs/driver.md)"
         )
-        raise typer.Exit(EXIT_FAILED)
+    else:
+        complain(
+            f"{layout.keys} keys with integrity and the driver are here; tests for them are not written yet"
+        )
 
 
 def _run(series: tuple[str, ...], effort: trial.Effort, mutants: bool, logs: Path | None) -> bool:

@@ -25,8 +25,9 @@ class DiskError(Exception):
     """The message says what is missing."""
 
 
-def image(file: Path, scratch: Path, files: Mapping[str, bytes]) -> Path:
-    """Write an ext4 image to `file`. `files`, by path without a leading slash, join what Python needs.
+def image(file: Path, scratch: Path, files: Mapping[str, bytes], libraries: tuple[str, ...] = ()) -> Path:
+    """Write an ext4 image to `file`. `files`, by path without a leading slash, join what Python needs, and so
+    do more `libraries`, by their names for `import`.
 
     Paths inside are those of this machine, so that the interpreter finds its parts.
     """
@@ -34,7 +35,7 @@ def image(file: Path, scratch: Path, files: Mapping[str, bytes]) -> Path:
     if tool is None:
         raise DiskError("there is no mke2fs here (e2fsprogs)")
     root = scratch / "disk"
-    _fill(root)
+    _fill(root, (*LIBRARIES, *libraries))
     for name, content in files.items():
         target = root / name
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -64,15 +65,18 @@ def python_path() -> str:
     return "/libraries"
 
 
-def _fill(root: Path) -> None:
+def _fill(root: Path, libraries: tuple[str, ...]) -> None:
     executable = Path(interpreter())
     standard = Path(sysconfig.get_path("stdlib"))
     _copy(executable, root)
     shutil.copytree(standard, root / standard.relative_to("/"), ignore=LEFT_OUT, symlinks=True)
-    for name in LIBRARIES:
-        folder = _folder_of(name)
-        if folder:
-            shutil.copytree(folder, root / python_path()[1:] / name, ignore=LEFT_OUT)
+    for name in libraries:
+        source = _source_of(name)
+        target = root / python_path()[1:]
+        if source and source.is_dir():
+            shutil.copytree(source, target / name, ignore=LEFT_OUT)
+        elif source:
+            shutil.copy2(source, target)
     binaries = [
         executable,
         *(root / standard.relative_to("/")).rglob("*.so"),
@@ -82,15 +86,17 @@ def _fill(root: Path) -> None:
         _copy(library, root)
 
 
-def _folder_of(name: str) -> Path | None:
+def _source_of(name: str) -> Path | None:
+    """A library's folder, or its file if it is only one."""
     if name == "numpy.libs":
-        numpy = _folder_of("numpy")
+        numpy = _source_of("numpy")
         beside = numpy.parent / name if numpy else None
         return beside if beside and beside.is_dir() else None
     found = importlib.util.find_spec(name)
     if found is None or found.origin is None:
         raise DiskError(f"{name} is not installed here")
-    return Path(found.origin).parent
+    origin = Path(found.origin)
+    return origin.parent if origin.name == "__init__.py" else origin
 
 
 def _needed(binaries: Iterable[Path]) -> set[Path]:

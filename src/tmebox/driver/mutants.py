@@ -43,7 +43,7 @@ MUTANTS = (
     ),
     Mutant(
         "revoking_unmaps_nothing",
-        "heap.c",
+        "rights.c",
         "\ttmebox_view_unmap(file, key->id, range->first, range->count);\n",
         "",
         "grants",
@@ -73,12 +73,32 @@ MUTANTS = (
         "\ttmebox_view_unmap_alias",
         "grants",
     ),
-    Mutant("freed_keys_keep_aliases", "heap.c", "\ttmebox_view_unmap_alias(file, key->id);\n", "", "alias"),
+    Mutant(
+        "freed_keys_keep_aliases",
+        "heap.c",
+        "\ttmebox_view_unmap_alias(file, key->id, 0, file->page_count);\n",
+        "",
+        "alias",
+    ),
     Mutant(
         "freed_keys_leave_their_bytes",
         "heap.c",
         "\t\tif (file->pages[number])\n\t\t\ttmebox_lines_rewrite(file->pages[number]);\n",
         "",
+        "grants",
+    ),
+    Mutant(
+        "moving_leaves_the_hosts_entries",
+        "rights.c",
+        "\t\ttmebox_view_unmap(file, 0, first, range->count);\n",
+        "",
+        "alias",
+    ),
+    Mutant(
+        "discarded_pages_stay_in_views",
+        "rights.c",
+        "\ttmebox_view_unmap(file, key->id, first, count);\n\ttmebox_view_unmap_alias",
+        "\ttmebox_view_unmap_alias",
         "grants",
     ),
     Mutant(

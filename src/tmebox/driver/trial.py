@@ -115,7 +115,9 @@ class Bench:
         files = {"init": self.guest, **dict(mutants.files(self.kernel, self.tree))}
         return self._run("mutants", files, "mutants=1 rounds=600 cycles=2000", watch)
 
-    def python(self, program: str, files: Mapping[str, bytes], watch: Watcher) -> Outcome:
+    def python(
+        self, program: str, files: Mapping[str, bytes], watch: Watcher, libraries: tuple[str, ...] = ()
+    ) -> Outcome:
         """A Python program with NumPy, tmebox and the loaded driver. `files` are in the folder /files inside.
 
         What the program prints is read like the tests' output. Raises TrialUnavailableError where no disk can
@@ -125,12 +127,13 @@ class Bench:
         on_disk = {"program": (start + program).encode()}
         on_disk |= {f"files/{name}": content for name, content in files.items()}
         try:
-            image = disk.image(self.scratch / "disk.ext4", self.scratch, on_disk)
+            image = disk.image(self.scratch / "disk.ext4", self.scratch, on_disk, libraries)
             driver = own_module(self.kernel, "virtio_blk")
         except (disk.DiskError, PackagesUnavailableError) as error:
             raise TrialUnavailableError(str(error)) from error
         inside = {"init": self.guest, "tmebox.ko": self.module, "virtio_blk.ko": driver}
-        return self._run("Python", inside, "disk=1", watch, ram_bytes=machine.PYTHON_RAM_BYTES, image=image)
+        ram = machine.PYTHON_RAM_BYTES
+        return self._run("Python", inside, "disk=1", watch, key_bits=6, ram_bytes=ram, image=image)
 
     def _run(
         self,

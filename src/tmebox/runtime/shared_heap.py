@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
+import os
 import weakref
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from numpy.typing import DTypeLike, NDArray
 from tmebox import _native, abi
 from tmebox.errors import LimitError
 from tmebox.memory.backends.mmu import Mmu
+from tmebox.memory.backends.tmemk import Tmemk
 from tmebox.memory.shortage import limit_met
 from tmebox.memory.templates import Template
 from tmebox.memory.windows import WINDOWS
@@ -33,6 +35,8 @@ _Item = TypeVar("_Item", bound=np.generic)
 _Shape = SupportsIndex | Sequence[SupportsIndex]
 Placement = Literal["pages", "dense"]
 PLACEMENTS = ("pages", "dense")
+Backend = Literal["mmu", "tmemk"]
+BACKENDS = ("mmu", "tmemk")
 Rights = Literal["r", "rw"]
 LARGEST = abi.SHARED_END - abi.SHARED_START
 
@@ -79,26 +83,39 @@ class SharedHeap(Shown, _native.Heap):
     microseconds.
     """
 
-    def __new__(cls, size: Size, *, placement: Placement = "pages", views: bool = True) -> Self:
+    def __new__(
+        cls, size: Size, *, placement: Placement = "pages", views: bool = True, backend: Backend = "mmu"
+    ) -> Self:
         """size: at most about 2 GiB; memory is taken as it is used. views: False has every access of
-        sandboxes done on the side, as where the system lets nothing else be done. Raises LimitError."""
+        sandboxes done on the side, as where the system lets nothing else be done. backend: "mmu" enforces by
+        page tables, "tmemk" also by memory encryption, through the driver. Raises LimitError, and OSError
+        where there is no such backend."""
         size_bytes = parse_size(size, "size")
         if not 0 < size_bytes <= LARGEST:
             raise ValueError(f"size={size!r}: a shared heap has from 1 to {LARGEST:,} bytes")
         if placement not in PLACEMENTS:
             raise ValueError(f"placement={placement!r}: write 'pages' or 'dense'")
+        if backend not in BACKENDS:
+            raise ValueError(f"backend={backend!r}: write 'mmu' or 'tmemk'")
+        device = Tmemk().device() if backend == "tmemk" else -1
         side.install()
         pages = -(-size_bytes // abi.PAGE_SIZE)
         shows = views and Mmu().views()
         try:
-            return super().__new__(cls, pages * abi.PAGE_SIZE, placement == "dense", shows, Block)
+            dense = placement == "dense"
+            return super().__new__(cls, pages * abi.PAGE_SIZE, dense, shows, Block, device)
         except OSError as error:
             met = limit_met(error, 2 * size_bytes)
             raise LimitError(
                 f"no room for a shared heap of {size_bytes:,} bytes; the limit is {met}"
             ) from error
+        finally:
+            if device >= 0:
+                os.close(device)
 
-    def __init__(self, size: Size, *, placement: Placement = "pages", views: bool = True) -> None:
+    def __init__(
+        self, size: Size, *, placement: Placement = "pages", views: bool = True, backend: Backend = "mmu"
+    ) -> None:
         self.placement: Placement = placement
         self._sandboxes: dict[int, weakref.ref[Sandbox]] = {}
         self._last: tuple[weakref.ref[Template], Template] | None = None

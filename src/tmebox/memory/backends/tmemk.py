@@ -1,0 +1,59 @@
+"""Memory encryption with a key for each sandbox: for CPUs with TME-MK and integrity, and the driver."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import struct
+
+from tmebox.memory.backends.contract import Detection
+
+DEVICE = "/dev/tmebox"
+SIMULATED_VARIABLE = "TMEBOX_SIMULATED_KEYS"
+"""Set to 1, it lets a device serve that encrypts nothing: for tests."""
+INFO = struct.Struct("=6I2Q3Q")
+INFO_CALL = 2 << 30 | INFO.size << 16 | 0xB7 << 8
+VERSION = 1
+INTEGRITY, SIMULATED = 1, 4
+
+
+class UnusableError(OSError):
+    """The message says why there is no such backend here."""
+
+
+class Tmemk:
+    """`native/heap/tmemk.c`."""
+
+    name = "tmemk"
+    detects: Detection = "access"
+
+    def views(self) -> bool:
+        return True
+
+    def device(self) -> int:
+        """A descriptor of the driver, for one heap. Raises UnusableError."""
+        try:
+            descriptor = os.open(DEVICE, os.O_RDWR | os.O_CLOEXEC)
+        except OSError as error:
+            raise UnusableError(
+                f"{DEVICE}: {error.strerror}; `tmebox doctor` says what is missing"
+            ) from error
+        try:
+            version, _, _, _, flags, *_ = INFO.unpack(fcntl.ioctl(descriptor, INFO_CALL, bytes(INFO.size)))
+            _check(version, flags)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        return descriptor
+
+
+def _check(version: int, flags: int) -> None:
+    if version != VERSION:
+        raise UnusableError(f"{DEVICE} is version {version} of the driver, this tmebox is for {VERSION}")
+    if flags & SIMULATED:
+        if os.environ.get(SIMULATED_VARIABLE) != "1":
+            raise UnusableError(
+                f"{DEVICE} is simulated and protects nothing; {SIMULATED_VARIABLE}=1 permits it"
+            )
+    elif not flags & INTEGRITY:
+        raise UnusableError(f"{DEVICE} has no integrity")
