@@ -116,7 +116,7 @@ def test_forged_metadata_is_refused(text: bytes) -> None:
 
 
 def test_a_file_from_before_there_were_tables_says_what_to_do() -> None:
-    with pytest.raises(ModuleError, match="format 1; this version reads format 3: compile it again"):
+    with pytest.raises(ModuleError, match="format 1; this version reads format 4: compile it again"):
         codec.decode(with_metadata(metadata(format=1)))
 
 

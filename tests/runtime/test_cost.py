@@ -72,12 +72,13 @@ def instructions(text: bytes) -> list[str]:
 
 
 def test_loads_and_stores_take_no_extra_instruction(tmp_path: Path) -> None:
-    """But for the one that a loop waits for, `n->next`: it is faster with two more (ADR 13)."""
+    """But for the load that a loop waits for, `n->next`, which gets a copy (ADR 13), and for what loads the
+    window's base before a loop (ADR 21)."""
     options = CompileOptions(use_libc=False, isolation="data")
     text = build([SourceText(LOADS_AND_STORES_C)], options).text
-    borrowed = [line for line in instructions(text) if f"%gs:{abi.CONTROL_WINDOW_BASE:#x}" in line]
-    assert len(borrowed) == 1
-    assert len(instructions(text)) == native_instructions(LOADS_AND_STORES_C, tmp_path) + 2
+    held = [line for line in instructions(text) if f"%gs:{abi.CONTROL_WINDOW_BASE:#x}" in line]
+    assert 1 <= len(held) <= 4  # the loops that there are
+    assert len(instructions(text)) == native_instructions(LOADS_AND_STORES_C, tmp_path) + 1 + len(held)
 
 
 def test_code_isolation_adds_only_return_checks(tmp_path: Path) -> None:

@@ -22,6 +22,8 @@ SUBJECT: dict[str, Any] = {
     "functions": np.array([ADDRESS]),
     "labels": NOTHING,
     "table_entries": 0,
+    "fact_places": NOTHING,
+    "facts": NOTHING,
     "base": "gs",
     "isolation": "data",
 }
@@ -47,6 +49,7 @@ def test_the_same_text_is_verified_once() -> None:
         {"functions": np.array([ADDRESS + 1])},
         {"labels": np.array([ADDRESS])},
         {"functions": NOTHING, "labels": np.array([ADDRESS])},
+        {"functions": NOTHING, "fact_places": np.array([ADDRESS]), "facts": np.array([32])},
         {"base": "r15"},
         {"code": TEXT + ADDRESS.to_bytes(8, "little"), "table_entries": 1},
     ],

@@ -13,7 +13,7 @@ import numpy as np
 from tmebox.verify.verify import Locate, VerifiedText, verify
 
 MOST_BYTES: Final = 64 << 20
-"""How much text and target map is remembered, in bytes."""
+"""How much text, target map and claims about registers is remembered, in bytes."""
 
 Addresses = np.ndarray[Any, np.dtype[np.int64]]
 
@@ -34,6 +34,10 @@ class _Subject(NamedTuple):
 
 _VERDICTS: Final[dict[_Subject, VerifiedText]] = {}
 """Oldest use first. Every step below is atomic, so that no lock could stay locked in a forked child."""
+
+
+def _bytes(subject: _Subject) -> int:
+    return 2 * len(subject.code) + len(subject.fact_places) + len(subject.facts)
 
 
 def verify_once(
@@ -76,6 +80,6 @@ def verify_once(
             locate=locate,
         )
     _VERDICTS[subject] = verdict
-    while sum(2 * len(kept.code) for kept in list(_VERDICTS)) > MOST_BYTES:
+    while sum(map(_bytes, list(_VERDICTS))) > MOST_BYTES:
         _VERDICTS.pop(next(iter(list(_VERDICTS)), subject), None)
     return verdict
