@@ -280,7 +280,14 @@ class Heap:
     or by a buffer that starts where one with whole pages does. Raises the `closed` and `limit` exceptions,
     and ValueError for what is no block."""
 
-    def __new__(cls, size_bytes: int, dense: bool, views: bool, block_type: type[Block]) -> Self: ...
+    def __new__(
+        cls,
+        size_bytes: int,
+        dense: bool,
+        views: bool,
+        block_type: type[Block],
+        machine: TmeEngine | None = None,
+    ) -> Self: ...
     @property
     def backend(self) -> str: ...
     @property
@@ -310,6 +317,9 @@ class Heap:
         """(pages given back to the system, bytes moved)."""
 
     def relocate_block(self, block: Any, dense: bool, /) -> None: ...
+    def flush_heap(self) -> None:
+        """What views hold is encrypted in the machine's DRAM."""
+
     def close_heap(self) -> None: ...
 
 class GuestDescriptors:
