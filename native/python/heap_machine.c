@@ -3,20 +3,20 @@
 
 #include <errno.h>
 
-/* From wherever the heap's last user goes, perhaps without the GIL. */
 static int drop_machine(void *machine) {
     Py_DECREF((PyObject *)machine);
     return 0;
 }
 
+/* From wherever the heap's last user goes, perhaps without the GIL, perhaps with locks: later, since what watches the
+ * machine's end is Python code. */
 static void let_machine_go(void *machine) {
-    if (PyGILState_Check()) {
+    if (Py_IsInitialized() && Py_AddPendingCall(drop_machine, machine) < 0 && PyGILState_Check()) {
         drop_machine(machine);
-    } else if (Py_IsInitialized()) {
-        Py_AddPendingCall(drop_machine, machine);
     }
 }
 
+/* With the model's backend if there is a machine. */
 struct heap *tmebox_heap_in(PyObject *machine, size_t size, bool dense, bool views) {
     struct tme_machine *memory = NULL;
     if (machine != Py_None && (memory = tmebox_tme_machine_of(machine)) == NULL) {

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import re
+import weakref
 from collections.abc import Iterator
 
 import numpy as np
@@ -254,3 +256,16 @@ def test_a_heap_without_a_machine_says_so() -> None:
             _ = heap.machine
     with pytest.raises(ValueError, match="'mmu' or 'model'"):
         tmebox.SharedHeap("64KiB", backend="tdx")  # type: ignore[arg-type]
+
+
+def test_the_machine_ends_with_its_heap(touching: tmebox.Module) -> None:
+    heap = tmebox.SharedHeap("64KiB", backend="model")
+    with tmebox.Sandbox(touching, heap=heap) as sandbox:
+        sandbox.poke(heap.allocate(64, sandbox), 1)
+    machine = weakref.ref(heap.machine)
+    heap.close()
+    del heap, sandbox
+    gc.collect()
+    for _ in range(3):  # between two of these Python does what was put off
+        gc.collect()
+    assert machine() is None
