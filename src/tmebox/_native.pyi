@@ -344,7 +344,8 @@ class GuestDescriptors:
 class Instance:
     """What the core knows of one sandbox.
 
-    make_trap(signal, code, fault_address, instruction_address, access, rsp, registers, owner) -> exception.
+    make_trap(signal, code, fault_address, instruction_address, access, rsp, registers, owner, outcome,
+    outcome_key) -> exception.
     `owner` is the key of a line of the shared heap that was not its own; -1: the trap is about none.
     `signal` is 0 for a timeout; `access` is 0 read, 1 write, 2 execute, -1 unknown; `registers` are 16
     u64 in the order rax rcx rdx rbx rsp rbp rsi rdi r8…r15, little-endian bytes. Called with the GIL
