@@ -346,7 +346,8 @@ class Instance:
 
     make_trap(signal, code, fault_address, instruction_address, access, rsp, registers, owner, outcome,
     outcome_key) -> exception.
-    `owner` is the key of a line of the shared heap that was not its own; -1: the trap is about none.
+    `owner` is the key of a line of the shared heap that was not its own, or no longer verifies; -1: there is
+    none. `outcome` is what its memory said of a read under `outcome_key`, see tme/machine.h.
     `signal` is 0 for a timeout; `access` is 0 read, 1 write, 2 execute, -1 unknown; `registers` are 16
     u64 in the order rax rcx rdx rbx rsp rbp rsi rdi r8…r15, little-endian bytes. Called with the GIL
     held after the sandbox was left and the instance marked DEAD. A failed check of a return or branch is
