@@ -1,5 +1,5 @@
 """`tmebox bench tme`: what the model of TME-MK costs: a line, a page, an access from C, an access from
-Python."""
+Python, and a shared heap in its memory."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from functools import partial
 
 from tmebox import tme
 from tmebox._native import tme_paths, tme_repeat
+from tmebox_bench import tme_heap
 from tmebox_bench.machine import machine as this_machine
 from tmebox_bench.runners import pinned
 from tmebox_bench.statistics import Spread, spread
@@ -57,6 +58,7 @@ def bench_tme(progress: Progress | None = None) -> TmeResults:
             if progress is not None:
                 progress("measuring", index, len(jobs))
             costs.append(job())
+        costs += [Cost(what, unit, found, must) for what, unit, found, must in tme_heap.measure()]
     return TmeResults(this_machine(), usable[-1], tuple(costs))
 
 

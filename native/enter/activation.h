@@ -59,6 +59,7 @@ struct trap {
     int code;
     int access; /* 0 read, 1 write, 2 execute, -1 unknown */
     int owner;  /* the key of a line of the shared heap that is not the sandbox's; -1: it is not about one */
+    int outcome, outcome_key; /* what its memory says of that, see tme/machine.h, and under which key */
     uint64_t fault_address;
     uint64_t instruction_address;
     uint64_t registers[REGISTERS];

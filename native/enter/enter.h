@@ -67,6 +67,8 @@ struct heap_outcome {
     int owner;       /* of the first foreign line; -1: the reason is another */
     int access;      /* 0 read, 1 write, of that */
     uint64_t offset; /* of its first byte that was to be accessed */
+    int outcome;     /* what the memory itself said of it, see tme/machine.h; 0: nothing */
+    int outcome_key; /* under which key */
     struct window_fault fault;
 };
 

@@ -71,10 +71,36 @@ static bool may(const struct heap *heap, uint16_t key, uint64_t place, uint32_t 
             outcome->owner = violation.owner;
             outcome->offset = violation.offset;
             outcome->access = i;
+            if (heap->backend->check != NULL) {
+                outcome->outcome = heap->backend->check(heap, key, violation.offset - TMEBOX_SHARED_START);
+                outcome->outcome_key = key;
+            }
             return false;
         }
     }
     return true;
+}
+
+/* The first `count` accesses of it. */
+static void finish(struct heap *heap, uint16_t key, const struct side_call *call, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        uint64_t place;
+        if (part_in_heap(heap, &call->accesses[i], &place) != 0) {
+            bool wrote = call->accesses[i].how & SIDE_WRITES;
+            heap->backend->side_end(heap, key, place, call->accesses[i].size, wrote);
+        }
+    }
+}
+
+/* The memory itself does not verify: as if a foreign line were there. */
+static void refuse(const struct heap *heap, uint64_t place, const struct side_access *access,
+                   struct heap_outcome *outcome) {
+    struct heap_bad bad;
+    tmebox_heap_first_bad(heap, place, access->size, &bad);
+    outcome->owner = outcome->outcome_key = bad.key;
+    outcome->outcome = bad.outcome;
+    outcome->offset = bad.place + TMEBOX_SHARED_START;
+    outcome->access = access->how & SIDE_READS ? 0 : 1;
 }
 
 /* Whether the instruction, or of a string at least one element, may be done, with pointers to where. What is not in
@@ -92,22 +118,19 @@ static bool prepare(struct heap *heap, uint16_t key, const struct side_form *for
         bool good = may(heap, key, place, size, access->how, outcome);
         uint32_t allowed = good ? size : (uint32_t)(outcome->offset - access->offset);
         if (allowed < access->size && !tmebox_side_cut(form, call, i, allowed)) {
+            finish(heap, key, call, i);
             return false; /* with an owner, or at the heap's end, where nothing is */
         }
         outcome->owner = -1;
+        outcome->outcome = 0;
         call->pointers[i] = heap->backend->side_begin(heap, key, place, access->size);
-    }
-    return true;
-}
-
-static void finish(struct heap *heap, uint16_t key, const struct side_call *call) {
-    for (size_t i = 0; i < call->count; i++) {
-        uint64_t place;
-        if (part_in_heap(heap, &call->accesses[i], &place) != 0) {
-            bool wrote = call->accesses[i].how & SIDE_WRITES;
-            heap->backend->side_end(heap, key, place, call->accesses[i].size, wrote);
+        if (call->pointers[i] == NULL) {
+            refuse(heap, place, access, outcome);
+            finish(heap, key, call, i);
+            return false;
         }
     }
+    return true;
 }
 
 static void execute(const struct activation *activation, struct side_form *form, void *context,
@@ -122,7 +145,7 @@ static void execute(const struct activation *activation, struct side_form *form,
     lock(heap, &call, &groups);
     if (prepare(heap, key, form, &call, outcome)) {
         bool done = tmebox_side_execute(form, &call, &outcome->fault) == SIDE_DONE;
-        finish(heap, key, &call);
+        finish(heap, key, &call, call.count);
         outcome->kind = done ? HEAP_DONE : HEAP_TRAPS;
     }
     unlock(heap, &groups);
@@ -135,7 +158,7 @@ bool tmebox_touched_heap(const struct activation *activation, uint64_t address, 
     if (instance->key == 0 || offset >= TMEBOX_WINDOW_SIZE || !tmebox_heap_covers(instance->heap, offset)) {
         return false;
     }
-    *outcome = (struct heap_outcome){HEAP_TRAPS, -1, access, offset, {0, 0}};
+    *outcome = (struct heap_outcome){.kind = HEAP_TRAPS, .owner = -1, .access = access, .offset = offset};
     struct heap_violation violation;
     enum heap_fault fault = tmebox_heap_fault(instance->heap, instance->key, offset,
                                               access == 1 ? HEAP_WRITES : HEAP_READS, &violation);
@@ -144,6 +167,8 @@ bool tmebox_touched_heap(const struct activation *activation, uint64_t address, 
     } else if (fault == FAULT_REFUSED) {
         outcome->owner = violation.owner;
         outcome->offset = violation.offset;
+        outcome->outcome = tmebox_heap_check(instance->heap, instance->key, violation.offset - TMEBOX_SHARED_START);
+        outcome->outcome_key = instance->key;
     } else {
         const greg_t *registers = ((ucontext_t *)context)->uc_mcontext.gregs;
         struct side_form *form = tmebox_side_find((uint64_t)registers[REG_RIP]);

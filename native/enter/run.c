@@ -98,6 +98,7 @@ static void trap_at_window(struct activation *activation, struct window_fault fa
     struct trap *trap = &activation->trap;
     memset(trap, 0, sizeof *trap);
     trap->owner = -1;
+    trap->outcome = 0;
     trap->signal = (int)(fault.how & 0xff);
     trap->access = (int8_t)(fault.how >> 8);
     trap->code = (int)(fault.how >> 32);
@@ -138,10 +139,10 @@ RARE static int raise_trap(struct instance *instance, const struct trap *trap) {
     tmebox_trap_count++;
     PyObject *make_trap = Py_NewRef(instance->make_trap); /* another thread may close the sandbox meanwhile */
     PyObject *error = PyObject_CallFunction(
-        make_trap, "iiKKiKy#i", trap->signal, trap->code, (unsigned long long)trap->fault_address,
+        make_trap, "iiKKiKy#iii", trap->signal, trap->code, (unsigned long long)trap->fault_address,
         (unsigned long long)trap->instruction_address, trap->access,
         (unsigned long long)trap->registers[REGISTER_RSP], (const char *)trap->registers,
-        (Py_ssize_t)sizeof trap->registers, trap->owner);
+        (Py_ssize_t)sizeof trap->registers, trap->owner, trap->outcome, trap->outcome_key);
     Py_DECREF(make_trap);
     if (error == NULL) {
         return -1;

@@ -55,6 +55,7 @@ static void record(struct activation *activation, int signal, const siginfo_t *i
     trap->code = signal != 0 ? fault_code(signal, info) : 0;
     trap->access = signal != 0 ? access_of(registers) : -1;
     trap->owner = -1;
+    trap->outcome = 0;
     trap->fault_address = signal != 0 ? (uint64_t)(uintptr_t)info->si_addr : 0;
     bool after = signal == SIGTRAP && registers[REG_TRAPNO] == TRAP_BREAKPOINT;
     trap->instruction_address = (uint64_t)registers[REG_RIP] - after;
@@ -125,6 +126,8 @@ static void trap_in_heap(struct activation *activation, const struct heap_outcom
     trap->code = SEGV_MAPERR;
     if (outcome->owner >= 0) {
         trap->owner = outcome->owner;
+        trap->outcome = outcome->outcome;
+        trap->outcome_key = outcome->outcome_key;
         trap->access = outcome->access;
         trap->fault_address = activation->instance->base + outcome->offset;
     } else if (outcome->fault.how != 0) {

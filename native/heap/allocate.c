@@ -3,7 +3,6 @@
 #include "heap/heap.h"
 
 #include <errno.h>
-#include <string.h>
 
 #define TRIES 8 /* pages that are looked at for a small block, before it gets a new one */
 #define ALL UINT64_MAX
@@ -116,7 +115,7 @@ void tmebox_heap_place(struct heap *heap, uint32_t at, unsigned lines, uint16_t 
     if (page->owner != owner) {
         tmebox_heap_give_lines(heap, number, bits, page->used, bits, owner);
     } else if (!(flags & BLOCK_MOVED)) { /* nobody else can touch it */
-        memset(heap->host + ((uint64_t)number * LINES + line) * LINE, 0, lines * LINE);
+        tmebox_heap_clear(heap, number, bits);
     }
     if (page->used == ALL) {
         tmebox_heap_unlink(heap, list, number);
@@ -258,6 +257,7 @@ void tmebox_heap_free(struct heap *heap, uint32_t start) {
 void tmebox_heap_view_ended(struct heap *heap, uint32_t start) {
     struct heap_page *page = &heap->pages[start / LINES];
     page->views--;
+    tmebox_heap_look(heap, start / LINES, false, NULL);
     if (page->views == 0 && (page->flags & PAGE_GONE)) {
         tmebox_heap_return_pages(heap, start / LINES, page->run);
     }

@@ -69,28 +69,13 @@ enum heap_fault tmebox_heap_fault(struct heap *heap, uint16_t key, uint64_t offs
     return result;
 }
 
-/* -- several groups at once, in ascending order --------------------------------------------------------- */
-static void lock_groups(struct heap *heap, uint64_t place, uint64_t size) {
-    uint64_t group_bytes = GROUP_PAGES * (uint64_t)TMEBOX_PAGE_SIZE;
-    for (uint64_t group = place / group_bytes; group <= (place + size - 1) / group_bytes; group++) {
-        tmebox_heap_lock(&heap->groups[group]);
-    }
-}
-
-static void unlock_groups(struct heap *heap, uint64_t place, uint64_t size) {
-    uint64_t group_bytes = GROUP_PAGES * (uint64_t)TMEBOX_PAGE_SIZE;
-    for (uint64_t group = place / group_bytes; group <= (place + size - 1) / group_bytes; group++) {
-        tmebox_heap_unlock(&heap->groups[group]);
-    }
-}
-
+/* -- copies on a sandbox's behalf -------------------------------------------------------------------------- */
 /* Whether [offset, offset + size), at least a byte, is all in the heap. */
 static bool is_inside(const struct heap *heap, uint64_t offset, uint64_t size) {
     uint64_t place = offset - TMEBOX_SHARED_START;
     return size != 0 && place < heap->size_bytes && size <= heap->size_bytes - place;
 }
 
-/* -- copies on a sandbox's behalf ----------------------------------------------------------------------- */
 /* One page's part at a time would let the owner change half-way: all groups, and then the copy. */
 bool tmebox_heap_copy_out(struct heap *heap, uint16_t key, void *to, uint64_t offset, uint64_t size) {
     struct heap_violation violation;
@@ -98,13 +83,15 @@ bool tmebox_heap_copy_out(struct heap *heap, uint16_t key, void *to, uint64_t of
     if (!is_inside(heap, offset, size)) {
         return false;
     }
-    lock_groups(heap, place, size);
+    tmebox_heap_lock_groups(heap, place, size);
     bool good = tmebox_heap_may(heap, key, place, size, HEAP_READS, &violation);
-    if (good) {
-        memmove(to, heap->host + place, size);
+    unsigned char *there = good ? heap->backend->side_begin(heap, key, place, (uint32_t)size) : NULL;
+    if (there != NULL) {
+        memmove(to, there, size);
+        heap->backend->side_end(heap, key, place, (uint32_t)size, false);
     }
-    unlock_groups(heap, place, size);
-    return good;
+    tmebox_heap_unlock_groups(heap, place, size);
+    return there != NULL;
 }
 
 bool tmebox_heap_copy_in(struct heap *heap, uint16_t key, uint64_t offset, const void *from, uint64_t size) {
@@ -113,11 +100,13 @@ bool tmebox_heap_copy_in(struct heap *heap, uint16_t key, uint64_t offset, const
     if (!is_inside(heap, offset, size)) {
         return false;
     }
-    lock_groups(heap, place, size);
+    tmebox_heap_lock_groups(heap, place, size);
     bool good = tmebox_heap_may(heap, key, place, size, HEAP_WRITES, &violation);
-    if (good) {
-        memmove(heap->host + place, from, size);
+    unsigned char *there = good ? heap->backend->side_begin(heap, key, place, (uint32_t)size) : NULL;
+    if (there != NULL) {
+        memmove(there, from, size);
+        heap->backend->side_end(heap, key, place, (uint32_t)size, true);
     }
-    unlock_groups(heap, place, size);
-    return good;
+    tmebox_heap_unlock_groups(heap, place, size);
+    return there != NULL;
 }

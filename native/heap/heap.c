@@ -96,6 +96,7 @@ static void destroy(struct heap *heap) {
     if (heap->whole != NULL) {
         munmap(heap->whole, heap->whole_bytes);
     }
+    tmebox_heap_end_encryption(heap);
     free(heap);
 }
 

@@ -11,6 +11,7 @@
 #define TMEBOX_HEAP_H
 
 #include "process.h"
+#include "tme/machine.h"
 
 #define LINE TMEBOX_SHARED_LINE
 #define LINES TMEBOX_SHARED_PAGE_LINES /* of a page */
@@ -152,6 +153,10 @@ struct heap {
     struct heap *next; /* of all there are */
     void *whole; /* one mapping for all tables */
     size_t whole_bytes;
+    struct tme_machine *machine; /* of the backend `model`, else NULL, as what follows */
+    struct heap_cover *covers; /* for each page */
+    void (*let_machine_go)(void *keeper);
+    void *keeper; /* of the machine */
 };
 
 /* What a sandbox may not touch, or the host may not do. */
@@ -174,21 +179,32 @@ struct heap_backend {
     /* NULL: its memory is the process's own. Gives the memory of free pages back; under the heap's lock. */
     bool (*discard)(struct heap *heap, uint32_t page, uint32_t count);
     /* NULL: keys are only numbers. Of sandboxes; under the heap's lock. False with errno set. */
-    bool (*key_begin)(struct heap *heap, uint16_t key);
-    void (*key_end)(struct heap *heap, uint16_t key);
+    bool (*tenant_begin)(struct heap *heap, uint16_t key);
+    void (*tenant_end)(struct heap *heap, uint16_t key);
     bool (*attach)(struct heap_view *view);  /* false: never present there, all is done on the side */
     bool (*detach)(struct heap_view *view);  /* nothing is present any more; false: not at the moment */
     uint32_t (*grant)(struct heap_view *view, uint32_t page, uint32_t count, unsigned rights); /* how many */
     void (*revoke)(struct heap_view *view, uint32_t page, uint32_t count);
-    void (*rekey)(struct heap *heap, uint32_t page, uint64_t lines, uint16_t from, uint16_t to);
-    void (*flush)(struct heap *heap, uint32_t page, uint32_t count); /* what a key has cached is written back */
+    /* Lines of the page have other owners now than in `from`. NULL: that changes nothing in memory. */
+    void (*rekey)(struct heap *heap, uint32_t page, const uint16_t from[LINES]);
+    void (*flush)(struct heap *heap, uint32_t page); /* present nowhere: what was cached of it is written back */
+    /* NULL: the memory does not verify under its owner's key. */
     unsigned char *(*side_begin)(struct heap *heap, uint16_t key, uint64_t place, uint32_t size);
     void (*side_end)(struct heap *heap, uint16_t key, uint64_t place, uint32_t size, bool wrote);
     /* The address that a fault is about, of one that came without: from the instruction's descriptor. */
     bool (*report)(uint64_t *address);
+    /* -- of a backend with memory of its own; NULL together -- */
+    bool (*begin_key)(struct heap *heap, uint16_t key); /* fresh; under the heap's lock */
+    void (*hidden)(struct heap *heap, uint32_t page, uint32_t count); /* no view has them any more */
+    void (*cleared)(struct heap *heap, uint32_t page, uint64_t lines, bool settled); /* the host wrote zeros */
+    bool (*look)(struct heap *heap, uint32_t page, int more); /* how many Python buffers more show it; as side_begin */
+    void (*copy)(struct heap *heap, uint32_t to, uint32_t from, uint32_t lines); /* of one owner; takes the locks */
+    /* What the memory says of a read of that line under the key: an enum tme_outcome. */
+    int (*check)(const struct heap *heap, uint16_t key, uint64_t place);
 };
 
 extern const struct heap_backend tmebox_heap_mmu, tmebox_heap_without_views, tmebox_heap_tmemk;
+extern const struct heap_backend tmebox_heap_model, tmebox_heap_model_without_views;
 /* mmu.c. Views that are mapped, in use or parked. */
 uint32_t tmebox_heap_view_count(void);
 void tmebox_heap_views_after_fork(void);
@@ -236,12 +252,39 @@ static inline bool tmebox_heap_covers(const struct heap *heap, uint64_t offset) 
     return offset - TMEBOX_SHARED_START < heap->size_bytes;
 }
 
+/* model.c. Before anybody has a key: blocks live in the machine's DRAM, page by page from 0 on. False: errno. */
+bool tmebox_heap_encrypt(struct heap *heap, struct tme_machine *machine, void *keeper, void (*let_go)(void *));
+void tmebox_heap_end_encryption(struct heap *heap);
+/* What does not verify, and what the memory said of it. */
+struct heap_bad {
+    uint64_t place;
+    int outcome; /* an enum tme_outcome */
+    uint16_t key;
+};
+/* hostview.c. Where the host finds the bytes between begin and end, or NULL: see *bad. Takes the groups' locks. */
+unsigned char *tmebox_heap_host_begin(struct heap *heap, uint64_t place, uint64_t size, struct heap_bad *bad);
+void tmebox_heap_host_end(struct heap *heap, uint64_t place, uint64_t size, bool wrote);
+/* A Python buffer shows the run, or no longer does. */
+bool tmebox_heap_look(struct heap *heap, uint32_t page, bool more, struct heap_bad *bad);
+/* Zeros for lines of a page that only its owner can touch. */
+void tmebox_heap_clear(struct heap *heap, uint32_t page, uint64_t lines);
+/* What views and caches hold is in memory, and nowhere else but in arrays that the host looks at. */
+void tmebox_heap_flush(struct heap *heap);
+/* What the memory itself says of the key's read at the place: 0, or an enum tme_outcome. */
+int tmebox_heap_check(struct heap *heap, uint16_t key, uint64_t place);
+/* With the groups' locks: the first line of the part that does not verify under its owner's key. */
+void tmebox_heap_first_bad(const struct heap *heap, uint64_t place, uint64_t size, struct heap_bad *bad);
+void tmebox_heap_lock_groups(struct heap *heap, uint64_t place, uint64_t size);
+void tmebox_heap_unlock_groups(struct heap *heap, uint64_t place, uint64_t size);
+
 /* -- owners.c: the table -------------------------------------------------------------------------------- */
 /* What a key may do with a line. Under the group's lock. */
 unsigned tmebox_heap_rights(const struct heap *heap, uint16_t key, uint32_t page, uint32_t line);
 /* Whether the key may access all of it. `place` is in the heap, and so is the end. Under the groups' locks. */
 bool tmebox_heap_may(const struct heap *heap, uint16_t key, uint64_t place, uint64_t size, enum heap_access access,
                      struct heap_violation *violation);
+/* Pages of one owner and one group are in no view any more. Under the group's lock. */
+void tmebox_heap_withdraw(struct heap *heap, uint32_t page, uint32_t count);
 /* Who owns the line. */
 static inline uint16_t tmebox_heap_owner(const struct heap *heap, uint32_t page, uint32_t line) {
     uint16_t owner = heap->pages[page].owner;

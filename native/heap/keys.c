@@ -23,6 +23,10 @@ uint16_t tmebox_heap_take_key(struct heap *heap, enum heap_key_state state) {
     self->view = NULL;
     self->domain = NULL;
     self->state = (uint8_t)state;
+    if (heap->backend->begin_key != NULL && !heap->backend->begin_key(heap, key)) {
+        tmebox_heap_return_key(heap, key);
+        return 0;
+    }
     return key;
 }
 

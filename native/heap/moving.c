@@ -12,7 +12,11 @@ static unsigned flags_of(const struct heap *heap, uint32_t start) {
 static void move(struct heap *heap, uint32_t start, uint32_t to) {
     uint32_t index = heap->handle_at[start / LINES][start % LINES];
     uint64_t lines = tmebox_heap_block_lines(heap, start);
-    memcpy(heap->host + (uint64_t)to * LINE, heap->host + (uint64_t)start * LINE, lines * LINE);
+    if (heap->backend->copy != NULL) {
+        heap->backend->copy(heap, to, start, (uint32_t)lines);
+    } else {
+        memcpy(heap->host + (uint64_t)to * LINE, heap->host + (uint64_t)start * LINE, lines * LINE);
+    }
     heap->handles[index].start = to;
     heap->handle_at[to / LINES][to % LINES] = index;
     tmebox_heap_free(heap, start);

@@ -43,7 +43,7 @@ static void withdraw_from(struct heap *heap, uint16_t key, uint32_t page, uint32
 }
 
 /* [page, page + count) of one owner, in one group. */
-static void withdraw(struct heap *heap, uint32_t page, uint32_t count) {
+void tmebox_heap_withdraw(struct heap *heap, uint32_t page, uint32_t count) {
     uint32_t first = page, end = page + count;
     while (first < end && !heap->pages[first].granted) {
         first++;
@@ -64,6 +64,9 @@ static void withdraw(struct heap *heap, uint32_t page, uint32_t count) {
             withdraw_from(heap, domain->members[i].key, first, end - first);
         }
     }
+    if (heap->backend->hidden != NULL) {
+        heap->backend->hidden(heap, first, end - first);
+    }
     for (; first < end; first++) {
         heap->pages[first].granted = false;
     }
@@ -81,6 +84,17 @@ static void show_at_once(struct heap *heap, uint32_t page, uint32_t count, uint1
     }
 }
 
+/* Their owners in the table are the new ones. */
+static void rekey_pages(struct heap *heap, uint32_t page, uint32_t count, uint16_t former) {
+    uint16_t owners[LINES];
+    for (unsigned line = 0; line < LINES; line++) {
+        owners[line] = former;
+    }
+    for (uint32_t end = page + count; page < end; page++) {
+        heap->backend->rekey(heap, page, former == HEAP_MIXED ? heap->lines[page] : owners);
+    }
+}
+
 void tmebox_heap_give_pages(struct heap *heap, uint32_t page, uint32_t count, uint16_t owner, bool at_once) {
     for (uint32_t end = page + count, next; page < end; page = next) {
         next = (page / GROUP_PAGES + 1) * GROUP_PAGES;
@@ -89,14 +103,12 @@ void tmebox_heap_give_pages(struct heap *heap, uint32_t page, uint32_t count, ui
         tmebox_heap_lock(lock);
         uint16_t former = heap->pages[page].owner;
         if (former != owner) {
-            withdraw(heap, page, next - page);
+            tmebox_heap_withdraw(heap, page, next - page);
             for (uint32_t i = page; i < next; i++) {
                 heap->pages[i].owner = owner;
             }
             if (heap->backend->rekey != NULL) {
-                for (uint32_t i = page; i < next; i++) {
-                    heap->backend->rekey(heap, i, UINT64_MAX, former, owner);
-                }
+                rekey_pages(heap, page, next - page, former);
             }
             if (at_once) {
                 show_at_once(heap, page, next - page, owner);
@@ -117,6 +129,18 @@ static void clear_lines(struct heap *heap, uint32_t page, uint64_t lines) {
     }
 }
 
+void tmebox_heap_clear(struct heap *heap, uint32_t page, uint64_t lines) {
+    if (heap->backend->cleared == NULL) {
+        clear_lines(heap, page, lines);
+        return;
+    }
+    struct heap_lock *lock = tmebox_heap_group(heap, page);
+    tmebox_heap_lock(lock);
+    clear_lines(heap, page, lines);
+    heap->backend->cleared(heap, page, lines, true);
+    tmebox_heap_unlock(lock);
+}
+
 /* The one owner that all lines of `used` have, or HEAP_MIXED. */
 static uint16_t only_owner(const uint16_t *owners, uint64_t used) {
     uint16_t only = owners[__builtin_ctzll(used)];
@@ -134,7 +158,10 @@ void tmebox_heap_give_lines(struct heap *heap, uint32_t page, uint64_t lines, ui
     uint16_t *owners = heap->lines[page];
     struct heap_lock *lock = tmebox_heap_group(heap, page);
     tmebox_heap_lock(lock);
-    uint16_t former = self->owner;
+    uint16_t former = self->owner, before[LINES];
+    for (unsigned line = 0; heap->backend->rekey != NULL && line < LINES; line++) {
+        before[line] = tmebox_heap_owner(heap, page, line);
+    }
     if (former != HEAP_MIXED) { /* what is free in it becomes nobody's */
         for (unsigned line = 0; line < LINES; line++) {
             owners[line] = used >> line & 1 ? former : HEAP_HOST;
@@ -145,13 +172,14 @@ void tmebox_heap_give_lines(struct heap *heap, uint32_t page, uint64_t lines, ui
     }
     uint16_t only = only_owner(owners, used);
     if (only != former) {
-        withdraw(heap, page, 1);
+        tmebox_heap_withdraw(heap, page, 1);
         self->owner = only;
         clear |= only != HEAP_MIXED ? ~used : 0; /* it is the only owner's slack from now on */
     }
     clear_lines(heap, page, clear);
     if (heap->backend->rekey != NULL) {
-        heap->backend->rekey(heap, page, lines, former, owner);
+        heap->backend->cleared(heap, page, clear, false);
+        heap->backend->rekey(heap, page, before);
     }
     tmebox_heap_unlock(lock);
 }

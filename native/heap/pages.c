@@ -99,6 +99,9 @@ void tmebox_heap_clear_pages(struct heap *heap, uint32_t page, uint32_t count) {
             memset(heap->host + (uint64_t)page * TMEBOX_PAGE_SIZE, 0,
                    (uint64_t)(next - page) * TMEBOX_PAGE_SIZE);
         }
+        for (uint32_t i = page; heap->backend->cleared != NULL && i < next; i++) {
+            heap->backend->cleared(heap, i, UINT64_MAX, false); /* nobody's: it is given next */
+        }
     }
 }
 

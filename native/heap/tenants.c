@@ -33,7 +33,7 @@ uint16_t tmebox_heap_attach(struct heap *heap, struct window *window, uint64_t b
     tmebox_heap_bury(heap);
     uint16_t key = tmebox_heap_take_key(heap, KEY_SANDBOX);
     int error = EAGAIN;
-    if (key != 0 && heap->backend->key_begin != NULL && !heap->backend->key_begin(heap, key)) {
+    if (key != 0 && heap->backend->tenant_begin != NULL && !heap->backend->tenant_begin(heap, key)) {
         error = errno;
         tmebox_heap_return_key(heap, key);
         key = 0;
@@ -144,8 +144,8 @@ void tmebox_heap_detach(struct heap *heap, uint16_t key) {
         heap->spare_pages--;
         self->spare = HEAP_NOWHERE;
     }
-    if (heap->backend->key_end != NULL) {
-        heap->backend->key_end(heap, key);
+    if (heap->backend->tenant_end != NULL) {
+        heap->backend->tenant_end(heap, key);
     }
     if (self->view != NULL) {
         self->view->key = 0;

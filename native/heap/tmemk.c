@@ -81,7 +81,7 @@ static bool begin(struct heap *heap, int device) {
 }
 
 /* -- keys: under the heap's lock ------------------------------------------------------------------------ */
-static bool key_begin(struct heap *heap, uint16_t key) {
+static bool tenant_begin(struct heap *heap, uint16_t key) {
     struct tmebox_key_number number = {0, 0};
     while (ioctl(heap->enforcement->device, TMEBOX_IOC_KEY_ALLOC, &number) < 0) {
         if (errno != EINTR) {
@@ -107,7 +107,7 @@ static void hide(struct heap_view *view) {
     }
 }
 
-static void key_end(struct heap *heap, uint16_t key) {
+static void tenant_end(struct heap *heap, uint16_t key) {
     struct tmemk *self = heap->enforcement;
     struct tmebox_key_number number = {self->ids[key], 0};
     if (number.key == 0) {
@@ -242,8 +242,8 @@ const struct heap_backend tmebox_heap_tmemk = {
     .begin = begin,
     .end = end,
     .discard = discard,
-    .key_begin = key_begin,
-    .key_end = key_end,
+    .tenant_begin = tenant_begin,
+    .tenant_end = tenant_end,
     .attach = attach,
     .detach = detach,
     .grant = grant,

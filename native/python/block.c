@@ -131,8 +131,9 @@ bool tmebox_block_offset(PyObject *object, const struct heap *heap, uint64_t *of
 }
 
 /* -- reading and writing -------------------------------------------------------------------------------- */
-/* The part [start, start + size) of the block, whose heap is locked; NULL with an exception set, unlocked. */
-static unsigned char *part(struct block *self, Py_ssize_t start, Py_ssize_t size) {
+/* The part [start, start + size) of the block, whose heap is locked until end_part; NULL with an exception set,
+ * unlocked. */
+static unsigned char *begin_part(struct block *self, Py_ssize_t start, Py_ssize_t size, const char *access) {
     if (!is_live(self) || !tmebox_heap_open(self->owner)) {
         return NULL;
     }
@@ -142,7 +143,21 @@ static unsigned char *part(struct block *self, Py_ssize_t start, Py_ssize_t size
                      (unsigned long long)self->size);
         return NULL;
     }
-    return heap_of(self)->host + (uint64_t)start_of(self) * LINE + start;
+    struct heap *heap = heap_of(self);
+    struct heap_bad bad;
+    uint64_t place = (uint64_t)start_of(self) * LINE + (uint64_t)start;
+    unsigned char *there = tmebox_heap_host_begin(heap, place, (uint64_t)size, &bad);
+    if (there == NULL) {
+        tmebox_heap_unlock(&heap->lock);
+        tmebox_heap_raise_bad(heap, &bad, access);
+    }
+    return there;
+}
+
+static void end_part(struct block *self, Py_ssize_t start, Py_ssize_t size, bool wrote) {
+    struct heap *heap = heap_of(self);
+    tmebox_heap_host_end(heap, (uint64_t)start_of(self) * LINE + (uint64_t)start, (uint64_t)size, wrote);
+    tmebox_heap_unlock(&heap->lock);
 }
 
 static PyObject *block_read(PyObject *object, PyObject *args, PyObject *keywords) {
@@ -159,13 +174,13 @@ static PyObject *block_read(PyObject *object, PyObject *args, PyObject *keywords
         return NULL;
     }
     PyObject *bytes = PyBytes_FromStringAndSize(NULL, size > 0 ? size : 0);
-    unsigned char *from = bytes != NULL ? part(self, start, size) : NULL;
+    unsigned char *from = bytes != NULL ? begin_part(self, start, size, "read") : NULL;
     if (from == NULL) {
         Py_XDECREF(bytes);
         return NULL;
     }
     memcpy(PyBytes_AS_STRING(bytes), from, (size_t)size);
-    tmebox_heap_unlock(&heap_of(self)->lock);
+    end_part(self, start, size, false);
     return bytes;
 }
 
@@ -177,12 +192,12 @@ static PyObject *block_write(PyObject *object, PyObject *args, PyObject *keyword
     if (!PyArg_ParseTupleAndKeywords(args, keywords, "y*|n:write", names, &data, &start)) {
         return NULL;
     }
-    unsigned char *to = part(self, start, data.len);
+    unsigned char *to = begin_part(self, start, data.len, "write");
     if (to != NULL) {
         if (data.len != 0) { /* else there may be no buffer at all */
             memmove(to, data.buf, (size_t)data.len);
         }
-        tmebox_heap_unlock(&heap_of(self)->lock);
+        end_part(self, start, data.len, true);
     }
     PyBuffer_Release(&data);
     return to != NULL ? Py_NewRef(Py_None) : NULL;
@@ -235,8 +250,15 @@ static int block_get_buffer(PyObject *object, Py_buffer *view, int flags) {
         free(doomed);
         return -1;
     }
-    heap->pages[self->start / LINES].views++;
+    struct heap_bad bad;
+    bool good = tmebox_heap_look(heap, self->start / LINES, true, &bad);
+    heap->pages[self->start / LINES].views += good ? 1 : 0;
     tmebox_heap_unlock(&heap->lock);
+    if (!good) {
+        free(doomed);
+        tmebox_heap_raise_bad(heap, &bad, "read");
+        return -1;
+    }
     *doomed = (struct heap_doomed){NULL, self->start, 0, true};
     if (PyBuffer_FillInfo(view, object, there, (Py_ssize_t)self->size, 0, flags) < 0) {
         tmebox_heap_doom(heap, doomed);

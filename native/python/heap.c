@@ -49,12 +49,13 @@ static PyObject *raise_error(int error, const struct heap *heap, uint64_t size) 
 
 /* -- making and ending ---------------------------------------------------------------------------------- */
 static PyObject *heap_new(PyTypeObject *type, PyObject *args, PyObject *keywords) {
-    static char *names[] = {"size_bytes", "dense", "views", "block_type", "device", NULL};
+    static char *names[] = {"size_bytes", "dense", "views", "block_type", "device", "machine", NULL};
     unsigned long long size;
     int dense, views, device = -1;
     PyTypeObject *block_type;
-    if (!PyArg_ParseTupleAndKeywords(args, keywords, "KppO!|i:Heap", names, &size, &dense, &views, &PyType_Type,
-                                     &block_type, &device)) {
+    PyObject *machine = Py_None;
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "KppO!|iO:Heap", names, &size, &dense, &views, &PyType_Type,
+                                     &block_type, &device, &machine)) {
         return NULL;
     }
     if (size == 0 || size % TMEBOX_PAGE_SIZE != 0 || size > TMEBOX_SHARED_END - TMEBOX_SHARED_START ||
@@ -63,10 +64,9 @@ static PyObject *heap_new(PyTypeObject *type, PyObject *args, PyObject *keywords
         return NULL;
     }
     views = views && tmebox_userfault_can_share();
-    const struct heap_backend *backend = views ? &tmebox_heap_mmu : &tmebox_heap_without_views;
-    struct heap *heap = tmebox_heap_new(size, dense, device < 0 ? backend : &tmebox_heap_tmemk, device);
+    struct heap *heap = tmebox_heap_in(machine, device, size, dense, views);
     if (heap == NULL) {
-        return PyErr_SetFromErrno(PyExc_OSError);
+        return NULL;
     }
     struct heap_object *self = (struct heap_object *)type->tp_alloc(type, 0);
     if (self == NULL) {
@@ -365,6 +365,7 @@ static PyMethodDef heap_object_methods[] = {
     {"compact_heap", tmebox_heap_compact_method, METH_NOARGS,
      "compact_heap() -> (pages given back to the system, bytes moved)"},
     {"relocate_block", tmebox_heap_relocate_method, METH_VARARGS, "relocate_block(block, dense)"},
+    {"flush_heap", tmebox_heap_flush_method, METH_NOARGS, "flush_heap()\n\nWhat views hold is encrypted in the machine's DRAM."},
     {"close_heap", heap_close, METH_NOARGS, "close_heap()\n\nNothing of it is anybody's but the host's."},
     {NULL, NULL, 0, NULL},
 };
@@ -381,7 +382,7 @@ static PyGetSetDef heap_properties[] = {
 PyTypeObject tmebox_heap_type = {
     PyVarObject_HEAD_INIT(NULL, 0)
     .tp_name = "tmebox._native.Heap",
-    .tp_doc = "Heap(size_bytes, dense, views, block_type)\n\nMemory that sandboxes share, owned line by line.",
+    .tp_doc = "Heap(size_bytes, dense, views, block_type, machine=None)\n\nMemory that sandboxes share, owned line by line.",
     .tp_basicsize = sizeof(struct heap_object),
     .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_BASETYPE,
     .tp_new = heap_new,

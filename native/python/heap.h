@@ -30,6 +30,12 @@ struct block {
 extern PyTypeObject tmebox_heap_type, tmebox_block_type;
 extern PyMethodDef tmebox_heap_module_methods[];
 
+/* The machine that a TmeEngine is, or NULL with an exception set. tme_engine.c. */
+struct tme_machine *tmebox_tme_machine_of(PyObject *engine);
+/* heap_machine.c. The heap of a machine, or, for None, page tables'. NULL with an exception set. */
+struct heap *tmebox_heap_in(PyObject *machine, int device, size_t size, bool dense, bool views);
+/* The exception for memory that does not verify where the host looks. */
+void tmebox_heap_raise_bad(const struct heap *heap, const struct heap_bad *bad, const char *access);
 /* Locks the heap, once what was dropped is freed; or false with an exception set: closed, or another process's. */
 bool tmebox_heap_open(struct heap_object *self);
 /* A Block of the heap's type that is of nothing yet. With the heap unlocked: the collector may run. NULL with an
@@ -53,6 +59,7 @@ PyObject *tmebox_heap_offset_of(PyObject *heap, PyObject *named);
 /* heap_moving.c: methods of Heap. */
 PyObject *tmebox_heap_compact_method(PyObject *heap, PyObject *unused);
 PyObject *tmebox_heap_relocate_method(PyObject *heap, PyObject *args);
+PyObject *tmebox_heap_flush_method(PyObject *heap, PyObject *unused);
 
 /* tenant.c: methods of Instance. */
 PyObject *tmebox_instance_end_blocks(PyObject *instance, PyObject *unused);

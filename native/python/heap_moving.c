@@ -63,3 +63,14 @@ PyMethodDef tmebox_heap_module_methods[] = {
     {"heap_views", heap_views, METH_NOARGS, "heap_views() -> int\n\nViews of shared heaps that are mapped."},
     {NULL, NULL, 0, NULL},
 };
+
+PyObject *tmebox_heap_flush_method(PyObject *object, PyObject *unused) {
+    (void)unused;
+    struct heap_object *self = (struct heap_object *)object;
+    if (!tmebox_heap_open(self)) {
+        return NULL;
+    }
+    tmebox_heap_flush(self->heap);
+    tmebox_heap_unlock(&self->heap->lock);
+    Py_RETURN_NONE;
+}

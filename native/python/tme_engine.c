@@ -70,6 +70,14 @@ static struct tme_machine *opened(PyObject *object) {
     return &self->machine;
 }
 
+struct tme_machine *tmebox_tme_machine_of(PyObject *object) {
+    if (!PyObject_TypeCheck(object, &tmebox_tme_engine_type)) {
+        PyErr_SetString(PyExc_TypeError, "expected a TmeEngine");
+        return NULL;
+    }
+    return opened(object);
+}
+
 static PyObject *fail(PyObject *self, struct tme_fault fault, const char *access) {
     PyObject *nothing = PyObject_CallMethod(self, "_fault", "iKIs", (int)fault.outcome,
                                             (unsigned long long)fault.address, fault.key_id, access);

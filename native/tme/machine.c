@@ -40,11 +40,16 @@ void tmebox_tme_machine_free(struct tme_machine *machine) {
 bool tmebox_tme_layout(struct tme_machine *machine, uint32_t address_bits, uint32_t key_bits, uint32_t first_private,
                        uint32_t last_key) {
     size_t size = sizeof(struct tme_key) << key_bits;
-    struct tme_key *keys = aligned_alloc(_Alignof(struct tme_key), size);
-    if (keys == NULL) {
-        return false;
+    if (key_bits > machine->widest_key_bits || machine->keys == NULL) {
+        struct tme_key *keys = aligned_alloc(_Alignof(struct tme_key), size);
+        if (keys == NULL) {
+            return false;
+        }
+        free(machine->keys);
+        machine->keys = keys;
+        machine->widest_key_bits = key_bits;
     }
-    memset(keys, 0, size);
+    memset(machine->keys, 0, sizeof(struct tme_key) << machine->widest_key_bits);
     for (size_t place = 0; place < machine->cache.sets * machine->cache.ways; place++) {
         uint32_t key_id;
         uint64_t line;
@@ -52,8 +57,6 @@ bool tmebox_tme_layout(struct tme_machine *machine, uint32_t address_bits, uint3
             tmebox_tme_cache_drop(&machine->cache, place); /* there is no key that it could leave with */
         }
     }
-    free(machine->keys);
-    machine->keys = keys;
     machine->address_bits = address_bits;
     machine->key_bits = key_bits;
     machine->key_shift = address_bits - key_bits;

@@ -78,7 +78,8 @@ struct tme_machine {
     bool uncached, coherent, aliases_forbidden, paper, seam;
     uint32_t mac_mask;
     uint32_t address_bits, key_bits, key_shift, first_private, last_key;
-    struct tme_key *keys; /* 2^key_bits; KeyID 0 is the platform's key */
+    struct tme_key *keys; /* 2^widest_key_bits, never fewer: others may look; KeyID 0 is the platform's key */
+    uint32_t widest_key_bits;
     uint64_t mac_key[2];
     bool excluding;
     uint64_t exclude_base, exclude_mask;

@@ -281,9 +281,15 @@ class Heap:
     and ValueError for what is no block."""
 
     def __new__(
-        cls, size_bytes: int, dense: bool, views: bool, block_type: type[Block], device: int = -1
+        cls,
+        size_bytes: int,
+        dense: bool,
+        views: bool,
+        block_type: type[Block],
+        device: int = -1,
+        machine: TmeEngine | None = None,
     ) -> Self:
-        """device: of the driver; then the backend is "tmemk"."""
+        """device: of the driver; then the backend is "tmemk". machine: then it is "model"."""
 
     @property
     def backend(self) -> str: ...
@@ -314,6 +320,9 @@ class Heap:
         """(pages given back to the system, bytes moved)."""
 
     def relocate_block(self, block: Any, dense: bool, /) -> None: ...
+    def flush_heap(self) -> None:
+        """What views hold is encrypted in the machine's DRAM."""
+
     def close_heap(self) -> None: ...
 
 class Descriptor:
@@ -354,8 +363,10 @@ class GuestDescriptors:
 class Instance:
     """What the core knows of one sandbox.
 
-    make_trap(signal, code, fault_address, instruction_address, access, rsp, registers, owner) -> exception.
-    `owner` is the key of a line of the shared heap that was not its own; -1: the trap is about none.
+    make_trap(signal, code, fault_address, instruction_address, access, rsp, registers, owner, outcome,
+    outcome_key) -> exception.
+    `owner` is the key of a line of the shared heap that was not its own, or no longer verifies; -1: there is
+    none. `outcome` is what its memory said of a read under `outcome_key`, see tme/machine.h.
     `signal` is 0 for a timeout; `access` is 0 read, 1 write, 2 execute, -1 unknown; `registers` are 16
     u64 in the order rax rcx rdx rbx rsp rbp rsi rdi r8…r15, little-endian bytes. Called with the GIL
     held after the sandbox was left and the instance marked DEAD. A failed check of a return or branch is

@@ -203,7 +203,11 @@ class MemoryFault(Trap):
 class IntegrityViolation(MemoryFault):
     """An access to a line of the shared heap that the sandbox does not own, or may only read. Nothing of it
     was done. `offset` is the first foreign byte, `key_id` the sandbox's key, `owner_key_id` that of the
-    line's owner; 0: the host, or nobody."""
+    line's owner; 0: the host, or nobody.
+
+    In a heap with backend="model" also an access to a line of its own that somebody changed in DRAM. `record`
+    is what the machine logged, a tme.MachineCheck; None: its memory saw nothing wrong, or it has no machine.
+    """
 
     kind = "integrity-violation"
 
@@ -217,8 +221,10 @@ class IntegrityViolation(MemoryFault):
         unwind: Callable[[], tuple[Frame, ...]] | None = None,
         key_id: int = 0,
         owner_key_id: int = 0,
+        record: Any = None,
     ) -> None:
         self.key_id = key_id
+        self.record = record
         self.owner_key_id = owner_key_id
         super().__init__(message, offset=offset, access=access, address=address, unwind=unwind)
 
@@ -226,6 +232,8 @@ class IntegrityViolation(MemoryFault):
         yield from super()._facts()
         yield "key", self.key_id
         yield "owner", self.owner_key_id
+        if self.record is not None:
+            yield "machine check", f"bank {self.record.bank}, status {self.record.status:#018x}"
 
 
 class StackOverflow(MemoryFault):

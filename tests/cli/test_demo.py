@@ -69,3 +69,11 @@ def test_the_demos_expectation_is_a_box_blur(radius: int) -> None:
     for y, x in np.ndindex(*image.shape):
         around = image[max(0, y - radius) : y + radius + 1, max(0, x - radius) : x + radius + 1]
         assert blurred[y, x] == int(around.sum()) // around.size
+
+
+def test_the_demo_of_the_model_shows_cipher_text_and_what_the_machine_logged(tmebox: Run) -> None:
+    done = tmebox("demo", "--backend", "model")
+    assert done.code == 0, done.err
+    assert "The sandbox sees its own bytes" in done.out
+    assert done.out.count("IntegrityViolation") == 2
+    assert "integrity, line 0x0, KeyID 1" in done.out and "integrity, line 0x0, KeyID 2" in done.out

@@ -38,10 +38,19 @@ def touching() -> tmebox.Module:
     return tmebox.compile(source_text=TOUCH_C)
 
 
-@pytest.fixture(params=[True, False], ids=["views", "no-views"])
+WAYS: dict[str, dict[str, Any]] = {
+    "views": {},
+    "no-views": {"views": False},
+    "model": {"backend": "model"},
+    "model-no-views": {"backend": "model", "views": False},
+}
+"""How sandboxes come to a heap's lines: pages that are shown where they can be, or every access done on the
+side; and both in the memory of a machine with TME-MK."""
+
+
+@pytest.fixture(params=WAYS.values(), ids=list(WAYS))
 def heap(request: pytest.FixtureRequest) -> Iterator[tmebox.SharedHeap]:
-    """Once with pages shown where they can be, and once with every access done on the side."""
-    with tmebox.SharedHeap("64MiB", views=request.param) as heap:
+    with tmebox.SharedHeap("64MiB", **request.param) as heap:
         yield heap
 
 

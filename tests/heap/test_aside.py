@@ -17,6 +17,7 @@ import pytest
 
 import tmebox
 from tests.forked import ChildOutcome
+from tests.heap.conftest import WAYS
 from tmebox import _native, abi
 from tmebox.runtime import side
 
@@ -36,8 +37,8 @@ def module() -> tmebox.Module:
 class Mixed:
     """Two sandboxes whose blocks lie side by side in the same pages."""
 
-    def __init__(self, module: tmebox.Module, views: bool = True) -> None:
-        self.heap = tmebox.SharedHeap("8MiB", placement="dense", views=views)
+    def __init__(self, module: tmebox.Module, **way: Any) -> None:
+        self.heap = tmebox.SharedHeap("8MiB", placement="dense", **way)
         self.one, self.two = (tmebox.Sandbox(module, heap=self.heap) for _ in range(2))
         self.before = self.heap.allocate(LINE, owner=self.two)
         self.block = self.heap.allocate(SIZE, owner=self.one)
@@ -76,10 +77,12 @@ FUNCTIONS += ["vectors"] if _native.cpu_features()["avx2"] else []
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
-@pytest.mark.parametrize("views", [True, False], ids=["views", "no-views"])
-def test_a_function_computes_the_same_in_mixed_pages(module: tmebox.Module, name: str, views: bool) -> None:
+@pytest.mark.parametrize("way", WAYS.values(), ids=list(WAYS))
+def test_a_function_computes_the_same_in_mixed_pages(
+    module: tmebox.Module, name: str, way: dict[str, Any]
+) -> None:
     chooser = random.Random(name)
-    mixed = Mixed(module, views=views)
+    mixed = Mixed(module, **way)
     with tmebox.Sandbox(module) as plain:
         array = plain.array(SIZE, "u1")
         for _ in range(5):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import hypothesis.strategies as st
 from hypothesis import HealthCheck, settings
@@ -65,11 +65,11 @@ class Modelled:
 
 
 class SharedMemory(RuleBasedStateMachine):
-    views = True
+    options: ClassVar[dict[str, Any]] = {}
 
     @initialize(placement=st.sampled_from(["pages", "dense"]))
     def begin(self, placement: Any) -> None:
-        self.heap = tmebox.SharedHeap("2MiB", placement=placement, views=self.views)
+        self.heap = tmebox.SharedHeap("2MiB", placement=placement, **self.options)
         self.sandboxes = [tmebox.Sandbox(module(), heap=self.heap, timeout=20) for _ in range(SANDBOXES)]
         self.threads = [ThreadPoolExecutor(1) for _ in range(SANDBOXES)]
         self.blocks: list[Modelled] = []
@@ -207,7 +207,19 @@ class SharedMemory(RuleBasedStateMachine):
 
 
 class WithoutViews(SharedMemory):
-    views = False
+    options: ClassVar[dict[str, Any]] = {"views": False}
+
+
+class Encrypted(SharedMemory):
+    options: ClassVar[dict[str, Any]] = {"backend": "model"}
+
+    @rule()
+    def flush(self) -> None:
+        self.heap.flush()
+
+
+class EncryptedWithoutViews(Encrypted):
+    options: ClassVar[dict[str, Any]] = {"backend": "model", "views": False}
 
 
 QUICK = settings(
@@ -217,3 +229,7 @@ TestSharedMemory = SharedMemory.TestCase
 TestSharedMemory.settings = QUICK
 TestWithoutViews = WithoutViews.TestCase
 TestWithoutViews.settings = settings(QUICK, max_examples=4)
+TestEncrypted = Encrypted.TestCase
+TestEncrypted.settings = settings(QUICK, max_examples=6)
+TestEncryptedWithoutViews = EncryptedWithoutViews.TestCase
+TestEncryptedWithoutViews.settings = settings(QUICK, max_examples=4)

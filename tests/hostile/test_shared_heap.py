@@ -17,6 +17,7 @@ import pytest
 
 import tmebox
 from tests.forked import ChildOutcome
+from tests.heap.conftest import WAYS
 from tests.heap.test_guest import GUEST_C
 from tests.memory.test_closed_descriptors import userfaultfds
 from tmebox import abi
@@ -84,8 +85,8 @@ def attacker() -> tmebox.Module:
 class Scene:
     """In a mixed page, in this order: a line of the attacker, two of the victim's, one of the attacker."""
 
-    def __init__(self, module: tmebox.Module, views: bool, **options: Any) -> None:
-        self.heap = tmebox.SharedHeap("8MiB", placement="dense", views=views)
+    def __init__(self, module: tmebox.Module, way: dict[str, Any], **options: Any) -> None:
+        self.heap = tmebox.SharedHeap("8MiB", placement="dense", **way)
         self.attacker = tmebox.Sandbox(module, heap=self.heap, **{"timeout": 20, **options})
         self.victim = tmebox.Sandbox(module, heap=self.heap, timeout=20)
         self.mine = self.heap.allocate(64, owner=self.attacker)
@@ -98,7 +99,7 @@ class Scene:
         return self.theirs.read() == b"secret!!" * 16 and self.victim.peek8(self.theirs) != 0
 
 
-@pytest.fixture(params=[True, False], ids=["views", "no-views"])
+@pytest.fixture(params=WAYS.values(), ids=list(WAYS))
 def scene(request: pytest.FixtureRequest, attacker: tmebox.Module) -> Scene:
     return Scene(attacker, request.param)
 
@@ -192,7 +193,7 @@ def test_guessed_offsets_are_nobodys(scene: Scene) -> None:
 
 
 def test_a_peers_quota_is_not_flooded(attacker: tmebox.Module) -> None:
-    scene = Scene(attacker, True)
+    scene = Scene(attacker, {})
     a, b = scene.attacker, scene.victim
     assert a.flood(0, b.key_id, 1000) == 0  # not allowed at all
     with tmebox.Sandbox(attacker, heap=scene.heap, heap_limit=64 * 100) as c:
@@ -233,7 +234,7 @@ module = tmebox.compile(source_text=ATTACK_C, flags=("-mavx2",))
 libc = ctypes.CDLL(None, use_errno=True)
 if libc.mlockall(1 | 2) != 0:
     sys.exit("not permitted")
-scene = Scene(module, True)
+scene = Scene(module, {})
 array = scene.heap.array(4 * PAGE, owner=scene.victim)
 words = array.view("u8")
 scene.victim.poke8(words, 1)
@@ -263,7 +264,7 @@ def test_a_host_that_locks_all_its_memory_gives_nothing_away() -> None:
 
 def test_closed_descriptors_change_nothing(attacker: tmebox.Module, forked: Forked) -> None:
     def child() -> bool:
-        scene = Scene(attacker, True)
+        scene = Scene(attacker, {})
         before = scene.heap.array(PAGE, owner=scene.victim)
         for number in userfaultfds():
             os.close(number)
@@ -283,9 +284,9 @@ def test_a_handler_that_was_replaced_is_put_back_or_the_process_ends(
     attacker: tmebox.Module, forked: Forked
 ) -> None:
     def child() -> bool:
-        scene = Scene(attacker, True)
+        scene = Scene(attacker, {})
         signal.signal(signal.SIGBUS, signal.SIG_DFL)
-        other = Scene(attacker, True)  # new sandboxes put ours back
+        other = Scene(attacker, {})  # new sandboxes put ours back
         with pytest.raises(tmebox.IntegrityViolation):
             other.attacker.peek8(other.theirs)
         return scene.theirs.read() == b"secret!!" * 16
@@ -294,7 +295,7 @@ def test_a_handler_that_was_replaced_is_put_back_or_the_process_ends(
 
 
 def test_a_fork_leaves_the_parents_heap_alone(attacker: tmebox.Module, forked: Forked) -> None:
-    scene = Scene(attacker, True)
+    scene = Scene(attacker, {})
 
     def child() -> str:
         with pytest.raises(tmebox.SandboxClosed):

@@ -41,6 +41,8 @@ class Trapped(Exception):
     rsp: int
     registers: bytes
     owner: int
+    outcome: int
+    outcome_key: int
 
     def register(self, index: int) -> int:
         """Index in the order rax rcx rdx rbx rsp rbp rsi rdi r8 …"""

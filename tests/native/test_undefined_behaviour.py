@@ -22,6 +22,7 @@ WATCHED = [
     "tests/memory/test_extents.py",
     "tests/memory/test_windows.py",
     "tests/heap/test_blocks.py",
+    "tests/heap/test_encrypted.py",
     "tests/heap/test_guest.py",
     "tests/heap/test_moving.py",
 ]

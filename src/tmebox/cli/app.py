@@ -45,7 +45,7 @@ def options(
     """
 
 
-app.command("demo", epilog=examples("tmebox demo"))(demo.demo)
+app.command("demo", epilog=examples("tmebox demo", "tmebox demo --backend model"))(demo.demo)
 
 
 @app.command(

@@ -15,12 +15,15 @@ from numpy.typing import DTypeLike, NDArray
 
 from tmebox import _native, abi
 from tmebox.errors import LimitError
+from tmebox.memory.backends.contract import Backend
 from tmebox.memory.backends.mmu import Mmu
+from tmebox.memory.backends.model import Model
 from tmebox.memory.backends.tmemk import Tmemk
 from tmebox.memory.shortage import limit_met
 from tmebox.memory.templates import Template
 from tmebox.memory.windows import WINDOWS
 from tmebox.runtime import side
+from tmebox.runtime.encrypted import encrypting_machine
 from tmebox.runtime.layout import parse_size
 from tmebox.runtime.option_types import Size
 from tmebox.runtime.shapes import sizes
@@ -30,13 +33,14 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from tmebox.runtime.sandbox import Sandbox
+    from tmebox.tme import Machine, MachineCheck
 
 _Item = TypeVar("_Item", bound=np.generic)
 _Shape = SupportsIndex | Sequence[SupportsIndex]
 Placement = Literal["pages", "dense"]
 PLACEMENTS = ("pages", "dense")
-Backend = Literal["mmu", "tmemk"]
-BACKENDS = ("mmu", "tmemk")
+BackendName = Literal["mmu", "model", "tmemk"]
+BACKENDS: dict[str, type[Backend]] = {"mmu": Mmu, "model": Model, "tmemk": Tmemk}
 Rights = Literal["r", "rw"]
 LARGEST = abi.SHARED_END - abi.SHARED_START
 
@@ -81,29 +85,35 @@ class SharedHeap(Shown, _native.Heap):
     placement: "pages", where each owner packs its own pages, which are as fast as private memory; or "dense",
     where small blocks of all owners share pages, which takes less memory, and where each access takes
     microseconds.
+
+    backend: "mmu", page tables; or "model": blocks live as cipher text and MACs in the DRAM of `machine`, a
+    tme.Machine. A page is decrypted when its owner first touches it, if all its lines verify under the
+    owner's key, and encrypted again when it changes hands, or by `flush`.
     """
 
     def __new__(
-        cls, size: Size, *, placement: Placement = "pages", views: bool = True, backend: Backend = "mmu"
+        cls, size: Size, *, placement: Placement = "pages", views: bool = True, backend: BackendName = "mmu"
     ) -> Self:
         """size: at most about 2 GiB; memory is taken as it is used. views: False has every access of
         sandboxes done on the side, as where the system lets nothing else be done. backend: "mmu" enforces by
-        page tables, "tmemk" also by memory encryption, through the driver. Raises LimitError, and OSError
-        where there is no such backend."""
+        page tables, "model" also by a machine whose memory is encrypted, "tmemk" by the CPU's, through the
+        driver. Raises LimitError, and OSError where there is no such backend."""
         size_bytes = parse_size(size, "size")
         if not 0 < size_bytes <= LARGEST:
             raise ValueError(f"size={size!r}: a shared heap has from 1 to {LARGEST:,} bytes")
         if placement not in PLACEMENTS:
             raise ValueError(f"placement={placement!r}: write 'pages' or 'dense'")
         if backend not in BACKENDS:
-            raise ValueError(f"backend={backend!r}: write 'mmu' or 'tmemk'")
-        device = Tmemk().device() if backend == "tmemk" else -1
+            raise ValueError(f"backend={backend!r}: write {' or '.join(map(repr, BACKENDS))}")
         side.install()
         pages = -(-size_bytes // abi.PAGE_SIZE)
-        shows = views and Mmu().views()
+        shows = views and BACKENDS[backend]().views()
+        machine = encrypting_machine(pages * abi.PAGE_SIZE) if backend == "model" else None
+        device = Tmemk().device() if backend == "tmemk" else -1
         try:
-            dense = placement == "dense"
-            return super().__new__(cls, pages * abi.PAGE_SIZE, dense, shows, Block, device)
+            made = super().__new__(
+                cls, pages * abi.PAGE_SIZE, placement == "dense", shows, Block, device, machine
+            )
         except OSError as error:
             met = limit_met(error, 2 * size_bytes)
             raise LimitError(
@@ -112,9 +122,11 @@ class SharedHeap(Shown, _native.Heap):
         finally:
             if device >= 0:
                 os.close(device)
+        made._machine = machine
+        return made
 
     def __init__(
-        self, size: Size, *, placement: Placement = "pages", views: bool = True, backend: Backend = "mmu"
+        self, size: Size, *, placement: Placement = "pages", views: bool = True, backend: BackendName = "mmu"
     ) -> None:
         self.placement: Placement = placement
         self._sandboxes: dict[int, weakref.ref[Sandbox]] = {}
@@ -192,6 +204,30 @@ class SharedHeap(Shown, _native.Heap):
         """Move blocks that may be moved together, and give free pages back to the system where there are many
         in a row: (how many pages, how many bytes were moved)."""
         return self.compact_heap()
+
+    # -- a machine's memory -------------------------------------------------------------------------
+    _machine: Machine | None
+
+    @property
+    def machine(self) -> Machine:
+        """The machine whose DRAM has the blocks of a heap with backend="model": the heap's page n is at its
+        physical address 4096 * n, and KeyIDs are keys. Attack `machine.dram`. Raises ValueError for another
+        backend."""
+        if self._machine is None:
+            raise ValueError(f"this shared heap has no machine: its backend is {self.backend}, not model")
+        return self._machine
+
+    def flush(self) -> None:
+        """Encrypt in the machine's DRAM what sandboxes and the host have before them, as a processor writes
+        its caches back. Who touches it next gets what DRAM then has. What arrays show stays before the host;
+        sandboxes touch it only if what DRAM has still verifies. Without a machine: nothing."""
+        self.flush_heap()
+
+    def log_check(self, outcome: int, offset: int, key_id: int) -> MachineCheck | None:
+        """Have the machine log what its memory said of a sandbox's read at an offset."""
+        if self._machine is None:
+            return None
+        return self._machine.log_check(outcome, offset - abi.SHARED_START, key_id)
 
     # -- who owns what -----------------------------------------------------------------------------
     def transfer(self, block: Block | NDArray[Any], to: Sandbox) -> None:

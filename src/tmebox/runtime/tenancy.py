@@ -205,6 +205,7 @@ class Tenancy:
             timeout_s=lambda: calling.timeout_s,
             import_name=self._import_name,
             key_id=self.instance.key_id,
+            log_check=None if self.heap is None else self.heap.log_check,
         )
         trap = make_trap(around, *details)
         self._end_by(trap)

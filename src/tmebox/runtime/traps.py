@@ -6,7 +6,7 @@ import signal as signals
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 
 from tmebox import _native, abi
 from tmebox.errors import (
@@ -49,7 +49,8 @@ class Text(Protocol):
 class Surroundings:
     """What a trap handler must know of its sandbox. `hold` keeps the window mapped, or says that it is gone;
     `text_at` finds the code of any module; `exhausted_bytes` is the last allocation refused. `import_name`
-    says what a host call was of, by its index and first argument."""
+    says what a host call was of, by its index and first argument; `log_check` logs what the shared heap's
+    memory said of a read, by outcome, offset in a window and key."""
 
     base: int
     stack_low: int
@@ -59,6 +60,7 @@ class Surroundings:
     timeout_s: Callable[[], float]
     import_name: Callable[[int, int], str]
     key_id: int = 0
+    log_check: Callable[[int, int, int], Any] | None = None
 
 
 def make_trap(
@@ -71,6 +73,8 @@ def make_trap(
     rsp: int,
     registers: bytes,
     owner: int = -1,
+    outcome: int = 0,
+    outcome_key: int = 0,
 ) -> Trap:
     """The exception for one trap; the core calls this with the GIL held, after the sandbox was left.
 
@@ -93,7 +97,8 @@ def make_trap(
         )
         return IllegalInstruction(what, address=instruction_address, unwind=unwind)
     if owner >= 0:
-        return _violation(around, fault_address, instruction_address, access, owner, unwind)
+        where_and_how = fault_address, instruction_address, access
+        return _violation(around, *where_and_how, owner, (outcome, outcome_key), unwind)
     return _fault(around, text, code, fault_address, instruction_address, access, rsp, registers, unwind)
 
 
@@ -103,18 +108,24 @@ def _violation(
     instruction_address: int,
     access: int,
     owner: int,
+    check: tuple[int, int],
     unwind: Callable[[], tuple[Frame, ...]],
 ) -> IntegrityViolation:
     kind, offset = ACCESS.get(access, "access"), fault_address - around.base
-    whose = f"key {owner}'s" if owner else "the host's, or nobody's"
+    outcome, key_id = check
+    record = around.log_check(outcome, offset, key_id) if outcome and around.log_check is not None else None
+    what = f"the line is key {owner}'s" if owner else "the line is the host's, or nobody's"
+    if outcome and key_id == owner:
+        what = f"memory no longer holds what key {owner} wrote"
     return IntegrityViolation(
-        f"{kind} at {offset:#x} in the shared heap, where the line is {whose}, by key {around.key_id}",
+        f"{kind} at {offset:#x} in the shared heap, where {what}, by key {around.key_id}",
         offset=offset,
         access=kind,
         address=instruction_address,
         unwind=unwind,
         key_id=around.key_id,
         owner_key_id=owner,
+        record=record,
     )
 
 

@@ -275,9 +275,15 @@ class Modelled(Programmed):
             text, rule = REFUSALS[outcome]
             raise AccessError(f"{access} at {address:#x} with KeyID {key_id}: {text}", rule)
         kind, rule = MACHINE_CHECKS[outcome]
-        record = self._banks.log(kind, address, key_id, self.key_shift)
+        raise IntegrityError(kind, access, self.log_check(outcome, address, key_id), rule)
+
+    def log_check(self, outcome: int, address: int, key_id: int) -> MachineCheck:
+        """Log what somebody found who reads DRAM past the memory path, as a shared heap does: outcome of
+        native/tme/machine.h, a key of MACHINE_CHECKS."""
+        kind, _ = MACHINE_CHECKS[outcome]
+        record = self._banks.log(kind, address // LINE * LINE, key_id, self.key_shift)
         self.machine_checks.append(record)
-        raise IntegrityError(kind, access, record, rule)
+        return record
 
     def __repr__(self) -> str:
         state = "active" if self.registers.enabled else "not activated"

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import time
+from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -25,20 +26,37 @@ RADIUS = 2
 CALLS = 5_000
 ROUNDS = 8
 LONG_S = 1.0
+
+
+class Backend(str, Enum):
+    """What enforces the owners of memory: page tables, or the model of TME-MK."""
+
+    MMU = "mmu"
+    MODEL = "model"
+
+
 _SOURCE_FOLDER = re.compile(r"[^\s(]*/cli/demo/")
 
 
-def demo() -> None:
+def demo(
+    backend: Annotated[
+        Backend, typer.Option(help="model: a shared heap whose memory is encrypted, and attacks on that.")
+    ] = Backend.MMU,
+) -> None:
     """First contact: call C from Python in a sandbox, then watch hostile sandboxes being stopped.
 
     Everything shown really runs. Exits with 1 if an attack is not stopped.
     """
     from tmebox.cli.demo.attacks import NotStopped
+    from tmebox.cli.demo.encrypted import show_encrypted
 
     out = stdout()
     try:
-        show_call(out)
-        show_attacks(out)
+        if backend is Backend.MODEL:
+            show_encrypted(out)
+        else:
+            show_call(out)
+            show_attacks(out)
     except NotStopped as failure:
         complain(str(failure), label="NOT STOPPED")
         raise typer.Exit(EXIT_FAILED) from None

@@ -9,11 +9,12 @@ makes it hold for sandboxed code. Its work is done in the core, by the functions
 | `attach`, `detach` | a sandbox's view of the heap becomes possible, or goes; `attach` may decline |
 | `grant` | pages become present in a view, with the rights given; it says how many did |
 | `revoke` | they are present no more, on any thread, when it returns |
-| `rekey` | lines of a page change hands |
-| `flush` | what a key has cached of pages is written back |
-| `side_begin` | a host pointer to memory that was checked, for an instruction done on the side |
+| `rekey` | lines of a page have changed hands, or are zero |
+| `flush` | what is cached of a page, which no view has, is written back |
+| `side_begin` | a host pointer to memory that was checked, for one access; none: it does not verify |
 | `side_end` | the instruction is done |
 | `report` | the address of a fault that came without one |
+| `begin_key`, `hidden`, `cleared`, `look`, `copy`, `check` | of a backend that keeps the bytes itself |
 
 Pages of several owners are granted only by a backend that says `grants_mixed`.
 """

@@ -1,0 +1,97 @@
+/* What the host does with the heap's memory, where a backend keeps that somewhere else: it is brought, and taken away
+ * again, under the locks of the groups concerned. */
+#include "heap/heap.h"
+
+#define GROUP_BYTES (GROUP_PAGES * (uint64_t)TMEBOX_PAGE_SIZE)
+
+/* In ascending order. */
+void tmebox_heap_lock_groups(struct heap *heap, uint64_t place, uint64_t size) {
+    for (uint64_t group = place / GROUP_BYTES; group <= (place + size - 1) / GROUP_BYTES; group++) {
+        tmebox_heap_lock(&heap->groups[group]);
+    }
+}
+
+void tmebox_heap_unlock_groups(struct heap *heap, uint64_t place, uint64_t size) {
+    for (uint64_t group = place / GROUP_BYTES; group <= (place + size - 1) / GROUP_BYTES; group++) {
+        tmebox_heap_unlock(&heap->groups[group]);
+    }
+}
+
+void tmebox_heap_first_bad(const struct heap *heap, uint64_t place, uint64_t size, struct heap_bad *bad) {
+    *bad = (struct heap_bad){place, TME_INTEGRITY, HEAP_HOST};
+    for (uint64_t at = place / LINE * LINE; at < place + size; at += LINE) {
+        uint16_t owner = tmebox_heap_owner(heap, (uint32_t)(at / TMEBOX_PAGE_SIZE), (uint32_t)(at / LINE % LINES));
+        int outcome = heap->backend->check(heap, owner, at);
+        if (outcome != TME_DONE) {
+            *bad = (struct heap_bad){at < place ? place : at, outcome, owner};
+            return;
+        }
+    }
+}
+
+int tmebox_heap_check(struct heap *heap, uint16_t key, uint64_t place) {
+    if (heap->backend->check == NULL) {
+        return 0;
+    }
+    struct heap_lock *lock = tmebox_heap_group(heap, (uint32_t)(place / TMEBOX_PAGE_SIZE));
+    tmebox_heap_lock(lock);
+    int found = heap->backend->check(heap, key, place);
+    tmebox_heap_unlock(lock);
+    return found;
+}
+
+unsigned char *tmebox_heap_host_begin(struct heap *heap, uint64_t place, uint64_t size, struct heap_bad *bad) {
+    if (heap->backend->look == NULL || size == 0) {
+        return heap->host + place;
+    }
+    tmebox_heap_lock_groups(heap, place, size);
+    unsigned char *there = heap->backend->side_begin(heap, HEAP_HOST, place, (uint32_t)size);
+    if (there == NULL) {
+        tmebox_heap_first_bad(heap, place, size, bad);
+        tmebox_heap_unlock_groups(heap, place, size);
+    }
+    return there;
+}
+
+void tmebox_heap_host_end(struct heap *heap, uint64_t place, uint64_t size, bool wrote) {
+    if (heap->backend->look != NULL && size != 0) {
+        heap->backend->side_end(heap, HEAP_HOST, place, (uint32_t)size, wrote);
+        tmebox_heap_unlock_groups(heap, place, size);
+    }
+}
+
+bool tmebox_heap_look(struct heap *heap, uint32_t page, bool more, struct heap_bad *bad) {
+    if (heap->backend->look == NULL) {
+        return true;
+    }
+    uint64_t place = (uint64_t)page * TMEBOX_PAGE_SIZE;
+    uint32_t count = heap->pages[page].run, done = 0;
+    uint64_t size = (uint64_t)count * TMEBOX_PAGE_SIZE;
+    tmebox_heap_lock_groups(heap, place, size);
+    while (done < count && heap->backend->look(heap, page + done, more ? 1 : -1)) {
+        done++;
+    }
+    if (done < count) {
+        tmebox_heap_first_bad(heap, place + (uint64_t)done * TMEBOX_PAGE_SIZE, TMEBOX_PAGE_SIZE, bad);
+        for (uint32_t i = 0; i < done; i++) {
+            heap->backend->look(heap, page + i, -1);
+        }
+    }
+    tmebox_heap_unlock_groups(heap, place, size);
+    return done == count;
+}
+
+void tmebox_heap_flush(struct heap *heap) {
+    for (uint32_t page = 0; heap->backend->flush != NULL && page < heap->page_count; page++) {
+        if (heap->pages[page].kind == PAGE_FREE) {
+            continue;
+        }
+        struct heap_lock *lock = tmebox_heap_group(heap, page);
+        tmebox_heap_lock(lock);
+        if (heap->pages[page].granted) {
+            tmebox_heap_withdraw(heap, page, 1);
+        }
+        heap->backend->flush(heap, page);
+        tmebox_heap_unlock(lock);
+    }
+}

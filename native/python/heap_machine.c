@@ -1,0 +1,50 @@
+/* What a Heap has to do with a machine of tme/, if its blocks live in one. */
+#include "python/heap.h"
+
+#include <errno.h>
+
+static int drop_machine(void *machine) {
+    Py_DECREF((PyObject *)machine);
+    return 0;
+}
+
+/* From wherever the heap's last user goes, perhaps without the GIL, perhaps with locks: later, since what watches the
+ * machine's end is Python code. */
+static void let_machine_go(void *machine) {
+    if (Py_IsInitialized() && Py_AddPendingCall(drop_machine, machine) < 0 && PyGILState_Check()) {
+        drop_machine(machine);
+    }
+}
+
+/* With the model's backend if there is a machine, with the driver's if there is a device. */
+struct heap *tmebox_heap_in(PyObject *machine, int device, size_t size, bool dense, bool views) {
+    struct tme_machine *memory = NULL;
+    if (machine != Py_None && (memory = tmebox_tme_machine_of(machine)) == NULL) {
+        return NULL;
+    }
+    const struct heap_backend *backends[2][2] = {{&tmebox_heap_without_views, &tmebox_heap_mmu},
+                                                 {&tmebox_heap_model_without_views, &tmebox_heap_model}};
+    const struct heap_backend *backend = device < 0 ? backends[memory != NULL][views] : &tmebox_heap_tmemk;
+    struct heap *heap = tmebox_heap_new(size, dense, backend, device);
+    if (heap != NULL && memory != NULL) {
+        if (tmebox_heap_encrypt(heap, memory, machine, let_machine_go)) {
+            Py_INCREF(machine);
+        } else {
+            int error = errno;
+            tmebox_heap_let_go(heap);
+            heap = NULL;
+            errno = error;
+        }
+    }
+    return heap != NULL ? heap : (struct heap *)PyErr_SetFromErrno(PyExc_OSError);
+}
+
+void tmebox_heap_raise_bad(const struct heap *heap, const struct heap_bad *bad, const char *access) {
+    PyObject *machine = heap->keeper;
+    PyObject *nothing = PyObject_CallMethod(machine, "_fault", "iKIs", bad->outcome,
+                                            (unsigned long long)(bad->place / LINE * LINE), (unsigned int)bad->key, access);
+    if (nothing != NULL) {
+        Py_DECREF(nothing);
+        PyErr_SetString(PyExc_RuntimeError, "_fault() has to raise");
+    }
+}
