@@ -22,7 +22,7 @@ def test_without_the_driver_it_is_refused_with_advice() -> None:
 
 
 def test_backends_that_are_none_are_refused() -> None:
-    with pytest.raises(ValueError, match="write 'mmu' or 'tmemk'"):
+    with pytest.raises(ValueError, match="write 'mmu' or 'model' or 'tmemk'"):
         tmebox.SharedHeap("1MiB", backend="mpk")  # type: ignore[arg-type]
 
 

@@ -249,7 +249,7 @@ def test_the_second_opinion_agrees_about_claims(tmp_path: Path) -> None:
     objects to."""
     texts: list[Text] = []
 
-    @settings(max_examples=3000, database=None)
+    @settings(max_examples=3000, database=None, deadline=None)
     @given(texts_with_claims())
     def collect(text: Text) -> None:
         texts.append(text)
