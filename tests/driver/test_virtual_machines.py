@@ -15,7 +15,7 @@ from tests.heap.test_races import RUNNER_C
 from tmebox.driver import trial
 from tmebox.driver.kernels import METAPACKAGES
 
-pytestmark = [pytest.mark.slow, pytest.mark.network]
+pytestmark = [pytest.mark.slow, pytest.mark.network, pytest.mark.machines]
 
 EFFORTS = {"6.1": trial.Effort(noise_s=15, cycles=2_000, rounds=1_000), "6.12": trial.Effort()}
 """One kernel gets all of it."""
