@@ -44,7 +44,6 @@ _ATT_NAMES: Final = (
     (r"fnstsw|fnstcw|fnclex|fninit", r"f\w+"),
 )
 """What AT&T's syntax calls some instructions, beside a letter for their size: expressions for both names."""
-_LANES: Final = r"v?(pinsr[bw]|pextr[bw]|extractps|pmovmskb|movmskp[sd])"
 _WITH_XMM0: Final = r"sha256rnds2|p?blendvp?[bsd]"
 EXPLAINED: Final = (
     ("Zydis", "wait", "mnemonic fwait", "two names"),
@@ -53,9 +52,7 @@ EXPLAINED: Final = (
     ("capstone", "mov", "mnemonic movabs", "two names"),
     ("capstone|LLVM", "fu?comip", "mnemonic fu?compi", "two names"),
     ("capstone", "v?cmp(pd|ps|sd|ss)", r"mnemonic v?cmp\w+(pd|ps|sd|ss)", "its name says which comparison"),
-    ("capstone", "v(pinsr[bw]|pextr[bw])", "no instruction", "it wants W to be 0, which CPUs ignore"),
     ("objdump", "nop", r"(mnemonic (rex\.W|xchg)|registers ax)", "90 with a prefix is xchg of a register"),
-    ("objdump", _LANES, r"mnemonic rex\.\w+", "W is ignored: objdump shows it by itself"),
 )
 """Peer, mnemonic and difference, each an expression that matches all of it, and the reason."""
 

@@ -149,7 +149,7 @@ DEPTH = {
     "deep tuple as a key": "t = ()\nfor i in range(100000): t = (t,)\n{t: 1}",
     "parentheses": "eval('(' * 100000 + ')' * 100000)",
     "brackets": "eval('[' * 50000)",
-    "operators": "eval('-' * 100000 + '1')",
+    "operators": "eval('-' * 10 ** 8 + '1')",
     "long sum": "eval('+'.join(['x'] * 100000))",
     "nested functions": "exec('\\n'.join(' ' * i + 'def f():' for i in range(200)))",
     "nested blocks": "exec('\\n'.join(' ' * i + 'if 1:' for i in range(5000)))",
@@ -233,7 +233,7 @@ TRICKS = {
     "source with a nul": "exec('x = 1\\0y')",
     "long line": "exec('x' * 1000000)",
     "many lines": "exec('x = 1\\n' * 1000000)\nraise ValueError",
-    "many names in one function": "exec('def f(' + ','.join('a%d' % i for i in range(70000)) + '): pass')",
+    "many names in one function": "exec('def f(' + ','.join('a%d' % i for i in range(10 ** 7)) + '): pass')",
     "many arguments": "print(*range(10 ** 8))",
     "many keywords": "host(**{'k%d' % i: 1 for i in range(10 ** 6)})",
 }
