@@ -22,6 +22,7 @@ from iced_x86 import (
 from tmebox import abi
 from tmebox.verify.bases import TABLES, Table
 from tmebox.verify.decoded import Decoded, decode, signed
+from tmebox.verify.facts import BASE, OFFSET_BITS
 from tmebox.verify.forms import Form, classify
 from tmebox.verify.sequences import READS_MAP
 
@@ -170,10 +171,10 @@ def _kind(used: Any, form: Form, decoded: Decoded) -> int:
         return _KINDS["STACK"]
     if READS_MAP in form.steps:
         return _KINDS["TARGET_BITS"]
-    if any(step.startswith("an access to near") for step in form.steps):
-        return _KINDS["NEAR"]
-    if any(step.startswith("an access to table") for step in form.steps):
-        return _KINDS["TABLE"]
+    if form.access is not None:  # through registers about which the place says what is needed
+        if form.access.offset < 0:
+            return _KINDS["FIXED"]
+        return _KINDS["NEAR" if form.access.bits == OFFSET_BITS else "TABLE"]
     if (
         used.segment == Register.DS
         and used.base == Register.R15
@@ -207,11 +208,7 @@ def _access(used: Any, kind: int, form: Form, decoded: Decoded) -> bytes:
 def _bounds(form: Form, decoded: Decoded, base: str) -> Iterator[tuple[int, int]]:
     """Registers, and how many bits the form leaves in them if it is what the verifier takes it for."""
     for step in sorted(form.steps):
-        for beginning, ending, bits in (
-            ("a 32-bit offset into %", "", 32),
-            ("16 bits into %", "", 16),
-            ("movl SRC, %", " (32 bits)", 32),
-        ):
+        for beginning, ending, bits in (("movl SRC, %", " (32 bits)", 32),):
             if step.startswith(beginning) and step.endswith(ending):
                 yield REGISTERS.index(step.removeprefix(beginning).removesuffix(ending)), bits
     for step, name, bits in (
@@ -222,6 +219,8 @@ def _bounds(form: Form, decoded: Decoded, base: str) -> Iterator[tuple[int, int]
     ):
         if step in form.steps:
             yield REGISTERS.index(name), bits
+    if form.leaves is not None and form.leaves[1] <= OFFSET_BITS:
+        yield form.leaves
     if base == "r15" and Register.R14 in decoded.written:
         yield 14, 32
 
@@ -234,7 +233,7 @@ def _effect(form: Form) -> tuple[int, int]:
             if match:
                 name = match[1] if match.groups() else ""
                 return effect, REGISTERS.index(name) if name else register
-    return 0, 0
+    return (1, form.leaves[0]) if form.leaves is not None and form.leaves[1] == BASE else (0, 0)
 
 
 def _of_names(to: str, added: str) -> int:

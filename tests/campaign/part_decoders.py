@@ -44,6 +44,7 @@ _ATT_NAMES: Final = (
     (r"fnstsw|fnstcw|fnclex|fninit", r"f\w+"),
 )
 """What AT&T's syntax calls some instructions, beside a letter for their size: expressions for both names."""
+_LANES: Final = r"v?(pinsr[bw]|pextr[bw]|extractps|pmovmskb|movmskp[sd])"
 _WITH_XMM0: Final = r"sha256rnds2|p?blendvp?[bsd]"
 EXPLAINED: Final = (
     ("Zydis", "wait", "mnemonic fwait", "two names"),

@@ -133,8 +133,5 @@ def _may_be_confined(block: Block, through_gs: bool) -> Rows:
     if through_gs:
         everything: Rows = np.full(len(modrm), has_short_addresses)
         return everything | (no_base & no_index)
-    base = np.where(has_sib, sib, modrm) & 7
-    is_stack_or_base = has_sib & ((base == 4) | (base == 7)) | (base == 7)
-    two_registers = has_sib & ~no_base
-    found: Rows = (is_stack_or_base | two_registers) & (not has_short_addresses)
+    found: Rows = ~no_base & (not has_short_addresses)  # the stack, or a register that may hold the base
     return found

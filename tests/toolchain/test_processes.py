@@ -129,9 +129,9 @@ def test_archiving_fails_where_it_fails(host: Callable[[], None], tmp_path: Path
 
 
 def test_nobody_else_runs_programs_for_their_status() -> None:
-    """`subprocess` says 0 for a status that is lost."""
+    """`subprocess` says 0 for a status that is lost. Of a virtual machine only what it prints is believed."""
     package = Path(processes.__file__).parent.parent
     for path in package.rglob("*.py"):
-        if path.name != "processes.py" and "bench" not in path.parts:
+        if path.name != "processes.py" and path.parent.name != "driver":
             text = path.read_text()
             assert not any(f"subprocess.{name}" in text for name in ("Popen", "call", "check_"))
