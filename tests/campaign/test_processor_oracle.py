@@ -163,7 +163,7 @@ def test_another_length_is_found(length: int, forked: Callable[..., ChildOutcome
 
 
 def test_an_access_that_no_rule_explains_is_found() -> None:
-    assert form_of("48 8b 00", judging(TRUSTED)).unexplained
+    assert form_of("64 48 8b 00", judging(TRUSTED)).unexplained
 
 
 def test_what_this_cpu_does_not_know_is_found(forked: Callable[..., ChildOutcome]) -> None:
