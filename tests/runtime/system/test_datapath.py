@@ -175,6 +175,23 @@ def test_a_number_of_a_closed_file_is_not_the_hosts_next_file(module: tmebox.Mod
     assert secret.read_bytes() == b"secret"
 
 
+def test_a_stream_whose_number_the_host_gives_away_is_not_the_cores(tmp_path: Path) -> None:
+    """The core would read another file there, or wait for a pipe without end."""
+    (tmp_path / "in").write_bytes(b"input")
+    number = os.open(tmp_path / "in", os.O_RDONLY)
+    system = System(stdin=number)
+    assert system.descriptors[0].data_path() is None
+    program = System(stdin=number, exclusive=True)
+    path = program.descriptors[0].data_path()
+    assert path is not None and path.host != number
+    assert os.path.samestat(os.fstat(path.host), os.fstat(number))
+    os.close(number)
+    assert os.read(path.host, 8) == b"input"
+    program.close()
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(path.host)
+
+
 SLOW = r"""
 #include <stdio.h>
 #include <stdlib.h>

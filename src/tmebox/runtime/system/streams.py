@@ -49,7 +49,9 @@ def _own(descriptor: int, access: int) -> int | None:
     """An open file of ours for it, as long as the guest runs. Others do not see an end of a pipe closed that
     we hold: so this is for programs, which end."""
     try:
-        return nonblocking.reopened(descriptor, access)
+        own = nonblocking.reopened(descriptor, access)
+        regular = own is None and stat.S_ISREG(os.fstat(descriptor).st_mode)
+        return os.dup(descriptor) if regular else own
     except OSError:
         return None
 
@@ -178,13 +180,12 @@ class Output(Description):
         return events & POLLOUT
 
 
-def _file_path(descriptor: int, flags: int) -> DataPath | None:
-    """Of a regular file of the host's; what may wait is Python's."""
-    try:
-        regular = stat.S_ISREG(os.fstat(descriptor).st_mode)
-    except OSError:
+def _own_path(own: int | None, flags: int) -> DataPath | None:
+    """Only of a descriptor of ours: the host may close its own, whose number then is another file's, or a
+    pipe's, for which the core would wait."""
+    if own is None:
         return None
-    return DataPath(descriptor, flags | FILE) if regular else None
+    return DataPath(own, flags | (FILE if stat.S_ISREG(os.fstat(own).st_mode) else WAITS))
 
 
 def _close_own(stream: HostInput | HostOutput) -> None:
@@ -207,9 +208,7 @@ class HostInput(Description):
         return self._number
 
     def data_path(self) -> DataPath | None:
-        if self._own is not None:
-            return DataPath(self._own, READS | WAITS)
-        return _file_path(self._number, READS)
+        return _own_path(self._own, READS)
 
     def close(self) -> None:
         _close_own(self)
@@ -307,9 +306,7 @@ class HostOutput(Description):
         return self._number
 
     def data_path(self) -> DataPath | None:
-        if self._own is not None:
-            return DataPath(self._own, WRITES | WAITS)
-        return _file_path(self._number, WRITES)
+        return _own_path(self._own, WRITES)
 
     def write(self, data: bytes) -> int:
         return self.write_rest(data, 0)
