@@ -59,7 +59,12 @@ BASES: tuple[Base, ...] = ("gs", "r15")
 TARGET_R15_SHIFT = 3
 """The same bits, shifted, mark the targets in code that has its base in r15: such code trusts r15 and r14,
 which code that uses gs may change, so neither kind of code can ever arrive in the other."""
-TARGET_SHIFTS = {"gs": 0, "r15": TARGET_R15_SHIFT}
+TARGET_SHIFTS = {"gs": 0, "r15": TARGET_R15_SHIFT, "twin": 0}
+LABEL_MARKS = (0x01, 0x04, 0x05, 0x40, 0x41, 0x44, 0x45, 0x80, 0x81, 0x84, 0x85, 0xC0, 0xC1, 0xC4, 0xC5)
+"""With a control stack: what the target map says of a label, by its depth. No check for a function is satisfied
+by one of them, and no check of code with its base in r15."""
+LABEL_DEPTHS = (0, 8, 24, 40, 56, 72, 104, 136, 168, 232, 296, 424, 808, 1576, 4136)
+"""The depths that labels can have which jumps to computed targets may reach: LABEL_MARKS[n] is for LABEL_DEPTHS[n]."""
 
 HOLDS_BASE = 64
 """A fact about a register, as module files claim it: it holds the window's base. Facts from 0 to 32 say that

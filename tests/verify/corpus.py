@@ -1,7 +1,8 @@
 """Assembled examples for the verifier: `accept/RULE--WHAT.s` and `reject/RULE--WHAT.s`.
 
 A file's global symbols are its claimed functions, its symbols named `label_…` its claimed labels. One named
-`fact_REGISTER_base_…` or `fact_REGISTER_BITS_…` claims a fact about a register at its place. Comments
+`fact_REGISTER_base_…` or `fact_REGISTER_BITS_…` claims a fact about a register at its place, one named
+`depth_BYTES_…` a depth of the stack from there on. Comments
 `# address: N`, `# base: NAME`, `# isolation: NAME` and `# table-entries: N` set what else `verify` is told.
 The numbers of the contract are symbols (M, BASE, REACH, …), so that no example repeats them.
 """
@@ -34,6 +35,8 @@ NUMBERS = {
     "R15_FUNCTION": abi.TARGET_FUNCTION << abi.TARGET_R15_SHIFT,
     "R15_LABEL": abi.TARGET_LABEL << abi.TARGET_R15_SHIFT,
     "R15_REACH": abi.R15_REACH,
+    "LABEL_8": abi.LABEL_MARKS[abi.LABEL_DEPTHS.index(8)],
+    "LABEL_24": abi.LABEL_MARKS[abi.LABEL_DEPTHS.index(24)],
     "SPILL_REGISTER": abi.SPILL_REGISTER,
     "SPILL_TARGET": abi.SPILL_TARGET,
 }
@@ -66,6 +69,7 @@ class Example:
     base: str
     table_entries: int
     facts: tuple[tuple[int, int], ...] = ()
+    depths: tuple[tuple[int, int], ...] = ()
 
     def arguments(self) -> dict[str, Any]:
         return {
@@ -77,6 +81,8 @@ class Example:
             "base": self.base,
             "table_entries": self.table_entries,
             **claimed(self.facts),
+            "depth_places": [place for place, _ in self.depths],
+            "depths": [depth for _, depth in self.depths],
         }
 
 
@@ -137,6 +143,13 @@ def read(source: Path, object_file: Path) -> Example:
                 (address + symbol["st_value"], fact_of(symbol.name))
                 for symbol in here
                 if symbol.name.startswith("fact_")
+            )
+        ),
+        tuple(
+            sorted(
+                (address + symbol["st_value"], int(symbol.name.split("_")[1]))
+                for symbol in here
+                if symbol.name.startswith("depth_")
             )
         ),
     )

@@ -28,7 +28,7 @@ class Table:
     """memory: the rule for anything but stack accesses.
     offset_problem: what is wrong with a rip-relative operand at that offset. reserved_refusal: for the
     registers that an instruction writes. target_shift: which bits of the target map it uses. has_facts:
-    accesses may go through registers about which facts are known.
+    accesses may go through registers about which facts are known. has_depth: its stack is the control stack.
     """
 
     base: str
@@ -38,6 +38,7 @@ class Table:
     sequences: Sequences
     target_shift: int
     has_facts: bool
+    has_depth: bool = False
 
 
 TABLES: Final = {
@@ -49,6 +50,16 @@ TABLES: Final = {
         SEQUENCES["gs"],
         TARGET_SHIFTS["gs"],
         has_facts=True,
+    ),
+    "twin": Table(
+        "gs",
+        MemoryRule(rules.MEMORY_THROUGH_GS, through_gs, allows_override=True),
+        offset_problem,
+        _nothing_reserved,
+        SEQUENCES["twin"],
+        TARGET_SHIFTS["twin"],
+        has_facts=True,
+        has_depth=True,
     ),
     "r15": Table(
         "r15",

@@ -16,6 +16,7 @@ from tmebox.verify import rules
 from tmebox.verify.anchors import is_anchor
 from tmebox.verify.bases import Table
 from tmebox.verify.decoded import Decoded, decode
+from tmebox.verify.depth import deepening, written_up_to
 from tmebox.verify.encoding import encoding_refusal
 from tmebox.verify.facts import Access, access_of, left_by
 from tmebox.verify.jump_tables import jump_steps, table_steps
@@ -48,6 +49,7 @@ class Form(NamedTuple):
     target, operand: of its direct branch, of its rip-relative operand, if it has one.
     number: the bound or the table that it names as a step of a jump through a table, if it can be one.
     access: which facts about registers its only memory access needs, if it is through 64-bit ones.
+    deepens, writes_stack: see `depth`; returns: it is a return.
     writes: mask of the registers, by number, whose facts it ends. leaves: a fact that it makes, as `left_by`.
     """
 
@@ -65,6 +67,9 @@ class Form(NamedTuple):
     access: Access | None = None
     writes: int = EVERY
     leaves: tuple[int, int] | None = None
+    deepens: int = 0
+    writes_stack: int | None = None
+    returns: bool = False
     features: frozenset[str] = frozenset()
     is_x87: bool = False
 
@@ -122,8 +127,11 @@ def classify(encoding: bytes, table: Table) -> Form:
         _field(encoding) if reads_text else None,
         _field(encoding) if to_table and not decoded.has_branch_target else None,
         access,
-        mask(decoded.written),
+        EVERY if opcode.calls else mask(decoded.written),
         left_by(decoded) if table.has_facts else None,
+        deepening(decoded) if table.has_depth else 0,
+        written_up_to(decoded) if table.has_depth else None,
+        decoded.code in known.RETURNS,
         opcode.features,
         opcode.is_x87,
     )
@@ -156,9 +164,11 @@ def _needs_sequence(
 ) -> Refusal | None:
     if through_table:  # a matter of control, but without control isolation still one of memory
         return table.memory.name, "a jump through a table outside a sequence"
+    if table.has_depth and decoded.code in known.RETURNS:
+        return None  # a matter of depth
     if decoded.opcode.needs_sequence:
         return decoded.opcode.needs_sequence
     if READS_MAP in steps:
         return table.memory.name, "a read of the target map outside a sequence"
-    reason = stack_problem(decoded)
+    reason = None if table.has_depth else stack_problem(decoded)
     return (rules.RSP_STAYS_IN_PRIVATE_HALF, reason) if reason else None

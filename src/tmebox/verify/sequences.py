@@ -17,6 +17,7 @@ from iced_x86 import Code, Register
 from tmebox.abi import (
     BASES,
     CONTROL_WINDOW_BASE,
+    LABEL_MARKS,
     RESERVED,
     RSP_MASK,
     SPILL_REGISTER,
@@ -61,6 +62,13 @@ def _test_map(number: int, mask: int) -> bytes:
     return rex + bytes([0xF6, 0x80 | number & 7]) + sib + _disp32(TARGET_MAP) + bytes([mask])
 
 
+def _compare_map(number: int, mark: int) -> bytes:
+    """`cmpb $mark, TARGET_MAP(%register)`: 80 /7 ib."""
+    sib = b"\x24" if number & 7 == 4 else b""
+    rex = b"\x41" if number >= 8 else b""
+    return rex + bytes([0x80, 0xB8 | number & 7]) + sib + _disp32(TARGET_MAP) + bytes([mark])
+
+
 def _branch(opcode: int, number: int) -> bytes:
     """`call *%register` (ff /2) or `jmp *%register` (ff /4), both with a register operand."""
     rex = b"\x41" if number >= 8 else b""
@@ -94,6 +102,17 @@ _BASE_STEPS: Final = {
 """What reads the window's base. `BASE` is `%gs:CONTROL_WINDOW_BASE` or `%r15`."""
 
 
+def _steps_with_depth() -> list[tuple[bytes, str]]:
+    """What checks are where the stack's depth is known: for a function, or for a label of one depth."""
+    steps = []
+    for name, number in _NUMBERS.items():
+        steps.append((_test_map(number, TARGET_FUNCTION), f"testb $FUNCTION, MAP(%{name})"))
+        for mark in LABEL_MARKS:
+            steps.append((_compare_map(number, mark), f"cmpb ${mark:#x}, MAP(%{name})"))
+            steps.append((_compare_map(number, mark), READS_MAP))
+    return steps
+
+
 def _exact_steps(base: str) -> dict[bytes, frozenset[str]]:
     shift = TARGET_SHIFTS[base]
     steps: list[tuple[bytes, str]] = [
@@ -105,7 +124,8 @@ def _exact_steps(base: str) -> dict[bytes, frozenset[str]]:
         (bytes.fromhex("81 e4") + _disp32(RSP_MASK), "andl $RSP_MASK, %esp"),
         (bytes.fromhex("89 ff"), "movl %edi, %edi"),
         (bytes.fromhex("89 f6"), "movl %esi, %esi"),
-        *_BASE_STEPS[base],
+        *_BASE_STEPS["r15" if base == "r15" else "gs"],
+        *(_steps_with_depth() if base == "twin" else ()),
     ]
     for repeat in (b"", b"\xf3"):
         for prefix, opcode in ((b"", 0), (b"", 1), (b"\x66", 1), (b"\x48", 1)):
@@ -140,6 +160,7 @@ _LOADS: Final = {
     )
     for name in _NUMBERS
 }
+_JUMP_UNLESS_EQUAL: Final = frozenset({Code.JNE_REL8_64, Code.JNE_REL32_64})
 _JUMP_IF_EQUAL: Final = frozenset({Code.JE_REL8_64, Code.JE_REL32_64})
 _NO_STEPS: Final[frozenset[str]] = frozenset()
 
@@ -150,6 +171,8 @@ def steps_of(decoded: Decoded, exact: Mapping[bytes, frozenset[str]]) -> frozens
     code, register = decoded.code, decoded.first_register
     if code in _JUMP_IF_EQUAL:
         return steps | {"je T"}
+    if code in _JUMP_UNLESS_EQUAL:
+        return steps | {"jne T"}
     if code in _LOAD32 and register in _LOADS:
         return steps | _LOADS[register]
     if code in _SET_ESP and register == Register.ESP:
@@ -221,7 +244,37 @@ def _checked_jump_keeping(name: str) -> Steps:
     )
 
 
+def function_jumps(name: str) -> tuple[Steps, Steps, Steps]:
+    """With a control stack: a call of a function and two jumps to one."""
+    check = (f"movl SRC, %{name} (32 bits)", f"testb $FUNCTION, MAP(%{name})", "je T")
+    return (*check, f"call *%{name}"), (*check, f"jmp *%{name}"), (*check, *_kept(name))
+
+
+def label_jumps(name: str, mark: int) -> tuple[Steps, Steps]:
+    """With a control stack: jumps to labels of one depth."""
+    check = (f"movl SRC, %{name} (32 bits)", f"cmpb ${mark:#x}, MAP(%{name})", "jne T")
+    return (*check, f"jmp *%{name}"), (*check, *_kept(name))
+
+
+def _kept(name: str) -> Steps:
+    return (
+        f"movq %{name}, SPILL_TARGET(%rsp)",
+        f"movq SPILL_REGISTER(%rsp), %{name}",
+        "jmp *SPILL_TARGET(%rsp)",
+    )
+
+
+TO_FUNCTIONS: Final = frozenset(sequence for name in _NUMBERS for sequence in function_jumps(name)[1:])
+TO_LABELS: Final = {
+    sequence: mark for name in _NUMBERS for mark in LABEL_MARKS for sequence in label_jumps(name, mark)
+}
+"""Sequence → mark."""
+
+
 def _sequences(base: str) -> tuple[Steps, ...]:
+    if base == "twin":
+        calls = (function_jumps(name)[0] for name in _NUMBERS)
+        return (*TABLE_JUMPS, *calls, *TO_FUNCTIONS, *TO_LABELS, *_STRINGS["gs"])
     return (
         CHECKED_RETURN,
         *TABLE_JUMPS,
@@ -252,4 +305,4 @@ def _of(base: str) -> Sequences:
     return Sequences(_exact_steps(base), by_last_step, max(map(len, sequences)))
 
 
-SEQUENCES: Final = {base: _of(base) for base in BASES}
+SEQUENCES: Final = {base: _of(base) for base in (*BASES, "twin")}

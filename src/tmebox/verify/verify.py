@@ -12,8 +12,10 @@ from iced_x86 import Decoder, Formatter, FormatterSyntax
 
 from tmebox import abi
 from tmebox.errors import VerificationError, Violation
-from tmebox.verify import facts_everywhere, rules, sequences
+from tmebox.verify import depth_everywhere, facts_everywhere, rules, sequences
 from tmebox.verify.bases import TABLES, Table
+from tmebox.verify.depth import Claims as DepthClaims
+from tmebox.verify.depth_everywhere import DEPTH_OF_MARK, MARK_OF_DEPTH
 from tmebox.verify.facts_everywhere import Claims, TableJumps
 from tmebox.verify.forms import Form
 from tmebox.verify.reading import Block, Indexes, Places, Positions, read
@@ -59,6 +61,8 @@ def verify(
     table_entries: int = 0,
     fact_places: npt.ArrayLike = (),
     facts: npt.ArrayLike = (),
+    depth_places: npt.ArrayLike = (),
+    depths: npt.ArrayLike = (),
     gates: Collection[int] = frozenset(abi.GATES.values()),
     base: str = "gs",
     isolation: str = "code+data",
@@ -69,7 +73,8 @@ def verify(
     base: where the code has its window's base, "gs" or "r15".
     functions, labels: addresses claimed as targets of indirect branches. table_entries: how many addresses of
     8 bytes `code` ends with, for jumps to read. fact_places, facts: claims about registers: at each address,
-    register number << 8 | fact (see `facts`), in the order of address and register. gates: addresses outside
+    register number << 8 | fact (see `facts`), in the order of address and register. depth_places, depths: claims
+    about the stack (see `depth`), from each address on, ascending. gates: addresses outside
     the text that direct branches may go to. isolation "data" trusts the compiler with control flow: returns
     and indirect branches need no check, and no other text may enter this one (an empty target map).
     locate: gives the source place of an address, for messages only.
@@ -95,7 +100,10 @@ def verify(
         walk.check_branches()
         walk.check_table_entries()
         walk.claim(functions, abi.TARGET_FUNCTION)
-        walk.claim(labels, abi.TARGET_LABEL)
+        if walk.table.has_depth:
+            walk.check_depth(labels, np.asarray(depth_places, np.int64), np.asarray(depths, np.int64))
+        else:
+            walk.claim(labels, abi.TARGET_LABEL)
         walk.check_facts(fact_places, facts)
     if walk.violations:
         raise VerificationError(tuple(sorted(walk.violations, key=lambda violation: violation.address)))
@@ -156,6 +164,7 @@ class _Walk:
         self.branches: list[tuple[Places, Positions]] = []
         self.table_jumps: list[Positions] = []
         self.facts = facts_everywhere.Text()
+        self.depth = depth_everywhere.Text()
         self.last = self.position = 0
         self.ends_control = False
         self.forms: set[Form] = set()
@@ -178,14 +187,20 @@ class _Walk:
         self.forms.update(block.forms)
         self.instruction_count += len(block)
         self.marks[block.starts] = START
-        after_calls = block.ends[block.where(lambda form: form.calls)]
-        self.target_map[after_calls[after_calls < len(self.code)]] |= self.target_bit(abi.TARGET_RETURN)
         branches = block.where(lambda form: form.target)
-        self.branches.append((block.starts[branches], block.referents(branches, lambda form: form.target)))
+        targets = block.referents(branches, lambda form: form.target)
+        self.branches.append((block.starts[branches], targets))
+        if self.table.has_depth:
+            self.depth.read(block, branches, targets)
+        else:
+            after_calls = block.ends[block.where(lambda form: form.calls)]
+            self.target_map[after_calls[after_calls < len(self.code)]] |= self.target_bit(abi.TARGET_RETURN)
         self.check_instructions(block)
         self.check_operands(block)
         self.facts.read(block)
-        self.check_stack(block, rebases=self.check_sequences(block))
+        rebases = self.check_sequences(block)
+        if not self.table.has_depth:
+            self.check_stack(block, rebases)
         self.last, self.position = int(block.starts[-1]), int(block.ends[-1])
         self.ends_control = block.form(-1).ends
         if self.position < len(self.code) and not self.ends_control:
@@ -226,6 +241,10 @@ class _Walk:
                 rebases.update(last.tolist())
             if sequence in sequences.TABLE_JUMPS:
                 self.check_tables(block, last)
+            if sequence in sequences.TO_FUNCTIONS:
+                self.depth.jumps(block.starts[last], 0)
+            if sequence in sequences.TO_LABELS:
+                self.depth.jumps(block.starts[last], DEPTH_OF_MARK[sequences.TO_LABELS[sequence]])
         for index in block.where(lambda form: form.needs_sequence):
             refusal = block.form(index).needs_sequence
             if refusal and not covered[index] and (self.checks_control or refusal[0] not in CONTROL_RULES):
@@ -327,6 +346,44 @@ class _Walk:
                     rules.TARGET_IS_INSTRUCTION_START,
                     "no instruction of the text starts at this target",
                 )
+
+    def check_depth(self, labels: Iterable[int], addresses: Positions, depths: Positions) -> None:
+        """Rule `stack-depth-known`; and what the target map says of labels, which depends on their depth."""
+        if addresses.shape != depths.shape or addresses.ndim != 1:
+            raise ValueError(f"{addresses.shape} places and {depths.shape} depths")
+        functions = np.flatnonzero(self.target_map).astype(np.int64)
+        claims = DepthClaims(addresses - self.address, depths)
+        malformed = claims.malformed()
+        for position in claims.positions[malformed].tolist():
+            self.refuse(
+                position, rules.STACK_DEPTH_KNOWN, "a claim that is none about a depth, or out of order"
+            )
+        claims = DepthClaims(claims.positions[~malformed], depths[~malformed])
+        self.claim_labels(np.fromiter(labels, np.int64), claims)
+        entries = (np.frombuffer(self.tables, "<u8") - np.uint64(self.address)).astype(np.int64)
+        jumps = np.concatenate([np.empty((0, 3), np.int64), *self.table_jumps]).T
+        marked = np.flatnonzero(self.target_map).astype(np.int64)
+        problems = self.depth.problems(
+            functions, np.setdiff1d(marked, functions), claims, TableJumps(*jumps), entries
+        )
+        for position, reason in problems:
+            self.refuse(position, rules.STACK_DEPTH_KNOWN, reason)
+
+    def claim_labels(self, addresses: Positions, claims: DepthClaims) -> None:
+        """Mark each label by its depth in the target map."""
+        self.claim(addresses.tolist(), abi.TARGET_LABEL)
+        inside = addresses[(addresses >= self.address) & (addresses < self.address + len(self.code))]
+        positions = inside - self.address
+        positions = positions[self.target_map[positions] != 0]
+        for position, depth in zip(positions.tolist(), claims.at(positions).tolist(), strict=True):
+            if self.target_map[position] & abi.TARGET_FUNCTION:
+                self.refuse(position, rules.STACK_DEPTH_KNOWN, "a label that is a function, too")
+            elif depth not in MARK_OF_DEPTH:
+                self.refuse(
+                    position, rules.STACK_DEPTH_KNOWN, "a label whose depth is none that labels can have"
+                )
+            else:
+                self.target_map[position] = MARK_OF_DEPTH[depth]
 
     def target_bit(self, bit: int) -> int:
         """The bit of the target map that means `bit` to code with this base."""

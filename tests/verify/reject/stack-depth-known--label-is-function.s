@@ -1,0 +1,5 @@
+# A label that is a function.
+# base: twin
+    .globl f
+f:
+label_one: retq

@@ -1,0 +1,6 @@
+# rsp comes from rbp.
+# base: twin
+    .globl f
+f: pushq %rbp
+    leave
+    retq

@@ -1,0 +1,5 @@
+# A compare and exchange may write.
+# base: twin
+    .globl f
+f: lock cmpxchgq %rdi, (%rsp)
+    retq

@@ -1,0 +1,5 @@
+# The return address is written.
+# base: twin
+    .globl f
+f: movq %rdi, (%rsp)
+    retq

@@ -1,0 +1,6 @@
+# A pop writes to its operand after it has moved rsp.
+# base: twin
+    .globl f
+f: pushq %rdi
+    popq (%rsp)
+    retq

@@ -1,0 +1,5 @@
+# One byte of the return address.
+# base: twin
+    .globl f
+f: sete 1(%rsp)
+    retq

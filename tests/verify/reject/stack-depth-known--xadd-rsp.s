@@ -1,0 +1,5 @@
+# rsp is exchanged.
+# base: twin
+    .globl f
+f: xchgq %rsp, %rdi
+    retq
