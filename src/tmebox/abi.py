@@ -56,6 +56,8 @@ ISOLATIONS: tuple[Isolation, ...] = ("code+data", "data")
 Base = Literal["gs", "r15"]
 BASES: tuple[Base, ...] = ("gs", "r15")
 """Where the window's base is while a sandbox runs."""
+EVERY_BASE = (*BASES, "twin")
+"""With the one that is being built: gs, and a stack out of the window's reach (decision 26)."""
 TARGET_R15_SHIFT = 3
 """The same bits, shifted, mark the targets in code that has its base in r15: such code trusts r15 and r14,
 which code that uses gs may change, so neither kind of code can ever arrive in the other."""

@@ -42,6 +42,8 @@ ARRAYS: tuple[tuple[int, str, str], ...] = (
     (0x10A, "line_numbers", "<u4"),
     (0x10B, "fact_places", "<u4"),
     (0x10C, "facts", "<u2"),
+    (0x10D, "depth_places", "<u4"),
+    (0x10E, "depths", "<u4"),
 )
 """Note type (above those that other tools give a meaning), what it holds, element type."""
 
@@ -174,6 +176,8 @@ def _arrays(module: ModuleFile) -> dict[str, NDArray[Any]]:
         "line_numbers": lines.lines,
         "fact_places": module.fact_places,
         "facts": module.facts,
+        "depth_places": module.depth_places,
+        "depths": module.depths,
     }
 
 
@@ -274,6 +278,8 @@ def decode(data: bytes | bytearray | memoryview) -> ModuleFile:
             producer=metadata["producer"],
             fact_places=arrays["fact_places"],
             facts=arrays["facts"],
+            depth_places=arrays["depth_places"],
+            depths=arrays["depths"],
             debug_sections=tuple((name, bytes(container.sections[name])) for name in debug_names),
         )
     except (KeyError, TypeError, ValueError, OverflowError) as error:

@@ -84,6 +84,7 @@ class ModuleFile:
     """Addresses are nominal (before relocation).
 
     functions, labels: claimed targets of indirect branches (target map bits FUNCTION and LABEL).
+    depth_places, depths: what is claimed of the stack's depth, from each place on.
     fact_places, facts: what is claimed about registers where: register number << 8 | fact, at each place.
     table_entries: how many addresses of instructions, of 8 bytes each, the text ends with: what its jumps
     through tables read. start: address of the command entry (`_start`), or None for a library.
@@ -111,6 +112,8 @@ class ModuleFile:
     debug_sections: tuple[tuple[str, bytes], ...] = ()
     fact_places: Addresses = field(default_factory=lambda: np.zeros(0, np.uint32))
     facts: NDArray[np.uint16] = field(default_factory=lambda: np.zeros(0, np.uint16))
+    depth_places: Addresses = field(default_factory=lambda: np.zeros(0, np.uint32))
+    depths: NDArray[np.uint32] = field(default_factory=lambda: np.zeros(0, np.uint32))
 
     @property
     def code_bytes(self) -> int:

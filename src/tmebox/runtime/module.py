@@ -232,6 +232,8 @@ def _relocate_and_verify(
             table_entries=file.table_entries,
             fact_places=file.fact_places.astype(np.int64) + slide,
             facts=file.facts.astype(np.int64),
+            depth_places=file.depth_places.astype(np.int64) + slide,
+            depths=file.depths.astype(np.int64),
             base=file.base,
             isolation=file.isolation,
             locate=unwinder.place,

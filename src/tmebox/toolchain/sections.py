@@ -19,6 +19,7 @@ from collections.abc import Iterable
 LABELS = ".tmebox.labels"
 LABEL_BYTES = 8
 FACTS = ".tmebox.facts"
+DEPTHS = ".tmebox.depths"
 TABLES_PREFIX = ".tmebox.tables."
 
 
@@ -31,3 +32,9 @@ def fact_claims(facts: Iterable[tuple[str, int]]) -> str:
     """Statements that list labels, and what holds there: register number << 8 | fact, as in module files."""
     lines = (f"\t.quad\t{label}, {fact}\n" for label, fact in facts)
     return "".join([f'\t.section\t{FACTS},"",@progbits\n', *lines])
+
+
+def depth_claims(depths: Iterable[tuple[str, int]]) -> str:
+    """Statements that list labels, and how far rsp is below the return address there."""
+    lines = (f"\t.quad\t{label}, {depth}\n" for label, depth in depths)
+    return "".join([f'\t.section\t{DEPTHS},"",@progbits\n', *lines])

@@ -28,6 +28,8 @@ class _Subject(NamedTuple):
     table_entries: int
     fact_places: bytes
     facts: bytes
+    depth_places: bytes
+    depths: bytes
     base: str
     isolation: str
 
@@ -37,7 +39,8 @@ _VERDICTS: Final[dict[_Subject, VerifiedText]] = {}
 
 
 def _bytes(subject: _Subject) -> int:
-    return 2 * len(subject.code) + len(subject.fact_places) + len(subject.facts)
+    claims = (subject.fact_places, subject.facts, subject.depth_places, subject.depths)
+    return 2 * len(subject.code) + sum(map(len, claims))
 
 
 def verify_once(
@@ -49,6 +52,8 @@ def verify_once(
     table_entries: int,
     fact_places: Addresses,
     facts: Addresses,
+    depth_places: Addresses,
+    depths: Addresses,
     base: str,
     isolation: str,
     locate: Locate | None = None,
@@ -62,6 +67,8 @@ def verify_once(
         table_entries,
         fact_places.tobytes(),
         facts.tobytes(),
+        depth_places.tobytes(),
+        depths.tobytes(),
         base,
         isolation,
     )
@@ -75,6 +82,8 @@ def verify_once(
             table_entries=table_entries,
             fact_places=fact_places,
             facts=facts,
+            depth_places=depth_places,
+            depths=depths,
             base=base,
             isolation=isolation,
             locate=locate,

@@ -12,6 +12,7 @@ from tmebox.toolchain import diagnostics
 from tmebox.toolchain.compile import clang, containment, gcc
 from tmebox.toolchain.compile.flags import SANDBOXED, vet, vet_define
 from tmebox.toolchain.options import CompileOptions
+from tmebox.toolchain.rewrite import frames
 from tmebox.toolchain.scratch import scratch_directory
 
 CODE_FLAGS = (
@@ -118,6 +119,8 @@ def _compile(
         words = [*files, *_options(options, language, system), *mode]
         if mode == ["-S"] and _is_unoptimized(words):
             words += ["-O1", "-include", str(clang.own_include_dir() / "tmebox_unoptimized.h")]
+        if options.base == "twin" and mode == ["-S"]:
+            words += frames.FLAGS
         run = _Run([*words, str(source)], options, scratch, cwd)
         finished = run.go()
         opened = run.opened()
@@ -125,13 +128,18 @@ def _compile(
         if _EXPORT_NAME_WARNING.search(finished.messages):
             run = _Run([EXPORT_NAME, *words, str(source)], options, scratch, cwd)
             finished = run.go()
+        layouts, messages = frames.layouts(finished.messages)
+        finished = replace(finished, messages=messages)
         found = diagnostics.parse_clang(finished.messages)
         if finished.status != 0:
             wrong = diagnostics.errors(found) or (
                 Diagnostic(finished.messages.strip()[-2000:] or "no message"),
             )
             raise SourceError(f"{source} does not compile", wrong, finished.messages)
-        return Compiled(_read(run.output), found, opened, finished.messages)
+        text = _read(run.output)
+        if options.base == "twin" and mode == ["-S"]:
+            text = frames.with_twin(text, layouts)
+        return Compiled(text, found, opened, finished.messages)
 
 
 def _compile_with_gcc(

@@ -17,3 +17,14 @@ def collected(data: bytes, low: int, high: int) -> tuple[Addresses, NDArray[np.u
     rows = np.unique(np.frombuffer(data[:whole], dtype=_ENTRY))
     rows = rows[(rows["place"] >= low) & (rows["place"] < high)]
     return rows["place"].astype(np.uint32), rows["fact"].astype(np.uint16)
+
+
+def collected_depths(data: bytes, low: int, high: int) -> tuple[Addresses, NDArray[np.uint32]]:
+    """Places and depths of a linked section, by place; only those that say something else than the one before."""
+    whole = len(data) // _ENTRY.itemsize * _ENTRY.itemsize
+    rows = np.unique(np.frombuffer(data[:whole], dtype=_ENTRY))
+    rows = rows[(rows["place"] >= low) & (rows["place"] < high)]
+    differs = np.ones(len(rows), bool)
+    differs[1:] = rows["fact"][1:] != rows["fact"][:-1]
+    rows = rows[differs]
+    return rows["place"].astype(np.uint32), rows["fact"].astype(np.uint32)

@@ -204,6 +204,9 @@ def _module(
     fact_places, facts = fact_claims.collected(
         executable.contents(sections.FACTS), text.address, text.address + text.size_bytes
     )
+    depth_places, depths = fact_claims.collected_depths(
+        executable.contents(sections.DEPTHS), text.address, text.address + text.size_bytes
+    )
     claims: Claims = relocate(executable, entries, tables)
     try:
         module = ModuleFile(
@@ -226,6 +229,8 @@ def _module(
             debug_sections=_debug_sections(executable) if options.debug else (),
             fact_places=fact_places,
             facts=facts,
+            depth_places=depth_places,
+            depths=depths,
         )
         check(module)
     except ModuleError as error:

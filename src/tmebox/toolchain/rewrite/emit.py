@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Set
 
-from tmebox.abi import RESERVED, SPILL_REGISTER, STACK_REACH, TARGET_SHIFTS
+from tmebox.abi import RESERVED, SPILL_REGISTER, STACK_REACH, TARGET_FUNCTION, TARGET_SHIFTS
 from tmebox.toolchain.rewrite import registers
 from tmebox.toolchain.rewrite.analysis import effects
 from tmebox.toolchain.rewrite.analysis.liveness import EVERYTHING, R11_BIT, FlowGraph, resources
@@ -20,6 +20,7 @@ from tmebox.toolchain.rewrite.control import (
     checked_return,
     unchecked_branch,
 )
+from tmebox.toolchain.rewrite.depths import to_label
 from tmebox.toolchain.rewrite.failed_checks import Traps, trap
 from tmebox.toolchain.rewrite.flags import carried
 from tmebox.toolchain.rewrite.mnemonics import FLAGS
@@ -37,12 +38,14 @@ FLAGS_OVER_JUMP = "an indirect jump while the flags are in use"
 class Emitter:
     """Feed it a file's text and replacements in order, then take `text()`."""
 
-    def __init__(self, graph: FlowGraph, isolation: str, base: str) -> None:
+    def __init__(self, graph: FlowGraph, isolation: str, base: str, *, has_depth: bool = False) -> None:
         self._graph = graph
         self._shift = TARGET_SHIFTS[base]
         self._scratch = [
             name for name in registers.NAMES_64 if name != "rsp" and (base != "r15" or name not in RESERVED)
         ]
+        self._has_depth = has_depth
+        """The stack is the control stack: it needs no probes, and returns no checks."""
         self._is_checked = isolation == "code+data"
         self._out: list[str] = []
         self._pending = 0
@@ -150,6 +153,9 @@ class Emitter:
         self._out.append(text)
 
     def _adjust(self, replacement: Replacement, index: int, mask: int) -> None:
+        if self._has_depth:
+            self._out.append(replacement.text)
+            return
         if self._pending + replacement.reach > STACK_REACH:
             self._probe()
         self._pending += replacement.reach
@@ -158,6 +164,8 @@ class Emitter:
         self._out.append("")
 
     def _rebase(self, replacement: Replacement, index: int, mask: int) -> None:
+        if self._has_depth:
+            raise Refusal("moves the stack pointer by what is not a constant")
         compare, self._compare = self._compare, None
         live = self._graph.live_after(index)
         if live & R11_BIT and replacement.scratch:
@@ -192,7 +200,7 @@ class Emitter:
 
     def _return(self, replacement: Replacement, index: int, mask: int) -> None:
         self._pending = 0
-        if not self._is_checked:
+        if not self._is_checked or self._has_depth:
             self._out.append(lines("retq"))
             return
         label = self._new_label()
@@ -240,21 +248,26 @@ class Emitter:
         if (
             is_call and passed
         ):  # no convention has an argument in r10 as well, but the one for nested functions
-            return checked_branch(replacement.text, replacement.operand, "r10", mask)
+            return self._branch_checked(replacement, "r10", mask)
         live = passed if is_call else passed | self._graph.live_after(index, EVERYTHING)
         if live & FLAGS:
             raise Refusal(FLAGS_OVER_JUMP)
         if not live & R11_BIT:
-            return checked_branch(replacement.text, replacement.operand, "r11", mask)
+            return self._branch_checked(replacement, "r11", mask)
         if replacement.register is not None:
-            return checked_branch(replacement.text, replacement.operand, replacement.register, mask)
+            return self._branch_checked(replacement, replacement.register, mask)
         used = re.findall(r"%\w+", replacement.operand)
         free = next((name for name in self._scratch if not live & resources(effects.mask(name))), None)
         if free is not None:
-            return checked_branch(replacement.text, replacement.operand, free, mask)
+            return self._branch_checked(replacement, free, mask)
         # A register that the address is made of: what comes next hardly waits for its value.
         kept = next((name for name in self._scratch if f"%{registers.part(name, 32)}" in used), "r11")
-        return checked_jump_keeping(kept, replacement.operand, mask)
+        text = checked_jump_keeping(kept, replacement.operand, mask)
+        return text if mask == TARGET_FUNCTION or not self._has_depth else to_label(text, mask, kept)
+
+    def _branch_checked(self, replacement: Replacement, register: str, mask: int) -> str:
+        text = checked_branch(replacement.text, replacement.operand, register, mask)
+        return text if mask == TARGET_FUNCTION or not self._has_depth else to_label(text, mask, register)
 
     # -- stack --
 

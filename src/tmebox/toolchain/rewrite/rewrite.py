@@ -9,7 +9,7 @@ import re
 from collections.abc import Set
 from functools import lru_cache
 
-from tmebox.abi import BASES, ISOLATIONS
+from tmebox.abi import BASES, EVERY_BASE, ISOLATIONS
 from tmebox.errors import CompileError, Diagnostic
 from tmebox.toolchain.rewrite import embedded
 from tmebox.toolchain.rewrite.analysis.liveness import FlowGraph
@@ -26,6 +26,7 @@ from tmebox.toolchain.rewrite.asm import (
     symbols,
 )
 from tmebox.toolchain.rewrite.control import jump_mask
+from tmebox.toolchain.rewrite.depths import with_depths
 from tmebox.toolchain.rewrite.directives import (
     ALIGNMENTS,
     ASSIGNMENTS,
@@ -79,7 +80,7 @@ def rewrite(text: str, *, file: str, isolation: str = "code+data", base: str = "
     """
     if isolation not in ISOLATIONS:
         raise ValueError(f"isolation is one of {', '.join(ISOLATIONS)}, not {isolation!r}")
-    if base not in BASES:
+    if base not in EVERY_BASE:
         raise ValueError(f"base is one of {', '.join(BASES)}, not {base!r}")
     return _Rewriting(text, file, isolation, base).run()
 
@@ -96,13 +97,15 @@ class _Rewriting:
 
     def __init__(self, text: str, file: str, isolation: str, base: str) -> None:
         self._text = text
-        self._base = base
+        self._base = "gs" if base == "twin" else base
+        self._has_depth = base == "twin"
         self._is_clang = "-- Begin function" in text or "clang version" in text
         self._is_compiled = self._is_clang or '.ident\t"GCC:' in text
         self._places = Places(file)
+        self._file = file
         self._sections = SectionState()
         self._graph = FlowGraph(is_conventional=self._is_compiled, marks_tail_calls=self._is_clang)
-        self._emitter = Emitter(self._graph, isolation, base)
+        self._emitter = Emitter(self._graph, isolation, self._base, has_depth=self._has_depth)
         self._is_checked = isolation == "code+data"
         self._tables = JumpTables()
         self._loads: dict[int, Load] = {}
@@ -147,6 +150,11 @@ class _Rewriting:
         if self._is_compiled:
             code, debug = _without_debug(result)
             result = within_lines(code, self._graph.arrivals()) + debug
+        if self._has_depth:
+            try:
+                result = with_depths(result)
+            except Refusal as refusal:
+                raise CompileError(f"{self._file}: {refusal}") from None
         if self._data:
             result += "\n".join([embedded.SECTION, *self._data, ""])
         claimed = [name for name in self._subtracted if self._graph.is_label(name)]

@@ -1,0 +1,158 @@
+"""How deep the stack is at labels: what modules claim of it, and what checks of jumps to labels ask for.
+
+Reads finished assembly again, and follows its branches from the beginning of each function on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tmebox.abi import LABEL_DEPTHS, LABEL_MARKS, TARGET_MAP
+from tmebox.toolchain.rewrite.asm import Immediate, Instruction, Memory, Register, constant
+from tmebox.toolchain.rewrite.mnemonics import MNEMONICS, Kind
+from tmebox.toolchain.rewrite.replacement import Refusal, lines
+from tmebox.toolchain.rewrite.speed.listing import Listing, read
+from tmebox.toolchain.sections import depth_claims
+
+MARK = "__tmebox_mark"
+"""Stands in a check for the mark of labels of the depth there."""
+_SLOT = 8
+
+
+def to_label(text: str, mask: int, register: str) -> str:
+    """A checked jump as `control` makes it, with a check for labels of the depth there."""
+    check = lines(f"testb ${mask}, {TARGET_MAP:#x}(%{register})", "je")
+    assert check in text
+    return text.replace(check, lines(f"cmpb ${MARK}, {TARGET_MAP:#x}(%{register})", "jne"))
+
+
+def deepening(instruction: Instruction) -> int | None:
+    """By how much an instruction moves rsp down; None if that is not a constant."""
+    facts = MNEMONICS[instruction.mnemonic]
+    operands = instruction.operands
+    if facts.kind is Kind.PUSH:
+        return _SLOT
+    last = operands[-1] if operands else None
+    if facts.kind is Kind.POP:
+        return None if last == Register("rsp") else -_SLOT
+    if not isinstance(last, Register) or last.name not in ("rsp", "esp", "sp", "spl"):
+        return 0
+    if facts.base in ("cmp", "test") or facts.kind in (Kind.CALL, Kind.JUMP):
+        return 0
+    first = operands[0]
+    if facts.base in ("add", "sub") and isinstance(first, Immediate):
+        amount = constant(first.expression)
+        return None if amount is None else amount if facts.base == "sub" else -amount
+    if facts.kind is Kind.LEA and isinstance(first, Memory) and first.base == "rsp" and first.index is None:
+        amount = constant(first.displacement) if first.displacement else 0
+        return None if amount is None else -amount
+    return None
+
+
+def with_depths(text: str) -> str:
+    """With claims about the stack. Raises Refusal."""
+    listing = read(text)
+    if listing is None:
+        raise Refusal("assembly that is not understood well enough")
+    return _Depths(listing).text()
+
+
+class _Depths:
+    def __init__(self, listing: Listing) -> None:
+        self._listing = listing
+        self._graph = listing.graph
+        self._labels: dict[int, list[str]] = {}
+        for name, index in listing.labels.items():
+            self._labels.setdefault(index, []).append(name)
+        self._depth: dict[int, int] = {}
+        self._called: set[int] = set()
+        self._find()
+
+    def text(self) -> str:
+        listing = self._listing
+        out = list(listing.lines)
+        for index, place in enumerate(listing.places):
+            if MARK in out[place]:
+                depth = self._depth.get(index, 0)
+                if depth not in LABEL_DEPTHS:
+                    raise Refusal(f"a jump to labels from a frame of {depth} bytes")
+                out[place] = out[place].replace(MARK, str(LABEL_MARKS[LABEL_DEPTHS.index(depth)]))
+        claims = list(self._claims())
+        text = "\n".join(out)
+        return text + "\n" + depth_claims(claims) if claims else text
+
+    def _claims(self) -> Iterator[tuple[str, int]]:
+        arrivals = self._graph.arrivals() | {name for labels in self._listing.tables.values() for name in labels}
+        for index, names in sorted(self._labels.items()):
+            stops = MNEMONICS[self._listing.instructions[index].mnemonic].kind is Kind.STOP
+            if stops or index in self._called or index not in self._depth:
+                continue
+            for name in names:
+                if name in arrivals and not name[0].isdigit():
+                    yield name, self._depth[index]
+
+    def _find(self) -> None:
+        listing, graph = self._listing, self._graph
+        waiting: list[tuple[int, int]] = []
+        for name, index in listing.labels.items():
+            if not name.startswith("."):
+                self._called.add(index)
+                waiting.append((index, 0))
+        for index, instruction in enumerate(listing.instructions):
+            target = instruction.operands[0] if instruction.operands else None
+            if MNEMONICS[instruction.mnemonic].kind is Kind.CALL and isinstance(target, Memory):
+                called = graph.resolve(target.displacement, index)
+                if called is not None:
+                    self._called.add(called)
+                    waiting.append((called, 0))
+        self._follow(waiting)
+        waiting = [
+            (index, depth)
+            for index, depth in ((listing.labels[name], self._around(listing.labels[name])) for name in listing.open
+                                 if name in listing.labels and name.startswith("."))
+            if depth is not None
+        ]
+        self._follow(waiting)
+
+    def _around(self, index: int) -> int | None:
+        """Of a label that computed jumps lead to: what the function's own ones have."""
+        for place in self._jumps_to_labels():
+            if self._graph.is_one_function(place, index) and place in self._depth:
+                return self._depth[place]
+        return None
+
+    def _jumps_to_labels(self) -> Iterator[int]:
+        for index, place in enumerate(self._listing.places):
+            if MARK in self._listing.lines[place]:
+                yield index
+
+    def _follow(self, waiting: list[tuple[int, int]]) -> None:
+        listing, graph = self._listing, self._graph
+        count = len(listing.instructions)
+        while waiting:
+            index, depth = waiting.pop()
+            while 0 <= index < count and index not in self._depth:
+                self._depth[index] = depth
+                for target in self._targets(index):
+                    waiting.append((target, depth))
+                moved = deepening(listing.instructions[index])
+                if moved is None:
+                    raise Refusal(f"`{str(listing.instructions[index]).strip()}`: moves the stack pointer by what is not a constant")
+                depth += moved
+                if not graph.runs_into(index, index + 1):
+                    following = graph._following[index] if graph.flows[index].falls_through else -1
+                    if following <= index:
+                        break
+                    index = following
+                else:
+                    index += 1
+
+    def _targets(self, index: int) -> Iterator[int]:
+        flow = self._graph.flows[index]
+        if flow.target is not None and (target := self._graph.resolve(flow.target, index)) is not None:
+            yield target
+        for name in self._listing.tables.get(self._listing.through.get(index, ""), ()):
+            if name in self._listing.labels:
+                yield self._listing.labels[name]
+
+
