@@ -1,5 +1,6 @@
 /* Sandboxed code calling a function the host offered. Everything that arrives is untrusted: the index, the
  * registers, and a stack pointer that may point anywhere in the window's private half. */
+#include "enter/control.h"
 #include "enter/datapath.h"
 #include "enter/enter.h"
 
@@ -8,7 +9,7 @@ int tmebox_hostcall(struct activation *activation);
 /* 0, or -1 with the outcome decided. */
 static int dispatch(struct activation *activation) {
     struct instance *instance = activation->instance;
-    if (activation->rsp - instance->base >= TMEBOX_PRIVATE_END) {
+    if (activation->rsp - tmebox_stack_base(instance) >= TMEBOX_PRIVATE_END) {
         tmebox_trap_in_host(activation,
                             (struct window_fault){activation->rsp, SIGSEGV | (uint64_t)SEGV_MAPERR << 32});
         return -1;

@@ -5,6 +5,7 @@
 #include "process.h"
 
 struct activation;
+struct control;
 struct guest_descriptors;
 struct heap;
 struct thread;
@@ -51,6 +52,10 @@ struct instance {
     uint64_t base;
     uint64_t stack_low;
     uint64_t stack_top;
+    bool has_control;      /* its stack is a control stack, with a twin in the window */
+    struct control *control; /* while depth > 0 */
+    uint64_t control_base; /* of the one that it has, or had last */
+    uint64_t serial;       /* owner of control stacks: another one after a reset */
     uint64_t r15;         /* the base, if the code expects it there; else 0, and gs is set to it */
     uint64_t return_gate; /* where host calls go back through */
     uint64_t timeout_ns;

@@ -1,4 +1,5 @@
 /* One call of a sandbox, from the checks under the GIL to the result or the exception. */
+#include "enter/control.h"
 #include "enter/enter.h"
 #include "threads/signals.h"
 
@@ -104,7 +105,7 @@ static void trap_at_window(struct activation *activation, struct window_fault fa
     trap->code = (int)(fault.how >> 32);
     trap->fault_address = fault.address;
     trap->instruction_address = instruction_address;
-    trap->registers[REGISTER_RSP] = activation->rsp;
+    trap->registers[REGISTER_RSP] = tmebox_in_window(activation->instance, activation->rsp);
     activation->outcome = TRAPPED;
 }
 
@@ -123,8 +124,8 @@ void tmebox_trap_in_host(struct activation *activation, struct window_fault faul
 RARE static bool push_arguments(struct activation *activation, const uint64_t *stack, size_t stack_count) {
     const struct instance *instance = activation->instance;
     struct window_fault fault = {activation->rsp, SIGSEGV | 1 << 8 | (uint64_t)SEGV_MAPERR << 32};
-    if (activation->rsp - instance->base < TMEBOX_PRIVATE_END) {
-        fault = tmebox_window_copy((void *)activation->rsp, stack, 8 * stack_count);
+    if (activation->rsp - tmebox_stack_base(instance) < TMEBOX_PRIVATE_END) {
+        fault = tmebox_window_copy((void *)tmebox_in_window(instance, activation->rsp), stack, 8 * stack_count);
     }
     if (UNLIKELY(fault.how != 0)) {
         trap_at_window(activation, fault, activation->address);
@@ -240,6 +241,9 @@ static inline __attribute__((always_inline)) int run(struct instance *instance,
     if (UNLIKELY(!ready(instance, thread)) && (thread = prepare(instance, timeout_ns)) == NULL) {
         return -1;
     }
+    if (UNLIKELY(instance->has_control) && instance->depth == 0 && !tmebox_take_control(instance)) {
+        return -1;
+    }
     bool nested = thread->depth != 0;
     struct instance *suspended = thread->suspended;
     activation->policy = tmebox_vector_policy;
@@ -258,7 +262,8 @@ static inline __attribute__((always_inline)) int run(struct instance *instance,
         (struct watch){atomic_load_explicit(&thread->calls, memory_order_relaxed) + 1, timeout_ns, 0};
     atomic_store_explicit(&thread->calls, activation->watch.sequence, memory_order_relaxed);
 
-    uint64_t top = LIKELY(activation->depth == 1) ? instance->stack_top - TOP_RESERVE
+    uint64_t stack_top = instance->stack_top - instance->base + tmebox_stack_base(instance);
+    uint64_t top = LIKELY(activation->depth == 1) ? stack_top - TOP_RESERVE
                                                   : instance->rsp - NESTED_RESERVE;
     activation->rsp = (top - 8 * stack_count) & ~15ULL;
     /* Where there are none, the entering call pushes the return address, or traps. */
@@ -298,6 +303,9 @@ static inline __attribute__((always_inline)) int run(struct instance *instance,
         instance->depth--;
         instance->running = activation->outer_descriptors;
         instance->rsp = activation->outer_rsp;
+    }
+    if (UNLIKELY(instance->control != NULL) && instance->depth == 0) {
+        tmebox_give_control(instance);
     }
     if (LIKELY(activation->outcome == RETURNED)) {
         return 0;

@@ -2,6 +2,7 @@
  * Everything else goes to the handler that was there before.
  *
  * Handlers run on the alternate stack, always: a frame on a sandbox's stack would show it host registers. */
+#include "enter/control.h"
 #include "enter/enter.h"
 #include "enter/side.h"
 #include "heap/heap.h"
@@ -62,13 +63,20 @@ static void record(struct activation *activation, int signal, const siginfo_t *i
     for (int i = 0; i < REGISTERS; i++) {
         trap->registers[i] = (uint64_t)registers[register_order[i]];
     }
+    const struct instance *instance = activation->instance;
+    if (instance->has_control) { /* who reads this goes by offsets */
+        trap->registers[REGISTER_RSP] = tmebox_in_window(instance, trap->registers[REGISTER_RSP]);
+        if (trap->fault_address - instance->control_base < TMEBOX_STACK_TOP + TMEBOX_GUARD) {
+            trap->fault_address = tmebox_in_window(instance, trap->fault_address);
+        }
+    }
 }
 
 /* The handler runs on the sandbox's stack, because the host took the alternate one away a moment ago, between two
  * looks of this thread at it. The frame lies over the spill slots: the sandbox must not go on. */
 static bool is_astray(const struct activation *activation) {
     uint64_t here = (uint64_t)(uintptr_t)__builtin_frame_address(0);
-    return activation != NULL && here - activation->instance->base < TMEBOX_WINDOW_SIZE;
+    return activation != NULL && here - tmebox_stack_base(activation->instance) < TMEBOX_WINDOW_SIZE;
 }
 
 /* Make returning from the signal handler leave the sandbox. */

@@ -1,5 +1,6 @@
 /* Host functions: what a sandbox's call of one is to Python. The arguments, and where they are read from, are
  * untrusted; that the stack pointer is in the window was checked in hostcall.c. */
+#include "enter/control.h"
 #include "python/face.h"
 
 static bool is_trap(struct activation *activation, struct window_fault fault) {
@@ -14,7 +15,7 @@ static bool is_trap(struct activation *activation, struct window_fault fault) {
 static bool read_words(struct activation *activation, const struct signature *signature, uint64_t *words) {
     uint64_t stack[MAX_ARGUMENTS];
     if (signature->stack_count != 0) {
-        const void *from = (const void *)(activation->rsp + 8); /* above the return address */
+        const void *from = (const void *)(tmebox_in_window(activation->instance, activation->rsp) + 8); /* above the return address */
         if (is_trap(activation, tmebox_window_copy(stack, from, 8 * (size_t)signature->stack_count))) {
             return false;
         }
@@ -97,7 +98,7 @@ int tmebox_call_typed(struct activation *activation, const struct import *import
 
 int tmebox_call_raw(struct activation *activation, const struct import *import) {
     const uint64_t *in = activation->integers;
-    uint32_t stack_offset = (uint32_t)(activation->rsp + 8 - activation->instance->base);
+    uint32_t stack_offset = (uint32_t)(activation->rsp + 8 - tmebox_stack_base(activation->instance));
     PyObject *result =
         PyObject_CallFunction(import->handler, "(KKKKKK)y#I", (unsigned long long)in[0], (unsigned long long)in[1],
                               (unsigned long long)in[2], (unsigned long long)in[3], (unsigned long long)in[4],

@@ -1,4 +1,5 @@
 /* Instance: what the core knows of one sandbox. */
+#include "enter/control.h"
 #include "python/face.h"
 #include "enter/datapath.h"
 #include "python/heap.h"
@@ -25,14 +26,14 @@ static int timeout_from(double seconds, uint64_t *timeout_ns) {
 
 static int instance_init(PyObject *object, PyObject *args, PyObject *keywords) {
     static char *names[] = {"base",        "stack_low",      "stack_top", "make_trap",
-                            "base_in_r15", "checks_returns", "timeout_s", NULL};
+                            "base_in_r15", "checks_returns", "timeout_s", "has_control", NULL};
     struct instance *self = (struct instance *)object;
     unsigned long long base, stack_low, stack_top;
     PyObject *make_trap;
-    int base_in_r15 = 0, checks_returns = 1;
+    int base_in_r15 = 0, checks_returns = 1, has_control = 0;
     double seconds = 0;
-    if (!PyArg_ParseTupleAndKeywords(args, keywords, "KKKO|ppd:Instance", names, &base, &stack_low,
-                                     &stack_top, &make_trap, &base_in_r15, &checks_returns, &seconds) ||
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "KKKO|ppdp:Instance", names, &base, &stack_low,
+                                     &stack_top, &make_trap, &base_in_r15, &checks_returns, &seconds, &has_control) ||
         timeout_from(seconds, &self->timeout_ns) < 0) {
         return -1;
     }
@@ -62,7 +63,9 @@ static int instance_init(PyObject *object, PyObject *args, PyObject *keywords) {
     self->stack_low = stack_low;
     self->stack_top = stack_top;
     self->r15 = base_in_r15 ? base : 0;
-    self->return_gate = GATE_RETURN(!checks_returns ? GATE_RETURN_UNCHECKED_OFFSET
+    self->has_control = has_control;
+    self->serial = tmebox_control_owner();
+    self->return_gate = GATE_RETURN(!checks_returns || has_control ? GATE_RETURN_UNCHECKED_OFFSET
                                     : base_in_r15   ? GATE_RETURN_R15_OFFSET
                                                     : GATE_RETURN_GS_OFFSET);
     Py_INCREF(make_trap);
@@ -95,6 +98,20 @@ static PyObject *instance_lend_text_room(PyObject *object, PyObject *room) {
 static void give_text_room_back(struct instance *self) {
     self->text_size = 0;
     Py_CLEAR(self->text_room);
+}
+
+static PyObject *instance_read_control(PyObject *object, PyObject *args) {
+    unsigned long long offset, size_bytes;
+    if (!PyArg_ParseTuple(args, "KK:read_control", &offset, &size_bytes)) {
+        return NULL;
+    }
+    PyObject *bytes = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)(size_bytes < TMEBOX_STACK_TOP ? size_bytes : 0));
+    if (bytes != NULL &&
+        !tmebox_read_control((struct instance *)object, offset, PyBytes_AS_STRING(bytes), size_bytes)) {
+        Py_DECREF(bytes);
+        Py_RETURN_NONE;
+    }
+    return bytes;
 }
 
 static PyObject *instance_kill(PyObject *object, PyObject *unused) {
@@ -144,6 +161,7 @@ static PyObject *instance_revive(PyObject *object, PyObject *unused) {
         return NULL;
     }
     self->dead = self->paused = false;
+    self->serial = tmebox_control_owner(); /* its stack is zeros again, too */
     Py_RETURN_NONE;
 }
 
@@ -170,6 +188,7 @@ static PyObject *instance_reset(PyObject *object, PyObject *argument) {
         return NULL;
     }
     self->dead = self->paused = false;
+    self->serial = tmebox_control_owner(); /* its stack is zeros again, too */
     Py_RETURN_NONE;
 }
 
@@ -357,6 +376,7 @@ static void instance_dealloc(PyObject *object) {
     if (self->weak != NULL) {
         PyObject_ClearWeakRefs(object);
     }
+    tmebox_give_control(self); /* of a call that was never ended */
     instance_clear(object);
     Py_TYPE(object)->tp_free(object);
 }
@@ -376,6 +396,8 @@ static PyMethodDef instance_methods[] = {
      "write(address, data)\n\nRefused while a call runs on another thread, or is interrupted on this one."},
     {"discard", instance_discard, METH_VARARGS,
      "discard(offset, size_bytes)\n\nMake pages of the heap zero, and give their memory back; refused like write."},
+    {"read_control", instance_read_control, METH_VARARGS,
+     "read_control(offset, size_bytes) -> bytes or None\n\nOf the stack that the last call had, if it is still there."},
     {"set_imports", tmebox_set_imports, METH_O,
      "set_imports(rows)\n\n(handler, argument codes, result code) each."},
     {"call", instance_call, METH_VARARGS,

@@ -395,6 +395,7 @@ class Instance:
     @property
     def depth(self) -> int:
         """Activations of this instance now on some thread's stack."""
+    def read_control(self, offset: int, size_bytes: int) -> bytes | None: ...
     def kill(self) -> None:
         """Mark DEAD (closed) for ever. Raises the `busy` exception while a call is running."""
 

@@ -94,6 +94,7 @@ class Tenancy:
             file.base == "r15",
             file.isolation == "code+data",
             timeout_s,
+            file.base == "twin",
         )
         if share is not None:
             share.heap.attach(self.instance, share.limit_bytes)
@@ -206,6 +207,7 @@ class Tenancy:
             import_name=self._import_name,
             key_id=self.instance.key_id,
             log_check=None if self.heap is None else self.heap.log_check,
+            read_control=self.instance.read_control if self.module.file.base == "twin" else None,
         )
         trap = make_trap(around, *details)
         self._end_by(trap)

@@ -61,6 +61,14 @@ class Surroundings:
     import_name: Callable[[int, int], str]
     key_id: int = 0
     log_check: Callable[[int, int, int], Any] | None = None
+    read_control: Callable[[int, int], bytes | None] | None = None
+    """Of the control stack, by offset and size, if the sandbox has one."""
+
+    def stack(self, window: Window, offset: int, size_bytes: int) -> bytes:
+        """Where return addresses are."""
+        if self.read_control is None:
+            return _native.read(window.base + offset, size_bytes)
+        return self.read_control(offset, size_bytes) or b""
 
 
 def make_trap(
@@ -208,7 +216,7 @@ def _caller(around: Surroundings, rsp: int) -> tuple[int, int]:
     offset, window = rsp - around.base, around.hold()
     if window is None or not around.stack_low <= offset <= abi.STACK_TOP - 8:
         return abi.GATE_HOSTCALL, rsp
-    return int.from_bytes(_native.read(window.base + offset, 8), "little") - 1, rsp + 8
+    return int.from_bytes(around.stack(window, offset, 8), "little") - 1, rsp + 8
 
 
 def _failed_check(registers: bytes) -> str:
@@ -236,5 +244,5 @@ def _prepare_unwind(
     window = around.hold()
     if window is not None and start - stack_offset <= abi.STACK_REACH and start < abi.STACK_TOP:
         stack = bytes(start - stack_offset)
-        stack += _native.read(window.base + start, min(STACK_SNAPSHOT, abi.STACK_TOP - start))
+        stack += around.stack(window, start, min(STACK_SNAPSHOT, abi.STACK_TOP - start))
     return partial(text.unwinder.frames, address, stack_offset, stack, registers)
