@@ -3,6 +3,7 @@
 #include "enter/control.h"
 #include "enter/datapath.h"
 #include "enter/enter.h"
+#include "enter/returns.h"
 
 int tmebox_hostcall(struct activation *activation);
 
@@ -21,6 +22,21 @@ static int dispatch(struct activation *activation) {
     }
     /* The table cannot change while a call runs. */
     const struct import *import = &instance->imports[activation->index];
+    if (import->system && activation->integers[0] == TMEBOX_SYS_LONGJMP && instance->has_control) {
+        uint64_t arguments[2];
+        const void *from = (const void *)(instance->base + (uint32_t)activation->integers[1]);
+        struct window_fault fault = tmebox_window_copy(arguments, from, sizeof arguments);
+        if (fault.how == 0 && !tmebox_longjmp(activation, (uint32_t)arguments[0], arguments[0] >> 32)) {
+            fault = (struct window_fault){0, SIGILL | 0xff << 8 | (uint64_t)ILL_ILLTRP << 32};
+        }
+        if (fault.how != 0) {
+            tmebox_trap_in_host(activation, fault);
+            return -1;
+        }
+        activation->rax = arguments[1];
+        activation->rdx = activation->vectors[0] = activation->vectors[1] = 0;
+        return 0;
+    }
     int result = import->call(activation, import);
     if (result < 0 && activation->outcome == RETURNED) {
         activation->outcome = RAISED;

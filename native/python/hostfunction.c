@@ -1,6 +1,7 @@
 /* Host functions: what a sandbox's call of one is to Python. The arguments, and where they are read from, are
  * untrusted; that the stack pointer is in the window was checked in hostcall.c. */
 #include "enter/control.h"
+#include "enter/returns.h"
 #include "python/face.h"
 
 static bool is_trap(struct activation *activation, struct window_fault fault) {
@@ -146,7 +147,29 @@ static PyObject *remaining_time(PyObject *module, PyObject *unused) {
     return PyFloat_FromDouble(late ? 0.0 : (double)(deadline - now) * 1e-9);
 }
 
+/* For longjmp; of every text, so that nothing stays noted of one that was there before. */
+static PyObject *note_returns(PyObject *module, PyObject *args) {
+    (void)module;
+    unsigned long long start, size;
+    Py_buffer places, depths;
+    if (!PyArg_ParseTuple(args, "KKy*y*:note_returns", &start, &size, &places, &depths)) {
+        return NULL;
+    }
+    bool good = places.len == depths.len && places.len % 4 == 0;
+    if (!good) {
+        PyErr_SetString(PyExc_ValueError, "as many places as depths");
+    } else if (!tmebox_note_returns(start, start + size, places.buf, depths.buf, (size_t)places.len / 4)) {
+        good = false;
+        PyErr_NoMemory();
+    }
+    PyBuffer_Release(&places);
+    PyBuffer_Release(&depths);
+    return good ? Py_NewRef(Py_None) : NULL;
+}
+
 PyMethodDef tmebox_hostfunction_methods[] = {
+    {"note_returns", note_returns, METH_VARARGS,
+     "note_returns(start, size, places, depths)\n\nWhere calls of a text return to, and how deep its stack is there."},
     {"remaining_time", remaining_time, METH_NOARGS,
      "remaining_time() -> float | None\n\nSeconds; None outside of calls and without a limit."},
     {NULL, NULL, 0, NULL},

@@ -360,6 +360,8 @@ class GuestDescriptors:
     def set_begun(self, number: int, begun: int, /) -> None:
         """Not 0: writes are for Python until `take_begun`."""
 
+def note_returns(start: int, size: int, places: bytes, depths: bytes) -> None: ...
+
 class Instance:
     """What the core knows of one sandbox.
 

@@ -163,6 +163,9 @@ SYS_MEMORY_EXHAUSTED = 0x746D_6501
 SYS_ASSERTION_FAILED = 0x746D_6502
 """The same for assert(), before it calls abort(): offsets of the expression's and the file's text, the line,
 and the offset of the function's name. Only messages depend on it."""
+SYS_LONGJMP = 0x746D_6504
+"""By this one a program with a control stack goes back to a frame of its own: arguments are where rsp is to be, as an
+offset, in the lower half and the code's address in the upper one; and the call's result there."""
 SYS_CPU_FEATURES = 0x746D_6503
 """By this one a program learns which of the processor's features its module needs, so that they are there:
 arguments[0] is where to put words as cpuid has them, ecx of leaf 1, ebx and ecx of 7, ecx of 0x80000001."""

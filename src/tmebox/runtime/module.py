@@ -62,6 +62,7 @@ class Module(Shown):
             self._verified, self.segments = _relocate_and_verify(file, slot, self.unwinder)
             _require_entries(file, self._verified)
             _require_features(self._verified.features)
+            _native.note_returns(slot.address, len(self._verified.code), *self._verified.returns)
             CODE_REGION.place(
                 slot,
                 self._verified.code,

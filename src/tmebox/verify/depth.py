@@ -155,6 +155,12 @@ class Depths:
         index = np.searchsorted(self._starts, positions)
         return self.kind[index].astype(np.int64), self.depth[index]
 
+    def after(self, calls: Positions) -> tuple[Positions, Positions]:
+        """Where these calls return to, if there is anything, and the depth there."""
+        index = np.searchsorted(self._starts, calls)
+        index = index[index + 1 < len(self._starts)]
+        return self._starts[index + 1], self.depth[index]
+
     def needing(self, positions: Positions, wanted: Positions, why: str) -> Iterator[Problem]:
         """Those that come with another depth than what is wanted. NEVER is content with any."""
         kinds, depths = self.at(positions)

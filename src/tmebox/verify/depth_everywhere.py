@@ -26,6 +26,7 @@ class Text:
         self._starts: list[Positions] = []
         self._deepening: list[Positions] = []
         self._ends: list[_Truths] = []
+        self._found: Depths | None = None
         self._stops: list[Positions] = []
         self._writes: list[Positions] = []
         self._returns: list[Positions] = []
@@ -47,6 +48,13 @@ class Text:
         calls = np.array([form.calls for form in block.forms], bool)[kinds]
         self._calls.append(starts[calls])
         self._direct.append(np.column_stack([starts[branches], targets, calls[branches]]))
+
+    def returns(self) -> tuple[bytes, bytes]:
+        """Places that calls return to, and the depth there, once it is known to be right."""
+        if self._found is None:
+            return b"", b""
+        places, depths = self._found.after(_joined(self._calls))
+        return places.astype("<u4").tobytes(), depths.astype("<u4").tobytes()
 
     def jumps(self, positions: Positions, depth: int) -> None:
         """Jumps to computed targets, all of which need this depth."""
@@ -80,7 +88,7 @@ class Text:
         is_start = np.isin(places, starts)  # where a branch leads elsewhere, that is refused already
         places, wanted = places[is_start], wanted[is_start]
         wanted[np.isin(places, _joined(self._stops))] = NEVER  # nothing comes of arriving there
-        depths = Depths(starts, deepening, ends, places, wanted)
+        self._found = depths = Depths(starts, deepening, ends, places, wanted)
         yield from depths.moves(deepening == NEVER)
         writes = _rows(self._writes, 2)
         yield from depths.writes(writes[:, 0], writes[:, 1])

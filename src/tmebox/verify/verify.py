@@ -36,6 +36,7 @@ class VerifiedText:
     code: with the tables at its end. target_map: one byte per byte of it, TARGET_* bits; goes to
     `address + TARGET_MAP`.
     features: CPU features needed beyond x86-64's baseline, as /proc/cpuinfo spells them.
+    returns: where calls return to, from the text's start, and the stack's depth there; u32 each.
     uses_x87: some instruction changes x87 state.
     """
 
@@ -45,6 +46,7 @@ class VerifiedText:
     features: frozenset[str]
     uses_x87: bool
     instruction_count: int
+    returns: tuple[bytes, bytes] = (b"", b"")
     proof: InitVar[object] = None
 
     def __post_init__(self, proof: object) -> None:
@@ -115,6 +117,7 @@ def verify(
         features=frozenset().union(*(form.features for form in forms)),
         uses_x87=any(form.is_x87 for form in forms),
         instruction_count=walk.instruction_count,
+        returns=walk.depth.returns(),
         proof=_PROOF,
     )
 

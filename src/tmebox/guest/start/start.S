@@ -8,7 +8,7 @@
 _start:
 	xorl %ebp, %ebp
 	leaq 8(%rsp), %rdi
-	andq $-16, %rsp
+	subq $8, %rsp
 	call __tmebox_start
 	ud2
 	.size _start, .-_start

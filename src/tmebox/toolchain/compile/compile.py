@@ -13,6 +13,7 @@ from tmebox.toolchain.compile import clang, containment, gcc
 from tmebox.toolchain.compile.flags import SANDBOXED, vet, vet_define
 from tmebox.toolchain.options import CompileOptions
 from tmebox.toolchain.rewrite import frames
+from tmebox.toolchain.rewrite.replacement import Refusal
 from tmebox.toolchain.scratch import scratch_directory
 
 CODE_FLAGS = (
@@ -138,7 +139,13 @@ def _compile(
             raise SourceError(f"{source} does not compile", wrong, finished.messages)
         text = _read(run.output)
         if options.base == "twin" and mode == ["-S"]:
-            text = frames.with_twin(text, layouts)
+            try:
+                text = frames.with_twin(text, layouts)
+            except Refusal as refusal:
+                if set(frames.WITHOUT_VARIABLE_SIZES) & {*options.flags}:
+                    raise CompileError(f"{source}: {refusal}") from None
+                again = replace(options, flags=(*options.flags, *frames.WITHOUT_VARIABLE_SIZES))
+                return _compile(source, again, mode, cwd, language)
         return Compiled(text, found, opened, finished.messages)
 
 
@@ -177,6 +184,8 @@ def _options(options: CompileOptions, language: str, system: tuple[Path, ...]) -
     words += vet([options.optimize, *options.flags])
     if options.base == "r15":
         words.append(gcc.MACRO)
+    if options.base == "twin":
+        words.append(frames.MACRO)
     return words + _search(options, system)
 
 

@@ -16,6 +16,8 @@ from tmebox.toolchain.assemble import assemble
 from tmebox.toolchain.compile import clang, containment, gcc
 from tmebox.toolchain.compile.flags import SANDBOXED
 from tmebox.toolchain.libc.kept import Kept, digest
+from tmebox.toolchain.rewrite import frames
+from tmebox.toolchain.rewrite.replacement import Refusal
 from tmebox.toolchain.rewrite.rewrite import rewrite
 
 GUEST = Path(__file__).parents[2] / "guest"
@@ -179,8 +181,12 @@ def _to_assembly(source: Source, output: Path, variant: Variant) -> tuple[str, t
     assembly, listing = output.with_suffix(".s"), output.with_suffix(".d")
     if variant.base == "r15":
         search.append(gcc.MACRO)
+    if variant.base == "twin":
+        search.append(frames.MACRO)
     if variant.base == "r15" and source.path.suffix == ".c":
         _run_gcc(source.path, assembly, listing, search)
+    elif variant.base == "twin" and source.path.suffix == ".c":
+        return _on_twin(source, assembly, listing, search)
     else:
         mode = ["-E", "-P"] if source.path.suffix == ".S" else ["-S"]
         mode += ["-MD", "-MF", str(listing), "-MT", "output"]
@@ -189,6 +195,22 @@ def _to_assembly(source: Source, output: Path, variant: Variant) -> tuple[str, t
     assembly.unlink()
     listing.unlink()
     return text, opened
+
+
+def _on_twin(source: Source, assembly: Path, listing: Path, search: list[str]) -> tuple[str, tuple[str, ...]]:
+    """With constant frames; where a function's are not, with clang's own second stack for what has no size."""
+    words = [*FLAGS, *frames.FLAGS, *search, "-S", "-MD", "-MF", str(listing), "-MT", "output"]
+    for more in ((), frames.WITHOUT_VARIABLE_SIZES):
+        finished = clang.run("clang", [*words, *more, str(source.path), "-o", str(assembly)], LIMITS)
+        _require(finished)
+        text, opened = assembly.read_text(), containment.dependencies(listing.read_text())
+        assembly.unlink()
+        listing.unlink()
+        try:
+            return frames.with_twin(text, frames.layouts(finished.messages)[0]), opened
+        except Refusal as refusal:
+            why = refusal
+    raise CompileError(f"{source.name}: {why}")
 
 
 def _run_gcc(source: Path, assembly: Path, listing: Path, search: list[str]) -> None:

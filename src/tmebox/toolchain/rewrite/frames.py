@@ -26,6 +26,9 @@ FLAGS = (
     *("-mllvm", "-no-x86-call-frame-opt"),  # arguments are stored, not pushed
 )
 """What makes clang say it."""
+WITHOUT_VARIABLE_SIZES = ("-fsanitize=safe-stack",)
+"""Arrays whose size is not constant go elsewhere."""
+MACRO = "-D__tmebox_twin__"
 _RETURN_ADDRESS = 8
 _SLOT = re.compile(r"Offset: \[SP([+-]\d+)\], Type: (\w+), Align: \d+, Size: (\d+)")
 _REMARK = re.compile(r"^[^\n]*remark: \nFunction: ([^\n\[]*?)( \[-Rpass[^\n]*)?\n((?:Offset: [^\n]*\n?)*)", re.MULTILINE)

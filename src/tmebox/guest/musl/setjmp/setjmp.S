@@ -4,6 +4,7 @@
    The saved rsp is an offset and the saved pc an address, both forgeable by the program. Restoring them goes
    through what every write of rsp and every indirect jump goes through: rsp is rebased into the window, the jump
    is checked against the target map for the return bit, since setjmp returns to after a call. */
+#include "abi.h"
 	.text
 	.globl __setjmp
 	.globl _setjmp
@@ -22,10 +23,20 @@ setjmp:
 	movq %r14, 32(%rdi)
 	movq %r15, 40(%rdi)
 #endif
+#ifdef __tmebox_twin__
+	leal 8(%rsp), %edx
+	movq (%rsp), %rcx
+	shlq $32, %rcx
+	orq %rcx, %rdx
+	movq %rdx, 48(%rdi)
+	movq __safestack_unsafe_stack_ptr, %rdx
+	movq %rdx, 88(%rdi)
+#else
 	leaq 8(%rsp), %rdx
 	movq %rdx, 48(%rdi)
 	movq (%rsp), %rdx
 	movq %rdx, 56(%rdi)
+#endif
 	xorl %eax, %eax
 	ret
 	.size setjmp, .-setjmp
@@ -44,6 +55,17 @@ longjmp:
 	movq 32(%rdi), %r14
 	movq 40(%rdi), %r15
 #endif
+#ifdef __tmebox_twin__
+	movq 88(%rdi), %rdx
+	movq %rdx, __safestack_unsafe_stack_ptr
+	xorl %eax, %eax
+	cmpl $1, %esi
+	adcl %esi, %eax
+	movq %rax, 56(%rdi)
+	leaq 48(%rdi), %rsi
+	movl $TMEBOX_SYS_LONGJMP, %edi
+	jmp __tmebox_syscall
+#else
 	movq 48(%rdi), %rdx
 	movq 56(%rdi), %rcx
 	movq %rdx, %rsp
@@ -51,5 +73,6 @@ longjmp:
 	cmpl $1, %esi
 	adcl %esi, %eax
 	jmp *%rcx # LONGJMP
+#endif
 	.size longjmp, .-longjmp
 	.section .note.GNU-stack, "", @progbits

@@ -1,7 +1,4 @@
-/* int sigsetjmp(sigjmp_buf, int save): setjmp, and what setjmp's return leads to also saves or restores the mask.
-
-   With save, setjmp is called from here, so that a siglongjmp comes back here; our own return address waits in
-   the buffer at 64, and the caller's rbx at 80. */
+/* int sigsetjmp(sigjmp_buf, int save): setjmp; with save the mask is kept before, for siglongjmp to restore. */
 	.text
 	.globl sigsetjmp
 	.globl __sigsetjmp
@@ -9,19 +6,10 @@
 	.type __sigsetjmp, @function
 sigsetjmp:
 __sigsetjmp:
-	testl %esi, %esi
-	je setjmp
-	popq %rdx
-	movq %rdx, 64(%rdi)
-	movq %rbx, 80(%rdi)
-	movq %rdi, %rbx
-	call setjmp
-	movq 64(%rbx), %rdx
-	pushq %rdx
-	movq %rbx, %rdi
-	movl %eax, %esi
-	movq 80(%rbx), %rbx
-	.hidden __sigsetjmp_tail
-	jmp __sigsetjmp_tail
+	pushq %rdi
+	.hidden __tmebox_keep_mask
+	call __tmebox_keep_mask
+	popq %rdi
+	jmp setjmp
 	.size sigsetjmp, .-sigsetjmp
 	.section .note.GNU-stack, "", @progbits

@@ -1,0 +1,13 @@
+/* Where calls return to: see returns.c. */
+#ifndef TMEBOX_RETURNS_H
+#define TMEBOX_RETURNS_H
+
+#include "enter/enter.h"
+
+/* For a text in [start, end): places relative to its start, ascending. False: no memory. */
+bool tmebox_note_returns(uint64_t start, uint64_t end, const uint32_t *places, const uint32_t *depths, size_t count);
+
+/* Lets a host call return to `address` with rsp at this offset. False: there is no such frame. */
+bool tmebox_longjmp(struct activation *activation, uint64_t offset, uint64_t address);
+
+#endif
