@@ -105,8 +105,14 @@ def language_of(source: Path) -> str:
 
 
 def _compile(
-    source: Path, options: CompileOptions, mode: list[str], cwd: Path | None, language: str
+    source: Path,
+    options: CompileOptions,
+    mode: list[str],
+    cwd: Path | None,
+    language: str,
+    more: tuple[str, ...] = (),
 ) -> Compiled:
+    """more: flags of our own."""
     system = system_include_dirs(options)
     search = [path.parent if flag in _FILE_FLAGS else path for flag, path in options.search]
     given = (*options.include_dirs, *search, *options.readable_dirs)
@@ -121,7 +127,7 @@ def _compile(
         if mode == ["-S"] and _is_unoptimized(words):
             words += ["-O1", "-include", str(clang.own_include_dir() / "tmebox_unoptimized.h")]
         if options.base == "twin" and mode == ["-S"]:
-            words += frames.FLAGS
+            words += [*frames.FLAGS, *more]
         run = _Run([*words, str(source)], options, scratch, cwd)
         finished = run.go()
         opened = run.opened()
@@ -142,10 +148,9 @@ def _compile(
             try:
                 text = frames.with_twin(text, layouts)
             except Refusal as refusal:
-                if set(frames.WITHOUT_VARIABLE_SIZES) & {*options.flags}:
+                if more:
                     raise CompileError(f"{source}: {refusal}") from None
-                again = replace(options, flags=(*options.flags, *frames.WITHOUT_VARIABLE_SIZES))
-                return _compile(source, again, mode, cwd, language)
+                return _compile(source, options, mode, cwd, language, frames.WITHOUT_VARIABLE_SIZES)
         return Compiled(text, found, opened, finished.messages)
 
 
