@@ -389,6 +389,7 @@ class Instance:
         base_in_r15: bool = False,
         checks_returns: bool = True,
         timeout_s: float = 0.0,
+        has_control: bool = False,
     ) -> None: ...
     base: int
     timeout_s: float  # 0.0: none

@@ -63,10 +63,11 @@ TARGET_R15_SHIFT = 3
 which code that uses gs may change, so neither kind of code can ever arrive in the other."""
 TARGET_SHIFTS = {"gs": 0, "r15": TARGET_R15_SHIFT, "twin": 0}
 LABEL_MARKS = (0x01, 0x04, 0x05, 0x40, 0x41, 0x44, 0x45, 0x80, 0x81, 0x84, 0x85, 0xC0, 0xC1, 0xC4, 0xC5)
-"""With a control stack: what the target map says of a label, by its depth. No check for a function is satisfied
-by one of them, and no check of code with its base in r15."""
+"""With a control stack: what the target map says of a label, by its depth. No check for a function is
+satisfied by one of them, and no check of code with its base in r15."""
 LABEL_DEPTHS = (0, 8, 24, 40, 56, 72, 104, 136, 168, 232, 296, 424, 808, 1576, 4136)
-"""The depths that labels can have which jumps to computed targets may reach: LABEL_MARKS[n] is for LABEL_DEPTHS[n]."""
+"""The depths that labels can have which jumps to computed targets may reach: LABEL_MARKS[n] is for
+LABEL_DEPTHS[n]."""
 
 HOLDS_BASE = 64
 """A fact about a register, as module files claim it: it holds the window's base. Facts from 0 to 32 say that
@@ -164,8 +165,8 @@ SYS_ASSERTION_FAILED = 0x746D_6502
 """The same for assert(), before it calls abort(): offsets of the expression's and the file's text, the line,
 and the offset of the function's name. Only messages depend on it."""
 SYS_LONGJMP = 0x746D_6504
-"""By this one a program with a control stack goes back to a frame of its own: arguments are where rsp is to be, as an
-offset, in the lower half and the code's address in the upper one; and the call's result there."""
+"""By this one a program with a control stack goes back to a frame of its own: arguments are where rsp is to
+be, as an offset, in the lower half and the code's address in the upper one; and the call's result there."""
 SYS_CPU_FEATURES = 0x746D_6503
 """By this one a program learns which of the processor's features its module needs, so that they are there:
 arguments[0] is where to put words as cpuid has them, ecx of leaf 1, ebx and ecx of 7, ecx of 0x80000001."""

@@ -1,20 +1,21 @@
 """Rule `stack-depth-known`: where rsp stands, so that returns need no check.
 
 For texts whose stack is the control stack, which no address in the window reaches. A function is entered with
-rsp at its return address, which is depth 0. From there on each instruction that moves rsp moves it by a constant,
-so that the depth, by how much rsp is below the return address, is known everywhere:
+rsp at its return address, which is depth 0. From there on each instruction that moves rsp moves it by a
+constant, so that the depth, by how much rsp is below the return address, is known everywhere:
 
 - a direct call's target, and what the target map calls a function, has depth 0;
-- other places that direct branches and tables lead to have the depth that is claimed for them: the last claim at or
-  before the place, since most of a function has one depth. Nobody believes a claim: whoever arrives must have it;
+- other places that direct branches and tables lead to have the depth that is claimed for them: the last claim
+  at or before the place, since most of a function has one depth. Nobody believes a claim: whoever arrives
+  must have it;
 - after a call the depth is what it was before, since whatever was called has returned.
 
-What follows is that a return address stays what the call pushed. Nothing writes through rsp at or above it, rsp never
-comes above it, and `ret`, like every jump to a function, needs depth 0. So each `ret` returns to its call.
+What follows is that a return address stays what the call pushed. Nothing writes through rsp at or above it,
+rsp never comes above it, and `ret`, like every jump to a function, needs depth 0. So each `ret` returns to
+its call.
 
-Where nothing is claimed the depth is not known, which is fine for who does not need it. Nor is it known at an `hlt`
-or `ud2`, whatever is claimed: failed checks of several functions branch there.
-"""
+Where nothing is claimed the depth is not known, which is fine for who does not need it. Nor is it known at an
+`hlt` or `ud2`, whatever is claimed: failed checks of several functions branch there."""
 
 from __future__ import annotations
 
@@ -77,7 +78,8 @@ def written_up_to(decoded: Decoded) -> int | None:
 
 
 class Claims(NamedTuple):
-    """Positions of the text, ascending, and the depth that places from there on have, up to the next claim."""
+    """Positions of the text, ascending, and the depth that places from there on have, up to the next
+    claim."""
 
     positions: Positions
     depths: Positions
@@ -99,8 +101,8 @@ class Claims(NamedTuple):
 
 
 class Branches(NamedTuple):
-    """Direct ones: where they stand, where they lead, and whether they are calls. Targets outside the text are
-    gates."""
+    """Direct ones: where they stand, where they lead, and whether they are calls. Targets outside the text
+    are gates."""
 
     positions: Positions
     targets: Positions
@@ -128,8 +130,8 @@ class Depths:
     def __init__(
         self, starts: Positions, deepening: Positions, ends: _Truths, places: Positions, depths: Positions
     ):
-        """starts, deepening, ends: of all instructions, in order. places, depths: where control may arrive, in
-        order, and the depth it has there; NEVER: not known."""
+        """starts, deepening, ends: of all instructions, in order. places, depths: where control may arrive,
+        in order, and the depth it has there; NEVER: not known."""
         self._starts = starts
         self._deepening = np.where(deepening == NEVER, 0, deepening)
         count = len(starts)
@@ -189,7 +191,7 @@ class Depths:
                 if unknown[index]
                 else _described(self.kind[index], 0)
                 if self.kind[index] != _KNOWN
-                else f"it moves rsp to {depth} bytes below the return address, which is not in [0, {DEEPEST:#x}]"
+                else f"it moves rsp to {depth} bytes below the return address, not in [0, {DEEPEST:#x}]"
             )
             yield int(self._starts[index]), why
 

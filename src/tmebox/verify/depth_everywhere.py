@@ -68,8 +68,8 @@ class Text:
         table_jumps: TableJumps,
         entries: Positions,
     ) -> Iterator[Problem]:
-        """functions, labels: positions that the target map says are such. claims: well formed. entries: of the
-        text's tables, all of them starts of instructions."""
+        """functions, labels: positions that the target map says are such. claims: well formed. entries: of
+        the text's tables, all of them starts of instructions."""
         starts = _joined(self._starts)
         if not len(starts):
             return

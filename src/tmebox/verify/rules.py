@@ -42,8 +42,8 @@ STRING_INSTRUCTION_REBASED = "string-instruction-rebased"
 """`stos` and `movs` stand at the end of the sequence that turns their pointers into window addresses."""
 
 STACK_DEPTH_KNOWN = "stack-depth-known"
-"""On the control stack: wherever rsp is moved or written through, and wherever control goes to or returns, it is
-known how far below the function's return address rsp is; and nothing but calls writes at or above that address."""
+"""On the control stack: wherever rsp is moved or written through, and wherever control goes to or returns, it
+is known how far below the function's return address rsp is; and nothing but calls writes at or above it."""
 
 RETURN_CHECKED = "return-checked"
 """`ret` stands at the end of the sequence that checks its target."""

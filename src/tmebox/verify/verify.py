@@ -72,14 +72,13 @@ def verify(
 ) -> VerifiedText:
     """Prove that `code` is confined when it runs at `address`, or raise VerificationError.
 
-    base: where the code has its window's base, "gs" or "r15".
-    functions, labels: addresses claimed as targets of indirect branches. table_entries: how many addresses of
-    8 bytes `code` ends with, for jumps to read. fact_places, facts: claims about registers: at each address,
-    register number << 8 | fact (see `facts`), in the order of address and register. depth_places, depths: claims
-    about the stack (see `depth`), from each address on, ascending. gates: addresses outside
-    the text that direct branches may go to. isolation "data" trusts the compiler with control flow: returns
-    and indirect branches need no check, and no other text may enter this one (an empty target map).
-    locate: gives the source place of an address, for messages only.
+    base: where the code has its window's base, "gs" or "r15". functions, labels: addresses claimed as targets
+    of indirect branches. table_entries: how many addresses of 8 bytes `code` ends with, for jumps to read.
+    fact_places, facts: claims about registers: at each address, register number << 8 | fact (see `facts`), in
+    the order of address and register. depth_places, depths: claims about the stack (see `depth`), from each
+    address on, ascending. gates: addresses outside the text that direct branches may go to. isolation "data"
+    trusts the compiler with control flow: returns and indirect branches need no check, and no other text may
+    enter this one (an empty target map). locate: gives the source place of an address, for messages only.
 
     Raises VerificationError with every violation (the first MOST_VIOLATIONS), ValueError for a base or an
     isolation that does not exist, or more table entries than fit.

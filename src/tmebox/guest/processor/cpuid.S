@@ -14,10 +14,10 @@ __tmebox_cpuid:
 	movl	%ecx, %esi
 	leaq	(%rsp), %rdx
 	callq	__tmebox_answer_cpuid
-	movl	(%rsp), %eax
-	movl	4(%rsp), %ebx
-	movl	8(%rsp), %ecx
-	movl	12(%rsp), %edx
+	movl	(%esp), %eax
+	movl	4(%esp), %ebx
+	movl	8(%esp), %ecx
+	movl	12(%esp), %edx
 	addq	$16, %rsp
 	GIVE_BACK
 	retq

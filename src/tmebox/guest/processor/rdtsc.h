@@ -1,7 +1,8 @@
 /* NAME and NAMEP: what the rewriter calls in the place of rdtsc and rdtscp. A sandbox is not shown the processor's
    counter: it gets its clock's nanoseconds. They overwrite rax and rdx (NAMEP also rcx), r11 and the flags.
 
-   Before it is included: NAME and NAMEP, STORE and LOAD for a vector register, and its SIZE in bytes. */
+   Before it is included: NAME and NAMEP, STORE and LOAD for a vector register, its SIZE in
+   bytes, and FRAME: VECTORS and 16 of them. */
 
 #define CLOCK_GETTIME 228
 #define CLOCK_MONOTONIC 1
@@ -26,21 +27,21 @@ NAMEP:
 	.type	NAME, @function
 NAME:
 	KEEP
-	subq	$(VECTORS + 16 * SIZE), %rsp
-	movq	$CLOCK_MONOTONIC, 16(%rsp)
+	subq	$FRAME, %rsp
+	movq	$CLOCK_MONOTONIC, 16(%esp)
 	leaq	(%rsp), %rdi
-	movq	%rdi, 24(%rsp)
+	movq	%rdi, 24(%esp)
 	EACH(STORE)
 	movl	$CLOCK_GETTIME, %edi
 	leaq	16(%rsp), %rsi
 	callq	__tmebox_syscall
 	EACH(LOAD)
-	imulq	$1000000000, (%rsp), %rax
-	addq	8(%rsp), %rax
+	imulq	$1000000000, (%esp), %rax
+	addq	8(%esp), %rax
 	movq	%rax, %rdx
 	shrq	$32, %rdx
 	movl	%eax, %eax
-	addq	$(VECTORS + 16 * SIZE), %rsp
+	addq	$FRAME, %rsp
 	GIVE_BACK
 	retq
 	.size	NAME, .-NAME

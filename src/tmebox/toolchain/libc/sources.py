@@ -198,7 +198,7 @@ def _to_assembly(source: Source, output: Path, variant: Variant) -> tuple[str, t
 
 
 def _on_twin(source: Source, assembly: Path, listing: Path, search: list[str]) -> tuple[str, tuple[str, ...]]:
-    """With constant frames; where a function's are not, with clang's own second stack for what has no size."""
+    """With constant frames; where they are not, with clang's second stack for what has no size."""
     words = [*FLAGS, *frames.FLAGS, *search, "-S", "-MD", "-MF", str(listing), "-MT", "output"]
     for more in ((), frames.WITHOUT_VARIABLE_SIZES):
         finished = clang.run("clang", [*words, *more, str(source.path), "-o", str(assembly)], LIMITS)

@@ -20,7 +20,8 @@ def collected(data: bytes, low: int, high: int) -> tuple[Addresses, NDArray[np.u
 
 
 def collected_depths(data: bytes, low: int, high: int) -> tuple[Addresses, NDArray[np.uint32]]:
-    """Places and depths of a linked section, by place; only those that say something else than the one before."""
+    """Places and depths of a linked section, by place; only those that say something else than the one
+    before."""
     whole = len(data) // _ENTRY.itemsize * _ENTRY.itemsize
     rows = np.unique(np.frombuffer(data[:whole], dtype=_ENTRY))
     rows = rows[(rows["place"] >= low) & (rows["place"] < high)]

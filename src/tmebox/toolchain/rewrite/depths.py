@@ -82,7 +82,9 @@ class _Depths:
         return text + "\n" + depth_claims(claims) if claims else text
 
     def _claims(self) -> Iterator[tuple[str, int]]:
-        arrivals = self._graph.arrivals() | {name for labels in self._listing.tables.values() for name in labels}
+        arrivals = self._graph.arrivals() | {
+            name for labels in self._listing.tables.values() for name in labels
+        }
         for index, names in sorted(self._labels.items()):
             stops = MNEMONICS[self._listing.instructions[index].mnemonic].kind is Kind.STOP
             if stops or index in self._called or index not in self._depth:
@@ -108,8 +110,11 @@ class _Depths:
         self._follow(waiting)
         waiting = [
             (index, depth)
-            for index, depth in ((listing.labels[name], self._around(listing.labels[name])) for name in listing.open
-                                 if name in listing.labels and name.startswith("."))
+            for index, depth in (
+                (listing.labels[name], self._around(listing.labels[name]))
+                for name in listing.open
+                if name in listing.labels and name.startswith(".")
+            )
             if depth is not None
         ]
         self._follow(waiting)
@@ -137,7 +142,10 @@ class _Depths:
                     waiting.append((target, depth))
                 moved = deepening(listing.instructions[index])
                 if moved is None:
-                    raise Refusal(f"`{str(listing.instructions[index]).strip()}`: moves the stack pointer by what is not a constant")
+                    raise Refusal(
+                        f"`{str(listing.instructions[index]).strip()}`: "
+                        "moves the stack pointer by what is not a constant"
+                    )
                 depth += moved
                 if not graph.runs_into(index, index + 1):
                     following = graph._following[index] if graph.flows[index].falls_through else -1
@@ -154,5 +162,3 @@ class _Depths:
         for name in self._listing.tables.get(self._listing.through.get(index, ""), ()):
             if name in self._listing.labels:
                 yield self._listing.labels[name]
-
-

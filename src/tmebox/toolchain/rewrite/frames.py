@@ -1,15 +1,16 @@
-"""Which stack accesses of a compiler's functions go to the control stack, and which to its twin in the window.
+"""Which stack accesses of a compiler's functions go to the control stack, and which to its twin in the
+window.
 
-rsp points into the control stack, which nothing but rsp reaches. At the same offset in the window lies the stack's
-twin. What only its own function can name, by a constant distance from rsp, stays where rsp points: what registers
-were saved and spilled. Objects, whose addresses may be taken, and arguments are in the twin: their addresses are the
-lower 32 bits of rsp plus a constant, as `lea` gives them anyway, and each access to them goes there, too:
+rsp points into the control stack, which nothing but rsp reaches. At the same offset in the window lies the
+stack's twin. What only its own function can name, by a constant distance from rsp, stays where rsp points:
+what registers were saved and spilled. Objects, whose addresses may be taken, and arguments are in the twin:
+their addresses are the lower 32 bits of rsp plus a constant, as `lea` gives them anyway, and each access to
+them goes there, too:
 
     movq %rax, 16(%rsp)   →   movq %rax, 16(%esp)     which becomes %gs:16(%esp)
 
-What lies where in a frame the compiler says itself, in remarks (`stack-frame-layout`), by distance from the return
-address; how far that is from rsp, its `.cfi_` directives do.
-"""
+What lies where in a frame the compiler says itself, in remarks (`stack-frame-layout`), by distance from the
+return address; how far that is from rsp, its `.cfi_` directives do."""
 
 from __future__ import annotations
 
@@ -23,7 +24,7 @@ from tmebox.toolchain.rewrite.replacement import Refusal
 
 FLAGS = (
     *("-Rpass-analysis=stack-frame-layout", "-fno-caret-diagnostics", "-fasynchronous-unwind-tables"),
-    *("-mllvm", "-no-x86-call-frame-opt"),  # arguments are stored, not pushed
+    *("-mllvm", "-no-x86-call-frame-opt"),  # it stores arguments, and does not push them
 )
 """What makes clang say it."""
 WITHOUT_VARIABLE_SIZES = ("-fsanitize=safe-stack",)
@@ -31,7 +32,9 @@ WITHOUT_VARIABLE_SIZES = ("-fsanitize=safe-stack",)
 MACRO = "-D__tmebox_twin__"
 _RETURN_ADDRESS = 8
 _SLOT = re.compile(r"Offset: \[SP([+-]\d+)\], Type: (\w+), Align: \d+, Size: (\d+)")
-_REMARK = re.compile(r"^[^\n]*remark: \nFunction: ([^\n\[]*?)( \[-Rpass[^\n]*)?\n((?:Offset: [^\n]*\n?)*)", re.MULTILINE)
+_REMARK = re.compile(
+    r"^[^\n]*remark: \nFunction: ([^\n\[]*?)( \[-Rpass[^\n]*)?\n((?:Offset: [^\n]*\n?)*)", re.MULTILINE
+)
 _STACK = re.compile(r"(-?\d+)?\(%rsp(,[^)]*)?\)")
 _LABEL = re.compile(r'("[^"]+"|[\w.$@]+):')
 _TYPE = re.compile(r'\t\.type\t("[^"]+"|[^,]+),\s*@function')
@@ -72,7 +75,8 @@ def with_twin(text: str, found: Mapping[str, Layout]) -> str:
     pads = _pads(lines)
     name, layout, depth, pad = "", Layout(), 0, 0
     kept: list[int] = []
-    for line in lines:
+    for original in lines:
+        line = original
         if line.startswith("\t.cfi_"):
             if match := _OFFSET.match(line):
                 depth = int(match[1]) - _RETURN_ADDRESS
@@ -109,7 +113,9 @@ def _placed(line: str, layout: Layout, depth: int, pad: int) -> str:
     moved = displacement + pad if offset >= _RETURN_ADDRESS else displacement
     keeps = match[2] is None and (layout.keeps_register(offset) or 0 <= offset < _RETURN_ADDRESS)
     register = "%rsp" if keeps or line.startswith("\tlea") else "%esp"
-    index = (match[2] or "").replace("%r", "%r") if register == "%rsp" else _narrow(match[2] or "")
+    index = match[2] or ""
+    if register == "%esp":
+        index = _narrow(index)
     return f"{line[: match.start()]}{moved or ''}({register}{index}){line[match.end() :]}"
 
 
@@ -138,7 +144,9 @@ def _pads(lines: list[str]) -> dict[str, int]:
         elif (match := _LABEL.match(line)) and match[1] in functions:
             name, depth = match[1], 0
         elif _INDIRECT.match(line):
-            wanted = next((known for known in LABEL_DEPTHS if known >= depth and (known - depth) % 16 == 0), None)
+            wanted = next(
+                (known for known in LABEL_DEPTHS if known >= depth and (known - depth) % 16 == 0), None
+            )
             if wanted is None:
                 raise Refusal(f"{name}: jumps to labels from a frame of {depth} bytes")
             if wanted != depth:
