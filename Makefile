@@ -20,7 +20,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
 TRIES := 3
 PARALLEL := -n auto --dist loadfile
-FAST_ONLY := $(if $(FAST),-m 'not soak and not packaging and not network and not slow')
+FAST_ONLY := $(if $(FAST),-m 'not soak and not packaging and not machines and not network and not slow')
 
 NATIVE := setup.py $(filter-out native/abi.h,$(wildcard native/*.[chS] native/*/*.[chS])) src/tmebox/abi.py
 
