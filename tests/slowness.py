@@ -1,23 +1,29 @@
 """Which tests are slow, by measurement: those that `slow_tests.txt` names get the mark `slow`.
 
-`pytest --record-slow` brings the file up to date for the tests that it runs. Slow are those that took
-LIMIT_CPU_S of processor time, children included, or LIMIT_WALL_S in all.
+`pytest --record-slow` brings the file up to date for the tests that it runs. Slow are functions whose cases
+take LIMIT_CPU_S of processor time on average, children included, or LIMIT_WALL_S in all once.
 """
 
 from __future__ import annotations
 
 import os
+from collections import defaultdict
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-LIMIT_CPU_S = 0.15
-LIMIT_WALL_S = 0.75
+LIMIT_CPU_S = 0.05
+LIMIT_WALL_S = 2.0
 NAMES = Path(__file__).with_name("slow_tests.txt")
 BEGUN = pytest.StashKey[os.times_result]()
 SPENT = "seconds of the processor, and in all"
+
+
+def function_of(node: str) -> str:
+    """A test's name without its case."""
+    return node.partition("[")[0]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -32,7 +38,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     slow = set(NAMES.read_text().splitlines())
     for item in items:
-        if item.nodeid in slow:
+        if function_of(item.nodeid) in slow:
             item.add_marker(pytest.mark.slow)
 
 
@@ -56,14 +62,19 @@ class Recorder:
     """Where the reports of all workers arrive."""
 
     def __init__(self) -> None:
-        self.is_slow: dict[str, bool] = {}
+        self.spent: dict[str, tuple[float, float]] = {}
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         spent: Any = dict(report.user_properties)[SPENT]
-        cpu_s, wall_s = spent
-        self.is_slow[report.nodeid] = cpu_s >= LIMIT_CPU_S or wall_s >= LIMIT_WALL_S
+        self.spent[report.nodeid] = spent
 
     def pytest_sessionfinish(self) -> None:
-        before = set(NAMES.read_text().splitlines())
-        slow = {name for name, is_slow in self.is_slow.items() if is_slow}
-        NAMES.write_text("".join(f"{name}\n" for name in sorted(before - self.is_slow.keys() | slow)))
+        cases: defaultdict[str, list[tuple[float, float]]] = defaultdict(list)
+        for node, spent in self.spent.items():
+            cases[function_of(node)].append(spent)
+        slow = set(NAMES.read_text().splitlines()) - cases.keys()
+        for name, times in cases.items():
+            mean_cpu_s = sum(cpu_s for cpu_s, _ in times) / len(times)
+            if mean_cpu_s >= LIMIT_CPU_S or max(wall_s for _, wall_s in times) >= LIMIT_WALL_S:
+                slow.add(name)
+        NAMES.write_text("".join(f"{name}\n" for name in sorted(slow)))

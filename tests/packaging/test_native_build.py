@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ CORE = ROOT / "native"
 
 COMPILER = """#!{python}
 import sys
+import sysconfig
 from pathlib import Path
 with open({log!r}, "a") as log:
     print(*sys.argv[1:], sep="\\t", file=log)
@@ -62,3 +64,18 @@ def test_every_file_of_the_core_is_compiled(compiler: Path, variable: str) -> No
     commands = compiled(compiler, variable, "")
     assert sorted(arguments[arguments.index("-c") + 1] for arguments in commands) == sorted(sources)
     assert all("-O2" in arguments for arguments in commands)
+
+
+def test_the_toolchain_s_compiler_has_nothing_to_say_about_the_core() -> None:
+    """It builds the core where there is no other, and takes for errors what others only warn of."""
+    sources = sorted(CORE.rglob("*.c"))
+    include = sysconfig.get_path("include")
+    done = subprocess.run(
+        [sys.executable, "-m", "ziglang", "cc", "-fsyntax-only", "-std=gnu11", "-Wall", "-Wextra", "-Werror"]
+        + ["-Inative", f"-I{include}", *sources],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
