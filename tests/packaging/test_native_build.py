@@ -9,10 +9,22 @@ import sysconfig
 from pathlib import Path
 
 import pytest
+import ziglang
 
 ROOT = Path(__file__).parents[2]
 SETUP = ROOT / "setup.py"
 CORE = ROOT / "native"
+
+ZIG = Path(ziglang.__file__).parent / "lib"
+HEADERS = [
+    "include",
+    *(
+        f"libc/include/{name}"
+        for name in ("x86-linux-gnu", "generic-glibc", "x86-linux-any", "any-linux-any")
+    ),
+]
+CLANG = [sys.executable, "-m", "ziglang", "clang", "--target=x86_64-linux-gnu", "-nostdinc", "-fsyntax-only"]
+CLANG += [f"-isystem{ZIG / name}" for name in HEADERS]
 
 COMPILER = """#!{python}
 import sys
@@ -71,8 +83,7 @@ def test_the_toolchain_s_compiler_has_nothing_to_say_about_the_core() -> None:
     sources = sorted(CORE.rglob("*.c"))
     include = sysconfig.get_path("include")
     done = subprocess.run(
-        [sys.executable, "-m", "ziglang", "cc", "-fsyntax-only", "-std=gnu11", "-Wall", "-Wextra", "-Werror"]
-        + ["-Inative", f"-I{include}", *sources],
+        [*CLANG, "-std=gnu11", "-Wall", "-Wextra", "-Werror", "-Inative", f"-I{include}", *sources],
         cwd=ROOT,
         capture_output=True,
         text=True,
