@@ -370,7 +370,15 @@ class Python(Shown):
 
     def close(self) -> None:
         """Idempotent. Raises SandboxBusy while it runs."""
-        self.sandbox.close()
+        if not self._busy.acquire(blocking=False):
+            raise SandboxBusy("the interpreter runs")
+        try:
+            # With nothing that looks into it, the window keeps its pages for the next interpreter.
+            self.mailbox = memoryview(bytearray(wire.MAILBOX_SIZE))
+            self.arrays.forget()
+            self.sandbox.close()
+        finally:
+            self._busy.release()
 
     def __enter__(self) -> Self:
         return self
