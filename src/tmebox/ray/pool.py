@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from concurrent.futures import Future, wait as wait_for
+from collections.abc import Iterable
+from concurrent.futures import Future
+from concurrent.futures import wait as wait_for
 from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -15,6 +16,7 @@ from tmebox.errors import SandboxClosed
 from tmebox.ray.errors import RemoteTraceback, WorkerLost
 from tmebox.ray.source import portable, source_of
 from tmebox.ray.worker import Failed, Parcel, Task, perform
+from tmebox.runtime.layout import parse_size
 from tmebox.runtime.pool.mapping import mapped
 from tmebox.runtime.pool.permits import settled
 from tmebox.runtime.pool.results import AsyncResults, Results
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
     import tmebox
     from tmebox.python import PythonSnapshot
+    from tmebox.runtime.option_types import Size
 
 LOST = (
     exceptions.WorkerCrashedError,
@@ -38,7 +41,7 @@ def pool(
     source: tmebox.Module | tmebox.Snapshot | PythonSnapshot,
     *,
     cpus: float = 1.0,
-    memory: int | None = None,
+    reserved_memory: Size | None = None,
     retries: int = 0,
     trust_compiler: bool = False,
     **options: Any,
@@ -46,14 +49,15 @@ def pool(
     """A pool of tasks that each start in the state of `source`, on any machine of the cluster. Connects to
     Ray as `ray.init()` does, where the program has not.
 
-    cpus, memory: what Ray sets aside for each task, where it places it; memory in bytes, default: all that
-    one may use. retries: how often a task may be begun again whose worker was lost: it may then have run
-    more than once. options: those of `Sandbox`, or of `Python` for a PythonSnapshot; functions among them
-    are pickled, and run on the worker. trust_compiler: needed for modules of isolation "data".
+    cpus, reserved_memory: what Ray sets aside for each task, where it places it; memory as "64MiB" or in
+    bytes, default: all that one may use. retries: how often a task may be begun again whose worker was lost:
+    it may then have run more than once. options: those of `Sandbox`, or of `Python` for a PythonSnapshot;
+    functions among them are pickled, and run on the worker. trust_compiler: needed for modules of isolation
+    "data".
 
     Makes one sandbox here at once, so that options that do not fit show here. Raises TypeError, ValueError,
     LimitError, ModuleError, a Trap."""
-    return RayPool(source, cpus, memory, retries, trust_compiler, options)
+    return RayPool(source, cpus, reserved_memory, retries, trust_compiler, options)
 
 
 class RayPool:
@@ -67,7 +71,7 @@ class RayPool:
         self,
         source: tmebox.Module | tmebox.Snapshot | PythonSnapshot,
         cpus: float,
-        memory: int | None,
+        reserved_memory: Size | None,
         retries: int,
         trust_compiler: bool,
         options: dict[str, Any],
@@ -80,7 +84,9 @@ class RayPool:
         given = portable(found.options, cloudpickle.dumps)
         if not ray.is_initialized():
             ray.init()
-        self.memory_bytes = found.most_bytes if memory is None else memory
+        self.memory_bytes = found.most_bytes
+        if reserved_memory is not None:
+            self.memory_bytes = parse_size(reserved_memory, "reserved_memory")
         self.retries = retries
         self.threads = max(1, int(ray.cluster_resources().get("CPU", 1) / cpus))
         """Tasks that the cluster runs at a time, by its processors now."""

@@ -53,11 +53,13 @@ def source_of(
     if module.file.isolation != "code+data":
         if not trust_compiler:
             raise TypeError(
-                f"a module with isolation {module.file.isolation!r} trusts its compiler: say that workers may, "
-                "too, by trust_compiler=True"
+                f"a module with isolation {module.file.isolation!r} trusts its compiler: say that workers "
+                "may, too, by trust_compiler=True"
             )
         key = secrets.token_bytes(32)
-    return Source(module.to_bytes(), given.to_bytes(key=key), given.options, given.template.contents.layout, key)
+    return Source(
+        module.to_bytes(), given.to_bytes(key=key), given.options, given.template.contents.layout, key
+    )
 
 
 def portable(options: Mapping[str, Any], dumps: Callable[[Any], bytes]) -> dict[str, Any]:

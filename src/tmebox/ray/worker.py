@@ -68,7 +68,9 @@ def _unpacked(parcel: Parcel) -> Run:
 
 def _interpret(snapshot: PythonSnapshot, function: Task, arguments: tuple[Any, ...]) -> Any:
     with snapshot.spawn() as python:
-        return python.call(function, *arguments) if isinstance(function, str) else function(python, *arguments)
+        return (
+            python.call(function, *arguments) if isinstance(function, str) else function(python, *arguments)
+        )
 
 
 def _kept(kept: OrderedDict[Any, Any], key: Any, make: Callable[[], Any]) -> Any:
