@@ -57,6 +57,11 @@ def with_depths(text: str) -> str:
     return _Depths(listing).text()
 
 
+def _is_function(name: str) -> bool:
+    """Or a label of the program's own assembly: neither a compiler's label nor a number."""
+    return not name.startswith(".") and not name[0].isdigit()
+
+
 class _Depths:
     def __init__(self, listing: Listing) -> None:
         self._listing = listing
@@ -87,7 +92,10 @@ class _Depths:
         }
         for index, names in sorted(self._labels.items()):
             stops = MNEMONICS[self._listing.instructions[index].mnemonic].kind is Kind.STOP
-            if stops or index in self._called or index not in self._depth:
+            if stops or index not in self._depth:
+                continue
+            if index in self._called:  # for who jumps there; and what was claimed before ends
+                yield names[0], 0
                 continue
             for name in names:
                 if name in arrivals and not name[0].isdigit():
@@ -97,7 +105,7 @@ class _Depths:
         listing, graph = self._listing, self._graph
         waiting: list[tuple[int, int]] = []
         for name, index in listing.labels.items():
-            if not name.startswith("."):
+            if _is_function(name):
                 self._called.add(index)
                 waiting.append((index, 0))
         for index, instruction in enumerate(listing.instructions):
