@@ -24,6 +24,8 @@ SUBJECT: dict[str, Any] = {
     "table_entries": 0,
     "fact_places": NOTHING,
     "facts": NOTHING,
+    "depth_places": NOTHING,
+    "depths": NOTHING,
     "base": "gs",
     "isolation": "data",
 }
@@ -50,6 +52,7 @@ def test_the_same_text_is_verified_once() -> None:
         {"labels": np.array([ADDRESS])},
         {"functions": NOTHING, "labels": np.array([ADDRESS])},
         {"functions": NOTHING, "fact_places": np.array([ADDRESS]), "facts": np.array([32])},
+        {"depth_places": np.array([ADDRESS]), "depths": np.array([8])},
         {"base": "r15"},
         {"code": TEXT + ADDRESS.to_bytes(8, "little"), "table_entries": 1},
     ],

@@ -364,11 +364,9 @@ class _Walk:
         self.claim_labels(np.fromiter(labels, np.int64), claims)
         entries = (np.frombuffer(self.tables, "<u8") - np.uint64(self.address)).astype(np.int64)
         jumps = np.concatenate([np.empty((0, 3), np.int64), *self.table_jumps]).T
-        marked = np.flatnonzero(self.target_map).astype(np.int64)
-        problems = self.depth.problems(
-            functions, np.setdiff1d(marked, functions), claims, TableJumps(*jumps), entries
-        )
-        for position, reason in problems:
+        marked = np.setdiff1d(np.flatnonzero(self.target_map), functions)
+        found = self.depth.problems(functions, marked, claims, TableJumps(*jumps), entries)
+        for position, reason in found:
             self.refuse(position, rules.STACK_DEPTH_KNOWN, reason)
 
     def claim_labels(self, addresses: Positions, claims: DepthClaims) -> None:
