@@ -21,7 +21,8 @@
 /* Windows are put as high as there is room. */
 #define FIRST_PLACE 16
 #define LAST_PLACE (1ULL << 15)
-#define SIZE (TMEBOX_STACK_TOP + TMEBOX_GUARD)
+#define DISTANCE TMEBOX_TWIN_DISTANCE
+#define SIZE (DISTANCE / 4096 * 4096 + 4096 + TMEBOX_STACK_TOP + TMEBOX_GUARD)
 
 struct control {
     uint64_t base; /* a multiple of the window's size */
@@ -49,7 +50,7 @@ static struct control *reserve(void) {
             madvise(start, SIZE, MADV_DONTFORK);
             madvise(start, SIZE, MADV_DONTDUMP);
             next_place++;
-            control->base = (uint64_t)(uintptr_t)at;
+            control->base = (uint64_t)(uintptr_t)at + DISTANCE;
             control->low = TMEBOX_STACK_TOP;
             return control;
         }
@@ -63,12 +64,14 @@ static struct control *reserve(void) {
 
 /* As it is for a new owner with so much of it. */
 static bool clear(struct control *control, uint64_t low) {
-    char *base = (char *)(uintptr_t)control->base;
-    if (control->low < TMEBOX_STACK_TOP && madvise(base + control->low, TMEBOX_STACK_TOP - control->low, MADV_DONTNEED) < 0) {
+    /* The distance is no multiple of a page: a control stack ends a little earlier than its twin. */
+    char *base = (char *)(uintptr_t)((control->base + 4095) / 4096 * 4096);
+    uint64_t top = TMEBOX_STACK_TOP;
+    if (control->low < TMEBOX_STACK_TOP && madvise(base + control->low, top - control->low, MADV_DONTNEED) < 0) {
         return false;
     }
-    if (low != control->low && (mprotect(base + TMEBOX_STACK_LOWEST, TMEBOX_STACK_TOP - TMEBOX_STACK_LOWEST, PROT_NONE) < 0 ||
-                                mprotect(base + low, TMEBOX_STACK_TOP - low, PROT_READ | PROT_WRITE) < 0)) {
+    if (low != control->low && (mprotect(base + TMEBOX_STACK_LOWEST, top - TMEBOX_STACK_LOWEST, PROT_NONE) < 0 ||
+                                mprotect(base + low, top - low, PROT_READ | PROT_WRITE) < 0)) {
         control->low = TMEBOX_STACK_LOWEST; /* whatever is mapped is cleared the next time */
         return false;
     }

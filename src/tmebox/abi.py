@@ -69,6 +69,10 @@ LABEL_DEPTHS = (0, 8, 24, 40, 56, 72, 104, 136, 168, 232, 296, 424, 808, 1576, 4
 """The depths that labels can have which jumps to computed targets may reach: LABEL_MARKS[n] is for
 LABEL_DEPTHS[n]."""
 
+TWIN_DISTANCE = (69 << 20) + 0x1840
+"""How much higher the lower 32 bits of rsp are than the offset of what rsp points at in the twin. Lines
+whose addresses agree in bits 12 to 27 throw each other out of a Zen's cache."""
+
 HOLDS_BASE = 64
 """A fact about a register, as module files claim it: it holds the window's base. Facts from 0 to 32 say that
 its value is below 2 to the power of that."""

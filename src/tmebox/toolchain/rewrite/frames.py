@@ -19,7 +19,7 @@ from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from tmebox.abi import LABEL_DEPTHS
+from tmebox.abi import LABEL_DEPTHS, TWIN_DISTANCE
 from tmebox.toolchain.rewrite.replacement import Refusal
 
 FLAGS = (
@@ -36,6 +36,9 @@ _REMARK = re.compile(
     r"^[^\n]*remark: \nFunction: ([^\n\[]*?)( \[-Rpass[^\n]*)?\n((?:Offset: [^\n]*\n?)*)", re.MULTILINE
 )
 _STACK = re.compile(r"(-?\d+)?\(%rsp(,[^)]*)?\)")
+_OBJECT = re.compile(r"^(\s*lea[lq]\s[^(#]*?)\s*([^\s(,]*)\((%[re]sp[^)]*)\)(,\s*%(?!rsp\b).*)$")
+_IN_TWIN = re.compile(r"([^\s(,]*)\((%esp\b[^)]*)\)")
+_COPIED = re.compile(r"^(\s*)mov([lq])?(\s+)%([re])sp,(\s*%(?!rsp\b)\w+.*)$")
 _LABEL = re.compile(r'("[^"]+"|[\w.$@]+):')
 _TYPE = re.compile(r'\t\.type\t("[^"]+"|[^,]+),\s*@function')
 _OFFSET = re.compile(r"\t\.cfi_def_cfa_offset (\d+)")
@@ -104,6 +107,29 @@ def with_twin(text: str, found: Mapping[str, Layout]) -> str:
     return "\n".join([*sections, *out])
 
 
+def at_distance(text: str) -> str:
+    """Assembly whose objects are TWIN_DISTANCE below where rsp would have them in the window: accesses through
+    esp, and the addresses that `lea` and `mov` make of rsp."""
+    return "\n".join(_at_distance(line) if "sp" in line else line for line in text.split("\n"))
+
+
+def _at_distance(line: str) -> str:
+    if match := _COPIED.match(line):
+        indent, width, gap, part, rest = match.groups()
+        return f"{indent}lea{width or ('q' if part == 'r' else 'l')}{gap}{-TWIN_DISTANCE}(%rsp),{rest}"
+    if match := _OBJECT.match(line):
+        start, displacement, inside, rest = match.groups()
+        return f"{start} {_lowered(displacement)}({inside}){rest}"
+    return _IN_TWIN.sub(lambda match: f"{_lowered(match[1])}({match[2]})", line)
+
+
+def _lowered(displacement: str) -> str:
+    try:
+        return str(int(displacement or "0", 0) - TWIN_DISTANCE)
+    except ValueError:
+        return f"{displacement}-{TWIN_DISTANCE}"
+
+
 def _placed(line: str, layout: Layout, depth: int, pad: int) -> str:
     match = _STACK.search(line)
     if match is None:
@@ -111,7 +137,7 @@ def _placed(line: str, layout: Layout, depth: int, pad: int) -> str:
     displacement = int(match[1] or 0)
     offset = displacement - depth
     moved = displacement + pad if offset >= _RETURN_ADDRESS else displacement
-    keeps = match[2] is None and (layout.keeps_register(offset) or 0 <= offset < _RETURN_ADDRESS)
+    keeps = not line.startswith("\tlea") and match[2] is None and (layout.keeps_register(offset) or 0 <= offset < _RETURN_ADDRESS)
     register = "%rsp" if keeps or line.startswith("\tlea") else "%esp"
     index = match[2] or ""
     if register == "%esp":

@@ -11,7 +11,7 @@ from functools import lru_cache
 
 from tmebox.abi import BASES, EVERY_BASE, ISOLATIONS
 from tmebox.errors import CompileError, Diagnostic
-from tmebox.toolchain.rewrite import embedded
+from tmebox.toolchain.rewrite import embedded, frames
 from tmebox.toolchain.rewrite.analysis.liveness import FlowGraph
 from tmebox.toolchain.rewrite.asm import (
     AsmSyntaxError,
@@ -96,7 +96,7 @@ class _Rewriting:
     """One file: first read it all (sections, labels, flow), then place the instructions."""
 
     def __init__(self, text: str, file: str, isolation: str, base: str) -> None:
-        self._text = text
+        self._text = frames.at_distance(text) if base == "twin" else text
         self._base = "gs" if base == "twin" else base
         self._has_depth = base == "twin"
         self._is_clang = "-- Begin function" in text or "clang version" in text
