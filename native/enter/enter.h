@@ -33,6 +33,10 @@ int tmebox_run(struct instance *instance, struct activation *activation, const u
 int tmebox_run_repeatedly(struct instance *instance, struct activation *activation, uint64_t timeout_ns,
                           uint64_t times);
 
+/* The same, but entered again after accesses that memory found to have a wrong key, which are counted: for measuring. */
+int tmebox_run_into_foreign_lines(struct instance *instance, struct activation *activation, uint64_t timeout_ns,
+                                  uint64_t times, uint64_t *detected);
+
 /* Leaving sandbox code for the host and going back, around whatever runs in between (a host function,
  * Python's signal handlers). `resume` is called with the GIL held and drops it; -1: the activation must be
  * left, with its outcome decided. */

@@ -76,16 +76,34 @@ static bool is_inside(const struct heap *heap, uint64_t offset, uint64_t size) {
     return size != 0 && place < heap->size_bytes && size <= heap->size_bytes - place;
 }
 
-/* One page's part at a time would let the owner change half-way: all groups, and then the copy. */
-bool tmebox_heap_copy_out(struct heap *heap, uint16_t key, void *to, uint64_t offset, uint64_t size) {
+/* Where the bytes are, under the groups' locks, which stay with the caller; NULL: not all is the key's, see *bad. One page's
+ * part at a time would let the owner change half-way. */
+static unsigned char *begin_copy(struct heap *heap, uint16_t key, uint64_t offset, uint64_t size, enum heap_access access,
+                                 struct heap_bad *bad) {
     struct heap_violation violation;
     uint64_t place = offset - TMEBOX_SHARED_START;
+    unsigned char *there = NULL;
+    *bad = (struct heap_bad){place, 0, key};
+    if (!tmebox_heap_may(heap, key, place, size, access, &violation)) {
+        bad->place = violation.offset - TMEBOX_SHARED_START;
+        if (tmebox_heap_asks_memory(heap, access)) {
+            bad->outcome = heap->backend->check(heap, key, bad->place);
+        }
+    } else if ((there = heap->backend->side_begin(heap, key, place, (uint32_t)size)) == NULL) {
+        tmebox_heap_first_bad(heap, place, size, bad);
+    }
+    return there;
+}
+
+bool tmebox_heap_copy_out(struct heap *heap, uint16_t key, void *to, uint64_t offset, uint64_t size,
+                          struct heap_bad *bad) {
+    uint64_t place = offset - TMEBOX_SHARED_START;
+    *bad = (struct heap_bad){place, 0, key};
     if (!is_inside(heap, offset, size)) {
         return false;
     }
     tmebox_heap_lock_groups(heap, place, size);
-    bool good = tmebox_heap_may(heap, key, place, size, HEAP_READS, &violation);
-    unsigned char *there = good ? heap->backend->side_begin(heap, key, place, (uint32_t)size) : NULL;
+    unsigned char *there = begin_copy(heap, key, offset, size, HEAP_READS, bad);
     if (there != NULL) {
         memmove(to, there, size);
         heap->backend->side_end(heap, key, place, (uint32_t)size, false);
@@ -94,15 +112,15 @@ bool tmebox_heap_copy_out(struct heap *heap, uint16_t key, void *to, uint64_t of
     return there != NULL;
 }
 
-bool tmebox_heap_copy_in(struct heap *heap, uint16_t key, uint64_t offset, const void *from, uint64_t size) {
-    struct heap_violation violation;
+bool tmebox_heap_copy_in(struct heap *heap, uint16_t key, uint64_t offset, const void *from, uint64_t size,
+                         struct heap_bad *bad) {
     uint64_t place = offset - TMEBOX_SHARED_START;
+    *bad = (struct heap_bad){place, 0, key};
     if (!is_inside(heap, offset, size)) {
         return false;
     }
     tmebox_heap_lock_groups(heap, place, size);
-    bool good = tmebox_heap_may(heap, key, place, size, HEAP_WRITES, &violation);
-    unsigned char *there = good ? heap->backend->side_begin(heap, key, place, (uint32_t)size) : NULL;
+    unsigned char *there = begin_copy(heap, key, offset, size, HEAP_WRITES, bad);
     if (there != NULL) {
         memmove(there, from, size);
         heap->backend->side_end(heap, key, place, (uint32_t)size, true);

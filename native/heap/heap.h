@@ -139,6 +139,7 @@ struct heap {
     uint16_t (*lines)[LINES];     /* owners in mixed pages */
     uint32_t (*handle_at)[LINES]; /* of movable blocks, by first line */
     struct heap_key *keys;
+    uint32_t key_limit;  /* keys from here on are never given: the memory has no more */
     uint32_t key_end;    /* keys from here on never had an owner */
     uint16_t *free_keys; /* of the others, a ring: oldest first */
     uint32_t first_free_key, free_key_count;
@@ -270,6 +271,10 @@ bool tmebox_heap_look(struct heap *heap, uint32_t page, bool more, struct heap_b
 void tmebox_heap_clear(struct heap *heap, uint32_t page, uint64_t lines);
 /* What views and caches hold is in memory, and nowhere else but in arrays that the host looks at. */
 void tmebox_heap_flush(struct heap *heap);
+/* Whether memory has something to say of a foreign access. By the paper's rule it does not look at stores. */
+static inline bool tmebox_heap_asks_memory(const struct heap *heap, enum heap_access access) {
+    return heap->backend->check != NULL && !(access == HEAP_WRITES && heap->machine->paper);
+}
 /* What the memory itself says of the key's read at the place: 0, or an enum tme_outcome. */
 int tmebox_heap_check(struct heap *heap, uint16_t key, uint64_t place);
 /* With the groups' locks: the first line of the part that does not verify under its owner's key. */
@@ -402,8 +407,11 @@ enum heap_fault {
 
 enum heap_fault tmebox_heap_fault(struct heap *heap, uint16_t key, uint64_t offset, enum heap_access access,
                                   struct heap_violation *violation);
-/* Copies, if all of it is the key's; else false. */
-bool tmebox_heap_copy_out(struct heap *heap, uint16_t key, void *to, uint64_t offset, uint64_t size);
-bool tmebox_heap_copy_in(struct heap *heap, uint16_t key, uint64_t offset, const void *from, uint64_t size);
+/* Copies, if all of it is the key's; else false, and `bad` says where not, and what the memory said of it under which
+ * key (0: nothing). */
+bool tmebox_heap_copy_out(struct heap *heap, uint16_t key, void *to, uint64_t offset, uint64_t size,
+                          struct heap_bad *bad);
+bool tmebox_heap_copy_in(struct heap *heap, uint16_t key, uint64_t offset, const void *from, uint64_t size,
+                         struct heap_bad *bad);
 
 #endif

@@ -82,7 +82,7 @@ static bool begin_key(struct heap *heap, uint16_t key) {
     if (getrandom(drawn, sizeof drawn, 0) != sizeof drawn) {
         return false;
     }
-    struct tme_key fresh = {.integrity = true};
+    struct tme_key fresh = {.integrity = true, .drawn = true};
     tmebox_tme_expand(&fresh, machine->keys[HEAP_HOST].rounds == 14 ? 256 : 128, drawn[0], drawn[1]);
     machine->keys[key] = fresh;
     explicit_bzero(&fresh, sizeof fresh);
@@ -204,6 +204,7 @@ bool tmebox_heap_encrypt(struct heap *heap, struct tme_machine *machine, void *k
     }
     heap->covers = covers;
     heap->machine = machine;
+    heap->key_limit = machine->last_key + 1 < HEAP_KEYS ? machine->last_key + 1 : HEAP_KEYS;
     heap->keeper = keeper;
     heap->let_machine_go = let_go;
     return true;

@@ -35,13 +35,14 @@ extern PyTypeObject tmebox_instance_type, tmebox_function_type, tmebox_export_ty
 extern PyTypeObject tmebox_shelf_type, tmebox_extents_type, tmebox_descriptor_type;
 /* function.c. Calls a Function of type `void (void)`, entering so often: 0, or -1 with an exception set. */
 bool tmebox_is_plain(PyObject *function);
-int tmebox_call_plain(PyObject *function, uint64_t times_entered);
+int tmebox_call_plain(PyObject *function, uint64_t times_entered, uint64_t *detected);
 
 /* tme_engine.c, tme_lines.c, tme_views.c */
 struct tme_machine;
 PyObject *tmebox_tme_show_counts(const struct tme_machine *machine);
 PyObject *tmebox_tme_show_verifying(const struct tme_machine *machine, uint64_t line);
 PyObject *tmebox_tme_show_events(const struct tme_machine *machine);
+PyObject *tmebox_tme_show_drawn(const struct tme_machine *machine, PyObject *key_id);
 PyObject *tmebox_tme_show_cache(const struct tme_machine *machine);
 PyObject *tmebox_tme_show_lines(const struct tme_machine *machine, PyObject *args);
 PyObject *tmebox_tme_take_lines(struct tme_machine *machine, PyObject *args);

@@ -238,12 +238,16 @@ bool tmebox_is_plain(PyObject *object) {
            export->signature.result == 'v';
 }
 
-int tmebox_call_plain(PyObject *object, uint64_t times_entered) {
+int tmebox_call_plain(PyObject *object, uint64_t times_entered, uint64_t *detected) {
     struct function *self = (struct function *)object;
     struct activation activation;
     clear_arguments(&activation);
     activation.address = self->export->address;
     activation.vector_count = 0;
+    if (detected != NULL) {
+        return tmebox_run_into_foreign_lines(self->instance, &activation, self->instance->timeout_ns, times_entered,
+                                             detected);
+    }
     return times_entered == 1
                ? tmebox_run(self->instance, &activation, NULL, 0, self->instance->timeout_ns)
                : tmebox_run_repeatedly(self->instance, &activation, self->instance->timeout_ns,

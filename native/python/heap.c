@@ -39,7 +39,8 @@ static PyObject *raise_error(int error, const struct heap *heap, uint64_t size) 
     } else if (error == ENOSPC) {
         PyErr_SetString(tmebox_limit_error, "all memory encryption keys of the processor are in use: close sandboxes");
     } else if (error == EAGAIN) {
-        PyErr_Format(tmebox_limit_error, "all %d keys of the shared heap are in use: close sandboxes", HEAP_KEYS - 1);
+        PyErr_Format(tmebox_limit_error, "all %u keys of the shared heap are in use: close sandboxes",
+                     (unsigned int)heap->key_limit - 1);
     } else {
         errno = error;
         PyErr_SetFromErrno(PyExc_OSError);

@@ -34,6 +34,7 @@ struct tme_key {
     uint32_t rounds;
     bool encrypted; /* false: plain text in DRAM */
     bool integrity;
+    bool drawn; /* by a heap, for who owns its lines; not programmed */
 };
 
 /* One way to compute. `tweaks` encrypts the addresses of `count` lines that follow each other. `macs` works on their

@@ -505,6 +505,10 @@ def time_crossings(function: Function, times: int) -> float:
     one call has once is not repeated: its checks, what the watchdog is told, the GIL. A time limit is for
     all of it. Raises what the call raises."""
 
+def time_detections(function: Function, times: int) -> tuple[float, int]:
+    """As time_crossings, but accesses to a shared heap that its memory finds to have a wrong key do not end
+    the call: (seconds, how many were found). Everything is done but the exception in Python."""
+
 def time_calls(functions: tuple[Function, ...], times: int) -> float:
     """Seconds of `times` rounds of calls, each function in turn, as from Python but without its arguments and
     results."""
@@ -589,6 +593,7 @@ class TmeEngine:
     def _counts(self) -> list[int]: ...
     def _noted(self) -> list[tuple[int, int, int, int]]: ...
     def _cached(self) -> list[tuple[int, int, int, int, bytes]]: ...
+    def _owner_key(self, key_id: int, /) -> tuple[bytes, bytes] | None: ...
     def _load_uncached(self, key_id: int, line: int, count: int, /) -> tuple[bytes, int]:
         """At most 64 lines past the cache, and a bit for each that cannot be read under the KeyID."""
 

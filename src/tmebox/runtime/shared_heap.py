@@ -23,7 +23,6 @@ from tmebox.memory.shortage import limit_met
 from tmebox.memory.templates import Template
 from tmebox.memory.windows import WINDOWS
 from tmebox.runtime import side
-from tmebox.runtime.encrypted import encrypting_machine
 from tmebox.runtime.layout import parse_size
 from tmebox.runtime.option_types import Size
 from tmebox.runtime.shapes import sizes
@@ -88,16 +87,24 @@ class SharedHeap(Shown, _native.Heap):
 
     backend: "mmu", page tables; or "model": blocks live as cipher text and MACs in the DRAM of `machine`, a
     tme.Machine. A page is decrypted when its owner first touches it, if all its lines verify under the
-    owner's key, and encrypted again when it changes hands, or by `flush`.
+    owner's key, and encrypted again when it changes hands, or by `flush`. machine: its options, such as
+    {"algorithm": "aes-xts-256-integrity", "key_id_bits": 6, "detection": "paper"}; see tme.Machine.
     """
 
     def __new__(
-        cls, size: Size, *, placement: Placement = "pages", views: bool = True, backend: BackendName = "mmu"
+        cls,
+        size: Size,
+        *,
+        placement: Placement = "pages",
+        views: bool = True,
+        backend: BackendName = "mmu",
+        machine: Mapping[str, Any] | None = None,
     ) -> Self:
         """size: at most about 2 GiB; memory is taken as it is used. views: False has every access of
         sandboxes done on the side, as where the system lets nothing else be done. backend: "mmu" enforces by
         page tables, "model" also by a machine whose memory is encrypted, "tmemk" by the CPU's, through the
-        driver. Raises LimitError, and OSError where there is no such backend."""
+        driver. machine: options of that machine. Raises LimitError, OSError where there is no such backend,
+        and tme.ConfigurationError, with its rule, for a machine that no heap can live in."""
         size_bytes = parse_size(size, "size")
         if not 0 < size_bytes <= LARGEST:
             raise ValueError(f"size={size!r}: a shared heap has from 1 to {LARGEST:,} bytes")
@@ -108,11 +115,13 @@ class SharedHeap(Shown, _native.Heap):
         side.install()
         pages = -(-size_bytes // abi.PAGE_SIZE)
         shows = views and BACKENDS[backend]().views()
-        machine = encrypting_machine(pages * abi.PAGE_SIZE) if backend == "model" else None
+        if machine is not None and backend != "model":
+            raise ValueError(f"machine= is for backend='model', not for {backend!r}")
+        encrypting = _encrypting_machine(pages * abi.PAGE_SIZE, machine) if backend == "model" else None
         device = Tmemk().device() if backend == "tmemk" else -1
         try:
             made = super().__new__(
-                cls, pages * abi.PAGE_SIZE, placement == "dense", shows, Block, device, machine
+                cls, pages * abi.PAGE_SIZE, placement == "dense", shows, Block, device, encrypting
             )
         except OSError as error:
             met = limit_met(error, 2 * size_bytes)
@@ -122,11 +131,17 @@ class SharedHeap(Shown, _native.Heap):
         finally:
             if device >= 0:
                 os.close(device)
-        made._machine = machine
+        made._machine = encrypting
         return made
 
     def __init__(
-        self, size: Size, *, placement: Placement = "pages", views: bool = True, backend: BackendName = "mmu"
+        self,
+        size: Size,
+        *,
+        placement: Placement = "pages",
+        views: bool = True,
+        backend: BackendName = "mmu",
+        machine: Mapping[str, Any] | None = None,
     ) -> None:
         self.placement: Placement = placement
         self._sandboxes: dict[int, weakref.ref[Sandbox]] = {}
@@ -352,6 +367,12 @@ class SharedHeap(Shown, _native.Heap):
             else f"{self.stats().block_bytes:,} of {self.size_bytes:,} bytes in blocks"
         )
         return f"<tmebox.SharedHeap {state}>"
+
+
+def _encrypting_machine(heap_bytes: int, options: Mapping[str, Any] | None) -> Machine:
+    from tmebox.tme.heap_machine import machine_for_heap
+
+    return machine_for_heap(heap_bytes, options)
 
 
 def _instance(sandbox: Any) -> _native.Instance:

@@ -333,7 +333,9 @@ class Tenancy:
     def memory(self) -> SandboxMemory:
         memory = self._memory
         if memory is None:
-            memory = self._memory = SandboxMemory(self.hold, self.layout, self.instance)
+            memory = self._memory = SandboxMemory(
+                self.hold, self.layout, self.instance, None if self.heap is None else self.heap.log_check
+            )
         return memory
 
     def hold(self) -> Window:
