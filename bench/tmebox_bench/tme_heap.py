@@ -136,7 +136,7 @@ def _detected(
     def caught() -> None:
         for _ in range(CAUGHT):
             try:
-                sandbox.touch(offset, 1)
+                sandbox.look(offset, 1)
             except tmebox.IntegrityViolation:
                 sandbox.reset()
             else:
