@@ -12,6 +12,7 @@ import pytest
 import tmebox
 from tests.heap.conftest import violation
 from tmebox import abi, tme
+from tmebox._native import time_detections
 from tmebox.tme.explain import explain
 
 LINE = abi.SHARED_LINE
@@ -288,3 +289,31 @@ def test_a_bad_pointer_into_page_tables_heap_has_no_record(touching: tmebox.Modu
         with pytest.raises(tmebox.BadPointer) as caught:
             a.memory.read(heap.allocate(LINE).offset, 1)
         assert caught.value.record is None
+
+
+# -- counting detections ---------------------------------------------------------------------------
+SHOOTING_C = """
+static const volatile unsigned char *aimed_at;
+void aim(const unsigned char *p) { aimed_at = p; }
+void shoot(void) { (void)*aimed_at; }
+"""
+
+
+@pytest.mark.parametrize("placement", ["pages", "dense"])
+def test_detections_are_counted_one_by_one(heaps: Heaps, placement: Any) -> None:
+    heap = heaps(key_id_bits=4)
+    module = tmebox.compile(source_text=SHOOTING_C)
+    with tmebox.Sandbox(module, heap=heap) as a, tmebox.Sandbox(module, heap=heap) as b:
+        mine, theirs = (
+            heap.allocate(LINE, a, placement=placement),
+            heap.allocate(LINE, b, placement=placement),
+        )
+        a.aim(theirs)
+        assert time_detections(a.shoot, 7)[1] == 7
+        a.aim(mine)  # it was not ended
+        assert time_detections(a.shoot, 7)[1] == 0
+        a.aim(0)
+        with pytest.raises(tmebox.MemoryFault):  # what the heap has nothing to do with
+            time_detections(a.shoot, 7)
+        with pytest.raises(tmebox.SandboxClosed):
+            a.shoot()
