@@ -25,7 +25,7 @@ class Tmemk:
     """`native/heap/tmemk.c`."""
 
     name = "tmemk"
-    detects: Detection = "access"
+    detects: Detection = "owner's next read"
 
     def views(self) -> bool:
         return True
