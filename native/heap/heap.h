@@ -208,7 +208,8 @@ struct heap_backend {
     int (*check)(const struct heap *heap, uint16_t key, uint64_t place);
 };
 
-extern const struct heap_backend tmebox_heap_mmu, tmebox_heap_without_views, tmebox_heap_tmemk;
+extern const struct heap_backend tmebox_heap_mmu, tmebox_heap_without_views;
+extern const struct heap_backend tmebox_heap_tmemk, tmebox_heap_tmemk_without_views;
 extern const struct heap_backend tmebox_heap_model, tmebox_heap_model_without_views;
 /* mmu.c. Views that are mapped, in use or parked. */
 uint32_t tmebox_heap_view_count(void);

@@ -53,7 +53,7 @@ bool tmebox_tmemk_show_host(struct heap *heap, uint32_t page, uint16_t id) {
 /* -- the heap ------------------------------------------------------------------------------------------- */
 static void end(struct heap *heap) {
     if (heap->enforcement != NULL) {
-        if (heap->enforcement->aliases[HEAP_HOST] != NULL) {
+        if (heap->enforcement->aliases[HEAP_HOST] != NULL && tmebox_heap_is_ours(heap)) { /* no child has it */
             munmap(heap->enforcement->aliases[HEAP_HOST], heap->size_bytes);
         }
         close(heap->enforcement->device);
@@ -112,9 +112,14 @@ static bool tenant_begin(struct heap *heap, uint16_t key) {
             return false;
         }
     }
-    self->aliases[key] = map_alias(heap, (uint16_t)number.key);
+    bool room = tmebox_take_mappings(1, true);
+    errno = ENOMEM;
+    self->aliases[key] = room ? map_alias(heap, (uint16_t)number.key) : NULL;
     if (self->aliases[key] == NULL) {
         int error = errno;
+        if (room) {
+            tmebox_return_mappings(1);
+        }
         ioctl(self->device, TMEBOX_IOC_KEY_FREE, &number);
         errno = error;
         return false;
@@ -157,6 +162,7 @@ static void tenant_end(struct heap *heap, uint16_t key) {
         }
     }
     munmap(self->aliases[key], heap->size_bytes);
+    tmebox_return_mappings(1);
     self->aliases[key] = NULL;
     self->ids[key] = 0;
     while (ioctl(self->device, TMEBOX_IOC_KEY_FREE, &number) < 0 && errno == EINTR) {
@@ -251,23 +257,28 @@ static void side_end(struct heap *heap, uint16_t key, uint64_t place, uint32_t s
     (void)heap, (void)key, (void)place, (void)size, (void)wrote;
 }
 
+/* Everything is done on the side: the table decides before the memory is asked. */
+static bool never_attached(struct heap_view *view) {
+    (void)view;
+    return false;
+}
+
+#define SAME \
+    .host_asks = true, .begin = begin, .end = end, .discard = discard, .tenant_begin = tenant_begin, \
+    .tenant_end = tenant_end, .detach = detach, .grant = grant, .revoke = withdraw, .rekey = tmebox_tmemk_rekey, \
+    .zero = tmebox_tmemk_zero, .copy = tmebox_tmemk_copy, .side_begin = side_begin, .side_end = side_end, \
+    .report = tmebox_tmemk_report
+
 const struct heap_backend tmebox_heap_tmemk = {
     .name = "tmemk",
     .grants_mixed = true,
-    .host_asks = true,
-    .begin = begin,
-    .end = end,
-    .discard = discard,
-    .tenant_begin = tenant_begin,
-    .tenant_end = tenant_end,
     .attach = attach,
-    .detach = detach,
-    .grant = grant,
-    .revoke = withdraw,
-    .rekey = tmebox_tmemk_rekey,
-    .zero = tmebox_tmemk_zero,
-    .copy = tmebox_tmemk_copy,
-    .side_begin = side_begin,
-    .side_end = side_end,
-    .report = tmebox_tmemk_report,
+    SAME,
+};
+
+const struct heap_backend tmebox_heap_tmemk_without_views = {
+    .name = "tmemk without views",
+    .detects_access = true,
+    .attach = never_attached,
+    SAME,
 };

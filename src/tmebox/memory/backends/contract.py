@@ -13,7 +13,7 @@ makes it hold for sandboxed code. Its work is done in the core, by the functions
 | `flush` | what is cached of a page, which no view has, is written back |
 | `side_begin` | a host pointer to memory that was checked, for one access; none: it does not verify |
 | `side_end` | the instruction is done |
-| `report` | which line the memory itself has stopped an access at, of a fault that came without an address |
+| `report` | at which line the memory has stopped an access, of a fault that came without an address |
 | `copy` | a block is moved |
 | `begin_key`, `hidden`, `cleared`, `look`, `check` | of a backend that keeps the bytes itself |
 
@@ -26,8 +26,8 @@ from __future__ import annotations
 from typing import Literal, Protocol
 
 Detection = Literal["access", "owner's next read"]
-"""When a foreign access is found: there and then, entirely before it; or, in a page of several owners, a write
-when the owner next reads what was written. A foreign read is always found there and then."""
+"""When a foreign access is found: there and then, entirely before it; or, in a page of several owners, a
+write when the owner next reads what was written. A foreign read is always found there and then."""
 
 
 class Backend(Protocol):
