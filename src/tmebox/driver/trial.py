@@ -174,7 +174,10 @@ class Bench:
 
 def here(watch: Watcher, wrong_key: bool, program: Path | None = None) -> Outcome:
     """On this very machine, with the driver that is loaded. `wrong_key`: also read a line with a wrong key,
-    which a kernel may not survive. `program`: the tests, if they are built already. Raises TrialUnavailableError."""
+    which a kernel may not survive. `program`: the tests, if they are built already.
+
+    Raises TrialUnavailableError.
+    """
     outcome = Outcome("this machine")
     with tempfile.TemporaryDirectory(prefix="tmebox-driver-") as folder:
         try:

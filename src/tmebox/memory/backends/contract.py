@@ -13,11 +13,11 @@ makes it hold for sandboxed code. Its work is done in the core, by the functions
 | `flush` | what is cached of a page, which no view has, is written back |
 | `side_begin` | a host pointer to memory that was checked, for one access; none: it does not verify |
 | `side_end` | the instruction is done |
-| `report` | at which line the memory has stopped an access, of a fault that came without an address |
+| `report` | at which line the memory stopped an access, where a fault has no address |
 | `copy` | a block is moved |
 | `begin_key`, `hidden`, `cleared`, `look`, `check` | of a backend that keeps the bytes itself |
 
-Pages of several owners are granted only by a backend that says `grants_mixed`: to each of those who own a line
+Pages of several owners are granted only by a backend that says `grants_mixed`: to each who owns a line
 in them. Then the memory tells lines apart.
 """
 
