@@ -81,6 +81,11 @@ struct heap_outcome {
 bool tmebox_touched_heap(const struct activation *activation, uint64_t address, int access, void *context,
                          struct heap_outcome *outcome);
 
+/* -- machinecheck.c ------------------------------------------------------------------------------------- */
+/* A trap that came without an address is about a line of the shared heap, if it is. With the GIL held, after the sandbox
+ * was left. False: an exception is set, by a signal handler of Python's. */
+bool tmebox_explain_machine_check(const struct instance *instance, struct trap *trap);
+
 /* -- trap.c --------------------------------------------------------------------------------------------- */
 /* Says what our signal handlers do. Before any is installed. */
 void tmebox_init_traps(void);

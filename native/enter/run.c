@@ -135,8 +135,11 @@ RARE static bool push_arguments(struct activation *activation, const uint64_t *s
 
 unsigned long long tmebox_trap_count;
 
-RARE static int raise_trap(struct instance *instance, const struct trap *trap) {
+RARE static int raise_trap(struct instance *instance, struct trap *trap) {
     tmebox_trap_count++;
+    if (!tmebox_explain_machine_check(instance, trap)) {
+        return -1;
+    }
     PyObject *make_trap = Py_NewRef(instance->make_trap); /* another thread may close the sandbox meanwhile */
     PyObject *error = PyObject_CallFunction(
         make_trap, "iiKKiKy#iii", trap->signal, trap->code, (unsigned long long)trap->fault_address,

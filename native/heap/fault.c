@@ -1,7 +1,6 @@
 /* What sandboxed code touches of the heap. In signal handlers: no lock but the groups', and no memory. */
 #include "heap/heap.h"
 
-#include <string.h>
 #include <time.h>
 
 #define LARGEST_GRANT GROUP_PAGES
@@ -26,7 +25,8 @@ static uint32_t pages_at(const struct heap *heap, struct heap_view *view, uint32
     uint32_t end = (page / GROUP_PAGES + 1) * GROUP_PAGES, last = page + 1;
     end = end < heap->page_count ? end : heap->page_count;
     end = end - page < count ? end : page + count;
-    while (last < end && heap->pages[last].owner == heap->pages[page].owner) {
+    while (last < end && heap->pages[last].owner == heap->pages[page].owner &&
+           heap->pages[page].owner != HEAP_MIXED) { /* who owns a line in one need not own one in the next */
         last++;
     }
     return last - page;
@@ -105,11 +105,11 @@ bool tmebox_heap_copy_out(struct heap *heap, uint16_t key, void *to, uint64_t of
     tmebox_heap_lock_groups(heap, place, size);
     unsigned char *there = begin_copy(heap, key, offset, size, HEAP_READS, bad);
     if (there != NULL) {
-        memmove(to, there, size);
+        good = tmebox_heap_copied(heap, to, there, size);
         heap->backend->side_end(heap, key, place, (uint32_t)size, false);
     }
     tmebox_heap_unlock_groups(heap, place, size);
-    return there != NULL;
+    return there != NULL && good;
 }
 
 bool tmebox_heap_copy_in(struct heap *heap, uint16_t key, uint64_t offset, const void *from, uint64_t size,
@@ -122,9 +122,9 @@ bool tmebox_heap_copy_in(struct heap *heap, uint16_t key, uint64_t offset, const
     tmebox_heap_lock_groups(heap, place, size);
     unsigned char *there = begin_copy(heap, key, offset, size, HEAP_WRITES, bad);
     if (there != NULL) {
-        memmove(there, from, size);
+        good = tmebox_heap_copied(heap, there, from, size);
         heap->backend->side_end(heap, key, place, (uint32_t)size, true);
     }
     tmebox_heap_unlock_groups(heap, place, size);
-    return there != NULL;
+    return there != NULL && good;
 }

@@ -172,8 +172,9 @@ enum heap_access { HEAP_READS, HEAP_WRITES };
 /* All under the locks of the groups concerned, but attach and detach. Pages are numbers in the heap. */
 struct heap_backend {
     const char *name;
-    bool grants_mixed;   /* it can show pages of several owners */
-    bool detects_access; /* a foreign access stops there and then; else at the owner's next read */
+    bool grants_mixed;   /* a page of several owners is shown to all of them: a line is told apart by its key */
+    bool detects_access; /* a foreign access stops there and then; else, if it writes, the owner's next read does */
+    bool host_asks;      /* the host, too, finds bytes by side_begin, and says when it is done */
     /* NULL: its memory is the process's own. Provides `heap->host`; false with errno set. */
     bool (*begin)(struct heap *heap, int device);
     void (*end)(struct heap *heap);
@@ -186,25 +187,30 @@ struct heap_backend {
     bool (*detach)(struct heap_view *view);  /* nothing is present any more; false: not at the moment */
     uint32_t (*grant)(struct heap_view *view, uint32_t page, uint32_t count, unsigned rights); /* how many */
     void (*revoke)(struct heap_view *view, uint32_t page, uint32_t count);
-    /* Lines of the page have other owners now than in `from`. NULL: that changes nothing in memory. */
-    void (*rekey)(struct heap *heap, uint32_t page, const uint16_t from[LINES]);
+    /* Lines of the page have other owners now than in `from`, and those of `clear` become zeros. NULL: that changes
+     * nothing in memory but the zeros. */
+    void (*rekey)(struct heap *heap, uint32_t page, const uint16_t from[LINES], uint64_t clear);
+    /* NULL: zeros are written as anything is. Else, where what is there may not verify. */
+    void (*zero)(struct heap *heap, uint32_t page, uint64_t lines);
     void (*flush)(struct heap *heap, uint32_t page); /* present nowhere: what was cached of it is written back */
     /* NULL: the memory does not verify under its owner's key. */
     unsigned char *(*side_begin)(struct heap *heap, uint16_t key, uint64_t place, uint32_t size);
     void (*side_end)(struct heap *heap, uint16_t key, uint64_t place, uint32_t size, bool wrote);
-    /* The address that a fault is about, of one that came without: from the instruction's descriptor. */
-    bool (*report)(uint64_t *address);
+    /* NULL: every fault comes with its address. Else the memory itself may stop an access, of the host's as well, and the
+     * address comes from the instruction's descriptor: the first of these lines that does not verify, or `place`. */
+    uint64_t (*report)(const struct heap *heap, uint64_t place, uint64_t size);
+    void (*copy)(struct heap *heap, uint32_t to, uint32_t from, uint32_t lines); /* of one owner; takes the locks */
     /* -- of a backend with memory of its own; NULL together -- */
     bool (*begin_key)(struct heap *heap, uint16_t key); /* fresh; under the heap's lock */
     void (*hidden)(struct heap *heap, uint32_t page, uint32_t count); /* no view has them any more */
     void (*cleared)(struct heap *heap, uint32_t page, uint64_t lines, bool settled); /* the host wrote zeros */
     bool (*look)(struct heap *heap, uint32_t page, int more); /* how many Python buffers more show it; as side_begin */
-    void (*copy)(struct heap *heap, uint32_t to, uint32_t from, uint32_t lines); /* of one owner; takes the locks */
     /* What the memory says of a read of that line under the key: an enum tme_outcome. */
     int (*check)(const struct heap *heap, uint16_t key, uint64_t place);
 };
 
-extern const struct heap_backend tmebox_heap_mmu, tmebox_heap_without_views, tmebox_heap_tmemk;
+extern const struct heap_backend tmebox_heap_mmu, tmebox_heap_without_views;
+extern const struct heap_backend tmebox_heap_tmemk, tmebox_heap_tmemk_without_views;
 extern const struct heap_backend tmebox_heap_model, tmebox_heap_model_without_views;
 /* mmu.c. Views that are mapped, in use or parked. */
 uint32_t tmebox_heap_view_count(void);
@@ -267,8 +273,16 @@ unsigned char *tmebox_heap_host_begin(struct heap *heap, uint64_t place, uint64_
 void tmebox_heap_host_end(struct heap *heap, uint64_t place, uint64_t size, bool wrote);
 /* A Python buffer shows the run, or no longer does. */
 bool tmebox_heap_look(struct heap *heap, uint32_t page, bool more, struct heap_bad *bad);
+/* What an instruction of the key's was stopped at, all of whose accesses the memory itself refused: the first foreign line,
+ * or the first that does not verify. Takes the groups' locks. */
+void tmebox_heap_report(struct heap *heap, uint16_t key, uint64_t place, uint64_t size, enum heap_access access,
+                        struct heap_bad *bad);
+/* Between host_begin and host_end, and the like: false, if the memory has stopped it. */
+bool tmebox_heap_copied(const struct heap *heap, void *to, const void *from, size_t size);
 /* Zeros for lines of a page that only its owner can touch. */
 void tmebox_heap_clear(struct heap *heap, uint32_t page, uint64_t lines);
+/* The same without bookkeeping. Under the group's lock, or where nobody else knows the page. */
+void tmebox_heap_zero(struct heap *heap, uint32_t page, uint64_t lines);
 /* What views and caches hold is in memory, and nowhere else but in arrays that the host looks at. */
 void tmebox_heap_flush(struct heap *heap);
 /* Whether memory has something to say of a foreign access. By the paper's rule it does not look at stores. */
@@ -288,7 +302,7 @@ unsigned tmebox_heap_rights(const struct heap *heap, uint16_t key, uint32_t page
 /* Whether the key may access all of it. `place` is in the heap, and so is the end. Under the groups' locks. */
 bool tmebox_heap_may(const struct heap *heap, uint16_t key, uint64_t place, uint64_t size, enum heap_access access,
                      struct heap_violation *violation);
-/* Pages of one owner and one group are in no view any more. Under the group's lock. */
+/* Pages of one owner, or one page of several, are in no view any more. In one group, under its lock. */
 void tmebox_heap_withdraw(struct heap *heap, uint32_t page, uint32_t count);
 /* Who owns the line. */
 static inline uint16_t tmebox_heap_owner(const struct heap *heap, uint32_t page, uint32_t line) {

@@ -125,12 +125,6 @@ static void side_end(struct heap *heap, uint16_t key, uint64_t place, uint32_t s
     (void)heap, (void)key, (void)place, (void)size, (void)wrote;
 }
 
-/* Every fault comes with its address. */
-static bool report(uint64_t *address) {
-    (void)address;
-    return false;
-}
-
 const struct heap_backend tmebox_heap_mmu = {
     .name = "mmu",
     .detects_access = true,
@@ -140,7 +134,6 @@ const struct heap_backend tmebox_heap_mmu = {
     .revoke = withdraw,
     .side_begin = side_begin,
     .side_end = side_end,
-    .report = report,
 };
 
 /* -- where pages cannot be granted one by one: everything is done on the side --------------------------- */
@@ -172,5 +165,4 @@ const struct heap_backend tmebox_heap_without_views = {
     .revoke = nothing_to_revoke,
     .side_begin = side_begin,
     .side_end = side_end,
-    .report = report,
 };

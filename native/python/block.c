@@ -154,10 +154,23 @@ static unsigned char *begin_part(struct block *self, Py_ssize_t start, Py_ssize_
     return there;
 }
 
-static void end_part(struct block *self, Py_ssize_t start, Py_ssize_t size, bool wrote) {
+/* Copies, and unlocks. False with an exception set: the memory has stopped it. */
+static bool end_part(struct block *self, void *to, const void *from, Py_ssize_t start, Py_ssize_t size, bool wrote) {
     struct heap *heap = heap_of(self);
-    tmebox_heap_host_end(heap, (uint64_t)start_of(self) * LINE + (uint64_t)start, (uint64_t)size, wrote);
+    struct heap_bad bad;
+    uint64_t place = (uint64_t)start_of(self) * LINE + (uint64_t)start;
+    /* Of nothing, there may be no buffer at all. */
+    bool good = size == 0 || tmebox_heap_copied(heap, to, from, (size_t)size);
+    tmebox_heap_host_end(heap, place, (uint64_t)size, wrote);
+    if (!good) {
+        uint16_t owner = tmebox_heap_block_owner(heap, start_of(self));
+        tmebox_heap_report(heap, owner, place, (uint64_t)size, wrote ? HEAP_WRITES : HEAP_READS, &bad);
+    }
     tmebox_heap_unlock(&heap->lock);
+    if (!good) {
+        tmebox_heap_raise_bad(heap, &bad, wrote ? "write" : "read");
+    }
+    return good;
 }
 
 static PyObject *block_read(PyObject *object, PyObject *args, PyObject *keywords) {
@@ -179,8 +192,9 @@ static PyObject *block_read(PyObject *object, PyObject *args, PyObject *keywords
         Py_XDECREF(bytes);
         return NULL;
     }
-    memcpy(PyBytes_AS_STRING(bytes), from, (size_t)size);
-    end_part(self, start, size, false);
+    if (!end_part(self, PyBytes_AS_STRING(bytes), from, start, size, false)) {
+        Py_CLEAR(bytes);
+    }
     return bytes;
 }
 
@@ -193,14 +207,9 @@ static PyObject *block_write(PyObject *object, PyObject *args, PyObject *keyword
         return NULL;
     }
     unsigned char *to = begin_part(self, start, data.len, "write");
-    if (to != NULL) {
-        if (data.len != 0) { /* else there may be no buffer at all */
-            memmove(to, data.buf, (size_t)data.len);
-        }
-        end_part(self, start, data.len, true);
-    }
+    bool good = to != NULL && end_part(self, to, data.buf, start, data.len, true);
     PyBuffer_Release(&data);
-    return to != NULL ? Py_NewRef(Py_None) : NULL;
+    return good ? Py_NewRef(Py_None) : NULL;
 }
 
 static PyObject *block_release(PyObject *object, PyObject *unused) {

@@ -207,6 +207,9 @@ class IntegrityViolation(MemoryFault):
 
     In a heap with backend="model" also an access to a line of its own that somebody changed in DRAM. `record`
     is what the machine logged, a tme.MachineCheck; None: its memory saw nothing wrong, or it has no machine.
+
+    With backend="tmemk" also an access to a line of its own that somebody else has written to; then
+    `owner_key_id` is `key_id`, or `key_id` is 0 where the host accessed it.
     """
 
     kind = "integrity-violation"
