@@ -25,9 +25,11 @@
 struct window;
 
 /* -- locks ---------------------------------------------------------------------------------------------- */
-/* In the order of their coming, so that nobody can keep others from it by asking again and again. */
+/* Whoever waits lets the processor go to who has it. One that has waited for long is impatient, and those that come
+ * meanwhile wait for it: nobody can keep others away by asking again and again. An order of coming would be fairer, but
+ * where more threads run than processors, each would wait for the next one's turn on a processor. */
 struct heap_lock {
-    _Atomic uint32_t next, serving;
+    _Atomic uint32_t held, impatient;
 };
 
 /* -- pages ---------------------------------------------------------------------------------------------- */
@@ -114,6 +116,7 @@ struct heap_view {
     bool mapped, refused;
     uint16_t key; /* 0: parked */
     uint32_t next_page, last_count; /* grants double for who goes on */
+    uint32_t asides; /* accesses on the side, while it is not mapped */
 };
 
 struct heap_handle {
@@ -210,7 +213,7 @@ uint32_t tmebox_heap_view_count(void);
 void tmebox_heap_views_after_fork(void);
 
 /* -- lock.c --------------------------------------------------------------------------------------------- */
-void tmebox_heap_wait(struct heap_lock *lock, uint32_t ticket);
+void tmebox_heap_wait(struct heap_lock *lock);
 
 /* A test builds the core without locks, and sees it fail. */
 #ifdef TMEBOX_HEAP_WITHOUT_LOCKS
@@ -223,15 +226,14 @@ static inline void tmebox_heap_unlock(struct heap_lock *lock) {
 }
 #else
 static inline void tmebox_heap_lock(struct heap_lock *lock) {
-    uint32_t ticket = atomic_fetch_add_explicit(&lock->next, 1, memory_order_relaxed);
-    if (UNLIKELY(atomic_load_explicit(&lock->serving, memory_order_acquire) != ticket)) {
-        tmebox_heap_wait(lock, ticket);
+    if (UNLIKELY(atomic_load_explicit(&lock->impatient, memory_order_relaxed) != 0 ||
+                 atomic_exchange_explicit(&lock->held, 1, memory_order_acquire) != 0)) {
+        tmebox_heap_wait(lock);
     }
 }
 
 static inline void tmebox_heap_unlock(struct heap_lock *lock) {
-    uint32_t serving = atomic_load_explicit(&lock->serving, memory_order_relaxed);
-    atomic_store_explicit(&lock->serving, serving + 1, memory_order_release);
+    atomic_store_explicit(&lock->held, 0, memory_order_release);
 }
 #endif
 
@@ -283,7 +285,7 @@ unsigned tmebox_heap_rights(const struct heap *heap, uint16_t key, uint32_t page
 /* Whether the key may access all of it. `place` is in the heap, and so is the end. Under the groups' locks. */
 bool tmebox_heap_may(const struct heap *heap, uint16_t key, uint64_t place, uint64_t size, enum heap_access access,
                      struct heap_violation *violation);
-/* Pages of one owner and one group are in no view any more. Under the group's lock. */
+/* Pages of one owner are in no view any more. Under their groups' locks. */
 void tmebox_heap_withdraw(struct heap *heap, uint32_t page, uint32_t count);
 /* Who owns the line. */
 static inline uint16_t tmebox_heap_owner(const struct heap *heap, uint32_t page, uint32_t line) {

@@ -270,11 +270,15 @@ static PyObject *heap_adopt(PyObject *object, PyObject *args) {
     return (PyObject *)block;
 }
 
-static PyObject *heap_attach(PyObject *object, PyObject *args) {
+static PyObject *heap_attach(PyObject *object, PyObject *const *args, Py_ssize_t count) {
     struct heap *heap = ((struct heap_object *)object)->heap;
-    struct instance *instance;
-    unsigned long long limit;
-    if (!PyArg_ParseTuple(args, "O!K:attach", &tmebox_instance_type, &instance, &limit)) {
+    if (count != 2 || !Py_IS_TYPE(args[0], &tmebox_instance_type)) {
+        PyErr_SetString(PyExc_TypeError, "attach(instance, limit_bytes)");
+        return NULL;
+    }
+    struct instance *instance = (struct instance *)args[0];
+    unsigned long long limit = PyLong_AsUnsignedLongLong(args[1]);
+    if (PyErr_Occurred()) {
         return NULL;
     }
     if (instance->dead || instance->heap != NULL || instance->window == NULL) {
@@ -344,7 +348,7 @@ static PyObject *heap_get_size(PyObject *object, void *unused) {
 }
 
 static PyMethodDef heap_object_methods[] = {
-    {"attach", heap_attach, METH_VARARGS,
+    {"attach", (PyCFunction)(void (*)(void))heap_attach, METH_FASTCALL,
      "attach(instance, limit_bytes) -> key\n\nFrom now until it is killed, lines of the heap can be its own."},
     {"allocate_block", (PyCFunction)(void (*)(void))heap_allocate, METH_FASTCALL,
      "allocate_block(size, instance, flags) -> Block"},

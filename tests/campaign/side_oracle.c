@@ -180,6 +180,10 @@ static int execute(ucontext_t *context) {
         return 0;
     }
     if (!tmebox_side_accesses(form, &call)) note(NO_ACCESSES, 0, 0);
+    int surely = form->shape.flags & SIDE_NEVER_FAULTS; /* if it does all the same, the kernel ends this process */
+    for (size_t i = 0; i < call.count; i++)
+        surely = surely && WINDOW + call.accesses[i].offset - (u64)view + call.accesses[i].size <= AREA;
+    if (!surely) tmebox_let_faults_in();
     for (size_t i = 0; i < call.count; i++) {
         u64 at = WINDOW + call.accesses[i].offset - (u64)view, size = call.accesses[i].size;
         call.pointers[i] = at < AREA ? file_pages + at : (void *)(WINDOW + call.accesses[i].offset);

@@ -81,8 +81,8 @@ class Tenancy:
         self._arena: Arena | None = None
         self._changing = threading.RLock()
         self._window: Window | None = None  # for `end`, should there be none left
-        self.heap = None if share is None else share.heap
-        kept_for_heap = template if share is None else share.heap.template_for(template)
+        self.heap = heap = None if share is None else share[0]
+        kept_for_heap = template if heap is None else heap.template_for(template)
         self._window = window = WINDOWS.acquire(kept_for_heap)
         self.base = base = window.base
         file = module.file
@@ -96,7 +96,7 @@ class Tenancy:
             timeout_s,
         )
         if share is not None:
-            share.heap.attach(self.instance, share.limit_bytes)
+            share[0].attach(self.instance, share[1])
 
     @property
     def layout(self) -> Layout:
