@@ -121,7 +121,8 @@ struct heap_view {
 
 struct heap_handle {
     uint32_t start; /* of its block; HEAP_NOWHERE: it has none */
-    uint32_t pins;
+    uint32_t pins;  /* of sandboxed code */
+    uint32_t calls; /* that the block was passed to, and that have not returned */
     uint32_t next; /* free handle */
     uint8_t serial;
 };
@@ -373,6 +374,7 @@ void tmebox_heap_init(void);
 /* Blocks with a handle may be moved while nobody has pinned them. 0 is no handle. */
 uint32_t tmebox_heap_make_handle(struct heap *heap, uint32_t start); /* 0: none is left */
 void tmebox_heap_drop_handle(struct heap *heap, uint32_t start);     /* if the block has one */
+void tmebox_heap_put_handle_by(struct heap *heap, struct heap_handle *handle); /* that no block has: for another */
 struct heap_handle *tmebox_heap_handle(const struct heap *heap, uint32_t handle); /* NULL: no such handle */
 uint32_t tmebox_heap_handle_start(const struct heap *heap, uint32_t handle); /* HEAP_NOWHERE: no such handle */
 uint32_t tmebox_heap_handle_of(const struct heap *heap, uint32_t start);     /* 0: it stays where it is */
@@ -384,6 +386,12 @@ uint32_t tmebox_heap_move(struct heap *heap, uint32_t start, bool dense);
 void tmebox_heap_move_to(struct heap *heap, uint32_t start, uint32_t to);
 /* It stays where it now is until it was unpinned as often. */
 uint32_t tmebox_heap_pin(struct heap *heap, struct heap_handle *handle);
+/* The same for as long as a call of sandboxed code goes on, whatever that does with it. */
+uint32_t tmebox_heap_begin_call(struct heap *heap, struct heap_handle *handle);
+void tmebox_heap_end_call(struct heap *heap, struct heap_handle *handle);
+static inline bool tmebox_heap_is_pinned(const struct heap_handle *handle) {
+    return handle->pins != 0 || handle->calls != 0;
+}
 
 /* -- compact.c. Under the heap's lock ------------------------------------------------------------------- */
 struct heap_compaction {

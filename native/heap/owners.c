@@ -97,9 +97,12 @@ static void rekey_pages(struct heap *heap, uint32_t page, uint32_t count, uint16
 
 /* As many pages at a time as are worth a system call less, with all their groups locked. */
 #define GROUPS_AT_A_TIME 8
+/* What is larger is shown as it is touched, with doubling grants: nobody looks at all of it at once. */
+#define AT_ONCE_PAGES 1024
 
 void tmebox_heap_give_pages(struct heap *heap, uint32_t page, uint32_t count, uint16_t owner, bool at_once) {
     uint16_t former = heap->pages[page].owner;
+    uint32_t first = page;
     for (uint32_t end = page + count, next; former != owner && page < end; page = next) {
         next = (page / GROUP_PAGES + GROUPS_AT_A_TIME) * GROUP_PAGES;
         next = next < end ? next : end;
@@ -112,7 +115,7 @@ void tmebox_heap_give_pages(struct heap *heap, uint32_t page, uint32_t count, ui
         if (heap->backend->rekey != NULL) {
             rekey_pages(heap, page, next - page, former);
         }
-        if (at_once) {
+        if (at_once && page - first < AT_ONCE_PAGES) {
             show_at_once(heap, page, next - page, owner);
         }
         tmebox_heap_unlock_groups(heap, place, size);

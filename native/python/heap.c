@@ -366,6 +366,7 @@ static PyMethodDef heap_object_methods[] = {
     {"members_of", tmebox_heap_members_of, METH_O,
      "members_of(key) -> [(key, writes), ...] | None\n\nOf a shared domain; None: it is none."},
     {"offset_of", tmebox_heap_offset_of, METH_O, "offset_of(block or array) -> offset"},
+    {"repeat", tmebox_heap_repeat, METH_VARARGS, "repeat(size, times)\n\nAllocates and frees. For measuring."},
     {"compact_heap", tmebox_heap_compact_method, METH_NOARGS,
      "compact_heap() -> (pages given back to the system, bytes moved)"},
     {"relocate_block", tmebox_heap_relocate_method, METH_VARARGS, "relocate_block(block, dense)"},

@@ -369,11 +369,11 @@ class Tenancy:
         inside = heap is not None and 0 <= place <= heap.size_bytes - size_bytes
         return abi.SHARED_START + place if inside else None
 
-    def block_offset(self, block: _native.Block, what: str) -> int:
-        """For the argument `what`. Raises TypeError."""
+    def hold_block(self, block: _native.Block, what: str) -> tuple[int, object]:
+        """For the argument `what`: its offset, and what keeps it there. Raises TypeError."""
         if block.heap is not self.heap:
             raise TypeError(f"{what}: the block is of a shared heap that this sandbox does not have")
-        return block.offset
+        return block.hold()
 
     def allocate(self, size_bytes: int) -> _native.Region:
         """Room for a host array; it lives as long as someone looks into it. Raises LimitError."""
