@@ -167,6 +167,28 @@ def tme(json_file: Json = None) -> None:
     write_all({} if json_file is None else {json_file: to_json(results)})
 
 
+@bench.command("heap")
+def heap(
+    parts: Annotated[
+        list[str] | None, typer.Argument(metavar="PART", help="Only these: allocations, transfers, …")
+    ] = None,
+    json_file: Json = None,
+) -> None:
+    """Time the shared heap: allocating, handing over, accesses, lives; and what memory it takes."""
+    from tmebox_bench.heap import PARTS, bench_heap, crossover_table, heap_table, to_json
+    from tmebox_bench.results import write_all
+
+    if not set(parts or ()) <= PARTS.keys():
+        raise typer.BadParameter(f"parts are {', '.join(PARTS)}")
+    with progress(alone=True) as report:
+        results = bench_heap(parts, report)
+    stdout().print(printable(results.machine.get("CPU", "")), soft_wrap=True)
+    _show(heap_table(results))
+    if results.crossover:
+        _show(crossover_table(results))
+    write_all({} if json_file is None else {json_file: to_json(results)})
+
+
 @bench.command("instances")
 def instances(
     quick: Quick = False,

@@ -4,6 +4,7 @@
 #include "enter/enter.h"
 #include "enter/side.h"
 #include "heap/heap.h"
+#include "threads/signals.h"
 
 #define GROUP_BYTES (GROUP_PAGES * (uint64_t)TMEBOX_PAGE_SIZE)
 #define MOST_GROUPS (2 * SIDE_ACCESSES) /* no access is longer than a page */
@@ -150,6 +151,15 @@ static bool prepare(struct heap *heap, uint16_t key, const struct side_form *for
     return prepared == READY;
 }
 
+static bool may_fault(const struct heap *heap, const struct side_form *form, const struct side_call *call) {
+    bool faults = !(form->shape.flags & SIDE_NEVER_FAULTS);
+    for (size_t i = 0; i < call->count; i++) {
+        uint64_t place;
+        faults |= part_in_heap(heap, &call->accesses[i], &place) != call->accesses[i].size;
+    }
+    return faults;
+}
+
 static void execute(const struct activation *activation, struct side_form *form, void *context,
                     struct heap_outcome *outcome) {
     struct heap *heap = activation->instance->heap;
@@ -157,6 +167,9 @@ static void execute(const struct activation *activation, struct side_form *form,
     struct side_call call = {.context = context, .window_base = activation->instance->base};
     if (!tmebox_side_accesses(form, &call)) {
         return;
+    }
+    if (may_fault(heap, form, &call)) {
+        tmebox_let_faults_in(); /* a system call, that most do without */
     }
     struct groups groups;
     lock(heap, &call, &groups);

@@ -21,7 +21,7 @@ static uint64_t empty_page(struct heap *heap, uint32_t number, uint32_t cursors[
     uint64_t candidates = heap->pages[number].starts & heap->pages[number].movable;
     for (; candidates != 0; candidates &= candidates - 1) {
         uint32_t start = number * LINES + (uint32_t)__builtin_ctzll(candidates);
-        if (heap->handles[heap->handle_at[start / LINES][start % LINES]].pins != 0) {
+        if (tmebox_heap_is_pinned(&heap->handles[heap->handle_at[start / LINES][start % LINES]])) {
             continue;
         }
         uint64_t lines = tmebox_heap_block_lines(heap, start);

@@ -25,9 +25,11 @@
 struct window;
 
 /* -- locks ---------------------------------------------------------------------------------------------- */
-/* In the order of their coming, so that nobody can keep others from it by asking again and again. */
+/* Whoever waits lets the processor go to who has it. One that has waited for long is impatient, and those that come
+ * meanwhile wait for it: nobody can keep others away by asking again and again. An order of coming would be fairer, but
+ * where more threads run than processors, each would wait for the next one's turn on a processor. */
 struct heap_lock {
-    _Atomic uint32_t next, serving;
+    _Atomic uint32_t held, impatient;
 };
 
 /* -- pages ---------------------------------------------------------------------------------------------- */
@@ -114,11 +116,13 @@ struct heap_view {
     bool mapped, refused;
     uint16_t key; /* 0: parked */
     uint32_t next_page, last_count; /* grants double for who goes on */
+    uint32_t asides; /* accesses on the side, while it is not mapped */
 };
 
 struct heap_handle {
     uint32_t start; /* of its block; HEAP_NOWHERE: it has none */
-    uint32_t pins;
+    uint32_t pins;  /* of sandboxed code */
+    uint32_t calls; /* that the block was passed to, and that have not returned */
     uint32_t next; /* free handle */
     uint8_t serial;
 };
@@ -217,7 +221,7 @@ uint32_t tmebox_heap_view_count(void);
 void tmebox_heap_views_after_fork(void);
 
 /* -- lock.c --------------------------------------------------------------------------------------------- */
-void tmebox_heap_wait(struct heap_lock *lock, uint32_t ticket);
+void tmebox_heap_wait(struct heap_lock *lock);
 
 /* A test builds the core without locks, and sees it fail. */
 #ifdef TMEBOX_HEAP_WITHOUT_LOCKS
@@ -230,15 +234,14 @@ static inline void tmebox_heap_unlock(struct heap_lock *lock) {
 }
 #else
 static inline void tmebox_heap_lock(struct heap_lock *lock) {
-    uint32_t ticket = atomic_fetch_add_explicit(&lock->next, 1, memory_order_relaxed);
-    if (UNLIKELY(atomic_load_explicit(&lock->serving, memory_order_acquire) != ticket)) {
-        tmebox_heap_wait(lock, ticket);
+    if (UNLIKELY(atomic_load_explicit(&lock->impatient, memory_order_relaxed) != 0 ||
+                 atomic_exchange_explicit(&lock->held, 1, memory_order_acquire) != 0)) {
+        tmebox_heap_wait(lock);
     }
 }
 
 static inline void tmebox_heap_unlock(struct heap_lock *lock) {
-    uint32_t serving = atomic_load_explicit(&lock->serving, memory_order_relaxed);
-    atomic_store_explicit(&lock->serving, serving + 1, memory_order_release);
+    atomic_store_explicit(&lock->held, 0, memory_order_release);
 }
 #endif
 
@@ -302,7 +305,7 @@ unsigned tmebox_heap_rights(const struct heap *heap, uint16_t key, uint32_t page
 /* Whether the key may access all of it. `place` is in the heap, and so is the end. Under the groups' locks. */
 bool tmebox_heap_may(const struct heap *heap, uint16_t key, uint64_t place, uint64_t size, enum heap_access access,
                      struct heap_violation *violation);
-/* Pages of one owner, or one page of several, are in no view any more. In one group, under its lock. */
+/* Pages of one owner, or one page of several, are in no view any more. Under their groups' locks. */
 void tmebox_heap_withdraw(struct heap *heap, uint32_t page, uint32_t count);
 /* Who owns the line. */
 static inline uint16_t tmebox_heap_owner(const struct heap *heap, uint32_t page, uint32_t line) {
@@ -390,6 +393,7 @@ void tmebox_heap_init(void);
 /* Blocks with a handle may be moved while nobody has pinned them. 0 is no handle. */
 uint32_t tmebox_heap_make_handle(struct heap *heap, uint32_t start); /* 0: none is left */
 void tmebox_heap_drop_handle(struct heap *heap, uint32_t start);     /* if the block has one */
+void tmebox_heap_put_handle_by(struct heap *heap, struct heap_handle *handle); /* that no block has: for another */
 struct heap_handle *tmebox_heap_handle(const struct heap *heap, uint32_t handle); /* NULL: no such handle */
 uint32_t tmebox_heap_handle_start(const struct heap *heap, uint32_t handle); /* HEAP_NOWHERE: no such handle */
 uint32_t tmebox_heap_handle_of(const struct heap *heap, uint32_t start);     /* 0: it stays where it is */
@@ -401,6 +405,12 @@ uint32_t tmebox_heap_move(struct heap *heap, uint32_t start, bool dense);
 void tmebox_heap_move_to(struct heap *heap, uint32_t start, uint32_t to);
 /* It stays where it now is until it was unpinned as often. */
 uint32_t tmebox_heap_pin(struct heap *heap, struct heap_handle *handle);
+/* The same for as long as a call of sandboxed code goes on, whatever that does with it. */
+uint32_t tmebox_heap_begin_call(struct heap *heap, struct heap_handle *handle);
+void tmebox_heap_end_call(struct heap *heap, struct heap_handle *handle);
+static inline bool tmebox_heap_is_pinned(const struct heap_handle *handle) {
+    return handle->pins != 0 || handle->calls != 0;
+}
 
 /* -- compact.c. Under the heap's lock ------------------------------------------------------------------- */
 struct heap_compaction {

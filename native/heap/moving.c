@@ -38,13 +38,32 @@ void tmebox_heap_move_to(struct heap *heap, uint32_t start, uint32_t to) {
     move(heap, start, to);
 }
 
-uint32_t tmebox_heap_pin(struct heap *heap, struct heap_handle *handle) {
+/* Where it stays from now on: a page of its owner's own, where there is room for that. */
+static uint32_t settle(struct heap *heap, const struct heap_handle *handle) {
     uint32_t start = handle->start;
     bool shared_page = heap->pages[start / LINES].flags & PAGE_DENSE;
-    if (handle->pins == 0 && shared_page) {
+    if (!tmebox_heap_is_pinned(handle) && shared_page) {
         uint32_t to = tmebox_heap_move(heap, start, false);
         start = to != HEAP_NOWHERE ? to : start; /* in a full heap it stays where it is, and is slower */
     }
+    return start;
+}
+
+uint32_t tmebox_heap_pin(struct heap *heap, struct heap_handle *handle) {
+    uint32_t start = settle(heap, handle);
     handle->pins += handle->pins < UINT32_MAX;
     return start;
+}
+
+uint32_t tmebox_heap_begin_call(struct heap *heap, struct heap_handle *handle) {
+    uint32_t start = settle(heap, handle);
+    handle->calls++;
+    return start;
+}
+
+void tmebox_heap_end_call(struct heap *heap, struct heap_handle *handle) {
+    handle->calls--;
+    if (handle->calls == 0 && handle->start == HEAP_NOWHERE) { /* its block was freed meanwhile */
+        tmebox_heap_put_handle_by(heap, handle);
+    }
 }

@@ -55,7 +55,7 @@ static void withdraw_lines(struct heap *heap, uint32_t page, uint64_t lines) {
     }
 }
 
-/* [page, page + count) of one owner, in one group; or one page of several. */
+/* [page, page + count) of one owner; or one page of several. */
 void tmebox_heap_withdraw(struct heap *heap, uint32_t page, uint32_t count) {
     uint32_t first = page, end = page + count;
     while (first < end && !heap->pages[first].granted) {
@@ -112,26 +112,30 @@ static void rekey_pages(struct heap *heap, uint32_t page, uint32_t count, uint16
     }
 }
 
+/* As many pages at a time as are worth a system call less, with all their groups locked. */
+#define GROUPS_AT_A_TIME 8
+/* What is larger is shown as it is touched, with doubling grants: nobody looks at all of it at once. */
+#define AT_ONCE_PAGES 1024
+
 void tmebox_heap_give_pages(struct heap *heap, uint32_t page, uint32_t count, uint16_t owner, bool at_once) {
-    for (uint32_t end = page + count, next; page < end; page = next) {
-        next = (page / GROUP_PAGES + 1) * GROUP_PAGES;
+    uint16_t former = heap->pages[page].owner;
+    uint32_t first = page;
+    for (uint32_t end = page + count, next; former != owner && page < end; page = next) {
+        next = (page / GROUP_PAGES + GROUPS_AT_A_TIME) * GROUP_PAGES;
         next = next < end ? next : end;
-        struct heap_lock *lock = tmebox_heap_group(heap, page);
-        tmebox_heap_lock(lock);
-        uint16_t former = heap->pages[page].owner;
-        if (former != owner) {
-            tmebox_heap_withdraw(heap, page, next - page);
-            for (uint32_t i = page; i < next; i++) {
-                heap->pages[i].owner = owner;
-            }
-            if (heap->backend->rekey != NULL) {
-                rekey_pages(heap, page, next - page, former);
-            }
-            if (at_once) {
-                show_at_once(heap, page, next - page, owner);
-            }
+        uint64_t place = (uint64_t)page * TMEBOX_PAGE_SIZE, size = (uint64_t)(next - page) * TMEBOX_PAGE_SIZE;
+        tmebox_heap_lock_groups(heap, place, size);
+        tmebox_heap_withdraw(heap, page, next - page);
+        for (uint32_t i = page; i < next; i++) {
+            heap->pages[i].owner = owner;
         }
-        tmebox_heap_unlock(lock);
+        if (heap->backend->rekey != NULL) {
+            rekey_pages(heap, page, next - page, former);
+        }
+        if (at_once && page - first < AT_ONCE_PAGES) {
+            show_at_once(heap, page, next - page, owner);
+        }
+        tmebox_heap_unlock_groups(heap, place, size);
     }
 }
 

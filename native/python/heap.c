@@ -271,11 +271,15 @@ static PyObject *heap_adopt(PyObject *object, PyObject *args) {
     return (PyObject *)block;
 }
 
-static PyObject *heap_attach(PyObject *object, PyObject *args) {
+static PyObject *heap_attach(PyObject *object, PyObject *const *args, Py_ssize_t count) {
     struct heap *heap = ((struct heap_object *)object)->heap;
-    struct instance *instance;
-    unsigned long long limit;
-    if (!PyArg_ParseTuple(args, "O!K:attach", &tmebox_instance_type, &instance, &limit)) {
+    if (count != 2 || !Py_IS_TYPE(args[0], &tmebox_instance_type)) {
+        PyErr_SetString(PyExc_TypeError, "attach(instance, limit_bytes)");
+        return NULL;
+    }
+    struct instance *instance = (struct instance *)args[0];
+    unsigned long long limit = PyLong_AsUnsignedLongLong(args[1]);
+    if (PyErr_Occurred()) {
         return NULL;
     }
     if (instance->dead || instance->heap != NULL || instance->window == NULL) {
@@ -345,7 +349,7 @@ static PyObject *heap_get_size(PyObject *object, void *unused) {
 }
 
 static PyMethodDef heap_object_methods[] = {
-    {"attach", heap_attach, METH_VARARGS,
+    {"attach", (PyCFunction)(void (*)(void))heap_attach, METH_FASTCALL,
      "attach(instance, limit_bytes) -> key\n\nFrom now until it is killed, lines of the heap can be its own."},
     {"allocate_block", (PyCFunction)(void (*)(void))heap_allocate, METH_FASTCALL,
      "allocate_block(size, instance, flags) -> Block"},
@@ -363,6 +367,7 @@ static PyMethodDef heap_object_methods[] = {
     {"members_of", tmebox_heap_members_of, METH_O,
      "members_of(key) -> [(key, writes), ...] | None\n\nOf a shared domain; None: it is none."},
     {"offset_of", tmebox_heap_offset_of, METH_O, "offset_of(block or array) -> offset"},
+    {"repeat", tmebox_heap_repeat, METH_VARARGS, "repeat(size, times)\n\nAllocates and frees. For measuring."},
     {"compact_heap", tmebox_heap_compact_method, METH_NOARGS,
      "compact_heap() -> (pages given back to the system, bytes moved)"},
     {"relocate_block", tmebox_heap_relocate_method, METH_VARARGS, "relocate_block(block, dense)"},

@@ -264,6 +264,8 @@ class Block:
     def key_id(self) -> int: ...
     @property
     def state(self) -> str: ...
+    def hold(self) -> tuple[int, object]:
+        """Its offset, where it stays as long as what comes with it is there; None: for good."""
     def read(self, start: int = 0, size: int | None = None) -> bytes:
         """A copy of some of its bytes, or of all from `start` on. Raises IndexError, ValueError."""
 
@@ -299,6 +301,7 @@ class Heap:
     def size_bytes(self) -> int: ...
     @property
     def host_address(self) -> int: ...
+    def repeat(self, size: int, times: int, /) -> None: ...
     def attach(self, instance: Instance, limit_bytes: int, /) -> int:
         """From now until it is killed, it can own lines of the heap: its key. Raises closed, limit."""
 

@@ -134,7 +134,7 @@ class Sandbox(Sharing, Shown):
             tenancy.system = system
         self.base = tenancy.base
         if self._share is not None:
-            self._share.heap.enter(self, tenancy.instance.key_id)
+            self._share[0].sandboxes[tenancy.instance.key_id] = weakref.ref(self)
         tenancy.start(self._natives(tenancy, provided) if module.file.imports else ())
 
     def _natives(

@@ -144,7 +144,7 @@ class SharedHeap(Shown, _native.Heap):
         machine: Mapping[str, Any] | None = None,
     ) -> None:
         self.placement: Placement = placement
-        self._sandboxes: dict[int, weakref.ref[Sandbox]] = {}
+        self.sandboxes: dict[int, weakref.ref[Sandbox]] = {}  # by key; whose key was taken is gone
         self._last: tuple[weakref.ref[Template], Template] | None = None
         self._templates: weakref.WeakKeyDictionary[Template, Template] = weakref.WeakKeyDictionary()
 
@@ -298,7 +298,7 @@ class SharedHeap(Shown, _native.Heap):
         }
 
     def _sandbox(self, key: int) -> Sandbox | None:
-        reference = self._sandboxes.get(key)
+        reference = self.sandboxes.get(key)
         return None if reference is None else reference()
 
     # -- looking -----------------------------------------------------------------------------------
@@ -346,10 +346,6 @@ class SharedHeap(Shown, _native.Heap):
             found = self._templates.setdefault(template, WINDOWS.another(template))
         self._last = weakref.ref(template), found
         return found
-
-    def enter(self, sandbox: Sandbox, key_id: int) -> None:
-        """A sandbox has come, with a key. What had it before is gone."""
-        self._sandboxes[key_id] = weakref.ref(sandbox)
 
     def _facts(self) -> Iterable[Fact]:
         yield "size", f"{self.size_bytes:,} bytes"

@@ -81,8 +81,8 @@ class Tenancy:
         self._arena: Arena | None = None
         self._changing = threading.RLock()
         self._window: Window | None = None  # for `end`, should there be none left
-        self.heap = None if share is None else share.heap
-        kept_for_heap = template if share is None else share.heap.template_for(template)
+        self.heap = heap = None if share is None else share[0]
+        kept_for_heap = template if heap is None else heap.template_for(template)
         self._window = window = WINDOWS.acquire(kept_for_heap)
         self.base = base = window.base
         file = module.file
@@ -96,7 +96,7 @@ class Tenancy:
             timeout_s,
         )
         if share is not None:
-            share.heap.attach(self.instance, share.limit_bytes)
+            share[0].attach(self.instance, share[1])
 
     @property
     def layout(self) -> Layout:
@@ -371,11 +371,11 @@ class Tenancy:
         inside = heap is not None and 0 <= place <= heap.size_bytes - size_bytes
         return abi.SHARED_START + place if inside else None
 
-    def block_offset(self, block: _native.Block, what: str) -> int:
-        """For the argument `what`. Raises TypeError."""
+    def hold_block(self, block: _native.Block, what: str) -> tuple[int, object]:
+        """For the argument `what`: its offset, and what keeps it there. Raises TypeError."""
         if block.heap is not self.heap:
             raise TypeError(f"{what}: the block is of a shared heap that this sandbox does not have")
-        return block.offset
+        return block.hold()
 
     def allocate(self, size_bytes: int) -> _native.Region:
         """Room for a host array; it lives as long as someone looks into it. Raises LimitError."""

@@ -44,8 +44,8 @@ class Space(Protocol):
     def shared_offset(self, address: int, size_bytes: int) -> int | None:
         """Where memory of the host lies in the sandbox's shared heap, if it does."""
 
-    def block_offset(self, block: _native.Block, what: str) -> int:
-        """Raises TypeError unless the block can be passed."""
+    def hold_block(self, block: _native.Block, what: str) -> tuple[int, object]:
+        """Its offset, and what keeps it there. Raises TypeError unless the block can be passed."""
 
 
 class CallFrame:
@@ -61,7 +61,7 @@ class CallFrame:
         self.integers: list[int] = []
         self.vectors: list[int] = []
         self.stack = bytearray()
-        self._scratch: list[_native.Extent] = []
+        self._scratch: list[object] = []  # what lives as long as the call
         self._buffers: Buffers | None = None
         self._records: dict[int, tuple[Any, Struct, int]] = {}
         self._after: list[Callable[[], None]] = []
@@ -135,6 +135,12 @@ class CallFrame:
         if size_bytes:
             _native.write(self.window.base + offset, data)
         return offset
+
+    def block(self, block: _native.Block, what: str) -> None:
+        """Pass a block of the shared heap, which nobody moves meanwhile."""
+        offset, held = self.space.hold_block(block, what)
+        self._scratch.append(held)
+        self.integer(offset)
 
     def text(self, data: bytes) -> None:
         """Pass a string. Once there is room for texts, the core passes those of moderate size by itself."""
@@ -217,7 +223,7 @@ def _pointer_converter(target: CType, const: bool, what: str) -> Converter:
         if value is None or is_number(value):
             frame.integer(to_offset(value, what))
         elif isinstance(value, _native.Block):
-            frame.integer(frame.space.block_offset(value, what))
+            frame.block(value, what)
         elif isinstance(value, str):
             if not text:
                 raise TypeError(
