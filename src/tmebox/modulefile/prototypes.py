@@ -68,12 +68,14 @@ class Complex:
 
 @dataclass(frozen=True)
 class Pointer:
-    """`target` is Void for `void *`, function pointers and types too deep to spell out."""
+    """`target` is Void for `void *` and types too deep to spell out."""
 
     target: CType
     const: bool = False
 
     def __str__(self) -> str:
+        if isinstance(self.target, Function):
+            return self.target.pointer
         if isinstance(self.target, Pointer):
             return f"{self.target}{'const ' * self.const}*"
         return f"{'const ' * self.const}{self.target} *"
@@ -142,7 +144,30 @@ class Struct:
         return self.name
 
 
-CType = Void | Integer | Bool | Float | Complex | Pointer | Array | Vector | Opaque | Struct
+@dataclass(frozen=True)
+class Function:
+    """What a function pointer points to. `name`: how the pointer is written, where a typedef says it."""
+
+    result: CType
+    parameters: tuple[Parameter, ...]
+    variadic: bool = False
+    name: str = ""
+
+    @property
+    def pointer(self) -> str:
+        """The type of a pointer to it."""
+        return self.name or f"{self.result} (*)({self._inside})"
+
+    @property
+    def _inside(self) -> str:
+        types = [str(p.type) for p in self.parameters] + ["..."] * self.variadic
+        return ", ".join(types) or "void"
+
+    def __str__(self) -> str:
+        return f"{self.result} ({self._inside})"
+
+
+CType = Void | Integer | Bool | Float | Complex | Pointer | Array | Vector | Opaque | Struct | Function
 
 
 @dataclass(frozen=True)
@@ -190,6 +215,8 @@ def type_to_json(ctype: CType) -> Any:
             return {"array": type_to_json(element), "count": count}
         case Vector(element, count, size_bytes):
             return {"vector": type_to_json(element), "count": count, "size": size_bytes}
+        case Function():
+            return _function_to_json(ctype)
         case Opaque(name, size_bytes, align, reason):
             return {"opaque": name, "size": size_bytes, "align": align, "reason": reason}
         case Struct():
@@ -207,6 +234,15 @@ def _struct_to_json(struct: Struct) -> Any:
     if not struct.align_certain:
         data["align_certain"] = False
     return data
+
+
+def _function_to_json(function: Function) -> Any:
+    return {
+        "function": type_to_json(function.result),
+        "parameters": [[p.name, type_to_json(p.type)] for p in function.parameters],
+        **({"variadic": True} if function.variadic else {}),
+        **({"name": function.name} if function.name else {}),
+    }
 
 
 MAX_DEPTH = 32
@@ -241,6 +277,8 @@ def type_from_json(data: Any, depth: int = 0) -> CType:
             return Opaque(str(data["opaque"]), size, align, str(data["reason"])[:200])
         if "struct" in data:
             return _struct_from_json(data, depth)
+        if "function" in data:
+            return _function_from_json(data, depth)
     except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
         raise ModuleError(f"malformed type in the module's prototypes: {error}") from None
     raise ModuleError("unknown type in the module's prototypes")
@@ -258,6 +296,16 @@ def _vector_from_json(data: Any, depth: int) -> Vector:
     if size not in ALIGNMENTS or not 0 < size_of(element) * count <= size:
         raise ModuleError("impossible vector in the module's prototypes")
     return Vector(element, count, size)
+
+
+def _function_from_json(data: Any, depth: int) -> Function:
+    parameters = tuple(
+        Parameter(str(name), type_from_json(ctype, depth + 1)) for name, ctype in data["parameters"]
+    )
+    name = str(data.get("name", ""))[:200]
+    return Function(
+        type_from_json(data["function"], depth + 1), parameters, bool(data.get("variadic", False)), name
+    )
 
 
 def _struct_from_json(data: Any, depth: int) -> Struct:
@@ -285,7 +333,7 @@ def _end_of(struct_field: StructField) -> int:
 def size_of(ctype: CType) -> int:
     """Size in bytes, as the x86-64 System V ABI has it."""
     match ctype:
-        case Void():
+        case Void() | Function():
             return 0
         case Bool():
             return 1

@@ -16,6 +16,7 @@ from tmebox.modulefile.prototypes import (
     Array,
     CType,
     Float,
+    Function,
     Integer,
     Opaque,
     Pointer,
@@ -26,6 +27,7 @@ from tmebox.modulefile.prototypes import (
 )
 from tmebox.runtime.calls.buffers import Buffers, In, InOut, Out
 from tmebox.runtime.calls.classes import INTEGER_REGISTERS, SSE, Passing, Unpassable, argument
+from tmebox.runtime.calls.handles import Handle
 from tmebox.runtime.calls.items import Items, takes_text
 from tmebox.runtime.calls.scalars import given, is_number, pack_scalar, to_integer, to_offset
 from tmebox.runtime.calls.values import as_mapping, pack, unpack
@@ -33,6 +35,20 @@ from tmebox.runtime.calls.values import as_mapping, pack, unpack
 __all__ = ["CallFrame", "Converter", "In", "InOut", "Out", "Space", "check_count", "converter", "describe"]
 
 U64 = (1 << 64) - 1
+
+
+class References(Protocol):
+    """What sandboxed code has of the host: functions by pointer, and handles."""
+
+    def code_address(self, value: Any, ctype: Function, what: str) -> int:
+        """Where sandboxed code calls a function of the host, or one of its own. Raises TypeError,
+        BadReference, LimitError."""
+
+    def word_of(self, handle: Handle, what: str) -> int:
+        """Raises TypeError, BadReference."""
+
+    def function_at(self, host: Any, address: int, ctype: Function) -> Any:
+        """What sandboxed code has at an address, to be called from Python. Raises BadReference."""
 
 
 class Space(Protocol):
@@ -46,6 +62,9 @@ class Space(Protocol):
 
     def block_offset(self, block: _native.Block, what: str) -> int:
         """Raises TypeError unless the block can be passed."""
+
+    @property
+    def callbacks(self) -> References: ...
 
 
 class CallFrame:
@@ -172,6 +191,8 @@ def converter(ctype: CType, what: str) -> Converter:
     match ctype:
         case Integer(bits, signed, name) if bits <= 64:
             return lambda value, frame: frame.integer(to_integer(value, bits, signed, name, what))
+        case Pointer(Function() as function, _):
+            return _function_converter(function, what)
         case Pointer(target, const):
             return _pointer_converter(target, const, what)
         case Array(element, _):
@@ -208,6 +229,20 @@ def variadic_converter(value: Any, frame: CallFrame, what: str) -> None:
         _pointer_converter(Void(), True, what)(value, frame)
 
 
+ALL_ONES = -1
+"""As a function pointer, such as SQLITE_TRANSIENT: C libraries give it a meaning of their own."""
+
+
+def _function_converter(function: Function, what: str) -> Converter:
+    def convert(value: Any, frame: CallFrame) -> None:
+        if value is None or is_number(value):
+            frame.integer(U64 if value == ALL_ONES else to_offset(value, what))
+        else:
+            frame.integer(frame.space.callbacks.code_address(value, function, what))
+
+    return convert
+
+
 def _pointer_converter(target: CType, const: bool, what: str) -> Converter:
     items = Items(target, what)
     text = takes_text(target)
@@ -216,6 +251,10 @@ def _pointer_converter(target: CType, const: bool, what: str) -> Converter:
     def convert(value: Any, frame: CallFrame) -> None:
         if value is None or is_number(value):
             frame.integer(to_offset(value, what))
+        elif isinstance(value, Handle):
+            if not isinstance(target, Void):
+                raise TypeError(f"{what}: a handle is a void *")
+            frame.integer(frame.space.callbacks.word_of(value, what))
         elif isinstance(value, _native.Block):
             frame.integer(frame.space.block_offset(value, what))
         elif isinstance(value, str):
