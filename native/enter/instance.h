@@ -21,6 +21,7 @@ struct parameter {
     uint8_t place;
     uint8_t index;
     char item; /* of a pointer, what it points to: see tmebox_items_fit */
+    PyObject *kind; /* and which typed pointers it takes, an interned str; NULL: any. Borrowed of the export */
 };
 
 struct signature {

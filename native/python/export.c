@@ -2,12 +2,13 @@
 #include "python/function.h"
 
 static PyObject *export_new(PyTypeObject *type, PyObject *args, PyObject *keywords) {
-    static char *names[] = {"address", "name", "arguments", "result", "slow", "attributes", "items", NULL};
-    PyObject *name, *slow, *attributes;
+    static char *names[] = {"address", "name", "arguments", "result", "slow", "attributes", "items", "kinds", "finish", NULL};
+    PyObject *name, *slow, *attributes, *kinds = NULL, *finish = NULL;
     const char *arguments, *result, *items = "";
     unsigned long long address;
-    if (!PyArg_ParseTupleAndKeywords(args, keywords, "KUzzOO!|s:Export", names, &address, &name, &arguments,
-                                     &result, &slow, &PyDict_Type, &attributes, &items)) {
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "KUzzOO!|sO!O:Export", names, &address, &name, &arguments,
+                                     &result, &slow, &PyDict_Type, &attributes, &items, &PyTuple_Type, &kinds,
+                                     &finish)) {
         return NULL;
     }
     if (address < TMEBOX_CODE_BASE || address >= TMEBOX_GATE_BASE) {
@@ -26,6 +27,8 @@ static PyObject *export_new(PyTypeObject *type, PyObject *args, PyObject *keywor
     self->name = Py_NewRef(name);
     self->slow = Py_NewRef(slow);
     self->attributes = Py_NewRef(attributes);
+    self->kinds = Py_XNewRef(kinds);
+    self->finish = finish != Py_None ? Py_XNewRef(finish) : NULL;
     self->vectorcall = tmebox_call_slow;
     if (arguments != NULL && result != NULL) {
         if (tmebox_parse_signature(&self->signature, arguments, result) < 0) {
@@ -34,6 +37,8 @@ static PyObject *export_new(PyTypeObject *type, PyObject *args, PyObject *keywor
         }
         for (int i = 0; i < self->signature.count; i++) { /* without letters: any */
             self->signature.parameters[i].item = *items != 0 ? *items++ : ANY_ITEMS;
+            PyObject *kind = kinds != NULL && i < PyTuple_GET_SIZE(kinds) ? PyTuple_GET_ITEM(kinds, i) : Py_None;
+            self->signature.parameters[i].kind = PyUnicode_CheckExact(kind) && PyUnicode_CHECK_INTERNED(kind) ? kind : NULL;
         }
         self->vectorcall = self->signature.pointers ? tmebox_call_pointers : tmebox_call_numbers;
     }
@@ -64,6 +69,7 @@ static PyObject *export_bind(PyObject *object, PyObject *const *args, Py_ssize_t
 static int export_traverse(PyObject *object, visitproc visit, void *arg) {
     Py_VISIT(((struct export *)object)->slow);
     Py_VISIT(((struct export *)object)->attributes);
+    Py_VISIT(((struct export *)object)->finish);
     return 0;
 }
 
@@ -73,6 +79,8 @@ static void export_dealloc(PyObject *object) {
     Py_XDECREF(self->name);
     Py_XDECREF(self->slow);
     Py_XDECREF(self->attributes);
+    Py_XDECREF(self->kinds);
+    Py_XDECREF(self->finish);
     Py_TYPE(object)->tp_free(object);
 }
 
@@ -85,7 +93,7 @@ static PyMethodDef export_methods[] = {
 PyTypeObject tmebox_export_type = {
     PyVarObject_HEAD_INIT(NULL, 0)
     .tp_name = "tmebox._native.Export",
-    .tp_doc = "Export(address, name, arguments, result, slow, attributes, items='')\n\n"
+    .tp_doc = "Export(address, name, arguments, result, slow, attributes, items='', kinds=(), finish=None)\n\n"
               "A function of every sandbox.",
     .tp_basicsize = sizeof(struct export),
     .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,

@@ -34,7 +34,7 @@ int tmebox_call_typed(struct activation *activation, const struct import *import
 int tmebox_call_raw(struct activation *activation, const struct import *import);
 
 /* -- types and tables of methods ----------------------------------------------------------------------- */
-extern PyTypeObject tmebox_instance_type, tmebox_function_type, tmebox_export_type, tmebox_region_type;
+extern PyTypeObject tmebox_instance_type, tmebox_function_type, tmebox_export_type, tmebox_region_type, tmebox_pointer_type;
 extern PyTypeObject tmebox_shelf_type, tmebox_extents_type, tmebox_descriptor_type;
 /* Whether it is a Function of type `void (void)` (export.c); function.c calls such a one, entering so often: 0, or -1
  * with an exception set. */
@@ -63,6 +63,17 @@ PyObject *tmebox_set_imports(PyObject *instance, PyObject *rows);
 int tmebox_parse_import(struct import *import, PyObject *row); /* what it filled in is freed below */
 void tmebox_free_import(struct import *import);
 void tmebox_free_imports(struct import *imports, uint32_t count);
+
+/* pointer.c. The type and what is derived from it. */
+struct pointer {
+    PyObject_HEAD
+    struct instance *instance;
+    uint64_t offset;
+    PyObject *kind;
+    bool freed;
+};
+/* Of a pointer: false if it is of another sandbox or kind, or was freed. */
+bool tmebox_pointer_to_word(PyObject *value, const struct instance *instance, const PyObject *kind, uint64_t *word);
 
 /* callbacks.c. Methods of Instance. */
 PyObject *tmebox_add_callback(PyObject *instance, PyObject *args);

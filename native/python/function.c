@@ -29,6 +29,9 @@ static uint64_t offset_of(const struct instance *instance, const void *buffer) {
  * is what is checked. Its exporter stays locked during the call. */
 static bool buffer_to_word(const struct instance *instance, const struct parameter *parameter,
                            PyObject *value, struct held *held, uint64_t *word) {
+    if (PyObject_TypeCheck(value, &tmebox_pointer_type)) {
+        return tmebox_pointer_to_word(value, instance, parameter->kind, word);
+    }
     if (PyObject_TypeCheck(value, &tmebox_block_type)) {
         return tmebox_block_offset(value, instance->key != 0 ? instance->heap : NULL, word);
     }
@@ -71,7 +74,14 @@ static PyObject *enter(struct function *self, struct activation *activation, con
         return NULL;
     }
     bool floating = signature->result == 'f' || signature->result == 'd';
-    return tmebox_from_word(signature->result, floating ? activation->vectors[0] : activation->rax);
+    PyObject *result = tmebox_from_word(signature->result, floating ? activation->vectors[0] : activation->rax);
+    if (LIKELY(self->export->finish == NULL) || result == NULL) {
+        return result;
+    }
+    PyObject *both[2] = {self->host, result};
+    PyObject *finished = PyObject_Vectorcall(self->export->finish, both, 2, NULL);
+    Py_DECREF(result);
+    return finished;
 }
 
 static void clear_arguments(struct activation *activation) {

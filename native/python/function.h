@@ -11,6 +11,8 @@ struct export {
     PyObject *name;
     PyObject *slow;       /* slow(host, *args, **keywords), for arguments that do not convert here */
     PyObject *attributes; /* a dict: __doc__, __signature__ */
+    PyObject *kinds;      /* a tuple: of each parameter, which typed pointers it takes; or NULL */
+    PyObject *finish;     /* finish(host, result) makes the result of what the core makes of it; or NULL */
     vectorcallfunc vectorcall;
     struct signature signature;
 };

@@ -230,7 +230,7 @@ static int add_types(PyObject *module) {
                              &tmebox_export_type, &tmebox_template_type, &tmebox_shelf_type,
                              &tmebox_extents_type, &tmebox_pin_type,      &tmebox_guest_descriptors_type,
                              &tmebox_tme_engine_type, &tmebox_heap_type,  &tmebox_block_type,
-                             &tmebox_descriptor_type};
+                             &tmebox_descriptor_type, &tmebox_pointer_type};
     for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
         if (PyModule_AddType(module, types[i]) < 0) {
             return -1;

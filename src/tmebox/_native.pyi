@@ -494,7 +494,8 @@ class Export:
     and bytes too. Result codes as above; p returns int. `attributes` are the
     functions' __doc__ and __signature__. `items` has a letter for each parameter, which says of a pointer
     what buffers may hold: one of hHiIlLfd? (as in struct), c (bytes, for which any numbers do), * (any), or -
-    (only `slow` can tell). Texts are for c and *."""
+    (only `slow` can tell). Texts are for c and *. `kinds`: of each parameter, which Pointers it takes, an
+    interned str; None: any. finish(host, result) makes what a call returns of what it would otherwise."""
 
     def __new__(
         cls,
@@ -505,9 +506,24 @@ class Export:
         slow: Callable[..., Any],
         attributes: dict[str, Any],
         items: str = "",
+        kinds: tuple[str | None, ...] = (),
+        finish: Callable[[Any, Any], Any] | None = None,
     ) -> Export: ...
     def bind(self, instance: Instance, host: object, owner: object, /) -> Function:
         """For one sandbox. The owner, if not None, lives as long as the function."""
+
+class Pointer:
+    """A typed place in one instance's memory. `kind`: what it points to; functions take those of their
+    parameter's kind."""
+
+    def __new__(cls, instance: Instance, offset: int, kind: str | None, /) -> Self: ...
+    @property
+    def offset(self) -> int: ...
+    @property
+    def kind(self) -> str | None: ...
+    @property
+    def instance(self) -> Instance: ...
+    freed: bool
 
 class Function:
     """A callable bound to one instance. Attributes may be set (__dict__)."""

@@ -104,12 +104,14 @@ class Vector:
 
 @dataclass(frozen=True)
 class Opaque:
-    """A type of which only the size is known (0: not even that), and why that is not enough to pass it."""
+    """A type of which only the size is known (0: not even that), and why that is not enough to pass it.
+    `tag`: what `name` is a typedef of, if it is one."""
 
     name: str
     size_bytes: int
     align: int = 1
     reason: str = ""
+    tag: str = ""
 
     def __str__(self) -> str:
         return self.name
@@ -131,6 +133,7 @@ class Struct:
     """A struct or union. An anonymous member has an empty name.
 
     align_certain: False where debug information does not tell whether it is packed, and `align` assumes not.
+    tag: what `name` is a typedef of, if it is one.
     """
 
     name: str
@@ -139,6 +142,7 @@ class Struct:
     fields: tuple[StructField, ...] = field(default=())
     union: bool = False
     align_certain: bool = True
+    tag: str = ""
 
     def __str__(self) -> str:
         return self.name
@@ -217,8 +221,9 @@ def type_to_json(ctype: CType) -> Any:
             return {"vector": type_to_json(element), "count": count, "size": size_bytes}
         case Function():
             return _function_to_json(ctype)
-        case Opaque(name, size_bytes, align, reason):
-            return {"opaque": name, "size": size_bytes, "align": align, "reason": reason}
+        case Opaque(name, size_bytes, align, reason, tag):
+            data = {"opaque": name, "size": size_bytes, "align": align, "reason": reason}
+            return {**data, "tag": tag} if tag else data
         case Struct():
             return _struct_to_json(ctype)
     raise TypeError(f"not a C type: {ctype!r}")
@@ -233,6 +238,8 @@ def _struct_to_json(struct: Struct) -> Any:
         data["union"] = True
     if not struct.align_certain:
         data["align_certain"] = False
+    if struct.tag:
+        data["tag"] = struct.tag
     return data
 
 
@@ -274,7 +281,8 @@ def type_from_json(data: Any, depth: int = 0) -> CType:
             return _vector_from_json(data, depth)
         if "opaque" in data:
             size, align = _size_and_align(data)
-            return Opaque(str(data["opaque"]), size, align, str(data["reason"])[:200])
+            tag = str(data.get("tag", ""))
+            return Opaque(str(data["opaque"]), size, align, str(data["reason"])[:200], tag)
         if "struct" in data:
             return _struct_from_json(data, depth)
         if "function" in data:
@@ -317,7 +325,8 @@ def _struct_from_json(data: Any, depth: int) -> Struct:
             raise ModuleError("a struct's field lies outside it in the module's prototypes")
         fields.append(found)
     union, certain = bool(data.get("union", False)), bool(data.get("align_certain", True))
-    return Struct(str(data["struct"]), size, align, tuple(fields), union, certain)
+    tag = str(data.get("tag", ""))
+    return Struct(str(data["struct"]), size, align, tuple(fields), union, certain, tag)
 
 
 def _end_of(struct_field: StructField) -> int:

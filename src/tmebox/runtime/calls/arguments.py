@@ -28,7 +28,8 @@ from tmebox.modulefile.prototypes import (
 from tmebox.runtime.calls.buffers import Buffers, In, InOut, Out
 from tmebox.runtime.calls.classes import INTEGER_REGISTERS, SSE, Passing, Unpassable, argument
 from tmebox.runtime.calls.handles import Handle
-from tmebox.runtime.calls.items import Items, takes_text
+from tmebox.runtime.calls.items import Items, takes_bytes, takes_text
+from tmebox.runtime.calls.kinds import kind_of
 from tmebox.runtime.calls.scalars import given, is_number, pack_scalar, to_integer, to_offset
 from tmebox.runtime.calls.values import as_mapping, pack, unpack
 
@@ -53,6 +54,8 @@ class References(Protocol):
 
 class Space(Protocol):
     """What converters need of a sandbox."""
+
+    instance: _native.Instance
 
     def hold(self) -> Window: ...
     def scratch(self, size_bytes: int) -> _native.Extent: ...
@@ -247,6 +250,7 @@ def _pointer_converter(target: CType, const: bool, what: str) -> Converter:
     items = Items(target, what)
     text = takes_text(target)
     size = size_of(target)
+    kind = kind_of(target)
 
     def convert(value: Any, frame: CallFrame) -> None:
         if value is None or is_number(value):
@@ -255,6 +259,10 @@ def _pointer_converter(target: CType, const: bool, what: str) -> Converter:
             if not isinstance(target, Void):
                 raise TypeError(f"{what}: a handle is a void *")
             frame.integer(frame.space.callbacks.word_of(value, what))
+        elif isinstance(value, _native.Pointer):
+            frame.integer(_pointed(value, frame, kind, target, what))
+        elif isinstance(value, list):
+            frame.integer(_copied_list(value, frame, target, const, what))
         elif isinstance(value, _native.Block):
             frame.integer(frame.space.block_offset(value, what))
         elif isinstance(value, str):
@@ -281,6 +289,41 @@ def _pointer_converter(target: CType, const: bool, what: str) -> Converter:
             frame.buffers.add(value, In if const else InOut, False, items, frame.later(), what)
 
     return convert
+
+
+def _pointed(value: _native.Pointer, frame: CallFrame, kind: str | None, target: CType, what: str) -> int:
+    """The offset of a typed pointer. Raises TypeError, ValueError."""
+    if value.freed:
+        raise ValueError(f"{what}: {value!r} was freed")
+    if value.instance is not frame.space.instance:
+        raise TypeError(f"{what}: {value!r} is a pointer into another sandbox")
+    if kind is not None and value.kind != kind:
+        raise TypeError(f"{what}: expected a {Pointer(target)}, got {value!r}; cast() it if it is meant")
+    return value.offset
+
+
+def _copied_list(value: list[Any], frame: CallFrame, target: CType, const: bool, what: str) -> int:
+    """Room with a copy of a list, for the call: numbers or structs, or texts with NULL behind the last."""
+    if isinstance(target, Pointer) and takes_bytes(target.target):
+        words = []
+        for index, item in enumerate(value):
+            if item is None or isinstance(item, (int, _native.Pointer)):
+                words.append(int.from_bytes(pack_scalar(target, item, f"{what}[{index}]"), "little"))
+            elif isinstance(item, (str, bytes)):
+                data = item.encode() if isinstance(item, str) else item
+                words.append(frame.copy_in(data + b"\0", len(data) + 1))
+            else:
+                raise TypeError(f"{what}[{index}]: expected a text or None, got {given(item)}")
+        packed = b"".join(word.to_bytes(8, "little") for word in [*words, 0])
+    elif const and not isinstance(target, Void | Function | Opaque):
+        packed = b"".join(pack(target, item, f"{what}[{index}]") for index, item in enumerate(value))
+    else:
+        raise TypeError(
+            f"{what}: expected a buffer, an offset or None, got list; make an array of it, as by "
+            f"numpy.array or "
+            "sandbox.array"
+        )
+    return frame.copy_in(packed, len(packed))
 
 
 def _pass_bytes(value: bytes, const: bool, target: CType, size: int, frame: CallFrame, what: str) -> None:

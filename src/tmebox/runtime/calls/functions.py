@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Protocol
@@ -31,6 +31,7 @@ from tmebox.runtime.calls.arguments import (
 )
 from tmebox.runtime.calls.classes import SSE, Passing, Unpassable, result
 from tmebox.runtime.calls.items import ANY, item_code
+from tmebox.runtime.calls.kinds import parameter_kind
 from tmebox.runtime.calls.values import unpack
 from tmebox.runtime.sandbox_memory import SandboxMemory
 
@@ -240,14 +241,21 @@ def _result(host: Host, call_plan: CallPlan, registers: tuple[int, int, int, int
 
 
 def export(
-    prototype: Prototype, address: int, by_clang: bool = True, *, keeps: object = None
+    prototype: Prototype,
+    address: int,
+    by_clang: bool = True,
+    *,
+    keeps: object = None,
+    finish: Callable[[Any, Any], Any] | None = None,
 ) -> _native.Export:
     """What one export's functions, of all sandboxes, share: the core's fast path if the types allow it. Its
-    `bind(instance, host, owner)` makes one of them. keeps: lives as long."""
+    `bind(instance, host, owner)` makes one of them. keeps: lives as long. finish(host, result): what a call
+    returns, of what it would otherwise."""
     call_plan = plan(prototype, by_clang)
 
     def slow(host: Host, *arguments: Any, **keywords: Any) -> Any:
-        return careful_call(host, call_plan, address, arguments, keywords, -1.0)
+        result = careful_call(host, call_plan, address, arguments, keywords, -1.0)
+        return result if finish is None else finish(host, result)
 
     arguments, code, items = call_plan.fast or (None, None, "")
     attributes = {
@@ -256,4 +264,5 @@ def export(
         "prototype": prototype,
         "keeps": keeps,
     }
-    return _native.Export(address, prototype.name, arguments, code, slow, attributes, items)
+    kinds = tuple(parameter_kind(p.type) for p in prototype.parameters)
+    return _native.Export(address, prototype.name, arguments, code, slow, attributes, items, kinds, finish)

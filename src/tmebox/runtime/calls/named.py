@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import weakref
 from collections.abc import Iterable, Iterator
 
 from tmebox.modulefile.prototypes import (
@@ -20,8 +21,8 @@ from tmebox.modulefile.prototypes import (
     Vector,
     Void,
 )
+from tmebox.runtime.module import Module
 
-_LONG = Integer(64, True, "long")
 BASIC: dict[str, CType] = {
     "void": Void(),
     "bool": Bool(),
@@ -55,6 +56,8 @@ for _bits in (8, 16, 32, 64):
 _WORDS = re.compile(r"\s*((?:(?:struct|union|enum)\s+)?[A-Za-z_]\w*(?:\s+[A-Za-z_]\w*)*)\s*(.*)", re.DOTALL)
 _SUFFIX = re.compile(r"\s*(\*\s*(?:const\b)?|\[\s*(\d+)\s*\])")
 LARGEST_COUNT = 1 << 31
+MOST_FOUND = 1024
+"""Texts whose types are remembered."""
 
 
 class Names:
@@ -65,6 +68,7 @@ class Names:
     ) -> None:
         """declared: names of types that come first."""
         self._named: dict[str, CType] = {}
+        self._found: dict[str, CType] = {}
         for prototype in filter(None, prototypes):
             for ctype in (prototype.result, *(p.type for p in prototype.parameters)):
                 self._collect(ctype)
@@ -76,25 +80,35 @@ class Names:
     def _collect(self, ctype: CType) -> None:
         for found in _inside(ctype, set()):
             name = str(found)
-            known = self._named.get(name)
-            if known is None or (isinstance(known, Opaque) and not isinstance(found, Opaque)):
-                self._named[name] = found
+            for field in found.fields if isinstance(found, Struct) else ():
+                if _function_of(field.type):
+                    self._named.setdefault(f"{name}.{field.name}", field.type)
+            names = {name, getattr(found, "tag", "") or name}
+            for name in names:
+                known = self._named.get(name)
+                if known is None or (isinstance(known, Opaque) and not isinstance(found, Opaque)):
+                    self._named[name] = found
 
     def find(self, text: str) -> CType:
         """The type that a text such as "struct point", "int[100]" or "XML_StartElementHandler" names. Raises
         TypeError."""
+        known = self._found.get(text)
+        if known is None:
+            known = self._parse(text)
+            if len(self._found) < MOST_FOUND:
+                self._found[text] = known
+        return known
+
+    def _parse(self, text: str) -> CType:
+        exact = self._named.get(" ".join(text.split()))
+        if exact is not None:
+            return exact
         match = _WORDS.fullmatch(text)
-        if match is None and text in self._named:
-            return self._named[text]
         if match is None:
             raise TypeError(f"{text!r} is not the name of a C type")
         words = " ".join(word for word in match[1].split() if word not in ("const", "volatile"))
         is_const = "const" in match[1].split()
         ctype = self._named.get(words) or BASIC.get(words)
-        if ctype is None and match[2].startswith("."):  # function.parameter
-            ctype = self._named.get(text.strip())
-            if ctype is not None:
-                return ctype
         if ctype is None:
             raise TypeError(f"the module has no type {words!r}{self._close_to(words)}")
         return _with_suffixes(ctype, match[2], is_const, text)
@@ -102,6 +116,11 @@ class Names:
     def _close_to(self, words: str) -> str:
         found = [name for name in self._named if words in name or name.split()[-1] == words]
         return f"; it has {', '.join(sorted(found)[:5])}" if found else ""
+
+    def full(self, ctype: CType) -> CType:
+        """A struct whose members were left out where it was met, with them."""
+        found = self._named.get(ctype.tag or ctype.name) if isinstance(ctype, Opaque) else None
+        return found if isinstance(found, Struct) else ctype
 
     def function(self, text: str) -> Function:
         """The type of function that a function pointer's name means. Raises TypeError."""
@@ -145,8 +164,7 @@ def _inside(ctype: CType, seen: set[int]) -> Iterator[CType]:
     seen.add(id(ctype))
     match ctype:
         case Pointer(Function() as function, _):
-            if function.name and not function.name.endswith("*"):
-                yield ctype
+            yield ctype
             yield from _inside(function, seen)
         case Pointer(target, _):
             yield from _inside(target, seen)
@@ -161,3 +179,14 @@ def _inside(ctype: CType, seen: set[int]) -> Iterator[CType]:
                 yield from _inside(field.type, seen)
         case Integer() | Opaque():
             yield ctype
+
+
+_known: weakref.WeakKeyDictionary[Module, Names] = weakref.WeakKeyDictionary()
+
+
+def names_of(module: Module) -> Names:
+    """Collected once."""
+    names = _known.get(module)
+    if names is None:
+        names = _known[module] = Names([*module.exports.values(), *module.imports.values()])
+    return names

@@ -173,8 +173,9 @@ class Types:
         keyword = "struct" if entry.tag == _STRUCT else "union"
         name = alias or f"{keyword} {entry.name}".strip()
         explicit = int(entry.values.get(_ALIGN, 0)) or 1
+        tag = f"{keyword} {entry.name}" if alias and entry.name else ""
         if depth < 0 or _DECLARATION in entry.values:
-            return p.Opaque(name, size, explicit)
+            return p.Opaque(name, size, explicit, tag=tag)
         fields: list[p.StructField] = []
         aligns: list[int] = []
         for child in self._unit.children(entry):
@@ -188,7 +189,7 @@ class Types:
                 )  # else it may be the type's, if not packed
         align, packable = self._alignment(fields, aligns, explicit, size, entry.tag == _UNION)
         certain = not packable or align <= _LARGEST_CERTAIN_ALIGN
-        struct = p.Struct(name, size, align, tuple(fields), entry.tag == _UNION, certain)
+        struct = p.Struct(name, size, align, tuple(fields), entry.tag == _UNION, certain, tag)
         if packable:
             self._packable.append(struct)
         return struct
