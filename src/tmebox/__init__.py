@@ -118,6 +118,7 @@ if TYPE_CHECKING:
     from tmebox.runtime.shared_heap import HeapStats as HeapStats
     from tmebox.runtime.shared_heap import SharedHeap as SharedHeap
     from tmebox.runtime.time_left import remaining_time as remaining_time
+    from tmebox.runtime.typed.pointers import Pointer as Pointer
 
 with suppress(ImportError):  # without the core there are no sandboxes, but the compiler driver works
     from tmebox.memory.reservation import reserve_early
@@ -152,6 +153,7 @@ _HOMES = {
     "Box": "tmebox.runtime.box",
     "Callback": "tmebox.runtime.calls.callbacks",
     "Handle": "tmebox.runtime.calls.handles",
+    "Pointer": "tmebox.runtime.typed.pointers",
     "In": "tmebox.runtime.calls.arguments",
     "InOut": "tmebox.runtime.calls.arguments",
     "Out": "tmebox.runtime.calls.arguments",
@@ -201,6 +203,7 @@ __all__ = [
     "ModuleError",
     "Out",
     "OutOfMemory",
+    "Pointer",
     "Sandbox",
     "SandboxBusy",
     "SandboxClosed",

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from tmebox import _native
+from tmebox.memory.templates import Template
 from tmebox.modulefile.prototypes import Array, CType, Function, Integer, Pointer, Struct, Void, size_of
 from tmebox.runtime.calls import functions
 from tmebox.runtime.calls.callbacks import UNWIND, Callback
@@ -26,7 +27,12 @@ class Box(Sandbox):
 
     # -- what the library gets of the host -----------------------------------------------------------
     def callback(
-        self, function: Callable[..., Any], type: str | Function, *, on_error: Any = UNWIND
+        self,
+        function: Callable[..., Any],
+        type: str | Function,
+        *,
+        on_error: Any = UNWIND,
+        lengths: Mapping[int, int] | None = None,
     ) -> Callback:
         """A Python function that the library can call by pointer until `close()`, or the end of a `with`
         block.
@@ -35,10 +41,11 @@ class Box(Sandbox):
         is needs none, but the sandbox keeps only the last 1,024 of those.
         on_error: what the library gets where the function raises; the exception then leaves the call of the
         library when that returns. Default: it leaves at once, through the library, which finishes nothing.
-        Raises TypeError, LimitError, SandboxClosed.
+        lengths: {1: 2} says that argument 1 (of 0, 1, 2 …) is a pointer to as many bytes as argument 2 says,
+        and arrives as such. Raises TypeError, LimitError, SandboxClosed.
         """
         ctype = type if isinstance(type, Function) else self._names.function(type)
-        return self._tenancy.callbacks.add(function, ctype, on_error)
+        return self._tenancy.callbacks.add(function, ctype, on_error, lengths)
 
     def handle(self, target: Any) -> Handle:
         """What stands for any Python object where C takes a `void *`. Functions of the host get the object.
@@ -116,7 +123,35 @@ class Box(Sandbox):
         """In bytes."""
         return size_of(self._names.find(type))
 
+    def variable(self, name: str) -> pointers.Pointer:
+        """A pointer to a global variable of the library: `box.variable("verbose")[0] = 1`. For what `tmebox
+        bind` found in the header. Raises AttributeError for others."""
+        if VARIABLE + name not in self.module.exports:
+            known = [e[len(VARIABLE) :] for e in self.module.exports if e.startswith(VARIABLE)]
+            raise AttributeError(f"no variable {name!r} is bound (variables: {', '.join(known) or 'none'})")
+        found: pointers.Pointer = self.exports[VARIABLE + name]()
+        return found
+
+    @property
+    def errno(self) -> int:
+        """What the library's last failed call of the C library left. Raises AttributeError where the module
+        does not export __errno_location."""
+        place = self.call_raw("__errno_location") & 0xFFFF_FFFF
+        return int.from_bytes(self.memory.read(place, 4), "little", signed=True)
+
     # -- how functions are made ------------------------------------------------------------------------
+    def _begin(self, template: Template) -> None:
+        super()._begin(template)
+        tenancy, names = self._tenancy, self._names
+
+        def reader(ctype: Pointer) -> Callable[[int], Any] | None:
+            if isinstance(ctype.target, Function):
+                return None
+            target = names.full(ctype.target)
+            return lambda offset: pointers.Pointer(tenancy, offset, target) if offset else None
+
+        tenancy.callbacks.give_pointers(reader)
+
     def _export(self, name: str) -> _native.Export:
         prototype = self.module.exports.get(name)
         result = None if prototype is None else prototype.result
@@ -142,3 +177,5 @@ class Box(Sandbox):
 
 
 CHAR = Integer(8, True, "char")
+VARIABLE = "tmebox_variable_"
+"""What begins the name of a function that gives the address of a global variable."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from types import MethodType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from tmebox import _native, abi
 from tmebox.errors import BadReference, LimitError
-from tmebox.modulefile.prototypes import Function, Prototype, Void
+from tmebox.modulefile.prototypes import Function, Pointer, Prototype, Void
 from tmebox.runtime import trampolines
 from tmebox.runtime.calls import functions, host_functions
 from tmebox.runtime.calls.handles import Handle
@@ -92,7 +93,17 @@ class Callbacks:
         self._all: dict[int, Callback] = {}
         self._functions: dict[tuple[int, Function], _native.Export] = {}
 
-    def add(self, function: Callable[..., Any], ctype: Function, on_error: Any = UNWIND) -> Callback:
+    def give_pointers(self, make: Callable[[Pointer], Callable[[int], Any] | None]) -> None:
+        """make: what makes Python values of pointers of a type, which are offsets otherwise."""
+        self._guest = replace(self._guest, pointers=make)
+
+    def add(
+        self,
+        function: Callable[..., Any],
+        ctype: Function,
+        on_error: Any = UNWIND,
+        lengths: Mapping[int, int] | None = None,
+    ) -> Callback:
         """on_error: what it returns where it raises; the exception then ends the outer call when that is
         over. UNWIND: it ends the call at once. Raises TypeError, LimitError, SandboxClosed."""
         if not callable(function):
@@ -102,7 +113,13 @@ class Callbacks:
         fallback = None
         if not isinstance(on_error, Unwind):
             fallback = host_functions.result_words(prototype, on_error)
-        row = host_functions.wrap(self._guest, prototype.name, prototype, function)
+        row = host_functions.wrap(
+            self._guest,
+            prototype.name,
+            prototype,
+            self._with_lengths(function, lengths) if lengths else function,
+            frozenset(lengths or ()),
+        )
         index = self._instance.add_callback(tuple(row), fallback)
         if index < 0:
             raise LimitError(
@@ -116,6 +133,18 @@ class Callbacks:
             raise
         callback = self._all[index] = Callback(self._instance, index, address, ctype, function)
         return callback
+
+    def _with_lengths(self, function: Callable[..., Any], lengths: Mapping[int, int]) -> Callable[..., Any]:
+        """lengths: which argument has the length of which, in bytes; those arrive as bytes."""
+        memory = self._guest.memory
+
+        def call(*arguments: Any) -> Any:
+            values = list(arguments)
+            for text, length in lengths.items():
+                values[text] = memory.read(values[text], values[length]) if values[text] else None
+            return function(*values)
+
+        return call
 
     def passed(self, function: Callable[..., Any], ctype: Function) -> int:
         """The address to pass for a function. It is kept until so many others were passed."""

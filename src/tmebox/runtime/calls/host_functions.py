@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import inspect
 import struct
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any, TypeVar, get_type_hints, overload
 
+from tmebox import _native
 from tmebox.errors import BadReference, ModuleError
 from tmebox.listing import listed
 from tmebox.modulefile.prototypes import Bool, CType, Float, Integer, Parameter, Pointer, Prototype, Void
@@ -103,9 +104,15 @@ def find(
     return function
 
 
-def wrap(guest: Guest, name: str, prototype: Prototype | None, function: Callable[..., Any]) -> NativeImport:
+def wrap(
+    guest: Guest,
+    name: str,
+    prototype: Prototype | None,
+    function: Callable[..., Any],
+    offsets: Set[int] = frozenset(),
+) -> NativeImport:
     """What the core calls: (handler, argument codes, result code, name in messages[, what makes a word of
-    other results])."""
+    other results]). offsets: indices of pointers that arrive as such, whatever they point to."""
     hints, sandbox_parameters = _annotations(guest, function)
     if prototype is None:
         prototype = _from_annotations(name, function, hints)
@@ -114,7 +121,8 @@ def wrap(guest: Guest, name: str, prototype: Prototype | None, function: Callabl
     readers: list[Reader | None] = []
     codes: list[str | None] = []
     for index, ctype in enumerate(parameters):
-        given_as, reader = _given_as(guest, ctype, _hint(hints, python_names, index))
+        hint = int if index in offsets else _hint(hints, python_names, index)
+        given_as, reader = _given_as(guest, ctype, hint)
         readers.append(reader)
         codes.append(given_as or type_code(ctype))
     code = type_code(prototype.result)
@@ -209,6 +217,8 @@ def _given_as(guest: Guest, ctype: CType, hint: Any) -> tuple[str | None, Reader
     if not isinstance(ctype, Pointer):
         return None, None
     memory = guest.memory
+    if guest.pointers is not None and isinstance(hint, type) and issubclass(hint, _native.Pointer):
+        return None, guest.pointers(ctype)
     if hint is bytes:
         return BYTES_CODE, lambda offset: memory.string(offset) if offset else None
     if hint is str or (hint is not int and is_string(ctype)):
