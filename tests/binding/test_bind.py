@@ -185,7 +185,6 @@ with shapes_box.open(memory="16MiB", timeout=1.0) as box:
 MISTAKES = [
     'box.shapes_new("three")',
     "box.shapes_new()",
-    "box.shapes_nothing()",
     "box.shapes_set(shapes, 1, (1, 2, 3))",
     'box.shapes_set("shapes", 1, (1, 2))',
     "box.shapes_visit(shapes, lambda user: 1, None)",

@@ -22,6 +22,7 @@ OF_THE_C_LIBRARY = ("malloc", "free", "__errno_location")
 """What Box needs of it, under their own names."""
 _NO_CONFIG = re.compile(r"'([A-Za-z0-9_]*config\.h)' file not found")
 """What `configure` would make is taken to be empty: `defines` say what it would."""
+_UNDEFINED = re.compile(r"undefined (?:symbol|variable): (\w+)")
 _INCLUDED = re.compile(r'^[ \t]*#[ \t]*include[ \t]*"([^"/]+\.c)"', re.MULTILINE)
 _GLUE = """
 #include <stdlib.h>
@@ -81,20 +82,24 @@ def bind(
             name=name, optimize=optimize, include_dirs=tuple(directories), defines=tuple(defines),
             flags=tuple(flags),
         )  # fmt: skip
-        whole: list[Path | SourceText] = [
-            *files,
-            SourceText(f"{include}\n{_variables(declared)}", f"{name}_variables.c"),
-        ]
         while True:
+            glue = SourceText(f"{include}\n{_variables(declared)}", f"{name}_variables.c")
             try:
-                file = _linked(whole, options, declared, progress)
+                file = _linked([*files, glue], options, declared, progress)
                 break
             except CompileError as error:
-                missing = {match[1] for match in _NO_CONFIG.finditer(str(error))}
-                if not missing or any((Path(copied) / config).exists() for config in missing):
-                    raise CompileError(f"{name}: the library does not compile", error.diagnostics) from None
-                for config in missing:
+                configs = {match[1] for match in _NO_CONFIG.finditer(str(error))}
+                absent = set(_UNDEFINED.findall(str(error))).intersection(declared.variables)
+                if not absent and (not configs or any((Path(copied) / c).exists() for c in configs)):
+                    said = error.diagnostics
+                    raise (
+                        CompileError(f"{name}: the library does not compile", said) if said else error
+                    ) from None
+                for config in configs:
                     (Path(copied) / config).touch()
+                declared = replace(
+                    declared, variables=tuple(v for v in declared.variables if v not in absent)
+                )
         constants = constants_of(declared.constants, include, directories, tuple(defines))
     return Bound(name, file, constants, declared.comments)
 
