@@ -40,13 +40,14 @@ LAYERS: dict[str, int] = {
     "hints": 4,
     "python": 4,
     "driver": 4,
+    "ray": 5,
     "cli": 6,
     "__main__": 7,
     "__init__": 7,
 }
 """A module imports from its own layer's part and from lower layers, never upwards or sideways."""
 
-USERS = {"python", "cli"}
+USERS = {"python", "cli", "ray"}
 """Written against the public interface, `import tmebox`, as a user's program is."""
 
 LATE_IMPORTS = {

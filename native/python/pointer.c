@@ -51,6 +51,11 @@ static PyMemberDef pointer_members[] = {
     {"kind", T_OBJECT, offsetof(struct pointer, kind), READONLY, "What it points to, for comparisons."},
     {"instance", T_OBJECT, offsetof(struct pointer, instance), READONLY, "Whose memory it is in."},
     {"freed", T_BOOL, offsetof(struct pointer, freed), 0, "Nothing is there any more."},
+    /* The same where members of a struct may have those names. */
+    {"_offset", T_ULONGLONG, offsetof(struct pointer, offset), READONLY, NULL},
+    {"_kind", T_OBJECT, offsetof(struct pointer, kind), READONLY, NULL},
+    {"_instance", T_OBJECT, offsetof(struct pointer, instance), READONLY, NULL},
+    {"_freed", T_BOOL, offsetof(struct pointer, freed), 0, NULL},
     {NULL, 0, 0, 0, NULL},
 };
 

@@ -524,6 +524,10 @@ class Pointer:
     @property
     def instance(self) -> Instance: ...
     freed: bool
+    _offset: int
+    _kind: str | None
+    _instance: Instance
+    _freed: bool
 
 class Function:
     """A callable bound to one instance. Attributes may be set (__dict__)."""

@@ -62,7 +62,7 @@ def test_a_struct_made_in_python_is_passed_read_and_written(box: tmebox.Box) -> 
 
 def test_what_a_library_gives_is_typed(box: tmebox.Box) -> None:
     q = box.make(3, 4)
-    assert (q.type, q.x, q.y, box.sum(q), q.count) == ("point *", 3, 4, 7, None)
+    assert (q.type, q.x, q.y, box.sum(q)) == ("point *", 3, 4, 7)
     assert box.any(None) is None and box.any(q).type == "void *" and box.any(q) == q
     again = box.cast("point *", box.any(q))
     assert again is not None and again.y == 4
@@ -101,6 +101,23 @@ def test_members_of_every_kind(box: tmebox.Box) -> None:
     assert r.p.y == 9 and r.next == r
     r.pair = box.new("struct point", x=5)
     assert "inner" not in dir(r[0]) and "next" in dir(r[0])
+
+
+def test_members_hide_methods_of_their_names() -> None:
+    source = """
+    struct all { int type, offset, kind, freed, count, string, read; };
+    int sum(struct all *a) { return a->type + a->offset + a->kind + a->freed + a->count + a->string +
+    a->read; }
+    """
+    with tmebox.Box(tmebox.compile(source_text=source)) as box:
+        p: Any = box.new("struct all", type=1, offset=2, kind=3, freed=4, count=5, string=6, read=7)
+        members = [p.type, p.offset, p.kind, p.freed, p.count, p.string, p.read]
+        assert members == [1, 2, 3, 4, 5, 6, 7] and box.sum(p) == 28
+        p.freed, p.offset = 10, 20
+        assert box.sum(p) == 52 and tmebox.Pointer.read(p).offset == 20
+        p.free()
+        with pytest.raises(ValueError, match="freed"):
+            box.sum(p)
 
 
 def test_lists_are_passed_for_arrays_of_texts_structs_and_numbers(box: tmebox.Box) -> None:

@@ -101,17 +101,17 @@ class Box(Sandbox):
     def free(self, pointer: pointers.Pointer | None) -> None:
         """Of the library's own heap. A library that is given nonsense harms itself alone."""
         if pointer is not None:
-            if pointer.instance is not self._tenancy.instance:
+            if pointer._instance is not self._tenancy.instance:
                 raise TypeError("a pointer into another sandbox")
-            self.call_raw("free", pointer.offset)
-            pointer.freed = True
+            self.call_raw("free", pointer._offset)
+            pointer._freed = True
 
     def cast(self, type: str, value: Any) -> pointers.Pointer | None:
         """A pointer or an offset as a pointer of another type: `cast("struct point *", p)`."""
         ctype = self._names.find(type)
         if not isinstance(ctype, Pointer):
             raise TypeError(f"cast() makes pointers, and {type} is none")
-        if isinstance(value, _native.Pointer) and value.instance is not self._tenancy.instance:
+        if isinstance(value, _native.Pointer) and value._instance is not self._tenancy.instance:
             raise TypeError("a pointer into another sandbox")
         offset = 0 if value is None else int(value)
         made = pointers.pointer(self._tenancy, offset, ctype)

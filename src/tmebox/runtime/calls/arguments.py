@@ -293,13 +293,13 @@ def _pointer_converter(target: CType, const: bool, what: str) -> Converter:
 
 def _pointed(value: _native.Pointer, frame: CallFrame, kind: str | None, target: CType, what: str) -> int:
     """The offset of a typed pointer. Raises TypeError, ValueError."""
-    if value.freed:
+    if value._freed:
         raise ValueError(f"{what}: {value!r} was freed")
-    if value.instance is not frame.space.instance:
+    if value._instance is not frame.space.instance:
         raise TypeError(f"{what}: {value!r} is a pointer into another sandbox")
-    if kind is not None and value.kind != kind:
+    if kind is not None and value._kind != kind:
         raise TypeError(f"{what}: expected a {Pointer(target)}, got {value!r}; cast() it if it is meant")
-    return value.offset
+    return value._offset
 
 
 def _copied_list(value: list[Any], frame: CallFrame, target: CType, const: bool, what: str) -> int:

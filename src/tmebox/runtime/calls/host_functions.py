@@ -117,7 +117,7 @@ def wrap(
     if prototype is None:
         prototype = _from_annotations(name, function, hints)
     parameters = [p.type for p in prototype.parameters]
-    python_names = _positional_names(function, sandbox_parameters)
+    python_names = _positional_names(function, sandbox_parameters) if hints else []
     readers: list[Reader | None] = []
     codes: list[str | None] = []
     for index, ctype in enumerate(parameters):
@@ -171,6 +171,8 @@ def _extended(ctype: CType, value: Any, what: str) -> bytes:
 
 def _annotations(guest: Guest, function: Callable[..., Any]) -> tuple[dict[str, Any], list[str]]:
     """Resolved annotations, and the parameters that want the calling sandbox."""
+    if not getattr(function, "__annotations__", None):
+        return {}, []
     try:
         hints = get_type_hints(function)
     except Exception:  # annotations may be anything; builtins have none

@@ -106,9 +106,9 @@ def to_word(value: Any, ctype: Pointer, what: str) -> int:
     """What is stored for a pointer: an offset, a typed pointer's, a callback's address or a handle."""
     if isinstance(value, _native.Pointer):
         kind = kind_of(ctype.target)
-        if value.freed or (kind is not None and value.kind != kind):
+        if value._freed or (kind is not None and value._kind != kind):
             raise TypeError(f"{what}: expected a {ctype}, got {value!r}")
-        return value.offset
+        return value._offset
     if isinstance(value, Handle) and isinstance(ctype.target, Void):
         return value.word
     if isinstance(ctype.target, Function) and (callable(value) or hasattr(value, "address")):

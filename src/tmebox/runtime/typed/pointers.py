@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
@@ -14,7 +15,7 @@ from tmebox.modulefile import prototypes as p
 from tmebox.runtime.calls.kinds import kind_of
 from tmebox.runtime.calls.named import names_of
 from tmebox.runtime.calls.scalars import is_number
-from tmebox.runtime.calls.values import get_member, pack, put_member, unpack
+from tmebox.runtime.calls.values import get_member, member_names, pack, put_member, unpack
 from tmebox.runtime.typed.dtypes import dtype_of
 
 if TYPE_CHECKING:
@@ -27,42 +28,46 @@ class Pointer(_native.Pointer):
     """A pointer to values of one C type in a sandbox.
 
     `p[i]` is an item, `p[i] = value` sets it, `p.x` is a member of the struct that it points to, as C's `->`;
-    `p[0].x` is one whatever it is called. What `Box.new` made knows how many items there are, and others
-    raise IndexError; of what a library gave nothing is known, and where no memory is BadPointer is raised.
-    Everything that is read is as untrusted as the code that wrote it.
+    a member hides a method of its name, which is `Pointer.read(p)` then. What `Box.new` made knows how many
+    items there are, and others raise IndexError; of what a library gave nothing is known, and where no
+    memory is BadPointer is raised. Everything that is read is as untrusted as the code that wrote it.
     """
 
-    __slots__ = ("_keeps", "_space", "_target", "count")
+    __slots__ = ("_count", "_keeps", "_space", "_target")
     _keeps: Any
     _space: Tenancy
     _target: p.CType
-    count: int | None
+    _count: int | None
 
     def __new__(
         cls, space: Tenancy, offset: int, target: p.CType, count: int | None = None, keeps: object = None
     ) -> Self:
-        self: Self = super().__new__(cls, space.instance, offset, kind_of(target))
+        members = isinstance(target, p.Struct) and cls is Pointer
+        its_class = _with_members(target) if members else cls
+        self: Any = super().__new__(its_class, space.instance, offset, kind_of(target))
         _set(self, "_space", space)
         _set(self, "_target", target)
         _set(self, "_keeps", keeps)
-        _set(self, "count", count)
-        return self
+        _set(self, "_count", count)
+        return self  # type: ignore[no-any-return]
 
     @property
     def type(self) -> str:
         """Of the pointer, as C writes it."""
-        return str(p.Pointer(self._target))
+        return _type_of(self)
 
     def _place(self, index: int) -> int:
         """Offset of an item. Raises IndexError, ValueError."""
-        if self.freed:
+        if self._freed:
             raise ValueError(f"the {self._target} was freed")
         number = operator.index(index)
-        if self.count is not None and not 0 <= number < self.count:
-            raise IndexError(f"item {number} of {self.count}")
-        offset = self.offset + number * _step(self._target)
+        if self._count is not None and not 0 <= number < self._count:
+            raise IndexError(f"item {number} of {self._count}")
+        offset = self._offset + number * _step(self._target)
         if not 0 <= offset < abi.WINDOW_SIZE:
-            raise IndexError(f"item {number} of a {self.type} at {self.offset:#x} lies outside the sandbox")
+            raise IndexError(
+                f"item {number} of a {_type_of(self)} at {self._offset:#x} lies outside the sandbox"
+            )
         return offset
 
     def __getitem__(self, index: int) -> Any:
@@ -74,58 +79,60 @@ class Pointer(_native.Pointer):
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__") or not isinstance(self._target, p.Struct):
-            raise AttributeError(f"a {self.type} has no attribute {name!r}")
+            raise AttributeError(f"a {_type_of(self)} has no attribute {name!r}")
         return getattr(self[0], name)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name == "freed":
+        if name == "_freed":
             super().__setattr__(name, value)
         elif isinstance(self._target, p.Struct):
             setattr(self[0], name, value)
         else:
-            raise AttributeError(f"a {self.type} has no member {name!r}: write p[0] = value")
+            raise AttributeError(f"a {_type_of(self)} has no member {name!r}: write p[0] = value")
 
     def __len__(self) -> int:
-        if self.count is None:
-            raise TypeError(f"how many items a {self.type} of a library has is not known")
-        return self.count
+        if self._count is None:
+            raise TypeError(f"how many items a {_type_of(self)} of a library has is not known")
+        return self._count
 
     def __iter__(self) -> Iterator[Any]:
         return (self[index] for index in range(len(self)))
 
     def __add__(self, number: int) -> Pointer:
-        offset = self.offset + operator.index(number) * _step(self._target)
+        offset = self._offset + operator.index(number) * _step(self._target)
         if not 0 <= offset < abi.WINDOW_SIZE:
-            raise IndexError(f"{self.type} {number:+} lies outside the sandbox")
-        left = None if self.count is None else max(self.count - number, 0)
+            raise IndexError(f"{_type_of(self)} {number:+} lies outside the sandbox")
+        left = None if self._count is None else max(self._count - number, 0)
         return Pointer(self._space, offset, self._target, left, self)
 
     def __sub__(self, other: int | Pointer) -> Any:
         if not isinstance(other, Pointer):
             return self + -operator.index(other)
-        if other.kind != self.kind or other.instance is not self.instance:
-            raise TypeError(f"a {other.type} is not subtracted from a {self.type}, nor what is elsewhere")
-        return (self.offset - other.offset) // _step(self._target)
+        if other._kind != self._kind or other._instance is not self._instance:
+            raise TypeError(
+                f"a {_type_of(other)} is not subtracted from a {_type_of(self)}, nor what is elsewhere"
+            )
+        return (self._offset - other._offset) // _step(self._target)
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, _native.Pointer):
-            return self.offset == other.offset and self.instance is other.instance
-        return bool(is_number(other) and self.offset == other)
+            return self._offset == other._offset and self._instance is other._instance
+        return bool(is_number(other) and self._offset == other)
 
     def __hash__(self) -> int:
-        return hash(self.offset)
+        return hash(self._offset)
 
     def __bool__(self) -> bool:
         return True
 
     def __index__(self) -> int:
-        return self.offset
+        return self._offset
 
     def read(self) -> Any:
         """The whole value in Python: a number, a named tuple, or a tuple of items."""
-        if self.count is None or self.count == 1:
-            return unpack(self._target, self.tobytes(_step(self._target)))
-        return unpack(p.Array(self._target, self.count), self.tobytes())
+        if self._count is None or self._count == 1:
+            return unpack(self._target, Pointer.tobytes(self, _step(self._target)))
+        return unpack(p.Array(self._target, self._count), Pointer.tobytes(self))
 
     def tobytes(self, size: int | None = None) -> bytes:
         """A copy of so many bytes; default: all items. Raises BadPointer."""
@@ -138,9 +145,9 @@ class Pointer(_native.Pointer):
     def array(self, count: int | None = None) -> NDArray[Any]:
         """The items as a NumPy array, without a copy; structs as records. Writable where it is memory that
         Python made. Raises BadPointer."""
-        number = self.count if count is None else operator.index(count)
+        number = self._count if count is None else operator.index(count)
         if number is None:
-            raise TypeError(f"how many items a {self.type} of a library has is not known: array(count)")
+            raise TypeError(f"how many items a {_type_of(self)} of a library has is not known: array(count)")
         size = self._size(number * _step(self._target))
         view = self._space.memory.view(self._place(0), size)
         dtype = dtype_of(self._target)
@@ -148,32 +155,32 @@ class Pointer(_native.Pointer):
         return found.reshape(number, *dtype.shape)
 
     def _size(self, size: int | None) -> int:
-        whole = None if self.count is None else self.count * _step(self._target)
+        whole = None if self._count is None else self._count * _step(self._target)
         wanted = whole if size is None else operator.index(size)
         if wanted is None:
-            raise TypeError(f"how many items a {self.type} of a library has is not known: give a size")
+            raise TypeError(f"how many items a {_type_of(self)} of a library has is not known: give a size")
         if wanted < 0 or (whole is not None and wanted > whole):
             raise IndexError(f"{wanted} bytes, where there are {whole}")
         return wanted
 
     def free(self) -> None:
         """Give back what `Box.new` made. Idempotent; no pointer to it can be used any more."""
-        if not self.freed:
-            self.freed = True
+        if not self._freed:
+            self._freed = True
             _set(self, "_keeps", None)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.free()
+        Pointer.free(self)
 
     def __reduce_ex__(self, protocol: Any) -> NoReturn:
         raise TypeError("a pointer into a sandbox is not copied or pickled: read() gives the value")
 
     def __repr__(self) -> str:
-        items = "" if self.count in (None, 1) else f", {self.count} items"
-        return f"<{self.type} at {self.offset:#x}{items}{' (freed)' * self.freed}>"
+        items = "" if self._count in (None, 1) else f", {self._count} items"
+        return f"<{_type_of(self)} at {self._offset:#x}{items}{' (freed)' * self._freed}>"
 
 
 class StructView:
@@ -191,7 +198,7 @@ class StructView:
 
     def _field(self, name: str) -> tuple[int, p.StructField]:
         if isinstance(self._keeps, Pointer):
-            self._keeps._place(0)  # is it there?
+            Pointer._place(self._keeps, 0)  # is it there?
         found = _find(self._struct, name, 0)
         if found is None:
             names = ", ".join(field.name for field in self._struct.fields if field.name)
@@ -236,6 +243,24 @@ class StructView:
 
 
 _set = object.__setattr__
+
+
+def _type_of(pointer: Pointer) -> str:
+    return str(p.Pointer(pointer._target))
+
+
+@lru_cache(maxsize=1024)
+def _with_members(struct: p.Struct) -> type[Pointer]:
+    """Pointers to this struct, whose members are not hidden by methods."""
+
+    def member(name: str) -> property:
+        return property(lambda self: getattr(self[0], name))
+
+    own = {name for name in member_names(struct) if name in vars(Pointer) and not name.startswith("_")}
+    own |= {"offset", "kind", "instance", "freed"}.intersection(member_names(struct))
+    if not own:
+        return Pointer
+    return type("Pointer", (Pointer,), {"__slots__": (), **{name: member(name) for name in own}})
 
 
 def value_at(space: Tenancy, offset: int, ctype: p.CType, keeps: Any) -> Any:
