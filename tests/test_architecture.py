@@ -36,13 +36,14 @@ LAYERS: dict[str, int] = {
     "tme": 2,
     "runtime": 3,
     "compilation": 4,
+    "binding": 5,
     "hints": 4,
     "python": 4,
     "driver": 4,
-    "cli": 5,
     "ray": 5,
-    "__main__": 6,
-    "__init__": 6,
+    "cli": 6,
+    "__main__": 7,
+    "__init__": 7,
 }
 """A module imports from its own layer's part and from lower layers, never upwards or sideways."""
 

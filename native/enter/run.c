@@ -159,6 +159,23 @@ RARE static int raise_trap(struct instance *instance, struct trap *trap) {
     return -1;
 }
 
+/* What a callback raised and left to the end of its call. Whatever else ended the call is more important. */
+RARE static bool raise_pending(struct activation *activation) {
+    PyObject *error = activation->pending;
+    activation->pending = NULL;
+    bool raises = activation->outcome == RETURNED;
+    if (raises) {
+        PyErr_SetObject((PyObject *)Py_TYPE(error), error);
+        Py_DECREF(error);
+    } else { /* dropping it may run any code */
+        PyObject *type, *value, *traceback;
+        PyErr_Fetch(&type, &value, &traceback);
+        Py_DECREF(error);
+        PyErr_Restore(type, value, traceback);
+    }
+    return raises;
+}
+
 /* Whether what is left of this thread's stack should be kept for others. Elsewhere (a coroutine library's
  * stack) nothing is known. */
 static bool stack_is_short(const struct thread *thread) {
@@ -267,6 +284,7 @@ static inline __attribute__((always_inline)) int run(struct instance *instance,
     activation->fatal = false;
     activation->polling = false;
     activation->wants_form = false;
+    activation->pending = NULL;
     activation->outer_rsp = instance->rsp;
     activation->outer = (struct watch){0, 0, 0};
     activation->watch =
@@ -313,6 +331,9 @@ static inline __attribute__((always_inline)) int run(struct instance *instance,
         instance->depth--;
         instance->running = activation->outer_descriptors;
         instance->rsp = activation->outer_rsp;
+    }
+    if (UNLIKELY(activation->pending != NULL) && raise_pending(activation)) {
+        return -1;
     }
     if (LIKELY(activation->outcome == RETURNED)) {
         return 0;

@@ -241,7 +241,13 @@ def cpu_features() -> dict[str, bool]:
 def require_main_interpreter() -> None:
     """Raises ImportError in a subinterpreter."""
 
-def configure(*, busy: type[BaseException], closed: type[BaseException], limit: type[BaseException]) -> None:
+def configure(
+    *,
+    busy: type[BaseException],
+    closed: type[BaseException],
+    limit: type[BaseException],
+    reference: type[BaseException],
+) -> None:
     """Exception types raised from here."""
 
 # -- instances ----------------------------------------------------------------------------------------
@@ -446,13 +452,26 @@ class Instance:
         """Mark DEAD without ending the running call: from a host function, whose exception ends it. A pause
         becomes final."""
 
+    def add_callback(self, row: tuple[Any, ...], fallback: tuple[int, int, int, int] | None = None, /) -> int:
+        """The index of a function that sandboxed code can call by pointer, as number MAX_IMPORTS + index; -1
+        where there is no room. row: as of set_imports. fallback: rax, xmm0, rdx and xmm1 of its result where
+        it raises, and the exception waits for the end of the call. Raises closed."""
+
+    def close_callback(self, index: int, /) -> None:
+        """Sandboxed code that calls it from now on gets an exception. Idempotent."""
+
+    def lend_handles(self, handles: dict[int, Any], /) -> None:
+        """What pointers whose upper half is not zero stand for. An instance that has some keeps those."""
+
     def set_imports(self, imports: Sequence[str | tuple[Any, ...]]) -> None:
-        """One (handler, argument codes, result code[, name[, convert]]) per import index. name: in messages.
+        """One (handler, argument codes, result code[, name[, convert[, system[, read]]]]) per import index.
+        name: in messages. read(index of the argument, offset) reads the texts that the core leaves to it.
         convert(result) makes the word (an int) of a result that does not convert exactly by its code, or
         raises.
 
         Codes: b B h H i I l L (signed/unsigned 8…64 bits), ? bool, f d, p pointer (an int offset, 32
-        bits), v void. Argument codes "*" mean raw: handler(integers: tuple[int, ×6], floats: bytes of 8
+        bits), v void; for arguments also s and y, a text as str or bytes, and o, an offset or what a handle
+        stands for. Argument codes "*" mean raw: handler(integers: tuple[int, ×6], floats: bytes of 8
         u64, stack_offset: int) -> (rax: int, xmm0_bits: int) | (rax, xmm0, rdx, xmm1)."""
     def call(
         self,
@@ -478,7 +497,8 @@ class Export:
     and bytes too. Result codes as above; p returns int. `attributes` are the
     functions' __doc__ and __signature__. `items` has a letter for each parameter, which says of a pointer
     what buffers may hold: one of hHiIlLfd? (as in struct), c (bytes, for which any numbers do), * (any), or -
-    (only `slow` can tell). Texts are for c and *."""
+    (only `slow` can tell). Texts are for c and *. `kinds`: of each parameter, which Pointers it takes, an
+    interned str; None: any. finish(host, result) makes what a call returns of what it would otherwise."""
 
     def __new__(
         cls,
@@ -489,9 +509,28 @@ class Export:
         slow: Callable[..., Any],
         attributes: dict[str, Any],
         items: str = "",
+        kinds: tuple[str | None, ...] = (),
+        finish: Callable[[Any, Any], Any] | None = None,
     ) -> Export: ...
     def bind(self, instance: Instance, host: object, owner: object, /) -> Function:
         """For one sandbox. The owner, if not None, lives as long as the function."""
+
+class Pointer:
+    """A typed place in one instance's memory. `kind`: what it points to; functions take those of their
+    parameter's kind."""
+
+    def __new__(cls, instance: Instance, offset: int, kind: str | None, /) -> Self: ...
+    @property
+    def offset(self) -> int: ...
+    @property
+    def kind(self) -> str | None: ...
+    @property
+    def instance(self) -> Instance: ...
+    freed: bool
+    _offset: int
+    _kind: str | None
+    _instance: Instance
+    _freed: bool
 
 class Function:
     """A callable bound to one instance. Attributes may be set (__dict__)."""
@@ -499,6 +538,9 @@ class Function:
     def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
     __name__: str
     __dict__: dict[str, Any]
+    prototype: Any
+    address: int
+    instance: Instance
     def __getattr__(self, name: str) -> Any: ...
     def __setattr__(self, name: str, value: Any) -> None: ...
 

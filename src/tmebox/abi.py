@@ -149,6 +149,8 @@ TRAP_REASON = 0x746D_7200
 messages depend on it."""
 
 MAX_IMPORTS = 4096
+MAX_CALLBACKS = 4096
+"""Functions of the host that one sandbox may have by pointer; their numbers follow those of imports."""
 SYSCALL_IMPORT = "__tmebox_syscall"
 """`long __tmebox_syscall(long number, const long arguments[6])`: what musl's system calls become."""
 SYS_MEMORY_EXHAUSTED = 0x746D_6501

@@ -108,6 +108,12 @@ class SandboxClosed(TmeboxError):
     """The sandbox was closed, or a trap ended it."""
 
 
+class BadReference(TmeboxError):
+    """Sandboxed code named something of the host that it has not, or has no more: it called a callback that
+    is closed, or passed a handle that is closed or forged. Or a function pointer that it gave leads to no
+    function."""
+
+
 class LimitError(TmeboxError):
     """A limit was reached or an impossible one asked for; the message says how to raise it."""
 

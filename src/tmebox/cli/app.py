@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 import tmebox
-from tmebox.cli import demo, doctor, driver, inspect, mcp, python, run, stub, tme, verify
+from tmebox.cli import bind, demo, doctor, driver, inspect, mcp, python, run, stub, tme, verify
 from tmebox.cli.others import Commands
 from tmebox.cli.output import EXIT_FAILED, EXIT_OK, EXIT_TRAP, complain, examples
 from tmebox.errors import TmeboxError, Trap
@@ -101,6 +101,10 @@ app.command("inspect", epilog=examples("tmebox inspect blur.tbx", "tmebox inspec
 app.command(
     "stub", epilog=examples("tmebox stub blur.tbx -o blur_types.py", "tmebox stub blur.c -o blur.pyi")
 )(stub.stub)
+app.command(
+    "bind",
+    epilog=examples("tmebox bind expat.h --sources expat/lib -o expat_box"),
+)(bind.bind)
 app.add_typer(tme.tme)
 app.command("doctor", epilog=examples("tmebox doctor"))(doctor.doctor)
 app.add_typer(

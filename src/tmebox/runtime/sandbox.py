@@ -152,8 +152,9 @@ class Sandbox(Sharing, Shown):
                 continue
             if guest is None:
                 guest = host_functions.Guest(
-                    tenancy.memory, weakref.ref(self), type(self), self.module.by_clang
-                )
+                    tenancy.memory, weakref.ref(self), type(self), self.module.by_clang,
+                    handles=lambda: tenancy.callbacks.handles,
+                )  # fmt: skip
             natives.append(host_functions.wrap(guest, item.name, item.prototype, provided[item.name]))
         return natives
 

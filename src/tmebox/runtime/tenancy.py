@@ -15,16 +15,27 @@ import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from signal import SIGABRT
-from typing import Any, NamedTuple
+from typing import Any
 
 from tmebox import _native, abi
-from tmebox.errors import Aborted, Frame, LimitError, SandboxBusy, SandboxClosed, SnapshotError, Trap
+from tmebox.errors import (
+    Aborted,
+    Frame,
+    LimitError,
+    SandboxBusy,
+    SandboxClosed,
+    SnapshotError,
+    Trap,
+)
 from tmebox.memory.capture import written_pages
 from tmebox.memory.contents import Contents, Layout
 from tmebox.memory.templates import Template
 from tmebox.memory.windows import WINDOWS, Window
-from tmebox.runtime import signals, stdio
+from tmebox.runtime import core as _core  # noqa: F401 told what it has to know before any sandbox is made
+from tmebox.runtime import stdio
 from tmebox.runtime.arena import Arena
+from tmebox.runtime.calling import Calling
+from tmebox.runtime.calls.callbacks import Callbacks
 from tmebox.runtime.calls.host_functions import NativeImport
 from tmebox.runtime.layout import later_contents
 from tmebox.runtime.module import Module, module_at
@@ -34,29 +45,16 @@ from tmebox.runtime.system import Abort, Exit, System
 from tmebox.runtime.system.table import TABLE
 from tmebox.runtime.traps import Surroundings, make_trap
 
-_native.configure(busy=SandboxBusy, closed=SandboxClosed, limit=LimitError)
-signals.keep_open()
-# Whatever verified code can touch, not only what the module at hand uses: a sandbox can reach every module's
-# functions, also those of one that is loaded while it runs. No rule accepts AVX-512; that is for speed.
-_native.set_vector_policy(avx=_native.cpu_features()["avx"], avx512=_native.cpu_features()["avx512vl"])
-
 TEXT_ROOM = 4 * abi.KIB
 """For all texts that are arguments of one call, and of those inside it; what does not fit takes longer."""
-
-
-class Calling(NamedTuple):
-    """What one thread's call has that others have not: its time limit, and a program its world."""
-
-    timeout_s: float
-    program: System | None
 
 
 class Tenancy:
     """One sandbox's hold on a window."""
 
     __slots__ = (
-        "_arena", "_callings", "_changing", "_delivered", "_ended_by", "_make_system", "_memory", "_system",
-        "_window", "base", "heap", "instance", "module", "template", "timeout_s",
+        "_arena", "_callbacks", "_callings", "_changing", "_delivered", "_ended_by", "_make_system",
+        "_memory", "_system", "_window", "base", "heap", "instance", "module", "template", "timeout_s",
     )  # fmt: skip
 
     def __init__(
@@ -79,6 +77,7 @@ class Tenancy:
         self._system: System | None = None
         self._memory: SandboxMemory | None = None
         self._arena: Arena | None = None
+        self._callbacks: Callbacks | None = None
         self._changing = threading.RLock()
         self._window: Window | None = None  # for `end`, should there be none left
         self.heap = heap = None if share is None else share[0]
@@ -376,6 +375,15 @@ class Tenancy:
         if block.heap is not self.heap:
             raise TypeError(f"{what}: the block is of a shared heap that this sandbox does not have")
         return block.hold()
+
+    @property
+    def callbacks(self) -> Callbacks:
+        """Functions that go by pointer, and handles."""
+        callbacks = self._callbacks
+        if callbacks is None:
+            made = Callbacks(self.instance, self.memory, self.module)
+            callbacks = _native.set_first(self, "_callbacks", made)
+        return callbacks
 
     def allocate(self, size_bytes: int) -> _native.Region:
         """Room for a host array; it lives as long as someone looks into it. Raises LimitError."""
