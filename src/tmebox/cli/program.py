@@ -57,8 +57,8 @@ def _require_module(path: Path) -> None:
         if not file.read(len(ELF_MAGIC)).startswith((ELF_MAGIC, launcher.BEGINNING)):
             kinds = " ".join(sorted(SOURCE_SUFFIXES))
             raise ModuleError(
-                f"{path}: neither a module, which `tmebox cc -o {path.stem}.tbx` makes, nor C, C++ or assembly, "
-                f"whose names end in one of {kinds}"
+                f"{path}: neither a module, which `tmebox cc -o {path.stem}.tbx` makes, nor C, C++ or "
+                f"assembly, whose names end in one of {kinds}"
             )
 
 

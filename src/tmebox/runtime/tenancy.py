@@ -316,7 +316,9 @@ class Tenancy:
             return self._ended(f"the program raised signal {request.signal}")
         if failed is None:
             words = request.words
-            return self._ended("the program called abort()" if words is None else f"the program aborted: {words}")
+            return self._ended(
+                "the program called abort()" if words is None else f"the program aborted: {words}"
+            )
         return self._ended(
             f"assertion failed: {failed.expression}",
             Frame(0, failed.function, failed.file, failed.line),

@@ -103,7 +103,9 @@ _X_LANGUAGES = {
 
 def _language(state: _State, value: str) -> None:
     if value not in _X_LANGUAGES:
-        raise UsageError(f"language {value!r} is not supported (c, c++, assembler and assembler-with-cpp are)")
+        raise UsageError(
+            f"language {value!r} is not supported (c, c++, assembler and assembler-with-cpp are)"
+        )
     state.language = _X_LANGUAGES[value]
 
 

@@ -81,7 +81,7 @@ ANSWERS = {
 
 
 def main_cc(argv: Sequence[str], *, is_cxx: bool = False) -> int:
-    """Run `tmebox cc`, or `tmebox c++`, with these arguments; returns the exit code. Messages go to stderr."""
+    """Run `tmebox cc` or `tmebox c++` with these arguments; returns the exit code. Messages go to stderr."""
     try:
         return _main(expand(argv), is_cxx)
     except TmeboxError as error:

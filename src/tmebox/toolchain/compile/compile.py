@@ -28,7 +28,9 @@ CODE_FLAGS = (
 """Debug information is always made: prototypes and line tables come from it."""
 
 LANGUAGES = {
-    **{".c": "c", ".i": "c", ".s": "assembler", ".S": "assembler-with-cpp", ".sx": "assembler-with-cpp"},
+    **dict.fromkeys((".c", ".i"), "c"),
+    ".s": "assembler",
+    **dict.fromkeys((".S", ".sx"), "assembler-with-cpp"),
     **dict.fromkeys((*cplusplus.SUFFIXES, *cplusplus.PREPROCESSED_SUFFIXES), cplusplus.LANGUAGE),
 }
 """Clang's names of what can be compiled, by suffix."""

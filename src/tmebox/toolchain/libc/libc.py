@@ -209,9 +209,7 @@ def _forget_unused(cache: Path) -> None:
             continue  # someone else was faster
 
 
-def compile_all(
-    sources: list[Source], variant: Variant, kept: Kept, progress: Progress | None
-) -> list[Path]:
+def compile_all(sources: list[Source], variant: Variant, kept: Kept, progress: Progress | None) -> list[Path]:
     """Compile on every core: the work is in child processes, so threads do. Raises the first error."""
     from concurrent.futures import ThreadPoolExecutor  # most links find the library built
 

@@ -1,5 +1,5 @@
-"""The sandboxed C++ library, built and cached like libc: nothing of it is trusted, and what a program uses of it
-goes through the verifier with the program.
+"""The sandboxed C++ library, built and cached like libc: nothing of it is trusted, and what a program uses of
+it goes through the verifier with the program.
 """
 
 from __future__ import annotations

@@ -14,7 +14,18 @@ from tmebox.toolchain.link.linked import Elf
 INITIALIZERS = (".init", ".fini", ".preinit_array", ".ctors", ".dtors")
 """Sections whose names begin so hold what has to run before or after everything else, which libc does."""
 START_NEEDED_BY = "main"
-OF_CXX = ("_ZSt", "_ZNSt", "_ZNKSt", "_ZTVSt", "_ZTVN10__cxxabiv1", "_ZTI", "_Zn", "_Zd", "__cxa_", "_Unwind_")
+OF_CXX = (
+    "_ZSt",
+    "_ZNSt",
+    "_ZNKSt",
+    "_ZTVSt",
+    "_ZTVN10__cxxabiv1",
+    "_ZTI",
+    "_Zn",
+    "_Zd",
+    "__cxa_",
+    "_Unwind_",
+)
 """Beginnings of what C++'s library defines."""
 PERSONALITIES = ("__gxx_personality_v0", "__gcc_personality_v0")
 OF_C = ("__cxa_atexit", "__cxa_finalize")

@@ -1,8 +1,8 @@
 """Frame tables (.eh_frame and its index): what code in the sandbox unwinds by, when an exception is thrown.
 
-The linker writes places of code relative to the tables. Text moves when a module is loaded, and data does not: so
-they become addresses of 32 bits, as which the loader moves them. The tables are the sandbox's data like any other. What
-an exception may jump to is the target map's matter.
+The linker writes places of code relative to the tables. Text moves when a module is loaded, and data does
+not: so they become addresses of 32 bits, as which the loader moves them. The tables are the sandbox's data
+like any other. What an exception may jump to is the target map's matter.
 """
 
 from __future__ import annotations
@@ -75,6 +75,7 @@ class _Tables:
 
     def __init__(self, section: Section) -> None:
         self.data = bytearray(section.data)
+        self._read_only = bytes(section.data)
         self.code: list[int] = []
         self.functions: set[int] = set()
         self._address = section.address
@@ -104,13 +105,12 @@ class _Tables:
         after = data.index(0, position + 1)
         augmentation = bytes(data[position + 1 : after])
         position = after + 1
-        _, position = uleb(data, position)
-        _, position = sleb(data, position)
-        _, position = uleb(data, position)
-        was_absolute = True  # DW_EH_PE_absptr is not what we get: see below
+        for skip in (uleb, sleb, uleb):  # alignments of code and data, and the return address's register
+            _, position = skip(self._read_only, position)
+        was_absolute = True
         if augmentation[:1] != b"z":
             raise ValueError("frames without their encodings")
-        _, position = uleb(data, position)
+        _, position = uleb(self._read_only, position)
         for letter in augmentation[1:].decode("latin-1"):
             if letter == "R":
                 if data[position] not in (_ABSOLUTE, _RELATIVE):

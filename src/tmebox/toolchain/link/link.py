@@ -56,7 +56,8 @@ def link(
     Functions that nobody defines become imports; `undefined` says which of them may. Exports come from
     `objects` alone. `start_object` is linked in if one of the objects or archives defines `main`;
     `implicit_archives` (libc) come last. `unwinds`: keep the tables by which exceptions find their handlers.
-    `roots`: symbols to link, whoever refers to them. `link_map`: a file in which the linker describes what lies where.
+    `roots`: symbols to link, whoever refers to them. `link_map`: a file in which the linker describes what
+    lies where.
     Raises CompileError, with the linker's messages or naming what a sandbox cannot have.
     """
     if not objects and not archives:
@@ -285,10 +286,10 @@ def _segments(executable: Elf, patched: Mapping[str, bytes]) -> tuple[Segment, .
             continue
         if section.executable:
             continue  # all of it is in .text
-        if section.name in patched:
-            section = replace(section, data=memoryview(patched[section.name]))
         # What only a dynamic linker would write, tables of virtual functions say, is among .rodata.
-        groups[bool(section.flags & linked.SHF_WRITE) and section.name != script.READ_ONLY].append(section)
+        is_writable = bool(section.flags & linked.SHF_WRITE) and section.name != script.READ_ONLY
+        data = patched.get(section.name)
+        groups[is_writable].append(section if data is None else replace(section, data=memoryview(data)))
     return tuple(_segment(sections, writable) for writable, sections in groups.items() if sections)
 
 

@@ -102,9 +102,10 @@ def linker_script(
     *,
     unwinds: bool = False,
 ) -> str:
-    """`unwinds`: whether the program looks at frame tables, which are left out else. `roots` are symbols to keep with all that they reach, whoever else uses them. `read_only`, `writable`:
+    """`roots` are symbols to keep with all that they reach, whoever else uses them. `read_only`, `writable`:
     further data sections, which keep their names (C programs find their start and end by those). `code`:
-    further sections of code, which become part of the text, between the same symbols.
+    further sections of code, which become part of the text, between the same symbols. `unwinds`: whether the
+    program looks at frame tables, which are left out else.
 
     Raises CompileError for a section name that a script cannot have.
     """

@@ -1,8 +1,8 @@
 """Landing pads: where exceptions go on in a function, as its tables in `.gcc_except_table` have them.
 
 The tables name them as differences of labels, which are numbers once the code is assembled. So they are
-claimed like any label that a sum could lead to. A table has places of calls, too, which nobody jumps to: of each
-four values that describe a call, the third is the landing pad.
+claimed like any label that a sum could lead to. A table has places of calls, too, which nobody jumps to: of
+each four values that describe a call, the third is the landing pad.
 """
 
 from __future__ import annotations

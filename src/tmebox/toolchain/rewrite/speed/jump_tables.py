@@ -107,4 +107,4 @@ def placed(number: int, table: str, targets: tuple[str, ...], group: str) -> str
     """The table's statements. `number` tells the tables of a file apart."""
     flags = f'"axG",@progbits,{group},comdat' if group else '"ax",@progbits'
     entries = "\n".join(f"\t.quad\t{target}" for target in targets)
-    return f'\t.section\t{TABLES_PREFIX}{number},{flags}\n\t.p2align\t3\n{table}:\n{entries}'
+    return f"\t.section\t{TABLES_PREFIX}{number},{flags}\n\t.p2align\t3\n{table}:\n{entries}"
