@@ -9,6 +9,7 @@ import pytest
 
 import tmebox
 from tmebox.errors import CompileError
+from tmebox.toolchain.cc.driver import main_cc
 
 PROGRAMS = Path(__file__).parent / "programs"
 
@@ -52,7 +53,10 @@ def test_constructors_and_destructors_run_in_order() -> None:
 def test_functions_and_variables_of_several_objects_are_one() -> None:
     header = "#include <string>\ninline int counter = 5; template <class T> T twice(T x) { return x + x; }\n"
     one = header + "int main(); int more(int); int main() { counter++; return more(twice(counter)) != 25; }"
-    two = header + 'int more(int x) { return x + counter + twice(3) + (int)twice(std::string("x")).size() - 1; }'
+    two = (
+        header
+        + 'int more(int x) { return x + counter + twice(3) + (int)twice(std::string("x")).size() - 1; }'
+    )
     for name, text in (("one.cpp", one), ("two.cpp", two)):
         Path(name).write_text(text)
     assert tmebox.run(tmebox.compile(["one.cpp", "two.cpp"])).exit_code == 0
@@ -63,7 +67,9 @@ def test_a_table_jump_in_a_function_of_several_objects_is_linked_once() -> None:
     header = "".join(f"int f{i}(int);" for i in range(7))
     header += f"template <class T> __attribute__((noinline)) int pick(T k, int x) {{ switch (k) {{ {cases} }} return 0; }}"
     definitions = "".join(f"int f{i}(int x) {{ return x + {i}; }}" for i in range(7))
-    Path("one.cpp").write_text(header + definitions + "int other(int); int f(int k) { return pick(k, 1) + other(k); }")
+    Path("one.cpp").write_text(
+        header + definitions + "int other(int); int f(int k) { return pick(k, 1) + other(k); }"
+    )
     Path("two.cpp").write_text(header + "int other(int k) { return pick(k, 10); }")
     sandbox = tmebox.Sandbox(tmebox.compile(["one.cpp", "two.cpp"]))
     assert [sandbox.exports["_Z1fi"](k) for k in (0, 13, 39, 40)] == [11, 11 + 12, 11 + 8, 0]
@@ -179,10 +185,18 @@ def test_backtraces_name_functions_as_people_do() -> None:
     assert [str(frame).partition(" (")[0] for frame in caught.value.backtrace][-1] == "f"
 
 
-def test_undefined_functions_are_named_as_people_do() -> None:
-    with pytest.raises(CompileError, match=r"undefined symbol: ns::missing\(int\)"):
-        compiled("namespace ns { int missing(int); } int main() { return ns::missing(1); }", undefined="linker") \
-            if False else compiled("namespace ns { int missing(int) noexcept; }\nint main() { return ns::missing(1); }")
+def test_undefined_functions_are_named_as_people_do(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("a.cc").write_text("namespace ns { int missing(int); }\nint main() { return ns::missing(1); }")
+    assert main_cc(["a.cc", "-o", "a"], is_cxx=True) == 1
+    assert "undefined symbol: ns::missing(int)" in capsys.readouterr().err
+
+
+def test_the_driver_takes_c_for_cxx_as_its_kind_does(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("a.c").write_text("#include <cstdio>\nint main() { auto text = [] { return 0; }; return text(); }")
+    assert main_cc(["-O2", "-std=c++17", "a.c", "-o", "a", "-lstdc++", "-lm"], is_cxx=True) == 0
+    assert tmebox.run(tmebox.Module.load("a")).exit_code == 0
+    assert main_cc(["a.c", "-o", "b"]) == 1
+    assert "cstdio" in capsys.readouterr().err
 
 
 def test_cxx_needs_the_base_in_gs() -> None:
