@@ -31,6 +31,11 @@ ZIG = re.findall(r'"(ziglang==[\d.]+)"', (ROOT / "pyproject.toml").read_text())[
 ZIG_TARGET = "x86_64-linux-gnu.2.17"
 GIVEN_ZIG = os.environ.get("TMEBOX_ZIG", "")
 FLAGS = ["-std=gnu11", "-O2", "-Wall", "-Wextra", "-fvisibility=hidden", "-ftls-model=initial-exec"]
+FLAGS += [
+    f"-Werror={name}"
+    for name in ("implicit-function-declaration", "incompatible-pointer-types", "int-conversion")
+]
+"""Wrong, and errors to some compilers (clang 16, gcc 14) though warnings to others: so to all."""
 
 GIVEN_FLAGS = shlex.split(os.environ.get("CFLAGS", ""))
 """Setuptools puts them before an extension's own, which would win. Once more, they come last."""
