@@ -16,14 +16,14 @@ PROGRAMS = Path(__file__).parent / "programs"
 
 def test_a_program_that_uses_much_of_the_library() -> None:
     module = tmebox.compile(PROGRAMS / "library.cpp", flags=("-std=c++20", "-w"))
-    done = tmebox.run(module)
+    done = tmebox.Sandbox(module).run()
     assert done.exit_code == 0
     assert done.stdout.decode() == (PROGRAMS / "library.txt").read_text()
 
 
 def text_of(source: str, *flags: str) -> str:
     """What a program prints."""
-    return tmebox.run(compiled(source, *flags)).stdout.decode()
+    return tmebox.Sandbox(compiled(source, *flags)).run().stdout.decode()
 
 
 def compiled(source: str, *flags: str, name: str = "program.cpp", **options: object) -> tmebox.Module:
@@ -40,7 +40,11 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_constructors_and_destructors_run_in_order() -> None:
     source = """
     #include <cstdio>
-    struct Loud { const char *name; Loud(const char *n) : name(n) { puts(n); } ~Loud() { printf("~%s\\n", name); } };
+    struct Loud {
+        const char *name;
+        Loud(const char *n) : name(n) { puts(n); }
+        ~Loud() { printf("~%s\\n", name); }
+    };
     Loud first("first"); __attribute__((init_priority(200))) Loud early("early"); Loud second("second");
     Loud &lazy() { static Loud it("lazy"); return it; }
     int main() { lazy(); lazy(); thread_local Loud t("thread"); }
@@ -59,13 +63,14 @@ def test_functions_and_variables_of_several_objects_are_one() -> None:
     )
     for name, text in (("one.cpp", one), ("two.cpp", two)):
         Path(name).write_text(text)
-    assert tmebox.run(tmebox.compile(["one.cpp", "two.cpp"])).exit_code == 0
+    assert tmebox.Sandbox(tmebox.compile(["one.cpp", "two.cpp"])).run().exit_code == 0
 
 
 def test_a_table_jump_in_a_function_of_several_objects_is_linked_once() -> None:
     cases = "\n".join(f"case {i}: return f{i % 7}(x);" for i in range(40))
     header = "".join(f"int f{i}(int);" for i in range(7))
-    header += f"template <class T> __attribute__((noinline)) int pick(T k, int x) {{ switch (k) {{ {cases} }} return 0; }}"
+    header += "template <class T> __attribute__((noinline)) int pick(T k, int x) "
+    header += f"{{ switch (k) {{ {cases} }} return 0; }}"
     definitions = "".join(f"int f{i}(int x) {{ return x + {i}; }}" for i in range(7))
     Path("one.cpp").write_text(
         header + definitions + "int other(int); int f(int k) { return pick(k, 1) + other(k); }"
@@ -75,10 +80,23 @@ def test_a_table_jump_in_a_function_of_several_objects_is_linked_once() -> None:
     assert [sandbox.exports["_Z1fi"](k) for k in (0, 13, 39, 40)] == [11, 11 + 12, 11 + 8, 0]
 
 
+def test_thread_local_objects_of_other_files_are_initialized_where_they_are_used() -> None:
+    Path("one.cpp").write_text(
+        "struct S { int v; S(int x); }; extern thread_local S far; extern thread_local int plain;"
+        "int main() { plain += 2; return far.v + plain; }"
+    )
+    Path("two.cpp").write_text(
+        "struct S { int v; S(int x); }; S::S(int x) : v(x) {}"
+        "thread_local S far(5); thread_local int plain = 30;"
+    )
+    assert tmebox.Sandbox(tmebox.compile(["one.cpp", "two.cpp"])).run().exit_code == 37
+
+
 def test_c_and_cxx_call_each_other_and_exceptions_pass_through_c() -> None:
     Path("middle.c").write_text("int middle(int (*f)(int), int x) { return f(x) + 1; }")
     Path("outer.cpp").write_text(
-        'extern "C" int middle(int (*)(int), int); static int thrower(int x) { if (x > 3) throw x; return x; }'
+        'extern "C" int middle(int (*)(int), int);'
+        "static int thrower(int x) { if (x > 3) throw x; return x; }"
         'extern "C" int outer(int x) { try { return middle(thrower, x); } catch (int i) { return -i; } }'
     )
     sandbox = tmebox.Sandbox(tmebox.compile(["middle.c", "outer.cpp"], flags=("-fexceptions",)))
@@ -177,7 +195,9 @@ def test_messages_name_functions_as_people_do() -> None:
 
 def test_backtraces_name_functions_as_people_do() -> None:
     source = """
-    namespace inner { struct S { int v; __attribute__((noinline)) int read(const int *p) { return *p + v; } }; }
+    namespace inner {
+        struct S { int v; __attribute__((noinline)) int read(const int *p) { return *p + v; } };
+    }
     extern "C" int f(long place) { return inner::S{1}.read((int *)place) + 1; }
     """
     with pytest.raises(tmebox.MemoryFault, match=r"inner::S::read\(int const\*\)") as caught:
@@ -194,7 +214,7 @@ def test_undefined_functions_are_named_as_people_do(capsys: pytest.CaptureFixtur
 def test_the_driver_takes_c_for_cxx_as_its_kind_does(capsys: pytest.CaptureFixture[str]) -> None:
     Path("a.c").write_text("#include <cstdio>\nint main() { auto text = [] { return 0; }; return text(); }")
     assert main_cc(["-O2", "-std=c++17", "a.c", "-o", "a", "-lstdc++", "-lm"], is_cxx=True) == 0
-    assert tmebox.run(tmebox.Module.load("a")).exit_code == 0
+    assert tmebox.Sandbox(tmebox.Module.load("a")).run().exit_code == 0
     assert main_cc(["a.c", "-o", "b"]) == 1
     assert "cstdio" in capsys.readouterr().err
 
