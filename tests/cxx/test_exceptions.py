@@ -127,11 +127,11 @@ def test_exceptions_do_not_pass_through_the_host(module: tmebox.Module) -> None:
 
 def test_a_sandbox_that_calls_itself_through_the_host_is_unwound_no_further(module: tmebox.Module) -> None:
     def host(n: int) -> int:
-        return int(sandbox.uncaught(n))
+        return int(own.uncaught(n))
 
-    sandbox = tmebox.Sandbox(module, imports={"host": host}, stderr=discard)
+    own = tmebox.Sandbox(module, imports={"host": host}, stderr=discard)
     with pytest.raises(tmebox.Aborted, match="Named<int>: boom"):
-        sandbox.through_host(0)
+        own.through_host(0)
 
 
 @pytest.mark.parametrize("name", ["endless", "endless_throws"])
@@ -193,6 +193,32 @@ def test_a_forged_stack_pointer_stays_in_the_window(module: tmebox.Module, forke
         return ended
 
     assert forked(act, timeout_s=120).result() > 0
+
+
+def test_a_call_back_that_jumps_into_the_outer_call_stays_in_the_sandbox(
+    module: tmebox.Module, forked: Forked
+) -> None:
+    """From within a host function's call of the sandbox, to every landing pad, on the outer call's stack."""
+    labels = [int(label) for label in module.file.labels]
+    inside = sandbox_of(module)
+    slide = inside.here() - next(s.address for s in module.file.symbols if s.name == "caught")
+
+    def attack(label: int, distance: int) -> str:
+        def host(_n: int) -> int:
+            own.jump(label + slide, own.outer_stack() + distance)
+            return 0
+
+        own = tmebox.Sandbox(module, imports={"host": host}, stderr=discard, timeout=2)
+        try:
+            return f"returned {own.nested(1)}"
+        except (tmebox.Trap, tmebox.SandboxClosed) as error:
+            return type(error).__name__
+
+    def act() -> list[str]:
+        chosen = labels[:: max(1, len(labels) // 60)]
+        return [attack(label, distance) for label in chosen for distance in (0, -64, 128)]
+
+    assert len(forked(act, timeout_s=200).result()) > 100
 
 
 def test_damaged_tables_are_the_sandboxes_own_trouble(module: tmebox.Module, forked: Forked) -> None:

@@ -18,7 +18,7 @@ from tests.programs.building import source_of
 from tmebox.toolchain.build import compile_object, link_program
 from tmebox.toolchain.options import CompileOptions
 
-pytestmark = [pytest.mark.network, pytest.mark.slow]
+pytestmark = [pytest.mark.network, pytest.mark.slow, pytest.mark.cxx]
 GOOGLETEST = ("googletest/src/gtest-all.cc", "googlemock/src/gmock-all.cc")
 GOOGLETEST_DIRS = ("googletest", "googletest/include", "googlemock", "googlemock/include")
 FOR_GOOGLETEST = ("-DGTEST_HAS_PTHREAD=0", "-DGTEST_HAS_DEATH_TEST=0")

@@ -67,5 +67,11 @@ extern "C" void jump(unsigned long rip, unsigned long rsp) {
   context[16] = rip; if (rsp) context[7] = rsp;
   __libunwind_Registers_x86_64_jumpto(context);
 }
+static unsigned long outer;
+extern "C" int nested(int n) {
+  unsigned long context[64] = {}; __unw_getcontext(context); outer = context[7];
+  try { return host(n); } catch (...) { return -99; }
+}
+extern "C" unsigned long outer_stack() { return outer; }
 extern "C" unsigned long here() { return (unsigned long)&caught; }
 extern "C" unsigned long middle() { return (unsigned long)&caught + 5; }
