@@ -20,6 +20,7 @@ LARGEST_FILE_LINES = 450
 
 LAYERS: dict[str, int] = {
     "_version": 0,
+    "demangle": 0,
     "errors": 0,
     "abi": 0,
     "once": 0,

@@ -161,6 +161,8 @@ and the offset of the function's name. Only messages depend on it."""
 SYS_CPU_FEATURES = 0x746D_6503
 """By this one a program learns which of the processor's features its module needs, so that they are there:
 arguments[0] is where to put words as cpuid has them, ecx of leaf 1, ebx and ecx of 7, ecx of 0x80000001."""
+SYS_ABORT_MESSAGE = 0x746D_6504
+"""By this one libc++abi says why it is about to call abort(): arguments[0] is the offset of a text."""
 
 STDOUT_MARK = 0x3B5F_0E92_C46D_8A17
 """What libc's stdout is recognized by in a module's data: its `cookie`, for which it has no other use."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from tmebox.demangle import demangled
 from tmebox.shown import Fact, Shown
 
 
@@ -120,7 +121,8 @@ class LimitError(TmeboxError):
 
 @dataclass(frozen=True)
 class Frame:
-    """One function on the sandbox's stack when it trapped, innermost first."""
+    """One function on the sandbox's stack when it trapped, innermost first. `function` is its symbol: of
+    C++'s functions the mangled name, which `str` shows as people write it."""
 
     address: int
     function: str | None
@@ -129,7 +131,7 @@ class Frame:
 
     def __str__(self) -> str:
         place = f" ({self.file}:{self.line})" if self.file else ""
-        return f"{self.function or hex(self.address)}{place}"
+        return f"{demangled(self.function) if self.function else hex(self.address)}{place}"
 
 
 class Trap(Shown, TmeboxError):
@@ -189,7 +191,7 @@ class Trap(Shown, TmeboxError):
     def _facts(self) -> Iterable[Fact]:
         yield "kind", self.kind
         yield "message", self.message
-        yield "function", self.function
+        yield "function", None if self.function is None else demangled(self.function)
         yield "source", self.source
         yield "offset", None if self.offset is None else f"{self.offset:#010x}"
         yield "access", self.access

@@ -58,7 +58,7 @@ def test_progress_names_the_stages() -> None:
     assert seen == [("compile", 0, 2), ("compile", 1, 2)]
 
 
-@pytest.mark.parametrize("name", ["a.cpp", "a.rs", "a", "a.o"])
+@pytest.mark.parametrize("name", ["a.f90", "a.rs", "a", "a.o"])
 def test_other_languages_are_refused_by_name(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_text("int x;")
     with pytest.raises(CompileError, match="not a source that can be sandboxed"):

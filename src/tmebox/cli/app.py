@@ -60,9 +60,21 @@ def cc(context: typer.Context) -> None:
     raise typer.Exit(main_cc(context.args))
 
 
+@app.command(
+    "c++",
+    context_settings=VERBATIM,
+    epilog=examples("tmebox c++ -O2 -o hello.tbx hello.cpp", 'make CXX="tmebox c++" AR="tmebox ar"'),
+)
+def cxx(context: typer.Context) -> None:
+    """Compile and link C++ as a C++ compiler does; the link step writes a module."""
+    from tmebox.toolchain.cc.driver import main_cc
+
+    raise typer.Exit(main_cc(context.args, is_cxx=True))
+
+
 @app.command("ar", context_settings=VERBATIM, epilog=examples("tmebox ar rcs libblur.a blur.o"))
 def ar(context: typer.Context) -> None:
-    """Make and list archives (.a) of what [bold]tmebox cc -c[/] compiled."""
+    """Make and list archives (.a) of what [bold]tmebox cc -c[/] and [bold]c++ -c[/] compiled."""
     from tmebox.toolchain.cc.archive import main_ar
 
     raise typer.Exit(main_ar(context.args))

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from tmebox.demangle import called
 from tmebox.errors import ModuleError
 
 
@@ -198,7 +199,7 @@ class Prototype:
         if self.variadic:
             inside.append("...")
         gap = "" if str(self.result).endswith("*") else " "
-        return f"{self.result}{gap}{self.name}({', '.join(inside) or 'void'})"
+        return f"{self.result}{gap}{called(self.name)}({', '.join(inside) or 'void'})"
 
 
 def type_to_json(ctype: CType) -> Any:

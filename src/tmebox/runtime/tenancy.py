@@ -314,7 +314,10 @@ class Tenancy:
         if request.signal != SIGABRT:
             return self._ended(f"the program raised signal {request.signal}")
         if failed is None:
-            return self._ended("the program called abort()")
+            words = request.words
+            return self._ended(
+                "the program called abort()" if words is None else f"the program aborted: {words}"
+            )
         return self._ended(
             f"assertion failed: {failed.expression}",
             Frame(0, failed.function, failed.file, failed.line),

@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import Any, Protocol
 
 from tmebox import _native
+from tmebox.demangle import called
 from tmebox.modulefile.prototypes import (
     Array,
     Bool,
@@ -125,7 +126,7 @@ def plan(prototype: Prototype, by_clang: bool = True) -> CallPlan:
 
 
 def _refused(prototype: Prototype, names: tuple[str, ...], reason: str) -> CallPlan:
-    message = f"{prototype.name}() cannot be called from Python: {reason}"
+    message = f"{called(prototype.name)}() cannot be called from Python: {reason}"
     return CallPlan(prototype, names, (), NOTHING, None, True, message)
 
 
@@ -214,9 +215,9 @@ def _bind(call_plan: CallPlan, arguments: Sequence[Any], keywords: dict[str, Any
         if keywords:
             unexpected = next(iter(keywords))
             raise TypeError(
-                f"{call_plan.prototype.name}() got an unexpected or repeated argument {unexpected!r}"
+                f"{called(call_plan.prototype.name)}() got an unexpected or repeated argument {unexpected!r}"
             )
-    check_count(call_plan.prototype.name, names, len(values), call_plan.prototype.variadic)
+    check_count(called(call_plan.prototype.name), names, len(values), call_plan.prototype.variadic)
     return values
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar, get_type_hints, overload
 
 from tmebox import _native
+from tmebox.demangle import called
 from tmebox.errors import BadReference, ModuleError
 from tmebox.listing import listed
 from tmebox.modulefile.prototypes import Bool, CType, Float, Integer, Parameter, Pointer, Prototype, Void
@@ -158,7 +159,10 @@ def result_words(prototype: Prototype, value: Any) -> tuple[int, int, int, int]:
 
 
 def _result_word(prototype: Prototype) -> Callable[[Any], int]:
-    ctype, what = prototype.result, f"result of the host function {prototype.name}() ({prototype.result})"
+    ctype, what = (
+        prototype.result,
+        f"result of the host function {called(prototype.name)}() ({prototype.result})",
+    )
     return lambda value: int.from_bytes(_extended(ctype, value, what), "little")
 
 

@@ -59,9 +59,10 @@ class Assertion:
 class Abort(Exception):
     """The program ended itself by a signal, SIGABRT for abort() and failed assertions."""
 
-    def __init__(self, signal: int, assertion: Assertion | None = None) -> None:
+    def __init__(self, signal: int, assertion: Assertion | None = None, words: str | None = None) -> None:
         self.signal = signal
         self.assertion = assertion
+        self.words = words
         super().__init__(f"ended by signal {signal}")
 
 

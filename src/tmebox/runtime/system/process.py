@@ -39,7 +39,7 @@ def exit_group(_system: System, _memory: GuestMemory, status: int) -> int:
 
 def tkill(system: System, _memory: GuestMemory, _thread: int, signal: int) -> int:
     """The guest's libc calls this for a signal whose default is to end the process, and for nothing else."""
-    raise Abort(signal & 0x7F, system.failed_assertion)
+    raise Abort(signal & 0x7F, system.failed_assertion, system.last_words)
 
 
 def memory_exhausted(system: System, _memory: GuestMemory, size_bytes: int) -> int:
@@ -54,6 +54,12 @@ def assertion_failed(
     system.failed_assertion = Assertion(
         _shown(memory, expression), _shown(memory, file), _shown(memory, function), min(line & U64, I32)
     )
+    return 0
+
+
+def abort_message(system: System, memory: GuestMemory, text: int) -> int:
+    """Why the guest's C++ library is about to call abort(). Kept as an assertion is."""
+    system.last_words = _shown(memory, text)
     return 0
 
 

@@ -61,6 +61,8 @@ class System:
         """Size of the last allocation that found no memory; 0 if none has failed."""
         self.failed_assertion: Assertion | None = None
         """The one that the guest is about to call abort() for."""
+        self.last_words: str | None = None
+        """What it said of a reason that is none."""
         self._owns_network = network is None and bool(listen or connect)
         self.network = Network(listen, connect) if self._owns_network else network or NO_NETWORK
         try:
@@ -97,7 +99,7 @@ class System:
         stream or callable of the host's raises, OSError excepted."""
         self._used = True
         if number != TKILL:
-            self.failed_assertion = None
+            self.failed_assertion = self.last_words = None
         return dispatch(self, memory, number, arguments)
 
     @property
@@ -109,7 +111,7 @@ class System:
         """As for a new sandbox: the guest's files closed; streams, working directory and file mode mask as
         at the beginning. What was read from a file of the host's stays read."""
         self.exhausted_bytes = 0
-        self.failed_assertion = None
+        self.failed_assertion = self.last_words = None
         if self._used:
             self.descriptors.close()
             self._begin()
