@@ -25,13 +25,6 @@
 
 static_assert(sizeof(struct epoll_event) == 12, "as the guest has it");
 
-/* One call. `answered` false: Python is asked, with the arguments as they came. */
-struct call {
-    const struct instance *instance;
-    struct guest_descriptors *all;
-    int64_t arguments[6];
-};
-
 static const bool PYTHON = false;
 
 static bool done(int64_t *result, int64_t value) {
@@ -45,13 +38,13 @@ static bool in_window(uint64_t offset, uint64_t size) {
     return offset < TMEBOX_ARENA_END && size <= TMEBOX_ARENA_END - offset;
 }
 
-static bool copy_in(const struct instance *instance, void *to, uint64_t offset, uint64_t size) {
+bool tmebox_guest_copy_in(const struct instance *instance, void *to, uint64_t offset, uint64_t size) {
     return in_window(offset, size) &&
            tmebox_window_copy(to, (const void *)(instance->base + offset), size).how == 0;
 }
 
 /* What a sandbox cannot write itself is not written for it: pages protect that too, but not from every writer. */
-static bool is_writable(const struct instance *instance, uint64_t offset, uint64_t size) {
+bool tmebox_guest_is_writable(const struct instance *instance, uint64_t offset, uint64_t size) {
     if (!in_window(offset, size) ||
         (offset < TMEBOX_CONTROL_PAGE + TMEBOX_PAGE_SIZE && TMEBOX_CONTROL_PAGE < offset + size)) {
         return false;
@@ -65,18 +58,46 @@ static bool is_writable(const struct instance *instance, uint64_t offset, uint64
     return true;
 }
 
-static bool copy_out(const struct instance *instance, uint64_t offset, const void *from, uint64_t size) {
-    return is_writable(instance, offset, size) &&
+bool tmebox_guest_copy_out(const struct instance *instance, uint64_t offset, const void *from, uint64_t size) {
+    return tmebox_guest_is_writable(instance, offset, size) &&
            tmebox_window_copy((void *)(instance->base + offset), from, size).how == 0;
 }
 
 /* -- descriptors ---------------------------------------------------------------------------------------- */
-static struct guest_descriptor *find(const struct call *call, int64_t number, uint32_t flags) {
+_Atomic int64_t tmebox_open_descriptors;
+
+struct guest_descriptor *tmebox_guest_find(const struct guest_call *call, int64_t number, uint32_t flags) {
     if (number < 0 || number >= call->all->count) {
         return NULL;
     }
     struct guest_descriptor *row = &call->all->rows[number];
-    return row->owner != NULL && (row->flags & flags) == flags ? row : NULL;
+    return row->host >= 0 && (row->flags & flags) == flags ? row : NULL;
+}
+
+struct guest_descriptor *tmebox_guest_new_row(struct guest_descriptors *all, int64_t *number) {
+    if (atomic_load_explicit(&tmebox_open_descriptors, memory_order_relaxed) >= all->process_limit) {
+        return NULL;
+    }
+    uint32_t end = all->count < all->limit ? all->count : all->limit;
+    for (uint32_t i = 0; i < end; i++) {
+        if (all->rows[i].flags == 0) {
+            *number = i;
+            return &all->rows[i];
+        }
+    }
+    return NULL; /* Python makes room for more rows */
+}
+
+void tmebox_guest_release(struct guest_descriptors *all, struct guest_descriptor *row) {
+    if (row->flags & GUEST_NEW) {
+        all->news--;
+        atomic_fetch_sub_explicit(&tmebox_open_descriptors, 1, memory_order_relaxed);
+        if (row->file != NULL) {
+            tmebox_guest_forget_file(row->file);
+        } else {
+            close(row->host);
+        }
+    }
 }
 
 /* Whether it is worth trying again. Not for long: this thread may have the GIL. A signal ends the wait. */
@@ -111,19 +132,81 @@ static bool has_room(const struct guest_descriptor *row, size_t size, int64_t po
     return position >= 0 && (uint64_t)position <= row->limit && size <= row->limit - (uint64_t)position;
 }
 
+/* -- stretches of memory -------------------------------------------------------------------------------- */
+struct part {
+    uint64_t offset, size;
+};
+
+/* What one call moves, piece by piece. */
+struct stretches {
+    struct part parts[VECTORS];
+    uint32_t count, index;
+    uint64_t within; /* of parts[index] */
+    uint64_t size;
+};
+
+/* The iovecs of a call. Nothing but small numbers of them; all of it is at most TRANSFER_MAX. */
+static bool read_vectors(const struct guest_call *call, struct stretches *moved) {
+    int64_t count = call->arguments[2];
+    *moved = (struct stretches){.count = 0};
+    if (count <= 0 || count > VECTORS ||
+        !tmebox_guest_copy_in(call->instance, moved->parts, (uint64_t)call->arguments[1],
+                              (uint64_t)count * sizeof *moved->parts)) {
+        return false;
+    }
+    for (moved->count = (uint32_t)count; count-- > 0;) {
+        if (moved->parts[count].size > TRANSFER_MAX - moved->size) {
+            return false;
+        }
+        moved->size += moved->parts[count].size;
+    }
+    return true;
+}
+
+/* `size` bytes that follow what was moved so far, in or out. */
+static bool move_next(const struct instance *instance, struct stretches *moved, unsigned char *chunk, uint64_t size, bool in) {
+    while (size != 0) {
+        const struct part *part = &moved->parts[moved->index];
+        uint64_t piece = part->size - moved->within < size ? part->size - moved->within : size;
+        uint64_t offset = part->offset + moved->within;
+        if (piece != 0 && !(in ? tmebox_guest_copy_in(instance, chunk, offset, piece)
+                               : tmebox_guest_copy_out(instance, offset, chunk, piece))) {
+            return false;
+        }
+        chunk += piece;
+        size -= piece;
+        moved->within += piece;
+        if (moved->within == part->size) {
+            moved->index++;
+            moved->within = 0;
+        }
+    }
+    return true;
+}
+
+static bool is_reachable(const struct instance *instance, const struct stretches *moved, bool writes) {
+    for (uint32_t i = 0; i < moved->count; i++) {
+        const struct part *part = &moved->parts[i];
+        if (part->size != 0 && !(writes ? in_window(part->offset, part->size)
+                                        : tmebox_guest_is_writable(instance, part->offset, part->size))) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* -- reading -------------------------------------------------------------------------------------------- */
-/* Into one stretch of memory. Ends early where there is no more now. */
-static bool read_into(const struct call *call, const struct guest_descriptor *row, uint64_t offset, uint64_t size,
+/* Ends early where there is no more now. */
+static bool read_into(const struct guest_call *call, const struct guest_descriptor *row, struct stretches *moved,
                       int64_t position, int64_t *result) {
     unsigned char chunk[CHUNK];
     uint64_t all = 0;
     bool waited = false;
-    size = size < TRANSFER_MAX ? size : TRANSFER_MAX;
-    if (!is_writable(call->instance, offset, size)) {
+    if (!is_reachable(call->instance, moved, false)) {
         return PYTHON;
     }
     do {
-        size_t want = size - all < CHUNK ? size - all : CHUNK;
+        size_t want = moved->size - all < CHUNK ? moved->size - all : CHUNK;
         ssize_t got = host_read(row, chunk, want, position < 0 ? position : position + (int64_t)all);
         if (got < 0) {
             if (all == 0 && errno == EAGAIN && row->flags & GUEST_WAITS) {
@@ -135,110 +218,65 @@ static bool read_into(const struct call *call, const struct guest_descriptor *ro
             }
             return done(result, all != 0 ? (int64_t)all : -errno);
         }
-        if (!copy_out(call->instance, offset + all, chunk, (size_t)got)) {
+        if (!move_next(call->instance, moved, chunk, (size_t)got, false)) {
             return done(result, all != 0 ? (int64_t)all : -EFAULT);
         }
         all += (uint64_t)got;
         if ((size_t)got < want) {
             break;
         }
-    } while (all < size);
+    } while (all < moved->size);
     return done(result, (int64_t)all);
 }
 
 /* -- writing -------------------------------------------------------------------------------------------- */
-/* From one stretch. All of it, where the guest waits: what is left is Python's, which is told how much is done. */
-static bool write_from(const struct call *call, struct guest_descriptor *row, uint64_t offset, uint64_t size,
+/* All of it, where the guest waits: what is left is Python's, which is told how much is done. */
+static bool write_from(const struct guest_call *call, struct guest_descriptor *row, struct stretches *moved,
                        int64_t position, int64_t *result) {
-    unsigned char chunk[CHUNK];
-    uint64_t all = 0;
+    unsigned char chunk[CHUNK], *from = chunk;
+    uint64_t all = 0, taken = 0;
     unsigned waits = 0;
-    size = size < TRANSFER_MAX ? size : TRANSFER_MAX;
-    if (row->begun != 0 || !in_window(offset, size) || !has_room(row, size, position)) {
+    if (row->begun != 0 || !is_reachable(call->instance, moved, true) || !has_room(row, moved->size, position)) {
         return PYTHON;
     }
     do {
-        size_t want = size - all < CHUNK ? size - all : CHUNK;
-        if (!copy_in(call->instance, chunk, offset + all, want)) {
-            return all != 0 ? done(result, (int64_t)all) : PYTHON;
+        if (all == taken) {
+            uint64_t want = moved->size - all < CHUNK ? moved->size - all : CHUNK;
+            if (!move_next(call->instance, moved, chunk, want, true)) {
+                return all != 0 ? done(result, (int64_t)all) : PYTHON;
+            }
+            from = chunk;
+            taken += want;
         }
-        ssize_t put = host_write(row, chunk, want, position < 0 ? position : position + (int64_t)all);
+        ssize_t put = host_write(row, from, taken - all, position < 0 ? position : position + (int64_t)all);
         if (put < 0 && !(errno == EAGAIN && row->flags & GUEST_WAITS)) {
             return done(result, all != 0 ? (int64_t)all : -errno);
         }
         all += put > 0 ? (uint64_t)put : 0;
-        if (put < (ssize_t)want && row->flags & GUEST_WAITS) {
+        from += put > 0 ? put : 0;
+        if (all < taken && row->flags & GUEST_WAITS) {
             if (++waits > MOST_WAITS || !ready_soon(row, POLLOUT)) {
                 row->begun = all;
                 return PYTHON;
             }
-        } else if (put < (ssize_t)want) {
+        } else if (all < taken) {
             break;
         }
-    } while (all < size);
+    } while (all < moved->size);
     return done(result, (int64_t)all);
 }
 
-/* -- several stretches ---------------------------------------------------------------------------------- */
-/* Small gathers and scatters, in one buffer; others are Python's. */
-static bool vectored(const struct call *call, struct guest_descriptor *row, bool writes, int64_t *result) {
-    unsigned char chunk[CHUNK];
-    struct { uint64_t offset, size; } parts[VECTORS];
-    int64_t count = call->arguments[2];
-    uint64_t size = 0;
-    if (count <= 0 || count > VECTORS ||
-        !copy_in(call->instance, parts, (uint64_t)call->arguments[1], (uint64_t)count * sizeof *parts)) {
-        return PYTHON;
-    }
-    for (int64_t i = 0; i < count; i++) {
-        if (parts[i].size > CHUNK || size + parts[i].size > CHUNK ||
-            (!writes && !is_writable(call->instance, parts[i].offset, parts[i].size))) {
-            return PYTHON;
-        }
-        size += parts[i].size;
-    }
-    uint64_t at = 0;
-    for (int64_t i = 0; writes && i < count; at += parts[i++].size) {
-        if (parts[i].size != 0 && !copy_in(call->instance, chunk + at, parts[i].offset, parts[i].size)) {
-            return PYTHON;
-        }
-    }
-    if (writes && (row->begun != 0 || !has_room(row, size, -1))) {
-        return PYTHON;
-    }
-    ssize_t moved = writes ? host_write(row, chunk, size, -1) : host_read(row, chunk, size, -1);
-    if (moved < 0 && errno == EAGAIN && row->flags & GUEST_WAITS) {
-        return PYTHON;
-    }
-    if (moved < 0) {
-        return done(result, -errno);
-    }
-    if (writes && (uint64_t)moved < size && row->flags & GUEST_WAITS) {
-        row->begun = (uint64_t)moved;
-        return PYTHON;
-    }
-    uint64_t left = (uint64_t)moved;
-    for (int64_t i = 0; !writes && left != 0; i++) {
-        uint64_t piece = left < parts[i].size ? left : parts[i].size;
-        if (piece != 0 && !copy_out(call->instance, parts[i].offset, chunk + ((uint64_t)moved - left), piece)) {
-            return done(result, -EFAULT);
-        }
-        left -= piece;
-    }
-    return done(result, moved);
-}
-
 /* -- the calls ------------------------------------------------------------------------------------------ */
-static bool wait_for_events(const struct call *call, int64_t *result) {
+static bool wait_for_events(const struct guest_call *call, int64_t *result) {
     struct epoll_event found[EVENTS];
-    const struct guest_descriptor *row = find(call, call->arguments[0], GUEST_EPOLL);
+    const struct guest_descriptor *row = tmebox_guest_find(call, call->arguments[0], GUEST_EPOLL);
     int64_t most = call->arguments[2];
     int timeout = (int)call->arguments[3];
     if (row == NULL || most <= 0) {
         return PYTHON;
     }
     most = most < EVENTS ? most : EVENTS;
-    if (!is_writable(call->instance, (uint64_t)call->arguments[1], (uint64_t)most * sizeof *found)) {
+    if (!tmebox_guest_is_writable(call->instance, (uint64_t)call->arguments[1], (uint64_t)most * sizeof *found)) {
         return PYTHON;
     }
     int count = epoll_wait(row->host, found, (int)most, timeout < 0 || timeout > SOON_MS ? SOON_MS : timeout);
@@ -247,7 +285,7 @@ static bool wait_for_events(const struct call *call, int64_t *result) {
     }
     call->all->answered++;
     size_t size = (size_t)count * sizeof *found;
-    bool good = size == 0 || copy_out(call->instance, (uint64_t)call->arguments[1], found, size);
+    bool good = size == 0 || tmebox_guest_copy_out(call->instance, (uint64_t)call->arguments[1], found, size);
     return done(result, good ? count : -EFAULT);
 }
 
@@ -258,30 +296,31 @@ static bool ignores_sigpipe(void) {
            (current.sa_flags & SA_SIGINFO || current.sa_handler != SIG_DFL);
 }
 
-static bool send_file(const struct call *call, int64_t *result) {
-    const struct guest_descriptor *out = find(call, call->arguments[0], GUEST_SOCKET | GUEST_WRITES);
-    const struct guest_descriptor *in = find(call, call->arguments[1], GUEST_FILE | GUEST_READS);
+static bool send_file(const struct guest_call *call, int64_t *result) {
+    const struct guest_descriptor *out = tmebox_guest_find(call, call->arguments[0], GUEST_SOCKET | GUEST_WRITES);
+    struct guest_descriptor *in = tmebox_guest_find(call, call->arguments[1], GUEST_FILE | GUEST_READS);
     uint64_t position_at = (uint64_t)call->arguments[2], size = (uint64_t)call->arguments[3];
     off_t position;
     if (out == NULL || in == NULL || out->flags & GUEST_WAITS || !ignores_sigpipe()) {
         return PYTHON;
     }
-    if (position_at != 0 && (!copy_in(call->instance, &position, position_at, sizeof position) || position < 0 ||
-                             !is_writable(call->instance, position_at, sizeof position))) {
+    if (position_at != 0 && (!tmebox_guest_copy_in(call->instance, &position, position_at, sizeof position) || position < 0 ||
+                             !tmebox_guest_is_writable(call->instance, position_at, sizeof position))) {
         return PYTHON;
     }
     size = size < SENDFILE_MAX ? size : SENDFILE_MAX;
-    ssize_t sent = sendfile(out->host, in->host, position_at != 0 ? &position : NULL, size);
+    off_t *where = position_at != 0 ? &position : in->flags & GUEST_NEW ? &in->position : NULL;
+    ssize_t sent = sendfile(out->host, in->host, where, size);
     if (sent < 0) {
         return done(result, -errno);
     }
-    if (position_at != 0 && !copy_out(call->instance, position_at, &position, sizeof position)) {
+    if (position_at != 0 && !tmebox_guest_copy_out(call->instance, position_at, &position, sizeof position)) {
         return done(result, -EFAULT);
     }
     return done(result, sent);
 }
 
-static bool tell_time(const struct call *call, int64_t *result) {
+static bool tell_time(const struct guest_call *call, int64_t *result) {
     static const bool known[] = {
         [CLOCK_REALTIME] = true,        [CLOCK_MONOTONIC] = true,        [CLOCK_MONOTONIC_RAW] = true,
         [CLOCK_REALTIME_COARSE] = true, [CLOCK_MONOTONIC_COARSE] = true, [CLOCK_BOOTTIME] = true,
@@ -291,16 +330,16 @@ static bool tell_time(const struct call *call, int64_t *result) {
     if (!call->all->host_clock || clock >= sizeof known || !known[clock] || clock_gettime((clockid_t)clock, &now) < 0) {
         return PYTHON;
     }
-    return copy_out(call->instance, (uint64_t)call->arguments[1], &now, sizeof now) ? done(result, 0) : PYTHON;
+    return tmebox_guest_copy_out(call->instance, (uint64_t)call->arguments[1], &now, sizeof now) ? done(result, 0) : PYTHON;
 }
 
-static bool move(const struct call *call, uint64_t number, int64_t *result) {
+static bool move(const struct guest_call *call, uint64_t number, int64_t *result) {
     bool writes = number == SYS_write || number == SYS_pwrite64 || number == SYS_sendto || number == SYS_writev;
     bool positioned = number == SYS_pread64 || number == SYS_pwrite64;
     bool message = number == SYS_sendto || number == SYS_recvfrom;
     uint32_t needed = writes ? GUEST_WRITES : GUEST_READS;
     needed |= positioned ? GUEST_FILE : message ? GUEST_SOCKET : 0;
-    struct guest_descriptor *row = find(call, call->arguments[0], needed);
+    struct guest_descriptor *row = tmebox_guest_find(call, call->arguments[0], needed);
     if (row == NULL || (positioned && call->arguments[3] < 0)) {
         return PYTHON;
     }
@@ -308,18 +347,58 @@ static bool move(const struct call *call, uint64_t number, int64_t *result) {
     if (message && (call->arguments[3] & ~MSG_NOSIGNAL || (!writes && call->arguments[4] != 0))) {
         return PYTHON;
     }
+    struct stretches moved = {.parts = {{(uint64_t)call->arguments[1], (uint64_t)call->arguments[2]}}, .count = 1};
     if (number == SYS_readv || number == SYS_writev) {
-        return vectored(call, row, writes, result);
+        if (!read_vectors(call, &moved)) {
+            return PYTHON;
+        }
+    } else {
+        moved.parts[0].size = moved.parts[0].size < TRANSFER_MAX ? moved.parts[0].size : TRANSFER_MAX;
+        moved.size = moved.parts[0].size;
     }
-    uint64_t offset = (uint64_t)call->arguments[1], size = (uint64_t)call->arguments[2];
-    int64_t position = positioned ? call->arguments[3] : -1;
-    return writes ? write_from(call, row, offset, size, position, result)
-                  : read_into(call, row, offset, size, position, result);
+    bool has_position = row->flags & GUEST_NEW && row->file != NULL;
+    int64_t position = positioned ? call->arguments[3] : has_position ? row->position : -1;
+    bool answered = writes ? write_from(call, row, &moved, position, result)
+                           : read_into(call, row, &moved, position, result);
+    if (answered && has_position && !positioned && *result > 0) {
+        row->position += *result;
+    }
+    return answered;
+}
+
+static bool answer(const struct guest_call *call, uint64_t number, int64_t *result) {
+    switch (number) {
+    case SYS_epoll_wait:
+    case SYS_epoll_pwait:
+        return wait_for_events(call, result);
+    case SYS_epoll_ctl:
+        return tmebox_guest_epoll_control(call, result);
+    case SYS_sendfile:
+        return send_file(call, result);
+    case SYS_clock_gettime:
+        return tell_time(call, result);
+    case SYS_accept:
+    case SYS_accept4:
+        return tmebox_guest_accept(call, number == SYS_accept4, result);
+    case SYS_setsockopt:
+        return tmebox_guest_set_option(call, result);
+    case SYS_ioctl:
+        return tmebox_guest_unread(call, result);
+    case SYS_open:
+    case SYS_openat:
+        return tmebox_guest_open(call, number == SYS_openat, result);
+    case SYS_fstat:
+        return tmebox_guest_file_status(call, result);
+    case SYS_close:
+        return tmebox_guest_close(call, result);
+    default:
+        return move(call, number, result);
+    }
 }
 
 bool tmebox_answer_system_call(const struct instance *instance, struct guest_descriptors *descriptors,
                                uint64_t number, uint64_t arguments_at, int64_t *result) {
-    struct call call = {.instance = instance, .all = descriptors};
+    struct guest_call call = {.instance = instance, .all = descriptors};
     switch (number) {
     case SYS_read:
     case SYS_write:
@@ -331,20 +410,26 @@ bool tmebox_answer_system_call(const struct instance *instance, struct guest_des
     case SYS_sendto:
     case SYS_epoll_wait:
     case SYS_epoll_pwait:
+    case SYS_epoll_ctl:
     case SYS_sendfile:
     case SYS_clock_gettime:
+    case SYS_accept:
+    case SYS_accept4:
+    case SYS_setsockopt:
+    case SYS_ioctl:
+    case SYS_open:
+    case SYS_openat:
+    case SYS_fstat:
+    case SYS_close:
         break;
     default:
         return PYTHON;
     }
-    if (!copy_in(instance, call.arguments, arguments_at, sizeof call.arguments)) {
+    if (!tmebox_guest_copy_in(instance, call.arguments, arguments_at, sizeof call.arguments)) {
         return PYTHON;
     }
     int error = errno;
-    bool answered = number == SYS_epoll_wait || number == SYS_epoll_pwait ? wait_for_events(&call, result)
-                    : number == SYS_sendfile                              ? send_file(&call, result)
-                    : number == SYS_clock_gettime                         ? tell_time(&call, result)
-                                                                          : move(&call, number, result);
+    bool answered = answer(&call, number, result);
     errno = error;
     return answered;
 }

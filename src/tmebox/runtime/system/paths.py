@@ -142,6 +142,22 @@ class Namespace:
                 return Place(mount, parts[length:], parts)
         return Place(None, (), parts)
 
+    def for_core(self) -> tuple[tuple[bytes, int, int, bool], ...]:
+        """The grants, as the core wants them."""
+        return tuple(
+            (
+                b"".join(b"/" + part for part in mount.parts),
+                mount.descriptor,
+                mount.number,
+                not mount.names and not mount.protected and walking.has_openat2(),
+            )
+            for mount in self._mounts
+        )
+
+    def is_read_only(self, number: int) -> bool:
+        """Whether the grant with this number is."""
+        return any(mount.read_only for mount in self._mounts if mount.number == number)
+
     def names_beneath(self, parts: tuple[bytes, ...]) -> list[bytes]:
         """Next path components of the grants beneath `parts`."""
         length = len(parts)

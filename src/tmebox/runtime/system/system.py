@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 from collections.abc import Callable, Mapping, Sequence
@@ -10,9 +11,12 @@ from typing import Any
 from tmebox import _native
 from tmebox.runtime.system.calls import TKILL, Assertion, GuestMemory
 from tmebox.runtime.system.clock import Clock, Waits
-from tmebox.runtime.system.descriptors import Descriptors, default_max_open
+from tmebox.runtime.system.datapath import WAITS
+from tmebox.runtime.system.descriptors import Description, Descriptors, News, default_max_open
+from tmebox.runtime.system.files import HostFile
 from tmebox.runtime.system.network import Endpoint, Network
 from tmebox.runtime.system.paths import Directory, Namespace
+from tmebox.runtime.system.sockets import Connection
 from tmebox.runtime.system.streams import input_stream, output_stream
 from tmebox.runtime.system.table import dispatch
 
@@ -83,6 +87,7 @@ class System:
         only = self._exclusive
         streams = (input_stream(stdin, only), output_stream(stdout, only), output_stream(stderr, only))
         self.descriptors = Descriptors(streams, self._max_open_files, self.core)
+        self.core.begin(self._max_open_files, self.namespace.for_core())
         self.waits = Waits()
         self.umask = 0o022
         self.namespace.working = ()
@@ -98,7 +103,22 @@ class System:
         self._used = True
         if number != TKILL:
             self.failed_assertion = None
+        if self.core.has_news:
+            try:
+                self.descriptors.meet(self._describe)
+            except OSError as error:  # no descriptor is left for a file that the core has opened
+                return -(error.errno or errno.EIO)
         return dispatch(self, memory, number, arguments)
+
+    def _describe(self, news: News) -> Description:
+        if not news.is_file:
+            flags = 0 if news.flags & WAITS else os.O_NONBLOCK
+            return Connection(socket.socket(fileno=self.core.give(news.number)), flags)
+        own = os.open(f"/proc/self/fd/{news.host}", os.O_RDONLY | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK)
+        read_only = self.namespace.is_read_only(news.mount)
+        file = HostFile(own, os.O_RDONLY | news.status, news.mount, read_only, self.max_file_bytes)
+        file.seek(news.position, os.SEEK_SET)
+        return file
 
     @property
     def has_open_files(self) -> bool:
@@ -116,7 +136,7 @@ class System:
 
     def close(self) -> None:
         """Close every file the guest has open. Idempotent."""
-        self.descriptors.close()
+        self.descriptors.close()  # and the core opens nothing any more
         self.namespace.close()
         if self._owns_network:
             self.network.close()
