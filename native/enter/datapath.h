@@ -95,6 +95,11 @@ struct guest_descriptor *tmebox_guest_new_row(struct guest_descriptors *all, int
 /* Ends what a row is, closing what only the core has. The caller drops `owner`. */
 void tmebox_guest_release(struct guest_descriptors *all, struct guest_descriptor *row);
 
+#define SOON_MS 2 /* what is waited for without Python: this thread may have the GIL */
+
+/* moving.c: the calls that read and write. */
+bool tmebox_guest_move(const struct guest_call *call, uint64_t number, int64_t *result);
+
 /* accepting.c */
 bool tmebox_guest_accept(const struct guest_call *call, bool with_flags, int64_t *result);
 bool tmebox_guest_epoll_control(const struct guest_call *call, int64_t *result);

@@ -209,6 +209,8 @@ class Descriptors:
     def __init__(
         self, first: Iterable[Description], limit: int, core: _native.GuestDescriptors | None = None
     ) -> None:
+        self.most = limit
+        """What `limit` was at the beginning."""
         self.limit = limit
         self._core = core or _native.GuestDescriptors()
         self._first: dict[int, Description] = dict(enumerate(first))

@@ -19,6 +19,7 @@ from tmebox.runtime.system.paths import Directory, Namespace
 from tmebox.runtime.system.sockets import Connection
 from tmebox.runtime.system.streams import input_stream, output_stream
 from tmebox.runtime.system.table import dispatch
+from tmebox.runtime.system.trace import MAX_ERRNO, NOT_REFUSED, Refusal, call_name, path_of
 
 DEFAULT_MAX_FILE_BYTES = 4 << 30
 DEFAULT_CLOCK = Clock()
@@ -35,7 +36,8 @@ class System:
     connect: what of the network; or network, which stays whose it is.
     exclusive: it is for one program, which ends before anybody waits for the other side of a stream.
     max_open_files, max_file_bytes: EMFILE and EFBIG above; streams count as files, and None is a default
-    well below the process's own limit. clock, random: for deterministic runs.
+    well below the process's own limit. clock, random: for deterministic runs. trace: told of each call that
+    was refused, for which all files are opened by Python.
     Raises OSError if a directory cannot be opened, or an address cannot be had.
     """
 
@@ -55,7 +57,9 @@ class System:
         random: Callable[[int], bytes] = os.urandom,
         max_open_files: int | None = None,
         max_file_bytes: int = DEFAULT_MAX_FILE_BYTES,
+        trace: Callable[[Refusal], None] | None = None,
     ) -> None:
+        self._trace = trace
         self.clock = clock or DEFAULT_CLOCK
         self.random = random
         self.max_file_bytes = max_file_bytes
@@ -87,11 +91,19 @@ class System:
         only = self._exclusive
         streams = (input_stream(stdin, only), output_stream(stdout, only), output_stream(stderr, only))
         self.descriptors = Descriptors(streams, self._max_open_files, self.core)
-        self.core.begin(self._max_open_files, self.namespace.for_core())
+        self.limits: dict[int, tuple[int, int]] = {}
+        """What the guest has set by setrlimit(), soft and hard, by resource."""
+        self.limit_descriptors(self._max_open_files)
         self.waits = Waits()
         self.umask = 0o022
         self.namespace.working = ()
         self._used = False
+
+    def limit_descriptors(self, count: int) -> None:
+        """So many numbers the guest may use; those above stay open."""
+        self.descriptors.limit = min(count, self.descriptors.most)
+        grants = () if self._trace is not None else self.namespace.for_core()
+        self.core.begin(self.descriptors.limit, grants)
 
     def environment(self) -> dict[str, str]:
         return dict(self._env)
@@ -103,12 +115,16 @@ class System:
         self._used = True
         if number != TKILL:
             self.failed_assertion = None
+        self.waits.other_call(number)
         if self.core.has_news:
             try:
                 self.descriptors.meet(self._describe)
             except OSError as error:  # no descriptor is left for a file that the core has opened
                 return -(error.errno or errno.EIO)
-        return dispatch(self, memory, number, arguments)
+        result = dispatch(self, memory, number, arguments)
+        if self._trace is not None and -MAX_ERRNO <= result < 0 and result not in NOT_REFUSED:
+            self._trace(Refusal(call_name(number), -result, path_of(memory, number, arguments)))
+        return result
 
     def _describe(self, news: News) -> Description:
         if not news.is_file:
@@ -130,7 +146,7 @@ class System:
         at the beginning. What was read from a file of the host's stays read."""
         self.exhausted_bytes = 0
         self.failed_assertion = None
-        if self._used:
+        if self._used or self.descriptors.changed:
             self.descriptors.close()
             self._begin()
 
