@@ -23,43 +23,6 @@ static bool done(int64_t *result, int64_t value) {
     return true;
 }
 
-/* -- descriptors ---------------------------------------------------------------------------------------- */
-_Atomic int64_t tmebox_open_descriptors;
-
-struct guest_descriptor *tmebox_guest_find(const struct guest_call *call, int64_t number, uint32_t flags) {
-    if (number < 0 || number >= call->all->count) {
-        return NULL;
-    }
-    struct guest_descriptor *row = &call->all->rows[number];
-    return row->host >= 0 && (row->flags & flags) == flags ? row : NULL;
-}
-
-struct guest_descriptor *tmebox_guest_new_row(struct guest_descriptors *all, int64_t *number) {
-    if (atomic_load_explicit(&tmebox_open_descriptors, memory_order_relaxed) >= all->process_limit) {
-        return NULL;
-    }
-    uint32_t end = all->count < all->limit ? all->count : all->limit;
-    for (uint32_t i = 0; i < end; i++) {
-        if (all->rows[i].flags == 0) {
-            *number = i;
-            return &all->rows[i];
-        }
-    }
-    return NULL; /* Python makes room for more rows */
-}
-
-void tmebox_guest_release(struct guest_descriptors *all, struct guest_descriptor *row) {
-    if (row->flags & GUEST_NEW) {
-        all->news--;
-        atomic_fetch_sub_explicit(&tmebox_open_descriptors, 1, memory_order_relaxed);
-        if (row->file != NULL) {
-            tmebox_guest_forget_file(row->file);
-        } else {
-            close(row->host);
-        }
-    }
-}
-
 /* -- the calls ------------------------------------------------------------------------------------------ */
 static bool wait_for_events(const struct guest_call *call, int64_t *result) {
     struct epoll_event found[EVENTS];

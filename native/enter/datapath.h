@@ -6,7 +6,18 @@
 
 #include "enter/instance.h"
 
-struct known_file; /* opening.c */
+#include <sys/stat.h>
+
+#define GUEST_PATH 256 /* bytes of a path that is known; longer ones are Python's */
+
+/* A file that stays open for who opens its path again. */
+struct known_file {
+    int host; /* -1: nothing is here */
+    uint32_t users; /* rows that refer to it */
+    uint32_t mount;
+    struct stat status; /* when it was opened */
+    char path[GUEST_PATH]; /* as the guest named it */
+};
 
 /* The same numbers are in runtime/system/datapath.py. */
 #define GUEST_READS 1
@@ -84,6 +95,7 @@ struct guest_call {
 /* Copies between the host and a sandbox's private part or arena; false where the sandbox could not itself. */
 bool tmebox_guest_copy_in(const struct instance *instance, void *to, uint64_t offset, uint64_t size);
 bool tmebox_guest_copy_out(const struct instance *instance, uint64_t offset, const void *from, uint64_t size);
+bool tmebox_guest_in_window(uint64_t offset, uint64_t size);
 bool tmebox_guest_is_writable(const struct instance *instance, uint64_t offset, uint64_t size);
 
 /* The row of a number, if it has all of these flags. */
@@ -110,7 +122,6 @@ bool tmebox_guest_unread(const struct guest_call *call, int64_t *result);
 bool tmebox_guest_open(const struct guest_call *call, bool at, int64_t *result);
 bool tmebox_guest_file_status(const struct guest_call *call, int64_t *result);
 bool tmebox_guest_close(const struct guest_call *call, int64_t *result);
-void tmebox_guest_forget_file(struct known_file *file);
 void tmebox_guest_forget_files(struct guest_descriptors *all);
 
 #endif

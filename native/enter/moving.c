@@ -2,7 +2,6 @@
  * kernel never sees an address that sandboxed code chose, and what such an address leads to is found out by one
  * function, tmebox_window_copy. */
 #include "enter/datapath.h"
-#include "windows/window.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -20,37 +19,6 @@ static const bool PYTHON = false;
 static bool done(int64_t *result, int64_t value) {
     *result = value;
     return true;
-}
-
-/* -- the sandbox's memory ------------------------------------------------------------------------------- */
-/* The shared heap has owners, which Python checks. */
-static bool in_window(uint64_t offset, uint64_t size) {
-    return offset < TMEBOX_ARENA_END && size <= TMEBOX_ARENA_END - offset;
-}
-
-bool tmebox_guest_copy_in(const struct instance *instance, void *to, uint64_t offset, uint64_t size) {
-    return in_window(offset, size) &&
-           tmebox_window_copy(to, (const void *)(instance->base + offset), size).how == 0;
-}
-
-/* What a sandbox cannot write itself is not written for it: pages protect that too, but not from every writer. */
-bool tmebox_guest_is_writable(const struct instance *instance, uint64_t offset, uint64_t size) {
-    if (!in_window(offset, size) ||
-        (offset < TMEBOX_CONTROL_PAGE + TMEBOX_PAGE_SIZE && TMEBOX_CONTROL_PAGE < offset + size)) {
-        return false;
-    }
-    const struct template *template = instance->window != NULL ? atomic_load(&instance->window->template) : NULL;
-    for (uint32_t i = 0; template != NULL && i < template->read_only_count; i++) {
-        if (offset < template->read_only[i].end && template->read_only[i].start < offset + size) {
-            return false;
-        }
-    }
-    return true;
-}
-
-bool tmebox_guest_copy_out(const struct instance *instance, uint64_t offset, const void *from, uint64_t size) {
-    return tmebox_guest_is_writable(instance, offset, size) &&
-           tmebox_window_copy((void *)(instance->base + offset), from, size).how == 0;
 }
 
 /* -- one piece ------------------------------------------------------------------------------------------ */
@@ -141,7 +109,7 @@ static bool move_next(const struct instance *instance, struct stretches *moved, 
 static bool is_reachable(const struct instance *instance, const struct stretches *moved, bool writes) {
     for (uint32_t i = 0; i < moved->count; i++) {
         const struct part *part = &moved->parts[i];
-        if (part->size != 0 && !(writes ? in_window(part->offset, part->size)
+        if (part->size != 0 && !(writes ? tmebox_guest_in_window(part->offset, part->size)
                                         : tmebox_guest_is_writable(instance, part->offset, part->size))) {
             return false;
         }

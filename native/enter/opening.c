@@ -18,17 +18,8 @@
 #include <unistd.h>
 
 #define FILES 32
-#define LONGEST 256 /* of paths that are known: longer ones are Python's */
 #define OWNER 1000  /* as in runtime/system/process.py */
 #define BLOCK 4096
-
-struct known_file {
-    int host; /* -1: nothing is here */
-    uint32_t users;
-    uint32_t mount;
-    struct stat status; /* when it was opened */
-    char path[LONGEST]; /* as the guest named it */
-};
 
 struct known_files {
     uint32_t next; /* whose turn it is to go */
@@ -43,12 +34,12 @@ static bool done(int64_t *result, int64_t value) {
 }
 
 /* -- paths ---------------------------------------------------------------------------------------------- */
-/* The guest's string, up to LONGEST bytes with its end. */
+/* The guest's string, up to GUEST_PATH bytes with its end. */
 static bool read_path(const struct instance *instance, uint64_t offset, char *path) {
     uint64_t done_bytes = 0;
-    while (done_bytes < LONGEST) {
+    while (done_bytes < GUEST_PATH) {
         uint64_t piece = TMEBOX_PAGE_SIZE - (offset + done_bytes) % TMEBOX_PAGE_SIZE;
-        piece = piece < LONGEST - done_bytes ? piece : LONGEST - done_bytes;
+        piece = piece < GUEST_PATH - done_bytes ? piece : GUEST_PATH - done_bytes;
         if (!tmebox_guest_copy_in(instance, path + done_bytes, offset + done_bytes, piece)) {
             return false;
         }
@@ -102,10 +93,6 @@ static void close_file(struct known_file *file) {
         file->host = -1;
         atomic_fetch_sub_explicit(&tmebox_open_descriptors, 1, memory_order_relaxed);
     }
-}
-
-void tmebox_guest_forget_file(struct known_file *file) {
-    file->users--;
 }
 
 /* Nothing may refer to them any more. */
@@ -221,7 +208,7 @@ static bool open_beneath(struct guest_descriptors *all, const char *path, int64_
 }
 
 bool tmebox_guest_open(const struct guest_call *call, bool at, int64_t *result) {
-    char path[LONGEST];
+    char path[GUEST_PATH];
     int64_t flags = call->arguments[at ? 2 : 1] & UINT32_MAX;
     /* 0100000: O_LARGEFILE, as guests have it */
     if (flags & ~(int64_t)(O_NONBLOCK | O_CLOEXEC | O_NOCTTY | 0100000) || call->all->grant_count == 0 ||

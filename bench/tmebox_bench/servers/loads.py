@@ -19,8 +19,9 @@ class LoadError(Exception):
 
 @dataclass(frozen=True)
 class Sample:
-    """requests_per_s; p99_ms: what one request in a hundred took longer than."""
+    """requests: how many were answered. p99_ms: what one request in a hundred took longer than."""
 
+    requests: int
     requests_per_s: float
     p99_ms: float
 
@@ -62,9 +63,10 @@ def parse_wrk(text: str) -> Sample:
         raise LoadError(f"wrk: {errors[0].strip()}")
     rate = re.search(r"^Requests/sec:\s*([\d.]+)", text, re.MULTILINE)
     late = re.search(r"^\s*99%\s*([\d.]+)(us|ms|s|m)\s*$", text, re.MULTILINE)
-    if rate is None or late is None:
+    count = re.search(r"^\s*(\d+) requests in ", text, re.MULTILINE)
+    if rate is None or late is None or count is None:
         raise LoadError(f"wrk said {text[-300:]!r}")
-    return Sample(float(rate[1]), float(late[1]) * _UNITS_MS[late[2]])
+    return Sample(int(count[1]), float(rate[1]), float(late[1]) * _UNITS_MS[late[2]])
 
 
 PER_SECOND_GUESS = 60_000
@@ -85,13 +87,13 @@ class RedisBenchmark:
             count //= 3
         options = ["-h", "127.0.0.1", "-p", str(port), "-c", str(CONNECTIONS), "-n", str(count), "--csv"]
         options += ["-P", str(self.depth), "-t", self.command.lower(), "-r", "10000"]
-        return parse_redis_benchmark(start(["redis-benchmark", *options], seconds * 20 + 30))
+        return parse_redis_benchmark(start(["redis-benchmark", *options], seconds * 20 + 30), count)
 
 
-def parse_redis_benchmark(text: str) -> Sample:
-    """The last row of its CSV. Raises LoadError."""
+def parse_redis_benchmark(text: str, count: int) -> Sample:
+    """The last row of its CSV, of so many requests. Raises LoadError."""
     rows = list(csv.DictReader(io.StringIO(text[text.find('"test"') :])))
     try:
-        return Sample(float(rows[-1]["rps"]), float(rows[-1]["p99_latency_ms"]))
+        return Sample(count, float(rows[-1]["rps"]), float(rows[-1]["p99_latency_ms"]))
     except (IndexError, KeyError, ValueError):
         raise LoadError(f"redis-benchmark said {text[-300:]!r}") from None

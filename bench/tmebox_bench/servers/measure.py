@@ -19,7 +19,7 @@ from tmebox_bench import debian
 from tmebox_bench.machine import machine
 from tmebox_bench.servers import loads
 from tmebox_bench.servers.builds import KINDS, BuildError, built
-from tmebox_bench.servers.loads import LoadError, Sample
+from tmebox_bench.servers.loads import Load, LoadError, Sample
 from tmebox_bench.servers.programs import SERVERS, Server
 from tmebox_bench.statistics import Spread, ratios, spread
 from tmebox_bench.tables import Table
@@ -33,14 +33,17 @@ GUEST_ROOT = "/srv"
 
 @dataclass(frozen=True)
 class Row:
-    """One load of one server. throughput and p99: sandboxed over native, rounds compared side by side."""
+    """One load of one server. throughput, p99, cpu: sandboxed over native, rounds compared side by side. cpu
+    is the server's processor time for each request, which other work on the machine disturbs least."""
 
     server: str
     load: str
     native_per_s: Spread
     native_p99_ms: Spread
+    native_cpu_us: Spread
     throughput: Spread
     p99: Spread
+    cpu: Spread
 
 
 @dataclass(frozen=True)
@@ -77,29 +80,43 @@ def _measure(server: Server, rounds: int, seconds: float, results: ServerResults
     for index, kind in enumerate(KINDS):
         show(f"building {server.name}, {kind}", index, len(KINDS))
         programs[kind] = built(server.sources, kind)
-    with running(server, programs) as ports:
-        transcripts = [server.transcript(ports[kind]) for kind in KINDS]
+    with running(server, programs) as started:
+        transcripts = [server.transcript(started[kind].port) for kind in KINDS]
         if transcripts[0] != transcripts[1]:
             results.failures.append(f"{server.name} answers differently when it is sandboxed")
             return
         for index, (name, load) in enumerate(server.loads.items()):
-            samples: dict[str, list[Sample]] = {kind: [] for kind in KINDS}
+            samples: dict[str, list[Measured]] = {kind: [] for kind in KINDS}
             for turn in range(rounds):
                 show(f"{server.name}, {name}", index, len(server.loads))
                 for kind in KINDS if turn % 2 == 0 else KINDS[::-1]:
-                    samples[kind].append(load.run(ports[kind], seconds, _on_last_cpu))
+                    samples[kind].append(_load(load, started[kind], seconds))
             results.rows.append(_row(server.name, name, samples["native"], samples["sandboxed"]))
 
 
-def _row(server: str, load: str, native: Sequence[Sample], sandboxed: Sequence[Sample]) -> Row:
-    return Row(
-        server,
-        load,
-        spread(sample.requests_per_s for sample in native),
-        spread(sample.p99_ms for sample in native),
-        ratios([s.requests_per_s for s in sandboxed], [s.requests_per_s for s in native]),
-        ratios([s.p99_ms for s in sandboxed], [s.p99_ms for s in native]),
-    )
+@dataclass(frozen=True)
+class Measured:
+    """One run of a load. cpu_us: of the server, for each request."""
+
+    sample: Sample
+    cpu_us: float
+
+
+def _load(load: Load, started: Started, seconds: float) -> Measured:
+    before = started.cpu_s()
+    sample = load.run(started.port, seconds, _on_last_cpu)
+    return Measured(sample, (started.cpu_s() - before) * 1e6 / sample.requests)
+
+
+def _row(server: str, load: str, native: Sequence[Measured], sandboxed: Sequence[Measured]) -> Row:
+    def both(of: Callable[[Measured], float]) -> tuple[Spread, Spread]:
+        ours, baseline = [of(one) for one in sandboxed], [of(one) for one in native]
+        return spread(baseline), ratios(ours, baseline)
+
+    per_s, throughput = both(lambda one: one.sample.requests_per_s)
+    p99_ms, p99 = both(lambda one: one.sample.p99_ms)
+    cpu_us, cpu = both(lambda one: one.cpu_us)
+    return Row(server, load, per_s, p99_ms, cpu_us, throughput, p99, cpu)
 
 
 # -- processes ---------------------------------------------------------------------------------------------
@@ -132,26 +149,42 @@ def _on_last_cpu(command: Sequence[str], timeout_s: float) -> str:
     return done.stdout
 
 
+@dataclass(frozen=True)
+class Started:
+    """A server that runs, and answers at `port`."""
+
+    process: subprocess.Popen[bytes]
+    port: int
+
+    def cpu_s(self) -> float:
+        """Processor time of all of its threads so far."""
+        spent_ns = 0
+        for task in Path(f"/proc/{self.process.pid}/task").iterdir():
+            with suppress(OSError):  # a thread may end meanwhile
+                spent_ns += int((task / "schedstat").read_text().split()[0])
+        return spent_ns / 1e9
+
+
 @contextmanager
-def running(server: Server, programs: Mapping[str, Path]) -> Iterator[dict[str, int]]:
-    """The ports of both builds, by kind, while they run. Raises BuildError for one that does not start."""
+def running(server: Server, programs: Mapping[str, Path]) -> Iterator[dict[str, Started]]:
+    """Both builds, by kind, while they run. Raises BuildError for one that does not start."""
     with tempfile.TemporaryDirectory(prefix="tmebox-") as scratch:
-        processes, ports = [], {}
+        started = {}
         try:
             for kind, program in programs.items():
                 directory = Path(scratch) / kind
-                ports[kind] = _free_port()
+                port, log = _free_port(), Path(scratch) / f"{kind}.log"
                 root = str(directory) if kind == "native" else GUEST_ROOT
-                server.prepare(directory, ports[kind], root)
-                command = [str(program), *server.arguments(root, ports[kind])]
+                server.prepare(directory, port, root)
+                command = [str(program), *server.arguments(root, port)]
                 if kind == "sandboxed":
-                    command = [*_sandbox(server, directory, ports[kind]), *command]
-                processes.append(_start(command, Path(scratch) / f"{kind}.log"))
-                _wait_for(ports[kind], processes[-1], Path(scratch) / f"{kind}.log")
-            yield ports
+                    command = [*_sandbox(server, directory, port), *command]
+                started[kind] = Started(_start(command, log), port)
+                _wait_for(port, started[kind].process, log)
+            yield started
         finally:
-            for process in processes:
-                _end(process)
+            for one in started.values():
+                _end(one.process)
 
 
 def _sandbox(server: Server, directory: Path, port: int) -> list[str]:
@@ -211,10 +244,20 @@ def servers_table(results: ServerResults) -> Table:
             f"{row.native_p99_ms.median:.2f} ms",
             _ratio(row.throughput),
             _ratio(row.p99),
+            f"{row.native_cpu_us.median:.1f} µs",
+            _ratio(row.cpu),
         )
         for row in results.rows
     )
-    headings = ("load", "native", "native p99", "sandboxed throughput", "sandboxed p99")
+    headings = (
+        "load",
+        "native",
+        "p99",
+        "sandboxed throughput",
+        "sandboxed p99",
+        "native CPU",
+        "sandboxed CPU",
+    )
     return Table(headings, rows)
 
 

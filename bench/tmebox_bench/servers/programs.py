@@ -89,15 +89,13 @@ http {{
 
 
 def _nginx_steps(tree: Path, compiler: str, kind: str) -> Sequence[tuple[Path, Sequence[str]]]:
-    """Without the modules that need other libraries. musl's own macros compare signed with unsigned."""
+    """Without the modules that need other libraries. musl's macros compare signed with unsigned."""
     options = [
         f"--with-cc={compiler}",
         "--with-cc-opt=-O2 -Wno-sign-compare",
         "--without-http_rewrite_module",
         "--without-http_gzip_module",
     ]
-    if kind == "native":
-        options.append("--with-ld-opt=-static")
     return [(tree, ["./configure", *options]), (tree, ["make", f"-j{JOBS}"])]
 
 
@@ -129,8 +127,6 @@ def _redis_steps(tree: Path, compiler: str, kind: str) -> Sequence[tuple[Path, S
     found = _OBJECTS.search(makefile.read_text()) if makefile.exists() else None
     objects = re.sub(r"\bbio\.o\b", "bio_now.o", found[1]) if found else ""
     variables = [f"CC={compiler}", "MALLOC=libc", "USE_SYSTEMD=no", f"REDIS_SERVER_OBJ={objects}"]
-    if kind == "native":
-        variables.append("LDFLAGS=-static")
     return [(tree / "src", ["make", f"-j{JOBS}", *variables, "redis-server"])]
 
 
