@@ -348,7 +348,7 @@ class Descriptor:
 
     @classmethod
     def held(cls) -> int:
-        """How many there are that count and are not closed."""
+        """How many there are that count and are not closed, those included that only the core has."""
 
 class GuestDescriptors:
     """What the core may do with a guest's descriptors by itself: rows by number, below 1024. flags: of
@@ -359,10 +359,34 @@ class GuestDescriptors:
     def answered(self) -> int:
         """epoll_wait calls that found something, or did not wait."""
 
-    def set(self, number: int, owner: object, host: int, flags: int, limit: int, /) -> None:
-        """The owner keeps the host's descriptor open. Raises ValueError."""
+    @property
+    def has_news(self) -> bool:
+        """Whether `news` has something to tell."""
 
-    def clear(self, number: int, /) -> None: ...
+    def begin(self, limit: int, grants: tuple[tuple[bytes, int, int, bool], ...], /) -> None:
+        """What the core may open by itself: numbers below `limit`; beneath directories, the longest path
+        first, each (guest path without a slash at its end, host descriptor, device number, is plain)."""
+
+    def end(self) -> None:
+        """Closes what only the core has open, and grants nothing."""
+
+    def set(self, number: int, owner: object, host: int, flags: int, limit: int, mount: int, /) -> None:
+        """The owner keeps the host's descriptor open. mount: of a file, what the guest sees as its device; 0:
+        Python tells its status. Raises ValueError."""
+
+    def hide(self, number: int, /) -> None:
+        """It is in use, and Python answers. Raises ValueError."""
+
+    def clear(self, number: int, /) -> None:
+        """It is not in use."""
+
+    def news(self) -> list[tuple[int, bool, int, int, int, int, int]]:
+        """What the core has opened by itself: (number, is a file, host descriptor, flags, mount, open()'s
+        status flags, position)."""
+
+    def give(self, number: int, /) -> int:
+        """The host descriptor of a new connection, which the caller closes. Raises ValueError."""
+
     def take_begun(self, number: int, /) -> int:
         """Bytes of the write now asked for that are written already; then none are begun."""
 

@@ -40,6 +40,7 @@ from tmebox.runtime.share import Sharing, share_of
 from tmebox.runtime.shared_heap import SharedHeap
 from tmebox.runtime.system import System
 from tmebox.runtime.system.network import EndpointLike, ListenLike, endpoint, listening
+from tmebox.runtime.system.trace import Refusal
 from tmebox.runtime.tenancy import Tenancy
 from tmebox.shown import Fact, Shown
 
@@ -220,11 +221,13 @@ class Sandbox(Sharing, Shown):
         env: Mapping[str, str] | None = None,
         dirs: Sequence[DirectoryLike] | None = None,
         timeout: float | None = None,
+        trace: Callable[[Refusal], None] | None = None,
     ) -> Completed:
         """Run the module's main() from a fresh start; `argv`, a list, begins with the program's name.
 
         stdin: bytes, a binary file, or None (empty). stdout, stderr: a binary file, a callable that gets each
-        piece, or None (captured in the result). env, dirs: instead of the sandbox's. Returns
+        piece, or None (captured in the result). env, dirs: instead of the sandbox's. trace: told of each
+        system call that was refused. Returns
         Completed(exit_code, stdout, stderr). Raises ModuleError for a library, or a Trap.
         """
         words = texts(argv, "argv")
@@ -244,6 +247,7 @@ class Sandbox(Sharing, Shown):
                 max_open_files=given.files,
                 network=network,
                 exclusive=True,
+                trace=trace,
             )
 
         tenancy = self._tenancy
