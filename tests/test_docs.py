@@ -24,7 +24,9 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).parents[1]
-DOCUMENTS = [ROOT / "README.md", ROOT / "docs" / "tutorial.md", ROOT / "docs" / "tme.md"]
+DOCUMENTS = [
+    ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in ("tutorial", "tme", "shared-heap"))
+]  # fmt: skip
 _FENCE = re.compile(r"^```(\w+)[ ]?([^\n`]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
 

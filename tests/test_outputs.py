@@ -63,6 +63,7 @@ WRITERS = {
     "tmebox_bench/peers.py:cffi_api": "sources in a scratch directory",
     "tmebox_bench/peers.py:copied": "memory, not a file",
     "tmebox_bench/peers.py:ctypes_library": "sources in a scratch directory",
+    "tmebox_bench/heap_calls.py:_large": "memory: a call named touch",
     "tmebox_bench/tme_heap.py:_cold": "memory: a call named touch",
     "tmebox_bench/variants.py:_cached": "the cache of builds",
     "tmebox_bench/wasm2c.py:to_c": "sources in a scratch directory",
