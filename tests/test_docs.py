@@ -26,9 +26,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [
     ROOT / "README.md",
-    ROOT / "docs" / "tutorial.md",
-    ROOT / "docs" / "tme.md",
-    ROOT / "docs" / "cpp.md",
+    *(ROOT / "docs" / f"{name}.md" for name in ("tutorial", "tme", "cpp", "shared-heap")),
 ]
 _FENCE = re.compile(r"^```(\w+)[ ]?([^\n`]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")

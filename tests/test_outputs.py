@@ -63,6 +63,7 @@ WRITERS = {
     "tmebox_bench/peers.py:cffi_api": "sources in a scratch directory",
     "tmebox_bench/peers.py:copied": "memory, not a file",
     "tmebox_bench/peers.py:ctypes_library": "sources in a scratch directory",
+    "tmebox_bench/heap_calls.py:_large": "memory: a call named touch",
     "tmebox_bench/servers/builds.py:_build": "the cache of builds",
     "tmebox_bench/servers/measure.py:_start": "a log in a scratch directory",
     "tmebox_bench/servers/programs.py:_files": "a server's files in a scratch directory",

@@ -30,8 +30,8 @@ FORMS = {"read_often": ("a read", 0), "write_often": ("a write", 1), "add_often"
 
 
 def revocations() -> Iterator[Row]:
-    """Of a page, and giving it back: with a second thread in sandboxed code, on another processor if there is one, over
-    without."""
+    """Of a page, and giving it back: with a second thread in sandboxed code, on another processor if there is
+    one, over without."""
     module = tmebox.compile(source_text=SOURCE)
     with (
         tmebox.SharedHeap("1MiB") as heap,
@@ -81,8 +81,8 @@ def _elsewhere(sandbox: Any, words: Any, processor: int) -> None:
 
 
 def _discards() -> float:
-    """Nanoseconds of a madvise that takes a page of memory away, which has been there: the system interrupts the
-    other processors that run this process."""
+    """Nanoseconds of a madvise that takes a page of memory away, which has been there: the system interrupts
+    the other processors that run this process."""
     with mmap.mmap(-1, PAGE) as memory:
         taken = 0
         for _ in range(REVOCATIONS):

@@ -1,5 +1,5 @@
-"""What a shared heap adds to a sandbox's life, and to its memory. Memory is measured in processes of their own:
-`python -m tmebox_bench.heap_lives NAME COUNT` prints numbers as JSON."""
+"""What a shared heap adds to a sandbox's life, and to its memory. Memory is measured in processes of their
+own: `python -m tmebox_bench.heap_lives NAME COUNT` prints numbers as JSON."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from typing import Any
 import tmebox
 from tmebox_bench.heap_code import PAGE, SOURCE
 from tmebox_bench.heap_row import Row
-from tmebox_bench.instances_live import available_bytes, own_bytes
 from tmebox_bench.statistics import spread
 
 LIVES = 1000
@@ -32,6 +31,7 @@ def lives() -> Iterator[Row]:
     module = tmebox.compile(source_text=SOURCE)
     with tmebox.SharedHeap("64MiB") as heap:
         page = heap.array(8, "u8")
+        began = 0
 
         def bare() -> None:
             for _ in range(LIVES):
@@ -91,9 +91,10 @@ def memory(live: int = LIVE, many: int = MANY) -> Iterator[Row]:
     reached = with_view["count"]
     yield Row("sandboxes live with a view each", "", spread([reached]), float(live), at_least=True)
     yield Row("mappings then", "", spread([with_view["mappings"]]))
-    more = with_view["system"] - without["system"] - PAGE
+    more = with_view["own"] + with_view["kernel"] - without["own"] - without["kernel"]
     yield Row("memory more for each, pages apart", "bytes", spread([more]), 10_000.0)
-    static = _child("static", many)["own"]
+    alone = _child("static", many)
+    static = alone["own"] + alone["kernel"]
     yield Row("memory of a sandbox that has written one static", "bytes", spread([static]), 18_000.0)
     found = {name: _child(name, many) for name in ("ten-pages", "ten-dense", "one-pages", "one-dense")}
     for name in ("ten-pages", "ten-dense"):
@@ -113,14 +114,30 @@ def _child(name: str, count: int) -> dict[str, float]:
     return answer
 
 
+def _bytes_of(path: str, *names: str) -> int:
+    """The sum of fields of a file in /proc."""
+    rows = (line.split() for line in Path(path).read_text().splitlines())
+    return sum(int(row[1]) << 10 for row in rows if row[0].rstrip(":") in names)
+
+
+def _own() -> int:
+    """Its memory but that of shared heaps, and its page tables."""
+    return _bytes_of("/proc/self/status", "RssAnon", "VmPTE")
+
+
+def _kernel() -> int:
+    """What the kernel has for mappings, of the whole system: others should be quiet."""
+    return _bytes_of("/proc/meminfo", "Slab")
+
+
 def _mappings() -> int:
     return sum(1 for _ in Path("/proc/self/maps").open())
 
 
 def _hold(create: Callable[[int], Any], count: int) -> dict[str, float]:
-    """Bytes for each: by how much the system's available memory fell, and by how much this process grew."""
+    """Bytes for each."""
     alive = [create(number) for number in range(32)]
-    before, own_before = available_bytes(), own_bytes()
+    own_before, kernel_before = _own(), _kernel()
     try:
         while len(alive) < count:
             alive.append(create(len(alive)))
@@ -129,8 +146,8 @@ def _hold(create: Callable[[int], Any], count: int) -> dict[str, float]:
     made = max(1, len(alive) - 32)
     return {
         "count": len(alive),
-        "system": (before - available_bytes()) / made,
-        "own": (own_bytes() - own_before) / made,
+        "own": (_own() - own_before) / made,
+        "kernel": (_kernel() - kernel_before) / made,
         "mappings": _mappings(),
     }
 

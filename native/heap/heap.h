@@ -326,6 +326,7 @@ void tmebox_heap_give_lines(struct heap *heap, uint32_t page, uint64_t lines, ui
 #define BLOCK_GUEST 4
 #define BLOCK_MOVABLE 8
 #define BLOCK_MOVED 16 /* the owner has it already, elsewhere: no limit counts, and its bytes are written at once */
+#define BLOCK_FILLED 32 /* its bytes are there */
 
 /* Where a block starts, as page * LINES + line, or HEAP_NOWHERE with errno ENOMEM or EDQUOT (the owner's limit). */
 uint32_t tmebox_heap_allocate(struct heap *heap, size_t size_bytes, uint16_t owner, unsigned flags);
@@ -341,6 +342,8 @@ uint16_t tmebox_heap_block_owner(const struct heap *heap, uint32_t start);
 bool tmebox_heap_made_by_guest(const struct heap *heap, uint32_t start);
 /* What the host looks at is nobody's, but stays out of use until it does so no more. */
 void tmebox_heap_free(struct heap *heap, uint32_t start);
+/* All blocks of a page of small ones, whose handles name other places by now. */
+void tmebox_heap_free_page(struct heap *heap, uint32_t page);
 void tmebox_heap_view_ended(struct heap *heap, uint32_t start);
 /* 0 or an errno: EDQUOT. */
 int tmebox_heap_transfer(struct heap *heap, uint32_t start, uint16_t to);
@@ -401,7 +404,7 @@ uint32_t tmebox_heap_handle_of(const struct heap *heap, uint32_t start);     /* 
 /* -- moving.c. Under the heap's lock -------------------------------------------------------------------- */
 /* Where the movable block is now, or HEAP_NOWHERE: no room, it has not moved. */
 uint32_t tmebox_heap_move(struct heap *heap, uint32_t start, bool dense);
-/* The same to free lines of a page for any owner. */
+/* The same to free lines of a page for any owner; what was where it has been is to be freed. */
 void tmebox_heap_move_to(struct heap *heap, uint32_t start, uint32_t to);
 /* It stays where it now is until it was unpinned as often. */
 uint32_t tmebox_heap_pin(struct heap *heap, struct heap_handle *handle);

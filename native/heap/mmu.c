@@ -22,8 +22,7 @@ static bool map(const struct heap_view *view) {
     void *to = (void *)address_of(view, 0);
     size_t size = view->heap->size_bytes;
     bool there = mremap(view->heap->source, 0, size, MREMAP_MAYMOVE | MREMAP_FIXED, to) == to;
-    if (there && madvise(to, size, MADV_DONTFORK) == 0 && madvise(to, size, MADV_DONTDUMP) == 0 &&
-        tmebox_userfault_open_up(to, size, true) == 0) {
+    if (there && tmebox_userfault_open_up(to, size, true) == 0) { /* children have none of it, as of the source */
         return true;
     }
     tmebox_window_part_again(address_of(view, 0), size, there); /* else there may be a hole */

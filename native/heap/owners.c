@@ -113,9 +113,9 @@ static void rekey_pages(struct heap *heap, uint32_t page, uint32_t count, uint16
 }
 
 /* As many pages at a time as are worth a system call less, with all their groups locked. */
-#define GROUPS_AT_A_TIME 8
+#define GROUPS_AT_A_TIME 16
 /* What is larger is shown as it is touched, with doubling grants: nobody looks at all of it at once. */
-#define AT_ONCE_PAGES 1024
+#define AT_ONCE_PAGES 256
 
 void tmebox_heap_give_pages(struct heap *heap, uint32_t page, uint32_t count, uint16_t owner, bool at_once) {
     uint16_t former = heap->pages[page].owner;

@@ -61,7 +61,7 @@ PyObject *tmebox_heap_repeat(PyObject *object, PyObject *args);
 PyObject *tmebox_heap_offset_of(PyObject *heap, PyObject *named);
 
 /* heap_moving.c: methods of Heap. */
-PyObject *tmebox_heap_compact_method(PyObject *heap, PyObject *unused);
+PyObject *tmebox_heap_compact_method(PyObject *heap, PyObject *args);
 PyObject *tmebox_heap_relocate_method(PyObject *heap, PyObject *args);
 PyObject *tmebox_heap_flush_method(PyObject *heap, PyObject *unused);
 

@@ -6,7 +6,7 @@ import math
 import operator
 import os
 import weakref
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, SupportsIndex, TypeVar, overload
 
@@ -23,6 +23,7 @@ from tmebox.memory.shortage import limit_met
 from tmebox.memory.templates import Template
 from tmebox.memory.windows import WINDOWS
 from tmebox.runtime import side
+from tmebox.runtime.heap_picture import MOST_ROWS, HeapPicture, rows_of
 from tmebox.runtime.layout import parse_size
 from tmebox.runtime.option_types import Size
 from tmebox.runtime.shapes import sizes
@@ -41,6 +42,10 @@ PLACEMENTS = ("pages", "dense")
 BackendName = Literal["mmu", "model", "tmemk"]
 BACKENDS: dict[str, type[Backend]] = {"mmu": Mmu, "model": Model, "tmemk": Tmemk}
 Rights = Literal["r", "rw"]
+WATCHERS: list[Callable[[SharedHeap], None]] = []
+"""Called with each heap that is about to be closed: `tmebox memory show` looks at it once more."""
+HEAPS: weakref.WeakSet[SharedHeap] = weakref.WeakSet()
+"""All there are."""
 LARGEST = abi.SHARED_END - abi.SHARED_START
 
 
@@ -144,6 +149,7 @@ class SharedHeap(Shown, _native.Heap):
         machine: Mapping[str, Any] | None = None,
     ) -> None:
         self.placement: Placement = placement
+        HEAPS.add(self)
         self.sandboxes: dict[int, weakref.ref[Sandbox]] = {}  # by key; whose key was taken is gone
         self._last: tuple[weakref.ref[Template], Template] | None = None
         self._templates: weakref.WeakKeyDictionary[Template, Template] = weakref.WeakKeyDictionary()
@@ -307,6 +313,31 @@ class SharedHeap(Shown, _native.Heap):
         owners, _ = self.owner_map()
         return np.frombuffer(owners, np.uint16).reshape(-1, abi.SHARED_PAGE_LINES)
 
+    def show(self, title: str = "") -> HeapPicture:
+        """Who owns what at this moment, to look at: print it, or look at it in a notebook. Rows are pages
+        with blocks in them, of 64 lines each; a letter and a colour is an owner."""
+        owners, used = self.owner_map()
+        rows = list(rows_of(memoryview(owners).cast("H"), memoryview(used).cast("Q")))
+        keys = sorted({key for row in rows for key in row.cells if key >= 0})
+        shown = rows[:MOST_ROWS]
+        with_blocks = sum(row.pages for row in rows)
+        return HeapPicture(
+            rows=tuple(shown),
+            owners={key: self._described(key) for key in keys},
+            free_pages=len(used) // 8 - with_blocks,
+            hidden_pages=with_blocks - sum(row.pages for row in shown),
+            title=title,
+        )
+
+    def _described(self, key: int) -> str:
+        if key == 0:
+            return "the host"
+        members = self.members_of(key)
+        if members is None:
+            return f"key {key}, a sandbox"
+        who = ", ".join(f"{member} ({'rw' if writes else 'r'})" for member, writes in members)
+        return f"key {key}, shared by {who}"
+
     def stats(self) -> HeapStats:
         """Figures at this moment."""
         free, spare, mixed, dirty, lines, keys, transfers, _ = self.figures()
@@ -323,6 +354,9 @@ class SharedHeap(Shown, _native.Heap):
     # -- life --------------------------------------------------------------------------------------
     def close(self) -> None:
         """From now on nothing of it is any sandbox's. Arrays stay valid. Idempotent."""
+        if WATCHERS and not self.closed:
+            for watch in tuple(WATCHERS):
+                watch(self)
         self.close_heap()
         self._last = None
         self._templates.clear()  # the windows that were kept for it

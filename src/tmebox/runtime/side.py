@@ -95,12 +95,12 @@ _WRITES: Final = frozenset(
 )
 _NEVER_FAULTS: Final = frozenset(
     {
-        Mnemonic.MOV, Mnemonic.MOVZX, Mnemonic.MOVSX, Mnemonic.MOVSXD, Mnemonic.ADD, Mnemonic.ADC, Mnemonic.SUB,
-        Mnemonic.SBB, Mnemonic.AND, Mnemonic.OR, Mnemonic.XOR, Mnemonic.NOT, Mnemonic.NEG, Mnemonic.INC,
-        Mnemonic.DEC, Mnemonic.CMP, Mnemonic.TEST, Mnemonic.SHL, Mnemonic.SHR, Mnemonic.SAR, Mnemonic.IMUL,
-        Mnemonic.MOVDQU, Mnemonic.MOVUPS, Mnemonic.MOVUPD, Mnemonic.VMOVDQU, Mnemonic.VMOVUPS, Mnemonic.VMOVUPD,
-        Mnemonic.MOVQ, Mnemonic.MOVD, Mnemonic.VMOVQ, Mnemonic.VMOVD, Mnemonic.MOVSS, Mnemonic.VMOVSS,
-        Mnemonic.MOVSD, Mnemonic.VMOVSD, Mnemonic.LDDQU, Mnemonic.VLDDQU,
+        Mnemonic.MOV, Mnemonic.MOVZX, Mnemonic.MOVSX, Mnemonic.MOVSXD, Mnemonic.ADD, Mnemonic.ADC,
+        Mnemonic.SUB, Mnemonic.SBB, Mnemonic.AND, Mnemonic.OR, Mnemonic.XOR, Mnemonic.NOT, Mnemonic.NEG,
+        Mnemonic.INC, Mnemonic.DEC, Mnemonic.CMP, Mnemonic.TEST, Mnemonic.SHL, Mnemonic.SHR, Mnemonic.SAR,
+        Mnemonic.IMUL, Mnemonic.MOVDQU, Mnemonic.MOVUPS, Mnemonic.MOVUPD, Mnemonic.VMOVDQU,
+        Mnemonic.VMOVUPS, Mnemonic.VMOVUPD, Mnemonic.MOVQ, Mnemonic.MOVD, Mnemonic.VMOVQ, Mnemonic.VMOVD,
+        Mnemonic.MOVSS, Mnemonic.VMOVSS, Mnemonic.MOVSD, Mnemonic.VMOVSD, Mnemonic.LDDQU, Mnemonic.VLDDQU,
     }
 )  # fmt: skip
 """What has no exception of its own at memory that is there: no division, no alignment, no arithmetic on
