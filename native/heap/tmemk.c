@@ -266,7 +266,7 @@ static bool never_attached(struct heap_view *view) {
 #define SAME \
     .host_asks = true, .begin = begin, .end = end, .discard = discard, .tenant_begin = tenant_begin, \
     .tenant_end = tenant_end, .detach = detach, .grant = grant, .revoke = withdraw, .rekey = tmebox_tmemk_rekey, \
-    .zero = tmebox_tmemk_zero, .copy = tmebox_tmemk_copy, .side_begin = side_begin, .side_end = side_end, \
+    .rekey_pages = tmebox_tmemk_rekey_pages, .zero = tmebox_tmemk_zero, .copy = tmebox_tmemk_copy, .side_begin = side_begin, .side_end = side_end, \
     .report = tmebox_tmemk_report
 
 const struct heap_backend tmebox_heap_tmemk = {
