@@ -13,6 +13,7 @@ import time
 import tty
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 os.environ["TMEBOX_SIMULATED_KEYS"] = "1"
 
@@ -83,7 +84,7 @@ def mixed_and_shared_pages_are_in_views() -> None:
 def direct_io_is_efault() -> None:
     """Pages of a device's mapping cannot be pinned. Ordinary reads and writes copy, and work."""
     with tmebox.SharedHeap("1MiB", backend="tmemk") as heap, tmebox.Sandbox(module, heap=heap) as sandbox:
-        array = heap.array(4096, "u1", owner=sandbox)
+        array: Any = heap.array(4096, "u1", owner=sandbox)
         array[:] = 7
         disk = os.open("/dev/vda", os.O_RDONLY | os.O_DIRECT)
         buffer = mmap.mmap(-1, 4096)
