@@ -78,6 +78,8 @@ WRITERS = {
     "memory/backends/tmemk.py:device": "the driver's device",
     "driver/build.py:copy": "sources in a scratch directory",
     "driver/disk.py:_copy": "a root file system in a scratch directory",
+    "driver/disk.py:_copy_library": "a root file system in a scratch directory",
+    "driver/disk.py:beside": "files for a virtual machine, in a scratch directory",
     "driver/disk.py:_fill": "a root file system in a scratch directory",
     "driver/disk.py:image": "a root file system in a scratch directory",
     "driver/kernels.py:_settle": "the cache of kernels",

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Apache-2.0 */
-/* A program in Python instead of tests, with the driver loaded: /extra/program of the first file system, which the disk's
- * file system gets to see. */
+/*
+ * A program in Python instead of tests, with the driver loaded: /extra/program
+ * of the first file system, which the disk's file system gets to see.
+ */
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>

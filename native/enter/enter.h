@@ -56,8 +56,6 @@ int64_t tmebox_shared_heap_call(struct activation *activation);
 /* From a signal handler that interrupted sandboxed code of the calling thread, whose `trap` says where: leave it as if
  * by a host call, and go on there afterwards. */
 void tmebox_redirect_to_poll(struct activation *activation, void *context);
-/* Makes the form of the instruction there known, with the GIL held. 0, or -1 with an exception set. */
-extern int (*tmebox_make_side_form)(uint64_t instruction_address);
 
 /* -- heapfault.c ---------------------------------------------------------------------------------------- */
 enum heap_outcome_kind {

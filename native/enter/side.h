@@ -96,6 +96,8 @@ void tmebox_side_release(struct side_form *form);
 size_t tmebox_side_read(uint64_t instruction_address, uint8_t bytes[SIDE_LONGEST]);
 /* Makes a form known, with the GIL held. 0 or an errno; EAGAIN: not while so many are being executed. */
 int tmebox_side_publish(const struct side_shape *shape);
+/* Makes the form of the instruction there known, with the GIL held. 0, or -1 with an exception set. */
+extern int (*tmebox_make_side_form)(uint64_t instruction_address);
 struct side_counts {
     uint64_t published, evicted;
     uint32_t kept;

@@ -194,6 +194,8 @@ struct heap_backend {
     /* Lines of the page have other owners now than in `from`, and those of `clear` become zeros. NULL: that changes
      * nothing in memory but the zeros. */
     void (*rekey)(struct heap *heap, uint32_t page, const uint16_t from[LINES], uint64_t clear);
+    /* NULL: the same, page by page. Pages of one owner have another now. */
+    void (*rekey_pages)(struct heap *heap, uint32_t page, uint32_t count, uint16_t from);
     /* NULL: zeros are written as anything is. Else, where what is there may not verify. */
     void (*zero)(struct heap *heap, uint32_t page, uint64_t lines);
     void (*flush)(struct heap *heap, uint32_t page); /* present nowhere: what was cached of it is written back */

@@ -103,6 +103,10 @@ static void show_at_once(struct heap *heap, uint32_t page, uint32_t count, uint1
 
 /* Their owners in the table are the new ones. */
 static void rekey_pages(struct heap *heap, uint32_t page, uint32_t count, uint16_t former) {
+    if (former != HEAP_MIXED && heap->backend->rekey_pages != NULL) {
+        heap->backend->rekey_pages(heap, page, count, former);
+        return;
+    }
     uint16_t owners[LINES];
     for (unsigned line = 0; line < LINES; line++) {
         owners[line] = former;

@@ -25,31 +25,6 @@ static uint64_t address_of(const struct heap_view *view) {
     return view->base + TMEBOX_SHARED_START;
 }
 
-int tmebox_tmemk_call(const struct heap *heap, unsigned long call, uint16_t id, uint32_t page, uint32_t count,
-                      uint32_t rights) {
-    struct tmebox_range range = {.key = id, .rights = rights, .first = page, .count = count};
-    int saved = errno, error = 0;
-    while (ioctl(heap->enforcement->device, call, &range) < 0) {
-        if (errno != EINTR) {
-            error = errno;
-            break;
-        }
-    }
-    errno = saved;
-    return error;
-}
-
-bool tmebox_tmemk_show_host(struct heap *heap, uint32_t page, uint16_t id) {
-    struct tmemk *self = heap->enforcement;
-    if (self->host_ids[page] != id) {
-        if (tmebox_tmemk_call(heap, TMEBOX_IOC_GRANT, id, page, 1, TMEBOX_OWNER) != 0) {
-            return false;
-        }
-        self->host_ids[page] = id;
-    }
-    return true;
-}
-
 /* -- the heap ------------------------------------------------------------------------------------------- */
 static void end(struct heap *heap) {
     if (heap->enforcement != NULL) {
@@ -266,7 +241,7 @@ static bool never_attached(struct heap_view *view) {
 #define SAME \
     .host_asks = true, .begin = begin, .end = end, .discard = discard, .tenant_begin = tenant_begin, \
     .tenant_end = tenant_end, .detach = detach, .grant = grant, .revoke = withdraw, .rekey = tmebox_tmemk_rekey, \
-    .zero = tmebox_tmemk_zero, .copy = tmebox_tmemk_copy, .side_begin = side_begin, .side_end = side_end, \
+    .rekey_pages = tmebox_tmemk_rekey_pages, .zero = tmebox_tmemk_zero, .copy = tmebox_tmemk_copy, .side_begin = side_begin, .side_end = side_end, \
     .report = tmebox_tmemk_report
 
 const struct heap_backend tmebox_heap_tmemk = {

@@ -4,12 +4,38 @@
 #include "windows/window.h"
 
 #include <cpuid.h>
+#include <errno.h>
 #include <string.h>
+#include <sys/ioctl.h>
 
 #include "../driver/tmebox_uapi.h"
 
-#define ALL UINT64_MAX
 #define HAS_MOVDIR64B (1 << 28) /* CPUID 7, ecx */
+
+int tmebox_tmemk_call(const struct heap *heap, unsigned long call, uint16_t id, uint32_t page, uint32_t count,
+                      uint32_t rights) {
+    struct tmebox_range range = {.key = id, .rights = rights, .first = page, .count = count};
+    int saved = errno, error = 0;
+    while (ioctl(heap->enforcement->device, call, &range) < 0) {
+        if (errno != EINTR) {
+            error = errno;
+            break;
+        }
+    }
+    errno = saved;
+    return error;
+}
+
+bool tmebox_tmemk_show_host(struct heap *heap, uint32_t page, uint16_t id) {
+    struct tmemk *self = heap->enforcement;
+    if (self->host_ids[page] != id) {
+        if (tmebox_tmemk_call(heap, TMEBOX_IOC_GRANT, id, page, 1, TMEBOX_OWNER) != 0) {
+            return false;
+        }
+        self->host_ids[page] = id;
+    }
+    return true;
+}
 
 static unsigned char *line_at(const struct heap *heap, uint16_t key, uint64_t line) {
     const struct tmemk *self = heap->enforcement;
@@ -68,37 +94,37 @@ static void rewrite(const struct heap *heap, uint32_t page, const uint16_t from[
     __builtin_ia32_mfence(); /* such stores are ordered weakly */
 }
 
-/* The one key of the processor that all of these have, or HEAP_MIXED. */
-static uint16_t only_id(const struct tmemk *self, const uint16_t *owners) {
-    for (unsigned line = 1; line < LINES; line++) {
-        if (self->ids[owners[line]] != self->ids[owners[0]]) {
-            return HEAP_MIXED;
-        }
-    }
-    return self->ids[owners[0]];
-}
-
-/* A page that goes from one key to another as a whole may be before the host's eyes: only the driver can let it wait. */
 void tmebox_tmemk_rekey(struct heap *heap, uint32_t page, const uint16_t from[LINES], uint64_t clear) {
-    struct tmemk *self = heap->enforcement;
-    uint16_t owner = heap->pages[page].owner, before = only_id(self, from);
-    uint16_t now = owner != HEAP_MIXED ? self->ids[owner] : HEAP_MIXED;
-    if (clear == 0 && before == now && now != HEAP_MIXED) {
-        return;
-    }
-    if (clear == 0 && before != HEAP_MIXED && now != HEAP_MIXED &&
-        tmebox_tmemk_call(heap, TMEBOX_IOC_MOVE, now, page, 1, 0) == 0) {
-        self->host_ids[page] = now;
-        return;
-    }
+    const struct tmemk *self = heap->enforcement;
     uint64_t moved = 0;
     for (unsigned line = 0; line < LINES; line++) {
         bool same = self->ids[from[line]] == self->ids[tmebox_heap_owner(heap, page, line)];
         moved |= (uint64_t)!same << line;
     }
     rewrite(heap, page, from, moved & ~clear, clear);
-    if (now != HEAP_MIXED) {
-        tmebox_tmemk_show_host(heap, page, now);
+    uint16_t owner = heap->pages[page].owner;
+    if (owner != HEAP_MIXED) {
+        tmebox_tmemk_show_host(heap, page, self->ids[owner]);
+    }
+}
+
+/* Pages that go from one key to another as wholes may be before the host's eyes: only the driver can let it wait. */
+void tmebox_tmemk_rekey_pages(struct heap *heap, uint32_t page, uint32_t count, uint16_t from) {
+    struct tmemk *self = heap->enforcement;
+    uint16_t id = self->ids[heap->pages[page].owner], owners[LINES];
+    if (id == self->ids[from]) {
+        return;
+    }
+    bool moved = tmebox_tmemk_call(heap, TMEBOX_IOC_MOVE, id, page, count, 0) == 0;
+    for (unsigned line = 0; line < LINES; line++) {
+        owners[line] = from;
+    }
+    for (uint32_t i = page; i < page + count; i++) {
+        if (moved) {
+            self->host_ids[i] = id;
+        } else if (self->host_ids[i] != id) { /* what was moved before it failed stays as it is */
+            tmebox_tmemk_rekey(heap, i, owners, 0);
+        }
     }
 }
 
