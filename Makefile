@@ -1,5 +1,5 @@
 # make demo    set everything up in .venv and show what tmebox does
-# make test    set everything up and run the tests, on all cores; FAST=1: in about two minutes
+# make test    set everything up and run the tests, on all cores; FAST=1: in about a minute
 # make soak    a million sandboxes, 100,000 traps, 10,000 timeouts: minutes
 # make machines the kernel driver in virtual machines, on each kernel that it is for: about 15 minutes
 # make campaign  look for ways out of a sandbox for as long as given: SECONDS=… or HOURS=…, and if wanted
@@ -20,7 +20,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
 TRIES := 3
 PARALLEL := -n auto --dist loadfile
-FAST_ONLY := $(if $(FAST),-m 'not soak and not packaging and not network and not slow')
+FAST_ONLY := $(if $(FAST),-m 'not soak and not packaging and not machines and not network and not slow')
 
 NATIVE := setup.py $(filter-out native/abi.h,$(wildcard native/*.[chS] native/*/*.[chS])) src/tmebox/abi.py
 

@@ -31,6 +31,11 @@ ZIG = re.findall(r'"(ziglang==[\d.]+)"', (ROOT / "pyproject.toml").read_text())[
 ZIG_TARGET = "x86_64-linux-gnu.2.17"
 GIVEN_ZIG = os.environ.get("TMEBOX_ZIG", "")
 FLAGS = ["-std=gnu11", "-O2", "-Wall", "-Wextra", "-fvisibility=hidden", "-ftls-model=initial-exec"]
+FLAGS += [
+    f"-Werror={name}"
+    for name in ("implicit-function-declaration", "incompatible-pointer-types", "int-conversion")
+]
+"""Wrong, and errors to some compilers (clang 16, gcc 14) though warnings to others: so to all."""
 
 GIVEN_FLAGS = shlex.split(os.environ.get("CFLAGS", ""))
 """Setuptools puts them before an extension's own, which would win. Once more, they come last."""
@@ -66,9 +71,12 @@ class BuildNative(build_ext):
             raise SystemExit(f"no C compiler: install one, or `pip install {ZIG}`")
         zig = [GIVEN_ZIG] if GIVEN_ZIG else [sys.executable, "-m", "ziglang"]
         command = [name] if name else [*zig, "cc", "-target", ZIG_TARGET]
-        optimise = ["-DNDEBUG", "-fwrapv", "-fPIC"]
+        optimise, link = ["-DNDEBUG", "-fwrapv", "-fPIC"], ["-shared"]
         if GIVEN_ZIG:
-            optimise.append("-g0")  # debugging information would tell where on this machine it was built
+            # Debugging information would tell where on this machine it was built, also that of what zig adds
+            # where the old C library lacks a function.
+            optimise.append("-g0")
+            link.append("-Wl,--strip-debug")
         if not name:
             # Without optimisation zig's clang would put traps into the core, which are for sandboxed code.
             optimise.append("-fno-sanitize=undefined")
@@ -78,7 +86,7 @@ class BuildNative(build_ext):
         self.compiler.set_executables(
             compiler=[*command, *optimise],
             compiler_so=[*command, *optimise],
-            linker_so=[*command, "-shared"],
+            linker_so=[*command, *link],
         )
 
 

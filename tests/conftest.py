@@ -8,6 +8,13 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.forked import ChildOutcome, run_forked
+from tests.slowness import (  # noqa: F401
+    pytest_addoption,
+    pytest_collection_modifyitems,
+    pytest_configure,
+    pytest_runtest_makereport,
+    pytest_runtest_protocol,
+)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -10,6 +10,7 @@ import pytest
 
 import tmebox
 from tmebox.listing import listed, texts
+from tmebox.toolchain.libc import libc
 
 SOURCE = "int main(int argc, char **argv) { return argc; } int one(void) { return 1; }"
 
@@ -153,6 +154,8 @@ def test_sources_that_are_not_there_are_named(tmp_path: Path) -> None:
 
 
 def test_a_cache_that_cannot_be_written_is_an_error_that_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A libc that lies there from building wheels needs no cache."""
+    monkeypatch.setattr(libc, "SHIPPED", Path("/proc/nowhere/shipped"))
     monkeypatch.setenv("XDG_CACHE_HOME", "/proc/nowhere")
     with pytest.raises(
         tmebox.CompileError, match=r"cache /proc/nowhere/tmebox cannot be written.*XDG_CACHE_HOME"

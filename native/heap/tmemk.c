@@ -156,8 +156,8 @@ static bool discard(struct heap *heap, uint32_t page, uint32_t count) {
     return true;
 }
 
-static void rekey(struct heap *heap, uint32_t page, uint64_t lines, uint16_t from, uint16_t to) {
-    (void)lines, (void)from, (void)to;
+static void rekey(struct heap *heap, uint32_t page, const uint16_t from[LINES]) {
+    (void)from;
     settle(heap, page); /* if it fails, no view gets the page */
 }
 

@@ -49,7 +49,7 @@ WRONG: dict[str, tuple[SideForm, str]] = {
     "a subtraction for an addition": (form_of("65 67 03 08", stub=b"\x2b\x0e", pointer=6), "a register"),
     "another register": (form_of("65 67 8b 08", stub=b"\x8b\x16", pointer=6), "a register"),
     "other flags": (form_of("65 67 3b 08", stub=b"\x85\x0e", pointer=6), "flags"),
-    "a register that it uses": (form_of("65 67 01 08", stub=b"\x01\x09", pointer=1), "flags"),
+    "a register that it uses": (form_of("65 67 01 08", stub=b"\x01\x09", pointer=1), "memory or flags"),
     "half a store": (form_of("65 67 48 89 08", stub=b"\x89\x0e", pointer=6), "memory"),
     "half an access": (form_of("65 67 48 89 08", size=4), OUTSIDE),
     "a store too far": (form_of("65 67 89 08", stub=b"\x48\x89\x0e", pointer=6), OUTSIDE),
@@ -71,7 +71,7 @@ WRONG: dict[str, tuple[SideForm, str]] = {
 def test_a_form_that_is_wrong_is_found(name: str, forked: Callable[..., ChildOutcome]) -> None:
     form, expected = WRONG[name]
     [answer] = forked(lambda: run([form], 2, 2000)).result()
-    assert expected in answer.finding
+    assert any(one in answer.finding for one in expected.split(" or "))
 
 
 def test_every_instruction_does_the_same_on_the_side(forked: Callable[..., ChildOutcome]) -> None:

@@ -121,3 +121,20 @@ def test_the_gates_are_where_the_core_has_them() -> None:
     table = script[script.index("CORE_GATES = {") : script.index("OPERATORS = {")]
     assert {int(offset, 16) for offset in re.findall(r"(?m)^    (0x\w+):", table)} == offsets
     assert 'abi["GATE_EXIT"] - 3' in script and "TMEBOX_GATE_EXIT - TMEBOX_GATE_BASE - 3" in header
+
+
+def test_it_stops_where_a_forked_child_of_the_host_crashes() -> None:
+    """The recipe of docs/debugging.md."""
+    shown = gdb(
+        STOPPED + "import ctypes\nif os.fork() == 0: ctypes.string_at(16)\nos.wait()\n",
+        "handle SIGUSR1 nostop noprint pass",
+        "set breakpoint pending on",
+        "break tmebox_hand_on",
+        "tbreak before_fork",
+        "run",
+        "set follow-fork-mode child",
+        "continue",
+        "backtrace",
+    )
+    _, _, behind = shown.partition("<signal handler called>")
+    assert re.search(r"#\d+ .*str", behind.splitlines()[1]), shown

@@ -5,16 +5,30 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 
 import pytest
+import ziglang
 
 ROOT = Path(__file__).parents[2]
 SETUP = ROOT / "setup.py"
 CORE = ROOT / "native"
 
+ZIG = Path(ziglang.__file__).parent / "lib"
+HEADERS = [
+    "include",
+    *(
+        f"libc/include/{name}"
+        for name in ("x86-linux-gnu", "generic-glibc", "x86-linux-any", "any-linux-any")
+    ),
+]
+CLANG = [sys.executable, "-m", "ziglang", "clang", "--target=x86_64-linux-gnu", "-nostdinc", "-fsyntax-only"]
+CLANG += [f"-isystem{ZIG / name}" for name in HEADERS]
+
 COMPILER = """#!{python}
 import sys
+import sysconfig
 from pathlib import Path
 with open({log!r}, "a") as log:
     print(*sys.argv[1:], sep="\\t", file=log)
@@ -62,3 +76,17 @@ def test_every_file_of_the_core_is_compiled(compiler: Path, variable: str) -> No
     commands = compiled(compiler, variable, "")
     assert sorted(arguments[arguments.index("-c") + 1] for arguments in commands) == sorted(sources)
     assert all("-O2" in arguments for arguments in commands)
+
+
+def test_the_toolchain_s_compiler_has_nothing_to_say_about_the_core() -> None:
+    """It builds the core where there is no other, and takes for errors what others only warn of."""
+    sources = sorted(CORE.rglob("*.c"))
+    include = sysconfig.get_path("include")
+    done = subprocess.run(
+        [*CLANG, "-std=gnu11", "-Wall", "-Wextra", "-Werror", "-Inative", f"-I{include}", *sources],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
