@@ -72,6 +72,7 @@ struct guest_descriptors {
     struct guest_grant *grants; /* the longest path first */
     uint32_t grant_count;
     struct known_files *files; /* NULL until a file is opened */
+    const struct guest_descriptor *fresh; /* opened by the last call of all: its status is known */
 };
 
 /* Files and connections that guests of this process have open, of those that count. */

@@ -204,6 +204,8 @@ static bool open_beneath(struct guest_descriptors *all, const char *path, int64_
         .limit = INT64_MAX,
     };
     all->news++;
+    file->status = status;
+    all->fresh = row;
     return done(result, number);
 }
 
@@ -223,7 +225,13 @@ bool tmebox_guest_open(const struct guest_call *call, bool at, int64_t *result) 
 bool tmebox_guest_file_status(const struct guest_call *call, int64_t *result) {
     const struct guest_descriptor *row = tmebox_guest_find(call, call->arguments[0], GUEST_FILE);
     struct stat host;
-    if (row == NULL || row->mount == 0 || fstat(row->host, &host) < 0) {
+    if (row == NULL || row->mount == 0) {
+        return PYTHON;
+    }
+    /* Whoever asks right after opening may be told what opening has seen. */
+    if (row == call->all->fresh && row->file != NULL) {
+        host = row->file->status;
+    } else if (fstat(row->host, &host) < 0) {
         return PYTHON;
     }
     struct stat guest = {
