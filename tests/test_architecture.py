@@ -41,12 +41,13 @@ LAYERS: dict[str, int] = {
     "python": 4,
     "driver": 4,
     "cli": 5,
+    "ray": 5,
     "__main__": 6,
     "__init__": 6,
 }
 """A module imports from its own layer's part and from lower layers, never upwards or sideways."""
 
-USERS = {"python", "cli"}
+USERS = {"python", "cli", "ray"}
 """Written against the public interface, `import tmebox`, as a user's program is."""
 
 LATE_IMPORTS = {

@@ -134,6 +134,7 @@ def build(json_file: Json = None) -> None:
 def python(
     quick: Quick = False,
     count: Annotated[int, typer.Option(metavar="N", min=1, help="How many to keep alive.")] = 10_000,
+    only: Annotated[str | None, typer.Option(metavar="NAME", help="One of the ways to do it.")] = None,
     json_file: Json = None,
 ) -> None:
     """Time running Python text in sandboxes, beside other ways to do it, and keep thousands alive."""
@@ -141,12 +142,12 @@ def python(
     from tmebox_bench.results import write_all
 
     with progress(alone=True) as report:
-        results = bench_python(quick=quick, count=count, progress=report)
+        results = bench_python(quick=quick, count=count, only=only, progress=report)
     _show(python_table(results))
-    if results.alive is not None:
-        alive, each, took_s = results.alive
+    for name, alive in results.alive.items():
+        ended = f"; {alive.ended}" if alive.ended else ""
         stdout().print(
-            f"{alive:,} interpreters alive: {each / 1000:.0f} kB each, made in {took_s * 1e6:.0f} µs each"
+            f"{name}: {alive.count:,} alive, made in {alive.seconds_each * 1e6:,.0f} µs each{ended}"
         )
     for note in results.missing:
         stdout().print(f"missing: {printable(note)}", soft_wrap=True)

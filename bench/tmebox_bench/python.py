@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 from tmebox_bench.machine import machine
-from tmebox_bench.pythons import CALLS, CONTENDERS, ITERATIONS, LOOP, Contender, Ours
+from tmebox_bench.pythons import CALLS, CONTENDERS, ITERATIONS, LOOP, Contender
+from tmebox_bench.pythons_alive import Alive, keep_alive
 from tmebox_bench.statistics import Spread, spread
 from tmebox_bench.tables import Table
 from tmebox_bench.variants import MissingError
@@ -32,20 +31,24 @@ LEAST_S = 0.2
 @dataclass(frozen=True)
 class PythonResults:
     """times_s: seconds an operation, by contender. missing: why contenders or operations are not there.
-    alive: how many interpreters were alive, bytes of memory each, seconds to make one."""
+    alive: interpreters at a time, by contender."""
 
     machine: Mapping[str, str]
     times_s: Mapping[str, Mapping[str, Spread]]
     missing: tuple[str, ...]
-    alive: tuple[int, float, float] | None
+    alive: Mapping[str, Alive]
 
 
 def bench_python(
-    *, quick: bool, count: int, progress: Callable[[str, int, int], None] | None
+    *, quick: bool, count: int, only: str | None, progress: Callable[[str, int, int], None] | None
 ) -> PythonResults:
+    """only: the contenders whose names begin so."""
     times: dict[str, dict[str, Spread]] = {}
+    alive: dict[str, Alive] = {}
     missing: list[str] = []
     for done, kind in enumerate(CONTENDERS):
+        if only is not None and not kind.name.startswith(only):
+            continue
         if progress is not None:
             progress(kind.name, done, len(CONTENDERS))
         try:
@@ -54,9 +57,7 @@ def bench_python(
             missing.append(str(error))
             continue
         times[kind.name] = _times(contender, missing, 3 if quick else ROUNDS)
-    if progress is not None:
-        progress("alive", 0, 1)
-    alive = _alive(count) if Ours.name in times else None
+        alive[kind.name] = keep_alive(contender, count)
     return PythonResults(machine(), times, tuple(missing), alive)
 
 
@@ -105,40 +106,14 @@ def _repeat(work: Callable[[], Any], each: int, rounds: int) -> Spread:
     return spread(samples)
 
 
-def _alive(count: int) -> tuple[int, float, float]:
-    """Interpreters that each have run something."""
-    from tmebox.python import Python
-
-    with Python() as python:
-        python.run("1 + 1")
-    gc.collect()
-    before, started = _resident_bytes(), time.perf_counter()
-    kept = []
-    for number in range(count):
-        python = Python()
-        python.run(f"x = {number}")
-        kept.append(python)
-    took, grown = time.perf_counter() - started, _resident_bytes() - before
-    if any(kept[number]["x"] != number for number in range(0, count, max(1, count // 100))):
-        raise AssertionError("an interpreter has another's value")
-    for python in kept:
-        python.close()
-    return count, grown / count, took / count
-
-
-def _resident_bytes() -> int:
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith("VmRSS:"):
-            return int(line.split()[1]) * 1024
-    raise MissingError("/proc/self/status has no VmRSS")
-
-
 def python_table(results: PythonResults) -> Table:
     """A row for each contender: medians."""
     rows = []
     for name, times in results.times_s.items():
-        rows.append((name, *(_shown(times[key].median) if key in times else "–" for key in OPERATIONS)))
-    return Table(("", *OPERATIONS.values()), tuple(rows))
+        cells = [_shown(times[key].median) if key in times else "–" for key in OPERATIONS]
+        alive = results.alive[name]
+        rows.append((name, *cells, f"{alive.bytes_each / 1000:,.0f} kB", f"{alive.count:,}{alive.mark}"))
+    return Table(("", *OPERATIONS.values(), "memory each", "alive at once"), tuple(rows))
 
 
 def _shown(seconds: float) -> str:

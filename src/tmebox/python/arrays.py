@@ -48,6 +48,10 @@ class Arrays:
                 return offset, self.generation, _address(array) - base
         return None
 
+    def forget(self) -> None:
+        """All of them: the sandbox ends."""
+        self._known.clear()
+
     def view(
         self,
         known_by: int,

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 LONGEST_SLEEP_NS = 20_000_000
 """Time limits and interrupts take effect in between."""
 LONGEST_MESSAGE = 4096
+_DATA = frozenset((type(None), bool, int, float, str, bytes, list, tuple, dict))
 U64 = (1 << 64) - 1
 
 
@@ -102,7 +103,7 @@ class HostSide:
                     if function is None:
                         raise NameError(f"the host has no function {name!r}")
                     result = function(*arguments, **keywords)
-                    if inspect.isawaitable(result):
+                    if type(result) not in _DATA and inspect.isawaitable(result):
                         result = self._await(result)
                     return python.encoder.encode(result)
             raise TypeError("the sandbox does not say what to call")

@@ -22,7 +22,7 @@ from tmebox.python.errors import PythonError
 from tmebox.python.hostside import HostSide, Settings
 from tmebox.python.opaque import Opaque
 from tmebox.python.output import Printed
-from tmebox.python.reading import Reader
+from tmebox.python.reading import value_of
 from tmebox.python.snapshot import PythonSnapshot
 from tmebox.python.values import Encoder
 from tmebox.shown import Fact, Shown
@@ -36,6 +36,8 @@ DEFAULT_OUTPUT = "1MiB"
 UNLIMITED = (1 << 63) - 1
 NESTED = 256
 _WORDS = struct.Struct("<II")
+_WORD = struct.Struct("<I")
+_EACH_RUN = struct.Struct("<IIIIqQ")
 _REQUEST = struct.Struct("<BIBI")
 _STR = struct.Struct("<BI")
 
@@ -118,12 +120,15 @@ class Python(Shown):
         self.encoder = Encoder(self.arrays.place)
         self._blocks: list[Any] = []
         settings, pack = self.settings, struct.pack_into
-        pack("<I", view, wire.LINES, self.printed.streams)
         pack("<I", view, wire.GENERATION, self.arrays.generation)
         pack("<I", view, wire.HAS_MODULES, bool(settings.modules))
         if settings.clock is not None:
-            pack("<I", view, wire.FAKE_CLOCK, 1)
             pack("<Q", view, wire.CLOCK, int(settings.clock * 1e9))
+        self._allowed = UNLIMITED if settings.instructions is None else settings.instructions
+        self._each_run = _EACH_RUN.pack(
+            0, self.printed.streams, 0, settings.clock is not None, self._allowed, settings.output_bytes
+        )
+        view[: wire.EACH_RUN_END] = self._each_run
 
     def _offer(self, functions: Mapping[str, Any]) -> None:
         for name in functions:
@@ -247,8 +252,6 @@ class Python(Shown):
         left: int = struct.unpack_from("<q", self.mailbox, wire.INSTRUCTIONS_LEFT)[0]
         return min(max(self._allowed - left, 0), self._allowed + 1)
 
-    _allowed = UNLIMITED
-
     # -- crossing ----------------------------------------------------------------------------------
     def _perform(self, operation: int, parts: tuple[Any, ...]) -> Any:
         return self._answer(operation, self.encoder.encode(parts))
@@ -286,13 +289,7 @@ class Python(Shown):
             raise SandboxBusy("the interpreter runs on another thread; make a Python for each thread")
         self._thread = threading.get_ident()
         self._depth = 1
-        settings, mailbox = self.settings, self.mailbox
-        self._allowed = UNLIMITED if settings.instructions is None else settings.instructions
-        struct.pack_into(
-            "<IIII", mailbox, wire.INTERRUPT, 0, self.printed.streams, 0, settings.clock is not None
-        )
-        struct.pack_into("<q", mailbox, wire.INSTRUCTIONS_LEFT, self._allowed)
-        struct.pack_into("<Q", mailbox, wire.OUTPUT_LEFT, settings.output_bytes)
+        self.mailbox[: wire.EACH_RUN_END] = self._each_run
         self.printed.begin()
         return True
 
@@ -323,7 +320,7 @@ class Python(Shown):
         offset, size = _WORDS.unpack_from(self.mailbox, wire.RESULT)
         try:
             data = self.memory.read(offset, size)
-            return Reader(data, self._memory_bytes, self.arrays.view).value()
+            return value_of(data, self._memory_bytes, self.arrays.view)
         except (ValueError, IndexError) as error:  # Malformed, BadPointer, and what NumPy has to say
             raise PythonError("SystemError", f"the sandbox handed out no value: {error}") from None
 
@@ -335,7 +332,7 @@ class Python(Shown):
 
     def take_output(self) -> None:
         """Hand on what is in the mailbox's buffer."""
-        size = min(struct.unpack_from("<I", self.mailbox, wire.PRINTED)[0], wire.OUTPUT_SIZE)
+        size = min(_WORD.unpack_from(self.mailbox, wire.PRINTED)[0], wire.OUTPUT_SIZE)
         if size:
             struct.pack_into("<I", self.mailbox, wire.PRINTED, 0)
             self.printed.write(bytes(self.mailbox[wire.OUTPUT : wire.OUTPUT + size]))
@@ -370,7 +367,15 @@ class Python(Shown):
 
     def close(self) -> None:
         """Idempotent. Raises SandboxBusy while it runs."""
-        self.sandbox.close()
+        if not self._busy.acquire(blocking=False):
+            raise SandboxBusy("the interpreter runs")
+        try:
+            # With nothing that looks into it, the window keeps its pages for the next interpreter.
+            self.mailbox = memoryview(bytearray(wire.MAILBOX_SIZE))
+            self.arrays.forget()
+            self.sandbox.close()
+        finally:
+            self._busy.release()
 
     def __enter__(self) -> Self:
         return self

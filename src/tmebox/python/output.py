@@ -31,9 +31,10 @@ class Printed:
         return "".join(self._pieces)
 
     def begin(self) -> None:
-        self._pieces.clear()
-        self._size = 0
-        self._decoder.reset()
+        if self._size:
+            self._pieces.clear()
+            self._size = 0
+            self._decoder.reset()
 
     def write(self, data: bytes) -> None:
         """Raises LimitError where the guest has printed more than it may, which MicroPython does not do."""
@@ -43,7 +44,8 @@ class Printed:
         self._hand_on(self._decoder.decode(data))
 
     def end(self) -> None:
-        self._hand_on(self._decoder.decode(b"", True))
+        if self._size:
+            self._hand_on(self._decoder.decode(b"", True))
 
     def _hand_on(self, text: str) -> None:
         if not text:

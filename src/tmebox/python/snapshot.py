@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import tmebox
+from tmebox.memory.contents import Layout
 from tmebox.python import guest
 from tmebox.shown import Fact, Shown
 
@@ -24,8 +25,18 @@ class PythonSnapshot(Shown):
         self._options = dict(options)
 
     @property
+    def options(self) -> dict[str, Any]:
+        """What `spawn` gives to interpreters unless told otherwise."""
+        return dict(self._options)
+
+    @property
     def size_bytes(self) -> int:
         return self._state.size_bytes
+
+    @property
+    def layout(self) -> Layout:
+        """Where an interpreter has what in its window, and so how much at most."""
+        return self._state.template.contents.layout
 
     def spawn(self, **options: Any) -> Python:
         """An interpreter that goes on from here. Options are those of `Python`, but for memory and stack,

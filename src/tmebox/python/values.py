@@ -25,6 +25,7 @@ _RAW_FLOAT = struct.Struct("<d")
 
 LEAST, MOST = -(1 << 63), (1 << 63) - 1
 KEYS = (str, int, float, bool, bytes, type(None))
+_NONE = bytes([wire.NONE])
 COST_OF_ITEM = 72
 """Bytes that one value, of the smallest kind, takes at most on the host; with its place in a list or dict."""
 
@@ -51,6 +52,11 @@ class Encoder:
 
     def encode(self, value: Any) -> bytes:
         """Raises Uncrossable (a TypeError), ValueError, OverflowError."""
+        kind = type(value)
+        if kind is int and LEAST <= value <= MOST:
+            return _INT.pack(wire.INT, value)
+        if value is None:
+            return _NONE
         pieces: list[bytes] = []
         self.put(value, pieces, 0)
         return b"".join(pieces)
@@ -84,7 +90,7 @@ def _by_kind(value: Any) -> Emit:
 
 
 def _none(value: Any, pieces: list[bytes], encoder: Encoder, depth: int) -> None:
-    pieces.append(bytes([wire.NONE]))
+    pieces.append(_NONE)
 
 
 def _bool(value: Any, pieces: list[bytes], encoder: Encoder, depth: int) -> None:

@@ -6,7 +6,7 @@ belongs to it; sizes and counts are 32 bits, little-endian.
 
 from __future__ import annotations
 
-PROTOCOL = 1
+PROTOCOL = 2
 """Another one where anything below changes its meaning: host and guest come from different wheels."""
 
 # -- fields of the mailbox, by their offset in it -----------------------------------------------------
@@ -16,11 +16,12 @@ LINES = 4  # u32: not 0: hand on output at the end of each line
 PRINTED = 8  # u32: bytes of output in the buffer
 FAKE_CLOCK = 12  # u32: not 0: clocks show CLOCK, and only what the guest does moves it
 INSTRUCTIONS_LEFT = 16  # i64: what the guest may still execute
-CLOCK = 24  # u64: nanoseconds
-SEED = 32  # u64
-RESULT = 40  # u32: window offset of a value, or of a request for the host
-RESULT_SIZE = 44  # u32
-OUTPUT_LEFT = 48  # u64: bytes that the guest may still print
+OUTPUT_LEFT = 24  # u64: bytes that the guest may still print
+EACH_RUN_END = 32  # all up to here is written anew for each run
+CLOCK = 32  # u64: nanoseconds
+SEED = 40  # u64
+RESULT = 48  # u32: window offset of a value, or of a request for the host
+RESULT_SIZE = 52  # u32
 GENERATION = 56  # u32: arrays of the host that were passed under another number are gone
 HAS_MODULES = 60  # u32: not 0: an import asks the host
 OUTPUT = 64  # the buffer for output

@@ -31,6 +31,11 @@ class Captured(Shown):
         self._options = dict(options)
 
     @property
+    def options(self) -> dict[str, Any]:
+        """What `spawn` gives to sandboxes unless told otherwise."""
+        return dict(self._options)
+
+    @property
     def size_bytes(self) -> int:
         """Size of the pages that are in it: those that are not zero and can differ from the module's."""
         return sum(len(data) for _, data in self._pages())

@@ -13,11 +13,11 @@ struct mailbox {
     uint32_t printed;
     uint32_t fake_clock;
     int64_t instructions_left;
+    uint64_t output_left;
     uint64_t clock;
     uint64_t seed;
     uint32_t result;
     uint32_t result_size;
-    uint64_t output_left;
     uint32_t generation;
     uint32_t has_modules;
     char output[WIRE_OUTPUT_SIZE];

@@ -105,7 +105,7 @@ def wrap(guest: Guest, name: str, prototype: Prototype | None, function: Callabl
     if prototype is None:
         prototype = _from_annotations(name, function, hints)
     parameters = [p.type for p in prototype.parameters]
-    python_names = _positional_names(function, sandbox_parameters)
+    python_names = _positional_names(function, sandbox_parameters) if hints else []
     readers = [_reader(guest, ctype, _hint(hints, python_names, i)) for i, ctype in enumerate(parameters)]
     codes = [type_code(ctype) for ctype in parameters]
     code = type_code(prototype.result)
@@ -138,6 +138,8 @@ def _extended(ctype: CType, value: Any, what: str) -> bytes:
 
 def _annotations(guest: Guest, function: Callable[..., Any]) -> tuple[dict[str, Any], list[str]]:
     """Resolved annotations, and the parameters that want the calling sandbox."""
+    if not getattr(function, "__annotations__", None):
+        return {}, []
     try:
         hints = get_type_hints(function)
     except Exception:  # annotations may be anything; builtins have none

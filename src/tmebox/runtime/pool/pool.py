@@ -9,10 +9,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar, overload
 
 from tmebox.errors import SandboxClosed
-from tmebox.progress import Bar
 from tmebox.runtime.module import Module
+from tmebox.runtime.pool.mapping import Iterables, Mapped, Task, mapped
 from tmebox.runtime.pool.permits import Held, Permits, settled
-from tmebox.runtime.pool.results import AsyncResults, Results, length_of
+from tmebox.runtime.pool.results import AsyncResults, Results
 from tmebox.runtime.pool.workers import Workers
 from tmebox.runtime.sandbox import Sandbox, Snapshot
 
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     Given = TypeVarTuple("Given")  # mypy 2 does not see that `*arguments: Any` takes them all
 
 DEFAULT_SIZE = 64
-AHEAD_PER_THREAD = 8
-Task = str | Callable[..., Any]
 R = TypeVar("R")
 
 
@@ -216,28 +214,9 @@ class SandboxPool:
         return AsyncResults(*self._tasks(function, iterables, ahead, progress, return_exceptions))
 
     def _tasks(
-        self,
-        function: Task,
-        iterables: tuple[Iterable[Any], ...],
-        ahead: int | None,
-        progress: bool | str,
-        return_exceptions: bool,
-    ) -> tuple[Any, ...]:
-        if not iterables:
-            raise TypeError("map() needs at least one iterable")
-        if ahead is None:
-            ahead = AHEAD_PER_THREAD * self.threads
-        if ahead < 1:
-            raise ValueError(f"ahead={ahead}: at least 1")
-        bar: Bar | None = None
-        if progress:
-            title = progress if isinstance(progress, str) else str(getattr(function, "__name__", function))
-            bar = Bar(title, length_of(iterables))
-
-        def begin(arguments: tuple[Any, ...]) -> Future[Any]:
-            return self.submit(function, *arguments)
-
-        return begin, zip(*iterables, strict=False), ahead, return_exceptions, bar
+        self, function: Task, iterables: Iterables, ahead: int | None, progress: bool | str, keep: bool
+    ) -> Mapped:
+        return mapped(self.submit, self.threads, function, iterables, ahead, progress, keep)
 
     # -- life ------------------------------------------------------------------------------------
     def close(self, *, wait: bool = True) -> None:
