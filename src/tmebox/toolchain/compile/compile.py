@@ -22,6 +22,7 @@ CODE_FLAGS = (
     "-mno-gather",
     "-mno-scatter",
     "-gdwarf-5",
+    "-Qunused-arguments",  # options of C++ are given to C, too
     "-fno-crash-diagnostics",  # they would leave files behind
     "-fno-color-diagnostics",
 )
