@@ -71,9 +71,12 @@ class BuildNative(build_ext):
             raise SystemExit(f"no C compiler: install one, or `pip install {ZIG}`")
         zig = [GIVEN_ZIG] if GIVEN_ZIG else [sys.executable, "-m", "ziglang"]
         command = [name] if name else [*zig, "cc", "-target", ZIG_TARGET]
-        optimise = ["-DNDEBUG", "-fwrapv", "-fPIC"]
+        optimise, link = ["-DNDEBUG", "-fwrapv", "-fPIC"], ["-shared"]
         if GIVEN_ZIG:
-            optimise.append("-g0")  # debugging information would tell where on this machine it was built
+            # Debugging information would tell where on this machine it was built, also that of what zig adds
+            # where the old C library lacks a function.
+            optimise.append("-g0")
+            link.append("-Wl,--strip-debug")
         if not name:
             # Without optimisation zig's clang would put traps into the core, which are for sandboxed code.
             optimise.append("-fno-sanitize=undefined")
@@ -83,7 +86,7 @@ class BuildNative(build_ext):
         self.compiler.set_executables(
             compiler=[*command, *optimise],
             compiler_so=[*command, *optimise],
-            linker_so=[*command, "-shared"],
+            linker_so=[*command, *link],
         )
 
 
