@@ -116,12 +116,13 @@ bool tmebox_heap_copy_out(struct heap *heap, uint16_t key, void *to, uint64_t of
     }
     tmebox_heap_lock_groups(heap, place, size);
     unsigned char *there = begin_copy(heap, key, offset, size, HEAP_READS, bad);
+    bool good = false;
     if (there != NULL) {
         good = tmebox_heap_copied(heap, to, there, size);
         heap->backend->side_end(heap, key, place, (uint32_t)size, false);
     }
     tmebox_heap_unlock_groups(heap, place, size);
-    return there != NULL && good;
+    return good;
 }
 
 bool tmebox_heap_copy_in(struct heap *heap, uint16_t key, uint64_t offset, const void *from, uint64_t size,
@@ -133,10 +134,11 @@ bool tmebox_heap_copy_in(struct heap *heap, uint16_t key, uint64_t offset, const
     }
     tmebox_heap_lock_groups(heap, place, size);
     unsigned char *there = begin_copy(heap, key, offset, size, HEAP_WRITES, bad);
+    bool good = false;
     if (there != NULL) {
         good = tmebox_heap_copied(heap, there, from, size);
         heap->backend->side_end(heap, key, place, (uint32_t)size, true);
     }
     tmebox_heap_unlock_groups(heap, place, size);
-    return there != NULL && good;
+    return good;
 }

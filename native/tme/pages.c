@@ -16,7 +16,7 @@ uint64_t tmebox_tme_load_lines(const struct tme_machine *machine, uint32_t key_i
     const struct tme_key *key = &machine->keys[key_id];
     const uint8_t *cipher = machine->dram + line * TME_LINE;
     const uint32_t *side = machine->side + line;
-    uint32_t macs[AT_ONCE], private = key_id >= machine->first_private;
+    uint32_t macs[AT_ONCE] = {0}, private = key_id >= machine->first_private;
     for (size_t i = 0; i < count; i++) {
         macs[i] = side[i] & TME_SIDE_MAC;
     }
