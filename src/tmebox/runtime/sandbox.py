@@ -224,9 +224,9 @@ class Sandbox(Sharing, Shown):
 
         stdin: bytes, a binary file, or None (empty). stdout, stderr: a binary file, a callable that gets each
         piece, or None (captured in the result). env, dirs: instead of the sandbox's. Returns
-        Completed(exit_code, stdout, stderr). A sandbox that was spawned from a snapshot starts in another window:
-        its key_id is a new one, and what it owned of a shared heap is the host's. Raises ModuleError for a
-        library, or a Trap.
+        Completed(exit_code, stdout, stderr). A sandbox that was spawned from a snapshot starts in another
+        window: its key_id is a new one, and what it owned of a shared heap is the host's. Raises ModuleError
+        for a library, or a Trap.
         """
         words = texts(argv, "argv")
         environment = self._given.env if env is None else commands.environment(env)
