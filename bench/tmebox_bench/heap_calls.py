@@ -19,6 +19,7 @@ CALLS = 20_000
 LARGE = 64 << 20
 COMPACTED = 256 << 20
 FILLED = 0.3
+SLACK = 1 << 20  # the last thousand blocks may be too many
 SIZES = 64, 512
 
 
@@ -131,7 +132,7 @@ def compaction() -> Iterator[Row]:
     module = tmebox.compile(source_text=SOURCE)
     back, rates, in_all = [], [], []
     for seed in range(3):
-        with tmebox.SharedHeap(COMPACTED + (COMPACTED >> 4)) as heap:
+        with tmebox.SharedHeap(COMPACTED + (COMPACTED >> 4) + SLACK) as heap:
             owners = [tmebox.Sandbox(module, heap=heap) for _ in range(4)]
             chosen = random.Random(seed)
             kept, size = [], 0

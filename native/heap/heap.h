@@ -247,6 +247,10 @@ static inline void tmebox_heap_unlock(struct heap_lock *lock) {
 }
 #endif
 
+/* Those of all groups that the bytes are in, ascending. */
+void tmebox_heap_lock_groups(struct heap *heap, uint64_t place, uint64_t size);
+void tmebox_heap_unlock_groups(struct heap *heap, uint64_t place, uint64_t size);
+
 static inline struct heap_lock *tmebox_heap_group(struct heap *heap, uint32_t page) {
     return &heap->groups[page / GROUP_PAGES];
 }
@@ -298,8 +302,6 @@ static inline bool tmebox_heap_asks_memory(const struct heap *heap, enum heap_ac
 int tmebox_heap_check(struct heap *heap, uint16_t key, uint64_t place);
 /* With the groups' locks: the first line of the part that does not verify under its owner's key. */
 void tmebox_heap_first_bad(const struct heap *heap, uint64_t place, uint64_t size, struct heap_bad *bad);
-void tmebox_heap_lock_groups(struct heap *heap, uint64_t place, uint64_t size);
-void tmebox_heap_unlock_groups(struct heap *heap, uint64_t place, uint64_t size);
 
 /* -- owners.c: the table -------------------------------------------------------------------------------- */
 /* What a key may do with a line. Under the group's lock. */

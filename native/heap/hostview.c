@@ -5,21 +5,6 @@
 
 #include <string.h>
 
-#define GROUP_BYTES (GROUP_PAGES * (uint64_t)TMEBOX_PAGE_SIZE)
-
-/* In ascending order. */
-void tmebox_heap_lock_groups(struct heap *heap, uint64_t place, uint64_t size) {
-    for (uint64_t group = place / GROUP_BYTES; group <= (place + size - 1) / GROUP_BYTES; group++) {
-        tmebox_heap_lock(&heap->groups[group]);
-    }
-}
-
-void tmebox_heap_unlock_groups(struct heap *heap, uint64_t place, uint64_t size) {
-    for (uint64_t group = place / GROUP_BYTES; group <= (place + size - 1) / GROUP_BYTES; group++) {
-        tmebox_heap_unlock(&heap->groups[group]);
-    }
-}
-
 void tmebox_heap_first_bad(const struct heap *heap, uint64_t place, uint64_t size, struct heap_bad *bad) {
     *bad = (struct heap_bad){place, TME_INTEGRITY, HEAP_HOST};
     for (uint64_t at = place / LINE * LINE; at < place + size; at += LINE) {

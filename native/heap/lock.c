@@ -10,6 +10,8 @@
 #define YIELDS 1024    /* and then: who has it may be of a lower priority, and only run while this one sleeps */
 #define NAP_NS 20000
 
+#define GROUP_BYTES (GROUP_PAGES * (uint64_t)TMEBOX_PAGE_SIZE)
+
 static bool take(struct heap_lock *lock, bool impatient) {
     return (impatient || atomic_load_explicit(&lock->impatient, memory_order_relaxed) == 0) &&
            atomic_load_explicit(&lock->held, memory_order_relaxed) == 0 &&
@@ -36,4 +38,17 @@ void tmebox_heap_wait(struct heap_lock *lock) {
         atomic_fetch_sub_explicit(&lock->impatient, 1, memory_order_relaxed);
     }
     errno = error;
+}
+
+/* In ascending order. */
+void tmebox_heap_lock_groups(struct heap *heap, uint64_t place, uint64_t size) {
+    for (uint64_t group = place / GROUP_BYTES; group <= (place + size - 1) / GROUP_BYTES; group++) {
+        tmebox_heap_lock(&heap->groups[group]);
+    }
+}
+
+void tmebox_heap_unlock_groups(struct heap *heap, uint64_t place, uint64_t size) {
+    for (uint64_t group = place / GROUP_BYTES; group <= (place + size - 1) / GROUP_BYTES; group++) {
+        tmebox_heap_unlock(&heap->groups[group]);
+    }
 }

@@ -63,7 +63,7 @@ void tmebox_block_begin(struct block *self, uint32_t start, uint64_t size) {
     }
 }
 
-bool tmebox_block_is_live(const struct block *self) {
+static bool is_live(const struct block *self) {
     if (self->state == BLOCK_LIVE) {
         return true;
     }
@@ -115,7 +115,7 @@ bool tmebox_block_named(struct heap_object *self, PyObject *object, uint32_t *st
     if (*block == NULL) {
         PyErr_SetString(PyExc_ValueError, "not an array of this heap from its beginning on, or freed");
     } else {
-        tmebox_block_is_live(*block);
+        is_live(*block);
     }
     return false;
 }
@@ -123,7 +123,7 @@ bool tmebox_block_named(struct heap_object *self, PyObject *object, uint32_t *st
 bool tmebox_block_offset(PyObject *object, const struct heap *heap, uint64_t *offset) {
     const struct block *self = (const struct block *)object;
     if (!PyObject_TypeCheck(object, &tmebox_block_type) || heap == NULL || heap_of(self) != heap ||
-        self->state != BLOCK_LIVE || self->handle != 0) { /* what may be moved is held, see tmebox_block_hold */
+        self->state != BLOCK_LIVE || self->handle != 0) { /* what may be moved is held, see block_hold */
         return false;
     }
     *offset = TMEBOX_SHARED_START + (uint64_t)start_of(self) * LINE;
@@ -134,7 +134,7 @@ bool tmebox_block_offset(PyObject *object, const struct heap *heap, uint64_t *of
 /* The part [start, start + size) of the block, whose heap is locked until end_part; NULL with an exception set,
  * unlocked. */
 static unsigned char *begin_part(struct block *self, Py_ssize_t start, Py_ssize_t size, const char *access) {
-    if (!tmebox_block_is_live(self) || !tmebox_heap_open(self->owner)) {
+    if (!is_live(self) || !tmebox_heap_open(self->owner)) {
         return NULL;
     }
     if (start < 0 || size < 0 || (uint64_t)start > self->size || (uint64_t)size > self->size - (uint64_t)start) {
@@ -216,7 +216,7 @@ static PyObject *block_release(PyObject *object, PyObject *unused) {
     (void)unused;
     struct block *self = (struct block *)object;
     struct heap *heap = heap_of(self);
-    if (!tmebox_block_is_live(self) || !tmebox_heap_open(self->owner)) {
+    if (!is_live(self) || !tmebox_heap_open(self->owner)) {
         return NULL;
     }
     uint32_t start = start_of(self);
@@ -241,7 +241,7 @@ static PyObject *block_release(PyObject *object, PyObject *unused) {
 static int block_get_buffer(PyObject *object, Py_buffer *view, int flags) {
     struct block *self = (struct block *)object;
     struct heap *heap = heap_of(self);
-    if (!tmebox_block_is_live(self)) {
+    if (!is_live(self)) {
         return -1;
     }
     if (!can_be_viewed(self)) {
@@ -303,14 +303,14 @@ static void block_dealloc(PyObject *object) {
 static PyObject *block_get_offset(PyObject *object, void *unused) {
     (void)unused;
     struct block *self = (struct block *)object;
-    bool live = tmebox_block_is_live(self);
+    bool live = is_live(self);
     return live ? PyLong_FromUnsignedLongLong(TMEBOX_SHARED_START + (uint64_t)start_of(self) * LINE) : NULL;
 }
 
 static PyObject *block_get_key_id(PyObject *object, void *unused) {
     (void)unused;
     struct block *self = (struct block *)object;
-    if (!tmebox_block_is_live(self) || !tmebox_heap_open(self->owner)) {
+    if (!is_live(self) || !tmebox_heap_open(self->owner)) {
         return NULL;
     }
     uint16_t owner = tmebox_heap_block_owner(heap_of(self), start_of(self));
@@ -322,6 +322,57 @@ static PyObject *block_get_state(PyObject *object, void *unused) {
     (void)unused;
     static const char *const names[] = {"live", "freed", "released"};
     return PyUnicode_FromString(names[((struct block *)object)->state]);
+}
+
+/* What is passed to a call stays where it is until that returns: until what is returned here goes. */
+struct hold {
+    struct heap *heap;
+    struct heap_handle *handle;
+};
+
+static void end_hold(PyObject *capsule) {
+    struct hold *hold = PyCapsule_GetPointer(capsule, NULL);
+    if (tmebox_heap_is_ours(hold->heap)) {
+        tmebox_heap_lock(&hold->heap->lock);
+        tmebox_heap_end_call(hold->heap, hold->handle);
+        tmebox_heap_unlock(&hold->heap->lock);
+    }
+    tmebox_heap_let_go(hold->heap);
+    free(hold);
+}
+
+static PyObject *block_hold(PyObject *object, PyObject *unused) {
+    (void)unused;
+    struct block *self = (struct block *)object;
+    struct heap *heap = heap_of(self);
+    struct hold *hold = malloc(sizeof *hold);
+    if (hold == NULL) {
+        return PyErr_NoMemory();
+    }
+    if (!is_live(self) || !tmebox_heap_open(self->owner)) {
+        free(hold);
+        return NULL;
+    }
+    struct heap_handle *handle = self->handle != 0 ? tmebox_heap_handle(heap, self->handle) : NULL;
+    uint64_t start = handle != NULL ? tmebox_heap_begin_call(heap, handle) : self->start;
+    tmebox_heap_unlock(&heap->lock);
+    uint64_t offset = TMEBOX_SHARED_START + start * LINE;
+    if (handle == NULL) { /* it never moves */
+        free(hold);
+        return Py_BuildValue("KO", (unsigned long long)offset, Py_None);
+    }
+    *hold = (struct hold){heap, handle};
+    tmebox_heap_hold(heap);
+    PyObject *capsule = PyCapsule_New(hold, NULL, end_hold);
+    if (capsule == NULL) {
+        tmebox_heap_lock(&heap->lock);
+        tmebox_heap_end_call(heap, handle);
+        tmebox_heap_unlock(&heap->lock);
+        tmebox_heap_let_go(heap);
+        free(hold);
+        return NULL;
+    }
+    return Py_BuildValue("KN", (unsigned long long)offset, capsule);
 }
 
 static PyObject *block_reduce(PyObject *object, PyObject *protocol) {
@@ -337,7 +388,7 @@ static PyMethodDef block_methods[] = {
      "read(start=0, size=None) -> bytes\n\nA copy of some of its bytes, or of all from `start` on."},
     {"write", (PyCFunction)(void (*)(void))block_write, METH_VARARGS | METH_KEYWORDS,
      "write(data, start=0)\n\nCopy a C-contiguous buffer into it."},
-    {"hold", tmebox_block_hold, METH_NOARGS,
+    {"hold", block_hold, METH_NOARGS,
      "hold() -> (offset, held)\n\nIt stays at that offset as long as `held` is there; None: for good."},
     {"release", block_release, METH_NOARGS,
      "release()\n\nLeave the ending to the sandbox that owns it. Raises ValueError if none does."},

@@ -46,9 +46,6 @@ void tmebox_block_begin(struct block *self, uint32_t start, uint64_t size);
 /* The block that a Block, or a buffer that starts where it does, is of. With the heap locked, which it stays. False
  * with an exception set, unlocked. */
 bool tmebox_block_named(struct heap_object *self, PyObject *object, uint32_t *start, struct block **block);
-/* False with an exception set. */
-bool tmebox_block_is_live(const struct block *self);
-PyObject *tmebox_block_hold(PyObject *block, PyObject *unused); /* heap_moving.c: a method of Block */
 /* Where a Block is in the windows of the heap's sandboxes; false: not of that heap, or no more, or it may be moved. */
 bool tmebox_block_offset(PyObject *object, const struct heap *heap, uint64_t *offset);
 

@@ -1,8 +1,6 @@
 /* What a Heap does with blocks that may be moved, and how many views there are of all heaps. */
 #include "python/heap.h"
 
-#include <stdlib.h>
-
 #define PAGES_AT_A_TIME 64 /* between which sandboxes may allocate */
 
 PyObject *tmebox_heap_compact_method(PyObject *object, PyObject *args) {
@@ -59,57 +57,6 @@ PyObject *tmebox_heap_relocate_method(PyObject *object, PyObject *args) {
         return NULL;
     }
     Py_RETURN_NONE;
-}
-
-/* What is passed to a call stays where it is until that returns: until what is returned here goes. */
-struct hold {
-    struct heap *heap;
-    struct heap_handle *handle;
-};
-
-static void end_hold(PyObject *capsule) {
-    struct hold *hold = PyCapsule_GetPointer(capsule, NULL);
-    if (tmebox_heap_is_ours(hold->heap)) {
-        tmebox_heap_lock(&hold->heap->lock);
-        tmebox_heap_end_call(hold->heap, hold->handle);
-        tmebox_heap_unlock(&hold->heap->lock);
-    }
-    tmebox_heap_let_go(hold->heap);
-    free(hold);
-}
-
-PyObject *tmebox_block_hold(PyObject *object, PyObject *unused) {
-    (void)unused;
-    struct block *self = (struct block *)object;
-    struct heap *heap = self->owner->heap;
-    struct hold *hold = malloc(sizeof *hold);
-    if (hold == NULL) {
-        return PyErr_NoMemory();
-    }
-    if (!tmebox_block_is_live(self) || !tmebox_heap_open(self->owner)) {
-        free(hold);
-        return NULL;
-    }
-    struct heap_handle *handle = self->handle != 0 ? tmebox_heap_handle(heap, self->handle) : NULL;
-    uint64_t start = handle != NULL ? tmebox_heap_begin_call(heap, handle) : self->start;
-    tmebox_heap_unlock(&heap->lock);
-    uint64_t offset = TMEBOX_SHARED_START + start * LINE;
-    if (handle == NULL) { /* it never moves */
-        free(hold);
-        return Py_BuildValue("KO", (unsigned long long)offset, Py_None);
-    }
-    *hold = (struct hold){heap, handle};
-    tmebox_heap_hold(heap);
-    PyObject *capsule = PyCapsule_New(hold, NULL, end_hold);
-    if (capsule == NULL) {
-        tmebox_heap_lock(&heap->lock);
-        tmebox_heap_end_call(heap, handle);
-        tmebox_heap_unlock(&heap->lock);
-        tmebox_heap_let_go(heap);
-        free(hold);
-        return NULL;
-    }
-    return Py_BuildValue("KN", (unsigned long long)offset, capsule);
 }
 
 static PyObject *heap_views(PyObject *module, PyObject *unused) {
