@@ -13,7 +13,7 @@
 
 #define EVENTS 64
 #define SENDFILE_MAX (1 << 20)
-#define LITTLE 16384 /* of a file that is sent */
+#define LITTLE 4096 /* of a file that is sent */
 
 static_assert(sizeof(struct epoll_event) == 12, "as the guest has it");
 
