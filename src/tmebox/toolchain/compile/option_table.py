@@ -116,7 +116,7 @@ TABLE = r"""
 -f(no-)?constexpr-(depth|steps|backtrace-limit)=\d+        pass
 -f(no-)?delayed-template-parsing                           pass
 -f(no-)?elide-constructors                                 pass
--f(no-)?elide-type                                         pass
+-fno-elide-type                                            pass
 -f(no-)?enforce-eh-specs                                   ignore
 -f(no-)?extern-tls-init                                    ignore
 -f(no-)?implicit-templates                                 ignore
