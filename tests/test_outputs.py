@@ -34,6 +34,7 @@ IN_MODULES = {"rename", "renames", "replace", "link", "symlink", "copy", "copy2"
 
 WRITERS = {
     "toolchain/scratch.py:scratch_file": "a new file without a name, for what a tool says",
+    "binding/bind.py:bind": "copies of headers in a scratch directory",
     "abi.py:<module>": "the header that a build of the native core asks for",
     "outputs.py:_write_through": "the function that outputs go through",
     "outputs.py:_replace": "the function that outputs go through",

@@ -50,9 +50,9 @@ LongComplex = np.clongdouble
 
 Offset = int | np.integer[Any] | None
 """A place in the sandbox's window; None is the null pointer."""
-Typed = Pointed | Handle | Block | list[Any]
+Typed = Pointed | Handle | Block
 """What stands for a pointer besides buffers and offsets."""
-ConstPointer = Buffer | In | Out | InOut | Offset | Typed
+ConstPointer = Buffer | In | Out | InOut | Offset | Typed | list[Any]
 """For a pointer to const: what can be read."""
 ConstText = ConstPointer | str
 """The same for a pointer to characters or void, which takes texts."""

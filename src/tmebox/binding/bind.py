@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from tmebox.runtime.box import VARIABLE
 from tmebox.runtime.module import INITIALIZER
 from tmebox.toolchain.build import build
 from tmebox.toolchain.options import CompileOptions, Progress, SourceText
+from tmebox.toolchain.scratch import scratch_directory
 
 SOURCES = frozenset({".c", ".s", ".S"})
 OF_THE_C_LIBRARY = ("malloc", "free", "__errno_location")
@@ -71,12 +71,12 @@ def bind(
     files = sources_in(sources)
     texts = read_headers(header)
     declared = scan(texts)
-    with tempfile.TemporaryDirectory() as copied:
+    with scratch_directory() as copied:
         # A copy: beside a header of the system there are others, which are not the sandbox's.
         for relative, text in texts.items():
-            (Path(copied) / relative).parent.mkdir(parents=True, exist_ok=True)
-            (Path(copied) / relative).write_text(text)
-        directories = [*include_dirs, *dict.fromkeys(path.parent for path in files), Path(copied)]
+            (copied / relative).parent.mkdir(parents=True, exist_ok=True)
+            (copied / relative).write_text(text)
+        directories = [*include_dirs, *dict.fromkeys(path.parent for path in files), copied]
         include = f'#include "{header.name}"'
         options = CompileOptions(
             name=name, optimize=optimize, include_dirs=tuple(directories), defines=tuple(defines),
@@ -90,13 +90,13 @@ def bind(
             except CompileError as error:
                 configs = {match[1] for match in _NO_CONFIG.finditer(str(error))}
                 absent = set(_UNDEFINED.findall(str(error))).intersection(declared.variables)
-                if not absent and (not configs or any((Path(copied) / c).exists() for c in configs)):
+                if not absent and (not configs or any((copied / c).exists() for c in configs)):
                     said = error.diagnostics
                     raise (
                         CompileError(f"{name}: the library does not compile", said) if said else error
                     ) from None
                 for config in configs:
-                    (Path(copied) / config).touch()
+                    (copied / config).touch()
                 declared = replace(
                     declared, variables=tuple(v for v in declared.variables if v not in absent)
                 )
