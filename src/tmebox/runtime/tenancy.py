@@ -310,18 +310,9 @@ class Tenancy:
             raise self._ended(f"the module called exit({request.code}) during a call") from None
 
     def _aborted(self, request: Abort) -> Aborted:
-        failed = request.assertion
-        if request.signal != SIGABRT:
-            return self._ended(f"the program raised signal {request.signal}")
-        if failed is None:
-            words = request.words
-            return self._ended(
-                "the program called abort()" if words is None else f"the program aborted: {words}"
-            )
-        return self._ended(
-            f"assertion failed: {failed.expression}",
-            Frame(0, failed.function, failed.file, failed.line),
-        )
+        failed = request.assertion if request.signal == SIGABRT else None
+        where = () if failed is None else (Frame(0, failed.function, failed.file, failed.line),)
+        return self._ended(str(request), *where)
 
     def _ended(self, message: str, *where: Frame) -> Aborted:
         """The sandboxed code ended itself: like after a trap, it cannot be called again."""

@@ -43,12 +43,12 @@ HIDDEN long __tmebox_raise(int signal);
 HIDDEN long __tmebox_sigsuspend(const unsigned long *mask, size_t set_size);
 HIDDEN long __tmebox_sigtimedwait(const unsigned long *set, siginfo_t *info, const struct timespec *limit,
                                   size_t set_size);
-HIDDEN long __tmebox_sigaltstack(const stack_t *new, stack_t *old);
+HIDDEN long __tmebox_sigaltstack(const stack_t *wanted, stack_t *old);
 extern HIDDEN unsigned long __tmebox_interruptions;
 
 /* timers.c */
 HIDDEN long __tmebox_getitimer(int which, struct itimerval *result);
-HIDDEN long __tmebox_setitimer(int which, const struct itimerval *new, struct itimerval *old);
+HIDDEN long __tmebox_setitimer(int which, const struct itimerval *wanted, struct itimerval *old);
 HIDDEN long __tmebox_alarm(unsigned seconds);
 HIDDEN void __tmebox_look_at_timers(void);
 
