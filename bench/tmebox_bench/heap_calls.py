@@ -109,7 +109,7 @@ def crossover() -> tuple[tuple[int, float, float], ...]:
         tmebox.Sandbox(module, heap=heap) as one,
         tmebox.Sandbox(module, heap=heap) as other,
     ):
-        for size in (PAGE << power for power in range(14)):
+        for size in (PAGE << power for power in range(14) if PAGE << power <= LARGE // 2):
             times = max(2, min(2000, (32 << 20) // size))
             array = _touched(heap, one, other, size)
 

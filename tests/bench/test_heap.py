@@ -45,7 +45,8 @@ def test_every_part_is_measured(few: None, monkeypatch: pytest.MonkeyPatch) -> N
     results = heap.bench_heap()
     table = heap.heap_table(results)
     assert len(table.rows) == len(results.rows) > 30
-    assert {row.what for row in published().rows} == {row.what for row in results.rows}
+    known = {row.what.replace("10,000", "60") for row in published().rows}
+    assert known == {row.what for row in results.rows}
     assert json.loads(heap.to_json(results))["rows"][0]["unit"] == "ns"
 
 
