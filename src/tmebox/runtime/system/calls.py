@@ -55,7 +55,7 @@ class Assertion:
 
 
 class Abort(Exception):
-    """The program ended itself by a signal: SIGABRT for abort() and failed assertions. words: what it said."""
+    """The program ended itself by a signal: SIGABRT for abort() and failed assertions. words: its reason."""
 
     def __init__(self, signal: int, assertion: Assertion | None = None, words: str | None = None) -> None:
         self.signal = signal
