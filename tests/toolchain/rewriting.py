@@ -119,3 +119,16 @@ def verified(instrumented: str, folder: Path, isolation: str = "code+data", base
         isolation=isolation,
         base=base,
     )
+
+
+def write_golden(name: str) -> None:
+    """What the rewriter makes now of NAME.in.s, for each base that has it."""
+    for base, folder in GOLDEN.items():
+        source = folder / f"{name}.in.s"
+        if source.exists():
+            (folder / f"{name}.out.s").write_text(rewrite(source.read_text(), file=source.name, base=base))
+
+
+if __name__ == "__main__":
+    for given in sys.argv[1:]:
+        write_golden(given)
