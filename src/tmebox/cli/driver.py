@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from tmebox.cli.output import EXIT_FAILED, complain, printable, stdout
-from tmebox.driver import registers, trial
+from tmebox.driver import build, registers, suite, trial
 from tmebox.driver.kernels import METAPACKAGES
 from tmebox.memory.backends import tmemk
 
@@ -102,6 +102,7 @@ def _run(series: tuple[str, ...], effort: trial.Effort, mutants: bool, logs: Pat
         good &= _show_control(control)
         if mutants:
             good &= _show_mutants(bench.mutated(lambda _: None), logs)
+    good &= _show_suite(suite.run(build.sources().parent, watch), logs)
     out.print(
         f"\n{'[bold green]All of it holds' if good else '[bold red]Not all of it holds'}[/], in "
         f"{time.monotonic() - start:.0f} s. Only the hardware could show:"
@@ -123,6 +124,18 @@ def _show(outcome: trial.Outcome, logs: Path | None) -> bool:
         out.print(f"    [yellow]not run:[/] {printable(name)}")
     _keep(outcome, logs)
     return not outcome.failed
+
+
+def _show_suite(found: suite.Suite, logs: Path | None) -> bool:
+    what = "the shared heap's own tests and attacks, in Python on the driver"
+    if found.missing:
+        stdout().print(f"[yellow]–[/] not run: {what}: {printable(found.missing)}")
+        return True
+    mark = "[green]✓[/]" if found.good else "[red]✗[/]"
+    stdout().print(f"{mark} {what}: {found.passed} hold")
+    if not found.good:
+        _keep(trial.Outcome("shared heap", log=found.log), logs)
+    return found.good
 
 
 def _show_control(outcome: trial.Outcome) -> bool:
