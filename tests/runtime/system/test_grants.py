@@ -177,7 +177,8 @@ CHANGES: dict[str, list[Callable[[Guest, str], int]]] = {
 
 UNCHANGING = frozenset(
     {
-        "accept", "accept4", "access", "assertion_failed", "bind", "chdir", "clock_getres", "cpu_features",
+        "abort_message", "accept", "accept4", "access", "assertion_failed", "bind", "chdir", "clock_getres",
+        "cpu_features",
         "clock_gettime", "clock_nanosleep", "close", "connect", "dup", "dup2", "dup3",
         "epoll_create", "epoll_create1", "epoll_ctl", "epoll_pwait", "epoll_wait", "eventfd",
         "eventfd2", "exit", "exit_group", "faccessat", "faccessat2", "fadvise64", "fchdir",

@@ -153,8 +153,8 @@ ROWS: tuple[tuple[int, str, Handler, int], ...] = (
     (439, "faccessat2", path_calls.faccessat, 3),
     (abi.SYS_MEMORY_EXHAUSTED, "memory_exhausted", process.memory_exhausted, 1),
     (abi.SYS_ASSERTION_FAILED, "assertion_failed", process.assertion_failed, 4),
-    (abi.SYS_ABORT_MESSAGE, "abort_message", process.abort_message, 1),
     (abi.SYS_CPU_FEATURES, "cpu_features", cpu.cpu_features, 1),
+    (abi.SYS_ABORT_MESSAGE, "abort_message", process.abort_message, 1),
 )
 """Number on x86-64, name, what answers it, and how many of the six arguments that takes."""
 
