@@ -122,7 +122,7 @@ def verified(instrumented: str, folder: Path, isolation: str = "code+data", base
 
 
 def write_golden(name: str, source: Path | None = None) -> None:
-    """NAME.in.s from C, if a source is given; and what the rewriter makes of it, for each base that has it."""
+    """NAME.in.s from C, if a source is given; and what the rewriter makes of it, for each base with one."""
     if source is not None:
         (GOLDEN["gs"] / f"{name}.in.s").write_text(compile_to_assembly(source, "-O2"))
     inputs = {base: folder / f"{name}.in.s" for base, folder in GOLDEN.items()}
