@@ -1,7 +1,8 @@
 # make demo    set everything up in .venv and show what tmebox does
 # make test    set everything up and run the tests, on all cores; FAST=1: in about a minute
 # make soak    a million sandboxes, 100,000 traps, 10,000 timeouts: minutes
-# make machines the kernel driver in virtual machines, on each kernel that it is for: about 15 minutes
+# make machines the kernel driver in virtual machines, at length: a minute of random calls, mutants
+# make cxx     packages in C++ with their own tests, and libc++'s: half an hour
 # make campaign  look for ways out of a sandbox for as long as given: SECONDS=… or HOURS=…, and if wanted
 #              PARTS=…, SEED=…, JOBS=…, STATE=file to go on from, REPORT=file
 # make check   format, lint, types and tests
@@ -20,7 +21,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
 TRIES := 3
 PARALLEL := -n auto --dist loadfile
-FAST_ONLY := $(if $(FAST),-m 'not soak and not packaging and not machines and not network and not slow')
+FAST_ONLY := $(if $(FAST),-m 'not soak and not packaging and not machines and not cxx and not network and not slow')
 
 NATIVE := setup.py $(filter-out native/abi.h,$(wildcard native/*.[chS] native/*/*.[chS])) src/tmebox/abi.py
 
@@ -36,7 +37,7 @@ endef
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test soak machines campaign check format wheels python docs clean
+.PHONY: help demo test soak machines cxx campaign check format wheels python docs clean
 
 help:
 	@sed -n 's/^# \{0,1\}//p; /^$$/q' Makefile
@@ -51,7 +52,10 @@ soak: $(VENV)/.built
 	@$(BIN)/python -m pytest -m soak tests/soak -s $(PYTEST_OPTIONS)
 
 machines: $(VENV)/.built
-	@$(BIN)/python -m pytest -m machines tests/driver -s $(PYTEST_OPTIONS)
+	@$(BIN)/python -m pytest -m "machines or not machines" tests/driver/test_virtual_machines.py -s $(PYTEST_OPTIONS)
+
+cxx: $(VENV)/.built
+	@$(BIN)/python -m pytest -m cxx tests/cxx -s $(PYTEST_OPTIONS)
 
 campaign: $(VENV)/.built
 	@$(BIN)/python -m tests.campaign.run $(foreach option,SECONDS HOURS PARTS SEED JOBS STATE REPORT,\

@@ -73,6 +73,7 @@ static void tables_destroy(struct tmebox_key *key)
 {
 	kvfree(key->readable);
 	kvfree(key->writable);
+	kvfree(key->shared);
 	kvfree(key->used);
 	kfree(key);
 }
@@ -86,8 +87,9 @@ static struct tmebox_key *tables_create(u64 pages)
 		return NULL;
 	key->readable = kvcalloc(words, sizeof(long), TABLE_FLAGS);
 	key->writable = kvcalloc(words, sizeof(long), TABLE_FLAGS);
+	key->shared = kvcalloc(words, sizeof(long), TABLE_FLAGS);
 	key->used = kvcalloc(words, sizeof(long), TABLE_FLAGS);
-	if (key->readable && key->writable && key->used)
+	if (key->readable && key->writable && key->shared && key->used)
 		return key;
 	tables_destroy(key);
 	return NULL;
@@ -167,8 +169,11 @@ static void key_end(struct tmebox_file *file, struct tmebox_key *key)
 	xa_erase(&file->keys, key->id);
 	tmebox_view_unmap(file, key->id, 0, file->page_count);
 	tmebox_view_unmap_alias(file, key->id, 0, file->page_count);
-	/* The host's view may have entries with this KeyID, too. */
+	/* The host's view may have entries with this KeyID, and so may those of other keys. */
 	tmebox_view_unmap(file, 0, 0, file->page_count);
+	for (number = 0; number < file->page_count; number++)
+		if (file->owners[number] == key->id)
+			tmebox_heap_end_shared(file, number, 1);
 	tmebox_heap_flush_pages(file, key->id, 0, file->page_count, key->used);
 	for (number = 0; number < file->page_count; number++) {
 		if (file->owners[number] != key->id)

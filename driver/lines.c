@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* What is done to cache lines of the heap's pages: flush under a KeyID, rewrite under key 0. */
 #include <linux/string.h>
+#include <linux/uaccess.h>
 #include <linux/vmalloc.h>
 #include <asm/cacheflush.h>
 #include <asm/smp.h>
@@ -64,9 +65,12 @@ int tmebox_lines_move(struct page **pages, unsigned int count, unsigned int from
 	if (!old || !new)
 		goto unmap;
 	for (offset = 0; offset < size; offset += LINE_SIZE) {
-		memcpy(line, old + offset, LINE_SIZE);
+		/* What does not verify stays, and does not verify under the new key either. */
+		bool lost = copy_mc_to_kernel(line, old + offset, LINE_SIZE);
+
 		clflush_cache_range(old + offset, LINE_SIZE);
-		write_line(new + offset, line);
+		if (!lost)
+			write_line(new + offset, line);
 	}
 	mb(); /* direct stores are ordered weakly */
 	clflush_cache_range(new, size);

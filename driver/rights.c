@@ -34,6 +34,28 @@ static int make_pages(struct tmebox_file *file, u64 first, u64 end)
 	return 0;
 }
 
+/*
+ * Under the file's lock. Entries that carry the KeyID of these pages' owner
+ * go, before the owner does: whoever had them must be granted them again.
+ */
+void tmebox_heap_end_shared(struct tmebox_file *file, u64 first, u64 count)
+{
+	const u64 end = first + count;
+	struct tmebox_key *key;
+	unsigned long id;
+	u64 number;
+
+	xa_for_each(&file->keys, id, key) {
+		for (number = find_next_bit(key->shared, end, first); number < end;
+		     number = find_next_bit(key->shared, end, number + 1)) {
+			__clear_bit(number, key->shared);
+			__clear_bit(number, key->readable);
+			__clear_bit(number, key->writable);
+			tmebox_view_unmap(file, id, number, 1);
+		}
+	}
+}
+
 int tmebox_heap_grant(struct tmebox_file *file, const struct tmebox_range *range)
 {
 	const u64 first = range->first, count = range->count;
@@ -57,10 +79,15 @@ int tmebox_heap_grant(struct tmebox_file *file, const struct tmebox_range *range
 			bitmap_set(key->writable, first, count);
 		else
 			bitmap_clear(key->writable, first, count);
+		if (range->rights & TMEBOX_AS_OWNER)
+			bitmap_set(key->shared, first, count);
+		else
+			bitmap_clear(key->shared, first, count);
 		/* Entries made for the old rights go. */
 		tmebox_view_unmap(file, key->id, first, count);
 	}
 	if (range->rights & TMEBOX_OWNER) {
+		tmebox_heap_end_shared(file, first, count);
 		for (number = first; number < first + count; number++)
 			file->owners[number] = range->key;
 		tmebox_view_unmap(file, 0, first, count);
@@ -154,6 +181,7 @@ int tmebox_heap_move(struct tmebox_file *file, const struct tmebox_range *range)
 	if (!error) {
 		/* Who looks through the host's view now waits for the lock. */
 		tmebox_view_unmap(file, 0, first, range->count);
+		tmebox_heap_end_shared(file, first, range->count);
 		error = move_pages(file, key, range->key, first, end);
 	}
 	mutex_unlock(&file->lock);
@@ -165,6 +193,7 @@ static void end_rights(struct tmebox_file *file, struct tmebox_key *key, u64 fir
 {
 	bitmap_clear(key->readable, first, count);
 	bitmap_clear(key->writable, first, count);
+	bitmap_clear(key->shared, first, count);
 	tmebox_view_unmap(file, key->id, first, count);
 	tmebox_view_unmap_alias(file, key->id, first, count);
 	tmebox_heap_flush_pages(file, key->id, first, first + count, key->used);

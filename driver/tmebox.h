@@ -46,12 +46,14 @@ int tmebox_platform_find(void);
 
 /*
  * A key of one file. The bitmaps have a bit for each page of the heap.
+ * @shared: entries carry the KeyID of the page's present owner.
  * @used: an entry with this KeyID was made, so lines may be cached under it.
  */
 struct tmebox_key {
 	unsigned int id;
 	unsigned long *readable;
 	unsigned long *writable;
+	unsigned long *shared;
 	unsigned long *used;
 };
 
@@ -82,6 +84,7 @@ void tmebox_heap_flush_pages(struct tmebox_file *file, unsigned int id, u64 firs
 int tmebox_heap_key_alloc(struct tmebox_file *file);
 int tmebox_heap_key_free(struct tmebox_file *file, unsigned int id);
 int tmebox_heap_grant(struct tmebox_file *file, const struct tmebox_range *range);
+void tmebox_heap_end_shared(struct tmebox_file *file, u64 first, u64 count);
 int tmebox_heap_revoke(struct tmebox_file *file, const struct tmebox_range *range);
 int tmebox_heap_flush(struct tmebox_file *file, const struct tmebox_range *range);
 int tmebox_heap_move(struct tmebox_file *file, const struct tmebox_range *range);

@@ -211,9 +211,13 @@ static inline bool tmebox_range_fits(__u64 pages, __u64 first, __u64 count)
 
 static inline bool tmebox_grant_makes_sense(unsigned int key, unsigned int rights)
 {
-	if (!rights || rights & ~(TMEBOX_READ | TMEBOX_WRITE | TMEBOX_OWNER))
+	const unsigned int for_a_view = TMEBOX_WRITE | TMEBOX_AS_OWNER;
+
+	if (!rights || rights & ~(TMEBOX_READ | TMEBOX_OWNER | for_a_view))
 		return false;
-	if ((rights & TMEBOX_WRITE) && !(rights & TMEBOX_READ))
+	if ((rights & for_a_view) && !(rights & TMEBOX_READ))
+		return false;
+	if ((rights & TMEBOX_AS_OWNER) && (rights & TMEBOX_OWNER))
 		return false;
 	return key || rights == TMEBOX_OWNER;
 }

@@ -68,6 +68,12 @@ struct tmebox_key_number {
  * uses. Alone it changes nothing else, and then key 0 may be given, too.
  */
 #define TMEBOX_OWNER		(1U << 2)
+/*
+ * Only with TMEBOX_READ, not with TMEBOX_OWNER: the entries carry the KeyID
+ * of the page's present owner, as those of the host's view do, instead of
+ * this key's. So keys share pages. Such grants end when the owner changes.
+ */
+#define TMEBOX_AS_OWNER		(1U << 3)
 
 struct tmebox_range {
 	__u32 key;

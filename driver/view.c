@@ -42,6 +42,8 @@ static bool permitted(struct tmebox_file *file, const struct tmebox_place *place
 		return false;
 	if (place->alias)
 		return true;
+	if (test_bit(place->page, key->shared))
+		*id = file->owners[place->page];
 	*writable = test_bit(place->page, key->writable);
 	return test_bit(place->page, key->readable);
 }

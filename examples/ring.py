@@ -2,7 +2,7 @@
 changes hands.
 
 Small messages are faster copied: handing memory over takes microseconds, whatever its size up to some pages.
-From about 1 MiB on handing over wins.
+docs/shared-heap.md says from which size handing over wins.
 """
 
 import os

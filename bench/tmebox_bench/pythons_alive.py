@@ -59,7 +59,7 @@ def keep_alive(contender: Contender, count: int) -> Alive:
         except Exception as error:  # what others' sandboxes raise is not known
             ended = f"{type(error).__name__}: {error}"[:200]
         grown = _memory_bytes() - before
-    return Alive(made, grown / max(made, 1), took / max(made, 1), ended)
+    return Alive(made, max(grown, 0) / max(made, 1), took / max(made, 1), ended)
 
 
 def _own_bytes() -> int:

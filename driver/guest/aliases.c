@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Apache-2.0 */
 /* Every KeyID reaches the same memory, and entries are exactly what they should be. */
+#include <signal.h>
+
 #include "guest.h"
 
 #define PAGES 64
@@ -171,7 +173,58 @@ static void moved_pages_keep_their_bytes(void)
 	CHECK_EQUAL(host[2 * PAGE / 8 + 1], (2 * PAGE / 8 + 1) * 0x9e3779b97f4a7c15ULL);
 }
 
+/* Memory that keys share has its owner's KeyID in all of their views, until it has another owner. */
+static void shared_grants_carry_the_owners_key(void)
+{
+	int fd = device_with(4);
+	unsigned int shift = info_of(fd).key_shift;
+	uint32_t a = new_key(fd), b = new_key(fd), owner = new_key(fd);
+	volatile uint64_t *at_a = view(fd, a, 0, 4, PROT_READ | PROT_WRITE);
+	volatile uint64_t *at_b = view(fd, b, 0, 4, PROT_READ | PROT_WRITE), *plain = alias(fd, 0, 0, 4);
+	const unsigned int shared = TMEBOX_READ | TMEBOX_AS_OWNER;
+	uint64_t frame;
+
+	plain[0] = 7;
+	frame = entry_of(plain) & ENTRY_ADDRESS;
+	for (int way = 0; way < 5; way++) {
+		if (way == 4)
+			CHECK(!grant(fd, owner, 0, 1, TMEBOX_OWNER));
+		CHECK(!grant(fd, a, 0, 2, shared | TMEBOX_WRITE) && !grant(fd, b, 0, 1, shared));
+		CHECK_EQUAL(write_at(at_a, 7), 0);
+		CHECK_EQUAL(read_at(at_b), 0);
+		check_entry(at_a, frame, way == 0 ? 0 : way == 4 ? owner : a, shift, true);
+		check_entry(at_b, frame, way == 0 ? 0 : way == 4 ? owner : a, shift, false);
+		CHECK(write_at(at_b, 8));
+		/* Whatever changes the owner ends the grants, and no others. */
+		if (way == 0)
+			CHECK(!grant(fd, a, 0, 1, TMEBOX_OWNER));
+		else if (way == 1)
+			CHECK(!move(fd, b, 0, 1) && !move(fd, a, 0, 1));
+		else if (way == 2)
+			CHECK(!discard(fd, 0, 1) && !grant(fd, a, 0, 1, TMEBOX_OWNER));
+		else if (way == 3)
+			CHECK(!grant(fd, b, 0, 1, RW) && !grant(fd, a, 0, 1, RW));
+		else
+			CHECK(!key_free(fd, owner));
+		if (way == 2) {		/* it is another page of memory now */
+			plain[0] = 7;
+			frame = entry_of(plain) & ENTRY_ADDRESS;
+		}
+		if (way == 3) {
+			CHECK_EQUAL(write_at(at_b, 7), 0);
+			check_entry(at_b, frame, b, shift, true);
+			continue;
+		}
+		CHECK_EQUAL(entry_of(at_a), 0);
+		CHECK_EQUAL(entry_of(at_b), 0);
+		CHECK_EQUAL(read_at(at_a), SIGBUS);
+		CHECK_EQUAL(read_at(at_b), SIGBUS);
+		CHECK_EQUAL(read_at(at_a + PAGE / 8), 0);
+	}
+}
+
 static const struct test tests[] = {
+	{ "shared grants carry the owner's key", shared_grants_carry_the_owners_key, 0 },
 	{ "moved pages keep their bytes", moved_pages_keep_their_bytes, 0 },
 	{ "every alias reads what every other wrote", every_alias_reads_what_every_other_wrote, 120 },
 	{ "entries carry the key of their view", entries_carry_the_key_of_their_view, 120 },

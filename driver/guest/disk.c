@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Apache-2.0 */
-/* The program on the machine's disk, instead of tests: `/program PATH` with the driver loaded. */
+/*
+ * A program in Python instead of tests, with the driver loaded: /extra/program
+ * of the first file system, which the disk's file system gets to see.
+ */
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -7,7 +10,7 @@
 
 #include "guest.h"
 
-static const char *const moved[] = { "/dev", "/proc", "/sys" };
+static const char *const moved[] = { "/dev", "/proc", "/sys", "/extra" };
 
 /* The disk's driver finds it a moment after it was loaded. */
 static bool mount_disk(void)
@@ -44,8 +47,8 @@ void run_from_disk(void)
 			_exit(126);
 		setenv("HOME", "/tmp", 1);
 		setenv("PATH", "/usr/bin:/bin", 1);
-		execl("/program", "/program", NULL);
-		report("# /program: %s", strerror(errno));
+		execl("/extra/program", "/extra/program", NULL);
+		report("# /extra/program: %s", strerror(errno));
 		_exit(127);
 	}
 	while (waitpid(child, &status, 0) != child)

@@ -82,7 +82,12 @@ static void rights_that_make_no_sense(void)
 	CHECK_ERROR(revoke_range(fd, key, 0, 1, 0), EINVAL);
 	CHECK_ERROR(revoke_range(fd, key, 0, 1, TMEBOX_OWNER), EINVAL);
 	CHECK_ERROR(revoke_range(fd, key, 0, 1, RW | TMEBOX_OWNER), EINVAL);
-	for (int bit = 3; bit < 32; bit++) {
+	CHECK_ERROR(grant(fd, key, 0, 1, TMEBOX_AS_OWNER), EINVAL);
+	CHECK_ERROR(grant(fd, key, 0, 1, TMEBOX_WRITE | TMEBOX_AS_OWNER), EINVAL);
+	CHECK_ERROR(grant(fd, key, 0, 1, RW | TMEBOX_OWNER | TMEBOX_AS_OWNER), EINVAL);
+	CHECK_ERROR(grant(fd, 0, 0, 1, TMEBOX_READ | TMEBOX_AS_OWNER), EINVAL);
+	CHECK_ERROR(revoke_range(fd, key, 0, 1, RW | TMEBOX_AS_OWNER), EINVAL);
+	for (int bit = 4; bit < 32; bit++) {
 		CHECK_ERROR(grant(fd, key, 0, 1, TMEBOX_READ | 1U << bit), EINVAL);
 		CHECK_ERROR(revoke_range(fd, key, 0, 1, TMEBOX_READ | 1U << bit), EINVAL);
 	}

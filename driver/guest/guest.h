@@ -6,7 +6,7 @@
  *   check.c      checks, touches that may fault, questions to the machine's monitor
  *   device.c     the driver's calls, as the tests make them
  *   disk.c       a program from the machine's disk instead of tests
- *   groups: aliases.c  grants.c  mappings.c  processes.c  edges.c  lives.c  races.c  noise.c  checks.c
+ *   groups: aliases.c  grants.c  mappings.c  processes.c  edges.c  lives.c  races.c  noise.c  hardware.c  checks.c
  */
 #ifndef GUEST_H
 #define GUEST_H
@@ -39,7 +39,7 @@ struct group {
 };
 
 extern const struct group alias_group, grant_group, mapping_group, process_group, edge_group,
-	life_group, race_group, noise_group, cycle_group, machine_check_group;
+	life_group, race_group, noise_group, cycle_group, hardware_group, machine_check_group;
 
 /* check.c. A failed check ends the test's process. */
 void fail(const char *file, int line, const char *format, ...) __attribute__((noreturn, format(printf, 3, 4)));
@@ -73,6 +73,7 @@ uint64_t entry_of(const volatile void *address);
 void report(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void ask(bool sleeping, char *answer, size_t size, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
+extern const char *instead_of_command_line;
 unsigned long number_for(const char *what, unsigned long otherwise);
 bool kernel_complained(void);
 void stay_on_cpu(int cpu);

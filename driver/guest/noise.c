@@ -54,7 +54,7 @@ static void call(int fd)
 		TMEBOX_IOC_DISCARD };
 	struct tmebox_range range = {
 		.key = next() % 4 ? next() % 6 : number(),
-		.rights = next() % 4 ? next() % 8 : next() % 2 ? 0 : number(),
+		.rights = next() % 4 ? next() % 16 : next() % 2 ? 0 : number(),
 		.first = number(),
 		.count = number(),
 	};

@@ -103,6 +103,7 @@ struct activation {
     bool holds_gil;
     bool fatal;   /* the instance may not be used again */
     bool polling; /* interrupted, not in a host call; `trap` says where */
+    PyObject *pending; /* an exception that a callback left to the end of the call, or NULL */
     bool wants_form; /* polling because the instruction there has no form to be executed on the side by */
     struct trap trap;
 };

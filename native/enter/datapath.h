@@ -1,9 +1,23 @@
-/* System calls that the core answers by itself: moving bytes between a sandbox's memory and descriptors that Python
- * has opened for it. What may be opened, and what has to be waited for, is Python's business. */
+/* System calls that the core answers by itself: moving bytes between a sandbox's memory and descriptors, and what
+ * servers do for each request: accepting, and opening files to read beneath what Python granted. All else that is
+ * opened or waited for is Python's business. */
 #ifndef TMEBOX_DATAPATH_H
 #define TMEBOX_DATAPATH_H
 
 #include "enter/instance.h"
+
+#include <sys/stat.h>
+
+#define GUEST_PATH 256 /* bytes of a path that is known; longer ones are Python's */
+
+/* A file that stays open for who opens its path again. */
+struct known_file {
+    int host; /* -1: nothing is here */
+    uint32_t users; /* rows that refer to it */
+    uint32_t mount;
+    struct stat status; /* when it was opened */
+    char path[GUEST_PATH]; /* as the guest named it */
+};
 
 /* The same numbers are in runtime/system/datapath.py. */
 #define GUEST_READS 1
@@ -13,26 +27,56 @@
 #define GUEST_EPOLL 16
 #define GUEST_APPENDS 32
 #define GUEST_WAITS 64 /* the guest wants to wait: what cannot be done now is for Python, which waits in slices */
+#define GUEST_LISTENS 128    /* a listening socket */
+#define GUEST_CONNECTION 256 /* a TCP connection that was accepted */
+#define GUEST_NEW 512        /* the core opened it: it has no description in Python yet */
+#define GUEST_CLOEXEC 1024   /* of what is new: the guest asked for it */
 
 #define GUEST_DESCRIPTORS 1024 /* at most */
 
 /* What one of a guest's descriptors is on the host. */
 struct guest_descriptor {
-    PyObject *owner; /* keeps `host` open; NULL: for Python to answer */
-    int host;
-    uint32_t flags;
+    PyObject *owner; /* keeps `host` open; NULL where `file` does, and for new connections */
+    struct known_file *file;
+    int host;      /* -1: for Python to answer */
+    uint32_t flags; /* 0: nothing has this number */
+    uint32_t mount; /* of a file: the device number that the guest sees */
+    uint32_t status; /* of a new file: open()'s flags */
     uint64_t limit; /* the size that a file may grow to */
     uint64_t begun; /* of a write that waits: bytes that are written. Until it is done, writes are Python's */
+    int64_t position; /* of a new file: where the guest reads next */
+};
+#define GUEST_HIDDEN (1u << 31) /* the number is in use, and Python answers */
+
+/* A granted directory beneath which the core may open files to read. `path` ends without a slash. */
+struct guest_grant {
+    char *path;
+    uint32_t length;
+    uint32_t mount;
+    int host;
+    bool plain; /* nothing in it has rights or names of its own */
 };
 
-/* A Python object. It only changes with the GIL held, by the thread that runs the sandbox, or while nobody does. */
+struct known_files;
+
+/* A Python object. It only changes by the thread that runs the sandbox, or while nobody does. */
 struct guest_descriptors {
     PyObject_HEAD
     struct guest_descriptor *rows;
     uint32_t count;
+    uint32_t limit; /* numbers that the guest may use */
+    uint32_t news;  /* rows that are GUEST_NEW */
+    int64_t process_limit; /* of tmebox_open_descriptors, as far as the core adds to them */
     bool host_clock; /* the guest's clocks are the host's */
     uint64_t answered; /* epoll_wait calls that found something */
+    struct guest_grant *grants; /* the longest path first */
+    uint32_t grant_count;
+    struct known_files *files; /* NULL until a file is opened */
+    const struct guest_descriptor *fresh; /* opened by the last call of all: its status is known */
 };
+
+/* Files and connections that guests of this process have open, of those that count. */
+extern _Atomic int64_t tmebox_open_descriptors;
 
 extern PyTypeObject tmebox_guest_descriptors_type;
 
@@ -40,5 +84,45 @@ extern PyTypeObject tmebox_guest_descriptors_type;
  * untrusted, and so is where they are. */
 bool tmebox_answer_system_call(const struct instance *instance, struct guest_descriptors *descriptors,
                                uint64_t number, uint64_t arguments_at, int64_t *result);
+
+/* One call, and what the files of the data path share. Each function answers true with `*result`, or false for
+ * Python to be asked. */
+struct guest_call {
+    const struct instance *instance;
+    struct guest_descriptors *all;
+    int64_t arguments[6];
+};
+
+/* Copies between the host and a sandbox's private part or arena; false where the sandbox could not itself. */
+bool tmebox_guest_copy_in(const struct instance *instance, void *to, uint64_t offset, uint64_t size);
+bool tmebox_guest_copy_out(const struct instance *instance, uint64_t offset, const void *from, uint64_t size);
+bool tmebox_guest_in_window(uint64_t offset, uint64_t size);
+bool tmebox_guest_is_writable(const struct instance *instance, uint64_t offset, uint64_t size);
+
+/* The row of a number, if it has all of these flags. */
+struct guest_descriptor *tmebox_guest_find(const struct guest_call *call, int64_t number, uint32_t flags);
+
+/* The lowest number that is free, with a row; NULL if there is none, or no room among the process's descriptors. */
+struct guest_descriptor *tmebox_guest_new_row(struct guest_descriptors *all, int64_t *number);
+
+/* Ends what a row is, closing what only the core has. The caller drops `owner`. */
+void tmebox_guest_release(struct guest_descriptors *all, struct guest_descriptor *row);
+
+#define SOON_MS 2 /* what is waited for without Python: this thread may have the GIL */
+
+/* moving.c: the calls that read and write. */
+bool tmebox_guest_move(const struct guest_call *call, uint64_t number, int64_t *result);
+
+/* accepting.c */
+bool tmebox_guest_accept(const struct guest_call *call, bool with_flags, int64_t *result);
+bool tmebox_guest_epoll_control(const struct guest_call *call, int64_t *result);
+bool tmebox_guest_set_option(const struct guest_call *call, int64_t *result);
+bool tmebox_guest_unread(const struct guest_call *call, int64_t *result);
+
+/* opening.c */
+bool tmebox_guest_open(const struct guest_call *call, bool at, int64_t *result);
+bool tmebox_guest_file_status(const struct guest_call *call, int64_t *result);
+bool tmebox_guest_close(const struct guest_call *call, int64_t *result);
+void tmebox_guest_forget_files(struct guest_descriptors *all);
 
 #endif

@@ -33,6 +33,10 @@ int tmebox_run(struct instance *instance, struct activation *activation, const u
 int tmebox_run_repeatedly(struct instance *instance, struct activation *activation, uint64_t timeout_ns,
                           uint64_t times);
 
+/* The same, but entered again after accesses that memory found to have a wrong key, which are counted: for measuring. */
+int tmebox_run_into_foreign_lines(struct instance *instance, struct activation *activation, uint64_t timeout_ns,
+                                  uint64_t times, uint64_t *detected);
+
 /* Leaving sandbox code for the host and going back, around whatever runs in between (a host function,
  * Python's signal handlers). `resume` is called with the GIL held and drops it; -1: the activation must be
  * left, with its outcome decided. */
@@ -52,8 +56,6 @@ int64_t tmebox_shared_heap_call(struct activation *activation);
 /* From a signal handler that interrupted sandboxed code of the calling thread, whose `trap` says where: leave it as if
  * by a host call, and go on there afterwards. */
 void tmebox_redirect_to_poll(struct activation *activation, void *context);
-/* Makes the form of the instruction there known, with the GIL held. 0, or -1 with an exception set. */
-extern int (*tmebox_make_side_form)(uint64_t instruction_address);
 
 /* -- heapfault.c ---------------------------------------------------------------------------------------- */
 enum heap_outcome_kind {
@@ -76,6 +78,11 @@ struct heap_outcome {
  * Async-signal-safe. */
 bool tmebox_touched_heap(const struct activation *activation, uint64_t address, int access, void *context,
                          struct heap_outcome *outcome);
+
+/* -- machinecheck.c ------------------------------------------------------------------------------------- */
+/* A trap that came without an address is about a line of the shared heap, if it is. With the GIL held, after the sandbox
+ * was left. False: an exception is set, by a signal handler of Python's. */
+bool tmebox_explain_machine_check(const struct instance *instance, struct trap *trap);
 
 /* -- trap.c --------------------------------------------------------------------------------------------- */
 /* Says what our signal handlers do. Before any is installed. */

@@ -4,6 +4,7 @@
 #include "enter/enter.h"
 #include "enter/side.h"
 #include "heap/heap.h"
+#include "threads/signals.h"
 
 #define GROUP_BYTES (GROUP_PAGES * (uint64_t)TMEBOX_PAGE_SIZE)
 #define MOST_GROUPS (2 * SIDE_ACCESSES) /* no access is longer than a page */
@@ -71,7 +72,7 @@ static bool may(const struct heap *heap, uint16_t key, uint64_t place, uint32_t 
             outcome->owner = violation.owner;
             outcome->offset = violation.offset;
             outcome->access = i;
-            if (heap->backend->check != NULL) {
+            if (tmebox_heap_asks_memory(heap, kinds[i])) {
                 outcome->outcome = heap->backend->check(heap, key, violation.offset - TMEBOX_SHARED_START);
                 outcome->outcome_key = key;
             }
@@ -103,10 +104,13 @@ static void refuse(const struct heap *heap, uint64_t place, const struct side_ac
     outcome->access = access->how & SIDE_READS ? 0 : 1;
 }
 
-/* Whether the instruction, or of a string at least one element, may be done, with pointers to where. What is not in
- * the heap is accessed in the window: there, a page that is missing comes by another fault. */
-static bool prepare(struct heap *heap, uint16_t key, const struct side_form *form,
-                    struct side_call *call, struct heap_outcome *outcome) {
+enum prepared { READY, REFUSED, CUT };
+
+/* Each access that may be done is begun; of a string, as many elements as may. What is not in the heap is accessed in the
+ * window: there, a page that is missing comes by another fault. CUT: the string is shorter now, and ends before a line that
+ * does not verify; nothing is begun. */
+static enum prepared try_to_prepare(struct heap *heap, uint16_t key, const struct side_form *form, struct side_call *call,
+                                    struct heap_outcome *outcome) {
     for (size_t i = 0; i < call->count; i++) {
         const struct side_access *access = &call->accesses[i];
         uint64_t place;
@@ -117,20 +121,43 @@ static bool prepare(struct heap *heap, uint16_t key, const struct side_form *for
         }
         bool good = may(heap, key, place, size, access->how, outcome);
         uint32_t allowed = good ? size : (uint32_t)(outcome->offset - access->offset);
-        if (allowed < access->size && !tmebox_side_cut(form, call, i, allowed)) {
-            finish(heap, key, call, i);
-            return false; /* with an owner, or at the heap's end, where nothing is */
+        if (allowed < access->size) {
+            struct side_call begun = *call; /* with the sizes of then */
+            if (!tmebox_side_cut(form, call, i, allowed)) {
+                finish(heap, key, &begun, i);
+                return REFUSED; /* with an owner, or at the heap's end, where nothing is */
+            }
         }
-        outcome->owner = -1;
-        outcome->outcome = 0;
         call->pointers[i] = heap->backend->side_begin(heap, key, place, access->size);
         if (call->pointers[i] == NULL) {
             refuse(heap, place, access, outcome);
-            finish(heap, key, call, i);
-            return false;
+            finish(heap, key, call, i); /* what was begun of the same page is perhaps no more */
+            uint32_t before = (uint32_t)(outcome->offset - access->offset);
+            return before < access->size && tmebox_side_cut(form, call, i, before) ? CUT : REFUSED;
         }
+        outcome->owner = -1;
+        outcome->outcome = 0;
     }
-    return true;
+    return READY;
+}
+
+/* Whether the instruction, or of a string at least one element, may be done, with pointers to where. */
+static bool prepare(struct heap *heap, uint16_t key, const struct side_form *form, struct side_call *call,
+                    struct heap_outcome *outcome) {
+    enum prepared prepared;
+    do {
+        prepared = try_to_prepare(heap, key, form, call, outcome);
+    } while (prepared == CUT); /* shorter each time */
+    return prepared == READY;
+}
+
+static bool may_fault(const struct heap *heap, const struct side_form *form, const struct side_call *call) {
+    bool faults = !(form->shape.flags & SIDE_NEVER_FAULTS) || heap->backend->report != NULL; /* machine checks */
+    for (size_t i = 0; i < call->count; i++) {
+        uint64_t place;
+        faults |= part_in_heap(heap, &call->accesses[i], &place) != call->accesses[i].size;
+    }
+    return faults;
 }
 
 static void execute(const struct activation *activation, struct side_form *form, void *context,
@@ -140,6 +167,9 @@ static void execute(const struct activation *activation, struct side_form *form,
     struct side_call call = {.context = context, .window_base = activation->instance->base};
     if (!tmebox_side_accesses(form, &call)) {
         return;
+    }
+    if (may_fault(heap, form, &call)) {
+        tmebox_let_faults_in(); /* a system call, that most do without */
     }
     struct groups groups;
     lock(heap, &call, &groups);
@@ -167,7 +197,10 @@ bool tmebox_touched_heap(const struct activation *activation, uint64_t address, 
     } else if (fault == FAULT_REFUSED) {
         outcome->owner = violation.owner;
         outcome->offset = violation.offset;
-        outcome->outcome = tmebox_heap_check(instance->heap, instance->key, violation.offset - TMEBOX_SHARED_START);
+        if (tmebox_heap_asks_memory(instance->heap, access == 1 ? HEAP_WRITES : HEAP_READS)) {
+            uint64_t place = violation.offset - TMEBOX_SHARED_START;
+            outcome->outcome = tmebox_heap_check(instance->heap, instance->key, place);
+        }
         outcome->outcome_key = instance->key;
     } else {
         const greg_t *registers = ((ucontext_t *)context)->uc_mcontext.gregs;

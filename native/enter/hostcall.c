@@ -7,6 +7,16 @@
 
 int tmebox_hostcall(struct activation *activation);
 
+/* The GIL is held. The table of imports cannot change while a call runs; that of callbacks does, by who has the GIL. */
+static const struct import *find(const struct instance *instance, uint64_t index) {
+    if (LIKELY(index < instance->import_count)) {
+        return &instance->imports[index];
+    }
+    uint64_t slot = index - TMEBOX_MAX_IMPORTS;
+    bool known = index >= TMEBOX_MAX_IMPORTS && slot < instance->callback_count && instance->callbacks[slot] != NULL;
+    return known ? &instance->callbacks[slot]->import : NULL;
+}
+
 /* 0, or -1 with the outcome decided. */
 static int dispatch(struct activation *activation) {
     struct instance *instance = activation->instance;
@@ -15,13 +25,12 @@ static int dispatch(struct activation *activation) {
                             (struct window_fault){activation->rsp, SIGSEGV | (uint64_t)SEGV_MAPERR << 32});
         return -1;
     }
-    if (activation->index >= instance->import_count) {
+    const struct import *import = find(instance, activation->index);
+    if (import == NULL) {
         tmebox_trap_in_host(activation,
                             (struct window_fault){0, SIGILL | 0xff << 8 | (uint64_t)ILL_ILLTRP << 32});
         return -1;
     }
-    /* The table cannot change while a call runs. */
-    const struct import *import = &instance->imports[activation->index];
     if (import->system && activation->integers[0] == TMEBOX_SYS_LONGJMP && instance->has_control) {
         uint64_t arguments[2];
         const void *from = (const void *)(instance->base + (uint32_t)activation->integers[1]);

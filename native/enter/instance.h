@@ -22,6 +22,7 @@ struct parameter {
     uint8_t place;
     uint8_t index;
     char item; /* of a pointer, what it points to: see tmebox_items_fit */
+    PyObject *kind; /* and which typed pointers it takes, an interned str; NULL: any. Borrowed of the export */
 };
 
 struct signature {
@@ -41,10 +42,21 @@ struct import {
      * with the outcome decided. */
     int (*call)(struct activation *activation, const struct import *import);
     bool system; /* it is how system calls come: some are answered before, by datapath.c */
+    bool has_fallback; /* what it raises waits for the end of the call, and this is its result: */
+    uint64_t fallback[4]; /* rax, xmm0, rdx, xmm1 */
     PyObject *handler;
     char *name; /* for messages */
     PyObject *convert; /* makes a word of a result that does not convert exactly, or raises; may be NULL */
+    PyObject *read; /* read(index, offset) for a text that is not read here; may be NULL */
     struct signature signature;
+};
+
+/* An import that comes and goes. */
+struct callback {
+    struct import import; /* `call` counts who is in it */
+    int (*inner)(struct activation *activation, const struct import *import);
+    uint32_t references; /* the table's, and one for each call that is in it */
+    bool closed;
 };
 
 struct instance {
@@ -62,6 +74,12 @@ struct instance {
     PyObject *make_trap;
     struct import *imports;
     uint32_t import_count;
+    /* Functions that sandboxed code has by pointer: their trampolines pass TMEBOX_MAX_IMPORTS + index. The table
+     * changes while calls run, under the GIL, and its entries count who uses them (python/callbacks.c). */
+    struct callback **callbacks;
+    uint32_t callback_count; /* entries of the table; some may be NULL */
+    uint32_t callback_next;  /* where to look for a free one first */
+    PyObject *handles;       /* a dict: what the words that stand for objects of the host stand for; or NULL */
     uint32_t depth;
     bool dead;             /* until its window is made anew */
     bool paused;           /* dead for a moment, while it is made anew or looked at */

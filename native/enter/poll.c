@@ -1,9 +1,8 @@
 /* Leaving sandboxed code for a moment at any instruction: to look at Python's signals, to let go of the GIL, and to have
  * made what executing an instruction on the side needs. */
 #include "enter/enter.h"
+#include "enter/side.h"
 #include "threads/signals.h"
-
-int (*tmebox_make_side_form)(uint64_t instruction_address);
 
 int tmebox_poll(struct activation *activation);
 

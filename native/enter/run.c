@@ -136,8 +136,11 @@ RARE static bool push_arguments(struct activation *activation, const uint64_t *s
 
 unsigned long long tmebox_trap_count;
 
-RARE static int raise_trap(struct instance *instance, const struct trap *trap) {
+RARE static int raise_trap(struct instance *instance, struct trap *trap) {
     tmebox_trap_count++;
+    if (!tmebox_explain_machine_check(instance, trap)) {
+        return -1;
+    }
     PyObject *make_trap = Py_NewRef(instance->make_trap); /* another thread may close the sandbox meanwhile */
     PyObject *error = PyObject_CallFunction(
         make_trap, "iiKKiKy#iii", trap->signal, trap->code, (unsigned long long)trap->fault_address,
@@ -155,6 +158,23 @@ RARE static int raise_trap(struct instance *instance, const struct trap *trap) {
     }
     Py_DECREF(error);
     return -1;
+}
+
+/* What a callback raised and left to the end of its call. Whatever else ended the call is more important. */
+RARE static bool raise_pending(struct activation *activation) {
+    PyObject *error = activation->pending;
+    activation->pending = NULL;
+    bool raises = activation->outcome == RETURNED;
+    if (raises) {
+        PyErr_SetObject((PyObject *)Py_TYPE(error), error);
+        Py_DECREF(error);
+    } else { /* dropping it may run any code */
+        PyObject *type, *value, *traceback;
+        PyErr_Fetch(&type, &value, &traceback);
+        Py_DECREF(error);
+        PyErr_Restore(type, value, traceback);
+    }
+    return raises;
 }
 
 /* Whether what is left of this thread's stack should be kept for others. Elsewhere (a coroutine library's
@@ -232,11 +252,23 @@ static inline void cross(struct thread *thread, struct activation *activation) {
     thread->current = NULL;
 }
 
+/* Whether it ended at a line whose memory does not verify under the sandbox's key, and is counted as that. The sandbox is
+ * as it was when it was entered, but for what its own code did. */
+static inline bool counted(struct activation *activation, uint64_t *detected) {
+    bool found = detected != NULL && activation->outcome == TRAPPED && !activation->fatal &&
+                 activation->trap.owner >= 0 && activation->trap.outcome != 0;
+    if (found) {
+        ++*detected;
+        activation->outcome = RETURNED;
+    }
+    return found;
+}
+
 /* One call, which enters `times` times; inlined so that once costs no loop. */
 static inline __attribute__((always_inline)) int run(struct instance *instance,
                                                      struct activation *activation, const uint64_t *stack,
                                                      size_t stack_count, uint64_t timeout_ns,
-                                                     uint64_t times) {
+                                                     uint64_t times, uint64_t *detected) {
     struct thread *thread = tmebox_thread;
     if (UNLIKELY(!ready(instance, thread)) && (thread = prepare(instance, timeout_ns)) == NULL) {
         return -1;
@@ -256,6 +288,7 @@ static inline __attribute__((always_inline)) int run(struct instance *instance,
     activation->fatal = false;
     activation->polling = false;
     activation->wants_form = false;
+    activation->pending = NULL;
     activation->outer_rsp = instance->rsp;
     activation->outer = (struct watch){0, 0, 0};
     activation->watch =
@@ -286,7 +319,7 @@ static inline __attribute__((always_inline)) int run(struct instance *instance,
         look_at_signals(thread);
         uint64_t rsp = activation->rsp;
         cross(thread, activation);
-        while (--times != 0 && activation->outcome == RETURNED) {
+        while ((activation->outcome == RETURNED || counted(activation, detected)) && --times != 0) {
             activation->rsp = rsp; /* a host call left its own */
             cross(thread, activation);
         }
@@ -307,6 +340,9 @@ static inline __attribute__((always_inline)) int run(struct instance *instance,
     if (UNLIKELY(instance->control != NULL) && instance->depth == 0) {
         tmebox_give_control(instance);
     }
+    if (UNLIKELY(activation->pending != NULL) && raise_pending(activation)) {
+        return -1;
+    }
     if (LIKELY(activation->outcome == RETURNED)) {
         return 0;
     }
@@ -316,12 +352,17 @@ static inline __attribute__((always_inline)) int run(struct instance *instance,
 
 int tmebox_run(struct instance *instance, struct activation *activation, const uint64_t *stack,
                size_t stack_count, uint64_t timeout_ns) {
-    return run(instance, activation, stack, stack_count, timeout_ns, 1);
+    return run(instance, activation, stack, stack_count, timeout_ns, 1, NULL);
 }
 
 int tmebox_run_repeatedly(struct instance *instance, struct activation *activation, uint64_t timeout_ns,
                           uint64_t times) {
-    return run(instance, activation, NULL, 0, timeout_ns, times);
+    return run(instance, activation, NULL, 0, timeout_ns, times, NULL);
+}
+
+int tmebox_run_into_foreign_lines(struct instance *instance, struct activation *activation, uint64_t timeout_ns,
+                                  uint64_t times, uint64_t *detected) {
+    return run(instance, activation, NULL, 0, timeout_ns, times, detected);
 }
 
 void tmebox_suspend(struct activation *activation) {

@@ -48,6 +48,7 @@ enum side_kind {
 #define SIDE_ADDRESS_SHORT 1 /* the address is cut to 32 bits */
 #define SIDE_ADDRESS_GS 2    /* and is an offset in the window, not a host address */
 #define SIDE_REPEATS 4       /* a string instruction with `rep` */
+#define SIDE_NEVER_FAULTS 8  /* its stub, on memory that is there */
 
 /* Numbers of registers are those of x86 encodings. */
 struct side_shape {
@@ -87,14 +88,16 @@ enum side_result {
 #define SIDE_FORMS 16384
 
 /* The form of the instruction at the address, or NULL: none was made, or it is not there any more. Whoever found one
- * releases it; until then it stays what it is. From here on until the handler returns, faults are not blocked: what the
- * instruction accesses may be absent, and the instruction may fault. */
+ * releases it; until then it stays what it is. Who executes it has let faults in before, unless it never faults and all
+ * that it accesses is there: the kernel ends a process whose fault is blocked. */
 struct side_form *tmebox_side_find(uint64_t instruction_address);
 void tmebox_side_release(struct side_form *form);
 /* The bytes at the address, as far as they can be read: how many. */
 size_t tmebox_side_read(uint64_t instruction_address, uint8_t bytes[SIDE_LONGEST]);
 /* Makes a form known, with the GIL held. 0 or an errno; EAGAIN: not while so many are being executed. */
 int tmebox_side_publish(const struct side_shape *shape);
+/* Makes the form of the instruction there known, with the GIL held. 0, or -1 with an exception set. */
+extern int (*tmebox_make_side_form)(uint64_t instruction_address);
 struct side_counts {
     uint64_t published, evicted;
     uint32_t kept;

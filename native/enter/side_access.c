@@ -52,10 +52,14 @@ static uint32_t upper_halves(void) {
     return place;
 }
 
-/* A vector register's bytes, zeros where its state is what it was at first. */
+/* A vector register's bytes, zeros where its state is what it was at first. All set, where nothing is known of them. */
 static void vector_of(const ucontext_t *context, uint8_t number, uint8_t bytes[32]) {
     const uint8_t *state = (const uint8_t *)context->uc_mcontext.fpregs;
     uint64_t present;
+    if (state == NULL) {
+        memset(bytes, 0xff, 32);
+        return;
+    }
     memcpy(&present, state + STATE_HEADER, sizeof present);
     memset(bytes, 0, 32);
     if (present & STATE_SSE) {

@@ -1,9 +1,9 @@
 /* The forms that are known, their stubs, and how they are found.
  *
  * A table of sets: a form is in the set that its bytes hash to, in one of a few ways, and its stub is where its number
- * says. So there are never more than SIDE_FORMS, whatever hostile code does; it only makes others come and go. In
- * front of it is a cache by address, where an entry is one word: a hint, since the bytes at the address are compared
- * each time. No instruction's bytes begin with another's, so they tell which it is.
+ * says. So there are never more than SIDE_FORMS, whatever hostile code does; it only makes others come and go. No
+ * instruction's bytes begin with another's, so they tell which it is. In front of it is a cache by address. Its entries
+ * hold as long as neither a text nor a form has gone since the bytes were compared.
  *
  * A form that is being executed is not replaced. Who finds one counts itself first and looks then; who replaces one
  * needs the count to be zero, and hides it in the same step. */
@@ -17,6 +17,8 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+int (*tmebox_make_side_form)(uint64_t instruction_address);
 
 #ifndef MFD_NOEXEC_SEAL
 #define MFD_NOEXEC_SEAL 8U
@@ -35,8 +37,15 @@ static_assert(STUB_SIZE > SIDE_LONGEST, "an instruction and `ret`");
 static_assert(SIDE_FORMS <= 1 << 16, "a form's number in an entry of the cache");
 
 static struct side_form forms[SIDE_FORMS];
-/* The instruction's address, which is below 4 GiB, and its form's number above it; 0: nothing. */
-static _Atomic uint64_t cache[CACHE];
+static _Atomic uint64_t forms_gone;
+
+/* Of the cache. Written by one at a time, read while it is not: whoever finds `turn` odd, or changed, does without. */
+struct hint {
+    _Atomic uint32_t turn, address, number; /* of the instruction, which is below 4 GiB; of its form */
+    _Atomic uint64_t epoch;                 /* when the bytes there were the form's */
+};
+
+static struct hint cache[CACHE];
 static uint8_t *writable, *_Atomic executable; /* the same memory twice; NULL: not made yet */
 static struct side_counts counts;
 static uint32_t next_way;
@@ -107,8 +116,42 @@ static struct side_form *set_of(uint32_t hash) {
     return &forms[(hash ^ hash >> 15) % SETS * WAYS];
 }
 
-static _Atomic uint64_t *entry_of(uint64_t address) {
+/* Another number whenever a text or a form has gone. Starts at 1: 0 is in no entry that was ever written. */
+static uint64_t epoch_now(void) {
+    return 1 + atomic_load(&tmebox_texts_gone) + atomic_load(&forms_gone);
+}
+
+static struct hint *hint_of(uint64_t address) {
     return &cache[(address ^ address >> 14) % CACHE];
+}
+
+static void remember(uint64_t address, const struct side_form *form, uint64_t epoch) {
+    struct hint *hint = hint_of(address);
+    uint32_t turn = atomic_load_explicit(&hint->turn, memory_order_relaxed);
+    if ((turn & 1) || !atomic_compare_exchange_strong(&hint->turn, &turn, turn + 1)) {
+        return;
+    }
+    atomic_store(&hint->address, (uint32_t)address);
+    atomic_store(&hint->number, (uint32_t)number_of(form));
+    atomic_store(&hint->epoch, epoch);
+    atomic_store(&hint->turn, turn + 2);
+}
+
+/* The form whose bytes are at the address, for sure, or NULL. Reads no text: that could fault. */
+static struct side_form *remembered(uint64_t address) {
+    const struct hint *hint = hint_of(address);
+    uint32_t turn = atomic_load(&hint->turn), number = atomic_load(&hint->number);
+    bool same = atomic_load(&hint->address) == (uint32_t)address;
+    uint64_t epoch = atomic_load(&hint->epoch);
+    if ((turn & 1) || !same || epoch != epoch_now() || atomic_load(&hint->turn) != turn) {
+        return NULL;
+    }
+    struct side_form *form = &forms[number % SIDE_FORMS];
+    if ((atomic_fetch_add(&form->users, 1) & SIDE_ALIVE) && epoch == epoch_now()) { /* it stays from now on */
+        return form;
+    }
+    tmebox_side_release(form);
+    return NULL;
 }
 
 /* Counts the caller among its users, if it is the form of these bytes. */
@@ -158,20 +201,16 @@ static struct side_form *find_by_bytes(const uint8_t *bytes, size_t length) {
 
 struct side_form *tmebox_side_find(uint64_t address) {
     uint8_t bytes[SIDE_LONGEST];
-    tmebox_let_faults_in();
-    size_t length = atomic_load_explicit(&executable, memory_order_acquire) != NULL ? tmebox_side_read(address, bytes) : 0;
-    if (length == 0) {
-        return NULL;
-    }
-    _Atomic uint64_t *entry = entry_of(address);
-    uint64_t word = atomic_load_explicit(entry, memory_order_relaxed);
-    struct side_form *form = &forms[(word >> 32) % SIDE_FORMS];
-    if ((uint32_t)word == address && acquire(form, bytes, length)) {
+    struct side_form *form = remembered(address);
+    if (form != NULL) {
         return form;
     }
-    form = find_by_bytes(bytes, length);
+    tmebox_let_faults_in();
+    uint64_t epoch = epoch_now(); /* before looking */
+    size_t length = atomic_load_explicit(&executable, memory_order_acquire) != NULL ? tmebox_side_read(address, bytes) : 0;
+    form = length != 0 ? find_by_bytes(bytes, length) : NULL;
     if (form != NULL) {
-        atomic_store_explicit(entry, (uint64_t)number_of(form) << 32 | (uint32_t)address, memory_order_relaxed);
+        remember(address, form, epoch);
     }
     return form;
 }
@@ -196,6 +235,7 @@ static struct side_form *make_room(struct side_form *set) {
         struct side_form *form = &set[next_way++ % WAYS];
         uint32_t nobody = SIDE_ALIVE;
         if (atomic_compare_exchange_strong(&form->users, &nobody, 0)) {
+            atomic_fetch_add(&forms_gone, 1);
             counts.evicted++;
             counts.kept--;
             return form;
@@ -242,6 +282,7 @@ struct side_counts tmebox_side_count(void) {
 static void after_fork_in_child(void) {
     writable = NULL;
     atomic_store(&executable, NULL);
+    atomic_fetch_add(&forms_gone, 1);
     for (size_t i = 0; i < SIDE_FORMS && counts.kept != 0; i++) {
         if (forms[i].shape.length != 0) {
             memset(&forms[i], 0, sizeof forms[i]);

@@ -113,7 +113,7 @@ void tmebox_heap_place(struct heap *heap, uint32_t at, unsigned lines, uint16_t 
     page->guest |= flags & BLOCK_GUEST ? start : 0;
     page->movable |= flags & BLOCK_MOVABLE ? start : 0;
     if (page->owner != owner) {
-        tmebox_heap_give_lines(heap, number, bits, page->used, bits, owner);
+        tmebox_heap_give_lines(heap, number, bits, page->used, flags & BLOCK_FILLED ? 0 : bits, owner);
     } else if (!(flags & BLOCK_MOVED)) { /* nobody else can touch it */
         tmebox_heap_clear(heap, number, bits);
     }
@@ -244,6 +244,21 @@ static void free_run(struct heap *heap, uint32_t number) {
         tmebox_heap_return_pages(heap, number, page->run);
     }
     tmebox_heap_leave_domain(heap, owner);
+}
+
+void tmebox_heap_free_page(struct heap *heap, uint32_t number) {
+    struct heap_page *page = &heap->pages[number];
+    uint16_t first = tmebox_heap_owner(heap, number, (uint32_t)__builtin_ctzll(page->starts));
+    uint32_t *list = list_of(heap, page, first);
+    for (uint64_t starts = page->starts; starts != 0; starts &= starts - 1) {
+        uint32_t line = (uint32_t)__builtin_ctzll(starts);
+        int64_t lines = (int64_t)tmebox_heap_block_lines(heap, number * LINES + line);
+        bool guest = page->guest >> line & 1;
+        count(heap, tmebox_heap_owner(heap, number, line), -lines, page->flags & PAGE_DENSE, guest ? -1 : 0);
+    }
+    page->used = page->starts = page->guest = page->movable = 0;
+    tmebox_heap_unlink(heap, list, number);
+    retire_page(heap, number, first);
 }
 
 void tmebox_heap_free(struct heap *heap, uint32_t start) {

@@ -38,14 +38,18 @@ void tmebox_cover_owners_of(const struct heap *heap, uint32_t page, uint16_t own
 
 /* As a cache writes back only what is dirty: what was not changed since it was opened is not stored, and what somebody
  * did to DRAM meanwhile stays there to be found. */
-static uint64_t digest(const struct heap *heap, uint64_t line) {
+static uint64_t digest_of(const unsigned char *cipher) {
     uint64_t words[LINE / 8], sum = 1;
-    memcpy(words, heap->machine->dram + line * LINE, LINE);
+    memcpy(words, cipher, LINE);
     for (unsigned i = 0; i < LINE / 8; i++) {
         sum = (sum ^ words[i]) * 0x9e3779b97f4a7c15;
         sum ^= sum >> 29;
     }
     return sum | 1;
+}
+
+static uint64_t digest(const struct heap *heap, uint64_t line) {
+    return digest_of(heap->machine->dram + line * LINE);
 }
 
 /* Decrypts what of these lines is in DRAM only. Those that do not verify stay there. */
@@ -107,6 +111,23 @@ void tmebox_cover_close_lines(struct heap *heap, uint32_t page, const uint16_t *
     cover->stored = 0;
 }
 
+/* A line that verifies, of which DRAM has other bytes than were stored: who reads it next gets those, as from a cache that
+ * had written it back. Unless somebody has written it meanwhile: then it is dirty, and stays. */
+static void take_changed(struct heap *heap, uint32_t page, unsigned line, uint16_t key, const unsigned char *plain) {
+    struct heap_cover *cover = &heap->covers[page];
+    uint64_t number = (uint64_t)page * LINES + line, now = digest(heap, number);
+    unsigned char cipher[LINE];
+    uint32_t mac;
+    if (now == cover->digests[line]) {
+        return;
+    }
+    tmebox_tme_cipher_of(heap->machine, key, number, 1, at(heap, page, line), cipher, &mac);
+    if (digest_of(cipher) == cover->digests[line]) {
+        memcpy(at(heap, page, line), plain, LINE);
+        cover->digests[line] = now;
+    }
+}
+
 /* What was written back is looked at again, also where the host has kept it before its eyes. */
 void tmebox_cover_check_stored(struct heap *heap, uint32_t page, uint64_t lines, const uint16_t *owners) {
     struct heap_cover *cover = &heap->covers[page];
@@ -116,6 +137,11 @@ void tmebox_cover_check_stored(struct heap *heap, uint32_t page, uint64_t lines,
         unsigned first, count = row(lines, owners, &first);
         count = count < AT_ONCE ? count : AT_ONCE;
         uint64_t wrong = tmebox_cover_load(heap, owners[first], (uint64_t)page * LINES + first, count, scratch);
+        for (unsigned i = 0; i < count; i++) {
+            if (!(wrong >> i & 1)) {
+                take_changed(heap, page, first + i, owners[first], scratch + i * LINE);
+            }
+        }
         cover->stored &= ~(bits(first, count) & ~(wrong << first));
         lines &= ~bits(first, count);
     }

@@ -1,10 +1,10 @@
 /* What sandboxed code touches of the heap. In signal handlers: no lock but the groups', and no memory. */
 #include "heap/heap.h"
 
-#include <string.h>
 #include <time.h>
 
 #define LARGEST_GRANT GROUP_PAGES
+#define ASIDES_FOR_A_VIEW 64
 
 /* Between check and use: a test makes this moment long. */
 #ifndef TMEBOX_HEAP_PAUSE_NS
@@ -26,10 +26,20 @@ static uint32_t pages_at(const struct heap *heap, struct heap_view *view, uint32
     uint32_t end = (page / GROUP_PAGES + 1) * GROUP_PAGES, last = page + 1;
     end = end < heap->page_count ? end : heap->page_count;
     end = end - page < count ? end : page + count;
-    while (last < end && heap->pages[last].owner == heap->pages[page].owner) {
+    while (last < end && heap->pages[last].owner == heap->pages[page].owner &&
+           heap->pages[page].owner != HEAP_MIXED) { /* who owns a line in one need not own one in the next */
         last++;
     }
     return last - page;
+}
+
+/* A write to what nothing is mapped for is slow in the kernel, which takes a page for it before it asks whose it is. So
+ * who is here often gets a view, though no page of it. Under the group's lock. */
+static void count_aside(struct heap *heap, uint16_t key) {
+    struct heap_view *view = heap->keys[key].view;
+    if (view != NULL && !view->mapped && !view->refused && ++view->asides == ASIDES_FOR_A_VIEW) {
+        heap->backend->attach(view);
+    }
 }
 
 /* Under the group's lock. */
@@ -64,6 +74,8 @@ enum heap_fault tmebox_heap_fault(struct heap *heap, uint16_t key, uint64_t offs
         unsigned rights = tmebox_heap_rights(heap, key, page, line);
         pause_if_tested();
         result = granted(heap, key, page, rights) ? FAULT_GRANTED : FAULT_ASIDE;
+    } else {
+        count_aside(heap, key);
     }
     tmebox_heap_unlock(lock);
     return result;
@@ -76,37 +88,57 @@ static bool is_inside(const struct heap *heap, uint64_t offset, uint64_t size) {
     return size != 0 && place < heap->size_bytes && size <= heap->size_bytes - place;
 }
 
-/* One page's part at a time would let the owner change half-way: all groups, and then the copy. */
-bool tmebox_heap_copy_out(struct heap *heap, uint16_t key, void *to, uint64_t offset, uint64_t size) {
+/* Where the bytes are, under the groups' locks, which stay with the caller; NULL: not all is the key's, see *bad. One page's
+ * part at a time would let the owner change half-way. */
+static unsigned char *begin_copy(struct heap *heap, uint16_t key, uint64_t offset, uint64_t size, enum heap_access access,
+                                 struct heap_bad *bad) {
     struct heap_violation violation;
     uint64_t place = offset - TMEBOX_SHARED_START;
+    unsigned char *there = NULL;
+    *bad = (struct heap_bad){place, 0, key};
+    if (!tmebox_heap_may(heap, key, place, size, access, &violation)) {
+        bad->place = violation.offset - TMEBOX_SHARED_START;
+        if (tmebox_heap_asks_memory(heap, access)) {
+            bad->outcome = heap->backend->check(heap, key, bad->place);
+        }
+    } else if ((there = heap->backend->side_begin(heap, key, place, (uint32_t)size)) == NULL) {
+        tmebox_heap_first_bad(heap, place, size, bad);
+    }
+    return there;
+}
+
+bool tmebox_heap_copy_out(struct heap *heap, uint16_t key, void *to, uint64_t offset, uint64_t size,
+                          struct heap_bad *bad) {
+    uint64_t place = offset - TMEBOX_SHARED_START;
+    *bad = (struct heap_bad){place, 0, key};
     if (!is_inside(heap, offset, size)) {
         return false;
     }
     tmebox_heap_lock_groups(heap, place, size);
-    bool good = tmebox_heap_may(heap, key, place, size, HEAP_READS, &violation);
-    unsigned char *there = good ? heap->backend->side_begin(heap, key, place, (uint32_t)size) : NULL;
+    unsigned char *there = begin_copy(heap, key, offset, size, HEAP_READS, bad);
+    bool good = false;
     if (there != NULL) {
-        memmove(to, there, size);
+        good = tmebox_heap_copied(heap, to, there, size);
         heap->backend->side_end(heap, key, place, (uint32_t)size, false);
     }
     tmebox_heap_unlock_groups(heap, place, size);
-    return there != NULL;
+    return good;
 }
 
-bool tmebox_heap_copy_in(struct heap *heap, uint16_t key, uint64_t offset, const void *from, uint64_t size) {
-    struct heap_violation violation;
+bool tmebox_heap_copy_in(struct heap *heap, uint16_t key, uint64_t offset, const void *from, uint64_t size,
+                         struct heap_bad *bad) {
     uint64_t place = offset - TMEBOX_SHARED_START;
+    *bad = (struct heap_bad){place, 0, key};
     if (!is_inside(heap, offset, size)) {
         return false;
     }
     tmebox_heap_lock_groups(heap, place, size);
-    bool good = tmebox_heap_may(heap, key, place, size, HEAP_WRITES, &violation);
-    unsigned char *there = good ? heap->backend->side_begin(heap, key, place, (uint32_t)size) : NULL;
+    unsigned char *there = begin_copy(heap, key, offset, size, HEAP_WRITES, bad);
+    bool good = false;
     if (there != NULL) {
-        memmove(there, from, size);
+        good = tmebox_heap_copied(heap, there, from, size);
         heap->backend->side_end(heap, key, place, (uint32_t)size, true);
     }
     tmebox_heap_unlock_groups(heap, place, size);
-    return there != NULL;
+    return good;
 }

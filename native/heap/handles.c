@@ -43,13 +43,18 @@ uint32_t tmebox_heap_handle_start(const struct heap *heap, uint32_t handle) {
     return self != NULL ? self->start : HEAP_NOWHERE;
 }
 
+void tmebox_heap_put_handle_by(struct heap *heap, struct heap_handle *handle) {
+    handle->next = heap->free_handle;
+    heap->free_handle = (uint32_t)(handle - heap->handles);
+}
+
 void tmebox_heap_drop_handle(struct heap *heap, uint32_t start) {
     struct heap_handle *handle = tmebox_heap_handle(heap, tmebox_heap_handle_of(heap, start));
     if (handle != NULL) {
-        uint32_t index = (uint32_t)(handle - heap->handles);
         handle->start = HEAP_NOWHERE;
         handle->serial++; /* a name that somebody kept is none any more, for a while */
-        handle->next = heap->free_handle;
-        heap->free_handle = index;
+        if (handle->calls == 0) {
+            tmebox_heap_put_handle_by(heap, handle);
+        }
     }
 }

@@ -80,6 +80,7 @@ static void fill_tables(struct heap *heap) {
     host->partial = host->full = host->runs = host->spare = HEAP_NOWHERE;
     host->limit = UINT64_MAX;
     heap->dense_partial = heap->dense_full = HEAP_NOWHERE;
+    heap->key_limit = HEAP_KEYS;
     heap->key_end = HEAP_HOST + 1;
 }
 

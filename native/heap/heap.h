@@ -25,9 +25,11 @@
 struct window;
 
 /* -- locks ---------------------------------------------------------------------------------------------- */
-/* In the order of their coming, so that nobody can keep others from it by asking again and again. */
+/* Whoever waits lets the processor go to who has it. One that has waited for long is impatient, and those that come
+ * meanwhile wait for it: nobody can keep others away by asking again and again. An order of coming would be fairer, but
+ * where more threads run than processors, each would wait for the next one's turn on a processor. */
 struct heap_lock {
-    _Atomic uint32_t next, serving;
+    _Atomic uint32_t held, impatient;
 };
 
 /* -- pages ---------------------------------------------------------------------------------------------- */
@@ -114,11 +116,13 @@ struct heap_view {
     bool mapped, refused;
     uint16_t key; /* 0: parked */
     uint32_t next_page, last_count; /* grants double for who goes on */
+    uint32_t asides; /* accesses on the side, while it is not mapped */
 };
 
 struct heap_handle {
     uint32_t start; /* of its block; HEAP_NOWHERE: it has none */
-    uint32_t pins;
+    uint32_t pins;  /* of sandboxed code */
+    uint32_t calls; /* that the block was passed to, and that have not returned */
     uint32_t next; /* free handle */
     uint8_t serial;
 };
@@ -139,6 +143,7 @@ struct heap {
     uint16_t (*lines)[LINES];     /* owners in mixed pages */
     uint32_t (*handle_at)[LINES]; /* of movable blocks, by first line */
     struct heap_key *keys;
+    uint32_t key_limit;  /* keys from here on are never given: the memory has no more */
     uint32_t key_end;    /* keys from here on never had an owner */
     uint16_t *free_keys; /* of the others, a ring: oldest first */
     uint32_t first_free_key, free_key_count;
@@ -171,8 +176,9 @@ enum heap_access { HEAP_READS, HEAP_WRITES };
 /* All under the locks of the groups concerned, but attach and detach. Pages are numbers in the heap. */
 struct heap_backend {
     const char *name;
-    bool grants_mixed;   /* it can show pages of several owners */
-    bool detects_access; /* a foreign access stops there and then; else at the owner's next read */
+    bool grants_mixed;   /* a page of several owners is shown to all of them: a line is told apart by its key */
+    bool detects_access; /* a foreign access stops there and then; else, if it writes, the owner's next read does */
+    bool host_asks;      /* the host, too, finds bytes by side_begin, and says when it is done */
     /* NULL: its memory is the process's own. Provides `heap->host`; false with errno set. */
     bool (*begin)(struct heap *heap, int device);
     void (*end)(struct heap *heap);
@@ -185,32 +191,39 @@ struct heap_backend {
     bool (*detach)(struct heap_view *view);  /* nothing is present any more; false: not at the moment */
     uint32_t (*grant)(struct heap_view *view, uint32_t page, uint32_t count, unsigned rights); /* how many */
     void (*revoke)(struct heap_view *view, uint32_t page, uint32_t count);
-    /* Lines of the page have other owners now than in `from`. NULL: that changes nothing in memory. */
-    void (*rekey)(struct heap *heap, uint32_t page, const uint16_t from[LINES]);
+    /* Lines of the page have other owners now than in `from`, and those of `clear` become zeros. NULL: that changes
+     * nothing in memory but the zeros. */
+    void (*rekey)(struct heap *heap, uint32_t page, const uint16_t from[LINES], uint64_t clear);
+    /* NULL: the same, page by page. Pages of one owner have another now. */
+    void (*rekey_pages)(struct heap *heap, uint32_t page, uint32_t count, uint16_t from);
+    /* NULL: zeros are written as anything is. Else, where what is there may not verify. */
+    void (*zero)(struct heap *heap, uint32_t page, uint64_t lines);
     void (*flush)(struct heap *heap, uint32_t page); /* present nowhere: what was cached of it is written back */
     /* NULL: the memory does not verify under its owner's key. */
     unsigned char *(*side_begin)(struct heap *heap, uint16_t key, uint64_t place, uint32_t size);
     void (*side_end)(struct heap *heap, uint16_t key, uint64_t place, uint32_t size, bool wrote);
-    /* The address that a fault is about, of one that came without: from the instruction's descriptor. */
-    bool (*report)(uint64_t *address);
+    /* NULL: every fault comes with its address. Else the memory itself may stop an access, of the host's as well, and the
+     * address comes from the instruction's descriptor: the first of these lines that does not verify, or `place`. */
+    uint64_t (*report)(const struct heap *heap, uint64_t place, uint64_t size);
+    void (*copy)(struct heap *heap, uint32_t to, uint32_t from, uint32_t lines); /* of one owner; takes the locks */
     /* -- of a backend with memory of its own; NULL together -- */
     bool (*begin_key)(struct heap *heap, uint16_t key); /* fresh; under the heap's lock */
     void (*hidden)(struct heap *heap, uint32_t page, uint32_t count); /* no view has them any more */
     void (*cleared)(struct heap *heap, uint32_t page, uint64_t lines, bool settled); /* the host wrote zeros */
     bool (*look)(struct heap *heap, uint32_t page, int more); /* how many Python buffers more show it; as side_begin */
-    void (*copy)(struct heap *heap, uint32_t to, uint32_t from, uint32_t lines); /* of one owner; takes the locks */
     /* What the memory says of a read of that line under the key: an enum tme_outcome. */
     int (*check)(const struct heap *heap, uint16_t key, uint64_t place);
 };
 
-extern const struct heap_backend tmebox_heap_mmu, tmebox_heap_without_views, tmebox_heap_tmemk;
+extern const struct heap_backend tmebox_heap_mmu, tmebox_heap_without_views;
+extern const struct heap_backend tmebox_heap_tmemk, tmebox_heap_tmemk_without_views;
 extern const struct heap_backend tmebox_heap_model, tmebox_heap_model_without_views;
 /* mmu.c. Views that are mapped, in use or parked. */
 uint32_t tmebox_heap_view_count(void);
 void tmebox_heap_views_after_fork(void);
 
 /* -- lock.c --------------------------------------------------------------------------------------------- */
-void tmebox_heap_wait(struct heap_lock *lock, uint32_t ticket);
+void tmebox_heap_wait(struct heap_lock *lock);
 
 /* A test builds the core without locks, and sees it fail. */
 #ifdef TMEBOX_HEAP_WITHOUT_LOCKS
@@ -223,17 +236,20 @@ static inline void tmebox_heap_unlock(struct heap_lock *lock) {
 }
 #else
 static inline void tmebox_heap_lock(struct heap_lock *lock) {
-    uint32_t ticket = atomic_fetch_add_explicit(&lock->next, 1, memory_order_relaxed);
-    if (UNLIKELY(atomic_load_explicit(&lock->serving, memory_order_acquire) != ticket)) {
-        tmebox_heap_wait(lock, ticket);
+    if (UNLIKELY(atomic_load_explicit(&lock->impatient, memory_order_relaxed) != 0 ||
+                 atomic_exchange_explicit(&lock->held, 1, memory_order_acquire) != 0)) {
+        tmebox_heap_wait(lock);
     }
 }
 
 static inline void tmebox_heap_unlock(struct heap_lock *lock) {
-    uint32_t serving = atomic_load_explicit(&lock->serving, memory_order_relaxed);
-    atomic_store_explicit(&lock->serving, serving + 1, memory_order_release);
+    atomic_store_explicit(&lock->held, 0, memory_order_release);
 }
 #endif
+
+/* Those of all groups that the bytes are in, ascending. */
+void tmebox_heap_lock_groups(struct heap *heap, uint64_t place, uint64_t size);
+void tmebox_heap_unlock_groups(struct heap *heap, uint64_t place, uint64_t size);
 
 static inline struct heap_lock *tmebox_heap_group(struct heap *heap, uint32_t page) {
     return &heap->groups[page / GROUP_PAGES];
@@ -266,16 +282,26 @@ unsigned char *tmebox_heap_host_begin(struct heap *heap, uint64_t place, uint64_
 void tmebox_heap_host_end(struct heap *heap, uint64_t place, uint64_t size, bool wrote);
 /* A Python buffer shows the run, or no longer does. */
 bool tmebox_heap_look(struct heap *heap, uint32_t page, bool more, struct heap_bad *bad);
+/* What an instruction of the key's was stopped at, all of whose accesses the memory itself refused: the first foreign line,
+ * or the first that does not verify. Takes the groups' locks. */
+void tmebox_heap_report(struct heap *heap, uint16_t key, uint64_t place, uint64_t size, enum heap_access access,
+                        struct heap_bad *bad);
+/* Between host_begin and host_end, and the like: false, if the memory has stopped it. */
+bool tmebox_heap_copied(const struct heap *heap, void *to, const void *from, size_t size);
 /* Zeros for lines of a page that only its owner can touch. */
 void tmebox_heap_clear(struct heap *heap, uint32_t page, uint64_t lines);
+/* The same without bookkeeping. Under the group's lock, or where nobody else knows the page. */
+void tmebox_heap_zero(struct heap *heap, uint32_t page, uint64_t lines);
 /* What views and caches hold is in memory, and nowhere else but in arrays that the host looks at. */
 void tmebox_heap_flush(struct heap *heap);
+/* Whether memory has something to say of a foreign access. By the paper's rule it does not look at stores. */
+static inline bool tmebox_heap_asks_memory(const struct heap *heap, enum heap_access access) {
+    return heap->backend->check != NULL && !(access == HEAP_WRITES && heap->machine->paper);
+}
 /* What the memory itself says of the key's read at the place: 0, or an enum tme_outcome. */
 int tmebox_heap_check(struct heap *heap, uint16_t key, uint64_t place);
 /* With the groups' locks: the first line of the part that does not verify under its owner's key. */
 void tmebox_heap_first_bad(const struct heap *heap, uint64_t place, uint64_t size, struct heap_bad *bad);
-void tmebox_heap_lock_groups(struct heap *heap, uint64_t place, uint64_t size);
-void tmebox_heap_unlock_groups(struct heap *heap, uint64_t place, uint64_t size);
 
 /* -- owners.c: the table -------------------------------------------------------------------------------- */
 /* What a key may do with a line. Under the group's lock. */
@@ -283,7 +309,7 @@ unsigned tmebox_heap_rights(const struct heap *heap, uint16_t key, uint32_t page
 /* Whether the key may access all of it. `place` is in the heap, and so is the end. Under the groups' locks. */
 bool tmebox_heap_may(const struct heap *heap, uint16_t key, uint64_t place, uint64_t size, enum heap_access access,
                      struct heap_violation *violation);
-/* Pages of one owner and one group are in no view any more. Under the group's lock. */
+/* Pages of one owner, or one page of several, are in no view any more. Under their groups' locks. */
 void tmebox_heap_withdraw(struct heap *heap, uint32_t page, uint32_t count);
 /* Who owns the line. */
 static inline uint16_t tmebox_heap_owner(const struct heap *heap, uint32_t page, uint32_t line) {
@@ -304,6 +330,7 @@ void tmebox_heap_give_lines(struct heap *heap, uint32_t page, uint64_t lines, ui
 #define BLOCK_GUEST 4
 #define BLOCK_MOVABLE 8
 #define BLOCK_MOVED 16 /* the owner has it already, elsewhere: no limit counts, and its bytes are written at once */
+#define BLOCK_FILLED 32 /* its bytes are there */
 
 /* Where a block starts, as page * LINES + line, or HEAP_NOWHERE with errno ENOMEM or EDQUOT (the owner's limit). */
 uint32_t tmebox_heap_allocate(struct heap *heap, size_t size_bytes, uint16_t owner, unsigned flags);
@@ -319,6 +346,8 @@ uint16_t tmebox_heap_block_owner(const struct heap *heap, uint32_t start);
 bool tmebox_heap_made_by_guest(const struct heap *heap, uint32_t start);
 /* What the host looks at is nobody's, but stays out of use until it does so no more. */
 void tmebox_heap_free(struct heap *heap, uint32_t start);
+/* All blocks of a page of small ones, whose handles name other places by now. */
+void tmebox_heap_free_page(struct heap *heap, uint32_t page);
 void tmebox_heap_view_ended(struct heap *heap, uint32_t start);
 /* 0 or an errno: EDQUOT. */
 int tmebox_heap_transfer(struct heap *heap, uint32_t start, uint16_t to);
@@ -371,6 +400,7 @@ void tmebox_heap_init(void);
 /* Blocks with a handle may be moved while nobody has pinned them. 0 is no handle. */
 uint32_t tmebox_heap_make_handle(struct heap *heap, uint32_t start); /* 0: none is left */
 void tmebox_heap_drop_handle(struct heap *heap, uint32_t start);     /* if the block has one */
+void tmebox_heap_put_handle_by(struct heap *heap, struct heap_handle *handle); /* that no block has: for another */
 struct heap_handle *tmebox_heap_handle(const struct heap *heap, uint32_t handle); /* NULL: no such handle */
 uint32_t tmebox_heap_handle_start(const struct heap *heap, uint32_t handle); /* HEAP_NOWHERE: no such handle */
 uint32_t tmebox_heap_handle_of(const struct heap *heap, uint32_t start);     /* 0: it stays where it is */
@@ -378,10 +408,16 @@ uint32_t tmebox_heap_handle_of(const struct heap *heap, uint32_t start);     /* 
 /* -- moving.c. Under the heap's lock -------------------------------------------------------------------- */
 /* Where the movable block is now, or HEAP_NOWHERE: no room, it has not moved. */
 uint32_t tmebox_heap_move(struct heap *heap, uint32_t start, bool dense);
-/* The same to free lines of a page for any owner. */
+/* The same to free lines of a page for any owner; what was where it has been is to be freed. */
 void tmebox_heap_move_to(struct heap *heap, uint32_t start, uint32_t to);
 /* It stays where it now is until it was unpinned as often. */
 uint32_t tmebox_heap_pin(struct heap *heap, struct heap_handle *handle);
+/* The same for as long as a call of sandboxed code goes on, whatever that does with it. */
+uint32_t tmebox_heap_begin_call(struct heap *heap, struct heap_handle *handle);
+void tmebox_heap_end_call(struct heap *heap, struct heap_handle *handle);
+static inline bool tmebox_heap_is_pinned(const struct heap_handle *handle) {
+    return handle->pins != 0 || handle->calls != 0;
+}
 
 /* -- compact.c. Under the heap's lock ------------------------------------------------------------------- */
 struct heap_compaction {
@@ -402,8 +438,11 @@ enum heap_fault {
 
 enum heap_fault tmebox_heap_fault(struct heap *heap, uint16_t key, uint64_t offset, enum heap_access access,
                                   struct heap_violation *violation);
-/* Copies, if all of it is the key's; else false. */
-bool tmebox_heap_copy_out(struct heap *heap, uint16_t key, void *to, uint64_t offset, uint64_t size);
-bool tmebox_heap_copy_in(struct heap *heap, uint16_t key, uint64_t offset, const void *from, uint64_t size);
+/* Copies, if all of it is the key's; else false, and `bad` says where not, and what the memory said of it under which
+ * key (0: nothing). */
+bool tmebox_heap_copy_out(struct heap *heap, uint16_t key, void *to, uint64_t offset, uint64_t size,
+                          struct heap_bad *bad);
+bool tmebox_heap_copy_in(struct heap *heap, uint16_t key, uint64_t offset, const void *from, uint64_t size,
+                         struct heap_bad *bad);
 
 #endif

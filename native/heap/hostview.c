@@ -1,27 +1,15 @@
 /* What the host does with the heap's memory, where a backend keeps that somewhere else: it is brought, and taken away
  * again, under the locks of the groups concerned. */
 #include "heap/heap.h"
+#include "windows/window.h"
 
-#define GROUP_BYTES (GROUP_PAGES * (uint64_t)TMEBOX_PAGE_SIZE)
-
-/* In ascending order. */
-void tmebox_heap_lock_groups(struct heap *heap, uint64_t place, uint64_t size) {
-    for (uint64_t group = place / GROUP_BYTES; group <= (place + size - 1) / GROUP_BYTES; group++) {
-        tmebox_heap_lock(&heap->groups[group]);
-    }
-}
-
-void tmebox_heap_unlock_groups(struct heap *heap, uint64_t place, uint64_t size) {
-    for (uint64_t group = place / GROUP_BYTES; group <= (place + size - 1) / GROUP_BYTES; group++) {
-        tmebox_heap_unlock(&heap->groups[group]);
-    }
-}
+#include <string.h>
 
 void tmebox_heap_first_bad(const struct heap *heap, uint64_t place, uint64_t size, struct heap_bad *bad) {
     *bad = (struct heap_bad){place, TME_INTEGRITY, HEAP_HOST};
     for (uint64_t at = place / LINE * LINE; at < place + size; at += LINE) {
         uint16_t owner = tmebox_heap_owner(heap, (uint32_t)(at / TMEBOX_PAGE_SIZE), (uint32_t)(at / LINE % LINES));
-        int outcome = heap->backend->check(heap, owner, at);
+        int outcome = heap->backend->check != NULL ? heap->backend->check(heap, owner, at) : TME_DONE;
         if (outcome != TME_DONE) {
             *bad = (struct heap_bad){at < place ? place : at, outcome, owner};
             return;
@@ -40,8 +28,32 @@ int tmebox_heap_check(struct heap *heap, uint16_t key, uint64_t place) {
     return found;
 }
 
+void tmebox_heap_report(struct heap *heap, uint16_t key, uint64_t place, uint64_t size, enum heap_access access,
+                        struct heap_bad *bad) {
+    struct heap_violation violation;
+    tmebox_heap_lock_groups(heap, place, size);
+    if (tmebox_heap_may(heap, key, place, size, access, &violation)) {
+        uint64_t at = heap->backend->report(heap, place, size);
+        uint16_t owner = tmebox_heap_owner(heap, (uint32_t)(at / TMEBOX_PAGE_SIZE), (uint32_t)(at / LINE % LINES));
+        *bad = (struct heap_bad){at, TME_INTEGRITY, owner};
+    } else {
+        *bad = (struct heap_bad){violation.offset - TMEBOX_SHARED_START, TME_INTEGRITY, (uint16_t)violation.owner};
+    }
+    tmebox_heap_unlock_groups(heap, place, size);
+}
+
+bool tmebox_heap_copied(const struct heap *heap, void *to, const void *from, size_t size) {
+    uintptr_t there = (uintptr_t)to, here = (uintptr_t)from;
+    bool apart = there - here >= size && here - there >= size;
+    if (heap->backend->report != NULL && apart) {
+        return tmebox_window_copy(to, from, size).how == 0;
+    }
+    memmove(to, from, size); /* an array's bytes within it: no other sandbox has reached those pages */
+    return true;
+}
+
 unsigned char *tmebox_heap_host_begin(struct heap *heap, uint64_t place, uint64_t size, struct heap_bad *bad) {
-    if (heap->backend->look == NULL || size == 0) {
+    if (!heap->backend->host_asks || size == 0) {
         return heap->host + place;
     }
     tmebox_heap_lock_groups(heap, place, size);
@@ -54,7 +66,7 @@ unsigned char *tmebox_heap_host_begin(struct heap *heap, uint64_t place, uint64_
 }
 
 void tmebox_heap_host_end(struct heap *heap, uint64_t place, uint64_t size, bool wrote) {
-    if (heap->backend->look != NULL && size != 0) {
+    if (heap->backend->host_asks && size != 0) {
         heap->backend->side_end(heap, HEAP_HOST, place, (uint32_t)size, wrote);
         tmebox_heap_unlock_groups(heap, place, size);
     }

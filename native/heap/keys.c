@@ -6,7 +6,7 @@
 
 uint16_t tmebox_heap_take_key(struct heap *heap, enum heap_key_state state) {
     uint16_t key;
-    if (heap->key_end < HEAP_KEYS) { /* these have waited longest */
+    if (heap->key_end < heap->key_limit) { /* these have waited longest */
         key = (uint16_t)heap->key_end++;
     } else if (heap->free_key_count != 0) {
         key = heap->free_keys[heap->first_free_key];

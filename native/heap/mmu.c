@@ -16,15 +16,17 @@ static uint64_t address_of(const struct heap_view *view, uint32_t page) {
     return view->base + TMEBOX_SHARED_START + (uint64_t)page * TMEBOX_PAGE_SIZE;
 }
 
-/* Inaccessible until pages of it are granted: a host that locks what it maps would have it all there. */
+/* Inaccessible until pages of it are granted: a host that locks what it maps would have it all there. False: the window
+ * is as it was. */
 static bool map(const struct heap_view *view) {
     void *to = (void *)address_of(view, 0);
     size_t size = view->heap->size_bytes;
-    if (mremap(view->heap->source, 0, size, MREMAP_MAYMOVE | MREMAP_FIXED, to) != to) {
-        return false;
+    bool there = mremap(view->heap->source, 0, size, MREMAP_MAYMOVE | MREMAP_FIXED, to) == to;
+    if (there && tmebox_userfault_open_up(to, size, true) == 0) { /* children have none of it, as of the source */
+        return true;
     }
-    return madvise(to, size, MADV_DONTFORK) == 0 && madvise(to, size, MADV_DONTDUMP) == 0 &&
-           tmebox_userfault_open_up(to, size, true) == 0;
+    tmebox_window_part_again(address_of(view, 0), size, there); /* else there may be a hole */
+    return false;
 }
 
 static _Atomic uint32_t view_count;
@@ -48,7 +50,6 @@ static bool attach(struct heap_view *view) {
         if (!view->refused && !map(view)) {
             view->refused = true;
             tmebox_return_mappings(MAPPINGS_EACH);
-            tmebox_window_part_again(address_of(view, 0), view->heap->size_bytes, false);
         }
         view->mapped = !view->refused;
         atomic_fetch_add(&view_count, view->mapped);
@@ -125,12 +126,6 @@ static void side_end(struct heap *heap, uint16_t key, uint64_t place, uint32_t s
     (void)heap, (void)key, (void)place, (void)size, (void)wrote;
 }
 
-/* Every fault comes with its address. */
-static bool report(uint64_t *address) {
-    (void)address;
-    return false;
-}
-
 const struct heap_backend tmebox_heap_mmu = {
     .name = "mmu",
     .detects_access = true,
@@ -140,7 +135,6 @@ const struct heap_backend tmebox_heap_mmu = {
     .revoke = withdraw,
     .side_begin = side_begin,
     .side_end = side_end,
-    .report = report,
 };
 
 /* -- where pages cannot be granted one by one: everything is done on the side --------------------------- */
@@ -172,5 +166,4 @@ const struct heap_backend tmebox_heap_without_views = {
     .revoke = nothing_to_revoke,
     .side_begin = side_begin,
     .side_end = side_end,
-    .report = report,
 };

@@ -49,27 +49,34 @@ static void hidden(struct heap *heap, uint32_t page, uint32_t count) {
 }
 
 /* -- owners --------------------------------------------------------------------------------------------- */
-/* What does not verify under the former owner's key stays as it is, and does not verify under the new one's. */
-static void rekey(struct heap *heap, uint32_t page, const uint16_t from[LINES]) {
-    uint64_t changed = 0;
-    for (unsigned line = 0; line < LINES; line++) {
-        changed |= (uint64_t)(tmebox_heap_owner(heap, page, line) != from[line]) << line;
-    }
-    tmebox_cover_open_lines(heap, page, changed, from);
-    tmebox_cover_check_stored(heap, page, changed, from);
-    tmebox_cover_settle(heap, page);
-}
-
-static void cleared(struct heap *heap, uint32_t page, uint64_t lines, bool settled) {
+/* New lines: what DRAM has of them is of no interest. */
+static void forget(struct heap *heap, uint32_t page, uint64_t lines) {
     struct heap_cover *cover = &heap->covers[page];
     cover->sealed &= ~lines;
     cover->stored &= ~lines;
     for (; lines != 0; lines &= lines - 1) {
         cover->digests[__builtin_ctzll(lines)] = 0;
     }
+}
+
+static void cleared(struct heap *heap, uint32_t page, uint64_t lines, bool settled) {
+    forget(heap, page, lines);
     if (settled) {
         tmebox_cover_settle(heap, page);
     }
+}
+
+/* What does not verify under the former owner's key stays as it is, and does not verify under the new one's. */
+static void rekey(struct heap *heap, uint32_t page, const uint16_t from[LINES], uint64_t clear) {
+    uint64_t changed = 0;
+    tmebox_heap_zero(heap, page, clear);
+    forget(heap, page, clear);
+    for (unsigned line = 0; line < LINES; line++) {
+        changed |= (uint64_t)(tmebox_heap_owner(heap, page, line) != from[line]) << line;
+    }
+    tmebox_cover_open_lines(heap, page, changed, from);
+    tmebox_cover_check_stored(heap, page, changed, from);
+    tmebox_cover_settle(heap, page);
 }
 
 /* A fresh key: what an earlier owner of the KeyID left is nobody's. */
@@ -82,7 +89,7 @@ static bool begin_key(struct heap *heap, uint16_t key) {
     if (getrandom(drawn, sizeof drawn, 0) != sizeof drawn) {
         return false;
     }
-    struct tme_key fresh = {.integrity = true};
+    struct tme_key fresh = {.integrity = true, .drawn = true};
     tmebox_tme_expand(&fresh, machine->keys[HEAP_HOST].rounds == 14 ? 256 : 128, drawn[0], drawn[1]);
     machine->keys[key] = fresh;
     explicit_bzero(&fresh, sizeof fresh);
@@ -186,12 +193,6 @@ static int check(const struct heap *heap, uint16_t key, uint64_t place) {
     return heap->machine->side[line] & TME_SIDE_POISON ? TME_POISON : TME_INTEGRITY;
 }
 
-/* Every fault comes with its address. */
-static bool report(uint64_t *address) {
-    (void)address;
-    return false;
-}
-
 bool tmebox_heap_encrypt(struct heap *heap, struct tme_machine *machine, void *keeper, void (*let_go)(void *)) {
     size_t size = heap->page_count * sizeof *heap->covers;
     if (machine->lines / LINES < heap->page_count) {
@@ -204,6 +205,7 @@ bool tmebox_heap_encrypt(struct heap *heap, struct tme_machine *machine, void *k
     }
     heap->covers = covers;
     heap->machine = machine;
+    heap->key_limit = machine->last_key + 1 < HEAP_KEYS ? machine->last_key + 1 : HEAP_KEYS;
     heap->keeper = keeper;
     heap->let_machine_go = let_go;
     return true;
@@ -217,8 +219,8 @@ void tmebox_heap_end_encryption(struct heap *heap) {
 }
 
 #define SAME \
-    .detects_access = true, .rekey = rekey, .flush = flush, .side_begin = side_begin, .side_end = side_end, \
-    .report = report, .begin_key = begin_key, .hidden = hidden, .cleared = cleared, .look = look, .copy = copy, \
+    .detects_access = true, .host_asks = true, .rekey = rekey, .flush = flush, .side_begin = side_begin, \
+    .side_end = side_end, .copy = copy, .begin_key = begin_key, .hidden = hidden, .cleared = cleared, .look = look, \
     .check = check
 
 const struct heap_backend tmebox_heap_model = {

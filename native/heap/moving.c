@@ -8,18 +8,18 @@ static unsigned flags_of(const struct heap *heap, uint32_t start) {
     return BLOCK_MOVABLE | BLOCK_MOVED | (tmebox_heap_made_by_guest(heap, start) ? BLOCK_GUEST : 0);
 }
 
-/* The new block is there; the old one ends. */
-static void move(struct heap *heap, uint32_t start, uint32_t to) {
-    uint32_t index = heap->handle_at[start / LINES][start % LINES];
-    uint64_t lines = tmebox_heap_block_lines(heap, start);
+static void copy(struct heap *heap, uint32_t to, uint32_t from, uint64_t lines) {
     if (heap->backend->copy != NULL) {
-        heap->backend->copy(heap, to, start, (uint32_t)lines);
+        heap->backend->copy(heap, to, from, (uint32_t)lines);
     } else {
-        memcpy(heap->host + (uint64_t)to * LINE, heap->host + (uint64_t)start * LINE, lines * LINE);
+        memcpy(heap->host + (uint64_t)to * LINE, heap->host + (uint64_t)from * LINE, lines * LINE);
     }
+}
+
+static void rename_block(struct heap *heap, uint32_t start, uint32_t to) {
+    uint32_t index = heap->handle_at[start / LINES][start % LINES];
     heap->handles[index].start = to;
     heap->handle_at[to / LINES][to % LINES] = index;
-    tmebox_heap_free(heap, start);
 }
 
 uint32_t tmebox_heap_move(struct heap *heap, uint32_t start, bool dense) {
@@ -27,24 +27,55 @@ uint32_t tmebox_heap_move(struct heap *heap, uint32_t start, bool dense) {
     uint64_t lines = tmebox_heap_block_lines(heap, start);
     uint32_t to = tmebox_heap_allocate(heap, lines * LINE, tmebox_heap_block_owner(heap, start), flags);
     if (to != HEAP_NOWHERE) {
-        move(heap, start, to);
+        copy(heap, to, start, lines);
+        rename_block(heap, start, to);
+        tmebox_heap_free(heap, start);
     }
     return to;
 }
 
+/* What is free in a page of several owners is nobody's, so that it can be filled first. In a page of one owner it is
+ * that owner's slack, to read and write: there, the lines change hands first, as zeros. */
 void tmebox_heap_move_to(struct heap *heap, uint32_t start, uint32_t to) {
-    unsigned lines = (unsigned)tmebox_heap_block_lines(heap, start);
-    tmebox_heap_place(heap, to, lines, tmebox_heap_block_owner(heap, start), flags_of(heap, start));
-    move(heap, start, to);
+    uint64_t lines = tmebox_heap_block_lines(heap, start);
+    uint16_t owner = tmebox_heap_block_owner(heap, start);
+    bool first = heap->pages[to / LINES].owner == HEAP_MIXED && heap->backend->copy == NULL;
+    if (first) {
+        copy(heap, to, start, lines);
+    }
+    tmebox_heap_place(heap, to, (unsigned)lines, owner, flags_of(heap, start) | (first ? BLOCK_FILLED : 0));
+    if (!first) {
+        copy(heap, to, start, lines);
+    }
+    rename_block(heap, start, to);
 }
 
-uint32_t tmebox_heap_pin(struct heap *heap, struct heap_handle *handle) {
+/* Where it stays from now on: a page of its owner's own, where there is room for that. */
+static uint32_t settle(struct heap *heap, const struct heap_handle *handle) {
     uint32_t start = handle->start;
     bool shared_page = heap->pages[start / LINES].flags & PAGE_DENSE;
-    if (handle->pins == 0 && shared_page) {
+    if (!tmebox_heap_is_pinned(handle) && shared_page) {
         uint32_t to = tmebox_heap_move(heap, start, false);
         start = to != HEAP_NOWHERE ? to : start; /* in a full heap it stays where it is, and is slower */
     }
+    return start;
+}
+
+uint32_t tmebox_heap_pin(struct heap *heap, struct heap_handle *handle) {
+    uint32_t start = settle(heap, handle);
     handle->pins += handle->pins < UINT32_MAX;
     return start;
+}
+
+uint32_t tmebox_heap_begin_call(struct heap *heap, struct heap_handle *handle) {
+    uint32_t start = settle(heap, handle);
+    handle->calls++;
+    return start;
+}
+
+void tmebox_heap_end_call(struct heap *heap, struct heap_handle *handle) {
+    handle->calls--;
+    if (handle->calls == 0 && handle->start == HEAP_NOWHERE) { /* its block was freed meanwhile */
+        tmebox_heap_put_handle_by(heap, handle);
+    }
 }

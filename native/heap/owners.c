@@ -42,7 +42,20 @@ static void withdraw_from(struct heap *heap, uint16_t key, uint32_t page, uint32
     }
 }
 
-/* [page, page + count) of one owner, in one group. */
+/* The mixed page is in no view any more of who owns one of these lines. */
+static void withdraw_lines(struct heap *heap, uint32_t page, uint64_t lines) {
+    const uint16_t *owners = heap->lines[page];
+    while (lines != 0) {
+        uint16_t owner = owners[__builtin_ctzll(lines)];
+        withdraw_from(heap, owner, page, 1);
+        for (uint64_t bits = lines; bits != 0; bits &= bits - 1) {
+            unsigned line = (unsigned)__builtin_ctzll(bits);
+            lines &= ~((uint64_t)(owners[line] == owner) << line);
+        }
+    }
+}
+
+/* [page, page + count) of one owner; or one page of several. */
 void tmebox_heap_withdraw(struct heap *heap, uint32_t page, uint32_t count) {
     uint32_t first = page, end = page + count;
     while (first < end && !heap->pages[first].granted) {
@@ -55,8 +68,12 @@ void tmebox_heap_withdraw(struct heap *heap, uint32_t page, uint32_t count) {
         return;
     }
     uint16_t owner = heap->pages[page].owner;
-    const struct heap_domain *domain = heap->keys[owner].state == KEY_DOMAIN ? heap->keys[owner].domain : NULL;
-    if (domain == NULL) {
+    bool mixed = owner == HEAP_MIXED;
+    const struct heap_domain *domain =
+        !mixed && heap->keys[owner].state == KEY_DOMAIN ? heap->keys[owner].domain : NULL;
+    if (mixed) {
+        withdraw_lines(heap, page, UINT64_MAX);
+    } else if (domain == NULL) {
         withdraw_from(heap, owner, first, end - first);
     }
     for (uint32_t i = 0; domain != NULL && i < domain->count; i++) {
@@ -86,39 +103,51 @@ static void show_at_once(struct heap *heap, uint32_t page, uint32_t count, uint1
 
 /* Their owners in the table are the new ones. */
 static void rekey_pages(struct heap *heap, uint32_t page, uint32_t count, uint16_t former) {
+    if (former != HEAP_MIXED && heap->backend->rekey_pages != NULL) {
+        heap->backend->rekey_pages(heap, page, count, former);
+        return;
+    }
     uint16_t owners[LINES];
     for (unsigned line = 0; line < LINES; line++) {
         owners[line] = former;
     }
     for (uint32_t end = page + count; page < end; page++) {
-        heap->backend->rekey(heap, page, former == HEAP_MIXED ? heap->lines[page] : owners);
+        heap->backend->rekey(heap, page, former == HEAP_MIXED ? heap->lines[page] : owners, 0);
     }
 }
+
+/* As many pages at a time as are worth a system call less, with all their groups locked. */
+#define GROUPS_AT_A_TIME 16
+/* What is larger is shown as it is touched, with doubling grants: nobody looks at all of it at once. */
+#define AT_ONCE_PAGES 256
 
 void tmebox_heap_give_pages(struct heap *heap, uint32_t page, uint32_t count, uint16_t owner, bool at_once) {
-    for (uint32_t end = page + count, next; page < end; page = next) {
-        next = (page / GROUP_PAGES + 1) * GROUP_PAGES;
+    uint16_t former = heap->pages[page].owner;
+    uint32_t first = page;
+    for (uint32_t end = page + count, next; former != owner && page < end; page = next) {
+        next = (page / GROUP_PAGES + GROUPS_AT_A_TIME) * GROUP_PAGES;
         next = next < end ? next : end;
-        struct heap_lock *lock = tmebox_heap_group(heap, page);
-        tmebox_heap_lock(lock);
-        uint16_t former = heap->pages[page].owner;
-        if (former != owner) {
-            tmebox_heap_withdraw(heap, page, next - page);
-            for (uint32_t i = page; i < next; i++) {
-                heap->pages[i].owner = owner;
-            }
-            if (heap->backend->rekey != NULL) {
-                rekey_pages(heap, page, next - page, former);
-            }
-            if (at_once) {
-                show_at_once(heap, page, next - page, owner);
-            }
+        uint64_t place = (uint64_t)page * TMEBOX_PAGE_SIZE, size = (uint64_t)(next - page) * TMEBOX_PAGE_SIZE;
+        tmebox_heap_lock_groups(heap, place, size);
+        tmebox_heap_withdraw(heap, page, next - page);
+        for (uint32_t i = page; i < next; i++) {
+            heap->pages[i].owner = owner;
         }
-        tmebox_heap_unlock(lock);
+        if (heap->backend->rekey != NULL) {
+            rekey_pages(heap, page, next - page, former);
+        }
+        if (at_once && page - first < AT_ONCE_PAGES) {
+            show_at_once(heap, page, next - page, owner);
+        }
+        tmebox_heap_unlock_groups(heap, place, size);
     }
 }
 
-static void clear_lines(struct heap *heap, uint32_t page, uint64_t lines) {
+void tmebox_heap_zero(struct heap *heap, uint32_t page, uint64_t lines) {
+    if (heap->backend->zero != NULL) {
+        heap->backend->zero(heap, page, lines);
+        return;
+    }
     unsigned char *start = heap->host + (uint64_t)page * TMEBOX_PAGE_SIZE;
     while (lines != 0) {
         unsigned first = (unsigned)__builtin_ctzll(lines);
@@ -131,12 +160,12 @@ static void clear_lines(struct heap *heap, uint32_t page, uint64_t lines) {
 
 void tmebox_heap_clear(struct heap *heap, uint32_t page, uint64_t lines) {
     if (heap->backend->cleared == NULL) {
-        clear_lines(heap, page, lines);
+        tmebox_heap_zero(heap, page, lines);
         return;
     }
     struct heap_lock *lock = tmebox_heap_group(heap, page);
     tmebox_heap_lock(lock);
-    clear_lines(heap, page, lines);
+    tmebox_heap_zero(heap, page, lines);
     heap->backend->cleared(heap, page, lines, true);
     tmebox_heap_unlock(lock);
 }
@@ -155,31 +184,28 @@ static uint16_t only_owner(const uint16_t *owners, uint64_t used) {
 void tmebox_heap_give_lines(struct heap *heap, uint32_t page, uint64_t lines, uint64_t used, uint64_t clear,
                             uint16_t owner) {
     struct heap_page *self = &heap->pages[page];
-    uint16_t *owners = heap->lines[page];
     struct heap_lock *lock = tmebox_heap_group(heap, page);
+    uint16_t before[LINES], after[LINES];
     tmebox_heap_lock(lock);
-    uint16_t former = self->owner, before[LINES];
-    for (unsigned line = 0; heap->backend->rekey != NULL && line < LINES; line++) {
+    uint16_t former = self->owner;
+    for (unsigned line = 0; line < LINES; line++) {
         before[line] = tmebox_heap_owner(heap, page, line);
+        bool nobodys = former != HEAP_MIXED && !(used >> line & 1); /* what is free in it */
+        after[line] = lines >> line & 1 ? owner : nobodys ? HEAP_HOST : before[line];
     }
-    if (former != HEAP_MIXED) { /* what is free in it becomes nobody's */
-        for (unsigned line = 0; line < LINES; line++) {
-            owners[line] = used >> line & 1 ? former : HEAP_HOST;
-        }
-    }
-    for (uint64_t bits = lines; bits != 0; bits &= bits - 1) {
-        owners[__builtin_ctzll(bits)] = owner;
-    }
-    uint16_t only = only_owner(owners, used);
+    uint16_t only = only_owner(after, used);
     if (only != former) {
         tmebox_heap_withdraw(heap, page, 1);
-        self->owner = only;
         clear |= only != HEAP_MIXED ? ~used : 0; /* it is the only owner's slack from now on */
+    } else if (former == HEAP_MIXED && self->granted) {
+        withdraw_lines(heap, page, lines);
     }
-    clear_lines(heap, page, clear);
+    memcpy(heap->lines[page], after, sizeof after);
+    self->owner = only;
     if (heap->backend->rekey != NULL) {
-        heap->backend->cleared(heap, page, clear, false);
-        heap->backend->rekey(heap, page, before);
+        heap->backend->rekey(heap, page, before, clear);
+    } else {
+        tmebox_heap_zero(heap, page, clear);
     }
     tmebox_heap_unlock(lock);
 }

@@ -95,9 +95,12 @@ void tmebox_heap_clear_pages(struct heap *heap, uint32_t page, uint32_t count) {
         bool dirty = heap->pages[page].flags & PAGE_DIRTY;
         for (next = page; next < end && (bool)(heap->pages[next].flags & PAGE_DIRTY) == dirty; next++) {
         }
-        if (dirty) {
+        if (dirty && heap->backend->zero == NULL) {
             memset(heap->host + (uint64_t)page * TMEBOX_PAGE_SIZE, 0,
                    (uint64_t)(next - page) * TMEBOX_PAGE_SIZE);
+        }
+        for (uint32_t i = page; dirty && heap->backend->zero != NULL && i < next; i++) {
+            heap->backend->zero(heap, i, UINT64_MAX);
         }
         for (uint32_t i = page; heap->backend->cleared != NULL && i < next; i++) {
             heap->backend->cleared(heap, i, UINT64_MAX, false); /* nobody's: it is given next */

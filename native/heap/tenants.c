@@ -42,7 +42,7 @@ uint16_t tmebox_heap_attach(struct heap *heap, struct window *window, uint64_t b
         heap->keys[key].limit = limit_lines;
         heap->keys[key].view = view;
         view->key = key;
-        view->next_page = view->last_count = 0;
+        view->next_page = view->last_count = view->asides = 0;
     }
     tmebox_heap_unlock(&heap->lock);
     errno = error;

@@ -1,11 +1,12 @@
-/* The backend for processors with memory encryption (TME-MK), through the driver's device. A page with one owner is
- * encrypted with the key that the processor has for that sandbox, and a sandbox's view carries the same key in its
- * page-table entries. Pages of several owners, and those of a shared domain, have the host's key and are in nobody's
- * view: what touches them is executed on the side.
+/* The backend for processors with memory encryption (TME-MK), through the driver's device. A line is encrypted with the key
+ * that the processor has for its owner, and a sandbox's view carries that key in its page-table entries. A page is in the
+ * views of all who own a line in it: another's line does not verify under their keys, and the processor stops the access.
  *
- * `ids` says which key of the processor each of the heap's keys has, `page_ids` which one each page is written with.
- * Both change under the heap's lock, the latter under the group's, too. */
-#include "heap/heap.h"
+ * Pages of a shared domain have the host's key. They are in the views of its members, under that key.
+ *
+ * The host's own view carries one key in each page: its owner's. In a page of several owners it is the one whom the host, or
+ * an instruction executed on the side, has looked at last. Keys change under the heap's lock, pages under the group's. */
+#include "heap/tmemk.h"
 #include "windows/window.h"
 
 #include <errno.h>
@@ -20,58 +21,55 @@
 #define MAPPINGS_EACH 2
 #define LEAST_DESCRIPTOR 400 /* out of the way of who closes low numbers */
 
-struct tmemk {
-    int device;
-    uint16_t *page_ids;
-    uint16_t ids[HEAP_KEYS]; /* 0: the host's */
-};
-
 static uint64_t address_of(const struct heap_view *view) {
     return view->base + TMEBOX_SHARED_START;
-}
-
-static int on_range(const struct heap *heap, unsigned long call, uint16_t id, uint32_t page, uint32_t count,
-                    uint32_t rights) {
-    struct tmebox_range range = {.key = id, .rights = rights, .first = page, .count = count};
-    int saved = errno, error = 0;
-    while (ioctl(heap->enforcement->device, call, &range) < 0) {
-        if (errno != EINTR) {
-            error = errno;
-            break;
-        }
-    }
-    errno = saved;
-    return error;
 }
 
 /* -- the heap ------------------------------------------------------------------------------------------- */
 static void end(struct heap *heap) {
     if (heap->enforcement != NULL) {
+        if (heap->enforcement->aliases[HEAP_HOST] != NULL && tmebox_heap_is_ours(heap)) { /* no child has it */
+            munmap(heap->enforcement->aliases[HEAP_HOST], heap->size_bytes);
+        }
         close(heap->enforcement->device);
-        free(heap->enforcement->page_ids);
+        free(heap->enforcement->host_ids);
         free(heap->enforcement);
         heap->enforcement = NULL;
     }
 }
 
+/* All pages under one key, wherever they are granted. NULL with errno set. */
+static unsigned char *map_alias(const struct heap *heap, uint16_t id) {
+    off_t offset = (off_t)(TMEBOX_ALIAS | TMEBOX_OFFSET(id, 0));
+    void *alias = mmap(NULL, heap->size_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, heap->enforcement->device, offset);
+    return alias != MAP_FAILED ? alias : NULL;
+}
+
 /* Its own number for the device, which Python's may be closed beside. */
 static bool begin(struct heap *heap, int device) {
     struct tmebox_create create = {.pages = heap->page_count};
+    struct tmebox_info info;
     struct tmemk *self = calloc(1, sizeof *self);
     if (self == NULL) {
         return false;
     }
     heap->enforcement = self;
-    self->page_ids = calloc(heap->page_count, sizeof *self->page_ids);
+    self->host_ids = calloc(heap->page_count, sizeof *self->host_ids);
     self->device = fcntl(device, F_DUPFD_CLOEXEC, LEAST_DESCRIPTOR);
     if (self->device < 0 && errno == EINVAL) {
         self->device = fcntl(device, F_DUPFD_CLOEXEC, 3);
     }
-    if (self->page_ids != NULL && self->device >= 0 && ioctl(self->device, TMEBOX_IOC_CREATE, &create) == 0) {
+    if (self->host_ids != NULL && self->device >= 0 && ioctl(self->device, TMEBOX_IOC_INFO, &info) == 0 &&
+        ioctl(self->device, TMEBOX_IOC_CREATE, &create) == 0) {
+        self->coherent = info.flags & TMEBOX_COHERENT;
+        self->aliases[HEAP_HOST] = map_alias(heap, 0);
         void *host = mmap(NULL, heap->size_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, self->device, 0);
-        if (host != MAP_FAILED) {
+        if (host != MAP_FAILED && self->aliases[HEAP_HOST] != NULL) {
             heap->host = host;
             return true;
+        }
+        if (host != MAP_FAILED) {
+            munmap(host, heap->size_bytes);
         }
     }
     int error = errno;
@@ -82,13 +80,26 @@ static bool begin(struct heap *heap, int device) {
 
 /* -- keys: under the heap's lock ------------------------------------------------------------------------ */
 static bool tenant_begin(struct heap *heap, uint16_t key) {
+    struct tmemk *self = heap->enforcement;
     struct tmebox_key_number number = {0, 0};
-    while (ioctl(heap->enforcement->device, TMEBOX_IOC_KEY_ALLOC, &number) < 0) {
+    while (ioctl(self->device, TMEBOX_IOC_KEY_ALLOC, &number) < 0) {
         if (errno != EINTR) {
             return false;
         }
     }
-    heap->enforcement->ids[key] = (uint16_t)number.key;
+    bool room = tmebox_take_mappings(1, true);
+    errno = ENOMEM;
+    self->aliases[key] = room ? map_alias(heap, (uint16_t)number.key) : NULL;
+    if (self->aliases[key] == NULL) {
+        int error = errno;
+        if (room) {
+            tmebox_return_mappings(1);
+        }
+        ioctl(self->device, TMEBOX_IOC_KEY_FREE, &number);
+        errno = error;
+        return false;
+    }
+    self->ids[key] = (uint16_t)number.key;
     return true;
 }
 
@@ -107,6 +118,7 @@ static void hide(struct heap_view *view) {
     }
 }
 
+/* No line has the key any more. The driver would write zeros into a page whose owner it is told is gone. */
 static void tenant_end(struct heap *heap, uint16_t key) {
     struct tmemk *self = heap->enforcement;
     struct tmebox_key_number number = {self->ids[key], 0};
@@ -116,49 +128,32 @@ static void tenant_end(struct heap *heap, uint16_t key) {
     if (heap->keys[key].view != NULL) {
         hide(heap->keys[key].view);
     }
+    for (uint32_t page = 0; page < heap->page_count; page++) {
+        if (self->host_ids[page] == number.key) {
+            struct heap_lock *lock = tmebox_heap_group(heap, page);
+            tmebox_heap_lock(lock);
+            tmebox_tmemk_show_host(heap, page, 0);
+            tmebox_heap_unlock(lock);
+        }
+    }
+    munmap(self->aliases[key], heap->size_bytes);
+    tmebox_return_mappings(1);
+    self->aliases[key] = NULL;
     self->ids[key] = 0;
     while (ioctl(self->device, TMEBOX_IOC_KEY_FREE, &number) < 0 && errno == EINTR) {
-    }
-    /* Pages that nobody has any more: the driver wrote zeros of the host into them. */
-    for (uint32_t page = 0; page < heap->page_count; page++) {
-        if (self->page_ids[page] == number.key) {
-            self->page_ids[page] = 0;
-        }
     }
 }
 
 /* -- pages: under the groups' locks --------------------------------------------------------------------- */
-static uint16_t wanted_id(const struct heap *heap, uint32_t page) {
-    uint16_t owner = heap->pages[page].owner;
-    return owner == HEAP_MIXED ? 0 : heap->enforcement->ids[owner];
-}
-
-/* The page is written with its owner's key. It keeps its bytes. */
-static bool settle(struct heap *heap, uint32_t page) {
-    uint16_t id = wanted_id(heap, page);
-    if (heap->enforcement->page_ids[page] != id) {
-        if (on_range(heap, TMEBOX_IOC_MOVE, id, page, 1, 0) != 0) {
-            return false;
-        }
-        heap->enforcement->page_ids[page] = id;
-    }
-    return true;
-}
-
 /* Nobody owns them, so nobody's view has them. */
 static bool discard(struct heap *heap, uint32_t page, uint32_t count) {
-    if (on_range(heap, TMEBOX_IOC_DISCARD, 0, page, count, 0) != 0) {
+    if (tmebox_tmemk_call(heap, TMEBOX_IOC_DISCARD, 0, page, count, 0) != 0) {
         return false;
     }
     for (uint32_t i = page; i < page + count; i++) {
-        heap->enforcement->page_ids[i] = 0;
+        heap->enforcement->host_ids[i] = 0;
     }
     return true;
-}
-
-static void rekey(struct heap *heap, uint32_t page, const uint16_t from[LINES]) {
-    (void)from;
-    settle(heap, page); /* if it fails, no view gets the page */
 }
 
 static bool attach(struct heap_view *view) {
@@ -195,15 +190,15 @@ static bool detach(struct heap_view *view) {
     return true;
 }
 
+/* Of a domain's pages the entries carry the key that the page has for the host, too. */
 static uint32_t grant(struct heap_view *view, uint32_t page, uint32_t count, unsigned rights) {
     struct heap *heap = view->heap;
-    uint16_t id = heap->enforcement->ids[view->key];
-    uint32_t done = 0;
-    while (done < count && heap->pages[page + done].owner == view->key && settle(heap, page + done)) {
-        done++;
-    }
+    uint16_t owner = heap->pages[page].owner;
+    bool shared = owner != HEAP_MIXED && heap->keys[owner].state == KEY_DOMAIN;
     uint32_t allowed = rights & RIGHT_WRITE ? TMEBOX_READ | TMEBOX_WRITE : TMEBOX_READ;
-    return done != 0 && on_range(heap, TMEBOX_IOC_GRANT, id, page, done, allowed) == 0 ? done : 0;
+    allowed |= shared ? TMEBOX_AS_OWNER : 0;
+    uint16_t id = heap->enforcement->ids[view->key];
+    return tmebox_tmemk_call(heap, TMEBOX_IOC_GRANT, id, page, count, allowed) == 0 ? count : 0;
 }
 
 /* If the driver does not answer, because the host closed the device's number, the whole view goes. */
@@ -212,7 +207,7 @@ static void withdraw(struct heap_view *view, uint32_t page, uint32_t count) {
     if (!view->mapped || id == 0) {
         return;
     }
-    if (on_range(view->heap, TMEBOX_IOC_REVOKE, id, page, count, TMEBOX_READ | TMEBOX_WRITE) != 0) {
+    if (tmebox_tmemk_call(view->heap, TMEBOX_IOC_REVOKE, id, page, count, TMEBOX_READ | TMEBOX_WRITE) != 0) {
         view->refused = true;
         if (mprotect((void *)address_of(view), view->heap->size_bytes, PROT_NONE) < 0) {
             abort(); /* a whole mapping: it needs no other */
@@ -220,9 +215,16 @@ static void withdraw(struct heap_view *view, uint32_t page, uint32_t count) {
     }
 }
 
-/* Through the host's view, which carries each page's key. */
+/* Through the host's view. Nobody may access lines of two owners in one page at once. */
 static unsigned char *side_begin(struct heap *heap, uint16_t key, uint64_t place, uint32_t size) {
-    (void)key, (void)size;
+    (void)key;
+    for (uint64_t at = place; at < place + size; at = (at / TMEBOX_PAGE_SIZE + 1) * TMEBOX_PAGE_SIZE) {
+        uint32_t page = (uint32_t)(at / TMEBOX_PAGE_SIZE);
+        uint16_t owner = tmebox_heap_owner(heap, page, (uint32_t)(at / LINE % LINES));
+        if (!tmebox_tmemk_show_host(heap, page, heap->enforcement->ids[owner])) {
+            return NULL;
+        }
+    }
     return heap->host + place;
 }
 
@@ -230,26 +232,28 @@ static void side_end(struct heap *heap, uint16_t key, uint64_t place, uint32_t s
     (void)heap, (void)key, (void)place, (void)size, (void)wrote;
 }
 
-/* What was not granted is a fault with its address, before the memory is asked. */
-static bool report(uint64_t *address) {
-    (void)address;
+/* Everything is done on the side: the table decides before the memory is asked. */
+static bool never_attached(struct heap_view *view) {
+    (void)view;
     return false;
 }
 
+#define SAME \
+    .host_asks = true, .begin = begin, .end = end, .discard = discard, .tenant_begin = tenant_begin, \
+    .tenant_end = tenant_end, .detach = detach, .grant = grant, .revoke = withdraw, .rekey = tmebox_tmemk_rekey, \
+    .rekey_pages = tmebox_tmemk_rekey_pages, .zero = tmebox_tmemk_zero, .copy = tmebox_tmemk_copy, .side_begin = side_begin, .side_end = side_end, \
+    .report = tmebox_tmemk_report
+
 const struct heap_backend tmebox_heap_tmemk = {
     .name = "tmemk",
-    .detects_access = true,
-    .begin = begin,
-    .end = end,
-    .discard = discard,
-    .tenant_begin = tenant_begin,
-    .tenant_end = tenant_end,
+    .grants_mixed = true,
     .attach = attach,
-    .detach = detach,
-    .grant = grant,
-    .revoke = withdraw,
-    .rekey = rekey,
-    .side_begin = side_begin,
-    .side_end = side_end,
-    .report = report,
+    SAME,
+};
+
+const struct heap_backend tmebox_heap_tmemk_without_views = {
+    .name = "tmemk without views",
+    .detects_access = true,
+    .attach = never_attached,
+    SAME,
 };

@@ -123,7 +123,7 @@ bool tmebox_block_named(struct heap_object *self, PyObject *object, uint32_t *st
 bool tmebox_block_offset(PyObject *object, const struct heap *heap, uint64_t *offset) {
     const struct block *self = (const struct block *)object;
     if (!PyObject_TypeCheck(object, &tmebox_block_type) || heap == NULL || heap_of(self) != heap ||
-        self->state != BLOCK_LIVE) {
+        self->state != BLOCK_LIVE || self->handle != 0) { /* what may be moved is held, see block_hold */
         return false;
     }
     *offset = TMEBOX_SHARED_START + (uint64_t)start_of(self) * LINE;
@@ -154,10 +154,23 @@ static unsigned char *begin_part(struct block *self, Py_ssize_t start, Py_ssize_
     return there;
 }
 
-static void end_part(struct block *self, Py_ssize_t start, Py_ssize_t size, bool wrote) {
+/* Copies, and unlocks. False with an exception set: the memory has stopped it. */
+static bool end_part(struct block *self, void *to, const void *from, Py_ssize_t start, Py_ssize_t size, bool wrote) {
     struct heap *heap = heap_of(self);
-    tmebox_heap_host_end(heap, (uint64_t)start_of(self) * LINE + (uint64_t)start, (uint64_t)size, wrote);
+    struct heap_bad bad;
+    uint64_t place = (uint64_t)start_of(self) * LINE + (uint64_t)start;
+    /* Of nothing, there may be no buffer at all. */
+    bool good = size == 0 || tmebox_heap_copied(heap, to, from, (size_t)size);
+    tmebox_heap_host_end(heap, place, (uint64_t)size, wrote);
+    if (!good) {
+        uint16_t owner = tmebox_heap_block_owner(heap, start_of(self));
+        tmebox_heap_report(heap, owner, place, (uint64_t)size, wrote ? HEAP_WRITES : HEAP_READS, &bad);
+    }
     tmebox_heap_unlock(&heap->lock);
+    if (!good) {
+        tmebox_heap_raise_bad(heap, &bad, wrote ? "write" : "read");
+    }
+    return good;
 }
 
 static PyObject *block_read(PyObject *object, PyObject *args, PyObject *keywords) {
@@ -179,8 +192,9 @@ static PyObject *block_read(PyObject *object, PyObject *args, PyObject *keywords
         Py_XDECREF(bytes);
         return NULL;
     }
-    memcpy(PyBytes_AS_STRING(bytes), from, (size_t)size);
-    end_part(self, start, size, false);
+    if (!end_part(self, PyBytes_AS_STRING(bytes), from, start, size, false)) {
+        Py_CLEAR(bytes);
+    }
     return bytes;
 }
 
@@ -193,14 +207,9 @@ static PyObject *block_write(PyObject *object, PyObject *args, PyObject *keyword
         return NULL;
     }
     unsigned char *to = begin_part(self, start, data.len, "write");
-    if (to != NULL) {
-        if (data.len != 0) { /* else there may be no buffer at all */
-            memmove(to, data.buf, (size_t)data.len);
-        }
-        end_part(self, start, data.len, true);
-    }
+    bool good = to != NULL && end_part(self, to, data.buf, start, data.len, true);
     PyBuffer_Release(&data);
-    return to != NULL ? Py_NewRef(Py_None) : NULL;
+    return good ? Py_NewRef(Py_None) : NULL;
 }
 
 static PyObject *block_release(PyObject *object, PyObject *unused) {
@@ -294,7 +303,8 @@ static void block_dealloc(PyObject *object) {
 static PyObject *block_get_offset(PyObject *object, void *unused) {
     (void)unused;
     struct block *self = (struct block *)object;
-    return is_live(self) ? PyLong_FromUnsignedLongLong(TMEBOX_SHARED_START + (uint64_t)start_of(self) * LINE) : NULL;
+    bool live = is_live(self);
+    return live ? PyLong_FromUnsignedLongLong(TMEBOX_SHARED_START + (uint64_t)start_of(self) * LINE) : NULL;
 }
 
 static PyObject *block_get_key_id(PyObject *object, void *unused) {
@@ -314,6 +324,57 @@ static PyObject *block_get_state(PyObject *object, void *unused) {
     return PyUnicode_FromString(names[((struct block *)object)->state]);
 }
 
+/* What is passed to a call stays where it is until that returns: until what is returned here goes. */
+struct hold {
+    struct heap *heap;
+    struct heap_handle *handle;
+};
+
+static void end_hold(PyObject *capsule) {
+    struct hold *hold = PyCapsule_GetPointer(capsule, NULL);
+    if (tmebox_heap_is_ours(hold->heap)) {
+        tmebox_heap_lock(&hold->heap->lock);
+        tmebox_heap_end_call(hold->heap, hold->handle);
+        tmebox_heap_unlock(&hold->heap->lock);
+    }
+    tmebox_heap_let_go(hold->heap);
+    free(hold);
+}
+
+static PyObject *block_hold(PyObject *object, PyObject *unused) {
+    (void)unused;
+    struct block *self = (struct block *)object;
+    struct heap *heap = heap_of(self);
+    struct hold *hold = malloc(sizeof *hold);
+    if (hold == NULL) {
+        return PyErr_NoMemory();
+    }
+    if (!is_live(self) || !tmebox_heap_open(self->owner)) {
+        free(hold);
+        return NULL;
+    }
+    struct heap_handle *handle = self->handle != 0 ? tmebox_heap_handle(heap, self->handle) : NULL;
+    uint64_t start = handle != NULL ? tmebox_heap_begin_call(heap, handle) : self->start;
+    tmebox_heap_unlock(&heap->lock);
+    uint64_t offset = TMEBOX_SHARED_START + start * LINE;
+    if (handle == NULL) { /* it never moves */
+        free(hold);
+        return Py_BuildValue("KO", (unsigned long long)offset, Py_None);
+    }
+    *hold = (struct hold){heap, handle};
+    tmebox_heap_hold(heap);
+    PyObject *capsule = PyCapsule_New(hold, NULL, end_hold);
+    if (capsule == NULL) {
+        tmebox_heap_lock(&heap->lock);
+        tmebox_heap_end_call(heap, handle);
+        tmebox_heap_unlock(&heap->lock);
+        tmebox_heap_let_go(heap);
+        free(hold);
+        return NULL;
+    }
+    return Py_BuildValue("KN", (unsigned long long)offset, capsule);
+}
+
 static PyObject *block_reduce(PyObject *object, PyObject *protocol) {
     (void)object, (void)protocol;
     PyErr_SetString(PyExc_TypeError, "a block of a shared heap is not copied or pickled: read() gives its bytes");
@@ -327,6 +388,8 @@ static PyMethodDef block_methods[] = {
      "read(start=0, size=None) -> bytes\n\nA copy of some of its bytes, or of all from `start` on."},
     {"write", (PyCFunction)(void (*)(void))block_write, METH_VARARGS | METH_KEYWORDS,
      "write(data, start=0)\n\nCopy a C-contiguous buffer into it."},
+    {"hold", block_hold, METH_NOARGS,
+     "hold() -> (offset, held)\n\nIt stays at that offset as long as `held` is there; None: for good."},
     {"release", block_release, METH_NOARGS,
      "release()\n\nLeave the ending to the sandbox that owns it. Raises ValueError if none does."},
     {"__reduce_ex__", block_reduce, METH_O, "Refused."},

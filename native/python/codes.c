@@ -24,7 +24,12 @@ static struct code code_of(char letter) {
     return letter > 0 ? codes[(unsigned char)letter] : (struct code){NONE, 0};
 }
 
-int tmebox_parse_signature(struct signature *signature, const char *arguments, const char *result) {
+/* What is a pointer in a register, and something else in Python, for host functions only. */
+static bool is_given_to_hosts(char letter) {
+    return letter == 's' || letter == 'y' || letter == 'o';
+}
+
+static int parse(struct signature *signature, const char *arguments, const char *result, bool for_host) {
     size_t count = strlen(arguments);
     if (count > MAX_ARGUMENTS) {
         PyErr_Format(PyExc_ValueError, "%zu parameters; at most %d convert here", count, MAX_ARGUMENTS);
@@ -38,7 +43,7 @@ int tmebox_parse_signature(struct signature *signature, const char *arguments, c
     int integers = 0;
     for (size_t i = 0; i < count; i++) {
         struct parameter *parameter = &signature->parameters[i];
-        enum kind kind = code_of(arguments[i]).kind;
+        enum kind kind = for_host && is_given_to_hosts(arguments[i]) ? POINTER : code_of(arguments[i]).kind;
         if (kind == NONE || kind == VOID) {
             PyErr_Format(PyExc_ValueError, "'%s': not an argument code at position %zu", arguments, i);
             return -1;
@@ -58,6 +63,14 @@ int tmebox_parse_signature(struct signature *signature, const char *arguments, c
     signature->count = (int)count;
     signature->result = *result;
     return 0;
+}
+
+int tmebox_parse_signature(struct signature *signature, const char *arguments, const char *result) {
+    return parse(signature, arguments, result, false);
+}
+
+int tmebox_parse_import_signature(struct signature *signature, const char *arguments, const char *result) {
+    return parse(signature, arguments, result, true);
 }
 
 static bool signed_word(PyObject *value, int bits, uint64_t *word) {

@@ -31,7 +31,7 @@ static PyObject *time_crossings(PyObject *module, PyObject *args) {
         return NULL;
     }
     double start_s = monotonic_s();
-    if (tmebox_call_plain(function, times) < 0) {
+    if (tmebox_call_plain(function, times, NULL) < 0) {
         return NULL;
     }
     return PyFloat_FromDouble(monotonic_s() - start_s);
@@ -53,7 +53,7 @@ static PyObject *time_calls(PyObject *module, PyObject *args) {
     double start_s = monotonic_s();
     for (unsigned int i = 0; i < times; i++) {
         for (Py_ssize_t j = 0; j < count; j++) {
-            if (UNLIKELY(tmebox_call_plain(PyTuple_GET_ITEM(functions, j), 1) < 0)) {
+            if (UNLIKELY(tmebox_call_plain(PyTuple_GET_ITEM(functions, j), 1, NULL) < 0)) {
                 return NULL;
             }
         }
@@ -61,9 +61,30 @@ static PyObject *time_calls(PyObject *module, PyObject *args) {
     return PyFloat_FromDouble(monotonic_s() - start_s);
 }
 
+static PyObject *time_detections(PyObject *module, PyObject *args) {
+    (void)module;
+    PyObject *function;
+    unsigned int times;
+    uint64_t detected = 0;
+    if (!PyArg_ParseTuple(args, "OI:time_detections", &function, &times) || !is_plain(function)) {
+        return NULL;
+    }
+    if (times == 0) {
+        PyErr_SetString(PyExc_ValueError, "a call enters at least once");
+        return NULL;
+    }
+    double start_s = monotonic_s();
+    if (tmebox_call_plain(function, times, &detected) < 0) {
+        return NULL;
+    }
+    return Py_BuildValue("dK", monotonic_s() - start_s, (unsigned long long)detected);
+}
+
 PyMethodDef tmebox_crossing_methods[] = {
     {"time_crossings", time_crossings, METH_VARARGS,
      "time_crossings(function, times) -> float\n\nSeconds of one call that enters so many times."},
+    {"time_detections", time_detections, METH_VARARGS,
+     "time_detections(function, times) -> (float, int)\n\nThe same, going on where memory found a wrong key."},
     {"time_calls", time_calls, METH_VARARGS,
      "time_calls(functions, times) -> float\n\nSeconds that so many rounds of calls take."},
     {NULL, NULL, 0, NULL},

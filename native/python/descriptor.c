@@ -2,6 +2,8 @@
  * signal handler that raises, and nobody would close it then. */
 #include "python/face.h"
 
+#include "enter/datapath.h"
+
 #include <unistd.h>
 
 struct descriptor {
@@ -9,8 +11,6 @@ struct descriptor {
     int number; /* -1: closed */
     bool counted;
 };
-
-static Py_ssize_t counted; /* with the GIL */
 
 static PyObject *descriptor_new(PyTypeObject *type, PyObject *args, PyObject *keywords) {
     static char *names[] = {"number", "counted", NULL};
@@ -22,7 +22,7 @@ static PyObject *descriptor_new(PyTypeObject *type, PyObject *args, PyObject *ke
     if (self != NULL) {
         self->number = number;
         self->counted = is_counted;
-        counted += is_counted;
+        atomic_fetch_add_explicit(&tmebox_open_descriptors, is_counted, memory_order_relaxed);
     }
     return (PyObject *)self;
 }
@@ -32,7 +32,7 @@ static void close_it(struct descriptor *self) {
     int number = self->number;
     self->number = -1;
     if (number >= 0) {
-        counted -= self->counted;
+        atomic_fetch_sub_explicit(&tmebox_open_descriptors, self->counted, memory_order_relaxed);
         Py_BEGIN_ALLOW_THREADS
         close(number);
         Py_END_ALLOW_THREADS
@@ -48,7 +48,7 @@ static PyObject *descriptor_close(PyObject *object, PyObject *ignored) {
 static PyObject *descriptor_held(PyObject *type, PyObject *ignored) {
     (void)type;
     (void)ignored;
-    return PyLong_FromSsize_t(counted);
+    return PyLong_FromLongLong(atomic_load(&tmebox_open_descriptors));
 }
 
 static PyObject *descriptor_number(PyObject *object, void *closure) {
@@ -63,7 +63,7 @@ static void descriptor_dealloc(PyObject *object) {
 
 static PyMethodDef descriptor_methods[] = {
     {"close", descriptor_close, METH_NOARGS, "close()\n\nIdempotent."},
-    {"held", descriptor_held, METH_NOARGS | METH_CLASS, "held() -> int\n\nHow many that count are open."},
+    {"held", descriptor_held, METH_NOARGS | METH_CLASS, "held() -> int\n\nHow many that count are open, the core's own too."},
     {NULL, NULL, 0, NULL},
 };
 

@@ -16,6 +16,9 @@
 /* -- conversion by code (codes.c) -------------------------------------------------------------------- */
 /* 0, or -1 with ValueError set. */
 int tmebox_parse_signature(struct signature *signature, const char *arguments, const char *result);
+/* The same for what sandboxed code calls. Arguments may be 's' or 'y' as well, pointers to text that arrive as str or
+ * bytes, and 'o', a pointer to void or what stands for an object of the host. */
+int tmebox_parse_import_signature(struct signature *signature, const char *arguments, const char *result);
 /* Whether `value` converts exactly; leaves no exception. Buffers do not convert here. */
 bool tmebox_to_word(char code, PyObject *value, uint64_t *word);
 PyObject *tmebox_from_word(char code, uint64_t word);
@@ -31,17 +34,19 @@ int tmebox_call_typed(struct activation *activation, const struct import *import
 int tmebox_call_raw(struct activation *activation, const struct import *import);
 
 /* -- types and tables of methods ----------------------------------------------------------------------- */
-extern PyTypeObject tmebox_instance_type, tmebox_function_type, tmebox_export_type, tmebox_region_type;
+extern PyTypeObject tmebox_instance_type, tmebox_function_type, tmebox_export_type, tmebox_region_type, tmebox_pointer_type;
 extern PyTypeObject tmebox_shelf_type, tmebox_extents_type, tmebox_descriptor_type;
-/* function.c. Calls a Function of type `void (void)`, entering so often: 0, or -1 with an exception set. */
+/* Whether it is a Function of type `void (void)` (export.c); function.c calls such a one, entering so often: 0, or -1
+ * with an exception set. */
 bool tmebox_is_plain(PyObject *function);
-int tmebox_call_plain(PyObject *function, uint64_t times_entered);
+int tmebox_call_plain(PyObject *function, uint64_t times_entered, uint64_t *detected);
 
 /* tme_engine.c, tme_lines.c, tme_views.c */
 struct tme_machine;
 PyObject *tmebox_tme_show_counts(const struct tme_machine *machine);
 PyObject *tmebox_tme_show_verifying(const struct tme_machine *machine, uint64_t line);
 PyObject *tmebox_tme_show_events(const struct tme_machine *machine);
+PyObject *tmebox_tme_show_drawn(const struct tme_machine *machine, PyObject *key_id);
 PyObject *tmebox_tme_show_cache(const struct tme_machine *machine);
 PyObject *tmebox_tme_show_lines(const struct tme_machine *machine, PyObject *args);
 PyObject *tmebox_tme_take_lines(struct tme_machine *machine, PyObject *args);
@@ -56,7 +61,27 @@ bool tmebox_extent_of(PyObject *extent, uint64_t *start, uint64_t *end); /* fals
 
 /* imports.c. Instance.set_imports. */
 PyObject *tmebox_set_imports(PyObject *instance, PyObject *rows);
+int tmebox_parse_import(struct import *import, PyObject *row); /* what it filled in is freed below */
+void tmebox_free_import(struct import *import);
 void tmebox_free_imports(struct import *imports, uint32_t count);
+
+/* pointer.c. The type and what is derived from it. */
+struct pointer {
+    PyObject_HEAD
+    struct instance *instance;
+    uint64_t offset;
+    PyObject *kind;
+    bool freed;
+};
+/* Of a pointer: false if it is of another sandbox or kind, or was freed. */
+bool tmebox_pointer_to_word(PyObject *value, const struct instance *instance, const PyObject *kind, uint64_t *word);
+
+/* callbacks.c. Methods of Instance. */
+PyObject *tmebox_add_callback(PyObject *instance, PyObject *args);
+PyObject *tmebox_close_callback(PyObject *instance, PyObject *index);
+PyObject *tmebox_lend_handles(PyObject *instance, PyObject *handles);
+int tmebox_visit_callbacks(const struct instance *instance, visitproc visit, void *arg);
+void tmebox_free_callbacks(struct instance *instance);
 
 extern PyMethodDef tmebox_cpu_methods[], tmebox_crossing_methods[], tmebox_hostfunction_methods[],
     tmebox_custody_methods[], tmebox_side_methods[];

@@ -1,31 +1,9 @@
 /* Function: a C function of one sandbox as a Python callable. Which conversion each argument needs is decided
  * once; a call whose arguments are plain numbers allocates nothing but its result. */
-#include "python/face.h"
+#include "python/function.h"
 #include "python/heap.h"
 
 #include <string.h>
-
-/* What the functions of all sandboxes that one export makes have in common. */
-struct export {
-    PyObject_HEAD
-    uint64_t address;
-    PyObject *name;
-    PyObject *slow;       /* slow(host, *args, **keywords), for arguments that do not convert here */
-    PyObject *attributes; /* a dict: __doc__, __signature__ */
-    vectorcallfunc vectorcall;
-    struct signature signature;
-};
-
-struct function {
-    PyObject_HEAD
-    vectorcallfunc vectorcall;
-    struct instance *instance;
-    struct export *export;
-    PyObject *host;  /* what `slow` needs */
-    PyObject *owner; /* kept alive; may be NULL */
-    PyObject *dict;  /* made when something is put into it */
-    PyObject *weak;
-};
 
 /* Buffers that a call keeps exported until it returns. */
 struct held {
@@ -51,6 +29,9 @@ static uint64_t offset_of(const struct instance *instance, const void *buffer) {
  * is what is checked. Its exporter stays locked during the call. */
 static bool buffer_to_word(const struct instance *instance, const struct parameter *parameter,
                            PyObject *value, struct held *held, uint64_t *word) {
+    if (PyObject_TypeCheck(value, &tmebox_pointer_type)) {
+        return tmebox_pointer_to_word(value, instance, parameter->kind, word);
+    }
     if (PyObject_TypeCheck(value, &tmebox_block_type)) {
         return tmebox_block_offset(value, instance->key != 0 ? instance->heap : NULL, word);
     }
@@ -93,7 +74,14 @@ static PyObject *enter(struct function *self, struct activation *activation, con
         return NULL;
     }
     bool floating = signature->result == 'f' || signature->result == 'd';
-    return tmebox_from_word(signature->result, floating ? activation->vectors[0] : activation->rax);
+    PyObject *result = tmebox_from_word(signature->result, floating ? activation->vectors[0] : activation->rax);
+    if (LIKELY(self->export->finish == NULL) || result == NULL) {
+        return result;
+    }
+    PyObject *both[2] = {self->host, result};
+    PyObject *finished = PyObject_Vectorcall(self->export->finish, both, 2, NULL);
+    Py_DECREF(result);
+    return finished;
 }
 
 static void clear_arguments(struct activation *activation) {
@@ -103,7 +91,7 @@ static void clear_arguments(struct activation *activation) {
 }
 
 /* One argument more, in front. */
-static PyObject *call_slow(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *keywords) {
+PyObject *tmebox_call_slow(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *keywords) {
     struct function *self = (struct function *)callable;
     size_t count = (size_t)PyVectorcall_NARGS(nargsf);
     size_t all = count + (keywords != NULL ? (size_t)PyTuple_GET_SIZE(keywords) : 0);
@@ -119,19 +107,19 @@ static PyObject *call_slow(PyObject *callable, PyObject *const *args, size_t nar
     return result;
 }
 
-static PyObject *call_numbers(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *keywords) {
+PyObject *tmebox_call_numbers(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *keywords) {
     struct function *self = (struct function *)callable;
     const struct signature *signature = &self->export->signature;
     struct activation activation;
     uint64_t stack[MAX_ARGUMENTS], word;
     if (UNLIKELY(keywords != NULL || PyVectorcall_NARGS(nargsf) != signature->count)) {
-        return call_slow(callable, args, nargsf, keywords);
+        return tmebox_call_slow(callable, args, nargsf, keywords);
     }
     clear_arguments(&activation);
     for (int i = 0; i < signature->count; i++) {
         const struct parameter *parameter = &signature->parameters[i];
         if (UNLIKELY(!tmebox_to_word(parameter->code, args[i], &word))) {
-            return call_slow(callable, args, nargsf, NULL);
+            return tmebox_call_slow(callable, args, nargsf, NULL);
         }
         put(parameter, word, &activation, stack);
     }
@@ -206,7 +194,7 @@ static bool convert_pointers(struct function *self, PyObject *const *args, struc
     return true;
 }
 
-static PyObject *call_pointers(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *keywords) {
+PyObject *tmebox_call_pointers(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *keywords) {
     struct function *self = (struct function *)callable;
     struct activation activation;
     struct held held;
@@ -226,213 +214,21 @@ static PyObject *call_pointers(PyObject *callable, PyObject *const *args, size_t
         let_go(&held);
         PyErr_Restore(type, value, traceback);
     }
-    return LIKELY(converts) ? result : call_slow(callable, args, nargsf, keywords);
+    return LIKELY(converts) ? result : tmebox_call_slow(callable, args, nargsf, keywords);
 }
 
-bool tmebox_is_plain(PyObject *object) {
-    if (!Py_IS_TYPE(object, &tmebox_function_type)) {
-        return false;
-    }
-    const struct export *export = ((struct function *)object)->export;
-    return export->vectorcall == call_numbers && export->signature.count == 0 &&
-           export->signature.result == 'v';
-}
-
-int tmebox_call_plain(PyObject *object, uint64_t times_entered) {
+int tmebox_call_plain(PyObject *object, uint64_t times_entered, uint64_t *detected) {
     struct function *self = (struct function *)object;
     struct activation activation;
     clear_arguments(&activation);
     activation.address = self->export->address;
     activation.vector_count = 0;
+    if (detected != NULL) {
+        return tmebox_run_into_foreign_lines(self->instance, &activation, self->instance->timeout_ns, times_entered,
+                                             detected);
+    }
     return times_entered == 1
                ? tmebox_run(self->instance, &activation, NULL, 0, self->instance->timeout_ns)
                : tmebox_run_repeatedly(self->instance, &activation, self->instance->timeout_ns,
                                        times_entered);
 }
-
-/* -- exports ------------------------------------------------------------------------------------------ */
-
-static PyObject *export_new(PyTypeObject *type, PyObject *args, PyObject *keywords) {
-    static char *names[] = {"address", "name", "arguments", "result", "slow", "attributes", "items", NULL};
-    PyObject *name, *slow, *attributes;
-    const char *arguments, *result, *items = "";
-    unsigned long long address;
-    if (!PyArg_ParseTupleAndKeywords(args, keywords, "KUzzOO!|s:Export", names, &address, &name, &arguments,
-                                     &result, &slow, &PyDict_Type, &attributes, &items)) {
-        return NULL;
-    }
-    if (address < TMEBOX_CODE_BASE || address >= TMEBOX_GATE_BASE) {
-        PyErr_SetString(PyExc_ValueError, "not an address of sandboxed code");
-        return NULL;
-    }
-    if (!PyCallable_Check(slow)) {
-        PyErr_SetString(PyExc_TypeError, "slow must be callable");
-        return NULL;
-    }
-    struct export *self = (struct export *)type->tp_alloc(type, 0);
-    if (self == NULL) {
-        return NULL;
-    }
-    self->address = address;
-    self->name = Py_NewRef(name);
-    self->slow = Py_NewRef(slow);
-    self->attributes = Py_NewRef(attributes);
-    self->vectorcall = call_slow;
-    if (arguments != NULL && result != NULL) {
-        if (tmebox_parse_signature(&self->signature, arguments, result) < 0) {
-            Py_DECREF(self);
-            return NULL;
-        }
-        for (int i = 0; i < self->signature.count; i++) { /* without letters: any */
-            self->signature.parameters[i].item = *items != 0 ? *items++ : ANY_ITEMS;
-        }
-        self->vectorcall = self->signature.pointers ? call_pointers : call_numbers;
-    }
-    return (PyObject *)self;
-}
-
-static PyObject *export_bind(PyObject *object, PyObject *const *args, Py_ssize_t count) {
-    struct export *self = (struct export *)object;
-    if (count != 3 || !Py_IS_TYPE(args[0], &tmebox_instance_type)) {
-        PyErr_SetString(PyExc_TypeError, "bind(instance, host, owner)");
-        return NULL;
-    }
-    struct function *function = PyObject_GC_New(struct function, &tmebox_function_type);
-    if (function == NULL) {
-        return NULL;
-    }
-    function->vectorcall = self->vectorcall;
-    function->instance = (struct instance *)Py_NewRef(args[0]);
-    function->export = (struct export *)Py_NewRef(object);
-    function->host = Py_NewRef(args[1]);
-    function->owner = args[2] != Py_None ? Py_NewRef(args[2]) : NULL;
-    function->dict = NULL;
-    function->weak = NULL;
-    PyObject_GC_Track((PyObject *)function);
-    return (PyObject *)function;
-}
-
-static int export_traverse(PyObject *object, visitproc visit, void *arg) {
-    Py_VISIT(((struct export *)object)->slow);
-    Py_VISIT(((struct export *)object)->attributes);
-    return 0;
-}
-
-static void export_dealloc(PyObject *object) {
-    struct export *self = (struct export *)object;
-    PyObject_GC_UnTrack(object);
-    Py_XDECREF(self->name);
-    Py_XDECREF(self->slow);
-    Py_XDECREF(self->attributes);
-    Py_TYPE(object)->tp_free(object);
-}
-
-static PyMethodDef export_methods[] = {
-    {"bind", (PyCFunction)(void (*)(void))export_bind, METH_FASTCALL,
-     "bind(instance, host, owner) -> Function\n\nThe owner, if not None, lives as long as the function."},
-    {NULL, NULL, 0, NULL},
-};
-
-PyTypeObject tmebox_export_type = {
-    PyVarObject_HEAD_INIT(NULL, 0)
-    .tp_name = "tmebox._native.Export",
-    .tp_doc = "Export(address, name, arguments, result, slow, attributes, items='')\n\n"
-              "A function of every sandbox.",
-    .tp_basicsize = sizeof(struct export),
-    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
-    .tp_new = export_new,
-    .tp_dealloc = export_dealloc,
-    .tp_traverse = export_traverse,
-    .tp_methods = export_methods,
-};
-
-/* -- functions ---------------------------------------------------------------------------------------- */
-
-static PyObject *function_repr(PyObject *object) {
-    const struct export *export = ((struct function *)object)->export;
-    return PyUnicode_FromFormat("<sandboxed function %U at %p>", export->name, (void *)export->address);
-}
-
-static PyObject *function_name(PyObject *object, void *unused) {
-    (void)unused;
-    return Py_NewRef(((struct function *)object)->export->name);
-}
-
-/* What the export has under the name. */
-static PyObject *function_shared(PyObject *object, void *name) {
-    PyObject *found = PyDict_GetItemString(((struct function *)object)->export->attributes, name);
-    return Py_NewRef(found != NULL ? found : Py_None);
-}
-
-static int function_traverse(PyObject *object, visitproc visit, void *arg) {
-    struct function *self = (struct function *)object;
-    Py_VISIT(self->instance);
-    Py_VISIT(self->export);
-    Py_VISIT(self->host);
-    Py_VISIT(self->owner);
-    Py_VISIT(self->dict);
-    return 0;
-}
-
-/* A function that can still be called must be able to: what it needs for that stays. Cycles break at the
- * owner, the dict and the instance. */
-static int function_clear(PyObject *object) {
-    Py_CLEAR(((struct function *)object)->owner);
-    Py_CLEAR(((struct function *)object)->dict);
-    return 0;
-}
-
-static void function_dealloc(PyObject *object) {
-    struct function *self = (struct function *)object;
-    PyObject_GC_UnTrack(object);
-    if (self->weak != NULL) {
-        PyObject_ClearWeakRefs(object);
-    }
-    Py_XDECREF(self->instance);
-    Py_XDECREF(self->export);
-    Py_XDECREF(self->host);
-    Py_XDECREF(self->owner);
-    Py_XDECREF(self->dict);
-    Py_TYPE(object)->tp_free(object);
-}
-
-static PyObject *function_reduce(PyObject *object, PyObject *protocol) {
-    (void)protocol;
-    PyErr_Format(PyExc_TypeError,
-                 "%U() is a function of one sandbox, which is not copied or pickled: name it, and get it from a "
-                 "sandbox where it is called",
-                 ((struct function *)object)->export->name);
-    return NULL;
-}
-
-static PyMethodDef function_methods[] = {
-    {"__reduce_ex__", function_reduce, METH_O, "Refused."},
-    {NULL, NULL, 0, NULL},
-};
-
-static PyGetSetDef function_properties[] = {
-    {"__dict__", PyObject_GenericGetDict, PyObject_GenericSetDict, NULL, NULL},
-    {"__name__", function_name, NULL, NULL, NULL},
-    {"__qualname__", function_name, NULL, NULL, NULL},
-    {"__doc__", function_shared, NULL, NULL, "__doc__"},
-    {"__signature__", function_shared, NULL, NULL, "__signature__"},
-    {NULL, NULL, NULL, NULL, NULL},
-};
-
-PyTypeObject tmebox_function_type = {
-    PyVarObject_HEAD_INIT(NULL, 0)
-    .tp_name = "tmebox._native.Function",
-    .tp_basicsize = sizeof(struct function),
-    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_HAVE_VECTORCALL |
-                Py_TPFLAGS_DISALLOW_INSTANTIATION,
-    .tp_dealloc = function_dealloc,
-    .tp_traverse = function_traverse,
-    .tp_clear = function_clear,
-    .tp_repr = function_repr,
-    .tp_call = PyVectorcall_Call,
-    .tp_methods = function_methods,
-    .tp_getset = function_properties,
-    .tp_vectorcall_offset = offsetof(struct function, vectorcall),
-    .tp_dictoffset = offsetof(struct function, dict),
-    .tp_weaklistoffset = offsetof(struct function, weak),
-};

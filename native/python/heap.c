@@ -39,7 +39,8 @@ static PyObject *raise_error(int error, const struct heap *heap, uint64_t size) 
     } else if (error == ENOSPC) {
         PyErr_SetString(tmebox_limit_error, "all memory encryption keys of the processor are in use: close sandboxes");
     } else if (error == EAGAIN) {
-        PyErr_Format(tmebox_limit_error, "all %d keys of the shared heap are in use: close sandboxes", HEAP_KEYS - 1);
+        PyErr_Format(tmebox_limit_error, "all %u keys of the shared heap are in use: close sandboxes",
+                     (unsigned int)heap->key_limit - 1);
     } else {
         errno = error;
         PyErr_SetFromErrno(PyExc_OSError);
@@ -270,11 +271,15 @@ static PyObject *heap_adopt(PyObject *object, PyObject *args) {
     return (PyObject *)block;
 }
 
-static PyObject *heap_attach(PyObject *object, PyObject *args) {
+static PyObject *heap_attach(PyObject *object, PyObject *const *args, Py_ssize_t count) {
     struct heap *heap = ((struct heap_object *)object)->heap;
-    struct instance *instance;
-    unsigned long long limit;
-    if (!PyArg_ParseTuple(args, "O!K:attach", &tmebox_instance_type, &instance, &limit)) {
+    if (count != 2 || !Py_IS_TYPE(args[0], &tmebox_instance_type)) {
+        PyErr_SetString(PyExc_TypeError, "attach(instance, limit_bytes)");
+        return NULL;
+    }
+    struct instance *instance = (struct instance *)args[0];
+    unsigned long long limit = PyLong_AsUnsignedLongLong(args[1]);
+    if (PyErr_Occurred()) {
         return NULL;
     }
     if (instance->dead || instance->heap != NULL || instance->window == NULL) {
@@ -344,7 +349,7 @@ static PyObject *heap_get_size(PyObject *object, void *unused) {
 }
 
 static PyMethodDef heap_object_methods[] = {
-    {"attach", heap_attach, METH_VARARGS,
+    {"attach", (PyCFunction)(void (*)(void))heap_attach, METH_FASTCALL,
      "attach(instance, limit_bytes) -> key\n\nFrom now until it is killed, lines of the heap can be its own."},
     {"allocate_block", (PyCFunction)(void (*)(void))heap_allocate, METH_FASTCALL,
      "allocate_block(size, instance, flags) -> Block"},
@@ -362,8 +367,9 @@ static PyMethodDef heap_object_methods[] = {
     {"members_of", tmebox_heap_members_of, METH_O,
      "members_of(key) -> [(key, writes), ...] | None\n\nOf a shared domain; None: it is none."},
     {"offset_of", tmebox_heap_offset_of, METH_O, "offset_of(block or array) -> offset"},
-    {"compact_heap", tmebox_heap_compact_method, METH_NOARGS,
-     "compact_heap() -> (pages given back to the system, bytes moved)"},
+    {"repeat", tmebox_heap_repeat, METH_VARARGS, "repeat(size, times)\n\nAllocates and frees. For measuring."},
+    {"compact_heap", tmebox_heap_compact_method, METH_VARARGS,
+     "compact_heap(give_back=True) -> (pages given back to the system, bytes moved)"},
     {"relocate_block", tmebox_heap_relocate_method, METH_VARARGS, "relocate_block(block, dense)"},
     {"flush_heap", tmebox_heap_flush_method, METH_NOARGS, "flush_heap()\n\nWhat views hold is encrypted in the machine's DRAM."},
     {"close_heap", heap_close, METH_NOARGS, "close_heap()\n\nNothing of it is anybody's but the host's."},

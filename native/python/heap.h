@@ -46,7 +46,7 @@ void tmebox_block_begin(struct block *self, uint32_t start, uint64_t size);
 /* The block that a Block, or a buffer that starts where it does, is of. With the heap locked, which it stays. False
  * with an exception set, unlocked. */
 bool tmebox_block_named(struct heap_object *self, PyObject *object, uint32_t *start, struct block **block);
-/* Where a Block is in the windows of the heap's sandboxes; false: not of that heap, or no more. */
+/* Where a Block is in the windows of the heap's sandboxes; false: not of that heap, or no more, or it may be moved. */
 bool tmebox_block_offset(PyObject *object, const struct heap *heap, uint64_t *offset);
 
 /* heap_facts.c: methods of Heap. */
@@ -54,10 +54,11 @@ PyObject *tmebox_heap_owner_at(PyObject *heap, PyObject *offset);
 PyObject *tmebox_heap_map(PyObject *heap, PyObject *unused);
 PyObject *tmebox_heap_figures(PyObject *heap, PyObject *unused);
 PyObject *tmebox_heap_members_of(PyObject *heap, PyObject *key);
+PyObject *tmebox_heap_repeat(PyObject *object, PyObject *args);
 PyObject *tmebox_heap_offset_of(PyObject *heap, PyObject *named);
 
 /* heap_moving.c: methods of Heap. */
-PyObject *tmebox_heap_compact_method(PyObject *heap, PyObject *unused);
+PyObject *tmebox_heap_compact_method(PyObject *heap, PyObject *args);
 PyObject *tmebox_heap_relocate_method(PyObject *heap, PyObject *args);
 PyObject *tmebox_heap_flush_method(PyObject *heap, PyObject *unused);
 

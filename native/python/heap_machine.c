@@ -22,9 +22,10 @@ struct heap *tmebox_heap_in(PyObject *machine, int device, size_t size, bool den
     if (machine != Py_None && (memory = tmebox_tme_machine_of(machine)) == NULL) {
         return NULL;
     }
-    const struct heap_backend *backends[2][2] = {{&tmebox_heap_without_views, &tmebox_heap_mmu},
-                                                 {&tmebox_heap_model_without_views, &tmebox_heap_model}};
-    const struct heap_backend *backend = device < 0 ? backends[memory != NULL][views] : &tmebox_heap_tmemk;
+    const struct heap_backend *backends[3][2] = {{&tmebox_heap_without_views, &tmebox_heap_mmu},
+                                                 {&tmebox_heap_model_without_views, &tmebox_heap_model},
+                                                 {&tmebox_heap_tmemk_without_views, &tmebox_heap_tmemk}};
+    const struct heap_backend *backend = backends[device >= 0 ? 2 : memory != NULL][views];
     struct heap *heap = tmebox_heap_new(size, dense, backend, device);
     if (heap != NULL && memory != NULL) {
         if (tmebox_heap_encrypt(heap, memory, machine, let_machine_go)) {
@@ -39,8 +40,35 @@ struct heap *tmebox_heap_in(PyObject *machine, int device, size_t size, bool den
     return heap != NULL ? heap : (struct heap *)PyErr_SetFromErrno(PyExc_OSError);
 }
 
+/* The processor has found it, and there is no machine to ask. */
+static void raise_violation(const struct heap_bad *bad, const char *access) {
+    unsigned long long offset = TMEBOX_SHARED_START + bad->place;
+    PyObject *errors = PyImport_ImportModule("tmebox.errors"), *error = NULL;
+    PyObject *type = errors != NULL ? PyObject_GetAttrString(errors, "IntegrityViolation") : NULL;
+    PyObject *text = PyUnicode_FromFormat("%s at %p in the shared heap: memory no longer holds what key %d wrote", access,
+                                          (void *)offset, bad->key);
+    PyObject *args = text != NULL ? PyTuple_Pack(1, text) : NULL;
+    PyObject *facts = Py_BuildValue("{s:K,s:s,s:i}", "offset", offset, "access", access, "owner_key_id", bad->key);
+    if (type != NULL && args != NULL && facts != NULL) {
+        error = PyObject_Call(type, args, facts);
+    }
+    if (error != NULL) {
+        PyErr_SetObject(type, error);
+    }
+    Py_XDECREF(error);
+    Py_XDECREF(facts);
+    Py_XDECREF(args);
+    Py_XDECREF(text);
+    Py_XDECREF(type);
+    Py_XDECREF(errors);
+}
+
 void tmebox_heap_raise_bad(const struct heap *heap, const struct heap_bad *bad, const char *access) {
     PyObject *machine = heap->keeper;
+    if (machine == NULL) {
+        raise_violation(bad, access);
+        return;
+    }
     PyObject *nothing = PyObject_CallMethod(machine, "_fault", "iKIs", bad->outcome,
                                             (unsigned long long)(bad->place / LINE * LINE), (unsigned int)bad->key, access);
     if (nothing != NULL) {

@@ -3,9 +3,12 @@
 
 #define PAGES_AT_A_TIME 64 /* between which sandboxes may allocate */
 
-PyObject *tmebox_heap_compact_method(PyObject *object, PyObject *unused) {
-    (void)unused;
+PyObject *tmebox_heap_compact_method(PyObject *object, PyObject *args) {
     struct heap_object *self = (struct heap_object *)object;
+    int give_back = 1;
+    if (!PyArg_ParseTuple(args, "|p:compact_heap", &give_back)) {
+        return NULL;
+    }
     unsigned long long moved = 0;
     struct heap_compaction compaction = {.end = self->heap->page_count};
     while (!compaction.done) {
@@ -18,7 +21,7 @@ PyObject *tmebox_heap_compact_method(PyObject *object, PyObject *unused) {
     if (!tmebox_heap_open(self)) {
         return NULL;
     }
-    unsigned long punched = tmebox_heap_punch(self->heap);
+    unsigned long punched = give_back ? tmebox_heap_punch(self->heap) : 0;
     tmebox_heap_unlock(&self->heap->lock);
     return Py_BuildValue("kK", punched, moved);
 }
@@ -36,6 +39,8 @@ PyObject *tmebox_heap_relocate_method(PyObject *object, PyObject *args) {
     }
     uint32_t handle = tmebox_heap_handle_of(heap, start);
     const char *refusal = handle == 0 ? "the block was not made with movable=True"
+                          : tmebox_heap_handle(heap, handle)->calls != 0
+                              ? "a call that the block was passed to has not returned"
                           : tmebox_heap_handle(heap, handle)->pins != 0 ? "sandboxed code has pinned the block"
                                                                         : NULL;
     uint32_t to = start;

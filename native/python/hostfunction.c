@@ -4,6 +4,8 @@
 #include "enter/returns.h"
 #include "python/face.h"
 
+#include <string.h>
+
 static bool is_trap(struct activation *activation, struct window_fault fault) {
     if (fault.how == 0) {
         return false;
@@ -58,7 +60,101 @@ RARE static bool convert_result(const struct import *import, PyObject *result, u
     return good;
 }
 
-int tmebox_call_typed(struct activation *activation, const struct import *import) {
+/* Texts are read in pieces of at most so many bytes, and longer ones by Python. */
+#define TEXT_PIECE 256
+#define TEXT_LONGEST 2048
+
+/* The text at an offset, up to its NUL: its size, or -1 where Python has to look: it is long, or in the shared heap, or
+ * there is none. The pieces do not cross pages, so that a text may end where memory does. */
+static Py_ssize_t read_text(const struct activation *activation, uint64_t offset, char *text) {
+    Py_ssize_t size = 0;
+    while (size < TEXT_LONGEST - TEXT_PIECE && offset < TMEBOX_ARENA_END) {
+        uint64_t left = TMEBOX_PAGE_SIZE - offset % TMEBOX_PAGE_SIZE, piece = size == 0 ? 64 : TEXT_PIECE;
+        piece = left < piece ? left : piece;
+        const void *from = (const void *)(activation->instance->base + offset);
+        if (tmebox_window_copy(text + size, from, (size_t)piece).how != 0) {
+            return -1;
+        }
+        const char *end = memchr(text + size, 0, (size_t)piece);
+        if (end != NULL) {
+            return end - text;
+        }
+        size += (Py_ssize_t)piece;
+        offset += piece;
+    }
+    return -1;
+}
+
+static PyObject *text_argument(const struct activation *activation, const struct import *import, int index,
+                               uint64_t word) {
+    char text[TEXT_LONGEST];
+    uint64_t offset = (uint32_t)word;
+    if (offset == 0) {
+        Py_RETURN_NONE;
+    }
+    Py_ssize_t size = read_text(activation, offset, text);
+    if (size < 0 && import->read != NULL) {
+        return PyObject_CallFunction(import->read, "iK", index, (unsigned long long)offset);
+    }
+    if (size < 0) {
+        return PyErr_Format(PyExc_ValueError, "no text at %#llx", (unsigned long long)offset);
+    }
+    return import->signature.parameters[index].code == 's' ? PyUnicode_DecodeUTF8(text, size, "replace")
+                                                           : PyBytes_FromStringAndSize(text, size);
+}
+
+/* An offset, or the object that a handle stands for. A handle's upper half is never zero, an offset's is. */
+static PyObject *handle_argument(const struct activation *activation, uint64_t word) {
+    if (LIKELY(word >> 32 == 0)) {
+        return PyLong_FromUnsignedLong(word);
+    }
+    PyObject *handles = activation->instance->handles, *found = NULL;
+    PyObject *key = PyLong_FromUnsignedLong(word);
+    if (key != NULL && handles != NULL) {
+        found = Py_XNewRef(PyDict_GetItemWithError(handles, key));
+    }
+    Py_XDECREF(key);
+    if (found == NULL && !PyErr_Occurred()) {
+        PyErr_SetString(tmebox_reference_error, "sandboxed code passed a pointer that is neither an offset nor a handle "
+                                                "that is open");
+    }
+    return found;
+}
+
+static PyObject *make_argument(const struct activation *activation, const struct import *import, int index,
+                               uint64_t word) {
+    char code = import->signature.parameters[index].code;
+    return code == 's' || code == 'y' ? text_argument(activation, import, index, word)
+           : code == 'o'              ? handle_argument(activation, word)
+                                      : tmebox_from_word(code, word);
+}
+
+/* An exception of a callback that has something to return instead: it waits for the end of the call. */
+RARE static bool postpone(struct activation *activation, const struct import *import) {
+    if (!import->has_fallback || !PyErr_ExceptionMatches(PyExc_Exception)) {
+        return false;
+    }
+    PyObject *type, *value, *traceback;
+    PyErr_Fetch(&type, &value, &traceback);
+    PyErr_NormalizeException(&type, &value, &traceback);
+    if (traceback != NULL) {
+        PyException_SetTraceback(value, traceback);
+    }
+    Py_XDECREF(type);
+    Py_XDECREF(traceback);
+    activation->rax = import->fallback[0];
+    activation->vectors[0] = import->fallback[1];
+    activation->rdx = import->fallback[2];
+    activation->vectors[1] = import->fallback[3];
+    if (activation->pending == NULL) {
+        activation->pending = value;
+    } else { /* the first is told */
+        Py_DECREF(value);
+    }
+    return true;
+}
+
+static int call_typed(struct activation *activation, const struct import *import) {
     const struct signature *signature = &import->signature;
     uint64_t words[MAX_ARGUMENTS];
     PyObject *arguments[MAX_ARGUMENTS + 1], *result = NULL;
@@ -67,7 +163,7 @@ int tmebox_call_typed(struct activation *activation, const struct import *import
     }
     int made = 0;
     while (made < signature->count) {
-        PyObject *argument = tmebox_from_word(signature->parameters[made].code, words[made]);
+        PyObject *argument = make_argument(activation, import, made, words[made]);
         if (argument == NULL) {
             break;
         }
@@ -97,7 +193,12 @@ int tmebox_call_typed(struct activation *activation, const struct import *import
     return 0;
 }
 
-int tmebox_call_raw(struct activation *activation, const struct import *import) {
+int tmebox_call_typed(struct activation *activation, const struct import *import) {
+    int result = call_typed(activation, import);
+    return UNLIKELY(result < 0) && activation->outcome == RETURNED && postpone(activation, import) ? 0 : result;
+}
+
+static int call_raw(struct activation *activation, const struct import *import) {
     const uint64_t *in = activation->integers;
     uint32_t stack_offset = (uint32_t)(activation->rsp + 8 - tmebox_stack_base(activation->instance));
     PyObject *result =
@@ -123,6 +224,11 @@ int tmebox_call_raw(struct activation *activation, const struct import *import) 
     activation->rdx = words[2];
     activation->vectors[1] = words[3];
     return good ? 0 : -1;
+}
+
+int tmebox_call_raw(struct activation *activation, const struct import *import) {
+    int result = call_raw(activation, import);
+    return UNLIKELY(result < 0) && activation->outcome == RETURNED && postpone(activation, import) ? 0 : result;
 }
 
 /* What is left of its time to the call that this thread is in, by the watchdog's clock. */

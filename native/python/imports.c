@@ -3,17 +3,22 @@
 
 #include <string.h>
 
+void tmebox_free_import(struct import *import) {
+    Py_XDECREF(import->handler);
+    PyMem_Free(import->name);
+    Py_XDECREF(import->convert);
+    Py_XDECREF(import->read);
+}
+
 void tmebox_free_imports(struct import *imports, uint32_t count) {
     for (uint32_t i = 0; i < count; i++) {
-        Py_XDECREF(imports[i].handler);
-        PyMem_Free(imports[i].name);
-        Py_XDECREF(imports[i].convert);
+        tmebox_free_import(&imports[i]);
     }
     PyMem_Free(imports);
 }
 
-static int parse_import(struct import *import, PyObject *row) {
-    PyObject *handler, *convert = NULL;
+int tmebox_parse_import(struct import *import, PyObject *row) {
+    PyObject *handler, *convert = NULL, *read = NULL;
     const char *arguments, *result, *name = "(unnamed)";
     int system = 0;
     if (PyUnicode_Check(row)) {
@@ -26,21 +31,24 @@ static int parse_import(struct import *import, PyObject *row) {
     }
     if (!PyTuple_Check(row)) {
         PyErr_SetString(PyExc_TypeError,
-                        "an import is a tuple (handler, argument codes, result code[, name[, convert[, system]]])");
+                        "an import is a tuple (handler, argument codes, result code[, name[, convert[, system[, read]]]])");
         return -1;
     }
-    if (!PyArg_ParseTuple(row, "Oss|sOp:set_imports", &handler, &arguments, &result, &name, &convert, &system)) {
+    if (!PyArg_ParseTuple(row, "Oss|sOpO:set_imports", &handler, &arguments, &result, &name, &convert, &system,
+                          &read)) {
         return -1;
     }
     convert = convert != Py_None ? convert : NULL;
+    read = read != Py_None ? read : NULL;
     import->system = system;
-    if (!PyCallable_Check(handler) || (convert != NULL && !PyCallable_Check(convert))) {
-        PyErr_SetString(PyExc_TypeError, "an import's handler, and its convert, must be callable");
+    if (!PyCallable_Check(handler) || (convert != NULL && !PyCallable_Check(convert)) ||
+        (read != NULL && !PyCallable_Check(read))) {
+        PyErr_SetString(PyExc_TypeError, "an import's handler, its convert and its read must be callable");
         return -1;
     }
     bool raw = strcmp(arguments, "*") == 0;
     import->call = raw ? tmebox_call_raw : tmebox_call_typed;
-    if (!raw && tmebox_parse_signature(&import->signature, arguments, result) < 0) {
+    if (!raw && tmebox_parse_import_signature(&import->signature, arguments, result) < 0) {
         return -1;
     }
     import->name = PyMem_Malloc(strlen(name) + 1);
@@ -52,6 +60,7 @@ static int parse_import(struct import *import, PyObject *row) {
     Py_INCREF(handler);
     import->handler = handler;
     import->convert = Py_XNewRef(convert);
+    import->read = Py_XNewRef(read);
     return 0;
 }
 
@@ -68,7 +77,7 @@ PyObject *tmebox_set_imports(PyObject *object, PyObject *rows) {
     } else if ((imports = PyMem_Calloc((size_t)count + 1, sizeof *imports)) == NULL) {
         PyErr_NoMemory();
     } else {
-        while (parsed < count && parse_import(&imports[parsed], PyTuple_GET_ITEM(sequence, parsed)) == 0) {
+        while (parsed < count && tmebox_parse_import(&imports[parsed], PyTuple_GET_ITEM(sequence, parsed)) == 0) {
             parsed++;
         }
     }

@@ -352,7 +352,8 @@ static int instance_traverse(PyObject *object, visitproc visit, void *arg) {
         Py_VISIT(self->imports[i].convert);
     }
     Py_VISIT(self->descriptors);
-    return 0;
+    Py_VISIT(self->handles);
+    return tmebox_visit_callbacks(self, visit, arg);
 }
 
 static int instance_clear(PyObject *object) {
@@ -365,6 +366,8 @@ static int instance_clear(PyObject *object) {
     give_text_room_back(self);
     tmebox_instance_detach(self);
     tmebox_free_imports(imports, count);
+    tmebox_free_callbacks(self);
+    Py_CLEAR(self->handles);
     Py_CLEAR(self->make_trap);
     Py_CLEAR(self->descriptors);
     return 0;
@@ -400,6 +403,13 @@ static PyMethodDef instance_methods[] = {
      "read_control(offset, size_bytes) -> bytes or None\n\nOf the stack that the last call had, if it is still there."},
     {"set_imports", tmebox_set_imports, METH_O,
      "set_imports(rows)\n\n(handler, argument codes, result code) each."},
+    {"add_callback", tmebox_add_callback, METH_VARARGS,
+     "add_callback(row[, fallback]) -> int\n\nIts index, or -1 where there is no room. row: as of set_imports. fallback:\n"
+     "(rax, xmm0, rdx, xmm1) where what it raises waits for the end of the call."},
+    {"close_callback", tmebox_close_callback, METH_O,
+     "close_callback(index)\n\nSandboxed code that calls it from now on gets an exception. Idempotent."},
+    {"lend_handles", tmebox_lend_handles, METH_O,
+     "lend_handles(dict)\n\nWhat the words that stand for objects of the host stand for. Once."},
     {"call", instance_call, METH_VARARGS,
      "call(address, integers, vectors, stack, timeout_s[, descriptors]) -> (rax, rdx, xmm0, xmm1)"},
     {"lend_descriptors", instance_lend_descriptors, METH_O,

@@ -172,17 +172,18 @@ static PyObject *require_main_interpreter(PyObject *module, PyObject *unused) {
 
 static PyObject *configure(PyObject *module, PyObject *args, PyObject *keywords) {
     (void)module;
-    static char *names[] = {"busy", "closed", "limit", NULL};
-    PyObject *busy, *closed, *limit;
-    if (!PyArg_ParseTupleAndKeywords(args, keywords, "$OOO:configure", names, &busy, &closed,
-                                     &limit)) {
+    static char *names[] = {"busy", "closed", "limit", "reference", NULL};
+    PyObject *busy, *closed, *limit, *reference;
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "$OOOO:configure", names, &busy, &closed, &limit, &reference)) {
         return NULL;
     }
-    if (!PyExceptionClass_Check(busy) || !PyExceptionClass_Check(closed) ||
-        !PyExceptionClass_Check(limit)) {
-        PyErr_SetString(PyExc_TypeError, "busy, closed and limit must be exception types");
+    if (!PyExceptionClass_Check(busy) || !PyExceptionClass_Check(closed) || !PyExceptionClass_Check(limit) ||
+        !PyExceptionClass_Check(reference)) {
+        PyErr_SetString(PyExc_TypeError, "busy, closed, limit and reference must be exception types");
         return NULL;
     }
+    Py_INCREF(reference);
+    Py_XSETREF(tmebox_reference_error, reference);
     Py_INCREF(busy);
     Py_XSETREF(tmebox_busy_error, busy);
     Py_INCREF(closed);
@@ -213,7 +214,7 @@ static PyMethodDef process_methods[] = {
     {"require_main_interpreter", require_main_interpreter, METH_NOARGS,
      "require_main_interpreter()\n\nImportError in another one."},
     {"configure", (PyCFunction)(void (*)(void))configure, METH_VARARGS | METH_KEYWORDS,
-     "configure(*, busy, closed)\n\nException types raised from here."},
+     "configure(*, busy, closed, limit, reference)\n\nException types raised from here."},
     {NULL, NULL, 0, NULL},
 };
 
@@ -229,7 +230,7 @@ static int add_types(PyObject *module) {
                              &tmebox_export_type, &tmebox_template_type, &tmebox_shelf_type,
                              &tmebox_extents_type, &tmebox_pin_type,      &tmebox_guest_descriptors_type,
                              &tmebox_tme_engine_type, &tmebox_heap_type,  &tmebox_block_type,
-                             &tmebox_descriptor_type};
+                             &tmebox_descriptor_type, &tmebox_pointer_type};
     for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
         if (PyModule_AddType(module, types[i]) < 0) {
             return -1;
@@ -268,6 +269,7 @@ PyMODINIT_FUNC PyInit__native(void) {
     tmebox_busy_error = Py_NewRef(PyExc_RuntimeError);
     tmebox_closed_error = Py_NewRef(PyExc_RuntimeError);
     tmebox_limit_error = Py_NewRef(PyExc_RuntimeError);
+    tmebox_reference_error = Py_NewRef(PyExc_RuntimeError);
     tmebox_init_traps();
     tmebox_heap_init();
     tmebox_init_guard();

@@ -41,10 +41,18 @@ static bool has_heap(const struct instance *self, uint64_t offset, uint64_t size
     return false;
 }
 
-static PyObject *not_its_own(uint64_t offset, uint64_t size) {
-    return PyErr_Format(PyExc_IndexError, "[%#llx, %#llx) is not all the sandbox's: it is in the shared heap, and some "
-                                          "lines are another's or nobody's",
-                        (unsigned long long)offset, (unsigned long long)(offset + size));
+/* IndexError with the message, and for whoever logs it what the memory said, where, and under which key. */
+static void not_its_own(uint64_t offset, uint64_t size, const struct heap_bad *bad) {
+    PyObject *details = Py_BuildValue(
+        "NiKi",
+        PyUnicode_FromFormat("[%#llx, %#llx) is not all the sandbox's: it is in the shared heap, and some lines are "
+                             "another's or nobody's",
+                             (unsigned long long)offset, (unsigned long long)(offset + size)),
+        bad->outcome, (unsigned long long)(bad->place + TMEBOX_SHARED_START), (int)bad->key);
+    if (details != NULL) {
+        PyErr_SetObject(PyExc_IndexError, details);
+        Py_DECREF(details);
+    }
 }
 
 PyObject *tmebox_instance_read_shared(PyObject *object, PyObject *args) {
@@ -54,13 +62,15 @@ PyObject *tmebox_instance_read_shared(PyObject *object, PyObject *args) {
     if (!PyArg_ParseTuple(args, "Kn:read_shared", &offset, &size) || !has_heap(self, offset, (uint64_t)size)) {
         return NULL;
     }
+    struct heap_bad bad = {offset - TMEBOX_SHARED_START, 0, self->key};
     if (size < 0 || (uint64_t)size > self->heap->size_bytes) {
-        return not_its_own(offset, (uint64_t)size);
+        not_its_own(offset, (uint64_t)size, &bad);
+        return NULL;
     }
     PyObject *bytes = PyBytes_FromStringAndSize(NULL, size);
     if (bytes != NULL && size != 0 && has_heap(self, offset, (uint64_t)size) &&
-        !tmebox_heap_copy_out(self->heap, self->key, PyBytes_AS_STRING(bytes), offset, (uint64_t)size)) {
-        not_its_own(offset, (uint64_t)size);
+        !tmebox_heap_copy_out(self->heap, self->key, PyBytes_AS_STRING(bytes), offset, (uint64_t)size, &bad)) {
+        not_its_own(offset, (uint64_t)size, &bad);
     }
     if (PyErr_Occurred()) {
         Py_CLEAR(bytes);
@@ -76,9 +86,10 @@ PyObject *tmebox_instance_write_shared(PyObject *object, PyObject *args) {
         return NULL;
     }
     uint64_t size = (uint64_t)data.len;
+    struct heap_bad bad;
     bool good = has_heap(self, offset, size) && tmebox_may_write(self);
-    if (good && size != 0 && !tmebox_heap_copy_in(self->heap, self->key, offset, data.buf, size)) {
-        not_its_own(offset, size);
+    if (good && size != 0 && !tmebox_heap_copy_in(self->heap, self->key, offset, data.buf, size, &bad)) {
+        not_its_own(offset, size, &bad);
         good = false;
     }
     PyBuffer_Release(&data);

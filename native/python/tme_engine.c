@@ -341,6 +341,11 @@ static PyObject *engine_noted(PyObject *self, PyObject *unused) {
     return machine != NULL ? tmebox_tme_show_events(machine) : NULL;
 }
 
+static PyObject *engine_drawn(PyObject *self, PyObject *key_id) {
+    struct tme_machine *machine = opened(self);
+    return machine != NULL ? tmebox_tme_show_drawn(machine, key_id) : NULL;
+}
+
 static PyObject *engine_cached(PyObject *self, PyObject *unused) {
     (void)unused;
     struct tme_machine *machine = opened(self);
@@ -406,6 +411,7 @@ static PyMethodDef engine_methods[] = {
     {"_counts", engine_counts, METH_NOARGS, "_counts() -> list[int]"},
     {"_noted", engine_noted, METH_NOARGS, "_noted() -> [(number, kind, address, key_id), ...]"},
     {"_cached", engine_cached, METH_NOARGS, "_cached() -> [(place, key_id, address, flags, data), ...]"},
+    {"_owner_key", engine_drawn, METH_O, "_owner_key(key_id) -> (key, tweak_key) or None\n\nWhat a heap drew."},
     {"_load_uncached", engine_load_lines, METH_VARARGS, "_load_uncached(key_id, line, count) -> (bytes, wrong)"},
     {"_store_uncached", engine_store_lines, METH_VARARGS, "_store_uncached(key_id, line, data)"},
     {"_drive", engine_drive, METH_VARARGS, "_drive(accesses, start, span, key_id, write_every, seed)"},

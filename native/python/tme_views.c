@@ -63,6 +63,19 @@ PyObject *tmebox_tme_show_cache(const struct tme_machine *machine) {
     return list;
 }
 
+PyObject *tmebox_tme_show_drawn(const struct tme_machine *machine, PyObject *number) {
+    unsigned long key_id = PyLong_AsUnsignedLong(number);
+    if (key_id == (unsigned long)-1 && PyErr_Occurred()) {
+        return NULL;
+    }
+    if (key_id > machine->last_key || !machine->keys[key_id].drawn) {
+        Py_RETURN_NONE;
+    }
+    const struct tme_key *key = &machine->keys[key_id]; /* the first round keys are the key */
+    Py_ssize_t size = key->rounds == 14 ? 32 : 16;
+    return Py_BuildValue("y#y#", (const char *)key->data, size, (const char *)key->tweak, size);
+}
+
 /* Whether there are such lines under such a KeyID; if not, ValueError is set. */
 static bool lines_are_there(const struct tme_machine *machine, unsigned int key_id, unsigned long long line,
                             size_t count) {

@@ -23,12 +23,6 @@ void tmebox_tme_permute(uint64_t lanes[25]) {
 void tmebox_tme_macs(const uint64_t mac_key[2], const uint64_t (*tweaks)[2], uint32_t td, size_t count,
                      const uint8_t *cipher, uint32_t *macs) {
     for (size_t i = 0; i < count; i++) {
-        uint64_t lanes[25] = {mac_key[0], mac_key[1]};
-        memcpy(lanes + 2, cipher + TME_LINE * i, TME_LINE);
-        memcpy(lanes + 10, tweaks[i], 16);
-        lanes[12] = KECCAK_TD_LANE(td);
-        lanes[KECCAK_LAST_LANE] = KECCAK_LAST;
-        tmebox_tme_permute(lanes);
-        macs[i] = (uint32_t)lanes[0] & ((1U << TME_MAC_BITS) - 1);
+        macs[i] = tmebox_tme_mac_by(tmebox_tme_permute, mac_key, tweaks[i], td, cipher + TME_LINE * i);
     }
 }

@@ -64,17 +64,22 @@ AVX2 void tmebox_tme_avx2_macs(const uint64_t mac_key[2], const uint64_t (*tweak
         }
     }
     /* One line alone is not worth four. */
-    tmebox_tme_macs(mac_key, tweaks + i, td, count - i, cipher + TME_LINE * i, macs + i);
+    tmebox_tme_bmi_macs(mac_key, tweaks + i, td, count - i, cipher + TME_LINE * i, macs + i);
 }
 
-/* For known answers: the same state in all four. */
+/* For known answers: the same state in all four, and one in general registers, which must agree. A difference shows as a
+ * state that no answer has. */
 AVX2 void tmebox_tme_avx2_permute(uint64_t lanes[25]) {
     __m256i wide[25];
     for (int i = 0; i < 25; i++) {
         wide[i] = _mm256_set1_epi64x((long long)lanes[i]);
     }
     rounds(wide);
+    tmebox_tme_bmi_permute(lanes);
     for (int i = 0; i < 25; i++) {
-        lanes[i] = (uint64_t)_mm256_extract_epi64(wide[i], 3);
+        if ((uint64_t)_mm256_extract_epi64(wide[i], 3) != lanes[i]) {
+            memset(lanes, 0, 25 * sizeof *lanes);
+            return;
+        }
     }
 }

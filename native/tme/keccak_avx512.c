@@ -1,5 +1,5 @@
-/* MACs with AVX-512: its 32 registers hold Keccak's state, and three-way logic and rotations halve the instructions. One line
- * takes as long as four, so a single line uses registers of two; eight take about twice as long. */
+/* MACs with AVX-512: its 32 registers hold Keccak's state, and three-way logic and rotations halve the instructions. Eight
+ * lines at once; what is left over goes one by one, see keccak_pairs.c. */
 #include "tme/tme.h"
 
 TME_FAST
@@ -10,25 +10,6 @@ TME_FAST
 #include "tme/keccak_rounds.h"
 
 #define AVX512 __attribute__((target("avx512f,avx512vl,avx512dq" TME_EVEX512)))
-
-#define XOR(a, b) _mm_xor_si128(a, b)
-#define XOR5(a, b, c, d, e) _mm_ternarylogic_epi64(_mm_ternarylogic_epi64(a, b, c, 0x96), d, e, 0x96)
-#define ROTATE(a, n) _mm_rol_epi64(a, n)
-#define CHI(a, b, c) _mm_ternarylogic_epi64(a, b, c, 0xd2)
-#define CONSTANT(value) _mm_set1_epi64x((long long)(value))
-#define LANE __m128i
-AVX512 static inline __attribute__((always_inline)) void rounds_of_one(__m128i *state) {
-    __m128i a[25];
-    memcpy(a, state, sizeof a);
-    KECCAK_ALL_ROUNDS(a);
-    memcpy(state, a, sizeof a);
-}
-#undef XOR
-#undef XOR5
-#undef ROTATE
-#undef CHI
-#undef CONSTANT
-#undef LANE
 
 #define XOR(a, b) _mm512_xor_si512(a, b)
 #define XOR5(a, b, c, d, e) _mm512_ternarylogic_epi64(_mm512_ternarylogic_epi64(a, b, c, 0x96), d, e, 0x96)
@@ -85,23 +66,6 @@ AVX512 static void macs_of_eight(const uint64_t mac_key[2], const uint64_t (*twe
                                                           _mm256_set1_epi32((1 << TME_MAC_BITS) - 1)));
 }
 
-AVX512 static void mac_of_one(const uint64_t mac_key[2], const uint64_t tweak[2], uint32_t td, const uint8_t *cipher,
-                              uint32_t *mac) {
-    __m128i lanes[25];
-    memset(lanes, 0, sizeof lanes);
-    lanes[0] = _mm_cvtsi64_si128((long long)mac_key[0]);
-    lanes[1] = _mm_cvtsi64_si128((long long)mac_key[1]);
-    for (int i = 0; i < 8; i++) {
-        lanes[2 + i] = _mm_loadl_epi64((const __m128i *)(cipher + 8 * i));
-    }
-    lanes[10] = _mm_cvtsi64_si128((long long)tweak[0]);
-    lanes[11] = _mm_cvtsi64_si128((long long)tweak[1]);
-    lanes[12] = _mm_cvtsi64_si128((long long)KECCAK_TD_LANE(td));
-    lanes[KECCAK_LAST_LANE] = _mm_cvtsi64_si128((long long)KECCAK_LAST);
-    rounds_of_one(lanes);
-    *mac = (uint32_t)_mm_cvtsi128_si32(lanes[0]) & ((1U << TME_MAC_BITS) - 1);
-}
-
 AVX512 void tmebox_tme_avx512_macs(const uint64_t mac_key[2], const uint64_t (*tweaks)[2], uint32_t td, size_t count,
                                    const uint8_t *cipher, uint32_t *macs) {
     size_t i = 0;
@@ -109,25 +73,22 @@ AVX512 void tmebox_tme_avx512_macs(const uint64_t mac_key[2], const uint64_t (*t
         macs_of_eight(mac_key, tweaks + i, td, cipher + TME_LINE * i, macs + i);
     }
     for (; i < count; i++) {
-        mac_of_one(mac_key, tweaks[i], td, cipher + TME_LINE * i, macs + i);
+        macs[i] = tmebox_tme_pairs_mac(mac_key, tweaks[i], td, cipher + TME_LINE * i);
     }
 }
 
-/* For known answers: both widths, which must agree. A difference shows as a state that no answer has. */
+/* For known answers: eight states, and one in pairs, which must agree. A difference shows as a state that no answer has. */
 AVX512 void tmebox_tme_avx512_permute(uint64_t lanes[25]) {
     __m512i wide[25];
-    __m128i one[25];
     for (int i = 0; i < 25; i++) {
         wide[i] = _mm512_set1_epi64((long long)lanes[i]);
-        one[i] = _mm_cvtsi64_si128((long long)lanes[i]);
     }
     rounds_of_eight(wide);
-    rounds_of_one(one);
+    tmebox_tme_pairs_permute(lanes);
     for (int i = 0; i < 25; i++) {
         uint64_t eight[8];
         _mm512_storeu_si512(eight, wide[i]);
-        lanes[i] = eight[7];
-        if ((uint64_t)_mm_cvtsi128_si64(one[i]) != lanes[i]) {
+        if (eight[7] != lanes[i]) {
             memset(lanes, 0, 25 * sizeof *lanes);
             return;
         }

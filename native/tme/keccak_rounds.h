@@ -56,6 +56,7 @@
 #ifndef TMEBOX_KECCAK_CONSTANTS
 #define TMEBOX_KECCAK_CONSTANTS
 #include <stdint.h>
+#include <string.h>
 
 /* Facts of FIPS 202: bits of a linear feedback shift register. */
 static const uint64_t keccak_constants[24] = {
@@ -70,4 +71,16 @@ static const uint64_t keccak_constants[24] = {
 #define KECCAK_TD_LANE(td) ((uint64_t)(td) | 0x0600)
 #define KECCAK_LAST 0x8000000000000000
 #define KECCAK_LAST_LANE 16
+
+/* The MAC of one line, by a permutation of a state in memory. */
+static inline uint32_t tmebox_tme_mac_by(void (*permute)(uint64_t *), const uint64_t mac_key[2], const uint64_t tweak[2],
+                                         uint32_t td, const uint8_t *cipher) {
+    uint64_t lanes[25] = {mac_key[0], mac_key[1]};
+    memcpy(lanes + 2, cipher, TME_LINE);
+    memcpy(lanes + 10, tweak, 16);
+    lanes[12] = KECCAK_TD_LANE(td);
+    lanes[KECCAK_LAST_LANE] = KECCAK_LAST;
+    permute(lanes);
+    return (uint32_t)lanes[0] & ((1U << TME_MAC_BITS) - 1);
+}
 #endif

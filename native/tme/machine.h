@@ -117,6 +117,9 @@ void tmebox_tme_poison(struct tme_machine *machine, uint32_t key_id, uint64_t li
  * them. plain does not overlap DRAM. */
 uint64_t tmebox_tme_load_lines(const struct tme_machine *machine, uint32_t key_id, uint64_t line, size_t count,
                                uint8_t *plain);
+/* What storing them would put into DRAM. */
+void tmebox_tme_cipher_of(const struct tme_machine *machine, uint32_t key_id, uint64_t line, size_t count,
+                          const uint8_t *plain, uint8_t *cipher, uint32_t *macs);
 void tmebox_tme_store_lines(struct tme_machine *machine, uint32_t key_id, uint64_t line, size_t count,
                             const uint8_t *plain);
 

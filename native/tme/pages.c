@@ -16,7 +16,7 @@ uint64_t tmebox_tme_load_lines(const struct tme_machine *machine, uint32_t key_i
     const struct tme_key *key = &machine->keys[key_id];
     const uint8_t *cipher = machine->dram + line * TME_LINE;
     const uint32_t *side = machine->side + line;
-    uint32_t macs[AT_ONCE], private = key_id >= machine->first_private;
+    uint32_t macs[AT_ONCE] = {0}, private = key_id >= machine->first_private;
     for (size_t i = 0; i < count; i++) {
         macs[i] = side[i] & TME_SIDE_MAC;
     }
@@ -41,17 +41,23 @@ uint64_t tmebox_tme_load_lines(const struct tme_machine *machine, uint32_t key_i
     return wrong;
 }
 
-void tmebox_tme_store_lines(struct tme_machine *machine, uint32_t key_id, uint64_t line, size_t count,
-                            const uint8_t *plain) {
-    uint8_t *cipher = machine->dram + line * TME_LINE;
-    uint32_t macs[AT_ONCE], td = key_id >= machine->first_private;
-    tmebox_tme_seal(machine->path, &machine->keys[key_id], machine->mac_key, td, line * TME_LINE, count, plain, cipher,
-                    macs);
+void tmebox_tme_cipher_of(const struct tme_machine *machine, uint32_t key_id, uint64_t line, size_t count,
+                          const uint8_t *plain, uint8_t *cipher, uint32_t *macs) {
+    tmebox_tme_seal(machine->path, &machine->keys[key_id], machine->mac_key, key_id >= machine->first_private,
+                    line * TME_LINE, count, plain, cipher, macs);
     for (size_t i = 0; i < count; i++) {
         if (excluded(machine, key_id, line + i)) {
             memcpy(cipher + TME_LINE * i, plain + TME_LINE * i, TME_LINE);
             macs[i] = 0;
         }
+    }
+}
+
+void tmebox_tme_store_lines(struct tme_machine *machine, uint32_t key_id, uint64_t line, size_t count,
+                            const uint8_t *plain) {
+    uint32_t macs[AT_ONCE], td = key_id >= machine->first_private;
+    tmebox_tme_cipher_of(machine, key_id, line, count, plain, machine->dram + line * TME_LINE, macs);
+    for (size_t i = 0; i < count; i++) {
         machine->side[line + i] = (macs[i] & machine->mac_mask) | (td ? TME_SIDE_TD : 0);
     }
 }

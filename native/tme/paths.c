@@ -34,7 +34,7 @@ static bool has_7(uint32_t ebx_bits, uint32_t ecx_bits, uint64_t state) {
 }
 
 static bool has_avx2(void) {
-    return has_aes() && has_7(1U << 5, 0, YMM);
+    return has_aes() && has_7(1U << 3 | 1U << 5 | 1U << 8, 0, YMM); /* BMI1, AVX2, BMI2 */
 }
 
 /* AVX-512 F, DQ, BW, VL and VAES. */

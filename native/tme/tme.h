@@ -34,6 +34,7 @@ struct tme_key {
     uint32_t rounds;
     bool encrypted; /* false: plain text in DRAM */
     bool integrity;
+    bool drawn; /* by a heap, for who owns its lines; not programmed */
 };
 
 /* One way to compute. `tweaks` encrypts the addresses of `count` lines that follow each other. `macs` works on their
@@ -93,6 +94,13 @@ void tmebox_tme_vaes_encrypt(const struct tme_key *key, const uint64_t (*tweaks)
                              uint8_t *cipher);
 void tmebox_tme_vaes_decrypt(const struct tme_key *key, const uint64_t (*tweaks)[2], size_t count, const uint8_t *cipher,
                              uint8_t *plain);
+/* keccak_pairs.c: one line. */
+uint32_t tmebox_tme_pairs_mac(const uint64_t mac_key[2], const uint64_t tweak[2], uint32_t td, const uint8_t *cipher);
+void tmebox_tme_pairs_permute(uint64_t lanes[25]);
+/* keccak_bmi.c: one line at a time. */
+void tmebox_tme_bmi_macs(const uint64_t mac_key[2], const uint64_t (*tweaks)[2], uint32_t td, size_t count,
+                         const uint8_t *cipher, uint32_t *macs);
+void tmebox_tme_bmi_permute(uint64_t lanes[25]);
 /* keccak_avx2.c, keccak_avx512.c */
 void tmebox_tme_avx2_macs(const uint64_t mac_key[2], const uint64_t (*tweaks)[2], uint32_t td, size_t count,
                           const uint8_t *cipher, uint32_t *macs);

@@ -48,7 +48,12 @@ static PyObject *memory_reserve(PyObject *module, PyObject *args) {
     return PyLong_FromUnsignedLongLong((uintptr_t)got);
 }
 
+_Atomic uint64_t tmebox_texts_gone;
+
 int tmebox_map_zero(void *address, size_t size, int protection) {
+    if ((uint64_t)(uintptr_t)address < TMEBOX_CODE_END && (uint64_t)(uintptr_t)address + size > TMEBOX_CODE_BASE) {
+        atomic_fetch_add(&tmebox_texts_gone, 1);
+    }
     int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED;
     if (mmap(address, size, protection, flags, -1, 0) != MAP_FAILED) {
         return 0;

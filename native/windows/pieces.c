@@ -30,6 +30,16 @@ static size_t size_of_piece(uint64_t count) {
     return (count + 1) * TMEBOX_WINDOW_SIZE + 2 * TMEBOX_GUARD;
 }
 
+/* A page was there once: then the kernel has a list of pages for all of the piece. Without one, parts that something else
+ * is mapped between get lists of their own, and are never one mapping again. 0 or an errno. */
+static int be_one(char *start) {
+    int64_t done = tmebox_userfault_zero((uintptr_t)start, TMEBOX_PAGE_SIZE);
+    if (done <= 0) {
+        return (int)-done;
+    }
+    return madvise(start, TMEBOX_PAGE_SIZE, MADV_DONTNEED) == 0 ? 0 : errno;
+}
+
 /* MAP_FAILED with errno set. */
 static char *map_piece(size_t size, bool userfault) {
     char *start = mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -41,6 +51,7 @@ static char *map_piece(size_t size, bool userfault) {
     int error = advised ? 0 : errno;
     if (error == 0 && userfault) {
         error = tmebox_userfault_open_up(start, size, false);
+        error = error != 0 ? error : be_one(start);
     }
     if (error != 0) {
         munmap(start, size);

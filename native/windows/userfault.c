@@ -53,6 +53,9 @@ struct uffdio_continue {
 };
 #define UFFDIO_CONTINUE _IOWR(UFFDIO, 0x07, struct uffdio_continue)
 #endif
+#ifndef UFFDIO_CONTINUE_MODE_DONTWAKE
+#define UFFDIO_CONTINUE_MODE_DONTWAKE ((__u64)1 << 0)
+#endif
 #ifndef UFFDIO_CONTINUE_MODE_WP
 #define UFFDIO_CONTINUE_MODE_WP ((__u64)1 << 1)
 #endif
@@ -349,7 +352,7 @@ int64_t tmebox_userfault_continue(uint64_t address, size_t size_bytes, bool read
     for (bool again = false;; again = true) {
         struct uffdio_continue more = {
             .range = {address, size_bytes},
-            .mode = read_only ? UFFDIO_CONTINUE_MODE_WP : 0,
+            .mode = UFFDIO_CONTINUE_MODE_DONTWAKE | (read_only ? UFFDIO_CONTINUE_MODE_WP : 0), /* nobody waits */
         };
         int error = again ? ask_keeper(UFFDIO_CONTINUE, &more) : ask(UFFDIO_CONTINUE, &more);
         if (more.mapped > 0) {

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
         ArithmeticTrap as ArithmeticTrap,
     )
     from tmebox.errors import (
+        BadReference as BadReference,
+    )
+    from tmebox.errors import (
         CompileError as CompileError,
     )
     from tmebox.errors import (
@@ -81,9 +84,12 @@ if TYPE_CHECKING:
     from tmebox.errors import (
         Violation as Violation,
     )
+    from tmebox.runtime.box import Box as Box
     from tmebox.runtime.calls.arguments import In as In
     from tmebox.runtime.calls.arguments import InOut as InOut
     from tmebox.runtime.calls.arguments import Out as Out
+    from tmebox.runtime.calls.callbacks import Callback as Callback
+    from tmebox.runtime.calls.handles import Handle as Handle
     from tmebox.runtime.calls.host_functions import host_function as host_function
     from tmebox.runtime.commands import Completed as Completed
     from tmebox.runtime.module import Module as Module
@@ -112,6 +118,7 @@ if TYPE_CHECKING:
     from tmebox.runtime.shared_heap import HeapStats as HeapStats
     from tmebox.runtime.shared_heap import SharedHeap as SharedHeap
     from tmebox.runtime.time_left import remaining_time as remaining_time
+    from tmebox.runtime.typed.pointers import Pointer as Pointer
 
 with suppress(ImportError):  # without the core there are no sandboxes, but the compiler driver works
     from tmebox.memory.reservation import reserve_early
@@ -122,6 +129,7 @@ with suppress(ImportError):  # without the core there are no sandboxes, but the 
 _HOMES = {
     "Aborted": "tmebox.errors",
     "ArithmeticTrap": "tmebox.errors",
+    "BadReference": "tmebox.errors",
     "CompileError": "tmebox.errors",
     "CompileWarning": "tmebox.errors",
     "ControlFlowViolation": "tmebox.errors",
@@ -142,6 +150,10 @@ _HOMES = {
     "Trap": "tmebox.errors",
     "VerificationError": "tmebox.errors",
     "Violation": "tmebox.errors",
+    "Box": "tmebox.runtime.box",
+    "Callback": "tmebox.runtime.calls.callbacks",
+    "Handle": "tmebox.runtime.calls.handles",
+    "Pointer": "tmebox.runtime.typed.pointers",
     "In": "tmebox.runtime.calls.arguments",
     "InOut": "tmebox.runtime.calls.arguments",
     "Out": "tmebox.runtime.calls.arguments",
@@ -168,13 +180,17 @@ __all__ = [
     "Aborted",
     "ArithmeticTrap",
     "BadPointer",
+    "BadReference",
     "Block",
+    "Box",
+    "Callback",
     "CompileError",
     "CompileWarning",
     "Completed",
     "ControlFlowViolation",
     "Diagnostic",
     "Frame",
+    "Handle",
     "HeapStats",
     "IllegalInstruction",
     "In",
@@ -187,6 +203,7 @@ __all__ = [
     "ModuleError",
     "Out",
     "OutOfMemory",
+    "Pointer",
     "Sandbox",
     "SandboxBusy",
     "SandboxClosed",

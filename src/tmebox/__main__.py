@@ -1,4 +1,4 @@
-"""The `tmebox` command. `cc` and `ar` are handled before anything else is imported: builds start them
+"""The `tmebox` command. `cc`, `c++` and `ar` are handled before anything else is imported: builds start them
 thousands of times, and their arguments must arrive as they were typed."""
 
 from __future__ import annotations
@@ -23,6 +23,12 @@ def main_cc() -> int:
     return main()
 
 
+def main_cxx() -> int:
+    """The command `tmebox-c++`."""
+    sys.argv.insert(1, "c++")
+    return main()
+
+
 def main_ar() -> int:
     """The command `tmebox-ar`."""
     sys.argv.insert(1, "ar")
@@ -32,12 +38,12 @@ def main_ar() -> int:
 def main() -> int:
     """Run the command in `sys.argv` and return its exit code."""
     tool, arguments = (sys.argv[1], sys.argv[2:]) if len(sys.argv) > 1 else ("", [])
-    if tool in ("cc", "ar"):
+    if tool in ("cc", "c++", "ar"):
         _start_fast()
-    if tool == "cc":
+    if tool in ("cc", "c++"):
         from tmebox.toolchain.cc.driver import main_cc as compile_and_link
 
-        return compile_and_link(arguments)
+        return compile_and_link(arguments, is_cxx=tool == "c++")
     if tool == "ar":
         from tmebox.toolchain.cc.archive import main_ar as archive
 
@@ -58,7 +64,7 @@ def main() -> int:
             raise
         print(
             f"tmebox: error: this command needs {error.name}, which is an extra: pip install 'tmebox[cli]' "
-            "(`tmebox cc` and `tmebox ar` work without it)",
+            "(`tmebox cc`, `tmebox c++` and `tmebox ar` work without it)",
             file=sys.stderr,
         )
         return 1

@@ -241,7 +241,13 @@ def cpu_features() -> dict[str, bool]:
 def require_main_interpreter() -> None:
     """Raises ImportError in a subinterpreter."""
 
-def configure(*, busy: type[BaseException], closed: type[BaseException], limit: type[BaseException]) -> None:
+def configure(
+    *,
+    busy: type[BaseException],
+    closed: type[BaseException],
+    limit: type[BaseException],
+    reference: type[BaseException],
+) -> None:
     """Exception types raised from here."""
 
 # -- instances ----------------------------------------------------------------------------------------
@@ -264,6 +270,8 @@ class Block:
     def key_id(self) -> int: ...
     @property
     def state(self) -> str: ...
+    def hold(self) -> tuple[int, object]:
+        """Its offset, where it stays as long as what comes with it is there; None: for good."""
     def read(self, start: int = 0, size: int | None = None) -> bytes:
         """A copy of some of its bytes, or of all from `start` on. Raises IndexError, ValueError."""
 
@@ -299,6 +307,7 @@ class Heap:
     def size_bytes(self) -> int: ...
     @property
     def host_address(self) -> int: ...
+    def repeat(self, size: int, times: int, /) -> None: ...
     def attach(self, instance: Instance, limit_bytes: int, /) -> int:
         """From now until it is killed, it can own lines of the heap: its key. Raises closed, limit."""
 
@@ -316,7 +325,7 @@ class Heap:
     def owner_map(self) -> tuple[bytes, bytes]: ...
     def figures(self) -> tuple[int, int, int, int, int, int, int, int]: ...
     def lines_of(self, instance: Instance, /) -> tuple[int, int]: ...
-    def compact_heap(self) -> tuple[int, int]:
+    def compact_heap(self, give_back: bool = True, /) -> tuple[int, int]:
         """(pages given back to the system, bytes moved)."""
 
     def relocate_block(self, block: Any, dense: bool, /) -> None: ...
@@ -339,7 +348,7 @@ class Descriptor:
 
     @classmethod
     def held(cls) -> int:
-        """How many there are that count and are not closed."""
+        """How many there are that count and are not closed, those included that only the core has."""
 
 class GuestDescriptors:
     """What the core may do with a guest's descriptors by itself: rows by number, below 1024. flags: of
@@ -350,10 +359,34 @@ class GuestDescriptors:
     def answered(self) -> int:
         """epoll_wait calls that found something, or did not wait."""
 
-    def set(self, number: int, owner: object, host: int, flags: int, limit: int, /) -> None:
-        """The owner keeps the host's descriptor open. Raises ValueError."""
+    @property
+    def has_news(self) -> bool:
+        """Whether `news` has something to tell."""
 
-    def clear(self, number: int, /) -> None: ...
+    def begin(self, limit: int, grants: tuple[tuple[bytes, int, int, bool], ...], /) -> None:
+        """What the core may open by itself: numbers below `limit`; beneath directories, the longest path
+        first, each (guest path without a slash at its end, host descriptor, device number, is plain)."""
+
+    def end(self) -> None:
+        """Closes what only the core has open, and grants nothing."""
+
+    def set(self, number: int, owner: object, host: int, flags: int, limit: int, mount: int, /) -> None:
+        """The owner keeps the host's descriptor open. mount: of a file, what the guest sees as its device; 0:
+        Python tells its status. Raises ValueError."""
+
+    def hide(self, number: int, /) -> None:
+        """It is in use, and Python answers. Raises ValueError."""
+
+    def clear(self, number: int, /) -> None:
+        """It is not in use."""
+
+    def news(self) -> list[tuple[int, bool, int, int, int, int, int]]:
+        """What the core has opened by itself: (number, is a file, host descriptor, flags, mount, open()'s
+        status flags, position)."""
+
+    def give(self, number: int, /) -> int:
+        """The host descriptor of a new connection, which the caller closes. Raises ValueError."""
+
     def take_begun(self, number: int, /) -> int:
         """Bytes of the write now asked for that are written already; then none are begun."""
 
@@ -447,13 +480,26 @@ class Instance:
         """Mark DEAD without ending the running call: from a host function, whose exception ends it. A pause
         becomes final."""
 
+    def add_callback(self, row: tuple[Any, ...], fallback: tuple[int, int, int, int] | None = None, /) -> int:
+        """The index of a function that sandboxed code can call by pointer, as number MAX_IMPORTS + index; -1
+        where there is no room. row: as of set_imports. fallback: rax, xmm0, rdx and xmm1 of its result where
+        it raises, and the exception waits for the end of the call. Raises closed."""
+
+    def close_callback(self, index: int, /) -> None:
+        """Sandboxed code that calls it from now on gets an exception. Idempotent."""
+
+    def lend_handles(self, handles: dict[int, Any], /) -> None:
+        """What pointers whose upper half is not zero stand for. An instance that has some keeps those."""
+
     def set_imports(self, imports: Sequence[str | tuple[Any, ...]]) -> None:
-        """One (handler, argument codes, result code[, name[, convert]]) per import index. name: in messages.
+        """One (handler, argument codes, result code[, name[, convert[, system[, read]]]]) per import index.
+        name: in messages. read(index of the argument, offset) reads the texts that the core leaves to it.
         convert(result) makes the word (an int) of a result that does not convert exactly by its code, or
         raises.
 
         Codes: b B h H i I l L (signed/unsigned 8…64 bits), ? bool, f d, p pointer (an int offset, 32
-        bits), v void. Argument codes "*" mean raw: handler(integers: tuple[int, ×6], floats: bytes of 8
+        bits), v void; for arguments also s and y, a text as str or bytes, and o, an offset or what a handle
+        stands for. Argument codes "*" mean raw: handler(integers: tuple[int, ×6], floats: bytes of 8
         u64, stack_offset: int) -> (rax: int, xmm0_bits: int) | (rax, xmm0, rdx, xmm1)."""
     def call(
         self,
@@ -479,7 +525,8 @@ class Export:
     and bytes too. Result codes as above; p returns int. `attributes` are the
     functions' __doc__ and __signature__. `items` has a letter for each parameter, which says of a pointer
     what buffers may hold: one of hHiIlLfd? (as in struct), c (bytes, for which any numbers do), * (any), or -
-    (only `slow` can tell). Texts are for c and *."""
+    (only `slow` can tell). Texts are for c and *. `kinds`: of each parameter, which Pointers it takes, an
+    interned str; None: any. finish(host, result) makes what a call returns of what it would otherwise."""
 
     def __new__(
         cls,
@@ -490,9 +537,28 @@ class Export:
         slow: Callable[..., Any],
         attributes: dict[str, Any],
         items: str = "",
+        kinds: tuple[str | None, ...] = (),
+        finish: Callable[[Any, Any], Any] | None = None,
     ) -> Export: ...
     def bind(self, instance: Instance, host: object, owner: object, /) -> Function:
         """For one sandbox. The owner, if not None, lives as long as the function."""
+
+class Pointer:
+    """A typed place in one instance's memory. `kind`: what it points to; functions take those of their
+    parameter's kind."""
+
+    def __new__(cls, instance: Instance, offset: int, kind: str | None, /) -> Self: ...
+    @property
+    def offset(self) -> int: ...
+    @property
+    def kind(self) -> str | None: ...
+    @property
+    def instance(self) -> Instance: ...
+    freed: bool
+    _offset: int
+    _kind: str | None
+    _instance: Instance
+    _freed: bool
 
 class Function:
     """A callable bound to one instance. Attributes may be set (__dict__)."""
@@ -500,6 +566,9 @@ class Function:
     def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
     __name__: str
     __dict__: dict[str, Any]
+    prototype: Any
+    address: int
+    instance: Instance
     def __getattr__(self, name: str) -> Any: ...
     def __setattr__(self, name: str, value: Any) -> None: ...
 
@@ -508,6 +577,10 @@ def time_crossings(function: Function, times: int) -> float:
     """Seconds of one call in which sandboxed code is entered, and returns, `times` times (at least 1). What
     one call has once is not repeated: its checks, what the watchdog is told, the GIL. A time limit is for
     all of it. Raises what the call raises."""
+
+def time_detections(function: Function, times: int) -> tuple[float, int]:
+    """As time_crossings, but accesses to a shared heap that its memory finds to have a wrong key do not end
+    the call: (seconds, how many were found). Everything is done but the exception in Python."""
 
 def time_calls(functions: tuple[Function, ...], times: int) -> float:
     """Seconds of `times` rounds of calls, each function in turn, as from Python but without its arguments and
@@ -593,6 +666,7 @@ class TmeEngine:
     def _counts(self) -> list[int]: ...
     def _noted(self) -> list[tuple[int, int, int, int]]: ...
     def _cached(self) -> list[tuple[int, int, int, int, bytes]]: ...
+    def _owner_key(self, key_id: int, /) -> tuple[bytes, bytes] | None: ...
     def _load_uncached(self, key_id: int, line: int, count: int, /) -> tuple[bytes, int]:
         """At most 64 lines past the cache, and a bit for each that cannot be read under the KeyID."""
 

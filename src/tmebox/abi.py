@@ -161,6 +161,8 @@ TRAP_REASON = 0x746D_7200
 messages depend on it."""
 
 MAX_IMPORTS = 4096
+MAX_CALLBACKS = 4096
+"""Functions of the host that one sandbox may have by pointer; their numbers follow those of imports."""
 SYSCALL_IMPORT = "__tmebox_syscall"
 """`long __tmebox_syscall(long number, const long arguments[6])`: what musl's system calls become."""
 SYS_MEMORY_EXHAUSTED = 0x746D_6501
@@ -174,6 +176,8 @@ be, as an offset, in the lower half and the code's address in the upper one; and
 SYS_CPU_FEATURES = 0x746D_6503
 """By this one a program learns which of the processor's features its module needs, so that they are there:
 arguments[0] is where to put words as cpuid has them, ecx of leaf 1, ebx and ecx of 7, ecx of 0x80000001."""
+SYS_ABORT_MESSAGE = 0x746D_6504
+"""By this one libc++abi says why it is about to call abort(): arguments[0] is the offset of a text."""
 
 STDOUT_MARK = 0x3B5F_0E92_C46D_8A17
 """What libc's stdout is recognized by in a module's data: its `cookie`, for which it has no other use."""

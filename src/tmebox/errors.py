@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from tmebox.demangle import demangled
 from tmebox.shown import Fact, Shown
 
 
@@ -108,13 +109,20 @@ class SandboxClosed(TmeboxError):
     """The sandbox was closed, or a trap ended it."""
 
 
+class BadReference(TmeboxError):
+    """Sandboxed code named something of the host that it has not, or has no more: it called a callback that
+    is closed, or passed a handle that is closed or forged. Or a function pointer that it gave leads to no
+    function."""
+
+
 class LimitError(TmeboxError):
     """A limit was reached or an impossible one asked for; the message says how to raise it."""
 
 
 @dataclass(frozen=True)
 class Frame:
-    """One function on the sandbox's stack when it trapped, innermost first."""
+    """One function on the sandbox's stack when it trapped, innermost first. `function` is its symbol: of
+    C++'s functions the mangled name, which `str` shows as people write it."""
 
     address: int
     function: str | None
@@ -123,7 +131,7 @@ class Frame:
 
     def __str__(self) -> str:
         place = f" ({self.file}:{self.line})" if self.file else ""
-        return f"{self.function or hex(self.address)}{place}"
+        return f"{demangled(self.function) if self.function else hex(self.address)}{place}"
 
 
 class Trap(Shown, TmeboxError):
@@ -183,7 +191,7 @@ class Trap(Shown, TmeboxError):
     def _facts(self) -> Iterable[Fact]:
         yield "kind", self.kind
         yield "message", self.message
-        yield "function", self.function
+        yield "function", None if self.function is None else demangled(self.function)
         yield "source", self.source
         yield "offset", None if self.offset is None else f"{self.offset:#010x}"
         yield "access", self.access
@@ -207,6 +215,9 @@ class IntegrityViolation(MemoryFault):
 
     In a heap with backend="model" also an access to a line of its own that somebody changed in DRAM. `record`
     is what the machine logged, a tme.MachineCheck; None: its memory saw nothing wrong, or it has no machine.
+
+    With backend="tmemk" also an access to a line of its own that somebody else has written to; then
+    `owner_key_id` is `key_id`, or `key_id` is 0 where the host accessed it.
     """
 
     kind = "integrity-violation"

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any, Literal, SupportsFloat, SupportsIndex
 import numpy as np
 from numpy.typing import NDArray
 
+from tmebox._native import Block
 from tmebox.abi import Isolation
 from tmebox.runtime.calls.buffers import In, InOut, Out
+from tmebox.runtime.calls.handles import Handle
 from tmebox.runtime.option_types import (
     DirectoryLike,
     Imports,
@@ -25,6 +27,7 @@ from tmebox.runtime.option_types import (
     Size,
     SpawnOptions,
 )
+from tmebox.runtime.typed.pointers import Pointer as Pointed
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer as _Buffer
@@ -47,12 +50,24 @@ LongComplex = np.clongdouble
 
 Offset = int | np.integer[Any] | None
 """A place in the sandbox's window; None is the null pointer."""
-ConstPointer = Buffer | In | Out | InOut | Offset
+Typed = Pointed | Handle | Block
+"""What stands for a pointer besides buffers and offsets."""
+ConstPointer = Buffer | In | Out | InOut | Offset | Typed | list[Any]
 """For a pointer to const: what can be read."""
 ConstText = ConstPointer | str
 """The same for a pointer to characters or void, which takes texts."""
 Pointer = (
-    bytearray | memoryview | mmap.mmap | _Array | ctypes.Array[Any] | NDArray[Any] | In | Out | InOut | Offset
+    bytearray
+    | memoryview
+    | mmap.mmap
+    | _Array
+    | ctypes.Array[Any]
+    | NDArray[Any]
+    | In
+    | Out
+    | InOut
+    | Offset
+    | Typed
 )
 """For a pointer that the function may write through: no bytes, which never change."""
 Text = Pointer | str
@@ -81,5 +96,6 @@ __all__ = [
     "SpawnOptions",
     "Text",
     "Truth",
+    "Typed",
     "Variadic",
 ]

@@ -20,6 +20,7 @@ from tmebox.runtime.side import (
     JUMP,
     MASKED,
     MOVE_STRING,
+    NEVER_FAULTS,
     POP,
     PUSH,
     RIP,
@@ -40,7 +41,10 @@ def compiled() -> None:
 
 
 def form_of(encoding: str, **changes: object) -> SideForm:
-    return describe(bytes.fromhex(encoding))._replace(**changes)
+    form = describe(bytes.fromhex(encoding))
+    if changes:  # what is wrong with it may fault
+        form = form._replace(flags=form.flags & ~NEVER_FAULTS)
+    return form._replace(**changes)
 
 
 OUTSIDE = "memory outside of its accesses"
@@ -126,7 +130,11 @@ def test_what_does_not_access_memory_or_is_not_accepted_has_no_form(name: str) -
 
 def test_a_form_says_where_the_operand_is() -> None:
     relative = form_of("65 48 8b 05 10 00 00 00")
-    assert (relative.base_register, relative.displacement, relative.flags) == (RIP, 16, ADDRESS_GS)
+    assert (relative.base_register, relative.displacement, relative.flags) == (
+        RIP,
+        16,
+        ADDRESS_GS | NEVER_FAULTS,
+    )
     negative = form_of("65 67 8b 40 fc")
     assert negative.displacement == -4
     assert form_of("43 8b 44 37 08")[5:9] == (15, 14, 1, 8)

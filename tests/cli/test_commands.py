@@ -80,7 +80,7 @@ def test_compiler_arguments_are_passed_on_as_they_were_typed(
     name = f"tmebox.toolchain.cc.{module}"
     command = ModuleType(name)
 
-    def record(arguments: list[str]) -> int:
+    def record(arguments: list[str], **_: bool) -> int:
         seen.append(arguments)
         return 7
 

@@ -25,7 +25,7 @@ def test_a_directory_that_cannot_be_is_wrong_usage(tmebox: Run, tmp_path: Path, 
 
 
 def test_a_file_that_is_neither_module_nor_source_is_said_to_be_neither(tmebox: Run, tmp_path: Path) -> None:
-    for name, contents in (("x.cpp", "int main() { return 0; }"), ("empty", ""), ("notes.txt", "hello")):
+    for name, contents in (("x.f90", "end"), ("empty", ""), ("notes.txt", "hello")):
         (tmp_path / name).write_text(contents)
         finished = tmebox("run", tmp_path / name)
         assert finished.code == 1 and f"{name}: neither a module" in finished.err

@@ -86,7 +86,7 @@ MISTAKES = {
     "a member's type": 'sandbox.middle((0, "0"), (1, 2))',
     "a member of a result": "sandbox.middle((0, 0), (1, 1)).z",
     "bytes that are written to": "sandbox.scale(bytes(4), 1, 2.0)",
-    "a list for a buffer": "sandbox.mean([1.0, 2.0], 2)",
+    "a list that is written to": "sandbox.scale([1.0, 2.0], 2, 1.0)",
     "a text for doubles": 'sandbox.mean("text", 2)',
     "a text that may be none": "sandbox.hello().upper()",
     "a bool": 'sandbox.opposite("yes")',

@@ -8,7 +8,7 @@ import numpy as np  # noqa: E402
 import tmebox  # noqa: E402
 
 print(f"count seconds to import tmebox: {time.monotonic() - start:.1f}")
-module = tmebox.Module.load("/files/sums.tbx")
+module = tmebox.Module.load("/extra/files/spin.tbx")
 with tmebox.Sandbox(module) as sandbox:
     assert sandbox.add(3, 4) == 7
     assert sandbox.sum(np.arange(1000.0), 1000) == 499500

@@ -216,9 +216,10 @@ def test_a_sum_that_wraps_would_be_seen(tmp_path: Path) -> None:
 
 
 def test_rights_that_make_sense(library: ctypes.CDLL) -> None:
-    read, write, owner = 1, 2, 4
+    read, write, owner, as_owner = 1, 2, 4, 8
     sensible = {read, read | write, read | owner, read | write | owner, owner}
-    for rights in [*range(16), 1 << 31, (1 << 31) | 1]:
+    sensible |= {read | as_owner, read | write | as_owner}
+    for rights in [*range(32), 1 << 31, (1 << 31) | 1]:
         assert bool(library.grant_makes_sense(1, rights)) == (rights in sensible)
         assert bool(library.grant_makes_sense(0, rights)) == (rights == owner)
         assert bool(library.revocation_makes_sense(1, rights)) == (rights in {read, write, read | write})

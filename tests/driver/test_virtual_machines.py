@@ -1,4 +1,8 @@
-"""The driver in QEMU, on each kernel it is for. Needs QEMU and, once, a network."""
+"""The driver in QEMU, on each kernel it is for. Needs QEMU and, once, a network.
+
+In every run of the tests: short attacks on each kernel, the negative control, and the shared heap on one. The
+rest is behind the marker `machines`.
+"""
 
 from __future__ import annotations
 
@@ -12,11 +16,13 @@ import tmebox
 from tests.heap.conftest import TOUCH_C
 from tests.heap.test_guest import GUEST_C
 from tests.heap.test_races import RUNNER_C
-from tmebox.driver import trial
+from tests.hostile.test_shared_heap import ATTACK_C
+from tmebox.driver import machine, trial
 from tmebox.driver.kernels import METAPACKAGES
 
-pytestmark = [pytest.mark.slow, pytest.mark.network, pytest.mark.machines]
+pytestmark = [pytest.mark.slow, pytest.mark.network]
 
+SHORT = trial.Effort(noise_s=5, cycles=300, rounds=300)
 EFFORTS = {"6.1": trial.Effort(noise_s=15, cycles=2_000, rounds=1_000), "6.12": trial.Effort()}
 """One kernel gets all of it."""
 
@@ -45,12 +51,21 @@ def only_once(bench: trial.Bench) -> None:
         pytest.skip("one kernel is enough")
 
 
-def test_every_attack_fails(bench: trial.Bench, logs: list[trial.Outcome]) -> None:
-    outcome = bench.whole(EFFORTS[bench.series], print)
+def check_whole(bench: trial.Bench, effort: trial.Effort, logs: list[trial.Outcome]) -> None:
+    outcome = bench.whole(effort, print)
     logs.append(outcome)
     assert outcome.failed == [], outcome.reasons
     assert outcome.passed > 50
     assert "wrong words between aliases: 0 of 262144" in outcome.counts
+
+
+def test_every_attack_fails(bench: trial.Bench, logs: list[trial.Outcome]) -> None:
+    check_whole(bench, SHORT, logs)
+
+
+@pytest.mark.machines
+def test_every_attack_fails_for_minutes(bench: trial.Bench, logs: list[trial.Outcome]) -> None:
+    check_whole(bench, EFFORTS[bench.series], logs)
 
 
 def test_without_memory_behind_the_keys_the_test_of_aliases_fails(bench: trial.Bench) -> None:
@@ -60,6 +75,7 @@ def test_without_memory_behind_the_keys_the_test_of_aliases_fails(bench: trial.B
     assert "machine" not in {group for _, group, _ in outcome.verdicts}
 
 
+@pytest.mark.machines
 def test_every_mistake_is_caught(bench: trial.Bench, logs: list[trial.Outcome]) -> None:
     only_once(bench)
     outcome = bench.mutated(print)
@@ -67,57 +83,70 @@ def test_every_mistake_is_caught(bench: trial.Bench, logs: list[trial.Outcome]) 
     assert trial.all_mutants_caught(outcome), outcome.mutants
 
 
-SUMS = """
+ROOT = Path(__file__).parents[2]
+INSIDE = Path(__file__).parent
+DIVIDE_C = "long divide(long a, volatile long *b) { return a / *b; }"
+PROGRAM_C = "int main(void) { return 7; }\n"
+SPIN_C = """
 int add(int a, int b) { return a + b; }
 double sum(const double *x, long n) { double s = 0; for (long i = 0; i < n; i++) s += x[i]; return s; }
 void crash(void) { *(volatile int *)8 = 1; }
+long spin(volatile long *p) { for (;;) if (*p == 2) return 0; }
+long peek(volatile long *p) { return *p; }
+long peek7(volatile int *p) { return p[7]; }
 """
+MODULES = {TOUCH_C: (), GUEST_C: (), RUNNER_C: (), DIVIDE_C: (), PROGRAM_C: (), ATTACK_C: ("-mavx2",)}
+"""By their sources: flags."""
+TESTS = ("tests", "tests/heap", "tests/hostile", "tests/memory")
+SETTINGS = b"""[tool.pytest.ini_options]
+markers = ['slow: x', 'soak: x']
+pythonpath = ['.']
+"""
+PYTEST = (
+    *("pytest", "_pytest", "py", "pluggy", "iniconfig", "packaging", "pygments"),
+    *("hypothesis", "sortedcontainers"),
+)
+HEAP_TESTS = 100
 
 
-def test_python_calls_sandboxes_beside_the_driver(bench: trial.Bench, tmp_path: Path) -> None:
-    only_once(bench)
-    source = tmp_path / "sums.c"
-    source.write_text(SUMS)
-    module = tmp_path / "sums.tbx"
-    tmebox.compile(source).save(module)
-    program = (Path(__file__).parent / "python_inside.py").read_text()
-    try:
-        outcome = bench.python(program, {"sums.tbx": module.read_bytes()}, print)
-    except trial.TrialUnavailableError as error:
-        pytest.skip(str(error))
-    assert outcome.failed == [], (outcome.reasons, outcome.log[-2000:])
-    assert {name for _, group, name in outcome.verdicts if group == "python"} == {
-        "a sandbox is called",
-        "a trap is an exception",
-    }
-
-
-ROOT = Path(__file__).parents[2]
-HEAP_SOURCES = (TOUCH_C, GUEST_C, RUNNER_C)
-PYTEST = ("pytest", "_pytest", "pluggy", "iniconfig", "packaging", "pygments", "py")
-HEAP_TESTS = 50
+def inside(folder: Path) -> dict[str, bytes]:
+    """The tests and their modules, by path in the virtual machine."""
+    files = {"pyproject.toml": SETTINGS}
+    for source, flags in MODULES.items():
+        name = hashlib.sha256(source.encode()).hexdigest()[:16] + ".tbx"
+        tmebox.compile(source_text=source, flags=flags).save(folder / name)
+        files[name] = (folder / name).read_bytes()
+    tmebox.compile(source_text=SPIN_C).save(folder / "spin.tbx")
+    files["spin.tbx"] = (folder / "spin.tbx").read_bytes()
+    for tests in TESTS:
+        for file in [*(ROOT / tests).glob("*.py"), *(ROOT / tests).glob("*.txt")]:
+            files[file.relative_to(ROOT).as_posix()] = file.read_bytes()
+    for program in ("python_inside", "heap_inside", "checks_inside"):
+        files[f"{program}.py"] = (INSIDE / f"{program}.py").read_bytes()
+    return files
 
 
 def test_the_shared_heap_holds_on_the_driver(
     bench: trial.Bench, tmp_path: Path, logs: list[trial.Outcome]
 ) -> None:
-    """Its own tests, in the virtual machine, with the backend `tmemk`."""
+    """Its own tests and attacks, in the virtual machine, with the backend `tmemk`; and machine checks."""
     only_once(bench)
-    files = {
-        "pyproject.toml": b"[tool.pytest.ini_options]\nmarkers = ['slow: x', 'soak: x']\npythonpath = ['.']\n"
-    }
-    for source in HEAP_SOURCES:
-        name = hashlib.sha256(source.encode()).hexdigest()[:16] + ".tbx"
-        tmebox.compile(source_text=source).save(tmp_path / name)
-        files[name] = (tmp_path / name).read_bytes()
-    for file in [*(ROOT / "tests").glob("*.py"), *(ROOT / "tests" / "heap").glob("*.py")]:
-        files[file.relative_to(ROOT).as_posix()] = file.read_bytes()
-    program = (Path(__file__).parent / "heap_inside.py").read_text()
+    program = "import python_inside, heap_inside, checks_inside"
     try:
-        outcome = bench.python(program, files, print, PYTEST)
+        outcome = bench.python(program, inside(tmp_path), print, PYTEST)
     except trial.TrialUnavailableError as error:
         pytest.skip(str(error))
     logs.append(outcome)
     assert outcome.failed == [], outcome.reasons
     assert "backend: tmemk" in outcome.counts
-    assert outcome.passed > HEAP_TESTS
+    groups = [group for verdict, group, _ in outcome.verdicts if verdict == "ok"]
+    assert groups.count("python") == 2
+    assert groups.count("heap") > HEAP_TESTS
+    assert groups.count("device") == 6
+
+
+def test_logs_of_what_fails_are_kept(bench: trial.Bench, tmp_path: Path) -> None:
+    only_once(bench)
+    with pytest.raises(machine.MachineError, match="too early") as caught:
+        list(machine.run(bench.qemu, machine.Boot(bench.kernel.image, b"", "tests=")))
+    assert "Kernel panic" in caught.value.log

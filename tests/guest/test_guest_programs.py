@@ -18,7 +18,7 @@ def run(name: str, *arguments: str, memory: str = "64MiB", **options: object) ->
         return sandbox.run([name, *arguments], **options)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("name", ["strings", "allocation", "process", "numbers"])
+@pytest.mark.parametrize("name", ["strings", "allocation", "process", "numbers", "timers"])
 def test_every_check_of_the_program_holds_in_a_sandbox(name: str) -> None:
     completed = run(name)
     assert (completed.exit_code, completed.stderr.decode()) == (0, "")

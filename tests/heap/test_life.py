@@ -153,6 +153,22 @@ def test_run_in_another_window_keeps_what_the_host_gave(heap: tmebox.SharedHeap)
         assert heap.owner_of(array) is sandbox
 
 
+def test_run_of_what_was_spawned_begins_with_another_key(heap: tmebox.SharedHeap) -> None:
+    source = "int state; int main(void) { return 7; }\nint set(void) { return ++state; }\n"
+    with tmebox.Sandbox(tmebox.compile(source_text=source), heap=heap) as first:
+        first.set()
+        snapshot = first.snapshot()
+    with snapshot.spawn(heap=heap) as sandbox:
+        array, key = heap.array(PAGE, owner=sandbox), sandbox.key_id
+        array[:] = 3
+        assert sandbox.run().exit_code == 7
+        assert sandbox.key_id not in (0, key)
+        assert heap.owner_of(array) is None
+        heap.transfer(array, to=sandbox)
+        assert heap.owner_of(array) is sandbox
+        assert array.min() == 3
+
+
 def test_closing_the_heap_takes_it_from_all(heap: tmebox.SharedHeap, sandboxes: Sandboxes) -> None:
     (a,) = sandboxes(1)
     array, block = heap.array(PAGE, owner=a), heap.allocate(64, owner=a)

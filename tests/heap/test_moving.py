@@ -97,3 +97,52 @@ def test_memory_that_went_back_comes_again_as_zeros(heap: tmebox.SharedHeap, san
     assert heap.stats().resident_bytes == 0
     array = heap.array(50 * PAGE, owner=a)
     assert a.sum(array, array.size) == 0
+
+
+def test_what_a_call_has_stays_until_it_returns(heap: tmebox.SharedHeap) -> None:
+    """Whoever else moves blocks meanwhile, and whatever the code that has it does."""
+    source = """
+#include <tmebox.h>
+TMEBOX_IMPORT void meanwhile(void);
+unsigned long twice(volatile unsigned long *p) { unsigned long first = *p; meanwhile(); return first + *p; }
+"""
+    module = tmebox.compile(source_text=source)
+    block = None
+    seen: list[int] = []
+
+    def meanwhile() -> None:
+        assert block is not None
+        seen.append(block.offset)
+        heap.compact()
+        with pytest.raises(ValueError, match="has not returned"):
+            heap.relocate(block)
+        seen.append(block.offset)
+
+    with tmebox.Sandbox(module, heap=heap, imports={"meanwhile": meanwhile}) as a:
+        filler = [heap.allocate(64, owner=a, movable=True) for _ in range(40)]
+        block = heap.allocate(64, owner=a, movable=True)
+        block.write((21).to_bytes(8, "little"))
+        del filler
+        assert a.twice(block) == 42
+        assert len(set(seen)) == 1
+        heap.relocate(block)
+        assert a.twice(block) == 42
+        heap.compact()  # nobody has it now
+
+
+def test_a_block_that_is_freed_during_a_call_leaves_no_pin(heap: tmebox.SharedHeap) -> None:
+    module = tmebox.compile(
+        source_text="""
+#include <tmebox.h>
+TMEBOX_IMPORT void meanwhile(void);
+void hold(void *p) { (void)p; meanwhile(); }
+"""
+    )
+    blocks: list[tmebox.Block] = []
+    with tmebox.Sandbox(module, heap=heap, imports={"meanwhile": lambda: heap.free(blocks[-1])}) as a:
+        for _ in range(600):
+            blocks.append(heap.allocate(64, owner=a, movable=True))
+            a.hold(blocks[-1])
+        last = heap.allocate(64, owner=a, movable=True)
+        heap.relocate(last)
+    assert heap.stats().block_bytes == 64

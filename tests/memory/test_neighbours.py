@@ -64,7 +64,7 @@ def test_nothing_of_the_host_is_within_a_windows_reach() -> None:
         assert covered == high - low, "a hole, where anything may be mapped next"
         assert all(row[1] in ("rw-p", "r--p", "---p") and len(row) == 5 for row in inside), inside
         if WINDOWS.substrate.name == "userfault":
-            assert len(inside) <= 2  # parted, if it had a view of a shared heap before
+            assert len(inside) == 1, inside
 
 
 @needs_userfault

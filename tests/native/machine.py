@@ -15,6 +15,7 @@ from typing import Any
 from elftools.elf.elffile import ELFFile
 
 from tmebox import _native, abi
+from tmebox.errors import BadReference as Reference
 from tmebox.errors import LimitError
 from tmebox.errors import SandboxBusy as Busy
 from tmebox.errors import SandboxClosed as Closed
@@ -96,7 +97,7 @@ class Machine:
         layout = Layout(self.stack_low, DATA + DATA_SIZE_BYTES, DATA + DATA_SIZE_BYTES, (), DATA_SIZE_BYTES)
         self.window = WINDOWS.acquire(WINDOWS.template(Contents(layout, ())))
         self.base = self.window.base
-        _native.configure(busy=Busy, closed=Closed, limit=LimitError)
+        _native.configure(busy=Busy, closed=Closed, limit=LimitError, reference=Reference)
         self.instance = _native.Instance(
             self.base, self.base + self.stack_low, self.base + abi.STACK_TOP, Trapped
         )

@@ -30,10 +30,13 @@ def run_without_shell(code: str, *arguments: str) -> subprocess.CompletedProcess
     )
 
 
+OUTSIDE = {"adapters", "library", "ray"}
+
+
 def modules_of_the_interface() -> list[str]:
     """All but the shell, and what connects to libraries that users bring."""
     paths = [path.relative_to(PACKAGE.parent).with_suffix("") for path in PACKAGE.rglob("*.py")]
-    kept = [path for path in paths if path.parts[1] != "cli" and not {"adapters", "library"} & {*path.parts}]
+    kept = [path for path in paths if path.parts[1] != "cli" and not OUTSIDE & {*path.parts}]
     return sorted(".".join(path.parts).removesuffix(".__init__") for path in kept)
 
 

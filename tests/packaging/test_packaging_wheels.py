@@ -109,6 +109,24 @@ def test_the_core_alone_runs_modules_and_says_what_compiling_needs(tmp_path: Pat
     assert environment.python("-c", code).stdout == "loaded\n"
 
 
+def test_untrusted_python_runs_with_the_guest_that_the_wheel_brings(tmp_path: Path) -> None:
+    """Without a compiler, and verified there as any module is."""
+    environment = Environment(tmp_path, PYTHONS[0])
+    environment.install(str(wheel_for(PYTHONS[0])))
+    code = "from tmebox.python import Python\nwith Python() as python: print(python.run('sum(range(10))'))"
+    assert environment.python("-c", code).stdout == "45\n"
+    assert list(environment.empty.iterdir()) == []
+
+
+def test_all_wheels_bring_one_guest() -> None:
+    guests = set()
+    for wheel in WHEELS:
+        with zipfile.ZipFile(wheel) as archive:
+            guests.add(archive.read("tmebox/python/shipped/micropython.tbx"))
+            assert archive.read("tmebox/python/shipped/LICENSE.micropython")
+    assert len(guests) == 1
+
+
 def test_the_shell_works_with_its_extra(tmp_path: Path) -> None:
     environment = Environment(tmp_path, PYTHONS[0])
     environment.install(f"{wheel_for(PYTHONS[0])}[cc,cli]")

@@ -57,6 +57,13 @@ def test_recursion_is_limited() -> None:
         assert python.run("def f(n): return n and 1 + f(n - 1)\nf(2000)") == 2000
 
 
+IN_C = (
+    "sum(range(10**12))",
+    "max(range(10**12))",
+    "-1 in iter(range(10**12))",
+    "min(map(abs, range(10**12)))",
+    "import re\nre.match('(a|a)*b', 'a' * 60)",
+)
 COUNTED = "total = 0\nfor i in range(1000):\n    if i % 3: total += i\ntotal"
 
 
@@ -90,6 +97,7 @@ def test_a_count_is_a_number_that_does_not_depend_on_the_machine() -> None:
             ["def f0(): pass", *(f"def f{n}(): f{n - 1}(); f{n - 1}()" for n in range(1, 40)), "f39()"]
         ),
         "def g():\n    while True: yield 1\nsum(g())",
+        *IN_C,
     ],
 )
 def test_no_handler_of_the_programs_sees_the_end_of_its_instructions(source: str) -> None:
@@ -97,6 +105,18 @@ def test_no_handler_of_the_programs_sees_the_end_of_its_instructions(source: str
         with pytest.raises(OutOfInstructions, match="100,000"):
             python.run(source)
         assert python.instructions == 100_001 or python.instructions > 100_000
+        assert python.run("1 + 1") == 2
+
+
+@pytest.mark.parametrize("source", IN_C)
+def test_an_interrupt_stops_what_goes_on_in_c(source: str) -> None:
+    with Python(timeout=20.0) as python:
+        timer = threading.Timer(0.1, python.interrupt)
+        timer.start()
+        with pytest.raises(PythonError) as caught:
+            python.run(source)
+        assert caught.value.type == "KeyboardInterrupt"
+        timer.join()
         assert python.run("1 + 1") == 2
 
 

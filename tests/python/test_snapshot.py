@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
+import random
 import subprocess
 import sys
+from collections.abc import Callable
 
 import pytest
 
 import tmebox
+from tests.forked import ChildOutcome
+from tmebox import abi
+from tmebox.modulefile.snapshot import SnapshotFile
 from tmebox.python import Python, PythonError, PythonSnapshot
 
 
@@ -65,3 +71,45 @@ def test_a_call_of_a_function_that_is_not_given_any_more_is_an_error() -> None:
     with snapshot.spawn(functions={}) as python, pytest.raises(PythonError, match="no function") as caught:
         python.run("host()")
     assert caught.value.type == "NameError"
+
+
+def changed(data: bytes, rng: random.Random) -> bytes:
+    """A snapshot that is well formed, and whose interpreter is not: words of its pages are others."""
+    file = SnapshotFile.from_bytes(data, key=None, largest_memory_bytes=2 * abi.MIB)
+    pages = [(offset, bytearray(page)) for offset, page in file.pages]
+    for _ in range(rng.choice((1, 10, 100, 1000))):
+        _, page = rng.choice(pages)
+        size, place = rng.choice((1, 4, 8)), rng.randrange(len(page) - 8)
+        inside = rng.choice((abi.IMAGE_START, abi.ARENA_START)) + rng.randrange(1 << 20)
+        value = rng.choice((0, (1 << 64) - 1, (1 << 32) - 1, inside, file.address + rng.randrange(1 << 19)))
+        page[place : place + size] = (value & (256**size - 1)).to_bytes(size, "little")
+    hostile = tuple((offset, bytes(page)) for offset, page in pages)
+    return dataclasses.replace(file, pages=hostile).to_bytes()
+
+
+def test_a_snapshot_by_an_attacker_harms_nobody_but_its_own_interpreter(
+    forked: Callable[..., ChildOutcome],
+) -> None:
+    with Python(memory="2MiB") as python:
+        python.run("import json, gc\nrows = [{'a': i} for i in range(99)]\ndef f(): return len(rows)")
+        data = python.snapshot().to_bytes()
+
+    def attack() -> tuple[int, int]:
+        rng = random.Random(18)
+        values = stopped = 0
+        with Python() as innocent:
+            innocent.run("x = 41")
+            for _ in range(80):
+                snapshot = PythonSnapshot.from_bytes(changed(data, rng), memory="2MiB", timeout=0.2)
+                with snapshot.spawn() as python:
+                    for source in ("f()", "json.dumps(rows)", "gc.collect()", "[0] * 5000"):
+                        try:
+                            python.run(source)
+                            values += 1
+                        except tmebox.TmeboxError:
+                            stopped += 1
+            assert innocent.run("x + 1") == 42
+        return values, stopped
+
+    values, stopped = forked(attack, timeout_s=120).result()
+    assert values and stopped

@@ -166,7 +166,6 @@ def test_texts_are_for_characters_only(box: Any, function: str) -> None:
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        ([1.0], "got list; make an array"),
         (range(3), "got range; make an array"),
         ((1.0, 2.0), "got tuple; make an array"),
         (lambda: 0, "got function; a Python function cannot be called through a pointer"),

@@ -16,7 +16,7 @@ PACKAGE = ROOT / "src" / "tmebox" / "tme"
 
 
 def test_every_rule_has_a_name_of_its_own() -> None:
-    assert len(rules.RULES) == len(rules.configuration.ROWS) + len(rules.access.ROWS)
+    assert len(rules.RULES) == sum(len(part.ROWS) for part in (rules.configuration, rules.heap, rules.access))
 
 
 def test_every_rule_has_its_test() -> None:

@@ -119,3 +119,19 @@ def verified(instrumented: str, folder: Path, isolation: str = "code+data", base
         isolation=isolation,
         base=base,
     )
+
+
+def write_golden(name: str, source: Path | None = None) -> None:
+    """NAME.in.s from C, if a source is given; and what the rewriter makes of it, for each base with one."""
+    if source is not None:
+        (GOLDEN["gs"] / f"{name}.in.s").write_text(compile_to_assembly(source, "-O2"))
+    inputs = {base: folder / f"{name}.in.s" for base, folder in GOLDEN.items()}
+    if not any(path.exists() for path in inputs.values()):
+        raise SystemExit(f"{name}.in.s is in none of the golden folders; give a C file to make it from")
+    for base, path in inputs.items():
+        if path.exists():
+            path.with_name(f"{name}.out.s").write_text(rewrite(path.read_text(), file=path.name, base=base))
+
+
+if __name__ == "__main__":
+    write_golden(sys.argv[1], *map(Path, sys.argv[2:]))

@@ -145,7 +145,7 @@ def test_x_names_the_language_of_what_follows(cc: Run) -> None:
     write("a.txt", "int a(int x) { return x; }")
     assert cc("-nostdlib", "-x", "c", "a.txt", "-o", "p")[0] == 0
     assert names("p") == {"a"}
-    assert "language 'c++' is not supported" in cc("-x", "c++", "a.txt")[2]
+    assert "language 'fortran' is not supported" in cc("-x", "fortran", "a.txt")[2]
 
 
 def test_dependencies_are_written_for_make(cc: Run) -> None:
@@ -220,7 +220,7 @@ def test_a_refused_instruction_is_an_error_at_its_line(cc: Run) -> None:
         (["-c"], "no input files"),
         (["-c", "a.o"], "no sources"),
         (["-c", "a.c", "b.c", "-o", "c.o"], "-o names one file"),
-        (["a.cpp"], "neither C"),
+        (["a.f90"], "neither C"),
         (["a.so"], "neither C"),
         (["-r", "a.c"], "a module is linked whole"),
         (["-r", "a.o"], "a module is linked whole"),
@@ -244,7 +244,7 @@ def test_a_refused_instruction_is_an_error_at_its_line(cc: Run) -> None:
 def test_what_is_not_understood_is_an_error(cc: Run, argv: list[str], message: str) -> None:
     for name in ("a.c", "b.c"):
         write(name, "int a(void) { return 1; }")
-    for name in ("a.o", "a.so", "a.cpp", "args"):
+    for name in ("a.o", "a.so", "a.f90", "args"):
         write(name, "")
     code, _, err = cc(*argv)
     assert code == 1

@@ -89,7 +89,9 @@ def test_struct_fields_have_names_offsets_and_types() -> None:
     assert isinstance(inner, p.Struct)
     assert inner.fields[1] == p.StructField("n", 2, p.Array(p.Integer(16, True, "short"), 3))
     assert node.fields[1].type == p.Pointer(p.Opaque("struct node", 64))
-    assert node.fields[2].type == p.Pointer(p.Void())
+    assert node.fields[2].type == p.Pointer(
+        p.Function(p.Integer(32, True, "int"), (p.Parameter("", p.Integer(32, True, "int")),))
+    )
     assert node.fields[4].type == p.Bool()
 
 

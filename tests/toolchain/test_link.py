@@ -303,9 +303,15 @@ def test_more_data_than_the_window_holds_is_an_error() -> None:
         compile_text("char big[0x7f000000]; char *f(void) { return big; }")
 
 
-def test_code_in_a_section_of_its_own_is_refused() -> None:
-    with pytest.raises(CompileError, match=r"only \.text\* sections|nothing to call"):
-        compile_text('__attribute__((section("mine"))) int f(void) { return 1; } int g(void) { return 2; }')
+def test_code_in_a_section_of_its_own_is_part_of_the_text() -> None:
+    source = """
+    __attribute__((section("mine"))) int f(void) { return 1; }
+    extern const char __start_mine[], __stop_mine[];
+    int g(void) { return __stop_mine - __start_mine; }
+    """
+    module = verified(compile_text(source))
+    places = {export.name: export.address for export in module.exports}
+    assert module.text_address <= places["f"] < module.text_address + len(module.text)
 
 
 # -- hostile inputs ------------------------------------------------------------------------------------

@@ -49,7 +49,7 @@ static void report(void)
 long __tmebox_syscall(long number, const long arguments[6])
 {
 	if (number == SYS_exit || number == SYS_exit_group) report();
-	if (number == TMEBOX_SYS_MEMORY_EXHAUSTED || number == TMEBOX_SYS_ASSERTION_FAILED) return 0;
+	if (number == TMEBOX_SYS_MEMORY_EXHAUSTED || number == TMEBOX_SYS_ASSERTION_FAILED || number == TMEBOX_SYS_ABORT_MESSAGE) return 0;
 	return linux_call(number, arguments[0], arguments[1], arguments[2], arguments[3], arguments[4], arguments[5]);
 }
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 import tmebox
-from tmebox.cli import demo, doctor, driver, inspect, mcp, python, run, stub, tme, verify
+from tmebox.cli import bind, demo, doctor, driver, inspect, mcp, memory, python, run, stub, tme, verify
 from tmebox.cli.others import Commands
 from tmebox.cli.output import EXIT_FAILED, EXIT_OK, EXIT_TRAP, complain, examples
 from tmebox.errors import TmeboxError, Trap
@@ -60,9 +60,21 @@ def cc(context: typer.Context) -> None:
     raise typer.Exit(main_cc(context.args))
 
 
+@app.command(
+    "c++",
+    context_settings=VERBATIM,
+    epilog=examples("tmebox c++ -O2 -o hello.tbx hello.cpp", 'make CXX="tmebox c++" AR="tmebox ar"'),
+)
+def cxx(context: typer.Context) -> None:
+    """Compile and link C++ as a C++ compiler does; the link step writes a module."""
+    from tmebox.toolchain.cc.driver import main_cc
+
+    raise typer.Exit(main_cc(context.args, is_cxx=True))
+
+
 @app.command("ar", context_settings=VERBATIM, epilog=examples("tmebox ar rcs libblur.a blur.o"))
 def ar(context: typer.Context) -> None:
-    """Make and list archives (.a) of what [bold]tmebox cc -c[/] compiled."""
+    """Make and list archives (.a) of what [bold]tmebox cc -c[/] and [bold]c++ -c[/] compiled."""
     from tmebox.toolchain.cc.archive import main_ar
 
     raise typer.Exit(main_ar(context.args))
@@ -101,7 +113,12 @@ app.command("inspect", epilog=examples("tmebox inspect blur.tbx", "tmebox inspec
 app.command(
     "stub", epilog=examples("tmebox stub blur.tbx -o blur_types.py", "tmebox stub blur.c -o blur.pyi")
 )(stub.stub)
+app.command(
+    "bind",
+    epilog=examples("tmebox bind expat.h --sources expat/lib -o expat_box"),
+)(bind.bind)
 app.add_typer(tme.tme)
+app.add_typer(memory.memory)
 app.command("doctor", epilog=examples("tmebox doctor"))(doctor.doctor)
 app.add_typer(
     driver.driver,

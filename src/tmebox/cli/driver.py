@@ -10,8 +10,9 @@ from typing import Annotated
 import typer
 
 from tmebox.cli.output import EXIT_FAILED, complain, printable, stdout
-from tmebox.driver import registers, trial
+from tmebox.driver import build, registers, suite, trial
 from tmebox.driver.kernels import METAPACKAGES
+from tmebox.memory.backends import tmemk
 
 driver = typer.Typer(no_args_is_help=True, rich_markup_mode="rich")
 
@@ -32,7 +33,14 @@ def test(
     quick: Annotated[bool, typer.Option("--quick", help="Short races, short noise, no mutants.")] = False,
     hardware: Annotated[
         bool,
-        typer.Option("--hardware", help="Look at this machine instead: is there what a proof on it needs?"),
+        typer.Option("--hardware", help="Test the driver that is loaded on this machine instead."),
+    ] = False,
+    wrong_key: Annotated[
+        bool,
+        typer.Option(
+            "--wrong-key",
+            help="With --hardware: also read a line with a wrong key. Many kernels do not survive that.",
+        ),
     ] = False,
     logs: Annotated[
         Path | None, typer.Option("--logs", help="Write the kernels' logs of failed runs into this folder.")
@@ -42,9 +50,10 @@ def test(
 
     Needs QEMU, make, gcc and a network, but neither root nor TME-MK. Exits with 0 if all of it holds.
     """
+    if wrong_key and not hardware:
+        raise typer.BadParameter("only with --hardware", param_hint="--wrong-key")
     if hardware:
-        _look_at_this_machine()
-        raise typer.Exit(EXIT_FAILED)
+        raise typer.Exit(0 if _test_this_machine(wrong_key) else EXIT_FAILED)
     series = tuple(kernel or METAPACKAGES)
     unknown = [each for each in series if each not in METAPACKAGES]
     if unknown:
@@ -57,26 +66,24 @@ def test(
     raise typer.Exit(0 if good else EXIT_FAILED)
 
 
-def _look_at_this_machine() -> None:
-    """Says what is missing for a proof on it. No test is run: each would touch memory with a wrong key, and
-    until somebody has such a machine to try it on, nobody knows what its kernel makes of that."""
+def _test_this_machine(wrong_key: bool) -> bool:
+    """Refuses without integrity, without a handler of machine checks, without the driver, and if that
+    simulates."""
     try:
-        layout = registers.layout(registers.read())
-    except registers.UnusableError as error:
-        complain(f"no proof on this machine: {error}")
-        return
-    if not registers.handles_machine_checks():
-        complain(
-            "no proof on this machine: its kernel does not handle machine checks, so a wrong key would end it"
-        )
-    elif not os.access("/dev/tmebox", os.R_OK | os.W_OK):
-        complain(
-            f"{layout.keys} keys with integrity, but no /dev/tmebox here: load the driver (docs/driver.md)"
-        )
-    else:
-        complain(
-            f"{layout.keys} keys with integrity and the driver are here; tests for them are not written yet"
-        )
+        reason = registers.unfit()
+        if not reason:
+            os.close(tmemk.Tmemk().device())
+    except OSError as error:
+        reason = str(error)
+    if reason:
+        complain(f"no proof on this machine: {reason}")
+        return False
+    try:
+        outcome = trial.here(lambda line: stdout().print(f"    [dim]{printable(line)}[/]"), wrong_key)
+    except trial.TrialUnavailableError as error:
+        complain(f"the driver cannot be tested here: {error}")
+        return False
+    return _show(outcome, None)
 
 
 def _run(series: tuple[str, ...], effort: trial.Effort, mutants: bool, logs: Path | None) -> bool:
@@ -95,6 +102,7 @@ def _run(series: tuple[str, ...], effort: trial.Effort, mutants: bool, logs: Pat
         good &= _show_control(control)
         if mutants:
             good &= _show_mutants(bench.mutated(lambda _: None), logs)
+    good &= _show_suite(suite.run(build.sources().parent, watch), logs)
     out.print(
         f"\n{'[bold green]All of it holds' if good else '[bold red]Not all of it holds'}[/], in "
         f"{time.monotonic() - start:.0f} s. Only the hardware could show:"
@@ -116,6 +124,18 @@ def _show(outcome: trial.Outcome, logs: Path | None) -> bool:
         out.print(f"    [yellow]not run:[/] {printable(name)}")
     _keep(outcome, logs)
     return not outcome.failed
+
+
+def _show_suite(found: suite.Suite, logs: Path | None) -> bool:
+    what = "the shared heap's own tests and attacks, in Python on the driver"
+    if found.missing:
+        stdout().print(f"[yellow]–[/] not run: {what}: {printable(found.missing)}")
+        return True
+    mark = "[green]✓[/]" if found.good else "[red]✗[/]"
+    stdout().print(f"{mark} {what}: {found.passed} hold")
+    if not found.good:
+        _keep(trial.Outcome("shared heap", log=found.log), logs)
+    return found.good
 
 
 def _show_control(outcome: trial.Outcome) -> bool:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tmebox.modulefile.file import ModuleFile
     from tmebox.toolchain.options import CompileOptions
 
-SOURCE_SUFFIXES = frozenset({".c", ".i", ".s", ".S"})
+SOURCE_SUFFIXES = frozenset({".c", ".i", ".s", ".S", ".cpp", ".cc", ".cxx", ".c++", ".cp", ".C", ".ii"})
 KEPT_PROGRAMS = 64
 ELF_MAGIC = b"\x7fELF"
 
@@ -57,8 +57,8 @@ def _require_module(path: Path) -> None:
         if not file.read(len(ELF_MAGIC)).startswith((ELF_MAGIC, launcher.BEGINNING)):
             kinds = " ".join(sorted(SOURCE_SUFFIXES))
             raise ModuleError(
-                f"{path}: neither a module, which `tmebox cc -o {path.stem}.tbx` makes, nor C or assembly, "
-                f"whose names end in one of {kinds}"
+                f"{path}: neither a module, which `tmebox cc -o {path.stem}.tbx` makes, nor C, C++ or "
+                f"assembly, whose names end in one of {kinds}"
             )
 
 

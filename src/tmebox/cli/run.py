@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -69,6 +70,9 @@ def run(
         list[str] | None,
         typer.Option(metavar="HOST:PORT", help="Let it connect to this by TCP. Repeatable."),
     ] = None,
+    trace: Annotated[
+        bool, typer.Option("--trace", help="List at the end what it asked the system for and did not get.")
+    ] = False,
 ) -> None:
     """Run a program in a sandbox. It sees no files, no variables and no network but what you give it.
 
@@ -77,6 +81,7 @@ def run(
     import tmebox
     from tmebox.cli.program import load_program
 
+    refusals: Counter[str] = Counter()
     variables = _environment(environment or [])
     granted = [_directory(entry) for entry in directories or []]
     with progress() as report:
@@ -99,13 +104,24 @@ def run(
                 env=variables,
                 dirs=granted,
                 timeout=timeout,
+                trace=(lambda refusal: refusals.update([str(refusal)])) if trace else None,
             )
     except Trap as trap:
         from tmebox.cli.trap_report import show_trap
 
         show_trap(trap, program)
         raise typer.Exit(EXIT_TRAP) from None
+    finally:
+        _show_refusals(refusals)
     raise typer.Exit(completed.exit_code)
+
+
+def _show_refusals(refusals: Counter[str]) -> None:
+    from tmebox.cli.output import printable, stderr
+
+    for text, count in refusals.items():
+        times = f" ({count} times)" if count > 1 else ""
+        stderr().print(printable(f"refused: {text}{times}"), soft_wrap=True, highlight=False)
 
 
 def _endpoints(entries: list[str], option: str) -> list[tuple[str, int]]:

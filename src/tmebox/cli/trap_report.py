@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tmebox.cli.output import complain, printable, stderr
+from tmebox.demangle import demangled
 from tmebox.errors import Trap
 
 FRAMES_SHOWN = 12
@@ -20,7 +21,7 @@ def show_trap(trap: Trap, source: Path | None = None) -> None:
     console = stderr()
     rows = [("kind", trap.kind)]
     if trap.function is not None:
-        rows.append(("function", trap.function))
+        rows.append(("function", demangled(trap.function)))
     if trap.source is not None:
         rows.append(("source", trap.source))
     if trap.offset is not None:

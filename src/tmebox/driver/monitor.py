@@ -86,8 +86,10 @@ class Monitor:
             raise MonitorError(f"the tables say {entry:#x}, the processor {found}")
         return entry
 
-    def runs_user_code(self) -> bool:
-        return "CPL=3" in self.ask("info registers")
+    def runs_user_code(self, low: int, high: int) -> bool:
+        """At an address in [low, high)."""
+        registers = self.ask("info registers")
+        return "CPL=3" in registers and low <= self._register(registers, "RIP") < high
 
     def machine_check(self, physical: int) -> None:
         """A memory error that the load just running must not go on with."""

@@ -102,6 +102,20 @@ MUTANTS = (
         "grants",
     ),
     Mutant(
+        "shared_entries_stay",
+        "rights.c",
+        "\t\t\ttmebox_view_unmap(file, id, number, 1);\n",
+        "",
+        "alias",
+    ),
+    Mutant(
+        "shared_rights_outlive_owners",
+        "heap.c",
+        "\t\t\ttmebox_heap_end_shared(file, number, 1);\n",
+        "\t\t\tcontinue;\n",
+        "alias",
+    ),
+    Mutant(
         "any_process_may_call",
         "device.c",
         "\tif (current->mm != file->mm)\n\t\treturn -EPERM;\n",

@@ -49,7 +49,14 @@ def unpacked(metapackage: str, belongs: Callable[[str], bool]) -> Path:
 
 def with_missing_dependencies(package: str) -> Path:
     """Directory with `package` and whatever it needs that is not installed here, unpacked."""
-    listed = _apt("apt-get", "install", "--simulate", "--no-install-recommends", package)
+    command = ("apt-get", "install", "--simulate", "--no-install-recommends", package)
+    if shutil.which(command[0]) is None:
+        raise PackagesUnavailableError("there is no apt-get here")
+    try:
+        listed = _apt(*command)
+    except PackagesUnavailableError:  # as on a fresh machine, whose lists are empty
+        _update()
+        listed = _apt(*command)
     names = re.findall(r"^Inst (\S+)", listed, re.MULTILINE)
     if not names:
         raise PackagesUnavailableError(f"apt would install nothing for {package}")

@@ -96,6 +96,17 @@ def read() -> Registers:
     )
 
 
+def unfit() -> str:
+    """Why a proof on this machine is refused; "" if it is not."""
+    try:
+        layout(read())
+    except UnusableError as error:
+        return str(error)
+    if not handles_machine_checks():
+        return "its kernel does not handle machine checks, so a wrong key would end it"
+    return ""
+
+
 def handles_machine_checks() -> bool:
     """Without a handler, the first access with a wrong key ends the kernel."""
     return Path("/sys/devices/system/machinecheck/machinecheck0").exists()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -13,8 +14,13 @@ from tmebox.driver.archive import archive
 from tmebox.driver.kernels import METAPACKAGES, Kernel, find, own_module
 from tmebox.driver.packages import PackagesUnavailableError
 
-GROUPS = ("alias", "grants", "mappings", "processes", "edges", "lives", "races", "noise", "cycles", "checks")
+GROUPS = (
+    *("alias", "grants", "mappings", "processes", "edges", "lives", "races", "noise", "cycles", "hardware"),
+    "checks",
+)
 """In the order in which they run: `checks` takes a processor away."""
+HARDWARE = "hardware"
+"""The tests that read nothing with a wrong key: they may run where that is a machine check."""
 VERDICT = re.compile(r"(ok|not ok|skip) (\S+) (.+?)(?: \([\d.]+ s\))?")
 MUTANT = re.compile(r"mutant (\S+) (caught|not caught)")
 COUNT = "count "
@@ -118,20 +124,19 @@ class Bench:
     def python(
         self, program: str, files: Mapping[str, bytes], watch: Watcher, libraries: tuple[str, ...] = ()
     ) -> Outcome:
-        """A Python program with NumPy, tmebox and the loaded driver. `files` are in the folder /files inside.
+        """A Python program with NumPy, tmebox and the loaded driver. `files` are in the folder /extra/files
+        inside, from which modules are imported, too.
 
         What the program prints is read like the tests' output. Raises TrialUnavailableError where no disk can
         be made.
         """
-        start = f"#!{disk.interpreter()} -S\nimport sys; sys.path.insert(0, {disk.python_path()!r})\n"
-        on_disk = {"program": (start + program).encode()}
-        on_disk |= {f"files/{name}": content for name, content in files.items()}
         try:
-            image = disk.image(self.scratch / "disk.ext4", self.scratch, on_disk, libraries)
+            image = disk.image(libraries)
+            inside = disk.beside(program, files, self.scratch)
             driver = own_module(self.kernel, "virtio_blk")
         except (disk.DiskError, PackagesUnavailableError) as error:
             raise TrialUnavailableError(str(error)) from error
-        inside = {"init": self.guest, "tmebox.ko": self.module, "virtio_blk.ko": driver}
+        inside |= {"init": self.guest, "tmebox.ko": self.module, "virtio_blk.ko": driver}
         ram = machine.PYTHON_RAM_BYTES
         return self._run("Python", inside, "disk=1", watch, key_bits=6, ram_bytes=ram, image=image)
 
@@ -165,6 +170,31 @@ class Bench:
             outcome.verdicts.append(("not ok", "machine", str(error)))
             outcome.log = error.log
         return outcome
+
+
+def here(watch: Watcher, wrong_key: bool, program: Path | None = None) -> Outcome:
+    """On this very machine, with the driver that is loaded. `wrong_key`: also read a line with a wrong key,
+    which a kernel may not survive. `program`: the tests, if they are built already.
+
+    Raises TrialUnavailableError.
+    """
+    outcome = Outcome("this machine")
+    with tempfile.TemporaryDirectory(prefix="tmebox-driver-") as folder:
+        try:
+            program = program or build.guest(build.sources(), Path(folder, "tests"))
+        except (build.BuildError, OSError) as error:
+            raise TrialUnavailableError(str(error)) from error
+        command = [str(program), HARDWARE, f"wrong_key={int(wrong_key)}"]
+        with subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        ) as process:
+            assert process.stdout
+            for line in map(str.rstrip, process.stdout):
+                watch(line)
+                outcome.take(line)
+    if process.returncode < 0 or not outcome.verdicts:
+        outcome.verdicts.append(("not ok", "hardware", f"the tests ended with status {process.returncode}"))
+    return outcome
 
 
 def mutant_count() -> int:

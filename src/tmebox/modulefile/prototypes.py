@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from tmebox.demangle import called
 from tmebox.errors import ModuleError
 
 
@@ -68,12 +69,14 @@ class Complex:
 
 @dataclass(frozen=True)
 class Pointer:
-    """`target` is Void for `void *`, function pointers and types too deep to spell out."""
+    """`target` is Void for `void *` and types too deep to spell out."""
 
     target: CType
     const: bool = False
 
     def __str__(self) -> str:
+        if isinstance(self.target, Function):
+            return self.target.pointer
         if isinstance(self.target, Pointer):
             return f"{self.target}{'const ' * self.const}*"
         return f"{'const ' * self.const}{self.target} *"
@@ -102,12 +105,14 @@ class Vector:
 
 @dataclass(frozen=True)
 class Opaque:
-    """A type of which only the size is known (0: not even that), and why that is not enough to pass it."""
+    """A type of which only the size is known (0: not even that), and why that is not enough to pass it.
+    `tag`: what `name` is a typedef of, if it is one."""
 
     name: str
     size_bytes: int
     align: int = 1
     reason: str = ""
+    tag: str = ""
 
     def __str__(self) -> str:
         return self.name
@@ -129,6 +134,7 @@ class Struct:
     """A struct or union. An anonymous member has an empty name.
 
     align_certain: False where debug information does not tell whether it is packed, and `align` assumes not.
+    tag: what `name` is a typedef of, if it is one.
     """
 
     name: str
@@ -137,12 +143,36 @@ class Struct:
     fields: tuple[StructField, ...] = field(default=())
     union: bool = False
     align_certain: bool = True
+    tag: str = ""
 
     def __str__(self) -> str:
         return self.name
 
 
-CType = Void | Integer | Bool | Float | Complex | Pointer | Array | Vector | Opaque | Struct
+@dataclass(frozen=True)
+class Function:
+    """What a function pointer points to. `name`: how the pointer is written, where a typedef says it."""
+
+    result: CType
+    parameters: tuple[Parameter, ...]
+    variadic: bool = False
+    name: str = ""
+
+    @property
+    def pointer(self) -> str:
+        """The type of a pointer to it."""
+        return self.name or f"{self.result} (*)({self._inside})"
+
+    @property
+    def _inside(self) -> str:
+        types = [str(p.type) for p in self.parameters] + ["..."] * self.variadic
+        return ", ".join(types) or "void"
+
+    def __str__(self) -> str:
+        return f"{self.result} ({self._inside})"
+
+
+CType = Void | Integer | Bool | Float | Complex | Pointer | Array | Vector | Opaque | Struct | Function
 
 
 @dataclass(frozen=True)
@@ -169,7 +199,7 @@ class Prototype:
         if self.variadic:
             inside.append("...")
         gap = "" if str(self.result).endswith("*") else " "
-        return f"{self.result}{gap}{self.name}({', '.join(inside) or 'void'})"
+        return f"{self.result}{gap}{called(self.name)}({', '.join(inside) or 'void'})"
 
 
 def type_to_json(ctype: CType) -> Any:
@@ -190,8 +220,11 @@ def type_to_json(ctype: CType) -> Any:
             return {"array": type_to_json(element), "count": count}
         case Vector(element, count, size_bytes):
             return {"vector": type_to_json(element), "count": count, "size": size_bytes}
-        case Opaque(name, size_bytes, align, reason):
-            return {"opaque": name, "size": size_bytes, "align": align, "reason": reason}
+        case Function():
+            return _function_to_json(ctype)
+        case Opaque(name, size_bytes, align, reason, tag):
+            data = {"opaque": name, "size": size_bytes, "align": align, "reason": reason}
+            return {**data, "tag": tag} if tag else data
         case Struct():
             return _struct_to_json(ctype)
     raise TypeError(f"not a C type: {ctype!r}")
@@ -206,7 +239,18 @@ def _struct_to_json(struct: Struct) -> Any:
         data["union"] = True
     if not struct.align_certain:
         data["align_certain"] = False
+    if struct.tag:
+        data["tag"] = struct.tag
     return data
+
+
+def _function_to_json(function: Function) -> Any:
+    return {
+        "function": type_to_json(function.result),
+        "parameters": [[p.name, type_to_json(p.type)] for p in function.parameters],
+        **({"variadic": True} if function.variadic else {}),
+        **({"name": function.name} if function.name else {}),
+    }
 
 
 MAX_DEPTH = 32
@@ -238,9 +282,12 @@ def type_from_json(data: Any, depth: int = 0) -> CType:
             return _vector_from_json(data, depth)
         if "opaque" in data:
             size, align = _size_and_align(data)
-            return Opaque(str(data["opaque"]), size, align, str(data["reason"])[:200])
+            tag = str(data.get("tag", ""))
+            return Opaque(str(data["opaque"]), size, align, str(data["reason"])[:200], tag)
         if "struct" in data:
             return _struct_from_json(data, depth)
+        if "function" in data:
+            return _function_from_json(data, depth)
     except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
         raise ModuleError(f"malformed type in the module's prototypes: {error}") from None
     raise ModuleError("unknown type in the module's prototypes")
@@ -260,6 +307,16 @@ def _vector_from_json(data: Any, depth: int) -> Vector:
     return Vector(element, count, size)
 
 
+def _function_from_json(data: Any, depth: int) -> Function:
+    parameters = tuple(
+        Parameter(str(name), type_from_json(ctype, depth + 1)) for name, ctype in data["parameters"]
+    )
+    name = str(data.get("name", ""))[:200]
+    return Function(
+        type_from_json(data["function"], depth + 1), parameters, bool(data.get("variadic", False)), name
+    )
+
+
 def _struct_from_json(data: Any, depth: int) -> Struct:
     size, align = _size_and_align(data)
     fields = []
@@ -269,7 +326,8 @@ def _struct_from_json(data: Any, depth: int) -> Struct:
             raise ModuleError("a struct's field lies outside it in the module's prototypes")
         fields.append(found)
     union, certain = bool(data.get("union", False)), bool(data.get("align_certain", True))
-    return Struct(str(data["struct"]), size, align, tuple(fields), union, certain)
+    tag = str(data.get("tag", ""))
+    return Struct(str(data["struct"]), size, align, tuple(fields), union, certain, tag)
 
 
 def _end_of(struct_field: StructField) -> int:
@@ -285,7 +343,7 @@ def _end_of(struct_field: StructField) -> int:
 def size_of(ctype: CType) -> int:
     """Size in bytes, as the x86-64 System V ABI has it."""
     match ctype:
-        case Void():
+        case Void() | Function():
             return 0
         case Bool():
             return 1

@@ -371,7 +371,7 @@ class Python(Shown):
             raise SandboxBusy("the interpreter runs")
         try:
             # With nothing that looks into it, the window keeps its pages for the next interpreter.
-            self.mailbox = memoryview(bytearray(wire.MAILBOX_SIZE))
+            self.mailbox = memoryview(bytearray(self.mailbox))
             self.arrays.forget()
             self.sandbox.close()
         finally:

@@ -180,6 +180,13 @@ class Module(Shown):
         """Whether a host address is one of its text."""
         return 0 <= address - self.address < len(self.file.text)
 
+    def is_function(self, address: int, base: str) -> bool:
+        """Whether sandboxed code with its base there may call a host address, and so may the host."""
+        index = address - self.address
+        if self.file.base != base or not 0 <= index < len(self._verified.target_map):
+            return False
+        return bool(self._verified.target_map[index] & abi.TARGET_FUNCTION << abi.TARGET_SHIFTS[base])
+
     def code_byte(self, address: int) -> int | None:
         index = address - self.address
         return self._verified.code[index] if 0 <= index < len(self._verified.code) else None

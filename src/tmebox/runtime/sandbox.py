@@ -40,6 +40,7 @@ from tmebox.runtime.share import Sharing, share_of
 from tmebox.runtime.shared_heap import SharedHeap
 from tmebox.runtime.system import System
 from tmebox.runtime.system.network import EndpointLike, ListenLike, endpoint, listening
+from tmebox.runtime.system.trace import Refusal
 from tmebox.runtime.tenancy import Tenancy
 from tmebox.shown import Fact, Shown
 
@@ -134,7 +135,7 @@ class Sandbox(Sharing, Shown):
             tenancy.system = system
         self.base = tenancy.base
         if self._share is not None:
-            self._share.heap.enter(self, tenancy.instance.key_id)
+            self._share[0].sandboxes[tenancy.instance.key_id] = weakref.ref(self)
         tenancy.start(self._natives(tenancy, provided) if module.file.imports else ())
 
     def _natives(
@@ -152,8 +153,9 @@ class Sandbox(Sharing, Shown):
                 continue
             if guest is None:
                 guest = host_functions.Guest(
-                    tenancy.memory, weakref.ref(self), type(self), self.module.by_clang
-                )
+                    tenancy.memory, weakref.ref(self), type(self), self.module.by_clang,
+                    handles=lambda: tenancy.callbacks.handles,
+                )  # fmt: skip
             natives.append(host_functions.wrap(guest, item.name, item.prototype, provided[item.name]))
         return natives
 
@@ -219,12 +221,15 @@ class Sandbox(Sharing, Shown):
         env: Mapping[str, str] | None = None,
         dirs: Sequence[DirectoryLike] | None = None,
         timeout: float | None = None,
+        trace: Callable[[Refusal], None] | None = None,
     ) -> Completed:
         """Run the module's main() from a fresh start; `argv`, a list, begins with the program's name.
 
         stdin: bytes, a binary file, or None (empty). stdout, stderr: a binary file, a callable that gets each
-        piece, or None (captured in the result). env, dirs: instead of the sandbox's. Returns
-        Completed(exit_code, stdout, stderr). Raises ModuleError for a library, or a Trap.
+        piece, or None (captured in the result). env, dirs: instead of the sandbox's. trace: told of each
+        system call that was refused. Returns Completed(exit_code, stdout, stderr). A sandbox that was spawned
+        from a snapshot starts in another window: its key_id is a new one, and what it owned of a shared heap
+        is the host's. Raises ModuleError for a library, or a Trap.
         """
         words = texts(argv, "argv")
         environment = self._given.env if env is None else commands.environment(env)
@@ -243,6 +248,7 @@ class Sandbox(Sharing, Shown):
                 max_open_files=given.files,
                 network=network,
                 exclusive=True,
+                trace=trace,
             )
 
         tenancy = self._tenancy

@@ -14,7 +14,12 @@ CONTROL = (abi.CONTROL_PAGE, abi.CONTROL_PAGE + abi.PAGE_SIZE)
 
 
 class BadPointer(IndexError):
-    """An offset and size that are not (all) memory of the sandbox."""
+    """An offset and size that are not (all) memory of the sandbox. `record`: what the machine of a shared
+    heap logged of it (tme.MachineCheck), or None."""
+
+    def __init__(self, message: str = "", record: Any = None) -> None:
+        super().__init__(message)
+        self.record = record
 
 
 def held(data: Any) -> memoryview:
@@ -37,7 +42,14 @@ class SandboxMemory:
     interrupted the sandbox.
     """
 
-    def __init__(self, hold: Callable[[], Window], layout: Layout, instance: _native.Instance) -> None:
+    def __init__(
+        self,
+        hold: Callable[[], Window],
+        layout: Layout,
+        instance: _native.Instance,
+        log_check: Callable[[int, int, int], Any] | None = None,
+    ) -> None:
+        self._log_check = log_check
         self._hold = hold
         self._layout = layout
         self._instance = instance
@@ -66,13 +78,19 @@ class SandboxMemory:
         try:
             return self._instance.read_shared(offset, size_bytes)
         except IndexError as error:
-            raise BadPointer(str(error)) from None
+            raise self._not_its_own(error) from None
 
     def _write_shared(self, offset: int, data: memoryview) -> None:
         try:
             self._instance.write_shared(offset, data)
         except IndexError as error:
-            raise BadPointer(str(error)) from None
+            raise self._not_its_own(error) from None
+
+    def _not_its_own(self, error: IndexError) -> BadPointer:
+        """With what the heap's memory said of it, logged: outcome, offset, key."""
+        message, *check = error.args
+        record = self._log_check(*check) if check and check[0] and self._log_check is not None else None
+        return BadPointer(message, record)
 
     def read(self, offset: int, size_bytes: int) -> bytes:
         """Copy of `size_bytes` bytes at `offset`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 from tmebox.runtime.layout import parse_size
 from tmebox.runtime.option_types import Size
@@ -12,21 +12,20 @@ NO_LIMIT = 1 << 48
 """Bytes, more than any shared heap has."""
 
 
-class Share(NamedTuple):
-    """The heap, and at most so many bytes of it."""
-
-    heap: SharedHeap
-    limit_bytes: int
+Share = tuple[SharedHeap, int]
+"""The heap, and at most so many bytes of it. A plain tuple: one is made for each sandbox."""
 
 
 def share_of(heap: Any, limit: Size | None) -> Share:
     """Of what a user gave as `heap` and `heap_limit`. Raises TypeError, ValueError."""
     if not isinstance(heap, SharedHeap):
         raise TypeError(f"heap={heap!r:.100}: a tmebox.SharedHeap, or None")
-    limit_bytes = NO_LIMIT if limit is None else parse_size(limit, "heap_limit")
+    if limit is None:
+        return heap, NO_LIMIT
+    limit_bytes = parse_size(limit, "heap_limit")
     if limit_bytes < 0:
         raise ValueError(f"heap_limit={limit!r}: not negative")
-    return Share(heap, min(limit_bytes, NO_LIMIT))
+    return heap, min(limit_bytes, NO_LIMIT)
 
 
 class _Sharer(Protocol):
@@ -42,7 +41,7 @@ class Sharing:
     @property
     def heap(self: _Sharer) -> SharedHeap | None:
         """The shared heap that it was given."""
-        return None if self._share is None else self._share.heap
+        return None if self._share is None else self._share[0]
 
     @property
     def key_id(self: _Sharer) -> int:

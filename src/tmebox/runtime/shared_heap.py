@@ -6,7 +6,7 @@ import math
 import operator
 import os
 import weakref
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, SupportsIndex, TypeVar, overload
 
@@ -23,7 +23,7 @@ from tmebox.memory.shortage import limit_met
 from tmebox.memory.templates import Template
 from tmebox.memory.windows import WINDOWS
 from tmebox.runtime import side
-from tmebox.runtime.encrypted import encrypting_machine
+from tmebox.runtime.heap_picture import MOST_ROWS, HeapPicture, rows_of
 from tmebox.runtime.layout import parse_size
 from tmebox.runtime.option_types import Size
 from tmebox.runtime.shapes import sizes
@@ -42,6 +42,10 @@ PLACEMENTS = ("pages", "dense")
 BackendName = Literal["mmu", "model", "tmemk"]
 BACKENDS: dict[str, type[Backend]] = {"mmu": Mmu, "model": Model, "tmemk": Tmemk}
 Rights = Literal["r", "rw"]
+WATCHERS: list[Callable[[SharedHeap], None]] = []
+"""Called with each heap that is about to be closed: `tmebox memory show` looks at it once more."""
+HEAPS: weakref.WeakSet[SharedHeap] = weakref.WeakSet()
+"""All there are."""
 LARGEST = abi.SHARED_END - abi.SHARED_START
 
 
@@ -88,16 +92,24 @@ class SharedHeap(Shown, _native.Heap):
 
     backend: "mmu", page tables; or "model": blocks live as cipher text and MACs in the DRAM of `machine`, a
     tme.Machine. A page is decrypted when its owner first touches it, if all its lines verify under the
-    owner's key, and encrypted again when it changes hands, or by `flush`.
+    owner's key, and encrypted again when it changes hands, or by `flush`. machine: its options, such as
+    {"algorithm": "aes-xts-256-integrity", "key_id_bits": 6, "detection": "paper"}; see tme.Machine.
     """
 
     def __new__(
-        cls, size: Size, *, placement: Placement = "pages", views: bool = True, backend: BackendName = "mmu"
+        cls,
+        size: Size,
+        *,
+        placement: Placement = "pages",
+        views: bool = True,
+        backend: BackendName = "mmu",
+        machine: Mapping[str, Any] | None = None,
     ) -> Self:
         """size: at most about 2 GiB; memory is taken as it is used. views: False has every access of
         sandboxes done on the side, as where the system lets nothing else be done. backend: "mmu" enforces by
         page tables, "model" also by a machine whose memory is encrypted, "tmemk" by the CPU's, through the
-        driver. Raises LimitError, and OSError where there is no such backend."""
+        driver. machine: options of that machine. Raises LimitError, OSError where there is no such backend,
+        and tme.ConfigurationError, with its rule, for a machine that no heap can live in."""
         size_bytes = parse_size(size, "size")
         if not 0 < size_bytes <= LARGEST:
             raise ValueError(f"size={size!r}: a shared heap has from 1 to {LARGEST:,} bytes")
@@ -108,11 +120,13 @@ class SharedHeap(Shown, _native.Heap):
         side.install()
         pages = -(-size_bytes // abi.PAGE_SIZE)
         shows = views and BACKENDS[backend]().views()
-        machine = encrypting_machine(pages * abi.PAGE_SIZE) if backend == "model" else None
+        if machine is not None and backend != "model":
+            raise ValueError(f"machine= is for backend='model', not for {backend!r}")
+        encrypting = _encrypting_machine(pages * abi.PAGE_SIZE, machine) if backend == "model" else None
         device = Tmemk().device() if backend == "tmemk" else -1
         try:
             made = super().__new__(
-                cls, pages * abi.PAGE_SIZE, placement == "dense", shows, Block, device, machine
+                cls, pages * abi.PAGE_SIZE, placement == "dense", shows, Block, device, encrypting
             )
         except OSError as error:
             met = limit_met(error, 2 * size_bytes)
@@ -122,14 +136,21 @@ class SharedHeap(Shown, _native.Heap):
         finally:
             if device >= 0:
                 os.close(device)
-        made._machine = machine
+        made._machine = encrypting
         return made
 
     def __init__(
-        self, size: Size, *, placement: Placement = "pages", views: bool = True, backend: BackendName = "mmu"
+        self,
+        size: Size,
+        *,
+        placement: Placement = "pages",
+        views: bool = True,
+        backend: BackendName = "mmu",
+        machine: Mapping[str, Any] | None = None,
     ) -> None:
         self.placement: Placement = placement
-        self._sandboxes: dict[int, weakref.ref[Sandbox]] = {}
+        HEAPS.add(self)
+        self.sandboxes: dict[int, weakref.ref[Sandbox]] = {}  # by key; whose key was taken is gone
         self._last: tuple[weakref.ref[Template], Template] | None = None
         self._templates: weakref.WeakKeyDictionary[Template, Template] = weakref.WeakKeyDictionary()
 
@@ -283,7 +304,7 @@ class SharedHeap(Shown, _native.Heap):
         }
 
     def _sandbox(self, key: int) -> Sandbox | None:
-        reference = self._sandboxes.get(key)
+        reference = self.sandboxes.get(key)
         return None if reference is None else reference()
 
     # -- looking -----------------------------------------------------------------------------------
@@ -291,6 +312,31 @@ class SharedHeap(Shown, _native.Heap):
         """The key of every line's owner, a row of 64 for each page; 0 for the host's lines and free ones."""
         owners, _ = self.owner_map()
         return np.frombuffer(owners, np.uint16).reshape(-1, abi.SHARED_PAGE_LINES)
+
+    def show(self, title: str = "") -> HeapPicture:
+        """Who owns what at this moment, to look at: print it, or look at it in a notebook. Rows are pages
+        with blocks in them, of 64 lines each; a letter and a colour is an owner."""
+        owners, used = self.owner_map()
+        rows = list(rows_of(memoryview(owners).cast("H"), memoryview(used).cast("Q")))
+        keys = sorted({key for row in rows for key in row.cells if key >= 0})
+        shown = rows[:MOST_ROWS]
+        with_blocks = sum(row.pages for row in rows)
+        return HeapPicture(
+            rows=tuple(shown),
+            owners={key: self._described(key) for key in keys},
+            free_pages=len(used) // 8 - with_blocks,
+            hidden_pages=with_blocks - sum(row.pages for row in shown),
+            title=title,
+        )
+
+    def _described(self, key: int) -> str:
+        if key == 0:
+            return "the host"
+        members = self.members_of(key)
+        if members is None:
+            return f"key {key}, a sandbox"
+        who = ", ".join(f"{member} ({'rw' if writes else 'r'})" for member, writes in members)
+        return f"key {key}, shared by {who}"
 
     def stats(self) -> HeapStats:
         """Figures at this moment."""
@@ -308,6 +354,9 @@ class SharedHeap(Shown, _native.Heap):
     # -- life --------------------------------------------------------------------------------------
     def close(self) -> None:
         """From now on nothing of it is any sandbox's. Arrays stay valid. Idempotent."""
+        if WATCHERS and not self.closed:
+            for watch in tuple(WATCHERS):
+                watch(self)
         self.close_heap()
         self._last = None
         self._templates.clear()  # the windows that were kept for it
@@ -332,10 +381,6 @@ class SharedHeap(Shown, _native.Heap):
         self._last = weakref.ref(template), found
         return found
 
-    def enter(self, sandbox: Sandbox, key_id: int) -> None:
-        """A sandbox has come, with a key. What had it before is gone."""
-        self._sandboxes[key_id] = weakref.ref(sandbox)
-
     def _facts(self) -> Iterable[Fact]:
         yield "size", f"{self.size_bytes:,} bytes"
         yield "placement", self.placement
@@ -352,6 +397,12 @@ class SharedHeap(Shown, _native.Heap):
             else f"{self.stats().block_bytes:,} of {self.size_bytes:,} bytes in blocks"
         )
         return f"<tmebox.SharedHeap {state}>"
+
+
+def _encrypting_machine(heap_bytes: int, options: Mapping[str, Any] | None) -> Machine:
+    from tmebox.tme.heap_machine import machine_for_heap
+
+    return machine_for_heap(heap_bytes, options)
 
 
 def _instance(sandbox: Any) -> _native.Instance:

@@ -34,7 +34,7 @@ from tmebox.verify.decoded import Decoded, decode, signed
 
 READS, WRITES = 1, 2
 STUB, MASKED, STORE_STRING, MOVE_STRING, PUSH, POP, CALL, JUMP = range(8)
-ADDRESS_SHORT, ADDRESS_GS, REPEATS = 1, 2, 4
+ADDRESS_SHORT, ADDRESS_GS, REPEATS, NEVER_FAULTS = 1, 2, 4, 8
 RIP, NONE = 16, 255
 X87, SSE, AVX = 0x1, 0x2, 0x4
 UPPER = AVX | 0x40
@@ -93,6 +93,18 @@ _READS: Final = frozenset({OpAccess.READ, OpAccess.COND_READ, OpAccess.READ_WRIT
 _WRITES: Final = frozenset(
     {OpAccess.WRITE, OpAccess.COND_WRITE, OpAccess.READ_WRITE, OpAccess.READ_COND_WRITE}
 )
+_NEVER_FAULTS: Final = frozenset(
+    {
+        Mnemonic.MOV, Mnemonic.MOVZX, Mnemonic.MOVSX, Mnemonic.MOVSXD, Mnemonic.ADD, Mnemonic.ADC,
+        Mnemonic.SUB, Mnemonic.SBB, Mnemonic.AND, Mnemonic.OR, Mnemonic.XOR, Mnemonic.NOT, Mnemonic.NEG,
+        Mnemonic.INC, Mnemonic.DEC, Mnemonic.CMP, Mnemonic.TEST, Mnemonic.SHL, Mnemonic.SHR, Mnemonic.SAR,
+        Mnemonic.IMUL, Mnemonic.MOVDQU, Mnemonic.MOVUPS, Mnemonic.MOVUPD, Mnemonic.VMOVDQU,
+        Mnemonic.VMOVUPS, Mnemonic.VMOVUPD, Mnemonic.MOVQ, Mnemonic.MOVD, Mnemonic.VMOVQ, Mnemonic.VMOVD,
+        Mnemonic.MOVSS, Mnemonic.VMOVSS, Mnemonic.MOVSD, Mnemonic.VMOVSD, Mnemonic.LDDQU, Mnemonic.VLDDQU,
+    }
+)  # fmt: skip
+"""What has no exception of its own at memory that is there: no division, no alignment, no arithmetic on
+floating-point numbers. A locked access may have one, where it is split over lines."""
 _POINTERS: Final = (
     Register.RAX, Register.RCX, Register.RDX, Register.RBX, Register.RSI, Register.RDI
 )  # fmt: skip
@@ -187,6 +199,8 @@ def _with_stub(decoded: Decoded) -> SideForm:
         for_rsp=RegisterExt.number(for_rsp) if names_rsp else NONE,
         state=_state(decoded),
     )
+    if form.kind == STUB and it.mnemonic in _NEVER_FAULTS and not it.has_lock_prefix:
+        form = form._replace(flags=form.flags | NEVER_FAULTS)
     if form.kind == MASKED:
         form = form._replace(mask=RegisterExt.number(it.op1_register), lane=_LANES[it.mnemonic])
     return form

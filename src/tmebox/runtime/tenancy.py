@@ -15,16 +15,27 @@ import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from signal import SIGABRT
-from typing import Any, NamedTuple
+from typing import Any
 
 from tmebox import _native, abi
-from tmebox.errors import Aborted, Frame, LimitError, SandboxBusy, SandboxClosed, SnapshotError, Trap
+from tmebox.errors import (
+    Aborted,
+    Frame,
+    LimitError,
+    SandboxBusy,
+    SandboxClosed,
+    SnapshotError,
+    Trap,
+)
 from tmebox.memory.capture import written_pages
 from tmebox.memory.contents import Contents, Layout
 from tmebox.memory.templates import Template
 from tmebox.memory.windows import WINDOWS, Window
-from tmebox.runtime import signals, stdio
+from tmebox.runtime import core as _core  # noqa: F401 told what it has to know before any sandbox is made
+from tmebox.runtime import stdio
 from tmebox.runtime.arena import Arena
+from tmebox.runtime.calling import Calling
+from tmebox.runtime.calls.callbacks import Callbacks
 from tmebox.runtime.calls.host_functions import NativeImport
 from tmebox.runtime.layout import later_contents
 from tmebox.runtime.module import Module, module_at
@@ -34,29 +45,16 @@ from tmebox.runtime.system import Abort, Exit, System
 from tmebox.runtime.system.table import TABLE
 from tmebox.runtime.traps import Surroundings, make_trap
 
-_native.configure(busy=SandboxBusy, closed=SandboxClosed, limit=LimitError)
-signals.keep_open()
-# Whatever verified code can touch, not only what the module at hand uses: a sandbox can reach every module's
-# functions, also those of one that is loaded while it runs. No rule accepts AVX-512; that is for speed.
-_native.set_vector_policy(avx=_native.cpu_features()["avx"], avx512=_native.cpu_features()["avx512vl"])
-
 TEXT_ROOM = 4 * abi.KIB
 """For all texts that are arguments of one call, and of those inside it; what does not fit takes longer."""
-
-
-class Calling(NamedTuple):
-    """What one thread's call has that others have not: its time limit, and a program its world."""
-
-    timeout_s: float
-    program: System | None
 
 
 class Tenancy:
     """One sandbox's hold on a window."""
 
     __slots__ = (
-        "_arena", "_callings", "_changing", "_delivered", "_ended_by", "_make_system", "_memory", "_system",
-        "_window", "base", "heap", "instance", "module", "template", "timeout_s",
+        "_arena", "_callbacks", "_callings", "_changing", "_delivered", "_ended_by", "_make_system",
+        "_memory", "_system", "_window", "base", "heap", "instance", "module", "template", "timeout_s",
     )  # fmt: skip
 
     def __init__(
@@ -79,10 +77,11 @@ class Tenancy:
         self._system: System | None = None
         self._memory: SandboxMemory | None = None
         self._arena: Arena | None = None
+        self._callbacks: Callbacks | None = None
         self._changing = threading.RLock()
         self._window: Window | None = None  # for `end`, should there be none left
-        self.heap = None if share is None else share.heap
-        kept_for_heap = template if share is None else share.heap.template_for(template)
+        self.heap = heap = None if share is None else share[0]
+        kept_for_heap = template if heap is None else heap.template_for(template)
         self._window = window = WINDOWS.acquire(kept_for_heap)
         self.base = base = window.base
         file = module.file
@@ -97,7 +96,7 @@ class Tenancy:
             file.base == "twin",
         )
         if share is not None:
-            share.heap.attach(self.instance, share.limit_bytes)
+            share[0].attach(self.instance, share[1])
 
     @property
     def layout(self) -> Layout:
@@ -313,15 +312,9 @@ class Tenancy:
             raise self._ended(f"the module called exit({request.code}) during a call") from None
 
     def _aborted(self, request: Abort) -> Aborted:
-        failed = request.assertion
-        if request.signal != SIGABRT:
-            return self._ended(f"the program raised signal {request.signal}")
-        if failed is None:
-            return self._ended("the program called abort()")
-        return self._ended(
-            f"assertion failed: {failed.expression}",
-            Frame(0, failed.function, failed.file, failed.line),
-        )
+        failed = request.assertion if request.signal == SIGABRT else None
+        where = () if failed is None else (Frame(0, failed.function, failed.file, failed.line),)
+        return self._ended(str(request), *where)
 
     def _ended(self, message: str, *where: Frame) -> Aborted:
         """The sandboxed code ended itself: like after a trap, it cannot be called again."""
@@ -335,7 +328,9 @@ class Tenancy:
     def memory(self) -> SandboxMemory:
         memory = self._memory
         if memory is None:
-            memory = self._memory = SandboxMemory(self.hold, self.layout, self.instance)
+            memory = self._memory = SandboxMemory(
+                self.hold, self.layout, self.instance, None if self.heap is None else self.heap.log_check
+            )
         return memory
 
     def hold(self) -> Window:
@@ -371,11 +366,20 @@ class Tenancy:
         inside = heap is not None and 0 <= place <= heap.size_bytes - size_bytes
         return abi.SHARED_START + place if inside else None
 
-    def block_offset(self, block: _native.Block, what: str) -> int:
-        """For the argument `what`. Raises TypeError."""
+    def hold_block(self, block: _native.Block, what: str) -> tuple[int, object]:
+        """For the argument `what`: its offset, and what keeps it there. Raises TypeError."""
         if block.heap is not self.heap:
             raise TypeError(f"{what}: the block is of a shared heap that this sandbox does not have")
-        return block.offset
+        return block.hold()
+
+    @property
+    def callbacks(self) -> Callbacks:
+        """Functions that go by pointer, and handles."""
+        callbacks = self._callbacks
+        if callbacks is None:
+            made = Callbacks(self.instance, self.memory, self.module)
+            callbacks = _native.set_first(self, "_callbacks", made)
+        return callbacks
 
     def allocate(self, size_bytes: int) -> _native.Region:
         """Room for a host array; it lives as long as someone looks into it. Raises LimitError."""

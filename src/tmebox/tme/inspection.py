@@ -11,8 +11,9 @@ from tmebox.tme.memory_path import MemoryPath
 
 @dataclass(frozen=True)
 class KeySlot:
-    """What the key table says of a KeyID, without the key. `mode` is "platform", "key" or "plain";
-    `algorithm` is None for plain text. `key` and `tweak_key` are empty unless they were asked for."""
+    """What the key table says of a KeyID, without the key. `mode` is "platform", "key", "plain", or "owner":
+    a shared heap drew the key for who has the KeyID. `algorithm` is None for plain text. `key` and
+    `tweak_key` are empty unless they were asked for."""
 
     key_id: int
     mode: str
@@ -53,6 +54,9 @@ class Inspected(MemoryPath):
             mode, algorithm = "plain", None
         keys = self._platform if mode == "platform" else self._secrets.get(key_id, (b"", b""))
         private = bool(self.registers.tdx_bits) and key_id >= 1 << (bits - self.registers.tdx_bits)
+        drawn = self._owner_key(key_id)
+        if drawn is not None:
+            mode, algorithm, keys = "owner", self._policy, drawn
         shown = keys if reveal and mode != "plain" else (b"", b"")
         return KeySlot(key_id, mode, algorithm.name if algorithm else None, private, *shown)
 

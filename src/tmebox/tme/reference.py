@@ -155,6 +155,9 @@ class ReferenceMachine(Modelled):
     def _noted(self) -> list[tuple[int, int, int, int]]:
         return list(self._events)
 
+    def _owner_key(self, key_id: int, /) -> tuple[bytes, bytes] | None:
+        return None  # no heap lives in it
+
     def _cached(self) -> list[tuple[int, int, int, int, bytes]]:
         found = []
         for number, one in enumerate(self._sets):

@@ -9,7 +9,8 @@ from pathlib import Path
 from tmebox.errors import CompileError, Diagnostic
 from tmebox.modulefile.file import ModuleFile
 from tmebox.toolchain.libc.libc import libc
-from tmebox.toolchain.libc.need import needs_libc
+from tmebox.toolchain.libc.libcxx import libcxx
+from tmebox.toolchain.libc.need import needs_libc, needs_libcxx
 from tmebox.toolchain.link.inputs import require_object
 from tmebox.toolchain.link.link import link
 from tmebox.toolchain.link.undefined import refuse_undefined
@@ -81,8 +82,8 @@ def link_program(
     link_map: Path | None = None,
     progress: Progress | None = None,
 ) -> ModuleFile:
-    """`link` with the sandboxed libc, unless `options` leave it out or nothing refers to it; built first if
-    need be.
+    """`link` with the sandboxed libc, and C++'s library, unless `options` leave them out or nothing refers to
+    them; built first if need be.
 
     use_start_files: make a command of what has `main`. roots: symbols to link, whoever refers to them.
     link_map: a file to describe the link in.
@@ -92,11 +93,13 @@ def link_program(
     if not options.use_libc or not (archives or needs_libc(objects, options.exports or ())):
         return link(objects, archives, options, roots=roots, link_map=link_map)
 
-    def building(done: int, total: int) -> None:
-        if progress is not None:
-            progress("libc", done, total)
+    def building(stage: str) -> Callable[[int, int], None]:
+        return lambda done, total: None if progress is None else progress(stage, done, total)
 
-    library = libc(building, isolation=options.isolation, base=options.base)
+    library = libc(building("libc"), isolation=options.isolation, base=options.base)
+    implicit = [library.archive]
+    if needs_libcxx(objects, archives):
+        implicit.insert(0, libcxx(building("libc++"), isolation=options.isolation))
     if progress is not None:
         progress("link", 0, 1)
     return link(
@@ -104,7 +107,8 @@ def link_program(
         archives,
         options,
         start_object=library.start_object if use_start_files else None,
-        implicit_archives=[library.archive],
+        implicit_archives=implicit,
+        unwinds=len(implicit) > 1,
         roots=roots,
         link_map=link_map,
     )

@@ -1,4 +1,17 @@
-"""The rules of the verifier: each a fact that holds for every instruction of a verified text."""
+"""The rules of the verifier: each a fact that holds for every instruction of a verified text.
+
+Which file holds a rule:
+
+- `known-instruction`, `no-privileged-instruction`: instructions.py, by way of opcodes.py
+- `canonical-encoding`: encoding.py
+- `segment-registers-untouched`: forms.py
+- `memory-through-gs`, `stack-access-bounded`: memory.py
+- `memory-through-r15`, `reserved-registers-kept`: memory_r15.py
+- `rsp-stays-in-private-half`: stack.py
+- `string-instruction-rebased`, `return-checked`, `indirect-branch-checked`: sequences.py
+- `claims-about-registers-hold`: facts.py and facts_everywhere.py
+- all others: verify.py
+"""
 
 Refusal = tuple[str, str]
 """The rule that something breaks, and how."""

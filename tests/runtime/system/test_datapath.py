@@ -28,7 +28,7 @@ ASK = r"""
 #include <sys/syscall.h>
 #include <unistd.h>
 
-static char data[65536];
+static char data[4 << 20]; /* what is read beyond the first 64 KiB must not be the C library's own */
 const char constant[4096] = "constant";
 
 long ask(long number, long a, long b, long c, long d, long e)

@@ -159,6 +159,14 @@ CHANGES: dict[str, list[Callable[[Guest, str], int]]] = {
     ],
     "renameat": [lambda g, p: g("renameat", AT_FDCWD, f"{p}/file", AT_FDCWD, f"{p}/new")],
     "renameat2": [lambda g, p: g("renameat2", AT_FDCWD, f"{p}/file", AT_FDCWD, f"{p}/new", 0)],
+    "link": [
+        lambda g, p: g("link", f"{p}/file", f"{p}/new"),
+        lambda g, p: g("link", f"{p}/file", "/top/b/taken"),
+        lambda g, p: g("link", "/top/b/own", f"{p}/new"),
+    ],
+    "linkat": [lambda g, p: g("linkat", AT_FDCWD, f"{p}/file", AT_FDCWD, "/top/b/taken", 0)],
+    "symlink": [lambda g, p: g("symlink", "file", f"{p}/new")],
+    "symlinkat": [lambda g, p: g("symlinkat", "file", succeed(g.open(p)), "new")],
     "flock": [lambda g, p: through_file(g, p, "flock", fcntl.LOCK_EX)],
     "fcntl": [
         lambda g, p: record_lock(g, p, fcntl.F_WRLCK),
@@ -169,18 +177,19 @@ CHANGES: dict[str, list[Callable[[Guest, str], int]]] = {
 
 UNCHANGING = frozenset(
     {
-        "accept", "accept4", "access", "assertion_failed", "bind", "chdir", "clock_getres", "cpu_features",
+        "abort_message", "accept", "accept4", "access", "assertion_failed", "bind", "chdir", "clock_getres",
+        "cpu_features",
         "clock_gettime", "clock_nanosleep", "close", "connect", "dup", "dup2", "dup3",
         "epoll_create", "epoll_create1", "epoll_ctl", "epoll_pwait", "epoll_wait", "eventfd",
         "eventfd2", "exit", "exit_group", "faccessat", "faccessat2", "fadvise64", "fchdir",
-        "fdatasync", "fstat", "fsync", "getcwd", "getdents64", "getegid", "geteuid", "getgid",
+        "fdatasync", "fstat", "fstatfs", "fsync", "getcwd", "getdents64", "getegid", "geteuid", "getgid",
         "getgroups", "getpeername", "getpgrp", "getpid", "getppid", "getrandom", "getrlimit",
         "getrusage", "getsockname", "getsockopt", "gettid", "gettimeofday", "getuid", "ioctl",
         "listen", "lseek", "lstat", "madvise", "memory_exhausted", "nanosleep", "newfstatat",
         "pipe", "pipe2", "poll", "ppoll", "pread64", "preadv", "prlimit64", "pselect6", "read",
         "readlink", "readlinkat", "readv", "recvfrom", "recvmsg", "sched_getaffinity",
-        "sched_yield", "select", "sendfile", "sendmsg", "sendto", "setsockopt", "shutdown",
-        "socket", "socketpair", "stat", "sysinfo", "time", "timerfd_create", "timerfd_gettime",
+        "sched_yield", "select", "sendfile", "sendmsg", "sendto", "setrlimit", "setsockopt", "shutdown",
+        "socket", "socketpair", "stat", "statfs", "sysinfo", "time", "timerfd_create", "timerfd_gettime",
         "timerfd_settime", "times", "tkill", "umask", "uname",
     }
 )  # fmt: skip

@@ -1,5 +1,6 @@
 /* What musl's system calls become. Calls about the process itself are answered here, without leaving the sandbox;
    everything else is the host's business, which answers -ENOSYS to what it does not know. */
+#define _GNU_SOURCE
 #include <errno.h>
 #include <sys/syscall.h>
 
@@ -47,12 +48,27 @@ HIDDEN long __tmebox_kernel(long number, long a, long b, long c, long d, long e,
 		return __tmebox_sigprocmask(a, (const unsigned long *)b, (unsigned long *)c, d);
 	case SYS_rt_sigpending:
 		return __tmebox_sigpending((unsigned long *)a, b);
+	case SYS_rt_sigsuspend:
+		return __tmebox_sigsuspend((const unsigned long *)a, b);
+	case SYS_pause:
+		return __tmebox_sigsuspend(NULL, sizeof(long));
+	case SYS_rt_sigtimedwait:
+		return __tmebox_sigtimedwait((const unsigned long *)a, (siginfo_t *)b, (const struct timespec *)c, d);
+	case SYS_sigaltstack:
+		return __tmebox_sigaltstack((const stack_t *)a, (stack_t *)b);
+	case SYS_alarm:
+		return __tmebox_alarm(a);
+	case SYS_setitimer:
+		return __tmebox_setitimer(a, (const struct itimerval *)b, (struct itimerval *)c);
+	case SYS_getitimer:
+		return __tmebox_getitimer(a, (struct itimerval *)b);
 	case SYS_kill:
 	case SYS_tkill:
 		return signal_process(a, b);
 	case SYS_tgkill:
 		return signal_process(b, c);
 	}
+	__tmebox_look_at_timers();
 	const long arguments[6] = { a, b, c, d, e, f };
 	return __tmebox_ask(number, arguments);
 }

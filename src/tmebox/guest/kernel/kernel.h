@@ -2,7 +2,10 @@
    All functions return what the Linux system call of that name does: a result, or -errno. */
 #pragma once
 
+#include <signal.h>
 #include <stddef.h>
+#include <sys/time.h>
+#include <time.h>
 
 #include "abi.h"
 
@@ -37,6 +40,17 @@ HIDDEN long __tmebox_sigaction(int signal, const void *action, void *old, size_t
 HIDDEN long __tmebox_sigprocmask(int how, const unsigned long *set, unsigned long *old, size_t set_size);
 HIDDEN long __tmebox_sigpending(unsigned long *set, size_t set_size);
 HIDDEN long __tmebox_raise(int signal);
+HIDDEN long __tmebox_sigsuspend(const unsigned long *mask, size_t set_size);
+HIDDEN long __tmebox_sigtimedwait(const unsigned long *set, siginfo_t *info, const struct timespec *limit,
+                                  size_t set_size);
+HIDDEN long __tmebox_sigaltstack(const stack_t *wanted, stack_t *old);
+extern HIDDEN unsigned long __tmebox_interruptions;
+
+/* timers.c */
+HIDDEN long __tmebox_getitimer(int which, struct itimerval *result);
+HIDDEN long __tmebox_setitimer(int which, const struct itimerval *wanted, struct itimerval *old);
+HIDDEN long __tmebox_alarm(unsigned seconds);
+HIDDEN void __tmebox_look_at_timers(void);
 
 /* futex.c */
 HIDDEN long __tmebox_futex(volatile int *word, int operation, int value, const void *timeout);

@@ -2,10 +2,12 @@
 
    A handler runs as an ordinary call, when the signal is raised or, if it was blocked then, when it is unblocked.
    A signal whose default is to end the process is passed to the host, which does not return. */
+#define _GNU_SOURCE
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <ucontext.h>
 
 #include "ksigaction.h"
@@ -15,6 +17,10 @@ enum { SIGNALS = 64 };
 
 static struct k_sigaction actions[SIGNALS + 1];
 static unsigned long blocked, pending;
+
+/* Handlers that ran and want system calls to end. */
+HIDDEN unsigned long __tmebox_interruptions;
+static unsigned long handled;
 
 static unsigned long bit(int signal)
 {
@@ -35,11 +41,13 @@ static unsigned long mask_of(const struct k_sigaction *action)
 static void run_handler(int signal, struct k_sigaction action)
 {
 	unsigned long before = blocked;
+	handled++;
+	if (!(action.flags & SA_RESTART)) __tmebox_interruptions++;
 	blocked |= mask_of(&action) & ~UNBLOCKABLE;
 	if (!(action.flags & SA_NODEFER)) blocked |= bit(signal);
 	if (action.flags & SA_RESETHAND) actions[signal].handler = SIG_DFL;
 	if (action.flags & SA_SIGINFO) {
-		siginfo_t info = { .si_signo = signal, .si_code = SI_TKILL, .si_pid = 1 };
+		siginfo_t info = { .si_signo = signal, .si_code = signal == SIGALRM ? SI_KERNEL : SI_TKILL, .si_pid = 1 };
 		ucontext_t context = { 0 };
 		((void (*)(int, siginfo_t *, void *))action.handler)(signal, &info, &context);
 	} else {
@@ -117,5 +125,68 @@ HIDDEN long __tmebox_sigpending(unsigned long *set, size_t set_size)
 {
 	if (set_size != sizeof(long)) return -EINVAL;
 	*set = pending & blocked;
+	return 0;
+}
+
+/* One slice of waiting for nothing but a signal. */
+static void wait_a_slice(long limit_ns)
+{
+	enum { SLICE_NS = 10000000 };
+	struct timespec time = { 0, limit_ns < SLICE_NS ? limit_ns : SLICE_NS };
+	const long arguments[6] = { (long)&time };
+	while (__tmebox_syscall(SYS_nanosleep, arguments) == -EINTR) {}
+	__tmebox_look_at_timers();
+}
+
+/* pause() and sigsuspend(): until a handler has run. */
+HIDDEN long __tmebox_sigsuspend(const unsigned long *mask, size_t set_size)
+{
+	if (set_size != sizeof(long)) return -EINVAL;
+	unsigned long before = blocked, count = handled;
+	if (mask) blocked = *mask & ~UNBLOCKABLE;
+	deliver_pending();
+	while (handled == count) wait_a_slice(1L << 40);
+	blocked = before;
+	deliver_pending();
+	return -EINTR;
+}
+
+/* sigwait() and its relatives: takes a signal that is blocked. */
+HIDDEN long __tmebox_sigtimedwait(const unsigned long *set, siginfo_t *info, const struct timespec *limit, size_t set_size)
+{
+	if (set_size != sizeof(long)) return -EINVAL;
+	if (limit && (limit->tv_sec < 0 || limit->tv_nsec < 0 || limit->tv_nsec >= 1000000000)) return -EINVAL;
+	struct timespec now;
+	const long clock[6] = { CLOCK_MONOTONIC, (long)&now };
+	long end_ns = 1L << 62, count = handled;
+	if (limit && limit->tv_sec < 1L << 32) {
+		__tmebox_syscall(SYS_clock_gettime, clock);
+		end_ns = (now.tv_sec + limit->tv_sec) * 1000000000 + now.tv_nsec + limit->tv_nsec;
+	}
+	for (;;) {
+		unsigned long there = pending & *set;
+		if (there) {
+			int signal = __builtin_ctzl(there) + 1;
+			pending &= ~bit(signal);
+			if (info) *info = (siginfo_t){ .si_signo = signal, .si_code = SI_TKILL, .si_pid = 1 };
+			return signal;
+		}
+		if (handled != (unsigned long)count) return -EINTR;
+		__tmebox_syscall(SYS_clock_gettime, clock);
+		long left_ns = end_ns - (now.tv_sec * 1000000000 + now.tv_nsec);
+		if (left_ns <= 0) return -EAGAIN;
+		wait_a_slice(left_ns);
+	}
+}
+
+/* Handlers run on the program's stack: another one is remembered, and not used. */
+HIDDEN long __tmebox_sigaltstack(const stack_t *new, stack_t *old)
+{
+	static stack_t given = { .ss_flags = SS_DISABLE };
+	if (old) *old = given;
+	if (!new) return 0;
+	if (new->ss_flags & ~SS_DISABLE) return -EINVAL;
+	if (!(new->ss_flags & SS_DISABLE) && new->ss_size < MINSIGSTKSZ) return -ENOMEM;
+	given = *new;
 	return 0;
 }

@@ -22,9 +22,14 @@ class Mmu:
         """Only where a page can be withheld without taking a mapping for it."""
         if WINDOWS.substrate.name != "userfault":
             return False
-        try:
-            most = most_mappings()
-        except OSError:
-            return False
-        _native.window_allow_mappings(max(0, most - LEFT_TO_THE_HOST))
-        return True
+        return allow_mappings()
+
+
+def allow_mappings() -> bool:
+    """Let views have what the system allows a process, less what is left to the host. False: nobody knows."""
+    try:
+        most = most_mappings()
+    except OSError:
+        return False
+    _native.window_allow_mappings(max(0, most - LEFT_TO_THE_HOST))
+    return True

@@ -7,6 +7,7 @@ import os
 import struct
 
 from tmebox.memory.backends.contract import Detection
+from tmebox.memory.backends.mmu import allow_mappings
 
 DEVICE = "/dev/tmebox"
 SIMULATED_VARIABLE = "TMEBOX_SIMULATED_KEYS"
@@ -25,13 +26,16 @@ class Tmemk:
     """`native/heap/tmemk.c`."""
 
     name = "tmemk"
-    detects: Detection = "access"
+    detects: Detection = "owner's next read"
 
     def views(self) -> bool:
+        """Pages are withheld by the driver."""
         return True
 
     def device(self) -> int:
         """A descriptor of the driver, for one heap. Raises UnusableError."""
+        if not allow_mappings():
+            raise UnusableError("nobody knows how many mappings a process may have: /proc is not mounted")
         try:
             descriptor = os.open(DEVICE, os.O_RDWR | os.O_CLOEXEC)
         except OSError as error:

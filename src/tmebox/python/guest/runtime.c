@@ -88,6 +88,19 @@ void tmebox_stop_or_go_on(void) {
     }
 }
 
+#ifdef TMEBOX_METERED
+/* MicroPython's own, which the build gives this name. */
+void tmebox_check_stack(void);
+
+/* What may go on for long in C looks at the stack each time round: calls, built-in functions that take one element
+   after the other, regular expressions, comparisons, texts of nested values. So each counts as an instruction. */
+void mp_cstack_check(void) {
+    tmebox_instructions_left -= 1;
+    TMEBOX_LOOK
+    tmebox_check_stack();
+}
+#endif
+
 void nlr_jump_fail(void *value) {
     (void)value;
     __builtin_trap();

@@ -16,6 +16,7 @@ from tmebox.modulefile.prototypes import (
     Array,
     CType,
     Float,
+    Function,
     Integer,
     Opaque,
     Pointer,
@@ -26,7 +27,9 @@ from tmebox.modulefile.prototypes import (
 )
 from tmebox.runtime.calls.buffers import Buffers, In, InOut, Out
 from tmebox.runtime.calls.classes import INTEGER_REGISTERS, SSE, Passing, Unpassable, argument
-from tmebox.runtime.calls.items import Items, takes_text
+from tmebox.runtime.calls.handles import Handle
+from tmebox.runtime.calls.items import Items, takes_bytes, takes_text
+from tmebox.runtime.calls.kinds import kind_of
 from tmebox.runtime.calls.scalars import given, is_number, pack_scalar, to_integer, to_offset
 from tmebox.runtime.calls.values import as_mapping, pack, unpack
 
@@ -35,8 +38,24 @@ __all__ = ["CallFrame", "Converter", "In", "InOut", "Out", "Space", "check_count
 U64 = (1 << 64) - 1
 
 
+class References(Protocol):
+    """What sandboxed code has of the host: functions by pointer, and handles."""
+
+    def code_address(self, value: Any, ctype: Function, what: str) -> int:
+        """Where sandboxed code calls a function of the host, or one of its own. Raises TypeError,
+        BadReference, LimitError."""
+
+    def word_of(self, handle: Handle, what: str) -> int:
+        """Raises TypeError, BadReference."""
+
+    def function_at(self, host: Any, address: int, ctype: Function) -> Any:
+        """What sandboxed code has at an address, to be called from Python. Raises BadReference."""
+
+
 class Space(Protocol):
     """What converters need of a sandbox."""
+
+    instance: _native.Instance
 
     def hold(self) -> Window: ...
     def scratch(self, size_bytes: int) -> _native.Extent: ...
@@ -44,8 +63,11 @@ class Space(Protocol):
     def shared_offset(self, address: int, size_bytes: int) -> int | None:
         """Where memory of the host lies in the sandbox's shared heap, if it does."""
 
-    def block_offset(self, block: _native.Block, what: str) -> int:
-        """Raises TypeError unless the block can be passed."""
+    def hold_block(self, block: _native.Block, what: str) -> tuple[int, object]:
+        """Its offset, and what keeps it there. Raises TypeError unless the block can be passed."""
+
+    @property
+    def callbacks(self) -> References: ...
 
 
 class CallFrame:
@@ -61,7 +83,7 @@ class CallFrame:
         self.integers: list[int] = []
         self.vectors: list[int] = []
         self.stack = bytearray()
-        self._scratch: list[_native.Extent] = []
+        self._scratch: list[object] = []  # what lives as long as the call
         self._buffers: Buffers | None = None
         self._records: dict[int, tuple[Any, Struct, int]] = {}
         self._after: list[Callable[[], None]] = []
@@ -136,6 +158,12 @@ class CallFrame:
             _native.write(self.window.base + offset, data)
         return offset
 
+    def block(self, block: _native.Block, what: str) -> None:
+        """Pass a block of the shared heap, which nobody moves meanwhile."""
+        offset, held = self.space.hold_block(block, what)
+        self._scratch.append(held)
+        self.integer(offset)
+
     def text(self, data: bytes) -> None:
         """Pass a string. Once there is room for texts, the core passes those of moderate size by itself."""
         self.space.lend_text_room()
@@ -172,6 +200,8 @@ def converter(ctype: CType, what: str) -> Converter:
     match ctype:
         case Integer(bits, signed, name) if bits <= 64:
             return lambda value, frame: frame.integer(to_integer(value, bits, signed, name, what))
+        case Pointer(Function() as function, _):
+            return _function_converter(function, what)
         case Pointer(target, const):
             return _pointer_converter(target, const, what)
         case Array(element, _):
@@ -208,16 +238,39 @@ def variadic_converter(value: Any, frame: CallFrame, what: str) -> None:
         _pointer_converter(Void(), True, what)(value, frame)
 
 
+ALL_ONES = -1
+"""As a function pointer, such as SQLITE_TRANSIENT: C libraries give it a meaning of their own."""
+
+
+def _function_converter(function: Function, what: str) -> Converter:
+    def convert(value: Any, frame: CallFrame) -> None:
+        if value is None or is_number(value):
+            frame.integer(U64 if value == ALL_ONES else to_offset(value, what))
+        else:
+            frame.integer(frame.space.callbacks.code_address(value, function, what))
+
+    return convert
+
+
 def _pointer_converter(target: CType, const: bool, what: str) -> Converter:
     items = Items(target, what)
     text = takes_text(target)
     size = size_of(target)
+    kind = kind_of(target)
 
     def convert(value: Any, frame: CallFrame) -> None:
         if value is None or is_number(value):
             frame.integer(to_offset(value, what))
+        elif isinstance(value, Handle):
+            if not isinstance(target, Void):
+                raise TypeError(f"{what}: a handle is a void *")
+            frame.integer(frame.space.callbacks.word_of(value, what))
+        elif isinstance(value, _native.Pointer):
+            frame.integer(_pointed(value, frame, kind, target, what))
+        elif isinstance(value, list):
+            frame.integer(_copied_list(value, frame, target, const, what))
         elif isinstance(value, _native.Block):
-            frame.integer(frame.space.block_offset(value, what))
+            frame.block(value, what)
         elif isinstance(value, str):
             if not text:
                 raise TypeError(
@@ -242,6 +295,41 @@ def _pointer_converter(target: CType, const: bool, what: str) -> Converter:
             frame.buffers.add(value, In if const else InOut, False, items, frame.later(), what)
 
     return convert
+
+
+def _pointed(value: _native.Pointer, frame: CallFrame, kind: str | None, target: CType, what: str) -> int:
+    """The offset of a typed pointer. Raises TypeError, ValueError."""
+    if value._freed:
+        raise ValueError(f"{what}: {value!r} was freed")
+    if value._instance is not frame.space.instance:
+        raise TypeError(f"{what}: {value!r} is a pointer into another sandbox")
+    if kind is not None and value._kind != kind:
+        raise TypeError(f"{what}: expected a {Pointer(target)}, got {value!r}; cast() it if it is meant")
+    return value._offset
+
+
+def _copied_list(value: list[Any], frame: CallFrame, target: CType, const: bool, what: str) -> int:
+    """Room with a copy of a list, for the call: numbers or structs, or texts with NULL behind the last."""
+    if isinstance(target, Pointer) and takes_bytes(target.target):
+        words = []
+        for index, item in enumerate(value):
+            if item is None or isinstance(item, (int, _native.Pointer)):
+                words.append(int.from_bytes(pack_scalar(target, item, f"{what}[{index}]"), "little"))
+            elif isinstance(item, (str, bytes)):
+                data = item.encode() if isinstance(item, str) else item
+                words.append(frame.copy_in(data + b"\0", len(data) + 1))
+            else:
+                raise TypeError(f"{what}[{index}]: expected a text or None, got {given(item)}")
+        packed = b"".join(word.to_bytes(8, "little") for word in [*words, 0])
+    elif const and not isinstance(target, Void | Function | Opaque):
+        packed = b"".join(pack(target, item, f"{what}[{index}]") for index, item in enumerate(value))
+    else:
+        raise TypeError(
+            f"{what}: expected a buffer, an offset or None, got list; make an array of it, as by "
+            f"numpy.array or "
+            "sandbox.array"
+        )
+    return frame.copy_in(packed, len(packed))
 
 
 def _pass_bytes(value: bytes, const: bool, target: CType, size: int, frame: CallFrame, what: str) -> None:

@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Protocol
 
 from tmebox import _native
-from tmebox.modulefile.prototypes import Array, Bool, CType, Float, Integer, Pointer, Prototype, Void
+from tmebox.demangle import called
+from tmebox.modulefile.prototypes import (
+    Array,
+    Bool,
+    CType,
+    Float,
+    Function,
+    Integer,
+    Pointer,
+    Prototype,
+    Void,
+)
 from tmebox.runtime.calls.arguments import (
     CallFrame,
     Converter,
@@ -21,6 +32,7 @@ from tmebox.runtime.calls.arguments import (
 )
 from tmebox.runtime.calls.classes import SSE, Passing, Unpassable, result
 from tmebox.runtime.calls.items import ANY, item_code
+from tmebox.runtime.calls.kinds import parameter_kind
 from tmebox.runtime.calls.values import unpack
 from tmebox.runtime.sandbox_memory import SandboxMemory
 
@@ -67,6 +79,10 @@ def is_string(ctype: CType) -> bool:
     )
 
 
+def is_function_pointer(ctype: CType) -> bool:
+    return isinstance(ctype, Pointer) and isinstance(ctype.target, Function)
+
+
 MOST_CONVERTED = 64
 """Parameters that the core converts by itself."""
 
@@ -110,7 +126,7 @@ def plan(prototype: Prototype, by_clang: bool = True) -> CallPlan:
 
 
 def _refused(prototype: Prototype, names: tuple[str, ...], reason: str) -> CallPlan:
-    message = f"{prototype.name}() cannot be called from Python: {reason}"
+    message = f"{called(prototype.name)}() cannot be called from Python: {reason}"
     return CallPlan(prototype, names, (), NOTHING, None, True, message)
 
 
@@ -120,6 +136,7 @@ def _fast(prototype: Prototype) -> tuple[str, str, str] | None:
     if (
         prototype.variadic
         or code is None
+        or is_function_pointer(prototype.result)
         or is_string(prototype.result)
         or None in codes
         or len(codes) > MOST_CONVERTED
@@ -198,9 +215,9 @@ def _bind(call_plan: CallPlan, arguments: Sequence[Any], keywords: dict[str, Any
         if keywords:
             unexpected = next(iter(keywords))
             raise TypeError(
-                f"{call_plan.prototype.name}() got an unexpected or repeated argument {unexpected!r}"
+                f"{called(call_plan.prototype.name)}() got an unexpected or repeated argument {unexpected!r}"
             )
-    check_count(call_plan.prototype.name, names, len(values), call_plan.prototype.variadic)
+    check_count(called(call_plan.prototype.name), names, len(values), call_plan.prototype.variadic)
     return values
 
 
@@ -214,6 +231,8 @@ def _result(host: Host, call_plan: CallPlan, registers: tuple[int, int, int, int
     if is_string(ctype):
         offset = rax & 0xFFFF_FFFF
         return host.memory.string(offset).decode("utf-8", "replace") if offset else None
+    if isinstance(ctype, Pointer) and isinstance(ctype.target, Function):
+        return host.callbacks.function_at(host, rax & 0xFFFF_FFFF, ctype.target)
     integers, vectors = [rax, rdx], [xmm0, xmm1]
     data = bytearray(passing.stack_bytes)
     for kind, index in passing.words:
@@ -222,14 +241,29 @@ def _result(host: Host, call_plan: CallPlan, registers: tuple[int, int, int, int
     return unpack(ctype, bytes(data[: passing.size_bytes]))
 
 
-def export(prototype: Prototype, address: int, by_clang: bool = True) -> _native.Export:
+def export(
+    prototype: Prototype,
+    address: int,
+    by_clang: bool = True,
+    *,
+    keeps: object = None,
+    finish: Callable[[Any, Any], Any] | None = None,
+) -> _native.Export:
     """What one export's functions, of all sandboxes, share: the core's fast path if the types allow it. Its
-    `bind(instance, host, owner)` makes one of them."""
+    `bind(instance, host, owner)` makes one of them. keeps: lives as long. finish(host, result): what a call
+    returns, of what it would otherwise."""
     call_plan = plan(prototype, by_clang)
 
     def slow(host: Host, *arguments: Any, **keywords: Any) -> Any:
-        return careful_call(host, call_plan, address, arguments, keywords, -1.0)
+        result = careful_call(host, call_plan, address, arguments, keywords, -1.0)
+        return result if finish is None else finish(host, result)
 
     arguments, code, items = call_plan.fast or (None, None, "")
-    attributes = {"__doc__": f"{prototype}", "__signature__": signature_of(prototype)}
-    return _native.Export(address, prototype.name, arguments, code, slow, attributes, items)
+    attributes = {
+        "__doc__": f"{prototype}",
+        "__signature__": signature_of(prototype),
+        "prototype": prototype,
+        "keeps": keeps,
+    }
+    kinds = tuple(parameter_kind(p.type) for p in prototype.parameters)
+    return _native.Export(address, prototype.name, arguments, code, slow, attributes, items, kinds, finish)

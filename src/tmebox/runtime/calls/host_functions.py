@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import inspect
 import struct
-import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any, TypeVar, get_type_hints, overload
 
-from tmebox.errors import ModuleError
+from tmebox import _native
+from tmebox.demangle import called
+from tmebox.errors import BadReference, ModuleError
 from tmebox.listing import listed
 from tmebox.modulefile.prototypes import Bool, CType, Float, Integer, Parameter, Pointer, Prototype, Void
 from tmebox.runtime.calls.classes import INTEGER_REGISTERS, SSE, Passing, Unpassable, argument, result
@@ -23,8 +24,12 @@ NativeImport = (
     | tuple[Callable[..., Any], str, str, str]
     | tuple[Callable[..., Any], str, str, str, Callable[[Any], int]]
     | tuple[Callable[..., Any], str, str, str, None, bool]
+    | tuple[Callable[..., Any], str, str, str, Callable[[Any], int], bool, Callable[[int, int], Any]]
 )
 Reader = Callable[[int], Any]
+
+TEXT_CODE, BYTES_CODE, HANDLE_CODE = "s", "y", "o"
+TEXTS = (TEXT_CODE, BYTES_CODE)
 
 _registered: dict[str, Callable[..., Any]] = {}
 CONST_CHAR_POINTER = Pointer(Integer(8, True, "char"), True)
@@ -33,12 +38,15 @@ CONST_CHAR_POINTER = Pointer(Integer(8, True, "char"), True)
 @dataclass(frozen=True)
 class Guest:
     """What a host function's wrapper needs of the sandbox that calls it. `sandbox` is the user's object,
-    which may be gone while its code still runs; `kind` its class. `by_clang`: see `Passing.is_wide`."""
+    which may be gone while its code still runs; `kind` its class. `by_clang`: see `Passing.is_wide`.
+    `pointers`: what makes Python values of pointers of a type. `handles`: objects that words stand for."""
 
     memory: SandboxMemory
-    sandbox: weakref.ref[Any]
+    sandbox: Callable[[], Any]
     kind: type
     by_clang: bool = True
+    pointers: Callable[[Pointer], Reader | None] | None = None
+    handles: Callable[[], Mapping[int, Any]] = dict
 
 
 @overload
@@ -97,16 +105,27 @@ def find(
     return function
 
 
-def wrap(guest: Guest, name: str, prototype: Prototype | None, function: Callable[..., Any]) -> NativeImport:
+def wrap(
+    guest: Guest,
+    name: str,
+    prototype: Prototype | None,
+    function: Callable[..., Any],
+    offsets: Set[int] = frozenset(),
+) -> NativeImport:
     """What the core calls: (handler, argument codes, result code, name in messages[, what makes a word of
-    other results])."""
+    other results]). offsets: indices of pointers that arrive as such, whatever they point to."""
     hints, sandbox_parameters = _annotations(guest, function)
     if prototype is None:
         prototype = _from_annotations(name, function, hints)
     parameters = [p.type for p in prototype.parameters]
     python_names = _positional_names(function, sandbox_parameters) if hints else []
-    readers = [_reader(guest, ctype, _hint(hints, python_names, i)) for i, ctype in enumerate(parameters)]
-    codes = [type_code(ctype) for ctype in parameters]
+    readers: list[Reader | None] = []
+    codes: list[str | None] = []
+    for index, ctype in enumerate(parameters):
+        hint = int if index in offsets else _hint(hints, python_names, index)
+        given_as, reader = _given_as(guest, ctype, hint)
+        readers.append(reader)
+        codes.append(given_as or type_code(ctype))
     code = type_code(prototype.result)
     bound = _bind_sandbox(function, guest, sandbox_parameters)
     shown = str(prototype).encode("ascii", "backslashreplace").decode().replace("\0", "?")
@@ -115,13 +134,35 @@ def wrap(guest: Guest, name: str, prototype: Prototype | None, function: Callabl
         return _raw(guest, bound, prototype, readers), "*", "*", shown
     code_string = "".join(code for code in codes if code).replace("P", "p")
     convert = _result_word(prototype)
-    if any(reader is not None for reader in readers):
-        bound = _converting(bound, readers)
-    return bound, code_string, "p" if code == "P" else str(code), shown, convert
+
+    def read(index: int, offset: int) -> Any:
+        makes = readers[index]
+        assert makes is not None
+        return makes(offset)
+
+    others = [None if code in TEXTS else makes for code, makes in zip(codes, readers, strict=True)]
+    if any(makes is not None for makes in others):
+        bound = _converting(bound, others)
+    return bound, code_string, "p" if code == "P" else str(code), shown, convert, False, read
+
+
+def result_words(prototype: Prototype, value: Any) -> tuple[int, int, int, int]:
+    """rax, xmm0, rdx and xmm1 for a result. Raises TypeError, OverflowError."""
+    if isinstance(prototype.result, Void):
+        return 0, 0, 0, 0
+    returning = result(prototype.result)
+    if returning.in_memory:
+        raise TypeError(
+            f"a {prototype.result} is returned in memory: only what goes in registers can be given here"
+        )
+    return _to_registers(_extended(prototype.result, value, f"result {prototype.result}"), returning)
 
 
 def _result_word(prototype: Prototype) -> Callable[[Any], int]:
-    ctype, what = prototype.result, f"result of the host function {prototype.name}() ({prototype.result})"
+    ctype, what = (
+        prototype.result,
+        f"result of the host function {called(prototype.name)}() ({prototype.result})",
+    )
     return lambda value: int.from_bytes(_extended(ctype, value, what), "little")
 
 
@@ -176,15 +217,21 @@ def _bind_sandbox(function: Callable[..., Any], guest: Guest, names: list[str]) 
     return call
 
 
-def _reader(guest: Guest, ctype: CType, hint: Any) -> Reader | None:
-    """How a pointer argument becomes a Python value; None leaves it as it is."""
+def _given_as(guest: Guest, ctype: CType, hint: Any) -> tuple[str | None, Reader | None]:
+    """(the core's code for how a pointer arrives, what makes a Python value of its offset), each None where
+    it is nothing but an offset."""
     if not isinstance(ctype, Pointer):
-        return None
+        return None, None
+    memory = guest.memory
+    if guest.pointers is not None and isinstance(hint, type) and issubclass(hint, _native.Pointer):
+        return None, guest.pointers(ctype)
     if hint is bytes:
-        return lambda offset: guest.memory.string(offset) if offset else None
+        return BYTES_CODE, lambda offset: memory.string(offset) if offset else None
     if hint is str or (hint is not int and is_string(ctype)):
-        return lambda offset: guest.memory.string(offset).decode("utf-8", "replace") if offset else None
-    return None
+        return TEXT_CODE, lambda offset: memory.string(offset).decode("utf-8", "replace") if offset else None
+    if isinstance(ctype.target, Void):
+        return HANDLE_CODE, None
+    return None, None if guest.pointers is None or hint is int else guest.pointers(ctype)
 
 
 def _converting(function: Callable[..., Any], readers: list[Reader | None]) -> Callable[..., Any]:
@@ -279,7 +326,7 @@ class _Received:
             data = bytearray(passing.stack_bytes)
             for kind, index in passing.words:
                 data[8 * index : 8 * index + 8] = self._word(kind).to_bytes(8, "little")
-            return unpack(ctype, bytes(data[: passing.size_bytes]))
+            return self._value(ctype, bytes(data[: passing.size_bytes]))
         if passing.is_wide and self._guest.by_clang:
             self._integer_registers = self._integers_used
         try:
@@ -287,7 +334,19 @@ class _Received:
         except Unpassable as error:
             raise TypeError(f"argument {ctype} of the host function {self._name}(): {error}") from None
         self._used_bytes = place + passing.stack_bytes
-        return unpack(ctype, self._guest.memory.read(self._stack + place, passing.size_bytes))
+        return self._value(ctype, self._guest.memory.read(self._stack + place, passing.size_bytes))
+
+    def _value(self, ctype: CType, data: bytes) -> Any:
+        word = int.from_bytes(data[:8], "little")
+        if isinstance(ctype, Pointer) and isinstance(ctype.target, Void) and word >> 32:
+            try:
+                return self._guest.handles()[word]
+            except KeyError:
+                raise BadReference(
+                    f"sandboxed code passed {self._name}() a pointer that is neither an offset nor a "
+                    f"handle that is open"
+                ) from None
+        return unpack(ctype, data)
 
     def _word(self, kind: str) -> int:
         if kind == SSE:

@@ -12,8 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from tmebox import abi
-from tmebox.modulefile.prototypes import Bool, Complex, CType, Float, Integer, Pointer
+from tmebox import _native, abi
+from tmebox.modulefile.prototypes import Bool, Complex, CType, Float, Function, Integer, Pointer, Void
+from tmebox.runtime.calls.handles import Handle
+from tmebox.runtime.calls.kinds import kind_of
 
 FLOAT_FORMATS = {16: "<e", 32: "<f", 64: "<d"}
 LONG_DOUBLE_BYTES = 10
@@ -100,6 +102,23 @@ def to_offset(value: Any, what: str) -> int:
     return offset
 
 
+def to_word(value: Any, ctype: Pointer, what: str) -> int:
+    """What is stored for a pointer: an offset, a typed pointer's, a callback's address or a handle."""
+    if isinstance(value, _native.Pointer):
+        kind = kind_of(ctype.target)
+        if value._freed or (kind is not None and value._kind != kind):
+            raise TypeError(f"{what}: expected a {ctype}, got {value!r}")
+        return value._offset
+    if isinstance(value, Handle) and isinstance(ctype.target, Void):
+        return value.word
+    if isinstance(ctype.target, Function) and (callable(value) or hasattr(value, "address")):
+        address = getattr(value, "address", None)
+        if not isinstance(address, int):
+            raise TypeError(f"{what}: a function is stored as a callback: box.callback(function, type)")
+        return address
+    return to_offset(value, what)
+
+
 def pack_scalar(ctype: CType, value: Any, what: str) -> bytes:
     """Its bytes in memory."""
     match ctype:
@@ -115,7 +134,7 @@ def pack_scalar(ctype: CType, value: Any, what: str) -> bytes:
             number = value if isinstance(value, np.clongdouble) and bits == 80 else to_complex(value, what)
             return b"".join(pack_scalar(Float(bits), part, what) for part in (number.real, number.imag))
         case Pointer():
-            return to_offset(value, what).to_bytes(8, "little")
+            return to_word(value, ctype, what).to_bytes(8, "little")
     raise TypeError(f"{what}: a {ctype} cannot be made from Python")
 
 

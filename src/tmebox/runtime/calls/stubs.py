@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import keyword
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from tmebox.modulefile.prototypes import (
     Array,
@@ -16,6 +16,7 @@ from tmebox.modulefile.prototypes import (
     Complex,
     CType,
     Float,
+    Function,
     Integer,
     Opaque,
     Pointer,
@@ -29,7 +30,17 @@ from tmebox.runtime.calls.functions import is_string, plan, signature_of
 from tmebox.runtime.calls.items import takes_text
 
 IMPORTED = frozenset(
-    ("TYPE_CHECKING", "Any", "Mapping", "NamedTuple", "Sequence", "TypeAlias", "TypedDict", "annotations")
+    [
+        "TYPE_CHECKING",
+        "Any",
+        "Callable",
+        "Mapping",
+        "NamedTuple",
+        "Sequence",
+        "TypeAlias",
+        "TypedDict",
+        "annotations",
+    ]
 )
 TAKEN = IMPORTED | {"bool", "bytes", "complex", "float", "int", "str", "tmebox", "tuple", "hints"}
 """Names that mean something else in a stub."""
@@ -38,18 +49,25 @@ LONGEST_TEXT = 500
 _NOT_PLAIN = re.compile(r"[^\x20-\x7e]|[\"\\]")
 
 
-def stub(exports: Iterable[tuple[str, Prototype | None]], *, name: str, by_clang: bool = True) -> str:
+def stub(
+    exports: Iterable[tuple[str, Prototype | None]],
+    *,
+    name: str,
+    by_clang: bool = True,
+    box: bool = False,
+    docs: Mapping[str, str] | None = None,
+) -> str:
     """Source of a stub. exports: names and prototypes; name: of the file they are in; by_clang: see
-    `Passing.is_wide`."""
+    `Passing.is_wide`; box: of a Box, whose pointers have types; docs: of functions, by name."""
     class_name = _camel_case(name, "Exports")
-    records = _Records({class_name})
-    methods = list(_methods(exports, records, by_clang))
+    records = _Records({class_name}, box)
+    methods = list(_methods(exports, records, by_clang, docs or {}))
     lines = [
         f'"""What {_plain(name)} exports, for type checkers. Written by `tmebox stub`."""',
         "",
         "from __future__ import annotations",
         "",
-        "from collections.abc import Mapping, Sequence",
+        "from collections.abc import Callable, Mapping, Sequence",
         "from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypedDict",
         "",
         "import tmebox",
@@ -57,7 +75,7 @@ def stub(exports: Iterable[tuple[str, Prototype | None]], *, name: str, by_clang
         "",
         *records.lines,
         "",
-        f"class {class_name}(tmebox.Sandbox):",
+        f"class {class_name}(tmebox.{'Box' if box else 'Sandbox'}):",
         f'    """A sandbox of {_plain(name)}."""',
         "",
         "    if TYPE_CHECKING:",
@@ -67,14 +85,17 @@ def stub(exports: Iterable[tuple[str, Prototype | None]], *, name: str, by_clang
 
 
 def _methods(
-    exports: Iterable[tuple[str, Prototype | None]], records: _Records, by_clang: bool
+    exports: Iterable[tuple[str, Prototype | None]],
+    records: _Records,
+    by_clang: bool,
+    docs: Mapping[str, str],
 ) -> Iterator[str]:
     for name, prototype in exports:
         reason = _left_out(name, prototype, by_clang)
         if reason is not None or prototype is None:
             yield f"# {_plain(name)}: {_plain(reason or '')}"
             continue
-        method = _method(name, prototype, records)
+        method = _method(name, prototype, records, docs.get(name, ""))
         if name in records.names:
             yield f"# {name}: a type has this name; use exports"
         else:
@@ -92,7 +113,7 @@ def _left_out(name: str, prototype: Prototype | None, by_clang: bool) -> str | N
     return plan(prototype, by_clang).refusal
 
 
-def _method(name: str, prototype: Prototype, records: _Records) -> list[str]:
+def _method(name: str, prototype: Prototype, records: _Records, doc: str) -> list[str]:
     names = list(signature_of(prototype).parameters)
     own = "self"
     while own in names:
@@ -103,26 +124,36 @@ def _method(name: str, prototype: Prototype, records: _Records) -> list[str]:
         parameters.append(f"{shown}: {records.given(parameter.type)}")
     if prototype.variadic:
         parameters.append("*arguments_: hints.Variadic")
-    result = "str | None" if is_string(prototype.result) else records.returned(prototype.result)
+    result = "str | None" if is_string(prototype.result) else records.result(prototype.result)
     return [
         f"def {name}({', '.join(parameters)}) -> {result}:",
-        f'    """{_plain(str(prototype))}"""',
+        *_documented(str(prototype), doc),
         "    ...",
     ]
+
+
+def _documented(prototype: str, doc: str) -> list[str]:
+    lines = [_plain(line) for line in doc.splitlines()]
+    if not lines:
+        return [f'    """{_plain(prototype)}"""']
+    return [f'    """{_plain(prototype)}', "", *(f"    {line}".rstrip() for line in lines), '    """']
 
 
 class _Records:
     """The structs that exports have, each with three types: `Point`, a named tuple, is what comes back;
     `PointFields` a mapping; and `PointGiven` all that can be passed."""
 
-    def __init__(self, names: set[str]) -> None:
+    def __init__(self, names: set[str], box: bool) -> None:
         self.names = names
+        self._box = box
         self.lines: list[str] = []
         self._known: dict[Struct, str | None] = {}
 
     def given(self, ctype: CType) -> str:
         """The type of a parameter."""
         match ctype:
+            case Pointer(Function() as function, _):
+                return f"{self._callable(function)} | tmebox.Callback | hints.Offset"
             case Pointer(target, const):
                 kind = f"hints.{'Const' * const}{'Text' if takes_text(target) else 'Pointer'}"
                 return f"{self._struct_given(target)} | {kind}" if isinstance(target, Struct) else kind
@@ -130,8 +161,26 @@ class _Records:
                 return self.given(Pointer(target))
         return self._member(ctype)
 
+    def _callable(self, function: Function) -> str:
+        """A function of the host that goes by pointer; its result may be what C converts."""
+        arguments = ", ".join(self._arriving(parameter.type) for parameter in function.parameters)
+        result = "object" if isinstance(function.result, Void) else self._member(function.result)
+        return f"Callable[[{'...' if function.variadic else arguments}], {result}]".replace("[[...]", "[...")
+
+    def _arriving(self, ctype: CType) -> str:
+        """The type of an argument that a function of the host gets: what it says that it takes is believed of
+        pointers, which arrive as texts, objects, offsets or pointers."""
+        return "Any" if isinstance(ctype, Pointer | Array) else self.returned(ctype)
+
+    def result(self, ctype: CType) -> str:
+        if isinstance(ctype, Pointer) and isinstance(ctype.target, Function):
+            return f"{self._callable(ctype.target)} | None"
+        if self._box and isinstance(ctype, Pointer):
+            return "tmebox.Pointer | None"
+        return self.returned(ctype)
+
     def returned(self, ctype: CType) -> str:
-        """The type of a result, or of a member of one."""
+        """The type of a member of a result."""
         match ctype:
             case Void():
                 return "None"

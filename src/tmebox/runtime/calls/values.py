@@ -5,6 +5,7 @@ from __future__ import annotations
 import keyword
 from collections import namedtuple
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -216,3 +217,15 @@ def unpack(ctype: CType, data: bytes) -> Any:
             record.__dict__["_data"] = bytes(data)
             return record
     return unpack_scalar(ctype, data)
+
+
+def get_member(data: bytes, field: StructField) -> Any:
+    """A bit-field's value, from the bytes that it is in."""
+    return _get(data, replace(field, offset=0))
+
+
+def put_member(data: bytearray, field: StructField, value: Any, what: str) -> None:
+    """Set a bit-field in the bytes that it is in. Raises TypeError, OverflowError."""
+    clear = int.from_bytes(data, "little") & ~(((1 << field.bits) - 1) << field.bit)
+    data[:] = clear.to_bytes(len(data), "little")
+    _put(data, replace(field, offset=0), value, what)

@@ -6,10 +6,8 @@ import errno
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
-
-if TYPE_CHECKING:
-    pass
+from signal import SIGABRT
+from typing import Any, Protocol, runtime_checkable
 
 U64 = (1 << 64) - 1
 TRANSFER_MAX = 16 << 20
@@ -57,12 +55,19 @@ class Assertion:
 
 
 class Abort(Exception):
-    """The program ended itself by a signal, SIGABRT for abort() and failed assertions."""
+    """The program ended itself by a signal: SIGABRT for abort() and failed assertions. words: its reason."""
 
-    def __init__(self, signal: int, assertion: Assertion | None = None) -> None:
+    def __init__(self, signal: int, assertion: Assertion | None = None, words: str | None = None) -> None:
         self.signal = signal
         self.assertion = assertion
-        super().__init__(f"ended by signal {signal}")
+        super().__init__(self._reason(words))
+
+    def _reason(self, words: str | None) -> str:
+        if self.signal != SIGABRT:
+            return f"the program raised signal {self.signal}"
+        if self.assertion is not None:
+            return f"assertion failed: {self.assertion.expression}"
+        return "the program called abort()" if words is None else f"the program aborted: {words}"
 
 
 def failure(number: int) -> OSError:

@@ -73,6 +73,11 @@ class Waits:
         """The next call begins a wait of its own."""
         self._call = None
 
+    def other_call(self, number: int) -> None:
+        """Whoever asks for something else has given up waiting."""
+        if self._call is not None and self._call[0] != number:
+            self._call = None
+
     def go(self, clock: Clock, key: tuple[int, ...], duration_ns: int) -> bool:
         """Wait for one slice of what is left of `duration_ns`. True when it is over; else the guest is to
         repeat the call that `key` stands for."""

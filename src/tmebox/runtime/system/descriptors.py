@@ -10,11 +10,12 @@ import errno
 import os
 import resource
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 
 from tmebox import _native
 from tmebox.runtime.system.calls import failure
-from tmebox.runtime.system.datapath import DataPath
+from tmebox.runtime.system.datapath import CLOEXEC, DataPath
 
 DEFAULT_MAX_OPEN = 64
 FEWEST_OPEN = 3
@@ -99,11 +100,27 @@ class Description:
         """Host descriptor that poll() and epoll can wait for; None: `ready` has to be asked."""
         return None
 
+    def forget(self, host: int) -> None:
+        """Of an epoll: that host descriptor is about to be closed."""
+
     def close(self) -> None:
         """Called when the last descriptor goes."""
 
 
 POLLIN, POLLOUT, POLLNVAL = 1, 4, 0x20
+
+
+@dataclass(frozen=True)
+class News:
+    """Something that the core has opened by itself: a file of the grant `mount`, or else a connection."""
+
+    number: int
+    is_file: bool
+    host: int
+    flags: int
+    mount: int
+    status: int
+    position: int
 
 
 class DirectoryEntries:
@@ -192,6 +209,8 @@ class Descriptors:
     def __init__(
         self, first: Iterable[Description], limit: int, core: _native.GuestDescriptors | None = None
     ) -> None:
+        self.most = limit
+        """What `limit` was at the beginning."""
         self.limit = limit
         self._core = core or _native.GuestDescriptors()
         self._first: dict[int, Description] = dict(enumerate(first))
@@ -212,7 +231,7 @@ class Descriptors:
     @property
     def changed(self) -> bool:
         """Whether other things are open than at the beginning."""
-        return self._open != self._first
+        return self._core.has_news or self._open != self._first
 
     def room(self) -> None:
         """Raise EMFILE if no descriptor could be added: asked before something is opened."""
@@ -242,11 +261,13 @@ class Descriptors:
         return number
 
     def _tell(self, number: int, description: Description) -> None:
+        if number >= CORE_MAX:
+            return
         path = description.data_path()
-        if path is None or number >= CORE_MAX:
-            self._core.clear(number)
+        if path is None:
+            self._core.hide(number)
         else:
-            self._core.set(number, description, path.host, path.flags, path.limit)
+            self._core.set(number, description, path.host, path.flags, path.limit, path.mount)
 
     def refresh(self, description: Description) -> None:
         """The core learns what has changed about it."""
@@ -267,11 +288,28 @@ class Descriptors:
 
     def remove(self, number: int) -> None:
         description = self[number]
-        self._core.clear(number)  # before its host descriptor can become another file's
+        if number < CORE_MAX:
+            self._core.clear(number)  # before its host descriptor can become another file's
         del self._open[number]
         self._close_on_exec.discard(number)
         if description not in self._open.values():
+            self._forget(description)
             description.close()
+
+    def _forget(self, description: Description) -> None:
+        """No epoll watches it any more. The kernel only notices where nobody else has the same open file."""
+        host = description.pollable()
+        if host is not None:
+            for other in self._open.values():
+                other.forget(host)
+
+    def meet(self, describe: Callable[[News], Description]) -> None:
+        """What the core has opened gets descriptions: from now on Python answers for it as well."""
+        for row in self._core.news():
+            news = News(*row)
+            self._open[news.number] = description = describe(news)
+            self._tell(news.number, description)
+            self.set_close_on_exec(news.number, bool(news.flags & CLOEXEC))
 
     def is_close_on_exec(self, number: int) -> bool:
         return number in self._close_on_exec
@@ -286,5 +324,6 @@ class Descriptors:
         return self._core.answered
 
     def close(self) -> None:
+        self._core.end()
         for number in list(self._open):
             self.remove(number)

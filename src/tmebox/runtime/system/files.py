@@ -18,15 +18,13 @@ DT_UNKNOWN, DT_DIR, DT_REG, DT_LNK = 0, 4, 8, 10
 BLOCK = 4096
 STATUS_FLAGS = os.O_ACCMODE | os.O_APPEND | os.O_NONBLOCK
 
-OPEN: set[int] = set()
-"""Of sockets and the like, whose objects in Python own them; files own theirs by `_native.Descriptor`."""
 HOSTS_SHARE = 2
 """One of so many descriptors of the process stays for the host, whatever its guests open."""
 
 
 def opened() -> int:
     """How many of the host's descriptors guests of this process have for what they opened."""
-    return len(OPEN) + _native.Descriptor.held()
+    return _native.Descriptor.held()
 
 
 def require_room() -> None:
@@ -56,7 +54,7 @@ class HostFile(Description):
         access = self.status_flags & os.O_ACCMODE
         flags = FILE | (0 if access == os.O_WRONLY else READS) | (WRITES if self._can_write else 0)
         appends = APPENDS if self.status_flags & os.O_APPEND else 0
-        return DataPath(self._descriptor, flags | appends, self._max_bytes)
+        return DataPath(self._descriptor, flags | appends, self._max_bytes, self.mount_number)
 
     @property
     def _descriptor(self) -> int:

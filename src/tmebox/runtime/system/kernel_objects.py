@@ -15,11 +15,11 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
+from tmebox import _native
 from tmebox.runtime.system.calls import failure
 from tmebox.runtime.system.clock import SECOND, SLICE_NS
 from tmebox.runtime.system.datapath import EPOLL, DataPath
 from tmebox.runtime.system.descriptors import POLLIN, POLLOUT, Description
-from tmebox.runtime.system.files import OPEN
 
 if TYPE_CHECKING:
     from tmebox.runtime.system.system import System
@@ -36,10 +36,12 @@ class KernelObject(Description):
     """`descriptor`: the host's, not waiting, ours to close."""
 
     def __init__(self, descriptor: int, flags: int = 0) -> None:
-        self._descriptor = descriptor
-        self._watched_by: list[Epoll] = []
-        OPEN.add(descriptor)
+        self._own = _native.Descriptor(descriptor, counted=True)
         self.status_flags = os.O_RDWR | flags & os.O_NONBLOCK
+
+    @property
+    def _descriptor(self) -> int:
+        return self._own.number
 
     def pollable(self) -> int:
         return self._descriptor
@@ -60,20 +62,8 @@ class KernelObject(Description):
     def ready(self, events: int) -> int:
         return poll_one(self._descriptor, events)
 
-    def watched(self, by: Epoll) -> None:
-        self._watched_by.append(by)
-
     def close(self) -> None:
-        descriptor = getattr(self, "_descriptor", -1)  # absent if it could not be made
-        self._descriptor = -1
-        if descriptor >= 0:
-            for epoll in self._watched_by:
-                epoll.forget(descriptor)
-            OPEN.discard(descriptor)
-            os.close(descriptor)
-
-    def __del__(self) -> None:
-        self.close()
+        self._own.close()
 
 
 def wait(descriptor: int, events: int, wait_ms: float) -> bool:
@@ -127,7 +117,7 @@ class Timer(KernelObject):
 
 EVENT = struct.Struct("<IQ")
 """struct epoll_event of x86-64, which is packed: events and the guest's data."""
-EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD = 1, 2, 3
+EPOLL_CTL_DEL = 2
 EPOLLWAKEUP = 1 << 29
 """Keeps the machine awake: not for guests."""
 
@@ -145,8 +135,6 @@ class Epoll(KernelObject):
         events, data = EVENT.unpack(event) if event else (0, 0)
         packed = EVENT.pack(events & ~EPOLLWAKEUP, data)
         checked(_libc.epoll_ctl(self._descriptor, operation, descriptor, packed))
-        if operation == EPOLL_CTL_ADD and isinstance(target, KernelObject):
-            target.watched(self)
 
     def forget(self, descriptor: int) -> None:
         """The guest has closed it. The kernel only notices where nobody else has the same open file."""

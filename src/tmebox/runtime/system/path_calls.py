@@ -34,7 +34,7 @@ ACCEPTED_FLAGS = (
 )  # fmt: skip
 
 
-def _place(system: System, directory: int, path: bytes) -> Place:
+def place_of(system: System, directory: int, path: bytes) -> Place:
     """`directory` is AT_FDCWD or a descriptor of the guest's, for relative paths."""
     base = None
     if not path.startswith(b"/") and directory != AT_FDCWD:
@@ -59,16 +59,16 @@ def openat(system: System, memory: GuestMemory, directory: int, path: int, flags
         raise failure(errno.EINVAL)
     system.descriptors.room()
     require_room()
-    place = _place(system, directory, read_path(memory, path))
+    place = place_of(system, directory, read_path(memory, path))
     description = _open(system, place, flags, mode & 0o777 & ~system.umask)
     return system.descriptors.add(description, close_on_exec=bool(flags & os.O_CLOEXEC))
 
 
 def _open(system: System, place: Place, flags: int, mode: int) -> Description:
+    own = _own_file(system, place)
+    if own is not None:
+        return own
     if place.mount is None:
-        own = _own_file(system, place)
-        if own is not None:
-            return own
         if not system.namespace.exists_virtually(place.parts):
             raise failure(errno.ENOENT)
         if writes(flags):
@@ -89,7 +89,9 @@ def _open(system: System, place: Place, flags: int, mode: int) -> Description:
 
 
 def _own_file(system: System, place: Place) -> Description | None:
-    """What every guest has at a path, unless it was granted something else there."""
+    """What every guest has at a path, unless it was granted something there; the root is not there."""
+    if place.is_directory or (place.mount is not None and place.mount.parts):
+        return None
     path = b"/" + b"/".join(place.parts)
     device = DEVICES.get(path)
     if device is not None:
@@ -120,18 +122,17 @@ def newfstatat(
         number = description.mount_number if isinstance(description, HostFile) else 0
         memory.write(result & U64, pack_status(description.status(), number))
         return 0
-    place = _place(system, directory, text)
-    memory.write(result & U64, _status(system, place, not flags & AT_SYMLINK_NOFOLLOW))
+    place = place_of(system, directory, text)
+    memory.write(result & U64, status_of(system, place, not flags & AT_SYMLINK_NOFOLLOW))
     return 0
 
 
-def _status(system: System, place: Place, follow: bool) -> bytes:
-    if place.mount is None:
-        own = _own_file(system, place)
-        if own is not None:
-            return pack_status(own.status(), 0)
-        if system.namespace.exists_virtually(place.parts):
-            return pack_status(virtual_status(), 0)
+def status_of(system: System, place: Place, follow: bool) -> bytes:
+    own = _own_file(system, place)
+    if own is not None:
+        return pack_status(own.status(), 0)
+    if place.mount is None and system.namespace.exists_virtually(place.parts):
+        return pack_status(virtual_status(), 0)
     with place.found(follow=follow) as found:
         return pack_status(os.fstat(found.descriptor), place.granted().number)
 
@@ -141,9 +142,9 @@ def access(system: System, memory: GuestMemory, path: int, mode: int) -> int:
 
 
 def faccessat(system: System, memory: GuestMemory, directory: int, path: int, mode: int) -> int:
-    place = _place(system, directory, read_path(memory, path))
-    if place.mount is None:
-        _status(system, place, True)
+    place = place_of(system, directory, read_path(memory, path))
+    if place.mount is None or _own_file(system, place) is not None:
+        status_of(system, place, True)
         return 0
     with place.found(follow=True) as found:
         if mode & os.W_OK:
@@ -162,9 +163,9 @@ def readlinkat(
 ) -> int:
     if size_bytes <= 0:
         raise failure(errno.EINVAL)
-    place = _place(system, directory, read_path(memory, path))
+    place = place_of(system, directory, read_path(memory, path))
     if place.mount is None:
-        _status(system, place, True)
+        status_of(system, place, True)
         raise failure(errno.EINVAL)
     with place.found(follow=False) as found:
         if not stat.S_ISLNK(os.fstat(found.descriptor).st_mode):
@@ -179,7 +180,7 @@ def mkdir(system: System, memory: GuestMemory, path: int, mode: int) -> int:
 
 
 def mkdirat(system: System, memory: GuestMemory, directory: int, path: int, mode: int) -> int:
-    place = _place(system, directory, read_path(memory, path))
+    place = place_of(system, directory, read_path(memory, path))
     if not place.rest and (place.mount is not None or system.namespace.exists_virtually(place.parts)):
         raise failure(errno.EEXIST)
     with place.parent() as (parent, name):
@@ -198,7 +199,7 @@ def rmdir(system: System, memory: GuestMemory, path: int) -> int:
 def unlinkat(system: System, memory: GuestMemory, directory: int, path: int, flags: int) -> int:
     if flags & ~AT_REMOVEDIR:
         raise failure(errno.EINVAL)
-    with _place(system, directory, read_path(memory, path)).parent() as (parent, name):
+    with place_of(system, directory, read_path(memory, path)).parent() as (parent, name):
         system.namespace.require_movable(parent, name)
         (os.rmdir if flags else os.unlink)(name, dir_fd=parent)
     return 0
@@ -217,8 +218,8 @@ def renameat2(
 ) -> int:
     if flags:
         raise failure(errno.EINVAL)
-    source = _place(system, old_dir, read_path(memory, old))
-    target = _place(system, new_dir, read_path(memory, new))
+    source = place_of(system, old_dir, read_path(memory, old))
+    target = place_of(system, new_dir, read_path(memory, new))
     if source.mount is not target.mount:
         raise failure(errno.EXDEV)
     with source.parent() as (old_parent, old_name), target.parent() as (new_parent, new_name):
@@ -229,7 +230,7 @@ def renameat2(
 
 
 def truncate(system: System, memory: GuestMemory, path: int, size_bytes: int) -> int:
-    file = _open(system, _place(system, AT_FDCWD, read_path(memory, path)), os.O_WRONLY, 0)
+    file = _open(system, place_of(system, AT_FDCWD, read_path(memory, path)), os.O_WRONLY, 0)
     try:
         file.truncate(size_bytes)
     finally:
@@ -243,7 +244,7 @@ def chmod(system: System, memory: GuestMemory, path: int, mode: int) -> int:
 
 def fchmodat(system: System, memory: GuestMemory, directory: int, path: int, mode: int) -> int:
     """Permission bits only: never set-user-ID and its like."""
-    place = _place(system, directory, read_path(memory, path))
+    place = place_of(system, directory, read_path(memory, path))
     with place.found(follow=True) as found:
         found.require_writable()
         os.chmod(f"/proc/self/fd/{found.descriptor}", mode & 0o777)
@@ -255,7 +256,7 @@ def utimensat(system: System, memory: GuestMemory, directory: int, path: int, ti
         return _set_times(
             system, memory, f"/proc/self/fd/{system.descriptors[directory].writable_file()}", times
         )
-    place = _place(system, directory, read_path(memory, path))
+    place = place_of(system, directory, read_path(memory, path))
     with place.found(follow=not flags & AT_SYMLINK_NOFOLLOW) as found:
         found.require_writable()
         if stat.S_ISLNK(os.fstat(found.descriptor).st_mode):
@@ -287,7 +288,7 @@ def getcwd(system: System, memory: GuestMemory, buffer: int, size_bytes: int) ->
 
 
 def chdir(system: System, memory: GuestMemory, path: int) -> int:
-    place = _place(system, AT_FDCWD, read_path(memory, path))
+    place = place_of(system, AT_FDCWD, read_path(memory, path))
     if place.mount is not None:
         with place.found(follow=True) as found:
             if not stat.S_ISDIR(os.fstat(found.descriptor).st_mode):

@@ -66,11 +66,13 @@ class Mount:
 
 @dataclass(frozen=True)
 class Place:
-    """A guest path, found: `rest` beneath `mount`. Without mount it is above or beside all grants."""
+    """A guest path, found: `rest` beneath `mount`. Without mount it is above or beside all grants.
+    is_directory: the path ends in a slash, so only a directory can be meant."""
 
     mount: Mount | None
     rest: tuple[bytes, ...]
     parts: tuple[bytes, ...]
+    is_directory: bool = False
 
     @property
     def relative(self) -> bytes:
@@ -84,11 +86,17 @@ class Place:
     @contextmanager
     def found(self, *, follow: bool) -> Iterator[Found]:
         """What is there, until the block ends. Raises OSError."""
-        found = self.granted().find(self.relative, follow=follow)
+        found = self.granted().find(self.relative, follow=follow or self.is_directory)
         try:
+            self.require_kind(found.descriptor)
             yield found
         finally:
             os.close(found.descriptor)
+
+    def require_kind(self, descriptor: int) -> None:
+        """Raise ENOTDIR if the path says directory, and this is none."""
+        if self.is_directory and not stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise failure(errno.ENOTDIR)
 
     @contextmanager
     def parent(self) -> Iterator[tuple[int, bytes]]:
@@ -105,9 +113,20 @@ class Place:
             if not stat.S_ISDIR(os.fstat(found.descriptor).st_mode):
                 raise failure(errno.ENOTDIR)
             found.require_writable()
+            if self.is_directory:
+                _require_directory_or_nothing(found.descriptor, self.rest[-1])
             yield found.descriptor, self.rest[-1]
         finally:
             os.close(found.descriptor)
+
+
+def _require_directory_or_nothing(directory: int, name: bytes) -> None:
+    try:
+        status = os.stat(name, dir_fd=directory, follow_symlinks=False)
+    except FileNotFoundError:
+        return
+    if not stat.S_ISDIR(status.st_mode):
+        raise failure(errno.ENOTDIR)
 
 
 class Namespace:
@@ -134,13 +153,30 @@ class Namespace:
     def place(self, path: bytes, base: tuple[bytes, ...] | None = None) -> Place:
         """Where a guest path leads; `base` is what it is relative to instead of the working directory."""
         parts = clean(self.working if base is None else base, path)
+        is_directory = path.endswith((b"/", b"/."))
         for mount in self._mounts:
             length = len(mount.parts)
             if parts[:length] == mount.parts:
                 if parts[length:] and not parts[length].startswith(mount.names):
                     continue  # beside the grant, as what every guest has there may be
-                return Place(mount, parts[length:], parts)
-        return Place(None, (), parts)
+                return Place(mount, parts[length:], parts, is_directory)
+        return Place(None, (), parts, is_directory)
+
+    def for_core(self) -> tuple[tuple[bytes, int, int, bool], ...]:
+        """The grants, as the core wants them."""
+        return tuple(
+            (
+                b"".join(b"/" + part for part in mount.parts),
+                mount.descriptor,
+                mount.number,
+                not mount.names and not mount.protected and walking.has_openat2(),
+            )
+            for mount in self._mounts
+        )
+
+    def is_read_only(self, number: int) -> bool:
+        """Whether the grant with this number is."""
+        return any(mount.read_only for mount in self._mounts if mount.number == number)
 
     def names_beneath(self, parts: tuple[bytes, ...]) -> list[bytes]:
         """Next path components of the grants beneath `parts`."""
@@ -201,17 +237,21 @@ def open_file(place: Place, flags: int, mode: int) -> tuple[int, bool]:
     for _ in range(RETRIES):
         if not (create and exclusive):
             try:
-                found = mount.find(place.relative, follow=not flags & os.O_NOFOLLOW)
+                follow = place.is_directory or not flags & os.O_NOFOLLOW
+                found = mount.find(place.relative, follow=follow)
             except FileNotFoundError:
                 if not create:
                     raise
             else:
                 try:
+                    place.require_kind(found.descriptor)
                     if found.read_only and writes(flags & ~os.O_CREAT):
                         raise failure(errno.EROFS)
                     return reopen(found.descriptor, rest), found.read_only
                 finally:
                     os.close(found.descriptor)
+        if place.is_directory:
+            raise failure(errno.EISDIR)
         try:
             with place.parent() as (parent, name):
                 # With O_EXCL this makes a regular file or fails; it never opens what is there.

@@ -39,7 +39,7 @@ def exit_group(_system: System, _memory: GuestMemory, status: int) -> int:
 
 def tkill(system: System, _memory: GuestMemory, _thread: int, signal: int) -> int:
     """The guest's libc calls this for a signal whose default is to end the process, and for nothing else."""
-    raise Abort(signal & 0x7F, system.failed_assertion)
+    raise Abort(signal & 0x7F, system.failed_assertion, system.last_words)
 
 
 def memory_exhausted(system: System, _memory: GuestMemory, size_bytes: int) -> int:
@@ -54,6 +54,12 @@ def assertion_failed(
     system.failed_assertion = Assertion(
         _shown(memory, expression), _shown(memory, file), _shown(memory, function), min(line & U64, I32)
     )
+    return 0
+
+
+def abort_message(system: System, memory: GuestMemory, text: int) -> int:
+    """Why the guest's C++ library is about to call abort(). Kept as an assertion is."""
+    system.last_words = _shown(memory, text)
     return 0
 
 
@@ -89,22 +95,36 @@ def uname(_system: System, memory: GuestMemory, result: int) -> int:
     return 0
 
 
-def _limit(system: System, resource: int) -> int:
+def _limit(system: System, resource: int) -> tuple[int, int]:
+    """(soft, hard)"""
     if not 0 <= resource < RLIMIT_COUNT:
         raise failure(errno.EINVAL)
-    known = {RLIMIT_NOFILE: system.descriptors.limit, RLIMIT_STACK: abi.STACK_TOP - abi.STACK_LOWEST}
-    return known.get(resource, INFINITY)
+    own = {RLIMIT_NOFILE: system.descriptors.most, RLIMIT_STACK: abi.STACK_TOP - abi.STACK_LOWEST}
+    hard = own.get(resource, INFINITY)
+    return system.limits.get(resource, (hard, hard))
 
 
 def prlimit64(system: System, memory: GuestMemory, process: int, resource: int, new: int, old: int) -> int:
+    """Limits may be lowered, and the soft one raised again. Only that of open files has an effect."""
     if process not in (0, 1):
         raise failure(errno.ESRCH)
-    limit = _limit(system, resource)
+    before = _limit(system, resource)
     if new:
-        raise failure(errno.EPERM)
+        soft, hard = struct.unpack("<2Q", memory.read(new & U64, 16))
+        if soft > hard:
+            raise failure(errno.EINVAL)
+        if hard > before[1]:
+            raise failure(errno.EPERM)
+        system.limits[resource] = (soft, hard)
+        if resource == RLIMIT_NOFILE:
+            system.limit_descriptors(soft)
     if old:
-        memory.write(old, struct.pack("<2Q", limit, limit))
+        memory.write(old & U64, struct.pack("<2Q", *before))
     return 0
+
+
+def setrlimit(system: System, memory: GuestMemory, resource: int, new: int) -> int:
+    return prlimit64(system, memory, 0, resource, new, 0)
 
 
 def getrlimit(system: System, memory: GuestMemory, resource: int, old: int) -> int:

@@ -118,7 +118,9 @@ def bind(system: System, memory: GuestMemory, descriptor: int, name: int, size_b
 
 
 def listen(system: System, _memory: GuestMemory, descriptor: int, backlog: int) -> int:
-    _tcp(system, descriptor).listen(backlog)
+    listener = _tcp(system, descriptor)
+    listener.listen(backlog)
+    system.descriptors.refresh(listener)
     return 0
 
 

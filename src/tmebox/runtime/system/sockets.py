@@ -14,7 +14,15 @@ import struct
 from collections.abc import Sequence
 
 from tmebox.runtime.system.calls import failure
-from tmebox.runtime.system.datapath import READS, SOCKET, WAITS, WRITES, DataPath
+from tmebox.runtime.system.datapath import (
+    CONNECTION,
+    LISTENS,
+    READS,
+    SOCKET,
+    WAITS,
+    WRITES,
+    DataPath,
+)
 from tmebox.runtime.system.descriptors import POLLIN, POLLOUT
 from tmebox.runtime.system.kernel_objects import KernelObject, wait
 from tmebox.runtime.system.network import Address, Network, address
@@ -35,6 +43,8 @@ class Stream(KernelObject):
     """One end of a connection."""
 
     moves = READS | WRITES
+    kind = 0
+    """LISTENS or CONNECTION, where it is one."""
 
     def __init__(self, own: socket.socket, flags: int = 0) -> None:
         """The socket is ours from now on."""
@@ -50,7 +60,7 @@ class Stream(KernelObject):
     def data_path(self) -> DataPath | None:
         if self.socket.type != socket.SOCK_STREAM:
             return None  # what is read is one message
-        return DataPath(self._descriptor, self.moves | SOCKET | (WAITS if self._waits else 0))
+        return DataPath(self._descriptor, self.moves | self.kind | SOCKET | (WAITS if self._waits else 0))
 
     def read(self, size_bytes: int) -> bytes:
         return self.receive(size_bytes, 0)
@@ -115,6 +125,15 @@ class Stream(KernelObject):
         if own is not None and own.fileno() >= 0:
             own.detach()
         super().close()
+
+    def __del__(self) -> None:
+        self.close()
+
+
+class Connection(Stream):
+    """One that was accepted."""
+
+    kind = CONNECTION
 
 
 class PipeEnd(Stream):
@@ -187,13 +206,14 @@ class TcpSocket(Stream):
             raise failure(errno.EACCES)
         self.socket.listen(min(max(backlog, 0), BACKLOG_MAX))
         self._state = "listening"
+        self.kind = LISTENS
 
     def accept(self, flags: int) -> tuple[Stream, bytes]:
         """The connection, and the packed name of who connected."""
         if self._state != "listening":
             raise failure(errno.EINVAL)
         connection, where = self.patiently(POLLIN, self.socket.accept)
-        return Stream(connection, flags), pack_name(connection.family, where)
+        return Connection(connection, flags), pack_name(connection.family, where)
 
     def connect(self, wanted: Address) -> None:
         """Raises EINPROGRESS where the guest does not wait, else EINTR until it is there."""

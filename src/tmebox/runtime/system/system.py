@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 from collections.abc import Callable, Mapping, Sequence
@@ -10,11 +11,15 @@ from typing import Any
 from tmebox import _native
 from tmebox.runtime.system.calls import TKILL, Assertion, GuestMemory
 from tmebox.runtime.system.clock import Clock, Waits
-from tmebox.runtime.system.descriptors import Descriptors, default_max_open
+from tmebox.runtime.system.datapath import WAITS
+from tmebox.runtime.system.descriptors import Description, Descriptors, News, default_max_open
+from tmebox.runtime.system.files import HostFile
 from tmebox.runtime.system.network import Endpoint, Network
 from tmebox.runtime.system.paths import Directory, Namespace
+from tmebox.runtime.system.sockets import Connection
 from tmebox.runtime.system.streams import input_stream, output_stream
 from tmebox.runtime.system.table import dispatch
+from tmebox.runtime.system.trace import MAX_ERRNO, NOT_REFUSED, Refusal, call_name, path_of
 
 DEFAULT_MAX_FILE_BYTES = 4 << 30
 DEFAULT_CLOCK = Clock()
@@ -31,7 +36,8 @@ class System:
     connect: what of the network; or network, which stays whose it is.
     exclusive: it is for one program, which ends before anybody waits for the other side of a stream.
     max_open_files, max_file_bytes: EMFILE and EFBIG above; streams count as files, and None is a default
-    well below the process's own limit. clock, random: for deterministic runs.
+    well below the process's own limit. clock, random: for deterministic runs. trace: told of each call that
+    was refused, for which all files are opened by Python.
     Raises OSError if a directory cannot be opened, or an address cannot be had.
     """
 
@@ -51,7 +57,9 @@ class System:
         random: Callable[[int], bytes] = os.urandom,
         max_open_files: int | None = None,
         max_file_bytes: int = DEFAULT_MAX_FILE_BYTES,
+        trace: Callable[[Refusal], None] | None = None,
     ) -> None:
+        self._trace = trace
         self.clock = clock or DEFAULT_CLOCK
         self.random = random
         self.max_file_bytes = max_file_bytes
@@ -61,6 +69,8 @@ class System:
         """Size of the last allocation that found no memory; 0 if none has failed."""
         self.failed_assertion: Assertion | None = None
         """The one that the guest is about to call abort() for."""
+        self.last_words: str | None = None
+        """What it said of a reason that is none."""
         self._owns_network = network is None and bool(listen or connect)
         self.network = Network(listen, connect) if self._owns_network else network or NO_NETWORK
         try:
@@ -83,10 +93,19 @@ class System:
         only = self._exclusive
         streams = (input_stream(stdin, only), output_stream(stdout, only), output_stream(stderr, only))
         self.descriptors = Descriptors(streams, self._max_open_files, self.core)
+        self.limits: dict[int, tuple[int, int]] = {}
+        """What the guest has set by setrlimit(), soft and hard, by resource."""
+        self.limit_descriptors(self._max_open_files)
         self.waits = Waits()
         self.umask = 0o022
         self.namespace.working = ()
         self._used = False
+
+    def limit_descriptors(self, count: int) -> None:
+        """So many numbers the guest may use; those above stay open."""
+        self.descriptors.limit = min(count, self.descriptors.most)
+        grants = () if self._trace is not None else self.namespace.for_core()
+        self.core.begin(self.descriptors.limit, grants)
 
     def environment(self) -> dict[str, str]:
         return dict(self._env)
@@ -97,8 +116,27 @@ class System:
         stream or callable of the host's raises, OSError excepted."""
         self._used = True
         if number != TKILL:
-            self.failed_assertion = None
-        return dispatch(self, memory, number, arguments)
+            self.failed_assertion = self.last_words = None
+        self.waits.other_call(number)
+        if self.core.has_news:
+            try:
+                self.descriptors.meet(self._describe)
+            except OSError as error:  # no descriptor is left for a file that the core has opened
+                return -(error.errno or errno.EIO)
+        result = dispatch(self, memory, number, arguments)
+        if self._trace is not None and -MAX_ERRNO <= result < 0 and result not in NOT_REFUSED:
+            self._trace(Refusal(call_name(number), -result, path_of(memory, number, arguments)))
+        return result
+
+    def _describe(self, news: News) -> Description:
+        if not news.is_file:
+            flags = 0 if news.flags & WAITS else os.O_NONBLOCK
+            return Connection(socket.socket(fileno=self.core.give(news.number)), flags)
+        own = os.open(f"/proc/self/fd/{news.host}", os.O_RDONLY | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK)
+        read_only = self.namespace.is_read_only(news.mount)
+        file = HostFile(own, os.O_RDONLY | news.status, news.mount, read_only, self.max_file_bytes)
+        file.seek(news.position, os.SEEK_SET)
+        return file
 
     @property
     def has_open_files(self) -> bool:
@@ -109,14 +147,14 @@ class System:
         """As for a new sandbox: the guest's files closed; streams, working directory and file mode mask as
         at the beginning. What was read from a file of the host's stays read."""
         self.exhausted_bytes = 0
-        self.failed_assertion = None
-        if self._used:
+        self.failed_assertion = self.last_words = None
+        if self._used or self.descriptors.changed:
             self.descriptors.close()
             self._begin()
 
     def close(self) -> None:
         """Close every file the guest has open. Idempotent."""
-        self.descriptors.close()
+        self.descriptors.close()  # and the core opens nothing any more
         self.namespace.close()
         if self._owns_network:
             self.network.close()

@@ -10,7 +10,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tmebox import abi
-from tmebox.runtime.system import clock, cpu, event_calls, file_calls, path_calls, process, socket_calls
+from tmebox.runtime.system import (
+    clock,
+    cpu,
+    event_calls,
+    file_calls,
+    link_calls,
+    path_calls,
+    process,
+    socket_calls,
+)
 from tmebox.runtime.system.calls import TKILL, GuestMemory, Handler
 from tmebox.runtime.system.process import OWNER
 
@@ -78,7 +87,9 @@ ROWS: tuple[tuple[int, str, Handler, int], ...] = (
     (83, "mkdir", path_calls.mkdir, 2),
     (84, "rmdir", path_calls.rmdir, 1),
     (85, "creat", path_calls.creat, 2),
+    (86, "link", link_calls.link, 2),
     (87, "unlink", path_calls.unlink, 1),
+    (88, "symlink", link_calls.symlink, 2),
     (89, "readlink", path_calls.readlink, 3),
     (90, "chmod", path_calls.chmod, 2),
     (91, "fchmod", file_calls.fchmod, 2),
@@ -95,6 +106,9 @@ ROWS: tuple[tuple[int, str, Handler, int], ...] = (
     (110, "getppid", always(0), 0),
     (111, "getpgrp", always(1), 0),
     (115, "getgroups", always(0), 0),
+    (137, "statfs", link_calls.statfs, 2),
+    (138, "fstatfs", link_calls.fstatfs, 2),
+    (160, "setrlimit", process.setrlimit, 2),
     (186, "gettid", always(1), 0),
     (TKILL, "tkill", process.tkill, 2),
     (201, "time", clock.time_, 1),
@@ -113,6 +127,8 @@ ROWS: tuple[tuple[int, str, Handler, int], ...] = (
     (262, "newfstatat", path_calls.newfstatat, 4),
     (263, "unlinkat", path_calls.unlinkat, 3),
     (264, "renameat", path_calls.renameat, 4),
+    (265, "linkat", link_calls.linkat, 5),
+    (266, "symlinkat", link_calls.symlinkat, 3),
     (267, "readlinkat", path_calls.readlinkat, 4),
     (268, "fchmodat", path_calls.fchmodat, 3),
     (269, "faccessat", path_calls.faccessat, 3),
@@ -138,6 +154,7 @@ ROWS: tuple[tuple[int, str, Handler, int], ...] = (
     (abi.SYS_MEMORY_EXHAUSTED, "memory_exhausted", process.memory_exhausted, 1),
     (abi.SYS_ASSERTION_FAILED, "assertion_failed", process.assertion_failed, 4),
     (abi.SYS_CPU_FEATURES, "cpu_features", cpu.cpu_features, 1),
+    (abi.SYS_ABORT_MESSAGE, "abort_message", process.abort_message, 1),
 )
 """Number on x86-64, name, what answers it, and how many of the six arguments that takes."""
 

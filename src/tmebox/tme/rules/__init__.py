@@ -8,7 +8,7 @@ really does from this table.
 
 from __future__ import annotations
 
-from tmebox.tme.rules import access, configuration
+from tmebox.tme.rules import access, configuration, heap
 from tmebox.tme.rules.rule import Basis as Basis
 from tmebox.tme.rules.rule import Rule as Rule
 
@@ -26,7 +26,7 @@ DOCUMENTS = {
 }
 
 
-RULES = {row.name: row for row in (*configuration.ROWS, *access.ROWS)}
+RULES = {row.name: row for row in (*configuration.ROWS, *heap.ROWS, *access.ROWS)}
 
 ONLY_HARDWARE_KNOWS = (
     "when a machine check is delivered, and to which instruction; here it is the access itself",

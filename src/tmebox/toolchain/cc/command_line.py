@@ -13,7 +13,7 @@ from tmebox.abi import BASES, ISOLATIONS
 from tmebox.errors import TmeboxError
 from tmebox.toolchain.cc.linker_options import LinkerOptions
 from tmebox.toolchain.cc.tree import source_tree
-from tmebox.toolchain.compile import flags
+from tmebox.toolchain.compile import cplusplus, flags
 from tmebox.toolchain.compile.compile import LANGUAGES
 from tmebox.toolchain.options import DEFAULT_OPTIONS, CompileOptions
 
@@ -76,6 +76,7 @@ class _State:
     exports: list[str] = field(default_factory=list)
     imports: list[str] = field(default_factory=list)
     language: str | None = None
+    is_cxx: bool = False
     isolation: str = "code+data"
     base: str = "gs"
     debug: bool = False
@@ -92,6 +93,8 @@ class _State:
 _X_LANGUAGES = {
     "c": "c",
     "cpp-output": "c",
+    "c++": cplusplus.LANGUAGE,
+    "c++-cpp-output": cplusplus.LANGUAGE,
     "assembler": "assembler",
     "assembler-with-cpp": "assembler-with-cpp",
     "none": None,
@@ -100,7 +103,9 @@ _X_LANGUAGES = {
 
 def _language(state: _State, value: str) -> None:
     if value not in _X_LANGUAGES:
-        raise UsageError(f"language {value!r} is not supported (c, assembler and assembler-with-cpp are)")
+        raise UsageError(
+            f"language {value!r} is not supported (c, c++, assembler and assembler-with-cpp are)"
+        )
     state.language = _X_LANGUAGES[value]
 
 
@@ -259,6 +264,8 @@ _SWITCHES: dict[str, Callable[[_State], None]] = {
     "-rdynamic": _nothing,
     "-v": _nothing,
     "-nostdinc": _nothing,
+    "-nostdinc++": _nothing,
+    "-nostdlib++": _nothing,
     "-nostdlib": _no_libc,
     "-nostartfiles": _no_start_files,
     "-nodefaultlibs": _no_libc,
@@ -266,12 +273,13 @@ _SWITCHES: dict[str, Callable[[_State], None]] = {
 _PREPROCESSOR = {"-P", "-C", "-CC", "-dM", "-dD", "-H", "-traditional-cpp"}
 
 
-def parse(argv: Sequence[str], readable: str = "") -> Command:
+def parse(argv: Sequence[str], readable: str = "", *, is_cxx: bool = False) -> Command:
     """Arguments to a command. `readable`: more directories that sources may read, separated by colons.
+    is_cxx: C is compiled as C++, as C++ compilers do.
 
     Raises UsageError for what is not understood: a build must not believe that it got what it asked for.
     """
-    state = _State()
+    state = _State(is_cxx=is_cxx)
     arguments = iter(argv)
     for argument in arguments:
         if argument == "-" or not argument.startswith("-"):
@@ -326,6 +334,8 @@ def _input(state: _State, argument: str) -> None:
         state.command.whole_inputs.add(path)
     if state.language is not None:
         state.command.languages[path] = state.language
+    elif state.is_cxx and LANGUAGES.get(path.suffix) == "c":
+        state.command.languages[path] = cplusplus.LANGUAGE
 
 
 def _require_known_inputs(command: Command) -> None:
@@ -335,7 +345,10 @@ def _require_known_inputs(command: Command) -> None:
         command.languages[STDIN] = "c"
     for path in command.inputs:
         if path not in command.sources and path.suffix not in (".o", ".a", ".lo", ".obj"):
-            raise UsageError(f"{path}: neither C (.c), assembly (.s, .S), an object (.o) nor an archive (.a)")
+            raise UsageError(
+                f"{path}: neither C (.c), C++ (.cpp, .cc, .cxx), assembly (.s, .S), an object (.o) nor an "
+                "archive (.a)"
+            )
 
 
 def _option(state: _State, argument: str, rest: Iterator[str]) -> None:

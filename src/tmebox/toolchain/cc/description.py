@@ -53,6 +53,7 @@ def environment() -> str:
     """Assignments for a shell."""
     variables = {
         "CC": _tool("tmebox-cc"),
+        "CXX": _tool("tmebox-c++"),
         "AR": _tool("tmebox-ar"),
         "RANLIB": _NOTHING,
         "STRIP": _NOTHING,
@@ -68,10 +69,13 @@ def cmake() -> str:
         [
             "# Written by `tmebox toolchain --cmake`.",
             f"set(CMAKE_C_COMPILER {_quoted(_tool('tmebox-cc'))})",
+            f"set(CMAKE_CXX_COMPILER {_quoted(_tool('tmebox-c++'))})",
             f'set(CMAKE_AR {_quoted(_tool("tmebox-ar"))} CACHE FILEPATH "")',
             f'set(CMAKE_C_COMPILER_AR {_quoted(_tool("tmebox-ar"))} CACHE FILEPATH "")',
+            f'set(CMAKE_CXX_COMPILER_AR {_quoted(_tool("tmebox-ar"))} CACHE FILEPATH "")',
             f'set(CMAKE_RANLIB {_quoted(nothing)} CACHE FILEPATH "")',
             f'set(CMAKE_C_COMPILER_RANLIB {_quoted(nothing)} CACHE FILEPATH "")',
+            f'set(CMAKE_CXX_COMPILER_RANLIB {_quoted(nothing)} CACHE FILEPATH "")',
             f'set(CMAKE_STRIP {_quoted(nothing)} CACHE FILEPATH "")',
             "set(CMAKE_POSITION_INDEPENDENT_CODE OFF)",
             'set(BUILD_SHARED_LIBS OFF CACHE BOOL "")',
@@ -88,6 +92,7 @@ def meson() -> str:
             "# Written by `tmebox toolchain --meson`.",
             "[binaries]",
             f"c = {_quoted(_tool('tmebox-cc'), mark=chr(39))}",
+            f"cpp = {_quoted(_tool('tmebox-c++'), mark=chr(39))}",
             f"ar = {_quoted(_tool('tmebox-ar'), mark=chr(39))}",
             f"strip = {_quoted(_tool(_NOTHING), mark=chr(39))}",
             "",

@@ -1,4 +1,4 @@
-"""`tmebox cc` and `tmebox ar`: stand-ins for a C compiler and an archiver in existing builds.
+"""`tmebox cc`, `tmebox c++` and `tmebox ar`: stand-ins for compilers and an archiver in existing builds.
 
 The link step writes a module file, named exactly as `-o` says. Builds start these commands thousands of
 times, so nothing slow is imported before it is needed.
@@ -43,8 +43,14 @@ IMPLICIT_LIBRARIES = {
     "gcc",
     "gcc_s",
     "atomic",
+    "stdc++",
+    "c++",
+    "c++abi",
+    "supc++",
+    "unwind",
+    "gcc_eh",
 }
-"""What -l may name without there being such an archive: it is all in libc."""
+"""What -l may name without there being such an archive: it is all in libc and C++'s library."""
 READABLE_VARIABLE = "TMEBOX_CC_READABLE"
 """Environment variable: more directories, separated by colons, that sources may include from."""
 
@@ -62,7 +68,7 @@ ANSWERS = {
     "-print-resource-dir": "",
     "-print-sysroot": "",
     "--help": f"usage: {NAME} [options] file...\n"
-    "  A C compiler's options, and of its own:\n"
+    "  A C compiler's options (with `tmebox c++` a C++ compiler's), and of its own:\n"
     "  --export NAME              a function that the host may call (may be repeated;\n"
     "                             default: every non-static function of the named sources)\n"
     "  --import NAME              a function that the host provides (may be repeated)\n"
@@ -74,10 +80,10 @@ ANSWERS = {
 """Options that print something and end."""
 
 
-def main_cc(argv: Sequence[str]) -> int:
-    """Run `tmebox cc` with these arguments; returns the exit code. Messages go to stderr."""
+def main_cc(argv: Sequence[str], *, is_cxx: bool = False) -> int:
+    """Run `tmebox cc` or `tmebox c++` with these arguments; returns the exit code. Messages go to stderr."""
     try:
-        return _main(expand(argv))
+        return _main(expand(argv), is_cxx)
     except TmeboxError as error:
         return _fail(str(error))
     except OSError as error:
@@ -86,7 +92,7 @@ def main_cc(argv: Sequence[str]) -> int:
         return 130
 
 
-def _main(argv: Sequence[str]) -> int:
+def _main(argv: Sequence[str], is_cxx: bool) -> int:
     for argument in argv:
         if argument.startswith(("-print-prog-name=", "-print-file-name=")):
             print(argument.partition("=")[2])
@@ -102,7 +108,7 @@ def _main(argv: Sequence[str]) -> int:
         print(ANSWERS[asked[0]], file=sys.stderr if asked[0] == "-v" else sys.stdout)
         return 0
     try:
-        return _run(parse(argv, os.environ.get(READABLE_VARIABLE, "")))
+        return _run(parse(argv, os.environ.get(READABLE_VARIABLE, ""), is_cxx=is_cxx))
     except SourceError as error:
         sys.stderr.write(error.messages)
         _hint(error.diagnostics)

@@ -1,4 +1,4 @@
-"""C to assembly text with clang, for the rewriter. Assembly sources come through here too."""
+"""C and C++ to assembly text with clang, for the rewriter. Assembly sources come through here too."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tmebox.errors import CompileError, Diagnostic
 from tmebox.toolchain import diagnostics
-from tmebox.toolchain.compile import clang, containment, gcc
+from tmebox.toolchain.compile import clang, containment, cplusplus, gcc
 from tmebox.toolchain.compile.flags import SANDBOXED, vet, vet_define
 from tmebox.toolchain.options import CompileOptions
 from tmebox.toolchain.rewrite import frames
@@ -24,12 +24,18 @@ CODE_FLAGS = (
     "-mno-gather",
     "-mno-scatter",
     "-gdwarf-5",
+    "-Qunused-arguments",  # options of C++ are given to C, too
     "-fno-crash-diagnostics",  # they would leave files behind
     "-fno-color-diagnostics",
 )
 """Debug information is always made: prototypes and line tables come from it."""
 
-LANGUAGES = {".c": "c", ".i": "c", ".s": "assembler", ".S": "assembler-with-cpp", ".sx": "assembler-with-cpp"}
+LANGUAGES = {
+    **dict.fromkeys((".c", ".i"), "c"),
+    ".s": "assembler",
+    **dict.fromkeys((".S", ".sx"), "assembler-with-cpp"),
+    **dict.fromkeys((*cplusplus.SUFFIXES, *cplusplus.PREPROCESSED_SUFFIXES), cplusplus.LANGUAGE),
+}
 """Clang's names of what can be compiled, by suffix."""
 ASSEMBLY_MAX_BYTES = 256 << 20
 _FILE_FLAGS = ("-include", "-imacros")
@@ -59,17 +65,18 @@ class SourceError(CompileError):
         super().__init__(message, found)
 
 
-def system_include_dirs(options: CompileOptions) -> tuple[Path, ...]:
-    """Our own headers, the sandboxed libc's and the compiler's, in search order."""
+def system_include_dirs(options: CompileOptions, language: str) -> tuple[Path, ...]:
+    """Our own headers, the sandboxed libraries' and the compiler's, in search order."""
     libc = clang.libc_include_dirs() if options.use_libc else ()
     own = gcc.gcc().include_dir if options.base == "r15" else clang.compiler_include_dir()
-    return (clang.own_include_dir(), *libc, own)
+    libcxx = cplusplus.include_dirs() if options.use_libc and language == cplusplus.LANGUAGE else ()
+    return (clang.own_include_dir(), *libcxx, *libc, own)
 
 
 def compile_to_assembly(
     source: Path, options: CompileOptions, *, cwd: Path | None = None, language: str | None = None
 ) -> Compiled:
-    """Compile C, or preprocess assembly. Raises CompileError with the compiler's diagnostics.
+    """Compile C or C++, or preprocess assembly. Raises CompileError with the compiler's diagnostics.
 
     The source may include from its own directory and those of `options`. `cwd` is where relative names start
     (default: the process's); `language` is clang's name for it, where the suffix does not tell.
@@ -98,9 +105,11 @@ def preprocess(
 
 
 def language_of(source: Path) -> str:
-    """Raises CompileError for a source that is neither C nor assembly."""
+    """Raises CompileError for a source that is neither C, C++ nor assembly."""
     if source.suffix not in LANGUAGES:
-        raise CompileError(f"{source}: not a source that can be sandboxed (C: .c; assembly: .s, .S)")
+        raise CompileError(
+            f"{source}: not a source that can be sandboxed (C: .c; C++: .cpp, .cc, .cxx; assembly: .s, .S)"
+        )
     return LANGUAGES[source.suffix]
 
 
@@ -113,11 +122,13 @@ def _compile(
     more: tuple[str, ...] = (),
 ) -> Compiled:
     """more: flags of our own."""
-    system = system_include_dirs(options)
+    system = system_include_dirs(options, language)
     search = [path.parent if flag in _FILE_FLAGS else path for flag, path in options.search]
     given = (*options.include_dirs, *search, *options.readable_dirs)
     start = os.path.abspath(cwd or "")
     permitted = [Path(start, path) for path in (source.parent, *given)] + list(system)
+    if options.base == "r15" and language == cplusplus.LANGUAGE:
+        raise CompileError(f"{source}: C++ needs the base in gs: leave out --base r15 (base='r15')")
     if options.base == "r15" and language == "c":
         return _compile_with_gcc(source, options, mode, cwd, permitted)
     with scratch_directory() as scratch:
@@ -160,7 +171,7 @@ def _compile_with_gcc(
     """As `_compile`, in two runs: see `gcc`."""
     flags = [*gcc.code_flags(), *gcc.DEBUG_FLAGS]
     flags += gcc.known_flags(vet([options.optimize, *options.flags]))
-    search = ["-nostdinc", gcc.MACRO, *_search(options, system_include_dirs(options))]
+    search = ["-nostdinc", gcc.MACRO, *_search(options, system_include_dirs(options, "c"))]
     if mode != ["-S"]:
         search += mode[1:]
     with scratch_directory() as scratch:
@@ -186,6 +197,8 @@ def _compile_with_gcc(
 
 def _options(options: CompileOptions, language: str, system: tuple[Path, ...]) -> list[str]:
     words = ["-target", clang.TARGET, *CODE_FLAGS, "-x", language, "-nostdinc"]
+    if language == cplusplus.LANGUAGE:
+        words += ["-nostdinc++", *cplusplus.LIBRARY_MACROS, *cplusplus.FLAGS]
     words += vet([options.optimize, *options.flags])
     if options.base == "r15":
         words.append(gcc.MACRO)

@@ -26,7 +26,7 @@ TABLE = r"""
 -W[\w+#-]*(=[\w+-]*)?                                      pass
 -ansi                                                      pass
 -pedantic(-errors)?                                        pass
--std=[\w:]+                                                pass
+-std=[\w:+]+                                               pass
 -trigraphs                                                 pass
 -undef                                                     pass
 -w                                                         pass
@@ -104,6 +104,41 @@ TABLE = r"""
 -f(no-)?zero-initialized-in-bss                            pass
 -fdiagnostics-color(=\w+)?                                 pass
 
+# C++, and C whose frames exceptions pass through
+-f(no-)?(cxx-)?exceptions                                  pass
+-f(no-)?access-control                                     pass
+-f(no-)?aligned-allocation                                 pass
+-f(no-)?aligned-new(=\d+)?                                 pass
+-f(no-)?assume-sane-operator-new                           pass
+-f(no-)?char8_t                                            pass
+-f(no-)?coroutines(-ts)?                                   ignore  part of the language by now
+-f(no-)?concepts(-\w+)?                                    ignore  the same
+-f(no-)?constexpr-(depth|steps|backtrace-limit)=\d+        pass
+-f(no-)?delayed-template-parsing                           pass
+-f(no-)?elide-constructors                                 pass
+-fno-elide-type                                            pass
+-f(no-)?enforce-eh-specs                                   ignore
+-f(no-)?extern-tls-init                                    ignore
+-f(no-)?implicit-templates                                 ignore
+-f(no-)?new-infallible                                     pass
+-f(no-)?nonansi-builtins                                   ignore
+-f(no-)?operator-names                                     pass
+-f(no-)?permissive                                         ignore
+-f(no-)?rtti                                               pass
+-f(no-)?sized-deallocation                                 pass
+-f(no-)?strict-vtable-pointers                             pass
+-f(no-)?threadsafe-statics                                 pass
+-f(no-)?use-cxa-atexit                                     ignore  it is always so
+-f(no-)?visibility-inlines-hidden(-static-local-var)?      pass
+-f(no-)?weak                                               ignore
+-f(no-)?whole-program-vtables                              ignore
+-faligned-new                                              pass
+-fclang-abi-compat=[\w.]+                                  refuse  libc++ is compiled with the newest
+-fabi-version=\d+                                          ignore
+-fmodules[\w-]*(=.*)?                                      refuse  modules are files that the compiler writes
+-stdlib=libc\+\+                                           ignore  it is always so
+-stdlib=.*                                                 refuse  the library is libc++
+
 # Instructions that the code may use
 -m(no-)?(crc32|rdrnd|rdseed)                               pass
 -m(no-)?80387                                              pass
@@ -172,7 +207,6 @@ TABLE = r"""
 -f(no-)?defer-pop                                          ignore
 -f(no-)?eliminate-unused-debug-symbols                     ignore
 -f(no-)?eliminate-unused-debug-types                       ignore
--f(no-)?exceptions                                         ignore
 -f(no-)?excess-precision=\w+                               ignore
 -f(no-)?expensive-optimizations                            ignore
 -f(no-)?fat-lto-objects                                    ignore
@@ -201,7 +235,6 @@ TABLE = r"""
 -f(no-)?reorder-functions                                  ignore
 -f(no-)?rerun-cse-after-loop                               ignore
 -f(no-)?schedule-[\w-]+                                    ignore
--f(no-)?rtti                                               ignore
 -f(no-)?section-anchors                                    ignore
 -f(no-)?semantic-interposition                             ignore
 -f(no-)?split-stack                                        ignore
@@ -221,7 +254,6 @@ TABLE = r"""
 -f(no-)?var-tracking(-\w+)?                                ignore
 -f(no-)?vect-cost-model(=\w+)?                             ignore
 -f(no-)?verbose-asm                                        ignore
--f(no-)?visibility-inlines-hidden                          ignore
 -f(no-)?web                                                ignore
 -f(no-)?working-directory                                  ignore
 -f(profile|coverage)-prefix-map=[^\0\n]*                   ignore

@@ -57,12 +57,12 @@ def libc(progress: Progress | None = None, *, isolation: str = "code+data", base
     if directory is None:
         directory = _cached(isolation, base)
         try:
-            with _locked(directory.with_suffix(".lock")):
+            with locked(directory.with_suffix(".lock")):
                 if not (directory / ARCHIVE).exists():
                     _build_into(directory, isolation, base, progress)
                     _forget_unused(directory.parent)
         except OSError as error:
-            raise _unwritable(directory.parent, error) from error
+            raise unwritable(directory.parent, error) from error
     if not directory.is_relative_to(SHIPPED):
         with suppress(OSError):  # somebody else's, which is as good
             os.utime(directory)
@@ -108,11 +108,11 @@ def cache_directory() -> Path:
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
-        raise _unwritable(directory, error) from error
+        raise unwritable(directory, error) from error
     return directory
 
 
-def _unwritable(directory: Path, error: OSError) -> CompileError:
+def unwritable(directory: Path, error: OSError) -> CompileError:
     return CompileError(
         f"the compiler's cache {directory} cannot be written ({error.strerror or error}): set "
         "XDG_CACHE_HOME to a directory that can"
@@ -144,11 +144,15 @@ def _key(isolation: str, base: str = "gs") -> str:
     """Hash of whatever decides what the objects contain."""
     versions = f"{libc_sources.compiler_version()} {gcc.gcc().version if base == 'r15' else ''}"
     guest = libc_sources.GUEST
-    files = {str(path.relative_to(guest)): path for path in guest.rglob("*.[chsS]")}
-    return digest(isolation, base, versions, _code_digest(), *_contents(files))[:20]
+    files = {
+        str(path.relative_to(guest)): path
+        for path in guest.rglob("*.[chsS]")
+        if path.parent != libc_sources.CXX
+    }
+    return digest(isolation, base, versions, code_digest(), *contents(files))[:20]
 
 
-def _code_digest() -> str:
+def code_digest() -> str:
     """Hash of the code that compiles, instruments and assembles."""
     toolchain = Path(__file__).parents[1]
     files = {path.relative_to(toolchain).as_posix(): path for path in toolchain.rglob("*.py")}
@@ -157,10 +161,10 @@ def _code_digest() -> str:
         for name, path in files.items()
         if name not in _NOT_SHAPING_CODE and not name.startswith(_NOT_SHAPING_FOLDERS)
     }
-    return digest(*_contents({**shaping, "abi.py": Path(abi.__file__)}))
+    return digest(*contents({**shaping, "abi.py": Path(abi.__file__)}))
 
 
-def _contents(files: Mapping[str, Path]) -> Iterator[str | bytes]:
+def contents(files: Mapping[str, Path]) -> Iterator[str | bytes]:
     """Names and contents, in the order of the names."""
     for name, path in sorted(files.items()):
         yield name
@@ -168,7 +172,7 @@ def _contents(files: Mapping[str, Path]) -> Iterator[str | bytes]:
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def locked(path: Path) -> Iterator[None]:
     """Hold an exclusive lock on `path`; the system releases it if this process dies."""
     with path.open("wb") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
@@ -181,8 +185,8 @@ def _build_into(directory: Path, isolation: str, base: str, progress: Progress |
     try:
         (scratch / "abi.h").write_text(abi._header())
         kept = Kept(directory.parent / "objects")
-        variant = Variant(isolation, base, scratch, _code_digest())
-        members = _compile_all(libc_sources.sources(), variant, kept, progress)
+        variant = Variant(isolation, base, scratch, code_digest())
+        members = compile_all(libc_sources.sources(), variant, kept, progress)
         libc_sources.archive(scratch / ARCHIVE, members)
         libc_sources.compile_source(libc_sources.START, scratch / START_OBJECT, variant, kept)
         kept.forget_unused()
@@ -205,9 +209,7 @@ def _forget_unused(cache: Path) -> None:
             continue  # someone else was faster
 
 
-def _compile_all(
-    sources: list[Source], variant: Variant, kept: Kept, progress: Progress | None
-) -> list[Path]:
+def compile_all(sources: list[Source], variant: Variant, kept: Kept, progress: Progress | None) -> list[Path]:
     """Compile on every core: the work is in child processes, so threads do. Raises the first error."""
     from concurrent.futures import ThreadPoolExecutor  # most links find the library built
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tmebox.errors import CompileError
 from tmebox.toolchain.assemble import assemble
-from tmebox.toolchain.compile import clang, containment, gcc
+from tmebox.toolchain.compile import clang, containment, cplusplus, gcc
 from tmebox.toolchain.compile.flags import SANDBOXED
 from tmebox.toolchain.libc.kept import Kept, digest
 from tmebox.toolchain.rewrite import frames
@@ -21,14 +21,19 @@ from tmebox.toolchain.rewrite.replacement import Refusal
 from tmebox.toolchain.rewrite.rewrite import rewrite
 
 GUEST = Path(__file__).parents[2] / "guest"
+CXX = GUEST / "cxx"
+"""What C++ alone needs: see `cxx_sources`."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """One file to compile. `name` (folder/stem) is unique and becomes the object's."""
+    """One file to compile. `name` (folder/stem) is unique and becomes the object's. flags: of the compiler;
+    None for those of libc. search: more directories of headers, before all others."""
 
     name: str
     path: Path
+    flags: tuple[str, ...] | None = None
+    search: tuple[Path, ...] = ()
 
 
 START = Source("start/start", GUEST / "start" / "start.S")
@@ -67,6 +72,8 @@ GCC_FLAGS = (
 """The same for gcc; which must not turn a loop in memset into a call of memset."""
 
 UNWIND_SECTION = "\t.cfi_sections .debug_frame\n"
+UNWIND_SECTIONS = "\t.cfi_sections .eh_frame, .debug_frame\n"
+"""Of what exceptions pass through."""
 LIMITS = clang.Limits(timeout_s=300)
 
 
@@ -109,7 +116,8 @@ def sources() -> list[Source]:
             chosen[name] = path
     for tree in (GUEST / "musl", GUEST):
         for path in sorted([*tree.glob("*/*.c"), *tree.glob("*/*.S")]):
-            chosen[f"{path.parent.name}/{path.stem}"] = path
+            if path.parent != CXX:
+                chosen[f"{path.parent.name}/{path.stem}"] = path
     chosen.pop(START.name)
     return [Source(name, path) for name, path in chosen.items() if name not in EXCLUDED]
 
@@ -139,7 +147,8 @@ def compile_source(source: Source, output: Path, variant: Variant, kept: Kept) -
     key = digest("object", compiler_version(), variant.rewriter, isolation, base, name, text)
     made = kept.get(key)
     if made is None:
-        instrumented = rewrite(UNWIND_SECTION + text, file=name, isolation=isolation, base=base)
+        unwind = UNWIND_SECTION if source.flags is None else UNWIND_SECTIONS
+        instrumented = rewrite(unwind + text, file=name, isolation=isolation, base=base)
         assemble(instrumented, output, file=name, isolation=isolation, base=base, limits=LIMITS)
         kept.put(key, output.read_bytes())
     else:
@@ -159,6 +168,8 @@ def _assembly(source: Source, output: Path, variant: Variant, kept: Kept) -> str
     ours = variant.headers
     is_gcc = variant.base == "r15"
     how: tuple[str, ...] = (*GCC_FLAGS, *gcc.code_flags(), gcc.gcc().version) if is_gcc else FLAGS
+    if source.flags is not None:
+        how = (*source.flags, *(path.name for path in source.search))
     # The headers' names, too: a new one may stand before another in the search.
     how = (compiler_version(), variant.base, *how, *sorted(ours), source.name)
     key = digest("assembly", *how, source.path.read_bytes())
@@ -176,8 +187,13 @@ def _to_assembly(source: Source, output: Path, variant: Variant) -> tuple[str, t
     musl = clang.toolchain_dir() / "lib" / "libc" / "musl"
     own = [GUEST / "arch", GUEST / "kernel", GUEST / "start", variant.generated]
     musls = [musl / name for name in ("arch/x86_64", "arch/generic", "src/include", "src/internal")]
-    search = [word for path in (*own, *musls) for word in ("-I", str(path))]
-    search += [word for path in include_dirs(variant.base) for word in ("-isystem", str(path))]
+    if source.flags is not None:
+        musls = []
+    search = [word for path in (*source.search, *own, *musls) for word in ("-I", str(path))]
+    libraries = include_dirs(variant.base)
+    if source.flags is not None and source.path.suffix == ".cpp":
+        libraries = (*cplusplus.include_dirs(), *libraries)
+    search += [word for path in libraries for word in ("-isystem", str(path))]
     assembly, listing = output.with_suffix(".s"), output.with_suffix(".d")
     if variant.base == "r15":
         search.append(gcc.MACRO)
@@ -190,7 +206,7 @@ def _to_assembly(source: Source, output: Path, variant: Variant) -> tuple[str, t
     else:
         mode = ["-E", "-P"] if source.path.suffix == ".S" else ["-S"]
         mode += ["-MD", "-MF", str(listing), "-MT", "output"]
-        _run("clang", [*FLAGS, *search, *mode, str(source.path), "-o", str(assembly)])
+        _run("clang", [*(source.flags or FLAGS), *search, *mode, str(source.path), "-o", str(assembly)])
     text, opened = assembly.read_text(), containment.dependencies(listing.read_text())
     assembly.unlink()
     listing.unlink()

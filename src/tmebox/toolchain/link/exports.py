@@ -26,7 +26,8 @@ class Exports:
 
 
 def find_exports(objects: Sequence[Path], asked: Sequence[str] | None) -> Exports:
-    """What is `asked` for, else what the sources mark, else every function that is neither static nor hidden.
+    """What is `asked` for, else what the sources mark, else every function that is neither static nor hidden;
+    of C++'s, those that only one object may define: no inline functions and instances of templates.
 
     Sources mark functions with TMEBOX_EXPORT (protected visibility) or export_name (a section of its own).
     Raises CompileError for names that cannot be symbols.
@@ -37,12 +38,14 @@ def find_exports(objects: Sequence[Path], asked: Sequence[str] | None) -> Export
     is_command = False
     for path in objects:
         elf = Elf(path.read_bytes(), str(path))
-        for name, is_local, visibility, section in _functions(elf):
+        for name, binding, visibility, section in _functions(elf):
+            is_local = binding == linked.STB_LOCAL
+            is_shared = binding == linked.STB_WEAK and name.startswith("_Z")
             if section.startswith(EXPORT_SECTION_PREFIX):
                 named[require_plain(section[len(EXPORT_SECTION_PREFIX) :])] = require_plain(name)
             elif visibility == linked.STV_PROTECTED:
                 marked[name] = require_plain(name)
-            elif not is_local and visibility == linked.STV_DEFAULT:
+            elif not is_local and not is_shared and visibility == linked.STV_DEFAULT:
                 every[name] = require_plain(name)
             is_command |= name == "main" and not is_local
     if asked is not None:
@@ -54,8 +57,8 @@ def find_exports(objects: Sequence[Path], asked: Sequence[str] | None) -> Export
     )
 
 
-def _functions(elf: Elf) -> list[tuple[str, bool, int, str]]:
-    """(name, whether it is static, visibility, section) of each function that an object defines."""
+def _functions(elf: Elf) -> list[tuple[str, int, int, str]]:
+    """(name, binding, visibility, section) of each function that an object defines."""
     symbols = elf.symbols
     chosen = ((symbols["info"] & 15) == linked.STT_FUNC) & (symbols["section"] != linked.SHN_UNDEF)
     rows = []
@@ -63,8 +66,8 @@ def _functions(elf: Elf) -> list[tuple[str, bool, int, str]]:
         symbol = symbols[index]
         section = int(symbol["section"])
         section_name = elf.sections[section].name if section < len(elf.sections) else ""
-        is_local = int(symbol["info"]) >> 4 == linked.STB_LOCAL
-        rows.append((elf.symbol_name(index), is_local, int(symbol["other"]) & 3, section_name))
+        binding = int(symbol["info"]) >> 4
+        rows.append((elf.symbol_name(index), binding, int(symbol["other"]) & 3, section_name))
     return rows
 
 

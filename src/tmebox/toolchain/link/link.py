@@ -18,7 +18,7 @@ from tmebox.modulefile.prototypes import Prototype
 from tmebox.toolchain import diagnostics, marks, sections
 from tmebox.toolchain.assemble import assemble
 from tmebox.toolchain.compile import clang, gcc
-from tmebox.toolchain.link import fact_claims, linked, script
+from tmebox.toolchain.link import fact_claims, frames, linked, script
 from tmebox.toolchain.link.debug.lines import read_lines
 from tmebox.toolchain.link.debug.prototypes import prototypes
 from tmebox.toolchain.link.exports import (
@@ -49,13 +49,15 @@ def link(
     implicit_archives: Sequence[Path] = (),
     roots: Sequence[str] = (),
     link_map: Path | None = None,
+    unwinds: bool = False,
 ) -> ModuleFile:
     """Link instrumented objects into a module.
 
     Functions that nobody defines become imports; `undefined` says which of them may. Exports come from
     `objects` alone. `start_object` is linked in if one of the objects or archives defines `main`;
-    `implicit_archives` (libc) come last. `roots`: symbols to
-    link, whoever refers to them. `link_map`: a file in which the linker describes what lies where.
+    `implicit_archives` (libc) come last. `unwinds`: keep the tables by which exceptions find their handlers.
+    `roots`: symbols to link, whoever refers to them. `link_map`: a file in which the linker describes what
+    lies where.
     Raises CompileError, with the linker's messages or naming what a sandbox cannot have.
     """
     if not objects and not archives:
@@ -70,7 +72,7 @@ def link(
     exports = find_exports(objects, options.exports)
     inputs = [*objects, *archives, *implicit_archives]
     with scratch_directory() as scratch:
-        session = _Session(scratch, inputs, options, link_map)
+        session = _Session(scratch, inputs, options, link_map, unwinds)
         is_command = start_object is not None and (exports.is_command or "main" in archived)
         if is_command and start_object is not None:
             session.inputs.insert(0, start_object)
@@ -105,13 +107,20 @@ class _Session:
     """Runs of the linker over the same inputs."""
 
     def __init__(
-        self, scratch: Path, inputs: Sequence[Path], options: CompileOptions, link_map: Path | None
+        self,
+        scratch: Path,
+        inputs: Sequence[Path],
+        options: CompileOptions,
+        link_map: Path | None,
+        unwinds: bool,
     ) -> None:
+        self.unwinds = unwinds
         self.scratch = scratch
         self.link_map = link_map
         self.inputs = list(inputs)
         self.options = options
         self.own_sections: dict[bool, list[str]] = {False: [], True: []}
+        self.own_code: list[str] = []
 
     def add_stubs(self, imports: Mapping[str, int]) -> None:
         """Link these stubs, instead of those that were added before."""
@@ -129,20 +138,26 @@ class _Session:
             self.inputs.insert(0, stub_object)
 
     def adopt_sections(self, executable: Elf) -> bool:
-        """Whether the program has data sections of its own: the linker would place them across our pages."""
+        """Whether the program has sections of its own: the linker would place them across our pages, and code
+        outside of the text."""
         for section in executable.sections:
-            if section.loaded and not section.executable and section.name not in script.NAMED:
+            if section.loaded and section.executable and section.name != ".text":
+                self.own_code.append(section.name)
+            elif section.loaded and section.name not in script.NAMED:
                 self.own_sections[bool(section.flags & linked.SHF_WRITE)].append(section.name)
-        return any(self.own_sections.values())
+        return any(self.own_sections.values()) or bool(self.own_code)
 
     def run(self, roots: Sequence[str], *, final: bool) -> Elf:
         script_path = self.scratch / "module.ld"
-        text = script.linker_script(roots, self.own_sections[False], self.own_sections[True])
+        text = script.linker_script(
+            roots, self.own_sections[False], self.own_sections[True], self.own_code, unwinds=self.unwinds
+        )
         script_path.write_text(text, encoding="utf-8", errors="surrogateescape")
         output = self.scratch / "linked"
         arguments = [
             "-m", "elf_x86_64", "-static", "--no-dynamic-linker", "--emit-relocs", "--gc-sections",
-            "-z", "norelro", "-z", "nognustack", "-z", "nostart-stop-gc", "--no-eh-frame-hdr",
+            "-z", "norelro", "-z", "nognustack", "-z", "nostart-stop-gc",
+            "--eh-frame-hdr" if self.unwinds else "--no-eh-frame-hdr",
             "--build-id=none", "--no-relax",
             "--no-dependent-libraries", "--discard-locals", "--error-limit=50", "--color-diagnostics=never",
             "-T", str(script_path), "-o", str(output),
@@ -207,14 +222,15 @@ def _module(
     depth_places, depths = fact_claims.collected_depths(
         executable.contents(sections.DEPTHS), text.address, text.address + text.size_bytes
     )
-    claims: Claims = relocate(executable, entries, tables)
+    tables_of_frames = frames.absolute(executable)
+    claims: Claims = relocate(executable, entries, tables, tables_of_frames)
     try:
         module = ModuleFile(
             isolation=options.isolation,
             base=options.base,
             text_address=text.address,
             text=claims.patched_text,
-            segments=_segments(executable),
+            segments=_segments(executable, tables_of_frames.contents),
             exports=tuple(exports.values()),
             imports=tuple(Import(name, by_symbol.get(name)) for name in imports),
             functions=claims.functions,
@@ -266,17 +282,19 @@ def _functions(executable: Elf, low: int, high: int) -> tuple[Symbol, ...]:
     return tuple(Symbol(*key) for key in sorted(found))
 
 
-def _segments(executable: Elf) -> tuple[Segment, ...]:
-    """The data image: read-only sections, then writable ones, each group one segment of whole pages."""
+def _segments(executable: Elf, patched: Mapping[str, bytes]) -> tuple[Segment, ...]:
+    """The data image: read-only sections, then writable ones, each group one segment of whole pages.
+    `patched`: what sections hold instead of what the linker wrote."""
     groups: dict[bool, list[linked.Section]] = {False: [], True: []}
     for section in executable.sections:
         if not section.loaded or not section.size_bytes:
             continue
         if section.executable:
-            if section.name != ".text":
-                raise CompileError(f"code in section {section.name}: only .text* sections can hold code")
-            continue
-        groups[bool(section.flags & linked.SHF_WRITE)].append(section)
+            continue  # all of it is in .text
+        # What only a dynamic linker would write, tables of virtual functions say, is among .rodata.
+        is_writable = bool(section.flags & linked.SHF_WRITE) and section.name != script.READ_ONLY
+        data = patched.get(section.name)
+        groups[is_writable].append(section if data is None else replace(section, data=memoryview(data)))
     return tuple(_segment(sections, writable) for writable, sections in groups.items() if sections)
 
 

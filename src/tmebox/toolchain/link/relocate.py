@@ -16,6 +16,7 @@ from tmebox.errors import CompileError, Diagnostic
 from tmebox.modulefile.file import Addresses, Relocations
 from tmebox.toolchain import sections
 from tmebox.toolchain.link import linked
+from tmebox.toolchain.link.frames import Frames
 from tmebox.toolchain.link.linked import Elf, Section, distinct
 
 NONE, ABS64, PC32, PLT32, ABS32, ABS32S, PC64 = 0, 1, 2, 4, 10, 11, 24
@@ -37,9 +38,9 @@ class Claims:
     patched_text: bytes
 
 
-def relocate(executable: Elf, entries: list[int], tables: int) -> Claims:
+def relocate(executable: Elf, entries: list[int], tables: int, frames: Frames) -> Claims:
     """Classify every relocation of loaded sections. `entries` are more function addresses (exports, start).
-    `tables`: the address in the text from where on it is tables.
+    `tables`: the address in the text from where on it is tables. `frames`: their relocations are known.
 
     Raises CompileError for relocations that cannot be moved.
     """
@@ -61,9 +62,12 @@ def relocate(executable: Elf, entries: list[int], tables: int) -> Claims:
     places: dict[str, list[NDArray[Any]]] = {
         name: [] for name in ("text_abs32", "text_abs64", "text_pc32", "data_abs32", "data_abs64")
     }
-    taken: list[NDArray[Any]] = [np.array(entries, dtype=np.uint64)]
+    places["data_abs32"].append(frames.code)
+    taken: list[NDArray[Any]] = [np.array(entries, dtype=np.uint64), frames.functions]
     labels: list[NDArray[Any]] = []
     for section, rows in executable.relocations():
+        if section.name in frames.contents:
+            continue
         _require_known(executable, section, rows)
         kinds = rows["type"]
         to_text = in_text[rows["symbol"]]

@@ -29,6 +29,7 @@ SECTIONS
   . = {image:#x};
   .rodata : ALIGN({page}) {{
     *(.rodata .rodata.* .gnu.linkonce.r.* .data.rel.ro .data.rel.ro.* .lrodata .lrodata.*)
+    *(.gcc_except_table .gcc_except_table.*)
     . = ALIGN(8);
     PROVIDE_HIDDEN(__preinit_array_start = .);
     KEEP(*(.preinit_array))
@@ -44,6 +45,7 @@ SECTIONS
     KEEP(*(.fini_array .dtors))
     PROVIDE_HIDDEN(__fini_array_end = .);
   }} :data
+  {frames}
   {read_only}
   . = ALIGN({page});
   .data : {{
@@ -60,27 +62,50 @@ SECTIONS
     KEEP(*(.init)) KEEP(*(.fini))
     KEEP(*({exported}*))
     *(.text .text.* .gnu.linkonce.t.* .ltext .ltext.*)
+    {code}
     BYTE(0xf4)
     . = ALIGN({entry});
     {tables} = .;
     *({table_sections}*)
   }} :text =0xf4f4f4f4
   PROVIDE(_etext = .); PROVIDE(etext = .);
-  /DISCARD/ : {{ *(.eh_frame .eh_frame_hdr .note.* .comment) }}
+  /DISCARD/ : {{ *({unwanted} .note.* .comment) }}
 }}
 {gates}
 """
 # Two program headers: with one, the linker would fill the gigabyte between data and text with a hole.
 # Gaps between input sections, and the end, are hlt: nothing falls through, and every byte decodes.
 
-NAMED = {".rodata", ".data", ".bss", ".text"}
+_FRAMES = """.eh_frame_hdr : ALIGN(8) {
+    __eh_frame_hdr_start = .;
+    *(.eh_frame_hdr)
+    __eh_frame_hdr_end = .;
+  } :data
+  .eh_frame : ALIGN(8) {
+    __eh_frame_start = .;
+    KEEP(*(.eh_frame))
+    __eh_frame_end = .;
+  } :data"""
+"""Names by which libunwind finds the tables."""
+
+READ_ONLY = ".rodata"
+NAMED = {READ_ONLY, ".data", ".bss", ".text", ".eh_frame", ".eh_frame_hdr"}
 """Output sections that the script has by itself."""
 _SECTION_NAME = re.compile(r"[\w.$-]{1,200}")
 
 
-def linker_script(roots: Iterable[str], read_only: Iterable[str] = (), writable: Iterable[str] = ()) -> str:
+def linker_script(
+    roots: Iterable[str],
+    read_only: Iterable[str] = (),
+    writable: Iterable[str] = (),
+    code: Iterable[str] = (),
+    *,
+    unwinds: bool = False,
+) -> str:
     """`roots` are symbols to keep with all that they reach, whoever else uses them. `read_only`, `writable`:
-    further data sections, which keep their names (C programs find their start and end by those).
+    further data sections, which keep their names (C programs find their start and end by those). `code`:
+    further sections of code, which become part of the text, between the same symbols. `unwinds`: whether the
+    program looks at frame tables, which are left out else.
 
     Raises CompileError for a section name that a script cannot have.
     """
@@ -96,6 +121,9 @@ def linker_script(roots: Iterable[str], read_only: Iterable[str] = (), writable:
         table_sections=TABLES_PREFIX,
         first=CONSTRUCTORS[0],
         end=CONSTRUCTORS[1],
+        code="\n    ".join(_own_code(name) for name in code),
+        frames=_FRAMES if unwinds else "",
+        unwanted="" if unwinds else ".eh_frame .eh_frame_hdr",
         read_only="\n  ".join(_own_section(name) for name in read_only),
         writable="\n  ".join(_own_section(name) for name in writable),
     )
@@ -105,6 +133,13 @@ def _own_section(name: str) -> str:
     if not _SECTION_NAME.fullmatch(name):
         raise CompileError(f"impossible section name {name[:80]!r}")
     return f"{quote(name)} : {{ *({quote(name)}) }} :data"
+
+
+def _own_code(name: str) -> str:
+    if not _SECTION_NAME.fullmatch(name):
+        raise CompileError(f"impossible section name {name[:80]!r}")
+    first, end = (f"PROVIDE_HIDDEN({quote(f'__{word}_{name}')} = .);" for word in ("start", "stop"))
+    return f"{first if name.isidentifier() else ''} *({quote(name)}) {end if name.isidentifier() else ''}"
 
 
 def quote(name: str) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from tmebox.abi import SHARED_IMPORT, SYSCALL_IMPORT
+from tmebox.demangle import demangled
 from tmebox.errors import CompileError, Diagnostic
 from tmebox.modulefile.file import ModuleFile
 from tmebox.toolchain.link.imports import marked_imports
@@ -38,7 +39,7 @@ def refuse_undefined(
         called = _called(objects, archives)
         unnamed = [item for item in unnamed if item.prototype is None and item.name not in called]
     if unnamed or (unnamed := [item for item in given if item.name.startswith(_OURS)]):
-        found = tuple(Diagnostic(f"undefined symbol: {item.name}") for item in unnamed)
+        found = tuple(Diagnostic(f"undefined symbol: {demangled(item.name)}") for item in unnamed)
         way = "declare" if options.undefined == "declared" else "--import NAME or TMEBOX_IMPORT names"
         advice = f"{way} what the host provides"
         raise CompileError(f"{options.name} does not link: {len(found)} undefined ({advice})", found)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 PREFIXES = frozenset(["lock", "rep", "repe", "repz", "repne", "repnz", "notrack"])
 
-MARKS = ("TAILCALL", "LONGJMP")
+MARKS = ("TAILCALL", "LONGJMP", "LANDING")
 """Words in a comment that say what an indirect jump is for; clang writes the first, people the second."""
 
 

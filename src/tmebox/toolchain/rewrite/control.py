@@ -29,7 +29,7 @@ _TARGET = re.compile(r'(?:[A-Za-z_.$][\w.$]*|"(?:[^"\\]|\\.)*"|\d+[bf])(?:@PLT)?
 TRAP = "{trap}"
 """Stands for the label of an `hlt` that the driver picks when it has seen the whole section."""
 
-MASKS = {"TAILCALL": TARGET_FUNCTION, "LONGJMP": TARGET_RETURN}
+MASKS = {"TAILCALL": TARGET_FUNCTION, "LONGJMP": TARGET_RETURN, "LANDING": TARGET_LABEL}
 """What a marked indirect jump may reach."""
 
 

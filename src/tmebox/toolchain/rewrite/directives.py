@@ -54,6 +54,12 @@ class Section:
     def is_debug(self) -> bool:
         return self.name.startswith(".debug")
 
+    @property
+    def group(self) -> str:
+        """The COMDAT group that it belongs to; "" if none."""
+        words = split_operands(self.arguments)
+        return words[-2] if len(words) > 3 and words[-1] == "comdat" else ""
+
 
 TEXT = Section(".text", True, '.text,"ax",@progbits')
 _BARE = {

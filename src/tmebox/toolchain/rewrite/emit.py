@@ -7,7 +7,7 @@ after the adjustment.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Set
+from collections.abc import Callable, Mapping, Set
 
 from tmebox.abi import RESERVED, SPILL_REGISTER, STACK_REACH, TARGET_FUNCTION, TARGET_SHIFTS
 from tmebox.toolchain.rewrite import registers
@@ -55,6 +55,7 @@ class Emitter:
         self._ends_in_call = False
         self._waited_for: Set[int] = frozenset()
         self._tables: Mapping[str, tuple[str, ...]] = {}
+        self._groups: Callable[[str], str] = str
         self._placed: dict[str, str] = {}
         """The tables that jumps go through, and what they are called behind the text."""
         self._movable: dict[int, int] = {}
@@ -66,9 +67,9 @@ class Emitter:
         """Loads, by their index in the graph, to make faster at the price of more instructions."""
         self._waited_for = loads
 
-    def use_tables(self, tables: Mapping[str, tuple[str, ...]]) -> None:
-        """Tables that jumps may go through: their labels, in order."""
-        self._tables = tables
+    def use_tables(self, tables: Mapping[str, tuple[str, ...]], group: Callable[[str], str]) -> None:
+        """Tables that jumps may go through: their labels, in order. `group`: of a table, see `JumpTables`."""
+        self._tables, self._groups = tables, group
 
     def verbatim(self, text: str) -> None:
         if not text.startswith("\t.loc\t"):
@@ -88,7 +89,7 @@ class Emitter:
         self._stop_after_call()
         self._resolve_traps()
         tables = (
-            placed(number, label, self._tables[name])
+            placed(number, label, self._tables[name], self._groups(name))
             for number, (name, label) in enumerate(self._placed.items())
         )
         return "\n".join([*filter(None, self._out), *tables])

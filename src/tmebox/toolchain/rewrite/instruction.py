@@ -149,6 +149,8 @@ def _rewrite_constant_load(
     if facts.kind is Kind.PUSH:
         return Replacement(Shape.PLAIN, lines(f"pushq ${value}"), flow, anchor=True)
     destination = operands[-1]
+    if operand is destination and facts.base in ("cmp", "test"):
+        return through_scratch(instruction, f"movl ${value}", lambda item: item is operand, flow)
     if operand is destination or any(map(is_stack_pointer, operands)):
         raise Refusal("not an instruction that can use a constant")
     width = registers.WIDTH.get(destination.name) if isinstance(destination, Register) else facts.width

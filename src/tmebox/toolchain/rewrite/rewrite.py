@@ -38,6 +38,7 @@ from tmebox.toolchain.rewrite.directives import (
 )
 from tmebox.toolchain.rewrite.emit import LABEL_PREFIX, Emitter
 from tmebox.toolchain.rewrite.instruction import avx512_hint, rewrite_instruction
+from tmebox.toolchain.rewrite.landing_pads import LandingPads, is_table
 from tmebox.toolchain.rewrite.places import Places
 from tmebox.toolchain.rewrite.processor import keeping_wide_vectors
 from tmebox.toolchain.rewrite.replacement import Load, Refusal, Replacement, Shape
@@ -104,10 +105,15 @@ class _Rewriting:
         self._places = Places(file)
         self._file = file
         self._sections = SectionState()
-        self._graph = FlowGraph(is_conventional=self._is_compiled, marks_tail_calls=self._is_clang)
+        self._graph = FlowGraph(
+            is_conventional=self._is_compiled,
+            marks_tail_calls=self._is_clang,
+            unwinds=".cfi_startproc" in text and _NO_EXCEPTIONS not in text,
+        )
         self._emitter = Emitter(self._graph, isolation, self._base, has_depth=self._has_depth)
         self._is_checked = isolation == "code+data"
         self._tables = JumpTables()
+        self._landing_pads = LandingPads()
         self._loads: dict[int, Load] = {}
         self._functions: set[str] = set()
         self._objects: set[str] = set()
@@ -214,7 +220,7 @@ class _Rewriting:
             for _, item, _, _ in self._placements
             if isinstance(item, Replacement) and item.through is not None
         }
-        self._emitter.use_tables(usable)
+        self._emitter.use_tables(usable, self._tables.group)
         private = {
             name for name in usable.keys() & jumps if self._tables.is_private(name, self._graph.taken())
         }
@@ -342,6 +348,8 @@ class _Rewriting:
             self._runs_on = True
         else:
             self._tables.begin(name, current)
+            if is_table(current):
+                self._landing_pads.label(name)
         section = current.name
         if name in self._functions:
             self._graph.begin_function(name, section)
@@ -372,6 +380,10 @@ class _Rewriting:
         elif name in SHARED:
             self._globals.update(symbols(directive.arguments))
             self._tables.share(symbols(directive.arguments))
+        elif name in DATA and is_table(self._sections.current):
+            named = self._landing_pads.named(directive)
+            self._graph.take_addresses(named)
+            self._subtracted.update(dict.fromkeys(named))
         elif name in ASSIGNMENTS or (name in DATA and not self._sections.current.is_debug):
             self._take_addresses(directive.arguments)
         ends_function = name == ".size" and self._sections.current.is_code
@@ -393,6 +405,8 @@ _PLAIN_DEBUG = re.compile(
     r"[ \t]*(?:#.*)?\Z"
 )
 """Lines of debug information that need nothing. They are half of what a compiler writes."""
+_NO_EXCEPTIONS = "\t.cfi_sections .debug_frame\n"
+"""In a text that has no tables by which an exception could pass through its functions."""
 _DEBUG_BEGINS = "\n\t.section\t.debug_"
 _SECTION = 1
 _SIZE = 2

@@ -30,6 +30,10 @@ BLOCK = {0x03: 2, 0x04: 4, 0x0A: 1, 0x09: 0, 0x18: 0}
 """Forms with a length before them: its size, 0 for LEB128."""
 MAX_ABBREVIATIONS = 2_000_000
 """In all units together: hostile units may each start reading one long table at another place."""
+_NAMESPACE, _LANGUAGE, _SPECIFICATION = 0x39, 0x13, 0x47
+CXX = {0x04, 0x1A, 0x21, 0x2B, 0x31}
+"""Languages that are C++, of one standard or another."""
+MAX_NAMESPACES = 100_000
 _NAMES = (AT_NAME, AT_LINKAGE_NAME)
 _STRX_FORMS = {_STRX, 0x25, 0x26, 0x27, 0x28}
 
@@ -172,13 +176,40 @@ class Unit:
         self._root = root
 
     def find(self, tag: int, names: Set[str]) -> Iterator[Entry]:
-        """Top-level entries of `tag` whose symbol is in `names`."""
+        """Entries of `tag` outside of functions and types whose symbol is in `names`."""
         if not self._may_mention(names):
             return
-        for position in self._walk(self._root.children, tag):
-            entry = self._read(position)
-            if entry.symbol in names:
-                yield entry
+        for start in self._scopes():
+            for position in self._walk(start, tag):
+                entry = self._whole(self._read(position))
+                if entry.symbol in names:
+                    yield entry
+
+    @property
+    def is_cxx(self) -> bool:
+        return self._root.values.get(_LANGUAGE, 0) in CXX
+
+    def _scopes(self) -> Iterator[int]:
+        """Where the children of the unit begin, and those of its namespaces."""
+        waiting = [self._root.children]
+        for count, start in enumerate(waiting):
+            if count > MAX_NAMESPACES:
+                raise ValueError("too many namespaces")
+            yield start
+            if self.is_cxx:
+                inner = (self._read(position) for position in self._walk(start, _NAMESPACE))
+                waiting += [entry.children for entry in inner if entry.children >= 0]
+
+    def _whole(self, entry: Entry) -> Entry:
+        """With what its declaration says, where that stands elsewhere, as members of classes are declared."""
+        reference = entry.values.get(_SPECIFICATION)
+        if reference is None:
+            return entry
+        declared = self.entry(int(reference))
+        values = {**declared.values, **entry.values}
+        return Entry(
+            entry.tag, entry.name or declared.name, entry.symbol or declared.symbol, values, entry.children
+        )
 
     def entry(self, offset: int) -> Entry:
         """The entry at `offset` from the unit's start, as references have it."""

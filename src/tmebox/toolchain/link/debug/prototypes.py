@@ -84,7 +84,7 @@ def _spell_prototype(unit: Unit, entry: Entry, name: str, depth: int) -> p.Proto
     types = Types(unit)
     parameters = []
     variadic = False
-    has_prototype = _PROTOTYPED in entry.values
+    has_prototype = unit.is_cxx or _PROTOTYPED in entry.values
     for child in unit.children(entry):
         if child.tag == _PARAMETER:
             ctype = types.of(child, depth)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from tmebox.modulefile import prototypes as p
@@ -9,14 +10,19 @@ from tmebox.toolchain.link.debug.entries import Entry, Unit
 
 _BASE, _TYPEDEF, _POINTER, _STRUCT, _UNION, _ARRAY, _ENUM = 0x24, 0x16, 0x0F, 0x13, 0x17, 0x01, 0x04
 _CONST, _VOLATILE, _RESTRICT, _ATOMIC, _SUBROUTINE, _UNSPECIFIED = 0x26, 0x35, 0x37, 0x47, 0x15, 0x3B
-_MEMBER, _SUBRANGE = 0x0D, 0x21
-_TYPE, _SIZE, _ENCODING, _COUNT, _UPPER, _OFFSET, _ALIGN, _DECLARATION, _VECTOR = (
-    0x49, 0x0B, 0x3E, 0x37, 0x2F, 0x38, 0x88, 0x3C, 0x2107,
+_CLASS, _REFERENCE, _RVALUE_REFERENCE = 0x02, 0x10, 0x42
+_MEMBER, _SUBRANGE, _INHERITANCE, _PARAMETER, _ELLIPSIS, _PROTOTYPED = 0x0D, 0x21, 0x1C, 0x05, 0x18, 0x27
+_DEEPEST_FUNCTION = -2
+"""Pointers to structs deep are counted down to 0; functions are spelled out somewhat deeper."""
+_TYPE, _SIZE, _ENCODING, _COUNT, _UPPER, _OFFSET, _ALIGN, _DECLARATION, _VECTOR, _CONVENTION = (
+    0x49, 0x0B, 0x3E, 0x37, 0x2F, 0x38, 0x88, 0x3C, 0x2107, 0x36,
 )  # fmt: skip
 _BIT_SIZE, _BIT_OFFSET, _DATA_BIT_OFFSET = 0x0D, 0x0C, 0x6B
 _ENCODING_BOOL, _ENCODING_COMPLEX, _ENCODING_FLOAT = 2, 3, 4
 _INTEGERS = {5: True, 6: True, 7: False, 8: False, 0x10: False}
 """Encodings of integers and characters; whether they are signed."""
+_BY_REFERENCE = 4
+"""The convention of a C++ class that a function of its own copies: it is passed as a pointer to a copy."""
 _QUALIFIERS = (_CONST, _VOLATILE, _RESTRICT, _ATOMIC)
 _FLOATS = {"float": 32, "double": 64, "_Float16": 16, "_Float32": 32, "_Float64": 64, "_Float32x": 64}
 _LARGEST_CERTAIN_ALIGN = 8
@@ -55,16 +61,18 @@ class Types:
         tag, size = entry.tag, int(entry.values.get(_SIZE, 0))
         if tag == _TYPEDEF or tag in _QUALIFIERS:
             return self._named(entry, depth, alias or (entry.name if tag == _TYPEDEF else ""))
-        if tag == _POINTER:
-            return self._pointer(entry, depth)
+        if tag in (_POINTER, _REFERENCE, _RVALUE_REFERENCE):
+            return self._pointer(entry, depth, alias)
         if tag == _BASE:
             return _base(entry, alias, size)
         if tag == _ENUM:
             return self._enum(entry, depth, alias, size)
-        if tag in (_STRUCT, _UNION):
+        if tag in (_STRUCT, _CLASS, _UNION):
             return self._struct(entry, depth, alias, size)
         if tag == _ARRAY:
             return self._vector(entry, depth) if _VECTOR in entry.values else self._array(entry, depth)
+        if tag == _SUBROUTINE and depth >= _DEEPEST_FUNCTION:
+            return self._function(entry, depth, f"{alias} *" if alias else "")
         if tag in (_SUBROUTINE, _UNSPECIFIED):
             return p.Void()
         return p.Opaque(alias or entry.name or "?", size, 1, "it is of a kind that C does not have")
@@ -77,11 +85,24 @@ class Types:
             return p.Opaque(f"_Atomic {ctype}", p.size_of(ctype), p.align_of(ctype), "it is atomic")
         return ctype
 
-    def _pointer(self, entry: Entry, depth: int) -> p.CType:
+    def _function(self, entry: Entry, depth: int, name: str) -> p.CType:
+        """Only with a prototype: `void (*)()` may take anything."""
+        if _PROTOTYPED not in entry.values:
+            return p.Void()
+        children = list(self._unit.children(entry))
+        parameters = tuple(
+            p.Parameter(child.name, self.of(child, depth)) for child in children if child.tag == _PARAMETER
+        )
+        variadic = any(child.tag == _ELLIPSIS for child in children)
+        return p.Function(self.of(entry, depth), parameters, variadic, name)
+
+    def _pointer(self, entry: Entry, depth: int, alias: str) -> p.CType:
         target = self._next(entry)
         while target is not None and target.tag in _QUALIFIERS:
             target = self._next(target)
         ctype = p.Void() if target is None else self._spell(target, depth - 1, "")
+        if isinstance(ctype, p.Function):
+            return p.Pointer(replace(ctype, name=alias or ctype.name))
         return p.Pointer(ctype, self._is_const(entry))
 
     def _is_const(self, pointer: Entry) -> bool:
@@ -152,14 +173,19 @@ class Types:
 
     # -- structs ---------------------------------------------------------------------------------
     def _struct(self, entry: Entry, depth: int, alias: str, size: int) -> p.CType:
-        keyword = "struct" if entry.tag == _STRUCT else "union"
+        keyword = {_STRUCT: "struct", _CLASS: "class"}.get(entry.tag, "union")
         name = alias or f"{keyword} {entry.name}".strip()
+        if entry.values.get(_CONVENTION) == _BY_REFERENCE:
+            return p.Opaque(name, size, 1, "it is a class with its own way to be copied; pass a pointer")
         explicit = int(entry.values.get(_ALIGN, 0)) or 1
+        tag = f"{keyword} {entry.name}" if alias and entry.name else ""
         if depth < 0 or _DECLARATION in entry.values:
-            return p.Opaque(name, size, explicit)
+            return p.Opaque(name, size, explicit, tag=tag)
         fields: list[p.StructField] = []
         aligns: list[int] = []
         for child in self._unit.children(entry):
+            if child.tag == _INHERITANCE:
+                return p.Opaque(name, size, explicit, "it has a base class; pass a pointer")
             if child.tag == _MEMBER:
                 field, align = self._member(child, depth)
                 fields.append(field)
@@ -168,9 +194,11 @@ class Types:
                 explicit = max(
                     explicit, own if own != align else 0
                 )  # else it may be the type's, if not packed
+        if not fields and self._unit.is_cxx:
+            return p.Opaque(name, size, explicit, "it has no fields, which C++ does not pass")
         align, packable = self._alignment(fields, aligns, explicit, size, entry.tag == _UNION)
         certain = not packable or align <= _LARGEST_CERTAIN_ALIGN
-        struct = p.Struct(name, size, align, tuple(fields), entry.tag == _UNION, certain)
+        struct = p.Struct(name, size, align, tuple(fields), entry.tag == _UNION, certain, tag)
         if packable:
             self._packable.append(struct)
         return struct

@@ -56,10 +56,14 @@ class FlowGraph:
 
     is_conventional: every function obeys the C calling convention, as a compiler's do; people's assembly may
     leave a value anywhere but in r11 and the flags. marks_tail_calls: an indirect jump without a mark goes to
-    a label of its own function.
+    a label of its own function. unwinds: any call may end in an exception, which restores the registers that
+    calls keep, for a landing pad here or in a caller.
     """
 
-    def __init__(self, *, is_conventional: bool = False, marks_tail_calls: bool = False) -> None:
+    def __init__(
+        self, *, is_conventional: bool = False, marks_tail_calls: bool = False, unwinds: bool = False
+    ) -> None:
+        self._read_by_calls = resources(effects.KEPT) if unwinds else 0
         self._at_exit = _BY_CONVENTION if is_conventional else _BY_ANY_CONVENTION
         self._marks_tail_calls = marks_tail_calls
         self.flows: list[Flow] = []
@@ -99,6 +103,8 @@ class FlowGraph:
         index = len(self.flows)
         if _passes_arguments(flow) and self._passes_r11(section):
             flow = replace(flow, reads=flow.reads | R11_BIT)
+        if flow.calls and self._read_by_calls:
+            flow = replace(flow, reads=flow.reads | self._read_by_calls)
         self.flows.append(flow)
         if flow.takes:
             self._taken.update(flow.takes)

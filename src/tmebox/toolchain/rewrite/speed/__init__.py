@@ -1,8 +1,10 @@
-"""Rewriting that nothing needs to be safe, only to be fast. The passes, as `rewrite.py` and `emit.py` run
-them:
+"""Rewriting that nothing needs to be safe, only to be fast. The passes, as rewrite.py and emit.py run them:
 
-`jump_tables` puts tables of labels behind the text. `borrow` goes through a free register for loads that a
-loop waits for. Over the finished assembly, which `listing` reads, go `offset_reuse` (r14 is not loaded
-twice), `held_base` (loops that hold the window's base in a register) and `cache_lines` (where checks and
-loops lie; `sizes` says how many bytes they take).
+- `jump_tables.placed`: tables of labels lie behind the text, and jumps read them there
+- `borrow.borrowed`: loads that a loop waits for go through a free register
+- `offset_reuse.without_repeated_loads`: r14 is not loaded twice
+- `held_base.with_held_bases`: loops hold the window's base in a register
+- `cache_lines.within_lines`: where checks and loops lie
+
+The last three go over the finished assembly, which `listing` reads; `sizes` says how many bytes it takes.
 """

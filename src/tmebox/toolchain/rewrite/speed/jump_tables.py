@@ -24,8 +24,9 @@ _ENTRY = ".quad"
 
 @dataclass
 class _Found:
-    """is_regular: it consists of names alone."""
+    """is_regular: it consists of names alone. group: the COMDAT group of its section, if it is in one."""
 
+    group: str = ""
     targets: list[str] = field(default_factory=list)
     is_regular: bool = True
 
@@ -49,7 +50,7 @@ class JumpTables:
         is_constant = section.name == _READ_ONLY or section.name.startswith(f"{_READ_ONLY}.")
         self._open = label if is_constant and label not in self._found else None
         if self._open is not None:
-            self._found[label] = _Found()
+            self._found[label] = _Found(section.group)
             self._last = label
 
     def end(self) -> None:
@@ -87,6 +88,10 @@ class JumpTables:
             and all(map(is_code, table.targets))
         }
 
+    def group(self, name: str) -> str:
+        """The COMDAT group that the linker keeps or drops a table with; "" if none."""
+        return self._found[name].group
+
     def is_private(self, name: str, taken: Set[str]) -> bool:
         """Whether nothing but jumps through it can read a table. `taken`: symbols used as a value."""
         return name.startswith(".L") and name not in taken and name not in self._read_otherwise
@@ -98,7 +103,8 @@ def checked_table_jump(table: str, index: str, entries: int, trap: str) -> str:
     return lines(f"cmpq ${entries - 1}, %{index}", f"ja {trap}", f"jmp *{table}(,%{low},{TABLE_ENTRY})")
 
 
-def placed(number: int, table: str, targets: tuple[str, ...]) -> str:
+def placed(number: int, table: str, targets: tuple[str, ...], group: str) -> str:
     """The table's statements. `number` tells the tables of a file apart."""
+    flags = f'"axG",@progbits,{group},comdat' if group else '"ax",@progbits'
     entries = "\n".join(f"\t.quad\t{target}" for target in targets)
-    return f'\t.section\t{TABLES_PREFIX}{number},"ax",@progbits\n\t.p2align\t3\n{table}:\n{entries}'
+    return f"\t.section\t{TABLES_PREFIX}{number},{flags}\n\t.p2align\t3\n{table}:\n{entries}"

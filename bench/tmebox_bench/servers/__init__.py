@@ -1,0 +1,1 @@
+"""`tmebox bench servers`: real servers, natively and in a sandbox, under load."""

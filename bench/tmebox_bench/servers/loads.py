@@ -1,0 +1,99 @@
+"""Load generators: `wrk` for HTTP, `redis-benchmark` for Redis. Both are packages of Debian's."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+CONNECTIONS = 16
+
+
+class LoadError(Exception):
+    """The load generator failed, or saw errors. The message says which."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """requests: how many were answered. p99_ms: what one request in a hundred took longer than."""
+
+    requests: int
+    requests_per_s: float
+    p99_ms: float
+
+
+class Load(Protocol):
+    @property
+    def tool(self) -> str: ...
+
+    def run(self, port: int, seconds: float, start: Callable[[Sequence[str], float], str]) -> Sample:
+        """start(command, timeout_s): runs it, and returns its output. Raises LoadError."""
+
+
+def missing(load: Load) -> str:
+    """What to install, or nothing."""
+    packages = {"wrk": "wrk", "redis-benchmark": "redis-tools"}
+    return "" if shutil.which(load.tool) else f"there is no {load.tool}: install {packages[load.tool]}"
+
+
+_UNITS_MS = {"us": 0.001, "ms": 1.0, "s": 1000.0, "m": 60_000.0}
+
+
+@dataclass(frozen=True)
+class Wrk:
+    """GET of one path, on connections that are kept alive."""
+
+    path: str
+    tool: str = "wrk"
+
+    def run(self, port: int, seconds: float, start: Callable[[Sequence[str], float], str]) -> Sample:
+        whole = max(1, round(seconds))
+        options = ["-t1", f"-c{CONNECTIONS}", f"-d{whole}s", "--latency"]
+        return parse_wrk(start(["wrk", *options, f"http://127.0.0.1:{port}{self.path}"], whole + 20.0))
+
+
+def parse_wrk(text: str) -> Sample:
+    """Raises LoadError for output with errors in it, or without figures."""
+    errors = re.search(r"^\s*(Non-2xx or 3xx responses|Socket errors).*$", text, re.MULTILINE)
+    if errors:
+        raise LoadError(f"wrk: {errors[0].strip()}")
+    rate = re.search(r"^Requests/sec:\s*([\d.]+)", text, re.MULTILINE)
+    late = re.search(r"^\s*99%\s*([\d.]+)(us|ms|s|m)\s*$", text, re.MULTILINE)
+    count = re.search(r"^\s*(\d+) requests in ", text, re.MULTILINE)
+    if rate is None or late is None or count is None:
+        raise LoadError(f"wrk said {text[-300:]!r}")
+    return Sample(int(count[1]), float(rate[1]), float(late[1]) * _UNITS_MS[late[2]])
+
+
+PER_SECOND_GUESS = 60_000
+"""Requests of depth 1; with it a run takes about the time that is wanted. Deeper pipelines answer more."""
+
+
+@dataclass(frozen=True)
+class RedisBenchmark:
+    """One command, so many at a time on each connection."""
+
+    command: str
+    depth: int
+    tool: str = "redis-benchmark"
+
+    def run(self, port: int, seconds: float, start: Callable[[Sequence[str], float], str]) -> Sample:
+        count = int(PER_SECOND_GUESS * seconds) * (1 if self.depth == 1 else 6)
+        if self.command == "MSET":
+            count //= 3
+        options = ["-h", "127.0.0.1", "-p", str(port), "-c", str(CONNECTIONS), "-n", str(count), "--csv"]
+        options += ["-P", str(self.depth), "-t", self.command.lower(), "-r", "10000"]
+        return parse_redis_benchmark(start(["redis-benchmark", *options], seconds * 20 + 30), count)
+
+
+def parse_redis_benchmark(text: str, count: int) -> Sample:
+    """The last row of its CSV, of so many requests. Raises LoadError."""
+    rows = list(csv.DictReader(io.StringIO(text[text.find('"test"') :])))
+    try:
+        return Sample(count, float(rows[-1]["rps"]), float(rows[-1]["p99_latency_ms"]))
+    except (IndexError, KeyError, ValueError):
+        raise LoadError(f"redis-benchmark said {text[-300:]!r}") from None

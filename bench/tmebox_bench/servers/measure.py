@@ -1,0 +1,270 @@
+"""Both builds of a server, running side by side, and loaded in turns."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from tmebox_bench import debian
+from tmebox_bench.machine import machine
+from tmebox_bench.servers import loads
+from tmebox_bench.servers.builds import KINDS, BuildError, built
+from tmebox_bench.servers.loads import Load, LoadError, Sample
+from tmebox_bench.servers.programs import SERVERS, Server
+from tmebox_bench.statistics import Spread, ratios, spread
+from tmebox_bench.tables import Table
+
+Progress = Callable[[str, int, int], None]
+
+START_TIMEOUT_S = 60.0
+END_TIMEOUT_S = 10.0
+GUEST_ROOT = "/srv"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One load of one server. throughput, p99, cpu: sandboxed over native, rounds compared side by side. cpu
+    is the server's processor time for each request, which other work on the machine disturbs least."""
+
+    server: str
+    load: str
+    native_per_s: Spread
+    native_p99_ms: Spread
+    native_cpu_us: Spread
+    throughput: Spread
+    p99: Spread
+    cpu: Spread
+
+
+@dataclass(frozen=True)
+class ServerResults:
+    """missing: what could not be measured, and why. failures: what was not as it must be."""
+
+    machine: dict[str, str]
+    rows: list[Row] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+
+
+def bench_servers(
+    names: Sequence[str], *, rounds: int, seconds: float, progress: Progress | None = None
+) -> ServerResults:
+    """names: of SERVERS; all, if there are none. Each load runs `seconds` a round and a build."""
+    results = ServerResults(machine())
+    show: Progress = progress or (lambda step, done, total: None)
+    for name in names or list(SERVERS):
+        server = SERVERS[name]
+        lacking = {loads.missing(load) for load in server.loads.values()} - {""}
+        if lacking:
+            results.missing.extend(f"{name}: {text}" for text in sorted(lacking))
+            continue
+        try:
+            _measure(server, rounds, seconds, results, show)
+        except (debian.SourcesUnavailableError, BuildError, LoadError, OSError, EOFError) as error:
+            results.missing.append(f"{name}: {error}")
+    return results
+
+
+def _measure(server: Server, rounds: int, seconds: float, results: ServerResults, show: Progress) -> None:
+    programs = {}
+    for index, kind in enumerate(KINDS):
+        show(f"building {server.name}, {kind}", index, len(KINDS))
+        programs[kind] = built(server.sources, kind)
+    with running(server, programs) as started:
+        transcripts = [server.transcript(started[kind].port) for kind in KINDS]
+        if transcripts[0] != transcripts[1]:
+            results.failures.append(f"{server.name} answers differently when it is sandboxed")
+            return
+        for index, (name, load) in enumerate(server.loads.items()):
+            samples: dict[str, list[Measured]] = {kind: [] for kind in KINDS}
+            for turn in range(rounds):
+                show(f"{server.name}, {name}", index, len(server.loads))
+                for kind in KINDS if turn % 2 == 0 else KINDS[::-1]:
+                    samples[kind].append(_load(load, started[kind], seconds))
+            results.rows.append(_row(server.name, name, samples["native"], samples["sandboxed"]))
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One run of a load. cpu_us: of the server, for each request."""
+
+    sample: Sample
+    cpu_us: float
+
+
+def _load(load: Load, started: Started, seconds: float) -> Measured:
+    before = started.cpu_s()
+    sample = load.run(started.port, seconds, _on_last_cpu)
+    return Measured(sample, (started.cpu_s() - before) * 1e6 / sample.requests)
+
+
+def _row(server: str, load: str, native: Sequence[Measured], sandboxed: Sequence[Measured]) -> Row:
+    def both(of: Callable[[Measured], float]) -> tuple[Spread, Spread]:
+        ours, baseline = [of(one) for one in sandboxed], [of(one) for one in native]
+        return spread(baseline), ratios(ours, baseline)
+
+    per_s, throughput = both(lambda one: one.sample.requests_per_s)
+    p99_ms, p99 = both(lambda one: one.sample.p99_ms)
+    cpu_us, cpu = both(lambda one: one.cpu_us)
+    return Row(server, load, per_s, p99_ms, cpu_us, throughput, p99, cpu)
+
+
+# -- processes ---------------------------------------------------------------------------------------------
+
+
+def _cpus() -> list[int]:
+    return sorted(os.sched_getaffinity(0))
+
+
+def _pinned(cpus: Sequence[int]) -> list[str]:
+    """Words before a command that keep it on these processors, where the tool for it is there."""
+    return ["taskset", "-c", ",".join(map(str, cpus))] if shutil.which("taskset") else []
+
+
+def _on_last_cpu(command: Sequence[str], timeout_s: float) -> str:
+    """Output of a load generator. The servers have the other processors, if there are any."""
+    try:
+        done = subprocess.run(
+            [*_pinned(_cpus()[-1:]), *command],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise LoadError(f"{command[0]}: no end in {timeout_s:.0f} s") from None
+    if done.returncode:
+        raise LoadError(f"{command[0]} ended with {done.returncode}: {done.stderr[-300:]}")
+    return done.stdout
+
+
+@dataclass(frozen=True)
+class Started:
+    """A server that runs, and answers at `port`."""
+
+    process: subprocess.Popen[bytes]
+    port: int
+
+    def cpu_s(self) -> float:
+        """Processor time of all of its threads so far."""
+        spent_ns = 0
+        for task in Path(f"/proc/{self.process.pid}/task").iterdir():
+            with suppress(OSError):  # a thread may end meanwhile
+                spent_ns += int((task / "schedstat").read_text().split()[0])
+        return spent_ns / 1e9
+
+
+@contextmanager
+def running(server: Server, programs: Mapping[str, Path]) -> Iterator[dict[str, Started]]:
+    """Both builds, by kind, while they run. Raises BuildError for one that does not start."""
+    with tempfile.TemporaryDirectory(prefix="tmebox-") as scratch:
+        started = {}
+        try:
+            for kind, program in programs.items():
+                directory = Path(scratch) / kind
+                port, log = _free_port(), Path(scratch) / f"{kind}.log"
+                root = str(directory) if kind == "native" else GUEST_ROOT
+                server.prepare(directory, port, root)
+                command = [str(program), *server.arguments(root, port)]
+                if kind == "sandboxed":
+                    command = [*_sandbox(server, directory, port), *command]
+                started[kind] = Started(_start(command, log), port)
+                _wait_for(port, started[kind].process, log)
+            yield started
+        finally:
+            for one in started.values():
+                _end(one.process)
+
+
+def _sandbox(server: Server, directory: Path, port: int) -> list[str]:
+    command = [sys.executable, "-m", "tmebox", "run", "--memory", server.memory]
+    command += ["--files", str(server.files), "--listen", f"127.0.0.1:{port}"]
+    for name, rights in server.grants:
+        command += ["--dir", f"{directory / name}:{GUEST_ROOT}/{name}" + (":ro" if rights == "ro" else "")]
+    return command
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _start(command: Sequence[str], log: Path) -> subprocess.Popen[bytes]:
+    cpus = _cpus()
+    with log.open("wb") as output:
+        return subprocess.Popen(
+            [*_pinned(cpus[:-1] or cpus), *command],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+        )
+
+
+def _wait_for(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
+    end_s = time.monotonic() + START_TIMEOUT_S
+    while time.monotonic() < end_s and process.poll() is None:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1.0):
+            return
+        time.sleep(0.05)
+    said = log.read_text(errors="replace")[-1000:]
+    raise BuildError(f"{process.args!r:.300} does not start: {said}")
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(END_TIMEOUT_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+# -- results -----------------------------------------------------------------------------------------------
+
+
+def servers_table(results: ServerResults) -> Table:
+    """A row per load: native throughput and p99, and both over native with their spread."""
+    rows = tuple(
+        (
+            f"{row.server}: {row.load}",
+            f"{row.native_per_s.median:,.0f}/s",
+            f"{row.native_p99_ms.median:.2f} ms",
+            _ratio(row.throughput),
+            _ratio(row.p99),
+            f"{row.native_cpu_us.median:.1f} µs",
+            _ratio(row.cpu),
+        )
+        for row in results.rows
+    )
+    headings = (
+        "load",
+        "native",
+        "p99",
+        "sandboxed throughput",
+        "sandboxed p99",
+        "native CPU",
+        "sandboxed CPU",
+    )
+    return Table(headings, rows)
+
+
+def _ratio(found: Spread) -> str:
+    return f"{found.median:.3f} ({found.min:.2f}–{found.max:.2f})"
+
+
+def to_json(results: ServerResults) -> str:
+    """The fields of ServerResults, with "schema": 1."""
+    return json.dumps({"schema": 1, **asdict(results)}, indent=1) + "\n"

@@ -1,0 +1,161 @@
+"""The servers: how each is built, started, and asked whether it works."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tmebox_bench.servers import clients, loads
+from tmebox_bench.servers.builds import Sources
+from tmebox_bench.servers.loads import Load
+
+FILE_KB = (1, 4, 16, 64, 256)
+JOBS = str(len(os.sched_getaffinity(0)))
+
+
+@dataclass(frozen=True)
+class Server:
+    """One server.
+
+    prepare(directory, port, root): write its configuration and data into `directory`, which the server sees
+    as `root`. arguments(root, port): of the program. transcript(port): what it answers to a client of ours,
+    the same natively and sandboxed. loads: what it is measured with, by name. grants: what of `directory` the
+    sandbox gets, as `--dir` options say it, with their rights. files: how many it may open.
+    """
+
+    name: str
+    version: str
+    sources: Sources
+    prepare: Callable[[Path, int, str], None]
+    arguments: Callable[[str, int], Sequence[str]]
+    transcript: Callable[[int], list[bytes]]
+    loads: Mapping[str, Load]
+    grants: tuple[tuple[str, str], ...]
+    memory: str = "256MiB"
+    files: int = 512
+
+
+# -- static files ------------------------------------------------------------------------------------------
+
+
+def _files(directory: Path) -> None:
+    """Incompressible, and the same in every run."""
+    html = directory / "html"
+    html.mkdir(parents=True, exist_ok=True)
+    (directory / "logs").mkdir(exist_ok=True)
+    (directory / "conf").mkdir(exist_ok=True)
+    state = 1
+    data = bytearray()
+    while len(data) < FILE_KB[-1] << 10:
+        state = (state * 6364136223846793005 + 1442695040888963407) % (1 << 64)
+        data += state.to_bytes(8, "little")
+    for size in FILE_KB:
+        (html / f"{size}.bin").write_bytes(data[: size << 10])
+
+
+FILE_NAMES = tuple(f"/{size}.bin" for size in FILE_KB)
+FILE_LOADS = {f"{size} KB": loads.Wrk(f"/{size}.bin") for size in FILE_KB}
+FILE_GRANTS = (("conf", "ro"), ("html", "ro"), ("logs", "rw"))
+
+
+def _files_transcript(port: int) -> list[bytes]:
+    return clients.files(port, [*FILE_NAMES, "/missing"])
+
+
+# -- nginx -------------------------------------------------------------------------------------------------
+
+NGINX_CONFIGURATION = """\
+master_process off;
+daemon off;
+error_log stderr error;
+pid logs/nginx.pid;
+events {{ worker_connections 256; }}
+http {{
+  access_log off;
+  sendfile on;
+  keepalive_requests 1000000000;
+  default_type application/octet-stream;
+  client_body_temp_path logs/body;
+  proxy_temp_path logs/proxy;
+  fastcgi_temp_path logs/fastcgi;
+  uwsgi_temp_path logs/uwsgi;
+  scgi_temp_path logs/scgi;
+  server {{ listen 127.0.0.1:{port}; root {root}/html; }}
+}}
+"""
+
+
+def _nginx_steps(tree: Path, compiler: str, kind: str) -> Sequence[tuple[Path, Sequence[str]]]:
+    """Without the modules that need other libraries. musl's macros compare signed with unsigned."""
+    options = [
+        f"--with-cc={compiler}",
+        "--with-cc-opt=-O2 -Wno-sign-compare",
+        "--without-http_rewrite_module",
+        "--without-http_gzip_module",
+    ]
+    return [(tree, ["./configure", *options]), (tree, ["make", f"-j{JOBS}"])]
+
+
+def _prepare_nginx(directory: Path, port: int, root: str) -> None:
+    _files(directory)
+    (directory / "conf" / "nginx.conf").write_text(NGINX_CONFIGURATION.format(port=port, root=root))
+
+
+NGINX = Server(
+    "nginx",
+    "1.22",
+    Sources("nginx", "objs/nginx", _nginx_steps),
+    _prepare_nginx,
+    lambda root, port: ["-p", root, "-c", "conf/nginx.conf"],
+    _files_transcript,
+    FILE_LOADS,
+    FILE_GRANTS,
+)
+
+
+# -- Redis -------------------------------------------------------------------------------------------------
+
+_OBJECTS = re.compile(r"^REDIS_SERVER_OBJ=(.*)$", re.MULTILINE)
+
+
+def _redis_steps(tree: Path, compiler: str, kind: str) -> Sequence[tuple[Path, Sequence[str]]]:
+    """By Redis's own variable, `bio.o` is replaced by `bio_now.o`: its threads' jobs run at once."""
+    makefile = tree / "src" / "Makefile"
+    found = _OBJECTS.search(makefile.read_text()) if makefile.exists() else None
+    objects = re.sub(r"\bbio\.o\b", "bio_now.o", found[1]) if found else ""
+    variables = [f"CC={compiler}", "MALLOC=libc", "USE_SYSTEMD=no", f"REDIS_SERVER_OBJ={objects}"]
+    return [(tree / "src", ["make", f"-j{JOBS}", *variables, "redis-server"])]
+
+
+def _prepare_redis(directory: Path, port: int, root: str) -> None:
+    (directory / "data").mkdir(parents=True, exist_ok=True)
+
+
+REDIS = Server(
+    "redis",
+    "7.0",
+    Sources(
+        "redis",
+        "src/redis-server",
+        _redis_steps,
+        ((Path(__file__).parent / "bio_now.c", "src/bio_now.c"),),
+    ),
+    _prepare_redis,
+    lambda root, port: [
+        *("--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"),
+        *("--dir", f"{root}/data", "--loglevel", "warning"),
+    ],
+    clients.redis,
+    {
+        f"{command} x{depth}": loads.RedisBenchmark(command, depth)
+        for command in ("GET", "SET", "LPUSH", "MSET")
+        for depth in (1, 16)
+    },
+    (("data", "rw"),),
+    memory="512MiB",
+)
+
+SERVERS = {server.name: server for server in (NGINX, REDIS)}

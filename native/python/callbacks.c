@@ -1,0 +1,155 @@
+/* Callbacks: functions of the host that sandboxed code has by pointer. It calls a trampoline, a verified stub whose
+ * number is the callback's index; which function that is, and whether it is one still, is looked up here. Sandboxed
+ * code can call any number at any time, with any arguments. */
+#include "python/face.h"
+
+#include <string.h>
+
+/* The table grows by as many as a text of trampolines has. */
+#define GROW_BY 512
+
+static void let_go(struct callback *callback) {
+    if (--callback->references == 0) {
+        tmebox_free_import(&callback->import);
+        PyMem_Free(callback);
+    }
+}
+
+/* It may be closed, and its slot be another's, before it returns. */
+static int call_callback(struct activation *activation, const struct import *import) {
+    struct callback *callback = (struct callback *)import; /* its first member */
+    if (callback->closed) {
+        PyErr_Format(tmebox_reference_error,
+                     "sandboxed code called %s, a callback that is closed: keep it open as long as the sandbox has the "
+                     "pointer, as by callback = box.callback(...)",
+                     import->name);
+        return -1;
+    }
+    callback->references++;
+    int result = callback->inner(activation, import);
+    let_go(callback);
+    return result;
+}
+
+/* The first free slot, or one whose callback was closed, longest ago if possible: what sandboxed code still has of
+ * that is told as long as can be. -1 with an exception set, UINT32_MAX where there is none. */
+static int64_t free_slot(struct instance *self) {
+    for (uint32_t i = 0; i < self->callback_count; i++) {
+        uint32_t slot = (self->callback_next + i) % self->callback_count;
+        if (self->callbacks[slot] == NULL || self->callbacks[slot]->closed) {
+            return slot;
+        }
+    }
+    uint32_t count = self->callback_count;
+    if (count >= TMEBOX_MAX_CALLBACKS) {
+        return UINT32_MAX;
+    }
+    struct callback **table = PyMem_Realloc(self->callbacks, (count + GROW_BY) * sizeof(*table));
+    if (table == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    memset(table + count, 0, GROW_BY * sizeof *table);
+    self->callbacks = table;
+    self->callback_count = count + GROW_BY;
+    return count;
+}
+
+static bool read_fallback(PyObject *words, struct import *import) {
+    import->has_fallback = words != NULL && words != Py_None;
+    return !import->has_fallback ||
+           PyArg_ParseTuple(words, "KKKK:fallback", &import->fallback[0], &import->fallback[1], &import->fallback[2],
+                            &import->fallback[3]);
+}
+
+PyObject *tmebox_add_callback(PyObject *object, PyObject *args) {
+    struct instance *self = (struct instance *)object;
+    PyObject *row, *fallback = NULL;
+    if (!PyArg_ParseTuple(args, "O!|O:add_callback", &PyTuple_Type, &row, &fallback)) {
+        return NULL;
+    }
+    if (self->closed) {
+        tmebox_raise_closed(self);
+        return NULL;
+    }
+    struct callback *callback = PyMem_Calloc(1, sizeof *callback);
+    if (callback == NULL) {
+        return PyErr_NoMemory();
+    }
+    callback->references = 1;
+    int64_t slot = -1;
+    if (tmebox_parse_import(&callback->import, row) == 0 && read_fallback(fallback, &callback->import)) {
+        callback->inner = callback->import.call;
+        callback->import.call = call_callback;
+        slot = free_slot(self);
+    }
+    if (slot < 0 || slot == UINT32_MAX) {
+        let_go(callback);
+        return slot < 0 ? NULL : PyLong_FromLong(-1);
+    }
+    struct callback *old = self->callbacks[slot];
+    self->callbacks[slot] = callback;
+    self->callback_next = (uint32_t)slot + 1;
+    if (old != NULL) {
+        let_go(old);
+    }
+    return PyLong_FromLong((long)slot);
+}
+
+/* What it refers to is let go of at once; its name stays, to be told. */
+PyObject *tmebox_close_callback(PyObject *object, PyObject *index) {
+    struct instance *self = (struct instance *)object;
+    unsigned long slot = PyLong_AsUnsignedLong(index);
+    if (PyErr_Occurred()) {
+        return NULL;
+    }
+    if (slot < self->callback_count && self->callbacks[slot] != NULL && !self->callbacks[slot]->closed) {
+        struct callback *callback = self->callbacks[slot];
+        callback->closed = true;
+        if (callback->references == 1) { /* else who is in it lets go of them, when another takes the slot */
+            struct import kept = callback->import;
+            callback->import.handler = callback->import.convert = callback->import.read = NULL;
+            Py_XDECREF(kept.handler); /* which may run any code */
+            Py_XDECREF(kept.convert);
+            Py_XDECREF(kept.read);
+        }
+    }
+    Py_RETURN_NONE;
+}
+
+PyObject *tmebox_lend_handles(PyObject *object, PyObject *handles) {
+    struct instance *self = (struct instance *)object;
+    if (!PyDict_CheckExact(handles)) {
+        PyErr_SetString(PyExc_TypeError, "lend_handles(dict)");
+        return NULL;
+    }
+    if (self->handles == NULL && !self->closed) {
+        self->handles = Py_NewRef(handles);
+    }
+    Py_RETURN_NONE;
+}
+
+int tmebox_visit_callbacks(const struct instance *self, visitproc visit, void *arg) {
+    for (uint32_t i = 0; i < self->callback_count; i++) {
+        if (self->callbacks[i] != NULL) {
+            Py_VISIT(self->callbacks[i]->import.handler);
+            Py_VISIT(self->callbacks[i]->import.convert);
+            Py_VISIT(self->callbacks[i]->import.read);
+        }
+    }
+    return 0;
+}
+
+void tmebox_free_callbacks(struct instance *self) {
+    struct callback **table = self->callbacks;
+    uint32_t count = self->callback_count;
+    self->callbacks = NULL;
+    self->callback_count = self->callback_next = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        if (table[i] != NULL) {
+            table[i]->closed = true;
+            let_go(table[i]);
+        }
+    }
+    PyMem_Free(table);
+}

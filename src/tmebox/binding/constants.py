@@ -1,0 +1,70 @@
+"""The values of a header's constants: the compiler computes them, and a sandbox tells."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from tmebox.compilation import compile
+from tmebox.errors import CompileError
+from tmebox.runtime.sandbox import Sandbox
+
+Value = int | float | str
+INTEGER, REAL, TEXT, LARGE = 1, 2, 3, 4
+MOST_TRIES = 40
+_ROW = """
+#line {line} "constants"
+{{ _Generic(({name}), char *: 3, const char *: 3, float: 2, double: 2, long double: 2, unsigned long: 4, \
+unsigned long long: 4, default: 1), _Generic(({name}), char *: 0, const char *: 0, default: ({name})), \
+_Generic(({name}), char *: 0, const char *: 0, default: ({name})), \
+_Generic(({name}), char *: ({name}), const char *: ({name}), default: (const char *)0) }},
+"""
+_PROGRAM = """
+{include}
+static const struct {{ int kind; long long integer; double real; const char *text; }} rows[] = {{
+{rows}
+}};
+int tmebox_kind(int i) {{ return rows[i].kind; }}
+long long tmebox_integer(int i) {{ return rows[i].integer; }}
+double tmebox_real(int i) {{ return rows[i].real; }}
+const char *tmebox_text(int i) {{ return rows[i].text; }}
+"""
+
+
+def constants_of(
+    names: Sequence[str], include: str, include_dirs: Sequence[Path], defines: Sequence[str] = ()
+) -> dict[str, Value]:
+    """Those of the names that are constants, with their values. include: source text that declares them."""
+    wanted = list(names)
+    for _ in range(MOST_TRIES):
+        if not wanted:
+            return {}
+        rows = "".join(_ROW.format(line=line, name=name) for line, name in enumerate(wanted, 1))
+        program = _PROGRAM.format(include=include, rows=rows)
+        try:
+            module = compile(
+                source_text=program,
+                include_dirs=include_dirs,
+                defines=defines,
+                flags=("-w", "-ferror-limit=0"),
+            )
+        except CompileError as error:
+            wrong = {d.line for d in error.diagnostics if d.file and d.file.endswith("constants")}
+            kept = [name for line, name in enumerate(wanted, 1) if line not in wrong]
+            if len(kept) == len(wanted):
+                raise
+            wanted = kept
+            continue
+        with Sandbox(module, timeout=10.0) as sandbox:
+            return {name: _value(sandbox, index) for index, name in enumerate(wanted)}
+    return {}
+
+
+def _value(sandbox: Sandbox, index: int) -> Value:
+    kind = sandbox.tmebox_kind(index)
+    if kind == TEXT:
+        return str(sandbox.tmebox_text(index))
+    if kind == REAL:
+        return float(sandbox.tmebox_real(index))
+    number = int(sandbox.tmebox_integer(index))
+    return number & (1 << 64) - 1 if kind == LARGE else number

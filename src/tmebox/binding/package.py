@@ -1,0 +1,87 @@
+"""A bound library as a Python package: the module file, typed source, and what `python -m` says of it."""
+
+from __future__ import annotations
+
+import keyword
+import re
+from pathlib import Path
+
+from tmebox.binding.bind import Bound, exports_of
+from tmebox.errors import ModuleError
+from tmebox.modulefile import codec
+from tmebox.outputs import write_output
+from tmebox.runtime.calls.stubs import stub
+
+MODULE = "library.tbx"
+_PRINTABLE = re.compile(r"[^\x20-\x7e\n]|[\"\\]")
+_OPEN = '''
+
+def open(**options: Unpack[hints.SandboxOptions]) -> {face}:
+    """A new sandbox of the library. Options are those of tmebox.Sandbox: memory, timeout, imports, ..."""
+    return {face}(module(), **options)
+
+
+def module() -> tmebox.Module:
+    """The library, verified and loaded once."""
+    found = _loaded.get("module")
+    if found is None:
+        found = _loaded["module"] = tmebox.Module.load(Path(__file__).with_name("{file}"))
+    return found
+
+
+_loaded: dict[str, tmebox.Module] = {{}}
+'''
+_MAIN = '''"""`python -m {name}`: what is in this package, whether it verifies, and what it needs of the
+processor."""
+
+from {name} import module
+
+found = module()
+print("{name}: verified,", f"{{found.file.code_bytes:,}} bytes of code,", found.file.producer)
+print("needs:", ", ".join(sorted(found.features)) or "no feature beyond x86-64")
+print("digest:", found.digest)
+for name, prototype in found.exports.items():
+    print(" ", prototype or name)
+'''
+
+
+def files_of(bound: Bound) -> dict[str, bytes]:
+    """Contents by name within the package. The same library gives the same bytes. Raises ModuleError for a
+    name that cannot be a package's."""
+    name = bound.name
+    if not name.isascii() or not name.isidentifier() or keyword.iskeyword(name):
+        raise ModuleError(f"{name!r} cannot be the name of a Python package")
+    return {
+        "__init__.py": _source(bound).encode(),
+        "__main__.py": _MAIN.format(name=name).encode(),
+        "py.typed": b"",
+        MODULE: codec.encode(bound.file),
+    }
+
+
+def write_package(bound: Bound, directory: Path) -> None:
+    """Raises OSError, ModuleError."""
+    files = files_of(bound)
+    directory.mkdir(parents=True, exist_ok=True)
+    for name, data in files.items():
+        write_output(directory / name, data)
+
+
+def _source(bound: Bound) -> str:
+    wanted = set(exports_of(bound))
+    exports = [(e.name, e.prototype) for e in bound.file.exports if e.name in wanted]
+    text = stub(exports, name=bound.name, by_clang=bound.file.base != "r15", box=True, docs=bound.comments)
+    face = re.findall(r"^class (\w+)\(tmebox\.Box\)", text, re.MULTILINE)[-1]
+    head, _, rest = text.partition("import tmebox\n")
+    head = re.sub(r'^"""[^\n]*"""', f'"""{bound.name}, boxed: written by `tmebox bind`."""', head)
+    head = head.replace("from typing import", "from pathlib import Path\nfrom typing import", 1)
+    rest = "from typing_extensions import Unpack\n" + rest
+    taken = set(re.findall(r"^(?:class (\w+)|(\w+): TypeAlias)", text, re.MULTILINE))
+    names = {name for pair in taken for name in pair}
+    lines = [
+        f"{name}: Final = {value!r}"
+        for name, value in bound.constants.items()
+        if name not in names and name not in ("open", "module") and not keyword.iskeyword(name)
+    ]
+    head = head.replace("TYPE_CHECKING, Any,", "TYPE_CHECKING, Any, Final,", 1)
+    return f"{head}import tmebox\n{rest}\n\n" + "\n".join(lines) + _OPEN.format(face=face, file=MODULE)

@@ -1,0 +1,47 @@
+"""The shared heap's own tests on the driver: pytest boots a machine with Python, NumPy and tmebox."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+TESTS = "tests/driver/test_virtual_machines.py"
+NEEDED = ("pytest", "hypothesis")
+VERDICT = re.compile(r"^(ok|not ok|skip) ")
+
+
+class Suite(NamedTuple):
+    """What came of it. `missing`: why it did not run, "" if it did. `log`: all that was printed."""
+
+    passed: int
+    good: bool
+    missing: str
+    log: str
+
+
+def run(root: Path, watch: Callable[[str], None]) -> Suite:
+    """root: the checkout, which has the tests. watch is told each line as it comes."""
+    lacking = [name for name in NEEDED if importlib.util.find_spec(name) is None]
+    if not (root / TESTS).is_file() or lacking:
+        return Suite(0, True, ", ".join(lacking) or f"{root / TESTS} is not there", "")
+    command = [sys.executable, "-m", "pytest", "-q", "-s", "-rs", TESTS, "-k", "shared_heap"]
+    lines: list[str] = []
+    with subprocess.Popen(
+        command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+    ) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            lines.append(line)
+            if VERDICT.match(line):
+                watch(line.rstrip())
+    log = "".join(lines)
+    skipped = re.search(r"(?m)^SKIPPED .*: (?!one kernel)(.*)$", log)
+    if skipped and process.returncode == 0 and not any(line.startswith("ok ") for line in lines):
+        return Suite(0, True, skipped[1], log)
+    passed = sum(line.startswith("ok ") for line in lines)
+    return Suite(passed, process.returncode == 0 and passed > 0, "", log)

@@ -1,0 +1,74 @@
+/* alarm() and setitimer(): one timer of real time, whose SIGALRM comes at safe points: when the program asks the host
+   for something, and while it waits. A program that only computes gets it when it next asks.
+
+   Timers of processor time are not there: a sandbox does not know its own. */
+#include <errno.h>
+#include <signal.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <time.h>
+
+#include "kernel.h"
+
+enum { SECOND_NS = 1000000000, MICROSECOND_NS = 1000 };
+static const long LONGEST_S = 1L << 32;
+
+/* 0: no timer runs. */
+static long due_ns, interval_ns;
+
+static long now_ns(void)
+{
+	struct timespec now;
+	const long arguments[6] = { CLOCK_MONOTONIC, (long)&now };
+	return __tmebox_syscall(SYS_clock_gettime, arguments) ? 0 : now.tv_sec * SECOND_NS + now.tv_nsec;
+}
+
+static struct timeval from_ns(long time_ns)
+{
+	return (struct timeval){ time_ns / SECOND_NS, time_ns % SECOND_NS / MICROSECOND_NS };
+}
+
+/* -1 if it is no time. */
+static long to_ns(struct timeval time)
+{
+	if (time.tv_sec < 0 || time.tv_usec < 0 || time.tv_usec >= SECOND_NS / MICROSECOND_NS) return -1;
+	return (time.tv_sec < LONGEST_S ? time.tv_sec : LONGEST_S) * SECOND_NS + time.tv_usec * MICROSECOND_NS;
+}
+
+HIDDEN long __tmebox_getitimer(int which, struct itimerval *result)
+{
+	if (which != ITIMER_REAL) return -EINVAL;
+	long left = due_ns ? due_ns - now_ns() : 0;
+	if (due_ns && left < MICROSECOND_NS) left = MICROSECOND_NS;
+	*result = (struct itimerval){ .it_interval = from_ns(interval_ns), .it_value = from_ns(left) };
+	return 0;
+}
+
+HIDDEN long __tmebox_setitimer(int which, const struct itimerval *new, struct itimerval *old)
+{
+	if (which != ITIMER_REAL) return -EINVAL;
+	long first = new ? to_ns(new->it_value) : 0, next = new ? to_ns(new->it_interval) : 0;
+	if (first < 0 || next < 0) return -EINVAL;
+	if (old) __tmebox_getitimer(which, old);
+	interval_ns = next;
+	due_ns = first ? now_ns() + first : 0;
+	return 0;
+}
+
+HIDDEN long __tmebox_alarm(unsigned seconds)
+{
+	struct itimerval new = { .it_value = { .tv_sec = seconds } }, old;
+	__tmebox_setitimer(ITIMER_REAL, &new, &old);
+	return old.it_value.tv_sec + (old.it_value.tv_usec != 0);
+}
+
+/* Raise SIGALRM if it is time. */
+HIDDEN void __tmebox_look_at_timers(void)
+{
+	if (!due_ns) return;
+	long now = now_ns();
+	if (now < due_ns) return;
+	if (interval_ns) due_ns += ((now - due_ns) / interval_ns + 1) * interval_ns;
+	else due_ns = 0;
+	__tmebox_raise(SIGALRM);
+}

@@ -1,0 +1,181 @@
+"""Box: a sandbox with a typed face, for libraries."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from tmebox import _native
+from tmebox.memory.templates import Template
+from tmebox.modulefile.prototypes import Array, CType, Function, Integer, Pointer, Struct, Void, size_of
+from tmebox.runtime.calls import functions
+from tmebox.runtime.calls.callbacks import UNWIND, Callback
+from tmebox.runtime.calls.functions import is_string
+from tmebox.runtime.calls.handles import Handle
+from tmebox.runtime.calls.named import Names, names_of
+from tmebox.runtime.calls.values import pack
+from tmebox.runtime.sandbox import Sandbox
+from tmebox.runtime.typed import pointers
+
+
+class Box(Sandbox):
+    """A sandbox for a C library: functions that go by pointer, objects that C passes back, memory with types.
+
+    Made like a `Sandbox`. Pointers that the library returns are `Pointer`s, and None for NULL; but a
+    `const char *` is a str. Exports that are named like attributes of it are reached by `exports`.
+    """
+
+    # -- what the library gets of the host -----------------------------------------------------------
+    def callback(
+        self,
+        function: Callable[..., Any],
+        type: str | Function,
+        *,
+        on_error: Any = UNWIND,
+        lengths: Mapping[int, int] | None = None,
+    ) -> Callback:
+        """A Python function that the library can call by pointer until `close()`, or the end of a `with`
+        block.
+
+        type: the name of a function pointer's type, or "function.parameter". A function that is passed as it
+        is needs none, but the sandbox keeps only the last 1,024 of those.
+        on_error: what the library gets where the function raises; the exception then leaves the call of the
+        library when that returns. Default: it leaves at once, through the library, which finishes nothing.
+        lengths: {1: 2} says that argument 1 (of 0, 1, 2 …) is a pointer to as many bytes as argument 2 says,
+        and arrives as such. Raises TypeError, LimitError, SandboxClosed.
+        """
+        ctype = type if isinstance(type, Function) else self._names.function(type)
+        return self._tenancy.callbacks.add(function, ctype, on_error, lengths)
+
+    def handle(self, target: Any) -> Handle:
+        """What stands for any Python object where C takes a `void *`. Functions of the host get the object.
+        It lasts until `close()`, or the end of a `with` block."""
+        self._tenancy.hold()
+        return self._tenancy.callbacks.handle(target)
+
+    # -- memory with types -----------------------------------------------------------------------------
+    def new(self, type: str, value: Any = None, /, **members: Any) -> pointers.Pointer:
+        """Memory for a value, zeroed or set: `new("struct point", x=1, y=2)`, `new("int[100]")`,
+        `new("char *[2]", [b"a", b"b"])`. It is there until the pointer and all that was got from it are gone,
+        or until `free()`. The library may use it until then, and must not free it. Raises TypeError,
+        OverflowError, LimitError."""
+        ctype = self._names.find(type)
+        target, count = (ctype.element, ctype.count) if isinstance(ctype, Array) else (ctype, 1)
+        size = size_of(ctype)
+        if isinstance(target, Void | Function) or (not size and not isinstance(target, Struct)):
+            raise TypeError(f"how large a {ctype} is is not known")
+        given = members if members else value
+        if members and value is not None:
+            raise TypeError("a value, or members of it, not both")
+        kept: list[Any] = []
+        data = bytes(size) if given is None else pack(ctype, self._texts(ctype, given, kept), f"{ctype}")
+        room = self._tenancy.scratch(max(size, 1))
+        self.memory.write(room.start, data)
+        return pointers.Pointer(self._tenancy, room.start, target, count, (room, kept))
+
+    def _texts(self, ctype: CType, value: Any, kept: list[Any]) -> Any:
+        """The value with pointers to copies of the texts that are given for pointers to characters."""
+        if isinstance(ctype, Array) and isinstance(value, (list, tuple)):
+            return [self._texts(ctype.element, item, kept) for item in value]
+        if isinstance(ctype, Struct) and isinstance(value, dict):
+            types = {field.name: field.type for field in ctype.fields}
+            return {name: self._texts(types.get(name, Void()), item, kept) for name, item in value.items()}
+        if isinstance(ctype, Pointer) and isinstance(value, (str, bytes)):
+            kept.append(self.text(value))
+            return kept[-1]
+        return value
+
+    def text(self, text: str | bytes) -> pointers.Pointer:
+        """Memory with a text and a NUL, as `new` makes it."""
+        data = (text.encode() if isinstance(text, str) else bytes(text)) + b"\0"
+        room = self._tenancy.scratch(len(data))
+        self.memory.write(room.start, data)
+        return pointers.Pointer(self._tenancy, room.start, CHAR, len(data), room)
+
+    def malloc(self, size: int, type: str = "void") -> pointers.Pointer | None:
+        """Memory of the library's own heap, which it may free; None if there is none left. Raises
+        AttributeError for a module that does not export malloc, as what `tmebox bind` makes does."""
+        offset = self.call_raw("malloc", size) & 0xFFFF_FFFF
+        return pointers.pointer(self._tenancy, offset, Pointer(self._names.find(type)))
+
+    def free(self, pointer: pointers.Pointer | None) -> None:
+        """Of the library's own heap. A library that is given nonsense harms itself alone."""
+        if pointer is not None:
+            if pointer._instance is not self._tenancy.instance:
+                raise TypeError("a pointer into another sandbox")
+            self.call_raw("free", pointer._offset)
+            pointer._freed = True
+
+    def cast(self, type: str, value: Any) -> pointers.Pointer | None:
+        """A pointer or an offset as a pointer of another type: `cast("struct point *", p)`."""
+        ctype = self._names.find(type)
+        if not isinstance(ctype, Pointer):
+            raise TypeError(f"cast() makes pointers, and {type} is none")
+        if isinstance(value, _native.Pointer) and value._instance is not self._tenancy.instance:
+            raise TypeError("a pointer into another sandbox")
+        offset = 0 if value is None else int(value)
+        made = pointers.pointer(self._tenancy, offset, ctype)
+        if made is not None and isinstance(value, pointers.Pointer):
+            object.__setattr__(made, "_keeps", value)
+        return made
+
+    def sizeof(self, type: str) -> int:
+        """In bytes."""
+        return size_of(self._names.find(type))
+
+    def variable(self, name: str) -> pointers.Pointer:
+        """A pointer to a global variable of the library: `box.variable("verbose")[0] = 1`. For what `tmebox
+        bind` found in the header. Raises AttributeError for others."""
+        if VARIABLE + name not in self.module.exports:
+            known = [e[len(VARIABLE) :] for e in self.module.exports if e.startswith(VARIABLE)]
+            raise AttributeError(f"no variable {name!r} is bound (variables: {', '.join(known) or 'none'})")
+        found: pointers.Pointer = self.exports[VARIABLE + name]()
+        return found
+
+    @property
+    def errno(self) -> int:
+        """What the library's last failed call of the C library left. Raises AttributeError where the module
+        does not export __errno_location."""
+        place = self.call_raw("__errno_location") & 0xFFFF_FFFF
+        return int.from_bytes(self.memory.read(place, 4), "little", signed=True)
+
+    # -- how functions are made ------------------------------------------------------------------------
+    def _begin(self, template: Template) -> None:
+        super()._begin(template)
+        tenancy, names = self._tenancy, self._names
+
+        def reader(ctype: Pointer) -> Callable[[int], Any] | None:
+            if isinstance(ctype.target, Function):
+                return None
+            target = names.full(ctype.target)
+            return lambda offset: pointers.Pointer(tenancy, offset, target) if offset else None
+
+        tenancy.callbacks.give_pointers(reader)
+
+    def _export(self, name: str) -> _native.Export:
+        prototype = self.module.exports.get(name)
+        result = None if prototype is None else prototype.result
+        if prototype is None or not isinstance(result, Pointer) or is_string(result):
+            return super()._export(name)
+        if isinstance(result.target, Function):
+            return super()._export(name)
+        key = f"{name} with types"  # no name of a function
+        export = self.module.bound.get(key)
+        if export is None:
+            target = self._names.full(result.target)
+            export = self.module.bound[key] = functions.export(
+                prototype,
+                self.module.address_of(name),
+                self.module.by_clang,
+                finish=lambda host, offset: pointers.Pointer(host, offset, target) if offset else None,
+            )
+        return export
+
+    @property
+    def _names(self) -> Names:
+        return names_of(self.module)
+
+
+CHAR = Integer(8, True, "char")
+VARIABLE = "tmebox_variable_"
+"""What begins the name of a function that gives the address of a global variable."""

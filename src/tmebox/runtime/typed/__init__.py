@@ -1,0 +1,1 @@
+"""Memory of a sandbox with C types: pointers, structs, arrays."""

@@ -1,0 +1,307 @@
+"""Typed pointers into a sandbox's memory: what C code writes as `p[i]`, `p->x` and `*p`."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tmebox import _native, abi
+from tmebox.modulefile import prototypes as p
+from tmebox.runtime.calls.kinds import kind_of
+from tmebox.runtime.calls.named import names_of
+from tmebox.runtime.calls.scalars import is_number
+from tmebox.runtime.calls.values import get_member, member_names, pack, put_member, unpack
+from tmebox.runtime.typed.dtypes import dtype_of
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+    from tmebox.runtime.tenancy import Tenancy
+
+
+class Pointer(_native.Pointer):
+    """A pointer to values of one C type in a sandbox.
+
+    `p[i]` is an item, `p[i] = value` sets it, `p.x` is a member of the struct that it points to, as C's `->`;
+    a member hides a method of its name, which is `Pointer.read(p)` then. What `Box.new` made knows how many
+    items there are, and others raise IndexError; of what a library gave nothing is known, and where no
+    memory is BadPointer is raised. Everything that is read is as untrusted as the code that wrote it.
+    """
+
+    __slots__ = ("_count", "_keeps", "_space", "_target")
+    _keeps: Any
+    _space: Tenancy
+    _target: p.CType
+    _count: int | None
+
+    def __new__(
+        cls, space: Tenancy, offset: int, target: p.CType, count: int | None = None, keeps: object = None
+    ) -> Self:
+        members = isinstance(target, p.Struct) and cls is Pointer
+        its_class = _with_members(target) if members else cls
+        self: Any = super().__new__(its_class, space.instance, offset, kind_of(target))
+        _set(self, "_space", space)
+        _set(self, "_target", target)
+        _set(self, "_keeps", keeps)
+        _set(self, "_count", count)
+        return self  # type: ignore[no-any-return]
+
+    @property
+    def type(self) -> str:
+        """Of the pointer, as C writes it."""
+        return _type_of(self)
+
+    def _place(self, index: int) -> int:
+        """Offset of an item. Raises IndexError, ValueError."""
+        if self._freed:
+            raise ValueError(f"the {self._target} was freed")
+        number = operator.index(index)
+        if self._count is not None and not 0 <= number < self._count:
+            raise IndexError(f"item {number} of {self._count}")
+        offset = self._offset + number * _step(self._target)
+        if not 0 <= offset < abi.WINDOW_SIZE:
+            raise IndexError(
+                f"item {number} of a {_type_of(self)} at {self._offset:#x} lies outside the sandbox"
+            )
+        return offset
+
+    def __getitem__(self, index: int) -> Any:
+        return value_at(self._space, self._place(index), self._target, self)
+
+    def __setitem__(self, index: int, value: Any) -> None:
+        data = pack(self._target, value, f"{self._target}")
+        self._space.memory.write(self._place(index), data)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") or not isinstance(self._target, p.Struct):
+            raise AttributeError(f"a {_type_of(self)} has no attribute {name!r}")
+        return getattr(self[0], name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name == "_freed":
+            super().__setattr__(name, value)
+        elif isinstance(self._target, p.Struct):
+            setattr(self[0], name, value)
+        else:
+            raise AttributeError(f"a {_type_of(self)} has no member {name!r}: write p[0] = value")
+
+    def __len__(self) -> int:
+        if self._count is None:
+            raise TypeError(f"how many items a {_type_of(self)} of a library has is not known")
+        return self._count
+
+    def __iter__(self) -> Iterator[Any]:
+        return (self[index] for index in range(len(self)))
+
+    def __add__(self, number: int) -> Pointer:
+        offset = self._offset + operator.index(number) * _step(self._target)
+        if not 0 <= offset < abi.WINDOW_SIZE:
+            raise IndexError(f"{_type_of(self)} {number:+} lies outside the sandbox")
+        left = None if self._count is None else max(self._count - number, 0)
+        return Pointer(self._space, offset, self._target, left, self)
+
+    def __sub__(self, other: int | Pointer) -> Any:
+        if not isinstance(other, Pointer):
+            return self + -operator.index(other)
+        if other._kind != self._kind or other._instance is not self._instance:
+            raise TypeError(
+                f"a {_type_of(other)} is not subtracted from a {_type_of(self)}, nor what is elsewhere"
+            )
+        return (self._offset - other._offset) // _step(self._target)
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, _native.Pointer):
+            return self._offset == other._offset and self._instance is other._instance
+        return bool(is_number(other) and self._offset == other)
+
+    def __hash__(self) -> int:
+        return hash(self._offset)
+
+    def __bool__(self) -> bool:
+        return True
+
+    def __index__(self) -> int:
+        return self._offset
+
+    def read(self) -> Any:
+        """The whole value in Python: a number, a named tuple, or a tuple of items."""
+        if self._count is None or self._count == 1:
+            return unpack(self._target, Pointer.tobytes(self, _step(self._target)))
+        return unpack(p.Array(self._target, self._count), Pointer.tobytes(self))
+
+    def tobytes(self, size: int | None = None) -> bytes:
+        """A copy of so many bytes; default: all items. Raises BadPointer."""
+        return self._space.memory.read(self._place(0), self._size(size))
+
+    def string(self, limit: int = abi.MIB) -> bytes:
+        """The bytes up to a NUL. Raises BadPointer if there is none within the limit."""
+        return self._space.memory.string(self._place(0), limit)
+
+    def array(self, count: int | None = None) -> NDArray[Any]:
+        """The items as a NumPy array, without a copy; structs as records. Writable where it is memory that
+        Python made. Raises BadPointer."""
+        number = self._count if count is None else operator.index(count)
+        if number is None:
+            raise TypeError(f"how many items a {_type_of(self)} of a library has is not known: array(count)")
+        size = self._size(number * _step(self._target))
+        view = self._space.memory.view(self._place(0), size)
+        dtype = dtype_of(self._target)
+        found: NDArray[Any] = np.frombuffer(view, dtype.base if dtype.subdtype else dtype)
+        return found.reshape(number, *dtype.shape)
+
+    def _size(self, size: int | None) -> int:
+        whole = None if self._count is None else self._count * _step(self._target)
+        wanted = whole if size is None else operator.index(size)
+        if wanted is None:
+            raise TypeError(f"how many items a {_type_of(self)} of a library has is not known: give a size")
+        if wanted < 0 or (whole is not None and wanted > whole):
+            raise IndexError(f"{wanted} bytes, where there are {whole}")
+        return wanted
+
+    def free(self) -> None:
+        """Give back what `Box.new` made. Idempotent; no pointer to it can be used any more."""
+        if not self._freed:
+            self._freed = True
+            _set(self, "_keeps", None)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        Pointer.free(self)
+
+    def __reduce_ex__(self, protocol: Any) -> NoReturn:
+        raise TypeError("a pointer into a sandbox is not copied or pickled: read() gives the value")
+
+    def __repr__(self) -> str:
+        items = "" if self._count in (None, 1) else f", {self._count} items"
+        return f"<{_type_of(self)} at {self._offset:#x}{items}{' (freed)' * self._freed}>"
+
+
+class StructView:
+    """A struct or union in a sandbox's memory: its members are attributes, read and written there."""
+
+    __slots__ = ("_keeps", "_offset", "_space", "_struct")
+    _keeps: Any
+    _offset: int
+    _space: Tenancy
+    _struct: p.Struct
+
+    def __init__(self, space: Tenancy, offset: int, struct: p.Struct, keeps: Any) -> None:
+        for name, value in (("_space", space), ("_offset", offset), ("_struct", struct), ("_keeps", keeps)):
+            object.__setattr__(self, name, value)
+
+    def _field(self, name: str) -> tuple[int, p.StructField]:
+        if isinstance(self._keeps, Pointer):
+            Pointer._place(self._keeps, 0)  # is it there?
+        found = _find(self._struct, name, 0)
+        if found is None:
+            names = ", ".join(field.name for field in self._struct.fields if field.name)
+            raise AttributeError(f"{self._struct} has no member {name!r} (members: {names})")
+        return self._offset + found[0], found[1]
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        start, field = self._field(name)
+        if field.bits:
+            return get_member(self._space.memory.read(start, _bit_bytes(field)), field)
+        return value_at(self._space, start, field.type, self._keeps)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        start, field = self._field(name)
+        memory = self._space.memory
+        what = f"{self._struct}.{name}"
+        if field.bits:
+            data = bytearray(memory.read(start, _bit_bytes(field)))
+            put_member(data, field, value, what)
+            memory.write(start, data)
+        else:
+            memory.write(start, pack(field.type, value, what))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, StructView) and self._read() == other._read()
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def _read(self) -> Any:
+        return unpack(self._struct, self._space.memory.read(self._offset, self._struct.size_bytes))
+
+    def __dir__(self) -> list[str]:
+        return [field.name for field in self._struct.fields if field.name]
+
+    def __reduce_ex__(self, protocol: Any) -> NoReturn:
+        raise TypeError("a struct in a sandbox is not copied or pickled: read() of its pointer gives it")
+
+    def __repr__(self) -> str:
+        return f"<{self._struct} at {self._offset:#x}>"
+
+
+_set = object.__setattr__
+
+
+def _type_of(pointer: Pointer) -> str:
+    return str(p.Pointer(pointer._target))
+
+
+@lru_cache(maxsize=1024)
+def _with_members(struct: p.Struct) -> type[Pointer]:
+    """Pointers to this struct, whose members are not hidden by methods."""
+
+    def member(name: str) -> property:
+        return property(lambda self: getattr(self[0], name))
+
+    own = {name for name in member_names(struct) if name in vars(Pointer) and not name.startswith("_")}
+    own |= {"offset", "kind", "instance", "freed"}.intersection(member_names(struct))
+    if not own:
+        return Pointer
+    return type("Pointer", (Pointer,), {"__slots__": (), **{name: member(name) for name in own}})
+
+
+def value_at(space: Tenancy, offset: int, ctype: p.CType, keeps: Any) -> Any:
+    """What is at an offset, as its type has it: structs and arrays stay where they are. keeps: as long as
+    what is returned is there. Raises BadPointer."""
+    match ctype:
+        case p.Struct():
+            return StructView(space, offset, ctype, keeps)
+        case p.Array(element, count):
+            return Pointer(space, offset, element, count, keeps)
+        case p.Pointer(p.Function() as function, _):
+            word = int.from_bytes(space.memory.read(offset, 8), "little")
+            return space.callbacks.function_at(space, word & 0xFFFF_FFFF, function)
+        case p.Pointer():
+            word = int.from_bytes(space.memory.read(offset, 8), "little")
+            return pointer(space, word & 0xFFFF_FFFF, ctype)
+    return unpack(ctype, space.memory.read(offset, p.size_of(ctype)))
+
+
+def pointer(space: Tenancy, offset: int, ctype: p.Pointer) -> Pointer | None:
+    """None for NULL."""
+    return Pointer(space, offset, names_of(space.module).full(ctype.target)) if offset else None
+
+
+def _step(target: p.CType) -> int:
+    """Of void and of types that are not known, bytes are counted."""
+    return p.size_of(target) or 1
+
+
+def _find(struct: p.Struct, name: str, start: int) -> tuple[int, p.StructField] | None:
+    """(offset, member), those of anonymous members among them."""
+    for field in struct.fields:
+        if field.name == name:
+            return start + field.offset, field
+    for field in struct.fields:
+        if not field.name and isinstance(field.type, p.Struct):
+            found = _find(field.type, name, start + field.offset)
+            if found is not None:
+                return found
+    return None
+
+
+def _bit_bytes(field: p.StructField) -> int:
+    return -(-(field.bit + field.bits) // 8)

@@ -1,0 +1,48 @@
+"""What the load generators say, and what becomes of it."""
+
+from __future__ import annotations
+
+import pytest
+
+from tmebox_bench.servers import clients
+from tmebox_bench.servers.loads import LoadError, Sample, parse_redis_benchmark, parse_wrk
+from tmebox_bench.servers.measure import Measured, ServerResults, _row, servers_table
+
+WRK = """\
+  Latency Distribution
+     90%  800.00us
+     99%    1.25ms
+  30394 requests in 2.00s, 37.04MB read
+Requests/sec:  15181.89
+"""
+CSV = '"test","rps","avg_latency_ms","p99_latency_ms"\n"SET","27777.78","0.398","3.255"\n'
+
+
+def test_wrk_is_read() -> None:
+    assert parse_wrk(WRK) == Sample(30394, 15181.89, 1.25)
+
+
+@pytest.mark.parametrize("text", ["", WRK + "  Non-2xx or 3xx responses: 7\n", WRK.replace("99%", "98%")])
+def test_a_run_with_errors_or_without_figures_is_none(text: str) -> None:
+    with pytest.raises(LoadError):
+        parse_wrk(text)
+
+
+def test_redis_benchmark_is_read() -> None:
+    assert parse_redis_benchmark(CSV, 40_000) == Sample(40_000, 27777.78, 3.255)
+    with pytest.raises(LoadError):
+        parse_redis_benchmark("Could not connect\n", 1)
+
+
+def test_rounds_are_compared_side_by_side() -> None:
+    native = [Measured(Sample(10, 100.0, 1.0), 5.0), Measured(Sample(10, 50.0, 2.0), 10.0)]
+    sandboxed = [Measured(Sample(10, 99.0, 1.5), 6.0), Measured(Sample(10, 50.0, 2.0), 10.0)]
+    row = _row("nginx", "1 KB", native, sandboxed)
+    assert (row.throughput.min, row.throughput.max) == (0.99, 1.0)
+    assert (row.p99.max, row.cpu.max) == (1.5, 1.2)
+    table = servers_table(ServerResults({}, [row]))
+    assert table.rows[0][0] == "nginx: 1 KB" and len(table.rows[0]) == len(table.headings)
+
+
+def test_commands_are_in_rediss_protocol() -> None:
+    assert clients.command(b"GET", b"\r\n") == b"*2\r\n$3\r\nGET\r\n$2\r\n\r\n\r\n"

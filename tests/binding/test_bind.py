@@ -1,0 +1,266 @@
+"""`tmebox bind`: a library becomes a package that type checkers know, and that works like the library."""
+
+from __future__ import annotations
+
+import importlib
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+import tmebox
+from tests.programs.building import source_of
+from tests.test_typing import checked
+from tmebox.binding.bind import bind
+from tmebox.binding.header import read_headers, scan
+from tmebox.binding.package import files_of, write_package
+from tmebox.cli.app import main
+
+HEADER = r"""
+#ifndef SHAPES_H
+#define SHAPES_H
+#include <stddef.h>
+#include "shapes_more.h"
+#define SHAPES_VERSION "1.2"
+#define SHAPES_MOST 0xffffffffffffffffull
+#define SHAPES_SCALE 2.5
+#define SHAPES_TWICE(x) ((x) * 2)
+#define SHAPES_API extern
+#define SHAPES_BITS (1 << 4 | SHAPES_TWICE(2))
+enum shapes_kind { SHAPES_POINT = 3, SHAPES_LINE, /* not SHAPES_LOST */ SHAPES_LAST = 'z' };
+struct point { double x, y; };
+typedef struct shapes shapes;
+/* Called for each point. Returns whether to go on. */
+typedef int (*shapes_visitor)(void *user, const struct point *point, int index);
+/* Makes room for some points.
+ * Free it with shapes_free. */
+SHAPES_API shapes *shapes_new(size_t count);
+SHAPES_API void shapes_free(shapes *s);
+SHAPES_API int shapes_set(shapes *s, size_t index, struct point to);
+SHAPES_API int shapes_visit(const shapes *s, shapes_visitor visitor, void *user);
+SHAPES_API const char *shapes_name(enum shapes_kind kind);
+SHAPES_API int shapes_never_written(void);
+SHAPES_API double shapes_area(const struct point *points, size_t count);
+extern int shapes_verbose;
+extern const double shapes_table[3];
+#endif
+"""
+SOURCE = r"""
+#include "shapes.h"
+#include <config.h>
+#include <stdlib.h>
+#include <errno.h>
+struct shapes { size_t count; struct point points[]; };
+int shapes_verbose = 4;
+const double shapes_table[3] = { 1, 2, 3 };
+static int used(void) { return 1; }
+int internal_only(void) { return used(); }
+shapes *shapes_new(size_t count)
+{
+    shapes *s = calloc(1, sizeof *s + count * sizeof s->points[0]);
+    if (s) s->count = count;
+    return s;
+}
+void shapes_free(shapes *s) { free(s); }
+int shapes_set(shapes *s, size_t index, struct point to)
+{
+    if (index >= s->count) { errno = ERANGE; return -1; }
+    s->points[index] = to;
+    return 0;
+}
+int shapes_visit(const shapes *s, shapes_visitor visitor, void *user)
+{
+    for (size_t i = 0; i < s->count; i++)
+        if (!visitor(user, &s->points[i], i)) return i;
+    return -1;
+}
+const char *shapes_name(enum shapes_kind kind) { return kind == SHAPES_LINE ? "line" : NULL; }
+double shapes_area(const struct point *points, size_t count)
+{
+    double sum = 0;
+    for (size_t i = 0; i < count; i++) sum += points[i].x * points[i].y;
+    return sum;
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("library")
+    (directory / "shapes.h").write_text(HEADER)
+    (directory / "shapes_more.h").write_text("#define SHAPES_MORE 9\n")
+    (directory / "shapes.c").write_text(SOURCE)
+    return directory
+
+
+@pytest.fixture(scope="module")
+def package(library: Path) -> Iterator[ModuleType]:
+    write_package(bind(library / "shapes.h", [library], "shapes_box"), library / "shapes_box")
+    sys.path.insert(0, str(library))
+    try:
+        yield importlib.import_module("shapes_box")
+    finally:
+        sys.path.remove(str(library))
+
+
+@pytest.fixture
+def box(package: ModuleType) -> Iterator[Any]:
+    with package.open(memory="16MiB", timeout=10.0) as box:
+        yield box
+
+
+def test_the_package_has_the_functions_of_the_header_that_are_there(package: ModuleType) -> None:
+    names = {name for name in package.module().exports if name.startswith(("shapes", "internal"))}
+    assert names == {f"shapes_{name}" for name in ["new", "free", "set", "visit", "name", "area"]}
+
+
+def test_constants_have_the_values_that_the_compiler_gives_them(package: ModuleType) -> None:
+    assert (package.SHAPES_VERSION, package.SHAPES_MOST, package.SHAPES_SCALE) == ("1.2", 2**64 - 1, 2.5)
+    assert (package.SHAPES_BITS, package.SHAPES_MORE) == (20, 9)
+    assert (3, 4, ord("z")) == (package.SHAPES_POINT, package.SHAPES_LINE, package.SHAPES_LAST)
+    assert not hasattr(package, "SHAPES_API") and not hasattr(package, "SHAPES_LOST")
+
+
+def test_a_library_is_used_as_in_c(box: Any) -> None:
+    shapes = box.shapes_new(3)
+    assert shapes.type == "shapes *"
+    for index in range(3):
+        assert box.shapes_set(shapes, index, (index, 2 * index)) == 0
+    assert (box.shapes_set(shapes, 3, (0, 0)), box.errno) == (-1, 34)
+    seen: list[Any] = []
+
+    def visit(user: Any, point: tmebox.Pointer, index: int) -> bool:
+        seen.append((user, point.x, point[0].y, index))
+        return index < 1
+
+    with box.handle(seen) as handle:
+        assert box.shapes_visit(shapes, visit, handle) == 1
+    assert seen == [(seen, 0.0, 0.0, 0), (seen, 1.0, 2.0, 1)]
+    box.shapes_free(shapes)
+    assert (box.shapes_name(4), box.shapes_name(3)) == ("line", None)
+    assert box.shapes_area([(1, 2), (3, 4)], 2) == 14.0
+
+
+def test_global_variables_are_read_and_written(box: Any) -> None:
+    box.variable("shapes_verbose")[0] = 7
+    assert box.variable("shapes_verbose")[0] == 7
+    assert box.variable("shapes_table").read() == (1.0, 2.0, 3.0) or len(box.variable("shapes_table")[0]) == 3
+    with pytest.raises(AttributeError, match="variables: shapes_"):
+        box.variable("nothing")
+
+
+def test_an_opaque_pointer_of_another_type_is_refused(box: Any) -> None:
+    with pytest.raises(TypeError, match="expected a shapes"):
+        box.shapes_free(box.new("struct point"))
+
+
+def test_comments_and_prototypes_are_documentation(library: Path, package: ModuleType) -> None:
+    source = (library / "shapes_box" / "__init__.py").read_text()
+    assert "Makes room for some points." in source and "Free it with shapes_free." in source
+    assert re.search(r"def shapes_set\(self, s: .*index: hints.Int", source)
+
+
+CORRECT = """
+import numpy as np
+import tmebox
+import shapes_box
+from typing import Any
+
+def visit(user: Any, point: tmebox.Pointer, index: int) -> int:
+    return index < 2
+
+with shapes_box.open(memory="16MiB", timeout=1.0) as box:
+    shapes = box.shapes_new(3)
+    box.shapes_set(shapes, 1, (1, 2.0))
+    box.shapes_visit(shapes, visit, None)
+    box.shapes_visit(shapes, box.callback(visit, "shapes_visitor"), box.handle(object()))
+    name: str | None = box.shapes_name(shapes_box.SHAPES_LINE)
+    area: float = box.shapes_area([(1, 2)], 1) + box.shapes_area(np.zeros((3, 2)), 3)
+    limit: int = shapes_box.SHAPES_MOST
+"""
+MISTAKES = [
+    'box.shapes_new("three")',
+    "box.shapes_new()",
+    "box.shapes_set(shapes, 1, (1, 2, 3))",
+    'box.shapes_set("shapes", 1, (1, 2))',
+    "box.shapes_visit(shapes, lambda user: 1, None)",
+    "box.shapes_visit(shapes, 1.5, None)",
+    "wrong: int = box.shapes_name(3)",
+    "length = len(box.shapes_name(3))",
+    "shapes.count.x",
+    "shapes_box.SHAPES_MOST = 4",
+    'shapes_box.open(memory="1MiB", tiemout=1)',
+    "import_error = shapes_box.SHAPES_NOTHING",
+]
+
+
+@pytest.mark.slow
+def test_type_checkers_accept_what_is_right_and_find_planted_mistakes(
+    library: Path, package: ModuleType
+) -> None:
+    correct = checked(library, program=CORRECT)
+    assert correct.returncode == 0, correct.stdout
+    start = CORRECT.count("\n") + 1
+    said = checked(library, program=CORRECT + "".join(f"    {mistake}\n" for mistake in MISTAKES))
+    found = {int(line) for line in re.findall(r"^program\.py:(\d+): error", said.stdout, re.MULTILINE)}
+    missed = [mistake for line, mistake in enumerate(MISTAKES, start) if line not in found]
+    assert missed == []
+
+
+def test_the_same_library_gives_the_same_bytes(library: Path) -> None:
+    one, other = (files_of(bind(library / "shapes.h", [library], "shapes_box")) for _ in range(2))
+    assert one == other
+
+
+def test_the_command_says_what_is_wrong(library: Path, tmp_path: Path, capsys: Any, monkeypatch: Any) -> None:
+    def run(*arguments: str) -> tuple[int, str]:
+        monkeypatch.setattr(sys, "argv", ["tmebox", "bind", *arguments])
+        code = main()
+        shown = capsys.readouterr()
+        return code, shown.out + shown.err
+
+    header, good = str(library / "shapes.h"), str(tmp_path / "good_box")
+    assert run(header, "-s", str(library), "-o", good) == (0, f"{good}: 6 functions, 8 constants\n")
+    (tmp_path / "empty").mkdir()
+    assert "no C sources" in run(header, "-s", str(tmp_path / "empty"), "-o", good)[1]
+    assert run(str(tmp_path / "no.h"), "-s", str(library), "-o", good)[0] == 1
+    assert "cannot be the name" in run(header, "-s", str(library), "-o", str(tmp_path / "not-a-name"))[1]
+    (tmp_path / "other.c").write_text("int unrelated(void) { return 1; }")
+    assert "no function that the header" in run(header, "-s", str(tmp_path / "other.c"), "-o", good)[1]
+
+
+def test_headers_are_read_as_text(library: Path, tmp_path: Path) -> None:
+    (tmp_path / "h.h").write_text('#include "../secret.h"\n#include "h.h"\nint f(void); /* int g(void); */\n')
+    texts = read_headers(tmp_path / "h.h")
+    assert set(texts) == {"h.h"} and scan(texts).functions == ("f",)
+
+
+@pytest.mark.network
+def test_expat_in_ten_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sources = source_of("expat") / "expat" / "lib"
+    defines = ["XML_POOR_ENTROPY", "XML_GE=1", "XML_DTD", "XML_NS", "XML_CONTEXT_BYTES=1024"]
+    write_package(bind(sources / "expat.h", [sources], "expat_box", defines=defines, flags=("-w",)),
+                  tmp_path / "expat_box")  # fmt: skip
+    monkeypatch.syspath_prepend(str(tmp_path))
+    expat_box = importlib.import_module("expat_box")
+    seen: list[Any] = []
+    with expat_box.open(memory="64MiB", timeout=10.0) as box:
+        parser = box.XML_ParserCreate(None)
+
+        def start(user: Any, name: str, attributes: tmebox.Pointer) -> None:
+            seen.append((name, attributes[1].string() if attributes[0] else None))
+
+        box.XML_SetElementHandler(parser, start, lambda user, name: seen.append(name))
+        text = box.callback(
+            lambda user, piece, size: seen.append(piece), "XML_CharacterDataHandler", lengths={1: 2}
+        )
+        box.XML_SetCharacterDataHandler(parser, text)
+        data = b"<a><b id='7'>x&amp;y</b></a>"
+        assert box.XML_Parse(parser, data, len(data), True) == expat_box.XML_STATUS_OK
+        assert seen == [("a", None), ("b", b"7"), b"x", b"&", b"y", "b", "a"]
+        assert box.XML_Parse(parser, b"<", 1, True) == expat_box.XML_STATUS_ERROR
+        assert box.XML_ErrorString(box.XML_GetErrorCode(parser)) == "parsing finished"

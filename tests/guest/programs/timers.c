@@ -1,0 +1,92 @@
+/* Signals that come by themselves: alarm(), setitimer(), and waiting for signals. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/time.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "check.h"
+
+static volatile int alarms;
+
+static void count(int signal)
+{
+	(void)signal;
+	alarms++;
+}
+
+static void handle(int flags)
+{
+	struct sigaction action = { .sa_handler = count, .sa_flags = flags };
+	CHECK(sigaction(SIGALRM, &action, NULL) == 0);
+}
+
+static void start(long first_us, long next_us)
+{
+	struct itimerval timer = { { 0, next_us }, { 0, first_us } };
+	CHECK(setitimer(ITIMER_REAL, &timer, NULL) == 0);
+}
+
+int main(void)
+{
+	struct itimerval left;
+	char byte;
+	int ends[2];
+
+	handle(0);
+	start(30000, 0);
+	CHECK(getitimer(ITIMER_REAL, &left) == 0 && left.it_value.tv_usec > 0 && left.it_value.tv_usec <= 30000);
+	CHECK(pause() == -1 && errno == EINTR && alarms == 1);
+
+	/* A wait ends, and says so; with SA_RESTART it goes on. */
+	CHECK(pipe(ends) == 0);
+	start(30000, 0);
+	CHECK(read(ends[0], &byte, 1) == -1 && errno == EINTR && alarms == 2);
+	handle(SA_RESTART);
+	start(10000, 0);
+	struct timespec half = { 0, 60000000 };
+	CHECK(nanosleep(&half, NULL) == 0 && alarms == 3);
+
+	/* Again and again, while nothing but system calls is done. */
+	handle(0);
+	start(5000, 5000);
+	while (alarms < 8) CHECK(getppid() == 0 && time(NULL) > 0);
+	start(0, 0);
+	CHECK(getitimer(ITIMER_REAL, &left) == 0 && left.it_value.tv_sec == 0 && left.it_value.tv_usec == 0);
+
+	/* Blocked ones wait. */
+	sigset_t set, none, pending;
+	sigemptyset(&none);
+	sigemptyset(&set);
+	sigaddset(&set, SIGALRM);
+	CHECK(sigprocmask(SIG_BLOCK, &set, NULL) == 0);
+	alarms = 0;
+	start(1000, 0);
+	CHECK(usleep(30000) == 0);
+	CHECK(alarms == 0 && sigpending(&pending) == 0 && sigismember(&pending, SIGALRM));
+	CHECK(sigsuspend(&none) == -1 && errno == EINTR && alarms == 1);
+	start(1000, 0);
+	siginfo_t info;
+	CHECK(sigwaitinfo(&set, &info) == SIGALRM && info.si_signo == SIGALRM && alarms == 1);
+	struct timespec soon = { 0, 20000000 };
+	CHECK(sigtimedwait(&set, NULL, &soon) == -1 && errno == EAGAIN);
+	CHECK(alarm(100) == 0 && alarm(0) == 100);
+	CHECK(setitimer(ITIMER_PROF, &left, NULL) == -1 && errno == EINVAL);
+
+	stack_t stack = { .ss_sp = &stack, .ss_size = SIGSTKSZ }, before;
+	CHECK(sigaltstack(&stack, &before) == 0 && before.ss_flags == SS_DISABLE);
+	CHECK(sigaltstack(NULL, &before) == 0 && before.ss_sp == &stack);
+
+	struct rlimit limit;
+	CHECK(getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur == limit.rlim_max);
+	limit.rlim_cur = 4;
+	CHECK(setrlimit(RLIMIT_NOFILE, &limit) == 0 && dup(0) == -1 && errno == EMFILE);
+	limit.rlim_cur = limit.rlim_max;
+	CHECK(setrlimit(RLIMIT_NOFILE, &limit) == 0 && dup(0) == 5);
+	limit.rlim_max++;
+	CHECK(setrlimit(RLIMIT_NOFILE, &limit) == -1 && errno == EPERM);
+	FINISH();
+}
