@@ -298,7 +298,7 @@ static inline __attribute__((always_inline)) int run(struct instance *instance,
     uint64_t stack_top = instance->stack_top - instance->base + tmebox_stack_base(instance);
     uint64_t top = LIKELY(activation->depth == 1) ? stack_top - TOP_RESERVE
                                                   : instance->rsp - NESTED_RESERVE;
-    activation->rsp = (top - 8 * stack_count) & ~15ULL;
+    activation->rsp = (top - 8 * stack_count) & ~31ULL;
     /* Where there are none, the entering call pushes the return address, or traps. */
     if (LIKELY(stack_count == 0) || push_arguments(activation, stack, stack_count)) {
         instance->thread = thread;

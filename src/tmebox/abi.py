@@ -65,7 +65,7 @@ TARGET_SHIFTS = {"gs": 0, "r15": TARGET_R15_SHIFT, "twin": 0}
 LABEL_MARKS = (0x01, 0x04, 0x05, 0x40, 0x41, 0x44, 0x45, 0x80, 0x81, 0x84, 0x85, 0xC0, 0xC1, 0xC4, 0xC5)
 """With a control stack: what the target map says of a label, by its depth. No check for a function is
 satisfied by one of them, and no check of code with its base in r15."""
-LABEL_DEPTHS = (0, 8, 24, 40, 56, 72, 104, 136, 168, 232, 296, 424, 808, 1576, 4136)
+LABEL_DEPTHS = (0, 8, 24, 56, 88, 120, 152, 184, 216, 248, 312, 440, 824, 1592, 4152)
 """The depths that labels can have which jumps to computed targets may reach: LABEL_MARKS[n] is for
 LABEL_DEPTHS[n]."""
 

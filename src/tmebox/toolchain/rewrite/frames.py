@@ -25,6 +25,9 @@ from tmebox.toolchain.rewrite.replacement import Refusal
 FLAGS = (
     *("-Rpass-analysis=stack-frame-layout", "-fno-caret-diagnostics", "-fasynchronous-unwind-tables"),
     *("-mllvm", "-no-x86-call-frame-opt"),  # it stores arguments, and does not push them
+    "-mstack-alignment=32",  # so that no frame has to be aligned for a vector register
+    # A table's entry that is never used is a label of nothing, else, and the jump would need a check.
+    *("-mllvm", "-trap-unreachable", "-mllvm", "-no-trap-after-noreturn"),
 )
 """What makes clang say it."""
 WITHOUT_VARIABLE_SIZES = ("-fsanitize=safe-stack",)
@@ -170,8 +173,9 @@ def _pads(lines: list[str]) -> dict[str, int]:
         elif (match := _LABEL.match(line)) and match[1] in functions:
             name, depth = match[1], 0
         elif _INDIRECT.match(line):
+            step = 32 if depth % 32 == 24 else 8  # others hold nothing that is aligned, and call nobody
             wanted = next(
-                (known for known in LABEL_DEPTHS if known >= depth and (known - depth) % 16 == 0), None
+                (known for known in LABEL_DEPTHS if known >= depth and (known - depth) % step == 0), None
             )
             if wanted is None:
                 raise Refusal(f"{name}: jumps to labels from a frame of {depth} bytes")
