@@ -52,6 +52,7 @@ static bool attach(struct heap_view *view) {
             tmebox_return_mappings(MAPPINGS_EACH);
         }
         view->mapped = !view->refused;
+        view->stays = false;
         atomic_fetch_add(&view_count, view->mapped);
         errno = error;
     }
@@ -99,6 +100,10 @@ static uint32_t grant(struct heap_view *view, uint32_t page, uint32_t count, uns
             }
             more = TMEBOX_PAGE_SIZE;
         }
+        if (more == -ENOENT && count - done > 1) { /* it is in two mappings */
+            count = done + 1;
+            continue;
+        }
         if (more <= 0) {
             break;
         }
@@ -133,6 +138,7 @@ const struct heap_backend tmebox_heap_mmu = {
     .detach = detach,
     .grant = grant,
     .revoke = withdraw,
+    .carry = tmebox_heap_carry,
     .side_begin = side_begin,
     .side_end = side_end,
 };

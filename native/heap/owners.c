@@ -55,15 +55,20 @@ static void withdraw_lines(struct heap *heap, uint32_t page, uint64_t lines) {
     }
 }
 
+/* What of these pages may be present: from the first to behind the last. */
+static uint32_t trim_to_granted(const struct heap *heap, uint32_t page, uint32_t *end) {
+    while (page < *end && !heap->pages[page].granted) {
+        page++;
+    }
+    while (*end > page && !heap->pages[*end - 1].granted) {
+        --*end;
+    }
+    return page;
+}
+
 /* [page, page + count) of one owner; or one page of several. */
 void tmebox_heap_withdraw(struct heap *heap, uint32_t page, uint32_t count) {
-    uint32_t first = page, end = page + count;
-    while (first < end && !heap->pages[first].granted) {
-        first++;
-    }
-    while (end > first && !heap->pages[end - 1].granted) {
-        end--;
-    }
+    uint32_t end = page + count, first = trim_to_granted(heap, page, &end);
     if (first == end) {
         return;
     }
@@ -90,6 +95,13 @@ void tmebox_heap_withdraw(struct heap *heap, uint32_t page, uint32_t count) {
     heap->revocations++;
 }
 
+/* As many pages at a time as are worth a system call less, with all their groups locked. */
+#define GROUPS_AT_A_TIME 16
+/* What is larger is shown as it is touched, with doubling grants: nobody looks at all of it at once. */
+#define AT_ONCE_PAGES 256
+/* Fewer are quicker taken away and granted again: carrying takes five system calls. */
+#define CARRIED_AT_LEAST 32
+
 static void show_at_once(struct heap *heap, uint32_t page, uint32_t count, uint16_t owner) {
     struct heap_view *view = heap->keys[owner].view;
     if (view == NULL || !heap->backend->attach(view)) {
@@ -99,6 +111,21 @@ static void show_at_once(struct heap *heap, uint32_t page, uint32_t count, uint1
     for (uint32_t i = 0; i < granted; i++) {
         heap->pages[page + i].granted = true;
     }
+}
+
+/* From one sandbox's view to another's. What is absent there stays absent. */
+static bool carried(struct heap *heap, uint32_t page, uint32_t count, uint16_t owner) {
+    uint32_t end = page + count, first = trim_to_granted(heap, page, &end);
+    struct heap_view *from = heap->keys[heap->pages[page].owner].view, *to = heap->keys[owner].view;
+    if (heap->backend->carry == NULL || end - first < CARRIED_AT_LEAST || from == NULL || to == NULL ||
+        !heap->backend->attach(to) || !heap->backend->carry(from, to, first, end - first)) {
+        return false;
+    }
+    for (; first < end; first++) {
+        heap->pages[first].granted = true;
+    }
+    heap->revocations++;
+    return true;
 }
 
 /* Their owners in the table are the new ones. */
@@ -116,11 +143,6 @@ static void rekey_pages(struct heap *heap, uint32_t page, uint32_t count, uint16
     }
 }
 
-/* As many pages at a time as are worth a system call less, with all their groups locked. */
-#define GROUPS_AT_A_TIME 16
-/* What is larger is shown as it is touched, with doubling grants: nobody looks at all of it at once. */
-#define AT_ONCE_PAGES 256
-
 void tmebox_heap_give_pages(struct heap *heap, uint32_t page, uint32_t count, uint16_t owner, bool at_once) {
     uint16_t former = heap->pages[page].owner;
     uint32_t first = page;
@@ -129,14 +151,17 @@ void tmebox_heap_give_pages(struct heap *heap, uint32_t page, uint32_t count, ui
         next = next < end ? next : end;
         uint64_t place = (uint64_t)page * TMEBOX_PAGE_SIZE, size = (uint64_t)(next - page) * TMEBOX_PAGE_SIZE;
         tmebox_heap_lock_groups(heap, place, size);
-        tmebox_heap_withdraw(heap, page, next - page);
+        bool at_new = at_once && former != HEAP_MIXED && carried(heap, page, next - page, owner);
+        if (!at_new) {
+            tmebox_heap_withdraw(heap, page, next - page);
+        }
         for (uint32_t i = page; i < next; i++) {
             heap->pages[i].owner = owner;
         }
         if (heap->backend->rekey != NULL) {
             rekey_pages(heap, page, next - page, former);
         }
-        if (at_once && page - first < AT_ONCE_PAGES) {
+        if (at_once && !at_new && page - first < AT_ONCE_PAGES) {
             show_at_once(heap, page, next - page, owner);
         }
         tmebox_heap_unlock_groups(heap, place, size);

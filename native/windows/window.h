@@ -108,6 +108,8 @@ void tmebox_userfault_unprotect(uint64_t address);
 /* Makes an inaccessible mapping accessible where pages are installed; `shared`: those that a shared mapping has
  * already, too. 0 or an errno. */
 int tmebox_userfault_open_up(void *start, size_t size_bytes, bool shared);
+/* Only that no page of it comes by itself. What another userfaultfd has taken is refused. */
+int tmebox_userfault_register(void *start, size_t size_bytes, bool shared);
 /* Whether shared mappings can be opened up so, once the userfaultfd is open. */
 bool tmebox_userfault_can_share(void);
 /* Async-signal-safe: pages that a shared mapping has already become present at `address`. How many bytes, or
