@@ -6,8 +6,6 @@
 #include <errno.h>
 #include <sys/mman.h>
 
-#define MAPPINGS_EACH 2 /* it, and the window's other half */
-
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23
 #endif
@@ -39,6 +37,14 @@ void tmebox_heap_views_after_fork(void) {
     atomic_store(&view_count, 0);
 }
 
+static bool take_mappings(void) {
+    if (tmebox_take_mappings(HEAP_MAPPINGS, true)) {
+        return true;
+    }
+    tmebox_heap_fill_holes();
+    return tmebox_take_mappings(HEAP_MAPPINGS, true);
+}
+
 static bool attach(struct heap_view *view) {
     if (view->mapped || view->refused) { /* both only change under the lock, and stay while it is attached */
         return view->mapped;
@@ -46,10 +52,10 @@ static bool attach(struct heap_view *view) {
     tmebox_heap_lock(&view->lock);
     if (!view->mapped && !view->refused) {
         int error = errno;
-        view->refused = !tmebox_take_mappings(MAPPINGS_EACH, true);
+        view->refused = !tmebox_heap_take_hole(view->window) && !take_mappings();
         if (!view->refused && !map(view)) {
             view->refused = true;
-            tmebox_return_mappings(MAPPINGS_EACH);
+            tmebox_return_mappings(HEAP_MAPPINGS);
         }
         view->mapped = !view->refused;
         view->stays = false;
@@ -61,11 +67,14 @@ static bool attach(struct heap_view *view) {
 }
 
 static bool detach(struct heap_view *view) {
+    size_t size = view->heap->size_bytes;
     if (view->mapped) {
-        if (!tmebox_window_part_again(address_of(view, 0), view->heap->size_bytes, true)) {
-            return false; /* the host has used up the mappings that a process may have */
+        if (!tmebox_heap_leave_hole(view->window, view->base, size)) {
+            if (!tmebox_window_part_again(address_of(view, 0), size, true)) {
+                return false; /* the host has used up the mappings that a process may have */
+            }
+            tmebox_return_mappings(HEAP_MAPPINGS);
         }
-        tmebox_return_mappings(MAPPINGS_EACH);
         atomic_fetch_sub(&view_count, 1);
     }
     view->mapped = view->refused = false;

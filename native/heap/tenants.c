@@ -10,12 +10,14 @@
 /* -- sandboxes ------------------------------------------------------------------------------------------ */
 static struct heap_view *view_for(struct heap *heap, struct window *window, uint64_t base) {
     if (window->view == NULL) {
-        struct heap_view *view = calloc(1, sizeof *view);
+        size_t fits = heap->source != NULL ? heap->size_bytes : 0; /* a device maps its views itself */
+        struct heap_view *view = tmebox_heap_keep_hole(window, fits) ? calloc(1, sizeof *view) : NULL;
         if (view == NULL) {
             return NULL;
         }
         tmebox_heap_hold(heap);
         view->heap = heap;
+        view->window = window;
         view->base = base;
         window->view = view;
     }

@@ -315,7 +315,9 @@ int tmebox_userfault_open_up(void *start, size_t size_bytes, bool shared) {
     if (error != 0) {
         return error;
     }
-    munlock(start, size_bytes); /* a host that locks all of its memory would have it all there */
+    if (!shared) { /* a host that locks all of its memory would have it all there; a shared mapping is never filled so */
+        munlock(start, size_bytes);
+    }
     return mprotect(start, size_bytes, PROT_READ | PROT_WRITE) < 0 ? errno : 0;
 }
 

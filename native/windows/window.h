@@ -64,6 +64,7 @@ struct window {
     _Atomic uint32_t last_count;  /* and its size */
     struct pin *pins;             /* what Python looks at; with the GIL held */
     struct heap_view *view;       /* of a shared heap; NULL: it never had one, or it has none any more */
+    uint32_t hole;                /* heap/holes.c: what is left of the last one; 0: nothing */
 };
 
 /* Python looks at these pages of the private part, and may hand them to the kernel, for which nobody installs
