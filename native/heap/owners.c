@@ -206,6 +206,23 @@ static uint16_t only_owner(const uint16_t *owners, uint64_t used) {
     return only;
 }
 
+/* Of a mixed page that is in nobody's view, where it stays mixed: only the table changes. */
+static bool give_in_mixed(struct heap *heap, uint32_t page, uint64_t lines, uint64_t used, uint64_t clear, uint16_t owner) {
+    uint16_t *owners = heap->lines[page];
+    uint64_t others = used & ~lines;
+    while (others != 0 && owners[__builtin_ctzll(others)] == owner) {
+        others &= others - 1;
+    }
+    if (others == 0 || heap->pages[page].granted || heap->backend->rekey != NULL) {
+        return false;
+    }
+    for (uint64_t rest = lines; rest != 0; rest &= rest - 1) {
+        owners[__builtin_ctzll(rest)] = owner;
+    }
+    tmebox_heap_zero(heap, page, clear);
+    return true;
+}
+
 void tmebox_heap_give_lines(struct heap *heap, uint32_t page, uint64_t lines, uint64_t used, uint64_t clear,
                             uint16_t owner) {
     struct heap_page *self = &heap->pages[page];
@@ -213,6 +230,10 @@ void tmebox_heap_give_lines(struct heap *heap, uint32_t page, uint64_t lines, ui
     uint16_t before[LINES], after[LINES];
     tmebox_heap_lock(lock);
     uint16_t former = self->owner;
+    if (former == HEAP_MIXED && give_in_mixed(heap, page, lines, used, clear, owner)) {
+        tmebox_heap_unlock(lock);
+        return;
+    }
     for (unsigned line = 0; line < LINES; line++) {
         before[line] = tmebox_heap_owner(heap, page, line);
         bool nobodys = former != HEAP_MIXED && !(used >> line & 1); /* what is free in it */
