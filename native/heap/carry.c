@@ -5,7 +5,7 @@
  * the heap would come by itself, to whoever touches it. So a flag that means nothing here (MADV_RANDOM, of memory that is never
  * read from a file) sets the pages apart until they are registered again. In between, what is missing of them comes by
  * itself, and all of that is the new owner's. A kernel is believed only after it was seen to do all this. */
-#include "heap/heap.h"
+#include "heap/views.h"
 #include "windows/window.h"
 
 #include <errno.h>

@@ -1,7 +1,7 @@
 /* Where a window had a view, there is a hole: nothing, until the next view comes. Making a part of the window's piece of it
  * again takes five system calls more, and the next view would part the piece anew. A hole takes the same mappings as a view, so
  * there are only so many, and they are filled when mappings run out. Usable in signal handlers. */
-#include "heap/heap.h"
+#include "heap/views.h"
 #include "windows/window.h"
 
 #include <errno.h>

@@ -1,6 +1,6 @@
 /* The backend for any CPU: page tables. A view is a second mapping of the heap in a sandbox's window, in which no
  * page is present until it is granted here. A touch of any other page is a SIGBUS. */
-#include "heap/heap.h"
+#include "heap/views.h"
 #include "windows/window.h"
 
 #include <errno.h>
@@ -153,32 +153,29 @@ const struct heap_backend tmebox_heap_mmu = {
 };
 
 /* -- where pages cannot be granted one by one: everything is done on the side --------------------------- */
-static bool never_attached(struct heap_view *view) {
+bool tmebox_heap_never_attached(struct heap_view *view) {
     (void)view;
     return false;
 }
 
-static bool nothing_to_detach(struct heap_view *view) {
+bool tmebox_heap_nothing_to_detach(struct heap_view *view) {
     (void)view;
     return true;
 }
 
-static uint32_t nothing_granted(struct heap_view *view, uint32_t page, uint32_t count, unsigned rights) {
+uint32_t tmebox_heap_nothing_granted(struct heap_view *view, uint32_t page, uint32_t count, unsigned rights) {
     (void)view, (void)page, (void)count, (void)rights;
     return 0;
 }
 
-static void nothing_to_revoke(struct heap_view *view, uint32_t page, uint32_t count) {
+void tmebox_heap_nothing_to_revoke(struct heap_view *view, uint32_t page, uint32_t count) {
     (void)view, (void)page, (void)count;
 }
 
 const struct heap_backend tmebox_heap_without_views = {
     .name = "mmu without views",
     .detects_access = true,
-    .attach = never_attached,
-    .detach = nothing_to_detach,
-    .grant = nothing_granted,
-    .revoke = nothing_to_revoke,
+    HEAP_ALL_ASIDE,
     .side_begin = side_begin,
     .side_end = side_end,
 };

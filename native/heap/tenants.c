@@ -1,5 +1,5 @@
 /* Sandboxes that come to a heap and go: their keys, their views, and what becomes of their blocks. */
-#include "heap/heap.h"
+#include "heap/views.h"
 #include "windows/window.h"
 
 #include <errno.h>

@@ -2,7 +2,7 @@
  * that end sandboxes, and a record that the watchdog reads. */
 #include "threads/thread.h"
 #include "threads/signals.h"
-#include "heap/heap.h"
+#include "heap/views.h"
 #include "windows/window.h"
 
 #include <asm/prctl.h>
