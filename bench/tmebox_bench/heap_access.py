@@ -69,7 +69,9 @@ def revocations() -> Iterator[Row]:
         figures = list(zip(alone, beside, bare_alone, bare_beside, strict=True))
         yield Row("revoke and give back 1 page", "ns", spread(alone))
         yield Row("the same while another thread runs", "ns", spread(beside))
-        yield Row("revoke while another thread runs, over alone", "×", spread(b / a for a, b, _, _ in figures), 1.25)
+        yield Row(
+            "revoke while another thread runs, over alone", "×", spread(b / a for a, b, _, _ in figures), 1.25
+        )
         bare = spread(d / c for _, _, c, d in figures)
         yield Row("any madvise(MADV_DONTNEED) of 1 page while another thread runs, over alone", "×", bare)
         yield Row("what that takes longer then", "ns", spread(d - c for _, _, c, d in figures))

@@ -94,7 +94,10 @@ def lives() -> Iterator[Row]:
     unused_over = spread(a / b for a, b in zip(samples["unused"], samples["bare"], strict=True))
     yield Row("create, call, destroy", "ns", spread(samples["bare"]))
     yield Row("the same with a heap, unused, over that", "×", unused_over, 1.1)
-    for name, without, what, must in (("page", "bare", "a parked view", 10e3), ("view", "many", "a new view", 20e3)):
+    for name, without, what, must in (
+        ("page", "bare", "a parked view", 10e3),
+        ("view", "many", "a new view", 20e3),
+    ):
         more = spread(a - b for a, b in zip(samples[name], samples[without], strict=True))
         yield Row(f"more with one page, in {what}", "ns", more, must)
 

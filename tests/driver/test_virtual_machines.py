@@ -13,9 +13,8 @@ from pathlib import Path
 import pytest
 
 import tmebox
-from tests.heap.conftest import TOUCH_C
+from tests.heap.conftest import RUNNER_C, TOUCH_C
 from tests.heap.test_guest import GUEST_C
-from tests.heap.test_races import RUNNER_C
 from tests.hostile.test_shared_heap import ATTACK_C
 from tmebox.driver import machine, trial
 from tmebox.driver.kernels import METAPACKAGES

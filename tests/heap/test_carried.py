@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,7 @@ import pytest
 import tmebox
 from tests.forked import ChildOutcome
 from tests.heap.conftest import Sandboxes, violation
-from tests.heap.test_races import running as running
-from tests.heap.test_races import started, wait_until
+from tests.heap.test_races import started, wait_until, written
 from tmebox import abi
 
 PAGE = abi.PAGE_SIZE
@@ -131,7 +131,7 @@ def test_no_write_is_late_where_pages_are_carried(running: tmebox.Module) -> Non
             array = heap.array(MANY * PAGE, owner=a)
             words = array.view("u8")
             writer, raised = started(a.write_on, words, MANY * 64)
-            wait_until(lambda words=words: bool(words[-8]))
+            wait_until(partial(written, words, -8))
             heap.transfer(array, to=b)
             seen = words.copy()
             reader, read = started(b.read_on, words)
@@ -179,7 +179,9 @@ def test_the_new_owner_reaches_nothing_more_while_pages_are_carried(running: tme
         assert not secret.any()
 
 
-def test_without_mappings_left_pages_change_hands_all_the_same(touching: tmebox.Module, forked: Forked) -> None:
+def test_without_mappings_left_pages_change_hands_all_the_same(
+    touching: tmebox.Module, forked: Forked
+) -> None:
     def child() -> bool:
         with (
             tmebox.SharedHeap("64MiB") as heap,
@@ -223,7 +225,8 @@ module = tmebox.compile(source_text=TOUCH_C)
 libc = ctypes.CDLL(None, use_errno=True)
 if libc.mlockall(1 | 2) != 0:
     sys.exit("not permitted")
-with tmebox.SharedHeap("16MiB") as heap, tmebox.Sandbox(module, heap=heap) as a, tmebox.Sandbox(module, heap=heap) as b:
+heap = tmebox.SharedHeap("16MiB")
+with tmebox.Sandbox(module, heap=heap) as a, tmebox.Sandbox(module, heap=heap) as b:
     array, secret = heap.array(300 * 4096, owner=a), heap.array(4096, owner=a)
     a.fill(array, array.size, 1)
     for turn, (owner, other) in enumerate(((b, a), (a, b)) * 4):
@@ -238,7 +241,9 @@ with tmebox.SharedHeap("16MiB") as heap, tmebox.Sandbox(module, heap=heap) as a,
 
 def test_a_host_that_locks_its_memory_may_have_pages_carried() -> None:
     root = Path(__file__).parents[2]
-    done = subprocess.run([sys.executable, "-c", LOCKED], cwd=root, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", LOCKED], cwd=root, capture_output=True, text=True, check=False
+    )
     if "not permitted" in done.stderr:
         pytest.skip("the process may not lock its memory: `ulimit -l`")
     assert done.returncode == 0, done.stderr
@@ -261,9 +266,9 @@ def test_a_window_that_had_a_view_has_nothing_there(touching: tmebox.Module, for
             for _ in range(20):
                 with tmebox.Sandbox(touching) as plain:
                     for offset in (abi.SHARED_START, abi.SHARED_START + PAGE):
-                        for touch in (lambda p, at: p.peek(at), lambda p, at: p.poke(at, 1)):
+                        for name, arguments in (("peek", ()), ("poke", (1,))):
                             with pytest.raises(tmebox.MemoryFault) as caught:
-                                touch(plain, offset)
+                                getattr(plain, name)(offset, *arguments)
                             assert not isinstance(caught.value, tmebox.IntegrityViolation)
                             assert caught.value.offset == offset
                             plain.reset()

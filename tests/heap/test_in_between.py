@@ -1,4 +1,4 @@
-"""What happens in the middle of something else: shares that change under a reader, limits that are met half-way,
+"""What happens in the middle of something else: shares that change under a writer, limits that are met,
 forks while pages are carried, finalizers on other threads."""
 
 from __future__ import annotations
@@ -6,14 +6,14 @@ from __future__ import annotations
 import gc
 import threading
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 
 import tmebox
 from tests.forked import ChildOutcome
 from tests.heap.conftest import Sandboxes, violation
-from tests.heap.test_races import running as running
-from tests.heap.test_races import started, wait_until
+from tests.heap.test_races import started, wait_until, written
 from tmebox import abi
 
 PAGE = abi.PAGE_SIZE
@@ -24,13 +24,16 @@ Forked = Callable[..., ChildOutcome]
 def test_a_member_that_reads_stops_when_it_is_none_any_more(
     heap: tmebox.SharedHeap, running: tmebox.Module, after: str
 ) -> None:
-    with tmebox.Sandbox(running, heap=heap, timeout=20) as a, tmebox.Sandbox(running, heap=heap, timeout=20) as b:
+    with (
+        tmebox.Sandbox(running, heap=heap, timeout=20) as a,
+        tmebox.Sandbox(running, heap=heap, timeout=20) as b,
+    ):
         for _ in range(20 if heap.backend == "mmu" else 3):
             block = heap.array(3 * PAGE, owner=a)
             heap.share(block, {a: "rw", b: "rw"})
             words = block.view("u8")
             thread, raised = started(b.write_on, words, 8)
-            wait_until(lambda words=words: bool(words[8]))
+            wait_until(partial(written, words, 8))
             if after == "less":
                 heap.share(block, {a: "rw", b: "r"})
             elif after == "others":
@@ -123,7 +126,7 @@ def test_last_references_go_on_other_threads_while_owners_run(
             holders = [[block], [block]]
             offset = block.offset
             thread, raised = started(a.write_on, offset, 64)
-            wait_until(lambda block=block: any(block.read(64, 8)))
+            wait_until(partial(_has_begun, block))
             del block
             for holder in holders:
                 dropping = threading.Thread(target=holder.clear)
@@ -136,3 +139,7 @@ def test_last_references_go_on_other_threads_while_owners_run(
             assert other.read() == bytes(2 * PAGE)
             heap.free(other)
             a.reset()
+
+
+def _has_begun(block: tmebox.Block) -> bool:
+    return any(block.read(64, 8))
