@@ -53,8 +53,8 @@ def lives() -> Iterator[Row]:
                 sandbox.close()
 
         def all_at_once(touching: bool) -> None:
-            """In windows that are parked for the heap, and their emptying afterwards. So many windows are in no
-            cache: what a view adds is what it takes longer with one than without."""
+            """In windows that are parked for the heap, and their emptying afterwards. So many windows are
+            in no cache: what a view adds is what it takes longer with one than without."""
             nonlocal began
             with tmebox.SharedHeap("64MiB") as other:
                 pages = [other.array(8, "u8") for _ in range(LIVES)]

@@ -56,7 +56,7 @@ static void withdraw_lines(struct heap *heap, uint32_t page, uint64_t lines) {
 }
 
 /* What of these pages may be present: from the first to behind the last. */
-static uint32_t trim_to_granted(const struct heap *heap, uint32_t page, uint32_t *end) {
+static inline uint32_t trim_to_granted(const struct heap *heap, uint32_t page, uint32_t *end) {
     while (page < *end && !heap->pages[page].granted) {
         page++;
     }
@@ -114,11 +114,14 @@ static void show_at_once(struct heap *heap, uint32_t page, uint32_t count, uint1
 }
 
 /* From one sandbox's view to another's. What is absent there stays absent. */
-static bool carried(struct heap *heap, uint32_t page, uint32_t count, uint16_t owner) {
-    uint32_t end = page + count, first = trim_to_granted(heap, page, &end);
+static RARE bool carried(struct heap *heap, uint32_t page, uint32_t count, uint16_t owner) {
     struct heap_view *from = heap->keys[heap->pages[page].owner].view, *to = heap->keys[owner].view;
-    if (heap->backend->carry == NULL || end - first < CARRIED_AT_LEAST || from == NULL || to == NULL ||
-        !heap->backend->attach(to) || !heap->backend->carry(from, to, first, end - first)) {
+    if (count < CARRIED_AT_LEAST || heap->backend->carry == NULL || from == NULL || to == NULL) {
+        return false;
+    }
+    uint32_t end = page + count, first = trim_to_granted(heap, page, &end);
+    if (end - first < CARRIED_AT_LEAST || !heap->backend->attach(to) ||
+        !heap->backend->carry(from, to, first, end - first)) {
         return false;
     }
     for (; first < end; first++) {
@@ -151,7 +154,7 @@ void tmebox_heap_give_pages(struct heap *heap, uint32_t page, uint32_t count, ui
         next = next < end ? next : end;
         uint64_t place = (uint64_t)page * TMEBOX_PAGE_SIZE, size = (uint64_t)(next - page) * TMEBOX_PAGE_SIZE;
         tmebox_heap_lock_groups(heap, place, size);
-        bool at_new = at_once && former != HEAP_MIXED && carried(heap, page, next - page, owner);
+        bool at_new = at_once && former != HEAP_MIXED && former != HEAP_HOST && carried(heap, page, next - page, owner);
         if (!at_new) {
             tmebox_heap_withdraw(heap, page, next - page);
         }

@@ -1,5 +1,5 @@
-"""Many pages go from view to view with their page tables, and leave holes where views were: nothing more comes
-with them, and nothing stays."""
+"""Many pages go from view to view with their page tables, and leave holes where views were: nothing more
+comes with them, and nothing stays."""
 
 from __future__ import annotations
 
@@ -147,7 +147,7 @@ def test_no_write_is_late_where_pages_are_carried(running: tmebox.Module) -> Non
 
 
 def test_the_new_owner_reaches_nothing_more_while_pages_are_carried(running: tmebox.Module) -> None:
-    """In between, the kernel provides pages by itself: so another thread of the new owner tries others.'"""
+    """In between, the kernel provides pages by itself: so another thread of the new owner tries others'."""
     with (
         tmebox.SharedHeap("64MiB") as heap,
         tmebox.Sandbox(running, heap=heap, timeout=30) as a,

@@ -112,8 +112,9 @@ _FAULTS_UNMASKED: Final = frozenset(
     for vex, kinds in (("", ("ss", "sd")), ("v", ("ss", "sd", "ps", "pd")))
     for kind in kinds
 ) | {
-    Mnemonic.UCOMISS, Mnemonic.UCOMISD, Mnemonic.COMISS, Mnemonic.COMISD, Mnemonic.VUCOMISS, Mnemonic.VUCOMISD,
-    Mnemonic.CVTSI2SS, Mnemonic.CVTSI2SD, Mnemonic.CVTSS2SD, Mnemonic.CVTSD2SS, Mnemonic.CVTTSS2SI,
+    Mnemonic.UCOMISS, Mnemonic.UCOMISD, Mnemonic.COMISS, Mnemonic.COMISD,
+    Mnemonic.VUCOMISS, Mnemonic.VUCOMISD, Mnemonic.CVTSI2SS, Mnemonic.CVTSI2SD,
+    Mnemonic.CVTSS2SD, Mnemonic.CVTSD2SS, Mnemonic.CVTTSS2SI,
     Mnemonic.CVTTSD2SI, Mnemonic.VCVTSI2SS, Mnemonic.VCVTSI2SD, Mnemonic.VCVTSS2SD, Mnemonic.VCVTSD2SS,
 }  # fmt: skip
 """What has no exception but those that MXCSR masks: arithmetic whose operand need not be aligned."""
