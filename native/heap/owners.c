@@ -216,7 +216,8 @@ static bool give_in_mixed(struct heap *heap, uint32_t page, uint64_t lines, uint
     while (others != 0 && owners[__builtin_ctzll(others)] == owner) {
         others &= others - 1;
     }
-    if (others == 0 || heap->pages[page].granted || heap->backend->rekey != NULL) {
+    bool freed = (lines & ~used) != 0; /* what is left may be one owner's */
+    if (freed || others == 0 || heap->pages[page].granted || heap->backend->rekey != NULL) {
         return false;
     }
     for (uint64_t rest = lines; rest != 0; rest &= rest - 1) {
