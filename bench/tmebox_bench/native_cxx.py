@@ -1,7 +1,7 @@
 """The native C++ library: the same sources as the sandboxed one's, for the same C library, not instrumented.
 
 Only what a sandbox replaces is the compiler package's own: how registers are saved and restored by the
-unwinder, and how std::terminate ends. `native/frames.c` tells the unwinder where the tables are.
+unwinder, and how std::terminate ends. `native/process.c` has what they ask of a process.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from tmebox_bench import native, native_compilers
 from tmebox_bench.native_compilers import MODES
 
 Progress = Callable[[str, int, int], None]
-FRAMES = Path(__file__).parent / "native" / "frames.c"
+PROCESS = Path(__file__).parent / "native" / "process.c"
 _OF_SANDBOXES = frozenset({"-D_LIBUNWIND_IS_BAREMETAL"})
 
 
@@ -50,13 +50,19 @@ def sources() -> list[Source]:
     for stem in ("UnwindRegistersSave", "UnwindRegistersRestore"):
         path = library / "libunwind" / "src" / f"{stem}.S"
         found.append(Source(f"libunwind/{stem}", path, ("-target", clang.TARGET)))
-    found.append(Source("bench/frames", FRAMES, ("-target", clang.TARGET, "-O2")))
+    found.append(Source("bench/process", PROCESS, ("-target", clang.TARGET, "-O2")))
     return found
 
 
 def _key(mode: str) -> str:
     digest = hashlib.sha256(f"{mode}\0{MODES[mode]}\0{libc_sources.compiler_version()}\0".encode())
-    files = [Path(__file__), FRAMES, Path(abi.__file__), Path(cxx_sources.__file__), Path(cplusplus.__file__)]
+    files = [
+        Path(__file__),
+        PROCESS,
+        Path(abi.__file__),
+        Path(cxx_sources.__file__),
+        Path(cplusplus.__file__),
+    ]
     for path in files:
         digest.update(path.read_bytes())
     return digest.hexdigest()[:20]

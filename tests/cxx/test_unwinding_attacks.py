@@ -256,6 +256,30 @@ def test_a_personality_is_called_only_if_it_is_a_function(
     assert forked(act).result() == "ControlFlowViolation"
 
 
+def test_a_personality_of_the_programs_own_reaches_labels_only(module: tmebox.Module, forked: Forked) -> None:
+    """It says where the exception goes on, and with which stack."""
+    rules = np.frombuffer(HONEST_RULES, dtype=np.uint8).copy()
+    inside = sandbox_of(module)
+    slide = inside.here() - next(s.address for s in module.file.symbols if s.name == "here")
+    labels = [int(label) + slide for label in module.file.labels]
+    places = [*PLACES, inside.here(), inside.here() + 3]
+
+    def act() -> tuple[set[str], int]:
+        refused = set()
+        for place in places:
+            refused.add(outcome(sandbox_of(module).goes_to, rules, len(rules), place, 0))
+        ended = 0
+        for label in labels[:: len(labels) // 40]:
+            for stack in (8, 1 << 20, 1 << 30, (1 << 32) - 8, 1 << 47):
+                outcome(sandbox_of(module, timeout=1).goes_to, rules, len(rules), label, stack)
+                ended += 1
+        return refused, ended
+
+    refused, ended = forked(act, timeout_s=250).result()
+    assert refused == {"ControlFlowViolation"}
+    assert ended >= 200
+
+
 def test_rules_of_random_bytes_end_in_a_trap_or_a_result(module: tmebox.Module, forked: Forked) -> None:
     chance = random.Random(31)
 

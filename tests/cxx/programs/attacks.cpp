@@ -294,6 +294,22 @@ extern "C" int backtrace(int n)
 	return frames;
 }
 
+/* A personality routine that sends the exception wherever its maker likes, with any stack. */
+static unsigned long stack_wanted;
+extern "C" _Unwind_Reason_Code installs(int, _Unwind_Action actions, _Unwind_Exception_Class, _Unwind_Exception *, _Unwind_Context *context)
+{
+	if (actions & _UA_SEARCH_PHASE) return _URC_HANDLER_FOUND;
+	_Unwind_SetIP(context, target);
+	if (stack_wanted) _Unwind_SetGR(context, 7, stack_wanted);
+	return _URC_INSTALL_CONTEXT;
+}
+extern "C" int with_frames(const unsigned char *rules, int size, int personality);
+extern "C" int goes_to(const unsigned char *rules, int size, unsigned long where, unsigned long stack)
+{
+	target = where, stack_wanted = stack;
+	return with_frames(rules, size, static_cast<int>(reinterpret_cast<uintptr_t>(&installs)));
+}
+
 /* Frame tables made as the program runs: `rules` are the instructions of a function that has none of its own. */
 extern "C" __attribute__((noinline, used)) int throws_above(int n) { throw n; }
 extern "C" int thrown_through(int);
