@@ -36,7 +36,7 @@ from tmebox.toolchain.objects import NO_JUMP_TABLES
 from tmebox.toolchain.options import CompileOptions
 from tmebox.toolchain.rewrite.rewrite import rewrite
 
-SAMPLE = 300
+SAMPLE = 230
 RUN_TIMEOUT_S = 60
 FEATURES = frozenset(
     {
@@ -64,7 +64,6 @@ COMPILE_TIMEOUT_S = 600
 """One of libc++abi's takes clang alone a minute."""
 FLAGS = (
     f"-D{NO_THREADS}",
-    "-g0",
     "-D_LIBCPP_ENABLE_CXX17_REMOVED_UNEXPECTED_FUNCTIONS",
     "-w",
     "-D_LIBCPP_ENABLE_EXPERIMENTAL",
@@ -217,6 +216,12 @@ def outcomes(tests: Sequence[Path], tree: Path, optimize: str, jobs: int) -> Ite
             yield job.result()
 
 
+def _known(report: Path | None) -> list[Outcome]:
+    if report is None or not report.exists():
+        return []
+    return [Outcome(**item) for item in json.loads(report.read_text())]
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -226,21 +231,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--optimize", default="-O1")
     parser.add_argument("--only", default="", help="tests whose path has this regular expression")
-    parser.add_argument("--report", type=Path, help="a JSON file for all outcomes")
+    parser.add_argument("--report", type=Path, help="a JSON file of outcomes: those in it are kept")
     given = parser.parse_args(arguments)
     tree = given.tree.resolve()
     tests = [path for path in chosen(tree, given.count) if re.search(given.only, str(path))]
-    found = []
-    for outcome in outcomes(tests, tree, given.optimize, given.jobs):
+    found = _known(given.report)
+    names = {outcome.name for outcome in found}
+    left = [path for path in tests if str(path.relative_to(tree)) not in names]
+    for outcome in outcomes(left, tree, given.optimize, given.jobs):
         found.append(outcome)
+        if given.report:
+            given.report.write_text(json.dumps([asdict(item) for item in found], indent=1))
         if outcome.sandboxed:
             print(f"{outcome.name}: {outcome.verdict}\n    sandboxed: {outcome.sandboxed}", flush=True)
             print(f"    natively: {outcome.natively or 'passes'}", flush=True)
     for library in ("libcxxabi", "libcxx"):
         counts = Counter(item.verdict for item in found if item.name.startswith(f"{library}/"))
         print(f"{library}: " + ", ".join(f"{count} {verdict}" for verdict, count in sorted(counts.items())))
-    if given.report:
-        given.report.write_text(json.dumps([asdict(item) for item in found], indent=1))
     return any(item.verdict == "failed" for item in found)
 
 

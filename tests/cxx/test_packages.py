@@ -92,7 +92,7 @@ def test_a_packages_own_tests_pass(name: str, tmp_path: Path) -> None:
         includes += [google / path for path in GOOGLETEST_DIRS]
     options = CompileOptions(
         optimize="-O1",
-        flags=("-w", "-g0", *program.flags),
+        flags=("-w", *program.flags),
         include_dirs=tuple(includes),
         readable_dirs=(tree, tmp_path),
         undefined="linker",
