@@ -47,16 +47,18 @@ FEATURES = frozenset(
         *("libcpp-has-no-experimental-tzdb", "libcpp-has-no-experimental-stop_token"),
     }
 )
-"""In LLVM's words. Missing: child processes ("has-unix-headers"), locales other than C's."""
+"""In LLVM's words. Missing: child processes ("has-unix-headers"), locales other than C's, a library without
+exceptions."""
 CONFIGURATIONS = {
     "c++23": ("-std=c++23",),
     "c++14": ("-std=c++14",),
-    "no-exceptions": ("-std=c++23", "-fno-exceptions"),
 }
 """Further features, and flags with which they hold. A test is run with the first that it is meant for."""
 THREADS = re.compile(
     r"std::(thread|jthread|async)\b|make_test_thread|support::thread|<(pthread\.h|thread|future)>"
 )
+CHILDREN = re.compile(r"filesystem_test_helper\.h")
+"""What runs commands, such as `rm -rf`, by system()."""
 NO_THREADS = "TEST_HAS_NO_THREADS"
 """What starts threads, and the macro by which some tests do without."""
 THROWS = re.compile(r"\bcatch \(|\bthrow\b|TEST_DOES_NOT_THROW|TEST_VALIDATE_EXCEPTION|TEST_THROWS|throw_")
@@ -92,8 +94,8 @@ def chosen(tree: Path, count: int = SAMPLE) -> list[Path]:
     """The tests to run: of libc++abi all that are meant for us, then `count` of libc++'s."""
     abi = sorted((tree / "libcxxabi" / "test").rglob("*.pass.cpp"))
     std = sorted((tree / "libcxx" / "test" / "std").rglob("*.pass.cpp"))
-    std = [path for path in std if not path.name.endswith(".compile.pass.cpp")]  # these have no main
     random.Random(1).shuffle(std)
+    std = [path for path in std if not path.name.endswith(".compile.pass.cpp")]  # these have no main
     throwing = (path for path in std if THROWS.search(path.read_text(errors="replace")) and is_for_us(path))
     sample = [path for path, _ in zip(throwing, range(count), strict=False)]
     return [path for path in abi if is_for_us(path)] + sample
@@ -101,13 +103,14 @@ def chosen(tree: Path, count: int = SAMPLE) -> list[Path]:
 
 def is_for_us(path: Path) -> bool:
     text = path.read_text(errors="replace")
-    return (NO_THREADS in text or not THREADS.search(text)) and configuration(path) is not None
+    needs_more = CHILDREN.search(text) or (THREADS.search(text) and NO_THREADS not in text)
+    return not needs_more and configuration(path) is not None
 
 
 def configuration(path: Path) -> str | None:
     """One of CONFIGURATIONS; None for what is not meant to pass here."""
     for name in CONFIGURATIONS:
-        features = FEATURES | {name, "c++23"} if name == "no-exceptions" else FEATURES | {name}
+        features = FEATURES | {name}
         if lit.conditions(path, features).fit(features):
             return name
     return None
