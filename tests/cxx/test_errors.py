@@ -43,7 +43,7 @@ def test_an_error_within_the_library_is_told_at_the_line_that_asked_for_it() -> 
     assert first.message.startswith("invalid operands to binary expression ('const P' and 'const P') (in ")
     assert "std::sort" in first.message and first.message.endswith(", at <comp.h:40>)")
     assert "std::sort(v.begin(), v.end())" in first.excerpt
-    assert [item.line for item in error.diagnostics].count(4) == 1
+    assert [item.line for item in error.diagnostics] in ([4], [4, 5])  # clang stops at so many errors
     assert all("/" not in (item.file or "") for item in error.diagnostics)
 
 

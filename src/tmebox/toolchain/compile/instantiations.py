@@ -16,6 +16,7 @@ from tmebox.errors import Diagnostic
 
 _ASKED = re.compile(r"in instantiation of (.*) requested here")
 _WHY_NOT = re.compile(r"candidate .*|because .*")
+_TOO_MANY = "too many errors emitted"
 MAX_WHY = 300
 
 
@@ -26,6 +27,8 @@ def seen_from_sources(found: Sequence[Diagnostic], libraries: Sequence[Path]) ->
     beginnings = tuple(f"{os.path.abspath(path)}{os.sep}" for path in libraries)
     placed: list[Diagnostic] = []
     for item in found:
+        if placed and item.message.startswith(_TOO_MANY):
+            continue  # of which most are left out
         if item.severity != "error" or not _is_in(item.file, beginnings):
             placed.append(_with_reason(item))
             continue
