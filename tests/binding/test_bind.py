@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import re
 import sys
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ import pytest
 import tmebox
 from tests.programs.building import source_of
 from tests.test_typing import checked
-from tmebox.binding.bind import bind
+from tmebox.binding.bind import bind, exports_of, imports_of
 from tmebox.binding.header import read_headers, scan
 from tmebox.binding.package import files_of, write_package
 from tmebox.cli.app import main
@@ -168,9 +169,13 @@ CORRECT = """
 import numpy as np
 import tmebox
 import shapes_box
+from tmebox import hints
 from typing import Any
 
-def visit(user: Any, point: tmebox.Pointer, index: int) -> int:
+def typed(user: Any, point: tmebox.Pointer, index: int) -> int:
+    return index
+
+def visit(user: Any, point: tmebox.Pointer, index: hints.Untrusted) -> int:
     return index < 2
 
 with shapes_box.open(memory="16MiB", timeout=1.0) as box:
@@ -181,6 +186,13 @@ with shapes_box.open(memory="16MiB", timeout=1.0) as box:
     name: str | None = box.shapes_name(shapes_box.SHAPES_LINE)
     area: float = box.shapes_area([(1, 2)], 1) + box.shapes_area(np.zeros((3, 2)), 3)
     limit: int = shapes_box.SHAPES_MOST
+    buffer = bytearray(8)
+    found = box.shapes_visit(shapes, visit, None)
+    if found != -1 and found + 1 < 8:
+        buffer[box.checked.index(found, buffer)] = 1
+    part = buffer[box.checked.span(0, box.checked.length(found, 8), buffer)]
+    box.shapes_new(found)
+    print(f"{found} of {limit}")
 """
 MISTAKES = [
     'box.shapes_new("three")',
@@ -192,6 +204,19 @@ MISTAKES = [
     "wrong: int = box.shapes_name(3)",
     "length = len(box.shapes_name(3))",
     "shapes.count.x",
+    "box.shapes_vist(shapes, visit, None)",
+    "box.nothing",
+    "box.nothing = 1",
+    "buffer[found]",
+    "buffer[:found]",
+    "buffer[found + 1] = 0",
+    "bytes(found)",
+    "range(found)",
+    "exact: int = found",
+    "part = box.checked.index(found)",
+    'part = box.checked.length("3", 8)',
+    "box.checked.nothing(found)",
+    "box.shapes_visit(shapes, typed, None)",
     "shapes_box.SHAPES_MOST = 4",
     'shapes_box.open(memory="1MiB", tiemout=1)',
     "import_error = shapes_box.SHAPES_NOTHING",
@@ -233,10 +258,87 @@ def test_the_command_says_what_is_wrong(library: Path, tmp_path: Path, capsys: A
     assert "no function that the header" in run(header, "-s", str(tmp_path / "other.c"), "-o", good)[1]
 
 
+def test_a_source_that_another_includes_is_a_piece_of_it_or_one_of_its_own(tmp_path: Path) -> None:
+    """As LZ4's are: lz4hc.c includes lz4.c for its definitions, and both are compiled."""
+    (tmp_path / "two.h").write_text("int first(void);\nint second(void);\nint third(void);\n")
+    (tmp_path / "first.c").write_text(
+        '#include "two.h"\n#define HALF 21\n#ifndef ONLY\nint first(void) { return 2 * HALF; }\n#endif\n'
+    )
+    (tmp_path / "second.c").write_text(
+        '#define ONLY\n#include "first.c"\nint second(void) { return HALF; }\n'
+        'static int piece(void);\n#include "piece.c"\n#include "third_part.c"\n'
+    )
+    (tmp_path / "piece.c").write_text("static int piece(void) { return NOT_BY_ITSELF; }\n#define x\n")
+    (tmp_path / "third_part.c").write_text("int third(void) { return 3; }\n")
+    (tmp_path / "second.c").write_text("#define NOT_BY_ITSELF 1\n" + (tmp_path / "second.c").read_text())
+    bound = bind(tmp_path / "two.h", [tmp_path], "two_box", flags=("-w",))
+    assert exports_of(bound) == ["first", "second", "third"] and imports_of(bound) == []
+    assert {name.split("/")[1] for name in bound.build["files"]} == {
+        *("two.h", "first.c", "second.c", "piece.c", "third_part.c"),
+    }
+
+
+def test_declarations_are_found_whatever_macros_they_are_written_with(tmp_path: Path) -> None:
+    """As zlib's (OF), PCRE2's (names that macros make) and libpng's (names in parentheses) are."""
+    (tmp_path / "m.h").write_text(
+        "#define OF(arguments) arguments\n#define SUFFIXED(name) name##8\n"
+        "#define API(type, name) type (name)\n"
+        "extern int plain OF((int value));\nint SUFFIXED(made_)(void);\nAPI(int, wrapped)(void);\n"
+        "#define made SUFFIXED(made_)\n"
+    )
+    (tmp_path / "m.c").write_text(
+        '#include "m.h"\nint plain(int v) { return v; }\nint made(void) { return 1; }\n'
+        "int wrapped(void) { return 2; }\nint hidden(void) { return 3; }\n"
+    )
+    assert exports_of(bind(tmp_path / "m.h", [tmp_path], "m_box")) == ["plain", "made_8", "wrapped"]
+
+
+def test_what_nobody_defines_is_told(tmp_path: Path, capsys: Any, monkeypatch: Any) -> None:
+    (tmp_path / "n.h").write_text("int f(int);\n")
+    (tmp_path / "n.c").write_text('#include "n.h"\nint missing(int);\nint f(int x) { return missing(x); }\n')
+    command = ["bind", str(tmp_path / "n.h"), "-s", str(tmp_path / "n.c"), "-o", str(tmp_path / "n_box")]
+    monkeypatch.setattr(sys, "argv", ["tmebox", *command])
+    assert main() == 0
+    assert "needs of the host, as open(imports={...}): missing\n" in capsys.readouterr().out
+
+
+def test_sources_are_left_out_and_headers_stand_in(tmp_path: Path) -> None:
+    (tmp_path / "a.h").write_text('#include "made.h"\nint a(void);\n')
+    (tmp_path / "a.c").write_text('#include "a.h"\nint a(void) { return MADE; }\n')
+    (tmp_path / "a_test.c").write_text("#error not of the library\n")
+    (tmp_path / "made.h.in").write_text("#define MADE 3\n")
+    (tmp_path / "b.h").write_text("#define B 4\n")
+    made = {"made.h": tmp_path / "made.h.in"}
+    bound = bind(
+        [tmp_path / "a.h", tmp_path / "b.h"], [tmp_path], "a_box", without=["*_test.c"], generated=made
+    )
+    assert (exports_of(bound), bound.constants) == (["a"], {"MADE": 3, "B": 4})
+    with pytest.raises(tmebox.CompileError, match="the name of a generated header"):
+        bind(tmp_path / "a.h", [tmp_path / "a.c"], "a_box", generated={"../made.h": tmp_path / "made.h.in"})
+
+
+def test_a_compilation_database_says_how_sources_are_compiled(tmp_path: Path) -> None:
+    (tmp_path / "c.h").write_text("int c(void);\nint d(void);\n")
+    for name in ("c", "d"):
+        (tmp_path / f"{name}.c").write_text(f'#include "c.h"\nint {name}(void) {{ return VALUE; }}\n')
+    rows = [
+        {
+            "file": f"{name}.c",
+            "directory": str(tmp_path),
+            "arguments": ["cc", f"-DVALUE={value}", "-c", f"{name}.c"],
+        }
+        for name, value in (("c", 1), ("d", 2))
+    ]
+    (tmp_path / "compile_commands.json").write_text(json.dumps(rows))
+    bound = bind(tmp_path / "c.h", [tmp_path / "compile_commands.json"], "c_box")
+    with tmebox.Box(tmebox.Module(bound.file)) as box:
+        assert (box.c(), box.d()) == (1, 2)
+
+
 def test_headers_are_read_as_text(library: Path, tmp_path: Path) -> None:
     (tmp_path / "h.h").write_text('#include "../secret.h"\n#include "h.h"\nint f(void); /* int g(void); */\n')
-    texts = read_headers(tmp_path / "h.h")
-    assert set(texts) == {"h.h"} and scan(texts).functions == ("f",)
+    texts = read_headers([tmp_path / "h.h"])
+    assert set(texts) == {"h.h"} and scan(texts.values(), "int f(void);").functions == ("f",)
 
 
 @pytest.mark.network

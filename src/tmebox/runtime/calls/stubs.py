@@ -25,7 +25,7 @@ from tmebox.modulefile.prototypes import (
     Vector,
     Void,
 )
-from tmebox.runtime.attributes import SANDBOX_ATTRIBUTES
+from tmebox.runtime.attributes import BOX_ATTRIBUTES, SANDBOX_ATTRIBUTES
 from tmebox.runtime.calls.functions import is_string, plan, signature_of
 from tmebox.runtime.calls.items import takes_text
 
@@ -61,7 +61,8 @@ def stub(
     `Passing.is_wide`; box: of a Box, whose pointers have types; docs: of functions, by name."""
     class_name = _camel_case(name, "Exports")
     records = _Records({class_name}, box)
-    methods = list(_methods(exports, records, by_clang, docs or {}))
+    taken = BOX_ATTRIBUTES if box else SANDBOX_ATTRIBUTES
+    methods = list(_methods(exports, records, by_clang, docs or {}, taken))
     lines = [
         f'"""What {_plain(name)} exports, for type checkers. Written by `tmebox stub`."""',
         "",
@@ -79,7 +80,8 @@ def stub(
         f'    """A sandbox of {_plain(name)}."""',
         "",
         "    if TYPE_CHECKING:",
-        *(f"        {line}" for line in methods or ["pass"]),
+        "        __getattr__: None  # type: ignore  # what is not named here is a mistake",
+        *(f"        {line}" for line in methods),
     ]
     return "\n".join(lines) + "\n"
 
@@ -89,9 +91,10 @@ def _methods(
     records: _Records,
     by_clang: bool,
     docs: Mapping[str, str],
+    taken: frozenset[str],
 ) -> Iterator[str]:
     for name, prototype in exports:
-        reason = _left_out(name, prototype, by_clang)
+        reason = _left_out(name, prototype, by_clang, taken)
         if reason is not None or prototype is None:
             yield f"# {_plain(name)}: {_plain(reason or '')}"
             continue
@@ -102,9 +105,9 @@ def _methods(
             yield from method
 
 
-def _left_out(name: str, prototype: Prototype | None, by_clang: bool) -> str | None:
+def _left_out(name: str, prototype: Prototype | None, by_clang: bool, taken: frozenset[str]) -> str | None:
     """Why an export has no method, if so."""
-    if name in SANDBOX_ATTRIBUTES:
+    if name in taken:
         return "every sandbox has an attribute of this name; use exports"
     if not _is_name(name) or name in TAKEN:
         return "not a name for a method; use exports"
@@ -187,7 +190,7 @@ class _Records:
             case Bool():
                 return "bool"
             case Integer() | Pointer():
-                return "int"
+                return "hints.Untrusted" if self._box else "int"
             case Float(80):
                 return "hints.LongDouble"
             case Float(128) | Opaque():
