@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 import json
 import re
+import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -236,6 +238,44 @@ def test_type_checkers_accept_what_is_right_and_find_planted_mistakes(
     assert missed == []
 
 
+def pyright(directory: Path, program: str) -> str:
+    """What pyright says in its strictest mode, or what is built of it and installs from PyPI alone."""
+    command = shutil.which("pyright") or shutil.which("basedpyright")
+    if command is None:
+        pytest.skip("neither pyright nor basedpyright is installed")
+    (directory / "program.py").write_text(program)
+    # Packages of tmebox's own dependencies may have no types: what those are is not looked at here.
+    settings = {"typeCheckingMode": "strict", "include": ["program.py"], "pythonPath": sys.executable}
+    unknown = ("reportUnknownMemberType", "reportUnknownVariableType", "reportUnknownArgumentType")
+    unknown += ("reportUnknownParameterType", "reportUnknownLambdaType", "reportUnusedExpression")
+    unknown += ("reportMissingTypeStubs", "reportAny", "reportExplicitAny", "reportUnusedCallResult")
+    settings |= dict.fromkeys(unknown, "none")
+    (directory / "pyrightconfig.json").write_text(json.dumps(settings))
+    done = subprocess.run(
+        [command, "--pythonpath", sys.executable, "--outputjson", "--project", str(directory)],
+        cwd=directory, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode in (0, 1), done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.mark.slow
+def test_pyright_finds_the_same_mistakes(library: Path, package: ModuleType) -> None:
+    def errors(program: str) -> dict[int, str]:
+        said = json.loads(pyright(library, program))["generalDiagnostics"]
+        return {
+            entry["range"]["start"]["line"] + 1: entry["message"]
+            for entry in said
+            if entry["severity"] == "error"
+        }
+
+    assert errors(CORRECT) == {}
+    start = CORRECT.count("\n") + 1
+    found = errors(CORRECT + "".join(f"    {mistake}\n" for mistake in MISTAKES))
+    assert [mistake for line, mistake in enumerate(MISTAKES, start) if line not in found] == []
+    assert min(found) >= start
+
+
 def test_the_same_library_gives_the_same_bytes(library: Path) -> None:
     one, other = (files_of(bind(library / "shapes.h", [library], "shapes_box")) for _ in range(2))
     assert one == other
@@ -291,6 +331,39 @@ def test_declarations_are_found_whatever_macros_they_are_written_with(tmp_path: 
         "int wrapped(void) { return 2; }\nint hidden(void) { return 3; }\n"
     )
     assert exports_of(bind(tmp_path / "m.h", [tmp_path], "m_box")) == ["plain", "made_8", "wrapped"]
+
+
+def test_all_types_of_a_header_are_there_under_their_own_names(tmp_path: Path) -> None:
+    """As libpng's png_image, which has no tag and goes by a pointer's name, and structs that only callbacks
+    get."""
+    (tmp_path / "t.h").write_text(
+        "typedef struct { int width; struct { char deep[4]; } inside; } image, *imagep;\n"
+        "struct block { int number; const char *text; };\n"
+        "typedef int (*visitor)(struct block *block, void *user);\n"
+        "typedef union { int whole; char parts[4]; } word;\ntypedef struct hidden hidden;\n"
+        "int area(imagep image);\nint visit(visitor visitor, void *user);\nhidden *hide(void);\n"
+    )
+    (tmp_path / "t.c").write_text(
+        '#include "t.h"\nint area(imagep image) { return image->width * image->inside.deep[1]; }\n'
+        'int visit(visitor v, void *u) { struct block b = {3, "x"}; return v(&b, u); }\n'
+        "hidden *hide(void) { return 0; }\n"
+    )
+    bound = bind(tmp_path / "t.h", [tmp_path], "t_box", flags=("-w",))
+    assert exports_of(bound) == ["area", "visit", "hide"]
+    with tmebox.Box(tmebox.Module(bound.file)) as box:
+        image = box.new("image", width=6)
+        image.inside.deep[1] = 7
+        assert box.area(image) == 42
+        with pytest.raises(TypeError, match="expected a image"):
+            box.area(box.new("word", whole=1))
+        seen: list[Any] = []
+
+        def visit(block: tmebox.Pointer, user: Any) -> int:
+            seen.append((block.type, block.number, block.text.string()))
+            return 5
+
+        assert box.visit(visit, None) == 5 and seen == [("struct block *", 3, b"x")]
+        assert box.new("word", whole=258).parts[0] == 2 and box.sizeof("struct block") == 16
 
 
 def test_what_nobody_defines_is_told(tmp_path: Path, capsys: Any, monkeypatch: Any) -> None:

@@ -16,10 +16,11 @@ from tmebox.binding.constants import Value, constants_of
 from tmebox.binding.header import Declared, own_lines, read_headers, scan
 from tmebox.binding.sources import Sources, options_of, sources_in
 from tmebox.binding.trees import Trees, digests, trees_of
+from tmebox.binding.types import names_of_witnesses, with_names, witnesses
 from tmebox.errors import CompileError
 from tmebox.modulefile import codec
 from tmebox.modulefile.file import ModuleFile
-from tmebox.runtime.box import OF_THE_C_LIBRARY, VARIABLE
+from tmebox.runtime.box import HIDDEN, OF_THE_C_LIBRARY, VARIABLE
 from tmebox.runtime.module import INITIALIZER
 from tmebox.toolchain.build import compile_objects, link_objects
 from tmebox.toolchain.compile.clang import VERSION
@@ -176,19 +177,24 @@ class _Library:
             raise CompileError(
                 f"{self._options.name}: the sources define no function that the header declares"
             )
-        variables = list(declared.variables)
+        variables, types = list(declared.variables), list(declared.types)
         while True:
             glue = [
-                SourceText(f"{self.include}\n{_variables(variables)}", f"{self._options.name}_variables.c"),
+                SourceText(
+                    f"{self.include}\n{_variables(variables)}\n{witnesses(types)}\n",
+                    f"{self._options.name}_variables.c",
+                ),
                 SourceText(_GLUE, "tmebox_glue.c"),
             ]
             beside = self._scratch / "glue"
             beside.mkdir(exist_ok=True)
-            names = (*wanted, *(VARIABLE + variable for variable in variables), *OF_THE_C_LIBRARY)
+            told = (*(VARIABLE + variable for variable in variables), *names_of_witnesses(types))
+            names = (*wanted, *told, *OF_THE_C_LIBRARY)
             options = replace(self._options, exports=names)
             try:
                 made = compile_objects(glue, beside, replace(options, flags=("-w", *options.flags)))
-                return link_objects([*objects, *made], [*self._files, *glue], options, progress=progress)
+                file = link_objects([*objects, *made], [*self._files, *glue], options, progress=progress)
+                return with_names(file, types)
             except CompileError as error:
                 absent = set(_UNDEFINED.findall(str(error))).intersection(variables)
                 if not absent:
@@ -216,7 +222,7 @@ def _record(options: CompileOptions, file: ModuleFile, read: Sequence[str], tree
 def exports_of(bound: Bound) -> list[str]:
     """Functions of the library by name, without what is there for Box."""
     own = {INITIALIZER, *OF_THE_C_LIBRARY}
-    return [e.name for e in bound.file.exports if e.name not in own and not e.name.startswith(VARIABLE)]
+    return [e.name for e in bound.file.exports if e.name not in own and not e.name.startswith(HIDDEN)]
 
 
 def imports_of(bound: Bound) -> list[str]:

@@ -12,6 +12,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tmebox.binding.types import types_in
+
 _COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*", re.DOTALL)
 _INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*"([^"]+)"', re.MULTILINE)
 _MACRO = re.compile(r"^[ \t]*#[ \t]*define[ \t]+([A-Za-z]\w*)[ \t]+(\S.*)$", re.MULTILINE)
@@ -26,12 +28,13 @@ MOST_HEADERS = 200
 
 @dataclass(frozen=True)
 class Declared:
-    """functions: what looks like one. constants: macros and enumerators. variables: `extern` ones. comments:
-    of each function, the comment right before it."""
+    """functions: what looks like one. constants: macros and enumerators. variables: `extern` ones. types:
+    structs, unions and function pointers. comments: of each function, the comment right before it."""
 
     functions: tuple[str, ...]
     constants: tuple[str, ...]
     variables: tuple[str, ...]
+    types: tuple[str, ...]
     comments: dict[str, str]
 
 
@@ -78,7 +81,7 @@ def scan(texts: Iterable[str], code: str) -> Declared:
         constants.update(dict.fromkeys(_ENUMERATOR.findall(body)))
     functions = tuple(dict.fromkeys(_CALLED.findall(code)))
     variables = tuple(dict.fromkeys(_VARIABLE.findall(code)))
-    return Declared(functions, tuple(constants), variables, comments)
+    return Declared(functions, tuple(constants), variables, tuple(types_in(code)), comments)
 
 
 def _comments(text: str) -> dict[str, str]:

@@ -13,7 +13,7 @@ from typing import Any
 
 from tmebox.errors import TmeboxError
 from tmebox.modulefile import codec
-from tmebox.runtime.box import OF_THE_C_LIBRARY, VARIABLE
+from tmebox.runtime.box import HIDDEN, OF_THE_C_LIBRARY
 from tmebox.runtime.module import INITIALIZER, Module
 
 RECORD = "build.json"
@@ -30,7 +30,7 @@ def show(package: str) -> int:
         return 1
     record = _record(Path(str(found.__file__)).with_name(RECORD))
     own = {INITIALIZER, *OF_THE_C_LIBRARY}
-    names = [name for name in module.exports if name not in own and not name.startswith(VARIABLE)]
+    names = [name for name in module.exports if name not in own and not name.startswith(HIDDEN)]
     print(f"{package}: verified, {module.file.code_bytes:,} bytes of code, {len(names)} functions")
     needs = ", ".join(sorted(module.features)) or "no more than x86-64"
     print(f"isolation {module.file.isolation}; needs {needs}")

@@ -186,5 +186,8 @@ class Box(Sandbox):
 CHAR = Integer(8, True, "char")
 VARIABLE = "tmebox_variable_"
 """What begins the name of a function that gives the address of a global variable."""
+TYPES = "tmebox_types_"
+"""What begins the name of a function whose parameters have types that headers define."""
+HIDDEN = (VARIABLE, TYPES)
 OF_THE_C_LIBRARY = ("malloc", "free", "__errno_location")
 """What Box needs of it, under their own names."""
