@@ -106,8 +106,9 @@ def _compile(asked: dict[str, Any], scratch: Path, output: Path, target: tuple[s
         name, _, path = pair.partition("=")
         (copied / name).write_bytes(Path(path).read_bytes())
     directories = [*(asked["include"] or ()), *dict.fromkeys(path.parent for path in found.certain), copied]
-    words = [sys.executable, "-m", "ziglang", "cc", asked["optimize"], "-w", "-shared"]
+    words = [sys.executable, "-m", "ziglang", "cc", asked["optimize"], "-w"]
     words += target or (
+        "-shared",
         "-target",
         "x86_64-linux-gnu",
         "-fPIC",
