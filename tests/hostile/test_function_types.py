@@ -18,7 +18,7 @@ from tmebox.modulefile import prototypes as p
 
 SOURCE = """
 typedef long (*callee)(long, long);
-long call(callee f) { return f(1, 2); }
+long visit(callee f) { return f(1, 2); }
 callee give(callee f) { return f; }
 """
 LONG = p.Integer(64, True, "long")
@@ -51,7 +51,7 @@ def lying(module: tmebox.Module, function: p.Function) -> tmebox.Module:
     """The same code, with other prototypes, as any file could say."""
     taken = (p.Parameter("f", p.Pointer(function)),)
     said = {
-        "call": p.Prototype("call", LONG, taken),
+        "visit": p.Prototype("visit", LONG, taken),
         "give": p.Prototype("give", p.Pointer(function), taken),
     }
     exports = tuple(replace(export, prototype=said[export.name]) for export in module.file.exports)
@@ -67,7 +67,7 @@ def tried(module: tmebox.Module) -> int:
             with kind(module, memory="4MiB", timeout=2.0) as sandbox:
                 callees: list[Any] = [lambda *given, r=result: r, 0, None, 12345, 2**31, "text"]
                 for callee in callees:
-                    for name in ("call", "give"):
+                    for name in ("visit", "give"):
                         if sandbox.closed:
                             break
                         try:
