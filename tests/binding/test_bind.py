@@ -340,14 +340,16 @@ def test_all_types_of_a_header_are_there_under_their_own_names(tmp_path: Path) -
     """As libpng's png_image, which has no tag and goes by a pointer's name, and structs that only callbacks
     get."""
     (tmp_path / "t.h").write_text(
-        "typedef struct { int width; struct { char deep[4]; } inside; } image, *imagep;\n"
+        "struct more;\ntypedef struct { int width; struct { char deep[4]; } inside; struct more *more; }\n"
+        "image, *imagep;\n"
         "struct block { int number; const char *text; };\n"
         "typedef int (*visitor)(struct block *block, void *user);\n"
         "typedef union { int whole; char parts[4]; } word;\ntypedef struct hidden hidden;\n"
         "int area(imagep image);\nint visit(visitor visitor, void *user);\nhidden *hide(void);\n"
     )
     (tmp_path / "t.c").write_text(
-        '#include "t.h"\nint area(imagep image) { return image->width * image->inside.deep[1]; }\n'
+        '#include "t.h"\nstruct more { int x; };\n'
+        "int area(imagep image) { return image->width * image->inside.deep[1]; }\n"
         'int visit(visitor v, void *u) { struct block b = {3, "x"}; return v(&b, u); }\n'
         "hidden *hide(void) { return 0; }\n"
     )
@@ -385,10 +387,13 @@ def test_sources_are_left_out_and_headers_stand_in(tmp_path: Path) -> None:
     (tmp_path / "made.h.in").write_text("#define MADE 3\n")
     (tmp_path / "b.h").write_text("#define B 4\n")
     made = {"made.h": tmp_path / "made.h.in"}
+    (tmp_path / "b.h").write_text("#define B 4\nint b(void);\n")
+    (tmp_path / "b.c.dist").write_text('#include "b.h"\nint b(void) { return B; }\n')
+    made["b.c"] = tmp_path / "b.c.dist"
     bound = bind(
         [tmp_path / "a.h", tmp_path / "b.h"], [tmp_path], "a_box", without=["*_test.c"], generated=made
     )
-    assert (exports_of(bound), bound.constants) == (["a"], {"MADE": 3, "B": 4})
+    assert (exports_of(bound), bound.constants) == (["a", "b"], {"MADE": 3, "B": 4})
     with pytest.raises(tmebox.CompileError, match="the name of a generated header"):
         bind(tmp_path / "a.h", [tmp_path / "a.c"], "a_box", generated={"../made.h": tmp_path / "made.h.in"})
 

@@ -24,7 +24,7 @@ from tmebox.runtime.box import HIDDEN, OF_THE_C_LIBRARY, VARIABLE
 from tmebox.runtime.module import INITIALIZER
 from tmebox.toolchain.build import compile_objects, link_objects
 from tmebox.toolchain.compile.clang import VERSION
-from tmebox.toolchain.compile.compile import preprocess
+from tmebox.toolchain.compile.compile import LANGUAGES, preprocess
 from tmebox.toolchain.link.exports import find_exports
 from tmebox.toolchain.options import CompileOptions, Progress, SourceText
 from tmebox.toolchain.scratch import scratch_directory
@@ -63,23 +63,27 @@ def bind(
     optimize: str = "-O2",
     without: Sequence[str] = (),
     generated: Mapping[str, Path] | None = None,
+    timeout: float = 600.0,
     progress: Progress | None = None,
 ) -> Bound:
     """headers: the public ones. sources: files, directories, compilation databases; without: patterns of
-    names that are left out of them. generated: headers that a build would make, by name, and the files that
-    stand for them. The others are as the compiler has them. Raises CompileError, OSError."""
+    names that are left out of them. generated: headers and sources that a build would make, by name, and the
+    files that stand for them. timeout: seconds that compiling one source may take. The others are as the
+    compiler has them. Raises CompileError, OSError."""
     headers = [headers] if isinstance(headers, Path) else list(headers)
     given_sources = sources_in(sources, without, include_dirs)
     files = [*given_sources.certain, *given_sources.included]
     with scratch_directory() as scratch:
         copied = scratch / "headers"
         _copy(headers, generated or {}, copied)
+        made = [copied / each for each in generated or {} if Path(each).suffix in LANGUAGES]
+        given_sources = replace(given_sources, certain=(*given_sources.certain, *made))
         given = [Path(os.path.abspath(path)) for path in include_dirs]
         directories = [*given, *dict.fromkeys(path.parent for path in files), copied]
         trees = trees_of([*directories[:-1], *(path.parent for path in headers)], name, copied)
         options = CompileOptions(
             name=name, optimize=optimize, include_dirs=tuple(directories), defines=tuple(defines),
-            flags=(*flags, *trees.flags),
+            flags=(*flags, *trees.flags), timeout_s=timeout,
         )  # fmt: skip
         library = _Library(headers, given_sources, options, scratch, options_of(sources, options), trees)
         while True:

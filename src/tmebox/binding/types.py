@@ -20,6 +20,7 @@ from tmebox.modulefile.prototypes import (
     Prototype,
     Struct,
     StructField,
+    Void,
 )
 from tmebox.runtime.box import TYPES
 
@@ -94,7 +95,21 @@ def _told(file: ModuleFile, types: list[str]) -> Iterator[tuple[str, CType]]:
 
 
 def _bare(struct: Struct) -> Struct:
-    return replace(struct, name="", tag="")
+    """By which the same struct is known from one source to the next, which may know more of what its pointers
+    lead to."""
+    fields = tuple(replace(field, type=_without_targets(field.type)) for field in struct.fields)
+    return replace(struct, name="", tag="", fields=fields)
+
+
+def _without_targets(ctype: CType) -> CType:
+    match ctype:
+        case Pointer():
+            return Pointer(Void())
+        case Array(element, count):
+            return Array(_without_targets(element), count)
+        case Struct():
+            return _bare(ctype)
+    return ctype
 
 
 def _renamed(export: Export, known: dict[Struct, str]) -> Export:

@@ -35,7 +35,7 @@ def bind(
     ] = None,
     generated: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME=FILE", help="A header that a build makes, and what stands for it here."),
+        typer.Option(metavar="NAME=FILE", help="What a build makes, and what stands for it here."),
     ] = None,
     include: Annotated[
         list[Path] | None, typer.Option("--include", "-I", help="A directory to include from.")
@@ -44,6 +44,9 @@ def bind(
     flag: Annotated[
         list[str] | None, typer.Option("--flag", help="A further option of the compiler.")
     ] = None,
+    timeout: Annotated[
+        float, typer.Option(metavar="SECONDS", help="What compiling one source may take.")
+    ] = 600.0,
     optimize: Annotated[str, typer.Option("--optimize", "-O", help="-O0 to -O3, or -Os.")] = "-O2",
 ) -> None:
     """Make a Python package of a C library: a verified module, typed functions, constants.
@@ -62,7 +65,7 @@ def bind(
         bound = bind_library(
             headers, [*sources, *others], output.name, include_dirs=include or (), defines=define or (),
             flags=["-w", *(flag or ())], optimize=optimize, without=without or (), generated=made,
-            progress=report,
+            timeout=timeout, progress=report,
         )  # fmt: skip
     write_package(bound, output)
     print(f"{output}: {len(exports_of(bound))} functions, {len(bound.constants)} constants")
