@@ -5,4 +5,4 @@ here=$(dirname "$0")/libjpeg
 tmebox bind "$here/libjpeg.h" "$jpeg/turbojpeg.h" -I "$jpeg" "$jpeg"/j*.c "$jpeg/transupp.c" "$jpeg"/rd[bp]*.c "$jpeg"/wr[bp]*.c \
     --sources "$jpeg/turbojpeg.c" --without jpegtran.c \
     -D BMP_SUPPORTED -D PPM_SUPPORTED --generated "jconfig.h=$here/jconfig.h" \
-    --generated "jconfigint.h=$here/jconfigint.h" -o "$1/libjpeg_box"
+    --generated "jconfigint.h=$here/jconfigint.h" --generated "jversion.h=$here/jversion.h" -o "$1/libjpeg_box"

@@ -371,6 +371,20 @@ def test_all_types_of_a_header_are_there_under_their_own_names(tmp_path: Path) -
         assert box.new("word", whole=258).parts[0] == 2 and box.sizeof("struct block") == 16
 
 
+def test_sources_include_from_all_of_their_tree_and_nothing_else(tmp_path: Path) -> None:
+    """As Zstandard's do: "../zstd_errors.h"."""
+    tree = tmp_path / "tree"
+    (tree / "deep").mkdir(parents=True)
+    (tree / "configure").touch()
+    (tree / "up.h").write_text("int up(void);\n#define UP 3\n")
+    (tree / "deep" / "up.c").write_text('#include "../up.h"\nint up(void) { return UP; }\n')
+    assert exports_of(bind(tree / "up.h", [tree / "deep"], "up_box")) == ["up"]
+    (tmp_path / "secret.h").write_text("#define UP 7\n")
+    (tree / "deep" / "up.c").write_text('#include "../../secret.h"\nint up(void) { return UP; }\n')
+    with pytest.raises(tmebox.CompileError, match="secret.h"):
+        bind(tree / "up.h", [tree / "deep"], "up_box")
+
+
 def test_what_nobody_defines_is_told(tmp_path: Path, capsys: Any, monkeypatch: Any) -> None:
     (tmp_path / "n.h").write_text("int f(int);\n")
     (tmp_path / "n.c").write_text('#include "n.h"\nint missing(int);\nint f(int x) { return missing(x); }\n')

@@ -23,6 +23,7 @@ from tmebox.modulefile.file import ModuleFile
 from tmebox.runtime.box import HIDDEN, OF_THE_C_LIBRARY, VARIABLE
 from tmebox.runtime.module import INITIALIZER
 from tmebox.toolchain.build import compile_objects, link_objects
+from tmebox.toolchain.cc.tree import source_tree
 from tmebox.toolchain.compile.clang import VERSION
 from tmebox.toolchain.compile.compile import LANGUAGES, preprocess
 from tmebox.toolchain.link.exports import find_exports
@@ -84,6 +85,7 @@ def bind(
         options = CompileOptions(
             name=name, optimize=optimize, include_dirs=tuple(directories), defines=tuple(defines),
             flags=(*flags, *trees.flags), timeout_s=timeout,
+            readable_dirs=tuple(dict.fromkeys(source_tree(path.parent) for path in files)),
         )  # fmt: skip
         library = _Library(headers, given_sources, options, scratch, options_of(sources, options), trees)
         while True:
