@@ -28,7 +28,7 @@ from tmebox.runtime.option_types import (
     SpawnOptions,
 )
 from tmebox.runtime.typed.pointers import Pointer as Pointed
-from tmebox.runtime.untrusted import Untrusted
+from tmebox.runtime.untrusted import Member, Untrusted
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer as _Buffer
@@ -87,6 +87,7 @@ __all__ = [
     "Isolation",
     "LongComplex",
     "LongDouble",
+    "Member",
     "Offset",
     "Optimization",
     "Output",

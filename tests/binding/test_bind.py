@@ -36,6 +36,7 @@ HEADER = r"""
 #define SHAPES_BITS (1 << 4 | SHAPES_TWICE(2))
 enum shapes_kind { SHAPES_POINT = 3, SHAPES_LINE, /* not SHAPES_LOST */ SHAPES_LAST = 'z' };
 struct point { double x, y; };
+typedef struct { size_t offset; const char *text; int counts[2]; } shapes_part;
 typedef struct shapes shapes;
 /* Called for each point. Returns whether to go on. */
 typedef int (*shapes_visitor)(void *user, const struct point *point, int index);
@@ -192,9 +193,18 @@ with shapes_box.open(memory="16MiB", timeout=1.0) as box:
     found = box.shapes_visit(shapes, visit, None)
     if found != -1 and found + 1 < 8:
         buffer[box.checked.index(found, buffer)] = 1
-    part = buffer[box.checked.span(0, box.checked.length(found, 8), buffer)]
+    piece = buffer[box.checked.span(0, box.checked.length(found, 8), buffer)]
     box.shapes_new(found)
     print(f"{found} of {limit}")
+    point = box.new("struct point", x=1)
+    point.x = 3
+    half: float = point.x / 2
+    part = box.new("shapes_part[2]")
+    one = box.new("shapes_part", offset=2)
+    one.offset = found
+    buffer[box.checked.index(one.offset, buffer)] = 2
+    text = one.text
+    print(text.string() if text else "none", one.counts[1], one.type, box.shapes_area(point, 1))
 """
 MISTAKES = [
     'box.shapes_new("three")',
@@ -215,9 +225,15 @@ MISTAKES = [
     "bytes(found)",
     "range(found)",
     "exact: int = found",
-    "part = box.checked.index(found)",
-    'part = box.checked.length("3", 8)',
+    "place = box.checked.index(found)",
+    'place = box.checked.length("3", 8)',
     "box.checked.nothing(found)",
+    "point.z",
+    "point.z = 3",
+    'point.x + "text"',
+    "buffer[one.offset]",
+    "buffer[: one.offset]",
+    "one.text.string()",
     "box.shapes_visit(shapes, typed, None)",
     "shapes_box.SHAPES_MOST = 4",
     'shapes_box.open(memory="1MiB", tiemout=1)',
@@ -231,6 +247,9 @@ def test_type_checkers_accept_what_is_right_and_find_planted_mistakes(
 ) -> None:
     correct = checked(library, program=CORRECT)
     assert correct.returncode == 0, correct.stdout
+    own = [sys.executable, "-m", "mypy", "--no-incremental", "-p", "shapes_box"]
+    said = subprocess.run(own, cwd=library, capture_output=True, text=True, check=False)
+    assert said.returncode == 0, "the package itself: " + said.stdout
     start = CORRECT.count("\n") + 1
     said = checked(library, program=CORRECT + "".join(f"    {mistake}\n" for mistake in MISTAKES))
     found = {int(line) for line in re.findall(r"^program\.py:(\d+): error", said.stdout, re.MULTILINE)}
@@ -381,7 +400,7 @@ def test_sources_include_from_all_of_their_tree_and_nothing_else(tmp_path: Path)
     assert exports_of(bind(tree / "up.h", [tree / "deep"], "up_box")) == ["up"]
     (tmp_path / "secret.h").write_text("#define UP 7\n")
     (tree / "deep" / "up.c").write_text('#include "../../secret.h"\nint up(void) { return UP; }\n')
-    with pytest.raises(tmebox.CompileError, match="secret.h"):
+    with pytest.raises(tmebox.CompileError, match=r"secret\.h"):
         bind(tree / "up.h", [tree / "deep"], "up_box")
 
 

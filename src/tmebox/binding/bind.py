@@ -16,10 +16,11 @@ from tmebox.binding.constants import Value, constants_of
 from tmebox.binding.header import Declared, own_lines, read_headers, scan
 from tmebox.binding.sources import Sources, options_of, sources_in
 from tmebox.binding.trees import Trees, digests, trees_of
-from tmebox.binding.types import names_of_witnesses, with_names, witnesses
+from tmebox.binding.types import names_of_witnesses, structs_of, with_names, witnesses
 from tmebox.errors import CompileError
 from tmebox.modulefile import codec
 from tmebox.modulefile.file import ModuleFile
+from tmebox.modulefile.prototypes import Struct
 from tmebox.runtime.box import HIDDEN, OF_THE_C_LIBRARY, VARIABLE
 from tmebox.runtime.module import INITIALIZER
 from tmebox.toolchain.build import compile_objects, link_objects
@@ -43,7 +44,8 @@ void (*const tmebox_kept_free)(void *) __attribute__((used)) = free;
 
 @dataclass(frozen=True)
 class Bound:
-    """A library as a module, with what its headers say. comments: by function. build: how it was made, as
+    """A library as a module, with what its headers say. comments: by function. structs: those that the
+    headers define, by each name. build: how it was made, as
     plain data: the compiler, its options, and the digest of each file that was read."""
 
     name: str
@@ -51,6 +53,7 @@ class Bound:
     constants: dict[str, Value]
     comments: dict[str, str]
     build: dict[str, Any]
+    structs: dict[str, Struct]
 
 
 def bind(
@@ -105,7 +108,7 @@ def bind(
         file = library.linked(objects, declared, progress)
         constants = constants_of(declared.constants, library.include, directories, tuple(defines))
         build = _record(replace(options, flags=tuple(flags)), file, library.read, trees)
-    return Bound(name, file, constants, declared.comments, build)
+    return Bound(name, file, constants, declared.comments, build, structs_of(file, list(declared.types)))
 
 
 def _copy(headers: Sequence[Path], generated: Mapping[str, Path], directory: Path) -> None:

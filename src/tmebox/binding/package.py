@@ -73,7 +73,14 @@ def write_package(bound: Bound, directory: Path) -> None:
 def _source(bound: Bound) -> str:
     wanted = set(exports_of(bound))
     exports = [(e.name, e.prototype) for e in bound.file.exports if e.name in wanted]
-    text = stub(exports, name=bound.name, by_clang=bound.file.base != "r15", box=True, docs=bound.comments)
+    text = stub(
+        exports,
+        name=bound.name,
+        by_clang=bound.file.base != "r15",
+        box=True,
+        docs=bound.comments,
+        structs=bound.structs,
+    )
     face = re.findall(r"^class (\w+)\(tmebox\.Box\)", text, re.MULTILINE)[-1]
     head, _, rest = text.partition("import tmebox\n")
     head = re.sub(r'^"""[^\n]*"""', f'"""{bound.name}, boxed: written by `tmebox bind`."""', head)

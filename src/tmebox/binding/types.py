@@ -85,6 +85,11 @@ def with_names(file: ModuleFile, types: list[str]) -> ModuleFile:
     return replace(file, exports=exports)
 
 
+def structs_of(file: ModuleFile, types: list[str]) -> dict[str, Struct]:
+    """Structs by the headers' names for them; several may be one."""
+    return {name: ctype for name, ctype in _told(file, types) if isinstance(ctype, Struct)}
+
+
 def _told(file: ModuleFile, types: list[str]) -> Iterator[tuple[str, CType]]:
     prototypes = {export.name: export.prototype for export in file.exports}
     for number, witness in enumerate(names_of_witnesses(types)):

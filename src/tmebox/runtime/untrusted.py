@@ -6,7 +6,9 @@ one that may be used of it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+Read = TypeVar("Read")
 
 if TYPE_CHECKING:
 
@@ -40,5 +42,13 @@ if TYPE_CHECKING:
         def __neg__(self) -> Untrusted: ...
         def __invert__(self) -> Untrusted: ...
 
+    class Member(Generic[Read]):
+        """A member of a library's struct: what it is read as. What is set is looked at when the program
+        runs."""
+
+        def __get__(self, pointer: object, kind: Any = None) -> Read: ...
+        def __set__(self, pointer: object, value: object) -> None: ...
+
 else:
     Untrusted = int
+    Member = Any
