@@ -54,7 +54,7 @@ def encoded(box: Any, libjpeg_box: ModuleType, pixels: Pixels, quality: int) -> 
     box.jpeg_set_defaults(job)
     box.jpeg_set_quality(job, quality, True)
     box.jpeg_start_compress(job, True)
-    data, rows = box.new(f"unsigned char[{pixels.size}]"), box.new("JSAMPROW[1]")
+    data, rows = box.new(f"unsigned char[{pixels.size}]"), box.new("unsigned char *[1]")
     data.array()[:] = pixels.reshape(-1)
     for row in range(height):
         rows[0] = data + row * 3 * width
@@ -76,7 +76,7 @@ def decoded(box: Any, libjpeg_box: ModuleType, data: bytes) -> Pixels:
     box.jpeg_read_header(job, True)
     box.jpeg_start_decompress(job)
     width, height = (box.checked.between(side, 1, 1000) for side in (job.output_width, job.output_height))
-    out, rows = box.new(f"unsigned char[{3 * width * height}]"), box.new(f"JSAMPROW[{height}]")
+    out, rows = box.new(f"unsigned char[{3 * width * height}]"), box.new(f"unsigned char *[{height}]")
     for row in range(height):
         rows[row] = out + row * 3 * width
     done = 0

@@ -67,7 +67,7 @@ def test_values_are_those_of_json(box: Any, simdjson_box: ModuleType) -> None:
     box.json_free(document)
 
 
-@pytest.mark.parametrize("text", [b"", b"{", b"[1,]", b"nul", b'"\xff"', b"[" * 2000])
+@pytest.mark.parametrize("text", [b"", b"{", b"[1,]", b"nul", b'"\xff"', b"[" * 50])
 def test_what_is_no_document_is_refused(box: Any, text: bytes) -> None:
     with pytest.raises(ValueError):
         json.loads(text)
