@@ -11,7 +11,7 @@ import pytest
 
 pytestmark = [pytest.mark.network, pytest.mark.boxes]
 
-DOCUMENT = {
+DOCUMENT: dict[str, Any] = {
     "name": 'a \u00e4 \U0001f600 "quoted"',
     "list": [1, -2, 3.5, 1e300, True, None, "", [[]], 9007199254740993],
     "deep": {"a": {"b": {"c": [{"d": False}]}}},
