@@ -175,3 +175,35 @@ def test_the_command(package: Path, tmp_path: Path, capsys: Any, monkeypatch: An
     assert main() == 0
     assert "packed_box-2.0-py3-none-any.whl: " in capsys.readouterr().out
     assert (tmp_path / "dist" / "packed_box-2.0-py3-none-any.whl").is_file()
+
+
+def told(directory: Path) -> tuple[int, str]:
+    done = subprocess.run(
+        [sys.executable, "-m", "packed_box"], cwd=directory, capture_output=True, text=True, check=False
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+RECORDS = {
+    '{"files": [], "options": 3}': "how it was built is not recorded",
+    "[" * 9000: "how it was built is not recorded",
+    '{"files": {}, "options": ["\\u001b[31m"], "compiler": {"a": 1}, "module": "x"}': "NOT the one that",
+}
+
+
+@pytest.mark.parametrize("record", RECORDS)
+def test_a_record_is_not_believed(package: Path, tmp_path: Path, record: str) -> None:
+    (altered(package, tmp_path) / BUILD).write_text(record)
+    code, said = told(tmp_path)
+    assert code == 0 and RECORDS[record] in said and "packed_box: verified" in said
+    assert "\x1b" not in said
+
+
+def test_what_does_not_verify_is_told(package: Path, tmp_path: Path) -> None:
+    changed = altered(package, tmp_path)
+    data = bytearray((changed / MODULE).read_bytes())
+    place = data.index(tmebox.Module.load(package / MODULE).file.text[:64])
+    data[place : place + 64] = b"\x0f\x05" * 32
+    (changed / MODULE).write_bytes(data)
+    code, said = told(tmp_path)
+    assert code == 1 and "packed_box: " in said and "Traceback" not in said
