@@ -81,6 +81,13 @@ class Tenancy:
         self._changing = threading.RLock()
         self._window: Window | None = None  # for `end`, should there be none left
         self.heap = heap = None if share is None else share[0]
+        layout = template.contents.layout
+        if heap is not None and 0 < layout.upper_start < abi.SHARED_START + heap.size_bytes:
+            most = abi.SHARED_END - abi.SHARED_START - heap.size_bytes
+            raise LimitError(
+                f"memory={layout.memory_bytes:,} bytes: beside a shared heap of {heap.size_bytes:,} bytes, "
+                f"at most {layout.heap_end - abi.IMAGE_START + most:,} are left in a sandbox's window"
+            )
         kept_for_heap = template if heap is None else heap.template_for(template)
         self._window = window = WINDOWS.acquire(kept_for_heap)
         self.base = base = window.base
@@ -88,7 +95,7 @@ class Tenancy:
         self.instance = _native.Instance(
             base,
             base + template.contents.layout.stack_low,
-            base + abi.STACK_TOP,
+            base + template.contents.layout.stack_top,
             self,
             file.base == "r15",
             file.isolation == "code+data",
@@ -198,6 +205,7 @@ class Tenancy:
         around = Surroundings(
             base=self.base,
             stack_low=self.layout.stack_low,
+            stack_top=self.layout.stack_top,
             hold=lambda: self._window,
             text_at=self._module_at,
             exhausted_bytes=lambda: system.exhausted_bytes if system is not None else 0,
@@ -343,7 +351,9 @@ class Tenancy:
     def _arena_of(self, window: Window) -> Arena:
         arena = self._arena
         if arena is None:
-            arena = _native.set_first(self, "_arena", Arena(window, self.layout.memory_bytes))
+            arena = _native.set_first(
+                self, "_arena", Arena(window, self.layout.memory_bytes, self.layout.arena_end)
+            )
         return arena
 
     def scratch(self, size_bytes: int) -> _native.Extent:
