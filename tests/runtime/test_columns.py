@@ -69,7 +69,7 @@ def test_slices_with_gaps_are_copied(box: tmebox.Sandbox) -> None:
 
 def test_results_come_back_without_copies(box: tmebox.Sandbox) -> None:
     result = box.empty_column(100, np.float64, nullable=True)
-    assert len(result) == 100 and bytes(result.validity)[:12] == b"\xff" * 12
+    assert len(result) == 100 and result.validity is not None and bytes(result.validity)[:12] == b"\xff" * 12
     seen = result.to_numpy()
     box.twice(np.arange(100.0), result.values, 100)
     assert seen[99] == 198 and box.empty_column(0, np.int8).to_numpy().size == 0
@@ -119,7 +119,9 @@ def test_arrow_numbers_with_and_without_nulls(box: tmebox.Sandbox, pa: Any) -> N
 
 
 @pytest.mark.parametrize(
-    "name", ["int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64", "float16", "float32",
+    "name",
+    ["int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64",
+     "float16", "float32",
              "float64", "date32", "date64", "time32[ms]", "time64[us]", "timestamp[us, tz=UTC]", "timestamp[s]",
              "duration[ns]", "bool", "string", "binary", "large_string", "large_binary"],
 )  # fmt: skip

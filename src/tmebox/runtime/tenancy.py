@@ -40,7 +40,7 @@ from tmebox.runtime.calls.host_functions import NativeImport
 from tmebox.runtime.layout import later_contents
 from tmebox.runtime.module import Module, module_at
 from tmebox.runtime.sandbox_memory import SandboxMemory
-from tmebox.runtime.share import Share
+from tmebox.runtime.share import Share, require_room
 from tmebox.runtime.system import Abort, Exit, System
 from tmebox.runtime.system.table import TABLE
 from tmebox.runtime.traps import Surroundings, make_trap
@@ -81,13 +81,8 @@ class Tenancy:
         self._changing = threading.RLock()
         self._window: Window | None = None  # for `end`, should there be none left
         self.heap = heap = None if share is None else share[0]
-        layout = template.contents.layout
-        if heap is not None and 0 < layout.upper_start < abi.SHARED_START + heap.size_bytes:
-            most = abi.SHARED_END - abi.SHARED_START - heap.size_bytes
-            raise LimitError(
-                f"memory={layout.memory_bytes:,} bytes: beside a shared heap of {heap.size_bytes:,} bytes, "
-                f"at most {layout.heap_end - abi.IMAGE_START + most:,} are left in a sandbox's window"
-            )
+        if heap is not None:
+            require_room(template.contents.layout, heap)
         kept_for_heap = template if heap is None else heap.template_for(template)
         self._window = window = WINDOWS.acquire(kept_for_heap)
         self.base = base = window.base
