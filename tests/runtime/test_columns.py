@@ -118,13 +118,13 @@ def test_arrow_numbers_with_and_without_nulls(box: tmebox.Sandbox, pa: Any) -> N
             assert column.to_arrow().equals(part)
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64",
-     "float16", "float32",
-             "float64", "date32", "date64", "time32[ms]", "time64[us]", "timestamp[us, tz=UTC]", "timestamp[s]",
-             "duration[ns]", "bool", "string", "binary", "large_string", "large_binary"],
-)  # fmt: skip
+TYPES = """
+int8 uint8 int16 uint16 int32 uint32 int64 uint64 float16 float32 float64 date32 date64 time32[ms] time64[us]
+timestamp[us,UTC] timestamp[s] duration[ns] bool string binary large_string large_binary
+"""
+
+
+@pytest.mark.parametrize("name", TYPES.split())
 def test_every_type_comes_back_as_it_went(box: tmebox.Sandbox, pa: Any, name: str) -> None:
     kind = pa.timestamp("us", tz="UTC") if "UTC" in name else pa.type_for_alias(name)
     plain = [0, 1, None, 3, 4, 5, 6, 7, 8, None, 10, 11]

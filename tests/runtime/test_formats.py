@@ -22,11 +22,13 @@ static char out[4096];
 const char *printed(void) { return out; }
 int integers(void) { return SAY("%d %i %u %x %X %o", -1, 2, 4294967295u, 255, 255, 8); }
 int sizes(void) {
-    return SAY("%hhd %hu %ld %llu %zu %jd %td", 200, 70000, -1L, ~0ULL, sizeof out, (long)-5, (long)6);
+    return SAY("%hhd %hu %ld %llu %zu %jd %td",
+               200, 70000, -1L, ~0ULL, sizeof out, (long)-5, (long)6);
 }
 int floats(void) { return SAY("%f %e %g %a", 1.5, 2.5, -3.5, 0.0); }
 int many(void) {
-    return SAY("%d%d%d%d%d%d%f%f%f%f%f%f%f%f%f%f|%d", 1, 2, 3, 4, 5, 6, 1., 2., 3., 4., 5., 6., 7., 8., 9., 10., 7);
+    return SAY("%d%d%d%d%d%d%f%f%f%f%f%f%f%f%f%f|%d", 1,
+               2, 3, 4, 5, 6, 1., 2., 3., 4., 5., 6., 7., 8., 9., 10., 7);
 }
 int longs(void) { return SAY("%d %Lf %d %Lg", 1, 2.25L, 3, 4.5L); }
 int texts(void) { return SAY("%s|%5s|%-5s|%.2s|%c", "one", "two", "three", "four", 'x'); }

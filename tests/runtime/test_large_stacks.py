@@ -53,7 +53,7 @@ def test_a_stack_is_as_deep_as_it_says_and_no_deeper(module: tmebox.Module, size
 
 
 @pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("memory", ["64MiB", "3GiB"])
+@pytest.mark.parametrize("memory", ["64MiB", "2500MiB"])
 def test_whoever_wants_more_of_a_stack_is_stopped(module: tmebox.Module, size: int, memory: str) -> None:
     """With a heap below that would take what falls onto it."""
 
