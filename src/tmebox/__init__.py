@@ -25,6 +25,9 @@ if TYPE_CHECKING:
         BadReference as BadReference,
     )
     from tmebox.errors import (
+        BadResult as BadResult,
+    )
+    from tmebox.errors import (
         CompileError as CompileError,
     )
     from tmebox.errors import (
@@ -131,6 +134,7 @@ _HOMES = {
     "Aborted": "tmebox.errors",
     "ArithmeticTrap": "tmebox.errors",
     "BadReference": "tmebox.errors",
+    "BadResult": "tmebox.errors",
     "CompileError": "tmebox.errors",
     "CompileWarning": "tmebox.errors",
     "ControlFlowViolation": "tmebox.errors",
@@ -183,6 +187,7 @@ __all__ = [
     "ArithmeticTrap",
     "BadPointer",
     "BadReference",
+    "BadResult",
     "Block",
     "Box",
     "Callback",
