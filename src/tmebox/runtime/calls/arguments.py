@@ -239,8 +239,8 @@ def variadic_converter(value: Any, frame: CallFrame, what: str) -> None:
 
 
 ALL_ONES = -1
-"""As a function pointer, such as SQLITE_TRANSIENT, or a void *, such as MAP_FAILED: C libraries give it a meaning
-of their own. No memory is there."""
+"""As a function pointer, such as SQLITE_TRANSIENT, or a void *, such as MAP_FAILED: C libraries give it a
+meaning of their own. No memory is there."""
 
 
 def _function_converter(function: Function, what: str) -> Converter:
