@@ -70,7 +70,8 @@ def test_pointers_of_another_type_or_sandbox_are_refused(module: tmebox.Module) 
         for wrong in (box.new("struct size"), box.new("int"), other.new("struct point")):
             with pytest.raises(TypeError):
                 box.point(wrong)
-        for wrong in (np.zeros(2, np.float64), bytearray(8), memoryview(bytearray(8)).cast("d")):
-            assert box.any(wrong)
+        buffers: list[Any] = [np.zeros(2, np.float64), bytearray(8), memoryview(bytearray(8)).cast("d")]
+        for buffer in buffers:
+            assert box.any(buffer)
         with pytest.raises(TypeError):
             box.point(np.zeros(1, np.float64))
