@@ -33,7 +33,7 @@ def _restored(kind: type[TmeboxError], args: tuple[Any, ...], state: dict[str, A
 @dataclass(frozen=True)
 class Diagnostic:
     """One message of the compiler, the rewriter or the linker. `excerpt`: the lines of source that a compiler
-    shows with it, marked by a caret."""
+    shows with it, marked by a caret. `notes`: what it adds about other places."""
 
     message: str
     file: str | None = None
@@ -41,9 +41,15 @@ class Diagnostic:
     column: int | None = None
     severity: str = "error"
     excerpt: str = field(default="", compare=False)
+    notes: tuple[Diagnostic, ...] = field(default=(), compare=False, repr=False)
+
+    @property
+    def place(self) -> str:
+        """ "FILE:LINE:COLUMN", as far as it is known."""
+        return ":".join(str(part) for part in (self.file, self.line, self.column) if part is not None)
 
     def __str__(self) -> str:
-        place = ":".join(str(part) for part in (self.file, self.line, self.column) if part is not None)
+        place = self.place
         return f"{place}: {self.severity}: {self.message}" if place else f"{self.severity}: {self.message}"
 
 
