@@ -34,7 +34,9 @@ IN_MODULES = {"rename", "renames", "replace", "link", "symlink", "copy", "copy2"
 
 WRITERS = {
     "toolchain/scratch.py:scratch_file": "a new file without a name, for what a tool says",
-    "binding/bind.py:bind": "copies of headers in a scratch directory",
+    "binding/bind.py:bind": "headers that a build would make, in a scratch directory",
+    "binding/bind.py:_copy": "copies of headers in a scratch directory",
+    "binding/bind.py:declared": "a source that includes the headers, in a scratch directory",
     "abi.py:<module>": "the header that a build of the native core asks for",
     "outputs.py:_write_through": "the function that outputs go through",
     "outputs.py:_replace": "the function that outputs go through",
@@ -52,6 +54,8 @@ WRITERS = {
     "toolchain/link/inputs.py:extract": "objects in a scratch directory",
     "toolchain/link/link.py:run": "a linker script in a scratch directory",
     "toolchain/objects.py:_compile_text": "a source in a scratch directory",
+    "tmebox_bench/boxes/builds.py:_asked": "a program in a scratch directory",
+    "tmebox_bench/boxes/builds.py:_compile": "copies of headers in a scratch directory",
     "tmebox_bench/costs.py:_build": "sources in a scratch directory",
     "tmebox_bench/debian.py:_download_from": "the cache of packages",
     "tmebox_bench/debian.py:_private_configuration": "the cache of packages",

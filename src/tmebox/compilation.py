@@ -15,6 +15,7 @@ from tmebox.progress import shown, to
 from tmebox.runtime.module import Module
 from tmebox.runtime.option_types import Language, Optimization, SourcePath
 from tmebox.toolchain.build import build
+from tmebox.toolchain.cc.compile_commands import DATABASE, read_commands
 from tmebox.toolchain.options import CompileOptions, SourceText
 from tmebox.warned import warn_caller
 
@@ -42,7 +43,9 @@ def compile(
     timeout: float = 120.0,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> Module:
-    """Compile C or C++ (one file, several, or `source_text`), instrument, link, verify and load it.
+    """Compile C or C++ (one file, several, or `source_text`), instrument, link, verify and load it. A
+    source that is named compile_commands.json, or otherwise ends in .json, stands for those that it lists,
+    each compiled with its own options.
 
     language: of `source_text`, "c" or "c++"; default "c". A file's suffix tells its own.
     include_dirs, defines ("NAME", "NAME=1" or a mapping), optimize ("-O0" … "-O3", "-Os"), flags (further
@@ -73,9 +76,20 @@ def compile(
         raise TypeError("compile() needs a source file or source_text=")
     if isinstance(defines, Mapping):
         defines = [name if value is None else f"{name}={value}" for name, value in defines.items()]
+    trusted = _paths(include_dirs, "include_dirs")
+    commands = {
+        path: read_commands(path, trusted)
+        for path in sources
+        if isinstance(path, Path) and path.suffix == DATABASE
+    }
+    sources = [
+        source
+        for given in sources
+        for source in (commands.get(given, [given]) if isinstance(given, Path) else [given])
+    ]
     options = CompileOptions(
         optimize=_one_of("optimize", optimize, OPTIMIZATIONS),
-        include_dirs=_paths(include_dirs, "include_dirs"),
+        include_dirs=trusted,
         defines=texts(defines, "defines"),
         flags=texts(flags, "flags"),
         exports=None if exports is None else texts(exports, "exports"),
@@ -84,10 +98,11 @@ def compile(
         base=_one_of("base", base, abi.BASES),
         timeout_s=timeout,
     )
+    own = {path: its.added_to(options) for named in commands.values() for path, its in named.items()}
     found: list[Diagnostic] = []
     with shown("compile") if progress is None else to(progress) as report:
         try:
-            file = build(sources, options, progress=report, warn=found.append)
+            file = build(sources, options, progress=report, warn=found.append, own=own)
         except CompileError:
             with suppress(CompileWarning):  # where filters make errors of warnings: the worse one is told
                 _warn(found)

@@ -121,6 +121,11 @@ class BadReference(TmeboxError):
     function."""
 
 
+class BadResult(TmeboxError, ValueError):
+    """What a boxed library returned cannot be what it is taken for: a length beyond a buffer, an index of
+    nothing, a value that the library does not document. See `Box.checked`."""
+
+
 class LimitError(TmeboxError):
     """A limit was reached or an impossible one asked for; the message says how to raise it."""
 
