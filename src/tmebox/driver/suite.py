@@ -24,11 +24,18 @@ class Suite(NamedTuple):
     log: str
 
 
+def lacking(root: Path) -> str:
+    """Why the tests of the checkout `root` cannot run here; "" if they can."""
+    names = [name for name in NEEDED if importlib.util.find_spec(name) is None]
+    if names:
+        return f"{', '.join(names)} is not installed"
+    return "" if (root / TESTS).is_file() else f"{root / TESTS} is not there"
+
+
 def run(root: Path, watch: Callable[[str], None]) -> Suite:
     """root: the checkout, which has the tests. watch is told each line as it comes."""
-    lacking = [name for name in NEEDED if importlib.util.find_spec(name) is None]
-    if not (root / TESTS).is_file() or lacking:
-        return Suite(0, True, ", ".join(lacking) or f"{root / TESTS} is not there", "")
+    if missing := lacking(root):
+        return Suite(0, True, missing, "")
     command = [sys.executable, "-m", "pytest", "-q", "-s", "-rs", TESTS, "-k", "shared_heap"]
     lines: list[str] = []
     with subprocess.Popen(
