@@ -6,7 +6,9 @@ The native program reads a file, so its time is that of the whole process less t
 
 from __future__ import annotations
 
+import os
 import runpy
+import shutil
 import subprocess
 import tempfile
 import threading
@@ -17,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tmebox.toolchain.libc.libc import cache_directory
 from tmebox_bench.statistics import Spread, geomean, ratios, spread
 from tmebox_bench.tables import Table
 from tmebox_bench.variants import MissingError
@@ -25,21 +28,21 @@ LOOPS: Mapping[str, str] = {
     "integers": "s = 0\nfor i in range(N):\n    s += i * i & 0xff",
     "floats": "x = 0.5\nfor i in range(N):\n    x = x * 3.9 * (1.0 - x)",
     "while": "i = 0\nwhile i < N:\n    i += 1",
-    "calls": "def f(n): return n if n < 2 else f(n - 1) + f(n - 2)\nfor i in range(N // 20000): f(15)",
+    "calls": "def f(n): return n if n < 2 else f(n - 1) + f(n - 2)\nfor i in range(N // 2000): f(15)",
     "methods": "class C:\n    def __init__(self): self.n = 0\n    def m(self, k): self.n += k\n"
     "c = C()\nfor i in range(N): c.m(i)",
     "lists": "a = list(range(100))\nfor i in range(N): a[i % 100] = a[(i + 7) % 100]",
     "dictionaries": "d = {}\nfor i in range(N): d[i & 255] = d.get(i & 127, 0) + 1",
     "texts": "s = ''\nfor i in range(N // 4): s = (s + str(i))[-40:]",
     "generators": "def g(n):\n    for i in range(n): yield i\ns = 0\nfor i in g(N): s += i",
-    "large integers": "n = 1\nfor i in range(1, N // 200): n *= i",
+    "large integers": "n = 1\nfor i in range(1, N // 100): n *= i",
     "sort": "import random\nrandom.seed(1)\n"
     "for i in range(N // 20000):\n    sorted(random.random() for _ in range(2000))",
 }
 """Each in a function, N times. All take about as long."""
 EMPTY = "pass"
 TIMES = 1_000_000
-QUICK_TIMES = 300_000
+QUICK_TIMES = 500_000
 TOOL = Path(__file__).parents[2] / "tools" / "micropython.py"
 PARALLEL = LOOPS["integers"]
 
@@ -67,7 +70,7 @@ def bench_loops(*, rounds: int, quick: bool, progress: Callable[[str, int, int],
     times = QUICK_TIMES if quick else TIMES
     with tempfile.TemporaryDirectory(prefix="tmebox-bench-") as folder:
         try:
-            program = tool["native"](tool["sources"](), Path(folder))
+            program = _native(tool)
             plain = tool["built"](metered=False)
         except (tool["Unavailable"], subprocess.CalledProcessError) as error:
             raise MissingError(f"loops beside native: {error}") from None
@@ -88,6 +91,20 @@ def bench_loops(*, rounds: int, quick: bool, progress: Callable[[str, int, int],
                 native[name], counting[name] = ratios(guests, natives), ratios(guests, plains)
                 seconds[name] = spread(natives).median
         return Loops(native, counting, seconds, _two_threads(Python, times, rounds))
+
+
+def _native(tool: Any) -> Path:
+    """Built once for the same sources."""
+    found = tool["sources"]()
+    program = cache_directory() / "bench" / f"micropython-{tool['identity'](found, metered=False)}"
+    if not program.exists():
+        with tempfile.TemporaryDirectory(prefix="tmebox-bench-") as folder:
+            made = tool["native"](found, Path(folder))
+            program.parent.mkdir(parents=True, exist_ok=True)
+            new = program.with_suffix(f".{os.getpid()}")
+            shutil.copy2(made, new)
+            new.rename(program)
+    return program
 
 
 def in_a_function(body: str, times: int) -> str:

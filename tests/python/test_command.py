@@ -155,7 +155,7 @@ PING = b'{"jsonrpc": "2.0", "id": "last", "method": "ping"}'
     [
         (b"\xff\xfe\x00{}", -32700),
         (b'{"id": 1, "method": "ping"' + b" " * 100, -32700),
-        (b'{"id": 1, "method": "\xed\xa0\x80"}', -32700),
+        (b'{"id": 1, "method": "\xed\xa0\x80"}', -32601),
         (b"9" * 6000, -32700),
         (b'{"a":' * 50_000, -32700),
         (b'{"id": ' + b"[" * 300 + b"]" * 300 + b', "method": "ping"}', -32600),
@@ -177,7 +177,7 @@ def test_a_hostile_message_has_an_answer_and_the_server_goes_on(line: bytes, cod
 
 
 @pytest.mark.parametrize(
-    "code", ["1 << 100000", "[1 << 50000]", "x = '\\ud800'", "'\ud800'", "'x' * 10 ** 6"]
+    "code", ["1 << 100000", "[1 << 50000]", "x = '\ud800'", "chr(0xd800)", "'x' * 10 ** 6"]
 )
 def test_whatever_a_program_is_or_gives_the_server_goes_on(code: str) -> None:
     answer, after = served(json.dumps(call(1, code)).encode(), PING)

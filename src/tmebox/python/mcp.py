@@ -1,8 +1,8 @@
 """A server of the Model Context Protocol over two streams: one interpreter, which a model's client uses.
 
-Requests and answers are JSON-RPC 2.0, one message a line. Messages are not trusted: whatever they
-say has an answer, and none of them ends the server. Lines are read on a thread, so that a client can cancel the
-run that goes on.
+Requests and answers are JSON-RPC 2.0, one message a line. Messages are not trusted: whatever they say has an
+answer, and none of them ends the server. Lines are read on a thread, so that a client can cancel the run that
+goes on.
 """
 
 from __future__ import annotations
