@@ -74,6 +74,7 @@ def test_a_read_that_begins_in_an_own_line_is_found_at_the_foreign_one(page: Pag
 
 def test_a_loop_over_a_foreign_block_ends_in_it(page: Page) -> None:
     stopped = stopped_at(page.a, "sum", page.mine, 256)
+    assert stopped.offset is not None
     assert 0 <= stopped.offset - page.theirs.offset < 128  # a compiler may begin at the end
     assert page.is_whole()
 
@@ -100,6 +101,7 @@ def test_a_foreign_write_is_found_when_the_backend_says(page: Page) -> None:
     if page.stops_writes:
         assert stopped_at(page.a, "poke", theirs, 9).owner_key_id == b.key_id
         stopped = stopped_at(page.a, "fill", page.mine, 256, 9)
+        assert stopped.offset is not None
         assert 0 <= stopped.offset - theirs.offset < 128  # a compiler may begin at the end
         page.mine.write(b"a" * 128)
         assert page.is_whole()

@@ -214,9 +214,15 @@ def test_a_client_cancels_the_run_that_goes_on() -> None:
 
         cancel(1)  # of what was never asked
         send(call(1, "started = True\nwhile True: pass"))
-        server._python.interrupt = lambda: (interrupt(), running.set())  # type: ignore[method-assign]
-        for odd in ([], {}, None, 2, "1", 1.5, True):
-            cancel(odd)
+
+        def heard() -> None:
+            interrupt()
+            running.set()
+
+        server._python.interrupt = heard  # type: ignore[method-assign]
+        odd: list[Any] = [[], {}, None, 2, "1", 1.5, True]
+        for number in odd:
+            cancel(number)
         while not running.wait(0.05):
             cancel(1)
         send(call(2, "started"))

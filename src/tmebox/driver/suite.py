@@ -12,6 +12,8 @@ from typing import NamedTuple
 
 TESTS = "tests/driver/test_virtual_machines.py"
 NEEDED = ("pytest", "hypothesis")
+OF_THE_HEAP = ("ok heap ", "ok python ", "ok device ")
+"""What tests in Python say when they hold; the driver's own tests run there as well."""
 VERDICT = re.compile(r"^(ok|not ok|skip) ")
 
 
@@ -48,7 +50,7 @@ def run(root: Path, watch: Callable[[str], None]) -> Suite:
                 watch(line.rstrip())
     log = "".join(lines)
     skipped = re.search(r"(?m)^SKIPPED .*: (?!one kernel)(.*)$", log)
-    if skipped and process.returncode == 0 and not any(line.startswith("ok ") for line in lines):
+    passed = sum(line.startswith(OF_THE_HEAP) for line in lines)
+    if skipped and process.returncode == 0 and passed == 0:
         return Suite(0, True, skipped[1], log)
-    passed = sum(line.startswith("ok ") for line in lines)
     return Suite(passed, process.returncode == 0 and passed > 0, "", log)
