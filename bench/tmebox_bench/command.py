@@ -134,16 +134,23 @@ def build(json_file: Json = None) -> None:
 def python(
     quick: Quick = False,
     count: Annotated[int, typer.Option(metavar="N", min=1, help="How many to keep alive.")] = 10_000,
-    only: Annotated[str | None, typer.Option(metavar="NAME", help="One of the ways to do it.")] = None,
+    only: Annotated[
+        str | None, typer.Option(metavar="NAME", help="One of the ways to do it, or loops.")
+    ] = None,
     json_file: Json = None,
 ) -> None:
     """Time running Python text in sandboxes, beside other ways to do it, and keep thousands alive."""
     from tmebox_bench.python import bench_python, python_table, to_json
+    from tmebox_bench.python_loops import loops_table
     from tmebox_bench.results import write_all
 
     with progress(alone=True) as report:
         results = bench_python(quick=quick, count=count, only=only, progress=report)
-    _show(python_table(results))
+    if results.times_s:
+        _show(python_table(results))
+    if results.loops:
+        _show(loops_table(results.loops))
+        stdout().print(f"two threads do {results.loops.threads.median:.2f} times the work of one")
     for name, alive in results.alive.items():
         ended = f"; {alive.ended}" if alive.ended else ""
         stdout().print(
