@@ -139,7 +139,7 @@ def _lighttpd_steps(tree: Path, compiler: str, kind: str) -> Sequence[tuple[Path
     variables = ["LIGHTTPD_STATIC=yes", f"CC={compiler}", "CFLAGS=-O2", "MAKEFLAGS="]
     return [
         (tree, ["env", *variables, "./configure", *options]),
-        (tree / "src", ["make", *NO_AUTOTOOLS, "versionstamp.h"]),
+        (tree / "src", ["make", *NO_AUTOTOOLS, "versionstamp"]),
         (tree / "src", ["make", f"-j{JOBS}", *NO_AUTOTOOLS, "lighttpd"]),
     ]
 
