@@ -83,6 +83,7 @@ def build(sources: Sources, kind: str, upstream: Path, scratch: Path) -> None:
     tree = scratch / "tree"
     shutil.copytree(upstream, tree, symlinks=True)
     for path, name in sources.extra:
+        (tree / name).parent.mkdir(exist_ok=True)
         shutil.copy(path, tree / name)
     compiler = scratch / "cc"
     compiler.write_text(f'#!/bin/sh\nexec {shlex.join(COMMANDS[kind])} "$@"\n')

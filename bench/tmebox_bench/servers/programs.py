@@ -157,7 +157,10 @@ LIGHTTPD = Server(
         "lighttpd",
         "src/lighttpd",
         _lighttpd_steps,
-        ((Path(__file__).parent / "lighttpd_modules.h", "src/plugin-static.h"),),
+        (
+            (Path(__file__).parent / "lighttpd_modules.h", "src/plugin-static.h"),
+            (Path(__file__).parent / "queue.h", "src/sys/queue.h"),
+        ),
     ),
     _prepare_lighttpd,
     lambda root, port: ["-D", "-f", f"{root}/conf/lighttpd.conf"],
