@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -77,7 +77,7 @@ def cpu(
     if charts_dir is not None:
         files |= {charts_dir / name: text for name, text in charts.charts(results).items()}
     write_all(files)
-    _fail_for(results)
+    _fail_for(results.failures)
 
 
 @bench.command("calls")
@@ -259,10 +259,7 @@ def servers(
     for note in results.missing:
         stdout().print(f"missing: {printable(note)}", soft_wrap=True)
     write_all({} if json_file is None else {json_file: to_json(results)})
-    for failure in results.failures:
-        complain(failure, label="benchmark failed")
-    if results.failures:
-        raise typer.Exit(EXIT_FAILED)
+    _fail_for(results.failures)
 
 
 @bench.command("openssl")
@@ -323,10 +320,7 @@ def _applications(measure: Callable[[Any], Applications], json_file: Path | None
     for note in results.notes:
         stdout().print(printable(note), soft_wrap=True)
     write_all({} if json_file is None else {json_file: to_json(results)})
-    for failure in results.failures:
-        complain(failure, label="benchmark failed")
-    if results.failures:
-        raise typer.Exit(EXIT_FAILED)
+    _fail_for(results.failures)
 
 
 @bench.command("instances")
@@ -388,7 +382,7 @@ def everything(
     unfinished.unlink(missing_ok=True)
     _show(targets_table(measured))
     stderr().print(f"written: {printable(str(report))}")
-    _fail_for(results)
+    _fail_for(results.failures)
 
 
 def _previous(path: Path) -> Results:
@@ -447,8 +441,8 @@ def _show(table: Table) -> None:
     out.print()
 
 
-def _fail_for(results: Results) -> None:
-    for failure in results.failures:
+def _fail_for(failures: Sequence[str]) -> None:
+    for failure in failures:
         complain(failure, label="benchmark failed")
-    if results.failures:
+    if failures:
         raise typer.Exit(EXIT_FAILED)

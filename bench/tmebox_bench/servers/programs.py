@@ -124,7 +124,7 @@ server.bind = "127.0.0.1"
 server.port = {port}
 server.event-handler = "linux-sysepoll"
 server.network-backend = "sendfile"
-server.max-keep-alive-requests = 65535
+server.max-keep-alive-requests = 30000
 server.errorlog = "{root}/logs/error.log"
 server.upload-dirs = ( "{root}/logs" )
 mimetype.assign = ( "" => "application/octet-stream" )
