@@ -85,7 +85,18 @@ static inline void put(const struct parameter *parameter, uint64_t word, struct 
     to[parameter->index] = word;
 }
 
-static PyObject *enter(struct function *self, struct activation *activation, const uint64_t *stack) {
+static inline PyObject *result_of(const struct signature *signature, const struct activation *activation) {
+    if (LIKELY(signature->result == 'l')) { /* as tmebox_from_word does, without a call */
+        return PyLong_FromLong((long)activation->rax);
+    }
+    if (signature->result == 'i') {
+        return PyLong_FromLong((int32_t)activation->rax);
+    }
+    bool floating = signature->result == 'f' || signature->result == 'd';
+    return tmebox_from_word(signature->result, floating ? activation->vectors[0] : activation->rax);
+}
+
+static inline PyObject *enter(struct function *self, struct activation *activation, const uint64_t *stack) {
     const struct signature *signature = &self->export->signature;
     activation->address = self->export->address;
     activation->vector_count = (uint32_t)signature->vector_count;
@@ -93,8 +104,7 @@ static PyObject *enter(struct function *self, struct activation *activation, con
                    self->instance->timeout_ns) < 0) {
         return NULL;
     }
-    bool floating = signature->result == 'f' || signature->result == 'd';
-    PyObject *result = tmebox_from_word(signature->result, floating ? activation->vectors[0] : activation->rax);
+    PyObject *result = result_of(signature, activation);
     if (LIKELY(self->export->finish == NULL) || result == NULL) {
         return result;
     }
