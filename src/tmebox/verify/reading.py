@@ -181,7 +181,10 @@ class _Stepping:
         return np.sort(np.concatenate(found)) if found else np.empty(0, np.intp)
 
     def can_be(self, step: str, indexes: Indexes) -> np.ndarray[Any, np.dtype[np.bool_]]:
-        return np.isin(self._sorts[indexes], self._numbers.get(step, ()))
+        numbers = np.zeros(len(self._ends), bool)
+        numbers[self._numbers.get(step, [])] = True
+        can: np.ndarray[Any, np.dtype[np.bool_]] = numbers[self._sorts[indexes]]
+        return can
 
 
 def read(code: bytes, table: Table) -> Iterator[Block]:
