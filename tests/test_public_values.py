@@ -18,7 +18,8 @@ import tmebox
 from tmebox import errors
 from tmebox.modulefile import codec
 from tmebox.modulefile.prototypes import Function, Prototype, Void
-from tmebox.runtime.attributes import SANDBOX_ATTRIBUTES
+from tmebox.runtime.attributes import BOX_ATTRIBUTES, SANDBOX_ATTRIBUTES
+from tmebox.runtime.calls.stub_pointers import OF_POINTERS
 from tmebox.runtime.sandbox import OWN_ATTRIBUTES
 
 SOURCE = """
@@ -239,6 +240,8 @@ def test_a_warning_names_the_line_that_loaded_the_module(tmp_path: Path) -> None
 
 def test_the_names_that_are_warned_of_are_those_of_every_sandbox() -> None:
     assert frozenset(dir(tmebox.Sandbox)) | OWN_ATTRIBUTES == SANDBOX_ATTRIBUTES
+    assert frozenset(dir(tmebox.Box)) | OWN_ATTRIBUTES == BOX_ATTRIBUTES
+    assert {name for name in dir(tmebox.Pointer) if not name.startswith("_")} == OF_POINTERS
 
 
 def test_nobody_is_warned_of_other_names() -> None:

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
         BadReference as BadReference,
     )
     from tmebox.errors import (
+        BadResult as BadResult,
+    )
+    from tmebox.errors import (
         CompileError as CompileError,
     )
     from tmebox.errors import (
@@ -130,6 +133,7 @@ _HOMES = {
     "Aborted": "tmebox.errors",
     "ArithmeticTrap": "tmebox.errors",
     "BadReference": "tmebox.errors",
+    "BadResult": "tmebox.errors",
     "CompileError": "tmebox.errors",
     "CompileWarning": "tmebox.errors",
     "ControlFlowViolation": "tmebox.errors",
@@ -181,6 +185,7 @@ __all__ = [
     "ArithmeticTrap",
     "BadPointer",
     "BadReference",
+    "BadResult",
     "Block",
     "Box",
     "Callback",
