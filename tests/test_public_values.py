@@ -66,9 +66,18 @@ MADE: dict[str, Callable[[], Any]] = {
     "HeapStats": lambda: tmebox.SharedHeap("1MiB").stats(),
     "BadPointer": lambda: tmebox.BadPointer("there is none"),
 }
-REFUSED = frozenset(
-    ["Block", "Box", "Callback", "Handle", "Pointer", "Sandbox", "SandboxMemory", "SandboxPool", "SharedHeap"]
-)
+REFUSED = {
+    "Block",
+    "Box",
+    "Callback",
+    "Column",
+    "Handle",
+    "Pointer",
+    "Sandbox",
+    "SandboxMemory",
+    "SandboxPool",
+}
+REFUSED.add("SharedHeap")
 OTHERWISE = {"Module", "Snapshot"}
 """Tested below: equal means more than that."""
 
@@ -125,7 +134,13 @@ def test_what_belongs_to_one_process_refuses(module: tmebox.Module, way: str) ->
                 WAYS[way](value)
         assert sandbox.add(3, 4) == 7
     with tmebox.Box(module) as box, box.handle(1) as handle:
-        for value in (box, handle, box.text("x"), box.callback(min, Function(Void(), ()))):
+        for value in (
+            box,
+            handle,
+            box.text("x"),
+            box.empty_column(1, "f8"),
+            box.callback(min, Function(Void(), ())),
+        ):
             with pytest.raises(TypeError, match="not copied or pickled"):
                 WAYS[way](value)
 

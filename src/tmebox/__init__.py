@@ -94,6 +94,7 @@ if TYPE_CHECKING:
     from tmebox.runtime.calls.callbacks import Callback as Callback
     from tmebox.runtime.calls.handles import Handle as Handle
     from tmebox.runtime.calls.host_functions import host_function as host_function
+    from tmebox.runtime.columns import Column as Column
     from tmebox.runtime.commands import Completed as Completed
     from tmebox.runtime.module import Module as Module
     from tmebox.runtime.pool.pool import SandboxPool as SandboxPool
@@ -170,6 +171,7 @@ _HOMES = {
     "Stats": "tmebox.runtime.resources",
     "limits": "tmebox.runtime.resources",
     "stats": "tmebox.runtime.resources",
+    "Column": "tmebox.runtime.columns",
     "Sandbox": "tmebox.runtime.sandbox",
     "SandboxPool": "tmebox.runtime.pool.pool",
     "BadPointer": "tmebox.runtime.sandbox_memory",
@@ -189,6 +191,7 @@ __all__ = [
     "Block",
     "Box",
     "Callback",
+    "Column",
     "CompileError",
     "CompileWarning",
     "Completed",

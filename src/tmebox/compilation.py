@@ -44,8 +44,8 @@ def compile(
     progress: Callable[[str, int, int], None] | None = None,
 ) -> Module:
     """Compile C or C++ (one file, several, or `source_text`), instrument, link, verify and load it. A
-    source that is named compile_commands.json, or otherwise ends in .json, stands for those that it lists, each
-    compiled with its own options.
+    source that is named compile_commands.json, or otherwise ends in .json, stands for those that it lists,
+    each compiled with its own options.
 
     language: of `source_text`, "c" or "c++"; default "c". A file's suffix tells its own.
     include_dirs, defines ("NAME", "NAME=1" or a mapping), optimize ("-O0" … "-O3", "-Os"), flags (further

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 _OWN = """
-array base call call_raw close closed exports heap key_id listening memory module reset run snapshot
+array base call call_raw close closed column column_at empty_column
+exports heap key_id listening memory module reset run snapshot
 __del__ __dict__ __enter__ __exit__ __getattr__ __module__ __rich_repr__ __slots__ __weakref__
 _begin _begin_again _export _facts _given _natives _program_ran _repr_html_ _share _state _tenancy
 """

@@ -40,7 +40,7 @@ from tmebox.runtime.calls.host_functions import NativeImport
 from tmebox.runtime.layout import later_contents
 from tmebox.runtime.module import Module, module_at
 from tmebox.runtime.sandbox_memory import SandboxMemory
-from tmebox.runtime.share import Share
+from tmebox.runtime.share import Share, require_room
 from tmebox.runtime.system import Abort, Exit, System
 from tmebox.runtime.system.table import TABLE
 from tmebox.runtime.traps import Surroundings, make_trap
@@ -81,6 +81,8 @@ class Tenancy:
         self._changing = threading.RLock()
         self._window: Window | None = None  # for `end`, should there be none left
         self.heap = heap = None if share is None else share[0]
+        if heap is not None:
+            require_room(template.contents.layout, heap)
         kept_for_heap = template if heap is None else heap.template_for(template)
         self._window = window = WINDOWS.acquire(kept_for_heap)
         self.base = base = window.base
@@ -88,7 +90,7 @@ class Tenancy:
         self.instance = _native.Instance(
             base,
             base + template.contents.layout.stack_low,
-            base + abi.STACK_TOP,
+            base + template.contents.layout.stack_top,
             self,
             file.base == "r15",
             file.isolation == "code+data",
@@ -198,6 +200,7 @@ class Tenancy:
         around = Surroundings(
             base=self.base,
             stack_low=self.layout.stack_low,
+            stack_top=self.layout.stack_top,
             hold=lambda: self._window,
             text_at=self._module_at,
             exhausted_bytes=lambda: system.exhausted_bytes if system is not None else 0,
@@ -343,7 +346,9 @@ class Tenancy:
     def _arena_of(self, window: Window) -> Arena:
         arena = self._arena
         if arena is None:
-            arena = _native.set_first(self, "_arena", Arena(window, self.layout.memory_bytes))
+            arena = _native.set_first(
+                self, "_arena", Arena(window, self.layout.memory_bytes, self.layout.arena_end)
+            )
         return arena
 
     def scratch(self, size_bytes: int) -> _native.Extent:

@@ -37,6 +37,7 @@ class Surroundings:
 
     base: int
     stack_low: int
+    stack_top: int
     hold: Callable[[], Window | None]
     text_at: Callable[[int], Text | None]
     exhausted_bytes: Callable[[], int]
@@ -105,7 +106,7 @@ def make_trap(
 def _caller(around: Surroundings, rsp: int) -> tuple[int, int]:
     """(address of the call, stack pointer before it) of a host call; the gate where nothing is known."""
     offset, window = rsp - around.base, around.hold()
-    if window is None or not around.stack_low <= offset <= abi.STACK_TOP - 8:
+    if window is None or not around.stack_low <= offset <= around.stack_top - 8:
         return abi.GATE_HOSTCALL, rsp
     return int.from_bytes(_native.read(window.base + offset, 8), "little") - 1, rsp + 8
 
@@ -125,7 +126,7 @@ def _prepare_unwind(
     # After an overflow rsp is in the guard, which reads as zeros here: the frames above it are what matters.
     start = max(stack_offset, around.stack_low)
     window = around.hold()
-    if window is not None and start - stack_offset <= abi.STACK_REACH and start < abi.STACK_TOP:
+    if window is not None and start - stack_offset <= abi.STACK_REACH and start < around.stack_top:
         stack = bytes(start - stack_offset)
-        stack += _native.read(window.base + start, min(STACK_SNAPSHOT, abi.STACK_TOP - start))
+        stack += _native.read(window.base + start, min(STACK_SNAPSHOT, around.stack_top - start))
     return partial(text.unwinder.frames, address, stack_offset, stack, registers)
