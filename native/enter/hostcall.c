@@ -3,6 +3,7 @@
 #include "enter/datapath.h"
 #include "enter/enter.h"
 
+int tmebox_answer(struct activation *activation);
 int tmebox_hostcall(struct activation *activation);
 
 /* The GIL is held. The table of imports cannot change while a call runs; that of callbacks does, by who has the GIL. */
@@ -36,11 +37,12 @@ static int dispatch(struct activation *activation) {
     return result;
 }
 
-/* What needs neither Python nor the GIL: as far as others can see, the sandbox was not left. */
-static bool answered(struct activation *activation) {
+/* What needs neither Python nor the GIL: as far as others can see, the sandbox was not left. Whether it is answered.
+ * Nothing here or below may compute with floating-point numbers: their state is still the sandbox's. */
+int tmebox_answer(struct activation *activation) {
     const struct instance *instance = activation->instance;
     if (activation->index >= instance->import_count) {
-        return false;
+        return 0;
     }
     const struct import *import = &instance->imports[activation->index];
     int64_t result;
@@ -49,17 +51,14 @@ static bool answered(struct activation *activation) {
     } else if (instance->running == NULL || !import->system ||
                !tmebox_answer_system_call(instance, instance->running, activation->integers[0], activation->integers[1],
                                           &result)) {
-        return false;
+        return 0;
     }
     activation->rax = (uint64_t)result;
     activation->rdx = activation->vectors[0] = activation->vectors[1] = 0;
-    return true;
+    return 1;
 }
 
 int tmebox_hostcall(struct activation *activation) {
-    if (answered(activation)) {
-        return 0;
-    }
     tmebox_suspend(activation);
     if (dispatch(activation) < 0) {
         activation->thread->current = activation;

@@ -21,6 +21,7 @@ struct parameter {
     uint8_t place;
     uint8_t index;
     char item; /* of a pointer, what it points to: see tmebox_items_fit */
+    bool takes_digit; /* an int that is one digit of Python's, not below 0, is itself as a word */
     PyObject *kind; /* and which typed pointers it takes, an interned str; NULL: any. Borrowed of the export */
 };
 

@@ -57,6 +57,26 @@ static bool buffer_to_word(const struct instance *instance, const struct paramet
     return true;
 }
 
+/* What tmebox_to_word does with most numbers that programs pass, without a call. */
+static inline bool digit_to_word(const struct parameter *parameter, PyObject *value, uint64_t *word) {
+    if (!parameter->takes_digit || !PyLong_CheckExact(value)) {
+        return false;
+    }
+#if PY_VERSION_HEX >= 0x030C0000
+    const PyLongObject *number = (const PyLongObject *)value;
+    Py_ssize_t digit = PyUnstable_Long_IsCompact(number) ? PyUnstable_Long_CompactValue(number) : -1;
+#else
+    Py_ssize_t size = Py_SIZE(value);
+    Py_ssize_t digit = size == 1 ? (Py_ssize_t)((PyLongObject *)value)->ob_digit[0] : -(size != 0);
+#endif
+    *word = (uint64_t)digit;
+    return digit >= 0;
+}
+
+static inline bool to_word(const struct parameter *parameter, PyObject *value, uint64_t *word) {
+    return LIKELY(digit_to_word(parameter, value, word)) || tmebox_to_word(parameter->code, value, word);
+}
+
 static inline void put(const struct parameter *parameter, uint64_t word, struct activation *activation,
                        uint64_t *stack) {
     uint64_t *to = parameter->place == IN_INTEGER  ? activation->integers
@@ -65,7 +85,18 @@ static inline void put(const struct parameter *parameter, uint64_t word, struct 
     to[parameter->index] = word;
 }
 
-static PyObject *enter(struct function *self, struct activation *activation, const uint64_t *stack) {
+static inline PyObject *result_of(const struct signature *signature, const struct activation *activation) {
+    if (LIKELY(signature->result == 'l')) { /* as tmebox_from_word does, without a call */
+        return PyLong_FromLong((long)activation->rax);
+    }
+    if (signature->result == 'i') {
+        return PyLong_FromLong((int32_t)activation->rax);
+    }
+    bool floating = signature->result == 'f' || signature->result == 'd';
+    return tmebox_from_word(signature->result, floating ? activation->vectors[0] : activation->rax);
+}
+
+static inline PyObject *enter(struct function *self, struct activation *activation, const uint64_t *stack) {
     const struct signature *signature = &self->export->signature;
     activation->address = self->export->address;
     activation->vector_count = (uint32_t)signature->vector_count;
@@ -73,8 +104,7 @@ static PyObject *enter(struct function *self, struct activation *activation, con
                    self->instance->timeout_ns) < 0) {
         return NULL;
     }
-    bool floating = signature->result == 'f' || signature->result == 'd';
-    PyObject *result = tmebox_from_word(signature->result, floating ? activation->vectors[0] : activation->rax);
+    PyObject *result = result_of(signature, activation);
     if (LIKELY(self->export->finish == NULL) || result == NULL) {
         return result;
     }
@@ -84,9 +114,12 @@ static PyObject *enter(struct function *self, struct activation *activation, con
     return finished;
 }
 
-static void clear_arguments(struct activation *activation) {
+/* Vector registers are loaded for functions that have such arguments, and cleared for others. */
+static inline void clear_arguments(struct activation *activation, int vector_count) {
     memset(activation->integers, 0, sizeof activation->integers);
-    memset(activation->vectors, 0, sizeof activation->vectors);
+    if (vector_count != 0) {
+        memset(activation->vectors, 0, sizeof activation->vectors);
+    }
     activation->descriptors = NULL;
 }
 
@@ -115,10 +148,10 @@ PyObject *tmebox_call_numbers(PyObject *callable, PyObject *const *args, size_t 
     if (UNLIKELY(keywords != NULL || PyVectorcall_NARGS(nargsf) != signature->count)) {
         return tmebox_call_slow(callable, args, nargsf, keywords);
     }
-    clear_arguments(&activation);
+    clear_arguments(&activation, signature->vector_count);
     for (int i = 0; i < signature->count; i++) {
         const struct parameter *parameter = &signature->parameters[i];
-        if (UNLIKELY(!tmebox_to_word(parameter->code, args[i], &word))) {
+        if (UNLIKELY(!to_word(parameter, args[i], &word))) {
             return tmebox_call_slow(callable, args, nargsf, NULL);
         }
         put(parameter, word, &activation, stack);
@@ -173,7 +206,7 @@ static bool convert_pointers(struct function *self, PyObject *const *args, struc
                 return false;
             }
             texts |= 1ULL << i;
-        } else if (tmebox_to_word(parameter->code, args[i], &word) ||
+        } else if (to_word(parameter, args[i], &word) ||
                    (pointer && buffer_to_word(instance, parameter, args[i], held, &word))) {
             put(parameter, word, activation, stack);
         } else {
@@ -201,7 +234,7 @@ PyObject *tmebox_call_pointers(PyObject *callable, PyObject *const *args, size_t
     uint64_t stack[MAX_ARGUMENTS];
     uint32_t text_mark = UINT32_MAX;
     held.count = 0;
-    clear_arguments(&activation);
+    clear_arguments(&activation, self->export->signature.vector_count);
     bool converts = keywords == NULL && PyVectorcall_NARGS(nargsf) == self->export->signature.count &&
                     convert_pointers(self, args, &activation, stack, &held, &text_mark);
     PyObject *result = converts ? enter(self, &activation, stack) : NULL;
@@ -220,7 +253,7 @@ PyObject *tmebox_call_pointers(PyObject *callable, PyObject *const *args, size_t
 int tmebox_call_plain(PyObject *object, uint64_t times_entered, uint64_t *detected) {
     struct function *self = (struct function *)object;
     struct activation activation;
-    clear_arguments(&activation);
+    clear_arguments(&activation, 0);
     activation.address = self->export->address;
     activation.vector_count = 0;
     if (detected != NULL) {

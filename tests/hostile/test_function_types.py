@@ -16,6 +16,7 @@ from tests.forked import ChildOutcome
 from tmebox.modulefile import codec
 from tmebox.modulefile import prototypes as p
 
+EXPECTED = (TypeError, ValueError, OverflowError, AttributeError, tmebox.BadPointer, tmebox.TmeboxError)
 SOURCE = """
 typedef long (*callee)(long, long);
 long visit(callee f) { return f(1, 2); }
@@ -74,7 +75,7 @@ def tried(module: tmebox.Module) -> int:
                             back = getattr(sandbox, name)(callee)
                             if callable(back):
                                 back(1)
-                        except (TypeError, ValueError, OverflowError, AttributeError, tmebox.TmeboxError):
+                        except EXPECTED:
                             pass
                         done += 1
     return done

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -34,6 +35,7 @@ PACKAGES = {
 }
 """Debian source packages by recipe."""
 TIMEOUT_S = 900
+_NO_CONFIG = re.compile(r"'([A-Za-z0-9_]*config\.h)' file not found")
 _ASKED = """#!{python}
 import json, os, sys
 open(os.environ["TMEBOX_ASKED"], "w").write(json.dumps(sys.argv[1:]))
@@ -117,12 +119,18 @@ def _compile(asked: dict[str, Any], scratch: Path, output: Path, target: tuple[s
     )
     words += [f"-I{path}" for path in directories] + [f"-D{macro}" for macro in asked["define"] or ()]
     sources = [*found.certain, *_of_their_own(found.included)]
-    done = subprocess.run(
-        [*words, *map(str, sources), "-o", str(output)],
-        capture_output=True, text=True, timeout=TIMEOUT_S, check=False,
-    )  # fmt: skip
-    if done.returncode:
-        raise MissingError(f"{output.name} does not build: {done.stderr.strip()[-300:]}")
+    while True:
+        done = subprocess.run(
+            [*words, *map(str, sources), "-o", str(output)],
+            capture_output=True, text=True, timeout=TIMEOUT_S, check=False,
+        )  # fmt: skip
+        configs = {name for name in _NO_CONFIG.findall(done.stderr) if not (copied / name).exists()}
+        if not done.returncode:
+            return
+        if not configs:
+            raise MissingError(f"{output.name} does not build: {done.stderr.strip()[-300:]}")
+        for name in configs:  # empty, as `tmebox bind` takes what `configure` would make
+            (copied / name).touch()
 
 
 def _of_their_own(included: tuple[Path, ...]) -> list[Path]:

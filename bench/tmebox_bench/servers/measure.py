@@ -122,11 +122,11 @@ def _row(server: str, load: str, native: Sequence[Measured], sandboxed: Sequence
 # -- processes ---------------------------------------------------------------------------------------------
 
 
-def _cpus() -> list[int]:
+def cpus() -> list[int]:
     return sorted(os.sched_getaffinity(0))
 
 
-def _pinned(cpus: Sequence[int]) -> list[str]:
+def pinned(cpus: Sequence[int]) -> list[str]:
     """Words before a command that keep it on these processors, where the tool for it is there."""
     return ["taskset", "-c", ",".join(map(str, cpus))] if shutil.which("taskset") else []
 
@@ -135,7 +135,7 @@ def _on_last_cpu(command: Sequence[str], timeout_s: float) -> str:
     """Output of a load generator. The servers have the other processors, if there are any."""
     try:
         done = subprocess.run(
-            [*_pinned(_cpus()[-1:]), *command],
+            [*pinned(cpus()[-1:]), *command],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -203,10 +203,10 @@ def _free_port() -> int:
 
 
 def _start(command: Sequence[str], log: Path) -> subprocess.Popen[bytes]:
-    cpus = _cpus()
+    ours = cpus()
     with log.open("wb") as output:
         return subprocess.Popen(
-            [*_pinned(cpus[:-1] or cpus), *command],
+            [*pinned(ours[:-1] or ours), *command],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,

@@ -116,6 +116,60 @@ NGINX = Server(
 )
 
 
+# -- Lighttpd ----------------------------------------------------------------------------------------------
+
+LIGHTTPD_CONFIGURATION = """\
+server.document-root = "{root}/html"
+server.bind = "127.0.0.1"
+server.port = {port}
+server.event-handler = "linux-sysepoll"
+server.network-backend = "sendfile"
+server.max-keep-alive-requests = 30000
+server.errorlog = "{root}/logs/error.log"
+server.upload-dirs = ( "{root}/logs" )
+mimetype.assign = ( "" => "application/octet-stream" )
+"""
+NO_AUTOTOOLS = tuple(f"{name}=true" for name in ("ACLOCAL", "AUTOMAKE", "AUTOCONF", "AUTOHEADER"))
+
+
+def _lighttpd_steps(tree: Path, compiler: str, kind: str) -> Sequence[tuple[Path, Sequence[str]]]:
+    """Static, since modules are loaded otherwise; without what needs other libraries."""
+    options = ["--disable-shared", "--enable-static", "--disable-dependency-tracking"]
+    options += [f"--without-{name}" for name in ("pcre", "pcre2", "zlib", "zstd", "bzip2", "brotli")]
+    variables = ["LIGHTTPD_STATIC=yes", f"CC={compiler}", "CFLAGS=-O2", "MAKEFLAGS="]
+    return [
+        (tree, ["env", *variables, "./configure", *options]),
+        (tree / "src", ["make", *NO_AUTOTOOLS, "versionstamp"]),
+        (tree / "src", ["make", f"-j{JOBS}", *NO_AUTOTOOLS, "lighttpd"]),
+    ]
+
+
+def _prepare_lighttpd(directory: Path, port: int, root: str) -> None:
+    _files(directory)
+    text = LIGHTTPD_CONFIGURATION.format(port=port, root=root)
+    (directory / "conf" / "lighttpd.conf").write_text(text)
+
+
+LIGHTTPD = Server(
+    "lighttpd",
+    "1.4",
+    Sources(
+        "lighttpd",
+        "src/lighttpd",
+        _lighttpd_steps,
+        (
+            (Path(__file__).parent / "lighttpd_modules.h", "src/plugin-static.h"),
+            (Path(__file__).parent / "queue.h", "src/sys/queue.h"),
+        ),
+    ),
+    _prepare_lighttpd,
+    lambda root, port: ["-D", "-f", f"{root}/conf/lighttpd.conf"],
+    _files_transcript,
+    FILE_LOADS,
+    FILE_GRANTS,
+)
+
+
 # -- Redis -------------------------------------------------------------------------------------------------
 
 _OBJECTS = re.compile(r"^REDIS_SERVER_OBJ=(.*)$", re.MULTILINE)
@@ -158,4 +212,4 @@ REDIS = Server(
     memory="512MiB",
 )
 
-SERVERS = {server.name: server for server in (NGINX, REDIS)}
+SERVERS = {server.name: server for server in (NGINX, LIGHTTPD, REDIS)}

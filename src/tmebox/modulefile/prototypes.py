@@ -6,6 +6,7 @@ Plain data: no parsing, no marshalling. `to_json`/`from_json` are exact inverses
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from tmebox.demangle import called
@@ -193,6 +194,11 @@ class Prototype:
     convention: str = ""
 
     def __str__(self) -> str:
+        return self._shown
+
+    @cached_property
+    def _shown(self) -> str:
+        """Each sandbox asks for it, for each of its imports."""
         inside = [
             f"{p.type}{'' if str(p.type).endswith('*') else ' '}{p.name}".strip() for p in self.parameters
         ]

@@ -165,11 +165,11 @@ def result_words(prototype: Prototype, value: Any) -> tuple[int, int, int, int]:
 
 
 def _result_word(prototype: Prototype) -> Callable[[Any], int]:
-    ctype, what = (
-        prototype.result,
-        f"result of the host function {called(prototype.name)}() ({prototype.result})",
-    )
-    return lambda value: int.from_bytes(_extended(ctype, value, what), "little")
+    def convert(value: Any) -> int:
+        what = f"result of the host function {called(prototype.name)}() ({prototype.result})"
+        return int.from_bytes(_extended(prototype.result, value, what), "little")
+
+    return convert
 
 
 def _extended(ctype: CType, value: Any, what: str) -> bytes:
