@@ -34,6 +34,9 @@ if TYPE_CHECKING:
         ControlFlowViolation as ControlFlowViolation,
     )
     from tmebox.errors import (
+        Deadlock as Deadlock,
+    )
+    from tmebox.errors import (
         Diagnostic as Diagnostic,
     )
     from tmebox.errors import (
@@ -133,6 +136,7 @@ _HOMES = {
     "CompileError": "tmebox.errors",
     "CompileWarning": "tmebox.errors",
     "ControlFlowViolation": "tmebox.errors",
+    "Deadlock": "tmebox.errors",
     "Diagnostic": "tmebox.errors",
     "Frame": "tmebox.errors",
     "IllegalInstruction": "tmebox.errors",
@@ -188,6 +192,7 @@ __all__ = [
     "CompileWarning",
     "Completed",
     "ControlFlowViolation",
+    "Deadlock",
     "Diagnostic",
     "Frame",
     "Handle",

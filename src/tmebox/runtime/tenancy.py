@@ -41,6 +41,7 @@ from tmebox.runtime.layout import later_contents
 from tmebox.runtime.module import Module, module_at
 from tmebox.runtime.sandbox_memory import SandboxMemory
 from tmebox.runtime.share import Share
+from tmebox.runtime.standing import standing_trap
 from tmebox.runtime.system import Abort, Exit, System
 from tmebox.runtime.system.table import TABLE
 from tmebox.runtime.traps import Surroundings, make_trap
@@ -193,11 +194,17 @@ class Tenancy:
 
     def __call__(self, *details: Any) -> BaseException:
         """The exception for a trap, for the core. A method with a name would be one more object for each."""
+        trap = make_trap(self._surroundings(), *details)
+        self._end_by(trap)
+        return trap
+
+    def _surroundings(self) -> Surroundings:
         calling = self._calling
         system = calling.program or self._system
-        around = Surroundings(
+        return Surroundings(
             base=self.base,
             stack_low=self.layout.stack_low,
+            memory_end=self.layout.heap_end,
             hold=lambda: self._window,
             text_at=self._module_at,
             exhausted_bytes=lambda: system.exhausted_bytes if system is not None else 0,
@@ -206,9 +213,6 @@ class Tenancy:
             key_id=self.instance.key_id,
             log_check=None if self.heap is None else self.heap.log_check,
         )
-        trap = make_trap(around, *details)
-        self._end_by(trap)
-        return trap
 
     def _import_name(self, index: int, first_argument: int) -> str:
         """What sandboxed code called of the host."""
@@ -300,6 +304,12 @@ class Tenancy:
         system = program or self.system
         if number == abi.SYS_CPU_FEATURES:
             system.cpu_features = self.module.features
+        elif number == abi.SYS_CALL_DEPTH:  # where the core knows no descriptors
+            return self.instance.depth
+        elif number == abi.SYS_THREADS_STAND_STILL:
+            trap = standing_trap(self._surroundings(), memory, *arguments[:3])
+            self._end_now(trap)
+            raise trap
         try:
             return system.handle(memory, number, arguments)
         except Abort as request:
@@ -316,10 +326,13 @@ class Tenancy:
 
     def _ended(self, message: str, *where: Frame) -> Aborted:
         """The sandboxed code ended itself: like after a trap, it cannot be called again."""
-        self.instance.condemn()
         trap = Aborted(message, unwind=lambda: where)
-        self._end_by(trap)
+        self._end_now(trap)
         return trap
+
+    def _end_now(self, trap: Trap) -> None:
+        self.instance.condemn()
+        self._end_by(trap)
 
     # -- memory ----------------------------------------------------------------------------------
     @property

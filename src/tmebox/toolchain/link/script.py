@@ -49,12 +49,20 @@ SECTIONS
   {read_only}
   . = ALIGN({page});
   .data : {{
-    *(.data .data.* .gnu.linkonce.d.* .ldata .ldata.* .tdata .tdata.*)
+    *(.data .data.* .gnu.linkonce.d.* .ldata .ldata.*)
+    __tmebox_thread_start = .;
+    *(.thread_data .thread_data.*)
+    __tmebox_thread_data_end = .;
   }} :data
   {writable}
   PROVIDE(_edata = .); PROVIDE(edata = .);
   PROVIDE(__bss_start = .);
-  .bss : {{ *(.bss .bss.* .gnu.linkonce.b.* COMMON .lbss .lbss.* .tbss .tbss.*) }} :data
+  .bss : {{
+    *(.thread_bss .thread_bss.*)
+    __tmebox_thread_end = .;
+    *(.bss .bss.* .gnu.linkonce.b.* COMMON .lbss .lbss.*)
+  }} :data
+  __tmebox_thread_size = ABSOLUTE(__tmebox_thread_end - __tmebox_thread_start);
   PROVIDE(_end = .); PROVIDE(end = .);
   __tmebox_image_end = .;
   . = {text:#x};
