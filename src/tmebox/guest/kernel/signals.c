@@ -159,15 +159,17 @@ HIDDEN long __tmebox_sigpending(unsigned long *set, size_t set_size)
 	return 0;
 }
 
-/* One slice of waiting for nothing but a signal. */
-static void wait_a_slice(long limit_ns)
+/* One slice of waiting for nothing but a signal. -EINTR: another thread says that it is over. */
+static long wait_a_slice(long limit_ns)
 {
+	long result = 0;
 	enum { SLICE_NS = 10000000 };
 	struct timespec time = { 0, limit_ns < SLICE_NS ? limit_ns : SLICE_NS };
 	const long arguments[6] = { (long)&time };
-	if (__tmebox_others) __tmebox_call_in_turn(SYS_nanosleep, arguments);
+	if (__tmebox_others) result = __tmebox_call_in_turn(SYS_nanosleep, arguments);
 	else while (__tmebox_syscall(SYS_nanosleep, arguments) == -EINTR) {}
 	__tmebox_look_at_timers();
+	return result;
 }
 
 /* pause() and sigsuspend(): until a handler has run. */
@@ -177,7 +179,7 @@ HIDDEN long __tmebox_sigsuspend(const unsigned long *mask, size_t set_size)
 	unsigned long before = __tmebox_signal_mask, count = handled;
 	if (mask) __tmebox_signal_mask = *mask & ~UNBLOCKABLE;
 	deliver_pending();
-	while (handled == count) wait_a_slice(1L << 40);
+	while (handled == count && wait_a_slice(1L << 40) != -EINTR) {}
 	__tmebox_signal_mask = before;
 	deliver_pending();
 	return -EINTR;
@@ -207,7 +209,7 @@ HIDDEN long __tmebox_sigtimedwait(const unsigned long *set, siginfo_t *info, con
 		__tmebox_syscall(SYS_clock_gettime, clock);
 		long left_ns = end_ns - (now.tv_sec * 1000000000 + now.tv_nsec);
 		if (left_ns <= 0) return -EAGAIN;
-		wait_a_slice(left_ns);
+		if (wait_a_slice(left_ns) == -EINTR && !((pending | __tmebox_task->signals) & *set)) return -EINTR;
 	}
 }
 

@@ -6,6 +6,9 @@
 #include "pthread_impl.h"
 #include "tasks.h"
 
+/* Others refer to it weakly, so that programs without threads are linked without it. */
+__attribute__((__used__)) static long (*const needed)(long, const long[6]) = __tmebox_call_in_turn;
+
 int __clone(int (*entry)(void *), void *stack, int flags, void *argument, ...)
 {
 	if (!(flags & CLONE_THREAD)) return -ENOSYS;
