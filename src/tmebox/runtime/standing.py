@@ -23,9 +23,9 @@ SAVED = struct.Struct("<8Q")
 """What guest/kernel/switch.S leaves at a thread's stack pointer: control words, r15 to r12, rbp, rbx, and the
 address that it goes on at."""
 SAVED_NAMES = ("r15", "r14", "r13", "r12", "rbp", "rbx")
-OURS = "__tmebox_"
-"""What begins the names of the scheduler's functions, which are not what a reader looks for."""
-MOST_OURS = 12
+OURS = ("__tmebox_kernel", "__tmebox_futex", "__tmebox_yield", "__tmebox_turn_over", "__tmebox_end_task")
+"""Where the C library enters the scheduler, whose functions are not what a reader looks for."""
+MOST_OURS = 16
 
 
 @dataclass(frozen=True)
@@ -95,6 +95,6 @@ def _without_ours(frames: Callable[[], tuple[Frame, ...]]) -> tuple[Frame, ...]:
     found = frames()
     first = 0
     for index, frame in enumerate(found[:MOST_OURS]):
-        if frame.function is not None and frame.function.startswith(OURS):
+        if frame.function in OURS:
             first = index + 1
     return found[first:] or found

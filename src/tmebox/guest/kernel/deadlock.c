@@ -21,7 +21,7 @@ _Noreturn void __tmebox_tell_who_stands_still(void)
 	size_t count = 0;
 	const struct task *task = __tmebox_task;
 	do {
-		if (task->tid && count < ROWS) rows[count++] = row(task);
+		if ((!task->over || reason == TMEBOX_STANDING_OVERFLOW) && count < ROWS) rows[count++] = row(task);
 	} while ((task = task->next) != __tmebox_task);
 	const long arguments[6] = { reason, (long)rows, count };
 	__tmebox_syscall(TMEBOX_SYS_THREADS_STAND_STILL, arguments);

@@ -278,7 +278,7 @@ HIDDEN _Noreturn void __tmebox_end_task(void)
 		struct task *next = __tmebox_waiting_longest_at(self->clear_at_exit);
 		if (next) __tmebox_wake(next, 0);
 	}
-	self->tid = 0;
+	self->over = 1;
 	ended = self;
 	run_others();
 	__builtin_trap();

@@ -31,6 +31,7 @@ struct task {
 	int tid;
 	int levels;			/* calls of the host's that it is in */
 	char waiting;			/* it waits for `word`, `wants` or `deadline_ns` */
+	char over;			/* it will not run again */
 	char name[THREAD_NAME];
 	int (*entry)(void *);
 	void *argument;
