@@ -222,3 +222,9 @@ def test_the_driver_takes_c_for_cxx_as_its_kind_does(capsys: pytest.CaptureFixtu
 def test_cxx_needs_the_base_in_gs() -> None:
     with pytest.raises(CompileError, match="C\\+\\+ needs the base in gs"):
         compiled("int f() { return 1; }", base="r15")
+
+
+def test_threads_and_what_synchronises_them() -> None:
+    module = tmebox.compile(PROGRAMS / "threads.cpp", flags=("-std=c++20",))
+    done = tmebox.Sandbox(module, timeout=60.0).run()
+    assert (done.exit_code, done.stderr.decode(), done.stdout) == (0, "", b"done\n")

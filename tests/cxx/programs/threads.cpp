@@ -122,9 +122,10 @@ int main()
 	std::shared_mutex shared;
 	std::once_flag once;
 	int onces = 0, inside = 0;
-	std::vector<std::jthread> threads;
+	std::atomic<bool> stop = false;
+	std::vector<std::thread> threads;
 	for (int i = 0; i < 3; i++) {
-		threads.emplace_back([&](std::stop_token stop) {
+		threads.emplace_back([&] {
 			std::call_once(once, [&] { onces++; });
 			latch.arrive_and_wait();
 			barrier.arrive_and_wait();
@@ -134,12 +135,13 @@ int main()
 				std::this_thread::yield();
 			}
 			semaphore.release();
-			while (!stop.stop_requested()) std::this_thread::yield();
+			while (!stop) std::this_thread::yield();
 		});
 	}
 	for (int i = 0; i < 3; i++) semaphore.acquire();
 	CHECK(!semaphore.try_acquire_for(std::chrono::milliseconds(1)));
-	threads.clear();
+	stop = true;
+	for (auto &thread : threads) thread.join();
 	CHECK(onces == 1 && inside == 3);
 
 	std::recursive_timed_mutex timed;
