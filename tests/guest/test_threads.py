@@ -100,6 +100,23 @@ def test_a_thread_that_runs_over_its_stack_is_a_stack_overflow_with_its_name() -
     assert "deep" in [frame.function for frame in caught.value.backtrace]
 
 
+def test_a_trap_in_a_thread_has_that_threads_backtrace() -> None:
+    text = """
+        #include <pthread.h>
+        __attribute__((noinline)) static int deeper(volatile int *place) { return *place + 1; }
+        static void *work(void *argument) { return (void *)(long)(deeper(argument) + 1); }
+        int main(void)
+        {
+            pthread_t thread;
+            pthread_create(&thread, NULL, work, NULL);
+            pthread_join(thread, NULL);
+        }
+        """
+    with pytest.raises(tmebox.MemoryFault, match="null pointer") as caught:
+        run_text(text)
+    assert [frame.function for frame in caught.value.backtrace[:2]] == ["deeper", "work"]
+
+
 def test_the_process_ends_with_threads_left() -> None:
     text = """
         #include <pthread.h>

@@ -1,4 +1,4 @@
-"""Programs with threads, from Debian's sources by their own makefiles: `zstd -T2`, Redis with background jobs."""
+"""Programs with threads, from Debian's sources by their own makefiles: `zstd -T2`, Redis."""
 
 from __future__ import annotations
 
