@@ -10,6 +10,7 @@ HIDDEN struct task __tmebox_first_task = {
 	.next = &__tmebox_first_task,
 	.previous = &__tmebox_first_task,
 	.descriptor = &__tmebox_first_thread,
+	.clear_at_exit = &__thread_list_lock,
 	.tid = 1,
 };
 HIDDEN struct task *__tmebox_task = &__tmebox_first_task;
