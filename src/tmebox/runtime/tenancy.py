@@ -194,13 +194,11 @@ class Tenancy:
 
     def __call__(self, *details: Any) -> BaseException:
         """The exception for a trap, for the core. A method with a name would be one more object for each."""
-        trap = make_trap(self._surroundings(), *details)
-        self._end_by(trap)
+        self._end_by(trap := make_trap(self._surroundings(), *details))
         return trap
 
     def _surroundings(self) -> Surroundings:
-        calling = self._calling
-        system = calling.program or self._system
+        system = (calling := self._calling).program or self._system
         return Surroundings(
             base=self.base,
             stack_low=self.layout.stack_low,
@@ -307,9 +305,7 @@ class Tenancy:
         elif number == abi.SYS_CALL_DEPTH:  # where the core knows no descriptors
             return self.instance.depth
         elif number == abi.SYS_THREADS_STAND_STILL:
-            trap = standing_trap(self._surroundings(), memory, *arguments[:3])
-            self._end_now(trap)
-            raise trap
+            raise self._ended(standing_trap(self._surroundings(), memory, *arguments[:3]))
         try:
             return system.handle(memory, number, arguments)
         except Abort as request:
@@ -317,22 +313,18 @@ class Tenancy:
         except Exit as request:
             if program is not None:
                 raise
-            raise self._ended(f"the module called exit({request.code}) during a call") from None
+            raise self._ended(Aborted(f"the module called exit({request.code}) during a call")) from None
 
-    def _aborted(self, request: Abort) -> Aborted:
+    def _aborted(self, request: Abort) -> Trap:
         failed = request.assertion if request.signal == SIGABRT else None
         where = () if failed is None else (Frame(0, failed.function, failed.file, failed.line),)
-        return self._ended(str(request), *where)
+        return self._ended(Aborted(str(request), unwind=lambda: where))
 
-    def _ended(self, message: str, *where: Frame) -> Aborted:
+    def _ended(self, trap: Trap) -> Trap:
         """The sandboxed code ended itself: like after a trap, it cannot be called again."""
-        trap = Aborted(message, unwind=lambda: where)
-        self._end_now(trap)
-        return trap
-
-    def _end_now(self, trap: Trap) -> None:
         self.instance.condemn()
         self._end_by(trap)
+        return trap
 
     # -- memory ----------------------------------------------------------------------------------
     @property
