@@ -122,6 +122,8 @@ CONTROL_HEAP_START = CONTROL_PAGE + 8
 CONTROL_HEAP_END = CONTROL_PAGE + 16
 CONTROL_STACK_LOW = CONTROL_PAGE + 24
 CONTROL_STACK_TOP = CONTROL_PAGE + 32
+CONTROL_ZERO = CONTROL_PAGE + PAGE_SIZE - 8
+"""Always 0."""
 
 # -- stack discipline -----------------------------------------------------------------------------
 STACK_REACH = 512 * KIB
