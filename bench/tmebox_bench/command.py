@@ -167,6 +167,39 @@ def tme(json_file: Json = None) -> None:
     write_all({} if json_file is None else {json_file: to_json(results)})
 
 
+@bench.command("boxes")
+def boxes(
+    parts: Annotated[
+        list[str] | None, typer.Argument(metavar="PART", help="Only these: call, events, png, …")
+    ] = None,
+    directory: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Where libraries are built, and found again.")
+    ] = None,
+    rounds: Rounds = None,
+    json_file: Json = None,
+) -> None:
+    """Time boxed libraries: calls, callbacks, throughput and pictures, beside cffi and wasmtime-py.
+
+    The native libraries are built by the same compiler from the same sources, with the same options.
+    """
+    import tempfile
+
+    from tmebox_bench.boxes.measure import ROUNDS, TASKS, bench_boxes, boxes_table, to_json
+    from tmebox_bench.results import write_all
+
+    if not set(parts or ()) <= TASKS.keys():
+        raise typer.BadParameter(f"parts are {', '.join(TASKS)}")
+    with tempfile.TemporaryDirectory(prefix="tmebox-") as scratch, progress(alone=True) as report:
+        place = directory or Path(scratch)
+        place.mkdir(parents=True, exist_ok=True)
+        results = bench_boxes(parts or (), place.absolute(), rounds=rounds or ROUNDS, progress=report)
+    stdout().print(printable(results.machine.get("CPU", "")), soft_wrap=True)
+    _show(boxes_table(results))
+    for note in results.missing:
+        stdout().print(f"missing: {printable(note)}")
+    write_all({} if json_file is None else {json_file: to_json(results)})
+
+
 @bench.command("heap")
 def heap(
     parts: Annotated[

@@ -18,7 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tmebox import abi
-from tmebox.toolchain.compile import clang, gcc
+from tmebox.toolchain.compile import clang, cplusplus, gcc
 from tmebox.toolchain.libc import sources as libc_sources
 from tmebox.toolchain.libc.libc import cache_directory
 from tmebox.toolchain.libc.sources import Source
@@ -32,19 +32,30 @@ START = Path(__file__).parent / "native" / "start.c"
 
 
 def compile_native(source: Path, output: Path, mode: str, options: Sequence[str], compiler: str) -> None:
-    """One C source to a native object. mode: of MODES; compiler: of COMPILERS. Raises CompileError."""
+    """C or C++ to a native object. mode: of MODES; compiler: of COMPILERS. Raises CompileError."""
     chosen = COMPILERS[compiler]
     headers = [f"-isystem{path}" for path in libc_sources.include_dirs(chosen.base)]
+    if source.suffix in cplusplus.SUFFIXES:
+        headers = [*native_compilers.code_flags_of_cxx(compiler), *headers]
     chosen.compile(source, output, [*chosen.code_flags, *MODES[mode], *options, *headers])
 
 
-def link_native(objects: Sequence[Path], output: Path, mode: str, library: Path, placement: int = 0) -> None:
+def link_native(
+    objects: Sequence[Path],
+    output: Path,
+    mode: str,
+    library: Path,
+    placement: int = 0,
+    libcxx: Path | None = None,
+) -> None:
     """Objects and the native libc in `library` to a static executable. placement: as in CompileOptions.
+    libcxx: the native C++ library, for programs in C++.
 
     Raises CompileError.
     """
-    inputs = [library / "start.o", *objects, library / "libc.a"]
-    common = ["-m", "elf_x86_64", "--gc-sections", "-z", "norelro", "-z", "noexecstack", "--no-eh-frame-hdr"]
+    inputs = [library / "start.o", *objects, *([] if libcxx is None else [libcxx]), library / "libc.a"]
+    common = ["-m", "elf_x86_64", "--gc-sections", "-z", "norelro", "-z", "noexecstack"]
+    common += ["--no-eh-frame-hdr"] if libcxx is None else ["--eh-frame-hdr", "-u", "dl_iterate_phdr"]
     common += shuffled(placement)
     native_compilers.run("ld.lld", [*common, *LINK[mode], "-o", str(output), *map(str, inputs)])
     output.chmod(0o755)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tmebox.errors import CompileError
-from tmebox.toolchain.compile import clang, gcc
+from tmebox.toolchain.compile import clang, cplusplus, gcc
 from tmebox.toolchain.compile.clang import TARGET
 from tmebox.toolchain.compile.compile import CODE_FLAGS
 from tmebox.toolchain.libc import sources as libc_sources
@@ -61,8 +61,20 @@ def _with_gcc(source: Path, output: Path, arguments: Sequence[str]) -> None:
     assembly.unlink()
 
 
+def without_sandbox(flags: Sequence[str]) -> tuple[str, ...]:
+    return _without(flags, SANDBOX_FLAGS)
+
+
 def _without(flags: Sequence[str], unwanted: frozenset[str]) -> tuple[str, ...]:
     return tuple(flag for flag in flags if flag not in unwanted)
+
+
+def code_flags_of_cxx(compiler: str) -> tuple[str, ...]:
+    """What sources in C++ get besides `code_flags`. Raises CompileError."""
+    if compiler != "clang":
+        raise CompileError("the library's headers are clang's")
+    directories = [f"-isystem{path}" for path in cplusplus.include_dirs()]
+    return ("-nostdinc++", *cplusplus.LIBRARY_MACROS, *cplusplus.FLAGS, *directories)
 
 
 COMPILERS = {

@@ -1,6 +1,7 @@
 /* Host functions: what a sandbox's call of one is to Python. The arguments, and where they are read from, are
  * untrusted; that the stack pointer is in the window was checked in hostcall.c. */
 #include "python/face.h"
+#include "enter/datapath.h"
 
 #include <string.h>
 
@@ -66,7 +67,7 @@ RARE static bool convert_result(const struct import *import, PyObject *result, u
  * there is none. The pieces do not cross pages, so that a text may end where memory does. */
 static Py_ssize_t read_text(const struct activation *activation, uint64_t offset, char *text) {
     Py_ssize_t size = 0;
-    while (size < TEXT_LONGEST - TEXT_PIECE && offset < TMEBOX_ARENA_END) {
+    while (size < TEXT_LONGEST - TEXT_PIECE && tmebox_guest_in_window(activation->instance, offset, 1)) {
         uint64_t left = TMEBOX_PAGE_SIZE - offset % TMEBOX_PAGE_SIZE, piece = size == 0 ? 64 : TEXT_PIECE;
         piece = left < piece ? left : piece;
         const void *from = (const void *)(activation->instance->base + offset);

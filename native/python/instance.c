@@ -203,9 +203,12 @@ static PyObject *instance_discard(PyObject *object, PyObject *args) {
     if (!PyArg_ParseTuple(args, "KK:discard", &offset, &size)) {
         return NULL;
     }
-    if (offset % TMEBOX_PAGE_SIZE != 0 || size % TMEBOX_PAGE_SIZE != 0 || offset >= TMEBOX_PRIVATE_END ||
-        size > TMEBOX_PRIVATE_END - offset) {
-        PyErr_SetString(PyExc_ValueError, "not whole pages of the private part");
+    const struct window *window = self->window;
+    bool upper = window != NULL && offset >= window->upper_start && offset < window->upper_end &&
+                 size <= window->upper_end - offset;
+    bool private = offset < TMEBOX_PRIVATE_END && size <= TMEBOX_PRIVATE_END - offset;
+    if (offset % TMEBOX_PAGE_SIZE != 0 || size % TMEBOX_PAGE_SIZE != 0 || !(upper || private)) {
+        PyErr_SetString(PyExc_ValueError, "not whole pages of the private part, nor of the heap above it");
         return NULL;
     }
     if (!tmebox_may_write(self)) {

@@ -76,6 +76,9 @@ class Template:
         data: Any,
         present: Any,
         shared: bool = False,
+        stack_top: int = ...,
+        upper_start: int = 0,
+        upper_end: int = 0,
     ) -> Template: ...
 
 def window_start(base: int, template: Template) -> None:
@@ -111,6 +114,10 @@ def window_arena_end(base: int) -> int:
     """Offset behind the memory for host arrays."""
 
 def window_map_arena(base: int, end: int) -> None: ...
+def window_set_upper(base: int, start: int, end: int) -> None:
+    """Of a window whose parts are mapped one by one: where its heap's second part is; 0, 0: nowhere. Raises
+    ValueError."""
+
 def window_unmap_arena(base: int) -> None:
     """The arena of windows whose parts are mapped one by one."""
 

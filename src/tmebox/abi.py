@@ -84,10 +84,13 @@ ARENA_END = 2 * GIB - GUARD
 SHARED_START = 2 * GIB + GUARD
 """The shared heap's lines, at the same offsets in all of its sandboxes."""
 SHARED_END = 4 * GIB - GUARD
+UPPER_LOWEST = ARENA_START + 256 * MIB
+"""A heap that has no room in the private part goes on up to SHARED_END, and begins here or above: the arena
+keeps what is below."""
 STACK_LOWEST = GUARD
 STACK_TOP = 64 * MIB + 64 * KIB
-"""The stack grows down from here; 64 KiB above a 64 MiB boundary so that its first pages share a
-page-table page with the control page and the image."""
+"""A stack grows down from here, unless it is too large and ends at PRIVATE_END; 64 KiB above a 64 MiB
+boundary so that its first pages share a page-table page with the control page and the image."""
 CONTROL_PAGE = STACK_TOP
 """One page, read-only to the sandbox."""
 STACK_RANDOM = STACK_TOP - 16
@@ -124,6 +127,9 @@ CONTROL_STACK_LOW = CONTROL_PAGE + 24
 CONTROL_STACK_TOP = CONTROL_PAGE + 32
 CONTROL_ZERO = CONTROL_PAGE + PAGE_SIZE - 8
 """Always 0."""
+CONTROL_UPPER_START = CONTROL_PAGE + 40
+"""The heap's second part; 0 and 0: it has none."""
+CONTROL_UPPER_END = CONTROL_PAGE + 48
 
 # -- stack discipline -----------------------------------------------------------------------------
 STACK_REACH = 512 * KIB

@@ -33,7 +33,7 @@ def _restored(kind: type[TmeboxError], args: tuple[Any, ...], state: dict[str, A
 @dataclass(frozen=True)
 class Diagnostic:
     """One message of the compiler, the rewriter or the linker. `excerpt`: the lines of source that a compiler
-    shows with it, marked by a caret."""
+    shows with it, marked by a caret. `notes`: what it adds about other places."""
 
     message: str
     file: str | None = None
@@ -41,9 +41,15 @@ class Diagnostic:
     column: int | None = None
     severity: str = "error"
     excerpt: str = field(default="", compare=False)
+    notes: tuple[Diagnostic, ...] = field(default=(), compare=False, repr=False)
+
+    @property
+    def place(self) -> str:
+        """ "FILE:LINE:COLUMN", as far as it is known."""
+        return ":".join(str(part) for part in (self.file, self.line, self.column) if part is not None)
 
     def __str__(self) -> str:
-        place = ":".join(str(part) for part in (self.file, self.line, self.column) if part is not None)
+        place = self.place
         return f"{place}: {self.severity}: {self.message}" if place else f"{self.severity}: {self.message}"
 
 
@@ -113,6 +119,11 @@ class BadReference(TmeboxError):
     """Sandboxed code named something of the host that it has not, or has no more: it called a callback that
     is closed, or passed a handle that is closed or forged. Or a function pointer that it gave leads to no
     function."""
+
+
+class BadResult(TmeboxError, ValueError):
+    """What a boxed library returned cannot be what it is taken for: a length beyond a buffer, an index of
+    nothing, a value that the library does not document. See `Box.checked`."""
 
 
 class LimitError(TmeboxError):

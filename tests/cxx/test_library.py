@@ -171,6 +171,19 @@ def test_functions_are_called_by_mangled_names_with_types_of_cxx() -> None:
     assert call["plain"]("four") == 4
 
 
+def test_python_functions_are_function_pointers() -> None:
+    source = """
+    using Step = int (*)(int);
+    namespace ns { int twice(Step step, int n) { return step(step(n)); } }
+    extern "C" int none(int (*give)()) { return give() + 1; }
+    extern "C" Step chosen(int n) { return n ? +[](int x) { return x + 1; } : +[](int x) { return x * 5; }; }
+    """
+    call = tmebox.Sandbox(compiled(source)).exports
+    assert call["_ZN2ns5twiceEPFiiEi"](lambda n: n * 3, 2) == 18
+    assert call["none"](lambda: 6) == 7
+    assert [call["chosen"](n)(7) for n in (0, 1)] == [35, 8]
+
+
 def test_messages_name_functions_as_people_do() -> None:
     module = compiled(EXPORTED)
     assert str(module.exports["_ZN1a1b5scaleEff"]) == "float a::b::scale(float x, float by)"

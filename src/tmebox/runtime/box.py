@@ -14,6 +14,7 @@ from tmebox.runtime.calls.functions import is_string
 from tmebox.runtime.calls.handles import Handle
 from tmebox.runtime.calls.named import Names, names_of
 from tmebox.runtime.calls.values import pack
+from tmebox.runtime.checked import Checked
 from tmebox.runtime.sandbox import Sandbox
 from tmebox.runtime.typed import pointers
 
@@ -139,6 +140,12 @@ class Box(Sandbox):
         place = self.call_raw("__errno_location") & 0xFFFF_FFFF
         return int.from_bytes(self.memory.read(place, 4), "little", signed=True)
 
+    @property
+    def checked(self) -> Checked:
+        """Makes what the library returned fit for use, or raises BadResult:
+        `data[box.checked.index(box.find(data), data)]`."""
+        return Checked(self.memory)
+
     # -- how functions are made ------------------------------------------------------------------------
     def _begin(self, template: Template) -> None:
         super()._begin(template)
@@ -179,3 +186,8 @@ class Box(Sandbox):
 CHAR = Integer(8, True, "char")
 VARIABLE = "tmebox_variable_"
 """What begins the name of a function that gives the address of a global variable."""
+TYPES = "tmebox_types_"
+"""What begins the name of a function whose parameters have types that headers define."""
+HIDDEN = (VARIABLE, TYPES)
+OF_THE_C_LIBRARY = ("malloc", "free", "__errno_location")
+"""What Box needs of it, under their own names."""

@@ -1,6 +1,6 @@
-"""Traps that the sandbox's own scheduler asks for: no thread can go on, or one has run over its stack.
+"""Traps that a program asks for itself: it has called abort(), no thread can go on, or one has run over its stack.
 
-It says where its threads stand by rows in its memory, of which nothing is believed: a wrong row is a
+The sandbox's scheduler says where its threads stand by rows in its memory, of which nothing is believed: a wrong row is a
 misleading backtrace.
 """
 
@@ -10,10 +10,11 @@ import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from signal import SIGABRT
 
 from tmebox import abi
-from tmebox.errors import Deadlock, Frame, StackOverflow, StandingThread, Trap
-from tmebox.runtime.system.calls import U64, GuestMemory
+from tmebox.errors import Aborted, Deadlock, Frame, StackOverflow, StandingThread, Trap
+from tmebox.runtime.system.calls import U64, Abort, GuestMemory
 from tmebox.runtime.traps import Surroundings, prepare_unwind
 from tmebox.runtime.unwind import REGISTER_ORDER
 
@@ -40,6 +41,13 @@ class _Row:
 
     def __str__(self) -> str:
         return f"thread {self.name!r}" if self.name else f"thread {self.number}"
+
+
+def aborted(request: Abort) -> Aborted:
+    """What abort() and failed assertions become, and signals that end a program."""
+    failed = request.assertion if request.signal == SIGABRT else None
+    where = () if failed is None else (Frame(0, failed.function, failed.file, failed.line),)
+    return Aborted(str(request), unwind=lambda: where)
 
 
 def standing_trap(around: Surroundings, memory: GuestMemory, reason: int, rows_at: int, count: int) -> Trap:

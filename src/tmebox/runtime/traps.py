@@ -39,6 +39,7 @@ class Surroundings:
     base: int
     stack_low: int
     memory_end: int
+    stack_top: int
     hold: Callable[[], Window | None]
     text_at: Callable[[int], Text | None]
     exhausted_bytes: Callable[[], int]
@@ -107,15 +108,17 @@ def make_trap(
 def _caller(around: Surroundings, rsp: int) -> tuple[int, int]:
     """(address of the call, stack pointer before it) of a host call; the gate where nothing is known."""
     offset, window = rsp - around.base, around.hold()
-    if window is None or not around.stack_low <= offset <= _stack_end(around, offset) - 8:
+    if window is None or not 0 <= offset <= _stack_end(around, offset) - 8:
         return abi.GATE_HOSTCALL, rsp
     return int.from_bytes(_native.read(window.base + offset, 8), "little") - 1, rsp + 8
 
 
 def _stack_end(around: Surroundings, offset: int) -> int:
     """Of the stack that an offset is in: the first thread's, or one of those in the heap. All memory up to
-    there can be read."""
-    return abi.STACK_TOP if offset < abi.STACK_TOP else around.memory_end
+    there can be read. 0 if it is in none."""
+    if around.stack_low <= offset < around.stack_top:
+        return around.stack_top
+    return around.memory_end if abi.IMAGE_START <= offset < around.memory_end else 0
 
 
 def _word(registers: bytes, number: int) -> int:
@@ -132,6 +135,8 @@ def prepare_unwind(
     stack = b""
     # After an overflow rsp is in the guard, which reads as zeros here: the frames above it are what matters.
     start = max(stack_offset, around.stack_low)
+    if abi.IMAGE_START <= stack_offset < around.memory_end:
+        start = stack_offset  # a thread's
     window, end = around.hold(), _stack_end(around, start)
     if window is not None and start - stack_offset <= abi.STACK_REACH and start < end:
         stack = bytes(start - stack_offset)
