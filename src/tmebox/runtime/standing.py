@@ -1,7 +1,7 @@
-"""Traps that a program asks for itself: it has called abort(), no thread can go on, or one has run over its stack.
+"""Traps that a program asks for itself: it called abort(), no thread can go on, or one ran over its stack.
 
-The sandbox's scheduler says where its threads stand by rows in its memory, of which nothing is believed: a wrong row is a
-misleading backtrace.
+The sandbox's scheduler says where its threads stand by rows in its memory, of which nothing is believed: a
+wrong row is a misleading backtrace.
 """
 
 from __future__ import annotations
