@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import gc
 import pickle
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +15,6 @@ import tmebox
 from tests.forked import run_forked
 
 SOURCE = Path(__file__).with_name("columns.c")
-EXAMPLE = Path(__file__).parents[2] / "examples" / "udf.py"
 
 
 @pytest.fixture(scope="module")
@@ -263,10 +260,3 @@ def test_bitmaps_that_change_later_are_not_what_arrow_has(box: tmebox.Sandbox, p
     assert arrow.null_count == 1
     box.write_there(0)
     assert arrow.drop_null().to_pylist() == [1, 2, 4]
-
-
-def test_the_example_runs() -> None:
-    command = [sys.executable, str(EXAMPLE), "10000"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
-    assert done.returncode == 0, done.stderr
-    assert "tmebox " in done.stdout and "unprotected" in done.stdout

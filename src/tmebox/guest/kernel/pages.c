@@ -1,7 +1,7 @@
 /* Page runs of the heap, first fit over a bitmap.
 
    Two bitmaps sit at the heap's start: which pages are in use, and which free ones are dirty, that is may not be
-   zero. They take 128 KiB for the largest heap there is, of which only what is needed is ever touched. Freeing
+   zero. They take 256 KiB for the largest heap there is, of which only what is needed is ever touched. Freeing
    leaves pages dirty, or has the host discard them if there are many; whoever asks for zeros has the dirty ones
    cleared. Pages never used before are zero and cost nothing. */
 #define _GNU_SOURCE

@@ -239,7 +239,8 @@ def variadic_converter(value: Any, frame: CallFrame, what: str) -> None:
 
 
 ALL_ONES = -1
-"""As a function pointer, such as SQLITE_TRANSIENT: C libraries give it a meaning of their own."""
+"""As a function pointer, such as SQLITE_TRANSIENT, or a void *, such as MAP_FAILED: C libraries give it a
+meaning of their own. No memory is there."""
 
 
 def _function_converter(function: Function, what: str) -> Converter:
@@ -260,7 +261,8 @@ def _pointer_converter(target: CType, const: bool, what: str) -> Converter:
 
     def convert(value: Any, frame: CallFrame) -> None:
         if value is None or is_number(value):
-            frame.integer(to_offset(value, what))
+            all_ones = isinstance(target, Void) and value == ALL_ONES
+            frame.integer(U64 if all_ones else to_offset(value, what))
         elif isinstance(value, Handle):
             if not isinstance(target, Void):
                 raise TypeError(f"{what}: a handle is a void *")
