@@ -10,6 +10,7 @@ import typer
 from rich.table import Table as RichTable
 
 from tmebox.cli.output import EXIT_FAILED, complain, examples, printable, progress, stderr, stdout
+from tmebox_bench.option_types import Charts, Json, Quick, Rounds
 
 if TYPE_CHECKING:
     from tmebox_bench.applications.rows import Results as Applications
@@ -18,19 +19,6 @@ if TYPE_CHECKING:
 
 QUICK_ROUNDS = 3
 ROUNDS = 5
-
-Quick = Annotated[
-    bool, typer.Option("--quick", help="Do a fifth of the work, three rounds: for a first look.")
-]
-Rounds = Annotated[
-    int | None, typer.Option(metavar="N", min=1, help="Measured rounds. [default: 5, with --quick 3]")
-]
-Json = Annotated[
-    Path | None, typer.Option("--json", metavar="FILE", help="Write everything measured as JSON.")
-]
-Charts = Annotated[
-    Path | None, typer.Option("--charts", metavar="DIR", help="Write SVG charts into this directory.")
-]
 
 bench = typer.Typer(
     name="bench",

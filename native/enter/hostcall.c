@@ -33,6 +33,9 @@ static int dispatch(struct activation *activation) {
     int result = import->call(activation, import);
     if (result < 0 && activation->outcome == RETURNED) {
         activation->outcome = RAISED;
+        /* On the stack of another thread of the sandbox's, which will never go on: the next call would begin as that
+         * thread, on the first one's stack. */
+        activation->fatal |= activation->rsp - instance->stack_low > instance->stack_top - instance->stack_low;
     }
     return result;
 }

@@ -37,6 +37,9 @@ if TYPE_CHECKING:
         ControlFlowViolation as ControlFlowViolation,
     )
     from tmebox.errors import (
+        Deadlock as Deadlock,
+    )
+    from tmebox.errors import (
         Diagnostic as Diagnostic,
     )
     from tmebox.errors import (
@@ -138,6 +141,7 @@ _HOMES = {
     "CompileError": "tmebox.errors",
     "CompileWarning": "tmebox.errors",
     "ControlFlowViolation": "tmebox.errors",
+    "Deadlock": "tmebox.errors",
     "Diagnostic": "tmebox.errors",
     "Frame": "tmebox.errors",
     "IllegalInstruction": "tmebox.errors",
@@ -196,6 +200,7 @@ __all__ = [
     "CompileWarning",
     "Completed",
     "ControlFlowViolation",
+    "Deadlock",
     "Diagnostic",
     "Frame",
     "Handle",

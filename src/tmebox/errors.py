@@ -288,6 +288,60 @@ class Timeout(Trap):
     kind = "timeout"
 
 
+@dataclass(frozen=True)
+class StandingThread:
+    """A thread of a sandbox that waits for good. `number` is 1 for the one that the host's call runs on;
+    `name` what the program called it, or "". `waits_at` is the offset of what it waits for, 0 for none.
+    Innermost frames first."""
+
+    number: int
+    name: str
+    waits_at: int
+    backtrace: tuple[Frame, ...]
+
+    def __str__(self) -> str:
+        named = f"{self.name!r}, number {self.number}" if self.name else f"number {self.number}"
+        where = ", called by ".join(map(str, self.backtrace))
+        return f"{named}, at {where}" if where else named
+
+
+class Deadlock(Trap):
+    """Every thread of the sandbox waits for another one, or for a lock that it has itself. `threads` says
+    where each stands; `backtrace` is of the one that waited last."""
+
+    kind = "deadlock"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        offset: int | None = None,
+        access: str | None = None,
+        address: int | None = None,
+        unwind: Callable[[], tuple[Frame, ...]] | None = None,
+        standing: Callable[[], tuple[StandingThread, ...]] = tuple,
+    ) -> None:
+        self._standing = standing
+        self._threads: tuple[StandingThread, ...] | None = None
+        super().__init__(message, offset=offset, access=access, address=address, unwind=unwind)
+
+    @property
+    def threads(self) -> tuple[StandingThread, ...]:
+        if self._threads is None:
+            self._threads = self._standing()
+            self._standing = tuple
+        return self._threads
+
+    def _state(self) -> dict[str, Any]:
+        threads = self.threads
+        return {**super()._state(), "_threads": threads, "_standing": tuple}
+
+    def _facts(self) -> Iterable[Fact]:
+        yield from super()._facts()
+        for thread in self.threads:
+            yield "thread", str(thread)
+
+
 class OutOfMemory(Trap):
     """The sandbox needed more memory than its limit."""
 

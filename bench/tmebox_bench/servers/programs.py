@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -172,15 +171,9 @@ LIGHTTPD = Server(
 
 # -- Redis -------------------------------------------------------------------------------------------------
 
-_OBJECTS = re.compile(r"^REDIS_SERVER_OBJ=(.*)$", re.MULTILINE)
-
 
 def _redis_steps(tree: Path, compiler: str, kind: str) -> Sequence[tuple[Path, Sequence[str]]]:
-    """By Redis's own variable, `bio.o` is replaced by `bio_now.o`: its threads' jobs run at once."""
-    makefile = tree / "src" / "Makefile"
-    found = _OBJECTS.search(makefile.read_text()) if makefile.exists() else None
-    objects = re.sub(r"\bbio\.o\b", "bio_now.o", found[1]) if found else ""
-    variables = [f"CC={compiler}", "MALLOC=libc", "USE_SYSTEMD=no", f"REDIS_SERVER_OBJ={objects}"]
+    variables = [f"CC={compiler}", "MALLOC=libc", "USE_SYSTEMD=no"]
     return [(tree / "src", ["make", f"-j{JOBS}", *variables, "redis-server"])]
 
 
@@ -195,7 +188,6 @@ REDIS = Server(
         "redis",
         "src/redis-server",
         _redis_steps,
-        ((Path(__file__).parent / "bio_now.c", "src/bio_now.c"),),
     ),
     _prepare_redis,
     lambda root, port: [
