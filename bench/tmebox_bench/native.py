@@ -56,9 +56,14 @@ def link_native(
     inputs = [library / "start.o", *objects, *([] if libcxx is None else [libcxx]), library / "libc.a"]
     common = ["-m", "elf_x86_64", "--gc-sections", "-z", "norelro", "-z", "noexecstack"]
     common += ["--no-eh-frame-hdr"] if libcxx is None else ["--eh-frame-hdr", "-u", "dl_iterate_phdr"]
-    common += shuffled(placement)
+    common += shuffled(placement) + ONE_THREAD
     native_compilers.run("ld.lld", [*common, *LINK[mode], "-o", str(output), *map(str, inputs)])
     output.chmod(0o755)
+
+
+ONE_THREAD = [f"--defsym=__tmebox_thread_{name}=0" for name in ("size", "start", "data_end", "end")]
+"""Programs of the suite start no thread: what the sandboxes' linker script tells libc of thread-local
+variables is nothing natively."""
 
 
 def native_libc(mode: str, compiler: str, progress: Progress | None = None) -> Path:
