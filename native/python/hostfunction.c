@@ -123,6 +123,15 @@ static PyObject *handle_argument(const struct activation *activation, uint64_t w
 static PyObject *make_argument(const struct activation *activation, const struct import *import, int index,
                                uint64_t word) {
     char code = import->signature.parameters[index].code;
+    PyObject *maker = import->makers != NULL && index < PyTuple_GET_SIZE(import->makers)
+                          ? PyTuple_GET_ITEM(import->makers, index)
+                          : Py_None;
+    if (maker != Py_None) {
+        PyObject *offset = PyLong_FromUnsignedLong((uint32_t)word);
+        PyObject *made = offset != NULL ? PyObject_CallOneArg(maker, offset) : NULL;
+        Py_XDECREF(offset);
+        return made;
+    }
     return code == 's' || code == 'y' ? text_argument(activation, import, index, word)
            : code == 'o'              ? handle_argument(activation, word)
                                       : tmebox_from_word(code, word);

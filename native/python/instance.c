@@ -334,6 +334,8 @@ static int instance_traverse(PyObject *object, visitproc visit, void *arg) {
     for (uint32_t i = 0; i < self->import_count; i++) {
         Py_VISIT(self->imports[i].handler);
         Py_VISIT(self->imports[i].convert);
+        Py_VISIT(self->imports[i].read);
+        Py_VISIT(self->imports[i].makers);
     }
     Py_VISIT(self->descriptors);
     Py_VISIT(self->handles);

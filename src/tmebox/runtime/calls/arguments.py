@@ -30,6 +30,7 @@ from tmebox.runtime.calls.classes import INTEGER_REGISTERS, SSE, Passing, Unpass
 from tmebox.runtime.calls.handles import Handle
 from tmebox.runtime.calls.items import Items, takes_bytes, takes_text
 from tmebox.runtime.calls.kinds import kind_of
+from tmebox.runtime.calls.layouts import layout_of
 from tmebox.runtime.calls.scalars import given, is_number, pack_scalar, to_integer, to_offset
 from tmebox.runtime.calls.values import as_mapping, pack, unpack
 
@@ -133,13 +134,15 @@ class CallFrame:
         return self._buffers
 
     def record(self, value: Any, target: Struct, const: bool, what: str) -> None:
-        """Pass a pointer to a copy of a mapping or tuple. One that is passed twice is one struct."""
+        """Pass a pointer to a copy of a mapping or tuple. One that is passed twice is one struct. Once there
+        is room for texts, the core passes small ones by itself."""
         known = self._records.get(id(value))
         if known is not None and known[1] == target:
             self.integer(known[2])
             return
         if known is not None:
             raise TypeError(f"{what}: the same {type(value).__name__} is passed as a {known[1]}, too")
+        self.space.lend_text_room()
         offset = self.copy_in(pack(target, value, what), target.size_bytes)
         self.integer(offset)
         if isinstance(value, dict):
@@ -209,6 +212,10 @@ def converter(ctype: CType, what: str) -> Converter:
         case Void():
             raise Unpassable("void is no value")
     passing = argument(ctype)
+    layout = layout_of(ctype) if isinstance(ctype, Struct) else None
+    if layout is not None:
+        exact = layout.pack
+        return lambda value, frame: frame.put(passing, exact(value) or pack(ctype, value, what), what)
     make = pack if isinstance(ctype, Struct | Opaque | Vector) else pack_scalar
     return lambda value, frame: frame.put(passing, make(ctype, value, what), what)
 

@@ -15,7 +15,8 @@ from tmebox.listing import listed
 from tmebox.modulefile.prototypes import Bool, CType, Float, Integer, Parameter, Pointer, Prototype, Void
 from tmebox.runtime.calls import formats
 from tmebox.runtime.calls.classes import INTEGER_REGISTERS, SSE, Passing, Unpassable, argument, result
-from tmebox.runtime.calls.functions import MOST_CONVERTED, is_string, type_code
+from tmebox.runtime.calls.codes import type_code
+from tmebox.runtime.calls.functions import MOST_CONVERTED, is_string
 from tmebox.runtime.calls.values import pack, unpack
 from tmebox.runtime.sandbox_memory import SandboxMemory
 
@@ -25,7 +26,16 @@ NativeImport = (
     | tuple[Callable[..., Any], str, str, str]
     | tuple[Callable[..., Any], str, str, str, Callable[[Any], int]]
     | tuple[Callable[..., Any], str, str, str, None, bool]
-    | tuple[Callable[..., Any], str, str, str, Callable[[Any], int], bool, Callable[[int, int], Any]]
+    | tuple[
+        Callable[..., Any],
+        str,
+        str,
+        str,
+        Callable[[Any], int],
+        bool,
+        Callable[[int, int], Any],
+        tuple[_native.PointerMaker | None, ...],
+    ]
 )
 Reader = Callable[[int], Any]
 
@@ -49,7 +59,7 @@ class Guest:
     sandbox: Callable[[], Any]
     kind: type
     by_clang: bool = True
-    pointers: Callable[[Pointer], Reader | None] | None = None
+    pointers: Callable[[Pointer], _native.PointerMaker | None] | None = None
     handles: Callable[[], Mapping[int, Any]] = dict
 
 
@@ -146,10 +156,8 @@ def wrap(
         assert makes is not None
         return makes(offset)
 
-    others = [None if code in TEXTS else makes for code, makes in zip(codes, readers, strict=True)]
-    if any(makes is not None for makes in others):
-        bound = _converting(bound, others)
-    return bound, code_string, "p" if code == "P" else str(code), shown, convert, False, read
+    makers = tuple(makes if isinstance(makes, _native.PointerMaker) else None for makes in readers)
+    return bound, code_string, "p" if code == "P" else str(code), shown, convert, False, read, makers
 
 
 def result_words(prototype: Prototype, value: Any) -> tuple[int, int, int, int]:
@@ -248,13 +256,6 @@ def _given_as(guest: Guest, ctype: CType, hint: Any) -> tuple[str | None, Reader
     if isinstance(ctype.target, Void):
         return HANDLE_CODE, None
     return None, None if guest.pointers is None or hint is int else guest.pointers(ctype)
-
-
-def _converting(function: Callable[..., Any], readers: list[Reader | None]) -> Callable[..., Any]:
-    def call(*arguments: Any) -> Any:
-        return function(*[a if read is None else read(a) for read, a in zip(readers, arguments, strict=True)])
-
-    return call
 
 
 def _from_annotations(name: str, function: Callable[..., Any], hints: dict[str, Any]) -> Prototype:
