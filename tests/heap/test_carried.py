@@ -123,7 +123,7 @@ def test_carrying_takes_no_mappings(touching: tmebox.Module) -> None:
 def test_no_write_is_late_where_pages_are_carried(running: tmebox.Module) -> None:
     """The former owner writes to all of it, the new one reads, on threads of their own."""
     with (
-        tmebox.SharedHeap("64MiB") as heap,
+        tmebox.SharedHeap("96MiB") as heap,
         tmebox.Sandbox(running, heap=heap, timeout=30) as a,
         tmebox.Sandbox(running, heap=heap, timeout=30) as b,
     ):
