@@ -1,4 +1,4 @@
-/* Where a window had a view, there is a hole: nothing, until the next view comes. Making a part of the window's piece of it
+/* Where a window had a view, there is a hole: nothing, until the next view comes, or memory of the sandbox's own. Making a part of the window's piece of it
  * again takes five system calls more, and the next view would part the piece anew. A hole takes the same mappings as a view, so
  * there are only so many, and they are filled when mappings run out. Usable in signal handlers. */
 #include "heap/views.h"

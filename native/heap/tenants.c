@@ -189,7 +189,12 @@ static void on_window_parked(struct window *window) {
     }
 }
 
+static bool is_filled(struct window *window) {
+    return tmebox_heap_keep_hole(window, 0);
+}
+
 void tmebox_heap_init(void) {
+    tmebox_hole_filled = is_filled;
     tmebox_view_ended = on_window_emptied;
     tmebox_view_parked = on_window_parked;
 }

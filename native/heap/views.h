@@ -22,7 +22,7 @@ void tmebox_heap_views_after_fork(void);
 bool tmebox_heap_leave_hole(struct window *window, uint64_t base, size_t size_bytes);
 /* For a view, which is as large, and gets the mappings. False: there is none. */
 bool tmebox_heap_take_hole(struct window *window);
-/* One of another size is filled. False: not at the moment. */
+/* One of another size is filled; with 0, any. False: not at the moment. */
 bool tmebox_heap_keep_hole(struct window *window, size_t size_bytes);
 void tmebox_heap_fill_holes(void);
 void tmebox_heap_holes_after_fork(void);

@@ -179,6 +179,8 @@ bool tmebox_window_part_again(uint64_t address, size_t size_bytes, bool replace)
  * moment. */
 extern bool (*tmebox_view_ended)(struct window *window);
 extern void (*tmebox_view_parked)(struct window *window);
+/* The same: all of the window's piece is there again, where a view was before. False: not at the moment. */
+extern bool (*tmebox_hole_filled)(struct window *window);
 
 /* -- restore.c ---------------------------------------------------------------------------------------- */
 /* Gives every page of the private part its first contents again; no call runs, but other threads may look on.

@@ -67,7 +67,7 @@ static PyObject *window_start(PyObject *module, PyObject *args) {
         return NULL;
     }
     if (window->template != template) {
-        if (!tmebox_empty(window, base)) {
+        if (!tmebox_empty(window, base) || (template->upper_end != 0 && !tmebox_hole_filled(window))) {
             return out_of_memory();
         }
         window->arena_end = TMEBOX_ARENA_FIRST_END;

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import os
 import subprocess
 import sys
@@ -140,6 +142,38 @@ def test_more_than_there_is_gets_refused(module: tmebox.Module) -> None:
             tmebox.Sandbox(module, memory=size)
     with pytest.raises(tmebox.LimitError, match="with a stack of"):
         tmebox.Sandbox(module, memory=LARGEST_MEMORY, stack="256MiB")
+
+
+def test_a_window_that_had_a_shared_heap_can_have_a_large_one_next() -> None:
+    """A view leaves a hole behind, which is memory again for who needs it."""
+
+    def visit() -> set[int]:
+        with tmebox.SharedHeap("64MiB") as heap:
+            guests = [tmebox.Sandbox(tmebox.compile(SOURCE, defines=["FIRST"]), heap=heap) for _ in range(3)]
+            for guest in guests:
+                block = heap.allocate(abi.PAGE_SIZE, guest)
+                guest.set(block.offset, 1, abi.PAGE_SIZE)
+            bases = {guest._tenancy.instance.base for guest in guests}
+            for guest in guests:
+                guest.close()
+        return bases
+
+    def act() -> tuple[int, set[int]]:
+        before = visit()
+        gc.collect()
+        with contextlib.ExitStack() as stack:
+            module = tmebox.compile(SOURCE, defines=["SECOND"])
+            boxes = [stack.enter_context(tmebox.Sandbox(module, memory="3700MiB")) for _ in range(4)]
+            touched = set()
+            for box in boxes:
+                start = box.take(2000 * MIB)
+                assert start < abi.SHARED_START < start + 2000 * MIB
+                for offset in range(abi.SHARED_START, abi.SHARED_START + 80 * MIB, 8 * MIB):
+                    box.poke(offset, 7)
+                    touched.add(box.peek(offset))
+            return len(before & {box._tenancy.instance.base for box in boxes}), touched
+
+    assert run_forked(act).result() == (3, {7})
 
 
 def test_a_shared_heap_and_a_large_one_share_the_window(module: tmebox.Module) -> None:
