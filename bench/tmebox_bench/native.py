@@ -10,11 +10,9 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
-import os
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tmebox import abi
@@ -110,19 +108,13 @@ def _build_libc_in(scratch: Path, mode: str, compiler: str, progress: Progress |
     objects = scratch / "objects"
     objects.mkdir()
     sources = [*libc_sources.sources(), Source("start", START)]
-    outputs = [objects / f"{source.name.replace('/', '-')}.o" for source in sources]
-    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-        jobs = [
-            pool.submit(_compile_libc, source, output, scratch, mode, compiler)
-            for source, output in zip(sources, outputs, strict=True)
-        ]
-        try:
-            for done, job in enumerate(jobs, 1):
-                job.result()
-                if progress is not None:
-                    progress(f"native libc, {compiler}, {mode}", done, len(jobs))
-        finally:
-            pool.shutdown(cancel_futures=True)
+    outputs = native_compilers.compile_all(
+        lambda source, output: _compile_libc(source, output, scratch, mode, compiler),
+        sources,
+        objects,
+        f"native libc, {compiler}, {mode}",
+        progress,
+    )
     outputs.pop().rename(scratch / "start.o")
     libc_sources.archive(scratch / "libc.a", outputs)
     shutil.rmtree(objects)

@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
-import os
 import shutil
 import tempfile
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -71,20 +69,13 @@ def _key(mode: str) -> str:
 def _build(directory: Path, mode: str, progress: Progress | None) -> None:
     scratch = Path(tempfile.mkdtemp(prefix=f"{directory.name}.", dir=directory.parent))
     try:
-        chosen = sources()
-        objects = [scratch / f"{source.name.replace('/', '-')}.o" for source in chosen]
-        with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-            jobs = [
-                pool.submit(_compile, source, output, mode)
-                for source, output in zip(chosen, objects, strict=True)
-            ]
-            try:
-                for done, job in enumerate(jobs, 1):
-                    job.result()
-                    if progress is not None:
-                        progress(f"native libc++, {mode}", done, len(jobs))
-            finally:
-                pool.shutdown(cancel_futures=True)
+        objects = native_compilers.compile_all(
+            lambda source, output: _compile(source, output, mode),
+            sources(),
+            scratch,
+            f"native libc++, {mode}",
+            progress,
+        )
         libc_sources.archive(scratch / "libc++.a", objects)
         for path in objects:
             path.unlink()

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from tmebox_bench.applications import nbench, openssl, rows
-from tmebox_bench.applications.rows import Results, RunError
+from tmebox_bench.applications.rows import Results
+from tmebox_bench.runners import RunError
 
 MAKEFILE = """\
 nbench: nbench.c

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -11,18 +9,12 @@ from types import ModuleType
 import pytest
 
 from tests.forked import ChildOutcome
-
-EXAMPLE = Path(__file__).parents[2] / "examples" / "decoder" / "decoder.py"
+from tests.programs.examples import example
 
 
 @pytest.fixture(scope="module")
 def decoder() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("decoder_example", EXAMPLE)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+    return example("decoder")
 
 
 def test_natively_it_changes_the_program_or_ends_it(

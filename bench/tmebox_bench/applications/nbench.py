@@ -9,7 +9,8 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from tmebox_bench.applications.rows import Results, RunError, row, run
+from tmebox_bench.applications.rows import Results, row, run
+from tmebox_bench.runners import RunError
 from tmebox_bench.servers.builds import KINDS, SAME_LIBC, Sources, build
 
 TESTS = {

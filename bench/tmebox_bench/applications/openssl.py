@@ -8,7 +8,8 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from tmebox_bench.applications.rows import Results, RunError, row, run
+from tmebox_bench.applications.rows import Results, row, run
+from tmebox_bench.runners import RunError
 from tmebox_bench.servers.builds import KINDS, Sources, built
 
 JOBS = str(len(os.sched_getaffinity(0)))

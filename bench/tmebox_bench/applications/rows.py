@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from tmebox_bench.machine import machine
-from tmebox_bench.servers.measure import cpus, pinned
+from tmebox_bench.processors import output_on_last
 from tmebox_bench.statistics import Spread, geomean, ratios
 from tmebox_bench.tables import Table
 
 RUN_TIMEOUT_S = 600.0
-
-
-class RunError(Exception):
-    """A program did not do its work. The message has the end of what it said."""
 
 
 @dataclass(frozen=True)
@@ -40,22 +35,7 @@ class Results:
 
 def run(command: Sequence[str], *, cwd: Path | None = None, with_messages: bool = False) -> str:
     """What a program prints, on the last processor. with_messages: to stderr, too. Raises RunError."""
-    try:
-        done = subprocess.run(
-            [*pinned(cpus()[-1:]), *command],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=RUN_TIMEOUT_S,
-            check=False,
-            cwd=cwd,
-        )
-    except subprocess.TimeoutExpired:
-        raise RunError(f"{command[-1]}: no end in {RUN_TIMEOUT_S:.0f} s") from None
-    if done.returncode:
-        raise RunError(f"{command[0]} ended with {done.returncode}: {(done.stdout + done.stderr)[-500:]}")
-    return done.stdout + (done.stderr if with_messages else "")
+    return output_on_last(command, RUN_TIMEOUT_S, cwd=cwd, with_messages=with_messages)
 
 
 def row(work: str, times: Mapping[str, Sequence[float]], sandboxed: str) -> Row:
