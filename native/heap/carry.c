@@ -123,9 +123,7 @@ bool tmebox_heap_carry(struct heap_view *from, struct heap_view *to, uint32_t pa
     }
     int error = errno;
     struct carried result = carry(part_of(from, page), part_of(to, page), (size_t)count * TMEBOX_PAGE_SIZE);
-    if (!result.whole) {
-        from->stays = to->stays = true; /* other threads may carry other pages of them now, and succeed */
-    }
+    from->stays = to->stays = !result.whole;
     errno = error;
     return result.done;
 }
