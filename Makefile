@@ -3,6 +3,7 @@
 # make soak    a million sandboxes, 100,000 traps, 10,000 timeouts: minutes
 # make machines the kernel driver in virtual machines, at length: a minute of random calls, mutants
 # make cxx     packages in C++ with their own tests, and libc++'s: half an hour
+# make boxes   examples/boxes: ten libraries, boxed, beside the machine's own: minutes
 # make campaign  look for ways out of a sandbox for as long as given: SECONDS=… or HOURS=…, and if wanted
 #              PARTS=…, SEED=…, JOBS=…, STATE=file to go on from, REPORT=file
 # make check   format, lint, types and tests
@@ -21,7 +22,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
 TRIES := 3
 PARALLEL := -n auto --dist loadfile
-FAST_ONLY := $(if $(FAST),-m 'not soak and not packaging and not machines and not cxx and not network and not slow')
+FAST_ONLY := $(if $(FAST),-m 'not soak and not packaging and not machines and not cxx and not boxes and not network and not slow')
 
 NATIVE := setup.py $(filter-out native/abi.h,$(wildcard native/*.[chS] native/*/*.[chS])) src/tmebox/abi.py
 
@@ -37,7 +38,7 @@ endef
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test soak machines cxx campaign check format wheels python docs clean
+.PHONY: help demo test soak machines cxx boxes campaign check format wheels python docs clean
 
 help:
 	@sed -n 's/^# \{0,1\}//p; /^$$/q' Makefile
@@ -56,6 +57,9 @@ machines: $(VENV)/.built
 
 cxx: $(VENV)/.built
 	@$(BIN)/python -m pytest -m cxx tests/cxx -s $(PYTEST_OPTIONS)
+
+boxes: $(VENV)/.built
+	@$(BIN)/python -m pytest -m "boxes or not boxes" tests/boxes $(PYTEST_OPTIONS)
 
 campaign: $(VENV)/.built
 	@$(BIN)/python -m tests.campaign.run $(foreach option,SECONDS HOURS PARTS SEED JOBS STATE REPORT,\

@@ -4,6 +4,7 @@
 #include <linux/module.h>
 #include <asm/msr.h>
 #include <asm/processor.h>
+#include <asm/special_insns.h>
 
 #include "tmebox.h"
 
@@ -98,6 +99,12 @@ static int simulate(const struct tmebox_registers *r)
 	return 0;
 }
 
+/* Without a handler the first wrong key ends the machine. mce=off leaves the bit in CR4 out. */
+static bool handles_machine_checks(void)
+{
+	return IS_ENABLED(CONFIG_X86_MCE) && (native_read_cr4() & X86_CR4_MCE);
+}
+
 int tmebox_platform_find(void)
 {
 	struct tmebox_registers registers = {};
@@ -110,6 +117,10 @@ int tmebox_platform_find(void)
 	refusal = tmebox_hardware_layout(&registers, &tmebox_platform.layout);
 	if (refusal != TMEBOX_USABLE) {
 		pr_info("tmebox: not usable: %s\n", tmebox_refusal_text(refusal));
+		return -ENODEV;
+	}
+	if (!handles_machine_checks()) {
+		pr_info("tmebox: not usable: this kernel does not handle machine checks\n");
 		return -ENODEV;
 	}
 	if (!packages_agree(&registers)) {

@@ -96,6 +96,7 @@ struct tmebox_range {
  * The pages keep their bytes and become the key's, or with 0 the host's:
  * read under the present owner's key, flushed, written under this one in
  * whole lines. The host's view waits meanwhile. Nobody else may have them.
+ * Where it fails, some of them have gone over, and each has one owner.
  */
 #define TMEBOX_IOC_MOVE		_IOW(TMEBOX_IOC, 7, struct tmebox_range)
 /*

@@ -55,6 +55,7 @@ LATE_IMPORTS = {
     "__main__.py": "builds start `tmebox cc` thousands of times: no command imports what others need",
     "cli/": "help and completion appear at once, without NumPy, the core or the toolchain",
     "memory/reservation.py": "`import tmebox` reserves addresses, and imports next to nothing for that",
+    "runtime/arrow.py": "pyarrow, which takes longer to import than tmebox, and need not be there",
     "runtime/pool/pool.py": "asyncio, which takes longer to import than tmebox, only where it is used",
     "runtime/shared_heap.py": "the model of TME-MK, which few heaps have",
     "progress.py": "the log and terminals matter where work is long; a compiler's start waits for imports",

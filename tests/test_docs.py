@@ -94,6 +94,8 @@ def environment(tmp_path: Path) -> dict[str, str]:
     folder.mkdir()
     (folder / "tmebox").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m tmebox "$@"\n')
     (folder / "tmebox").chmod(0o755)
+    (folder / "python").write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    (folder / "python").chmod(0o755)
     paths = os.pathsep.join([str(ROOT / "src"), os.environ.get("PYTHONPATH", "")])
     return {**os.environ, "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}", "PYTHONPATH": paths}
 

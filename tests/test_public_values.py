@@ -18,7 +18,8 @@ import tmebox
 from tmebox import errors
 from tmebox.modulefile import codec
 from tmebox.modulefile.prototypes import Function, Prototype, Void
-from tmebox.runtime.attributes import SANDBOX_ATTRIBUTES
+from tmebox.runtime.attributes import BOX_ATTRIBUTES, SANDBOX_ATTRIBUTES
+from tmebox.runtime.calls.stub_pointers import OF_POINTERS
 from tmebox.runtime.sandbox import OWN_ATTRIBUTES
 
 SOURCE = """
@@ -65,9 +66,18 @@ MADE: dict[str, Callable[[], Any]] = {
     "HeapStats": lambda: tmebox.SharedHeap("1MiB").stats(),
     "BadPointer": lambda: tmebox.BadPointer("there is none"),
 }
-REFUSED = frozenset(
-    ["Block", "Box", "Callback", "Handle", "Pointer", "Sandbox", "SandboxMemory", "SandboxPool", "SharedHeap"]
-)
+REFUSED = {
+    "Block",
+    "Box",
+    "Callback",
+    "Column",
+    "Handle",
+    "Pointer",
+    "Sandbox",
+    "SandboxMemory",
+    "SandboxPool",
+}
+REFUSED.add("SharedHeap")
 OTHERWISE = {"Module", "Snapshot"}
 """Tested below: equal means more than that."""
 
@@ -124,7 +134,13 @@ def test_what_belongs_to_one_process_refuses(module: tmebox.Module, way: str) ->
                 WAYS[way](value)
         assert sandbox.add(3, 4) == 7
     with tmebox.Box(module) as box, box.handle(1) as handle:
-        for value in (box, handle, box.text("x"), box.callback(min, Function(Void(), ()))):
+        for value in (
+            box,
+            handle,
+            box.text("x"),
+            box.empty_column(1, "f8"),
+            box.callback(min, Function(Void(), ())),
+        ):
             with pytest.raises(TypeError, match="not copied or pickled"):
                 WAYS[way](value)
 
@@ -239,6 +255,8 @@ def test_a_warning_names_the_line_that_loaded_the_module(tmp_path: Path) -> None
 
 def test_the_names_that_are_warned_of_are_those_of_every_sandbox() -> None:
     assert frozenset(dir(tmebox.Sandbox)) | OWN_ATTRIBUTES == SANDBOX_ATTRIBUTES
+    assert frozenset(dir(tmebox.Box)) | OWN_ATTRIBUTES == BOX_ATTRIBUTES
+    assert {name for name in dir(tmebox.Pointer) if not name.startswith("_")} == OF_POINTERS
 
 
 def test_nobody_is_warned_of_other_names() -> None:

@@ -40,6 +40,7 @@ FAST = ("py/vm.c", "py/gc.c")
 RENAMED = {"py/cstack.c": "mp_cstack_check=tmebox_check_stack"}
 """What a metered guest has under another name: the port calls it, and counts."""
 
+NATIVE_MAIN = ROOT / "tests" / "python" / "native" / "main.c"
 FLAGS = ("-std=gnu11", "-fno-strict-aliasing", "-Wno-everything", "-fno-math-errno")
 CACHE_KEPT = 4
 """Modules in the cache, the newest ones."""
@@ -211,6 +212,31 @@ def build(found: Sources, *, metered: bool) -> bytes:
         with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
             list(pool.map(compile_one, files, objects))
         return encode(link_program(objects, (), plain))
+
+
+def native(found: Sources, folder: Path) -> Path:
+    """The same sources as an ordinary program of the same compiler, optimized alike; it runs one file. Counts
+    no instructions. Raises CalledProcessError."""
+    generated, output = folder / "generated", folder / "micropython"
+    include = (found.port / "shadow", found.port, generated, found.micropython)
+    generate(found, generated, CompileOptions(include_dirs=include, flags=FLAGS))
+    headers = ROOT / "src" / "tmebox" / "toolchain" / "include"
+    command: list[str | Path] = [sys.executable, "-m", "ziglang", "cc", "-target", "x86_64-linux-musl"]
+    command += ["-static", "-fno-pic", "-fomit-frame-pointer", "-fno-sanitize=undefined", *FLAGS]
+    command += [*(f"-I{path}" for path in (*include, headers)), "-Dmalloc=low_malloc"]
+    files = [*found.c_files, generated / "frozen.c", NATIVE_MAIN]
+    objects = [folder / f"{number}-{path.stem}.o" for number, path in enumerate(files)]
+
+    def compile_one(source: Path, target: Path) -> None:
+        own = source.is_relative_to(found.micropython)
+        fast = own and source.relative_to(found.micropython).as_posix() in FAST
+        level = "-O3" if fast else CompileOptions().optimize
+        subprocess.run([*command, level, "-c", source, "-o", target], check=True, capture_output=True)
+
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+        list(pool.map(compile_one, files, objects))
+    subprocess.run([*command, *objects, "-lm", "-o", output], check=True, capture_output=True)
+    return output
 
 
 def identity(found: Sources, *, metered: bool) -> str:

@@ -1,7 +1,8 @@
 """Build the source distribution and, from it, a wheel for each of this machine's Pythons, into `dist`.
 
-usage: wheels.py DIST. Wheels are compiled by zig against an old C library, bring the instrumented C library,
-and are checked and named by auditwheel. Runs in the development environment, with the extra `package`.
+usage: wheels.py DIST. Wheels are compiled by zig against an old C library, bring the instrumented libraries
+of C and C++, and are checked and named by auditwheel. Runs in the development environment, with the
+extra `package`.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from pythons import pythons
 
 from tmebox.progress import shown
 from tmebox.toolchain.compile import clang
-from tmebox.toolchain.libc import libc
+from tmebox.toolchain.libc import libc, ship
 
 ROOT = Path(__file__).resolve().parents[1]
 SHIPPED = libc.SHIPPED.relative_to(ROOT)
@@ -33,8 +34,8 @@ def main(dist: Path) -> None:
     dist.mkdir(parents=True)
     say("Building the source distribution")
     run([sys.executable, "-c", SDIST, dist], cwd=ROOT)
-    with shown("libc", silent_s=0) as report:
-        libc.ship(lambda done, total: report("libc", done, total))
+    with shown("libraries", silent_s=0) as report:
+        ship.ship(report)
     say("Building the Python guest")
     try:
         guest = micropython.built()

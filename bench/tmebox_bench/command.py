@@ -2,33 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table as RichTable
 
 from tmebox.cli.output import EXIT_FAILED, complain, examples, printable, progress, stderr, stdout
+from tmebox_bench.option_types import Charts, Json, Quick, Rounds
 
 if TYPE_CHECKING:
+    from tmebox_bench.applications.rows import Results as Applications
     from tmebox_bench.results import Results
     from tmebox_bench.tables import Table
 
 QUICK_ROUNDS = 3
 ROUNDS = 5
-
-Quick = Annotated[
-    bool, typer.Option("--quick", help="Do a fifth of the work, three rounds: for a first look.")
-]
-Rounds = Annotated[
-    int | None, typer.Option(metavar="N", min=1, help="Measured rounds. [default: 5, with --quick 3]")
-]
-Json = Annotated[
-    Path | None, typer.Option("--json", metavar="FILE", help="Write everything measured as JSON.")
-]
-Charts = Annotated[
-    Path | None, typer.Option("--charts", metavar="DIR", help="Write SVG charts into this directory.")
-]
 
 bench = typer.Typer(
     name="bench",
@@ -75,7 +65,7 @@ def cpu(
     if charts_dir is not None:
         files |= {charts_dir / name: text for name, text in charts.charts(results).items()}
     write_all(files)
-    _fail_for(results)
+    _fail_for(results.failures)
 
 
 @bench.command("calls")
@@ -134,16 +124,23 @@ def build(json_file: Json = None) -> None:
 def python(
     quick: Quick = False,
     count: Annotated[int, typer.Option(metavar="N", min=1, help="How many to keep alive.")] = 10_000,
-    only: Annotated[str | None, typer.Option(metavar="NAME", help="One of the ways to do it.")] = None,
+    only: Annotated[
+        str | None, typer.Option(metavar="NAME", help="One of the ways to do it, or loops.")
+    ] = None,
     json_file: Json = None,
 ) -> None:
     """Time running Python text in sandboxes, beside other ways to do it, and keep thousands alive."""
     from tmebox_bench.python import bench_python, python_table, to_json
+    from tmebox_bench.python_loops import loops_table
     from tmebox_bench.results import write_all
 
     with progress(alone=True) as report:
         results = bench_python(quick=quick, count=count, only=only, progress=report)
-    _show(python_table(results))
+    if results.times_s:
+        _show(python_table(results))
+    if results.loops:
+        _show(loops_table(results.loops))
+        stdout().print(f"two threads do {results.loops.threads.median:.2f} times the work of one")
     for name, alive in results.alive.items():
         ended = f"; {alive.ended}" if alive.ended else ""
         stdout().print(
@@ -164,6 +161,39 @@ def tme(json_file: Json = None) -> None:
         results = bench_tme(report)
     stdout().print(printable(results.machine.get("CPU", "")), soft_wrap=True)
     _show(tme_table(results))
+    write_all({} if json_file is None else {json_file: to_json(results)})
+
+
+@bench.command("boxes")
+def boxes(
+    parts: Annotated[
+        list[str] | None, typer.Argument(metavar="PART", help="Only these: call, events, png, …")
+    ] = None,
+    directory: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Where libraries are built, and found again.")
+    ] = None,
+    rounds: Rounds = None,
+    json_file: Json = None,
+) -> None:
+    """Time boxed libraries: calls, callbacks, throughput and pictures, beside cffi and wasmtime-py.
+
+    The native libraries are built by the same compiler from the same sources, with the same options.
+    """
+    import tempfile
+
+    from tmebox_bench.boxes.measure import ROUNDS, TASKS, bench_boxes, boxes_table, to_json
+    from tmebox_bench.results import write_all
+
+    if not set(parts or ()) <= TASKS.keys():
+        raise typer.BadParameter(f"parts are {', '.join(TASKS)}")
+    with tempfile.TemporaryDirectory(prefix="tmebox-") as scratch, progress(alone=True) as report:
+        place = directory or Path(scratch)
+        place.mkdir(parents=True, exist_ok=True)
+        results = bench_boxes(parts or (), place.absolute(), rounds=rounds or ROUNDS, progress=report)
+    stdout().print(printable(results.machine.get("CPU", "")), soft_wrap=True)
+    _show(boxes_table(results))
+    for note in results.missing:
+        stdout().print(f"missing: {printable(note)}")
     write_all({} if json_file is None else {json_file: to_json(results)})
 
 
@@ -192,7 +222,8 @@ def heap(
 @bench.command("servers")
 def servers(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="SERVER", help="nginx, redis; all, if none is named.")
+        list[str] | None,
+        typer.Argument(metavar="SERVER", help="nginx, lighttpd, redis; all, if none is named."),
     ] = None,
     quick: Quick = False,
     rounds: Rounds = None,
@@ -223,10 +254,68 @@ def servers(
     for note in results.missing:
         stdout().print(f"missing: {printable(note)}", soft_wrap=True)
     write_all({} if json_file is None else {json_file: to_json(results)})
-    for failure in results.failures:
-        complain(failure, label="benchmark failed")
-    if results.failures:
-        raise typer.Exit(EXIT_FAILED)
+    _fail_for(results.failures)
+
+
+@bench.command("openssl")
+def openssl(quick: Quick = False, rounds: Rounds = None, json_file: Json = None) -> None:
+    """Build OpenSSL's libcrypto without assembly, natively and sandboxed; compare outputs and times.
+
+    Sources come from Debian. Ciphers, digests and signatures are timed, and OpenSSL's own test vectors run.
+    """
+    from tmebox_bench.applications.openssl import bench_openssl
+
+    _applications(
+        lambda report: bench_openssl(rounds=_rounds(rounds, quick), scale=1 if quick else 5, progress=report),
+        json_file,
+    )
+
+
+@bench.command("nbench")
+def nbench(
+    tree: Annotated[
+        Path,
+        typer.Argument(metavar="DIR", help="BYTEmark's sources, unpacked.", exists=True, file_okay=False),
+    ],
+    quick: Quick = False,
+    rounds: Rounds = None,
+    json_file: Json = None,
+) -> None:
+    """Build BYTEmark (nbench) from a tree of its sources; compare its ten indexes, natively and sandboxed.
+
+    The tree is copied, and built by its own makefile. No registry has its sources: unpack them yourself.
+    """
+    from tmebox_bench.applications.nbench import bench_nbench
+
+    _applications(
+        lambda report: bench_nbench(
+            tree, rounds=_rounds(rounds, quick), seconds=1 if quick else 2, progress=report
+        ),
+        json_file,
+    )
+
+
+def _rounds(rounds: int | None, quick: bool) -> int:
+    return rounds or (QUICK_ROUNDS if quick else ROUNDS)
+
+
+def _applications(measure: Callable[[Any], Applications], json_file: Path | None) -> None:
+    from tmebox_bench import debian
+    from tmebox_bench.applications.rows import table, to_json
+    from tmebox_bench.results import write_all
+    from tmebox_bench.servers.builds import BuildError
+
+    try:
+        with progress(alone=True) as report:
+            results = measure(report or (lambda step, done, total: None))
+    except (debian.SourcesUnavailableError, BuildError, OSError) as error:
+        complain(str(error))
+        raise typer.Exit(EXIT_FAILED) from None
+    _show(table(results))
+    for note in results.notes:
+        stdout().print(printable(note), soft_wrap=True)
+    write_all({} if json_file is None else {json_file: to_json(results)})
+    _fail_for(results.failures)
 
 
 @bench.command("instances")
@@ -288,7 +377,7 @@ def everything(
     unfinished.unlink(missing_ok=True)
     _show(targets_table(measured))
     stderr().print(f"written: {printable(str(report))}")
-    _fail_for(results)
+    _fail_for(results.failures)
 
 
 def _previous(path: Path) -> Results:
@@ -347,8 +436,8 @@ def _show(table: Table) -> None:
     out.print()
 
 
-def _fail_for(results: Results) -> None:
-    for failure in results.failures:
+def _fail_for(failures: Sequence[str]) -> None:
+    for failure in failures:
         complain(failure, label="benchmark failed")
-    if results.failures:
+    if failures:
         raise typer.Exit(EXIT_FAILED)

@@ -157,8 +157,10 @@ def compaction() -> Iterator[Row]:
             for owner in owners:
                 owner.close()
     yield Row("compaction, pages given back", "%", _percent(back), 60.0, at_least=True)
-    yield Row("compaction, bytes moved", "B/s", spread(rates), 1e9, at_least=True)
-    yield Row("the same with the system's part in giving pages back", "B/s", spread(in_all))
+    yield Row("compaction, bytes moved", "B/s", spread(rates))
+    yield Row(
+        "the same with the system's part in giving pages back", "B/s", spread(in_all), 1e9, at_least=True
+    )
 
 
 def _percent(parts: list[float]) -> Spread:

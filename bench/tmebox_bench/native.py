@@ -10,15 +10,13 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
-import os
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tmebox import abi
-from tmebox.toolchain.compile import clang, gcc
+from tmebox.toolchain.compile import clang, cplusplus, gcc
 from tmebox.toolchain.libc import sources as libc_sources
 from tmebox.toolchain.libc.libc import cache_directory
 from tmebox.toolchain.libc.sources import Source
@@ -32,22 +30,38 @@ START = Path(__file__).parent / "native" / "start.c"
 
 
 def compile_native(source: Path, output: Path, mode: str, options: Sequence[str], compiler: str) -> None:
-    """One C source to a native object. mode: of MODES; compiler: of COMPILERS. Raises CompileError."""
+    """C or C++ to a native object. mode: of MODES; compiler: of COMPILERS. Raises CompileError."""
     chosen = COMPILERS[compiler]
     headers = [f"-isystem{path}" for path in libc_sources.include_dirs(chosen.base)]
+    if source.suffix in cplusplus.SUFFIXES:
+        headers = [*native_compilers.code_flags_of_cxx(compiler), *headers]
     chosen.compile(source, output, [*chosen.code_flags, *MODES[mode], *options, *headers])
 
 
-def link_native(objects: Sequence[Path], output: Path, mode: str, library: Path, placement: int = 0) -> None:
+def link_native(
+    objects: Sequence[Path],
+    output: Path,
+    mode: str,
+    library: Path,
+    placement: int = 0,
+    libcxx: Path | None = None,
+) -> None:
     """Objects and the native libc in `library` to a static executable. placement: as in CompileOptions.
+    libcxx: the native C++ library, for programs in C++.
 
     Raises CompileError.
     """
-    inputs = [library / "start.o", *objects, library / "libc.a"]
-    common = ["-m", "elf_x86_64", "--gc-sections", "-z", "norelro", "-z", "noexecstack", "--no-eh-frame-hdr"]
-    common += shuffled(placement)
+    inputs = [library / "start.o", *objects, *([] if libcxx is None else [libcxx]), library / "libc.a"]
+    common = ["-m", "elf_x86_64", "--gc-sections", "-z", "norelro", "-z", "noexecstack"]
+    common += ["--no-eh-frame-hdr"] if libcxx is None else ["--eh-frame-hdr", "-u", "dl_iterate_phdr"]
+    common += shuffled(placement) + ONE_THREAD
     native_compilers.run("ld.lld", [*common, *LINK[mode], "-o", str(output), *map(str, inputs)])
     output.chmod(0o755)
+
+
+ONE_THREAD = [f"--defsym=__tmebox_thread_{name}=0" for name in ("size", "start", "data_end", "end")]
+"""Programs of the suite start no thread: what the sandboxes' linker script tells libc of thread-local
+variables is nothing natively."""
 
 
 def native_libc(mode: str, compiler: str, progress: Progress | None = None) -> Path:
@@ -94,19 +108,13 @@ def _build_libc_in(scratch: Path, mode: str, compiler: str, progress: Progress |
     objects = scratch / "objects"
     objects.mkdir()
     sources = [*libc_sources.sources(), Source("start", START)]
-    outputs = [objects / f"{source.name.replace('/', '-')}.o" for source in sources]
-    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-        jobs = [
-            pool.submit(_compile_libc, source, output, scratch, mode, compiler)
-            for source, output in zip(sources, outputs, strict=True)
-        ]
-        try:
-            for done, job in enumerate(jobs, 1):
-                job.result()
-                if progress is not None:
-                    progress(f"native libc, {compiler}, {mode}", done, len(jobs))
-        finally:
-            pool.shutdown(cancel_futures=True)
+    outputs = native_compilers.compile_all(
+        lambda source, output: _compile_libc(source, output, scratch, mode, compiler),
+        sources,
+        objects,
+        f"native libc, {compiler}, {mode}",
+        progress,
+    )
     outputs.pop().rename(scratch / "start.o")
     libc_sources.archive(scratch / "libc.a", outputs)
     shutil.rmtree(objects)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 from tmebox.errors import CompileError
-from tmebox.toolchain.compile import clang, gcc
+from tmebox.toolchain.compile import clang, cplusplus, gcc
 from tmebox.toolchain.compile.clang import TARGET
 from tmebox.toolchain.compile.compile import CODE_FLAGS
 from tmebox.toolchain.libc import sources as libc_sources
+from tmebox.toolchain.libc.sources import Source
 
 MODES = {"non-PIE": ("-fno-pic", "-fno-pie"), "PIE": ("-fPIE",)}
 """Kinds of static executable, and how their code is compiled."""
@@ -44,6 +47,28 @@ class Compiler:
     base: str
 
 
+def compile_all(
+    compile: Callable[[Source, Path], None],
+    sources: Sequence[Source],
+    directory: Path,
+    what: str,
+    progress: Callable[[str, int, int], None] | None,
+) -> list[Path]:
+    """The objects, in `directory`, compiled on all processors. compile(source, output) may raise: what it
+    raises first ends the rest."""
+    outputs = [directory / f"{source.name.replace('/', '-')}.o" for source in sources]
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+        jobs = [pool.submit(compile, *pair) for pair in zip(sources, outputs, strict=True)]
+        try:
+            for done, job in enumerate(jobs, 1):
+                job.result()
+                if progress is not None:
+                    progress(what, done, len(jobs))
+        finally:
+            pool.shutdown(cancel_futures=True)
+    return outputs
+
+
 def _with_clang(source: Path, output: Path, arguments: Sequence[str]) -> None:
     run("clang", [*arguments, "-nostdinc", "-c", str(source), "-o", str(output)])
 
@@ -61,8 +86,20 @@ def _with_gcc(source: Path, output: Path, arguments: Sequence[str]) -> None:
     assembly.unlink()
 
 
+def without_sandbox(flags: Sequence[str]) -> tuple[str, ...]:
+    return _without(flags, SANDBOX_FLAGS)
+
+
 def _without(flags: Sequence[str], unwanted: frozenset[str]) -> tuple[str, ...]:
     return tuple(flag for flag in flags if flag not in unwanted)
+
+
+def code_flags_of_cxx(compiler: str) -> tuple[str, ...]:
+    """What sources in C++ get besides `code_flags`. Raises CompileError."""
+    if compiler != "clang":
+        raise CompileError("the library's headers are clang's")
+    directories = [f"-isystem{path}" for path in cplusplus.include_dirs()]
+    return ("-nostdinc++", *cplusplus.LIBRARY_MACROS, *cplusplus.FLAGS, *directories)
 
 
 COMPILERS = {

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from tmebox_bench.machine import machine
+from tmebox_bench.python_loops import Loops, bench_loops
 from tmebox_bench.pythons import CALLS, CONTENDERS, ITERATIONS, LOOP, Contender
 from tmebox_bench.pythons_alive import Alive, keep_alive
 from tmebox_bench.statistics import Spread, spread
@@ -24,6 +25,8 @@ OPERATIONS = {
     "sum": "sum of 1,000,000 elements",
 }
 ROUNDS = 5
+LOOPS = "loops"
+"""A name for `only`: ours beside the same sources as a native program."""
 LEAST_S = 0.2
 """How long one round of an operation goes on, about."""
 
@@ -31,12 +34,13 @@ LEAST_S = 0.2
 @dataclass(frozen=True)
 class PythonResults:
     """times_s: seconds an operation, by contender. missing: why contenders or operations are not there.
-    alive: interpreters at a time, by contender."""
+    alive: interpreters at a time, by contender. loops: of ours, where the sources are here."""
 
     machine: Mapping[str, str]
     times_s: Mapping[str, Mapping[str, Spread]]
     missing: tuple[str, ...]
     alive: Mapping[str, Alive]
+    loops: Loops | None = None
 
 
 def bench_python(
@@ -58,7 +62,13 @@ def bench_python(
             continue
         times[kind.name] = _times(contender, missing, 3 if quick else ROUNDS)
         alive[kind.name] = keep_alive(contender, count)
-    return PythonResults(machine(), times, tuple(missing), alive)
+    loops = None
+    if only is None or LOOPS.startswith(only):
+        try:
+            loops = bench_loops(rounds=3 if quick else ROUNDS, quick=quick, progress=progress)
+        except MissingError as error:
+            missing.append(str(error))
+    return PythonResults(machine(), times, tuple(missing), alive, loops)
 
 
 def _times(contender: Contender, missing: list[str], rounds: int) -> dict[str, Spread]:

@@ -90,11 +90,11 @@ def _call(operation: str) -> Callable[[Measured], float | None]:
     return lambda measured: measured.calls.median_s("tmebox", operation)
 
 
-def _over(peer: str) -> Callable[[Measured], float | None]:
-    """Our scalar call as a multiple of a peer's."""
+def _over(peer: str, operation: str = "scalar") -> Callable[[Measured], float | None]:
+    """Our call as a multiple of a peer's."""
 
     def value(measured: Measured) -> float | None:
-        ours, theirs = (measured.calls.median_s(name, "scalar") for name in ("tmebox", peer))
+        ours, theirs = (measured.calls.median_s(name, operation) for name in ("tmebox", peer))
         return None if ours is None or theirs is None else ours / theirs
 
     return value
@@ -123,9 +123,12 @@ def _watched(measured: Measured) -> float | None:
     return None if found is None else found.median
 
 
-def _verified(measured: Measured) -> float | None:
-    found = measured.build.verify_bytes_per_s.get("cold") if measured.build else None
-    return None if found is None else found.median
+def _verified(how: str) -> Callable[[Measured], float | None]:
+    def value(measured: Measured) -> float | None:
+        found = measured.build.verify_bytes_per_s.get(how) if measured.build else None
+        return None if found is None else found.median
+
+    return value
 
 
 def _compiled(measured: Measured) -> float | None:
@@ -168,6 +171,7 @@ TARGETS = (
     Target("r15 code+data, all programs", 1.13, None, _ratio, _mean("r15-code")),
     Target("machine code, gs code+data", 1.3, 1.2, _times, lambda m: m.cpu.text_ratio_of("gs-code")),
     Target("add(3, 4), beside cffi", 1.0, None, _times, _over("cffi (API)")),
+    Target("the same, releasing the GIL", 0.9, None, _times, _over("cffi (API)", "threads")),
     Target("add(3, 4), beside a C extension", None, 2.0, _times, _over("C extension")),
     Target("enter and leave again, native", 20 * NS, 8 * NS, _TIME, _crossing(AGAIN)),
     Target("enter and leave, sandboxes in turn", 20 * NS, None, _TIME, _in_turn("gs")),
@@ -176,7 +180,8 @@ TARGETS = (
     Target("1 MB array that lives there", 3 * US, None, _TIME, _call("resident")),
     Target("bad access to exception", 10 * US, 5 * US, _TIME, _call("trap")),
     Target("being interruptible", 1.01, 1.0, _ratio, _watched),
-    Target("verifier, nothing cached", 2e6, 20e6, _megabytes, _verified, at_least=True),
+    Target("verifier, nothing cached", 2e6, 20e6, _megabytes, _verified("cold"), at_least=True),
+    Target("verifier, known encodings", 10e6, None, _megabytes, _verified("known"), at_least=True),
     Target("compile and verify 1,000 lines", 1.5, None, _TIME, _compiled),
     Target("create, call, destroy", 15 * US, 8 * US, _TIME, _life("trivial")),
     Target("the same, malloc and stdio used", 30 * US, None, _TIME, _life("stdio")),

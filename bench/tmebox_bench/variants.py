@@ -18,7 +18,7 @@ from tmebox.modulefile import codec
 from tmebox.toolchain.build import CompileOptions, compile_object, link_program
 from tmebox.toolchain.libc.libc import cache_directory
 from tmebox.toolchain.link.linked import Elf
-from tmebox_bench import native, wasm, wasm2c
+from tmebox_bench import native, native_cxx, wasm, wasm2c
 from tmebox_bench.columns import Column
 from tmebox_bench.native_compilers import MODES
 from tmebox_bench.suite import PROGRAMS_DIR, Program, Sources
@@ -63,6 +63,8 @@ def variants(
 
     Raises MissingError, and CompileError for a program that should build and does not.
     """
+    if program.is_cxx and (column.compiler == "gcc" or column.base == "r15" or "wasm" in column.kind):
+        raise MissingError(f"{column.label}: C++ is compiled by clang, with the base in gs")
     inputs = _Inputs(program, column, sources.files, sources.include_dirs)
     labels = tuple(MODES) if column.kind == "native" else ("",)
     return [_cached(inputs, label, progress) for label in labels]
@@ -98,7 +100,12 @@ class _Inputs:
 def _toolchain_digest() -> str:
     """Of everything that compiles, and that is compiled in."""
     package, here = Path(tmebox.__file__).parent, Path(__file__).parent
-    paths = [*package.glob("toolchain/**/*.py"), *package.glob("guest/**/*.[chsS]"), package / "abi.py"]
+    paths = [
+        *package.glob("toolchain/**/*.py"),
+        *package.glob("guest/**/*.[chsS]"),
+        *package.glob("guest/cxx/*"),
+        package / "abi.py",
+    ]
     paths += [*here.glob("native/*"), *here.glob("native*.py"), *here.glob("wasm*.py")]
     digest = hashlib.sha256()
     for path in sorted(paths):
@@ -145,12 +152,14 @@ def _native(
     progress: Progress | None,
 ) -> int:
     library = native.native_libc(mode, inputs.column.compiler, progress)
+    is_cxx = inputs.program.is_cxx
+    libcxx = native_cxx.libraries(mode, progress) / "libc++.a" if is_cxx else None
     objects = [directory / f"{index}.o" for index in range(len(sources))]
     for source, compiled in zip(sources, objects, strict=True):
         native.compile_native(source, compiled, mode, options, inputs.column.compiler)
     outputs = _artifacts(directory)
     for placement, output in enumerate(outputs):
-        native.link_native(objects, output, mode, library, placement)
+        native.link_native(objects, output, mode, library, placement, libcxx)
     _remove(objects)
     text = Elf(outputs[0].read_bytes(), inputs.program.name).section(".text")
     return 0 if text is None else text.size_bytes

@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <sys/klog.h>
 #include <termios.h>
+#include <time.h>
 
 #include "guest.h"
 
@@ -105,6 +106,10 @@ void ask(bool sleeping, char *answer, size_t size, const char *format, ...)
 	size_t have = 0;
 	int length;
 
+	if (!has_monitor()) {
+		report("# only the monitor of a virtual machine sees page-table entries");
+		_exit(SKIPPED);
+	}
 	stay_on_cpu(0);
 	if (line < 0) {
 		line = open("/dev/ttyS2", O_RDWR | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
@@ -143,17 +148,31 @@ uint64_t entry_of(const volatile void *address)
 	return strtoull(answer, NULL, 16);
 }
 
-void stay_on_cpu(int cpu)
+/* The so-manieth of those that the process had at first. */
+void stay_on_cpu(int number)
 {
-	cpu_set_t set;
+	static cpu_set_t all;
+	cpu_set_t one;
+	int cpu = -1;
 
-	CPU_ZERO(&set);
-	CPU_SET(cpu, &set);
-	CHECK(!sched_setaffinity(0, sizeof(set), &set));
+	if (!CPU_COUNT(&all))
+		CHECK(!sched_getaffinity(0, sizeof(all), &all));
+	for (int left = number; left >= 0; left--)
+		do
+			CHECK(++cpu < CPU_SETSIZE);	/* there are too few */
+		while (!CPU_ISSET(cpu, &all));
+	CPU_ZERO(&one);
+	CPU_SET(cpu, &one);
+	CHECK(!sched_setaffinity(0, sizeof(one), &one));
 }
 
 /* Of a program that is not the machine's first: its own arguments. */
 const char *instead_of_command_line;
+
+bool has_monitor(void)
+{
+	return !instead_of_command_line;
+}
 
 /* `name=number` on the kernel's command line. */
 unsigned long number_for(const char *what, unsigned long otherwise)
@@ -174,6 +193,39 @@ unsigned long number_for(const char *what, unsigned long otherwise)
 	return found ? strtoul(found + strlen(name), NULL, 0) : otherwise;
 }
 
+static double since;
+static unsigned long taint_before;
+
+static unsigned long tainted(void)
+{
+	unsigned long taint = 0;
+	FILE *file = fopen("/proc/sys/kernel/tainted", "r");
+
+	if (!file || fscanf(file, "%lu", &taint) != 1)
+		taint = ~0UL;
+	if (file)
+		fclose(file);
+	return taint;
+}
+
+/* A machine that is in use has a log already. Its clock is the one of the lines. */
+void complaints_count_from_now(void)
+{
+	struct timespec time;
+
+	CHECK(!clock_gettime(CLOCK_MONOTONIC, &time));
+	since = time.tv_sec + time.tv_nsec / 1e9;
+	taint_before = tainted();
+}
+
+/* Lines look like `<6>[   12.345678] words`; without a time they are taken for new. */
+static bool is_old(const char *line)
+{
+	double when;
+
+	return sscanf(line, "<%*d>[%lf]", &when) == 1 && when < since;
+}
+
 /* Says what it is, once. A module from outside and without a signature is no complaint. */
 bool kernel_complained(void)
 {
@@ -182,10 +234,9 @@ bool kernel_complained(void)
 		"leaked", "bad pte", "Bad rss", "tmebox: memory", "Out of memory", "Huh VM_FAULT" };
 	static char log[1 << 20];
 	static size_t seen;
-	unsigned long taint = 0;
+	unsigned long taint;
 	int length = klogctl(READ_ALL, log, sizeof(log) - 1);
 	bool found = false;
-	FILE *file;
 	char *line;
 
 	log[length < 0 ? 0 : length] = 0;
@@ -193,20 +244,15 @@ bool kernel_complained(void)
 		seen = 0;
 	for (line = strtok(log + seen, "\n"); line; line = strtok(NULL, "\n")) {
 		for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++) {
-			if (!strstr(line, words[i]))
+			if (!strstr(line, words[i]) || is_old(line))
 				continue;
 			report("# kernel: %s", line);
 			found = true;
 		}
 	}
 	seen = length < 0 ? 0 : length;
-	file = fopen("/proc/sys/kernel/tainted", "r");
-	if (!file || fscanf(file, "%lu", &taint) != 1)
-		taint = ~0UL;
-	if (file)
-		fclose(file);
 	/* 4: a machine check, which one group asks for; 12, 13: the module's origin. */
-	taint &= ~(1UL << 4 | 1UL << 12 | 1UL << 13);
+	taint = (tainted() ^ taint_before) & ~(1UL << 4 | 1UL << 12 | 1UL << 13);
 	if (taint)
 		report("# kernel: tainted %#lx", taint);
 	return found || taint;

@@ -90,6 +90,16 @@ int move(int fd, uint32_t key, uint64_t first, uint64_t count)
 	return range(fd, TMEBOX_IOC_MOVE, key, first, count, 0);
 }
 
+/*
+ * The pages become the key's own, with their bytes, and are granted to it.
+ * With a grant alone their lines would be another key's, which memory that
+ * is encrypted does not allow to read, nor to write in part.
+ */
+int give(int fd, uint32_t key, uint64_t first, uint64_t count, uint32_t rights)
+{
+	return move(fd, key, first, count) ?: grant(fd, key, first, count, rights);
+}
+
 int discard(int fd, uint64_t first, uint64_t count)
 {
 	return range(fd, TMEBOX_IOC_DISCARD, 0, first, count, 0);
@@ -112,6 +122,17 @@ void *view(int fd, uint32_t key, uint64_t first, uint64_t count, int protection)
 void *alias(int fd, uint32_t key, uint64_t first, uint64_t count)
 {
 	return map(fd, TMEBOX_ALIAS | TMEBOX_OFFSET(key, first * PAGE), count, PROT_READ | PROT_WRITE);
+}
+
+bool encrypted(int fd)
+{
+	return !(info_of(fd).flags & TMEBOX_SIMULATED);
+}
+
+/* Where it is a machine check, only if that was asked for: many kernels do not survive it. */
+bool may_use_wrong_keys(int fd)
+{
+	return !encrypted(fd) || number_for("wrong_key", 0);
 }
 
 unsigned int free_keys(void)

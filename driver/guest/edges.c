@@ -28,10 +28,9 @@ static void ranges_at_every_edge(void)
 		uint64_t first = ranges[i].first, count = ranges[i].count;
 
 		if (ranges[i].good) {
-			CHECK(!grant(fd, key, first, count, RW));
+			CHECK(!give(fd, key, first, count, RW));
 			CHECK(!grant(fd, key, first, count, TMEBOX_OWNER));
 			CHECK(!flush(fd, key, first, count));
-			CHECK(!move(fd, key, first, count));
 			CHECK(!move(fd, 0, first, count));
 			CHECK(!discard(fd, first, count));
 			CHECK(!revoke_range(fd, key, first, count, RW));
@@ -132,7 +131,7 @@ static void offsets_at_every_edge(void)
 			     (unsigned long long)wrong[i].pages, at, strerror(errno));
 	}
 	/* The last page can be had alone. */
-	CHECK(!grant(fd, key, PAGES - 1, 1, RW));
+	CHECK(!give(fd, key, PAGES - 1, 1, RW));
 	CHECK_EQUAL(write_at(view(fd, key, PAGES - 1, 1, PROT_READ | PROT_WRITE), 1), 0);
 	CHECK_EQUAL(write_at(view(fd, key, PAGES - 2, 2, PROT_READ | PROT_WRITE) + PAGE, 1), 0);
 }
@@ -144,7 +143,8 @@ static void heaps_of_every_size(void)
 
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++)
 		CHECK_ERROR(create(fd, wrong[i]), EINVAL);
-	CHECK_ERROR(create(fd, 1ULL << 24), ENOMEM);	/* 64 GiB: more than there is */
+	if (sysconf(_SC_PHYS_PAGES) < 1L << 24)	/* 64 GiB are more than there is */
+		CHECK_ERROR(create(fd, 1ULL << 24), ENOMEM);
 	CHECK_EQUAL(info_of(fd).heap_pages, 0);
 	CHECK(!create(fd, PAGES));
 	CHECK_ERROR(create(fd, PAGES), EEXIST);
@@ -229,6 +229,8 @@ static void what_the_device_says(void)
 		CHECK_EQUAL(info.keys, (1U << bits) - 1);
 		CHECK_EQUAL(info.key_shift, number_for("shift", 36));
 		CHECK_EQUAL(info.flags, TMEBOX_SIMULATED);
+	} else if (number_for("simulated", 0)) {
+		CHECK_EQUAL(info.flags & (TMEBOX_SIMULATED | TMEBOX_INTEGRITY), TMEBOX_SIMULATED);
 	} else {
 		CHECK_EQUAL(info.flags & (TMEBOX_SIMULATED | TMEBOX_INTEGRITY), TMEBOX_INTEGRITY);
 	}

@@ -23,7 +23,7 @@ static void grants_reach_just_their_pages(void)
 	volatile uint64_t *own = view(fd, key, 0, 8, PROT_READ | PROT_WRITE);
 	volatile uint64_t *others = view(fd, other, 0, 8, PROT_READ | PROT_WRITE);
 
-	CHECK(!grant(fd, key, 2, 3, RW));
+	CHECK(!give(fd, key, 2, 3, RW));
 	for (int page = 0; page < 8; page++) {
 		bool in = page >= 2 && page < 5;
 
@@ -39,7 +39,7 @@ static void pages_are_zeros_at_first(void)
 		uint32_t key = new_key(fd);
 		volatile uint64_t *own = view(fd, key, 0, 64, PROT_READ | PROT_WRITE);
 
-		CHECK(!grant(fd, key, 0, 64, RW));
+		CHECK(!give(fd, key, 0, 64, RW));
 		for (size_t i = 0; i < 64 * PAGE / 8; i++) {
 			CHECK_EQUAL(own[i], 0);
 			own[i] = 0x5ec4e75ec4e75ec4ULL;
@@ -56,7 +56,7 @@ static void revoked_pages_are_gone(void)
 	volatile uint64_t *own = view(fd, key, 0, 8, PROT_READ | PROT_WRITE), *again;
 
 	again = view(fd, key, 0, 8, PROT_READ | PROT_WRITE);
-	CHECK(!grant(fd, key, 0, 8, RW));
+	CHECK(!give(fd, key, 0, 8, RW));
 	for (int page = 0; page < 8; page++)
 		own[page * PAGE / 8] = again[page * PAGE / 8 + 1] = page;
 	CHECK(!revoke_range(fd, key, 2, 3, RW));
@@ -78,9 +78,9 @@ static void read_only_grants_are_never_written(void)
 {
 	int fd = device_with(2);
 	uint32_t key = new_key(fd);
-	volatile uint64_t *own = view(fd, key, 0, 2, PROT_READ | PROT_WRITE), *host = alias(fd, 0, 0, 2);
+	volatile uint64_t *own = view(fd, key, 0, 2, PROT_READ | PROT_WRITE), *host = view(fd, 0, 0, 2, PROT_READ);
 
-	CHECK(!grant(fd, key, 0, 2, TMEBOX_READ));
+	CHECK(!give(fd, key, 0, 2, TMEBOX_READ));
 	CHECK_EQUAL(write_at(own, 1), SIGBUS);
 	for (int round = 0; round < 3; round++) {
 		CHECK_EQUAL(read_at(own), 0);
@@ -109,6 +109,7 @@ static void rights_change_both_ways(void)
 	uint32_t key = new_key(fd);
 	volatile uint64_t *own = view(fd, key, 0, 1, PROT_READ | PROT_WRITE);
 
+	CHECK(!move(fd, key, 0, 1));
 	for (int round = 0; round < 4; round++) {
 		CHECK(!grant(fd, key, 0, 1, TMEBOX_READ));
 		CHECK_EQUAL(read_at(own), 0);
@@ -132,7 +133,7 @@ static void protection_given_back_is_the_grants(void)
 	uint32_t key = new_key(fd);
 	volatile uint64_t *own = view(fd, key, 0, 2, PROT_READ | PROT_WRITE);
 
-	CHECK(!grant(fd, key, 0, 2, RW));
+	CHECK(!give(fd, key, 0, 2, RW));
 	for (int round = 0; round < 4; round++) {
 		CHECK_EQUAL(round & 1 ? read_at(own) : write_at(own, 1), 0);
 		CHECK(!mprotect((void *)own, 2 * PAGE, PROT_READ));
@@ -147,9 +148,9 @@ static void a_view_for_reading_is_never_written(void)
 {
 	int fd = device_with(1);
 	uint32_t key = new_key(fd);
-	volatile uint64_t *own = view(fd, key, 0, 1, PROT_READ), *host = alias(fd, 0, 0, 1);
+	volatile uint64_t *own = view(fd, key, 0, 1, PROT_READ), *host = view(fd, 0, 0, 1, PROT_READ);
 
-	CHECK(!grant(fd, key, 0, 1, RW));
+	CHECK(!give(fd, key, 0, 1, RW));
 	CHECK_EQUAL(read_at(own), 0);
 	CHECK_EQUAL(write_at(own, 1), SIGSEGV);
 	CHECK_EQUAL(host[0], 0);
@@ -163,11 +164,11 @@ static void freed_keys_take_their_views_along(void)
 	volatile uint64_t *own = view(fd, key, 0, 4, PROT_READ | PROT_WRITE);
 	volatile uint64_t *host = view(fd, 0, 0, 4, PROT_READ | PROT_WRITE);
 
-	CHECK(!grant(fd, key, 0, 4, RW | TMEBOX_OWNER));
+	CHECK(!give(fd, key, 0, 4, RW | TMEBOX_OWNER));
 	own[0] = 7;
 	own[PAGE / 8] = 8;
 	CHECK_EQUAL(host[0], 7);
-	CHECK(!grant(fd, 0, 1, 1, TMEBOX_OWNER));
+	CHECK(!move(fd, 0, 1, 1));
 	CHECK(!key_free(fd, key));
 	CHECK_EQUAL(read_at(own), SIGBUS);
 	CHECK_EQUAL(host[0], 0);		/* the key's page, rewritten */
@@ -191,7 +192,7 @@ static void discarded_pages_are_nobodys_and_zero(void)
 	volatile uint64_t *own = view(fd, key, 0, 4, PROT_READ | PROT_WRITE), *all = alias(fd, key, 0, 4);
 	volatile uint64_t *host = view(fd, 0, 0, 4, PROT_READ | PROT_WRITE);
 
-	CHECK(!grant(fd, key, 0, 4, RW | TMEBOX_OWNER));
+	CHECK(!give(fd, key, 0, 4, RW | TMEBOX_OWNER));
 	for (int page = 0; page < 4; page++)
 		own[page * PAGE / 8] = all[page * PAGE / 8 + 1] = host[page * PAGE / 8 + 2] = 7;
 	CHECK(!discard(fd, 1, 2));
@@ -200,9 +201,10 @@ static void discarded_pages_are_nobodys_and_zero(void)
 
 		CHECK_EQUAL(read_at(own + page * PAGE / 8), gone ? SIGBUS : 0);
 		CHECK_EQUAL(host[page * PAGE / 8], gone ? 0 : 7);
-		CHECK_EQUAL(all[page * PAGE / 8 + 1], gone ? 0 : 7);
+		if (!gone || !encrypted(fd))	/* new pages are not the key's */
+			CHECK_EQUAL(all[page * PAGE / 8 + 1], gone ? 0 : 7);
 	}
-	CHECK(!grant(fd, key, 1, 1, RW));
+	CHECK(!give(fd, key, 1, 1, RW));
 	CHECK_EQUAL(own[PAGE / 8], 0);
 	CHECK(!discard(fd, 0, 4));
 	CHECK(!discard(fd, 0, 4));

@@ -70,13 +70,15 @@ extern void *volatile signal_address;
 
 /* What the page-table entry of an address of this process is, seen from outside; 0: none. */
 uint64_t entry_of(const volatile void *address);
+bool has_monitor(void);
 void report(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void ask(bool sleeping, char *answer, size_t size, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
 extern const char *instead_of_command_line;
 unsigned long number_for(const char *what, unsigned long otherwise);
 bool kernel_complained(void);
-void stay_on_cpu(int cpu);
+void complaints_count_from_now(void);
+void stay_on_cpu(int number);
 
 void run_from_disk(void);
 
@@ -92,9 +94,12 @@ int grant(int fd, uint32_t key, uint64_t first, uint64_t count, uint32_t rights)
 int revoke_range(int fd, uint32_t key, uint64_t first, uint64_t count, uint32_t rights);
 int move(int fd, uint32_t key, uint64_t first, uint64_t count);
 int discard(int fd, uint64_t first, uint64_t count);
+int give(int fd, uint32_t key, uint64_t first, uint64_t count, uint32_t rights);
 int flush(int fd, uint32_t key, uint64_t first, uint64_t count);
 void *view(int fd, uint32_t key, uint64_t first, uint64_t count, int protection);
 void *alias(int fd, uint32_t key, uint64_t first, uint64_t count);
 unsigned int free_keys(void);	/* how many other files could get now */
+bool encrypted(int fd);
+bool may_use_wrong_keys(int fd);
 
 #endif

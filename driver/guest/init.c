@@ -9,8 +9,9 @@
  * for /mutants/NAME.ko the groups that the file NAME.tests lists. With
  * disk=1 it runs the program that is on the disk.
  *
- * On a real machine, where the driver is loaded and this is no first program,
- * its argument is the group of tests that is for those, and what they take.
+ * On a machine in use, where the driver is loaded and this is no first program,
+ * its first argument is the list of groups, and the others are what they take
+ * (noise=5). There must be no other user of the device.
  */
 #include <dirent.h>
 #include <sched.h>
@@ -98,6 +99,14 @@ static int run_apart(const struct test *test)
 	if (WIFSIGNALED(status))
 		report("# %s: ended by signal %d", test->name, WTERMSIG(status));
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
+}
+
+static void all_keys_are_free(void)
+{
+	unsigned int keys = info_of(device()).keys, found = free_keys();
+
+	if (found != keys)
+		FAIL("of %u keys %u are in use", keys, keys - found);
 }
 
 static bool named(const char *list, const char *name)
@@ -196,16 +205,32 @@ static void run_disk(void)
 	report("%s end the kernel has nothing to complain about", kernel_complained() ? "not ok" : "ok");
 }
 
+/* The tests take all of the keys: another program's sandboxes could not be made meanwhile. */
+static bool device_is_ours_alone(void)
+{
+	struct test check = { .name = "no other program uses the device", .run = all_keys_are_free };
+	bool alone = run_apart(&check) == 0;
+
+	report("%s start %s", alone ? "ok" : "not ok", check.name);
+	return alone;
+}
+
 static int run_here(char **arguments)
 {
 	static char joined[512];
+	int failed;
 
 	for (int i = 2; arguments[i]; i++) {
 		strncat(joined, " ", sizeof(joined) - strlen(joined) - 1);
 		strncat(joined, arguments[i], sizeof(joined) - strlen(joined) - 1);
 	}
 	instead_of_command_line = joined;
-	return run_groups(arguments[1], "") != 0;
+	if (!device_is_ours_alone())
+		return 1;
+	complaints_count_from_now();
+	failed = run_groups(arguments[1], "");
+	report("%s end the kernel has nothing to complain about", kernel_complained() ? "not ok" : "ok");
+	return failed != 0;
 }
 
 int main(int count, char **arguments)

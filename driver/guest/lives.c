@@ -13,7 +13,7 @@ static void a_closed_file_lives_as_long_as_its_views(void)
 	uint32_t key = new_key(fd);
 	volatile uint64_t *own = view(fd, key, 0, 4, PROT_READ | PROT_WRITE);
 
-	CHECK(!grant(fd, key, 0, 2, RW));
+	CHECK(!give(fd, key, 0, 2, RW));
 	own[0] = 1;
 	close(fd);
 	CHECK_EQUAL(own[0], 1);
@@ -41,7 +41,7 @@ static void a_killed_process_leaves_nothing(void)
 			uint32_t key = new_key(fd);
 			volatile uint64_t *own = view(fd, key, 0, 64, PROT_READ | PROT_WRITE);
 
-			if (grant(fd, key, 0, 64, RW) || write(ready[1], "", 1) != 1)
+			if (give(fd, key, 0, 64, RW) || write(ready[1], "", 1) != 1)
 				_exit(1);
 			for (unsigned int i = 0;; i++)
 				own[i % 64 * PAGE / 8] = i;
@@ -100,10 +100,11 @@ static void memory_of_others_is_not_seen(void)
 		uint32_t key = new_key(fd);
 		volatile uint64_t *host = alias(fd, 0, 0, 128), *other = alias(fd, key, 0, 128);
 
-		for (size_t i = 0; i < 128 * PAGE / 8; i += 64) {
+		for (size_t i = 0; i < 128 * PAGE / 8; i += 64)
 			CHECK_EQUAL(host[i], 0);
+		CHECK(!move(fd, key, 0, 128));
+		for (size_t i = 0; i < 128 * PAGE / 8; i += 64)
 			other[i] = 0x5ec4e75ec4e75ec4ULL + i;
-		}
 		munmap((void *)host, 128 * PAGE);
 		munmap((void *)other, 128 * PAGE);
 		close(fd);
@@ -127,7 +128,7 @@ static void views_of_one_key_may_be_many(void)
 	uint32_t key = new_key(fd);
 	volatile uint64_t *views[64];
 
-	CHECK(!grant(fd, key, 0, 16, RW));
+	CHECK(!give(fd, key, 0, 16, RW));
 	for (int i = 0; i < 64; i++) {
 		views[i] = view(fd, key, i % 8, 8, PROT_READ | PROT_WRITE);
 		CHECK_EQUAL(write_at(views[i], i), 0);
@@ -152,6 +153,11 @@ const struct group life_group = { "lives", tests };
 
 #define WARM_UP 500
 
+/*
+ * In the virtual machine nothing else runs, and what the kernel has put by
+ * can be thrown away. On a real machine it is left alone, and other programs
+ * take and give memory all the time.
+ */
 static long free_kib(void)
 {
 	static const char *const kinds[] = { "MemFree:", "Cached:", "Buffers:" };
@@ -161,9 +167,11 @@ static long free_kib(void)
 	FILE *file;
 
 	nanosleep(&moment, NULL);	/* what is freed late */
-	file = fopen("/proc/sys/vm/drop_caches", "w");
-	CHECK(file && fputs("3", file) >= 0 && !fclose(file));
-	nanosleep(&moment, NULL);
+	if (has_monitor()) {
+		file = fopen("/proc/sys/vm/drop_caches", "w");
+		CHECK(file && fputs("3", file) >= 0 && !fclose(file));
+		nanosleep(&moment, NULL);
+	}
 	file = fopen("/proc/meminfo", "r");
 	CHECK(file);
 	while (fgets(line, sizeof(line), file))
@@ -180,7 +188,7 @@ static void one_life(unsigned int number)
 	uint32_t key = new_key(fd);
 	volatile uint64_t *own = view(fd, key, 0, 16, PROT_READ | PROT_WRITE);
 
-	CHECK(!grant(fd, key, number % 8, 8, RW | TMEBOX_OWNER));
+	CHECK(!give(fd, key, number % 8, 8, RW | TMEBOX_OWNER));
 	own[number % 8 * PAGE / 8] = number;
 	own[(number % 8 + 7) * PAGE / 8] = number;
 	if (number % 3 == 0)
@@ -197,20 +205,28 @@ static void one_life(unsigned int number)
 static void lives_leave_the_memory_as_it_was(void)
 {
 	unsigned long cycles = number_for("cycles", 10000);
-	unsigned int keys;
-	long before, after;
+	/* A tenth of a KiB for each would be one forgotten allocation, 4 KiB one forgotten page. */
+	long most = has_monitor() ? cycles / 10 : cycles * 4, lost = 0;
+	unsigned int keys, rounds = has_monitor() ? 1 : 3;
 
+	if (most < 500)
+		most = 500;
 	for (unsigned int i = 0; i < WARM_UP; i++)
 		one_life(i);
 	keys = free_keys();
-	before = free_kib();
-	for (unsigned long i = 0; i < cycles; i++)
-		one_life(i);
-	after = free_kib();
-	report("count lives: %lu, memory less by %ld KiB", cycles, before - after);
+	/* What is lost is lost in every round; what another program took, hardly. */
+	for (unsigned int round = 0; round < rounds; round++) {
+		long before = free_kib();
+
+		for (unsigned long i = 0; i < cycles; i++)
+			one_life(i);
+		lost = before - free_kib();
+		report("count lives: %lu, memory less by %ld KiB", cycles, lost);
+		if (lost < most)
+			break;
+	}
 	CHECK_EQUAL(free_keys(), keys);
-	/* A tenth of a KiB for each would be one forgotten allocation. */
-	CHECK(before - after < (long)(cycles / 10 > 500 ? cycles / 10 : 500));
+	CHECK(lost < most);
 }
 
 static const struct test cycle_tests[] = {

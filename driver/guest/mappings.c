@@ -17,7 +17,7 @@ static void start(void)
 	fd = device_with(4);
 	key = new_key(fd);
 	own = view(fd, key, 0, 4, PROT_READ | PROT_WRITE);
-	CHECK(!grant(fd, key, 0, 4, RW));
+	CHECK(!give(fd, key, 0, 4, RW));
 	for (int page = 0; page < 4; page++)
 		own[page * PAGE / 8] = page + 1;
 }

@@ -58,7 +58,7 @@ static void race(enum how how)
 	unsigned long rounds = number_for("rounds", 3000), late = 0;
 	int fd = device_with(PAGES);
 	uint32_t key = new_key(fd);
-	volatile uint64_t *seen = alias(fd, 0, 0, PAGES);
+	volatile uint64_t *seen = view(fd, 0, 0, PAGES, PROT_READ);
 	pthread_t thread;
 
 	stay_on_cpu(0);
@@ -69,6 +69,8 @@ static void race(enum how how)
 	for (unsigned long round = 0; round < rounds; round++) {
 		uint64_t had = stores;
 
+		if (how == FREE || round == 0)
+			CHECK(!move(fd, key, 0, PAGES));
 		CHECK(!grant(fd, key, 0, PAGES, RW));
 		wait_for_some(had, round % 8 * 4);
 		if (how == REVOKE) {
@@ -133,6 +135,7 @@ static void changes_from_several_threads(void)
 	contended_fd = device_with(PAGES);
 	contended_key = new_key(contended_fd);
 	target = view(contended_fd, contended_key, 0, PAGES, PROT_READ | PROT_WRITE);
+	CHECK(!move(contended_fd, contended_key, 0, PAGES));
 	CHECK(!pthread_create(&threads[0], NULL, store_all_the_time, NULL));
 	for (int i = 1; i < 3; i++)
 		CHECK(!pthread_create(&threads[i], NULL, grant_all_the_time, NULL));
@@ -143,7 +146,8 @@ static void changes_from_several_threads(void)
 		CHECK(!pthread_join(threads[i], NULL));
 	CHECK(!revoke_range(contended_fd, contended_key, 0, 2, RW));
 	CHECK_EQUAL(read_at(target), SIGBUS);
-	CHECK_EQUAL(entry_of(target), 0);
+	if (has_monitor())
+		CHECK_EQUAL(entry_of(target), 0);
 }
 
 static const struct test tests[] = {

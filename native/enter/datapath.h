@@ -96,7 +96,7 @@ struct guest_call {
 /* Copies between the host and a sandbox's private part or arena; false where the sandbox could not itself. */
 bool tmebox_guest_copy_in(const struct instance *instance, void *to, uint64_t offset, uint64_t size);
 bool tmebox_guest_copy_out(const struct instance *instance, uint64_t offset, const void *from, uint64_t size);
-bool tmebox_guest_in_window(uint64_t offset, uint64_t size);
+bool tmebox_guest_in_window(const struct instance *instance, uint64_t offset, uint64_t size);
 bool tmebox_guest_is_writable(const struct instance *instance, uint64_t offset, uint64_t size);
 
 /* The row of a number, if it has all of these flags. */

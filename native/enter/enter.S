@@ -28,13 +28,7 @@ enter_gate:
     pushq %r15
     subq $8, %rsp
     movq %rsp, ACTIVATION_HOST_RSP(%rdi)
-    stmxcsr ACTIVATION_HOST_MXCSR(%rdi)
-    movl ACTIVATION_HOST_MXCSR(%rdi), %eax
-    andl $MXCSR_CONTROL, %eax
-    cmpl $DEFAULT_MXCSR, %eax
-    je 3f
-    ldmxcsr default_mxcsr(%rip)
-3:
+    stmxcsr ACTIVATION_HOST_MXCSR(%rdi) /* looked at below: it takes a while */
     /* Always: a text with x87 instructions may be loaded while the sandbox runs. The host's status word may be
      * seen, like MXCSR's flags: reading it takes 5 ns, and with the default control word nothing is pending. */
     fnstcw ACTIVATION_HOST_X87(%rdi)
@@ -44,6 +38,12 @@ enter_gate:
 8:
     clear_x87
     clear_vectors %rdi
+    movl ACTIVATION_HOST_MXCSR(%rdi), %eax
+    andl $MXCSR_CONTROL, %eax
+    cmpl $DEFAULT_MXCSR, %eax
+    je 3f
+    ldmxcsr default_mxcsr(%rip)
+3:
     movl ACTIVATION_VECTOR_COUNT(%rdi), %eax
     testl %eax, %eax
     je 3f

@@ -19,8 +19,12 @@
 
 /* The host-call gate's target: a jump from GATE_HOSTCALL with the import's index in r11d and the return
  * address on the sandbox's stack, both untrusted. Saves what can be an argument, switches to the host's
- * stack and runs `int tmebox_hostcall(struct activation *)`. rbx, rbp, r12 … r15 are the sandbox's (or what
- * confines it) and preserved by C. Everything else that C may have touched is cleared or holds the result. */
+ * stack and runs `int tmebox_answer(struct activation *)`, and if that does not, `int tmebox_hostcall(…)`. rbx,
+ * rbp, r12 … r15 are the sandbox's (or what confines it) and preserved by C. Everything else that C may have touched is
+ * cleared or holds the result.
+ *
+ * tmebox_answer runs with the sandbox's MXCSR and x87 state, which only floating-point instructions depend on or
+ * change, and it has none. Handlers of signals get states of their own from the kernel. */
     function tmebox_gate_hostcall
     get_activation %r10
     movl %r11d, %r11d
@@ -37,6 +41,16 @@
     movq %xmm\n, ACTIVATION_VECTORS+8*\n(%r10)
     .endr
     movq ACTIVATION_HOST_RSP(%r10), %rsp
+    cld
+    testb $POLICY_AVX, ACTIVATION_POLICY(%r10)
+    je 1f
+    vzeroupper
+1:
+    movq %r10, %rdi
+    call tmebox_answer
+    get_activation %r10
+    testl %eax, %eax
+    jne 2f
     stmxcsr ACTIVATION_SANDBOX_MXCSR(%r10)
     movl ACTIVATION_SANDBOX_MXCSR(%r10), %ecx
     xorl ACTIVATION_HOST_MXCSR(%r10), %ecx
@@ -68,6 +82,7 @@
 9:
     clear_x87
     fldcw ACTIVATION_SANDBOX_X87(%r10)
+2:
     clear_vectors %r10
     movq ACTIVATION_VECTORS+0(%r10), %xmm0
     movq ACTIVATION_VECTORS+8(%r10), %xmm1

@@ -5,19 +5,23 @@
 #include <unistd.h>
 
 /* -- the sandbox's memory ------------------------------------------------------------------------------- */
-/* The shared heap has owners, which Python checks. */
-bool tmebox_guest_in_window(uint64_t offset, uint64_t size) {
+/* The shared heap has owners, which Python checks. A heap's second part is above it. */
+bool tmebox_guest_in_window(const struct instance *instance, uint64_t offset, uint64_t size) {
+    const struct window *window = instance->window;
+    if (window != NULL && offset >= window->upper_start && offset < window->upper_end) {
+        return size <= window->upper_end - offset;
+    }
     return offset < TMEBOX_ARENA_END && size <= TMEBOX_ARENA_END - offset;
 }
 
 bool tmebox_guest_copy_in(const struct instance *instance, void *to, uint64_t offset, uint64_t size) {
-    return tmebox_guest_in_window(offset, size) &&
+    return tmebox_guest_in_window(instance, offset, size) &&
            tmebox_window_copy(to, (const void *)(instance->base + offset), size).how == 0;
 }
 
 /* What a sandbox cannot write itself is not written for it: pages protect that too, but not from every writer. */
 bool tmebox_guest_is_writable(const struct instance *instance, uint64_t offset, uint64_t size) {
-    if (!tmebox_guest_in_window(offset, size) ||
+    if (!tmebox_guest_in_window(instance, offset, size) ||
         (offset < TMEBOX_CONTROL_PAGE + TMEBOX_PAGE_SIZE && TMEBOX_CONTROL_PAGE < offset + size)) {
         return false;
     }

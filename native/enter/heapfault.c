@@ -152,7 +152,7 @@ static bool prepare(struct heap *heap, uint16_t key, const struct side_form *for
 }
 
 static bool may_fault(const struct heap *heap, const struct side_form *form, const struct side_call *call) {
-    bool faults = !(form->shape.flags & SIDE_NEVER_FAULTS) || heap->backend->report != NULL; /* machine checks */
+    bool faults = !tmebox_side_never_faults(form, call->context) || heap->backend->report != NULL; /* machine checks */
     for (size_t i = 0; i < call->count; i++) {
         uint64_t place;
         faults |= part_in_heap(heap, &call->accesses[i], &place) != call->accesses[i].size;

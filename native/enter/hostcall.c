@@ -5,6 +5,7 @@
 #include "enter/enter.h"
 #include "enter/returns.h"
 
+int tmebox_answer(struct activation *activation);
 int tmebox_hostcall(struct activation *activation);
 
 /* The GIL is held. The table of imports cannot change while a call runs; that of callbacks does, by who has the GIL. */
@@ -49,15 +50,19 @@ static int dispatch(struct activation *activation) {
     int result = import->call(activation, import);
     if (result < 0 && activation->outcome == RETURNED) {
         activation->outcome = RAISED;
+        /* On the stack of another thread of the sandbox's, which will never go on: the next call would begin as that
+         * thread, on the first one's stack. */
+        activation->fatal |= activation->rsp - instance->stack_low > instance->stack_top - instance->stack_low;
     }
     return result;
 }
 
-/* What needs neither Python nor the GIL: as far as others can see, the sandbox was not left. */
-static bool answered(struct activation *activation) {
+/* What needs neither Python nor the GIL: as far as others can see, the sandbox was not left. Whether it is answered.
+ * Nothing here or below may compute with floating-point numbers: their state is still the sandbox's. */
+int tmebox_answer(struct activation *activation) {
     const struct instance *instance = activation->instance;
     if (activation->index >= instance->import_count) {
-        return false;
+        return 0;
     }
     const struct import *import = &instance->imports[activation->index];
     int64_t result;
@@ -66,17 +71,14 @@ static bool answered(struct activation *activation) {
     } else if (instance->running == NULL || !import->system ||
                !tmebox_answer_system_call(instance, instance->running, activation->integers[0], activation->integers[1],
                                           &result)) {
-        return false;
+        return 0;
     }
     activation->rax = (uint64_t)result;
     activation->rdx = activation->vectors[0] = activation->vectors[1] = 0;
-    return true;
+    return 1;
 }
 
 int tmebox_hostcall(struct activation *activation) {
-    if (answered(activation)) {
-        return 0;
-    }
     tmebox_suspend(activation);
     if (dispatch(activation) < 0) {
         activation->thread->current = activation;

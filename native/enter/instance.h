@@ -22,7 +22,9 @@ struct parameter {
     uint8_t place;
     uint8_t index;
     char item; /* of a pointer, what it points to: see tmebox_items_fit */
+    bool takes_digit; /* an int that is one digit of Python's, not below 0, is itself as a word */
     PyObject *kind; /* and which typed pointers it takes, an interned str; NULL: any. Borrowed of the export */
+    PyObject *layout; /* of the struct that it points to, a StructLayout; or NULL. Borrowed of the export */
 };
 
 struct signature {
@@ -48,6 +50,7 @@ struct import {
     char *name; /* for messages */
     PyObject *convert; /* makes a word of a result that does not convert exactly, or raises; may be NULL */
     PyObject *read; /* read(index, offset) for a text that is not read here; may be NULL */
+    PyObject *makers; /* a tuple: of each parameter, what makes an argument of an offset, or None; may be NULL */
     struct signature signature;
 };
 

@@ -109,7 +109,7 @@ static bool move_next(const struct instance *instance, struct stretches *moved, 
 static bool is_reachable(const struct instance *instance, const struct stretches *moved, bool writes) {
     for (uint32_t i = 0; i < moved->count; i++) {
         const struct part *part = &moved->parts[i];
-        if (part->size != 0 && !(writes ? tmebox_guest_in_window(part->offset, part->size)
+        if (part->size != 0 && !(writes ? tmebox_guest_in_window(instance, part->offset, part->size)
                                         : tmebox_guest_is_writable(instance, part->offset, part->size))) {
             return false;
         }

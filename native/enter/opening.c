@@ -134,18 +134,16 @@ static struct known_file *free_entry(struct known_files *known) {
     return NULL;
 }
 
-/* The file that `found` leads to, a regular one, opened. Negative: -errno. */
+/* The file that `found` leads to, a regular one, opened. Negative: it cannot be opened so, and Python says why. */
 static int open_found(int found) {
     char name[32];
     snprintf(name, sizeof name, "/proc/self/fd/%d", found);
-    int host = open(name, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-    return host < 0 ? -errno : host;
+    return open(name, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 }
 
 static struct known_file *know(struct guest_descriptors *all, const char *path, const struct guest_grant *grant,
-                               int found, const struct stat *status, int *error) {
+                               int found, const struct stat *status) {
     struct known_file *file = find_known(all->files, path, grant);
-    *error = 0;
     if (file != NULL && is_same(&file->status, status)) {
         return file;
     }
@@ -159,7 +157,6 @@ static struct known_file *know(struct guest_descriptors *all, const char *path, 
     }
     int host = open_found(found);
     if (host < 0) {
-        *error = host;
         return NULL;
     }
     *file = (struct known_file){.host = host, .mount = grant->mount, .status = *status};
@@ -185,12 +182,11 @@ static bool open_beneath(struct guest_descriptors *all, const char *path, int64_
         return errno == ENOENT ? done(result, -ENOENT) : PYTHON;
     }
     struct stat status;
-    int error = 0;
     bool regular = fstat(found, &status) == 0 && S_ISREG(status.st_mode);
-    struct known_file *file = regular ? know(all, path, grant, found, &status, &error) : NULL;
+    struct known_file *file = regular ? know(all, path, grant, found, &status) : NULL;
     close(found);
     if (file == NULL) {
-        return error != 0 ? done(result, error) : PYTHON;
+        return PYTHON;
     }
     file->users++;
     /* It counts by itself, too: Python may have to open it once more. */

@@ -37,6 +37,7 @@ enum side_kind {
     SIDE_KINDS
 };
 
+#define SIDE_STATE_PLAIN 0x80000000
 #define SIDE_READS 1
 #define SIDE_WRITES 2
 
@@ -49,6 +50,7 @@ enum side_kind {
 #define SIDE_ADDRESS_GS 2    /* and is an offset in the window, not a host address */
 #define SIDE_REPEATS 4       /* a string instruction with `rep` */
 #define SIDE_NEVER_FAULTS 8  /* its stub, on memory that is there */
+#define SIDE_FAULTS_UNMASKED 16 /* the same, unless MXCSR lets an exception through */
 
 /* Numbers of registers are those of x86 encodings. */
 struct side_shape {
@@ -141,6 +143,8 @@ static inline uint64_t tmebox_side_register(const ucontext_t *context, uint8_t n
 /* Executes the instruction that the context is at. */
 enum side_result tmebox_side_execute(const struct side_form *form, const struct side_call *call,
                                             struct window_fault *fault);
+/* Whether its stub surely does not fault in this state, on memory that is there. */
+bool tmebox_side_never_faults(const struct side_form *form, const ucontext_t *context);
 /* Where to go on after a fault at this instruction of ours, or 0: it is none that may fault. rax is then the address
  * and rdx says how, as in `struct window_fault`. */
 uint64_t tmebox_side_resume(uint64_t instruction_address);
@@ -151,7 +155,7 @@ struct side_run {
     uint64_t flags;
     const void *stub;
     void *state;         /* an xsave area, or NULL: the form uses none */
-    uint64_t state_bits; /* of it; 0: this CPU knows fxsave only */
+    uint64_t state_bits; /* of it; 0: this CPU knows fxsave only; SIDE_STATE_PLAIN: vectors and MXCSR, all in the old 512 bytes */
     struct window_fault fault;
 };
 

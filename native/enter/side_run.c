@@ -20,6 +20,9 @@
 #define STATE_SOFTWARE 464
 #define STATE_MAGIC 0x46505853
 
+#define STATE_HEADER 512 /* of an xsave area: which parts of it are not as at first */
+#define STATE_SSE 2
+
 struct software {
     uint32_t magic, size;
     uint64_t features;
@@ -29,7 +32,12 @@ struct software {
 static uint64_t parts_of(const void *state, uint32_t wanted) {
     struct software software;
     memcpy(&software, (const char *)state + STATE_SOFTWARE, sizeof software);
-    return software.magic == STATE_MAGIC ? software.features & wanted : 0;
+    uint64_t parts = software.magic == STATE_MAGIC ? software.features & wanted : 0;
+    uint64_t present = 0;
+    if (parts == STATE_SSE) {
+        memcpy(&present, (const char *)state + STATE_HEADER, sizeof present);
+    }
+    return present & STATE_SSE ? SIDE_STATE_PLAIN : parts;
 }
 
 static void set_register(ucontext_t *context, uint8_t number, uint64_t value) {
@@ -169,6 +177,15 @@ static enum side_result run_stack(const struct side_shape *shape, const struct s
         context->uc_mcontext.gregs[REG_RIP] = (greg_t)value;
     }
     return SIDE_DONE;
+}
+
+/* -- whether it may fault ----------------------------------------------------------------------------- */
+#define MXCSR_MASKS 0x1f80
+
+bool tmebox_side_never_faults(const struct side_form *form, const ucontext_t *context) {
+    uint32_t mxcsr = context->uc_mcontext.fpregs != NULL ? context->uc_mcontext.fpregs->mxcsr : 0;
+    return (form->shape.flags & SIDE_NEVER_FAULTS) ||
+           ((form->shape.flags & SIDE_FAULTS_UNMASKED) && (mxcsr & MXCSR_MASKS) == MXCSR_MASKS);
 }
 
 /* -- all ---------------------------------------------------------------------------------------------- */

@@ -16,13 +16,19 @@ static uint32_t place_for(const struct heap *heap, uint32_t cursors[LINES], uint
     }
     while (*cursor < end && !has_room(&heap->pages[*cursor], lines)) {
         ++*cursor;
+        __builtin_prefetch(&heap->pages[*cursor + 8]);
     }
     return *cursor < end ? *cursor * LINES + tmebox_heap_room(heap->pages[*cursor].used, lines) : HEAP_NOWHERE;
 }
 
+#define AHEAD 4 /* pages */
+
 /* What is looked at next: it has not been for long. */
 static void prefetch(const struct heap *heap, uint32_t number) {
     const struct heap_page *page = &heap->pages[number];
+    for (unsigned line = 0; number >= AHEAD && line < LINES; line += LINE / sizeof *heap->handle_at[0]) {
+        __builtin_prefetch(&heap->handle_at[number - AHEAD][line]);
+    }
     for (uint64_t starts = page->starts & page->movable; starts != 0; starts &= starts - 1) {
         __builtin_prefetch(&heap->handles[heap->handle_at[number][__builtin_ctzll(starts)]]);
     }

@@ -64,6 +64,7 @@ static bool map_memory(struct heap *heap) {
         return false;
     }
     heap->source = source;
+    munlock(source, heap->size_bytes); /* views are as it is: pages of what is locked cannot be taken away at once */
     return mprotect(source, heap->size_bytes, PROT_NONE) == 0 &&
            madvise(source, heap->size_bytes, MADV_DONTFORK) == 0 &&
            madvise(host, heap->size_bytes, MADV_DONTFORK) == 0 &&

@@ -111,9 +111,11 @@ struct heap_permit {
 /* A window's heap part as its sandbox sees it. It stays with the window while that is parked. */
 struct heap_view {
     struct heap *heap;
+    struct window *window;
     uint64_t base; /* of the window */
     struct heap_lock lock; /* for being mapped */
     bool mapped, refused;
+    bool stays; /* no page is carried into it or out of it any more */
     uint16_t key; /* 0: parked */
     uint32_t next_page, last_count; /* grants double for who goes on */
     uint32_t asides; /* accesses on the side, while it is not mapped */
@@ -191,6 +193,9 @@ struct heap_backend {
     bool (*detach)(struct heap_view *view);  /* nothing is present any more; false: not at the moment */
     uint32_t (*grant)(struct heap_view *view, uint32_t page, uint32_t count, unsigned rights); /* how many */
     void (*revoke)(struct heap_view *view, uint32_t page, uint32_t count);
+    /* NULL: never. What is present of the pages in one view, which is attached, is so in the other instead. Under the heap's
+     * lock. False: nothing of them is present in the other. */
+    bool (*carry)(struct heap_view *from, struct heap_view *to, uint32_t page, uint32_t count);
     /* Lines of the page have other owners now than in `from`, and those of `clear` become zeros. NULL: that changes
      * nothing in memory but the zeros. */
     void (*rekey)(struct heap *heap, uint32_t page, const uint16_t from[LINES], uint64_t clear);
@@ -218,9 +223,6 @@ struct heap_backend {
 extern const struct heap_backend tmebox_heap_mmu, tmebox_heap_without_views;
 extern const struct heap_backend tmebox_heap_tmemk, tmebox_heap_tmemk_without_views;
 extern const struct heap_backend tmebox_heap_model, tmebox_heap_model_without_views;
-/* mmu.c. Views that are mapped, in use or parked. */
-uint32_t tmebox_heap_view_count(void);
-void tmebox_heap_views_after_fork(void);
 
 /* -- lock.c --------------------------------------------------------------------------------------------- */
 void tmebox_heap_wait(struct heap_lock *lock);

@@ -1,12 +1,10 @@
 /* The backend for any CPU: page tables. A view is a second mapping of the heap in a sandbox's window, in which no
  * page is present until it is granted here. A touch of any other page is a SIGBUS. */
-#include "heap/heap.h"
+#include "heap/views.h"
 #include "windows/window.h"
 
 #include <errno.h>
 #include <sys/mman.h>
-
-#define MAPPINGS_EACH 2 /* it, and the window's other half */
 
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23
@@ -39,6 +37,14 @@ void tmebox_heap_views_after_fork(void) {
     atomic_store(&view_count, 0);
 }
 
+static bool take_mappings(void) {
+    if (tmebox_take_mappings(HEAP_MAPPINGS, true)) {
+        return true;
+    }
+    tmebox_heap_fill_holes();
+    return tmebox_take_mappings(HEAP_MAPPINGS, true);
+}
+
 static bool attach(struct heap_view *view) {
     if (view->mapped || view->refused) { /* both only change under the lock, and stay while it is attached */
         return view->mapped;
@@ -46,12 +52,13 @@ static bool attach(struct heap_view *view) {
     tmebox_heap_lock(&view->lock);
     if (!view->mapped && !view->refused) {
         int error = errno;
-        view->refused = !tmebox_take_mappings(MAPPINGS_EACH, true);
+        view->refused = !tmebox_heap_take_hole(view->window) && !take_mappings();
         if (!view->refused && !map(view)) {
             view->refused = true;
-            tmebox_return_mappings(MAPPINGS_EACH);
+            tmebox_return_mappings(HEAP_MAPPINGS);
         }
         view->mapped = !view->refused;
+        view->stays = false;
         atomic_fetch_add(&view_count, view->mapped);
         errno = error;
     }
@@ -60,11 +67,14 @@ static bool attach(struct heap_view *view) {
 }
 
 static bool detach(struct heap_view *view) {
+    size_t size = view->heap->size_bytes;
     if (view->mapped) {
-        if (!tmebox_window_part_again(address_of(view, 0), view->heap->size_bytes, true)) {
-            return false; /* the host has used up the mappings that a process may have */
+        if (!tmebox_heap_leave_hole(view->window, view->base, size)) {
+            if (!tmebox_window_part_again(address_of(view, 0), size, true)) {
+                return false; /* the host has used up the mappings that a process may have */
+            }
+            tmebox_return_mappings(HEAP_MAPPINGS);
         }
-        tmebox_return_mappings(MAPPINGS_EACH);
         atomic_fetch_sub(&view_count, 1);
     }
     view->mapped = view->refused = false;
@@ -98,6 +108,10 @@ static uint32_t grant(struct heap_view *view, uint32_t page, uint32_t count, uns
                 tmebox_userfault_unprotect(address);
             }
             more = TMEBOX_PAGE_SIZE;
+        }
+        if (more == -ENOENT && count - done > 1) { /* it is in two mappings */
+            count = done + 1;
+            continue;
         }
         if (more <= 0) {
             break;
@@ -133,37 +147,35 @@ const struct heap_backend tmebox_heap_mmu = {
     .detach = detach,
     .grant = grant,
     .revoke = withdraw,
+    .carry = tmebox_heap_carry,
     .side_begin = side_begin,
     .side_end = side_end,
 };
 
 /* -- where pages cannot be granted one by one: everything is done on the side --------------------------- */
-static bool never_attached(struct heap_view *view) {
+bool tmebox_heap_never_attached(struct heap_view *view) {
     (void)view;
     return false;
 }
 
-static bool nothing_to_detach(struct heap_view *view) {
+bool tmebox_heap_nothing_to_detach(struct heap_view *view) {
     (void)view;
     return true;
 }
 
-static uint32_t nothing_granted(struct heap_view *view, uint32_t page, uint32_t count, unsigned rights) {
+uint32_t tmebox_heap_nothing_granted(struct heap_view *view, uint32_t page, uint32_t count, unsigned rights) {
     (void)view, (void)page, (void)count, (void)rights;
     return 0;
 }
 
-static void nothing_to_revoke(struct heap_view *view, uint32_t page, uint32_t count) {
+void tmebox_heap_nothing_to_revoke(struct heap_view *view, uint32_t page, uint32_t count) {
     (void)view, (void)page, (void)count;
 }
 
 const struct heap_backend tmebox_heap_without_views = {
     .name = "mmu without views",
     .detects_access = true,
-    .attach = never_attached,
-    .detach = nothing_to_detach,
-    .grant = nothing_granted,
-    .revoke = nothing_to_revoke,
+    HEAP_ALL_ASIDE,
     .side_begin = side_begin,
     .side_end = side_end,
 };

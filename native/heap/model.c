@@ -7,6 +7,7 @@
  *
  * How pages get into views is page tables' business: heap/mmu.c. */
 #include "heap/cover.h"
+#include "heap/views.h"
 
 #include <errno.h>
 #include <string.h>
@@ -233,30 +234,8 @@ const struct heap_backend tmebox_heap_model = {
 };
 
 /* -- where pages cannot be granted one by one ----------------------------------------------------------- */
-static bool never_attached(struct heap_view *view) {
-    (void)view;
-    return false;
-}
-
-static bool nothing_to_detach(struct heap_view *view) {
-    (void)view;
-    return true;
-}
-
-static uint32_t nothing_granted(struct heap_view *view, uint32_t page, uint32_t count, unsigned rights) {
-    (void)view, (void)page, (void)count, (void)rights;
-    return 0;
-}
-
-static void nothing_to_revoke(struct heap_view *view, uint32_t page, uint32_t count) {
-    (void)view, (void)page, (void)count;
-}
-
 const struct heap_backend tmebox_heap_model_without_views = {
     .name = "model without views",
-    .attach = never_attached,
-    .detach = nothing_to_detach,
-    .grant = nothing_granted,
-    .revoke = nothing_to_revoke,
+    HEAP_ALL_ASIDE,
     SAME,
 };

@@ -55,15 +55,20 @@ static void withdraw_lines(struct heap *heap, uint32_t page, uint64_t lines) {
     }
 }
 
+/* What of these pages may be present: from the first to behind the last. */
+static inline uint32_t trim_to_granted(const struct heap *heap, uint32_t page, uint32_t *end) {
+    while (page < *end && !heap->pages[page].granted) {
+        page++;
+    }
+    while (*end > page && !heap->pages[*end - 1].granted) {
+        --*end;
+    }
+    return page;
+}
+
 /* [page, page + count) of one owner; or one page of several. */
 void tmebox_heap_withdraw(struct heap *heap, uint32_t page, uint32_t count) {
-    uint32_t first = page, end = page + count;
-    while (first < end && !heap->pages[first].granted) {
-        first++;
-    }
-    while (end > first && !heap->pages[end - 1].granted) {
-        end--;
-    }
+    uint32_t end = page + count, first = trim_to_granted(heap, page, &end);
     if (first == end) {
         return;
     }
@@ -90,6 +95,13 @@ void tmebox_heap_withdraw(struct heap *heap, uint32_t page, uint32_t count) {
     heap->revocations++;
 }
 
+/* As many pages at a time as are worth a system call less, with all their groups locked. */
+#define GROUPS_AT_A_TIME 16
+/* What is larger is shown as it is touched, with doubling grants: nobody looks at all of it at once. */
+#define AT_ONCE_PAGES 256
+/* Fewer are quicker taken away and granted again: carrying takes five system calls. */
+#define CARRIED_AT_LEAST 32
+
 static void show_at_once(struct heap *heap, uint32_t page, uint32_t count, uint16_t owner) {
     struct heap_view *view = heap->keys[owner].view;
     if (view == NULL || !heap->backend->attach(view)) {
@@ -99,6 +111,24 @@ static void show_at_once(struct heap *heap, uint32_t page, uint32_t count, uint1
     for (uint32_t i = 0; i < granted; i++) {
         heap->pages[page + i].granted = true;
     }
+}
+
+/* From one sandbox's view to another's. What is absent there stays absent. */
+static RARE bool carried(struct heap *heap, uint32_t page, uint32_t count, uint16_t owner) {
+    struct heap_view *from = heap->keys[heap->pages[page].owner].view, *to = heap->keys[owner].view;
+    if (count < CARRIED_AT_LEAST || heap->backend->carry == NULL || from == NULL || to == NULL) {
+        return false;
+    }
+    uint32_t end = page + count, first = trim_to_granted(heap, page, &end);
+    if (end - first < CARRIED_AT_LEAST || !heap->backend->attach(to) ||
+        !heap->backend->carry(from, to, first, end - first)) {
+        return false;
+    }
+    for (; first < end; first++) {
+        heap->pages[first].granted = true;
+    }
+    heap->revocations++;
+    return true;
 }
 
 /* Their owners in the table are the new ones. */
@@ -116,11 +146,6 @@ static void rekey_pages(struct heap *heap, uint32_t page, uint32_t count, uint16
     }
 }
 
-/* As many pages at a time as are worth a system call less, with all their groups locked. */
-#define GROUPS_AT_A_TIME 16
-/* What is larger is shown as it is touched, with doubling grants: nobody looks at all of it at once. */
-#define AT_ONCE_PAGES 256
-
 void tmebox_heap_give_pages(struct heap *heap, uint32_t page, uint32_t count, uint16_t owner, bool at_once) {
     uint16_t former = heap->pages[page].owner;
     uint32_t first = page;
@@ -129,14 +154,17 @@ void tmebox_heap_give_pages(struct heap *heap, uint32_t page, uint32_t count, ui
         next = next < end ? next : end;
         uint64_t place = (uint64_t)page * TMEBOX_PAGE_SIZE, size = (uint64_t)(next - page) * TMEBOX_PAGE_SIZE;
         tmebox_heap_lock_groups(heap, place, size);
-        tmebox_heap_withdraw(heap, page, next - page);
+        bool at_new = at_once && former != HEAP_MIXED && former != HEAP_HOST && carried(heap, page, next - page, owner);
+        if (!at_new) {
+            tmebox_heap_withdraw(heap, page, next - page);
+        }
         for (uint32_t i = page; i < next; i++) {
             heap->pages[i].owner = owner;
         }
         if (heap->backend->rekey != NULL) {
             rekey_pages(heap, page, next - page, former);
         }
-        if (at_once && page - first < AT_ONCE_PAGES) {
+        if (at_once && !at_new && page - first < AT_ONCE_PAGES) {
             show_at_once(heap, page, next - page, owner);
         }
         tmebox_heap_unlock_groups(heap, place, size);
@@ -181,6 +209,24 @@ static uint16_t only_owner(const uint16_t *owners, uint64_t used) {
     return only;
 }
 
+/* Of a mixed page that is in nobody's view, where it stays mixed: only the table changes. */
+static bool give_in_mixed(struct heap *heap, uint32_t page, uint64_t lines, uint64_t used, uint64_t clear, uint16_t owner) {
+    uint16_t *owners = heap->lines[page];
+    uint64_t others = used & ~lines;
+    while (others != 0 && owners[__builtin_ctzll(others)] == owner) {
+        others &= others - 1;
+    }
+    bool freed = (lines & ~used) != 0; /* what is left may be one owner's */
+    if (freed || others == 0 || heap->pages[page].granted || heap->backend->rekey != NULL) {
+        return false;
+    }
+    for (uint64_t rest = lines; rest != 0; rest &= rest - 1) {
+        owners[__builtin_ctzll(rest)] = owner;
+    }
+    tmebox_heap_zero(heap, page, clear);
+    return true;
+}
+
 void tmebox_heap_give_lines(struct heap *heap, uint32_t page, uint64_t lines, uint64_t used, uint64_t clear,
                             uint16_t owner) {
     struct heap_page *self = &heap->pages[page];
@@ -188,6 +234,10 @@ void tmebox_heap_give_lines(struct heap *heap, uint32_t page, uint64_t lines, ui
     uint16_t before[LINES], after[LINES];
     tmebox_heap_lock(lock);
     uint16_t former = self->owner;
+    if (former == HEAP_MIXED && give_in_mixed(heap, page, lines, used, clear, owner)) {
+        tmebox_heap_unlock(lock);
+        return;
+    }
     for (unsigned line = 0; line < LINES; line++) {
         before[line] = tmebox_heap_owner(heap, page, line);
         bool nobodys = former != HEAP_MIXED && !(used >> line & 1); /* what is free in it */

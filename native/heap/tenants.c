@@ -1,5 +1,5 @@
 /* Sandboxes that come to a heap and go: their keys, their views, and what becomes of their blocks. */
-#include "heap/heap.h"
+#include "heap/views.h"
 #include "windows/window.h"
 
 #include <errno.h>
@@ -10,12 +10,14 @@
 /* -- sandboxes ------------------------------------------------------------------------------------------ */
 static struct heap_view *view_for(struct heap *heap, struct window *window, uint64_t base) {
     if (window->view == NULL) {
-        struct heap_view *view = calloc(1, sizeof *view);
+        size_t fits = heap->source != NULL ? heap->size_bytes : 0; /* a device maps its views itself */
+        struct heap_view *view = tmebox_heap_keep_hole(window, fits) ? calloc(1, sizeof *view) : NULL;
         if (view == NULL) {
             return NULL;
         }
         tmebox_heap_hold(heap);
         view->heap = heap;
+        view->window = window;
         view->base = base;
         window->view = view;
     }
@@ -187,7 +189,12 @@ static void on_window_parked(struct window *window) {
     }
 }
 
+static bool is_filled(struct window *window) {
+    return tmebox_heap_keep_hole(window, 0);
+}
+
 void tmebox_heap_init(void) {
+    tmebox_hole_filled = is_filled;
     tmebox_view_ended = on_window_emptied;
     tmebox_view_parked = on_window_parked;
 }

@@ -7,6 +7,7 @@
  * The host's own view carries one key in each page: its owner's. In a page of several owners it is the one whom the host, or
  * an instruction executed on the side, has looked at last. Keys change under the heap's lock, pages under the group's. */
 #include "heap/tmemk.h"
+#include "heap/views.h"
 #include "windows/window.h"
 
 #include <errno.h>
@@ -232,12 +233,6 @@ static void side_end(struct heap *heap, uint16_t key, uint64_t place, uint32_t s
     (void)heap, (void)key, (void)place, (void)size, (void)wrote;
 }
 
-/* Everything is done on the side: the table decides before the memory is asked. */
-static bool never_attached(struct heap_view *view) {
-    (void)view;
-    return false;
-}
-
 #define SAME \
     .host_asks = true, .begin = begin, .end = end, .discard = discard, .tenant_begin = tenant_begin, \
     .tenant_end = tenant_end, .detach = detach, .grant = grant, .revoke = withdraw, .rekey = tmebox_tmemk_rekey, \
@@ -254,6 +249,6 @@ const struct heap_backend tmebox_heap_tmemk = {
 const struct heap_backend tmebox_heap_tmemk_without_views = {
     .name = "tmemk without views",
     .detects_access = true,
-    .attach = never_attached,
+    .attach = tmebox_heap_never_attached, /* the table decides before the memory is asked */
     SAME,
 };

@@ -109,9 +109,11 @@ PyObject *tmebox_close_callback(PyObject *object, PyObject *index) {
         if (callback->references == 1) { /* else who is in it lets go of them, when another takes the slot */
             struct import kept = callback->import;
             callback->import.handler = callback->import.convert = callback->import.read = NULL;
+            callback->import.makers = NULL;
             Py_XDECREF(kept.handler); /* which may run any code */
             Py_XDECREF(kept.convert);
             Py_XDECREF(kept.read);
+            Py_XDECREF(kept.makers);
         }
     }
     Py_RETURN_NONE;
@@ -135,6 +137,7 @@ int tmebox_visit_callbacks(const struct instance *self, visitproc visit, void *a
             Py_VISIT(self->callbacks[i]->import.handler);
             Py_VISIT(self->callbacks[i]->import.convert);
             Py_VISIT(self->callbacks[i]->import.read);
+            Py_VISIT(self->callbacks[i]->import.makers);
         }
     }
     return 0;

@@ -51,6 +51,8 @@ static int parse(struct signature *signature, const char *arguments, const char 
         bool vector = kind == FLOAT || kind == DOUBLE;
         int *used = vector ? &signature->vector_count : &integers;
         parameter->code = arguments[i];
+        parameter->takes_digit = (kind == SIGNED || kind == UNSIGNED || kind == POINTER) &&
+                                 code_of(arguments[i]).bits > PyLong_SHIFT;
         if (*used < (vector ? TMEBOX_VECTOR_ARGUMENT_COUNT : 6)) {
             parameter->place = vector ? IN_VECTOR : IN_INTEGER;
             parameter->index = (uint8_t)(*used)++;

@@ -2,13 +2,14 @@
 #include "python/function.h"
 
 static PyObject *export_new(PyTypeObject *type, PyObject *args, PyObject *keywords) {
-    static char *names[] = {"address", "name", "arguments", "result", "slow", "attributes", "items", "kinds", "finish", NULL};
-    PyObject *name, *slow, *attributes, *kinds = NULL, *finish = NULL;
+    static char *names[] = {"address", "name", "arguments", "result", "slow", "attributes", "items", "kinds", "finish",
+                            "layouts", NULL};
+    PyObject *name, *slow, *attributes, *kinds = NULL, *finish = NULL, *layouts = NULL;
     const char *arguments, *result, *items = "";
     unsigned long long address;
-    if (!PyArg_ParseTupleAndKeywords(args, keywords, "KUzzOO!|sO!O:Export", names, &address, &name, &arguments,
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "KUzzOO!|sO!OO!:Export", names, &address, &name, &arguments,
                                      &result, &slow, &PyDict_Type, &attributes, &items, &PyTuple_Type, &kinds,
-                                     &finish)) {
+                                     &finish, &PyTuple_Type, &layouts)) {
         return NULL;
     }
     if (address < TMEBOX_CODE_BASE || address >= TMEBOX_GATE_BASE) {
@@ -17,6 +18,10 @@ static PyObject *export_new(PyTypeObject *type, PyObject *args, PyObject *keywor
     }
     if (!PyCallable_Check(slow)) {
         PyErr_SetString(PyExc_TypeError, "slow must be callable");
+        return NULL;
+    }
+    if (finish != NULL && finish != Py_None && !tmebox_is_pointer_maker(finish)) {
+        PyErr_SetString(PyExc_TypeError, "finish is a PointerMaker");
         return NULL;
     }
     struct export *self = (struct export *)type->tp_alloc(type, 0);
@@ -28,6 +33,7 @@ static PyObject *export_new(PyTypeObject *type, PyObject *args, PyObject *keywor
     self->slow = Py_NewRef(slow);
     self->attributes = Py_NewRef(attributes);
     self->kinds = Py_XNewRef(kinds);
+    self->layouts = Py_XNewRef(layouts);
     self->finish = finish != Py_None ? Py_XNewRef(finish) : NULL;
     self->vectorcall = tmebox_call_slow;
     if (arguments != NULL && result != NULL) {
@@ -39,6 +45,8 @@ static PyObject *export_new(PyTypeObject *type, PyObject *args, PyObject *keywor
             self->signature.parameters[i].item = *items != 0 ? *items++ : ANY_ITEMS;
             PyObject *kind = kinds != NULL && i < PyTuple_GET_SIZE(kinds) ? PyTuple_GET_ITEM(kinds, i) : Py_None;
             self->signature.parameters[i].kind = PyUnicode_CheckExact(kind) && PyUnicode_CHECK_INTERNED(kind) ? kind : NULL;
+            PyObject *layout = layouts != NULL && i < PyTuple_GET_SIZE(layouts) ? PyTuple_GET_ITEM(layouts, i) : Py_None;
+            self->signature.parameters[i].layout = tmebox_is_struct_layout(layout) ? layout : NULL;
         }
         self->vectorcall = self->signature.pointers ? tmebox_call_pointers : tmebox_call_numbers;
     }
@@ -80,6 +88,7 @@ static void export_dealloc(PyObject *object) {
     Py_XDECREF(self->slow);
     Py_XDECREF(self->attributes);
     Py_XDECREF(self->kinds);
+    Py_XDECREF(self->layouts);
     Py_XDECREF(self->finish);
     Py_TYPE(object)->tp_free(object);
 }
@@ -93,7 +102,8 @@ static PyMethodDef export_methods[] = {
 PyTypeObject tmebox_export_type = {
     PyVarObject_HEAD_INIT(NULL, 0)
     .tp_name = "tmebox._native.Export",
-    .tp_doc = "Export(address, name, arguments, result, slow, attributes, items='', kinds=(), finish=None)\n\n"
+    .tp_doc = "Export(address, name, arguments, result, slow, attributes, items='', kinds=(), finish=None, "
+              "layouts=())\n\n"
               "A function of every sandbox.",
     .tp_basicsize = sizeof(struct export),
     .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,

@@ -65,16 +65,38 @@ int tmebox_parse_import(struct import *import, PyObject *row); /* what it filled
 void tmebox_free_import(struct import *import);
 void tmebox_free_imports(struct import *imports, uint32_t count);
 
-/* pointer.c. The type and what is derived from it. */
+/* pointer.c. The type and what is derived from it, which the last four are for; each may be NULL. */
 struct pointer {
     PyObject_HEAD
     struct instance *instance;
     uint64_t offset;
     PyObject *kind;
     bool freed;
+    PyObject *space;
+    PyObject *target;
+    PyObject *count;
+    PyObject *keeps;
 };
 /* Of a pointer: false if it is of another sandbox or kind, or was freed. */
 bool tmebox_pointer_to_word(PyObject *value, const struct instance *instance, const PyObject *kind, uint64_t *word);
+
+/* pointermaker.c. What a maker that has an instance and space of its own makes has those. None for offset 0. */
+bool tmebox_is_pointer_maker(PyObject *object);
+PyObject *tmebox_make_pointer(PyObject *maker, struct instance *instance, PyObject *space, uint64_t offset,
+                              PyObject *count, PyObject *keeps);
+int tmebox_init_pointer_makers(PyObject *module);
+
+/* structlayout.c. */
+#define LARGEST_STRUCT 256
+bool tmebox_is_struct_layout(PyObject *object);
+uint32_t tmebox_struct_size(PyObject *layout);
+bool tmebox_struct_is_flat(PyObject *layout);
+/* The size of what was written, or -1 unless the value is a dict or a tuple that converts exactly; leaves no
+ * exception. `to` has that much room. Pointers convert only if there is an instance. Runs no Python code. */
+Py_ssize_t tmebox_struct_pack(PyObject *layout, PyObject *value, const struct instance *instance, unsigned char *to);
+/* What a flat struct's members are goes into the dict; false with an exception set. May run any Python code. */
+bool tmebox_struct_update(PyObject *layout, PyObject *dict, const unsigned char *from);
+int tmebox_init_structs(PyObject *module);
 
 /* callbacks.c. Methods of Instance. */
 PyObject *tmebox_add_callback(PyObject *instance, PyObject *args);

@@ -57,6 +57,26 @@ static bool buffer_to_word(const struct instance *instance, const struct paramet
     return true;
 }
 
+/* What tmebox_to_word does with most numbers that programs pass, without a call. */
+static inline bool digit_to_word(const struct parameter *parameter, PyObject *value, uint64_t *word) {
+    if (!parameter->takes_digit || !PyLong_CheckExact(value)) {
+        return false;
+    }
+#if PY_VERSION_HEX >= 0x030C0000
+    const PyLongObject *number = (const PyLongObject *)value;
+    Py_ssize_t digit = PyUnstable_Long_IsCompact(number) ? PyUnstable_Long_CompactValue(number) : -1;
+#else
+    Py_ssize_t size = Py_SIZE(value);
+    Py_ssize_t digit = size == 1 ? (Py_ssize_t)((PyLongObject *)value)->ob_digit[0] : -(size != 0);
+#endif
+    *word = (uint64_t)digit;
+    return digit >= 0;
+}
+
+static inline bool to_word(const struct parameter *parameter, PyObject *value, uint64_t *word) {
+    return LIKELY(digit_to_word(parameter, value, word)) || tmebox_to_word(parameter->code, value, word);
+}
+
 static inline void put(const struct parameter *parameter, uint64_t word, struct activation *activation,
                        uint64_t *stack) {
     uint64_t *to = parameter->place == IN_INTEGER  ? activation->integers
@@ -65,28 +85,39 @@ static inline void put(const struct parameter *parameter, uint64_t word, struct 
     to[parameter->index] = word;
 }
 
-static PyObject *enter(struct function *self, struct activation *activation, const uint64_t *stack) {
+static inline PyObject *result_of(const struct signature *signature, const struct activation *activation) {
+    if (LIKELY(signature->result == 'l')) { /* as tmebox_from_word does, without a call */
+        return PyLong_FromLong((long)activation->rax);
+    }
+    if (signature->result == 'i') {
+        return PyLong_FromLong((int32_t)activation->rax);
+    }
+    bool floating = signature->result == 'f' || signature->result == 'd';
+    return tmebox_from_word(signature->result, floating ? activation->vectors[0] : activation->rax);
+}
+
+/* No Python code runs between the end of the sandbox's code and the return from here. */
+static inline int enter(struct function *self, struct activation *activation, const uint64_t *stack) {
     const struct signature *signature = &self->export->signature;
     activation->address = self->export->address;
     activation->vector_count = (uint32_t)signature->vector_count;
-    if (tmebox_run(self->instance, activation, stack, (size_t)signature->stack_count,
-                   self->instance->timeout_ns) < 0) {
-        return NULL;
-    }
-    bool floating = signature->result == 'f' || signature->result == 'd';
-    PyObject *result = tmebox_from_word(signature->result, floating ? activation->vectors[0] : activation->rax);
-    if (LIKELY(self->export->finish == NULL) || result == NULL) {
-        return result;
-    }
-    PyObject *both[2] = {self->host, result};
-    PyObject *finished = PyObject_Vectorcall(self->export->finish, both, 2, NULL);
-    Py_DECREF(result);
-    return finished;
+    return tmebox_run(self->instance, activation, stack, (size_t)signature->stack_count, self->instance->timeout_ns);
 }
 
-static void clear_arguments(struct activation *activation) {
+static inline PyObject *finished(struct function *self, const struct activation *activation) {
+    PyObject *finish = self->export->finish;
+    if (UNLIKELY(finish != NULL)) {
+        return tmebox_make_pointer(finish, self->instance, self->host, (uint32_t)activation->rax, Py_None, Py_None);
+    }
+    return result_of(&self->export->signature, activation);
+}
+
+/* Vector registers are loaded for functions that have such arguments, and cleared for others. */
+static inline void clear_arguments(struct activation *activation, int vector_count) {
     memset(activation->integers, 0, sizeof activation->integers);
-    memset(activation->vectors, 0, sizeof activation->vectors);
+    if (vector_count != 0) {
+        memset(activation->vectors, 0, sizeof activation->vectors);
+    }
     activation->descriptors = NULL;
 }
 
@@ -115,16 +146,22 @@ PyObject *tmebox_call_numbers(PyObject *callable, PyObject *const *args, size_t 
     if (UNLIKELY(keywords != NULL || PyVectorcall_NARGS(nargsf) != signature->count)) {
         return tmebox_call_slow(callable, args, nargsf, keywords);
     }
-    clear_arguments(&activation);
+    clear_arguments(&activation, signature->vector_count);
     for (int i = 0; i < signature->count; i++) {
         const struct parameter *parameter = &signature->parameters[i];
-        if (UNLIKELY(!tmebox_to_word(parameter->code, args[i], &word))) {
+        if (UNLIKELY(!to_word(parameter, args[i], &word))) {
             return tmebox_call_slow(callable, args, nargsf, NULL);
         }
         put(parameter, word, &activation, stack);
     }
-    return enter(self, &activation, stack);
+    return enter(self, &activation, stack) < 0 ? NULL : finished(self, &activation);
 }
+
+/* Of structs that are given as dicts or tuples, in one call; others go through Python. They are aligned as anything is
+ * that a sandbox is given. */
+#define MOST_STRUCTS 4
+#define ROOM_FOR_STRUCTS (2 * LARGEST_STRUCT)
+#define STRUCT_ALIGN 64
 
 /* The bytes of a str or bytes with the NUL that follows them, or NULL; leaves no exception. */
 static const char *text_of(PyObject *value, char code, uint32_t limit, Py_ssize_t *size) {
@@ -158,10 +195,99 @@ static bool text_to_word(struct instance *instance, char code, PyObject *value, 
     return true;
 }
 
-/* Texts come after everything else, since exporters of buffers may run any code. `text_mark` becomes what
- * text_used must be after the call; it stays what it is without texts. */
+/* Structs of a call that were given as dicts and tuples: what is copied in, and what comes back. */
+struct structs {
+    int count;
+    uint32_t size;
+    struct {
+        PyObject *given; /* borrowed of the caller, as arguments are */
+        const struct parameter *parameter;
+        uint32_t start; /* in data */
+        uint64_t offset; /* in the window */
+    } each[MOST_STRUCTS];
+    unsigned char data[ROOM_FOR_STRUCTS];
+};
+
+/* Whether a struct's dict is what the sandbox changed in it after the call: not where it can change nothing. */
+static bool comes_back(const struct structs *structs, int index) {
+    return structs->each[index].parameter->code == 'p' && PyDict_CheckExact(structs->each[index].given);
+}
+
+/* Packs it in memory of the host. One dict that is passed twice is one struct, which Python sees to. */
+static bool take_struct(struct structs *structs, const struct instance *instance, const struct parameter *parameter,
+                        PyObject *value) {
+    int index = structs->count;
+    uint32_t size = tmebox_struct_size(parameter->layout);
+    if (index == MOST_STRUCTS || size > ROOM_FOR_STRUCTS - structs->size) {
+        return false;
+    }
+    for (int i = 0; i < index; i++) {
+        if (structs->each[i].given == value && PyDict_CheckExact(value)) {
+            return false;
+        }
+    }
+    structs->each[index].given = value;
+    structs->each[index].parameter = parameter;
+    structs->each[index].start = structs->size;
+    if ((comes_back(structs, index) && !tmebox_struct_is_flat(parameter->layout)) ||
+        tmebox_struct_pack(parameter->layout, value, instance, structs->data + structs->size) < 0) {
+        return false;
+    }
+    structs->count++;
+    structs->size += size;
+    return true;
+}
+
+/* Copies packed structs into the room for texts, as text_to_word does. */
+static bool copy_structs(struct structs *structs, struct instance *instance, struct activation *activation,
+                         uint64_t *stack) {
+    for (int i = 0; i < structs->count; i++) {
+        uint32_t size = tmebox_struct_size(structs->each[i].parameter->layout);
+        uint64_t start = ((uint64_t)instance->text_used + STRUCT_ALIGN - 1) & ~(STRUCT_ALIGN - 1ULL);
+        if (instance->dead || start + size > instance->text_size || instance->text_offset % STRUCT_ALIGN != 0) {
+            return false;
+        }
+        structs->each[i].offset = instance->text_offset + start;
+        void *to = (void *)(instance->base + structs->each[i].offset);
+        if (tmebox_window_copy(to, structs->data + structs->each[i].start, size).how != 0) {
+            return false;
+        }
+        instance->text_used = (uint32_t)start + size;
+        put(structs->each[i].parameter, structs->each[i].offset, activation, stack);
+    }
+    return true;
+}
+
+/* What the sandbox left in structs that come back, before anybody else uses the room. */
+static bool copy_back(struct structs *structs, const struct instance *instance) {
+    for (int i = 0; i < structs->count; i++) {
+        const void *from = (const void *)(instance->base + structs->each[i].offset);
+        uint32_t size = tmebox_struct_size(structs->each[i].parameter->layout);
+        if (comes_back(structs, i) &&
+            tmebox_window_copy(structs->data + structs->each[i].start, from, size).how != 0) {
+            PyErr_SetString(PyExc_RuntimeError, "the memory of a struct that was passed is gone");
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Dropping what was in the dicts may run any code. */
+static bool update_dicts(const struct structs *structs) {
+    for (int i = 0; i < structs->count; i++) {
+        if (comes_back(structs, i) &&
+            !tmebox_struct_update(structs->each[i].parameter->layout, structs->each[i].given,
+                                  structs->data + structs->each[i].start)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Texts and structs come after everything else, since exporters of buffers may run any code. `text_mark` becomes what
+ * text_used must be after the call; it stays what it is without either. */
 static bool convert_pointers(struct function *self, PyObject *const *args, struct activation *activation,
-                             uint64_t *stack, struct held *held, uint32_t *text_mark) {
+                             uint64_t *stack, struct held *held, struct structs *structs, uint32_t *text_mark) {
     const struct signature *signature = &self->export->signature;
     struct instance *instance = self->instance;
     uint64_t word, texts = 0;
@@ -173,15 +299,24 @@ static bool convert_pointers(struct function *self, PyObject *const *args, struc
                 return false;
             }
             texts |= 1ULL << i;
-        } else if (tmebox_to_word(parameter->code, args[i], &word) ||
+        } else if (parameter->layout != NULL && (PyDict_CheckExact(args[i]) || PyTuple_CheckExact(args[i]))) {
+            if (!take_struct(structs, instance, parameter, args[i])) {
+                return false;
+            }
+        } else if (to_word(parameter, args[i], &word) ||
                    (pointer && buffer_to_word(instance, parameter, args[i], held, &word))) {
             put(parameter, word, activation, stack);
         } else {
             return false;
         }
     }
-    if (texts != 0) {
+    if (texts != 0 || structs->count != 0) {
         *text_mark = instance->text_used = instance->depth != 0 ? instance->text_used : 0;
+        if (!copy_structs(structs, instance, activation, stack)) {
+            return false;
+        }
+        uint32_t used = (instance->text_used + TEXT_ALIGN - 1) & ~(TEXT_ALIGN - 1U);
+        instance->text_used = used < instance->text_size ? used : instance->text_size;
     }
     for (; texts != 0; texts &= texts - 1) {
         int i = __builtin_ctzll(texts);
@@ -198,16 +333,19 @@ PyObject *tmebox_call_pointers(PyObject *callable, PyObject *const *args, size_t
     struct function *self = (struct function *)callable;
     struct activation activation;
     struct held held;
+    struct structs structs;
     uint64_t stack[MAX_ARGUMENTS];
     uint32_t text_mark = UINT32_MAX;
-    held.count = 0;
-    clear_arguments(&activation);
+    held.count = structs.count = 0;
+    structs.size = 0;
+    clear_arguments(&activation, self->export->signature.vector_count);
     bool converts = keywords == NULL && PyVectorcall_NARGS(nargsf) == self->export->signature.count &&
-                    convert_pointers(self, args, &activation, stack, &held, &text_mark);
-    PyObject *result = converts ? enter(self, &activation, stack) : NULL;
+                    convert_pointers(self, args, &activation, stack, &held, &structs, &text_mark);
+    bool returned = converts && enter(self, &activation, stack) == 0 && copy_back(&structs, self->instance);
     if (text_mark != UINT32_MAX) {
         self->instance->text_used = text_mark;
     }
+    PyObject *result = returned && update_dicts(&structs) ? finished(self, &activation) : NULL;
     if (UNLIKELY(held.count != 0)) { /* releasing may run Python code: keep the exception out of its way */
         PyObject *type, *value, *traceback;
         PyErr_Fetch(&type, &value, &traceback);
@@ -220,7 +358,7 @@ PyObject *tmebox_call_pointers(PyObject *callable, PyObject *const *args, size_t
 int tmebox_call_plain(PyObject *object, uint64_t times_entered, uint64_t *detected) {
     struct function *self = (struct function *)object;
     struct activation activation;
-    clear_arguments(&activation);
+    clear_arguments(&activation, 0);
     activation.address = self->export->address;
     activation.vector_count = 0;
     if (detected != NULL) {

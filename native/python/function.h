@@ -12,7 +12,8 @@ struct export {
     PyObject *slow;       /* slow(host, *args, **keywords), for arguments that do not convert here */
     PyObject *attributes; /* a dict: __doc__, __signature__ */
     PyObject *kinds;      /* a tuple: of each parameter, which typed pointers it takes; or NULL */
-    PyObject *finish;     /* finish(host, result) makes the result of what the core makes of it; or NULL */
+    PyObject *layouts;    /* a tuple: of each parameter, the StructLayout of what it points to, or None; or NULL */
+    PyObject *finish;     /* a PointerMaker for the result; or NULL */
     vectorcallfunc vectorcall;
     struct signature signature;
 };

@@ -22,10 +22,9 @@ struct heap *tmebox_heap_in(PyObject *machine, int device, size_t size, bool den
     if (machine != Py_None && (memory = tmebox_tme_machine_of(machine)) == NULL) {
         return NULL;
     }
-    const struct heap_backend *backends[3][2] = {{&tmebox_heap_without_views, &tmebox_heap_mmu},
-                                                 {&tmebox_heap_model_without_views, &tmebox_heap_model},
-                                                 {&tmebox_heap_tmemk_without_views, &tmebox_heap_tmemk}};
-    const struct heap_backend *backend = backends[device >= 0 ? 2 : memory != NULL][views];
+    const struct heap_backend *backend = device >= 0      ? (views ? &tmebox_heap_tmemk : &tmebox_heap_tmemk_without_views)
+                                         : memory != NULL ? (views ? &tmebox_heap_model : &tmebox_heap_model_without_views)
+                                                          : (views ? &tmebox_heap_mmu : &tmebox_heap_without_views);
     struct heap *heap = tmebox_heap_new(size, dense, backend, device);
     if (heap != NULL && memory != NULL) {
         if (tmebox_heap_encrypt(heap, memory, machine, let_machine_go)) {

@@ -1,4 +1,5 @@
 /* What a Heap does with blocks that may be moved, and how many views there are of all heaps. */
+#include "heap/views.h"
 #include "python/heap.h"
 
 #define PAGES_AT_A_TIME 64 /* between which sandboxes may allocate */

@@ -3,6 +3,7 @@
 #include "enter/control.h"
 #include "enter/returns.h"
 #include "python/face.h"
+#include "enter/datapath.h"
 
 #include <string.h>
 
@@ -68,7 +69,7 @@ RARE static bool convert_result(const struct import *import, PyObject *result, u
  * there is none. The pieces do not cross pages, so that a text may end where memory does. */
 static Py_ssize_t read_text(const struct activation *activation, uint64_t offset, char *text) {
     Py_ssize_t size = 0;
-    while (size < TEXT_LONGEST - TEXT_PIECE && offset < TMEBOX_ARENA_END) {
+    while (size < TEXT_LONGEST - TEXT_PIECE && tmebox_guest_in_window(activation->instance, offset, 1)) {
         uint64_t left = TMEBOX_PAGE_SIZE - offset % TMEBOX_PAGE_SIZE, piece = size == 0 ? 64 : TEXT_PIECE;
         piece = left < piece ? left : piece;
         const void *from = (const void *)(activation->instance->base + offset);
@@ -124,6 +125,15 @@ static PyObject *handle_argument(const struct activation *activation, uint64_t w
 static PyObject *make_argument(const struct activation *activation, const struct import *import, int index,
                                uint64_t word) {
     char code = import->signature.parameters[index].code;
+    PyObject *maker = import->makers != NULL && index < PyTuple_GET_SIZE(import->makers)
+                          ? PyTuple_GET_ITEM(import->makers, index)
+                          : Py_None;
+    if (maker != Py_None) {
+        PyObject *offset = PyLong_FromUnsignedLong((uint32_t)word);
+        PyObject *made = offset != NULL ? PyObject_CallOneArg(maker, offset) : NULL;
+        Py_XDECREF(offset);
+        return made;
+    }
     return code == 's' || code == 'y' ? text_argument(activation, import, index, word)
            : code == 'o'              ? handle_argument(activation, word)
                                       : tmebox_from_word(code, word);

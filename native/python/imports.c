@@ -8,6 +8,7 @@ void tmebox_free_import(struct import *import) {
     PyMem_Free(import->name);
     Py_XDECREF(import->convert);
     Py_XDECREF(import->read);
+    Py_XDECREF(import->makers);
 }
 
 void tmebox_free_imports(struct import *imports, uint32_t count) {
@@ -17,8 +18,17 @@ void tmebox_free_imports(struct import *imports, uint32_t count) {
     PyMem_Free(imports);
 }
 
+static bool are_makers(PyObject *makers) {
+    bool are = PyTuple_CheckExact(makers);
+    for (Py_ssize_t i = 0; are && i < PyTuple_GET_SIZE(makers); i++) {
+        PyObject *maker = PyTuple_GET_ITEM(makers, i);
+        are = maker == Py_None || PyCallable_Check(maker);
+    }
+    return are;
+}
+
 int tmebox_parse_import(struct import *import, PyObject *row) {
-    PyObject *handler, *convert = NULL, *read = NULL;
+    PyObject *handler, *convert = NULL, *read = NULL, *makers = NULL;
     const char *arguments, *result, *name = "(unnamed)";
     int system = 0;
     if (PyUnicode_Check(row)) {
@@ -31,11 +41,12 @@ int tmebox_parse_import(struct import *import, PyObject *row) {
     }
     if (!PyTuple_Check(row)) {
         PyErr_SetString(PyExc_TypeError,
-                        "an import is a tuple (handler, argument codes, result code[, name[, convert[, system[, read]]]])");
+                        "an import is a tuple (handler, argument codes, result code[, name[, convert[, system[, read[, "
+                        "makers]]]]])");
         return -1;
     }
-    if (!PyArg_ParseTuple(row, "Oss|sOpO:set_imports", &handler, &arguments, &result, &name, &convert, &system,
-                          &read)) {
+    if (!PyArg_ParseTuple(row, "Oss|sOpOO:set_imports", &handler, &arguments, &result, &name, &convert, &system,
+                          &read, &makers)) {
         return -1;
     }
     convert = convert != Py_None ? convert : NULL;
@@ -44,6 +55,11 @@ int tmebox_parse_import(struct import *import, PyObject *row) {
     if (!PyCallable_Check(handler) || (convert != NULL && !PyCallable_Check(convert)) ||
         (read != NULL && !PyCallable_Check(read))) {
         PyErr_SetString(PyExc_TypeError, "an import's handler, its convert and its read must be callable");
+        return -1;
+    }
+    makers = makers != Py_None ? makers : NULL;
+    if (makers != NULL && !are_makers(makers)) {
+        PyErr_SetString(PyExc_TypeError, "makers is a tuple of callables and None");
         return -1;
     }
     bool raw = strcmp(arguments, "*") == 0;
@@ -61,6 +77,7 @@ int tmebox_parse_import(struct import *import, PyObject *row) {
     import->handler = handler;
     import->convert = Py_XNewRef(convert);
     import->read = Py_XNewRef(read);
+    import->makers = Py_XNewRef(makers);
     return 0;
 }
 

@@ -222,9 +222,12 @@ static PyObject *instance_discard(PyObject *object, PyObject *args) {
     if (!PyArg_ParseTuple(args, "KK:discard", &offset, &size)) {
         return NULL;
     }
-    if (offset % TMEBOX_PAGE_SIZE != 0 || size % TMEBOX_PAGE_SIZE != 0 || offset >= TMEBOX_PRIVATE_END ||
-        size > TMEBOX_PRIVATE_END - offset) {
-        PyErr_SetString(PyExc_ValueError, "not whole pages of the private part");
+    const struct window *window = self->window;
+    bool upper = window != NULL && offset >= window->upper_start && offset < window->upper_end &&
+                 size <= window->upper_end - offset;
+    bool private = offset < TMEBOX_PRIVATE_END && size <= TMEBOX_PRIVATE_END - offset;
+    if (offset % TMEBOX_PAGE_SIZE != 0 || size % TMEBOX_PAGE_SIZE != 0 || !(upper || private)) {
+        PyErr_SetString(PyExc_ValueError, "not whole pages of the private part, nor of the heap above it");
         return NULL;
     }
     if (!tmebox_may_write(self)) {
@@ -350,6 +353,8 @@ static int instance_traverse(PyObject *object, visitproc visit, void *arg) {
     for (uint32_t i = 0; i < self->import_count; i++) {
         Py_VISIT(self->imports[i].handler);
         Py_VISIT(self->imports[i].convert);
+        Py_VISIT(self->imports[i].read);
+        Py_VISIT(self->imports[i].makers);
     }
     Py_VISIT(self->descriptors);
     Py_VISIT(self->handles);

@@ -236,7 +236,7 @@ static int add_types(PyObject *module) {
             return -1;
         }
     }
-    return 0;
+    return tmebox_init_structs(module) < 0 ? -1 : tmebox_init_pointer_makers(module);
 }
 
 static int add_constants(PyObject *module) {

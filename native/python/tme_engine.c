@@ -223,7 +223,7 @@ static PyObject *engine_layout(PyObject *self, PyObject *args) {
     if (machine == NULL || !PyArg_ParseTuple(args, "IIII:_layout", &address_bits, &key_bits, &first_private, &last_key)) {
         return NULL;
     }
-    if (address_bits > 52 || key_bits > 15 || key_bits + 12 > address_bits || last_key >> key_bits != 0) {
+    if (address_bits > 52 || key_bits > TME_MOST_KEY_BITS || key_bits + 12 > address_bits || last_key >> key_bits != 0) {
         PyErr_SetString(PyExc_ValueError, "a layout of addresses that cannot be");
         return NULL;
     }
@@ -301,9 +301,10 @@ static PyObject *engine_set_seam(PyObject *self, PyObject *on) {
 
 static PyObject *engine_side(PyObject *self, PyObject *args) {
     struct tme_machine *machine = opened(self);
+    PyObject *number;
     unsigned long long line;
     long long value = -1;
-    if (machine == NULL || !PyArg_ParseTuple(args, "K|L:_side", &line, &value)) {
+    if (machine == NULL || !PyArg_ParseTuple(args, "O|L:_side", &number, &value) || !unsigned_from(number, &line)) {
         return NULL;
     }
     if (line >= machine->lines) {
@@ -318,8 +319,9 @@ static PyObject *engine_side(PyObject *self, PyObject *args) {
 
 static PyObject *engine_verifying(PyObject *self, PyObject *args) {
     struct tme_machine *machine = opened(self);
+    PyObject *number;
     unsigned long long line;
-    if (machine == NULL || !PyArg_ParseTuple(args, "K:_verifying", &line)) {
+    if (machine == NULL || !PyArg_ParseTuple(args, "O:_verifying", &number) || !unsigned_from(number, &line)) {
         return NULL;
     }
     if (line >= machine->lines) {

@@ -2,7 +2,7 @@
  * that end sandboxes, and a record that the watchdog reads. */
 #include "threads/thread.h"
 #include "threads/signals.h"
-#include "heap/heap.h"
+#include "heap/views.h"
 #include "windows/window.h"
 
 #include <asm/prctl.h>
@@ -206,6 +206,7 @@ static void after_fork_in_child(void) {
     tmebox_share_after_fork();
     tmebox_heaps_after_fork();
     tmebox_heap_views_after_fork();
+    tmebox_heap_holes_after_fork();
     tmebox_random_after_fork();
     pthread_mutex_unlock(&tmebox_registry_lock);
 }

@@ -34,6 +34,9 @@ void tmebox_tme_machine_free(struct tme_machine *machine) {
     }
     free(machine->events);
     free(machine->keys);
+    for (uint32_t i = 0; i < machine->former_key_tables; i++) {
+        free(machine->former_keys[i]);
+    }
     tmebox_tme_cache_free(&machine->cache);
 }
 
@@ -45,7 +48,10 @@ bool tmebox_tme_layout(struct tme_machine *machine, uint32_t address_bits, uint3
         if (keys == NULL) {
             return false;
         }
-        free(machine->keys);
+        if (machine->keys != NULL) { /* a heap's threads may look at it just now */
+            machine->former_keys[machine->former_key_tables++] = machine->keys;
+        }
+        memset(keys, 0, size);
         machine->keys = keys;
         machine->widest_key_bits = key_bits;
     }
@@ -164,7 +170,7 @@ static enum tme_outcome split(const struct tme_machine *machine, uint64_t addres
             return TME_KEY_TWICE;
         }
         if (key_id >> machine->key_bits != 0) {
-            *key = (uint32_t)(key_id & 0xffff);
+            *key = (uint32_t)key_id;
             return TME_KEY_RANGE;
         }
         *key = (uint32_t)key_id;

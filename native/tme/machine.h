@@ -56,6 +56,8 @@ struct tme_event {
 #define TME_SIDE_TD (1U << 28)
 #define TME_SIDE_POISON (1U << 29)
 
+#define TME_MOST_KEY_BITS 15
+
 enum tme_replacement { TME_LRU, TME_FIFO, TME_RANDOM, TME_TREE };
 
 struct tme_cache {
@@ -80,6 +82,8 @@ struct tme_machine {
     uint32_t address_bits, key_bits, key_shift, first_private, last_key;
     struct tme_key *keys; /* 2^widest_key_bits, never fewer: others may look; KeyID 0 is the platform's key */
     uint32_t widest_key_bits;
+    struct tme_key *former_keys[TME_MOST_KEY_BITS + 1]; /* each was narrower than the next; they go with the machine */
+    uint32_t former_key_tables;
     uint64_t mac_key[2];
     bool excluding;
     uint64_t exclude_base, exclude_mask;

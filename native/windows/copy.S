@@ -22,8 +22,24 @@
     .hidden tmebox_window_begin, tmebox_window_end
 tmebox_window_begin:
     function tmebox_window_copy
-    movq %rdx, %rcx
+    cmpq $64, %rdx
+    ja 2f
+    testb $7, %dl
+    jne 2f
+    testq %rdx, %rdx
+    je 3f
+    /* A few words, upwards: the microcode takes several times as long to begin. */
+    addq %rdx, %rdi
+    addq %rdx, %rsi
+    negq %rdx
+1:  movq (%rsi,%rdx), %rax
+    movq %rax, (%rdi,%rdx)
+    addq $8, %rdx
+    jne 1b
+    jmp 3f
+2:  movq %rdx, %rcx
     rep movsb
+3:
     xorl %eax, %eax
     xorl %edx, %edx
     ret

@@ -72,14 +72,23 @@ static struct zone image_zone(const struct template *template, uint32_t page) {
     return zone;
 }
 
+/* Of a stack that is elsewhere, the page with random bytes stays here. */
+uint32_t tmebox_private_low(const struct template *template) {
+    return template->stack_top == TMEBOX_STACK_TOP ? template->stack_low : TMEBOX_STACK_TOP - PAGE;
+}
+
+uint32_t tmebox_private_end(const struct template *template) {
+    return template->stack_top > template->heap_end ? template->stack_top : template->heap_end;
+}
+
 /* Empty if the owner has no such page. */
 static struct zone zone_of(const struct template *template, uint32_t arena_end, uint32_t page) {
     const struct zone none = {0, 0, true, false, false};
-    if (page < FIRST_OF(template->stack_low) || page >= FIRST_OF(arena_end)) {
-        return none;
+    if (page >= FIRST_OF(template->stack_low) && page < FIRST_OF(template->stack_top)) {
+        return (struct zone){FIRST_OF(template->stack_low), FIRST_OF(template->stack_top), false, false, true};
     }
     if (page < FIRST_OF(TMEBOX_STACK_TOP)) {
-        return (struct zone){FIRST_OF(template->stack_low), FIRST_OF(TMEBOX_STACK_TOP), false, false, true};
+        return page >= FIRST_OF(tmebox_private_low(template)) ? (struct zone){page, page + 1, false, false, false} : none;
     }
     if (page < FIRST_OF(TMEBOX_IMAGE_START)) {
         return (struct zone){page, page + 1, true, true, false};
@@ -87,9 +96,12 @@ static struct zone zone_of(const struct template *template, uint32_t arena_end, 
     if (page < FIRST_OF(template->heap_end)) {
         return image_zone(template, page);
     }
-    return page < FIRST_OF(TMEBOX_ARENA_START)
-               ? none
-               : (struct zone){FIRST_OF(TMEBOX_ARENA_START), FIRST_OF(arena_end), false, false, false};
+    if (page >= FIRST_OF(template->upper_start) && page < FIRST_OF(template->upper_end)) {
+        return (struct zone){FIRST_OF(template->upper_start), FIRST_OF(template->upper_end), false, false, false};
+    }
+    return page >= FIRST_OF(TMEBOX_ARENA_START) && page < FIRST_OF(arena_end)
+               ? (struct zone){FIRST_OF(TMEBOX_ARENA_START), FIRST_OF(arena_end), false, false, false}
+               : none;
 }
 
 static bool is_hot(uint32_t page) {
@@ -102,7 +114,9 @@ bool tmebox_is_marked(const struct window *window, uint32_t page) {
 }
 
 static void mark(struct window *window, uint32_t page, uint32_t count) {
-    if (page >= FIRST_OF(TMEBOX_ARENA_START)) {
+    const struct template *template = window->template;
+    bool upper = page >= FIRST_OF(template->upper_start) && page < FIRST_OF(template->upper_end);
+    if (page >= FIRST_OF(TMEBOX_ARENA_START) && !upper) {
         uint32_t index = page - FIRST_OF(TMEBOX_ARENA_START);
         if (index < ARENA_FIRST_PAGES) {
             atomic_fetch_or(&window->arena_first, (1U << ARENA_FIRST_PAGES) - 1);
@@ -125,9 +139,10 @@ static int64_t install_control_page(const struct template *template, uint64_t ba
     uint64_t fields[PAGE / sizeof(uint64_t)] = {0};
     static const uint32_t offsets[] = {TMEBOX_CONTROL_WINDOW_BASE, TMEBOX_CONTROL_HEAP_START,
                                        TMEBOX_CONTROL_HEAP_END, TMEBOX_CONTROL_STACK_LOW,
-                                       TMEBOX_CONTROL_STACK_TOP};
+                                       TMEBOX_CONTROL_STACK_TOP, TMEBOX_CONTROL_UPPER_START,
+                                       TMEBOX_CONTROL_UPPER_END};
     const uint64_t values[] = {base, template->heap_start, template->heap_end, template->stack_low,
-                               TMEBOX_STACK_TOP};
+                               template->stack_top, template->upper_start, template->upper_end};
     for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
         fields[(offsets[i] - TMEBOX_CONTROL_PAGE) / sizeof(uint64_t)] = values[i];
     }

@@ -125,12 +125,16 @@ bool tmebox_discard_but_pinned(const struct window *window, uint64_t base, uint6
 }
 
 static void discard_private(const struct window *window, uint64_t base) {
-    tmebox_discard(base, window->template->stack_low, window->template->heap_end);
+    const struct template *template = window->template;
+    tmebox_discard(base, tmebox_private_low(template), tmebox_private_end(template));
+    tmebox_discard(base, template->upper_start, template->upper_end);
 }
 
 static bool discard_around_hot(const struct window *window, uint64_t base) {
-    return tmebox_discard_but_pinned(window, base, window->template->stack_low, HOT_START) &&
-           tmebox_discard_but_pinned(window, base, HOT_END, window->template->heap_end);
+    const struct template *template = window->template;
+    return tmebox_discard_but_pinned(window, base, tmebox_private_low(template), HOT_START) &&
+           tmebox_discard_but_pinned(window, base, HOT_END, tmebox_private_end(template)) &&
+           tmebox_discard_but_pinned(window, base, template->upper_start, template->upper_end);
 }
 
 static void forget_runs(struct window *window) {
@@ -208,6 +212,7 @@ bool tmebox_empty(struct window *window, uint64_t base) {
         return false;
     }
     window->arena_end = 0;
+    window->upper_start = window->upper_end = 0;
     struct template *template = window->template;
     window->template = NULL;
     Py_DECREF(template);
@@ -235,8 +240,9 @@ static uint32_t pages_elsewhere(const struct window *window, uint64_t base) {
     if (count != UINT32_MAX) {
         return count;
     }
-    count = resident_pages(base, template->stack_low, HOT_START) +
-            resident_pages(base, HOT_END, template->heap_end);
+    count = resident_pages(base, tmebox_private_low(template), HOT_START) +
+            resident_pages(base, HOT_END, tmebox_private_end(template)) +
+            resident_pages(base, template->upper_start, template->upper_end);
     for (uint32_t bits = window->shared; bits != 0; bits &= bits - 1) {
         const struct span *span = &template->read_only[__builtin_ctz(bits)];
         count -= resident_pages(base, span->start > HOT_END ? span->start : HOT_END, span->end);

@@ -22,6 +22,7 @@ static _Atomic uint32_t mappings, most_for_heaps;
 
 bool (*tmebox_view_ended)(struct window *window);
 void (*tmebox_view_parked)(struct window *window);
+bool (*tmebox_hole_filled)(struct window *window);
 
 bool tmebox_take_mappings(uint32_t count, bool for_heap) {
     uint32_t most = for_heap ? atomic_load(&most_for_heaps) : MOST_MAPPINGS;

@@ -8,12 +8,22 @@ static bool is_page_aligned(unsigned long long offset) {
 }
 
 /* What the rest relies on; a hostile module or snapshot must not get past here with any layout. */
-static bool is_sane(unsigned long long stack_low, unsigned long long heap_start, unsigned long long heap_end,
-                    size_t data_size) {
-    return is_page_aligned(stack_low) && is_page_aligned(heap_start) && is_page_aligned(heap_end) &&
-           stack_low >= TMEBOX_STACK_LOWEST && stack_low < TMEBOX_STACK_TOP &&
-           heap_start >= TMEBOX_IMAGE_START && heap_start <= heap_end && heap_end <= TMEBOX_PRIVATE_END &&
-           data_size % PAGE == 0 && data_size <= heap_end - TMEBOX_IMAGE_START;
+static bool is_sane(uint64_t stack_low, uint64_t stack_top, uint64_t heap_start, uint64_t heap_end,
+                    uint64_t upper_end, size_t data_size) {
+    uint64_t data_end = upper_end != 0 ? upper_end : heap_end;
+    bool low = stack_top == TMEBOX_STACK_TOP && stack_low >= TMEBOX_STACK_LOWEST && stack_low < stack_top;
+    bool high = stack_top <= TMEBOX_PRIVATE_END && stack_low < stack_top && stack_low >= HOT_START + HOT_SIZE &&
+                stack_low - heap_end >= TMEBOX_GUARD && stack_low >= heap_end;
+    return is_page_aligned(stack_low) && is_page_aligned(stack_top) && is_page_aligned(heap_start) &&
+           is_page_aligned(heap_end) && (low || high) && heap_start >= TMEBOX_IMAGE_START &&
+           heap_start <= heap_end && heap_end <= TMEBOX_PRIVATE_END && data_size % PAGE == 0 &&
+           data_size <= data_end - TMEBOX_IMAGE_START;
+}
+
+bool tmebox_is_upper(uint64_t start, uint64_t end) {
+    bool none = start == 0 && end == 0;
+    return none || (is_page_aligned(start) && is_page_aligned(end) && start >= TMEBOX_UPPER_LOWEST && start < end &&
+                    end <= TMEBOX_SHARED_END);
 }
 
 static int fill_read_only(struct template *self, PyObject *ranges) {
@@ -52,12 +62,14 @@ static int fill_read_only(struct template *self, PyObject *ranges) {
 
 static PyObject *template_new(PyTypeObject *type, PyObject *args, PyObject *keywords) {
     static char *names[] = {"stack_low", "heap_start", "heap_end", "read_only",
-                            "data",      "present",    "shared",   NULL};
-    unsigned long long stack_low, heap_start, heap_end;
+                            "data",      "present",    "shared",   "stack_top",
+                            "upper_start", "upper_end", NULL};
+    unsigned long long stack_low, heap_start, heap_end, stack_top = TMEBOX_STACK_TOP, upper_start = 0, upper_end = 0;
     PyObject *read_only, *data, *present;
     int shared = 0;
-    if (!PyArg_ParseTupleAndKeywords(args, keywords, "KKKOOO|p:Template", names, &stack_low, &heap_start,
-                                     &heap_end, &read_only, &data, &present, &shared)) {
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "KKKOOO|pKKK:Template", names, &stack_low, &heap_start,
+                                     &heap_end, &read_only, &data, &present, &shared, &stack_top, &upper_start,
+                                     &upper_end)) {
         return NULL;
     }
     struct template *self = (struct template *)type->tp_alloc(type, 0);
@@ -67,7 +79,8 @@ static PyObject *template_new(PyTypeObject *type, PyObject *args, PyObject *keyw
         return NULL;
     }
     size_t size = (size_t)self->buffer.len;
-    if (!is_sane(stack_low, heap_start, heap_end, size) ||
+    if (!is_sane(stack_low, stack_top, heap_start, heap_end, upper_end, size) ||
+        !tmebox_is_upper(upper_start, upper_end) ||
         (size_t)self->present.len != (size / PAGE + 7) / 8 ||
         (shared && (uintptr_t)self->buffer.buf % PAGE)) {
         PyErr_SetString(PyExc_ValueError, "an impossible layout");
@@ -80,6 +93,9 @@ static PyObject *template_new(PyTypeObject *type, PyObject *args, PyObject *keyw
     self->stack_low = (uint32_t)stack_low;
     self->heap_start = (uint32_t)heap_start;
     self->heap_end = (uint32_t)heap_end;
+    self->stack_top = (uint32_t)stack_top;
+    self->upper_start = (uint32_t)upper_start;
+    self->upper_end = (uint32_t)upper_end;
     if (fill_read_only(self, read_only) < 0) {
         Py_DECREF(self);
         return NULL;
@@ -98,7 +114,8 @@ static void template_dealloc(PyObject *object) {
 PyTypeObject tmebox_template_type = {
     PyVarObject_HEAD_INIT(NULL, 0)
     .tp_name = "tmebox._native.Template",
-    .tp_doc = "Template(stack_low, heap_start, heap_end, read_only, data, present, shared=False)\n\n"
+    .tp_doc = "Template(stack_low, heap_start, heap_end, read_only, data, present, shared=False, stack_top=…,\n"
+              "upper_start=0, upper_end=0)\n\n"
               "What windows of one kind hold at first.",
     .tp_basicsize = sizeof(struct template),
     .tp_flags = Py_TPFLAGS_DEFAULT,

@@ -296,18 +296,28 @@ static int ask(unsigned long code, void *argument) {
     return is_ours(number) ? error : ask_keeper(code, argument);
 }
 
-/* Ranges are registered by the keeper alone: were the number another's at that moment, their faults would go
- * there. */
-int tmebox_userfault_open_up(void *start, size_t size_bytes, bool shared) {
+/* If the number was another's at that moment, their faults would go there: so it is looked at again afterwards. The
+ * keeper then finds the range taken, which is an error, and the caller maps something else there. */
+int tmebox_userfault_register(void *start, size_t size_bytes, bool shared) {
     struct uffdio_register range = {
         .range = {(uintptr_t)start, size_bytes},
         .mode = UFFDIO_REGISTER_MODE_MISSING | UFFDIO_REGISTER_MODE_WP | (shared ? UFFDIO_REGISTER_MODE_MINOR : 0),
     };
-    int error = ask_keeper(UFFDIO_REGISTER, &range);
+    int number = atomic_load(&descriptor);
+    if (number >= 0 && is_ours(number) && ioctl(number, UFFDIO_REGISTER, &range) == 0 && is_ours(number)) {
+        return 0;
+    }
+    return ask_keeper(UFFDIO_REGISTER, &range);
+}
+
+int tmebox_userfault_open_up(void *start, size_t size_bytes, bool shared) {
+    int error = tmebox_userfault_register(start, size_bytes, shared);
     if (error != 0) {
         return error;
     }
-    munlock(start, size_bytes); /* a host that locks all of its memory would have it all there */
+    if (!shared) { /* a host that locks all of its memory would have it all there; a shared mapping is never filled so */
+        munlock(start, size_bytes);
+    }
     return mprotect(start, size_bytes, PROT_READ | PROT_WRITE) < 0 ? errno : 0;
 }
 

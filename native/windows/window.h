@@ -45,7 +45,7 @@ struct template {
     const unsigned char *data; /* NULL: none */
     bool shared;               /* `data` is a mapping whose pages windows may have too */
     uint32_t pages;
-    uint32_t stack_low, heap_start, heap_end;
+    uint32_t stack_low, stack_top, heap_start, heap_end, upper_start, upper_end;
     uint32_t read_only_count;
     struct span *read_only; /* ascending */
 };
@@ -59,11 +59,13 @@ struct window {
     _Atomic uint32_t run_count;   /* more than RUNS: pages of the private part may be present anywhere */
     _Atomic uint32_t arena_first; /* bits: pages of the arena's first part */
     _Atomic uint32_t arena_end;   /* offset behind the arena; what it has beyond its first part is present */
+    uint32_t upper_start, upper_end; /* the heap above the arena, if there is any: also where no template is */
     uint32_t shared;              /* bits: read-only spans that are mapped and not installed */
     _Atomic uint32_t next_page;   /* where the last chunk ended */
     _Atomic uint32_t last_count;  /* and its size */
     struct pin *pins;             /* what Python looks at; with the GIL held */
     struct heap_view *view;       /* of a shared heap; NULL: it never had one, or it has none any more */
+    uint32_t hole;                /* heap/holes.c: what is left of the last one; 0: nothing */
 };
 
 /* Python looks at these pages of the private part, and may hand them to the kernel, for which nobody installs
@@ -108,6 +110,8 @@ void tmebox_userfault_unprotect(uint64_t address);
 /* Makes an inaccessible mapping accessible where pages are installed; `shared`: those that a shared mapping has
  * already, too. 0 or an errno. */
 int tmebox_userfault_open_up(void *start, size_t size_bytes, bool shared);
+/* Only that no page of it comes by itself. What another userfaultfd has taken is refused. */
+int tmebox_userfault_register(void *start, size_t size_bytes, bool shared);
 /* Whether shared mappings can be opened up so, once the userfaultfd is open. */
 bool tmebox_userfault_can_share(void);
 /* Async-signal-safe: pages that a shared mapping has already become present at `address`. How many bytes, or
@@ -146,6 +150,11 @@ bool tmebox_window_clear(uint64_t address, uint64_t size_bytes);
 /* Whether a page of the hot part may be present. */
 bool tmebox_is_marked(const struct window *window, uint32_t page);
 bool tmebox_is_read_only(const struct template *template, uint32_t page);
+/* Whether a heap may have its second part there; 0, 0: it has none. */
+bool tmebox_is_upper(uint64_t start, uint64_t end);
+/* Offsets of the private part: its lowest, and where it ends. */
+uint32_t tmebox_private_low(const struct template *template);
+uint32_t tmebox_private_end(const struct template *template);
 /* Where a page's first contents are; NULL: zeros. */
 const unsigned char *tmebox_first_contents(const struct template *template, uint32_t page);
 
@@ -170,6 +179,8 @@ bool tmebox_window_part_again(uint64_t address, size_t size_bytes, bool replace)
  * moment. */
 extern bool (*tmebox_view_ended)(struct window *window);
 extern void (*tmebox_view_parked)(struct window *window);
+/* The same: all of the window's piece is there again, where a view was before. False: not at the moment. */
+extern bool (*tmebox_hole_filled)(struct window *window);
 
 /* -- restore.c ---------------------------------------------------------------------------------------- */
 /* Gives every page of the private part its first contents again; no call runs, but other threads may look on.

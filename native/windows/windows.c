@@ -67,10 +67,12 @@ static PyObject *window_start(PyObject *module, PyObject *args) {
         return NULL;
     }
     if (window->template != template) {
-        if (!tmebox_empty(window, base)) {
+        if (!tmebox_empty(window, base) || (template->upper_end != 0 && !tmebox_hole_filled(window))) {
             return out_of_memory();
         }
         window->arena_end = TMEBOX_ARENA_FIRST_END;
+        window->upper_start = template->upper_start;
+        window->upper_end = template->upper_end;
         window->template = (struct template *)Py_NewRef(template);
         tmebox_share(window, base);
         if (!populate_data(window, base, template)) {
@@ -108,8 +110,9 @@ static PyObject *window_empty(PyObject *module, PyObject *argument) {
     Py_RETURN_NONE;
 }
 
-static bool can_grow(unsigned long long end) {
-    if (end % PAGE != 0 || end < TMEBOX_ARENA_FIRST_END || end > TMEBOX_ARENA_END) {
+static bool can_grow(const struct window *window, unsigned long long end) {
+    bool free = window->upper_start == 0 || end <= window->upper_start;
+    if (end % PAGE != 0 || end < TMEBOX_ARENA_FIRST_END || end > TMEBOX_ARENA_END || !free) {
         PyErr_SetString(PyExc_ValueError, "an arena grows, by pages, up to its end");
         return false;
     }
@@ -133,7 +136,7 @@ static PyObject *window_map_arena(PyObject *module, PyObject *args) {
     unsigned long long base, end;
     struct window *window;
     if (!PyArg_ParseTuple(args, "KK:window_map_arena", &base, &end) || (window = window_at(base)) == NULL ||
-        !can_grow(end)) {
+        !can_grow(window, end)) {
         return NULL;
     }
     uint64_t start = arena_end_of(window);
@@ -161,6 +164,29 @@ static PyObject *window_unmap_arena(PyObject *module, PyObject *argument) {
         return PyErr_SetFromErrno(PyExc_OSError);
     }
     window->arena_end = 0;
+    uint64_t upper_size = window->upper_end - window->upper_start;
+    if (upper_size != 0 &&
+        tmebox_map_zero((void *)(base + window->upper_start), upper_size, PROT_NONE) < 0) {
+        return PyErr_SetFromErrno(PyExc_OSError);
+    }
+    window->upper_start = window->upper_end = 0;
+    Py_RETURN_NONE;
+}
+
+/* What of the heap is above the arena, of windows whose parts are mapped one by one. */
+static PyObject *window_set_upper(PyObject *module, PyObject *args) {
+    (void)module;
+    unsigned long long base, start, end;
+    struct window *window;
+    if (!PyArg_ParseTuple(args, "KKK:window_set_upper", &base, &start, &end) || (window = window_at(base)) == NULL) {
+        return NULL;
+    }
+    if (!tmebox_is_upper(start, end)) {
+        PyErr_SetString(PyExc_ValueError, "not where a heap has its second part");
+        return NULL;
+    }
+    window->upper_start = (uint32_t)start;
+    window->upper_end = (uint32_t)end;
     Py_RETURN_NONE;
 }
 
@@ -173,7 +199,7 @@ static PyObject *window_grow_arena(PyObject *module, PyObject *args) {
         return NULL;
     }
     uint64_t start = window->arena_end;
-    if (!can_grow(end)) {
+    if (!can_grow(window, end)) {
         return NULL;
     }
     if (end <= start) { /* somebody else has grown it meanwhile */
@@ -207,7 +233,10 @@ static PyObject *window_populate(PyObject *module, PyObject *args) {
  * come back as what they were at first, or not be known to be missing. */
 bool tmebox_zero(struct window *window, uint64_t base, uint64_t offset, uint64_t size) {
     const struct template *template = window->template;
-    if (offset < template->heap_start || offset > template->heap_end || size > template->heap_end - offset) {
+    bool lower = offset >= template->heap_start && offset <= template->heap_end && size <= template->heap_end - offset;
+    bool upper =
+        offset >= template->upper_start && offset <= template->upper_end && size <= template->upper_end - offset;
+    if (!lower && !upper) {
         PyErr_SetString(PyExc_ValueError, "not pages of the heap");
         return false;
     }
@@ -255,7 +284,8 @@ static PyObject *window_blank(PyObject *module, PyObject *args) {
     uint64_t arena_size = window->arena_end - TMEBOX_ARENA_START;
     bool all_blank = tmebox_blank_shared(window, base);
     struct template *before = atomic_exchange(&window->template, (struct template *)Py_NewRef(blank));
-    tmebox_discard(base, before->stack_low, before->heap_end);
+    tmebox_discard(base, tmebox_private_low(before), tmebox_private_end(before));
+    tmebox_discard(base, before->upper_start, before->upper_end);
     tmebox_discard(base, TMEBOX_ARENA_START, window->arena_end);
     Py_DECREF(before);
     if (!populate(window, base, TMEBOX_ARENA_START, arena_size, HOST_READS) ||
@@ -293,6 +323,7 @@ PyMethodDef tmebox_window_methods[] = {
     {"window_grow_arena", window_grow_arena, METH_VARARGS, "window_grow_arena(base, end)"},
     {"window_arena_end", window_arena_end, METH_O, "window_arena_end(base) -> offset"},
     {"window_map_arena", window_map_arena, METH_VARARGS, "window_map_arena(base, end)"},
+    {"window_set_upper", window_set_upper, METH_VARARGS, "window_set_upper(base, start, end)"},
     {"window_unmap_arena", window_unmap_arena, METH_O, "window_unmap_arena(base)"},
     {"window_populate", window_populate, METH_VARARGS, "window_populate(base, offset, size_bytes, writable)"},
     {"window_blank", window_blank, METH_VARARGS, "window_blank(base, template)\n\nAll zero, arena included."},

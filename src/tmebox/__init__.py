@@ -25,6 +25,9 @@ if TYPE_CHECKING:
         BadReference as BadReference,
     )
     from tmebox.errors import (
+        BadResult as BadResult,
+    )
+    from tmebox.errors import (
         CompileError as CompileError,
     )
     from tmebox.errors import (
@@ -32,6 +35,9 @@ if TYPE_CHECKING:
     )
     from tmebox.errors import (
         ControlFlowViolation as ControlFlowViolation,
+    )
+    from tmebox.errors import (
+        Deadlock as Deadlock,
     )
     from tmebox.errors import (
         Diagnostic as Diagnostic,
@@ -91,6 +97,7 @@ if TYPE_CHECKING:
     from tmebox.runtime.calls.callbacks import Callback as Callback
     from tmebox.runtime.calls.handles import Handle as Handle
     from tmebox.runtime.calls.host_functions import host_function as host_function
+    from tmebox.runtime.columns import Column as Column
     from tmebox.runtime.commands import Completed as Completed
     from tmebox.runtime.module import Module as Module
     from tmebox.runtime.pool.pool import SandboxPool as SandboxPool
@@ -130,9 +137,11 @@ _HOMES = {
     "Aborted": "tmebox.errors",
     "ArithmeticTrap": "tmebox.errors",
     "BadReference": "tmebox.errors",
+    "BadResult": "tmebox.errors",
     "CompileError": "tmebox.errors",
     "CompileWarning": "tmebox.errors",
     "ControlFlowViolation": "tmebox.errors",
+    "Deadlock": "tmebox.errors",
     "Diagnostic": "tmebox.errors",
     "Frame": "tmebox.errors",
     "IllegalInstruction": "tmebox.errors",
@@ -166,6 +175,7 @@ _HOMES = {
     "Stats": "tmebox.runtime.resources",
     "limits": "tmebox.runtime.resources",
     "stats": "tmebox.runtime.resources",
+    "Column": "tmebox.runtime.columns",
     "Sandbox": "tmebox.runtime.sandbox",
     "SandboxPool": "tmebox.runtime.pool.pool",
     "BadPointer": "tmebox.runtime.sandbox_memory",
@@ -181,13 +191,16 @@ __all__ = [
     "ArithmeticTrap",
     "BadPointer",
     "BadReference",
+    "BadResult",
     "Block",
     "Box",
     "Callback",
+    "Column",
     "CompileError",
     "CompileWarning",
     "Completed",
     "ControlFlowViolation",
+    "Deadlock",
     "Diagnostic",
     "Frame",
     "Handle",

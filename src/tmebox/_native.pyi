@@ -76,6 +76,9 @@ class Template:
         data: Any,
         present: Any,
         shared: bool = False,
+        stack_top: int = ...,
+        upper_start: int = 0,
+        upper_end: int = 0,
     ) -> Template: ...
 
 def window_start(base: int, template: Template) -> None:
@@ -111,6 +114,10 @@ def window_arena_end(base: int) -> int:
     """Offset behind the memory for host arrays."""
 
 def window_map_arena(base: int, end: int) -> None: ...
+def window_set_upper(base: int, start: int, end: int) -> None:
+    """Of a window whose parts are mapped one by one: where its heap's second part is; 0, 0: nowhere. Raises
+    ValueError."""
+
 def window_unmap_arena(base: int) -> None:
     """The arena of windows whose parts are mapped one by one."""
 
@@ -526,7 +533,9 @@ class Export:
     functions' __doc__ and __signature__. `items` has a letter for each parameter, which says of a pointer
     what buffers may hold: one of hHiIlLfd? (as in struct), c (bytes, for which any numbers do), * (any), or -
     (only `slow` can tell). Texts are for c and *. `kinds`: of each parameter, which Pointers it takes, an
-    interned str; None: any. finish(host, result) makes what a call returns of what it would otherwise."""
+    interned str; None: any. `finish` makes what a call returns of its result, which is p. `layouts`: of each
+    parameter, the struct that it points to; dicts and tuples are copied for the call, and a dict becomes what
+    is in the copy afterwards if the code is p."""
 
     def __new__(
         cls,
@@ -538,7 +547,8 @@ class Export:
         attributes: dict[str, Any],
         items: str = "",
         kinds: tuple[str | None, ...] = (),
-        finish: Callable[[Any, Any], Any] | None = None,
+        finish: PointerMaker | None = None,
+        layouts: tuple[StructLayout | None, ...] = (),
     ) -> Export: ...
     def bind(self, instance: Instance, host: object, owner: object, /) -> Function:
         """For one sandbox. The owner, if not None, lives as long as the function."""
@@ -547,7 +557,17 @@ class Pointer:
     """A typed place in one instance's memory. `kind`: what it points to; functions take those of their
     parameter's kind."""
 
-    def __new__(cls, instance: Instance, offset: int, kind: str | None, /) -> Self: ...
+    def __new__(
+        cls,
+        instance: Instance,
+        offset: int,
+        kind: str | None,
+        space: Any = ...,
+        target: Any = ...,
+        count: int | None = ...,
+        keeps: object = ...,
+        /,
+    ) -> Self: ...
     @property
     def offset(self) -> int: ...
     @property
@@ -559,6 +579,35 @@ class Pointer:
     _kind: str | None
     _instance: Instance
     _freed: bool
+    _space: Any
+    _target: Any
+    _count: int | None
+    _keeps: Any
+
+class PointerMaker:
+    """Makes pointers of one type: `maker(offset)` in the sandbox that it was made for, or
+    `maker(instance, space, offset, count, keeps)` in any. None of offset 0."""
+
+    def __new__(
+        cls,
+        type: type[Pointer],
+        kind: str | None,
+        target: object,
+        instance: Instance = ...,
+        space: object = ...,
+        /,
+    ) -> Self: ...
+    def __call__(self, *args: Any) -> Any: ...
+
+class StructLayout:
+    """Where the members of a struct of at most 256 bytes are: (name, code as of an argument or the layout of
+    an inner struct, offset, kind of a pointer)."""
+
+    def __new__(
+        cls, size: int, members: tuple[tuple[str, str | StructLayout, int, str | None], ...], /
+    ) -> Self: ...
+    def pack(self, value: object, /) -> bytes | None:
+        """The struct of an exact dict or tuple whose items convert exactly; None of all else."""
 
 class Function:
     """A callable bound to one instance. Attributes may be set (__dict__)."""

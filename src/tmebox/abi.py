@@ -96,10 +96,13 @@ ARENA_END = 2 * GIB - GUARD
 SHARED_START = 2 * GIB + GUARD
 """The shared heap's lines, at the same offsets in all of its sandboxes."""
 SHARED_END = 4 * GIB - GUARD
+UPPER_LOWEST = ARENA_START + 256 * MIB
+"""A heap that has no room in the private part goes on up to SHARED_END, and begins here or above: the arena
+keeps what is below."""
 STACK_LOWEST = GUARD
 STACK_TOP = 64 * MIB + 64 * KIB
-"""The stack grows down from here; 64 KiB above a 64 MiB boundary so that its first pages share a
-page-table page with the control page and the image."""
+"""A stack grows down from here, unless it is too large and ends at PRIVATE_END; 64 KiB above a 64 MiB
+boundary so that its first pages share a page-table page with the control page and the image."""
 CONTROL_PAGE = STACK_TOP
 """One page, read-only to the sandbox."""
 STACK_RANDOM = STACK_TOP - 16
@@ -134,6 +137,11 @@ CONTROL_HEAP_START = CONTROL_PAGE + 8
 CONTROL_HEAP_END = CONTROL_PAGE + 16
 CONTROL_STACK_LOW = CONTROL_PAGE + 24
 CONTROL_STACK_TOP = CONTROL_PAGE + 32
+CONTROL_ZERO = CONTROL_PAGE + PAGE_SIZE - 8
+"""Always 0."""
+CONTROL_UPPER_START = CONTROL_PAGE + 40
+"""The heap's second part; 0 and 0: it has none."""
+CONTROL_UPPER_END = CONTROL_PAGE + 48
 
 # -- stack discipline -----------------------------------------------------------------------------
 STACK_REACH = 512 * KIB
@@ -178,6 +186,18 @@ SYS_CPU_FEATURES = 0x746D_6503
 arguments[0] is where to put words as cpuid has them, ecx of leaf 1, ebx and ecx of 7, ecx of 0x80000001."""
 SYS_ABORT_MESSAGE = 0x746D_6504
 """By this one libc++abi says why it is about to call abort(): arguments[0] is the offset of a text."""
+SYS_THREADS_STAND_STILL = 0x746D_6505
+"""By this one libc says that no thread can go on, or that one has run over its stack: a STANDING_… number,
+the offset of rows of 40 bytes, and how many: the thread's number, its stack pointer's offset, where it waits,
+and 16 bytes of name."""
+STANDING_DEADLOCK = 0
+STANDING_OVERFLOW = 1
+STANDING_BELOW = 2
+"""A deadlock in which some thread could run, but is in a call that must not return before a later one."""
+SYS_CALL_DEPTH = 0x746D_6506
+"""How many calls of the host's the sandbox is in: more than one inside host functions that call it again."""
+THREAD_ALIGNMENT = 64
+"""Thread-local variables of all threads have the same place modulo this."""
 
 STDOUT_MARK = 0x3B5F_0E92_C46D_8A17
 """What libc's stdout is recognized by in a module's data: its `cookie`, for which it has no other use."""

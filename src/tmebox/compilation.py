@@ -13,12 +13,16 @@ from tmebox.errors import CompileError, CompileWarning, Diagnostic
 from tmebox.listing import texts
 from tmebox.progress import shown, to
 from tmebox.runtime.module import Module
-from tmebox.runtime.option_types import Optimization, SourcePath
+from tmebox.runtime.option_types import Language, Optimization, SourcePath
 from tmebox.toolchain.build import build
+from tmebox.toolchain.cc.compile_commands import DATABASE, read_commands
 from tmebox.toolchain.options import CompileOptions, SourceText
 from tmebox.warned import warn_caller
 
 OPTIMIZATIONS: tuple[str, ...] = get_args(Optimization)
+LANGUAGES: tuple[str, ...] = get_args(Language)
+TEXT_NAMES = {"c": "source.c", "c++": "source.cpp"}
+"""What messages call source text."""
 LONGEST_WARNING = 4000
 
 
@@ -26,6 +30,7 @@ def compile(
     source: SourcePath | Sequence[SourcePath] | None = None,
     *,
     source_text: str | None = None,
+    language: Language | None = None,
     include_dirs: Sequence[SourcePath] = (),
     defines: Mapping[str, str | int | None] | Sequence[str] = (),
     optimize: Optimization = "-O2",
@@ -38,8 +43,11 @@ def compile(
     timeout: float = 120.0,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> Module:
-    """Compile C (one file, several, or `source_text`), instrument, link, verify and load it.
+    """Compile C or C++ (one file, several, or `source_text`), instrument, link, verify and load it. A
+    source that is named compile_commands.json, or otherwise ends in .json, stands for those that it lists,
+    each compiled with its own options.
 
+    language: of `source_text`, "c" or "c++"; default "c". A file's suffix tells its own.
     include_dirs, defines ("NAME", "NAME=1" or a mapping), optimize ("-O0" … "-O3", "-Os"), flags (further
     compiler options that cannot read files): as a C compiler has them. exports: names of callable functions;
     default every non-static function of the sources. imports: names of functions that the host
@@ -58,7 +66,9 @@ def compile(
     if source_text is not None:
         if not isinstance(source_text, str):
             raise TypeError(f"source_text is {type(source_text).__name__}, where str is expected")
-        sources.append(SourceText(source_text))
+        sources.append(SourceText(source_text, TEXT_NAMES[_one_of("language", language or "c", LANGUAGES)]))
+    elif language is not None:
+        raise TypeError("language= goes with source_text=: what a file is written in, its suffix tells")
     if source is not None:
         sources += _paths((source,) if isinstance(source, (str, os.PathLike)) else source, "source")
         _require_files(sources)
@@ -66,9 +76,20 @@ def compile(
         raise TypeError("compile() needs a source file or source_text=")
     if isinstance(defines, Mapping):
         defines = [name if value is None else f"{name}={value}" for name, value in defines.items()]
+    trusted = _paths(include_dirs, "include_dirs")
+    commands = {
+        path: read_commands(path, trusted)
+        for path in sources
+        if isinstance(path, Path) and path.suffix == DATABASE
+    }
+    sources = [
+        source
+        for given in sources
+        for source in (commands.get(given, [given]) if isinstance(given, Path) else [given])
+    ]
     options = CompileOptions(
         optimize=_one_of("optimize", optimize, OPTIMIZATIONS),
-        include_dirs=_paths(include_dirs, "include_dirs"),
+        include_dirs=trusted,
         defines=texts(defines, "defines"),
         flags=texts(flags, "flags"),
         exports=None if exports is None else texts(exports, "exports"),
@@ -77,10 +98,11 @@ def compile(
         base=_one_of("base", base, abi.BASES),
         timeout_s=timeout,
     )
+    own = {path: its.added_to(options) for named in commands.values() for path, its in named.items()}
     found: list[Diagnostic] = []
     with shown("compile") if progress is None else to(progress) as report:
         try:
-            file = build(sources, options, progress=report, warn=found.append)
+            file = build(sources, options, progress=report, warn=found.append, own=own)
         except CompileError:
             with suppress(CompileWarning):  # where filters make errors of warnings: the worse one is told
                 _warn(found)

@@ -33,7 +33,7 @@ def _restored(kind: type[TmeboxError], args: tuple[Any, ...], state: dict[str, A
 @dataclass(frozen=True)
 class Diagnostic:
     """One message of the compiler, the rewriter or the linker. `excerpt`: the lines of source that a compiler
-    shows with it, marked by a caret."""
+    shows with it, marked by a caret. `notes`: what it adds about other places."""
 
     message: str
     file: str | None = None
@@ -41,9 +41,15 @@ class Diagnostic:
     column: int | None = None
     severity: str = "error"
     excerpt: str = field(default="", compare=False)
+    notes: tuple[Diagnostic, ...] = field(default=(), compare=False, repr=False)
+
+    @property
+    def place(self) -> str:
+        """ "FILE:LINE:COLUMN", as far as it is known."""
+        return ":".join(str(part) for part in (self.file, self.line, self.column) if part is not None)
 
     def __str__(self) -> str:
-        place = ":".join(str(part) for part in (self.file, self.line, self.column) if part is not None)
+        place = self.place
         return f"{place}: {self.severity}: {self.message}" if place else f"{self.severity}: {self.message}"
 
 
@@ -113,6 +119,11 @@ class BadReference(TmeboxError):
     """Sandboxed code named something of the host that it has not, or has no more: it called a callback that
     is closed, or passed a handle that is closed or forged. Or a function pointer that it gave leads to no
     function."""
+
+
+class BadResult(TmeboxError, ValueError):
+    """What a boxed library returned cannot be what it is taken for: a length beyond a buffer, an index of
+    nothing, a value that the library does not document. See `Box.checked`."""
 
 
 class LimitError(TmeboxError):
@@ -275,6 +286,60 @@ class Timeout(Trap):
     """The call ran longer than its time limit."""
 
     kind = "timeout"
+
+
+@dataclass(frozen=True)
+class StandingThread:
+    """A thread of a sandbox that waits for good. `number` is 1 for the one that the host's call runs on;
+    `name` what the program called it, or "". `waits_at` is the offset of what it waits for, 0 for none.
+    Innermost frames first."""
+
+    number: int
+    name: str
+    waits_at: int
+    backtrace: tuple[Frame, ...]
+
+    def __str__(self) -> str:
+        named = f"{self.name!r}, number {self.number}" if self.name else f"number {self.number}"
+        where = ", called by ".join(map(str, self.backtrace))
+        return f"{named}, at {where}" if where else named
+
+
+class Deadlock(Trap):
+    """Every thread of the sandbox waits for another one, or for a lock that it has itself. `threads` says
+    where each stands; `backtrace` is of the one that waited last."""
+
+    kind = "deadlock"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        offset: int | None = None,
+        access: str | None = None,
+        address: int | None = None,
+        unwind: Callable[[], tuple[Frame, ...]] | None = None,
+        standing: Callable[[], tuple[StandingThread, ...]] = tuple,
+    ) -> None:
+        self._standing = standing
+        self._threads: tuple[StandingThread, ...] | None = None
+        super().__init__(message, offset=offset, access=access, address=address, unwind=unwind)
+
+    @property
+    def threads(self) -> tuple[StandingThread, ...]:
+        if self._threads is None:
+            self._threads = self._standing()
+            self._standing = tuple
+        return self._threads
+
+    def _state(self) -> dict[str, Any]:
+        threads = self.threads
+        return {**super()._state(), "_threads": threads, "_standing": tuple}
+
+    def _facts(self) -> Iterable[Fact]:
+        yield from super()._facts()
+        for thread in self.threads:
+            yield "thread", str(thread)
 
 
 class OutOfMemory(Trap):

@@ -28,6 +28,7 @@ from tmebox.runtime.option_types import (
     SpawnOptions,
 )
 from tmebox.runtime.typed.pointers import Pointer as Pointed
+from tmebox.runtime.untrusted import Member, Untrusted
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer as _Buffer
@@ -39,16 +40,16 @@ else:
     _Array = array.array
 
 
-Int = SupportsIndex
-"""Python's and NumPy's integers."""
-Real = SupportsFloat | SupportsIndex
+Int = SupportsIndex | Untrusted
+"""Python's and NumPy's integers, and what sandboxed code returned."""
+Real = SupportsFloat | SupportsIndex | Untrusted
 """Python's and NumPy's numbers that are not complex."""
-Truth = bool | np.bool_ | Literal[0, 1]
+Truth = bool | np.bool_ | Literal[0, 1] | Untrusted
 Complex = complex | np.number[Any]
 LongDouble = np.longdouble
 LongComplex = np.clongdouble
 
-Offset = int | np.integer[Any] | None
+Offset = int | np.integer[Any] | Untrusted | None
 """A place in the sandbox's window; None is the null pointer."""
 Typed = Pointed | Handle | Block
 """What stands for a pointer besides buffers and offsets."""
@@ -86,6 +87,7 @@ __all__ = [
     "Isolation",
     "LongComplex",
     "LongDouble",
+    "Member",
     "Offset",
     "Optimization",
     "Output",
@@ -97,5 +99,6 @@ __all__ = [
     "Text",
     "Truth",
     "Typed",
+    "Untrusted",
     "Variadic",
 ]

@@ -22,6 +22,7 @@ BAR_CELLS = 24
 STEPS = {
     "compile": "compiling",
     "libc": "building the C library, once",
+    "libc++": "building the C++ library, once",
     "link": "linking",
     "verify": "verifying",
 }

@@ -32,9 +32,14 @@ def cpu(ratio: float, group: str = "calls") -> Results:
 
 def calls(scalar_s: float = 40e-9) -> CallResults:
     times = {
-        "tmebox": {"scalar": same(scalar_s), "callback": same(2e-7), "trap": same(7e-6)},
+        "tmebox": {
+            "scalar": same(scalar_s),
+            "threads": same(7e-8),
+            "callback": same(2e-7),
+            "trap": same(7e-6),
+        },
         "C extension": {"scalar": same(30e-9)},
-        "cffi (API)": {"scalar": same(80e-9)},
+        "cffi (API)": {"scalar": same(80e-9), "threads": same(8e-8)},
     }
     crossings = {AGAIN: same(12e-9), CALL: same(18e-9), TURNS: same(30e-9)}
     crossings |= {
@@ -46,7 +51,7 @@ def calls(scalar_s: float = 40e-9) -> CallResults:
 
 
 def everything(ratio: float = 1.0, scalar_s: float = 40e-9) -> Measured:
-    speeds = {"cold": same(3e6), "again": same(90e6)}
+    speeds = {"cold": same(3e6), "known": same(12e6), "again": same(90e6)}
     built = BuildResults({}, same(1.25), 1094, "sqlite", 1_000_000, speeds, ())
     lives = InstanceResults(
         {},

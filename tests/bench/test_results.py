@@ -216,6 +216,6 @@ def test_programs_are_chosen_by_name_and_group() -> None:
 
 def test_the_suite_is_large_enough_and_every_source_belongs_to_a_program() -> None:
     assert len(suite.PROGRAMS) >= 30
-    sources = set(suite.PROGRAMS_DIR.glob("*/*.c"))
+    sources = {*suite.PROGRAMS_DIR.glob("*/*.c"), *suite.PROGRAMS_DIR.glob("*/*.cpp")}
     assert sources == {program.own_source for program in suite.PROGRAMS}
     assert len({program.name for program in suite.PROGRAMS}) == len(suite.PROGRAMS)

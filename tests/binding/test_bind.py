@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import json
 import re
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -14,103 +14,10 @@ import pytest
 
 import tmebox
 from tests.programs.building import source_of
-from tests.test_typing import checked
-from tmebox.binding.bind import bind
+from tmebox.binding.bind import bind, exports_of, imports_of
 from tmebox.binding.header import read_headers, scan
 from tmebox.binding.package import files_of, write_package
 from tmebox.cli.app import main
-
-HEADER = r"""
-#ifndef SHAPES_H
-#define SHAPES_H
-#include <stddef.h>
-#include "shapes_more.h"
-#define SHAPES_VERSION "1.2"
-#define SHAPES_MOST 0xffffffffffffffffull
-#define SHAPES_SCALE 2.5
-#define SHAPES_TWICE(x) ((x) * 2)
-#define SHAPES_API extern
-#define SHAPES_BITS (1 << 4 | SHAPES_TWICE(2))
-enum shapes_kind { SHAPES_POINT = 3, SHAPES_LINE, /* not SHAPES_LOST */ SHAPES_LAST = 'z' };
-struct point { double x, y; };
-typedef struct shapes shapes;
-/* Called for each point. Returns whether to go on. */
-typedef int (*shapes_visitor)(void *user, const struct point *point, int index);
-/* Makes room for some points.
- * Free it with shapes_free. */
-SHAPES_API shapes *shapes_new(size_t count);
-SHAPES_API void shapes_free(shapes *s);
-SHAPES_API int shapes_set(shapes *s, size_t index, struct point to);
-SHAPES_API int shapes_visit(const shapes *s, shapes_visitor visitor, void *user);
-SHAPES_API const char *shapes_name(enum shapes_kind kind);
-SHAPES_API int shapes_never_written(void);
-SHAPES_API double shapes_area(const struct point *points, size_t count);
-extern int shapes_verbose;
-extern const double shapes_table[3];
-#endif
-"""
-SOURCE = r"""
-#include "shapes.h"
-#include <config.h>
-#include <stdlib.h>
-#include <errno.h>
-struct shapes { size_t count; struct point points[]; };
-int shapes_verbose = 4;
-const double shapes_table[3] = { 1, 2, 3 };
-static int used(void) { return 1; }
-int internal_only(void) { return used(); }
-shapes *shapes_new(size_t count)
-{
-    shapes *s = calloc(1, sizeof *s + count * sizeof s->points[0]);
-    if (s) s->count = count;
-    return s;
-}
-void shapes_free(shapes *s) { free(s); }
-int shapes_set(shapes *s, size_t index, struct point to)
-{
-    if (index >= s->count) { errno = ERANGE; return -1; }
-    s->points[index] = to;
-    return 0;
-}
-int shapes_visit(const shapes *s, shapes_visitor visitor, void *user)
-{
-    for (size_t i = 0; i < s->count; i++)
-        if (!visitor(user, &s->points[i], i)) return i;
-    return -1;
-}
-const char *shapes_name(enum shapes_kind kind) { return kind == SHAPES_LINE ? "line" : NULL; }
-double shapes_area(const struct point *points, size_t count)
-{
-    double sum = 0;
-    for (size_t i = 0; i < count; i++) sum += points[i].x * points[i].y;
-    return sum;
-}
-"""
-
-
-@pytest.fixture(scope="module")
-def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    directory = tmp_path_factory.mktemp("library")
-    (directory / "shapes.h").write_text(HEADER)
-    (directory / "shapes_more.h").write_text("#define SHAPES_MORE 9\n")
-    (directory / "shapes.c").write_text(SOURCE)
-    return directory
-
-
-@pytest.fixture(scope="module")
-def package(library: Path) -> Iterator[ModuleType]:
-    write_package(bind(library / "shapes.h", [library], "shapes_box"), library / "shapes_box")
-    sys.path.insert(0, str(library))
-    try:
-        yield importlib.import_module("shapes_box")
-    finally:
-        sys.path.remove(str(library))
-
-
-@pytest.fixture
-def box(package: ModuleType) -> Iterator[Any]:
-    with package.open(memory="16MiB", timeout=10.0) as box:
-        yield box
 
 
 def test_the_package_has_the_functions_of_the_header_that_are_there(package: ModuleType) -> None:
@@ -164,53 +71,6 @@ def test_comments_and_prototypes_are_documentation(library: Path, package: Modul
     assert re.search(r"def shapes_set\(self, s: .*index: hints.Int", source)
 
 
-CORRECT = """
-import numpy as np
-import tmebox
-import shapes_box
-from typing import Any
-
-def visit(user: Any, point: tmebox.Pointer, index: int) -> int:
-    return index < 2
-
-with shapes_box.open(memory="16MiB", timeout=1.0) as box:
-    shapes = box.shapes_new(3)
-    box.shapes_set(shapes, 1, (1, 2.0))
-    box.shapes_visit(shapes, visit, None)
-    box.shapes_visit(shapes, box.callback(visit, "shapes_visitor"), box.handle(object()))
-    name: str | None = box.shapes_name(shapes_box.SHAPES_LINE)
-    area: float = box.shapes_area([(1, 2)], 1) + box.shapes_area(np.zeros((3, 2)), 3)
-    limit: int = shapes_box.SHAPES_MOST
-"""
-MISTAKES = [
-    'box.shapes_new("three")',
-    "box.shapes_new()",
-    "box.shapes_set(shapes, 1, (1, 2, 3))",
-    'box.shapes_set("shapes", 1, (1, 2))',
-    "box.shapes_visit(shapes, lambda user: 1, None)",
-    "box.shapes_visit(shapes, 1.5, None)",
-    "wrong: int = box.shapes_name(3)",
-    "length = len(box.shapes_name(3))",
-    "shapes.count.x",
-    "shapes_box.SHAPES_MOST = 4",
-    'shapes_box.open(memory="1MiB", tiemout=1)',
-    "import_error = shapes_box.SHAPES_NOTHING",
-]
-
-
-@pytest.mark.slow
-def test_type_checkers_accept_what_is_right_and_find_planted_mistakes(
-    library: Path, package: ModuleType
-) -> None:
-    correct = checked(library, program=CORRECT)
-    assert correct.returncode == 0, correct.stdout
-    start = CORRECT.count("\n") + 1
-    said = checked(library, program=CORRECT + "".join(f"    {mistake}\n" for mistake in MISTAKES))
-    found = {int(line) for line in re.findall(r"^program\.py:(\d+): error", said.stdout, re.MULTILINE)}
-    missed = [mistake for line, mistake in enumerate(MISTAKES, start) if line not in found]
-    assert missed == []
-
-
 def test_the_same_library_gives_the_same_bytes(library: Path) -> None:
     one, other = (files_of(bind(library / "shapes.h", [library], "shapes_box")) for _ in range(2))
     assert one == other
@@ -233,10 +93,139 @@ def test_the_command_says_what_is_wrong(library: Path, tmp_path: Path, capsys: A
     assert "no function that the header" in run(header, "-s", str(tmp_path / "other.c"), "-o", good)[1]
 
 
+def test_a_source_that_another_includes_is_a_piece_of_it_or_one_of_its_own(tmp_path: Path) -> None:
+    """As LZ4's are: lz4hc.c includes lz4.c for its definitions, and both are compiled."""
+    (tmp_path / "two.h").write_text("int first(void);\nint second(void);\nint third(void);\n")
+    (tmp_path / "first.c").write_text(
+        '#include "two.h"\n#define HALF 21\n#ifndef ONLY\nint first(void) { return 2 * HALF; }\n#endif\n'
+    )
+    (tmp_path / "second.c").write_text(
+        '#define ONLY\n#include "first.c"\nint second(void) { return HALF; }\n'
+        'static int piece(void);\n#include "piece.c"\n#include "third_part.c"\n'
+    )
+    (tmp_path / "piece.c").write_text("static int piece(void) { return NOT_BY_ITSELF; }\n#define x\n")
+    (tmp_path / "third_part.c").write_text("int third(void) { return 3; }\n")
+    (tmp_path / "second.c").write_text("#define NOT_BY_ITSELF 1\n" + (tmp_path / "second.c").read_text())
+    bound = bind(tmp_path / "two.h", [tmp_path], "two_box", flags=("-w",))
+    assert exports_of(bound) == ["first", "second", "third"] and imports_of(bound) == []
+    assert {name.split("/")[1] for name in bound.build["files"]} == {
+        *("two.h", "first.c", "second.c", "piece.c", "third_part.c"),
+    }
+
+
+def test_declarations_are_found_whatever_macros_they_are_written_with(tmp_path: Path) -> None:
+    """As zlib's (OF), PCRE2's (names that macros make) and libpng's (names in parentheses) are."""
+    (tmp_path / "m.h").write_text(
+        "#define OF(arguments) arguments\n#define SUFFIXED(name) name##8\n"
+        "#define API(type, name) type (name)\n"
+        "extern int plain OF((int value));\nint SUFFIXED(made_)(void);\nAPI(int, wrapped)(void);\n"
+        "#define made SUFFIXED(made_)\n"
+    )
+    (tmp_path / "m.c").write_text(
+        '#include "m.h"\nint plain(int v) { return v; }\nint made(void) { return 1; }\n'
+        "int wrapped(void) { return 2; }\nint hidden(void) { return 3; }\n"
+    )
+    assert exports_of(bind(tmp_path / "m.h", [tmp_path], "m_box")) == ["plain", "made_8", "wrapped"]
+
+
+def test_all_types_of_a_header_are_there_under_their_own_names(tmp_path: Path) -> None:
+    """As libpng's png_image, which has no tag and goes by a pointer's name, and structs that only callbacks
+    get."""
+    (tmp_path / "t.h").write_text(
+        "struct more;\ntypedef struct { int width; struct { char deep[4]; } inside; struct more *more; }\n"
+        "image, *imagep;\n"
+        "struct block { int number; const char *text; };\n"
+        "typedef int (*visitor)(struct block *block, void *user);\n"
+        "typedef union { int whole; char parts[4]; } word;\ntypedef struct hidden hidden;\n"
+        "int area(imagep image);\nint visit(visitor visitor, void *user);\nhidden *hide(void);\n"
+    )
+    (tmp_path / "t.c").write_text(
+        '#include "t.h"\nstruct more { int x; };\n'
+        "int area(imagep image) { return image->width * image->inside.deep[1]; }\n"
+        'int visit(visitor v, void *u) { struct block b = {3, "x"}; return v(&b, u); }\n'
+        "hidden *hide(void) { return 0; }\n"
+    )
+    bound = bind(tmp_path / "t.h", [tmp_path], "t_box", flags=("-w",))
+    assert exports_of(bound) == ["area", "visit", "hide"]
+    with tmebox.Box(tmebox.Module(bound.file)) as box:
+        image = box.new("image", width=6)
+        image.inside.deep[1] = 7
+        assert box.area(image) == 42
+        with pytest.raises(TypeError, match="expected a image"):
+            box.area(box.new("word", whole=1))
+        seen: list[Any] = []
+
+        def visit(block: tmebox.Pointer, user: Any) -> int:
+            seen.append((block.type, block.number, block.text.string()))
+            return 5
+
+        assert box.visit(visit, None) == 5 and seen == [("struct block *", 3, b"x")]
+        assert box.new("word", whole=258).parts[0] == 2 and box.sizeof("struct block") == 16
+
+
+def test_sources_include_from_all_of_their_tree_and_nothing_else(tmp_path: Path) -> None:
+    """As Zstandard's do: "../zstd_errors.h"."""
+    tree = tmp_path / "tree"
+    (tree / "deep").mkdir(parents=True)
+    (tree / "configure").touch()
+    (tree / "up.h").write_text("int up(void);\n#define UP 3\n")
+    (tree / "deep" / "up.c").write_text('#include "../up.h"\nint up(void) { return UP; }\n')
+    assert exports_of(bind(tree / "up.h", [tree / "deep"], "up_box")) == ["up"]
+    (tmp_path / "secret.h").write_text("#define UP 7\n")
+    (tree / "deep" / "up.c").write_text('#include "../../secret.h"\nint up(void) { return UP; }\n')
+    with pytest.raises(tmebox.CompileError, match=r"secret\.h"):
+        bind(tree / "up.h", [tree / "deep"], "up_box")
+
+
+def test_what_nobody_defines_is_told(tmp_path: Path, capsys: Any, monkeypatch: Any) -> None:
+    (tmp_path / "n.h").write_text("int f(int);\n")
+    (tmp_path / "n.c").write_text('#include "n.h"\nint missing(int);\nint f(int x) { return missing(x); }\n')
+    command = ["bind", str(tmp_path / "n.h"), "-s", str(tmp_path / "n.c"), "-o", str(tmp_path / "n_box")]
+    monkeypatch.setattr(sys, "argv", ["tmebox", *command])
+    assert main() == 0
+    assert "needs of the host, as open(imports={...}): missing\n" in capsys.readouterr().out
+
+
+def test_sources_are_left_out_and_headers_stand_in(tmp_path: Path) -> None:
+    (tmp_path / "a.h").write_text('#include "made.h"\nint a(void);\n')
+    (tmp_path / "a.c").write_text('#include "a.h"\nint a(void) { return MADE; }\n')
+    (tmp_path / "a_test.c").write_text("#error not of the library\n")
+    (tmp_path / "made.h.in").write_text("#define MADE 3\n")
+    (tmp_path / "b.h").write_text("#define B 4\n")
+    made = {"made.h": tmp_path / "made.h.in"}
+    (tmp_path / "b.h").write_text("#define B 4\nint b(void);\n")
+    (tmp_path / "b.c.dist").write_text('#include "b.h"\nint b(void) { return B; }\n')
+    made["b.c"] = tmp_path / "b.c.dist"
+    bound = bind(
+        [tmp_path / "a.h", tmp_path / "b.h"], [tmp_path], "a_box", without=["*_test.c"], generated=made
+    )
+    assert (exports_of(bound), bound.constants) == (["a", "b"], {"MADE": 3, "B": 4})
+    with pytest.raises(tmebox.CompileError, match="the name of a generated header"):
+        bind(tmp_path / "a.h", [tmp_path / "a.c"], "a_box", generated={"../made.h": tmp_path / "made.h.in"})
+
+
+def test_a_compilation_database_says_how_sources_are_compiled(tmp_path: Path) -> None:
+    (tmp_path / "c.h").write_text("int c(void);\nint d(void);\n")
+    for name in ("c", "d"):
+        (tmp_path / f"{name}.c").write_text(f'#include "c.h"\nint {name}(void) {{ return VALUE; }}\n')
+    rows = [
+        {
+            "file": f"{name}.c",
+            "directory": str(tmp_path),
+            "arguments": ["cc", f"-DVALUE={value}", "-c", f"{name}.c"],
+        }
+        for name, value in (("c", 1), ("d", 2))
+    ]
+    (tmp_path / "compile_commands.json").write_text(json.dumps(rows))
+    bound = bind(tmp_path / "c.h", [tmp_path / "compile_commands.json"], "c_box")
+    with tmebox.Box(tmebox.Module(bound.file)) as box:
+        assert (box.c(), box.d()) == (1, 2)
+
+
 def test_headers_are_read_as_text(library: Path, tmp_path: Path) -> None:
     (tmp_path / "h.h").write_text('#include "../secret.h"\n#include "h.h"\nint f(void); /* int g(void); */\n')
-    texts = read_headers(tmp_path / "h.h")
-    assert set(texts) == {"h.h"} and scan(texts).functions == ("f",)
+    texts = read_headers([tmp_path / "h.h"])
+    assert set(texts) == {"h.h"} and scan(texts.values(), "int f(void);").functions == ("f",)
 
 
 @pytest.mark.network

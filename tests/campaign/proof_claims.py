@@ -96,8 +96,7 @@ def may_be_mapped(base: Any, address: Any) -> Any:
     """What an access does not fault at, as far as the layout promises anything."""
     parts = (
         (abi.STACK_LOWEST, abi.PRIVATE_END),
-        (abi.ARENA_START, abi.ARENA_END),
-        (abi.SHARED_START, abi.SHARED_END),
+        (abi.ARENA_START, abi.SHARED_END),  # arena, shared heap, and a heap's second part, with any gaps
     )
     near = between(address, base - high_guard(), base + abi.WINDOW_SIZE + low_guard())
     return z3.Or(z3.Not(near), *(between(address, base + low, base + high) for low, high in parts))

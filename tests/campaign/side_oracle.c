@@ -184,7 +184,7 @@ static int execute(ucontext_t *context) {
         return 0;
     }
     if (!tmebox_side_accesses(form, &call)) note(NO_ACCESSES, 0, 0);
-    int surely = form->shape.flags & SIDE_NEVER_FAULTS; /* if it does all the same, the kernel ends this process */
+    int surely = tmebox_side_never_faults(form, context); /* if it does all the same, the kernel ends this process */
     for (size_t i = 0; i < call.count; i++)
         surely = surely && WINDOW + call.accesses[i].offset - (u64)view + call.accesses[i].size <= AREA;
     if (!surely) tmebox_let_faults_in();

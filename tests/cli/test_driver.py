@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -70,3 +72,37 @@ def test_doctor_tells_why_it_is_not_usable(monkeypatch: pytest.MonkeyPatch) -> N
 def test_doctor_warns_of_kernels_that_would_end(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "docs/driver.md" in found_with(monkeypatch, PART)
     assert "do not use the driver" in found_with(monkeypatch, PART, handler=False)
+
+
+def test_reading_with_wrong_keys_is_only_for_hardware(tmebox: Run) -> None:
+    done = tmebox("driver", "test", "--wrong-key")
+    assert done.code == 2
+    assert "only with --hardware" in done.err
+
+
+FAKE = """
+from tmebox.driver import hardware, trial
+hardware.refusal = lambda: ""
+def said(*verdicts):
+    outcome = trial.Outcome("this machine")
+    outcome.verdicts.extend(verdicts)
+    return outcome
+hardware.attacks = lambda effort, wrong_key, watch, program: said(
+    ("ok", "grants", f"{effort.noise_s} {wrong_key}"))
+hardware.heap = lambda wrong_key, watch, prepared: said(HEAP)
+from tmebox.cli.app import app
+app()
+"""
+
+
+@pytest.mark.parametrize(
+    ("heap", "code"),
+    [('("ok", "heap", "x")', 0), ('("not ok", "heap", "x")', 1), ('("skip", "heap", "only a MAC")', 0)],
+)
+def test_a_proof_on_hardware_is_the_attacks_and_the_shared_heap(heap: str, code: int) -> None:
+    program = FAKE.replace("HEAP", heap)
+    command = [sys.executable, "-c", program, "driver", "test", "--hardware", "--quick", "--wrong-key"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == code, done.stderr
+    assert "the machine ends" in " ".join(done.stderr.split())
+    assert done.stdout.count("this machine: ") == 2

@@ -95,28 +95,3 @@ def test_each_file_of_the_driver_can_be_read_in_one_sitting(path: Path) -> None:
     assert text.startswith(("/* SPDX-License-Identifier: ", "// SPDX-License-Identifier: "))
     assert not re.search(r"\b(TODO|FIXME|XXX)\b", text)
     assert max(map(len, text.expandtabs(8).splitlines())) <= 120
-
-
-def test_the_tests_for_hardware_run_as_any_program_does(tmp_path: Path) -> None:
-    program = tmp_path / "tests"
-    program.write_text(
-        "#!/bin/sh\n"
-        'echo "ok hardware $1 and $2 (0.0 s)"\n'
-        'echo "# hardware.c:5: not true: x"\n'
-        'echo "not ok hardware bytes go from key to key (0.1 s)"\n'
-    )
-    program.chmod(0o755)
-    seen: list[str] = []
-    outcome = trial.here(seen.append, wrong_key=True, program=program)
-    assert outcome.verdicts[0] == ("ok", "hardware", "hardware and wrong_key=1")
-    assert outcome.failed == ["hardware: bytes go from key to key"]
-    assert outcome.reasons == ["hardware.c:5: not true: x"]
-    assert len(seen) == 3
-
-
-def test_tests_that_say_nothing_or_crash_have_failed(tmp_path: Path) -> None:
-    program = tmp_path / "tests"
-    for last in ("exit 0", "kill -9 $$", "echo 'ok hardware one (0.0 s)'; kill -9 $$"):
-        program.write_text(f"#!/bin/sh\n{last}\n")
-        program.chmod(0o755)
-        assert trial.here(lambda _: None, wrong_key=False, program=program).failed, last

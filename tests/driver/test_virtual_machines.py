@@ -13,11 +13,12 @@ from pathlib import Path
 import pytest
 
 import tmebox
-from tests.heap.conftest import TOUCH_C
+from tests.heap.conftest import RUNNER_C, TOUCH_C
 from tests.heap.test_guest import GUEST_C
-from tests.heap.test_races import RUNNER_C
+from tests.heap.test_life import OUT_C, STATE_C
+from tests.heap.test_moving import HOLD_C, TWICE_C
 from tests.hostile.test_shared_heap import ATTACK_C
-from tmebox.driver import machine, trial
+from tmebox.driver import build, hardware, machine, trial
 from tmebox.driver.kernels import METAPACKAGES
 
 pytestmark = [pytest.mark.slow, pytest.mark.network]
@@ -95,9 +96,12 @@ long spin(volatile long *p) { for (;;) if (*p == 2) return 0; }
 long peek(volatile long *p) { return *p; }
 long peek7(volatile int *p) { return p[7]; }
 """
-MODULES = {TOUCH_C: (), GUEST_C: (), RUNNER_C: (), DIVIDE_C: (), PROGRAM_C: (), ATTACK_C: ("-mavx2",)}
+MODULES: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys((TOUCH_C, GUEST_C, RUNNER_C, DIVIDE_C, PROGRAM_C, STATE_C, OUT_C, TWICE_C, HOLD_C), ()),
+    ATTACK_C: ("-mavx2",),
+}
 """By their sources: flags."""
-TESTS = ("tests", "tests/heap", "tests/hostile", "tests/memory")
+TESTS = ("tests", "tests/driver", "tests/heap", "tests/hostile", "tests/memory")
 SETTINGS = b"""[tool.pytest.ini_options]
 markers = ['slow: x', 'soak: x']
 pythonpath = ['.']
@@ -106,6 +110,7 @@ PYTEST = (
     *("pytest", "_pytest", "py", "pluggy", "iniconfig", "packaging", "pygments"),
     *("hypothesis", "sortedcontainers"),
 )
+ATTACKS = ("grants", "mappings", "processes", "edges", "lives", "races", "noise", "cycles", "hardware")
 HEAP_TESTS = 100
 
 
@@ -121,17 +126,19 @@ def inside(folder: Path) -> dict[str, bytes]:
     for tests in TESTS:
         for file in [*(ROOT / tests).glob("*.py"), *(ROOT / tests).glob("*.txt")]:
             files[file.relative_to(ROOT).as_posix()] = file.read_bytes()
-    for program in ("python_inside", "heap_inside", "checks_inside"):
+    for program in ("python_inside", "hardware_inside", "checks_inside"):
         files[f"{program}.py"] = (INSIDE / f"{program}.py").read_bytes()
+    files[hardware.PROGRAM] = build.guest(build.sources(), folder / hardware.PROGRAM).read_bytes()
     return files
 
 
 def test_the_shared_heap_holds_on_the_driver(
     bench: trial.Bench, tmp_path: Path, logs: list[trial.Outcome]
 ) -> None:
-    """Its own tests and attacks, in the virtual machine, with the backend `tmemk`; and machine checks."""
+    """All that `tmebox driver test --hardware` runs, on the simulated device of the virtual machine: attacks
+    on the driver, and the heap's own tests and attacks on `tmemk`. Then machine checks."""
     only_once(bench)
-    program = "import python_inside, heap_inside, checks_inside"
+    program = "import python_inside, hardware_inside, checks_inside"
     try:
         outcome = bench.python(program, inside(tmp_path), print, PYTEST)
     except trial.TrialUnavailableError as error:
@@ -143,6 +150,13 @@ def test_the_shared_heap_holds_on_the_driver(
     assert groups.count("python") == 2
     assert groups.count("heap") > HEAP_TESTS
     assert groups.count("device") == 6
+    assert groups.count("refusals") == 6
+    assert set(ATTACKS) <= set(groups)
+    assert sum(count.endswith(" hold, 0 do not") for count in outcome.counts) == 2
+    # Only what needs a MAC, or a look from outside, was left out; and each of them says so.
+    for name in outcome.skipped:
+        assert "only a MAC could stop it" in name or "wrong key stops the thread" in name, name
+    assert any("nothing is encrypted here" in reason for reason in outcome.reasons)
 
 
 def test_logs_of_what_fails_are_kept(bench: trial.Bench, tmp_path: Path) -> None:

@@ -80,22 +80,6 @@ def test_an_unhandled_signal_ends_the_program() -> None:
         run_text("#include <signal.h>\nint main(void) { raise(SIGTERM); return 0; }")
 
 
-def test_a_lock_that_nobody_can_release_is_reported_instead_of_hanging() -> None:
-    said = bytearray()
-    text = """
-        #include <pthread.h>
-        int main(void)
-        {
-            pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
-            pthread_mutex_lock(&mutex);
-            pthread_mutex_lock(&mutex);
-        }
-        """
-    with pytest.raises(tmebox.Aborted):
-        run_text(text, stderr=said.extend)
-    assert b"deadlock" in said
-
-
 def test_a_sleeping_program_is_stopped_by_its_time_limit() -> None:
     module = tmebox.compile(source_text="#include <unistd.h>\nint main(void) { sleep(1000); return 0; }")
     with tmebox.Sandbox(module, timeout=0.2) as sandbox, pytest.raises(tmebox.Timeout):

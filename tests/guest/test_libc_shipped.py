@@ -1,4 +1,4 @@
-"""The C library that a wheel brings is used where it lies, if it fits; a build repeats only what changed."""
+"""The libraries that a wheel brings are used where they lie, if they fit; a build repeats what changed."""
 
 from __future__ import annotations
 
@@ -8,16 +8,19 @@ from pathlib import Path
 
 import pytest
 
+from tmebox.toolchain.libc import cxx_sources, libcxx
 from tmebox.toolchain.libc import libc as libc_module
 from tmebox.toolchain.libc import sources as libc_sources
 from tmebox.toolchain.libc.kept import Kept
-from tmebox.toolchain.libc.libc import Libc, libc, ship
+from tmebox.toolchain.libc.libc import Libc, libc
+from tmebox.toolchain.libc.ship import ISOLATIONS, ship
 from tmebox.toolchain.libc.sources import Source
 
 
 @pytest.fixture
 def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A guest of two sources, the first of which reads a header; an empty cache; nothing shipped."""
+    """A guest of two sources, the first of which reads a header, and of one in C++; an empty cache; nothing
+    shipped."""
     guest = tmp_path / "guest"
     shutil.copytree(libc_sources.GUEST, guest)
     (guest / "arch" / "number.h").write_text("#define NUMBER 1\n")
@@ -29,6 +32,10 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(libc_sources, "GUEST", guest)
     monkeypatch.setattr(libc_sources, "START", Source("start/start", guest / "start" / "start.S"))
     monkeypatch.setattr(libc_sources, "sources", lambda: [Source("own/one", one), Source("own/two", two)])
+    three = tmp_path / "three.cpp"
+    three.write_text("int three() { return 3; }\n")
+    flags = ("-target", "x86_64-linux-musl", "-nostdinc", "-fno-integrated-as")
+    monkeypatch.setattr(cxx_sources, "sources", lambda: [Source("own/three", three, flags)])
     return guest
 
 
@@ -73,6 +80,10 @@ def build_again() -> Libc:
     for path in libc_module.cache_directory().glob("libc-*"):
         shutil.rmtree(path) if path.is_dir() else path.unlink()
     return libc()
+
+
+def put() -> None:
+    ship(lambda _step, _done, _total: None)
 
 
 def test_what_has_not_changed_is_not_made_again(work: Work) -> None:
@@ -129,30 +140,42 @@ def test_a_cache_that_cannot_be_written_costs_time_only(tmp_path: Path) -> None:
 
 
 def test_the_shipped_library_is_used_where_it_lies_and_leaves_no_cache(tree: Path, tmp_path: Path) -> None:
-    ship()
+    put()
     shutil.rmtree(tmp_path / "cache")
-    places = [libc_module.found(isolation=isolation) for isolation in libc_module.SHIPPED_ISOLATIONS]
+    places = [libc_module.found(isolation=isolation) for isolation in ISOLATIONS]
     assert all(place and place.parent == tmp_path / "shipped" for place in places)
     library = libc()
     assert library.archive.is_relative_to(tmp_path / "shipped") and library.start_object.exists()
     assert libc(isolation="data").archive.parent != library.archive.parent
+    assert all(libcxx.libcxx(isolation=each).is_relative_to(tmp_path / "shipped") for each in ISOLATIONS)
     assert not (tmp_path / "cache").exists()
 
 
 def test_a_shipped_library_of_other_sources_is_left_alone_and_shipping_replaces_it(
     tree: Path, tmp_path: Path
 ) -> None:
-    ship()
+    put()
     (tree / "two.c").write_text("int two(void) { return 3; }\n")
     libc_module._key.cache_clear()
     assert libc_module.found() is None
     assert libc().archive.is_relative_to(tmp_path / "cache")
-    ship()
+    put()
     assert libc().archive.is_relative_to(tmp_path / "shipped")
-    assert len(list((tmp_path / "shipped").glob("libc-*"))) == len(libc_module.SHIPPED_ISOLATIONS)
+    assert len(list((tmp_path / "shipped").glob("libc-*/libc.a"))) == len(ISOLATIONS)
+    assert len(list((tmp_path / "shipped").glob("libc-*/libc++.a"))) == len(ISOLATIONS)
+
+
+def test_nothing_but_libraries_is_shipped(tree: Path, tmp_path: Path) -> None:
+    put()
+    names = {path.name for path in (tmp_path / "shipped").rglob("*") if path.is_file()}
+    licenses = {"musl-COPYRIGHT", "libcxx-LICENSE", "libcxxabi-LICENSE", "libunwind-LICENSE"}
+    assert names == {"libc.a", "crt1.o", "libc++.a", *licenses}
+    places = [str(path).encode() for path in (tmp_path, Path.home())]
+    for path in (tmp_path / "shipped").rglob("*.a"):
+        assert not any(place in path.read_bytes() for place in places), path
 
 
 def test_musls_license_is_shipped_with_it(tree: Path, tmp_path: Path) -> None:
-    ship()
+    put()
     assert "MIT license" in (tmp_path / "shipped" / "musl-COPYRIGHT").read_text()
     assert [path for path in tmp_path.iterdir() if path.name.startswith("shipped.")] == []

@@ -30,12 +30,32 @@ unsigned long sum(const unsigned char *p, unsigned long size)
 }
 """
 
+RUNNER_C = r"""
+/* Writes ever larger numbers to all lines, for ever. */
+void write_on(volatile unsigned long *p, unsigned long lines)
+{
+    for (unsigned long i = 1;; i++)
+        p[i % lines * 8] = i;
+}
+unsigned long read_on(const volatile unsigned long *p)
+{
+    for (unsigned long i = 1;; i++)
+        if (p[i % 8] == ~0UL)
+            return i;
+}
+"""
+
 Sandboxes = Callable[..., tuple[tmebox.Sandbox, ...]]
 
 
 @pytest.fixture(scope="session")
 def touching() -> tmebox.Module:
     return tmebox.compile(source_text=TOUCH_C)
+
+
+@pytest.fixture(scope="session")
+def running() -> tmebox.Module:
+    return tmebox.compile(source_text=RUNNER_C)
 
 
 WAYS: dict[str, dict[str, Any]] = {

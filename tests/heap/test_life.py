@@ -153,9 +153,11 @@ def test_run_in_another_window_keeps_what_the_host_gave(heap: tmebox.SharedHeap)
         assert heap.owner_of(array) is sandbox
 
 
+STATE_C = "int state; int main(void) { return 7; }\nint set(void) { return ++state; }\n"
+
+
 def test_run_of_what_was_spawned_begins_with_another_key(heap: tmebox.SharedHeap) -> None:
-    source = "int state; int main(void) { return 7; }\nint set(void) { return ++state; }\n"
-    with tmebox.Sandbox(tmebox.compile(source_text=source), heap=heap) as first:
+    with tmebox.Sandbox(tmebox.compile(source_text=STATE_C), heap=heap) as first:
         first.set()
         snapshot = first.snapshot()
     with snapshot.spawn(heap=heap) as sandbox:
@@ -314,14 +316,15 @@ def test_memory_reads_and_writes_what_is_the_sandboxs(heap: tmebox.SharedHeap, s
         a.memory.write(heap.offset_of(array), b"1")
 
 
-def test_system_calls_reach_own_lines_only(heap: tmebox.SharedHeap) -> None:
-    program = tmebox.compile(
-        source_text=r"""
+OUT_C = r"""
 #include <errno.h>
 #include <unistd.h>
 long out(const char *p, unsigned long size) { long n = write(1, p, size); return n < 0 ? -errno : n; }
 """
-    )
+
+
+def test_system_calls_reach_own_lines_only(heap: tmebox.SharedHeap) -> None:
+    program = tmebox.compile(source_text=OUT_C)
     written: list[bytes] = []
     with (
         tmebox.Sandbox(program, heap=heap, stdout=written.append) as a,

@@ -9,8 +9,8 @@ from contextlib import ExitStack
 
 import tmebox
 from tests.forked import ChildOutcome
-from tests.heap.conftest import violation
-from tests.heap.test_races import RUNNER_C, started, wait_until
+from tests.heap.conftest import RUNNER_C, violation
+from tests.heap.test_races import started, wait_until
 
 Forked = Callable[..., ChildOutcome]
 THREADS = 6

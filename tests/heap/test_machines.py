@@ -3,6 +3,7 @@ and strings that come to a damaged line."""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -317,3 +318,35 @@ def test_detections_are_counted_one_by_one(heaps: Heaps, placement: Any) -> None
             time_detections(a.shoot, 7)
         with pytest.raises(tmebox.SandboxClosed):
             a.shoot()
+
+
+def test_a_wider_key_table_while_sandboxes_use_the_old_one(touching: tmebox.Module, heaps: Heaps) -> None:
+    """Whatever it had is nobody's, and no key table that it looks at is freed."""
+    heap = heaps(key_id_bits=4, most_key_id_bits=15)
+    machine = heap.machine
+    user = tmebox.Sandbox(touching, heap=heap)
+    block = heap.allocate(16 * 4096, owner=user)
+    ended = threading.Event()
+
+    def use() -> None:
+        while not ended.is_set():
+            try:
+                heap.flush()
+                user.peek(block)
+            except tmebox.IntegrityViolation:
+                user.reset()
+
+    thread = threading.Thread(target=use)
+    thread.start()
+    for bits in range(5, 16):
+        machine.reset()
+        machine.wrmsr(0x982, machine.activation() & ~(15 << 32) | bits << 32)
+        machine.wrmsr(0x9FF, 0)
+    ended.set()
+    thread.join()
+    assert machine.registers.core_key_bits == 15
+    user.reset()
+    heap.flush()
+    machine.reset()
+    with pytest.raises(tmebox.IntegrityViolation):
+        user.peek(block)

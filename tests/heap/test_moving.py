@@ -99,14 +99,21 @@ def test_memory_that_went_back_comes_again_as_zeros(heap: tmebox.SharedHeap, san
     assert a.sum(array, array.size) == 0
 
 
-def test_what_a_call_has_stays_until_it_returns(heap: tmebox.SharedHeap) -> None:
-    """Whoever else moves blocks meanwhile, and whatever the code that has it does."""
-    source = """
+TWICE_C = """
 #include <tmebox.h>
 TMEBOX_IMPORT void meanwhile(void);
 unsigned long twice(volatile unsigned long *p) { unsigned long first = *p; meanwhile(); return first + *p; }
 """
-    module = tmebox.compile(source_text=source)
+HOLD_C = """
+#include <tmebox.h>
+TMEBOX_IMPORT void meanwhile(void);
+void hold(void *p) { (void)p; meanwhile(); }
+"""
+
+
+def test_what_a_call_has_stays_until_it_returns(heap: tmebox.SharedHeap) -> None:
+    """Whoever else moves blocks meanwhile, and whatever the code that has it does."""
+    module = tmebox.compile(source_text=TWICE_C)
     block = None
     seen: list[int] = []
 
@@ -131,13 +138,7 @@ unsigned long twice(volatile unsigned long *p) { unsigned long first = *p; meanw
 
 
 def test_a_block_that_is_freed_during_a_call_leaves_no_pin(heap: tmebox.SharedHeap) -> None:
-    module = tmebox.compile(
-        source_text="""
-#include <tmebox.h>
-TMEBOX_IMPORT void meanwhile(void);
-void hold(void *p) { (void)p; meanwhile(); }
-"""
-    )
+    module = tmebox.compile(source_text=HOLD_C)
     blocks: list[tmebox.Block] = []
     with tmebox.Sandbox(module, heap=heap, imports={"meanwhile": lambda: heap.free(blocks[-1])}) as a:
         for _ in range(600):

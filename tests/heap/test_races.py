@@ -18,26 +18,6 @@ from tmebox import abi
 PAGE = abi.PAGE_SIZE
 ROUNDS = 300
 
-RUNNER_C = r"""
-/* Writes ever larger numbers to all lines, for ever. */
-void write_on(volatile unsigned long *p, unsigned long lines)
-{
-    for (unsigned long i = 1;; i++)
-        p[i % lines * 8] = i;
-}
-unsigned long read_on(const volatile unsigned long *p)
-{
-    for (unsigned long i = 1;; i++)
-        if (p[i % 8] == ~0UL)
-            return i;
-}
-"""
-
-
-@pytest.fixture(scope="session")
-def running() -> tmebox.Module:
-    return tmebox.compile(source_text=RUNNER_C)
-
 
 def started(call: Callable[..., Any], *arguments: Any) -> tuple[threading.Thread, list[BaseException]]:
     raised: list[BaseException] = []

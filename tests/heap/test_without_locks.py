@@ -22,7 +22,8 @@ spec = importlib.util.spec_from_file_location("tmebox._native", sys.argv[1])
 sys.modules["tmebox._native"] = module = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(module)
 import tmebox
-from tests.heap.test_races import RUNNER_C, started
+from tests.heap.conftest import RUNNER_C
+from tests.heap.test_races import started
 heap, late = tmebox.SharedHeap("1MiB"), 0
 with tmebox.Sandbox(tmebox.compile(source_text=RUNNER_C), heap=heap, timeout=20) as sandbox:
     for _ in range(20):

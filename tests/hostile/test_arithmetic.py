@@ -73,6 +73,12 @@ def test_floating_point_state_does_not_leak_into_the_next_call(function: str) ->
     assert attack(hostile("arithmetic"), act).value == [3, 42]
 
 
+@pytest.mark.parametrize("state", ["mxcsr", "full", "pending"])
+def test_the_core_answers_in_any_floating_point_state_and_keeps_it(state: str) -> None:
+    ending = attack(hostile("asking"), lambda sandbox: sandbox.run(["asking", state]).exit_code)
+    assert ending.value == 0
+
+
 def test_reserved_bits_of_mxcsr_fault_in_the_sandbox() -> None:
     ending = attack(hostile("arithmetic"), lambda sandbox: sandbox.reserved_mxcsr_bits())
     assert (ending.exception, ending.function) == ("MemoryFault", "reserved_mxcsr_bits")

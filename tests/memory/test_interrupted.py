@@ -114,8 +114,8 @@ class World:
     def learn(self) -> None:
         memory = reading._Memory(reading._memory_of(next(iter(reading._MEMORIES))).table)
         for encoding in (b"\x90", b"\xc3", b"\x48\x89\xc8", b"\x01\xd8"):
-            number = memory.learn(encoding)
-            assert memory.forms[number] == memory.forms[memory.learn(encoding)]
+            number = memory[encoding]
+            assert memory.forms[number] == memory.forms[memory[encoding]]
 
     def look(self) -> None:
         tmebox.stats()

@@ -24,6 +24,13 @@ def windows_reach(base: int) -> tuple[int, int]:
     return base - abi.GUARD, base + abi.WINDOW_SIZE + abi.GUARD
 
 
+def _has_the_hole_of_a_view(inside: list[list[str]], base: int) -> bool:
+    """What a heap's view leaves in a window that is used again: a piece where nothing can be reached."""
+    rights = [row[1] for row in inside]
+    start = int(inside[1][0].split("-")[0], 16) if len(inside) == 3 else 0
+    return rights == ["rw-p", "---p", "rw-p"] and start == base + abi.SHARED_START
+
+
 def test_nothing_of_the_host_is_within_a_windows_reach() -> None:
     """While threads allocate, map files and load libraries."""
     stop = threading.Event()
@@ -64,7 +71,7 @@ def test_nothing_of_the_host_is_within_a_windows_reach() -> None:
         assert covered == high - low, "a hole, where anything may be mapped next"
         assert all(row[1] in ("rw-p", "r--p", "---p") and len(row) == 5 for row in inside), inside
         if WINDOWS.substrate.name == "userfault":
-            assert len(inside) == 1, inside
+            assert len(inside) == 1 or _has_the_hole_of_a_view(inside, box.base), inside
 
 
 @needs_userfault

@@ -35,7 +35,9 @@ def test_a_call_returns_what_the_function_computed(machine: Machine) -> None:
 def test_every_integer_code_carries_its_whole_range(machine: Machine, code: str) -> None:
     same = machine.function("first", code, code)
     low, high = RANGES[code]
-    assert [same(value) for value in (low, 0, 1, high)] == [low, 0, 1, high]
+    near = {sign * ((1 << bits) + beside) for bits in range(65) for beside in (-1, 0, 1) for sign in (-1, 1)}
+    values = sorted(value for value in near | {low, high} if low <= value <= high)
+    assert [same(value) for value in values] == values
 
 
 @pytest.mark.parametrize("code", RANGES)

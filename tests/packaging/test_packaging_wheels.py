@@ -155,4 +155,6 @@ def test_a_wheel_is_portable_and_tells_nothing_of_where_it_was_built(wheel: Path
         assert not any(place in data for place in places), name
     assert {"LICENSE", "NOTICE"} <= {name.rpartition("/")[2] for name in names}
     assert sum(name.endswith("/libc.a") for name in names) == 2
-    assert any(name.endswith("shipped/musl-COPYRIGHT") for name in names)
+    assert sum(name.endswith("/libc++.a") for name in names) == 2
+    for notice in ("musl-COPYRIGHT", "libcxx-LICENSE", "libcxxabi-LICENSE", "libunwind-LICENSE"):
+        assert any(name.endswith(f"shipped/{notice}") for name in names), notice

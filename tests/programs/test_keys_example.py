@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-from pathlib import Path
 from types import ModuleType
 
 import pytest
 
-EXAMPLE = Path(__file__).parents[2] / "examples" / "keys" / "keys.py"
+from tests.programs.examples import example
+
 KEY = bytes(range(16))
 VECTOR = 0xA129CA6149BE45E5
 """SipHash-2-4 of the bytes 0 to 14 under KEY, as its authors publish it."""
@@ -17,12 +15,7 @@ VECTOR = 0xA129CA6149BE45E5
 
 @pytest.fixture(scope="module")
 def keys() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("keys_example", EXAMPLE)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+    return example("keys")
 
 
 def test_in_one_memory_the_key_leaks(keys: ModuleType) -> None:

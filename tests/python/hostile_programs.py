@@ -238,6 +238,74 @@ TRICKS = {
     "many keywords": "host(**{'k%d' % i: 1 for i in range(10 ** 6)})",
 }
 
+ARRAYS_AND_TASKS = {
+    "array with a negative size": "import numpy as np\nnp.zeros(-1)",
+    "array whose size wraps": "import numpy as np\nnp.zeros((2 ** 33, 2 ** 31))",
+    "array of impossible shape": "import numpy as np\nnp.arange(12).reshape(2 ** 32, 2 ** 32, 0, 5)",
+    "array beyond its end": "import numpy as np\na = np.zeros(8)\na[2 ** 63 - 1]",
+    "array before its beginning": "import numpy as np\na = np.zeros(8)\na[-9]",
+    "slices of slices of an array": (
+        "import numpy as np\na = np.arange(8)\nfor i in range(50): a = a[::-1]\na[2 ** 62 :: -(2 ** 62)][3]"
+    ),
+    "view that outlives its array": (
+        "import numpy as np, gc\nv = np.arange(100000)[::7]\ngc.collect()\n"
+        "b = [bytearray(1000) for _ in range(99)]\n"
+        "v[:] = 5\nassert all(not any(x) for x in b)\nraise ValueError"
+    ),
+    "array that is written to while it is read": (
+        "import numpy as np\na = np.arange(9)\na[a] = a\na[a * 10 ** 9]"
+    ),
+    "array type that is none": "import numpy as np\nnp.zeros(8, dtype='O')",
+    "array type that is long": "import numpy as np\nnp.zeros(8, dtype='f' * 10 ** 6)",
+    "array of nested lists": "import numpy as np\na = []\nfor i in range(10 ** 5): a = [a]\nnp.array(a)",
+    "array of a list that grows": (
+        "import numpy as np\nclass L(list):\n    def __len__(self): return 10 ** 9\nnp.array(L([1, 2]))\n"
+        "raise ValueError"
+    ),
+    "array of an iterator without end": (
+        "import numpy as np\ndef g():\n    while True: yield 1\nnp.array(list(g()))"
+    ),
+    "array axis that is none": "import numpy as np\nnp.zeros((3, 3)).sum(axis=2 ** 40)",
+    "array operand that is a class": "import numpy as np\nclass A: pass\nnp.zeros(3) + A()",
+    "array product of odd shapes": "import numpy as np\nnp.ones((3, 4)) @ np.ones((3, 4))",
+    "array division by zero": (
+        "import numpy as np\nnp.arange(3, dtype='int64') // np.zeros(3, dtype='int64')\n1 // 0"
+    ),
+    "array handed to the host and dropped": (
+        "import numpy as np, gc\nfor i in range(300):\n    host(np.zeros(1000))\n    gc.collect()\n"
+        "raise ValueError"
+    ),
+    "coroutine awaited twice": (
+        "import asyncio\nasync def f(): return 1\nasync def g():\n    c = f()\n    await c\n    await c\n"
+        "    raise ValueError\n"
+        "asyncio.run(g())"
+    ),
+    "coroutine that awaits itself": "async def f(): await me\nme = f()\nme.send(None)\nme.send(None)",
+    "coroutine that nobody awaits": "async def f(): pass\nfor i in range(10 ** 6): f()\nraise ValueError",
+    "loop in a loop": "import asyncio\nasync def f(): asyncio.run(f())\nasyncio.run(f())",
+    "task that ignores its end": (
+        "import asyncio\nasync def f():\n    while True:\n        try: await asyncio.sleep(0)\n"
+        "        except BaseException: pass\nasync def g():\n    t = asyncio.create_task(f())\n"
+        "    await asyncio.sleep(0)\n    t.cancel()\n    await t\nasyncio.run(g())"
+    ),
+    "task that cancels itself": (
+        "import asyncio\nasync def f():\n    t.cancel()\n    await asyncio.sleep(0)\nasync def g():\n"
+        "    global t\n"
+        "    t = asyncio.create_task(f())\n    await t\nasyncio.run(g())"
+    ),
+    "gathering without end": (
+        "import asyncio\nasync def f(): await asyncio.gather(*[f() for _ in range(100)])\nasyncio.run(f())"
+    ),
+    "host function as a coroutine": "import asyncio\nasyncio.run(host(1))",
+    "host function awaited": "import asyncio\nasync def f(): await host(1)\nasyncio.run(f())",
+    "host function as a finalizer": "class A: pass\nA.__del__ = host\nA()\nhost.x = 1",
+    "host function as an operator": "class A: pass\nA.__add__ = host\nA() + A()\nA() < A()",
+    "host function as a sort key": "sorted(range(10), key=host)",
+    "host function with itself": "host(host)",
+    "host function with what has no end": "a = []\na.append(a)\nhost(a)",
+    "host function with a class": "host(type('A', (), {}))\nhost(int)",
+}
+
 PROGRAMS = {
     f"{kind}: {name}": source
     for kind, group in (
@@ -246,6 +314,7 @@ PROGRAMS = {
         ("time", TIME),
         ("depth", DEPTH),
         ("trick", TRICKS),
+        ("array or task", ARRAYS_AND_TASKS),
     )
     for name, source in group.items()
 }

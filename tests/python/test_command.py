@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import pty
 import select
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import tmebox
-from tmebox.python import PythonError
+from tmebox.python import PythonError, mcp
 from tmebox.python.magic import SandboxMagic
 
 COMMAND = [sys.executable, "-m", "tmebox"]
@@ -135,6 +137,101 @@ def test_a_server_refuses_what_is_no_request() -> None:
     )  # fmt: skip
     codes = [answer.get("error", {}).get("code") for answer in answers]
     assert codes == [-32700, -32600, -32600, -32601, -32602, -32602, -32602, -32700, None]
+
+
+def served(*lines: bytes) -> list[Any]:
+    """What a server in this process answers; every line ends."""
+    output = io.BytesIO()
+    with_ends = b"".join(line + b"\n" for line in lines)
+    mcp.Server(timeout=5.0).serve(io.BytesIO(with_ends), output)
+    return [json.loads(line, parse_constant=pytest.fail) for line in output.getvalue().splitlines()]
+
+
+PING = b'{"jsonrpc": "2.0", "id": "last", "method": "ping"}'
+
+
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [
+        (b"\xff\xfe\x00{}", -32700),
+        (b'{"id": 1, "method": "ping"' + b" " * 100, -32700),
+        (b'{"id": 1, "method": "\xed\xa0\x80"}', -32601),
+        (b"9" * 6000, -32700),
+        (b'{"a":' * 50_000, -32700),
+        (b'{"id": ' + b"[" * 300 + b"]" * 300 + b', "method": "ping"}', -32600),
+        (b'{"id": NaN, "method": "ping"}', -32600),
+        (b'{"id": 1e999, "method": "ping"}', -32600),
+        (b'{"id": true, "method": "ping"}', -32600),
+        (b'{"id": {"a": 1}, "method": "ping"}', -32600),
+        (b'{"id": 1, "method": "tools/call", "params": {"name": {"a": []}, "arguments": 5}}', -32602),
+        (b'{"id": 1, "method": "tools/call", "params": {"name": "run_python", "arguments": [1]}}', -32602),
+        (b'{"id": 1, "method": "ping", "params": [1]}', -32602),
+        (b'{"id": 1, "method": "initialize", "params": {"protocolVersion": [[]]}}', None),
+        (b'{"id": 1, "method": "notifications/cancelled", "params": {"requestId": 1}}', -32601),
+    ],
+)
+def test_a_hostile_message_has_an_answer_and_the_server_goes_on(line: bytes, code: int | None) -> None:
+    answer, after = served(line, PING)
+    assert answer.get("error", {}).get("code") == code
+    assert after == {"jsonrpc": "2.0", "id": "last", "result": {}}
+
+
+@pytest.mark.parametrize(
+    "code", ["1 << 100000", "[1 << 50000]", "x = '\ud800'", "chr(0xd800)", "'x' * 10 ** 6"]
+)
+def test_whatever_a_program_is_or_gives_the_server_goes_on(code: str) -> None:
+    answer, after = served(json.dumps(call(1, code)).encode(), PING)
+    assert answer["result"]["content"][0]["text"]
+    assert after["id"] == "last"
+
+
+def test_the_rest_of_a_line_that_is_too_long_is_no_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mcp, "LONGEST_LINE_BYTES", 1000)
+    smuggled = b'{"jsonrpc": "2.0", "id": 666, "method": "ping"}'
+    for size in (999, 1000, 1001, 2000, 2500):
+        answers = served(b'"' + b"x" * (size - 1) + smuggled, PING)
+        assert [answer["id"] for answer in answers] == [None, "last"], size
+    whole = PING + b" " * (999 - len(PING))  # with its end, just the longest
+    assert [answer["id"] for answer in served(whole, PING)] == ["last", "last"]
+
+
+def test_a_client_cancels_the_run_that_goes_on() -> None:
+    here, there = os.pipe()
+    output = io.BytesIO()
+    server = mcp.Server(timeout=30.0)
+    running = threading.Event()
+    interrupt = server._python.interrupt
+    with open(here, "rb") as reading, open(there, "wb") as writing:
+        thread = threading.Thread(target=server.serve, args=(reading, output))
+        thread.start()
+
+        def send(message: dict[str, Any]) -> None:
+            writing.write(json.dumps({"jsonrpc": "2.0", **message}).encode() + b"\n")
+            writing.flush()
+
+        def cancel(number: Any) -> None:
+            send({"method": "notifications/cancelled", "params": {"requestId": number}})
+
+        cancel(1)  # of what was never asked
+        send(call(1, "started = True\nwhile True: pass"))
+
+        def heard() -> None:
+            interrupt()
+            running.set()
+
+        server._python.interrupt = heard  # type: ignore[method-assign]
+        odd: list[Any] = [[], {}, None, 2, "1", 1.5, True]
+        for number in odd:
+            cancel(number)
+        while not running.wait(0.05):
+            cancel(1)
+        send(call(2, "started"))
+        writing.close()
+        thread.join(30)
+    assert not thread.is_alive()
+    # A request that was cancelled has no answer; what it had done stays.
+    (answer,) = (json.loads(line) for line in output.getvalue().splitlines())
+    assert (answer["id"], answer["result"]["content"][0]["text"]) == (2, "True\n")
 
 
 def test_the_server_speaks_to_the_official_client() -> None:

@@ -162,3 +162,40 @@ def test_time_limits_hold_around_host_functions() -> None:
         pytest.raises(tmebox.Timeout),
     ):
         python.run("while True: nap()")
+
+
+class Odd(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+
+class Changing(Exception):
+    """Its type's name is no identifier, and its text is long."""
+
+
+Changing.__name__ = "\x1b[31m" + "x" * 100_000
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        *(StopIteration(1), StopAsyncIteration(), RecursionError(), MemoryError(), OSError(2, "a", "b")),
+        *(
+            UnicodeEncodeError("utf-8", "\ud800", 0, 1, "x"),
+            tmebox.LimitError("l"),
+            Odd(),
+            ValueError("\ud800"),
+        ),
+        *(Changing("y" * 10**6), PythonError("SystemExit", "z")),
+    ],
+    ids=lambda error: type(error).__name__[-20:],
+)
+def test_whatever_a_host_function_raises_ends_the_call_inside(error: Exception) -> None:
+    def fails() -> None:
+        raise error
+
+    with Python(functions={"fails": fails}, timeout=5.0) as python:
+        assert python.run("try:\n    fails()\n    x = 0\nexcept Exception as e:\n    x = 1\nx") == 1
+        with pytest.raises(tmebox.TmeboxError):
+            python.run("fails()")
+        assert python.run("1 + 1") == 2

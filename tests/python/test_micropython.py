@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 import runpy
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -33,19 +31,7 @@ pytestmark = pytest.mark.slow
 def native(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same sources as a native program."""
     tool: Any = runpy.run_path(str(ROOT / "tools" / "micropython.py"))
-    folder = tmp_path_factory.mktemp("native")
-    found = tool["sources"]()
-    generated = folder / "generated"
-    include = (found.port / "shadow", found.port, generated, found.micropython)
-    options = dataclasses.replace(tool["CompileOptions"](), include_dirs=include, flags=tool["FLAGS"])
-    tool["generate"](found, generated, options)
-    program = folder / "micropython"
-    own = ROOT / "src" / "tmebox" / "toolchain" / "include"
-    command = [sys.executable, "-m", "ziglang", "cc", "-target", "x86_64-linux-musl", "-static", "-O1", "-w"]
-    command += ["-fno-sanitize=undefined", *tool["FLAGS"], *(f"-I{path}" for path in (*include, own))]
-    command += ["-Dmalloc=low_malloc", "-Wno-everything"]
-    files = [*found.c_files, generated / "frozen.c", Path(__file__).parent / "native" / "main.c"]
-    subprocess.run([*command, *map(str, files), "-lm", "-o", str(program)], check=True)
+    program: Path = tool["native"](tool["sources"](), tmp_path_factory.mktemp("native"))
     return program
 
 

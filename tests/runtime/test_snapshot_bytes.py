@@ -200,7 +200,7 @@ def test_only_writable_data_and_heap_can_be_set(
     [
         {"memory_bytes": 0},
         {"memory_bytes": PAGE},
-        {"memory_bytes": abi.PRIVATE_END},
+        {"memory_bytes": abi.SHARED_END},
         {"stack_bytes": 0},
         {"stack_bytes": PAGE},
         {"stack_bytes": 1 << 63},
@@ -218,7 +218,7 @@ def test_numbers_out_of_range_are_refused(
 ) -> None:
     with pytest.raises((tmebox.SnapshotError, tmebox.LimitError)):
         tmebox.Snapshot.from_bytes(
-            dataclasses.replace(good, **change).to_bytes(), module, memory=abi.PRIVATE_END
+            dataclasses.replace(good, **change).to_bytes(), module, memory=abi.SHARED_END
         )
 
 

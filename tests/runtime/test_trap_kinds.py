@@ -97,7 +97,7 @@ def test_every_class_of_trap_has_a_row() -> None:
     classes = {
         value for value in vars(errors).values() if isinstance(value, type) and issubclass(value, errors.Trap)
     }
-    asked_for_by_programs = {errors.Aborted}
+    asked_for_by_programs = {errors.Aborted, errors.Deadlock}
     assert {kind.exception for kind in TRAP_KINDS} == classes - {errors.Trap} - asked_for_by_programs
 
 

@@ -51,3 +51,11 @@ def test_a_heaps_machine_is_active_and_takes_its_options() -> None:
     machine = machine_for_heap(HEAP, {**options, "cache": None, "memory": "2MiB"})
     assert {name: getattr(machine.options, name) for name in options} == options
     assert len(machine.dram) == 2 << 20
+
+
+@pytest.mark.parametrize("given", ["abc", [], [("events", 0)], 5])
+def test_options_are_a_mapping(given: Any) -> None:
+    with pytest.raises(TypeError):
+        machine_for_heap(1 << 16, given)
+    with pytest.raises(tme.ConfigurationError, match=r"option-algorithm|option-value"):
+        machine_for_heap(1 << 16, {"algorithm": given})

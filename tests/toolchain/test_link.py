@@ -293,7 +293,7 @@ def test_sections_of_the_program_s_own_keep_their_start_and_end_symbols() -> Non
     assert sum(segment.data.count(b"\2\0\0\0") for segment in module.segments if not segment.writable) == 1
 
 
-def test_thread_local_variables_are_ordinary_data() -> None:
+def test_thread_local_variables_of_the_first_thread_are_ordinary_data() -> None:
     module = verified(compile_text("_Thread_local int x = 5, z; int f(void) { return x++ + z; }"))
     assert [word(module, segment.offset, 4) for segment in module.segments] == [5]
 

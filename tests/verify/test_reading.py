@@ -26,13 +26,27 @@ def accepted(examples: dict[Path, Example]) -> list[Example]:
 
 
 def numbered() -> list[bytes]:
-    """Encodings that end in a number which no form depends on: direct branches, and moves of a constant."""
+    """Encodings that end in a number which no form depends on: direct branches, moves of a constant and
+    comparisons with one, and accesses through gs with an address of 32 bits."""
     chooser = random.Random(7)
     heads = [(b"\xe8", 4), (b"\xe9", 4), (b"\xeb", 1)]
     heads += [(bytes([0x0F, 0x80 + condition]), 4) for condition in range(16)]
     heads += [(bytes([0x70 + condition]), 1) for condition in range(16)]
     heads += [(rex + bytes([0xB8 + register]), 4) for rex in (b"", b"\x41") for register in range(8)]
-    return [head + chooser.randbytes(size) for head, size in heads for _ in range(20)]
+    rexes = (b"", *(bytes([rex]) for rex in range(0x40, 0x50)))
+    compares = [
+        rex + bytes([opcode, 0xF8 + low]) for rex in rexes for opcode in (0x81, 0x83) for low in range(8)
+    ]
+    heads += [(head, 4 if 0x81 in head else 1) for head in compares]
+    accesses = [
+        b"\x65\x67" + rex + opcode + bytes([0x40 | register << 3 | base])
+        for rex in rexes
+        for opcode in (b"\x88", b"\x89", b"\x8a", b"\x8b", b"\x63", b"\x0f\xb6", b"\x0f\xb7")
+        for register in range(8)
+        for base in (0, 1, 2, 3, 5, 6, 7)
+    ]
+    numbered = [head + chooser.randbytes(size) for head, size in heads for _ in range(20)]
+    return numbered + [head + bytes([last]) for head in accesses for last in (0x7F, 0x80)]
 
 
 def test_every_instruction_with_an_absolute_address_is_known_as_one() -> None:

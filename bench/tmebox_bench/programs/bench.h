@@ -1,4 +1,4 @@
-/* What the suite's programs share: their size from the command line, repeatable random numbers, and the one line of
+/* What the suite's programs, in C and C++, share: their size from the command line, repeatable random numbers, and the one line of
    output by which runs are compared. */
 #pragma once
 
@@ -34,7 +34,7 @@ static inline uint64_t mix(uint64_t sum, uint64_t value)
 
 static inline uint64_t mix_bytes(uint64_t sum, const void *data, size_t size)
 {
-	const unsigned char *bytes = data;
+	const unsigned char *bytes = (const unsigned char *)data;
 	for (size_t i = 0; i < size; i++) sum = mix(sum, bytes[i]);
 	return sum;
 }

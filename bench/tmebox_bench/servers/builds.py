@@ -25,9 +25,12 @@ from tmebox_bench.native import publish
 
 BUILD_TIMEOUT_S = 1200.0
 KINDS = ("native", "sandboxed")
+SAME_LIBC = "same libc"
+"""A third kind, for programs that compute: native, with the sandbox's C library, not the machine's."""
 COMMANDS = {
     "native": [sys.executable, "-m", "ziglang", "cc", "-mcpu=x86_64", "-fno-sanitize=undefined"],
     "sandboxed": [sys.executable, "-m", "tmebox", "cc"],
+    SAME_LIBC: [sys.executable, "-m", "tmebox_bench.native_cc"],
 }
 """`zig cc` would check for undefined behaviour if nobody says otherwise; the sandbox's compiler does not."""
 
@@ -41,17 +44,19 @@ class Sources:
     """A program's sources, and how they are built.
 
     steps(tree, compiler, kind): directories and commands to run there, in turn. program: what they make.
-    extra: files of ours that go into the tree, beside its own.
+    extra: files of ours that go into the tree, beside its own. beside: files and folders of the tree that are
+    kept with the program.
     """
 
     package: str
     program: str
     steps: Callable[[Path, str, str], Sequence[tuple[Path, Sequence[str]]]]
     extra: tuple[tuple[Path, str], ...] = ()
+    beside: tuple[str, ...] = ()
 
 
 def built(sources: Sources, kind: str) -> Path:
-    """The program, built at first use. kind: of KINDS. Raises SourcesUnavailableError, BuildError."""
+    """The program, built at first use. kind: of COMMANDS. Raises SourcesUnavailableError, BuildError."""
     folder = cache_directory() / "servers"
     directory = folder / f"{sources.package}-{kind}-{_key(sources, kind)}"
     if not directory.is_dir():
@@ -59,7 +64,7 @@ def built(sources: Sources, kind: str) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         scratch = Path(tempfile.mkdtemp(prefix=f"{directory.name}.", dir=folder))
         try:
-            _build(sources, kind, upstream, scratch)
+            build(sources, kind, upstream, scratch)
             publish(scratch / "kept", directory)
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
@@ -69,14 +74,16 @@ def built(sources: Sources, kind: str) -> Path:
 def _key(sources: Sources, kind: str) -> str:
     made_from = [" ".join(COMMANDS[kind]), tmebox.__version__]
     made_from += [path.read_text() for path, _ in sources.extra]
-    made_from += [repr(sources.steps(Path("tree"), "cc", kind))]
+    made_from += [repr(sources.steps(Path("tree"), "cc", kind)), *sources.beside]
     return hashlib.sha256("\0".join(made_from).encode()).hexdigest()[:16]
 
 
-def _build(sources: Sources, kind: str, upstream: Path, scratch: Path) -> None:
+def build(sources: Sources, kind: str, upstream: Path, scratch: Path) -> None:
+    """Build a copy of `upstream` in the folder `scratch`; its `kept` gets the program. Raises BuildError."""
     tree = scratch / "tree"
     shutil.copytree(upstream, tree, symlinks=True)
     for path, name in sources.extra:
+        (tree / name).parent.mkdir(exist_ok=True)
         shutil.copy(path, tree / name)
     compiler = scratch / "cc"
     compiler.write_text(f'#!/bin/sh\nexec {shlex.join(COMMANDS[kind])} "$@"\n')
@@ -85,7 +92,12 @@ def _build(sources: Sources, kind: str, upstream: Path, scratch: Path) -> None:
         _run(command, directory)
     kept = scratch / "kept"
     kept.mkdir()
-    shutil.copy(tree / sources.program, kept)
+    for name in (sources.program, *sources.beside):
+        path = tree / name
+        if path.is_dir():
+            shutil.copytree(path, kept / path.name)
+        else:
+            shutil.copy(path, kept)
 
 
 def _run(command: Sequence[str], directory: Path) -> None:

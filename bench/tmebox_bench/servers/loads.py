@@ -31,7 +31,7 @@ class Load(Protocol):
     def tool(self) -> str: ...
 
     def run(self, port: int, seconds: float, start: Callable[[Sequence[str], float], str]) -> Sample:
-        """start(command, timeout_s): runs it, and returns its output. Raises LoadError."""
+        """start(command, timeout_s): runs it, and returns its output. Raises LoadError; `start` may raise."""
 
 
 def missing(load: Load) -> str:

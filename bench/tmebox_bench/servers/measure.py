@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -17,6 +15,8 @@ from pathlib import Path
 
 from tmebox_bench import debian
 from tmebox_bench.machine import machine
+from tmebox_bench.processors import cpus, kept_on, output_on_last
+from tmebox_bench.runners import RunError
 from tmebox_bench.servers import loads
 from tmebox_bench.servers.builds import KINDS, BuildError, built
 from tmebox_bench.servers.loads import Load, LoadError, Sample
@@ -70,7 +70,7 @@ def bench_servers(
             continue
         try:
             _measure(server, rounds, seconds, results, show)
-        except (debian.SourcesUnavailableError, BuildError, LoadError, OSError, EOFError) as error:
+        except (debian.SourcesUnavailableError, BuildError, LoadError, RunError, OSError, EOFError) as error:
             results.missing.append(f"{name}: {error}")
     return results
 
@@ -104,7 +104,7 @@ class Measured:
 
 def _load(load: Load, started: Started, seconds: float) -> Measured:
     before = started.cpu_s()
-    sample = load.run(started.port, seconds, _on_last_cpu)
+    sample = load.run(started.port, seconds, output_on_last)
     return Measured(sample, (started.cpu_s() - before) * 1e6 / sample.requests)
 
 
@@ -120,33 +120,6 @@ def _row(server: str, load: str, native: Sequence[Measured], sandboxed: Sequence
 
 
 # -- processes ---------------------------------------------------------------------------------------------
-
-
-def _cpus() -> list[int]:
-    return sorted(os.sched_getaffinity(0))
-
-
-def _pinned(cpus: Sequence[int]) -> list[str]:
-    """Words before a command that keep it on these processors, where the tool for it is there."""
-    return ["taskset", "-c", ",".join(map(str, cpus))] if shutil.which("taskset") else []
-
-
-def _on_last_cpu(command: Sequence[str], timeout_s: float) -> str:
-    """Output of a load generator. The servers have the other processors, if there are any."""
-    try:
-        done = subprocess.run(
-            [*_pinned(_cpus()[-1:]), *command],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=timeout_s,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        raise LoadError(f"{command[0]}: no end in {timeout_s:.0f} s") from None
-    if done.returncode:
-        raise LoadError(f"{command[0]} ended with {done.returncode}: {done.stderr[-300:]}")
-    return done.stdout
 
 
 @dataclass(frozen=True)
@@ -203,10 +176,10 @@ def _free_port() -> int:
 
 
 def _start(command: Sequence[str], log: Path) -> subprocess.Popen[bytes]:
-    cpus = _cpus()
+    ours = cpus()
     with log.open("wb") as output:
         return subprocess.Popen(
-            [*_pinned(cpus[:-1] or cpus), *command],
+            [*kept_on(ours[:-1] or ours), *command],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -116,17 +115,65 @@ NGINX = Server(
 )
 
 
-# -- Redis -------------------------------------------------------------------------------------------------
+# -- Lighttpd ----------------------------------------------------------------------------------------------
 
-_OBJECTS = re.compile(r"^REDIS_SERVER_OBJ=(.*)$", re.MULTILINE)
+LIGHTTPD_CONFIGURATION = """\
+server.document-root = "{root}/html"
+server.bind = "127.0.0.1"
+server.port = {port}
+server.event-handler = "linux-sysepoll"
+server.network-backend = "sendfile"
+server.max-keep-alive-requests = 30000
+server.errorlog = "{root}/logs/error.log"
+server.upload-dirs = ( "{root}/logs" )
+mimetype.assign = ( "" => "application/octet-stream" )
+"""
+NO_AUTOTOOLS = tuple(f"{name}=true" for name in ("ACLOCAL", "AUTOMAKE", "AUTOCONF", "AUTOHEADER"))
+
+
+def _lighttpd_steps(tree: Path, compiler: str, kind: str) -> Sequence[tuple[Path, Sequence[str]]]:
+    """Static, since modules are loaded otherwise; without what needs other libraries."""
+    options = ["--disable-shared", "--enable-static", "--disable-dependency-tracking"]
+    options += [f"--without-{name}" for name in ("pcre", "pcre2", "zlib", "zstd", "bzip2", "brotli")]
+    variables = ["LIGHTTPD_STATIC=yes", f"CC={compiler}", "CFLAGS=-O2", "MAKEFLAGS="]
+    return [
+        (tree, ["env", *variables, "./configure", *options]),
+        (tree / "src", ["make", *NO_AUTOTOOLS, "versionstamp"]),
+        (tree / "src", ["make", f"-j{JOBS}", *NO_AUTOTOOLS, "lighttpd"]),
+    ]
+
+
+def _prepare_lighttpd(directory: Path, port: int, root: str) -> None:
+    _files(directory)
+    text = LIGHTTPD_CONFIGURATION.format(port=port, root=root)
+    (directory / "conf" / "lighttpd.conf").write_text(text)
+
+
+LIGHTTPD = Server(
+    "lighttpd",
+    "1.4",
+    Sources(
+        "lighttpd",
+        "src/lighttpd",
+        _lighttpd_steps,
+        (
+            (Path(__file__).parent / "lighttpd_modules.h", "src/plugin-static.h"),
+            (Path(__file__).parent / "queue.h", "src/sys/queue.h"),
+        ),
+    ),
+    _prepare_lighttpd,
+    lambda root, port: ["-D", "-f", f"{root}/conf/lighttpd.conf"],
+    _files_transcript,
+    FILE_LOADS,
+    FILE_GRANTS,
+)
+
+
+# -- Redis -------------------------------------------------------------------------------------------------
 
 
 def _redis_steps(tree: Path, compiler: str, kind: str) -> Sequence[tuple[Path, Sequence[str]]]:
-    """By Redis's own variable, `bio.o` is replaced by `bio_now.o`: its threads' jobs run at once."""
-    makefile = tree / "src" / "Makefile"
-    found = _OBJECTS.search(makefile.read_text()) if makefile.exists() else None
-    objects = re.sub(r"\bbio\.o\b", "bio_now.o", found[1]) if found else ""
-    variables = [f"CC={compiler}", "MALLOC=libc", "USE_SYSTEMD=no", f"REDIS_SERVER_OBJ={objects}"]
+    variables = [f"CC={compiler}", "MALLOC=libc", "USE_SYSTEMD=no"]
     return [(tree / "src", ["make", f"-j{JOBS}", *variables, "redis-server"])]
 
 
@@ -141,7 +188,6 @@ REDIS = Server(
         "redis",
         "src/redis-server",
         _redis_steps,
-        ((Path(__file__).parent / "bio_now.c", "src/bio_now.c"),),
     ),
     _prepare_redis,
     lambda root, port: [
@@ -158,4 +204,4 @@ REDIS = Server(
     memory="512MiB",
 )
 
-SERVERS = {server.name: server for server in (NGINX, REDIS)}
+SERVERS = {server.name: server for server in (NGINX, LIGHTTPD, REDIS)}

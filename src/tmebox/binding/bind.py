@@ -1,29 +1,39 @@
-"""A header and sources to a package: compile, find what the header declares, write it down."""
+"""Headers and sources to a package: compile, find what the headers declare, write it down."""
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Sequence
+import shutil
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
+from tmebox._version import __version__
+from tmebox.abi import SHARED_IMPORT, SYSCALL_IMPORT
 from tmebox.binding.constants import Value, constants_of
-from tmebox.binding.header import Header, read_headers, scan
+from tmebox.binding.header import Declared, own_lines, read_headers, scan
+from tmebox.binding.sources import Sources, options_of, sources_in
+from tmebox.binding.trees import Trees, digests, trees_of
+from tmebox.binding.types import names_of_witnesses, structs_of, with_names, witnesses
 from tmebox.errors import CompileError
+from tmebox.modulefile import codec
 from tmebox.modulefile.file import ModuleFile
-from tmebox.runtime.box import VARIABLE
+from tmebox.modulefile.prototypes import Struct
+from tmebox.runtime.box import HIDDEN, OF_THE_C_LIBRARY, VARIABLE
 from tmebox.runtime.module import INITIALIZER
-from tmebox.toolchain.build import build
+from tmebox.toolchain.build import compile_objects, link_objects
+from tmebox.toolchain.cc.tree import source_tree
+from tmebox.toolchain.compile.clang import VERSION
+from tmebox.toolchain.compile.compile import LANGUAGES, preprocess
+from tmebox.toolchain.link.exports import find_exports
 from tmebox.toolchain.options import CompileOptions, Progress, SourceText
 from tmebox.toolchain.scratch import scratch_directory
 
-SOURCES = frozenset({".c", ".s", ".S"})
-OF_THE_C_LIBRARY = ("malloc", "free", "__errno_location")
-"""What Box needs of it, under their own names."""
 _NO_CONFIG = re.compile(r"'([A-Za-z0-9_]*config\.h)' file not found")
 """What `configure` would make is taken to be empty: `defines` say what it would."""
 _UNDEFINED = re.compile(r"undefined (?:symbol|variable): (\w+)")
-_INCLUDED = re.compile(r'^[ \t]*#[ \t]*include[ \t]*"([^"/]+\.c)"', re.MULTILINE)
 _GLUE = """
 #include <stdlib.h>
 #include <errno.h>
@@ -34,30 +44,20 @@ void (*const tmebox_kept_free)(void *) __attribute__((used)) = free;
 
 @dataclass(frozen=True)
 class Bound:
-    """A library as a module, with what its header says. comments: by function."""
+    """A library as a module, with what its headers say. comments: by function. structs: those that the
+    headers define, by each name. build: how it was made, as
+    plain data: the compiler, its options, and the digest of each file that was read."""
 
     name: str
     file: ModuleFile
     constants: dict[str, Value]
     comments: dict[str, str]
-
-
-def sources_in(paths: Sequence[Path]) -> list[Path]:
-    """The sources that are named; those directly in a directory, but for what others of them include. Raises
-    CompileError if there are none, OSError."""
-    found: list[Path] = []
-    for path in paths:
-        inside = sorted(p for p in path.iterdir() if p.suffix in SOURCES) if path.is_dir() else [path]
-        texts = (p.read_text(errors="replace") for p in inside if path.is_dir())
-        included = {name for text in texts for name in _INCLUDED.findall(text)}
-        found += [p for p in inside if p.name not in included]
-    if not found:
-        raise CompileError(f"no C sources: {', '.join(map(str, paths)) or 'none named'}")
-    return found
+    build: dict[str, Any]
+    structs: dict[str, Struct]
 
 
 def bind(
-    header: Path,
+    headers: Path | Sequence[Path],
     sources: Sequence[Path],
     name: str,
     *,
@@ -65,67 +65,175 @@ def bind(
     defines: Sequence[str] = (),
     flags: Sequence[str] = (),
     optimize: str = "-O2",
+    without: Sequence[str] = (),
+    generated: Mapping[str, Path] | None = None,
+    timeout: float = 600.0,
     progress: Progress | None = None,
 ) -> Bound:
-    """Raises CompileError, OSError."""
-    files = sources_in(sources)
-    texts = read_headers(header)
-    declared = scan(texts)
-    with scratch_directory() as copied:
-        # A copy: beside a header of the system there are others, which are not the sandbox's.
-        for relative, text in texts.items():
-            (copied / relative).parent.mkdir(parents=True, exist_ok=True)
-            (copied / relative).write_text(text)
-        directories = [*include_dirs, *dict.fromkeys(path.parent for path in files), copied]
-        include = f'#include "{header.name}"'
+    """headers: the public ones. sources: files, directories, compilation databases; without: patterns of
+    names that are left out of them. generated: headers and sources that a build would make, by name, and the
+    files that stand for them. timeout: seconds that compiling one source may take. The others are as the
+    compiler has them. Raises CompileError, OSError."""
+    headers = [headers] if isinstance(headers, Path) else list(headers)
+    given_sources = sources_in(sources, without, include_dirs)
+    files = [*given_sources.certain, *given_sources.included]
+    with scratch_directory() as scratch:
+        copied = scratch / "headers"
+        _copy(headers, generated or {}, copied)
+        made = [copied / each for each in generated or {} if Path(each).suffix in LANGUAGES]
+        given_sources = replace(given_sources, certain=(*given_sources.certain, *made))
+        given = [Path(os.path.abspath(path)) for path in include_dirs]
+        directories = [*given, *dict.fromkeys(path.parent for path in files), copied]
+        trees = trees_of([*directories[:-1], *(path.parent for path in headers)], name, copied)
         options = CompileOptions(
             name=name, optimize=optimize, include_dirs=tuple(directories), defines=tuple(defines),
-            flags=tuple(flags),
+            flags=(*flags, *trees.flags), timeout_s=timeout,
+            readable_dirs=tuple(dict.fromkeys(source_tree(path.parent) for path in files)),
         )  # fmt: skip
+        library = _Library(headers, given_sources, options, scratch, options_of(sources, options), trees)
         while True:
-            glue = SourceText(f"{include}\n{_variables(declared)}", f"{name}_variables.c")
             try:
-                file = _linked([*files, glue], options, declared, progress)
+                declared = library.declared()
+                objects = library.compiled(progress)
                 break
             except CompileError as error:
                 configs = {match[1] for match in _NO_CONFIG.finditer(str(error))}
-                absent = set(_UNDEFINED.findall(str(error))).intersection(declared.variables)
-                if not absent and (not configs or any((copied / c).exists() for c in configs)):
+                if not configs or any((copied / config).exists() for config in configs):
                     said = error.diagnostics
                     raise (
                         CompileError(f"{name}: the library does not compile", said) if said else error
                     ) from None
                 for config in configs:
                     (copied / config).touch()
-                declared = replace(
-                    declared, variables=tuple(v for v in declared.variables if v not in absent)
-                )
-        constants = constants_of(declared.constants, include, directories, tuple(defines))
-    return Bound(name, file, constants, declared.comments)
+        file = library.linked(objects, declared, progress)
+        constants = constants_of(declared.constants, library.include, directories, tuple(defines))
+        build = _record(replace(options, flags=tuple(flags)), file, library.read, trees)
+    return Bound(name, file, constants, declared.comments, build, structs_of(file, list(declared.types)))
 
 
-def _linked(
-    sources: Sequence[Path | SourceText], options: CompileOptions, declared: Header, progress: Progress | None
-) -> ModuleFile:
-    """The module, whose exports are the header's functions that are there."""
-    asked = build([*sources, SourceText(_GLUE, "tmebox_glue.c")], options, progress=progress)
-    there = {export.name for export in asked.exports}
-    wanted = [name for name in declared.functions if name in there]
-    if not wanted:
-        raise CompileError(f"{options.name}: the sources define no function that the header declares")
-    exports = (*wanted, *(name for name in there if name.startswith(VARIABLE)), *OF_THE_C_LIBRARY)
-    return build(
-        [*sources, SourceText(_GLUE, "tmebox_glue.c")], replace(options, exports=exports), progress=progress
-    )
+def _copy(headers: Sequence[Path], generated: Mapping[str, Path], directory: Path) -> None:
+    """A copy of what is included: beside a header of the system there are others, which are not the
+    sandbox's."""
+    for relative, text in read_headers(headers).items():
+        (directory / relative).parent.mkdir(parents=True, exist_ok=True)
+        (directory / relative).write_text(text)
+    for relative, path in generated.items():
+        if os.path.isabs(relative) or ".." in Path(relative).parts:
+            raise CompileError(f"{relative!r}: the name of a generated header, as sources include it")
+        (directory / relative).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, directory / relative)
 
 
-def _variables(declared: Header) -> str:
-    return "\n".join(
-        f"__typeof__({name}) *{VARIABLE}{name}(void) {{ return &{name}; }}" for name in declared.variables
-    )
+class _Library:
+    """A library that is being compiled. read: every file that the compiler read so far."""
+
+    def __init__(
+        self,
+        headers: Sequence[Path],
+        sources: Sources,
+        options: CompileOptions,
+        scratch: Path,
+        own: Mapping[Path, CompileOptions],
+        trees: Trees,
+    ) -> None:
+        self.include = "\n".join(f'#include "{header.name}"' for header in headers)
+        self.read: list[str] = []
+        self._sources = sources
+        self._files = list(sources.certain)
+        self._options = options
+        self._scratch = scratch
+        self._own = own
+        self._trees = trees
+
+    def declared(self) -> Declared:
+        """What the headers declare. Raises CompileError."""
+        probe = self._scratch / "declared.c"
+        probe.write_text(f"{self.include}\n")
+        done = preprocess(probe, replace(self._options, flags=("-w", *self._options.flags)))
+        own = [path for path in done.dependencies if self._trees.name_of(path) is not None]
+        texts = [Path(path).read_text(errors="replace") for path in own]
+        return scan(texts, own_lines(done.text, own))
+
+    def compiled(self, progress: Progress | None) -> list[Path]:
+        """An object for each source. Raises CompileError."""
+        self.read.clear()
+        files = self._files = list(self._sources.certain)
+        objects = compile_objects(
+            files, self._scratch, self._options, progress=progress, read=self.read.extend, own=self._own
+        )
+        defined = set(find_exports(objects, None).symbols)
+        for number, path in enumerate(self._sources.included):
+            beside = self._scratch / f"included-{number}"
+            beside.mkdir(exist_ok=True)
+            read: list[str] = []
+            try:
+                made = compile_objects([path], beside, self._options, read=read.extend, own=self._own)
+            except CompileError:
+                continue  # a piece of another source
+            functions = set(find_exports(made, None).symbols)
+            if functions and not functions & defined:  # a source that another one takes definitions from
+                files.append(path)
+                objects += made
+                self.read += read
+                defined |= functions
+        return objects
+
+    def linked(self, objects: Sequence[Path], declared: Declared, progress: Progress | None) -> ModuleFile:
+        """The module, whose exports are the headers' functions that are there. Raises CompileError."""
+        there = find_exports(objects, None).symbols
+        wanted = [name for name in declared.functions if name in there]
+        if not wanted:
+            raise CompileError(
+                f"{self._options.name}: the sources define no function that the header declares"
+            )
+        variables, types = list(declared.variables), list(declared.types)
+        while True:
+            glue = [
+                SourceText(
+                    f"{self.include}\n{_variables(variables)}\n{witnesses(types)}\n",
+                    f"{self._options.name}_variables.c",
+                ),
+                SourceText(_GLUE, "tmebox_glue.c"),
+            ]
+            beside = self._scratch / "glue"
+            beside.mkdir(exist_ok=True)
+            told = (*(VARIABLE + variable for variable in variables), *names_of_witnesses(types))
+            names = (*wanted, *told, *OF_THE_C_LIBRARY)
+            options = replace(self._options, exports=names)
+            try:
+                made = compile_objects(glue, beside, replace(options, flags=("-w", *options.flags)))
+                file = link_objects([*objects, *made], [*self._files, *glue], options, progress=progress)
+                return with_names(file, types)
+            except CompileError as error:
+                absent = set(_UNDEFINED.findall(str(error))).intersection(variables)
+                if not absent:
+                    raise
+                variables = [variable for variable in variables if variable not in absent]
+
+
+def _variables(names: Sequence[str]) -> str:
+    return "\n".join(f"__typeof__({name}) *{VARIABLE}{name}(void) {{ return &{name}; }}" for name in names)
+
+
+def _record(options: CompileOptions, file: ModuleFile, read: Sequence[str], trees: Trees) -> dict[str, Any]:
+    """How the module was made, without a path of this machine."""
+    return {
+        "tmebox": __version__,
+        "compiler": f"clang {VERSION}",
+        "options": [options.optimize, *(f"-D{define}" for define in options.defines), *options.flags],
+        "isolation": options.isolation,
+        "base": options.base,
+        "module": codec.digest(file),
+        "files": digests(read, trees),
+    }
 
 
 def exports_of(bound: Bound) -> list[str]:
     """Functions of the library by name, without what is there for Box."""
     own = {INITIALIZER, *OF_THE_C_LIBRARY}
-    return [e.name for e in bound.file.exports if e.name not in own and not e.name.startswith(VARIABLE)]
+    return [e.name for e in bound.file.exports if e.name not in own and not e.name.startswith(HIDDEN)]
+
+
+def imports_of(bound: Bound) -> list[str]:
+    """Functions that the library calls and nobody defines: a source is missing, or the host provides them."""
+    return [item.name for item in bound.file.imports if item.name not in (SYSCALL_IMPORT, SHARED_IMPORT)]

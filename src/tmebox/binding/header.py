@@ -1,4 +1,5 @@
-"""What a C header declares, by its text: names, constants and comments. Types come from debug information.
+"""What a library's headers declare, by their text: names, constants and comments. Types come from debug
+information.
 
 Nothing is believed of it: a name counts only where the compiled library has it, or the compiler can compute
 it.
@@ -7,64 +8,80 @@ it.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from tmebox.binding.types import types_in
 
 _COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*", re.DOTALL)
 _INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*"([^"]+)"', re.MULTILINE)
 _MACRO = re.compile(r"^[ \t]*#[ \t]*define[ \t]+([A-Za-z]\w*)[ \t]+(\S.*)$", re.MULTILINE)
+_MARKER = re.compile(r'# \d+ "((?:[^"\\]|\\.)*)"')
 _ENUM = re.compile(r"\benum\b[^{};]*\{([^}]*)\}", re.DOTALL)
 _ENUMERATOR = re.compile(r"(?:^|,)\s*([A-Za-z_]\w*)")
 _VARIABLE = re.compile(r"\bextern\b[^();{}]*?\b([A-Za-z_]\w*)\s*(?:\[[^\]]*\])*\s*;")
-_NAME = re.compile(r"[A-Za-z_]\w*")
 _CALLED = re.compile(r"\b([A-Za-z_]\w*)\s*\)?\s*\(")
 LONGEST_COMMENT = 2000
 MOST_HEADERS = 200
 
 
 @dataclass(frozen=True)
-class Header:
-    """functions: what looks like one. constants: macros and enumerators. variables: `extern` ones. comments:
-    of each function, the comment right before it."""
+class Declared:
+    """functions: what looks like one. constants: macros and enumerators. variables: `extern` ones. types:
+    structs, unions and function pointers. comments: of each function, the comment right before it."""
 
     functions: tuple[str, ...]
     constants: tuple[str, ...]
     variables: tuple[str, ...]
+    types: tuple[str, ...]
     comments: dict[str, str]
 
 
-def read_headers(header: Path) -> dict[str, str]:
-    """The text of a header and of those that it includes from its own directory, by their names there. Raises
-    OSError."""
+def read_headers(headers: Sequence[Path]) -> dict[str, str]:
+    """The text of headers and of those that they include from their own directories, by their names there.
+    Raises OSError."""
     found: dict[str, str] = {}
-    waiting = [header.name]
-    while waiting and len(found) < MOST_HEADERS:
-        name = waiting.pop()
-        path = header.parent / name
-        if name in found or not path.is_file() or ".." in Path(name).parts:
-            continue
-        found[name] = path.read_text(errors="replace")
-        waiting += _INCLUDE.findall(found[name])
-    if not found:
+    for header in headers:
         header.open().close()  # raises what is wrong with it
+        waiting = [header.name]
+        while waiting and len(found) < MOST_HEADERS:
+            name = waiting.pop()
+            path = header.parent / name
+            if name in found or not path.is_file() or ".." in Path(name).parts:
+                continue
+            found[name] = path.read_text(errors="replace")
+            waiting += _INCLUDE.findall(found[name])
     return found
 
 
-def scan(texts: dict[str, str]) -> Header:
-    functions: dict[str, None] = {}
+def own_lines(preprocessed: str, is_own: Iterable[str]) -> str:
+    """Of what the preprocessor wrote, the lines that come from the named files: what libraries that a header
+    includes declare is none of it."""
+    own, kept, inside = frozenset(is_own), [], False
+    for line in preprocessed.splitlines():
+        marker = _MARKER.match(line)
+        if marker:
+            inside = re.sub(r"\\(.)", r"\1", marker[1]) in own
+        elif inside:
+            kept.append(line)
+    return "\n".join(kept)
+
+
+def scan(texts: Iterable[str], code: str) -> Declared:
+    """texts: of the headers, where macros and comments are. code: what the preprocessor made of them, where
+    declarations are, whatever macros they are written with."""
     constants: dict[str, None] = {}
-    variables: dict[str, None] = {}
     comments: dict[str, str] = {}
-    for text in texts.values():
-        plain = _COMMENT.sub(" ", text)
-        code = plain.replace("\\\n", "  ")
-        constants.update(dict.fromkeys(name for name, _ in _MACRO.findall(code)))
-        for body in _ENUM.findall(code):
-            constants.update(dict.fromkeys(_ENUMERATOR.findall(body)))
-        variables.update(dict.fromkeys(_VARIABLE.findall(code)))
-        functions.update(dict.fromkeys(_CALLED.findall(code)))
+    for text in texts:
+        plain = _COMMENT.sub(" ", text).replace("\\\n", "  ")
+        constants.update(dict.fromkeys(name for name, _ in _MACRO.findall(plain)))
         comments.update(_comments(text))
-    return Header(tuple(functions), tuple(constants), tuple(variables), comments)
+    for body in _ENUM.findall(code):
+        constants.update(dict.fromkeys(_ENUMERATOR.findall(body)))
+    functions = tuple(dict.fromkeys(_CALLED.findall(code)))
+    variables = tuple(dict.fromkeys(_VARIABLE.findall(code)))
+    return Declared(functions, tuple(constants), variables, tuple(types_in(code)), comments)
 
 
 def _comments(text: str) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import keyword
 import re
 from pathlib import Path
@@ -13,7 +14,13 @@ from tmebox.outputs import write_output
 from tmebox.runtime.calls.stubs import stub
 
 MODULE = "library.tbx"
+BUILD = "build.json"
+"""How the module was made: see `Bound.build`."""
 _PRINTABLE = re.compile(r"[^\x20-\x7e\n]|[\"\\]")
+_UNPACK = """
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+"""
 _OPEN = '''
 
 def open(**options: Unpack[hints.SandboxOptions]) -> {face}:
@@ -31,17 +38,12 @@ def module() -> tmebox.Module:
 
 _loaded: dict[str, tmebox.Module] = {{}}
 '''
-_MAIN = '''"""`python -m {name}`: what is in this package, whether it verifies, and what it needs of the
-processor."""
+_MAIN = '''"""`python -m {name}`: what is in here, whether it verifies, what it needs, how it was built."""
 
-from {name} import module
+from tmebox.binding.shown import show
 
-found = module()
-print("{name}: verified,", f"{{found.file.code_bytes:,}} bytes of code,", found.file.producer)
-print("needs:", ", ".join(sorted(found.features)) or "no feature beyond x86-64")
-print("digest:", found.digest)
-for name, prototype in found.exports.items():
-    print(" ", prototype or name)
+if __name__ == "__main__":
+    raise SystemExit(show("{name}"))
 '''
 
 
@@ -56,6 +58,7 @@ def files_of(bound: Bound) -> dict[str, bytes]:
         "__main__.py": _MAIN.format(name=name).encode(),
         "py.typed": b"",
         MODULE: codec.encode(bound.file),
+        BUILD: (json.dumps(bound.build, indent=1, sort_keys=True) + "\n").encode(),
     }
 
 
@@ -70,12 +73,19 @@ def write_package(bound: Bound, directory: Path) -> None:
 def _source(bound: Bound) -> str:
     wanted = set(exports_of(bound))
     exports = [(e.name, e.prototype) for e in bound.file.exports if e.name in wanted]
-    text = stub(exports, name=bound.name, by_clang=bound.file.base != "r15", box=True, docs=bound.comments)
+    text = stub(
+        exports,
+        name=bound.name,
+        by_clang=bound.file.base != "r15",
+        box=True,
+        docs=bound.comments,
+        structs=bound.structs,
+    )
     face = re.findall(r"^class (\w+)\(tmebox\.Box\)", text, re.MULTILINE)[-1]
     head, _, rest = text.partition("import tmebox\n")
     head = re.sub(r'^"""[^\n]*"""', f'"""{bound.name}, boxed: written by `tmebox bind`."""', head)
     head = head.replace("from typing import", "from pathlib import Path\nfrom typing import", 1)
-    rest = "from typing_extensions import Unpack\n" + rest
+    rest = rest.replace("from tmebox import hints\n", f"from tmebox import hints\n{_UNPACK}", 1)
     taken = set(re.findall(r"^(?:class (\w+)|(\w+): TypeAlias)", text, re.MULTILINE))
     names = {name for pair in taken for name in pair}
     lines = [

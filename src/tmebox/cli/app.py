@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 import tmebox
-from tmebox.cli import bind, demo, doctor, driver, inspect, mcp, memory, python, run, stub, tme, verify
+from tmebox.cli import bind, demo, doctor, driver, inspect, mcp, memory, pack, python, run, stub, tme, verify
 from tmebox.cli.others import Commands
 from tmebox.cli.output import EXIT_FAILED, EXIT_OK, EXIT_TRAP, complain, examples
 from tmebox.errors import TmeboxError, Trap
@@ -117,6 +117,7 @@ app.command(
     "bind",
     epilog=examples("tmebox bind expat.h --sources expat/lib -o expat_box"),
 )(bind.bind)
+app.command("pack", epilog=examples("tmebox pack expat_box --version 2.5.0"))(pack.pack)
 app.add_typer(tme.tme)
 app.add_typer(memory.memory)
 app.command("doctor", epilog=examples("tmebox doctor"))(doctor.doctor)

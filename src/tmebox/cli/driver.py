@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from pathlib import Path
 from typing import Annotated
@@ -10,9 +9,8 @@ from typing import Annotated
 import typer
 
 from tmebox.cli.output import EXIT_FAILED, complain, printable, stdout
-from tmebox.driver import build, registers, suite, trial
+from tmebox.driver import build, hardware, suite, trial
 from tmebox.driver.kernels import METAPACKAGES
-from tmebox.memory.backends import tmemk
 
 driver = typer.Typer(no_args_is_help=True, rich_markup_mode="rich")
 
@@ -31,7 +29,7 @@ def test(
         typer.Option("--kernel", "-k", help=f"Only this one: {' or '.join(METAPACKAGES)}. Can be repeated."),
     ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Short races, short noise, no mutants.")] = False,
-    hardware: Annotated[
+    here: Annotated[
         bool,
         typer.Option("--hardware", help="Test the driver that is loaded on this machine instead."),
     ] = False,
@@ -39,9 +37,13 @@ def test(
         bool,
         typer.Option(
             "--wrong-key",
-            help="With --hardware: also read a line with a wrong key. Many kernels do not survive that.",
+            help="With --hardware: also read with wrong keys. A stock kernel ends the machine at that.",
         ),
     ] = False,
+    prepared: Annotated[
+        Path | None,
+        typer.Option("--prepared", hidden=True, help="With --hardware: tests that were compiled elsewhere."),
+    ] = None,
     logs: Annotated[
         Path | None, typer.Option("--logs", help="Write the kernels' logs of failed runs into this folder.")
     ] = None,
@@ -50,40 +52,45 @@ def test(
 
     Needs QEMU, make, gcc and a network, but neither root nor TME-MK. Exits with 0 if all of it holds.
     """
-    if wrong_key and not hardware:
+    if wrong_key and not here:
         raise typer.BadParameter("only with --hardware", param_hint="--wrong-key")
-    if hardware:
-        raise typer.Exit(0 if _test_this_machine(wrong_key) else EXIT_FAILED)
+    effort = QUICK if quick else trial.Effort()
+    if here:
+        raise typer.Exit(0 if _test_this_machine(effort, wrong_key, prepared) else EXIT_FAILED)
     series = tuple(kernel or METAPACKAGES)
     unknown = [each for each in series if each not in METAPACKAGES]
     if unknown:
         raise typer.BadParameter(f"{unknown[0]}: known are {', '.join(METAPACKAGES)}", param_hint="--kernel")
     try:
-        good = _run(series, QUICK if quick else trial.Effort(), not quick, logs)
+        good = _run(series, effort, not quick, logs)
     except trial.TrialUnavailableError as error:
         complain(f"the driver cannot be tested here: {error}")
         raise typer.Exit(EXIT_FAILED) from error
     raise typer.Exit(0 if good else EXIT_FAILED)
 
 
-def _test_this_machine(wrong_key: bool) -> bool:
+def _test_this_machine(effort: trial.Effort, wrong_key: bool, prepared: Path | None) -> bool:
     """Refuses without integrity, without a handler of machine checks, without the driver, and if that
     simulates."""
-    try:
-        reason = registers.unfit()
-        if not reason:
-            os.close(tmemk.Tmemk().device())
-    except OSError as error:
-        reason = str(error)
-    if reason:
+    if reason := hardware.refusal():
         complain(f"no proof on this machine: {reason}")
         return False
+    if wrong_key:
+        complain(
+            "Memory is read with wrong keys now. If this kernel does not survive that, the machine ends."
+        )
+
+    def watch(line: str) -> None:
+        stdout().print(f"    [dim]{printable(line)}[/]")
+
+    program = prepared / hardware.PROGRAM if prepared else None
     try:
-        outcome = trial.here(lambda line: stdout().print(f"    [dim]{printable(line)}[/]"), wrong_key)
+        good = _show(hardware.attacks(effort, wrong_key, watch, program), None)
+        good &= _show(hardware.heap(wrong_key, watch, prepared), None)
     except trial.TrialUnavailableError as error:
         complain(f"the driver cannot be tested here: {error}")
         return False
-    return _show(outcome, None)
+    return good
 
 
 def _run(series: tuple[str, ...], effort: trial.Effort, mutants: bool, logs: Path | None) -> bool:

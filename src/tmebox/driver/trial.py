@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -19,12 +18,9 @@ GROUPS = (
     "checks",
 )
 """In the order in which they run: `checks` takes a processor away."""
-HARDWARE = "hardware"
-"""The tests that read nothing with a wrong key: they may run where that is a machine check."""
 VERDICT = re.compile(r"(ok|not ok|skip) (\S+) (.+?)(?: \([\d.]+ s\))?")
 MUTANT = re.compile(r"mutant (\S+) (caught|not caught)")
 COUNT = "count "
-MODULE_OPTIONS = "noise={noise} cycles={cycles} rounds={rounds}"
 BOOT_TIMEOUT_S = 600
 """Many times what it takes on two quiet cores."""
 
@@ -40,6 +36,10 @@ class Effort:
     noise_s: int = 60
     cycles: int = 10_000
     rounds: int = 3_000
+
+    def options(self) -> str:
+        """As the program inside takes it."""
+        return f"noise={self.noise_s} cycles={self.cycles} rounds={self.rounds}"
 
 
 @dataclass
@@ -106,9 +106,8 @@ class Bench:
         self, effort: Effort, watch: Watcher, groups: tuple[str, ...] = GROUPS, key_bits: int = 6
     ) -> Outcome:
         """Every test, with 63 keys unless told otherwise."""
-        options = MODULE_OPTIONS.format(noise=effort.noise_s, cycles=effort.cycles, rounds=effort.rounds)
         files = {"init": self.guest, "tmebox.ko": self.module}
-        arguments = f"tests={','.join(groups)} {options}"
+        arguments = f"tests={','.join(groups)} {effort.options()}"
         return self._run(f"Linux {self.kernel.release}", files, arguments, watch, key_bits=key_bits)
 
     def without_aliases(self, watch: Watcher) -> Outcome:
@@ -170,31 +169,6 @@ class Bench:
             outcome.verdicts.append(("not ok", "machine", str(error)))
             outcome.log = error.log
         return outcome
-
-
-def here(watch: Watcher, wrong_key: bool, program: Path | None = None) -> Outcome:
-    """On this very machine, with the driver that is loaded. `wrong_key`: also read a line with a wrong key,
-    which a kernel may not survive. `program`: the tests, if they are built already.
-
-    Raises TrialUnavailableError.
-    """
-    outcome = Outcome("this machine")
-    with tempfile.TemporaryDirectory(prefix="tmebox-driver-") as folder:
-        try:
-            program = program or build.guest(build.sources(), Path(folder, "tests"))
-        except (build.BuildError, OSError) as error:
-            raise TrialUnavailableError(str(error)) from error
-        command = [str(program), HARDWARE, f"wrong_key={int(wrong_key)}"]
-        with subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        ) as process:
-            assert process.stdout
-            for line in map(str.rstrip, process.stdout):
-                watch(line)
-                outcome.take(line)
-    if process.returncode < 0 or not outcome.verdicts:
-        outcome.verdicts.append(("not ok", "hardware", f"the tests ended with status {process.returncode}"))
-    return outcome
 
 
 def mutant_count() -> int:

@@ -47,6 +47,8 @@ def _writable(layout: Layout) -> list[tuple[int, int]]:
             parts.append((start, read_only_start))
         start = max(start, read_only_end)
     parts.append((start, layout.heap_end))
+    if layout.upper_end:
+        parts.append((layout.upper_start, layout.upper_end))
     return parts
 
 

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tmebox import abi
+
 
 @dataclass(frozen=True)
 class Layout:
-    """Offsets of one sandbox's parts. The image and the heap together have `heap_end - IMAGE_START` bytes.
+    """Offsets of one sandbox's parts.
 
-    The stack is [stack_low, STACK_TOP), the control page follows, then the image up to `heap_start` and the
-    heap up to `heap_end`. `read_only` are page-aligned (start, end) inside the image. `memory_bytes` is the
-    limit that was asked for: on image and heap, and on host arrays.
+    The stack is [stack_low, stack_top): right below the control page, or at the end of the private part if it
+    has no room there. The image follows the control page, up to `heap_start`, and the heap up to `heap_end`.
+    What of the heap has no room in the private part is [upper_start, upper_end). `read_only` are page-aligned
+    (start, end) inside the image. `memory_bytes` is the limit that was asked for: on image and heap, and on
+    host arrays.
     """
 
     stack_low: int
@@ -19,6 +23,35 @@ class Layout:
     heap_end: int
     read_only: tuple[tuple[int, int], ...]
     memory_bytes: int
+    stack_top: int = abi.STACK_TOP
+    upper_start: int = 0
+    upper_end: int = 0
+
+    @property
+    def stack_bytes(self) -> int:
+        return self.stack_top - self.stack_low
+
+    @property
+    def parts(self) -> tuple[tuple[int, int], ...]:
+        """(start, end) of all that the sandbox has but its arena, ascending."""
+        parts: tuple[tuple[int, int], ...]
+        if self.stack_top == abi.STACK_TOP:
+            parts = ((self.stack_low, self.heap_end),)
+        else:
+            random_page = abi.STACK_TOP - abi.PAGE_SIZE
+            parts = ((random_page, self.heap_end), (self.stack_low, self.stack_top))
+        return (*parts, (self.upper_start, self.upper_end)) if self.upper_end else parts
+
+    @property
+    def heap_parts(self) -> tuple[tuple[int, int], ...]:
+        """(start, end) of the heap, ascending."""
+        lower = self.heap_start, self.heap_end
+        return (lower, (self.upper_start, self.upper_end)) if self.upper_end else (lower,)
+
+    @property
+    def arena_end(self) -> int:
+        """How far the arena may grow."""
+        return self.upper_start - abi.GUARD if 0 < self.upper_start < abi.SHARED_START else abi.ARENA_END
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from tmebox import _native, abi
 from tmebox.errors import LimitError
-from tmebox.memory.contents import Contents
+from tmebox.memory.contents import Contents, Layout
 from tmebox.memory.shortage import limit_met
 from tmebox.memory.templates import blank_template, native_template
 
@@ -110,14 +110,24 @@ class Plain:
 
     def start(self, base: int, contents: Contents, template: _native.Template | None) -> None:
         layout = contents.layout
-        _native.map_zero(base + layout.stack_low, layout.heap_end - layout.stack_low, READ_WRITE)
+        self._map(base, layout)
         _native.map_zero(base + abi.ARENA_START, abi.ARENA_FIRST_END - abi.ARENA_START, READ_WRITE)
         self._fill(base, contents)
 
+    @staticmethod
+    def _map(base: int, layout: Layout) -> None:
+        """All zero, arena aside."""
+        for start, end in layout.parts:
+            _native.map_zero(base + start, end - start, READ_WRITE)
+        _native.window_set_upper(base, layout.upper_start, layout.upper_end)
+
     def _fill(self, base: int, contents: Contents) -> None:
         layout = contents.layout
-        fields = base, layout.heap_start, layout.heap_end, layout.stack_low, abi.STACK_TOP
-        _native.write(base + abi.CONTROL_PAGE, struct.pack("<5Q", *fields))
+        fields = (
+            base, layout.heap_start, layout.heap_end, layout.stack_low, layout.stack_top, layout.upper_start,
+            layout.upper_end,
+        )  # fmt: skip
+        _native.write(base + abi.CONTROL_PAGE, struct.pack("<7Q", *fields))
         _native.write(base + abi.STACK_RANDOM, os.urandom(abi.STACK_TOP - abi.STACK_RANDOM))
         for offset, data in contents.data:
             _native.write(base + offset, data)
@@ -131,12 +141,12 @@ class Plain:
     def empty(self, base: int) -> None:
         private = abi.PRIVATE_END - abi.STACK_LOWEST
         _native.map_zero(base + abi.STACK_LOWEST, private, _native.PROT_NONE)
-        _native.window_unmap_arena(base)
+        _native.window_unmap_arena(base)  # and what of the heap is above it
 
     def reset(self, instance: _native.Instance, base: int, contents: Contents, keep: int) -> None:
         instance.pause()
         layout = contents.layout
-        _native.map_zero(base + layout.stack_low, layout.heap_end - layout.stack_low, READ_WRITE)
+        self._map(base, layout)
         self._fill(base, contents)
         instance.revive()
 
@@ -149,7 +159,7 @@ class Plain:
     def blank(self, base: int, contents: Contents) -> None:
         layout = contents.layout
         arena = _native.window_arena_end(base) - abi.ARENA_START
-        _native.map_zero(base + layout.stack_low, layout.heap_end - layout.stack_low, READ_WRITE)
+        self._map(base, layout)
         _native.map_zero(base + abi.ARENA_START, arena, READ_WRITE)
 
 

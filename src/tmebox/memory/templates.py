@@ -8,10 +8,12 @@ from collections.abc import Callable
 from typing import Any
 
 from tmebox import _native, abi
-from tmebox.memory.contents import Contents
+from tmebox.memory.contents import Contents, Layout
 from tmebox.once import once
 
 PAGE = abi.PAGE_SIZE
+NO_RESERVE = 0x4000
+"""MAP_NORESERVE: a large heap is sparse."""
 SHARED_AT_LEAST = 64 * abi.KIB
 """Smaller read-only data is copied, where it is used."""
 
@@ -59,14 +61,12 @@ def native_template(contents: Contents) -> _native.Template:
     shared = any(stop - start >= SHARED_AT_LEAST for start, stop in layout.read_only)
     make = _shared_image if shared else _private_image
     image = make(contents, pages * PAGE) if pages else b""
-    return _native.Template(
-        layout.stack_low, layout.heap_start, layout.heap_end, layout.read_only, image, bytes(present), shared
-    )
+    return _make(layout, image, bytes(present), shared)
 
 
 def _private_image(contents: Contents, size_bytes: int) -> mmap.mmap:
     """Anonymous memory: what lies between the data takes none."""
-    image = mmap.mmap(-1, size_bytes, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    image = mmap.mmap(-1, size_bytes, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | NO_RESERVE)
     _fill(image, contents)
     return image
 
@@ -88,5 +88,11 @@ def _fill(image: mmap.mmap, contents: Contents) -> None:
 
 def blank_template(contents: Contents) -> _native.Template:
     """The same layout with nothing in it."""
-    layout = contents.layout
-    return _native.Template(layout.stack_low, layout.heap_start, layout.heap_end, layout.read_only, b"", b"")
+    return _make(contents.layout, b"", b"", False)
+
+
+def _make(layout: Layout, image: bytes | mmap.mmap, present: bytes, shared: bool) -> _native.Template:
+    return _native.Template(
+        layout.stack_low, layout.heap_start, layout.heap_end, layout.read_only, image, present, shared,
+        layout.stack_top, layout.upper_start, layout.upper_end,
+    )  # fmt: skip

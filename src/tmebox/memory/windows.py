@@ -199,7 +199,7 @@ class WindowPool:
         except OSError as error:
             del window
             layout = template.contents.layout
-            raise self.exhausted("memory", error, layout.heap_end - layout.stack_low) from error
+            raise self.exhausted("memory", error, sum(end - start for start, end in layout.parts)) from error
         return window
 
     def _take(self, template: Template) -> _native.Claim[Place]:

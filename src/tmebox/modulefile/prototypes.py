@@ -6,6 +6,7 @@ Plain data: no parsing, no marshalling. `to_json`/`from_json` are exact inverses
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from tmebox.demangle import called
@@ -193,6 +194,11 @@ class Prototype:
     convention: str = ""
 
     def __str__(self) -> str:
+        return self._shown
+
+    @cached_property
+    def _shown(self) -> str:
+        """Each sandbox asks for it, for each of its imports."""
         inside = [
             f"{p.type}{'' if str(p.type).endswith('*') else ' '}{p.name}".strip() for p in self.parameters
         ]
@@ -254,6 +260,7 @@ def _function_to_json(function: Function) -> Any:
 
 
 MAX_DEPTH = 32
+MAX_PARAMETERS = 1024
 ALIGNMENTS = tuple(1 << power for power in range(13))
 
 
@@ -273,7 +280,10 @@ def type_from_json(data: Any, depth: int = 0) -> CType:
         if "complex" in data and data["complex"] in (32, 64, 80):
             return Complex(data["complex"])
         if "pointer" in data:
-            return Pointer(type_from_json(data["pointer"], depth + 1), bool(data["const"]))
+            target = data["pointer"]
+            if isinstance(target, dict) and "function" in target:
+                return Pointer(_function_from_json(target, depth + 1), bool(data["const"]))
+            return Pointer(type_from_json(target, depth + 1), bool(data["const"]))
         if "array" in data and 0 <= int(data["count"]) < 1 << 31:
             element = type_from_json(data["array"], depth + 1)
             # Nothing loops over elements that take no memory.
@@ -287,7 +297,7 @@ def type_from_json(data: Any, depth: int = 0) -> CType:
         if "struct" in data:
             return _struct_from_json(data, depth)
         if "function" in data:
-            return _function_from_json(data, depth)
+            raise ModuleError("a function is no value: only pointers to functions are, in prototypes")
     except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
         raise ModuleError(f"malformed type in the module's prototypes: {error}") from None
     raise ModuleError("unknown type in the module's prototypes")
@@ -308,13 +318,19 @@ def _vector_from_json(data: Any, depth: int) -> Vector:
 
 
 def _function_from_json(data: Any, depth: int) -> Function:
-    parameters = tuple(
-        Parameter(str(name), type_from_json(ctype, depth + 1)) for name, ctype in data["parameters"]
-    )
+    if depth > MAX_DEPTH:
+        raise ModuleError("a type in the module's prototypes nests too deeply")
+    parameters = _parameters_from_json(data["parameters"], depth + 1)
     name = str(data.get("name", ""))[:200]
     return Function(
         type_from_json(data["function"], depth + 1), parameters, bool(data.get("variadic", False)), name
     )
+
+
+def _parameters_from_json(rows: Any, depth: int) -> tuple[Parameter, ...]:
+    if not isinstance(rows, list) or len(rows) > MAX_PARAMETERS:
+        raise ModuleError("impossible parameters in the module's prototypes")
+    return tuple(Parameter(str(name), type_from_json(ctype, depth)) for name, ctype in rows)
 
 
 def _struct_from_json(data: Any, depth: int) -> Struct:
@@ -386,7 +402,7 @@ def prototype_to_json(prototype: Prototype) -> Any:
 
 def prototype_from_json(data: Any) -> Prototype:
     try:
-        parameters = tuple(Parameter(str(name), type_from_json(ctype)) for name, ctype in data["parameters"])
+        parameters = _parameters_from_json(data["parameters"], 0)
         convention = str(data.get("convention", ""))[:200]
         result = type_from_json(data["result"])
         return Prototype(str(data["name"]), result, parameters, bool(data["variadic"]), convention)

@@ -80,7 +80,7 @@ class SnapshotFile:
         data: bytes | bytearray | memoryview,
         *,
         key: bytes | None = None,
-        largest_memory_bytes: int = abi.PRIVATE_END,
+        largest_memory_bytes: int = abi.SHARED_END,
     ) -> SnapshotFile:
         """Raises SnapshotError whatever is wrong with the bytes, or if they are of a sandbox with more memory
         than the largest allowed; ValueError for a key of less than 16 bytes. Takes memory for twice the pages
@@ -93,7 +93,7 @@ class SnapshotFile:
         _, flags, run_count, identity, address, memory_bytes, stack_bytes, page_count, stored_bytes = fields
         _require_seal(view, bool(flags & KEYED), key)
         _require(flags & ~(KEYED | COMPRESSED) == 0 and not any(view[HEADER.size - 40 : HEADER.size]))
-        _require(0 < memory_bytes <= abi.PRIVATE_END and 0 < stack_bytes <= abi.STACK_TOP)
+        _require(0 < memory_bytes <= abi.SHARED_END and 0 < stack_bytes <= abi.PRIVATE_END)
         _require(run_count <= page_count <= memory_bytes // PAGE + 1)
         if memory_bytes > largest_memory_bytes:
             raise SnapshotError(
@@ -162,13 +162,13 @@ def _require(fits: bool) -> None:
 
 
 def _require_runs(runs: list[tuple[int, int]], page_count: int) -> None:
-    """Whole pages, ascending, apart, below the window's private end, and as many as announced."""
+    """Whole pages, ascending, apart, below the window's end, and as many as announced."""
     _require(sum(count for _, count in runs) == page_count)
     before = -1
     for offset, count in runs:
         _require(offset % PAGE == 0 and count > 0 and offset > before)
         before = offset + count * PAGE
-        _require(before <= abi.PRIVATE_END)
+        _require(before <= abi.SHARED_END)
 
 
 def _inflated(stored: memoryview, size_bytes: int) -> bytes:

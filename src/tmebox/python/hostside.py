@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 LONGEST_SLEEP_NS = 20_000_000
 """Time limits and interrupts take effect in between."""
+LONGEST_NAME = 200
 LONGEST_MESSAGE = 4096
 _DATA = frozenset((type(None), bool, int, float, str, bytes, list, tuple, dict))
 U64 = (1 << 64) - 1
@@ -160,9 +161,13 @@ class HostSide:
 def _described(error: Exception) -> tuple[str, str]:
     """The built-in exception that it is in the sandbox, and what it says there."""
     kind = next(one for one in type(error).__mro__ if one.__module__ == "builtins")
-    message = str(error).encode(errors="replace")[:LONGEST_MESSAGE].decode(errors="replace")
+    try:
+        text = str(error)
+    except Exception:  # its class's own doing
+        text = "its text cannot be had"
+    message = text.encode(errors="replace")[:LONGEST_MESSAGE].decode(errors="replace")
     if kind is Exception:
-        return "RuntimeError", f"{type(error).__name__}: {message}"
+        return "RuntimeError", f"{type(error).__name__[:LONGEST_NAME]}: {message}"
     return kind.__name__, message
 
 

@@ -408,7 +408,10 @@ def _request(source: str, filename: str) -> bytes:
     """(source, filename), encoded."""
     if not isinstance(source, str):
         raise TypeError(f"source text is str, not {type(source).__name__}")
-    text, name = source.encode(), filename.encode()
+    try:
+        text, name = source.encode(), filename.encode(errors="backslashreplace")
+    except UnicodeEncodeError as error:  # a surrogate alone, as JSON can have it
+        raise PythonError("SyntaxError", f"the source is no text of Unicode: {error}") from None
     return b"".join(
         (_REQUEST.pack(wire.TUPLE, 2, wire.STR, len(text)), text, _STR.pack(wire.STR, len(name)), name)
     )

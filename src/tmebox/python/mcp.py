@@ -1,11 +1,16 @@
 """A server of the Model Context Protocol over two streams: one interpreter, which a model's client uses.
 
-Requests and answers are JSON-RPC 2.0, one message a line.
+Requests and answers are JSON-RPC 2.0, one message a line. Messages are not trusted: whatever they say has an
+answer, and none of them ends the server. Lines are read on a thread, so that a client can cancel the run that
+goes on.
 """
 
 from __future__ import annotations
 
 import json
+import queue
+import threading
+import time
 from typing import Any, BinaryIO
 
 import tmebox
@@ -39,6 +44,14 @@ TOOLS = [
 ]
 
 PARSE_ERROR, INVALID_REQUEST, METHOD_NOT_FOUND, INVALID_PARAMS = -32700, -32600, -32601, -32602
+INTERNAL_ERROR = -32603
+WAITING_LINES = 16
+"""Requests that wait for the one that runs. While there are as many, nothing more is read."""
+LONGEST_SHOWN_BYTES = 1 << 20
+TOO_LONG = b"!"
+"""Stands for a line that is longer than LONGEST_LINE_BYTES; it is no JSON either."""
+ASK_AGAIN_S = 0.01
+CANCELLED = "notifications/cancelled"
 
 
 class RequestError(Exception):
@@ -54,36 +67,76 @@ class Server:
 
     def __init__(self, **options: Any) -> None:
         self._python = Python(**options)
+        self._lock = threading.Lock()
+        self._running: Any = None
+        self._cancelled = False
 
     def serve(self, reading: BinaryIO, writing: BinaryIO) -> None:
         """Answer until the input ends."""
+        lines: queue.Queue[bytes | None] = queue.Queue(WAITING_LINES)
+        threading.Thread(target=self._read, args=(reading, lines), daemon=True).start()
         with self._python:
-            while line := reading.readline(LONGEST_LINE_BYTES):
-                if line.strip():
-                    answer = self.answer(line)
-                    if answer is not None:
-                        writing.write(json.dumps(answer).encode() + b"\n")
-                        writing.flush()
+            while (line := lines.get()) is not None:
+                answer = self.answer(line)
+                if answer is not None and not self._cancelled:
+                    writing.write(json.dumps(answer).encode() + b"\n")
+                    writing.flush()
+
+    def _read(self, reading: BinaryIO, lines: queue.Queue[bytes | None]) -> None:
+        try:
+            while line := _line(reading):
+                if line.strip() and not (CANCELLED.encode() in line and self._cancel(line)):
+                    lines.put(line)
+        finally:
+            lines.put(None)
+
+    def _cancel(self, line: bytes) -> bool:
+        """Whether that was a cancellation. It means something only for the run that goes on."""
+        try:
+            message = _message(line)
+            parameters = message.get("params")
+        except RequestError:
+            return False
+        if message["method"] != CANCELLED or "id" in message:
+            return False
+        wanted = parameters.get("requestId") if isinstance(parameters, dict) else None
+        while self._cancels(wanted):
+            self._python.interrupt()  # again, where the run was about to begin, or the program goes on
+            time.sleep(ASK_AGAIN_S)
+        return True
+
+    def _cancels(self, wanted: Any) -> bool:
+        """Whether that is the run that goes on."""
+        with self._lock:
+            same = _is_identity(wanted) and type(wanted) is type(self._running) and wanted == self._running
+            self._cancelled |= same
+            return same
 
     def answer(self, line: bytes) -> dict[str, Any] | None:
         """The response to one message; None for a notification."""
         identity = None
+        with self._lock:
+            self._cancelled = False
         try:
-            try:
-                message = json.loads(line)
-            except (ValueError, RecursionError) as error:
-                raise RequestError(PARSE_ERROR, f"that is no JSON: {error}") from None
-            if not isinstance(message, dict) or not isinstance(message.get("method"), str):
-                raise RequestError(INVALID_REQUEST, "a request has a method")
-            identity = message.get("id")
+            message = _message(line)
             if "id" not in message:
                 return None
+            if not _is_identity(message["id"]):
+                raise RequestError(INVALID_REQUEST, "an id is a text or an integer")
+            identity = message["id"]
             parameters = message.get("params") or {}
             if not isinstance(parameters, dict):
                 raise RequestError(INVALID_PARAMS, "params is an object")
-            result = self._result(message["method"], parameters)
-        except RequestError as error:
-            wrong = {"code": error.code, "message": str(error)}
+            with self._lock:
+                self._running = identity
+            try:
+                result = self._result(message["method"], parameters)
+            finally:
+                with self._lock:
+                    self._running = None
+        except Exception as error:  # a mistake of ours must not end what others' requests wait for
+            code = error.code if isinstance(error, RequestError) else INTERNAL_ERROR
+            wrong = {"code": code, "message": str(error)[:LONGEST_SHOWN_BYTES]}
             return {"jsonrpc": "2.0", "id": identity, "error": wrong}
         return {"jsonrpc": "2.0", "id": identity, "result": result}
 
@@ -123,8 +176,42 @@ class Server:
                 python.reset()
                 text += "\n(the interpreter was restarted: variables are gone)"
             return _said(text, True)
-        shown = "" if value is None else f"{value!r}\n"
-        return _said(python.stdout + shown, False)
+        return _said(python.stdout + ("" if value is None else f"{_shown(value)}\n"), False)
+
+
+def _line(reading: BinaryIO) -> bytes:
+    """The next line; b"" at the end. What follows the longest part of a long one is no message of its own."""
+    line = reading.readline(LONGEST_LINE_BYTES)
+    if len(line) < LONGEST_LINE_BYTES or line.endswith(b"\n"):
+        return line
+    while line and not line.endswith(b"\n"):
+        line = reading.readline(LONGEST_LINE_BYTES)
+    return TOO_LONG
+
+
+def _message(line: bytes) -> dict[str, Any]:
+    """Raises RequestError for what is no request."""
+    if line is TOO_LONG:
+        raise RequestError(PARSE_ERROR, f"a message has at most {LONGEST_LINE_BYTES:,} bytes")
+    try:
+        message = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise RequestError(PARSE_ERROR, f"that is no JSON: {error}") from None
+    if not isinstance(message, dict) or not isinstance(message.get("method"), str):
+        raise RequestError(INVALID_REQUEST, "a request has a method")
+    return message
+
+
+def _is_identity(value: Any) -> bool:
+    """As the protocol has it. It is sent back: so nothing nested, and no number that is none in JSON."""
+    return type(value) in (str, int)
+
+
+def _shown(value: Any) -> str:
+    try:
+        return repr(value)
+    except ValueError as error:  # an integer of more digits than this Python writes
+        return f"<{type(value).__name__} that cannot be shown: {error}>"
 
 
 def _said(text: str, is_error: bool) -> dict[str, Any]:

@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import tmebox
-from tmebox import abi
 from tmebox.memory.contents import Layout
 from tmebox.python import PythonSnapshot
 
@@ -24,7 +23,7 @@ class Source(NamedTuple):
     @property
     def most_bytes(self) -> int:
         """Memory that one task may use in its sandbox: its own, as much for arrays of the host, its stack."""
-        return 2 * self.layout.memory_bytes + abi.STACK_TOP - self.layout.stack_low
+        return 2 * self.layout.memory_bytes + self.layout.stack_bytes
 
 
 def source_of(

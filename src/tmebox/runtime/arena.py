@@ -22,11 +22,11 @@ class Arena:
     core, at once; and memory that is there is only ever more.
     """
 
-    def __init__(self, window: Window, limit_bytes: int) -> None:
+    def __init__(self, window: Window, limit_bytes: int, end: int) -> None:
         start = abi.ARENA_START
         window.show(start, window.arena_end - start, True)
         self._window: Window | None = window
-        self._limit = max(window.arena_end, min(start + limit_bytes, abi.ARENA_END))
+        self._limit = max(window.arena_end, min(start + limit_bytes, end))
         self._extents = _native.Extents(start, self._limit)
 
     def close(self) -> None:

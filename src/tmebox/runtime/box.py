@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from tmebox import _native
@@ -12,8 +13,9 @@ from tmebox.runtime.calls import functions
 from tmebox.runtime.calls.callbacks import UNWIND, Callback
 from tmebox.runtime.calls.functions import is_string
 from tmebox.runtime.calls.handles import Handle
-from tmebox.runtime.calls.named import Names, names_of
+from tmebox.runtime.calls.named import Names, Room, names_of
 from tmebox.runtime.calls.values import pack
+from tmebox.runtime.checked import Checked
 from tmebox.runtime.sandbox import Sandbox
 from tmebox.runtime.typed import pointers
 
@@ -59,19 +61,20 @@ class Box(Sandbox):
         `new("char *[2]", [b"a", b"b"])`. It is there until the pointer and all that was got from it are gone,
         or until `free()`. The library may use it until then, and must not free it. Raises TypeError,
         OverflowError, LimitError."""
-        ctype = self._names.find(type)
-        target, count = (ctype.element, ctype.count) if isinstance(ctype, Array) else (ctype, 1)
-        size = size_of(ctype)
-        if isinstance(target, Void | Function) or (not size and not isinstance(target, Struct)):
-            raise TypeError(f"how large a {ctype} is is not known")
+        tenancy, room = self._tenancy, self._names.room(type)
         given = members if members else value
         if members and value is not None:
             raise TypeError("a value, or members of it, not both")
         kept: list[Any] = []
-        data = bytes(size) if given is None else pack(ctype, self._texts(ctype, given, kept), f"{ctype}")
-        room = self._tenancy.scratch(max(size, 1))
-        self.memory.write(room.start, data)
-        return pointers.Pointer(self._tenancy, room.start, target, count, (room, kept))
+        data = bytes(room.size_bytes) if given is None else room.layout and room.layout.pack(given)
+        if data is None:
+            data = pack(room.type, self._texts(room.type, given, kept), f"{room.type}")
+        extent = tenancy.scratch(max(room.size_bytes, 1))
+        tenancy.instance.write(tenancy.hold().base + extent.start, data)
+        made: pointers.Pointer = _maker_of(room)(
+            tenancy.instance, tenancy, extent.start, room.count, (extent, kept)
+        )
+        return made
 
     def _texts(self, ctype: CType, value: Any, kept: list[Any]) -> Any:
         """The value with pointers to copies of the texts that are given for pointers to characters."""
@@ -139,18 +142,23 @@ class Box(Sandbox):
         place = self.call_raw("__errno_location") & 0xFFFF_FFFF
         return int.from_bytes(self.memory.read(place, 4), "little", signed=True)
 
+    @property
+    def checked(self) -> Checked:
+        """Makes what the library returned fit for use, or raises BadResult:
+        `data[box.checked.index(box.find(data), data)]`."""
+        return Checked(self.memory)
+
     # -- how functions are made ------------------------------------------------------------------------
     def _begin(self, template: Template) -> None:
         super()._begin(template)
         tenancy, names = self._tenancy, self._names
 
-        def reader(ctype: Pointer) -> Callable[[int], Any] | None:
+        def maker(ctype: Pointer) -> _native.PointerMaker | None:
             if isinstance(ctype.target, Function):
                 return None
-            target = names.full(ctype.target)
-            return lambda offset: pointers.Pointer(tenancy, offset, target) if offset else None
+            return pointers.maker_in(tenancy, names.full(ctype.target))
 
-        tenancy.callbacks.give_pointers(reader)
+        tenancy.callbacks.give_pointers(maker)
 
     def _export(self, name: str) -> _native.Export:
         prototype = self.module.exports.get(name)
@@ -167,7 +175,7 @@ class Box(Sandbox):
                 prototype,
                 self.module.address_of(name),
                 self.module.by_clang,
-                finish=lambda host, offset: pointers.Pointer(host, offset, target) if offset else None,
+                finish=pointers.maker(target),
             )
         return export
 
@@ -176,6 +184,16 @@ class Box(Sandbox):
         return names_of(self.module)
 
 
+@lru_cache(maxsize=1024)
+def _maker_of(room: Room) -> _native.PointerMaker:
+    return pointers.maker(room.target)
+
+
 CHAR = Integer(8, True, "char")
 VARIABLE = "tmebox_variable_"
 """What begins the name of a function that gives the address of a global variable."""
+TYPES = "tmebox_types_"
+"""What begins the name of a function whose parameters have types that headers define."""
+HIDDEN = (VARIABLE, TYPES)
+OF_THE_C_LIBRARY = ("malloc", "free", "__errno_location")
+"""What Box needs of it, under their own names."""

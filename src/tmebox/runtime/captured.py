@@ -11,7 +11,7 @@ from tmebox.memory.contents import Layout
 from tmebox.memory.templates import Template
 from tmebox.memory.windows import WINDOWS
 from tmebox.modulefile.snapshot import Pages, SnapshotFile, identity
-from tmebox.runtime.layout import DEFAULT_MEMORY, later_contents, lay_out, parse_size
+from tmebox.runtime.layout import DEFAULT_MEMORY, LARGEST_MEMORY, later_contents, lay_out, parse_size
 from tmebox.runtime.module import Module
 from tmebox.shown import Fact, Shown
 
@@ -48,7 +48,7 @@ class Captured(Shown):
             identity(self.module.digest),
             self.module.address,
             layout.memory_bytes,
-            abi.STACK_TOP - layout.stack_low,
+            layout.stack_bytes,
             self._pages(),
         )
         return file.to_bytes(key=key, compress=compress)
@@ -70,7 +70,7 @@ class Captured(Shown):
         LimitError if another module is at the code addresses that the snapshot has.
         """
         if memory is None:
-            memory = DEFAULT_MEMORY if key is None else abi.PRIVATE_END
+            memory = DEFAULT_MEMORY if key is None else LARGEST_MEMORY
         file = SnapshotFile.from_bytes(data, key=key, largest_memory_bytes=parse_size(memory, "memory"))
         if file.identity != identity(module.digest):
             raise SnapshotError("the snapshot is of another module, or made by another version of tmebox")
@@ -109,6 +109,7 @@ def _require_writable(pages: Pages, layout: Layout) -> None:
     """Nothing but the sandbox's own writable data and heap: no control page, no stack, nothing read-only."""
     for offset, data in pages:
         end = offset + len(data)
-        inside = offset >= abi.IMAGE_START and end <= layout.heap_end
+        parts = (abi.IMAGE_START, layout.heap_end), (layout.upper_start, layout.upper_end)
+        inside = any(start <= offset <= end <= stop for start, stop in parts)
         if not inside or any(offset < stop and start < end for start, stop in layout.read_only):
             raise SnapshotError(f"the snapshot has pages that are not the module's to write: {offset:#x}")

@@ -15,7 +15,10 @@ DEFAULT_MEMORY = "64MiB"
 DEFAULT_STACK = "8MiB"
 UNITS = {"": 1, "b": 1, "k": abi.KIB, "kb": 1000, "kib": abi.KIB, "m": abi.MIB, "mb": 10**6, "mib": abi.MIB,
          "g": abi.GIB, "gb": 10**9, "gib": abi.GIB}  # fmt: skip
-LARGEST_STACK = abi.STACK_TOP - abi.STACK_LOWEST
+LARGEST_STACK = abi.PRIVATE_END - abi.GUARD - 80 * abi.MIB
+"""What is left of the private part is for the module's data and the beginning of its heap."""
+LARGEST_LOW_STACK = abi.STACK_TOP - abi.STACK_LOWEST
+LARGEST_MEMORY = abi.PRIVATE_END - abi.IMAGE_START + abi.SHARED_END - abi.UPPER_LOWEST
 SMALLEST_STACK = 16 * abi.KIB
 
 
@@ -34,9 +37,10 @@ def parse_size(size: int | str, what: str) -> int:
 def lay_out(module: Module, memory_bytes: int, stack_bytes: int) -> Layout:
     """Raises LimitError when the sizes are impossible."""
     image_bytes = module.image_end - abi.IMAGE_START
-    largest = abi.PRIVATE_END - abi.IMAGE_START
-    if not 0 < memory_bytes <= largest:
-        raise LimitError(f"memory={memory_bytes:,} bytes: a sandbox has between 1 byte and {largest:,} bytes")
+    if not 0 < memory_bytes <= LARGEST_MEMORY:
+        raise LimitError(
+            f"memory={memory_bytes:,} bytes: a sandbox has between 1 byte and {LARGEST_MEMORY:,} bytes"
+        )
     if image_bytes > memory_bytes:
         raise LimitError(
             f"memory={memory_bytes:,} bytes: the module's own data takes {image_bytes:,} bytes, so raise it"
@@ -46,13 +50,37 @@ def lay_out(module: Module, memory_bytes: int, stack_bytes: int) -> Layout:
             f"stack={stack_bytes:,} bytes: between {SMALLEST_STACK:,} and {LARGEST_STACK:,} bytes"
         )
     page = abi.PAGE_SIZE
-    heap_end = max(module.image_end, (abi.IMAGE_START + memory_bytes) // page * page)
+    stack_top, private_end = abi.STACK_TOP, abi.PRIVATE_END
+    if stack_bytes > LARGEST_LOW_STACK:
+        stack_top = abi.PRIVATE_END
+        private_end = stack_top - stack_bytes // page * page - abi.GUARD
+    if module.image_end > private_end:
+        raise LimitError(
+            f"stack={stack_bytes:,} bytes: the module's own data takes {image_bytes:,} bytes beside it, so "
+            f"at most {abi.PRIVATE_END - abi.GUARD - module.image_end:,} bytes are left for a stack"
+        )
+    wanted_end = max(module.image_end, (abi.IMAGE_START + memory_bytes) // page * page)
+    heap_end = min(wanted_end, private_end)
+    upper_bytes = wanted_end - heap_end
+    upper_end = abi.SHARED_END if upper_bytes else 0
+    if upper_bytes > abi.SHARED_END - abi.UPPER_LOWEST:
+        raise LimitError(
+            f"memory={memory_bytes:,} bytes: with a stack of {stack_bytes:,} bytes it is at most "
+            f"{private_end - abi.IMAGE_START + abi.SHARED_END - abi.UPPER_LOWEST:,} bytes"
+        )
     read_only = []
     for segment in module.segments:
         if not segment.writable and segment.size_bytes:
             read_only.append((segment.offset, segment.offset + -(-segment.size_bytes // page) * page))
     return Layout(
-        abi.STACK_TOP - stack_bytes // page * page, module.image_end, heap_end, tuple(read_only), memory_bytes
+        stack_top - stack_bytes // page * page,
+        module.image_end,
+        heap_end,
+        tuple(read_only),
+        memory_bytes,
+        stack_top,
+        upper_end - upper_bytes,
+        upper_end,
     )
 
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from tmebox.runtime.shared_heap import SharedHeap
 
 Optimization = Literal["-O0", "-O1", "-O2", "-O3", "-Os", "-Oz", "-Og", "-Ofast"]
+Language = Literal["c", "c++"]
 
 Size = int | str
 """Bytes, or a text like "64MiB"."""

@@ -20,6 +20,7 @@ from tmebox.once import once
 from tmebox.runtime import commands
 from tmebox.runtime.calls import functions, host_functions
 from tmebox.runtime.captured import Captured
+from tmebox.runtime.columns import Columnar
 from tmebox.runtime.commands import Completed
 from tmebox.runtime.exports import Exports
 from tmebox.runtime.given import (
@@ -62,7 +63,7 @@ OWN_ATTRIBUTES = frozenset({"module", "_given", "_program_ran", "_share", "_tena
 STATES = {_native.IDLE: "idle", _native.RUNNING: "running", _native.DEAD: "trapped"}
 
 
-class Sandbox(Sharing, Shown):
+class Sandbox(Sharing, Columnar, Shown):
     """Runs one module, isolated from the host and from every other sandbox.
 
     Exported functions are attributes: `sandbox.blur(image, out, w, h)`; `exports["name"]` has all of them,
@@ -270,7 +271,7 @@ class Sandbox(Sharing, Shown):
         for name in self.module.bound:
             self.__dict__.pop(name, None)
         self.__dict__.pop("memory", None)
-        contents = first_contents(self.module, layout.memory_bytes, abi.STACK_TOP - layout.stack_low)
+        contents = first_contents(self.module, layout.memory_bytes, layout.stack_bytes)
         self._begin(WINDOWS.template(contents))
         return self._tenancy
 

@@ -56,11 +56,12 @@ class SandboxMemory:
 
     def _check(self, offset: int, size_bytes: int, writing: bool) -> None:
         layout, end = self._layout, offset + size_bytes
-        private = layout.stack_low <= offset <= end <= layout.heap_end
+        private = any(start <= offset <= end <= stop for start, stop in layout.parts)
         if not private and not self._in_arena(offset, size_bytes):
             raise BadPointer(
-                f"[{offset:#x}, {end:#x}) is not the sandbox's memory: it has [{layout.stack_low:#x}, "
-                f"{layout.heap_end:#x}) and, in arrays, [{abi.ARENA_START:#x}, {self._hold().arena_end:#x})"
+                f"[{offset:#x}, {end:#x}) is not the sandbox's memory: it has "
+                f"{', '.join(f'[{start:#x}, {stop:#x})' for start, stop in layout.parts)} and, in arrays, "
+                f"[{abi.ARENA_START:#x}, {self._hold().arena_end:#x})"
             )
         if writing:
             for read_only_start, read_only_end in (CONTROL, *layout.read_only):
@@ -71,7 +72,8 @@ class SandboxMemory:
         return abi.ARENA_START <= offset <= offset + size_bytes <= self._hold().arena_end
 
     def _is_shared(self, offset: int) -> bool:
-        return abi.SHARED_START <= offset < abi.SHARED_END and self._instance.key_id != 0
+        end = self._layout.upper_start or abi.SHARED_END
+        return abi.SHARED_START <= offset < end and self._instance.key_id != 0
 
     def _read_shared(self, offset: int, size_bytes: int) -> bytes:
         """All of it, or nothing where some line is not the sandbox's."""
@@ -130,7 +132,9 @@ class SandboxMemory:
         if (
             offset % page
             or size_bytes % page
-            or not (self._layout.heap_start <= offset <= offset + size_bytes <= self._layout.heap_end)
+            or not any(
+                start <= offset <= offset + size_bytes <= end for start, end in self._layout.heap_parts
+            )
         ):
             raise BadPointer(f"[{offset:#x}, {offset + size_bytes:#x}) is not whole pages of the heap")
         if size_bytes:
@@ -157,7 +161,10 @@ class SandboxMemory:
         """Where the memory ends that `offset` is in. In the shared heap, the next line may be another's."""
         if self._is_shared(offset):
             return (offset // abi.SHARED_LINE + 1) * abi.SHARED_LINE
-        return self._hold().arena_end if offset >= abi.ARENA_START else self._layout.heap_end
+        for start, end in self._layout.parts:
+            if start <= offset < end:
+                return end
+        return self._hold().arena_end
 
     def __reduce_ex__(self, protocol: Any) -> NoReturn:
         raise TypeError("a sandbox's memory is not copied or pickled: read() gives its bytes")

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
+from tmebox import abi
+from tmebox.errors import LimitError
+from tmebox.memory.contents import Layout
 from tmebox.runtime.layout import parse_size
 from tmebox.runtime.option_types import Size
 from tmebox.runtime.shared_heap import SharedHeap
@@ -26,6 +29,16 @@ def share_of(heap: Any, limit: Size | None) -> Share:
     if limit_bytes < 0:
         raise ValueError(f"heap_limit={limit!r}: not negative")
     return heap, min(limit_bytes, NO_LIMIT)
+
+
+def require_room(layout: Layout, heap: SharedHeap) -> None:
+    """Raises LimitError where a sandbox's own heap would be in the shared one's place."""
+    if 0 < layout.upper_start < abi.SHARED_START + heap.size_bytes:
+        most = layout.heap_end - abi.IMAGE_START + abi.SHARED_END - abi.SHARED_START - heap.size_bytes
+        raise LimitError(
+            f"memory={layout.memory_bytes:,} bytes: beside a shared heap of {heap.size_bytes:,} bytes, at "
+            f"most {most:,} are left in a sandbox's window"
+        )
 
 
 class _Sharer(Protocol):

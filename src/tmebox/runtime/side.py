@@ -34,7 +34,7 @@ from tmebox.verify.decoded import Decoded, decode, signed
 
 READS, WRITES = 1, 2
 STUB, MASKED, STORE_STRING, MOVE_STRING, PUSH, POP, CALL, JUMP = range(8)
-ADDRESS_SHORT, ADDRESS_GS, REPEATS, NEVER_FAULTS = 1, 2, 4, 8
+ADDRESS_SHORT, ADDRESS_GS, REPEATS, NEVER_FAULTS, FAULTS_UNMASKED = 1, 2, 4, 8, 16
 RIP, NONE = 16, 255
 X87, SSE, AVX = 0x1, 0x2, 0x4
 UPPER = AVX | 0x40
@@ -105,6 +105,19 @@ _NEVER_FAULTS: Final = frozenset(
 )  # fmt: skip
 """What has no exception of its own at memory that is there: no division, no alignment, no arithmetic on
 floating-point numbers. A locked access may have one, where it is split over lines."""
+_SCALARS: Final = ("add", "sub", "mul", "div", "min", "max", "sqrt")
+_FAULTS_UNMASKED: Final = frozenset(
+    getattr(Mnemonic, f"{vex}{name}{kind}".upper())
+    for name in _SCALARS
+    for vex, kinds in (("", ("ss", "sd")), ("v", ("ss", "sd", "ps", "pd")))
+    for kind in kinds
+) | {
+    Mnemonic.UCOMISS, Mnemonic.UCOMISD, Mnemonic.COMISS, Mnemonic.COMISD,
+    Mnemonic.VUCOMISS, Mnemonic.VUCOMISD, Mnemonic.CVTSI2SS, Mnemonic.CVTSI2SD,
+    Mnemonic.CVTSS2SD, Mnemonic.CVTSD2SS, Mnemonic.CVTTSS2SI,
+    Mnemonic.CVTTSD2SI, Mnemonic.VCVTSI2SS, Mnemonic.VCVTSI2SD, Mnemonic.VCVTSS2SD, Mnemonic.VCVTSD2SS,
+}  # fmt: skip
+"""What has no exception but those that MXCSR masks: arithmetic whose operand need not be aligned."""
 _POINTERS: Final = (
     Register.RAX, Register.RCX, Register.RDX, Register.RBX, Register.RSI, Register.RDI
 )  # fmt: skip
@@ -201,6 +214,8 @@ def _with_stub(decoded: Decoded) -> SideForm:
     )
     if form.kind == STUB and it.mnemonic in _NEVER_FAULTS and not it.has_lock_prefix:
         form = form._replace(flags=form.flags | NEVER_FAULTS)
+    if form.kind == STUB and it.mnemonic in _FAULTS_UNMASKED:
+        form = form._replace(flags=form.flags | FAULTS_UNMASKED)
     if form.kind == MASKED:
         form = form._replace(mask=RegisterExt.number(it.op1_register), lane=_LANES[it.mnemonic])
     return form

@@ -14,13 +14,11 @@ import threading
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
-from signal import SIGABRT
 from typing import Any
 
 from tmebox import _native, abi
 from tmebox.errors import (
     Aborted,
-    Frame,
     LimitError,
     SandboxBusy,
     SandboxClosed,
@@ -40,7 +38,8 @@ from tmebox.runtime.calls.host_functions import NativeImport
 from tmebox.runtime.layout import later_contents
 from tmebox.runtime.module import Module, module_at
 from tmebox.runtime.sandbox_memory import SandboxMemory
-from tmebox.runtime.share import Share
+from tmebox.runtime.share import Share, require_room
+from tmebox.runtime.standing import aborted, standing_trap
 from tmebox.runtime.system import Abort, Exit, System
 from tmebox.runtime.system.table import TABLE
 from tmebox.runtime.traps import Surroundings, make_trap
@@ -81,6 +80,8 @@ class Tenancy:
         self._changing = threading.RLock()
         self._window: Window | None = None  # for `end`, should there be none left
         self.heap = heap = None if share is None else share[0]
+        if heap is not None:
+            require_room(template.contents.layout, heap)
         kept_for_heap = template if heap is None else heap.template_for(template)
         self._window = window = WINDOWS.acquire(kept_for_heap)
         self.base = base = window.base
@@ -88,7 +89,7 @@ class Tenancy:
         self.instance = _native.Instance(
             base,
             base + template.contents.layout.stack_low,
-            base + abi.STACK_TOP,
+            base + template.contents.layout.stack_top,
             self,
             file.base == "r15",
             file.isolation == "code+data",
@@ -194,11 +195,16 @@ class Tenancy:
 
     def __call__(self, *details: Any) -> BaseException:
         """The exception for a trap, for the core. A method with a name would be one more object for each."""
-        calling = self._calling
-        system = calling.program or self._system
-        around = Surroundings(
+        self._end_by(trap := make_trap(self._surroundings(), *details))
+        return trap
+
+    def _surroundings(self) -> Surroundings:
+        system = (calling := self._calling).program or self._system
+        return Surroundings(
             base=self.base,
             stack_low=self.layout.stack_low,
+            memory_end=self.layout.heap_end,
+            stack_top=self.layout.stack_top,
             hold=lambda: self._window,
             text_at=self._module_at,
             exhausted_bytes=lambda: system.exhausted_bytes if system is not None else 0,
@@ -208,9 +214,6 @@ class Tenancy:
             log_check=None if self.heap is None else self.heap.log_check,
             read_control=self.instance.read_control if self.module.file.base == "twin" else None,
         )
-        trap = make_trap(around, *details)
-        self._end_by(trap)
-        return trap
 
     def _import_name(self, index: int, first_argument: int) -> str:
         """What sandboxed code called of the host."""
@@ -302,24 +305,22 @@ class Tenancy:
         system = program or self.system
         if number == abi.SYS_CPU_FEATURES:
             system.cpu_features = self.module.features
+        elif number == abi.SYS_CALL_DEPTH:  # where the core knows no descriptors
+            return self.instance.depth
+        elif number == abi.SYS_THREADS_STAND_STILL:
+            raise self._ended(standing_trap(self._surroundings(), memory, *arguments[:3]))
         try:
             return system.handle(memory, number, arguments)
         except Abort as request:
-            raise self._aborted(request) from None
+            raise self._ended(aborted(request)) from None
         except Exit as request:
             if program is not None:
                 raise
-            raise self._ended(f"the module called exit({request.code}) during a call") from None
+            raise self._ended(Aborted(f"the module called exit({request.code}) during a call")) from None
 
-    def _aborted(self, request: Abort) -> Aborted:
-        failed = request.assertion if request.signal == SIGABRT else None
-        where = () if failed is None else (Frame(0, failed.function, failed.file, failed.line),)
-        return self._ended(str(request), *where)
-
-    def _ended(self, message: str, *where: Frame) -> Aborted:
+    def _ended(self, trap: Trap) -> Trap:
         """The sandboxed code ended itself: like after a trap, it cannot be called again."""
         self.instance.condemn()
-        trap = Aborted(message, unwind=lambda: where)
         self._end_by(trap)
         return trap
 
@@ -345,7 +346,9 @@ class Tenancy:
     def _arena_of(self, window: Window) -> Arena:
         arena = self._arena
         if arena is None:
-            arena = _native.set_first(self, "_arena", Arena(window, self.layout.memory_bytes))
+            arena = _native.set_first(
+                self, "_arena", Arena(window, self.layout.memory_bytes, self.layout.arena_end)
+            )
         return arena
 
     def scratch(self, size_bytes: int) -> _native.Extent:

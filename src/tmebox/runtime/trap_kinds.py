@@ -154,8 +154,8 @@ TRAP_KINDS = (
              lambda e: f"{e.access} at {e.offset:#x}", _seen, True),
 )
 # fmt: on
-"""Every way in which the processor, or the clock, stops a sandbox. `Aborted` is not here: the program itself
-asks for it, by a host call."""
+"""Every way in which the processor, or the clock, stops a sandbox. `Aborted` and `Deadlock` are not here: the
+program itself asks for them, by a host call."""
 
 
 def kind_of(evidence: Evidence) -> TrapKind:

@@ -33,10 +33,13 @@ class Surroundings:
     """What a trap handler must know of its sandbox. `hold` keeps the window mapped, or says that it is gone;
     `text_at` finds the code of any module; `exhausted_bytes` is the last allocation refused. `import_name`
     says what a host call was of, by its index and first argument; `log_check` logs what the shared heap's
-    memory said of a read, by outcome, offset in a window and key."""
+    memory said of a read, by outcome, offset in a window and key. `memory_end`: where image and heap end,
+    in which stacks of threads lie."""
 
     base: int
     stack_low: int
+    memory_end: int
+    stack_top: int
     hold: Callable[[], Window | None]
     text_at: Callable[[int], Text | None]
     exhausted_bytes: Callable[[], int]
@@ -105,7 +108,7 @@ def make_trap(
         offset=evidence.offset if kind.has_offset else None,
         access=kind.access(evidence),
         address=instruction_address,
-        unwind=_prepare_unwind(around, text, instruction_address, rsp, registers),
+        unwind=prepare_unwind(around, text, instruction_address, rsp, registers),
         **more,
     )
 
@@ -113,16 +116,24 @@ def make_trap(
 def _caller(around: Surroundings, rsp: int) -> tuple[int, int]:
     """(address of the call, stack pointer before it) of a host call; the gate where nothing is known."""
     offset, window = rsp - around.base, around.hold()
-    if window is None or not around.stack_low <= offset <= abi.STACK_TOP - 8:
+    if window is None or not 0 <= offset <= _stack_end(around, offset) - 8:
         return abi.GATE_HOSTCALL, rsp
     return int.from_bytes(around.stack(window, offset, 8), "little") - 1, rsp + 8
+
+
+def _stack_end(around: Surroundings, offset: int) -> int:
+    """Of the stack that an offset is in: the first thread's, or one of those in the heap. All memory up to
+    there can be read. 0 if it is in none."""
+    if around.stack_low <= offset < around.stack_top:
+        return around.stack_top
+    return around.memory_end if abi.IMAGE_START <= offset < around.memory_end else 0
 
 
 def _word(registers: bytes, number: int) -> int:
     return int.from_bytes(registers[8 * number : 8 * number + 8], "little")
 
 
-def _prepare_unwind(
+def prepare_unwind(
     around: Surroundings, text: Text | None, address: int, rsp: int, registers: bytes
 ) -> Callable[[], tuple[Frame, ...]]:
     """Copies what unwinding needs (the sandbox may be gone when someone asks), works it out later."""
@@ -132,8 +143,10 @@ def _prepare_unwind(
     stack = b""
     # After an overflow rsp is in the guard, which reads as zeros here: the frames above it are what matters.
     start = max(stack_offset, around.stack_low)
-    window = around.hold()
-    if window is not None and start - stack_offset <= abi.STACK_REACH and start < abi.STACK_TOP:
+    if abi.IMAGE_START <= stack_offset < around.memory_end:
+        start = stack_offset  # a thread's
+    window, end = around.hold(), _stack_end(around, start)
+    if window is not None and start - stack_offset <= abi.STACK_REACH and start < end:
         stack = bytes(start - stack_offset)
-        stack += around.stack(window, start, min(STACK_SNAPSHOT, abi.STACK_TOP - start))
+        stack += around.stack(window, start, min(STACK_SNAPSHOT, end - start))
     return partial(text.unwinder.frames, address, stack_offset, stack, registers)

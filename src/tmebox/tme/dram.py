@@ -6,7 +6,8 @@ Nothing here goes through a cache, and no key is known. Addresses are DRAM's: th
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol, overload
+from operator import index
+from typing import Any, Protocol, overload
 
 LINE = 64
 MAC_MASK = (1 << 28) - 1
@@ -17,6 +18,14 @@ POISON_BIT = 1 << 29
 class HasDram(Protocol):
     def _dram(self) -> memoryview: ...
     def _side(self, line: int, value: int = -1, /) -> int: ...
+
+
+def _bytes_from(value: Any) -> bytes:
+    """A number, also one of NumPy's, is one byte; anything else is bytes."""
+    try:
+        return bytes([index(value)])
+    except TypeError:
+        return bytes(value)
 
 
 @dataclass(frozen=True)
@@ -61,7 +70,7 @@ class Dram:
 
     def __setitem__(self, where: int | slice, value: int | bytes | bytearray | memoryview) -> None:
         start, end = self._range(where)
-        data = bytes([value]) if isinstance(value, int) else bytes(value)
+        data = _bytes_from(value)
         if len(data) != end - start:
             raise ValueError(f"{end - start} bytes are replaced by as many, not by {len(data)}")
         self._machine._dram()[start:end] = data
@@ -70,17 +79,21 @@ class Dram:
         if isinstance(where, slice):
             if where.step not in (None, 1):
                 raise ValueError("DRAM has no slices with a step")
-            start = 0 if where.start is None else where.start
-            end = len(self) if where.stop is None else where.stop
+            start = 0 if where.start is None else index(where.start)
+            end = len(self) if where.stop is None else index(where.stop)
         else:
-            start, end = where, where + 1
+            start = index(where)
+            end = start + 1
         if not 0 <= start <= end <= len(self):
             raise IndexError(f"{start:#x} to {end:#x} is not in the {len(self):#x} bytes of DRAM")
         return start, end
 
+    def _line_number(self, address: int) -> int:
+        return self._range(address)[0] // LINE
+
     def line(self, address: int) -> DramLine:
         """The line that holds `address`."""
-        start = address - address % LINE
+        start = self._line_number(address) * LINE
         side = self._machine._side(start // LINE)
         return DramLine(
             start, self[start : start + LINE], side & MAC_MASK, bool(side & TD_BIT), bool(side & POISON_BIT)
@@ -88,28 +101,37 @@ class Dram:
 
     def flip(self, address: int, bit: int) -> None:
         """Flip one bit of the byte at `address`: a fault, or Rowhammer."""
+        if not 0 <= bit < 8:
+            raise ValueError(f"bit={bit}: a byte has 8 bits")
         self[address] ^= 1 << bit
 
     def flip_mac(self, address: int, bit: int) -> None:
         """Flip one of the 28 bits of the line's MAC."""
         if not 0 <= bit < 28:
             raise ValueError(f"bit={bit}: a MAC has 28 bits")
-        line = address // LINE
+        line = self._line_number(address)
         self._machine._side(line, self._machine._side(line) ^ 1 << bit)
 
     def flip_td(self, address: int) -> None:
         """Flip the TD bit of a line."""
-        line = address // LINE
+        line = self._line_number(address)
         self._machine._side(line, self._machine._side(line) ^ TD_BIT)
 
     def record(self, address: int, size: int = 1) -> tuple[DramLine, ...]:
         """The lines of a range, or the one that holds `address`, as they are now: to replay them later."""
-        first, last = address // LINE, (address + size - 1) // LINE
+        if size < 1:
+            raise ValueError(f"size={size}: at least one byte")
+        first, last = self._line_number(address), self._line_number(address + size - 1)
         return tuple(self.line(line * LINE) for line in range(first, last + 1))
 
     def replay(self, lines: tuple[DramLine, ...], address: int | None = None) -> None:
         """Put recorded lines back, MACs and all: where they were, or, spliced, from `address` on."""
-        for index, line in enumerate(lines):
-            place = line.address if address is None else address - address % LINE + index * LINE
+        start = None if address is None else self._line_number(address) * LINE
+        places = [
+            line.address if start is None else start + number * LINE for number, line in enumerate(lines)
+        ]
+        for place in places:  # all or nothing
+            self._range(slice(place, place + LINE))
+        for place, line in zip(places, lines, strict=True):
             self[place : place + LINE] = line.ciphertext
             self._machine._side(place // LINE, line.side)

@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tmebox.tme.dram import LINE
+from tmebox.tme.faults import AccessError
 from tmebox.tme.machine import Modelled
 
 
@@ -23,9 +24,12 @@ def explain(machine: Modelled, address: int, key_id: int) -> list[Fact]:
     options = machine.options
     line = address - address % LINE
     shift = machine.key_shift
-    physical = machine.physical(address, key_id)
-    facts = [
-        Fact("address", f"{address:#x}: line {line:#x}, byte {address % LINE} of it"),
+    facts = [Fact("address", f"{address:#x}: line {line:#x}, byte {address % LINE} of it")]
+    try:
+        physical = machine.physical(address, key_id)
+    except AccessError as error:
+        return [*facts, Fact("physical address", f"none: {error}")]
+    facts += [
         Fact(
             "physical address",
             f"{physical:#x} of {options.physical_bits} bits: KeyID {key_id} in bits "

@@ -49,7 +49,7 @@ class IntegrityError(TmeError):
     """A machine check: what was read is not what the KeyID's key wrote, or was found bad before.
 
     `kind` is "integrity", "td-mismatch" or "poison"; `address` is the line's, without KeyID; `access` is
-    "read", "write", "walk" or another; `record` is what the hardware logs. Hardware delivers it some time
+    "read", "write", "flush" or another; `record` is what the hardware logs. Hardware delivers it some time
     after the access, the model at once.
     """
 

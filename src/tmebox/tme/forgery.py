@@ -17,6 +17,8 @@ from tmebox._native import tme_forge
 Z = 1.959963984540054
 """Of a 95% confidence interval."""
 HARDWARE_BITS = 28
+MOST_TRIALS = 1 << 40
+"""Hours: nothing ends them earlier."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,14 @@ class Extrapolation:
 
 
 def sample(bits: int, trials: int, *, seed: int | None = None, path: str | None = None) -> Sample:
-    """Forge `trials` lines against a fresh random key."""
+    """Forge `trials` lines against a fresh random key. ValueError for what cannot be."""
+    for name, value, least, most in (
+        ("bits", bits, 1, HARDWARE_BITS),
+        ("trials", trials, 1, MOST_TRIALS),
+        ("seed", seed or 0, 0, (1 << 64) - 1),
+    ):
+        if not isinstance(value, int) or not least <= value <= most:
+            raise ValueError(f"{name}={value!r}: a whole number from {least} to {most}")
     secrets = os.urandom(48) if seed is None else seed.to_bytes(8, "little") * 6
     number = int.from_bytes(os.urandom(8), "little") if seed is None else seed
     return Sample(
@@ -80,8 +89,12 @@ def measure(
 
     The line is fitted by weighted least squares: the variance of log2 of a rate is about 1/(passed · ln² 2).
     """
+    if len(set(bits)) < 2:
+        raise ValueError("a line needs two lengths of MAC, and forgeries that pass with each: more passes")
+    if not all(isinstance(one, int) and 1 <= one <= HARDWARE_BITS for one in bits):
+        raise ValueError(f"bits={bits!r}: lengths from 1 to {HARDWARE_BITS}")
     samples = tuple(sample(one, passes << one, seed=None if seed is None else seed + one) for one in bits)
-    if len(samples) < 2 or any(one.passed == 0 for one in samples):
+    if any(one.passed == 0 for one in samples):
         raise ValueError("a line needs two lengths of MAC, and forgeries that pass with each: more passes")
     weights = [one.passed * math.log(2) ** 2 for one in samples]
     xs, ys = [one.bits for one in samples], [math.log2(one.rate) for one in samples]

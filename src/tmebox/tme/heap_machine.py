@@ -33,6 +33,8 @@ def machine_for_heap(heap_bytes: int, given: Mapping[str, Any] | None = None) ->
     """Active, with integrity, and a page behind the heap for PCONFIG's structure. Where nothing is given: as
     many KeyIDs as a heap has keys, and ownership reads are checked. heap_bytes: whole pages. Raises
     ConfigurationError, with its rule, and TypeError for what is no option."""
+    if given is not None and not isinstance(given, Mapping):
+        raise TypeError(f"machine={given!r}: a mapping of options")
     options: dict[str, Any] = {
         "memory": heap_bytes + PAGE_SIZE,
         "key_id_bits": MOST_KEY_ID_BITS,
@@ -69,7 +71,8 @@ def _check(heap_bytes: int, options: Mapping[str, Any]) -> None:
             )
     if options["key_id_bits"] == 0:
         raise ConfigurationError("key_id_bits=0: every owner has a KeyID", "option-heap-keys")
-    algorithm = ALGORITHMS.get(options.get("algorithm", "aes-xts-128-integrity"))
+    named = options.get("algorithm", "aes-xts-128-integrity")
+    algorithm = ALGORITHMS.get(named) if isinstance(named, str) else None  # Machine refuses what is no name
     if algorithm is not None and not algorithm.integrity:
         raise ConfigurationError(
             f"algorithm={algorithm.name!r}: without integrity, memory does not tell keys apart",

@@ -72,6 +72,8 @@ class Inspected(MemoryPath):
 
         Several have one key as long as they were not programmed. A KeyID without integrity is never among
         them."""
+        if not 0 <= address < self.options.memory:
+            raise IndexError(f"{address:#x} is not in the {self.options.memory:#x} bytes of DRAM")
         return self._verifying(address // 64)
 
     def counters(self) -> dict[str, int]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import NoReturn
+from typing import NoReturn, SupportsIndex
 
 from tmebox._native import TmeEngine
 from tmebox.tme import registers as msr
@@ -34,6 +34,8 @@ MACHINE_CHECKS = {
     3: ("poison", "poison-sticky"),
 }
 """Outcomes of native/tme/machine.h, and the rules that name them."""
+KEPT_CHECKS = 4096
+"""The last ones that `machine_checks` keeps at least: sandboxed code can cause them without end."""
 REFUSALS = {
     4: ("no memory is there", "address-in-memory"),
     5: ("there is no such KeyID", "key-id-range"),
@@ -89,6 +91,7 @@ class Modelled(Programmed):
             mac_bits=mac_bits,
             pconfig_checks=pconfig_checks,
             events=events,
+            seed=seed,
         )
         self.options.check()
         self._seed = seed
@@ -236,7 +239,7 @@ class Modelled(Programmed):
     # -- memory
     def clear(self, address: int, size: int, *, key_id: int = 0) -> None:
         """Zero whole lines through a KeyID with direct stores, as a kernel prepares a page for it."""
-        if address % LINE or size % LINE:
+        if address % LINE or size % LINE or size < 0:
             raise ValueError(f"clear() takes whole lines of {LINE} bytes")
         for start in range(address, address + size, LINE):
             self.direct_store(start, bytes(LINE), key_id=key_id)
@@ -266,7 +269,18 @@ class Modelled(Programmed):
         return self.options.physical_bits - self.registers.core_key_bits
 
     def physical(self, address: int, key_id: int) -> int:
-        """A physical address with its KeyID, as page tables hold it."""
+        """A physical address with its KeyID, as page tables hold it. AccessError if there is no such KeyID,
+        or if the address has another one."""
+        if not 0 <= key_id < 1 << self.registers.core_key_bits:
+            raise AccessError(f"an address with KeyID {key_id}", "key-id-range")
+        if not 0 <= address < 1 << self.options.physical_bits:
+            raise AccessError(
+                f"{address:#x}: a physical address has {self.options.physical_bits} bits", "address-in-memory"
+            )
+        if address >> self.key_shift not in (0, key_id):
+            raise AccessError(
+                f"{address:#x} with KeyID {key_id}: it has KeyID {address >> self.key_shift}", "key-id-once"
+            )
         return address | key_id << self.key_shift
 
     def _fault(self, outcome: int, address: int, key_id: int, access: str) -> NoReturn:
@@ -283,7 +297,12 @@ class Modelled(Programmed):
         kind, _ = MACHINE_CHECKS[outcome]
         record = self._banks.log(kind, address // LINE * LINE, key_id, self.key_shift)
         self.machine_checks.append(record)
+        if len(self.machine_checks) > 2 * KEPT_CHECKS:
+            del self.machine_checks[:-KEPT_CHECKS]
         return record
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> NoReturn:
+        raise TypeError(f"cannot pickle {type(self).__name__!r} object: it holds keys")
 
     def __repr__(self) -> str:
         state = "active" if self.registers.enabled else "not activated"

@@ -56,4 +56,6 @@ class MemoryPath:
 
     def fail_entropy(self, times: int = 1) -> None:
         """The next draws of a key have no entropy: a fault injection."""
+        if not isinstance(times, int) or times < 0:
+            raise ValueError(f"times={times!r}: a whole number, not negative")
         self._entropy_fails = times

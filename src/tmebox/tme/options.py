@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from tmebox.abi import GIB, KIB, MIB, PAGE_SIZE
@@ -19,6 +19,16 @@ Detection = Literal["paper", "specification"]
 PconfigChecks = Literal["specification", "manual"]
 REPLACEMENTS: tuple[Replacement, ...] = get_args(Replacement)
 """In the order of native/tme/machine.h."""
+_WHOLE = (
+    "key_id_bits",
+    "ways",
+    "physical_bits",
+    "most_key_id_bits",
+    "tdx_key_id_bits",
+    "mac_bits",
+    "events",
+)
+_SWITCHES = ("coherent_aliases", "aliases_forbidden", "bypass")
 _UNITS = {"": 1, "KiB": KIB, "MiB": MIB, "GiB": GIB}
 
 
@@ -26,7 +36,7 @@ def size_from(given: int | str, what: str, rule: str) -> int:
     """A size in bytes from a number or from text such as "64MiB"."""
     if isinstance(given, int) and not isinstance(given, bool):
         return given
-    match = re.fullmatch(r"(\d+) ?(KiB|MiB|GiB)?", given) if isinstance(given, str) else None
+    match = re.fullmatch(r"([0-9]{1,18}) ?(KiB|MiB|GiB)?", given) if isinstance(given, str) else None
     if match is None:
         raise ConfigurationError(f'{what}={given!r}: give bytes, or text such as "64MiB"', rule)
     return int(match[1]) * _UNITS[match[2] or ""]
@@ -54,6 +64,7 @@ class Options:
     mac_bits: int
     pconfig_checks: PconfigChecks
     events: int
+    seed: int | None = field(default=None, repr=False)
 
     @property
     def sets(self) -> int:
@@ -65,8 +76,30 @@ class Options:
         for problem, rule in self._problems():
             raise ConfigurationError(problem, rule)
 
+    def _of_wrong_types(self) -> list[tuple[str, str]]:
+        wanted = {
+            **dict.fromkeys(_WHOLE, (int, "a whole number")),
+            **dict.fromkeys(_SWITCHES, (bool, "a bool")),
+        }
+        given = {name: getattr(self, name) for name in wanted}
+        if self.exclusion is not None:
+            pair = self.exclusion if isinstance(self.exclusion, tuple) else ()
+            if len(pair) != 2:
+                return [(f"exclusion={self.exclusion!r}: a base and a size", "option-exclusion")]
+            given |= {"exclusion's base": pair[0], "exclusion's size": pair[1]}
+        if self.seed is not None:
+            given["seed"] = self.seed
+        return [
+            (f"{name}={value!r}: expected {what}", "option-value")
+            for name, value in given.items()
+            for kind, what in [wanted.get(name, (int, "a whole number"))]
+            if not isinstance(value, kind) or (kind is int and isinstance(value, bool))
+        ]
+
     def _problems(self) -> list[tuple[str, str]]:
-        found: list[tuple[str, str]] = []
+        found = self._of_wrong_types()
+        if found:
+            return found
 
         def need(good: bool, problem: str, rule: str) -> None:
             if not good:
@@ -79,6 +112,11 @@ class Options:
         ):
             need(value in values, f"{name}={value!r}: expected one of {', '.join(values)}", "option-value")
         need(32 <= self.physical_bits <= 52, f"physical_bits={self.physical_bits}: 32 to 52", "option-value")
+        need(
+            self.seed is None or 0 <= self.seed < 1 << 64,
+            f"seed={self.seed}: 64 bits, not negative",
+            "option-value",
+        )
         need(
             0 <= self.events <= 1 << 20 and self.events & (self.events - 1) == 0,
             f"events={self.events}: 0 or a power of two, up to 1,048,576",
@@ -94,14 +132,17 @@ class Options:
             f"tdx_key_id_bits={self.tdx_key_id_bits}: 0 to key_id_bits, which is {self.key_id_bits}",
             "activate-tdx-bits",
         )
-        unknown = [name for name in (*self.algorithms, self.algorithm) if name not in ALGORITHMS]
+        if found:
+            return found  # what follows computes with these
+        unknown = [name for name in (*self.algorithms, self.algorithm) if name not in list(ALGORITHMS)]
         need(not unknown, f"no algorithm {unknown}: {', '.join(ALGORITHMS)}", "option-algorithm")
         need(
             self.algorithm in self.algorithms,
-            f"algorithm={self.algorithm!r} is not one that this part has: {', '.join(self.algorithms)}",
+            f"algorithm={self.algorithm!r} is not one that this part has: "
+            f"{', '.join(map(str, self.algorithms))}",
             "option-algorithm",
         )
-        highest = 1 << (self.physical_bits - max(0, self.key_id_bits))
+        highest = 1 << (self.physical_bits - self.key_id_bits)
         need(
             self.memory > 0 and self.memory % PAGE_SIZE == 0 and self.memory <= min(highest, 256 * GIB),
             f"memory={self.memory}: whole pages of {PAGE_SIZE}, at most {min(highest, 256 * GIB)} bytes",
@@ -137,6 +178,12 @@ class Options:
             need(
                 size >= PAGE_SIZE and size & (size - 1) == 0 and base % size == 0 and base >= 0,
                 f"exclusion=({base:#x}, {size:#x}): a size that is a power of two, a page or more; aligned",
+                "option-exclusion",
+            )
+            need(
+                base + size <= 1 << self.physical_bits and size < 1 << self.physical_bits,
+                f"exclusion=({base:#x}, {size:#x}): not all of the {self.physical_bits} bits of addresses, "
+                "and nothing beyond",
                 "option-exclusion",
             )
         return found

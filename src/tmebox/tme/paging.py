@@ -76,13 +76,25 @@ def indices(address: int, levels: int) -> list[tuple[int, int]]:
     return [(level, address >> (12 + 9 * (level - 1)) & (ENTRIES - 1)) for level in range(levels, 0, -1)]
 
 
+def pieces(address: int, size: int) -> list[tuple[int, int]]:
+    """(address, size) of the parts of a range that lie in one page of 4 KiB each: each is translated."""
+    if size < 0:
+        raise ValueError(f"size={size}: not negative")
+    parts = []
+    while size > 0:
+        now = min(size, TABLE_SIZE - address % TABLE_SIZE)
+        parts.append((address, now))
+        address, size = address + now, size - now
+    return parts
+
+
 def walk(machine: Modelled, linear: int, cr3: int, levels: int = 4, *, write: bool = False) -> Translation:
     """Translate a linear address of the host. TranslationFault "page-fault"; IntegrityError where a table is
     bad.
 
     cr3: with KeyID bits, as the tables' entries are. levels: 4 or 5.
     """
-    _need_canonical(linear, levels)
+    need_canonical(linear, levels)
     layout = Layout(machine)
     table, key_id = layout.parts(cr3)
     steps = [Step("CR3", 0, 0, cr3, key_id)]
@@ -111,7 +123,7 @@ def walk(machine: Modelled, linear: int, cr3: int, levels: int = 4, *, write: bo
     raise AssertionError("a walk ends at level 1")
 
 
-def _need_canonical(linear: int, levels: int) -> None:
+def need_canonical(linear: int, levels: int) -> None:
     if levels not in (4, 5):
         raise ValueError(f"levels={levels}: page tables have 4 or 5")
     sign = linear >> (12 + 9 * levels - 1)
@@ -171,7 +183,9 @@ class Tables:
         self, address: int, physical: int, key_id: int = 0, *, flags: int | None = None, level: int = 1
     ) -> None:
         """Map the page at `address` to `physical` under a KeyID. level: 2 and 3 are pages of 2 MiB and 1
-        GiB."""
+        GiB. ValueError for what is not aligned, and where a larger page is."""
+        if level not in (1, 2, 3) or (address | physical) % (TABLE_SIZE << 9 * (level - 1)):
+            raise ValueError(f"level={level}: pages of 4 KiB, 2 MiB or 1 GiB, and aligned")
         table = self._root
         for current, index in indices(address, self.levels):
             place = table + 8 * index
@@ -184,14 +198,21 @@ class Tables:
             if not entry & self._present:
                 entry = self._machine.physical(self._table(), self.key_id) | self._present
                 self._machine.write(place, entry.to_bytes(8, "little"), key_id=self.key_id)
+            elif entry & LARGE and current < 4:
+                raise ValueError(f"{address:#x} is in a larger page")
             table = Layout(self._machine).parts(entry)[0]
 
     def unmap(self, address: int) -> None:
-        """Take a page of 4 KiB away."""
+        """Take a page of 4 KiB away. Nothing if it is not mapped; ValueError where a larger page is."""
         table = self._root
         for level, index in indices(address, self.levels):
             place = table + 8 * index
             if level == 1:
                 self._machine.write(place, bytes(8), key_id=self.key_id)
                 return
-            table = Layout(self._machine).parts(load_entry(self._machine, place, self.key_id))[0]
+            entry = load_entry(self._machine, place, self.key_id)
+            if not entry & self._present:
+                return
+            if entry & LARGE and level < 4:
+                raise ValueError(f"{address:#x} is in a larger page")
+            table = Layout(self._machine).parts(entry)[0]

@@ -18,6 +18,8 @@ from tmebox.tme.paging import (
     Translation,
     indices,
     load_entry,
+    need_canonical,
+    pieces,
 )
 
 EPT_READ, EPT_WRITE, EPT_EXECUTE = 1, 2, 4
@@ -79,19 +81,26 @@ class Guest:
         return walk_ept(self.machine, guest_physical, self.ept.root, write=write, levels=self.ept.levels)
 
     def read(self, guest_physical: int, size: int) -> bytes:
-        """Bytes within one page."""
-        return self.machine.read(self.translate(guest_physical).physical, size)
+        """Bytes. Every page of them is translated, and before the first is read."""
+        parts = [(self.translate(at), now) for at, now in pieces(guest_physical, size)]
+        return b"".join(self.machine.read(found.physical, now) for found, now in parts)
 
     def write(self, guest_physical: int, data: bytes) -> None:
-        """Bytes within one page."""
-        self.machine.write(self.translate(guest_physical, write=True).physical, data)
+        """Bytes. Every page of them is translated, and before the first is written."""
+        parts = [(self.translate(at, write=True), now) for at, now in pieces(guest_physical, len(data))]
+        done = 0
+        for found, now in parts:
+            self.machine.write(found.physical, data[done : done + now])
+            done += now
 
     def walk(self, linear: int, cr3: int, levels: int = 4) -> Translation:
         """Translate a linear address of the guest: its own tables, each found through EPT, then EPT for the
         page.
 
         An entry with bits above `guest_physical_bits`, such as a KeyID, is a page fault in the guest."""
+        need_canonical(linear, levels)
         steps: list[Step] = [Step("CR3", 0, 0, cr3, 0)]
+        span = TABLE_SIZE
         table = cr3 & ~0xFFF
         for level, index in indices(linear, levels):
             place = self.translate(table + 8 * index)
@@ -104,8 +113,20 @@ class Guest:
                     "page-fault", linear, level, "guest tables have no KeyID bits", "guest-no-key-id"
                 )
             table = entry & ((1 << self.guest_physical_bits) - 1) & ~0xFFF
-        found = self.translate(table | linear & 0xFFF)
+            if entry & LARGE and level > 1:
+                span = TABLE_SIZE << 9 * (level - 1)
+                if level > 3 or table & (span - 1) & ~0x1FFF:
+                    raise TranslationFault(
+                        "page-fault", linear, level, "reserved bits are set", "paging-reserved"
+                    )
+                break
+        found = self.translate(table & ~(span - 1) | linear & (span - 1))
         return Translation(found.address, found.key_id, found.physical, (*steps, *found.steps))
+
+
+def _need_device(bus: int, function: int) -> None:
+    if not (0 <= bus < 256 and 0 <= function < 256):
+        raise ValueError(f"bus={bus}, function={function}: each has 8 bits")
 
 
 class Iommu:
@@ -132,6 +153,9 @@ class Iommu:
 
     def attach(self, bus: int, function: int, tables: Tables) -> None:
         """Give a device, by bus and device-function number, a second-stage tree of four levels."""
+        _need_device(bus, function)
+        if tables.levels != 4:
+            raise ValueError(f"a tree of {tables.levels} levels: a device's has 4")
         entry = self._entry(self._root, bus)
         if not entry & PRESENT:
             entry = self._machine.physical(self._page(), self.key_id) | PRESENT
@@ -141,8 +165,12 @@ class Iommu:
 
     def translate(self, bus: int, function: int, address: int, *, write: bool = False) -> Translation:
         """Where a device's access goes; TranslationFault "dma-fault" if it is blocked."""
+        _need_device(bus, function)
+        if not 0 <= address < 1 << 48:
+            raise TranslationFault("dma-fault", address, 0, "beyond four levels' reach", "iommu-fault")
         layout = Layout(self._machine)
         table, key_id = self._root, self.key_id
+        span = TABLE_SIZE
         steps = []
         for name, number in (("root", bus), ("context", function)):
             place = table + 16 * number
@@ -162,13 +190,27 @@ class Iommu:
             key_id = next_key
             if not entry & DMA_READ_WRITE or (write and not entry & EPT_WRITE):
                 raise TranslationFault("dma-fault", address, level, "not allowed", "iommu-fault")
-        found = table | address & 0xFFF
+            if entry & LARGE and level > 1:
+                span = TABLE_SIZE << 9 * (level - 1)
+                if level > 3 or table & (span - 1):
+                    raise TranslationFault(
+                        "dma-fault", address, level, "the entry is malformed", "iommu-fault"
+                    )
+                break
+        found = table | address & (span - 1)
         return Translation(found, key_id, found | key_id << layout.shift, tuple(steps))
 
     def read(self, bus: int, function: int, address: int, size: int) -> bytes:
-        """What a device reads by DMA, within one page."""
-        return self._machine.read(self.translate(bus, function, address).physical, size)
+        """What a device reads by DMA. Every page of it is translated, and before the first is read."""
+        parts = [(self.translate(bus, function, at), now) for at, now in pieces(address, size)]
+        return b"".join(self._machine.read(found.physical, now) for found, now in parts)
 
     def write(self, bus: int, function: int, address: int, data: bytes) -> None:
-        """What a device writes by DMA, within one page."""
-        self._machine.write(self.translate(bus, function, address, write=True).physical, data)
+        """What a device writes by DMA. Every page of it is translated, and before the first is written."""
+        parts = [
+            (self.translate(bus, function, at, write=True), now) for at, now in pieces(address, len(data))
+        ]
+        done = 0
+        for found, now in parts:
+            self._machine.write(found.physical, data[done : done + now])
+            done += now

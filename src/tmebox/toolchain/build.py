@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from tmebox.errors import CompileError, Diagnostic
@@ -19,7 +19,16 @@ from tmebox.toolchain.options import DEFAULT_OPTIONS, CompileOptions, Progress, 
 from tmebox.toolchain.scratch import scratch_directory
 from tmebox.toolchain.witnesses import with_prototypes
 
-__all__ = ["CompileOptions", "Progress", "SourceText", "build", "compile_object", "link_program"]
+__all__ = [
+    "CompileOptions",
+    "Progress",
+    "SourceText",
+    "build",
+    "compile_object",
+    "compile_objects",
+    "link_objects",
+    "link_program",
+]
 
 
 def build(
@@ -28,36 +37,68 @@ def build(
     *,
     progress: Progress | None = None,
     warn: Callable[[Diagnostic], None] | None = None,
+    own: Mapping[Path, CompileOptions] | None = None,
 ) -> ModuleFile:
     """Sources to a module.
 
-    progress(stage, done, total) and warn(diagnostic) are called from this thread. Raises CompileError.
+    progress(stage, done, total) and warn(diagnostic) are called from this thread. own: how single sources are
+    compiled, where that is otherwise. Raises CompileError.
     """
+    with scratch_directory() as scratch:
+        objects = compile_objects(sources, scratch, options, progress=progress, warn=warn, own=own)
+        return link_objects(objects, sources, options, progress=progress)
+
+
+def compile_objects(
+    sources: Sequence[Path | SourceText],
+    directory: Path,
+    options: CompileOptions = DEFAULT_OPTIONS,
+    *,
+    progress: Progress | None = None,
+    warn: Callable[[Diagnostic], None] | None = None,
+    read: Callable[[Sequence[str]], None] | None = None,
+    own: Mapping[Path, CompileOptions] | None = None,
+) -> list[Path]:
+    """An object in `directory` for each source. read: is told of the files that each was made of, the source
+    first. The others are as `build` has them. Raises CompileError."""
     if not sources:
         raise CompileError("nothing to compile")
-    with scratch_directory() as scratch:
-        from concurrent.futures import ThreadPoolExecutor  # not for who only links
+    from concurrent.futures import ThreadPoolExecutor  # not for who only links
 
-        objects = [scratch / f"{index}-{_stem(source)}.o" for index, source in enumerate(sources)]
-        # Threads: clang's part of the work is in child processes.
-        with ThreadPoolExecutor(min(len(sources), len(os.sched_getaffinity(0)))) as pool:
-            jobs = [
-                pool.submit(compile_object, source, output, options)
-                for source, output in zip(sources, objects, strict=True)
-            ]
-            try:
-                for done, job in enumerate(jobs):
-                    if progress is not None:
-                        progress("compile", done, len(jobs))
-                    for warning in job.result().warnings:
-                        if warn is not None:
-                            warn(warning)
-            finally:
-                pool.shutdown(cancel_futures=True)
-        module = link_program(objects, (), options, progress=progress)
-        module = with_prototypes(module, sources, options, _build_one)
-        refuse_undefined(module, objects, (), options)
-        return module
+    objects = [directory / f"{index}-{_stem(source)}.o" for index, source in enumerate(sources)]
+    # Threads: clang's part of the work is in child processes.
+    with ThreadPoolExecutor(min(len(sources), len(os.sched_getaffinity(0)))) as pool:
+        jobs = []
+        for source, output in zip(sources, objects, strict=True):
+            its_own = own.get(source, options) if own and isinstance(source, Path) else options
+            jobs.append(pool.submit(compile_object, source, output, its_own))
+        try:
+            for done, job in enumerate(jobs):
+                if progress is not None:
+                    progress("compile", done, len(jobs))
+                compiled = job.result()
+                if read is not None:
+                    read(compiled.dependencies)
+                for warning in compiled.warnings:
+                    if warn is not None:
+                        warn(warning)
+        finally:
+            pool.shutdown(cancel_futures=True)
+    return objects
+
+
+def link_objects(
+    objects: Sequence[Path],
+    sources: Sequence[Path | SourceText],
+    options: CompileOptions = DEFAULT_OPTIONS,
+    *,
+    progress: Progress | None = None,
+) -> ModuleFile:
+    """What `compile_objects` made of the sources, as a module. Raises CompileError."""
+    module = link_program(objects, (), options, progress=progress)
+    module = with_prototypes(module, sources, options, _build_one)
+    refuse_undefined(module, objects, (), options)
+    return module
 
 
 def _build_one(source: SourceText, options: CompileOptions) -> ModuleFile:

@@ -4,38 +4,42 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import takewhile
 
 from tmebox.errors import Diagnostic
 
-_CLANG = re.compile(r"^(?:(.+?):(\d+)(?::(\d+))?: )?(fatal error|error|warning): (.*)$")
+_CLANG = re.compile(r"^(?:(.+?):(\d+)(?::(\d+))?: )?(fatal error|error|warning|note): (.*)$")
 _COLOUR = re.compile("\x1b\\[[0-9;]*[mK]")
 _LLD = re.compile(r"^(?:ld\.lld|lld): (error|warning): (.*)$")
 _EXCERPT = re.compile(r"^ *\d* \|(?: |$)")
-MAX_DIAGNOSTICS = 200
+MAX_DIAGNOSTICS, MAX_NOTES = 200, 50
 MAX_EXCERPT_LINES, MAX_EXCERPT_WIDTH = 12, 300
 
 
 def parse_clang(text: str, rename: Callable[[str], str] = str) -> tuple[Diagnostic, ...]:
-    """Errors and warnings with their source excerpts, without the notes that follow them."""
+    """Errors and warnings with their source excerpts, and with the notes that follow them."""
     found: list[Diagnostic] = []
     lines = _COLOUR.sub("", text).split("\n")
     for index, line in enumerate(lines):
         match = _CLANG.match(line)
-        if match and len(found) < MAX_DIAGNOSTICS:
-            file, row, column, severity, message = match.groups()
-            severity = "error" if severity == "fatal error" else severity
-            place = rename(file) if file and file != "clang" else None
-            found.append(
-                Diagnostic(
-                    message,
-                    place,
-                    int(row) if row else None,
-                    int(column) if column else None,
-                    severity,
-                    _excerpt(lines[index + 1 : index + 1 + MAX_EXCERPT_LINES]),
-                )
-            )
+        if match is None:
+            continue
+        file, row, column, severity, message = match.groups()
+        item = Diagnostic(
+            message,
+            rename(file) if file and file != "clang" else None,
+            int(row) if row else None,
+            int(column) if column else None,
+            "error" if severity == "fatal error" else severity,
+            _excerpt(lines[index + 1 : index + 1 + MAX_EXCERPT_LINES]),
+        )
+        if severity != "note" and len(found) == MAX_DIAGNOSTICS:
+            break
+        if severity != "note":
+            found.append(item)
+        elif found and len(found[-1].notes) < MAX_NOTES:
+            found[-1] = replace(found[-1], notes=(*found[-1].notes, item))
     return tuple(found)
 
 

@@ -65,7 +65,7 @@ class Decoded:
     accesses_operand: there is one, and it is accessed, or perhaps only prefetched.
     accesses: where iced says that it accesses memory and how, implicit operands too; nothing for prefetches.
     written: registers that are written, implicitly or perhaps only; as their widest form (rax for %ah).
-    registers: each operand's register, or NONE. first_register: the first of them.
+    registers: each operand's register, or NONE; of two operands at least. first_register: the first of them.
     """
 
     encoding: bytes
@@ -87,9 +87,14 @@ def decode(encoding: bytes) -> Decoded | None:
     if it.is_invalid or it.len != len(encoding):
         return None
     info = _INFO.info(it)
-    kinds = it.op0_kind, it.op1_kind, it.op2_kind, it.op3_kind, it.op4_kind
-    opcode = opcode_of(it)
     first = it.op0_register
+    if it.op_count <= 2:  # nearly always, and looking at what is not there takes as long
+        kinds: tuple[int, ...] = (it.op0_kind, it.op1_kind)
+        registers: tuple[int, ...] = (first, it.op1_register)
+    else:
+        kinds = it.op0_kind, it.op1_kind, it.op2_kind, it.op3_kind, it.op4_kind
+        registers = first, it.op1_register, it.op2_register, it.op3_register, it.op4_register
+    opcode = opcode_of(it)
     operand = _operand(it) if OpKind.MEMORY in kinds else None
     return Decoded(
         encoding,
@@ -100,7 +105,7 @@ def decode(encoding: bytes) -> Decoded | None:
         operand is not None and not opcode.computes_only,
         info.used_memory(),
         {_WIDEST[used.register] for used in info.used_registers() if used.access in _WRITES},
-        (first, it.op1_register, it.op2_register, it.op3_register, it.op4_register),
+        registers,
         first,
         OpKind.NEAR_BRANCH64 in kinds,
     )

@@ -127,7 +127,7 @@ class Text:
         left = np.concatenate(self._left)
         arriving = _upon(arrivals)
         ending = _past(starts[ends])
-        to_claims = np.isin(targets, claims.positions)
+        to_claims = np.isin(targets, claims.positions, kind="table")
         branches, targets = branches[to_claims], targets[to_claims]
         for number in BY_NUMBER:
             mine = claims.registers == number
@@ -141,7 +141,7 @@ class Text:
                 _ask_for_table_jumps(needed, places, facts, jumps, entries)
             if not sum(map(len, needed.keys)):
                 continue
-            writing = np.flatnonzero(writes & (1 << number))
+            writing = np.flatnonzero(writes & (1 << number) != 0)
             register = _Register(number, starts[writing], left[writing], places, facts)
             found = register.facts(np.concatenate(needed.keys), arriving, ending)
             wanted, positions = np.concatenate(needed.wanted), np.concatenate(needed.positions)

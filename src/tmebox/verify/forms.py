@@ -74,13 +74,28 @@ class Form(NamedTuple):
     is_x87: bool = False
 
 
-_BEFORE_1_BYTE: Final = frozenset(bytes([opcode]) for opcode in (*range(0x70, 0x80), 0xEB))
+_REX: Final = (b"", *(bytes([rex]) for rex in range(0x40, 0x50)))
+_BY_REGISTER: Final = [mod_rm for mod_rm in range(0x40, 0x80) if mod_rm & 7 != 4]
+"""ModRM bytes of `N(%register)`, N one byte, that no SIB byte follows."""
+_THROUGH_GS: Final = [
+    b"\x65\x67" + rex + opcode + bytes([mod_rm])
+    for rex in _REX
+    for opcode in (b"\x88", b"\x89", b"\x8a", b"\x8b", b"\x63", b"\x0f\xb6", b"\x0f\xb7")
+    for mod_rm in _BY_REGISTER
+]
+"""`mov`, `movslq` and `movz` with the operand `%gs:N(%register)`, its address computed in 32 bits."""
+_BEFORE_1_BYTE: Final = frozenset(
+    [bytes([opcode]) for opcode in (*range(0x70, 0x80), 0xEB)]
+    + [rex + bytes([0x83, 0xF8 + register]) for rex in _REX for register in range(8)]
+    + _THROUGH_GS
+)
 _BEFORE_4_BYTES: Final = frozenset(
     [b"\xe8", b"\xe9", *(bytes([0x0F, opcode]) for opcode in range(0x80, 0x90))]
     + [rex + bytes([opcode]) for rex in (b"", b"\x41") for opcode in range(0xB8, 0xC0)]
+    + [rex + bytes([0x81, 0xF8 + register]) for rex in _REX for register in range(8)]
 )
-"""Opcodes of direct branches and of `mov $N, %register`, by the size of the number that follows: many,
-that differ only in that number, which no form depends on."""
+"""What stands before the number in direct branches, `mov $N, %register`, `cmp $N, %register` and accesses
+through gs, by the number's size: many encodings differ only in that number, which no form depends on."""
 
 
 def representative(encoding: bytes) -> bytes:

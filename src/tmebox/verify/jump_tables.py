@@ -44,8 +44,8 @@ def table_steps(decoded: Decoded) -> frozenset[str]:
     """The steps that an instruction can be which only compares with a number or branches."""
     if decoded.code in _JUMPS_IF_ABOVE:
         return frozenset({JUMP_IF_ABOVE})
-    name = NAMES.get(decoded.first_register)
-    return frozenset({bound(name)}) if decoded.code in _COMPARES and name else _NO_STEPS
+    name = NAMES.get(decoded.first_register) if decoded.code in _COMPARES else None
+    return frozenset({bound(name)}) if name else _NO_STEPS
 
 
 def jump_steps(decoded: Decoded) -> frozenset[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
-from itertools import islice
+from itertools import accumulate, islice, pairwise
 from typing import Any, Final
 
 import numpy as np
@@ -27,8 +27,9 @@ Places = np.ndarray[Any, np.dtype[np.uint32]]
 Positions = np.ndarray[Any, np.dtype[np.int64]]
 
 
-class _Memory:
-    """What this process has learnt about encodings: the form of each, by its number in `forms`.
+class _Memory(dict[bytes, int]):
+    """What this process has learnt about encodings: the form of each, by its number in `forms`. Asked for one
+    that it does not know, it learns it.
 
     Numbers never change and forms are never forgotten; encodings may be, and are learnt again. Those that are
     refused wherever they stand are not remembered.
@@ -36,23 +37,21 @@ class _Memory:
 
     def __init__(self, table: Table) -> None:
         self.table = table
-        self.numbers: dict[bytes, int] = {}
         self.forms: list[Form] = []
         self._numbers_of_forms: dict[Form, int] = {}
 
-    def learn(self, encoding: bytes) -> int:
-        """The number of a form that is not in `numbers`, and will be."""
+    def __missing__(self, encoding: bytes) -> int:
         known = representative(encoding)
-        number = self.numbers.get(known)
+        number = self.get(known)
         if number is None:
             form = classify(known, self.table)
             number = self._number(form)
             if form.refusals:
                 return number
-            self.numbers[known] = number
-        if len(self.numbers) >= MOST_ENCODINGS:
-            self.numbers.clear()
-        self.numbers[encoding] = number
+            self[known] = number
+        if len(self) >= MOST_ENCODINGS:
+            self.clear()
+        self[encoding] = number
         return number
 
     def _number(self, form: Form) -> int:
@@ -115,6 +114,13 @@ class Block:
             last = last[stepping.can_be(step, last - before)]
         return last
 
+    @cached_property
+    def _numbers_at(self) -> np.ndarray[Any, np.dtype[np.int32]]:
+        """The number of 4 bytes that begins at each place of `code`, whatever is there."""
+        numbers: np.ndarray[Any, np.dtype[np.int32]]
+        numbers = np.ndarray(len(self.code) + 1, "<i4", self.code + bytes(4), strides=1)
+        return numbers
+
     @property
     def steps(self) -> Iterable[str]:
         """All that any of the instructions can be."""
@@ -128,13 +134,13 @@ class Block:
         """The number in that field of each of these instructions."""
         if not len(indexes):
             return np.empty(0, np.int64)
-        fields = [field_of(form) or Field(0, 0) for form in self.forms]
-        before_end, size_bytes = np.array(fields, np.int64).reshape(-1, 2)[self.kinds[indexes]].T
-        ends = self.ends[indexes].astype(np.int64)
-        padded = np.frombuffer(self.code + bytes(4), np.uint8)
-        stored = padded[(ends - before_end - self.start)[:, None] + np.arange(4)]
-        near, short = stored.view("<i4")[:, 0], stored.view(np.int8)[:, 0]
-        found: Positions = np.where(size_bytes == 1, short, near).astype(np.int64)
+        kinds = self.kinds[indexes]
+        occurring = np.unique(kinds)
+        fields = np.zeros((len(self.forms), 2), np.int64)
+        fields[occurring] = [field_of(self.forms[kind]) or Field(0, 0) for kind in occurring.tolist()]
+        before_end, size_bytes = fields[kinds].T
+        near = self._numbers_at[self.ends[indexes] - before_end - self.start]
+        found: Positions = np.where(size_bytes == 1, near.astype(np.int8), near).astype(np.int64)
         return found
 
     def referents(self, indexes: Indexes, field_of: Callable[[Form], Field | None]) -> Positions:
@@ -146,15 +152,18 @@ class _Stepping:
     """Which steps of sequences the instructions of a block can be.
 
     A hostile text has a million forms and all sequences, but few forms differ in the steps they can be: those
-    are looked at, so that a sequence costs as much as there are instructions that could end it.
+    are looked at, so that a sequence costs as much as there are instructions that could end it. Most can be
+    none: their number is 0.
     """
 
     def __init__(self, forms: Sequence[Form], kinds: Indexes) -> None:
-        numbers: dict[frozenset[str], int] = {}
+        numbers: dict[frozenset[str], int] = {frozenset(): 0}
         of_forms = np.array([numbers.setdefault(form.steps, len(numbers)) for form in forms], np.uint32)
-        self._sorts = of_forms[kinds]
-        self._order = np.argsort(self._sorts, kind="stable")
-        self._ends = np.cumsum(np.bincount(self._sorts, minlength=len(numbers)))
+        narrow = np.min_scalar_type(len(numbers))  # such numbers are sorted quickly
+        self._sorts = of_forms.astype(narrow)[kinds]
+        stepping = np.flatnonzero(self._sorts)
+        self._order = stepping[np.argsort(self._sorts[stepping], kind="stable")]
+        self._ends = np.cumsum(np.bincount(self._sorts[stepping], minlength=len(numbers)))
         self._numbers: dict[str, list[int]] = {}
         for steps, number in numbers.items():
             for step in steps:
@@ -167,13 +176,15 @@ class _Stepping:
     def indexes(self, step: str) -> Indexes:
         """Of the instructions that can be the step, in order."""
         found = [
-            self._order[self._ends[number - 1] if number else 0 : self._ends[number]]
-            for number in self._numbers.get(step, ())
+            self._order[self._ends[number - 1] : self._ends[number]] for number in self._numbers.get(step, ())
         ]
         return np.sort(np.concatenate(found)) if found else np.empty(0, np.intp)
 
     def can_be(self, step: str, indexes: Indexes) -> np.ndarray[Any, np.dtype[np.bool_]]:
-        return np.isin(self._sorts[indexes], self._numbers.get(step, ()))
+        numbers = np.zeros(len(self._ends), bool)
+        numbers[self._numbers.get(step, [])] = True
+        can: np.ndarray[Any, np.dtype[np.bool_]] = numbers[self._sorts[indexes]]
+        return can
 
 
 def read(code: bytes, table: Table) -> Iterator[Block]:
@@ -183,18 +194,15 @@ def read(code: bytes, table: Table) -> Iterator[Block]:
     the last one may end anywhere, and so may one through which control runs for MOST_IN_A_ROW instructions.
     """
     memory = _memory_of(table)
-    known, kinds, ends = memory.numbers, array("I"), array("I")
+    kinds, ends = array("I"), array("I")
     decoder = Decoder(64, code)
     first = start = 0
     while decoder.can_decode:
-        for instruction in islice(decoder, MOST_IN_A_ROW - len(kinds)):
-            end = start + instruction.len
-            number = known.get(code[start:end])
-            if number is None:
-                number = memory.learn(code[start:end])
-            kinds.append(number)
-            ends.append(end)
-            start = end
+        lengths = map(len, islice(decoder, MOST_IN_A_ROW - len(kinds)))
+        places = array("I", accumulate(lengths, initial=start))
+        kinds.fromlist([memory[code[begin:end]] for begin, end in pairwise(places)])
+        ends += places[1:]
+        start = places[-1]
         count = len(kinds)
         if decoder.can_decode:
             while count and not memory.forms[kinds[count - 1]].ends:

@@ -25,4 +25,7 @@ _BITS: Final = {Register.RAX + number: 1 << number for number in range(16)}
 
 def mask(written: set[int]) -> int:
     """Those of the widest registers that are general-purpose ones."""
-    return sum([_BITS[register] for register in written if register in _BITS])
+    bits = 0
+    for register in written:
+        bits |= _BITS.get(register, 0)
+    return bits

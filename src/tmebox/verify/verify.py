@@ -247,9 +247,10 @@ class _Walk:
                 self.depth.jumps(block.starts[last], 0)
             if sequence in sequences.TO_LABELS:
                 self.depth.jumps(block.starts[last], DEPTH_OF_MARK[sequences.TO_LABELS[sequence]])
-        for index in block.where(lambda form: form.needs_sequence):
+        needing = block.where(lambda form: form.needs_sequence)
+        for index in needing[~covered[needing]].tolist():
             refusal = block.form(index).needs_sequence
-            if refusal and not covered[index] and (self.checks_control or refusal[0] not in CONTROL_RULES):
+            if refusal and (self.checks_control or refusal[0] not in CONTROL_RULES):
                 self.refuse(int(block.starts[index]), *refusal)
         return rebases
 
@@ -296,7 +297,7 @@ class _Walk:
                 if form.anchors or index in rebases:
                     unanchored = 0
                 unanchored += form.adjusts
-                problem = adjustment_problem(unanchored, form.branches)
+                problem = adjustment_problem(unanchored, form.branches) if unanchored else None
                 if problem:
                     self.refuse(int(block.starts[index]), rules.RSP_STAYS_IN_PRIVATE_HALF, problem)
                 if problem or form.ends:

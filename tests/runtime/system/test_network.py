@@ -403,3 +403,20 @@ def test_a_client_finds_a_granted_name_and_no_other() -> None:
             assert (done.exit_code, done.stdout) == (0, b"heard hi\n"), done.stderr
             other = sandbox.run(["client", "example.com", port], timeout=20)
             assert other.exit_code == 2, other.stderr
+
+
+def test_a_guest_cannot_shut_down_a_listener_that_it_was_lent() -> None:
+    with served() as server, guest(listen=[server]) as there:
+        port = server.getsockname()[1]
+        own = succeed(there("socket", INET, STREAM | NONBLOCK, 0))
+        succeed(there("bind", own, name(LOCAL, port), 16))
+        assert there("shutdown", own, socket.SHUT_RDWR) == -errno.ENOTCONN
+        succeed(there("listen", own, 1))
+        assert there("shutdown", own, 3) == -errno.EINVAL
+        succeed(there("shutdown", own, socket.SHUT_RDWR))
+        assert there("accept", own, 0, 0) == -errno.EINVAL
+        with socket.create_connection((LOCAL, port), 5.0):
+            server.settimeout(5.0)
+            server.accept()[0].close()
+        succeed(there("listen", own, 1))
+        assert there("accept", own, 0, 0) == -errno.EAGAIN

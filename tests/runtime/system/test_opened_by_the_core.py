@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import os
 import random
@@ -40,6 +41,7 @@ READ, OPEN, CLOSE, STAT, FSTAT, LSEEK, IOCTL, DUP, SENDFILE = 0, 2, 3, 4, 5, 8, 
 SHUTDOWN, SETSOCKOPT, FCNTL, EPOLL_CTL, OPENAT, ACCEPT4, EPOLL_CREATE1 = 48, 54, 72, 233, 257, 288, 291
 AT_FDCWD, F_GETFL, F_GETFD = -100, 3, 1
 FIONREAD, TCP_CORK, TCP_NODELAY = 0x541B, 3, 1
+CLONE_NEWNS, MS_REC, MS_PRIVATE = 0x20000, 0x4000, 0x40000
 ROOM = 4096
 """Where results go, behind paths."""
 
@@ -102,6 +104,27 @@ def test_python_takes_over_where_the_core_was(module: tmebox.Module, tree: Path)
         assert box.ask(FCNTL, file, F_GETFD, 0, 0, 0) == 1
         assert box.ask(READ, other, at, 1, 0, 0) == 1 and box.byte_at(0) == 100
         assert box.ask(1, file, at, 1, 0, 0) == -errno.EBADF
+
+
+def test_what_the_core_cannot_open_is_for_python(module: tmebox.Module, asked: list[int], tree: Path) -> None:
+    """Where /proc is not mounted, files are found but cannot be opened: that is not "no such file"."""
+
+    def child() -> list[object] | None:
+        with tmebox.Sandbox(module, dirs=[f"{tree}:/d:ro"], timeout=60) as box:
+            box.ask(CLOSE, box.open_file("/d/f", 0), 0, 0, 0, 0)
+            libc = ctypes.CDLL(None)
+            if libc.unshare(CLONE_NEWNS) or libc.mount(b"", b"/", None, MS_REC | MS_PRIVATE, None):
+                return None
+            if libc.mount(b"none", b"/proc", b"tmpfs", 0, None):
+                return None
+            asked.clear()
+            answers = [box.ask(OPEN, box.put(path), 0, 0, 0, 0) for path in ("/d/sub/g", "/d/none")]
+            return [*answers, OPEN in asked]
+
+    answers = run_forked(child).result()
+    if answers is None:
+        pytest.skip("this process may not hide /proc from itself")
+    assert answers == [-errno.EIO, -errno.ENOENT, True]
 
 
 def test_a_path_that_leads_elsewhere_by_now_is_looked_at_anew(module: tmebox.Module, tree: Path) -> None:

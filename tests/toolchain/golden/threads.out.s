@@ -1,6 +1,6 @@
 	.text
 	movl	%gs:counter(%rip), %eax
-	movl	$0, %ecx
+	movq	%gs:__tmebox_thread_offset(%rip), %rcx
 	movl	%gs:counter(%ecx), %edx
 	leaq	counter(%rcx), %rsi
 	movl	$counter, %edi
@@ -8,11 +8,11 @@
 	movl	%gs:(%edi), %edi
 	ud2
 	.type	counter,@object
-	.section	.data.counter,"aw",@progbits
+	.section	.thread_data.counter,"aw",@progbits
 counter:
 	.long	5
 	.size	counter, 4
-	.section	.bss,"aw",@nobits
+	.section	.thread_bss,"aw",@nobits
 	.zero	8
 	.section	.debug_info,"",@progbits
 	.quad	counter

@@ -1,11 +1,18 @@
-/* Atomics of a single thread. libc's own locks and counters are never in memory that another sandbox can reach,
-   so the only concurrency is none at all, and plain C is atomic enough. The empty asm keeps the compiler from
-   moving other accesses across, which code written for real atomics may count on. */
+/* Atomics of threads that take turns. libc's own locks and counters are never in memory that another sandbox can reach,
+   and a turn ends in calls only, so plain C is atomic enough. The empty asm keeps the compiler from
+   moving other accesses across, which code written for real atomics may count on.
+
+   A compare-and-swap is what all locks begin with. So it is where a turn that has lasted too long ends: see
+   kernel/turn.c. */
 #define TMEBOX_FENCE() __asm__ __volatile__("" : : : "memory")
+
+extern __attribute__((__visibility__("hidden"))) int __tmebox_turn_left;
+__attribute__((__visibility__("hidden"))) void __tmebox_turn_over(void);
 
 #define a_cas a_cas
 static inline int a_cas(volatile int *p, int t, int s)
 {
+	if (__builtin_expect(--__tmebox_turn_left < 0, 0)) __tmebox_turn_over();
 	TMEBOX_FENCE();
 	int old = *p;
 	if (old == t) *p = s;

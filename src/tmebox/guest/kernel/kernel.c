@@ -2,16 +2,45 @@
    everything else is the host's business, which answers -ENOSYS to what it does not know. */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <string.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 
-#include "kernel.h"
+#include "tasks.h"
 
 enum { OUR_PROCESS = 1 };
+
+/* Of programs with threads. */
+__attribute__((__weak__)) HIDDEN long __tmebox_call_in_turn(long number, const long arguments[6]);
+__attribute__((__weak__)) HIDDEN void __tmebox_yield(void);
+__attribute__((__weak__)) HIDDEN _Noreturn void __tmebox_end_task(void);
 
 /* kill(0) and kill(-1) mean "my process group" and "everyone": that is this process. */
 static long signal_process(long process, int signal)
 {
 	return process == OUR_PROCESS || process == 0 || process == -1 ? __tmebox_raise(signal) : -ESRCH;
+}
+
+/* The last thread's end is the process's. */
+static long end_thread(long status)
+{
+	if (__tmebox_others) __tmebox_end_task();
+	const long arguments[6] = { status };
+	return __tmebox_syscall(SYS_exit_group, arguments);
+}
+
+static long name_thread(long option, char *name)
+{
+	if (option == PR_SET_NAME) strlcpy(__tmebox_task->name, name, THREAD_NAME);
+	else if (option == PR_GET_NAME) memcpy(name, __tmebox_task->name, THREAD_NAME);
+	else return -EINVAL;
+	return 0;
+}
+
+static long yield(void)
+{
+	if (__tmebox_others) __tmebox_yield();
+	return 0;
 }
 
 HIDDEN long __tmebox_kernel(long number, long a, long b, long c, long d, long e, long f)
@@ -31,17 +60,23 @@ HIDDEN long __tmebox_kernel(long number, long a, long b, long c, long d, long e,
 		return 0; /* "the break is where it was": callers fall back to mmap */
 
 	case SYS_getpid:
+		return OUR_PROCESS;
 	case SYS_gettid:
 	case SYS_set_tid_address:
-		return OUR_PROCESS;
-	case SYS_getppid:
+		return __tmebox_task->tid;
+	case SYS_exit:
+		return end_thread(a);
+	case SYS_prctl:
+		return name_thread(a, (char *)b);
 	case SYS_sched_yield:
+		return yield();
+	case SYS_getppid:
 	case SYS_set_robust_list:
 	case SYS_membarrier:
 		return 0;
 
 	case SYS_futex:
-		return __tmebox_futex((volatile int *)a, b, c, (const void *)d);
+		return __tmebox_futex((volatile int *)a, b, c, d, (volatile int *)e);
 	case SYS_rt_sigaction:
 		return __tmebox_sigaction(a, (const void *)b, (void *)c, d);
 	case SYS_rt_sigprocmask:
@@ -63,12 +98,13 @@ HIDDEN long __tmebox_kernel(long number, long a, long b, long c, long d, long e,
 	case SYS_getitimer:
 		return __tmebox_getitimer(a, (struct itimerval *)b);
 	case SYS_kill:
-	case SYS_tkill:
 		return signal_process(a, b);
+	case SYS_tkill:
+		return __tmebox_raise_in(a, b);
 	case SYS_tgkill:
-		return signal_process(b, c);
+		return __tmebox_raise_in(b, c);
 	}
 	__tmebox_look_at_timers();
 	const long arguments[6] = { a, b, c, d, e, f };
-	return __tmebox_ask(number, arguments);
+	return __tmebox_others ? __tmebox_call_in_turn(number, arguments) : __tmebox_ask(number, arguments);
 }

@@ -1,4 +1,4 @@
-/* The part of a kernel that lives inside the sandbox: memory, signals and locks of a single-threaded process.
+/* The part of a kernel that lives inside the sandbox: memory, signals, locks, and threads that take turns.
    All functions return what the Linux system call of that name does: a result, or -errno. */
 #pragma once
 
@@ -44,13 +44,16 @@ HIDDEN long __tmebox_sigsuspend(const unsigned long *mask, size_t set_size);
 HIDDEN long __tmebox_sigtimedwait(const unsigned long *set, siginfo_t *info, const struct timespec *limit,
                                   size_t set_size);
 HIDDEN long __tmebox_sigaltstack(const stack_t *wanted, stack_t *old);
-extern HIDDEN unsigned long __tmebox_interruptions;
+HIDDEN long __tmebox_raise_in(int tid, int signal);
+HIDDEN void __tmebox_take_signals(void);
+extern HIDDEN unsigned long __tmebox_interruptions, __tmebox_signal_mask;
 
 /* timers.c */
 HIDDEN long __tmebox_getitimer(int which, struct itimerval *result);
 HIDDEN long __tmebox_setitimer(int which, const struct itimerval *wanted, struct itimerval *old);
 HIDDEN long __tmebox_alarm(unsigned seconds);
 HIDDEN void __tmebox_look_at_timers(void);
+HIDDEN long __tmebox_timer_due_ns(void);
 
 /* futex.c */
-HIDDEN long __tmebox_futex(volatile int *word, int operation, int value, const void *timeout);
+HIDDEN long __tmebox_futex(volatile int *word, int operation, int value, long second, volatile int *other);

@@ -16,7 +16,7 @@ enum { PAGE = TMEBOX_PAGE_SIZE };
 /* Pages that hold `length` bytes; 0 for no bytes or more than a window can have. */
 static size_t pages_for(size_t length)
 {
-	return length > TMEBOX_PRIVATE_END ? 0 : (length + PAGE - 1) / PAGE;
+	return length > TMEBOX_SHARED_END ? 0 : (length + PAGE - 1) / PAGE;
 }
 
 static long out_of_memory(size_t length)

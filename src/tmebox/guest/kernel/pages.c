@@ -1,7 +1,7 @@
 /* Page runs of the heap, first fit over a bitmap.
 
    Two bitmaps sit at the heap's start: which pages are in use, and which free ones are dirty, that is may not be
-   zero. They take 128 KiB for the largest heap there is, of which only what is needed is ever touched. Freeing
+   zero. They take 256 KiB for the largest heap there is, of which only what is needed is ever touched. Freeing
    leaves pages dirty, or has the host discard them if there are many; whoever asks for zeros has the dirty ones
    cleared. Pages never used before are zero and cost nothing. */
 #define _GNU_SOURCE
@@ -21,6 +21,7 @@ enum {
 
 static unsigned long *used, *dirty;
 static size_t first_page, page_count, own_pages;
+static size_t hole_start, hole_end; /* pages that are not the heap's, between its two parts */
 static size_t lowest_free; /* no page below this index is free */
 
 /* Change `pages` bits from `index` on. */
@@ -59,16 +60,23 @@ static int initialise(void)
 	start = (start + PAGE - 1) & -(unsigned long)PAGE;
 	end &= -(unsigned long)PAGE;
 	if (start >= end) return 0;
+	unsigned long upper = *(const unsigned long *)TMEBOX_CONTROL_UPPER_START, lower_end = end;
+	if (upper) end = *(const unsigned long *)TMEBOX_CONTROL_UPPER_END;
 	size_t count = (end - start) / PAGE;
 	size_t words = count / WORD_BITS + 1;
 	size_t own = (2 * words * sizeof *used + PAGE - 1) / PAGE;
-	if (own >= count) return 0;
+	if (own >= (lower_end - start) / PAGE) return 0;
 	first_page = start / PAGE;
 	page_count = count;
 	own_pages = lowest_free = own;
 	used = (unsigned long *)start;
 	dirty = used + words;
 	set_bits(used, 0, own, 1);
+	if (upper) {
+		hole_start = (lower_end - start) / PAGE;
+		hole_end = (upper - start) / PAGE;
+		set_bits(used, hole_start, hole_end - hole_start, 1);
+	}
 	return 1;
 }
 
@@ -91,7 +99,8 @@ HIDDEN int __tmebox_pages_inside(unsigned long start, size_t pages)
 {
 	if (!initialise() || start % PAGE || start / PAGE < first_page) return 0;
 	size_t index = index_of(start);
-	return index >= own_pages && index < page_count && pages <= page_count - index;
+	if (index < own_pages || index >= page_count || pages > page_count - index) return 0;
+	return index >= hole_end || index + pages <= hole_start || hole_end == 0;
 }
 
 HIDDEN int __tmebox_pages_any_used(unsigned long start, size_t pages)

@@ -1,4 +1,4 @@
-/* Signals that a program sends to itself: nobody else can send one.
+/* Signals that a program sends to itself, or one of its threads to another: nobody else can send one.
 
    A handler runs as an ordinary call, when the signal is raised or, if it was blocked then, when it is unblocked.
    A signal whose default is to end the process is passed to the host, which does not return. */
@@ -11,16 +11,19 @@
 #include <ucontext.h>
 
 #include "ksigaction.h"
-#include "kernel.h"
+#include "tasks.h"
 
 enum { SIGNALS = 64 };
 
 static struct k_sigaction actions[SIGNALS + 1];
-static unsigned long blocked, pending;
+HIDDEN unsigned long __tmebox_signal_mask; /* of the thread that runs */
+static unsigned long pending;
 
 /* Handlers that ran and want system calls to end. */
 HIDDEN unsigned long __tmebox_interruptions;
 static unsigned long handled;
+
+__attribute__((__weak__)) HIDDEN long __tmebox_call_in_turn(long number, const long arguments[6]);
 
 static unsigned long bit(int signal)
 {
@@ -40,11 +43,11 @@ static unsigned long mask_of(const struct k_sigaction *action)
 
 static void run_handler(int signal, struct k_sigaction action)
 {
-	unsigned long before = blocked;
+	unsigned long before = __tmebox_signal_mask;
 	handled++;
 	if (!(action.flags & SA_RESTART)) __tmebox_interruptions++;
-	blocked |= mask_of(&action) & ~UNBLOCKABLE;
-	if (!(action.flags & SA_NODEFER)) blocked |= bit(signal);
+	__tmebox_signal_mask |= mask_of(&action) & ~UNBLOCKABLE;
+	if (!(action.flags & SA_NODEFER)) __tmebox_signal_mask |= bit(signal);
 	if (action.flags & SA_RESETHAND) actions[signal].handler = SIG_DFL;
 	if (action.flags & SA_SIGINFO) {
 		siginfo_t info = { .si_signo = signal, .si_code = signal == SIGALRM ? SI_KERNEL : SI_TKILL, .si_pid = 1 };
@@ -53,7 +56,7 @@ static void run_handler(int signal, struct k_sigaction action)
 	} else {
 		action.handler(signal);
 	}
-	blocked = before;
+	__tmebox_signal_mask = before;
 }
 
 static void deliver(int signal)
@@ -69,13 +72,25 @@ static void deliver(int signal)
 	}
 }
 
+static void take(int signal)
+{
+	pending &= ~bit(signal);
+	__tmebox_task->signals &= ~bit(signal);
+}
+
 static void deliver_pending(void)
 {
-	for (unsigned long ready; (ready = pending & ~blocked);) {
+	for (unsigned long ready; (ready = (pending | __tmebox_task->signals) & ~__tmebox_signal_mask);) {
 		int signal = __builtin_ctzl(ready) + 1;
-		pending &= ~bit(signal);
+		take(signal);
 		deliver(signal);
 	}
+}
+
+/* What was sent to this thread, or to all, while another ran. */
+HIDDEN void __tmebox_take_signals(void)
+{
+	if ((pending | __tmebox_task->signals) & ~__tmebox_signal_mask) deliver_pending();
 }
 
 HIDDEN long __tmebox_raise(int signal)
@@ -84,6 +99,22 @@ HIDDEN long __tmebox_raise(int signal)
 	if (signal == 0) return 0;
 	pending |= bit(signal);
 	deliver_pending();
+	return 0;
+}
+
+__attribute__((__weak__)) HIDDEN struct task *__tmebox_find_task(int tid);
+__attribute__((__weak__)) HIDDEN void __tmebox_wake(struct task *task, long result);
+
+/* To one thread, which takes it when its turn comes. */
+HIDDEN long __tmebox_raise_in(int tid, int signal)
+{
+	if (tid == __tmebox_task->tid) return __tmebox_raise(signal);
+	struct task *task = __tmebox_others ? __tmebox_find_task(tid) : NULL;
+	if (!task) return -ESRCH;
+	if (signal < 0 || signal > SIGNALS) return -EINVAL;
+	if (signal == 0) return 0;
+	task->signals |= bit(signal);
+	if (task->signals & ~task->blocked) __tmebox_wake(task, -EINTR);
 	return 0;
 }
 
@@ -99,22 +130,22 @@ HIDDEN long __tmebox_sigaction(int signal, const void *action, void *old, size_t
 HIDDEN long __tmebox_sigprocmask(int how, const unsigned long *set, unsigned long *old, size_t set_size)
 {
 	if (set_size != sizeof(long)) return -EINVAL;
-	unsigned long before = blocked;
+	unsigned long before = __tmebox_signal_mask;
 	if (set) {
 		switch (how) {
 		case SIG_BLOCK:
-			blocked |= *set;
+			__tmebox_signal_mask |= *set;
 			break;
 		case SIG_UNBLOCK:
-			blocked &= ~*set;
+			__tmebox_signal_mask &= ~*set;
 			break;
 		case SIG_SETMASK:
-			blocked = *set;
+			__tmebox_signal_mask = *set;
 			break;
 		default:
 			return -EINVAL;
 		}
-		blocked &= ~UNBLOCKABLE;
+		__tmebox_signal_mask &= ~UNBLOCKABLE;
 	}
 	if (old) *old = before;
 	deliver_pending();
@@ -124,29 +155,32 @@ HIDDEN long __tmebox_sigprocmask(int how, const unsigned long *set, unsigned lon
 HIDDEN long __tmebox_sigpending(unsigned long *set, size_t set_size)
 {
 	if (set_size != sizeof(long)) return -EINVAL;
-	*set = pending & blocked;
+	*set = (pending | __tmebox_task->signals) & __tmebox_signal_mask;
 	return 0;
 }
 
-/* One slice of waiting for nothing but a signal. */
-static void wait_a_slice(long limit_ns)
+/* One slice of waiting for nothing but a signal. -EINTR: another thread says that it is over. */
+static long wait_a_slice(long limit_ns)
 {
+	long result = 0;
 	enum { SLICE_NS = 10000000 };
 	struct timespec time = { 0, limit_ns < SLICE_NS ? limit_ns : SLICE_NS };
 	const long arguments[6] = { (long)&time };
-	while (__tmebox_syscall(SYS_nanosleep, arguments) == -EINTR) {}
+	if (__tmebox_others) result = __tmebox_call_in_turn(SYS_nanosleep, arguments);
+	else while (__tmebox_syscall(SYS_nanosleep, arguments) == -EINTR) {}
 	__tmebox_look_at_timers();
+	return result;
 }
 
 /* pause() and sigsuspend(): until a handler has run. */
 HIDDEN long __tmebox_sigsuspend(const unsigned long *mask, size_t set_size)
 {
 	if (set_size != sizeof(long)) return -EINVAL;
-	unsigned long before = blocked, count = handled;
-	if (mask) blocked = *mask & ~UNBLOCKABLE;
+	unsigned long before = __tmebox_signal_mask, count = handled;
+	if (mask) __tmebox_signal_mask = *mask & ~UNBLOCKABLE;
 	deliver_pending();
-	while (handled == count) wait_a_slice(1L << 40);
-	blocked = before;
+	while (handled == count && wait_a_slice(1L << 40) != -EINTR) {}
+	__tmebox_signal_mask = before;
 	deliver_pending();
 	return -EINTR;
 }
@@ -164,10 +198,10 @@ HIDDEN long __tmebox_sigtimedwait(const unsigned long *set, siginfo_t *info, con
 		end_ns = (now.tv_sec + limit->tv_sec) * 1000000000 + now.tv_nsec + limit->tv_nsec;
 	}
 	for (;;) {
-		unsigned long there = pending & *set;
+		unsigned long there = (pending | __tmebox_task->signals) & *set;
 		if (there) {
 			int signal = __builtin_ctzl(there) + 1;
-			pending &= ~bit(signal);
+			take(signal);
 			if (info) *info = (siginfo_t){ .si_signo = signal, .si_code = SI_TKILL, .si_pid = 1 };
 			return signal;
 		}
@@ -175,7 +209,7 @@ HIDDEN long __tmebox_sigtimedwait(const unsigned long *set, siginfo_t *info, con
 		__tmebox_syscall(SYS_clock_gettime, clock);
 		long left_ns = end_ns - (now.tv_sec * 1000000000 + now.tv_nsec);
 		if (left_ns <= 0) return -EAGAIN;
-		wait_a_slice(left_ns);
+		if (wait_a_slice(left_ns) == -EINTR && !((pending | __tmebox_task->signals) & *set)) return -EINTR;
 	}
 }
 

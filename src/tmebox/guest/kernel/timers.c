@@ -62,6 +62,12 @@ HIDDEN long __tmebox_alarm(unsigned seconds)
 	return old.it_value.tv_sec + (old.it_value.tv_usec != 0);
 }
 
+/* When it goes off; 0: never. */
+HIDDEN long __tmebox_timer_due_ns(void)
+{
+	return due_ns;
+}
+
 /* Raise SIGALRM if it is time. */
 HIDDEN void __tmebox_look_at_timers(void)
 {

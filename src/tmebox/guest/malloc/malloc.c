@@ -167,7 +167,7 @@ static void *small(size_t size)
 
 static void *large(size_t size, size_t align, int zero)
 {
-	if ((!spans && !initialise()) || size > TMEBOX_PRIVATE_END || align > TMEBOX_PRIVATE_END) return exhausted(size);
+	if ((!spans && !initialise()) || size > TMEBOX_SHARED_END || align > TMEBOX_SHARED_END) return exhausted(size);
 	size_t pages = (HEADER + (align > GRAIN ? align - GRAIN : 0) + size + PAGE - 1) / PAGE;
 	uintptr_t start = (uintptr_t)__tmebox_pages_get(pages, 1, zero);
 	if (!start) return exhausted(size);
@@ -241,7 +241,7 @@ hidden void *__libc_calloc(size_t count, size_t size)
 static int resize_large(void *object, size_t size)
 {
 	struct large *header = large_of(object);
-	if (size <= SMALL_LIMIT || size > TMEBOX_PRIVATE_END) return 0;
+	if (size <= SMALL_LIMIT || size > TMEBOX_SHARED_END) return 0;
 	size_t pages = ((uintptr_t)object - header->start + size + PAGE - 1) / PAGE;
 	uintptr_t end = header->start + (uintptr_t)header->pages * PAGE;
 	if (pages > header->pages && !__tmebox_pages_extend(end, pages - header->pages, 0)) return 0;

@@ -9,6 +9,7 @@ makes it hold for sandboxed code. Its work is done in the core, by the functions
 | `attach`, `detach` | a sandbox's view of the heap becomes possible, or goes; `attach` may decline |
 | `grant` | pages become present in a view, with the rights given; it says how many did |
 | `revoke` | they are present no more, on any thread, when it returns |
+| `carry` | what is present of pages in one view is so in another instead; it may decline |
 | `rekey`, `zero` | lines of a page have changed hands, or become zeros |
 | `flush` | what is cached of a page, which no view has, is written back |
 | `side_begin` | a host pointer to memory that was checked, for one access; none: it does not verify |

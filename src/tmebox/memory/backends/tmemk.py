@@ -7,7 +7,7 @@ import os
 import struct
 
 from tmebox.memory.backends.contract import Detection
-from tmebox.memory.backends.mmu import allow_mappings
+from tmebox.memory.backends.mmu import Mmu, allow_mappings
 
 DEVICE = "/dev/tmebox"
 SIMULATED_VARIABLE = "TMEBOX_SIMULATED_KEYS"
@@ -29,8 +29,8 @@ class Tmemk:
     detects: Detection = "owner's next read"
 
     def views(self) -> bool:
-        """Pages are withheld by the driver."""
-        return True
+        """Pages are withheld by the driver, in parts of windows that are given to it as for page tables."""
+        return Mmu().views()
 
     def device(self) -> int:
         """A descriptor of the driver, for one heap. Raises UnusableError."""
@@ -43,12 +43,22 @@ class Tmemk:
                 f"{DEVICE}: {error.strerror}; `tmebox doctor` says what is missing"
             ) from error
         try:
-            version, _, _, _, flags, *_ = INFO.unpack(fcntl.ioctl(descriptor, INFO_CALL, bytes(INFO.size)))
-            _check(version, flags)
+            _check(*_said(descriptor))
         except BaseException:
             os.close(descriptor)
             raise
         return descriptor
+
+
+def simulated(descriptor: int) -> bool:
+    """Whether the device that was opened encrypts nothing."""
+    return bool(_said(descriptor)[1] & SIMULATED)
+
+
+def _said(descriptor: int) -> tuple[int, int]:
+    """The driver's version and the device's flags."""
+    version, _, _, _, flags, *_ = INFO.unpack(fcntl.ioctl(descriptor, INFO_CALL, bytes(INFO.size)))
+    return version, flags
 
 
 def _check(version: int, flags: int) -> None:

@@ -30,6 +30,7 @@ from tmebox.runtime.calls.classes import INTEGER_REGISTERS, SSE, Passing, Unpass
 from tmebox.runtime.calls.handles import Handle
 from tmebox.runtime.calls.items import Items, takes_bytes, takes_text
 from tmebox.runtime.calls.kinds import kind_of
+from tmebox.runtime.calls.layouts import layout_of
 from tmebox.runtime.calls.scalars import given, is_number, pack_scalar, to_integer, to_offset
 from tmebox.runtime.calls.values import as_mapping, pack, unpack
 
@@ -133,13 +134,15 @@ class CallFrame:
         return self._buffers
 
     def record(self, value: Any, target: Struct, const: bool, what: str) -> None:
-        """Pass a pointer to a copy of a mapping or tuple. One that is passed twice is one struct."""
+        """Pass a pointer to a copy of a mapping or tuple. One that is passed twice is one struct. Once there
+        is room for texts, the core passes small ones by itself."""
         known = self._records.get(id(value))
         if known is not None and known[1] == target:
             self.integer(known[2])
             return
         if known is not None:
             raise TypeError(f"{what}: the same {type(value).__name__} is passed as a {known[1]}, too")
+        self.space.lend_text_room()
         offset = self.copy_in(pack(target, value, what), target.size_bytes)
         self.integer(offset)
         if isinstance(value, dict):
@@ -209,6 +212,10 @@ def converter(ctype: CType, what: str) -> Converter:
         case Void():
             raise Unpassable("void is no value")
     passing = argument(ctype)
+    layout = layout_of(ctype) if isinstance(ctype, Struct) else None
+    if layout is not None:
+        exact = layout.pack
+        return lambda value, frame: frame.put(passing, exact(value) or pack(ctype, value, what), what)
     make = pack if isinstance(ctype, Struct | Opaque | Vector) else pack_scalar
     return lambda value, frame: frame.put(passing, make(ctype, value, what), what)
 
@@ -239,7 +246,8 @@ def variadic_converter(value: Any, frame: CallFrame, what: str) -> None:
 
 
 ALL_ONES = -1
-"""As a function pointer, such as SQLITE_TRANSIENT: C libraries give it a meaning of their own."""
+"""As a function pointer, such as SQLITE_TRANSIENT, or a void *, such as MAP_FAILED: C libraries give it a
+meaning of their own. No memory is there."""
 
 
 def _function_converter(function: Function, what: str) -> Converter:
@@ -260,7 +268,8 @@ def _pointer_converter(target: CType, const: bool, what: str) -> Converter:
 
     def convert(value: Any, frame: CallFrame) -> None:
         if value is None or is_number(value):
-            frame.integer(to_offset(value, what))
+            all_ones = isinstance(target, Void) and value == ALL_ONES
+            frame.integer(U64 if all_ones else to_offset(value, what))
         elif isinstance(value, Handle):
             if not isinstance(target, Void):
                 raise TypeError(f"{what}: a handle is a void *")

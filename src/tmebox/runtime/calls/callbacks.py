@@ -93,7 +93,7 @@ class Callbacks:
         self._all: dict[int, Callback] = {}
         self._functions: dict[tuple[int, Function], _native.Export] = {}
 
-    def give_pointers(self, make: Callable[[Pointer], Callable[[int], Any] | None]) -> None:
+    def give_pointers(self, make: Callable[[Pointer], _native.PointerMaker | None]) -> None:
         """make: what makes Python values of pointers of a type, which are offsets otherwise."""
         self._guest = replace(self._guest, pointers=make)
 

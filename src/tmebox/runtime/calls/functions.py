@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Protocol
@@ -12,9 +12,7 @@ from tmebox import _native
 from tmebox.demangle import called
 from tmebox.modulefile.prototypes import (
     Array,
-    Bool,
     CType,
-    Float,
     Function,
     Integer,
     Pointer,
@@ -31,13 +29,12 @@ from tmebox.runtime.calls.arguments import (
     variadic_converter,
 )
 from tmebox.runtime.calls.classes import SSE, Passing, Unpassable, result
+from tmebox.runtime.calls.codes import type_code
 from tmebox.runtime.calls.items import ANY, item_code
 from tmebox.runtime.calls.kinds import parameter_kind
+from tmebox.runtime.calls.layouts import parameter_layout
 from tmebox.runtime.calls.values import unpack
 from tmebox.runtime.sandbox_memory import SandboxMemory
-
-INTEGER_CODES = {(8, True): "b", (8, False): "B", (16, True): "h", (16, False): "H",
-                 (32, True): "i", (32, False): "I", (64, True): "l", (64, False): "L"}  # fmt: skip
 
 
 class Host(Space, Protocol):
@@ -47,26 +44,6 @@ class Host(Space, Protocol):
 
     @property
     def memory(self) -> SandboxMemory: ...
-
-
-def type_code(ctype: CType) -> str | None:
-    """The core's code for a type it can convert by itself, or None."""
-    match ctype:
-        case Void():
-            return "v"
-        case Bool():
-            return "?"
-        case Integer(bits, signed, _, _):
-            return INTEGER_CODES.get((bits, signed))
-        case Float(32):
-            return "f"
-        case Float(64):
-            return "d"
-        case Pointer(_, const):
-            return "P" if const else "p"
-        case Array():
-            return "p"
-    return None
 
 
 def is_string(ctype: CType) -> bool:
@@ -247,16 +224,16 @@ def export(
     by_clang: bool = True,
     *,
     keeps: object = None,
-    finish: Callable[[Any, Any], Any] | None = None,
+    finish: _native.PointerMaker | None = None,
 ) -> _native.Export:
     """What one export's functions, of all sandboxes, share: the core's fast path if the types allow it. Its
-    `bind(instance, host, owner)` makes one of them. keeps: lives as long. finish(host, result): what a call
-    returns, of what it would otherwise."""
+    `bind(instance, host, owner)` makes one of them. keeps: lives as long. finish: makes the pointers that
+    calls return."""
     call_plan = plan(prototype, by_clang)
 
     def slow(host: Host, *arguments: Any, **keywords: Any) -> Any:
         result = careful_call(host, call_plan, address, arguments, keywords, -1.0)
-        return result if finish is None else finish(host, result)
+        return result if finish is None else finish(host.instance, host, result)
 
     arguments, code, items = call_plan.fast or (None, None, "")
     attributes = {
@@ -266,4 +243,7 @@ def export(
         "keeps": keeps,
     }
     kinds = tuple(parameter_kind(p.type) for p in prototype.parameters)
-    return _native.Export(address, prototype.name, arguments, code, slow, attributes, items, kinds, finish)
+    layouts = tuple(parameter_layout(p.type) for p in prototype.parameters)
+    return _native.Export(
+        address, prototype.name, arguments, code, slow, attributes, items, kinds, finish, layouts
+    )

@@ -8,13 +8,15 @@ from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any, TypeVar, get_type_hints, overload
 
-from tmebox import _native
+from tmebox import _native, abi
 from tmebox.demangle import called
 from tmebox.errors import BadReference, ModuleError
 from tmebox.listing import listed
 from tmebox.modulefile.prototypes import Bool, CType, Float, Integer, Parameter, Pointer, Prototype, Void
+from tmebox.runtime.calls import formats
 from tmebox.runtime.calls.classes import INTEGER_REGISTERS, SSE, Passing, Unpassable, argument, result
-from tmebox.runtime.calls.functions import MOST_CONVERTED, is_string, type_code
+from tmebox.runtime.calls.codes import type_code
+from tmebox.runtime.calls.functions import MOST_CONVERTED, is_string
 from tmebox.runtime.calls.values import pack, unpack
 from tmebox.runtime.sandbox_memory import SandboxMemory
 
@@ -24,12 +26,24 @@ NativeImport = (
     | tuple[Callable[..., Any], str, str, str]
     | tuple[Callable[..., Any], str, str, str, Callable[[Any], int]]
     | tuple[Callable[..., Any], str, str, str, None, bool]
-    | tuple[Callable[..., Any], str, str, str, Callable[[Any], int], bool, Callable[[int, int], Any]]
+    | tuple[
+        Callable[..., Any],
+        str,
+        str,
+        str,
+        Callable[[Any], int],
+        bool,
+        Callable[[int, int], Any],
+        tuple[_native.PointerMaker | None, ...],
+    ]
 )
 Reader = Callable[[int], Any]
 
 TEXT_CODE, BYTES_CODE, HANDLE_CODE = "s", "y", "o"
 TEXTS = (TEXT_CODE, BYTES_CODE)
+
+LONGEST_TEXT = abi.MIB
+"""Bytes, of a text behind `...` with a precision."""
 
 _registered: dict[str, Callable[..., Any]] = {}
 CONST_CHAR_POINTER = Pointer(Integer(8, True, "char"), True)
@@ -45,7 +59,7 @@ class Guest:
     sandbox: Callable[[], Any]
     kind: type
     by_clang: bool = True
-    pointers: Callable[[Pointer], Reader | None] | None = None
+    pointers: Callable[[Pointer], _native.PointerMaker | None] | None = None
     handles: Callable[[], Mapping[int, Any]] = dict
 
 
@@ -128,10 +142,12 @@ def wrap(
         codes.append(given_as or type_code(ctype))
     code = type_code(prototype.result)
     bound = _bind_sandbox(function, guest, sandbox_parameters)
+    formatted = prototype.variadic and bool(parameters) and is_string(parameters[-1])
+    formatted = formatted and _takes_more(function, len(parameters) + len(sandbox_parameters))
     shown = str(prototype).encode("ascii", "backslashreplace").decode().replace("\0", "?")
     simple = None not in codes and code is not None and len(codes) <= MOST_CONVERTED
     if not simple or prototype.variadic or prototype.convention:
-        return _raw(guest, bound, prototype, readers), "*", "*", shown
+        return _raw(guest, bound, prototype, readers, formatted), "*", "*", shown
     code_string = "".join(code for code in codes if code).replace("P", "p")
     convert = _result_word(prototype)
 
@@ -140,10 +156,8 @@ def wrap(
         assert makes is not None
         return makes(offset)
 
-    others = [None if code in TEXTS else makes for code, makes in zip(codes, readers, strict=True)]
-    if any(makes is not None for makes in others):
-        bound = _converting(bound, others)
-    return bound, code_string, "p" if code == "P" else str(code), shown, convert, False, read
+    makers = tuple(makes if isinstance(makes, _native.PointerMaker) else None for makes in readers)
+    return bound, code_string, "p" if code == "P" else str(code), shown, convert, False, read, makers
 
 
 def result_words(prototype: Prototype, value: Any) -> tuple[int, int, int, int]:
@@ -159,11 +173,11 @@ def result_words(prototype: Prototype, value: Any) -> tuple[int, int, int, int]:
 
 
 def _result_word(prototype: Prototype) -> Callable[[Any], int]:
-    ctype, what = (
-        prototype.result,
-        f"result of the host function {called(prototype.name)}() ({prototype.result})",
-    )
-    return lambda value: int.from_bytes(_extended(ctype, value, what), "little")
+    def convert(value: Any) -> int:
+        what = f"result of the host function {called(prototype.name)}() ({prototype.result})"
+        return int.from_bytes(_extended(prototype.result, value, what), "little")
+
+    return convert
 
 
 def _extended(ctype: CType, value: Any, what: str) -> bytes:
@@ -196,6 +210,16 @@ def _positional_names(function: Callable[..., Any], without: list[str]) -> list[
         return []
     kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     return [p.name for p in parameters if p.kind in kinds and p.name not in without]
+
+
+def _takes_more(function: Callable[..., Any], count: int) -> bool:
+    """Whether it takes more positional arguments than so many."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return False
+    positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    return len(positional) > count or any(p.kind is p.VAR_POSITIONAL for p in parameters)
 
 
 def _hint(hints: dict[str, Any], names: list[str], index: int) -> Any:
@@ -234,13 +258,6 @@ def _given_as(guest: Guest, ctype: CType, hint: Any) -> tuple[str | None, Reader
     return None, None if guest.pointers is None or hint is int else guest.pointers(ctype)
 
 
-def _converting(function: Callable[..., Any], readers: list[Reader | None]) -> Callable[..., Any]:
-    def call(*arguments: Any) -> Any:
-        return function(*[a if read is None else read(a) for read, a in zip(readers, arguments, strict=True)])
-
-    return call
-
-
 def _from_annotations(name: str, function: Callable[..., Any], hints: dict[str, Any]) -> Prototype:
     """A prototype from Python annotations, for imports whose C prototype is not known."""
     known: dict[Any, CType] = {
@@ -263,9 +280,14 @@ def _from_annotations(name: str, function: Callable[..., Any], hints: dict[str, 
 
 
 def _raw(
-    guest: Guest, function: Callable[..., Any], prototype: Prototype, readers: list[Reader | None]
+    guest: Guest,
+    function: Callable[..., Any],
+    prototype: Prototype,
+    readers: list[Reader | None],
+    formatted: bool = False,
 ) -> Callable[..., Any]:
-    """Structs by value, variadic functions and wide types: from registers and stack by the ABI's rules."""
+    """Structs by value, variadic functions and wide types: from registers and stack by the ABI's rules.
+    formatted: the last parameter is a format, by which those behind the `...` are decoded."""
     name = prototype.name
     refusal = None
     passings: list[Passing] = []
@@ -287,6 +309,8 @@ def _raw(
         for parameter, passing, read in zip(prototype.parameters, passings, readers, strict=True):
             value = reading.take(parameter.type, passing)
             values.append(value if read is None else read(value))
+        if formatted:
+            values += reading.behind(values[-1])
         returned = function(*values)
         if isinstance(prototype.result, Void):
             return 0, 0, 0, 0
@@ -335,6 +359,41 @@ class _Received:
             raise TypeError(f"argument {ctype} of the host function {self._name}(): {error}") from None
         self._used_bytes = place + passing.stack_bytes
         return self._value(ctype, self._guest.memory.read(self._stack + place, passing.size_bytes))
+
+    def behind(self, format: str | bytes | int | None) -> list[Any]:
+        """Arguments behind the `...`, as a format says: integers, floats, texts as str and None for NULL,
+        pointers as offsets or the objects that handles stand for. Raises ValueError, BadPointer."""
+        if isinstance(format, int):
+            format = self._guest.memory.string(format) if format else None
+        text = format.decode("utf-8", "replace") if isinstance(format, bytes) else format or ""
+        values: list[Any] = []
+        precision = 0
+        for wanted in formats.arguments(text):
+            value = self.take(wanted.ctype, argument(wanted.ctype))
+            if wanted.bits:
+                value &= (1 << wanted.bits) - 1
+                value -= value >> (wanted.bits - 1) << wanted.bits if wanted.signed else 0
+            if wanted.is_precision:
+                precision = value
+            if wanted.is_text:
+                limit = precision if wanted.limit_bytes == -1 else wanted.limit_bytes
+                value = self._text(value, None if limit is None or limit < 0 else limit) if value else None
+            values.append(value)
+        return values
+
+    def _text(self, offset: int, limit_bytes: int | None) -> str:
+        """Up to its NUL, or a number of bytes: behind those nothing needs to be there."""
+        if limit_bytes is None:
+            return self._guest.memory.string(offset).decode("utf-8", "replace")
+        found = bytearray()
+        while len(found) < min(limit_bytes, LONGEST_TEXT):
+            place = offset + len(found)
+            step = min(min(limit_bytes, LONGEST_TEXT) - len(found), abi.PAGE_SIZE - place % abi.PAGE_SIZE)
+            found += self._guest.memory.read(place, step)
+            if (end := found.find(0)) >= 0:
+                del found[end:]
+                break
+        return found.decode("utf-8", "replace")
 
     def _value(self, ctype: CType, data: bytes) -> Any:
         word = int.from_bytes(data[:8], "little")

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 import weakref
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
+from tmebox import _native
 from tmebox.modulefile.prototypes import (
     Array,
     Bool,
@@ -20,7 +22,9 @@ from tmebox.modulefile.prototypes import (
     Struct,
     Vector,
     Void,
+    size_of,
 )
+from tmebox.runtime.calls.layouts import layout_of
 from tmebox.runtime.module import Module
 
 BASIC: dict[str, CType] = {
@@ -56,6 +60,20 @@ for _bits in (8, 16, 32, 64):
 _WORDS = re.compile(r"\s*((?:(?:struct|union|enum)\s+)?[A-Za-z_]\w*(?:\s+[A-Za-z_]\w*)*)\s*(.*)", re.DOTALL)
 _SUFFIX = re.compile(r"\s*(\*\s*(?:const\b)?|\[\s*(\d+)\s*\])")
 LARGEST_COUNT = 1 << 31
+
+
+@dataclass(frozen=True, eq=False)
+class Room:
+    """What `Box.new` needs of a type: what is in it, how often, and its size. layout: of a struct that the
+    core packs by itself."""
+
+    type: CType
+    target: CType
+    count: int
+    size_bytes: int
+    layout: _native.StructLayout | None
+
+
 MOST_FOUND = 1024
 """Texts whose types are remembered."""
 
@@ -69,6 +87,7 @@ class Names:
         """declared: names of types that come first."""
         self._named: dict[str, CType] = {}
         self._found: dict[str, CType] = {}
+        self._rooms: dict[str, Room] = {}
         for prototype in filter(None, prototypes):
             for ctype in (prototype.result, *(p.type for p in prototype.parameters)):
                 self._collect(ctype)
@@ -97,6 +116,15 @@ class Names:
             known = self._parse(text)
             if len(self._found) < MOST_FOUND:
                 self._found[text] = known
+        return known
+
+    def room(self, text: str) -> Room:
+        """Raises TypeError, also for a type whose size is not known."""
+        known = self._rooms.get(text)
+        if known is None:
+            known = _room_of(self.find(text))
+            if len(self._rooms) < MOST_FOUND:
+                self._rooms[text] = known
         return known
 
     def _parse(self, text: str) -> CType:
@@ -155,6 +183,14 @@ def _with_suffixes(ctype: CType, rest: str, is_const: bool, text: str) -> CType:
             raise OverflowError(f"{text!r}: {count} items are more than a sandbox can have")
         ctype = Array(ctype, count)
     return ctype
+
+
+def _room_of(ctype: CType) -> Room:
+    target, count = (ctype.element, ctype.count) if isinstance(ctype, Array) else (ctype, 1)
+    size = size_of(ctype)
+    if isinstance(target, Void | Function) or (not size and not isinstance(target, Struct)):
+        raise TypeError(f"how large a {ctype} is is not known")
+    return Room(ctype, target, count, size, layout_of(ctype) if isinstance(ctype, Struct) else None)
 
 
 def _inside(ctype: CType, seen: set[int]) -> Iterator[CType]:

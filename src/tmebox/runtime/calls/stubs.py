@@ -25,21 +25,24 @@ from tmebox.modulefile.prototypes import (
     Vector,
     Void,
 )
-from tmebox.runtime.attributes import SANDBOX_ATTRIBUTES
+from tmebox.runtime.attributes import BOX_ATTRIBUTES, SANDBOX_ATTRIBUTES
 from tmebox.runtime.calls.functions import is_string, plan, signature_of
 from tmebox.runtime.calls.items import takes_text
+from tmebox.runtime.calls.stub_pointers import PointerClasses
 
 IMPORTED = frozenset(
     [
         "TYPE_CHECKING",
         "Any",
         "Callable",
+        "Literal",
         "Mapping",
         "NamedTuple",
         "Sequence",
         "TypeAlias",
         "TypedDict",
         "annotations",
+        "overload",
     ]
 )
 TAKEN = IMPORTED | {"bool", "bytes", "complex", "float", "int", "str", "tmebox", "tuple", "hints"}
@@ -56,30 +59,37 @@ def stub(
     by_clang: bool = True,
     box: bool = False,
     docs: Mapping[str, str] | None = None,
+    structs: Mapping[str, Struct] | None = None,
 ) -> str:
     """Source of a stub. exports: names and prototypes; name: of the file they are in; by_clang: see
-    `Passing.is_wide`; box: of a Box, whose pointers have types; docs: of functions, by name."""
+    `Passing.is_wide`; box: of a Box, whose pointers have types; docs: of functions, by name; structs: those
+    that a box's pointers may lead to."""
     class_name = _camel_case(name, "Exports")
-    records = _Records({class_name}, box)
-    methods = list(_methods(exports, records, by_clang, docs or {}))
+    names = {class_name}
+    pointers = PointerClasses(structs or {}, names)
+    records = _Records(names, pointers if box else None)
+    taken = BOX_ATTRIBUTES if box else SANDBOX_ATTRIBUTES
+    methods = list(_methods(exports, records, by_clang, docs or {}, taken))
     lines = [
         f'"""What {_plain(name)} exports, for type checkers. Written by `tmebox stub`."""',
         "",
         "from __future__ import annotations",
         "",
         "from collections.abc import Callable, Mapping, Sequence",
-        "from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypedDict",
+        "from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, TypedDict, overload",
         "",
         "import tmebox",
         "from tmebox import hints",
         "",
         *records.lines,
+        *pointers.lines(),
         "",
         f"class {class_name}(tmebox.{'Box' if box else 'Sandbox'}):",
         f'    """A sandbox of {_plain(name)}."""',
         "",
         "    if TYPE_CHECKING:",
-        *(f"        {line}" for line in methods or ["pass"]),
+        "        __getattr__: None  # type: ignore  # what is not named here is a mistake",
+        *(f"        {line}" for line in [*pointers.methods(), *methods]),
     ]
     return "\n".join(lines) + "\n"
 
@@ -89,9 +99,10 @@ def _methods(
     records: _Records,
     by_clang: bool,
     docs: Mapping[str, str],
+    taken: frozenset[str],
 ) -> Iterator[str]:
     for name, prototype in exports:
-        reason = _left_out(name, prototype, by_clang)
+        reason = _left_out(name, prototype, by_clang, taken)
         if reason is not None or prototype is None:
             yield f"# {_plain(name)}: {_plain(reason or '')}"
             continue
@@ -102,9 +113,9 @@ def _methods(
             yield from method
 
 
-def _left_out(name: str, prototype: Prototype | None, by_clang: bool) -> str | None:
+def _left_out(name: str, prototype: Prototype | None, by_clang: bool, taken: frozenset[str]) -> str | None:
     """Why an export has no method, if so."""
-    if name in SANDBOX_ATTRIBUTES:
+    if name in taken:
         return "every sandbox has an attribute of this name; use exports"
     if not _is_name(name) or name in TAKEN:
         return "not a name for a method; use exports"
@@ -143,9 +154,10 @@ class _Records:
     """The structs that exports have, each with three types: `Point`, a named tuple, is what comes back;
     `PointFields` a mapping; and `PointGiven` all that can be passed."""
 
-    def __init__(self, names: set[str], box: bool) -> None:
+    def __init__(self, names: set[str], pointers: PointerClasses | None) -> None:
+        """pointers: of a box."""
         self.names = names
-        self._box = box
+        self._pointers = pointers
         self.lines: list[str] = []
         self._known: dict[Struct, str | None] = {}
 
@@ -175,8 +187,8 @@ class _Records:
     def result(self, ctype: CType) -> str:
         if isinstance(ctype, Pointer) and isinstance(ctype.target, Function):
             return f"{self._callable(ctype.target)} | None"
-        if self._box and isinstance(ctype, Pointer):
-            return "tmebox.Pointer | None"
+        if self._pointers and isinstance(ctype, Pointer):
+            return f"{self._pointers.of(ctype.target)} | None"
         return self.returned(ctype)
 
     def returned(self, ctype: CType) -> str:
@@ -187,7 +199,7 @@ class _Records:
             case Bool():
                 return "bool"
             case Integer() | Pointer():
-                return "int"
+                return "hints.Untrusted" if self._pointers else "int"
             case Float(80):
                 return "hints.LongDouble"
             case Float(128) | Opaque():

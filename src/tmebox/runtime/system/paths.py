@@ -221,12 +221,16 @@ def clean(base: tuple[bytes, ...], path: bytes) -> tuple[bytes, ...]:
 def reopen(located: int, flags: int) -> int:
     """A usable descriptor of the regular file or directory that an O_PATH descriptor names.
 
-    Nothing else is ever opened: opening a device can act, opening a pipe can hang. Raises EACCES for those.
+    Nothing else is ever opened: opening a device can act, opening a pipe can hang. Raises EACCES for those,
+    and EIO where the host has no /proc to open it through.
     """
     mode = os.fstat(located).st_mode
     if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
         raise failure(errno.ELOOP if stat.S_ISLNK(mode) else errno.EACCES)
-    return os.open(f"/proc/self/fd/{located}", flags | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK)
+    try:
+        return os.open(f"/proc/self/fd/{located}", flags | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK)
+    except FileNotFoundError:
+        raise failure(errno.EIO) from None
 
 
 def open_file(place: Place, flags: int, mode: int) -> tuple[int, bool]:

@@ -214,7 +214,9 @@ def _signed(count: int) -> int:
 
 
 def shutdown(system: System, _memory: GuestMemory, descriptor: int, how: int) -> int:
-    _stream(system, descriptor).shutdown(how)
+    stream = _stream(system, descriptor)
+    stream.shutdown(how)
+    system.descriptors.refresh(stream)
     return 0
 
 

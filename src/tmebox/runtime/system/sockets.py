@@ -208,6 +208,17 @@ class TcpSocket(Stream):
         self._state = "listening"
         self.kind = LISTENS
 
+    def shutdown(self, how: int) -> None:
+        """Where it listens, the host listens, too: the guest's descriptor forgets it, the socket goes on."""
+        if self._state not in ("bound", "listening"):
+            super().shutdown(how)
+        elif self._state == "bound":
+            raise failure(errno.ENOTCONN)
+        elif how not in SHUTDOWNS:
+            raise failure(errno.EINVAL)
+        elif how != socket.SHUT_WR:
+            self._state, self.kind = "bound", 0
+
     def accept(self, flags: int) -> tuple[Stream, bytes]:
         """The connection, and the packed name of who connected."""
         if self._state != "listening":

@@ -33,7 +33,7 @@ class Pointer(_native.Pointer):
     memory is BadPointer is raised. Everything that is read is as untrusted as the code that wrote it.
     """
 
-    __slots__ = ("_count", "_keeps", "_space", "_target")
+    __slots__ = ()  # the core has them, so that it can make pointers by itself
     _keeps: Any
     _space: Tenancy
     _target: p.CType
@@ -42,14 +42,10 @@ class Pointer(_native.Pointer):
     def __new__(
         cls, space: Tenancy, offset: int, target: p.CType, count: int | None = None, keeps: object = None
     ) -> Self:
-        members = isinstance(target, p.Struct) and cls is Pointer
-        its_class = _with_members(target) if members else cls
-        self: Any = super().__new__(its_class, space.instance, offset, kind_of(target))
-        _set(self, "_space", space)
-        _set(self, "_target", target)
-        _set(self, "_keeps", keeps)
-        _set(self, "_count", count)
-        return self  # type: ignore[no-any-return]
+        its_class: Any = _class_of(target) if cls is Pointer else cls
+        kind = kind_of(target)
+        made: Self = super().__new__(its_class, space.instance, offset, kind, space, target, count, keeps)
+        return made
 
     @property
     def type(self) -> str:
@@ -247,6 +243,21 @@ _set = object.__setattr__
 
 def _type_of(pointer: Pointer) -> str:
     return str(p.Pointer(pointer._target))
+
+
+def _class_of(target: p.CType) -> type[Pointer]:
+    return _with_members(target) if isinstance(target, p.Struct) else Pointer
+
+
+@lru_cache(maxsize=1024)
+def maker(target: p.CType) -> _native.PointerMaker:
+    """Makes pointers to a type in any sandbox: maker(instance, space, offset, count, keeps)."""
+    return _native.PointerMaker(_class_of(target), kind_of(target), target)
+
+
+def maker_in(space: Tenancy, target: p.CType) -> _native.PointerMaker:
+    """Makes pointers to a type in one sandbox: maker(offset)."""
+    return _native.PointerMaker(_class_of(target), kind_of(target), target, space.instance, space)
 
 
 @lru_cache(maxsize=1024)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tmebox.errors import CompileError, Diagnostic
 from tmebox.toolchain import diagnostics
-from tmebox.toolchain.compile import clang, containment, cplusplus, gcc
+from tmebox.toolchain.compile import clang, containment, cplusplus, gcc, instantiations
 from tmebox.toolchain.compile.flags import SANDBOXED, vet, vet_define
 from tmebox.toolchain.options import CompileOptions
 from tmebox.toolchain.rewrite import frames
@@ -149,6 +149,8 @@ def _compile(
         layouts, messages = frames.layouts(finished.messages)
         finished = replace(finished, messages=messages)
         found = diagnostics.parse_clang(finished.messages)
+        if language == cplusplus.LANGUAGE:
+            found = instantiations.seen_from_sources(found, clang.system_dirs())
         if finished.status != 0:
             wrong = diagnostics.errors(found) or (
                 Diagnostic(finished.messages.strip()[-2000:] or "no message"),

@@ -26,7 +26,9 @@ _DEFINE = re.compile(r"[A-Za-z_$][\w$]*(\([\w$, .]*\))?(=[^\n\0]*)?")
 
 SANDBOXED = (
     *("-fno-pic", "-mcmodel=small", "-fomit-frame-pointer", "-fno-stack-protector", "-fcf-protection=none"),
-    *("-fno-addrsig", "-ftls-model=local-exec"),
+    *("-fno-addrsig", "-ftls-model=local-exec", "-mno-tls-direct-seg-refs"),
+    # A large frame is touched on its way down, so that it meets the guard below the stack.
+    *("-fstack-clash-protection", "-mstack-probe-size=32768"),
     "-fno-integrated-as",  # inline assembly must arrive as text: clang would expand .incbin in it
     *("-ffunction-sections", "-fdata-sections"),
 )

@@ -32,6 +32,7 @@ CODE_FLAGS = (
     "-fno-stack-clash-protection",
     "-fcf-protection=none",
     "-ftls-model=local-exec",
+    "-mno-tls-direct-seg-refs",
     "-ffunction-sections",
     "-fdata-sections",
 )

@@ -3,8 +3,6 @@
 Wheels bring it (`shipped/`, by the same key); what they do not bring is built at first use and cached.
 Nothing of it is trusted, wherever it comes from: it goes through the verifier with the program it is linked
 into. The key only says whether it fits.
-
-    python -m tmebox.toolchain.libc.libc        build what a wheel brings, into the source tree
 """
 
 from __future__ import annotations
@@ -22,7 +20,6 @@ from pathlib import Path
 
 from tmebox import abi
 from tmebox.errors import CompileError
-from tmebox.progress import shown
 from tmebox.toolchain.compile import gcc
 from tmebox.toolchain.libc import sources as libc_sources
 from tmebox.toolchain.libc.kept import KEPT_S, Kept, digest
@@ -33,8 +30,6 @@ Progress = Callable[[int, int], None]
 
 ARCHIVE, START_OBJECT = "libc.a", "crt1.o"
 SHIPPED = Path(__file__).parents[1] / "shipped"
-SHIPPED_ISOLATIONS = abi.ISOLATIONS
-"""With base gs. For r15 every machine's own gcc compiles it."""
 
 
 @dataclass(frozen=True)
@@ -82,25 +77,6 @@ def _cached(isolation: str, base: str) -> Path:
     return cache_directory() / f"libc-{_key(isolation, base)}"
 
 
-def ship(progress: Progress | None = None) -> None:
-    """Put what a wheel brings into this source tree, and nothing else there. Raises as `libc` does."""
-    SHIPPED.mkdir(exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix="shipped.", dir=SHIPPED.parent))
-    try:
-        shutil.copyfile(libc_sources.notice(), scratch / "musl-COPYRIGHT")
-        for isolation in SHIPPED_ISOLATIONS:
-            built = libc(progress, isolation=isolation)
-            directory = scratch / f"libc-{_key(isolation)}"
-            directory.mkdir()
-            for path in (built.archive, built.start_object):
-                shutil.copyfile(path, directory / path.name)
-        shutil.rmtree(SHIPPED)
-        scratch.chmod(0o755)
-        scratch.rename(SHIPPED)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
-
-
 def cache_directory() -> Path:
     """`$XDG_CACHE_HOME/tmebox` or `~/.cache/tmebox`, created for its owner alone. Raises CompileError."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
@@ -131,8 +107,10 @@ _NOT_SHAPING_CODE = frozenset(
         "compile/compile.py",
         "compile/containment.py",
         "compile/flags.py",
+        "compile/instantiations.py",
         "compile/option_table.py",
         "libc/need.py",
+        "libc/ship.py",
     }
 )
 _NOT_SHAPING_FOLDERS = ("cc/", "link/")
@@ -228,8 +206,3 @@ def compile_all(sources: list[Source], variant: Variant, kept: Kept, progress: P
         finally:
             pool.shutdown(cancel_futures=True)
     return objects
-
-
-if __name__ == "__main__":
-    with shown("libc", silent_s=0) as report:
-        ship(lambda done, total: report("libc", done, total))

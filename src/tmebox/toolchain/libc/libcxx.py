@@ -44,10 +44,11 @@ def libcxx(progress: Progress | None = None, *, isolation: str = "code+data") ->
 
 
 def _found(isolation: str) -> Path | None:
-    for directory in (libc.SHIPPED, libc.cache_directory()):
-        if (directory / _name(isolation) / ARCHIVE).exists():
-            return directory / _name(isolation)
-    return None
+    shipped = libc.SHIPPED / _name(isolation)
+    if (shipped / ARCHIVE).exists():
+        return shipped
+    cached = libc.cache_directory() / _name(isolation)
+    return cached if (cached / ARCHIVE).exists() else None
 
 
 @cache
@@ -67,8 +68,9 @@ def _build_into(directory: Path, isolation: str, progress: Progress | None) -> N
         kept = Kept(directory.parent / "objects")
         variant = Variant(isolation, BASE, scratch, libc.code_digest())
         members = libc.compile_all(cxx_sources.sources(), variant, kept, progress)
+        libc_sources.archive(scratch / ARCHIVE, members)
         result = Path(tempfile.mkdtemp(prefix=f"{directory.name}.", dir=directory.parent))
-        libc_sources.archive(result / ARCHIVE, members)
+        (scratch / ARCHIVE).rename(result / ARCHIVE)
         result.rename(directory)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)

@@ -49,12 +49,21 @@ SECTIONS
   {read_only}
   . = ALIGN({page});
   .data : {{
-    *(.data .data.* .gnu.linkonce.d.* .ldata .ldata.* .tdata .tdata.*)
+    *(.data .data.* .gnu.linkonce.d.* .ldata .ldata.*)
+    __tmebox_thread_start = .;
+    *(.thread_data .thread_data.*)
+    __tmebox_thread_data_end = .;
   }} :data
   {writable}
   PROVIDE(_edata = .); PROVIDE(edata = .);
   PROVIDE(__bss_start = .);
-  .bss : {{ *(.bss .bss.* .gnu.linkonce.b.* COMMON .lbss .lbss.* .tbss .tbss.*) }} :data
+  .bss : {{
+    *(.thread_bss .thread_bss.*)
+    __tmebox_thread_end = .;
+    *(.bss .bss.* .gnu.linkonce.b.* COMMON .lbss .lbss.*)
+  }} :data
+  PROVIDE(__tmebox_thread_offset = {zero:#x});
+  __tmebox_thread_size = ABSOLUTE(__tmebox_thread_end - __tmebox_thread_start);
   PROVIDE(_end = .); PROVIDE(end = .);
   __tmebox_image_end = .;
   . = {text:#x};
@@ -74,6 +83,7 @@ SECTIONS
 {gates}
 """
 # Two program headers: with one, the linker would fill the gigabyte between data and text with a hole.
+# Without libc there is one thread, at distance 0.
 # Gaps between input sections, and the end, are hlt: nothing falls through, and every byte decodes.
 
 _FRAMES = """.eh_frame_hdr : ALIGN(8) {
@@ -113,6 +123,7 @@ def linker_script(
         image=abi.IMAGE_START,
         text=abi.TEXT_NOMINAL,
         page=abi.PAGE_SIZE,
+        zero=abi.CONTROL_ZERO,
         roots=" ".join(quote(name) for name in roots),
         gates="\n".join(f"{name} = {address:#x};" for name, address in abi.GATES.items()),
         exported=EXPORT_SECTION_PREFIX,

@@ -39,10 +39,18 @@ def refuse_undefined(
         called = _called(objects, archives)
         unnamed = [item for item in unnamed if item.prototype is None and item.name not in called]
     if unnamed or (unnamed := [item for item in given if item.name.startswith(_OURS)]):
-        found = tuple(Diagnostic(f"undefined symbol: {demangled(item.name)}") for item in unnamed)
+        found = tuple(Diagnostic(_told(item.name)) for item in unnamed)
         way = "declare" if options.undefined == "declared" else "--import NAME or TMEBOX_IMPORT names"
         advice = f"{way} what the host provides"
         raise CompileError(f"{options.name} does not link: {len(found)} undefined ({advice})", found)
+
+
+def _told(name: str) -> str:
+    """A class's table and type are where its first virtual function is, which people forget to write."""
+    text = f"undefined symbol: {demangled(name)}"
+    if name.startswith(("_ZTV", "_ZTI")):
+        text += " (define the class's first virtual function that is neither inline nor pure)"
+    return text
 
 
 def _called(objects: Sequence[Path], archives: Sequence[Path]) -> set[str]:

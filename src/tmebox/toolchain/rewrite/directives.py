@@ -44,7 +44,8 @@ _CODE_FILL = frozenset(["", "0x90", "144"])
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """`arguments`: what `.section` takes, with thread-local sections made ordinary ones."""
+    """`arguments`: what `.section` takes, with thread-local sections made ordinary ones, of
+    names by which the link script finds them."""
 
     name: str
     is_code: bool
@@ -120,9 +121,9 @@ class SectionState:
 def _section(name: str, flags: str | None, arguments: list[str]) -> Section:
     is_thread = bool(_THREAD_NAMES.match(name))
     if flags is None:
-        renamed = _THREAD_NAMES.sub(r".\1", name)
+        renamed = _THREAD_NAMES.sub(r".thread_\1", name)
         if is_thread:
-            kind = "nobits" if renamed.startswith(".bss") else "progbits"
+            kind = "nobits" if renamed.startswith(".thread_bss") else "progbits"
             return Section(renamed, False, f'{renamed},"aw",@{kind}')
         return Section(name, bool(_CODE_NAMES.match(name)), arguments[0])
     if unknown := set(flags) - _KNOWN_FLAGS:
@@ -130,9 +131,9 @@ def _section(name: str, flags: str | None, arguments: list[str]) -> Section:
     if "x" in flags and "w" in flags:
         raise Refusal("a section that is both writable and executable")
     if "T" in flags:
-        # One thread at a time runs in a sandbox: its thread-local variables are ordinary ones.
+        # The first thread's are ordinary data; others have theirs at a distance (`memory.THREAD_OFFSET`).
         quoted = arguments[0].startswith('"')
-        name = _THREAD_NAMES.sub(r".\1", name)
+        name = _THREAD_NAMES.sub(r".thread_\1", name)
         rest = [f'"{flags.replace("T", "")}"', *arguments[2:]]
         return Section(name, False, ",".join([f'"{name}"' if quoted else name, *rest]))
     return Section(name, "x" in flags, ",".join(arguments))

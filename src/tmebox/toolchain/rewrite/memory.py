@@ -13,7 +13,11 @@ from tmebox.toolchain.rewrite.replacement import Refusal
 _MODIFIER = re.compile(r"@([A-Za-z]\w*)")
 
 _DROPPED = frozenset(["PLT", "TPOFF"])
-"""`@PLT`: everything is linked statically. `@TPOFF`: the thread pointer is the constant 0."""
+"""`@PLT`: everything is linked statically. `@TPOFF`: a variable is at its own address in the first thread,
+whose thread pointer is 0."""
+THREAD_OFFSET = "__tmebox_thread_offset"
+"""The variable of libc that `%fs:0` becomes: what is to be added to the addresses of thread-local variables.
+Compilers are told to load it (-mno-tls-direct-seg-refs)."""
 _INDIRECT = frozenset(["GOTPCREL", "GOTTPOFF"])
 """A load through the global offset table: the value loaded is a link-time constant."""
 
@@ -35,11 +39,9 @@ def plain_immediate(operand: Operand) -> Operand:
 
 
 def constant_load(operand: Operand) -> str | None:
-    """The constant that reading `operand` gives, if it is a GOT slot or the thread pointer."""
+    """The constant that reading `operand` gives, if it is a GOT slot."""
     if not isinstance(operand, Memory):
         return None
-    if operand.segment == "fs" and operand.base is None and operand.index is None:
-        return "0" if constant(operand.displacement) == 0 else None
     if operand.base == "rip" and operand.segment is None:
         modifiers = {modifier.upper() for modifier in _MODIFIER.findall(operand.displacement)}
         if modifiers and modifiers <= _INDIRECT:
@@ -76,6 +78,8 @@ def _absolute(memory: Memory, displacement: str) -> Memory:
         # One byte shorter than the absolute form.
         return Memory(displacement, "rip", segment="gs")
     if memory.segment == "fs":
+        if value == 0:
+            return Memory(THREAD_OFFSET, "rip", segment="gs")
         raise Refusal(f"`{memory}`: there is no thread control block in a sandbox")
     if -GUARD <= value < 0:
         # What a compiler makes of a null pointer's neighbours in code that must not run. Nothing is mapped at

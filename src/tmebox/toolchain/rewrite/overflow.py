@@ -4,7 +4,8 @@ A rebase takes the lower half of the new stack pointer and masks it, so that too
 round into the program's own heap. That is no way out of the sandbox, but no program expects it: natively it
 is a fault. So where rsp moves down by much, or by an unknown number, the new one is computed in 64 bits
 first. If it is no offset of the private part, an access where nothing is ever mapped stops the program. All
-other frames reach memory that is mapped for nothing but the stack, or not at all.
+other frames reach memory that is mapped for nothing but the stack, or not at all; but a stack that is too
+large for its place below the image has the heap below its guard, and there clang's probes stop the program.
 """
 
 from __future__ import annotations

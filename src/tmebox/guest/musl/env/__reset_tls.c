@@ -1,4 +1,4 @@
-/* Thread-local variables are ordinary data: a thread that is used again, were there one, keeps them. */
+/* Of a thread that a timer uses again: there are no such timers. */
 #include "pthread_impl.h"
 
 void __reset_tls(void)

@@ -86,8 +86,8 @@ class Types:
         return ctype
 
     def _function(self, entry: Entry, depth: int, name: str) -> p.CType:
-        """Only with a prototype: `void (*)()` may take anything."""
-        if _PROTOTYPED not in entry.values:
+        """Only with a prototype: `void (*)()` may take anything in C. In C++ every function has one."""
+        if not self._unit.is_cxx and _PROTOTYPED not in entry.values:
             return p.Void()
         children = list(self._unit.children(entry))
         parameters = tuple(

@@ -1,0 +1,88 @@
+"""BYTEmark's ten indexes, natively and sandboxed, of a tree of its sources that the user has unpacked."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from tmebox_bench.applications.rows import Results, row, run
+from tmebox_bench.runners import RunError
+from tmebox_bench.servers.builds import KINDS, SAME_LIBC, Sources, build
+
+TESTS = {
+    "NUMERIC SORT": ("DONUMSORT", "NUM"),
+    "STRING SORT": ("DOSTRINGSORT", "STR"),
+    "BITFIELD": ("DOBITFIELD", "BIT"),
+    "FP EMULATION": ("DOEMF", "EMF"),
+    "FOURIER": ("DOFOUR", "FOUR"),
+    "ASSIGNMENT": ("DOASSIGN", "ASSIGN"),
+    "IDEA": ("DOIDEA", "IDEA"),
+    "HUFFMAN": ("DOHUFF", "HUFF"),
+    "NEURAL NET": ("DONNET", "NNET"),
+    "LU DECOMPOSITION": ("DOLU", "LU"),
+}
+"""As it prints them: what its command file calls each one, and what the names of its options begin with."""
+ALL_KINDS = (SAME_LIBC, *KINDS)
+COMMANDS_FILE = "TMEBOX.DAT"
+DATA = "NNET.DAT"
+Progress = Callable[[str, int, int], None]
+
+
+def _steps(tree: Path, compiler: str, kind: str) -> Sequence[tuple[Path, Sequence[str]]]:
+    return [(tree, ["make", f"CC={compiler}", "nbench"])]
+
+
+SOURCES = Sources("nbench", "nbench", _steps, (), (DATA,))
+
+
+def bench_nbench(tree: Path, *, rounds: int, seconds: int, progress: Progress) -> Results:
+    """Each index takes five runs of `seconds` or more, a round and a build. The tree is not changed.
+
+    Raises BuildError, and OSError for a tree that cannot be read.
+    """
+    results = Results()
+    with tempfile.TemporaryDirectory(prefix="tmebox-") as scratch:
+        programs = {}
+        for index, kind in enumerate(ALL_KINDS):
+            progress(f"building nbench, {kind}", index, len(ALL_KINDS))
+            folder = Path(scratch) / kind.replace(" ", "-")
+            folder.mkdir()
+            build(SOURCES, kind, tree, folder)
+            programs[kind] = folder / "kept" / "nbench"
+            shutil.rmtree(folder / "tree")
+        for index, test in enumerate(TESTS):
+            per_s: dict[str, list[float]] = {kind: [] for kind in ALL_KINDS}
+            try:
+                for turn in range(rounds):
+                    progress(test.lower(), index, len(TESTS))
+                    for kind in ALL_KINDS if turn % 2 == 0 else ALL_KINDS[::-1]:
+                        per_s[kind].append(_index(kind, programs[kind], test, seconds))
+            except RunError as error:
+                results.failures.append(f"{test}: {error}")
+                continue
+            times = {kind: [1 / one for one in found] for kind, found in per_s.items()}
+            results.rows.append(row(test, times, "sandboxed"))
+    return results
+
+
+def _index(kind: str, program: Path, test: str, seconds: int) -> float:
+    """Iterations a second of processor time. Raises RunError."""
+    switch, prefix = TESTS[test]
+    commands = f"CUSTOMRUN=T\n{switch}=T\n{prefix}MINSECONDS={seconds}\n"
+    (program.parent / COMMANDS_FILE).write_text(commands)
+    words = [str(program)]
+    if kind == "sandboxed":
+        words = [sys.executable, "-m", "tmebox", "run", "--dir", f"{program.parent}:/", *words]
+    return parse(run([*words, f"-c{COMMANDS_FILE}"], cwd=program.parent), test)
+
+
+def parse(text: str, test: str) -> float:
+    """Raises RunError for output without this index."""
+    found = re.search(rf"^{test}\s*:\s*([\d.]+(?:e[+-]?\d+)?)\s*:", text, re.MULTILINE)
+    if found is None or float(found[1]) <= 0:
+        raise RunError(f"nbench said {text[-300:]!r}")
+    return float(found[1])

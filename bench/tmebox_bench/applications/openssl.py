@@ -1,0 +1,111 @@
+"""OpenSSL's libcrypto, without assembly on both sides: its test vectors, and the time of its operations."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from tmebox_bench.applications.rows import Results, row, run
+from tmebox_bench.runners import RunError
+from tmebox_bench.servers.builds import KINDS, Sources, built
+
+JOBS = str(len(os.sched_getaffinity(0)))
+WORK = Path(__file__).with_name("openssl_work.c")
+OPTIONS = ("no-asm", "no-shared", "no-threads", "no-dso", "no-engine", "no-async")
+VECTORS = "30-test_evp_data"
+MEMORY = "512MiB"
+Progress = Callable[[str, int, int], None]
+
+
+def _steps(tree: Path, compiler: str, kind: str) -> Sequence[tuple[Path, Sequence[str]]]:
+    archive = [f"AR={sys.executable} -m tmebox ar", "RANLIB=true"] if kind == "sandboxed" else []
+    return [
+        (tree, ["perl", "Configure", "linux-x86_64", *OPTIONS, f"CC={compiler}", *archive]),
+        (tree, ["make", f"-j{JOBS}", "build_generated", "libcrypto.a", "test/evp_test"]),
+        (tree, [compiler, "-O2", "-Iinclude", WORK.name, "libcrypto.a", "-o", "openssl_work"]),
+    ]
+
+
+SOURCES = Sources(
+    "openssl",
+    "openssl_work",
+    _steps,
+    ((WORK, WORK.name),),
+    ("test/evp_test", f"test/recipes/{VECTORS}"),
+)
+
+
+def bench_openssl(*, rounds: int, scale: int, progress: Progress) -> Results:
+    """scale: how often 0.1 s, about, each operation takes. Raises SourcesUnavailableError, BuildError."""
+    results = Results()
+    programs = {}
+    for index, kind in enumerate(KINDS):
+        progress(f"building libcrypto, {kind}", index, len(KINDS))
+        programs[kind] = built(SOURCES, kind)
+    try:
+        _measure(programs, rounds, scale, results, progress)
+        _check_vectors(programs, results, progress)
+    except RunError as error:
+        results.failures.append(str(error))
+    return results
+
+
+def command(kind: str, program: Path, directory: Path) -> list[str]:
+    """Words before a program's arguments. What a sandbox sees is `directory`, as its root."""
+    if kind != "sandboxed":
+        return [str(program)]
+    sandbox = [sys.executable, "-m", "tmebox", "run", "--memory", MEMORY, "--dir", f"{directory}:/"]
+    return [*sandbox, str(program)]
+
+
+def _measure(
+    programs: dict[str, Path], rounds: int, scale: int, results: Results, progress: Progress
+) -> None:
+    times: dict[str, dict[str, list[float]]] = {}
+    outputs: dict[str, str] = {}
+    for turn in range(rounds):
+        progress("libcrypto's operations", turn, rounds)
+        for kind in KINDS if turn % 2 == 0 else KINDS[::-1]:
+            text = run([*command(kind, programs[kind], programs[kind].parent), str(scale)])
+            for name, spent_us, output in parse(text):
+                times.setdefault(name, {one: [] for one in KINDS})[kind].append(spent_us)
+                if outputs.setdefault(name, output) != output:
+                    results.failures.append(f"{name}: another output, {kind}: {output[:64]}")
+    results.rows.extend(row(name, spent, "sandboxed") for name, spent in times.items())
+
+
+def parse(text: str) -> list[tuple[str, float, str]]:
+    """Name, µs and output of each operation. Raises RunError for anything else."""
+    found = [line.split() for line in text.splitlines()]
+    if not found or any(len(words) != 3 or not words[1].isdigit() or words[1] == "0" for words in found):
+        raise RunError(f"openssl_work said {text[-300:]!r}")
+    return [(name, float(spent_us), output) for name, spent_us, output in found]
+
+
+def _check_vectors(programs: dict[str, Path], results: Results, progress: Progress) -> None:
+    """All of evp_test's files: the same counts natively and sandboxed, and no errors."""
+    names = sorted(path.name for path in (programs["native"].parent / VECTORS).glob("*.txt"))
+    total = 0
+    for index, name in enumerate(names):
+        progress("test vectors", index, len(names))
+        counts = {}
+        for kind in KINDS:
+            directory = programs[kind].parent / VECTORS
+            words = [*command(kind, programs[kind].with_name("evp_test"), directory), name]
+            counts[kind] = completed(run(words, cwd=directory, with_messages=True))
+        if counts["native"] != counts["sandboxed"] or counts["native"][1]:
+            results.failures.append(f"{name}: tests, errors, skipped: {counts}")
+        total += counts["sandboxed"][0]
+    results.notes.append(f"evp_test: {total} test vectors of {len(names)} files pass sandboxed, as natively")
+
+
+def completed(text: str) -> tuple[int, int, int]:
+    """Tests, errors and skipped ones, as evp_test says at its end. Raises RunError where it does not."""
+    found = re.findall(r"Completed (\d+) tests with (\d+) errors and (\d+) skipped", text)
+    if not found:
+        raise RunError(f"evp_test said {text[-300:]!r}")
+    tests, errors, skipped = (sum(int(one[index]) for one in found) for index in range(3))
+    return tests, errors, skipped

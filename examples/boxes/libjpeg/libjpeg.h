@@ -1,0 +1,3 @@
+/* jpeglib.h needs what it does not include. */
+#include <stdio.h>
+#include "jpeglib.h"
