@@ -37,6 +37,7 @@
 #define GATE_RETURN_GS_OFFSET 0x80
 #define GATE_RETURN_R15_OFFSET 0xc0
 #define GATE_RETURN_UNCHECKED_OFFSET 0x100
+#define GATE_NOWHERE_OFFSET 0x120
 #define GATE_POINTERS_OFFSET 0x140
 #define GATE_RETURN(offset) (TMEBOX_GATE_BASE + (offset))
 
@@ -98,6 +99,7 @@ struct activation {
     struct watch outer; /* what this thread was in before */
     uint64_t outer_rsp;
     struct guest_descriptors *descriptors, *outer_descriptors; /* its own, or NULL; the instance's before */
+    struct control *control; /* the stack that it began on, if that is one */
     uint32_t depth; /* of the instance: 1 for its outermost call */
     enum outcome outcome;
     bool holds_gil;

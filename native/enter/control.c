@@ -1,10 +1,11 @@
 /* Control stacks: what rsp points into while code runs whose stack's depth is verified. No address in any window
  * reaches them, and nothing but rsp points there.
  *
- * A sandbox's stack lies at the same offsets in its window, the stack's twin, so the lower 32 bits of a control
- * stack's addresses are those offsets: each is a stretch at the beginning of 4 GiB of addresses that it has for itself.
- * It belongs to who runs, not to a sandbox: only calls need one, and between calls it is empty. Whoever has it next
- * finds zeros, unless it had it last.
+ * A thread's stack lies at the same offsets in its sandbox's window, the stack's twin, so the lower 32 bits of a control
+ * stack's addresses are those offsets and a distance: each has the beginning of 4 GiB of addresses for itself, so that
+ * whatever is near it is its own guard. The first thread's belongs to who runs, not to a sandbox: only calls need one,
+ * and between calls it is empty. Whoever has it next finds zeros, unless it had it last. Other threads keep theirs
+ * (fibers.c).
  *
  * Everything here is done with the GIL held. */
 #include "enter/control.h"
@@ -22,16 +23,14 @@
 #define FIRST_PLACE 16
 #define LAST_PLACE (1ULL << 15)
 #define DISTANCE TMEBOX_TWIN_DISTANCE
-#define SIZE (DISTANCE / 4096 * 4096 + 4096 + TMEBOX_STACK_TOP + TMEBOX_GUARD)
+#define PAGE 4096ULL
+#define SIZE (DISTANCE / PAGE * PAGE + PAGE + TMEBOX_PRIVATE_END + TMEBOX_GUARD)
 
-struct control {
-    uint64_t base; /* a multiple of the window's size */
-    uint64_t low;  /* offset of what is mapped */
-    uint64_t owner;
-    struct control *next;
-};
+static_assert(DISTANCE >= TMEBOX_CONTROL_GUARD, "frames reach so far below what is mapped");
 
 static struct control *unused; /* the last one used first */
+static struct control *used;
+static uint64_t clock_now;
 static uint64_t next_place = FIRST_PLACE;
 static uint64_t serials;
 static uint32_t generation; /* of the process that they are mapped in: a forked child has none */
@@ -51,7 +50,6 @@ static struct control *reserve(void) {
             madvise(start, SIZE, MADV_DONTDUMP);
             next_place++;
             control->base = (uint64_t)(uintptr_t)at + DISTANCE;
-            control->low = TMEBOX_STACK_TOP;
             return control;
         }
         if (start != MAP_FAILED) { /* a kernel that does not know the flag */
@@ -62,27 +60,50 @@ static struct control *reserve(void) {
     return NULL;
 }
 
+/* The distance is no multiple of a page: a control stack begins and ends a little later than its twin. */
+static void *page_of(const struct control *control, uint64_t offset) {
+    return (void *)(uintptr_t)((control->base + offset + PAGE - 1) / PAGE * PAGE);
+}
+
+static uint64_t pages(const struct control *control, uint64_t low, uint64_t top) {
+    return (uint64_t)((char *)page_of(control, top) - (char *)page_of(control, low));
+}
+
 /* As it is for a new owner with so much of it. */
-static bool clear(struct control *control, uint64_t low) {
-    /* The distance is no multiple of a page: a control stack ends a little earlier than its twin. */
-    char *base = (char *)(uintptr_t)((control->base + 4095) / 4096 * 4096);
-    uint64_t top = TMEBOX_STACK_TOP;
-    if (control->low < TMEBOX_STACK_TOP && madvise(base + control->low, top - control->low, MADV_DONTNEED) < 0) {
+static bool clear(struct control *control, uint64_t low, uint64_t top) {
+    uint64_t old_low = control->low, old_top = control->top;
+    if (old_low < old_top &&
+        madvise(page_of(control, old_low), pages(control, old_low, old_top), MADV_DONTNEED) < 0) {
         return false;
     }
-    if (low != control->low && (mprotect(base + TMEBOX_STACK_LOWEST, top - TMEBOX_STACK_LOWEST, PROT_NONE) < 0 ||
-                                mprotect(base + low, top - low, PROT_READ | PROT_WRITE) < 0)) {
-        control->low = TMEBOX_STACK_LOWEST; /* whatever is mapped is cleared the next time */
-        return false;
+    if (low != old_low || top != old_top) {
+        if (old_low < old_top &&
+            mprotect(page_of(control, old_low), pages(control, old_low, old_top), PROT_NONE) < 0) {
+            return false;
+        }
+        control->low = control->top = 0;
+        if (mprotect(page_of(control, low), pages(control, low, top), PROT_READ | PROT_WRITE) < 0) {
+            mprotect(page_of(control, low), pages(control, low, top), PROT_NONE);
+            return false;
+        }
+        control->low = low;
+        control->top = top;
     }
-    control->low = low;
     return true;
 }
 
-bool tmebox_take_control(struct instance *instance) {
+static void unlink_used(struct control *control) {
+    *(control->previous != NULL ? &control->previous->next : &used) = control->next;
+    if (control->next != NULL) {
+        control->next->previous = control->previous;
+    }
+}
+
+struct control *tmebox_get_control(const struct instance *instance, uint64_t low, uint64_t top) {
+    uint64_t owner = instance->serial;
     if (UNLIKELY(generation != tmebox_generation)) {
         generation = tmebox_generation;
-        unused = NULL;
+        unused = used = NULL;
         next_place = FIRST_PLACE;
     }
     struct control *control = unused;
@@ -90,41 +111,111 @@ bool tmebox_take_control(struct instance *instance) {
         unused = control->next;
     } else if ((control = reserve()) == NULL) {
         PyErr_SetString(tmebox_limit_error, "there is no room for another control stack");
-        return false;
+        return NULL;
     }
-    uint64_t low = instance->stack_low - instance->base;
-    if (control->owner != instance->serial || control->low != low) {
+    if (control->owner != owner || control->low != low || control->top != top) {
         control->owner = 0;
-        if (!clear(control, low)) {
+        if (!clear(control, low, top)) {
             control->next = unused;
             unused = control;
             PyErr_SetString(tmebox_limit_error, "the system has no memory for another control stack");
-            return false;
+            return NULL;
         }
-        control->owner = instance->serial;
+        control->owner = owner;
     }
-    instance->control = control;
+    control->rsp = 0;
+    control->calls = 0;
+    control->ended = false;
+    control->begun = ++clock_now;
+    control->instance = instance;
+    control->previous = NULL;
+    control->next = used;
+    if (used != NULL) {
+        used->previous = control;
+    }
+    used = control;
+    return control;
+}
+
+void tmebox_put_control(struct control *control) {
+    unlink_used(control);
+    control->next = unused;
+    unused = control;
+}
+
+bool tmebox_take_control(struct instance *instance) {
+    uint64_t low = instance->stack_low - instance->base, top = instance->stack_top - instance->base;
+    struct control *control = tmebox_get_control(instance, low, top);
+    if (control == NULL) {
+        return false;
+    }
+    instance->first = instance->control = control;
     instance->control_base = control->base;
     return true;
 }
 
 void tmebox_give_control(struct instance *instance) {
-    struct control *control = instance->control;
-    if (control != NULL) {
-        instance->control = NULL; /* its base stays: what a trap's message looks at */
-        control->next = unused;
-        unused = control;
+    struct control *first = instance->first;
+    if (first != NULL) {
+        instance->first = instance->control = NULL; /* its base stays: what a trap's message looks at */
+        if (instance->generation == tmebox_generation) {
+            tmebox_put_control(first);
+        }
     }
 }
 
-bool tmebox_read_control(const struct instance *instance, uint64_t offset, void *to, uint64_t size_bytes) {
-    const struct control *control = instance->control;
-    for (const struct control *other = unused; control == NULL && other != NULL; other = other->next) {
-        control = other->owner == instance->serial ? other : NULL;
+uint64_t tmebox_control_clock(void) {
+    return clock_now;
+}
+
+bool tmebox_stacks_hold(uint64_t start, uint64_t end, uint64_t since) {
+    for (const struct control *control = generation == tmebox_generation ? used : NULL; control != NULL;
+         control = control->next) {
+        const struct instance *instance = control->instance;
+        uint64_t rsp = control->rsp;
+        if (control->begun > since || control->ended) {
+            continue;
+        }
+        if (rsp == 0) {
+            if (control != instance->control || !instance->in_host || instance->interrupted) {
+                return true;
+            }
+            rsp = instance->rsp - control->base;
+        }
+        const uint64_t *word = (const uint64_t *)(uintptr_t)(control->base + rsp);
+        for (; (uint64_t)(uintptr_t)word < control->base + control->top; word++) {
+            if (*word - start < end - start) {
+                return true;
+            }
+        }
     }
-    if (control == NULL || offset < control->low || offset > TMEBOX_STACK_TOP || size_bytes > TMEBOX_STACK_TOP - offset) {
-        return false;
+    return false;
+}
+
+static bool has(const struct control *control, uint64_t owner, uint64_t offset) {
+    /* Its first page begins a little later. */
+    return control != NULL && control->owner == owner && offset >= control->low + PAGE && offset <= control->top;
+}
+
+uint64_t tmebox_read_control(const struct instance *instance, uint64_t offset, void *to, uint64_t size_bytes) {
+    const struct control *found = NULL;
+    if (instance->generation != tmebox_generation) {
+        return 0;
     }
-    memcpy(to, (const void *)(uintptr_t)(control->base + offset), size_bytes);
-    return true;
+    for (uint32_t i = 0; found == NULL && i < instance->fiber_count; i++) {
+        found = has(instance->fibers[i], instance->serial, offset) ? instance->fibers[i] : NULL;
+    }
+    if (found == NULL && has(instance->first, instance->serial, offset)) {
+        found = instance->first;
+    }
+    for (const struct control *other = generation == tmebox_generation ? unused : NULL; found == NULL && other != NULL;
+         other = other->next) {
+        found = has(other, instance->serial, offset) ? other : NULL;
+    }
+    if (found == NULL) {
+        return 0;
+    }
+    uint64_t size = size_bytes < found->top - offset ? size_bytes : found->top - offset;
+    memcpy(to, (const void *)(uintptr_t)(found->base + offset), size);
+    return size;
 }

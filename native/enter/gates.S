@@ -157,6 +157,8 @@ tmebox_gate_page:
     .org tmebox_gate_page + GATE_RETURN_UNCHECKED_OFFSET, 0xf4
     load_return_address
     return_to_r11
+    .org tmebox_gate_page + GATE_NOWHERE_OFFSET, 0xf4
+    hlt
     .org tmebox_gate_page + GATE_POINTERS_OFFSET, 0xf4
 hostcall_pointer:
     .quad 0

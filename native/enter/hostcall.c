@@ -3,6 +3,7 @@
 #include "enter/control.h"
 #include "enter/datapath.h"
 #include "enter/enter.h"
+#include "enter/fibers.h"
 #include "enter/returns.h"
 
 int tmebox_answer(struct activation *activation);
@@ -19,6 +20,31 @@ static const struct import *find(const struct instance *instance, uint64_t index
 }
 
 /* 0, or -1 with the outcome decided. */
+static int jump(struct activation *activation) {
+    const struct instance *instance = activation->instance;
+    uint64_t wanted[3];
+    const void *from = (const void *)(instance->base + (uint32_t)activation->integers[1]);
+    struct window_fault fault = tmebox_window_copy(wanted, from, sizeof wanted);
+    if (fault.how == 0 && !tmebox_longjmp(activation, (uint32_t)wanted[0], wanted[0] >> 32)) {
+        fault = (struct window_fault){0, SIGILL | 0xff << 8 | (uint64_t)ILL_ILLTRP << 32};
+    }
+    if (fault.how != 0) {
+        tmebox_trap_in_host(activation, fault);
+        return -1;
+    }
+    activation->rax = wanted[1];
+    activation->rdx = wanted[2];
+    activation->vectors[0] = activation->vectors[1] = 0;
+    return 0;
+}
+
+static int begin_thread(struct activation *activation) {
+    const uint64_t *words = activation->integers;
+    activation->rax = (uint64_t)tmebox_begin_fiber(activation->instance, words[1], words[2], words[3]);
+    activation->rdx = activation->vectors[0] = activation->vectors[1] = 0;
+    return 0;
+}
+
 static int dispatch(struct activation *activation) {
     struct instance *instance = activation->instance;
     if (activation->rsp - tmebox_stack_base(instance) >= TMEBOX_PRIVATE_END) {
@@ -32,29 +58,37 @@ static int dispatch(struct activation *activation) {
                             (struct window_fault){0, SIGILL | 0xff << 8 | (uint64_t)ILL_ILLTRP << 32});
         return -1;
     }
-    if (import->system && activation->integers[0] == TMEBOX_SYS_LONGJMP && instance->has_control) {
-        uint64_t arguments[2];
-        const void *from = (const void *)(instance->base + (uint32_t)activation->integers[1]);
-        struct window_fault fault = tmebox_window_copy(arguments, from, sizeof arguments);
-        if (fault.how == 0 && !tmebox_longjmp(activation, (uint32_t)arguments[0], arguments[0] >> 32)) {
-            fault = (struct window_fault){0, SIGILL | 0xff << 8 | (uint64_t)ILL_ILLTRP << 32};
+    if (import->system && instance->has_control) {
+        bool jumps = activation->integers[0] == TMEBOX_SYS_LONGJMP;
+        if (jumps || activation->integers[0] == TMEBOX_SYS_BEGIN_THREAD) {
+            return jumps ? jump(activation) : begin_thread(activation);
         }
-        if (fault.how != 0) {
-            tmebox_trap_in_host(activation, fault);
-            return -1;
-        }
-        activation->rax = arguments[1];
-        activation->rdx = activation->vectors[0] = activation->vectors[1] = 0;
-        return 0;
     }
     int result = import->call(activation, import);
     if (result < 0 && activation->outcome == RETURNED) {
         activation->outcome = RAISED;
         /* On the stack of another thread of the sandbox's, which will never go on: the next call would begin as that
          * thread, on the first one's stack. */
-        activation->fatal |= activation->rsp - instance->stack_low > instance->stack_top - instance->stack_low;
+        activation->fatal |= !instance->has_control &&
+                             activation->rsp - instance->stack_low > instance->stack_top - instance->stack_low;
     }
     return result;
+}
+
+/* What only control stacks are asked about. Whether it was that. */
+static bool answer_about_stack(struct activation *activation) {
+    const uint64_t *words = activation->integers;
+    uint64_t word = 0;
+    if (words[0] == TMEBOX_SYS_SWITCH_THREAD) {
+        activation->rax = tmebox_switch_fiber(activation, words[1], words[2] == 1) ? 0 : (uint64_t)-1;
+    } else if (words[0] == TMEBOX_SYS_READ_STACK) {
+        activation->rax = tmebox_read_stack(activation, words[1], &word) ? 0 : (uint64_t)-1;
+    } else {
+        return false;
+    }
+    activation->rdx = word;
+    activation->vectors[0] = activation->vectors[1] = 0;
+    return true;
 }
 
 /* What needs neither Python nor the GIL: as far as others can see, the sandbox was not left. Whether it is answered.
@@ -66,6 +100,9 @@ int tmebox_answer(struct activation *activation) {
     }
     const struct import *import = &instance->imports[activation->index];
     int64_t result;
+    if (import->system && instance->has_control && answer_about_stack(activation)) {
+        return 1;
+    }
     if (import->native != NULL) {
         result = import->native(activation);
     } else if (instance->running == NULL || !import->system ||

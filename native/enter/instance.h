@@ -68,7 +68,9 @@ struct instance {
     uint64_t stack_low;
     uint64_t stack_top;
     bool has_control;      /* its stack is a control stack, with a twin in the window */
-    struct control *control; /* while depth > 0 */
+    struct control *first, *control; /* the first thread's, and that of the one that runs; while depth > 0 */
+    struct control **fibers; /* of the other threads, by number; NULL where there is none */
+    uint32_t fiber_count;
     uint64_t control_base; /* of the one that it has, or had last */
     uint64_t serial;       /* owner of control stacks: another one after a reset */
     uint64_t r15;         /* the base, if the code expects it there; else 0, and gs is set to it */
@@ -87,6 +89,7 @@ struct instance {
     bool dead;             /* until its window is made anew */
     bool paused;           /* dead for a moment, while it is made anew or looked at */
     bool closed;           /* for ever */
+    bool in_host;          /* a call of it waits for a function of the host, and rsp says where */
     bool interrupted;      /* stopped at any instruction, while Python runs: nothing may enter or write it */
     uint32_t generation;   /* of the process: an instance of a parent process is none here */
     struct window *window; /* NULL: not one of ours */

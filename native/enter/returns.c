@@ -1,4 +1,5 @@
-/* Where calls return to, and how deep the stack is there: for longjmp, which may only go to a frame that is live.
+/* Where calls return to, and how deep the stack is there: for longjmp and exceptions, which may only go to a frame that is
+ * live.
  *
  * The verifier has found these numbers; texts bring them when they are loaded. Everything with the GIL held. */
 #include "enter/returns.h"
@@ -8,27 +9,52 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define NEAR 8 /* bits: so many bytes of text have one entry in the index */
+
+/* first: of each stretch of the text, the first of its places or of what comes after. */
 struct text {
     uint64_t start, end;
     uint32_t count;
-    uint32_t *places, *depths;
+    uint32_t *places, *depths, *first;
     struct text *next;
 };
 
 static struct text *texts;
+
+static void free_text(struct text *text) {
+    if (text != NULL) {
+        free(text->places);
+        free(text->depths);
+        free(text->first);
+        free(text);
+    }
+}
 
 static void forget(uint64_t start, uint64_t end) {
     for (struct text **link = &texts; *link != NULL;) {
         struct text *text = *link;
         if (text->start < end && start < text->end) {
             *link = text->next;
-            free(text->places);
-            free(text->depths);
-            free(text);
+            free_text(text);
         } else {
             link = &text->next;
         }
     }
+}
+
+static struct text *new_text(uint64_t start, uint64_t end, size_t count) {
+    struct text *text = calloc(1, sizeof *text);
+    if (text != NULL) {
+        *text = (struct text){.start = start, .end = end, .count = (uint32_t)count};
+        text->places = malloc(count * 4);
+        text->depths = malloc(count * 4);
+        text->first = malloc((((end - start) >> NEAR) + 2) * 4);
+        if (text->places == NULL || text->depths == NULL || text->first == NULL) {
+            free_text(text);
+            text = NULL;
+        }
+    }
+    return text;
 }
 
 bool tmebox_note_returns(uint64_t start, uint64_t end, const uint32_t *places, const uint32_t *depths, size_t count) {
@@ -36,40 +62,48 @@ bool tmebox_note_returns(uint64_t start, uint64_t end, const uint32_t *places, c
     if (count == 0) {
         return true;
     }
-    struct text *text = calloc(1, sizeof *text);
-    if (text != NULL) {
-        *text = (struct text){start, end, (uint32_t)count, malloc(count * 4), malloc(count * 4), texts};
-        if (text->places != NULL && text->depths != NULL) {
-            memcpy(text->places, places, count * 4);
-            memcpy(text->depths, depths, count * 4);
-            texts = text;
-            return true;
-        }
-        free(text->places);
-        free(text->depths);
-        free(text);
+    struct text *text = new_text(start, end, count);
+    if (text == NULL) {
+        return false;
     }
-    return false;
+    memcpy(text->places, places, count * 4);
+    memcpy(text->depths, depths, count * 4);
+    uint32_t at = 0;
+    for (uint64_t stretch = 0; stretch <= ((end - start) >> NEAR) + 1; stretch++) {
+        while (at < count && places[at] < stretch << NEAR) {
+            at++;
+        }
+        text->first[stretch] = at;
+    }
+    text->next = texts;
+    texts = text;
+    return true;
 }
 
-/* The depth at a place that a call returns to; -1: it is none. */
-static int64_t depth_at(uint64_t address) {
-    for (const struct text *text = texts; text != NULL; text = text->next) {
-        if (address - text->start >= text->end - text->start) {
-            continue;
-        }
-        uint32_t place = (uint32_t)(address - text->start), low = 0, high = text->count;
-        while (low < high) {
-            uint32_t middle = low + (high - low) / 2;
-            if (text->places[middle] < place) {
-                low = middle + 1;
-            } else {
-                high = middle;
-            }
-        }
-        return low < text->count && text->places[low] == place ? text->depths[low] : -1;
+static const struct text *text_at(uint64_t address) {
+    const struct text *text = texts;
+    while (text != NULL && address - text->start >= text->end - text->start) {
+        text = text->next;
     }
-    return -1;
+    return text;
+}
+
+/* The depth at a place that a call returns to, or where an exception goes on; -1: it is none. */
+static int64_t depth_at(uint64_t address) {
+    const struct text *text = text_at(address);
+    if (text == NULL) {
+        return -1;
+    }
+    uint32_t place = (uint32_t)(address - text->start);
+    uint32_t at = text->first[place >> NEAR], end = text->first[(place >> NEAR) + 1];
+    while (at < end && text->places[at] < place) {
+        at++;
+    }
+    return at < end && text->places[at] == place ? text->depths[at] : -1;
+}
+
+bool tmebox_is_function(uint64_t address) {
+    return text_at(address) != NULL && *(const uint8_t *)(address + TMEBOX_TARGET_MAP) & TMEBOX_TARGET_FUNCTION;
 }
 
 /* rsp points at a return address, and so does where each frame ends. What the sandbox asks for is where rsp is to be
@@ -77,7 +111,7 @@ static int64_t depth_at(uint64_t address) {
 bool tmebox_longjmp(struct activation *activation, uint64_t offset, uint64_t address) {
     const struct instance *instance = activation->instance;
     int64_t depth = depth_at(address);
-    uint64_t base = instance->control_base, top = base + TMEBOX_STACK_TOP;
+    uint64_t base = instance->control_base, top = base + instance->control->top;
     uint64_t wanted = base + (uint32_t)offset + (uint64_t)depth;
     if (depth < 0 || offset % 8 != 0) {
         return false;

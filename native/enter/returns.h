@@ -7,6 +7,9 @@
 /* For a text in [start, end): places relative to its start, ascending. False: no memory. */
 bool tmebox_note_returns(uint64_t start, uint64_t end, const uint32_t *places, const uint32_t *depths, size_t count);
 
+/* Of a text that was noted, by its part of the target map. */
+bool tmebox_is_function(uint64_t address);
+
 /* Lets a host call return to `address` with rsp at this offset. False: there is no such frame. */
 bool tmebox_longjmp(struct activation *activation, uint64_t offset, uint64_t address);
 

@@ -1,5 +1,6 @@
 /* One call of a sandbox, from the checks under the GIL to the result or the exception. */
 #include "enter/control.h"
+#include "enter/fibers.h"
 #include "enter/enter.h"
 #include "threads/signals.h"
 
@@ -264,6 +265,25 @@ static inline bool counted(struct activation *activation, uint64_t *detected) {
     return found;
 }
 
+/* A call has ended. Where it is not on the stack that it began on, somebody else's frames are gone, or this one's are
+ * still there. */
+static void leave_stack(struct activation *activation) {
+    struct instance *instance = activation->instance;
+    activation->control->calls--;
+    if (UNLIKELY(instance->control != activation->control)) {
+        if (activation->outcome == RETURNED) {
+            trap_at_window(activation, (struct window_fault){0, SIGILL | 0xff << 8 | (uint64_t)ILL_ILLTRP << 32},
+                           TMEBOX_GATE_EXIT);
+        }
+        activation->fatal = true;
+        instance->control = activation->control;
+        instance->control_base = activation->control->base;
+    }
+    if (UNLIKELY(instance->fiber_count != 0) && instance->depth == 1) {
+        tmebox_bury_fibers(instance);
+    }
+}
+
 /* One call, which enters `times` times; inlined so that once costs no loop. */
 static inline __attribute__((always_inline)) int run(struct instance *instance,
                                                      struct activation *activation, const uint64_t *stack,
@@ -283,6 +303,7 @@ static inline __attribute__((always_inline)) int run(struct instance *instance,
     activation->thread = thread;
     activation->r15 = instance->r15;
     activation->return_gate = instance->return_gate;
+    activation->control = instance->control;
     activation->depth = instance->depth + 1;
     activation->outcome = RETURNED;
     activation->fatal = false;
@@ -313,13 +334,18 @@ static inline __attribute__((always_inline)) int run(struct instance *instance,
         } else {
             thread->outermost = activation->watch.sequence;
         }
+        instance->in_host = false;
+        if (activation->control != NULL) {
+            activation->control->calls++;
+        }
         release_python(thread, activation, true);
         publish(thread, &activation->watch, 0);
         wake_watchdog_for(thread, &activation->watch, WATCHDOG_AWAKE);
         look_at_signals(thread);
         uint64_t rsp = activation->rsp;
         cross(thread, activation);
-        while ((activation->outcome == RETURNED || counted(activation, detected)) && --times != 0) {
+        while ((activation->outcome == RETURNED || counted(activation, detected)) &&
+               instance->control == activation->control && --times != 0) {
             activation->rsp = rsp; /* a host call left its own */
             cross(thread, activation);
         }
@@ -330,6 +356,10 @@ static inline __attribute__((always_inline)) int run(struct instance *instance,
             wake_watchdog_for(thread, outer, WATCHDOG_AWAKE);
         }
         take_python(thread, activation);
+        if (activation->control != NULL) {
+            leave_stack(activation);
+        }
+        instance->in_host = true;
         thread->suspended = suspended;
         thread->depth--;
         instance->dead |= instance->depth != activation->depth; /* what began inside is suspended, and must end */
@@ -337,7 +367,7 @@ static inline __attribute__((always_inline)) int run(struct instance *instance,
         instance->running = activation->outer_descriptors;
         instance->rsp = activation->outer_rsp;
     }
-    if (UNLIKELY(instance->control != NULL) && instance->depth == 0) {
+    if (UNLIKELY(instance->first != NULL) && instance->depth == 0) {
         tmebox_give_control(instance);
     }
     if (UNLIKELY(activation->pending != NULL) && raise_pending(activation)) {
@@ -373,6 +403,7 @@ void tmebox_suspend(struct activation *activation) {
     atomic_store_explicit(&thread->in_host, 1, memory_order_release);
     take_python(thread, activation);
     activation->instance->rsp = activation->rsp;
+    activation->instance->in_host = true;
 }
 
 /* Whether the call's time is over. After a nested call the deadline is known here, and the watchdog may not
@@ -418,6 +449,7 @@ int tmebox_resume(struct activation *activation) {
     struct thread *thread = activation->thread;
     bool resume = may_resume(activation);
     if (resume) {
+        activation->instance->in_host = false;
         release_python(thread, activation, !activation->polling);
         if (LIKELY(atomic_load_explicit(&thread->sequence, memory_order_relaxed) ==
                    activation->watch.sequence)) {

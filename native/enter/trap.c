@@ -48,6 +48,20 @@ static int fault_code(int signal, const siginfo_t *info) {
     return fault_signal(signal, info) != signal ? SEGV_MAPERR : info->si_code;
 }
 
+/* Who reads a trap goes by offsets in the window. What is near a control stack is its guard, which is wider than the
+ * window's: there the stack has run out, whatever the offset. */
+static void by_offsets(const struct instance *instance, struct trap *trap) {
+    const struct control *control = instance->control;
+    uint64_t rsp = trap->registers[REGISTER_RSP], fault = trap->fault_address;
+    trap->registers[REGISTER_RSP] = rsp < control->base ? instance->base : tmebox_in_window(instance, rsp);
+    if (fault - (control->base - TMEBOX_TWIN_DISTANCE) < TMEBOX_WINDOW_SIZE) {
+        bool is_plain = control == instance->first && fault >= control->base;
+        bool is_out = fault < control->base + control->low + 4096;
+        trap->fault_address = is_out && !is_plain ? instance->base + TMEBOX_STACK_EXHAUSTED
+                                                  : tmebox_in_window(instance, fault);
+    }
+}
+
 /* Signal 0: not a fault. */
 static void record(struct activation *activation, int signal, const siginfo_t *info,
                    const greg_t *registers) {
@@ -63,12 +77,8 @@ static void record(struct activation *activation, int signal, const siginfo_t *i
     for (int i = 0; i < REGISTERS; i++) {
         trap->registers[i] = (uint64_t)registers[register_order[i]];
     }
-    const struct instance *instance = activation->instance;
-    if (instance->has_control) { /* who reads this goes by offsets */
-        trap->registers[REGISTER_RSP] = tmebox_in_window(instance, trap->registers[REGISTER_RSP]);
-        if (trap->fault_address - instance->control_base < TMEBOX_STACK_TOP + TMEBOX_GUARD) {
-            trap->fault_address = tmebox_in_window(instance, trap->fault_address);
-        }
+    if (activation->control != NULL) {
+        by_offsets(activation->instance, trap);
     }
 }
 

@@ -263,6 +263,20 @@ static PyObject *remaining_time(PyObject *module, PyObject *unused) {
     return PyFloat_FromDouble(late ? 0.0 : (double)(deadline - now) * 1e-9);
 }
 
+static PyObject *control_clock(PyObject *module, PyObject *unused) {
+    (void)module, (void)unused;
+    return PyLong_FromUnsignedLongLong(tmebox_control_clock());
+}
+
+static PyObject *stacks_hold(PyObject *module, PyObject *args) {
+    (void)module;
+    unsigned long long start, end, since;
+    if (!PyArg_ParseTuple(args, "KKK:stacks_hold", &start, &end, &since)) {
+        return NULL;
+    }
+    return PyBool_FromLong(tmebox_stacks_hold(start, end, since));
+}
+
 /* For longjmp; of every text, so that nothing stays noted of one that was there before. */
 static PyObject *note_returns(PyObject *module, PyObject *args) {
     (void)module;
@@ -284,6 +298,9 @@ static PyObject *note_returns(PyObject *module, PyObject *args) {
 }
 
 PyMethodDef tmebox_hostfunction_methods[] = {
+    {"control_clock", control_clock, METH_NOARGS, "control_clock() -> int\n\nA time, for stacks_hold."},
+    {"stacks_hold", stacks_hold, METH_VARARGS,
+     "stacks_hold(start, end, since) -> bool\n\nWhether a call that began by then may come back to code there."},
     {"note_returns", note_returns, METH_VARARGS,
      "note_returns(start, size, places, depths)\n\nWhere calls of a text return to, and how deep its stack is there."},
     {"remaining_time", remaining_time, METH_NOARGS,

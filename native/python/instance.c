@@ -1,5 +1,6 @@
 /* Instance: what the core knows of one sandbox. */
 #include "enter/control.h"
+#include "enter/fibers.h"
 #include "python/face.h"
 #include "enter/datapath.h"
 #include "python/heap.h"
@@ -100,16 +101,18 @@ static void give_text_room_back(struct instance *self) {
     Py_CLEAR(self->text_room);
 }
 
+#define MOST_READ (64ULL << 20)
+
 static PyObject *instance_read_control(PyObject *object, PyObject *args) {
     unsigned long long offset, size_bytes;
     if (!PyArg_ParseTuple(args, "KK:read_control", &offset, &size_bytes)) {
         return NULL;
     }
-    PyObject *bytes = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)(size_bytes < TMEBOX_STACK_TOP ? size_bytes : 0));
-    if (bytes != NULL &&
-        !tmebox_read_control((struct instance *)object, offset, PyBytes_AS_STRING(bytes), size_bytes)) {
-        Py_DECREF(bytes);
-        Py_RETURN_NONE;
+    PyObject *bytes = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)(size_bytes < MOST_READ ? size_bytes : MOST_READ));
+    if (bytes != NULL) {
+        uint64_t size = tmebox_read_control((struct instance *)object, offset, PyBytes_AS_STRING(bytes),
+                                            (uint64_t)PyBytes_GET_SIZE(bytes));
+        _PyBytes_Resize(&bytes, (Py_ssize_t)size);
     }
     return bytes;
 }
@@ -123,6 +126,7 @@ static PyObject *instance_kill(PyObject *object, PyObject *unused) {
     self->dead = self->closed = true;
     self->paused = false;
     give_text_room_back(self);
+    tmebox_end_fibers(self);
     tmebox_instance_detach(self);
     instance_clear(object); /* nobody needs the handlers, which refer to much else */
     Py_RETURN_NONE;
@@ -154,6 +158,12 @@ static bool can_begin_again(const struct instance *self) {
     return true;
 }
 
+/* They are zeros again, too, and nobody stands on one. */
+static void begin_stacks_again(struct instance *self) {
+    tmebox_end_fibers(self);
+    self->serial = tmebox_control_owner();
+}
+
 static PyObject *instance_revive(PyObject *object, PyObject *unused) {
     (void)unused;
     struct instance *self = (struct instance *)object;
@@ -161,7 +171,7 @@ static PyObject *instance_revive(PyObject *object, PyObject *unused) {
         return NULL;
     }
     self->dead = self->paused = false;
-    self->serial = tmebox_control_owner(); /* its stack is zeros again, too */
+    begin_stacks_again(self);
     Py_RETURN_NONE;
 }
 
@@ -188,7 +198,7 @@ static PyObject *instance_reset(PyObject *object, PyObject *argument) {
         return NULL;
     }
     self->dead = self->paused = false;
-    self->serial = tmebox_control_owner(); /* its stack is zeros again, too */
+    begin_stacks_again(self);
     Py_RETURN_NONE;
 }
 
@@ -384,6 +394,7 @@ static void instance_dealloc(PyObject *object) {
     if (self->weak != NULL) {
         PyObject_ClearWeakRefs(object);
     }
+    tmebox_end_fibers(self);
     tmebox_give_control(self); /* of a call that was never ended */
     instance_clear(object);
     Py_TYPE(object)->tp_free(object);
@@ -405,7 +416,7 @@ static PyMethodDef instance_methods[] = {
     {"discard", instance_discard, METH_VARARGS,
      "discard(offset, size_bytes)\n\nMake pages of the heap zero, and give their memory back; refused like write."},
     {"read_control", instance_read_control, METH_VARARGS,
-     "read_control(offset, size_bytes) -> bytes or None\n\nOf the stack that the last call had, if it is still there."},
+     "read_control(offset, size_bytes) -> bytes\n\nOf the control stack that is there, or that the last call had; as far as it goes."},
     {"set_imports", tmebox_set_imports, METH_O,
      "set_imports(rows)\n\n(handler, argument codes, result code) each."},
     {"add_callback", tmebox_add_callback, METH_VARARGS,

@@ -400,6 +400,8 @@ class GuestDescriptors:
     def set_begun(self, number: int, begun: int, /) -> None:
         """Not 0: writes are for Python until `take_begun`."""
 
+def control_clock() -> int: ...
+def stacks_hold(start: int, end: int, since: int) -> bool: ...
 def note_returns(start: int, size: int, places: bytes, depths: bytes) -> None: ...
 
 class Instance:
@@ -438,7 +440,7 @@ class Instance:
     @property
     def depth(self) -> int:
         """Activations of this instance now on some thread's stack."""
-    def read_control(self, offset: int, size_bytes: int) -> bytes | None: ...
+    def read_control(self, offset: int, size_bytes: int) -> bytes: ...
     def kill(self) -> None:
         """Mark DEAD (closed) for ever. Raises the `busy` exception while a call is running."""
 

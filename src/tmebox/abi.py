@@ -8,6 +8,7 @@ same numbers from a header generated from this file (`python -m tmebox.abi HEADE
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Literal
@@ -58,6 +59,15 @@ BASES: tuple[Base, ...] = ("gs", "r15")
 """Where the window's base is while a sandbox runs."""
 EVERY_BASE = (*BASES, "twin")
 """With the one that is being built: gs, and a stack out of the window's reach (decision 26)."""
+FREE_RETURNS = os.environ.get("TMEBOX_RETURNS") != "checked"
+"""The switch of the branch that builds decision 26: whether gs with code+data is that form."""
+
+
+def form(base: str, isolation: str) -> str:
+    """By which rules such a text goes: gs, r15 or twin."""
+    return "twin" if FREE_RETURNS and (base, isolation) == ("gs", "code+data") else base
+
+
 TARGET_R15_SHIFT = 3
 """The same bits, shifted, mark the targets in code that has its base in r15: such code trusts r15 and r14,
 which code that uses gs may change, so neither kind of code can ever arrive in the other."""
@@ -72,6 +82,8 @@ LABEL_DEPTHS[n]."""
 TWIN_DISTANCE = (69 << 20) + 0x1840
 """How much higher the lower 32 bits of rsp are than the offset of what rsp points at in the twin. Lines
 whose addresses agree in bits 12 to 27 throw each other out of a Zen's cache."""
+CONTROL_GUARD = 69 << 20
+"""Below what a control stack can have, no access is possible for so many bytes."""
 
 HOLDS_BASE = 64
 """A fact about a register, as module files claim it: it holds the window's base. Facts from 0 to 32 say that
@@ -178,9 +190,6 @@ SYS_MEMORY_EXHAUSTED = 0x746D_6501
 SYS_ASSERTION_FAILED = 0x746D_6502
 """The same for assert(), before it calls abort(): offsets of the expression's and the file's text, the line,
 and the offset of the function's name. Only messages depend on it."""
-SYS_LONGJMP = 0x746D_6504
-"""By this one a program with a control stack goes back to a frame of its own: arguments are where rsp is to
-be, as an offset, in the lower half and the code's address in the upper one; and the call's result there."""
 SYS_CPU_FEATURES = 0x746D_6503
 """By this one a program learns which of the processor's features its module needs, so that they are there:
 arguments[0] is where to put words as cpuid has them, ecx of leaf 1, ebx and ecx of 7, ecx of 0x80000001."""
@@ -196,6 +205,18 @@ STANDING_BELOW = 2
 """A deadlock in which some thread could run, but is in a call that must not return before a later one."""
 SYS_CALL_DEPTH = 0x746D_6506
 """How many calls of the host's the sandbox is in: more than one inside host functions that call it again."""
+SYS_LONGJMP = 0x746D_6510
+"""By this one a program with a control stack goes back to a frame of its own. Arguments, where rsi points: where
+rsp is to be, as an offset, in the lower half and the code's address in the upper one; rax and rdx there."""
+SYS_READ_STACK = 0x746D_6511
+"""What a control stack holds at the offset in rsi: rax is 0 and rdx the word, or rax is -1."""
+SYS_BEGIN_THREAD = 0x746D_6512
+"""A control stack for a thread that will begin in the function rsi, and whose stack is [rdx, rcx): its number, or a
+negative error number."""
+SYS_SWITCH_THREAD = 0x746D_6513
+"""Goes on where the thread with the number rsi stands; 0 is the first. rdx 1: the one that calls has ended."""
+MOST_FIBERS = 1024
+"""Threads of a sandbox that can have a control stack beside the first."""
 THREAD_ALIGNMENT = 64
 """Thread-local variables of all threads have the same place modulo this."""
 

@@ -19,12 +19,13 @@ HLT = b"\xf4"
 
 class Text:
     """Part of the region. waits_for: threads that may be in the middle of what was there when it was taken
-    away, each with what it was doing."""
+    away, each with what it was doing. since: when that was, for `stacks_hold`."""
 
-    __slots__ = ("extent", "waits_for")
+    __slots__ = ("extent", "since", "waits_for")
 
     def __init__(self, extent: _native.Extent) -> None:
         self.extent = extent
+        self.since = 0
         self.waits_for: frozenset[tuple[int, int, int]] = frozenset()
 
 
@@ -127,6 +128,8 @@ class CodeRegion:
                     _native.map_zero(address, text.extent.size, _native.PROT_NONE)
             except OSError:  # not at the moment
                 break
+            _native.note_returns(text.extent.start, text.extent.size, b"", b"")
+            text.since = _native.control_clock()
             text.waits_for = frozenset(_native.restless())
             claim.give(self._waiting)
         # What waits longest first: as long as it waits, what was released after it does so as well.
@@ -150,9 +153,12 @@ class CodeRegion:
 
 
 def _is_left(text: Text) -> bool:
-    """Whether each of those threads has left sandboxed code since."""
+    """Whether each of those threads has left sandboxed code since, and no stack that nothing checks leads there."""
     waits_for = text.waits_for  # before looking, not after
-    return waits_for.isdisjoint(_native.restless())
+    start, size = text.extent.start, text.extent.size
+    return waits_for.isdisjoint(_native.restless()) and not _native.stacks_hold(
+        start, start + size, text.since
+    )
 
 
 def usual_address(text: bytes) -> int | None:

@@ -87,8 +87,9 @@ def _rows(around: Surroundings, memory: GuestMemory, at: int, count: int) -> Ite
 def _unwind(around: Surroundings, memory: GuestMemory, rsp: int) -> Callable[[], tuple[Frame, ...]]:
     """Copies what is needed now: the sandbox may be gone when somebody asks."""
     try:
-        saved = SAVED.unpack(memory.read(rsp, SAVED.size))
-    except IndexError:
+        read = memory.read if around.read_control is None else around.read_control
+        saved = SAVED.unpack(read(rsp, SAVED.size))
+    except (IndexError, struct.error):
         return tuple
     values = dict(zip(SAVED_NAMES, saved[1:7], strict=True))
     registers = struct.pack(f"<{len(REGISTER_ORDER)}Q", *(values.get(name, 0) for name in REGISTER_ORDER))

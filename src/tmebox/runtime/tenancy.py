@@ -94,10 +94,16 @@ class Tenancy:
             file.base == "r15",
             file.isolation == "code+data",
             timeout_s,
-            file.base == "twin",
+            self._has_control,
         )
         if share is not None:
             share[0].attach(self.instance, share[1])
+
+    @property
+    def _has_control(self) -> bool:
+        """Whether its stacks are control stacks, with twins in the window."""
+        file = self.module.file
+        return abi.form(file.base, file.isolation) == "twin"
 
     @property
     def layout(self) -> Layout:
@@ -212,7 +218,7 @@ class Tenancy:
             import_name=self._import_name,
             key_id=self.instance.key_id,
             log_check=None if self.heap is None else self.heap.log_check,
-            read_control=self.instance.read_control if self.module.file.base == "twin" else None,
+            read_control=self.instance.read_control if self._has_control else None,
         )
 
     def _import_name(self, index: int, first_argument: int) -> str:

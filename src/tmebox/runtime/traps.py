@@ -47,14 +47,14 @@ class Surroundings:
     import_name: Callable[[int, int], str]
     key_id: int = 0
     log_check: Callable[[int, int, int], Any] | None = None
-    read_control: Callable[[int, int], bytes | None] | None = None
+    read_control: Callable[[int, int], bytes] | None = None
     """Of the control stack, by offset and size, if the sandbox has one."""
 
     def stack(self, window: Window, offset: int, size_bytes: int) -> bytes:
         """Where return addresses are."""
         if self.read_control is None:
             return _native.read(window.base + offset, size_bytes)
-        return self.read_control(offset, size_bytes) or b""
+        return self.read_control(offset, size_bytes)
 
 
 def make_trap(

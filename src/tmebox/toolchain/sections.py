@@ -34,6 +34,10 @@ def fact_claims(facts: Iterable[tuple[str, int]]) -> str:
     return "".join([f'\t.section\t{FACTS},"",@progbits\n', *lines])
 
 
+KEPT_CLAIM = 1 << 31
+"""Added to a depth: the claim is kept though it repeats the one before. Nothing else may say that a function is one."""
+
+
 def depth_claims(depths: Iterable[tuple[str, int]]) -> str:
     """Statements that list labels, and how far rsp is below the return address there."""
     lines = (f"\t.quad\t{label}, {depth}\n" for label, depth in depths)

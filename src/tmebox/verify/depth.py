@@ -25,15 +25,16 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from iced_x86 import Code, MemorySizeExt, OpAccess, Register
 
-from tmebox.abi import STACK_REACH
+from tmebox.abi import CONTROL_GUARD, STACK_REACH
 from tmebox.verify import instructions as known
 from tmebox.verify.decoded import Decoded, signed
 
 Positions = np.ndarray[Any, np.dtype[np.int64]]
 _Truths = np.ndarray[Any, np.dtype[np.bool_]]
 
-DEEPEST: Final = STACK_REACH
-"""Bytes. All that a function touches through rsp is near its return address, and a guard is wider."""
+DEEPEST: Final = CONTROL_GUARD - 2 * STACK_REACH
+"""Bytes. All that a function touches through rsp is nearer to its return address than the guard below control stacks is
+wide."""
 NEVER: Final = 1 << 40
 """Deeper than anything: a write of unknown size, a move of unknown length."""
 

@@ -27,6 +27,7 @@ class Text:
         self._deepening: list[Positions] = []
         self._ends: list[_Truths] = []
         self._found: Depths | None = None
+        self._labels: Positions = np.empty((0, 2), np.int64)
         self._stops: list[Positions] = []
         self._writes: list[Positions] = []
         self._returns: list[Positions] = []
@@ -50,10 +51,12 @@ class Text:
         self._direct.append(np.column_stack([starts[branches], targets, calls[branches]]))
 
     def returns(self) -> tuple[bytes, bytes]:
-        """Places that calls return to, and the depth there, once it is known to be right."""
+        """Places that calls return to, and labels, and the depth there, once it is known to be right."""
         if self._found is None:
             return b"", b""
         places, depths = self._found.after(_joined(self._calls))
+        places, first = np.unique(np.concatenate([places, self._labels[:, 0]]), return_index=True)
+        depths = np.concatenate([depths, self._labels[:, 1]])[first]
         return places.astype("<u4").tobytes(), depths.astype("<u4").tobytes()
 
     def jumps(self, positions: Positions, depth: int) -> None:
@@ -70,6 +73,7 @@ class Text:
     ) -> Iterator[Problem]:
         """functions, labels: positions that the target map says are such. claims: well formed. entries: of
         the text's tables, all of them starts of instructions."""
+        self._labels = np.column_stack([labels, claims.at(labels)])
         starts = _joined(self._starts)
         if not len(starts):
             return
@@ -80,7 +84,8 @@ class Text:
         called = branches.targets[inside & branches.calls]
         entered = np.union1d(functions, called)
         jumped = branches.targets[inside & ~branches.calls]
-        others = np.setdiff1d(np.concatenate([jumped, entries, labels]), entered)
+        # Where nobody arrives a claim may be true as well: functions that nothing calls.
+        others = np.setdiff1d(np.concatenate([jumped, entries, labels, claims.positions]), entered)
         places = np.concatenate([entered, others])
         wanted = np.concatenate([np.full(len(entered), _ENTRY, np.int64), claims.at(others)])
         order = np.argsort(places)

@@ -14,6 +14,7 @@ from tmebox import abi
 from tmebox.errors import VerificationError, Violation
 from tmebox.verify import depth_everywhere, facts_everywhere, rules, sequences
 from tmebox.verify.bases import TABLES, Table
+from tmebox.verify.depth import NEVER
 from tmebox.verify.depth import Claims as DepthClaims
 from tmebox.verify.depth_everywhere import DEPTH_OF_MARK, MARK_OF_DEPTH
 from tmebox.verify.facts_everywhere import Claims, TableJumps
@@ -36,7 +37,8 @@ class VerifiedText:
     code: with the tables at its end. target_map: one byte per byte of it, TARGET_* bits; goes to
     `address + TARGET_MAP`.
     features: CPU features needed beyond x86-64's baseline, as /proc/cpuinfo spells them.
-    returns: where calls return to, from the text's start, and the stack's depth there; u32 each.
+    returns: where calls return to and where labels are, from the text's start, and the stack's depth there; u32
+    each.
     uses_x87: some instruction changes x87 state.
     """
 
@@ -92,7 +94,15 @@ def verify(
         raise ValueError(f"{table_entries} table entries at the end of {len(code)} bytes")
     instructions, tables = bytes(code[:size_bytes]), bytes(code[size_bytes:])
     checks_control = isolation == "code+data"
-    walk = _Walk(instructions, tables, address, frozenset(gates), TABLES[base], checks_control, locate)
+    walk = _Walk(
+        instructions,
+        tables,
+        address,
+        frozenset(gates),
+        TABLES[abi.form(base, isolation)],
+        checks_control,
+        locate,
+    )
     with suppress(_EnoughViolations):
         walk.check_place()
         for block in read(walk.code, walk.table):
@@ -167,6 +177,7 @@ class _Walk:
         self.table_jumps: list[Positions] = []
         self.facts = facts_everywhere.Text()
         self.depth = depth_everywhere.Text()
+        self.labels: Positions = np.empty(0, np.int64)
         self.last = self.position = 0
         self.ends_control = False
         self.forms: set[Form] = set()
@@ -365,13 +376,12 @@ class _Walk:
         self.claim_labels(np.fromiter(labels, np.int64), claims)
         entries = (np.frombuffer(self.tables, "<u8") - np.uint64(self.address)).astype(np.int64)
         jumps = np.concatenate([np.empty((0, 3), np.int64), *self.table_jumps]).T
-        marked = np.setdiff1d(np.flatnonzero(self.target_map), functions)
-        found = self.depth.problems(functions, marked, claims, TableJumps(*jumps), entries)
+        found = self.depth.problems(functions, self.labels, claims, TableJumps(*jumps), entries)
         for position, reason in found:
             self.refuse(position, rules.STACK_DEPTH_KNOWN, reason)
 
     def claim_labels(self, addresses: Positions, claims: DepthClaims) -> None:
-        """Mark each label by its depth in the target map."""
+        """Mark each label by its depth in the target map, if there is a mark for that. Others only the core leads to."""
         self.claim(addresses.tolist(), abi.TARGET_LABEL)
         inside = addresses[(addresses >= self.address) & (addresses < self.address + len(self.code))]
         positions = inside - self.address
@@ -379,12 +389,11 @@ class _Walk:
         for position, depth in zip(positions.tolist(), claims.at(positions).tolist(), strict=True):
             if self.target_map[position] & abi.TARGET_FUNCTION:
                 self.refuse(position, rules.STACK_DEPTH_KNOWN, "a label that is a function, too")
-            elif depth not in MARK_OF_DEPTH:
-                self.refuse(
-                    position, rules.STACK_DEPTH_KNOWN, "a label whose depth is none that labels can have"
-                )
+            elif depth == NEVER:
+                self.refuse(position, rules.STACK_DEPTH_KNOWN, "a label whose depth is not claimed")
             else:
-                self.target_map[position] = MARK_OF_DEPTH[depth]
+                self.target_map[position] = MARK_OF_DEPTH.get(depth, 0)
+        self.labels = np.unique(positions)
 
     def target_bit(self, bit: int) -> int:
         """The bit of the target map that means `bit` to code with this base."""
@@ -399,7 +408,7 @@ class _Walk:
         targets = np.concatenate([none, *(targets for _, targets in self.branches)])
         jumps = np.concatenate([np.empty((0, 3), np.int64), *self.table_jumps]).T
         arrives = self.target_map != 0
-        for places in (targets, entries, claims.positions):
+        for places in (targets, entries, claims.positions, self.labels):
             arrives[places[(places >= 0) & (places < len(arrives))]] = True
         arrivals = np.flatnonzero(arrives)
         unproven = self.facts.unproven(arrivals, claims, positions, targets, TableJumps(*jumps), entries)
@@ -417,6 +426,7 @@ class _Walk:
         inside = (positions >= 0) & (positions < len(self.code))
         at = np.where(inside, positions, 0)
         usable = inside & (self.marks[at] == START) & (self.target_map[at] == 0) if len(self.code) else inside
+        usable &= ~np.isin(positions, self.labels)
         claims = Claims(positions, facts >> 8, facts & 0xFF).only(usable)
         malformed = claims.malformed()
         for places, why in (

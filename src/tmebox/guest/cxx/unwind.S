@@ -7,7 +7,11 @@
    The second routine is the only place where an exception moves rsp and jumps. rsp is rebased into the window like
    everywhere, and the jump is checked against the target map for the bit of labels, which landing pads have. Nothing
    of .eh_frame is trusted for that. Landing pads find their two arguments in rax and rdx, and the registers that calls
-   keep; they expect nothing in the others. */
+   keep; they expect nothing in the others.
+
+   Where stacks are control stacks, the core does it, as it does longjmp: only to a landing pad whose depth is that of a frame that
+   has not returned. */
+#include "abi.h"
 	.text
 	.globl __unw_getcontext
 	.globl unw_getcontext
@@ -40,17 +44,35 @@ unw_getcontext:
 	.globl __libunwind_Registers_x86_64_jumpto
 	.type __libunwind_Registers_x86_64_jumpto, @function
 __libunwind_Registers_x86_64_jumpto:
+#ifdef __tmebox_twin__
 	movq (%rdi), %rax
-	movq 8(%rdi), %rbx
+	movq %rax, 72(%rdi)
+	movq 24(%rdi), %rax
+	movq %rax, 80(%rdi)
+	movl 56(%rdi), %eax
+	movq 128(%rdi), %rcx
+	shlq $32, %rcx
+	orq %rcx, %rax
+	movq %rax, 64(%rdi)
+#else
+	movq (%rdi), %rax
 	movq 24(%rdi), %rdx
+#endif
+	movq 8(%rdi), %rbx
 	movq 48(%rdi), %rbp
 	movq 96(%rdi), %r12
 	movq 104(%rdi), %r13
 	movq 112(%rdi), %r14
 	movq 120(%rdi), %r15
+#ifdef __tmebox_twin__
+	leaq 64(%rdi), %rsi
+	movl $TMEBOX_SYS_LONGJMP, %edi
+	jmp __tmebox_syscall
+#else
 	movq 56(%rdi), %rsi
 	movq 128(%rdi), %rcx
 	movq %rsi, %rsp
 	jmp *%rcx # LANDING
+#endif
 	.size __libunwind_Registers_x86_64_jumpto, .-__libunwind_Registers_x86_64_jumpto
 	.section .note.GNU-stack, "", @progbits

@@ -10,7 +10,7 @@
 #include "pthread_impl.h"
 #include "tasks.h"
 
-enum { SECOND_NS = 1000000000, MILLISECOND_NS = 1000000, SLICE_NS = 5000000, LOOK_NS = 1000000, OPERATIONS = 64 };
+enum { SECOND_NS = 1000000000, MILLISECOND_NS = 1000000, SLICE_NS = 5000000, LOOK_NS = 1000000, OPERATIONS = 64, UNSAFE_PAGES = 32 };
 
 static struct task *queue, **queue_end = &queue;
 static unsigned long waits;	 /* numbers them */
@@ -115,6 +115,7 @@ static void finish_change(void)
 	if (ended) {
 		ended->next->previous = ended->previous;
 		ended->previous->next = ended->next;
+		if (ended->unsafe) __tmebox_pages_put((unsigned long)ended->unsafe, UNSAFE_PAGES);
 		if (!--__tmebox_others) __tmebox_turn_left = INT_MAX;
 		ended = NULL;
 	}
@@ -133,10 +134,38 @@ static void change_to(struct task *task)
 	__tmebox_thread_offset = task->variables;
 	__tmebox_signal_mask = task->blocked;
 	slice_end_ns = 0;
+#ifdef __tmebox_twin__
+	__tmebox_switch(&old->rsp, task->number, ended == old);
+#else
 	__tmebox_switch(&old->rsp, task->rsp);
+#endif
 	finish_change();
 }
 
+#ifdef __tmebox_twin__
+long __tmebox_ask_core(long number, unsigned long a, unsigned long b, unsigned long c) __asm__("__tmebox_syscall");
+extern _Thread_local char *__safestack_unsafe_stack_ptr __attribute__((__weak__));
+
+/* The first thing that a thread does, when its turn comes. */
+static _Noreturn void run_task(void)
+{
+	struct task *task = __tmebox_task;
+	__asm__ volatile("ldmxcsr %0; fldcw %1" : : "m"(task->control_words[0]), "m"(task->control_words[1]));
+	finish_change();
+	if (task->unsafe) __safestack_unsafe_stack_ptr = task->unsafe + UNSAFE_PAGES * 4096;
+	task->entry(task->argument);
+	__tmebox_end_task();
+}
+
+static long begin(struct task *task, unsigned long stack)
+{
+	if (&__safestack_unsafe_stack_ptr && !(task->unsafe = __tmebox_pages_get(UNSAFE_PAGES, 1, 0))) return -EAGAIN;
+	task->number = __tmebox_ask_core(TMEBOX_SYS_BEGIN_THREAD, (unsigned long)run_task, task->stack_low, stack);
+	if (task->number < 0 && task->unsafe) __tmebox_pages_put((unsigned long)task->unsafe, UNSAFE_PAGES);
+	__asm__("stmxcsr %0; fnstcw %1" : "=m"(task->control_words[0]), "=m"(task->control_words[1]));
+	return task->number < 0 ? task->number : 0;
+}
+#else
 /* The first thing that a thread does, while its maker waits for it to come back. */
 _Noreturn void __tmebox_run_task(struct task *task)
 {
@@ -146,12 +175,21 @@ _Noreturn void __tmebox_run_task(struct task *task)
 	__tmebox_end_task();
 }
 
+static long begin(struct task *task, unsigned long stack)
+{
+	__tmebox_begin(&__tmebox_task->rsp, stack, task);
+	return 0;
+}
+#endif
+
 HIDDEN int __tmebox_add_task(struct task *task, unsigned long stack)
 {
 	static int last_tid = 1;
 	if (__tmebox_others >= MOST_THREADS - 1) return -EAGAIN;
 	do last_tid = last_tid < 0x3ffffff ? last_tid + 1 : 2;
 	while (__tmebox_find_task(last_tid));
+	long failed = begin(task, stack);
+	if (failed) return failed;
 	task->tid = last_tid;
 	task->blocked = __tmebox_signal_mask;
 	task->next = __tmebox_task->next;
@@ -159,7 +197,6 @@ HIDDEN int __tmebox_add_task(struct task *task, unsigned long stack)
 	task->next->previous = task->previous->next = task;
 	__tmebox_others++;
 	__tmebox_turn_left = OPERATIONS;
-	__tmebox_begin(&__tmebox_task->rsp, stack, task);
 	enqueue(task);
 	return task->tid;
 }

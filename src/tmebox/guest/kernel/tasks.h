@@ -1,7 +1,8 @@
 /* Threads that take turns: what the files of the scheduler share.
 
    All of it is code and data of the sandbox. A thread is a stack somewhere in the sandbox's private memory, and a
-   saved stack pointer. Changing threads is what longjmp does: rsp is rebased, a return is checked. It happens in calls
+   saved stack pointer. Changing threads is what longjmp does: rsp is rebased, a return is checked; or, with control stacks, the
+   core lets a call return to where another thread stands. It happens in calls
    of the C library only, so never between two instructions that are safe only together. */
 #pragma once
 
@@ -30,6 +31,9 @@ struct task {
 	unsigned long signals;		/* sent to it alone, while another ran */
 	int tid;
 	int levels;			/* calls of the host's that it is in */
+	long number;			/* of its control stack, which the core has; the first thread's is 0 */
+	unsigned control_words[2];	/* MXCSR and x87's, to begin with */
+	char *unsafe;			/* where its arrays without constant sizes are */
 	char waiting;			/* it waits for `word`, `wants` or `deadline_ns` */
 	char over;			/* it will not run again */
 	char name[THREAD_NAME];
@@ -49,8 +53,12 @@ extern HIDDEN unsigned __tmebox_others; /* threads beside the one that runs */
 extern HIDDEN struct task __tmebox_first_task, *__tmebox_task;
 
 /* switch.S. Each pushes what functions keep, and puts rsp into `*from`. */
+#ifdef __tmebox_twin__
+void __tmebox_switch(unsigned long *from, long to, long ends);
+#else
 void __tmebox_switch(unsigned long *from, unsigned long to);
 void __tmebox_begin(unsigned long *from, unsigned long stack, struct task *task);
+#endif
 _Noreturn void __tmebox_stand_still(unsigned long *from);
 
 /* scheduler.c */

@@ -8,7 +8,7 @@
 _start:
 	xorl %ebp, %ebp
 	leaq 8(%rsp), %rdi
-	subq $8, %rsp
+	subq $24, %rsp
 	call __tmebox_start
 	ud2
 	.size _start, .-_start

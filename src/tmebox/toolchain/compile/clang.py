@@ -82,14 +82,25 @@ def system_dirs() -> tuple[Path, ...]:
 
 
 def run(
-    tool: str, arguments: Sequence[str], limits: Limits = DEFAULT_LIMITS, *, cwd: Path | None = None
+    tool: str,
+    arguments: Sequence[str],
+    limits: Limits = DEFAULT_LIMITS,
+    *,
+    cwd: Path | None = None,
+    messages_max: int = MESSAGES_MAX,
 ) -> Finished:
     """Run one tool of the wheel to its end. Raises CompileError if it exceeds a limit or dies of a signal."""
-    return run_command([str(toolchain_dir() / "zig"), tool, *arguments], tool, limits, cwd=cwd)
+    command = [str(toolchain_dir() / "zig"), tool, *arguments]
+    return run_command(command, tool, limits, cwd=cwd, messages_max=messages_max)
 
 
 def run_command(
-    command: Sequence[str], tool: str, limits: Limits = DEFAULT_LIMITS, *, cwd: Path | None = None
+    command: Sequence[str],
+    tool: str,
+    limits: Limits = DEFAULT_LIMITS,
+    *,
+    cwd: Path | None = None,
+    messages_max: int = MESSAGES_MAX,
 ) -> Finished:
     """Likewise for any program that does its work in its own process; `tool` is what messages call it."""
     environment = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "TMPDIR": temporary_directories()[0]}
@@ -105,7 +116,7 @@ def run_command(
             cwd=cwd,
             env=environment,
         )
-        finished = Finished(ended.status, _text(output), _text(messages))
+        finished = Finished(ended.status, _text(output), _text(messages, messages_max))
     if ended.late:
         raise CompileError(f"{tool} took longer than {limits.timeout_s:g} s and was stopped")
     if ended.status < 0:
@@ -136,9 +147,9 @@ def _limit(pid: int, limits: Limits) -> None:
             return
 
 
-def _text(file: IO[bytes]) -> str:
+def _text(file: IO[bytes], most: int = MESSAGES_MAX) -> str:
     file.seek(0)
-    return file.read(MESSAGES_MAX).decode("utf-8", "replace")
+    return file.read(most).decode("utf-8", "replace")
 
 
 def _death(tool: str, signal: int, limits: Limits) -> str:

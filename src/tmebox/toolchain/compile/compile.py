@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from tmebox.abi import form
 from tmebox.errors import CompileError, Diagnostic
 from tmebox.toolchain import diagnostics
 from tmebox.toolchain.compile import clang, containment, cplusplus, gcc, instantiations
@@ -137,7 +138,7 @@ def _compile(
         words = [*files, *_options(options, language, system), *mode]
         if mode == ["-S"] and _is_unoptimized(words):
             words += ["-O1", "-include", str(clang.own_include_dir() / "tmebox_unoptimized.h")]
-        if options.base == "twin" and mode == ["-S"]:
+        if form(options.base, options.isolation) == "twin" and mode == ["-S"]:
             words += [*frames.FLAGS, *more]
         run = _Run([*words, str(source)], options, scratch, cwd)
         finished = run.go()
@@ -147,7 +148,7 @@ def _compile(
             run = _Run([EXPORT_NAME, *words, str(source)], options, scratch, cwd)
             finished = run.go()
         layouts, messages = frames.layouts(finished.messages)
-        finished = replace(finished, messages=messages)
+        finished = replace(finished, messages=messages[: clang.MESSAGES_MAX])
         found = diagnostics.parse_clang(finished.messages)
         if language == cplusplus.LANGUAGE:
             found = instantiations.seen_from_sources(found, clang.system_dirs())
@@ -157,7 +158,7 @@ def _compile(
             )
             raise SourceError(f"{source} does not compile", wrong, finished.messages)
         text = _read(run.output)
-        if options.base == "twin" and mode == ["-S"]:
+        if form(options.base, options.isolation) == "twin" and mode == ["-S"]:
             try:
                 text = frames.with_twin(text, layouts)
             except Refusal as refusal:
@@ -204,7 +205,7 @@ def _options(options: CompileOptions, language: str, system: tuple[Path, ...]) -
     words += vet([options.optimize, *options.flags])
     if options.base == "r15":
         words.append(gcc.MACRO)
-    if options.base == "twin":
+    if form(options.base, options.isolation) == "twin":
         words.append(frames.MACRO)
     return words + _search(options, system)
 
@@ -243,7 +244,9 @@ class _Run:
 
     def go(self) -> clang.Finished:
         extra = ["-MD", "-MF", str(self._listing), "-MT", "output", "-o", str(self.output)]
-        return self._noted(clang.run("clang", [*extra, *self._words], self._options.limits, cwd=self._cwd))
+        words = [*extra, *self._words]
+        limits, most = self._options.limits, frames.REMARKS_MAX
+        return self._noted(clang.run("clang", words, limits, cwd=self._cwd, messages_max=most))
 
     def _noted(self, finished: clang.Finished) -> clang.Finished:
         self._messages = finished.messages

@@ -26,7 +26,8 @@ _LIBCXX = (*_CXX, *cplusplus.FLAGS, "-std=c++23")
 _LIBCXXABI = (*_LIBCXX, "-D_LIBCXXABI_BUILDING_LIBRARY")
 _UNWINDER = ("-D_LIBUNWIND_IS_BAREMETAL", "-D_LIBUNWIND_HAS_NO_THREADS")
 """The tables are where the linker has put them, as on a machine without a system."""
-_LIBUNWIND = (*_CXX, *_UNWINDER, "-fno-exceptions", "-fno-rtti", "-std=c++17")
+_STACK_WORDS = ("-include", "stack_words.h")
+_LIBUNWIND = (*_CXX, *_STACK_WORDS, *_UNWINDER, "-fno-exceptions", "-fno-rtti", "-std=c++17")
 _LIBUNWIND_C = (*_COMMON, *_UNWINDER, "-std=c99")
 
 EXCLUDED = {

@@ -127,7 +127,7 @@ def _key(isolation: str, base: str = "gs") -> str:
         for path in guest.rglob("*.[chsS]")
         if path.parent != libc_sources.CXX
     }
-    return digest(isolation, base, versions, code_digest(), *contents(files))[:20]
+    return digest(isolation, abi.form(base, isolation), versions, code_digest(), *contents(files))[:20]
 
 
 def code_digest() -> str:

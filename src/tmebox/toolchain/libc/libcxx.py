@@ -57,7 +57,7 @@ def _name(isolation: str) -> str:
     uses any more is deleted with that."""
     files = {path.name: path for path in libc_sources.CXX.iterdir()}
     headers = {str(path.relative_to(libc_sources.GUEST)): path for path in libc_sources.GUEST.rglob("*.h")}
-    parts = (isolation, libc_sources.compiler_version(), libc.code_digest())
+    parts = (isolation, abi.form(BASE, isolation), libc_sources.compiler_version(), libc.code_digest())
     return f"libc-xx-{digest(*parts, *libc.contents(files), *libc.contents(headers))[:20]}"
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
 
+from tmebox.abi import form
 from tmebox.errors import CompileError
 from tmebox.toolchain.assemble import assemble
 from tmebox.toolchain.compile import clang, containment, cplusplus, gcc
@@ -130,6 +131,10 @@ class Variant:
     generated: Path
     rewriter: str
 
+    @property
+    def form(self) -> str:
+        return form(self.base, self.isolation)
+
     @cached_property
     def headers(self) -> dict[str, Path]:
         """Ours, by name. All others belong to the compiler's package."""
@@ -143,7 +148,7 @@ def compile_source(source: Source, output: Path, variant: Variant, kept: Kept) -
     text = source.path.read_text() if is_assembly else _assembly(source, output, variant, kept)
     name = f"libc/{source.name}"
     isolation, base = variant.isolation, variant.base
-    key = digest("object", compiler_version(), variant.rewriter, isolation, base, name, text)
+    key = digest("object", compiler_version(), variant.rewriter, isolation, variant.form, name, text)
     made = kept.get(key)
     if made is None:
         unwind = UNWIND_SECTION if source.flags is None else UNWIND_SECTIONS
@@ -169,8 +174,10 @@ def _assembly(source: Source, output: Path, variant: Variant, kept: Kept) -> str
     how: tuple[str, ...] = (*GCC_FLAGS, *gcc.code_flags(), gcc.gcc().version) if is_gcc else FLAGS
     if source.flags is not None:
         how = (*source.flags, *(path.name for path in source.search))
+    if variant.form == "twin":
+        how = (*how, digest(Path(frames.__file__).read_bytes()))
     # The headers' names, too: a new one may stand before another in the search.
-    how = (compiler_version(), variant.base, *how, *sorted(ours), source.name)
+    how = (compiler_version(), variant.form, *how, *sorted(ours), source.name)
     key = digest("assembly", *how, source.path.read_bytes())
 
     def make() -> tuple[str, frozenset[str]]:
@@ -196,11 +203,11 @@ def _to_assembly(source: Source, output: Path, variant: Variant) -> tuple[str, t
     assembly, listing = output.with_suffix(".s"), output.with_suffix(".d")
     if variant.base == "r15":
         search.append(gcc.MACRO)
-    if variant.base == "twin":
+    if variant.form == "twin":
         search.append(frames.MACRO)
     if variant.base == "r15" and source.path.suffix == ".c":
         _run_gcc(source.path, assembly, listing, search)
-    elif variant.base == "twin" and source.path.suffix == ".c":
+    elif variant.form == "twin" and source.path.suffix in (".c", ".cpp"):
         return _on_twin(source, assembly, listing, search)
     else:
         mode = ["-E", "-P"] if source.path.suffix == ".S" else ["-S"]
@@ -214,9 +221,20 @@ def _to_assembly(source: Source, output: Path, variant: Variant) -> tuple[str, t
 
 def _on_twin(source: Source, assembly: Path, listing: Path, search: list[str]) -> tuple[str, tuple[str, ...]]:
     """With constant frames; where they are not, with clang's second stack for what has no size."""
-    words = [*FLAGS, *frames.FLAGS, *search, "-S", "-MD", "-MF", str(listing), "-MT", "output"]
+    words = [
+        *(source.flags or FLAGS),
+        *frames.FLAGS,
+        *search,
+        "-S",
+        "-MD",
+        "-MF",
+        str(listing),
+        "-MT",
+        "output",
+    ]
     for more in ((), frames.WITHOUT_VARIABLE_SIZES):
-        finished = clang.run("clang", [*words, *more, str(source.path), "-o", str(assembly)], LIMITS)
+        command = [*words, *more, str(source.path), "-o", str(assembly)]
+        finished = clang.run("clang", command, LIMITS, messages_max=frames.REMARKS_MAX)
         _require(finished)
         text, opened = assembly.read_text(), containment.dependencies(listing.read_text())
         assembly.unlink()

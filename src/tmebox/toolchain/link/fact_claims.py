@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tmebox.modulefile.file import Addresses
+from tmebox.toolchain.sections import KEPT_CLAIM
 
 _ENTRY = np.dtype([("place", "<u8"), ("fact", "<u8")])
 
@@ -26,6 +27,8 @@ def collected_depths(data: bytes, low: int, high: int) -> tuple[Addresses, NDArr
     rows = np.unique(np.frombuffer(data[:whole], dtype=_ENTRY))
     rows = rows[(rows["place"] >= low) & (rows["place"] < high)]
     differs = np.ones(len(rows), bool)
-    differs[1:] = rows["fact"][1:] != rows["fact"][:-1]
+    depths = rows["fact"] & (KEPT_CLAIM - 1)
+    differs[1:] = (depths[1:] != depths[:-1]) | (rows["fact"] != depths)[1:]
+    rows["fact"] = depths
     rows = rows[differs]
     return rows["place"].astype(np.uint32), rows["fact"].astype(np.uint32)

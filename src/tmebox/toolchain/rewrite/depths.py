@@ -12,6 +12,7 @@ from tmebox.toolchain.rewrite.asm import Immediate, Instruction, Memory, Registe
 from tmebox.toolchain.rewrite.mnemonics import MNEMONICS, Kind
 from tmebox.toolchain.rewrite.replacement import Refusal, lines
 from tmebox.toolchain.rewrite.speed.listing import Listing, read
+from tmebox.toolchain.sections import KEPT_CLAIM as KEPT
 from tmebox.toolchain.sections import depth_claims
 
 MARK = "__tmebox_mark"
@@ -49,12 +50,12 @@ def deepening(instruction: Instruction) -> int | None:
     return None
 
 
-def with_depths(text: str) -> str:
+def with_depths(text: str, *, is_compiled: bool) -> str:
     """With claims about the stack. Raises Refusal."""
     listing = read(text)
     if listing is None:
         raise Refusal("assembly that is not understood well enough")
-    return _Depths(listing).text()
+    return _Depths(listing, is_compiled).text()
 
 
 def _is_function(name: str) -> bool:
@@ -63,12 +64,17 @@ def _is_function(name: str) -> bool:
 
 
 class _Depths:
-    def __init__(self, listing: Listing) -> None:
+    def __init__(self, listing: Listing, is_compiled: bool) -> None:
         self._listing = listing
+        self._is_compiled = is_compiled
+        self._named: dict[int, str] = {}
+        """Labels of ours, by the index of their instruction: a number is no name."""
         self._graph = listing.graph
         self._labels: dict[int, list[str]] = {}
         for name, index in listing.labels.items():
             self._labels.setdefault(index, []).append(name)
+        for index in listing.numbered:
+            self._labels.setdefault(index, ["0"])
         self._depth: dict[int, int] = {}
         self._called: set[int] = set()
         self._find()
@@ -83,6 +89,8 @@ class _Depths:
                     raise Refusal(f"a jump to labels from a frame of {depth} bytes")
                 out[place] = out[place].replace(MARK, str(LABEL_MARKS[LABEL_DEPTHS.index(depth)]))
         claims = list(self._claims())
+        for index, name in self._named.items():
+            out[listing.places[index]] = f"{name}:\n{out[listing.places[index]]}"
         text = "\n".join(out)
         return text + "\n" + depth_claims(claims) if claims else text
 
@@ -95,11 +103,15 @@ class _Depths:
             if stops or index not in self._depth:
                 continue
             if index in self._called:  # for who jumps there; and what was claimed before ends
-                yield names[0], 0
+                yield self._name(index, names[0]), 0 if self._is_compiled else KEPT
                 continue
-            for name in names:
-                if name in arrivals and not name[0].isdigit():
-                    yield name, self._depth[index]
+            if any(name in arrivals or name[0].isdigit() for name in names):
+                yield self._name(index, names[0]), self._depth[index]
+
+    def _name(self, index: int, name: str) -> str:
+        if name[0].isdigit():
+            name = self._named[index] = f".Ltmebox_depth{index}"
+        return name
 
     def _find(self) -> None:
         listing, graph = self._listing, self._graph

@@ -19,19 +19,23 @@ from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from tmebox.abi import LABEL_DEPTHS, TWIN_DISTANCE
+from tmebox.abi import LABEL_DEPTHS, STACK_REACH, TWIN_DISTANCE
 from tmebox.toolchain.rewrite.replacement import Refusal
 
+FRAME_ALIGNMENT = 32
 FLAGS = (
     *("-Rpass-analysis=stack-frame-layout", "-fno-caret-diagnostics", "-fasynchronous-unwind-tables"),
     *("-mllvm", "-no-x86-call-frame-opt"),  # it stores arguments, and does not push them
-    "-mstack-alignment=32",  # so that no frame has to be aligned for a vector register
+    f"-mstack-alignment={FRAME_ALIGNMENT}",  # so that no frame has to be aligned for a vector register
+    "-fno-stack-clash-protection",  # the guard below a control stack is as wide as any frame
     # A table's entry that is never used is a label of nothing, else, and the jump would need a check.
     *("-mllvm", "-trap-unreachable", "-mllvm", "-no-trap-after-noreturn"),
 )
 """What makes clang say it."""
 WITHOUT_VARIABLE_SIZES = ("-fsanitize=safe-stack",)
 """Arrays whose size is not constant go elsewhere."""
+REMARKS_MAX = 256 << 20
+"""Bytes of messages, most of which are remarks."""
 MACRO = "-D__tmebox_twin__"
 _RETURN_ADDRESS = 8
 _SLOT = re.compile(r"Offset: \[SP([+-]\d+)\], Type: (\w+), Align: \d+, Size: (\d+)")
@@ -46,6 +50,15 @@ _LABEL = re.compile(r'("[^"]+"|[\w.$@]+):')
 _TYPE = re.compile(r'\t\.type\t("[^"]+"|[^,]+),\s*@function')
 _OFFSET = re.compile(r"\t\.cfi_def_cfa_offset (\d+)")
 _INDIRECT = re.compile(r"\tjmpq?\t\*(?!\.LJTI)(?!.*TAILCALL)")
+_MOVES = re.compile(
+    r"\t(pushq|popq|(?!cmp|test)\w+)\t((?:(?<=pushq\t)|(?<=popq\t)|.*,\s*(?=%rsp\b\s*(?:#.*)?$)).*)$"
+)
+_CONSTANT = re.compile(r"\$-?\w+,\s*%rsp")
+_FROM_POINTER = re.compile(r"(-?\d+)?\(%rbp\),\s*%rsp")
+_FROM_ITSELF = re.compile(r"(-?\d+)?\(%rsp\),\s*%rsp")
+_RETURNS_TO = re.compile(r"(?<![\w-])8\(%rbp\)")
+_TOUCH = "\tcmpl\t%eax, (%rsp)"
+"""A frame as large as the guards in the window ends above the stack's end."""
 _LEAVES = re.compile(r"\t(ret[ql]?\b|jmpq?\t.*# TAILCALL)")
 
 
@@ -76,38 +89,117 @@ def layouts(messages: str) -> tuple[dict[str, Layout], str]:
 
 def with_twin(text: str, found: Mapping[str, Layout]) -> str:
     """`text`: clang's assembly. Raises Refusal for a frame whose size is not constant."""
-    out, functions = list[str](), set[str]()
+    writer = _Frames(found)
     lines = text.split("\n")
     pads = _pads(lines)
-    name, layout, depth, pad = "", Layout(), 0, 0
-    kept: list[int] = []
-    for original in lines:
-        line = original
-        if line.startswith("\t.cfi_"):
-            if match := _OFFSET.match(line):
-                depth = int(match[1]) - _RETURN_ADDRESS
-                line = f"\t.cfi_def_cfa_offset {int(match[1]) + pad}"
-            elif line.startswith("\t.cfi_startproc") and pad:
-                out += [line, f"\tleaq\t{-pad}(%rsp), %rsp", f"\t.cfi_adjust_cfa_offset {pad}"]
-                continue
-            elif line.startswith("\t.cfi_remember_state"):
-                kept.append(depth)
-            elif line.startswith("\t.cfi_restore_state"):
-                depth = kept.pop()
-            elif line.startswith(("\t.cfi_def_cfa_register", "\t.cfi_def_cfa %rbp")):
-                raise Refusal(f"{name}: a frame whose size is not constant")
-        elif match := _TYPE.match(line):
-            functions.add(match[1])
-        elif (match := _LABEL.match(line)) and match[1] in functions:
-            name, depth, pad = match[1], 0, pads.get(match[1], 0)
-            layout = found.get(name.strip('"'), Layout())
-        elif "(%rsp" in line and line.startswith("\t") and not line.startswith("\t."):
-            line = _placed(line, layout, depth, pad)
-        if pad and _LEAVES.match(line):
-            out.append(f"\tleaq\t{pad}(%rsp), %rsp")
-        out.append(line)
+    for line in lines:
+        writer.line(line, pads)
     sections = [] if "\t.cfi_sections" in text else ["\t.cfi_sections .debug_frame"]
-    return "\n".join([*sections, *out])
+    return "\n".join([*sections, *writer.out])
+
+
+class _Frames:
+    """Reads a file line by line. depth: how far rsp is below the return address, as directives say; where rbp
+    points into the frame they say it no more, and `pushed` counts it. pad: what the frame has more than clang gave
+    it. has_pointer: rbp points into the frame, at depth 8, and whatever has no other name is in the twin."""
+
+    def __init__(self, found: Mapping[str, Layout]) -> None:
+        self.out = list[str]()
+        self._found = found
+        self._functions = set[str]()
+        self._kept: list[int] = []
+        self._is_inline = False
+        self._begin("", {})
+
+    def _begin(self, name: str, pads: Mapping[str, int]) -> None:
+        self._name = name
+        self._pad, self._has_labels = pads.get(name, 0), name in pads
+        self._layout = self._found.get(name.strip('"'), Layout())
+        self._depth = 0
+        self._pushed = self._deepest = self._pad
+        self._has_pointer = False
+
+    def line(self, line: str, pads: Mapping[str, int]) -> None:
+        if line.startswith("\t.cfi_"):
+            self._directive(line)
+        elif match := _TYPE.match(line):
+            self._functions.add(match[1])
+            self.out.append(line)
+        elif (match := _LABEL.match(line)) and match[1] in self._functions:
+            self._begin(match[1], pads)
+            self.out.append(line)
+        elif line.startswith("\t#"):
+            self._is_inline = line.startswith("\t#APP") or (
+                self._is_inline and not line.startswith("\t#NO_APP")
+            )
+            self.out.append(line)
+        elif line.startswith("\t") and not line.startswith("\t."):
+            self._instruction(line)
+        else:
+            self.out.append(line)
+
+    def _directive(self, line: str) -> None:
+        pad = self._pad
+        if match := _OFFSET.match(line):
+            self._depth = int(match[1]) - _RETURN_ADDRESS
+            line = f"\t.cfi_def_cfa_offset {int(match[1]) + pad}"
+        elif line.startswith("\t.cfi_startproc") and self._has_labels:
+            # A function is no label, even where it begins with one.
+            move = [f"\tleaq\t{-pad}(%rsp), %rsp", f"\t.cfi_adjust_cfa_offset {pad}"] if pad else ["\tnop"]
+            self.out += [line, *move]
+            return
+        elif line.startswith("\t.cfi_remember_state"):
+            self._kept.append(self._depth)
+        elif line.startswith("\t.cfi_restore_state"):
+            self._depth = self._kept.pop()
+        elif line.startswith(("\t.cfi_def_cfa_register %rbp", "\t.cfi_def_cfa_register\t%rbp")):
+            self._has_pointer = True
+            if pad:
+                raise Refusal(f"{self._name}: labels as values in a frame that rbp points into")
+        self.out.append(line)
+
+    def _instruction(self, line: str) -> None:
+        if not self._is_inline and (match := _MOVES.match(line)):
+            self.out += self._moving(line, match)
+            return
+        if "(%rsp" in line:
+            layout = Layout() if self._has_pointer else self._layout
+            line = _placed(line, layout, self._depth, self._pad)
+        elif self._has_pointer and _RETURNS_TO.search(line):
+            line = _RETURNS_TO.sub(f"{self._deepest}(%rsp)", line)
+        if self._pad and _LEAVES.match(line):
+            self.out.append(f"\tleaq\t{self._pad}(%rsp), %rsp")
+        self.out.append(line)
+
+    def _moving(self, line: str, match: re.Match[str]) -> list[str]:
+        """What moves rsp: by a constant, or from and to what is known to be one from it."""
+        mnemonic, operands = match[1].removesuffix("q"), match[2].partition("#")[0].strip()
+        if mnemonic in ("push", "pop"):
+            self._count(8 if mnemonic == "push" else -8)
+            return [_placed(line, Layout(), self._depth, self._pad) if "(%rsp" in line else line]
+        if _CONSTANT.fullmatch(operands):
+            amount = int(operands.split(",")[0].lstrip("$"), 0)
+            if mnemonic in ("add", "sub"):
+                self._count(amount if mnemonic == "sub" else -amount)
+                return [line, _TOUCH] if mnemonic == "sub" and amount > STACK_REACH else [line]
+            if mnemonic == "and" and -amount & (-amount - 1) == 0 and 0 < -amount <= FRAME_ALIGNMENT:
+                return [self._to(self._pushed + -(self._pushed + _RETURN_ADDRESS) % -amount)]
+        if mnemonic == "lea" and (found := _FROM_POINTER.fullmatch(operands)):
+            self._pushed = self._deepest
+            return [self._to(8 - int(found[1] or 0))]
+        if mnemonic == "lea" and (found := _FROM_ITSELF.fullmatch(operands)):
+            self._count(-int(found[1] or 0))
+            return [line]
+        raise Refusal(f"{self._name}: a frame whose size is not constant")
+
+    def _count(self, amount: int) -> None:
+        self._pushed += amount
+        self._deepest = max(self._deepest, self._pushed)
+
+    def _to(self, depth: int) -> str:
+        moved = f"\tleaq\t{self._pushed - depth}(%rsp), %rsp"
+        self._count(depth - self._pushed)
+        return moved
 
 
 def at_distance(text: str) -> str:
@@ -140,18 +232,20 @@ def _placed(line: str, layout: Layout, depth: int, pad: int) -> str:
     displacement = int(match[1] or 0)
     offset = displacement - depth
     moved = displacement + pad if offset >= _RETURN_ADDRESS else displacement
-    keeps = not line.startswith("\tlea") and match[2] is None and (layout.keeps_register(offset) or 0 <= offset < _RETURN_ADDRESS)
+    is_kept = layout.keeps_register(offset) or 0 <= offset < _RETURN_ADDRESS
+    is_near = abs(moved) <= STACK_REACH
+    keeps = not line.startswith("\tlea") and match[2] is None and is_kept and is_near
     register = "%rsp" if keeps or line.startswith("\tlea") else "%esp"
     index = match[2] or ""
     if register == "%esp":
-        index = _narrow(index)
+        index = narrow(index)
     return f"{line[: match.start()]}{moved or ''}({register}{index}){line[match.end() :]}"
 
 
 _NARROW = {f"%r{letters}": f"%e{letters}" for letters in ("ax", "bx", "cx", "dx", "si", "di", "bp")}
 
 
-def _narrow(index: str) -> str:
+def narrow(index: str) -> str:
     return re.sub(r"%r\w+", lambda match: _NARROW.get(match[0], f"{match[0]}d"), index)
 
 
@@ -179,6 +273,5 @@ def _pads(lines: list[str]) -> dict[str, int]:
             )
             if wanted is None:
                 raise Refusal(f"{name}: jumps to labels from a frame of {depth} bytes")
-            if wanted != depth:
-                pads[name] = wanted - depth
+            pads[name] = wanted - depth
     return pads

@@ -9,9 +9,9 @@ import re
 from collections.abc import Set
 from functools import lru_cache
 
-from tmebox.abi import BASES, EVERY_BASE, ISOLATIONS
+from tmebox.abi import BASES, EVERY_BASE, ISOLATIONS, form
 from tmebox.errors import CompileError, Diagnostic
-from tmebox.toolchain.rewrite import embedded, frames
+from tmebox.toolchain.rewrite import embedded, frames, hand_written
 from tmebox.toolchain.rewrite.analysis.liveness import FlowGraph
 from tmebox.toolchain.rewrite.asm import (
     AsmSyntaxError,
@@ -97,10 +97,12 @@ class _Rewriting:
     """One file: first read it all (sections, labels, flow), then place the instructions."""
 
     def __init__(self, text: str, file: str, isolation: str, base: str) -> None:
-        self._text = frames.at_distance(text) if base == "twin" else text
-        self._base = "gs" if base == "twin" else base
-        self._has_depth = base == "twin"
+        self._has_depth = form(base, isolation) == "twin"
         self._is_clang = "-- Begin function" in text or "clang version" in text
+        if self._has_depth:
+            text = frames.at_distance(text if self._is_clang else hand_written.with_twin(text))
+        self._text = text
+        self._base = "gs" if self._has_depth else base
         self._is_compiled = self._is_clang or '.ident\t"GCC:' in text
         self._places = Places(file)
         self._file = file
@@ -158,7 +160,7 @@ class _Rewriting:
             result = within_lines(code, self._graph.arrivals()) + debug
         if self._has_depth:
             try:
-                result = with_depths(result)
+                result = with_depths(result, is_compiled=self._is_compiled)
             except Refusal as refusal:
                 raise CompileError(f"{self._file}: {refusal}") from None
         if self._data:

@@ -61,8 +61,11 @@ longjmp:
 	xorl %eax, %eax
 	cmpl $1, %esi
 	adcl %esi, %eax
-	movq %rax, 56(%rdi)
-	leaq 48(%rdi), %rsi
+	movq %rax, 104(%rdi)
+	movq 48(%rdi), %rdx
+	movq %rdx, 96(%rdi)
+	movq $0, 112(%rdi)
+	leaq 96(%rdi), %rsi
 	movl $TMEBOX_SYS_LONGJMP, %edi
 	jmp __tmebox_syscall
 #else

@@ -32,7 +32,8 @@ def _flow(line: str) -> Flow:
 @dataclass
 class Listing:
     """instructions, places: by index in the graph: what it is, and its line.
-    labels: of the code, with the index of the instruction there. open: those at which control may arrive by
+    labels: of the code, with the index of the instruction there. numbered: indexes where labels are that are
+    numbers, of which there may be many. open: those at which control may arrive by
     more than this file's direct branches and the tables behind the text. through: indexes of jumps → their
     table. tables: name → labels.
     """
@@ -42,6 +43,7 @@ class Listing:
     instructions: list[Instruction] = field(default_factory=list)
     places: list[int] = field(default_factory=list)
     labels: dict[str, int] = field(default_factory=dict)
+    numbered: set[int] = field(default_factory=set)
     open: set[str] = field(default_factory=set)
     through: dict[int, str] = field(default_factory=dict)
     tables: dict[str, list[str]] = field(default_factory=dict)
@@ -107,6 +109,8 @@ class _Reading:
         listing.open.update(flow.takes)
         for name in self._waiting.pop(section.name, ()):
             listing.labels[name] = index
+            if name[0].isdigit():
+                listing.numbered.add(index)
         found = _TABLE_JUMP.fullmatch(line)
         if found:
             listing.through[index] = found[1]

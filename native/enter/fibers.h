@@ -1,0 +1,24 @@
+/* Threads of a sandbox that take turns: see fibers.c. */
+#ifndef TMEBOX_FIBERS_H
+#define TMEBOX_FIBERS_H
+
+#include "enter/enter.h"
+
+/* A thread that will begin in a function of verified code, with the stack [low, top), offsets. Its number, from 1 on, or
+ * a negative error number. With the GIL held. */
+int64_t tmebox_begin_fiber(struct instance *instance, uint64_t function, uint64_t low, uint64_t top);
+
+/* Lets the host call return to where another thread stood; 0 is the first. `ends`: the one that calls never goes on. False:
+ * there is none that stands, or this one cannot end. */
+bool tmebox_switch_fiber(struct activation *activation, uint64_t number, bool ends);
+
+/* With the GIL held. */
+void tmebox_bury_fibers(struct instance *instance);
+
+/* All but the first, when nobody is in the sandbox any more; with the GIL held. */
+void tmebox_end_fibers(struct instance *instance);
+
+/* Of the stack that runs, from the host call's return address up. */
+bool tmebox_read_stack(const struct activation *activation, uint64_t offset, uint64_t *word);
+
+#endif

@@ -1,0 +1,114 @@
+"""Which stack accesses of assembly that a person wrote go to the control stack, and which to its twin: what `frames`
+does for a compiler's.
+
+Return addresses, and what was pushed, are where rsp points. All else has addresses, and is in the twin: arguments, and
+what `sub` has made room for."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+from tmebox.toolchain.rewrite.frames import narrow
+
+_STATEMENT = re.compile(r"\s*(?:rep\w*\s+|lock\s+)?(\w+)\s*(.*)")
+_LABEL = re.compile(r"\s*([\w.$]+):")
+_STACK = re.compile(r"(-?(?:0x)?[0-9a-fA-F]+)?\(\s*%rsp\s*(,[^)]*)?\)")
+_CONSTANT = re.compile(r"\$(-?\w+)\s*,\s*%rsp\s*")
+_RETURN_ADDRESS = 8
+
+
+@dataclass
+class _Stack:
+    """depth: how far rsp is below the return address. pushed: depths at which something was pushed."""
+
+    depth: int = 0
+    pushed: set[int] = field(default_factory=set)
+
+    def move(self, amount: int) -> None:
+        self.depth += amount
+        self.pushed = {depth for depth in self.pushed if depth <= self.depth}
+
+    def keeps(self, displacement: int) -> bool:
+        offset = displacement - self.depth
+        return 0 <= offset < _RETURN_ADDRESS or -(offset // 8 * 8) in self.pushed
+
+    def copy(self) -> _Stack:
+        return _Stack(self.depth, set(self.pushed))
+
+
+def with_twin(text: str) -> str:
+    """Statements that are not understood stay as they are."""
+    return _Placing().text(text)
+
+
+class _Placing:
+    def __init__(self) -> None:
+        self._stack: _Stack | None = _Stack()
+        self._at_labels: dict[str, _Stack] = {}
+
+    def text(self, text: str) -> str:
+        return "\n".join(self._line(line) for line in text.split("\n"))
+
+    def _line(self, line: str) -> str:
+        code, mark, comment = line.partition("#")
+        if '"' in code:
+            return line
+        return ";".join(map(self._statement, code.split(";"))) + mark + comment
+
+    def _statement(self, statement: str) -> str:
+        label = ""
+        while match := _LABEL.match(statement):
+            label += match[0]
+            self._arrive(match[1])
+            statement = statement[match.end() :]
+        return label + self._instruction(statement)
+
+    def _arrive(self, name: str) -> None:
+        if name.isdigit():
+            name += "f"
+        known = self._at_labels.pop(name, None)
+        if known is not None:
+            self._stack = known
+        elif not name.startswith(".") and not name[0].isdigit():
+            self._stack = _Stack()
+
+    def _instruction(self, statement: str) -> str:
+        match = _STATEMENT.fullmatch(statement)
+        if match is None or statement.lstrip().startswith("."):
+            return statement
+        mnemonic, operands = match[1], match[2].strip()
+        stack = self._stack if self._stack is not None else _Stack()
+        placed = statement if mnemonic.startswith("lea") else self._placed(statement, stack)
+        base = (
+            mnemonic[:-1] if mnemonic.endswith(("q", "l")) and mnemonic not in ("call", "sal") else mnemonic
+        )
+        constant = _CONSTANT.fullmatch(operands)
+        if base == "push":
+            stack.move(8)
+            stack.pushed.add(stack.depth)
+        elif base == "pop":
+            stack.move(-8)
+        elif base in ("add", "sub") and constant and _number(constant[1]) is not None:
+            amount = _number(constant[1]) or 0
+            stack.move(amount if base == "sub" else -amount)
+        elif base == "lea" and (found := re.fullmatch(r"(-?\w+)?\(%rsp\)\s*,\s*%rsp", operands)):
+            stack.move(-(_number(found[1] or "0") or 0))
+        if base.startswith("j"):
+            self._at_labels.setdefault(operands, stack.copy())
+        self._stack = None if base in ("jmp", "ret", "ud2", "hlt") else stack
+        return placed
+
+    def _placed(self, statement: str, stack: _Stack) -> str:
+        match = _STACK.search(statement)
+        displacement = _number(match[1] or "0") if match else None
+        if match is None or displacement is None or (match[2] is None and stack.keeps(displacement)):
+            return statement
+        return f"{statement[: match.start()]}{match[1] or ''}(%esp{narrow(match[2] or '')}){statement[match.end() :]}"
+
+
+def _number(text: str) -> int | None:
+    try:
+        return int(text, 0)
+    except ValueError:
+        return None
