@@ -1,4 +1,5 @@
 # Short and near branches on each condition, counted loops, a call, and the gate.
+# isolation: data
 1:
     jmp 1b
 .irp condition, o, no, b, ae, e, ne, be, a, s, ns, p, np, l, ge, le, g

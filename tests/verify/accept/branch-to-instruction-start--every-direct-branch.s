@@ -1,4 +1,5 @@
 # Short and near branches, counted loops, a call, and the gate.
+# isolation: data
 1:
     jmp 1b
     jne 1b

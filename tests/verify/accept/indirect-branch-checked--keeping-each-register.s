@@ -1,4 +1,5 @@
 # Any register but rsp can carry the target, and is what it was afterwards.
+# isolation: data
     movq %rax, SPILL_REGISTER(%rsp)
     movl %gs:0x5000000(,%eax,8), %eax
     testb $LABEL, M(%rax)

@@ -1,4 +1,5 @@
 # The target comes from a register, from memory or from the stack; r11 may be live.
+# isolation: data
     movl %gs:(%eax,%ecx,8), %r11d
     testb $FUNCTION, M(%r11)
     je 9f

@@ -1,4 +1,5 @@
 # Calls and jumps through every register, with every mask.
+# isolation: data
     movl %eax, %eax
     testb $1, M(%rax)
     je 9f

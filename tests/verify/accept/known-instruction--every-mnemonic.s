@@ -1,4 +1,5 @@
 # Each mnemonic that a table names. What it does to registers and flags is harmless; it branches nowhere.
+# isolation: data
 entry:
     adc %cl, 8(%rsp)
     adcx 8(%rsp), %ecx

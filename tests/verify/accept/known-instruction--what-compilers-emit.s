@@ -43,10 +43,6 @@ entry:
     endbr64
     addq $64, %rsp
     popq %rbp
-    movl (%rsp), %r11d
-    testb $RETURN, M(%r11)
-    je 9f
-    movq %r11, (%rsp)
     retq
 9:
     hlt

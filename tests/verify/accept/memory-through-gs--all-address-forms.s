@@ -1,4 +1,5 @@
 # Every form of address that stays in the window.
+# isolation: data
     movl %gs:(%eax), %ecx
     movl %gs:-8(%ebp), %ecx
     movl %gs:-8(%ebp,%r12d,8), %ecx

@@ -1,4 +1,5 @@
 # 32 bits into one register, the window's base into another, then the access: the guards bound its displacement.
+# isolation: data
     movl %ecx, %r11d
     movq %gs:BASE, %rcx
     movq 8(%rcx,%r11), %rcx

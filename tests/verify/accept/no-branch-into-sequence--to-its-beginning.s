@@ -1,4 +1,5 @@
 # A sequence may be entered at its first instruction, and followed.
+# isolation: data
     jne 1f
 1:
     movl (%rsp), %r11d

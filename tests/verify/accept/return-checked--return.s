@@ -1,9 +1,10 @@
 # A function that returns, and its caller.
+# base: r15
 .globl entry
 entry:
     callq callee
     movl (%rsp), %r11d
-    testb $RETURN, M(%r11)
+    testb $R15_RETURN, M(%r11)
     je 9f
     movq %r11, (%rsp)
     retq
@@ -11,7 +12,7 @@ entry:
     hlt
 callee:
     movl (%rsp), %r11d
-    testb $RETURN, M(%r11)
+    testb $R15_RETURN, M(%r11)
     je 9b
     movq %r11, (%rsp)
     retq

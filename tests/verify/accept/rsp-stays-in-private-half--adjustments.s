@@ -1,4 +1,5 @@
 # Adjustments up to STACK_REACH, each anchored before a branch.
+# isolation: data
 1:
     subq $REACH, %rsp
     cmpl %eax, (%rsp)

@@ -1,4 +1,5 @@
 # Each form that surely accesses its operand keeps rsp in check. What it does to registers does not matter.
+# isolation: data
 1:
     subq $REACH, %rsp
     add %bl, 8(%rsp)

@@ -1,4 +1,5 @@
 # The rebase sequence behind each way to compute an offset.
+# isolation: data
     movl %ebp, %esp
     andl $0x3fffffff, %esp
     addq %gs:BASE, %rsp

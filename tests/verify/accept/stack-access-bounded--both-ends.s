@@ -1,4 +1,5 @@
 # Displacements of exactly STACK_REACH, and accesses of every size.
+# isolation: data
     movb -REACH(%rsp), %al
     movb REACH(%rsp), %al
     vmovups -REACH(%rsp), %ymm0

@@ -1,5 +1,6 @@
 # An entry may lead to the first instruction of a sequence, and entries may be alike.
 # table-entries: 4
+# isolation: data
     cmpq $3, %rax
     ja 2f
     jmpq *table(,%eax,8)

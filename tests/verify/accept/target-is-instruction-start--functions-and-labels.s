@@ -1,4 +1,5 @@
 # Claimed targets: functions, labels, and both at one place.
+# isolation: data
 .globl entry
 entry:
 label_same:

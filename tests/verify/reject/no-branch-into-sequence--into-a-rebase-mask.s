@@ -1,4 +1,5 @@
 # rsp truncated from a host address.
+# isolation: data
     movl %eax, %esp
 1:
     andl $0x3fffffff, %esp

@@ -1,4 +1,5 @@
 # rsp not truncated, base added again and again.
+# isolation: data
 1:
     movl %eax, %esp
     andl $0x3fffffff, %esp

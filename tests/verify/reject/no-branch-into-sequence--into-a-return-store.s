@@ -1,4 +1,5 @@
 # r11 unchecked.
+# isolation: data
     jne 1f
     movl (%rsp), %r11d
     testb $RETURN, M(%r11)

@@ -1,4 +1,5 @@
 # Straight to ret.
+# isolation: data
     jne 1f
     movl (%rsp), %r11d
     testb $RETURN, M(%r11)

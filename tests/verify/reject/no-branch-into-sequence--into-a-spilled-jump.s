@@ -1,4 +1,5 @@
 # Straight to the jump through the stack.
+# isolation: data
     jmp 1f
     movl %eax, %r11d
     testb $LABEL, M(%r11)

@@ -1,6 +1,7 @@
 # Returning to a function entry is no return.
+# base: r15
     movl (%rsp), %r11d
-    testb $FUNCTION, M(%r11)
+    testb $R15_FUNCTION, M(%r11)
     je 9f
     movq %r11, (%rsp)
     retq

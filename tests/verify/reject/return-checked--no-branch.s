@@ -1,6 +1,7 @@
 # The check has no consequence.
+# base: r15
     movl (%rsp), %r11d
-    testb $RETURN, M(%r11)
+    testb $R15_RETURN, M(%r11)
     movq %r11, (%rsp)
     retq
 9:

@@ -1,6 +1,7 @@
 # The upper half of the return address stays as it was.
+# base: r15
     movl (%rsp), %r11d
-    testb $RETURN, M(%r11)
+    testb $R15_RETURN, M(%r11)
     je 9f
     retq
 9:

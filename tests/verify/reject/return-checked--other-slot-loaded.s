@@ -1,6 +1,7 @@
 # Another word of the stack is checked.
+# base: r15
     movl 8(%rsp), %r11d
-    testb $RETURN, M(%r11)
+    testb $R15_RETURN, M(%r11)
     je 9f
     movq %r11, (%rsp)
     retq

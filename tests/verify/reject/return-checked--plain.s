@@ -1,3 +1,4 @@
 # The return address may be anything by now.
+# base: r15
     retq
     hlt

@@ -1,3 +1,4 @@
 # An adjustment of unknown size.
+# isolation: data
     addq %rax, %rsp
     hlt

@@ -1,4 +1,5 @@
 # The branch to the failure label already leaves.
+# isolation: data
     subq $4096, %rsp
     movl %eax, %eax
     testb $LABEL, M(%rax)

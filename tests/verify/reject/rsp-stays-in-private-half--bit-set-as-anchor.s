@@ -1,4 +1,5 @@
 # No table names bit instructions as anchors.
+# isolation: data
 1:
     addq $REACH, %rsp
     btsl $3, (%rsp)

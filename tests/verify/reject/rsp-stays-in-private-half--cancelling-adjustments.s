@@ -1,4 +1,5 @@
 # The sum is zero, but a loop over the second one is not.
+# isolation: data
     subq $64, %rsp
 1:
     addq $64, %rsp

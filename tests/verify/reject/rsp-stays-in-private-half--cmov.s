@@ -1,3 +1,4 @@
 # rsp from a register, perhaps.
+# isolation: data
     cmoveq %rax, %rsp
     hlt

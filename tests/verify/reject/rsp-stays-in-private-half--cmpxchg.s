@@ -1,3 +1,4 @@
 # rsp from a register, perhaps.
+# isolation: data
     cmpxchgq %rax, %rsp
     hlt

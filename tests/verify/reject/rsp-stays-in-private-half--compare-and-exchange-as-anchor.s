@@ -1,4 +1,5 @@
 # It writes only if the comparison succeeds; no table names it as an anchor.
+# isolation: data
 1:
     addq $REACH, %rsp
     cmpxchgq %rcx, (%rsp)

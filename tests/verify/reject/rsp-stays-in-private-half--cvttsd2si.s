@@ -1,3 +1,4 @@
 # rsp from a floating-point number.
+# isolation: data
     cvttsd2si %xmm0, %rsp
     hlt

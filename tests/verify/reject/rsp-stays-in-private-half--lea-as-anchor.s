@@ -1,4 +1,5 @@
 # lea accesses nothing.
+# isolation: data
 1:
     subq $4096, %rsp
     leaq (%rsp), %rax

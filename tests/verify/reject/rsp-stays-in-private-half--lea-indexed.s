@@ -1,3 +1,4 @@
 # rsp plus a register.
+# isolation: data
     leaq (%rsp,%rax), %rsp
     hlt

@@ -1,3 +1,4 @@
 # rsp into the text.
+# isolation: data
     leaq 8(%rip), %rsp
     hlt

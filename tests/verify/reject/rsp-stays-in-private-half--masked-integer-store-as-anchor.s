@@ -1,4 +1,5 @@
 # The same with an integer store.
+# isolation: data
 1:
     subq $4096, %rsp
     vpmaskmovq %ymm0, %ymm1, (%rsp)

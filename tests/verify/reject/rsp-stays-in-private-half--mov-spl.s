@@ -1,3 +1,4 @@
 # The low 8 bits of rsp.
+# isolation: data
     movb %al, %spl
     hlt

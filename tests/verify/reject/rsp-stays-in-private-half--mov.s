@@ -1,3 +1,4 @@
 # rsp from a register.
+# isolation: data
     movq %rax, %rsp
     hlt

@@ -1,3 +1,4 @@
 # Any instruction that writes rsp.
+# isolation: data
     movsbq %al, %rsp
     hlt

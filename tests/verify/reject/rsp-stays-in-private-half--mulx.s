@@ -1,3 +1,4 @@
 # mulx has two destinations.
+# isolation: data
     mulxq %rax, %rsp, %rcx
     hlt

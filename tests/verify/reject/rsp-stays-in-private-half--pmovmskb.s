@@ -1,3 +1,4 @@
 # rsp from sign bits.
+# isolation: data
     pmovmskb %xmm0, %esp
     hlt

@@ -1,3 +1,4 @@
 # rsp from memory.
+# isolation: data
     popq %rsp
     hlt

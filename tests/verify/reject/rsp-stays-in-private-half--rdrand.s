@@ -1,3 +1,4 @@
 # rsp at random.
+# isolation: data
     rdrandq %rsp
     hlt

@@ -1,4 +1,5 @@
 # The pool is not excluded.
+# isolation: data
     movl %eax, %esp
     andl $0x7fffffff, %esp
     addq %gs:BASE, %rsp

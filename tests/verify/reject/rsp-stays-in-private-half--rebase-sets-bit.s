@@ -1,4 +1,5 @@
 # bts instead of btr: always in the pool.
+# isolation: data
     movl %eax, %esp
     btsl $31, %esp
     addq %gs:BASE, %rsp

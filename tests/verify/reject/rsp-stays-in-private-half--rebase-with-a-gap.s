@@ -1,4 +1,5 @@
 # An instruction between the steps can change what they check.
+# isolation: data
     movl %eax, %esp
     andl $0x3fffffff, %esp
     pushq %rax

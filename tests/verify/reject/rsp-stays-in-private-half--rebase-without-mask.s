@@ -1,4 +1,5 @@
 # Offsets from 2 GiB up are the pool, which other sandboxes can write.
+# isolation: data
     movl %eax, %esp
     addq %gs:BASE, %rsp
     hlt

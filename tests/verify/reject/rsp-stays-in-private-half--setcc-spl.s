@@ -1,3 +1,4 @@
 # A condition into the low byte of rsp.
+# isolation: data
     sete %spl
     hlt

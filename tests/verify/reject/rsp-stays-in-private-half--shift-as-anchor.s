@@ -1,4 +1,5 @@
 # A shift by zero may leave its operand alone.
+# isolation: data
 1:
     subq $4096, %rsp
     shlq %cl, (%rsp)

@@ -1,3 +1,4 @@
 # Any instruction that writes rsp.
+# isolation: data
     shlq $1, %rsp
     hlt

@@ -1,4 +1,5 @@
 # The same downwards.
+# isolation: data
     subq $REACH+8, %rsp
     pushq %rax
     hlt

@@ -1,4 +1,5 @@
 # A debugger continues after int3.
+# isolation: data
 1:
     subq $4096, %rsp
     int3

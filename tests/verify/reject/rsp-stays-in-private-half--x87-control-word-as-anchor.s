@@ -1,4 +1,5 @@
 # No x87 access is an anchor, not even of the control word.
+# isolation: data
 1:
     addq $REACH, %rsp
     fnstcw (%rsp)

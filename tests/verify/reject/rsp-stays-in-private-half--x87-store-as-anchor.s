@@ -1,4 +1,5 @@
 # With an exception unmasked it completes without its store: a loop would walk rsp anywhere.
+# isolation: data
 1:
     addq $REACH, %rsp
     fstps (%rsp)

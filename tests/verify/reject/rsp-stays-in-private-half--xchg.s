@@ -1,3 +1,4 @@
 # rsp from a register.
+# isolation: data
     xchgq %rax, %rsp
     hlt

@@ -2,5 +2,5 @@
 # base: twin
     .globl f
 f: jmp 1f
-depth_1048576:
+depth_71303176:
 1:  hlt

@@ -1,7 +1,7 @@
 # The same, step by step.
 # base: twin
     .globl f
-f: subq $REACH, %rsp
+f: subq $DEEPEST, %rsp
     subq $16, %rsp
-    addq $REACH+16, %rsp
+    addq $DEEPEST+16, %rsp
     retq

@@ -1,5 +1,6 @@
 # The entry skips a check.
 # table-entries: 2
+# isolation: data
     cmpq $1, %rax
     ja 1f
     jmpq *table(,%eax,8)

@@ -55,6 +55,7 @@ _MOVES = re.compile(
 )
 _CONSTANT = re.compile(r"\$-?\w+,\s*%rsp")
 _FROM_POINTER = re.compile(r"(-?\d+)?\(%rbp\),\s*%rsp")
+_IS_POINTER = re.compile(r"%rbp,\s*%rsp")
 _FROM_ITSELF = re.compile(r"(-?\d+)?\(%rsp\),\s*%rsp")
 _RETURNS_TO = re.compile(r"(?<![\w-])8\(%rbp\)")
 _TOUCH = "\tcmpl\t%eax, (%rsp)"
@@ -94,8 +95,12 @@ def with_twin(text: str, found: Mapping[str, Layout]) -> str:
     pads = _pads(lines)
     for line in lines:
         writer.line(line, pads)
-    sections = [] if "\t.cfi_sections" in text else ["\t.cfi_sections .debug_frame"]
-    return "\n".join([*sections, *writer.out])
+    return "\n".join(writer.out)
+
+
+def with_debug_frames(text: str) -> str:
+    """What clang says with -g and without FLAGS, which ask for tables that nobody reads."""
+    return text if "\t.cfi_sections" in text else f"\t.cfi_sections .debug_frame\n{text}"
 
 
 class _Frames:
@@ -184,9 +189,10 @@ class _Frames:
                 return [line, _TOUCH] if mnemonic == "sub" and amount > STACK_REACH else [line]
             if mnemonic == "and" and -amount & (-amount - 1) == 0 and 0 < -amount <= FRAME_ALIGNMENT:
                 return [self._to(self._pushed + -(self._pushed + _RETURN_ADDRESS) % -amount)]
-        if mnemonic == "lea" and (found := _FROM_POINTER.fullmatch(operands)):
+        found = _FROM_POINTER.fullmatch(operands) if mnemonic == "lea" else _IS_POINTER.fullmatch(operands)
+        if found and self._has_pointer and (mnemonic == "lea" or mnemonic == "mov"):
             self._pushed = self._deepest
-            return [self._to(8 - int(found[1] or 0))]
+            return [self._to(8 - int(found[1] or 0) if mnemonic == "lea" else 8)]
         if mnemonic == "lea" and (found := _FROM_ITSELF.fullmatch(operands)):
             self._count(-int(found[1] or 0))
             return [line]
