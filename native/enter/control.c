@@ -48,6 +48,7 @@ static struct control *reserve(void) {
         if (start == at) {
             madvise(start, SIZE, MADV_DONTFORK);
             madvise(start, SIZE, MADV_DONTDUMP);
+            madvise(start, SIZE, MADV_NOHUGEPAGE);
             next_place++;
             control->base = (uint64_t)(uintptr_t)at + DISTANCE;
             return control;

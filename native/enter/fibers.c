@@ -8,9 +8,10 @@
 #include "enter/returns.h"
 
 #include <errno.h>
+#include <string.h>
 #include <stdlib.h>
 
-#define LEAST_ROOM (64 << 10)
+#define LEAST_ROOM (16ULL << 10)
 
 /* No thread's first function returns: it would find this. */
 #define NOWHERE GATE_RETURN(GATE_NOWHERE_OFFSET)
@@ -43,25 +44,89 @@ static struct control **free_place(struct instance *instance) {
     return place;
 }
 
-int64_t tmebox_begin_fiber(struct instance *instance, uint64_t function, uint64_t low, uint64_t top) {
-    if (low >= top || top > TMEBOX_PRIVATE_END || low < TMEBOX_STACK_LOWEST || top - low < 64 || top % 8 != 0 ||
-        !tmebox_is_function(function)) {
-        return -EINVAL;
+static uint64_t bottom_of(uint64_t top) {
+    return (top & ~31ULL) - 8; /* as if a call had led to the first function, with rsp a multiple of 32 before it */
+}
+
+/* What all stacks of a sandbox's threads may have together: as much as its heap. */
+static bool has_room(const struct instance *instance, uint64_t room) {
+    for (uint32_t i = 0; i < instance->fiber_count; i++) {
+        if (instance->fibers[i] != NULL) {
+            room += instance->fibers[i]->top - instance->fibers[i]->low;
+        }
     }
+    return room <= instance->fiber_room;
+}
+
+/* One with room for them, in the table; or NULL. */
+static struct control **new_fiber(struct instance *instance, uint64_t low, uint64_t top) {
     tmebox_bury_fibers(instance);
     uint64_t room = top - low > LEAST_ROOM ? top - low : LEAST_ROOM; /* nothing else is near it */
-    struct control **place = free_place(instance), *control = NULL;
-    if (place != NULL && (control = tmebox_get_control(instance, top - room, top)) == NULL) {
+    struct control **place = has_room(instance, room) ? free_place(instance) : NULL;
+    if (place != NULL && (*place = tmebox_get_control(instance, top - room, top)) == NULL) {
         PyErr_Clear();
+        place = NULL;
     }
-    if (control == NULL) {
+    return place;
+}
+
+static bool is_range(uint64_t low, uint64_t top) {
+    return low < top && top <= TMEBOX_PRIVATE_END && low >= TMEBOX_STACK_LOWEST && top - low >= 64 && top % 8 == 0;
+}
+
+bool tmebox_is_stack(uint64_t low, uint64_t top, const uint64_t *words, uint64_t count) {
+    if (!is_range(low, top) || count < 2 || count > (top - low) / 8) {
+        return false;
+    }
+    uint64_t last = count - (top - bottom_of(top)) / 8; /* index of the word that the first function would return to */
+    if (last >= count || words[last] != NOWHERE) {
+        return false;
+    }
+    if (last == 1) {
+        return tmebox_is_function(words[0]) || tmebox_depth_at(words[0]) == 0;
+    }
+    for (uint64_t at = 0; at < last;) {
+        int64_t depth = tmebox_depth_at(words[at]);
+        if (depth < 0 || depth % 8 != 0) {
+            return false;
+        }
+        at += 1 + (uint64_t)depth / 8;
+        if (at == last) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool tmebox_restore_fiber(struct instance *instance, uint64_t low, uint64_t top, const uint64_t *words, uint64_t count) {
+    struct control **place = NULL;
+    if (words != NULL && !tmebox_is_stack(low, top, words, count)) {
+        PyErr_SetString(PyExc_ValueError, "not what a thread's stack can hold");
+        return false;
+    }
+    place = words != NULL ? new_fiber(instance, low, top) : free_place(instance);
+    if (place == NULL) {
+        PyErr_SetString(tmebox_limit_error, "there is no room for another control stack");
+        return false;
+    }
+    if (words != NULL) {
+        (*place)->rsp = top - 8 * count;
+        memcpy((void *)(uintptr_t)((*place)->base + (*place)->rsp), words, 8 * count);
+    }
+    return true;
+}
+
+int64_t tmebox_begin_fiber(struct instance *instance, uint64_t function, uint64_t low, uint64_t top) {
+    if (!is_range(low, top) || !tmebox_is_function(function)) {
+        return -EINVAL;
+    }
+    struct control **place = new_fiber(instance, low, top);
+    if (place == NULL) {
         return -EAGAIN;
     }
-    *place = control;
-    /* As if a call had led to the function, with rsp a multiple of 32 before it; and as if it stood before the function,
-     * where a host call returns to. */
-    control->rsp = (top & ~31ULL) - 16;
-    uint64_t *words = (uint64_t *)(uintptr_t)(control->base + control->rsp);
+    /* It stands before the function, where a host call returns to. */
+    (*place)->rsp = bottom_of(top) - 8;
+    uint64_t *words = (uint64_t *)(uintptr_t)((*place)->base + (*place)->rsp);
     words[0] = function;
     words[1] = NOWHERE;
     return place - instance->fibers + 1;

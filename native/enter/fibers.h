@@ -12,6 +12,13 @@ int64_t tmebox_begin_fiber(struct instance *instance, uint64_t function, uint64_
  * there is none that stands, or this one cannot end. */
 bool tmebox_switch_fiber(struct activation *activation, uint64_t number, bool ends);
 
+/* Whether these words, the last of which is below `top`, can be what a thread that stands has on its stack [low, top). */
+bool tmebox_is_stack(uint64_t low, uint64_t top, const uint64_t *words, uint64_t count);
+
+/* Threads as they stood in another sandbox, by number; NULL words: none. Only such words are taken. False with an exception
+ * set. With the GIL held. */
+bool tmebox_restore_fiber(struct instance *instance, uint64_t low, uint64_t top, const uint64_t *words, uint64_t count);
+
 /* With the GIL held. */
 void tmebox_bury_fibers(struct instance *instance);
 

@@ -71,6 +71,7 @@ struct instance {
     struct control *first, *control; /* the first thread's, and that of the one that runs; while depth > 0 */
     struct control **fibers; /* of the other threads, by number; NULL where there is none */
     uint32_t fiber_count;
+    uint64_t fiber_room; /* bytes that their stacks may have together */
     uint64_t control_base; /* of the one that it has, or had last */
     uint64_t serial;       /* owner of control stacks: another one after a reset */
     uint64_t r15;         /* the base, if the code expects it there; else 0, and gs is set to it */

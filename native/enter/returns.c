@@ -88,8 +88,7 @@ static const struct text *text_at(uint64_t address) {
     return text;
 }
 
-/* The depth at a place that a call returns to, or where an exception goes on; -1: it is none. */
-static int64_t depth_at(uint64_t address) {
+int64_t tmebox_depth_at(uint64_t address) {
     const struct text *text = text_at(address);
     if (text == NULL) {
         return -1;
@@ -110,14 +109,14 @@ bool tmebox_is_function(uint64_t address) {
  * and where to go on: good if the frame that would end there is one of those that have not returned. */
 bool tmebox_longjmp(struct activation *activation, uint64_t offset, uint64_t address) {
     const struct instance *instance = activation->instance;
-    int64_t depth = depth_at(address);
+    int64_t depth = tmebox_depth_at(address);
     uint64_t base = instance->control_base, top = base + instance->control->top;
     uint64_t wanted = base + (uint32_t)offset + (uint64_t)depth;
     if (depth < 0 || offset % 8 != 0) {
         return false;
     }
     for (uint64_t place = activation->rsp; place >= base && place <= top - 8;) {
-        int64_t frame = depth_at(*(const uint64_t *)(uintptr_t)place);
+        int64_t frame = tmebox_depth_at(*(const uint64_t *)(uintptr_t)place);
         if (frame < 0) {
             return false; /* where the core called */
         }

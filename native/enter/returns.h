@@ -7,6 +7,9 @@
 /* For a text in [start, end): places relative to its start, ascending. False: no memory. */
 bool tmebox_note_returns(uint64_t start, uint64_t end, const uint32_t *places, const uint32_t *depths, size_t count);
 
+/* The depth at a place that a call returns to, or where an exception goes on; -1: it is none. */
+int64_t tmebox_depth_at(uint64_t address);
+
 /* Of a text that was noted, by its part of the target map. */
 bool tmebox_is_function(uint64_t address);
 

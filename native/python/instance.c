@@ -27,14 +27,15 @@ static int timeout_from(double seconds, uint64_t *timeout_ns) {
 
 static int instance_init(PyObject *object, PyObject *args, PyObject *keywords) {
     static char *names[] = {"base",        "stack_low",      "stack_top", "make_trap",
-                            "base_in_r15", "checks_returns", "timeout_s", "has_control", NULL};
+                            "base_in_r15", "checks_returns", "timeout_s", "has_control", "thread_room", NULL};
     struct instance *self = (struct instance *)object;
     unsigned long long base, stack_low, stack_top;
     PyObject *make_trap;
     int base_in_r15 = 0, checks_returns = 1, has_control = 0;
+    unsigned long long thread_room = 0;
     double seconds = 0;
-    if (!PyArg_ParseTupleAndKeywords(args, keywords, "KKKO|ppdp:Instance", names, &base, &stack_low,
-                                     &stack_top, &make_trap, &base_in_r15, &checks_returns, &seconds, &has_control) ||
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "KKKO|ppdpK:Instance", names, &base, &stack_low,
+                                     &stack_top, &make_trap, &base_in_r15, &checks_returns, &seconds, &has_control, &thread_room) ||
         timeout_from(seconds, &self->timeout_ns) < 0) {
         return -1;
     }
@@ -66,6 +67,7 @@ static int instance_init(PyObject *object, PyObject *args, PyObject *keywords) {
     self->r15 = base_in_r15 ? base : 0;
     self->has_control = has_control;
     self->serial = tmebox_control_owner();
+    self->fiber_room = thread_room;
     self->return_gate = GATE_RETURN(!checks_returns || has_control ? GATE_RETURN_UNCHECKED_OFFSET
                                     : base_in_r15   ? GATE_RETURN_R15_OFFSET
                                                     : GATE_RETURN_GS_OFFSET);
@@ -171,7 +173,69 @@ static PyObject *instance_revive(PyObject *object, PyObject *unused) {
         return NULL;
     }
     self->dead = self->paused = false;
+    Py_RETURN_NONE;
+}
+
+static PyObject *instance_end_threads(PyObject *object, PyObject *unused) {
+    (void)unused;
+    struct instance *self = (struct instance *)object;
+    if (self->depth != 0) {
+        return tmebox_raise_busy();
+    }
     begin_stacks_again(self);
+    Py_RETURN_NONE;
+}
+
+/* Of threads that stand, by number. */
+static PyObject *instance_threads(PyObject *object, PyObject *unused) {
+    (void)unused;
+    struct instance *self = (struct instance *)object;
+    if (self->depth != 0) {
+        return tmebox_raise_busy();
+    }
+    uint32_t count = self->generation == tmebox_generation ? self->fiber_count : 0;
+    while (count > 0 && self->fibers[count - 1] == NULL) {
+        count--;
+    }
+    PyObject *threads = PyTuple_New(count);
+    for (uint32_t i = 0; threads != NULL && i < count; i++) {
+        const struct control *control = self->fibers[i];
+        PyObject *row = control == NULL ? Py_NewRef(Py_None)
+                                        : Py_BuildValue("KKy#", (unsigned long long)control->low,
+                                                        (unsigned long long)control->top,
+                                                        (const char *)(uintptr_t)(control->base + control->rsp),
+                                                        (Py_ssize_t)(control->top - control->rsp));
+        if (row == NULL) {
+            Py_CLEAR(threads);
+        } else {
+            PyTuple_SET_ITEM(threads, i, row);
+        }
+    }
+    return threads;
+}
+
+static PyObject *instance_begin_threads(PyObject *object, PyObject *threads) {
+    struct instance *self = (struct instance *)object;
+    if (self->depth != 0) {
+        return tmebox_raise_busy();
+    }
+    if (!PyTuple_Check(threads)) {
+        PyErr_SetString(PyExc_TypeError, "begin_threads(tuple)");
+        return NULL;
+    }
+    tmebox_end_fibers(self);
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(threads); i++) {
+        PyObject *row = PyTuple_GET_ITEM(threads, i);
+        unsigned long long low = 0, top = 0;
+        const char *words = NULL;
+        Py_ssize_t size = 0;
+        if (row != Py_None && !PyArg_ParseTuple(row, "KKy#:begin_threads", &low, &top, &words, &size)) {
+            return NULL;
+        }
+        if (!tmebox_restore_fiber(self, low, top, (const uint64_t *)(uintptr_t)words, (uint64_t)size / 8)) {
+            return NULL;
+        }
+    }
     Py_RETURN_NONE;
 }
 
@@ -404,7 +468,12 @@ static PyMethodDef instance_methods[] = {
     {"kill", instance_kill, METH_NOARGS, "kill()\n\nRefuse calls from now on."},
     {"pause", instance_pause, METH_NOARGS,
      "pause() -> bool\n\nRefuse calls, as of a busy instance, until revive() or reset(). Whether they were possible."},
-    {"revive", instance_revive, METH_NOARGS, "revive()\n\nAllow calls again: its window was made anew."},
+    {"revive", instance_revive, METH_NOARGS, "revive()\n\nAllow calls again: its window was made anew, or looked at."},
+    {"end_threads", instance_end_threads, METH_NOARGS, "end_threads()\n\nIts stacks are zeros again, too."},
+    {"threads", instance_threads, METH_NOARGS,
+     "threads() -> tuple\n\nOf each that stands, by number, (low, top, words), or None: its control stack."},
+    {"begin_threads", instance_begin_threads, METH_O,
+     "begin_threads(threads)\n\nAs threads() gave them. ValueError for what no thread can leave there."},
     {"reset", instance_reset, METH_O, "reset(keep)\n\nGive the window its first contents, and allow calls."},
     {"condemn", instance_condemn, METH_NOARGS,
      "condemn()\n\nThe call that is running or the pause, if any, is the last one."},

@@ -432,6 +432,7 @@ class Instance:
         checks_returns: bool = True,
         timeout_s: float = 0.0,
         has_control: bool = False,
+        thread_room: int = 0,
     ) -> None: ...
     base: int
     timeout_s: float  # 0.0: none
@@ -440,6 +441,9 @@ class Instance:
     @property
     def depth(self) -> int:
         """Activations of this instance now on some thread's stack."""
+    def end_threads(self) -> None: ...
+    def threads(self) -> tuple[tuple[int, int, bytes] | None, ...]: ...
+    def begin_threads(self, threads: tuple[tuple[int, int, bytes] | None, ...]) -> None: ...
     def read_control(self, offset: int, size_bytes: int) -> bytes: ...
     def kill(self) -> None:
         """Mark DEAD (closed) for ever. Raises the `busy` exception while a call is running."""

@@ -59,9 +59,11 @@ class Contents:
     """`data` are ascending, disjoint (offset, bytes) in the image and the heap; everything else is zero.
 
     The control page is not part of it: it is made anew in every window. `initialized`: the library start-up
-    has run, its effects are in `data`.
+    has run, its effects are in `data`. threads: of each that stands, by number from 1 on, its stack's offsets and what its
+    control stack holds.
     """
 
     layout: Layout
     data: tuple[tuple[int, bytes], ...]
     initialized: bool = False
+    threads: tuple[tuple[int, int, bytes] | None, ...] = ()

@@ -148,6 +148,7 @@ class Plain:
         layout = contents.layout
         self._map(base, layout)
         self._fill(base, contents)
+        instance.end_threads()
         instance.revive()
 
     def grow_arena(self, base: int, end: int) -> None:

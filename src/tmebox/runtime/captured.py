@@ -44,6 +44,8 @@ class Captured(Shown):
         """For another process or machine that has the same module. key: a secret of at least 16 bytes, with
         which only holders of the key can make bytes that `from_bytes` takes. compress: with zlib."""
         layout = self.template.contents.layout
+        if self.template.contents.threads:
+            raise SnapshotError("threads stand in this snapshot, which only this process can go on with")
         file = SnapshotFile(
             identity(self.module.digest),
             self.module.address,

@@ -12,6 +12,7 @@ from __future__ import annotations
 import struct
 import threading
 import weakref
+from dataclasses import replace
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any
@@ -95,7 +96,9 @@ class Tenancy:
             file.isolation == "code+data",
             timeout_s,
             self._has_control,
+            template.contents.layout.heap_end - abi.IMAGE_START,
         )
+        self.instance.begin_threads(template.contents.threads)
         if share is not None:
             share[0].attach(self.instance, share[1])
 
@@ -273,6 +276,7 @@ class Tenancy:
             self._arena.scrub()
         self.instance.end_shared_blocks()
         window.reset(self.instance)
+        self.instance.begin_threads(self.template.contents.threads)
 
     def capture(self) -> Contents:
         """What the window holds now, for others to start with: data and heap, but no stack, since no call
@@ -298,10 +302,11 @@ class Tenancy:
                         "could not go on from there"
                     )
                 written = written_pages(window.base, contents)
+                threads = self.instance.threads()
             finally:
                 if self.instance.paused:
                     self.instance.revive()
-        return later_contents(self.module, contents.layout, written)
+        return replace(later_contents(self.module, contents.layout, written), threads=threads)
 
     def system_call(self, number: int, arguments_offset: int) -> int:
         """The host function behind `__tmebox_syscall`."""
