@@ -23,6 +23,7 @@ CORE_GATES = {
     0x80: "return from a host call, base in gs",
     0xC0: "return from a host call, base in r15",
     0x100: "return from a host call, unchecked",
+    0x120: "where no thread returns to",
     0x140: "where the gates lead to: two pointers",
 }
 OPERATORS = {

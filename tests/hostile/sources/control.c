@@ -17,9 +17,11 @@ word where_is_secret(void) { return (word)&secret; }
 word where_is_payload(void) { return (word)&payload; }
 word where_is_data(void) { return (word)data; }
 
+#ifndef __tmebox_twin__
 __attribute__((naked)) void return_to(word target) { __asm__("movq %rdi, (%rsp)\n ret"); }
 __attribute__((naked)) void pop_and_jump(word target) { __asm__("popq %rax\n movq %rdi, %rax\n jmpq *%rax"); }
 __attribute__((naked)) void push_and_return(word target) { __asm__("pushq %rdi\n ret"); }
+#endif
 __attribute__((naked, noinline)) word return_site(void) { __asm__("movq (%rsp), %rax\n ret"); }
 __attribute__((noinline)) word a_return_site(void) { word site = return_site(); visits++; return site; }
 
@@ -67,6 +69,7 @@ int jump_with_forged_buffer(word target, word stack) {
 }
 
 /* By way of rbp, for which nothing checks that it is an offset: the rebase cuts it to one. */
+#ifndef __tmebox_twin__
 __attribute__((naked)) void move_stack(word to) {
   __asm__("movq %rdi, %rbp\n movq %rbp, %rsp\n pushq %rax\n popq %rax\n ret");
 }
@@ -74,3 +77,4 @@ __attribute__((naked)) void forge_frame(word frame) { __asm__("movq %rdi, %rbp\n
 __attribute__((naked)) word borrow_stack(word to) {
   __asm__("movq %rsp, %rcx\n movq %rdi, %rsp\n pushq $77\n popq %rax\n movq %rcx, %rsp\n ret");
 }
+#endif

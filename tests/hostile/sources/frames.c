@@ -34,6 +34,7 @@ int scoped(size_t size) {
   return sum;
 }
 
+#ifndef __tmebox_twin__
 __attribute__((naked)) void lower_by_lea(size_t size) {
   __asm__("pushq %rbp\n movq %rsp, %rbp\n negq %rdi\n leaq (%rsp,%rdi), %rsp\n movb $77, (%rsp)\n movq %rbp, %rsp\n popq %rbp\n ret");
 }
@@ -46,3 +47,4 @@ __attribute__((naked)) void lower_by_memory(size_t size) {
 __attribute__((naked)) void lower_and_raise(long count) {
   __asm__("movq %rdi, %rax\n negq %rax\n addq %rdi, %rsp\n addq %rax, %rsp\n subq %rax, %rsp\n subq %rdi, %rsp\n ret");
 }
+#endif

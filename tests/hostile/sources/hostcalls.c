@@ -24,15 +24,19 @@ long count_to(long n) { volatile long x = 0; while (x < n) x++; return x; }
 __attribute__((naked)) long call_import_number(word index) {
   __asm__("movl %edi, %r11d\n jmp __tmebox_gate_hostcall");
 }
+#ifndef __tmebox_twin__
 __attribute__((naked)) long call_host_from_stack_at(word at) {
   __asm__("movq %rdi, %rsp\n xorl %edi, %edi\n xorl %esi, %esi\n jmp host_add");
 }
+#endif
 /* rsp may point at memory of ours that is not the stack: the host must neither mind nor be confused. */
+#ifndef __tmebox_twin__
 __attribute__((naked)) long call_host_from_heap_at(word at) {
   __asm__("movq %rsp, %rbx\n movq %rdi, %rsp\n movl $3, %edi\n movl $4, %esi\n callq host_add\n movq %rbx, %rsp\n ret");
 }
 __attribute__((naked)) long return_from_host_to(word target) {
   __asm__("pushq %rdi\n movl $1, %edi\n movl $2, %esi\n jmp host_add");
 }
+#endif
 static unsigned char room[65536];
 word where_is_room_end(void) { return (word)(room + sizeof room); }

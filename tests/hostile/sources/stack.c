@@ -40,11 +40,11 @@ static int recursing_comparison(const void *a, const void *b) {
 }
 int recurse_in_qsort(void) { int x = 0; return recursing_comparison(&x, &x); }
 
+#ifndef __tmebox_twin__
 __attribute__((naked)) void slide_down(void) { __asm__("1: subq $4096, %rsp\n jmp 1b"); }
 __attribute__((naked)) void slide_up(void) { __asm__("1: addq $4096, %rsp\n jmp 1b"); }
 __attribute__((naked)) void pop_forever(void) { __asm__("1: popq %rax\n jmp 1b"); }
 __attribute__((naked)) void push_forever(void) { __asm__("1: pushq $1\n jmp 1b"); }
-
 
 /* On some processors a store whose exception is unmasked completes without storing. */
 const unsigned short all_exceptions = 0x340;
@@ -54,3 +54,4 @@ __attribute__((naked)) void slide_up_storing(void) {
 __attribute__((naked)) void slide_down_storing(void) {
     __asm__("fninit\n fldcw all_exceptions(%rip)\n 1: subq $0x80000, %rsp\n fistpll (%rsp)\n fnclex\n jmp 1b");
 }
+#endif

@@ -15,6 +15,7 @@ from tmebox.toolchain.link.inputs import require_plain
 from tmebox.toolchain.link.linked import Elf
 from tmebox.toolchain.link.relocate import ABS32S, PC32, PLT32
 from tmebox.toolchain.link.script import quote
+from tmebox.toolchain.sections import KEPT_CLAIM, depth_claims
 
 INSTRUCTION_MAX_BYTES = 15
 _STUB = "__tmebox_stub_of."
@@ -111,8 +112,8 @@ def numbered(names: Set[str], executable: Elf) -> list[str]:
     return [*([SYSCALL_IMPORT] if brought else []), *sorted(names - {SYSCALL_IMPORT} if brought else names)]
 
 
-def stubs(imports: Mapping[str, int]) -> str:
-    """One stub per import, as assembly: its index in r11d, then the host-call gate."""
+def stubs(imports: Mapping[str, int], form: str) -> str:
+    """One stub per import, as assembly: its index in r11d, then the host-call gate. form: as in `abi.form`."""
     lines = []
     for name, index in imports.items():
         quoted = quote(name)
@@ -126,4 +127,5 @@ def stubs(imports: Mapping[str, int]) -> str:
             "\tjmp __tmebox_gate_hostcall",
             f"\t.size {quoted}, .-{quoted}",
         ]
-    return "\n".join(lines) + "\n"
+    claims = depth_claims((quote(name), KEPT_CLAIM) for name in imports) if form == "twin" else ""
+    return "\n".join(lines) + "\n" + claims

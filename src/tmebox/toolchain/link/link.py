@@ -127,7 +127,7 @@ class _Session:
         stub_object = self.scratch / "imports.o"
         options = self.options
         assemble(
-            stubs(imports),
+            stubs(imports, abi.form(options.base, options.isolation)),
             stub_object,
             file="import stubs",
             isolation=options.isolation,
