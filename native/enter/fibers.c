@@ -135,7 +135,7 @@ int64_t tmebox_begin_fiber(struct instance *instance, uint64_t function, uint64_
 bool tmebox_switch_fiber(struct activation *activation, uint64_t number, bool ends) {
     struct instance *instance = activation->instance;
     struct control *from = instance->control, **to = number == 0 ? &instance->first : fiber(instance, number);
-    if (to == NULL || *to == NULL || (*to)->rsp == 0 || (ends && (from->calls != 0 || from == instance->first))) {
+    if (to == NULL || *to == NULL || (*to)->rsp == 0) {
         return false;
     }
     from->rsp = activation->rsp - from->base;
@@ -143,7 +143,7 @@ bool tmebox_switch_fiber(struct activation *activation, uint64_t number, bool en
     instance->control_base = (*to)->base;
     activation->rsp = (*to)->base + (*to)->rsp;
     (*to)->rsp = 0;
-    if (ends) {
+    if (ends && from->calls == 0 && from != instance->first) { /* another one stands there for ever */
         from->rsp = 0; /* nobody can go on there; whoever begins a thread next gets it */
         from->ended = true;
     }

@@ -9,7 +9,7 @@
 int64_t tmebox_begin_fiber(struct instance *instance, uint64_t function, uint64_t low, uint64_t top);
 
 /* Lets the host call return to where another thread stood; 0 is the first. `ends`: the one that calls never goes on. False:
- * there is none that stands, or this one cannot end. */
+ * there is none that stands. */
 bool tmebox_switch_fiber(struct activation *activation, uint64_t number, bool ends);
 
 /* Whether these words, the last of which is below `top`, can be what a thread that stands has on its stack [low, top). */

@@ -145,6 +145,7 @@ static void change_to(struct task *task)
 #ifdef __tmebox_twin__
 long __tmebox_ask_core(long number, unsigned long a, unsigned long b, unsigned long c) __asm__("__tmebox_syscall");
 extern _Thread_local char *__safestack_unsafe_stack_ptr __attribute__((__weak__));
+extern const char __tmebox_has_unsafe_stack __attribute__((__weak__)); /* a compiler takes the other for there */
 
 /* The first thing that a thread does, when its turn comes. */
 static _Noreturn void run_task(void)
@@ -159,7 +160,7 @@ static _Noreturn void run_task(void)
 
 static long begin(struct task *task, unsigned long stack)
 {
-	if (&__safestack_unsafe_stack_ptr && !(task->unsafe = __tmebox_pages_get(UNSAFE_PAGES, 1, 0))) return -EAGAIN;
+	if (&__tmebox_has_unsafe_stack && !(task->unsafe = __tmebox_pages_get(UNSAFE_PAGES, 1, 0))) return -EAGAIN;
 	task->number = __tmebox_ask_core(TMEBOX_SYS_BEGIN_THREAD, (unsigned long)run_task, task->stack_low, stack);
 	if (task->number < 0 && task->unsafe) __tmebox_pages_put((unsigned long)task->unsafe, UNSAFE_PAGES);
 	__asm__("stmxcsr %0; fnstcw %1" : "=m"(task->control_words[0]), "=m"(task->control_words[1]));

@@ -4,3 +4,4 @@
 
 static char below[SIZE] __attribute__((aligned(16)));
 _Thread_local char *__safestack_unsafe_stack_ptr = below + SIZE;
+const char __tmebox_has_unsafe_stack = 1;
