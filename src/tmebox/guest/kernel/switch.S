@@ -13,7 +13,7 @@
    The same, but goes on in __tmebox_tell_who_stands_still(), on the same stack.
 
    Where stacks are control stacks, the core changes them: void __tmebox_switch(unsigned long *from, long number, long ends).
-   A forged number leads to where that thread stands, or nowhere.
+   A number that is forged leads to where that thread stands, or nowhere.
 
    What is saved, from *from up: MXCSR and the x87 control word, r15, r14, r13, r12, rbp, rbx, the return address. Where r15 holds
    the window's base, r14 and r15 are not the program's, and zeros are saved. */
@@ -44,7 +44,7 @@
 	leaq (%rsp), %rax; \
 	movq %rax, (%rdi)
 
-#define FUNCTION(NAME) .globl NAME; .type NAME, @function; NAME: .cfi_startproc
+#define FUNCTION(NAME) .balign 16; .globl NAME; .type NAME, @function; NAME: .cfi_startproc
 #define END(NAME) .cfi_endproc; .size NAME, .-NAME
 
 	.text

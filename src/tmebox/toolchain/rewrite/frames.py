@@ -168,8 +168,10 @@ class _Frames:
             self.out += self._moving(line, match)
             return
         if "(%rsp" in line:
-            layout = Layout() if self._has_pointer else self._layout
-            line = _placed(line, layout, self._depth, self._pad)
+            if self._has_pointer:
+                line = _placed(line, Layout(), self._deepest, self._pad)
+            else:
+                line = _placed(line, self._layout, self._depth, self._pad)
         elif self._has_pointer and _RETURNS_TO.search(line):
             line = _RETURNS_TO.sub(f"{self._deepest}(%rsp)", line)
         if self._pad and _LEAVES.match(line):
@@ -215,6 +217,8 @@ def at_distance(text: str) -> str:
 
 
 def _at_distance(line: str) -> str:
+    if ";" in line and '"' not in line:
+        return ";".join(map(_at_distance, line.split(";")))
     if match := _COPIED.match(line):
         indent, width, gap, part, rest = match.groups()
         return f"{indent}lea{width or ('q' if part == 'r' else 'l')}{gap}{-TWIN_DISTANCE}(%rsp),{rest}"
