@@ -206,15 +206,16 @@ STANDING_BELOW = 2
 SYS_CALL_DEPTH = 0x746D_6506
 """How many calls of the host's the sandbox is in: more than one inside host functions that call it again."""
 SYS_LONGJMP = 0x746D_6510
-"""By this one a program with a control stack goes back to a frame of its own. Arguments, where rsi points: where
-rsp is to be, as an offset, in the lower half and the code's address in the upper one; rax and rdx there."""
+"""By this one a program with a control stack goes back to a frame of its own. Arguments, where rsi points:
+where rsp is to be, as an offset, in the lower half and the code's address in the upper one; rax and rdx
+there."""
 SYS_READ_STACK = 0x746D_6511
 """What a control stack holds at the offset in rsi: rax is 0 and rdx the word, or rax is -1."""
 SYS_BEGIN_THREAD = 0x746D_6512
-"""A control stack for a thread that will begin in the function rsi, and whose stack is [rdx, rcx): its number, or a
-negative error number."""
+"""A control stack for a thread that will begin in the function rsi, and whose stack is [rdx, rcx): its number,
+or a negative error number."""
 SYS_SWITCH_THREAD = 0x746D_6513
-"""Goes on where the thread with the number rsi stands; 0 is the first. rdx 1: the one that calls has ended."""
+"""Goes on where the thread with the number rsi stands; 0 is the first. rdx 1: the caller has ended."""
 MOST_FIBERS = 1024
 """Threads of a sandbox that can have a control stack beside the first."""
 THREAD_ALIGNMENT = 64

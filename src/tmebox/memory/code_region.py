@@ -153,7 +153,7 @@ class CodeRegion:
 
 
 def _is_left(text: Text) -> bool:
-    """Whether each of those threads has left sandboxed code since, and no stack that nothing checks leads there."""
+    """Whether each of those threads has left sandboxed code since, and no control stack leads there."""
     waits_for = text.waits_for  # before looking, not after
     start, size = text.extent.start, text.extent.size
     return waits_for.isdisjoint(_native.restless()) and not _native.stacks_hold(

@@ -59,8 +59,8 @@ class Contents:
     """`data` are ascending, disjoint (offset, bytes) in the image and the heap; everything else is zero.
 
     The control page is not part of it: it is made anew in every window. `initialized`: the library start-up
-    has run, its effects are in `data`. threads: of each that stands, by number from 1 on, its stack's offsets and what its
-    control stack holds.
+    has run, its effects are in `data`. threads: of each that stands, by number from 1 on, its
+    stack's offsets and what its control stack holds.
     """
 
     layout: Layout

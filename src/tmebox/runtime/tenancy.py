@@ -12,9 +12,9 @@ from __future__ import annotations
 import struct
 import threading
 import weakref
-from dataclasses import replace
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import replace
 from typing import Any
 
 from tmebox import _native, abi

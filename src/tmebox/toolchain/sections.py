@@ -35,7 +35,8 @@ def fact_claims(facts: Iterable[tuple[str, int]]) -> str:
 
 
 KEPT_CLAIM = 1 << 31
-"""Added to a depth: the claim is kept though it repeats the one before. Nothing else may say that a function is one."""
+"""Added to a depth: the claim is kept though it repeats the one before. Nothing else may say that a function
+is one."""
 
 
 def depth_claims(depths: Iterable[tuple[str, int]]) -> str:

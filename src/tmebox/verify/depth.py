@@ -33,8 +33,8 @@ Positions = np.ndarray[Any, np.dtype[np.int64]]
 _Truths = np.ndarray[Any, np.dtype[np.bool_]]
 
 DEEPEST: Final = CONTROL_GUARD - 2 * STACK_REACH
-"""Bytes. All that a function touches through rsp is nearer to its return address than the guard below control stacks is
-wide."""
+"""Bytes. All that a function touches through rsp is nearer to its return address than the guard below control
+stacks is wide."""
 NEVER: Final = 1 << 40
 """Deeper than anything: a write of unknown size, a move of unknown length."""
 

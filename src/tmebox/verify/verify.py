@@ -37,8 +37,8 @@ class VerifiedText:
     code: with the tables at its end. target_map: one byte per byte of it, TARGET_* bits; goes to
     `address + TARGET_MAP`.
     features: CPU features needed beyond x86-64's baseline, as /proc/cpuinfo spells them.
-    returns: where calls return to and where labels are, from the text's start, and the stack's depth there; u32
-    each.
+    returns: where calls return to and where labels are, from the text's start, and the stack's depth there;
+    u32 each.
     uses_x87: some instruction changes x87 state.
     """
 
@@ -381,7 +381,8 @@ class _Walk:
             self.refuse(position, rules.STACK_DEPTH_KNOWN, reason)
 
     def claim_labels(self, addresses: Positions, claims: DepthClaims) -> None:
-        """Mark each label by its depth in the target map, if there is a mark for that. Others only the core leads to."""
+        """Mark each label by its depth in the target map, if there is a mark for that. Only the core leads to
+        others."""
         self.claim(addresses.tolist(), abi.TARGET_LABEL)
         inside = addresses[(addresses >= self.address) & (addresses < self.address + len(self.code))]
         positions = inside - self.address

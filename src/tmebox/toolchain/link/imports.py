@@ -113,7 +113,7 @@ def numbered(names: Set[str], executable: Elf) -> list[str]:
 
 
 def stubs(imports: Mapping[str, int], form: str) -> str:
-    """One stub per import, as assembly: its index in r11d, then the host-call gate. form: as in `abi.form`."""
+    """One stub per import, as assembly: its index in r11d, then the host-call gate. form: see `abi.form`."""
     lines = []
     for name, index in imports.items():
         quoted = quote(name)

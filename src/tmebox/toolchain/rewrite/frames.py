@@ -105,8 +105,9 @@ def with_debug_frames(text: str) -> str:
 
 class _Frames:
     """Reads a file line by line. depth: how far rsp is below the return address, as directives say; where rbp
-    points into the frame they say it no more, and `pushed` counts it. pad: what the frame has more than clang gave
-    it. has_pointer: rbp points into the frame, at depth 8, and whatever has no other name is in the twin."""
+    points into the frame they say it no more, and `pushed` counts it. pad: what the frame has more than
+    clang gave it. has_pointer: rbp points into the frame, at depth 8, and what has no other name is in the
+    twin."""
 
     def __init__(self, found: Mapping[str, Layout]) -> None:
         self.out = list[str]()
@@ -192,7 +193,7 @@ class _Frames:
             if mnemonic == "and" and -amount & (-amount - 1) == 0 and 0 < -amount <= FRAME_ALIGNMENT:
                 return [self._to(self._pushed + -(self._pushed + _RETURN_ADDRESS) % -amount)]
         found = _FROM_POINTER.fullmatch(operands) if mnemonic == "lea" else _IS_POINTER.fullmatch(operands)
-        if found and self._has_pointer and (mnemonic == "lea" or mnemonic == "mov"):
+        if found and self._has_pointer and mnemonic in ("lea", "mov"):
             self._pushed = self._deepest
             return [self._to(8 - int(found[1] or 0) if mnemonic == "lea" else 8)]
         if mnemonic == "lea" and (found := _FROM_ITSELF.fullmatch(operands)):
@@ -211,8 +212,8 @@ class _Frames:
 
 
 def at_distance(text: str) -> str:
-    """Assembly whose objects are TWIN_DISTANCE below where rsp would have them in the window: accesses through
-    esp, and the addresses that `lea` and `mov` make of rsp."""
+    """Assembly whose objects are TWIN_DISTANCE below where rsp would have them in the window: accesses
+    through esp, and the addresses that `lea` and `mov` make of rsp."""
     return "\n".join(_at_distance(line) if "sp" in line else line for line in text.split("\n"))
 
 

@@ -1,8 +1,8 @@
-"""Which stack accesses of assembly that a person wrote go to the control stack, and which to its twin: what `frames`
-does for a compiler's.
+"""Which stack accesses of assembly that a person wrote go to the control stack, and which to its twin: what
+`frames` does for a compiler's.
 
-Return addresses, and what was pushed, are where rsp points. All else has addresses, and is in the twin: arguments, and
-what `sub` has made room for."""
+Return addresses, and what was pushed, are where rsp points. All else has addresses, and is in the twin:
+arguments, and what `sub` has made room for."""
 
 from __future__ import annotations
 
@@ -104,7 +104,8 @@ class _Placing:
         displacement = _number(match[1] or "0") if match else None
         if match is None or displacement is None or (match[2] is None and stack.keeps(displacement)):
             return statement
-        return f"{statement[: match.start()]}{match[1] or ''}(%esp{narrow(match[2] or '')}){statement[match.end() :]}"
+        start, end = statement[: match.start()], statement[match.end() :]
+        return f"{start}{match[1] or ''}(%esp{narrow(match[2] or '')}){end}"
 
 
 def _number(text: str) -> int | None:
