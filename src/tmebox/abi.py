@@ -212,8 +212,8 @@ there."""
 SYS_READ_STACK = 0x746D_6511
 """What a control stack holds at the offset in rsi: rax is 0 and rdx the word, or rax is -1."""
 SYS_BEGIN_THREAD = 0x746D_6512
-"""A control stack for a thread that will begin in the function rsi, and whose stack is [rdx, rcx): its number,
-or a negative error number."""
+"""A control stack for a thread that will begin in the function rsi, and whose stack is [rdx, rcx): its
+number, or a negative error number."""
 SYS_SWITCH_THREAD = 0x746D_6513
 """Goes on where the thread with the number rsi stands; 0 is the first. rdx 1: the caller has ended."""
 MOST_FIBERS = 1024
