@@ -55,10 +55,14 @@ static void by_offsets(const struct instance *instance, struct trap *trap) {
     uint64_t rsp = trap->registers[REGISTER_RSP], fault = trap->fault_address;
     trap->registers[REGISTER_RSP] = rsp < control->base ? instance->base : tmebox_in_window(instance, rsp);
     if (fault - (control->base - TMEBOX_TWIN_DISTANCE) < TMEBOX_WINDOW_SIZE) {
-        bool is_plain = control == instance->first && fault >= control->base;
-        bool is_out = fault < control->base + control->low + 4096;
-        trap->fault_address = is_out && !is_plain ? instance->base + TMEBOX_STACK_EXHAUSTED
-                                                  : tmebox_in_window(instance, fault);
+        bool is_out = fault < control->base + control->low + TMEBOX_PAGE_SIZE;
+        uint64_t offset = fault - control->base, below = control->low - 8; /* it ends a part of a page higher */
+        if (is_out && (control != instance->first || fault < control->base)) {
+            offset = TMEBOX_STACK_EXHAUSTED;
+        } else if (is_out && offset > below) {
+            offset = below;
+        }
+        trap->fault_address = instance->base + offset;
     }
 }
 
