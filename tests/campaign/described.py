@@ -213,7 +213,7 @@ def _bounds(form: Form, decoded: Decoded, base: str) -> Iterator[tuple[int, int]
                 yield REGISTERS.index(step.removeprefix(beginning).removesuffix(ending)), bits
     for step, name, bits in (
         ("32-bit write of %esp", "rsp", 32),
-        ("andl $RSP_MASK, %esp", "rsp", 30),
+        ("andl RSP_MASK, %esp", "rsp", 31),
         ("movl %edi, %edi", "rdi", 32),
         ("movl %esi, %esi", "rsi", 32),
     ):
