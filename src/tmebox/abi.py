@@ -93,8 +93,8 @@ UPPER_LOWEST = ARENA_START + 256 * MIB
 """A heap that has no room in the private part goes on up to SHARED_END, and begins here or above: the arena
 keeps what is below."""
 STACK_LOWEST = GUARD + 64 * KIB
-"""Nothing of a window is mapped below. The worst case is the window before, where rsp is at its last byte after
-a rebase: then an access begins within GUARD of this window, and is up to 128 bytes wide."""
+"""Nothing of a window is mapped below. The worst case is the window before, with rsp at its last byte after a
+rebase: then an access begins within GUARD of this window, and is up to 128 bytes wide."""
 STACK_TOP = 64 * MIB + 64 * KIB
 """A stack grows down from here, unless it is too large and ends at PRIVATE_END or SHARED_END; 64 KiB above a
 64 MiB boundary so that its first pages share a page-table page with the control page and the image."""
