@@ -13,8 +13,10 @@ import time
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 import tmebox
 
@@ -24,8 +26,8 @@ MOST_ROWS = 100_000_000
 """Of three columns, 20 bytes a row: a window has 2 GiB for a shared heap."""
 CHUNK = 1_000_000
 COPIED = 10_000_000
-Numbers = np.ndarray[tuple[int], np.dtype[np.float64]]
-Counts = np.ndarray[tuple[int], np.dtype[np.int32]]
+Numbers = npt.NDArray[np.float64]
+Counts = npt.NDArray[np.int32]
 
 
 def by_numpy(price: Numbers, quantity: Counts) -> Numbers:
@@ -49,21 +51,20 @@ def main(rows: int) -> None:
     if not 1 <= rows <= MOST_ROWS:
         sys.exit(f"{rows:,} rows: write 1 to {MOST_ROWS:,}; more of them go in batches")
     module = tmebox.compile(SOURCE)
-    with tmebox.SharedHeap(24 * rows + (64 << 20) if rows < 80_000_000 else "2046MiB") as heap:
-        with tmebox.Sandbox(module, heap=heap, timeout=60) as box:
-            price, quantity, result = (
-                heap.array(rows, dtype, owner=box) for dtype in (np.float64, np.int32, np.float64)
-            )
-            fill(price, quantity)
-            report("NumPy", best_s(lambda: by_numpy(price, quantity)), rows)
-            expected = by_numpy(price, quantity)
-            by_tmebox(box, price, quantity, result)
-            assert np.array_equal(result, expected)
-            copied(box, price, quantity, expected)
-            result[:] = 0
-            by_cffi(price, quantity, result)
-            assert np.array_equal(result, expected)
-            by_wasmtime(price, quantity, expected)
+    size = 24 * rows + (64 << 20) if rows < 80_000_000 else "2046MiB"
+    with tmebox.SharedHeap(size) as heap, tmebox.Sandbox(module, heap=heap, timeout=60) as box:
+        price, result = (heap.array(rows, np.float64, owner=box) for _ in range(2))
+        quantity = heap.array(rows, np.int32, owner=box)
+        fill(price, quantity)
+        report("NumPy", best_s(lambda: by_numpy(price, quantity)), rows)
+        expected = by_numpy(price, quantity)
+        by_tmebox(box, price, quantity, result)
+        assert np.array_equal(result, expected)
+        copied(box, price, quantity, expected)
+        result[:] = 0
+        by_cffi(price, quantity, result)
+        assert np.array_equal(result, expected)
+        by_wasmtime(price, quantity, expected)
 
 
 def fill(price: Numbers, quantity: Counts) -> None:
@@ -152,12 +153,13 @@ def by_wasmtime(price: Numbers, quantity: Counts, expected: Numbers) -> None:
         instance = linker.instantiate(store, wasmtime.Module.from_file(engine, str(code)))
     memory, cost = instance.exports(store)["memory"], instance.exports(store)["cost"]
     places, end = [], memory.data_len(store)
-    for part in (price, quantity, expected):
+    parts: tuple[npt.NDArray[Any], ...] = (price, quantity, expected)
+    for part in parts:
         places.append(end)
         end += -(-part.nbytes // 65536) * 65536
     memory.grow(store, (end - memory.data_len(store)) // 65536)
     start = time.perf_counter()
-    for place, part in zip(places[:2], (price, quantity), strict=True):
+    for place, part in zip(places[:2], parts[:2], strict=True):
         memory.write(store, memoryview(part).cast("B"), place)
     report("wasmtime-py, two columns copied in", time.perf_counter() - start, rows)
     prices, quantities, results = (place - (place >> 31 << 32) for place in places)  # i32 has a sign
