@@ -103,7 +103,7 @@ static uint32_t new_small_page(struct heap *heap, uint16_t owner, bool dense) {
     return number;
 }
 
-void tmebox_heap_place(struct heap *heap, uint32_t at, unsigned lines, uint16_t owner, unsigned flags) {
+void tmebox_heap_claim(struct heap *heap, uint32_t at, unsigned lines, uint16_t owner, unsigned flags) {
     uint32_t number = at / LINES, line = at % LINES;
     struct heap_page *page = &heap->pages[number];
     uint32_t *list = list_of(heap, page, owner);
@@ -112,16 +112,22 @@ void tmebox_heap_place(struct heap *heap, uint32_t at, unsigned lines, uint16_t 
     page->starts |= start;
     page->guest |= flags & BLOCK_GUEST ? start : 0;
     page->movable |= flags & BLOCK_MOVABLE ? start : 0;
-    if (page->owner != owner) {
-        tmebox_heap_give_lines(heap, number, bits, page->used, flags & BLOCK_FILLED ? 0 : bits, owner);
-    } else if (!(flags & BLOCK_MOVED)) { /* nobody else can touch it */
-        tmebox_heap_clear(heap, number, bits);
-    }
     if (page->used == ALL) {
         tmebox_heap_unlink(heap, list, number);
         tmebox_heap_link(heap, list_of(heap, page, owner), number);
     }
     count(heap, owner, lines, page->flags & PAGE_DENSE, flags & BLOCK_GUEST ? 1 : 0);
+}
+
+void tmebox_heap_place(struct heap *heap, uint32_t at, unsigned lines, uint16_t owner, unsigned flags) {
+    const struct heap_page *page = &heap->pages[at / LINES];
+    uint64_t bits = mask(at % LINES, lines);
+    tmebox_heap_claim(heap, at, lines, owner, flags);
+    if (page->owner != owner) {
+        tmebox_heap_give_lines(heap, at / LINES, bits, page->used, bits, owner);
+    } else if (!(flags & BLOCK_MOVED)) { /* nobody else can touch it */
+        tmebox_heap_clear(heap, at / LINES, bits);
+    }
 }
 
 static uint32_t allocate_small(struct heap *heap, unsigned lines, uint16_t owner, unsigned flags) {
