@@ -128,9 +128,9 @@ def crossover() -> tuple[tuple[int, float, float], ...]:
 
 
 def compaction() -> Iterator[Row]:
-    """Blocks of several owners, of which most are freed here and there. Giving pages back is measured in heaps
-    of its own: once blocks are together, there is nothing to move any more. Elapsed, since two threads take
-    part in it."""
+    """Blocks of several owners, of which most are freed here and there. Giving pages back is measured in
+    heaps of its own: once blocks are together, there is nothing to move any more. Elapsed, since two threads
+    take part in it."""
     module = tmebox.compile(source_text=SOURCE)
     back, rates, elapsed, busy = [], [], [], []
     for seed in range(6):

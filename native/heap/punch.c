@@ -98,19 +98,26 @@ static void *help(void *given) {
     return NULL;
 }
 
-static bool has_another_processor(void) {
-    cpu_set_t set;
-    return sched_getaffinity(0, sizeof set, &set) == 0 && CPU_COUNT(&set) > 1;
+/* Those that this process may use, but the one that this thread is on: a scheduler may leave both there for long. */
+static bool other_processors(cpu_set_t *set) {
+    int here = sched_getcpu();
+    if (here < 0 || here >= CPU_SETSIZE || sched_getaffinity(0, sizeof *set, set) < 0) {
+        return false;
+    }
+    CPU_CLR(here, set);
+    return CPU_COUNT(set) != 0;
 }
 
 void tmebox_heap_begin_help(struct heap_punch *self) {
     pthread_attr_t attributes;
     sigset_t all, before;
-    if (self->heap->backend->discard != NULL || !has_another_processor() || sem_init(&self->wake, 0, 0) < 0) {
+    cpu_set_t set;
+    if (self->heap->backend->discard != NULL || !other_processors(&set) || sem_init(&self->wake, 0, 0) < 0) {
         return;
     }
     if (pthread_attr_init(&attributes) == 0) {
         pthread_attr_setstacksize(&attributes, STACK);
+        pthread_attr_setaffinity_np(&attributes, sizeof set, &set);
         sigfillset(&all);
         pthread_sigmask(SIG_SETMASK, &all, &before); /* inherited: other people's handlers never run on it */
         self->helped = pthread_create(&self->thread, &attributes, help, self) == 0;
