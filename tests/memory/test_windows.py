@@ -158,8 +158,8 @@ SPOTS = st.lists(
 def test_whatever_was_touched_the_next_owner_finds_the_beginning(
     spots: Any, depth: Any, data: Any, arena: Any
 ) -> None:
-    """In a size that no other test asks for: windows are parked by what they hold, and another test's would be
-    taken before one that so much was touched in that it was emptied."""
+    """In a size that no other test asks for: windows are parked by what they hold, and another test's would
+    be taken before one that so much was touched in that it was emptied."""
     first = tmebox.Sandbox(module(), memory="127MiB")
     base, room, where_data = first.base, first.where_room(), first.where_data()
     for page, count in spots:
