@@ -183,14 +183,15 @@ class SharedHeap(Shown, _native.Heap):
             raise ValueError(f"size={size!r}: not negative")
         instance = None if owner is None else _instance(owner)
         try:
-            block: Block = self.allocate_block(size_bytes, instance, flags)
+            return self._allocated(size_bytes, instance, flags)
         except LimitError:
             if not gc.isenabled():
                 raise
-        else:
-            return block
         gc.collect()  # arrays in reference cycles end with it
-        block = self.allocate_block(size_bytes, instance, flags)
+        return self._allocated(size_bytes, instance, flags)
+
+    def _allocated(self, size_bytes: int, instance: _native.Instance | None, flags: int) -> Block:
+        block: Block = self.allocate_block(size_bytes, instance, flags)
         return block
 
     @overload
