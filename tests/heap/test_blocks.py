@@ -228,7 +228,9 @@ def test_placements_and_rights_that_are_none_are_refused(
         heap.transfer(array, to=3)  # type: ignore[arg-type]
 
 
-def test_messages_name_offsets_and_limits(heap: tmebox.SharedHeap, sandboxes: Sandboxes) -> None:
+def test_messages_name_offsets_and_limits(
+    heap: tmebox.SharedHeap, sandboxes: Sandboxes, touching: tmebox.Module
+) -> None:
     (a,) = sandboxes(1)
     end = abi.SHARED_START + heap.size_bytes
     with pytest.raises(IndexError, match=f"{end:#x} is no offset"):
@@ -236,7 +238,7 @@ def test_messages_name_offsets_and_limits(heap: tmebox.SharedHeap, sandboxes: Sa
     with pytest.raises(ValueError, match="no block begins at 0x10 "):
         heap.adopt(a, 16)
     with pytest.raises(ValueError, match="Pass heap="):
-        tmebox.Sandbox(tmebox.compile(source_text="int f;"), heap_limit="1MiB")
+        tmebox.Sandbox(touching, heap_limit="1MiB")
 
 
 @pytest.mark.parametrize("size", [0, -1, 1 << 32, "2GiB"])
