@@ -83,13 +83,19 @@ bool tmebox_heap_made_by_guest(const struct heap *heap, uint32_t start) {
 }
 
 /* -- making --------------------------------------------------------------------------------------------- */
+/* Some may be on their way back to the system. */
+static uint32_t take_pages(struct heap *heap, uint32_t count) {
+    uint32_t page = tmebox_heap_take_pages(heap, count);
+    return page == HEAP_NOWHERE && tmebox_heap_await_runs(heap) ? tmebox_heap_take_pages(heap, count) : page;
+}
+
 static uint32_t new_small_page(struct heap *heap, uint16_t owner, bool dense) {
     uint32_t number = dense ? HEAP_NOWHERE : heap->keys[owner].spare;
     bool spare = number != HEAP_NOWHERE;
     if (spare) {
         heap->keys[owner].spare = HEAP_NOWHERE;
         heap->spare_pages--;
-    } else if ((number = tmebox_heap_take_pages(heap, 1)) == HEAP_NOWHERE) {
+    } else if ((number = take_pages(heap, 1)) == HEAP_NOWHERE) {
         return number;
     }
     struct heap_page *page = &heap->pages[number];
@@ -154,7 +160,7 @@ static uint32_t allocate_small(struct heap *heap, unsigned lines, uint16_t owner
 }
 
 static uint32_t allocate_pages(struct heap *heap, uint32_t pages, uint16_t owner, unsigned flags) {
-    uint32_t number = tmebox_heap_take_pages(heap, pages);
+    uint32_t number = take_pages(heap, pages);
     if (number == HEAP_NOWHERE) {
         errno = ENOMEM;
         return number;

@@ -74,7 +74,14 @@ struct moves {
     uint64_t bytes;
 };
 
+static void release(struct heap_lock *held) {
+    if (held != NULL) {
+        tmebox_heap_unlock(held);
+    }
+}
+
 static void finish(struct heap *heap, const struct moves *moves) {
+    struct heap_lock *held = NULL;
     for (unsigned i = 0; i < moves->count; i++) {
         const struct move *move = &moves->of_blocks[i], *later = move + BLOCKS_AHEAD;
         for (unsigned line = 0; i + BLOCKS_AHEAD < moves->count && line < later->lines; line++) {
@@ -83,18 +90,26 @@ static void finish(struct heap *heap, const struct moves *moves) {
         tmebox_heap_fill(heap, move->to, move->from, move->lines);
     }
     _mm_sfence();
-    for (unsigned i = 0; i < moves->count; i++) {
+    for (unsigned i = 0; i < moves->count; i++) { /* neighbours under one lock: each takes as long as a block */
         const struct move *move = &moves->of_blocks[i];
+        struct heap_lock *lock = tmebox_heap_group(heap, move->to / LINES);
+        if (lock != held) {
+            release(held);
+            tmebox_heap_lock(held = lock);
+        }
         tmebox_heap_reveal(heap, move->from, move->to, move->lines, move->owner);
     }
+    release(held);
 }
 
 /* The first lines of those blocks of the page that leave it. */
 static uint64_t start_moving(struct heap *heap, uint32_t number, uint32_t cursors[LINES], struct moves *moves) {
-    uint64_t candidates = heap->pages[number].starts & heap->pages[number].movable, moved = 0;
+    const struct heap_page *page = &heap->pages[number];
+    uint64_t candidates = page->starts & page->movable, moved = 0, ends = page->starts | ~page->used;
     for (; candidates != 0; candidates &= candidates - 1) {
         uint32_t line = (uint32_t)__builtin_ctzll(candidates), start = number * LINES + line;
-        unsigned lines = (unsigned)tmebox_heap_block_lines(heap, start);
+        uint64_t after = ends & ~((2ULL << line) - 1);
+        unsigned lines = (after != 0 ? (unsigned)__builtin_ctzll(after) : LINES) - line;
         if (tmebox_heap_is_pinned(&heap->handles[heap->handle_at[number][line]])) {
             continue;
         }

@@ -24,6 +24,7 @@ void tmebox_heap_move_to(struct heap *heap, uint32_t start, uint32_t to);
 bool tmebox_heap_fills_first(const struct heap *heap, uint32_t page);
 uint16_t tmebox_heap_claim_for(struct heap *heap, uint32_t start, uint32_t to, unsigned lines); /* its owner */
 void tmebox_heap_fill(struct heap *heap, uint32_t to, uint32_t start, unsigned lines);
+/* With the group's lock: the lines are the owner's. */
 void tmebox_heap_reveal(struct heap *heap, uint32_t start, uint32_t to, unsigned lines, uint16_t owner);
 
 /* -- pages.c. Under the heap's lock --------------------------------------------------------------------- */

@@ -327,9 +327,6 @@ void tmebox_heap_give_pages(struct heap *heap, uint32_t page, uint32_t count, ui
 void tmebox_heap_give_lines(struct heap *heap, uint32_t page, uint64_t lines, uint64_t used, uint64_t clear,
                             uint16_t owner);
 
-/* Free lines of a page of several owners that is in no view get an owner, and keep what is there. */
-void tmebox_heap_name_lines(struct heap *heap, uint32_t start, unsigned lines, uint16_t owner);
-
 /* -- allocate.c: blocks. All under the heap's lock ------------------------------------------------------ */
 #define BLOCK_DENSE 1
 #define BLOCK_SHAREABLE 2

@@ -62,7 +62,10 @@ void tmebox_heap_fill(struct heap *heap, uint32_t to, uint32_t start, unsigned l
 }
 
 void tmebox_heap_reveal(struct heap *heap, uint32_t start, uint32_t to, unsigned lines, uint16_t owner) {
-    tmebox_heap_name_lines(heap, to, lines, owner);
+    uint16_t *owners = heap->lines[to / LINES] + to % LINES;
+    for (unsigned line = 0; line < lines; line++) {
+        owners[line] = owner;
+    }
     rename_block(heap, start, to);
 }
 

@@ -227,16 +227,6 @@ static bool give_in_mixed(struct heap *heap, uint32_t page, uint64_t lines, uint
     return true;
 }
 
-void tmebox_heap_name_lines(struct heap *heap, uint32_t start, unsigned lines, uint16_t owner) {
-    uint16_t *owners = heap->lines[start / LINES] + start % LINES;
-    struct heap_lock *lock = tmebox_heap_group(heap, start / LINES);
-    tmebox_heap_lock(lock);
-    for (unsigned line = 0; line < lines; line++) {
-        owners[line] = owner;
-    }
-    tmebox_heap_unlock(lock);
-}
-
 void tmebox_heap_give_lines(struct heap *heap, uint32_t page, uint64_t lines, uint64_t used, uint64_t clear,
                             uint16_t owner) {
     struct heap_page *self = &heap->pages[page];

@@ -65,9 +65,6 @@ void tmebox_heap_take_run(struct heap *heap, uint32_t page, uint32_t count) {
 
 uint32_t tmebox_heap_take_pages(struct heap *heap, uint32_t count) {
     uint32_t page = count <= heap->free_pages ? search(heap, count) : HEAP_NOWHERE;
-    if (page == HEAP_NOWHERE && tmebox_heap_await_runs(heap) && count <= heap->free_pages) {
-        page = search(heap, count);
-    }
     if (page == HEAP_NOWHERE && heap->spare_pages != 0 && count <= heap->free_pages + heap->spare_pages) {
         take_spares_back(heap);
         page = search(heap, count);
