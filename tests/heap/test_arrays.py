@@ -182,8 +182,9 @@ def test_garbage_is_collected_before_a_heap_is_full(
 ) -> None:
     """Or before an owner has reached its limit. Who has turned the collector off is told at once."""
     assert gc.isenabled()
-    with tmebox.Sandbox(touching, heap=heap, heap_limit="1MiB" if limited else None) as box:
-        owner, size = (box, 768 << 10) if limited else (None, 48 << 20)
+    with tmebox.Sandbox(touching, heap=heap, heap_limit="1MiB") as box:
+        owner, size = box if limited else None, 768 << 10
+        rest = heap.array(heap.size_bytes - (1 << 20))
         for _ in range(5):
             Node(heap.array(size, owner=owner))
         gc.disable()
@@ -196,4 +197,4 @@ def test_garbage_is_collected_before_a_heap_is_full(
         with pytest.raises(tmebox.LimitError) as caught:
             heap.array(size, owner=owner)
         assert caught.value.__context__ is None
-        del kept
+        del kept, rest
