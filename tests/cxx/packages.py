@@ -148,7 +148,7 @@ PROGRAMS = {
             ),
             *_named("tests/", ".cpp", "minify_tests padded_string_tests unicode_tests"),
         ),
-        flags=("-DSIMDJSON_IMPLEMENTATION_ICELAKE=0", '-DSIMDJSON_BENCHMARK_DATA_DIR="/jsonexamples/"'),
+        flags=("-DSIMDJSON_IMPLEMENTATION_ICELAKE=0", '-DSIMDJSON_BENCHMARK_DATA_DIR="jsonexamples/"'),
         includes=("include", "src", "tests", "tests/dom"),
         together=False,
     ),
@@ -195,7 +195,7 @@ PROGRAMS = {
         flags=("-UNDEBUG", "-DHB_NO_MT"),
         includes=("src",),
         left_out=r"hb-(coretext|directwrite|ft|gdi|glib|gobject|graphite2|icu|uniscribe|subset)",
-        arguments=("/test/api/fonts/Inconsolata-Regular.abc.ttf",),
+        arguments=("test/api/fonts/Inconsolata-Regular.abc.ttf",),
         together=False,
     ),
 }
