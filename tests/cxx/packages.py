@@ -94,13 +94,12 @@ PROGRAMS = {
         (
             *("src/format.cc", "src/os.cc"),
             *_named("test/", ".cc", "test-main util gtest-extra"),
-            *_named(
-                "test/", "-test.cc", "args color compile core format ostream printf ranges unicode xchar"
-            ),
         ),
+        _named("test/", "-test.cc", "args color compile core format ostream printf ranges unicode"),
         expected=PASSED,
         flags=_FOR_GOOGLETEST,
         includes=("include", "test"),
+        together=False,
         uses_googletest=True,
     ),
     "re2": Program(
