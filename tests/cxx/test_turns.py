@@ -65,9 +65,9 @@ def test_threads_that_cannot_be_started_are_an_exception(module: tmebox.Module) 
 
 
 def test_an_end_without_memory_tells_of_that(module: tmebox.Module) -> None:
-    """The library's own demangler calls abort() where it gets no memory: there is nobody to catch bad_alloc."""
+    """The library's demangler calls abort() where it gets no memory: nobody is left to catch bad_alloc."""
     own = tmebox.Sandbox(module, imports={"host": abs}, memory="64MiB", stderr=lambda data: None)
-    with pytest.raises(tmebox.Aborted, match="after an allocation of .* bytes failed at the memory limit"):
+    with pytest.raises(tmebox.Aborted, match=r"after an allocation of .* bytes failed at the memory limit"):
         own.too_many(1000)
 
 
