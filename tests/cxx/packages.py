@@ -95,7 +95,7 @@ PROGRAMS = {
             *("src/format.cc", "src/os.cc"),
             *_named("test/", ".cc", "test-main util gtest-extra"),
         ),
-        _named("test/", "-test.cc", "args color compile core format ostream printf ranges unicode"),
+        _named("test/", "-test.cc", "args color compile core format ostream printf ranges"),
         expected=PASSED,
         flags=_FOR_GOOGLETEST,
         includes=("include", "test"),

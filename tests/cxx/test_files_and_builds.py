@@ -98,6 +98,7 @@ def test_cmake_builds_projects_in_cxx(project: Path) -> None:
     assert shell("./build/shapes") == EXPECTED
 
 
+@pytest.mark.cxx
 def test_meson_builds_projects_in_cxx(project: Path) -> None:
     needs("meson", "ninja")
     Path("meson.build").write_text(
@@ -113,6 +114,7 @@ def test_meson_builds_projects_in_cxx(project: Path) -> None:
     assert shell("./build/shapes") == EXPECTED
 
 
+@pytest.mark.cxx
 def test_autoconf_builds_projects_in_cxx(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     needs("autoconf", "make")
     Path("configure.ac").write_text(
