@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import lru_cache
+from functools import partial
 from typing import Any
 
 from tmebox import _native
@@ -13,8 +13,8 @@ from tmebox.runtime.calls import functions
 from tmebox.runtime.calls.callbacks import UNWIND, Callback
 from tmebox.runtime.calls.functions import is_string
 from tmebox.runtime.calls.handles import Handle
-from tmebox.runtime.calls.named import Names, Room, names_of
-from tmebox.runtime.calls.values import pack
+from tmebox.runtime.calls.named import Names, names_of
+from tmebox.runtime.calls.values import pack, require_own
 from tmebox.runtime.checked import Checked
 from tmebox.runtime.sandbox import Sandbox
 from tmebox.runtime.typed import pointers
@@ -61,19 +61,29 @@ class Box(Sandbox):
         `new("char *[2]", [b"a", b"b"])`. It is there until the pointer and all that was got from it are gone,
         or until `free()`. The library may use it until then, and must not free it. Raises TypeError,
         OverflowError, LimitError."""
+        if members:
+            if value is not None:
+                raise TypeError("a value, or members of it, not both")
+            value = members
+        quick = self._quick.get(type)
+        made: pointers.Pointer | None = None if quick is None else quick(value)
+        return self._carefully_new(type, value) if made is None else made
+
+    def _carefully_new(self, type: str, value: Any) -> pointers.Pointer:
+        """As `new`; what the core can make by itself it makes from then on."""
         tenancy, room = self._tenancy, self._names.room(type)
-        given = members if members else value
-        if members and value is not None:
-            raise TypeError("a value, or members of it, not both")
+        maker = pointers.maker(room.target)
         kept: list[Any] = []
-        data = bytes(room.size_bytes) if given is None else room.layout and room.layout.pack(given)
-        if data is None:
-            data = pack(room.type, self._texts(room.type, given, kept), f"{room.type}")
+        data = bytes(room.size_bytes)
+        if value is not None:
+            require_own(value, tenancy.instance, f"{room.type}")
+            data = pack(room.type, self._texts(room.type, value, kept), f"{room.type}")
         extent = tenancy.scratch(max(room.size_bytes, 1))
         tenancy.instance.write(tenancy.hold().base + extent.start, data)
-        made: pointers.Pointer = _maker_of(room)(
-            tenancy.instance, tenancy, extent.start, room.count, (extent, kept)
-        )
+        if room.layout is not None and len(self._quick) < MOST_QUICK:
+            extents = tenancy.arena.extents
+            self._quick[type] = partial(room.layout.new, maker, tenancy.instance, tenancy, extents)
+        made: pointers.Pointer = maker(tenancy.instance, tenancy, extent.start, room.count, (extent, kept))
         return made
 
     def _texts(self, ctype: CType, value: Any, kept: list[Any]) -> Any:
@@ -151,6 +161,7 @@ class Box(Sandbox):
     # -- how functions are made ------------------------------------------------------------------------
     def _begin(self, template: Template) -> None:
         super()._begin(template)
+        self._quick: dict[str, Callable[[Any], Any]] = {}
         tenancy, names = self._tenancy, self._names
 
         def maker(ctype: Pointer) -> _native.PointerMaker | None:
@@ -184,11 +195,8 @@ class Box(Sandbox):
         return names_of(self.module)
 
 
-@lru_cache(maxsize=1024)
-def _maker_of(room: Room) -> _native.PointerMaker:
-    return pointers.maker(room.target)
-
-
+MOST_QUICK = 1024
+"""Names of types whose values the core makes by itself."""
 CHAR = Integer(8, True, "char")
 VARIABLE = "tmebox_variable_"
 """What begins the name of a function that gives the address of a global variable."""

@@ -32,7 +32,7 @@ from tmebox.runtime.calls.items import Items, takes_bytes, takes_text
 from tmebox.runtime.calls.kinds import kind_of
 from tmebox.runtime.calls.layouts import layout_of
 from tmebox.runtime.calls.scalars import given, is_number, pack_scalar, to_integer, to_offset
-from tmebox.runtime.calls.values import as_mapping, pack, unpack
+from tmebox.runtime.calls.values import as_mapping, pack, require_own, unpack
 
 __all__ = ["CallFrame", "Converter", "In", "InOut", "Out", "Space", "check_count", "converter", "describe"]
 
@@ -143,6 +143,7 @@ class CallFrame:
         if known is not None:
             raise TypeError(f"{what}: the same {type(value).__name__} is passed as a {known[1]}, too")
         self.space.lend_text_room()
+        require_own(value, self.space.instance, what)
         offset = self.copy_in(pack(target, value, what), target.size_bytes)
         self.integer(offset)
         if isinstance(value, dict):
@@ -215,9 +216,18 @@ def converter(ctype: CType, what: str) -> Converter:
     layout = layout_of(ctype) if isinstance(ctype, Struct) else None
     if layout is not None:
         exact = layout.pack
-        return lambda value, frame: frame.put(passing, exact(value) or pack(ctype, value, what), what)
-    make = pack if isinstance(ctype, Struct | Opaque | Vector) else pack_scalar
+        return lambda value, frame: frame.put(
+            passing, exact(value) or _packed(ctype, value, frame, what), what
+        )
+    if isinstance(ctype, Struct):
+        return lambda value, frame: frame.put(passing, _packed(ctype, value, frame, what), what)
+    make = pack if isinstance(ctype, Opaque | Vector) else pack_scalar
     return lambda value, frame: frame.put(passing, make(ctype, value, what), what)
+
+
+def _packed(ctype: CType, value: Any, frame: CallFrame, what: str) -> bytes:
+    require_own(value, frame.space.instance, what)
+    return pack(ctype, value, what)
 
 
 DOUBLE = Float(64)
@@ -319,6 +329,7 @@ def _pointed(value: _native.Pointer, frame: CallFrame, kind: str | None, target:
 
 def _copied_list(value: list[Any], frame: CallFrame, target: CType, const: bool, what: str) -> int:
     """Room with a copy of a list, for the call: numbers or structs, or texts with NULL behind the last."""
+    require_own(value, frame.space.instance, what)
     if isinstance(target, Pointer) and takes_bytes(target.target):
         words = []
         for index, item in enumerate(value):

@@ -17,7 +17,9 @@ from tmebox.modulefile.prototypes import (
     Integer,
     Pointer,
     Prototype,
+    Struct,
     Void,
+    size_of,
 )
 from tmebox.runtime.calls.arguments import (
     CallFrame,
@@ -32,7 +34,7 @@ from tmebox.runtime.calls.classes import SSE, Passing, Unpassable, result
 from tmebox.runtime.calls.codes import type_code
 from tmebox.runtime.calls.items import ANY, item_code
 from tmebox.runtime.calls.kinds import parameter_kind
-from tmebox.runtime.calls.layouts import parameter_layout
+from tmebox.runtime.calls.layouts import parameter_layout, value_layout
 from tmebox.runtime.calls.values import unpack
 from tmebox.runtime.sandbox_memory import SandboxMemory
 
@@ -61,7 +63,9 @@ def is_function_pointer(ctype: CType) -> bool:
 
 
 MOST_CONVERTED = 64
-"""Parameters that the core converts by itself."""
+"""Parameters that the core converts by itself, and words of them on the stack."""
+BY_VALUE = "V"
+"""The core's code for a struct."""
 
 
 @dataclass(frozen=True)
@@ -108,8 +112,9 @@ def _refused(prototype: Prototype, names: tuple[str, ...], reason: str) -> CallP
 
 
 def _fast(prototype: Prototype) -> tuple[str, str, str] | None:
-    codes = [type_code(p.type) for p in prototype.parameters]
-    code = type_code(prototype.result)
+    codes = [_code(p.type) for p in prototype.parameters]
+    code = _code(prototype.result)
+    words = sum(-(-size_of(p.type) // 8) if isinstance(p.type, Struct) else 1 for p in prototype.parameters)
     if (
         prototype.variadic
         or code is None
@@ -117,6 +122,7 @@ def _fast(prototype: Prototype) -> tuple[str, str, str] | None:
         or is_string(prototype.result)
         or None in codes
         or len(codes) > MOST_CONVERTED
+        or words > MOST_CONVERTED
     ):
         return None
     items = "".join(
@@ -126,6 +132,10 @@ def _fast(prototype: Prototype) -> tuple[str, str, str] | None:
         for p in prototype.parameters
     )
     return "".join(filter(None, codes)), "p" if code == "P" else code, items
+
+
+def _code(ctype: CType) -> str | None:
+    return type_code(ctype) if value_layout(ctype) is None else BY_VALUE
 
 
 def signature_of(prototype: Prototype) -> inspect.Signature:
@@ -167,6 +177,7 @@ def careful_call(
     result_offset = 0
     try:
         if call_plan.passing.in_memory:
+            host.lend_text_room()  # where the core has results of moderate size from then on
             result_offset = frame.reserve(call_plan.passing.size_bytes)
             frame.integer(result_offset)
         for convert, value in zip(call_plan.converters, values, strict=False):
@@ -243,7 +254,8 @@ def export(
         "keeps": keeps,
     }
     kinds = tuple(parameter_kind(p.type) for p in prototype.parameters)
-    layouts = tuple(parameter_layout(p.type) for p in prototype.parameters)
+    layouts = tuple(value_layout(p.type) or parameter_layout(p.type) for p in prototype.parameters)
     return _native.Export(
-        address, prototype.name, arguments, code, slow, attributes, items, kinds, finish, layouts
-    )
+        address, prototype.name, arguments, code, slow, attributes, items, kinds, finish, layouts,
+        value_layout(prototype.result),
+    )  # fmt: skip

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import weakref
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -217,12 +216,9 @@ def _inside(ctype: CType, seen: set[int]) -> Iterator[CType]:
             yield ctype
 
 
-_known: weakref.WeakKeyDictionary[Module, Names] = weakref.WeakKeyDictionary()
-
-
 def names_of(module: Module) -> Names:
     """Collected once."""
-    names = _known.get(module)
+    names: Names | None = module.names
     if names is None:
-        names = _known[module] = Names([*module.exports.values(), *module.imports.values()])
+        names = module.names = Names([*module.exports.values(), *module.imports.values()])
     return names

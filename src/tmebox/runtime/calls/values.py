@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import keyword
 from collections import namedtuple
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
+from tmebox import _native
 from tmebox.modulefile.prototypes import (
     Array,
     CType,
@@ -24,6 +25,27 @@ from tmebox.runtime.calls.scalars import given, pack_scalar, range_of, to_bool, 
 
 MOST_EMPTY = 1024
 """Items without a size that an array shows, however many a module file says there are."""
+
+
+class Stored:
+    """A struct that is in a sandbox's memory: given where one by value is wanted, it is copied."""
+
+    __slots__ = ("_struct",)
+    _struct: Struct
+    _read_bytes: Callable[[], bytes]
+
+
+def require_own(value: Any, instance: _native.Instance, what: str) -> None:
+    """Raise TypeError for a pointer into another sandbox in what is given for a struct or an array."""
+    if isinstance(value, _native.Pointer):
+        if value._instance is not instance:
+            raise TypeError(f"{what}: {value!r} is a pointer into another sandbox")
+    elif isinstance(value, Mapping):
+        for name, item in value.items():
+            require_own(item, instance, f"{what}.{name}")
+    elif isinstance(value, (tuple, list)):
+        for item in value:
+            require_own(item, instance, what)
 
 
 class Record:
@@ -116,6 +138,10 @@ def _exact_bytes(ctype: Struct | Opaque, value: Any, what: str) -> bytes:
 def _pack_struct(ctype: Struct, value: Any, what: str) -> bytes:
     if isinstance(value, Record) and "_data" in value.__dict__ and value._layout == ctype:
         return value._data
+    if isinstance(value, Stored):
+        if value._struct != ctype:
+            raise TypeError(f"{what}: expected a {ctype}, got {value!r}")
+        return value._read_bytes()
     if not isinstance(value, (Mapping, tuple, list)):
         return _exact_bytes(ctype, value, what)
     data = bytearray(ctype.size_bytes)
