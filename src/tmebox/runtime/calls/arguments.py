@@ -26,7 +26,14 @@ from tmebox.modulefile.prototypes import (
     size_of,
 )
 from tmebox.runtime.calls.buffers import Buffers, In, InOut, Out
-from tmebox.runtime.calls.classes import INTEGER_REGISTERS, SSE, Passing, Unpassable, argument
+from tmebox.runtime.calls.classes import (
+    INTEGER,
+    INTEGER_REGISTERS,
+    VECTOR,
+    Passing,
+    Unpassable,
+    argument,
+)
 from tmebox.runtime.calls.handles import Handle
 from tmebox.runtime.calls.items import Items, takes_bytes, takes_text
 from tmebox.runtime.calls.kinds import kind_of
@@ -83,6 +90,7 @@ class CallFrame:
         self.window = space.hold()
         self.integers: list[int] = []
         self.vectors: list[int] = []
+        self.needs_whole_registers = False
         self.stack = bytearray()
         self._scratch: list[object] = []  # what lives as long as the call
         self._buffers: Buffers | None = None
@@ -102,8 +110,10 @@ class CallFrame:
         if passing.fits(self._integer_registers - len(self.integers), len(self.vectors)):
             data = data.ljust(passing.stack_bytes, b"\0")
             for kind, index in passing.words:
-                word = int.from_bytes(data[8 * index : 8 * index + 8], "little")
-                (self.vectors if kind == SSE else self.integers).append(word)
+                size = 16 if kind == VECTOR else 8
+                word = int.from_bytes(data[8 * index : 8 * index + size], "little")
+                (self.integers if kind == INTEGER else self.vectors).append(word)
+            self.needs_whole_registers |= passing.needs_whole_registers
             return
         if passing.is_wide and self._by_clang:
             self._integer_registers = len(self.integers)

@@ -21,6 +21,7 @@ from tmebox.modulefile.prototypes import (
     Void,
     size_of,
 )
+from tmebox.runtime import wide
 from tmebox.runtime.calls.arguments import (
     CallFrame,
     Converter,
@@ -30,12 +31,13 @@ from tmebox.runtime.calls.arguments import (
     describe,
     variadic_converter,
 )
-from tmebox.runtime.calls.classes import SSE, Passing, Unpassable, result
+from tmebox.runtime.calls.classes import INTEGER, VECTOR, Passing, Unpassable, result
 from tmebox.runtime.calls.codes import type_code
 from tmebox.runtime.calls.items import ANY, item_code
 from tmebox.runtime.calls.kinds import parameter_kind
 from tmebox.runtime.calls.layouts import parameter_layout, value_layout
 from tmebox.runtime.calls.values import unpack
+from tmebox.runtime.module import Module
 from tmebox.runtime.sandbox_memory import SandboxMemory
 
 
@@ -43,6 +45,7 @@ class Host(Space, Protocol):
     """What a bound function needs of its sandbox."""
 
     instance: _native.Instance
+    module: Module
 
     @property
     def memory(self) -> SandboxMemory: ...
@@ -185,11 +188,21 @@ def careful_call(
         for index in range(len(call_plan.converters), len(values)):
             variadic_converter(values[index], frame, f"argument {index + 1}")
         frame.ready()
-        registers = host.instance.call(address, frame.integers, frame.vectors, bytes(frame.stack), timeout_s)
+        registers = _entered(host, call_plan, address, frame, timeout_s)
         frame.finish()
         return _result(host, call_plan, registers, result_offset)
     finally:
         frame.close()
+
+
+def _entered(
+    host: Host, call_plan: CallPlan, address: int, frame: CallFrame, timeout_s: float
+) -> wide.Registers:
+    integers, vectors, stack, x87 = frame.integers, frame.vectors, bytes(frame.stack), call_plan.passing.x87
+    if frame.needs_whole_registers or call_plan.passing.needs_whole_registers:
+        return wide.call(host, address, integers, vectors, stack, x87, timeout_s)
+    rax, rdx, xmm0, xmm1 = host.instance.call(address, integers, vectors, stack, timeout_s)
+    return wide.Registers(rax, rdx, (xmm0, xmm1), (0, 0))
 
 
 def _bind(call_plan: CallPlan, arguments: Sequence[Any], keywords: dict[str, Any]) -> list[Any]:
@@ -209,23 +222,27 @@ def _bind(call_plan: CallPlan, arguments: Sequence[Any], keywords: dict[str, Any
     return values
 
 
-def _result(host: Host, call_plan: CallPlan, registers: tuple[int, int, int, int], result_offset: int) -> Any:
+def _result(host: Host, call_plan: CallPlan, registers: wide.Registers, result_offset: int) -> Any:
     ctype, passing = call_plan.prototype.result, call_plan.passing
     if isinstance(ctype, Void):
         return None
     if passing.in_memory:
         return unpack(ctype, host.memory.read(result_offset, passing.size_bytes))
-    rax, rdx, xmm0, xmm1 = registers
+    rax = registers.rax
+    if passing.x87:
+        parts = [part.to_bytes(16, "little") for part in registers.x87[: passing.x87]]
+        return unpack(ctype, b"".join(parts))
     if is_string(ctype):
         offset = rax & 0xFFFF_FFFF
         return host.memory.string(offset).decode("utf-8", "replace") if offset else None
     if isinstance(ctype, Pointer) and isinstance(ctype.target, Function):
         return host.callbacks.function_at(host, rax & 0xFFFF_FFFF, ctype.target)
-    integers, vectors = [rax, rdx], [xmm0, xmm1]
+    integers, vectors = [rax, registers.rdx], list(registers.vectors)
     data = bytearray(passing.stack_bytes)
     for kind, index in passing.words:
-        word = (vectors if kind == SSE else integers).pop(0)
-        data[8 * index : 8 * index + 8] = word.to_bytes(8, "little")
+        word = (integers if kind == INTEGER else vectors).pop(0)
+        size = 16 if kind == VECTOR else 8
+        data[8 * index : 8 * index + size] = word.to_bytes(16, "little")[:size]
     return unpack(ctype, bytes(data[: passing.size_bytes]))
 
 
