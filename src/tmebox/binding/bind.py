@@ -30,6 +30,7 @@ from tmebox.toolchain.compile.compile import LANGUAGES, preprocess
 from tmebox.toolchain.link.exports import find_exports
 from tmebox.toolchain.options import CompileOptions, Progress, SourceText
 from tmebox.toolchain.scratch import scratch_directory
+from tmebox.toolchain.unpack import unpacked
 
 _NO_CONFIG = re.compile(r"'([A-Za-z0-9_]*config\.h)' file not found")
 """What `configure` would make is taken to be empty: `defines` say what it would."""
@@ -70,11 +71,33 @@ def bind(
     timeout: float = 600.0,
     progress: Progress | None = None,
 ) -> Bound:
-    """headers: the public ones. sources: files, directories, compilation databases; without: patterns of
-    names that are left out of them. generated: headers and sources that a build would make, by name, and the
+    """headers: the public ones. sources: files, directories, compilation databases, objects and archives that
+    `tmebox cc` made; all paths may go through an archive of sources. without: patterns of names that are left
+    out of them. generated: headers and sources that a build would make, by name, and the
     files that stand for them. timeout: seconds that compiling one source may take. The others are as the
     compiler has them. Raises CompileError, OSError."""
     headers = [headers] if isinstance(headers, Path) else list(headers)
+    with unpacked([*headers, *sources, *include_dirs]) as places:
+        ends = len(headers), len(headers) + len(sources)
+        return _bound(
+            places[: ends[0]], places[ends[0] : ends[1]], name, places[ends[1] :], defines, flags, optimize,
+            without, generated, timeout, progress,
+        )  # fmt: skip
+
+
+def _bound(
+    headers: Sequence[Path],
+    sources: Sequence[Path],
+    name: str,
+    include_dirs: Sequence[Path],
+    defines: Sequence[str],
+    flags: Sequence[str],
+    optimize: str,
+    without: Sequence[str],
+    generated: Mapping[str, Path] | None,
+    timeout: float,
+    progress: Progress | None,
+) -> Bound:
     given_sources = sources_in(sources, without, include_dirs)
     files = [*given_sources.certain, *given_sources.included]
     with scratch_directory() as scratch:
