@@ -12,7 +12,7 @@ from typing import Any, get_args
 
 from tmebox import abi
 from tmebox.errors import CompileError, CompileWarning, Diagnostic
-from tmebox.listing import texts
+from tmebox.listing import encoded, texts
 from tmebox.modulefile.file import ModuleFile
 from tmebox.progress import shown, to
 from tmebox.runtime.module import Module
@@ -73,6 +73,7 @@ def compile(
     if source_text is not None:
         if not isinstance(source_text, str):
             raise TypeError(f"source_text is {type(source_text).__name__}, where str is expected")
+        encoded(source_text, "source_text", "surrogateescape")
         sources.append(SourceText(source_text, TEXT_NAMES[_one_of("language", language or "c", LANGUAGES)]))
     elif language is not None:
         raise TypeError("language= goes with source_text=: what a file is written in, its suffix tells")

@@ -7,14 +7,15 @@ from functools import partial
 from typing import Any
 
 from tmebox import _native
+from tmebox.listing import encoded
 from tmebox.memory.templates import Template
-from tmebox.modulefile.prototypes import Array, CType, Function, Integer, Pointer, Struct, Void, size_of
+from tmebox.modulefile.prototypes import Function, Integer, Pointer, size_of
 from tmebox.runtime.calls import functions
 from tmebox.runtime.calls.callbacks import UNWIND, Callback
 from tmebox.runtime.calls.functions import is_string
 from tmebox.runtime.calls.handles import Handle
 from tmebox.runtime.calls.named import Names, names_of
-from tmebox.runtime.calls.values import pack, require_own
+from tmebox.runtime.calls.values import pack, require_own, with_texts
 from tmebox.runtime.checked import Checked
 from tmebox.runtime.sandbox import Sandbox
 from tmebox.runtime.typed import pointers
@@ -77,7 +78,13 @@ class Box(Sandbox):
         data = bytes(room.size_bytes)
         if value is not None:
             require_own(value, tenancy.instance, f"{room.type}")
-            data = pack(room.type, self._texts(room.type, value, kept), f"{room.type}")
+
+            def place(text: str | bytes, what: str) -> pointers.Pointer:
+                kept.append(self._text(text, what))
+                return kept[-1]
+
+            what = f"{room.type}"
+            data = pack(room.type, with_texts(room.type, value, place, what), what)
         extent = tenancy.scratch(max(room.size_bytes, 1))
         tenancy.instance.write(tenancy.hold().base + extent.start, data)
         if room.layout is not None and len(self._quick) < MOST_QUICK:
@@ -86,21 +93,12 @@ class Box(Sandbox):
         made: pointers.Pointer = maker(tenancy.instance, tenancy, extent.start, room.count, (extent, kept))
         return made
 
-    def _texts(self, ctype: CType, value: Any, kept: list[Any]) -> Any:
-        """The value with pointers to copies of the texts that are given for pointers to characters."""
-        if isinstance(ctype, Array) and isinstance(value, (list, tuple)):
-            return [self._texts(ctype.element, item, kept) for item in value]
-        if isinstance(ctype, Struct) and isinstance(value, dict):
-            types = {field.name: field.type for field in ctype.fields}
-            return {name: self._texts(types.get(name, Void()), item, kept) for name, item in value.items()}
-        if isinstance(ctype, Pointer) and isinstance(value, (str, bytes)):
-            kept.append(self.text(value))
-            return kept[-1]
-        return value
-
     def text(self, text: str | bytes) -> pointers.Pointer:
         """Memory with a text and a NUL, as `new` makes it."""
-        data = (text.encode() if isinstance(text, str) else bytes(text)) + b"\0"
+        return self._text(text, "text")
+
+    def _text(self, text: str | bytes, what: str) -> pointers.Pointer:
+        data = (encoded(text, what) if isinstance(text, str) else bytes(text)) + b"\0"
         room = self._tenancy.scratch(len(data))
         self.memory.write(room.start, data)
         return pointers.Pointer(self._tenancy, room.start, CHAR, len(data), room)

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from tmebox import _native
+from tmebox.listing import encoded
 from tmebox.memory.windows import Window
 from tmebox.modulefile.prototypes import (
     Array,
@@ -39,7 +40,7 @@ from tmebox.runtime.calls.items import Items, takes_bytes, takes_text
 from tmebox.runtime.calls.kinds import kind_of
 from tmebox.runtime.calls.layouts import layout_of
 from tmebox.runtime.calls.scalars import given, is_number, pack_scalar, to_integer, to_offset
-from tmebox.runtime.calls.values import as_mapping, pack, require_own, unpack
+from tmebox.runtime.calls.values import as_mapping, pack, require_own, unpack, with_texts
 
 __all__ = ["CallFrame", "Converter", "In", "InOut", "Out", "Space", "check_count", "converter", "describe"]
 
@@ -153,18 +154,34 @@ class CallFrame:
         if known is not None:
             raise TypeError(f"{what}: the same {type(value).__name__} is passed as a {known[1]}, too")
         self.space.lend_text_room()
-        require_own(value, self.space.instance, what)
-        offset = self.copy_in(pack(target, value, what), target.size_bytes)
+        offset = self.copy_in(self.packed(target, value, what), target.size_bytes)
         self.integer(offset)
         if isinstance(value, dict):
             self._records[id(value)] = (value, target, offset)
 
+    def packed(self, ctype: CType, value: Any, what: str) -> bytes:
+        """A struct, with copies of its texts for the call."""
+        require_own(value, self.space.instance, what)
+        return pack(ctype, with_texts(ctype, value, self._place_text, what), what)
+
+    def _place_text(self, text: str | bytes, what: str) -> int:
+        data = encoded(text, what) if isinstance(text, str) else text
+        return self.copy_in(data + b"\0", len(data) + 1)
+
     def updates(self, value: dict[str, Any], target: Struct) -> None:
-        """What the sandbox changes in a struct that `record` passed is put into the dict."""
+        """What the sandbox changes in a struct that `record` passed is put into the dict. Texts stay that
+        are still pointed to."""
         address = self.window.base + self._records[id(value)][2]
-        self._after.append(
-            lambda: value.update(as_mapping(unpack(target, _native.read(address, target.size_bytes))))
-        )
+        texts = {name for name, item in value.items() if isinstance(item, (str, bytes))}
+        texts &= {field.name for field in target.fields if isinstance(field.type, Pointer)}
+        before = _native.read(address, target.size_bytes) if texts else b""
+
+        def update() -> None:
+            after = as_mapping(unpack(target, _native.read(address, target.size_bytes)))
+            passed = as_mapping(unpack(target, before)) if texts else {}
+            value.update({k: v for k, v in after.items() if k not in texts or v != passed[k]})
+
+        self._after.append(update)
 
     def copy_in(self, data: Any, size_bytes: int) -> int:
         offset = self.reserve(size_bytes)
@@ -226,18 +243,11 @@ def converter(ctype: CType, what: str) -> Converter:
     layout = layout_of(ctype) if isinstance(ctype, Struct) else None
     if layout is not None:
         exact = layout.pack
-        return lambda value, frame: frame.put(
-            passing, exact(value) or _packed(ctype, value, frame, what), what
-        )
+        return lambda value, frame: frame.put(passing, exact(value) or frame.packed(ctype, value, what), what)
     if isinstance(ctype, Struct):
-        return lambda value, frame: frame.put(passing, _packed(ctype, value, frame, what), what)
+        return lambda value, frame: frame.put(passing, frame.packed(ctype, value, what), what)
     make = pack if isinstance(ctype, Opaque | Vector) else pack_scalar
     return lambda value, frame: frame.put(passing, make(ctype, value, what), what)
-
-
-def _packed(ctype: CType, value: Any, frame: CallFrame, what: str) -> bytes:
-    require_own(value, frame.space.instance, what)
-    return pack(ctype, value, what)
 
 
 DOUBLE = Float(64)
@@ -306,7 +316,7 @@ def _pointer_converter(target: CType, const: bool, what: str) -> Converter:
                     f"{what}: expected a buffer, an offset or None, got str; texts are passed for pointers "
                     "to char, and bytes (str.encode) for any"
                 )
-            frame.text(value.encode())
+            frame.text(encoded(value, what))
         elif isinstance(value, (bool, np.generic)):
             raise TypeError(
                 f"{what}: expected a buffer, an offset or None, got {type(value).__name__}; "
@@ -346,13 +356,13 @@ def _copied_list(value: list[Any], frame: CallFrame, target: CType, const: bool,
             if item is None or isinstance(item, (int, _native.Pointer)):
                 words.append(int.from_bytes(pack_scalar(target, item, f"{what}[{index}]"), "little"))
             elif isinstance(item, (str, bytes)):
-                data = item.encode() if isinstance(item, str) else item
+                data = encoded(item, f"{what}[{index}]") if isinstance(item, str) else item
                 words.append(frame.copy_in(data + b"\0", len(data) + 1))
             else:
                 raise TypeError(f"{what}[{index}]: expected a text or None, got {given(item)}")
         packed = b"".join(word.to_bytes(8, "little") for word in [*words, 0])
     elif const and not isinstance(target, Void | Function | Opaque):
-        packed = b"".join(pack(target, item, f"{what}[{index}]") for index, item in enumerate(value))
+        packed = b"".join(frame.packed(target, item, f"{what}[{index}]") for index, item in enumerate(value))
     else:
         raise TypeError(
             f"{what}: expected a buffer, an offset or None, got list; make an array of it, as by "

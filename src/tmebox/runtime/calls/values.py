@@ -10,17 +10,20 @@ from functools import lru_cache
 from typing import Any
 
 from tmebox import _native
+from tmebox.listing import encoded
 from tmebox.modulefile.prototypes import (
     Array,
     CType,
     Integer,
     Opaque,
+    Pointer,
     Struct,
     StructField,
     Vector,
     Void,
     size_of,
 )
+from tmebox.runtime.calls.items import takes_text
 from tmebox.runtime.calls.scalars import given, pack_scalar, range_of, to_bool, to_integer, unpack_scalar
 
 MOST_EMPTY = 1024
@@ -41,11 +44,30 @@ def require_own(value: Any, instance: _native.Instance, what: str) -> None:
         if value._instance is not instance:
             raise TypeError(f"{what}: {value!r} is a pointer into another sandbox")
     elif isinstance(value, Mapping):
-        for name, item in value.items():
+        for name, item in list(value.items()):
             require_own(item, instance, f"{what}.{name}")
     elif isinstance(value, (tuple, list)):
         for item in value:
             require_own(item, instance, what)
+
+
+def with_texts(ctype: CType, value: Any, place: Callable[[str | bytes, str], Any], what: str) -> Any:
+    """The value with pointers to copies of the texts that are given for pointers to characters. place(text,
+    what): makes the copy."""
+    if isinstance(ctype, Array) and isinstance(value, (list, tuple)):
+        return [with_texts(ctype.element, item, place, f"{what}[{i}]") for i, item in enumerate(value)]
+    if isinstance(ctype, Struct) and type(value) in (tuple, list) and len(value) == len(ctype.fields):
+        pairs = zip(ctype.fields, value, strict=True)
+        return tuple(with_texts(f.type, item, place, f"{what}.{f.name}") for f, item in pairs)
+    if isinstance(ctype, Struct) and isinstance(value, dict):
+        types = {field.name: field.type for field in ctype.fields}
+        return {
+            name: with_texts(types.get(name, Void()), item, place, f"{what}.{name}")
+            for name, item in list(value.items())  # which a key that is compared may change
+        }
+    if isinstance(ctype, Pointer) and isinstance(value, (str, bytes)) and takes_text(ctype.target):
+        return place(value, what)
+    return value
 
 
 class Record:
@@ -114,6 +136,8 @@ def pack(ctype: CType, value: Any, what: str) -> bytes:
 
 def _pack_items(ctype: Array | Vector, element: CType, count: int, value: Any, what: str) -> bytes:
     size = size_of(ctype)
+    if isinstance(value, str) and isinstance(element, Integer) and element.is_char:
+        value = encoded(value, what)
     if isinstance(value, (bytes, bytearray)) and size_of(element) == 1 and len(value) <= count:
         return bytes(value).ljust(size, b"\0")
     if isinstance(value, (str, bytes, bytearray, Mapping)) or not hasattr(type(value), "__len__"):
