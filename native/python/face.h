@@ -97,6 +97,8 @@ bool tmebox_pointer_to_word(PyObject *value, const struct instance *instance, co
 bool tmebox_is_pointer_maker(PyObject *object);
 PyObject *tmebox_make_pointer(PyObject *maker, struct instance *instance, PyObject *space, uint64_t offset,
                               PyObject *count, PyObject *keeps);
+/* Of what a call returned: a pointer, or the object that a handle stands for. */
+PyObject *tmebox_make_result(PyObject *maker, struct instance *instance, PyObject *space, uint64_t word);
 int tmebox_init_pointer_makers(PyObject *module);
 
 /* structlayout.c. */

@@ -107,7 +107,7 @@ static inline int enter(struct function *self, struct activation *activation, co
 static inline PyObject *finished(struct function *self, const struct activation *activation) {
     PyObject *finish = self->export->finish;
     if (UNLIKELY(finish != NULL)) {
-        return tmebox_make_pointer(finish, self->instance, self->host, (uint32_t)activation->rax, Py_None, Py_None);
+        return tmebox_make_result(finish, self->instance, self->host, activation->rax);
     }
     return result_of(&self->export->signature, activation);
 }

@@ -7,6 +7,7 @@
 
 #define MOST_MEMBERS 64
 #define DEEPEST 8
+#define ROOM_OF(size) (((uint64_t)(size) + 63) & ~63ULL) /* as everything has that a sandbox is given */
 
 struct member {
     PyObject *name; /* an interned str */
@@ -352,7 +353,7 @@ static PyObject *layout_new_in(PyObject *object, PyObject *const *args, Py_ssize
         Py_RETURN_NONE;
     }
     PyObject *extent = NULL, *made = NULL, *one = PyLong_FromLong(1);
-    bool ready = one != NULL && (extent = tmebox_take_provided(args[3], self->size, &start)) != NULL &&
+    bool ready = one != NULL && (extent = tmebox_take_provided(args[3], ROOM_OF(self->size), &start)) != NULL &&
                  tmebox_is_alive(instance);
     if (ready && !tmebox_may_write(instance)) {
         Py_DECREF(extent);

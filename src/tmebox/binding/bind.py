@@ -16,7 +16,7 @@ from tmebox.binding.constants import Value, constants_of
 from tmebox.binding.header import Declared, own_lines, read_headers, scan
 from tmebox.binding.sources import Sources, options_of, sources_in
 from tmebox.binding.trees import Trees, digests, trees_of
-from tmebox.binding.types import names_of_witnesses, structs_of, with_names, witnesses
+from tmebox.binding.types import names_of_witnesses, structs_of, with_names, with_parameters, witnesses
 from tmebox.errors import CompileError
 from tmebox.modulefile import codec
 from tmebox.modulefile.file import ModuleFile
@@ -226,7 +226,7 @@ class _Library:
             try:
                 made = compile_objects(glue, beside, replace(options, flags=("-w", *options.flags)))
                 file = link_objects([*objects, *made], [*self._files, *glue], options, progress=progress)
-                return with_names(file, types)
+                return with_parameters(with_names(file, types), declared.parameters)
             except CompileError as error:
                 absent = set(_UNDEFINED.findall(str(error))).intersection(variables)
                 if not absent:

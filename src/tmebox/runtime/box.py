@@ -14,8 +14,8 @@ from tmebox.runtime.calls import functions
 from tmebox.runtime.calls.callbacks import UNWIND, Callback
 from tmebox.runtime.calls.functions import is_string
 from tmebox.runtime.calls.handles import Handle
-from tmebox.runtime.calls.named import Names, names_of
-from tmebox.runtime.calls.values import pack, require_own, with_texts
+from tmebox.runtime.calls.named import TYPES, Names, names_of
+from tmebox.runtime.calls.values import pack_whole, require_own, with_texts
 from tmebox.runtime.checked import Checked
 from tmebox.runtime.sandbox import Sandbox
 from tmebox.runtime.typed import pointers
@@ -68,7 +68,9 @@ class Box(Sandbox):
             value = members
         quick = self._quick.get(type)
         made: pointers.Pointer | None = None if quick is None else quick(value)
-        return self._carefully_new(type, value) if made is None else made
+        if made is None:
+            made = self._carefully_new(type, value)
+        return made
 
     def _carefully_new(self, type: str, value: Any) -> pointers.Pointer:
         """As `new`; what the core can make by itself it makes from then on."""
@@ -79,13 +81,15 @@ class Box(Sandbox):
         if value is not None:
             require_own(value, tenancy.instance, f"{room.type}")
 
-            def place(text: str | bytes, what: str) -> pointers.Pointer:
-                kept.append(self._text(text, what))
+            def place(given: Any, ctype: Pointer, what: str) -> Any:
+                if isinstance(ctype.target, Function):
+                    return given  # to_word says that a callback is needed
+                kept.append(self._text(given, what))
                 return kept[-1]
 
             what = f"{room.type}"
-            data = pack(room.type, with_texts(room.type, value, place, what), what)
-        extent = tenancy.scratch(max(room.size_bytes, 1))
+            data = pack_whole(room.type, with_texts(room.type, value, place, what), what)
+        extent = tenancy.scratch(max(len(data), 1))
         tenancy.instance.write(tenancy.hold().base + extent.start, data)
         if room.layout is not None and len(self._quick) < MOST_QUICK:
             extents = tenancy.arena.extents
@@ -198,8 +202,6 @@ MOST_QUICK = 1024
 CHAR = Integer(8, True, "char")
 VARIABLE = "tmebox_variable_"
 """What begins the name of a function that gives the address of a global variable."""
-TYPES = "tmebox_types_"
-"""What begins the name of a function whose parameters have types that headers define."""
 HIDDEN = (VARIABLE, TYPES)
 OF_THE_C_LIBRARY = ("malloc", "free", "__errno_location")
 """What Box needs of it, under their own names."""

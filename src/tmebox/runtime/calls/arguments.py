@@ -40,7 +40,7 @@ from tmebox.runtime.calls.items import Items, takes_bytes, takes_text
 from tmebox.runtime.calls.kinds import kind_of
 from tmebox.runtime.calls.layouts import layout_of
 from tmebox.runtime.calls.scalars import given, is_number, pack_scalar, to_integer, to_offset
-from tmebox.runtime.calls.values import as_mapping, pack, require_own, unpack, with_texts
+from tmebox.runtime.calls.values import Stored, as_mapping, pack, pack_whole, require_own, unpack, with_texts
 
 __all__ = ["CallFrame", "Converter", "In", "InOut", "Out", "Space", "check_count", "converter", "describe"]
 
@@ -56,6 +56,8 @@ class References(Protocol):
 
     def word_of(self, handle: Handle, what: str) -> int:
         """Raises TypeError, BadReference."""
+
+    handles: dict[int, Any]
 
     def function_at(self, host: Any, address: int, ctype: Function) -> Any:
         """What sandboxed code has at an address, to be called from Python. Raises BadReference."""
@@ -154,17 +156,22 @@ class CallFrame:
         if known is not None:
             raise TypeError(f"{what}: the same {type(value).__name__} is passed as a {known[1]}, too")
         self.space.lend_text_room()
-        offset = self.copy_in(self.packed(target, value, what), target.size_bytes)
+        data = self.packed(target, value, what, pack_whole)
+        offset = self.copy_in(data, len(data))
         self.integer(offset)
         if isinstance(value, dict):
             self._records[id(value)] = (value, target, offset)
 
-    def packed(self, ctype: CType, value: Any, what: str) -> bytes:
+    def packed(
+        self, ctype: CType, value: Any, what: str, how: Callable[[CType, Any, str], bytes] = pack
+    ) -> bytes:
         """A struct, with copies of its texts for the call."""
         require_own(value, self.space.instance, what)
-        return pack(ctype, with_texts(ctype, value, self._place_text, what), what)
+        return how(ctype, with_texts(ctype, value, self._place, what), what)
 
-    def _place_text(self, text: str | bytes, what: str) -> int:
+    def _place(self, text: Any, ctype: Pointer, what: str) -> int:
+        if isinstance(ctype.target, Function):
+            return self.space.callbacks.code_address(text, ctype.target, what)
         data = encoded(text, what) if isinstance(text, str) else text
         return self.copy_in(data + b"\0", len(data) + 1)
 
@@ -306,6 +313,8 @@ def _pointer_converter(target: CType, const: bool, what: str) -> Converter:
             frame.integer(frame.space.callbacks.word_of(value, what))
         elif isinstance(value, _native.Pointer):
             frame.integer(_pointed(value, frame, kind, target, what))
+        elif isinstance(value, Stored):
+            frame.integer(value._place_in(frame.space.instance, target, what))
         elif isinstance(value, list):
             frame.integer(_copied_list(value, frame, target, const, what))
         elif isinstance(value, _native.Block):

@@ -226,5 +226,8 @@ def _require_known(ctype: CType) -> None:
         case Array(element, _):
             _require_known(element)
         case Struct():
+            last = ctype.fields[-1].type if ctype.fields else None
+            if isinstance(last, Array) and not last.count and size_of(last.element):
+                raise Unpassable(f"compilers differ in how {ctype} is passed, whose last array has no size")
             for field in ctype.fields:
                 _require_known(field.type)

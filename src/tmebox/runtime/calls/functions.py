@@ -171,8 +171,9 @@ def careful_call(
     arguments: Sequence[Any],
     keywords: dict[str, Any],
     timeout_s: float,
+    finish: _native.PointerMaker | None = None,
 ) -> Any:
-    """Convert every argument by its parameter, call, copy back, convert the result."""
+    """Convert every argument by its parameter, call, copy back, convert the result. finish: see `export`."""
     if call_plan.refusal is not None:
         raise TypeError(call_plan.refusal)
     values = _bind(call_plan, arguments, keywords)
@@ -190,7 +191,7 @@ def careful_call(
         frame.ready()
         registers = _entered(host, call_plan, address, frame, timeout_s)
         frame.finish()
-        return _result(host, call_plan, registers, result_offset)
+        return _result(host, call_plan, registers, result_offset, finish)
     finally:
         frame.close()
 
@@ -222,7 +223,13 @@ def _bind(call_plan: CallPlan, arguments: Sequence[Any], keywords: dict[str, Any
     return values
 
 
-def _result(host: Host, call_plan: CallPlan, registers: wide.Registers, result_offset: int) -> Any:
+def _result(
+    host: Host,
+    call_plan: CallPlan,
+    registers: wide.Registers,
+    result_offset: int,
+    finish: _native.PointerMaker | None,
+) -> Any:
     ctype, passing = call_plan.prototype.result, call_plan.passing
     if isinstance(ctype, Void):
         return None
@@ -237,6 +244,12 @@ def _result(host: Host, call_plan: CallPlan, registers: wide.Registers, result_o
         return host.memory.string(offset).decode("utf-8", "replace") if offset else None
     if isinstance(ctype, Pointer) and isinstance(ctype.target, Function):
         return host.callbacks.function_at(host, rax & 0xFFFF_FFFF, ctype.target)
+    if finish is not None:
+        if rax >> 32 and isinstance(ctype, Pointer) and isinstance(ctype.target, Void):
+            handles = host.callbacks.handles
+            if rax in handles:
+                return handles[rax]
+        return finish(host.instance, host, rax & 0xFFFF_FFFF)
     integers, vectors = [rax, registers.rdx], list(registers.vectors)
     data = bytearray(passing.stack_bytes)
     for kind, index in passing.words:
@@ -260,8 +273,7 @@ def export(
     call_plan = plan(prototype, by_clang)
 
     def slow(host: Host, *arguments: Any, **keywords: Any) -> Any:
-        result = careful_call(host, call_plan, address, arguments, keywords, -1.0)
-        return result if finish is None else finish(host.instance, host, result)
+        return careful_call(host, call_plan, address, arguments, keywords, -1.0, finish)
 
     arguments, code, items = call_plan.fast or (None, None, "")
     attributes = {

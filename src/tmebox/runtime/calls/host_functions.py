@@ -166,9 +166,10 @@ def result_words(prototype: Prototype, value: Any) -> tuple[int, int, int, int]:
         return 0, 0, 0, 0
     returning = result(prototype.result)
     if returning.in_memory or returning.needs_whole_registers:
+        where = "in memory" if returning.in_memory else "in whole vector or x87 registers"
         raise TypeError(
-            f"a {prototype.result} is no result that can be given here: only what goes in integer registers "
-            "or in half of a vector register"
+            f"a {prototype.result} is returned {where}: only what goes in registers of 64 bits can be given "
+            "here"
         )
     return _to_registers(_extended(prototype.result, value, f"result {prototype.result}"), returning)
 

@@ -14,6 +14,7 @@ from tmebox.listing import encoded
 from tmebox.modulefile.prototypes import (
     Array,
     CType,
+    Function,
     Integer,
     Opaque,
     Pointer,
@@ -36,6 +37,7 @@ class Stored:
     __slots__ = ("_struct",)
     _struct: Struct
     _read_bytes: Callable[[], bytes]
+    _place_in: Callable[[_native.Instance, CType, str], int]
 
 
 def require_own(value: Any, instance: _native.Instance, what: str) -> None:
@@ -51,9 +53,9 @@ def require_own(value: Any, instance: _native.Instance, what: str) -> None:
             require_own(item, instance, what)
 
 
-def with_texts(ctype: CType, value: Any, place: Callable[[str | bytes, str], Any], what: str) -> Any:
-    """The value with pointers to copies of the texts that are given for pointers to characters. place(text,
-    what): makes the copy."""
+def with_texts(ctype: CType, value: Any, place: Callable[[Any, Pointer, str], Any], what: str) -> Any:
+    """The value with pointers to copies of the texts that are given for pointers to characters, and to
+    functions of the host. place(text or function, type, what): makes one."""
     if isinstance(ctype, Array) and isinstance(value, (list, tuple)):
         return [with_texts(ctype.element, item, place, f"{what}[{i}]") for i, item in enumerate(value)]
     if isinstance(ctype, Struct) and type(value) in (tuple, list) and len(value) == len(ctype.fields):
@@ -66,7 +68,9 @@ def with_texts(ctype: CType, value: Any, place: Callable[[str | bytes, str], Any
             for name, item in list(value.items())  # which a key that is compared may change
         }
     if isinstance(ctype, Pointer) and isinstance(value, (str, bytes)) and takes_text(ctype.target):
-        return place(value, what)
+        return place(value, ctype, what)
+    if isinstance(ctype, Pointer) and isinstance(ctype.target, Function) and callable(value):
+        return place(value, ctype, what)
     return value
 
 
@@ -122,8 +126,17 @@ def as_mapping(record: Any) -> dict[str, Any]:
 
 
 def pack(ctype: CType, value: Any, what: str) -> bytes:
+    """As `pack_whole`, where nothing has room behind it."""
+    data = pack_whole(ctype, value, what)
+    if isinstance(ctype, Struct) and len(data) > ctype.size_bytes:
+        raise TypeError(f"{what}: a {ctype} with items behind it is passed by pointer, or made by Box.new")
+    return data
+
+
+def pack_whole(ctype: CType, value: Any, what: str) -> bytes:
     """Bytes of a C value. Structs are given as mappings, sequences in field order, records, or raw bytes of
-    the exact size; unions as a mapping of one member. Raises TypeError or OverflowError naming `what`."""
+    the exact size; unions as a mapping of one member. A last array without a size may go on behind it.
+    Raises TypeError or OverflowError naming `what`."""
     match ctype:
         case Struct():
             return _pack_struct(ctype, value, what)
@@ -169,9 +182,21 @@ def _pack_struct(ctype: Struct, value: Any, what: str) -> bytes:
     if not isinstance(value, (Mapping, tuple, list)):
         return _exact_bytes(ctype, value, what)
     data = bytearray(ctype.size_bytes)
+    flexible = flexible_member(ctype)
     for field, item in _chosen(ctype, value, what):
+        if field is flexible and isinstance(field.type, Array) and isinstance(item, (tuple, list, bytes)):
+            inner = pack(Array(field.type.element, len(item)), item, f"{what}.{field.name}")
+            data[field.offset : field.offset + len(inner)] = inner
+            continue
         _put(data, field, item, f"{what}.{field.name}" if field.name else what)
     return bytes(data)
+
+
+def flexible_member(ctype: Struct) -> StructField | None:
+    """The last member, if it is an array without a size, which goes on behind the struct."""
+    last = ctype.fields[-1] if ctype.fields and not ctype.union else None
+    is_flexible = last is not None and isinstance(last.type, Array) and not last.type.count
+    return last if is_flexible else None
 
 
 def _chosen(ctype: Struct, value: Any, what: str) -> list[tuple[StructField, Any]]:

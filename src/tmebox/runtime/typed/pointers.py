@@ -237,6 +237,16 @@ class StructView(Stored):
     def _read(self) -> Any:
         return unpack(self._struct, self._read_bytes())
 
+    def _place_in(self, instance: _native.Instance, target: p.CType, what: str) -> int:
+        """Where it is, for a pointer to it. Raises TypeError, ValueError."""
+        if self._space.instance is not instance:
+            raise TypeError(f"{what}: {self!r} is in another sandbox")
+        if isinstance(target, p.Void) or kind_of(target) == kind_of(self._struct):
+            if isinstance(self._keeps, Pointer):
+                Pointer._place(self._keeps, 0)  # is it there?
+            return self._offset
+        raise TypeError(f"{what}: expected a {p.Pointer(target)}, got {self!r}")
+
     def _read_bytes(self) -> bytes:
         if isinstance(self._keeps, Pointer):
             Pointer._place(self._keeps, 0)  # is it there?
@@ -294,13 +304,15 @@ def value_at(space: Tenancy, offset: int, ctype: p.CType, keeps: Any) -> Any:
     match ctype:
         case p.Struct():
             return StructView(space, offset, ctype, keeps)
-        case p.Array(element, count):
-            return Pointer(space, offset, element, count, keeps)
+        case p.Array(element, count):  # without a size, it goes on as far as its owner says
+            return Pointer(space, offset, element, count or None, keeps)
         case p.Pointer(p.Function() as function, _):
             word = int.from_bytes(space.memory.read(offset, 8), "little")
             return space.callbacks.function_at(space, word & 0xFFFF_FFFF, function)
         case p.Pointer():
             word = int.from_bytes(space.memory.read(offset, 8), "little")
+            if word >> 32 and word in space.callbacks.handles and isinstance(ctype.target, p.Void):
+                return space.callbacks.handles[word]
             return pointer(space, word & 0xFFFF_FFFF, ctype)
     return unpack(ctype, space.memory.read(offset, p.size_of(ctype)))
 
