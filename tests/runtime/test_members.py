@@ -27,6 +27,7 @@ int odd(const struct odd *o) { return o->one.a; }
 int anything(const void *p) { return *(const int *)p; }
 void *same(void *user) { return user; }
 void *forged(unsigned long word) { return (void *)word; }
+const char *name(int which) { return which ? "na\xefve\0hidden" : 0; }
 visit pick(struct node *n) { return n->call; }
 """
 
@@ -138,3 +139,17 @@ def test_what_new_made_lies_where_a_call_may_have_it(box: Any) -> None:
     assert box.sum({"n": 1, "items": [2]}) == 2  # which takes room as well
     assert box.pair({"a": 1, "b": 2}) == 12
     assert len({p._offset for p in kept}) == 20
+
+
+def test_a_text_comes_back_as_what_is_asked_for(box: Any) -> None:
+    assert (box.name(1), box.name(0)) == ("na\ufffdve", None)
+    for _ in range(2):
+        assert box.returning("name", bytes)(1) == b"na\xefve"
+        assert box.returning("name", bytes)(0) is None
+        assert box.returning("name", str)(1) == "na\ufffdve"
+        found = box.returning("name", tmebox.Pointer)(which=1)
+        assert found.tobytes(12) == b"na\xefve\0hidden"[:12]
+    with pytest.raises(TypeError, match="returns no const char"):
+        box.returning("pair", bytes)
+    with pytest.raises(TypeError, match="as str, bytes or"):
+        box.returning("name", int)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -133,6 +134,38 @@ class Box(Sandbox):
         if made is not None and isinstance(value, pointers.Pointer):
             object.__setattr__(made, "_keeps", value)
         return made
+
+    def returning(self, name: str, kind: type) -> Callable[..., Any]:
+        """A function of the library whose `const char *` comes back as bytes up to its NUL, or as a
+        tmebox.Pointer for data whose length something else tells, where `box.name` makes a str of it. None
+        for NULL. Raises TypeError for a function that returns something else, and another kind."""
+        prototype = self.module.exports.get(name)
+        if prototype is None or not is_string(prototype.result):
+            raise TypeError(f"{name}() returns no const char *")
+        if kind not in (str, bytes, pointers.Pointer):
+            raise TypeError(
+                f"a const char * comes back as str, bytes or tmebox.Pointer, not as {kind!r:.100}"
+            )
+        if kind is str:
+            return self.exports[name]
+        key = f"{name} as a pointer"  # no name of a function
+        export = self.module.bound.get(key)
+        if export is None:
+            export = self.module.bound[key] = functions.export(
+                replace(prototype, result=Pointer(CHAR)),
+                self.module.address_of(name),
+                self.module.by_clang,
+                finish=pointers.maker(CHAR),
+            )
+        function = export.bind(self._tenancy.instance, self._tenancy, self)
+        if kind is pointers.Pointer:
+            return function
+
+        def as_bytes(*arguments: Any, **keywords: Any) -> bytes | None:
+            found: pointers.Pointer | None = function(*arguments, **keywords)
+            return None if found is None else found.string()
+
+        return as_bytes
 
     def sizeof(self, type: str) -> int:
         """In bytes."""
