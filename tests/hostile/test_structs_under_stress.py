@@ -8,6 +8,8 @@ import random
 import signal
 import threading
 import time
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -167,17 +169,18 @@ def test_a_sandbox_is_closed_in_the_middle_of_everything(module: tmebox.Module) 
         gc.set_threshold(7, 3, 3)
         for seed in range(20):
             box: Any = tmebox.Box(module, memory="4MiB")
-            kept = [box.new("struct wide", v=(i,) * 6) for i in range(10)]
+            kept = [box.new("struct pair", a=i) for i in range(10)]
             record, callback = box.swap((1, 2.0)), box.callback(lambda user, n: n, "visit")
             Loop(box)
             box.close()
-            for call in (
-                lambda box=box, record=record: box.swap(record),
-                lambda box=box: box.new("struct pair"),
-                lambda kept=kept: kept[0].v[1],
-                lambda kept=kept: kept[0].read(),
-                lambda box=box, callback=callback: box.each(callback, None, 1, {}),
-            ):
+            calls: list[Callable[[], Any]] = [
+                partial(box.swap, record),
+                partial(box.new, "struct pair"),
+                partial(getattr, kept[0], "a"),
+                kept[0].read,
+                partial(box.each, callback, None, 1, {}),
+            ]
+            for call in calls:
                 try:
                     call()
                 except tmebox.SandboxClosed:
