@@ -55,6 +55,8 @@ def test_names_of_variables(code: str, names: list[str]) -> None:
         ("int f(int (*cmp)(const void *, const void *), void *user);", ("cmp", "user")),
         ("int f(int a[4], char *const argv[], double m[][3]);", ("a", "argv", "m")),
         ("void f(void);", ("",)),
+        ("extern unsigned (f)(const struct s *restrict png, int depth);", ("png", "depth")),
+        ("typedef int (*g)(int a); int f(int b);", ("b",)),
         ("extern struct s *f(const struct s *p) __attribute__((nonnull(1)));", ("p",)),
         ("int f(const char *restrict format, ...);", ("format", "")),
     ],

@@ -6,6 +6,7 @@ Nothing is believed of them: the compiler says what they are, or that there is n
 from __future__ import annotations
 
 import re
+from itertools import islice
 
 _BRACE = re.compile(r"[{}]")
 _BODY = re.compile(r"\{[^{}]*\}")
@@ -16,7 +17,9 @@ _ATTRIBUTE = re.compile(
 )
 _ARRAY = re.compile(r"\[[^\[\]]*\]")
 _WORD = re.compile(r"[A-Za-z_]\w*")
-_CALLED = re.compile(r"\b([A-Za-z_]\w*)\s*\(")
+_CALLED = re.compile(r"\b([A-Za-z_]\w*)\s*\)?\s*\(")
+_MOST_CALLED = 4
+"""In one declaration, what may be the function's name: attributes by macros, a type, and the name."""
 _POINTER_TO_FUNCTION = re.compile(r"\(\s*\*+\s*(?:const\s+)?([A-Za-z_]\w*)\s*\)\s*\(")
 _QUALIFIERS = frozenset({"const", "volatile", "restrict", "__restrict", "__restrict__", "register"})
 _BASIC = frozenset(
@@ -82,11 +85,12 @@ def parameters_in(outer: str) -> dict[str, tuple[str, ...]]:
     found: dict[str, tuple[str, ...]] = {}
     for statement in _statements(outer):
         text = statement.rpartition("}")[2]
-        match = _CALLED.search(text)
-        end = 0 if match is None else _closing(text, match.end())
-        if match is not None and not text[end:].strip() and "=" not in text[: match.start()]:
-            pieces = _pieces(text[match.end() : end - 1])
-            found.setdefault(match[1], tuple(map(_name_of, pieces)))
+        for match in islice(_CALLED.finditer(text), _MOST_CALLED):
+            end = _closing(text, match.end())
+            if not text[end:].strip() and "=" not in text[: match.start()] and "typedef" not in text:
+                pieces = _pieces(text[match.end() : end - 1])
+                found.setdefault(match[1], tuple(map(_name_of, pieces)))
+                break
     return found
 
 
