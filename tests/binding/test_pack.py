@@ -117,7 +117,7 @@ def test_a_wheel_installs_and_runs_in_a_clean_environment_without_a_compiler(
     said = run("-m", "packed_box")
     assert "packed_box: verified" in said and "2 functions" in said and "-O2 -DA=1" in said
     assert "needs no more than x86-64" in said and "as recorded" in said
-    assert "size_t packed(const char *t)" in said
+    assert "size_t packed(const char *text)" in said
     show = [word for word in pip if word != "-q"] + ["show", "packed_box"]
     listed = subprocess.run(show, capture_output=True, text=True, check=True).stdout
     assert "Version: 1.2" in listed and "Requires: tmebox" in listed

@@ -17,7 +17,7 @@ from tmebox.binding.header import Declared, own_lines, read_headers, scan
 from tmebox.binding.sources import Sources, options_of, sources_in
 from tmebox.binding.stand_ins import missing_headers, stand_in
 from tmebox.binding.trees import Trees, digests, trees_of
-from tmebox.binding.types import names_of_witnesses, structs_of, with_names, witnesses
+from tmebox.binding.types import names_of_witnesses, structs_of, with_names, with_parameters, witnesses
 from tmebox.errors import CompileError
 from tmebox.modulefile import codec
 from tmebox.modulefile.file import ModuleFile
@@ -31,6 +31,7 @@ from tmebox.toolchain.compile.compile import LANGUAGES, preprocess
 from tmebox.toolchain.link.exports import find_exports
 from tmebox.toolchain.options import CompileOptions, Progress, SourceText
 from tmebox.toolchain.scratch import scratch_directory
+from tmebox.toolchain.unpack import unpacked
 
 _UNDEFINED = re.compile(r"undefined (?:symbol|variable): (\w+)")
 _GLUE = """
@@ -69,11 +70,33 @@ def bind(
     timeout: float = 600.0,
     progress: Progress | None = None,
 ) -> Bound:
-    """headers: the public ones. sources: files, directories, compilation databases; without: patterns of
-    names that are left out of them. generated: headers and sources that a build would make, by name, and the
+    """headers: the public ones. sources: files, directories, compilation databases, objects and archives that
+    `tmebox cc` made; all paths may go through an archive of sources. without: patterns of names that are left
+    out of them. generated: headers and sources that a build would make, by name, and the
     files that stand for them. timeout: seconds that compiling one source may take. The others are as the
     compiler has them. Raises CompileError, OSError."""
     headers = [headers] if isinstance(headers, Path) else list(headers)
+    with unpacked([*headers, *sources, *include_dirs]) as places:
+        ends = len(headers), len(headers) + len(sources)
+        return _bound(
+            places[: ends[0]], places[ends[0] : ends[1]], name, places[ends[1] :], defines, flags, optimize,
+            without, generated, timeout, progress,
+        )  # fmt: skip
+
+
+def _bound(
+    headers: Sequence[Path],
+    sources: Sequence[Path],
+    name: str,
+    include_dirs: Sequence[Path],
+    defines: Sequence[str],
+    flags: Sequence[str],
+    optimize: str,
+    without: Sequence[str],
+    generated: Mapping[str, Path] | None,
+    timeout: float,
+    progress: Progress | None,
+) -> Bound:
     given_sources = sources_in(sources, without, include_dirs)
     files = [*given_sources.certain, *given_sources.included]
     with scratch_directory() as scratch:
@@ -234,7 +257,7 @@ class _Library:
             try:
                 made = compile_objects(glue, beside, replace(options, flags=("-w", *options.flags)))
                 file = link_objects([*objects, *made], [*self._files, *glue], options, progress=progress)
-                return with_names(file, types)
+                return with_parameters(with_names(file, types), declared.parameters)
             except CompileError as error:
                 absent = set(_UNDEFINED.findall(str(error))).intersection(variables)
                 if not absent:
