@@ -40,10 +40,15 @@ from tmebox.toolchain.rewrite.strings import rewrite_string
 
 _STRING_OR_VECTOR = frozenset(["movsd", "cmpsd"])
 """Without operands these are string instructions."""
+_WITHOUT_EFFECT = frozenset(["cld", "clflush", "clflushopt", "clwb", "nopw", "nopl", "nopq"])
+"""The direction flag is always 0. What these do to caches no program can see, but by the time it takes. And
+a `nop` accesses none of its operands."""
 
 
 def rewrite_instruction(instruction: Instruction, base: str = "gs") -> Replacement:
     """The replacement with the window's base in `base`. Raises Refusal."""
+    if instruction.mnemonic in _WITHOUT_EFFECT and not instruction.prefixes:
+        instruction = Instruction("nop")
     if base == "gs":
         return _through_gs(instruction, base)
     refuse_reserved(instruction)

@@ -159,9 +159,15 @@ class _Rewriting:
         return result + label_claims(claimed) if claimed else result
 
     def _read(self, text: str) -> None:
-        for number, line in enumerate(text.split("\n"), 1):
+        lines = text.split("\n")
+        for number, line in enumerate(lines, 1):
             if line.startswith("\t#") and not self._prefix:
                 continue
+            if ".byte" in line and self._sections.current.is_code and number < len(lines):
+                meant = embedded.prefix_of(line, lines[number])
+                if meant is not None and self._is_reached():
+                    self._prefix = meant
+                    continue
             if self._sections.current.is_debug and _PLAIN_DEBUG.match(line) and not self._prefix:
                 self._placements.append((number, line, 0, 0))
                 continue
@@ -232,6 +238,11 @@ class _Rewriting:
             if not isinstance(statement, Directive) or statement.name not in embedded.NEUTRAL:
                 self._release()
         self._add_now(statement)
+
+    def _is_reached(self) -> bool:
+        """Whether code runs into what comes next, or branches to a label that is held."""
+        labels = [statement.name for _, statement in self._held if isinstance(statement, Label)]
+        return self._runs_on or embedded.Chunk(labels).is_reached(self._entered())
 
     def _release(self) -> None:
         """Place what is held. Raises Refusal."""
