@@ -6,7 +6,7 @@ The rules are in docs/design.md, section 4. Nothing here is trusted: the verifie
 from __future__ import annotations
 
 import re
-from collections.abc import Set
+from collections.abc import Iterator, Set
 from functools import lru_cache
 
 from tmebox.abi import BASES, ISOLATIONS
@@ -86,10 +86,28 @@ def rewrite(text: str, *, file: str, isolation: str = "code+data", base: str = "
 
 
 def _without_debug(text: str) -> tuple[str, str]:
-    """Assembly up to the debug information that ends it, and that; after it there is no code."""
+    """Assembly without the debug information of a compiler, which is half of it; and that."""
     start = text.find(_DEBUG_BEGINS) + 1
-    is_last = start > 0 and "\t.text" not in text[start:] and '"ax' not in text[start:]
-    return (text[:start], text[start:]) if is_last else (text, "")
+    if not start or _SECTION_STACK.search(text, start):
+        return text, ""
+    following = _AFTER_DEBUG.search(text, start)
+    end = following.start() if following else len(text)
+    return text[:start] + text[end:], text[start:end]
+
+
+def _pieces(text: str) -> Iterator[tuple[int, str, bool]]:
+    """Lines, each with its number and False; or together, with True, debug information that needs nothing."""
+    start = text.find(_DEBUG_BEGINS) + 1 or len(text) + 1
+    number = 0
+    for number, line in enumerate(text[: start - 1].split("\n"), 1):
+        yield number, line, False
+    for found in _RUNS.finditer(text, start):
+        piece = found[0]
+        if found[1] is None:
+            yield number + 1, piece.removesuffix("\n"), False
+        else:
+            yield number + 1, piece[:-1], True
+        number += piece.count("\n")
 
 
 class _Rewriting:
@@ -148,43 +166,48 @@ class _Rewriting:
             result = keeping_wide_vectors(result)
         if self._base == "r15":
             result = without_repeated_loads(result, self._graph.arrivals())
+        result, debug = _without_debug(result) if self._is_compiled else (result, "")
         if self._is_clang and self._base == "gs":
             result = with_held_bases(result)
         if self._is_compiled:
-            code, debug = _without_debug(result)
-            result = within_lines(code, self._graph.arrivals()) + debug
+            result = within_lines(result, self._graph.arrivals()) + debug
         if self._data:
             result += "\n".join([embedded.SECTION, *self._data, ""])
         claimed = [name for name in self._subtracted if self._graph.is_label(name)]
         return result + label_claims(claimed) if claimed else result
 
     def _read(self, text: str) -> None:
-        lines = text.split("\n")
-        for number, line in enumerate(lines, 1):
-            if line.startswith("\t#") and not self._prefix:
-                continue
-            if ".byte" in line and self._sections.current.is_code and number < len(lines):
-                meant = embedded.prefix_of(line, lines[number])
-                if meant is not None and self._is_reached():
-                    self._prefix = meant
-                    continue
-            if self._sections.current.is_debug and _PLAIN_DEBUG.match(line) and not self._prefix:
+        pieces = list(_pieces(text))
+        for place, (number, line, is_plain) in enumerate(pieces, 1):
+            if is_plain and self._sections.current.is_debug and not self._prefix:
                 self._placements.append((number, line, 0, 0))
                 continue
-            self._line = number
-            joined = f"{self._prefix} {line}" if self._prefix else line
-            self._prefix = ""
-            for statement in _prepare(joined, self._base):
-                try:
-                    self._add(statement)
-                except Refusal as refusal:
-                    self._refuse(refusal)
+            following = pieces[place][1] if place < len(pieces) else ""
+            for index, single in enumerate(line.split("\n") if is_plain else (line,)):
+                self._read_line(number + index, single, following)
         try:
             self._release()
         except Refusal as refusal:
             self._refuse(refusal)
         if self._prefix:
             self._refuse(Refusal(f"`{self._prefix}` without an instruction"))
+
+    def _read_line(self, number: int, line: str, following: str) -> None:
+        if line.startswith("\t#") and not self._prefix:
+            return
+        if ".byte" in line and self._sections.current.is_code:
+            meant = embedded.prefix_of(line, following)
+            if meant is not None and self._is_reached():
+                self._prefix = meant
+                return
+        self._line = number
+        joined = f"{self._prefix} {line}" if self._prefix else line
+        self._prefix = ""
+        for statement in _prepare(joined, self._base):
+            try:
+                self._add(statement)
+            except Refusal as refusal:
+                self._refuse(refusal)
 
     def _place(self) -> None:
         emitter = self._emitter
@@ -403,14 +426,16 @@ class _Rewriting:
             self._add_text(text, _SIZE if ends_function else 0)
 
 
-_PLAIN_DEBUG = re.compile(
-    r'(?:\t\.(?:byte|short|long|quad|ascii|asciz|uleb128|sleb128)\t(?:"(?:[^"\\]|\\.)*"|[^"\\;#@/]*)|\.L[\w.$]+:)'
-    r"[ \t]*(?:#.*)?\Z"
+_RUNS = re.compile(
+    r'((?:(?:\t\.(?:byte|short|long|quad|ascii|asciz|uleb128|sleb128)\t(?:"(?:[^"\\\n]|\\.)*"|[^"\\;#@/\n]*)'
+    r"|\.L[\w.$]+:)[ \t]*(?:#.*)?\n)+)|[^\n]*\n|[^\n]+"
 )
 """Lines of debug information that need nothing. They are half of what a compiler writes."""
 _NO_EXCEPTIONS = "\t.cfi_sections .debug_frame\n"
 """In a text that has no tables by which an exception could pass through its functions."""
 _DEBUG_BEGINS = "\n\t.section\t.debug_"
+_AFTER_DEBUG = re.compile(r'^\t\.(?:text|data|bss|section\t(?!"?\.(?:debug_|note|comment)))', re.MULTILINE)
+_SECTION_STACK = re.compile(r"^[ \t]*\.(?:pushsection|popsection|previous)", re.MULTILINE)
 _SECTION = 1
 _SIZE = 2
 _ENTRY = 3
