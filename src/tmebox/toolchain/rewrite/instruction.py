@@ -40,9 +40,8 @@ from tmebox.toolchain.rewrite.strings import rewrite_string
 
 _STRING_OR_VECTOR = frozenset(["movsd", "cmpsd"])
 """Without operands these are string instructions."""
-_WITHOUT_EFFECT = frozenset(["cld", "clflush", "clflushopt", "clwb", "nopw", "nopl", "nopq"])
-"""The direction flag is always 0. What these do to caches no program can see, but by the time it takes. And
-a `nop` accesses none of its operands."""
+_WITHOUT_EFFECT = frozenset(["nopw", "nopl", "nopq"])
+"""They access none of their operands."""
 
 
 def rewrite_instruction(instruction: Instruction, base: str = "gs") -> Replacement:
