@@ -285,11 +285,11 @@ def nbench(
 
     The tree is copied, and built by its own makefile. No registry has its sources: unpack them yourself.
     """
-    from tmebox_bench.applications.nbench import bench_nbench
+    from tmebox_bench.applications.nbench import RUN_MS, bench_nbench
 
     _applications(
         lambda report: bench_nbench(
-            tree, rounds=_rounds(rounds, quick), seconds=1 if quick else 2, progress=report
+            tree, rounds=_rounds(rounds, quick), run_ms=10 if quick else RUN_MS, progress=report
         ),
         json_file,
     )

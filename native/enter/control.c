@@ -102,6 +102,10 @@ static void unlink_used(struct control *control) {
 
 struct control *tmebox_get_control(const struct instance *instance, uint64_t low, uint64_t top) {
     uint64_t owner = instance->serial;
+    if (top > TMEBOX_PRIVATE_END) {
+        PyErr_SetString(tmebox_limit_error, "a control stack lies in the lower gibibyte of its addresses: the stack is too large");
+        return NULL;
+    }
     if (UNLIKELY(generation != tmebox_generation)) {
         generation = tmebox_generation;
         unused = used = NULL;

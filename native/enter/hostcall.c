@@ -47,7 +47,7 @@ static int begin_thread(struct activation *activation) {
 
 static int dispatch(struct activation *activation) {
     struct instance *instance = activation->instance;
-    if (activation->rsp - tmebox_stack_base(instance) >= TMEBOX_PRIVATE_END) {
+    if (!tmebox_can_be_stack(instance, tmebox_in_window(instance, activation->rsp))) {
         tmebox_trap_in_host(activation,
                             (struct window_fault){activation->rsp, SIGSEGV | (uint64_t)SEGV_MAPERR << 32});
         return -1;

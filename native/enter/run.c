@@ -125,8 +125,9 @@ void tmebox_trap_in_host(struct activation *activation, struct window_fault faul
 RARE static bool push_arguments(struct activation *activation, const uint64_t *stack, size_t stack_count) {
     const struct instance *instance = activation->instance;
     struct window_fault fault = {activation->rsp, SIGSEGV | 1 << 8 | (uint64_t)SEGV_MAPERR << 32};
-    if (activation->rsp - tmebox_stack_base(instance) < TMEBOX_PRIVATE_END) {
-        fault = tmebox_window_copy((void *)tmebox_in_window(instance, activation->rsp), stack, 8 * stack_count);
+    uint64_t at = tmebox_in_window(instance, activation->rsp);
+    if (tmebox_can_be_stack(instance, at)) {
+        fault = tmebox_window_copy((void *)at, stack, 8 * stack_count);
     }
     if (UNLIKELY(fault.how != 0)) {
         trap_at_window(activation, fault, activation->address);

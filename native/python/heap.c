@@ -224,11 +224,13 @@ static PyObject *heap_share(PyObject *object, PyObject *args) {
     if (members == NULL) {
         return PyErr_NoMemory();
     }
-    bool good = fill_members(self, rows, members) && tmebox_block_named(self, named, &start, &block);
+    /* Members are looked up with the heap locked: naming a block may run Python code, in which they close. */
+    bool good = tmebox_block_named(self, named, &start, &block);
     if (good) {
-        int error = tmebox_heap_share(self->heap, start, members, count);
+        good = fill_members(self, rows, members);
+        int error = good ? tmebox_heap_share(self->heap, start, members, count) : 0;
         tmebox_heap_unlock(&self->heap->lock);
-        good = error == 0;
+        good &= error == 0;
         if (error == EINVAL) {
             PyErr_SetString(PyExc_ValueError, "only arrays, and blocks made with shareable=True, can be shared: a "
                                               "page has one right in a view");
@@ -265,7 +267,7 @@ static PyObject *heap_adopt(PyObject *object, PyObject *args) {
     tmebox_heap_unlock(&heap->lock);
     if (!good) {
         Py_DECREF(block);
-        PyErr_Format(PyExc_ValueError, "no block begins at %#llx that the sandbox made and owns", offset);
+        PyErr_Format(PyExc_ValueError, "no block begins at %p that the sandbox made and owns", (void *)(uintptr_t)offset);
         return NULL;
     }
     return (PyObject *)block;
@@ -290,9 +292,11 @@ static PyObject *heap_attach(PyObject *object, PyObject *const *args, Py_ssize_t
         PyErr_SetString(tmebox_closed_error, "the shared heap was closed, or is another process's");
         return NULL;
     }
-    if (instance->window != NULL && instance->window->upper_start != 0 &&
-        instance->window->upper_start < TMEBOX_SHARED_START + heap->size_bytes) {
-        PyErr_SetString(PyExc_ValueError, "the sandbox has its own heap where the shared one would be");
+    /* Nobody else may write where rsp can point: the check of a return and the return are two moments. */
+    if (instance->window != NULL &&
+        (instance->window->upper_stack || (instance->window->upper_start != 0 &&
+                                           instance->window->upper_start < TMEBOX_SHARED_START + heap->size_bytes))) {
+        PyErr_SetString(PyExc_ValueError, "the sandbox has its own heap or stack where the shared heap would be");
         return NULL;
     }
     uint16_t key = tmebox_heap_attach(heap, instance->window, instance->base, limit / LINE);

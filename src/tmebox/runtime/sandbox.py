@@ -58,7 +58,7 @@ SIZES = frozenset({"memory", "stack"})
 MOST_TEMPLATES = 64
 """Combinations of limits that a module's sandboxes are made ready for."""
 U64 = (1 << 64) - 1
-OWN_ATTRIBUTES = frozenset({"module", "_given", "_program_ran", "_share", "_tenancy", "base"})
+OWN_ATTRIBUTES = frozenset({"module", "_given", "_program_ran", "_quick", "_share", "_tenancy", "base"})
 """Before they are set, they are not there; an export of such a name is reached by `exports`."""
 STATES = {_native.IDLE: "idle", _native.RUNNING: "running", _native.DEAD: "trapped"}
 
@@ -114,7 +114,7 @@ class Sandbox(Sharing, Columnar, Shown):
                 checked_timeout(timeout), imports, granted, variables, stdin, stdout, stderr,
                 checked_files(files), tuple(map(listening, listen)), tuple(map(endpoint, connect)),
             )  # fmt: skip
-        self._share = None if heap is None else share_of(heap, heap_limit)
+        self._share = None if heap is None and heap_limit is None else share_of(heap, heap_limit)
         self._program_ran = False
         self._begin(template)
 

@@ -212,7 +212,7 @@ class Tenancy:
         return Surroundings(
             base=self.base,
             stack_low=self.layout.stack_low,
-            memory_end=self.layout.heap_end,
+            data_parts=self.layout.data_parts,
             stack_top=self.layout.stack_top,
             hold=lambda: self._window,
             text_at=self._module_at,
@@ -354,18 +354,19 @@ class Tenancy:
             raise SandboxClosed("the sandbox belongs to the process that this one was forked from")
         return window
 
-    def _arena_of(self, window: Window) -> Arena:
-        arena = self._arena
+    @property
+    def arena(self) -> Arena:
+        """Raises SandboxClosed."""
+        window, arena = self.hold(), self._arena
         if arena is None:
-            arena = _native.set_first(
-                self, "_arena", Arena(window, self.layout.memory_bytes, self.layout.arena_end)
-            )
+            made = Arena(window, self.layout.memory_bytes, self.layout.arena_end)
+            arena = _native.set_first(self, "_arena", made)
         return arena
 
     def scratch(self, size_bytes: int) -> _native.Extent:
         """Offsets of temporary room for an argument, as long as the caller keeps it. Raises LimitError,
         SandboxClosed."""
-        return self._arena_of(self.hold()).allocate(size_bytes)
+        return self.arena.allocate(size_bytes)
 
     def lend_text_room(self) -> None:
         """From now on the core copies texts by itself, where there is room for them. Raises SandboxClosed."""
@@ -398,7 +399,7 @@ class Tenancy:
     def allocate(self, size_bytes: int) -> _native.Region:
         """Room for a host array; it lives as long as someone looks into it. Raises LimitError."""
         window = self.hold()
-        room = self._arena_of(window).allocate(size_bytes)
+        room = self.arena.allocate(size_bytes)
         pin = window.show(room.start, size_bytes, True)
         return _native.Region(window.base + room.start, size_bytes, (window, room, pin), True)
 

@@ -2,7 +2,7 @@
 # isolation: data
     jmp 1f
     movl %ebp, %esp
-    andl $0x3fffffff, %esp
+    andl %gs:RSP_MASK, %esp
 1:
-    addq %gs:BASE, %rsp
+    addq %gs:RSP_START, %rsp
     hlt

@@ -1,6 +1,6 @@
 # r15 is the program's.
 # isolation: data
     movl %ebp, %esp
-    andl $0x3fffffff, %esp
-    addq %r15, %rsp
+    andl %gs:RSP_MASK, %esp
+    addq RSP_START(%r15), %rsp
     hlt

@@ -1,6 +1,6 @@
 # A base at an address that the attacker chooses.
 # isolation: data
     movl %eax, %esp
-    andl $0x3fffffff, %esp
+    andl %gs:RSP_MASK, %esp
     addq %gs:(%ecx), %rsp
     hlt

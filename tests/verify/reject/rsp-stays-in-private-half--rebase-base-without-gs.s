@@ -1,6 +1,6 @@
 # A base from host memory.
 # isolation: data
     movl %eax, %esp
-    andl $0x3fffffff, %esp
-    addq BASE, %rsp
+    andl %gs:RSP_MASK, %esp
+    addq RSP_START, %rsp
     hlt

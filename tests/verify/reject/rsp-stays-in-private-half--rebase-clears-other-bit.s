@@ -2,5 +2,5 @@
 # isolation: data
     movl %eax, %esp
     andl $0x7fffffff, %esp
-    addq %gs:BASE, %rsp
+    addq %gs:RSP_START, %rsp
     hlt

@@ -1,6 +1,6 @@
 # A conditional first step.
 # isolation: data
     cmovel %eax, %esp
-    andl $0x3fffffff, %esp
-    addq %gs:BASE, %rsp
+    andl %gs:RSP_MASK, %esp
+    addq %gs:RSP_START, %rsp
     hlt

@@ -2,5 +2,5 @@
 # isolation: data
     movl %eax, %esp
     btsl $31, %esp
-    addq %gs:BASE, %rsp
+    addq %gs:RSP_START, %rsp
     hlt

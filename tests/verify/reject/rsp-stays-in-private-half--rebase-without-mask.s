@@ -1,5 +1,5 @@
 # Offsets from 2 GiB up are the pool, which other sandboxes can write.
 # isolation: data
     movl %eax, %esp
-    addq %gs:BASE, %rsp
+    addq %gs:RSP_START, %rsp
     hlt

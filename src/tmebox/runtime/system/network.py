@@ -78,6 +78,10 @@ def endpoint(given: EndpointLike) -> Endpoint:
         raise TypeError(f"{given!r:.100}: HOST is a string and PORT a number")
     if not host or not 0 <= port <= 0xFFFF:
         raise ValueError(f"{given!r}: expected a host, and a port from 0 to 65535")
+    try:
+        host.encode("idna")
+    except UnicodeError as error:
+        raise ValueError(f"{given!r}: {host!a:.100} is not the name of a host: {error}") from None
     return Endpoint(host, port)
 
 

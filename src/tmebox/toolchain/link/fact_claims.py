@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tmebox.modulefile.file import Addresses
+from tmebox.toolchain.link.linked import distinct
 from tmebox.toolchain.sections import KEPT_CLAIM
 
 _ENTRY = np.dtype([("place", "<u8"), ("fact", "<u8")])
@@ -15,7 +16,7 @@ def collected(data: bytes, low: int, high: int) -> tuple[Addresses, NDArray[np.u
     """Places and facts of a linked section, by place and register, but for those outside [low, high): of code
     that the linker has dropped."""
     whole = len(data) // _ENTRY.itemsize * _ENTRY.itemsize
-    rows = np.unique(np.frombuffer(data[:whole], dtype=_ENTRY))
+    rows = distinct(np.frombuffer(data[:whole], dtype=_ENTRY))
     rows = rows[(rows["place"] >= low) & (rows["place"] < high)]
     return rows["place"].astype(np.uint32), rows["fact"].astype(np.uint16)
 
@@ -24,7 +25,7 @@ def collected_depths(data: bytes, low: int, high: int) -> tuple[Addresses, NDArr
     """Places and depths of a linked section, by place; only those that say something else than the one
     before."""
     whole = len(data) // _ENTRY.itemsize * _ENTRY.itemsize
-    rows = np.unique(np.frombuffer(data[:whole], dtype=_ENTRY))
+    rows = distinct(np.frombuffer(data[:whole], dtype=_ENTRY))
     rows = rows[(rows["place"] >= low) & (rows["place"] < high)]
     differs = np.ones(len(rows), bool)
     depths = rows["fact"] & (KEPT_CLAIM - 1)
