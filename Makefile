@@ -56,7 +56,7 @@ machines: $(VENV)/.built
 	@$(BIN)/python -m pytest -m "machines or not machines" tests/driver/test_virtual_machines.py -s $(PYTEST_OPTIONS)
 
 cxx: $(VENV)/.built
-	@$(BIN)/python -m pytest -m cxx tests/cxx -s $(PYTEST_OPTIONS)
+	@$(BIN)/python -m pytest -m cxx tests/cxx -s -o faulthandler_timeout=14400 $(PYTEST_OPTIONS)
 
 boxes: $(VENV)/.built
 	@$(BIN)/python -m pytest -m "boxes or not boxes" tests/boxes $(PYTEST_OPTIONS)

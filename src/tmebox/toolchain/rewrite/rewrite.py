@@ -5,13 +5,12 @@ The rules are in docs/design.md, section 4. Nothing here is trusted: the verifie
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Set
+from collections.abc import Set
 from functools import lru_cache
 
 from tmebox.abi import BASES, ISOLATIONS
 from tmebox.errors import CompileError, Diagnostic
-from tmebox.toolchain.rewrite import embedded
+from tmebox.toolchain.rewrite import debug, embedded
 from tmebox.toolchain.rewrite.analysis.liveness import FlowGraph
 from tmebox.toolchain.rewrite.asm import (
     AsmSyntaxError,
@@ -85,31 +84,6 @@ def rewrite(text: str, *, file: str, isolation: str = "code+data", base: str = "
     return _Rewriting(text, file, isolation, base).run()
 
 
-def _without_debug(text: str) -> tuple[str, str]:
-    """Assembly without the debug information of a compiler, which is half of it; and that."""
-    start = text.find(_DEBUG_BEGINS) + 1
-    if not start or _SECTION_STACK.search(text, start):
-        return text, ""
-    following = _AFTER_DEBUG.search(text, start)
-    end = following.start() if following else len(text)
-    return text[:start] + text[end:], text[start:end]
-
-
-def _pieces(text: str) -> Iterator[tuple[int, str, bool]]:
-    """Lines, each with its number and False; or together, with True, debug information that needs nothing."""
-    start = text.find(_DEBUG_BEGINS) + 1 or len(text) + 1
-    number = 0
-    for number, line in enumerate(text[: start - 1].split("\n"), 1):
-        yield number, line, False
-    for found in _RUNS.finditer(text, start):
-        piece = found[0]
-        if found[1] is None:
-            yield number + 1, piece.removesuffix("\n"), False
-        else:
-            yield number + 1, piece[:-1], True
-        number += piece.count("\n")
-
-
 class _Rewriting:
     """One file: first read it all (sections, labels, flow), then place the instructions."""
 
@@ -137,6 +111,8 @@ class _Rewriting:
         """Symbols that stand beside others in one expression, as in a difference, in their order."""
         self._diagnostics: list[Diagnostic] = []
         self._placements: list[_Placement] = []
+        self._code_ends = 0
+        """How many placements come before the debug information."""
         self._entries: dict[int, str] = {}
         """Numbers of the placements that are part of a table, and its name."""
         self._held: list[embedded.Held] = []
@@ -166,31 +142,43 @@ class _Rewriting:
             result = keeping_wide_vectors(result)
         if self._base == "r15":
             result = without_repeated_loads(result, self._graph.arrivals())
-        result, debug = _without_debug(result) if self._is_compiled else (result, "")
         if self._is_clang and self._base == "gs":
             result = with_held_bases(result)
         if self._is_compiled:
-            result = within_lines(result, self._graph.arrivals()) + debug
+            result = within_lines(result, self._graph.arrivals())
         if self._data:
             result += "\n".join([embedded.SECTION, *self._data, ""])
         claimed = [name for name in self._subtracted if self._graph.is_label(name)]
+        about = [str(item) for _, item, _, _ in self._placements[self._code_ends :]]
+        result += "\n".join([*about, ""]) if about else ""
         return result + label_claims(claimed) if claimed else result
 
     def _read(self, text: str) -> None:
-        pieces = list(_pieces(text))
-        for place, (number, line, is_plain) in enumerate(pieces, 1):
+        code, about = debug.apart(text)
+        self._read_lines(1, code)
+        first = 1 + code.count("\n")
+        self._try_to_release()
+        self._code_ends = len(self._placements)
+        for is_plain, piece in debug.pieces(about):
             if is_plain and self._sections.current.is_debug and not self._prefix:
-                self._placements.append((number, line, 0, 0))
-                continue
-            following = pieces[place][1] if place < len(pieces) else ""
-            for index, single in enumerate(line.split("\n") if is_plain else (line,)):
-                self._read_line(number + index, single, following)
-        try:
-            self._release()
-        except Refusal as refusal:
-            self._refuse(refusal)
+                self._placements.append((first, piece.removesuffix("\n"), 0, 0))
+            else:
+                self._read_lines(first, piece)
+            first += piece.count("\n")
+        self._try_to_release()
+        if any(isinstance(item, Replacement) for _, item, _, _ in self._placements[self._code_ends :]):
+            self._code_ends = len(self._placements)
         if self._prefix:
             self._refuse(Refusal(f"`{self._prefix}` without an instruction"))
+
+    def _read_lines(self, first: int, text: str) -> None:
+        lines = text.split("\n")
+        for place, line in enumerate(lines):
+            if self._sections.current.is_debug and debug.is_plain(line) and not self._prefix:
+                self._placements.append((first + place, line, 0, 0))
+                continue
+            following = lines[place + 1] if place + 1 < len(lines) else ""
+            self._read_line(first + place, line, following)
 
     def _read_line(self, number: int, line: str, following: str) -> None:
         if line.startswith("\t#") and not self._prefix:
@@ -214,7 +202,7 @@ class _Rewriting:
         if self._is_clang and self._base == "gs":
             emitter.hurry(waited_for(self._graph, self._loads))
         moved = self._move_tables() if self._is_checked else frozenset()
-        for line, item, index, mask in self._placements:
+        for line, item, index, mask in self._placements[: self._code_ends]:
             self._line = line
             if isinstance(item, Replacement):
                 try:
@@ -266,6 +254,12 @@ class _Rewriting:
         """Whether code runs into what comes next, or branches to a label that is held."""
         labels = [statement.name for _, statement in self._held if isinstance(statement, Label)]
         return self._runs_on or embedded.Chunk(labels).is_reached(self._entered())
+
+    def _try_to_release(self) -> None:
+        try:
+            self._release()
+        except Refusal as refusal:
+            self._refuse(refusal)
 
     def _release(self) -> None:
         """Place what is held. Raises Refusal."""
@@ -426,16 +420,8 @@ class _Rewriting:
             self._add_text(text, _SIZE if ends_function else 0)
 
 
-_RUNS = re.compile(
-    r'((?:(?:\t\.(?:byte|short|long|quad|ascii|asciz|uleb128|sleb128)\t(?:"(?:[^"\\\n]|\\.)*"|[^"\\;#@/\n]*)'
-    r"|\.L[\w.$]+:)[ \t]*(?:#.*)?\n)+)|[^\n]*\n|[^\n]+"
-)
-"""Lines of debug information that need nothing. They are half of what a compiler writes."""
 _NO_EXCEPTIONS = "\t.cfi_sections .debug_frame\n"
 """In a text that has no tables by which an exception could pass through its functions."""
-_DEBUG_BEGINS = "\n\t.section\t.debug_"
-_AFTER_DEBUG = re.compile(r'^\t\.(?:text|data|bss|section\t(?!"?\.(?:debug_|note|comment)))', re.MULTILINE)
-_SECTION_STACK = re.compile(r"^[ \t]*\.(?:pushsection|popsection|previous)", re.MULTILINE)
 _SECTION = 1
 _SIZE = 2
 _ENTRY = 3
