@@ -132,10 +132,17 @@ NO_AUTOTOOLS = tuple(f"{name}=true" for name in ("ACLOCAL", "AUTOMAKE", "AUTOCON
 
 
 def _lighttpd_steps(tree: Path, compiler: str, kind: str) -> Sequence[tuple[Path, Sequence[str]]]:
-    """Static, since modules are loaded otherwise; without what needs other libraries."""
+    """Static, since modules are loaded otherwise; without what needs other libraries. Only where there is a
+    sendfile64() does Lighttpd use sendfile(). musl has one function, for 64 bits, by the name without."""
     options = ["--disable-shared", "--enable-static", "--disable-dependency-tracking"]
     options += [f"--without-{name}" for name in ("pcre", "pcre2", "zlib", "zstd", "bzip2", "brotli")]
-    variables = ["LIGHTTPD_STATIC=yes", f"CC={compiler}", "CFLAGS=-O2", "MAKEFLAGS="]
+    variables = [
+        "LIGHTTPD_STATIC=yes",
+        f"CC={compiler}",
+        "CFLAGS=-O2",
+        "MAKEFLAGS=",
+        "ac_cv_func_sendfile64=yes",
+    ]
     return [
         (tree, ["env", *variables, "./configure", *options]),
         (tree / "src", ["make", *NO_AUTOTOOLS, "versionstamp"]),
