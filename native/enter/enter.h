@@ -14,6 +14,14 @@ void tmebox_raise_interrupted(void);
  * held, and used before it is let go. */
 bool tmebox_may_write(const struct instance *instance);
 /* Whether it may be called, if it is not busy. An instance of a parent process is none here. */
+/* Whether a stack pointer that the sandbox chose is where rsp stays, so that nobody else writes there. */
+static inline bool tmebox_can_be_stack(const struct instance *instance, uint64_t rsp) {
+    if (UNLIKELY(instance->stack_low - instance->base >= TMEBOX_UPPER_RSP_START)) {
+        return rsp - instance->base - TMEBOX_UPPER_RSP_START < TMEBOX_SHARED_END - TMEBOX_UPPER_RSP_START;
+    }
+    return rsp - instance->base < TMEBOX_PRIVATE_END;
+}
+
 static inline bool tmebox_is_alive(const struct instance *instance) {
     return !instance->dead && instance->generation == tmebox_generation;
 }

@@ -21,7 +21,7 @@ static const struct import *find(const struct instance *instance, uint64_t index
 /* 0, or -1 with the outcome decided. */
 static int dispatch(struct activation *activation) {
     struct instance *instance = activation->instance;
-    if (activation->rsp - instance->base >= TMEBOX_PRIVATE_END) {
+    if (!tmebox_can_be_stack(instance, activation->rsp)) {
         tmebox_trap_in_host(activation,
                             (struct window_fault){activation->rsp, SIGSEGV | (uint64_t)SEGV_MAPERR << 32});
         return -1;

@@ -123,7 +123,7 @@ void tmebox_trap_in_host(struct activation *activation, struct window_fault faul
 RARE static bool push_arguments(struct activation *activation, const uint64_t *stack, size_t stack_count) {
     const struct instance *instance = activation->instance;
     struct window_fault fault = {activation->rsp, SIGSEGV | 1 << 8 | (uint64_t)SEGV_MAPERR << 32};
-    if (activation->rsp - instance->base < TMEBOX_PRIVATE_END) {
+    if (tmebox_can_be_stack(instance, activation->rsp)) {
         fault = tmebox_window_copy((void *)activation->rsp, stack, 8 * stack_count);
     }
     if (UNLIKELY(fault.how != 0)) {

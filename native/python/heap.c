@@ -290,9 +290,11 @@ static PyObject *heap_attach(PyObject *object, PyObject *const *args, Py_ssize_t
         PyErr_SetString(tmebox_closed_error, "the shared heap was closed, or is another process's");
         return NULL;
     }
-    if (instance->window != NULL && instance->window->upper_start != 0 &&
-        instance->window->upper_start < TMEBOX_SHARED_START + heap->size_bytes) {
-        PyErr_SetString(PyExc_ValueError, "the sandbox has its own heap where the shared one would be");
+    /* Nobody else may write where rsp can point: the check of a return and the return are two moments. */
+    if (instance->window != NULL &&
+        (instance->window->upper_stack || (instance->window->upper_start != 0 &&
+                                           instance->window->upper_start < TMEBOX_SHARED_START + heap->size_bytes))) {
+        PyErr_SetString(PyExc_ValueError, "the sandbox has its own heap or stack where the shared heap would be");
         return NULL;
     }
     uint16_t key = tmebox_heap_attach(heap, instance->window, instance->base, limit / LINE);

@@ -44,10 +44,11 @@ static int instance_init(PyObject *object, PyObject *args, PyObject *keywords) {
         PyErr_SetString(PyExc_ValueError, "a window starts at a multiple of its size");
         return -1;
     }
-    if (stack_low < base || stack_low >= stack_top || stack_top - base > TMEBOX_PRIVATE_END ||
+    bool above = stack_low >= base + TMEBOX_SHARED_START && stack_top <= base + TMEBOX_SHARED_END;
+    if (stack_low < base || stack_low >= stack_top || (stack_top - base > TMEBOX_PRIVATE_END && !above) ||
         stack_top % 16 != 0) {
         PyErr_SetString(PyExc_ValueError,
-                        "the stack lies in the window's private half and ends 16-byte aligned");
+                        "the stack lies in the window's private part or above its arena, and ends 16-byte aligned");
         return -1;
     }
     if (!PyCallable_Check(make_trap)) {

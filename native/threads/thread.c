@@ -39,7 +39,7 @@ static size_t signal_frame_size(void) {
     return size != 0 ? size : 8 * 1024; /* kernels before 5.14 do not say; AVX-512 needs under 4 KiB */
 }
 
-/* In the middle of a rebase rsp is any number below 2 GiB that the sandbox likes. Were it on the alternate
+/* In the middle of a rebase rsp is any number below 4 GiB that the sandbox likes. Were it on the alternate
  * stack, the kernel would take the thread for being in a handler already and go on from there. */
 static bool out_of_reach(const void *stack) {
     return (uint64_t)(uintptr_t)stack >= TMEBOX_TARGET_MAP_END;

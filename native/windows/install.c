@@ -77,8 +77,20 @@ uint32_t tmebox_private_low(const struct template *template) {
     return template->stack_top == TMEBOX_STACK_TOP ? template->stack_low : TMEBOX_STACK_TOP - PAGE;
 }
 
+bool tmebox_has_upper_stack(const struct template *template) {
+    return template->stack_low >= TMEBOX_UPPER_RSP_START;
+}
+
 uint32_t tmebox_private_end(const struct template *template) {
-    return template->stack_top > template->heap_end ? template->stack_top : template->heap_end;
+    bool stack_last = template->stack_top > template->heap_end && !tmebox_has_upper_stack(template);
+    return stack_last ? template->stack_top : template->heap_end;
+}
+
+struct span tmebox_upper_part(const struct template *template) {
+    if (!tmebox_has_upper_stack(template)) {
+        return (struct span){template->upper_start, template->upper_end};
+    }
+    return (struct span){template->upper_end != 0 ? template->upper_start : template->stack_low, template->stack_top};
 }
 
 /* Empty if the owner has no such page. */
@@ -114,8 +126,8 @@ bool tmebox_is_marked(const struct window *window, uint32_t page) {
 }
 
 static void mark(struct window *window, uint32_t page, uint32_t count) {
-    const struct template *template = window->template;
-    bool upper = page >= FIRST_OF(template->upper_start) && page < FIRST_OF(template->upper_end);
+    const struct span above = tmebox_upper_part(window->template);
+    bool upper = page >= FIRST_OF(above.start) && page < FIRST_OF(above.end);
     if (page >= FIRST_OF(TMEBOX_ARENA_START) && !upper) {
         uint32_t index = page - FIRST_OF(TMEBOX_ARENA_START);
         if (index < ARENA_FIRST_PAGES) {
@@ -140,9 +152,13 @@ static int64_t install_control_page(const struct template *template, uint64_t ba
     static const uint32_t offsets[] = {TMEBOX_CONTROL_WINDOW_BASE, TMEBOX_CONTROL_HEAP_START,
                                        TMEBOX_CONTROL_HEAP_END, TMEBOX_CONTROL_STACK_LOW,
                                        TMEBOX_CONTROL_STACK_TOP, TMEBOX_CONTROL_UPPER_START,
-                                       TMEBOX_CONTROL_UPPER_END};
+                                       TMEBOX_CONTROL_UPPER_END, TMEBOX_CONTROL_RSP_MASK,
+                                       TMEBOX_CONTROL_RSP_START, TMEBOX_CONTROL_RSP_LAST};
+    bool above = tmebox_has_upper_stack(template);
+    uint64_t first = above ? TMEBOX_UPPER_RSP_START : 0, mask = above ? TMEBOX_UPPER_RSP_MASK : TMEBOX_RSP_MASK;
     const uint64_t values[] = {base, template->heap_start, template->heap_end, template->stack_low,
-                               template->stack_top, template->upper_start, template->upper_end};
+                               template->stack_top, template->upper_start, template->upper_end,
+                               mask, base + first, first + mask};
     for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
         fields[(offsets[i] - TMEBOX_CONTROL_PAGE) / sizeof(uint64_t)] = values[i];
     }

@@ -27,7 +27,7 @@ struct window *tmebox_find_window(uint64_t address, uint64_t *base) {
 /* One window more for alignment, and the guards before the first and after the last, which stack accesses and
  * wide accesses at the very end may touch. */
 static size_t size_of_piece(uint64_t count) {
-    return (count + 1) * TMEBOX_WINDOW_SIZE + 2 * TMEBOX_GUARD;
+    return (count + 1) * TMEBOX_WINDOW_SIZE + TMEBOX_GUARD + TMEBOX_STACK_LOWEST;
 }
 
 /* A page was there once: then the kernel has a list of pages for all of the piece. Without one, parts that something else

@@ -127,14 +127,16 @@ bool tmebox_discard_but_pinned(const struct window *window, uint64_t base, uint6
 static void discard_private(const struct window *window, uint64_t base) {
     const struct template *template = window->template;
     tmebox_discard(base, tmebox_private_low(template), tmebox_private_end(template));
-    tmebox_discard(base, template->upper_start, template->upper_end);
+    struct span above = tmebox_upper_part(template);
+    tmebox_discard(base, above.start, above.end);
 }
 
 static bool discard_around_hot(const struct window *window, uint64_t base) {
     const struct template *template = window->template;
+    struct span above = tmebox_upper_part(template);
     return tmebox_discard_but_pinned(window, base, tmebox_private_low(template), HOT_START) &&
            tmebox_discard_but_pinned(window, base, HOT_END, tmebox_private_end(template)) &&
-           tmebox_discard_but_pinned(window, base, template->upper_start, template->upper_end);
+           tmebox_discard_but_pinned(window, base, above.start, above.end);
 }
 
 static void forget_runs(struct window *window) {
@@ -213,6 +215,7 @@ bool tmebox_empty(struct window *window, uint64_t base) {
     }
     window->arena_end = 0;
     window->upper_start = window->upper_end = 0;
+    window->upper_stack = false;
     struct template *template = window->template;
     window->template = NULL;
     Py_DECREF(template);
@@ -240,9 +243,10 @@ static uint32_t pages_elsewhere(const struct window *window, uint64_t base) {
     if (count != UINT32_MAX) {
         return count;
     }
+    struct span above = tmebox_upper_part(template);
     count = resident_pages(base, tmebox_private_low(template), HOT_START) +
             resident_pages(base, HOT_END, tmebox_private_end(template)) +
-            resident_pages(base, template->upper_start, template->upper_end);
+            resident_pages(base, above.start, above.end);
     for (uint32_t bits = window->shared; bits != 0; bits &= bits - 1) {
         const struct span *span = &template->read_only[__builtin_ctz(bits)];
         count -= resident_pages(base, span->start > HOT_END ? span->start : HOT_END, span->end);

@@ -9,13 +9,16 @@ static bool is_page_aligned(unsigned long long offset) {
 
 /* What the rest relies on; a hostile module or snapshot must not get past here with any layout. */
 static bool is_sane(uint64_t stack_low, uint64_t stack_top, uint64_t heap_start, uint64_t heap_end,
-                    uint64_t upper_end, size_t data_size) {
+                    uint64_t upper_start, uint64_t upper_end, size_t data_size) {
     uint64_t data_end = upper_end != 0 ? upper_end : heap_end;
+    bool heap_below = upper_end == 0 || (upper_start >= TMEBOX_SHARED_START && upper_end <= stack_low - TMEBOX_GUARD);
     bool low = stack_top == TMEBOX_STACK_TOP && stack_low >= TMEBOX_STACK_LOWEST && stack_low < stack_top;
     bool high = stack_top <= TMEBOX_PRIVATE_END && stack_low < stack_top && stack_low >= HOT_START + HOT_SIZE &&
                 stack_low - heap_end >= TMEBOX_GUARD && stack_low >= heap_end;
+    /* The MiB below the half that rsp stays in then is never mapped. */
+    bool above = stack_top <= TMEBOX_SHARED_END && stack_low < stack_top && stack_low >= TMEBOX_SHARED_START && heap_below;
     return is_page_aligned(stack_low) && is_page_aligned(stack_top) && is_page_aligned(heap_start) &&
-           is_page_aligned(heap_end) && (low || high) && heap_start >= TMEBOX_IMAGE_START &&
+           is_page_aligned(heap_end) && (low || high || above) && heap_start >= TMEBOX_IMAGE_START &&
            heap_start <= heap_end && heap_end <= TMEBOX_PRIVATE_END && data_size % PAGE == 0 &&
            data_size <= data_end - TMEBOX_IMAGE_START;
 }
@@ -79,7 +82,7 @@ static PyObject *template_new(PyTypeObject *type, PyObject *args, PyObject *keyw
         return NULL;
     }
     size_t size = (size_t)self->buffer.len;
-    if (!is_sane(stack_low, stack_top, heap_start, heap_end, upper_end, size) ||
+    if (!is_sane(stack_low, stack_top, heap_start, heap_end, upper_start, upper_end, size) ||
         !tmebox_is_upper(upper_start, upper_end) ||
         (size_t)self->present.len != (size / PAGE + 7) / 8 ||
         (shared && (uintptr_t)self->buffer.buf % PAGE)) {

@@ -59,7 +59,8 @@ struct window {
     _Atomic uint32_t run_count;   /* more than RUNS: pages of the private part may be present anywhere */
     _Atomic uint32_t arena_first; /* bits: pages of the arena's first part */
     _Atomic uint32_t arena_end;   /* offset behind the arena; what it has beyond its first part is present */
-    uint32_t upper_start, upper_end; /* the heap above the arena, if there is any: also where no template is */
+    uint32_t upper_start, upper_end; /* heap and stack above the arena, if there is any: also where no template is */
+    bool upper_stack; /* rsp stays in the upper half, where no shared heap may be */
     uint32_t shared;              /* bits: read-only spans that are mapped and not installed */
     _Atomic uint32_t next_page;   /* where the last chunk ended */
     _Atomic uint32_t last_count;  /* and its size */
@@ -150,11 +151,14 @@ bool tmebox_window_clear(uint64_t address, uint64_t size_bytes);
 /* Whether a page of the hot part may be present. */
 bool tmebox_is_marked(const struct window *window, uint32_t page);
 bool tmebox_is_read_only(const struct template *template, uint32_t page);
-/* Whether a heap may have its second part there; 0, 0: it has none. */
+/* Whether something of a sandbox's own may be there, above the arena; 0, 0: nothing is. */
 bool tmebox_is_upper(uint64_t start, uint64_t end);
 /* Offsets of the private part: its lowest, and where it ends. */
 uint32_t tmebox_private_low(const struct template *template);
 uint32_t tmebox_private_end(const struct template *template);
+/* Whether the stack lies above the arena, and all that does: a heap's second part, the stack, and a guard between. */
+bool tmebox_has_upper_stack(const struct template *template);
+struct span tmebox_upper_part(const struct template *template);
 /* Where a page's first contents are; NULL: zeros. */
 const unsigned char *tmebox_first_contents(const struct template *template, uint32_t page);
 

@@ -67,12 +67,14 @@ static PyObject *window_start(PyObject *module, PyObject *args) {
         return NULL;
     }
     if (window->template != template) {
-        if (!tmebox_empty(window, base) || (template->upper_end != 0 && !tmebox_hole_filled(window))) {
+        struct span above = tmebox_upper_part(template);
+        if (!tmebox_empty(window, base) || (above.end != 0 && !tmebox_hole_filled(window))) {
             return out_of_memory();
         }
         window->arena_end = TMEBOX_ARENA_FIRST_END;
-        window->upper_start = template->upper_start;
-        window->upper_end = template->upper_end;
+        window->upper_start = above.start;
+        window->upper_end = above.end;
+        window->upper_stack = tmebox_has_upper_stack(template);
         window->template = (struct template *)Py_NewRef(template);
         tmebox_share(window, base);
         if (!populate_data(window, base, template)) {
@@ -170,23 +172,27 @@ static PyObject *window_unmap_arena(PyObject *module, PyObject *argument) {
         return PyErr_SetFromErrno(PyExc_OSError);
     }
     window->upper_start = window->upper_end = 0;
+    window->upper_stack = false;
     Py_RETURN_NONE;
 }
 
-/* What of the heap is above the arena, of windows whose parts are mapped one by one. */
+/* What of heap and stack is above the arena, of windows whose parts are mapped one by one. */
 static PyObject *window_set_upper(PyObject *module, PyObject *args) {
     (void)module;
     unsigned long long base, start, end;
+    int has_stack;
     struct window *window;
-    if (!PyArg_ParseTuple(args, "KKK:window_set_upper", &base, &start, &end) || (window = window_at(base)) == NULL) {
+    if (!PyArg_ParseTuple(args, "KKKp:window_set_upper", &base, &start, &end, &has_stack) ||
+        (window = window_at(base)) == NULL) {
         return NULL;
     }
-    if (!tmebox_is_upper(start, end)) {
-        PyErr_SetString(PyExc_ValueError, "not where a heap has its second part");
+    if (!tmebox_is_upper(start, end) || (has_stack && start < TMEBOX_SHARED_START)) {
+        PyErr_SetString(PyExc_ValueError, "not where a heap has its second part, or a stack lies");
         return NULL;
     }
     window->upper_start = (uint32_t)start;
     window->upper_end = (uint32_t)end;
+    window->upper_stack = has_stack;
     Py_RETURN_NONE;
 }
 
@@ -285,7 +291,8 @@ static PyObject *window_blank(PyObject *module, PyObject *args) {
     bool all_blank = tmebox_blank_shared(window, base);
     struct template *before = atomic_exchange(&window->template, (struct template *)Py_NewRef(blank));
     tmebox_discard(base, tmebox_private_low(before), tmebox_private_end(before));
-    tmebox_discard(base, before->upper_start, before->upper_end);
+    struct span above = tmebox_upper_part(before);
+    tmebox_discard(base, above.start, above.end);
     tmebox_discard(base, TMEBOX_ARENA_START, window->arena_end);
     Py_DECREF(before);
     if (!populate(window, base, TMEBOX_ARENA_START, arena_size, HOST_READS) ||
@@ -323,7 +330,7 @@ PyMethodDef tmebox_window_methods[] = {
     {"window_grow_arena", window_grow_arena, METH_VARARGS, "window_grow_arena(base, end)"},
     {"window_arena_end", window_arena_end, METH_O, "window_arena_end(base) -> offset"},
     {"window_map_arena", window_map_arena, METH_VARARGS, "window_map_arena(base, end)"},
-    {"window_set_upper", window_set_upper, METH_VARARGS, "window_set_upper(base, start, end)"},
+    {"window_set_upper", window_set_upper, METH_VARARGS, "window_set_upper(base, start, end, has_stack)"},
     {"window_unmap_arena", window_unmap_arena, METH_O, "window_unmap_arena(base)"},
     {"window_populate", window_populate, METH_VARARGS, "window_populate(base, offset, size_bytes, writable)"},
     {"window_blank", window_blank, METH_VARARGS, "window_blank(base, template)\n\nAll zero, arena included."},

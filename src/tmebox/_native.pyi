@@ -114,7 +114,7 @@ def window_arena_end(base: int) -> int:
     """Offset behind the memory for host arrays."""
 
 def window_map_arena(base: int, end: int) -> None: ...
-def window_set_upper(base: int, start: int, end: int) -> None:
+def window_set_upper(base: int, start: int, end: int, has_stack: bool) -> None:
     """Of a window whose parts are mapped one by one: where its heap's second part is; 0, 0: nowhere. Raises
     ValueError."""
 

@@ -75,7 +75,7 @@ GUARD = 1 * MIB
 PRIVATE_END = 1 * GIB - GUARD
 """Stack, image and heap lie below; rsp stays below 1 GiB."""
 RSP_MASK = 1 * GIB - 1
-"""What a rebase leaves of rsp's offset."""
+"""What a rebase leaves of rsp's offset, where the stack lies in the private part."""
 ARENA_START = 1 * GIB + GUARD
 """Host arrays, which other host threads may write while the sandbox runs, so that no stack may be there."""
 ARENA_FIRST_END = ARENA_START + 16 * KIB
@@ -84,13 +84,20 @@ ARENA_END = 2 * GIB - GUARD
 SHARED_START = 2 * GIB + GUARD
 """The shared heap's lines, at the same offsets in all of its sandboxes."""
 SHARED_END = 4 * GIB - GUARD
+UPPER_RSP_START = 2 * GIB
+"""A stack for which the private part is too small lies above the arena, up to SHARED_END, with a heap's
+second part below it: there rsp stays in the window's upper half, and no shared heap is mapped."""
+UPPER_RSP_MASK = 2 * GIB - 1
+"""What a rebase leaves of rsp's offset from UPPER_RSP_START then."""
 UPPER_LOWEST = ARENA_START + 256 * MIB
 """A heap that has no room in the private part goes on up to SHARED_END, and begins here or above: the arena
 keeps what is below."""
-STACK_LOWEST = GUARD
+STACK_LOWEST = GUARD + 64 * KIB
+"""Nothing of a window is mapped below. The worst case is the window before, with rsp at its last byte after a
+rebase: then an access begins within GUARD of this window, and is up to 128 bytes wide."""
 STACK_TOP = 64 * MIB + 64 * KIB
-"""A stack grows down from here, unless it is too large and ends at PRIVATE_END; 64 KiB above a 64 MiB
-boundary so that its first pages share a page-table page with the control page and the image."""
+"""A stack grows down from here, unless it is too large and ends at PRIVATE_END or SHARED_END; 64 KiB above a
+64 MiB boundary so that its first pages share a page-table page with the control page and the image."""
 CONTROL_PAGE = STACK_TOP
 """One page, read-only to the sandbox."""
 STACK_RANDOM = STACK_TOP - 16
@@ -130,12 +137,19 @@ CONTROL_ZERO = CONTROL_PAGE + PAGE_SIZE - 8
 CONTROL_UPPER_START = CONTROL_PAGE + 40
 """The heap's second part; 0 and 0: it has none."""
 CONTROL_UPPER_END = CONTROL_PAGE + 48
+CONTROL_RSP_MASK = CONTROL_PAGE + 56
+"""The bits of rsp that a rebase keeps: RSP_MASK, or UPPER_RSP_MASK."""
+CONTROL_RSP_START = CONTROL_PAGE + 64
+"""The address that it adds: the window's base, or UPPER_RSP_START above it."""
+CONTROL_RSP_LAST = CONTROL_PAGE + 72
+"""The largest offset that rsp can have after it."""
 
 # -- stack discipline -----------------------------------------------------------------------------
 STACK_REACH = 512 * KIB
 """Largest |displacement| of an access through rsp that stays a plain `disp(%rsp)`, and the largest sum
 of rsp adjustments between two such accesses. Worst case: rsp at the window's first byte after a rebase
-(0), one full adjustment (-512 KiB), one full displacement (-512 KiB): exactly the 1 MiB guard below."""
+(0), one full adjustment (-512 KiB), one full displacement (-512 KiB): exactly the 1 MiB guard below. Where
+rsp stays in the upper half, its last byte is the window's: see STACK_LOWEST."""
 STACK_EXHAUSTED = GUARD - 8
 """An offset that is never mapped: code accesses it when a frame is larger than what is left below rsp."""
 RED_ZONE = 128

@@ -131,7 +131,8 @@ _NUMBERS: Final = [
     for number in (
         0, 8, 0x10, -8, -1, 1, abi.STACK_REACH, abi.STACK_REACH + 1, -abi.STACK_REACH, abi.STACK_REACH - 8,
         0x0020_0000, 0x0020_0FF0, 0x7FFF_F100, abi.CONTROL_WINDOW_BASE, abi.TARGET_MAP, abi.SPILL_TARGET,
-        abi.SPILL_REGISTER, abi.RSP_MASK, 0x7FFF_FFFF, 0x8000_0000, 0xFFFF, 0x1_0000, 16, 31, 32,
+        abi.SPILL_REGISTER, abi.CONTROL_RSP_MASK, abi.CONTROL_RSP_START, abi.RSP_MASK, 0x7FFF_FFFF,
+        0x8000_0000, 0xFFFF, 0x1_0000, 16, 31, 32,
         0x0020_0000 - 0x5000_0800,
     )
 ]  # fmt: skip

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from iced_x86 import (
+    Code,
     CodeSize,
     EncodingKind,
     MemorySizeExt,
@@ -43,6 +44,9 @@ _STATUS: Final = {
     RflagsBits.CF: 1, RflagsBits.PF: 4, RflagsBits.AF: 16, RflagsBits.ZF: 64, RflagsBits.SF: 128,
     RflagsBits.OF: 2048, RflagsBits.DF: 1024, RflagsBits.IF: 512, RflagsBits.AC: 1 << 18,
 }  # fmt: skip
+_TURNS_THROUGH_CARRY: Final = frozenset(
+    {Code.RCL_RM8_IMM8, Code.RCR_RM8_IMM8, Code.RCL_RM16_IMM8, Code.RCR_RM16_IMM8}
+)
 _MAY_WRITE: Final = frozenset(
     {OpAccess.WRITE, OpAccess.COND_WRITE, OpAccess.READ_WRITE, OpAccess.READ_COND_WRITE}
 )
@@ -99,7 +103,7 @@ def describe(encoding: bytes, base: str, judge: Classify = classify) -> Descript
         _flags(form, decoded),
         _mask(decoded, RegisterExt.is_gpr64),
         _mask(decoded, RegisterExt.is_zmm),
-        _status(decoded.instruction.rflags_modified),
+        _status(decoded.instruction.rflags_modified | _by_whole_turns(decoded)),
         form.adjusts,
         _target(decoded),
     )
@@ -150,6 +154,14 @@ def _mask(decoded: Decoded, is_kind: Callable[[int], bool]) -> int:
 
 def _status(bits: int) -> int:
     return sum(ours for theirs, ours in _STATUS.items() if bits & theirs)
+
+
+def _by_whole_turns(decoded: Decoded) -> int:
+    """rcl and rcr by a multiple of the operand's bits and one: the operand and CF stay, but processors write
+    OF, which is undefined then. iced says that nothing changes."""
+    if decoded.code not in _TURNS_THROUGH_CARRY or not decoded.instruction.immediate(1) & 31:
+        return 0
+    return int(RflagsBits.OF)
 
 
 def _target(decoded: Decoded) -> int:
@@ -213,7 +225,7 @@ def _bounds(form: Form, decoded: Decoded, base: str) -> Iterator[tuple[int, int]
                 yield REGISTERS.index(step.removeprefix(beginning).removesuffix(ending)), bits
     for step, name, bits in (
         ("32-bit write of %esp", "rsp", 32),
-        ("andl $RSP_MASK, %esp", "rsp", 30),
+        ("andl RSP_MASK, %esp", "rsp", 31),
         ("movl %edi, %edi", "rdi", 32),
         ("movl %esi, %esi", "rsi", 32),
     ):

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import z3
 from iced_x86 import Register
@@ -92,14 +92,22 @@ def is_confined(base: Any, address: Any, size_bytes: int) -> Any:
     return between(address, base - high_guard(), base + end)
 
 
+ABOVE: Final = z3.Bool("the stack is above the arena")
+"""Windows are of two kinds."""
+
+
 def may_be_mapped(base: Any, address: Any) -> Any:
     """What an access does not fault at, as far as the layout promises anything."""
-    parts = (
-        (abi.STACK_LOWEST, abi.PRIVATE_END),
-        (abi.ARENA_START, abi.SHARED_END),  # arena, shared heap, and a heap's second part, with any gaps
-    )
+    private = (abi.STACK_LOWEST, abi.PRIVATE_END)
+    # Arena, shared heap, and a heap's second part, with any gaps.
+    parts = private, (abi.ARENA_START, abi.SHARED_END)
+    parts_above = private, (abi.ARENA_START, abi.ARENA_END), (abi.SHARED_START, abi.SHARED_END)
     near = between(address, base - high_guard(), base + abi.WINDOW_SIZE + low_guard())
-    return z3.Or(z3.Not(near), *(between(address, base + low, base + high) for low, high in parts))
+    some, some_above = (
+        z3.Or(*(between(address, base + low, base + high) for low, high in all_parts))
+        for all_parts in (parts, parts_above)
+    )
+    return z3.Or(z3.Not(near), z3.If(ABOVE, some_above, some))
 
 
 @cache
@@ -119,10 +127,25 @@ def reads_base(state: State) -> Any:
     return state.peek(state.base + abi.CONTROL_WINDOW_BASE, 8) == state.base
 
 
+def reads_stack(state: State) -> Any:
+    """It also holds what rsp is confined to."""
+    first, mask = rsp_range()
+    return z3.And(
+        state.peek(state.base + abi.CONTROL_RSP_START, 8) == state.base + first,
+        state.peek(state.base + abi.CONTROL_RSP_MASK, 4) == z3.Extract(31, 0, mask),
+    )
+
+
+def rsp_range() -> tuple[Any, Any]:
+    """The first offset that rsp has after a rebase, and how far from there the last one is."""
+    first = z3.If(ABOVE, number(abi.UPPER_RSP_START), number(0))
+    return first, z3.If(ABOVE, number(abi.UPPER_RSP_MASK), number(abi.RSP_MASK))
+
+
 def entered(base: str) -> tuple[State, list[Any]]:
     """A machine in verified code, and what holds whatever instruction is next."""
     state = State.fresh()
-    assumptions = [is_base(state.base), reads_base(state)]
+    assumptions = [is_base(state.base), reads_base(state), reads_stack(state)]
     if base == "r15":
         assumptions += [state.registers["r15"] == state.base, z3.ULT(state.registers["r14"], 1 << 32)]
     return state, assumptions
@@ -198,9 +221,10 @@ def decoded_of(encoding: bytes) -> Any:
 
 
 def near_anchor(state: State, moved: Any) -> Any:
-    """The invariant of rsp: in the window's first GiB, but for `moved` bytes since the last anchor."""
-    rsp, base = state.registers["rsp"], state.base
-    return between(rsp, base - moved, base + (abi.RSP_MASK + 1) + moved)
+    """The invariant of rsp: in the window's first GiB, or its upper half, but for `moved` bytes since the
+    last anchor."""
+    rsp, (first, mask) = state.registers["rsp"], rsp_range()
+    return between(rsp, state.base + first - moved, state.base + first + mask + 1 + moved)
 
 
 def most_unanchored() -> int:
@@ -219,7 +243,7 @@ def stack_rules(base: str) -> Iterator[Unit]:
 
 
 def _near_rsp(base: str) -> Iterator[Claim]:
-    """An access near rsp that succeeds is an anchor: rsp was within reach of the window's private half."""
+    """An access near rsp that succeeds is an anchor: rsp was within reach of what nobody else writes."""
     shape = probes.Shape(Register.NONE, Register.RSP, Register.NONE, 1)
     found = probes.displacements(shape, probes.is_accepted_anywhere, base)
     assert found is not None
@@ -229,9 +253,16 @@ def _near_rsp(base: str) -> Iterator[Claim]:
     assumptions += [near_anchor(state, moved), z3.ULE(moved, most_unanchored())]
     assumptions += [displacement >= found.low, displacement <= found.high]
     yield Claim(
-        "what an access near rsp does not fault at is the private half, and rsp is near it",
+        "what an access near rsp does not fault at is private, and rsp is near it",
         (*assumptions, may_be_mapped(state.base, address)),
-        z3.And(between(address, state.base, state.base + abi.PRIVATE_END), near_anchor(state, number(0))),
+        z3.And(
+            z3.If(
+                ABOVE,
+                between(address, state.base + abi.SHARED_START, state.base + abi.SHARED_END),
+                between(address, state.base, state.base + abi.PRIVATE_END),
+            ),
+            near_anchor(state, number(0)),
+        ),
     )
 
 

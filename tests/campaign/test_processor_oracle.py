@@ -77,6 +77,17 @@ def form_of(encoding: str, judge: Classify = classify, base: str = "gs") -> Desc
     return description
 
 
+WHOLE_TURNS = [
+    "c0 18 89", "c0 d0 09", "c0 d0 12", "c0 d8 1b", "66 c1 d8 11", "66 c1 d0 11", "c0 d8 20", "66 c1 d0 20",
+]  # fmt: skip
+"""rcl and rcr of 8 and 16 bits, by 9, 18, 27, 17, and by what counts as 0."""
+
+
+def test_turns_by_the_whole_operand_are_no_findings(forked: Callable[..., ChildOutcome]) -> None:
+    results = forked(lambda: run([form_of(encoding) for encoding in WHOLE_TURNS])).result()
+    assert [result.finding for result in results] == [""] * len(WHOLE_TURNS)
+
+
 @pytest.mark.parametrize("name", WRONG)
 def test_a_form_that_is_trusted_wrongly_is_found(name: str, forked: Callable[..., ChildOutcome]) -> None:
     encoding, changes, expected = WRONG[name]

@@ -32,7 +32,6 @@ from tmebox.verify import facts, memory, memory_r15, sequences, stack, verify
 pytestmark = pytest.mark.slow
 
 MIB = 1 << 20
-OTHER_WORD = (abi.CONTROL_WINDOW_BASE, abi.CONTROL_HEAP_START)
 
 
 def broken(units: Iterable[claims.Unit]) -> str | None:
@@ -110,13 +109,20 @@ def rebuild(monkeypatch: pytest.MonkeyPatch, base: str) -> None:
 
 UNCHANGING = {Code.BSF_R32_RM32}
 """It leaves its first operand alone, all of it, where the second one is 0."""
-OTHER_WORDS = {
-    "gs": [
-        (code.replace(*(value.to_bytes(4, "little") for value in OTHER_WORD)), step)
-        for code, step in sequences._BASE_STEPS["gs"]
-    ]
-}
-"""The steps that load the window's base, loading the control page's next word."""
+
+
+def reading(before: int, after: int) -> dict[str, list[tuple[bytes, str]]]:
+    """The steps that read one word of the control page, reading another one."""
+    words = before.to_bytes(4, "little"), after.to_bytes(4, "little")
+    return {
+        base: [(code.replace(*words), step) for code, step in steps]
+        for base, steps in sequences._BASE_STEPS.items()
+    }
+
+
+OTHER_WORDS = reading(abi.CONTROL_WINDOW_BASE, abi.CONTROL_HEAP_START)
+OTHER_MASKS = reading(abi.CONTROL_RSP_MASK, abi.CONTROL_RSP_LAST)
+ONLY_BASES = reading(abi.CONTROL_RSP_START, abi.CONTROL_WINDOW_BASE)
 
 
 @pytest.mark.parametrize(
@@ -152,8 +158,11 @@ OTHER_WORDS = {
         (memory_r15, "R15_REACH", 2 * MIB, "r15", "address (r15,r14"),
         (memory_r15, "_WRITES_OFFSET", memory_r15._WRITES_OFFSET | UNCHANGING, "r15", "writes of r14"),
         (memory, "WINDOW_SIZE", 8192 * MIB, "gs", "rip-relative"),
-        (sequences, "RSP_MASK", 2048 * MIB - 1, "gs", "rebase"),
-        (sequences, "_BASE_STEPS", OTHER_WORDS, "gs", "rebase"),
+        (abi, "ARENA_END", 2048 * MIB, "gs", "access near rsp"),
+        (abi, "UPPER_RSP_START", 2048 * MIB - (64 << 10), "gs", "access near rsp"),
+        (sequences, "_BASE_STEPS", OTHER_MASKS, "gs", "rebase"),
+        (sequences, "_BASE_STEPS", ONLY_BASES, "gs", "rebase"),
+        (sequences, "_BASE_STEPS", ONLY_BASES, "r15", "rebase"),
         (sequences, "_BASE_STEPS", OTHER_WORDS, "gs", "[rep] stos"),
         (sequences, "TARGET_LABEL", 8, "gs", "gs jmp *%r11 after"),
         (sequences, "TARGET_RETURN", 2, "gs", "ret after"),

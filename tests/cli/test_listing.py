@@ -11,7 +11,8 @@ from tmebox.cli.sidebyside import Pair, function_lines, side_by_side
 
 MAP = abi.TARGET_MAP.to_bytes(4, "little").hex()
 BASE = abi.CONTROL_WINDOW_BASE.to_bytes(4, "little").hex()
-MASK = abi.RSP_MASK.to_bytes(4, "little").hex()
+MASK = abi.CONTROL_RSP_MASK.to_bytes(4, "little").hex()
+START = abi.CONTROL_RSP_START.to_bytes(4, "little").hex()
 TEXT = abi.TEXT_NOMINAL
 
 
@@ -28,8 +29,8 @@ SEQUENCES = {
     "checked jump": (f"4189c3 41f683{MAP}02 7402 41ffe3", 4),
     # cmpq $5,%rax; ja; jmp *TABLE(,%eax,8)
     "jump through a table": ("4883f805 7708 67ff24c500000041", 3),
-    # movl %ebp,%esp; andl $0x3fffffff,%esp; addq %gs:BASE,%rsp
-    "rebase rsp": (f"89ec 81e4{MASK} 6548032425{BASE}", 3),
+    # movl %ebp,%esp; andl %gs:MASK,%esp; addq %gs:START,%rsp
+    "rebase rsp": (f"89ec 65232425{MASK} 6548032425{START}", 3),
     # movl %edi,%edi; movq %gs:BASE,%r11; leaq (%r11,%rdi),%rdi; rep stosb
     "string": (f"89ff 654c8b1c25{BASE} 498d3c3b f3aa", 4),
     # the same with both pointers
@@ -46,8 +47,8 @@ R15_SEQUENCES = {
     "checked return": (f"448b1c24 41f683{MAP}08 7402 4c891c24 c3", 5),
     "checked call": (f"4189c3 41f683{MAP}10 7402 41ffd3", 4),
     "checked jump": (f"4189c3 41f683{MAP}10 7402 41ffe3", 4),
-    # movl %ebp,%esp; andl $0x3fffffff,%esp; addq %r15,%rsp
-    "rebase rsp": (f"89ec 81e4{MASK} 4c01fc", 3),
+    # movl %ebp,%esp; andl MASK(%r15),%esp; addq START(%r15),%rsp
+    "rebase rsp": (f"89ec 4123a7{MASK} 4903a7{START}", 3),
     # movl %edi,%edi; leaq (%r15,%rdi),%rdi; rep stosb
     "string": ("89ff 498d3c3f f3aa", 3),
     # the same with both pointers

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -193,6 +194,39 @@ PIVOTS = [
 def test_a_stack_pointer_into_nothing_faults_there(function: str, place: int, offset: int) -> None:
     ending = attack(hostile("control"), lambda sandbox: sandbox.call_raw(function, place))
     assert (ending.exception, ending.offset) == ("MemoryFault", offset), ending
+
+
+ABOVE = [
+    ("move_stack", NOWHERE_OFFSET, -8),
+    ("move_stack", (0x7F12 << 32) + NOWHERE_OFFSET, -8),
+    ("move_stack", abi.SHARED_START + NOWHERE_OFFSET, abi.GUARD - 8),
+    ("forge_frame", NOWHERE_OFFSET, 0),
+    ("borrow_stack", NOWHERE_OFFSET, -8),
+]
+
+
+@pytest.mark.parametrize(("function", "place", "difference"), ABOVE)
+def test_a_stack_pointer_stays_above_the_arena_with_its_stack(
+    function: str, place: int, difference: int
+) -> None:
+    ending = attack(hostile("control"), lambda sandbox: sandbox.call_raw(function, place), stack="1GiB")
+    expected = abi.UPPER_RSP_START + NOWHERE_OFFSET + difference
+    assert (ending.exception, ending.offset) == ("StackOverflow", expected), ending  # all below it is
+
+
+@pytest.mark.parametrize("stack", ["8MiB", "900MiB", "1GiB", "2046MiB"])
+@pytest.mark.parametrize("function", ["move_stack", "forge_frame", "borrow_stack"])
+def test_no_stack_is_in_an_array_that_host_threads_write(function: str, stack: str) -> None:
+    """Between the check of a return address and the return."""
+
+    def act(sandbox: Sandbox) -> Any:
+        array = sandbox.array(16 * abi.MIB, "u1")
+        array[:] = 0xA5
+        with contextlib.suppress(tmebox.Trap):
+            sandbox.call_raw(function, array.ctypes.data - sandbox.base + 8 * abi.MIB)
+        return bool((array == 0xA5).all())
+
+    assert attack(hostile("control"), act, stack=stack).value is True
 
 
 @pytest.mark.parametrize("place", [0, 8, 1 << 30, 1 << 31, 1 << 32, abi.GUARD, (1 << 31) + 16], ids=hex)

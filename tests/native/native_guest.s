@@ -242,16 +242,16 @@ spin_flagged:                           # spins until a word at the pointer is s
     .globl spin_rebasing
 spin_rebasing:                          # rsp is mostly in the middle of a rebase
     movl %esp, %esp
-    andl $0x3fffffff, %esp
-    addq %gs:CONTROL_WINDOW_BASE, %rsp
+    andl %gs:CONTROL_WINDOW_BASE+56, %esp   # the mask and the start of where rsp stays
+    addq %gs:CONTROL_WINDOW_BASE+64, %rsp
     jmp spin_rebasing
 
     .globl spin_in_guard
 spin_in_guard:                          # rsp is where no stack is, as code would have it that will not be disturbed
     movl $0x3fffff00, %eax
     movl %eax, %esp
-    andl $0x3fffffff, %esp
-    addq %gs:CONTROL_WINDOW_BASE, %rsp
+    andl %gs:CONTROL_WINDOW_BASE+56, %esp   # the mask and the start of where rsp stays
+    addq %gs:CONTROL_WINDOW_BASE+64, %rsp
 1:
     jmp 1b
 

@@ -203,7 +203,8 @@ def test_all_of_this_holds_without_userfaultfd() -> None:
         pytest.skip("these are the tests without it")
     environment = {**os.environ, VARIABLE: "plain"}
     here = Path(__file__)
-    files = [str(here), str(here.with_name("test_large_stacks.py"))]
+    names = ("test_large_stacks.py", "test_upper_stacks.py")
+    files = [str(here), *(str(here.with_name(name)) for name in names)]
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *files]
     done = subprocess.run(
         command, env=environment, capture_output=True, text=True, cwd=here.parents[2], check=False

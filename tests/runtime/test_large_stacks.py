@@ -13,11 +13,11 @@ import pytest
 import tmebox
 from tests.forked import run_forked
 from tmebox import abi
-from tmebox.runtime.layout import LARGEST_LOW_STACK, LARGEST_STACK, SMALLEST_STACK
+from tmebox.runtime.layout import LARGEST_LOW_STACK, LARGEST_PRIVATE_STACK, LARGEST_STACK, SMALLEST_STACK
 
 SOURCE = Path(__file__).with_name("large.c")
 MIB = 1 << 20
-SIZES = [64 << 10, 8 * MIB, LARGEST_LOW_STACK, LARGEST_LOW_STACK + 4096, 128 * MIB, LARGEST_STACK]
+SIZES = [64 << 10, 8 * MIB, LARGEST_LOW_STACK, LARGEST_LOW_STACK + 4096, 128 * MIB, LARGEST_PRIVATE_STACK]
 FRAME = 1000
 PROBED = 32 << 10
 """A frame's last step down may be so far below what it needs."""
@@ -110,6 +110,6 @@ def test_a_snapshot_keeps_the_size_of_a_stack(module: tmebox.Module) -> None:
 
 
 def test_impossible_stacks_are_refused(module: tmebox.Module) -> None:
-    for size in (SMALLEST_STACK - 1, LARGEST_STACK + 1, "1GiB", 0, -1):
+    for size in (SMALLEST_STACK - 1, LARGEST_STACK + 1, "2GiB", 0, -1):
         with pytest.raises(tmebox.LimitError, match="stack="):
             tmebox.Sandbox(module, stack=size)

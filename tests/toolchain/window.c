@@ -69,6 +69,9 @@ static u64 run_in_window(void) {
     map(WINDOW + TMEBOX_STACK_LOWEST, TMEBOX_STACK_TOP - TMEBOX_STACK_LOWEST, 3);
     u8 *control = map(WINDOW + TMEBOX_CONTROL_PAGE, 4096, 3);
     *(u64 *)control = WINDOW;
+    *(u64 *)(WINDOW + TMEBOX_CONTROL_RSP_MASK) = TMEBOX_RSP_MASK;
+    *(u64 *)(WINDOW + TMEBOX_CONTROL_RSP_START) = WINDOW;
+    *(u64 *)(WINDOW + TMEBOX_CONTROL_RSP_LAST) = TMEBOX_RSP_MASK;
     fill_map((u64)text_start, (u64)text_end);
     fill_map((u64)&enter, (u64)&enter + 4096);
     if (syscall6(SYS_arch_prctl, SET_GS, (long)WINDOW, 0, 0, 0, 0)) leave(4);

@@ -26,6 +26,8 @@ REJECT = Path(__file__).parent / "reject"
 NUMBERS = {
     "M": abi.TARGET_MAP,
     "BASE": abi.CONTROL_WINDOW_BASE,
+    "RSP_MASK": abi.CONTROL_RSP_MASK,
+    "RSP_START": abi.CONTROL_RSP_START,
     "REACH": abi.STACK_REACH,
     "RETURN": abi.TARGET_RETURN,
     "FUNCTION": abi.TARGET_FUNCTION,

@@ -75,7 +75,9 @@ def exactly(text: str) -> str:
 MAP = f"{abi.TARGET_MAP:#x}"
 BASE = f"%gs:{abi.CONTROL_WINDOW_BASE:#x}"
 SPILLED_TARGET, SPILLED_VALUE = f"-{-abi.SPILL_TARGET:#x}(%rsp)", f"-{-abi.SPILL_REGISTER:#x}(%rsp)"
-REBASED = (f"add {BASE},%rsp", "add %r15,%rsp")
+MASKED = f"%gs:{abi.CONTROL_RSP_MASK:#x}", f"{abi.CONTROL_RSP_MASK:#x}(%r15)"
+ADDED = f"%gs:{abi.CONTROL_RSP_START:#x}", f"{abi.CONTROL_RSP_START:#x}(%r15)"
+REBASED = tuple(f"add {start},%rsp" for start in ADDED)
 ANYWHERE = r"je 0x[0-9a-f]+"
 
 
@@ -119,7 +121,7 @@ REGISTERS = [f"%r{name}" for name in ("ax", "cx", "dx", "bx", "bp", "si", "di", 
 GS_SEQUENCES = [
     [exactly("mov (%rsp),%r11d"), test_of("%r11", "1"), ANYWHERE, exactly("mov %r11,(%rsp)"), "ret"],
     *(keeping(register, "[1-7]") for register in REGISTERS),
-    ["(mov|lea|add|sub|and) .*,%esp", exactly("and $0x3fffffff,%esp"), exactly(f"add {BASE},%rsp")],
+    ["(mov|lea|add|sub|and) .*,%esp", exactly(f"and {MASKED[0]},%esp"), exactly(REBASED[0])],
     [
         exactly("mov %edi,%edi"),
         exactly(f"mov {BASE},%r11"),
@@ -143,7 +145,7 @@ R15_BITS = "(8|10|18|20|28|30|38)"
 R15_SEQUENCES = [
     [exactly("mov (%rsp),%r11d"), test_of("%r11", "8"), ANYWHERE, exactly("mov %r11,(%rsp)"), "ret"],
     *(keeping(register, R15_BITS) for register in REGISTERS[:-2]),
-    ["(mov|lea|add|sub|and) .*,%esp", exactly("and $0x3fffffff,%esp"), exactly("add %r15,%rsp")],
+    ["(mov|lea|add|sub|and) .*,%esp", exactly(f"and {MASKED[1]},%esp"), exactly(REBASED[1])],
     [exactly("mov %edi,%edi"), exactly("lea (%r15,%rdi,1),%rdi"), r"stos %\w+,%es:\(%rdi\)"],
     [
         exactly("mov %edi,%edi"),

@@ -122,18 +122,11 @@ def _is_indirect_jump(instruction: Instruction) -> bool:
     return bool(instruction.flow_control == FlowControl.INDIRECT_BRANCH)
 
 
-def _adds_to_rsp(instruction: Instruction) -> bool:
+def _is_rebase(instruction: Instruction) -> bool:
     is_add = instruction.mnemonic == Mnemonic.ADD and instruction.op0_kind == OpKind.REGISTER
-    return bool(is_add and instruction.op0_register == Register.RSP)
-
-
-def _is_gs_rebase(instruction: Instruction) -> bool:
-    is_base = instruction.memory_displacement == abi.CONTROL_WINDOW_BASE
-    return bool(_adds_to_rsp(instruction) and instruction.op1_kind == OpKind.MEMORY and is_base)
-
-
-def _is_r15_rebase(instruction: Instruction) -> bool:
-    return _adds_to_rsp(instruction) and instruction.op1_register == Register.R15
+    is_start = instruction.memory_displacement == abi.CONTROL_RSP_START
+    is_of_rsp = is_add and instruction.op0_register == Register.RSP
+    return bool(is_of_rsp and instruction.op1_kind == OpKind.MEMORY and is_start)
 
 
 def _is_store_string(instruction: Instruction) -> bool:
@@ -180,14 +173,14 @@ _GATES = (
 PATTERNS: dict[str, tuple[Pattern, ...]] = {
     "gs": (
         *_CHECKS,
-        Pattern("rebase rsp", 3, _is_gs_rebase),
+        Pattern("rebase rsp", 3, _is_rebase),
         Pattern("string", 4, _is_store_string),
         Pattern("string", 6, _is_move_string),
         *_GATES,
     ),
     "r15": (
         *_CHECKS,
-        Pattern("rebase rsp", 3, _is_r15_rebase),
+        Pattern("rebase rsp", 3, _is_rebase),
         Pattern("string", 3, _is_store_string),
         Pattern("string", 5, _is_move_string),
         *_GATES,

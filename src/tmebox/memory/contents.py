@@ -11,8 +11,9 @@ from tmebox import abi
 class Layout:
     """Offsets of one sandbox's parts.
 
-    The stack is [stack_low, stack_top): right below the control page, or at the end of the private part if it
-    has no room there. The image follows the control page, up to `heap_start`, and the heap up to `heap_end`.
+    The stack is [stack_low, stack_top): right below the control page; at the end of the private part if it
+    has no room there; above the arena if it has no room in the private part. The image follows the control
+    page, up to `heap_start`, and the heap up to `heap_end`.
     What of the heap has no room in the private part is [upper_start, upper_end). `read_only` are page-aligned
     (start, end) inside the image. `memory_bytes` is the limit that was asked for: on image and heap, and on
     host arrays.
@@ -32,6 +33,22 @@ class Layout:
         return self.stack_top - self.stack_low
 
     @property
+    def rsp_start(self) -> int:
+        """The offset from which on the stack pointer stays, as far as `rsp_mask`."""
+        return abi.UPPER_RSP_START if self.stack_low >= abi.UPPER_RSP_START else 0
+
+    @property
+    def rsp_mask(self) -> int:
+        return abi.UPPER_RSP_MASK if self.rsp_start else abi.RSP_MASK
+
+    @property
+    def upper_part(self) -> tuple[int, int]:
+        """(start, end) of all that lies above the arena: of the heap, and the stack. (0, 0): nothing."""
+        if self.rsp_start:
+            return self.upper_start or self.stack_low, self.stack_top
+        return self.upper_start, self.upper_end
+
+    @property
     def parts(self) -> tuple[tuple[int, int], ...]:
         """(start, end) of all that the sandbox has but its arena, ascending."""
         parts: tuple[tuple[int, int], ...]
@@ -40,13 +57,18 @@ class Layout:
         else:
             random_page = abi.STACK_TOP - abi.PAGE_SIZE
             parts = ((random_page, self.heap_end), (self.stack_low, self.stack_top))
-        return (*parts, (self.upper_start, self.upper_end)) if self.upper_end else parts
+        return tuple(sorted((*parts, (self.upper_start, self.upper_end)))) if self.upper_end else parts
 
     @property
     def heap_parts(self) -> tuple[tuple[int, int], ...]:
         """(start, end) of the heap, ascending."""
         lower = self.heap_start, self.heap_end
         return (lower, (self.upper_start, self.upper_end)) if self.upper_end else (lower,)
+
+    @property
+    def data_parts(self) -> tuple[tuple[int, int], ...]:
+        """(start, end) of image and heap, ascending."""
+        return ((abi.IMAGE_START, self.heap_end), *self.heap_parts[1:])
 
     @property
     def arena_end(self) -> int:

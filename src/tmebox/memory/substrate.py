@@ -119,15 +119,15 @@ class Plain:
         """All zero, arena aside."""
         for start, end in layout.parts:
             _native.map_zero(base + start, end - start, READ_WRITE)
-        _native.window_set_upper(base, layout.upper_start, layout.upper_end)
+        _native.window_set_upper(base, *layout.upper_part, layout.rsp_start != 0)
 
     def _fill(self, base: int, contents: Contents) -> None:
         layout = contents.layout
         fields = (
             base, layout.heap_start, layout.heap_end, layout.stack_low, layout.stack_top, layout.upper_start,
-            layout.upper_end,
+            layout.upper_end, layout.rsp_mask, base + layout.rsp_start, layout.rsp_start + layout.rsp_mask,
         )  # fmt: skip
-        _native.write(base + abi.CONTROL_PAGE, struct.pack("<7Q", *fields))
+        _native.write(base + abi.CONTROL_PAGE, struct.pack("<10Q", *fields))
         _native.write(base + abi.STACK_RANDOM, os.urandom(abi.STACK_TOP - abi.STACK_RANDOM))
         for offset, data in contents.data:
             _native.write(base + offset, data)
@@ -192,7 +192,7 @@ def choose(count: int) -> tuple[Substrate, int, int]:
 
 def windows_bytes(count: int) -> int:
     """Address space that so many take."""
-    return (count + 1) * abi.WINDOW_SIZE + 2 * abi.GUARD
+    return (count + 1) * abi.WINDOW_SIZE + abi.GUARD + abi.STACK_LOWEST
 
 
 def reserve_some(substrate: Substrate, count: int, least: int) -> tuple[int, int]:

@@ -93,7 +93,7 @@ class SnapshotFile:
         _, flags, run_count, identity, address, memory_bytes, stack_bytes, page_count, stored_bytes = fields
         _require_seal(view, bool(flags & KEYED), key)
         _require(flags & ~(KEYED | COMPRESSED) == 0 and not any(view[HEADER.size - 40 : HEADER.size]))
-        _require(0 < memory_bytes <= abi.SHARED_END and 0 < stack_bytes <= abi.PRIVATE_END)
+        _require(0 < memory_bytes <= abi.SHARED_END and 0 < stack_bytes <= abi.SHARED_END)
         _require(run_count <= page_count <= memory_bytes // PAGE + 1)
         if memory_bytes > largest_memory_bytes:
             raise SnapshotError(

@@ -15,11 +15,16 @@ DEFAULT_MEMORY = "64MiB"
 DEFAULT_STACK = "8MiB"
 UNITS = {"": 1, "b": 1, "k": abi.KIB, "kb": 1000, "kib": abi.KIB, "m": abi.MIB, "mb": 10**6, "mib": abi.MIB,
          "g": abi.GIB, "gb": 10**9, "gib": abi.GIB}  # fmt: skip
-LARGEST_STACK = abi.PRIVATE_END - abi.GUARD - 80 * abi.MIB
+LARGEST_STACK = abi.SHARED_END - abi.SHARED_START
+"""A stack above the arena, and all that can be there. No shared heap is then."""
+LARGEST_PRIVATE_STACK = abi.PRIVATE_END - abi.GUARD - 80 * abi.MIB
 """What is left of the private part is for the module's data and the beginning of its heap."""
 LARGEST_LOW_STACK = abi.STACK_TOP - abi.STACK_LOWEST
+SMALLEST_LOWER_HEAP = abi.MIB
+"""What the guest's C library keeps at the heap's beginning: which pages are in use."""
 LARGEST_MEMORY = abi.PRIVATE_END - abi.IMAGE_START + abi.SHARED_END - abi.UPPER_LOWEST
 SMALLEST_STACK = 16 * abi.KIB
+PAGE = abi.PAGE_SIZE
 
 
 def parse_size(size: int | str, what: str) -> int:
@@ -49,39 +54,70 @@ def lay_out(module: Module, memory_bytes: int, stack_bytes: int) -> Layout:
         raise LimitError(
             f"stack={stack_bytes:,} bytes: between {SMALLEST_STACK:,} and {LARGEST_STACK:,} bytes"
         )
-    page = abi.PAGE_SIZE
-    stack_top, private_end = abi.STACK_TOP, abi.PRIVATE_END
-    if stack_bytes > LARGEST_LOW_STACK:
-        stack_top = abi.PRIVATE_END
-        private_end = stack_top - stack_bytes // page * page - abi.GUARD
-    if module.image_end > private_end:
-        raise LimitError(
-            f"stack={stack_bytes:,} bytes: the module's own data takes {image_bytes:,} bytes beside it, so "
-            f"at most {abi.PRIVATE_END - abi.GUARD - module.image_end:,} bytes are left for a stack"
-        )
-    wanted_end = max(module.image_end, (abi.IMAGE_START + memory_bytes) // page * page)
-    heap_end = min(wanted_end, private_end)
-    upper_bytes = wanted_end - heap_end
-    upper_end = abi.SHARED_END if upper_bytes else 0
-    if upper_bytes > abi.SHARED_END - abi.UPPER_LOWEST:
-        raise LimitError(
-            f"memory={memory_bytes:,} bytes: with a stack of {stack_bytes:,} bytes it is at most "
-            f"{private_end - abi.IMAGE_START + abi.SHARED_END - abi.UPPER_LOWEST:,} bytes"
-        )
+    stack_bytes = stack_bytes // PAGE * PAGE
+    place = _above if stack_bytes > _most_private_stack(module) else _in_private_part
+    stack_top, heap_end, upper_start, upper_end = place(module, memory_bytes, stack_bytes)
     read_only = []
     for segment in module.segments:
         if not segment.writable and segment.size_bytes:
-            read_only.append((segment.offset, segment.offset + -(-segment.size_bytes // page) * page))
+            read_only.append((segment.offset, segment.offset + -(-segment.size_bytes // PAGE) * PAGE))
     return Layout(
-        stack_top - stack_bytes // page * page,
+        stack_top - stack_bytes,
         module.image_end,
         heap_end,
         tuple(read_only),
         memory_bytes,
         stack_top,
-        upper_end - upper_bytes,
+        upper_start,
         upper_end,
     )
+
+
+def _most_private_stack(module: Module) -> int:
+    """What the private part has room for, beside the module's data."""
+    return min(LARGEST_PRIVATE_STACK, abi.PRIVATE_END - abi.GUARD - module.image_end)
+
+
+def _wanted_end(module: Module, memory_bytes: int) -> int:
+    """Where the heap would end in one piece."""
+    return max(module.image_end, (abi.IMAGE_START + memory_bytes) // PAGE * PAGE)
+
+
+def _in_private_part(module: Module, memory_bytes: int, stack_bytes: int) -> tuple[int, int, int, int]:
+    """(stack_top, heap_end, upper_start, upper_end): what of the heap has no room is at the window's end."""
+    stack_top, private_end = abi.STACK_TOP, abi.PRIVATE_END
+    if stack_bytes > LARGEST_LOW_STACK:
+        stack_top = abi.PRIVATE_END
+        private_end = stack_top - stack_bytes - abi.GUARD
+    heap_end = min(wanted_end := _wanted_end(module, memory_bytes), private_end)
+    upper_bytes = wanted_end - heap_end
+    _require_room(memory_bytes, stack_bytes, upper_bytes, abi.SHARED_END - abi.UPPER_LOWEST)
+    return (
+        stack_top,
+        heap_end,
+        abi.SHARED_END - upper_bytes if upper_bytes else 0,
+        abi.SHARED_END if upper_bytes else 0,
+    )
+
+
+def _above(module: Module, memory_bytes: int, stack_bytes: int) -> tuple[int, int, int, int]:
+    """The stack is at the window's end. As much of the heap as can be is below it, since stacks of threads
+    have to be in the upper half, too: there rsp stays."""
+    upper_end = max(abi.SHARED_START, abi.SHARED_END - stack_bytes - abi.GUARD)
+    heap_bytes = (wanted_end := _wanted_end(module, memory_bytes)) - module.image_end
+    upper_bytes = max(0, min(heap_bytes - SMALLEST_LOWER_HEAP, upper_end - abi.SHARED_START))
+    _require_room(memory_bytes, stack_bytes, wanted_end - abi.PRIVATE_END, upper_bytes)
+    if not upper_bytes:
+        return abi.SHARED_END, wanted_end, 0, 0
+    return abi.SHARED_END, wanted_end - upper_bytes, upper_end - upper_bytes, upper_end
+
+
+def _require_room(memory_bytes: int, stack_bytes: int, needed_bytes: int, room_bytes: int) -> None:
+    if needed_bytes > room_bytes:
+        raise LimitError(
+            f"memory={memory_bytes:,} bytes: with a stack of {stack_bytes:,} bytes it is at most "
+            f"{memory_bytes - needed_bytes + room_bytes:,} bytes"
+        )
 
 
 def first_contents(module: Module, memory_bytes: int, stack_bytes: int) -> Contents:

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 from tmebox import abi
 from tmebox.errors import LimitError
 from tmebox.memory.contents import Layout
-from tmebox.runtime.layout import parse_size
+from tmebox.runtime.layout import LARGEST_PRIVATE_STACK, parse_size
 from tmebox.runtime.option_types import Size
 from tmebox.runtime.shared_heap import SharedHeap
 
@@ -33,6 +33,11 @@ def share_of(heap: Any, limit: Size | None) -> Share:
 
 def require_room(layout: Layout, heap: SharedHeap) -> None:
     """Raises LimitError where a sandbox's own heap would be in the shared one's place."""
+    if layout.rsp_start:
+        raise LimitError(
+            f"stack={layout.stack_bytes:,} bytes: beside a shared heap at most "
+            f"{LARGEST_PRIVATE_STACK:,}, less what the module's own data has beyond 16 MiB"
+        )
     if 0 < layout.upper_start < abi.SHARED_START + heap.size_bytes:
         most = layout.heap_end - abi.IMAGE_START + abi.SHARED_END - abi.SHARED_START - heap.size_bytes
         raise LimitError(

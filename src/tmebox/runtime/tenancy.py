@@ -203,7 +203,7 @@ class Tenancy:
         return Surroundings(
             base=self.base,
             stack_low=self.layout.stack_low,
-            memory_end=self.layout.heap_end,
+            data_parts=self.layout.data_parts,
             stack_top=self.layout.stack_top,
             hold=lambda: self._window,
             text_at=self._module_at,

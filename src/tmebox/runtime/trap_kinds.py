@@ -26,8 +26,8 @@ FPE_INTOVF = 2
 """The largest code of SIGFPE that is about integers."""
 ZERO_FLAG = 1 << 6
 HLT = 0xF4
-PAST_GUARD = abi.R15_REACH + 64
-"""How far behind the window an access can be: a displacement beside r15 and r14, and the access's width."""
+PAST_GUARD = abi.STACK_LOWEST
+"""How far behind the window an access can be: beside r15 and r14, or an rsp at the window's last byte."""
 
 
 @dataclass(frozen=True)

@@ -33,12 +33,12 @@ class Surroundings:
     """What a trap handler must know of its sandbox. `hold` keeps the window mapped, or says that it is gone;
     `text_at` finds the code of any module; `exhausted_bytes` is the last allocation refused. `import_name`
     says what a host call was of, by its index and first argument; `log_check` logs what the shared heap's
-    memory said of a read, by outcome, offset in a window and key. `memory_end`: where image and heap end,
-    in which stacks of threads lie."""
+    memory said of a read, by outcome, offset in a window and key. `data_parts`: (start, end) of image and
+    heap, in which stacks of threads lie."""
 
     base: int
     stack_low: int
-    memory_end: int
+    data_parts: tuple[tuple[int, int], ...]
     stack_top: int
     hold: Callable[[], Window | None]
     text_at: Callable[[int], Text | None]
@@ -118,7 +118,7 @@ def _stack_end(around: Surroundings, offset: int) -> int:
     there can be read. 0 if it is in none."""
     if around.stack_low <= offset < around.stack_top:
         return around.stack_top
-    return around.memory_end if abi.IMAGE_START <= offset < around.memory_end else 0
+    return next((end for start, end in around.data_parts if start <= offset < end), 0)
 
 
 def _word(registers: bytes, number: int) -> int:
@@ -135,7 +135,7 @@ def prepare_unwind(
     stack = b""
     # After an overflow rsp is in the guard, which reads as zeros here: the frames above it are what matters.
     start = max(stack_offset, around.stack_low)
-    if abi.IMAGE_START <= stack_offset < around.memory_end:
+    if any(start <= stack_offset < end for start, end in around.data_parts):
         start = stack_offset  # a thread's
     window, end = around.hold(), _stack_end(around, start)
     if window is not None and start - stack_offset <= abi.STACK_REACH and start < end:

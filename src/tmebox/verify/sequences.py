@@ -16,9 +16,10 @@ from iced_x86 import Code, Register
 
 from tmebox.abi import (
     BASES,
+    CONTROL_RSP_MASK,
+    CONTROL_RSP_START,
     CONTROL_WINDOW_BASE,
     RESERVED,
-    RSP_MASK,
     SPILL_REGISTER,
     SPILL_TARGET,
     TARGET_FUNCTION,
@@ -80,18 +81,21 @@ def load_base(number: int) -> bytes:
 
 _BASE_STEPS: Final = {
     "gs": [
-        (bytes.fromhex("65 48 03 24 25") + _disp32(CONTROL_WINDOW_BASE), "addq BASE, %rsp"),
+        (bytes.fromhex("65 23 24 25") + _disp32(CONTROL_RSP_MASK), "andl RSP_MASK, %esp"),
+        (bytes.fromhex("65 48 03 24 25") + _disp32(CONTROL_RSP_START), "addq RSP_START, %rsp"),
         (load_base(11), "movq %gs:BASE, %r11"),
         (bytes.fromhex("49 8d 3c 3b"), "leaq (%r11,%rdi), %rdi"),
         (bytes.fromhex("49 8d 34 33"), "leaq (%r11,%rsi), %rsi"),
     ],
     "r15": [
-        (bytes.fromhex("4c 01 fc"), "addq BASE, %rsp"),
+        (bytes.fromhex("41 23 a7") + _disp32(CONTROL_RSP_MASK), "andl RSP_MASK, %esp"),
+        (bytes.fromhex("49 03 a7") + _disp32(CONTROL_RSP_START), "addq RSP_START, %rsp"),
         (bytes.fromhex("49 8d 3c 3f"), "leaq (%r15,%rdi), %rdi"),
         (bytes.fromhex("49 8d 34 37"), "leaq (%r15,%rsi), %rsi"),
     ],
 }
-"""What reads the window's base. `BASE` is `%gs:CONTROL_WINDOW_BASE` or `%r15`."""
+"""What reads the control page, or the window's base in r15. `RSP_MASK` is `%gs:CONTROL_RSP_MASK` or
+`CONTROL_RSP_MASK(%r15)`, and `RSP_START` alike: in which part of it rsp stays, each window says."""
 
 
 def _exact_steps(base: str) -> dict[bytes, frozenset[str]]:
@@ -102,7 +106,6 @@ def _exact_steps(base: str) -> dict[bytes, frozenset[str]]:
         (bytes.fromhex("4c 89 1c 24"), "movq %r11, (%rsp)"),
         (bytes.fromhex("c3"), "ret"),
         (bytes.fromhex("ff a4 24") + _disp32(SPILL_TARGET), "jmp *SPILL_TARGET(%rsp)"),
-        (bytes.fromhex("81 e4") + _disp32(RSP_MASK), "andl $RSP_MASK, %esp"),
         (bytes.fromhex("89 ff"), "movl %edi, %edi"),
         (bytes.fromhex("89 f6"), "movl %esi, %esi"),
         *_BASE_STEPS[base],
@@ -168,8 +171,8 @@ CHECKED_RETURN: Final[Steps] = (
 )
 REBASE: Final[Steps] = (
     "32-bit write of %esp",
-    "andl $RSP_MASK, %esp",
-    "addq BASE, %rsp",
+    "andl RSP_MASK, %esp",
+    "addq RSP_START, %rsp",
 )
 TABLE_JUMPS: Final[tuple[Steps, ...]] = tuple(map(tablejumps.sequence, _NUMBERS))
 """Only as good as their numbers: see `tablejumps`."""

@@ -1,74 +1,74 @@
 	.text
 	.type	f,@function
 f:
-	testq	$-1073741824, %rbx
-	je	.Ltmebox1
+	cmpq	%gs:0x4010048, %rbx
+	jbe	.Ltmebox1
 	cmpl	%eax, %gs:0xffff8
 .Ltmebox1:
 	movl	%ebx, %esp
-	andl	$0x3fffffff, %esp
-	addq	%gs:0x4010000, %rsp
-	testq	$-1073741824, %gs:-48(%ebp)
+	andl	%gs:0x4010038, %esp
+	addq	%gs:0x4010040, %rsp
+	cmpl	$0, %gs:-48+4(%ebp)
 	je	.Ltmebox2
 	cmpl	%eax, %gs:0xffff8
 .Ltmebox2:
 	movl	%gs:-48(%ebp), %esp
-	andl	$0x3fffffff, %esp
-	addq	%gs:0x4010000, %rsp
+	andl	%gs:0x4010038, %esp
+	addq	%gs:0x4010040, %rsp
 	leal	-40(%rbp), %esp
-	andl	$0x3fffffff, %esp
-	addq	%gs:0x4010000, %rsp
+	andl	%gs:0x4010038, %esp
+	addq	%gs:0x4010040, %rsp
 	movq	%r11, -136(%rsp)
 	movl	%esp, %r11d
 	subq	%rax, %r11
-	testq	$-1073741824, %r11
+	cmpq	%gs:0x4010048, %r11
 	movq	-136(%rsp), %r11
-	je	.Ltmebox3
+	jbe	.Ltmebox3
 	cmpl	%eax, %gs:0xffff8
 .Ltmebox3:
 	subl	%eax, %esp
-	andl	$0x3fffffff, %esp
-	addq	%gs:0x4010000, %rsp
+	andl	%gs:0x4010038, %esp
+	addq	%gs:0x4010040, %rsp
 	cmpl	$0xaae60, %esp
 	jae	.Ltmebox4
 	cmpl	%eax, %gs:0xffff8
 .Ltmebox4:
 	subl	$700000, %esp
-	andl	$0x3fffffff, %esp
-	addq	%gs:0x4010000, %rsp
+	andl	%gs:0x4010038, %esp
+	addq	%gs:0x4010040, %rsp
 	popq	%r11
 	movl	%r11d, %esp
-	andl	$0x3fffffff, %esp
-	addq	%gs:0x4010000, %rsp
+	andl	%gs:0x4010038, %esp
+	addq	%gs:0x4010040, %rsp
 	movl	%esp, %r11d
 	negq	%r11
 	movl	%r11d, %esp
-	andl	$0x3fffffff, %esp
-	addq	%gs:0x4010000, %rsp
+	andl	%gs:0x4010038, %esp
+	addq	%gs:0x4010040, %rsp
 	movl	%esp, %r11d
 	movl	%eax, %esp
-	andl	$0x3fffffff, %esp
-	addq	%gs:0x4010000, %rsp
+	andl	%gs:0x4010038, %esp
+	addq	%gs:0x4010040, %rsp
 	movq	%r11, %rax
-	testq	$-1073741824, %rbx
-	je	.Ltmebox5
+	cmpq	%gs:0x4010048, %rbx
+	jbe	.Ltmebox5
 	cmpl	%eax, %gs:0xffff8
 .Ltmebox5:
 	movl	%ebx, %esp
-	andl	$0x3fffffff, %esp
-	addq	%gs:0x4010000, %rsp
+	andl	%gs:0x4010038, %esp
+	addq	%gs:0x4010040, %rsp
 	cmpl	%eax, %ecx
 	jle	.L1
 	cmpl	%eax, %ecx
 	movl	%eax, %edx
 	setg	%r11b
-	testq	$-1073741824, %rbx
-	je	.Ltmebox6
+	cmpq	%gs:0x4010048, %rbx
+	jbe	.Ltmebox6
 	cmpl	%eax, %gs:0xffff8
 .Ltmebox6:
 	movl	%ebx, %esp
-	andl	$0x3fffffff, %esp
-	addq	%gs:0x4010000, %rsp
+	andl	%gs:0x4010038, %esp
+	addq	%gs:0x4010040, %rsp
 	testb	%r11b, %r11b
 	jle	.L1
 .L1:

@@ -29,8 +29,8 @@ f:
 	pushq	%r11
 	popq	%rax
 	movl	%ebp, %esp
-	andl	$0x3fffffff, %esp
-	addq	%gs:0x4010000, %rsp
+	andl	%gs:0x4010038, %esp
+	addq	%gs:0x4010040, %rsp
 	popq	%rbp
 	movl	(%rsp), %r11d
 	testb	$1, 0x7fff0000(%r11)

@@ -9,23 +9,23 @@ stack:
 	movq	%r11, -136(%rsp)
 	movl	%esp, %r11d
 	subq	%rax, %r11
-	testq	$-1073741824, %r11
+	cmpq	0x4010048(%r15), %r11
 	movq	-136(%rsp), %r11
-	je	.Ltmebox1
+	jbe	.Ltmebox1
 	cmpl	%eax, 0xffff8(%r15)
 .Ltmebox1:
 	subl	%eax, %esp
-	andl	$0x3fffffff, %esp
-	addq	%r15, %rsp
+	andl	0x4010038(%r15), %esp
+	addq	0x4010040(%r15), %rsp
 	movl	%edi, %r14d
-	testq	$-1073741824, 8(%r15,%r14)
+	cmpl	$0, 8+4(%r15,%r14)
 	je	.Ltmebox2
 	cmpl	%eax, 0xffff8(%r15)
 .Ltmebox2:
 	movl	%edi, %r14d
 	movl	8(%r15,%r14), %esp
-	andl	$0x3fffffff, %esp
-	addq	%r15, %rsp
+	andl	0x4010038(%r15), %esp
+	addq	0x4010040(%r15), %rsp
 	andq	$-32, %rsp
 	cmpl	%eax, (%rsp)
 	movl	%edi, %edi
@@ -41,8 +41,8 @@ stack:
 	movl	%edi, %edi
 	movl	%esi, %esi
 	movl	%ebp, %esp
-	andl	$0x3fffffff, %esp
-	addq	%r15, %rsp
+	andl	0x4010038(%r15), %esp
+	addq	0x4010040(%r15), %rsp
 	popq	%rbp
 	movl	(%rsp), %r11d
 	testb	$8, 0x7fff0000(%r11)

@@ -8,8 +8,8 @@
     retq
 2:
     movl %eax, %esp
-    andl $0x3fffffff, %esp
-    addq %gs:BASE, %rsp
+    andl %gs:RSP_MASK, %esp
+    addq %gs:RSP_START, %rsp
 3:
     jne 2b
     jne 3b

@@ -1,7 +1,7 @@
 # rsp truncated from a host address.
     movl %eax, %esp
 1:
-    andl $0x3fffffff, %esp
-    addq %gs:BASE, %rsp
+    andl %gs:RSP_MASK, %esp
+    addq %gs:RSP_START, %rsp
     jmp 1b
     hlt

@@ -1,8 +1,8 @@
 # rsp not truncated, base added again and again.
 1:
     movl %eax, %esp
-    andl $0x3fffffff, %esp
+    andl %gs:RSP_MASK, %esp
 2:
-    addq %gs:BASE, %rsp
+    addq %gs:RSP_START, %rsp
     jmp 2b
     hlt

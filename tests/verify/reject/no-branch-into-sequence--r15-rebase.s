@@ -1,8 +1,8 @@
 # Past the mask.
 # base: r15
     movl %ebp, %esp
-    andl $0x3fffffff, %esp
+    andl RSP_MASK(%r15), %esp
 1:
-    addq %r15, %rsp
+    addq RSP_START(%r15), %rsp
     jmp 1b
     hlt

@@ -1,5 +1,5 @@
 # r15 is the program's.
     movl %ebp, %esp
-    andl $0x3fffffff, %esp
-    addq %r15, %rsp
+    andl %gs:RSP_MASK, %esp
+    addq RSP_START(%r15), %rsp
     hlt

@@ -1,6 +1,6 @@
 # gs holds another base than r15, or none.
 # base: r15
     movl %ebp, %esp
-    andl $0x3fffffff, %esp
-    addq %gs:BASE, %rsp
+    andl RSP_MASK(%r15), %esp
+    addq %gs:RSP_START, %rsp
     hlt

@@ -1,5 +1,5 @@
 # The base added to what is not masked.
 # base: r15
     movl %ebp, %esp
-    addq %r15, %rsp
+    addq RSP_START(%r15), %rsp
     hlt

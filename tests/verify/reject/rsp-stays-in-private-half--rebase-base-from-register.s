@@ -1,5 +1,5 @@
 # A base at an address that the attacker chooses.
     movl %eax, %esp
-    andl $0x3fffffff, %esp
+    andl %gs:RSP_MASK, %esp
     addq %gs:(%ecx), %rsp
     hlt

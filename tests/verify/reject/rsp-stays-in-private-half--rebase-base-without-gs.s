@@ -1,5 +1,5 @@
 # A base from host memory.
     movl %eax, %esp
-    andl $0x3fffffff, %esp
-    addq BASE, %rsp
+    andl %gs:RSP_MASK, %esp
+    addq RSP_START, %rsp
     hlt

@@ -1,5 +1,5 @@
 # xchg gives esp to a register, but no rule needs it.
     xchgl %eax, %esp
-    andl $0x3fffffff, %esp
-    addq %gs:BASE, %rsp
+    andl %gs:RSP_MASK, %esp
+    addq %gs:RSP_START, %rsp
     hlt

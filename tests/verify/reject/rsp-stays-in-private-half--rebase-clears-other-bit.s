@@ -1,5 +1,5 @@
 # The pool is not excluded.
     movl %eax, %esp
     andl $0x7fffffff, %esp
-    addq %gs:BASE, %rsp
+    addq %gs:RSP_START, %rsp
     hlt

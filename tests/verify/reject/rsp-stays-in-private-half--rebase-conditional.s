@@ -1,5 +1,5 @@
 # A conditional first step.
     cmovel %eax, %esp
-    andl $0x3fffffff, %esp
-    addq %gs:BASE, %rsp
+    andl %gs:RSP_MASK, %esp
+    addq %gs:RSP_START, %rsp
     hlt

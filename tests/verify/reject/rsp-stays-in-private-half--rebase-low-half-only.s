@@ -1,5 +1,5 @@
 # The first step writes 16 bits: the upper half of rsp stays.
     movw %ax, %sp
-    andl $0x3fffffff, %esp
-    addq %gs:BASE, %rsp
+    andl %gs:RSP_MASK, %esp
+    addq %gs:RSP_START, %rsp
     hlt

@@ -1,5 +1,5 @@
 # The first steps without the last leave rsp at a host address.
     movl %eax, %esp
-    andl $0x3fffffff, %esp
+    andl %gs:RSP_MASK, %esp
     nop
     hlt

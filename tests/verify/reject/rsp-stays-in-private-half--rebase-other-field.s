@@ -1,5 +1,5 @@
 # Another field of the control page, or memory that the sandbox writes, as base.
     movl %eax, %esp
-    andl $0x3fffffff, %esp
-    addq %gs:BASE+8, %rsp
+    andl %gs:RSP_MASK, %esp
+    addq %gs:RSP_START+8, %rsp
     hlt

@@ -1,5 +1,5 @@
 # bts instead of btr: always in the pool.
     movl %eax, %esp
     btsl $31, %esp
-    addq %gs:BASE, %rsp
+    addq %gs:RSP_START, %rsp
     hlt

@@ -1,6 +1,6 @@
 # The base is added twice.
     movl %eax, %esp
-    andl $0x3fffffff, %esp
-    addq %gs:BASE, %rsp
-    addq %gs:BASE, %rsp
+    andl %gs:RSP_MASK, %esp
+    addq %gs:RSP_START, %rsp
+    addq %gs:RSP_START, %rsp
     hlt

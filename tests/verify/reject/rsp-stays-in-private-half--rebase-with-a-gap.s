@@ -1,6 +1,6 @@
 # An instruction between the steps can change what they check.
     movl %eax, %esp
-    andl $0x3fffffff, %esp
+    andl %gs:RSP_MASK, %esp
     pushq %rax
-    addq %gs:BASE, %rsp
+    addq %gs:RSP_START, %rsp
     hlt

@@ -33,6 +33,19 @@ HIDDEN long __tmebox_ask(long number, const long arguments[6]);
 
 /* pages.c: page runs of the heap. With `zero`, pages are zero; else they may hold what the program left there. */
 HIDDEN void *__tmebox_pages_get(size_t pages, size_t align, int zero);
+HIDDEN void *__tmebox_pages_get_for_stack(size_t pages);
+
+/* The stack pointer stays in [start, end): offsets. */
+static inline unsigned long __tmebox_stacks_start(void)
+{
+	return *(const unsigned long *)TMEBOX_CONTROL_RSP_LAST - *(const unsigned long *)TMEBOX_CONTROL_RSP_MASK;
+}
+
+static inline unsigned long __tmebox_stacks_end(void)
+{
+	return __tmebox_stacks_start() ? TMEBOX_SHARED_END : TMEBOX_PRIVATE_END;
+}
+
 HIDDEN int __tmebox_pages_range(unsigned long *start, unsigned long *end);
 HIDDEN int __tmebox_pages_extend(unsigned long start, size_t pages, int zero);
 HIDDEN int __tmebox_pages_inside(unsigned long start, size_t pages);

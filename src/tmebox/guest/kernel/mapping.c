@@ -41,7 +41,7 @@ static long read_file(unsigned long start, size_t length, int fd, long offset)
 static long place(unsigned long start, size_t length, size_t pages, int flags)
 {
 	if (!(flags & (MAP_FIXED | MAP_FIXED_NOREPLACE))) {
-		start = (unsigned long)__tmebox_pages_get(pages, 1, 1);
+		start = (unsigned long)__tmebox_pages_get_for_stack(pages); /* of a thread, it may be */
 		return start ? (long)start : out_of_memory(length);
 	}
 	if (start % PAGE) return -EINVAL;

@@ -23,6 +23,7 @@ static unsigned long *used, *dirty;
 static size_t first_page, page_count, own_pages;
 static size_t hole_start, hole_end; /* pages that are not the heap's, between its two parts */
 static size_t lowest_free; /* no page below this index is free */
+static size_t first_for_stacks; /* the stack pointer stays above it; 0: anywhere */
 
 /* Change `pages` bits from `index` on. */
 static void set_bits(unsigned long *bits, size_t index, size_t pages, int value)
@@ -69,6 +70,8 @@ static int initialise(void)
 	first_page = start / PAGE;
 	page_count = count;
 	own_pages = lowest_free = own;
+	unsigned long lowest = __tmebox_stacks_start();
+	first_for_stacks = lowest > start ? (lowest - start) / PAGE : 0;
 	used = (unsigned long *)start;
 	dirty = used + words;
 	set_bits(used, 0, own, 1);
@@ -123,13 +126,10 @@ HIDDEN void __tmebox_pages_claim(unsigned long start, size_t pages, int zero)
 	set_bits(dirty, index, pages, 0);
 }
 
-/* The lowest run of `pages` free pages whose page number is a multiple of `align` (a power of two); null if there
-   is none. */
-HIDDEN void *__tmebox_pages_get(size_t pages, size_t align, int zero)
+/* The lowest run of `pages` free pages from the free page `start` on. */
+static void *get_from(size_t start, size_t pages, size_t align, int zero)
 {
-	if (!initialise() || pages == 0 || pages > page_count) return NULL;
-	lowest_free = find(used, lowest_free, page_count, 0);
-	for (size_t start = lowest_free; start < page_count;) {
+	while (start < page_count) {
 		size_t end = find(used, start, page_count, 1);
 		size_t aligned = start + (-(first_page + start) & (align - 1));
 		if (aligned <= end && end - aligned >= pages) {
@@ -140,6 +140,23 @@ HIDDEN void *__tmebox_pages_get(size_t pages, size_t align, int zero)
 		start = find(used, end, page_count, 0);
 	}
 	return NULL;
+}
+
+/* The lowest run of `pages` free pages whose page number is a multiple of `align` (a power of two); null if there
+   is none. */
+HIDDEN void *__tmebox_pages_get(size_t pages, size_t align, int zero)
+{
+	if (!initialise() || pages == 0 || pages > page_count) return NULL;
+	lowest_free = find(used, lowest_free, page_count, 0);
+	return get_from(lowest_free, pages, align, zero);
+}
+
+/* The same, where a stack can be, if there is room. */
+HIDDEN void *__tmebox_pages_get_for_stack(size_t pages)
+{
+	if (!initialise() || pages == 0 || pages > page_count) return NULL;
+	void *found = first_for_stacks ? get_from(find(used, first_for_stacks, page_count, 0), pages, 1, 1) : NULL;
+	return found ? found : __tmebox_pages_get(pages, 1, 1);
 }
 
 /* Take the pages right after a run, if all of them are free. */

@@ -3,22 +3,24 @@
 A rebase takes the lower half of the new stack pointer and masks it, so that too large a frame would wrap
 round into the program's own heap. That is no way out of the sandbox, but no program expects it: natively it
 is a fault. So where rsp moves down by much, or by an unknown number, the new one is computed in 64 bits
-first. If it is no offset of the private part, an access where nothing is ever mapped stops the program. All
-other frames reach memory that is mapped for nothing but the stack, or not at all; but a stack that is too
+first. If it is negative, or too large an offset, an access where nothing is ever mapped stops the program.
+All other frames reach memory that is mapped for nothing but the stack, or not at all; but a stack that is too
 large for its place below the image has the heap below its guard, and there clang's probes stop the program.
 """
 
 from __future__ import annotations
 
-from tmebox.abi import RSP_MASK, SPILL_REGISTER, STACK_EXHAUSTED
+from dataclasses import replace
+
+from tmebox.abi import CONTROL_RSP_LAST, SPILL_REGISTER, STACK_EXHAUSTED
 from tmebox.toolchain.rewrite import registers
 from tmebox.toolchain.rewrite.asm import Memory, Operand, Register
 from tmebox.toolchain.rewrite.memory import computed, confined
 from tmebox.toolchain.rewrite.replacement import LOCAL_LABEL
 
 _STOP = (f"cmpl %eax, %gs:{STACK_EXHAUSTED:#x}", f"{LOCAL_LABEL}:")
-_NOT_AN_OFFSET = ~RSP_MASK
-"""The bits that no offset of the private part has; as an immediate that is sign-extended."""
+_LAST = f"%gs:{CONTROL_RSP_LAST:#x}"
+"""The largest offset that the stack pointer can have. What is negative is larger, without a sign."""
 
 
 def check_constant(size_bytes: int) -> tuple[str, ...]:
@@ -30,12 +32,13 @@ def check_move(source: Operand) -> tuple[str, ...]:
     """Before a 64-bit operand is loaded into rsp. rbp holds what rsp was, and needs no check."""
     match source:
         case Register(name) if registers.WIDTH.get(name) == 64 and name != "rbp":
-            text = f"%{name}"
+            return f"cmpq {_LAST}, %{name}", f"jbe {LOCAL_LABEL}", *_STOP
         case Memory():
-            text = str(confined(source))
-        case _:
-            return ()
-    return f"testq ${_NOT_AN_OFFSET}, {text}", f"je {LOCAL_LABEL}", *_STOP
+            upper_half = replace(
+                source, displacement=f"{source.displacement}+4" if source.displacement else "4"
+            )
+            return f"cmpl $0, {confined(upper_half)}", f"je {LOCAL_LABEL}", *_STOP
+    return ()
 
 
 def check_arithmetic(base: str, source: Operand, scratch: str) -> tuple[str, ...]:
@@ -67,8 +70,8 @@ def _check(compute: tuple[str, ...], scratch: str) -> tuple[str, ...]:
     return (
         f"movq %{scratch}, {slot}",
         *compute,
-        f"testq ${_NOT_AN_OFFSET}, %{scratch}",
+        f"cmpq {_LAST}, %{scratch}",
         f"movq {slot}, %{scratch}",
-        f"je {LOCAL_LABEL}",
+        f"jbe {LOCAL_LABEL}",
         *_STOP,
     )

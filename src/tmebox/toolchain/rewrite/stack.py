@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from tmebox.abi import CONTROL_WINDOW_BASE, RSP_MASK, STACK_REACH
+from tmebox.abi import CONTROL_RSP_MASK, CONTROL_RSP_START, STACK_REACH
 from tmebox.toolchain.rewrite import registers
 from tmebox.toolchain.rewrite.asm import Immediate, Instruction, Memory, Operand, Register, constant
 from tmebox.toolchain.rewrite.memory import address_of, confined, plain_immediate
@@ -16,7 +16,7 @@ from tmebox.toolchain.rewrite.mnemonics import Kind, Mnemonic
 from tmebox.toolchain.rewrite.overflow import check_address, check_arithmetic, check_constant, check_move
 from tmebox.toolchain.rewrite.replacement import Flow, Refusal, Replacement, Shape, lines, spilled
 
-_REBASE = (f"andl ${RSP_MASK:#x}, %esp", f"addq %gs:{CONTROL_WINDOW_BASE:#x}, %rsp")
+_REBASE = (f"andl %gs:{CONTROL_RSP_MASK:#x}, %esp", f"addq %gs:{CONTROL_RSP_START:#x}, %rsp")
 
 
 def is_stack_pointer(operand: Operand) -> bool:

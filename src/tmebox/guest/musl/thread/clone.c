@@ -20,7 +20,7 @@ int __clone(int (*entry)(void *), void *stack, int flags, void *argument, ...)
 	va_end(more);
 
 	uintptr_t top = ((uintptr_t)stack - sizeof(struct task)) & -64UL;
-	if (top > TMEBOX_PRIVATE_END) return -EAGAIN; /* the heap's second part, where no stack may be */
+	if (top <= __tmebox_stacks_start() || top > __tmebox_stacks_end()) return -EAGAIN; /* no stack may be there */
 	struct task *task = (struct task *)top;
 	uintptr_t low = (uintptr_t)descriptor->stack - descriptor->stack_size;
 	*task = (struct task){
