@@ -94,7 +94,7 @@ def one_life(module: tmebox.Module, folder: Path, seed: int, most: int, found: F
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         peers = Peers(port, rng)
-        grants = [(folder / "rw", "/rw"), (folder / "ro", "/ro", "ro")]
+        grants = [f"{folder}/rw:/rw", f"{folder}/ro:/ro:ro"]
         with tmebox.Sandbox(
             module,
             memory=MEMORY,

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import tmebox
-from tmebox.toolchain.libc.libc import cache_directory
+from tmebox.toolchain.libc.libc import cache_directory, libc
 from tmebox_bench import debian
 from tmebox_bench.native import publish
 
@@ -74,7 +74,9 @@ def built(sources: Sources, kind: str) -> Path:
 
 
 def _key(sources: Sources, kind: str) -> str:
+    """Of all that the program is made from; the sandbox's C library stands for its toolchain, too."""
     made_from = [" ".join(COMMANDS[kind]), tmebox.__version__]
+    made_from += [] if kind == "native" else [libc().archive.parent.name]
     made_from += [path.read_text() for path, _ in sources.extra]
     made_from += [repr(sources.steps(Path("tree"), "cc", kind)), *sources.beside]
     return hashlib.sha256("\0".join(made_from).encode()).hexdigest()[:16]

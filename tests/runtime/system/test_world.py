@@ -22,7 +22,7 @@ def _native(directory: Path) -> list[str]:
     compiler = [sys.executable, "-m", "ziglang", "cc", "-target", "x86_64-linux-musl", "-O1", "-w"]
     subprocess.run([*compiler, SOURCE, "-o", program], check=True)
     (directory / "n").mkdir()
-    arguments = [program, str(_free_port()), directory / "n.socket", directory / "n"]
+    arguments = [str(program), str(_free_port()), str(directory / "n.socket"), str(directory / "n")]
     done = subprocess.run(arguments, stdin=subprocess.DEVNULL, capture_output=True, timeout=60, check=True)
     return done.stdout.decode().splitlines()
 
