@@ -18,14 +18,7 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any
 
 from tmebox import _native, abi
-from tmebox.errors import (
-    Aborted,
-    LimitError,
-    SandboxBusy,
-    SandboxClosed,
-    SnapshotError,
-    Trap,
-)
+from tmebox.errors import Aborted, LimitError, SandboxBusy, SandboxClosed, SnapshotError, Trap
 from tmebox.memory.capture import written_pages
 from tmebox.memory.contents import Contents, Layout
 from tmebox.memory.templates import Template
