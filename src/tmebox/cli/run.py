@@ -87,10 +87,6 @@ def run(
 
     Its standard streams are yours and its exit code becomes this command's; a trap exits with 134.
     """
-    # Threads that NumPy's library would begin share the process's descriptors, and each of the program's
-    # calls would take 45 ns longer. Nothing here multiplies matrices.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-
     import tmebox
     from tmebox.cli.program import load_program
     from tmebox.runtime.system import trace as tracing
