@@ -22,19 +22,16 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import tmebox
-from tests.cxx import lit
+from tests.cxx import lit, twice
 from tmebox.errors import CompileError
 from tmebox.toolchain.assemble import assemble
 from tmebox.toolchain.build import link_program
 from tmebox.toolchain.compile import clang
-from tmebox.toolchain.compile.compile import compile_to_assembly
-from tmebox.toolchain.objects import NO_JUMP_TABLES
 from tmebox.toolchain.options import CompileOptions
-from tmebox.toolchain.rewrite.rewrite import rewrite
 
 SAMPLE = 230
 RUN_TIMEOUT_S = 60
@@ -68,6 +65,7 @@ FLAGS = (
     f"-D{NO_THREADS}",
     "-D_LIBCPP_ENABLE_CXX17_REMOVED_UNEXPECTED_FUNCTIONS",
     "-w",
+    "-g1",
     "-D_LIBCPP_ENABLE_EXPERIMENTAL",
     "-D_LIBCPP_DISABLE_DEPRECATION_WARNINGS",
     "-D_LIBCPP_ENABLE_CXX17_REMOVED_FEATURES",
@@ -86,7 +84,7 @@ class Outcome:
     @property
     def verdict(self) -> str:
         if not self.sandboxed:
-            return "passed"
+            return "passes in a sandbox only" if self.natively else "passed"
         return "fails natively, too" if self.natively else "failed"
 
 
@@ -134,23 +132,14 @@ def run_one(path: Path, tree: Path, optimize: str) -> Outcome:
     with tempfile.TemporaryDirectory(prefix="tmebox-cxx-") as scratch:
         directory = Path(scratch)
         try:
-            text, options = _compiled(path, options)
+            texts = twice.assembly(path, options)
         except CompileError as error:
             return Outcome(name, f"does not compile: {short(error)}", "does not compile")
-        tests = (_natively, _sandboxed)
-        found = [_tried(test, text, directory / test.__name__, about.files, options) for test in tests]
+        found = [
+            _tried(test, text, directory / test.__name__, about.files, options)
+            for test, text in zip((_natively, _sandboxed), texts, strict=True)
+        ]
         return Outcome(name, *found)
-
-
-def _compiled(path: Path, options: CompileOptions) -> tuple[str, CompileOptions]:
-    """Assembly that can be instrumented: rarely, only what has no jump tables, as `compile_object` finds."""
-    text = compile_to_assembly(path, options).text
-    try:
-        rewrite(text, file=path.name, isolation="code+data", base="gs")
-    except CompileError:
-        options = replace(options, flags=(*options.flags, NO_JUMP_TABLES))
-        text = compile_to_assembly(path, options).text
-    return text, options
 
 
 def _tried(
@@ -176,13 +165,11 @@ def _tried(
         return f"not at its end after {RUN_TIMEOUT_S} s"
 
 
-def _natively(text: str, directory: Path, _options: CompileOptions) -> str:
-    source, program = directory / "test.s", directory / "test"
-    source.write_text(text, errors="surrogateescape")
-    command = [str(clang.toolchain_dir() / "zig"), "c++", "-target", clang.TARGET, "-static", str(source)]
-    linked = subprocess.run([*command, "-o", str(program)], capture_output=True, text=True, check=False)
-    if linked.returncode:
-        return f"does not link: {linked.stderr[-600:]}"
+def _natively(text: str, directory: Path, options: CompileOptions) -> str:
+    made, program = directory / "test.o", directory / "test"
+    assemble(text, made, file="test.cpp", limits=options.limits)
+    if why := twice.link_natively([made], program):
+        return why
     done = subprocess.run(
         [program],
         cwd=directory / "files",
@@ -196,7 +183,7 @@ def _natively(text: str, directory: Path, _options: CompileOptions) -> str:
 
 def _sandboxed(text: str, directory: Path, options: CompileOptions) -> str:
     made = directory / "test.o"
-    assemble(rewrite(text, file="test.cpp", isolation="code+data", base="gs"), made, file="test.cpp")
+    assemble(text, made, file="test.cpp", limits=options.limits)
     module = tmebox.Module(link_program([made], (), options))
     dirs = [f"{directory / 'files'}:/", f"{directory / 'temporary'}:/tmp"]
     sandbox = tmebox.Sandbox(module, memory="256M", dirs=dirs)
@@ -212,14 +199,24 @@ def short(error: Exception) -> str:
     return " ".join(str(error).split())[:600]
 
 
-def outcomes(tests: Sequence[Path], tree: Path, optimize: str, jobs: int) -> Iterator[Outcome]:
-    """In the order of the tests, each as soon as it is known."""
+def outcomes(
+    tests: Sequence[Path], tree: Path, optimize: str, jobs: int, report: Path | None = None
+) -> Iterator[Outcome]:
+    """In the order of the tests, each as soon as it is known. report: a file of what is known already, and
+    where everything else is noted: a run that was cut short goes on there."""
+    known = {item.name: item for item in _noted(report)}
+    yield from known.values()
+    left = [path for path in tests if str(path.relative_to(tree)) not in known]
     with ProcessPoolExecutor(jobs) as pool:
-        for job in [pool.submit(run_one, path, tree, optimize) for path in tests]:
-            yield job.result()
+        for job in [pool.submit(run_one, path, tree, optimize) for path in left]:
+            outcome = job.result()
+            known[outcome.name] = outcome
+            if report is not None:
+                report.write_text(json.dumps([asdict(item) for item in known.values()], indent=1))
+            yield outcome
 
 
-def _known(report: Path | None) -> list[Outcome]:
+def _noted(report: Path | None) -> list[Outcome]:
     if report is None or not report.exists():
         return []
     return [Outcome(**item) for item in json.loads(report.read_text())]
@@ -238,14 +235,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     tree = given.tree.resolve()
     tests = [path for path in chosen(tree, given.count) if re.search(given.only, str(path))]
-    found = _known(given.report)
-    names = {outcome.name for outcome in found}
-    left = [path for path in tests if str(path.relative_to(tree)) not in names]
-    for outcome in outcomes(left, tree, given.optimize, given.jobs):
+    found = []
+    for outcome in outcomes(tests, tree, given.optimize, given.jobs, given.report):
         found.append(outcome)
-        if given.report:
-            given.report.write_text(json.dumps([asdict(item) for item in found], indent=1))
-        if outcome.sandboxed:
+        if outcome.sandboxed or outcome.natively:
             print(f"{outcome.name}: {outcome.verdict}\n    sandboxed: {outcome.sandboxed}", flush=True)
             print(f"    natively: {outcome.natively or 'passes'}", flush=True)
     for library in ("libcxxabi", "libcxx"):

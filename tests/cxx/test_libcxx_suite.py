@@ -22,7 +22,9 @@ SHOWN = 4000
 def test_libcxx_and_libcxxabi_pass_their_own_tests() -> None:
     tree = source_of(PACKAGE)
     chosen = conformance.chosen(tree)
-    found = list(conformance.outcomes(chosen, tree, "-O1", len(os.sched_getaffinity(0))))
+    kept = os.environ.get("TMEBOX_CXX_KEPT")
+    report = Path(kept) / "conformance.json" if kept else None
+    found = list(conformance.outcomes(chosen, tree, "-O1", len(os.sched_getaffinity(0)), report))
     for verdict, count in Counter(item.verdict for item in found).items():
         print(f"{count} {verdict}")
     failed = [f"{item.name}: {item.sandboxed}" for item in found if item.verdict == "failed"]

@@ -1,6 +1,7 @@
 """C++ that people run: Debian's source packages, with as many of their own tests as run in one process.
 
-Sources are compiled as they are, and linked into one program for each row.
+Sources are compiled as they are, and linked into two programs for each row: one for this machine, one for a
+sandbox. Both have to pass the same tests.
 """
 
 from __future__ import annotations
@@ -10,20 +11,21 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 import tmebox
+from tests.cxx import twice
 from tests.cxx.packages import GOOGLETEST, GOOGLETEST_DIRS, PROGRAMS, Program
 from tests.programs.building import source_of
-from tmebox.toolchain.build import compile_object, link_program
+from tmebox.toolchain.build import link_program
 from tmebox.toolchain.options import CompileOptions
 
 pytestmark = [pytest.mark.network, pytest.mark.slow, pytest.mark.cxx]
 
+RUN_TIMEOUT_S = 900
 UNICODE = Path("/usr/share/unicode")
 
 
@@ -53,30 +55,16 @@ def files(tree: Path, patterns: Sequence[str], left_out: str = r"(?!)") -> list[
     return [path for path in found if not re.search(left_out, str(path.relative_to(tree)))]
 
 
-def compiled(sources: Sequence[Path], options: CompileOptions, directory: Path) -> list[Path]:
-    """In the order of the sources."""
-    directory.mkdir()
-    objects = [directory / f"{index}-{source.stem}.o" for index, source in enumerate(sources)]
-    with ThreadPoolExecutor(2) as pool:
-        list(pool.map(lambda source, made: compile_object(source, made, options), sources, objects))
-    return objects
-
-
-def without_main(tests: Sequence[Path], options: CompileOptions, directory: Path) -> list[Path]:
+def one_of_all(tests: Sequence[Path], options: CompileOptions, directory: Path) -> list[twice.Twice]:
     """Tests for one program of all: each one's `main` is a function that nobody calls."""
-    directory.mkdir()
-
-    def one(index: int, test: Path) -> Path:
-        made = directory / f"{index}-{test.stem}.o"
-        compile_object(test, made, replace(options, defines=(f"main=main_of_test_{index}",)))
-        return made
-
-    with ThreadPoolExecutor(2) as pool:
-        return list(pool.map(one, range(len(tests)), tests))
+    return [
+        twice.compiled(test, directory, replace(options, defines=(f"main=main_of_test_{index}",)))
+        for index, test in enumerate(tests)
+    ]
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
-def test_a_packages_own_tests_pass(name: str, tmp_path: Path) -> None:
+def test_a_packages_own_tests_pass_as_they_do_natively(name: str, tmp_path: Path) -> None:
     program = PROGRAMS[name]
     tree = source_of(program.package)
     sources = files(tree, program.sources, program.left_out)
@@ -92,39 +80,59 @@ def test_a_packages_own_tests_pass(name: str, tmp_path: Path) -> None:
         includes += [google / path for path in GOOGLETEST_DIRS]
     options = CompileOptions(
         optimize="-O1",
-        flags=("-w", *program.flags),
+        flags=("-w", "-g1", *program.flags),
         include_dirs=tuple(includes),
         readable_dirs=(tree, tmp_path),
         undefined="linker",
         name=name,
-        timeout_s=600,
+        timeout_s=900,
     )
-    shared = compiled(sources, options, tmp_path / "shared")
+    shared = [twice.compiled(source, tmp_path / "made", options) for source in sources]
     tests = files(tree, program.tests)
     if program.together:
-        programs = {name: without_main(tests, options, tmp_path / "tests")}
+        programs = {name: one_of_all(tests, options, tmp_path / "made")}
     else:
-        made = compiled(tests, options, tmp_path / "tests")
-        programs = {test.stem: [one] for test, one in zip(tests, made, strict=True)}
+        programs = {test.stem: [twice.compiled(test, tmp_path / "made", options)] for test in tests}
     failed = {}
     for title, objects in programs.items():
-        module = tmebox.Module(link_program([*shared, *objects], (), options))
-        why = ends_badly(title, module, tree, program)
+        why = differs(title, [*shared, *objects], tree, program, options, tmp_path)
         if why:
             failed[title] = why
-    print(f"{name}: {len(programs) - len(failed)} of {len(programs)} programs end well")
+    print(
+        f"{name}: {len(programs) - len(failed)} of {len(programs)} programs end well, natively and sandboxed"
+    )
     assert not failed, "\n".join(f"{title}: {why}" for title, why in failed.items())
 
 
-def ends_badly(title: str, module: tmebox.Module, tree: Path, program: Program) -> str:
-    """What is wrong; nothing, if its tests pass."""
-    sandbox = tmebox.Sandbox(module, memory="512M", dirs=[f"{tree}:/:ro"])
-    try:
-        done = sandbox.run([title, *program.arguments], timeout=600)
-    except tmebox.Trap as trap:
-        return str(trap)
-    printed = (done.stdout + done.stderr).decode(errors="replace")
-    counts = re.findall(r"(?i).*\b(?:tests?|cases?|assertions)\b.*\d.*", printed)
-    print(f"{title}:", *counts[-3:], sep="\n    ")
-    passed = done.exit_code == 0 and re.search(program.expected, printed)
-    return "" if passed else f"exit {done.exit_code}: {printed[-3000:]}"
+def differs(
+    title: str,
+    objects: Sequence[twice.Twice],
+    tree: Path,
+    program: Program,
+    options: CompileOptions,
+    directory: Path,
+) -> str:
+    """What is wrong with a program; nothing, if its tests pass in a sandbox, and as many as natively."""
+    native = directory / title
+    if why := twice.link_natively([item.native for item in objects], native):
+        return why
+    outside = twice.run_natively(native, program.arguments, tree, RUN_TIMEOUT_S)
+    native.unlink()
+    module = tmebox.Module(link_program([item.sandboxed for item in objects], (), options))
+    inside = twice.run_sandboxed(module, title, program.arguments, tree, RUN_TIMEOUT_S)
+    seen = {"natively": outside, "sandboxed": inside}
+    for how, outcome in seen.items():
+        print(f"{title}, {how}: exit {outcome.exit_code}", *counts(outcome.printed)[-3:], sep="\n    ")
+    for how, outcome in seen.items():
+        passed = outcome.exit_code == 0 and re.search(program.expected, outcome.printed)
+        if not passed:
+            return f"{how}: {outcome.trap or f'exit {outcome.exit_code}: {outcome.printed[-3000:]}'}"
+    if counts(inside.printed) != counts(outside.printed):
+        return f"natively {counts(outside.printed)}, sandboxed {counts(inside.printed)}"
+    return ""
+
+
+def counts(printed: str) -> list[str]:
+    """Lines that tell how many tests there were, without their times."""
+    lines = re.findall(r"(?i).*\b(?:tests?|cases?|assertions)\b.*\d.*", printed)
+    return [re.sub(r"\(?\d+(\.\d+)? ?m?s\b( total)?\)?", "", line) for line in lines]

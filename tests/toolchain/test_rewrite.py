@@ -96,6 +96,13 @@ def test_what_cannot_be_made_safe_is_refused(line: str) -> None:
     assert {(item.file, item.line) for item in diagnostics} <= {("bad.s", 3), ("bad.s", 4)}
 
 
+def test_a_breakpoint_is_one_however_it_is_written() -> None:
+    assert "\tint3\n" in rewrite("\tint $3\n\thlt\n", file="t.s")
+    for other in ("int $0x80", "int $4", "int", "int $3, $3"):
+        with pytest.raises(CompileError):
+            rewrite(f"\t{other}\n\thlt\n", file="t.s")
+
+
 def test_an_instruction_in_a_data_section_is_refused() -> None:
     with pytest.raises(CompileError, match=r"bad\.s:2: error: .*`\.data`"):
         rewrite("\t.data\n\tnop\n", file="bad.s")

@@ -186,6 +186,24 @@ def test_rights_of_descriptors_hold(module: tmebox.Module, tmp_path: Path) -> No
     assert (tmp_path / "f").read_bytes() == b"abc"
 
 
+def test_sendfile_writes_to_files_with_their_rights(module: tmebox.Module, tmp_path: Path) -> None:
+    (tmp_path / "from").write_bytes(bytes(range(256)) * 1000)
+    with tmebox.Sandbox(module, dirs=[f"{tmp_path}:/d", f"{tmp_path}:/r:ro"], timeout=60) as box:
+        source = box.open_file("/d/from", os.O_RDONLY)
+        target = box.open_file("/d/to", os.O_WRONLY | os.O_CREAT)
+        sent = 0
+        while (moved := box.ask(SENDFILE, target, source, 0, 1 << 20, 0)) > 0:
+            sent += moved
+        assert (sent, moved) == (256_000, 0)
+        appending = box.open_file("/d/to", os.O_WRONLY | os.O_APPEND)
+        assert box.ask(SENDFILE, appending, source, 0, 5, 0) == -errno.EINVAL
+        reading = box.open_file("/r/to", os.O_RDONLY)
+        again = box.open_file("/d/from", os.O_RDONLY)
+        assert box.ask(SENDFILE, reading, again, 0, 5, 0) == -errno.EBADF
+        assert box.ask(SENDFILE, target, target, 0, 5, 0) == -errno.EINVAL
+    assert (tmp_path / "to").read_bytes() == (tmp_path / "from").read_bytes()
+
+
 def test_a_number_of_a_closed_file_is_not_the_hosts_next_file(module: tmebox.Module, tmp_path: Path) -> None:
     """The host gets the numbers that a guest gives back."""
     (tmp_path / "f").write_bytes(b"abc")

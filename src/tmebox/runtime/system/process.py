@@ -39,7 +39,10 @@ def exit_group(_system: System, _memory: GuestMemory, status: int) -> int:
 
 def tkill(system: System, _memory: GuestMemory, _thread: int, signal: int) -> int:
     """The guest's libc calls this for a signal whose default is to end the process, and for nothing else."""
-    raise Abort(signal & 0x7F, system.failed_assertion, system.last_words)
+    words = system.last_words
+    if words is None and system.exhausted_bytes:
+        words = f"abort() after an allocation of {system.exhausted_bytes:,} bytes failed at the memory limit"
+    raise Abort(signal & 0x7F, system.failed_assertion, words)
 
 
 def memory_exhausted(system: System, _memory: GuestMemory, size_bytes: int) -> int:

@@ -259,9 +259,12 @@ def getsockopt(
 def sendfile(
     system: System, memory: GuestMemory, target: int, source: int, position_at: int, size_bytes: int
 ) -> int:
-    stream, file = _stream(system, target), system.descriptors[source]
+    """From a file, to anything that can be written but a file to append to."""
+    sink, file = system.descriptors[target], system.descriptors[source]
     number = file.host_descriptor()
     if not isinstance(file, HostFile) or number is None or file.status_flags & os.O_ACCMODE == os.O_WRONLY:
+        raise failure(errno.EINVAL)
+    if isinstance(sink, HostFile) and sink.status_flags & os.O_APPEND:
         raise failure(errno.EINVAL)
     position = (
         int.from_bytes(memory.read(position_at & U64, 8), "little", signed=True)
@@ -271,7 +274,9 @@ def sendfile(
     if position < 0:
         raise failure(errno.EINVAL)
     data = file.pread(min(transfer_size(size_bytes), PIECE_MAX), position)
-    sent = stream.send(data, 0) if data else 0
+    sent = 0
+    if data:
+        sent = sink.send(data, 0) if isinstance(sink, Stream) else system.descriptors.write(target, data)
     if position_at:
         memory.write(position_at & U64, (position + sent).to_bytes(8, "little"))
     else:

@@ -260,6 +260,7 @@ TABLE = r"""
 -f(input|exec)-charset=[Uu][Tt][Ff]-?8                     ignore  it is always so
 -fmax-errors=\d+                                           ignore
 -fstrub=disable                                            ignore
+-g1|-gline-tables-only|-gmlt                               pass
 -g(no-)?[\w-]+                                             ignore
 -g\w*(=\w+)?                                               ignore
 -m(no-)?accumulate-outgoing-args                           ignore

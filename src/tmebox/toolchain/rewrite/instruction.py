@@ -52,6 +52,8 @@ def rewrite_instruction(instruction: Instruction, base: str = "gs") -> Replaceme
 
 def _through_gs(instruction: Instruction, base: str) -> Replacement:
     """`base` matters to string instructions, whose sequence differs by more than its operands."""
+    if instruction.mnemonic == "int" and instruction.operands == (Immediate("3"),):
+        instruction = replace(instruction, mnemonic="int3", operands=())  # what the assembler makes of it
     facts = MNEMONICS.get(instruction.mnemonic)
     if facts is None or (instruction.mnemonic in _STRING_OR_VECTOR and not instruction.operands):
         text = statement(instruction)

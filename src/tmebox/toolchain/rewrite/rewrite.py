@@ -5,13 +5,12 @@ The rules are in docs/design.md, section 4. Nothing here is trusted: the verifie
 
 from __future__ import annotations
 
-import re
 from collections.abc import Set
 from functools import lru_cache
 
 from tmebox.abi import BASES, ISOLATIONS
 from tmebox.errors import CompileError, Diagnostic
-from tmebox.toolchain.rewrite import embedded
+from tmebox.toolchain.rewrite import debug, embedded
 from tmebox.toolchain.rewrite.analysis.liveness import FlowGraph
 from tmebox.toolchain.rewrite.asm import (
     AsmSyntaxError,
@@ -85,13 +84,6 @@ def rewrite(text: str, *, file: str, isolation: str = "code+data", base: str = "
     return _Rewriting(text, file, isolation, base).run()
 
 
-def _without_debug(text: str) -> tuple[str, str]:
-    """Assembly up to the debug information that ends it, and that; after it there is no code."""
-    start = text.find(_DEBUG_BEGINS) + 1
-    is_last = start > 0 and "\t.text" not in text[start:] and '"ax' not in text[start:]
-    return (text[:start], text[start:]) if is_last else (text, "")
-
-
 class _Rewriting:
     """One file: first read it all (sections, labels, flow), then place the instructions."""
 
@@ -119,6 +111,8 @@ class _Rewriting:
         """Symbols that stand beside others in one expression, as in a difference, in their order."""
         self._diagnostics: list[Diagnostic] = []
         self._placements: list[_Placement] = []
+        self._code_ends = 0
+        """How many placements come before the debug information."""
         self._entries: dict[int, str] = {}
         """Numbers of the placements that are part of a table, and its name."""
         self._held: list[embedded.Held] = []
@@ -151,18 +145,37 @@ class _Rewriting:
         if self._is_clang and self._base == "gs":
             result = with_held_bases(result)
         if self._is_compiled:
-            code, debug = _without_debug(result)
-            result = within_lines(code, self._graph.arrivals()) + debug
+            result = within_lines(result, self._graph.arrivals())
         if self._data:
             result += "\n".join([embedded.SECTION, *self._data, ""])
         claimed = [name for name in self._subtracted if self._graph.is_label(name)]
+        about = [str(item) for _, item, _, _ in self._placements[self._code_ends :]]
+        result += "\n".join([*about, ""]) if about else ""
         return result + label_claims(claimed) if claimed else result
 
     def _read(self, text: str) -> None:
-        for number, line in enumerate(text.split("\n"), 1):
+        code, about = debug.apart(text)
+        self._read_lines(1, code)
+        first = 1 + code.count("\n")
+        self._try_to_release()
+        self._code_ends = len(self._placements)
+        for is_plain, piece in debug.pieces(about):
+            if is_plain and self._sections.current.is_debug and not self._prefix:
+                self._placements.append((first, piece.removesuffix("\n"), 0, 0))
+            else:
+                self._read_lines(first, piece)
+            first += piece.count("\n")
+        self._try_to_release()
+        if any(isinstance(item, Replacement) for _, item, _, _ in self._placements[self._code_ends :]):
+            self._code_ends = len(self._placements)
+        if self._prefix:
+            self._refuse(Refusal(f"`{self._prefix}` without an instruction"))
+
+    def _read_lines(self, first: int, text: str) -> None:
+        for number, line in enumerate(text.split("\n"), first):
             if line.startswith("\t#") and not self._prefix:
                 continue
-            if self._sections.current.is_debug and _PLAIN_DEBUG.match(line) and not self._prefix:
+            if self._sections.current.is_debug and debug.is_plain(line) and not self._prefix:
                 self._placements.append((number, line, 0, 0))
                 continue
             self._line = number
@@ -173,19 +186,13 @@ class _Rewriting:
                     self._add(statement)
                 except Refusal as refusal:
                     self._refuse(refusal)
-        try:
-            self._release()
-        except Refusal as refusal:
-            self._refuse(refusal)
-        if self._prefix:
-            self._refuse(Refusal(f"`{self._prefix}` without an instruction"))
 
     def _place(self) -> None:
         emitter = self._emitter
         if self._is_clang and self._base == "gs":
             emitter.hurry(waited_for(self._graph, self._loads))
         moved = self._move_tables() if self._is_checked else frozenset()
-        for line, item, index, mask in self._placements:
+        for line, item, index, mask in self._placements[: self._code_ends]:
             self._line = line
             if isinstance(item, Replacement):
                 try:
@@ -232,6 +239,12 @@ class _Rewriting:
             if not isinstance(statement, Directive) or statement.name not in embedded.NEUTRAL:
                 self._release()
         self._add_now(statement)
+
+    def _try_to_release(self) -> None:
+        try:
+            self._release()
+        except Refusal as refusal:
+            self._refuse(refusal)
 
     def _release(self) -> None:
         """Place what is held. Raises Refusal."""
@@ -392,14 +405,8 @@ class _Rewriting:
             self._add_text(text, _SIZE if ends_function else 0)
 
 
-_PLAIN_DEBUG = re.compile(
-    r'(?:\t\.(?:byte|short|long|quad|ascii|asciz|uleb128|sleb128)\t(?:"(?:[^"\\]|\\.)*"|[^"\\;#@/]*)|\.L[\w.$]+:)'
-    r"[ \t]*(?:#.*)?\Z"
-)
-"""Lines of debug information that need nothing. They are half of what a compiler writes."""
 _NO_EXCEPTIONS = "\t.cfi_sections .debug_frame\n"
 """In a text that has no tables by which an exception could pass through its functions."""
-_DEBUG_BEGINS = "\n\t.section\t.debug_"
 _SECTION = 1
 _SIZE = 2
 _ENTRY = 3

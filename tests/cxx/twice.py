@@ -1,0 +1,109 @@
+"""One source, two programs: clang's assembly goes as it is into one, and instrumented into a sandbox's.
+
+So what differs between both is the sandbox, and nothing of a compiler's options. What was made is kept in
+the directory that TMEBOX_CXX_KEPT names, if it does: a run that was cut short goes on there. It is for one
+state of the toolchain.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import tmebox
+from tmebox.errors import CompileError
+from tmebox.toolchain.assemble import assemble
+from tmebox.toolchain.compile import clang
+from tmebox.toolchain.compile.compile import compile_to_assembly
+from tmebox.toolchain.objects import NO_JUMP_TABLES
+from tmebox.toolchain.options import CompileOptions
+from tmebox.toolchain.rewrite.rewrite import rewrite
+
+
+@dataclass(frozen=True)
+class Twice:
+    """Two objects of one source."""
+
+    native: Path
+    sandboxed: Path
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """`printed`: both streams; `trap`: what ended the program against its will."""
+
+    exit_code: int
+    printed: str
+    trap: str = ""
+
+
+def compiled(source: Path, directory: Path, options: CompileOptions) -> Twice:
+    """Its objects in `directory`, or where they are kept. Raises CompileError."""
+    kept = os.environ.get("TMEBOX_CXX_KEPT")
+    parent = Path(kept) if kept else directory
+    parent.mkdir(parents=True, exist_ok=True)
+    name = f"{source.stem[:40]}-{_key(source, options)}"
+    made = Twice(parent / f"{name}.native.o", parent / f"{name}.sandboxed.o")
+    if not (made.native.exists() and made.sandboxed.exists()):
+        text, instrumented = assembly(source, options)
+        assemble(text, made.native, file=source.name, limits=options.limits)
+        assemble(instrumented, made.sandboxed, file=source.name, limits=options.limits)
+    return made
+
+
+def assembly(source: Path, options: CompileOptions) -> tuple[str, str]:
+    """As clang wrote it, and instrumented: rarely, only without jump tables, as `compile_object` finds."""
+    try:
+        text = compile_to_assembly(source, options).text
+        return text, rewrite(text, file=source.name)
+    except CompileError:
+        if NO_JUMP_TABLES in options.flags:
+            raise
+    return assembly(source, replace(options, flags=(*options.flags, NO_JUMP_TABLES)))
+
+
+def _key(source: Path, options: CompileOptions) -> str:
+    about = repr((source.name, replace(options, readable_dirs=())))
+    return hashlib.sha256(source.read_bytes() + about.encode()).hexdigest()[:16]
+
+
+def link_natively(objects: Sequence[Path], program: Path) -> str:
+    """With the libraries that the compiler's package builds for this machine; returns what is wrong."""
+    command = [str(clang.toolchain_dir() / "zig"), "c++", "-target", clang.TARGET, "-static", "-g0"]
+    done = subprocess.run(
+        [*command, *map(str, objects), "-o", str(program)], capture_output=True, text=True, check=False
+    )
+    return f"does not link: {done.stderr[-600:]}" if done.returncode else ""
+
+
+def run_natively(program: Path, arguments: Sequence[str], directory: Path, timeout_s: float) -> Outcome:
+    """In `directory`."""
+    try:
+        done = subprocess.run(
+            [program, *arguments],
+            cwd=directory,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=timeout_s,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return Outcome(-1, "", f"not at its end after {timeout_s} s")
+    return Outcome(done.returncode, done.stdout.decode(errors="replace"))
+
+
+def run_sandboxed(
+    module: tmebox.Module, title: str, arguments: Sequence[str], directory: Path, timeout_s: float
+) -> Outcome:
+    """With `directory` as the root and the current directory, to be read."""
+    sandbox = tmebox.Sandbox(module, memory="512M", dirs=[f"{directory}:/:ro"])
+    try:
+        done = sandbox.run([title, *arguments], timeout=timeout_s)
+    except tmebox.Trap as trap:
+        return Outcome(-1, "", str(trap))
+    return Outcome(done.exit_code, (done.stdout + done.stderr).decode(errors="replace"))
