@@ -32,7 +32,7 @@ PARTS: dict[str, tuple[Part, bool]] = {
     "mixed": (heap_access.mixed, True),
     "lives": (heap_lives.lives, True),
     "memory": (heap_lives.memory, False),
-    "compaction": (heap_calls.compaction, True),
+    "compaction": (heap_calls.compaction, False),
 }
 """Each with whether it is to stay on one processor."""
 

@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,9 @@ from tmebox_bench.heap_row import Row
 from tmebox_bench.peers import compile_host
 from tmebox_bench.statistics import Spread, spread
 
-REVOCATIONS = 2000
+REVOCATIONS = 1920
+REVOKED_PAGES = 64
+REVOCATION_ROUNDS = 7
 PLACEMENTS = 9
 WORDS = 64 * PAGE // 8
 PASSES = 30
@@ -30,53 +32,53 @@ FORMS = {"read_often": ("a read", 0), "write_often": ("a write", 1), "add_often"
 
 
 def revocations() -> Iterator[Row]:
-    """Of a page, and giving it back: with a second thread in sandboxed code, on another processor if there is
-    one, over without."""
+    """Of pages that are present, one at a time, beside a bare madvise that takes such a page away: with a
+    second thread in sandboxed code, on another processor if there is one, and without. Giving them back is
+    apart."""
     module = tmebox.compile(source_text=SOURCE)
     with (
         tmebox.SharedHeap("1MiB") as heap,
         tmebox.Sandbox(module, heap=heap) as one,
         tmebox.Sandbox(module, heap=heap, timeout=600) as other,
+        mmap.mmap(-1, REVOKED_PAGES * PAGE) as bare,
         ExitStack() as stack,
     ):
-        page, running = heap.array(PAGE, owner=one), heap.array(PAGE, owner=other)
-        words = running.view("u8")
-        one.fill(page, PAGE)
+        pages = [heap.array(PAGE, owner=one) for _ in range(REVOKED_PAGES)]
+        for page in pages:
+            one.fill(page, PAGE)
         before = os.sched_getaffinity(0)
         stack.callback(os.sched_setaffinity, 0, before)
         os.sched_setaffinity(threading.get_native_id(), {max(before)})
-
-        def turns() -> None:
-            for _ in range(REVOCATIONS):
-                heap.revoke(page)
-                heap.transfer(page, to=one)
-
-        alone, beside, bare_alone, bare_beside = [], [], [], []
-        for _ in range(7):
-            alone.append(cpu_ns(turns, REVOCATIONS, 1).median)
-            bare_alone.append(_discards())
+        words = heap.array(PAGE, owner=other).view("u8")
+        rounds = []
+        for _ in range(REVOCATION_ROUNDS):
+            alone = _revoked(heap, one, pages, bare)
             words[0] = 0
             thread = threading.Thread(target=_elsewhere, args=(other, words, min(before)))
             thread.start()
             while not words[0]:
                 pass
-            beside.append(cpu_ns(turns, REVOCATIONS, 1).median)
-            bare_beside.append(_discards())
+            rounds.append((*alone, *_revoked(heap, one, pages, bare)))
             words[0] = (1 << 64) - 1
             while thread.is_alive():  # its addition may have come in between
                 words[0] = (1 << 64) - 1
                 thread.join(0.001)
-        figures = list(zip(alone, beside, bare_alone, bare_beside, strict=True))
-        yield Row("revoke and give back 1 page", "ns", spread(alone))
-        yield Row("the same while another thread runs", "ns", spread(beside))
-        yield Row(
-            "revoke while another thread runs, over alone", "×", spread(b / a for a, b, _, _ in figures), 1.25
-        )
-        bare = spread(d / c for _, _, c, d in figures)
-        yield Row("any madvise(MADV_DONTNEED) of 1 page while another thread runs, over alone", "×", bare)
-        yield Row("what that takes longer then", "ns", spread(d - c for _, _, c, d in figures))
-        without = spread((b - d + c) / a for a, b, c, d in figures)
-        yield Row("revoke while another thread runs, without that, over alone", "×", without)
+    revoked, taken, given, revoked_beside, taken_beside, given_beside = zip(*rounds, strict=True)
+    beside = "while another thread runs"
+    yield Row("a bare madvise(MADV_DONTNEED) of 1 page", "ns", spread(taken))
+    yield Row("revoke 1 page", "ns", spread(revoked))
+    yield Row(f"the bare madvise {beside}", "ns", spread(taken_beside))
+    yield Row(f"revoke {beside}", "ns", spread(revoked_beside))
+    yield Row("revoke over the bare madvise, both alone", "×", _over(revoked, taken))
+    yield Row(f"revoke over the bare madvise, both {beside}", "×", _over(revoked_beside, taken_beside), 1.25)
+    yield Row(f"the bare madvise {beside}, over alone", "×", _over(taken_beside, taken))
+    yield Row(f"revoke {beside}, over alone", "×", _over(revoked_beside, revoked))
+    yield Row("give back 1 page", "ns", spread(given))
+    yield Row(f"give back 1 page {beside}", "ns", spread(given_beside))
+
+
+def _over(these: Sequence[float], those: Sequence[float]) -> Spread:
+    return spread(a / b for a, b in zip(these, those, strict=True))
 
 
 def _elsewhere(sandbox: Any, words: Any, processor: int) -> None:
@@ -84,17 +86,30 @@ def _elsewhere(sandbox: Any, words: Any, processor: int) -> None:
     sandbox.run_on(words)
 
 
-def _discards() -> float:
-    """Nanoseconds of a madvise that takes a page of memory away, which has been there: the system interrupts
-    the other processors that run this process."""
-    with mmap.mmap(-1, PAGE) as memory:
-        taken = 0
-        for _ in range(REVOCATIONS):
-            memory[0] = 1
-            began = time.thread_time_ns()
-            memory.madvise(mmap.MADV_DONTNEED)
-            taken += time.thread_time_ns() - began
-    return taken / REVOCATIONS
+def _revoked(
+    heap: tmebox.SharedHeap, owner: tmebox.Sandbox, pages: list[Any], bare: mmap.mmap
+) -> tuple[float, float, float]:
+    """Nanoseconds to revoke a page, for a bare madvise of one, and to give one back; in turns."""
+    revoke, transfer, madvise, dontneed = heap.revoke, heap.transfer, bare.madvise, mmap.MADV_DONTNEED
+    starts = range(0, len(bare), PAGE)
+    revoked = taken = given = 0
+    for _ in range(REVOCATIONS // len(pages)):
+        for start in starts:
+            bare[start] = 1
+        began = time.thread_time_ns()
+        for page in pages:
+            revoke(page)
+        middle = time.thread_time_ns()
+        for start in starts:
+            madvise(dontneed, start, PAGE)
+        end = time.thread_time_ns()
+        for page in pages:
+            transfer(page, to=owner)
+        given += time.thread_time_ns() - end
+        revoked += middle - began
+        taken += end - middle
+    count = REVOCATIONS // len(pages) * len(pages)
+    return revoked / count, taken / count, given / count
 
 
 def exclusive() -> Iterator[Row]:

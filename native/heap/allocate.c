@@ -83,13 +83,19 @@ bool tmebox_heap_made_by_guest(const struct heap *heap, uint32_t start) {
 }
 
 /* -- making --------------------------------------------------------------------------------------------- */
+/* Some may be on their way back to the system. */
+static uint32_t take_pages(struct heap *heap, uint32_t count) {
+    uint32_t page = tmebox_heap_take_pages(heap, count);
+    return page == HEAP_NOWHERE && tmebox_heap_await_runs(heap) ? tmebox_heap_take_pages(heap, count) : page;
+}
+
 static uint32_t new_small_page(struct heap *heap, uint16_t owner, bool dense) {
     uint32_t number = dense ? HEAP_NOWHERE : heap->keys[owner].spare;
     bool spare = number != HEAP_NOWHERE;
     if (spare) {
         heap->keys[owner].spare = HEAP_NOWHERE;
         heap->spare_pages--;
-    } else if ((number = tmebox_heap_take_pages(heap, 1)) == HEAP_NOWHERE) {
+    } else if ((number = take_pages(heap, 1)) == HEAP_NOWHERE) {
         return number;
     }
     struct heap_page *page = &heap->pages[number];
@@ -103,7 +109,7 @@ static uint32_t new_small_page(struct heap *heap, uint16_t owner, bool dense) {
     return number;
 }
 
-void tmebox_heap_place(struct heap *heap, uint32_t at, unsigned lines, uint16_t owner, unsigned flags) {
+void tmebox_heap_claim(struct heap *heap, uint32_t at, unsigned lines, uint16_t owner, unsigned flags) {
     uint32_t number = at / LINES, line = at % LINES;
     struct heap_page *page = &heap->pages[number];
     uint32_t *list = list_of(heap, page, owner);
@@ -112,16 +118,22 @@ void tmebox_heap_place(struct heap *heap, uint32_t at, unsigned lines, uint16_t 
     page->starts |= start;
     page->guest |= flags & BLOCK_GUEST ? start : 0;
     page->movable |= flags & BLOCK_MOVABLE ? start : 0;
-    if (page->owner != owner) {
-        tmebox_heap_give_lines(heap, number, bits, page->used, flags & BLOCK_FILLED ? 0 : bits, owner);
-    } else if (!(flags & BLOCK_MOVED)) { /* nobody else can touch it */
-        tmebox_heap_clear(heap, number, bits);
-    }
     if (page->used == ALL) {
         tmebox_heap_unlink(heap, list, number);
         tmebox_heap_link(heap, list_of(heap, page, owner), number);
     }
     count(heap, owner, lines, page->flags & PAGE_DENSE, flags & BLOCK_GUEST ? 1 : 0);
+}
+
+void tmebox_heap_place(struct heap *heap, uint32_t at, unsigned lines, uint16_t owner, unsigned flags) {
+    const struct heap_page *page = &heap->pages[at / LINES];
+    uint64_t bits = mask(at % LINES, lines);
+    tmebox_heap_claim(heap, at, lines, owner, flags);
+    if (page->owner != owner) {
+        tmebox_heap_give_lines(heap, at / LINES, bits, page->used, bits, owner);
+    } else if (!(flags & BLOCK_MOVED)) { /* nobody else can touch it */
+        tmebox_heap_clear(heap, at / LINES, bits);
+    }
 }
 
 static uint32_t allocate_small(struct heap *heap, unsigned lines, uint16_t owner, unsigned flags) {
@@ -148,7 +160,7 @@ static uint32_t allocate_small(struct heap *heap, unsigned lines, uint16_t owner
 }
 
 static uint32_t allocate_pages(struct heap *heap, uint32_t pages, uint16_t owner, unsigned flags) {
-    uint32_t number = tmebox_heap_take_pages(heap, pages);
+    uint32_t number = take_pages(heap, pages);
     if (number == HEAP_NOWHERE) {
         errno = ENOMEM;
         return number;

@@ -151,6 +151,7 @@ struct heap {
     uint32_t first_free_key, free_key_count;
     uint64_t *free_map; /* a bit for each free page */
     uint32_t free_hint, free_pages, spare_pages;
+    struct heap_punch *punch; /* of a compaction that is under way, or NULL */
     uint32_t dense_partial, dense_full; /* lists */
     uint16_t domains; /* a list of keys */
     struct heap_handle *handles;
@@ -332,7 +333,6 @@ void tmebox_heap_give_lines(struct heap *heap, uint32_t page, uint64_t lines, ui
 #define BLOCK_GUEST 4
 #define BLOCK_MOVABLE 8
 #define BLOCK_MOVED 16 /* the owner has it already, elsewhere: no limit counts, and its bytes are written at once */
-#define BLOCK_FILLED 32 /* its bytes are there */
 
 /* Where a block starts, as page * LINES + line, or HEAP_NOWHERE with errno ENOMEM or EDQUOT (the owner's limit). */
 uint32_t tmebox_heap_allocate(struct heap *heap, size_t size_bytes, uint16_t owner, unsigned flags);
@@ -340,6 +340,8 @@ uint32_t tmebox_heap_allocate(struct heap *heap, size_t size_bytes, uint16_t own
 unsigned tmebox_heap_room(uint64_t used, unsigned lines);
 /* A block at these free lines of a page for any owner: its lines are zero, and its owner's. */
 void tmebox_heap_place(struct heap *heap, uint32_t start, unsigned lines, uint16_t owner, unsigned flags);
+/* The same, but the lines stay as they are, and whose they are. */
+void tmebox_heap_claim(struct heap *heap, uint32_t start, unsigned lines, uint16_t owner, unsigned flags);
 /* The block that starts there: how many lines; 0: none. */
 uint64_t tmebox_heap_block_lines(const struct heap *heap, uint32_t start);
 /* Where the block starts that a line is of; HEAP_NOWHERE: none. */
@@ -371,8 +373,8 @@ void tmebox_heap_return_pages(struct heap *heap, uint32_t page, uint32_t count);
 void tmebox_heap_clear_pages(struct heap *heap, uint32_t page, uint32_t count);
 void tmebox_heap_link(struct heap *heap, uint32_t *list, uint32_t page);
 void tmebox_heap_unlink(struct heap *heap, uint32_t *list, uint32_t page);
-/* Gives the memory of free pages back to the system. How many pages. */
-uint32_t tmebox_heap_punch(struct heap *heap);
+/* punch.c. What goes back to the system just now is free again, so that it can be taken; false: nothing does. */
+bool tmebox_heap_await_runs(struct heap *heap);
 
 /* -- keys.c. Under the heap's lock ---------------------------------------------------------------------- */
 /* A free key, or 0. */
@@ -410,8 +412,6 @@ uint32_t tmebox_heap_handle_of(const struct heap *heap, uint32_t start);     /* 
 /* -- moving.c. Under the heap's lock -------------------------------------------------------------------- */
 /* Where the movable block is now, or HEAP_NOWHERE: no room, it has not moved. */
 uint32_t tmebox_heap_move(struct heap *heap, uint32_t start, bool dense);
-/* The same to free lines of a page for any owner; what was where it has been is to be freed. */
-void tmebox_heap_move_to(struct heap *heap, uint32_t start, uint32_t to);
 /* It stays where it now is until it was unpinned as often. */
 uint32_t tmebox_heap_pin(struct heap *heap, struct heap_handle *handle);
 /* The same for as long as a call of sandboxed code goes on, whatever that does with it. */
@@ -420,15 +420,6 @@ void tmebox_heap_end_call(struct heap *heap, struct heap_handle *handle);
 static inline bool tmebox_heap_is_pinned(const struct heap_handle *handle) {
     return handle->pins != 0 || handle->calls != 0;
 }
-
-/* -- compact.c. Under the heap's lock ------------------------------------------------------------------- */
-struct heap_compaction {
-    uint32_t end;            /* pages from here on were looked at */
-    uint32_t cursors[LINES]; /* before them, so many lines in a row are free nowhere */
-    bool done;
-};
-/* Moves what may be moved from the last `pages` pages before the end to the first that have room: how many bytes. */
-uint64_t tmebox_heap_compact(struct heap *heap, struct heap_compaction *compaction, uint32_t pages);
 
 /* -- fault.c: what sandboxed code touches. Async-signal-safe -------------------------------------------- */
 enum heap_fault {

@@ -1,7 +1,8 @@
 /* Moving blocks that have a handle: to their owner's own page when they are pinned, and together when the heap is
  * compacted. Under the heap's lock. */
-#include "heap/heap.h"
+#include "heap/compact.h"
 
+#include <emmintrin.h>
 #include <string.h>
 
 static unsigned flags_of(const struct heap *heap, uint32_t start) {
@@ -34,18 +35,36 @@ uint32_t tmebox_heap_move(struct heap *heap, uint32_t start, bool dense) {
     return to;
 }
 
-/* What is free in a page of several owners is nobody's, so that it can be filled first. In a page of one owner it is
- * that owner's slack, to read and write: there, the lines change hands first, as zeros. */
 void tmebox_heap_move_to(struct heap *heap, uint32_t start, uint32_t to) {
     uint64_t lines = tmebox_heap_block_lines(heap, start);
+    tmebox_heap_place(heap, to, (unsigned)lines, tmebox_heap_block_owner(heap, start), flags_of(heap, start));
+    copy(heap, to, start, lines);
+    rename_block(heap, start, to);
+}
+
+/* -- into pages of several owners ----------------------------------------------------------------------- */
+bool tmebox_heap_fills_first(const struct heap *heap, uint32_t page) {
+    return heap->pages[page].owner == HEAP_MIXED && heap->backend->copy == NULL && heap->backend->rekey == NULL;
+}
+
+uint16_t tmebox_heap_claim_for(struct heap *heap, uint32_t start, uint32_t to, unsigned lines) {
     uint16_t owner = tmebox_heap_block_owner(heap, start);
-    bool first = heap->pages[to / LINES].owner == HEAP_MIXED && heap->backend->copy == NULL;
-    if (first) {
-        copy(heap, to, start, lines);
+    tmebox_heap_claim(heap, to, lines, owner, flags_of(heap, start));
+    return owner;
+}
+
+void tmebox_heap_fill(struct heap *heap, uint32_t to, uint32_t start, unsigned lines) {
+    __m128i *target = (__m128i *)(heap->host + (uint64_t)to * LINE);
+    const __m128i *source = (const __m128i *)(heap->host + (uint64_t)start * LINE);
+    for (unsigned i = 0; i < lines * (LINE / sizeof *target); i++) {
+        _mm_stream_si128(target + i, _mm_load_si128(source + i));
     }
-    tmebox_heap_place(heap, to, (unsigned)lines, owner, flags_of(heap, start) | (first ? BLOCK_FILLED : 0));
-    if (!first) {
-        copy(heap, to, start, lines);
+}
+
+void tmebox_heap_reveal(struct heap *heap, uint32_t start, uint32_t to, unsigned lines, uint16_t owner) {
+    uint16_t *owners = heap->lines[to / LINES] + to % LINES;
+    for (unsigned line = 0; line < lines; line++) {
+        owners[line] = owner;
     }
     rename_block(heap, start, to);
 }

@@ -1,12 +1,9 @@
 /* Whole pages of the heap: which are free, and the lists that the others are on. Under the heap's lock. */
-#include "heap/heap.h"
+#include "heap/compact.h"
 
 #include <string.h>
-#include <sys/mman.h>
 
 #define WORD 64
-/* A shorter hole is not worth a call, which looks at every view there is. */
-#define PUNCH_AT_LEAST 16
 
 /* The first page of [page, end) whose bit is `set`, or end. */
 static uint32_t find_below(const struct heap *heap, uint32_t page, uint32_t end, bool set) {
@@ -20,10 +17,6 @@ static uint32_t find_below(const struct heap *heap, uint32_t page, uint32_t end,
         page = (page / WORD + 1) * WORD;
     }
     return end;
-}
-
-static uint32_t find(const struct heap *heap, uint32_t page, bool set) {
-    return find_below(heap, page, heap->page_count, set);
 }
 
 static void mark(struct heap *heap, uint32_t page, uint32_t count, bool set) {
@@ -52,7 +45,7 @@ static void take_spares_back(struct heap *heap) {
 }
 
 static uint32_t search(struct heap *heap, uint32_t count) {
-    uint32_t page = find(heap, heap->free_hint, true);
+    uint32_t page = find_below(heap, heap->free_hint, heap->page_count, true);
     heap->free_hint = page;
     while (page < heap->page_count) {
         uint32_t most = heap->page_count - page < count ? heap->page_count : page + count;
@@ -60,9 +53,14 @@ static uint32_t search(struct heap *heap, uint32_t count) {
         if (end - page == count) {
             return page;
         }
-        page = find(heap, end, true);
+        page = find_below(heap, end, heap->page_count, true);
     }
     return HEAP_NOWHERE;
+}
+
+void tmebox_heap_take_run(struct heap *heap, uint32_t page, uint32_t count) {
+    mark(heap, page, count, false);
+    heap->free_pages -= count;
 }
 
 uint32_t tmebox_heap_take_pages(struct heap *heap, uint32_t count) {
@@ -72,8 +70,7 @@ uint32_t tmebox_heap_take_pages(struct heap *heap, uint32_t count) {
         page = search(heap, count);
     }
     if (page != HEAP_NOWHERE) {
-        mark(heap, page, count, false);
-        heap->free_pages -= count;
+        tmebox_heap_take_run(heap, page, count);
     }
     return page;
 }
@@ -108,31 +105,10 @@ void tmebox_heap_clear_pages(struct heap *heap, uint32_t page, uint32_t count) {
     }
 }
 
-static bool give_back(struct heap *heap, uint32_t page, uint32_t count) {
-    if (heap->backend->discard != NULL) {
-        return heap->backend->discard(heap, page, count);
-    }
-    size_t size = (size_t)count * TMEBOX_PAGE_SIZE;
-    return madvise(heap->host + (uint64_t)page * TMEBOX_PAGE_SIZE, size, MADV_REMOVE) == 0;
-}
-
-uint32_t tmebox_heap_punch(struct heap *heap) {
-    uint32_t punched = 0;
-    for (uint32_t page = find(heap, 0, true), end; page < heap->page_count; page = find(heap, end, true)) {
-        end = find(heap, page, false);
-        uint32_t dirty = 0;
-        for (uint32_t i = page; i < end; i++) {
-            dirty += heap->pages[i].flags & PAGE_DIRTY;
-        }
-        if (dirty < PUNCH_AT_LEAST || !give_back(heap, page, end - page)) {
-            continue; /* they stay as they are */
-        }
-        for (uint32_t i = page; i < end; i++) {
-            heap->pages[i].flags &= (uint8_t)~PAGE_DIRTY;
-        }
-        punched += dirty;
-    }
-    return punched;
+uint32_t tmebox_heap_free_run(const struct heap *heap, uint32_t from, uint32_t to, uint32_t *end) {
+    uint32_t page = find_below(heap, from, to, true);
+    *end = find_below(heap, page, to, false);
+    return page;
 }
 
 /* -- lists ---------------------------------------------------------------------------------------------- */

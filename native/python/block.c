@@ -245,8 +245,8 @@ static int block_get_buffer(PyObject *object, Py_buffer *view, int flags) {
         return -1;
     }
     if (!can_be_viewed(self)) {
-        PyErr_SetString(PyExc_BufferError, "a block of less than a page is read and written by copies: read(), "
-                                           "write()");
+        PyErr_SetString(PyExc_BufferError, "a block of less than a page, or that may be moved, is read and written by "
+                                           "copies: read(), write()");
         return -1;
     }
     struct heap_doomed *doomed = malloc(sizeof *doomed);

@@ -224,11 +224,13 @@ static PyObject *heap_share(PyObject *object, PyObject *args) {
     if (members == NULL) {
         return PyErr_NoMemory();
     }
-    bool good = fill_members(self, rows, members) && tmebox_block_named(self, named, &start, &block);
+    /* Members are looked up with the heap locked: naming a block may run Python code, in which they close. */
+    bool good = tmebox_block_named(self, named, &start, &block);
     if (good) {
-        int error = tmebox_heap_share(self->heap, start, members, count);
+        good = fill_members(self, rows, members);
+        int error = good ? tmebox_heap_share(self->heap, start, members, count) : 0;
         tmebox_heap_unlock(&self->heap->lock);
-        good = error == 0;
+        good &= error == 0;
         if (error == EINVAL) {
             PyErr_SetString(PyExc_ValueError, "only arrays, and blocks made with shareable=True, can be shared: a "
                                               "page has one right in a view");
@@ -265,7 +267,7 @@ static PyObject *heap_adopt(PyObject *object, PyObject *args) {
     tmebox_heap_unlock(&heap->lock);
     if (!good) {
         Py_DECREF(block);
-        PyErr_Format(PyExc_ValueError, "no block begins at %#llx that the sandbox made and owns", offset);
+        PyErr_Format(PyExc_ValueError, "no block begins at %p that the sandbox made and owns", (void *)(uintptr_t)offset);
         return NULL;
     }
     return (PyObject *)block;

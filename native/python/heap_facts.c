@@ -18,7 +18,7 @@ PyObject *tmebox_heap_owner_at(PyObject *object, PyObject *argument) {
         return NULL;
     }
     if (!tmebox_heap_covers(self->heap, offset)) {
-        return PyErr_Format(PyExc_IndexError, "%#llx is no offset in the shared heap", offset);
+        return PyErr_Format(PyExc_IndexError, "%p is no offset in the shared heap", (void *)(uintptr_t)offset);
     }
     if (!tmebox_heap_open(self)) {
         return NULL;

@@ -16,15 +16,22 @@ static void let_machine_go(void *machine) {
     }
 }
 
-/* With the model's backend if there is a machine, with the driver's if there is a device. */
+/* What keeps pages apart: without views, and with. */
+static const struct heap_backend *const backends[][2] = {
+    {&tmebox_heap_without_views, &tmebox_heap_mmu},
+    {&tmebox_heap_model_without_views, &tmebox_heap_model},
+    {&tmebox_heap_tmemk_without_views, &tmebox_heap_tmemk},
+};
+enum { BY_PAGE_TABLES, BY_A_MACHINE, BY_THE_DRIVER };
+
+/* The model's if there is a machine, the driver's if there is a device. */
 struct heap *tmebox_heap_in(PyObject *machine, int device, size_t size, bool dense, bool views) {
     struct tme_machine *memory = NULL;
     if (machine != Py_None && (memory = tmebox_tme_machine_of(machine)) == NULL) {
         return NULL;
     }
-    const struct heap_backend *backend = device >= 0      ? (views ? &tmebox_heap_tmemk : &tmebox_heap_tmemk_without_views)
-                                         : memory != NULL ? (views ? &tmebox_heap_model : &tmebox_heap_model_without_views)
-                                                          : (views ? &tmebox_heap_mmu : &tmebox_heap_without_views);
+    int kind = device >= 0 ? BY_THE_DRIVER : memory != NULL ? BY_A_MACHINE : BY_PAGE_TABLES;
+    const struct heap_backend *backend = backends[kind][views ? 1 : 0];
     struct heap *heap = tmebox_heap_new(size, dense, backend, device);
     if (heap != NULL && memory != NULL) {
         if (tmebox_heap_encrypt(heap, memory, machine, let_machine_go)) {

@@ -1,30 +1,24 @@
 /* What a Heap does with blocks that may be moved, and how many views there are of all heaps. */
+#include "heap/compact.h"
 #include "heap/views.h"
 #include "python/heap.h"
-
-#define PAGES_AT_A_TIME 64 /* between which sandboxes may allocate */
 
 PyObject *tmebox_heap_compact_method(PyObject *object, PyObject *args) {
     struct heap_object *self = (struct heap_object *)object;
     int give_back = 1;
-    if (!PyArg_ParseTuple(args, "|p:compact_heap", &give_back)) {
+    if (!PyArg_ParseTuple(args, "|p:compact_heap", &give_back) || !tmebox_heap_open(self)) {
         return NULL;
     }
-    unsigned long long moved = 0;
-    struct heap_compaction compaction = {.end = self->heap->page_count};
-    while (!compaction.done) {
-        if (!tmebox_heap_open(self)) {
-            return NULL;
-        }
-        moved += tmebox_heap_compact(self->heap, &compaction, PAGES_AT_A_TIME);
-        tmebox_heap_unlock(&self->heap->lock);
-    }
+    tmebox_heap_unlock(&self->heap->lock);
+    struct heap_compacted result;
+    Py_BEGIN_ALLOW_THREADS
+    result = tmebox_heap_compact(self->heap, give_back);
+    Py_END_ALLOW_THREADS
     if (!tmebox_heap_open(self)) {
         return NULL;
     }
-    unsigned long punched = give_back ? tmebox_heap_punch(self->heap) : 0;
     tmebox_heap_unlock(&self->heap->lock);
-    return Py_BuildValue("kK", punched, moved);
+    return Py_BuildValue("kK", (unsigned long)result.pages, (unsigned long long)result.bytes);
 }
 
 PyObject *tmebox_heap_relocate_method(PyObject *object, PyObject *args) {

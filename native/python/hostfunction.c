@@ -96,7 +96,7 @@ static PyObject *text_argument(const struct activation *activation, const struct
         return PyObject_CallFunction(import->read, "iK", index, (unsigned long long)offset);
     }
     if (size < 0) {
-        return PyErr_Format(PyExc_ValueError, "no text at %#llx", (unsigned long long)offset);
+        return PyErr_Format(PyExc_ValueError, "no text at %p", (void *)(uintptr_t)offset);
     }
     return import->signature.parameters[index].code == 's' ? PyUnicode_DecodeUTF8(text, size, "replace")
                                                            : PyBytes_FromStringAndSize(text, size);

@@ -36,8 +36,8 @@ static bool has_heap(const struct instance *self, uint64_t offset, uint64_t size
     if (self->key != 0 && self->generation == tmebox_generation) {
         return true;
     }
-    PyErr_Format(PyExc_IndexError, "[%#llx, %#llx) is not the sandbox's memory: it has no shared heap",
-                 (unsigned long long)offset, (unsigned long long)(offset + size));
+    PyErr_Format(PyExc_IndexError, "[%p, %p) is not the sandbox's memory: it has no shared heap",
+                 (void *)(uintptr_t)offset, (void *)(uintptr_t)(offset + size));
     return false;
 }
 
@@ -45,9 +45,9 @@ static bool has_heap(const struct instance *self, uint64_t offset, uint64_t size
 static void not_its_own(uint64_t offset, uint64_t size, const struct heap_bad *bad) {
     PyObject *details = Py_BuildValue(
         "NiKi",
-        PyUnicode_FromFormat("[%#llx, %#llx) is not all the sandbox's: it is in the shared heap, and some lines are "
+        PyUnicode_FromFormat("[%p, %p) is not all the sandbox's: it is in the shared heap, and some lines are "
                              "another's or nobody's",
-                             (unsigned long long)offset, (unsigned long long)(offset + size)),
+                             (void *)(uintptr_t)offset, (void *)(uintptr_t)(offset + size)),
         bad->outcome, (unsigned long long)(bad->place + TMEBOX_SHARED_START), (int)bad->key);
     if (details != NULL) {
         PyErr_SetObject(PyExc_IndexError, details);

@@ -167,3 +167,34 @@ def test_a_transfer_keeps_bytes_of_many_pages(heap: tmebox.SharedHeap, sandboxes
         heap.transfer(array, to=b)
         assert b.sum(array, array.size) == expected
         heap.transfer(array, to=a)
+
+
+class Node:
+    """In a cycle: only the collector finds it."""
+
+    def __init__(self, thing: object) -> None:
+        self.me, self.thing = self, thing
+
+
+@pytest.mark.parametrize("limited", [False, True])
+def test_garbage_is_collected_before_a_heap_is_full(
+    heap: tmebox.SharedHeap, touching: tmebox.Module, limited: bool
+) -> None:
+    """Or before an owner has reached its limit. Who has turned the collector off is told at once."""
+    assert gc.isenabled()
+    with tmebox.Sandbox(touching, heap=heap, heap_limit="1MiB") as box:
+        owner, size = box if limited else None, 768 << 10
+        rest = heap.array(heap.size_bytes - (1 << 20))
+        for _ in range(5):
+            Node(heap.array(size, owner=owner))
+        gc.disable()
+        try:
+            with pytest.raises(tmebox.LimitError):
+                heap.array(size, owner=owner)
+        finally:
+            gc.enable()
+        kept = heap.array(size, owner=owner)
+        with pytest.raises(tmebox.LimitError) as caught:
+            heap.array(size, owner=owner)
+        assert caught.value.__context__ is None
+        del kept, rest

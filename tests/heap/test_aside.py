@@ -324,7 +324,7 @@ def test_making_forms_ends_at_the_time_limit(
     module: tmebox.Module, different: tmebox.Module, forked: Callable[..., ChildOutcome]
 ) -> None:
     def run() -> float:
-        mixed = Mixed(module)
+        mixed = Mixed(module, views=False)  # the block has a page of its own
         with tmebox.Sandbox(different, heap=mixed.heap, timeout=0.02) as hostile:
             block = mixed.heap.allocate(4000, owner=hostile)
             began = time.monotonic()

@@ -177,6 +177,10 @@ def test_small_blocks_have_no_view_and_are_not_shared(heap: tmebox.SharedHeap, s
         memoryview(block)
     with pytest.raises(ValueError, match="shareable=True"):
         heap.share(block, {a: "r"})
+    moving = heap.allocate(PAGE, owner=a, movable=True, shareable=True)
+    with pytest.raises(BufferError, match="may be moved"):
+        memoryview(moving)
+    heap.share(moving, {a: "r"})
     large = heap.allocate(PAGE, owner=a)
     assert len(memoryview(large)) == PAGE
     with pytest.raises(ValueError, match="shareable=True"):
@@ -222,6 +226,19 @@ def test_placements_and_rights_that_are_none_are_refused(
         heap.share(array, {})
     with pytest.raises(TypeError, match="Sandbox"):
         heap.transfer(array, to=3)  # type: ignore[arg-type]
+
+
+def test_messages_name_offsets_and_limits(
+    heap: tmebox.SharedHeap, sandboxes: Sandboxes, touching: tmebox.Module
+) -> None:
+    (a,) = sandboxes(1)
+    end = abi.SHARED_START + heap.size_bytes
+    with pytest.raises(IndexError, match=f"{end:#x} is no offset"):
+        heap.owner_of(end)
+    with pytest.raises(ValueError, match="no block begins at 0x10 "):
+        heap.adopt(a, 16)
+    with pytest.raises(ValueError, match="Pass heap="):
+        tmebox.Sandbox(touching, heap_limit="1MiB")
 
 
 @pytest.mark.parametrize("size", [0, -1, 1 << 32, "2GiB"])

@@ -14,10 +14,12 @@ ROOT = Path(__file__).parents[2]
 SUITE = [
     "test_arrays.py",
     "test_blocks.py",
+    "test_compaction.py",
     "test_guest.py",
     "test_life.py",
     "test_moving.py",
     "test_races.py",
+    "test_whose_lines.py",
 ]
 
 

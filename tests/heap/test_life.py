@@ -234,6 +234,19 @@ def test_a_forked_child_has_zeros_and_nothing_to_use(
     assert a.sum(array, PAGE) == 3 * PAGE
 
 
+def test_the_first_heap_of_a_forked_child_has_the_views_that_its_parents_has(
+    heap: tmebox.SharedHeap, sandboxes: Sandboxes, forked: Forked
+) -> None:
+    """Before the child has any sandbox of its own. Without views everything works, and is slow."""
+    sandboxes(1)
+    has_views = tmebox.SharedHeap("1MiB").backend
+
+    def child() -> str:
+        return str(tmebox.SharedHeap("1MiB").backend)
+
+    assert forked(child).result() == has_views
+
+
 def test_shared_blocks_have_members_with_rights(heap: tmebox.SharedHeap, sandboxes: Sandboxes) -> None:
     a, b, c = sandboxes(3)
     array = heap.array((2, PAGE), owner=a)

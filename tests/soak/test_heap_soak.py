@@ -24,27 +24,30 @@ def module() -> tmebox.Module:
 
 
 def transfers(module: tmebox.Module, times: int) -> None:
-    """Of arrays, of small blocks, and of blocks in mixed pages, between sandboxes that come and go."""
+    """Of arrays, also of so many pages that their page tables are carried, of small blocks, and of blocks in
+    mixed pages, between sandboxes that come and go."""
     with tmebox.SharedHeap("4MiB") as heap:
         for _ in range(10):
             with tmebox.Sandbox(module, heap=heap) as a, tmebox.Sandbox(module, heap=heap) as b:
                 heap.allow(a, to=b)
                 array, block = heap.array(PAGE, owner=a), heap.allocate(64, owner=a)
+                large = heap.array(64 * PAGE, owner=a)
                 mixed = heap.allocate(64, owner=a, placement="dense")
                 beside = heap.allocate(64, owner=b, placement="dense")
-                words = array.view("u8")
-                for number in range(times // 60):
+                words, last = array.view("u8"), large[-PAGE:].view("u8")
+                for number in range(times // 80):
                     for owner in (b, a):
-                        for one in (array, block, mixed):
+                        for one in (array, large, block, mixed):
                             heap.transfer(one, to=owner)
                         owner.poke8(words, number)
+                        owner.poke8(last, number)
                         owner.poke8(mixed, number)
                     made = a.alloc(64)
                     assert a.give(made, b.key_id) == 0
                     assert b.release(made) == 0
                 assert beside.read() == bytes(64)
         assert heap.stats().keys == 0
-        del array, block, mixed, beside, words, one
+        del array, large, block, mixed, beside, words, last, one
         assert heap.stats().block_bytes == 0
 
 

@@ -114,7 +114,7 @@ class Sandbox(Sharing, Columnar, Shown):
                 checked_timeout(timeout), imports, granted, variables, stdin, stdout, stderr,
                 checked_files(files), tuple(map(listening, listen)), tuple(map(endpoint, connect)),
             )  # fmt: skip
-        self._share = None if heap is None else share_of(heap, heap_limit)
+        self._share = None if heap is None and heap_limit is None else share_of(heap, heap_limit)
         self._program_ran = False
         self._begin(template)
 

@@ -21,6 +21,8 @@ Share = tuple[SharedHeap, int]
 
 def share_of(heap: Any, limit: Size | None) -> Share:
     """Of what a user gave as `heap` and `heap_limit`. Raises TypeError, ValueError."""
+    if heap is None:
+        raise ValueError(f"heap_limit={limit!r}: of which shared heap? Pass heap=, too")
     if not isinstance(heap, SharedHeap):
         raise TypeError(f"heap={heap!r:.100}: a tmebox.SharedHeap, or None")
     if limit is None:

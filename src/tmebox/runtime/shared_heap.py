@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import math
 import operator
 import os
@@ -166,7 +167,8 @@ class SharedHeap(Shown, _native.Heap):
     ) -> Block:
         """A zeroed block. owner: None for the host. placement: instead of the heap's. shareable: whole pages,
         which `share` needs. movable: `compact` and `relocate` may move it while nobody has pinned it;
-        `offset` then is where it is now. Raises LimitError."""
+        `offset` then is where it is now. Where there is no room, Python's garbage is collected first, unless
+        the collector is off. Raises LimitError."""
         flags = 0
         if placement is not None and placement not in PLACEMENTS:
             raise ValueError(f"placement={placement!r}: write 'pages' or 'dense'")
@@ -180,6 +182,15 @@ class SharedHeap(Shown, _native.Heap):
         if size_bytes < 0:
             raise ValueError(f"size={size!r}: not negative")
         instance = None if owner is None else _instance(owner)
+        try:
+            return self._allocated(size_bytes, instance, flags)
+        except LimitError:
+            if not gc.isenabled():
+                raise
+        gc.collect()  # arrays in reference cycles end with it
+        return self._allocated(size_bytes, instance, flags)
+
+    def _allocated(self, size_bytes: int, instance: _native.Instance | None, flags: int) -> Block:
         block: Block = self.allocate_block(size_bytes, instance, flags)
         return block
 

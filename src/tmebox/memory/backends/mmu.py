@@ -22,6 +22,10 @@ class Mmu:
         """Only where a page can be withheld without taking a mapping for it."""
         if WINDOWS.substrate.name != "userfault":
             return False
+        try:
+            _native.userfault_open()  # in a forked child, that may be before any sandbox asks for a window
+        except OSError:
+            return False
         return allow_mappings()
 
 
