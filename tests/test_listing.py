@@ -145,7 +145,7 @@ def test_a_choice_that_there_is_not_is_one_kind_of_error(options: dict[str, Any]
 def test_sources_that_are_not_there_are_named(tmp_path: Path) -> None:
     with pytest.raises(tmebox.CompileError, match=r"no source file missing\.c"):
         tmebox.compile("missing.c")
-    with pytest.raises(tmebox.CompileError, match="is a directory"):
+    with pytest.raises(tmebox.CompileError, match="no sources are directly in there"):
         tmebox.compile([tmp_path])
     with pytest.raises(TypeError, match="source_text is bytes"):
         tmebox.compile(source_text=b"int f(void) { return 1; }")  # type: ignore[arg-type]

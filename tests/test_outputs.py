@@ -34,7 +34,7 @@ IN_MODULES = {"rename", "renames", "replace", "link", "symlink", "copy", "copy2"
 
 WRITERS = {
     "toolchain/scratch.py:scratch_file": "a new file without a name, for what a tool says",
-    "binding/bind.py:bind": "headers that a build would make, in a scratch directory",
+    "binding/bind.py:_make_headers": "headers that a build would make, in a scratch directory",
     "binding/bind.py:_copy": "copies of headers in a scratch directory",
     "binding/bind.py:declared": "a source that includes the headers, in a scratch directory",
     "abi.py:<module>": "the header that a build of the native core asks for",

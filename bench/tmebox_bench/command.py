@@ -223,7 +223,7 @@ def heap(
 def servers(
     names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="SERVER", help="nginx, lighttpd, redis; all, if none is named."),
+        typer.Argument(metavar="SERVER", help="nginx, lighttpd, redis, echo; all, if none is named."),
     ] = None,
     quick: Quick = False,
     rounds: Rounds = None,
@@ -234,7 +234,8 @@ def servers(
 ) -> None:
     """Build real servers natively and sandboxed, and load both in turns.
 
-    Sources come from Debian, load generators too: wrk, redis-benchmark. All of it stays on 127.0.0.1.
+    Sources come from Debian, load generators too: wrk, redis-benchmark. `echo` is ours, and its client. All
+    of it stays on 127.0.0.1.
     """
     from tmebox_bench.results import write_all
     from tmebox_bench.servers.measure import bench_servers, servers_table, to_json
@@ -285,11 +286,11 @@ def nbench(
 
     The tree is copied, and built by its own makefile. No registry has its sources: unpack them yourself.
     """
-    from tmebox_bench.applications.nbench import bench_nbench
+    from tmebox_bench.applications.nbench import RUN_MS, bench_nbench
 
     _applications(
         lambda report: bench_nbench(
-            tree, rounds=_rounds(rounds, quick), seconds=1 if quick else 2, progress=report
+            tree, rounds=_rounds(rounds, quick), run_ms=10 if quick else RUN_MS, progress=report
         ),
         json_file,
     )

@@ -22,8 +22,10 @@ struct parameter {
     uint8_t index;
     char item; /* of a pointer, what it points to: see tmebox_items_fit */
     bool takes_digit; /* an int that is one digit of Python's, not below 0, is itself as a word */
+    uint8_t words;    /* of a struct by value; the first is at place and index, on the stack the others follow */
+    uint8_t second_place, second_index; /* of a second one in registers */
     PyObject *kind; /* and which typed pointers it takes, an interned str; NULL: any. Borrowed of the export */
-    PyObject *layout; /* of the struct that it points to, a StructLayout; or NULL. Borrowed of the export */
+    PyObject *layout; /* of the struct that it is or points to, a StructLayout; or NULL. Borrowed of the export */
 };
 
 struct signature {
@@ -31,7 +33,8 @@ struct signature {
     int stack_count;
     int vector_count;
     char result;
-    bool pointers; /* some parameter may be a buffer */
+    bool pointers; /* some parameter may be a buffer, or a struct is passed or returned */
+    bool returns_memory; /* a struct, for which rdi says where to put it */
     struct parameter parameters[MAX_ARGUMENTS];
 };
 

@@ -1,6 +1,6 @@
 /* Conversion between Python objects and 64-bit register words, one code letter per C type:
  * b B h H i I l L integers of 8 … 64 bits (lower case: signed), ? bool, f d, p pointer, P pointer to const,
- * v void (results only). */
+ * v void (results only); V a struct by value, which structlayout.c converts. */
 #include "python/face.h"
 
 #include <math.h>
@@ -29,20 +29,66 @@ static bool is_given_to_hosts(char letter) {
     return letter == 's' || letter == 'y' || letter == 'o';
 }
 
-static int parse(struct signature *signature, const char *arguments, const char *result, bool for_host) {
+/* Where a struct by value goes: all of it into registers, or all of it onto the stack. False with ValueError set. */
+static bool place_struct(struct signature *signature, struct parameter *parameter, struct by_value given, int *integers) {
+    const char *passing = given.passing != NULL ? given.passing : "";
+    int vectors = (passing[0] == 'x') + (passing[0] != 0 && passing[1] == 'x');
+    int count = (int)strlen(passing), words = *passing != 0 ? (int)(given.size + 7) / 8 : 0;
+    bool in_registers = count == words && *passing != 'm' && *integers + count - vectors <= 6 &&
+                        signature->vector_count + vectors <= TMEBOX_VECTOR_ARGUMENT_COUNT;
+    if (words == 0 || signature->stack_count + words > MAX_ARGUMENTS) {
+        PyErr_SetString(PyExc_ValueError, "a struct that is not passed by value here");
+        return false;
+    }
+    parameter->words = (uint8_t)words;
+    if (!in_registers) {
+        parameter->place = ON_STACK;
+        parameter->index = (uint8_t)signature->stack_count;
+        signature->stack_count += words;
+        return true;
+    }
+    parameter->place = passing[0] == 'x' ? IN_VECTOR : IN_INTEGER;
+    parameter->index = (uint8_t)(passing[0] == 'x' ? signature->vector_count++ : (*integers)++);
+    if (words == 2) {
+        parameter->second_place = passing[1] == 'x' ? IN_VECTOR : IN_INTEGER;
+        parameter->second_index = (uint8_t)(passing[1] == 'x' ? signature->vector_count++ : (*integers)++);
+    }
+    return true;
+}
+
+/* Whether a result of that code can be. */
+static bool is_result(char letter, const struct by_value *by_value) {
+    if (letter == STRUCT_VALUE) {
+        return by_value != NULL && by_value->passing != NULL && *by_value->passing != 0;
+    }
+    return code_of(letter).kind != NONE;
+}
+
+static int parse(struct signature *signature, const char *arguments, const char *result,
+                 const struct by_value *by_value, bool for_host) {
     size_t count = strlen(arguments);
     if (count > MAX_ARGUMENTS) {
         PyErr_Format(PyExc_ValueError, "%zu parameters; at most %d convert here", count, MAX_ARGUMENTS);
         return -1;
     }
-    if (strlen(result) != 1 || code_of(*result).kind == NONE) {
+    if (strlen(result) != 1 || !is_result(*result, by_value)) {
         PyErr_Format(PyExc_ValueError, "'%s' is not a result code", result);
         return -1;
     }
     memset(signature, 0, sizeof *signature);
-    int integers = 0;
+    signature->returns_memory = *result == STRUCT_VALUE && *by_value->passing == 'm';
+    signature->pointers = *result == STRUCT_VALUE;
+    int integers = signature->returns_memory;
     for (size_t i = 0; i < count; i++) {
         struct parameter *parameter = &signature->parameters[i];
+        if (arguments[i] == STRUCT_VALUE && by_value != NULL) {
+            parameter->code = STRUCT_VALUE;
+            signature->pointers = true;
+            if (!place_struct(signature, parameter, by_value[1 + i], &integers)) {
+                return -1;
+            }
+            continue;
+        }
         enum kind kind = for_host && is_given_to_hosts(arguments[i]) ? POINTER : code_of(arguments[i]).kind;
         if (kind == NONE || kind == VOID) {
             PyErr_Format(PyExc_ValueError, "'%s': not an argument code at position %zu", arguments, i);
@@ -56,6 +102,9 @@ static int parse(struct signature *signature, const char *arguments, const char 
         if (*used < (vector ? TMEBOX_VECTOR_ARGUMENT_COUNT : 6)) {
             parameter->place = vector ? IN_VECTOR : IN_INTEGER;
             parameter->index = (uint8_t)(*used)++;
+        } else if (signature->stack_count == MAX_ARGUMENTS) { /* structs are there */
+            PyErr_SetString(PyExc_ValueError, "too much on the stack");
+            return -1;
         } else {
             parameter->place = ON_STACK;
             parameter->index = (uint8_t)signature->stack_count++;
@@ -67,12 +116,13 @@ static int parse(struct signature *signature, const char *arguments, const char 
     return 0;
 }
 
-int tmebox_parse_signature(struct signature *signature, const char *arguments, const char *result) {
-    return parse(signature, arguments, result, false);
+int tmebox_parse_signature(struct signature *signature, const char *arguments, const char *result,
+                           const struct by_value *by_value) {
+    return parse(signature, arguments, result, by_value, false);
 }
 
 int tmebox_parse_import_signature(struct signature *signature, const char *arguments, const char *result) {
-    return parse(signature, arguments, result, true);
+    return parse(signature, arguments, result, NULL, true);
 }
 
 static bool signed_word(PyObject *value, int bits, uint64_t *word) {

@@ -1,15 +1,30 @@
 /* Export: what the functions that one C function makes, in all sandboxes, have in common; and Function, one of them. */
 #include "python/function.h"
 
+#include <string.h>
+
+/* Of the result, then of each parameter. */
+static void fill_by_value(struct by_value *by_value, PyObject *result_layout, PyObject *layouts) {
+    memset(by_value, 0, (1 + MAX_ARGUMENTS) * sizeof *by_value);
+    if (result_layout != NULL && tmebox_is_struct_layout(result_layout)) {
+        by_value[0] = tmebox_struct_passing(result_layout);
+    }
+    for (Py_ssize_t i = 0; layouts != NULL && i < PyTuple_GET_SIZE(layouts) && i < MAX_ARGUMENTS; i++) {
+        if (tmebox_is_struct_layout(PyTuple_GET_ITEM(layouts, i))) {
+            by_value[1 + i] = tmebox_struct_passing(PyTuple_GET_ITEM(layouts, i));
+        }
+    }
+}
+
 static PyObject *export_new(PyTypeObject *type, PyObject *args, PyObject *keywords) {
     static char *names[] = {"address", "name", "arguments", "result", "slow", "attributes", "items", "kinds", "finish",
-                            "layouts", NULL};
-    PyObject *name, *slow, *attributes, *kinds = NULL, *finish = NULL, *layouts = NULL;
+                            "layouts", "result_layout", NULL};
+    PyObject *name, *slow, *attributes, *kinds = NULL, *finish = NULL, *layouts = NULL, *result_layout = NULL;
     const char *arguments, *result, *items = "";
     unsigned long long address;
-    if (!PyArg_ParseTupleAndKeywords(args, keywords, "KUzzOO!|sO!OO!:Export", names, &address, &name, &arguments,
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "KUzzOO!|sO!OO!O:Export", names, &address, &name, &arguments,
                                      &result, &slow, &PyDict_Type, &attributes, &items, &PyTuple_Type, &kinds,
-                                     &finish, &PyTuple_Type, &layouts)) {
+                                     &finish, &PyTuple_Type, &layouts, &result_layout)) {
         return NULL;
     }
     if (address < TMEBOX_CODE_BASE || address >= TMEBOX_GATE_BASE) {
@@ -34,10 +49,13 @@ static PyObject *export_new(PyTypeObject *type, PyObject *args, PyObject *keywor
     self->attributes = Py_NewRef(attributes);
     self->kinds = Py_XNewRef(kinds);
     self->layouts = Py_XNewRef(layouts);
+    self->result_layout = result_layout != Py_None ? Py_XNewRef(result_layout) : NULL;
     self->finish = finish != Py_None ? Py_XNewRef(finish) : NULL;
     self->vectorcall = tmebox_call_slow;
     if (arguments != NULL && result != NULL) {
-        if (tmebox_parse_signature(&self->signature, arguments, result) < 0) {
+        struct by_value by_value[1 + MAX_ARGUMENTS];
+        fill_by_value(by_value, self->result_layout, layouts);
+        if (tmebox_parse_signature(&self->signature, arguments, result, by_value) < 0) {
             Py_DECREF(self);
             return NULL;
         }
@@ -89,6 +107,7 @@ static void export_dealloc(PyObject *object) {
     Py_XDECREF(self->attributes);
     Py_XDECREF(self->kinds);
     Py_XDECREF(self->layouts);
+    Py_XDECREF(self->result_layout);
     Py_XDECREF(self->finish);
     Py_TYPE(object)->tp_free(object);
 }
@@ -103,7 +122,7 @@ PyTypeObject tmebox_export_type = {
     PyVarObject_HEAD_INIT(NULL, 0)
     .tp_name = "tmebox._native.Export",
     .tp_doc = "Export(address, name, arguments, result, slow, attributes, items='', kinds=(), finish=None, "
-              "layouts=())\n\n"
+              "layouts=(), result_layout=None)\n\n"
               "A function of every sandbox.",
     .tp_basicsize = sizeof(struct export),
     .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,

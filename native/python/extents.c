@@ -15,6 +15,7 @@ struct extents {
     Py_ssize_t count, room;
     Py_ssize_t out;      /* extents that somebody has: each may come back as a hole more */
     uint64_t dirty_end;  /* from here on, nothing was ever somebody's */
+    unsigned long long provided; /* up to here there is memory, as its owner knows */
 };
 
 struct extent {
@@ -169,6 +170,27 @@ static PyObject *extents_take(PyObject *object, PyObject *args, PyObject *keywor
     return taken(self, extent, self->count, 0, 0);
 }
 
+PyObject *tmebox_take_provided(PyObject *object, uint64_t size, uint64_t *start) {
+    struct extents *self = (struct extents *)object;
+    if (!Py_IS_TYPE(object, &tmebox_extents_type) || size == 0) {
+        return NULL;
+    }
+    struct extent *extent = new_extent(self);
+    if (extent == NULL || !make_room(self)) {
+        PyErr_Clear();
+        Py_XDECREF(extent);
+        return NULL;
+    }
+    for (Py_ssize_t i = 0; i < self->count && self->holes[i].start < self->provided; i++) {
+        *start = self->holes[i].start;
+        if (self->holes[i].end - *start >= size && size <= self->provided - *start) {
+            return taken(self, extent, i, *start, *start + size);
+        }
+    }
+    Py_DECREF(extent);
+    return NULL;
+}
+
 static PyObject *extents_take_at(PyObject *object, PyObject *args) {
     struct extents *self = (struct extents *)object;
     unsigned long long start, size;
@@ -236,6 +258,7 @@ static PyMethodDef extents_methods[] = {
 
 static PyMemberDef extents_members[] = {
     {"out", T_PYSSIZET, offsetof(struct extents, out), READONLY, "Extents that somebody has."},
+    {"provided", T_ULONGLONG, offsetof(struct extents, provided), 0, "Where memory ends."},
     {NULL, 0, 0, 0, NULL},
 };
 

@@ -14,14 +14,25 @@
 #define TEXT_ALIGN 16
 
 /* -- conversion by code (codes.c) -------------------------------------------------------------------- */
-/* 0, or -1 with ValueError set. */
-int tmebox_parse_signature(struct signature *signature, const char *arguments, const char *result);
+/* A struct by value: a letter for each word, 'i' in integer registers, 'x' in vector registers; "m": in memory; NULL or
+ * "": not here. */
+struct by_value {
+    const char *passing;
+    uint32_t size;
+};
+/* 0, or -1 with ValueError set. by_value: of the result, and then of each parameter. Of functions of the host no struct
+ * converts here. */
+int tmebox_parse_signature(struct signature *signature, const char *arguments, const char *result,
+                           const struct by_value *by_value);
 /* The same for what sandboxed code calls. Arguments may be 's' or 'y' as well, pointers to text that arrive as str or
  * bytes, and 'o', a pointer to void or what stands for an object of the host. */
 int tmebox_parse_import_signature(struct signature *signature, const char *arguments, const char *result);
 /* Whether `value` converts exactly; leaves no exception. Buffers do not convert here. */
 bool tmebox_to_word(char code, PyObject *value, uint64_t *word);
 PyObject *tmebox_from_word(char code, uint64_t word);
+
+/* A struct by value. */
+#define STRUCT_VALUE 'V'
 
 /* items.c. What a pointer points to: any items; bytes, for which any do as well; items of one kind and size
  * (the struct module's letters hHiIlLfd?); or something that is not told apart here ('-'). */
@@ -58,6 +69,8 @@ int tmebox_init_custody(void);
 int tmebox_init_side(void); /* side.c */
 int tmebox_init_extents(void);
 bool tmebox_extent_of(PyObject *extent, uint64_t *start, uint64_t *end); /* false with TypeError set */
+/* An Extent in what is `provided` of an Extents; NULL without an exception where there is none. */
+PyObject *tmebox_take_provided(PyObject *extents, uint64_t size, uint64_t *start);
 
 /* imports.c. Instance.set_imports. */
 PyObject *tmebox_set_imports(PyObject *instance, PyObject *rows);
@@ -84,6 +97,8 @@ bool tmebox_pointer_to_word(PyObject *value, const struct instance *instance, co
 bool tmebox_is_pointer_maker(PyObject *object);
 PyObject *tmebox_make_pointer(PyObject *maker, struct instance *instance, PyObject *space, uint64_t offset,
                               PyObject *count, PyObject *keeps);
+/* Of what a call returned: a pointer, or the object that a handle stands for. */
+PyObject *tmebox_make_result(PyObject *maker, struct instance *instance, PyObject *space, uint64_t word);
 int tmebox_init_pointer_makers(PyObject *module);
 
 /* structlayout.c. */
@@ -91,6 +106,11 @@ int tmebox_init_pointer_makers(PyObject *module);
 bool tmebox_is_struct_layout(PyObject *object);
 uint32_t tmebox_struct_size(PyObject *layout);
 bool tmebox_struct_is_flat(PyObject *layout);
+/* Whether a value may be packed: a dict, a tuple, or what stands for such a struct. */
+bool tmebox_struct_takes(PyObject *layout, PyObject *value);
+struct by_value tmebox_struct_passing(PyObject *layout);
+/* What stands for it in Python: NULL with an exception set. */
+PyObject *tmebox_struct_unpack(PyObject *layout, const unsigned char *from);
 /* The size of what was written, or -1 unless the value is a dict or a tuple that converts exactly; leaves no
  * exception. `to` has that much room. Pointers convert only if there is an instance. Runs no Python code. */
 Py_ssize_t tmebox_struct_pack(PyObject *layout, PyObject *value, const struct instance *instance, unsigned char *to);

@@ -107,7 +107,7 @@ static inline int enter(struct function *self, struct activation *activation, co
 static inline PyObject *finished(struct function *self, const struct activation *activation) {
     PyObject *finish = self->export->finish;
     if (UNLIKELY(finish != NULL)) {
-        return tmebox_make_pointer(finish, self->instance, self->host, (uint32_t)activation->rax, Py_None, Py_None);
+        return tmebox_make_result(finish, self->instance, self->host, activation->rax);
     }
     return result_of(&self->export->signature, activation);
 }
@@ -195,10 +195,13 @@ static bool text_to_word(struct instance *instance, char code, PyObject *value, 
     return true;
 }
 
-/* Structs of a call that were given as dicts and tuples: what is copied in, and what comes back. */
+/* Structs of a call that were given as dicts and tuples: what is copied in, and what comes back. And the struct that
+ * it returns. */
 struct structs {
     int count;
     uint32_t size;
+    uint64_t result_offset; /* where it is to be put, if it is returned in memory */
+    unsigned char result[LARGEST_STRUCT];
     struct {
         PyObject *given; /* borrowed of the caller, as arguments are */
         const struct parameter *parameter;
@@ -258,8 +261,25 @@ static bool copy_structs(struct structs *structs, struct instance *instance, str
     return true;
 }
 
+/* Room for a struct that is returned in memory, as for those that are passed. */
+static bool keep_room(struct structs *structs, struct instance *instance, uint32_t size, struct activation *activation) {
+    uint64_t start = ((uint64_t)instance->text_used + STRUCT_ALIGN - 1) & ~(STRUCT_ALIGN - 1ULL);
+    if (instance->dead || start + size > instance->text_size || instance->text_offset % STRUCT_ALIGN != 0) {
+        return false;
+    }
+    activation->integers[0] = structs->result_offset = instance->text_offset + start;
+    instance->text_used = (uint32_t)start + size;
+    return true;
+}
+
 /* What the sandbox left in structs that come back, before anybody else uses the room. */
-static bool copy_back(struct structs *structs, const struct instance *instance) {
+static bool copy_back(struct function *self, struct structs *structs, const struct activation *activation) {
+    const struct instance *instance = self->instance;
+    if (self->export->signature.result == STRUCT_VALUE &&
+        !tmebox_take_result(self->export->result_layout, instance, activation, structs->result_offset, structs->result)) {
+        PyErr_SetString(PyExc_RuntimeError, "the memory of a struct that was returned is gone");
+        return false;
+    }
     for (int i = 0; i < structs->count; i++) {
         const void *from = (const void *)(instance->base + structs->each[i].offset);
         uint32_t size = tmebox_struct_size(structs->each[i].parameter->layout);
@@ -299,7 +319,11 @@ static bool convert_pointers(struct function *self, PyObject *const *args, struc
                 return false;
             }
             texts |= 1ULL << i;
-        } else if (parameter->layout != NULL && (PyDict_CheckExact(args[i]) || PyTuple_CheckExact(args[i]))) {
+        } else if (parameter->code == STRUCT_VALUE) {
+            if (!tmebox_put_struct(parameter, args[i], instance, activation, stack)) {
+                return false;
+            }
+        } else if (parameter->layout != NULL && tmebox_struct_takes(parameter->layout, args[i])) {
             if (!take_struct(structs, instance, parameter, args[i])) {
                 return false;
             }
@@ -310,8 +334,12 @@ static bool convert_pointers(struct function *self, PyObject *const *args, struc
             return false;
         }
     }
-    if (texts != 0 || structs->count != 0) {
+    if (texts != 0 || structs->count != 0 || signature->returns_memory) {
         *text_mark = instance->text_used = instance->depth != 0 ? instance->text_used : 0;
+        if (signature->returns_memory &&
+            !keep_room(structs, instance, tmebox_struct_size(self->export->result_layout), activation)) {
+            return false;
+        }
         if (!copy_structs(structs, instance, activation, stack)) {
             return false;
         }
@@ -341,11 +369,14 @@ PyObject *tmebox_call_pointers(PyObject *callable, PyObject *const *args, size_t
     clear_arguments(&activation, self->export->signature.vector_count);
     bool converts = keywords == NULL && PyVectorcall_NARGS(nargsf) == self->export->signature.count &&
                     convert_pointers(self, args, &activation, stack, &held, &structs, &text_mark);
-    bool returned = converts && enter(self, &activation, stack) == 0 && copy_back(&structs, self->instance);
+    bool returned = converts && enter(self, &activation, stack) == 0 && copy_back(self, &structs, &activation);
     if (text_mark != UINT32_MAX) {
         self->instance->text_used = text_mark;
     }
-    PyObject *result = returned && update_dicts(&structs) ? finished(self, &activation) : NULL;
+    PyObject *result = !returned || !update_dicts(&structs)                ? NULL
+                       : self->export->signature.result == STRUCT_VALUE ? tmebox_struct_unpack(self->export->result_layout,
+                                                                                              structs.result)
+                                                                        : finished(self, &activation);
     if (UNLIKELY(held.count != 0)) { /* releasing may run Python code: keep the exception out of its way */
         PyObject *type, *value, *traceback;
         PyErr_Fetch(&type, &value, &traceback);

@@ -12,7 +12,8 @@ struct export {
     PyObject *slow;       /* slow(host, *args, **keywords), for arguments that do not convert here */
     PyObject *attributes; /* a dict: __doc__, __signature__ */
     PyObject *kinds;      /* a tuple: of each parameter, which typed pointers it takes; or NULL */
-    PyObject *layouts;    /* a tuple: of each parameter, the StructLayout of what it points to, or None; or NULL */
+    PyObject *layouts;    /* a tuple: of each parameter, the StructLayout of what it is or points to, or None; or NULL */
+    PyObject *result_layout; /* of a struct by value; or NULL */
     PyObject *finish;     /* a PointerMaker for the result; or NULL */
     vectorcallfunc vectorcall;
     struct signature signature;
@@ -33,5 +34,12 @@ struct function {
 PyObject *tmebox_call_slow(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *keywords);
 PyObject *tmebox_call_numbers(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *keywords);
 PyObject *tmebox_call_pointers(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *keywords);
+
+/* structvalues.c. False, without an exception, unless the value converts exactly. Runs no Python code. */
+bool tmebox_put_struct(const struct parameter *parameter, PyObject *value, const struct instance *instance,
+                       struct activation *activation, uint64_t *stack);
+/* Its bytes; offset: where it was to be put, if it is returned in memory. False if nothing is there any more. */
+bool tmebox_take_result(PyObject *layout, const struct instance *instance, const struct activation *activation,
+                        uint64_t offset, unsigned char *to);
 
 #endif

@@ -40,6 +40,20 @@ PyObject *tmebox_make_pointer(PyObject *object, struct instance *instance, PyObj
     return (PyObject *)made;
 }
 
+/* A void * may be a handle, which is passed back as it came: its upper half is never zero, an offset's is. */
+PyObject *tmebox_make_result(PyObject *object, struct instance *instance, PyObject *space, uint64_t word) {
+    const struct maker *maker = (const struct maker *)object;
+    if (UNLIKELY(word >> 32 != 0) && maker->kind == Py_None && instance->handles != NULL) {
+        PyObject *key = PyLong_FromUnsignedLongLong(word);
+        PyObject *found = key != NULL ? Py_XNewRef(PyDict_GetItemWithError(instance->handles, key)) : NULL;
+        Py_XDECREF(key);
+        if (found != NULL || PyErr_Occurred()) {
+            return found;
+        }
+    }
+    return tmebox_make_pointer(object, instance, space, (uint32_t)word, Py_None, Py_None);
+}
+
 bool tmebox_is_pointer_maker(PyObject *object) {
     return Py_IS_TYPE(object, &maker_type);
 }

@@ -188,6 +188,9 @@ class Extents:
         """Part of the first hole that is large enough."""
 
     def take_at(self, start: int, size: int, /) -> Extent | None: ...
+    provided: int
+    """Up to here there is memory, as whoever has the Extents knows."""
+
     def clean(self, base: int, /) -> None:
         """The range is offsets of a window: zeros where nobody has anything any more. OSError."""
 
@@ -367,6 +370,13 @@ class GuestDescriptors:
         """epoll_wait calls that found something, or did not wait."""
 
     @property
+    def counts(self) -> dict[int, int]:
+        """How often the core has answered which call, by its number; since `count`."""
+
+    def count(self) -> None:
+        """From now on, calls are counted. Raises MemoryError."""
+
+    @property
     def has_news(self) -> bool:
         """Whether `news` has something to tell."""
 
@@ -531,7 +541,8 @@ class Export:
     (only `slow` can tell). Texts are for c and *. `kinds`: of each parameter, which Pointers it takes, an
     interned str; None: any. `finish` makes what a call returns of its result, which is p. `layouts`: of each
     parameter, the struct that it points to; dicts and tuples are copied for the call, and a dict becomes what
-    is in the copy afterwards if the code is p."""
+    is in the copy afterwards if the code is p. Code V: a struct by value, whose layout says how it travels;
+    as a result, that of result_layout."""
 
     def __new__(
         cls,
@@ -545,6 +556,7 @@ class Export:
         kinds: tuple[str | None, ...] = (),
         finish: PointerMaker | None = None,
         layouts: tuple[StructLayout | None, ...] = (),
+        result_layout: StructLayout | None = None,
     ) -> Export: ...
     def bind(self, instance: Instance, host: object, owner: object, /) -> Function:
         """For one sandbox. The owner, if not None, lives as long as the function."""
@@ -597,13 +609,31 @@ class PointerMaker:
 
 class StructLayout:
     """Where the members of a struct of at most 256 bytes are: (name, code as of an argument or the layout of
-    an inner struct, offset, kind of a pointer)."""
+    an inner struct, offset, kind of a pointer[, how many of an array]). passing: how it is passed by value,
+    "i" or "x" for each word in integer or vector registers, "m" in memory, "" not by the core. record: the
+    type of tuples that stands for it in Python, and has the bytes it was made of as `_data`."""
 
     def __new__(
-        cls, size: int, members: tuple[tuple[str, str | StructLayout, int, str | None], ...], /
+        cls,
+        size: int,
+        members: tuple[
+            tuple[str, str | StructLayout, int, str | None]
+            | tuple[str, str | StructLayout, int, str | None, int],
+            ...,
+        ],
+        passing: str = "",
+        record: type[tuple[Any, ...]] | None = None,
+        /,
     ) -> Self: ...
+    def unpack(self, data: bytes, /) -> Any: ...
+    def new(
+        self, maker: PointerMaker, instance: Instance, space: object, extents: Extents, value: object, /
+    ) -> Any:
+        """A Pointer to the struct, packed (None: zeros) into a part of the extents, which are offsets of the
+        instance's window. None where that is not possible here. Raises as Instance.write."""
+
     def pack(self, value: object, /) -> bytes | None:
-        """The struct of an exact dict or tuple whose items convert exactly; None of all else."""
+        """The struct of an exact dict, tuple or record whose items convert exactly; None of all else."""
 
 class Function:
     """A callable bound to one instance. Attributes may be set (__dict__)."""

@@ -195,6 +195,9 @@ STANDING_BELOW = 2
 """A deadlock in which some thread could run, but is in a call that must not return before a later one."""
 SYS_CALL_DEPTH = 0x746D_6506
 """How many calls of the host's the sandbox is in: more than one inside host functions that call it again."""
+SYS_CLOCK = 0x746D_6507
+"""The time of a clock, where the core tells it: its number is the second argument itself, and seconds and
+nanoseconds come back in rax and rdx. Less than 0 in rax: ask by clock_gettime()."""
 THREAD_ALIGNMENT = 64
 """Thread-local variables of all threads have the same place modulo this."""
 

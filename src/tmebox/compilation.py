@@ -5,18 +5,23 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Any, get_args
 
 from tmebox import abi
 from tmebox.errors import CompileError, CompileWarning, Diagnostic
-from tmebox.listing import texts
+from tmebox.listing import encoded, texts
+from tmebox.modulefile.file import ModuleFile
 from tmebox.progress import shown, to
 from tmebox.runtime.module import Module
 from tmebox.runtime.option_types import Language, Optimization, SourcePath
 from tmebox.toolchain.build import build
 from tmebox.toolchain.cc.compile_commands import DATABASE, read_commands
+from tmebox.toolchain.cc.tree import sources_directly_in
 from tmebox.toolchain.options import CompileOptions, SourceText
+from tmebox.toolchain.unpack import unpacked
 from tmebox.warned import warn_caller
 
 OPTIMIZATIONS: tuple[str, ...] = get_args(Optimization)
@@ -45,7 +50,9 @@ def compile(
 ) -> Module:
     """Compile C or C++ (one file, several, or `source_text`), instrument, link, verify and load it. A
     source that is named compile_commands.json, or otherwise ends in .json, stands for those that it lists,
-    each compiled with its own options.
+    each compiled with its own options; a directory, for the sources directly in it. Objects and archives of
+    them that `tmebox cc` made are linked. Paths may go through a .tar, .tar.gz, .tar.bz2, .tar.xz or .zip of
+    sources: "lz4.tar.gz/lib/lz4.c", or "lz4.tar.gz/lib" for a directory in it.
 
     language: of `source_text`, "c" or "c++"; default "c". A file's suffix tells its own.
     include_dirs, defines ("NAME", "NAME=1" or a mapping), optimize ("-O0" … "-O3", "-Os"), flags (further
@@ -66,30 +73,19 @@ def compile(
     if source_text is not None:
         if not isinstance(source_text, str):
             raise TypeError(f"source_text is {type(source_text).__name__}, where str is expected")
+        encoded(source_text, "source_text", "surrogateescape")
         sources.append(SourceText(source_text, TEXT_NAMES[_one_of("language", language or "c", LANGUAGES)]))
     elif language is not None:
         raise TypeError("language= goes with source_text=: what a file is written in, its suffix tells")
     if source is not None:
         sources += _paths((source,) if isinstance(source, (str, os.PathLike)) else source, "source")
-        _require_files(sources)
     if not sources:
         raise TypeError("compile() needs a source file or source_text=")
     if isinstance(defines, Mapping):
         defines = [name if value is None else f"{name}={value}" for name, value in defines.items()]
-    trusted = _paths(include_dirs, "include_dirs")
-    commands = {
-        path: read_commands(path, trusted)
-        for path in sources
-        if isinstance(path, Path) and path.suffix == DATABASE
-    }
-    sources = [
-        source
-        for given in sources
-        for source in (commands.get(given, [given]) if isinstance(given, Path) else [given])
-    ]
     options = CompileOptions(
         optimize=_one_of("optimize", optimize, OPTIMIZATIONS),
-        include_dirs=trusted,
+        include_dirs=_paths(include_dirs, "include_dirs"),
         defines=texts(defines, "defines"),
         flags=texts(flags, "flags"),
         exports=None if exports is None else texts(exports, "exports"),
@@ -98,17 +94,55 @@ def compile(
         base=_one_of("base", base, abi.BASES),
         timeout_s=timeout,
     )
-    own = {path: its.added_to(options) for named in commands.values() for path, its in named.items()}
     found: list[Diagnostic] = []
     with shown("compile") if progress is None else to(progress) as report:
         try:
-            file = build(sources, options, progress=report, warn=found.append, own=own)
+            file = _built(sources, options, report, found.append)
         except CompileError:
             with suppress(CompileWarning):  # where filters make errors of warnings: the worse one is told
                 _warn(found)
             raise
         _warn(found)
         return Module(file, trust_compiler=trust_compiler)
+
+
+def _built(
+    given: Sequence[Path | SourceText],
+    options: CompileOptions,
+    report: Callable[[str, int, int], None] | None,
+    warn: Callable[[Diagnostic], None],
+) -> ModuleFile:
+    """With the sources that directories, databases and archives stand for. Raises CompileError."""
+    paths = [path for path in given if isinstance(path, Path)]
+    with unpacked([*paths, *options.include_dirs]) as places:
+        trusted = tuple(places[len(paths) :])
+        sources: list[Path | SourceText] = [text for text in given if isinstance(text, SourceText)]
+        own: dict[Path, CompileOptions] = {}
+        options = replace(options, include_dirs=trusted)
+        for named, path in zip(paths, places, strict=False):
+            if not path.exists():  # else the compiler says that it has no input
+                raise CompileError(
+                    f"there is no source file {path}", (Diagnostic("no such file", str(path)),)
+                )
+            if path.suffix == DATABASE:
+                commands = read_commands(path, trusted)
+                own.update({source: command.added_to(options) for source, command in commands.items()})
+                sources += commands
+            elif path.is_dir():
+                directly = sources_directly_in(path)
+                if not directly:
+                    raise CompileError(f"{named}: no sources are directly in there{_elsewhere(path)}")
+                sources += directly
+            else:
+                sources.append(path)
+        return build(sources, options, progress=report, warn=warn, own=own)
+
+
+def _elsewhere(top: Path) -> str:
+    """Where beneath a directory sources are, for messages."""
+    inner = (path for path in sorted(top.rglob("*")) if path.is_dir() and sources_directly_in(path))
+    names = [str(path.relative_to(top)) for path in islice(inner, 8)]
+    return f"; there are some in {', '.join(names)}" if names else ""
 
 
 def _warn(found: Iterable[Diagnostic]) -> None:
@@ -129,14 +163,3 @@ def _one_of(name: str, given: Any, known: Sequence[str]) -> str:
 
 def _paths(given: Any, name: str) -> tuple[Path, ...]:
     return tuple(Path(item) for item in texts(given, name))
-
-
-def _require_files(sources: Sequence[Path | SourceText]) -> None:
-    """Else the compiler says that it has no input."""
-    for source in sources:
-        if isinstance(source, Path) and not source.exists():
-            raise CompileError(
-                f"there is no source file {source}", (Diagnostic("no such file", str(source)),)
-            )
-        if isinstance(source, Path) and source.is_dir():
-            raise CompileError(f"{source} is a directory: name the source files in it")

@@ -311,19 +311,20 @@ class Deadlock(Trap):
 
     kind = "deadlock"
 
-    def __init__(
-        self,
+    _standing: Callable[[], tuple[StandingThread, ...]] = tuple
+    _threads: tuple[StandingThread, ...] | None = None
+
+    @classmethod
+    def of(
+        cls,
         message: str,
-        *,
-        offset: int | None = None,
-        access: str | None = None,
-        address: int | None = None,
-        unwind: Callable[[], tuple[Frame, ...]] | None = None,
-        standing: Callable[[], tuple[StandingThread, ...]] = tuple,
-    ) -> None:
-        self._standing = standing
-        self._threads: tuple[StandingThread, ...] | None = None
-        super().__init__(message, offset=offset, access=access, address=address, unwind=unwind)
+        unwind: Callable[[], tuple[Frame, ...]],
+        standing: Callable[[], tuple[StandingThread, ...]],
+    ) -> Deadlock:
+        """standing: works out where each thread stands, once somebody asks."""
+        made = cls(message, unwind=unwind)
+        made._standing = standing
+        return made
 
     @property
     def threads(self) -> tuple[StandingThread, ...]:

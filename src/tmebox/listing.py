@@ -32,7 +32,19 @@ def text(given: Text, name: str) -> str:
     found = os.fsdecode(given)
     if "\0" in found:
         raise ValueError(f"{name}={given!r} contains NUL, which ends a string")
+    encoded(found, name, "surrogateescape")
     return found
+
+
+def encoded(given: str, name: str, errors: str = "strict") -> bytes:
+    """In UTF-8. Raises ValueError for a surrogate alone, as JSON can have it, which is no character."""
+    try:
+        return given.encode("utf-8", errors)
+    except UnicodeEncodeError as error:
+        near = given[max(error.start - 10, 0) : error.start + 10]
+        raise ValueError(
+            f"{name}: no text of Unicode: character {error.start} of it is a surrogate alone (in {near!a})"
+        ) from None
 
 
 def _kind(value: object) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -105,9 +106,10 @@ def test_type_checkers_accept_what_is_right_and_find_planted_mistakes(
 
 def pyright(directory: Path, program: str) -> str:
     """What pyright says in its strictest mode, or what is built of it and installs from PyPI alone."""
-    command = shutil.which("pyright") or shutil.which("basedpyright")
+    there = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+    command = shutil.which("basedpyright", path=there) or shutil.which("pyright", path=there)
     if command is None:
-        pytest.skip("neither pyright nor basedpyright is installed")
+        pytest.skip("neither basedpyright (make .venv/.extra-checkers) nor pyright is installed")
     (directory / "program.py").write_text(program)
     # Packages of tmebox's own dependencies may have no types: what those are is not looked at here.
     settings = {"typeCheckingMode": "strict", "include": ["program.py"], "pythonPath": sys.executable}

@@ -16,9 +16,11 @@ from typing import Any
 import pytest
 
 import tmebox
+from tmebox import _native
 from tmebox.binding.bind import bind
 from tmebox.binding.pack import wheel_of
 from tmebox.binding.package import BUILD, MODULE, write_package
+from tmebox.binding.shown import show
 from tmebox.cli.app import main
 from tmebox.modulefile import codec
 
@@ -115,7 +117,7 @@ def test_a_wheel_installs_and_runs_in_a_clean_environment_without_a_compiler(
     said = run("-m", "packed_box")
     assert "packed_box: verified" in said and "2 functions" in said and "-O2 -DA=1" in said
     assert "needs no more than x86-64" in said and "as recorded" in said
-    assert "size_t packed(const char *t)" in said
+    assert "size_t packed(const char *text)" in said
     show = [word for word in pip if word != "-q"] + ["show", "packed_box"]
     listed = subprocess.run(show, capture_output=True, text=True, check=True).stdout
     assert "Version: 1.2" in listed and "Requires: tmebox" in listed
@@ -155,6 +157,56 @@ def test_what_is_no_package_of_ours_is_refused(package: Path, tmp_path: Path) ->
     (other / BUILD).write_text("[1")
     with pytest.raises(tmebox.ModuleError, match="not a record"):
         wheel_of(other, "1")
+
+
+def test_a_stub_that_was_changed_is_not_packed_and_is_told(package: Path, tmp_path: Path) -> None:
+    changed = altered(package, tmp_path)
+    with (changed / "__init__.py").open("a") as file:
+        file.write("print('hello')\n")
+    with pytest.raises(tmebox.ModuleError, match="not as `tmebox bind` wrote it"):
+        wheel_of(changed, "1")
+    code, said = told(tmp_path)
+    assert code == 0 and "__init__.py: NOT as it was written" in said and "__main__.py" not in said
+
+
+@pytest.mark.parametrize(
+    "name", ["a\nRequires-Dist: evil", 'a"b', "..\\..\\evil.py", "a,b", "\u202eyp.a", " ", "-x"]
+)
+def test_names_that_say_more_than_a_name_are_refused(package: Path, tmp_path: Path, name: str) -> None:
+    hostile = altered(package, tmp_path / "file")
+    (hostile / name).write_text("x")
+    with pytest.raises(tmebox.ModuleError, match="plain names"):
+        wheel_of(hostile, "1")
+    (tmp_path / name).write_text("do as you like")
+    with pytest.raises(tmebox.ModuleError, match="plain names"):
+        wheel_of(package, "1", [tmp_path / name])
+    with pytest.raises(tmebox.ModuleError, match="no name of a package"):
+        wheel_of(Path(shutil.copytree(package, tmp_path / "directory" / name)), "1")
+    with pytest.raises(tmebox.ModuleError, match="no version"):
+        wheel_of(package, f"1{name}")
+
+
+def test_two_licenses_of_one_name_are_refused(package: Path, tmp_path: Path) -> None:
+    for folder in ("one", "two"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "COPYING").write_text(folder)
+    with pytest.raises(tmebox.ModuleError, match="no two the same"):
+        wheel_of(package, "1", [tmp_path / "one" / "COPYING", tmp_path / "two" / "COPYING"])
+
+
+def test_a_module_for_another_processor_is_told(
+    package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What code needs is found in the code, whatever the files beside it say."""
+    (tmp_path / "wide.h").write_text("void wide(float *to);\n")
+    (tmp_path / "wide.c").write_text("void wide(float *to) { for (int i = 0; i < 64; i++) to[i] += 1; }\n")
+    write_package(bind(tmp_path / "wide.h", [tmp_path], "wide_box", flags=["-mavx2"]), tmp_path / "wide_box")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "wide_box", raising=False)
+    here = _native.cpu_features()
+    monkeypatch.setattr(_native, "cpu_features", lambda: dict.fromkeys(here, False))
+    assert show("wide_box") == 1
+    assert "the module needs CPU features this machine lacks: avx" in capsys.readouterr().err
 
 
 def test_code_that_does_not_verify_is_never_packed(package: Path, tmp_path: Path) -> None:

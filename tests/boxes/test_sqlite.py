@@ -95,7 +95,7 @@ def test_functions_of_sql_are_functions_in_python(database: Database) -> None:
         calls.append(box.checked.between(count, 1, 1))
         box.sqlite3_result_int64(context, 2 * box.sqlite3_value_int64(values[0]))
 
-    function = box.callback(twice, "sqlite3_create_function_v2.xSFunc")
+    function = box.callback(twice, "sqlite3_create_function_v2.xFunc")
     code = box.sqlite3_create_function_v2(
         database.handle, "twice", 1, names.SQLITE_UTF8, None, function, None, None, None
     )
@@ -110,7 +110,7 @@ def test_an_exception_of_a_function_leaves_through_the_library(database: Databas
     def fails(context: Any, count: int, values: Any) -> None:
         raise LookupError("not today")
 
-    with box.callback(fails, "sqlite3_create_function_v2.xSFunc", on_error=None) as function:
+    with box.callback(fails, "sqlite3_create_function_v2.xFunc", on_error=None) as function:
         box.sqlite3_create_function_v2(
             database.handle, "fails", 0, names.SQLITE_UTF8, None, function, None, None, None
         )

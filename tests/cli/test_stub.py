@@ -41,7 +41,7 @@ int sum(int n, ...) { return n; }
 int *address(void) { return 0; }
 int close(int a) { return a; }
 int str(int a) { return a; }
-long double wide(long double x) { return x; }
+__float128 wide(__float128 x) { return x; }
 """
 BEGINNING = """
 import array
@@ -143,7 +143,7 @@ def test_what_has_no_method_is_named_with_the_reason(shapes: Path, tmebox: Run) 
     for line in (
         "# close: every sandbox has an attribute of this name; use exports",
         "# str: not a name for a method; use exports",
-        "# wide: wide() cannot be called from Python: its result (long double)",
+        "# wide: wide() cannot be called from Python: its result (__float128)",
     ):
         assert line in source
 

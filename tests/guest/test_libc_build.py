@@ -115,6 +115,36 @@ def test_any_change_to_a_guest_source_makes_another_library(
     assert key("code+data") != first
 
 
+def test_code_is_hashed_again_only_after_it_has_changed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    code, computed = tmp_path / "code", list[str]()
+    (code / "inner").mkdir(parents=True)
+    (code / "inner" / "a.c").write_text("int x;")
+
+    def hashed(asked: str = "data") -> str:
+        def compute() -> str:
+            computed.append(asked)
+            return f"{asked}{len(computed)}"
+
+        return libc_module.remembered(asked, (code,), compute)
+
+    assert hashed() == hashed() == "data1"
+    assert hashed("code+data") == "code+data2"
+    (code / "inner" / "a.c").write_text("int y;")
+    assert hashed() == hashed() == "data3"
+    (code / "b.py").write_text("")
+    assert hashed() == "data4"
+    (code / "notes.txt").write_text("")
+    assert hashed() == "data4"
+    (code / "b.py").rename(code / "c.py")
+    assert hashed() == "data5"
+    for path in (tmp_path / "cache" / "tmebox" / libc_module.KEYS).iterdir():
+        path.write_bytes(b"damaged")
+    assert hashed() == "data6"
+
+
 def test_processes_that_need_the_library_at_once_build_it_once(small_library: Path, tmp_path: Path) -> None:
     script = """if True:
         from pathlib import Path

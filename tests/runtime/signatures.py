@@ -16,6 +16,13 @@ INTEGERS = {
     "unsigned long": (64, False), "__int128": (128, True), "unsigned __int128": (128, False),
 }  # fmt: skip
 FLOATS = {"float": "f", "double": "", "_Float16": "f16", "long double": "l"}
+VECTORS = {
+    "v4f": ("float", 4),
+    "v2d": ("double", 2),
+    "v4i": ("int", 4),
+    "v2f": ("float", 2),
+    "v8s": ("short", 8),
+}
 OTHERS = ("_Bool", "void *", "float _Complex", "double _Complex", "enum color")
 ATTRIBUTES = (
     "",
@@ -52,9 +59,16 @@ class Generator:
     def __init__(self, seed: int) -> None:
         self.random = random.Random(seed)
         self.definitions = ["enum color { RED, BLUE = 7 };"]
+        for name, (element, count) in VECTORS.items():
+            self.definitions.append(
+                f"typedef {element} {name} __attribute__((vector_size({count} * sizeof({element}))));"
+            )
         self.named = 0
 
     def scalar(self) -> Made:
+        if self.random.random() < 0.1:
+            name, (element, count) = self.random.choice(list(VECTORS.items()))
+            return Made(name, "vector", [("", Made(element, "scalar"))], count=count)
         name = self.random.choice([*INTEGERS, *FLOATS, *FLOATS, *OTHERS, "float", "double", "long", "int"])
         return Made(name, "scalar")
 
@@ -101,7 +115,7 @@ class Generator:
 
     # -- values ----------------------------------------------------------------------------------
     def value(self, made: Made) -> Any:
-        if made.kind == "array":
+        if made.kind in ("array", "vector"):
             return [self.value(made.members[0][1]) for _ in range(made.count)]
         if made.kind == "struct":
             return {name: self.value(member) for name, member in made.members}
@@ -129,7 +143,7 @@ class Generator:
 
 def leaves(made: Made, value: Any, path: str) -> Iterator[tuple[str, Made, Any]]:
     """(how C names it, its type, its value) of each scalar."""
-    if made.kind == "array":
+    if made.kind in ("array", "vector"):
         for index, item in enumerate(value):
             yield from leaves(made.members[0][1], item, f"{path}[{index}]")
     elif made.kind in ("struct", "union"):
@@ -171,7 +185,7 @@ def checking(made: Made, value: Any, name: str, number: int) -> str:
 
 def same(made: Made, got: Any, value: Any) -> bool:
     """Whether what Python got is the value, as far as that says."""
-    if made.kind == "array":
+    if made.kind in ("array", "vector"):
         return len(got) == len(value) and all(
             same(made.members[0][1], one, other) for one, other in zip(got, value, strict=True)
         )

@@ -33,7 +33,25 @@ char *letters(size_t length, int with_nul)
 }
 unsigned char *latin(void) { return (unsigned char *)strdup("gr\xfc\xdf"); }
 const char *name(void) { return "a name"; }
+void changing(void (*visit)(struct part *))
+{
+    static struct part shared;
+    for (int i = 0; i < 2; i++) {
+        shared = (struct part){2, 3};
+        visit(&shared);
+    }
+}
 """
+
+
+class Way(enum.IntFlag):
+    READ = 1
+    WRITE = 4
+
+
+class Strict(enum.Flag):
+    READ = 1
+    WRITE = 4
 
 
 class Kind(enum.IntEnum):
@@ -185,6 +203,34 @@ def test_what_is_no_such_value_at_all_is_a_mistake_of_the_program(
 ) -> None:
     with pytest.raises(TypeError):
         check(box.checked)
+
+
+@pytest.mark.parametrize("kind", [Way, Strict])
+def test_flags_without_a_name_are_refused(box: Any, kind: Any) -> None:
+    """IntFlag(64) is a member to Python, and IntFlag(-1) is all of them."""
+    for value in (0, 1, 4, 5):
+        box.say(value)
+        assert box.checked.enum(box.kind(), kind).value == value
+    for value in (-1, 2, 6, 64, 2**31 - 1, -(2**31)):
+        box.say(value)
+        with pytest.raises(tmebox.BadResult, match=f"a {kind.__name__} is expected"):
+            box.checked.enum(box.kind(), kind)
+
+
+def test_what_changes_between_check_and_use_is_not_what_was_checked(box: Any) -> None:
+    """The library changes its struct while it is in a call, and from a callback of the program's."""
+    data = bytes(range(10))
+    seen = []
+
+    def visit(part: Any) -> None:
+        span = box.checked.span(part.offset, part.length, data)
+        part[0].length = 0xFFFF_FFF0  # as code in the sandbox would
+        seen.append(data[span])
+        with pytest.raises(tmebox.BadResult):
+            box.checked.span(part.offset, part.length, data)
+
+    box.changing(visit)
+    assert seen == [data[2:5]] * 2
 
 
 def test_what_was_checked_is_a_copy_that_the_library_cannot_change(box: Any) -> None:

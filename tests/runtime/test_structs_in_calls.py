@@ -376,7 +376,9 @@ INNER = Struct("struct i", 4, 4, (StructField("a", 0, INT),))
         Struct("struct s", 264, 4, (StructField("a", 0, INT),)),
         Struct("struct s", 128, 128, (StructField("a", 0, INT),)),
         Struct("struct s", 16, 16, (StructField("a", 0, Float(80)),)),
-        Struct("struct s", 8, 4, (StructField("a", 0, Array(INT, 2)),)),
+        Struct("struct s", 8, 4, (StructField("a", 0, Array(Array(INT, 1), 2)),)),
+        Struct("struct s", 8, 4, (StructField("a", 0, Array(INT, 0)), StructField("b", 0, INT))),
+        Struct("struct s", 8, 4, (StructField("a", 0, Array(INT, 3)),)),
         Struct("struct s", 256, 1, tuple(StructField(f"m{i}", i, Bool()) for i in range(65))),
     ],
 )

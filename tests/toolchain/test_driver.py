@@ -361,12 +361,17 @@ def test_ar_makes_lists_and_indexes_archives(cc: Run, capfd: pytest.CaptureFixtu
     assert main_ar(["s", "liba.a"]) == 0
     assert main_ar(["t", "liba.a"]) == 0
     assert capfd.readouterr().out.splitlines() == ["a.o"]
+    write("list", "libb.a a.o")  # as libtool asks whether there are response files
+    assert main_ar(["cr", "@list"]) == 0
+    assert main_ar(["t", "@list"]) == 0
+    Path("a.o").unlink()
+    assert main_ar(["cr", "@list"]) != 0
 
 
 @pytest.mark.parametrize(
-    "argv", [[], ["-M"], ["rcs", "@list"], ["rcs", "--plugin", "x"], ["rTcs", "x.a"], ["zz"]]
+    "argv", [[], ["-M"], ["rcs", "a.a", "@list"], ["rcs", "--plugin", "x"], ["rTcs", "x.a"], ["zz"]]
 )
-def test_ar_refuses_scripts_response_files_plugins_and_thin_archives(
+def test_ar_refuses_scripts_missing_response_files_plugins_and_thin_archives(
     argv: list[str], cc: Run, capfd: pytest.CaptureFixture[str]
 ) -> None:
     assert main_ar(argv) == 1

@@ -30,6 +30,18 @@ DECODED = [
     (".byte 0x8b,0x07", "movl\t%gs:(%edi), %eax"),
     (".byte 0xf3,0x0f,0x1e,0xfa", "endbr64"),
     (".byte 144", "nop"),
+    (".byte 0xf3, 0xa4", "rep movsb"),
+    (".long 0x9066AAF3", "rep stosb"),
+    (".byte 0x0f, 0x1f, 0x00", "\tnop"),
+    (".byte 0x8f, 0xe8, 0x78, 0xc0, 0xc0, 0x10", "ud2"),  # vprotb: XOP
+    (".byte 0x62, 0xf1, 0x7d, 0x48, 0xef, 0xc0", "ud2"),  # vpxord: AVX-512
+    (".byte 0xf0\n\tcmpxchgl %r8d, (%rdi)", "lock cmpxchgl\t%r8d, %gs:(%edi)"),
+    (".byte 0xf0\n\t.byte 0x0f, 0xb1, 0x07", "lock cmpxchg"),
+    (".byte 0x67\n\tmovdqa %xmm4, %xmm3", "movdqa\t%xmm4, %xmm3"),
+    (".byte 0x67,0x67\n\tshll $3, %r9d", "shll\t$3, %r9d"),
+    (".byte 0x66\n\tmovq 8(%rdi), %rbx", "movq\t%gs:8(%edi), %rbx"),
+    (".byte 0x3e\n\tmovdqa %xmm0, (%rdi)", "movdqa\t%xmm0, %gs:(%edi)"),
+    (".byte 0x3e\n\tjne 1f\n1:", "jne\t1f"),
 ]
 
 
@@ -64,6 +76,15 @@ REFUSED = [
     (".fill 2, 1, 0x90", "could hide instructions"),
     (".quad f", "not a number"),
     (".byte 0x65, 0x8b, 0x07", "gs"),
+    # What would mean something else without the prefix.
+    (".byte 0x67\n\tmovl (%rdi), %eax", "no instruction at its byte"),
+    (".byte 0x66\n\tmovl %edi, %eax", "no instruction at its byte"),
+    (".byte 0x66\n\tjmp f", "no instruction at its byte"),
+    (".byte 0x67\n\tjmp f", "no instruction at its byte"),
+    (".byte 0x67, 0x66\n\tmovq %rdi, %rax", "no instruction at its byte"),
+    (".byte 0x64\n\tmovq (%rdi), %rax", "no instruction at its byte"),
+    (".byte 0xf2\n\tmovq %rdi, %rax", "no instruction at its byte"),
+    (".byte 0x67, 0xf3, 0xa4", "unusual operands"),
 ]
 
 

@@ -26,7 +26,10 @@ ROUND_S = 0.05
 EVENTS = 2000
 UNPACKED = 16 << 20
 Progress = Callable[[str, int, int], None]
-WASM = ("-target", "wasm32-wasi", "-mexec-model=reactor", "-Wl,--export=malloc")
+WASM = (
+    "-target", "wasm32-wasi", "-mexec-model=reactor", "-Wl,--export=malloc", "-Wl,--import-table",
+    "-D_WASI_EMULATED_GETPID", "-lwasi-emulated-getpid",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -89,8 +92,16 @@ TASKS = {
     ),
     "events": Task(
         "an event of expat, with its name", "expat",
-        {"cffi": faces.events_cffi, "tmebox": faces.events_boxed, "pyexpat": faces.events_pyexpat},
+        {
+            "cffi": faces.events_cffi,
+            "tmebox": faces.events_boxed,
+            "pyexpat": faces.events_pyexpat,
+            "wasmtime-py": faces.events_wasmtime,
+        },
         _document, each=EVENTS,
+        wasm_exports=(
+            "XML_ParserCreate", "XML_SetStartElementHandler", "XML_Parse", "XML_ParserFree",
+        ),
     ),
     "unpack": Task(
         "16 MiB of LZ4", "lz4",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,9 @@ from tmebox.abi import SHARED_IMPORT, SYSCALL_IMPORT
 from tmebox.binding.constants import Value, constants_of
 from tmebox.binding.header import Declared, own_lines, read_headers, scan
 from tmebox.binding.sources import Sources, options_of, sources_in
+from tmebox.binding.stand_ins import missing_headers, stand_in
 from tmebox.binding.trees import Trees, digests, trees_of
-from tmebox.binding.types import names_of_witnesses, structs_of, with_names, witnesses
+from tmebox.binding.types import names_of_witnesses, structs_of, with_names, with_parameters, witnesses
 from tmebox.errors import CompileError
 from tmebox.modulefile import codec
 from tmebox.modulefile.file import ModuleFile
@@ -30,9 +31,8 @@ from tmebox.toolchain.compile.compile import LANGUAGES, preprocess
 from tmebox.toolchain.link.exports import find_exports
 from tmebox.toolchain.options import CompileOptions, Progress, SourceText
 from tmebox.toolchain.scratch import scratch_directory
+from tmebox.toolchain.unpack import unpacked
 
-_NO_CONFIG = re.compile(r"'([A-Za-z0-9_]*config\.h)' file not found")
-"""What `configure` would make is taken to be empty: `defines` say what it would."""
 _UNDEFINED = re.compile(r"undefined (?:symbol|variable): (\w+)")
 _GLUE = """
 #include <stdlib.h>
@@ -70,11 +70,33 @@ def bind(
     timeout: float = 600.0,
     progress: Progress | None = None,
 ) -> Bound:
-    """headers: the public ones. sources: files, directories, compilation databases; without: patterns of
-    names that are left out of them. generated: headers and sources that a build would make, by name, and the
+    """headers: the public ones. sources: files, directories, compilation databases, objects and archives that
+    `tmebox cc` made; all paths may go through an archive of sources. without: patterns of names that are left
+    out of them. generated: headers and sources that a build would make, by name, and the
     files that stand for them. timeout: seconds that compiling one source may take. The others are as the
     compiler has them. Raises CompileError, OSError."""
     headers = [headers] if isinstance(headers, Path) else list(headers)
+    with unpacked([*headers, *sources, *include_dirs]) as places:
+        ends = len(headers), len(headers) + len(sources)
+        return _bound(
+            places[: ends[0]], places[ends[0] : ends[1]], name, places[ends[1] :], defines, flags, optimize,
+            without, generated, timeout, progress,
+        )  # fmt: skip
+
+
+def _bound(
+    headers: Sequence[Path],
+    sources: Sequence[Path],
+    name: str,
+    include_dirs: Sequence[Path],
+    defines: Sequence[str],
+    flags: Sequence[str],
+    optimize: str,
+    without: Sequence[str],
+    generated: Mapping[str, Path] | None,
+    timeout: float,
+    progress: Progress | None,
+) -> Bound:
     given_sources = sources_in(sources, without, include_dirs)
     files = [*given_sources.certain, *given_sources.included]
     with scratch_directory() as scratch:
@@ -91,24 +113,48 @@ def bind(
             readable_dirs=tuple(dict.fromkeys(source_tree(path.parent) for path in files)),
         )  # fmt: skip
         library = _Library(headers, given_sources, options, scratch, options_of(sources, options), trees)
+        stand_ins: list[str] = []
         while True:
             try:
                 declared = library.declared()
-                objects = library.compiled(progress)
+                objects = library.compiled(progress, declared.functions)
                 break
             except CompileError as error:
-                configs = {match[1] for match in _NO_CONFIG.finditer(str(error))}
-                if not configs or any((copied / config).exists() for config in configs):
-                    said = error.diagnostics
-                    raise (
-                        CompileError(f"{name}: the library does not compile", said) if said else error
-                    ) from None
-                for config in configs:
-                    (copied / config).touch()
+                fresh = _make_headers(missing_headers(str(error)), directories, copied)
+                if not fresh:
+                    raise _not_compiled(name, error, stand_ins) from None
+                stand_ins += fresh
         file = library.linked(objects, declared, progress)
         constants = constants_of(declared.constants, library.include, directories, tuple(defines))
         build = _record(replace(options, flags=tuple(flags)), file, library.read, trees)
     return Bound(name, file, constants, declared.comments, build, structs_of(file, list(declared.types)))
+
+
+def _make_headers(names: Sequence[str], directories: Sequence[Path], copied: Path) -> list[str]:
+    """Stand-ins for headers that a build would make; those that were missing and are there now."""
+    fresh = {each: stand_in(each, directories) for each in names if not (copied / each).exists()}
+    known = {each: text for each, text in fresh.items() if text is not None}
+    for each, text in known.items():
+        (copied / each).parent.mkdir(parents=True, exist_ok=True)
+        (copied / each).write_text(text)
+    return list(known)
+
+
+def _not_compiled(name: str, error: CompileError, made: Sequence[str]) -> CompileError:
+    """With what helps: where a header is missing, or a stand-in may not be what the library expects."""
+    if not error.diagnostics:
+        return error
+    remedies = [
+        f"{each!r} is not there: name its directory by --include or, if the library's build makes it, give "
+        f"it by --generated {each}=FILE"
+        for each in dict.fromkeys(missing_headers(str(error)))
+    ] or [
+        f"{each!r}, which the library's build would make, has no answers of its own here: give them by "
+        f"--define, or the file by --generated {each}=FILE"
+        for each in made
+    ]
+    said = "; ".join(("the library does not compile", *remedies[:3]))
+    return CompileError(f"{name}: {said}", error.diagnostics)
 
 
 def _copy(headers: Sequence[Path], generated: Mapping[str, Path], directory: Path) -> None:
@@ -154,13 +200,21 @@ class _Library:
         texts = [Path(path).read_text(errors="replace") for path in own]
         return scan(texts, own_lines(done.text, own))
 
-    def compiled(self, progress: Progress | None) -> list[Path]:
-        """An object for each source. Raises CompileError."""
+    def compiled(self, progress: Progress | None, declared: Collection[str]) -> list[Path]:
+        """An object for each source, programs left out: they define `main`, and nothing that was declared.
+        Raises CompileError."""
         self.read.clear()
-        files = self._files = list(self._sources.certain)
-        objects = compile_objects(
-            files, self._scratch, self._options, progress=progress, read=self.read.extend, own=self._own
+        everything = list(self._sources.certain)
+        made = compile_objects(
+            everything, self._scratch, self._options, progress=progress, read=self.read.extend, own=self._own
         )
+        kept = [
+            (path, each)
+            for path, each in zip(everything, made, strict=True)
+            if not _is_program(each, declared)
+        ]
+        files = self._files = [path for path, _ in kept]
+        objects = [each for _, each in kept]
         defined = set(find_exports(objects, None).symbols)
         for number, path in enumerate(self._sources.included):
             beside = self._scratch / f"included-{number}"
@@ -203,12 +257,17 @@ class _Library:
             try:
                 made = compile_objects(glue, beside, replace(options, flags=("-w", *options.flags)))
                 file = link_objects([*objects, *made], [*self._files, *glue], options, progress=progress)
-                return with_names(file, types)
+                return with_parameters(with_names(file, types), declared.parameters)
             except CompileError as error:
                 absent = set(_UNDEFINED.findall(str(error))).intersection(variables)
                 if not absent:
                     raise
                 variables = [variable for variable in variables if variable not in absent]
+
+
+def _is_program(made: Path, declared: Collection[str]) -> bool:
+    defined = find_exports([made], None).symbols
+    return "main" in defined and not any(name in defined for name in declared)
 
 
 def _variables(names: Sequence[str]) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tmebox.binding.declarations import outermost, parameters_in, typedefs_in, variables_in
 from tmebox.binding.types import types_in
 
 _COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*", re.DOTALL)
@@ -20,7 +21,6 @@ _MACRO = re.compile(r"^[ \t]*#[ \t]*define[ \t]+([A-Za-z]\w*)[ \t]+(\S.*)$", re.
 _MARKER = re.compile(r'# \d+ "((?:[^"\\]|\\.)*)"')
 _ENUM = re.compile(r"\benum\b[^{};]*\{([^}]*)\}", re.DOTALL)
 _ENUMERATOR = re.compile(r"(?:^|,)\s*([A-Za-z_]\w*)")
-_VARIABLE = re.compile(r"\bextern\b[^();{}]*?\b([A-Za-z_]\w*)\s*(?:\[[^\]]*\])*\s*;")
 _CALLED = re.compile(r"\b([A-Za-z_]\w*)\s*\)?\s*\(")
 LONGEST_COMMENT = 2000
 MOST_HEADERS = 200
@@ -29,13 +29,15 @@ MOST_HEADERS = 200
 @dataclass(frozen=True)
 class Declared:
     """functions: what looks like one. constants: macros and enumerators. variables: `extern` ones. types:
-    structs, unions and function pointers. comments: of each function, the comment right before it."""
+    structs, unions, function pointers and what typedefs name. comments: of each function, the comment right
+    before it. parameters: of each, their names."""
 
     functions: tuple[str, ...]
     constants: tuple[str, ...]
     variables: tuple[str, ...]
     types: tuple[str, ...]
     comments: dict[str, str]
+    parameters: dict[str, tuple[str, ...]]
 
 
 def read_headers(headers: Sequence[Path]) -> dict[str, str]:
@@ -79,9 +81,10 @@ def scan(texts: Iterable[str], code: str) -> Declared:
         comments.update(_comments(text))
     for body in _ENUM.findall(code):
         constants.update(dict.fromkeys(_ENUMERATOR.findall(body)))
-    functions = tuple(dict.fromkeys(_CALLED.findall(code)))
-    variables = tuple(dict.fromkeys(_VARIABLE.findall(code)))
-    return Declared(functions, tuple(constants), variables, tuple(types_in(code)), comments)
+    functions, outer = tuple(dict.fromkeys(_CALLED.findall(code))), outermost(code)
+    types = tuple(dict.fromkeys([*types_in(code), *typedefs_in(outer)]))
+    variables = tuple(variables_in(outer))
+    return Declared(functions, tuple(constants), variables, types, comments, parameters_in(outer))
 
 
 def _comments(text: str) -> dict[str, str]:

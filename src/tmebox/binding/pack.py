@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tmebox._version import __version__
-from tmebox.binding.package import BUILD, MODULE
+from tmebox.binding.package import BUILD, MODULE, PYTHON, WRITTEN, written_digest
 from tmebox.errors import ModuleError
 from tmebox.modulefile import codec
 from tmebox.outputs import write_output
@@ -28,6 +28,8 @@ FIRST_DAY = (1980, 1, 1, 0, 0, 0)
 MOST_BYTES = 1 << 30
 _VERSION = re.compile(r"(\d+!)?\d+(\.\d+)*((a|b|rc)\d+)?(\.post\d+)?(\.dev\d+)?(\+[a-z0-9]+(\.[a-z0-9]+)*)?")
 """Versions in the form that they are compared in."""
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
+"""What is a name to every installer, and says nothing else in lists of names."""
 _LEFT_OUT = "__pycache__"
 
 
@@ -46,13 +48,17 @@ def wheel_of(directory: Path, version: str, licenses: Sequence[Path] = ()) -> tu
     package = Path(os.path.abspath(directory)).name
     if not _VERSION.fullmatch(version):
         raise ModuleError(f"{version!r} is no version of a Python package: 1.2.3 is one")
+    if not _PLAIN_NAME.fullmatch(package):
+        raise ModuleError(f"{package!r} is no name of a package that `tmebox bind` made")
     files = _files(directory)
     _require_recorded(directory, files)
     distribution = re.sub(r"[-_.]+", "_", package).lower()
     about = f"{distribution}-{version}.dist-info"
     contents = {f"{package}/{name}": data for name, data in files.items()}
     names = [path.name for path in licenses]
-    for path in licenses:
+    for number, path in enumerate(licenses):
+        if not _PLAIN_NAME.fullmatch(path.name) or path.name in names[:number]:
+            raise ModuleError(f"{str(path)!r}: licenses have plain names, no two the same")
         contents[f"{about}/licenses/{path.name}"] = path.read_bytes()
     contents[f"{about}/METADATA"] = _metadata(package, version, names).encode()
     contents[f"{about}/WHEEL"] = (
@@ -70,6 +76,8 @@ def _files(directory: Path) -> dict[str, bytes]:
         folders[:] = sorted(folder for folder in folders if folder != _LEFT_OUT)
         for name in sorted([*names, *folders]):
             path = Path(parent, name)
+            if not _PLAIN_NAME.fullmatch(name):
+                raise ModuleError(f"{str(path)!r}: files of a package have plain names")
             mode = path.lstat().st_mode
             if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
                 raise ModuleError(f"{path} is no file: a wheel takes files and folders")
@@ -94,11 +102,15 @@ def _require_recorded(directory: Path, files: Mapping[str, bytes]) -> None:
         )
     module = Module.from_bytes(files[MODULE])
     try:
-        recorded = json.loads(files[BUILD])["module"]
+        record = json.loads(files[BUILD])
+        recorded, written = record["module"], dict(record[WRITTEN])
     except (ValueError, TypeError, KeyError, RecursionError):
         raise ModuleError(f"{directory / BUILD}: not a record of `tmebox bind`") from None
     if recorded != codec.digest(module.file):
         raise ModuleError(f"{directory / MODULE} is not the module that {BUILD} is about: bind it again")
+    for name in PYTHON:
+        if written.get(name) != written_digest(files[name]):
+            raise ModuleError(f"{directory / name} is not as `tmebox bind` wrote it: bind it again")
 
 
 def _metadata(package: str, version: str, licenses: Sequence[str]) -> str:

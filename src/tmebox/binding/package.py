@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import keyword
 import re
@@ -15,7 +16,9 @@ from tmebox.runtime.calls.stubs import stub
 
 MODULE = "library.tbx"
 BUILD = "build.json"
-"""How the module was made: see `Bound.build`."""
+"""How the module was made: see `Bound.build`. WRITTEN: digests of the package's own Python, by name."""
+WRITTEN = "written"
+PYTHON = ("__init__.py", "__main__.py")
 _PRINTABLE = re.compile(r"[^\x20-\x7e\n]|[\"\\]")
 _UNPACK = """
 if TYPE_CHECKING:
@@ -53,13 +56,18 @@ def files_of(bound: Bound) -> dict[str, bytes]:
     name = bound.name
     if not name.isascii() or not name.isidentifier() or keyword.iskeyword(name):
         raise ModuleError(f"{name!r} cannot be the name of a Python package")
-    return {
+    files = {
         "__init__.py": _source(bound).encode(),
         "__main__.py": _MAIN.format(name=name).encode(),
         "py.typed": b"",
         MODULE: codec.encode(bound.file),
-        BUILD: (json.dumps(bound.build, indent=1, sort_keys=True) + "\n").encode(),
     }
+    build = {**bound.build, WRITTEN: {each: written_digest(files[each]) for each in PYTHON}}
+    return {**files, BUILD: (json.dumps(build, indent=1, sort_keys=True) + "\n").encode()}
+
+
+def written_digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
 
 
 def write_package(bound: Bound, directory: Path) -> None:

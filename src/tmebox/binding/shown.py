@@ -5,6 +5,7 @@ Nothing here needs the toolchain, and nothing that a package says of itself is b
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import json
 import sys
@@ -28,13 +29,14 @@ def show(package: str) -> int:
     except (TmeboxError, OSError) as error:
         print(f"{package}: {_plain(str(error))}", file=sys.stderr)
         return 1
-    record = _record(Path(str(found.__file__)).with_name(RECORD))
+    directory = Path(str(found.__file__)).parent
+    record = _record(directory / RECORD)
     own = {INITIALIZER, *OF_THE_C_LIBRARY}
     names = [name for name in module.exports if name not in own and not name.startswith(HIDDEN)]
     print(f"{package}: verified, {module.file.code_bytes:,} bytes of code, {len(names)} functions")
     needs = ", ".join(sorted(module.features)) or "no more than x86-64"
     print(f"isolation {module.file.isolation}; needs {needs}")
-    for line in _built(record, codec.digest(module.file)):
+    for line in (*_built(record, codec.digest(module.file)), *_changed(directory, record)):
         print(line)
     for name in names:
         print(" ", _plain(str(module.exports[name] or name)))
@@ -53,6 +55,25 @@ def _built(record: dict[str, Any], digest: str) -> list[str]:
         f"made of {len(files)} files, whose digests are in {RECORD}",
         f"module {digest}, {same}",
     ]
+
+
+def _changed(directory: Path, record: dict[str, Any]) -> list[str]:
+    """Which of the package's own Python is not as it was written. Whoever changes both is not found so: only
+    the same library, bound again, tells."""
+    written = record.get("written")
+    known = written if isinstance(written, dict) else {}
+    names = ("__init__.py", "__main__.py")
+    return [
+        f"{name}: NOT as it was written" for name in names if known.get(name) != _digest(directory / name)
+    ]
+
+
+def _digest(path: Path) -> str | None:
+    try:
+        with path.open("rb") as file:
+            return hashlib.sha256(file.read(MOST_BYTES)).hexdigest()
+    except OSError:
+        return None
 
 
 def _record(path: Path) -> dict[str, Any]:

@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tmebox.errors import CompileError
+from tmebox.toolchain.build import GIVEN
 from tmebox.toolchain.cc.compile_commands import DATABASE, read_commands
+from tmebox.toolchain.cc.tree import sources_directly_in
 from tmebox.toolchain.compile.compile import LANGUAGES
 from tmebox.toolchain.options import CompileOptions
+from tmebox.toolchain.unpack import archive_of
 
-IN_DIRECTORIES = frozenset({".c", ".s", ".S"})
 _INCLUDED = re.compile(r'^[ \t]*#[ \t]*include[ \t]*"([^"/]+\.c)"', re.MULTILINE)
 
 
@@ -38,7 +40,7 @@ def sources_in(paths: Sequence[Path], without: Sequence[str] = (), trusted: Sequ
             listed.update(read_commands(path, trusted))
             found += read_commands(path, trusted)
         else:
-            found += _in_directory(path) if path.is_dir() else [path]
+            found += sources_directly_in(path) if path.is_dir() else [path]
     absolute = dict.fromkeys(Path(os.path.abspath(path)) for path in found)
     kept = [path for path in absolute if not any(_matches(path, pattern) for pattern in without)]
     included = {name for path in kept if path.suffix == ".c" for name in _included(path)} - listed
@@ -58,10 +60,6 @@ def options_of(paths: Sequence[Path], options: CompileOptions) -> dict[Path, Com
     return own
 
 
-def _in_directory(directory: Path) -> list[Path]:
-    return sorted(path for path in directory.iterdir() if path.suffix in IN_DIRECTORIES)
-
-
 def _included(path: Path) -> list[Path]:
     """The sources beside it that a source includes."""
     return [path.parent / name for name in _INCLUDED.findall(path.read_text(errors="replace"))]
@@ -72,4 +70,6 @@ def _matches(path: Path, pattern: str) -> bool:
 
 
 def is_header(path: Path) -> bool:
-    return path.suffix not in LANGUAGES and path.suffix != DATABASE and path.is_file()
+    known = path.suffix in (*LANGUAGES, *GIVEN, DATABASE)
+    in_archive = archive_of(path)
+    return not known and path != in_archive and (in_archive is not None or path.is_file())

@@ -7,7 +7,7 @@ calls, whose parameters are the headers' types. They also tell what a struct wit
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from tmebox.modulefile.file import Export, ModuleFile
@@ -22,7 +22,7 @@ from tmebox.modulefile.prototypes import (
     StructField,
     Void,
 )
-from tmebox.runtime.box import TYPES
+from tmebox.runtime.calls.named import TYPES
 
 _DEFINED = re.compile(r"\b(typedef\s+)?(struct|union)\s+([A-Za-z_]\w*)?\s*\{")
 _ALIAS = re.compile(r"\btypedef\s+(?:struct|union)\s+[A-Za-z_]\w*\s+([A-Za-z_]\w*)\s*;")
@@ -82,7 +82,29 @@ def with_names(file: ModuleFile, types: list[str]) -> ModuleFile:
             named.setdefault(_bare(ctype), set()).add(name)
     known = {struct: next(iter(names)) for struct, names in named.items() if len(names) == 1}
     exports = tuple(_renamed(export, known) for export in file.exports)
-    return replace(file, exports=exports)
+    told = {
+        witness: types[number * EACH : (number + 1) * EACH]
+        for number, witness in enumerate(names_of_witnesses(types))
+    }
+    return with_parameters(replace(file, exports=exports), told)  # the types' names, for `Box.new`
+
+
+def with_parameters(file: ModuleFile, names: Mapping[str, Sequence[str]]) -> ModuleFile:
+    """The module, whose functions' parameters are called as headers call them, where those do."""
+    return replace(
+        file, exports=tuple(_called_as(export, names.get(export.name, ())) for export in file.exports)
+    )
+
+
+def _called_as(export: Export, names: Sequence[str]) -> Export:
+    prototype = export.prototype
+    if prototype is None or len(names) != len(prototype.parameters):
+        return export
+    pairs = zip(prototype.parameters, names, strict=True)
+    parameters = tuple(replace(parameter, name=name or parameter.name) for parameter, name in pairs)
+    if len({parameter.name for parameter in parameters}) < len(parameters):
+        return export
+    return replace(export, prototype=replace(prototype, parameters=parameters))
 
 
 def structs_of(file: ModuleFile, types: list[str]) -> dict[str, Struct]:

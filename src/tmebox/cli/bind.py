@@ -17,7 +17,8 @@ def bind(
         typer.Option(
             "--sources",
             "-s",
-            help="A C source, a directory of them, or a compile_commands.json; may be repeated.",
+            help="A C source, a directory of them, a compile_commands.json, or an archive that `tmebox cc` "
+            "made; may be repeated. Paths may go through a source archive: lz4.tar.gz/lib.",
         ),
     ],
     output: Annotated[

@@ -24,7 +24,7 @@ from tmebox.python.opaque import Opaque
 from tmebox.python.output import Printed
 from tmebox.python.reading import value_of
 from tmebox.python.snapshot import PythonSnapshot
-from tmebox.python.values import Encoder
+from tmebox.python.values import Encoder, encoded
 from tmebox.shown import Fact, Shown
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class Python(Shown):
         Raises LimitError, ModuleError if the guest is not installed."""
         self.settings = Settings(
             dict(functions or {}),
-            dict(modules or {}),
+            _checked_modules(modules),
             guest.size_bytes(output),
             _checked_instructions(instructions),
             seed,
@@ -415,6 +415,17 @@ def _request(source: str, filename: str) -> bytes:
     return b"".join(
         (_REQUEST.pack(wire.TUPLE, 2, wire.STR, len(text)), text, _STR.pack(wire.STR, len(name)), name)
     )
+
+
+def _checked_modules(given: Mapping[str, str] | None) -> dict[str, str]:
+    """Raises TypeError, ValueError."""
+    modules = dict(given or {})
+    for name, source in modules.items():
+        if not isinstance(name, str) or not isinstance(source, str):
+            raise TypeError(f"modules[{name!r:.100}]: names and sources are str, not {type(source).__name__}")
+        encoded(name, f"modules: the name {name!a:.100}")
+        encoded(source, f"modules[{name!r:.100}]")
+    return modules
 
 
 def _checked_instructions(instructions: int | None) -> int | None:

@@ -109,8 +109,18 @@ def _float(value: Any, pieces: list[bytes], encoder: Encoder, depth: int) -> Non
     pieces.append(_FLOAT.pack(wire.FLOAT, value))
 
 
+def encoded(text: str, name: str) -> bytes:
+    """In UTF-8. Raises ValueError for a surrogate alone, which is no character."""
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(
+            f"{name}: no text of Unicode: character {error.start} of it is a surrogate alone"
+        ) from None
+
+
 def _str(value: Any, pieces: list[bytes], encoder: Encoder, depth: int) -> None:
-    data = value.encode()
+    data = encoded(value, "a text for the sandbox")
     pieces.append(_SIZE.pack(wire.STR, len(data)) + data)
 
 

@@ -27,7 +27,8 @@ class Arena:
         window.show(start, window.arena_end - start, True)
         self._window: Window | None = window
         self._limit = max(window.arena_end, min(start + limit_bytes, end))
-        self._extents = _native.Extents(start, self._limit)
+        self.extents = _native.Extents(start, self._limit)
+        self.extents.provided = window.arena_end
 
     def close(self) -> None:
         """Let go of the window, so that it can be recycled; the arena does not grow any more."""
@@ -36,7 +37,7 @@ class Arena:
     def allocate(self, size_bytes: int) -> _native.Extent:
         """Offsets of at least `size_bytes` (aligned to 64, contents undefined), until it is dropped. Raises
         LimitError."""
-        extent = self._extents.take(max(ALIGN, -(-size_bytes // ALIGN) * ALIGN))
+        extent = self.extents.take(max(ALIGN, -(-size_bytes // ALIGN) * ALIGN))
         if extent is None:
             raise LimitError(
                 f"no room for {size_bytes:,} bytes of host arrays and arguments in this sandbox; give it "
@@ -53,10 +54,11 @@ class Arena:
         if end > window.arena_end:
             pages_end = -(-end // abi.PAGE_SIZE) * abi.PAGE_SIZE
             window.grow_arena(max(pages_end, min(-(-end // CHUNK) * CHUNK, self._limit)))
+            self.extents.provided = window.arena_end
 
     def scrub(self) -> None:
         """Zero what was handed out and came back, so that nobody finds it here. No call runs. Raises
         LimitError."""
         window = self._window
         if window is not None:
-            window.clean(self._extents)
+            window.clean(self.extents)

@@ -6,10 +6,13 @@ _OWN = """
 array base call call_raw close closed column column_at empty_column
 exports heap key_id listening memory module reset run snapshot
 __del__ __dict__ __enter__ __exit__ __getattr__ __module__ __rich_repr__ __slots__ __weakref__
-_begin _begin_again _export _facts _given _natives _program_ran _repr_html_ _share _state _tenancy
+_begin _begin_again _export _facts _given _natives _program_ran _quick _repr_html_ _share _state _tenancy
 """
 
-_OF_BOXES = "callback cast checked errno free handle malloc new sizeof text variable _names _texts"
+_OF_BOXES = """
+callback cast checked errno free handle malloc new returning sizeof text variable
+_carefully_new _names _text
+"""
 
 SANDBOX_ATTRIBUTES = frozenset([*dir(object), *_OWN.split()])
 """Exports of these names are reached by `exports`. They stand here, since modules know them before anybody

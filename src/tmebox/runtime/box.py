@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import lru_cache
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from tmebox import _native
+from tmebox.listing import encoded
 from tmebox.memory.templates import Template
-from tmebox.modulefile.prototypes import Array, CType, Function, Integer, Pointer, Struct, Void, size_of
+from tmebox.modulefile.prototypes import Function, Integer, Pointer, size_of
 from tmebox.runtime.calls import functions
 from tmebox.runtime.calls.callbacks import UNWIND, Callback
 from tmebox.runtime.calls.functions import is_string
 from tmebox.runtime.calls.handles import Handle
-from tmebox.runtime.calls.named import Names, Room, names_of
-from tmebox.runtime.calls.values import pack
+from tmebox.runtime.calls.named import TYPES, Names, names_of
+from tmebox.runtime.calls.values import pack_whole, require_own, with_texts
 from tmebox.runtime.checked import Checked
 from tmebox.runtime.sandbox import Sandbox
 from tmebox.runtime.typed import pointers
@@ -61,36 +63,47 @@ class Box(Sandbox):
         `new("char *[2]", [b"a", b"b"])`. It is there until the pointer and all that was got from it are gone,
         or until `free()`. The library may use it until then, and must not free it. Raises TypeError,
         OverflowError, LimitError."""
-        tenancy, room = self._tenancy, self._names.room(type)
-        given = members if members else value
-        if members and value is not None:
-            raise TypeError("a value, or members of it, not both")
-        kept: list[Any] = []
-        data = bytes(room.size_bytes) if given is None else room.layout and room.layout.pack(given)
-        if data is None:
-            data = pack(room.type, self._texts(room.type, given, kept), f"{room.type}")
-        extent = tenancy.scratch(max(room.size_bytes, 1))
-        tenancy.instance.write(tenancy.hold().base + extent.start, data)
-        made: pointers.Pointer = _maker_of(room)(
-            tenancy.instance, tenancy, extent.start, room.count, (extent, kept)
-        )
+        if members:
+            if value is not None:
+                raise TypeError("a value, or members of it, not both")
+            value = members
+        quick = self._quick.get(type)
+        made: pointers.Pointer | None = None if quick is None else quick(value)
+        if made is None:
+            made = self._carefully_new(type, value)
         return made
 
-    def _texts(self, ctype: CType, value: Any, kept: list[Any]) -> Any:
-        """The value with pointers to copies of the texts that are given for pointers to characters."""
-        if isinstance(ctype, Array) and isinstance(value, (list, tuple)):
-            return [self._texts(ctype.element, item, kept) for item in value]
-        if isinstance(ctype, Struct) and isinstance(value, dict):
-            types = {field.name: field.type for field in ctype.fields}
-            return {name: self._texts(types.get(name, Void()), item, kept) for name, item in value.items()}
-        if isinstance(ctype, Pointer) and isinstance(value, (str, bytes)):
-            kept.append(self.text(value))
-            return kept[-1]
-        return value
+    def _carefully_new(self, type: str, value: Any) -> pointers.Pointer:
+        """As `new`; what the core can make by itself it makes from then on."""
+        tenancy, room = self._tenancy, self._names.room(type)
+        maker = pointers.maker(room.target)
+        kept: list[Any] = []
+        data = bytes(room.size_bytes)
+        if value is not None:
+            require_own(value, tenancy.instance, f"{room.type}")
+
+            def place(given: Any, ctype: Pointer, what: str) -> Any:
+                if isinstance(ctype.target, Function):
+                    return given  # to_word says that a callback is needed
+                kept.append(self._text(given, what))
+                return kept[-1]
+
+            what = f"{room.type}"
+            data = pack_whole(room.type, with_texts(room.type, value, place, what), what)
+        extent = tenancy.scratch(max(len(data), 1))
+        tenancy.instance.write(tenancy.hold().base + extent.start, data)
+        if room.layout is not None and len(self._quick) < MOST_QUICK:
+            extents = tenancy.arena.extents
+            self._quick[type] = partial(room.layout.new, maker, tenancy.instance, tenancy, extents)
+        made: pointers.Pointer = maker(tenancy.instance, tenancy, extent.start, room.count, (extent, kept))
+        return made
 
     def text(self, text: str | bytes) -> pointers.Pointer:
         """Memory with a text and a NUL, as `new` makes it."""
-        data = (text.encode() if isinstance(text, str) else bytes(text)) + b"\0"
+        return self._text(text, "text")
+
+    def _text(self, text: str | bytes, what: str) -> pointers.Pointer:
+        data = (encoded(text, what) if isinstance(text, str) else bytes(text)) + b"\0"
         room = self._tenancy.scratch(len(data))
         self.memory.write(room.start, data)
         return pointers.Pointer(self._tenancy, room.start, CHAR, len(data), room)
@@ -122,6 +135,38 @@ class Box(Sandbox):
             object.__setattr__(made, "_keeps", value)
         return made
 
+    def returning(self, name: str, kind: type) -> Callable[..., Any]:
+        """A function of the library whose `const char *` comes back as bytes up to its NUL, or as a
+        tmebox.Pointer for data whose length something else tells, where `box.name` makes a str of it. None
+        for NULL. Raises TypeError for a function that returns something else, and another kind."""
+        prototype = self.module.exports.get(name)
+        if prototype is None or not is_string(prototype.result):
+            raise TypeError(f"{name}() returns no const char *")
+        if kind not in (str, bytes, pointers.Pointer):
+            raise TypeError(
+                f"a const char * comes back as str, bytes or tmebox.Pointer, not as {kind!r:.100}"
+            )
+        if kind is str:
+            return self.exports[name]
+        key = f"{name} as a pointer"  # no name of a function
+        export = self.module.bound.get(key)
+        if export is None:
+            export = self.module.bound[key] = functions.export(
+                replace(prototype, result=Pointer(CHAR)),
+                self.module.address_of(name),
+                self.module.by_clang,
+                finish=pointers.maker(CHAR),
+            )
+        function = export.bind(self._tenancy.instance, self._tenancy, self)
+        if kind is pointers.Pointer:
+            return function
+
+        def as_bytes(*arguments: Any, **keywords: Any) -> bytes | None:
+            found: pointers.Pointer | None = function(*arguments, **keywords)
+            return None if found is None else found.string()
+
+        return as_bytes
+
     def sizeof(self, type: str) -> int:
         """In bytes."""
         return size_of(self._names.find(type))
@@ -151,6 +196,7 @@ class Box(Sandbox):
     # -- how functions are made ------------------------------------------------------------------------
     def _begin(self, template: Template) -> None:
         super()._begin(template)
+        self._quick: dict[str, Callable[[Any], Any]] = {}
         tenancy, names = self._tenancy, self._names
 
         def maker(ctype: Pointer) -> _native.PointerMaker | None:
@@ -184,16 +230,11 @@ class Box(Sandbox):
         return names_of(self.module)
 
 
-@lru_cache(maxsize=1024)
-def _maker_of(room: Room) -> _native.PointerMaker:
-    return pointers.maker(room.target)
-
-
+MOST_QUICK = 1024
+"""Names of types whose values the core makes by itself."""
 CHAR = Integer(8, True, "char")
 VARIABLE = "tmebox_variable_"
 """What begins the name of a function that gives the address of a global variable."""
-TYPES = "tmebox_types_"
-"""What begins the name of a function whose parameters have types that headers define."""
 HIDDEN = (VARIABLE, TYPES)
 OF_THE_C_LIBRARY = ("malloc", "free", "__errno_location")
 """What Box needs of it, under their own names."""

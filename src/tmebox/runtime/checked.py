@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Collection, Sized
-from enum import Enum
+from enum import Enum, Flag
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from tmebox import abi
@@ -60,8 +60,10 @@ class Checked:
         return slice(start, start + count)
 
     def enum(self, value: Number, kind: type[_Member]) -> _Member:
-        """The member of a Python enumeration that has this value."""
+        """The member of a Python enumeration that has this value. Of flags every bit must have a name."""
         number = _number(value)
+        if issubclass(kind, Flag) and not 0 <= number == number & _bits(kind):
+            _refuse(number, f"a {kind.__name__}")  # an IntFlag keeps what it does not know
         try:
             return kind(number)
         except ValueError:
@@ -110,6 +112,13 @@ class Checked:
             _refuse(0, "a pointer that is not NULL")
         place = operator.index(pointer)
         return place if 0 < place < abi.WINDOW_SIZE else _refuse(place, "a pointer into the sandbox")
+
+
+def _bits(kind: type[Flag]) -> int:
+    every = 0
+    for member in kind.__members__.values():
+        every |= member.value
+    return every
 
 
 def _number(value: Any) -> int:

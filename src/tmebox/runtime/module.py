@@ -85,6 +85,7 @@ class Module(Shown):
         # What sandboxes have in common, made when the first one needs it.
         self.bound: dict[str, _native.Export] = {}
         self.templates: dict[Any, Template] = {}
+        self.names: Any = None
         _LOADED[slot.address] = self
         self._slot = slot
         self._warn_of_shadowed()

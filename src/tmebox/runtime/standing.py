@@ -66,7 +66,7 @@ def standing_trap(around: Surroundings, memory: GuestMemory, reason: int, rows_a
         message = f"deadlock: all {len(rows)} threads wait for each other"
     else:
         message = "deadlock: waiting for a lock that nobody is left to release"
-    return Deadlock(message, unwind=unwind, standing=partial(_standing, rows))
+    return Deadlock.of(message, unwind, partial(_standing, rows))
 
 
 def _standing(rows: tuple[_Row, ...]) -> tuple[StandingThread, ...]:

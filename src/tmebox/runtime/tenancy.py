@@ -9,6 +9,7 @@ Many sandboxes are made for one short call: what not every one needs is made whe
 
 from __future__ import annotations
 
+import errno
 import struct
 import threading
 import weakref
@@ -17,14 +18,7 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any
 
 from tmebox import _native, abi
-from tmebox.errors import (
-    Aborted,
-    LimitError,
-    SandboxBusy,
-    SandboxClosed,
-    SnapshotError,
-    Trap,
-)
+from tmebox.errors import Aborted, LimitError, SandboxBusy, SandboxClosed, SnapshotError, Trap
 from tmebox.memory.capture import written_pages
 from tmebox.memory.contents import Contents, Layout
 from tmebox.memory.templates import Template
@@ -298,7 +292,10 @@ class Tenancy:
     def system_call(self, number: int, arguments_offset: int) -> int:
         """The host function behind `__tmebox_syscall`."""
         memory = self.memory
-        arguments = struct.unpack("<6q", memory.read(arguments_offset, 48))
+        try:
+            arguments = struct.unpack("<6q", memory.read(arguments_offset, 48))
+        except IndexError:  # not libc's call: a guest may say anything
+            return -errno.EFAULT
         program = None if self._callings is None else self._calling.program
         system = program or self.system
         if number == abi.SYS_CPU_FEATURES:
@@ -341,18 +338,19 @@ class Tenancy:
             raise SandboxClosed("the sandbox belongs to the process that this one was forked from")
         return window
 
-    def _arena_of(self, window: Window) -> Arena:
-        arena = self._arena
+    @property
+    def arena(self) -> Arena:
+        """Raises SandboxClosed."""
+        window, arena = self.hold(), self._arena
         if arena is None:
-            arena = _native.set_first(
-                self, "_arena", Arena(window, self.layout.memory_bytes, self.layout.arena_end)
-            )
+            made = Arena(window, self.layout.memory_bytes, self.layout.arena_end)
+            arena = _native.set_first(self, "_arena", made)
         return arena
 
     def scratch(self, size_bytes: int) -> _native.Extent:
         """Offsets of temporary room for an argument, as long as the caller keeps it. Raises LimitError,
         SandboxClosed."""
-        return self._arena_of(self.hold()).allocate(size_bytes)
+        return self.arena.allocate(size_bytes)
 
     def lend_text_room(self) -> None:
         """From now on the core copies texts by itself, where there is room for them. Raises SandboxClosed."""
@@ -385,7 +383,7 @@ class Tenancy:
     def allocate(self, size_bytes: int) -> _native.Region:
         """Room for a host array; it lives as long as someone looks into it. Raises LimitError."""
         window = self.hold()
-        room = self._arena_of(window).allocate(size_bytes)
+        room = self.arena.allocate(size_bytes)
         pin = window.show(room.start, size_bytes, True)
         return _native.Region(window.base + room.start, size_bytes, (window, room, pin), True)
 

@@ -11,15 +11,19 @@ from tmebox.modulefile.file import ModuleFile
 from tmebox.toolchain.libc.libc import libc
 from tmebox.toolchain.libc.libcxx import libcxx
 from tmebox.toolchain.libc.need import needs_libc, needs_libcxx
-from tmebox.toolchain.link.inputs import require_object
-from tmebox.toolchain.link.link import link
+from tmebox.toolchain.link.inputs import archive_members, extract, require_archive, require_object
+from tmebox.toolchain.link.link import link, require_marked
 from tmebox.toolchain.link.undefined import refuse_undefined
 from tmebox.toolchain.objects import compile_object
 from tmebox.toolchain.options import DEFAULT_OPTIONS, CompileOptions, Progress, SourceText
 from tmebox.toolchain.scratch import scratch_directory
 from tmebox.toolchain.witnesses import with_prototypes
 
+GIVEN = (".o", ".a")
+"""What ends the names of objects, and of archives of them, all of which are linked."""
+
 __all__ = [
+    "GIVEN",
     "CompileOptions",
     "Progress",
     "SourceText",
@@ -59,17 +63,26 @@ def compile_objects(
     read: Callable[[Sequence[str]], None] | None = None,
     own: Mapping[Path, CompileOptions] | None = None,
 ) -> list[Path]:
-    """An object in `directory` for each source. read: is told of the files that each was made of, the source
-    first. The others are as `build` has them. Raises CompileError."""
+    """The objects in `directory`: of each source one, and those that are given, alone or in archives.
+
+    read: is told of the files that each was made of, the source first. The others are as `build` has them.
+    Raises CompileError."""
     if not sources:
         raise CompileError("nothing to compile")
     from concurrent.futures import ThreadPoolExecutor  # not for who only links
 
-    objects = [directory / f"{index}-{_stem(source)}.o" for index, source in enumerate(sources)]
+    objects: list[Path] = []
     # Threads: clang's part of the work is in child processes.
     with ThreadPoolExecutor(min(len(sources), len(os.sched_getaffinity(0)))) as pool:
         jobs = []
-        for source, output in zip(sources, objects, strict=True):
+        for index, source in enumerate(sources):
+            output = directory / f"{index}-{_stem(source)}.o"
+            if isinstance(source, Path) and source.suffix in GIVEN:
+                objects += [source] if source.suffix == ".o" else _extracted(source, output, options)
+                if read is not None:
+                    read([str(source)])
+                continue
+            objects.append(output)
             its_own = own.get(source, options) if own and isinstance(source, Path) else options
             jobs.append(pool.submit(compile_object, source, output, its_own))
         try:
@@ -85,6 +98,14 @@ def compile_objects(
         finally:
             pool.shutdown(cancel_futures=True)
     return objects
+
+
+def _extracted(archive: Path, output: Path, options: CompileOptions) -> list[Path]:
+    """Messages name the archive, and not where its objects are for a moment."""
+    require_archive(archive)
+    for name, contents in archive_members(archive):
+        require_marked(contents, name, options)
+    return extract(archive, output.with_suffix(""))
 
 
 def link_objects(

@@ -16,7 +16,7 @@ from tmebox.abi import SHARED_IMPORT, SYSCALL_IMPORT
 from tmebox.errors import CompileError
 from tmebox.modulefile.file import ModuleFile
 from tmebox.modulefile.prototypes import Prototype
-from tmebox.toolchain.compile.compile import language_of, preprocess
+from tmebox.toolchain.compile.compile import LANGUAGES, preprocess
 from tmebox.toolchain.link.debug.prototypes import WITNESS
 from tmebox.toolchain.options import CompileOptions, SourceText
 
@@ -33,7 +33,7 @@ def with_prototypes(
     missing = {name for name in missing if _C_NAME.fullmatch(name)}
     found: dict[str, Prototype] = {}
     for source in sources if missing else ():
-        if language_of(Path(source.name)) == "c":
+        if LANGUAGES.get(Path(source.name).suffix) == "c":
             found.update(_from_source(source, missing - found.keys(), options, build))
     imports = tuple(replace(i, prototype=i.prototype or found.get(i.name)) for i in module.imports)
     return replace(module, imports=imports) if found else module

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from tmebox import _native
+from tmebox.listing import encoded
 from tmebox.memory.windows import Window
 from tmebox.modulefile.prototypes import (
     Array,
@@ -26,13 +27,20 @@ from tmebox.modulefile.prototypes import (
     size_of,
 )
 from tmebox.runtime.calls.buffers import Buffers, In, InOut, Out
-from tmebox.runtime.calls.classes import INTEGER_REGISTERS, SSE, Passing, Unpassable, argument
+from tmebox.runtime.calls.classes import (
+    INTEGER,
+    INTEGER_REGISTERS,
+    VECTOR,
+    Passing,
+    Unpassable,
+    argument,
+)
 from tmebox.runtime.calls.handles import Handle
 from tmebox.runtime.calls.items import Items, takes_bytes, takes_text
 from tmebox.runtime.calls.kinds import kind_of
 from tmebox.runtime.calls.layouts import layout_of
 from tmebox.runtime.calls.scalars import given, is_number, pack_scalar, to_integer, to_offset
-from tmebox.runtime.calls.values import as_mapping, pack, unpack
+from tmebox.runtime.calls.values import Stored, as_mapping, pack, pack_whole, require_own, unpack, with_texts
 
 __all__ = ["CallFrame", "Converter", "In", "InOut", "Out", "Space", "check_count", "converter", "describe"]
 
@@ -48,6 +56,8 @@ class References(Protocol):
 
     def word_of(self, handle: Handle, what: str) -> int:
         """Raises TypeError, BadReference."""
+
+    handles: dict[int, Any]
 
     def function_at(self, host: Any, address: int, ctype: Function) -> Any:
         """What sandboxed code has at an address, to be called from Python. Raises BadReference."""
@@ -83,6 +93,7 @@ class CallFrame:
         self.window = space.hold()
         self.integers: list[int] = []
         self.vectors: list[int] = []
+        self.needs_whole_registers = False
         self.stack = bytearray()
         self._scratch: list[object] = []  # what lives as long as the call
         self._buffers: Buffers | None = None
@@ -102,8 +113,10 @@ class CallFrame:
         if passing.fits(self._integer_registers - len(self.integers), len(self.vectors)):
             data = data.ljust(passing.stack_bytes, b"\0")
             for kind, index in passing.words:
-                word = int.from_bytes(data[8 * index : 8 * index + 8], "little")
-                (self.vectors if kind == SSE else self.integers).append(word)
+                size = 16 if kind == VECTOR else 8
+                word = int.from_bytes(data[8 * index : 8 * index + size], "little")
+                (self.integers if kind == INTEGER else self.vectors).append(word)
+            self.needs_whole_registers |= passing.needs_whole_registers
             return
         if passing.is_wide and self._by_clang:
             self._integer_registers = len(self.integers)
@@ -143,17 +156,39 @@ class CallFrame:
         if known is not None:
             raise TypeError(f"{what}: the same {type(value).__name__} is passed as a {known[1]}, too")
         self.space.lend_text_room()
-        offset = self.copy_in(pack(target, value, what), target.size_bytes)
+        data = self.packed(target, value, what, pack_whole)
+        offset = self.copy_in(data, len(data))
         self.integer(offset)
         if isinstance(value, dict):
             self._records[id(value)] = (value, target, offset)
 
+    def packed(
+        self, ctype: CType, value: Any, what: str, how: Callable[[CType, Any, str], bytes] = pack
+    ) -> bytes:
+        """A struct, with copies of its texts for the call."""
+        require_own(value, self.space.instance, what)
+        return how(ctype, with_texts(ctype, value, self._place, what), what)
+
+    def _place(self, text: Any, ctype: Pointer, what: str) -> int:
+        if isinstance(ctype.target, Function):
+            return self.space.callbacks.code_address(text, ctype.target, what)
+        data = encoded(text, what) if isinstance(text, str) else text
+        return self.copy_in(data + b"\0", len(data) + 1)
+
     def updates(self, value: dict[str, Any], target: Struct) -> None:
-        """What the sandbox changes in a struct that `record` passed is put into the dict."""
+        """What the sandbox changes in a struct that `record` passed is put into the dict. Texts stay that
+        are still pointed to."""
         address = self.window.base + self._records[id(value)][2]
-        self._after.append(
-            lambda: value.update(as_mapping(unpack(target, _native.read(address, target.size_bytes))))
-        )
+        texts = {name for name, item in value.items() if isinstance(item, (str, bytes))}
+        texts &= {field.name for field in target.fields if isinstance(field.type, Pointer)}
+        before = _native.read(address, target.size_bytes) if texts else b""
+
+        def update() -> None:
+            after = as_mapping(unpack(target, _native.read(address, target.size_bytes)))
+            passed = as_mapping(unpack(target, before)) if texts else {}
+            value.update({k: v for k, v in after.items() if k not in texts or v != passed[k]})
+
+        self._after.append(update)
 
     def copy_in(self, data: Any, size_bytes: int) -> int:
         offset = self.reserve(size_bytes)
@@ -215,8 +250,10 @@ def converter(ctype: CType, what: str) -> Converter:
     layout = layout_of(ctype) if isinstance(ctype, Struct) else None
     if layout is not None:
         exact = layout.pack
-        return lambda value, frame: frame.put(passing, exact(value) or pack(ctype, value, what), what)
-    make = pack if isinstance(ctype, Struct | Opaque | Vector) else pack_scalar
+        return lambda value, frame: frame.put(passing, exact(value) or frame.packed(ctype, value, what), what)
+    if isinstance(ctype, Struct):
+        return lambda value, frame: frame.put(passing, frame.packed(ctype, value, what), what)
+    make = pack if isinstance(ctype, Opaque | Vector) else pack_scalar
     return lambda value, frame: frame.put(passing, make(ctype, value, what), what)
 
 
@@ -276,6 +313,8 @@ def _pointer_converter(target: CType, const: bool, what: str) -> Converter:
             frame.integer(frame.space.callbacks.word_of(value, what))
         elif isinstance(value, _native.Pointer):
             frame.integer(_pointed(value, frame, kind, target, what))
+        elif isinstance(value, Stored):
+            frame.integer(value._place_in(frame.space.instance, target, what))
         elif isinstance(value, list):
             frame.integer(_copied_list(value, frame, target, const, what))
         elif isinstance(value, _native.Block):
@@ -286,7 +325,7 @@ def _pointer_converter(target: CType, const: bool, what: str) -> Converter:
                     f"{what}: expected a buffer, an offset or None, got str; texts are passed for pointers "
                     "to char, and bytes (str.encode) for any"
                 )
-            frame.text(value.encode())
+            frame.text(encoded(value, what))
         elif isinstance(value, (bool, np.generic)):
             raise TypeError(
                 f"{what}: expected a buffer, an offset or None, got {type(value).__name__}; "
@@ -319,19 +358,20 @@ def _pointed(value: _native.Pointer, frame: CallFrame, kind: str | None, target:
 
 def _copied_list(value: list[Any], frame: CallFrame, target: CType, const: bool, what: str) -> int:
     """Room with a copy of a list, for the call: numbers or structs, or texts with NULL behind the last."""
+    require_own(value, frame.space.instance, what)
     if isinstance(target, Pointer) and takes_bytes(target.target):
         words = []
         for index, item in enumerate(value):
             if item is None or isinstance(item, (int, _native.Pointer)):
                 words.append(int.from_bytes(pack_scalar(target, item, f"{what}[{index}]"), "little"))
             elif isinstance(item, (str, bytes)):
-                data = item.encode() if isinstance(item, str) else item
+                data = encoded(item, f"{what}[{index}]") if isinstance(item, str) else item
                 words.append(frame.copy_in(data + b"\0", len(data) + 1))
             else:
                 raise TypeError(f"{what}[{index}]: expected a text or None, got {given(item)}")
         packed = b"".join(word.to_bytes(8, "little") for word in [*words, 0])
     elif const and not isinstance(target, Void | Function | Opaque):
-        packed = b"".join(pack(target, item, f"{what}[{index}]") for index, item in enumerate(value))
+        packed = b"".join(frame.packed(target, item, f"{what}[{index}]") for index, item in enumerate(value))
     else:
         raise TypeError(
             f"{what}: expected a buffer, an offset or None, got list; make an array of it, as by "

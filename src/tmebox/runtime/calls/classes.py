@@ -29,6 +29,9 @@ from tmebox.modulefile.prototypes import (
 NO_CLASS = "no class"
 INTEGER = "integer"
 SSE = "sse"
+SSE_UP = "sse up"
+VECTOR = "vector"
+"""Of a word of a `Passing`: 16 bytes in one vector register."""
 X87 = "x87"
 X87_UP = "x87 up"
 COMPLEX_X87 = "complex x87"
@@ -51,10 +54,11 @@ class Unpassable(TypeError):
 class Passing:
     """How an argument or a result travels.
 
-    words: (`INTEGER` or `SSE`, index of the eightbyte), in the order in which they take registers; empty if
-    the value is nothing, like an empty struct. in_memory: on the stack; for a result, where the caller wants
-    it. align: on the stack. is_wide: a 128-bit integer. Where one does not fit into registers, the ABI and
-    gcc give the last integer register to the next argument; clang leaves it empty, for good.
+    words: (`INTEGER`, `SSE` or `VECTOR`, index of the eightbyte), in the order in which they take registers;
+    empty if the value is nothing, like an empty struct. x87: how many x87 registers a result takes.
+    in_memory: on the stack; for a result, where the caller wants it. align: on the stack. is_wide: a 128-bit
+    integer. Where one does not fit into registers, the ABI and gcc give the last integer register to the next
+    argument; clang leaves it empty, for good.
     """
 
     words: tuple[tuple[str, int], ...]
@@ -63,16 +67,22 @@ class Passing:
     align: int = 8
     align_certain: bool = True
     is_wide: bool = False
+    x87: int = 0
 
     @property
     def is_nothing(self) -> bool:
-        return not self.words and not self.in_memory
+        return not self.words and not self.in_memory and not self.x87
+
+    @property
+    def needs_whole_registers(self) -> bool:
+        """Which the core does not pass by itself."""
+        return bool(self.x87) or any(kind == VECTOR for kind, _ in self.words)
 
     def fits(self, integers_left: int, vectors_used: int) -> bool:
         """Whether all of it goes into registers: never a part of it."""
         if self.in_memory:
             return False
-        vectors = sum(kind == SSE for kind, _ in self.words)
+        vectors = sum(kind in (SSE, VECTOR) for kind, _ in self.words)
         integers = len(self.words) - vectors
         return not (
             (integers and integers > integers_left) or (vectors and vectors_used + vectors > VECTOR_REGISTERS)
@@ -121,14 +131,22 @@ def result(ctype: CType) -> Passing:
         raise Unpassable(f"it has {size:,} bytes; let the function fill it through a pointer")
     if align > 64:
         raise Unpassable(f"it is aligned to {align} bytes; let the function fill it through a pointer")
+    if classes in ((X87, X87_UP), (COMPLEX_X87,)):
+        return Passing((), False, size, align, x87=2 if COMPLEX_X87 in classes else 1)
     if not {X87, COMPLEX_X87}.isdisjoint(classes):
-        raise Unpassable("it is returned in x87 registers; let the function fill it through a pointer")
+        raise Unpassable("it is returned partly in x87 registers; let the function fill it through a pointer")
     in_memory = MEMORY in classes
     return Passing(() if in_memory else _words(classes), in_memory, size, align)
 
 
 def _words(classes: tuple[str, ...]) -> tuple[tuple[str, int], ...]:
-    return tuple((kind, index) for index, kind in enumerate(classes) if kind != NO_CLASS)
+    words: list[tuple[str, int]] = []
+    for index, kind in enumerate(classes):
+        if kind == SSE_UP and words and words[-1] == (SSE, index - 1):
+            words[-1] = VECTOR, index - 1
+        elif kind != NO_CLASS:
+            words.append((SSE if kind == SSE_UP else kind, index))
+    return tuple(words)
 
 
 def classify(ctype: CType) -> tuple[str, ...]:
@@ -183,6 +201,10 @@ def _leaves(ctype: CType, offset: int) -> Iterator[tuple[int, int, tuple[str, ..
             yield from _leaves(Float(bits), offset + step)
         case Integer() | Bool() | Pointer():
             yield 8 * offset, 8 * size_of(ctype), (INTEGER,)
+        case Vector(_, _, 16):
+            yield 8 * offset, 128, (SSE, SSE_UP)
+        case Vector(_, _, size_bytes):
+            yield 8 * offset, 8 * size_bytes, (SSE if size_bytes == 8 else INTEGER,)
         case Float(80):
             yield 8 * offset, 128, (X87, X87_UP)
         case Float(bits):
@@ -193,17 +215,19 @@ def _require_known(ctype: CType) -> None:
     """Raise Unpassable if there is something in it that has no place in registers that the core passes, or of
     which nothing is known but the size."""
     match ctype:
-        case Vector():
-            raise Unpassable(f"{ctype} is passed in vector registers as a whole; pass a pointer")
+        case Vector(_, _, size_bytes) if size_bytes > MOST_IN_REGISTERS:
+            raise Unpassable(f"how {ctype} is passed depends on the compiler's options; pass a pointer")
+        case Vector(element, count, size_bytes) if count == 1 or size_of(element) * count != size_bytes:
+            raise Unpassable(f"compilers differ in how {ctype} is passed; pass a pointer")
         case Float(128):
-            raise Unpassable("it is passed in a vector register as a whole; pass a pointer")
+            raise Unpassable(f"neither Python nor NumPy has a type for a {ctype}; pass a pointer")
         case Opaque():
             raise Unpassable(ctype.reason or f"what is in {ctype} is not known; pass a pointer")
         case Array(element, _):
             _require_known(element)
         case Struct():
+            last = ctype.fields[-1].type if ctype.fields else None
+            if isinstance(last, Array) and not last.count and size_of(last.element):
+                raise Unpassable(f"compilers differ in how {ctype} is passed, whose last array has no size")
             for field in ctype.fields:
                 _require_known(field.type)
-
-
-__all__ = ["INTEGER", "MEMORY", "NO_CLASS", "SSE", "Passing", "Unpassable", "argument", "classify", "result"]

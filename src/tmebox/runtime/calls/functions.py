@@ -17,8 +17,11 @@ from tmebox.modulefile.prototypes import (
     Integer,
     Pointer,
     Prototype,
+    Struct,
     Void,
+    size_of,
 )
+from tmebox.runtime import wide
 from tmebox.runtime.calls.arguments import (
     CallFrame,
     Converter,
@@ -28,12 +31,13 @@ from tmebox.runtime.calls.arguments import (
     describe,
     variadic_converter,
 )
-from tmebox.runtime.calls.classes import SSE, Passing, Unpassable, result
+from tmebox.runtime.calls.classes import INTEGER, VECTOR, Passing, Unpassable, result
 from tmebox.runtime.calls.codes import type_code
 from tmebox.runtime.calls.items import ANY, item_code
 from tmebox.runtime.calls.kinds import parameter_kind
-from tmebox.runtime.calls.layouts import parameter_layout
+from tmebox.runtime.calls.layouts import parameter_layout, value_layout
 from tmebox.runtime.calls.values import unpack
+from tmebox.runtime.module import Module
 from tmebox.runtime.sandbox_memory import SandboxMemory
 
 
@@ -41,6 +45,7 @@ class Host(Space, Protocol):
     """What a bound function needs of its sandbox."""
 
     instance: _native.Instance
+    module: Module
 
     @property
     def memory(self) -> SandboxMemory: ...
@@ -61,7 +66,9 @@ def is_function_pointer(ctype: CType) -> bool:
 
 
 MOST_CONVERTED = 64
-"""Parameters that the core converts by itself."""
+"""Parameters that the core converts by itself, and words of them on the stack."""
+BY_VALUE = "V"
+"""The core's code for a struct."""
 
 
 @dataclass(frozen=True)
@@ -108,8 +115,9 @@ def _refused(prototype: Prototype, names: tuple[str, ...], reason: str) -> CallP
 
 
 def _fast(prototype: Prototype) -> tuple[str, str, str] | None:
-    codes = [type_code(p.type) for p in prototype.parameters]
-    code = type_code(prototype.result)
+    codes = [_code(p.type) for p in prototype.parameters]
+    code = _code(prototype.result)
+    words = sum(-(-size_of(p.type) // 8) if isinstance(p.type, Struct) else 1 for p in prototype.parameters)
     if (
         prototype.variadic
         or code is None
@@ -117,6 +125,7 @@ def _fast(prototype: Prototype) -> tuple[str, str, str] | None:
         or is_string(prototype.result)
         or None in codes
         or len(codes) > MOST_CONVERTED
+        or words > MOST_CONVERTED
     ):
         return None
     items = "".join(
@@ -126,6 +135,10 @@ def _fast(prototype: Prototype) -> tuple[str, str, str] | None:
         for p in prototype.parameters
     )
     return "".join(filter(None, codes)), "p" if code == "P" else code, items
+
+
+def _code(ctype: CType) -> str | None:
+    return type_code(ctype) if value_layout(ctype) is None else BY_VALUE
 
 
 def signature_of(prototype: Prototype) -> inspect.Signature:
@@ -158,8 +171,9 @@ def careful_call(
     arguments: Sequence[Any],
     keywords: dict[str, Any],
     timeout_s: float,
+    finish: _native.PointerMaker | None = None,
 ) -> Any:
-    """Convert every argument by its parameter, call, copy back, convert the result."""
+    """Convert every argument by its parameter, call, copy back, convert the result. finish: see `export`."""
     if call_plan.refusal is not None:
         raise TypeError(call_plan.refusal)
     values = _bind(call_plan, arguments, keywords)
@@ -167,6 +181,7 @@ def careful_call(
     result_offset = 0
     try:
         if call_plan.passing.in_memory:
+            host.lend_text_room()  # where the core has results of moderate size from then on
             result_offset = frame.reserve(call_plan.passing.size_bytes)
             frame.integer(result_offset)
         for convert, value in zip(call_plan.converters, values, strict=False):
@@ -174,11 +189,21 @@ def careful_call(
         for index in range(len(call_plan.converters), len(values)):
             variadic_converter(values[index], frame, f"argument {index + 1}")
         frame.ready()
-        registers = host.instance.call(address, frame.integers, frame.vectors, bytes(frame.stack), timeout_s)
+        registers = _entered(host, call_plan, address, frame, timeout_s)
         frame.finish()
-        return _result(host, call_plan, registers, result_offset)
+        return _result(host, call_plan, registers, result_offset, finish)
     finally:
         frame.close()
+
+
+def _entered(
+    host: Host, call_plan: CallPlan, address: int, frame: CallFrame, timeout_s: float
+) -> wide.Registers:
+    integers, vectors, stack, x87 = frame.integers, frame.vectors, bytes(frame.stack), call_plan.passing.x87
+    if frame.needs_whole_registers or call_plan.passing.needs_whole_registers:
+        return wide.call(host, address, integers, vectors, stack, x87, timeout_s)
+    rax, rdx, xmm0, xmm1 = host.instance.call(address, integers, vectors, stack, timeout_s)
+    return wide.Registers(rax, rdx, (xmm0, xmm1), (0, 0))
 
 
 def _bind(call_plan: CallPlan, arguments: Sequence[Any], keywords: dict[str, Any]) -> list[Any]:
@@ -198,23 +223,39 @@ def _bind(call_plan: CallPlan, arguments: Sequence[Any], keywords: dict[str, Any
     return values
 
 
-def _result(host: Host, call_plan: CallPlan, registers: tuple[int, int, int, int], result_offset: int) -> Any:
+def _result(
+    host: Host,
+    call_plan: CallPlan,
+    registers: wide.Registers,
+    result_offset: int,
+    finish: _native.PointerMaker | None,
+) -> Any:
     ctype, passing = call_plan.prototype.result, call_plan.passing
     if isinstance(ctype, Void):
         return None
     if passing.in_memory:
         return unpack(ctype, host.memory.read(result_offset, passing.size_bytes))
-    rax, rdx, xmm0, xmm1 = registers
+    rax = registers.rax
+    if passing.x87:
+        parts = [part.to_bytes(16, "little") for part in registers.x87[: passing.x87]]
+        return unpack(ctype, b"".join(parts))
     if is_string(ctype):
         offset = rax & 0xFFFF_FFFF
         return host.memory.string(offset).decode("utf-8", "replace") if offset else None
     if isinstance(ctype, Pointer) and isinstance(ctype.target, Function):
         return host.callbacks.function_at(host, rax & 0xFFFF_FFFF, ctype.target)
-    integers, vectors = [rax, rdx], [xmm0, xmm1]
+    if finish is not None:
+        if rax >> 32 and isinstance(ctype, Pointer) and isinstance(ctype.target, Void):
+            handles = host.callbacks.handles
+            if rax in handles:
+                return handles[rax]
+        return finish(host.instance, host, rax & 0xFFFF_FFFF)
+    integers, vectors = [rax, registers.rdx], list(registers.vectors)
     data = bytearray(passing.stack_bytes)
     for kind, index in passing.words:
-        word = (vectors if kind == SSE else integers).pop(0)
-        data[8 * index : 8 * index + 8] = word.to_bytes(8, "little")
+        word = (integers if kind == INTEGER else vectors).pop(0)
+        size = 16 if kind == VECTOR else 8
+        data[8 * index : 8 * index + size] = word.to_bytes(16, "little")[:size]
     return unpack(ctype, bytes(data[: passing.size_bytes]))
 
 
@@ -232,8 +273,7 @@ def export(
     call_plan = plan(prototype, by_clang)
 
     def slow(host: Host, *arguments: Any, **keywords: Any) -> Any:
-        result = careful_call(host, call_plan, address, arguments, keywords, -1.0)
-        return result if finish is None else finish(host.instance, host, result)
+        return careful_call(host, call_plan, address, arguments, keywords, -1.0, finish)
 
     arguments, code, items = call_plan.fast or (None, None, "")
     attributes = {
@@ -243,7 +283,8 @@ def export(
         "keeps": keeps,
     }
     kinds = tuple(parameter_kind(p.type) for p in prototype.parameters)
-    layouts = tuple(parameter_layout(p.type) for p in prototype.parameters)
+    layouts = tuple(value_layout(p.type) or parameter_layout(p.type) for p in prototype.parameters)
     return _native.Export(
-        address, prototype.name, arguments, code, slow, attributes, items, kinds, finish, layouts
-    )
+        address, prototype.name, arguments, code, slow, attributes, items, kinds, finish, layouts,
+        value_layout(prototype.result),
+    )  # fmt: skip

@@ -165,9 +165,11 @@ def result_words(prototype: Prototype, value: Any) -> tuple[int, int, int, int]:
     if isinstance(prototype.result, Void):
         return 0, 0, 0, 0
     returning = result(prototype.result)
-    if returning.in_memory:
+    if returning.in_memory or returning.needs_whole_registers:
+        where = "in memory" if returning.in_memory else "in whole vector or x87 registers"
         raise TypeError(
-            f"a {prototype.result} is returned in memory: only what goes in registers can be given here"
+            f"a {prototype.result} is returned {where}: only what goes in registers of 64 bits can be given "
+            "here"
         )
     return _to_registers(_extended(prototype.result, value, f"result {prototype.result}"), returning)
 
@@ -297,6 +299,10 @@ def _raw(
             raise Unpassable(f"it is called by the calling convention {prototype.convention}")
         returning = result(prototype.result)
         passings = [argument(parameter.type) for parameter in prototype.parameters]
+        for passing, ctype in zip((returning, *passings), _types(prototype), strict=True):
+            if passing.needs_whole_registers:
+                where = "x87 registers" if passing.x87 else "a vector register as a whole"
+                raise Unpassable(f"{ctype} goes in {where}; let it go by a pointer")
     except Unpassable as error:
         refusal = f"the host function {prototype} cannot be called: {error}"
 
@@ -323,6 +329,10 @@ def _raw(
         return _to_registers(data, returning)
 
     return call
+
+
+def _types(prototype: Prototype) -> list[CType]:
+    return [prototype.result, *(parameter.type for parameter in prototype.parameters)]
 
 
 class _Received:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import weakref
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -60,6 +59,9 @@ for _bits in (8, 16, 32, 64):
 _WORDS = re.compile(r"\s*((?:(?:struct|union|enum)\s+)?[A-Za-z_]\w*(?:\s+[A-Za-z_]\w*)*)\s*(.*)", re.DOTALL)
 _SUFFIX = re.compile(r"\s*(\*\s*(?:const\b)?|\[\s*(\d+)\s*\])")
 LARGEST_COUNT = 1 << 31
+TYPES = "tmebox_types_"
+"""What begins the name of a function that nobody calls: its parameters point to types that headers define,
+and are called as those are."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,6 +97,12 @@ class Names:
                 if _function_of(parameter.type):
                     self._named.setdefault(f"{prototype.name}.{parameter.name or index}", parameter.type)
         self._named.update(declared or {})
+
+    def declare(self, told: Prototype) -> None:
+        """Types by names that they do not know themselves, such as those of pointers."""
+        for parameter in told.parameters:
+            if isinstance(parameter.type, Pointer):
+                self._named.setdefault(parameter.name, parameter.type.target)
 
     def _collect(self, ctype: CType) -> None:
         for found in _inside(ctype, set()):
@@ -217,12 +225,12 @@ def _inside(ctype: CType, seen: set[int]) -> Iterator[CType]:
             yield ctype
 
 
-_known: weakref.WeakKeyDictionary[Module, Names] = weakref.WeakKeyDictionary()
-
-
 def names_of(module: Module) -> Names:
     """Collected once."""
-    names = _known.get(module)
+    names: Names | None = module.names
     if names is None:
-        names = _known[module] = Names([*module.exports.values(), *module.imports.values()])
+        names = module.names = Names([*module.exports.values(), *module.imports.values()])
+        for name, prototype in module.exports.items():
+            if name.startswith(TYPES) and prototype is not None:
+                names.declare(prototype)
     return names

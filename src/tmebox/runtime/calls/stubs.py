@@ -237,6 +237,20 @@ class _Records:
                 return "hints.Buffer"
         return "Any"
 
+    def _stored(self, ctype: CType) -> str:
+        """The type of a member of a struct, which texts and functions may stand for as well."""
+        match ctype:
+            case Pointer(Function(), _):
+                return "hints.Offset | tmebox.Callback | Callable[..., object]"
+            case Pointer(target, _):
+                text = " | str | bytes" if takes_text(target) else ""
+                handle = " | tmebox.Handle" if isinstance(target, Void) else ""
+                return f"hints.Offset | tmebox.Pointer{handle}{text}"
+            case Array(element, _) | Vector(element, _, _):
+                text = " | str" if isinstance(element, Integer) and element.is_char else ""
+                return f"Sequence[{self._stored(element)}] | hints.Buffer{text}"
+        return self._member(ctype)
+
     def _struct_given(self, struct: Struct) -> str:
         name = self._name(struct)
         return f"{name}Given" if name else "Mapping[str, Any] | tuple[Any, ...] | hints.Buffer"
@@ -254,7 +268,7 @@ class _Records:
         if any(not _is_name(name) or name.startswith("_") or name in TAKEN for name in fields):
             return None
         returned = [self.returned(field.type) for field in struct.fields]
-        members = [self._member(field.type) for field in struct.fields]
+        members = [self._stored(field.type) for field in struct.fields]
         name = self._new_name(struct)
         if not self.names.isdisjoint(fields):
             self.names -= _three(name)

@@ -4,26 +4,74 @@ from __future__ import annotations
 
 import keyword
 from collections import namedtuple
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
+from tmebox import _native
+from tmebox.listing import encoded
 from tmebox.modulefile.prototypes import (
     Array,
     CType,
+    Function,
     Integer,
     Opaque,
+    Pointer,
     Struct,
     StructField,
     Vector,
     Void,
     size_of,
 )
+from tmebox.runtime.calls.items import takes_text
 from tmebox.runtime.calls.scalars import given, pack_scalar, range_of, to_bool, to_integer, unpack_scalar
 
 MOST_EMPTY = 1024
 """Items without a size that an array shows, however many a module file says there are."""
+
+
+class Stored:
+    """A struct that is in a sandbox's memory: given where one by value is wanted, it is copied."""
+
+    __slots__ = ("_struct",)
+    _struct: Struct
+    _read_bytes: Callable[[], bytes]
+    _place_in: Callable[[_native.Instance, CType, str], int]
+
+
+def require_own(value: Any, instance: _native.Instance, what: str) -> None:
+    """Raise TypeError for a pointer into another sandbox in what is given for a struct or an array."""
+    if isinstance(value, _native.Pointer):
+        if value._instance is not instance:
+            raise TypeError(f"{what}: {value!r} is a pointer into another sandbox")
+    elif isinstance(value, Mapping):
+        for name, item in list(value.items()):
+            require_own(item, instance, f"{what}.{name}")
+    elif isinstance(value, (tuple, list)):
+        for item in value:
+            require_own(item, instance, what)
+
+
+def with_texts(ctype: CType, value: Any, place: Callable[[Any, Pointer, str], Any], what: str) -> Any:
+    """The value with pointers to copies of the texts that are given for pointers to characters, and to
+    functions of the host. place(text or function, type, what): makes one."""
+    if isinstance(ctype, Array) and isinstance(value, (list, tuple)):
+        return [with_texts(ctype.element, item, place, f"{what}[{i}]") for i, item in enumerate(value)]
+    if isinstance(ctype, Struct) and type(value) in (tuple, list) and len(value) == len(ctype.fields):
+        pairs = zip(ctype.fields, value, strict=True)
+        return tuple(with_texts(f.type, item, place, f"{what}.{f.name}") for f, item in pairs)
+    if isinstance(ctype, Struct) and isinstance(value, dict):
+        types = {field.name: field.type for field in ctype.fields}
+        return {
+            name: with_texts(types.get(name, Void()), item, place, f"{what}.{name}")
+            for name, item in list(value.items())  # which a key that is compared may change
+        }
+    if isinstance(ctype, Pointer) and isinstance(value, (str, bytes)) and takes_text(ctype.target):
+        return place(value, ctype, what)
+    if isinstance(ctype, Pointer) and isinstance(ctype.target, Function) and callable(value):
+        return place(value, ctype, what)
+    return value
 
 
 class Record:
@@ -78,8 +126,17 @@ def as_mapping(record: Any) -> dict[str, Any]:
 
 
 def pack(ctype: CType, value: Any, what: str) -> bytes:
+    """As `pack_whole`, where nothing has room behind it."""
+    data = pack_whole(ctype, value, what)
+    if isinstance(ctype, Struct) and len(data) > ctype.size_bytes:
+        raise TypeError(f"{what}: a {ctype} with items behind it is passed by pointer, or made by Box.new")
+    return data
+
+
+def pack_whole(ctype: CType, value: Any, what: str) -> bytes:
     """Bytes of a C value. Structs are given as mappings, sequences in field order, records, or raw bytes of
-    the exact size; unions as a mapping of one member. Raises TypeError or OverflowError naming `what`."""
+    the exact size; unions as a mapping of one member. A last array without a size may go on behind it.
+    Raises TypeError or OverflowError naming `what`."""
     match ctype:
         case Struct():
             return _pack_struct(ctype, value, what)
@@ -92,6 +149,8 @@ def pack(ctype: CType, value: Any, what: str) -> bytes:
 
 def _pack_items(ctype: Array | Vector, element: CType, count: int, value: Any, what: str) -> bytes:
     size = size_of(ctype)
+    if isinstance(value, str) and isinstance(element, Integer) and element.is_char:
+        value = encoded(value, what)
     if isinstance(value, (bytes, bytearray)) and size_of(element) == 1 and len(value) <= count:
         return bytes(value).ljust(size, b"\0")
     if isinstance(value, (str, bytes, bytearray, Mapping)) or not hasattr(type(value), "__len__"):
@@ -116,12 +175,28 @@ def _exact_bytes(ctype: Struct | Opaque, value: Any, what: str) -> bytes:
 def _pack_struct(ctype: Struct, value: Any, what: str) -> bytes:
     if isinstance(value, Record) and "_data" in value.__dict__ and value._layout == ctype:
         return value._data
+    if isinstance(value, Stored):
+        if value._struct != ctype:
+            raise TypeError(f"{what}: expected a {ctype}, got {value!r}")
+        return value._read_bytes()
     if not isinstance(value, (Mapping, tuple, list)):
         return _exact_bytes(ctype, value, what)
     data = bytearray(ctype.size_bytes)
+    flexible = flexible_member(ctype)
     for field, item in _chosen(ctype, value, what):
+        if field is flexible and isinstance(field.type, Array) and isinstance(item, (tuple, list, bytes)):
+            inner = pack(Array(field.type.element, len(item)), item, f"{what}.{field.name}")
+            data[field.offset : field.offset + len(inner)] = inner
+            continue
         _put(data, field, item, f"{what}.{field.name}" if field.name else what)
     return bytes(data)
+
+
+def flexible_member(ctype: Struct) -> StructField | None:
+    """The last member, if it is an array without a size, which goes on behind the struct."""
+    last = ctype.fields[-1] if ctype.fields and not ctype.union else None
+    is_flexible = last is not None and isinstance(last.type, Array) and not last.type.count
+    return last if is_flexible else None
 
 
 def _chosen(ctype: Struct, value: Any, what: str) -> list[tuple[StructField, Any]]:

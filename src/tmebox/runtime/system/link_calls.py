@@ -49,7 +49,7 @@ def symlinkat(system: System, memory: GuestMemory, target: int, directory: int, 
     return 0
 
 
-STATFS = struct.Struct("<2q5q2i4q32x")
+STATFS = struct.Struct("<2q5q2i3q32x")
 """struct statfs of x86-64: type, block size, blocks, free, free to users, files, free files, id, the longest
 name, fragment size, flags, spare."""
 TMPFS_MAGIC, ST_RDONLY = 0x01021994, 1
@@ -58,11 +58,11 @@ TMPFS_MAGIC, ST_RDONLY = 0x01021994, 1
 def _pack_space(descriptor: int | None, read_only: bool) -> bytes:
     """Of a granted directory, how much room there is: its owner can tell by filling it. Else nothing."""
     if descriptor is None:
-        return STATFS.pack(TMPFS_MAGIC, 4096, 0, 0, 0, 0, 0, 0, 0, 255, 4096, ST_RDONLY, 0)
+        return STATFS.pack(TMPFS_MAGIC, 4096, 0, 0, 0, 0, 0, 0, 0, 255, 4096, ST_RDONLY)
     space = os.statvfs(descriptor)
     return STATFS.pack(
         TMPFS_MAGIC, space.f_bsize, space.f_blocks, space.f_bfree, space.f_bavail, space.f_files,
-        space.f_ffree, 0, 0, 255, space.f_frsize, ST_RDONLY if read_only else 0, 0,
+        space.f_ffree, 0, 0, 255, space.f_frsize, ST_RDONLY if read_only else 0,
     )  # fmt: skip
 
 

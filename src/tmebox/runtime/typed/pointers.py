@@ -15,7 +15,15 @@ from tmebox.modulefile import prototypes as p
 from tmebox.runtime.calls.kinds import kind_of
 from tmebox.runtime.calls.named import names_of
 from tmebox.runtime.calls.scalars import is_number
-from tmebox.runtime.calls.values import get_member, member_names, pack, put_member, unpack
+from tmebox.runtime.calls.values import (
+    Stored,
+    get_member,
+    member_names,
+    pack,
+    put_member,
+    require_own,
+    unpack,
+)
 from tmebox.runtime.typed.dtypes import dtype_of
 
 if TYPE_CHECKING:
@@ -70,6 +78,7 @@ class Pointer(_native.Pointer):
         return value_at(self._space, self._place(index), self._target, self)
 
     def __setitem__(self, index: int, value: Any) -> None:
+        require_own(value, self._instance, f"{self._target}")
         data = pack(self._target, value, f"{self._target}")
         self._space.memory.write(self._place(index), data)
 
@@ -179,14 +188,13 @@ class Pointer(_native.Pointer):
         return f"<{_type_of(self)} at {self._offset:#x}{items}{' (freed)' * self._freed}>"
 
 
-class StructView:
+class StructView(Stored):
     """A struct or union in a sandbox's memory: its members are attributes, read and written there."""
 
-    __slots__ = ("_keeps", "_offset", "_space", "_struct")
+    __slots__ = ("_keeps", "_offset", "_space")
     _keeps: Any
     _offset: int
     _space: Tenancy
-    _struct: p.Struct
 
     def __init__(self, space: Tenancy, offset: int, struct: p.Struct, keeps: Any) -> None:
         for name, value in (("_space", space), ("_offset", offset), ("_struct", struct), ("_keeps", keeps)):
@@ -213,6 +221,7 @@ class StructView:
         start, field = self._field(name)
         memory = self._space.memory
         what = f"{self._struct}.{name}"
+        require_own(value, self._space.instance, what)
         if field.bits:
             data = bytearray(memory.read(start, _bit_bytes(field)))
             put_member(data, field, value, what)
@@ -226,7 +235,22 @@ class StructView:
     __hash__ = None  # type: ignore[assignment]
 
     def _read(self) -> Any:
-        return unpack(self._struct, self._space.memory.read(self._offset, self._struct.size_bytes))
+        return unpack(self._struct, self._read_bytes())
+
+    def _place_in(self, instance: _native.Instance, target: p.CType, what: str) -> int:
+        """Where it is, for a pointer to it. Raises TypeError, ValueError."""
+        if self._space.instance is not instance:
+            raise TypeError(f"{what}: {self!r} is in another sandbox")
+        if isinstance(target, p.Void) or kind_of(target) == kind_of(self._struct):
+            if isinstance(self._keeps, Pointer):
+                Pointer._place(self._keeps, 0)  # is it there?
+            return self._offset
+        raise TypeError(f"{what}: expected a {p.Pointer(target)}, got {self!r}")
+
+    def _read_bytes(self) -> bytes:
+        if isinstance(self._keeps, Pointer):
+            Pointer._place(self._keeps, 0)  # is it there?
+        return self._space.memory.read(self._offset, self._struct.size_bytes)
 
     def __dir__(self) -> list[str]:
         return [field.name for field in self._struct.fields if field.name]
@@ -280,13 +304,15 @@ def value_at(space: Tenancy, offset: int, ctype: p.CType, keeps: Any) -> Any:
     match ctype:
         case p.Struct():
             return StructView(space, offset, ctype, keeps)
-        case p.Array(element, count):
-            return Pointer(space, offset, element, count, keeps)
+        case p.Array(element, count):  # without a size, it goes on as far as its owner says
+            return Pointer(space, offset, element, count or None, keeps)
         case p.Pointer(p.Function() as function, _):
             word = int.from_bytes(space.memory.read(offset, 8), "little")
             return space.callbacks.function_at(space, word & 0xFFFF_FFFF, function)
         case p.Pointer():
             word = int.from_bytes(space.memory.read(offset, 8), "little")
+            if word >> 32 and word in space.callbacks.handles and isinstance(ctype.target, p.Void):
+                return space.callbacks.handles[word]
             return pointer(space, word & 0xFFFF_FFFF, ctype)
     return unpack(ctype, space.memory.read(offset, p.size_of(ctype)))
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from tmebox.errors import TmeboxError
 from tmebox.outputs import write_output
 from tmebox.toolchain import processes
+from tmebox.toolchain.cc.response_files import expand
 from tmebox.toolchain.compile import clang
 
 NAME = "tmebox ar"
@@ -29,8 +30,8 @@ class ArchiveError(TmeboxError):
 
 def main_ar(argv: Sequence[str]) -> int:
     """Run `tmebox ar` with these arguments; returns the exit code."""
-    arguments = list(argv)
     try:
+        arguments = expand(argv)
         if arguments[:1] in (["--version"], ["-V"]):
             return processes.run(_command("--version")).status
         if not arguments or not _OPERATION.fullmatch(arguments[0]):

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tmebox.toolchain.compile.cplusplus import SUFFIXES
+
 REPOSITORY = (".git", ".hg", ".svn", ".bzr")
 """What the top of a tree has, and nothing beneath it."""
 BUILT = (
@@ -14,6 +16,7 @@ BUILT = (
     *("Makefile", "makefile", "GNUmakefile", "Makefile.am", "Makefile.in", "config.status", "auto/configure"),
 )
 """What directories have that are built; those within them may have it as well."""
+SOURCES = frozenset({".c", ".s", ".S", *SUFFIXES})
 _SHARED = (
     "/tmp",
     "/var/tmp",
@@ -28,6 +31,11 @@ _SHARED = (
     "/mnt",
 )
 """Directories that hold trees of many people, whatever else lies there."""
+
+
+def sources_directly_in(directory: Path) -> list[Path]:
+    """Files that are compiled, by their names."""
+    return sorted(path for path in directory.iterdir() if path.suffix in SOURCES and path.is_file())
 
 
 def source_tree(directory: Path) -> Path:

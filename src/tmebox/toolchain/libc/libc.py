@@ -29,7 +29,11 @@ Progress = Callable[[int, int], None]
 """Called with (objects done, objects in all), from the thread that called `libc`."""
 
 ARCHIVE, START_OBJECT = "libc.a", "crt1.o"
-SHIPPED = Path(__file__).parents[1] / "shipped"
+KEYS = "keys"
+"""Folder of the cache: what code was hashed to."""
+_SOURCES = (".py", ".c", ".h", ".s", ".S", ".cpp")
+TOOLCHAIN = Path(__file__).parents[1]
+SHIPPED = TOOLCHAIN / "shipped"
 
 
 @dataclass(frozen=True)
@@ -120,6 +124,12 @@ _NOT_SHAPING_FOLDERS = ("cc/", "link/")
 @cache
 def _key(isolation: str, base: str = "gs") -> str:
     """Hash of whatever decides what the objects contain."""
+    version = gcc.gcc().version if base == "r15" else ""
+    asked = f"{isolation} {base} {version} {libc_sources.compiler_version()}"
+    return remembered(asked, (libc_sources.GUEST, TOOLCHAIN), lambda: _computed_key(isolation, base))
+
+
+def _computed_key(isolation: str, base: str) -> str:
     versions = f"{libc_sources.compiler_version()} {gcc.gcc().version if base == 'r15' else ''}"
     guest = libc_sources.GUEST
     files = {
@@ -132,14 +142,39 @@ def _key(isolation: str, base: str = "gs") -> str:
 
 def code_digest() -> str:
     """Hash of the code that compiles, instruments and assembles."""
-    toolchain = Path(__file__).parents[1]
-    files = {path.relative_to(toolchain).as_posix(): path for path in toolchain.rglob("*.py")}
+    files = {path.relative_to(TOOLCHAIN).as_posix(): path for path in TOOLCHAIN.rglob("*.py")}
     shaping = {
         name: path
         for name, path in files.items()
         if name not in _NOT_SHAPING_CODE and not name.startswith(_NOT_SHAPING_FOLDERS)
     }
     return digest(*contents({**shaping, "abi.py": Path(abi.__file__)}))
+
+
+def remembered(asked: str, folders: tuple[Path, ...], compute: Callable[[], str]) -> str:
+    """What `compute` returns, which depends on `asked` and on the code in `folders` and in `abi`: read and
+    hashed again only after some file there has another time or size. A link would take a tenth longer."""
+    seen = [str(Path(abi.__file__).stat().st_mtime_ns)]
+    for folder in folders:
+        seen += [f"\0{folder}", *sorted(_stamps(os.fspath(folder)))]
+    kept = Kept(cache_directory() / KEYS)
+    stamp = digest(asked, *seen)
+    found = kept.get(stamp)
+    if found is None:
+        found = compute().encode()
+        kept.put(stamp, found)
+    return found.decode()
+
+
+def _stamps(folder: str) -> Iterator[str]:
+    """Of each source below: where it is, when it changed, its size."""
+    for entry in os.scandir(folder):
+        if entry.is_dir():
+            if entry.name not in ("__pycache__", SHIPPED.name):
+                yield from _stamps(entry.path)
+        elif entry.name.endswith(_SOURCES):
+            status = entry.stat()
+            yield f"{entry.path} {status.st_mtime_ns} {status.st_ctime_ns} {status.st_size}"
 
 
 def contents(files: Mapping[str, Path]) -> Iterator[str | bytes]:
@@ -168,6 +203,7 @@ def _build_into(directory: Path, isolation: str, base: str, progress: Progress |
         libc_sources.archive(scratch / ARCHIVE, members)
         libc_sources.compile_source(libc_sources.START, scratch / START_OBJECT, variant, kept)
         kept.forget_unused()
+        Kept(directory.parent / KEYS).forget_unused()
         result = Path(tempfile.mkdtemp(prefix=f"{directory.name}.", dir=directory.parent))
         for name in (ARCHIVE, START_OBJECT):
             (scratch / name).rename(result / name)

@@ -53,6 +53,12 @@ def _found(isolation: str) -> Path | None:
 
 @cache
 def _name(isolation: str) -> str:
+    asked = f"c++ {isolation} {libc_sources.compiler_version()}"
+    folders = (libc_sources.GUEST, libc.TOOLCHAIN)
+    return libc.remembered(asked, folders, lambda: _computed_name(isolation))
+
+
+def _computed_name(isolation: str) -> str:
     """With a hash of whatever decides what the objects contain. It begins as libc's, so that what nothing
     uses any more is deleted with that."""
     files = {path.name: path for path in libc_sources.CXX.iterdir()}

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tmebox.modulefile.file import Addresses
+from tmebox.toolchain.link.linked import distinct
 
 _ENTRY = np.dtype([("place", "<u8"), ("fact", "<u8")])
 
@@ -14,6 +15,6 @@ def collected(data: bytes, low: int, high: int) -> tuple[Addresses, NDArray[np.u
     """Places and facts of a linked section, by place and register, but for those outside [low, high): of code
     that the linker has dropped."""
     whole = len(data) // _ENTRY.itemsize * _ENTRY.itemsize
-    rows = np.unique(np.frombuffer(data[:whole], dtype=_ENTRY))
+    rows = distinct(np.frombuffer(data[:whole], dtype=_ENTRY))
     rows = rows[(rows["place"] >= low) & (rows["place"] < high)]
     return rows["place"].astype(np.uint32), rows["fact"].astype(np.uint16)

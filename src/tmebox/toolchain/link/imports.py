@@ -12,7 +12,7 @@ from tmebox.abi import SYSCALL_IMPORT
 from tmebox.errors import CompileError, Diagnostic
 from tmebox.toolchain.link import linked
 from tmebox.toolchain.link.inputs import require_plain
-from tmebox.toolchain.link.linked import Elf
+from tmebox.toolchain.link.linked import Elf, is_among
 from tmebox.toolchain.link.relocate import ABS32S, PC32, PLT32
 from tmebox.toolchain.link.script import quote
 
@@ -50,8 +50,9 @@ def _accessed(executable: Elf, candidates: set[int]) -> list[int]:
     """Those of the symbols that instructions use as memory, and never call."""
     called: set[int] = set()
     accessed: set[int] = set()
+    ordered = np.array(sorted(candidates), dtype=np.int64)
     for section, rows in executable.relocations():
-        uses = rows[np.isin(rows["symbol"], list(candidates))]
+        uses = rows[is_among(rows["symbol"], ordered)]
         called.update(uses["symbol"][uses["type"] == PLT32].tolist())
         accessed.update(uses["symbol"][(uses["type"] == PC32) & section.executable].tolist())
         maybe = uses[(uses["type"] == ABS32S) & section.executable]

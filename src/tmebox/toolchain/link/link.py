@@ -64,11 +64,11 @@ def link(
         raise CompileError(f"{options.name}: nothing to link")
     for path in objects:
         require_object(path)
-        _require_mark(path.read_bytes(), str(path), options)
+        require_marked(path.read_bytes(), str(path), options)
     archived = frozenset[str]().union(*(require_archive(path) for path in archives))
     for path in archives:
         for name, contents in archive_members(path):
-            _require_mark(contents, name, options)
+            require_marked(contents, name, options)
     exports = find_exports(objects, options.exports)
     inputs = [*objects, *archives, *implicit_archives]
     with scratch_directory() as scratch:
@@ -98,7 +98,8 @@ def link(
         return _module(executable, exports, imports, options, is_command)
 
 
-def _require_mark(contents: bytes, name: str, options: CompileOptions) -> None:
+def require_marked(contents: bytes, name: str, options: CompileOptions) -> None:
+    """Raise CompileError unless an object was made for what the options say."""
     note = Elf(contents, name).contents(marks.SECTION)
     marks.require_mark(note, name, options.isolation, options.base)
 

@@ -17,11 +17,11 @@ from tmebox.modulefile.file import Addresses, Relocations
 from tmebox.toolchain import sections
 from tmebox.toolchain.link import linked
 from tmebox.toolchain.link.frames import Frames
-from tmebox.toolchain.link.linked import Elf, Section, distinct
+from tmebox.toolchain.link.linked import Elf, Section, distinct, is_among
 
 NONE, ABS64, PC32, PLT32, ABS32, ABS32S, PC64 = 0, 1, 2, 4, 10, 11, 24
 WIDTHS = {ABS64: 8, PC32: 4, PLT32: 4, ABS32: 4, ABS32S: 4, PC64: 8}
-_KNOWN = np.array([NONE, *WIDTHS])
+_KNOWN = np.array(sorted([NONE, *WIDTHS]))
 
 
 @dataclass(frozen=True)
@@ -93,13 +93,13 @@ def relocate(executable: Elf, entries: list[int], tables: int, frames: Frames) -
             )
             targets = _fields(section, offsets[of_code], width // 8)
             of_code, targets = of_code[targets < tables], targets[targets < tables]
-            function = np.isin(targets, function_addresses)
+            function = is_among(targets, function_addresses)
             taken.append(targets[function])
             # A function's address plus a constant is arithmetic, not somewhere to go.
             plain = (symbols["info"][rows["symbol"][of_code]] & 15) != linked.STT_FUNC
             labels.append(targets[~function & plain])
     claimed = _claimed_labels(executable, tables)
-    taken.append(claimed[np.isin(claimed, function_addresses)])
+    taken.append(claimed[is_among(claimed, function_addresses)])
     labels.append(claimed)
     joined = {name: _sorted(arrays) for name, arrays in places.items()}
     return Claims(Relocations(**joined), _sorted(taken), _sorted(labels), bytes(text))
@@ -143,7 +143,7 @@ def _fields(section: Section, offsets: NDArray[np.int64], width: int) -> NDArray
 
 
 def _require_known(executable: Elf, section: Section, rows: NDArray[Any]) -> None:
-    unknown = ~np.isin(rows["type"], _KNOWN)
+    unknown = ~is_among(rows["type"], _KNOWN)
     _refuse(executable, section, rows, unknown, "a kind of relocation that a sandbox cannot have")
 
 

@@ -11,8 +11,19 @@ import re
 from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass, field
 
-from tmebox.toolchain.rewrite.asm import Directive, Label, constant, split_operands
+from tmebox.toolchain.rewrite.asm import (
+    AsmSyntaxError,
+    Directive,
+    Instruction,
+    Label,
+    Memory,
+    constant,
+    parse_line,
+    split_operands,
+)
 from tmebox.toolchain.rewrite.directives import Section
+from tmebox.toolchain.rewrite.mnemonics import MNEMONICS, Kind
+from tmebox.toolchain.rewrite.registers import NAMES_64
 from tmebox.toolchain.rewrite.replacement import Refusal
 
 SECTION = '\t.section\t.rodata.tmebox_of_text,"a",@progbits'
@@ -23,6 +34,7 @@ _SIZES = {
     **dict.fromkeys((".4byte", ".int", ".long", ".dc.l"), 4),
     **dict.fromkeys((".8byte", ".quad", ".dc.q"), 8),
 }
+_PREFIXES = re.compile(r"\s*\.byte\s+((0x67|0x66|0x3e)(?:\s*,\s*\2)*|0xf0)\s*", re.IGNORECASE)
 _CHARACTER = re.compile(r"'(\\?.)'?")
 NEUTRAL = frozenset([".globl", ".global", ".weak", ".local", ".hidden", ".protected", ".internal", ".type"])
 """Directives that say something of a symbol, wherever they stand."""
@@ -63,7 +75,10 @@ def chunks(held: Sequence[Held], is_data: Set[str]) -> tuple[list[Chunk], list[H
 
 def instructions(directives: Sequence[Directive]) -> Iterator[str]:
     """The instructions that bytes are, as assembly. Raises Refusal."""
-    from iced_x86 import Decoder, Formatter, FormatterSyntax  # rarely needed, and slow to import
+    # Rarely needed, and slow to import.
+    from iced_x86 import Decoder, EncodingKind, Formatter, FormatterSyntax
+
+    never_there = (EncodingKind.XOP, EncodingKind.EVEX, EncodingKind.D3NOW, EncodingKind.MVEX)
 
     code = b"".join(map(_bytes, directives))
     shown = " ".join(f"{byte:02x}" for byte in code[:16]) + (" …" if len(code) > 16 else "")
@@ -75,7 +90,48 @@ def instructions(directives: Sequence[Directive]) -> Iterator[str]:
             raise Refusal(
                 f"data that code runs into, and no instruction at its byte {instruction.ip}: {shown}"
             )
-        yield formatter.format(instruction)
+        text = formatter.format(instruction)
+        if instruction.encoding in never_there:
+            yield "ud2"  # no cpuid in a sandbox promises such instructions: who asks first never gets here
+        elif instruction.is_string_instruction and text.endswith("(%rdi)"):
+            yield f"{text.removesuffix('(%rdi)')}%es:(%rdi)"
+        else:
+            yield text
+
+
+def prefix_of(line: str, following: str) -> str | None:
+    """What bytes mean that are only prefixes of the instruction on the line after them; None if they are not.
+
+    Assemblers wanted a lock written so. Others pad code, and change nothing: an address size in an
+    instruction without memory, an operand size beside 64-bit registers, a data segment.
+    """
+    found = _PREFIXES.fullmatch(line)
+    if found is None:
+        return None
+    try:
+        statements = parse_line(following)
+    except AsmSyntaxError:
+        return None
+    if len(statements) != 1 or not isinstance(instruction := statements[0], Instruction):
+        return None
+    prefix, facts = (found[2] or found[1]).lower(), MNEMONICS.get(instruction.mnemonic)
+    if prefix == "0xf0":
+        return "lock"
+    if (
+        instruction.prefixes
+        or facts is None
+        or facts.kind not in (Kind.PLAIN, Kind.MOVE, Kind.SHIFT, Kind.CONDITIONAL)
+    ):
+        return None
+    has_memory = any(isinstance(operand, Memory) for operand in instruction.operands)
+    is_whole = any(getattr(operand, "name", "") in NAMES_64 for operand in instruction.operands)
+    is_jump = facts.kind is Kind.CONDITIONAL
+    changes_nothing = {
+        "0x67": not has_memory and not is_jump,
+        "0x66": is_whole and facts.width in (64, None),
+        "0x3e": True,
+    }
+    return "" if changes_nothing[prefix] else None
 
 
 def _bytes(directive: Directive) -> bytes:

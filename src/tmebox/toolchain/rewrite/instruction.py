@@ -40,10 +40,14 @@ from tmebox.toolchain.rewrite.strings import rewrite_string
 
 _STRING_OR_VECTOR = frozenset(["movsd", "cmpsd"])
 """Without operands these are string instructions."""
+_WITHOUT_EFFECT = frozenset(["nopw", "nopl", "nopq"])
+"""They access none of their operands."""
 
 
 def rewrite_instruction(instruction: Instruction, base: str = "gs") -> Replacement:
     """The replacement with the window's base in `base`. Raises Refusal."""
+    if instruction.mnemonic in _WITHOUT_EFFECT and not instruction.prefixes:
+        instruction = Instruction("nop")
     if base == "gs":
         return _through_gs(instruction, base)
     refuse_reserved(instruction)

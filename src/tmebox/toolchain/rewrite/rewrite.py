@@ -172,20 +172,30 @@ class _Rewriting:
             self._refuse(Refusal(f"`{self._prefix}` without an instruction"))
 
     def _read_lines(self, first: int, text: str) -> None:
-        for number, line in enumerate(text.split("\n"), first):
-            if line.startswith("\t#") and not self._prefix:
-                continue
+        lines = text.split("\n")
+        for place, line in enumerate(lines):
             if self._sections.current.is_debug and debug.is_plain(line) and not self._prefix:
-                self._placements.append((number, line, 0, 0))
+                self._placements.append((first + place, line, 0, 0))
                 continue
-            self._line = number
-            joined = f"{self._prefix} {line}" if self._prefix else line
-            self._prefix = ""
-            for statement in _prepare(joined, self._base):
-                try:
-                    self._add(statement)
-                except Refusal as refusal:
-                    self._refuse(refusal)
+            following = lines[place + 1] if place + 1 < len(lines) else ""
+            self._read_line(first + place, line, following)
+
+    def _read_line(self, number: int, line: str, following: str) -> None:
+        if line.startswith("\t#") and not self._prefix:
+            return
+        if ".byte" in line and self._sections.current.is_code:
+            meant = embedded.prefix_of(line, following)
+            if meant is not None and self._is_reached():
+                self._prefix = meant
+                return
+        self._line = number
+        joined = f"{self._prefix} {line}" if self._prefix else line
+        self._prefix = ""
+        for statement in _prepare(joined, self._base):
+            try:
+                self._add(statement)
+            except Refusal as refusal:
+                self._refuse(refusal)
 
     def _place(self) -> None:
         emitter = self._emitter
@@ -239,6 +249,11 @@ class _Rewriting:
             if not isinstance(statement, Directive) or statement.name not in embedded.NEUTRAL:
                 self._release()
         self._add_now(statement)
+
+    def _is_reached(self) -> bool:
+        """Whether code runs into what comes next, or branches to a label that is held."""
+        labels = [statement.name for _, statement in self._held if isinstance(statement, Label)]
+        return self._runs_on or embedded.Chunk(labels).is_reached(self._entered())
 
     def _try_to_release(self) -> None:
         try:

@@ -255,6 +255,9 @@ def _base(entry: Entry, alias: str, size: int) -> p.CType:
             return p.Complex(4 * size)
         if size == 32 and entry.name == "complex long double":
             return p.Complex(80)
+        if size == 32:
+            reason = "the debug information does not tell long double from __float128 here; pass a pointer"
+            return p.Opaque(name, size, 16, reason)
     elif "_BitInt" in entry.name:
         reason = "the debug information does not have its width; use an integer of a standard width"
         return p.Opaque(f"{entry.name}(?)", size, min(max(size & -size, 1), 8), reason)

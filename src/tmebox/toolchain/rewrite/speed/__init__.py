@@ -4,7 +4,8 @@
 - `borrow.borrowed`: loads that a loop waits for go through a free register
 - `offset_reuse.without_repeated_loads`: r14 is not loaded twice
 - `held_base.with_held_bases`: loops hold the window's base in a register
+- `base_reuse.without_repeated_bases`: straight-line code loads it once
 - `cache_lines.within_lines`: where checks and loops lie
 
-The last three go over the finished assembly, which `listing` reads; `sizes` says how many bytes it takes.
+The last four go over the finished assembly, which `listing` reads; `sizes` says how many bytes it takes.
 """

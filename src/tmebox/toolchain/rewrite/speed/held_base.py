@@ -24,6 +24,7 @@ from tmebox.toolchain.rewrite.analysis.register_facts import UNKNOWN, made
 from tmebox.toolchain.rewrite.asm import Instruction, Memory, constant
 from tmebox.toolchain.rewrite.mnemonics import MNEMONICS
 from tmebox.toolchain.rewrite.replacement import lines
+from tmebox.toolchain.rewrite.speed.base_reuse import without_repeated_bases
 from tmebox.toolchain.rewrite.speed.listing import Listing, memory_of, read
 from tmebox.toolchain.rewrite.stack import statement
 from tmebox.toolchain.sections import fact_claims
@@ -50,6 +51,7 @@ def with_held_bases(text: str) -> str:
     holding = _Holding(listing)
     for start, end in holding.loops():
         holding.try_loop(start, end)
+    holding.reuse()
     return holding.text()
 
 
@@ -173,6 +175,11 @@ class _Holding:
             for register in needed if self._branching.get(index) else ():
                 fact = HOLDS_BASE if register == number else known[index][register]
                 self._claims[index, register] = fact
+
+    def reuse(self) -> None:
+        """Outside of the loops that hold it, let straight-line code use a base that is there already."""
+        busy = self._taken | self._changed.keys()
+        self._changed.update(without_repeated_bases(self._listing, self._live, busy))
 
     # -- the loop --
 
