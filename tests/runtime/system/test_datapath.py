@@ -148,15 +148,18 @@ def test_what_a_read_takes_is_not_lost_where_nobody_has_touched_the_page(
 ) -> None:
     """A terminal's line is gone once it was read, even if the kernel could not store it."""
     giving, taking = os.openpty() if kind == "terminal" else reversed(os.pipe())
-    with open(giving, "wb", buffering=0) as writer, open(taking, "rb", buffering=0) as stdin:
-        with tmebox.Sandbox(module, memory="16MiB", stdin=stdin, timeout=10) as box:
-            writer.write(b"one\ntwo\n")
-            at = box.place() + 1
-            first = box.ask(READ, 0, at, 65536, 0, 0)
-            if kind == "terminal":
-                assert first == 4
-                assert box.ask(READ, 0, at + 4, 65536, 0, 0) == 4
-            assert box.memory.read(at, 8) == b"one\ntwo\n"
+    with (
+        open(giving, "wb", buffering=0) as writer,
+        open(taking, "rb", buffering=0) as stdin,
+        tmebox.Sandbox(module, memory="16MiB", stdin=stdin, timeout=10) as box,
+    ):
+        writer.write(b"one\ntwo\n")
+        at = box.place() + 1
+        first = box.ask(READ, 0, at, 65536, 0, 0)
+        if kind == "terminal":
+            assert first == 4
+            assert box.ask(READ, 0, at + 4, 65536, 0, 0) == 4
+        assert box.memory.read(at, 8) == b"one\ntwo\n"
 
 
 def test_much_stops_where_the_sandboxs_memory_does(module: tmebox.Module, tmp_path: Path) -> None:
