@@ -223,7 +223,7 @@ def heap(
 def servers(
     names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="SERVER", help="nginx, lighttpd, redis; all, if none is named."),
+        typer.Argument(metavar="SERVER", help="nginx, lighttpd, redis, echo; all, if none is named."),
     ] = None,
     quick: Quick = False,
     rounds: Rounds = None,
@@ -234,7 +234,8 @@ def servers(
 ) -> None:
     """Build real servers natively and sandboxed, and load both in turns.
 
-    Sources come from Debian, load generators too: wrk, redis-benchmark. All of it stays on 127.0.0.1.
+    Sources come from Debian, load generators too: wrk, redis-benchmark. `echo` is ours, and its client. All
+    of it stays on 127.0.0.1.
     """
     from tmebox_bench.results import write_all
     from tmebox_bench.servers.measure import bench_servers, servers_table, to_json

@@ -18,12 +18,15 @@ static bool done(int64_t *result, int64_t value) {
     return true;
 }
 
-/* Who connected, as far as a guest is told: neither flow nor interface of the host. */
+/* Who connected, as far as a guest is told: neither flow nor interface nor path of the host. */
 static socklen_t told(struct sockaddr_storage *peer) {
     if (peer->ss_family == AF_INET6) {
         struct sockaddr_in6 *name = (struct sockaddr_in6 *)peer;
         name->sin6_flowinfo = name->sin6_scope_id = 0;
         return sizeof *name;
+    }
+    if (peer->ss_family == AF_UNIX) {
+        return sizeof peer->ss_family;
     }
     memset(((struct sockaddr_in *)peer)->sin_zero, 0, sizeof ((struct sockaddr_in *)peer)->sin_zero);
     return sizeof(struct sockaddr_in);
@@ -55,7 +58,7 @@ bool tmebox_guest_accept(const struct guest_call *call, bool with_flags, int64_t
         /* Who waits does so in Python, which also knows what to do about other failures. */
         return errno == EAGAIN && !(listener->flags & GUEST_WAITS) ? done(result, -EAGAIN) : PYTHON;
     }
-    if (peer.ss_family != AF_INET && peer.ss_family != AF_INET6) {
+    if (peer.ss_family != AF_INET && peer.ss_family != AF_INET6 && peer.ss_family != AF_UNIX) {
         close(host);
         return done(result, -ECONNABORTED);
     }

@@ -93,14 +93,17 @@ static bool send_file(const struct guest_call *call, int64_t *result) {
     return done(result, sent);
 }
 
-static bool tell_time(const struct guest_call *call, int64_t *result) {
+bool tmebox_guest_time(const struct guest_descriptors *descriptors, uint64_t clock, struct timespec *now) {
     static const bool known[] = {
         [CLOCK_REALTIME] = true,        [CLOCK_MONOTONIC] = true,        [CLOCK_MONOTONIC_RAW] = true,
         [CLOCK_REALTIME_COARSE] = true, [CLOCK_MONOTONIC_COARSE] = true, [CLOCK_BOOTTIME] = true,
     };
+    return descriptors->host_clock && clock < sizeof known && known[clock] && clock_gettime((clockid_t)clock, now) == 0;
+}
+
+static bool tell_time(const struct guest_call *call, int64_t *result) {
     struct timespec now;
-    uint64_t clock = (uint64_t)call->arguments[0];
-    if (!call->all->host_clock || clock >= sizeof known || !known[clock] || clock_gettime((clockid_t)clock, &now) < 0) {
+    if (!tmebox_guest_time(call->all, (uint64_t)call->arguments[0], &now)) {
         return PYTHON;
     }
     return tmebox_guest_copy_out(call->instance, (uint64_t)call->arguments[1], &now, sizeof now) ? done(result, 0) : PYTHON;
@@ -176,5 +179,8 @@ bool tmebox_answer_system_call(const struct instance *instance, struct guest_des
     int error = errno;
     bool answered = answer(&call, number, result);
     errno = error;
+    if (answered && descriptors->counts != NULL) {
+        descriptors->counts[number % GUEST_CALLS]++;
+    }
     return answered;
 }

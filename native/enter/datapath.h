@@ -7,6 +7,7 @@
 #include "enter/instance.h"
 
 #include <sys/stat.h>
+#include <time.h>
 
 #define GUEST_PATH 256 /* bytes of a path that is known; longer ones are Python's */
 
@@ -33,6 +34,7 @@ struct known_file {
 #define GUEST_CLOEXEC 1024   /* of what is new: the guest asked for it */
 
 #define GUEST_DESCRIPTORS 1024 /* at most */
+#define GUEST_CALLS 512 /* numbers of system calls that are counted */
 
 /* What one of a guest's descriptors is on the host. */
 struct guest_descriptor {
@@ -69,6 +71,7 @@ struct guest_descriptors {
     int64_t process_limit; /* of tmebox_open_descriptors, as far as the core adds to them */
     bool host_clock; /* the guest's clocks are the host's */
     uint64_t answered; /* epoll_wait calls that found something */
+    uint64_t *counts;  /* of GUEST_CALLS numbers, how often the core has answered; NULL: nobody counts */
     struct guest_grant *grants; /* the longest path first */
     uint32_t grant_count;
     struct known_files *files; /* NULL until a file is opened */
@@ -84,6 +87,9 @@ extern PyTypeObject tmebox_guest_descriptors_type;
  * untrusted, and so is where they are. */
 bool tmebox_answer_system_call(const struct instance *instance, struct guest_descriptors *descriptors,
                                uint64_t number, uint64_t arguments_at, int64_t *result);
+
+/* The time of a clock that guests are told as it is; false for all others. */
+bool tmebox_guest_time(const struct guest_descriptors *descriptors, uint64_t clock, struct timespec *now);
 
 /* One call, and what the files of the data path share. Each function answers true with `*result`, or false for
  * Python to be asked. */

@@ -1,6 +1,8 @@
-/* Moving bytes between a sandbox and descriptors, without Python. They go by way of a buffer on the host's stack: the
- * kernel never sees an address that sandboxed code chose, and what such an address leads to is found out by one
- * function, tmebox_window_copy. */
+/* Moving bytes between a sandbox and descriptors, without Python. Little goes by way of a buffer on the host's stack, and
+ * tmebox_window_copy finds out what an address leads to. Where it is much and in one piece, the kernel gets the address
+ * itself, once it was checked to lie in the window where the sandbox may write, or read: from there on it is memory of the
+ * sandbox's like any other, or a fault, which the kernel answers with EFAULT. Then the buffer is tried: pages that
+ * nobody has touched are not there for the kernel. */
 #include "enter/datapath.h"
 
 #include <errno.h>
@@ -9,7 +11,12 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+/* Without what glibc does for threads that are cancelled, before and after each call. */
+#define recv(...) syscall(SYS_recvfrom, __VA_ARGS__, NULL, NULL)
+#define send(...) syscall(SYS_sendto, __VA_ARGS__, NULL, 0)
+
 #define CHUNK 16384
+#define MUCH 4096
 #define TRANSFER_MAX (16 << 20) /* as in runtime/system/calls.py */
 #define VECTORS 16
 #define MOST_WAITS 64 /* of one call: a reader that takes little at a time must not keep it from its time limit */
@@ -45,7 +52,7 @@ static ssize_t host_write(const struct guest_descriptor *row, const void *from, 
 
 /* A file may not grow beyond its limit; Python says how it fails. */
 static bool has_room(const struct guest_descriptor *row, size_t size, int64_t position) {
-    if (!(row->flags & GUEST_FILE)) {
+    if (!(row->flags & GUEST_FILE) || row->limit >= INT64_MAX) {
         return true;
     }
     if (position < 0) {
@@ -70,7 +77,7 @@ struct stretches {
 /* The iovecs of a call. Nothing but small numbers of them; all of it is at most TRANSFER_MAX. */
 static bool read_vectors(const struct guest_call *call, struct stretches *moved) {
     int64_t count = call->arguments[2];
-    *moved = (struct stretches){.count = 0};
+    moved->size = 0;
     if (count <= 0 || count > VECTORS ||
         !tmebox_guest_copy_in(call->instance, moved->parts, (uint64_t)call->arguments[1],
                               (uint64_t)count * sizeof *moved->parts)) {
@@ -117,6 +124,16 @@ static bool is_reachable(const struct instance *instance, const struct stretches
     return true;
 }
 
+/* Where the kernel can have the address, see above; NULL where a buffer is better. */
+static void *directly(const struct instance *instance, const struct stretches *moved) {
+    return moved->count == 1 && moved->size >= MUCH ? (void *)(instance->base + moved->parts[0].offset) : NULL;
+}
+
+/* Whether nothing else is left to try: not a page that is not there yet, not a wait. */
+static bool has_failed(const struct guest_descriptor *row) {
+    return errno != EFAULT && !(errno == EAGAIN && row->flags & GUEST_WAITS);
+}
+
 /* -- reading -------------------------------------------------------------------------------------------- */
 /* Ends early where there is no more now. */
 static bool read_into(const struct guest_call *call, const struct guest_descriptor *row, struct stretches *moved,
@@ -126,6 +143,17 @@ static bool read_into(const struct guest_call *call, const struct guest_descript
     bool waited = false;
     if (!is_reachable(call->instance, moved, false)) {
         return PYTHON;
+    }
+    void *place = directly(call->instance, moved);
+    ssize_t at_once = place != NULL ? host_read(row, place, moved->size, position) : -1;
+    if (at_once == 0 || (at_once > 0 && (!(row->flags & GUEST_FILE) || (uint64_t)at_once == moved->size))) {
+        return done(result, at_once);
+    }
+    if (place != NULL && at_once < 0 && has_failed(row)) {
+        return done(result, -errno);
+    }
+    if (at_once > 0) { /* of a file, of which more may be there */
+        all = moved->within = (uint64_t)at_once;
     }
     do {
         size_t want = moved->size - all < CHUNK ? moved->size - all : CHUNK;
@@ -160,6 +188,16 @@ static bool write_from(const struct guest_call *call, struct guest_descriptor *r
     unsigned waits = 0;
     if (row->begun != 0 || !is_reachable(call->instance, moved, true) || !has_room(row, moved->size, position)) {
         return PYTHON;
+    }
+    const void *place = directly(call->instance, moved);
+    ssize_t at_once = place != NULL ? host_write(row, place, moved->size, position) : -1;
+    if (at_once > 0) {
+        all = taken = moved->within = (uint64_t)at_once;
+        if (all == moved->size || !(row->flags & (GUEST_FILE | GUEST_WAITS))) {
+            return done(result, at_once);
+        }
+    } else if (place != NULL && at_once < 0 && has_failed(row)) {
+        return done(result, -errno);
     }
     do {
         if (all == taken) {
@@ -202,7 +240,11 @@ bool tmebox_guest_move(const struct guest_call *call, uint64_t number, int64_t *
     if (message && (call->arguments[3] & ~MSG_NOSIGNAL || (!writes && call->arguments[4] != 0))) {
         return PYTHON;
     }
-    struct stretches moved = {.parts = {{(uint64_t)call->arguments[1], (uint64_t)call->arguments[2]}}, .count = 1};
+    struct stretches moved; /* not all of it: most calls have one part */
+    moved.count = 1;
+    moved.index = 0;
+    moved.within = 0;
+    moved.parts[0] = (struct part){(uint64_t)call->arguments[1], (uint64_t)call->arguments[2]};
     if (number == SYS_readv || number == SYS_writev) {
         if (!read_vectors(call, &moved)) {
             return PYTHON;

@@ -227,6 +227,34 @@ static PyObject *descriptors_answered(PyObject *object, void *unused) {
     return PyLong_FromUnsignedLongLong(((struct guest_descriptors *)object)->answered);
 }
 
+static PyObject *descriptors_count(PyObject *object, PyObject *unused) {
+    struct guest_descriptors *self = (struct guest_descriptors *)object;
+    (void)unused;
+    if (self->counts == NULL && (self->counts = calloc(GUEST_CALLS, sizeof *self->counts)) == NULL) {
+        return PyErr_NoMemory();
+    }
+    Py_RETURN_NONE;
+}
+
+static PyObject *descriptors_counts(PyObject *object, void *unused) {
+    struct guest_descriptors *self = (struct guest_descriptors *)object;
+    (void)unused;
+    PyObject *found = PyDict_New();
+    for (unsigned long number = 0; found != NULL && self->counts != NULL && number < GUEST_CALLS; number++) {
+        if (self->counts[number] == 0) {
+            continue;
+        }
+        PyObject *key = PyLong_FromUnsignedLong(number);
+        PyObject *count = PyLong_FromUnsignedLongLong(self->counts[number]);
+        if (key == NULL || count == NULL || PyDict_SetItem(found, key, count) < 0) {
+            Py_CLEAR(found);
+        }
+        Py_XDECREF(key);
+        Py_XDECREF(count);
+    }
+    return found;
+}
+
 static PyObject *descriptors_has_news(PyObject *object, void *unused) {
     (void)unused;
     return PyBool_FromLong(((struct guest_descriptors *)object)->news != 0);
@@ -253,6 +281,7 @@ static void descriptors_dealloc(PyObject *object) {
     descriptors_forget(object);
     drop_grants((struct guest_descriptors *)object);
     tmebox_guest_forget_files((struct guest_descriptors *)object);
+    free(((struct guest_descriptors *)object)->counts);
     PyMem_Free(((struct guest_descriptors *)object)->rows);
     Py_TYPE(object)->tp_free(object);
 }
@@ -269,11 +298,13 @@ static PyMethodDef descriptors_methods[] = {
     {"take_begun", descriptors_take_begun, METH_O,
      "take_begun(number) -> bytes\n\nOf the write that is asked for, how much is done; 0 from now on."},
     {"set_begun", descriptors_set_begun, METH_VARARGS, "set_begun(number, bytes)\n\nThe next write is Python's."},
+    {"count", descriptors_count, METH_NOARGS, "count()\n\nFrom now on, calls are counted."},
     {NULL, NULL, 0, NULL},
 };
 
 static PyGetSetDef descriptors_properties[] = {
     {"has_news", descriptors_has_news, NULL, "Whether news() has something to tell.", NULL},
+    {"counts", descriptors_counts, NULL, "How often the core has answered which call, by its number.", NULL},
     {"answered", descriptors_answered, NULL, "Waits for events that found some.", NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };

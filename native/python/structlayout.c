@@ -285,7 +285,7 @@ bool tmebox_struct_update(PyObject *layout, PyObject *dict, const unsigned char 
 }
 
 bool tmebox_struct_takes(PyObject *layout, PyObject *value) {
-    const PyTypeObject *record = ((const struct layout *)layout)->record;
+    PyTypeObject *record = ((const struct layout *)layout)->record;
     return PyDict_CheckExact(value) || PyTuple_CheckExact(value) || (record != NULL && Py_IS_TYPE(value, record));
 }
 

@@ -370,6 +370,13 @@ class GuestDescriptors:
         """epoll_wait calls that found something, or did not wait."""
 
     @property
+    def counts(self) -> dict[int, int]:
+        """How often the core has answered which call, by its number; since `count`."""
+
+    def count(self) -> None:
+        """From now on, calls are counted. Raises MemoryError."""
+
+    @property
     def has_news(self) -> bool:
         """Whether `news` has something to tell."""
 

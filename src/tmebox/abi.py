@@ -232,6 +232,9 @@ SYS_SWITCH_THREAD = 0x746D_6513
 """Goes on where the thread with the number rsi stands; 0 is the first. rdx 1: the caller has ended."""
 MOST_FIBERS = 1024
 """Threads of a sandbox that can have a control stack beside the first."""
+SYS_CLOCK = 0x746D_6507
+"""The time of a clock, where the core tells it: its number is the second argument itself, and seconds and
+nanoseconds come back in rax and rdx. Less than 0 in rax: ask by clock_gettime()."""
 THREAD_ALIGNMENT = 64
 """Thread-local variables of all threads have the same place modulo this."""
 

@@ -10,6 +10,7 @@ import pytest
 import tmebox
 from tmebox.binding.bind import bind
 from tmebox.binding.declarations import outermost, parameters_in, typedefs_in, variables_in
+from tmebox.binding.header import read_headers
 
 
 @pytest.mark.parametrize(
@@ -129,3 +130,20 @@ def test_a_package_has_the_headers_names(tmp_path: Path) -> None:
         assert box.exports["call_hook"](4) == -1
         with pytest.raises(TypeError, match="callback"):
             box.variable("hook")[0] = lambda value: value * 2
+
+
+def test_headers_elsewhere_are_neither_read_nor_written(tmp_path: Path) -> None:
+    """A header chooses what it includes. The copy of what was read would have gone to that very place."""
+    secret = tmp_path / "secret.h"
+    secret.write_bytes(b"int secret(void); /* \xff */\n")
+    folder = tmp_path / "in"
+    folder.mkdir()
+    (folder / "link.h").symlink_to(secret)
+    (folder / "beside.h").write_text("int beside(void);\n")
+    names = (str(secret), "../secret.h", "link.h", "beside.h")
+    (folder / "own.h").write_text("".join(f'#include "{name}"\n' for name in names) + "int own(void);\n")
+    assert set(read_headers([folder / "own.h"])) == {"own.h", "beside.h"}
+    (folder / "own.c").write_text("int own(void) { return 1; } int beside(void) { return 2; }\n")
+    with pytest.raises(tmebox.CompileError):
+        bind(folder / "own.h", [folder / "own.c"], "own_box")
+    assert secret.read_bytes() == b"int secret(void); /* \xff */\n"

@@ -96,3 +96,27 @@ def test_templates_are_read_beside_the_sources_and_nowhere_else(tmp_path: Path) 
     (tmp_path / "large.h.in").write_text(" " * ((1 << 20) + 1))
     assert stand_in("large.h", [tmp_path]) is None
     assert missing_headers("fatal error: 'a/b.h' file not found\n'c.c' file not found") == ["a/b.h"]
+
+
+@pytest.mark.parametrize("name", ["{outside}/config.h", "../outside/config.h", "x/../../outside/config.h"])
+def test_no_header_is_made_outside_of_our_directory(tmp_path: Path, name: str) -> None:
+    """A source chooses what it includes, and what a compiler's message says."""
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "config.h.in").write_text("#undef SECRET\n")
+    name = name.format(outside=outside)
+    for told in (f'#include "{name}"\n', f"#error '{name}' file not found\n"):
+        folder = tmp_path / str(len(told))
+        folder.mkdir()
+        library(folder, **{"tiny.c": told + SOURCE})
+        with pytest.raises(tmebox.CompileError):
+            made(folder)
+        assert [entry.name for entry in outside.iterdir()] == ["config.h.in"]
+
+
+def test_a_template_that_leads_elsewhere_is_none(tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("#define SECRET 1\n")
+    (tmp_path / "tiny").mkdir()
+    (tmp_path / "tiny" / "config.h.in").symlink_to(secret)
+    assert stand_in("config.h", [tmp_path / "tiny"]) == ""

@@ -106,7 +106,7 @@ def test_all_of_them_are_found_in_one_run_and_the_good_ones_are_not(
         "ff a4 24 70 ff ff ff",
         "41 f6 83 00 00 ff 7f 03",
         "49 8d 3c 3b",
-        "65 48 03 24 25 00 00 01 04",
+        "65 48 03 24 25 40 00 01 04",
         "ff 74 24 f8",
         "f3 ab",
     ]

@@ -41,7 +41,7 @@ FEATURES = frozenset(
         *("target=x86_64-unknown-linux-musl", "buildhost=linux", "libcpp-abi-version=1"),
         *("has-64-bit-atomics", "-fsized-deallocation", "-faligned-allocation", "can-create-symlinks"),
         *("libcpp-hardening-mode=fast", "long_tests", "no-tzdb", "executor-has-no-bash"),
-        *("libcpp-has-no-experimental-tzdb", "libcpp-has-no-experimental-stop_token"),
+        *("libcpp-has-no-experimental-tzdb", "libcpp-has-no-experimental-stop_token", "has-fconstexpr-steps"),
     }
 )
 """In LLVM's words. Missing: child processes ("has-unix-headers"), locales other than C's, a library without

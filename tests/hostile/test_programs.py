@@ -160,9 +160,9 @@ def preopened(tmp_path: Path) -> Path:
 
 
 ESCAPES = [
-    "/etc/passwd", "etc/passwd", "../secret.txt", "/box/../secret.txt", "/box/../../../../../../etc/passwd",
+    "/etc/shadow", "etc/shadow", "../secret.txt", "/box/../secret.txt", "/box/../../../../../../etc/shadow",
     "/box/folder/../../secret.txt", "/box/absolute", "/box/relative", "/box/up/secret.txt",
-    "/box/root/etc/passwd",
+    "/box/root/etc/shadow",
     "/box/process/environ", "/box/round", "/box/folder/nested", "/proc/self/mem", "/dev/mem", "/dev/null/x",
     "/box/inside/../../secret.txt", "/box//..//secret.txt", "/box/./../secret.txt", "/boxes", "/box/fifo", "",
     "/box/" + "a" * 5000, "/box/" + "folder/../" * 300 + "../secret.txt",
@@ -182,7 +182,7 @@ def test_a_path_inside_the_preopened_directory_works(path: str, preopened: Path)
 
 
 @pytest.mark.parametrize(
-    "path", ["/etc/passwd", "/box/../secret.txt", "/box/relative", "/box/absolute/x", "/tmp", "/"]
+    "path", ["/etc/shadow", "/box/../secret.txt", "/box/relative", "/box/absolute/x", "/tmp", "/"]
 )
 def test_nothing_outside_can_be_listed_made_renamed_or_removed(path: str, preopened: Path) -> None:
     secret = preopened.parent / "secret.txt"
@@ -209,7 +209,7 @@ def test_a_read_only_directory_is_not_changed(path: str, preopened: Path) -> Non
 
 
 def test_without_directories_there_are_no_files(preopened: Path) -> None:
-    for path in ("/box/inside", "/etc/passwd", ".", "/"):
+    for path in ("/box/inside", "/etc/shadow", ".", "/"):
         assert program("open", path).value[1] != b"opened\n" or path in (".", "/")
 
 

@@ -190,7 +190,7 @@ def test_exceptions_have_a_traceback(python: Python) -> None:
         ("nobody", "NameError"),
         ("import nothing", "ImportError"),
         ("raise SystemExit", "SystemExit"),
-        ("open('/etc/passwd')", "OSError"),
+        ("open('/etc/shadow')", "OSError"),
         ("class E(Exception):\n    def __str__(self): return 1/0\nraise E()", "ZeroDivisionError"),
     ],
 )

@@ -58,11 +58,17 @@ def test_progress_names_the_stages() -> None:
     assert seen == [("compile", 0, 2), ("compile", 1, 2)]
 
 
-@pytest.mark.parametrize("name", ["a.f90", "a.rs", "a", "a.o"])
+@pytest.mark.parametrize("name", ["a.f90", "a.rs", "a"])
 def test_other_languages_are_refused_by_name(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_text("int x;")
     with pytest.raises(CompileError, match="not a source that can be sandboxed"):
         build([tmp_path / name], BARE)
+
+
+def test_what_is_called_an_object_has_to_be_one(tmp_path: Path) -> None:
+    (tmp_path / "a.o").write_text("int x;")
+    with pytest.raises(CompileError, match="not an object file for x86-64 made by `tmebox cc -c`"):
+        build([tmp_path / "a.o"], BARE)
 
 
 def test_a_missing_source_is_a_compile_error(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import tmebox
-from tmebox.toolchain.libc.libc import cache_directory
+from tmebox.toolchain.libc.libc import cache_directory, libc
 from tmebox_bench import debian
 from tmebox_bench.native import publish
 
@@ -45,7 +45,7 @@ class Sources:
 
     steps(tree, compiler, kind): directories and commands to run there, in turn. program: what they make.
     extra: files of ours that go into the tree, beside its own. beside: files and folders of the tree that are
-    kept with the program.
+    kept with the program. own: all of it is ours.
     """
 
     package: str
@@ -53,6 +53,7 @@ class Sources:
     steps: Callable[[Path, str, str], Sequence[tuple[Path, Sequence[str]]]]
     extra: tuple[tuple[Path, str], ...] = ()
     beside: tuple[str, ...] = ()
+    own: bool = False
 
 
 def built(sources: Sources, kind: str) -> Path:
@@ -60,10 +61,11 @@ def built(sources: Sources, kind: str) -> Path:
     folder = cache_directory() / "servers"
     directory = folder / f"{sources.package}-{kind}-{_key(sources, kind)}"
     if not directory.is_dir():
-        upstream = debian.fetch(sources.package)
         folder.mkdir(parents=True, exist_ok=True)
         scratch = Path(tempfile.mkdtemp(prefix=f"{directory.name}.", dir=folder))
         try:
+            (scratch / "empty").mkdir()
+            upstream = scratch / "empty" if sources.own else debian.fetch(sources.package)
             build(sources, kind, upstream, scratch)
             publish(scratch / "kept", directory)
         finally:
@@ -72,7 +74,9 @@ def built(sources: Sources, kind: str) -> Path:
 
 
 def _key(sources: Sources, kind: str) -> str:
+    """Of all that the program is made from; the sandbox's C library stands for its toolchain, too."""
     made_from = [" ".join(COMMANDS[kind]), tmebox.__version__]
+    made_from += [] if kind == "native" else [libc().archive.parent.name]
     made_from += [path.read_text() for path, _ in sources.extra]
     made_from += [repr(sources.steps(Path("tree"), "cc", kind)), *sources.beside]
     return hashlib.sha256("\0".join(made_from).encode()).hexdigest()[:16]

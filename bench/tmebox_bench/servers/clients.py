@@ -34,6 +34,17 @@ def files(port: int, paths: Sequence[str]) -> list[bytes]:
     return [*alone, b"\r\n".join(kept)]
 
 
+def echo(port: int) -> list[bytes]:
+    """What comes back of a byte, and of more than a buffer."""
+    answers = []
+    for size in (1, 100_000):
+        with socket.create_connection(("127.0.0.1", port), TIMEOUT_S) as connection:
+            connection.sendall(b"e" * size)
+            connection.shutdown(socket.SHUT_WR)
+            answers.append(b"".join(iter(lambda: connection.recv(1 << 16), b"")))
+    return answers
+
+
 def command(*words: bytes) -> bytes:
     """A command of Redis's protocol."""
     return b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%b\r\n" % (len(word), word) for word in words)

@@ -8,6 +8,7 @@ import re
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 CONNECTIONS = 16
@@ -36,6 +37,8 @@ class Load(Protocol):
 
 def missing(load: Load) -> str:
     """What to install, or nothing."""
+    if not load.tool:
+        return ""
     packages = {"wrk": "wrk", "redis-benchmark": "redis-tools"}
     return "" if shutil.which(load.tool) else f"there is no {load.tool}: install {packages[load.tool]}"
 
@@ -67,6 +70,28 @@ def parse_wrk(text: str) -> Sample:
     if rate is None or late is None or count is None:
         raise LoadError(f"wrk said {text[-300:]!r}")
     return Sample(int(count[1]), float(rate[1]), float(late[1]) * _UNITS_MS[late[2]])
+
+
+@dataclass(frozen=True)
+class Echo:
+    """Messages of one size, each connection with one under way. program: a client of ours, built natively."""
+
+    size_bytes: int
+    program: Callable[[], Path]
+    tool: str = ""
+
+    def run(self, port: int, seconds: float, start: Callable[[Sequence[str], float], str]) -> Sample:
+        words = [str(self.program()), str(port), str(CONNECTIONS), str(self.size_bytes), str(seconds)]
+        return parse_echo(start(words, seconds + 20.0))
+
+
+def parse_echo(text: str) -> Sample:
+    """Raises LoadError."""
+    try:
+        count, per_s, late_ms = text.split()
+        return Sample(int(count), float(per_s), float(late_ms))
+    except ValueError:
+        raise LoadError(f"the echo client said {text[-300:]!r}") from None
 
 
 PER_SECOND_GUESS = 60_000

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from tmebox_bench.servers import clients, loads
-from tmebox_bench.servers.builds import Sources
+from tmebox_bench.servers.builds import Sources, built
 from tmebox_bench.servers.loads import Load
 
 FILE_KB = (1, 4, 16, 64, 256)
@@ -132,10 +133,17 @@ NO_AUTOTOOLS = tuple(f"{name}=true" for name in ("ACLOCAL", "AUTOMAKE", "AUTOCON
 
 
 def _lighttpd_steps(tree: Path, compiler: str, kind: str) -> Sequence[tuple[Path, Sequence[str]]]:
-    """Static, since modules are loaded otherwise; without what needs other libraries."""
+    """Static, since modules are loaded otherwise; without what needs other libraries. Only where there is a
+    sendfile64() does Lighttpd use sendfile(). musl has one function, for 64 bits, by the name without."""
     options = ["--disable-shared", "--enable-static", "--disable-dependency-tracking"]
     options += [f"--without-{name}" for name in ("pcre", "pcre2", "zlib", "zstd", "bzip2", "brotli")]
-    variables = ["LIGHTTPD_STATIC=yes", f"CC={compiler}", "CFLAGS=-O2", "MAKEFLAGS="]
+    variables = [
+        "LIGHTTPD_STATIC=yes",
+        f"CC={compiler}",
+        "CFLAGS=-O2",
+        "MAKEFLAGS=",
+        "ac_cv_func_sendfile64=yes",
+    ]
     return [
         (tree, ["env", *variables, "./configure", *options]),
         (tree / "src", ["make", *NO_AUTOTOOLS, "versionstamp"]),
@@ -204,4 +212,29 @@ REDIS = Server(
     memory="512MiB",
 )
 
-SERVERS = {server.name: server for server in (NGINX, LIGHTTPD, REDIS)}
+
+# -- echo --------------------------------------------------------------------------------------------------
+HERE = Path(__file__).parent
+
+
+def _own(name: str) -> Sources:
+    """A C file of this folder."""
+
+    def steps(tree: Path, compiler: str, kind: str) -> Sequence[tuple[Path, Sequence[str]]]:
+        return [(tree, [compiler, "-O2", f"{name}.c", "-o", name])]
+
+    return Sources(name, name, steps, ((HERE / f"{name}.c", f"{name}.c"),), own=True)
+
+
+ECHO = Server(
+    "echo",
+    "",
+    _own("echo"),
+    lambda directory, port, root: directory.mkdir(parents=True, exist_ok=True),
+    lambda root, port: [str(port)],
+    clients.echo,
+    {f"{size} B": loads.Echo(size, partial(built, _own("echo_load"), "native")) for size in (64, 4096)},
+    (),
+)
+
+SERVERS = {server.name: server for server in (NGINX, LIGHTTPD, REDIS, ECHO)}

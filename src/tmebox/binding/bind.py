@@ -24,7 +24,7 @@ from tmebox.modulefile.file import ModuleFile
 from tmebox.modulefile.prototypes import Struct
 from tmebox.runtime.box import HIDDEN, OF_THE_C_LIBRARY, VARIABLE
 from tmebox.runtime.module import INITIALIZER
-from tmebox.toolchain.build import compile_objects, link_objects
+from tmebox.toolchain.build import GIVEN, compile_objects, link_objects
 from tmebox.toolchain.cc.tree import source_tree
 from tmebox.toolchain.compile.clang import VERSION
 from tmebox.toolchain.compile.compile import LANGUAGES, preprocess
@@ -204,17 +204,24 @@ class _Library:
         """An object for each source, programs left out: they define `main`, and nothing that was declared.
         Raises CompileError."""
         self.read.clear()
-        everything = list(self._sources.certain)
-        made = compile_objects(
-            everything, self._scratch, self._options, progress=progress, read=self.read.extend, own=self._own
-        )
-        kept = [
-            (path, each)
-            for path, each in zip(everything, made, strict=True)
-            if not _is_program(each, declared)
-        ]
-        files = self._files = [path for path, _ in kept]
-        objects = [each for _, each in kept]
+        read_all = self.read.extend
+        sources = [path for path in self._sources.certain if path.suffix not in GIVEN]
+        given = [path for path in self._sources.certain if path.suffix in GIVEN]
+        files = self._files = []
+        objects: list[Path] = []
+        if sources or not given:
+            made = compile_objects(
+                sources, self._scratch, self._options, progress=progress, read=read_all, own=self._own
+            )
+            for path, each in zip(sources, made, strict=True):
+                if not _is_program(each, declared):
+                    files.append(path)
+                    objects.append(each)
+        if given:
+            extracted = self._scratch / "given"
+            extracted.mkdir(exist_ok=True)
+            files += given
+            objects += compile_objects(given, extracted, self._options, read=read_all)
         defined = set(find_exports(objects, None).symbols)
         for number, path in enumerate(self._sources.included):
             beside = self._scratch / f"included-{number}"

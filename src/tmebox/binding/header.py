@@ -50,11 +50,17 @@ def read_headers(headers: Sequence[Path]) -> dict[str, str]:
         while waiting and len(found) < MOST_HEADERS:
             name = waiting.pop()
             path = header.parent / name
-            if name in found or not path.is_file() or ".." in Path(name).parts:
+            # Headers choose what they include: nothing that is elsewhere, by its name or by a link, is read.
+            leaves = {"/", ".."} & set(Path(name).parts) or not _is_within(path, header.parent)
+            if name in found or (name != header.name and leaves) or not path.is_file():
                 continue
             found[name] = path.read_text(errors="replace")
             waiting += _INCLUDE.findall(found[name])
     return found
+
+
+def _is_within(path: Path, directory: Path) -> bool:
+    return path.resolve().is_relative_to(directory.resolve())
 
 
 def own_lines(preprocessed: str, is_own: Iterable[str]) -> str:

@@ -22,21 +22,23 @@ MOST_BYTES = 1 << 20
 
 
 def missing_headers(said: str) -> list[str]:
-    """The names of headers that the compiler did not find."""
-    return _MISSING.findall(said)
+    """The names of headers that the compiler did not find. Sources choose them, and may say so themselves:
+    names that lead out of the directory that a header would be made in are left out."""
+    return [name for name in _MISSING.findall(said) if not {"/", ".."} & set(Path(name).parts)]
 
 
 def stand_in(name: str, directories: Sequence[Path]) -> str | None:
     """The text for a header that is missing; None: nobody knows.
 
-    A template of `configure`'s or CMake's in one of the directories says what the header has beside the
-    answers that a build would find. The compiler is asked which headers there are; macros that the user
-    defines are the other answers, all else is undefined.
+    A template of `configure`'s or CMake's in one of the directories, not one that a link leads to elsewhere,
+    says what the header has beside the answers that a build would find. The compiler is asked which headers
+    there are; macros that the user defines are the other answers, all else is undefined.
     Without one, a configuration is empty, and CMake's header about exports exports nothing in particular.
     """
     for directory in directories:
         template = directory / f"{name}.in"
-        if ".." not in Path(name).parts and template.is_file() and template.stat().st_size <= MOST_BYTES:
+        inside = template.resolve().is_relative_to(directory.resolve())
+        if inside and template.is_file() and template.stat().st_size <= MOST_BYTES:
             text = _OF_A_HEADER.sub(_asked, template.read_text(errors="replace"))
             text = _LEFT_OPEN.sub("", text)
             text = _ZERO_OR_ONE.sub(_ANSWERED, text)

@@ -15,6 +15,7 @@ from tmebox.errors import Trap
 
 if TYPE_CHECKING:
     from tmebox.runtime.system import Directory
+    from tmebox.runtime.system.trace import CallCounts
 
 
 def _checked_size(text: str) -> str:
@@ -64,14 +65,22 @@ def run(
     ] = None,
     listen: Annotated[
         list[str] | None,
-        typer.Option(metavar="HOST:PORT", help="Let it accept TCP connections there. Repeatable."),
+        typer.Option(
+            metavar="HOST:PORT", help="Let it accept connections there, or at unix:PATH. Repeatable."
+        ),
     ] = None,
     connect: Annotated[
         list[str] | None,
-        typer.Option(metavar="HOST:PORT", help="Let it connect to this by TCP. Repeatable."),
+        typer.Option(metavar="HOST:PORT", help="Let it connect to this, or to unix:PATH. Repeatable."),
     ] = None,
     trace: Annotated[
         bool, typer.Option("--trace", help="List at the end what it asked the system for and did not get.")
+    ] = False,
+    count_calls: Annotated[
+        bool,
+        typer.Option(
+            "--calls", help="List at the end which system calls it made, and how often who answered."
+        ),
     ] = False,
 ) -> None:
     """Run a program in a sandbox. It sees no files, no variables and no network but what you give it.
@@ -80,7 +89,9 @@ def run(
     """
     import tmebox
     from tmebox.cli.program import load_program
+    from tmebox.runtime.system import trace as tracing
 
+    calls = tracing.CallCounts() if count_calls else None
     refusals: Counter[str] = Counter()
     variables = _environment(environment or [])
     granted = [_directory(entry) for entry in directories or []]
@@ -105,6 +116,7 @@ def run(
                 dirs=granted,
                 timeout=timeout,
                 trace=(lambda refusal: refusals.update([str(refusal)])) if trace else None,
+                calls=calls,
             )
     except Trap as trap:
         from tmebox.cli.trap_report import show_trap
@@ -113,6 +125,8 @@ def run(
         raise typer.Exit(EXIT_TRAP) from None
     finally:
         _show_refusals(refusals)
+        if calls is not None:
+            _show_calls(calls)
     raise typer.Exit(completed.exit_code)
 
 
@@ -124,17 +138,24 @@ def _show_refusals(refusals: Counter[str]) -> None:
         stderr().print(printable(f"refused: {text}{times}"), soft_wrap=True, highlight=False)
 
 
-def _endpoints(entries: list[str], option: str) -> list[tuple[str, int]]:
+def _show_calls(calls: CallCounts) -> None:
+    from tmebox.cli.output import stderr
+
+    core, python = calls.by_core, calls.by_python
+    for name, count in (core + python).most_common():
+        text = f"call: {name}: {count} times, {core[name]} by the core and {python[name]} by Python"
+        stderr().print(text, soft_wrap=True, highlight=False)
+
+
+def _endpoints(entries: list[str], option: str) -> list[str]:
     from tmebox.runtime.system.network import endpoint
 
-    found = []
     for entry in entries:
         try:
-            parsed = endpoint(entry)
+            endpoint(entry)
         except ValueError as error:
             raise typer.BadParameter(str(error), param_hint=option) from None
-        found.append((parsed.host, parsed.port))
-    return found
+    return entries
 
 
 def _drop(_: bytes) -> None:

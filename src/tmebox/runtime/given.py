@@ -13,7 +13,7 @@ from tmebox.errors import LimitError
 from tmebox.runtime.option_types import Imports, Input, Output
 from tmebox.runtime.system import Directory, System
 from tmebox.runtime.system.descriptors import FEWEST_OPEN
-from tmebox.runtime.system.network import Endpoint
+from tmebox.runtime.system.network import AnyEndpoint
 
 
 class Options(NamedTuple):
@@ -27,13 +27,13 @@ class Options(NamedTuple):
     stdout: Output
     stderr: Output
     files: int | None
-    listen: tuple[Endpoint | socket.socket, ...] = ()
-    connect: tuple[Endpoint, ...] = ()
+    listen: tuple[AnyEndpoint | socket.socket, ...] = ()
+    connect: tuple[AnyEndpoint, ...] = ()
 
     def as_given(self) -> dict[str, Any]:
         """For another sandbox."""
-        listen = [item if isinstance(item, socket.socket) else (item.host, item.port) for item in self.listen]
-        connect = [(item.host, item.port) for item in self.connect]
+        listen = [item if isinstance(item, socket.socket) else item.as_given for item in self.listen]
+        connect = [item.as_given for item in self.connect]
         return {**self._asdict(), "timeout": self.timeout or None, "listen": listen, "connect": connect}
 
 

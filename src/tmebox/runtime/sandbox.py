@@ -41,7 +41,7 @@ from tmebox.runtime.share import Sharing, share_of
 from tmebox.runtime.shared_heap import SharedHeap
 from tmebox.runtime.system import System
 from tmebox.runtime.system.network import EndpointLike, ListenLike, endpoint, listening
-from tmebox.runtime.system.trace import Refusal
+from tmebox.runtime.system.trace import CallCounts, Refusal
 from tmebox.runtime.tenancy import Tenancy
 from tmebox.shown import Fact, Shown
 
@@ -96,8 +96,9 @@ class Sandbox(Sharing, Columnar, Shown):
         that carry the right names. dirs, env, stdin, stdout, stderr: what the C library reaches during calls;
         default: no files, no environment, empty input, output to sys.stdout and sys.stderr. files: how many
         it may have open at once, standard streams included (default 64, and less where `ulimit -n` is low).
-        listen: where it may accept TCP connections, as "HOST:PORT", (HOST, PORT) or bound sockets; the host
-        binds them now. connect: where it may connect to; names are resolved now. Default: no network.
+        listen: where it may accept connections, as "HOST:PORT", (HOST, PORT), "unix:PATH", "unix:HOST:GUEST"
+        or bound sockets; the host binds them now. connect: where it may connect to; names are resolved now.
+        Default: no network.
         heap: a shared heap that it can own memory of, at most heap_limit (default: all there is).
 
         Raises OSError (an address cannot be had), LimitError, ModuleError (a missing import), or a Trap from
@@ -223,14 +224,16 @@ class Sandbox(Sharing, Columnar, Shown):
         dirs: Sequence[DirectoryLike] | None = None,
         timeout: float | None = None,
         trace: Callable[[Refusal], None] | None = None,
+        calls: CallCounts | None = None,
     ) -> Completed:
         """Run the module's main() from a fresh start; `argv`, a list, begins with the program's name.
 
         stdin: bytes, a binary file, or None (empty). stdout, stderr: a binary file, a callable that gets each
         piece, or None (captured in the result). env, dirs: instead of the sandbox's. trace: told of each
-        system call that was refused. Returns Completed(exit_code, stdout, stderr). A sandbox that was spawned
-        from a snapshot starts in another window: its key_id is a new one, and what it owned of a shared heap
-        is the host's. Raises ModuleError for a library, or a Trap.
+        system call that was refused. calls: gets how often which was made. Returns Completed(exit_code,
+        stdout, stderr). A sandbox that was spawned from a snapshot starts in another window: its key_id is a
+        new one, and what it owned of a shared heap is the host's. Raises ModuleError for a library, or a
+        Trap.
         """
         words = texts(argv, "argv")
         environment = self._given.env if env is None else commands.environment(env)
@@ -250,6 +253,7 @@ class Sandbox(Sharing, Columnar, Shown):
                 network=network,
                 exclusive=True,
                 trace=trace,
+                calls=calls,
             )
 
         tenancy = self._tenancy

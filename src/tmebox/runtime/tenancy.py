@@ -9,6 +9,7 @@ Many sandboxes are made for one short call: what not every one needs is made whe
 
 from __future__ import annotations
 
+import errno
 import struct
 import threading
 import weakref
@@ -18,14 +19,7 @@ from dataclasses import replace
 from typing import Any
 
 from tmebox import _native, abi
-from tmebox.errors import (
-    Aborted,
-    LimitError,
-    SandboxBusy,
-    SandboxClosed,
-    SnapshotError,
-    Trap,
-)
+from tmebox.errors import Aborted, LimitError, SandboxBusy, SandboxClosed, SnapshotError, Trap
 from tmebox.memory.capture import written_pages
 from tmebox.memory.contents import Contents, Layout
 from tmebox.memory.templates import Template
@@ -311,7 +305,10 @@ class Tenancy:
     def system_call(self, number: int, arguments_offset: int) -> int:
         """The host function behind `__tmebox_syscall`."""
         memory = self.memory
-        arguments = struct.unpack("<6q", memory.read(arguments_offset, 48))
+        try:
+            arguments = struct.unpack("<6q", memory.read(arguments_offset, 48))
+        except IndexError:  # not libc's call: a guest may say anything
+            return -errno.EFAULT
         program = None if self._callings is None else self._calling.program
         system = program or self.system
         if number == abi.SYS_CPU_FEATURES:

@@ -123,6 +123,56 @@ def test_nothing_is_read_into_memory_that_the_sandbox_could_not_write(
         assert box.memory.read(abi.CONTROL_PAGE, 4096) == control
 
 
+@pytest.mark.parametrize("size", [4095, 4096, 4097, 65536, 3 << 20])
+def test_much_moves_whole_to_and_from_pages_that_nobody_has_touched(
+    module: tmebox.Module, size: int, tmp_path: Path
+) -> None:
+    """The kernel gets the address itself, and may find no page there."""
+    content = random.Random(size).randbytes(size)
+    (tmp_path / "in").write_bytes(content)
+    with tmebox.Sandbox(module, memory="16MiB", dirs=[(tmp_path, "/d")]) as box:
+        at = box.place() + 1  # never touched: bss
+        source, target = box.open_file("/d/in", os.O_RDONLY), box.open_file("/d/out", os.O_RDWR | os.O_CREAT)
+        assert box.ask(READ, source, at, size, 0, 0) == size
+        assert box.memory.read(at, size) == content
+        assert box.ask(READ, source, at, size, 0, 0) == 0
+        assert box.ask(WRITE, target, at, size, 0, 0) == size
+        assert (tmp_path / "out").read_bytes() == content
+        assert box.ask(WRITE, target, at + size, 4096, 0, 0) == 4096  # untouched, too
+        assert (tmp_path / "out").read_bytes() == content + bytes(4096)
+
+
+@pytest.mark.parametrize("kind", ["terminal", "pipe"])
+def test_what_a_read_takes_is_not_lost_where_nobody_has_touched_the_page(
+    module: tmebox.Module, kind: str
+) -> None:
+    """A terminal's line is gone once it was read, even if the kernel could not store it."""
+    giving, taking = os.openpty() if kind == "terminal" else reversed(os.pipe())
+    with (
+        open(giving, "wb", buffering=0) as writer,
+        open(taking, "rb", buffering=0) as stdin,
+        tmebox.Sandbox(module, memory="16MiB", stdin=stdin, timeout=10) as box,
+    ):
+        writer.write(b"one\ntwo\n")
+        at = box.place() + 1
+        first = box.ask(READ, 0, at, 65536, 0, 0)
+        if kind == "terminal":
+            assert first == 4
+            assert box.ask(READ, 0, at + 4, 65536, 0, 0) == 4
+        assert box.memory.read(at, 8) == b"one\ntwo\n"
+
+
+def test_much_stops_where_the_sandboxs_memory_does(module: tmebox.Module, tmp_path: Path) -> None:
+    (tmp_path / "in").write_bytes(b"x" * (1 << 20))
+    with tmebox.Sandbox(module, memory="16MiB", dirs=[(tmp_path, "/d")]) as box:
+        source = box.open_file("/d/in", os.O_RDONLY)
+        for place in (0, abi.CONTROL_PAGE - 8192, box.constant_place(), abi.PRIVATE_END - 4096, 1 << 40):
+            for call in (READ, PREAD):
+                got = box.ask(call, source, place, 16384, 0, 0)
+                assert got == -errno.EFAULT or 0 < got < 16384
+        assert box.memory.read(box.constant_place(), 9) == b"constant\0"
+
+
 @pytest.mark.parametrize("call", [WRITE, PWRITE, SENDTO])
 def test_nothing_is_written_from_memory_that_the_sandbox_could_not_read(
     module: tmebox.Module, call: int, tmp_path: Path

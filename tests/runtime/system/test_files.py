@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from tests.runtime.system.guest_side import BASE, NUMBERS, DiscardingMemory, FakeMemory, Guest, succeed
 from tmebox.runtime.system import Abort, Clock, Directory, Exit, System
+from tmebox.runtime.system.files import O_LARGEFILE
 from tmebox.runtime.system.table import TABLE
 
 O_CREAT, O_RDWR, O_WRONLY, O_APPEND = os.O_CREAT, os.O_RDWR, os.O_WRONLY, os.O_APPEND
@@ -75,8 +76,8 @@ def test_appending_always_goes_to_the_end(guest: Guest, tmp_path: Path) -> None:
     guest("lseek", file, 0, os.SEEK_SET)
     guest.write(file, b"6")
     assert (tmp_path / "f").read_bytes() == b"123456"
-    assert guest("fcntl", file, 3, 0) == O_RDWR | O_APPEND
-    assert guest("fcntl", file, 4, 0) == 0 and guest("fcntl", file, 3, 0) == O_RDWR
+    assert guest("fcntl", file, 3, 0) == O_RDWR | O_APPEND | O_LARGEFILE
+    assert guest("fcntl", file, 4, 0) == 0 and guest("fcntl", file, 3, 0) == O_RDWR | O_LARGEFILE
 
 
 def test_pointers_that_are_not_the_guests_memory_are_efault(guest: Guest) -> None:

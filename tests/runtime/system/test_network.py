@@ -235,7 +235,7 @@ def test_names_are_resolved_by_the_host_and_found_in_the_guests_hosts_file() -> 
     with guest(connect=[Endpoint("localhost", 443)]) as there:
         lines = there.contents("/etc/hosts").decode().splitlines()
         assert "127.0.0.1 localhost" in lines
-        assert there.open("/etc/passwd") == -errno.ENOENT
+        assert there.open("/etc/shadow") == -errno.ENOENT
         assert there.stat("/etc/hosts")["size"] == len(there.contents("/etc/hosts"))
     with guest() as there:
         assert there.open("/etc/hosts") == -errno.ENOENT

@@ -16,6 +16,7 @@ import tmebox
 from tests.forked import run_forked
 from tests.runtime.system.test_datapath import ASK, asked
 from tmebox import abi
+from tmebox.runtime.system.files import O_LARGEFILE
 
 __all__ = ["asked"]
 
@@ -100,7 +101,7 @@ def test_python_takes_over_where_the_core_was(module: tmebox.Module, tree: Path)
         assert box.ask(READ, file, at, 100, 0, 0) == 100
         other = box.ask(DUP, file, 0, 0, 0, 0)
         assert other == file + 1 and box.ask(LSEEK, other, 0, os.SEEK_CUR, 0, 0) == 100
-        assert box.ask(FCNTL, file, F_GETFL, 0, 0, 0) == os.O_NONBLOCK
+        assert box.ask(FCNTL, file, F_GETFL, 0, 0, 0) == os.O_NONBLOCK | O_LARGEFILE
         assert box.ask(FCNTL, file, F_GETFD, 0, 0, 0) == 1
         assert box.ask(READ, other, at, 1, 0, 0) == 1 and box.byte_at(0) == 100
         assert box.ask(1, file, at, 1, 0, 0) == -errno.EBADF

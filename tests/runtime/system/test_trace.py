@@ -5,10 +5,11 @@ from __future__ import annotations
 import errno
 from pathlib import Path
 
+import tmebox
 from tests.runtime.system.guest_side import Guest
 from tmebox.runtime.system import Directory, System
 from tmebox.runtime.system.table import TABLE
-from tmebox.runtime.system.trace import UNANSWERED, Refusal
+from tmebox.runtime.system.trace import UNANSWERED, CallCounts, Refusal
 
 
 def test_refusals_have_the_calls_name_its_error_and_its_path(tmp_path: Path) -> None:
@@ -24,3 +25,18 @@ def test_refusals_have_the_calls_name_its_error_and_its_path(tmp_path: Path) -> 
 
 def test_calls_that_are_never_answered_are_not_answered() -> None:
     assert not UNANSWERED.keys() & TABLE.keys()
+
+
+def test_calls_are_counted_with_who_answered_them(tmp_path: Path) -> None:
+    source = tmp_path / "calls.c"
+    source.write_text(
+        "#include <time.h>\n#include <unistd.h>\n"
+        "int main(void) { struct timespec t; char b; for (int i = 0; i < 5; i++) { "
+        'clock_gettime(CLOCK_MONOTONIC, &t); pread(0, &b, 1, 0); getcwd(0, 1); chdir("/"); } }\n'
+    )
+    calls = CallCounts()
+    with (tmp_path / "in").open("wb+") as stdin, tmebox.Sandbox(tmebox.compile(source)) as sandbox:
+        sandbox.run(stdin=stdin.fileno(), calls=calls)
+    assert calls.by_core["clock_gettime"] == calls.by_core["pread64"] == 5
+    assert calls.by_python["clock_gettime"] == calls.by_python["pread64"] == 0
+    assert calls.by_python["chdir"] == 5 and calls.by_core["chdir"] == 0

@@ -14,6 +14,20 @@
 /* The only way out: a host call. `arguments` always has six elements. */
 long __tmebox_syscall(long number, const long arguments[6]);
 
+/* The time of a clock as the host tells it in registers: less than 0 seconds where it does not. */
+struct told_time {
+	long seconds, nanoseconds;
+};
+struct told_time __tmebox_told_time(long number, long clock) __asm__("__tmebox_syscall");
+
+/* Whether the time is known without a system call. */
+static inline int __tmebox_clock(long clock, struct timespec *now)
+{
+	struct told_time told = __tmebox_told_time(TMEBOX_SYS_CLOCK, clock);
+	*now = (struct timespec){ told.seconds, told.nanoseconds };
+	return told.seconds >= 0;
+}
+
 /* The same, repeated until the host has an answer. */
 HIDDEN long __tmebox_ask(long number, const long arguments[6]);
 

@@ -207,7 +207,8 @@ HIDDEN long __tmebox_now_ns(void)
 {
 	struct timespec now;
 	const long arguments[6] = { CLOCK_MONOTONIC, (long)&now };
-	return __tmebox_syscall(SYS_clock_gettime, arguments) ? 0 : now.tv_sec * SECOND_NS + now.tv_nsec;
+	if (!__tmebox_clock(CLOCK_MONOTONIC, &now) && __tmebox_syscall(SYS_clock_gettime, arguments)) return 0;
+	return now.tv_sec * SECOND_NS + now.tv_nsec;
 }
 
 /* Called once in a while. */

@@ -20,7 +20,8 @@ static long now_ns(void)
 {
 	struct timespec now;
 	const long arguments[6] = { CLOCK_MONOTONIC, (long)&now };
-	return __tmebox_syscall(SYS_clock_gettime, arguments) ? 0 : now.tv_sec * SECOND_NS + now.tv_nsec;
+	if (!__tmebox_clock(CLOCK_MONOTONIC, &now) && __tmebox_syscall(SYS_clock_gettime, arguments)) return 0;
+	return now.tv_sec * SECOND_NS + now.tv_nsec;
 }
 
 static struct timeval from_ns(long time_ns)

@@ -151,6 +151,13 @@ class ZeroDevice(NullDevice):
         return bytes(size_bytes)
 
 
+class FullDevice(ZeroDevice):
+    """/dev/full"""
+
+    def write(self, data: bytes) -> int:
+        raise failure(errno.ENOSPC)
+
+
 class RandomDevice(NullDevice):
     """/dev/random and /dev/urandom"""
 
@@ -161,6 +168,7 @@ class RandomDevice(NullDevice):
 DEVICES = {
     b"/dev/null": NullDevice,
     b"/dev/zero": ZeroDevice,
+    b"/dev/full": FullDevice,
     b"/dev/random": RandomDevice,
     b"/dev/urandom": RandomDevice,
 }
@@ -198,6 +206,10 @@ class TextFile(Description):
 
     def status(self) -> os.stat_result:
         return os.stat_result((stat.S_IFREG | 0o444, 1, 0, 1, 0, 0, len(self._data), 0, 0, 0))
+
+
+class DefaultFile(TextFile):
+    """One of `etc` that the guest may replace by another, where it may write."""
 
 
 class Descriptors:

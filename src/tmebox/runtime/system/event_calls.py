@@ -216,16 +216,15 @@ def _poll(system: System, memory: GuestMemory, key: tuple[int, ...], timeout_ns:
     _, rows, count, _ = key
     if not 0 <= count <= POLL_MAX:
         raise failure(errno.EINVAL)
-    asked = [
-        (number, events & 0xFFFF)
-        for number, events in struct.iter_unpack("<ih2x", memory.read(rows & U64, 8 * count))
-    ]
+    given = memory.read(rows & U64, 8 * count) if count else b""
+    asked = [(number, events & 0xFFFF) for number, events in struct.iter_unpack("<ih2x", given)]
     found = _wait(system, _Wanted(system, asked), key, timeout_ns)
     answers = [
         struct.pack("<iHH", number, events, happened & 0xFFFF)
         for (number, events), happened in zip(asked, found, strict=True)
     ]
-    memory.write(rows & U64, b"".join(answers))
+    if answers:
+        memory.write(rows & U64, b"".join(answers))
     return sum(map(bool, found))
 
 

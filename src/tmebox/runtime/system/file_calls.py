@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from tmebox.runtime.system.calls import U64, GuestMemory, failure, transfer_size
 from tmebox.runtime.system.descriptors import Description
-from tmebox.runtime.system.files import HostFile, pack_entries, pack_status
+from tmebox.runtime.system.files import O_LARGEFILE, HostFile, pack_entries, pack_status
 from tmebox.runtime.system.kernel_objects import KernelObject
 from tmebox.runtime.system.sockets import Stream
 
@@ -59,7 +59,9 @@ def vectors(memory: GuestMemory, rows: int, count: int) -> list[tuple[int, int]]
         raise failure(errno.EINVAL)
     found = []
     left = transfer_size(-1)
-    for offset, size_bytes in struct.iter_unpack("<2Q", memory.read(rows & U64, 16 * count)):
+    for offset, size_bytes in struct.iter_unpack(
+        "<2Q", memory.read(rows & U64, 16 * count) if count else b""
+    ):
         found.append((offset, min(size_bytes, left)))
         left -= found[-1][1]
     return found
@@ -205,7 +207,8 @@ def fcntl_(system: System, memory: GuestMemory, descriptor: int, command: int, a
             table.set_close_on_exec(descriptor, bool(argument & 1))
             return 0
         case fcntl.F_GETFL:
-            return description.status_flags
+            large = O_LARGEFILE if description.host_descriptor() is not None else 0
+            return description.status_flags | large
         case fcntl.F_SETFL:
             return _set_flags(system, description, argument)
         case fcntl.F_GETLK | fcntl.F_SETLK | fcntl.F_SETLKW:

@@ -15,6 +15,8 @@ from tmebox.runtime.system.descriptors import Description, DirectoryEntries
 from tmebox.runtime.system.process import OWNER
 
 DT_UNKNOWN, DT_DIR, DT_REG, DT_LNK = 0, 4, 8, 10
+O_LARGEFILE = 0o100000
+"""As guests have it: Python says 0."""
 BLOCK = 4096
 STATUS_FLAGS = os.O_ACCMODE | os.O_APPEND | os.O_NONBLOCK
 

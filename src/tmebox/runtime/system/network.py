@@ -1,6 +1,7 @@
 """What a guest reaches of the network: where it may accept connections, and what it may connect to.
 
-Nothing by default. Only TCP. A guest sees the addresses that it was granted, and finds their names in its
+Nothing by default. Only TCP, and sockets of the file system (`socket_paths`). A guest sees the addresses
+that it was granted, and finds their names in its
 /etc/hosts: names are resolved by the host, once, when the sandbox gets them.
 """
 
@@ -12,9 +13,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from tmebox.runtime.system.calls import failure
+from tmebox.runtime.system.socket_paths import PREFIX, PathEndpoint, SocketPaths, path_endpoint
 
 EndpointLike = str | tuple[str, int]
-"""Where to connect to: "HOST:PORT", "[IPV6]:PORT" or (HOST, PORT)."""
+"""Where to connect to: "HOST:PORT", "[IPV6]:PORT", (HOST, PORT), "unix:PATH" or "unix:HOST:GUEST"."""
 ListenLike = EndpointLike | socket.socket
 """Where to listen: an address, or a socket that is bound already."""
 FAMILIES = (socket.AF_INET, socket.AF_INET6)
@@ -48,10 +50,17 @@ class Endpoint:
     host: str
     port: int
 
+    @property
+    def as_given(self) -> EndpointLike:
+        return self.host, self.port
+
     def resolve(self) -> list[Address]:
         """Every address that the name has. Raises OSError for a name that has none."""
         found = socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
         return list(dict.fromkeys(address(family, where) for family, _, _, _, where in found))
+
+
+AnyEndpoint = Endpoint | PathEndpoint
 
 
 def address(family: int, where: Sequence[object]) -> Address:
@@ -61,8 +70,10 @@ def address(family: int, where: Sequence[object]) -> Address:
     return Address(family, socket.inet_pton(family, host.partition("%")[0]), port)
 
 
-def endpoint(given: EndpointLike) -> Endpoint:
+def endpoint(given: EndpointLike) -> AnyEndpoint:
     """Raises TypeError or ValueError, naming what was given."""
+    if isinstance(given, str) and given.startswith(PREFIX):
+        return path_endpoint(given)
     if isinstance(given, str):
         host, colon, port_text = given.rpartition(":")
         if not colon or not port_text.isascii() or not port_text.isdigit():
@@ -85,13 +96,15 @@ def endpoint(given: EndpointLike) -> Endpoint:
     return Endpoint(host, port)
 
 
-def listening(given: ListenLike) -> Endpoint | socket.socket:
+def listening(given: ListenLike) -> AnyEndpoint | socket.socket:
     """Raises TypeError or ValueError, naming what was given."""
     if not isinstance(given, socket.socket):
         return endpoint(given)
-    if given.family not in FAMILIES or given.type != socket.SOCK_STREAM:
-        raise ValueError(f"{given!r:.200}: a sandbox can listen at TCP sockets only")
-    if given.getsockname()[1] == 0:
+    if given.family not in (*FAMILIES, socket.AF_UNIX) or given.type != socket.SOCK_STREAM:
+        raise ValueError(f"{given!r:.200}: a sandbox can listen at TCP and AF_UNIX streams only")
+    name = given.getsockname()
+    is_bound = isinstance(name, str) and name != "" if given.family == socket.AF_UNIX else name[1] != 0
+    if not is_bound:
         raise ValueError(f"{given!r:.200}: the socket is not bound: bind() it first")
     return given
 
@@ -103,8 +116,9 @@ class Network:
     """
 
     def __init__(
-        self, listen: Iterable[Endpoint | socket.socket] = (), connect: Iterable[Endpoint] = ()
+        self, listen: Iterable[AnyEndpoint | socket.socket] = (), connect: Iterable[AnyEndpoint] = ()
     ) -> None:
+        self.paths = SocketPaths()
         self.bound: list[tuple[Address, socket.socket]] = []
         """Where it may listen. The sockets are ours; a guest's bind() gets a duplicate."""
         self._names: dict[str, list[Address]] = {}
@@ -113,12 +127,21 @@ class Network:
             for where in listen:
                 self._bind(where)
             for target in connect:
-                self._resolve(target)
+                if isinstance(target, PathEndpoint):
+                    self.paths.connect(target)
+                else:
+                    self._resolve(target)
         except BaseException:
             self.close()
             raise
 
-    def _bind(self, where: Endpoint | socket.socket) -> None:
+    def _bind(self, where: AnyEndpoint | socket.socket) -> None:
+        if isinstance(where, PathEndpoint):
+            self.paths.listen(where)
+            return
+        if isinstance(where, socket.socket) and where.family == socket.AF_UNIX:
+            self.paths.adopt(where.dup(), where.getsockname())
+            return
         own = where.dup() if isinstance(where, socket.socket) else _bound(where)
         own.setblocking(False)
         self.bound.append((address(own.family, own.getsockname()), own))
@@ -135,7 +158,7 @@ class Network:
     @property
     def exists(self) -> bool:
         """Whether anything was granted."""
-        return bool(self.bound or self._reachable)
+        return bool(self.bound or self._reachable or self.paths.exists)
 
     def listener(self, wanted: Address) -> socket.socket:
         """A duplicate of the socket that is bound there. A guest that binds to "any address" gets the granted
@@ -159,6 +182,7 @@ class Network:
 
     def close(self) -> None:
         """Idempotent."""
+        self.paths.close()
         while self.bound:
             self.bound.pop()[1].close()
 

@@ -8,9 +8,17 @@ import stat
 import struct
 from typing import TYPE_CHECKING
 
+from tmebox.runtime.system import etc
 from tmebox.runtime.system.calls import U64, GuestMemory, failure, read_path
-from tmebox.runtime.system.descriptors import DEVICES, STREAMS, Description, TextFile
+from tmebox.runtime.system.descriptors import (
+    DEVICES,
+    STREAMS,
+    DefaultFile,
+    Description,
+    TextFile,
+)
 from tmebox.runtime.system.files import (
+    O_LARGEFILE,
     HostDirectory,
     HostFile,
     VirtualDirectory,
@@ -26,7 +34,6 @@ if TYPE_CHECKING:
 
 AT_FDCWD = -100
 AT_SYMLINK_NOFOLLOW, AT_REMOVEDIR, AT_EMPTY_PATH = 0x100, 0x200, 0x1000
-O_LARGEFILE = 0o100000
 UTIME_NOW, UTIME_OMIT = (1 << 30) - 1, (1 << 30) - 2
 ACCEPTED_FLAGS = (
     os.O_ACCMODE | os.O_CREAT | os.O_EXCL | os.O_NOCTTY | os.O_TRUNC | os.O_APPEND | os.O_NONBLOCK
@@ -66,7 +73,7 @@ def openat(system: System, memory: GuestMemory, directory: int, path: int, flags
 
 def _open(system: System, place: Place, flags: int, mode: int) -> Description:
     own = _own_file(system, place)
-    if own is not None:
+    if own is not None and not (isinstance(own, DefaultFile) and writes(flags)):
         return own
     if place.mount is None:
         if not system.namespace.exists_virtually(place.parts):
@@ -100,7 +107,20 @@ def _own_file(system: System, place: Place) -> Description | None:
         return system.descriptors[STREAMS[path]]
     if path == b"/etc/hosts" and system.network.exists:
         return TextFile(system.network.hosts_file())
+    if path in etc.FILES and not _is_there(place):
+        return DefaultFile(etc.FILES[path])
     return None
+
+
+def _is_there(place: Place) -> bool:
+    """In the directory that is the guest's root."""
+    if place.mount is None:
+        return False
+    try:
+        with place.found(follow=True):
+            return True
+    except OSError:
+        return False
 
 
 def stat_(system: System, memory: GuestMemory, path: int, result: int) -> int:
@@ -274,6 +294,8 @@ def _set_times(system: System, memory: GuestMemory, path: str, times: int) -> in
             if part == UTIME_OMIT:
                 chosen[index] = kept[index]
             elif part != UTIME_NOW:
+                if not 0 <= part < 1_000_000_000:
+                    raise failure(errno.EINVAL)
                 chosen[index] = seconds * 1_000_000_000 + part
     os.utime(path, ns=(chosen[0], chosen[1]))
     return 0

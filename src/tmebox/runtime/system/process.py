@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import struct
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from tmebox import abi
@@ -98,11 +99,17 @@ def uname(_system: System, memory: GuestMemory, result: int) -> int:
     return 0
 
 
-def _limit(system: System, resource: int) -> tuple[int, int]:
+def _words(memory: GuestMemory, *offsets: int) -> Iterator[int]:
+    """Words of the control page, which says what the sandbox has."""
+    return (int.from_bytes(memory.read(offset, 8), "little") for offset in offsets)
+
+
+def _limit(system: System, memory: GuestMemory, resource: int) -> tuple[int, int]:
     """(soft, hard)"""
     if not 0 <= resource < RLIMIT_COUNT:
         raise failure(errno.EINVAL)
-    own = {RLIMIT_NOFILE: system.descriptors.most, RLIMIT_STACK: abi.STACK_TOP - abi.STACK_LOWEST}
+    low, top = _words(memory, abi.CONTROL_STACK_LOW, abi.CONTROL_STACK_TOP)
+    own = {RLIMIT_NOFILE: system.descriptors.most, RLIMIT_STACK: top - low}
     hard = own.get(resource, INFINITY)
     return system.limits.get(resource, (hard, hard))
 
@@ -111,7 +118,7 @@ def prlimit64(system: System, memory: GuestMemory, process: int, resource: int, 
     """Limits may be lowered, and the soft one raised again. Only that of open files has an effect."""
     if process not in (0, 1):
         raise failure(errno.ESRCH)
-    before = _limit(system, resource)
+    before = _limit(system, memory, resource)
     if new:
         soft, hard = struct.unpack("<2Q", memory.read(new & U64, 16))
         if soft > hard:
@@ -135,9 +142,12 @@ def getrlimit(system: System, memory: GuestMemory, resource: int, old: int) -> i
 
 
 def sysinfo(system: System, memory: GuestMemory, result: int) -> int:
-    """Memory is what a window can have at most; the sandbox's own limit shows when malloc() fails."""
+    """All memory that the sandbox may have counts as free; what is used malloc() knows."""
     uptime_s = system.clock.monotonic_ns() // 1_000_000_000
-    size = abi.PRIVATE_END
+    heap_end, first, end = _words(
+        memory, abi.CONTROL_HEAP_END, abi.CONTROL_UPPER_START, abi.CONTROL_UPPER_END
+    )
+    size = heap_end - abi.IMAGE_START + end - first
     memory.write(
         result, struct.pack("<q3Q6QHH4xQQI4x", uptime_s, 0, 0, 0, size, size, 0, 0, 0, 0, 1, 0, 0, 0, 1)
     )

@@ -12,12 +12,13 @@ from tmebox.runtime.system.calls import U64, GuestMemory, failure, transfer_size
 from tmebox.runtime.system.descriptors import Description
 from tmebox.runtime.system.file_calls import gather, scatter, vectors
 from tmebox.runtime.system.files import HostFile, require_room
+from tmebox.runtime.system.network import FAMILIES
+from tmebox.runtime.system.path_sockets import PathSocket
 from tmebox.runtime.system.sockets import (
     PIECE_MAX,
     Stream,
     TcpSocket,
     get_option,
-    read_name,
     set_option,
 )
 
@@ -73,20 +74,24 @@ def _read_name(memory: GuestMemory, name: int, size_bytes: int) -> bytes:
 
 
 def socket_(system: System, _memory: GuestMemory, family: int, kind: int, protocol: int) -> int:
-    if family not in (socket.AF_INET, socket.AF_INET6):
+    by_path = family == socket.AF_UNIX and system.network.paths.exists
+    if family not in FAMILIES and not by_path:
         raise failure(errno.EAFNOSUPPORT)
-    if kind & KIND_MASK != socket.SOCK_STREAM or protocol not in (0, socket.IPPROTO_TCP):
+    if kind & KIND_MASK != socket.SOCK_STREAM or protocol not in (0, 0 if by_path else socket.IPPROTO_TCP):
         raise failure(errno.EPROTONOSUPPORT)
     if not system.network.exists:
         raise failure(errno.EACCES)
     system.descriptors.room()
     require_room()
-    return added(system, TcpSocket(system.network, family, kind), kind)
+    made = PathSocket(system.network, kind) if by_path else TcpSocket(system.network, family, kind)
+    return added(system, made, kind)
 
 
 def socketpair(
     system: System, memory: GuestMemory, family: int, kind: int, protocol: int, result: int
 ) -> int:
+    if family in FAMILIES:
+        raise failure(errno.EOPNOTSUPP)
     if family != socket.AF_UNIX or protocol:
         raise failure(errno.EAFNOSUPPORT)
     if kind & KIND_MASK not in (socket.SOCK_STREAM, socket.SOCK_DGRAM, socket.SOCK_SEQPACKET):
@@ -113,7 +118,7 @@ def add_pair(system: System, memory: GuestMemory, ends: list[Stream], flags: int
 
 
 def bind(system: System, memory: GuestMemory, descriptor: int, name: int, size_bytes: int) -> int:
-    _tcp(system, descriptor).bind(read_name(_read_name(memory, name, size_bytes)))
+    _tcp(system, descriptor).bind(_read_name(memory, name, size_bytes))
     return 0
 
 
@@ -145,7 +150,7 @@ def accept4(system: System, memory: GuestMemory, descriptor: int, name: int, siz
 
 
 def connect(system: System, memory: GuestMemory, descriptor: int, name: int, size_bytes: int) -> int:
-    _tcp(system, descriptor).connect(read_name(_read_name(memory, name, size_bytes)))
+    _tcp(system, descriptor).connect(_read_name(memory, name, size_bytes))
     return 0
 
 

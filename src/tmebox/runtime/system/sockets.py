@@ -181,8 +181,10 @@ class TcpSocket(Stream):
         if self._state == "new":
             self._options.append((level, option, value))
 
-    def bind(self, wanted: Address) -> None:
-        """As a client that only wants an address of its own: the kernel chooses when it connects."""
+    def bind(self, name: bytes) -> None:
+        """name: a sockaddr of the guest's. As a client that only wants an address of its own: the kernel
+        chooses when it connects."""
+        wanted = read_name(name)
         if self._state != "new":
             raise failure(errno.EINVAL)
         if wanted.port == 0 and not self._network.bound:
@@ -226,8 +228,10 @@ class TcpSocket(Stream):
         connection, where = self.patiently(POLLIN, self.socket.accept)
         return Connection(connection, flags), pack_name(connection.family, where)
 
-    def connect(self, wanted: Address) -> None:
-        """Raises EINPROGRESS where the guest does not wait, else EINTR until it is there."""
+    def connect(self, name: bytes) -> None:
+        """name: a sockaddr of the guest's. Raises EINPROGRESS where the guest does not wait, else EINTR until
+        it is there."""
+        wanted = read_name(name)
         if self._state == "connecting":
             self._wait_for_connection(wanted)
             return

@@ -45,15 +45,24 @@ def output_stream(target: Any, exclusive: bool = False) -> Description:
     return Output(_writer(target), _descriptor_of(target))
 
 
+NEVER_WAIT = frozenset(os.makedev(1, minor) for minor in (3, 5, 7, 9))
+"""/dev/null, zero, full and urandom, by device number."""
+
+
 def _own(descriptor: int, access: int) -> int | None:
     """An open file of ours for it, as long as the guest runs. Others do not see an end of a pipe closed that
     we hold: so this is for programs, which end."""
     try:
         own = nonblocking.reopened(descriptor, access)
-        regular = own is None and stat.S_ISREG(os.fstat(descriptor).st_mode)
-        return os.dup(descriptor) if regular else own
+        return os.dup(descriptor) if own is None and _never_waits(descriptor) else own
     except OSError:
         return None
+
+
+def _never_waits(descriptor: int) -> bool:
+    status = os.fstat(descriptor)
+    device = stat.S_ISCHR(status.st_mode) and status.st_rdev in NEVER_WAIT
+    return device or stat.S_ISREG(status.st_mode)
 
 
 RAW = (io.FileIO, socket.SocketIO)
@@ -185,7 +194,11 @@ def _own_path(own: int | None, flags: int) -> DataPath | None:
     pipe's, for which the core would wait."""
     if own is None:
         return None
-    return DataPath(own, flags | (FILE if stat.S_ISREG(os.fstat(own).st_mode) else WAITS))
+    if stat.S_ISREG(os.fstat(own).st_mode):
+        flags |= FILE
+    elif not _never_waits(own):
+        flags |= WAITS
+    return DataPath(own, flags)
 
 
 def _close_own(stream: HostInput | HostOutput) -> None:

@@ -14,12 +14,19 @@ from tmebox.runtime.system.clock import Clock, Waits
 from tmebox.runtime.system.datapath import WAITS
 from tmebox.runtime.system.descriptors import Description, Descriptors, News, default_max_open
 from tmebox.runtime.system.files import HostFile
-from tmebox.runtime.system.network import Endpoint, Network
+from tmebox.runtime.system.network import AnyEndpoint, Network
 from tmebox.runtime.system.paths import Directory, Namespace
 from tmebox.runtime.system.sockets import Connection
 from tmebox.runtime.system.streams import input_stream, output_stream
 from tmebox.runtime.system.table import dispatch
-from tmebox.runtime.system.trace import MAX_ERRNO, NOT_REFUSED, Refusal, call_name, path_of
+from tmebox.runtime.system.trace import (
+    MAX_ERRNO,
+    NOT_REFUSED,
+    CallCounts,
+    Refusal,
+    call_name,
+    path_of,
+)
 
 DEFAULT_MAX_FILE_BYTES = 4 << 30
 DEFAULT_CLOCK = Clock()
@@ -37,7 +44,7 @@ class System:
     exclusive: it is for one program, which ends before anybody waits for the other side of a stream.
     max_open_files, max_file_bytes: EMFILE and EFBIG above; streams count as files, and None is a default
     well below the process's own limit. clock, random: for deterministic runs. trace: told of each call that
-    was refused, for which all files are opened by Python.
+    was refused, for which all files are opened by Python. calls: counts those that come here, and the core's.
     Raises OSError if a directory cannot be opened, or an address cannot be had.
     """
 
@@ -49,8 +56,8 @@ class System:
         stderr: Any = None,
         env: Mapping[str, str] | None = None,
         directories: Sequence[Directory] = (),
-        listen: Sequence[Endpoint | socket.socket] = (),
-        connect: Sequence[Endpoint] = (),
+        listen: Sequence[AnyEndpoint | socket.socket] = (),
+        connect: Sequence[AnyEndpoint] = (),
         network: Network | None = None,
         exclusive: bool = False,
         clock: Clock | None = None,
@@ -58,8 +65,10 @@ class System:
         max_open_files: int | None = None,
         max_file_bytes: int = DEFAULT_MAX_FILE_BYTES,
         trace: Callable[[Refusal], None] | None = None,
+        calls: CallCounts | None = None,
     ) -> None:
         self._trace = trace
+        self._calls = calls
         self.clock = clock or DEFAULT_CLOCK
         self.random = random
         self.max_file_bytes = max_file_bytes
@@ -81,6 +90,8 @@ class System:
             raise
         self.core = _native.GuestDescriptors(host_clock=type(self.clock) is Clock)
         """What the core answers by itself."""
+        if calls is not None:
+            calls.watch(self.core)
         self._exclusive = exclusive
         self._env = dict(env or {})
         self._streams = (stdin, stdout, stderr)
@@ -117,6 +128,8 @@ class System:
         self._used = True
         if number != TKILL:
             self.failed_assertion = self.last_words = None
+        if self._calls is not None:
+            self._calls.asked_python(number)
         self.waits.other_call(number)
         if self.core.has_news:
             try:

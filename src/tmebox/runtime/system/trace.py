@@ -1,10 +1,12 @@
-"""What a guest asked for and did not get: `tmebox run --trace`."""
+"""What a guest asked for and did not get, and how often it asked: `tmebox run --trace`, `--calls`."""
 
 from __future__ import annotations
 
 import errno
+from collections import Counter
 from dataclasses import dataclass
 
+from tmebox import _native
 from tmebox.runtime.system.calls import PATH_MAX, U64, GuestMemory
 from tmebox.runtime.system.table import TABLE
 
@@ -48,6 +50,34 @@ def call_name(number: int) -> str:
     """By the kernel's table, as far as it is known here."""
     known = TABLE.get(number)
     return known.name if known is not None else UNANSWERED.get(number, f"system call {number}")
+
+
+class CallCounts:
+    """The system calls of one run, by name: how often the core answered, and how often Python was asked. A
+    wait that takes several slices asks as often."""
+
+    def __init__(self) -> None:
+        self._python: Counter[int] = Counter()
+        self._cores: list[_native.GuestDescriptors] = []
+
+    def watch(self, core: _native.GuestDescriptors) -> None:
+        """Its calls count from now on."""
+        core.count()
+        self._cores.append(core)
+
+    def asked_python(self, number: int) -> None:
+        self._python[number] += 1
+
+    @property
+    def by_core(self) -> Counter[str]:
+        counted: Counter[str] = Counter()
+        for core in self._cores:
+            counted.update({call_name(number): count for number, count in core.counts.items()})
+        return counted
+
+    @property
+    def by_python(self) -> Counter[str]:
+        return Counter({call_name(number): count for number, count in self._python.items()})
 
 
 def path_of(memory: GuestMemory, number: int, arguments: tuple[int, ...]) -> str:

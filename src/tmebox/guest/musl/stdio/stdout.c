@@ -3,6 +3,7 @@
 #include <stddef.h>
 
 #include "abi.h"
+#include "buffer.h"
 #include "stdio_impl.h"
 
 #undef stdout
@@ -12,13 +13,13 @@ _Static_assert(offsetof(FILE, wbase) == TMEBOX_FILE_WBASE, "runtime/stdio.py rea
 _Static_assert(offsetof(FILE, fd) == TMEBOX_FILE_FD, "runtime/stdio.py reads it");
 _Static_assert(offsetof(FILE, cookie) == TMEBOX_FILE_COOKIE, "runtime/stdio.py looks for it");
 
-static unsigned char room[UNGET + BUFSIZ];
+static unsigned char room[UNGET + BUFFER_BYTES];
 
 hidden FILE __stdout_FILE = {
 	.flags = F_PERM | F_NORD,
 	.fd = 1,
 	.buf = room + UNGET,
-	.buf_size = BUFSIZ,
+	.buf_size = BUFFER_BYTES,
 	.lbf = '\n',
 	.lock = -1,
 	.write = __stdout_write,
