@@ -58,8 +58,7 @@ def lay_out(module: Module, memory_bytes: int, stack_bytes: int) -> Layout:
             f"stack={stack_bytes:,} bytes: between {SMALLEST_STACK:,} and {LARGEST_STACK:,} bytes"
         )
     stack_bytes = stack_bytes // PAGE * PAGE
-    place = _above if stack_bytes > _most_private_stack(module) else _in_private_part
-    stack_top, heap_end, upper_start, upper_end, arrays_bytes = place(module, memory_bytes, stack_bytes)
+    stack_top, heap_end, upper_start, upper_end, arrays_bytes = _place(module, memory_bytes, stack_bytes)
     read_only = []
     for segment in module.segments:
         if not segment.writable and segment.size_bytes:
@@ -75,6 +74,19 @@ def lay_out(module: Module, memory_bytes: int, stack_bytes: int) -> Layout:
         upper_end,
         arrays_bytes,
     )
+
+
+def _place(module: Module, memory_bytes: int, stack_bytes: int) -> tuple[int, int, int, int, int]:
+    """(stack_top, heap_end, upper_start, upper_end, arrays_bytes)"""
+    if stack_bytes <= _most_private_stack(module):
+        fits_twice = 2 * stack_bytes + 2 * abi.GUARD + SMALLEST_LOWER_HEAP <= abi.PRIVATE_END - module.image_end
+        if module.arrays is None or fits_twice:
+            return _in_private_part(module, memory_bytes, stack_bytes)
+        try:
+            return _above(module, memory_bytes, stack_bytes)
+        except LimitError:
+            return _in_private_part(module, memory_bytes, stack_bytes)
+    return _above(module, memory_bytes, stack_bytes)
 
 
 def _most_private_stack(module: Module) -> int:

@@ -90,7 +90,7 @@ class Tenancy:
             file.isolation == "code+data",
             timeout_s,
             self._has_control,
-            template.contents.layout.heap_end - abi.IMAGE_START,
+            sum(end - start for start, end in template.contents.layout.data_parts),
         )
         self.instance.begin_threads(template.contents.threads)
         if share is not None:

@@ -156,8 +156,9 @@ static _Noreturn void run_task(void)
 	__asm__ volatile("ldmxcsr %0; fldcw %1" : : "m"(task->control_words[0]), "m"(task->control_words[1]));
 	finish_change();
 	if (task->arrays) {
-		unsigned long end = task->arrays + task->array_pages * TMEBOX_PAGE_SIZE;
-		__safestack_unsafe_stack_ptr = (struct arrays){ end, task->arrays };
+		__safestack_unsafe_stack_ptr.lowest = task->arrays;
+		__asm__ volatile("" : : : "memory"); /* the other store is checked against it */
+		__safestack_unsafe_stack_ptr.end = task->arrays + task->array_pages * TMEBOX_PAGE_SIZE;
 	}
 	task->entry(task->argument);
 	__tmebox_end_task();

@@ -165,6 +165,9 @@ class Emitter:
         self._out.append("")
 
     def _rebase(self, replacement: Replacement, index: int, mask: int) -> None:
+        if self._has_depth and replacement.constant:
+            self._out.append(lines(replacement.constant))
+            return
         if self._has_depth:
             raise Refusal("moves the stack pointer by what is not a constant")
         compare, self._compare = self._compare, None

@@ -85,6 +85,7 @@ class Replacement:
     register: of an indirect branch: the 64-bit register that holds its target, if one does.
     mark: of an indirect jump: what a comment says it is for. through: the table that it goes through, and the
     64-bit register that is its index.
+    constant: of a move of rsp by a constant: the instruction, where depths are verified.
     load: what it loads, if that could go through a borrowed register.
     is_compare: sets all flags, writes nothing else, and has nothing to do with rsp.
     """
@@ -103,6 +104,7 @@ class Replacement:
     mark: str | None = None
     through: tuple[str, str] | None = None
     is_compare: bool = False
+    constant: str = ""
     load: Load | None = None
 
     @property
