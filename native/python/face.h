@@ -74,6 +74,15 @@ PyObject *tmebox_take_provided(PyObject *extents, uint64_t size, uint64_t *start
 
 /* imports.c. Instance.set_imports. */
 PyObject *tmebox_set_imports(PyObject *instance, PyObject *rows);
+
+/* -- stacks.c ------------------------------------------------------------------------------------- */
+extern PyMethodDef tmebox_stack_methods[];
+PyObject *tmebox_instance_end_threads(PyObject *instance, PyObject *unused);
+PyObject *tmebox_instance_threads(PyObject *instance, PyObject *unused);
+PyObject *tmebox_instance_begin_threads(PyObject *instance, PyObject *threads);
+PyObject *tmebox_instance_read_control(PyObject *instance, PyObject *args);
+/* Control stacks are zeros again, too, and no thread stands on one. */
+void tmebox_begin_stacks_again(struct instance *instance);
 int tmebox_parse_import(struct import *import, PyObject *row); /* what it filled in is freed below */
 void tmebox_free_import(struct import *import);
 void tmebox_free_imports(struct import *imports, uint32_t count);

@@ -193,8 +193,8 @@ class _Frames:
                 self._count(amount if mnemonic == "sub" else -amount)
                 if self._deepest > LARGEST_FRAME:
                     raise Refusal(
-                        f"{self._name}: a frame of {self._deepest:,} bytes; it can have {LARGEST_FRAME:,}: make "
-                        "its arrays static, or allocate them"
+                        f"{self._name}: a frame of {self._deepest:,} bytes; it can have {LARGEST_FRAME:,}: "
+                        "make its arrays static, or allocate them"
                     )
                 return [line, _TOUCH] if mnemonic == "sub" and amount > STACK_REACH else [line]
             if mnemonic == "and" and -amount & (-amount - 1) == 0 and 0 < -amount <= FRAME_ALIGNMENT:
