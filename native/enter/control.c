@@ -198,8 +198,7 @@ bool tmebox_stacks_hold(uint64_t start, uint64_t end, uint64_t since) {
 }
 
 static bool has(const struct control *control, uint64_t owner, uint64_t offset) {
-    /* Its first page begins a little later. */
-    return control != NULL && control->owner == owner && offset >= control->low + PAGE && offset <= control->top;
+    return control != NULL && control->owner == owner && offset >= control->low && offset <= control->top;
 }
 
 uint64_t tmebox_read_control(const struct instance *instance, uint64_t offset, void *to, uint64_t size_bytes) {
@@ -221,6 +220,9 @@ uint64_t tmebox_read_control(const struct instance *instance, uint64_t offset, v
         return 0;
     }
     uint64_t size = size_bytes < found->top - offset ? size_bytes : found->top - offset;
-    memcpy(to, (const void *)(uintptr_t)(found->base + offset), size);
+    uint64_t begins = (uint64_t)(uintptr_t)page_of(found, found->low) - found->base; /* nothing is below */
+    uint64_t missing = offset >= begins ? 0 : begins - offset < size ? begins - offset : size;
+    memset(to, 0, missing);
+    memcpy((char *)to + missing, (const void *)(uintptr_t)(found->base + offset + missing), size - missing);
     return size;
 }

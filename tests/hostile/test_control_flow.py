@@ -157,7 +157,9 @@ def test_longjmp_works_with_its_own_buffer(base: Base) -> None:
 
 def test_returning_to_a_wrong_return_site_stays_in_verified_code() -> None:
     """What follows runs on a stack whose frames do not fit: it ends in a trap, inside the window."""
-    ending = attack(hostile("control", "r15"), lambda sandbox: sandbox.call_raw("return_to", return_site(sandbox)))
+    ending = attack(
+        hostile("control", "r15"), lambda sandbox: sandbox.call_raw("return_to", return_site(sandbox))
+    )
     assert ending.exception in ("ControlFlowViolation", "MemoryFault", "StackOverflow")
 
 
@@ -226,7 +228,9 @@ ABOVE = [
 def test_a_stack_pointer_stays_above_the_arena_with_its_stack(
     function: str, place: int, difference: int
 ) -> None:
-    ending = attack(hostile("control", "r15"), lambda sandbox: sandbox.call_raw(function, place), stack="1GiB")
+    ending = attack(
+        hostile("control", "r15"), lambda sandbox: sandbox.call_raw(function, place), stack="1GiB"
+    )
     expected = abi.UPPER_RSP_START + NOWHERE_OFFSET + difference
     assert (ending.exception, ending.offset) == ("StackOverflow", expected), ending  # all below it is
 
@@ -254,7 +258,9 @@ def test_a_stack_pointer_at_the_windows_start_faults_in_the_guard(place: int) ->
 
 
 def test_a_host_address_in_the_stack_pointer_is_cut_to_an_offset() -> None:
-    ending = attack(hostile("control", "r15"), lambda sandbox: sandbox.call_raw("move_stack", address_of_secret()))
+    ending = attack(
+        hostile("control", "r15"), lambda sandbox: sandbox.call_raw("move_stack", address_of_secret())
+    )
     assert (ending.exception, ending.offset) == (
         "MemoryFault",
         (address_of_secret() & abi.RSP_MASK) - 8,
@@ -263,7 +269,9 @@ def test_a_host_address_in_the_stack_pointer_is_cut_to_an_offset() -> None:
 
 def test_a_stack_in_own_data_is_allowed_and_its_returns_are_checked() -> None:
     assert attack(hostile("control", "r15"), lambda s: s.call_raw("borrow_stack", data(s) + 64)).value == 77
-    ending = attack(hostile("control", "r15"), lambda sandbox: sandbox.call_raw("move_stack", data(sandbox) + 32))
+    ending = attack(
+        hostile("control", "r15"), lambda sandbox: sandbox.call_raw("move_stack", data(sandbox) + 32)
+    )
     assert ending.exception == "ControlFlowViolation"
 
 
