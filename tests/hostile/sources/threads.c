@@ -207,5 +207,11 @@ long ask(void)
 	sem_wait(&done);
 	return counter;
 }
+static void *traps(void *argument) { *(volatile int *)0 = 1; return argument; }
+long trap_in_thread(void)
+{
+	if (pthread_create(&thread, NULL, traps, NULL)) return -1;
+	return pthread_join(thread, NULL);
+}
 word descriptor(void) { return (word)thread; }
 word scheduler(void) { return (word)__tmebox_first_task; }
