@@ -19,7 +19,7 @@ from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from tmebox.abi import LABEL_DEPTHS, STACK_REACH, TWIN_DISTANCE
+from tmebox.abi import CONTROL_GUARD, LABEL_DEPTHS, STACK_REACH, TWIN_DISTANCE
 from tmebox.toolchain.rewrite.replacement import Refusal
 
 FRAME_ALIGNMENT = 32
@@ -33,7 +33,9 @@ FLAGS = (
 )
 """What makes clang say it."""
 WITHOUT_VARIABLE_SIZES = ("-fsanitize=safe-stack",)
-"""Arrays whose size is not constant go elsewhere."""
+"""Arrays whose size is not constant go elsewhere, and so do large ones."""
+LARGEST_FRAME = CONTROL_GUARD - 2 * STACK_REACH
+"""Below a control stack is a guard, and a function's first access may be to its frame's end."""
 REMARKS_MAX = 256 << 20
 """Bytes of messages, most of which are remarks."""
 MACRO = "-D__tmebox_twin__"
@@ -189,6 +191,11 @@ class _Frames:
             amount = int(operands.split(",")[0].lstrip("$"), 0)
             if mnemonic in ("add", "sub"):
                 self._count(amount if mnemonic == "sub" else -amount)
+                if self._deepest > LARGEST_FRAME:
+                    raise Refusal(
+                        f"{self._name}: a frame of {self._deepest:,} bytes; it can have {LARGEST_FRAME:,}: make "
+                        "its arrays static, or allocate them"
+                    )
                 return [line, _TOUCH] if mnemonic == "sub" and amount > STACK_REACH else [line]
             if mnemonic == "and" and -amount & (-amount - 1) == 0 and 0 < -amount <= FRAME_ALIGNMENT:
                 return [self._to(self._pushed + -(self._pushed + _RETURN_ADDRESS) % -amount)]
