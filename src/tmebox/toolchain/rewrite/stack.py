@@ -76,7 +76,9 @@ def rewrite_lea(instruction: Instruction, flow: Flow) -> Replacement:
     text = address_of(source, target)
     if is_stack_pointer(destination):
         moved = rebase(_as_lea(text), flow, *_address_check(source, instruction))
-        is_constant = source.base == "rsp" and source.index is None and constant(source.displacement) is not None
+        is_constant = (
+            source.base == "rsp" and source.index is None and constant(source.displacement) is not None
+        )
         return replace(moved, constant=f"leaq {source}, %rsp") if is_constant else moved
     return Replacement(Shape.PLAIN, lines(text), flow)
 
