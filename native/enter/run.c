@@ -274,7 +274,7 @@ static void leave_stack(struct activation *activation) {
     activation->control->calls--;
     if (UNLIKELY(instance->control != activation->control)) {
         if (activation->outcome == RETURNED) {
-            trap_at_window(activation, (struct window_fault){0, SIGILL | 0xff << 8 | (uint64_t)ILL_ILLTRP << 32},
+            trap_at_window(activation, (struct window_fault){0, SIGILL | 0xff << 8 | (uint64_t)ILL_BADSTK << 32},
                            TMEBOX_GATE_EXIT);
         }
         activation->fatal = true;

@@ -49,7 +49,9 @@ PyObject *tmebox_instance_threads(PyObject *object, PyObject *unused) {
     PyObject *threads = PyTuple_New(count);
     for (uint32_t i = 0; threads != NULL && i < count; i++) {
         const struct control *control = self->fibers[i];
-        PyObject *row = control == NULL ? Py_NewRef(Py_None)
+        /* One that was in the middle of a call when the sandbox died stands nowhere. */
+        PyObject *row = control == NULL || control->rsp == 0
+                                        ? Py_NewRef(Py_None)
                                         : Py_BuildValue("KKy#", (unsigned long long)control->low,
                                                         (unsigned long long)control->top,
                                                         (const char *)(uintptr_t)(control->base + control->rsp),
