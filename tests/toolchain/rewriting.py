@@ -12,6 +12,8 @@ from elftools.elf.elffile import ELFFile
 from tmebox import abi
 from tmebox.toolchain import sections
 from tmebox.toolchain.link import fact_claims
+from tmebox.toolchain.rewrite import frames
+from tmebox.toolchain.rewrite.replacement import Refusal
 from tmebox.toolchain.rewrite.rewrite import rewrite
 from tmebox.verify import VerifiedText, verify
 
@@ -19,26 +21,44 @@ HERE = Path(__file__).parent
 GOLDEN = {"gs": HERE / "golden", "r15": HERE / "golden_r15"}
 PROGRAMS = HERE / "programs"
 
+_TARGET = ("-target", "x86_64-linux-musl")
 CODE_GENERATION = (
     "-fno-pic", "-mcmodel=small", "-fomit-frame-pointer", "-fno-stack-protector", "-fcf-protection=none",
     "-fno-addrsig", "-ftls-model=local-exec", "-fno-integrated-as", "-ffreestanding", "-nostdinc", "-w",
 )  # fmt: skip
 
 
-def tool(name: str, *arguments: str | Path, text: str | None = None) -> str:
-    """Run a program of the toolchain; its output. Fails the test with what it says."""
+def _done(name: str, *arguments: str | Path, text: str | None = None) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "ziglang", name, *map(str, arguments)]
     done = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{' '.join(command)}\n{done.stderr}"
-    return done.stdout
+    return done
+
+
+def tool(name: str, *arguments: str | Path, text: str | None = None) -> str:
+    """Run a program of the toolchain; its output. Fails the test with what it says."""
+    return _done(name, *arguments, text=text).stdout
 
 
 def clang(*arguments: str | Path, text: str | None = None) -> str:
-    return tool("clang", "-target", "x86_64-linux-musl", *arguments, text=text)
+    return tool("clang", *_TARGET, *arguments, text=text)
 
 
 def compile_to_assembly(source: Path, *flags: str) -> str:
     return clang(*CODE_GENERATION, *flags, "-S", source, "-o", "-")
+
+
+def compile_with_twin(source: Path, *flags: str) -> str:
+    """As the toolchain does it: frames lie on a control stack and in its twin."""
+    words = [*_TARGET, *CODE_GENERATION, *flags, *frames.FLAGS, "-S", source, "-o", "-"]
+    for more in ((), frames.WITHOUT_VARIABLE_SIZES):
+        done = _done("clang", *words, *more)
+        try:
+            return frames.with_twin(done.stdout, frames.layouts(done.stderr)[0], elsewhere=bool(more))
+        except Refusal:
+            if more:
+                raise
+    raise AssertionError
 
 
 def assemble(text: str, output: Path) -> Path:
@@ -50,7 +70,8 @@ def run_in_window(assembly: str, folder: Path) -> str:
     """Instrument, link with the harness, run: what the program's `run` returns, in hexadecimal."""
     (folder / "abi.h").write_text(abi._header())
     program = assemble(rewrite(assembly, file="program.s"), folder / "program.o")
-    return _run(program, folder, f"-I{folder}")
+    depths, marks = (",".join(map(str, numbers)) for numbers in (abi.LABEL_DEPTHS, abi.LABEL_MARKS))
+    return _run(program, folder, f"-I{folder}", f"-DDEPTHS={depths}", f"-DMARKS={marks}")
 
 
 def run_natively(assembly: str, folder: Path) -> str:
@@ -98,8 +119,12 @@ def verified(instrumented: str, folder: Path, isolation: str = "code+data", base
     targets: dict[bool, set[int]] = {True: set(), False: set()}
     claims = elf.get_section_by_name(sections.FACTS)
     places, facts = fact_claims.collected(claims.data() if claims else b"", text["sh_addr"], tables)
+    about = elf.get_section_by_name(sections.DEPTHS)
+    depth_places, depths = fact_claims.collected_depths(
+        about.data() if about else b"", text["sh_addr"], tables
+    )
     for section in elf.iter_sections(type="SHT_RELA"):
-        if section.name == f".rela{sections.FACTS}":
+        if section.name in (f".rela{sections.FACTS}", f".rela{sections.DEPTHS}"):
             continue
         for relocation in section.iter_relocations():
             symbol = symbols.get_symbol(relocation["r_info_sym"])
@@ -116,6 +141,8 @@ def verified(instrumented: str, folder: Path, isolation: str = "code+data", base
         table_entries=(end - tables) // abi.TABLE_ENTRY,
         fact_places=places,
         facts=facts,
+        depth_places=depth_places,
+        depths=depths,
         isolation=isolation,
         base=base,
     )
