@@ -18,7 +18,12 @@ from tmebox.toolchain.rewrite.rewrite import rewrite
 from tmebox.verify import VerifiedText, verify
 
 HERE = Path(__file__).parent
-GOLDEN = {"gs": HERE / "golden", "r15": HERE / "golden_r15"}
+GOLDEN = {
+    ("gs", "code+data"): HERE / "golden",
+    ("gs", "data"): HERE / "golden_data",
+    ("r15", "code+data"): HERE / "golden_r15",
+}
+"""By base and isolation. With data isolation alone the stack is where it was: rsp may be set to anything."""
 PROGRAMS = HERE / "programs"
 
 _TARGET = ("-target", "x86_64-linux-musl")
@@ -50,7 +55,7 @@ def compile_to_assembly(source: Path, *flags: str) -> str:
 
 def compile_with_twin(source: Path, *flags: str) -> str:
     """As the toolchain does it: frames lie on a control stack and in its twin."""
-    words = [*_TARGET, *CODE_GENERATION, *flags, *frames.FLAGS, "-S", source, "-o", "-"]
+    words = [*_TARGET, *CODE_GENERATION, *flags, *frames.FLAGS, frames.MACRO, "-S", source, "-o", "-"]
     for more in ((), frames.WITHOUT_VARIABLE_SIZES):
         done = _done("clang", *words, *more)
         try:
@@ -69,7 +74,9 @@ def assemble(text: str, output: Path) -> Path:
 def run_in_window(assembly: str, folder: Path) -> str:
     """Instrument, link with the harness, run: what the program's `run` returns, in hexadecimal."""
     (folder / "abi.h").write_text(abi._header())
-    program = assemble(rewrite(assembly, file="program.s"), folder / "program.o")
+    text = rewrite(assembly, file="program.s")
+    text = text.replace(f'{sections.DEPTHS},""', f'{sections.DEPTHS},"a"')  # the harness reads it
+    program = assemble(text, folder / "program.o")
     depths, marks = (",".join(map(str, numbers)) for numbers in (abi.LABEL_DEPTHS, abi.LABEL_MARKS))
     return _run(program, folder, f"-I{folder}", f"-DDEPTHS={depths}", f"-DMARKS={marks}")
 
@@ -149,15 +156,17 @@ def verified(instrumented: str, folder: Path, isolation: str = "code+data", base
 
 
 def write_golden(name: str, source: Path | None = None) -> None:
-    """NAME.in.s from C, if a source is given; and what the rewriter makes of it, for each base with one."""
+    """NAME.in.s from C, if a source is given; and what the rewriter makes of it, in each folder with one."""
     if source is not None:
-        (GOLDEN["gs"] / f"{name}.in.s").write_text(compile_to_assembly(source, "-O2"))
-    inputs = {base: folder / f"{name}.in.s" for base, folder in GOLDEN.items()}
+        text = compile_with_twin(source, "-O2")
+        (GOLDEN["gs", "code+data"] / f"{name}.in.s").write_text(text)
+    inputs = {form: folder / f"{name}.in.s" for form, folder in GOLDEN.items()}
     if not any(path.exists() for path in inputs.values()):
         raise SystemExit(f"{name}.in.s is in none of the golden folders; give a C file to make it from")
-    for base, path in inputs.items():
+    for (base, isolation), path in inputs.items():
         if path.exists():
-            path.with_name(f"{name}.out.s").write_text(rewrite(path.read_text(), file=path.name, base=base))
+            text = rewrite(path.read_text(), file=path.name, base=base, isolation=isolation)
+            path.with_name(f"{name}.out.s").write_text(text)
 
 
 if __name__ == "__main__":

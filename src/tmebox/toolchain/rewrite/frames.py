@@ -20,12 +20,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from tmebox.abi import LABEL_DEPTHS, STACK_REACH, TWIN_DISTANCE
+from tmebox.toolchain.rewrite.hand_written import Placing, narrow
 from tmebox.toolchain.rewrite.label_search import INDIRECT, LABEL, TYPE, with_searches
 from tmebox.toolchain.rewrite.replacement import Refusal
 
 FRAME_ALIGNMENT = 32
 FLAGS = (
-    *("-Rpass-analysis=stack-frame-layout", "-fno-caret-diagnostics", "-fasynchronous-unwind-tables"),
+    *("-Rpass-analysis=stack-frame-layout", "-fasynchronous-unwind-tables"),
     *("-mllvm", "-no-x86-call-frame-opt"),  # it stores arguments, and does not push them
     f"-mstack-alignment={FRAME_ALIGNMENT}",  # so that no frame has to be aligned for a vector register
     "-fno-stack-clash-protection",  # the guard below a control stack is as wide as any frame
@@ -41,8 +42,11 @@ MACRO = "-D__tmebox_twin__"
 _RETURN_ADDRESS = 8
 _SLOT = re.compile(r"Offset: \[SP([+-]\d+)\], Type: (\w+), Align: \d+, Size: (\d+)")
 _REMARK = re.compile(
-    r"^[^\n]*remark: \nFunction: ([^\n\[]*?)( \[-Rpass[^\n]*)?\n((?:(?:Offset: | {4})[^\n]*\n?)*)", re.MULTILINE
+    r"^(?:In file included from [^\n]*\n)*[^\n]*remark: \nFunction: ([^\n\[]*?)( \[-Rpass[^\n]*)?\n"
+    r"((?:(?:Offset: | {4}\S+ @ )[^\n]*\n?)*)(?: *\d* \| [^\n]*\n?)*",
+    re.MULTILINE,
 )
+"""With an excerpt of the source, which errors need, too."""
 _STACK = re.compile(r"(-?\d+)?\(%rsp(,[^)]*)?\)")
 _OBJECT = re.compile(r"^(\s*lea[lq]\s[^(#]*?)\s*([^\s(,]*)\((%[re]sp[^)]*)\)(,\s*%(?!rsp\b).*)$")
 _IN_TWIN = re.compile(r"([^\s(,]*)\((%esp\b[^)]*)\)")
@@ -117,7 +121,7 @@ class _Frames:
         self._elsewhere = elsewhere
         self._functions = set[str]()
         self._kept: list[int] = []
-        self._is_inline = False
+        self._inline: Placing | None = None
         self._begin("", {})
 
     def _begin(self, name: str, pads: Mapping[str, int]) -> None:
@@ -138,10 +142,13 @@ class _Frames:
             self._begin(match[1], pads)
             self.out.append(line)
         elif line.startswith("\t#"):
-            self._is_inline = line.startswith("\t#APP") or (
-                self._is_inline and not line.startswith("\t#NO_APP")
-            )
+            if line.startswith("\t#APP"):
+                self._inline = self._placing()
+            elif line.startswith("\t#NO_APP"):
+                self._inline = None
             self.out.append(line)
+        elif self._inline is not None:
+            self.out.append(self._inline.line(line))
         elif line.startswith("\t") and not line.startswith("\t."):
             self._instruction(line)
         else:
@@ -166,7 +173,7 @@ class _Frames:
         self.out.append(line)
 
     def _instruction(self, line: str) -> None:
-        if not self._is_inline and (match := _MOVES.match(line)):
+        if match := _MOVES.match(line):
             self.out += self._moving(line, match)
             return
         if "(%rsp" in line:
@@ -179,6 +186,15 @@ class _Frames:
         if self._pad and _LEAVES.match(line):
             self.out.append(f"\tleaq\t{self._pad}(%rsp), %rsp")
         self.out.append(line)
+
+    def _placing(self) -> Placing:
+        """For inline assembly, which may push."""
+        depth = self._deepest if self._has_pointer else self._depth
+        layout = Layout() if self._has_pointer else self._layout
+        return Placing(
+            lambda offset: layout.keeps_register(offset - depth) or 0 <= offset - depth < _RETURN_ADDRESS,
+            lambda offset: self._pad if offset - depth >= _RETURN_ADDRESS else 0,
+        )
 
     def _moving(self, line: str, match: re.Match[str]) -> list[str]:
         """What moves rsp: by a constant, or from and to what is known to be one from it."""
@@ -256,13 +272,6 @@ def _placed(line: str, layout: Layout, depth: int, pad: int) -> str:
     if register == "%esp":
         index = narrow(index)
     return f"{line[: match.start()]}{moved or ''}({register}{index}){line[match.end() :]}"
-
-
-_NARROW = {f"%r{letters}": f"%e{letters}" for letters in ("ax", "bx", "cx", "dx", "si", "di", "bp")}
-
-
-def narrow(index: str) -> str:
-    return re.sub(r"%r\w+", lambda match: _NARROW.get(match[0], f"{match[0]}d"), index)
 
 
 def _pads(lines: list[str]) -> tuple[dict[str, int], set[str]]:

@@ -85,6 +85,7 @@ class Replacement:
     64-bit register that is its index.
     load: what it loads, if that could go through a borrowed register.
     is_compare: sets all flags, writes nothing else, and has nothing to do with rsp.
+    constant: of a rebase that moves rsp by a constant: that instruction, for a stack whose depth is known.
     """
 
     shape: Shape
@@ -102,6 +103,7 @@ class Replacement:
     through: tuple[str, str] | None = None
     is_compare: bool = False
     load: Load | None = None
+    constant: str = ""
 
     @property
     def is_fixed(self) -> bool:
