@@ -55,7 +55,17 @@ def compile_to_assembly(source: Path, *flags: str) -> str:
 
 def compile_with_twin(source: Path, *flags: str) -> str:
     """As the toolchain does it: frames lie on a control stack and in its twin."""
-    words = [*_TARGET, *CODE_GENERATION, *flags, *frames.FLAGS, frames.MACRO, "-S", source, "-o", "-"]
+    words: list[str | Path] = [
+        *_TARGET,
+        *CODE_GENERATION,
+        *flags,
+        *frames.FLAGS,
+        frames.MACRO,
+        "-S",
+        source,
+        "-o",
+        "-",
+    ]
     for more in ((), frames.WITHOUT_VARIABLE_SIZES):
         done = _done("clang", *words, *more)
         try:

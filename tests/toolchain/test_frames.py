@@ -110,7 +110,7 @@ def test_jumps_to_labels_in_frames_without_a_mark_search() -> None:
     labels = "".join(f".Ltmp{number}:\t# Block address taken\n\tnop\n" for number in range(20))
     jumps = "\tjmpq\t*%rax\n\tjmpq\t*t(,%rcx,8)\n\tjmpq\t*%rax\n"
     text = FUNCTION.replace("$24", "$8888").replace("offset 32", "offset 8896").format(f"{labels}{jumps}")
-    assert 8888 > LABEL_DEPTHS[-1]
+    assert LABEL_DEPTHS[-1] < 8888
     found = frames.with_twin(text, {})
     assert "jmpq\t*" not in found and found.count("\tjmp\t.Lsearch0") == 1
     for number in range(20):

@@ -41,8 +41,8 @@ def with_twin(text: str) -> str:
 
 
 class Placing:
-    """Statement by statement. keeps: whether what lies so far above where rsp was at the beginning is where rsp
-    points. moves: by how much it lies higher than it says."""
+    """Statement by statement. keeps: whether what lies so far above where rsp was at the beginning is where
+    rsp points. moves: by how much it lies higher than it says."""
 
     def __init__(self, keeps: Callable[[int], bool], moves: Callable[[int], int] = lambda _: 0) -> None:
         self._keeps, self._moves = keeps, moves

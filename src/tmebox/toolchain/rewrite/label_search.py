@@ -1,5 +1,5 @@
-"""Jumps to labels as values (`goto *p`) in functions whose labels can have no mark: their frames are too large,
-or rbp points into them. Such a jump compares its target with each label it may lead to, half of them at a time:
+"""Jumps to labels as values (`goto *p`) in functions whose labels can have no mark: their frames are too
+large, or rbp points into them. Such a jump searches the labels that it may lead to for its target:
 
     cmpq $.Ltmp1, %rax
     je .Ltmp1
