@@ -20,7 +20,7 @@ from tmebox.modulefile.prototypes import Prototype
 from tmebox.once import once
 from tmebox.progress import shown
 from tmebox.runtime.attributes import SANDBOX_ATTRIBUTES
-from tmebox.runtime.stdio import stdout_place
+from tmebox.runtime.marks import arrays_place, stdout_place
 from tmebox.runtime.unwind import Unwinder
 from tmebox.shown import Fact, Shown
 from tmebox.verify import VerifiedText, verify_once
@@ -171,6 +171,11 @@ class Module(Shown):
     def stdout(self) -> int | None:
         """Offset of the C library's stdout, if the module has it."""
         return stdout_place(self.segments)
+
+    @once
+    def arrays(self) -> int | None:
+        """Offset of the pointer of its arrays of variable size, and of how low that may be, if it has any."""
+        return arrays_place(self.segments)
 
     @property
     def by_clang(self) -> bool:

@@ -53,6 +53,8 @@ class Evidence:
     owner: int
     wrong_bytes: bool
     """The line is the sandbox's own, and memory no longer holds what was written."""
+    thread: str = ""
+    """Whose stack has run out, if it is not the first thread's: text, and a space behind it."""
 
     @property
     def in_target_map(self) -> bool:
@@ -140,7 +142,8 @@ TRAP_KINDS = (
     TrapKind(MemoryFault, lambda e: not e.in_reach,
              lambda e: f"{e.access} outside the window", _seen),
     TrapKind(StackOverflow, lambda e: e.offset == abi.STACK_EXHAUSTED,
-             lambda e: "the stack ran out: a frame or an array is larger than what was left of it",
+             lambda e: f"the stack {e.thread}ran out" if e.thread else
+             "the stack ran out: a frame or an array is larger than what was left of it",
              _seen, True),
     TrapKind(StackOverflow, lambda e: e.below_stack,
              lambda e: f"the stack ran out ({e.access} at {e.offset:#x}, stack ends at {e.stack_low:#x})",

@@ -49,6 +49,8 @@ class Surroundings:
     log_check: Callable[[int, int, int], Any] | None = None
     read_control: Callable[[int, int], bytes] | None = None
     """Of the control stack, by offset and size, if the sandbox has one."""
+    thread_at: Callable[[int], str] | None = None
+    """Who has a control stack that ends there, for messages."""
 
     def stack(self, window: Window, offset: int, size_bytes: int) -> bytes:
         """Where return addresses are."""
@@ -69,6 +71,7 @@ def make_trap(
     owner: int = -1,
     outcome: int = 0,
     outcome_key: int = 0,
+    stack_top: int = 0,
 ) -> Trap:
     """The exception for one trap; the core calls this with the GIL held, after the sandbox was left.
 
@@ -96,6 +99,7 @@ def make_trap(
         key_id=around.key_id,
         owner=owner,
         wrong_bytes=bool(outcome) and outcome_key == owner,
+        thread=f"of {around.thread_at(stack_top)} " if stack_top and around.thread_at is not None else "",
     )
     kind = kind_of(evidence)
     more: dict[str, Any] = {}

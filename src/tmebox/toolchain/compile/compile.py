@@ -165,7 +165,7 @@ def _compile(
             except Refusal as refusal:
                 if more:
                     raise CompileError(f"{source}: {refusal}") from None
-                return _compile(source, options, mode, cwd, language, frames.WITHOUT_VARIABLE_SIZES)
+                return _compile(source, options, mode, cwd, language, clang.without_variable_sizes())
         return Compiled(text, found, opened, finished.messages)
 
 

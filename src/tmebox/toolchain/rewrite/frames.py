@@ -19,7 +19,7 @@ from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from tmebox.abi import LABEL_DEPTHS, STACK_REACH, TWIN_DISTANCE
+from tmebox.abi import CONTROL_GUARD, LABEL_DEPTHS, STACK_REACH, TWIN_DISTANCE
 from tmebox.toolchain.rewrite.hand_written import Placing, narrow
 from tmebox.toolchain.rewrite.label_search import INDIRECT, LABEL, TYPE, with_searches
 from tmebox.toolchain.rewrite.replacement import Refusal
@@ -35,7 +35,9 @@ FLAGS = (
 )
 """What makes clang say it."""
 WITHOUT_VARIABLE_SIZES = ("-fsanitize=safe-stack",)
-"""Arrays whose size is not constant go elsewhere."""
+"""Arrays whose size is not constant go elsewhere, and so do large ones."""
+LARGEST_FRAME = CONTROL_GUARD - 2 * STACK_REACH
+"""Below a control stack is a guard, and a function's first access may be to its frame's end."""
 REMARKS_MAX = 256 << 20
 """Bytes of messages, most of which are remarks."""
 MACRO = "-D__tmebox_twin__"
@@ -206,6 +208,11 @@ class _Frames:
             amount = int(operands.split(",")[0].lstrip("$"), 0)
             if mnemonic in ("add", "sub"):
                 self._count(amount if mnemonic == "sub" else -amount)
+                if self._deepest > LARGEST_FRAME:
+                    raise Refusal(
+                        f"{self._name}: a frame of {self._deepest:,} bytes; it can have {LARGEST_FRAME:,}: make "
+                        "its arrays static, or allocate them"
+                    )
                 return [line, _TOUCH] if mnemonic == "sub" and amount > STACK_REACH else [line]
             most = -amount if self._elsewhere else FRAME_ALIGNMENT
             if mnemonic == "and" and -amount & (-amount - 1) == 0 and 0 < -amount <= most:

@@ -44,12 +44,7 @@ def scratch_for(instruction: Instruction) -> str:
 
 
 def rebase(
-    instruction: str,
-    flow: Flow,
-    *before: str,
-    after: tuple[str, ...] = (),
-    scratch: bool = False,
-    constant: str = "",
+    instruction: str, flow: Flow, *before: str, after: tuple[str, ...] = (), scratch: bool = False
 ) -> Replacement:
     """A replacement around the rebase sequence that starts with `instruction`, which writes %esp."""
     return Replacement(
@@ -59,7 +54,6 @@ def rebase(
         scratch="r11" if scratch else None,
         can_spill=False,
         clobbers_flags=True,
-        constant=constant,
     )
 
 
@@ -75,16 +69,17 @@ def rewrite_lea(instruction: Instruction, flow: Flow) -> Replacement:
     if registers.WIDTH.get(destination.name) not in (32, 64):
         raise Refusal("16 bits of an address")
     target = registers.part(destination.name, 32)
-    moved = ""
     if is_stack_pointer(destination) and source.base in ("rsp", "esp") and source.index is None:
         amount = constant(source.displacement)
-        if amount is not None:
-            moved = lines(f"leaq {amount}(%rsp), %rsp")
         if amount is not None and abs(amount) <= STACK_REACH:
-            return Replacement(Shape.ADJUST, moved, flow, reach=abs(amount))
+            return Replacement(Shape.ADJUST, lines(f"leaq {amount}(%rsp), %rsp"), flow, reach=abs(amount))
     text = address_of(source, target)
     if is_stack_pointer(destination):
-        return rebase(_as_lea(text), flow, *_address_check(source, instruction), constant=moved)
+        moved = rebase(_as_lea(text), flow, *_address_check(source, instruction))
+        is_constant = (
+            source.base == "rsp" and source.index is None and constant(source.displacement) is not None
+        )
+        return replace(moved, constant=f"leaq {source}, %rsp") if is_constant else moved
     return Replacement(Shape.PLAIN, lines(text), flow)
 
 
@@ -200,9 +195,9 @@ def _write(instruction: Instruction, facts: Mnemonic, flow: Flow) -> Replacement
             return Replacement(Shape.ADJUST, lines(f"{facts.base}q ${amount}, %rsp"), flow, reach=reach)
         if (text := _low_half(source)) is not None:
             check = _write_check(instruction, facts.base, amount)
+            moved = rebase(_as_lea(f"{facts.base}l {text}, %esp"), flow, *check)
             is_constant = amount is not None and facts.base in ("add", "sub")
-            moved = lines(f"{facts.base}q ${amount}, %rsp") if is_constant else ""
-            return rebase(_as_lea(f"{facts.base}l {text}, %esp"), flow, *check, constant=moved)
+            return replace(moved, constant=f"{facts.base}q ${amount}, %rsp") if is_constant else moved
     return _write_through_scratch(instruction, flow)
 
 
