@@ -148,6 +148,8 @@ def broken(file: ModuleFile, text: bytes) -> set[str]:
         labels=file.labels.tolist(),
         fact_places=file.fact_places,
         facts=file.facts,
+        depth_places=file.depth_places,
+        depths=file.depths,
     )
 
 
