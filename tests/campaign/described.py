@@ -23,7 +23,7 @@ from iced_x86 import (
 from tmebox import abi
 from tmebox.verify.bases import TABLES, Table
 from tmebox.verify.decoded import Decoded, decode, signed
-from tmebox.verify.depth import NEVER, SLOT
+from tmebox.verify.depth import SLOT
 from tmebox.verify.facts import BASE, OFFSET_BITS
 from tmebox.verify.forms import Form, classify
 from tmebox.verify.sequences import READS_MAP
@@ -80,7 +80,7 @@ class Description:
 
 def can_run(form: Form) -> bool:
     """Some text with this form may be accepted."""
-    return not form.refusals and not (form.needs_sequence and not form.steps) and form.deepens != NEVER
+    return not form.refusals and not (form.needs_sequence and not form.steps)
 
 
 def describe(encoding: bytes, base: str, judge: Classify = classify) -> Description | None:
@@ -108,7 +108,7 @@ def describe(encoding: bytes, base: str, judge: Classify = classify) -> Descript
         _status(decoded.instruction.rflags_modified | _by_whole_turns(decoded)),
         form.adjusts,
         _target(decoded),
-        *_depth(form),
+        *_depth(form, decoded),
     )
     rest = (
         len(accesses),
@@ -131,10 +131,14 @@ def _fits_place(form: Form, decoded: Decoded, table: Table) -> bool:
     return not (table.offset_problem(offset) or table.offset_problem(offset + abi.PAGE_SIZE))
 
 
-def _depth(form: Form) -> tuple[int, int]:
+def _depth(form: Form, decoded: Decoded) -> tuple[int, int]:
     """By how much rsp goes down, calls and returns themselves included, and where writes through it end."""
     own = SLOT if form.calls else -SLOT if form.returns else 0
-    return form.deepens + own, _NO_WRITE if form.writes_stack is None else form.writes_stack
+    writes = form.writes_stack
+    if writes is None:
+        return form.deepens + own, _NO_WRITE
+    spelled = decoded.operand.displacement_i64 if decoded.operand and writes.displacement else 0
+    return form.deepens + own, writes.end + spelled
 
 
 def _flags(form: Form, decoded: Decoded, table: Table) -> int:
