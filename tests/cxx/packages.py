@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 GOOGLETEST = ("googletest/src/gtest-all.cc", "googlemock/src/gmock-all.cc")
 GOOGLETEST_DIRS = ("googletest", "googletest/include", "googlemock", "googlemock/include")
@@ -15,7 +16,8 @@ class Program:
     """sources: patterns of files of the package that all tests need; tests: of those with a `main` each.
     together: make one program of all, whose main is in `own`, text that is compiled with them; else one of
     each test. left_out: a regular expression of files that the patterns match, too. includes: directories of
-    the package. expected: what a program prints if its tests pass; arguments: of each program."""
+    the package. expected: what a program prints if its tests pass; arguments: of each program
+    that `arguments_of` does not name."""
 
     package: str
     sources: tuple[str, ...]
@@ -26,6 +28,7 @@ class Program:
     own: str = ""
     together: bool = True
     arguments: tuple[str, ...] = ()
+    arguments_of: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     left_out: str = r"(?!)"
     uses_googletest: bool = False
 
@@ -195,6 +198,10 @@ PROGRAMS = {
         includes=("src",),
         left_out=r"hb-(coretext|directwrite|ft|gdi|glib|gobject|graphite2|icu|uniscribe|subset)",
         arguments=("test/api/fonts/Inconsolata-Regular.abc.ttf",),
+        arguments_of={
+            "test-ot-glyphname": ("test/api/fonts/SourceSansPro-Regular.abc.otf",),  # its glyphs have names
+            "test-ot-meta": ("test/api/fonts/meta.ttf",),
+        },
         together=False,
     ),
 }

@@ -121,10 +121,11 @@ def differs(
     native = directory / title
     if why := twice.link_natively([item.native for item in objects], native):
         return why
-    outside = twice.run_natively(native, program.arguments, data, RUN_TIMEOUT_S)
+    arguments = program.arguments_of.get(title, program.arguments)
+    outside = twice.run_natively(native, arguments, data, RUN_TIMEOUT_S)
     native.unlink()
     module = tmebox.Module(link_program([item.sandboxed for item in objects], (), options))
-    inside = twice.run_sandboxed(module, title, program.arguments, data, RUN_TIMEOUT_S)
+    inside = twice.run_sandboxed(module, title, arguments, data, RUN_TIMEOUT_S)
     seen = {"natively": outside, "sandboxed": inside}
     for how, outcome in seen.items():
         print(f"{title}, {how}: exit {outcome.exit_code}", *counts(outcome.printed)[-3:], sep="\n    ")
