@@ -149,6 +149,11 @@ PROGRAMS = {
                 "trivially_copyable_test",
             ),
             *_named("tests/", ".cpp", "minify_tests padded_string_tests unicode_tests"),
+            *_named(
+                "tests/ondemand/ondemand_",
+                "_tests.cpp",
+                "array document_stream error json_pointer number object tostring twitter",
+            ),
         ),
         flags=("-DSIMDJSON_IMPLEMENTATION_ICELAKE=0", '-DSIMDJSON_BENCHMARK_DATA_DIR="jsonexamples/"'),
         includes=("include", "src", "tests", "tests/dom"),
