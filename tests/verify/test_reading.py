@@ -12,7 +12,9 @@ from tmebox.errors import VerificationError
 from tmebox.verify import VerifiedText, reading, rules, verify
 from tmebox.verify import instructions as known
 from tmebox.verify.bases import TABLES, Table
-from tmebox.verify.forms import Field, Form, classify, representative
+from tmebox.verify.decoded import Field
+from tmebox.verify.forms import Form, classify
+from tmebox.verify.representatives import representative
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ from tmebox.abi import (
     CONTROL_RSP_MASK,
     CONTROL_RSP_START,
     CONTROL_WINDOW_BASE,
+    LABEL_DEPTHS,
     LABEL_MARKS,
     RESERVED,
     SPILL_REGISTER,
@@ -269,9 +270,12 @@ def _kept(name: str) -> Steps:
 
 TO_FUNCTIONS: Final = frozenset(sequence for name in _NUMBERS for sequence in function_jumps(name)[1:])
 TO_LABELS: Final = {
-    sequence: mark for name in _NUMBERS for mark in LABEL_MARKS for sequence in label_jumps(name, mark)
+    sequence: depth
+    for name in _NUMBERS
+    for mark, depth in zip(LABEL_MARKS, LABEL_DEPTHS, strict=True)
+    for sequence in label_jumps(name, mark)
 }
-"""Sequence → mark."""
+"""Sequence → the depth that its mark stands for."""
 
 
 def _sequences(base: str) -> tuple[Steps, ...]:

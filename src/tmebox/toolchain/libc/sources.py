@@ -240,7 +240,8 @@ def _on_twin(source: Source, assembly: Path, listing: Path, search: list[str]) -
         assembly.unlink()
         listing.unlink()
         try:
-            return frames.with_twin(text, frames.layouts(finished.messages)[0]), opened
+            layouts, _ = frames.layouts(finished.messages)
+            return frames.with_twin(text, layouts, elsewhere=bool(more)), opened
         except Refusal as refusal:
             why = refusal
     raise CompileError(f"{source.name}: {why}")

@@ -31,6 +31,7 @@ from tmebox.toolchain.rewrite.speed.jump_tables import checked_table_jump, place
 _PROBE = lines("cmpl %eax, (%rsp)")
 _PROBE_KEEPING_FLAGS = lines(f"movq %rax, {SPILL_REGISTER}(%rsp)")
 LABEL_PREFIX = ".Ltmebox"
+_NOT_CONSTANT = "moves the stack pointer by what is not a constant"
 FLAGS_OVER_JUMP = "an indirect jump while the flags are in use"
 """A refusal that clang's code can avoid: without jump tables it has no such jumps."""
 
@@ -155,6 +156,8 @@ class Emitter:
 
     def _adjust(self, replacement: Replacement, index: int, mask: int) -> None:
         if self._has_depth:
+            if replacement.text.startswith("\tand"):
+                raise Refusal(_NOT_CONSTANT)
             self._out.append(replacement.text)
             return
         if self._pending + replacement.reach > STACK_REACH:
@@ -169,7 +172,7 @@ class Emitter:
             self._out.append(lines(replacement.constant))
             return
         if self._has_depth:
-            raise Refusal("moves the stack pointer by what is not a constant")
+            raise Refusal(_NOT_CONSTANT)
         compare, self._compare = self._compare, None
         live = self._graph.live_after(index)
         if live & R11_BIT and replacement.scratch:
