@@ -74,12 +74,18 @@ static uint64_t pages(const struct control *control, uint64_t low, uint64_t top)
     return (uint64_t)((char *)page_of(control, top) - (char *)page_of(control, low));
 }
 
+/* What the host has locked stays: it has the memory. */
+static void wipe(void *start, uint64_t size) {
+    if (madvise(start, size, MADV_DONTNEED) < 0) {
+        memset(start, 0, size);
+    }
+}
+
 /* As it is for a new owner with so much of it. */
 static bool clear(struct control *control, uint64_t low, uint64_t top) {
     uint64_t old_low = control->low, old_top = control->top;
-    if (old_low < old_top &&
-        madvise(page_of(control, old_low), pages(control, old_low, old_top), MADV_DONTNEED) < 0) {
-        return false;
+    if (old_low < old_top) {
+        wipe(page_of(control, old_low), pages(control, old_low, old_top));
     }
     if (low != old_low || top != old_top) {
         if (old_low < old_top &&

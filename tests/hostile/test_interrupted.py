@@ -1,8 +1,8 @@
 """A call that is stopped at each of its instructions: entering and leaving functions, setjmp, longjmp, turns
 of threads, host calls.
 
-What runs then finds the sandbox standing still, and whatever it does, the call goes on as if nothing had been;
-or it ends there, and the sandbox begins again.
+What runs then finds the sandbox standing still, and whatever it does, the call goes on as if nothing had
+been; or it ends there, and the sandbox begins again.
 """
 
 from __future__ import annotations
