@@ -63,6 +63,7 @@ struct trap {
     int outcome, outcome_key; /* what its memory says of that, see tme/machine.h, and under which key */
     uint64_t fault_address;
     uint64_t instruction_address;
+    uint64_t stack_top; /* of the thread whose stack has run out, in the heap; 0: none, or the first's */
     uint64_t registers[REGISTERS];
 };
 

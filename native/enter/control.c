@@ -24,11 +24,13 @@
 #define LAST_PLACE (1ULL << 15)
 #define DISTANCE TMEBOX_TWIN_DISTANCE
 #define PAGE 4096ULL
-#define SIZE (DISTANCE / PAGE * PAGE + PAGE + TMEBOX_PRIVATE_END + TMEBOX_GUARD)
+#define SIZE_UP_TO(end) (DISTANCE / PAGE * PAGE + PAGE + (end) + TMEBOX_GUARD)
 
 static_assert(DISTANCE >= TMEBOX_CONTROL_GUARD, "frames reach so far below what is mapped");
+static_assert(SIZE_UP_TO(TMEBOX_PRIVATE_END) <= TMEBOX_WINDOW_SIZE && SIZE_UP_TO(TMEBOX_SHARED_END) <= 2 * TMEBOX_WINDOW_SIZE,
+              "each has its own addresses");
 
-static struct control *unused; /* the last one used first */
+static struct control *unused[2]; /* the last one used first; narrow and wide ones */
 static struct control *used;
 static uint64_t clock_now;
 static uint64_t next_place = FIRST_PLACE;
@@ -39,22 +41,24 @@ uint64_t tmebox_control_owner(void) {
     return ++serials;
 }
 
-static struct control *reserve(void) {
+static struct control *reserve(bool wide) {
     struct control *control = calloc(1, sizeof *control);
-    for (; control != NULL && next_place < LAST_PLACE; next_place++) {
+    uint64_t size = wide ? SIZE_UP_TO(TMEBOX_SHARED_END) : SIZE_UP_TO(TMEBOX_PRIVATE_END);
+    for (; control != NULL && next_place + wide < LAST_PLACE; next_place++) {
         void *at = (void *)(next_place * TMEBOX_WINDOW_SIZE);
         int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE;
-        void *start = mmap(at, SIZE, PROT_NONE, flags, -1, 0);
+        void *start = mmap(at, size, PROT_NONE, flags, -1, 0);
         if (start == at) {
-            madvise(start, SIZE, MADV_DONTFORK);
-            madvise(start, SIZE, MADV_DONTDUMP);
-            madvise(start, SIZE, MADV_NOHUGEPAGE);
-            next_place++;
+            madvise(start, size, MADV_DONTFORK);
+            madvise(start, size, MADV_DONTDUMP);
+            madvise(start, size, MADV_NOHUGEPAGE);
+            next_place += 1 + wide;
+            control->wide = wide;
             control->base = (uint64_t)(uintptr_t)at + DISTANCE;
             return control;
         }
         if (start != MAP_FAILED) { /* a kernel that does not know the flag */
-            munmap(start, SIZE);
+            munmap(start, size);
         }
     }
     free(control);
@@ -102,27 +106,24 @@ static void unlink_used(struct control *control) {
 
 struct control *tmebox_get_control(const struct instance *instance, uint64_t low, uint64_t top) {
     uint64_t owner = instance->serial;
-    if (top > TMEBOX_PRIVATE_END) {
-        PyErr_SetString(tmebox_limit_error, "a control stack lies in the lower gibibyte of its addresses: the stack is too large");
-        return NULL;
-    }
+    bool wide = top > TMEBOX_PRIVATE_END;
     if (UNLIKELY(generation != tmebox_generation)) {
         generation = tmebox_generation;
-        unused = used = NULL;
+        unused[0] = unused[1] = used = NULL;
         next_place = FIRST_PLACE;
     }
-    struct control *control = unused;
+    struct control *control = unused[wide];
     if (LIKELY(control != NULL)) {
-        unused = control->next;
-    } else if ((control = reserve()) == NULL) {
+        unused[wide] = control->next;
+    } else if ((control = reserve(wide)) == NULL) {
         PyErr_SetString(tmebox_limit_error, "there is no room for another control stack");
         return NULL;
     }
     if (control->owner != owner || control->low != low || control->top != top) {
         control->owner = 0;
         if (!clear(control, low, top)) {
-            control->next = unused;
-            unused = control;
+            control->next = unused[wide];
+            unused[wide] = control;
             PyErr_SetString(tmebox_limit_error, "the system has no memory for another control stack");
             return NULL;
         }
@@ -144,8 +145,8 @@ struct control *tmebox_get_control(const struct instance *instance, uint64_t low
 
 void tmebox_put_control(struct control *control) {
     unlink_used(control);
-    control->next = unused;
-    unused = control;
+    control->next = unused[control->wide];
+    unused[control->wide] = control;
 }
 
 bool tmebox_take_control(struct instance *instance) {
@@ -198,8 +199,7 @@ bool tmebox_stacks_hold(uint64_t start, uint64_t end, uint64_t since) {
 }
 
 static bool has(const struct control *control, uint64_t owner, uint64_t offset) {
-    /* Its first page begins a little later. */
-    return control != NULL && control->owner == owner && offset >= control->low + PAGE && offset <= control->top;
+    return control != NULL && control->owner == owner && offset >= control->low && offset <= control->top;
 }
 
 uint64_t tmebox_read_control(const struct instance *instance, uint64_t offset, void *to, uint64_t size_bytes) {
@@ -213,14 +213,19 @@ uint64_t tmebox_read_control(const struct instance *instance, uint64_t offset, v
     if (found == NULL && has(instance->first, instance->serial, offset)) {
         found = instance->first;
     }
-    for (const struct control *other = generation == tmebox_generation ? unused : NULL; found == NULL && other != NULL;
-         other = other->next) {
-        found = has(other, instance->serial, offset) ? other : NULL;
+    for (int wide = 0; wide < 2 && generation == tmebox_generation; wide++) {
+        for (const struct control *other = unused[wide]; found == NULL && other != NULL; other = other->next) {
+            found = has(other, instance->serial, offset) ? other : NULL;
+        }
     }
     if (found == NULL) {
         return 0;
     }
     uint64_t size = size_bytes < found->top - offset ? size_bytes : found->top - offset;
-    memcpy(to, (const void *)(uintptr_t)(found->base + offset), size);
+    uint64_t first = (uint64_t)(uintptr_t)page_of(found, found->low) - found->base; /* its first page begins a little later */
+    uint64_t none = offset < first ? first - offset : 0;
+    none = none < size ? none : size;
+    memset(to, 0, none);
+    memcpy((char *)to + none, (const void *)(uintptr_t)(found->base + offset + none), size - none);
     return size;
 }

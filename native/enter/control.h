@@ -8,6 +8,7 @@
 
 struct control {
     uint64_t base;     /* where offsets count from: a multiple of the window's size and the distance */
+    bool wide;         /* it has the addresses of two windows: offsets up to the window's end */
     uint64_t low, top; /* offsets of what can be touched */
     uint64_t owner;
     uint64_t rsp;   /* offset, of a thread that another one has taken its turn from; else 0 */
@@ -17,6 +18,11 @@ struct control {
     const struct instance *instance;
     struct control *next, *previous; /* of those that are in use, or next of those that are not */
 };
+
+/* Of its addresses, which begin at its base less TMEBOX_TWIN_DISTANCE. */
+static inline uint64_t tmebox_control_size(const struct control *control) {
+    return control->wide ? 2 * TMEBOX_WINDOW_SIZE : TMEBOX_WINDOW_SIZE;
+}
 
 /* A number that no other owner has. */
 uint64_t tmebox_control_owner(void);

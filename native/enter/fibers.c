@@ -12,6 +12,7 @@
 #include <stdlib.h>
 
 #define LEAST_ROOM (16ULL << 10)
+#define MOST_OF_ALL 4096 /* of all sandboxes of the process */
 
 /* No thread's first function returns: it would find this. */
 #define NOWHERE GATE_RETURN(GATE_NOWHERE_OFFSET)
@@ -58,20 +59,43 @@ static bool has_room(const struct instance *instance, uint64_t room) {
     return room <= instance->fiber_room;
 }
 
+static uint64_t room_of(uint64_t low, uint64_t top) {
+    return top - low > LEAST_ROOM ? top - low : LEAST_ROOM; /* nothing else is near it */
+}
+
+/* Of all sandboxes, with the GIL held. Each takes addresses that windows, and control stacks of calls, could have. */
+static uint32_t standing;
+static uint32_t generation;
+
+static bool may_stand(void) {
+    if (generation != tmebox_generation) {
+        generation = tmebox_generation;
+        standing = 0;
+    }
+    return standing < MOST_OF_ALL;
+}
+
+static void put(struct control *control) {
+    control->ended = false;
+    tmebox_put_control(control);
+    standing--;
+}
+
 /* One with room for them, in the table; or NULL. */
 static struct control **new_fiber(struct instance *instance, uint64_t low, uint64_t top) {
     tmebox_bury_fibers(instance);
-    uint64_t room = top - low > LEAST_ROOM ? top - low : LEAST_ROOM; /* nothing else is near it */
-    struct control **place = has_room(instance, room) ? free_place(instance) : NULL;
+    uint64_t room = room_of(low, top);
+    struct control **place = has_room(instance, room) && may_stand() ? free_place(instance) : NULL;
     if (place != NULL && (*place = tmebox_get_control(instance, top - room, top)) == NULL) {
         PyErr_Clear();
-        place = NULL;
+        return NULL;
     }
+    standing += place != NULL;
     return place;
 }
 
 static bool is_range(uint64_t low, uint64_t top) {
-    return low < top && top <= TMEBOX_PRIVATE_END && low >= TMEBOX_STACK_LOWEST && top - low >= 64 && top % 8 == 0;
+    return low < top && top <= TMEBOX_SHARED_END && low >= TMEBOX_STACK_LOWEST && top - low >= 64 && top % 8 == 0;
 }
 
 bool tmebox_is_stack(uint64_t low, uint64_t top, const uint64_t *words, uint64_t count) {
@@ -100,7 +124,9 @@ bool tmebox_is_stack(uint64_t low, uint64_t top, const uint64_t *words, uint64_t
 
 bool tmebox_restore_fiber(struct instance *instance, uint64_t low, uint64_t top, const uint64_t *words, uint64_t count) {
     struct control **place = NULL;
-    if (words != NULL && !tmebox_is_stack(low, top, words, count)) {
+    /* Its first page begins later than `low`, by less than a page. */
+    if (words != NULL &&
+        (!tmebox_is_stack(low, top, words, count) || 8 * count + TMEBOX_PAGE_SIZE > room_of(low, top))) {
         PyErr_SetString(PyExc_ValueError, "not what a thread's stack can hold");
         return false;
     }
@@ -156,8 +182,7 @@ void tmebox_bury_fibers(struct instance *instance) {
         struct control *control = instance->fibers[i];
         if (control != NULL && control->ended) {
             instance->fibers[i] = NULL;
-            control->ended = false;
-            tmebox_put_control(control);
+            put(control);
         }
     }
 }
@@ -165,8 +190,7 @@ void tmebox_bury_fibers(struct instance *instance) {
 void tmebox_end_fibers(struct instance *instance) {
     for (uint32_t i = 0; instance->generation == tmebox_generation && i < instance->fiber_count; i++) {
         if (instance->fibers[i] != NULL) {
-            instance->fibers[i]->ended = false;
-            tmebox_put_control(instance->fibers[i]);
+            put(instance->fibers[i]);
         }
     }
     free(instance->fibers);

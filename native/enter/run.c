@@ -145,10 +145,11 @@ RARE static int raise_trap(struct instance *instance, struct trap *trap) {
     }
     PyObject *make_trap = Py_NewRef(instance->make_trap); /* another thread may close the sandbox meanwhile */
     PyObject *error = PyObject_CallFunction(
-        make_trap, "iiKKiKy#iii", trap->signal, trap->code, (unsigned long long)trap->fault_address,
+        make_trap, "iiKKiKy#iiiK", trap->signal, trap->code, (unsigned long long)trap->fault_address,
         (unsigned long long)trap->instruction_address, trap->access,
         (unsigned long long)trap->registers[REGISTER_RSP], (const char *)trap->registers,
-        (Py_ssize_t)sizeof trap->registers, trap->owner, trap->outcome, trap->outcome_key);
+        (Py_ssize_t)sizeof trap->registers, trap->owner, trap->outcome, trap->outcome_key,
+        (unsigned long long)trap->stack_top);
     Py_DECREF(make_trap);
     if (error == NULL) {
         return -1;
@@ -273,7 +274,7 @@ static void leave_stack(struct activation *activation) {
     activation->control->calls--;
     if (UNLIKELY(instance->control != activation->control)) {
         if (activation->outcome == RETURNED) {
-            trap_at_window(activation, (struct window_fault){0, SIGILL | 0xff << 8 | (uint64_t)ILL_ILLTRP << 32},
+            trap_at_window(activation, (struct window_fault){0, SIGILL | 0xff << 8 | (uint64_t)ILL_BADSTK << 32},
                            TMEBOX_GATE_EXIT);
         }
         activation->fatal = true;

@@ -54,11 +54,12 @@ static void by_offsets(const struct instance *instance, struct trap *trap) {
     const struct control *control = instance->control;
     uint64_t rsp = trap->registers[REGISTER_RSP], fault = trap->fault_address;
     trap->registers[REGISTER_RSP] = rsp < control->base ? instance->base : tmebox_in_window(instance, rsp);
-    if (fault - (control->base - TMEBOX_TWIN_DISTANCE) < TMEBOX_WINDOW_SIZE) {
+    if (fault - (control->base - TMEBOX_TWIN_DISTANCE) < tmebox_control_size(control)) {
         bool is_out = fault < control->base + control->low + TMEBOX_PAGE_SIZE;
         uint64_t offset = fault - control->base, below = control->low - 8; /* it ends a part of a page higher */
         if (is_out && (control != instance->first || fault < control->base)) {
             offset = TMEBOX_STACK_EXHAUSTED;
+            trap->stack_top = control != instance->first ? control->top : 0;
         } else if (is_out && offset > below) {
             offset = below;
         }
@@ -75,6 +76,7 @@ static void record(struct activation *activation, int signal, const siginfo_t *i
     trap->access = signal != 0 ? access_of(registers) : -1;
     trap->owner = -1;
     trap->outcome = 0;
+    trap->stack_top = 0;
     trap->fault_address = signal != 0 ? (uint64_t)(uintptr_t)info->si_addr : 0;
     bool after = signal == SIGTRAP && registers[REG_TRAPNO] == TRAP_BREAKPOINT;
     trap->instruction_address = (uint64_t)registers[REG_RIP] - after;

@@ -156,7 +156,7 @@ static int64_t install_control_page(const struct template *template, uint64_t ba
                                        TMEBOX_CONTROL_RSP_START, TMEBOX_CONTROL_RSP_LAST};
     bool above = tmebox_has_upper_stack(template);
     uint64_t first = above ? TMEBOX_UPPER_RSP_START : 0, mask = above ? TMEBOX_UPPER_RSP_MASK : TMEBOX_RSP_MASK;
-    const uint64_t values[] = {base, template->heap_start, template->heap_end, template->stack_low,
+    const uint64_t values[] = {base, template->heap_start, template->heap_end, template->stack_limit,
                                template->stack_top, template->upper_start, template->upper_end,
                                mask, base + first, first + mask};
     for (size_t i = 0; i < sizeof values / sizeof *values; i++) {

@@ -66,13 +66,14 @@ static int fill_read_only(struct template *self, PyObject *ranges) {
 static PyObject *template_new(PyTypeObject *type, PyObject *args, PyObject *keywords) {
     static char *names[] = {"stack_low", "heap_start", "heap_end", "read_only",
                             "data",      "present",    "shared",   "stack_top",
-                            "upper_start", "upper_end", NULL};
+                            "upper_start", "upper_end", "stack_limit", NULL};
     unsigned long long stack_low, heap_start, heap_end, stack_top = TMEBOX_STACK_TOP, upper_start = 0, upper_end = 0;
+    unsigned long long stack_limit = 0;
     PyObject *read_only, *data, *present;
     int shared = 0;
-    if (!PyArg_ParseTupleAndKeywords(args, keywords, "KKKOOO|pKKK:Template", names, &stack_low, &heap_start,
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "KKKOOO|pKKKK:Template", names, &stack_low, &heap_start,
                                      &heap_end, &read_only, &data, &present, &shared, &stack_top, &upper_start,
-                                     &upper_end)) {
+                                     &upper_end, &stack_limit)) {
         return NULL;
     }
     struct template *self = (struct template *)type->tp_alloc(type, 0);
@@ -83,7 +84,8 @@ static PyObject *template_new(PyTypeObject *type, PyObject *args, PyObject *keyw
     }
     size_t size = (size_t)self->buffer.len;
     if (!is_sane(stack_low, stack_top, heap_start, heap_end, upper_start, upper_end, size) ||
-        !tmebox_is_upper(upper_start, upper_end) ||
+        !tmebox_is_upper(upper_start, upper_end) || !is_page_aligned(stack_limit) ||
+        (stack_limit != 0 && (stack_limit < stack_low || stack_limit >= stack_top)) ||
         (size_t)self->present.len != (size / PAGE + 7) / 8 ||
         (shared && (uintptr_t)self->buffer.buf % PAGE)) {
         PyErr_SetString(PyExc_ValueError, "an impossible layout");
@@ -97,6 +99,7 @@ static PyObject *template_new(PyTypeObject *type, PyObject *args, PyObject *keyw
     self->heap_start = (uint32_t)heap_start;
     self->heap_end = (uint32_t)heap_end;
     self->stack_top = (uint32_t)stack_top;
+    self->stack_limit = (uint32_t)(stack_limit != 0 ? stack_limit : stack_low);
     self->upper_start = (uint32_t)upper_start;
     self->upper_end = (uint32_t)upper_end;
     if (fill_read_only(self, read_only) < 0) {
@@ -118,7 +121,7 @@ PyTypeObject tmebox_template_type = {
     PyVarObject_HEAD_INIT(NULL, 0)
     .tp_name = "tmebox._native.Template",
     .tp_doc = "Template(stack_low, heap_start, heap_end, read_only, data, present, shared=False, stack_top=…,\n"
-              "upper_start=0, upper_end=0)\n\n"
+              "upper_start=0, upper_end=0, stack_limit=stack_low)\n\n"
               "What windows of one kind hold at first.",
     .tp_basicsize = sizeof(struct template),
     .tp_flags = Py_TPFLAGS_DEFAULT,

@@ -46,6 +46,7 @@ struct template {
     bool shared;               /* `data` is a mapping whose pages windows may have too */
     uint32_t pages;
     uint32_t stack_low, stack_top, heap_start, heap_end, upper_start, upper_end;
+    uint32_t stack_limit; /* above stack_low, where other things of the sandbox lie below its stack */
     uint32_t read_only_count;
     struct span *read_only; /* ascending */
 };

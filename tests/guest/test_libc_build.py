@@ -43,6 +43,8 @@ def test_every_object_of_the_library_passes_the_verifier(tmp_path: Path) -> None
         labels=module.labels.tolist(),
         fact_places=module.fact_places,
         facts=module.facts,
+        depth_places=module.depth_places,
+        depths=module.depths,
         table_entries=module.table_entries,
     )
     assert verified is not None

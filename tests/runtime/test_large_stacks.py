@@ -15,7 +15,7 @@ from tests.forked import run_forked
 from tmebox import abi
 from tmebox.runtime.layout import LARGEST_LOW_STACK, LARGEST_PRIVATE_STACK, LARGEST_STACK, SMALLEST_STACK
 
-SOURCE = Path(__file__).with_name("large.c")
+SOURCES = [Path(__file__).with_name(name) for name in ("large.c", "arrays.c")]
 MIB = 1 << 20
 SIZES = [64 << 10, 8 * MIB, LARGEST_LOW_STACK, LARGEST_LOW_STACK + 4096, 128 * MIB, LARGEST_PRIVATE_STACK]
 FRAME = 1000
@@ -25,7 +25,7 @@ PROBED = 32 << 10
 
 @pytest.fixture(scope="module")
 def module() -> tmebox.Module:
-    return tmebox.compile(SOURCE)
+    return tmebox.compile(SOURCES)
 
 
 def outcome(act: Callable[[], Any]) -> str:
@@ -43,8 +43,12 @@ def test_a_stack_is_as_deep_as_it_says_and_no_deeper(module: tmebox.Module, size
         with tmebox.Sandbox(module, stack=size, memory=memory, timeout=60) as box:
             assert box._tenancy.layout.stack_bytes == size
             room = size - PROBED - 4096
-            good = [outcome(lambda: box.depth(room // 1100)), outcome(lambda: box.on_stack(room))]
-            good.append(outcome(lambda: box.vla(room) if room > 0 else None))
+            arrays = min(room, box._tenancy.layout.arrays_bytes - 4096)
+            good = [
+                outcome(lambda: box.depth(room // 1100)),
+                outcome(lambda: box.on_stack(arrays) if arrays > 0 else None),
+            ]
+            good.append(outcome(lambda: box.vla(arrays) if arrays > 0 else None))
             heap = box.take(MIB)
             box.set(heap, 0x5A, MIB)
             return [*good, str(box.memory.read(heap, MIB) == b"\x5a" * MIB)]

@@ -12,33 +12,68 @@ from elftools.elf.elffile import ELFFile
 from tmebox import abi
 from tmebox.toolchain import sections
 from tmebox.toolchain.link import fact_claims
+from tmebox.toolchain.rewrite import frames
+from tmebox.toolchain.rewrite.replacement import Refusal
 from tmebox.toolchain.rewrite.rewrite import rewrite
 from tmebox.verify import VerifiedText, verify
 
 HERE = Path(__file__).parent
-GOLDEN = {"gs": HERE / "golden", "r15": HERE / "golden_r15"}
+GOLDEN = {
+    ("gs", "code+data"): HERE / "golden",
+    ("gs", "data"): HERE / "golden_data",
+    ("r15", "code+data"): HERE / "golden_r15",
+}
+"""By base and isolation. With data isolation alone the stack is where it was: rsp may be set to anything."""
 PROGRAMS = HERE / "programs"
 
+_TARGET = ("-target", "x86_64-linux-musl")
 CODE_GENERATION = (
     "-fno-pic", "-mcmodel=small", "-fomit-frame-pointer", "-fno-stack-protector", "-fcf-protection=none",
     "-fno-addrsig", "-ftls-model=local-exec", "-fno-integrated-as", "-ffreestanding", "-nostdinc", "-w",
 )  # fmt: skip
 
 
-def tool(name: str, *arguments: str | Path, text: str | None = None) -> str:
-    """Run a program of the toolchain; its output. Fails the test with what it says."""
+def _done(name: str, *arguments: str | Path, text: str | None = None) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "ziglang", name, *map(str, arguments)]
     done = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{' '.join(command)}\n{done.stderr}"
-    return done.stdout
+    return done
+
+
+def tool(name: str, *arguments: str | Path, text: str | None = None) -> str:
+    """Run a program of the toolchain; its output. Fails the test with what it says."""
+    return _done(name, *arguments, text=text).stdout
 
 
 def clang(*arguments: str | Path, text: str | None = None) -> str:
-    return tool("clang", "-target", "x86_64-linux-musl", *arguments, text=text)
+    return tool("clang", *_TARGET, *arguments, text=text)
 
 
 def compile_to_assembly(source: Path, *flags: str) -> str:
     return clang(*CODE_GENERATION, *flags, "-S", source, "-o", "-")
+
+
+def compile_with_twin(source: Path, *flags: str) -> str:
+    """As the toolchain does it: frames lie on a control stack and in its twin."""
+    words: list[str | Path] = [
+        *_TARGET,
+        *CODE_GENERATION,
+        *flags,
+        *frames.FLAGS,
+        frames.MACRO,
+        "-S",
+        source,
+        "-o",
+        "-",
+    ]
+    for more in ((), frames.WITHOUT_VARIABLE_SIZES):
+        done = _done("clang", *words, *more)
+        try:
+            return frames.with_twin(done.stdout, frames.layouts(done.stderr)[0], elsewhere=bool(more))
+        except Refusal:
+            if more:
+                raise
+    raise AssertionError
 
 
 def assemble(text: str, output: Path) -> Path:
@@ -49,8 +84,11 @@ def assemble(text: str, output: Path) -> Path:
 def run_in_window(assembly: str, folder: Path) -> str:
     """Instrument, link with the harness, run: what the program's `run` returns, in hexadecimal."""
     (folder / "abi.h").write_text(abi._header())
-    program = assemble(rewrite(assembly, file="program.s"), folder / "program.o")
-    return _run(program, folder, f"-I{folder}")
+    text = rewrite(assembly, file="program.s")
+    text = text.replace(f'{sections.DEPTHS},""', f'{sections.DEPTHS},"a"')  # the harness reads it
+    program = assemble(text, folder / "program.o")
+    depths, marks = (",".join(map(str, numbers)) for numbers in (abi.LABEL_DEPTHS, abi.LABEL_MARKS))
+    return _run(program, folder, f"-I{folder}", f"-DDEPTHS={depths}", f"-DMARKS={marks}")
 
 
 def run_natively(assembly: str, folder: Path) -> str:
@@ -98,8 +136,12 @@ def verified(instrumented: str, folder: Path, isolation: str = "code+data", base
     targets: dict[bool, set[int]] = {True: set(), False: set()}
     claims = elf.get_section_by_name(sections.FACTS)
     places, facts = fact_claims.collected(claims.data() if claims else b"", text["sh_addr"], tables)
+    about = elf.get_section_by_name(sections.DEPTHS)
+    depth_places, depths = fact_claims.collected_depths(
+        about.data() if about else b"", text["sh_addr"], tables
+    )
     for section in elf.iter_sections(type="SHT_RELA"):
-        if section.name == f".rela{sections.FACTS}":
+        if section.name in (f".rela{sections.FACTS}", f".rela{sections.DEPTHS}"):
             continue
         for relocation in section.iter_relocations():
             symbol = symbols.get_symbol(relocation["r_info_sym"])
@@ -116,21 +158,25 @@ def verified(instrumented: str, folder: Path, isolation: str = "code+data", base
         table_entries=(end - tables) // abi.TABLE_ENTRY,
         fact_places=places,
         facts=facts,
+        depth_places=depth_places,
+        depths=depths,
         isolation=isolation,
         base=base,
     )
 
 
 def write_golden(name: str, source: Path | None = None) -> None:
-    """NAME.in.s from C, if a source is given; and what the rewriter makes of it, for each base with one."""
+    """NAME.in.s from C, if a source is given; and what the rewriter makes of it, in each folder with one."""
     if source is not None:
-        (GOLDEN["gs"] / f"{name}.in.s").write_text(compile_to_assembly(source, "-O2"))
-    inputs = {base: folder / f"{name}.in.s" for base, folder in GOLDEN.items()}
+        text = compile_with_twin(source, "-O2")
+        (GOLDEN["gs", "code+data"] / f"{name}.in.s").write_text(text)
+    inputs = {form: folder / f"{name}.in.s" for form, folder in GOLDEN.items()}
     if not any(path.exists() for path in inputs.values()):
         raise SystemExit(f"{name}.in.s is in none of the golden folders; give a C file to make it from")
-    for base, path in inputs.items():
+    for (base, isolation), path in inputs.items():
         if path.exists():
-            path.with_name(f"{name}.out.s").write_text(rewrite(path.read_text(), file=path.name, base=base))
+            text = rewrite(path.read_text(), file=path.name, base=base, isolation=isolation)
+            path.with_name(f"{name}.out.s").write_text(text)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from tmebox.hints import Optimization
 from tmebox.modulefile.file import ModuleFile
 from tmebox.toolchain.compile.gcc import gcc
 from tmebox.toolchain.rewrite.rewrite import rewrite
-from tmebox.toolchain.sections import TABLES_PREFIX
+from tmebox.toolchain.sections import DEPTHS, TABLES_PREFIX
 
 CODE = """
 \t.text
@@ -39,7 +39,8 @@ BY_TABLE = "jmp\t*.Ltmebox_table0(,%eax,8)"
 
 def instrumented(data: str, code: str = CODE, **options: str) -> str:
     """A file's instrumented text: `code`, then `data`."""
-    return rewrite(f"{code}{data}\n", file="t.s", **options)
+    text, _, _ = rewrite(f"{code}{data}\n", file="t.s", **options).partition(f"\t.section\t{DEPTHS}")
+    return text
 
 
 def moved(text: str) -> list[str]:

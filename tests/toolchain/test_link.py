@@ -29,6 +29,8 @@ def verified(module: ModuleFile) -> ModuleFile:
         labels=module.labels.tolist(),
         fact_places=module.fact_places,
         facts=module.facts,
+        depth_places=module.depth_places,
+        depths=module.depths,
         table_entries=module.table_entries,
         isolation=module.isolation,
     )

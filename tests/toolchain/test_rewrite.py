@@ -11,26 +11,30 @@ from tmebox.errors import CompileError
 from tmebox.toolchain.rewrite.rewrite import rewrite
 
 CASES = sorted(
-    (base, path.name.removesuffix(".in.s"))
-    for base, folder in GOLDEN.items()
+    (base, isolation, path.name.removesuffix(".in.s"))
+    for (base, isolation), folder in GOLDEN.items()
     for path in folder.glob("*.in.s")
 )
 
 
-@pytest.mark.parametrize(("base", "name"), CASES)
-def test_the_instrumented_text_is_the_golden_one(base: str, name: str) -> None:
-    source = (GOLDEN[base] / f"{name}.in.s").read_text()
-    expected = (GOLDEN[base] / f"{name}.out.s").read_text()
-    assert rewrite(source, file=f"{name}.in.s", base=base) == expected
+@pytest.mark.parametrize(("base", "isolation", "name"), CASES)
+def test_the_instrumented_text_is_the_golden_one(base: str, isolation: str, name: str) -> None:
+    folder = GOLDEN[base, isolation]
+    source = (folder / f"{name}.in.s").read_text()
+    expected = (folder / f"{name}.out.s").read_text()
+    assert rewrite(source, file=f"{name}.in.s", base=base, isolation=isolation) == expected
 
 
-@pytest.mark.parametrize("isolation", ["code+data", "data"])
-@pytest.mark.parametrize(("base", "name"), CASES)
+@pytest.mark.parametrize(
+    ("base", "isolation", "name"),
+    sorted({*CASES, *((base, "data", name) for base, _, name in CASES)}),
+)
 def test_the_verifier_accepts_what_golden_sources_become(
-    base: str, name: str, isolation: str, tmp_path: Path
+    base: str, isolation: str, name: str, tmp_path: Path
 ) -> None:
-    source = (GOLDEN[base] / f"{name}.in.s").read_text()
-    text = rewrite(source, file=f"{name}.in.s", isolation=isolation, base=base)
+    folders = (folder for (other, _), folder in GOLDEN.items() if other == base)
+    path = next(folder / f"{name}.in.s" for folder in folders if (folder / f"{name}.in.s").exists())
+    text = rewrite(path.read_text(), file=f"{name}.in.s", isolation=isolation, base=base)
     assert verified(text, tmp_path, isolation, base).instruction_count > 0
 
 
@@ -137,7 +141,19 @@ def test_a_refusal_points_to_the_line_that_a_line_marker_names() -> None:
 
 def test_a_rebase_between_flags_and_a_reader_of_the_carry_is_refused() -> None:
     with pytest.raises(CompileError, match="while the flags are in use"):
-        rewrite("\taddl %eax, %ecx\n\tmovq %rbx, %rsp\n\tadcl %edx, %esi\n\tud2\n", file="a.s")
+        rewrite(
+            "\taddl %eax, %ecx\n\tmovq %rbx, %rsp\n\tadcl %edx, %esi\n\tud2\n", file="a.s", isolation="data"
+        )
+
+
+@pytest.mark.parametrize(
+    "line", ["movq %rbx, %rsp", "andq $-64, %rsp", "leave", "popq %rsp", "addq %rax, %rsp"]
+)
+def test_rsp_moves_by_constants_only(line: str) -> None:
+    with pytest.raises(CompileError, match="moves the stack pointer by what is not a constant") as caught:
+        rewrite(f"\t.text\nf:\n\t{line}\n\tud2\n", file="bad.s")
+    assert [item.line for item in caught.value.diagnostics] == [3]
+    rewrite(f"\t.text\nf:\n\t{line}\n\tud2\n", file="good.s", isolation="data")
 
 
 def test_an_indirect_jump_with_flags_in_use_is_refused() -> None:

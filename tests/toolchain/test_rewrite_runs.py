@@ -6,7 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.toolchain.rewriting import PROGRAMS, compile_to_assembly, run_in_window, run_natively
+from tests.toolchain.rewriting import (
+    PROGRAMS,
+    compile_to_assembly,
+    compile_with_twin,
+    run_in_window,
+    run_natively,
+)
 
 OPTIONS = ("-O0", "-O1", "-O2", "-O3", "-Os", "-O2 -fno-omit-frame-pointer")
 
@@ -20,4 +26,4 @@ def test_an_instrumented_program_gives_the_native_result(program: str, options: 
     # The native run has no thread-local storage: nothing sets it up there.
     native = run_natively(compile_to_assembly(source, "-D_Thread_local=", *flags), tmp_path)
     assert len(native) == 16
-    assert run_in_window(compile_to_assembly(source, *flags), tmp_path) == native
+    assert run_in_window(compile_with_twin(source, *flags), tmp_path) == native

@@ -1,4 +1,5 @@
-/* Runs one instrumented function natively: a window, a target map and gs, and nothing else of tmebox.
+/* Runs one instrumented function natively: a window, a control stack, a target map and gs, and nothing else of
+ * tmebox.
  *
  * Linked with the rewritten program, whose data is at window offsets and whose text is at TEXT_NOMINAL. The
  * data moves into the window and its old place is unmapped, so that an address which is not confined to the
@@ -37,7 +38,7 @@ static void print(u64 value) {
 #ifndef NATIVE
 #include "abi.h"
 
-static const u64 WINDOW = 0x123400000000;
+static const u64 WINDOW = 0x123400000000, CONTROL = 0x234500000000 + TMEBOX_TWIN_DISTANCE;
 
 extern u8 image_start[], image_end[], text_start[], text_end[];
 
@@ -47,7 +48,7 @@ static u8 *map(u64 address, u64 size, int prot) {
     return (u8 *)got;
 }
 
-/* u64 enter(u64 rsp): calls run on another stack. The return address is this code's, so the map covers it. */
+/* u64 enter(u64 rsp): calls run on another stack. */
 u64 enter(u64 rsp);
 __asm__(".text\n"
         "enter:\n\tpushq %rbx\n\tpushq %rbp\n\tpushq %r12\n\tpushq %r13\n\tpushq %r14\n\tpushq %r15\n"
@@ -55,10 +56,20 @@ __asm__(".text\n"
         "\tpopq %r15\n\tpopq %r14\n\tpopq %r13\n\tpopq %r12\n\tpopq %rbp\n\tpopq %rbx\n\tret\n"
         ".data\nsaved:\t.quad 0\n.text\n");
 
+static const u64 label_depths[] = {DEPTHS};
+static const u8 label_marks[] = {MARKS};
+extern const struct claim {
+    u64 place, depth;
+} depths_start[], depths_end[];
+
+/* Everything may be called, but for places in the middle of functions, which are labels. */
 static void fill_map(u64 from, u64 to) {
     u64 start = (from + TMEBOX_TARGET_MAP) & -4096ul, end = (to + TMEBOX_TARGET_MAP + 4095) & -4096ul;
     u8 *bytes = map(start, end - start, 3);
-    for (u64 i = 0; i < end - start; i++) bytes[i] = 7;
+    for (u64 i = 0; i < end - start; i++) bytes[i] = TMEBOX_TARGET_FUNCTION;
+    for (const struct claim *claim = depths_start; claim < depths_end; claim++)
+        for (int i = 1; i < (int)sizeof label_marks; i++)
+            if (claim->depth == label_depths[i]) *(u8 *)(TMEBOX_TARGET_MAP + claim->place) = label_marks[i];
 }
 
 static u64 run_in_window(void) {
@@ -67,15 +78,13 @@ static u64 run_in_window(void) {
     for (u64 i = 0; i < end - start; i++) image[i] = image_start[i];
     syscall6(SYS_munmap, (long)start, (long)(end - start), 0, 0, 0, 0);
     map(WINDOW + TMEBOX_STACK_LOWEST, TMEBOX_STACK_TOP - TMEBOX_STACK_LOWEST, 3);
+    u64 lowest = (CONTROL + TMEBOX_STACK_LOWEST) & -4096ul, top = (CONTROL + TMEBOX_STACK_TOP) & -4096ul;
+    map(lowest, top - lowest, 3);
     u8 *control = map(WINDOW + TMEBOX_CONTROL_PAGE, 4096, 3);
     *(u64 *)control = WINDOW;
-    *(u64 *)(WINDOW + TMEBOX_CONTROL_RSP_MASK) = TMEBOX_RSP_MASK;
-    *(u64 *)(WINDOW + TMEBOX_CONTROL_RSP_START) = WINDOW;
-    *(u64 *)(WINDOW + TMEBOX_CONTROL_RSP_LAST) = TMEBOX_RSP_MASK;
     fill_map((u64)text_start, (u64)text_end);
-    fill_map((u64)&enter, (u64)&enter + 4096);
     if (syscall6(SYS_arch_prctl, SET_GS, (long)WINDOW, 0, 0, 0, 0)) leave(4);
-    return enter(WINDOW + TMEBOX_STACK_TOP - 4096);
+    return enter(CONTROL + TMEBOX_STACK_TOP - 8192);
 }
 #else
 static u64 run_in_window(void) { return run(); }

@@ -72,6 +72,8 @@ def verify_file(module: ModuleFile) -> VerifiedText:
         table_entries=module.table_entries,
         fact_places=module.fact_places,
         facts=module.facts,
+        depth_places=module.depth_places,
+        depths=module.depths,
         base=module.base,
         isolation=module.isolation,
         locate=Unwinder(module, 0).place,

@@ -13,7 +13,8 @@ class Layout:
 
     The stack is [stack_low, stack_top): right below the control page; at the end of the private part if it
     has no room there; above the arena if it has no room in the private part. The image follows the control
-    page, up to `heap_start`, and the heap up to `heap_end`.
+    page, up to `heap_start`, and the heap up to `heap_end`. Where frames have constant sizes, arrays that do
+    not are [arrays_low, arrays_end), below the stack, and a guard apart that is mapped, too.
     What of the heap has no room in the private part is [upper_start, upper_end). `read_only` are page-aligned
     (start, end) inside the image. `memory_bytes` is the limit that was asked for: on image and heap, and on
     host arrays.
@@ -27,6 +28,16 @@ class Layout:
     stack_top: int = abi.STACK_TOP
     upper_start: int = 0
     upper_end: int = 0
+    arrays_bytes: int = 0
+
+    @property
+    def arrays_low(self) -> int:
+        """The stack's beginning, where there are no arrays."""
+        return self.arrays_end - self.arrays_bytes
+
+    @property
+    def arrays_end(self) -> int:
+        return self.stack_low - (abi.GUARD if self.arrays_bytes else 0)
 
     @property
     def stack_bytes(self) -> int:
@@ -45,7 +56,7 @@ class Layout:
     def upper_part(self) -> tuple[int, int]:
         """(start, end) of all that lies above the arena: of the heap, and the stack. (0, 0): nothing."""
         if self.rsp_start:
-            return self.upper_start or self.stack_low, self.stack_top
+            return self.upper_start or self.arrays_low, self.stack_top
         return self.upper_start, self.upper_end
 
     @property
@@ -53,10 +64,10 @@ class Layout:
         """(start, end) of all that the sandbox has but its arena, ascending."""
         parts: tuple[tuple[int, int], ...]
         if self.stack_top == abi.STACK_TOP:
-            parts = ((self.stack_low, self.heap_end),)
+            parts = ((self.arrays_low, self.heap_end),)
         else:
             random_page = abi.STACK_TOP - abi.PAGE_SIZE
-            parts = ((random_page, self.heap_end), (self.stack_low, self.stack_top))
+            parts = ((random_page, self.heap_end), (self.arrays_low, self.stack_top))
         return tuple(sorted((*parts, (self.upper_start, self.upper_end)))) if self.upper_end else parts
 
     @property

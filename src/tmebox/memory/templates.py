@@ -93,6 +93,6 @@ def blank_template(contents: Contents) -> _native.Template:
 
 def _make(layout: Layout, image: bytes | mmap.mmap, present: bytes, shared: bool) -> _native.Template:
     return _native.Template(
-        layout.stack_low, layout.heap_start, layout.heap_end, layout.read_only, image, present, shared,
-        layout.stack_top, layout.upper_start, layout.upper_end,
+        layout.arrays_low, layout.heap_start, layout.heap_end, layout.read_only, image, present, shared,
+        layout.stack_top, layout.upper_start, layout.upper_end, layout.stack_low,
     )  # fmt: skip

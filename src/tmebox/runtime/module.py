@@ -20,7 +20,7 @@ from tmebox.modulefile.prototypes import Prototype
 from tmebox.once import once
 from tmebox.progress import shown
 from tmebox.runtime.attributes import SANDBOX_ATTRIBUTES
-from tmebox.runtime.stdio import stdout_place
+from tmebox.runtime.marks import arrays_place, stdout_place
 from tmebox.runtime.unwind import Unwinder
 from tmebox.shown import Fact, Shown
 from tmebox.verify import VerifiedText, verify_once
@@ -62,13 +62,14 @@ class Module(Shown):
             self._verified, self.segments = _relocate_and_verify(file, slot, self.unwinder)
             _require_entries(file, self._verified)
             _require_features(self._verified.features)
-            _native.note_returns(slot.address, len(self._verified.code), *self._verified.returns)
             CODE_REGION.place(
                 slot,
                 self._verified.code,
                 self._verified.target_map,
                 uses_x87=self._verified.uses_x87,
             )
+            # After its part of the target map is there, which the core reads of what is noted.
+            _native.note_returns(slot.address, len(self._verified.code), *self._verified.returns)
         except BaseException:
             CODE_REGION.release(slot)
             raise
@@ -171,6 +172,11 @@ class Module(Shown):
     def stdout(self) -> int | None:
         """Offset of the C library's stdout, if the module has it."""
         return stdout_place(self.segments)
+
+    @once
+    def arrays(self) -> int | None:
+        """Offset of the pointer of its arrays of variable size, and of how low that may be, if it has any."""
+        return arrays_place(self.segments)
 
     @property
     def by_clang(self) -> bool:

@@ -36,9 +36,10 @@ def share_of(heap: Any, limit: Size | None) -> Share:
 def require_room(layout: Layout, heap: SharedHeap) -> None:
     """Raises LimitError where a sandbox's own heap would be in the shared one's place."""
     if layout.rsp_start:
+        most = LARGEST_PRIVATE_STACK // 2 if layout.arrays_bytes else LARGEST_PRIVATE_STACK
         raise LimitError(
             f"stack={layout.stack_bytes:,} bytes: beside a shared heap at most "
-            f"{LARGEST_PRIVATE_STACK:,}, less what the module's own data has beyond 16 MiB"
+            f"{most:,}, less what the module's own data has beyond 16 MiB"
         )
     if 0 < layout.upper_start < abi.SHARED_START + heap.size_bytes:
         most = layout.heap_end - abi.IMAGE_START + abi.SHARED_END - abi.SHARED_START - heap.size_bytes

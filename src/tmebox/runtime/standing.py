@@ -40,7 +40,7 @@ class _Row:
         return StandingThread(self.number, self.name, self.waits_at, self.unwind())
 
     def __str__(self) -> str:
-        return f"thread {self.name!r}" if self.name else f"thread {self.number}"
+        return _called(self.number, self.name)
 
 
 def aborted(request: Abort) -> Aborted:
@@ -69,6 +69,25 @@ def standing_trap(around: Surroundings, memory: GuestMemory, reason: int, rows_a
     return Deadlock.of(message, unwind, partial(_standing, rows))
 
 
+def thread_at(memory: GuestMemory, offset: int) -> str:
+    """Whose stack ends there, by what the C library has about a thread right above it."""
+    try:
+        number = int.from_bytes(memory.read(offset + abi.TASK_NUMBER, 4), "little")
+        name = memory.read(offset + abi.TASK_NAME, abi.TASK_NAME_BYTES)
+    except IndexError:
+        return "a thread"
+    return _called(number, _shown(name))
+
+
+def _called(number: int, name: str) -> str:
+    return f"thread {name!r}" if name else f"thread {number}"
+
+
+def _shown(name: bytes) -> str:
+    text = name.split(b"\0")[0].decode("utf-8", "replace")
+    return "".join(c if c.isprintable() else "?" for c in text)
+
+
 def _standing(rows: tuple[_Row, ...]) -> tuple[StandingThread, ...]:
     return tuple(row.standing() for row in rows)
 
@@ -79,9 +98,7 @@ def _rows(around: Surroundings, memory: GuestMemory, at: int, count: int) -> Ite
             number, rsp, waits_at, name = ROW.unpack(memory.read(place, ROW.size))
         except IndexError:
             return
-        text = name.split(b"\0")[0].decode("utf-8", "replace")
-        shown = "".join(c if c.isprintable() else "?" for c in text)
-        yield _Row(number, shown, waits_at, _unwind(around, memory, rsp))
+        yield _Row(number, _shown(name), waits_at, _unwind(around, memory, rsp))
 
 
 def _unwind(around: Surroundings, memory: GuestMemory, rsp: int) -> Callable[[], tuple[Frame, ...]]:

@@ -7,28 +7,15 @@ something written to where it could have written anyway, of a bounded size, and 
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Sequence
 from contextlib import suppress
 
 from tmebox import abi
-from tmebox.modulefile.file import Segment
 from tmebox.runtime.sandbox_memory import BadPointer, SandboxMemory
 from tmebox.runtime.system import System
 
 LONGEST = 1 * abi.MIB
 TRIES = 3
 """How often a stream is asked that has no room, each time for one slice."""
-
-
-def stdout_place(segments: Sequence[Segment]) -> int | None:
-    """Offset of the C library's stdout; None if the module has none."""
-    mark = struct.pack("<Q", abi.STDOUT_MARK)
-    for segment in segments:
-        at = segment.data.find(mark) if segment.writable else -1
-        if at >= abi.FILE_COOKIE:
-            return segment.offset + at - abi.FILE_COOKIE
-    return None
 
 
 def buffered(memory: SandboxMemory, place: int) -> tuple[int, bytes]:

@@ -34,7 +34,7 @@ from tmebox.runtime.layout import later_contents
 from tmebox.runtime.module import Module, module_at
 from tmebox.runtime.sandbox_memory import SandboxMemory
 from tmebox.runtime.share import Share, require_room
-from tmebox.runtime.standing import aborted, standing_trap
+from tmebox.runtime.standing import aborted, standing_trap, thread_at
 from tmebox.runtime.system import Abort, Exit, System
 from tmebox.runtime.system.table import TABLE
 from tmebox.runtime.traps import Surroundings, make_trap
@@ -90,7 +90,7 @@ class Tenancy:
             file.isolation == "code+data",
             timeout_s,
             self._has_control,
-            template.contents.layout.heap_end - abi.IMAGE_START,
+            sum(end - start for start, end in template.contents.layout.data_parts),
         )
         self.instance.begin_threads(template.contents.threads)
         if share is not None:
@@ -216,6 +216,7 @@ class Tenancy:
             key_id=self.instance.key_id,
             log_check=None if self.heap is None else self.heap.log_check,
             read_control=self.instance.read_control if self._has_control else None,
+            thread_at=lambda offset: thread_at(self.memory, offset),
         )
 
     def _import_name(self, index: int, first_argument: int) -> str:

@@ -26,6 +26,8 @@ FPE_INTOVF = 2
 """The largest code of SIGFPE that is about integers."""
 ZERO_FLAG = 1 << 6
 HLT = 0xF4
+ILL_BADSTK = 8
+"""The code of SIGILL by which the core, and no processor, says that a frame is not there."""
 PAST_GUARD = abi.STACK_LOWEST
 """How far behind the window an access can be: beside r15 and r14, or an rsp at the window's last byte."""
 
@@ -53,6 +55,8 @@ class Evidence:
     owner: int
     wrong_bytes: bool
     """The line is the sandbox's own, and memory no longer holds what was written."""
+    thread: str = ""
+    """Whose stack has run out, if it is not the first thread's: text, and a space behind it."""
 
     @property
     def in_target_map(self) -> bool:
@@ -107,6 +111,12 @@ def _stopped_check(e: Evidence) -> str:
     return f"a return or indirect branch to {e.r11:#x} was stopped"
 
 
+def _lost_frame(e: Evidence) -> str:
+    if e.instruction_address == abi.GATE_EXIT:
+        return "a call ended on the stack of another thread than it began on"
+    return "longjmp(), or an exception, was stopped on its way to a frame that has returned, or never was"
+
+
 def _foreign_line(e: Evidence) -> str:
     what = f"the line is key {e.owner}'s" if e.owner else "the line is the host's, or nobody's"
     if e.wrong_bytes:
@@ -124,6 +134,8 @@ TRAP_KINDS = (
              lambda e: "floating-point exception"),
     TrapKind(IllegalInstruction, lambda e: e.signal == signals.SIGTRAP,
              lambda e: "breakpoint instruction"),
+    TrapKind(ControlFlowViolation, lambda e: e.signal == signals.SIGILL and e.code == ILL_BADSTK,
+             _lost_frame, _execute),
     TrapKind(IllegalInstruction, lambda e: e.signal == signals.SIGILL,
              lambda e: failed_check(e.text, e.instruction_address)),
     TrapKind(IntegrityViolation, lambda e: e.owner >= 0,
@@ -140,7 +152,8 @@ TRAP_KINDS = (
     TrapKind(MemoryFault, lambda e: not e.in_reach,
              lambda e: f"{e.access} outside the window", _seen),
     TrapKind(StackOverflow, lambda e: e.offset == abi.STACK_EXHAUSTED,
-             lambda e: "the stack ran out: a frame or an array is larger than what was left of it",
+             lambda e: f"the stack {e.thread}ran out" if e.thread else
+             "the stack ran out: a frame or an array is larger than what was left of it",
              _seen, True),
     TrapKind(StackOverflow, lambda e: e.below_stack,
              lambda e: f"the stack ran out ({e.access} at {e.offset:#x}, stack ends at {e.stack_low:#x})",

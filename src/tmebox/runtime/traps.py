@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from signal import SIGILL
 from typing import Any, Protocol
 
 from tmebox import _native, abi
@@ -49,6 +50,8 @@ class Surroundings:
     log_check: Callable[[int, int, int], Any] | None = None
     read_control: Callable[[int, int], bytes] | None = None
     """Of the control stack, by offset and size, if the sandbox has one."""
+    thread_at: Callable[[int], str] | None = None
+    """Who has a control stack that ends there, for messages."""
 
     def stack(self, window: Window, offset: int, size_bytes: int) -> bytes:
         """Where return addresses are."""
@@ -69,13 +72,15 @@ def make_trap(
     owner: int = -1,
     outcome: int = 0,
     outcome_key: int = 0,
+    stack_top: int = 0,
 ) -> Trap:
     """The exception for one trap; the core calls this with the GIL held, after the sandbox was left.
 
     Kept here is what may be gone later; lines and frames are looked up when someone asks."""
     where = ""
-    if signal == 0 and instruction_address == abi.GATE_HOSTCALL:
-        where = ", in " + around.import_name(_word(registers, R11), _word(registers, RDI))
+    if signal in (0, SIGILL) and instruction_address == abi.GATE_HOSTCALL:
+        if signal == 0:
+            where = ", in " + around.import_name(_word(registers, R11), _word(registers, RDI))
         instruction_address, rsp = _caller(around, rsp)
     text = around.text_at(instruction_address)
     evidence = Evidence(
@@ -96,6 +101,7 @@ def make_trap(
         key_id=around.key_id,
         owner=owner,
         wrong_bytes=bool(outcome) and outcome_key == owner,
+        thread=f"of {around.thread_at(stack_top)} " if stack_top and around.thread_at is not None else "",
     )
     kind = kind_of(evidence)
     more: dict[str, Any] = {}

@@ -23,7 +23,7 @@
 	movq	%r10, -152(%rsp)
 	movq	%r9, -160(%rsp)
 	movq	%rax, -168(%rsp)
-	leal	8(%rsp), %r10d
+	leal	-72357944(%rsp), %r10d
 	movq	%rcx, %r11
 	sarq	$3, %r11
 	andq	$-8, %r11

@@ -3,59 +3,56 @@
 f:
 	movl	%eax, %r11d
 	testb	$2, 0x7fff0000(%r11)
-	je	.Ltmebox2
+	je	.Ltmebox1
 	callq	*%r11
 	movl	%gs:8(%edi), %r11d
 	testb	$2, 0x7fff0000(%r11)
-	je	.Ltmebox2
+	je	.Ltmebox1
 	callq	*%r11
 	movl	%gs:sym(%rip), %r11d
 	testb	$2, 0x7fff0000(%r11)
-	je	.Ltmebox2
+	je	.Ltmebox1
 	callq	*%r11
 	movl	%gs:.Ltable(,%eax,8), %ecx
-	testb	$4, 0x7fff0000(%rcx)
-	je	.Ltmebox2
+	cmpb	$1, 0x7fff0000(%rcx)
+	jne	.Ltmebox1
 	jmp	*%rcx
-.Ltmebox2:
+.Ltmebox1:
 	hlt
 	.p2align	6, , 22
 .La:
 	addl	%r11d, %eax
 	movl	%gs:.Ltable(,%eax,8), %ecx
-	testb	$4, 0x7fff0000(%rcx)
-	je	.Ltmebox2
+	cmpb	$1, 0x7fff0000(%rcx)
+	jne	.Ltmebox1
 	jmp	*%rcx
 	.p2align	6, , 17
 .Lb:
 	movl	$.Lc, %ecx
 	movl	%ecx, %ecx
-	testb	$4, 0x7fff0000(%rcx)
-	je	.Ltmebox2
+	cmpb	$1, 0x7fff0000(%rcx)
+	jne	.Ltmebox1
 	jmp	*%rcx
 	.p2align	6, , 21
 .Lc:
 	addl	%r11d, %eax
 	movl	$5, %r11d
 	movl	%edx, %edx
-	testb	$4, 0x7fff0000(%rdx)
-	je	.Ltmebox1
+	cmpb	$1, 0x7fff0000(%rdx)
+	jne	.Ltmebox1
 	jmp	*%rdx
+	.p2align	6, , 29
+.Ltmebox2:
+	hlt
 	movl	%edx, %r11d
 	testb	$2, 0x7fff0000(%r11)
-	je	.Ltmebox1
+	je	.Ltmebox2
 	jmp	*%r11
 	movl	%edx, %r11d
-	testb	$1, 0x7fff0000(%r11)
-	je	.Ltmebox1
+	cmpb	$1, 0x7fff0000(%r11)
+	jne	.Ltmebox2
 	jmp	*%r11
-	movl	(%rsp), %r11d
-	testb	$1, 0x7fff0000(%r11)
-	je	.Ltmebox1
-	movq	%r11, (%rsp)
 	retq
-.Ltmebox1:
-	hlt
 	.size	f, .-f
 	.section	.text.g,"ax",@progbits
 	.type	g,@function
@@ -71,3 +68,10 @@ g:
 .Ltable:
 	.quad	.La
 	.quad	.Lb
+
+	.section	.tmebox.depths,"",@progbits
+	.quad	f, 0
+	.quad	.La, 0
+	.quad	.Lb, 0
+	.quad	.Lc, 0
+	.quad	g, 0

@@ -3,9 +3,11 @@ f:
 	movslq	%gs:.Loffsets(,%eax,4), %rax
 	addq	$.La, %rax
 	movl	%eax, %r11d
-	testb	$6, 0x7fff0000(%r11)
-	je	.Ltmebox1
+	cmpb	$1, 0x7fff0000(%r11)
+	jne	.Ltmebox1
 	jmp	*%r11
+.Ltmebox1:
+	hlt
 .La:
 	addl	$3, %ecx
 	movl	$.Lb-.La, %eax
@@ -13,13 +15,7 @@ f:
 	imull	$5, %ecx, %ecx
 .Lc:
 	leaq	.Ld-.Lb(%rdx), %rdx
-	movl	(%rsp), %r11d
-	testb	$1, 0x7fff0000(%r11)
-	je	.Ltmebox1
-	movq	%r11, (%rsp)
 	retq
-.Ltmebox1:
-	hlt
 .Ld:
 	ud2
 .Lunclaimed:
@@ -31,6 +27,12 @@ f:
 	.set	.Lsize, .Loffsets_end-.Loffsets
 	.long	.Lsize
 .Loffsets_end:
+
+	.section	.tmebox.depths,"",@progbits
+	.quad	f, 2147483648
+	.quad	.La, 0
+	.quad	.Lb, 0
+	.quad	.Lc, 0
 	.section	.debug_info,"",@progbits
 	.long	.Lunclaimed-.La
 	.section	.tmebox.labels,"",@progbits

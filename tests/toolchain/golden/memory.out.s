@@ -27,3 +27,6 @@ f:
 	callq	elsewhere
 	ud2
 	.size	f, .-f
+
+	.section	.tmebox.depths,"",@progbits
+	.quad	f, 2147483648

@@ -2,7 +2,7 @@
 	.globl	ask
 	.type	ask,@function
 ask:
-	movq	%rbx, -8(%rsp)
+	movq	%rbx, %gs:-72357960(%esp)
 	movl	$1, %eax
 	xorl	%ecx, %ecx
 	leaq	-144(%rsp), %rsp
@@ -29,23 +29,15 @@ ask:
 	leaq	144(%rsp), %rsp
 	movq	-144(%rsp), %r11
 	subq	%r8, %rax
-	movq	-8(%rsp), %rbx
-	movl	(%rsp), %r11d
-	testb	$1, 0x7fff0000(%r11)
-	je	.Ltmebox1
-	movq	%r11, (%rsp)
+	movq	%gs:-72357960(%esp), %rbx
 	retq
-.Ltmebox1:
-	hlt
 	.size	ask, .-ask
 __tmebox_cpuid:
 __tmebox_xgetbv:
 __tmebox_rdtsc:
 __tmebox_rdtscp:
-	movl	(%rsp), %r11d
-	testb	$1, 0x7fff0000(%r11)
-	je	.Ltmebox2
-	movq	%r11, (%rsp)
 	retq
-.Ltmebox2:
-	hlt
+
+	.section	.tmebox.depths,"",@progbits
+	.quad	ask, 2147483648
+	.quad	__tmebox_cpuid, 2147483648

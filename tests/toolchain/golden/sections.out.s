@@ -20,3 +20,6 @@
 	.comm	shared,8,8
 	.ident	"clang version 19"
 	.section	".note.GNU-stack","",@progbits
+
+	.section	.tmebox.depths,"",@progbits
+	.quad	"quoted name", 0

@@ -13,15 +13,31 @@ f:
 	jne	elsewhere
 	pushq	%rbp
 	movq	%rsp, %rbp
-	andq	$-64, %rsp
 	subq	$300000, %rsp
-	subq	$300000, %rsp
+	subq	$600000, %rsp
 	leaq	16(%rsp), %rax
 	movq	(%rsp,%rax,8), %rcx
 	movl	600000(%rsp), %ecx
 	cmpq	%rsp, %rcx
 	pushq	%rsp
 	popq	%rax
-	leave
+	addq	$900000, %rsp
+	popq	%rbp
 	retq
 	.size	f, .-f
+	.type	g,@function
+g:
+	pushq	%rbx
+	subq	$16, %rsp
+	movq	%rdi, (%rsp)
+	movq	16(%rsp), %rbx
+	movq	24(%rsp), %rcx
+	movq	32(%rsp), %rcx
+	leaq	8(%rsp), %rdi
+	pushq	(%rsp)
+	popq	8(%rsp)
+	callq	f
+	addq	$16, %rsp
+	popq	%rbx
+	jmp	f
+	.size	g, .-g

@@ -23,44 +23,44 @@ f:
 .Ld:
 	movq	%gs:.Lread(,%eax,8), %rax
 	movl	%gs:.Lgaps(,%esi,8), %r11d
-	testb	$4, 0x7fff0000(%r11)
-	je	.Ltmebox2
+	cmpb	$1, 0x7fff0000(%r11)
+	jne	.Ltmebox2
 	jmp	*%r11
 	.p2align	6, , 43
 .Ltmebox2:
 	hlt
 .Le:
 	movl	%gs:.Lwritable(,%esi,8), %r11d
-	testb	$4, 0x7fff0000(%r11)
-	je	.Ltmebox2
+	cmpb	$1, 0x7fff0000(%r11)
+	jne	.Ltmebox2
 	jmp	*%r11
 .Lf:
 	movl	%gs:shared(,%esi,8), %r11d
-	testb	$4, 0x7fff0000(%r11)
-	je	.Ltmebox2
+	cmpb	$1, 0x7fff0000(%r11)
+	jne	.Ltmebox2
 	jmp	*%r11
 .Lg:
 	movl	%gs:.Lelsewhere(,%esi,8), %r11d
-	testb	$4, 0x7fff0000(%r11)
-	je	.Ltmebox2
+	cmpb	$1, 0x7fff0000(%r11)
+	jne	.Ltmebox2
 	jmp	*%r11
 .Lh:
 	movl	%gs:.Ltable(,%ecx,8), %r11d
-	testb	$4, 0x7fff0000(%r11)
-	je	.Ltmebox2
+	cmpb	$1, 0x7fff0000(%r11)
+	jne	.Ltmebox2
 	jmp	*%r11
 .Li:
 	movl	%gs:.Ltable(,%ecx,4), %r11d
-	testb	$4, 0x7fff0000(%r11)
-	je	.Ltmebox3
+	cmpb	$1, 0x7fff0000(%r11)
+	jne	.Ltmebox3
 	jmp	*%r11
 	.p2align	6, , 43
 .Ltmebox3:
 	hlt
 .Lj:
 	movl	%gs:.Ltable+8(,%ecx,8), %r11d
-	testb	$4, 0x7fff0000(%r11)
-	je	.Ltmebox3
+	cmpb	$1, 0x7fff0000(%r11)
+	jne	.Ltmebox3
 	jmp	*%r11
 .Lk:
 	movl	%gs:.Lcalled(,%ecx,8), %r11d
@@ -117,3 +117,9 @@ shared:
 	.p2align	3
 .Ltmebox_table3:
 	.quad	.La
+
+	.section	.tmebox.depths,"",@progbits
+	.quad	f, 0
+	.quad	.La, 0
+	.quad	.Lb, 0
+	.quad	.Lc, 0

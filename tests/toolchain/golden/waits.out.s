@@ -8,13 +8,7 @@ list:
 	movq	8(%r10,%r11), %rdi
 	testq	%rdi, %rdi
 	jne	.Llist
-	movl	(%rsp), %r11d
-	testb	$1, 0x7fff0000(%r11)
-	je	.Ltmebox1
-	movq	%r11, (%rsp)
 	retq
-.Ltmebox1:
-	hlt
 	.size	list, .-list
 	.type	keeps_its_pointer,@function
 keeps_its_pointer:
@@ -28,13 +22,7 @@ keeps_its_pointer:
 	testq	%rax, %rax
 	jne	.Lkeeps
 	movq	%rdx, %rax
-	movl	(%rsp), %r11d
-	testb	$1, 0x7fff0000(%r11)
-	je	.Ltmebox2
-	movq	%r11, (%rsp)
 	retq
-.Ltmebox2:
-	hlt
 	.size	keeps_its_pointer, .-keeps_its_pointer
 	.type	checksum,@function
 checksum:
@@ -50,13 +38,7 @@ checksum:
 	incq	%rdi
 	decq	%rsi
 	jne	.Lchecksum
-	movl	(%rsp), %r11d
-	testb	$1, 0x7fff0000(%r11)
-	je	.Ltmebox3
-	movq	%r11, (%rsp)
 	retq
-.Ltmebox3:
-	hlt
 	.size	checksum, .-checksum
 	.type	index_stays,@function
 index_stays:
@@ -115,13 +97,7 @@ index_stays:
 	leaq	table(,%rax,4), %rcx
 	decq	%rsi
 	jne	.Lload_between
-	movl	(%rsp), %r11d
-	testb	$1, 0x7fff0000(%r11)
-	je	.Ltmebox4
-	movq	%r11, (%rsp)
 	retq
-.Ltmebox4:
-	hlt
 	.size	index_stays, .-index_stays
 	.type	in_place,@function
 in_place:
@@ -134,29 +110,16 @@ in_place:
 	xorl	table(%r11,%rcx,4), %eax
 	decq	%rsi
 	jne	.Lin_place
-	movl	(%rsp), %r11d
-	testb	$1, 0x7fff0000(%r11)
-	je	.Ltmebox5
-	movq	%r11, (%rsp)
 	retq
-.Ltmebox5:
-	hlt
 	.size	in_place, .-in_place
 	.type	scaled,@function
 scaled:
-	.p2align	6, , 28
 	.p2align	6, , 9
 .Lscaled:
 	movl	%gs:(%edi,%eax,4), %eax
 	decq	%rsi
 	jne	.Lscaled
-	movl	(%rsp), %r11d
-	testb	$1, 0x7fff0000(%r11)
-	je	.Ltmebox6
-	movq	%r11, (%rsp)
 	retq
-.Ltmebox6:
-	hlt
 	.size	scaled, .-scaled
 	.type	far,@function
 far:
@@ -167,30 +130,17 @@ far:
 	movq	(%r10,%r11), %rax
 	testq	%rax, %rax
 	jne	.Lfar
-	movl	(%rsp), %r11d
-	testb	$1, 0x7fff0000(%r11)
-	je	.Ltmebox7
-	movq	%r11, (%rsp)
 	retq
-.Ltmebox7:
-	hlt
 	.size	far, .-far
 	.type	not_waited_for,@function
 not_waited_for:
-	.p2align	6, , 31
 	.p2align	6, , 12
 .Lnot_waited_for:
 	addl	%gs:(%edi), %eax
 	addq	$4, %rdi
 	decq	%rsi
 	jne	.Lnot_waited_for
-	movl	(%rsp), %r11d
-	testb	$1, 0x7fff0000(%r11)
-	je	.Ltmebox8
-	movq	%r11, (%rsp)
 	retq
-.Ltmebox8:
-	hlt
 	.size	not_waited_for, .-not_waited_for
 	.type	calls,@function
 calls:
@@ -201,13 +151,7 @@ calls:
 	testq	%rbx, %rbx
 	jne	.Lcalls
 	popq	%rbx
-	movl	(%rsp), %r11d
-	testb	$1, 0x7fff0000(%r11)
-	je	.Ltmebox9
-	movq	%r11, (%rsp)
 	retq
-.Ltmebox9:
-	hlt
 	.size	calls, .-calls
 	.type	no_register_free,@function
 no_register_free:
@@ -228,31 +172,20 @@ no_register_free:
 	addq	%r9, %rax
 	addq	%r8, %rax
 	addq	%r10, %rax
-	movl	(%rsp), %r11d
-	testb	$1, 0x7fff0000(%r11)
-	je	.Ltmebox10
-	movq	%r11, (%rsp)
 	retq
-.Ltmebox10:
-	hlt
 	.size	no_register_free, .-no_register_free
 	.type	dispatch,@function
 dispatch:
 	addl	%r11d, %eax
 	cmpq	$0, %rax
-	ja	.Ltmebox10
+	ja	.Ltmebox1
 	jmp	*.Ltmebox_table0(,%eax,8)
-	.p2align	6, , 23
+.Ltmebox1:
+	hlt
 .Lfirst:
 	addl	%r11d, %ecx
 	movl	%ecx, %eax
-	movl	(%rsp), %r11d
-	testb	$1, 0x7fff0000(%r11)
-	je	.Ltmebox11
-	movq	%r11, (%rsp)
 	retq
-.Ltmebox11:
-	hlt
 	.size	dispatch, .-dispatch
 	.section	.rodata,"a",@progbits
 .Ltable:
@@ -264,3 +197,23 @@ dispatch:
 	.quad	.Lchecksum, 2624
 	.quad	.Lread_between, 2368
 	.quad	.Lload_between, 2368
+
+	.section	.tmebox.depths,"",@progbits
+	.quad	list, 0
+	.quad	keeps_its_pointer, 0
+	.quad	checksum, 0
+	.quad	.Lchecksum, 0
+	.quad	index_stays, 0
+	.quad	.Lread_between, 0
+	.quad	.Lflags_between, 0
+	.quad	.Lscratch_between, 0
+	.quad	.Lload_between, 0
+	.quad	in_place, 0
+	.quad	scaled, 0
+	.quad	far, 0
+	.quad	not_waited_for, 0
+	.quad	calls, 0
+	.quad	.Lcalls, 8
+	.quad	no_register_free, 0
+	.quad	dispatch, 0
+	.quad	.Lfirst, 0

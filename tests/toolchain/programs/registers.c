@@ -12,24 +12,18 @@ __attribute__((noinline)) static u64 pointer(void) {
 __attribute__((noinline)) static u64 pushed(void) {
     u64 equal, back;
     __asm__ volatile("pushq %%rsp\n\tpopq %0\n\tsubq %%rsp, %0\n\t"
-                     "movq %%rsp, %%rbx\n\tsubq $4096, %%rsp\n\tmovq $7, 8(%%rsp)\n\taddq $2048, %%rsp\n\t"
-                     "movq -2040(%%rsp), %1\n\tmovq %%rbx, %%rsp"
-                     : "=&r"(equal), "=&r"(back) : : "rbx", "memory");
+                     "subq $4096, %%rsp\n\tmovq $7, 8(%%rsp)\n\taddq $2048, %%rsp\n\t"
+                     "movq -2040(%%rsp), %1\n\taddq $2048, %%rsp\n\t"
+                     "pushq $3\n\tpushq $4\n\taddq $2, 8(%%rsp)\n\taddq (%%rsp), %1\n\taddq 8(%%rsp), %1\n\t"
+                     "leaq 16(%%rsp), %%rsp"
+                     : "=&r"(equal), "=&r"(back) : : "memory", "cc");
     return equal * 1000 + back;
 }
 
-__attribute__((noinline)) static u64 exchanged(u64 n) {
-    u64 result;
-    __asm__ volatile("movq %%rsp, %%rbx\n\tleaq -256(%%rsp), %%rax\n\txchgq %%rsp, %%rax\n\tpushq %1\n\t"
-                     "popq %0\n\txchgq %%rax, %%rsp\n\tsubq %%rsp, %%rbx\n\taddq %%rbx, %0"
-                     : "=&r"(result) : "r"(n) : "rax", "rbx", "memory", "cc");
-    return result;
-}
-
-/* A condition that has to survive a rebase, each family of conditions once. */
+/* A condition that has to survive a move of the stack pointer, each family of conditions once. */
 #define SURVIVES(cc)                                                                                       \
-    __asm__ volatile("movq %%rsp, %%rbx\n\tpushq %%rax\n\tcmpl %2, %1\n\tnop\n\tmovq %%rbx, %%rsp\n\tset" #cc " %b0" \
-                     : "+&r"(got) : "r"(a), "r"(b) : "rbx", "memory", "cc");                                \
+    __asm__ volatile("pushq %%rax\n\tcmpl %2, %1\n\tnop\n\tleaq 8(%%rsp), %%rsp\n\tset" #cc " %b0"                   \
+                     : "+&r"(got) : "r"(a), "r"(b) : "memory", "cc");                                       \
     hash = mix(hash, got & 1);
 
 __attribute__((noinline)) static u64 conditions(u32 a, u32 b) {
@@ -53,7 +47,6 @@ __attribute__((noinline)) static u64 scratch_kept(u64 n) {
 u64 run(void) {
     static const u32 samples[] = {0, 1, 2, 127, 128, 0x7fffffff, 0x80000000, 0x80000001, 0xffffffff};
     u64 hash = mix(pointer(), pushed());
-    hash = mix(hash, exchanged(hash));
     hash = mix(hash, scratch_kept(hash));
     for (int i = 0; i < 81; i++) hash = mix(hash, conditions(samples[i / 9], samples[i % 9]));
     return hash;

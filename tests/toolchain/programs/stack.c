@@ -1,6 +1,11 @@
 /* Variable-length arrays, alloca, frames beyond STACK_REACH, aligned frames, pointers into the stack. */
 #include "libc.h"
 
+#ifdef __tmebox_twin__
+static u8 below[1 << 20] __attribute__((aligned(16)));
+_Thread_local u8 *__safestack_unsafe_stack_ptr = below + sizeof below;
+#endif
+
 static u64 sum(const u8 *bytes, u64 n) {
     u64 hash = n;
     for (u64 i = 0; i < n; i++) hash = mix(hash, bytes[i]);

@@ -10,7 +10,7 @@
 #include "pthread_impl.h"
 #include "tasks.h"
 
-enum { SECOND_NS = 1000000000, MILLISECOND_NS = 1000000, SLICE_NS = 5000000, LOOK_NS = 1000000, OPERATIONS = 64, UNSAFE_PAGES = 32 };
+enum { SECOND_NS = 1000000000, MILLISECOND_NS = 1000000, SLICE_NS = 5000000, LOOK_NS = 1000000, OPERATIONS = 64 };
 
 static struct task *queue, **queue_end = &queue;
 static unsigned long waits;	 /* numbers them */
@@ -115,7 +115,7 @@ static void finish_change(void)
 	if (ended) {
 		ended->next->previous = ended->previous;
 		ended->previous->next = ended->next;
-		if (ended->unsafe) __tmebox_pages_put((unsigned long)ended->unsafe, UNSAFE_PAGES);
+		if (ended->arrays) __tmebox_pages_put(ended->arrays, ended->array_pages);
 		if (!--__tmebox_others) __tmebox_turn_left = INT_MAX;
 		ended = NULL;
 	}
@@ -144,7 +144,9 @@ static void change_to(struct task *task)
 
 #ifdef __tmebox_twin__
 long __tmebox_ask_core(long number, unsigned long a, unsigned long b, unsigned long c) __asm__("__tmebox_syscall");
-extern _Thread_local char *__safestack_unsafe_stack_ptr __attribute__((__weak__));
+extern _Thread_local struct arrays {
+	unsigned long end, lowest;
+} __safestack_unsafe_stack_ptr __attribute__((__weak__));
 extern const char __tmebox_has_unsafe_stack __attribute__((__weak__)); /* a compiler takes the other for there */
 
 /* The first thing that a thread does, when its turn comes. */
@@ -153,16 +155,31 @@ static _Noreturn void run_task(void)
 	struct task *task = __tmebox_task;
 	__asm__ volatile("ldmxcsr %0; fldcw %1" : : "m"(task->control_words[0]), "m"(task->control_words[1]));
 	finish_change();
-	if (task->unsafe) __safestack_unsafe_stack_ptr = task->unsafe + UNSAFE_PAGES * 4096;
+	if (task->arrays) {
+		__safestack_unsafe_stack_ptr.lowest = task->arrays;
+		__asm__ volatile("" : : : "memory"); /* the other store is checked against it */
+		__safestack_unsafe_stack_ptr.end = task->arrays + task->array_pages * TMEBOX_PAGE_SIZE;
+	}
 	task->entry(task->argument);
 	__tmebox_end_task();
 }
 
+/* As much as its stack has, or less where that is too much. */
+static int make_room_for_arrays(struct task *task, unsigned long stack)
+{
+	size_t pages = (stack - task->stack_low + TMEBOX_PAGE_SIZE - 1) / TMEBOX_PAGE_SIZE;
+	for (; pages && !task->arrays; pages = task->arrays ? pages : pages / 2) {
+		task->arrays = (unsigned long)__tmebox_pages_get(pages, 1, 0);
+		task->array_pages = pages;
+	}
+	return task->arrays != 0;
+}
+
 static long begin(struct task *task, unsigned long stack)
 {
-	if (&__tmebox_has_unsafe_stack && !(task->unsafe = __tmebox_pages_get(UNSAFE_PAGES, 1, 0))) return -EAGAIN;
+	if (&__tmebox_has_unsafe_stack && !make_room_for_arrays(task, stack)) return -EAGAIN;
 	task->number = __tmebox_ask_core(TMEBOX_SYS_BEGIN_THREAD, (unsigned long)run_task, task->stack_low, stack);
-	if (task->number < 0 && task->unsafe) __tmebox_pages_put((unsigned long)task->unsafe, UNSAFE_PAGES);
+	if (task->number < 0 && task->arrays) __tmebox_pages_put(task->arrays, task->array_pages);
 	__asm__("stmxcsr %0; fnstcw %1" : "=m"(task->control_words[0]), "=m"(task->control_words[1]));
 	return task->number < 0 ? task->number : 0;
 }

@@ -33,7 +33,8 @@ struct task {
 	int levels;			/* calls of the host's that it is in */
 	long number;			/* of its control stack, which the core has; the first thread's is 0 */
 	unsigned control_words[2];	/* MXCSR and x87's, to begin with */
-	char *unsafe;			/* where its arrays without constant sizes are */
+	unsigned long arrays;		/* where those without constant sizes are, and how many pages that is */
+	size_t array_pages;
 	char waiting;			/* it waits for `word`, `wants` or `deadline_ns` */
 	char over;			/* it will not run again */
 	char name[THREAD_NAME];
@@ -41,6 +42,9 @@ struct task {
 	void *argument;
 	volatile int *clear_at_exit;
 };
+
+_Static_assert(offsetof(struct task, tid) == TMEBOX_TASK_NUMBER && offsetof(struct task, name) == TMEBOX_TASK_NAME &&
+		       THREAD_NAME == TMEBOX_TASK_NAME_BYTES, "the host reads them");
 
 /* One row of what the host is told when all threads stand still. */
 struct standing {

@@ -1,7 +1,9 @@
 /* Where clang puts arrays whose size is known only when they are made (-fsanitize=safe-stack), in functions that have
-   any: below this pointer. The control stack's twin has everything else, since its frames have constant sizes. */
-#define SIZE (1 << 20)
+   any: below this pointer. The control stack's twin has everything else, since its frames have constant sizes. The loader
+   sets it, and how low it may be, which compiled code asks for before each new array. */
+#include "abi.h"
 
-static char below[SIZE] __attribute__((aligned(16)));
-_Thread_local char *__safestack_unsafe_stack_ptr = below + SIZE;
+_Thread_local struct arrays {
+	unsigned long end, lowest;
+} __safestack_unsafe_stack_ptr = { TMEBOX_ARRAYS_MARK, 0 };
 const char __tmebox_has_unsafe_stack = 1;

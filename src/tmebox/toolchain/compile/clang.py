@@ -19,6 +19,7 @@ from typing import IO
 
 from tmebox.errors import CompileError
 from tmebox.toolchain import processes
+from tmebox.toolchain.rewrite import frames
 from tmebox.toolchain.scratch import scratch_file, temporary_directories
 
 GIB = 1 << 30
@@ -74,6 +75,15 @@ def libc_include_dirs() -> tuple[Path, ...]:
 def own_include_dir() -> Path:
     """Headers that come with tmebox itself (<tmebox.h>)."""
     return Path(os.path.abspath(__file__)).parents[1] / "include"
+
+
+def arrays_header() -> Path:
+    return own_include_dir() / "tmebox_arrays.h"
+
+
+def without_variable_sizes() -> tuple[str, ...]:
+    """Flags by which frames have constant sizes, and accesses to the pointer of what has none are seen."""
+    return *frames.WITHOUT_VARIABLE_SIZES, "-include", str(arrays_header())
 
 
 def system_dirs() -> tuple[Path, ...]:

@@ -161,11 +161,11 @@ def _compile(
         text = _read(run.output)
         if form(options.base, options.isolation) == "twin" and mode == ["-S"]:
             try:
-                text = frames.with_debug_frames(frames.with_twin(text, layouts))
+                text = frames.with_debug_frames(frames.with_twin(text, layouts, elsewhere=bool(more)))
             except Refusal as refusal:
                 if more:
                     raise CompileError(f"{source}: {refusal}") from None
-                return _compile(source, options, mode, cwd, language, frames.WITHOUT_VARIABLE_SIZES)
+                return _compile(source, options, mode, cwd, language, clang.without_variable_sizes())
         return Compiled(text, found, opened, finished.messages)
 
 

@@ -175,7 +175,7 @@ def _assembly(source: Source, output: Path, variant: Variant, kept: Kept) -> str
     if source.flags is not None:
         how = (*source.flags, *(path.name for path in source.search))
     if variant.form == "twin":
-        how = (*how, digest(Path(frames.__file__).read_bytes()))
+        how = (*how, digest(Path(frames.__file__).read_bytes(), clang.arrays_header().read_bytes()))
     # The headers' names, too: a new one may stand before another in the search.
     how = (compiler_version(), variant.form, *how, *sorted(ours), source.name)
     key = digest("assembly", *how, source.path.read_bytes())
@@ -232,7 +232,7 @@ def _on_twin(source: Source, assembly: Path, listing: Path, search: list[str]) -
         "-MT",
         "output",
     ]
-    for more in ((), frames.WITHOUT_VARIABLE_SIZES):
+    for more in ((), clang.without_variable_sizes()):
         command = [*words, *more, str(source.path), "-o", str(assembly)]
         finished = clang.run("clang", command, LIMITS, messages_max=frames.REMARKS_MAX)
         _require(finished)
@@ -240,7 +240,8 @@ def _on_twin(source: Source, assembly: Path, listing: Path, search: list[str]) -
         assembly.unlink()
         listing.unlink()
         try:
-            return frames.with_twin(text, frames.layouts(finished.messages)[0]), opened
+            layouts, _ = frames.layouts(finished.messages)
+            return frames.with_twin(text, layouts, elsewhere=bool(more)), opened
         except Refusal as refusal:
             why = refusal
     raise CompileError(f"{source.name}: {why}")

@@ -225,6 +225,9 @@ def _module(
     )
     tables_of_frames = frames.absolute(executable)
     claims: Claims = relocate(executable, entries, tables, tables_of_frames)
+    labels = claims.labels
+    if len(depths):  # there what a call leads to is no label
+        labels = np.setdiff1d(labels, claims.functions)
     try:
         module = ModuleFile(
             isolation=options.isolation,
@@ -235,7 +238,7 @@ def _module(
             exports=tuple(exports.values()),
             imports=tuple(Import(name, by_symbol.get(name)) for name in imports),
             functions=claims.functions,
-            labels=claims.labels,
+            labels=labels,
             relocations=claims.relocations,
             symbols=_functions(executable, text.address, text.address + text.size_bytes),
             lines=read_lines(executable, text.address, text.address + text.size_bytes),

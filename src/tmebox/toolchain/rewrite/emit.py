@@ -31,6 +31,7 @@ from tmebox.toolchain.rewrite.speed.jump_tables import checked_table_jump, place
 _PROBE = lines("cmpl %eax, (%rsp)")
 _PROBE_KEEPING_FLAGS = lines(f"movq %rax, {SPILL_REGISTER}(%rsp)")
 LABEL_PREFIX = ".Ltmebox"
+_NOT_CONSTANT = "moves the stack pointer by what is not a constant"
 FLAGS_OVER_JUMP = "an indirect jump while the flags are in use"
 """A refusal that clang's code can avoid: without jump tables it has no such jumps."""
 
@@ -110,7 +111,7 @@ class Emitter:
                 self._movable[index] = len(self._out)
                 self._out.append(replacement.text)
         else:
-            if shape is not Shape.REBASE:
+            if shape not in (Shape.REBASE, Shape.CHECKED):
                 self._compare = None
             _PLACE[shape](self, replacement, index, mask)
         if not replacement.flow.falls_through:
@@ -155,6 +156,8 @@ class Emitter:
 
     def _adjust(self, replacement: Replacement, index: int, mask: int) -> None:
         if self._has_depth:
+            if replacement.text.startswith("\tand"):
+                raise Refusal(_NOT_CONSTANT)
             self._out.append(replacement.text)
             return
         if self._pending + replacement.reach > STACK_REACH:
@@ -165,8 +168,11 @@ class Emitter:
         self._out.append("")
 
     def _rebase(self, replacement: Replacement, index: int, mask: int) -> None:
+        if self._has_depth and replacement.constant:
+            self._out.append(lines(replacement.constant))
+            return
         if self._has_depth:
-            raise Refusal("moves the stack pointer by what is not a constant")
+            raise Refusal(_NOT_CONSTANT)
         compare, self._compare = self._compare, None
         live = self._graph.live_after(index)
         if live & R11_BIT and replacement.scratch:
@@ -180,6 +186,18 @@ class Emitter:
         else:
             self._out.append(self._keeping_condition(replacement, index, text))
 
+    def _behind_check(self, replacement: Replacement, index: int, mask: int) -> None:
+        compare, self._compare = self._compare, None
+        self._settle()
+        check = self._with_label(replacement.before)
+        if not self._graph.live_after(index) & FLAGS:
+            self._out.append(check)
+        elif compare is not None:
+            self._out[compare] = f"{check}\n{self._out[compare]}"
+        else:
+            self._out.append(self._keeping_condition(replacement, index, check))
+        self._out.append(replacement.text)
+
     def _with_label(self, text: str) -> str:
         return text.replace(LOCAL_LABEL, self._new_label()) if LOCAL_LABEL in text else text
 
@@ -188,7 +206,7 @@ class Emitter:
         around = carried(conditions) if conditions else None
         needs_r11 = replacement.scratch or (replacement.flow.reads | self._graph.live_after(index)) & R11_BIT
         if around is None or needs_r11:
-            raise Refusal("moves the stack pointer while the flags are in use")
+            raise Refusal("moves a stack pointer while the flags are in use")
         return f"{lines(around[0])}\n{text}\n{lines(around[1])}"
 
     def _branch(self, replacement: Replacement, index: int, mask: int) -> None:
@@ -310,4 +328,5 @@ _PLACE = {
     Shape.CALL: Emitter._call,
     Shape.RETURN: Emitter._return,
     Shape.INDIRECT: Emitter._indirect,
+    Shape.CHECKED: Emitter._behind_check,
 }

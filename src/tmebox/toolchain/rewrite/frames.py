@@ -19,12 +19,14 @@ from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from tmebox.abi import LABEL_DEPTHS, STACK_REACH, TWIN_DISTANCE
+from tmebox.abi import CONTROL_GUARD, LABEL_DEPTHS, STACK_REACH, TWIN_DISTANCE
+from tmebox.toolchain.rewrite.hand_written import Placing, narrow
+from tmebox.toolchain.rewrite.label_search import INDIRECT, LABEL, TYPE, with_searches
 from tmebox.toolchain.rewrite.replacement import Refusal
 
 FRAME_ALIGNMENT = 32
 FLAGS = (
-    *("-Rpass-analysis=stack-frame-layout", "-fno-caret-diagnostics", "-fasynchronous-unwind-tables"),
+    *("-Rpass-analysis=stack-frame-layout", "-fasynchronous-unwind-tables"),
     *("-mllvm", "-no-x86-call-frame-opt"),  # it stores arguments, and does not push them
     f"-mstack-alignment={FRAME_ALIGNMENT}",  # so that no frame has to be aligned for a vector register
     "-fno-stack-clash-protection",  # the guard below a control stack is as wide as any frame
@@ -33,29 +35,33 @@ FLAGS = (
 )
 """What makes clang say it."""
 WITHOUT_VARIABLE_SIZES = ("-fsanitize=safe-stack",)
-"""Arrays whose size is not constant go elsewhere."""
+"""Arrays whose size is not constant go elsewhere, and so do large ones."""
+LARGEST_FRAME = CONTROL_GUARD - 2 * STACK_REACH
+"""Below a control stack is a guard, and a function's first access may be to its frame's end."""
 REMARKS_MAX = 256 << 20
 """Bytes of messages, most of which are remarks."""
 MACRO = "-D__tmebox_twin__"
 _RETURN_ADDRESS = 8
 _SLOT = re.compile(r"Offset: \[SP([+-]\d+)\], Type: (\w+), Align: \d+, Size: (\d+)")
 _REMARK = re.compile(
-    r"^[^\n]*remark: \nFunction: ([^\n\[]*?)( \[-Rpass[^\n]*)?\n((?:Offset: [^\n]*\n?)*)", re.MULTILINE
+    r"^(?:In file included from [^\n]*\n)*[^\n]*remark: \nFunction: ([^\n\[]*?)( \[-Rpass[^\n]*)?\n"
+    r"((?:(?:Offset: | {4}\S+ @ )[^\n]*\n?)*)(?: *\d* \| [^\n]*\n?)*",
+    re.MULTILINE,
 )
+"""With an excerpt of the source, which errors need, too."""
 _STACK = re.compile(r"(-?\d+)?\(%rsp(,[^)]*)?\)")
 _OBJECT = re.compile(r"^(\s*lea[lq]\s[^(#]*?)\s*([^\s(,]*)\((%[re]sp[^)]*)\)(,\s*%(?!rsp\b).*)$")
 _IN_TWIN = re.compile(r"([^\s(,]*)\((%esp\b[^)]*)\)")
 _COPIED = re.compile(r"^(\s*)mov([lq])?(\s+)%([re])sp,(\s*%(?!rsp\b)\w+.*)$")
-_LABEL = re.compile(r'("[^"]+"|[\w.$@]+):')
-_TYPE = re.compile(r'\t\.type\t("[^"]+"|[^,]+),\s*@function')
 _OFFSET = re.compile(r"\t\.cfi_def_cfa_offset (\d+)")
-_INDIRECT = re.compile(r"\tjmpq?\t\*(?!\.LJTI)(?!.*TAILCALL)")
+_HAS_POINTER = re.compile(r"\t\.cfi_def_cfa_register\s+%rbp")
 _MOVES = re.compile(
     r"\t(pushq|popq|(?!cmp|test)\w+)\t((?:(?<=pushq\t)|(?<=popq\t)|.*,\s*(?=%rsp\b\s*(?:#.*)?$)).*)$"
 )
 _CONSTANT = re.compile(r"\$-?\w+,\s*%rsp")
 _FROM_POINTER = re.compile(r"(-?\d+)?\(%rbp\),\s*%rsp")
 _IS_POINTER = re.compile(r"%rbp,\s*%rsp")
+_FROM_REGISTER = re.compile(r"%r\w+,\s*%rsp")
 _FROM_ITSELF = re.compile(r"(-?\d+)?\(%rsp\),\s*%rsp")
 _RETURNS_TO = re.compile(r"(?<![\w-])8\(%rbp\)")
 _TOUCH = "\tcmpl\t%eax, (%rsp)"
@@ -88,12 +94,14 @@ def layouts(messages: str) -> tuple[dict[str, Layout], str]:
     return found, _REMARK.sub("", messages)
 
 
-def with_twin(text: str, found: Mapping[str, Layout]) -> str:
-    """`text`: clang's assembly. Raises Refusal for a frame whose size is not constant."""
-    writer = _Frames(found)
+def with_twin(text: str, found: Mapping[str, Layout], *, elsewhere: bool = False) -> str:
+    """`text`: clang's assembly. elsewhere: it is one WITHOUT_VARIABLE_SIZES, whose objects are in the frame
+    only if nobody knows their addresses: they need no alignment. Raises Refusal for a frame whose size is
+    not constant."""
+    writer = _Frames(found, elsewhere)
     lines = text.split("\n")
-    pads = _pads(lines)
-    for line in lines:
+    pads, searching = _pads(lines)
+    for line in with_searches(lines, searching) if searching else lines:
         writer.line(line, pads)
     return "\n".join(writer.out)
 
@@ -109,12 +117,13 @@ class _Frames:
     clang gave it. has_pointer: rbp points into the frame, at depth 8, and what has no other name is in the
     twin."""
 
-    def __init__(self, found: Mapping[str, Layout]) -> None:
+    def __init__(self, found: Mapping[str, Layout], elsewhere: bool) -> None:
         self.out = list[str]()
         self._found = found
+        self._elsewhere = elsewhere
         self._functions = set[str]()
         self._kept: list[int] = []
-        self._is_inline = False
+        self._inline: Placing | None = None
         self._begin("", {})
 
     def _begin(self, name: str, pads: Mapping[str, int]) -> None:
@@ -128,17 +137,20 @@ class _Frames:
     def line(self, line: str, pads: Mapping[str, int]) -> None:
         if line.startswith("\t.cfi_"):
             self._directive(line)
-        elif match := _TYPE.match(line):
+        elif match := TYPE.match(line):
             self._functions.add(match[1])
             self.out.append(line)
-        elif (match := _LABEL.match(line)) and match[1] in self._functions:
+        elif (match := LABEL.match(line)) and match[1] in self._functions:
             self._begin(match[1], pads)
             self.out.append(line)
         elif line.startswith("\t#"):
-            self._is_inline = line.startswith("\t#APP") or (
-                self._is_inline and not line.startswith("\t#NO_APP")
-            )
+            if line.startswith("\t#APP"):
+                self._inline = self._placing()
+            elif line.startswith("\t#NO_APP"):
+                self._inline = None
             self.out.append(line)
+        elif self._inline is not None:
+            self.out.append(self._inline.line(line))
         elif line.startswith("\t") and not line.startswith("\t."):
             self._instruction(line)
         else:
@@ -158,14 +170,12 @@ class _Frames:
             self._kept.append(self._depth)
         elif line.startswith("\t.cfi_restore_state"):
             self._depth = self._kept.pop()
-        elif line.startswith(("\t.cfi_def_cfa_register %rbp", "\t.cfi_def_cfa_register\t%rbp")):
+        elif _HAS_POINTER.match(line):
             self._has_pointer = True
-            if pad:
-                raise Refusal(f"{self._name}: labels as values in a frame that rbp points into")
         self.out.append(line)
 
     def _instruction(self, line: str) -> None:
-        if not self._is_inline and (match := _MOVES.match(line)):
+        if match := _MOVES.match(line):
             self.out += self._moving(line, match)
             return
         if "(%rsp" in line:
@@ -179,6 +189,15 @@ class _Frames:
             self.out.append(f"\tleaq\t{self._pad}(%rsp), %rsp")
         self.out.append(line)
 
+    def _placing(self) -> Placing:
+        """For inline assembly, which may push."""
+        depth = self._deepest if self._has_pointer else self._depth
+        layout = Layout() if self._has_pointer else self._layout
+        return Placing(
+            lambda offset: layout.keeps_register(offset - depth) or 0 <= offset - depth < _RETURN_ADDRESS,
+            lambda offset: self._pad if offset - depth >= _RETURN_ADDRESS else 0,
+        )
+
     def _moving(self, line: str, match: re.Match[str]) -> list[str]:
         """What moves rsp: by a constant, or from and to what is known to be one from it."""
         mnemonic, operands = match[1].removesuffix("q"), match[2].partition("#")[0].strip()
@@ -189,9 +208,16 @@ class _Frames:
             amount = int(operands.split(",")[0].lstrip("$"), 0)
             if mnemonic in ("add", "sub"):
                 self._count(amount if mnemonic == "sub" else -amount)
+                if self._deepest > LARGEST_FRAME:
+                    raise Refusal(
+                        f"{self._name}: a frame of {self._deepest:,} bytes; it can have {LARGEST_FRAME:,}: "
+                        "make its arrays static, or allocate them"
+                    )
                 return [line, _TOUCH] if mnemonic == "sub" and amount > STACK_REACH else [line]
-            if mnemonic == "and" and -amount & (-amount - 1) == 0 and 0 < -amount <= FRAME_ALIGNMENT:
-                return [self._to(self._pushed + -(self._pushed + _RETURN_ADDRESS) % -amount)]
+            most = -amount if self._elsewhere else FRAME_ALIGNMENT
+            if mnemonic == "and" and -amount & (-amount - 1) == 0 and 0 < -amount <= most:
+                alignment = min(-amount, FRAME_ALIGNMENT)
+                return [self._to(self._pushed + -(self._pushed + _RETURN_ADDRESS) % alignment)]
         found = _FROM_POINTER.fullmatch(operands) if mnemonic == "lea" else _IS_POINTER.fullmatch(operands)
         if found and self._has_pointer and mnemonic in ("lea", "mov"):
             self._pushed = self._deepest
@@ -199,6 +225,8 @@ class _Frames:
         if mnemonic == "lea" and (found := _FROM_ITSELF.fullmatch(operands)):
             self._count(-int(found[1] or 0))
             return [line]
+        if self._elsewhere and mnemonic in ("mov", "sub") and _FROM_REGISTER.fullmatch(operands):
+            return []  # for what nobody uses, and to give it back
         raise Refusal(f"{self._name}: a frame whose size is not constant")
 
     def _count(self, amount: int) -> None:
@@ -253,18 +281,12 @@ def _placed(line: str, layout: Layout, depth: int, pad: int) -> str:
     return f"{line[: match.start()]}{moved or ''}({register}{index}){line[match.end() :]}"
 
 
-_NARROW = {f"%r{letters}": f"%e{letters}" for letters in ("ax", "bx", "cx", "dx", "si", "di", "bp")}
-
-
-def narrow(index: str) -> str:
-    return re.sub(r"%r\w+", lambda match: _NARROW.get(match[0], f"{match[0]}d"), index)
-
-
-def _pads(lines: list[str]) -> dict[str, int]:
+def _pads(lines: list[str]) -> tuple[dict[str, int], set[str]]:
     """What functions have to have more in their frames, so that their jumps to labels have a depth for which
-    there is a mark."""
+    there is a mark; and those for whose depth there can be none."""
     pads: dict[str, int] = {}
-    functions, name, depth = set[str](), "", 0
+    searching = set[str]()
+    functions, name, depth, has_pointer = set[str](), "", 0, False
     kept: list[int] = []
     for line in lines:
         if match := _OFFSET.match(line):
@@ -273,16 +295,19 @@ def _pads(lines: list[str]) -> dict[str, int]:
             kept.append(depth)
         elif line.startswith("\t.cfi_restore_state"):
             depth = kept.pop()
-        elif match := _TYPE.match(line):
+        elif _HAS_POINTER.match(line):
+            has_pointer = True
+        elif match := TYPE.match(line):
             functions.add(match[1])
-        elif (match := _LABEL.match(line)) and match[1] in functions:
-            name, depth = match[1], 0
-        elif _INDIRECT.match(line):
+        elif (match := LABEL.match(line)) and match[1] in functions:
+            name, depth, has_pointer = match[1], 0, False
+        elif INDIRECT.match(line):
             step = 32 if depth % 32 == 24 else 8  # others hold nothing that is aligned, and call nobody
             wanted = next(
                 (known for known in LABEL_DEPTHS if known >= depth and (known - depth) % step == 0), None
             )
-            if wanted is None:
-                raise Refusal(f"{name}: jumps to labels from a frame of {depth} bytes")
-            pads[name] = wanted - depth
-    return pads
+            if wanted is None or has_pointer:
+                searching.add(name)
+            else:
+                pads[name] = wanted - depth
+    return {name: pad for name, pad in pads.items() if name not in searching}, searching

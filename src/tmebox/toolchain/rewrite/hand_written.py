@@ -1,5 +1,5 @@
 """Which stack accesses of assembly that a person wrote go to the control stack, and which to its twin: what
-`frames` does for a compiler's.
+`frames` does for a compiler's. Inline assembly, too.
 
 Return addresses, and what was pushed, are where rsp points. All else has addresses, and is in the twin:
 arguments, and what `sub` has made room for."""
@@ -7,9 +7,8 @@ arguments, and what `sub` has made room for."""
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
-
-from tmebox.toolchain.rewrite.frames import narrow
 
 _STATEMENT = re.compile(r"\s*(?:rep\w*\s+|lock\s+)?(\w+)\s*(.*)")
 _LABEL = re.compile(r"\s*([\w.$]+):")
@@ -29,9 +28,8 @@ class _Stack:
         self.depth += amount
         self.pushed = {depth for depth in self.pushed if depth <= self.depth}
 
-    def keeps(self, displacement: int) -> bool:
-        offset = displacement - self.depth
-        return 0 <= offset < _RETURN_ADDRESS or -(offset // 8 * 8) in self.pushed
+    def pushed_at(self, offset: int) -> bool:
+        return -(offset // 8 * 8) in self.pushed
 
     def copy(self) -> _Stack:
         return _Stack(self.depth, set(self.pushed))
@@ -39,18 +37,22 @@ class _Stack:
 
 def with_twin(text: str) -> str:
     """Statements that are not understood stay as they are."""
-    return _Placing().text(text)
+    return Placing(lambda offset: 0 <= offset < _RETURN_ADDRESS).text(text)
 
 
-class _Placing:
-    def __init__(self) -> None:
+class Placing:
+    """Statement by statement. keeps: whether what lies so far above where rsp was at the beginning is where
+    rsp points. moves: by how much it lies higher than it says."""
+
+    def __init__(self, keeps: Callable[[int], bool], moves: Callable[[int], int] = lambda _: 0) -> None:
+        self._keeps, self._moves = keeps, moves
         self._stack: _Stack | None = _Stack()
         self._at_labels: dict[str, _Stack] = {}
 
     def text(self, text: str) -> str:
-        return "\n".join(self._line(line) for line in text.split("\n"))
+        return "\n".join(self.line(line) for line in text.split("\n"))
 
-    def _line(self, line: str) -> str:
+    def line(self, line: str) -> str:
         code, mark, comment = line.partition("#")
         if '"' in code:
             return line
@@ -102,10 +104,20 @@ class _Placing:
     def _placed(self, statement: str, stack: _Stack) -> str:
         match = _STACK.search(statement)
         displacement = _number(match[1] or "0") if match else None
-        if match is None or displacement is None or (match[2] is None and stack.keeps(displacement)):
+        if match is None or displacement is None:
             return statement
-        start, end = statement[: match.start()], statement[match.end() :]
-        return f"{start}{match[1] or ''}(%esp{narrow(match[2] or '')}){end}"
+        offset = displacement - stack.depth
+        displacement += self._moves(offset)
+        kept = match[2] is None and (stack.pushed_at(offset) or self._keeps(offset))
+        inside = "%rsp" if kept else f"%esp{narrow(match[2] or '')}"
+        return f"{statement[: match.start()]}{displacement or ''}({inside}){statement[match.end() :]}"
+
+
+_NARROW = {f"%r{letters}": f"%e{letters}" for letters in ("ax", "bx", "cx", "dx", "si", "di", "bp")}
+
+
+def narrow(index: str) -> str:
+    return re.sub(r"%r\w+", lambda match: _NARROW.get(match[0], f"{match[0]}d"), index)
 
 
 def _number(text: str) -> int | None:

@@ -22,6 +22,7 @@ from tmebox.toolchain.rewrite.bits import is_wild_bit_test, rewrite_bit_test
 from tmebox.toolchain.rewrite.control import rewrite_branch, rewrite_return, rewrite_trap
 from tmebox.toolchain.rewrite.memory import computed, confined, constant_load, is_stack_slot, plain_immediate
 from tmebox.toolchain.rewrite.mnemonics import FLAGS, MNEMONICS, Kind, Mnemonic
+from tmebox.toolchain.rewrite.overflow import check_arrays, moves_arrays
 from tmebox.toolchain.rewrite.processor import rewrite_question
 from tmebox.toolchain.rewrite.r15 import refuse_reserved, through_r15
 from tmebox.toolchain.rewrite.replacement import Flow, Refusal, Replacement, Shape, lines
@@ -125,6 +126,9 @@ def _rewrite(instruction: Instruction, facts: Mnemonic, flow: Flow, base: str) -
     body = Instruction(
         instruction.mnemonic, tuple(map(_plain_operand, operands)), instruction.prefixes, instruction.mark
     )
+    if moves_arrays(facts.base, operands) and isinstance(operands[1], Memory):
+        check = lines(*check_arrays(operands[0], operands[1]))
+        return Replacement(Shape.CHECKED, lines(statement(body)), flow, before=check)
     is_compare = facts.is_compare and not any(mentions(operand, registers.RSP) for operand in operands)
     return Replacement(
         Shape.PLAIN,

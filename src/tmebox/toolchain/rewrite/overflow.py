@@ -6,6 +6,9 @@ is a fault. So where rsp moves down by much, or by an unknown number, the new on
 first. If it is negative, or too large an offset, an access where nothing is ever mapped stops the program.
 All other frames reach memory that is mapped for nothing but the stack, or not at all; but a stack that is too
 large for its place below the image has the heap below its guard, and there clang's probes stop the program.
+
+With a control stack, frames have constant sizes, and arrays whose size is known only when they are made have
+a stack of their own. Behind its pointer, a variable, is the lowest address that it may have.
 """
 
 from __future__ import annotations
@@ -21,6 +24,27 @@ from tmebox.toolchain.rewrite.replacement import LOCAL_LABEL
 _STOP = (f"cmpl %eax, %gs:{STACK_EXHAUSTED:#x}", f"{LOCAL_LABEL}:")
 _LAST = f"%gs:{CONTROL_RSP_LAST:#x}"
 """The largest offset that the stack pointer can have. What is negative is larger, without a sign."""
+
+
+ARRAYS = "__safestack_unsafe_stack_ptr"
+"""Where arrays of variable size begin, those that there are."""
+ARRAYS_LOWEST = 8
+"""How far behind that is how low it may be."""
+
+
+def moves_arrays(base: str, operands: tuple[Operand, ...]) -> bool:
+    """Whether it is a store to ARRAYS of where a new array begins, or of where others have ended."""
+    if base != "mov" or len(operands) != 2:
+        return False
+    source, destination = operands
+    is_whole = isinstance(source, Register) and registers.WIDTH.get(source.name) == 64
+    return is_whole and isinstance(destination, Memory) and ARRAYS in destination.displacement
+
+
+def check_arrays(source: Operand, destination: Memory) -> tuple[str, ...]:
+    """Before that store. What is larger than everything below is less than 0."""
+    lowest = replace(destination, displacement=f"{destination.displacement}+{ARRAYS_LOWEST}")
+    return f"cmpq {confined(lowest)}, {source}", f"jge {LOCAL_LABEL}", *_STOP
 
 
 def check_constant(size_bytes: int) -> tuple[str, ...]:

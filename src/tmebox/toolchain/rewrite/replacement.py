@@ -28,6 +28,8 @@ class Shape(Enum):
     CALL = "call"
     RETURN = "return"
     INDIRECT = "indirect"
+    CHECKED = "checked"
+    """Behind a check that needs the flags, and nothing else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +81,12 @@ class Replacement:
     can_spill: rsp is the same before and after, so that the scratch can be kept below the red zone.
     clobbers_flags: overwrites flags that the original instruction leaves alone.
     operand: of an indirect branch: its target, a 32-bit register or an instrumented memory operand.
-    before: of an indirect branch: what has to precede it for the operand to be usable.
+    before: of an indirect branch: what has to precede it for the operand to be usable. Of what is CHECKED:
+    the check.
     register: of an indirect branch: the 64-bit register that holds its target, if one does.
     mark: of an indirect jump: what a comment says it is for. through: the table that it goes through, and the
     64-bit register that is its index.
+    constant: of a move of rsp by a constant: the instruction, where depths are verified.
     load: what it loads, if that could go through a borrowed register.
     is_compare: sets all flags, writes nothing else, and has nothing to do with rsp.
     """
@@ -101,6 +105,7 @@ class Replacement:
     mark: str | None = None
     through: tuple[str, str] | None = None
     is_compare: bool = False
+    constant: str = ""
     load: Load | None = None
 
     @property

@@ -6,9 +6,10 @@ The rules are in docs/design.md, section 4. Nothing here is trusted: the verifie
 from __future__ import annotations
 
 from collections.abc import Set
+from dataclasses import replace
 from functools import lru_cache
 
-from tmebox.abi import BASES, EVERY_BASE, ISOLATIONS, form
+from tmebox.abi import BASES, EVERY_BASE, ISOLATIONS, TWIN_DISTANCE, form
 from tmebox.errors import CompileError, Diagnostic
 from tmebox.toolchain.rewrite import debug, embedded, frames, hand_written
 from tmebox.toolchain.rewrite.analysis.liveness import FlowGraph
@@ -356,6 +357,9 @@ class _Rewriting:
     def _add_instruction(self, replacement: Replacement) -> None:
         section = self._sections.current
         self._runs_on = replacement.flow.falls_through
+        if self._has_depth and "movl\t%esp, %" in replacement.text:  # as a number, where the twin is
+            text = replacement.text.replace("movl\t%esp, %", f"leal\t{-TWIN_DISTANCE}(%rsp), %")
+            replacement = replace(replacement, text=text)
         if not section.is_code:
             raise Refusal(f"an instruction in section `{section.name}`, which is not executable")
         index = self._graph.add(replacement.flow, section.name)

@@ -75,7 +75,11 @@ def rewrite_lea(instruction: Instruction, flow: Flow) -> Replacement:
             return Replacement(Shape.ADJUST, lines(f"leaq {amount}(%rsp), %rsp"), flow, reach=abs(amount))
     text = address_of(source, target)
     if is_stack_pointer(destination):
-        return rebase(_as_lea(text), flow, *_address_check(source, instruction))
+        moved = rebase(_as_lea(text), flow, *_address_check(source, instruction))
+        is_constant = (
+            source.base == "rsp" and source.index is None and constant(source.displacement) is not None
+        )
+        return replace(moved, constant=f"leaq {source}, %rsp") if is_constant else moved
     return Replacement(Shape.PLAIN, lines(text), flow)
 
 
@@ -191,7 +195,9 @@ def _write(instruction: Instruction, facts: Mnemonic, flow: Flow) -> Replacement
             return Replacement(Shape.ADJUST, lines(f"{facts.base}q ${amount}, %rsp"), flow, reach=reach)
         if (text := _low_half(source)) is not None:
             check = _write_check(instruction, facts.base, amount)
-            return rebase(_as_lea(f"{facts.base}l {text}, %esp"), flow, *check)
+            moved = rebase(_as_lea(f"{facts.base}l {text}, %esp"), flow, *check)
+            is_constant = amount is not None and facts.base in ("add", "sub")
+            return replace(moved, constant=f"{facts.base}q ${amount}, %rsp") if is_constant else moved
     return _write_through_scratch(instruction, flow)
 
 

@@ -29,7 +29,8 @@ setjmp:
 	shlq $32, %rcx
 	orq %rcx, %rdx
 	movq %rdx, 48(%rdi)
-	movq __safestack_unsafe_stack_ptr, %rdx
+	movq __tmebox_thread_offset, %rcx
+	movq __safestack_unsafe_stack_ptr(%rcx), %rdx
 	movq %rdx, 88(%rdi)
 #else
 	leaq 8(%rsp), %rdx
@@ -56,8 +57,9 @@ longjmp:
 	movq 40(%rdi), %r15
 #endif
 #ifdef __tmebox_twin__
+	movq __tmebox_thread_offset, %rcx
 	movq 88(%rdi), %rdx
-	movq %rdx, __safestack_unsafe_stack_ptr
+	movq %rdx, __safestack_unsafe_stack_ptr(%rcx)
 	xorl %eax, %eax
 	cmpl $1, %esi
 	adcl %esi, %eax

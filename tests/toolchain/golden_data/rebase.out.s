@@ -72,11 +72,5 @@ f:
 	testb	%r11b, %r11b
 	jle	.L1
 .L1:
-	movl	(%rsp), %r11d
-	testb	$1, 0x7fff0000(%r11)
-	je	.Ltmebox7
-	movq	%r11, (%rsp)
 	retq
-.Ltmebox7:
-	hlt
 	.size	f, .-f

@@ -1,0 +1,134 @@
+"""Frames on a control stack and its twin: what clang says of them, and that all of them work."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import tmebox
+from tmebox.abi import LABEL_DEPTHS, TWIN_DISTANCE
+from tmebox.hints import Optimization
+from tmebox.toolchain.rewrite import frames, hand_written
+from tmebox.toolchain.rewrite.replacement import Refusal
+
+SOURCE = Path(__file__).with_name("frames.c")
+
+MESSAGES = """\
+a.c:2:22: warning: unused variable 'y' [-Wunused-variable]
+    2 | int bar(int x) { int y; }
+      |                      ^
+a.c:1:1: remark: 
+Function: f
+Offset: [SP+8], Type: Fixed, Align: 16, Size: 4
+Offset: [SP-8], Type: Spill, Align: 16, Size: 8
+Offset: [SP-36], Type: Variable, Align: 4, Size: 12
+    named @ a.c:2
+Offset: [SP-44], Type: Spill, Align: 4, Size: 8
+    inner @ a.c:2 [-Rpass-analysis=stack-frame-layout]
+    1 | int f(int x)
+      | ^
+In file included from a.c:1:
+In file included from b.h:7:
+c.h:1:1: remark: 
+Function: g [-Rpass-analysis=stack-frame-layout]
+1 warning generated.
+"""  # noqa: W291
+
+
+def test_remarks_are_read_and_taken_out_of_the_messages() -> None:
+    found, messages = frames.layouts(MESSAGES)
+    assert messages.splitlines() == [*MESSAGES.splitlines()[:3], "1 warning generated."]
+    assert set(found) == {"f", "g"}
+    assert [offset for offset in range(-48, 16) if found["f"].keeps_register(offset)] == [
+        *range(-44, -36),
+        *range(-8, 0),
+    ]
+
+
+FUNCTION = """\
+\t.type\tf,@function
+f:
+\t.cfi_startproc
+\tsubq\t$24, %rsp
+\t.cfi_def_cfa_offset 32
+{}
+\taddq\t$24, %rsp
+\t.cfi_def_cfa_offset 8
+\tretq
+"""
+
+
+@pytest.mark.parametrize(
+    ("line", "placed"),
+    [
+        ("movq\t%rax, 16(%rsp)", "movq\t%rax, 16(%rsp)"),  # where a register is kept
+        ("movq\t%rax, 8(%rsp)", "movq\t%rax, 8(%esp)"),  # an object
+        ("movq\t40(%rsp), %rax", "movq\t40(%esp), %rax"),  # an argument
+        ("movq\t24(%rsp), %rax", "movq\t24(%rsp), %rax"),  # the return address
+        ("movq\t16(%rsp,%rcx,8), %rax", "movq\t16(%esp,%ecx,8), %rax"),
+        ("leaq\t16(%rsp), %rax", "leaq\t16(%rsp), %rax"),
+        ("#APP\n\tpushq\t%rax\n\tincq\t(%rsp)\n\tincq\t24(%rsp)\n\tincq\t16(%rsp)\n\tpopq\t%rax\n\t#NO_APP",
+         "#APP\n\tpushq\t%rax\n\tincq\t(%rsp)\n\tincq\t24(%rsp)\n\tincq\t16(%esp)\n\tpopq\t%rax\n\t#NO_APP"),
+    ],
+)  # fmt: skip
+def test_registers_are_kept_where_rsp_points_and_objects_in_the_twin(line: str, placed: str) -> None:
+    layout = {"f": frames.Layout([-8], [0])}
+    assert frames.with_twin(FUNCTION.format(f"\t{line}"), layout) == FUNCTION.format(f"\t{placed}")
+
+
+def test_what_was_pushed_by_hand_is_where_rsp_points() -> None:
+    text = "f:\tpushq %rbx; subq $16, %rsp\n\tincq (%rsp)\n\tincq 16(%rsp)\n\tincq 24(%rsp)\n\tincq 32(%rsp)"
+    assert hand_written.with_twin(text).split("\n")[1:] == [
+        "\tincq (%esp)",
+        "\tincq 16(%rsp)",
+        "\tincq 24(%rsp)",
+        "\tincq 32(%esp)",
+    ]
+
+
+def test_addresses_are_a_distance_below_rsp() -> None:
+    text = "\tleaq\t8(%rsp), %rax\n\tmovq\t%rsp, %rcx\n\tincl\t4(%esp)\n\tincl\t4(%rsp)"
+    assert frames.at_distance(text).replace(" ", "").split("\n") == [
+        f"\tleaq\t{8 - TWIN_DISTANCE}(%rsp),%rax",
+        f"\tleaq\t{-TWIN_DISTANCE}(%rsp),%rcx",
+        f"\tincl\t{4 - TWIN_DISTANCE}(%esp)",
+        "\tincl\t4(%rsp)",
+    ]
+
+
+def test_an_array_without_a_constant_size_needs_a_place_of_its_own() -> None:
+    with pytest.raises(Refusal, match="f: a frame whose size is not constant"):
+        frames.with_twin(FUNCTION.format("\tsubq\t%rax, %rsp"), {})
+    with pytest.raises(Refusal, match="f: a frame whose size is not constant"):
+        frames.with_twin(FUNCTION.format("\tandq\t$-64, %rsp"), {})
+    text = frames.with_twin(FUNCTION.format("\tmovq\t%rax, %rsp\n\tandq\t$-64, %rsp"), {}, elsewhere=True)
+    assert "%rax" not in text and "andq" not in text
+
+
+def test_jumps_to_labels_in_frames_without_a_mark_search() -> None:
+    labels = "".join(f".Ltmp{number}:\t# Block address taken\n\tnop\n" for number in range(20))
+    jumps = "\tjmpq\t*%rax\n\tjmpq\t*t(,%rcx,8)\n\tjmpq\t*%rax\n"
+    text = FUNCTION.replace("$24", "$8888").replace("offset 32", "offset 8896").format(f"{labels}{jumps}")
+    assert LABEL_DEPTHS[-1] < 8888
+    found = frames.with_twin(text, {})
+    assert "jmpq\t*" not in found and found.count("\tjmp\t.Lsearch0") == 1
+    for number in range(20):
+        assert found.count(f"\tje\t.Ltmp{number}\n") == 2
+    small = frames.with_twin(FUNCTION.format(f"{labels}{jumps}"), {})
+    assert small.count("jmpq\t*") == 3
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        pytest.param(text, marks=[] if text in ("-O1", "-O2") else pytest.mark.slow)
+        for text in ("-O0", "-O1", "-O2", "-O3", "-Os", "-O2 -fno-omit-frame-pointer", "-O2 -march=x86-64-v3",
+                     "-O1 -fstack-protector-strong -g", "-O2 -ftrapv")
+    ],
+)  # fmt: skip
+def test_frames_of_every_kind_work(options: str) -> None:
+    level, *flags = options.split()
+    optimize: Optimization = level  # type: ignore[assignment]
+    with tmebox.Sandbox(tmebox.compile(SOURCE, optimize=optimize, flags=[*flags, "-w"])) as sandbox:
+        assert sandbox.check() == 0
