@@ -44,7 +44,10 @@ def test_a_stack_is_as_deep_as_it_says_and_no_deeper(module: tmebox.Module, size
             assert box._tenancy.layout.stack_bytes == size
             room = size - PROBED - 4096
             arrays = min(room, box._tenancy.layout.arrays_bytes - 4096)
-            good = [outcome(lambda: box.depth(room // 1100)), outcome(lambda: box.on_stack(arrays) if arrays > 0 else None)]
+            good = [
+                outcome(lambda: box.depth(room // 1100)),
+                outcome(lambda: box.on_stack(arrays) if arrays > 0 else None),
+            ]
             good.append(outcome(lambda: box.vla(arrays) if arrays > 0 else None))
             heap = box.take(MIB)
             box.set(heap, 0x5A, MIB)
