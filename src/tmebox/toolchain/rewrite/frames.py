@@ -210,8 +210,8 @@ class _Frames:
                 self._count(amount if mnemonic == "sub" else -amount)
                 if self._deepest > LARGEST_FRAME:
                     raise Refusal(
-                        f"{self._name}: a frame of {self._deepest:,} bytes; it can have {LARGEST_FRAME:,}: make "
-                        "its arrays static, or allocate them"
+                        f"{self._name}: a frame of {self._deepest:,} bytes; it can have {LARGEST_FRAME:,}: "
+                        "make its arrays static, or allocate them"
                     )
                 return [line, _TOUCH] if mnemonic == "sub" and amount > STACK_REACH else [line]
             most = -amount if self._elsewhere else FRAME_ALIGNMENT

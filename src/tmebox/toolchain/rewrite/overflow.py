@@ -7,8 +7,8 @@ first. If it is negative, or too large an offset, an access where nothing is eve
 All other frames reach memory that is mapped for nothing but the stack, or not at all; but a stack that is too
 large for its place below the image has the heap below its guard, and there clang's probes stop the program.
 
-With a control stack, frames have constant sizes, and arrays whose size is known only when they are made have a
-stack of their own. Behind its pointer, a variable, is the lowest address that it may have.
+With a control stack, frames have constant sizes, and arrays whose size is known only when they are made have
+a stack of their own. Behind its pointer, a variable, is the lowest address that it may have.
 """
 
 from __future__ import annotations
