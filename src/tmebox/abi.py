@@ -231,8 +231,8 @@ SYS_CLOCK = 0x746D_6507
 """The time of a clock, where the core tells it: its number is the second argument itself, and seconds and
 nanoseconds come back in rax and rdx. Less than 0 in rax: ask by clock_gettime()."""
 ARRAYS_MARK = 0x51C2_7A0E_83D9_B64F
-"""By this value in a module's data the loader finds the pointer of the first thread's arrays of variable size.
-It is replaced by where their memory ends; the word behind it by where that begins."""
+"""By this value in a module's data the loader finds the pointer of the first thread's arrays of variable
+size. It is replaced by where their memory ends; the word behind it by where that begins."""
 TASK_NUMBER, TASK_NAME, TASK_NAME_BYTES = 128, 170, 16
 """What the C library has about a thread is where its stack begins: in it, its number, 32 bits, and its
 name."""

@@ -81,8 +81,8 @@ class Replacement:
     can_spill: rsp is the same before and after, so that the scratch can be kept below the red zone.
     clobbers_flags: overwrites flags that the original instruction leaves alone.
     operand: of an indirect branch: its target, a 32-bit register or an instrumented memory operand.
-    before: of an indirect branch: what has to precede it for the operand to be usable. Of what is CHECKED: the
-    check.
+    before: of an indirect branch: what has to precede it for the operand to be usable. Of what is CHECKED:
+    the check.
     register: of an indirect branch: the 64-bit register that holds its target, if one does.
     mark: of an indirect jump: what a comment says it is for. through: the table that it goes through, and the
     64-bit register that is its index.
