@@ -116,9 +116,12 @@ static bool protect(const struct control *control, uint64_t low, uint64_t top, i
     return low >= top || mprotect(start, (size_t)(page_of(control, top) - start), protection) == 0;
 }
 
-static bool discard(const struct control *control, uint64_t low, uint64_t top) {
+/* What the host has locked stays: it has the memory. Both ends are open. */
+static void discard(const struct control *control, uint64_t low, uint64_t top) {
     char *start = page_of(control, low);
-    return low >= top || madvise(start, (size_t)(page_of(control, top) - start), MADV_DONTNEED) == 0;
+    if (low < top && madvise(start, (size_t)(page_of(control, top) - start), MADV_DONTNEED) < 0) {
+        memset(start, 0, (size_t)(page_of(control, top) - start));
+    }
 }
 
 static uint64_t first_open(uint64_t low, uint64_t top) {
@@ -131,9 +134,11 @@ static bool clear(struct control *control, uint64_t low, uint64_t top) {
         uint64_t first = first_open(low, top);
         char *start = page_of(control, first);
         memset(start, 0, (size_t)(page_of(control, top) - start));
-        return discard(control, control->open, first);
+        discard(control, control->open, first);
+        return true;
     }
-    if (!discard(control, control->open, control->top) || !protect(control, control->open, control->top, PROT_NONE)) {
+    discard(control, control->open, control->top);
+    if (!protect(control, control->open, control->top, PROT_NONE)) {
         return false;
     }
     control->low = control->top = control->open = 0;

@@ -92,7 +92,10 @@ def test_a_frame_without_any_probe_ends_in_the_guard(frame: int) -> None:
         for stack in (16 << 10, 8 << 20):
             ending = attack(module, lambda sandbox: sandbox.call_raw("f", 7), stack=stack)
             fits = frame - reach < stack - 8192
-            assert ending.exception == (None if fits else "StackOverflow"), (frame, reach, stack, ending)
+            allowed = (
+                {None} if fits else {None, "StackOverflow"} if frame - reach < stack else {"StackOverflow"}
+            )
+            assert ending.exception in allowed, (frame, reach, stack, ending)
 
 
 def test_calls_below_the_deepest_frame_end_in_the_guard() -> None:
@@ -160,7 +163,7 @@ def forged(generator: random.Random, low: int, top: int, words: bytes) -> tuple[
             case 3:
                 row = row[place:] or row
             case 4:
-                row = bytearray(8 * generator.choice((1, 2, 1000, (top - low) // 8))) + row
+                row = bytearray(8 * generator.choice((1, 2, 1000, max(0, top - low) // 8))) + row
             case _:
                 low += generator.choice((8, -8, 4096, -(1 << 20), 1 << 40))
                 top += generator.choice((0, 8, -4096, 1 << 30, -(1 << 63)))
