@@ -136,6 +136,7 @@ bool tmebox_restore_fiber(struct instance *instance, uint64_t low, uint64_t top,
         return false;
     }
     if (words != NULL) {
+        tmebox_open_control(*place);
         (*place)->rsp = top - 8 * count;
         memcpy((void *)(uintptr_t)((*place)->base + (*place)->rsp), words, 8 * count);
     }

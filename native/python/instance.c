@@ -114,6 +114,7 @@ static PyObject *instance_kill(PyObject *object, PyObject *unused) {
     self->paused = false;
     give_text_room_back(self);
     tmebox_end_fibers(self);
+    tmebox_leave_control(self);
     tmebox_instance_detach(self);
     instance_clear(object); /* nobody needs the handlers, which refer to much else */
     Py_RETURN_NONE;
@@ -375,7 +376,7 @@ static void instance_dealloc(PyObject *object) {
         PyObject_ClearWeakRefs(object);
     }
     tmebox_end_fibers(self);
-    tmebox_give_control(self); /* of a call that was never ended */
+    tmebox_leave_control(self); /* also of a call that was never ended */
     instance_clear(object);
     Py_TYPE(object)->tp_free(object);
 }

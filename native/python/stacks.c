@@ -22,6 +22,7 @@ PyObject *tmebox_instance_read_control(PyObject *object, PyObject *args) {
 /* They are zeros again, too, and nobody stands on one. */
 void tmebox_begin_stacks_again(struct instance *self) {
     tmebox_end_fibers(self);
+    tmebox_leave_control(self);
     self->serial = tmebox_control_owner();
 }
 

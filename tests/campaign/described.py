@@ -259,6 +259,8 @@ def _effect(form: Form) -> tuple[int, int]:
             if match:
                 name = match[1] if match.groups() else ""
                 return effect, REGISTERS.index(name) if name else register
+    if form.returns:
+        return 3, 0
     return (1, form.leaves[0]) if form.leaves is not None and form.leaves[1] == BASE else (0, 0)
 
 

@@ -53,12 +53,14 @@ def _in_operand(encoding: bytes) -> int | None:
     them: through gs with an address of 32 bits or relative to rip, any; of `lea`; a byte with rsp."""
     end, rex, at = len(encoding), 0, 0
     through_gs = encoding[0] == _GS
-    if end < 4:
+    if end < 3:
         return None
     if through_gs:
         at = 2 if encoding[1] == _SHORT else 1
     if encoding[at] in _MANDATORY:
         at += 1
+    if at >= end:
+        return None
     if encoding[at] & 0xF0 == 0x40:
         rex = encoding[at]
         at += 1
