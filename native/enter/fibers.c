@@ -59,6 +59,10 @@ static bool has_room(const struct instance *instance, uint64_t room) {
     return room <= instance->fiber_room;
 }
 
+static uint64_t room_of(uint64_t low, uint64_t top) {
+    return top - low > LEAST_ROOM ? top - low : LEAST_ROOM; /* nothing else is near it */
+}
+
 /* Of all sandboxes, with the GIL held. Each takes addresses that windows, and control stacks of calls, could have. */
 static uint32_t standing;
 static uint32_t generation;
@@ -80,7 +84,7 @@ static void put(struct control *control) {
 /* One with room for them, in the table; or NULL. */
 static struct control **new_fiber(struct instance *instance, uint64_t low, uint64_t top) {
     tmebox_bury_fibers(instance);
-    uint64_t room = top - low > LEAST_ROOM ? top - low : LEAST_ROOM; /* nothing else is near it */
+    uint64_t room = room_of(low, top);
     struct control **place = has_room(instance, room) && may_stand() ? free_place(instance) : NULL;
     if (place != NULL && (*place = tmebox_get_control(instance, top - room, top)) == NULL) {
         PyErr_Clear();
@@ -120,7 +124,9 @@ bool tmebox_is_stack(uint64_t low, uint64_t top, const uint64_t *words, uint64_t
 
 bool tmebox_restore_fiber(struct instance *instance, uint64_t low, uint64_t top, const uint64_t *words, uint64_t count) {
     struct control **place = NULL;
-    if (words != NULL && !tmebox_is_stack(low, top, words, count)) {
+    /* Its first page begins later than `low`, by less than a page. */
+    if (words != NULL &&
+        (!tmebox_is_stack(low, top, words, count) || 8 * count + TMEBOX_PAGE_SIZE > room_of(low, top))) {
         PyErr_SetString(PyExc_ValueError, "not what a thread's stack can hold");
         return false;
     }
@@ -130,6 +136,7 @@ bool tmebox_restore_fiber(struct instance *instance, uint64_t low, uint64_t top,
         return false;
     }
     if (words != NULL) {
+        tmebox_open_control(*place);
         (*place)->rsp = top - 8 * count;
         memcpy((void *)(uintptr_t)((*place)->base + (*place)->rsp), words, 8 * count);
     }

@@ -28,7 +28,7 @@ static int jump(struct activation *activation) {
     const void *from = (const void *)(instance->base + (uint32_t)activation->integers[1]);
     struct window_fault fault = tmebox_window_copy(wanted, from, sizeof wanted);
     if (fault.how == 0 && !tmebox_longjmp(activation, (uint32_t)wanted[0], wanted[0] >> 32)) {
-        fault = (struct window_fault){0, SIGILL | 0xff << 8 | (uint64_t)ILL_ILLTRP << 32};
+        fault = (struct window_fault){0, SIGILL | 0xff << 8 | (uint64_t)ILL_BADSTK << 32};
     }
     if (fault.how != 0) {
         tmebox_trap_in_host(activation, fault);

@@ -72,6 +72,7 @@ struct instance {
     uint64_t stack_top;
     bool has_control;      /* its stack is a control stack, with a twin in the window */
     struct control *first, *control; /* the first thread's, and that of the one that runs; while depth > 0 */
+    struct control *kept; /* what the first thread had last, if it is still its own */
     struct control **fibers; /* of the other threads, by number; NULL where there is none */
     uint32_t fiber_count;
     uint64_t fiber_room; /* bytes that their stacks may have together */

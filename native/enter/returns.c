@@ -11,15 +11,18 @@
 
 #define NEAR 8 /* bits: so many bytes of text have one entry in the index */
 
+#define SLOT TMEBOX_TEXT_ALIGN /* each begins at most one text */
+#define SLOTS ((TMEBOX_CODE_END - TMEBOX_CODE_BASE) / SLOT)
+
 /* first: of each stretch of the text, the first of its places or of what comes after. */
 struct text {
     uint64_t start, end;
     uint32_t count;
     uint32_t *places, *depths, *first;
-    struct text *next;
 };
 
-static struct text *texts;
+/* By the slots that it is in: a walk over a deep stack looks for millions. */
+static struct text *texts[SLOTS];
 
 static void free_text(struct text *text) {
     if (text != NULL) {
@@ -30,14 +33,22 @@ static void free_text(struct text *text) {
     }
 }
 
+static uint64_t slot_of(uint64_t address) {
+    return (address - TMEBOX_CODE_BASE) / SLOT; /* too large for what is not code */
+}
+
+static void put(uint64_t start, uint64_t end, struct text *text) {
+    for (uint64_t slot = slot_of(start); slot < SLOTS && slot <= slot_of(end - 1); slot++) {
+        texts[slot] = text;
+    }
+}
+
 static void forget(uint64_t start, uint64_t end) {
-    for (struct text **link = &texts; *link != NULL;) {
-        struct text *text = *link;
-        if (text->start < end && start < text->end) {
-            *link = text->next;
+    for (uint64_t slot = slot_of(start); slot < SLOTS && slot <= slot_of(end - 1); slot++) {
+        struct text *text = texts[slot];
+        if (text != NULL) {
+            put(text->start, text->end, NULL);
             free_text(text);
-        } else {
-            link = &text->next;
         }
     }
 }
@@ -59,7 +70,7 @@ static struct text *new_text(uint64_t start, uint64_t end, size_t count) {
 
 bool tmebox_note_returns(uint64_t start, uint64_t end, const uint32_t *places, const uint32_t *depths, size_t count) {
     forget(start, end);
-    if (count == 0) {
+    if (count == 0 || slot_of(start) >= SLOTS) {
         return true;
     }
     struct text *text = new_text(start, end, count);
@@ -75,17 +86,13 @@ bool tmebox_note_returns(uint64_t start, uint64_t end, const uint32_t *places, c
         }
         text->first[stretch] = at;
     }
-    text->next = texts;
-    texts = text;
+    put(start, end, text);
     return true;
 }
 
 static const struct text *text_at(uint64_t address) {
-    const struct text *text = texts;
-    while (text != NULL && address - text->start >= text->end - text->start) {
-        text = text->next;
-    }
-    return text;
+    const struct text *text = slot_of(address) < SLOTS ? texts[slot_of(address)] : NULL;
+    return text != NULL && address - text->start < text->end - text->start ? text : NULL;
 }
 
 int64_t tmebox_depth_at(uint64_t address) {

@@ -274,10 +274,11 @@ static void leave_stack(struct activation *activation) {
     activation->control->calls--;
     if (UNLIKELY(instance->control != activation->control)) {
         if (activation->outcome == RETURNED) {
-            trap_at_window(activation, (struct window_fault){0, SIGILL | 0xff << 8 | (uint64_t)ILL_ILLTRP << 32},
+            trap_at_window(activation, (struct window_fault){0, SIGILL | 0xff << 8 | (uint64_t)ILL_BADSTK << 32},
                            TMEBOX_GATE_EXIT);
         }
         activation->fatal = true;
+        activation->control->rsp = 0;
         instance->control = activation->control;
         instance->control_base = activation->control->base;
     }
@@ -295,7 +296,7 @@ static inline __attribute__((always_inline)) int run(struct instance *instance,
     if (UNLIKELY(!ready(instance, thread)) && (thread = prepare(instance, timeout_ns)) == NULL) {
         return -1;
     }
-    if (UNLIKELY(instance->has_control) && instance->depth == 0 && !tmebox_take_control(instance)) {
+    if (LIKELY(instance->has_control) && instance->depth == 0 && !tmebox_take_control(instance)) {
         return -1;
     }
     bool nested = thread->depth != 0;
@@ -369,7 +370,7 @@ static inline __attribute__((always_inline)) int run(struct instance *instance,
         instance->running = activation->outer_descriptors;
         instance->rsp = activation->outer_rsp;
     }
-    if (UNLIKELY(instance->first != NULL) && instance->depth == 0) {
+    if (LIKELY(instance->first != NULL) && instance->depth == 0) {
         tmebox_give_control(instance);
     }
     if (UNLIKELY(activation->pending != NULL) && raise_pending(activation)) {

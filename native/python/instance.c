@@ -104,22 +104,6 @@ static void give_text_room_back(struct instance *self) {
     Py_CLEAR(self->text_room);
 }
 
-#define MOST_READ (64ULL << 20)
-
-static PyObject *instance_read_control(PyObject *object, PyObject *args) {
-    unsigned long long offset, size_bytes;
-    if (!PyArg_ParseTuple(args, "KK:read_control", &offset, &size_bytes)) {
-        return NULL;
-    }
-    PyObject *bytes = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)(size_bytes < MOST_READ ? size_bytes : MOST_READ));
-    if (bytes != NULL) {
-        uint64_t size = tmebox_read_control((struct instance *)object, offset, PyBytes_AS_STRING(bytes),
-                                            (uint64_t)PyBytes_GET_SIZE(bytes));
-        _PyBytes_Resize(&bytes, (Py_ssize_t)size);
-    }
-    return bytes;
-}
-
 static PyObject *instance_kill(PyObject *object, PyObject *unused) {
     (void)unused;
     struct instance *self = (struct instance *)object;
@@ -130,6 +114,7 @@ static PyObject *instance_kill(PyObject *object, PyObject *unused) {
     self->paused = false;
     give_text_room_back(self);
     tmebox_end_fibers(self);
+    tmebox_leave_control(self);
     tmebox_instance_detach(self);
     instance_clear(object); /* nobody needs the handlers, which refer to much else */
     Py_RETURN_NONE;
@@ -161,12 +146,6 @@ static bool can_begin_again(const struct instance *self) {
     return true;
 }
 
-/* They are zeros again, too, and nobody stands on one. */
-static void begin_stacks_again(struct instance *self) {
-    tmebox_end_fibers(self);
-    self->serial = tmebox_control_owner();
-}
-
 static PyObject *instance_revive(PyObject *object, PyObject *unused) {
     (void)unused;
     struct instance *self = (struct instance *)object;
@@ -174,69 +153,6 @@ static PyObject *instance_revive(PyObject *object, PyObject *unused) {
         return NULL;
     }
     self->dead = self->paused = false;
-    Py_RETURN_NONE;
-}
-
-static PyObject *instance_end_threads(PyObject *object, PyObject *unused) {
-    (void)unused;
-    struct instance *self = (struct instance *)object;
-    if (self->depth != 0) {
-        return tmebox_raise_busy();
-    }
-    begin_stacks_again(self);
-    Py_RETURN_NONE;
-}
-
-/* Of threads that stand, by number. */
-static PyObject *instance_threads(PyObject *object, PyObject *unused) {
-    (void)unused;
-    struct instance *self = (struct instance *)object;
-    if (self->depth != 0) {
-        return tmebox_raise_busy();
-    }
-    uint32_t count = self->generation == tmebox_generation ? self->fiber_count : 0;
-    while (count > 0 && self->fibers[count - 1] == NULL) {
-        count--;
-    }
-    PyObject *threads = PyTuple_New(count);
-    for (uint32_t i = 0; threads != NULL && i < count; i++) {
-        const struct control *control = self->fibers[i];
-        PyObject *row = control == NULL ? Py_NewRef(Py_None)
-                                        : Py_BuildValue("KKy#", (unsigned long long)control->low,
-                                                        (unsigned long long)control->top,
-                                                        (const char *)(uintptr_t)(control->base + control->rsp),
-                                                        (Py_ssize_t)(control->top - control->rsp));
-        if (row == NULL) {
-            Py_CLEAR(threads);
-        } else {
-            PyTuple_SET_ITEM(threads, i, row);
-        }
-    }
-    return threads;
-}
-
-static PyObject *instance_begin_threads(PyObject *object, PyObject *threads) {
-    struct instance *self = (struct instance *)object;
-    if (self->depth != 0) {
-        return tmebox_raise_busy();
-    }
-    if (!PyTuple_Check(threads)) {
-        PyErr_SetString(PyExc_TypeError, "begin_threads(tuple)");
-        return NULL;
-    }
-    tmebox_end_fibers(self);
-    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(threads); i++) {
-        PyObject *row = PyTuple_GET_ITEM(threads, i);
-        unsigned long long low = 0, top = 0;
-        const char *words = NULL;
-        Py_ssize_t size = 0;
-        if (row != Py_None && !PyArg_ParseTuple(row, "KKy#:begin_threads", &low, &top, &words, &size)) {
-            return NULL;
-        }
-        if (!tmebox_restore_fiber(self, low, top, (const uint64_t *)(uintptr_t)words, (uint64_t)size / 8)) {
-            return NULL;
-        }
-    }
     Py_RETURN_NONE;
 }
 
@@ -263,7 +179,7 @@ static PyObject *instance_reset(PyObject *object, PyObject *argument) {
         return NULL;
     }
     self->dead = self->paused = false;
-    begin_stacks_again(self);
+    tmebox_begin_stacks_again(self);
     Py_RETURN_NONE;
 }
 
@@ -460,7 +376,7 @@ static void instance_dealloc(PyObject *object) {
         PyObject_ClearWeakRefs(object);
     }
     tmebox_end_fibers(self);
-    tmebox_give_control(self); /* of a call that was never ended */
+    tmebox_leave_control(self); /* also of a call that was never ended */
     instance_clear(object);
     Py_TYPE(object)->tp_free(object);
 }
@@ -470,10 +386,10 @@ static PyMethodDef instance_methods[] = {
     {"pause", instance_pause, METH_NOARGS,
      "pause() -> bool\n\nRefuse calls, as of a busy instance, until revive() or reset(). Whether they were possible."},
     {"revive", instance_revive, METH_NOARGS, "revive()\n\nAllow calls again: its window was made anew, or looked at."},
-    {"end_threads", instance_end_threads, METH_NOARGS, "end_threads()\n\nIts stacks are zeros again, too."},
-    {"threads", instance_threads, METH_NOARGS,
+    {"end_threads", tmebox_instance_end_threads, METH_NOARGS, "end_threads()\n\nIts stacks are zeros again, too."},
+    {"threads", tmebox_instance_threads, METH_NOARGS,
      "threads() -> tuple\n\nOf each that stands, by number, (low, top, words), or None: its control stack."},
-    {"begin_threads", instance_begin_threads, METH_O,
+    {"begin_threads", tmebox_instance_begin_threads, METH_O,
      "begin_threads(threads)\n\nAs threads() gave them. ValueError for what no thread can leave there."},
     {"reset", instance_reset, METH_O, "reset(keep)\n\nGive the window its first contents, and allow calls."},
     {"condemn", instance_condemn, METH_NOARGS,
@@ -485,7 +401,7 @@ static PyMethodDef instance_methods[] = {
      "write(address, data)\n\nRefused while a call runs on another thread, or is interrupted on this one."},
     {"discard", instance_discard, METH_VARARGS,
      "discard(offset, size_bytes)\n\nMake pages of the heap zero, and give their memory back; refused like write."},
-    {"read_control", instance_read_control, METH_VARARGS,
+    {"read_control", tmebox_instance_read_control, METH_VARARGS,
      "read_control(offset, size_bytes) -> bytes\n\nOf the control stack that is there, or that the last call had; as far as it goes."},
     {"set_imports", tmebox_set_imports, METH_O,
      "set_imports(rows)\n\n(handler, argument codes, result code) each."},

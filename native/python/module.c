@@ -278,6 +278,7 @@ PyMODINIT_FUNC PyInit__native(void) {
         PyModule_AddFunctions(module, tmebox_memory_methods) < 0 ||
         PyModule_AddFunctions(module, tmebox_cpu_methods) < 0 ||
         PyModule_AddFunctions(module, tmebox_crossing_methods) < 0 ||
+        PyModule_AddFunctions(module, tmebox_stack_methods) < 0 ||
         PyModule_AddFunctions(module, tmebox_hostfunction_methods) < 0 ||
         PyModule_AddFunctions(module, tmebox_side_methods) < 0 ||
         PyModule_AddFunctions(module, tmebox_heap_module_methods) < 0 ||

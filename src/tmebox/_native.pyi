@@ -218,6 +218,9 @@ def expect_x87() -> None:
     """A text that changes x87 state is about to be loaded: from now on, what sandboxes leave there is looked
     at when they are left. For ever."""
 
+def is_stack(low: int, top: int, words: bytes) -> bool:
+    """Whether `Instance.begin_threads` takes that for what a thread's stack [low, top) holds."""
+
 def ensure_handlers() -> None:
     """Install handlers unless those that matter most are ours: a quick look for every new sandbox."""
 

@@ -85,6 +85,13 @@ class Violation:
         return f"{self.address:#010x}{where}: {self.instruction}: {self.rule}: {self.reason}"
 
 
+ADVICE = {
+    "stack-depth-known": "rsp moves by constants only, and only calls write return addresses: save by push, "
+    "restore by pop, and go elsewhere by a call or a jump"
+}
+"""For who wrote the code, by rule: what to write in its place."""
+
+
 class VerificationError(TmeboxError):
     """Machine code that the verifier does not accept; `violations` holds every one of them."""
 
@@ -95,6 +102,8 @@ class VerificationError(TmeboxError):
         shown = [f"  {violation}" for violation in violations[: self.SHOWN]]
         if len(violations) > self.SHOWN:
             shown.append(f"  … and {len(violations) - self.SHOWN} more")
+        broken = {violation.rule for violation in violations if violation.source}
+        shown += [f"  {rule}: {advice}" for rule, advice in ADVICE.items() if rule in broken]
         count = len(violations)
         super().__init__("\n".join([f"{count} violation{'s' * (count != 1)} of the sandbox's rules", *shown]))
 

@@ -23,6 +23,7 @@ from iced_x86 import (
 from tmebox import abi
 from tmebox.verify.bases import TABLES, Table
 from tmebox.verify.decoded import Decoded, decode, signed
+from tmebox.verify.depth import SLOT
 from tmebox.verify.facts import BASE, OFFSET_BITS
 from tmebox.verify.forms import Form, classify
 from tmebox.verify.sequences import READS_MAP
@@ -38,7 +39,7 @@ FLAT: Final = 8
 _SHORT, _WRITES, _ANCHORS, _STORES = 1, 2, 4, 8
 _FLAGS: Final = {
     "BRANCHES": 1, "DIRECT": 2, "ENDS": 4, "CALLS": 8, "MOVES_RSP": 16, "IS_X87": 32, "IS_AVX": 64,
-    "REPEATS": 128, "WRITES_MXCSR": 256, "SETS_RSP": 512,
+    "REPEATS": 128, "WRITES_MXCSR": 256, "SETS_RSP": 512, "HAS_DEPTH": 1024,
 }  # fmt: skip
 _STATUS: Final = {
     RflagsBits.CF: 1, RflagsBits.PF: 4, RflagsBits.AF: 16, RflagsBits.ZF: 64, RflagsBits.SF: 128,
@@ -57,7 +58,8 @@ REGISTERS: Final = (
 )  # fmt: skip
 _NOTHING: Final = 255
 _RIP: Final = 16
-_FORM: Final = struct.Struct("<B15s4I2qQI4B8s64s")
+_NO_WRITE: Final = -1 << 63
+_FORM: Final = struct.Struct("<B15s4I4qQI4B8s64s")
 _ACCESS: Final = struct.Struct("<6BHq")
 
 
@@ -100,12 +102,13 @@ def describe(encoding: bytes, base: str, judge: Classify = classify) -> Descript
     fixed = (
         len(encoding),
         encoding,
-        _flags(form, decoded),
+        _flags(form, decoded, TABLES[base]),
         _mask(decoded, RegisterExt.is_gpr64),
         _mask(decoded, RegisterExt.is_zmm),
         _status(decoded.instruction.rflags_modified | _by_whole_turns(decoded)),
         form.adjusts,
         _target(decoded),
+        *_depth(form, decoded),
     )
     rest = (
         len(accesses),
@@ -128,7 +131,17 @@ def _fits_place(form: Form, decoded: Decoded, table: Table) -> bool:
     return not (table.offset_problem(offset) or table.offset_problem(offset + abi.PAGE_SIZE))
 
 
-def _flags(form: Form, decoded: Decoded) -> int:
+def _depth(form: Form, decoded: Decoded) -> tuple[int, int]:
+    """By how much rsp goes down, calls and returns themselves included, and where writes through it end."""
+    own = SLOT if form.calls else -SLOT if form.returns else 0
+    writes = form.writes_stack
+    if writes is None:
+        return form.deepens + own, _NO_WRITE
+    spelled = decoded.operand.displacement_i64 if decoded.operand and writes.displacement else 0
+    return form.deepens + own, writes.end + spelled
+
+
+def _flags(form: Form, decoded: Decoded, table: Table) -> int:
     it = decoded.instruction
     facts = {
         "BRANCHES": form.branches,
@@ -141,6 +154,7 @@ def _flags(form: Form, decoded: Decoded) -> int:
         "REPEATS": decoded.opcode.is_string and it.has_rep_prefix,
         "WRITES_MXCSR": it.mnemonic in (Mnemonic.LDMXCSR, Mnemonic.VLDMXCSR),
         "SETS_RSP": bool(form.needs_sequence) or form.adjusts > abi.STACK_REACH,
+        "HAS_DEPTH": table.has_depth,
     }
     return sum(_FLAGS[name] for name, holds in facts.items() if holds)
 
@@ -245,6 +259,8 @@ def _effect(form: Form) -> tuple[int, int]:
             if match:
                 name = match[1] if match.groups() else ""
                 return effect, REGISTERS.index(name) if name else register
+    if form.returns:
+        return 3, 0
     return (1, form.leaves[0]) if form.leaves is not None and form.leaves[1] == BASE else (0, 0)
 
 

@@ -20,7 +20,8 @@ from tests.campaign.part import Tally
 from tests.campaign.quick import candidates
 from tmebox.verify.bases import TABLES, Table
 from tmebox.verify.decoded import decode
-from tmebox.verify.forms import Form, classify, representative
+from tmebox.verify.forms import Form, classify
+from tmebox.verify.representatives import representative
 
 NEAR: Final = 8
 """Of a block's accepted encodings, this share is judged again with a byte more and less: they are alike."""

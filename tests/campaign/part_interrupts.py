@@ -29,7 +29,7 @@ from tmebox.abi import Base
 
 SOURCE = Path(__file__).with_name("interrupts.c")
 EVIL = abi.CODE_BASE + 12345
-RETURN_GATES = {"gs": abi.GATE_BASE + 0x80, "r15": abi.GATE_BASE + 0xC0}
+RETURN_GATES = {"gs": abi.GATE_BASE + 0x100, "r15": abi.GATE_BASE + 0xC0}
 """Where host calls come back through: see native/enter/activation.h."""
 MOST_STEPS = 20_000
 STRIDE = 37

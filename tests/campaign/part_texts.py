@@ -38,7 +38,7 @@ def window() -> Window:
 
 def instance(own: Window, base: str) -> _native.Instance:
     low, high = own.base + abi.STACK_TOP - STACK_BYTES, own.base + abi.STACK_TOP
-    return _native.Instance(own.base, low, high, Stopped, base == "r15", True, LIMIT_S)
+    return _native.Instance(own.base, low, high, Stopped, base == "r15", True, LIMIT_S, base == "gs")
 
 
 def judge(window_: Window, module: Module, trap: tuple[Any, ...]) -> tuple[str, str | None]:
@@ -91,11 +91,11 @@ class Lab:
         )
 
     def run(self, rng: random.Random, base: str, outcome: Outcome) -> None:
-        code, starts = texts.random_text(rng, base, self.values_of())
+        code, starts, depths = texts.random_text(rng, base, self.values_of())
         labels = rng.sample(starts, min(len(starts), rng.randint(0, 3)))
         outcome.counts["texts tried"] += 1
         try:
-            module = Module(texts.module_file(code, base, labels))
+            module = Module(texts.module_file(code, base, labels, depths))
         except VerificationError:
             return
         outcome.counts["texts accepted and run"] += 1
@@ -110,7 +110,7 @@ class Lab:
         if wrong is None and self.changed():
             wrong = "a neighbour's memory has changed"
         if wrong:
-            outcome.findings.append(f"{base}: {wrong}: text {code.hex()}, labels {labels}")
+            outcome.findings.append(f"{base}: {wrong}: text {code.hex()}, labels {labels}, {depths}")
 
 
 def batch(seed: int, number: int, only: int | None = None) -> Outcome:

@@ -55,6 +55,8 @@ FINDINGS: Final = (
     "control went on elsewhere (value: where)",
     "it counts as a store that surely happens, completed, and stored nothing (value: address)",
     "a page fault left registers changed, so that it cannot run again once the page is there (value: which)",
+    "rsp moved down by another number than is known (value: by how much)",
+    "it wrote through rsp beyond the known end of such writes (value: the address; expected: the end)",
 )
 
 

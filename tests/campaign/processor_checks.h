@@ -87,7 +87,9 @@ static void check_registers(ucontext_t *uc, const struct form *f) {
         if ((u64)g[GREGS[i]] != before[i] && !(f->written >> i & 1))
             note(uc, i == RSP ? RSP_CHANGED : REGISTER_CHANGED, (u64)i, before[i]);
     u64 moved = (u64)g[REG_RSP] - before[RSP], back = -moved;
-    if (f->flags & MOVES_RSP) {
+    if (f->flags & HAS_DEPTH) {
+        if (back != (u64)f->deepens) note(uc, DEPTH_CHANGED, back, (u64)f->deepens);
+    } else if (f->flags & MOVES_RSP) {
         if (moved != 8 && back != 8) note(uc, RSP_CHANGED, moved, 8);
     } else if (!(f->flags & SETS_RSP) && (moved < back ? moved : back) > (u64)f->adjusts)
         note(uc, RSP_CHANGED, moved, (u64)f->adjusts);
@@ -156,6 +158,24 @@ static void check_promises(ucontext_t *uc, const struct form *f) {
         if (found != start + f->length) note(uc, NO_RETURN_ADDRESS, found, start + f->length);
     }
     check_effect(uc, f);
+}
+
+static int is_written_otherwise(const struct form *f, u64 at) {
+    for (int i = 0; i < f->accesses; i++)
+        if (f->access[i].kind != STACK && f->access[i].flags & WRITES && at - address[i] < f->access[i].width) return 1;
+    return f->effect == GOES_TO_MEMORY && at - address[0] < 8; /* where `choose_registers` put a target */
+}
+
+/* Nothing has changed what is beyond the end of its writes through rsp, where a return address may be. */
+static void check_depth(ucontext_t *uc, const struct form *f) {
+    u64 from = islands[PRIVATE].address, end = from + islands[PRIVATE].pages * PAGE;
+    u64 limit = f->written_up_to == INT64_MIN ? 0 : before[RSP] + (u64)f->written_up_to;
+    if (limit >= end) return;
+    if (limit > from) from = limit;
+    if (!memcmp(all + place_of(from), pristine + place_of(from), end - from)) return;
+    for (u64 at = from; at < end; at++)
+        if (all[place_of(at)] != pristine[place_of(at)] && !is_written_otherwise(f, at))
+            return note(uc, RETURN_ADDRESS_REACHED, at, limit);
 }
 
 /* Another access may read what this one writes: `push -8(%rsp)` stores what is there. */
@@ -246,6 +266,7 @@ static int check(ucontext_t *uc, int signal, const siginfo_t *info) {
         check_rip(uc, f);
         check_registers(uc, f);
         check_vectors(uc, f);
+        if (f->flags & HAS_DEPTH) check_depth(uc, f);
         check_promises(uc, f);
     } else {
         if (outcome == PAGE_FAULT) check_fault(uc, f, (u64)info->si_addr), check_restart(uc);

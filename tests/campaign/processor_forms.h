@@ -13,7 +13,7 @@ enum arch_prctl { SET_GS = 0x1001, SET_FS, GET_FS, GET_GS };
 
 enum flag {
     BRANCHES = 1, DIRECT = 2, ENDS = 4, CALLS = 8, MOVES_RSP = 16, IS_X87 = 32, IS_AVX = 64, REPEATS = 128,
-    WRITES_MXCSR = 256, SETS_RSP = 512,
+    WRITES_MXCSR = 256, SETS_RSP = 512, HAS_DEPTH = 1024,
 };
 
 /* How an access may be aimed, and what is promised of it. */
@@ -31,6 +31,7 @@ struct form {
     u8 length, code[15];
     u32 flags, written, written_vectors, flags_written;
     int64_t adjusts, target;
+    int64_t deepens, written_up_to; /* with HAS_DEPTH: rsp goes down by so much; the end, from rsp, of writes through it */
     u64 seed;
     u32 count;
     u8 accesses, bounds, effect, effect_register;
@@ -44,7 +45,7 @@ enum finding {
     FINE, WRONG_LENGTH, REGISTER_CHANGED, RSP_CHANGED, FLAG_CHANGED, X87_CHANGED, MXCSR_CHANGED, VECTOR_CHANGED,
     AVX_CHANGED, AVX512_CHANGED, SEGMENT_CHANGED, FAULT_ELSEWHERE, PROMISE_BROKEN, WRITE_ELSEWHERE, ANCHOR_MISSED,
     NO_RETURN_ADDRESS, BOUND_BROKEN, EFFECT_MISSING, ILLEGAL, CONTINUES, WRONG_RIP, STORE_SKIPPED,
-    NOT_RESTARTABLE,
+    NOT_RESTARTABLE, DEPTH_CHANGED, RETURN_ADDRESS_REACHED,
 };
 
 struct result {

@@ -338,6 +338,8 @@ def not_taken(state: State, step: Step) -> Any:
     mnemonic = MNEMONICS[step.decoded.instruction.mnemonic]
     if mnemonic == "je":
         return z3.Not(state.zero)
+    if mnemonic == "jne":
+        return state.zero
     if mnemonic == "ja":
         return z3.Or(state.zero, state.carry)
     return z3.BoolVal(True)
@@ -375,6 +377,7 @@ MODELS: Final[dict[str, Callable[[State, Step], None]]] = {
     "ret": _return,
     "jmp": _jump,
     "je": _fall_through,
+    "jne": _fall_through,
     "ja": _fall_through,
     **{f"stos{size}": _STORES for size in "bwdq"},
     **{f"movs{size}": _MOVES for size in "bwdq"},

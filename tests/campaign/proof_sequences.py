@@ -24,6 +24,7 @@ from tests.campaign.proof_claims import (
     number,
     stack_rules,
 )
+from tests.campaign.proof_depth import control_stacks, is_own, running
 from tests.campaign.proof_models import GENERAL, Access, State, Step, not_taken, run, told
 from tmebox import abi
 from tmebox.verify import facts, sequences
@@ -36,7 +37,8 @@ from tmebox.verify.registers import BY_NUMBER, NAMES_32
 def _options(step: str, name: str, base: str) -> list[bytes]:
     """Every encoding that can be a step; `name` is the register that it writes if many can be."""
     exact = [code for code, steps in TABLES[base].sequences.exact.items() if step in steps]
-    branches = [bytes.fromhex(text) for text in ("74 00", "0f 84 00 00 00 00", "77 00", "0f 87 00 00 00 00")]
+    branches = [bytes.fromhex(f"{short} 00") for short in ("74", "75", "77")]
+    branches += [bytes.fromhex(f"0f {long} 00 00 00 00") for long in ("84", "85", "87")]
     exact += [code for code in branches if step in classify(code, TABLES[base]).steps]
     found = exact or probes.alternatives(step, name, base)
     if not found:
@@ -80,7 +82,7 @@ def checked_branches(base: str) -> Iterator[Unit]:
 
 
 def _steps_of_map(sequence: sequences.Steps, base: str) -> frozenset[str]:
-    tests = [step for step in sequence if step.startswith("testb")]
+    tests = [step for step in sequence if step.startswith(("testb", "cmpb"))]
     return frozenset({sequences.READS_MAP}) if tests or "ret" in sequence[-1] else frozenset()
 
 
@@ -89,21 +91,36 @@ def _checked(base: str, sequence: sequences.Steps) -> Iterator[Claim]:
     name = next((name for name in GENERAL if f"%{name} (32 bits)" in sequence[0]), "r11")
     for way in _ways(sequence, name, base):
         state, assumptions = entered(base)
-        assumptions.append(near_anchor(state, number(0)))
+        control = None
+        if base == "twin":
+            control, _, more = running(state)
+            assumptions += more
+        else:
+            assumptions.append(near_anchor(state, number(0)))
         before = state.memory
         conditions = _walk(state, way)
-        bits = abi.TARGET_RETURN if sequence[-1] == "ret" else _ALL_BITS
         mark = z3.Select(before, state.target + abi.TARGET_MAP)
         yield Claim(
             f"{base} {_named(way)}: the target is marked",
             (*assumptions, *conditions),
-            z3.And(z3.ULT(state.target, 1 << 32), mark & (bits << abi.TARGET_SHIFTS[base]) != 0),
+            z3.And(z3.ULT(state.target, 1 << 32), _is_marked(base, sequence, mark)),
         )
         yield Claim(
             f"{base} {_named(way)}: each access is to the map, or near rsp",
             (*assumptions, *conditions),
-            z3.And(*(_to_map_or_stack(state, access, way) for access in state.accesses[_own(way) :])),
+            z3.And(*(_to_map_or_stack(state, access, control) for access in state.accesses[_own(way) :])),
         )
+
+
+def _is_marked(base: str, sequence: sequences.Steps, mark: Any) -> Any:
+    """What the target map says of the target is what the sequence asks for."""
+    if base == "twin":
+        depth = sequences.TO_LABELS.get(sequence)
+        if depth is None:
+            return mark & abi.TARGET_FUNCTION != 0
+        return mark == abi.LABEL_MARKS[abi.LABEL_DEPTHS.index(depth)]
+    bits = abi.TARGET_RETURN if sequence[-1] == "ret" else _ALL_BITS
+    return mark & (bits << abi.TARGET_SHIFTS[base]) != 0
 
 
 _ALL_BITS: Final = abi.TARGET_RETURN | abi.TARGET_FUNCTION | abi.TARGET_LABEL
@@ -116,14 +133,19 @@ def _own(way: list[bytes]) -> int:
     return len(state.accesses)
 
 
-def _to_map_or_stack(state: State, access: Access, way: list[bytes]) -> Any:
+def _to_map_or_stack(state: State, access: Access, control: Any) -> Any:
     in_map = between(access.address, number(abi.TARGET_MAP), number(abi.TARGET_MAP_END))
-    near = is_confined(state.base, access.address, access.size_bytes)
+    near = (
+        is_confined(state.base, access.address, access.size_bytes)
+        if control is None
+        else is_own(control, access.address, access.size_bytes)
+    )
     return near if access.writes else z3.Or(in_map, near)
 
 
 def rebase(base: str) -> Iterator[Unit]:
-    yield Unit(f"{base} rebase", lambda: _rebase(base, sequences.REBASE))
+    if base != "twin":
+        yield Unit(f"{base} rebase", lambda: _rebase(base, sequences.REBASE))
 
 
 def _rebase(base: str, sequence: sequences.Steps) -> Iterator[Claim]:
@@ -279,6 +301,7 @@ def _reserved(base: str, name: str) -> Iterator[Claim]:
 GROUPS: Final = (
     rebase,
     stack_rules,
+    control_stacks,
     checked_branches,
     strings,
     table_jumps,
@@ -289,6 +312,6 @@ GROUPS: Final = (
 
 
 def units() -> Iterator[Unit]:
-    for base in abi.BASES:
+    for base in abi.EVERY_BASE:
         for group in GROUPS:
             yield from group(base)

@@ -27,7 +27,7 @@ from tests.forked import run_forked
 from tmebox import abi
 from tmebox.errors import VerificationError
 from tmebox.verify import bases as tables
-from tmebox.verify import facts, memory, memory_r15, sequences, stack, verify
+from tmebox.verify import depth, facts, memory, memory_r15, sequences, stack, verify
 
 pytestmark = pytest.mark.slow
 
@@ -74,10 +74,26 @@ FEW = {
         "rip-rel",
     ),
     "r15": (*COMMON, *CHECKED, "writes of", "(r15,none", "(r15,r14"),
+    "twin": (
+        "twin access near rsp",
+        "twin return",
+        "twin stack",
+        "twin move 48 83",
+        "twin move 48 8d",
+        "twin writes of mov",
+        "twin writes of fst",
+        "call *%r11 after",
+        "jmp *%r11 after",
+        "twin jmp *SPILL_TARGET(%rsp) after movl SRC, %rbp",
+        "[rep]",
+        "%gs:(esp,none",
+        "%gs:(esp,ecx",
+        "twin rip-rel",
+    ),
 }
 
 
-@pytest.mark.parametrize("base", abi.BASES)
+@pytest.mark.parametrize("base", FEW)
 def test_every_kind_of_claim_holds_and_says_something(base: str) -> None:
     made = dict.fromkeys(FEW[base], 0)
     for unit in units(base, *FEW[base]):
@@ -167,6 +183,18 @@ ONLY_BASES = reading(abi.CONTROL_RSP_START, abi.CONTROL_WINDOW_BASE)
         (sequences, "TARGET_LABEL", 8, "gs", "gs jmp *%r11 after"),
         (sequences, "TARGET_RETURN", 2, "gs", "ret after"),
         (sequences, "TARGET_MAP", abi.TARGET_MAP - 4, "gs", "gs jmp *%r11 after"),
+        (memory, "STACK_REACH", 2 * MIB, "twin", "access near rsp"),
+        (depth, "DEEPEST", 70 * MIB, "twin", "access near rsp"),
+        (abi, "TWIN_DISTANCE", 67 * MIB, "twin", "access near rsp"),
+        (abi, "GUARD", 64 << 10, "twin", "access near rsp"),
+        (depth, "_ADDS", {Code.SUB_RM64_IMM8}, "twin", "twin move 48 83 ec"),
+        (depth, "_SUBTRACTS", depth._SUBTRACTS | {Code.AND_RM64_IMM8}, "twin", "twin move 48 83 e4"),
+        (depth, "SLOT", 16, "twin", "twin stack 50"),
+        (depth, "SLOT", 16, "twin", "twin return"),
+        (depth, "_WRITING", frozenset(), "twin", "twin writes of mov"),
+        (depth, "_WRITING", frozenset(), "twin", "twin stack 50"),
+        (sequences, "TARGET_FUNCTION", 4, "twin", "call *%r11 after"),
+        (sequences, "TARGET_MAP", abi.TARGET_MAP - 4, "twin", "call *%r11 after"),
     ],
 )  # fmt: skip
 def test_a_widened_rule_has_a_counterexample(

@@ -14,6 +14,8 @@ from iced_x86 import Decoder, OpKind
 from tests.verify.corpus import ACCEPT, assemble
 from tmebox import abi
 from tmebox.modulefile.file import Export, LineTable, ModuleFile, Relocations, Segment
+from tmebox.verify.bases import TABLES
+from tmebox.verify.forms import classify
 
 HLT = b"\xf4"
 MAPPED_BYTES = 64 * abi.KIB
@@ -40,7 +42,7 @@ def examples() -> dict[str, tuple[tuple[Piece, ...], ...]]:
         assembled = assemble(sorted(ACCEPT.glob("*.s")), Path(folder))
     for example in assembled.values():
         if example.isolation == "code+data" and not example.table_entries:
-            found[example.base].append(tuple(pieces(example.code)))
+            found["gs" if example.base == "twin" else example.base].append(tuple(pieces(example.code)))
     return {base: tuple(lists) for base, lists in found.items()}
 
 
@@ -68,8 +70,8 @@ def hostile_registers(rng: random.Random, values: list[int], base: str) -> list[
     return made
 
 
-def random_text(rng: random.Random, base: str, values: list[int]) -> tuple[bytes, list[int]]:
-    """Code that starts with hostile registers, and where its instructions start."""
+def random_text(rng: random.Random, base: str, values: list[int]) -> tuple[bytes, list[int], dict[int, int]]:
+    """Code that starts with hostile registers, where its instructions start, and claims about its stack."""
     body: list[Piece] = []
     for _ in range(rng.randint(1, 10)):
         example = rng.choice(examples()[base])
@@ -77,7 +79,21 @@ def random_text(rng: random.Random, base: str, values: list[int]) -> tuple[bytes
         body += example[first : first + rng.randint(1, 9)]
     for _ in range(rng.choice((0, 0, 1, 1, 2, 4))):
         bend(rng, body)
-    return put_together(rng, hostile_registers(rng, values, base) + body)
+    body = hostile_registers(rng, values, base) + body
+    code, starts = put_together(rng, body)
+    return code, starts, claims(rng, body, starts)
+
+
+def claims(rng: random.Random, body: list[Piece], starts: list[int]) -> dict[int, int]:
+    """The stack's depth at some instructions, as it is if control runs on from the first one, or not."""
+    depth, found = 0, {}
+    share = rng.random()
+    for piece, start in zip(body, starts, strict=False):
+        if rng.random() < share and depth >= 0:
+            found[start] = depth if rng.random() < 0.9 else rng.choice((0, 8, 16, 24, depth + 8))
+            depth = found[start]
+        depth += classify(piece.encoding, TABLES["twin"]).deepens
+    return found
 
 
 def bend(rng: random.Random, body: list[Piece]) -> None:
@@ -131,8 +147,9 @@ def numbers(values: list[int]) -> np.ndarray:
     return np.array(sorted(set(values)), np.uint32)
 
 
-def module_file(code: bytes, base: str, labels: list[int]) -> ModuleFile:
-    """A module of one function, `f`, with 64 KiB of writable data. labels: positions in the code."""
+def module_file(code: bytes, base: str, labels: list[int], depths: dict[int, int]) -> ModuleFile:
+    """A module of one function, `f`, with 64 KiB of writable data. labels, depths: positions in the code, and
+    the depth of the stack from there on."""
     address = abi.TEXT_NOMINAL
     none = numbers([])
     return ModuleFile(
@@ -148,4 +165,6 @@ def module_file(code: bytes, base: str, labels: list[int]) -> ModuleFile:
         relocations=Relocations(none, none, none, none, none),
         symbols=(),
         lines=LineTable(none, np.array([], np.uint16), none, ()),
+        depth_places=numbers([address + place for place in depths]),
+        depths=np.array([depths[place] for place in sorted(depths)], np.uint32),
     )

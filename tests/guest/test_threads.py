@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 import tmebox
+from tests.forked import run_forked
 from tests.guest.test_guest_programs import run, run_text
+from tmebox import abi
+from tmebox.modulefile.snapshot import SnapshotFile
 
 
 def test_every_check_of_the_threads_program_holds() -> None:
@@ -260,6 +264,54 @@ def test_threads_are_part_of_a_snapshot_and_gone_after_a_reset() -> None:
         sandbox.reset()
         with pytest.raises(tmebox.Deadlock):
             sandbox.ask()
+
+
+def test_threads_are_part_of_a_snapshots_bytes() -> None:
+    with library() as sandbox:
+        sandbox.begin()
+        assert sandbox.ask() == 6
+        module = sandbox.module
+        data = sandbox.snapshot().to_bytes()
+    for compress in (False, True):
+        again = tmebox.Snapshot.from_bytes(data, module)
+        assert again.to_bytes() == data
+        data = again.to_bytes(compress=compress)
+        with tmebox.Sandbox(again, imports={"host": abs}) as other:
+            assert [other.ask(), other.ask()] == [13, 21]
+
+
+def test_forged_threads_of_a_snapshots_bytes_are_refused_or_harmless() -> None:
+    """Each word of a thread's control stack, one at a time, and its ends."""
+
+    def attack() -> set[str]:
+        with library() as sandbox:
+            sandbox.begin()
+            sandbox.ask()
+            module, snapshot = sandbox.module, sandbox.snapshot()
+        file = SnapshotFile.from_bytes(snapshot.to_bytes())
+        (thread,) = file.threads
+        assert thread is not None
+        low, top, words = thread
+        text = range(module.address, module.address + module.file.code_bytes, 61)
+        forged = [(low, top, words[:at] + (value).to_bytes(8, "little") + words[at + 8 :])
+                  for at in range(0, len(words), 8)
+                  for value in (0, 1 << 63, top, abi.GATE_EXIT, abi.GATE_HOSTCALL, *text[::200])]  # fmt: skip
+        forged += [(low, top, words[:size]) for size in range(0, len(words), 8)]
+        forged += [(low, top - 8, words), (low, top + 4096, words), (low, 1 << 33, words), (top, low, words)]
+        ends = set()
+        for other in forged:
+            try:
+                made = tmebox.Snapshot.from_bytes(replace(file, threads=(other,)).to_bytes(), module)
+                with tmebox.Sandbox(made, imports={"host": abs}, timeout=0.2) as box:
+                    box.ask()
+                ends.add("returned")
+            except tmebox.SnapshotError as error:
+                ends.add("refused" if "where none can" in str(error) else str(error))
+            except tmebox.Trap:
+                ends.add("trapped")
+        return ends
+
+    assert run_forked(attack, timeout_s=120).result() <= {"refused", "returned", "trapped"}
 
 
 def test_a_thread_calls_the_host_which_calls_the_sandbox_again() -> None:

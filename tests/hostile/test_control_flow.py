@@ -1,4 +1,7 @@
-"""Returns, calls and jumps to where they may not go, and stack pointers that point elsewhere."""
+"""Calls, jumps and longjmps to where they may not go; with the base in r15, returns and stack pointers, too.
+
+With the base in gs a return address is out of reach, and so is rsp: `test_control_stack` shows that code
+which would change either is refused, `test_stack_smashing` that overwriting the stack changes no return."""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ import pytest
 import tmebox
 from tests.hostile.scene import address_of_secret, attack, control_field, hostile
 from tmebox import Sandbox, abi
+from tmebox.abi import Base
 
 Place = int | Callable[[Sandbox], int]
 OTHER = (
@@ -84,28 +88,39 @@ class Way:
     more: tuple[int, ...] = ()
 
 
-WAYS = [
-    Way("call", NOT_FUNCTIONS),
-    Way("tail_call", NOT_FUNCTIONS),
-    Way("return_to", NOT_RETURN_SITES),
-    Way("push_and_return", NOT_RETURN_SITES),
-    Way("go", NOT_LABELS, (2,)),
-    Way("pop_and_jump", NOWHERE),
-    Way("jump_with_forged_buffer", {k: v for k, v in NOT_RETURN_SITES.items() if k != "null"}, (0,)),
-]
-JUMPS = [(way, name) for way in WAYS for name in way.forbidden]
+FORGED = Way("jump_with_forged_buffer", {k: v for k, v in NOT_RETURN_SITES.items() if k != "null"}, (0,))
+WAYS: dict[Base, list[Way]] = {
+    "gs": [
+        Way("call", NOT_FUNCTIONS),
+        Way("tail_call", NOT_FUNCTIONS),
+        Way("go", NOT_LABELS, (2,)),
+        FORGED,
+    ],
+    "r15": [
+        Way("call", NOT_FUNCTIONS),
+        Way("tail_call", NOT_FUNCTIONS),
+        Way("return_to", NOT_RETURN_SITES),
+        Way("push_and_return", NOT_RETURN_SITES),
+        Way("go", NOT_FUNCTIONS, (2,)),  # gcc does not tell its tail calls
+        Way("pop_and_jump", NOWHERE),
+        FORGED,
+    ],
+}
+JUMPS = [(base, way, name) for base in WAYS for way in WAYS[base] for name in way.forbidden]
 
 
 def resolve(place: Place, sandbox: Sandbox) -> int:
     return place(sandbox) if callable(place) else place
 
 
-@pytest.mark.parametrize(("way", "name"), JUMPS, ids=[f"{way.function}-{name}" for way, name in JUMPS])
-def test_control_cannot_go_where_no_mark_is(way: Way, name: str) -> None:
+@pytest.mark.parametrize(
+    ("base", "way", "name"), JUMPS, ids=[f"{base}-{way.function}-{name}" for base, way, name in JUMPS]
+)
+def test_control_cannot_go_where_no_mark_is(base: Base, way: Way, name: str) -> None:
     def act(sandbox: Sandbox) -> Any:
         return sandbox.call_raw(way.function, resolve(way.forbidden[name], sandbox), *way.more)
 
-    ending = attack(hostile("control"), act)
+    ending = attack(hostile("control", base), act)
     assert (ending.exception, ending.kind) == ("ControlFlowViolation", "control-flow-violation"), ending
     assert ending.function is not None
 
@@ -120,7 +135,7 @@ def test_returning_early_through_the_exit_gate_is_just_a_return() -> None:
         sandbox.call_raw("return_to", abi.GATE_EXIT)
         return int(sandbox.visited())
 
-    assert attack(hostile("control"), act).value == 0
+    assert attack(hostile("control", "r15"), act).value == 0
 
 
 def test_labels_and_jump_tables_work() -> None:
@@ -134,13 +149,17 @@ def test_labels_and_jump_tables_work() -> None:
     assert attack(hostile("control"), act).value == [1, 2, -1, 7, -9, 64, 0, -1, -1]
 
 
-def test_longjmp_works_with_its_own_buffer() -> None:
-    assert attack(hostile("control"), lambda sandbox: sandbox.jump_with_forged_buffer(0, 0)).value == 7
+@pytest.mark.parametrize("base", abi.BASES)
+def test_longjmp_works_with_its_own_buffer(base: Base) -> None:
+    ending = attack(hostile("control", base), lambda sandbox: sandbox.jump_with_forged_buffer(0, 0))
+    assert ending.value == 7
 
 
 def test_returning_to_a_wrong_return_site_stays_in_verified_code() -> None:
     """What follows runs on a stack whose frames do not fit: it ends in a trap, inside the window."""
-    ending = attack(hostile("control"), lambda sandbox: sandbox.call_raw("return_to", return_site(sandbox)))
+    ending = attack(
+        hostile("control", "r15"), lambda sandbox: sandbox.call_raw("return_to", return_site(sandbox))
+    )
     assert ending.exception in ("ControlFlowViolation", "MemoryFault", "StackOverflow")
 
 
@@ -192,7 +211,7 @@ PIVOTS = [
 
 @pytest.mark.parametrize(("function", "place", "offset"), PIVOTS)
 def test_a_stack_pointer_into_nothing_faults_there(function: str, place: int, offset: int) -> None:
-    ending = attack(hostile("control"), lambda sandbox: sandbox.call_raw(function, place))
+    ending = attack(hostile("control", "r15"), lambda sandbox: sandbox.call_raw(function, place))
     assert (ending.exception, ending.offset) == ("MemoryFault", offset), ending
 
 
@@ -209,7 +228,9 @@ ABOVE = [
 def test_a_stack_pointer_stays_above_the_arena_with_its_stack(
     function: str, place: int, difference: int
 ) -> None:
-    ending = attack(hostile("control"), lambda sandbox: sandbox.call_raw(function, place), stack="1GiB")
+    ending = attack(
+        hostile("control", "r15"), lambda sandbox: sandbox.call_raw(function, place), stack="1GiB"
+    )
     expected = abi.UPPER_RSP_START + NOWHERE_OFFSET + difference
     assert (ending.exception, ending.offset) == ("StackOverflow", expected), ending  # all below it is
 
@@ -226,18 +247,20 @@ def test_no_stack_is_in_an_array_that_host_threads_write(function: str, stack: s
             sandbox.call_raw(function, array.ctypes.data - sandbox.base + 8 * abi.MIB)
         return bool((array == 0xA5).all())
 
-    assert attack(hostile("control"), act, stack=stack).value is True
+    assert attack(hostile("control", "r15"), act, stack=stack).value is True
 
 
 @pytest.mark.parametrize("place", [0, 8, 1 << 30, 1 << 31, 1 << 32, abi.GUARD, (1 << 31) + 16], ids=hex)
 def test_a_stack_pointer_at_the_windows_start_faults_in_the_guard(place: int) -> None:
-    ending = attack(hostile("control"), lambda sandbox: sandbox.call_raw("move_stack", place))
+    ending = attack(hostile("control", "r15"), lambda sandbox: sandbox.call_raw("move_stack", place))
     assert ending.exception in ("StackOverflow", "MemoryFault")
     assert ending.access == "write"
 
 
 def test_a_host_address_in_the_stack_pointer_is_cut_to_an_offset() -> None:
-    ending = attack(hostile("control"), lambda sandbox: sandbox.call_raw("move_stack", address_of_secret()))
+    ending = attack(
+        hostile("control", "r15"), lambda sandbox: sandbox.call_raw("move_stack", address_of_secret())
+    )
     assert (ending.exception, ending.offset) == (
         "MemoryFault",
         (address_of_secret() & abi.RSP_MASK) - 8,
@@ -245,17 +268,29 @@ def test_a_host_address_in_the_stack_pointer_is_cut_to_an_offset() -> None:
 
 
 def test_a_stack_in_own_data_is_allowed_and_its_returns_are_checked() -> None:
-    assert attack(hostile("control"), lambda s: s.call_raw("borrow_stack", data(s) + 64)).value == 77
-    ending = attack(hostile("control"), lambda sandbox: sandbox.call_raw("move_stack", data(sandbox) + 32))
+    assert attack(hostile("control", "r15"), lambda s: s.call_raw("borrow_stack", data(s) + 64)).value == 77
+    ending = attack(
+        hostile("control", "r15"), lambda sandbox: sandbox.call_raw("move_stack", data(sandbox) + 32)
+    )
     assert ending.exception == "ControlFlowViolation"
 
 
-@pytest.mark.parametrize("stack", [NOWHERE_OFFSET, 0x7FFF_FFF0, 0xFFFF_FFF0], ids=hex)
+FORGED_STACKS = [NOWHERE_OFFSET, 0x7FFF_FFF0, 0xFFFF_FFF0]
+
+
+@pytest.mark.parametrize("stack", FORGED_STACKS, ids=hex)
 def test_a_jump_buffer_with_a_forged_stack_stays_in_the_window(stack: int) -> None:
-    ending = attack(hostile("control"), lambda sandbox: sandbox.jump_with_forged_buffer(0, stack))
+    ending = attack(hostile("control", "r15"), lambda sandbox: sandbox.jump_with_forged_buffer(0, stack))
     assert ending.offset is not None
     if stack > abi.RSP_MASK:  # no offset of the private part, and found before it is cut to one
         assert (ending.exception, ending.offset) == ("StackOverflow", abi.STACK_EXHAUSTED)
     else:
         assert ending.exception == "MemoryFault"
         assert abs(ending.offset - stack) <= abi.STACK_REACH
+
+
+@pytest.mark.parametrize("stack", [8, abi.STACK_LOWEST, abi.STACK_TOP - 64, *FORGED_STACKS], ids=hex)
+def test_a_jump_buffer_leads_to_frames_only(stack: int) -> None:
+    ending = attack(hostile("control"), lambda sandbox: sandbox.jump_with_forged_buffer(0, stack))
+    assert ending.exception == "ControlFlowViolation"
+    assert "to a frame that has returned, or never was" in ending.message

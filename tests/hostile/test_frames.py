@@ -24,6 +24,7 @@ FIXED = [
 ]
 DYNAMIC = ["array", "array_at_its_end", "allocate", "allocate_twice", "scoped"]
 ASSEMBLED = ["lower_by_lea", "lower_by_add", "lower_by_memory"]
+"""With the base in gs they are refused: see test_control_stack."""
 SIZES = [
     65 << 20,
     200 << 20,
@@ -71,9 +72,8 @@ def outcomes(sandbox: tmebox.Sandbox, calls: list[tuple[str, tuple[int, ...]]]) 
 @pytest.mark.parametrize("base", abi.BASES)
 def test_a_frame_larger_than_the_stack_overflows_it(base: Base, level: str) -> None:
     module = program(base, level)
-    calls = [(name, ()) for name in FIXED] + [
-        (name, (size,)) for name in [*DYNAMIC, *ASSEMBLED] for size in SIZES
-    ]
+    moving = [*DYNAMIC, *ASSEMBLED] if base == "r15" else DYNAMIC
+    calls = [(name, ()) for name in FIXED] + [(name, (size,)) for name in moving for size in SIZES]
     assert attack(module, lambda sandbox: outcomes(sandbox, calls)).value == []  # type: ignore[arg-type]
 
 
@@ -82,10 +82,10 @@ def test_a_frame_larger_than_the_stack_overflows_it(base: Base, level: str) -> N
 def test_what_fits_is_given_and_given_back(base: Base, level: str) -> None:
     def act(sandbox: tmebox.Sandbox) -> object:
         sandbox.prepare()
-        for function in [*DYNAMIC, *ASSEMBLED]:
+        for function in [*DYNAMIC, *ASSEMBLED] if base == "r15" else DYNAMIC:
             for size in (16, 4096, 1 << 19, (1 << 19) + 16, 4 << 20):
                 sandbox.call_raw(function, size)
-        for count in (-64, -(1 << 20), -(4 << 20)):
+        for count in (-64, -(1 << 20), -(4 << 20)) if base == "r15" else ():
             sandbox.call_raw("lower_and_raise", count % (1 << 64))
         return sandbox.changed()
 

@@ -1,4 +1,6 @@
-"""Calls out of the sandbox: evil arguments, evil places, exceptions, recursion, no end."""
+"""Calls out of the sandbox: evil arguments, evil places, exceptions, recursion, no end.
+
+A stack pointer of the program's own choice is had with the base in r15 only."""
 
 from __future__ import annotations
 
@@ -11,10 +13,11 @@ import tmebox
 from tests.hostile.host_side import IMPORTS
 from tests.hostile.scene import attack, hostile
 from tmebox import Sandbox, abi
+from tmebox.abi import Base
 
 
-def attacked(act: Any, **options: Any) -> Any:
-    return attack(hostile("hostcalls"), act, imports=IMPORTS, **options)
+def attacked(act: Any, base: Base = "gs", **options: Any) -> Any:
+    return attack(hostile("hostcalls", base), act, imports=IMPORTS, **options)
 
 
 EVIL_RANGES = [(0, 1), (8, 1 << 40), (abi.PRIVATE_END, 1), (abi.GATE_BASE, 16), (abi.WINDOW_SIZE - 1, 2),
@@ -62,7 +65,9 @@ def test_an_import_number_that_does_not_exist_is_a_trap(index: int) -> None:
 
 def test_calling_the_host_with_the_stack_in_nothing_is_a_trap() -> None:
     for place in (0, 8, 0x6000_0000, 0x7FFF_FFF8, address_like_a_window()):
-        ending = attacked(lambda sandbox, place=place: sandbox.call_raw("call_host_from_stack_at", place))
+        ending = attacked(
+            lambda sandbox, place=place: sandbox.call_raw("call_host_from_stack_at", place), "r15"
+        )
         assert ending.trap, ending
 
 
@@ -73,7 +78,8 @@ def address_like_a_window() -> int:
 def test_calling_the_host_with_the_stack_in_own_data_works() -> None:
     assert (
         attacked(
-            lambda sandbox: sandbox.call_raw("call_host_from_heap_at", sandbox.where_is_room_end() - 4096)
+            lambda sandbox: sandbox.call_raw("call_host_from_heap_at", sandbox.where_is_room_end() - 4096),
+            "r15",
         ).value
         == 7
     )
@@ -81,10 +87,10 @@ def test_calling_the_host_with_the_stack_in_own_data_works() -> None:
 
 def test_a_host_call_returns_only_to_return_sites() -> None:
     for place in (0, abi.GATE_HOSTCALL, abi.STACK_TOP - 64, 0xFFFF_FFFF):
-        ending = attacked(lambda sandbox, place=place: sandbox.call_raw("return_from_host_to", place))
+        ending = attacked(lambda sandbox, place=place: sandbox.call_raw("return_from_host_to", place), "r15")
         assert ending.exception == "ControlFlowViolation", ending
     ending = attacked(
-        lambda sandbox: sandbox.call_raw("return_from_host_to", sandbox.module.address_of("alive"))
+        lambda sandbox: sandbox.call_raw("return_from_host_to", sandbox.module.address_of("alive")), "r15"
     )
     assert ending.exception == "ControlFlowViolation", ending
 

@@ -1,4 +1,7 @@
-"""Running out of stack in every way there is, including those that jump over a guard."""
+"""Running out of stack in every way there is, including those that jump over a guard.
+
+Assembly that moves rsp on and on runs with the base in r15; with the base in gs it is refused, as
+`test_control_stack` shows."""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ import pytest
 
 from tests.hostile.scene import attack, hostile
 from tmebox import abi
+from tmebox.abi import Base
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,9 @@ OVERFLOWS = [
     Overflow("alloca-of-700-MiB", "allocate", (700 << 20,), ANY_FAULT),
     Overflow("a-frame-larger-than-all-below-the-stack", "frame_of_80_mebibytes", (), ANY_FAULT),
     Overflow("an-array-of-700-MiB", "variable_array", (175 << 20,), ANY_FAULT),
+    Overflow("a-frame-of-1-GiB", "frame_of_1_gibibyte"),
+]
+MOVING = [
     Overflow("pushing-for-ever", "push_forever"),
     Overflow("popping-for-ever", "pop_forever", (), ANY_FAULT),
     Overflow("moving-rsp-down-for-ever", "slide_down", (), ANY_FAULT),
@@ -41,11 +48,21 @@ OVERFLOWS = [
 ]
 
 
-@pytest.mark.parametrize("row", OVERFLOWS, ids=lambda row: row.name)
-def test_leaving_the_stack_traps(row: Overflow) -> None:
-    ending = attack(hostile("stack"), lambda sandbox: sandbox.call(row.function, *row.arguments))
+def leaves(row: Overflow, base: Base) -> None:
+    ending = attack(hostile("stack", base), lambda sandbox: sandbox.call(row.function, *row.arguments))
     assert ending.exception in row.exceptions, ending
     assert ending.trap
+
+
+@pytest.mark.parametrize("row", OVERFLOWS, ids=lambda row: row.name)
+@pytest.mark.parametrize("base", abi.BASES)
+def test_leaving_the_stack_traps(row: Overflow, base: Base) -> None:
+    leaves(row, base)
+
+
+@pytest.mark.parametrize("row", MOVING, ids=lambda row: row.name)
+def test_moving_rsp_out_of_the_stack_traps(row: Overflow) -> None:
+    leaves(row, "r15")
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tmebox import abi, errors
-from tmebox.runtime.trap_kinds import HLT, SI_KERNEL, TRAP_KINDS, ZERO_FLAG, Evidence, kind_of
+from tmebox.runtime.trap_kinds import HLT, ILL_BADSTK, SI_KERNEL, TRAP_KINDS, ZERO_FLAG, Evidence, kind_of
 
 CODE = abi.CODE_BASE + 0x10_0000
 
@@ -49,6 +49,13 @@ CASES: list[tuple[dict[str, Any], type[errors.Trap], str, str | None, bool]] = [
     ({"signal": signals.SIGFPE, "code": 1}, errors.ArithmeticTrap, "by zero", None, False),
     ({"signal": signals.SIGFPE, "code": 3}, errors.ArithmeticTrap, "floating-point", None, False),
     ({"signal": signals.SIGTRAP}, errors.IllegalInstruction, "breakpoint", None, False),
+    (
+        {"signal": signals.SIGILL, "code": ILL_BADSTK},
+        errors.ControlFlowViolation,
+        "a frame that has returned",
+        "execute",
+        False,
+    ),
     ({"signal": signals.SIGILL}, errors.IllegalInstruction, "illegal instruction", None, False),
     ({"owner": 5}, errors.IntegrityViolation, "key 5's, by key 3", "read", True),
     (

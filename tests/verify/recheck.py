@@ -9,12 +9,16 @@ from __future__ import annotations
 import re
 import struct
 import subprocess
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.verify.recheck_depth import Stack, as_signed, differences
 from tests.verify.recheck_facts import Knowledge
 from tests.verify.recheck_lines import Line
 from tmebox import abi
+from tmebox.modulefile.file import ModuleFile
+from tmebox.verify import VerifiedText
 
 FORBIDDEN = re.compile(
     r"\(bad\)|sys(call|enter|exit|ret)|int[1o]?$|u?iret|ins[bwlq]?$|in$|outs?|cli$|sti$|std$|cld$|popf|pushf|hlt.+"
@@ -75,9 +79,9 @@ def exactly(text: str) -> str:
 MAP = f"{abi.TARGET_MAP:#x}"
 BASE = f"%gs:{abi.CONTROL_WINDOW_BASE:#x}"
 SPILLED_TARGET, SPILLED_VALUE = f"-{-abi.SPILL_TARGET:#x}(%rsp)", f"-{-abi.SPILL_REGISTER:#x}(%rsp)"
-MASKED = f"%gs:{abi.CONTROL_RSP_MASK:#x}", f"{abi.CONTROL_RSP_MASK:#x}(%r15)"
-ADDED = f"%gs:{abi.CONTROL_RSP_START:#x}", f"{abi.CONTROL_RSP_START:#x}(%r15)"
-REBASED = tuple(f"add {start},%rsp" for start in ADDED)
+MASKED = f"{abi.CONTROL_RSP_MASK:#x}(%r15)"
+ADDED = f"{abi.CONTROL_RSP_START:#x}(%r15)"
+REBASED = f"add {ADDED},%rsp"
 ANYWHERE = r"je 0x[0-9a-f]+"
 
 
@@ -90,38 +94,47 @@ def low(register: str) -> str:
     return register + "d" if register[2:].isdigit() else "%e" + register[2:]
 
 
-def keeping(register: str, bits: str) -> list[str]:
-    """A checked jump after which the register is what it was."""
+def compare_of(register: str, mark: int) -> str:
+    return exactly(f"cmpb ${mark:#x},{MAP}({register})")
+
+
+def keeping(register: str) -> list[str]:
+    """The end of a checked jump after which the register is what it was."""
     return [
-        f"mov .*,{low(register)}",
-        test_of(register, bits),
-        ANYWHERE,
         exactly(f"mov {register},{SPILLED_TARGET}"),
         exactly(f"mov {SPILLED_VALUE},{register}"),
         exactly(f"jmp *{SPILLED_TARGET}"),
     ]
 
 
+def to_function(register: str) -> list[str]:
+    return [f"mov [^$].*,{low(register)}", test_of(register, f"{abi.TARGET_FUNCTION:x}"), ANYWHERE]
+
+
+def to_label(register: str, mark: int) -> list[str]:
+    return [f"mov [^$].*,{low(register)}", compare_of(register, mark), r"jne 0x[0-9a-f]+"]
+
+
 def low_half(register: str) -> str:
     return f"{register}d" if register[2:].isdigit() else register.replace("%r", "%e")
 
 
-def is_table_jump(texts: Sequence[str], tables: bytes, address: int) -> bool:
-    """Whether three instructions are a jump that reads entries of `tables`, which are at `address`."""
+def table_read(texts: Sequence[str], tables: bytes, address: int) -> tuple[int, int] | None:
+    """The first and the last entry that three instructions read which are a jump through `tables`, which are
+    at `address`."""
     found = list(map(re.Pattern.fullmatch, TABLE_JUMP, texts))
     if len(found) != len(TABLE_JUMP) or not found[0] or not found[1] or not found[2]:
-        return False
+        return None
     most, table = int(found[0][1], 16), int(found[2][1], 16)
     is_one_register = found[0][2] in REGISTERS and found[2][2] == low_half(found[0][2])
     first, end = table - address, table - address + (most + 1) * abi.TABLE_ENTRY
-    return is_one_register and first >= 0 and first % abi.TABLE_ENTRY == 0 and end <= len(tables)
+    if not is_one_register or first < 0 or first % abi.TABLE_ENTRY or end > len(tables):
+        return None
+    return first // abi.TABLE_ENTRY, first // abi.TABLE_ENTRY + most
 
 
 REGISTERS = [f"%r{name}" for name in ("ax", "cx", "dx", "bx", "bp", "si", "di", *map(str, range(8, 16)))]
-GS_SEQUENCES = [
-    [exactly("mov (%rsp),%r11d"), test_of("%r11", "1"), ANYWHERE, exactly("mov %r11,(%rsp)"), "ret"],
-    *(keeping(register, "[1-7]") for register in REGISTERS),
-    ["(mov|lea|add|sub|and) .*,%esp", exactly(f"and {MASKED[0]},%esp"), exactly(REBASED[0])],
+GS_STRINGS = [
     [
         exactly("mov %edi,%edi"),
         exactly(f"mov {BASE},%r11"),
@@ -136,16 +149,29 @@ GS_SEQUENCES = [
         exactly("lea (%r11,%rsi,1),%rsi"),
         r"movs[bwlq] %ds:\(%rsi\),%es:\(%rdi\)",
     ],
-    *(
-        [rf"mov [^$].*,{low(register)}", test_of(register, "[1-7]"), ANYWHERE, rf"(call|jmp) \*{register}"]
-        for register in REGISTERS
-    ),
 ]
+GS_JUMPS = [
+    (check + end, depth)
+    for register in REGISTERS
+    for check, depth in (
+        (to_function(register), 0),
+        *(
+            (to_label(register, mark), depth)
+            for mark, depth in zip(abi.LABEL_MARKS, abi.LABEL_DEPTHS, strict=True)
+        ),
+    )
+    for end in ([exactly(f"jmp *{register}")], keeping(register))
+]
+"""And the depth that they need."""
+GS_CALLS = [[*to_function(register), exactly(f"call *{register}")] for register in REGISTERS]
 R15_BITS = "(8|10|18|20|28|30|38)"
 R15_SEQUENCES = [
     [exactly("mov (%rsp),%r11d"), test_of("%r11", "8"), ANYWHERE, exactly("mov %r11,(%rsp)"), "ret"],
-    *(keeping(register, R15_BITS) for register in REGISTERS[:-2]),
-    ["(mov|lea|add|sub|and) .*,%esp", exactly(f"and {MASKED[1]},%esp"), exactly(REBASED[1])],
+    *(
+        [rf"mov .*,{low(register)}", test_of(register, R15_BITS), ANYWHERE, *keeping(register)]
+        for register in REGISTERS[:-2]
+    ),
+    ["(mov|lea|add|sub|and) .*,%esp", exactly(f"and {MASKED},%esp"), exactly(REBASED)],
     [exactly("mov %edi,%edi"), exactly("lea (%r15,%rdi,1),%rdi"), r"stos %\w+,%es:\(%rdi\)"],
     [
         exactly("mov %edi,%edi"),
@@ -159,7 +185,8 @@ R15_SEQUENCES = [
         for register in REGISTERS[:-2]
     ),
 ]
-SEQUENCES = {"gs": GS_SEQUENCES, "r15": R15_SEQUENCES}
+SEQUENCES = {"gs": [*GS_STRINGS, *GS_CALLS, *(sequence for sequence, _ in GS_JUMPS)], "r15": R15_SEQUENCES}
+NEEDS = {tuple(sequence): depth for sequence, depth in GS_JUMPS}
 TABLE_JUMP = [
     re.compile(r"cmp \$(0x[0-9a-f]+),(%r\w+)"),
     re.compile(r"ja 0x[0-9a-f]+"),
@@ -169,31 +196,69 @@ RESERVED = re.compile(r"%r1[45][dwb]?$")
 FILLS_OFFSET = re.compile(r"(movl?|lea) .*,%r14d$")
 
 
+CAN_END = re.compile(r"(jmp|call) \*|ret|stos|movs[bwlq]? |add .*,%rsp")
+"""The last instructions of sequences."""
+
+
+@dataclass
+class Reading:
+    """What sequences make of a text. starts: where control may arrive. covered, rebased: numbers of lines.
+    needs: of jumps to computed targets, the depth. reads: of jumps through tables, the entries."""
+
+    starts: set[int]
+    covered: set[int] = field(default_factory=set)
+    rebased: set[int] = field(default_factory=set)
+    needs: dict[int, int] = field(default_factory=dict)
+    reads: dict[int, tuple[int, int]] = field(default_factory=dict)
+
+
 def arrivals(lines: list[Line], base: str = "gs", tables: bytes = b"") -> set[int]:
     """Where control may arrive in a text: at what is an instruction, but inside no sequence."""
-    return _read_sequences(lines, base, tables)[0]
+    return read_sequences(lines, base, tables).starts
 
 
-def _read_sequences(lines: list[Line], base: str, tables: bytes) -> tuple[set[int], set[int], set[int]]:
-    """Where control may arrive; and which instructions are covered and rebased."""
+def read_sequences(lines: list[Line], base: str, tables: bytes) -> Reading:
     texts = [re.sub(r"\s+", " ", line.text) for line in lines]
-    inside: set[int] = set()
-    covered: set[int] = set()
-    rebased: set[int] = set()
-    for first in range(len(lines)):
-        for sequence in SEQUENCES[base]:
-            found = texts[first : first + len(sequence)]
+    reading = Reading({line.address for line in lines})
+    for last, text in enumerate(texts):
+        for sequence in SEQUENCES[base] if CAN_END.match(text) else ():
+            first = last + 1 - len(sequence)
+            found = texts[max(first, 0) : last + 1]
             if len(found) == len(sequence) and all(map(re.fullmatch, sequence, found)):
-                covered.update(range(first + 1, first + len(sequence)))
+                reading.covered.update(range(first + 1, last + 1))
                 if "%esp" in sequence[0]:
-                    rebased.add(first)
-                inside.update(line.address for line in lines[first + 1 : first + len(sequence)])
+                    reading.rebased.add(first)
+                reading.starts.difference_update(line.address for line in lines[first + 1 : last + 1])
+                if tuple(sequence) in NEEDS:
+                    reading.needs[lines[last].address] = NEEDS[tuple(sequence)]
     end = lines[-1].address + len(lines[-1].encoding)
     for first in range(len(lines) - 2):
-        if is_table_jump(texts[first : first + 3], tables, end):
-            covered.update((first + 1, first + 2))
-            inside.update(line.address for line in lines[first + 1 : first + 3])
-    return {line.address for line in lines} - inside, covered, rebased
+        read_here = table_read(texts[first : first + 3], tables, end)
+        if read_here:
+            reading.covered.update((first + 1, first + 2))
+            reading.starts.difference_update(line.address for line in lines[first + 1 : first + 3])
+            reading.reads[lines[first + 2].address] = read_here
+    return reading
+
+
+@dataclass(frozen=True)
+class Claimed:
+    """What a text's metadata says. functions, labels: addresses. facts: addresses, and register number << 8 |
+    fact. depths: addresses, and the depth of the stack from there on."""
+
+    functions: Sequence[int] = ()
+    labels: Sequence[int] = ()
+    facts: Sequence[tuple[int, int]] = ()
+    depths: Sequence[tuple[int, int]] = ()
+
+
+def claimed_by(file: ModuleFile) -> Claimed:
+    return Claimed(
+        file.functions.tolist(),
+        file.labels.tolist(),
+        list(zip(file.fact_places.tolist(), file.facts.tolist(), strict=True)),
+        list(zip(file.depth_places.tolist(), file.depths.tolist(), strict=True)),
+    )
 
 
 def complaints(
@@ -201,36 +266,40 @@ def complaints(
     size_bytes: int,
     base: str = "gs",
     tables: bytes = b"",
-    facts: Iterable[tuple[int, int]] = (),
-    others: Iterable[int] = (),
+    claimed: Claimed = Claimed(),
+    verdict: VerifiedText | None = None,
 ) -> Iterator[str]:
-    """Everything wrong with one text: its instructions, of `size_bytes`, and the tables that follow them.
-
-    facts: what is claimed of registers: addresses, and register number << 8 | fact. others: addresses
-    claimed as targets of indirect branches.
-    """
-    starts, covered, rebased = _read_sequences(lines, base, tables)
+    """Everything wrong with one text: its instructions, of `size_bytes`, and the tables that follow them; and
+    what the verifier has learnt of it that is not so."""
+    reading = read_sequences(lines, base, tables)
+    starts = reading.starts
     confined: set[int] = set()
     if base == "gs":
-        known = Knowledge(lines, tables, facts, {*others})
+        known = Knowledge(lines, tables, claimed.facts, {*claimed.functions, *claimed.labels})
         yield from known.complaints(starts)
         confined = known.confined
+        stack = Stack(
+            lines, tables, claimed.depths, claimed.functions, claimed.labels, reading.needs, reading.reads
+        )
+        yield from stack.found
+        yield from differences(stack, verdict) if verdict else ()
+    else:
+        yield from unanchored_complaints(lines)
     if sum(len(line.encoding) for line in lines) != size_bytes:
         yield "objdump reads another number of bytes"
     for number, line in enumerate(lines):
         dangerous = [
-            *control_complaints(line, starts),
-            *stack_pointer_complaints(line),
+            *control_complaints(line, starts, base),
             *(memory_complaints(line) if base == "gs" else r15_complaints(line)),
+            *(stack_pointer_complaints(line) if base == "r15" else ()),
         ]
-        if number in covered:
+        if number in reading.covered:
             dangerous = [what for what in dangerous if what.startswith("branch")]
-        if number in rebased:
+        if number in reading.rebased:
             dangerous = [what for what in dangerous if what != "rsp written"]
         if line.address in confined:
             dangerous = [what for what in dangerous if what != "host address"]
         yield from (f"{line}: {what}" for what in dangerous)
-    yield from unanchored_complaints(lines)
     for (target,) in struct.iter_unpack("<Q", tables):
         if target not in starts:
             yield f"{target:#x} in a table: no instruction"
@@ -238,11 +307,13 @@ def complaints(
         yield f"{lines[-1]}: runs on"
 
 
-def control_complaints(line: Line, starts: set[int]) -> Iterator[str]:
+def control_complaints(line: Line, starts: set[int], base: str) -> Iterator[str]:
     if FORBIDDEN.match(line.mnemonic) or REGISTER.search(line.operands) or BIT_OFFSET.match(line.text):
         yield "forbidden"
-    if re.match(r"ret|(call|jmp).* \*", f"{line.mnemonic} {line.operands}"):
+    if re.match(r"(call|jmp).* \*" if base == "gs" else r"ret|(call|jmp).* \*", line.text):
         yield "unchecked"
+    if re.match(r"ret.", line.text):
+        yield "forbidden"
     if re.match(r"stos|movs[bwlq]?$", line.mnemonic) and "%es:" in line.operands:
         yield "string"
     if re.match(r"pop .*\(%rsp\)", line.text):
@@ -326,7 +397,7 @@ def unanchored_complaints(lines: list[Line]) -> Iterator[str]:
     for line in lines:
         if AT_RSP.search(line.operands) and ANCHOR.fullmatch(line.mnemonic):
             moved = 0
-        if re.match(r"push|pop|call|ret", line.mnemonic) or line.text in REBASED:
+        if re.match(r"push|pop|call|ret", line.mnemonic) or line.text == REBASED:
             moved = 0
         if constant := re.fullmatch(r"(?:add|sub|and) \$(0x[0-9a-f]+),%rsp", line.text):
             moved += abs(as_signed(int(constant[1], 16)))
@@ -336,7 +407,3 @@ def unanchored_complaints(lines: list[Line]) -> Iterator[str]:
             yield f"{line}: rsp moved by {moved:#x} unseen"
         if re.match(r"jmp|hlt|ud2", line.mnemonic):
             moved = 0
-
-
-def as_signed(value: int) -> int:
-    return value - (1 << 64) if value >> 63 else value

@@ -24,12 +24,45 @@ def check(code: bytes, **arguments: Any) -> VerifiedText:
     return verify(code, ADDRESS, **{"functions": (), "labels": (), **arguments})
 
 
+CALL_NEXT = b"\xe8\0\0\0\0"
+
+
 def test_the_target_map_marks_return_sites_functions_and_labels() -> None:
-    call_next = b"\xe8\0\0\0\0"
     text = check(
-        call_next + NOP + NOP + HLT, functions=[ADDRESS, ADDRESS + 5], labels=[ADDRESS + 6, ADDRESS + 5]
+        CALL_NEXT + NOP + NOP + HLT,
+        functions=[ADDRESS, ADDRESS + 5],
+        labels=[ADDRESS + 6, ADDRESS + 5],
+        base="r15",
     )
-    assert text.target_map == bytes([2, 0, 0, 0, 0, 1 | 2 | 4, 4, 0])
+    assert text.target_map == bytes([2 << 3, 0, 0, 0, 0, (1 | 2 | 4) << 3, 4 << 3, 0])
+
+
+def test_the_target_map_marks_functions_and_labels_by_their_depth() -> None:
+    """And the core is told the depth where calls return to, and at labels."""
+    text = check(
+        CALL_NEXT + b"\x50" + NOP + NOP + HLT,
+        functions=[ADDRESS],
+        labels=[ADDRESS + 6, ADDRESS + 7],
+        depth_places=[ADDRESS, ADDRESS + 6, ADDRESS + 7],
+        depths=[0, 8, 8],
+    )
+    mark = abi.LABEL_MARKS[abi.LABEL_DEPTHS.index(8)]
+    assert text.target_map == bytes([2, 0, 0, 0, 0, 0, mark, mark, 0])
+    places, depths = (np.frombuffer(part, "<u4").tolist() for part in text.returns)
+    assert dict(zip(places, depths, strict=True)) == {5: 0, 6: 8, 7: 8}
+
+
+def test_a_label_of_a_depth_without_a_mark_is_for_the_core_only() -> None:
+    text = check(
+        b"\x48\x83\xec\x10" + NOP + HLT,
+        functions=[ADDRESS],
+        labels=[ADDRESS + 4],
+        depth_places=[ADDRESS + 4],
+        depths=[16],
+    )
+    assert 16 not in abi.LABEL_DEPTHS
+    assert text.target_map == bytes([2, 0, 0, 0, 0, 0])
+    assert [part.hex() for part in text.returns] == ["04000000", "10000000"]
 
 
 def test_claimed_targets_may_be_a_numpy_array() -> None:
@@ -94,7 +127,7 @@ def test_every_violation_is_listed_with_its_place_and_source() -> None:
 
 
 def test_listing_violations_stops_at_a_limit() -> None:
-    for filler in (SYSCALL, b"\x06", b"\xc3"):
+    for filler in (SYSCALL, b"\x06", b"\x50"):  # a push where the depth is not known
         with pytest.raises(VerificationError) as caught:
             check(filler * (3 * MOST_VIOLATIONS))
         assert len(caught.value.violations) == MOST_VIOLATIONS

@@ -97,28 +97,34 @@ def rip_relative(size: int) -> bytes:
 
 
 def adjusting(turn: int) -> bytes:
-    return b"\x48\x81\xec" + number(8 + turn % 500_000) + b"\x50"
+    """Down by another number each time, and up again."""
+    down = 8 + turn % 500_000
+    return b"\x48\x81\xec" + number(down) + b"\x50\x48\x81\xc4" + number(down + 8)
 
 
 def loading(turn: int) -> bytes:
     return b"\x65\x67\x8b\x80" + number(turn * 991)
 
 
-CHECKED_RETURN = (
-    bytes.fromhex("448b1c24 41f683") + number(abi.TARGET_MAP) + bytes.fromhex("01 7405 4c891c24 c3 f4")
+LABEL_JUMPS = b"".join(
+    bytes.fromhex("89c0 80b8") + number(abi.TARGET_MAP) + bytes([mark]) + bytes.fromhex("7502 ffe0 f4")
+    for mark in abi.LABEL_MARKS
 )
+STORES = bytes.fromhex("50 48890424 0f114424f0 ff0424 58 c3")
+"""pushq %rax; movq %rax, (%rsp); movups %xmm0, -16(%rsp); incl (%rsp); popq %rax; ret"""
 TEXTS: dict[str, Callable[[int], bytes]] = {
     "nothing but nops": lambda size: b"\x90" * size + HLT,
     "nothing but ends": lambda size: HLT * size,
     "jumps": lambda size: b"\xeb\x00" * (size // 2) + HLT,
     "conditional jumps": lambda size: b"\x74\x00" * (size // 2) + HLT,
     "calls": lambda size: b"\xe8\0\0\0\0" * (size // 5) + HLT,
-    "checked returns": lambda size: CHECKED_RETURN * (size // len(CHECKED_RETURN)),
+    "jumps to labels": lambda size: LABEL_JUMPS * (size // len(LABEL_JUMPS)),
+    "frames": lambda size: (b"\xe8\2\0\0\0\xeb" + bytes([len(STORES)]) + STORES) * (size // 24) + HLT,
     "different short encodings": short_encodings,
     "different constants": lambda size: filled(lambda turn: b"\x05" + number(turn * 77_777), size),
     "different displacements": lambda size: filled(loading, size),
     "different adjustments": lambda size: filled(adjusting, size),
-    "one adjustment before everything": lambda size: adjusting(0) + b"\x90" * size + HLT,
+    "one adjustment before everything": lambda size: adjusting(0)[:7] + b"\x90" * size + HLT,
     "adjustments by nothing": lambda size: filled(lambda turn: b"\x48\x83\xec\x00\x90\x90", size),
     "all sequences, different adjustments": lambda size: pairs() + filled(adjusting, size),
     "different accesses": lambda size: filled(
@@ -146,8 +152,9 @@ def lines_run(work: Callable[[], object]) -> int:
     return count
 
 
-def check(code: bytes, claims: range = range(0), **more: Any) -> VerifiedText:
-    return verify(code, ADDRESS, functions=claims, labels=claims, **more)
+def check(code: bytes, claims: range = range(ADDRESS, ADDRESS + 1), **more: Any) -> VerifiedText:
+    at_start = {"depth_places": [ADDRESS], "depths": [0]}
+    return verify(code, ADDRESS, **{"functions": claims, "labels": (), **at_start, **more})
 
 
 @pytest.fixture(autouse=True)
@@ -170,12 +177,15 @@ def test_claims_and_violations_cost_as_little(monkeypatch: pytest.MonkeyPatch) -
     code = HLT * SIZE
     claims = range(ADDRESS, ADDRESS + len(code))
     assert lines_run(lambda: check(code, claims)) <= MOST_LINES * len(code)
+    places = np.array(claims)
+    depths = {"depth_places": places, "depths": np.arange(len(places)) % 4096}
+    assert lines_run(lambda: check(code, functions=(), labels=claims, **depths)) <= MOST_LINES * len(code)
 
     def refused(filler: bytes) -> None:
         with pytest.raises(VerificationError):
             check(filler * (SIZE // len(filler)))
 
-    for filler in (b"\x06", b"\xc3", b"\x48\x89\xc4", b"\x0f\x05", b"\x65\xf4", b"\xeb\x01"):
+    for filler in (b"\x06", b"\x58", b"\x48\x89\xc4", b"\x0f\x05", b"\x65\xf4", b"\xeb\x01"):
         assert lines_run(lambda filler=filler: refused(filler)) <= MOST_LINES * SIZE + 500 * MOST_VIOLATIONS  # type: ignore[misc]
 
 

@@ -123,12 +123,13 @@ class CodeRegion:
         """Take away what was released, and have back what nobody can be in any more."""
         while (claim := self._released.take(oldest=True)) is not None:
             text = claim.thing
+            # First: the core reads the target map of texts that are noted.
+            _native.note_returns(text.extent.start, text.extent.size, b"", b"")
             try:
                 for address in (text.extent.start + abi.TARGET_MAP, text.extent.start):
                     _native.map_zero(address, text.extent.size, _native.PROT_NONE)
             except OSError:  # not at the moment
                 break
-            _native.note_returns(text.extent.start, text.extent.size, b"", b"")
             text.since = _native.control_clock()
             text.waits_for = frozenset(_native.restless())
             claim.give(self._waiting)

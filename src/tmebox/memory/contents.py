@@ -13,8 +13,8 @@ class Layout:
 
     The stack is [stack_low, stack_top): right below the control page; at the end of the private part if it
     has no room there; above the arena if it has no room in the private part. The image follows the control
-    page, up to `heap_start`, and the heap up to `heap_end`. Where frames have constant sizes, arrays that do not are
-    [arrays_low, arrays_end), below the stack, and a guard apart that is mapped, too.
+    page, up to `heap_start`, and the heap up to `heap_end`. Where frames have constant sizes, arrays that do
+    not are [arrays_low, arrays_end), below the stack, and a guard apart that is mapped, too.
     What of the heap has no room in the private part is [upper_start, upper_end). `read_only` are page-aligned
     (start, end) inside the image. `memory_bytes` is the limit that was asked for: on image and heap, and on
     host arrays.

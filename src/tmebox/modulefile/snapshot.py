@@ -11,11 +11,13 @@ Little-endian. The header is 128 bytes:
     stack u64
     pages u64       how many there are in all
     stored u64      size of the pages as they are stored
-    reserved 40s    zero
+    threads u64     size of what is stored of threads
+    reserved 32s    zero
 
 Then the runs, (first page's offset u32, number of pages u32), ascending and apart; the pages, as they are
-or as one zlib stream; and the seal, 32 bytes: HMAC-SHA-256 under the key, or plain SHA-256, of all before it.
-Pages that are zero are left out.
+or as one zlib stream; for each thread beside the first, by number, (stack's begin u64, its end u64, number of
+words u64) and the words of its control stack, or three zeros where there is none; and the seal, 32 bytes:
+HMAC-SHA-256 under the key, or plain SHA-256, of all before it. Pages that are zero are left out.
 """
 
 from __future__ import annotations
@@ -32,8 +34,9 @@ from tmebox.errors import SnapshotError
 
 MAGIC = b"TMEBOX\0\1"
 KEYED, COMPRESSED = 1, 2
-HEADER = struct.Struct("<8sII32sQQQQQ40x")
+HEADER = struct.Struct("<8sII32sQQQQQQ32x")
 RUN = struct.Struct("<II")
+THREAD = struct.Struct("<3Q")
 SEAL_BYTES = 32
 SHORTEST_KEY_BYTES = 16
 COMPRESSION_LEVEL = 6
@@ -41,24 +44,28 @@ PAGE = abi.PAGE_SIZE
 ZERO_PAGE = bytes(PAGE)
 
 Pages = tuple[tuple[int, bytes], ...]
+Threads = tuple[tuple[int, int, bytes] | None, ...]
 
 
 @dataclass(frozen=True)
 class SnapshotFile:
     """`pages` are ascending, disjoint (offset, whole pages) of data and heap; the rest is zero, or what the
-    module says is read-only. `address` is the host address of the module's text when they were captured."""
+    module says is read-only. `address` is the host address of the module's text when they were captured.
+    `threads` are (stack's begin, its end, what its control stack holds), which nobody has looked at yet."""
 
     identity: bytes
     address: int
     memory_bytes: int
     stack_bytes: int
     pages: Pages
+    threads: Threads = ()
 
     def to_bytes(self, *, key: bytes | None = None, compress: bool = False) -> bytes:
         """Raises ValueError for a key of less than 16 bytes."""
         runs = list(_runs(self.pages))
         data = b"".join(part for _, parts in runs for part in parts)
         stored = zlib.compress(data, COMPRESSION_LEVEL) if compress else data
+        threads = b"".join(map(_thread, self.threads))
         flags = (KEYED if key is not None else 0) | (COMPRESSED if compress else 0)
         header = HEADER.pack(
             MAGIC,
@@ -70,9 +77,10 @@ class SnapshotFile:
             self.stack_bytes,
             len(data) // PAGE,
             len(stored),
+            len(threads),
         )
         table = b"".join(RUN.pack(offset, sum(map(len, parts)) // PAGE) for offset, parts in runs)
-        sealed = b"".join((header, table, stored))
+        sealed = b"".join((header, table, stored, threads))
         return sealed + _seal(sealed, key)
 
     @staticmethod
@@ -89,10 +97,10 @@ class SnapshotFile:
         view = memoryview(data).cast("B").toreadonly()
         if len(view) < HEADER.size + SEAL_BYTES or view[: len(MAGIC)] != MAGIC:
             raise SnapshotError("not a snapshot of this version of tmebox")
-        fields = HEADER.unpack_from(view)
-        _, flags, run_count, identity, address, memory_bytes, stack_bytes, page_count, stored_bytes = fields
+        _, flags, run_count, identity, address, *sizes = HEADER.unpack_from(view)
+        memory_bytes, stack_bytes, page_count, stored_bytes, threads_bytes = sizes
         _require_seal(view, bool(flags & KEYED), key)
-        _require(flags & ~(KEYED | COMPRESSED) == 0 and not any(view[HEADER.size - 40 : HEADER.size]))
+        _require(flags & ~(KEYED | COMPRESSED) == 0 and not any(view[HEADER.size - 32 : HEADER.size]))
         _require(0 < memory_bytes <= abi.SHARED_END and 0 < stack_bytes <= abi.SHARED_END)
         _require(run_count <= page_count <= memory_bytes // PAGE + 1)
         if memory_bytes > largest_memory_bytes:
@@ -102,13 +110,15 @@ class SnapshotFile:
             )
         _require(abi.CODE_BASE <= address < abi.GATE_BASE and address % abi.TEXT_ALIGN == 0)
         table_end = HEADER.size + run_count * RUN.size
-        _require(len(view) == table_end + stored_bytes + SEAL_BYTES)
+        pages_end = table_end + stored_bytes
+        _require(len(view) == pages_end + threads_bytes + SEAL_BYTES)
         runs = list(RUN.iter_unpack(view[HEADER.size : table_end]))
         _require_runs(runs, page_count)
-        stored = view[table_end : table_end + stored_bytes]
+        stored = view[table_end:pages_end]
         pages = _inflated(stored, page_count * PAGE) if flags & COMPRESSED else stored
         _require(len(pages) == page_count * PAGE)
-        return SnapshotFile(identity, address, memory_bytes, stack_bytes, tuple(_cut(runs, pages)))
+        threads = tuple(_threads(view[pages_end : pages_end + threads_bytes]))
+        return SnapshotFile(identity, address, memory_bytes, stack_bytes, tuple(_cut(runs, pages)), threads)
 
 
 def identity(digest: str) -> bytes:
@@ -136,6 +146,25 @@ def _runs(pages: Pages) -> Iterator[tuple[int, list[bytes]]]:
             end = offset + place + PAGE
     if parts:
         yield start, parts
+
+
+def _thread(thread: tuple[int, int, bytes] | None) -> bytes:
+    if thread is None:
+        return THREAD.pack(0, 0, 0)
+    low, top, words = thread
+    return THREAD.pack(low, top, len(words) // 8) + words
+
+
+def _threads(view: memoryview) -> Iterator[tuple[int, int, bytes] | None]:
+    place, count = 0, 0
+    while place < len(view):
+        count += 1
+        _require(count <= abi.MOST_FIBERS and len(view) - place >= THREAD.size)
+        low, top, words = THREAD.unpack_from(view, place)
+        place += THREAD.size
+        _require(words <= (len(view) - place) // 8)
+        yield (low, top, bytes(view[place : place + 8 * words])) if (low, top, words) != (0, 0, 0) else None
+        place += 8 * words
 
 
 def _seal(sealed: bytes | memoryview, key: bytes | None) -> bytes:

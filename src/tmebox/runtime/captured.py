@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from tmebox import abi
+from tmebox import _native, abi
 from tmebox.errors import LimitError, SnapshotError
 from tmebox.memory.contents import Layout
 from tmebox.memory.templates import Template
@@ -44,14 +45,13 @@ class Captured(Shown):
         """For another process or machine that has the same module. key: a secret of at least 16 bytes, with
         which only holders of the key can make bytes that `from_bytes` takes. compress: with zlib."""
         layout = self.template.contents.layout
-        if self.template.contents.threads:
-            raise SnapshotError("threads stand in this snapshot, which only this process can go on with")
         file = SnapshotFile(
             identity(self.module.digest),
             self.module.address,
             layout.memory_bytes,
             layout.stack_bytes,
             self._pages(),
+            self.template.contents.threads,
         )
         return file.to_bytes(key=key, compress=compress)
 
@@ -90,7 +90,11 @@ class Captured(Shown):
             there = module.at(file.address)
         except LimitError as error:
             raise LimitError(f"{error}; load the snapshot before other modules") from error
-        return cls(there, WINDOWS.template(later_contents(there, layout, file.pages)), {})
+        for thread in file.threads:
+            if thread is not None and not _native.is_stack(*thread):
+                raise SnapshotError("the snapshot has a thread that stands where none can")
+        contents = replace(later_contents(there, layout, file.pages), threads=file.threads)
+        return cls(there, WINDOWS.template(contents), {})
 
     def _pages(self) -> Pages:
         contents = self.template.contents

@@ -79,9 +79,8 @@ def lay_out(module: Module, memory_bytes: int, stack_bytes: int) -> Layout:
 def _place(module: Module, memory_bytes: int, stack_bytes: int) -> tuple[int, int, int, int, int]:
     """(stack_top, heap_end, upper_start, upper_end, arrays_bytes)"""
     if stack_bytes <= _most_private_stack(module):
-        fits_twice = (
-            2 * stack_bytes + 2 * abi.GUARD + SMALLEST_LOWER_HEAP <= abi.PRIVATE_END - module.image_end
-        )
+        twice = 2 * stack_bytes + 2 * abi.GUARD + SMALLEST_LOWER_HEAP
+        fits_twice = twice <= abi.PRIVATE_END - module.image_end
         if module.arrays is None or fits_twice:
             return _in_private_part(module, memory_bytes, stack_bytes)
         try:

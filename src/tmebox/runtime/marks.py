@@ -1,4 +1,4 @@
-"""What the loader finds in a module's data by a mark. A module that puts one elsewhere changes its own memory."""
+"""What the loader finds in a module's data by a mark. A false one changes the module's own memory."""
 
 from __future__ import annotations
 

@@ -62,13 +62,14 @@ class Module(Shown):
             self._verified, self.segments = _relocate_and_verify(file, slot, self.unwinder)
             _require_entries(file, self._verified)
             _require_features(self._verified.features)
-            _native.note_returns(slot.address, len(self._verified.code), *self._verified.returns)
             CODE_REGION.place(
                 slot,
                 self._verified.code,
                 self._verified.target_map,
                 uses_x87=self._verified.uses_x87,
             )
+            # After its part of the target map is there, which the core reads of what is noted.
+            _native.note_returns(slot.address, len(self._verified.code), *self._verified.returns)
         except BaseException:
             CODE_REGION.release(slot)
             raise

@@ -26,6 +26,8 @@ FPE_INTOVF = 2
 """The largest code of SIGFPE that is about integers."""
 ZERO_FLAG = 1 << 6
 HLT = 0xF4
+ILL_BADSTK = 8
+"""The code of SIGILL by which the core, and no processor, says that a frame is not there."""
 PAST_GUARD = abi.STACK_LOWEST
 """How far behind the window an access can be: beside r15 and r14, or an rsp at the window's last byte."""
 
@@ -109,6 +111,12 @@ def _stopped_check(e: Evidence) -> str:
     return f"a return or indirect branch to {e.r11:#x} was stopped"
 
 
+def _lost_frame(e: Evidence) -> str:
+    if e.instruction_address == abi.GATE_EXIT:
+        return "a call ended on the stack of another thread than it began on"
+    return "longjmp(), or an exception, was stopped on its way to a frame that has returned, or never was"
+
+
 def _foreign_line(e: Evidence) -> str:
     what = f"the line is key {e.owner}'s" if e.owner else "the line is the host's, or nobody's"
     if e.wrong_bytes:
@@ -126,6 +134,8 @@ TRAP_KINDS = (
              lambda e: "floating-point exception"),
     TrapKind(IllegalInstruction, lambda e: e.signal == signals.SIGTRAP,
              lambda e: "breakpoint instruction"),
+    TrapKind(ControlFlowViolation, lambda e: e.signal == signals.SIGILL and e.code == ILL_BADSTK,
+             _lost_frame, _execute),
     TrapKind(IllegalInstruction, lambda e: e.signal == signals.SIGILL,
              lambda e: failed_check(e.text, e.instruction_address)),
     TrapKind(IntegrityViolation, lambda e: e.owner >= 0,

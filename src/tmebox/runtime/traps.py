@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from signal import SIGILL
 from typing import Any, Protocol
 
 from tmebox import _native, abi
@@ -77,8 +78,9 @@ def make_trap(
 
     Kept here is what may be gone later; lines and frames are looked up when someone asks."""
     where = ""
-    if signal == 0 and instruction_address == abi.GATE_HOSTCALL:
-        where = ", in " + around.import_name(_word(registers, R11), _word(registers, RDI))
+    if signal in (0, SIGILL) and instruction_address == abi.GATE_HOSTCALL:
+        if signal == 0:
+            where = ", in " + around.import_name(_word(registers, R11), _word(registers, RDI))
         instruction_address, rsp = _caller(around, rsp)
     text = around.text_at(instruction_address)
     evidence = Evidence(

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from iced_x86 import (
     CodeSize,
+    ConstantOffsets,
     Decoder,
     Instruction,
     InstructionInfoFactory,
@@ -45,6 +46,16 @@ class Address(Protocol):
     def address_size(self) -> int: ...
 
 
+class Field(NamedTuple):
+    """A signed number in an encoding, such as how far from the instruction's end its target or operand is.
+
+    before_end: bytes from where the number is to the instruction's end. size_bytes: its own, 1 or 4.
+    """
+
+    before_end: int
+    size_bytes: int
+
+
 # These two are not frozen: freezing would cost as much time as decoding.
 @dataclass(slots=True, eq=False)
 class Operand:
@@ -79,6 +90,22 @@ class Decoded:
     registers: tuple[int, ...]
     first_register: int
     has_branch_target: bool
+
+    def displacement(self) -> Field | None:
+        """Of its memory operand, if there is a number."""
+        offsets = self._offsets()
+        if not offsets.has_displacement:
+            return None
+        return Field(len(self.encoding) - offsets.displacement_offset, offsets.displacement_size)
+
+    def number(self) -> Field:
+        """The displacement, or else the immediate, which a direct branch's target counts as."""
+        found, offsets = self.displacement(), self._offsets()
+        return found or Field(len(self.encoding) - offsets.immediate_offset, offsets.immediate_size)
+
+    def _offsets(self) -> ConstantOffsets:
+        decoder = Decoder(64, self.encoding)
+        return decoder.get_constant_offsets(decoder.decode())
 
 
 def decode(encoding: bytes) -> Decoded | None:

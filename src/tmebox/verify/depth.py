@@ -27,7 +27,7 @@ from iced_x86 import Code, MemorySizeExt, OpAccess, Register
 
 from tmebox.abi import CONTROL_GUARD, STACK_REACH
 from tmebox.verify import instructions as known
-from tmebox.verify.decoded import Decoded, signed
+from tmebox.verify.decoded import Decoded, Field, signed
 
 Positions = np.ndarray[Any, np.dtype[np.int64]]
 _Truths = np.ndarray[Any, np.dtype[np.bool_]]
@@ -35,8 +35,8 @@ _Truths = np.ndarray[Any, np.dtype[np.bool_]]
 DEEPEST: Final = CONTROL_GUARD - 2 * STACK_REACH
 """Bytes. All that a function touches through rsp is nearer to its return address than the guard below control
 stacks is wide."""
-NEVER: Final = 1 << 40
-"""Deeper than anything: a write of unknown size, a move of unknown length."""
+_NO_SIZE: Final = 1 << 40
+"""Of a write whose size is not known: larger than anything."""
 
 _ADDS: Final = frozenset({Code.ADD_RM64_IMM8, Code.ADD_RM64_IMM32})
 _SUBTRACTS: Final = frozenset({Code.SUB_RM64_IMM8, Code.SUB_RM64_IMM32})
@@ -47,16 +47,16 @@ SLOT: Final = 8
 """Bytes that pushes, pops, calls and returns move rsp by."""
 
 
-def deepening(decoded: Decoded) -> int:
-    """By how much the instruction moves rsp down, for what comes after it; NEVER if that is not known."""
+def deepening(decoded: Decoded) -> int | None:
+    """By how much the instruction moves rsp down, for what comes after it; None if that is not known."""
     if Register.RSP not in decoded.written or decoded.code in known.CALLS or decoded.code in known.RETURNS:
         return 0
     if decoded.code in known.PUSHES:
         return SLOT
     if decoded.code in known.POPS:
-        return NEVER if decoded.first_register == Register.RSP else -SLOT
+        return None if decoded.first_register == Register.RSP else -SLOT
     if decoded.first_register != Register.RSP:
-        return NEVER
+        return None
     if decoded.code in _ADDS:
         return -signed(decoded.instruction.immediate(1))
     if decoded.code in _SUBTRACTS:
@@ -64,18 +64,39 @@ def deepening(decoded: Decoded) -> int:
     operand = decoded.operand
     if decoded.code == Code.LEA_R64_M and operand is not None:
         plain = operand.base == Register.RSP and operand.index == Register.NONE
-        return -operand.displacement_i64 if plain else NEVER
-    return NEVER
+        return -operand.displacement_i64 if plain else None
+    return None
 
 
-def written_up_to(decoded: Decoded) -> int | None:
-    """Where what the instruction writes through rsp ends, counted from rsp; None if it writes nothing so."""
+class Writes(NamedTuple):
+    """Where what an instruction writes through rsp ends, counted from rsp: `end` bytes beyond the number in
+    `displacement`, if that is not None."""
+
+    displacement: Field | None
+    end: int
+
+
+def writes_through_rsp(decoded: Decoded) -> Writes | None:
+    """None if it writes nothing so. A push or a call writes right below rsp, whatever its operand is."""
     ends = [
-        access.displacement_i64 + (MemorySizeExt.size(access.memory_size) or NEVER)
+        access.displacement_i64 + (MemorySizeExt.size(access.memory_size) or _NO_SIZE)
         for access in decoded.accesses
         if access.base == Register.RSP and access.access in _WRITING
     ]
-    return max(ends, default=None)
+    if not ends:
+        return None
+    operand = decoded.operand
+    if operand is None or operand.base != Register.RSP or decoded.opcode.moves_rsp:
+        return Writes(None, max(ends))
+    return Writes(decoded.displacement(), max(ends) - operand.displacement_i64)
+
+
+# In place of a depth:
+NOBODY: Final = -1
+"""Control arrives there from the instruction above, and no other way."""
+UNKNOWN: Final = -2
+_DEAD: Final = -3
+"""Control never gets there, so that anything holds of who goes on from there."""
 
 
 class Claims(NamedTuple):
@@ -92,135 +113,80 @@ class Claims(NamedTuple):
         return bad
 
     def at(self, positions: Positions) -> Positions:
-        """The depth that is claimed for each; NEVER where none is."""
-        index = np.searchsorted(self.positions, positions, side="right") - 1
-        return (
-            np.where(index >= 0, self.depths[np.maximum(index, 0)], NEVER)
-            if len(self.positions)
-            else (np.full(len(positions), NEVER, np.int64))
-        )
+        """The depth that is claimed for each; UNKNOWN where none is."""
+        index = np.searchsorted(self.positions, positions, side="right")
+        return np.concatenate([[UNKNOWN], self.depths])[index]
 
-
-class Branches(NamedTuple):
-    """Direct ones: where they stand, where they lead, and whether they are calls. Targets outside the text
-    are gates."""
-
-    positions: Positions
-    targets: Positions
-    calls: _Truths
-
-
-class Jumps(NamedTuple):
-    """Jumps to computed targets, and the depth that each needs."""
-
-    positions: Positions
-    depths: Positions
-
-
-_UNKNOWN: Final = 0
-_KNOWN: Final = 1
-_DEAD: Final = 2
-"""Control never gets there, so that anything holds of who goes on from there."""
 
 Problem = tuple[int, str]
 
 
 class Depths:
-    """The depth before each instruction of a text, and what is wrong with it."""
+    """The depth before each instruction of a text, and what is wrong with it. Instructions go by their
+    index."""
 
-    def __init__(
-        self, starts: Positions, deepening: Positions, ends: _Truths, places: Positions, depths: Positions
-    ):
-        """starts, deepening, ends: of all instructions, in order. places, depths: where control may arrive,
-        in order, and the depth it has there; NEVER: not known."""
+    def __init__(self, starts: Positions, deepening: Positions, ends: _Truths, arriving: Positions):
+        """starts, deepening, ends: of all instructions, in order. arriving: the depth that is wanted of who
+        arrives there, or UNKNOWN or NOBODY."""
         self._starts = starts
-        self._deepening = np.where(deepening == NEVER, 0, deepening)
-        count = len(starts)
-        self._arrived = np.searchsorted(starts, places)
-        self._arrival_depths = depths
-        begins = np.zeros(count, bool)
-        begins[0] = True
-        begins[1:] = ends[:-1]
-        kind = np.where(begins, _DEAD, _UNKNOWN).astype(np.uint8)
-        base = np.zeros(count, np.int64)
-        is_known = depths != NEVER
-        kind[self._arrived] = np.where(is_known, _KNOWN, _UNKNOWN)
-        base[self._arrived] = np.where(is_known, depths, 0)
-        begins[self._arrived] = True
-        last = np.maximum.accumulate(np.where(begins, np.arange(count), 0))
-        before = np.concatenate([[0], np.cumsum(self._deepening)[:-1]])
-        self.depth = base[last] + before - before[last]
-        self.kind = kind[last]
+        self._deepening = deepening
         self._ends = ends
+        self._arriving = arriving
+        begins = arriving != NOBODY
+        begins[0] = True
+        begins[1:] |= ends[:-1]
+        begin = np.flatnonzero(begins)  # from each to the next one control only runs on
+        lengths = np.diff(begin, append=len(starts))
+        first = arriving[begin].astype(np.int64)
+        first[first == NOBODY] = _DEAD
+        moved = np.cumsum(deepening) - deepening
+        self.depth: Positions = moved + np.repeat(np.maximum(first, 0) - moved[begin], lengths)
+        self.kind = np.repeat(np.minimum(first, 0).astype(np.int8), lengths)
+        """0 where the depth is known, else UNKNOWN or _DEAD."""
 
-    def at(self, positions: Positions) -> tuple[Positions, Positions]:
-        """Kind and depth before these instructions."""
-        index = np.searchsorted(self._starts, positions)
-        return self.kind[index].astype(np.int64), self.depth[index]
+    def needing(self, at: Positions, wanted: Positions, why: str) -> Iterator[Problem]:
+        """Those that come with another depth than what is wanted, if any is."""
+        wrong = (wanted >= 0) & (self.kind[at] != _DEAD)
+        wrong &= (self.kind[at] != 0) | (self.depth[at] != wanted)
+        for one, depth in zip(at[wrong].tolist(), wanted[wrong].tolist(), strict=True):
+            yield int(self._starts[one]), f"{self._described(one)}, and {depth} {why}"
 
-    def after(self, calls: Positions) -> tuple[Positions, Positions]:
-        """Where these calls return to, if there is anything, and the depth there."""
-        index = np.searchsorted(self._starts, calls)
-        index = index[index + 1 < len(self._starts)]
-        return self._starts[index + 1], self.depth[index]
-
-    def needing(self, positions: Positions, wanted: Positions, why: str) -> Iterator[Problem]:
-        """Those that come with another depth than what is wanted. NEVER is content with any."""
-        kinds, depths = self.at(positions)
-        wrong = (wanted != NEVER) & (kinds != _DEAD) & ((kinds != _KNOWN) | (depths != wanted))
-        for index in np.flatnonzero(wrong).tolist():
-            yield (
-                int(positions[index]),
-                f"{_described(kinds[index], depths[index])}, and {int(wanted[index])} {why}",
-            )
-
-    def live(self, positions: Positions) -> Iterator[Problem]:
+    def live(self, at: Positions) -> Iterator[Problem]:
         """Those where the depth has to be known, and is not."""
-        kinds, depths = self.at(positions)
-        for index in np.flatnonzero(kinds != _KNOWN).tolist():
-            yield int(positions[index]), _described(kinds[index], depths[index])
+        for one in at[self.kind[at] != 0].tolist():
+            yield int(self._starts[one]), self._described(one)
 
-    def moves(self, unknown: _Truths) -> Iterator[Problem]:
-        """Instructions that move rsp where or by what is not known, above the return address, or too deep."""
-        moving = np.flatnonzero((self._deepening != 0) | unknown)
-        after = self.depth[moving] + self._deepening[moving]
-        bad = unknown[moving] | (self.kind[moving] != _KNOWN) | (after < 0) | (after > DEEPEST)
-        for index in moving[bad].tolist():
-            depth = int(self.depth[index] + self._deepening[index])
-            why = (
-                "it moves rsp by what is not known"
-                if unknown[index]
-                else _described(self.kind[index], 0)
-                if self.kind[index] != _KNOWN
-                else f"it moves rsp to {depth} bytes below the return address, not in [0, {DEEPEST:#x}]"
-            )
-            yield int(self._starts[index]), why
+    def moves(self, at: Positions) -> Iterator[Problem]:
+        """Instructions that move rsp where it is not known, above the return address, or too deep."""
+        after = self.depth[at] + self._deepening[at]
+        bad = (self.kind[at] != 0) | (after < 0) | (after > DEEPEST)
+        for one, depth in zip(at[bad].tolist(), after[bad].tolist(), strict=True):
+            too_far = f"it moves rsp to {depth} bytes below the return address, not in [0, {DEEPEST:#x}]"
+            yield int(self._starts[one]), too_far if self.kind[one] == 0 else self._described(one)
 
-    def writes(self, positions: Positions, ends: Positions) -> Iterator[Problem]:
+    def writes(self, at: Positions, ends: Positions) -> Iterator[Problem]:
         """Writes through rsp that do not end below the return address."""
-        kinds, depths = self.at(positions)
-        for index in np.flatnonzero((kinds != _KNOWN) | (ends > depths)).tolist():
-            known_depth = kinds[index] == _KNOWN
+        for one in at[(self.kind[at] != 0) | (ends > self.depth[at])].tolist():
+            is_known = self.kind[one] == 0
             yield (
-                int(positions[index]),
-                "it writes at or above the return address" if known_depth else _described(kinds[index], 0),
+                int(self._starts[one]),
+                "it writes at or above the return address" if is_known else self._described(one),
             )
 
     def runs(self) -> Iterator[Problem]:
         """Control that runs into a place where it arrives with another depth."""
-        into = self._arrived[self._arrived > 0]
-        wanted = self._arrival_depths[self._arrived > 0]
-        runs_in = ~self._ends[into - 1] & (wanted != NEVER)
-        into, wanted = into[runs_in], wanted[runs_in]
-        kinds, depths = self.kind[into - 1], self.depth[into - 1] + self._deepening[into - 1]
-        wrong = (kinds != _DEAD) & ((kinds != _KNOWN) | (depths != wanted))
-        for index in np.flatnonzero(wrong).tolist():
+        into = np.flatnonzero(self._arriving >= 0)
+        into = into[into > 0]
+        into = into[~self._ends[into - 1]]
+        wanted, kinds = self._arriving[into], self.kind[into - 1]
+        depths = self.depth[into - 1] + self._deepening[into - 1]
+        wrong = (kinds != _DEAD) & ((kinds != 0) | (depths != wanted))
+        for one, depth in zip(into[wrong].tolist(), wanted[wrong].tolist(), strict=True):
             yield (
-                int(self._starts[into[index] - 1]),
-                f"{_described(kinds[index], depths[index])} where control runs on to a place of depth "
-                f"{int(wanted[index])}",
+                int(self._starts[one - 1]),
+                f"{self._described(one - 1)} before it, and control runs on to a place of depth {depth}",
             )
 
-
-def _described(kind: int, depth: int) -> str:
-    return f"the depth is {int(depth)}" if kind == _KNOWN else "the depth of the stack is not known here"
+    def _described(self, one: int) -> str:
+        is_known = self.kind[one] == 0
+        return f"the depth is {self.depth[one]}" if is_known else "the depth of the stack is not known here"

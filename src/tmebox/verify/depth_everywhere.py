@@ -1,4 +1,7 @@
-"""Rule `stack-depth-known` for a whole text: which places are asked for which depth."""
+"""Rule `stack-depth-known` for a whole text: which places are asked for which depth.
+
+What is asked is noted while the text is read, by the index of the instruction. Then one array says what each
+byte wants of who arrives there, and every question is a look-up in it or in `Depths`."""
 
 from __future__ import annotations
 
@@ -7,15 +10,12 @@ from typing import Any, Final
 
 import numpy as np
 
-from tmebox.abi import LABEL_DEPTHS, LABEL_MARKS
-from tmebox.verify.depth import NEVER, Branches, Claims, Depths, Jumps, Positions, Problem
+from tmebox.verify.depth import DEEPEST, NOBODY, UNKNOWN, Claims, Depths, Positions, Problem
 from tmebox.verify.facts_everywhere import TableJumps
 from tmebox.verify.reading import Block, Indexes
 
 _ENTRY: Final = 0
 """The depth where functions are entered, and where they return."""
-DEPTH_OF_MARK: Final = dict(zip(LABEL_MARKS, LABEL_DEPTHS, strict=True))
-MARK_OF_DEPTH: Final = dict(zip(LABEL_DEPTHS, LABEL_MARKS, strict=True))
 _Truths = np.ndarray[Any, np.dtype[np.bool_]]
 
 
@@ -23,48 +23,56 @@ class Text:
     """Told of a text's instructions in their order, then asked what is wrong with the depth of its stack."""
 
     def __init__(self) -> None:
+        self._count = 0
         self._starts: list[Positions] = []
         self._deepening: list[Positions] = []
         self._ends: list[_Truths] = []
-        self._found: Depths | None = None
-        self._labels: Positions = np.empty((0, 2), np.int64)
+        self._moving: list[Positions] = []
         self._stops: list[Positions] = []
         self._writes: list[Positions] = []
         self._returns: list[Positions] = []
         self._calls: list[Positions] = []
         self._jumps: list[Positions] = []
         self._direct: list[Positions] = []
+        self._found: Depths | None = None
+        self._labels: Positions = np.empty((0, 2), np.int64)
 
     def read(self, block: Block, branches: Indexes, targets: Positions) -> None:
         """branches: indexes of the block's direct branches; targets: where they lead."""
-        kinds, starts = block.kinds, block.starts.astype(np.int64)
-        self._starts.append(starts)
+        kinds, first = block.kinds, self._count
+        self._count += len(block)
+        self._starts.append(block.starts)
         self._deepening.append(np.array([form.deepens for form in block.forms], np.int64)[kinds])
+        self._moving.append(first + block.where(lambda form: form.deepens))
         self._ends.append(np.array([form.ends for form in block.forms], bool)[kinds])
-        writing = block.where(lambda form: form.writes_stack is not None)
-        ends = np.array([form.writes_stack or 0 for form in block.forms], np.int64)[kinds[writing]]
-        self._writes.append(np.column_stack([starts[writing], ends]))
-        self._stops.append(starts[block.where(lambda form: form.ends and not form.branches)])
-        self._returns.append(starts[block.where(lambda form: form.returns)])
+        self._stops.append(block.starts[block.where(lambda form: form.ends and not form.branches)])
+        self._returns.append(first + block.where(lambda form: form.returns))
         calls = np.array([form.calls for form in block.forms], bool)[kinds]
-        self._calls.append(starts[calls])
-        self._direct.append(np.column_stack([starts[branches], targets, calls[branches]]))
+        self._calls.append(first + np.flatnonzero(calls))
+        self._direct.append(np.column_stack([first + branches, targets, calls[branches]]))
+        writing = block.where(lambda form: form.writes_stack)
+        own = np.array([form.writes_stack.end if form.writes_stack else 0 for form in block.forms], np.int64)
+        spelled = block.numbers(writing, lambda form: form.writes_stack and form.writes_stack.displacement)
+        self._writes.append(np.column_stack([first + writing, own[kinds[writing]] + spelled]))
+
+    def jumps(self, indexes: Indexes, depth: int) -> None:
+        """Jumps to computed targets, of the block read next, all of which need this depth."""
+        self._jumps.append(np.column_stack([self._count + indexes, np.full(len(indexes), depth, np.int64)]))
 
     def returns(self) -> tuple[bytes, bytes]:
         """Places that calls return to, and labels, and the depth there, once it is known to be right."""
         if self._found is None:
             return b"", b""
-        places, depths = self._found.after(_joined(self._calls))
-        places, first = np.unique(np.concatenate([places, self._labels[:, 0]]), return_index=True)
-        depths = np.concatenate([depths, self._labels[:, 1]])[first]
-        return places.astype("<u4").tobytes(), depths.astype("<u4").tobytes()
-
-    def jumps(self, positions: Positions, depth: int) -> None:
-        """Jumps to computed targets, all of which need this depth."""
-        self._jumps.append(np.column_stack([positions, np.full(len(positions), depth, np.int64)]))
+        calls = _joined(self._calls)
+        calls = calls[calls + 1 < self._count]
+        places = np.concatenate([_joined(self._starts)[calls + 1], self._labels[:, 0]])
+        depths = np.concatenate([self._found.depth[calls], self._labels[:, 1]])
+        places, first = np.unique(places, return_index=True)
+        return places.astype("<u4").tobytes(), depths[first].astype("<u4").tobytes()
 
     def problems(
         self,
+        size_bytes: int,
         functions: Positions,
         labels: Positions,
         claims: Claims,
@@ -74,62 +82,54 @@ class Text:
         """functions, labels: positions that the target map says are such. claims: well formed. entries: of
         the text's tables, all of them starts of instructions."""
         self._labels = np.column_stack([labels, claims.at(labels)])
-        starts = _joined(self._starts)
-        if not len(starts):
+        if not self._count:
             return
-        deepening, ends = _joined(self._deepening), np.concatenate(self._ends)
-        direct = _rows(self._direct, 3)
-        branches = Branches(direct[:, 0], direct[:, 1], direct[:, 2] != 0)
-        inside = (branches.targets >= 0) & (branches.targets <= starts[-1])
-        called = branches.targets[inside & branches.calls]
-        entered = np.union1d(functions, called)
-        jumped = branches.targets[inside & ~branches.calls]
+        starts = _joined(self._starts)
+        branches, targets, is_call = _rows(self._direct, 3).T
+        is_call = is_call != 0
+        inside = (targets >= 0) & (targets < size_bytes)
+        wanted_at = np.full(size_bytes, NOBODY, np.int32)
         # Where nobody arrives a claim may be true as well: functions that nothing calls.
-        others = np.setdiff1d(np.concatenate([jumped, entries, labels, claims.positions]), entered)
-        places = np.concatenate([entered, others])
-        wanted = np.concatenate([np.full(len(entered), _ENTRY, np.int64), claims.at(others)])
-        order = np.argsort(places)
-        places, wanted = places[order], wanted[order]
-        is_start = np.isin(places, starts)  # where a branch leads elsewhere, that is refused already
-        places, wanted = places[is_start], wanted[is_start]
-        wanted[np.isin(places, _joined(self._stops))] = NEVER  # nothing comes of arriving there
-        self._found = depths = Depths(starts, deepening, ends, places, wanted)
-        yield from depths.moves(deepening == NEVER)
-        writes = _rows(self._writes, 2)
-        yield from depths.writes(writes[:, 0], writes[:, 1])
+        for places in (claims.positions, entries, labels, targets[inside & ~is_call]):
+            here = places[(places >= 0) & (places < size_bytes)]
+            wanted_at[here] = claims.at(here)
+        wanted_at[functions] = wanted_at[targets[inside & is_call]] = _ENTRY
+        wrong = wanted_at[labels] != self._labels[:, 1]
+        for position in labels[wrong].tolist():
+            yield position, "a label that is called, too, has another depth than 0"
+        stops = _joined(self._stops)
+        wanted_at[stops] = np.minimum(wanted_at[stops], UNKNOWN)  # nothing comes of arriving there
+        ends = np.concatenate(self._ends)
+        self._found = depths = Depths(starts, _joined(self._deepening), ends, wanted_at[starts])
+        yield from depths.moves(_joined(self._moving))
+        yield from depths.writes(*_rows(self._writes, 2).T)
         returns = _joined(self._returns)
-        yield from depths.needing(returns, np.full(len(returns), _ENTRY, np.int64), "is what a return needs")
+        yield from depths.needing(returns, np.full(len(returns), _ENTRY), "is what a return needs")
         yield from depths.live(_joined(self._calls))
-        jumps = Jumps(*_rows(self._jumps, 2).T)
-        yield from depths.needing(jumps.positions, jumps.depths, "is what this jump needs")
-        going = ~branches.calls
-        to = np.where(
-            inside, _at(places, wanted, branches.targets), _ENTRY
-        )  # a gate is entered like a function
-        yield from depths.needing(branches.positions[going], to[going], "is what there is where it leads")
+        yield from depths.needing(*_rows(self._jumps, 2).T, "is what this jump needs")
+        going, to = branches[~is_call], targets[~is_call]
+        # A gate is entered like a function.
+        to = np.where(inside[~is_call], wanted_at[np.where(inside[~is_call], to, 0)], _ENTRY)
+        yield from depths.needing(going, to, "is what there is where it leads")
         yield from depths.runs()
-        yield from _through_tables(depths, table_jumps, _at(places, wanted, entries))
+        at_entries = wanted_at[np.where((entries >= 0) & (entries < size_bytes), entries, 0)]
+        yield from _through_tables(depths, starts, table_jumps, at_entries.astype(np.int64))
 
 
-def _through_tables(depths: Depths, jumps: TableJumps, wanted: Positions) -> Iterator[Problem]:
+def _through_tables(
+    depths: Depths, starts: Positions, jumps: TableJumps, wanted: Positions
+) -> Iterator[Problem]:
     """All that a jump can read of a table has the jump's own depth, or needs none."""
     if not len(jumps.positions):
         return
+    at = np.searchsorted(starts, jumps.positions)
     bounds = np.column_stack([jumps.first, jumps.last + 1]).ravel()
-    most = np.where(wanted == NEVER, -1, wanted)
-    highest = np.maximum.reduceat(np.append(most, -1), bounds)[::2]
-    lowest = np.minimum.reduceat(np.append(wanted, NEVER), bounds)[::2]
-    one = np.where(highest < 0, NEVER, highest)
-    yield from depths.needing(jumps.positions, one, "is what there is where it leads")
-    yield from depths.needing(jumps.positions, lowest, "is what there is where it leads")
-
-
-def _at(places: Positions, wanted: Positions, positions: Positions) -> Positions:
-    """What is wanted at positions; NEVER where they are no places."""
-    if not len(places):
-        return np.full(len(positions), NEVER, np.int64)
-    index = np.minimum(np.searchsorted(places, positions), len(places) - 1)
-    return np.where(places[index] == positions, wanted[index], NEVER)
+    highest = np.maximum.reduceat(np.append(wanted, UNKNOWN), bounds)[::2]
+    wanted = np.where(wanted < 0, DEEPEST + 1, wanted)
+    lowest = np.minimum.reduceat(np.append(wanted, DEEPEST + 1), bounds)[::2]
+    lowest = np.where(lowest > DEEPEST, UNKNOWN, lowest)
+    for one in (highest, lowest):
+        yield from depths.needing(at, one, "is what there is where it leads")
 
 
 def _joined(parts: list[Positions]) -> Positions:

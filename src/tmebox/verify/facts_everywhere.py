@@ -22,7 +22,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from tmebox.verify.facts import BASE, NOTHING, OFFSET_BITS
-from tmebox.verify.reading import Block, Places, Positions
+from tmebox.verify.reading import Block, Indexes, Places, Positions
 from tmebox.verify.registers import BY_NUMBER
 
 _Facts = np.ndarray[Any, np.dtype[np.uint8]]
@@ -142,7 +142,7 @@ class Text:
             if not sum(map(len, needed.keys)):
                 continue
             writing = np.flatnonzero(writes & (1 << number) != 0)
-            register = _Register(number, starts[writing], left[writing], places, facts)
+            register = _Register(number, writing, starts[writing], left, places, facts)
             found = register.facts(np.concatenate(needed.keys), arriving, ending)
             wanted, positions = np.concatenate(needed.wanted), np.concatenate(needed.positions)
             holds = np.where(wanted == BASE, found == BASE, found <= wanted)
@@ -186,12 +186,20 @@ class _Register:
     """What is known of one register at each moment."""
 
     def __init__(
-        self, number: int, written: Positions, left: _Halves, places: Positions, claimed: _Facts
+        self,
+        number: int,
+        writing: Indexes,
+        written: Positions,
+        left: _Halves,
+        places: Positions,
+        claimed: _Facts,
     ) -> None:
-        """written: where instructions that write it stand. left: a register << 8 | the fact about it, for
-        each. places, claimed: the claims about it."""
+        """writing, written: the instructions that write it, and where they stand. left: of all instructions,
+        a register << 8 | the fact about it. places, claimed: the claims about it."""
+        self._number = number
+        self._writing = writing
         self._written = _after(written)
-        self._left = np.where(left >> 8 == number, left & 0xFF, NOTHING).astype(np.uint8)
+        self._left = left
         self._claimed = _upon(places)
         self._claims = claimed
 
@@ -204,7 +212,8 @@ class _Register:
         claim, claimed = _last(self._claimed, keys)
         found = np.full(len(keys), NOTHING, np.uint8)
         by_write = wrote > arrived
-        found[by_write] = self._left[write[by_write]]
+        left = self._left[self._writing[write[by_write]]]
+        found[by_write] = np.where(left >> 8 == self._number, left & 0xFF, NOTHING)
         by_claim = (claimed == arrived) & (arrived >= 0) & ~by_write
         found[by_claim] = self._claims[claim[by_claim]]
         found[(ended > arrived) & (ended > wrote)] = _ANYTHING

@@ -6,17 +6,15 @@ worked out once per distinct encoding, and a large text has a few hundred.
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
-
-from iced_x86 import Decoder
+from typing import NamedTuple
 
 from tmebox.abi import STACK_REACH
 from tmebox.verify import instructions as known
 from tmebox.verify import rules
 from tmebox.verify.anchors import is_anchor
 from tmebox.verify.bases import Table
-from tmebox.verify.decoded import Decoded, decode
-from tmebox.verify.depth import deepening, written_up_to
+from tmebox.verify.decoded import Decoded, Field, decode
+from tmebox.verify.depth import Writes, deepening, writes_through_rsp
 from tmebox.verify.encoding import encoding_refusal
 from tmebox.verify.facts import Access, access_of, left_by
 from tmebox.verify.jump_tables import jump_steps, table_steps
@@ -25,16 +23,6 @@ from tmebox.verify.registers import EVERY, mask
 from tmebox.verify.rules import Refusal
 from tmebox.verify.sequences import READS_MAP, steps_of
 from tmebox.verify.stack import adjustment, stack_problem
-
-
-class Field(NamedTuple):
-    """A signed number in an encoding, such as how far from the instruction's end its target or operand is.
-
-    before_end: bytes from where the number is to the instruction's end. size_bytes: its own, 1 or 4.
-    """
-
-    before_end: int
-    size_bytes: int
 
 
 class Form(NamedTuple):
@@ -68,43 +56,10 @@ class Form(NamedTuple):
     writes: int = EVERY
     leaves: tuple[int, int] | None = None
     deepens: int = 0
-    writes_stack: int | None = None
+    writes_stack: Writes | None = None
     returns: bool = False
     features: frozenset[str] = frozenset()
     is_x87: bool = False
-
-
-_REX: Final = (b"", *(bytes([rex]) for rex in range(0x40, 0x50)))
-_BY_REGISTER: Final = [mod_rm for mod_rm in range(0x40, 0x80) if mod_rm & 7 != 4]
-"""ModRM bytes of `N(%register)`, N one byte, that no SIB byte follows."""
-_THROUGH_GS: Final = [
-    b"\x65\x67" + rex + opcode + bytes([mod_rm])
-    for rex in _REX
-    for opcode in (b"\x88", b"\x89", b"\x8a", b"\x8b", b"\x63", b"\x0f\xb6", b"\x0f\xb7")
-    for mod_rm in _BY_REGISTER
-]
-"""`mov`, `movslq` and `movz` with the operand `%gs:N(%register)`, its address computed in 32 bits."""
-_BEFORE_1_BYTE: Final = frozenset(
-    [bytes([opcode]) for opcode in (*range(0x70, 0x80), 0xEB)]
-    + [rex + bytes([0x83, 0xF8 + register]) for rex in _REX for register in range(8)]
-    + _THROUGH_GS
-)
-_BEFORE_4_BYTES: Final = frozenset(
-    [b"\xe8", b"\xe9", *(bytes([0x0F, opcode]) for opcode in range(0x80, 0x90))]
-    + [rex + bytes([opcode]) for rex in (b"", b"\x41") for opcode in range(0xB8, 0xC0)]
-    + [rex + bytes([0x81, 0xF8 + register]) for rex in _REX for register in range(8)]
-)
-"""What stands before the number in direct branches, `mov $N, %register`, `cmp $N, %register` and accesses
-through gs, by the number's size: many encodings differ only in that number, which no form depends on."""
-
-
-def representative(encoding: bytes) -> bytes:
-    """An encoding of the same form: of those that differ in nothing but such a number, always the same."""
-    if encoding[:-4] in _BEFORE_4_BYTES:
-        return encoding[:-4] + bytes(4)
-    if encoding[:-1] in _BEFORE_1_BYTE:
-        return encoding[:-1] + bytes(1)
-    return encoding
 
 
 def classify(encoding: bytes, table: Table) -> Form:
@@ -122,7 +77,10 @@ def classify(encoding: bytes, table: Table) -> Form:
     steps = through_table or steps_of(decoded, table.sequences.exact)
     to_table = through_table or table_steps(decoded)
     steps |= to_table
+    deepens = deepening(decoded) if table.has_depth else 0
     refusals = [encoding_refusal(decoded), table.reserved_refusal(decoded)]
+    if deepens is None:
+        refusals.append((rules.STACK_DEPTH_KNOWN, "it moves rsp by what is not known"))
     access = None
     if READS_MAP not in steps and not through_table:  # these need a sequence instead
         access = access_of(decoded) if table.has_facts else None
@@ -138,27 +96,18 @@ def classify(encoding: bytes, table: Table) -> Form:
         opcode.branches,
         opcode.calls,
         opcode.ends,
-        _field(encoding) if decoded.has_branch_target else None,
-        _field(encoding) if reads_text else None,
-        _field(encoding) if to_table and not decoded.has_branch_target else None,
+        decoded.number() if decoded.has_branch_target else None,
+        decoded.number() if reads_text else None,
+        decoded.number() if to_table and not decoded.has_branch_target else None,
         access,
         EVERY if opcode.calls else mask(decoded.written),
         left_by(decoded) if table.has_facts else None,
-        deepening(decoded) if table.has_depth else 0,
-        written_up_to(decoded) if table.has_depth else None,
+        deepens or 0,
+        writes_through_rsp(decoded) if table.has_depth else None,
         decoded.code in known.RETURNS,
         opcode.features,
         opcode.is_x87,
     )
-
-
-def _field(encoding: bytes) -> Field:
-    """The displacement in an encoding, or else the immediate, which a direct branch's target counts as."""
-    decoder = Decoder(64, encoding)
-    offsets = decoder.get_constant_offsets(decoder.decode())
-    if offsets.has_displacement:
-        return Field(len(encoding) - offsets.displacement_offset, offsets.displacement_size)
-    return Field(len(encoding) - offsets.immediate_offset, offsets.immediate_size)
 
 
 def _segment_refusal(decoded: Decoded) -> Refusal | None:

@@ -12,8 +12,10 @@ import numpy as np
 from iced_x86 import Decoder
 
 from tmebox.verify.bases import Table
-from tmebox.verify.forms import Field, Form, classify, representative
-from tmebox.verify.sequences import Steps
+from tmebox.verify.decoded import Field
+from tmebox.verify.forms import Form, classify
+from tmebox.verify.representatives import representative
+from tmebox.verify.sequences import Sequences, Steps
 
 MOST_IN_A_ROW: Final = 1 << 18
 """How many instructions are looked at at a time: more than any function has without a jump in between."""
@@ -121,26 +123,30 @@ class Block:
         numbers = np.ndarray(len(self.code) + 1, "<i4", self.code + bytes(4), strides=1)
         return numbers
 
-    @property
-    def steps(self) -> Iterable[str]:
-        """All that any of the instructions can be."""
-        return self._stepping.steps
+    def sequences(self, table: Sequences) -> Iterator[Steps]:
+        """Those that may be there: each of their steps is something that an instruction can be."""
+        steps = frozenset(self._stepping.steps)
+        for last in steps:
+            for sequence in table.by_last_step.get(last, ()):
+                if steps.issuperset(sequence):
+                    yield sequence
 
     @cached_property
     def _stepping(self) -> _Stepping:
         return _Stepping(self.forms, self.kinds)
 
     def numbers(self, indexes: Indexes, field_of: Callable[[Form], Field | None]) -> Positions:
-        """The number in that field of each of these instructions."""
+        """The number in that field of each of these instructions; 0 without one."""
         if not len(indexes):
             return np.empty(0, np.int64)
         kinds = self.kinds[indexes]
-        occurring = np.unique(kinds)
+        occurring = np.flatnonzero(np.bincount(kinds))
         fields = np.zeros((len(self.forms), 2), np.int64)
         fields[occurring] = [field_of(self.forms[kind]) or Field(0, 0) for kind in occurring.tolist()]
         before_end, size_bytes = fields[kinds].T
         near = self._numbers_at[self.ends[indexes] - before_end - self.start]
         found: Positions = np.where(size_bytes == 1, near.astype(np.int8), near).astype(np.int64)
+        found[size_bytes == 0] = 0
         return found
 
     def referents(self, indexes: Indexes, field_of: Callable[[Form], Field | None]) -> Positions:

@@ -19,6 +19,7 @@ from tmebox.abi import (
     CONTROL_RSP_MASK,
     CONTROL_RSP_START,
     CONTROL_WINDOW_BASE,
+    LABEL_DEPTHS,
     LABEL_MARKS,
     RESERVED,
     SPILL_REGISTER,
@@ -117,7 +118,8 @@ def _steps_with_depth() -> list[tuple[bytes, str]]:
     return steps
 
 
-def _exact_steps(base: str) -> dict[bytes, frozenset[str]]:
+def _exact_steps(base: str, used: frozenset[str]) -> dict[bytes, frozenset[str]]:
+    """used: the steps that some sequence has."""
     shift = TARGET_SHIFTS[base]
     steps: list[tuple[bytes, str]] = [
         (bytes.fromhex("44 8b 1c 24"), "movl (%rsp), %r11d"),
@@ -145,7 +147,8 @@ def _exact_steps(base: str) -> dict[bytes, frozenset[str]]:
         steps.append((_branch(0xE0, number), f"jmp *%{name}"))
     table: dict[bytes, frozenset[str]] = {}
     for encoding, step in steps:
-        table[encoding] = table.get(encoding, frozenset()) | {step}
+        if step in used:
+            table[encoding] = table.get(encoding, frozenset()) | {step}
     return table
 
 
@@ -269,9 +272,12 @@ def _kept(name: str) -> Steps:
 
 TO_FUNCTIONS: Final = frozenset(sequence for name in _NUMBERS for sequence in function_jumps(name)[1:])
 TO_LABELS: Final = {
-    sequence: mark for name in _NUMBERS for mark in LABEL_MARKS for sequence in label_jumps(name, mark)
+    sequence: depth
+    for name in _NUMBERS
+    for mark, depth in zip(LABEL_MARKS, LABEL_DEPTHS, strict=True)
+    for sequence in label_jumps(name, mark)
 }
-"""Sequence → mark."""
+"""Sequence → the depth that its mark stands for."""
 
 
 def _sequences(base: str) -> tuple[Steps, ...]:
@@ -305,7 +311,8 @@ def _of(base: str) -> Sequences:
     by_last_step: dict[str, tuple[Steps, ...]] = {}
     for sequence in sequences:
         by_last_step[sequence[-1]] = (*by_last_step.get(sequence[-1], ()), sequence)
-    return Sequences(_exact_steps(base), by_last_step, max(map(len, sequences)))
+    used = frozenset(step for sequence in sequences for step in sequence) | {READS_MAP}
+    return Sequences(_exact_steps(base, used), by_last_step, max(map(len, sequences)))
 
 
 SEQUENCES: Final = {base: _of(base) for base in (*BASES, "twin")}

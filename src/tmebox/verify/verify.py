@@ -14,14 +14,12 @@ from tmebox import abi
 from tmebox.errors import VerificationError, Violation
 from tmebox.verify import depth_everywhere, facts_everywhere, rules, sequences
 from tmebox.verify.bases import TABLES, Table
-from tmebox.verify.depth import NEVER
 from tmebox.verify.depth import Claims as DepthClaims
-from tmebox.verify.depth_everywhere import DEPTH_OF_MARK, MARK_OF_DEPTH
 from tmebox.verify.facts_everywhere import Claims, TableJumps
-from tmebox.verify.forms import Form
 from tmebox.verify.reading import Block, Indexes, Places, Positions, read
 from tmebox.verify.rules import Refusal
-from tmebox.verify.stack import adjustment_problem
+from tmebox.verify.stack_everywhere import unanchored
+from tmebox.verify.targets import INSIDE, START, Found, TargetMap
 
 _PROOF = object()
 MOST_VIOLATIONS = 1000
@@ -110,21 +108,21 @@ def verify(
         walk.check_end()
         walk.check_branches()
         walk.check_table_entries()
-        walk.claim(functions, abi.TARGET_FUNCTION)
+        walk.refuse_all(walk.target_map.claim(functions, abi.TARGET_FUNCTION))
         if walk.table.has_depth:
             walk.check_depth(labels, np.asarray(depth_places, np.int64), np.asarray(depths, np.int64))
         else:
-            walk.claim(labels, abi.TARGET_LABEL)
+            walk.refuse_all(walk.target_map.claim(labels, abi.TARGET_LABEL))
         walk.check_facts(fact_places, facts)
     if walk.violations:
         raise VerificationError(tuple(sorted(walk.violations, key=lambda violation: violation.address)))
-    forms = walk.forms
     return VerifiedText(
         address=address,
         code=instructions + tables,
-        target_map=(walk.target_map.tobytes() if checks_control else bytes(size_bytes)) + bytes(len(tables)),
-        features=frozenset().union(*(form.features for form in forms)),
-        uses_x87=any(form.is_x87 for form in forms),
+        target_map=(walk.target_map.bytes.tobytes() if checks_control else bytes(size_bytes))
+        + bytes(len(tables)),
+        features=frozenset(walk.features),
+        uses_x87=walk.uses_x87,
         instruction_count=walk.instruction_count,
         returns=walk.depth.returns(),
         proof=_PROOF,
@@ -134,11 +132,6 @@ def verify(
 class _EnoughViolations(Exception):
     """There is no point in looking further."""
 
-
-START = 1
-"""An instruction starts here."""
-INSIDE = 2
-"""An instruction starts here, but it may be reached only from the one before it."""
 
 CONTROL_RULES = frozenset({rules.RETURN_CHECKED, rules.INDIRECT_BRANCH_CHECKED})
 
@@ -172,15 +165,15 @@ class _Walk:
         self.locate = locate
         self.violations: list[Violation] = []
         self.marks = np.zeros(len(code), np.uint8)
-        self.target_map = np.zeros(len(code), np.uint8)
+        self.target_map = TargetMap(address, self.marks, table.target_shift)
         self.branches: list[tuple[Places, Positions]] = []
         self.table_jumps: list[Positions] = []
         self.facts = facts_everywhere.Text()
         self.depth = depth_everywhere.Text()
-        self.labels: Positions = np.empty(0, np.int64)
         self.last = self.position = 0
         self.ends_control = False
-        self.forms: set[Form] = set()
+        self.features: set[str] = set()
+        self.uses_x87 = False
         self.instruction_count = 0
 
     def check_place(self) -> None:
@@ -197,23 +190,25 @@ class _Walk:
 
     def check_block(self, block: Block) -> None:
         """Everything about some instructions in a row but where their branches go."""
-        self.forms.update(block.forms)
+        self.features.update(*(form.features for form in block.forms))
+        self.uses_x87 |= any(form.is_x87 for form in block.forms)
         self.instruction_count += len(block)
         self.marks[block.starts] = START
         branches = block.where(lambda form: form.target)
         targets = block.referents(branches, lambda form: form.target)
         self.branches.append((block.starts[branches], targets))
-        if self.table.has_depth:
-            self.depth.read(block, branches, targets)
-        else:
+        if not self.table.has_depth:
             after_calls = block.ends[block.where(lambda form: form.calls)]
-            self.target_map[after_calls[after_calls < len(self.code)]] |= self.target_bit(abi.TARGET_RETURN)
+            self.target_map.set(after_calls[after_calls < len(self.code)], abi.TARGET_RETURN)
         self.check_instructions(block)
         self.check_operands(block)
         self.facts.read(block)
         rebases = self.check_sequences(block)
-        if not self.table.has_depth:
-            self.check_stack(block, rebases)
+        if self.table.has_depth:
+            self.depth.read(block, branches, targets)
+        else:
+            for position, reason in unanchored(block, rebases):
+                self.refuse(position, rules.RSP_STAYS_IN_PRIVATE_HALF, reason)
         self.last, self.position = int(block.starts[-1]), int(block.ends[-1])
         self.ends_control = block.form(-1).ends
         if self.position < len(self.code) and not self.ends_control:
@@ -243,8 +238,7 @@ class _Walk:
         """
         covered = np.zeros(len(block), bool)
         rebases: set[int] = set()
-        by_last_step = self.table.sequences.by_last_step
-        for sequence in (sequence for step in block.steps for sequence in by_last_step.get(step, ())):
+        for sequence in block.sequences(self.table.sequences):
             last = block.runs(sequence)
             for before in range(sequences.proven(sequence)):
                 covered[last - before] = True
@@ -255,9 +249,9 @@ class _Walk:
             if sequence in sequences.TABLE_JUMPS:
                 self.check_tables(block, last)
             if sequence in sequences.TO_FUNCTIONS:
-                self.depth.jumps(block.starts[last], 0)
+                self.depth.jumps(last, 0)
             if sequence in sequences.TO_LABELS:
-                self.depth.jumps(block.starts[last], DEPTH_OF_MARK[sequences.TO_LABELS[sequence]])
+                self.depth.jumps(last, sequences.TO_LABELS[sequence])
         needing = block.where(lambda form: form.needs_sequence)
         for index in needing[~covered[needing]].tolist():
             refusal = block.form(index).needs_sequence
@@ -293,28 +287,6 @@ class _Walk:
                 "the entry is no address of an instruction that control may arrive at",
             )
 
-    def check_stack(self, block: Block, rebases: set[int]) -> None:
-        """How far rsp can be from its last anchor, from each adjustment on.
-
-        Up and down do not cancel out: `sub $N, %rsp; L: add $N, %rsp; jmp L` would move rsp on and on. As a
-        sum of magnitudes this is an upper bound on every path, because a branch arrives with 0.
-        """
-        index = 0
-        for adjustment in block.where(lambda form: form.adjusts).tolist():
-            index = max(index, adjustment)
-            unanchored = 0
-            while index < len(block) and (unanchored or index == adjustment):
-                form = block.form(index)
-                if form.anchors or index in rebases:
-                    unanchored = 0
-                unanchored += form.adjusts
-                problem = adjustment_problem(unanchored, form.branches) if unanchored else None
-                if problem:
-                    self.refuse(int(block.starts[index]), rules.RSP_STAYS_IN_PRIVATE_HALF, problem)
-                if problem or form.ends:
-                    unanchored = 0
-                index += 1
-
     def check_end(self) -> None:
         """Reading came to the end of the text, and control goes no further."""
         if self.position != len(self.code) or not self.ends_control:
@@ -341,78 +313,42 @@ class _Walk:
             0: (rules.BRANCH_TO_INSTRUCTION_START, "no instruction starts at its target"),
         }[int(self.marks[target])]
 
-    def claim(self, addresses: Iterable[int], bit: int) -> None:
-        """Set `bit`, shifted, in the target map at each claimed address that control may arrive at."""
-        for address in map(int, addresses):
-            position = address - self.address
-            mark = self.marks[position] if 0 <= position < len(self.marks) else 0
-            if mark == START:
-                self.target_map[position] |= self.target_bit(bit)
-            elif mark == INSIDE:
-                self.refuse(
-                    position,
-                    rules.NO_BRANCH_INTO_SEQUENCE,
-                    "a claimed target skips the beginning of a sequence",
-                )
-            else:
-                self.refuse(
-                    position,
-                    rules.TARGET_IS_INSTRUCTION_START,
-                    "no instruction of the text starts at this target",
-                )
-
     def check_depth(self, labels: Iterable[int], addresses: Positions, depths: Positions) -> None:
         """Rule `stack-depth-known`; and what the target map says of labels, which depends on their depth."""
         if addresses.shape != depths.shape or addresses.ndim != 1:
             raise ValueError(f"{addresses.shape} places and {depths.shape} depths")
-        functions = np.flatnonzero(self.target_map).astype(np.int64)
+        functions = np.flatnonzero(self.target_map.bytes)
         claims = DepthClaims(addresses - self.address, depths)
         malformed = claims.malformed()
         for position in claims.positions[malformed].tolist():
-            self.refuse(
-                position, rules.STACK_DEPTH_KNOWN, "a claim that is none about a depth, or out of order"
-            )
+            why = "a claim that is none about a depth, or out of order"
+            self.refuse(position, rules.STACK_DEPTH_KNOWN, why)
         claims = DepthClaims(claims.positions[~malformed], depths[~malformed])
-        self.claim_labels(np.fromiter(labels, np.int64), claims)
-        entries = (np.frombuffer(self.tables, "<u8") - np.uint64(self.address)).astype(np.int64)
-        jumps = np.concatenate([np.empty((0, 3), np.int64), *self.table_jumps]).T
-        found = self.depth.problems(functions, self.labels, claims, TableJumps(*jumps), entries)
+        self.refuse_all(self.target_map.claim_labels(labels, claims))
+        found = self.depth.problems(
+            len(self.code), functions, self.target_map.labels, claims, *self.through_tables()
+        )
         for position, reason in found:
             self.refuse(position, rules.STACK_DEPTH_KNOWN, reason)
 
-    def claim_labels(self, addresses: Positions, claims: DepthClaims) -> None:
-        """Mark each label by its depth in the target map, if there is a mark for that. Only the core leads to
-        others."""
-        self.claim(addresses.tolist(), abi.TARGET_LABEL)
-        inside = addresses[(addresses >= self.address) & (addresses < self.address + len(self.code))]
-        positions = inside - self.address
-        positions = positions[self.target_map[positions] != 0]
-        for position, depth in zip(positions.tolist(), claims.at(positions).tolist(), strict=True):
-            if self.target_map[position] & abi.TARGET_FUNCTION:
-                self.refuse(position, rules.STACK_DEPTH_KNOWN, "a label that is a function, too")
-            elif depth == NEVER:
-                self.refuse(position, rules.STACK_DEPTH_KNOWN, "a label whose depth is not claimed")
-            else:
-                self.target_map[position] = MARK_OF_DEPTH.get(depth, 0)
-        self.labels = np.unique(positions)
-
-    def target_bit(self, bit: int) -> int:
-        """The bit of the target map that means `bit` to code with this base."""
-        return bit << self.table.target_shift
+    def through_tables(self) -> tuple[TableJumps, Positions]:
+        """The jumps through tables, and where the entries of all tables lead."""
+        jumps = np.concatenate([np.empty((0, 3), np.int64), *self.table_jumps]).T
+        entries = (np.frombuffer(self.tables, "<u8") - np.uint64(self.address)).astype(np.int64)
+        return TableJumps(*jumps), entries
 
     def check_facts(self, addresses: npt.ArrayLike, facts: npt.ArrayLike) -> None:
         """Facts about registers hold where accesses need them and where they are claimed."""
         claims = self.claims_about_registers(np.asarray(addresses, np.int64), np.asarray(facts, np.int64))
-        entries = (np.frombuffer(self.tables, "<u8") - np.uint64(self.address)).astype(np.int64)
+        jumps, entries = self.through_tables()
         none = np.empty(0, np.int64)
         positions = np.concatenate([none, *(positions for positions, _ in self.branches)])
         targets = np.concatenate([none, *(targets for _, targets in self.branches)])
-        jumps = np.concatenate([np.empty((0, 3), np.int64), *self.table_jumps]).T
-        arrives = self.target_map != 0
-        for places in (targets, entries, claims.positions, self.labels):
+        arrives = self.target_map.bytes != 0
+        for places in (targets, entries, claims.positions, self.target_map.labels):
             arrives[places[(places >= 0) & (places < len(arrives))]] = True
         arrivals = np.flatnonzero(arrives)
-        unproven = self.facts.unproven(arrivals, claims, positions, targets, TableJumps(*jumps), entries)
+        unproven = self.facts.unproven(arrivals, claims, positions, targets, jumps, entries)
         for position, missing, is_access in unproven:
             rule = self.table.memory.name if is_access else rules.CLAIMS_ABOUT_REGISTERS_HOLD
             claimed = "" if is_access else ", as is claimed of where control goes from here"
@@ -426,8 +362,9 @@ class _Walk:
         positions = addresses - self.address
         inside = (positions >= 0) & (positions < len(self.code))
         at = np.where(inside, positions, 0)
-        usable = inside & (self.marks[at] == START) & (self.target_map[at] == 0) if len(self.code) else inside
-        usable &= ~np.isin(positions, self.labels)
+        reached = self.target_map.bytes != 0
+        reached[self.target_map.labels] = True
+        usable = inside & (self.marks[at] == START) & ~reached[at] if len(self.code) else inside
         claims = Claims(positions, facts >> 8, facts & 0xFF).only(usable)
         malformed = claims.malformed()
         for places, why in (
@@ -440,6 +377,10 @@ class _Walk:
             for position in places.tolist():
                 self.refuse(position, rules.CLAIMS_ABOUT_REGISTERS_HOLD, why)
         return claims.only(~malformed)
+
+    def refuse_all(self, found: Found) -> None:
+        for position, rule, reason in found:
+            self.refuse(position, rule, reason)
 
     def refuse(self, position: int | None, rule: str, reason: str) -> None:
         """Record a violation; `position` None stands for the text as a whole."""

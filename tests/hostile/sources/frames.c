@@ -34,7 +34,7 @@ int scoped(size_t size) {
   return sum;
 }
 
-#ifndef __tmebox_twin__
+#ifdef __tmebox_r15__
 __attribute__((naked)) void lower_by_lea(size_t size) {
   __asm__("pushq %rbp\n movq %rsp, %rbp\n negq %rdi\n leaq (%rsp,%rdi), %rsp\n movb $77, (%rsp)\n movq %rbp, %rsp\n popq %rbp\n ret");
 }

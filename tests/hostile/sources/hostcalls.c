@@ -24,13 +24,13 @@ long count_to(long n) { volatile long x = 0; while (x < n) x++; return x; }
 __attribute__((naked)) long call_import_number(word index) {
   __asm__("movl %edi, %r11d\n jmp __tmebox_gate_hostcall");
 }
-#ifndef __tmebox_twin__
+#ifdef __tmebox_r15__
 __attribute__((naked)) long call_host_from_stack_at(word at) {
   __asm__("movq %rdi, %rsp\n xorl %edi, %edi\n xorl %esi, %esi\n jmp host_add");
 }
 #endif
 /* rsp may point at memory of ours that is not the stack: the host must neither mind nor be confused. */
-#ifndef __tmebox_twin__
+#ifdef __tmebox_r15__
 __attribute__((naked)) long call_host_from_heap_at(word at) {
   __asm__("movq %rsp, %rbx\n movq %rdi, %rsp\n movl $3, %edi\n movl $4, %esi\n callq host_add\n movq %rbx, %rsp\n ret");
 }

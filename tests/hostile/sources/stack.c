@@ -40,7 +40,7 @@ static int recursing_comparison(const void *a, const void *b) {
 }
 int recurse_in_qsort(void) { int x = 0; return recursing_comparison(&x, &x); }
 
-#ifndef __tmebox_twin__
+#ifdef __tmebox_r15__
 __attribute__((naked)) void slide_down(void) { __asm__("1: subq $4096, %rsp\n jmp 1b"); }
 __attribute__((naked)) void slide_up(void) { __asm__("1: addq $4096, %rsp\n jmp 1b"); }
 __attribute__((naked)) void pop_forever(void) { __asm__("1: popq %rax\n jmp 1b"); }

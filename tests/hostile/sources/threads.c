@@ -11,9 +11,14 @@ typedef unsigned long word;
 
 int host_call(int number);
 
-/* The scheduler's own, which any code of the module can name. */
+/* The scheduler's own, which any code of the module can name. With the base in r15 threads are where a saved stack pointer
+   is; otherwise the core knows them by numbers. */
+#ifdef __tmebox_r15__
 void __tmebox_switch(word *from, word to);
 void __tmebox_begin(word *from, word stack, void *task);
+#else
+void __tmebox_switch(word *from, word number, word ends);
+#endif
 extern char __tmebox_first_task[512];
 extern struct __pthread *__tmebox_self;
 extern word __tmebox_thread_offset;
@@ -27,6 +32,7 @@ static word forged[16] __attribute__((aligned(64)));
 int alive(void) { return 42; }
 word text(void) { return (word)alive; }
 
+#ifdef __tmebox_r15__
 /* -- a stack that was never saved ------------------------------------------------------------------------------ */
 long go_on_at(word rsp) { __tmebox_switch(&mine, rsp); return 1; }
 long go_on_to(word target)
@@ -46,6 +52,11 @@ long control_words(word words)
 	__tmebox_switch(&mine, (word)forged);
 	return 1;
 }
+#else
+/* -- a number that was never given ------------------------------------------------------------------------------ */
+long go_on_at(word number) { __tmebox_switch(&mine, number, 0); return 1; }
+long end_for(word number) { __tmebox_switch(&mine, number, 1); return 1; }
+#endif
 
 /* -- another thread's frames ----------------------------------------------------------------------------------- */
 static word *victim;
@@ -91,6 +102,20 @@ long shuffle(int seed)
 	return count;
 }
 
+/* All of its memory near there, while it waits. */
+long paint_thread(word target)
+{
+	sem_init(&wanted, 0, 0);
+	sem_init(&done, 0, 0);
+	if (pthread_create(&thread, NULL, waits, NULL)) return -1;
+	sem_wait(&done);
+	for (word *at = victim - 128; at < victim + 8; at++) *at = target;
+	sem_post(&wanted);
+	void *result;
+	pthread_join(thread, &result);
+	return (long)result;
+}
+
 /* -- longjmp into another thread ------------------------------------------------------------------------------- */
 static jmp_buf buffer;
 static volatile int jumped;
@@ -113,11 +138,18 @@ long jump_across(void)
 
 /* -- turns in the middle of the host's calls ------------------------------------------------------------------- */
 static word outer;
+#ifdef __tmebox_r15__
+static void leave_for(word *from, word to) { __tmebox_switch(from, to); }
+static word first(void) { return *(word *)__tmebox_first_task; }
+#else
+static void leave_for(word *from, word to) { (void)to; __tmebox_switch(from, from == &outer ? 1 : 0, 0); }
+static word first(void) { return 0; }
+#endif
 long call_and_be_called(int number) { return host_call(number) + 1000; }
 /* Called by the host's function: goes on where the call below it was left, as far as it can. */
 long inner_leaves(void)
 {
-	__tmebox_switch(&mine, outer);
+	leave_for(&mine, outer);
 	return 7;
 }
 static void *in_thread(void *argument) { return (void *)(long)host_call(*(int *)argument); }
@@ -125,7 +157,7 @@ long call_in_thread(int number)
 {
 	if (pthread_create(&thread, NULL, in_thread, &number)) return -1;
 	memset(__tmebox_first_task + 128, 0, 64);
-	__tmebox_switch(&outer, *(word *)__tmebox_first_task);
+	leave_for(&outer, first());
 	void *result = NULL;
 	pthread_join(thread, &result);
 	return (long)result;
@@ -134,7 +166,7 @@ long call_in_thread(int number)
 long return_first(void)
 {
 	for (word at = 0; at < 400; at += 8) (void)*(volatile word *)(__tmebox_first_task + at);
-	__tmebox_switch(&mine, *(word *)__tmebox_first_task);
+	leave_for(&mine, first());
 	return 9;
 }
 
@@ -174,6 +206,12 @@ long ask(void)
 	sem_post(&wanted);
 	sem_wait(&done);
 	return counter;
+}
+static void *traps(void *argument) { *(volatile int *)0 = 1; return argument; }
+long trap_in_thread(void)
+{
+	if (pthread_create(&thread, NULL, traps, NULL)) return -1;
+	return pthread_join(thread, NULL);
 }
 word descriptor(void) { return (word)thread; }
 word scheduler(void) { return (word)__tmebox_first_task; }

@@ -1,0 +1,116 @@
+/* What the core knows of a sandbox's threads and control stacks, for Python. */
+#include "enter/control.h"
+#include "enter/fibers.h"
+#include "python/face.h"
+
+#define MOST_READ (64ULL << 20)
+
+PyObject *tmebox_instance_read_control(PyObject *object, PyObject *args) {
+    unsigned long long offset, size_bytes;
+    if (!PyArg_ParseTuple(args, "KK:read_control", &offset, &size_bytes)) {
+        return NULL;
+    }
+    PyObject *bytes = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)(size_bytes < MOST_READ ? size_bytes : MOST_READ));
+    if (bytes != NULL) {
+        uint64_t size = tmebox_read_control((struct instance *)object, offset, PyBytes_AS_STRING(bytes),
+                                            (uint64_t)PyBytes_GET_SIZE(bytes));
+        _PyBytes_Resize(&bytes, (Py_ssize_t)size);
+    }
+    return bytes;
+}
+
+/* They are zeros again, too, and nobody stands on one. */
+void tmebox_begin_stacks_again(struct instance *self) {
+    tmebox_end_fibers(self);
+    tmebox_leave_control(self);
+    self->serial = tmebox_control_owner();
+}
+
+PyObject *tmebox_instance_end_threads(PyObject *object, PyObject *unused) {
+    (void)unused;
+    struct instance *self = (struct instance *)object;
+    if (self->depth != 0) {
+        return tmebox_raise_busy();
+    }
+    tmebox_begin_stacks_again(self);
+    Py_RETURN_NONE;
+}
+
+/* Of threads that stand, by number. */
+PyObject *tmebox_instance_threads(PyObject *object, PyObject *unused) {
+    (void)unused;
+    struct instance *self = (struct instance *)object;
+    if (self->depth != 0) {
+        return tmebox_raise_busy();
+    }
+    uint32_t count = self->generation == tmebox_generation ? self->fiber_count : 0;
+    while (count > 0 && self->fibers[count - 1] == NULL) {
+        count--;
+    }
+    PyObject *threads = PyTuple_New(count);
+    for (uint32_t i = 0; threads != NULL && i < count; i++) {
+        const struct control *control = self->fibers[i];
+        /* One that was in the middle of a call when the sandbox died stands nowhere. */
+        PyObject *row = control == NULL || control->rsp == 0
+                                        ? Py_NewRef(Py_None)
+                                        : Py_BuildValue("KKy#", (unsigned long long)control->low,
+                                                        (unsigned long long)control->top,
+                                                        (const char *)(uintptr_t)(control->base + control->rsp),
+                                                        (Py_ssize_t)(control->top - control->rsp));
+        if (row == NULL) {
+            Py_CLEAR(threads);
+        } else {
+            PyTuple_SET_ITEM(threads, i, row);
+        }
+    }
+    return threads;
+}
+
+PyObject *tmebox_instance_begin_threads(PyObject *object, PyObject *threads) {
+    struct instance *self = (struct instance *)object;
+    if (self->depth != 0) {
+        return tmebox_raise_busy();
+    }
+    if (!PyTuple_Check(threads)) {
+        PyErr_SetString(PyExc_TypeError, "begin_threads(tuple)");
+        return NULL;
+    }
+    tmebox_end_fibers(self);
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(threads); i++) {
+        PyObject *row = PyTuple_GET_ITEM(threads, i);
+        unsigned long long low = 0, top = 0;
+        const char *words = NULL;
+        Py_ssize_t size = 0;
+        if (row != Py_None && !PyArg_ParseTuple(row, "KKy#:begin_threads", &low, &top, &words, &size)) {
+            return NULL;
+        }
+        if (!tmebox_restore_fiber(self, low, top, (const uint64_t *)(uintptr_t)words, (uint64_t)size / 8)) {
+            return NULL;
+        }
+    }
+    Py_RETURN_NONE;
+}
+
+static PyObject *is_stack(PyObject *module, PyObject *args) {
+    (void)module;
+    unsigned long long low, top;
+    Py_buffer words;
+    if (!PyArg_ParseTuple(args, "KKy*:is_stack", &low, &top, &words)) {
+        return NULL;
+    }
+    uint64_t *copy = PyMem_Malloc((size_t)words.len + 8);
+    PyObject *result = copy == NULL ? PyErr_NoMemory() : NULL;
+    if (copy != NULL) {
+        memcpy(copy, words.buf, (size_t)words.len);
+        result = PyBool_FromLong(words.len % 8 == 0 && tmebox_is_stack(low, top, copy, (uint64_t)words.len / 8));
+        PyMem_Free(copy);
+    }
+    PyBuffer_Release(&words);
+    return result;
+}
+
+PyMethodDef tmebox_stack_methods[] = {
+    {"is_stack", is_stack, METH_VARARGS,
+     "is_stack(low, top, words) -> bool\n\nWhether begin_threads() takes that for what a thread's stack holds."},
+    {NULL, NULL, 0, NULL},
+};

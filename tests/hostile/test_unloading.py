@@ -1,0 +1,233 @@
+"""Texts that go while frames, buffers or threads lead to them, and texts that are just coming.
+
+A return has no check. So where a text was, no other may be as long as some
+stack has a word that leads there."""
+
+from __future__ import annotations
+
+import gc
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+import tmebox
+from tests.hostile.scene import Ending, attack
+from tmebox import LimitError, Module, Sandbox, abi
+from tmebox.memory import code_region
+
+GUEST = """
+#include <setjmp.h>
+#include <pthread.h>
+#include <semaphore.h>
+typedef unsigned long word;
+int host_call(int);
+struct answer { long result; word more; };
+struct answer core(word number, word a, word b, word c) __asm__("__tmebox_syscall");
+int alive(void) { return 42; }
+long ask(word number, word a, word b, word c) { return core(number, a, b, c).result; }
+
+/* `through` is a function of another module, which calls the one that it gets. */
+static int back(int x) { return host_call(x) + 1; }
+int bounce(word through, int x) { return ((int (*)(int (*)(int), int))through)(back, x) + 1000; }
+
+static jmp_buf buffer;
+static int keep(int x) { return setjmp(buffer) ? x : host_call(x); }
+int remember(word through, int x) { return ((int (*)(int (*)(int), int))through)(keep, x); }
+static void *where_setjmp_is;
+static int jumps(int x) { longjmp(buffer, x); }
+int leap(int x) { return jumps(x); }
+
+static sem_t wanted;
+static pthread_t thread;
+static word through_;
+static int waits(int x) { sem_wait(&wanted); return x; }
+static void *in_thread(void *x) { return (void *)(long)((int (*)(int (*)(int), int))through_)(waits, 7); }
+int stand(word through) {
+  through_ = through;
+  sem_init(&wanted, 0, 0);
+  return pthread_create(&thread, 0, in_thread, 0) || pthread_detach(thread) || sched_yield();
+}
+int go_on(void) { sem_post(&wanted); for (int i = 0; i < 9; i++) sched_yield(); return 5; }
+"""
+OTHER = """
+int twice(int (*f)(int), int x) { volatile int kept = 5; return f(x) + f(x) + kept - 5; }
+"""
+THIRD = """
+int other(int x) { return x; }
+int more(int x) { volatile int kept = x; return kept * 3; }
+"""
+
+
+def modules() -> tuple[Module, Any, Any]:
+    guest = tmebox.compile(source_text=GUEST)
+    files = [tmebox.compile(source_text=text).file for text in (OTHER, THIRD)]
+    return guest, *files
+
+
+class Scene:
+    """A guest that can be in another module's text, which `unload` takes away."""
+
+    def __init__(self) -> None:
+        self.guest, self.file, self.third = modules()
+        self.other: Module | None = None
+        self.address = 0
+
+    def load(self) -> int:
+        self.other = Module(self.file)
+        self.address = self.other.address
+        return self.other.address_of("twice")
+
+    def unload(self) -> None:
+        self.other = None
+        gc.collect()
+
+    def is_taken(self) -> bool:
+        """Whether nothing else can be loaded where the other module was."""
+        try:
+            Module(self.third, address=self.address)
+        except LimitError:
+            return True
+        return False
+
+    def attack(self, act: Any, host: Any) -> Ending:
+        return attack(self.guest, act, imports={"host_call": host}, timeout=5.0)
+
+
+ELSEWHERE = ("ControlFlowViolation", "MemoryFault", "SandboxClosed")
+
+
+def test_a_frame_in_a_text_that_is_gone_is_never_returned_to_in_another_text() -> None:
+    scene = Scene()
+    taken: list[bool] = []
+
+    def host(x: int) -> int:
+        scene.unload()
+        taken.extend(scene.is_taken() for _ in range(3))
+        return x
+
+    def act(sandbox: Sandbox) -> Any:
+        try:
+            return sandbox.bounce(scene.load(), 3)
+        except tmebox.Trap as trap:
+            ended = trap.kind
+        return taken, ended, scene.is_taken()
+
+    assert scene.attack(act, host).value == ([True] * 3, "control-flow-violation", False)
+
+
+def test_a_jump_to_such_a_frame_is_a_violation() -> None:
+    """The buffer is a frame's of the program's own, above which the other text's is."""
+    scene = Scene()
+
+    def host(x: int) -> int:
+        scene.unload()
+        return x
+
+    def act(sandbox: Sandbox) -> Any:
+        with pytest.raises(tmebox.ControlFlowViolation):
+            sandbox.remember(scene.load(), 3)
+        sandbox.reset()
+        through = scene.load()
+        with pytest.raises(tmebox.Trap) as caught:
+            sandbox.remember(through, 3)
+        return caught.value.kind
+
+    assert scene.attack(act, host).value == "control-flow-violation"
+
+
+def test_a_buffer_of_a_call_that_has_ended_leads_nowhere() -> None:
+    scene = Scene()
+
+    def act(sandbox: Sandbox) -> Any:
+        sandbox.remember(scene.load(), 3)
+        scene.unload()
+        return sandbox.leap(4)
+
+    assert scene.attack(act, lambda x: x).exception in ELSEWHERE
+
+
+def test_a_thread_that_stands_in_a_text_keeps_its_place_from_others() -> None:
+    """From call to call, until it is gone itself."""
+    scene = Scene()
+
+    def act(sandbox: Sandbox) -> Any:
+        assert sandbox.stand(scene.load()) == 0
+        scene.unload()
+        standing = [scene.is_taken() for _ in range(3)]
+        sandbox.reset()
+        return standing, scene.is_taken()
+
+    assert scene.attack(act, lambda x: x).value == ([True] * 3, False)
+
+
+def test_a_thread_that_returns_into_a_text_that_is_gone_stops() -> None:
+    scene = Scene()
+
+    def act(sandbox: Sandbox) -> Any:
+        assert sandbox.stand(scene.load()) == 0
+        scene.unload()
+        return sandbox.go_on()
+
+    assert scene.attack(act, lambda x: x).exception == "ControlFlowViolation"
+
+
+def test_a_snapshot_with_a_thread_in_a_text_that_is_gone_is_not_restored_there() -> None:
+    """What its words led to then may be anything now."""
+    scene = Scene()
+
+    def act(sandbox: Sandbox) -> Any:
+        assert sandbox.stand(scene.load()) == 0
+        snapshot = sandbox.snapshot()
+        sandbox.reset()
+        scene.unload()
+        occupied = Module(scene.third, address=scene.address)
+        try:
+            restored = snapshot.sandbox() if hasattr(snapshot, "sandbox") else Sandbox(snapshot)
+        except tmebox.TmeboxError as error:
+            return "refused", type(error).__name__, occupied is not None
+        try:
+            return "went on", restored.go_on()
+        except tmebox.Trap as trap:
+            return "stopped", trap.kind
+
+    ending = scene.attack(act, lambda x: x)
+    assert ending.exception is None, ending
+    assert ending.value[0] in ("refused", "stopped"), ending
+
+
+@pytest.mark.parametrize("offset", [0, 16, 64])
+def test_a_text_that_is_being_loaded_or_taken_away_is_no_place_for_threads(
+    monkeypatch: pytest.MonkeyPatch, offset: int
+) -> None:
+    """The core asks the target map, which is not there yet, or no more."""
+    scene = Scene()
+    low = abi.IMAGE_START + (4 << 20)
+
+    def act(sandbox: Sandbox) -> Any:
+        asked: list[int] = []
+
+        def ask(address: int) -> None:
+            at = address + offset
+            asked.append(sandbox.ask(abi.SYS_BEGIN_THREAD, at, low, low + 65536))
+            asked.append(sandbox.ask(abi.SYS_READ_STACK, at, 0, 0))
+
+        real = code_region._native
+
+        def map_zero(address: int, size_bytes: int, access: int) -> None:
+            real.map_zero(address, size_bytes, access)
+            ask(address if address < abi.TARGET_MAP else address - abi.TARGET_MAP)
+
+        def note_returns(address: int, size_bytes: int, *more: bytes) -> None:
+            real.note_returns(address, size_bytes, *more)
+            ask(address)
+
+        names = {name: getattr(real, name) for name in dir(real)}
+        spy = SimpleNamespace(**{**names, "map_zero": map_zero, "note_returns": note_returns})
+        monkeypatch.setattr(code_region, "_native", spy)
+        scene.load()
+        scene.unload()
+        scene.is_taken()
+        return len(asked)
+
+    assert scene.attack(act, lambda x: x).value > 8
