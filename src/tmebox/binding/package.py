@@ -35,7 +35,8 @@ def module() -> tmebox.Module:
     """The library, verified and loaded once."""
     found = _loaded.get("module")
     if found is None:
-        found = _loaded["module"] = tmebox.Module.load(Path(__file__).with_name("{file}"))
+        file = Path(__file__).with_name("{file}")
+        found = _loaded.setdefault("module", tmebox.Module.load(file))
     return found
 
 
