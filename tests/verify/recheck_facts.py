@@ -178,7 +178,7 @@ def written_by(line: Line) -> frozenset[int]:
     for beginning, registers in IMPLICIT.items():
         if re.match(beginning, line.mnemonic) and not re.match(r"movs[sd]\b", line.mnemonic):
             implicit |= registers
-    if ONLY_READ.match(line.mnemonic):
+    if ONLY_READ.match(line.mnemonic) or line.text == "xchg %ax,%ax":  # 66 90, a nop
         return implicit
     operands = operands_of(line)
     exchanges = re.match(r"xchg|xadd|cmpxchg|mulx", line.mnemonic)
