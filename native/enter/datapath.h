@@ -70,6 +70,7 @@ struct guest_descriptors {
     uint32_t news;  /* rows that are GUEST_NEW */
     int64_t process_limit; /* of tmebox_open_descriptors, as far as the core adds to them */
     bool host_clock; /* the guest's clocks are the host's */
+    uint8_t idle;    /* so many calls of epoll_wait() to come expect that nothing is there at first */
     uint64_t answered; /* epoll_wait calls that found something */
     uint64_t *counts;  /* of GUEST_CALLS numbers, how often the core has answered; NULL: nobody counts */
     struct guest_grant *grants; /* the longest path first */

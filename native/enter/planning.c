@@ -14,6 +14,10 @@
 #include <unistd.h>
 
 #define SENDFILE_MAX (1 << 20)
+/* Events are waited for without Python. Who has the GIL is the only thread, and the watchdog's signal ends the wait. A
+ * shorter time than the clock's tick would set the processor's timer at each wait. */
+#define EVENTS_MS 10
+#define IDLE 16
 
 static_assert(sizeof(struct epoll_event) == 12, "as the guest has it");
 
@@ -101,17 +105,18 @@ enum plan_state tmebox_guest_plan_move(const struct guest_call *call, uint64_t n
 }
 
 /* -- events --------------------------------------------------------------------------------------------- */
+static bool is_patient(int timeout) {
+    return timeout < 0 || timeout > EVENTS_MS;
+}
+
 static bool finish_events(const struct guest_call *call, struct guest_plan *plan, int64_t value, int64_t *result) {
     int timeout = (int)call->arguments[3];
-    if (value == 0 && timeout != 0) {
-        bool patient = timeout < 0 || timeout > SOON_MS;
+    if (value == 0 && timeout != 0 && plan->arguments[3] == 0) {
+        call->all->idle = IDLE;
         value = tmebox_kernel_call4(SYS_epoll_wait, plan->arguments[0], plan->arguments[1], plan->arguments[2],
-                                    patient ? SOON_MS : timeout);
-        if (value == 0 && patient) {
-            return false;
-        }
+                                    is_patient(timeout) ? EVENTS_MS : timeout);
     }
-    if (value < 0) {
+    if (value < 0 || (value == 0 && is_patient(timeout))) {
         return false;
     }
     call->all->answered++;
@@ -121,11 +126,12 @@ static bool finish_events(const struct guest_call *call, struct guest_plan *plan
     return true;
 }
 
-/* At first without waiting: mostly something is there, and the kernel needs 140 ns to find out until when it would
- * wait. */
+/* Where something was there the last time, at first without waiting: the kernel needs 140 ns to find out until when it
+ * would wait. Where nothing was, the next few wait at once. */
 enum plan_state tmebox_guest_plan_events(const struct guest_call *call, struct guest_plan *plan) {
     const struct guest_descriptor *row = tmebox_guest_find(call, call->arguments[0], GUEST_EPOLL);
     int64_t most = call->arguments[2];
+    int timeout = (int)call->arguments[3];
     if (row == NULL || most <= 0) {
         return FOR_PYTHON;
     }
@@ -134,8 +140,13 @@ enum plan_state tmebox_guest_plan_events(const struct guest_call *call, struct g
     if (!tmebox_guest_is_writable(call->instance, plan->told_at, (uint64_t)most * sizeof *plan->events)) {
         return FOR_PYTHON;
     }
+    if (call->all->idle == 0) {
+        timeout = 0;
+    } else {
+        call->all->idle--;
+    }
     plan->finish = finish_events;
-    plan_one(plan, SYS_epoll_wait, row->host, (long)plan->events, most, 0);
+    plan_one(plan, SYS_epoll_wait, row->host, (long)plan->events, most, is_patient(timeout) ? EVENTS_MS : timeout);
     return FOR_KERNEL;
 }
 

@@ -220,7 +220,7 @@ def mkdirat(system: System, memory: GuestMemory, directory: int, path: int, mode
     place = place_of(system, directory, read_path(memory, path))
     if not place.rest and (place.mount is not None or system.namespace.exists_virtually(place.parts)):
         raise failure(errno.EEXIST)
-    with place.parent(errno.EEXIST) as (parent, name):
+    with place.parent(errno.EEXIST, "directory") as (parent, name):
         os.mkdir(name, mode & 0o777 & ~system.umask, dir_fd=parent)
     return 0
 

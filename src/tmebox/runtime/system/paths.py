@@ -101,9 +101,10 @@ class Place:
             raise failure(errno.ENOTDIR)
 
     @contextmanager
-    def parent(self, dots: int) -> Iterator[tuple[int, bytes]]:
+    def parent(self, dots: int, makes: str = "") -> Iterator[tuple[int, bytes]]:
         """(descriptor of the directory, name in it) of a place that is to be changed. dots: the error for a
-        path that ends in `.` or `..`, and leads to something. Raises OSError."""
+        path that ends in `.` or `..`, and leads to something. makes: a "directory" or a "link" that is to be
+        new. Raises OSError."""
         mount = self.mount
         if mount is None:
             raise failure(errno.EROFS)
@@ -120,19 +121,21 @@ class Place:
                 raise failure(errno.ENOTDIR)
             found.require_writable()
             if self.is_directory:
-                _require_directory_or_nothing(found.descriptor, self.rest[-1])
+                self._require_fitting(found.descriptor, makes)
             yield found.descriptor, self.rest[-1]
         finally:
             os.close(found.descriptor)
 
-
-def _require_directory_or_nothing(directory: int, name: bytes) -> None:
-    try:
-        status = os.stat(name, dir_fd=directory, follow_symlinks=False)
-    except FileNotFoundError:
-        return
-    if not stat.S_ISDIR(status.st_mode):
-        raise failure(errno.ENOTDIR)
+    def _require_fitting(self, directory: int, makes: str) -> None:
+        """A slash at the end: what is there has to be a directory, and what is new."""
+        try:
+            status = os.stat(self.rest[-1], dir_fd=directory, follow_symlinks=False)
+        except FileNotFoundError:
+            if makes == "link":
+                raise
+            return
+        if makes or not stat.S_ISDIR(status.st_mode):
+            raise failure(errno.EEXIST if makes else errno.ENOTDIR)
 
 
 class Namespace:
@@ -256,6 +259,8 @@ def open_file(place: Place, flags: int, mode: int) -> tuple[int, bool]:
                     raise
             else:
                 try:
+                    if create and place.is_directory and not place.dots:
+                        raise failure(errno.EISDIR)
                     place.require_kind(found.descriptor)
                     if found.read_only and writes(flags & ~os.O_CREAT):
                         raise failure(errno.EROFS)
