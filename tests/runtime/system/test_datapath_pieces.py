@@ -101,9 +101,8 @@ def test_a_file_that_is_written_in_turn_by_two_descriptors_keeps_to_its_limit(
     module: tmebox.Module, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where it is, is only remembered for as long as nobody else could have moved it."""
-    monkeypatch.setattr(
-        System.__init__, "__kwdefaults__", {**System.__init__.__kwdefaults__, "max_file_bytes": 100}
-    )
+    defaults = System.__init__.__kwdefaults__ or {}
+    monkeypatch.setattr(System.__init__, "__kwdefaults__", {**defaults, "max_file_bytes": 100})
     with tmebox.Sandbox(module, memory="16MiB", timeout=60, dirs=[(tmp_path, "/d")]) as box:
         at = box.place()
         one = box.open_file("/d/f", os.O_RDWR | os.O_CREAT)

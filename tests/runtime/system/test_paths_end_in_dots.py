@@ -95,7 +95,8 @@ def test_directories_list_the_numbers_that_lstat_tells(tmp_path: Path) -> None:
     with_root = [Directory(tmp_path / "one", "/"), Directory(tmp_path / "two", "/there")]
     for directories in (grants, with_root, [Directory(tmp_path / "one", "/x/y/z")]):
         guest = Guest(System(directories=directories))
-        left, numbers = ["/"], {}
+        left = ["/"]
+        numbers: dict[tuple[int, int], str] = {}
         while left:
             path = left.pop()
             for name, inode in entries(guest, path).items():

@@ -81,8 +81,8 @@ def _open(system: System, place: Place, flags: int, mode: int) -> Description:
             raise failure(errno.ENOENT)
         if writes(flags):
             raise failure(errno.EISDIR)
-        names = system.namespace.names_beneath(place.parts)
-        return VirtualDirectory(place.parts, names, _inodes(system))
+        beneath = system.namespace.names_beneath(place.parts)
+        return VirtualDirectory(place.parts, beneath, _inodes(system))
     mount = place.mount
     if mount.read_only and writes(flags):
         # A program that would create what exists already only wants to read it.
