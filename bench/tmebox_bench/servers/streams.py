@@ -49,7 +49,7 @@ WORKS = (
 
 @dataclass(frozen=True)
 class StreamRow:
-    """native_ns: for a write, or for all bytes. ratio: sandboxed over native, rounds compared side by side."""
+    """native_ns: for a write, or for all bytes. ratio: sandboxed over native, rounds compared in pairs."""
 
     name: str
     native_ns: Spread
