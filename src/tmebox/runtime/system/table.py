@@ -105,7 +105,7 @@ ROWS: tuple[tuple[int, str, Handler, int], ...] = (
     (108, "getegid", always(OWNER), 0),
     (110, "getppid", always(0), 0),
     (111, "getpgrp", always(1), 0),
-    (115, "getgroups", always(0), 0),
+    (115, "getgroups", process.getgroups, 1),
     (137, "statfs", link_calls.statfs, 2),
     (138, "fstatfs", link_calls.fstatfs, 2),
     (160, "setrlimit", process.setrlimit, 2),
