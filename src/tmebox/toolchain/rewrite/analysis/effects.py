@@ -6,8 +6,7 @@ write any. As a mask, register number n (see `registers`) is the bit `1 << n`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-
+from tmebox.records import dataclass, replace
 from tmebox.toolchain.rewrite import registers
 from tmebox.toolchain.rewrite.asm import Immediate, Indirect, Instruction, Memory, Operand, Register, constant
 from tmebox.toolchain.rewrite.mnemonics import Kind, Mnemonic
