@@ -272,6 +272,40 @@ def openssl(quick: Quick = False, rounds: Rounds = None, json_file: Json = None)
     )
 
 
+@bench.command("packages")
+def packages(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="PACKAGE", help="zlib, lua, …; all, if none is named.")
+    ] = None,
+    rounds: Rounds = None,
+    jobs: Annotated[bool, typer.Option("--jobs", help="Build with two jobs at once, too.")] = False,
+    json_file: Json = None,
+) -> None:
+    """Time `make` of whole packages with `tmebox cc`, with the same clang natively, and with gcc.
+
+    Sources come from Debian. What is timed is processor time, without configuring.
+    """
+    from dataclasses import asdict
+    from json import dumps
+
+    from tmebox_bench.applications.packages import PACKAGES, bench_packages, packages_table
+    from tmebox_bench.results import write_all
+
+    if not set(names or ()) <= PACKAGES.keys():
+        raise typer.BadParameter(f"packages are {', '.join(PACKAGES)}")
+    with progress() as report:
+        results = bench_packages(
+            names or list(PACKAGES),
+            rounds=rounds or 1,
+            jobs=jobs,
+            progress=report or (lambda step, done, total: None),
+        )
+    _show(packages_table(results))
+    for note in results.missing:
+        stdout().print(f"missing: {printable(note)}", soft_wrap=True)
+    write_all({} if json_file is None else {json_file: dumps({"schema": 1, **asdict(results)}, indent=1)})
+
+
 @bench.command("nbench")
 def nbench(
     tree: Annotated[

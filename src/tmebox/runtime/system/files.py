@@ -134,7 +134,8 @@ class HostDirectory(HostFile):
 
     def entries(self) -> DirectoryEntries:
         if self._entries is None:
-            self._entries = DirectoryEntries([(b".", 1, DT_DIR), (b"..", 1, DT_DIR), *self._list()])
+            own = os.fstat(self._descriptor).st_ino
+            self._entries = DirectoryEntries([(b".", own, DT_DIR), (b"..", 1, DT_DIR), *self._list()])
         return self._entries
 
     def _list(self) -> list[tuple[bytes, int, int]]:

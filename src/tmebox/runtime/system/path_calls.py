@@ -200,9 +200,13 @@ def mkdir(system: System, memory: GuestMemory, path: int, mode: int) -> int:
 
 
 def mkdirat(system: System, memory: GuestMemory, directory: int, path: int, mode: int) -> int:
-    place = place_of(system, directory, read_path(memory, path))
+    text = read_path(memory, path)
+    place = place_of(system, directory, text)
     if not place.rest and (place.mount is not None or system.namespace.exists_virtually(place.parts)):
         raise failure(errno.EEXIST)
+    if text.rstrip(b"/").rpartition(b"/")[2] in (b".", b".."):  # nobody's own name
+        with place.found(follow=True):
+            raise failure(errno.EEXIST)
     with place.parent() as (parent, name):
         os.mkdir(name, mode & 0o777 & ~system.umask, dir_fd=parent)
     return 0
@@ -263,9 +267,17 @@ def chmod(system: System, memory: GuestMemory, path: int, mode: int) -> int:
 
 
 def fchmodat(system: System, memory: GuestMemory, directory: int, path: int, mode: int) -> int:
-    """Permission bits only: never set-user-ID and its like."""
+    return fchmodat2(system, memory, directory, path, mode, 0)
+
+
+def fchmodat2(system: System, memory: GuestMemory, directory: int, path: int, mode: int, flags: int) -> int:
+    """Permission bits only: never set-user-ID and its like. A symbolic link has none."""
+    if flags & ~AT_SYMLINK_NOFOLLOW:
+        raise failure(errno.EINVAL)
     place = place_of(system, directory, read_path(memory, path))
-    with place.found(follow=True) as found:
+    with place.found(follow=not flags) as found:
+        if stat.S_ISLNK(os.fstat(found.descriptor).st_mode):
+            raise failure(errno.EOPNOTSUPP)
         found.require_writable()
         os.chmod(f"/proc/self/fd/{found.descriptor}", mode & 0o777)
     return 0

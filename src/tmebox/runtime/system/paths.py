@@ -98,6 +98,12 @@ class Place:
         if self.is_directory and not stat.S_ISDIR(os.fstat(descriptor).st_mode):
             raise failure(errno.ENOTDIR)
 
+    def require_new(self) -> None:
+        """Of a name for what is no directory: raise ENOENT or EEXIST if the path says directory."""
+        if self.is_directory:
+            with self.found(follow=True):
+                raise failure(errno.EEXIST)
+
     @contextmanager
     def parent(self) -> Iterator[tuple[int, bytes]]:
         """(descriptor of the directory, name in it) of a place that is to be changed. Raises OSError."""

@@ -38,6 +38,13 @@ def exit_group(_system: System, _memory: GuestMemory, status: int) -> int:
     raise Exit(status)
 
 
+def getgroups(_system: System, _memory: GuestMemory, size: int) -> int:
+    """None besides the own one."""
+    if size & 0x80000000:
+        raise failure(errno.EINVAL)
+    return 0
+
+
 def tkill(system: System, _memory: GuestMemory, _thread: int, signal: int) -> int:
     """The guest's libc calls this for a signal whose default is to end the process, and for nothing else."""
     words = system.last_words

@@ -40,6 +40,8 @@ class Kind(Enum):
     BIT_TEST = "bit test"
     NO_ACCESS = "no access"
     """A memory operand that is not, or not surely, accessed."""
+    PUSH_FLAGS = "push flags"
+    POP_FLAGS = "pop flags"
     QUESTION = "question"
     """Asks the processor what it is, or has."""
     STOP = "stop"
@@ -83,6 +85,8 @@ _SUFFIXED: tuple[tuple[str, str, Mnemonic], ...] = (
     ("lea", "wlq", Mnemonic(kind=Kind.LEA, pure=True)),
     ("push", "q", Mnemonic(kind=Kind.PUSH)),
     ("pop", "q", Mnemonic(kind=Kind.POP, pure=True)),
+    ("pushf", "q", Mnemonic(kind=Kind.PUSH_FLAGS, reads=FLAGS)),
+    ("popf", "q", Mnemonic(kind=Kind.POP_FLAGS, kills=FLAGS)),
     ("add sub and or xor neg", "bwlq", Mnemonic(kills=FLAGS, lockable=True, anchor=True)),
     ("cmp test", "bwlq", Mnemonic(kills=FLAGS, is_compare=True, anchor=True)),
     ("adc sbb", "bwlq", Mnemonic(reads=CARRY, kills=FLAGS, lockable=True, anchor=True)),
