@@ -33,6 +33,14 @@ __asm__(".text\\n.globl kept_below\\n.type kept_below,@function\\nkept_below:\\n
         "addq -120(%rsp), %rax\\n addq -16(%rsp), %rax\\n ret\\n.size kept_below,.-kept_below");
 
 long kept(long value) { return kept_below(value); }
+
+/* r11 is in use all the while, and what lies at rsp is found again. */
+long kept_in_r11(long value);
+__asm__(".text\\n.globl kept_in_r11\\n.type kept_in_r11,@function\\nkept_in_r11:\\n"
+        "movq %rdi, %r11\\n pushq %rdi\\n pushfq\\n popfq\\n pushfq\\n popq %rcx\\n popq %rax\\n"
+        "addq %r11, %rax\\n ret\\n.size kept_in_r11,.-kept_in_r11");
+
+long r11(long value) { return kept_in_r11(value); }
 """
 NUMBERS = [0, 1, -1, 2, 15, 16, -16, 127, 128, 255, 0x7FFFFFFF, -0x80000000]
 
@@ -66,6 +74,7 @@ def test_what_is_popped_can_be_read_and_rax_stays(module: tmebox.Module) -> None
             assert sandbox.put(wanted) == (wanted & ARITHMETIC) | 2
 
 
-def test_the_red_zone_stays(module: tmebox.Module) -> None:
+def test_the_red_zone_stays_and_r11(module: tmebox.Module) -> None:
     with tmebox.Sandbox(module) as sandbox:
         assert sandbox.kept(5) == 15
+        assert sandbox.r11(5) == 10
