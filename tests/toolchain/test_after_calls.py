@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Literal
 
 import pytest
 
@@ -30,7 +31,7 @@ long f(long value) { return outer(value); }
 
 
 @pytest.mark.parametrize("isolation", ["code+data", "data"])
-def test_r11_comes_back_from_calls(isolation: str) -> None:
+def test_r11_comes_back_from_calls(isolation: Literal["code+data", "data"]) -> None:
     trusted = isolation == "data"
     module = tmebox.compile(source_text=SOURCE, isolation=isolation, trust_compiler=trusted)
     with tmebox.Sandbox(module) as sandbox:
