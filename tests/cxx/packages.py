@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 GOOGLETEST = ("googletest/src/gtest-all.cc", "googlemock/src/gmock-all.cc")
 GOOGLETEST_DIRS = ("googletest", "googletest/include", "googlemock", "googlemock/include")
@@ -15,7 +16,8 @@ class Program:
     """sources: patterns of files of the package that all tests need; tests: of those with a `main` each.
     together: make one program of all, whose main is in `own`, text that is compiled with them; else one of
     each test. left_out: a regular expression of files that the patterns match, too. includes: directories of
-    the package. expected: what a program prints if its tests pass; arguments: of each program."""
+    the package. expected: what a program prints if its tests pass; arguments: of each program
+    that `arguments_of` does not name."""
 
     package: str
     sources: tuple[str, ...]
@@ -26,6 +28,7 @@ class Program:
     own: str = ""
     together: bool = True
     arguments: tuple[str, ...] = ()
+    arguments_of: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     left_out: str = r"(?!)"
     uses_googletest: bool = False
 
@@ -146,6 +149,11 @@ PROGRAMS = {
                 "trivially_copyable_test",
             ),
             *_named("tests/", ".cpp", "minify_tests padded_string_tests unicode_tests"),
+            *_named(
+                "tests/ondemand/ondemand_",
+                "_tests.cpp",
+                "array document_stream error json_pointer number object tostring twitter",
+            ),
         ),
         flags=("-DSIMDJSON_IMPLEMENTATION_ICELAKE=0", '-DSIMDJSON_BENCHMARK_DATA_DIR="jsonexamples/"'),
         includes=("include", "src", "tests", "tests/dom"),
@@ -195,6 +203,10 @@ PROGRAMS = {
         includes=("src",),
         left_out=r"hb-(coretext|directwrite|ft|gdi|glib|gobject|graphite2|icu|uniscribe|subset)",
         arguments=("test/api/fonts/Inconsolata-Regular.abc.ttf",),
+        arguments_of={
+            "test-ot-glyphname": ("test/api/fonts/SourceSansPro-Regular.abc.otf",),  # its glyphs have names
+            "test-ot-meta": ("test/api/fonts/meta.ttf",),
+        },
         together=False,
     ),
 }

@@ -18,6 +18,7 @@ import pytest
 
 import tmebox
 from tests.cxx import twice
+from tests.cxx.documents import documents_of_simdjson
 from tests.cxx.packages import GOOGLETEST, GOOGLETEST_DIRS, PROGRAMS, Program
 from tests.programs.building import source_of
 from tmebox.toolchain.build import link_program
@@ -48,6 +49,9 @@ def tables_of_re2(tree: Path, directory: Path) -> list[Path]:
 
 
 MADE = {"re2": tables_of_re2}
+"""Sources that are made."""
+DATA = {"simdjson": documents_of_simdjson}
+"""Where tests find their data: elsewhere it is the package's directory."""
 
 
 def files(tree: Path, patterns: Sequence[str], left_out: str = r"(?!)") -> list[Path]:
@@ -93,9 +97,10 @@ def test_a_packages_own_tests_pass_as_they_do_natively(name: str, tmp_path: Path
         programs = {name: one_of_all(tests, options, tmp_path / "made")}
     else:
         programs = {test.stem: [twice.compiled(test, tmp_path / "made", options)] for test in tests}
+    data = DATA[name](tree, tmp_path / "data") if name in DATA else tree
     failed = {}
     for title, objects in programs.items():
-        why = differs(title, [*shared, *objects], tree, program, options, tmp_path)
+        why = differs(title, [*shared, *objects], data, program, options, tmp_path)
         if why:
             failed[title] = why
     print(
@@ -107,7 +112,7 @@ def test_a_packages_own_tests_pass_as_they_do_natively(name: str, tmp_path: Path
 def differs(
     title: str,
     objects: Sequence[twice.Twice],
-    tree: Path,
+    data: Path,
     program: Program,
     options: CompileOptions,
     directory: Path,
@@ -116,10 +121,11 @@ def differs(
     native = directory / title
     if why := twice.link_natively([item.native for item in objects], native):
         return why
-    outside = twice.run_natively(native, program.arguments, tree, RUN_TIMEOUT_S)
+    arguments = program.arguments_of.get(title, program.arguments)
+    outside = twice.run_natively(native, arguments, data, RUN_TIMEOUT_S)
     native.unlink()
     module = tmebox.Module(link_program([item.sandboxed for item in objects], (), options))
-    inside = twice.run_sandboxed(module, title, program.arguments, tree, RUN_TIMEOUT_S)
+    inside = twice.run_sandboxed(module, title, arguments, data, RUN_TIMEOUT_S)
     seen = {"natively": outside, "sandboxed": inside}
     for how, outcome in seen.items():
         print(f"{title}, {how}: exit {outcome.exit_code}", *counts(outcome.printed)[-3:], sep="\n    ")

@@ -1,4 +1,5 @@
-"""Programs that ask the processor: the answer is what their own code needs, in the registers for it."""
+"""Programs that ask the processor: the answer is what their own code needs and what comes with that, in the
+registers for it."""
 
 from __future__ import annotations
 
@@ -38,7 +39,7 @@ __attribute__((target("avx2"))) void add(int *p, const int *q)
 	__builtin_memcpy(p, &a, 32);
 }
 """
-FMA_BIT, OSXSAVE_BIT, AVX_BIT, AVX2_BIT = 12, 27, 28, 5
+FMA_BIT, AES_BIT, OSXSAVE_BIT, AVX_BIT, AVX2_BIT = 12, 25, 27, 28, 5
 
 
 def registers(sandbox: tmebox.Sandbox, leaf: int, subleaf: int = 0) -> list[int]:
@@ -70,11 +71,17 @@ def test_code_without_vectors_is_told_of_every_processors_features_only(plain: t
 
 def test_code_that_brings_a_faster_way_is_told_that_it_may_take_it(wide: tmebox.Module) -> None:
     with tmebox.Sandbox(wide) as sandbox:
-        assert sandbox.knows() == 1 << 4 | 1 | 1 << 1
+        assert sandbox.knows() == 1 << 4 | 1 | 1 << 1 | 1 << 2 | 1 << 7
         ecx, ebx = registers(sandbox, 1)[2], registers(sandbox, 7)[1]
         assert ecx >> AVX_BIT & 1 and ecx >> OSXSAVE_BIT & 1 and ebx >> AVX2_BIT & 1
-        assert not ecx >> FMA_BIT & 1
+        assert ecx >> FMA_BIT & 1 and not ecx >> AES_BIT & 1
         assert sandbox.xcr(0) == 7
+
+
+@pytest.mark.parametrize("part", ["fma", "f16c", "bmi2", "bmi1", "abm", "movbe", "avx", "sse4_2"])
+def test_a_part_of_avx2s_level_alone_implies_nothing_above_it(part: str) -> None:
+    assert part in with_implied(frozenset({"avx2"}))
+    assert "avx2" not in with_implied(frozenset({part}))
 
 
 @pytest.mark.parametrize("leaf", [2, 4, 0xB, 0xD, 0x14, 0x1B, 0x40000000, 0x80000005, 0x8000001F, 0xFFFFFFFF])
@@ -192,4 +199,4 @@ def test_flags_do_not_live_over_a_question() -> None:
 def test_what_is_implied_is_told() -> None:
     assert {"avx2", "avx", "sse4_2", "sse4_1", "ssse3", "pni", "popcnt"} <= with_implied(frozenset(["avx2"]))
     assert with_implied(frozenset()) == frozenset()
-    assert "fma" not in with_implied(frozenset(["avx2", "bmi2"]))
+    assert not {"aes", "sha_ni", "pclmulqdq", "adx", "rdrand"} & with_implied(frozenset(["avx2"]))

@@ -1,7 +1,7 @@
-"""What a guest is told of the processor: what its own code needs, which was seen to be there.
+"""What a guest is told of the processor: what its own code needs, which was seen to be there, and companions.
 
 Anything may be told safely, for what a module's code does was verified for this machine. Telling the module's
-own needs, and what every processor with those has, makes the answer the same on all that can run it.
+own needs, and what usually comes with those, makes the answer the same on all that can run it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _PLACES = {
 }  # fmt: skip
 """Feature → which word, and the bit in it."""
 _IMPLIED = {
-    "avx2": ("avx",),
+    "avx2": ("avx", "fma", "f16c", "bmi2", "movbe", "abm"),  # level 3 of x86-64, which all of them make up
     "fma": ("avx",),
     "f16c": ("avx",),
     "avx": ("sse4_2",),
@@ -35,7 +35,8 @@ _IMPLIED = {
     "ssse3": ("pni",),
     "bmi2": ("bmi1",),
 }
-"""What programs ask for together, and no processor has apart."""
+"""What programs ask for together: simdjson takes its code for AVX2 only where there is BMI2, too, of which that
+code has nothing. What is told beside a module's needs promises nothing: no instruction of it is in the code."""
 
 
 def cpu_features(system: System, memory: GuestMemory, result: int) -> int:

@@ -136,8 +136,8 @@ class Pointer(_native.Pointer):
     def read(self) -> Any:
         """The whole value in Python: a number, a named tuple, or a tuple of items."""
         if self._count is None or self._count == 1:
-            return unpack(self._target, Pointer.tobytes(self, _step(self._target)))
-        return unpack(p.Array(self._target, self._count), Pointer.tobytes(self))
+            return unpack(self._target, Pointer.tobytes(self, _step(self._target)), self._instance)
+        return unpack(p.Array(self._target, self._count), Pointer.tobytes(self), self._instance)
 
     def tobytes(self, size: int | None = None) -> bytes:
         """A copy of so many bytes; default: all items. Raises BadPointer."""
