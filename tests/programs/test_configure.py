@@ -52,7 +52,7 @@ DIFFERENCES: dict[str, dict[str, str]] = {
         "HAVE_WORKING_O_NOFOLLOW": "the same",
         "HAVE_MINIMALLY_WORKING_GETCWD": "a path has at most 4,096 bytes, wherever it is",
         "HAVE_PARTLY_WORKING_GETCWD": "the same",
-        "FUNC_REALPATH_NEARLY_WORKS": "`a/..` is the directory of a, whatever a is, so also where it is a file",
+        "FUNC_REALPATH_NEARLY_WORKS": "`a/..` is the directory of a, whatever a is",
         "HAVE_BUG_BIG_NANOSLEEP": "what is left of a sleep is exact, where kernels count 292 years",
         "HAVE_VISIBILITY": "`zig cc` warns of an option of its own, and -Werror is given",
     },
