@@ -2,22 +2,22 @@
  * reaches them, and nothing but rsp points there.
  *
  * A thread's stack lies at the same offsets in its sandbox's window, the stack's twin, so the lower 32 bits of a control
- * stack's addresses are those offsets and a distance: each has the beginning of 4 GiB of addresses for itself, so that
- * whatever is near it is its own guard. The first thread's belongs to who runs, not to a sandbox: only calls need one,
- * and between calls it is empty. Whoever has it next finds zeros, unless it had it last. Other threads keep theirs
- * (fibers.c).
+ * stack's addresses are those offsets and a distance: each has the beginning of 4 GiB of addresses for itself, or 8 GiB
+ * where offsets are so high, so that whatever is near it is its own guard. The first thread's belongs to who runs, not to a
+ * sandbox: only calls need one, and between calls it is empty. A sandbox keeps the one that it had last, until there are
+ * too many. Whoever has it next finds zeros. Other threads keep theirs (fibers.c).
  *
- * Everything here is done with the GIL held. */
+ * Code reads what lies below rsp and was another owner's, so that has to go. Only what is near the top can be touched at
+ * first, and is cleared by the processor; the kernel clears the rest, if a fault has ever opened it.
+ *
+ * Everything here is done with the GIL held, but tmebox_open_control. */
 #include "enter/control.h"
 #include "enter/enter.h"
+#include "newer.h"
 
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-
-#ifndef MAP_FIXED_NOREPLACE
-#define MAP_FIXED_NOREPLACE 0x100000
-#endif
 
 /* Windows are put as high as there is room. */
 #define FIRST_PLACE 16
@@ -25,14 +25,18 @@
 #define DISTANCE TMEBOX_TWIN_DISTANCE
 #define PAGE 4096ULL
 #define SIZE_UP_TO(end) (DISTANCE / PAGE * PAGE + PAGE + (end) + TMEBOX_GUARD)
+#define OPEN (4 * PAGE) /* of one that most calls need no more of */
+#define MOST_KEPT 64    /* as long as there are no more of them, nobody's is taken away */
 
 static_assert(DISTANCE >= TMEBOX_CONTROL_GUARD, "frames reach so far below what is mapped");
 static_assert(SIZE_UP_TO(TMEBOX_PRIVATE_END) <= TMEBOX_WINDOW_SIZE && SIZE_UP_TO(TMEBOX_SHARED_END) <= 2 * TMEBOX_WINDOW_SIZE,
               "each has its own addresses");
 
-static struct control *unused[2]; /* the last one used first; narrow and wide ones */
-static struct control *used;
-static uint64_t clock_now;
+uint64_t tmebox_control_clock;
+
+static struct control *owned, *oldest; /* the last one that got its owner first */
+static struct control *spare[2];       /* narrow and wide ones; the last one used first */
+static uint32_t existing;
 static uint64_t next_place = FIRST_PLACE;
 static uint64_t serials;
 static uint32_t generation; /* of the process that they are mapped in: a forked child has none */
@@ -41,6 +45,38 @@ uint64_t tmebox_control_owner(void) {
     return ++serials;
 }
 
+static void look_at_generation(void) {
+    if (UNLIKELY(generation != tmebox_generation)) {
+        generation = tmebox_generation;
+        owned = oldest = spare[0] = spare[1] = NULL;
+        existing = 0;
+        next_place = FIRST_PLACE;
+    }
+}
+
+/* -- lists ---------------------------------------------------------------------------------------- */
+static void own(struct control *control, const struct instance *instance) {
+    control->owner = instance->serial;
+    control->instance = instance;
+    control->previous = NULL;
+    control->next = owned;
+    *(owned != NULL ? &owned->previous : &oldest) = control;
+    owned = control;
+}
+
+static void disown(struct control *control) {
+    *(control->previous != NULL ? &control->previous->next : &owned) = control->next;
+    *(control->next != NULL ? &control->next->previous : &oldest) = control->previous;
+    control->owner = 0;
+    control->in_use = false;
+}
+
+static void put_aside(struct control *control) {
+    control->next = spare[control->wide];
+    spare[control->wide] = control;
+}
+
+/* -- memory --------------------------------------------------------------------------------------- */
 static struct control *reserve(bool wide) {
     struct control *control = calloc(1, sizeof *control);
     uint64_t size = wide ? SIZE_UP_TO(TMEBOX_SHARED_END) : SIZE_UP_TO(TMEBOX_PRIVATE_END);
@@ -53,6 +89,7 @@ static struct control *reserve(bool wide) {
             madvise(start, size, MADV_DONTDUMP);
             madvise(start, size, MADV_NOHUGEPAGE);
             next_place += 1 + wide;
+            existing++;
             control->wide = wide;
             control->base = (uint64_t)(uintptr_t)at + DISTANCE;
             return control;
@@ -62,124 +99,126 @@ static struct control *reserve(bool wide) {
         }
     }
     free(control);
+    next_place = FIRST_PLACE; /* windows may go until somebody asks again */
     return NULL;
 }
 
 /* The distance is no multiple of a page: a control stack begins and ends a little later than its twin. */
-static void *page_of(const struct control *control, uint64_t offset) {
-    return (void *)(uintptr_t)((control->base + offset + PAGE - 1) / PAGE * PAGE);
+static char *page_of(const struct control *control, uint64_t offset) {
+    return (char *)(uintptr_t)((control->base + offset + PAGE - 1) / PAGE * PAGE);
 }
 
-static uint64_t pages(const struct control *control, uint64_t low, uint64_t top) {
-    return (uint64_t)((char *)page_of(control, top) - (char *)page_of(control, low));
+static bool protect(const struct control *control, uint64_t low, uint64_t top, int protection) {
+    char *start = page_of(control, low);
+    return low >= top || mprotect(start, (size_t)(page_of(control, top) - start), protection) == 0;
 }
 
-/* As it is for a new owner with so much of it. */
+/* What the host has locked stays: it has the memory. Both ends are open. */
+static void discard(const struct control *control, uint64_t low, uint64_t top) {
+    char *start = page_of(control, low);
+    if (low < top && madvise(start, (size_t)(page_of(control, top) - start), MADV_DONTNEED) < 0) {
+        memset(start, 0, (size_t)(page_of(control, top) - start));
+    }
+}
+
+static uint64_t first_open(uint64_t low, uint64_t top) {
+    return top - low > OPEN ? top - OPEN : low;
+}
+
+/* As it is for a new owner with such a stack. */
 static bool clear(struct control *control, uint64_t low, uint64_t top) {
-    uint64_t old_low = control->low, old_top = control->top;
-    if (old_low < old_top &&
-        madvise(page_of(control, old_low), pages(control, old_low, old_top), MADV_DONTNEED) < 0) {
+    if (control->low == low && control->top == top) {
+        uint64_t first = first_open(low, top);
+        char *start = page_of(control, first);
+        memset(start, 0, (size_t)(page_of(control, top) - start));
+        discard(control, control->open, first);
+        return true;
+    }
+    discard(control, control->open, control->top);
+    if (!protect(control, control->open, control->top, PROT_NONE)) {
         return false;
     }
-    if (low != old_low || top != old_top) {
-        if (old_low < old_top &&
-            mprotect(page_of(control, old_low), pages(control, old_low, old_top), PROT_NONE) < 0) {
-            return false;
-        }
-        control->low = control->top = 0;
-        if (mprotect(page_of(control, low), pages(control, low, top), PROT_READ | PROT_WRITE) < 0) {
-            mprotect(page_of(control, low), pages(control, low, top), PROT_NONE);
-            return false;
-        }
-        control->low = low;
-        control->top = top;
+    control->low = control->top = control->open = 0;
+    if (!protect(control, first_open(low, top), top, PROT_READ | PROT_WRITE)) {
+        return false;
     }
+    control->low = low;
+    control->top = top;
+    control->open = first_open(low, top);
     return true;
 }
 
-static void unlink_used(struct control *control) {
-    *(control->previous != NULL ? &control->previous->next : &used) = control->next;
-    if (control->next != NULL) {
-        control->next->previous = control->previous;
+bool tmebox_open_control(struct control *control) {
+    bool opens = control->open != control->low && protect(control, control->low, control->open, PROT_READ | PROT_WRITE);
+    control->open = opens ? control->low : control->open;
+    return opens;
+}
+
+/* -- owners --------------------------------------------------------------------------------------- */
+static struct control *oldest_unused(bool wide) {
+    struct control *control = oldest;
+    while (control != NULL && (control->in_use || control->wide != wide)) {
+        control = control->previous;
     }
+    if (control != NULL) {
+        disown(control);
+    }
+    return control;
 }
 
 struct control *tmebox_get_control(const struct instance *instance, uint64_t low, uint64_t top) {
-    uint64_t owner = instance->serial;
     bool wide = top > TMEBOX_PRIVATE_END;
-    if (UNLIKELY(generation != tmebox_generation)) {
-        generation = tmebox_generation;
-        unused[0] = unused[1] = used = NULL;
-        next_place = FIRST_PLACE;
+    look_at_generation();
+    struct control *control = spare[wide];
+    if (control != NULL) {
+        spare[wide] = control->next;
+    } else if (existing < MOST_KEPT || (control = oldest_unused(wide)) == NULL) {
+        control = reserve(wide);
+        control = control != NULL ? control : oldest_unused(wide);
     }
-    struct control *control = unused[wide];
-    if (LIKELY(control != NULL)) {
-        unused[wide] = control->next;
-    } else if ((control = reserve(wide)) == NULL) {
+    if (control == NULL) {
         PyErr_SetString(tmebox_limit_error, "there is no room for another control stack");
         return NULL;
     }
-    if (control->owner != owner || control->low != low || control->top != top) {
-        control->owner = 0;
-        if (!clear(control, low, top)) {
-            control->next = unused[wide];
-            unused[wide] = control;
-            PyErr_SetString(tmebox_limit_error, "the system has no memory for another control stack");
-            return NULL;
-        }
-        control->owner = owner;
+    if (!clear(control, low, top)) {
+        put_aside(control);
+        PyErr_SetString(tmebox_limit_error, "the system has no memory for another control stack");
+        return NULL;
     }
+    own(control, instance);
     control->rsp = 0;
     control->calls = 0;
     control->ended = false;
-    control->begun = ++clock_now;
-    control->instance = instance;
-    control->previous = NULL;
-    control->next = used;
-    if (used != NULL) {
-        used->previous = control;
-    }
-    used = control;
+    tmebox_use_control(control);
     return control;
 }
 
 void tmebox_put_control(struct control *control) {
-    unlink_used(control);
-    control->next = unused[control->wide];
-    unused[control->wide] = control;
+    disown(control);
+    put_aside(control);
 }
 
-bool tmebox_take_control(struct instance *instance) {
+bool tmebox_find_control(struct instance *instance) {
     uint64_t low = instance->stack_low - instance->base, top = instance->stack_top - instance->base;
-    struct control *control = tmebox_get_control(instance, low, top);
-    if (control == NULL) {
-        return false;
-    }
-    instance->first = instance->control = control;
-    instance->control_base = control->base;
-    return true;
+    instance->kept = tmebox_get_control(instance, low, top);
+    return instance->kept != NULL;
 }
 
-void tmebox_give_control(struct instance *instance) {
-    struct control *first = instance->first;
-    if (first != NULL) {
-        instance->first = instance->control = NULL; /* its base stays: what a trap's message looks at */
-        if (instance->generation == tmebox_generation) {
-            tmebox_put_control(first);
-        }
+void tmebox_leave_control(struct instance *instance) {
+    struct control *kept = instance->kept;
+    instance->kept = instance->first = instance->control = NULL;
+    if (kept != NULL && instance->generation == tmebox_generation && kept->owner == instance->serial) {
+        tmebox_put_control(kept);
     }
 }
 
-uint64_t tmebox_control_clock(void) {
-    return clock_now;
-}
-
+/* -- what they hold ------------------------------------------------------------------------------- */
 bool tmebox_stacks_hold(uint64_t start, uint64_t end, uint64_t since) {
-    for (const struct control *control = generation == tmebox_generation ? used : NULL; control != NULL;
+    for (const struct control *control = generation == tmebox_generation ? owned : NULL; control != NULL;
          control = control->next) {
         const struct instance *instance = control->instance;
         uint64_t rsp = control->rsp;
-        if (control->begun > since || control->ended) {
+        if (!control->in_use || control->begun > since || control->ended) {
             continue;
         }
         if (rsp == 0) {
@@ -210,19 +249,14 @@ uint64_t tmebox_read_control(const struct instance *instance, uint64_t offset, v
     for (uint32_t i = 0; found == NULL && i < instance->fiber_count; i++) {
         found = has(instance->fibers[i], instance->serial, offset) ? instance->fibers[i] : NULL;
     }
-    if (found == NULL && has(instance->first, instance->serial, offset)) {
-        found = instance->first;
-    }
-    for (int wide = 0; wide < 2 && generation == tmebox_generation; wide++) {
-        for (const struct control *other = unused[wide]; found == NULL && other != NULL; other = other->next) {
-            found = has(other, instance->serial, offset) ? other : NULL;
-        }
+    if (found == NULL && has(instance->kept, instance->serial, offset)) {
+        found = instance->kept;
     }
     if (found == NULL) {
         return 0;
     }
     uint64_t size = size_bytes < found->top - offset ? size_bytes : found->top - offset;
-    uint64_t first = (uint64_t)(uintptr_t)page_of(found, found->low) - found->base; /* its first page begins a little later */
+    uint64_t first = (uint64_t)(uintptr_t)page_of(found, found->open) - found->base; /* nothing was below */
     uint64_t none = offset < first ? first - offset : 0;
     none = none < size ? none : size;
     memset(to, 0, none);

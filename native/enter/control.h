@@ -9,14 +9,16 @@
 struct control {
     uint64_t base;     /* where offsets count from: a multiple of the window's size and the distance */
     bool wide;         /* it has the addresses of two windows: offsets up to the window's end */
-    uint64_t low, top; /* offsets of what can be touched */
-    uint64_t owner;
-    uint64_t rsp;   /* offset, of a thread that another one has taken its turn from; else 0 */
-    bool ended;     /* it will not go on; what it had is to be given back */
-    uint32_t calls; /* of the host's that began on it and have not ended */
-    uint64_t begun; /* when its owner got it */
+    uint64_t low, top; /* offsets of the stack */
+    uint64_t open;     /* from here on it can be touched: low, or so little below top that most calls need no more */
+    uint64_t owner;    /* 0: nobody */
+    bool in_use;       /* by a call, or by a thread that stands or runs */
+    uint64_t rsp;      /* offset, of a thread that another one has taken its turn from; else 0 */
+    bool ended;        /* it will not go on; what it had is to be given back */
+    uint32_t calls;    /* of the host's that began on it and have not ended */
+    uint64_t begun;    /* when it was taken into use */
     const struct instance *instance;
-    struct control *next, *previous; /* of those that are in use, or next of those that are not */
+    struct control *next, *previous; /* of those that have an owner, or next of those that have none */
 };
 
 /* Of its addresses, which begin at its base less TMEBOX_TWIN_DISTANCE. */
@@ -27,25 +29,50 @@ static inline uint64_t tmebox_control_size(const struct control *control) {
 /* A number that no other owner has. */
 uint64_t tmebox_control_owner(void);
 
-/* One with so much of it. NULL with an exception set. */
+/* One with a stack there, for a thread. NULL with an exception set. */
 struct control *tmebox_get_control(const struct instance *instance, uint64_t low, uint64_t top);
 void tmebox_put_control(struct control *control);
 
-/* The first thread's, for an instance that nobody runs. False with an exception set. */
-bool tmebox_take_control(struct instance *instance);
+/* The first thread's, for an instance that nobody runs, and that has none. False with an exception set. */
+bool tmebox_find_control(struct instance *instance);
 
-/* Idempotent. */
-void tmebox_give_control(struct instance *instance);
+/* So that a later owner can have what an instance had, which takes another serial number or ends. Idempotent. */
+void tmebox_leave_control(struct instance *instance);
 
-/* What its last owner left there, and how many bytes; 0 if it has another one by now, or there is no such part. */
+/* What its owner left there, and how many bytes; 0 if it has another one by now, or there is no such part. */
 uint64_t tmebox_read_control(const struct instance *instance, uint64_t offset, void *to, uint64_t size_bytes);
 
-/* A time for the next function. */
-uint64_t tmebox_control_clock(void);
+/* All of it can be touched from now on. False: it could already, or the system refuses. Async-signal-safe. */
+bool tmebox_open_control(struct control *control);
+
+/* For the next function, and as the time at which calls begin. */
+extern uint64_t tmebox_control_clock;
 
 /* Whether a call that began by `since`, or a thread that stands, may come back to an address in [start, end): its stack
  * says so, or it runs and cannot be asked. */
 bool tmebox_stacks_hold(uint64_t start, uint64_t end, uint64_t since);
+
+static inline void tmebox_use_control(struct control *control) {
+    control->in_use = true;
+    control->begun = ++tmebox_control_clock;
+}
+
+/* The first thread's, for a call of an instance that nobody runs. False with an exception set. */
+static inline bool tmebox_take_control(struct instance *instance) {
+    if (UNLIKELY(instance->kept == NULL || instance->kept->owner != instance->serial) && !tmebox_find_control(instance)) {
+        return false;
+    }
+    tmebox_use_control(instance->kept);
+    instance->first = instance->control = instance->kept;
+    instance->control_base = instance->kept->base;
+    return true;
+}
+
+/* After its last call. Its base stays: what a trap's message looks at. */
+static inline void tmebox_give_control(struct instance *instance) {
+    instance->first->in_use = false;
+    instance->first = instance->control = NULL;
+}
 
 /* Where the offsets of its stack pointer count from. */
 static inline uint64_t tmebox_stack_base(const struct instance *instance) {

@@ -72,8 +72,10 @@ struct instance {
     uint64_t stack_top;
     bool has_control;      /* its stack is a control stack, with a twin in the window */
     struct control *first, *control; /* the first thread's, and that of the one that runs; while depth > 0 */
+    struct control *kept; /* what the first thread had last, if it is still its own */
     struct control **fibers; /* of the other threads, by number; NULL where there is none */
     uint32_t fiber_count;
+    uint64_t arrays_place, arrays_end; /* the first thread's pointer to its arrays of variable size; 0: there is none */
     uint64_t fiber_room; /* bytes that their stacks may have together */
     uint64_t control_base; /* of the one that it has, or had last */
     uint64_t serial;       /* owner of control stacks: another one after a reset */

@@ -142,6 +142,16 @@ static bool installed(const struct activation *activation, const siginfo_t *info
     return window != NULL && tmebox_install(window, base, address - base, write ? HOST_WRITES : HOST_READS);
 }
 
+/* Whether it was in what its stack has and could not be touched yet. */
+static bool opened_stack(const struct activation *activation, const siginfo_t *info) {
+    if (activation->control == NULL || info->si_code != SEGV_ACCERR) {
+        return false;
+    }
+    struct control *control = activation->instance->control;
+    uint64_t offset = (uint64_t)(uintptr_t)info->si_addr - control->base;
+    return offset >= control->low && offset < control->open + TMEBOX_PAGE_SIZE && tmebox_open_control(control);
+}
+
 /* What a fault in the shared heap ends in. */
 static void trap_in_heap(struct activation *activation, const struct heap_outcome *outcome, const siginfo_t *info,
                          greg_t *registers) {
@@ -178,6 +188,9 @@ static bool resolved(struct activation *activation, int signal, const siginfo_t 
             activation->wants_form = true;
             tmebox_redirect_to_poll(activation, context);
         }
+        return true;
+    }
+    if (signal == SIGSEGV && opened_stack(activation, info)) {
         return true;
     }
     return signal == SIGBUS && installed(activation, info, registers);

@@ -22,6 +22,7 @@ PyObject *tmebox_instance_read_control(PyObject *object, PyObject *args) {
 /* They are zeros again, too, and nobody stands on one. */
 void tmebox_begin_stacks_again(struct instance *self) {
     tmebox_end_fibers(self);
+    tmebox_leave_control(self);
     self->serial = tmebox_control_owner();
 }
 
@@ -87,6 +88,21 @@ PyObject *tmebox_instance_begin_threads(PyObject *object, PyObject *threads) {
             return NULL;
         }
     }
+    Py_RETURN_NONE;
+}
+
+PyObject *tmebox_instance_lend_arrays(PyObject *object, PyObject *args) {
+    struct instance *self = (struct instance *)object;
+    unsigned long long place, end;
+    if (!PyArg_ParseTuple(args, "KK:lend_arrays", &place, &end)) {
+        return NULL;
+    }
+    if (place < TMEBOX_IMAGE_START || place > TMEBOX_PRIVATE_END - sizeof end) {
+        PyErr_SetString(PyExc_ValueError, "not in a module's data");
+        return NULL;
+    }
+    self->arrays_place = place;
+    self->arrays_end = end;
     Py_RETURN_NONE;
 }
 

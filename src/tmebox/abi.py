@@ -8,7 +8,6 @@ same numbers from a header generated from this file (`python -m tmebox.abi HEADE
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import Literal
@@ -57,15 +56,11 @@ ISOLATIONS: tuple[Isolation, ...] = ("code+data", "data")
 Base = Literal["gs", "r15"]
 BASES: tuple[Base, ...] = ("gs", "r15")
 """Where the window's base is while a sandbox runs."""
-EVERY_BASE = (*BASES, "twin")
-"""With the one that is being built: gs, and a stack out of the window's reach (decision 26)."""
-FREE_RETURNS = os.environ.get("TMEBOX_RETURNS") != "checked"
-"""The switch of the branch that builds decision 26: whether gs with code+data is that form."""
 
 
 def form(base: str, isolation: str) -> str:
-    """By which rules such a text goes: gs, r15 or twin."""
-    return "twin" if FREE_RETURNS and (base, isolation) == ("gs", "code+data") else base
+    """By which rules such a text goes: "gs", "r15", or "twin", whose stack is out of the window's reach."""
+    return "twin" if (base, isolation) == ("gs", "code+data") else base
 
 
 TARGET_R15_SHIFT = 3
@@ -239,7 +234,7 @@ ARRAYS_MARK = 0x51C2_7A0E_83D9_B64F
 """By this value in a module's data the loader finds the pointer of the first thread's arrays of variable
 size. It is replaced by where their memory ends; the word behind it by where that begins."""
 TASK_NUMBER, TASK_NAME, TASK_NAME_BYTES = 128, 170, 16
-"""What the C library has about a thread is where its stack begins; in it, its number, 32 bits, and its
+"""What the C library has about a thread is where its stack begins: in it, its number, 32 bits, and its
 name."""
 THREAD_ALIGNMENT = 64
 """Thread-local variables of all threads have the same place modulo this."""

@@ -174,7 +174,6 @@ PATCHES = {
     "sysenter": b"\x0f\x34",
     "int80": b"\xcd\x80",
     "wrgsbase": b"\xf3\x48\x0f\xae\xd8",
-    "plain-return": b"\xc3",
     "plain-indirect-jump": b"\xff\xe0",
     "plain-indirect-call": b"\xff\xd0",
     "load-without-segment": b"\x48\x8b\x00",
@@ -199,10 +198,28 @@ def test_a_module_file_with_patched_code_is_not_loaded(name: str) -> None:
         Module.from_bytes(codec.encode(evil))
 
 
+def test_a_plain_return_behind_it_is_a_function_that_does_nothing() -> None:
+    """It needs no check: who calls it gets back."""
+    file = victim()
+    address = file.text_address + len(file.text)
+    evil = replace(
+        file,
+        text=file.text + b"\xc3" + b"\xf4" * 16,
+        functions=np.append(file.functions, np.uint32(address)),
+        depth_places=np.append(file.depth_places, np.uint32(address)),
+        depths=np.append(file.depths, np.uint32(0)),
+        exports=(*file.exports, replace(file.exports[0], name="f", address=address, prototype=None)),
+    )
+    module = Module.from_bytes(codec.encode(evil))
+    ending = attack(module, lambda sandbox: (sandbox.call_raw("f", 7), sandbox.go(3))[1])
+    assert ending.exception is None, ending
+
+
 @pytest.mark.parametrize("name", ["middle", "sequence", "outside"])
 def test_a_claimed_function_that_is_none_is_not_loaded(name: str) -> None:
     file = victim()
-    place = {"middle": 1, "sequence": file.text.index(b"\xc3"), "outside": len(file.text) + 64}[name]
+    call = file.text.index(b"\xff\xd0") if b"\xff\xd0" in file.text else file.text.index(b"\x41\xff\xd3")
+    place = {"middle": 1, "sequence": call, "outside": len(file.text) + 64}[name]
     evil = replace(file, functions=np.append(file.functions, np.uint32(file.text_address + place)))
     with pytest.raises(tmebox.TmeboxError):
         Module.from_bytes(codec.encode(evil))

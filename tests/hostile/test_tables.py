@@ -74,8 +74,7 @@ def test_another_check_that_fails_still_says_where_it_would_have_gone() -> None:
 
 ELSEWHERE: dict[str, Callable[[ModuleFile], int]] = {
     "inside-an-instruction": lambda file: file.text_address + 1,
-    "a-return-behind-its-check": lambda file: file.text_address + file.text.index(b"\x4c\x89\x1c\x24\xc3"),
-    "a-bare-return": lambda file: file.text_address + file.text.index(b"\x4c\x89\x1c\x24\xc3") + 4,
+    "a-jump-behind-its-check": lambda file: file.text_address + file.text.index(b"\xff\x24"),
     "the-tables": lambda file: file.text_address + file.code_bytes,
     "behind-the-text": lambda file: file.text_address + len(file.text),
     "before-the-text": lambda file: file.text_address - 1,

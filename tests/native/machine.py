@@ -44,6 +44,7 @@ class Trapped(Exception):
     owner: int
     outcome: int
     outcome_key: int
+    stack_top: int
 
     def register(self, index: int) -> int:
         """Index in the order rax rcx rdx rbx rsp rbp rsi rdi r8 …"""

@@ -103,7 +103,7 @@ def claiming(quads: str) -> ModuleFile:
 
 
 def test_a_list_that_lies_is_the_verifiers_to_refuse() -> None:
-    assert len(claiming(".quad f, 0, 1, 0x1234, -1").labels) == 1
+    assert len(claiming(".quad f, f + 2, 0, 1, 0x1234, -1").labels) == 1
     with pytest.raises(tmebox.VerificationError, match="target-is-instruction-start"):
         tmebox.Module(claiming(".quad f + 1"))
 

@@ -59,6 +59,8 @@ def candidates() -> Iterator[str]:
     """Statements that the rewriter takes, be they instructions or not."""
     for name in MNEMONICS:
         for operands in operands_of(name).strip().replace("\n", ";").split(";"):
+            if name.startswith("bextr") and operands.startswith(f"$3,{STACK}"):
+                continue  # TBM's, which is too long with an object's displacement, and refused anyway
             statement = f"{name} {operands}".strip()
             try:
                 rewritten(statement)
@@ -68,7 +70,7 @@ def candidates() -> Iterator[str]:
 
 
 def rewritten(statement: str) -> str:
-    return rewrite(f"target: subq $64, %rsp\n{statement}\njmp target", file="one.s")
+    return rewrite(f"target: subq $56, %rsp\n{statement}\nud2", file="one.s")
 
 
 def instructions(statements: list[str], folder: Path) -> list[str]:
@@ -83,18 +85,19 @@ def instructions(statements: list[str], folder: Path) -> list[str]:
 
 
 def framed(statements: list[str]) -> str:
-    """Each behind a move of rsp and before a jump: what the rewriter counts as an access has to be one."""
-    lines = [
-        f".Lt{number}: subq $64, %rsp\n{statement.replace('target', f'.Lt{number}')}\njmp .Lt{number}"
-        for number, statement in enumerate(statements)
-    ]
+    """Each in a function of its own, in a frame whose depth labels may have; but returns need none."""
+    lines = []
+    for number, statement in enumerate(statements):
+        name = f"f{number}" if statement.startswith("call") else f".Lt{number}"
+        frame = "" if statement.startswith("ret") else f"subq $56, %rsp\n.Lt{number}: "
+        lines.append(f"f{number}: {frame}{statement.replace('target', name)}\nud2")
     answers = [f"__tmebox_{name}:" for name in ANSWERS]
     return rewrite("\n".join(["\t.text", *lines, *answers, "\tud2"]) + "\n", file="all.s")
 
 
 def broken_rules(statements: list[str], folder: Path) -> list[set[str]]:
     """The rules that each one's instructions break wherever they stand."""
-    text = re.sub(r"^(\.Lt(\d+)):", r"statement\2: \1:", framed(statements), flags=re.MULTILINE)
+    text = re.sub(r"^(f(\d+)):", r"statement\2: \1:", framed(statements), flags=re.MULTILINE)
     with assemble(text, folder / "framed.o").open("rb") as file:
         elf = ELFFile(file)
         code = elf.get_section_by_name(".text").data()
@@ -107,7 +110,7 @@ def broken_rules(statements: list[str], folder: Path) -> list[set[str]]:
         rules_of = set()
         for instruction in Decoder(64, part, ip=0):
             encoding = part[instruction.ip : instruction.next_ip]
-            rules_of |= {rule for rule, _ in classify(bytes(encoding), TABLES["gs"]).refusals}
+            rules_of |= {rule for rule, _ in classify(bytes(encoding), TABLES["twin"]).refusals}
         found.append(rules_of)
     return found
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from pathlib import Path
 
@@ -49,19 +50,44 @@ movq {m}, {q}|movq {q}, {m}|movq {q}, {q1}|movl {l}, {m}|movb {b}, {m}|movzbl {m
 leal {m}, {l}|addq {m}, {q}|subq {q}, {q1}|xorl {l}, {m}|cmpq {q}, {q1}|cmpq {m}, {q}|testl {l}, {l1}
 incl {m}|sbbq {q}, {m}|adcl {l}, {l1}|imulq {m}, {q}|negq {q}|shlq %cl, {m}|sarq $3, {q}|xchgq {q}, {q1}
 lock xaddl {l}, {m}|lock cmpxchgq {q}, {m}|cmovneq {m}, {q}|cmovlq {q}, {q1}|setbe {m}|setg {b}
-btq $5, {m}|btq {q}, {m}|lock btsl {l}, {m}|btrq {q}, {q1}|pushq {q}|pushq {m}|popq {q}|popq {m}
-pushq $7|leave|subq ${p}, %rsp|addq ${p}, %rsp|andq $-{p}, %rsp|leaq {i}(%rsp), %rsp|addq {q}, %rsp
-movq {m}, %rsp|movq {q}, %rsp|jmp {t}|jne {t}|ja {t}|jo {t}|callq elsewhere|callq {t}|callq *{q}
-callq *{c}|jmpq *{c}|jmpq *{q}|jmpq *{c} # TAILCALL|jmp elsewhere|retq|ud2|rep stosq|rep; movsb|stosl
+btq $5, {m}|btq {q}, {m}|lock btsl {l}, {m}|btrq {q}, {q1}|addq {q}, %rsp
+movq {m}, %rsp|movq {q}, %rsp|jmp {t}|jne {t}|ja {t}|jo {t}|callq elsewhere|callq *{q}
+callq *{c}|jmpq *{c}|jmpq *{q}|ud2|rep stosq|rep; movsb|stosl
 movsw|nop|prefetcht0 {m}|movups {m}, {x}|movaps {x}, {x1}|addsd {m}, {x}|movq {q}, {x}
 pinsrq $1, {m}, {x}|ucomisd {m}, {x}|fldt {m}|fstpl {m}|vaddps {m}, {y}, {y1}|vpmaskmovd {m}, {y}, {y1}
 vbroadcastss {m}, {y}|andnq {m}, {q}, {q1}|mulxq {m}, {q}, {q1}
 """
-INSTRUCTIONS = st.sampled_from(PATTERNS.replace("\n", "|").strip("|").split("|")).flatmap(
-    lambda pattern: st.fixed_dictionaries(
-        {field.split("}")[0]: FIELDS[field[0]] for field in pattern.split("{")[1:]}
-    ).map(lambda values: pattern.format(**values))
-)
+MOVING = """
+pushq {q}|pushq {m}|popq {q}|popq {m}|pushq $7|leave|subq ${p}, %rsp|addq ${p}, %rsp|andq $-{p}, %rsp
+leaq {i}(%rsp), %rsp|callq {t}|jmpq *{c} # TAILCALL|jmp elsewhere|retq
+"""
+"""With the base in r15 these may stand anywhere."""
+FRAME = 88
+"""One of those that labels may have."""
+MOVING_BACK = """
+pushq {q}; popq {q1}|pushq {m}; popq {m1}|pushq $7; popq {q}|subq ${p}, %rsp; addq ${p}, %rsp
+leaq -{p}(%rsp), %rsp; pushq %rax; leaq 8(%rsp), %rsp; leaq {p}(%rsp), %rsp
+leaq 88(%rsp), %rsp; retq|leaq 88(%rsp), %rsp; jmp elsewhere|leaq 88(%rsp), %rsp; jmpq *{c} # TAILCALL
+"""
+"""Where the stack's depth is verified, all places have one depth, and functions end with none."""
+
+
+def _instructions(patterns: str) -> st.SearchStrategy[str]:
+    return st.sampled_from(patterns.strip().replace("\n", "|").replace("||", "|").split("|")).flatmap(
+        lambda pattern: st.fixed_dictionaries(
+            {field.split("}")[0]: FIELDS[field[0]] for field in pattern.split("{")[1:]}
+        ).map(lambda values: pattern.format(**values))
+    )
+
+
+def _keeps_depth(line: str) -> bool:
+    return ";" in line or re.fullmatch(r"lea[lq] .*%[re]sp", line) is None
+
+
+STREAMS: dict[str, st.SearchStrategy[list[str]]] = {
+    "gs": st.lists(_instructions(PATTERNS + MOVING_BACK).filter(_keeps_depth), min_size=1, max_size=60),
+    "r15": st.lists(_instructions(PATTERNS + MOVING), min_size=1, max_size=60),
+}
 
 
 def _without_refused(lines: list[str], base: str = "gs") -> str:
@@ -75,18 +101,16 @@ def _without_refused(lines: list[str], base: str = "gs") -> str:
                 lines[item.line - 1] = "ud2"
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(
-    st.lists(INSTRUCTIONS, min_size=1, max_size=60),
-    st.tuples(*[st.integers(0, 59)] * LABELS),
-    st.sampled_from(BASES),
-)
+@pytest.mark.parametrize("base", BASES)
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.data(), st.tuples(*[st.integers(0, 59)] * LABELS))
 def test_the_verifier_accepts_whatever_the_rewriter_emits(
-    stream: list[str], places: tuple[int, ...], base: str
+    base: str, data: st.DataObject, places: tuple[int, ...]
 ) -> None:
-    lines = ["\t.text", *stream, "ud2", "\t.bss", "sym: .zero 64"]
+    stream = data.draw(STREAMS[base])
+    lines = ["\t.text", "f:", f"subq ${FRAME}, %rsp", *stream, "ud2", "\t.bss", "sym: .zero 64"]
     for number, place in enumerate(places):
-        lines.insert(1 + place % (len(stream) + 1), f".Lt{number}:")
+        lines.insert(3 + place % (len(stream) + 1), f".Lt{number}:")
     with tempfile.TemporaryDirectory() as folder:
         assert verified(_without_refused(lines, base), Path(folder), base=base).instruction_count > 0
 

@@ -28,7 +28,7 @@ def symbol_key(symbol: Symbol) -> tuple[int, int, str]:
 
 def check(module: ModuleFile) -> None:
     """Raise ModuleError unless every number lies where it may. What the code does is the verifier's."""
-    if module.isolation not in abi.ISOLATIONS or module.base not in abi.EVERY_BASE:
+    if module.isolation not in abi.ISOLATIONS or module.base not in abi.BASES:
         raise ModuleError(f"unknown isolation {module.isolation!r:.20} or base {module.base!r:.20}")
     size = len(module.text)
     low, high = module.text_address, module.text_address + size

@@ -56,13 +56,16 @@ class SandboxMemory:
 
     def _check(self, offset: int, size_bytes: int, writing: bool) -> None:
         layout, end = self._layout, offset + size_bytes
-        private = any(start <= offset <= end <= stop for start, stop in layout.parts)
-        if not private and not self._in_arena(offset, size_bytes):
-            raise BadPointer(
-                f"[{offset:#x}, {end:#x}) is not the sandbox's memory: it has "
-                f"{', '.join(f'[{start:#x}, {stop:#x})' for start, stop in layout.parts)} and, in arrays, "
-                f"[{abi.ARENA_START:#x}, {self._hold().arena_end:#x})"
-            )
+        for start, stop in layout.parts:
+            if start <= offset <= end <= stop:
+                break
+        else:
+            if not self._in_arena(offset, size_bytes):
+                raise BadPointer(
+                    f"[{offset:#x}, {end:#x}) is not the sandbox's memory: it has "
+                    f"{', '.join(f'[{start:#x}, {stop:#x})' for start, stop in layout.parts)} and, in "
+                    f"arrays, [{abi.ARENA_START:#x}, {self._hold().arena_end:#x})"
+                )
         if writing:
             for read_only_start, read_only_end in (CONTROL, *layout.read_only):
                 if offset < read_only_end and read_only_start < end:

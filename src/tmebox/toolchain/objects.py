@@ -6,7 +6,7 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
-from tmebox.abi import BASES, EVERY_BASE
+from tmebox.abi import BASES
 from tmebox.errors import CompileError
 from tmebox.toolchain.assemble import assemble
 from tmebox.toolchain.compile.compile import Compiled, compile_to_assembly, language_of
@@ -42,7 +42,7 @@ def instrument(
     source: Path | SourceText, options: CompileOptions, *, language: str | None = None
 ) -> tuple[Compiled, str]:
     """What was compiled, its `text` instrumented, and the source's name. Raises CompileError."""
-    if options.base not in EVERY_BASE:
+    if options.base not in BASES:
         raise CompileError(f"base is one of {', '.join(BASES)}, not {options.base!r}")
     name = source.name if isinstance(source, SourceText) else str(source)
     try:

@@ -46,7 +46,7 @@ __attribute__((noinline)) int jump_forged(int index, word and, word xor) {
   words[index] = (words[index] & and) ^ xor;
   longjmp(buffer, 1);
 }
-int words_of_buffer(void) { return sizeof buffer / sizeof(word); }
+int words_of_buffer(void) { return (int)(sizeof buffer) / (int)sizeof(word); }
 static __attribute__((noinline)) void remember(void) {
   char frame[64];
   __asm__ volatile("" : : "r"(frame) : "memory");

@@ -1,4 +1,5 @@
 	.text
+f:
 	btl	$3, (%rdi)
 	btq	%rax, %rcx
 	btl	%esi, 64(%rdi,%rcx,4)

@@ -1,4 +1,5 @@
 	.text
+f:
 	btl	$3, %gs:(%edi)
 	btq	%rax, %rcx
 	movq	%r10, -152(%rsp)
@@ -40,3 +41,7 @@
 	movq	-160(%rsp), %r9
 	movq	-168(%rsp), %rax
 	ud2
+
+	.section	.tmebox.depths,"",@progbits
+	.quad	f, 2147483648
+	.quad	.Ltmebox1, 0

@@ -70,8 +70,8 @@ g:
 	.quad	.Lb
 
 	.section	.tmebox.depths,"",@progbits
-	.quad	f, 0
+	.quad	f, 2147483648
 	.quad	.La, 0
 	.quad	.Lb, 0
 	.quad	.Lc, 0
-	.quad	g, 0
+	.quad	g, 2147483648

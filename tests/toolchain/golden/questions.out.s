@@ -40,4 +40,4 @@ __tmebox_rdtscp:
 
 	.section	.tmebox.depths,"",@progbits
 	.quad	ask, 2147483648
-	.quad	__tmebox_cpuid, 2147483648
+	.quad	__tmebox_cpuid, 0

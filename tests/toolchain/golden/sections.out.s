@@ -22,4 +22,4 @@
 	.section	".note.GNU-stack","",@progbits
 
 	.section	.tmebox.depths,"",@progbits
-	.quad	"quoted name", 0
+	.quad	"quoted name", 2147483648

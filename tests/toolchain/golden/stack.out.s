@@ -46,6 +46,6 @@ g:
 	.size	g, .-g
 
 	.section	.tmebox.depths,"",@progbits
-	.quad	f, 2147483648
+	.quad	f, 0
 	.quad	.L1, 24
 	.quad	g, 2147483648

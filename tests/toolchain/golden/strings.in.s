@@ -1,4 +1,5 @@
 	.text
+f:
 	rep; stosq
 	rep
 	movsb	(%rsi), %es:(%rdi)

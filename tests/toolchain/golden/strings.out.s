@@ -1,4 +1,5 @@
 	.text
+f:
 	movq	%r11, -136(%rsp)
 	movl	%edi, %edi
 	movq	%gs:0x4010000, %r11
@@ -36,3 +37,6 @@
 	movq	-136(%rsp), %r11
 	movl	%r11d, %eax
 	ud2
+
+	.section	.tmebox.depths,"",@progbits
+	.quad	f, 2147483648

@@ -25,7 +25,8 @@ f:
 	jmpq	*.Ltable(,%rcx,4)
 .Lj:
 	jmpq	*.Ltable+8(,%rcx,8)
-.Lk:
+	.type	g,@function
+g:
 	callq	*.Lcalled(,%rcx,8)
 	jmpq	*.Lcalled(,%rcx,8)
 	.size	f, .-f

@@ -54,7 +54,7 @@ f:
 	cmpb	$1, 0x7fff0000(%r11)
 	jne	.Ltmebox3
 	jmp	*%r11
-	.p2align	6, , 43
+	.p2align	6, , 20
 .Ltmebox3:
 	hlt
 .Lj:
@@ -62,7 +62,8 @@ f:
 	cmpb	$1, 0x7fff0000(%r11)
 	jne	.Ltmebox3
 	jmp	*%r11
-.Lk:
+	.type	g,@function
+g:
 	movl	%gs:.Lcalled(,%ecx,8), %r11d
 	testb	$2, 0x7fff0000(%r11)
 	je	.Ltmebox3
@@ -119,7 +120,8 @@ shared:
 	.quad	.La
 
 	.section	.tmebox.depths,"",@progbits
-	.quad	f, 0
+	.quad	f, 2147483648
 	.quad	.La, 0
 	.quad	.Lb, 0
 	.quad	.Lc, 0
+	.quad	g, 2147483648

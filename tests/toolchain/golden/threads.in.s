@@ -1,4 +1,5 @@
 	.text
+f:
 	movl	%fs:counter@TPOFF, %eax
 	movq	%fs:0, %rcx
 	movl	counter@TPOFF(%rcx), %edx

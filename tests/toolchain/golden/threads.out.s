@@ -1,4 +1,5 @@
 	.text
+f:
 	movl	%gs:counter(%rip), %eax
 	movq	%gs:__tmebox_thread_offset(%rip), %rcx
 	movl	%gs:counter(%ecx), %edx
@@ -14,5 +15,8 @@ counter:
 	.size	counter, 4
 	.section	.thread_bss,"aw",@nobits
 	.zero	8
+
+	.section	.tmebox.depths,"",@progbits
+	.quad	f, 2147483648
 	.section	.debug_info,"",@progbits
 	.quad	counter

@@ -200,20 +200,20 @@ dispatch:
 
 	.section	.tmebox.depths,"",@progbits
 	.quad	list, 0
-	.quad	keeps_its_pointer, 0
-	.quad	checksum, 0
+	.quad	keeps_its_pointer, 2147483648
+	.quad	checksum, 2147483648
 	.quad	.Lchecksum, 0
-	.quad	index_stays, 0
+	.quad	index_stays, 2147483648
 	.quad	.Lread_between, 0
 	.quad	.Lflags_between, 0
 	.quad	.Lscratch_between, 0
 	.quad	.Lload_between, 0
-	.quad	in_place, 0
-	.quad	scaled, 0
-	.quad	far, 0
-	.quad	not_waited_for, 0
-	.quad	calls, 0
+	.quad	in_place, 2147483648
+	.quad	scaled, 2147483648
+	.quad	far, 2147483648
+	.quad	not_waited_for, 2147483648
+	.quad	calls, 2147483648
 	.quad	.Lcalls, 8
-	.quad	no_register_free, 0
-	.quad	dispatch, 0
+	.quad	no_register_free, 2147483648
+	.quad	dispatch, 2147483648
 	.quad	.Lfirst, 0

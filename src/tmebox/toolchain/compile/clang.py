@@ -82,7 +82,8 @@ def arrays_header() -> Path:
 
 
 def without_variable_sizes() -> tuple[str, ...]:
-    """Flags by which frames have constant sizes, and accesses to the pointer of what has none are seen."""
+    """Flags by which all frames have constant sizes, and accesses to the pointer of what has none are
+    seen."""
     return *frames.WITHOUT_VARIABLE_SIZES, "-include", str(arrays_header())
 
 

@@ -18,6 +18,8 @@ from tmebox.toolchain.sections import depth_claims
 MARK = "__tmebox_mark"
 """Stands in a check for the mark of labels of the depth there."""
 _SLOT = 8
+_NUMBER = "\tmovl\t$"
+"""Behind a trap is a number that the trap's handler looks for."""
 
 
 def to_label(text: str, mask: int, register: str) -> str:
@@ -77,6 +79,8 @@ class _Depths:
             self._labels.setdefault(index, ["0"])
         self._depth: dict[int, int] = {}
         self._called: set[int] = set()
+        self._called_here: set[int] = set()
+        """Functions, and those of them that this file calls: all others may be called by nobody."""
         self._find()
 
     def text(self) -> str:
@@ -88,11 +92,23 @@ class _Depths:
                 if depth not in LABEL_DEPTHS:
                     raise Refusal(f"a jump to labels from a frame of {depth} bytes")
                 out[place] = out[place].replace(MARK, str(LABEL_MARKS[LABEL_DEPTHS.index(depth)]))
+        if not self._is_compiled:
+            self._without_dead_code(out)
         claims = list(self._claims())
         for index, name in self._named.items():
             out[listing.places[index]] = f"{name}:\n{out[listing.places[index]]}"
         text = "\n".join(out)
         return text + "\n" + depth_claims(claims) if claims else text
+
+    def _without_dead_code(self, out: list[str]) -> None:
+        """Nobody knows its depth, so it could not be accepted."""
+        listing = self._listing
+        if any(listing.labels.get(name) not in (None, *self._depth) for name in listing.open):
+            return
+        for index, place in enumerate(listing.places):
+            stops = MNEMONICS[listing.instructions[index].mnemonic].kind is Kind.STOP
+            if index not in self._depth and not stops and not out[place].startswith(_NUMBER):
+                out[place] = "\thlt"
 
     def _claims(self) -> Iterator[tuple[str, int]]:
         arrivals = self._graph.arrivals() | {
@@ -103,7 +119,7 @@ class _Depths:
             if stops or index not in self._depth:
                 continue
             if index in self._called:  # for who jumps there; and what was claimed before ends
-                yield self._name(index, names[0]), 0 if self._is_compiled else KEPT
+                yield self._name(index, names[0]), 0 if index in self._called_here else KEPT
                 continue
             if any(name in arrivals or name[0].isdigit() for name in names):
                 yield self._name(index, names[0]), self._depth[index]
@@ -126,6 +142,7 @@ class _Depths:
                 called = graph.resolve(target.displacement, index)
                 if called is not None:
                     self._called.add(called)
+                    self._called_here.add(called)
                     waiting.append((called, 0))
         self._follow(waiting)
         waiting = [

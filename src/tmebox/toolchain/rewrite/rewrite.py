@@ -9,7 +9,7 @@ from collections.abc import Set
 from dataclasses import replace
 from functools import lru_cache
 
-from tmebox.abi import BASES, EVERY_BASE, ISOLATIONS, TWIN_DISTANCE, form
+from tmebox.abi import BASES, ISOLATIONS, TWIN_DISTANCE, form
 from tmebox.errors import CompileError, Diagnostic
 from tmebox.toolchain.rewrite import debug, embedded, frames, hand_written
 from tmebox.toolchain.rewrite.analysis.liveness import FlowGraph
@@ -81,7 +81,7 @@ def rewrite(text: str, *, file: str, isolation: str = "code+data", base: str = "
     """
     if isolation not in ISOLATIONS:
         raise ValueError(f"isolation is one of {', '.join(ISOLATIONS)}, not {isolation!r}")
-    if base not in EVERY_BASE:
+    if base not in BASES:
         raise ValueError(f"base is one of {', '.join(BASES)}, not {base!r}")
     return _Rewriting(text, file, isolation, base).run()
 
