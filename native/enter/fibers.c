@@ -136,9 +136,17 @@ bool tmebox_restore_fiber(struct instance *instance, uint64_t low, uint64_t top,
         return false;
     }
     if (words != NULL) {
-        tmebox_open_control(*place);
-        (*place)->rsp = top - 8 * count;
-        memcpy((void *)(uintptr_t)((*place)->base + (*place)->rsp), words, 8 * count);
+        struct control *control = *place;
+        uint64_t rsp = top - 8 * count;
+        tmebox_open_control(control);
+        if (rsp < control->open + TMEBOX_PAGE_SIZE) { /* the system has no memory for more of it */
+            *place = NULL;
+            put(control);
+            PyErr_SetString(tmebox_limit_error, "the system has no memory for another control stack");
+            return false;
+        }
+        control->rsp = rsp;
+        memcpy((void *)(uintptr_t)(control->base + rsp), words, 8 * count);
     }
     return true;
 }

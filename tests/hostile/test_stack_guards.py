@@ -203,3 +203,20 @@ def test_a_thread_that_trapped_is_in_no_snapshot() -> None:
     ending = attack(hostile("threads"), act, imports={"host_call": abs}, timeout=1.0)
     assert ending.exception is None, ending
     assert all(row is None for row in ending.value), ending
+
+
+@pytest.mark.parametrize("depth", [1, 100, 300, 1000, 1800])
+def test_a_thread_deep_in_calls_comes_up_again_in_snapshots(depth: int) -> None:
+    """Its control stack holds more than what a new one can be touched of at first."""
+
+    def act(sandbox: Sandbox) -> Any:
+        assert sandbox.stand_deep(depth) == 0
+        snapshot = sandbox.snapshot()
+        found = [sandbox.come_up()]
+        for _ in range(2):
+            with tmebox.Sandbox(snapshot, imports={"host_call": abs}) as again:
+                found.append(again.come_up())
+        return found
+
+    ending = attack(hostile("threads"), act, imports={"host_call": abs}, timeout=5.0)
+    assert ending.value == [depth] * 3, ending
