@@ -79,6 +79,7 @@ class Template:
         stack_top: int = ...,
         upper_start: int = 0,
         upper_end: int = 0,
+        stack_limit: int = 0,
     ) -> Template: ...
 
 def window_start(base: int, template: Template) -> None:
