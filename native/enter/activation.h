@@ -100,6 +100,7 @@ struct activation {
     struct watch outer; /* what this thread was in before */
     uint64_t outer_rsp;
     struct guest_descriptors *descriptors, *outer_descriptors; /* its own, or NULL; the instance's before */
+    uint64_t arrays;         /* where arrays of variable size ended when it began, if that is to come back */
     struct control *control; /* the stack that it began on, if that is one */
     uint32_t depth; /* of the instance: 1 for its outermost call */
     enum outcome outcome;

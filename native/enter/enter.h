@@ -50,8 +50,18 @@ int tmebox_run_into_foreign_lines(struct instance *instance, struct activation *
  * left, with its outcome decided. */
 void tmebox_suspend(struct activation *activation);
 int tmebox_resume(struct activation *activation);
+
+/* -- ends.c --------------------------------------------------------------------------------------------- */
 /* Decides that the activation, now in a host call, ends in a trap. */
 void tmebox_trap_in_host(struct activation *activation, struct window_fault fault);
+/* The same for one that is not in sandboxed code: where it was, as far as messages go. */
+void tmebox_trap_at_window(struct activation *activation, struct window_fault fault, uint64_t instruction_address);
+/* After a call that an exception has ended; its frames are gone. */
+void tmebox_give_arrays_back(struct activation *activation);
+/* -1, with the exception set. */
+int tmebox_raise_trap(struct instance *instance, struct trap *trap);
+/* What a callback raised and left to the end of its call. Whether it is raised now. */
+bool tmebox_raise_pending(struct activation *activation);
 
 /* -- heapcalls.c ---------------------------------------------------------------------------------------- */
 /* An import's `native`: what sandboxed code asks of its shared heap. */

@@ -75,6 +75,7 @@ struct instance {
     struct control *kept; /* what the first thread had last, if it is still its own */
     struct control **fibers; /* of the other threads, by number; NULL where there is none */
     uint32_t fiber_count;
+    uint64_t arrays_place, arrays_end; /* the first thread's pointer to its arrays of variable size; 0: there is none */
     uint64_t fiber_room; /* bytes that their stacks may have together */
     uint64_t control_base; /* of the one that it has, or had last */
     uint64_t serial;       /* owner of control stacks: another one after a reset */

@@ -93,30 +93,12 @@ RARE static void nest(struct thread *thread, struct activation *activation) {
     if (thread->suspended == activation->instance) {
         inner->deadline_ns = outer->deadline_ns;
     }
-}
-
-static void trap_at_window(struct activation *activation, struct window_fault fault,
-                           uint64_t instruction_address) {
-    struct trap *trap = &activation->trap;
-    memset(trap, 0, sizeof *trap);
-    trap->owner = -1;
-    trap->outcome = 0;
-    trap->signal = (int)(fault.how & 0xff);
-    trap->access = (int8_t)(fault.how >> 8);
-    trap->code = (int)(fault.how >> 32);
-    trap->fault_address = fault.address;
-    trap->instruction_address = instruction_address;
-    trap->registers[REGISTER_RSP] = tmebox_in_window(activation->instance, activation->rsp);
-    activation->outcome = TRAPPED;
-}
-
-void tmebox_trap_in_host(struct activation *activation, struct window_fault fault) {
-    static const uint8_t order[6] = {7, 6, 2, 1, 8, 9}; /* rdi rsi rdx rcx r8 r9 */
-    trap_at_window(activation, fault, TMEBOX_GATE_HOSTCALL);
-    activation->trap.registers[0] = activation->rax;
-    activation->trap.registers[11] = activation->index;
-    for (int i = 0; i < 6; i++) {
-        activation->trap.registers[order[i]] = activation->integers[i];
+    activation->arrays = 0;
+    if (activation->depth > 1 && activation->instance->arrays_place != 0) {
+        const void *from = (const void *)(activation->instance->base + activation->instance->arrays_place);
+        if (tmebox_window_copy(&activation->arrays, from, sizeof activation->arrays).how != 0) {
+            activation->arrays = 0;
+        }
     }
 }
 
@@ -130,54 +112,10 @@ RARE static bool push_arguments(struct activation *activation, const uint64_t *s
         fault = tmebox_window_copy((void *)at, stack, 8 * stack_count);
     }
     if (UNLIKELY(fault.how != 0)) {
-        trap_at_window(activation, fault, activation->address);
+        tmebox_trap_at_window(activation, fault, activation->address);
         return false;
     }
     return true;
-}
-
-unsigned long long tmebox_trap_count;
-
-RARE static int raise_trap(struct instance *instance, struct trap *trap) {
-    tmebox_trap_count++;
-    if (!tmebox_explain_machine_check(instance, trap)) {
-        return -1;
-    }
-    PyObject *make_trap = Py_NewRef(instance->make_trap); /* another thread may close the sandbox meanwhile */
-    PyObject *error = PyObject_CallFunction(
-        make_trap, "iiKKiKy#iiiK", trap->signal, trap->code, (unsigned long long)trap->fault_address,
-        (unsigned long long)trap->instruction_address, trap->access,
-        (unsigned long long)trap->registers[REGISTER_RSP], (const char *)trap->registers,
-        (Py_ssize_t)sizeof trap->registers, trap->owner, trap->outcome, trap->outcome_key,
-        (unsigned long long)trap->stack_top);
-    Py_DECREF(make_trap);
-    if (error == NULL) {
-        return -1;
-    }
-    if (PyExceptionInstance_Check(error)) {
-        PyErr_SetObject((PyObject *)Py_TYPE(error), error);
-    } else {
-        PyErr_SetString(PyExc_TypeError, "make_trap must return an exception");
-    }
-    Py_DECREF(error);
-    return -1;
-}
-
-/* What a callback raised and left to the end of its call. Whatever else ended the call is more important. */
-RARE static bool raise_pending(struct activation *activation) {
-    PyObject *error = activation->pending;
-    activation->pending = NULL;
-    bool raises = activation->outcome == RETURNED;
-    if (raises) {
-        PyErr_SetObject((PyObject *)Py_TYPE(error), error);
-        Py_DECREF(error);
-    } else { /* dropping it may run any code */
-        PyObject *type, *value, *traceback;
-        PyErr_Fetch(&type, &value, &traceback);
-        Py_DECREF(error);
-        PyErr_Restore(type, value, traceback);
-    }
-    return raises;
 }
 
 /* Whether what is left of this thread's stack should be kept for others. Elsewhere (a coroutine library's
@@ -274,7 +212,7 @@ static void leave_stack(struct activation *activation) {
     activation->control->calls--;
     if (UNLIKELY(instance->control != activation->control)) {
         if (activation->outcome == RETURNED) {
-            trap_at_window(activation, (struct window_fault){0, SIGILL | 0xff << 8 | (uint64_t)ILL_BADSTK << 32},
+            tmebox_trap_at_window(activation, (struct window_fault){0, SIGILL | 0xff << 8 | (uint64_t)ILL_BADSTK << 32},
                            TMEBOX_GATE_EXIT);
         }
         activation->fatal = true;
@@ -362,6 +300,9 @@ static inline __attribute__((always_inline)) int run(struct instance *instance,
         if (activation->control != NULL) {
             leave_stack(activation);
         }
+        if (UNLIKELY(activation->outcome == RAISED) && instance->arrays_place != 0 && !activation->fatal) {
+            tmebox_give_arrays_back(activation);
+        }
         instance->in_host = true;
         thread->suspended = suspended;
         thread->depth--;
@@ -373,14 +314,14 @@ static inline __attribute__((always_inline)) int run(struct instance *instance,
     if (LIKELY(instance->first != NULL) && instance->depth == 0) {
         tmebox_give_control(instance);
     }
-    if (UNLIKELY(activation->pending != NULL) && raise_pending(activation)) {
+    if (UNLIKELY(activation->pending != NULL) && tmebox_raise_pending(activation)) {
         return -1;
     }
     if (LIKELY(activation->outcome == RETURNED)) {
         return 0;
     }
     instance->dead |= activation->fatal || activation->outcome == TRAPPED;
-    return activation->outcome == TRAPPED ? raise_trap(instance, &activation->trap) : -1;
+    return activation->outcome == TRAPPED ? tmebox_raise_trap(instance, &activation->trap) : -1;
 }
 
 int tmebox_run(struct instance *instance, struct activation *activation, const uint64_t *stack,

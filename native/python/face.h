@@ -75,11 +75,17 @@ PyObject *tmebox_take_provided(PyObject *extents, uint64_t size, uint64_t *start
 /* imports.c. Instance.set_imports. */
 PyObject *tmebox_set_imports(PyObject *instance, PyObject *rows);
 
+/* -- rawcall.c ------------------------------------------------------------------------------------ */
+/* Of a time limit as Python has it, 0 for none. -1 with an exception set. */
+int tmebox_timeout_from(double seconds, uint64_t *timeout_ns);
+PyObject *tmebox_instance_call(PyObject *instance, PyObject *args);
+
 /* -- stacks.c ------------------------------------------------------------------------------------- */
 extern PyMethodDef tmebox_stack_methods[];
 PyObject *tmebox_instance_end_threads(PyObject *instance, PyObject *unused);
 PyObject *tmebox_instance_threads(PyObject *instance, PyObject *unused);
 PyObject *tmebox_instance_begin_threads(PyObject *instance, PyObject *threads);
+PyObject *tmebox_instance_lend_arrays(PyObject *instance, PyObject *args);
 PyObject *tmebox_instance_read_control(PyObject *instance, PyObject *args);
 /* Control stacks are zeros again, too, and no thread stands on one. */
 void tmebox_begin_stacks_again(struct instance *instance);

@@ -7,23 +7,9 @@
 #include "threads/signals.h"
 
 #include <errno.h>
-#include <math.h>
 #include <string.h>
 
-/* Stack arguments of one call; far less than the guard below the stack. */
-#define MAX_STACK_WORDS (32 * 1024)
-
 #define WINDOW_MASK (TMEBOX_WINDOW_SIZE - 1)
-
-static int timeout_from(double seconds, uint64_t *timeout_ns) {
-    if (isnan(seconds) || seconds < 0) {
-        PyErr_SetString(PyExc_ValueError, "a time limit is a number of seconds, 0 for none");
-        return -1;
-    }
-    double ns = ceil(seconds * 1e9);
-    *timeout_ns = ns < 4e18 ? (uint64_t)ns : 0; /* a century is no limit */
-    return 0;
-}
 
 static int instance_init(PyObject *object, PyObject *args, PyObject *keywords) {
     static char *names[] = {"base",        "stack_low",      "stack_top", "make_trap",
@@ -36,7 +22,7 @@ static int instance_init(PyObject *object, PyObject *args, PyObject *keywords) {
     double seconds = 0;
     if (!PyArg_ParseTupleAndKeywords(args, keywords, "KKKO|ppdpK:Instance", names, &base, &stack_low,
                                      &stack_top, &make_trap, &base_in_r15, &checks_returns, &seconds, &has_control, &thread_room) ||
-        timeout_from(seconds, &self->timeout_ns) < 0) {
+        tmebox_timeout_from(seconds, &self->timeout_ns) < 0) {
         return -1;
     }
     if (self->base != 0) {
@@ -234,68 +220,6 @@ static PyObject *instance_discard(PyObject *object, PyObject *args) {
     Py_RETURN_NONE;
 }
 
-static int fill_words(PyObject *values, uint64_t *words, Py_ssize_t limit, const char *what) {
-    PyObject *sequence = PySequence_Tuple(values);
-    if (sequence == NULL) {
-        return -1;
-    }
-    Py_ssize_t count = PyTuple_GET_SIZE(sequence);
-    if (count > limit) {
-        PyErr_Format(PyExc_ValueError, "at most %zd %s", limit, what);
-        count = -1;
-    }
-    for (Py_ssize_t i = 0; i < count; i++) {
-        PyObject *value = PyTuple_GET_ITEM(sequence, i);
-        if (!PyLong_Check(value)) {
-            PyErr_Format(PyExc_TypeError, "%s are integers", what);
-            count = -1;
-            break;
-        }
-        words[i] = PyLong_AsUnsignedLongLongMask(value);
-        if (words[i] == UINT64_MAX && PyErr_Occurred()) {
-            count = -1;
-        }
-    }
-    Py_DECREF(sequence);
-    return (int)count;
-}
-
-static PyObject *instance_call(PyObject *object, PyObject *args) {
-    struct instance *self = (struct instance *)object;
-    struct activation activation;
-    unsigned long long address;
-    PyObject *integers, *vectors;
-    Py_buffer stack;
-    double seconds;
-    activation.descriptors = NULL;
-    if (!PyArg_ParseTuple(args, "KOOy*d|O!:call", &address, &integers, &vectors, &stack, &seconds,
-                          &tmebox_guest_descriptors_type, &activation.descriptors)) {
-        return NULL;
-    }
-    PyObject *result = NULL;
-    uint64_t timeout_ns = self->timeout_ns;
-    int vector_count;
-    memset(activation.integers, 0, sizeof activation.integers);
-    memset(activation.vectors, 0, sizeof activation.vectors);
-    if (address < TMEBOX_CODE_BASE || address >= TMEBOX_GATE_BASE) {
-        PyErr_SetString(PyExc_ValueError, "not an address of sandboxed code");
-    } else if (stack.len % 8 != 0 || stack.len > 8 * MAX_STACK_WORDS) {
-        PyErr_Format(PyExc_ValueError, "%zd bytes of stack arguments", stack.len);
-    } else if (fill_words(integers, activation.integers, 6, "integer registers") >= 0 &&
-               (vector_count = fill_words(vectors, activation.vectors, 8, "vector registers")) >= 0 &&
-               (seconds < 0 || timeout_from(seconds, &timeout_ns) == 0)) {
-        activation.address = address;
-        activation.vector_count = (uint32_t)vector_count;
-        if (tmebox_run(self, &activation, stack.buf, (size_t)stack.len / 8, timeout_ns) == 0) {
-            result = Py_BuildValue(
-                "KKKK", (unsigned long long)activation.rax, (unsigned long long)activation.rdx,
-                (unsigned long long)activation.vectors[0], (unsigned long long)activation.vectors[1]);
-        }
-    }
-    PyBuffer_Release(&stack);
-    return result;
-}
-
 /* For calls that bring none of their own. One that runs already goes on without. */
 static PyObject *instance_lend_descriptors(PyObject *object, PyObject *descriptors) {
     struct instance *self = (struct instance *)object;
@@ -335,7 +259,7 @@ static int instance_set_timeout(PyObject *object, PyObject *value, void *unused)
     if (seconds == -1.0 && PyErr_Occurred()) {
         return -1;
     }
-    return timeout_from(seconds, &((struct instance *)object)->timeout_ns);
+    return tmebox_timeout_from(seconds, &((struct instance *)object)->timeout_ns);
 }
 
 static int instance_traverse(PyObject *object, visitproc visit, void *arg) {
@@ -391,6 +315,8 @@ static PyMethodDef instance_methods[] = {
      "threads() -> tuple\n\nOf each that stands, by number, (low, top, words), or None: its control stack."},
     {"begin_threads", tmebox_instance_begin_threads, METH_O,
      "begin_threads(threads)\n\nAs threads() gave them. ValueError for what no thread can leave there."},
+    {"lend_arrays", tmebox_instance_lend_arrays, METH_VARARGS,
+     "lend_arrays(place, end)\n\nOffset of the first thread's pointer to its arrays of variable size, and what it is at first."},
     {"reset", instance_reset, METH_O, "reset(keep)\n\nGive the window its first contents, and allow calls."},
     {"condemn", instance_condemn, METH_NOARGS,
      "condemn()\n\nThe call that is running or the pause, if any, is the last one."},
@@ -412,7 +338,7 @@ static PyMethodDef instance_methods[] = {
      "close_callback(index)\n\nSandboxed code that calls it from now on gets an exception. Idempotent."},
     {"lend_handles", tmebox_lend_handles, METH_O,
      "lend_handles(dict)\n\nWhat the words that stand for objects of the host stand for. Once."},
-    {"call", instance_call, METH_VARARGS,
+    {"call", tmebox_instance_call, METH_VARARGS,
      "call(address, integers, vectors, stack, timeout_s[, descriptors]) -> (rax, rdx, xmm0, xmm1)"},
     {"lend_descriptors", instance_lend_descriptors, METH_O,
      "lend_descriptors(descriptors)\n\nFor calls from now on that bring none of their own. Once."},

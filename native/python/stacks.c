@@ -91,6 +91,21 @@ PyObject *tmebox_instance_begin_threads(PyObject *object, PyObject *threads) {
     Py_RETURN_NONE;
 }
 
+PyObject *tmebox_instance_lend_arrays(PyObject *object, PyObject *args) {
+    struct instance *self = (struct instance *)object;
+    unsigned long long place, end;
+    if (!PyArg_ParseTuple(args, "KK:lend_arrays", &place, &end)) {
+        return NULL;
+    }
+    if (place < TMEBOX_IMAGE_START || place > TMEBOX_PRIVATE_END - sizeof end) {
+        PyErr_SetString(PyExc_ValueError, "not in a module's data");
+        return NULL;
+    }
+    self->arrays_place = place;
+    self->arrays_end = end;
+    Py_RETURN_NONE;
+}
+
 static PyObject *is_stack(PyObject *module, PyObject *args) {
     (void)module;
     unsigned long long low, top;

@@ -79,6 +79,7 @@ class Template:
         stack_top: int = ...,
         upper_start: int = 0,
         upper_end: int = 0,
+        stack_limit: int = 0,
     ) -> Template: ...
 
 def window_start(base: int, template: Template) -> None:
@@ -457,6 +458,9 @@ class Instance:
     def end_threads(self) -> None: ...
     def threads(self) -> tuple[tuple[int, int, bytes] | None, ...]: ...
     def begin_threads(self, threads: tuple[tuple[int, int, bytes] | None, ...]) -> None: ...
+    def lend_arrays(self, place: int, end: int) -> None:
+        """Where the first thread's pointer to its arrays is, and what it is between calls."""
+
     def read_control(self, offset: int, size_bytes: int) -> bytes: ...
     def kill(self) -> None:
         """Mark DEAD (closed) for ever. Raises the `busy` exception while a call is running."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from hypothesis import strategies as st
 
 PROLOGUE = """
+#include <setjmp.h>
 #include <stddef.h>
 typedef unsigned char u8;
 typedef unsigned short u16;
@@ -42,6 +43,35 @@ static u64 sum_of(int count, ...) {
   for (int i = 0; i < count; i++) sum = sum * 31 + __builtin_va_arg(list, u64);
   __builtin_va_end(list);
   return sum;
+}
+static jmp_buf place;
+static u64 leap(u64 depth, u64 value) {
+  volatile u64 room[5] = {depth, value};
+  if (depth == 0) longjmp(place, (int)(value & 127) + 1);
+  return leap(depth - 1, room[1] * 3 + 1) + room[0];
+}
+static u64 guarded(u64 value) {
+  volatile u64 kept = value * 7;
+  int came = setjmp(place);
+  return came ? kept + (u64)came : leap(value & 7, value);
+}
+static u64 spread(u64 count) {
+  u64 size = (count & 511) + 1, sum = 0;
+  u8 *room = __builtin_alloca(size), *other = __builtin_alloca(size / 3 + 1);
+  for (u64 i = 0; i < size; i++) room[i] = (u8)(i * count);
+  for (u64 i = 0; i < size; i++) sum = sum * 5 + (other[i / 3] = room[size - 1 - i]);
+  return sum;
+}
+static u64 wide(u64 count) {
+  volatile u8 room[70000];
+  room[count % 70000] = (u8)count;
+  room[69999] = 3;
+  return (u64)room[count % 70000] + room[69999];
+}
+static u64 many(u64 a, u64 b, double c, u64 d, u64 e, u64 f, u64 g, u64 h, record r, long double i, u64 j) {
+  r.list[1] += (u32)h;
+  u64 sum = a + 3 * b + 5 * d + 7 * e + 11 * f + 13 * g + 17 * h;
+  return sum + 19 * j + r.list[1] + r.d + clamp(c) + (u64)i;
 }
 """
 
@@ -128,7 +158,18 @@ def integer(draw: st.DrawFn, depth: int, callees: int) -> str:
         case 13:
             return f"blend((mixed){{{draw(real(depth - 1, callees))}, {one}}}, {two}).y"
         case 14:
-            return f"sum_of(3, {one}, {two}, (u64){draw(st.integers(0, 9))})"
+            last = draw(st.integers(0, 9))
+            return draw(
+                st.sampled_from(
+                    [
+                        f"sum_of(3, {one}, {two}, (u64){last})",
+                        f"guarded({one})",
+                        f"spread({two})",
+                        f"wide({one})",
+                        f"many({one}, {two}, 0.5, 1, 2, {one}, 4, {last}, records[{last & 7}], 7.25L, 9)",
+                    ]
+                )
+            )
         case 15:
             return f"f{draw(st.integers(0, callees - 1))}({one}, {two}, {draw(real(0, 0))})"
         case 16:

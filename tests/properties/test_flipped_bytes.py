@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import functools
+import re
 import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
@@ -42,7 +44,7 @@ long walk(int steps) {
   for (node *at = nodes; steps-- > 0; at = at->next) sum += at->value + at->name[steps & 7];
   return sum;
 }
-int apply(int which, int x) { return operations[(unsigned)which % 3](x); }
+int apply(int which, int x) { return operations[(unsigned)which % 3](x) + which; }
 int choose(int x) {
   switch (x) {
     case 0: return 5;
@@ -154,15 +156,21 @@ def test_several_changed_bytes_are_refused_or_harmless(
     is_refused_or_harmless(file(base), mutations)
 
 
-@pytest.mark.parametrize("base", abi.BASES)
-def test_every_single_bit_of_an_opcode_sequence_matters(base: Base) -> None:
-    """Flipping any bit of the checked-return sequences of a text is refused: none of their bytes is free
-    but the branch's displacement, which may only lead to other instructions."""
+@pytest.mark.parametrize(
+    ("base", "sequence"),
+    [
+        ("gs", rb"(\x41?)\xf6[\x80-\x87]\0\0\xff\x7f\x02\x74.\1\xff[\xd0-\xd7]"),  # up to call *%reg
+        ("r15", rb"\x44\x8b\x1c\x24\x41\xf6\x83\0\0\xff\x7f\x08\x74.\x4c\x89\x1c\x24\xc3"),  # up to ret
+    ],
+)
+def test_every_single_bit_of_a_sequence_matters(base: Base, sequence: bytes) -> None:
+    """Flipping any bit of a check is refused: none of their bytes is free but the branch's displacement,
+    which may only lead to other instructions. The last byte may make an instruction that is no branch."""
     file = small(base)
-    at = file.text.index(b"\x44\x8b\x1c\x24\x41\xf6\x83")  # movl (%rsp), %r11d; testb $RETURN, M(%r11)
-    length = file.text.index(b"\xc3", at) + 1 - at
+    found = re.search(sequence, file.text, re.DOTALL)
+    assert found
     survivors: list[Any] = []
-    for place in range(at, at + length):
+    for place in range(found.start(), found.end()):
         for bit in range(8):
             changed = bytearray(file.text)
             changed[place] ^= 1 << bit
@@ -170,6 +178,53 @@ def test_every_single_bit_of_an_opcode_sequence_matters(base: Base) -> None:
                 Module(replace(file, text=bytes(changed)))
             except (VerificationError, ModuleError):
                 continue
-            survivors.append(place - at)
-    branch = range(length - 6, length - 5)  # the je's 8-bit displacement
-    assert {place for place in survivors if place not in branch} == set(), survivors
+            is_branch = changed[place - 1] == 0xFF and changed[place] >> 3 & 7 in (2, 3, 4, 5)
+            if place < found.end() - 1 or is_branch:
+                survivors.append(place)
+    branch = found.start() + found[0].index(b"\x7f", 2) + 3  # the je's 8-bit displacement
+    assert {place for place in survivors if place != branch} == set(), survivors
+
+
+CLAIM_CHANGES = st.tuples(
+    st.sampled_from(["drop", "move", "change", "add", "twice", "swap"]),
+    st.integers(0, 1 << 30),
+    st.sampled_from([-24, -16, -8, -4, -1, 1, 2, 5, 8, 16, 24, 64, 1 << 20, 68 << 20]),
+)
+
+
+def with_other_claims(file: ModuleFile, changes: list[tuple[str, int, int]]) -> ModuleFile:
+    claims = list(zip(file.depth_places.tolist(), file.depths.tolist(), strict=True))
+    for kind, number, by in changes:
+        if not claims:
+            break
+        at = number % len(claims)
+        place, depth = claims[at]
+        if kind == "drop":
+            del claims[at]
+        elif kind == "move":
+            claims[at] = place + by % 64 - 32, depth
+        elif kind == "change":
+            claims[at] = place, max(depth + by, 0)
+        elif kind == "add":
+            claims.insert(at + 1, (place + 1 + number % 40, max(depth + by, 0)))
+        elif kind == "twice":
+            claims.insert(at, (place, max(depth + by, 0)))
+        else:
+            other = (at + 1) % len(claims)
+            claims[at], claims[other] = (place, claims[other][1]), (claims[other][0], depth)
+    table = np.array(claims, np.uint32).reshape(-1, 2)
+    return replace(file, depth_places=table[:, 0], depths=table[:, 1])
+
+
+@SETTINGS
+@given(changes=st.lists(CLAIM_CHANGES, min_size=1, max_size=3))
+def test_a_changed_claim_about_the_stack_is_refused_or_harmless(changes: list[tuple[str, int, int]]) -> None:
+    file = small("gs")
+    try:
+        module = Module(with_other_claims(file, changes))
+    except (VerificationError, ModuleError):
+        event("refused")
+        return
+    event("accepted and run")
+    ending = attack(module, run_everything, timeout=0.1)
+    assert ending.exception is None, ending

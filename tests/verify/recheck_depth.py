@@ -109,8 +109,8 @@ def stored_up_to(line: Line) -> int | None:
 
 
 def stored_bytes(line: Line, others: Sequence[str]) -> int:
-    for pattern, size in SIZES.items():
-        if re.fullmatch(pattern, line.mnemonic):
+    for name, size in SIZES.items():
+        if re.fullmatch(name, line.mnemonic):
             return size
     if line.mnemonic == "vcvtps2ph":
         return 16 if any("ymm" in other for other in others) else 8
@@ -188,7 +188,7 @@ class Stack:
     def mark_of(self, label: int) -> int:
         """What the target map has to say of it."""
         depth = self.claimed(label)
-        return abi.LABEL_MARKS[abi.LABEL_DEPTHS.index(depth)] if depth in abi.LABEL_DEPTHS else 0  # type: ignore[arg-type]
+        return abi.LABEL_MARKS[abi.LABEL_DEPTHS.index(depth)] if depth in abi.LABEL_DEPTHS else 0
 
     def _walk(self) -> None:
         depth: Depth = NOWHERE
@@ -252,7 +252,10 @@ def differences(stack: Stack, verdict: VerifiedText) -> Iterator[str]:
     start = verdict.address
     places, depths = (np.frombuffer(part, "<u4").tolist() for part in verdict.returns)
     theirs = {start + place: depth for place, depth in zip(places, depths, strict=True)}
-    ours: dict[int, Depth] = {**stack.returns, **{label: stack.claimed(label) for label in stack.labels}}
+    ours: dict[int, Depth] = {label: stack.claimed(label) for label in stack.labels}
+    ours.update(
+        stack.returns
+    )  # at an hlt a label may say what it likes: who returns there comes with its own
     for place in sorted(theirs.keys() | ours.keys()):
         if theirs.get(place) != ours.get(place):
             yield f"{place:#x}: the core is told {theirs.get(place)}, and should be told {ours.get(place)}"

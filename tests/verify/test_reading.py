@@ -60,10 +60,10 @@ def numbered() -> list[bytes]:
         sib = b"\x24" if low == 4 else b""
         heads += [(rex + bytes([0x8D, 0x40 | register << 3 | low]) + sib, 1)]
         heads += [(rex + bytes([0x8D, 0x80 | register << 3 | low]) + sib, 4)]
-    for opcode, size in ((0x80, 1), (0x83, 1), (0xC6, 1), (0x6B, 1), (0x81, 4), (0xC7, 4), (0x69, 4)):
+    for group, size in ((0x80, 1), (0x83, 1), (0xC6, 1), (0x6B, 1), (0x81, 4), (0xC7, 4), (0x69, 4)):
         for rex, field, low in product(rexes, range(8), registers):
-            heads += [(b"\x65\x67" + rex + bytes([opcode, 0x40 | field << 3 | low]), 1 + size)]
-            heads += [(b"\x65\x67" + rex + bytes([opcode, field << 3 | low]), size)] if low != 5 else []
+            heads += [(b"\x65\x67" + rex + bytes([group, 0x40 | field << 3 | low]), 1 + size)]
+            heads += [(b"\x65\x67" + rex + bytes([group, field << 3 | low]), size)] if low != 5 else []
     edges = (b"\0", b"\x7f", b"\x80", b"\xff")
     return [
         head + chooser.choice((chooser.choice(edges) * size, chooser.randbytes(size)))

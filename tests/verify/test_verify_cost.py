@@ -177,9 +177,9 @@ def test_claims_and_violations_cost_as_little(monkeypatch: pytest.MonkeyPatch) -
     code = HLT * SIZE
     claims = range(ADDRESS, ADDRESS + len(code))
     assert lines_run(lambda: check(code, claims)) <= MOST_LINES * len(code)
-    places = np.array(claims)
-    depths = {"depth_places": places, "depths": np.arange(len(places)) % 4096}
-    assert lines_run(lambda: check(code, functions=(), labels=claims, **depths)) <= MOST_LINES * len(code)
+    more: dict[str, Any] = {"functions": (), "labels": claims, "depth_places": np.array(claims)}
+    more["depths"] = np.arange(len(claims)) % 4096
+    assert lines_run(lambda: check(code, **more)) <= MOST_LINES * len(code)
 
     def refused(filler: bytes) -> None:
         with pytest.raises(VerificationError):

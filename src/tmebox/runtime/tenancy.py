@@ -16,6 +16,7 @@ import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from tmebox import _native, abi
@@ -36,7 +37,7 @@ from tmebox.runtime.sandbox_memory import SandboxMemory
 from tmebox.runtime.share import Share, require_room
 from tmebox.runtime.standing import aborted, standing_trap, thread_at
 from tmebox.runtime.system import Abort, Exit, System
-from tmebox.runtime.system.table import TABLE
+from tmebox.runtime.system.names import import_name
 from tmebox.runtime.traps import Surroundings, make_trap
 
 TEXT_ROOM = 4 * abi.KIB
@@ -93,6 +94,8 @@ class Tenancy:
             sum(end - start for start, end in template.contents.layout.data_parts),
         )
         self.instance.begin_threads(template.contents.threads)
+        if module.arrays is not None:
+            self.instance.lend_arrays(module.arrays, self.layout.arrays_end)
         if share is not None:
             share[0].attach(self.instance, share[1])
 
@@ -212,25 +215,12 @@ class Tenancy:
             text_at=self._module_at,
             exhausted_bytes=lambda: system.exhausted_bytes if system is not None else 0,
             timeout_s=lambda: calling.timeout_s,
-            import_name=self._import_name,
+            import_name=partial(import_name, self.module.file),
             key_id=self.instance.key_id,
             log_check=None if self.heap is None else self.heap.log_check,
             read_control=self.instance.read_control if self._has_control else None,
             thread_at=lambda offset: thread_at(self.memory, offset),
         )
-
-    def _import_name(self, index: int, first_argument: int) -> str:
-        """What sandboxed code called of the host."""
-        imports = self.module.file.imports
-        if index >= len(imports):
-            return "a host call"
-        name = imports[index].name
-        if name == abi.SYSCALL_IMPORT:
-            call = TABLE.get(first_argument)
-            return f"system call {call.name if call else first_argument}"
-        if name == abi.SHARED_IMPORT:
-            return "a call of the shared heap"
-        return f"host function {name}()"
 
     def _module_at(self, address: int) -> Module | None:
         """Whose code it is: a sandbox can reach every module's functions, but hardly ever does."""

@@ -137,7 +137,7 @@ class Depths:
         begins[1:] |= ends[:-1]
         begin = np.flatnonzero(begins)  # from each to the next one control only runs on
         lengths = np.diff(begin, append=len(starts))
-        first = arriving[begin].astype(np.int64)
+        first = arriving[begin]
         first[first == NOBODY] = _DEAD
         moved = np.cumsum(deepening) - deepening
         self.depth: Positions = moved + np.repeat(np.maximum(first, 0) - moved[begin], lengths)

@@ -100,13 +100,16 @@ class Text:
         stops = _joined(self._stops)
         wanted_at[stops] = np.minimum(wanted_at[stops], UNKNOWN)  # nothing comes of arriving there
         ends = np.concatenate(self._ends)
-        self._found = depths = Depths(starts, _joined(self._deepening), ends, wanted_at[starts])
+        self._found = depths = Depths(
+            starts, _joined(self._deepening), ends, wanted_at[starts].astype(np.int64)
+        )
         yield from depths.moves(_joined(self._moving))
         yield from depths.writes(*_rows(self._writes, 2).T)
         returns = _joined(self._returns)
         yield from depths.needing(returns, np.full(len(returns), _ENTRY), "is what a return needs")
         yield from depths.live(_joined(self._calls))
-        yield from depths.needing(*_rows(self._jumps, 2).T, "is what this jump needs")
+        jumps, needs = _rows(self._jumps, 2).T
+        yield from depths.needing(jumps, needs, "is what this jump needs")
         going, to = branches[~is_call], targets[~is_call]
         # A gate is entered like a function.
         to = np.where(inside[~is_call], wanted_at[np.where(inside[~is_call], to, 0)], _ENTRY)

@@ -7,7 +7,9 @@ Which file holds a rule:
 - `segment-registers-untouched`: forms.py
 - `memory-through-gs`, `stack-access-bounded`: memory.py
 - `memory-through-r15`, `reserved-registers-kept`: memory_r15.py
-- `rsp-stays-in-private-half`: stack.py
+- `rsp-stays-in-private-half`: stack.py and stack_everywhere.py
+- `stack-depth-known`: depth.py and depth_everywhere.py; of labels also targets.py
+- `target-is-instruction-start`: targets.py
 - `string-instruction-rebased`, `return-checked`, `indirect-branch-checked`: sequences.py
 - `claims-about-registers-hold`: facts.py and facts_everywhere.py
 - all others: verify.py

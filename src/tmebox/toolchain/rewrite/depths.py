@@ -18,8 +18,8 @@ from tmebox.toolchain.sections import depth_claims
 MARK = "__tmebox_mark"
 """Stands in a check for the mark of labels of the depth there."""
 _SLOT = 8
-_NEEDING = (Kind.PUSH, Kind.POP, Kind.CALL, Kind.RETURN, Kind.JUMP, Kind.CONDITIONAL)
-"""Kinds of instructions that the verifier accepts only where the depth is known, or as what."""
+_NUMBER = "\tmovl\t$"
+"""Behind a trap is a number that the trap's handler looks for."""
 
 
 def to_label(text: str, mask: int, register: str) -> str:
@@ -105,10 +105,10 @@ class _Depths:
         listing = self._listing
         if any(listing.labels.get(name) not in (None, *self._depth) for name in listing.open):
             return
-        for index, instruction in enumerate(listing.instructions):
-            needs = MNEMONICS[instruction.mnemonic].kind in _NEEDING or "(%rsp" in out[listing.places[index]]
-            if index not in self._depth and (needs or deepening(instruction) != 0):
-                out[listing.places[index]] = "\thlt"
+        for index, place in enumerate(listing.places):
+            stops = MNEMONICS[listing.instructions[index].mnemonic].kind is Kind.STOP
+            if index not in self._depth and not stops and not out[place].startswith(_NUMBER):
+                out[place] = "\thlt"
 
     def _claims(self) -> Iterator[tuple[str, int]]:
         arrivals = self._graph.arrivals() | {
