@@ -131,7 +131,7 @@ def test_a_program_reads_words_of_its_own_stack_and_no_others() -> None:
 
 
 def painter(words: int, below: int) -> str:
-    """paint(word) fills so many words, from so many bytes below its return address on; count(word) says how many
+    """paint(word) fills so many words, so many bytes below its return address; count(word) says how many
     are that now."""
     pushes, size = "pushq %rdi\\n" * words, 8 * words
     pops = "popq %rdx\\n cmpq %rdx, %rdi\\n sete %cl\\n movzbl %cl, %ecx\\n addq %rcx, %rax\\n" * words
