@@ -13,14 +13,11 @@
  * Everything here is done with the GIL held, but tmebox_open_control. */
 #include "enter/control.h"
 #include "enter/enter.h"
+#include "newer.h"
 
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-
-#ifndef MAP_FIXED_NOREPLACE
-#define MAP_FIXED_NOREPLACE 0x100000
-#endif
 
 /* Windows are put as high as there is room. */
 #define FIRST_PLACE 16

@@ -136,9 +136,17 @@ bool tmebox_restore_fiber(struct instance *instance, uint64_t low, uint64_t top,
         return false;
     }
     if (words != NULL) {
-        tmebox_open_control(*place);
-        (*place)->rsp = top - 8 * count;
-        memcpy((void *)(uintptr_t)((*place)->base + (*place)->rsp), words, 8 * count);
+        struct control *control = *place;
+        uint64_t rsp = top - 8 * count;
+        tmebox_open_control(control);
+        if (rsp < control->open + TMEBOX_PAGE_SIZE) { /* the system has no memory for more of it */
+            *place = NULL;
+            put(control);
+            PyErr_SetString(tmebox_limit_error, "the system has no memory for another control stack");
+            return false;
+        }
+        control->rsp = rsp;
+        memcpy((void *)(uintptr_t)(control->base + rsp), words, 8 * count);
     }
     return true;
 }
@@ -205,4 +213,19 @@ bool tmebox_read_stack(const struct activation *activation, uint64_t offset, uin
     bool good = offset <= instance->control->top && address % 8 == 0 && address >= activation->rsp && address <= end - 8;
     *word = good ? *(const uint64_t *)(uintptr_t)address : 0;
     return good;
+}
+
+bool tmebox_answer_about_stack(struct activation *activation) {
+    const uint64_t *words = activation->integers;
+    uint64_t word = 0;
+    if (words[0] == TMEBOX_SYS_SWITCH_THREAD) {
+        activation->rax = tmebox_switch_fiber(activation, words[1], words[2] == 1) ? 0 : (uint64_t)-1;
+    } else if (words[0] == TMEBOX_SYS_READ_STACK) {
+        activation->rax = tmebox_read_stack(activation, words[1], &word) ? 0 : (uint64_t)-1;
+    } else {
+        return false;
+    }
+    activation->rdx = word;
+    activation->vectors[0] = activation->vectors[1] = 0;
+    return true;
 }

@@ -7,20 +7,9 @@
 #include "threads/signals.h"
 
 #include <errno.h>
-#include <math.h>
 #include <string.h>
 
 #define WINDOW_MASK (TMEBOX_WINDOW_SIZE - 1)
-
-int tmebox_timeout_from(double seconds, uint64_t *timeout_ns) {
-    if (isnan(seconds) || seconds < 0) {
-        PyErr_SetString(PyExc_ValueError, "a time limit is a number of seconds, 0 for none");
-        return -1;
-    }
-    double ns = ceil(seconds * 1e9);
-    *timeout_ns = ns < 4e18 ? (uint64_t)ns : 0; /* a century is no limit */
-    return 0;
-}
 
 static int instance_init(PyObject *object, PyObject *args, PyObject *keywords) {
     static char *names[] = {"base",        "stack_low",      "stack_top", "make_trap",

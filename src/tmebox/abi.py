@@ -236,6 +236,9 @@ size. It is replaced by where their memory ends; the word behind it by where tha
 TASK_NUMBER, TASK_NAME, TASK_NAME_BYTES = 128, 170, 16
 """What the C library has about a thread is where its stack begins: in it, its number, 32 bits, and its
 name."""
+SYS_DIRECT = 0x746D_0000
+"""Added to the number of one of Linux's system calls: its first five arguments follow in registers, its sixth
+is 0. The core answers with the result in rax and 0 in rdx. Another rdx: ask with arguments in memory."""
 THREAD_ALIGNMENT = 64
 """Thread-local variables of all threads have the same place modulo this."""
 

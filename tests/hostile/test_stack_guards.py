@@ -125,7 +125,7 @@ def test_forged_threads_of_a_snapshot_are_refused_or_harmless() -> None:
         for _ in range(2000):
             rows = list(right)
             number = generator.randrange(3)
-            low, top, words = rows[number]
+            low, top, words = rows[number] or (0, 0, b"")
             rows[number] = forged(generator, low, top, words)
             try:
                 instance.begin_threads(tuple(rows))
@@ -178,7 +178,7 @@ def test_a_stack_that_is_full_is_none_that_a_thread_can_leave() -> None:
     def act(sandbox: Sandbox) -> Any:
         sandbox.begin(1)
         instance = sandbox._tenancy.instance
-        ((low, top, words),) = instance.threads()
+        low, top, words = instance.threads()[0] or (0, 0, b"")
         last = len(words) - (top - ((top & ~31) - 8))
         for count in range((top - low) // 8 - 520, (top - low) // 8 + 1):
             # One frame, of a function of any depth, from the lowest word to the last one.
@@ -203,3 +203,20 @@ def test_a_thread_that_trapped_is_in_no_snapshot() -> None:
     ending = attack(hostile("threads"), act, imports={"host_call": abs}, timeout=1.0)
     assert ending.exception is None, ending
     assert all(row is None for row in ending.value), ending
+
+
+@pytest.mark.parametrize("depth", [1, 100, 300, 1000, 1800])
+def test_a_thread_deep_in_calls_comes_up_again_in_snapshots(depth: int) -> None:
+    """Its control stack holds more than what a new one can be touched of at first."""
+
+    def act(sandbox: Sandbox) -> Any:
+        assert sandbox.stand_deep(depth) == 0
+        snapshot = sandbox.snapshot()
+        found = [sandbox.come_up()]
+        for _ in range(2):
+            with tmebox.Sandbox(snapshot, imports={"host_call": abs}) as again:
+                found.append(again.come_up())
+        return found
+
+    ending = attack(hostile("threads"), act, imports={"host_call": abs}, timeout=5.0)
+    assert ending.value == [depth] * 3, ending

@@ -52,15 +52,18 @@ ARRAYS = """
         }
         return sum;
     }
+    static jmp_buf home;
+    __attribute__((noinline)) static void leave(unsigned long size)
+    {
+        volatile char all[size];
+        fill(all, size);
+        longjmp(home, 1);
+    }
     int jumps(int times, unsigned long size)
     {
-        jmp_buf home;
         volatile int left = times;
-        if (setjmp(home) || left) {
-            volatile char all[size];
-            fill(all, size);
-            if (left-- > 0) longjmp(home, 1);
-        }
+        setjmp(home);
+        if (left-- > 0) leave(size);
         return left;
     }
     static __thread char *unsafe_stack; /* another variable that is stored as a pointer */

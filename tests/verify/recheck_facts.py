@@ -176,7 +176,7 @@ def written_by(line: Line) -> frozenset[int]:
     """Registers that may change; too many rather than too few."""
     implicit: frozenset[int] = frozenset()
     for beginning, registers in IMPLICIT.items():
-        if re.match(beginning, line.mnemonic) and not re.match(r"movs[sd]\b", line.mnemonic):
+        if re.match(beginning, line.mnemonic) and not re.match(r"movs[sd]\b|imul .*,", line.text):
             implicit |= registers
     if ONLY_READ.match(line.mnemonic) or line.text == "xchg %ax,%ax":  # 66 90, a nop
         return implicit

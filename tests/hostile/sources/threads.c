@@ -207,6 +207,31 @@ long ask(void)
 	sem_wait(&done);
 	return counter;
 }
+static __attribute__((noinline)) int deep(int n)
+{
+	volatile int kept = n;
+	if (!n) {
+		sem_post(&done);
+		sem_wait(&wanted);
+		return 0;
+	}
+	return deep(n - 1) + kept - n + 1;
+}
+static void *is_deep(void *argument) { return (void *)(long)deep((int)(long)argument); }
+long stand_deep(int depth)
+{
+	sem_init(&wanted, 0, 0);
+	sem_init(&done, 0, 0);
+	if (pthread_create(&thread, NULL, is_deep, (void *)(long)depth)) return -1;
+	return sem_wait(&done);
+}
+long come_up(void)
+{
+	void *result = NULL;
+	sem_post(&wanted);
+	pthread_join(thread, &result);
+	return (long)result;
+}
 static void *traps(void *argument) { *(volatile int *)0 = 1; return argument; }
 long trap_in_thread(void)
 {
