@@ -56,6 +56,8 @@ ISOLATIONS: tuple[Isolation, ...] = ("code+data", "data")
 Base = Literal["gs", "r15"]
 BASES: tuple[Base, ...] = ("gs", "r15")
 """Where the window's base is while a sandbox runs."""
+FORMS = (*BASES, "twin")
+"""Sets of rules by which a text goes: see form()."""
 
 
 def form(base: str, isolation: str) -> str:

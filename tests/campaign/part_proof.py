@@ -46,7 +46,7 @@ def in_order(seed: int) -> list[Unit]:
     from tmebox import abi
 
     shuffle = random.Random(seed)
-    groups = [list(group(base)) for group in GROUPS for base in abi.EVERY_BASE]
+    groups = [list(group(base)) for group in GROUPS for base in abi.FORMS]
     for group in groups:
         shuffle.shuffle(group)
     return [unit for row in zip_longest(*groups) for unit in row if unit is not None]

@@ -312,6 +312,6 @@ GROUPS: Final = (
 
 
 def units() -> Iterator[Unit]:
-    for base in abi.EVERY_BASE:
+    for base in abi.FORMS:
         for group in GROUPS:
             yield from group(base)
