@@ -19,6 +19,7 @@ BENCH = ROOT / "bench" / "tmebox_bench"
 LARGEST_FILE_LINES = 450
 
 LAYERS: dict[str, int] = {
+    "records": -1,
     "_version": 0,
     "demangle": 0,
     "errors": 0,
@@ -28,6 +29,7 @@ LAYERS: dict[str, int] = {
     "outputs": 0,
     "progress": 0,
     "shown": 0,
+    "unread": 0,
     "warned": 0,
     "_native": 1,
     "modulefile": 1,
@@ -55,6 +57,7 @@ LATE_IMPORTS = {
     "__main__.py": "builds start `tmebox cc` thousands of times: no command imports what others need",
     "cli/": "help and completion appear at once, without NumPy, the core or the toolchain",
     "memory/reservation.py": "`import tmebox` reserves addresses, and imports next to nothing for that",
+    "records.py": "the library's module for what only it can do, which a compiler's start need not wait for",
     "runtime/arrow.py": "pyarrow, which takes longer to import than tmebox, and need not be there",
     "runtime/pool/pool.py": "asyncio, which takes longer to import than tmebox, only where it is used",
     "runtime/shared_heap.py": "the model of TME-MK, which few heaps have",
@@ -308,6 +311,14 @@ def test_files_of_the_core_call_each_other_in_no_circle() -> None:
 @pytest.mark.parametrize("name", sorted(CORE_FILES))
 def test_every_file_of_the_core_says_first_what_it_is_for(name: str) -> None:
     assert re.match(r"/\* \w[^*]{20,}", CORE_FILES[name].read_text()), name
+
+
+def test_what_older_headers_lack_is_defined_once() -> None:
+    found: dict[str, str] = {}
+    for name, path in CORE_FILES.items():
+        for macro in re.findall(r"(?m)^#ifndef (\w+)\n#define \1 \S", without_comments(path)):
+            assert found.setdefault(macro, name) == name, f"{macro}: {found[macro]} and {name}"
+    assert "MAP_FIXED_NOREPLACE" in found
 
 
 def abi_numbers() -> dict[int, str]:

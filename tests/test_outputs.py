@@ -39,6 +39,7 @@ WRITERS = {
     "binding/bind.py:_copy": "copies of headers in a scratch directory",
     "binding/bind.py:declared": "a source that includes the headers, in a scratch directory",
     "abi.py:<module>": "the header that a build of the native core asks for",
+    "unread.py:write": "the null device, in the place of standard output",
     "outputs.py:_write_through": "the function that outputs go through",
     "outputs.py:_replace": "the function that outputs go through",
     "toolchain/cc/archive.py:_write": "a copy in a scratch directory",
@@ -313,12 +314,15 @@ def test_a_full_disk_leaves_the_old_file(tmp_path: Path) -> None:
 def test_a_file_in_a_directory_that_cannot_be_written_is_written_in_place(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(*_: object, **__: object) -> tuple[int, str]:
-        raise PermissionError(13, "no new files here")
+    def refuse(path: str, flags: int, mode: int = 0o777) -> int:
+        if flags & os.O_EXCL:
+            raise PermissionError(13, "no new files here")
+        return usual(path, flags, mode)
 
     path = tmp_path / "file"
     path.write_bytes(b"old")
-    monkeypatch.setattr("tempfile.mkstemp", refuse)
+    usual = os.open
+    monkeypatch.setattr("os.open", refuse)
     write_output(path, DATA)
     assert path.read_bytes() == DATA
     with pytest.raises(PermissionError):

@@ -8,6 +8,7 @@
 #include <sys/klog.h>
 #include <termios.h>
 #include <time.h>
+#include <ucontext.h>
 
 #include "guest.h"
 
@@ -40,16 +41,35 @@ void fail(const char *file, int line, const char *format, ...)
 volatile int signal_code;
 void *volatile signal_address;
 static __thread sigjmp_buf back;
+static __thread volatile bool touching;
+
+/* What nobody expects ends the process as it would without this handler, but says where. */
+static void end_unexpected(int number, const siginfo_t *information, const ucontext_t *context)
+{
+	char line[160];
+	int length = snprintf(line, sizeof(line), "# signal %d, code %d, address %p, at %#llx, thread %d of %d\n",
+			      number, information->si_code, information->si_addr,
+			      context->uc_mcontext.gregs[REG_RIP], gettid(), getpid());
+
+	if (write(1, line, length) != length)
+		abort();
+	signal(number, SIG_DFL);
+	raise(number);
+}
 
 static void on_fault(int number, siginfo_t *information, void *context)
 {
-	(void)context;
+	if (!touching) {
+		end_unexpected(number, information, context);
+		return;
+	}
+	touching = false;
 	signal_code = information->si_code;
 	signal_address = information->si_addr;
 	siglongjmp(back, number);
 }
 
-static void expect_faults(void)
+void expect_faults(void)
 {
 	struct sigaction action = { .sa_sigaction = on_fault, .sa_flags = SA_SIGINFO };
 
@@ -63,8 +83,9 @@ int read_at(const volatile void *address)
 
 	if (number)
 		return number;
-	expect_faults();
+	touching = true;
 	(void)*(const volatile uint64_t *)address;
+	touching = false;
 	return 0;
 }
 
@@ -74,8 +95,9 @@ int write_at(volatile void *address, uint64_t value)
 
 	if (number)
 		return number;
-	expect_faults();
+	touching = true;
 	*(volatile uint64_t *)address = value;
+	touching = false;
 	return 0;
 }
 
@@ -85,9 +107,29 @@ int call_at(const volatile void *address)
 
 	if (number)
 		return number;
-	expect_faults();
+	touching = true;
 	((void (*)(void))(uintptr_t)address)();
+	touching = false;
 	return 0;
+}
+
+/* Reads over and over, by the code in [reading_begins, reading_ends), until a signal ends it. */
+int read_until_signal(const volatile void *address)
+{
+	int number = sigsetjmp(back, 1);
+
+	if (number)
+		return number;
+	touching = true;
+	__asm__ volatile(".globl reading_begins, reading_ends\n"
+			 "reading_begins:\n\t"
+			 "movq (%0), %%rax\n\t"
+			 "jmp reading_begins\n"
+			 "reading_ends:"
+			 :
+			 : "r"(address)
+			 : "rax", "memory");
+	__builtin_unreachable();
 }
 
 /*

@@ -12,14 +12,8 @@ static void *spin(void *unused)
 {
 	(void)unused;
 	stay_on_cpu(0);
-	for (;;) {
-		int number = read_at(spun_on);
-
-		if (number) {
-			seen = number;
-			return NULL;
-		}
-	}
+	seen = read_until_signal(spun_on);
+	return NULL;
 }
 
 /*
@@ -47,9 +41,14 @@ static void a_machine_check_is_a_bus_error_without_an_address(void)
 	spun_on = view(fd, key, 0, 1, PROT_READ | PROT_WRITE);
 	*spun_on = 1;
 	signal_address = (void *)-1;
-	/* Both threads on CPU 0: one waits for the answer, the other is hit when it runs. */
+	/*
+	 * Both threads on CPU 0: one waits for the answer, the other is hit. The
+	 * monitor is told where that one reads, for the one that asks runs, too,
+	 * before it waits.
+	 */
 	CHECK(!pthread_create(&thread, NULL, spin, NULL));
-	ask(true, answer, sizeof(answer), "check %lx", (unsigned long)spun_on);
+	ask(true, answer, sizeof(answer), "check %lx %lx %lx", (unsigned long)spun_on,
+	    (unsigned long)reading_begins, (unsigned long)reading_ends);
 	CHECK(!strcmp(answer, "done"));
 	for (unsigned int i = 0; i < 200 && !seen; i++)
 		usleep(50 * 1000);

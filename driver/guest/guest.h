@@ -65,8 +65,13 @@ void fail(const char *file, int line, const char *format, ...) __attribute__((no
 int read_at(const volatile void *address);
 int write_at(volatile void *address, uint64_t value);
 int call_at(const volatile void *address);
+int read_until_signal(const volatile void *address);
+extern const char reading_begins[], reading_ends[];	/* its only code that a signal may hit */
 extern volatile int signal_code;	/* si_code of the last such signal */
 extern void *volatile signal_address;
+
+/* A signal in no touch ends the process after a line that says where. Once, before any touch. */
+void expect_faults(void);
 
 /* What the page-table entry of an address of this process is, seen from outside; 0: none. */
 uint64_t entry_of(const volatile void *address);

@@ -79,6 +79,7 @@ static int run_apart(const struct test *test)
 	child = fork();
 	if (child == 0) {
 		setpgid(0, 0);
+		expect_faults();
 		test->run();
 		fflush(stdout);
 		_exit(0);

@@ -109,13 +109,14 @@ bool tmebox_struct_is_flat(PyObject *layout);
 /* Whether a value may be packed: a dict, a tuple, or what stands for such a struct. */
 bool tmebox_struct_takes(PyObject *layout, PyObject *value);
 struct by_value tmebox_struct_passing(PyObject *layout);
-/* What stands for it in Python: NULL with an exception set. */
-PyObject *tmebox_struct_unpack(PyObject *layout, const unsigned char *from);
+/* What stands for it in Python: NULL with an exception set. With pointers in it, it knows whose they are, if there is
+ * an instance. */
+PyObject *tmebox_struct_unpack(PyObject *layout, const unsigned char *from, const struct instance *instance);
 /* The size of what was written, or -1 unless the value is a dict or a tuple that converts exactly; leaves no
  * exception. `to` has that much room. Pointers convert only if there is an instance. Runs no Python code. */
 Py_ssize_t tmebox_struct_pack(PyObject *layout, PyObject *value, const struct instance *instance, unsigned char *to);
 /* What a flat struct's members are goes into the dict; false with an exception set. May run any Python code. */
-bool tmebox_struct_update(PyObject *layout, PyObject *dict, const unsigned char *from);
+bool tmebox_struct_update(PyObject *layout, PyObject *dict, const unsigned char *from, const struct instance *instance);
 int tmebox_init_structs(PyObject *module);
 
 /* callbacks.c. Methods of Instance. */

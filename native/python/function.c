@@ -293,11 +293,11 @@ static bool copy_back(struct function *self, struct structs *structs, const stru
 }
 
 /* Dropping what was in the dicts may run any code. */
-static bool update_dicts(const struct structs *structs) {
+static bool update_dicts(const struct structs *structs, const struct instance *instance) {
     for (int i = 0; i < structs->count; i++) {
         if (comes_back(structs, i) &&
             !tmebox_struct_update(structs->each[i].parameter->layout, structs->each[i].given,
-                                  structs->data + structs->each[i].start)) {
+                                  structs->data + structs->each[i].start, instance)) {
             return false;
         }
     }
@@ -373,10 +373,12 @@ PyObject *tmebox_call_pointers(PyObject *callable, PyObject *const *args, size_t
     if (text_mark != UINT32_MAX) {
         self->instance->text_used = text_mark;
     }
-    PyObject *result = !returned || !update_dicts(&structs)                ? NULL
-                       : self->export->signature.result == STRUCT_VALUE ? tmebox_struct_unpack(self->export->result_layout,
-                                                                                              structs.result)
-                                                                        : finished(self, &activation);
+    PyObject *result = NULL;
+    if (returned && update_dicts(&structs, self->instance)) {
+        result = self->export->signature.result == STRUCT_VALUE
+                     ? tmebox_struct_unpack(self->export->result_layout, structs.result, self->instance)
+                     : finished(self, &activation);
+    }
     if (UNLIKELY(held.count != 0)) { /* releasing may run Python code: keep the exception out of its way */
         PyObject *type, *value, *traceback;
         PyErr_Fetch(&type, &value, &traceback);

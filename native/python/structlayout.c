@@ -24,6 +24,7 @@ struct layout {
     uint32_t size;
     uint32_t depth;
     bool flat; /* no member is a struct */
+    bool has_pointers;
     char passing[3];
     PyTypeObject *record; /* what stands for it in Python, a type of tuples; or NULL */
     Py_ssize_t count;
@@ -31,7 +32,9 @@ struct layout {
 };
 
 static PyTypeObject layout_type;
-static PyObject *data_name; /* under which a record has the bytes that it was made of */
+/* Under which a record has the bytes that it was made of and, behind them, a weak reference to the sandbox's instance
+ * that pointers in it lead into. */
+static PyObject *data_name, *of_name;
 
 static void layout_dealloc(PyObject *object) {
     struct layout *self = (struct layout *)object;
@@ -67,10 +70,12 @@ static bool read_member(struct layout *self, struct member *member, PyObject *ro
     if (Py_IS_TYPE(what, &layout_type)) {
         member->inner = (struct layout *)Py_NewRef(what);
         self->flat = false;
+        self->has_pointers |= member->inner->has_pointers;
         self->depth = member->inner->depth >= self->depth ? member->inner->depth + 1 : self->depth;
     } else if (PyUnicode_Check(what) && PyUnicode_GET_LENGTH(what) == 1 && PyUnicode_READ_CHAR(what, 0) < 128 &&
                PyUnicode_READ_CHAR(what, 0) != 0 && strchr("bBhHiIlL?fdpP", (int)PyUnicode_READ_CHAR(what, 0)) != NULL) {
         member->code = (char)PyUnicode_READ_CHAR(what, 0);
+        self->has_pointers |= member->code == 'p' || member->code == 'P';
     }
     member->size = member->inner != NULL || member->code != 0 ? size_of(member) : 0;
     if (member->size == 0 || self->depth > DEEPEST || member->size > self->size || count > self->size ||
@@ -182,9 +187,21 @@ static bool has_plain_keys(PyObject *dict) {
     return true;
 }
 
-/* The bytes that a record was made of, borrowed; NULL, without an exception, if it knows none. */
-static PyObject *bytes_of(const struct layout *layout, PyObject *record) {
-    PyObject *dict = PyObject_GenericGetDict(record, NULL), *key, *found = NULL;
+/* Where it does not, the last reference to something else may go here, and run any code. */
+static bool leads_to(PyObject *reference, const struct instance *instance) {
+#if PY_VERSION_HEX >= 0x030D0000
+    PyObject *there = NULL;
+    bool leads = PyWeakref_GetRef(reference, &there) > 0 && there == (PyObject *)instance;
+    Py_XDECREF(there);
+    return leads;
+#else
+    return PyWeakref_GET_OBJECT(reference) == (PyObject *)instance;
+#endif
+}
+
+/* The bytes that a record was made of, borrowed, or NULL. Where its pointers lead elsewhere they may be gone already. */
+static PyObject *bytes_of(const struct layout *layout, PyObject *record, const struct instance *instance, bool *elsewhere) {
+    PyObject *dict = PyObject_GenericGetDict(record, NULL), *key, *found = NULL, *of;
     Py_ssize_t position = 0;
     if (dict == NULL) {
         PyErr_Clear();
@@ -192,13 +209,20 @@ static PyObject *bytes_of(const struct layout *layout, PyObject *record) {
                (key != data_name || !PyBytes_CheckExact(found) || PyBytes_GET_SIZE(found) != (Py_ssize_t)layout->size)) {
         found = NULL;
     }
+    if (found != NULL && PyDict_Next(dict, &position, &key, &of)) {
+        *elsewhere = key != of_name || !PyWeakref_CheckRef(of) || !leads_to(of, instance);
+    }
     Py_XDECREF(dict); /* the record has it */
     return found;
 }
 
 static bool put(const struct layout *layout, PyObject *value, const struct instance *instance, unsigned char *to) {
     bool record = layout->record != NULL && Py_IS_TYPE(value, layout->record);
-    PyObject *data = record ? bytes_of(layout, value) : NULL;
+    bool elsewhere = false;
+    PyObject *data = record ? bytes_of(layout, value, instance, &elsewhere) : NULL;
+    if (elsewhere) {
+        return false;
+    }
     if (data != NULL) {
         memcpy(to, PyBytes_AS_STRING(data), layout->size);
         return true;
@@ -244,23 +268,23 @@ bool tmebox_struct_is_flat(PyObject *layout) {
     return ((const struct layout *)layout)->flat;
 }
 
-static PyObject *get_one(const struct member *member, const unsigned char *from) {
+static PyObject *get_one(const struct member *member, const unsigned char *from, const struct instance *instance) {
     uint64_t word = 0;
     if (member->inner != NULL) {
-        return tmebox_struct_unpack((PyObject *)member->inner, from);
+        return tmebox_struct_unpack((PyObject *)member->inner, from, instance);
     }
     memcpy(&word, from, member->size);
     return tmebox_from_word(member->code, word);
 }
 
-static PyObject *get_member(const struct member *member, const unsigned char *from) {
+static PyObject *get_member(const struct member *member, const unsigned char *from, const struct instance *instance) {
     from += member->offset;
     if (member->count == 0) {
-        return get_one(member, from);
+        return get_one(member, from, instance);
     }
     PyObject *items = PyTuple_New(member->count);
     for (uint32_t i = 0; items != NULL && i < member->count; i++) {
-        PyObject *item = get_one(member, from + i * member->size);
+        PyObject *item = get_one(member, from + i * member->size, instance);
         if (item == NULL) {
             Py_CLEAR(items);
         } else {
@@ -270,11 +294,11 @@ static PyObject *get_member(const struct member *member, const unsigned char *fr
     return items;
 }
 
-bool tmebox_struct_update(PyObject *layout, PyObject *dict, const unsigned char *from) {
+bool tmebox_struct_update(PyObject *layout, PyObject *dict, const unsigned char *from, const struct instance *instance) {
     const struct layout *self = (const struct layout *)layout;
     for (Py_ssize_t i = 0; i < self->count; i++) {
         const struct member *member = &self->members[i];
-        PyObject *value = get_member(member, from);
+        PyObject *value = get_member(member, from, instance);
         if (value == NULL || PyDict_SetItem(dict, member->name, value) < 0) {
             Py_XDECREF(value);
             return false;
@@ -294,13 +318,30 @@ struct by_value tmebox_struct_passing(PyObject *layout) {
     return (struct by_value){self->passing, self->size};
 }
 
+/* What it knows beside its items. */
+static PyObject *known_by_record(const struct layout *self, const unsigned char *from, const struct instance *instance) {
+    PyObject *data = PyBytes_FromStringAndSize((const char *)from, self->size), *of = NULL;
+    PyObject *dict = data != NULL ? PyDict_New() : NULL;
+    bool set = dict != NULL && PyDict_SetItem(dict, data_name, data) == 0;
+    if (set && self->has_pointers && instance != NULL) {
+        of = PyWeakref_NewRef((PyObject *)instance, NULL);
+        set = of != NULL && PyDict_SetItem(dict, of_name, of) == 0;
+    }
+    if (!set) {
+        Py_CLEAR(dict);
+    }
+    Py_XDECREF(data);
+    Py_XDECREF(of);
+    return dict;
+}
+
 /* Complete before anybody can see it: garbage may be collected while its members are made. */
-PyObject *tmebox_struct_unpack(PyObject *object, const unsigned char *from) {
+PyObject *tmebox_struct_unpack(PyObject *object, const unsigned char *from, const struct instance *instance) {
     const struct layout *self = (const struct layout *)object;
-    PyObject *values[MOST_MEMBERS], *data = NULL, *dict = NULL, *record = NULL;
+    PyObject *values[MOST_MEMBERS], *dict = NULL, *record = NULL;
     Py_ssize_t made = 0;
     while (self->record != NULL && made < self->count) {
-        values[made] = get_member(&self->members[made], from);
+        values[made] = get_member(&self->members[made], from, instance);
         if (values[made] == NULL) {
             break;
         }
@@ -309,10 +350,8 @@ PyObject *tmebox_struct_unpack(PyObject *object, const unsigned char *from) {
     if (self->record == NULL) {
         PyErr_SetString(PyExc_SystemError, "a struct without a type of records");
     } else if (made == self->count) {
-        data = PyBytes_FromStringAndSize((const char *)from, self->size);
-        dict = data != NULL ? PyDict_New() : NULL;
-        bool set = dict != NULL && PyDict_SetItem(dict, data_name, data) == 0;
-        record = set ? self->record->tp_alloc(self->record, self->count) : NULL;
+        dict = known_by_record(self, from, instance);
+        record = dict != NULL ? self->record->tp_alloc(self->record, self->count) : NULL;
     }
     for (Py_ssize_t i = 0; i < made; i++) {
         if (record != NULL) {
@@ -325,7 +364,6 @@ PyObject *tmebox_struct_unpack(PyObject *object, const unsigned char *from) {
         Py_CLEAR(record);
     }
     Py_XDECREF(dict);
-    Py_XDECREF(data);
     return record;
 }
 
@@ -334,7 +372,7 @@ static PyObject *layout_unpack(PyObject *object, PyObject *bytes) {
     if (!PyBytes_CheckExact(bytes) || PyBytes_GET_SIZE(bytes) != (Py_ssize_t)self->size) {
         return PyErr_Format(PyExc_ValueError, "%u bytes are expected", self->size);
     }
-    return tmebox_struct_unpack(object, (const unsigned char *)PyBytes_AS_STRING(bytes));
+    return tmebox_struct_unpack(object, (const unsigned char *)PyBytes_AS_STRING(bytes), NULL);
 }
 
 /* No Python code runs from the look at the instance until the bytes are there. */
@@ -407,5 +445,6 @@ bool tmebox_is_struct_layout(PyObject *object) {
 
 int tmebox_init_structs(PyObject *module) {
     data_name = PyUnicode_InternFromString("_data");
-    return data_name == NULL ? -1 : PyModule_AddType(module, &layout_type);
+    of_name = PyUnicode_InternFromString("_of");
+    return data_name == NULL || of_name == NULL ? -1 : PyModule_AddType(module, &layout_type);
 }

@@ -7,6 +7,8 @@ import gc
 import os
 import sys
 
+from tmebox.unread import quietly
+
 SHELL_PACKAGES = {"rich", "typer"}
 """What the extra `cli` installs."""
 
@@ -37,6 +39,10 @@ def main_ar() -> int:
 
 def main() -> int:
     """Run the command in `sys.argv` and return its exit code."""
+    return quietly(_main)
+
+
+def _main() -> int:
     tool, arguments = (sys.argv[1], sys.argv[2:]) if len(sys.argv) > 1 else ("", [])
     if tool in ("cc", "c++", "ar"):
         _start_fast()

@@ -16,6 +16,7 @@ from tmebox.errors import TmeboxError
 from tmebox.modulefile import codec
 from tmebox.runtime.box import HIDDEN, OF_THE_C_LIBRARY
 from tmebox.runtime.module import INITIALIZER, Module
+from tmebox.unread import quietly
 
 RECORD = "build.json"
 MOST_BYTES = 16 << 20
@@ -23,6 +24,10 @@ MOST_BYTES = 16 << 20
 
 def show(package: str) -> int:
     """Print it; returns the exit code, 1 for a library that cannot be used here."""
+    return quietly(lambda: _show(package))
+
+
+def _show(package: str) -> int:
     found = importlib.import_module(package)
     try:
         module: Module = found.module()

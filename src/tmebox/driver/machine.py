@@ -220,19 +220,18 @@ class _Conversation:
                         yield source, line.decode(errors="replace").strip("\r")
 
     def _answer(self, question: str) -> None:
-        """`entry ADDRESS PROBE WORD` or `check ADDRESS [LOW HIGH] PROBE WORD`, in hexadecimal. A machine
-        check comes while the program runs, with LOW and HIGH between these addresses."""
+        """`entry ADDRESS PROBE WORD` or `check ADDRESS LOW HIGH PROBE WORD`, in hexadecimal. A machine check
+        comes while the program runs at an address in [LOW, HIGH): a thread that expects it."""
         assert self._monitor
         what, *words = question.split()
         address, *between, probe, word = (int(each, 16) for each in words)
-        low, high = between or (0, 1 << 47)
         for _ in range(TRIES):
             self._monitor.stop()
             asker_runs = self._monitor.word(probe) == word
             answer = ""
             if asker_runs and what == "entry":
                 answer = f"{self._monitor.entry(address):x}"
-            elif asker_runs and what == "check" and self._monitor.runs_user_code(low, high):
+            elif asker_runs and what == "check" and self._monitor.runs_user_code(*between):
                 self._monitor.machine_check(self._monitor.entry(address) & ~(1 << 63) & ~0xFFF)
                 answer = "done"
             self._monitor.go_on()

@@ -155,7 +155,7 @@ class Sandbox(Sharing, Columnar, Shown):
                 continue
             if guest is None:
                 guest = host_functions.Guest(
-                    tenancy.memory, weakref.ref(self), type(self), self.module.by_clang,
+                    tenancy.instance, tenancy.memory, weakref.ref(self), type(self), self.module.by_clang,
                     handles=lambda: tenancy.callbacks.handles,
                 )  # fmt: skip
             natives.append(host_functions.wrap(guest, item.name, item.prototype, provided[item.name]))
@@ -364,7 +364,10 @@ class Sandbox(Sharing, Columnar, Shown):
         yield "exports", tuple(str(prototype or name) for name, prototype in self.module.exports.items())
 
     def __repr__(self) -> str:
-        return f"<tmebox.Sandbox {self._state}, window {self.base:#x}, {self.module!r}>"
+        kind = type(self)
+        place = "tmebox" if kind.__module__.startswith("tmebox.") else kind.__module__
+        name = f"{place}.{kind.__qualname__}"
+        return f"<{name} {self._state}, window {self.base:#x}, {self.module!r}>"
 
 
 class Snapshot(Captured):

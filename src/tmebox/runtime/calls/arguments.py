@@ -184,7 +184,8 @@ class CallFrame:
         before = _native.read(address, target.size_bytes) if texts else b""
 
         def update() -> None:
-            after = as_mapping(unpack(target, _native.read(address, target.size_bytes)))
+            after = unpack(target, _native.read(address, target.size_bytes), self.space.instance)
+            after = as_mapping(after)
             passed = as_mapping(unpack(target, before)) if texts else {}
             value.update({k: v for k, v in after.items() if k not in texts or v != passed[k]})
 

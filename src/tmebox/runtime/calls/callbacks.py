@@ -85,7 +85,7 @@ class Callbacks:
         self.handles: dict[int, Any] = {}
         self._instance = instance
         self._guest = host_functions.Guest(
-            memory, _nobody, object, module.by_clang, handles=lambda: self.handles
+            instance, memory, _nobody, object, module.by_clang, handles=lambda: self.handles
         )
         self._base = module.file.base
         self._by_clang = module.by_clang

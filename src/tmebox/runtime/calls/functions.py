@@ -234,7 +234,7 @@ def _result(
     if isinstance(ctype, Void):
         return None
     if passing.in_memory:
-        return unpack(ctype, host.memory.read(result_offset, passing.size_bytes))
+        return unpack(ctype, host.memory.read(result_offset, passing.size_bytes), host.instance)
     rax = registers.rax
     if passing.x87:
         parts = [part.to_bytes(16, "little") for part in registers.x87[: passing.x87]]
@@ -256,7 +256,7 @@ def _result(
         word = (integers if kind == INTEGER else vectors).pop(0)
         size = 16 if kind == VECTOR else 8
         data[8 * index : 8 * index + size] = word.to_bytes(16, "little")[:size]
-    return unpack(ctype, bytes(data[: passing.size_bytes]))
+    return unpack(ctype, bytes(data[: passing.size_bytes]), host.instance)
 
 
 def export(

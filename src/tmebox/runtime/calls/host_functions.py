@@ -17,7 +17,7 @@ from tmebox.runtime.calls import formats
 from tmebox.runtime.calls.classes import INTEGER_REGISTERS, SSE, Passing, Unpassable, argument, result
 from tmebox.runtime.calls.codes import type_code
 from tmebox.runtime.calls.functions import MOST_CONVERTED, is_string
-from tmebox.runtime.calls.values import pack, unpack
+from tmebox.runtime.calls.values import pack, require_own, unpack
 from tmebox.runtime.sandbox_memory import SandboxMemory
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -55,6 +55,7 @@ class Guest:
     which may be gone while its code still runs; `kind` its class. `by_clang`: see `Passing.is_wide`.
     `pointers`: what makes Python values of pointers of a type. `handles`: objects that words stand for."""
 
+    instance: _native.Instance
     memory: SandboxMemory
     sandbox: Callable[[], Any]
     kind: type
@@ -320,9 +321,9 @@ def _raw(
         returned = function(*values)
         if isinstance(prototype.result, Void):
             return 0, 0, 0, 0
-        data = _extended(
-            prototype.result, returned, f"result of the host function {name}() ({prototype.result})"
-        )
+        what = f"result of the host function {name}() ({prototype.result})"
+        require_own(returned, guest.instance, what)
+        data = _extended(prototype.result, returned, what)
         if returning.in_memory:
             guest.memory.write(place, data[: returning.size_bytes])
             return place, 0, 0, 0
@@ -415,7 +416,7 @@ class _Received:
                     f"sandboxed code passed {self._name}() a pointer that is neither an offset nor a "
                     f"handle that is open"
                 ) from None
-        return unpack(ctype, data)
+        return unpack(ctype, data, self._guest.instance)
 
     def _word(self, kind: str) -> int:
         if kind == SSE:

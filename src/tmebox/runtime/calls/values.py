@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import keyword
+import weakref
 from collections import namedtuple
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -36,6 +37,7 @@ class Stored:
 
     __slots__ = ("_struct",)
     _struct: Struct
+    _space: Any
     _read_bytes: Callable[[], bytes]
     _place_in: Callable[[_native.Instance, CType, str], int]
 
@@ -45,12 +47,36 @@ def require_own(value: Any, instance: _native.Instance, what: str) -> None:
     if isinstance(value, _native.Pointer):
         if value._instance is not instance:
             raise TypeError(f"{what}: {value!r} is a pointer into another sandbox")
+    elif isinstance(value, Record) and "_of" in value.__dict__:
+        _require_same(value._of(), instance, f"{what}: a {value._layout}")
+    elif isinstance(value, Stored):
+        if has_pointers(value._struct):
+            _require_same(value._space.instance, instance, f"{what}: a {value._struct}")
     elif isinstance(value, Mapping):
         for name, item in list(value.items()):
             require_own(item, instance, f"{what}.{name}")
     elif isinstance(value, (tuple, list)):
         for item in value:
             require_own(item, instance, what)
+
+
+def _require_same(other: _native.Instance | None, instance: _native.Instance, what: str) -> None:
+    if other is not instance:
+        whose = f"the sandbox at {other.base:#x}" if other is not None else "a sandbox that is gone"
+        raise TypeError(
+            f"{what} of {whose} has pointers, which lead nowhere in the sandbox at {instance.base:#x}"
+        )
+
+
+@lru_cache(maxsize=1024)
+def has_pointers(ctype: CType) -> bool:
+    """Whether pointers are in a value, not only behind others."""
+    match ctype:
+        case Struct():
+            return any(has_pointers(field.type) for field in ctype.fields)
+        case Array():
+            return has_pointers(ctype.element)
+    return isinstance(ctype, Pointer)
 
 
 def with_texts(ctype: CType, value: Any, place: Callable[[Any, Pointer, str], Any], what: str) -> Any:
@@ -76,10 +102,12 @@ def with_texts(ctype: CType, value: Any, place: Callable[[Any, Pointer, str], An
 
 class Record:
     """What stands for a struct or union in Python: a named tuple that also knows the bytes it was made from,
-    so that it can be passed back as it came. Members of anonymous members are attributes of it, too."""
+    so that it can be passed back as it came; to the sandbox that it came from, if pointers are in it. Members
+    of anonymous members are attributes of it, too."""
 
     _layout: Struct
     _data: bytes
+    _of: weakref.ref[_native.Instance]
 
     def __getattr__(self, name: str) -> Any:
         if not name.startswith("__") and "_data" in self.__dict__:
@@ -263,9 +291,9 @@ def _bit_field(field: StructField, value: Any, what: str) -> int:
     return to_integer(value, field.bits, field.type.signed, f"{field.type}:{field.bits}", what)
 
 
-def _get(data: bytes, field: StructField) -> Any:
+def _get(data: bytes, field: StructField, of: _native.Instance | None = None) -> Any:
     if not field.bits:
-        return unpack(field.type, data[field.offset : field.offset + size_of(field.type)])
+        return unpack(field.type, data[field.offset : field.offset + size_of(field.type)], of)
     size = -(-(field.bit + field.bits) // 8)
     number = int.from_bytes(data[field.offset : field.offset + size], "little") >> field.bit
     number &= (1 << field.bits) - 1
@@ -275,8 +303,9 @@ def _get(data: bytes, field: StructField) -> Any:
     return number - (1 << field.bits) if number > high else number
 
 
-def unpack(ctype: CType, data: bytes) -> Any:
-    """The Python value of a C value's bytes: int, float, complex, bool, a record, or a tuple for arrays."""
+def unpack(ctype: CType, data: bytes, of: _native.Instance | None = None) -> Any:
+    """The Python value of a C value's bytes: int, float, complex, bool, a record, or a tuple for arrays. of:
+    whose memory pointers in it are about, if that is known."""
     match ctype:
         case Void():
             return None
@@ -285,11 +314,13 @@ def unpack(ctype: CType, data: bytes) -> Any:
         case Array(element, count) | Vector(element, count, _):
             step = size_of(element)
             if not step:
-                return (unpack(element, b""),) * min(count, MOST_EMPTY)
-            return tuple(unpack(element, data[i * step : (i + 1) * step]) for i in range(count))
+                return (unpack(element, b"", of),) * min(count, MOST_EMPTY)
+            return tuple(unpack(element, data[i * step : (i + 1) * step], of) for i in range(count))
         case Struct():
-            record = record_type(ctype)(*(_get(data, field) for field in ctype.fields))
+            record = record_type(ctype)(*(_get(data, field, of) for field in ctype.fields))
             record.__dict__["_data"] = bytes(data)
+            if of is not None and has_pointers(ctype):
+                record.__dict__["_of"] = weakref.ref(of)
             return record
     return unpack_scalar(ctype, data)
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tmebox.errors import TmeboxError
-from tmebox.outputs import write_output
+from tmebox.outputs import STDOUT, write_output
 from tmebox.toolchain import processes
 from tmebox.toolchain.cc.response_files import expand
 from tmebox.toolchain.compile import clang
@@ -33,7 +33,7 @@ def main_ar(argv: Sequence[str]) -> int:
     try:
         arguments = expand(argv)
         if arguments[:1] in (["--version"], ["-V"]):
-            return processes.run(_command("--version")).status
+            return _say(["--version"])
         if not arguments or not _OPERATION.fullmatch(arguments[0]):
             raise ArchiveError("usage: tmebox ar [-]{dmpqrstx}[modifiers] archive [file...]")
         refused = [item for item in arguments[1:] if item.startswith(("-", "@"))]
@@ -42,7 +42,7 @@ def main_ar(argv: Sequence[str]) -> int:
         operation = set(arguments[0])
         place = 1 + bool(operation & set("abi")) + ("N" in operation)
         if operation & _READING or not operation & _WRITING or place >= len(arguments):
-            return processes.run(_command(*arguments)).status
+            return _say(arguments)
         return _write(arguments, place)
     except TmeboxError as error:
         return _fail(str(error))
@@ -50,6 +50,20 @@ def main_ar(argv: Sequence[str]) -> int:
         return _fail(f"{error.filename or ''}: {error.strerror}")
     except KeyboardInterrupt:
         return 130
+
+
+def _say(arguments: Sequence[str]) -> int:
+    """What the archiver says is passed on. It would complain where nobody reads it any more."""
+    with tempfile.TemporaryFile() as said:
+
+        def forget() -> None:
+            said.seek(0)
+            said.truncate()
+
+        status = processes.run(_command(*arguments), stdout=said, again=forget).status
+        said.seek(0)
+        write_output(STDOUT, said.read())
+    return status
 
 
 def _command(*arguments: str) -> list[str]:
