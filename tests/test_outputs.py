@@ -82,6 +82,8 @@ WRITERS = {
     "tmebox_bench/servers/programs.py:_files": "a server's files in a scratch directory",
     "tmebox_bench/servers/programs.py:_prepare_lighttpd": "a server's configuration in a scratch directory",
     "tmebox_bench/servers/programs.py:_prepare_nginx": "a server's configuration in a scratch directory",
+    "tmebox_bench/servers/streams.py:_streams": "a program's output in a scratch directory",
+    "tmebox_bench/servers/streams.py:measure_streams": "a program's input in a scratch directory",
     "tmebox_bench/tme_heap.py:_cold": "memory: a call named touch",
     "tmebox_bench/variants.py:_cached": "the cache of builds",
     "tmebox_bench/wasm2c.py:to_c": "sources in a scratch directory",
