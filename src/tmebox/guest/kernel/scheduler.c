@@ -219,10 +219,12 @@ static void run_others(void)
 	struct task *task;
 	if (__tmebox_queue && __tmebox_waiting_outside && __tmebox_now_ns() - looked_ns >= LOOK_NS) look_outside(0);
 	while (!(task = take_first())) {
-		unsigned long before = __tmebox_interruptions;
+		/* No handler lets a sleep go on. */
+		int sleeps = !__tmebox_task->word && !__tmebox_task->want_count;
+		unsigned long *handlers = sleeps ? &__tmebox_handled : &__tmebox_interruptions, before = *handlers;
 		look_outside(1);
 		__tmebox_look_at_timers();
-		if (__tmebox_interruptions != before) __tmebox_wake(__tmebox_task, -EINTR);
+		if (*handlers != before) __tmebox_wake(__tmebox_task, -EINTR);
 	}
 	change_to(task);
 }

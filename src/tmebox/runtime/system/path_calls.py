@@ -285,9 +285,17 @@ def chmod(system: System, memory: GuestMemory, path: int, mode: int) -> int:
 
 
 def fchmodat(system: System, memory: GuestMemory, directory: int, path: int, mode: int) -> int:
-    """Permission bits only: never set-user-ID and its like."""
+    return fchmodat2(system, memory, directory, path, mode, 0)
+
+
+def fchmodat2(system: System, memory: GuestMemory, directory: int, path: int, mode: int, flags: int) -> int:
+    """Permission bits only: never set-user-ID and its like. A symbolic link has none."""
+    if flags & ~AT_SYMLINK_NOFOLLOW:
+        raise failure(errno.EINVAL)
     place = place_of(system, directory, read_path(memory, path))
-    with place.found(follow=True) as found:
+    with place.found(follow=not flags) as found:
+        if stat.S_ISLNK(os.fstat(found.descriptor).st_mode):
+            raise failure(errno.EOPNOTSUPP)
         found.require_writable()
         os.chmod(f"/proc/self/fd/{found.descriptor}", mode & 0o777)
     return 0

@@ -10,9 +10,8 @@ large for its place below the image has the heap below its guard, and there clan
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from tmebox.abi import CONTROL_RSP_LAST, SPILL_REGISTER, STACK_EXHAUSTED
+from tmebox.records import replace
 from tmebox.toolchain.rewrite import registers
 from tmebox.toolchain.rewrite.asm import Memory, Operand, Register
 from tmebox.toolchain.rewrite.memory import computed, confined
