@@ -52,7 +52,7 @@ test: $(VENV)/.built
 	@$(BIN)/python -m pytest $(PARALLEL) $(FAST_ONLY) $(PYTEST_OPTIONS)
 
 soak: $(VENV)/.built
-	@$(BIN)/python -m pytest -m soak tests/soak -s $(PYTEST_OPTIONS)
+	@$(BIN)/python -m pytest -m soak tests/soak -s -o faulthandler_timeout=14400 $(PYTEST_OPTIONS)
 
 machines: $(VENV)/.built
 	@$(BIN)/python -m pytest -m "machines or not machines" tests/driver/test_virtual_machines.py -s $(PYTEST_OPTIONS)
@@ -61,7 +61,7 @@ cxx: $(VENV)/.built
 	@$(BIN)/python -m pytest -m cxx tests/cxx -s -o faulthandler_timeout=14400 $(PYTEST_OPTIONS)
 
 servers: $(VENV)/.built
-	@$(BIN)/python -m pytest -m servers tests/programs -s $(PYTEST_OPTIONS)
+	@$(BIN)/python -m pytest -m servers tests/programs -s -o faulthandler_timeout=14400 $(PYTEST_OPTIONS)
 
 packages: $(VENV)/.built
 	@$(BIN)/python -m pytest -m packages tests/programs -s -o faulthandler_timeout=14400 $(PYTEST_OPTIONS)

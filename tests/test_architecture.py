@@ -313,6 +313,14 @@ def test_every_file_of_the_core_says_first_what_it_is_for(name: str) -> None:
     assert re.match(r"/\* \w[^*]{20,}", CORE_FILES[name].read_text()), name
 
 
+def test_what_older_headers_lack_is_defined_once() -> None:
+    found: dict[str, str] = {}
+    for name, path in CORE_FILES.items():
+        for macro in re.findall(r"(?m)^#ifndef (\w+)\n#define \1 \S", without_comments(path)):
+            assert found.setdefault(macro, name) == name, f"{macro}: {found[macro]} and {name}"
+    assert "MAP_FIXED_NOREPLACE" in found
+
+
 def abi_numbers() -> dict[int, str]:
     """Numbers of abi.py that can be nothing else, by value."""
     found = {}

@@ -39,6 +39,7 @@ WRITERS = {
     "binding/bind.py:_copy": "copies of headers in a scratch directory",
     "binding/bind.py:declared": "a source that includes the headers, in a scratch directory",
     "abi.py:<module>": "the header that a build of the native core asks for",
+    "unread.py:write": "the null device, in the place of standard output",
     "outputs.py:_write_through": "the function that outputs go through",
     "outputs.py:_replace": "the function that outputs go through",
     "toolchain/cc/archive.py:_write": "a copy in a scratch directory",

@@ -218,7 +218,9 @@ def heap(
 def servers(
     names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="SERVER", help="nginx, lighttpd, redis, echo; all, if none is named."),
+        typer.Argument(
+            metavar="SERVER", help="nginx, lighttpd, redis, echo, streams; all, if none is named."
+        ),
     ] = None,
     quick: Quick = False,
     rounds: Rounds = None,
@@ -230,15 +232,14 @@ def servers(
     """Build real servers natively and sandboxed, and load both in turns.
 
     Sources come from Debian, load generators too: wrk, redis-benchmark. `echo` is ours, and its client. All
-    of it stays on 127.0.0.1.
+    of it stays on 127.0.0.1. `streams` moves bytes through a program's stdin and stdout.
     """
     from tmebox_bench.results import write_all
-    from tmebox_bench.servers.measure import bench_servers, servers_table, to_json
-    from tmebox_bench.servers.programs import SERVERS
+    from tmebox_bench.servers.measure import NAMES, bench_servers, servers_table, streams_table, to_json
 
-    unknown = sorted(set(names or ()) - set(SERVERS))
+    unknown = sorted(set(names or ()) - set(NAMES))
     if unknown:
-        raise typer.BadParameter(f"{', '.join(unknown)}: there are {', '.join(SERVERS)}")
+        raise typer.BadParameter(f"{', '.join(unknown)}: there are {', '.join(NAMES)}")
     with progress() as report:
         results = bench_servers(
             names or [],
@@ -246,7 +247,10 @@ def servers(
             seconds=1.0 if quick else seconds,
             progress=report,
         )
-    show(servers_table(results))
+    if results.rows:
+        show(servers_table(results))
+    if results.streams:
+        show(streams_table(results))
     for note in results.missing:
         stdout().print(f"missing: {printable(note)}", soft_wrap=True)
     write_all({} if json_file is None else {json_file: to_json(results)})

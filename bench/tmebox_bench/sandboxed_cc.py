@@ -28,7 +28,8 @@ def main(argv: Sequence[str]) -> int:
         return 0
     try:
         with scratch_directory() as scratch:
-            objects, archives = [], []
+            objects: list[Path] = []
+            archives: list[Path] = []
             for index, path in enumerate(command.inputs):
                 if path in command.sources:
                     compile_object(path, scratch / f"{index}.o", command.options)

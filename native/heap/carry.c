@@ -6,6 +6,7 @@
  * read from a file) sets the pages apart until they are registered again. In between, what is missing of them comes by
  * itself, and all of that is the new owner's. A kernel is believed only after it was seen to do all this. */
 #include "heap/views.h"
+#include "newer.h"
 #include "windows/window.h"
 
 #include <errno.h>
@@ -13,9 +14,6 @@
 
 #ifndef MREMAP_DONTUNMAP
 #define MREMAP_DONTUNMAP 4
-#endif
-#ifndef MAP_FIXED_NOREPLACE
-#define MAP_FIXED_NOREPLACE 0x100000
 #endif
 
 #define TRIED_PAGES 3

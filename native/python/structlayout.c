@@ -187,8 +187,19 @@ static bool has_plain_keys(PyObject *dict) {
     return true;
 }
 
-/* The bytes that a record was made of, borrowed; NULL, without an exception, if it knows none. *elsewhere: its pointers
- * are not the instance's. */
+/* Where it does not, the last reference to something else may go here, and run any code. */
+static bool leads_to(PyObject *reference, const struct instance *instance) {
+#if PY_VERSION_HEX >= 0x030D0000
+    PyObject *there = NULL;
+    bool leads = PyWeakref_GetRef(reference, &there) > 0 && there == (PyObject *)instance;
+    Py_XDECREF(there);
+    return leads;
+#else
+    return PyWeakref_GET_OBJECT(reference) == (PyObject *)instance;
+#endif
+}
+
+/* The bytes that a record was made of, borrowed, or NULL. Where its pointers lead elsewhere they may be gone already. */
 static PyObject *bytes_of(const struct layout *layout, PyObject *record, const struct instance *instance, bool *elsewhere) {
     PyObject *dict = PyObject_GenericGetDict(record, NULL), *key, *found = NULL, *of;
     Py_ssize_t position = 0;
@@ -199,7 +210,7 @@ static PyObject *bytes_of(const struct layout *layout, PyObject *record, const s
         found = NULL;
     }
     if (found != NULL && PyDict_Next(dict, &position, &key, &of)) {
-        *elsewhere = key != of_name || !PyWeakref_CheckRef(of) || PyWeakref_GET_OBJECT(of) != (PyObject *)instance;
+        *elsewhere = key != of_name || !PyWeakref_CheckRef(of) || !leads_to(of, instance);
     }
     Py_XDECREF(dict); /* the record has it */
     return found;
@@ -209,9 +220,12 @@ static bool put(const struct layout *layout, PyObject *value, const struct insta
     bool record = layout->record != NULL && Py_IS_TYPE(value, layout->record);
     bool elsewhere = false;
     PyObject *data = record ? bytes_of(layout, value, instance, &elsewhere) : NULL;
+    if (elsewhere) {
+        return false;
+    }
     if (data != NULL) {
         memcpy(to, PyBytes_AS_STRING(data), layout->size);
-        return !elsewhere;
+        return true;
     }
     if (record || PyTuple_CheckExact(value)) {
         bool fits = PyTuple_GET_SIZE(value) == layout->count;
@@ -304,7 +318,7 @@ struct by_value tmebox_struct_passing(PyObject *layout) {
     return (struct by_value){self->passing, self->size};
 }
 
-/* What a record knows beside its items. */
+/* What it knows beside its items. */
 static PyObject *known_by_record(const struct layout *self, const unsigned char *from, const struct instance *instance) {
     PyObject *data = PyBytes_FromStringAndSize((const char *)from, self->size), *of = NULL;
     PyObject *dict = data != NULL ? PyDict_New() : NULL;

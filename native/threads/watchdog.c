@@ -7,6 +7,7 @@
  *
  * Limits are measured on the watchdog's own clock, which stands still while it sleeps and while the whole
  * process is stopped: a debugger, Ctrl-Z or a paused virtual machine makes no call late. */
+#include "newer.h"
 #include "threads/signals.h"
 #include "threads/thread.h"
 
@@ -18,13 +19,6 @@
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
-
-#ifndef CLOSE_RANGE_UNSHARE
-#define CLOSE_RANGE_UNSHARE (1U << 1)
-#endif
-#ifndef SYS_close_range
-#define SYS_close_range 436
-#endif
 
 #define MS 1000000ULL
 #define TICK_LIMITS_NS (1 * MS)          /* while calls with a time limit run */

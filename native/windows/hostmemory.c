@@ -1,13 +1,10 @@
 /* Mapping and copying host memory. Thin: what may be mapped where is decided in Python. */
+#include "newer.h"
 #include "windows/window.h"
 
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
-
-#ifndef MAP_FIXED_NOREPLACE
-#define MAP_FIXED_NOREPLACE 0x100000
-#endif
 
 static PyObject *fail(void) {
     return PyErr_SetFromErrno(PyExc_OSError);

@@ -4,6 +4,7 @@
  *
  * The pages come from another mapping of them and not from a descriptor, whose number may be another file's
  * by now, if the host closes descriptors that are not its own. */
+#include "newer.h"
 #include "windows/window.h"
 
 #include <sys/mman.h>
@@ -13,10 +14,6 @@
 
 /* A part of what the kernel allows by default, of which the host needs some as well. */
 #define MOST_MAPPINGS 20000
-
-#ifndef MAP_FIXED_NOREPLACE
-#define MAP_FIXED_NOREPLACE 0x100000
-#endif
 
 static _Atomic uint32_t mappings, most_for_heaps;
 

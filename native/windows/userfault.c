@@ -6,6 +6,7 @@
  * with a descriptor table of its own, the keeper, has a reference out of everybody's reach; and what the number
  * in everybody's table cannot do any more, the keeper does. Before it is used, the number is looked at: it could
  * be another userfaultfd by now, of another process even. */
+#include "newer.h"
 #include "windows/window.h"
 
 #include <errno.h>
@@ -27,12 +28,6 @@
 
 #ifndef UFFD_USER_MODE_ONLY
 #define UFFD_USER_MODE_ONLY 1
-#endif
-#ifndef CLOSE_RANGE_UNSHARE
-#define CLOSE_RANGE_UNSHARE (1U << 1)
-#endif
-#ifndef SYS_close_range
-#define SYS_close_range 436
 #endif
 
 /* What older headers lack. */

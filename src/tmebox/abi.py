@@ -198,6 +198,9 @@ SYS_CALL_DEPTH = 0x746D_6506
 SYS_CLOCK = 0x746D_6507
 """The time of a clock, where the core tells it: its number is the second argument itself, and seconds and
 nanoseconds come back in rax and rdx. Less than 0 in rax: ask by clock_gettime()."""
+SYS_DIRECT = 0x746D_0000
+"""Added to the number of one of Linux's system calls: its first five arguments follow in registers, its sixth
+is 0. The core answers with the result in rax and 0 in rdx. Another rdx: ask with arguments in memory."""
 THREAD_ALIGNMENT = 64
 """Thread-local variables of all threads have the same place modulo this."""
 

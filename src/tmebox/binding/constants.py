@@ -8,6 +8,7 @@ from pathlib import Path
 from tmebox.compilation import compile
 from tmebox.errors import CompileError
 from tmebox.runtime.sandbox import Sandbox
+from tmebox.runtime.sandbox_memory import BadPointer
 
 Value = int | float | str
 INTEGER, REAL, TEXT, LARGE = 1, 2, 3, 4
@@ -56,14 +57,20 @@ def constants_of(
             wanted = kept
             continue
         with Sandbox(module, timeout=10.0) as sandbox:
-            return {name: _value(sandbox, index) for index, name in enumerate(wanted)}
+            values = {name: _value(sandbox, index) for index, name in enumerate(wanted)}
+            return {name: value for name, value in values.items() if value is not None}
     return {}
 
 
-def _value(sandbox: Sandbox, index: int) -> Value:
+def _value(sandbox: Sandbox, index: int) -> Value | None:
+    """None for a text that is not there."""
     kind = sandbox.tmebox_kind(index)
     if kind == TEXT:
-        return str(sandbox.tmebox_text(index))
+        try:
+            text: str | None = sandbox.tmebox_text(index)
+        except BadPointer:
+            return None
+        return text
     if kind == REAL:
         return float(sandbox.tmebox_real(index))
     number = int(sandbox.tmebox_integer(index))

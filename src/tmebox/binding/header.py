@@ -2,13 +2,13 @@
 information.
 
 Nothing is believed of it: a name counts only where the compiled library has it, or the compiler can compute
-it.
+it. Whatever the text is, the work is in proportion to its size.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,10 +16,12 @@ from tmebox.binding.declarations import outermost, parameters_in, typedefs_in, v
 from tmebox.binding.types import types_in
 
 _COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*", re.DOTALL)
+_COMMENT_TO_THE_LINES_END = re.compile(r"//[^\n]*")
+_SPACE = re.compile(r"\s+")
 _INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*"([^"]+)"', re.MULTILINE)
 _MACRO = re.compile(r"^[ \t]*#[ \t]*define[ \t]+([A-Za-z]\w*)[ \t]+(\S.*)$", re.MULTILINE)
 _MARKER = re.compile(r'# \d+ "((?:[^"\\]|\\.)*)"')
-_ENUM = re.compile(r"\benum\b[^{};]*\{([^}]*)\}", re.DOTALL)
+_ENUM = re.compile(r"\benum\b[^{};]*(?:\{([^}]*)\}?)?")
 _ENUMERATOR = re.compile(r"(?:^|,)\s*([A-Za-z_]\w*)")
 _CALLED = re.compile(r"\b([A-Za-z_]\w*)\s*\)?\s*\(")
 LONGEST_COMMENT = 2000
@@ -79,10 +81,15 @@ def own_lines(preprocessed: str, is_own: Iterable[str]) -> str:
 def scan(texts: Iterable[str], code: str) -> Declared:
     """texts: of the headers, where macros and comments are. code: what the preprocessor made of them, where
     declarations are, whatever macros they are written with."""
+    code = _SPACE.sub(" ", code)
     constants: dict[str, None] = {}
     comments: dict[str, str] = {}
     for text in texts:
-        plain = _COMMENT.sub(" ", text).replace("\\\n", "  ")
+        pieces, start = [], 0
+        for comment in _comments_in(text):
+            pieces.append(text[start : comment.start()])
+            start = comment.end()
+        plain = " ".join([*pieces, text[start:]]).replace("\\\n", "  ")
         constants.update(dict.fromkeys(name for name, _ in _MACRO.findall(plain)))
         comments.update(_comments(text))
     for body in _ENUM.findall(code):
@@ -93,10 +100,17 @@ def scan(texts: Iterable[str], code: str) -> Declared:
     return Declared(functions, tuple(constants), variables, types, comments, parameters_in(outer))
 
 
+def _comments_in(text: str) -> Iterator[re.Match[str]]:
+    """Behind the last end of a comment no other one is looked for: that would be done for each beginning."""
+    last = text.rfind("*/") + 2 if "*/" in text else 0
+    yield from _COMMENT.finditer(text, 0, last)
+    yield from _COMMENT_TO_THE_LINES_END.finditer(text, last)
+
+
 def _comments(text: str) -> dict[str, str]:
     """The comment before each declaration that is followed by a parenthesis."""
     found: dict[str, str] = {}
-    for comment in _COMMENT.finditer(text):
+    for comment in _comments_in(text):
         rest = text[comment.end() : comment.end() + 400]
         end = rest.find(";")
         declaration = rest[: end if end >= 0 else 0]

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import json
 import keyword
+import math
 import re
+import unicodedata
 from pathlib import Path
 
 from tmebox.binding.bind import Bound, exports_of
+from tmebox.binding.constants import Value
 from tmebox.errors import ModuleError
 from tmebox.modulefile import codec
 from tmebox.outputs import write_output
@@ -19,7 +23,6 @@ BUILD = "build.json"
 """How the module was made: see `Bound.build`. WRITTEN: digests of the package's own Python, by name."""
 WRITTEN = "written"
 PYTHON = ("__init__.py", "__main__.py")
-_PRINTABLE = re.compile(r"[^\x20-\x7e\n]|[\"\\]")
 _UNPACK = """
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -35,7 +38,8 @@ def module() -> tmebox.Module:
     """The library, verified and loaded once."""
     found = _loaded.get("module")
     if found is None:
-        found = _loaded["module"] = tmebox.Module.load(Path(__file__).with_name("{file}"))
+        file = Path(__file__).with_name("{file}")
+        found = _loaded.setdefault("module", tmebox.Module.load(file))
     return found
 
 
@@ -94,12 +98,46 @@ def _source(bound: Bound) -> str:
     head = re.sub(r'^"""[^\n]*"""', f'"""{bound.name}, boxed: written by `tmebox bind`."""', head)
     head = head.replace("from typing import", "from pathlib import Path\nfrom typing import", 1)
     rest = rest.replace("from tmebox import hints\n", f"from tmebox import hints\n{_UNPACK}", 1)
-    taken = set(re.findall(r"^(?:class (\w+)|(\w+): TypeAlias)", text, re.MULTILINE))
-    names = {name for pair in taken for name in pair}
-    lines = [
-        f"{name}: Final = {value!r}"
-        for name, value in bound.constants.items()
-        if name not in names and name not in ("open", "module") and not keyword.iskeyword(name)
-    ]
     head = head.replace("TYPE_CHECKING, Any,", "TYPE_CHECKING, Any, Final,", 1)
-    return f"{head}import tmebox\n{rest}\n\n" + "\n".join(lines) + _OPEN.format(face=face, file=MODULE)
+    before, after = f"{head}import tmebox\n{rest}\n\n", _OPEN.format(face=face, file=MODULE)
+    taken = _bound_names(before + after)
+    lines = [
+        f"{name}: Final = {_literal(value)}"
+        for name, value in bound.constants.items()
+        if name not in taken and _is_free_name(name)
+    ]
+    return before + "\n".join(lines) + after
+
+
+def _bound_names(source: str) -> set[str]:
+    """What the package's own code is made of: a constant of such a name would take its place."""
+    found: set[str] = set()
+    for node in ast.walk(ast.Module(_outer(ast.parse(source).body), [])):
+        if isinstance(node, ast.alias):
+            found.add((node.asname or node.name).partition(".")[0])
+        elif isinstance(node, ast.ClassDef | ast.FunctionDef):
+            found.add(node.name)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            found.add(node.id)
+    return found
+
+
+def _outer(body: list[ast.stmt]) -> list[ast.stmt]:
+    """The statements, without what is in classes and functions."""
+    for node in body:
+        if isinstance(node, ast.ClassDef | ast.FunctionDef):
+            node.body = []
+    return body
+
+
+def _is_free_name(name: str) -> bool:
+    """Python reads a name in its normal form, and gives meaning to those between underscores."""
+    is_special = name.startswith("__") and name.endswith("__")
+    is_itself = name.isidentifier() and unicodedata.normalize("NFKC", name) == name
+    return is_itself and not is_special and not keyword.iskeyword(name)
+
+
+def _literal(value: Value) -> str:
+    """What Python reads as the value."""
+    is_plain = not isinstance(value, float) or math.isfinite(value)
+    return repr(value) if is_plain else f'float("{value!r}")'

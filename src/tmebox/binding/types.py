@@ -26,7 +26,10 @@ from tmebox.runtime.calls.named import TYPES
 
 _DEFINED = re.compile(r"\b(typedef\s+)?(struct|union)\s+([A-Za-z_]\w*)?\s*\{")
 _ALIAS = re.compile(r"\btypedef\s+(?:struct|union)\s+[A-Za-z_]\w*\s+([A-Za-z_]\w*)\s*;")
-_CALLBACK = re.compile(r"\btypedef\b[^;{}]*?\(\s*\*\s*(?:const\s+)?([A-Za-z_]\w*)\s*\)\s*\(")
+_TYPEDEF = re.compile(r"\btypedef\b")
+_CALLBACK = re.compile(r"\(\s*\*\s*(?:const\s+)?([A-Za-z_]\w*)\s*\)\s*\(")
+_BRACE = re.compile(r"[{}]")
+_END = re.compile(r"[;{}]")
 _NAME = re.compile(r"\s*([A-Za-z_]\w*)\s*[,;]")
 _NO_TAG = frozenset({"struct", "union"})
 """What structs without a tag are called, until a typedef's name is known."""
@@ -37,27 +40,37 @@ EACH = 6
 def types_in(code: str) -> list[str]:
     """The types that preprocessed text defines at its top level, as C names them: "struct point"."""
     found: dict[str, None] = {}
+    position = depth = 0
     for match in _DEFINED.finditer(code):
-        if code.count("{", 0, match.start()) != code.count("}", 0, match.start()):
+        depth += code.count("{", position, match.start()) - code.count("}", position, match.start())
+        position = match.start()
+        if depth:
             continue  # within another
         if match[3]:
             found[f"{match[2]} {match[3]}"] = None
-        named = _NAME.match(code, _closing(code, match.end()))
+        end = _closing(code, match.end())
+        if end is None:
+            break
+        named = _NAME.match(code, end)
         if match[1] and named:
             found[named[1]] = None
     found.update(dict.fromkeys(_ALIAS.findall(code)))
-    found.update(dict.fromkeys(_CALLBACK.findall(code)))
+    for statement in _END.split(code):
+        typedef = _TYPEDEF.search(statement)
+        callback = _CALLBACK.search(statement, typedef.end()) if typedef else None
+        if callback:
+            found[callback[1]] = None
     return list(found)
 
 
-def _closing(code: str, start: int) -> int:
+def _closing(code: str, start: int) -> int | None:
     """Where it goes on behind the brace that ends what began before `start`."""
     depth = 1
-    for match in re.compile(r"[{}]").finditer(code, start):
+    for match in _BRACE.finditer(code, start):
         depth += 1 if match[0] == "{" else -1
         if not depth:
             return match.end()
-    return len(code)
+    return None
 
 
 def witnesses(types: list[str]) -> str:

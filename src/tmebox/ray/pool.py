@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from concurrent.futures import Future
 from concurrent.futures import wait as wait_for
 from functools import partial
 from threading import Lock
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import ray
 from ray import cloudpickle, exceptions
@@ -17,9 +16,8 @@ from tmebox.ray.errors import RemoteTraceback, WorkerLost
 from tmebox.ray.source import portable, source_of
 from tmebox.ray.worker import Failed, Parcel, Task, perform
 from tmebox.runtime.layout import parse_size
-from tmebox.runtime.pool.mapping import mapped
+from tmebox.runtime.pool.face import Pool
 from tmebox.runtime.pool.permits import settled
-from tmebox.runtime.pool.results import AsyncResults, Results
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -60,7 +58,7 @@ def pool(
     return RayPool(source, cpus, reserved_memory, retries, trust_compiler, options)
 
 
-class RayPool:
+class RayPool(Pool):
     """`map`, `map_async`, `submit`, `call` and `close` as `SandboxPool` has them. There are no leases: a
     sandbox does not leave its process, but a task that is a function gets it as its first argument.
 
@@ -135,32 +133,6 @@ class RayPool:
             raise
         return future.result()
 
-    def map(
-        self,
-        function: Task,
-        *iterables: Iterable[Any],
-        ahead: int | None = None,
-        progress: bool | str = False,
-        return_exceptions: bool = False,
-    ) -> Results[Any]:
-        """A task per item: an iterator of results, in order, as `SandboxPool.map` has it."""
-        return Results(
-            *mapped(self.submit, self.threads, function, iterables, ahead, progress, return_exceptions)
-        )
-
-    def map_async(
-        self,
-        function: Task,
-        *iterables: Iterable[Any],
-        ahead: int | None = None,
-        progress: bool | str = False,
-        return_exceptions: bool = False,
-    ) -> AsyncResults[Any]:
-        """As `map`, for `async for`."""
-        return AsyncResults(
-            *mapped(self.submit, self.threads, function, iterables, ahead, progress, return_exceptions)
-        )
-
     # -- life ------------------------------------------------------------------------------------
     def close(self, *, wait: bool = True) -> None:
         """Refuse new tasks. Those that were submitted go on; `wait` waits for them. Idempotent."""
@@ -169,15 +141,6 @@ class RayPool:
             with self._lock:
                 pending = list(self._pending)
             wait_for(pending)
-
-    def __reduce_ex__(self, protocol: Any) -> NoReturn:
-        raise TypeError("a pool is not copied or pickled: its snapshot can be, and pools made of it")
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     async def __aenter__(self) -> Self:
         return self

@@ -14,7 +14,10 @@ callback cast checked errno free handle malloc new returning sizeof text variabl
 _carefully_new _names _text
 """
 
-SANDBOX_ATTRIBUTES = frozenset([*dir(object), *_OWN.split()])
+_OF_ANY_CLASS = "__annotations__"
+"""Until Python 3.14, a class has it once somebody has asked it."""
+
+SANDBOX_ATTRIBUTES = frozenset([*dir(object), _OF_ANY_CLASS, *_OWN.split()])
 """Exports of these names are reached by `exports`. They stand here, since modules know them before anybody
 needs a sandbox; a test compares."""
 BOX_ATTRIBUTES = SANDBOX_ATTRIBUTES.union(_OF_BOXES.split())

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 from tmebox import _native, abi
+from tmebox.memory.capture import resident_bytes
 from tmebox.memory.contents import Layout
 from tmebox.memory.windows import Window
 
@@ -56,13 +57,16 @@ class SandboxMemory:
 
     def _check(self, offset: int, size_bytes: int, writing: bool) -> None:
         layout, end = self._layout, offset + size_bytes
-        private = any(start <= offset <= end <= stop for start, stop in layout.parts)
-        if not private and not self._in_arena(offset, size_bytes):
-            raise BadPointer(
-                f"[{offset:#x}, {end:#x}) is not the sandbox's memory: it has "
-                f"{', '.join(f'[{start:#x}, {stop:#x})' for start, stop in layout.parts)} and, in arrays, "
-                f"[{abi.ARENA_START:#x}, {self._hold().arena_end:#x})"
-            )
+        for start, stop in layout.parts:
+            if start <= offset <= end <= stop:
+                break
+        else:
+            if not self._in_arena(offset, size_bytes):
+                raise BadPointer(
+                    f"[{offset:#x}, {end:#x}) is not the sandbox's memory: it has "
+                    f"{', '.join(f'[{start:#x}, {stop:#x})' for start, stop in layout.parts)} and, in "
+                    f"arrays, [{abi.ARENA_START:#x}, {self._hold().arena_end:#x})"
+                )
         if writing:
             for read_only_start, read_only_end in (CONTROL, *layout.read_only):
                 if offset < read_only_end and read_only_start < end:
@@ -140,6 +144,10 @@ class SandboxMemory:
         if size_bytes:
             self._instance.discard(offset, size_bytes)
         del window  # it was kept until here
+
+    def resident_bytes(self) -> int:
+        """How much memory the system has given it for its image, heap and stack."""
+        return resident_bytes(self._hold().base, self._layout)
 
     def string(self, offset: int, limit: int = abi.MIB) -> bytes:
         """The NUL-terminated string at `offset`, without the NUL. Raises BadPointer if none ends within

@@ -113,14 +113,15 @@ def _file() -> ModuleFile:
         functions=np.array([abi.TEXT_NOMINAL], np.uint32),
         labels=none,
         relocations=Relocations(none, none, none, none, none),
-        symbols=(Symbol(abi.TEXT_NOMINAL, len(text), "call with whole registers"),),
+        symbols=(Symbol(abi.TEXT_NOMINAL, len(text), WHOLE),),
         lines=LineTable(none, np.zeros(0, np.uint16), none, ()),
         producer="tmebox",
     )
 
 
-_text: list[Module] = []
-"""Kept for good, once it was needed."""
+WHOLE = "call with whole registers"
+_texts: dict[str, Module] = {}
+"""The one text, by its purpose. Kept for good, once it was needed."""
 
 
 def call(
@@ -146,15 +147,16 @@ def call(
             f"{len(stack)} bytes of arguments on the stack, beside vectors or long double results: at most "
             f"{MOST_STACK_BYTES} go; pass pointers"
         )
-    if not _text:
-        _text.append(Module(_file()))
+    text = _texts.get(WHOLE)
+    if text is None:  # of threads that load it at once one wins
+        text = _texts.setdefault(WHOLE, Module(_file()))
     head = struct.pack("<8Q", address, len(stack) // 8, *integers, *[0] * (6 - len(integers)))
     lanes = b"".join(value.to_bytes(16, "little") for value in vectors).ljust(128, b"\0")
     counts = struct.pack("<2I", len(vectors), x87_results)
     block = (head + lanes + counts).ljust(STACK, b"\0") + stack
     room = host.scratch(len(block))
     host.memory.write(room.start, block)
-    host.instance.call(_text[0].address, [room.start], [], b"", timeout_s)
+    host.instance.call(text.address, [room.start], [], b"", timeout_s)
     found = host.memory.read(room.start + RESULTS, 80)
     numbers = [int.from_bytes(found[start : start + size], "little")
                for start, size in ((0, 8), (8, 8), (16, 16), (32, 16), (48, 10), (64, 10))]  # fmt: skip

@@ -33,6 +33,45 @@ static void start(long first_us, long next_us)
 	CHECK(setitimer(ITIMER_REAL, &timer, NULL) == 0);
 }
 
+/* Time passes, and nothing is asked for. */
+static void compute(void)
+{
+	for (volatile long i = 0; i < 20000000; i++) {}
+}
+
+/* Whatever asks about signals or timers, or changes them, finds that one has gone off meanwhile. */
+static void asked_by_each_call(void)
+{
+	sigset_t set, old, pending;
+	struct itimerval left;
+	struct timespec none = { 0, 0 };
+	struct sigaction ignored = { .sa_handler = SIG_IGN };
+	sigemptyset(&set);
+	sigaddset(&set, SIGALRM);
+	for (int blocked = 0; blocked < 2; blocked++) {
+		for (int call = 0; call < 7; call++) {
+			handle(0);
+			if (blocked) CHECK(sigprocmask(SIG_BLOCK, &set, &old) == 0);
+			alarms = 0;
+			start(1000, 0);
+			compute();
+			CHECK(alarms == 0);
+			if (call == 0) CHECK(sigprocmask(SIG_BLOCK, NULL, &pending) == 0);
+			else if (call == 1) CHECK(sigpending(&pending) == 0 && sigismember(&pending, SIGALRM) == blocked);
+			else if (call == 2) CHECK(getitimer(ITIMER_REAL, &left) == 0 && !left.it_value.tv_usec);
+			else if (call == 3) CHECK(alarm(0) == 0);
+			else if (call == 4) CHECK(kill(getpid(), 0) == 0);
+			else if (call == 5) CHECK(sigtimedwait(&set, NULL, &none) == (blocked ? SIGALRM : -1));
+			else if (!blocked) CHECK(sigaction(SIGALRM, &ignored, NULL) == 0);
+			CHECK(alarms == !blocked);
+			if (blocked) {
+				CHECK(sigprocmask(SIG_SETMASK, &old, NULL) == 0);
+				CHECK(alarms == (call != 5));
+			}
+		}
+	}
+}
+
 int main(void)
 {
 	struct itimerval left;
@@ -67,6 +106,8 @@ int main(void)
 	while (alarms < 11) CHECK(getppid() == 0 && time(NULL) > 0);
 	start(0, 0);
 	CHECK(getitimer(ITIMER_REAL, &left) == 0 && left.it_value.tv_sec == 0 && left.it_value.tv_usec == 0);
+
+	asked_by_each_call();
 
 	/* Blocked ones wait. */
 	sigset_t set, none, pending;

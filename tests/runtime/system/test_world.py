@@ -1,4 +1,4 @@
-"""What world.c asks for of the world outside it gets from a sandbox as it does natively."""
+"""What world.c and world_at_rest.c get of the world outside, natively and in a sandbox: the same."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import tmebox
 
-SOURCE = Path(__file__).with_name("world.c")
+SOURCES = [Path(__file__).with_name(name) for name in ("world.c", "world_at_rest.c")]
 
 
 def _free_port() -> int:
@@ -20,7 +20,7 @@ def _free_port() -> int:
 def _native(directory: Path) -> list[str]:
     program = directory / "native"
     compiler = [sys.executable, "-m", "ziglang", "cc", "-target", "x86_64-linux-musl", "-O1", "-w"]
-    subprocess.run([*compiler, SOURCE, "-o", program], check=True)
+    subprocess.run([*compiler, *SOURCES, "-o", program], check=True)
     (directory / "n").mkdir()
     arguments = [str(program), str(_free_port()), str(directory / "n.socket"), str(directory / "n")]
     done = subprocess.run(arguments, stdin=subprocess.DEVNULL, capture_output=True, timeout=60, check=True)
@@ -28,7 +28,7 @@ def _native(directory: Path) -> list[str]:
 
 
 def _sandboxed(directory: Path) -> list[str]:
-    module = tmebox.compile(SOURCE)
+    module = tmebox.compile(SOURCES)
     (directory / "s").mkdir()
     port, path = _free_port(), directory / "s.socket"
     with tmebox.Sandbox(

@@ -45,8 +45,12 @@ IMPORTED = frozenset(
         "overload",
     ]
 )
-TAKEN = IMPORTED | {"bool", "bytes", "complex", "float", "int", "str", "tmebox", "tuple", "hints"}
-"""Names that mean something else in a stub."""
+TAKEN = (
+    IMPORTED
+    | {"bool", "bytes", "complex", "float", "int", "str", "tmebox", "tuple", "hints"}
+    | {"Final", "Path", "Unpack"}
+)
+"""Names that mean something else in a stub, or in the package that `tmebox bind` makes of one."""
 OF_TUPLES = frozenset(dir(tuple))
 LONGEST_TEXT = 500
 _NOT_PLAIN = re.compile(r"[^\x20-\x7e]|[\"\\]")

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from concurrent.futures import Future
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from tmebox.errors import SandboxClosed
 from tmebox.runtime.module import Module
-from tmebox.runtime.pool.mapping import Iterables, Mapped, Task, mapped
+from tmebox.runtime.pool.face import Pool
+from tmebox.runtime.pool.mapping import Task
 from tmebox.runtime.pool.permits import Held, Permits, settled
-from tmebox.runtime.pool.results import AsyncResults, Results
 from tmebox.runtime.pool.workers import Workers
 from tmebox.runtime.sandbox import Sandbox, Snapshot
 
@@ -27,7 +27,7 @@ DEFAULT_SIZE = 64
 R = TypeVar("R")
 
 
-class SandboxPool:
+class SandboxPool(Pool):
     """Sandboxes that all start in one state, which is a snapshot's, or a module's after its constructors.
 
     A lease gives one to the caller, a task has one for itself. No sandbox serves twice: what was leased is
@@ -130,94 +130,6 @@ class SandboxPool:
             raise
         return future.result()
 
-    @overload
-    def map(
-        self,
-        function: str,
-        *iterables: Iterable[Any],
-        ahead: int | None = None,
-        progress: bool | str = False,
-        return_exceptions: bool = False,
-    ) -> Results[Any]: ...
-    @overload
-    def map(
-        self,
-        function: Callable[..., R],
-        *iterables: Iterable[Any],
-        ahead: int | None = None,
-        progress: bool | str = False,
-        return_exceptions: Literal[False] = False,
-    ) -> Results[R]: ...
-    @overload
-    def map(
-        self,
-        function: Callable[..., R],
-        *iterables: Iterable[Any],
-        ahead: int | None = None,
-        progress: bool | str = False,
-        return_exceptions: bool,
-    ) -> Results[R | Exception]: ...
-    def map(
-        self,
-        function: Task,
-        *iterables: Iterable[Any],
-        ahead: int | None = None,
-        progress: bool | str = False,
-        return_exceptions: bool = False,
-    ) -> Results[Any]:
-        """A task per item, as `concurrent.futures.Executor.map` does it: an iterator of results, in order.
-
-        A task that fails raises its exception at its turn; `next()` goes on behind it. With
-        return_exceptions the exception takes the result's place, as with `asyncio.gather`. ahead: how many
-        tasks are begun before they are asked for, and thus how far the input is consumed; default 8 a
-        thread. progress: show a bar on the terminal, with this title. `close()` of the iterator, or dropping
-        it, begins no more tasks.
-        """
-        return Results(*self._tasks(function, iterables, ahead, progress, return_exceptions))
-
-    @overload
-    def map_async(
-        self,
-        function: str,
-        *iterables: Iterable[Any],
-        ahead: int | None = None,
-        progress: bool | str = False,
-        return_exceptions: bool = False,
-    ) -> AsyncResults[Any]: ...
-    @overload
-    def map_async(
-        self,
-        function: Callable[..., R],
-        *iterables: Iterable[Any],
-        ahead: int | None = None,
-        progress: bool | str = False,
-        return_exceptions: Literal[False] = False,
-    ) -> AsyncResults[R]: ...
-    @overload
-    def map_async(
-        self,
-        function: Callable[..., R],
-        *iterables: Iterable[Any],
-        ahead: int | None = None,
-        progress: bool | str = False,
-        return_exceptions: bool,
-    ) -> AsyncResults[R | Exception]: ...
-    def map_async(
-        self,
-        function: Task,
-        *iterables: Iterable[Any],
-        ahead: int | None = None,
-        progress: bool | str = False,
-        return_exceptions: bool = False,
-    ) -> AsyncResults[Any]:
-        """As `map`, for `async for`."""
-        return AsyncResults(*self._tasks(function, iterables, ahead, progress, return_exceptions))
-
-    def _tasks(
-        self, function: Task, iterables: Iterables, ahead: int | None, progress: bool | str, keep: bool
-    ) -> Mapped:
-        return mapped(self.submit, self.threads, function, iterables, ahead, progress, keep)
-
     # -- life ------------------------------------------------------------------------------------
     def close(self, *, wait: bool = True) -> None:
         """Refuse new leases and tasks, and those that wait. Leases that are out stay good until they end, and
@@ -229,15 +141,6 @@ class SandboxPool:
     def _require_process(self) -> None:
         if os.getpid() != self._process:
             raise SandboxClosed("the pool is the parent process's; make a new one after fork")
-
-    def __reduce_ex__(self, protocol: Any) -> NoReturn:
-        raise TypeError("a pool is not copied or pickled: its snapshot can be, and pools made of it")
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     async def __aenter__(self) -> Self:
         return self

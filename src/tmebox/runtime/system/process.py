@@ -38,13 +38,6 @@ def exit_group(_system: System, _memory: GuestMemory, status: int) -> int:
     raise Exit(status)
 
 
-def getgroups(_system: System, _memory: GuestMemory, size: int) -> int:
-    """None besides the own one."""
-    if size & 0x80000000:
-        raise failure(errno.EINVAL)
-    return 0
-
-
 def tkill(system: System, _memory: GuestMemory, _thread: int, signal: int) -> int:
     """The guest's libc calls this for a signal whose default is to end the process, and for nothing else."""
     words = system.last_words
@@ -166,6 +159,13 @@ def sched_getaffinity(_system: System, memory: GuestMemory, _process: int, size_
         raise failure(errno.EINVAL)
     memory.write(mask, struct.pack("<Q", 1))
     return 8
+
+
+def getgroups(_system: System, _memory: GuestMemory, room: int) -> int:
+    """A guest is in no group beside its own."""
+    if room & (I32 + 1):
+        raise failure(errno.EINVAL)
+    return 0
 
 
 def umask(system: System, _memory: GuestMemory, mask: int) -> int:

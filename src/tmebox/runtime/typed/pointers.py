@@ -67,7 +67,9 @@ class Pointer(_native.Pointer):
         number = operator.index(index)
         if self._count is not None and not 0 <= number < self._count:
             raise IndexError(f"item {number} of {self._count}")
-        offset = self._offset + number * _step(self._target)
+        offset = self._offset
+        if number:
+            offset += number * _step(self._target)
         if not 0 <= offset < abi.WINDOW_SIZE:
             raise IndexError(
                 f"item {number} of a {_type_of(self)} at {self._offset:#x} lies outside the sandbox"
@@ -85,13 +87,13 @@ class Pointer(_native.Pointer):
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__") or not isinstance(self._target, p.Struct):
             raise AttributeError(f"a {_type_of(self)} has no attribute {name!r}")
-        return getattr(self[0], name)
+        return _member_at(self._space, self._place(0), self._target, name, self)
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name == "_freed":
             super().__setattr__(name, value)
         elif isinstance(self._target, p.Struct):
-            setattr(self[0], name, value)
+            _set_member_at(self._space, self._place(0), self._target, name, value)
         else:
             raise AttributeError(f"a {_type_of(self)} has no member {name!r}: write p[0] = value")
 
@@ -200,34 +202,17 @@ class StructView(Stored):
         for name, value in (("_space", space), ("_offset", offset), ("_struct", struct), ("_keeps", keeps)):
             object.__setattr__(self, name, value)
 
-    def _field(self, name: str) -> tuple[int, p.StructField]:
-        if isinstance(self._keeps, Pointer):
-            Pointer._place(self._keeps, 0)  # is it there?
-        found = _find(self._struct, name, 0)
-        if found is None:
-            names = ", ".join(field.name for field in self._struct.fields if field.name)
-            raise AttributeError(f"{self._struct} has no member {name!r} (members: {names})")
-        return self._offset + found[0], found[1]
-
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
-        start, field = self._field(name)
-        if field.bits:
-            return get_member(self._space.memory.read(start, _bit_bytes(field)), field)
-        return value_at(self._space, start, field.type, self._keeps)
+        if isinstance(self._keeps, Pointer):
+            Pointer._place(self._keeps, 0)  # is it there?
+        return _member_at(self._space, self._offset, self._struct, name, self._keeps)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        start, field = self._field(name)
-        memory = self._space.memory
-        what = f"{self._struct}.{name}"
-        require_own(value, self._space.instance, what)
-        if field.bits:
-            data = bytearray(memory.read(start, _bit_bytes(field)))
-            put_member(data, field, value, what)
-            memory.write(start, data)
-        else:
-            memory.write(start, pack(field.type, value, what))
+        if isinstance(self._keeps, Pointer):
+            Pointer._place(self._keeps, 0)  # is it there?
+        _set_member_at(self._space, self._offset, self._struct, name, value)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, StructView) and self._read() == other._read()
@@ -301,6 +286,9 @@ def _with_members(struct: p.Struct) -> type[Pointer]:
 def value_at(space: Tenancy, offset: int, ctype: p.CType, keeps: Any) -> Any:
     """What is at an offset, as its type has it: structs and arrays stay where they are. keeps: as long as
     what is returned is there. Raises BadPointer."""
+    if isinstance(ctype, p.Integer):  # most are, and everything else takes longer anyway
+        data = space.memory.read(offset, ctype.bits // 8)
+        return int.from_bytes(data, "little", signed=ctype.signed)
     match ctype:
         case p.Struct():
             return StructView(space, offset, ctype, keeps)
@@ -327,17 +315,38 @@ def _step(target: p.CType) -> int:
     return p.size_of(target) or 1
 
 
-def _find(struct: p.Struct, name: str, start: int) -> tuple[int, p.StructField] | None:
-    """(offset, member), those of anonymous members among them."""
+def _member_at(space: Tenancy, offset: int, struct: p.Struct, name: str, keeps: Any) -> Any:
+    """A member of the struct at an offset, as `value_at` has it. Raises AttributeError."""
+    start, field = _find(struct, name, offset)
+    if field.bits:
+        return get_member(space.memory.read(start, _bit_bytes(field)), field)
+    return value_at(space, start, field.type, keeps)
+
+
+def _set_member_at(space: Tenancy, offset: int, struct: p.Struct, name: str, value: Any) -> None:
+    """Raises AttributeError, TypeError, OverflowError."""
+    start, field = _find(struct, name, offset)
+    what = f"{struct}.{name}"
+    require_own(value, space.instance, what)
+    if field.bits:
+        data = bytearray(space.memory.read(start, _bit_bytes(field)))
+        put_member(data, field, value, what)
+        space.memory.write(start, data)
+    else:
+        space.memory.write(start, pack(field.type, value, what))
+
+
+def _find(struct: p.Struct, name: str, start: int) -> tuple[int, p.StructField]:
+    """(offset, member) in a struct at `start`, those of anonymous members among them. Raises
+    AttributeError."""
     for field in struct.fields:
         if field.name == name:
             return start + field.offset, field
     for field in struct.fields:
-        if not field.name and isinstance(field.type, p.Struct):
-            found = _find(field.type, name, start + field.offset)
-            if found is not None:
-                return found
-    return None
+        if not field.name and isinstance(field.type, p.Struct) and name in member_names(field.type):
+            return _find(field.type, name, start + field.offset)
+    names = ", ".join(field.name for field in struct.fields if field.name)
+    raise AttributeError(f"{struct} has no member {name!r} (members: {names})")
 
 
 def _bit_bytes(field: p.StructField) -> int:
