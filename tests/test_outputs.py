@@ -81,6 +81,8 @@ WRITERS = {
     "tmebox_bench/applications/packages.py:_prepared": "a tree in a scratch directory",
     "tmebox_bench/applications/packages.py:_variables": "a script in a scratch directory",
     "tmebox_bench/applications/packages.py:_write_compiler": "a script in a scratch directory",
+    "tmebox_bench/servers/streams.py:_streams": "a program's input and output, in a scratch directory",
+    "tmebox_bench/servers/streams.py:measure_streams": "a program's input, in a scratch directory",
     "tmebox_bench/servers/builds.py:build": "the cache of builds",
     "tmebox_bench/servers/measure.py:_start": "a log in a scratch directory",
     "tmebox_bench/servers/programs.py:_files": "a server's files in a scratch directory",
