@@ -43,10 +43,10 @@ class Proof:
 def in_order(seed: int) -> list[Unit]:
     """All units, those of each group shuffled, and the groups in turn: a short run has some of each."""
     from tests.campaign.proof_sequences import GROUPS
-    from tmebox import abi
+    from tmebox.verify.bases import TABLES
 
     shuffle = random.Random(seed)
-    groups = [list(group(base)) for group in GROUPS for base in abi.FORMS]
+    groups = [list(group(base)) for group in GROUPS for base in TABLES]
     for group in groups:
         shuffle.shuffle(group)
     return [unit for row in zip_longest(*groups) for unit in row if unit is not None]

@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 import z3
-from iced_x86 import Register
+from iced_x86 import Register, RegisterExt
 
 from tests.campaign import proof_probes as probes
 from tests.campaign.accepted_forms import accepted
 from tests.campaign.proof_claims import Claim, Unit, between, decoded_of, entered, most_bytes, number
-from tests.campaign.proof_models import State, Step, run, told
+from tests.campaign.proof_models import State, Step, anything, run, told
 from tmebox import abi
 from tmebox.verify import depth as verifier
 from tmebox.verify.forms import Form
@@ -162,7 +162,9 @@ def _writes(encodings: list[bytes]) -> Iterator[Claim]:
         displacement = z3.BitVec("displacement", 64)
         assumptions += [displacement >= -abi.STACK_REACH, displacement <= abi.STACK_REACH]
         is_free = form.writes_stack is not None and form.writes_stack.displacement is not None
-        run(state, Step(decoded_of(encoding), displacement if is_free else None))
+        step = Step(decoded_of(encoding), displacement if is_free else None)
+        is_vector = any(RegisterExt.is_xmm(register) for register in step.decoded.registers)
+        (anything if is_vector else run)(state, step)  # movsd is two instructions
         yield Claim(
             f"{encoding.hex(' ')} writes no further up than its form says",
             tuple(assumptions),

@@ -135,7 +135,7 @@ def run(state: State, step: Step) -> None:
     name = MNEMONICS[step.decoded.instruction.mnemonic]
     model = MODELS.get(name) or PARTIAL.get(name)
     if model is None:
-        _anything(state, step)
+        anything(state, step)
     else:
         model(state, step)
 
@@ -193,7 +193,7 @@ def result(state: State, step: Step, value: Any) -> None:
         state.store(address_of(state, step), value, value.size() // 8)
 
 
-def _anything(state: State, step: Step) -> None:
+def anything(state: State, step: Step) -> None:
     """What is written may come out as anything, and what is accessed is noted."""
     fact = told(step.decoded)
     for operand in fact.memory:
@@ -280,10 +280,10 @@ def _some_result(state: State, step: Step) -> None:
     """The first operand comes out as anything, but all of it is written."""
     instruction = step.decoded.instruction
     if instruction.op_count < 2 and instruction.mnemonic == Mnemonic.IMUL:
-        _anything(state, step)
+        anything(state, step)
         return
     registers = dict(state.registers)
-    _anything(state, step)
+    anything(state, step)
     if instruction.op_kind(0) == OpKind.REGISTER:
         name = full_name(instruction.op_register(0))
         state.registers[name] = registers[name]

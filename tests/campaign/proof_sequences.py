@@ -312,6 +312,6 @@ GROUPS: Final = (
 
 
 def units() -> Iterator[Unit]:
-    for base in abi.FORMS:
+    for base in TABLES:
         for group in GROUPS:
             yield from group(base)

@@ -41,7 +41,7 @@ WRONG: dict[str, tuple[str, dict[str, Any], str]] = {
         },
         "another number",
     ),
-    "return that is none": ("c3", {"returns": False}, "another number"),
+    "return that is none": ("c3", {"returns": False, "steps": frozenset({"ret"})}, "another number"),
     "call that is none": ("e8 10 00 00 00", {"calls": False}, "another number"),
     "exchange": ("48 87 e0", {"deepens": 0, "refusals": ()}, "another number"),
     "store that is none": ("48 89 44 24 08", {"writes_stack": None}, "beyond the known end"),

@@ -47,7 +47,7 @@ def test_a_verifier_that_knows_any_instruction_is_found() -> None:
     findings = found(
         without(rules.KNOWN_INSTRUCTION), "62 f1 7c 48 58 c1", "8f e8 78 c0 c1 00", "0f 0f c1 9e"
     )
-    assert len([finding for finding in findings if "byte more" not in finding]) == 6
+    assert len([finding for finding in findings if "byte more" not in finding]) == 3 * len(TABLES)
 
 
 def test_a_verifier_that_ignores_what_follows_is_found() -> None:
@@ -61,7 +61,7 @@ def test_a_verifier_that_ignores_what_follows_is_found() -> None:
 def test_what_only_the_quick_way_refuses_is_found() -> None:
     tally = Tally()
     Encodings().compare(bytes.fromhex("48 89 c8"), tally)
-    assert len(tally.findings) == 2
+    assert len(tally.findings) == len(TABLES)
 
 
 def test_good_encodings_are_no_findings() -> None:

@@ -9,6 +9,8 @@ import pytest
 import tmebox
 from tmebox.abi import LABEL_DEPTHS, TWIN_DISTANCE
 from tmebox.hints import Optimization
+from tmebox.toolchain.compile.compile import compile_to_assembly
+from tmebox.toolchain.options import CompileOptions
 from tmebox.toolchain.rewrite import frames, hand_written
 from tmebox.toolchain.rewrite.replacement import Refusal
 
@@ -132,3 +134,11 @@ def test_frames_of_every_kind_work(options: str) -> None:
     optimize: Optimization = level  # type: ignore[assignment]
     with tmebox.Sandbox(tmebox.compile(SOURCE, optimize=optimize, flags=[*flags, "-w"])) as sandbox:
         assert sandbox.check() == 0
+
+
+def test_functions_that_stand_nowhere_in_the_source_bring_no_messages(tmp_path: Path) -> None:
+    source = tmp_path / "a.cpp"
+    source.write_text(
+        "struct S { int a[9]; S(); ~S(); }; S s[3]; thread_local S t; int f() { return t.a[1]; }\n"
+    )
+    assert compile_to_assembly(source, CompileOptions(optimize="-O1")).messages == ""

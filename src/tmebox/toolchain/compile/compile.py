@@ -48,6 +48,10 @@ linker step understands. Defined only for sources that use it, so that the name 
 _EXPORT_NAME_WARNING = re.compile(r"['‘](__)?export_name(__)?['’].*ignored")
 
 
+_NOWHERE = re.compile(r"^note: could not determine the original source location for .*\n?", re.MULTILINE)
+"""Goes with remarks about functions that stand nowhere, such as a coroutine's parts."""
+
+
 @dataclass(frozen=True)
 class Compiled:
     """What clang wrote (assembly, or preprocessed source), its warnings, and every file it read, the source
@@ -149,7 +153,8 @@ def _compile(
             run = _Run([EXPORT_NAME, *words, str(source)], options, scratch, cwd)
             finished = run.go()
         layouts, messages = frames.layouts(finished.messages)
-        finished = replace(finished, messages=messages[: clang.MESSAGES_MAX])
+        messages = _NOWHERE.sub("", messages)[: clang.MESSAGES_MAX]
+        finished = replace(finished, messages=messages)
         found = diagnostics.parse_clang(finished.messages)
         if language == cplusplus.LANGUAGE:
             found = instantiations.seen_from_sources(found, clang.system_dirs())
