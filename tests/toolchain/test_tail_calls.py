@@ -1,4 +1,4 @@
-"""Calls by pointer that a compiler makes jumps of lead to functions: the compiler says which jumps those are."""
+"""Calls by pointer that a compiler makes jumps of lead to functions: it says which jumps those are."""
 
 from __future__ import annotations
 
