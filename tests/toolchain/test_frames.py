@@ -109,14 +109,19 @@ def test_an_array_without_a_constant_size_needs_a_place_of_its_own() -> None:
 
 
 def test_jumps_to_labels_in_frames_without_a_mark_search() -> None:
-    labels = "".join(f".Ltmp{number}:\t# Block address taken\n\tnop\n" for number in range(20))
+    labels = "".join(f".Ltmp{number}:\n\tnop\n" for number in range(22))
+    table = "\t.data\n" + "".join(f"\t.quad\t.Ltmp{number}\n" for number in range(20))
     jumps = "\tjmpq\t*%rax\n\tjmpq\t*t(,%rcx,8)\n\tjmpq\t*%rax\n"
-    text = FUNCTION.replace("$24", "$8888").replace("offset 32", "offset 8896").format(f"{labels}{jumps}")
+    text = (
+        FUNCTION.replace("$24", "$8888").replace("offset 32", "offset 8896").format(f"{labels}{jumps}")
+        + table
+    )
     assert LABEL_DEPTHS[-1] < 8888
     found = frames.with_twin(text, {})
     assert "jmpq\t*" not in found and found.count("\tjmp\t.Lsearch0") == 1
     for number in range(20):
         assert found.count(f"\tje\t.Ltmp{number}\n") == 2
+    assert ".Ltmp20," not in found and "\tje\t.Ltmp20" not in found
     small = frames.with_twin(FUNCTION.format(f"{labels}{jumps}"), {})
     assert small.count("jmpq\t*") == 3
 

@@ -15,7 +15,10 @@ INDIRECT = re.compile(r"\tjmpq?\t\*(?!\.LJTI)(?!.*TAILCALL)([^#]+)")
 """A jump of clang's that goes to a label as a value."""
 TYPE = re.compile(r'\t\.type\t("[^"]+"|[^,]+),\s*@function')
 LABEL = re.compile(r'("[^"]+"|[\w.$@]+):')
-_TAKEN = re.compile(r"([\w.$]+):\s*# Block address taken")
+_SECTION = re.compile(r"\t\.(section\t\.debug_|section|text|data|bss)")
+_VALUE = re.compile(r"\.Ltmp\d+")
+_NAMED = re.compile(r"\t(?:\.(?:quad|long|short|byte)\t|\w+\t\$)")
+"""What has labels of code as values, outside of debug information."""
 
 
 def with_searches(lines: Sequence[str], names: Set[str]) -> list[str]:
@@ -67,8 +70,15 @@ def _functions(lines: Iterable[str]) -> Iterator[str]:
 
 
 def _taken(lines: Sequence[str], names: Set[str]) -> dict[str, list[str]]:
+    """The labels of each function that are values anywhere."""
+    values, is_debug = set[str](), False
+    for line in lines:
+        if match := _SECTION.match(line):
+            is_debug = match[1].endswith(".debug_")
+        elif not is_debug and ".Ltmp" in line and _NAMED.match(line):
+            values.update(_VALUE.findall(line))
     found: dict[str, list[str]] = {name: [] for name in names}
     for line, name in zip(lines, _functions(lines), strict=True):
-        if name in names and (match := _TAKEN.match(line)):
+        if name in names and (match := LABEL.match(line)) and match[1] in values:
             found[name].append(match[1])
     return found
