@@ -4,6 +4,7 @@
 # make machines the kernel driver in virtual machines, at length: a minute of random calls, mutants
 # make cxx     packages in C++ with their own tests, and libc++'s: half an hour
 # make servers NGINX, Lighttpd and Redis from sources, natively and sandboxed: minutes
+# make packages what coreutils' configure finds out, sandboxed and natively: many minutes
 # make boxes   examples/boxes: ten libraries, boxed, beside the machine's own: minutes
 # make campaign  look for ways out of a sandbox for as long as given: SECONDS=… or HOURS=…, and if wanted
 #              PARTS=…, SEED=…, JOBS=…, STATE=file to go on from, REPORT=file
@@ -23,7 +24,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
 TRIES := 3
 PARALLEL := -n auto --dist loadfile
-FAST_ONLY := $(if $(FAST),-m 'not soak and not packaging and not machines and not cxx and not boxes and not servers and not network and not slow')
+FAST_ONLY := $(if $(FAST),-m 'not soak and not packaging and not machines and not cxx and not boxes and not servers and not packages and not network and not slow')
 
 NATIVE := setup.py $(filter-out native/abi.h,$(wildcard native/*.[chS] native/*/*.[chS])) src/tmebox/abi.py
 
@@ -39,7 +40,7 @@ endef
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test soak machines cxx boxes servers campaign check format wheels python docs clean
+.PHONY: help demo test soak machines cxx boxes packages servers campaign check format wheels python docs clean
 
 help:
 	@sed -n 's/^# \{0,1\}//p; /^$$/q' Makefile
@@ -51,7 +52,7 @@ test: $(VENV)/.built
 	@$(BIN)/python -m pytest $(PARALLEL) $(FAST_ONLY) $(PYTEST_OPTIONS)
 
 soak: $(VENV)/.built
-	@$(BIN)/python -m pytest -m soak tests/soak -s $(PYTEST_OPTIONS)
+	@$(BIN)/python -m pytest -m soak tests/soak -s -o faulthandler_timeout=14400 $(PYTEST_OPTIONS)
 
 machines: $(VENV)/.built
 	@$(BIN)/python -m pytest -m "machines or not machines" tests/driver/test_virtual_machines.py -s $(PYTEST_OPTIONS)
@@ -60,7 +61,10 @@ cxx: $(VENV)/.built
 	@$(BIN)/python -m pytest -m cxx tests/cxx -s -o faulthandler_timeout=14400 $(PYTEST_OPTIONS)
 
 servers: $(VENV)/.built
-	@$(BIN)/python -m pytest -m servers tests/programs -s $(PYTEST_OPTIONS)
+	@$(BIN)/python -m pytest -m servers tests/programs -s -o faulthandler_timeout=14400 $(PYTEST_OPTIONS)
+
+packages: $(VENV)/.built
+	@$(BIN)/python -m pytest -m packages tests/programs -s -o faulthandler_timeout=14400 $(PYTEST_OPTIONS)
 
 boxes: $(VENV)/.built
 	@$(BIN)/python -m pytest -m "boxes or not boxes" tests/boxes $(PYTEST_OPTIONS)

@@ -19,6 +19,7 @@ BENCH = ROOT / "bench" / "tmebox_bench"
 LARGEST_FILE_LINES = 450
 
 LAYERS: dict[str, int] = {
+    "records": -1,
     "_version": 0,
     "demangle": 0,
     "errors": 0,
@@ -56,6 +57,7 @@ LATE_IMPORTS = {
     "__main__.py": "builds start `tmebox cc` thousands of times: no command imports what others need",
     "cli/": "help and completion appear at once, without NumPy, the core or the toolchain",
     "memory/reservation.py": "`import tmebox` reserves addresses, and imports next to nothing for that",
+    "records.py": "the library's module for what only it can do, which a compiler's start need not wait for",
     "runtime/arrow.py": "pyarrow, which takes longer to import than tmebox, and need not be there",
     "runtime/pool/pool.py": "asyncio, which takes longer to import than tmebox, only where it is used",
     "runtime/shared_heap.py": "the model of TME-MK, which few heaps have",

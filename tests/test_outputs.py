@@ -314,12 +314,15 @@ def test_a_full_disk_leaves_the_old_file(tmp_path: Path) -> None:
 def test_a_file_in_a_directory_that_cannot_be_written_is_written_in_place(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(*_: object, **__: object) -> tuple[int, str]:
-        raise PermissionError(13, "no new files here")
+    def refuse(path: str, flags: int, mode: int = 0o777) -> int:
+        if flags & os.O_EXCL:
+            raise PermissionError(13, "no new files here")
+        return usual(path, flags, mode)
 
     path = tmp_path / "file"
     path.write_bytes(b"old")
-    monkeypatch.setattr("tempfile.mkstemp", refuse)
+    usual = os.open
+    monkeypatch.setattr("os.open", refuse)
     write_output(path, DATA)
     assert path.read_bytes() == DATA
     with pytest.raises(PermissionError):

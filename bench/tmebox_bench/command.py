@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table as RichTable
 
 from tmebox.cli.output import EXIT_FAILED, complain, examples, printable, progress, stderr, stdout
+from tmebox_bench.applications import commands
 from tmebox_bench.option_types import Charts, Json, Quick, Rounds
+from tmebox_bench.shown import fail_for, rounds_of, show
 
 if TYPE_CHECKING:
-    from tmebox_bench.applications.rows import Results as Applications
     from tmebox_bench.results import Results
-    from tmebox_bench.tables import Table
-
-QUICK_ROUNDS = 3
-ROUNDS = 5
 
 bench = typer.Typer(
     name="bench",
@@ -58,14 +53,14 @@ def cpu(
     before = None if previous_file is None else _previous(previous_file)
     results = _run_cpu(programs or [], group, columns, quick, rounds)
     if before is not None:
-        _show(previous.change_table(results, before))
+        show(previous.change_table(results, before))
         if note := previous.machine_note(results, before):
             stdout().print(f"not the same: {printable(note)}", soft_wrap=True)
     files = {} if json_file is None else {json_file: to_json(results)}
     if charts_dir is not None:
         files |= {charts_dir / name: text for name, text in charts.charts(results).items()}
     write_all(files)
-    _fail_for(results.failures)
+    fail_for(results.failures)
 
 
 @bench.command("calls")
@@ -76,9 +71,9 @@ def calls(quick: Quick = False) -> None:
 
     with progress(alone=True) as report:
         results = bench_calls(quick=quick, progress=report)
-    _show(calls_table(results))
-    _show(crossings_table(results))
-    _show(watched_table(results))
+    show(calls_table(results))
+    show(crossings_table(results))
+    show(watched_table(results))
     for note in results.missing:
         stdout().print(f"missing: {printable(note)}")
 
@@ -100,7 +95,7 @@ def machine(json_file: Json = None) -> None:
         complain(str(error))
         raise typer.Exit(EXIT_FAILED) from None
     stdout().print(printable(costs.machine.get("cpu", "")), soft_wrap=True)
-    _show(costs_table(costs))
+    show(costs_table(costs))
     write_all({} if json_file is None else {json_file: to_json(costs)})
 
 
@@ -137,9 +132,9 @@ def python(
     with progress(alone=True) as report:
         results = bench_python(quick=quick, count=count, only=only, progress=report)
     if results.times_s:
-        _show(python_table(results))
+        show(python_table(results))
     if results.loops:
-        _show(loops_table(results.loops))
+        show(loops_table(results.loops))
         stdout().print(f"two threads do {results.loops.threads.median:.2f} times the work of one")
     for name, alive in results.alive.items():
         ended = f"; {alive.ended}" if alive.ended else ""
@@ -160,7 +155,7 @@ def tme(json_file: Json = None) -> None:
     with progress(alone=True) as report:
         results = bench_tme(report)
     stdout().print(printable(results.machine.get("CPU", "")), soft_wrap=True)
-    _show(tme_table(results))
+    show(tme_table(results))
     write_all({} if json_file is None else {json_file: to_json(results)})
 
 
@@ -191,7 +186,7 @@ def boxes(
         place.mkdir(parents=True, exist_ok=True)
         results = bench_boxes(parts or (), place.absolute(), rounds=rounds or ROUNDS, progress=report)
     stdout().print(printable(results.machine.get("CPU", "")), soft_wrap=True)
-    _show(boxes_table(results))
+    show(boxes_table(results))
     for note in results.missing:
         stdout().print(f"missing: {printable(note)}")
     write_all({} if json_file is None else {json_file: to_json(results)})
@@ -213,9 +208,9 @@ def heap(
     with progress(alone=True) as report:
         results = bench_heap(parts, report)
     stdout().print(printable(results.machine.get("CPU", "")), soft_wrap=True)
-    _show(heap_table(results))
+    show(heap_table(results))
     if results.crossover:
-        _show(crossover_table(results))
+        show(crossover_table(results))
     write_all({} if json_file is None else {json_file: to_json(results)})
 
 
@@ -223,7 +218,9 @@ def heap(
 def servers(
     names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="SERVER", help="nginx, lighttpd, redis, echo; all, if none is named."),
+        typer.Argument(
+            metavar="SERVER", help="nginx, lighttpd, redis, echo, streams; all, if none is named."
+        ),
     ] = None,
     quick: Quick = False,
     rounds: Rounds = None,
@@ -235,88 +232,33 @@ def servers(
     """Build real servers natively and sandboxed, and load both in turns.
 
     Sources come from Debian, load generators too: wrk, redis-benchmark. `echo` is ours, and its client. All
-    of it stays on 127.0.0.1.
+    of it stays on 127.0.0.1. `streams` moves bytes through a program's stdin and stdout.
     """
     from tmebox_bench.results import write_all
-    from tmebox_bench.servers.measure import bench_servers, servers_table, to_json
-    from tmebox_bench.servers.programs import SERVERS
+    from tmebox_bench.servers.measure import NAMES, bench_servers, servers_table, streams_table, to_json
 
-    unknown = sorted(set(names or ()) - set(SERVERS))
+    unknown = sorted(set(names or ()) - set(NAMES))
     if unknown:
-        raise typer.BadParameter(f"{', '.join(unknown)}: there are {', '.join(SERVERS)}")
+        raise typer.BadParameter(f"{', '.join(unknown)}: there are {', '.join(NAMES)}")
     with progress() as report:
         results = bench_servers(
             names or [],
-            rounds=rounds or (QUICK_ROUNDS if quick else ROUNDS),
+            rounds=rounds_of(rounds, quick),
             seconds=1.0 if quick else seconds,
             progress=report,
         )
-    _show(servers_table(results))
+    if results.rows:
+        show(servers_table(results))
+    if results.streams:
+        show(streams_table(results))
     for note in results.missing:
         stdout().print(f"missing: {printable(note)}", soft_wrap=True)
     write_all({} if json_file is None else {json_file: to_json(results)})
-    _fail_for(results.failures)
+    fail_for(results.failures)
 
 
-@bench.command("openssl")
-def openssl(quick: Quick = False, rounds: Rounds = None, json_file: Json = None) -> None:
-    """Build OpenSSL's libcrypto without assembly, natively and sandboxed; compare outputs and times.
-
-    Sources come from Debian. Ciphers, digests and signatures are timed, and OpenSSL's own test vectors run.
-    """
-    from tmebox_bench.applications.openssl import bench_openssl
-
-    _applications(
-        lambda report: bench_openssl(rounds=_rounds(rounds, quick), scale=1 if quick else 5, progress=report),
-        json_file,
-    )
-
-
-@bench.command("nbench")
-def nbench(
-    tree: Annotated[
-        Path,
-        typer.Argument(metavar="DIR", help="BYTEmark's sources, unpacked.", exists=True, file_okay=False),
-    ],
-    quick: Quick = False,
-    rounds: Rounds = None,
-    json_file: Json = None,
-) -> None:
-    """Build BYTEmark (nbench) from a tree of its sources; compare its ten indexes, natively and sandboxed.
-
-    The tree is copied, and built by its own makefile. No registry has its sources: unpack them yourself.
-    """
-    from tmebox_bench.applications.nbench import RUN_MS, bench_nbench
-
-    _applications(
-        lambda report: bench_nbench(
-            tree, rounds=_rounds(rounds, quick), run_ms=10 if quick else RUN_MS, progress=report
-        ),
-        json_file,
-    )
-
-
-def _rounds(rounds: int | None, quick: bool) -> int:
-    return rounds or (QUICK_ROUNDS if quick else ROUNDS)
-
-
-def _applications(measure: Callable[[Any], Applications], json_file: Path | None) -> None:
-    from tmebox_bench import debian
-    from tmebox_bench.applications.rows import table, to_json
-    from tmebox_bench.results import write_all
-    from tmebox_bench.servers.builds import BuildError
-
-    try:
-        with progress(alone=True) as report:
-            results = measure(report or (lambda step, done, total: None))
-    except (debian.SourcesUnavailableError, BuildError, OSError) as error:
-        complain(str(error))
-        raise typer.Exit(EXIT_FAILED) from None
-    _show(table(results))
-    for note in results.notes:
-        stdout().print(printable(note), soft_wrap=True)
-    write_all({} if json_file is None else {json_file: to_json(results)})
-    _fail_for(results.failures)
+for _name in ("openssl", "packages", "nbench"):
+    bench.command(_name)(getattr(commands, _name))
 
 
 @bench.command("instances")
@@ -336,7 +278,7 @@ def instances(
     with progress() as report:
         results = bench_instances(quick=quick, count=count, progress=report)
     for table in (times_table(results), live_table(results), scaling_table(results)):
-        _show(table)
+        show(table)
     for note in results.missing:
         stdout().print(f"missing: {printable(note)}", soft_wrap=True)
     files = {} if json_file is None else {json_file: to_json(results)}
@@ -367,18 +309,18 @@ def everything(
 
     unfinished = report / journal.NAME
     results = _run_cpu([], None, None, quick, rounds, unfinished)
-    with progress(alone=True) as show:
-        called = bench_calls(quick=quick, progress=show)
-    with progress() as show:
-        built = bench_build(progress=show)
-    with progress(alone=True) as show:
-        lives = bench_instances(quick=quick, progress=show)
+    with progress(alone=True) as told:
+        called = bench_calls(quick=quick, progress=told)
+    with progress() as told:
+        built = bench_build(progress=told)
+    with progress(alone=True) as told:
+        lives = bench_instances(quick=quick, progress=told)
     measured = Measured(results, called, built, lives)
     write_all({report / name: text for name, text in report_files(measured).items()})
     unfinished.unlink(missing_ok=True)
-    _show(targets_table(measured))
+    show(targets_table(measured))
     stderr().print(f"written: {printable(str(report))}")
-    _fail_for(results.failures)
+    fail_for(results.failures)
 
 
 def _previous(path: Path) -> Results:
@@ -414,31 +356,13 @@ def _run_cpu(
             chosen,
             chosen_columns,
             size="quick" if quick else "full",
-            rounds=rounds or (QUICK_ROUNDS if quick else ROUNDS),
+            rounds=rounds_of(rounds, quick),
             progress=report,
             finished=lambda result: stderr().print(printable(brief(result)), soft_wrap=True, highlight=False),
             journal_file=journal_file,
         )
-    _show(program_table(results))
-    _show(summary_table(results))
+    show(program_table(results))
+    show(summary_table(results))
     for note in missing_notes(results):
         stdout().print(f"missing: {printable(note)}", soft_wrap=True)
     return results
-
-
-def _show(table: Table) -> None:
-    shown = RichTable(box=None, pad_edge=False, header_style="bold")
-    for index, heading in enumerate(table.headings):
-        shown.add_column(heading, justify="right" if index else "left")
-    for row in table.rows:
-        shown.add_row(*map(printable, row))
-    out = stdout()
-    out.print(shown)
-    out.print()
-
-
-def _fail_for(failures: Sequence[str]) -> None:
-    for failure in failures:
-        complain(failure, label="benchmark failed")
-    if failures:
-        raise typer.Exit(EXIT_FAILED)

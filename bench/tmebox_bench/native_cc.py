@@ -6,6 +6,7 @@ instrumented. What differs from a sandboxed build is then the sandbox.
 
 from __future__ import annotations
 
+import os
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -19,6 +20,8 @@ from tmebox_bench import native, native_compilers
 
 MODE = "non-PIE"
 COMPILER = "clang"
+PLACEMENTS_VARIABLE = "TMEBOX_BENCH_PLACEMENTS"
+"""Environment variable: in how many orders of its functions a program is linked. See ADR 16."""
 
 
 def main(argv: Sequence[str]) -> int:
@@ -60,8 +63,16 @@ def _run(command: Command) -> int:
         if command.mode == "link":
             library = native.native_libc(MODE, COMPILER)
             output = command.output or Path("a.out")
-            native.link_native([*inputs, *_libraries(command)], output, MODE, library)
+            objects = [*inputs, *_libraries(command)]
+            for number, path in enumerate(placements(output)):
+                native.link_native(objects, path, MODE, library, number)
     return 0
+
+
+def placements(output: Path) -> list[Path]:
+    """A program's files, one for each order of its functions that is asked for."""
+    count = int(os.environ.get(PLACEMENTS_VARIABLE, "1"))
+    return [output, *(output.with_name(f"{output.name}.{number}") for number in range(1, count))]
 
 
 def _write(text: str, output: Path | None) -> None:

@@ -23,7 +23,6 @@
 #define FIRST_PLACE 16
 #define LAST_PLACE (1ULL << 15)
 #define DISTANCE TMEBOX_TWIN_DISTANCE
-#define PAGE 4096ULL
 #define SIZE_UP_TO(end) (DISTANCE / PAGE * PAGE + PAGE + (end) + TMEBOX_GUARD)
 #define OPEN (4 * PAGE) /* of one that most calls need no more of */
 #define MOST_KEPT 64    /* as long as there are no more of them, nobody's is taken away */

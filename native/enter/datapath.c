@@ -1,96 +1,22 @@
-/* System calls without Python: which there are, and those that neither move bytes (moving.c), open (opening.c) nor
- * accept (accepting.c). */
-#include "enter/datapath.h"
+/* System calls without Python: which there are. planning.c, moving.c, opening.c and accepting.c answer them.
+ *
+ * Nothing here or below may compute with floating-point numbers: their state is still the sandbox's. */
+#include "enter/activation.h"
+#include "enter/fibers.h"
+#include "enter/kernelcall.h"
+#include "enter/moving.h"
 
 #include <errno.h>
-#include <signal.h>
-#include <sys/epoll.h>
-#include <sys/sendfile.h>
-#include <sys/socket.h>
-#include <sys/syscall.h>
+#include <string.h>
 #include <time.h>
-#include <unistd.h>
 
-#define EVENTS 64
-#define SENDFILE_MAX (1 << 20)
-#define LITTLE 4096 /* of a file that is sent */
-
-static_assert(sizeof(struct epoll_event) == 12, "as the guest has it");
+int tmebox_answer(struct activation *activation);
 
 static const bool PYTHON = false;
 
 static bool done(int64_t *result, int64_t value) {
     *result = value;
     return true;
-}
-
-/* -- the calls ------------------------------------------------------------------------------------------ */
-static bool wait_for_events(const struct guest_call *call, int64_t *result) {
-    struct epoll_event found[EVENTS];
-    const struct guest_descriptor *row = tmebox_guest_find(call, call->arguments[0], GUEST_EPOLL);
-    int64_t most = call->arguments[2];
-    int timeout = (int)call->arguments[3];
-    if (row == NULL || most <= 0) {
-        return PYTHON;
-    }
-    most = most < EVENTS ? most : EVENTS;
-    if (!tmebox_guest_is_writable(call->instance, (uint64_t)call->arguments[1], (uint64_t)most * sizeof *found)) {
-        return PYTHON;
-    }
-    int count = epoll_wait(row->host, found, (int)most, timeout < 0 || timeout > SOON_MS ? SOON_MS : timeout);
-    if (count < 0 || (count == 0 && (timeout < 0 || timeout > SOON_MS))) {
-        return PYTHON;
-    }
-    call->all->answered++;
-    size_t size = (size_t)count * sizeof *found;
-    bool good = size == 0 || tmebox_guest_copy_out(call->instance, (uint64_t)call->arguments[1], found, size);
-    return done(result, good ? count : -EFAULT);
-}
-
-/* Without a flag against it, sending to a closed connection raises SIGPIPE, which ends a host that has the default. */
-static bool ignores_sigpipe(void) {
-    struct sigaction current;
-    return sigaction(SIGPIPE, NULL, &current) == 0 &&
-           (current.sa_flags & SA_SIGINFO || current.sa_handler != SIG_DFL);
-}
-
-/* Little is copied: sendfile() would take longer, and has no flag against SIGPIPE. `where` NULL: the file's own. */
-static ssize_t send_little(const struct guest_descriptor *out, const struct guest_descriptor *in, off_t *where,
-                           size_t size) {
-    unsigned char chunk[LITTLE];
-    off_t position = where != NULL ? *where : lseek(in->host, 0, SEEK_CUR);
-    ssize_t got = position < 0 ? -1 : pread(in->host, chunk, size, position);
-    ssize_t sent = got > 0 ? send(out->host, chunk, (size_t)got, MSG_DONTWAIT | MSG_NOSIGNAL) : got;
-    if (sent > 0 && where != NULL) {
-        *where = position + sent;
-    } else if (sent > 0) {
-        lseek(in->host, position + sent, SEEK_SET);
-    }
-    return sent;
-}
-
-static bool send_file(const struct guest_call *call, int64_t *result) {
-    const struct guest_descriptor *out = tmebox_guest_find(call, call->arguments[0], GUEST_SOCKET | GUEST_WRITES);
-    struct guest_descriptor *in = tmebox_guest_find(call, call->arguments[1], GUEST_FILE | GUEST_READS);
-    uint64_t position_at = (uint64_t)call->arguments[2], size = (uint64_t)call->arguments[3];
-    off_t position;
-    if (out == NULL || in == NULL || out->flags & GUEST_WAITS || (size > LITTLE && !ignores_sigpipe())) {
-        return PYTHON;
-    }
-    if (position_at != 0 && (!tmebox_guest_copy_in(call->instance, &position, position_at, sizeof position) || position < 0 ||
-                             !tmebox_guest_is_writable(call->instance, position_at, sizeof position))) {
-        return PYTHON;
-    }
-    size = size < SENDFILE_MAX ? size : SENDFILE_MAX;
-    off_t *where = position_at != 0 ? &position : in->flags & GUEST_NEW ? &in->position : NULL;
-    ssize_t sent = size <= LITTLE ? send_little(out, in, where, size) : sendfile(out->host, in->host, where, size);
-    if (sent < 0) {
-        return done(result, -errno);
-    }
-    if (position_at != 0 && !tmebox_guest_copy_out(call->instance, position_at, &position, sizeof position)) {
-        return done(result, -EFAULT);
-    }
-    return done(result, sent);
 }
 
 bool tmebox_guest_time(const struct guest_descriptors *descriptors, uint64_t clock, struct timespec *now) {
@@ -109,15 +35,10 @@ static bool tell_time(const struct guest_call *call, int64_t *result) {
     return tmebox_guest_copy_out(call->instance, (uint64_t)call->arguments[1], &now, sizeof now) ? done(result, 0) : PYTHON;
 }
 
-static bool answer(const struct guest_call *call, uint64_t number, int64_t *result) {
+static bool answer_otherwise(const struct guest_call *call, uint64_t number, int64_t *result) {
     switch (number) {
-    case SYS_epoll_wait:
-    case SYS_epoll_pwait:
-        return wait_for_events(call, result);
     case SYS_epoll_ctl:
         return tmebox_guest_epoll_control(call, result);
-    case SYS_sendfile:
-        return send_file(call, result);
     case SYS_clock_gettime:
         return tell_time(call, result);
     case SYS_accept:
@@ -134,20 +55,23 @@ static bool answer(const struct guest_call *call, uint64_t number, int64_t *resu
         return tmebox_guest_file_status(call, result);
     case SYS_close:
         return tmebox_guest_close(call, result);
+    case SYS_lseek:
+        return tmebox_guest_seek(call, result);
     default:
-        return tmebox_guest_move(call, number, result);
+        return PYTHON;
     }
 }
 
-bool tmebox_answer_system_call(const struct instance *instance, struct guest_descriptors *descriptors,
-                               uint64_t number, uint64_t arguments_at, int64_t *result) {
-    struct guest_call call = {.instance = instance, .all = descriptors};
-    if (number != SYS_fstat) {
-        descriptors->fresh = NULL;
-    }
+/* Functions that leave errno as it is. */
+static __attribute__((noinline)) bool answer_quietly(const struct guest_call *call, uint64_t number, int64_t *result) {
+    int error = errno;
+    bool answered = answer_otherwise(call, number, result);
+    errno = error;
+    return answered;
+}
+
+static enum plan_state make_plan(const struct guest_call *call, uint64_t number, struct guest_plan *plan) {
     switch (number) {
-    case TMEBOX_SYS_CALL_DEPTH:
-        return done(result, instance->depth);
     case SYS_read:
     case SYS_write:
     case SYS_readv:
@@ -156,31 +80,113 @@ bool tmebox_answer_system_call(const struct instance *instance, struct guest_des
     case SYS_pwrite64:
     case SYS_recvfrom:
     case SYS_sendto:
+        return tmebox_guest_plan_move(call, number, plan);
     case SYS_epoll_wait:
     case SYS_epoll_pwait:
-    case SYS_epoll_ctl:
+        return tmebox_guest_plan_events(call, plan);
     case SYS_sendfile:
-    case SYS_clock_gettime:
-    case SYS_accept:
-    case SYS_accept4:
-    case SYS_setsockopt:
-    case SYS_ioctl:
-    case SYS_open:
-    case SYS_openat:
-    case SYS_fstat:
-    case SYS_close:
-        break;
+        return tmebox_guest_plan_send_file(call, plan);
     default:
-        return PYTHON;
+        return OTHERWISE;
     }
-    if (!tmebox_guest_copy_in(instance, call.arguments, arguments_at, sizeof call.arguments)) {
-        return PYTHON;
+}
+
+/* Inline, so that few functions return after the kernel was called: see planning.c. */
+static inline __attribute__((always_inline)) bool answer(const struct guest_call *call, uint64_t number, int64_t *result) {
+    struct guest_descriptors *all = call->all;
+    struct guest_plan plan;
+    bool answered = false;
+    if (number != SYS_fstat) {
+        all->fresh = NULL;
     }
-    int error = errno;
-    bool answered = answer(&call, number, result);
-    errno = error;
-    if (answered && descriptors->counts != NULL) {
-        descriptors->counts[number % GUEST_CALLS]++;
+    switch (make_plan(call, number, &plan)) {
+    case FOR_KERNEL:
+        answered = plan.finish(call, &plan,
+                               tmebox_kernel_call6(plan.number, plan.arguments[0], plan.arguments[1], plan.arguments[2],
+                                                   plan.arguments[3], plan.arguments[4], plan.arguments[5]),
+                               result);
+        break;
+    case OTHERWISE:
+        answered = answer_quietly(call, number, result);
+        break;
+    case FOR_PYTHON:
+        break;
+    }
+    if (!answered) {
+        all->measured = NULL; /* Python may do anything */
+    } else if (all->counts != NULL) {
+        all->counts[number % GUEST_CALLS]++;
     }
     return answered;
+}
+
+/* Arguments are in memory. If nothing answers, nothing has changed but `begun`. */
+static bool answer_in_memory(const struct instance *instance, uint64_t number, uint64_t arguments_at, int64_t *result) {
+    struct guest_descriptors *all = instance->running;
+    struct guest_call call = {.instance = instance, .all = all};
+    bool was_refused = all->refused == number + 1;
+    all->refused = 0;
+    if (number == TMEBOX_SYS_CALL_DEPTH) {
+        return done(result, instance->depth);
+    }
+    if (was_refused || number >= GUEST_CALLS ||
+        !tmebox_guest_copy_in(instance, call.arguments, arguments_at, sizeof call.arguments)) {
+        all->fresh = NULL;
+        all->measured = NULL;
+        return PYTHON;
+    }
+    return answer(&call, number, result);
+}
+
+/* Programs ask for it more often than for anything else. Less than 0 seconds: it is not told. */
+static struct timespec time_in_registers(const struct instance *instance, uint64_t clock) {
+    struct guest_descriptors *running = instance->running;
+    struct timespec now = {.tv_sec = -1};
+    if (running != NULL && tmebox_guest_time(running, clock, &now) && running->counts != NULL) {
+        running->counts[SYS_clock_gettime]++;
+    }
+    return now;
+}
+
+static inline int give(struct activation *activation, uint64_t rax, uint64_t rdx) {
+    activation->rax = rax;
+    activation->rdx = rdx;
+    activation->vectors[0] = activation->vectors[1] = 0;
+    return 1;
+}
+
+/* What needs neither Python nor the GIL: as far as others can see, the sandbox was not left. Whether it is answered. */
+int tmebox_answer(struct activation *activation) {
+    const struct instance *instance = activation->instance;
+    if (activation->index >= instance->import_count) {
+        return 0;
+    }
+    const struct import *import = &instance->imports[activation->index];
+    uint64_t number = activation->integers[0];
+    int64_t result = 0;
+    if (import->system && number - TMEBOX_SYS_DIRECT < GUEST_CALLS) {
+        number -= TMEBOX_SYS_DIRECT;
+        bool answered = false;
+        if (LIKELY(instance->running != NULL)) {
+            struct guest_call call = {.instance = instance, .all = instance->running};
+            memcpy(call.arguments, &activation->integers[1], 5 * sizeof *call.arguments);
+            answered = answer(&call, number, &result);
+            instance->running->refused = answered ? 0 : number + 1;
+        }
+        return give(activation, (uint64_t)result, !answered);
+    }
+    if (import->system && number == TMEBOX_SYS_CLOCK) {
+        struct timespec now = time_in_registers(instance, activation->integers[1]);
+        return give(activation, (uint64_t)now.tv_sec, (uint64_t)now.tv_nsec);
+    }
+    if (import->system && instance->has_control && tmebox_answer_about_stack(activation)) {
+        return 1;
+    }
+    if (import->native != NULL) {
+        result = import->native(activation);
+    } else if (instance->running == NULL || !import->system ||
+               !answer_in_memory(instance, number, activation->integers[1], &result)) {
+        return 0;
+    }
+    return give(activation, (uint64_t)result, 0);
 }

@@ -4,7 +4,7 @@
 #ifndef TMEBOX_DATAPATH_H
 #define TMEBOX_DATAPATH_H
 
-#include "enter/instance.h"
+#include "enter/guestmemory.h"
 
 #include <sys/stat.h>
 #include <time.h>
@@ -70,23 +70,23 @@ struct guest_descriptors {
     uint32_t news;  /* rows that are GUEST_NEW */
     int64_t process_limit; /* of tmebox_open_descriptors, as far as the core adds to them */
     bool host_clock; /* the guest's clocks are the host's */
+    uint8_t idle;    /* so many calls of epoll_wait() to come expect that nothing is there at first */
     uint64_t answered; /* epoll_wait calls that found something */
     uint64_t *counts;  /* of GUEST_CALLS numbers, how often the core has answered; NULL: nobody counts */
     struct guest_grant *grants; /* the longest path first */
     uint32_t grant_count;
     struct known_files *files; /* NULL until a file is opened */
     const struct guest_descriptor *fresh; /* opened by the last call of all: its status is known */
+    /* A row of a file, of which it is known how many bytes more it may get at its own position. NULL: of none. */
+    const struct guest_descriptor *measured;
+    uint64_t room;
+    uint64_t refused; /* the number of the direct call that was just not answered, plus one: the next is Python's */
 };
 
 /* Files and connections that guests of this process have open, of those that count. */
 extern _Atomic int64_t tmebox_open_descriptors;
 
 extern PyTypeObject tmebox_guest_descriptors_type;
-
-/* Whether the system call was answered, with its result. If not, nothing has changed but `begun`. The arguments are
- * untrusted, and so is where they are. */
-bool tmebox_answer_system_call(const struct instance *instance, struct guest_descriptors *descriptors,
-                               uint64_t number, uint64_t arguments_at, int64_t *result);
 
 /* The time of a clock that guests are told as it is; false for all others. */
 bool tmebox_guest_time(const struct guest_descriptors *descriptors, uint64_t clock, struct timespec *now);
@@ -99,14 +99,14 @@ struct guest_call {
     int64_t arguments[6];
 };
 
-/* Copies between the host and a sandbox's private part or arena; false where the sandbox could not itself. */
-bool tmebox_guest_copy_in(const struct instance *instance, void *to, uint64_t offset, uint64_t size);
-bool tmebox_guest_copy_out(const struct instance *instance, uint64_t offset, const void *from, uint64_t size);
-bool tmebox_guest_in_window(const struct instance *instance, uint64_t offset, uint64_t size);
-bool tmebox_guest_is_writable(const struct instance *instance, uint64_t offset, uint64_t size);
-
 /* The row of a number, if it has all of these flags. */
-struct guest_descriptor *tmebox_guest_find(const struct guest_call *call, int64_t number, uint32_t flags);
+static inline struct guest_descriptor *tmebox_guest_find(const struct guest_call *call, int64_t number, uint32_t flags) {
+    if ((uint64_t)number >= call->all->count) {
+        return NULL;
+    }
+    struct guest_descriptor *row = &call->all->rows[number];
+    return row->host >= 0 && (row->flags & flags) == flags ? row : NULL;
+}
 
 /* The lowest number that is free, with a row; NULL if there is none, or no room among the process's descriptors. */
 struct guest_descriptor *tmebox_guest_new_row(struct guest_descriptors *all, int64_t *number);
@@ -116,8 +116,8 @@ void tmebox_guest_release(struct guest_descriptors *all, struct guest_descriptor
 
 #define SOON_MS 2 /* what is waited for without Python: this thread may have the GIL */
 
-/* moving.c: the calls that read and write. */
-bool tmebox_guest_move(const struct guest_call *call, uint64_t number, int64_t *result);
+/* moving.c; moving.h has the rest */
+bool tmebox_guest_seek(const struct guest_call *call, int64_t *result);
 
 /* accepting.c */
 bool tmebox_guest_accept(const struct guest_call *call, bool with_flags, int64_t *result);

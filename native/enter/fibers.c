@@ -214,3 +214,18 @@ bool tmebox_read_stack(const struct activation *activation, uint64_t offset, uin
     *word = good ? *(const uint64_t *)(uintptr_t)address : 0;
     return good;
 }
+
+bool tmebox_answer_about_stack(struct activation *activation) {
+    const uint64_t *words = activation->integers;
+    uint64_t word = 0;
+    if (words[0] == TMEBOX_SYS_SWITCH_THREAD) {
+        activation->rax = tmebox_switch_fiber(activation, words[1], words[2] == 1) ? 0 : (uint64_t)-1;
+    } else if (words[0] == TMEBOX_SYS_READ_STACK) {
+        activation->rax = tmebox_read_stack(activation, words[1], &word) ? 0 : (uint64_t)-1;
+    } else {
+        return false;
+    }
+    activation->rdx = word;
+    activation->vectors[0] = activation->vectors[1] = 0;
+    return true;
+}

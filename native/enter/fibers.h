@@ -28,4 +28,7 @@ void tmebox_end_fibers(struct instance *instance);
 /* Of the stack that runs, from the host call's return address up. */
 bool tmebox_read_stack(const struct activation *activation, uint64_t offset, uint64_t *word);
 
+/* What only control stacks are asked about, without Python or the GIL. Whether the call was that. */
+bool tmebox_answer_about_stack(struct activation *activation);
+
 #endif

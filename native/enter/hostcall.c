@@ -1,14 +1,10 @@
 /* Sandboxed code calling a function the host offered. Everything that arrives is untrusted: the index, the
  * registers, and a stack pointer that may point anywhere in the window's private half. */
 #include "enter/control.h"
-#include "enter/datapath.h"
 #include "enter/enter.h"
 #include "enter/fibers.h"
 #include "enter/returns.h"
 
-#include <sys/syscall.h>
-
-int tmebox_answer(struct activation *activation);
 int tmebox_hostcall(struct activation *activation);
 
 /* The GIL is held. The table of imports cannot change while a call runs; that of callbacks does, by who has the GIL. */
@@ -75,62 +71,6 @@ static int dispatch(struct activation *activation) {
                              activation->rsp - instance->stack_low > instance->stack_top - instance->stack_low;
     }
     return result;
-}
-
-/* What only control stacks are asked about. Whether it was that. */
-static bool answer_about_stack(struct activation *activation) {
-    const uint64_t *words = activation->integers;
-    uint64_t word = 0;
-    if (words[0] == TMEBOX_SYS_SWITCH_THREAD) {
-        activation->rax = tmebox_switch_fiber(activation, words[1], words[2] == 1) ? 0 : (uint64_t)-1;
-    } else if (words[0] == TMEBOX_SYS_READ_STACK) {
-        activation->rax = tmebox_read_stack(activation, words[1], &word) ? 0 : (uint64_t)-1;
-    } else {
-        return false;
-    }
-    activation->rdx = word;
-    activation->vectors[0] = activation->vectors[1] = 0;
-    return true;
-}
-
-/* The time, in registers: programs ask for it more often than for anything else. */
-static void tell_time(struct activation *activation) {
-    struct guest_descriptors *running = activation->instance->running;
-    struct timespec now = {.tv_sec = -1};
-    if (running != NULL && tmebox_guest_time(running, activation->integers[1], &now) && running->counts != NULL) {
-        running->counts[SYS_clock_gettime]++;
-    }
-    activation->rax = (uint64_t)now.tv_sec;
-    activation->rdx = (uint64_t)now.tv_nsec;
-    activation->vectors[0] = activation->vectors[1] = 0;
-}
-
-/* What needs neither Python nor the GIL: as far as others can see, the sandbox was not left. Whether it is answered.
- * Nothing here or below may compute with floating-point numbers: their state is still the sandbox's. */
-int tmebox_answer(struct activation *activation) {
-    const struct instance *instance = activation->instance;
-    if (activation->index >= instance->import_count) {
-        return 0;
-    }
-    const struct import *import = &instance->imports[activation->index];
-    int64_t result;
-    if (import->system && instance->has_control && answer_about_stack(activation)) {
-        return 1;
-    }
-    if (import->system && activation->integers[0] == TMEBOX_SYS_CLOCK) {
-        tell_time(activation);
-        return 1;
-    }
-    if (import->native != NULL) {
-        result = import->native(activation);
-    } else if (instance->running == NULL || !import->system ||
-               !tmebox_answer_system_call(instance, instance->running, activation->integers[0], activation->integers[1],
-                                          &result)) {
-        return 0;
-    }
-    activation->rax = (uint64_t)result;
-    activation->rdx = activation->vectors[0] = activation->vectors[1] = 0;
-    return 1;
 }
 
 int tmebox_hostcall(struct activation *activation) {

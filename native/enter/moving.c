@@ -1,24 +1,16 @@
-/* Moving bytes between a sandbox and descriptors, without Python. Little goes by way of a buffer on the host's stack, and
- * tmebox_window_copy finds out what an address leads to. Where it is much and in one piece, the kernel gets the address
- * itself, once it was checked to lie in the window where the sandbox may write, or read: from there on it is memory of the
- * sandbox's like any other, or a fault, which the kernel answers with EFAULT. Then the buffer is tried: pages that
- * nobody has touched are not there for the kernel. */
-#include "enter/datapath.h"
+/* Moving bytes between a sandbox and descriptors, without Python: what is checked first, and calls that one call of the
+ * kernel's does not do. They go by way of a buffer on the host's stack, piece by piece, and tmebox_window_copy finds out
+ * what an address leads to. */
+#include "enter/kernelcall.h"
+#include "enter/moving.h"
 
 #include <errno.h>
 #include <poll.h>
-#include <sys/socket.h>
-#include <sys/syscall.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-/* Without what glibc does for threads that are cancelled, before and after each call. */
-#define recv(...) syscall(SYS_recvfrom, __VA_ARGS__, NULL, NULL)
-#define send(...) syscall(SYS_sendto, __VA_ARGS__, NULL, 0)
-
 #define CHUNK 16384
-#define MUCH 4096
 #define TRANSFER_MAX (16 << 20) /* as in runtime/system/calls.py */
-#define VECTORS 16
 #define MOST_WAITS 64 /* of one call: a reader that takes little at a time must not keep it from its time limit */
 
 static const bool PYTHON = false;
@@ -35,45 +27,46 @@ static bool ready_soon(const struct guest_descriptor *row, short events) {
     return poll(&one, 1, SOON_MS) > 0;
 }
 
-/* `position` < 0: the file's own. */
-static ssize_t host_read(const struct guest_descriptor *row, void *to, size_t size, int64_t position) {
+/* `position` < 0: the file's own. Both return -errno where they fail. */
+static int64_t host_read(const struct guest_descriptor *row, void *to, size_t size, int64_t position) {
     if (row->flags & GUEST_SOCKET) {
-        return recv(row->host, to, size, MSG_DONTWAIT);
+        return tmebox_kernel_call6(SYS_recvfrom, row->host, (long)to, (long)size, MSG_DONTWAIT, 0, 0);
     }
-    return position < 0 ? read(row->host, to, size) : pread(row->host, to, size, position);
+    return tmebox_kernel_call4(position < 0 ? SYS_read : SYS_pread64, row->host, (long)to, (long)size, position);
 }
 
-static ssize_t host_write(const struct guest_descriptor *row, const void *from, size_t size, int64_t position) {
+static int64_t host_write(const struct guest_descriptor *row, const void *from, size_t size, int64_t position) {
     if (row->flags & GUEST_SOCKET) {
-        return send(row->host, from, size, MSG_DONTWAIT | MSG_NOSIGNAL);
+        return tmebox_kernel_call6(SYS_sendto, row->host, (long)from, (long)size, MSG_DONTWAIT | MSG_NOSIGNAL, 0, 0);
     }
-    return position < 0 ? write(row->host, from, size) : pwrite(row->host, from, size, position);
+    return tmebox_kernel_call4(position < 0 ? SYS_write : SYS_pwrite64, row->host, (long)from, (long)size, position);
 }
 
-/* A file may not grow beyond its limit; Python says how it fails. */
-static bool has_room(const struct guest_descriptor *row, size_t size, int64_t position) {
+/* A file may not grow beyond its limit; Python says how it fails. Where a file is that is written in turn is asked for
+ * once. */
+static bool has_room(struct guest_descriptors *all, const struct guest_descriptor *row, size_t size, int64_t position) {
     if (!(row->flags & GUEST_FILE) || row->limit >= INT64_MAX) {
         return true;
     }
-    if (position < 0) {
+    bool own = position < 0;
+    if (own && all->measured == row && size <= all->room) {
+        return true;
+    }
+    if (own) {
         position = lseek(row->host, 0, row->flags & GUEST_APPENDS ? SEEK_END : SEEK_CUR);
     }
-    return position >= 0 && (uint64_t)position <= row->limit && size <= row->limit - (uint64_t)position;
+    if (position < 0 || (uint64_t)position > row->limit) {
+        return false;
+    }
+    uint64_t room = row->limit - (uint64_t)position;
+    if (own && !(row->flags & GUEST_APPENDS)) {
+        all->measured = row;
+        all->room = room;
+    }
+    return size <= room;
 }
 
 /* -- stretches of memory -------------------------------------------------------------------------------- */
-struct part {
-    uint64_t offset, size;
-};
-
-/* What one call moves, piece by piece. */
-struct stretches {
-    struct part parts[VECTORS];
-    uint32_t count, index;
-    uint64_t within; /* of parts[index] */
-    uint64_t size;
-};
-
 /* The iovecs of a call. Nothing but small numbers of them; all of it is at most TRANSFER_MAX. */
 static bool read_vectors(const struct guest_call *call, struct stretches *moved) {
     int64_t count = call->arguments[2];
@@ -92,8 +85,8 @@ static bool read_vectors(const struct guest_call *call, struct stretches *moved)
     return true;
 }
 
-/* `size` bytes that follow what was moved so far, in or out. */
-static bool move_next(const struct instance *instance, struct stretches *moved, unsigned char *chunk, uint64_t size, bool in) {
+bool tmebox_guest_copy_next(const struct instance *instance, struct stretches *moved, unsigned char *chunk, uint64_t size,
+                            bool in) {
     while (size != 0) {
         const struct part *part = &moved->parts[moved->index];
         uint64_t piece = part->size - moved->within < size ? part->size - moved->within : size;
@@ -124,55 +117,40 @@ static bool is_reachable(const struct instance *instance, const struct stretches
     return true;
 }
 
-/* Where the kernel can have the address, see above; NULL where a buffer is better. */
-static void *directly(const struct instance *instance, const struct stretches *moved) {
-    return moved->count == 1 && moved->size >= MUCH ? (void *)(instance->base + moved->parts[0].offset) : NULL;
-}
-
-/* Whether nothing else is left to try: not a page that is not there yet, not a wait. */
-static bool has_failed(const struct guest_descriptor *row) {
-    return errno != EFAULT && !(errno == EAGAIN && row->flags & GUEST_WAITS);
+/* What was moved so far is so much from the beginning. */
+static void skip(struct stretches *moved, uint64_t size) {
+    moved->index = 0;
+    while (size != 0 && size >= moved->parts[moved->index].size) {
+        size -= moved->parts[moved->index++].size;
+    }
+    moved->within = size;
 }
 
 /* -- reading -------------------------------------------------------------------------------------------- */
 /* Ends early where there is no more now. */
-static bool read_into(const struct guest_call *call, const struct guest_descriptor *row, struct stretches *moved,
-                      int64_t position, int64_t *result) {
+static bool read_rest(const struct guest_call *call, struct guest_move *move, uint64_t all, int64_t *result) {
+    const struct guest_descriptor *row = move->row;
+    struct stretches *moved = &move->moved;
     unsigned char chunk[CHUNK];
-    uint64_t all = 0;
     bool waited = false;
-    if (!is_reachable(call->instance, moved, false)) {
-        return PYTHON;
-    }
-    void *place = directly(call->instance, moved);
-    ssize_t at_once = place != NULL ? host_read(row, place, moved->size, position) : -1;
-    if (at_once == 0 || (at_once > 0 && (!(row->flags & GUEST_FILE) || (uint64_t)at_once == moved->size))) {
-        return done(result, at_once);
-    }
-    if (place != NULL && at_once < 0 && has_failed(row)) {
-        return done(result, -errno);
-    }
-    if (at_once > 0) { /* of a file, of which more may be there */
-        all = moved->within = (uint64_t)at_once;
-    }
     do {
         size_t want = moved->size - all < CHUNK ? moved->size - all : CHUNK;
-        ssize_t got = host_read(row, chunk, want, position < 0 ? position : position + (int64_t)all);
+        int64_t got = host_read(row, chunk, want, move->position < 0 ? move->position : move->position + (int64_t)all);
         if (got < 0) {
-            if (all == 0 && errno == EAGAIN && row->flags & GUEST_WAITS) {
+            if (all == 0 && got == -EAGAIN && row->flags & GUEST_WAITS) {
                 if (waited || !ready_soon(row, POLLIN)) {
                     return PYTHON;
                 }
                 waited = true;
                 continue;
             }
-            return done(result, all != 0 ? (int64_t)all : -errno);
+            return done(result, all != 0 ? (int64_t)all : got);
         }
-        if (!move_next(call->instance, moved, chunk, (size_t)got, false)) {
+        if (!tmebox_guest_copy_next(call->instance, moved, chunk, (uint64_t)got, false)) {
             return done(result, all != 0 ? (int64_t)all : -EFAULT);
         }
         all += (uint64_t)got;
-        if ((size_t)got < want) {
+        if ((uint64_t)got < want) {
             break;
         }
     } while (all < moved->size);
@@ -181,36 +159,24 @@ static bool read_into(const struct guest_call *call, const struct guest_descript
 
 /* -- writing -------------------------------------------------------------------------------------------- */
 /* All of it, where the guest waits: what is left is Python's, which is told how much is done. */
-static bool write_from(const struct guest_call *call, struct guest_descriptor *row, struct stretches *moved,
-                       int64_t position, int64_t *result) {
+static bool write_rest(const struct guest_call *call, struct guest_move *move, uint64_t all, int64_t *result) {
+    struct guest_descriptor *row = move->row;
+    struct stretches *moved = &move->moved;
     unsigned char chunk[CHUNK], *from = chunk;
-    uint64_t all = 0, taken = 0;
+    uint64_t taken = all;
     unsigned waits = 0;
-    if (row->begun != 0 || !is_reachable(call->instance, moved, true) || !has_room(row, moved->size, position)) {
-        return PYTHON;
-    }
-    const void *place = directly(call->instance, moved);
-    ssize_t at_once = place != NULL ? host_write(row, place, moved->size, position) : -1;
-    if (at_once > 0) {
-        all = taken = moved->within = (uint64_t)at_once;
-        if (all == moved->size || !(row->flags & (GUEST_FILE | GUEST_WAITS))) {
-            return done(result, at_once);
-        }
-    } else if (place != NULL && at_once < 0 && has_failed(row)) {
-        return done(result, -errno);
-    }
     do {
         if (all == taken) {
             uint64_t want = moved->size - all < CHUNK ? moved->size - all : CHUNK;
-            if (!move_next(call->instance, moved, chunk, want, true)) {
+            if (!tmebox_guest_copy_next(call->instance, moved, chunk, want, true)) {
                 return all != 0 ? done(result, (int64_t)all) : PYTHON;
             }
             from = chunk;
             taken += want;
         }
-        ssize_t put = host_write(row, from, taken - all, position < 0 ? position : position + (int64_t)all);
-        if (put < 0 && !(errno == EAGAIN && row->flags & GUEST_WAITS)) {
-            return done(result, all != 0 ? (int64_t)all : -errno);
+        int64_t put = host_write(row, from, taken - all, move->position < 0 ? move->position : move->position + (int64_t)all);
+        if (put < 0 && !(put == -EAGAIN && row->flags & GUEST_WAITS)) {
+            return done(result, all != 0 ? (int64_t)all : put);
         }
         all += put > 0 ? (uint64_t)put : 0;
         from += put > 0 ? put : 0;
@@ -226,7 +192,31 @@ static bool write_from(const struct guest_call *call, struct guest_descriptor *r
     return done(result, (int64_t)all);
 }
 
-bool tmebox_guest_move(const struct guest_call *call, uint64_t number, int64_t *result) {
+bool tmebox_guest_move_rest(const struct guest_call *call, struct guest_move *move, uint64_t already, int64_t *result) {
+    skip(&move->moved, already);
+    bool answered = move->writes ? write_rest(call, move, already, result) : read_rest(call, move, already, result);
+    tmebox_guest_settle(call, move, answered, *result);
+    return answered;
+}
+
+void tmebox_guest_settle(const struct guest_call *call, const struct guest_move *move, bool answered, int64_t result) {
+    struct guest_descriptors *all = call->all;
+    struct guest_descriptor *row = move->row;
+    if (!(row->flags & GUEST_FILE)) {
+        return;
+    }
+    if (answered && move->advances && result > 0) {
+        row->position += result;
+    }
+    if (all->measured != row || !answered || !move->writes || result < 0) {
+        all->measured = NULL; /* another row may be the same open file */
+    } else {
+        all->room -= (uint64_t)result < all->room ? (uint64_t)result : all->room;
+    }
+}
+
+/* -- what is asked for ---------------------------------------------------------------------------------- */
+bool tmebox_guest_prepare_move(const struct guest_call *call, uint64_t number, struct guest_move *move) {
     bool writes = number == SYS_write || number == SYS_pwrite64 || number == SYS_sendto || number == SYS_writev;
     bool positioned = number == SYS_pread64 || number == SYS_pwrite64;
     bool message = number == SYS_sendto || number == SYS_recvfrom;
@@ -234,31 +224,57 @@ bool tmebox_guest_move(const struct guest_call *call, uint64_t number, int64_t *
     needed |= positioned ? GUEST_FILE : message ? GUEST_SOCKET : 0;
     struct guest_descriptor *row = tmebox_guest_find(call, call->arguments[0], needed);
     if (row == NULL || (positioned && call->arguments[3] < 0)) {
-        return PYTHON;
+        return false;
     }
     /* Flags, and names, are for Python; but who asks not to wait does not. */
-    if (message && (call->arguments[3] & ~MSG_NOSIGNAL || (!writes && call->arguments[4] != 0))) {
-        return PYTHON;
+    if (message && (call->arguments[3] & ~MSG_NOSIGNAL || call->arguments[4] != 0)) {
+        return false;
     }
-    struct stretches moved; /* not all of it: most calls have one part */
-    moved.count = 1;
-    moved.index = 0;
-    moved.within = 0;
-    moved.parts[0] = (struct part){(uint64_t)call->arguments[1], (uint64_t)call->arguments[2]};
+    struct stretches *moved = &move->moved; /* not all of it: most calls have one part */
+    moved->count = 1;
+    moved->index = 0;
+    moved->within = 0;
     if (number == SYS_readv || number == SYS_writev) {
-        if (!read_vectors(call, &moved)) {
-            return PYTHON;
+        if (!read_vectors(call, moved)) {
+            return false;
         }
     } else {
-        moved.parts[0].size = moved.parts[0].size < TRANSFER_MAX ? moved.parts[0].size : TRANSFER_MAX;
-        moved.size = moved.parts[0].size;
+        uint64_t size = (uint64_t)call->arguments[2];
+        moved->size = size < TRANSFER_MAX ? size : TRANSFER_MAX;
+        moved->parts[0] = (struct part){(uint64_t)call->arguments[1], moved->size};
     }
-    bool has_position = row->flags & GUEST_NEW && row->file != NULL;
-    int64_t position = positioned ? call->arguments[3] : has_position ? row->position : -1;
-    bool answered = writes ? write_from(call, row, &moved, position, result)
-                           : read_into(call, row, &moved, position, result);
-    if (answered && has_position && !positioned && *result > 0) {
-        row->position += *result;
+    move->row = row;
+    move->writes = writes;
+    move->advances = !positioned && row->flags & GUEST_NEW && row->file != NULL;
+    move->position = positioned ? call->arguments[3] : move->advances ? row->position : -1;
+    return is_reachable(call->instance, moved, writes) &&
+           (!writes || (row->begun == 0 && has_room(call->all, row, moved->size, move->position)));
+}
+
+/* Of files beneath a grant: what streams of the host's do is Python's business. */
+bool tmebox_guest_seek(const struct guest_call *call, int64_t *result) {
+    struct guest_descriptor *row = tmebox_guest_find(call, call->arguments[0], GUEST_FILE);
+    int64_t offset = call->arguments[1], whence = call->arguments[2];
+    if (row == NULL || row->mount == 0 || whence < SEEK_SET || whence > SEEK_END) {
+        return PYTHON;
     }
-    return answered;
+    call->all->measured = NULL;
+    if (row->file == NULL) {
+        return done(result, tmebox_kernel_call4(SYS_lseek, row->host, offset, whence, 0));
+    }
+    struct stat status;
+    int64_t base = whence == SEEK_CUR ? row->position : 0;
+    if (whence == SEEK_END) {
+        if (fstat(row->host, &status) < 0) {
+            return PYTHON;
+        }
+        base = status.st_size;
+    }
+    if (__builtin_add_overflow(base, offset, &base) || base < 0) {
+        return done(result, -EINVAL);
+    }
+    /* Whether that is a position at all, the kernel knows: its own for this open file is never used. */
+    int64_t position = tmebox_kernel_call4(SYS_lseek, row->host, base, SEEK_SET, 0);
+    row->position = position < 0 ? row->position : position;
+    return done(result, position);
 }

@@ -105,7 +105,7 @@ int64_t tmebox_depth_at(uint64_t address) {
     while (at < end && text->places[at] < place) {
         at++;
     }
-    return at < end && text->places[at] == place ? text->depths[at] : -1;
+    return at < end && text->places[at] == place ? (int64_t)text->depths[at] : -1;
 }
 
 bool tmebox_is_function(uint64_t address) {

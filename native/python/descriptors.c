@@ -18,6 +18,7 @@ static int grow(struct guest_descriptors *self, uint32_t count) {
     }
     self->rows = rows;
     self->count = count;
+    self->fresh = self->measured = NULL;
     return 0;
 }
 
@@ -44,6 +45,7 @@ static void look_at_limit(struct guest_descriptors *self) {
 static void replace(struct guest_descriptors *self, struct guest_descriptor *row, struct guest_descriptor with) {
     PyObject *former = row->owner;
     look_at_limit(self);
+    self->measured = NULL;
     tmebox_guest_release(self, row);
     *row = with;
     Py_XDECREF(former);

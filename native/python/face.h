@@ -75,11 +75,9 @@ PyObject *tmebox_take_provided(PyObject *extents, uint64_t size, uint64_t *start
 /* imports.c. Instance.set_imports. */
 PyObject *tmebox_set_imports(PyObject *instance, PyObject *rows);
 
-/* -- instance.c ----------------------------------------------------------------------------------- */
+/* -- rawcall.c ------------------------------------------------------------------------------------ */
 /* Of a time limit as Python has it, 0 for none. -1 with an exception set. */
 int tmebox_timeout_from(double seconds, uint64_t *timeout_ns);
-
-/* -- rawcall.c ------------------------------------------------------------------------------------ */
 PyObject *tmebox_instance_call(PyObject *instance, PyObject *args);
 
 /* -- stacks.c ------------------------------------------------------------------------------------- */

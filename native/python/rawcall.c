@@ -9,6 +9,16 @@
 /* Stack arguments of one call; far less than the guard below the stack. */
 #define MAX_STACK_WORDS (32 * 1024)
 
+int tmebox_timeout_from(double seconds, uint64_t *timeout_ns) {
+    if (isnan(seconds) || seconds < 0) {
+        PyErr_SetString(PyExc_ValueError, "a time limit is a number of seconds, 0 for none");
+        return -1;
+    }
+    double ns = ceil(seconds * 1e9);
+    *timeout_ns = ns < 4e18 ? (uint64_t)ns : 0; /* a century is no limit */
+    return 0;
+}
+
 static int fill_words(PyObject *values, uint64_t *words, Py_ssize_t limit, const char *what) {
     PyObject *sequence = PySequence_Tuple(values);
     if (sequence == NULL) {
@@ -33,16 +43,6 @@ static int fill_words(PyObject *values, uint64_t *words, Py_ssize_t limit, const
     }
     Py_DECREF(sequence);
     return (int)count;
-}
-
-int tmebox_timeout_from(double seconds, uint64_t *timeout_ns) {
-    if (isnan(seconds) || seconds < 0) {
-        PyErr_SetString(PyExc_ValueError, "a time limit is a number of seconds, 0 for none");
-        return -1;
-    }
-    double ns = ceil(seconds * 1e9);
-    *timeout_ns = ns < 4e18 ? (uint64_t)ns : 0; /* a century is no limit */
-    return 0;
 }
 
 PyObject *tmebox_instance_call(PyObject *object, PyObject *args) {

@@ -79,6 +79,7 @@ class Template:
         stack_top: int = ...,
         upper_start: int = 0,
         upper_end: int = 0,
+        stack_limit: int = 0,
     ) -> Template: ...
 
 def window_start(base: int, template: Template) -> None:
@@ -458,7 +459,7 @@ class Instance:
     def threads(self) -> tuple[tuple[int, int, bytes] | None, ...]: ...
     def begin_threads(self, threads: tuple[tuple[int, int, bytes] | None, ...]) -> None: ...
     def lend_arrays(self, place: int, end: int) -> None:
-        """Where the first thread's pointer to its arrays of variable size is, and what it is between calls."""
+        """Where the first thread's pointer to its arrays is, and what it is between calls."""
 
     def read_control(self, offset: int, size_bytes: int) -> bytes: ...
     def kill(self) -> None:

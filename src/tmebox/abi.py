@@ -56,6 +56,8 @@ ISOLATIONS: tuple[Isolation, ...] = ("code+data", "data")
 Base = Literal["gs", "r15"]
 BASES: tuple[Base, ...] = ("gs", "r15")
 """Where the window's base is while a sandbox runs."""
+FORMS = (*BASES, "twin")
+"""Sets of rules by which a text goes: see form()."""
 
 
 def form(base: str, isolation: str) -> str:
@@ -236,6 +238,9 @@ size. It is replaced by where their memory ends; the word behind it by where tha
 TASK_NUMBER, TASK_NAME, TASK_NAME_BYTES = 128, 170, 16
 """What the C library has about a thread is where its stack begins: in it, its number, 32 bits, and its
 name."""
+SYS_DIRECT = 0x746D_0000
+"""Added to the number of one of Linux's system calls: its first five arguments follow in registers, its sixth
+is 0. The core answers with the result in rax and 0 in rdx. Another rdx: ask with arguments in memory."""
 THREAD_ALIGNMENT = 64
 """Thread-local variables of all threads have the same place modulo this."""
 

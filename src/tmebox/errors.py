@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from typing import Any
 
 from tmebox.demangle import demangled
+from tmebox.records import dataclass, field
 from tmebox.shown import Fact, Shown
 
 

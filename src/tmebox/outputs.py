@@ -12,7 +12,6 @@ import errno
 import os
 import stat
 import sys
-import tempfile
 from pathlib import Path
 
 STDOUT = "-"
@@ -106,7 +105,9 @@ def _write_through(path: str, data: bytes) -> None:
 
 def _replace(path: str, data: bytes, mode: int) -> None:
     """The name does not matter to the temporary file, so that it is not too long whatever `path` is."""
-    descriptor, partial = tempfile.mkstemp(dir=os.path.dirname(path) or ".", prefix=".tmebox-")
+    # Not `tempfile`, which a compiler's start would wait for.
+    partial = os.path.join(os.path.dirname(path) or ".", f".tmebox-{os.urandom(8).hex()}")
+    descriptor = os.open(partial, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)

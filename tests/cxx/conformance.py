@@ -20,7 +20,7 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -202,17 +202,18 @@ def short(error: Exception) -> str:
 def outcomes(
     tests: Sequence[Path], tree: Path, optimize: str, jobs: int, report: Path | None = None
 ) -> Iterator[Outcome]:
-    """In the order of the tests, each as soon as it is known. report: a file of what is known already, and
-    where everything else is noted: a run that was cut short goes on there."""
+    """What was known, then the others by size, since a few large ones take clang minutes. report: a file of
+    what is known already, and where everything else is noted: a run that was cut short goes on there."""
     known = {item.name: item for item in _noted(report)}
     yield from known.values()
     left = [path for path in tests if str(path.relative_to(tree)) not in known]
+    left.sort(key=lambda path: path.stat().st_size)
     with ProcessPoolExecutor(jobs) as pool:
         for job in [pool.submit(run_one, path, tree, optimize) for path in left]:
             outcome = job.result()
             known[outcome.name] = outcome
             if report is not None:
-                report.write_text(json.dumps([asdict(item) for item in known.values()], indent=1))
+                _note(report, known.values())
             yield outcome
 
 
@@ -220,6 +221,13 @@ def _noted(report: Path | None) -> list[Outcome]:
     if report is None or not report.exists():
         return []
     return [Outcome(**item) for item in json.loads(report.read_text())]
+
+
+def _note(report: Path, known: Iterable[Outcome]) -> None:
+    """Whole or not at all, for runs are cut short."""
+    unfinished = report.with_suffix(".unfinished")
+    unfinished.write_text(json.dumps([asdict(item) for item in known], indent=1))
+    unfinished.replace(report)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

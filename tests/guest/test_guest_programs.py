@@ -148,3 +148,33 @@ def test_a_forged_jump_buffer_reaches_neither_the_stack_of_the_host_nor_arbitrar
     text = text.replace("words[7] += 1;", "words[6] = 0x7fff00000000;")
     with pytest.raises(tmebox.MemoryFault):
         run_text(text)
+
+
+def test_a_program_learns_how_much_memory_it_has_had_and_that_it_is_in_no_group() -> None:
+    completed = run_text(
+        """
+        #include <errno.h>
+        #include <grp.h>
+        #include <limits.h>
+        #include <stdio.h>
+        #include <stdlib.h>
+        #include <string.h>
+        #include <sys/resource.h>
+        #include <unistd.h>
+        static long most(int who) { struct rusage used; getrusage(who, &used); return used.ru_maxrss; }
+        int main(void)
+        {
+            long before = most(RUSAGE_SELF);
+            volatile char *block = malloc(8 << 20);
+            for (int i = 0; i < 8 << 20; i += 4096) block[i] = 1;
+            long after = most(RUSAGE_SELF);
+            free((void *)block);
+            printf("%d %d %d %ld ", before > 0, after - before >= 8192, most(RUSAGE_SELF) >= after, most(-1));
+            gid_t groups[1];
+            printf("%d %d ", getgroups(0, NULL), getgroups(1, groups));
+            printf("%d %d ", getgroups(-1, groups), errno == EINVAL);
+            printf("%d", getgroups(INT_MIN, groups));
+        }
+        """
+    )
+    assert completed.stdout == b"1 1 1 0 0 0 -1 1 -1"

@@ -30,7 +30,7 @@ class Fuzzed:
 
 
 def compiled() -> tmebox.Module:
-    names = ("CONTROL_PAGE", "PAGE_SIZE", "PRIVATE_END", "ARENA_END", "GATE_HOSTCALL")
+    names = ("CONTROL_PAGE", "PAGE_SIZE", "PRIVATE_END", "ARENA_END", "GATE_HOSTCALL", "SYS_DIRECT")
     defines = {f"TMEBOX_{name}": hex(getattr(abi, name)) for name in names}
     return tmebox.compile(SOURCE, defines=defines, flags=("-w",))
 

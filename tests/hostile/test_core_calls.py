@@ -170,19 +170,6 @@ def test_nothing_of_who_had_the_control_stack_before_is_seen() -> None:
     assert foreign == [0, 0, 0]
 
 
-def test_what_is_beyond_a_control_stack_is_not_there() -> None:
-    """Above the first function, as far as an access through rsp reaches."""
-    reads = [f"movq {distance}(%rsp), %rax" for distance in (4096, 65536, 0x40000, 0x7FFF8)]
-    functions = "\n".join(
-        f'__attribute__((naked)) long f{number}(void) {{ __asm__("{read}\\n ret"); }}'
-        for number, read in enumerate(reads)
-    )
-    module = tmebox.compile(source_text=f"int alive(void) {{ return 42; }}\n{functions}")
-    for number in range(len(reads)):
-        ending = attack(module, lambda sandbox, number=number: sandbox.call(f"f{number}"))
-        assert ending.trap or ending.value == 0, ending
-
-
 # -- threads -------------------------------------------------------------------------------------------------
 RANGES = [(0, 0), (0, 4096), (8, 1 << 20), (abi.GUARD, abi.STACK_LOWEST), (1 << 24, 1 << 20), (1 << 26, MASK),
           (1 << 26, (1 << 26) + 56), (1 << 26, (1 << 26) + 4097), (abi.SHARED_END, abi.SHARED_END + 4096),
@@ -197,7 +184,8 @@ def test_a_thread_with_an_impossible_stack_is_not_begun(low: int, top: int) -> N
 
 def test_a_thread_begins_in_a_function_only() -> None:
     def act(sandbox: Sandbox) -> Any:
-        start, found = sandbox.module.address, Counter()
+        found: Counter[bool] = Counter()
+        start = sandbox.module.address
         low = abi.IMAGE_START + (8 << 20)
         for offset in range(len(sandbox.module.file.text)):
             result = sandbox.ask(abi.SYS_BEGIN_THREAD, start + offset, low, low + 65536)

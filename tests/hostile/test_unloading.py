@@ -60,9 +60,8 @@ int more(int x) { volatile int kept = x; return kept * 3; }
 
 
 def modules() -> tuple[Module, Any, Any]:
-    guest = tmebox.compile(source_text=GUEST)
-    files = [tmebox.compile(source_text=text).file for text in (OTHER, THIRD)]
-    return guest, *files
+    other, third = (tmebox.compile(source_text=text).file for text in (OTHER, THIRD))
+    return tmebox.compile(source_text=GUEST), other, third
 
 
 class Scene:
@@ -212,7 +211,7 @@ def test_a_text_that_is_being_loaded_or_taken_away_is_no_place_for_threads(
             asked.append(sandbox.ask(abi.SYS_BEGIN_THREAD, at, low, low + 65536))
             asked.append(sandbox.ask(abi.SYS_READ_STACK, at, 0, 0))
 
-        real = code_region._native
+        real = code_region._native  # type: ignore[attr-defined]
 
         def map_zero(address: int, size_bytes: int, access: int) -> None:
             real.map_zero(address, size_bytes, access)

@@ -56,11 +56,11 @@ REFUSED = [
     "syscall", "int $0x80", "sysenter", "iretq", "rdpmc", "rdpid %rax", "in %dx, %al",
     "outb %al, %dx",
     "wrgsbase %rax", "rdfsbase %rax", "swapgs", "wrpkru", "xsave (%rax)", "fxsave (%rax)", "fldenv (%rax)",
-    "fnsave (%rax)", "clflush (%rax)", "movntq %mm0, (%rax)", "movntdq %xmm0, (%rax)", "movnti %eax, (%rdx)",
+    "fnsave (%rax)", "clzero", "movntq %mm0, (%rax)", "movntdq %xmm0, (%rax)", "movnti %eax, (%rdx)",
     "maskmovdqu %xmm0, %xmm1", "vgatherdps %ymm1, (%rax,%ymm2), %ymm0", "monitor", "xbegin 1f", "lgdt (%rax)",
     "unheard_of %eax",
     # State that code relies on.
-    "std", "cld", "pushfq", "popfq", "enter $16, $0", "movw %ax, %ds", "movl %gs, %eax", "pushq %fs",
+    "std", "pushfw", "popfw", "enter $16, $0", "movw %ax, %ds", "movl %gs, %eax", "pushq %fs",
     "movq %cr0, %rax",
     # Implicit or unconfined addresses.
     "xlatb", "scasb", "repne scasb", "cmpsb", "lodsq", "rep lodsb", "movsd", "cmpsd", "insb", "repne stosb",

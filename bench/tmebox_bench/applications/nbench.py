@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tmebox_bench.applications.rows import Results, row, run
+from tmebox_bench.native_cc import PLACEMENTS_VARIABLE
 from tmebox_bench.runners import RunError
 from tmebox_bench.servers.builds import KINDS, SAME_LIBC, Sources, build
 
@@ -35,11 +36,24 @@ DATA = "NNET.DAT"
 Progress = Callable[[str, int, int], None]
 
 
+PLACEMENTS = 5
+"""Orders of its functions in which the program is linked with the sandbox's C library, natively and sandboxed
+(ADR 16). Each round has another one."""
+_ALIGNED = "-falign-functions=64 -falign-loops=32"
+"""As sandboxed code is: where small loops lie changes single indexes by more than a tenth."""
+_COMPILER = {"sandboxed": "tmebox_bench.sandboxed_cc", SAME_LIBC: "tmebox_bench.native_cc"}
+
+
 def _steps(tree: Path, compiler: str, kind: str) -> Sequence[tuple[Path, Sequence[str]]]:
-    return [(tree, ["make", f"CC={compiler}", "nbench"])]
+    words = f"{sys.executable} -m {_COMPILER[kind]}" if kind in _COMPILER else compiler
+    words += "" if kind == "sandboxed" else f" {_ALIGNED}"
+    count = PLACEMENTS if kind in _COMPILER else 1
+    return [(tree, ["env", f"{PLACEMENTS_VARIABLE}={count}", "make", f"CC={words}", "nbench"])]
 
 
-SOURCES = Sources("nbench", "nbench", _steps, (), (DATA,))
+def _beside(kind: str) -> tuple[str, ...]:
+    others = [f"nbench.{number}" for number in range(1, PLACEMENTS)]
+    return (DATA, *(others if kind in _COMPILER else ()))
 
 
 def bench_nbench(tree: Path, *, rounds: int, run_ms: int = RUN_MS, progress: Progress) -> Results:
@@ -54,8 +68,9 @@ def bench_nbench(tree: Path, *, rounds: int, run_ms: int = RUN_MS, progress: Pro
             progress(f"building nbench, {kind}", index, len(ALL_KINDS))
             folder = Path(scratch) / kind.replace(" ", "-")
             folder.mkdir()
-            build(SOURCES, kind, tree, folder)
-            programs[kind] = folder / "kept" / "nbench"
+            build(Sources("nbench", "nbench", _steps, (), _beside(kind)), kind, tree, folder)
+            kept = folder / "kept"
+            programs[kind] = [kept / "nbench", *sorted(kept.glob("nbench.[1-9]"))]
             shutil.rmtree(folder / "tree")
         for index, test in enumerate(TESTS):
             per_s: dict[str, list[float]] = {kind: [] for kind in ALL_KINDS}
@@ -63,7 +78,8 @@ def bench_nbench(tree: Path, *, rounds: int, run_ms: int = RUN_MS, progress: Pro
                 for turn in range(rounds):
                     progress(test.lower(), index * rounds + turn, len(TESTS) * rounds)
                     for kind in ALL_KINDS if turn % 2 == 0 else ALL_KINDS[::-1]:
-                        per_s[kind].append(_index(kind, programs[kind], test, run_ms))
+                        program = programs[kind][turn % len(programs[kind])]
+                        per_s[kind].append(_index(kind, program, test, run_ms))
             except RunError as error:
                 results.failures.append(f"{test}: {error}")
                 continue

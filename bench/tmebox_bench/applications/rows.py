@@ -47,13 +47,19 @@ def row(work: str, times: Mapping[str, Sequence[float]], sandboxed: str) -> Row:
 def table(results: Results) -> Table:
     """A row for each piece of work, then the geometric mean."""
     kinds = list(results.rows[0].cost) if results.rows else []
-    lines = [(one.work, *(_cell(one.cost[kind]) for kind in kinds)) for one in results.rows]
-    means = [geomean(one.cost[kind].median for one in results.rows) for kind in kinds]
-    lines.append(("geometric mean", *(f"{mean:.3f}" for mean in means)))
+    lines = [(one.work, *(table_cell(one.cost[kind]) for kind in kinds)) for one in results.rows]
+    means = [geomean_of([one.cost[kind] for one in results.rows]) for kind in kinds]
+    lines.append(("geometric mean", *means))
     return Table(("work", *(f"sandboxed over {kind}" for kind in kinds)), tuple(lines if kinds else ()))
 
 
-def _cell(found: Spread) -> str:
+def geomean_of(found: Sequence[Spread]) -> str:
+    """Of their medians; a dash for none."""
+    return f"{geomean(one.median for one in found):.3f}" if found else "–"
+
+
+def table_cell(found: Spread) -> str:
+    """A median, with the least and the greatest."""
     return f"{found.median:.3f} ({found.min:.3f}–{found.max:.3f})"
 
 

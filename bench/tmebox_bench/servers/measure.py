@@ -17,15 +17,17 @@ from tmebox_bench import debian
 from tmebox_bench.machine import machine
 from tmebox_bench.processors import cpus, kept_on, output_on_last
 from tmebox_bench.runners import RunError
-from tmebox_bench.servers import loads
+from tmebox_bench.servers import loads, streams
 from tmebox_bench.servers.builds import KINDS, BuildError, built
 from tmebox_bench.servers.loads import Load, LoadError, Sample
 from tmebox_bench.servers.programs import SERVERS, Server
+from tmebox_bench.servers.streams import StreamRow
 from tmebox_bench.statistics import Spread, ratios, spread
 from tmebox_bench.tables import Table
 
 Progress = Callable[[str, int, int], None]
 
+NAMES = (*SERVERS, streams.NAME)
 START_TIMEOUT_S = 60.0
 END_TIMEOUT_S = 10.0
 GUEST_ROOT = "/srv"
@@ -48,10 +50,12 @@ class Row:
 
 @dataclass(frozen=True)
 class ServerResults:
-    """missing: what could not be measured, and why. failures: what was not as it must be."""
+    """streams: of a program's stdin and stdout. missing: what could not be measured, and why. failures: what
+    was not as it must be."""
 
     machine: dict[str, str]
     rows: list[Row] = field(default_factory=list)
+    streams: list[StreamRow] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
 
@@ -59,10 +63,13 @@ class ServerResults:
 def bench_servers(
     names: Sequence[str], *, rounds: int, seconds: float, progress: Progress | None = None
 ) -> ServerResults:
-    """names: of SERVERS; all, if there are none. Each load runs `seconds` a round and a build."""
+    """names: of NAMES; all, if there are none. Each load runs `seconds` a round and a build."""
     results = ServerResults(machine())
     show: Progress = progress or (lambda step, done, total: None)
-    for name in names or list(SERVERS):
+    for name in names or NAMES:
+        if name == streams.NAME:
+            _measure_streams(rounds, results, show)
+            continue
         server = SERVERS[name]
         lacking = {loads.missing(load) for load in server.loads.values()} - {""}
         if lacking:
@@ -73,6 +80,13 @@ def bench_servers(
         except (debian.SourcesUnavailableError, BuildError, LoadError, RunError, OSError, EOFError) as error:
             results.missing.append(f"{name}: {error}")
     return results
+
+
+def _measure_streams(rounds: int, results: ServerResults, show: Progress) -> None:
+    try:
+        results.streams.extend(streams.measure_streams(rounds, show))
+    except (BuildError, RunError, OSError, subprocess.TimeoutExpired) as error:
+        results.missing.append(f"{streams.NAME}: {error}")
 
 
 def _measure(server: Server, rounds: int, seconds: float, results: ServerResults, show: Progress) -> None:
@@ -232,6 +246,12 @@ def servers_table(results: ServerResults) -> Table:
         "sandboxed CPU",
     )
     return Table(headings, rows)
+
+
+def streams_table(results: ServerResults) -> Table:
+    """A row per way to move bytes: native time, and sandboxed over native with its spread."""
+    rows = tuple((row.name, f"{row.native_ns.median:,.0f} ns", _ratio(row.ratio)) for row in results.streams)
+    return Table(("streams", "native", "sandboxed"), rows)
 
 
 def _ratio(found: Spread) -> str:

@@ -30,6 +30,11 @@ def written_pages(base: int, contents: Contents) -> tuple[tuple[int, bytes], ...
     return tuple(pages)
 
 
+def resident_bytes(base: int, layout: Layout) -> int:
+    """How much memory a sandbox's image, heap and stack have."""
+    return sum(len(_present(base, start, end)) for start, end in layout.parts) * PAGE
+
+
 def _data_pages(contents: Contents) -> list[int]:
     """Pages that have first contents: they may not have been touched, and count all the same."""
     return [

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 from tmebox import _native, abi
+from tmebox.memory.capture import resident_bytes
 from tmebox.memory.contents import Layout
 from tmebox.memory.windows import Window
 
@@ -143,6 +144,10 @@ class SandboxMemory:
         if size_bytes:
             self._instance.discard(offset, size_bytes)
         del window  # it was kept until here
+
+    def resident_bytes(self) -> int:
+        """How much memory the system has given it for its image, heap and stack."""
+        return resident_bytes(self._hold().base, self._layout)
 
     def string(self, offset: int, limit: int = abi.MIB) -> bytes:
         """The NUL-terminated string at `offset`, without the NUL. Raises BadPointer if none ends within

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from itertools import takewhile
 
 from tmebox.errors import Diagnostic
+from tmebox.records import replace
 
 _CLANG = re.compile(r"^(?:(.+?):(\d+)(?::(\d+))?: )?(fatal error|error|warning|note): (.*)$")
 _COLOUR = re.compile("\x1b\\[[0-9;]*[mK]")

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from pathlib import Path
 
 from tmebox.abi import BASES
 from tmebox.errors import CompileError
+from tmebox.records import replace
 from tmebox.toolchain.assemble import assemble
 from tmebox.toolchain.compile.compile import Compiled, compile_to_assembly, language_of
 from tmebox.toolchain.options import DEFAULT_OPTIONS, CompileOptions, SourceText

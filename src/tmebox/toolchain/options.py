@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from tmebox.records import dataclass
 from tmebox.toolchain.compile.clang import GIB, Limits
 
 Progress = Callable[[str, int, int], None]

@@ -14,10 +14,10 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from tmebox.errors import CompileError
+from tmebox.records import dataclass
 
 REPORTER = """
 import os, signal, sys

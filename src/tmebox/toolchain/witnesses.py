@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from tmebox.abi import SHARED_IMPORT, SYSCALL_IMPORT
 from tmebox.errors import CompileError
 from tmebox.modulefile.file import ModuleFile
 from tmebox.modulefile.prototypes import Prototype
+from tmebox.records import replace
 from tmebox.toolchain.compile.compile import LANGUAGES, preprocess
 from tmebox.toolchain.link.debug.prototypes import WITNESS
 from tmebox.toolchain.options import CompileOptions, SourceText

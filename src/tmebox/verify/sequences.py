@@ -15,10 +15,10 @@ from typing import Final
 from iced_x86 import Code, Register
 
 from tmebox.abi import (
-    BASES,
     CONTROL_RSP_MASK,
     CONTROL_RSP_START,
     CONTROL_WINDOW_BASE,
+    FORMS,
     LABEL_DEPTHS,
     LABEL_MARKS,
     RESERVED,
@@ -315,4 +315,4 @@ def _of(base: str) -> Sequences:
     return Sequences(_exact_steps(base, used), by_last_step, max(map(len, sequences)))
 
 
-SEQUENCES: Final = {base: _of(base) for base in (*BASES, "twin")}
+SEQUENCES: Final = {base: _of(base) for base in FORMS}

@@ -1,6 +1,7 @@
 /* Signals that come by themselves: alarm(), setitimer(), and waiting for signals. */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -10,12 +11,14 @@
 
 #include "check.h"
 
-static volatile int alarms;
+static volatile int alarms, answers;
+static int ends[2];
 
 static void count(int signal)
 {
 	(void)signal;
 	alarms++;
+	if (answers) CHECK(write(ends[1], "x", 1) == 1);
 }
 
 static void handle(int flags)
@@ -30,32 +33,81 @@ static void start(long first_us, long next_us)
 	CHECK(setitimer(ITIMER_REAL, &timer, NULL) == 0);
 }
 
+/* Time passes, and nothing is asked for. */
+static void compute(void)
+{
+	for (volatile long i = 0; i < 20000000; i++) {}
+}
+
+/* Whatever asks about signals or timers, or changes them, finds that one has gone off meanwhile. */
+static void asked_by_each_call(void)
+{
+	sigset_t set, old, pending;
+	struct itimerval left;
+	struct timespec none = { 0, 0 };
+	struct sigaction ignored = { .sa_handler = SIG_IGN };
+	sigemptyset(&set);
+	sigaddset(&set, SIGALRM);
+	for (int blocked = 0; blocked < 2; blocked++) {
+		for (int call = 0; call < 7; call++) {
+			handle(0);
+			if (blocked) CHECK(sigprocmask(SIG_BLOCK, &set, &old) == 0);
+			alarms = 0;
+			start(1000, 0);
+			compute();
+			CHECK(alarms == 0);
+			if (call == 0) CHECK(sigprocmask(SIG_BLOCK, NULL, &pending) == 0);
+			else if (call == 1) CHECK(sigpending(&pending) == 0 && sigismember(&pending, SIGALRM) == blocked);
+			else if (call == 2) CHECK(getitimer(ITIMER_REAL, &left) == 0 && !left.it_value.tv_usec);
+			else if (call == 3) CHECK(alarm(0) == 0);
+			else if (call == 4) CHECK(kill(getpid(), 0) == 0);
+			else if (call == 5) CHECK(sigtimedwait(&set, NULL, &none) == (blocked ? SIGALRM : -1));
+			else if (!blocked) CHECK(sigaction(SIGALRM, &ignored, NULL) == 0);
+			CHECK(alarms == !blocked);
+			if (blocked) {
+				CHECK(sigprocmask(SIG_SETMASK, &old, NULL) == 0);
+				CHECK(alarms == (call != 5));
+			}
+		}
+	}
+}
+
 int main(void)
 {
 	struct itimerval left;
 	char byte;
-	int ends[2];
 
 	handle(0);
 	start(30000, 0);
 	CHECK(getitimer(ITIMER_REAL, &left) == 0 && left.it_value.tv_usec > 0 && left.it_value.tv_usec <= 30000);
 	CHECK(pause() == -1 && errno == EINTR && alarms == 1);
 
-	/* A wait ends, and says so; with SA_RESTART it goes on. */
+	/* A wait ends, and says so; with SA_RESTART it goes on, unless it is for a time. */
 	CHECK(pipe(ends) == 0);
 	start(30000, 0);
 	CHECK(read(ends[0], &byte, 1) == -1 && errno == EINTR && alarms == 2);
 	handle(SA_RESTART);
+	answers = 1;
 	start(10000, 0);
-	struct timespec half = { 0, 60000000 };
-	CHECK(nanosleep(&half, NULL) == 0 && alarms == 3);
+	CHECK(read(ends[0], &byte, 1) == 1 && byte == 'x' && alarms == 3);
+	answers = 0;
+	start(10000, 0);
+	struct timespec day = { 86400, 5 }, rest = { 0 };
+	CHECK(nanosleep(&day, &rest) == -1 && errno == EINTR && alarms == 4);
+	CHECK(rest.tv_sec == 86399 && rest.tv_nsec > 0 && rest.tv_nsec < 1000000000);
+	start(10000, 0);
+	CHECK(clock_nanosleep(CLOCK_MONOTONIC, 0, &day, &rest) == EINTR && alarms == 5 && rest.tv_sec == 86399);
+	start(10000, 0);
+	CHECK(poll(NULL, 0, 60000) == -1 && errno == EINTR && alarms == 6);
 
 	/* Again and again, while nothing but system calls is done. */
 	handle(0);
 	start(5000, 5000);
-	while (alarms < 8) CHECK(getppid() == 0 && time(NULL) > 0);
+	while (alarms < 11) CHECK(getppid() == 0 && time(NULL) > 0);
 	start(0, 0);
 	CHECK(getitimer(ITIMER_REAL, &left) == 0 && left.it_value.tv_sec == 0 && left.it_value.tv_usec == 0);
+
+	asked_by_each_call();
 
 	/* Blocked ones wait. */
 	sigset_t set, none, pending;

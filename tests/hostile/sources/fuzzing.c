@@ -10,6 +10,7 @@
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
 long __tmebox_syscall(long number, const long arguments[6]);
+long direct_call(long number, long a, long b, long c, long d, long e) __asm__("__tmebox_syscall");
 
 static const uint64_t unchanging[512] = { 1, 2, 3 };
 static uint64_t state;
@@ -92,6 +93,20 @@ static uint64_t argument(int index)
 	}
 }
 
+/* Some stretches, for calls that take several. */
+static void scatter(long number, long *arguments)
+{
+	static uint64_t stretches[18][2];
+	if ((number != SYS_readv && number != SYS_writev) || any() % 4 == 0) return;
+	uint64_t count = any() % COUNT(stretches);
+	for (uint64_t i = 0; i < count; i++) {
+		stretches[i][0] = any() % 8 ? (uint64_t)room + any() % 65536 : address();
+		stretches[i][1] = any() % 8 ? any() % 4000 : size();
+	}
+	arguments[1] = (long)stretches;
+	arguments[2] = count;
+}
+
 /* What would wait, waits not: that is tried elsewhere, and takes its time. */
 static void hurry(long number, long *arguments)
 {
@@ -150,9 +165,15 @@ long fuzz(unsigned long seed, long count)
 		long number = any() % 3 ? hot[any() % COUNT(hot)] : numbers[any() % COUNT(numbers)], arguments[6];
 		for (int index = 0; index < 6; index++) arguments[index] = argument(index);
 		hurry(number, arguments);
+		scatter(number, arguments);
 		/* streams stay: they are where the host listens */
 		if (number == SYS_close && arguments[0] < 3) continue;
-		__tmebox_syscall(number, any() % 64 ? arguments : (const long *)address());
+		if (any() % 2) {
+			__tmebox_syscall(number, any() % 64 ? arguments : (const long *)address());
+		} else {
+			direct_call(TMEBOX_SYS_DIRECT + (any() % 64 ? number : (long)(any() % 600)), arguments[0], arguments[1],
+			            arguments[2], arguments[3], arguments[4]);
+		}
 	}
 	return count;
 }

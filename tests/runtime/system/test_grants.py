@@ -138,6 +138,11 @@ CHANGES: dict[str, list[Callable[[Guest, str], int]]] = {
     "fchmod": [lambda g, p: through_file(g, p, "fchmod", 0o600)],
     "chmod": [lambda g, p: g("chmod", f"{p}/file", 0o600), lambda g, p: g("chmod", p, 0o700)],
     "fchmodat": [lambda g, p: g("fchmodat", AT_FDCWD, f"{p}/inner/deep", 0o600)],
+    "fchmodat2": [lambda g, p: g("fchmodat2", AT_FDCWD, f"{p}/inner/deep", 0o600, 0)],
+    "chown": [lambda g, p: g("chown", f"{p}/file", -1, 1000)],
+    "lchown": [lambda g, p: g("lchown", f"{p}/file", 1000, -1)],
+    "fchown": [lambda g, p: through_file(g, p, "fchown", -1, -1)],
+    "fchownat": [lambda g, p: g("fchownat", AT_FDCWD, f"{p}/inner/deep", 1000, 1000, 0)],
     "utimensat": [
         lambda g, p: g("utimensat", AT_FDCWD, f"{p}/file", 0, 0),
         lambda g, p: g("utimensat", AT_FDCWD, p, 0, 0),

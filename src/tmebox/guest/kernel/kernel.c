@@ -43,7 +43,51 @@ static long yield(void)
 	return 0;
 }
 
+/* Calls that programs make often, and that the core may answer. */
+static inline int is_for_core(long number)
+{
+	switch (number) {
+	case SYS_read:
+	case SYS_write:
+	case SYS_open:
+	case SYS_close:
+	case SYS_fstat:
+	case SYS_lseek:
+	case SYS_pread64:
+	case SYS_pwrite64:
+	case SYS_readv:
+	case SYS_writev:
+	case SYS_sendfile:
+	case SYS_sendto:
+	case SYS_recvfrom:
+	case SYS_setsockopt:
+	case SYS_epoll_wait:
+	case SYS_epoll_ctl:
+	case SYS_openat:
+	case SYS_epoll_pwait:
+	case SYS_accept4:
+		return 1;
+	}
+	return 0;
+}
+
+/* No timer runs, and it is nobody else's turn. */
+static inline int is_undisturbed(void)
+{
+	if (__tmebox_timer_due_ns) return 0;
+	return !__tmebox_others || ((__tmebox_turn_left -= CALL_WEIGHT) >= 0 && !__tmebox_contended());
+}
+
+static long answer(long number, long a, long b, long c, long d, long e, long f);
+
 HIDDEN long __tmebox_kernel(long number, long a, long b, long c, long d, long e, long f)
+{
+	if (!is_for_core(number) || !is_undisturbed()) return answer(number, a, b, c, d, e, f);
+	const long arguments[6] = { a, b, c, d, e, f };
+	return __tmebox_ask_core_first(number, arguments);
+}
+
+static __attribute__((__noinline__)) long answer(long number, long a, long b, long c, long d, long e, long f)
 {
 	switch (number) {
 	case SYS_mmap:
@@ -74,9 +118,12 @@ HIDDEN long __tmebox_kernel(long number, long a, long b, long c, long d, long e,
 	case SYS_set_robust_list:
 	case SYS_membarrier:
 		return 0;
-
 	case SYS_futex:
 		return __tmebox_futex((volatile int *)a, b, c, d, (volatile int *)e);
+	}
+	/* Whoever asks about signals or timers finds what has happened until now. */
+	__tmebox_look_at_timers();
+	switch (number) {
 	case SYS_rt_sigaction:
 		return __tmebox_sigaction(a, (const void *)b, (void *)c, d);
 	case SYS_rt_sigprocmask:
@@ -104,7 +151,6 @@ HIDDEN long __tmebox_kernel(long number, long a, long b, long c, long d, long e,
 	case SYS_tgkill:
 		return __tmebox_raise_in(b, c);
 	}
-	__tmebox_look_at_timers();
 	const long arguments[6] = { a, b, c, d, e, f };
 	return __tmebox_others ? __tmebox_call_in_turn(number, arguments) : __tmebox_ask(number, arguments);
 }

@@ -2,6 +2,7 @@
    All functions return what the Linux system call of that name does: a result, or -errno. */
 #pragma once
 
+#include <errno.h>
 #include <signal.h>
 #include <stddef.h>
 #include <sys/time.h>
@@ -28,8 +29,24 @@ static inline int __tmebox_clock(long clock, struct timespec *now)
 	return told.seconds >= 0;
 }
 
+/* A system call that has no sixth argument, or none that counts. `refused`: it is not for the core, which has done
+   nothing that the same call with arguments in memory would not go on with. */
+struct answered {
+	long result, refused;
+};
+struct answered __tmebox_direct_call(long number, long a, long b, long c, long d, long e) __asm__("__tmebox_syscall");
+
 /* The same, repeated until the host has an answer. */
 HIDDEN long __tmebox_ask(long number, const long arguments[6]);
+
+/* The same, where there is a chance that the core answers. */
+static inline __attribute__((__always_inline__)) long __tmebox_ask_core_first(long number, const long arguments[6])
+{
+	struct answered answered = __tmebox_direct_call(TMEBOX_SYS_DIRECT + number, arguments[0], arguments[1], arguments[2],
+	                                                arguments[3], arguments[4]);
+	if (!answered.refused && answered.result != -EINTR) return answered.result;
+	return __tmebox_ask(number, arguments);
+}
 
 /* pages.c: page runs of the heap. With `zero`, pages are zero; else they may hold what the program left there. */
 HIDDEN void *__tmebox_pages_get(size_t pages, size_t align, int zero);
@@ -73,14 +90,14 @@ HIDDEN long __tmebox_sigtimedwait(const unsigned long *set, siginfo_t *info, con
 HIDDEN long __tmebox_sigaltstack(const stack_t *wanted, stack_t *old);
 HIDDEN long __tmebox_raise_in(int tid, int signal);
 HIDDEN void __tmebox_take_signals(void);
-extern HIDDEN unsigned long __tmebox_interruptions, __tmebox_signal_mask;
+extern HIDDEN unsigned long __tmebox_handled, __tmebox_interruptions, __tmebox_signal_mask;
 
 /* timers.c */
 HIDDEN long __tmebox_getitimer(int which, struct itimerval *result);
 HIDDEN long __tmebox_setitimer(int which, const struct itimerval *wanted, struct itimerval *old);
 HIDDEN long __tmebox_alarm(unsigned seconds);
 HIDDEN void __tmebox_look_at_timers(void);
-HIDDEN long __tmebox_timer_due_ns(void);
+extern HIDDEN long __tmebox_timer_due_ns; /* when it goes off, in ns of CLOCK_MONOTONIC; 0: no timer runs */
 
 /* futex.c */
 HIDDEN long __tmebox_futex(volatile int *word, int operation, int value, long second, volatile int *other);

@@ -12,9 +12,8 @@
 
 enum { SECOND_NS = 1000000000, MILLISECOND_NS = 1000000, SLICE_NS = 5000000, LOOK_NS = 1000000, OPERATIONS = 64 };
 
-static struct task *queue, **queue_end = &queue;
-static unsigned long waits;	 /* numbers them */
-static unsigned waiting_outside; /* threads that wait for descriptors or a time */
+static struct task **queue_end = &__tmebox_queue;
+static unsigned long waits; /* numbers them */
 static long slice_end_ns, looked_ns;
 static struct task *ended; /* it runs no more, and is to leave the ring */
 static unsigned long unmap_start;
@@ -53,8 +52,8 @@ static void enqueue(struct task *task)
 
 static struct task *take_first(void)
 {
-	if (queue) look_at_calls();
-	for (struct task **at = &queue; *at; at = &(*at)->after) {
+	if (__tmebox_queue) look_at_calls();
+	for (struct task **at = &__tmebox_queue; *at; at = &(*at)->after) {
 		struct task *task = *at;
 		if (!may_run(task)) continue;
 		*at = task->after;
@@ -68,7 +67,7 @@ HIDDEN void __tmebox_wake(struct task *task, long result)
 {
 	if (!task->waiting) return;
 	task->waiting = 0;
-	waiting_outside -= task->want_count || task->deadline_ns;
+	__tmebox_waiting_outside -= task->want_count || task->deadline_ns;
 	task->result = result;
 	enqueue(task);
 }
@@ -89,12 +88,6 @@ HIDDEN struct task *__tmebox_find_task(int tid)
 		if (task->tid == tid) return task;
 	} while ((task = task->next) != __tmebox_task);
 	return NULL;
-}
-
-/* Whether anybody but the running thread can run, or will be able to without its help. */
-HIDDEN int __tmebox_contended(void)
-{
-	return queue || waiting_outside;
 }
 
 /* -- changing threads ---------------------------------------------------------------------------------------- */
@@ -244,7 +237,7 @@ static void look_outside(int may_wait)
 {
 	static struct pollfd wanted[1024];
 	size_t count = 0;
-	long now = __tmebox_now_ns(), first = __tmebox_timer_due_ns();
+	long now = __tmebox_now_ns(), first = __tmebox_timer_due_ns;
 	struct task *task = __tmebox_task;
 	do {
 		if (!task->waiting) continue;
@@ -253,7 +246,7 @@ static void look_outside(int may_wait)
 			wanted[count++] = (struct pollfd){ task->wants[i].fd, task->wants[i].events, 0 };
 		}
 	} while ((task = task->next) != __tmebox_task);
-	if (may_wait && !first && !count) __tmebox_deadlock(NULL, queue != NULL);
+	if (may_wait && !first && !count) __tmebox_deadlock(NULL, __tmebox_queue != NULL);
 	long left = !may_wait ? 0 : !first ? 1L << 40 : first > now ? first - now : 0;
 	if (count) {
 		long limit = (left + MILLISECOND_NS - 1) / MILLISECOND_NS;
@@ -279,12 +272,14 @@ static void look_outside(int may_wait)
 static void run_others(void)
 {
 	struct task *task;
-	if (queue && waiting_outside && __tmebox_now_ns() - looked_ns >= LOOK_NS) look_outside(0);
+	if (__tmebox_queue && __tmebox_waiting_outside && __tmebox_now_ns() - looked_ns >= LOOK_NS) look_outside(0);
 	while (!(task = take_first())) {
-		unsigned long before = __tmebox_interruptions;
+		/* No handler lets a sleep go on. */
+		int sleeps = !__tmebox_task->word && !__tmebox_task->want_count;
+		unsigned long *handlers = sleeps ? &__tmebox_handled : &__tmebox_interruptions, before = *handlers;
 		look_outside(1);
 		__tmebox_look_at_timers();
-		if (__tmebox_interruptions != before) __tmebox_wake(__tmebox_task, -EINTR);
+		if (*handlers != before) __tmebox_wake(__tmebox_task, -EINTR);
 	}
 	change_to(task);
 }
@@ -312,7 +307,7 @@ HIDDEN long __tmebox_wait(volatile int *word, const struct pollfd *wants, size_t
 	self->deadline_ns = deadline_ns;
 	self->since = ++waits;
 	self->waiting = 1;
-	waiting_outside += count || deadline_ns;
+	__tmebox_waiting_outside += count || deadline_ns;
 	run_others();
 	self->word = NULL;
 	__tmebox_take_signals();

@@ -19,9 +19,8 @@ static struct k_sigaction actions[SIGNALS + 1];
 HIDDEN unsigned long __tmebox_signal_mask; /* of the thread that runs */
 static unsigned long pending;
 
-/* Handlers that ran and want system calls to end. */
-HIDDEN unsigned long __tmebox_interruptions;
-static unsigned long handled;
+/* Handlers that ran, and those that want system calls to end. */
+HIDDEN unsigned long __tmebox_handled, __tmebox_interruptions;
 
 __attribute__((__weak__)) HIDDEN long __tmebox_call_in_turn(long number, const long arguments[6]);
 
@@ -44,7 +43,7 @@ static unsigned long mask_of(const struct k_sigaction *action)
 static void run_handler(int signal, struct k_sigaction action)
 {
 	unsigned long before = __tmebox_signal_mask;
-	handled++;
+	__tmebox_handled++;
 	if (!(action.flags & SA_RESTART)) __tmebox_interruptions++;
 	__tmebox_signal_mask |= mask_of(&action) & ~UNBLOCKABLE;
 	if (!(action.flags & SA_NODEFER)) __tmebox_signal_mask |= bit(signal);
@@ -176,10 +175,10 @@ static long wait_a_slice(long limit_ns)
 HIDDEN long __tmebox_sigsuspend(const unsigned long *mask, size_t set_size)
 {
 	if (set_size != sizeof(long)) return -EINVAL;
-	unsigned long before = __tmebox_signal_mask, count = handled;
+	unsigned long before = __tmebox_signal_mask, count = __tmebox_handled;
 	if (mask) __tmebox_signal_mask = *mask & ~UNBLOCKABLE;
 	deliver_pending();
-	while (handled == count && wait_a_slice(1L << 40) != -EINTR) {}
+	while (__tmebox_handled == count && wait_a_slice(1L << 40) != -EINTR) {}
 	__tmebox_signal_mask = before;
 	deliver_pending();
 	return -EINTR;
@@ -192,7 +191,7 @@ HIDDEN long __tmebox_sigtimedwait(const unsigned long *set, siginfo_t *info, con
 	if (limit && (limit->tv_sec < 0 || limit->tv_nsec < 0 || limit->tv_nsec >= 1000000000)) return -EINVAL;
 	struct timespec now;
 	const long clock[6] = { CLOCK_MONOTONIC, (long)&now };
-	long end_ns = 1L << 62, count = handled;
+	long end_ns = 1L << 62, count = __tmebox_handled;
 	if (limit && limit->tv_sec < 1L << 32) {
 		__tmebox_syscall(SYS_clock_gettime, clock);
 		end_ns = (now.tv_sec + limit->tv_sec) * 1000000000 + now.tv_nsec + limit->tv_nsec;
@@ -205,7 +204,7 @@ HIDDEN long __tmebox_sigtimedwait(const unsigned long *set, siginfo_t *info, con
 			if (info) *info = (siginfo_t){ .si_signo = signal, .si_code = SI_TKILL, .si_pid = 1 };
 			return signal;
 		}
-		if (handled != (unsigned long)count) return -EINTR;
+		if (__tmebox_handled != (unsigned long)count) return -EINTR;
 		__tmebox_syscall(SYS_clock_gettime, clock);
 		long left_ns = end_ns - (now.tv_sec * 1000000000 + now.tv_nsec);
 		if (left_ns <= 0) return -EAGAIN;

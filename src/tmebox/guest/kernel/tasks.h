@@ -11,7 +11,7 @@
 
 #include "kernel.h"
 
-enum { THREAD_NAME = 16, MOST_THREADS = 1024, CALL_LEVELS = 256 };
+enum { THREAD_NAME = 16, MOST_THREADS = 1024, CALL_LEVELS = 256, CALL_WEIGHT = 8 };
 
 struct task {
 	unsigned long rsp;		/* an offset: where `__tmebox_switch` left what it saved. Read by the host, too */
@@ -55,6 +55,16 @@ struct standing {
 /* turn.c: what is in every program. */
 extern HIDDEN unsigned __tmebox_others; /* threads beside the one that runs */
 extern HIDDEN struct task __tmebox_first_task, *__tmebox_task;
+extern HIDDEN struct task *__tmebox_queue;	 /* those that could run */
+extern HIDDEN unsigned __tmebox_waiting_outside; /* threads that wait for descriptors or a time */
+extern HIDDEN int __tmebox_turn_left;
+HIDDEN void __tmebox_turn_over(void);
+
+/* Whether anybody else could run, now or by itself later. */
+static inline int __tmebox_contended(void)
+{
+	return __tmebox_queue || __tmebox_waiting_outside;
+}
 
 /* switch.S. Each pushes what functions keep, and puts rsp into `*from`. */
 #ifdef __tmebox_twin__
@@ -67,7 +77,6 @@ _Noreturn void __tmebox_stand_still(unsigned long *from);
 
 /* scheduler.c */
 HIDDEN long __tmebox_now_ns(void);
-HIDDEN int __tmebox_contended(void);
 HIDDEN void __tmebox_yield(void);
 HIDDEN long __tmebox_wait(volatile int *word, const struct pollfd *wants, size_t count, long deadline_ns);
 HIDDEN void __tmebox_wake(struct task *task, long result);

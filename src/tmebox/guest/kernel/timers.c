@@ -13,8 +13,8 @@
 enum { SECOND_NS = 1000000000, MICROSECOND_NS = 1000 };
 static const long LONGEST_S = 1L << 32;
 
-/* 0: no timer runs. */
-static long due_ns, interval_ns;
+HIDDEN long __tmebox_timer_due_ns;
+static long interval_ns;
 
 static long now_ns(void)
 {
@@ -39,8 +39,8 @@ static long to_ns(struct timeval time)
 HIDDEN long __tmebox_getitimer(int which, struct itimerval *result)
 {
 	if (which != ITIMER_REAL) return -EINVAL;
-	long left = due_ns ? due_ns - now_ns() : 0;
-	if (due_ns && left < MICROSECOND_NS) left = MICROSECOND_NS;
+	long left = __tmebox_timer_due_ns ? __tmebox_timer_due_ns - now_ns() : 0;
+	if (__tmebox_timer_due_ns && left < MICROSECOND_NS) left = MICROSECOND_NS;
 	*result = (struct itimerval){ .it_interval = from_ns(interval_ns), .it_value = from_ns(left) };
 	return 0;
 }
@@ -52,7 +52,7 @@ HIDDEN long __tmebox_setitimer(int which, const struct itimerval *new, struct it
 	if (first < 0 || next < 0) return -EINVAL;
 	if (old) __tmebox_getitimer(which, old);
 	interval_ns = next;
-	due_ns = first ? now_ns() + first : 0;
+	__tmebox_timer_due_ns = first ? now_ns() + first : 0;
 	return 0;
 }
 
@@ -63,19 +63,13 @@ HIDDEN long __tmebox_alarm(unsigned seconds)
 	return old.it_value.tv_sec + (old.it_value.tv_usec != 0);
 }
 
-/* When it goes off; 0: never. */
-HIDDEN long __tmebox_timer_due_ns(void)
-{
-	return due_ns;
-}
-
 /* Raise SIGALRM if it is time. */
 HIDDEN void __tmebox_look_at_timers(void)
 {
-	if (!due_ns) return;
+	if (!__tmebox_timer_due_ns) return;
 	long now = now_ns();
-	if (now < due_ns) return;
-	if (interval_ns) due_ns += ((now - due_ns) / interval_ns + 1) * interval_ns;
-	else due_ns = 0;
+	if (now < __tmebox_timer_due_ns) return;
+	if (interval_ns) __tmebox_timer_due_ns += ((now - __tmebox_timer_due_ns) / interval_ns + 1) * interval_ns;
+	else __tmebox_timer_due_ns = 0;
 	__tmebox_raise(SIGALRM);
 }

@@ -6,6 +6,8 @@
 #include "tasks.h"
 
 HIDDEN unsigned __tmebox_others;
+HIDDEN struct task *__tmebox_queue;
+HIDDEN unsigned __tmebox_waiting_outside;
 HIDDEN struct task __tmebox_first_task = {
 	.next = &__tmebox_first_task,
 	.previous = &__tmebox_first_task,

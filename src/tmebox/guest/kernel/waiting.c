@@ -13,11 +13,8 @@
 
 #include "tasks.h"
 
-enum { SECOND_NS = 1000000000, MILLISECOND_NS = 1000000, MOST = 1024, CALL_WEIGHT = 8 };
+enum { SECOND_NS = 1000000000, MILLISECOND_NS = 1000000, MOST = 1024 };
 static const long NEVER = 0, NO_TIME = -1, BAD_TIME = -2, LONGEST_S = 1L << 32;
-
-extern HIDDEN int __tmebox_turn_left;
-HIDDEN void __tmebox_turn_over(void);
 
 static long duration_ns(const struct timespec *time)
 {
@@ -220,7 +217,7 @@ HIDDEN long __tmebox_call_in_turn(long number, const long arguments[6])
 		return sleep_by(arguments[0], arguments[1], (const struct timespec *)arguments[2],
 		                (struct timespec *)arguments[3]);
 	}
-	if (!__tmebox_contended()) return __tmebox_ask(number, arguments);
+	if (!__tmebox_contended()) return __tmebox_ask_core_first(number, arguments);
 	switch (number) {
 	case SYS_poll:
 		return poll_in_turn(arguments, (int)arguments[2] < 0 ? -1 : (int)arguments[2] * (long)MILLISECOND_NS);

@@ -33,6 +33,13 @@ class Discards(Protocol):
         """Page-aligned. Raises IndexError unless the sandbox could write all of it itself."""
 
 
+@runtime_checkable
+class Resident(Protocol):
+    """Guest memory that can tell how much of it is there."""
+
+    def resident_bytes(self) -> int: ...
+
+
 class Exit(Exception):
     """The program called exit(); `code` is what a shell would see, 0…255."""
 

@@ -7,7 +7,7 @@ import struct
 import time
 from typing import TYPE_CHECKING
 
-from tmebox.runtime.system.calls import U64, GuestMemory, failure
+from tmebox.runtime.system.calls import U64, GuestMemory, Resident, failure
 
 if TYPE_CHECKING:
     from tmebox.runtime.system.system import System
@@ -163,8 +163,14 @@ def times(system: System, memory: GuestMemory, result: int) -> int:
 
 
 def getrusage(system: System, memory: GuestMemory, who: int, result: int) -> int:
+    """The most memory that it has had is the most at any such call."""
     if who not in (0, 1, -1):
         raise failure(errno.EINVAL)
-    used_us = system.clock.cpu_ns() // 1000 if who >= 0 else 0
-    memory.write(result, struct.pack("<4q", *divmod(used_us, 1_000_000), 0, 0) + bytes(112))
+    used_us = resident = 0
+    if who >= 0:
+        used_us = system.clock.cpu_ns() // 1000
+        if isinstance(memory, Resident):
+            system.most_resident_bytes = max(system.most_resident_bytes, memory.resident_bytes())
+        resident = system.most_resident_bytes // 1024
+    memory.write(result, struct.pack("<5q", *divmod(used_us, 1_000_000), 0, 0, resident) + bytes(104))
     return 0

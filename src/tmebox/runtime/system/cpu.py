@@ -35,8 +35,9 @@ _IMPLIED = {
     "ssse3": ("pni",),
     "bmi2": ("bmi1",),
 }
-"""What programs ask for together: simdjson takes its code for AVX2 only where there is BMI2, too, of which that
-code has nothing. What is told beside a module's needs promises nothing: no instruction of it is in the code."""
+"""What programs ask for together: simdjson takes its code for AVX2 only where there is BMI2, too, of which
+that code has nothing. What is told beside a module's needs promises nothing: no instruction of it is in the
+code."""
 
 
 def cpu_features(system: System, memory: GuestMemory, result: int) -> int:

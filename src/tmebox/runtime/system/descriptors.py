@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from tmebox import _native
 from tmebox.runtime.system.calls import failure
-from tmebox.runtime.system.datapath import CLOEXEC, DataPath
+from tmebox.runtime.system.datapath import CLOEXEC, READS, WRITES, DataPath
 
 DEFAULT_MAX_OPEN = 64
 FEWEST_OPEN = 3
@@ -134,6 +134,23 @@ class DirectoryEntries:
 class NullDevice(Description):
     """/dev/null"""
 
+    minor = 3
+    """Of the host's device that does the same; 0: the core has none."""
+
+    _own: _native.Descriptor | None = None
+
+    def data_path(self) -> DataPath | None:
+        if self._own is None:
+            host = _open_memory_device(self.minor)
+            if host is None:
+                return None
+            self._own = _native.Descriptor(host, counted=True)
+        return DataPath(self._own.number, READS | WRITES)
+
+    def close(self) -> None:
+        if self._own is not None:
+            self._own.close()
+
     def read(self, size_bytes: int) -> bytes:
         return b""
 
@@ -147,12 +164,16 @@ class NullDevice(Description):
 class ZeroDevice(NullDevice):
     """/dev/zero"""
 
+    minor = 5
+
     def read(self, size_bytes: int) -> bytes:
         return bytes(size_bytes)
 
 
 class FullDevice(ZeroDevice):
     """/dev/full"""
+
+    minor = 7
 
     def write(self, data: bytes) -> int:
         raise failure(errno.ENOSPC)
@@ -161,8 +182,27 @@ class FullDevice(ZeroDevice):
 class RandomDevice(NullDevice):
     """/dev/random and /dev/urandom"""
 
+    minor = 0
+
     def read(self, size_bytes: int) -> bytes:
         return os.urandom(min(size_bytes, 1 << 16))
+
+
+MEMORY_DEVICES = {3: "/dev/null", 5: "/dev/zero", 7: "/dev/full"}
+"""By minor number; their major is 1."""
+
+
+def _open_memory_device(minor: int) -> int | None:
+    """None where the host has something else by that name."""
+    try:
+        number = os.open(MEMORY_DEVICES[minor], os.O_RDWR | os.O_CLOEXEC)
+    except (KeyError, OSError):
+        return None
+    status = os.fstat(number)
+    if stat.S_ISCHR(status.st_mode) and status.st_rdev == os.makedev(1, minor):
+        return number
+    os.close(number)
+    return None
 
 
 DEVICES = {

@@ -7,6 +7,8 @@ import os
 import resource
 import stat
 import struct
+import zlib
+from collections.abc import Callable, Sequence
 
 from tmebox import _native
 from tmebox.runtime.system.calls import failure
@@ -110,20 +112,30 @@ class HostFile(Description):
         self._own.close()
 
 
+Parts = tuple[bytes, ...]
+InodeOf = Callable[[Parts], int]
+"""What lstat() tells a guest of a path; 0 if nothing is there."""
+
+
 class HostDirectory(HostFile):
-    """A directory, open for reading its entries, as far as their names begin with `names`."""
+    """A directory, open for reading its entries, as far as their names begin with `names`. inode_of: whose
+    numbers they have. grants: names in it that are grants of their own."""
 
     def __init__(
         self,
         descriptor: int,
         mount_number: int,
         read_only: bool,
-        parts: tuple[bytes, ...],
+        parts: Parts,
+        inode_of: InodeOf,
         names: bytes = b"",
+        grants: Sequence[bytes] = (),
     ) -> None:
         super().__init__(descriptor, os.O_RDONLY | os.O_DIRECTORY, mount_number, read_only, 0)
         self.parts = parts
+        self._inode_of = inode_of
         self._names = names
+        self._grants = grants
         self._entries: DirectoryEntries | None = None
 
     def read(self, size_bytes: int) -> bytes:
@@ -134,13 +146,25 @@ class HostDirectory(HostFile):
 
     def entries(self) -> DirectoryEntries:
         if self._entries is None:
-            self._entries = DirectoryEntries([(b".", 1, DT_DIR), (b"..", 1, DT_DIR), *self._list()])
+            here = (b".", os.fstat(self._descriptor).st_ino, DT_DIR)
+            above = (b"..", self._inode_of(self.parts[:-1]), DT_DIR)
+            self._entries = DirectoryEntries([here, above, *self._list()])
         return self._entries
 
     def _list(self) -> list[tuple[bytes, int, int]]:
         with os.scandir(self._descriptor) as found:
-            rows = ((os.fsencode(item.name), item.inode(), _entry_type(item)) for item in found)
+            rows = (self._row(item) for item in found)
             return sorted(row for row in rows if row[0].startswith(self._names))
+
+    def _row(self, item: os.DirEntry[str]) -> tuple[bytes, int, int]:
+        """The listing's own number may be another than the file's: of what is mounted, and in layers."""
+        name = os.fsencode(item.name)
+        if name in self._grants:
+            return name, self._inode_of((*self.parts, name)), DT_DIR
+        try:
+            return name, item.stat(follow_symlinks=False).st_ino, _entry_type(item)
+        except OSError:  # it is gone
+            return name, item.inode(), DT_UNKNOWN
 
     def seek(self, offset: int, whence: int) -> int:
         return seek_entries(self, offset, whence)
@@ -151,10 +175,10 @@ class VirtualDirectory(Description):
 
     status_flags = os.O_RDONLY
 
-    def __init__(self, parts: tuple[bytes, ...], names: list[bytes]) -> None:
+    def __init__(self, parts: Parts, names: list[bytes], inode_of: InodeOf) -> None:
         self.parts = parts
-        rows = [(name, number, DT_DIR) for number, name in enumerate([b".", b"..", *names], 1)]
-        self._entries = DirectoryEntries(rows)
+        paths = {b".": parts, b"..": parts[:-1], **{name: (*parts, name) for name in names}}
+        self._entries = DirectoryEntries([(name, inode_of(path), DT_DIR) for name, path in paths.items()])
 
     def read(self, size_bytes: int) -> bytes:
         raise failure(errno.EISDIR)
@@ -166,7 +190,7 @@ class VirtualDirectory(Description):
         return seek_entries(self, offset, whence)
 
     def status(self) -> os.stat_result:
-        return virtual_status()
+        return virtual_status(self.parts)
 
 
 def seek_entries(directory: Description, offset: int, whence: int) -> int:
@@ -181,8 +205,10 @@ def seek_entries(directory: Description, offset: int, whence: int) -> int:
     return entries.position
 
 
-def virtual_status() -> os.stat_result:
-    return os.stat_result((stat.S_IFDIR | 0o555, 1, 0, 2, 0, 0, BLOCK, 0, 0, 0))
+def virtual_status(parts: Parts) -> os.stat_result:
+    """Each has a number of its own: programs that walk trees look whether they have been there."""
+    number = 1 + (zlib.crc32(b"/".join(parts)) if parts else 0)
+    return os.stat_result((stat.S_IFDIR | 0o555, number, 0, 2, 0, 0, BLOCK, 0, 0, 0))
 
 
 def _entry_type(item: os.DirEntry[str]) -> int:

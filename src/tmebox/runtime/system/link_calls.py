@@ -29,7 +29,10 @@ def linkat(
     target = place_of(system, new_dir, read_path(memory, new))
     if source.mount is not target.mount:
         raise failure(errno.EXDEV)
-    with source.parent() as (old_parent, old_name), target.parent() as (new_parent, new_name):
+    with (
+        source.parent(errno.EPERM) as (old_parent, old_name),
+        target.parent(errno.EEXIST, "link") as (new_parent, new_name),
+    ):
         os.link(old_name, new_name, src_dir_fd=old_parent, dst_dir_fd=new_parent, follow_symlinks=False)
     return 0
 
@@ -44,7 +47,7 @@ def symlinkat(system: System, memory: GuestMemory, target: int, directory: int, 
     text = read_path(memory, target)
     if text.startswith(b"/") or b".." in text.split(b"/"):
         raise failure(errno.EPERM)
-    with place_of(system, directory, read_path(memory, path)).parent() as (parent, name):
+    with place_of(system, directory, read_path(memory, path)).parent(errno.EEXIST, "link") as (parent, name):
         os.symlink(text, name, dir_fd=parent)
     return 0
 

@@ -21,6 +21,7 @@ from tmebox.runtime.system.files import (
     O_LARGEFILE,
     HostDirectory,
     HostFile,
+    InodeOf,
     VirtualDirectory,
     pack_status,
     require_room,
@@ -80,7 +81,8 @@ def _open(system: System, place: Place, flags: int, mode: int) -> Description:
             raise failure(errno.ENOENT)
         if writes(flags):
             raise failure(errno.EISDIR)
-        return VirtualDirectory(place.parts, system.namespace.names_beneath(place.parts))
+        beneath = system.namespace.names_beneath(place.parts)
+        return VirtualDirectory(place.parts, beneath, _inodes(system))
     mount = place.mount
     if mount.read_only and writes(flags):
         # A program that would create what exists already only wants to read it.
@@ -91,8 +93,23 @@ def _open(system: System, place: Place, flags: int, mode: int) -> Description:
     if stat.S_ISDIR(os.fstat(descriptor).st_mode):
         is_top = bool(mount.names) and identity(descriptor) == identity(mount.descriptor)
         names = mount.names if is_top else b""
-        return HostDirectory(descriptor, mount.number, read_only, place.parts, names)
+        grants = system.namespace.names_beneath(place.parts)
+        return HostDirectory(descriptor, mount.number, read_only, place.parts, _inodes(system), names, grants)
     return HostFile(descriptor, flags, mount.number, read_only, system.max_file_bytes)
+
+
+def _inodes(system: System) -> InodeOf:
+    def inode_of(parts: tuple[bytes, ...]) -> int:
+        place = system.namespace.place(b"/" + b"/".join(parts))
+        if place.mount is None:
+            return virtual_status(place.parts).st_ino
+        try:
+            with place.found(follow=False) as found:
+                return os.fstat(found.descriptor).st_ino
+        except OSError:
+            return 0
+
+    return inode_of
 
 
 def _own_file(system: System, place: Place) -> Description | None:
@@ -152,7 +169,7 @@ def status_of(system: System, place: Place, follow: bool) -> bytes:
     if own is not None:
         return pack_status(own.status(), 0)
     if place.mount is None and system.namespace.exists_virtually(place.parts):
-        return pack_status(virtual_status(), 0)
+        return pack_status(virtual_status(place.parts), 0)
     with place.found(follow=follow) as found:
         return pack_status(os.fstat(found.descriptor), place.granted().number)
 
@@ -203,7 +220,7 @@ def mkdirat(system: System, memory: GuestMemory, directory: int, path: int, mode
     place = place_of(system, directory, read_path(memory, path))
     if not place.rest and (place.mount is not None or system.namespace.exists_virtually(place.parts)):
         raise failure(errno.EEXIST)
-    with place.parent() as (parent, name):
+    with place.parent(errno.EEXIST, "directory") as (parent, name):
         os.mkdir(name, mode & 0o777 & ~system.umask, dir_fd=parent)
     return 0
 
@@ -219,7 +236,9 @@ def rmdir(system: System, memory: GuestMemory, path: int) -> int:
 def unlinkat(system: System, memory: GuestMemory, directory: int, path: int, flags: int) -> int:
     if flags & ~AT_REMOVEDIR:
         raise failure(errno.EINVAL)
-    with place_of(system, directory, read_path(memory, path)).parent() as (parent, name):
+    place = place_of(system, directory, read_path(memory, path))
+    dots = errno.EISDIR if not flags else errno.EINVAL if place.dots == b"." else errno.ENOTEMPTY
+    with place.parent(dots) as (parent, name):
         system.namespace.require_movable(parent, name)
         (os.rmdir if flags else os.unlink)(name, dir_fd=parent)
     return 0
@@ -242,7 +261,10 @@ def renameat2(
     target = place_of(system, new_dir, read_path(memory, new))
     if source.mount is not target.mount:
         raise failure(errno.EXDEV)
-    with source.parent() as (old_parent, old_name), target.parent() as (new_parent, new_name):
+    with (
+        source.parent(errno.EBUSY) as (old_parent, old_name),
+        target.parent(errno.EBUSY) as (new_parent, new_name),
+    ):
         system.namespace.require_movable(old_parent, old_name)
         system.namespace.require_movable(new_parent, new_name)
         os.rename(old_name, new_name, src_dir_fd=old_parent, dst_dir_fd=new_parent)
@@ -263,9 +285,17 @@ def chmod(system: System, memory: GuestMemory, path: int, mode: int) -> int:
 
 
 def fchmodat(system: System, memory: GuestMemory, directory: int, path: int, mode: int) -> int:
-    """Permission bits only: never set-user-ID and its like."""
+    return fchmodat2(system, memory, directory, path, mode, 0)
+
+
+def fchmodat2(system: System, memory: GuestMemory, directory: int, path: int, mode: int, flags: int) -> int:
+    """Permission bits only: never set-user-ID and its like. A symbolic link has none."""
+    if flags & ~AT_SYMLINK_NOFOLLOW:
+        raise failure(errno.EINVAL)
     place = place_of(system, directory, read_path(memory, path))
-    with place.found(follow=True) as found:
+    with place.found(follow=not flags) as found:
+        if stat.S_ISLNK(os.fstat(found.descriptor).st_mode):
+            raise failure(errno.EOPNOTSUPP)
         found.require_writable()
         os.chmod(f"/proc/self/fd/{found.descriptor}", mode & 0o777)
     return 0

@@ -67,12 +67,14 @@ class Mount:
 @dataclass(frozen=True)
 class Place:
     """A guest path, found: `rest` beneath `mount`. Without mount it is above or beside all grants.
-    is_directory: the path ends in a slash, so only a directory can be meant."""
+    is_directory: the path ends in a slash or dots, so only a directory can be meant. dots: `.` or `..` if
+    that is its last name, by which nothing can be made or removed; else nothing."""
 
     mount: Mount | None
     rest: tuple[bytes, ...]
     parts: tuple[bytes, ...]
     is_directory: bool = False
+    dots: bytes = b""
 
     @property
     def relative(self) -> bytes:
@@ -99,11 +101,16 @@ class Place:
             raise failure(errno.ENOTDIR)
 
     @contextmanager
-    def parent(self) -> Iterator[tuple[int, bytes]]:
-        """(descriptor of the directory, name in it) of a place that is to be changed. Raises OSError."""
+    def parent(self, dots: int, makes: str = "") -> Iterator[tuple[int, bytes]]:
+        """(descriptor of the directory, name in it) of a place that is to be changed. dots: the error for a
+        path that ends in `.` or `..`, and leads to something. makes: a "directory" or a "link" that is to be
+        new. Raises OSError."""
         mount = self.mount
         if mount is None:
             raise failure(errno.EROFS)
+        if self.dots:
+            with self.found(follow=True):
+                raise failure(dots)
         if not self.rest:
             raise failure(errno.EBUSY)
         if len(self.rest) == 1 and not self.rest[0].startswith(mount.names):
@@ -114,19 +121,21 @@ class Place:
                 raise failure(errno.ENOTDIR)
             found.require_writable()
             if self.is_directory:
-                _require_directory_or_nothing(found.descriptor, self.rest[-1])
+                self._require_fitting(found.descriptor, makes)
             yield found.descriptor, self.rest[-1]
         finally:
             os.close(found.descriptor)
 
-
-def _require_directory_or_nothing(directory: int, name: bytes) -> None:
-    try:
-        status = os.stat(name, dir_fd=directory, follow_symlinks=False)
-    except FileNotFoundError:
-        return
-    if not stat.S_ISDIR(status.st_mode):
-        raise failure(errno.ENOTDIR)
+    def _require_fitting(self, directory: int, makes: str) -> None:
+        """A slash at the end: what is there has to be a directory, and what is new."""
+        try:
+            status = os.stat(self.rest[-1], dir_fd=directory, follow_symlinks=False)
+        except FileNotFoundError:
+            if makes == "link":
+                raise
+            return
+        if makes or not stat.S_ISDIR(status.st_mode):
+            raise failure(errno.EEXIST if makes else errno.ENOTDIR)
 
 
 class Namespace:
@@ -153,14 +162,16 @@ class Namespace:
     def place(self, path: bytes, base: tuple[bytes, ...] | None = None) -> Place:
         """Where a guest path leads; `base` is what it is relative to instead of the working directory."""
         parts = clean(self.working if base is None else base, path)
-        is_directory = path.endswith((b"/", b"/."))
+        name = path.rstrip(b"/").rpartition(b"/")[2]
+        dots = name if name in (b".", b"..") else b""
+        is_directory = bool(dots) or path.endswith(b"/")
         for mount in self._mounts:
             length = len(mount.parts)
             if parts[:length] == mount.parts:
                 if parts[length:] and not parts[length].startswith(mount.names):
                     continue  # beside the grant, as what every guest has there may be
-                return Place(mount, parts[length:], parts, is_directory)
-        return Place(None, (), parts, is_directory)
+                return Place(mount, parts[length:], parts, is_directory, dots)
+        return Place(None, (), parts, is_directory, dots)
 
     def for_core(self) -> tuple[tuple[bytes, int, int, bool], ...]:
         """The grants, as the core wants them."""
@@ -248,6 +259,8 @@ def open_file(place: Place, flags: int, mode: int) -> tuple[int, bool]:
                     raise
             else:
                 try:
+                    if create and place.is_directory and not place.dots:
+                        raise failure(errno.EISDIR)
                     place.require_kind(found.descriptor)
                     if found.read_only and writes(flags & ~os.O_CREAT):
                         raise failure(errno.EROFS)
@@ -255,9 +268,9 @@ def open_file(place: Place, flags: int, mode: int) -> tuple[int, bool]:
                 finally:
                     os.close(found.descriptor)
         if place.is_directory:
-            raise failure(errno.EISDIR)
+            raise failure(errno.ENOENT if place.dots else errno.EISDIR)
         try:
-            with place.parent() as (parent, name):
+            with place.parent(errno.EISDIR) as (parent, name):
                 # With O_EXCL this makes a regular file or fails; it never opens what is there.
                 new = rest & ~os.O_TRUNC | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
                 return os.open(name, new, mode, dir_fd=parent), False

@@ -76,6 +76,8 @@ class System:
         """What the guest is told that the processor has, by the names of /proc/cpuinfo."""
         self.exhausted_bytes = 0
         """Size of the last allocation that found no memory; 0 if none has failed."""
+        self.most_resident_bytes = 0
+        """What getrusage() has seen."""
         self.failed_assertion: Assertion | None = None
         """The one that the guest is about to call abort() for."""
         self.last_words: str | None = None
@@ -159,7 +161,7 @@ class System:
     def reset(self) -> None:
         """As for a new sandbox: the guest's files closed; streams, working directory and file mode mask as
         at the beginning. What was read from a file of the host's stays read."""
-        self.exhausted_bytes = 0
+        self.exhausted_bytes = self.most_resident_bytes = 0
         self.failed_assertion = self.last_words = None
         if self._used or self.descriptors.changed:
             self.descriptors.close()

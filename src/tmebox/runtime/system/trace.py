@@ -18,15 +18,15 @@ PATHS = {
     0, "rmdir": 0, "creat": 0, "link": 0, "unlink": 0, "symlink": 1, "readlink": 0, "chmod": 0,
     "statfs": 0, "openat": 1, "mkdirat": 1, "newfstatat": 1, "unlinkat": 1, "renameat": 1, "linkat":
     1, "symlinkat": 2, "readlinkat": 1, "fchmodat": 1, "faccessat": 1, "utimensat": 1, "renameat2":
-    1, "faccessat2": 1,
+    1, "faccessat2": 1, "fchmodat2": 1, "chown": 0, "lchown": 0, "fchownat": 1,
 }  # fmt: skip
 """Calls with paths: which argument the path is."""
 UNANSWERED = {
     25: "mremap", 56: "clone", 57: "fork", 58: "vfork", 59: "execve", 61: "wait4", 62: "kill",
-    92: "chown", 93: "fchown", 94: "lchown", 101: "ptrace", 105: "setuid", 106: "setgid",
+    101: "ptrace", 105: "setuid", 106: "setgid",
     112: "setsid", 116: "setgroups", 133: "mknod", 157: "prctl", 161: "chroot", 165: "mount",
     203: "sched_setaffinity", 222: "timer_create", 247: "waitid", 253: "inotify_init",
-    259: "mknodat", 260: "fchownat", 285: "fallocate", 289: "signalfd4", 294: "inotify_init1",
+    259: "mknodat", 285: "fallocate", 289: "signalfd4", 294: "inotify_init1",
     299: "recvmmsg", 307: "sendmmsg", 319: "memfd_create", 322: "execveat", 332: "statx",
     334: "rseq", 425: "io_uring_setup", 435: "clone3",
 }  # fmt: skip

@@ -6,11 +6,11 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from tmebox.abi import BASES, ISOLATIONS
 from tmebox.errors import TmeboxError
+from tmebox.records import dataclass, field
 from tmebox.toolchain.cc.linker_options import LinkerOptions
 from tmebox.toolchain.cc.tree import source_tree
 from tmebox.toolchain.compile import cplusplus, flags

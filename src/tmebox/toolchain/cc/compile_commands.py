@@ -6,11 +6,11 @@ import json
 import os
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from tmebox.errors import CompileError
+from tmebox.records import dataclass, replace
 from tmebox.toolchain.cc.command_line import UsageError, parse
 from tmebox.toolchain.cc.tree import source_tree
 from tmebox.toolchain.compile.compile import LANGUAGES

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from tmebox.errors import TmeboxError
+from tmebox.records import dataclass, field
 
 _TABLE = r"""
 --?(whole-archive|no-whole-archive|push-state|pop-state)        state

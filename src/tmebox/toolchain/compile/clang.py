@@ -11,13 +11,13 @@ import os
 import resource
 import subprocess
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import IO
 
 from tmebox.errors import CompileError
+from tmebox.records import dataclass
 from tmebox.toolchain import processes
 from tmebox.toolchain.rewrite import frames
 from tmebox.toolchain.scratch import scratch_file, temporary_directories

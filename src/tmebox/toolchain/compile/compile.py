@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tmebox.abi import form
 from tmebox.errors import CompileError, Diagnostic
+from tmebox.records import dataclass, replace
 from tmebox.toolchain import diagnostics
 from tmebox.toolchain.compile import clang, containment, cplusplus, gcc, instantiations
 from tmebox.toolchain.compile.flags import SANDBOXED, vet, vet_define
@@ -26,6 +26,7 @@ CODE_FLAGS = (
     "-mno-gather",
     "-mno-scatter",
     "-gdwarf-5",
+    "-fno-verbose-asm",  # three quarters of the text would be comments
     "-Qunused-arguments",  # options of C++ are given to C, too
     "-fno-crash-diagnostics",  # they would leave files behind
     "-fno-color-diagnostics",

@@ -11,11 +11,11 @@ from __future__ import annotations
 import re
 import subprocess
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 from tmebox.errors import CompileError
+from tmebox.records import dataclass
 from tmebox.toolchain.compile import clang
 
 MACRO = "-D__tmebox_r15__=1"

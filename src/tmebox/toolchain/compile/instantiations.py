@@ -9,10 +9,10 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from tmebox.errors import Diagnostic
+from tmebox.records import replace
 
 _ASKED = re.compile(r"in instantiation of (.*) requested here")
 _WHY_NOT = re.compile(r"candidate .*|because .*")

@@ -14,12 +14,12 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 from tmebox import abi
 from tmebox.errors import CompileError
+from tmebox.records import dataclass
 from tmebox.toolchain.compile import gcc
 from tmebox.toolchain.libc import sources as libc_sources
 from tmebox.toolchain.libc.kept import KEPT_S, Kept, digest

@@ -7,12 +7,12 @@ Three trees, each of which replaces files of the same relative name in the one b
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
 
 from tmebox.abi import form
 from tmebox.errors import CompileError
+from tmebox.records import dataclass
 from tmebox.toolchain.assemble import assemble
 from tmebox.toolchain.compile import clang, containment, cplusplus, gcc
 from tmebox.toolchain.compile.flags import SANDBOXED

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence, Set
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from tmebox.errors import CompileError
+from tmebox.records import dataclass
 from tmebox.toolchain.link import linked
 from tmebox.toolchain.link.inputs import require_plain
 from tmebox.toolchain.link.linked import Elf

@@ -8,12 +8,12 @@ like any other. What an exception may jump to is the target map's matter.
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tmebox.errors import CompileError
+from tmebox.records import dataclass
 from tmebox.toolchain.link.debug.leb128 import sleb, uleb
 from tmebox.toolchain.link.linked import Elf, Section
 

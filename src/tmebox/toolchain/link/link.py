@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence, Set
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +14,7 @@ from tmebox.errors import CompileError, Diagnostic, ModuleError
 from tmebox.modulefile.check import check
 from tmebox.modulefile.file import Export, Import, ModuleFile, Segment, Symbol
 from tmebox.modulefile.prototypes import Prototype
+from tmebox.records import replace
 from tmebox.toolchain import diagnostics, marks, sections
 from tmebox.toolchain.assemble import assemble
 from tmebox.toolchain.compile import clang, gcc

@@ -6,7 +6,6 @@ A program has tens of thousands of relocations, so nothing here works on them on
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 
 from tmebox.errors import CompileError
 from tmebox.once import once
+from tmebox.records import dataclass
 
 SYMBOL = np.dtype(
     [("name", "<u4"), ("info", "u1"), ("other", "u1"), ("section", "<u2"), ("value", "<u8"), ("size", "<u8")]

@@ -6,7 +6,6 @@ loaded, data does not. A relocation of a kind this file does not know is an erro
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 
 from tmebox.errors import CompileError, Diagnostic
 from tmebox.modulefile.file import Addresses, Relocations
+from tmebox.records import dataclass
 from tmebox.toolchain import sections
 from tmebox.toolchain.link import linked
 from tmebox.toolchain.link.frames import Frames

@@ -10,7 +10,8 @@ mnemonic or a directive does is decided elsewhere. What has no such shape is an 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from tmebox.records import dataclass
 
 PREFIXES = frozenset(["lock", "rep", "repe", "repz", "repne", "repnz", "notrack"])
 

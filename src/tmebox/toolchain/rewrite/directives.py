@@ -7,8 +7,8 @@ branches from the rewriter (`.macro`, `.rept`, `.if`, `.include`, `.incbin`, `.c
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
+from tmebox.records import dataclass
 from tmebox.toolchain.rewrite.asm import AsmSyntaxError, Directive, parse_expression, split_operands
 from tmebox.toolchain.rewrite.replacement import Refusal
 

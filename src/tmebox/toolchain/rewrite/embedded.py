@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence, Set
-from dataclasses import dataclass, field
 
+from tmebox.records import dataclass, field
 from tmebox.toolchain.rewrite.asm import (
     AsmSyntaxError,
     Directive,

@@ -145,7 +145,7 @@ class Emitter:
         if LOCAL_LABEL in text:
             self._settle()
             text = self._with_label(text)
-        if self._graph.live_after(index) & R11_BIT:
+        if self._graph.live_after(index) & R11_BIT and "%r11" in text:
             if not replacement.can_spill:
                 raise Refusal("needs r11, which is in use here")
             text = spilled(text, "r11")

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
+from tmebox.records import dataclass, field
 from tmebox.toolchain.rewrite.control import TRAP
 from tmebox.toolchain.rewrite.replacement import lines
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 
+from tmebox.records import replace
 from tmebox.toolchain.rewrite import registers
 from tmebox.toolchain.rewrite.analysis import effects
 from tmebox.toolchain.rewrite.analysis.liveness import EVERYTHING, R11_BIT, resources
@@ -24,6 +24,7 @@ from tmebox.toolchain.rewrite.memory import computed, confined, constant_load, i
 from tmebox.toolchain.rewrite.mnemonics import FLAGS, MNEMONICS, Kind, Mnemonic
 from tmebox.toolchain.rewrite.overflow import check_arrays, moves_arrays
 from tmebox.toolchain.rewrite.processor import rewrite_question
+from tmebox.toolchain.rewrite.pushed_flags import rewrite_flags
 from tmebox.toolchain.rewrite.r15 import refuse_reserved, through_r15
 from tmebox.toolchain.rewrite.replacement import Flow, Refusal, Replacement, Shape, lines
 from tmebox.toolchain.rewrite.speed.borrow import load_of
@@ -41,8 +42,9 @@ from tmebox.toolchain.rewrite.strings import rewrite_string
 
 _STRING_OR_VECTOR = frozenset(["movsd", "cmpsd"])
 """Without operands these are string instructions."""
-_WITHOUT_EFFECT = frozenset(["nopw", "nopl", "nopq"])
-"""They access none of their operands."""
+_WITHOUT_EFFECT = frozenset(["nopw", "nopl", "nopq", "cld", "clflush", "clflushopt", "clwb", "cldemote"])
+"""They access none of their operands, or change nothing that a program sees. What a sandbox may not do for
+what others would see of it, as with lines of a cache, is left out. No sandbox sets the direction flag."""
 
 
 def rewrite_instruction(instruction: Instruction, base: str = "gs") -> Replacement:
@@ -88,6 +90,8 @@ def _rewrite(instruction: Instruction, facts: Mnemonic, flow: Flow, base: str) -
             return rewrite_return(instruction, flow)
         case Kind.LEAVE:
             return rewrite_leave(flow)
+        case Kind.PUSH_FLAGS | Kind.POP_FLAGS:
+            return rewrite_flags(instruction, facts, flow)
         case Kind.QUESTION:
             return rewrite_question(instruction, facts, flow)
         case Kind.STOP if facts.base == "ud1":

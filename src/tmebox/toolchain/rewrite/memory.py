@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 
 from tmebox.abi import GUARD, STACK_REACH
+from tmebox.records import replace
 from tmebox.toolchain.rewrite import registers
 from tmebox.toolchain.rewrite.asm import Immediate, Memory, Operand, constant
 from tmebox.toolchain.rewrite.replacement import Refusal

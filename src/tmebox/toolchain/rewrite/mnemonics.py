@@ -9,9 +9,11 @@ Flags are two resources, since `inc` and `bt` write one and leave the other: CAR
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
 from enum import Enum
+from typing import Any
 
+from tmebox.records import dataclass, replace
 from tmebox.toolchain.rewrite.vector_mnemonics import VECTOR_MNEMONICS
 
 CARRY = 1
@@ -38,6 +40,8 @@ class Kind(Enum):
     BIT_TEST = "bit test"
     NO_ACCESS = "no access"
     """A memory operand that is not, or not surely, accessed."""
+    PUSH_FLAGS = "push flags"
+    POP_FLAGS = "pop flags"
     QUESTION = "question"
     """Asks the processor what it is, or has."""
     STOP = "stop"
@@ -81,6 +85,8 @@ _SUFFIXED: tuple[tuple[str, str, Mnemonic], ...] = (
     ("lea", "wlq", Mnemonic(kind=Kind.LEA, pure=True)),
     ("push", "q", Mnemonic(kind=Kind.PUSH)),
     ("pop", "q", Mnemonic(kind=Kind.POP, pure=True)),
+    ("pushf", "q", Mnemonic(kind=Kind.PUSH_FLAGS, reads=FLAGS)),
+    ("popf", "q", Mnemonic(kind=Kind.POP_FLAGS, kills=FLAGS)),
     ("add sub and or xor neg", "bwlq", Mnemonic(kills=FLAGS, lockable=True, anchor=True)),
     ("cmp test", "bwlq", Mnemonic(kills=FLAGS, is_compare=True, anchor=True)),
     ("adc sbb", "bwlq", Mnemonic(reads=CARRY, kills=FLAGS, lockable=True, anchor=True)),
@@ -146,6 +152,8 @@ _X87 = """
     fyl2x fyl2xp1 ftst fxam fxch fnop fninit finit fldcw fstcw fnstcw fstsw fnstsw fclex fnclex
 """
 
+_X87_COMPARISONS = "fcomi fcomip fcompi fucomi fucomip fucompi"
+_X87_MOVES = "fcmovb fcmovnb fcmove fcmovne fcmovbe fcmovnbe fcmovu fcmovnu"
 _MOVES = "movss movsd movd movq movaps movups movapd movupd movdqa movdqu"
 _VECTOR_MOVES = frozenset(_MOVES.split())
 """Plain loads and stores, which are anchors; with a leading v too."""
@@ -161,36 +169,72 @@ def _most_operands(base: str) -> int:
     return 1 if base in _ONE else 3 if base in _THREE else 2
 
 
-def _table() -> dict[str, Mnemonic]:
-    table: dict[str, Mnemonic] = {}
+_Row = tuple[Mnemonic, dict[str, Any]]
+"""Facts of several mnemonics, and what is this one's."""
+
+
+class _Table(Mapping[str, Mnemonic]):
+    """Most files have some thirty of the mnemonics: facts are put together when one is looked up."""
+
+    def __init__(self, rows: dict[str, _Row]) -> None:
+        self._rows = rows
+        self._known: dict[str, Mnemonic] = {}
+
+    def __getitem__(self, name: str) -> Mnemonic:
+        found = self._known.get(name)
+        if found is None:
+            facts, own = self._rows[name]
+            found = self._known[name] = replace(facts, **own)
+        return found
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._rows
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._rows)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+
+def _rows() -> dict[str, _Row]:
+    rows: dict[str, _Row] = {}
     for names, suffixes, facts in _SUFFIXED:
         for base in names.split():
-            known = replace(facts, base=base, most_operands=_most_operands(base))
-            table[base] = known
+            own: dict[str, Any] = {"base": base, "most_operands": _most_operands(base)}
+            rows[base] = facts, own
             for suffix in suffixes:
-                table[base + suffix] = replace(known, width=_SUFFIX_WIDTH[suffix])
+                rows[base + suffix] = facts, {**own, "width": _SUFFIX_WIDTH[suffix]}
     for names, facts in _PLAIN:
-        table.update((name, replace(facts, base=name, most_operands=2)) for name in names.split())
+        rows.update((name, (facts, {"base": name, "most_operands": 2})) for name in names.split())
+    conditional, plain = Mnemonic(kind=Kind.CONDITIONAL), Mnemonic()
+    # The manuals leave open whether a conditional load reads.
+    move = Mnemonic(kind=Kind.NO_ACCESS, most_operands=2)
     for condition, reads in CONDITIONS.items():
-        table[f"j{condition}"] = Mnemonic(f"j{condition}", Kind.CONDITIONAL, reads=reads, condition=condition)
-        table[f"set{condition}"] = Mnemonic(f"set{condition}", reads=reads, condition=condition)
-        # The manuals leave open whether a conditional load reads.
-        move = Mnemonic(f"cmov{condition}", Kind.NO_ACCESS, reads=reads, condition=condition, most_operands=2)
-        for suffix in ("", "w", "l", "q"):
-            table.setdefault(f"cmov{condition}{suffix}", replace(move, width=_SUFFIX_WIDTH.get(suffix)))
-    table.update((name, Mnemonic(name)) for name in _X87.split())
-    for name in ("fcomi", "fcomip", "fcompi", "fucomi", "fucomip", "fucompi"):
-        table[name] = Mnemonic(name, kills=FLAGS)
-    for condition in ("b", "nb", "e", "ne", "be", "nbe", "u", "nu"):
-        table[f"fcmov{condition}"] = Mnemonic(f"fcmov{condition}", reads=FLAGS)
-    table.update((name, Mnemonic(name, kills=FLAGS)) for name in VECTOR_MNEMONICS.flag_writers)
-    table.update((name, Mnemonic(name, Kind.NO_ACCESS)) for name in VECTOR_MNEMONICS.masked)
+        own = {"reads": reads, "condition": condition}
+        rows[f"j{condition}"] = conditional, {"base": f"j{condition}", **own}
+        rows[f"set{condition}"] = plain, {"base": f"set{condition}", **own}
+        for suffix in ("", *"wlq"):
+            width = _SUFFIX_WIDTH.get(suffix)
+            rows.setdefault(
+                f"cmov{condition}{suffix}", (move, {"base": f"cmov{condition}", "width": width, **own})
+            )
+    others = {
+        **dict.fromkeys(_X87.split(), plain),
+        **dict.fromkeys(_X87_COMPARISONS.split(), Mnemonic(kills=FLAGS)),
+        **dict.fromkeys(_X87_MOVES.split(), Mnemonic(reads=FLAGS)),
+        **dict.fromkeys(VECTOR_MNEMONICS.flag_writers, Mnemonic(kills=FLAGS)),
+        **dict.fromkeys(VECTOR_MNEMONICS.masked, Mnemonic(kind=Kind.NO_ACCESS)),
+    }
+    rows.update((name, (facts, {"base": name})) for name, facts in others.items())
     for name in VECTOR_MNEMONICS.plain:
         # `movq` is there already, as a mov between general registers; the vector form is rewritten likewise.
-        pure = name in ("movd", "vmovd", "vmovq")
-        table.setdefault(name, Mnemonic(name, pure=pure, anchor=name.removeprefix("v") in _VECTOR_MOVES))
-    return table
+        if name not in rows:
+            pure = name in ("movd", "vmovd", "vmovq")
+            anchor = name.removeprefix("v") in _VECTOR_MOVES
+            rows[name] = plain, {"base": name, "pure": pure, "anchor": anchor}
+    return rows
 
 
-MNEMONICS = _table()
+MNEMONICS: Mapping[str, Mnemonic] = _Table(_rows())
 """Mnemonic as written → facts."""

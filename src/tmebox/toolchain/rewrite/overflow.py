@@ -13,9 +13,8 @@ a stack of their own. Behind its pointer, a variable, is the lowest address that
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from tmebox.abi import CONTROL_RSP_LAST, SPILL_REGISTER, STACK_EXHAUSTED
+from tmebox.records import replace
 from tmebox.toolchain.rewrite import registers
 from tmebox.toolchain.rewrite.asm import Memory, Operand, Register
 from tmebox.toolchain.rewrite.memory import computed, confined

@@ -7,9 +7,8 @@ the same byte for every address inside the window, because no such address is wi
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from tmebox.abi import CONTROL_WINDOW_BASE, R15_REACH, RESERVED
+from tmebox.records import replace
 from tmebox.toolchain.rewrite import registers
 from tmebox.toolchain.rewrite.asm import (
     Indirect,

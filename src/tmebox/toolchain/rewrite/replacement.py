@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 
 from tmebox.abi import SPILL_REGISTER
+from tmebox.records import dataclass
 from tmebox.toolchain.rewrite.asm import PREFIXES, Instruction, Memory
 
 

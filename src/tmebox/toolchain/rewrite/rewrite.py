@@ -12,6 +12,7 @@ from functools import lru_cache
 from tmebox.abi import BASES, ISOLATIONS, TWIN_DISTANCE, form
 from tmebox.errors import CompileError, Diagnostic
 from tmebox.toolchain.rewrite import debug, embedded, frames, hand_written
+from tmebox.toolchain.rewrite.after_calls import AFTER_CALL, BEFORE_RETURN, R11KeptError, followed
 from tmebox.toolchain.rewrite.analysis.liveness import FlowGraph
 from tmebox.toolchain.rewrite.asm import (
     AsmSyntaxError,
@@ -83,14 +84,19 @@ def rewrite(text: str, *, file: str, isolation: str = "code+data", base: str = "
         raise ValueError(f"isolation is one of {', '.join(ISOLATIONS)}, not {isolation!r}")
     if base not in BASES:
         raise ValueError(f"base is one of {', '.join(BASES)}, not {base!r}")
-    return _Rewriting(text, file, isolation, base).run()
+    try:
+        return _Rewriting(text, file, isolation, base).run()
+    except R11KeptError:
+        return _Rewriting(text, file, isolation, base, keeps_r11=True).run()
 
 
 class _Rewriting:
     """One file: first read it all (sections, labels, flow), then place the instructions."""
 
-    def __init__(self, text: str, file: str, isolation: str, base: str) -> None:
+    def __init__(self, text: str, file: str, isolation: str, base: str, *, keeps_r11: bool = False) -> None:
         self._has_depth = form(base, isolation) == "twin"
+        self._keeps_r11 = keeps_r11
+        self._saves_r11 = keeps_r11 and not self._has_depth  # no return overwrites it there
         self._is_clang = "-- Begin function" in text or "clang version" in text
         if self._has_depth:
             text = frames.at_distance(text if self._is_clang else hand_written.with_twin(text))
@@ -104,6 +110,7 @@ class _Rewriting:
             is_conventional=self._is_compiled,
             marks_tail_calls=self._is_clang,
             unwinds=".cfi_startproc" in text and _NO_EXCEPTIONS not in text,
+            keeps_r11=keeps_r11,
         )
         self._emitter = Emitter(self._graph, isolation, self._base, has_depth=self._has_depth)
         self._is_checked = isolation == "code+data"
@@ -122,6 +129,8 @@ class _Rewriting:
         self._entries: dict[int, str] = {}
         """Numbers of the placements that are part of a table, and its name."""
         self._held: list[embedded.Held] = []
+        self._lost = 0
+        """Of r11 and the flags, what nothing has written since the last call."""
         self._runs_on = False
         """Whether what comes next in the section is reached from the instruction before it."""
         self._targets: frozenset[str] | None = None
@@ -216,16 +225,23 @@ class _Rewriting:
         for line, item, index, mask in self._placements[: self._code_ends]:
             self._line = line
             if isinstance(item, Replacement):
-                try:
-                    emitter.instruction(item, index, mask)
-                except Refusal as refusal:
-                    self._refuse(Refusal(f"`{self._shown(line)}`: {refusal}"))
+                self._place_instruction(item, index, mask)
             elif mask == _SECTION:
                 emitter.change_section(item)
             elif mask == _SIZE:
                 emitter.end_function(item)
             elif mask != _ENTRY or index not in moved:
                 emitter.verbatim(item)
+
+    def _place_instruction(self, item: Replacement, index: int, mask: int) -> None:
+        if self._saves_r11 and item.shape is Shape.RETURN:
+            self._emitter.verbatim(BEFORE_RETURN)
+        try:
+            self._emitter.instruction(item, index, mask)
+        except Refusal as refusal:
+            self._refuse(Refusal(f"`{self._shown(self._line)}`: {refusal}"))
+        if self._saves_r11 and item.flow.calls:
+            self._emitter.verbatim(AFTER_CALL)
 
     def _shown(self, number: int) -> str:
         """A line of the text for a message: without comment, and as it is usually spaced."""
@@ -362,6 +378,7 @@ class _Rewriting:
             replacement = replace(replacement, text=text)
         if not section.is_code:
             raise Refusal(f"an instruction in section `{section.name}`, which is not executable")
+        self._lost = followed(replacement, self._lost, self._keeps_r11)
         index = self._graph.add(replacement.flow, section.name)
         if len(replacement.flow.takes) > 1:
             self._subtracted.update(dict.fromkeys(replacement.flow.takes))

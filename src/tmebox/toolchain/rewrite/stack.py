@@ -6,9 +6,9 @@ Reading rsp as data gives the offset (`%esp`); writing it is an adjustment by a 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 from tmebox.abi import CONTROL_RSP_MASK, CONTROL_RSP_START, STACK_REACH
+from tmebox.records import replace
 from tmebox.toolchain.rewrite import registers
 from tmebox.toolchain.rewrite.asm import Immediate, Instruction, Memory, Operand, Register, constant
 from tmebox.toolchain.rewrite.memory import address_of, confined, plain_immediate

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator, Set
-from dataclasses import dataclass
 
+from tmebox.records import dataclass
 from tmebox.toolchain.link.debug.leb128 import sleb, uleb
 from tmebox.toolchain.link.linked import Elf
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 import contextlib
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 import numpy as np
 
 from tmebox.modulefile.file import LineTable
+from tmebox.records import dataclass, field
 from tmebox.toolchain.link.debug.leb128 import sleb, uleb
 from tmebox.toolchain.link.linked import Elf
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from tmebox.modulefile import prototypes as p
+from tmebox.records import replace
 from tmebox.toolchain.link.debug.entries import Entry, Unit
 
 _BASE, _TYPEDEF, _POINTER, _STRUCT, _UNION, _ARRAY, _ENUM = 0x24, 0x16, 0x0F, 0x13, 0x17, 0x01, 0x04

@@ -6,8 +6,7 @@ write any. As a mask, register number n (see `registers`) is the bit `1 << n`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-
+from tmebox.records import dataclass, replace
 from tmebox.toolchain.rewrite import registers
 from tmebox.toolchain.rewrite.asm import Immediate, Indirect, Instruction, Memory, Operand, Register, constant
 from tmebox.toolchain.rewrite.mnemonics import Kind, Mnemonic
@@ -85,6 +84,8 @@ def effects(instruction: Instruction, facts: Mnemonic) -> Effects:
     if facts.kind in (Kind.CALL, Kind.JUMP, Kind.CONDITIONAL):
         counts = facts.kind is Kind.CONDITIONAL and facts.condition is None  # `loop`, `jrcxz`
         return UNKNOWN if counts else Effects(_named(operands))
+    if facts.kind in (Kind.PUSH_FLAGS, Kind.POP_FLAGS):
+        return Effects(mask("rsp"), 0, mask("rsp"))
     if facts.kind is Kind.LEAVE:
         return Effects(mask("rbp"), 0, mask("rbp", "rsp"))
     if facts.kind is Kind.STRING:

@@ -8,8 +8,8 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Iterable
-from dataclasses import replace
 
+from tmebox.records import replace
 from tmebox.toolchain.rewrite.analysis import effects
 from tmebox.toolchain.rewrite.mnemonics import FLAGS
 from tmebox.toolchain.rewrite.replacement import Flow
@@ -57,14 +57,22 @@ class FlowGraph:
     is_conventional: every function obeys the C calling convention, as a compiler's do; people's assembly may
     leave a value anywhere but in r11 and the flags. marks_tail_calls: an indirect jump without a mark goes to
     a label of its own function. unwinds: any call may end in an exception, which restores the registers that
-    calls keep, for a landing pad here or in a caller.
+    calls keep, for a landing pad here or in a caller. keeps_r11: the file's functions keep r11, or give back
+    a value in it.
     """
 
     def __init__(
-        self, *, is_conventional: bool = False, marks_tail_calls: bool = False, unwinds: bool = False
+        self,
+        *,
+        is_conventional: bool = False,
+        marks_tail_calls: bool = False,
+        unwinds: bool = False,
+        keeps_r11: bool = False,
     ) -> None:
+        self._keeps_r11 = keeps_r11
         self._read_by_calls = resources(effects.KEPT) if unwinds else 0
         self._at_exit = _BY_CONVENTION if is_conventional else _BY_ANY_CONVENTION
+        self._at_exit |= R11_BIT if keeps_r11 else 0
         self._marks_tail_calls = marks_tail_calls
         self.flows: list[Flow] = []
         self._following: list[int] = []
@@ -105,6 +113,8 @@ class FlowGraph:
             flow = replace(flow, reads=flow.reads | R11_BIT)
         if flow.calls and self._read_by_calls:
             flow = replace(flow, reads=flow.reads | self._read_by_calls)
+        if flow.calls and self._keeps_r11:
+            flow = replace(flow, reads=flow.reads | R11_BIT, kills=flow.kills & ~R11_BIT)
         self.flows.append(flow)
         if flow.takes:
             self._taken.update(flow.takes)

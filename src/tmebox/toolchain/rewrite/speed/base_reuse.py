@@ -11,9 +11,8 @@ loads were a third of their instructions.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from tmebox.abi import CONTROL_WINDOW_BASE
+from tmebox.records import replace
 from tmebox.toolchain.rewrite import registers
 from tmebox.toolchain.rewrite.analysis import effects
 from tmebox.toolchain.rewrite.analysis.liveness import registers_of, resources

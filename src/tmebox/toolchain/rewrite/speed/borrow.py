@@ -12,9 +12,9 @@ load did not wait for already: the copy costs no time, and the base's address ne
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
 
 from tmebox.abi import CONTROL_WINDOW_BASE, R15_REACH
+from tmebox.records import dataclass, replace
 from tmebox.toolchain.rewrite import registers
 from tmebox.toolchain.rewrite.analysis import effects
 from tmebox.toolchain.rewrite.analysis.liveness import EVERYTHING, FlowGraph, resources

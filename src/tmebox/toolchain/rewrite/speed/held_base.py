@@ -14,9 +14,9 @@ What is known at labels goes into a list of claims, for the verifier: docs/desig
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
 
 from tmebox.abi import CONTROL_WINDOW_BASE, HOLDS_BASE, R15_REACH
+from tmebox.records import dataclass, field, replace
 from tmebox.toolchain.rewrite import registers
 from tmebox.toolchain.rewrite.analysis import effects
 from tmebox.toolchain.rewrite.analysis.liveness import registers_of, resources

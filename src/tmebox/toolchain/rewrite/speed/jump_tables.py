@@ -7,9 +7,9 @@ without a check: docs/design.md, section 4.
 from __future__ import annotations
 
 from collections.abc import Callable, Set
-from dataclasses import dataclass, field
 
 from tmebox.abi import TABLE_ENTRY
+from tmebox.records import dataclass, field
 from tmebox.toolchain.rewrite import registers
 from tmebox.toolchain.rewrite.asm import Directive, split_operands, symbols
 from tmebox.toolchain.rewrite.directives import Section

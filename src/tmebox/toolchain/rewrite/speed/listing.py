@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from functools import lru_cache
 
+from tmebox.records import dataclass, field
 from tmebox.toolchain.rewrite.analysis.liveness import FlowGraph
 from tmebox.toolchain.rewrite.asm import Directive, Instruction, Label, Memory, Statement, parse_line, symbols
 from tmebox.toolchain.rewrite.directives import ASSIGNMENTS, DATA, SECTIONS, SectionState

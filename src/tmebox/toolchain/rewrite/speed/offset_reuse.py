@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Set
-from dataclasses import dataclass
 from functools import lru_cache
 
+from tmebox.records import dataclass
 from tmebox.toolchain.rewrite import registers
 from tmebox.toolchain.rewrite.asm import (
     AsmSyntaxError,
