@@ -27,7 +27,6 @@ from tmebox.toolchain.rewrite.asm import (
     symbols,
 )
 from tmebox.toolchain.rewrite.control import jump_mask
-from tmebox.toolchain.rewrite.depths import with_depths
 from tmebox.toolchain.rewrite.directives import (
     ALIGNMENTS,
     ASSIGNMENTS,
@@ -38,16 +37,13 @@ from tmebox.toolchain.rewrite.directives import (
     rewrite_directive,
 )
 from tmebox.toolchain.rewrite.emit import LABEL_PREFIX, Emitter
+from tmebox.toolchain.rewrite.finish import finished
 from tmebox.toolchain.rewrite.instruction import avx512_hint, rewrite_instruction
 from tmebox.toolchain.rewrite.landing_pads import LandingPads, is_table
 from tmebox.toolchain.rewrite.places import Places
-from tmebox.toolchain.rewrite.processor import keeping_wide_vectors
 from tmebox.toolchain.rewrite.replacement import Load, Refusal, Replacement, Shape
 from tmebox.toolchain.rewrite.speed.borrow import waited_for
-from tmebox.toolchain.rewrite.speed.cache_lines import within_lines
-from tmebox.toolchain.rewrite.speed.held_base import with_held_bases
 from tmebox.toolchain.rewrite.speed.jump_tables import JumpTables
-from tmebox.toolchain.rewrite.speed.offset_reuse import without_repeated_loads
 from tmebox.toolchain.sections import label_claims
 
 _Prepared = Replacement | Refusal | Directive | Label | LineMarker | InlineAssembly | Instruction
@@ -153,19 +149,9 @@ class _Rewriting:
             message = f"{count} line{'s' * (count != 1)} of assembly that cannot run in a sandbox"
             raise CompileError(message, tuple(self._diagnostics))
         result = self._emitter.text() + "\n"
-        if "%ymm" in self._text:
-            result = keeping_wide_vectors(result)
-        if self._base == "r15":
-            result = without_repeated_loads(result, self._graph.arrivals())
-        if self._is_clang and self._base == "gs":
-            result = with_held_bases(result)
-        if self._is_compiled:
-            result = within_lines(result, self._graph.arrivals())
-        if self._has_depth:
-            try:
-                result = with_depths(result, is_compiled=self._is_compiled)
-            except Refusal as refusal:
-                raise CompileError(f"{self._file}: {refusal}") from None
+        form = "twin" if self._has_depth else self._base
+        made_by = (self._is_clang, self._is_compiled)
+        result = finished(result, self._graph.arrivals(), made_by, form=form, file=self._file)
         if self._data:
             result += "\n".join([embedded.SECTION, *self._data, ""])
         claimed = [name for name in self._subtracted if self._graph.is_label(name)]
