@@ -80,6 +80,7 @@ class Scene:
     def unload(self) -> None:
         self.other = None
         gc.collect()
+        code_region.CODE_REGION.tidy()
 
     def is_taken(self) -> bool:
         """Whether nothing else can be loaded where the other module was."""

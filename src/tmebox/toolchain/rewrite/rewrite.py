@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Set
 from dataclasses import replace
-from functools import lru_cache
 
 from tmebox.abi import BASES, ISOLATIONS, TWIN_DISTANCE, form
 from tmebox.errors import CompileError, Diagnostic
@@ -21,12 +20,12 @@ from tmebox.toolchain.rewrite.asm import (
     Instruction,
     Label,
     LineMarker,
-    parse_line,
     remove_block_comments,
     split_operands,
     symbols,
 )
 from tmebox.toolchain.rewrite.control import jump_mask
+from tmebox.toolchain.rewrite.depths import with_depths
 from tmebox.toolchain.rewrite.directives import (
     ALIGNMENTS,
     ASSIGNMENTS,
@@ -37,36 +36,17 @@ from tmebox.toolchain.rewrite.directives import (
     rewrite_directive,
 )
 from tmebox.toolchain.rewrite.emit import LABEL_PREFIX, Emitter
-from tmebox.toolchain.rewrite.finish import finished
-from tmebox.toolchain.rewrite.instruction import avx512_hint, rewrite_instruction
 from tmebox.toolchain.rewrite.landing_pads import LandingPads, is_table
 from tmebox.toolchain.rewrite.places import Places
+from tmebox.toolchain.rewrite.prepared import Prepared, prepare
+from tmebox.toolchain.rewrite.processor import keeping_wide_vectors
 from tmebox.toolchain.rewrite.replacement import Load, Refusal, Replacement, Shape
 from tmebox.toolchain.rewrite.speed.borrow import waited_for
+from tmebox.toolchain.rewrite.speed.cache_lines import within_lines
+from tmebox.toolchain.rewrite.speed.held_base import with_held_bases
 from tmebox.toolchain.rewrite.speed.jump_tables import JumpTables
+from tmebox.toolchain.rewrite.speed.offset_reuse import without_repeated_loads
 from tmebox.toolchain.sections import label_claims
-
-_Prepared = Replacement | Refusal | Directive | Label | LineMarker | InlineAssembly | Instruction
-"""A statement ready to be placed; an Instruction is one whose prefix stands on a line of its own."""
-
-
-@lru_cache(maxsize=1 << 15)
-def _prepare(line: str, base: str) -> tuple[_Prepared, ...]:
-    """Everything about a line that does not depend on where it stands. Most lines of a program repeat."""
-    try:
-        statements = parse_line(line)
-    except AsmSyntaxError as error:
-        return (Refusal(f"`{line.strip()}`: {error}{avx512_hint(line)}"),)
-    return tuple(_prepare_statement(statement, base) for statement in statements)
-
-
-def _prepare_statement(statement: _Prepared, base: str) -> _Prepared:
-    if not isinstance(statement, Instruction) or not statement.mnemonic:
-        return statement
-    try:
-        return rewrite_instruction(statement, base)
-    except Refusal as refusal:
-        return refusal
 
 
 def rewrite(text: str, *, file: str, isolation: str = "code+data", base: str = "gs") -> str:
@@ -149,9 +129,19 @@ class _Rewriting:
             message = f"{count} line{'s' * (count != 1)} of assembly that cannot run in a sandbox"
             raise CompileError(message, tuple(self._diagnostics))
         result = self._emitter.text() + "\n"
-        form = "twin" if self._has_depth else self._base
-        made_by = (self._is_clang, self._is_compiled)
-        result = finished(result, self._graph.arrivals(), made_by, form=form, file=self._file)
+        if "%ymm" in self._text:
+            result = keeping_wide_vectors(result)
+        if self._base == "r15":
+            result = without_repeated_loads(result, self._graph.arrivals())
+        if self._is_clang and self._base == "gs":
+            result = with_held_bases(result)
+        if self._is_compiled:
+            result = within_lines(result, self._graph.arrivals())
+        if self._has_depth:
+            try:
+                result = with_depths(result, is_compiled=self._is_compiled)
+            except Refusal as refusal:
+                raise CompileError(f"{self._file}: {refusal}") from None
         if self._data:
             result += "\n".join([embedded.SECTION, *self._data, ""])
         claimed = [name for name in self._subtracted if self._graph.is_label(name)]
@@ -197,7 +187,7 @@ class _Rewriting:
         self._line = number
         joined = f"{self._prefix} {line}" if self._prefix else line
         self._prefix = ""
-        for statement in _prepare(joined, self._base):
+        for statement in prepare(joined, self._base):
             try:
                 self._add(statement)
             except Refusal as refusal:
@@ -251,7 +241,7 @@ class _Rewriting:
     def _refuse(self, refusal: Refusal) -> None:
         self._diagnostics.append(self._places.diagnostic(str(refusal), self._line))
 
-    def _add(self, statement: _Prepared) -> None:
+    def _add(self, statement: Prepared) -> None:
         """Labels, alignments and data in code are kept until it is known what they belong to."""
         if self._sections.current.is_code:
             if isinstance(statement, Label) or (
@@ -298,7 +288,7 @@ class _Rewriting:
         if self._targets is None:
             found = set()
             for line in self._text.split("\n"):
-                for statement in _prepare(line, self._base):
+                for statement in prepare(line, self._base):
                     if isinstance(statement, Replacement) and statement.flow.target is not None:
                         found.add(statement.flow.target)
                     elif isinstance(statement, Replacement) and statement.shape is Shape.CALL:
@@ -314,7 +304,7 @@ class _Rewriting:
             else:
                 self._add_now(statement)
         for text in embedded.instructions(data):
-            for prepared in _prepare(text, self._base):
+            for prepared in prepare(text, self._base):
                 if isinstance(prepared, Refusal):
                     raise Refusal(f"data that code runs into: {prepared}")
                 self._add_now(prepared)
@@ -328,7 +318,7 @@ class _Rewriting:
             else:
                 self._data.append(f"{statement.name}:" if isinstance(statement, Label) else str(statement))
 
-    def _add_now(self, statement: _Prepared) -> None:
+    def _add_now(self, statement: Prepared) -> None:
         match statement:
             case Replacement():
                 self._add_instruction(statement)
