@@ -103,7 +103,9 @@ class _Depths:
     def _without_dead_code(self, out: list[str]) -> None:
         """Nobody knows its depth, so it could not be accepted."""
         listing = self._listing
-        if any(listing.labels.get(name) not in (None, *self._depth) for name in listing.open):
+        if not self._called or any(
+            listing.labels.get(name) not in (None, *self._depth) for name in listing.open
+        ):
             return
         for index, place in enumerate(listing.places):
             stops = MNEMONICS[listing.instructions[index].mnemonic].kind is Kind.STOP
