@@ -144,11 +144,7 @@ def _compile(
         if mode == ["-S"] and _is_unoptimized(words):
             words += ["-O1", "-include", str(clang.own_include_dir() / "tmebox_unoptimized.h")]
         if form(options.base, options.isolation) == "twin" and mode == ["-S"]:
-            words += [
-                *frames.FLAGS,
-                "-fverbose-asm",
-                *more,
-            ]  # its comments say where tail calls and labels are
+            words += [*frames.FLAGS, *more]
         run = _Run([*words, str(source)], options, scratch, cwd)
         finished = run.go()
         opened = run.opened()
