@@ -33,9 +33,15 @@ GIVEN_ZIG = os.environ.get("TMEBOX_ZIG", "")
 FLAGS = ["-std=gnu11", "-O2", "-Wall", "-Wextra", "-fvisibility=hidden", "-ftls-model=initial-exec"]
 FLAGS += [
     f"-Werror={name}"
-    for name in ("implicit-function-declaration", "incompatible-pointer-types", "int-conversion")
+    for name in (
+        "implicit-function-declaration",
+        "incompatible-pointer-types",
+        "int-conversion",
+        "sign-compare",
+    )
 ]
-"""Wrong, and errors to some compilers (clang 16, gcc 14) though warnings to others: so to all."""
+"""Wrong, and errors to some compilers (clang 16, gcc 14) though warnings to others: so to all. Signs: a -1
+that became unsigned on its way was a number like any other."""
 
 GIVEN_FLAGS = shlex.split(os.environ.get("CFLAGS", ""))
 """Setuptools puts them before an extension's own, which would win. Once more, they come last."""

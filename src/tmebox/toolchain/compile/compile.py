@@ -23,7 +23,6 @@ CODE_FLAGS = (
     "-mno-gather",
     "-mno-scatter",
     "-gdwarf-5",
-    "-fno-verbose-asm",  # three quarters of the text would be comments
     "-Qunused-arguments",  # options of C++ are given to C, too
     "-fno-crash-diagnostics",  # they would leave files behind
     "-fno-color-diagnostics",
