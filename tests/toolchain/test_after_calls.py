@@ -52,3 +52,9 @@ def test_flags_do_not_come_back_from_calls(reads: str) -> None:
         rewrite(f"f:\n\tcallq g\n\tmovq %rax, %rcx\n\t{reads}\n\tretq\n", file="f.s")
     assert "the flags are read after a call" in str(caught.value.diagnostics[0])
     rewrite(f"f:\n\tcallq g\n\ttestq %rax, %rax\n\t{reads}\n\tretq\n", file="f.s")
+
+
+@pytest.mark.parametrize("compiled", ['\t.ident\t"clang version 18"\n', '\t.ident\t"GCC: 14"\n'])
+def test_compilers_read_flags_below_calls_that_do_not_return(compiled: str) -> None:
+    text = "f:\n\tcmpl $1, %edi\n\tjne .L2\n\tcallq abort\n.L2:\n\tjg .L3\n\tretq\n.L3:\n\tretq\n"
+    rewrite(compiled + text, file="f.s")

@@ -3,7 +3,9 @@
 The check of a return overwrites both. By the system's convention they hold nothing after a call. But assembly
 that people write may have functions of its own that keep r11, or give back a value in it. Where a text reads
 r11 after a call, all of its returns leave r11 below the red zone, and it is fetched after each call. The
-flags are not kept: a text that reads them after a call is refused.
+flags are not kept: a text that reads them after a call is refused. A compiler's labels end this: it goes by
+the convention, and what stands below a call of a function that does not return comes from elsewhere, flags
+and all.
 """
 
 from __future__ import annotations

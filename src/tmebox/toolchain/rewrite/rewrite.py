@@ -370,6 +370,8 @@ class _Rewriting:
     def _add_label(self, name: str) -> None:
         if name.startswith(LABEL_PREFIX):
             raise Refusal(f"`{name}`: labels that start with `{LABEL_PREFIX}` are the rewriter's")
+        if self._is_compiled and name.startswith(".L"):  # below a call that does not return
+            self._lost = 0
         current = self._sections.current
         if current.is_code:
             self._runs_on = True
