@@ -6,13 +6,15 @@ arguments, and what `sub` has made room for."""
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 _STATEMENT = re.compile(r"\s*(?:rep\w*\s+|lock\s+)?(\w+)\s*(.*)")
 _LABEL = re.compile(r"\s*([\w.$]+):")
-_STACK = re.compile(r"(-?(?:0x)?[0-9a-fA-F]+)?\(\s*%rsp\s*(,[^)]*)?\)")
+_STACK = re.compile(r"\(\s*%rsp\s*(,[^)]*)?\)")
+_BEFORE_OPERAND = re.compile(r"(?:.*,|\s*(?:(?:rep\w*|lock|bnd|notrack)\s+)?\w+(?=\s))\s*\*?\s*")
 _CONSTANT = re.compile(r"\$(-?\w+)\s*,\s*%rsp\s*")
 _RETURN_ADDRESS = 8
 
@@ -81,7 +83,7 @@ class Placing:
             return statement
         mnemonic, operands = match[1], match[2].strip()
         stack = self._stack if self._stack is not None else _Stack()
-        placed = statement if mnemonic.startswith("lea") else self._placed(statement, stack)
+        placed = self._placed(statement, stack, is_address=mnemonic.startswith("lea"))
         base = (
             mnemonic[:-1] if mnemonic.endswith(("q", "l")) and mnemonic not in ("call", "sal") else mnemonic
         )
@@ -101,16 +103,23 @@ class Placing:
         self._stack = None if base in ("jmp", "ret", "ud2", "hlt") else stack
         return placed
 
-    def _placed(self, statement: str, stack: _Stack) -> str:
+    def _placed(self, statement: str, stack: _Stack, *, is_address: bool) -> str:
         match = _STACK.search(statement)
-        displacement = _number(match[1] or "0") if match else None
-        if match is None or displacement is None:
+        if match is None:
             return statement
-        offset = displacement - stack.depth
-        displacement += self._moves(offset)
-        kept = match[2] is None and (stack.pushed_at(offset) or self._keeps(offset))
-        inside = "%rsp" if kept else f"%esp{narrow(match[2] or '')}"
-        return f"{statement[: match.start()]}{displacement or ''}({inside}){statement[match.end() :]}"
+        before = _BEFORE_OPERAND.match(statement, 0, match.start())
+        start = before.end() if before else match.start()
+        written = "".join(statement[start : match.start()].split())
+        displacement = _number(written or "0")
+        if displacement is not None:
+            offset = displacement - stack.depth
+            displacement += self._moves(offset)
+            kept = match[1] is None and (stack.pushed_at(offset) or self._keeps(offset))
+            written = str(displacement or "")
+        else:
+            kept = False
+        inside = match[0][1:-1] if is_address else "%rsp" if kept else f"%esp{narrow(match[1] or '')}"
+        return f"{statement[:start]}{written}({inside}){statement[match.end() :]}"
 
 
 _NARROW = {f"%r{letters}": f"%e{letters}" for letters in ("ax", "bx", "cx", "dx", "si", "di", "bp")}
@@ -121,7 +130,28 @@ def narrow(index: str) -> str:
 
 
 def _number(text: str) -> int | None:
+    """The value of a sum or product of numbers, as `64+8*2`; None for anything else."""
     try:
         return int(text, 0)
     except ValueError:
+        pass
+    try:
+        return _value(ast.parse(text, mode="eval").body)
+    except (SyntaxError, ValueError, MemoryError, RecursionError):
         return None
+
+
+def _value(node: ast.expr) -> int:
+    if isinstance(node, ast.Constant) and type(node.value) is int:
+        return node.value
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+        return -_value(node.operand)
+    if isinstance(node, ast.BinOp):
+        left, right = _value(node.left), _value(node.right)
+        if isinstance(node.op, ast.Add):
+            return left + right
+        if isinstance(node.op, ast.Sub):
+            return left - right
+        if isinstance(node.op, ast.Mult):
+            return left * right
+    raise ValueError
