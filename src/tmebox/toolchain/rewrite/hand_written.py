@@ -6,7 +6,6 @@ arguments, and what `sub` has made room for."""
 
 from __future__ import annotations
 
-import ast
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -16,6 +15,8 @@ _LABEL = re.compile(r"\s*([\w.$]+):")
 _STACK = re.compile(r"\(\s*%rsp\s*(,[^)]*)?\)")
 _BEFORE_OPERAND = re.compile(r"(?:.*,|\s*(?:(?:rep\w*|lock|bnd|notrack)\s+)?\w+(?=\s))\s*\*?\s*")
 _CONSTANT = re.compile(r"\$(-?\w+)\s*,\s*%rsp\s*")
+_PIECE = re.compile(r"\w+|[-+*()]")
+_DEEPEST = 50
 _RETURN_ADDRESS = 8
 
 
@@ -130,28 +131,43 @@ def narrow(index: str) -> str:
 
 
 def _number(text: str) -> int | None:
-    """The value of a sum or product of numbers, as `64+8*2`; None for anything else."""
+    """The value of sums and products of numbers, as `64+8*(2+1)`; None for anything else."""
     try:
         return int(text, 0)
     except ValueError:
         pass
-    try:
-        return _value(ast.parse(text, mode="eval").body)
-    except (SyntaxError, ValueError, MemoryError, RecursionError):
+    pieces = _PIECE.findall(text)
+    if "".join(pieces) != text or pieces.count("(") > _DEEPEST:
         return None
+    pieces.append("")
+    try:
+        value = _sum(pieces)
+    except ValueError:
+        return None
+    return value if pieces == [""] else None
 
 
-def _value(node: ast.expr) -> int:
-    if isinstance(node, ast.Constant) and type(node.value) is int:
-        return node.value
-    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
-        return -_value(node.operand)
-    if isinstance(node, ast.BinOp):
-        left, right = _value(node.left), _value(node.right)
-        if isinstance(node.op, ast.Add):
-            return left + right
-        if isinstance(node.op, ast.Sub):
-            return left - right
-        if isinstance(node.op, ast.Mult):
-            return left * right
-    raise ValueError
+def _sum(pieces: list[str]) -> int:
+    """Of what stands at the beginning of `pieces`, which it takes away. Raises ValueError."""
+    value = 0 if pieces[0] in ("+", "-") else _product(pieces)
+    while pieces[0] in ("+", "-"):
+        value += _product(pieces) if pieces.pop(0) == "+" else -_product(pieces)
+    return value
+
+
+def _product(pieces: list[str]) -> int:
+    value = _factor(pieces)
+    while pieces[0] == "*":
+        pieces.pop(0)
+        value *= _factor(pieces)
+    return value
+
+
+def _factor(pieces: list[str]) -> int:
+    first = pieces.pop(0)
+    if first != "(":
+        return int(first, 0)
+    value = _sum(pieces)
+    if pieces.pop(0) != ")":
+        raise ValueError
+    return value
