@@ -17,9 +17,9 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 from tmebox.abi import CONTROL_GUARD, LABEL_DEPTHS, STACK_REACH, TWIN_DISTANCE
+from tmebox.records import dataclass, field
 from tmebox.toolchain.rewrite import alignment
 from tmebox.toolchain.rewrite.alignment import FRAME_ALIGNMENT
 from tmebox.toolchain.rewrite.hand_written import Placing, narrow
