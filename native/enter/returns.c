@@ -1,7 +1,8 @@
 /* Where calls return to, and how deep the stack is there: for longjmp and exceptions, which may only go to a frame that is
  * live.
  *
- * The verifier has found these numbers; texts bring them when they are loaded. Everything with the GIL held. */
+ * The verifier has found these numbers; texts bring them when they are loaded. Everything with the GIL held, but for
+ * tmebox_longjmp_within. */
 #include "enter/returns.h"
 #include "enter/control.h"
 
@@ -9,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define NEAR 8 /* bits: so many bytes of text have one entry in the index */
+#define NEAR 6 /* bits: so many bytes of text have one entry in the index */
 
 #define SLOT TMEBOX_TEXT_ALIGN /* each begins at most one text */
 #define SLOTS ((TMEBOX_CODE_END - TMEBOX_CODE_BASE) / SLOT)
@@ -95,12 +96,11 @@ static const struct text *text_at(uint64_t address) {
     return text != NULL && address - text->start < text->end - text->start ? text : NULL;
 }
 
-int64_t tmebox_depth_at(uint64_t address) {
-    const struct text *text = text_at(address);
-    if (text == NULL) {
+static inline int64_t depth_in(const struct text *text, uint64_t address) {
+    uint64_t place = address - text->start;
+    if (place >= text->end - text->start) {
         return -1;
     }
-    uint32_t place = (uint32_t)(address - text->start);
     uint32_t at = text->first[place >> NEAR], end = text->first[(place >> NEAR) + 1];
     while (at < end && text->places[at] < place) {
         at++;
@@ -108,22 +108,29 @@ int64_t tmebox_depth_at(uint64_t address) {
     return at < end && text->places[at] == place ? (int64_t)text->depths[at] : -1;
 }
 
+int64_t tmebox_depth_at(uint64_t address) {
+    const struct text *text = text_at(address);
+    return text != NULL ? depth_in(text, address) : -1;
+}
+
 bool tmebox_is_function(uint64_t address) {
     return text_at(address) != NULL && *(const uint8_t *)(address + TMEBOX_TARGET_MAP) & TMEBOX_TARGET_FUNCTION;
 }
 
 /* rsp points at a return address, and so does where each frame ends. What the sandbox asks for is where rsp is to be
- * and where to go on: good if the frame that would end there is one of those that have not returned. */
-bool tmebox_longjmp(struct activation *activation, uint64_t offset, uint64_t address) {
+ * and where to go on: good if the frame that would end there is one of those that have not returned. only: the text
+ * that all of it has to be in, or NULL. */
+static inline bool jump(struct activation *activation, uint64_t offset, uint64_t address, const struct text *only) {
     const struct instance *instance = activation->instance;
-    int64_t depth = tmebox_depth_at(address);
+    int64_t depth = only != NULL ? depth_in(only, address) : tmebox_depth_at(address);
     uint64_t base = instance->control_base, top = base + instance->control->top;
     uint64_t wanted = base + (uint32_t)offset + (uint64_t)depth;
     if (depth < 0 || offset % 8 != 0) {
         return false;
     }
     for (uint64_t place = activation->rsp; place >= base && place <= top - 8;) {
-        int64_t frame = tmebox_depth_at(*(const uint64_t *)(uintptr_t)place);
+        uint64_t returns = *(const uint64_t *)(uintptr_t)place;
+        int64_t frame = only != NULL ? depth_in(only, returns) : tmebox_depth_at(returns);
         if (frame < 0) {
             return false; /* where the core called */
         }
@@ -135,4 +142,32 @@ bool tmebox_longjmp(struct activation *activation, uint64_t offset, uint64_t add
         }
     }
     return false;
+}
+
+bool tmebox_longjmp(struct activation *activation, uint64_t offset, uint64_t address) {
+    return jump(activation, offset, address, NULL);
+}
+
+/* Others may load and release texts meanwhile, but not the one that this call returns to. */
+bool tmebox_longjmp_within(struct activation *activation) {
+    const struct instance *instance = activation->instance;
+    uint64_t base = instance->control_base, top = base + instance->control->top;
+    const uint64_t *from = (const uint64_t *)(instance->base + (uint32_t)activation->integers[1]);
+    uint64_t wanted[3];
+    if (activation->rsp < base || activation->rsp > top - 8) {
+        return false;
+    }
+    const struct text *text = text_at(*(const uint64_t *)(uintptr_t)activation->rsp);
+    for (int i = 0; i < 3; i++) { /* each was just written, and comes sooner as it was */
+        if (tmebox_window_copy(&wanted[i], &from[i], sizeof wanted[i]).how != 0) {
+            return false;
+        }
+    }
+    if (text == NULL || !jump(activation, (uint32_t)wanted[0], wanted[0] >> 32, text)) {
+        return false;
+    }
+    activation->rax = wanted[1];
+    activation->rdx = wanted[2];
+    activation->vectors[0] = activation->vectors[1] = 0;
+    return true;
 }

@@ -16,4 +16,8 @@ bool tmebox_is_function(uint64_t address);
 /* Lets a host call return to `address` with rsp at this offset. False: there is no such frame. */
 bool tmebox_longjmp(struct activation *activation, uint64_t offset, uint64_t address);
 
+/* The same as a system call's answer, without the GIL. False: not all of it is in one text, or it is wrong, which
+ * tmebox_longjmp tells apart. */
+bool tmebox_longjmp_within(struct activation *activation);
+
 #endif
