@@ -3,9 +3,9 @@
  * Nothing here or below may compute with floating-point numbers: their state is still the sandbox's. */
 #include "enter/activation.h"
 #include "enter/fibers.h"
-#include "enter/returns.h"
 #include "enter/kernelcall.h"
 #include "enter/moving.h"
+#include "enter/returns.h"
 
 #include <errno.h>
 #include <string.h>

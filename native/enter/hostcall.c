@@ -19,9 +19,12 @@ static const struct import *find(const struct instance *instance, uint64_t index
 
 static struct window_fault try_jump(struct activation *activation) {
     const struct instance *instance = activation->instance;
+    const uint64_t *from = (const uint64_t *)(instance->base + (uint32_t)activation->integers[1]);
     uint64_t wanted[3];
-    const void *from = (const void *)(instance->base + (uint32_t)activation->integers[1]);
-    struct window_fault fault = tmebox_window_copy(wanted, from, sizeof wanted);
+    struct window_fault fault = {0};
+    for (int i = 0; i < 3 && fault.how == 0; i++) { /* each was just written, and comes sooner as it was */
+        fault = tmebox_window_copy(&wanted[i], &from[i], sizeof wanted[i]);
+    }
     if (fault.how == 0 && !tmebox_longjmp(activation, (uint32_t)wanted[0], wanted[0] >> 32)) {
         fault = (struct window_fault){0, SIGILL | 0xff << 8 | (uint64_t)ILL_BADSTK << 32};
     }

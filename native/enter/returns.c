@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define NEAR 8 /* bits: so many bytes of text have one entry in the index */
+#define NEAR 6 /* bits: so many bytes of text have one entry in the index */
 
 #define SLOT TMEBOX_TEXT_ALIGN /* each begins at most one text */
 #define SLOTS ((TMEBOX_CODE_END - TMEBOX_CODE_BASE) / SLOT)
