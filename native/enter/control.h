@@ -11,6 +11,7 @@ struct control {
     bool wide;         /* it has the addresses of two windows: offsets up to the window's end */
     uint64_t low, top; /* offsets of the stack */
     uint64_t open;     /* from here on it can be touched: low, or so little below top that most calls need no more */
+    uint32_t unused;   /* owners in a row that did not go near there */
     uint64_t owner;    /* 0: nobody */
     bool in_use;       /* by a call, or by a thread that stands or runs */
     uint64_t rsp;      /* offset, of a thread that another one has taken its turn from; else 0 */
@@ -42,8 +43,9 @@ void tmebox_leave_control(struct instance *instance);
 /* What its owner left there, and how many bytes; 0 if it has another one by now, or there is no such part. */
 uint64_t tmebox_read_control(const struct instance *instance, uint64_t offset, void *to, uint64_t size_bytes);
 
-/* All of it can be touched from now on. False: it could already, or the system refuses. Async-signal-safe. */
-bool tmebox_open_control(struct control *control);
+/* What is there can be touched from now on, and more than that. False: it could already, it is not of the stack, or the
+ * system refuses. Async-signal-safe. */
+bool tmebox_open_control(struct control *control, uint64_t offset);
 
 /* For the next function, and as the time at which calls begin. */
 extern uint64_t tmebox_control_clock;

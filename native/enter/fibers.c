@@ -138,7 +138,7 @@ bool tmebox_restore_fiber(struct instance *instance, uint64_t low, uint64_t top,
     if (words != NULL) {
         struct control *control = *place;
         uint64_t rsp = top - 8 * count;
-        tmebox_open_control(control);
+        tmebox_open_control(control, rsp - TMEBOX_PAGE_SIZE);
         if (rsp < control->open + TMEBOX_PAGE_SIZE) { /* the system has no memory for more of it */
             *place = NULL;
             put(control);
