@@ -79,7 +79,6 @@ static void disown(struct control *control) {
     *(control->previous != NULL ? &control->previous->next : &owned) = control->next;
     *(control->next != NULL ? &control->next->previous : &oldest) = control->previous;
     control->owner = 0;
-    control->in_use = false;
 }
 
 /* -- memory --------------------------------------------------------------------------------------- */
@@ -240,9 +239,13 @@ static struct control *take_spare(bool wide) {
     return control;
 }
 
+static bool is_in_use(const struct control *control) {
+    return control->calls != 0 || control->of_thread;
+}
+
 static struct control *oldest_unused(bool wide) {
     struct control *control = oldest;
-    while (control != NULL && (control->in_use || control->wide != wide)) {
+    while (control != NULL && (is_in_use(control) || control->wide != wide)) {
         control = control->previous;
     }
     if (control != NULL) {
@@ -273,8 +276,8 @@ struct control *tmebox_get_control(const struct instance *instance, uint64_t low
     own(control, instance);
     control->rsp = 0;
     control->calls = 0;
-    control->ended = false;
-    tmebox_use_control(control);
+    control->ended = control->of_thread = false;
+    control->begun = tmebox_control_clock;
     return control;
 }
 
@@ -285,15 +288,20 @@ void tmebox_put_control(struct control *control) {
 
 bool tmebox_find_control(struct instance *instance) {
     uint64_t low = instance->stack_low - instance->base, top = instance->stack_top - instance->base;
-    instance->kept = tmebox_get_control(instance, low, top);
-    return instance->kept != NULL;
+    struct control *control = tmebox_get_control(instance, low, top);
+    if (control != NULL) {
+        instance->first = instance->control = control;
+        instance->control_base = control->base;
+        instance->entry = control->base + top;
+    }
+    return control != NULL;
 }
 
 void tmebox_leave_control(struct instance *instance) {
-    struct control *kept = instance->kept;
-    instance->kept = instance->first = instance->control = NULL;
-    if (kept != NULL && instance->generation == tmebox_generation && kept->owner == instance->serial) {
-        tmebox_put_control(kept);
+    struct control *first = instance->first;
+    instance->first = instance->control = NULL;
+    if (first != NULL && instance->generation == tmebox_generation && first->owner == instance->serial) {
+        tmebox_put_control(first);
     }
 }
 
@@ -303,7 +311,7 @@ bool tmebox_stacks_hold(uint64_t start, uint64_t end, uint64_t since) {
          control = control->next) {
         const struct instance *instance = control->instance;
         uint64_t rsp = control->rsp;
-        if (!control->in_use || control->begun > since || control->ended) {
+        if (!is_in_use(control) || control->begun > since || control->ended) {
             continue;
         }
         if (rsp == 0) {
@@ -334,8 +342,8 @@ uint64_t tmebox_read_control(const struct instance *instance, uint64_t offset, v
     for (uint32_t i = 0; found == NULL && i < instance->fiber_count; i++) {
         found = has(instance->fibers[i], instance->serial, offset) ? instance->fibers[i] : NULL;
     }
-    if (found == NULL && has(instance->kept, instance->serial, offset)) {
-        found = instance->kept;
+    if (found == NULL && has(instance->first, instance->serial, offset)) {
+        found = instance->first;
     }
     if (found == NULL) {
         return 0;

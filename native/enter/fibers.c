@@ -90,7 +90,10 @@ static struct control **new_fiber(struct instance *instance, uint64_t low, uint6
         PyErr_Clear();
         return NULL;
     }
-    standing += place != NULL;
+    if (place != NULL) {
+        (*place)->of_thread = true;
+        standing++;
+    }
     return place;
 }
 
