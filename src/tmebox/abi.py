@@ -255,7 +255,7 @@ def _header() -> str:
     for name, value in sorted(globals().items()):
         if name.isupper() and isinstance(value, int) and not name.startswith("_"):
             # C takes 0xfff00000 for 32 bits, so that a sum with it wraps round, and 4293918720 for 64.
-            text = hex(value) if 0 <= value and not 1 << 31 <= value < 1 << 32 else str(value)
+            text = hex(value) if value >= 0 and not 1 << 31 <= value < 1 << 32 else str(value)
             lines.append(f"#define TMEBOX_{name} {text}")
     return "\n".join(lines) + "\n"
 

@@ -208,17 +208,20 @@ def test_a_large_frame_holds_what_it_touches(module: tmebox.Module) -> None:
 
 
 def test_a_push_on_the_side_opens_more_of_the_stack(module: tmebox.Module) -> None:
-    with tmebox.SharedHeap("1MiB", placement="dense") as heap, new(module, heap=heap) as box:
-        with new(module, heap=heap) as other:
-            foreign = heap.allocate(64, owner=other)
-            block = heap.allocate(64, owner=box)
-            block.write((7).to_bytes(8, "little"))
-            assert box.push(block) == 7
-            block.write((7).to_bytes(8, "little"))
-            box.reset()
-            block = heap.allocate(64, owner=box)
-            assert box.pop(block) == 0  # nothing was ever there
-            assert foreign.read() == bytes(64)
+    with (
+        tmebox.SharedHeap("1MiB", placement="dense") as heap,
+        new(module, heap=heap) as box,
+        new(module, heap=heap) as other,
+    ):
+        foreign = heap.allocate(64, owner=other)
+        block = heap.allocate(64, owner=box)
+        block.write((7).to_bytes(8, "little"))
+        assert box.push(block) == 7
+        box.reset()
+        block = heap.allocate(64, owner=box)
+        block.write((7).to_bytes(8, "little"))
+        assert box.pop(block) == 0  # nothing was ever there
+        assert foreign.read() == bytes(64)
 
 
 def test_sandboxes_in_turn_keep_theirs_and_too_many_lose_them(module: tmebox.Module) -> None:
