@@ -90,7 +90,10 @@ static struct control **new_fiber(struct instance *instance, uint64_t low, uint6
         PyErr_Clear();
         return NULL;
     }
-    standing += place != NULL;
+    if (place != NULL) {
+        (*place)->of_thread = true;
+        standing++;
+    }
     return place;
 }
 
@@ -138,7 +141,7 @@ bool tmebox_restore_fiber(struct instance *instance, uint64_t low, uint64_t top,
     if (words != NULL) {
         struct control *control = *place;
         uint64_t rsp = top - 8 * count;
-        tmebox_open_control(control);
+        tmebox_open_control(control, rsp - TMEBOX_PAGE_SIZE);
         if (rsp < control->open + TMEBOX_PAGE_SIZE) { /* the system has no memory for more of it */
             *place = NULL;
             put(control);
@@ -187,7 +190,7 @@ bool tmebox_switch_fiber(struct activation *activation, uint64_t number, bool en
 
 /* What ended without the GIL. */
 void tmebox_bury_fibers(struct instance *instance) {
-    for (uint32_t i = 0; i < instance->fiber_count; i++) {
+    for (uint32_t i = 0; instance->generation == tmebox_generation && i < instance->fiber_count; i++) {
         struct control *control = instance->fibers[i];
         if (control != NULL && control->ended) {
             instance->fibers[i] = NULL;
