@@ -10,10 +10,17 @@ from tmebox.abi import form
 from tmebox.errors import CompileError, Diagnostic
 from tmebox.records import dataclass, replace
 from tmebox.toolchain import diagnostics
-from tmebox.toolchain.compile import clang, containment, cplusplus, gcc, instantiations
+from tmebox.toolchain.compile import (
+    clang,
+    containment,
+    cplusplus,
+    gcc,
+    instantiations,
+    variable_arguments,
+)
 from tmebox.toolchain.compile.flags import SANDBOXED, vet, vet_define
 from tmebox.toolchain.options import CompileOptions
-from tmebox.toolchain.rewrite import frames
+from tmebox.toolchain.rewrite import alignment, frames
 from tmebox.toolchain.rewrite.replacement import Refusal
 from tmebox.toolchain.scratch import scratch_directory
 
@@ -165,13 +172,27 @@ def _compile(
             raise SourceError(f"{source} does not compile", wrong, finished.messages)
         text = _read(run.output)
         if form(options.base, options.isolation) == "twin" and mode == ["-S"]:
+            plain = text
             try:
                 text = frames.with_debug_frames(frames.with_twin(text, layouts, elsewhere=bool(more)))
             except Refusal as refusal:
                 if more:
                     raise CompileError(f"{source}: {refusal}") from None
                 return _compile(source, options, mode, cwd, language, clang.without_variable_sizes())
+            if alignment.is_wanted(plain):
+                run = _Run([*words, *variable_arguments.FLAGS, str(source)], options, scratch, cwd)
+                if run.go().status != 0:
+                    raise CompileError(f"{source}: clang failed to show its calls")
+                _refuse_aligned(source, _read(run.output))
         return Compiled(text, found, opened, finished.messages)
+
+
+def _refuse_aligned(source: Path, ir: str) -> None:
+    if found := variable_arguments.too_aligned(ir):
+        raise CompileError(
+            f"{source}: {found[0]}: an argument that needs an alignment of {found[1]} bytes, to a function "
+            "with variable arguments: pass its address"
+        )
 
 
 def _compile_with_gcc(
