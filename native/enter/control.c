@@ -8,7 +8,9 @@
  * too many. Whoever has it next finds zeros. Other threads keep theirs (fibers.c).
  *
  * Code reads what lies below rsp and was another owner's, so that has to go. Only what is near the top can be touched at
- * first, and is cleared by the processor; the kernel clears the rest, if a fault has ever opened it.
+ * first. A fault opens more, and each time more at once. What is open the processor clears for the next owner, who
+ * probably goes as deep: pages that come anew cost ten times as much. Pages that owners do not use go back to the kernel,
+ * and what is far below the top, as soon as its owner ends.
  *
  * Everything here is done with the GIL held, but tmebox_open_control. */
 #include "enter/control.h"
@@ -25,7 +27,12 @@
 #define DISTANCE TMEBOX_TWIN_DISTANCE
 #define SIZE_UP_TO(end) (DISTANCE / PAGE * PAGE + PAGE + (end) + TMEBOX_GUARD)
 #define OPEN (4 * PAGE) /* of one that most calls need no more of */
+#define GROWTH 2        /* times as much is open after a fault */
 #define MOST_KEPT 64    /* as long as there are no more of them, nobody's is taken away */
+#define MOST_PAGES (2ULL << 20)       /* bytes that may stay open in one without an owner */
+#define MOST_SPARE (16ULL << 20)      /* in all of them, beside what is open at first */
+#define PATIENCE 4 /* owners in a row that do not use pages which cost them a look */
+
 
 static_assert(DISTANCE >= TMEBOX_CONTROL_GUARD, "frames reach so far below what is mapped");
 static_assert(SIZE_UP_TO(TMEBOX_PRIVATE_END) <= TMEBOX_WINDOW_SIZE && SIZE_UP_TO(TMEBOX_SHARED_END) <= 2 * TMEBOX_WINDOW_SIZE,
@@ -35,6 +42,7 @@ uint64_t tmebox_control_clock;
 
 static struct control *owned, *oldest; /* the last one that got its owner first */
 static struct control *spare[2];       /* narrow and wide ones; the last one used first */
+static uint64_t spare_bytes;           /* open in those, beside what is open at first */
 static uint32_t existing;
 static uint64_t next_place = FIRST_PLACE;
 static uint64_t serials;
@@ -49,6 +57,7 @@ static void look_at_generation(void) {
         generation = tmebox_generation;
         owned = oldest = spare[0] = spare[1] = NULL;
         existing = 0;
+        spare_bytes = 0;
         next_place = FIRST_PLACE;
     }
 }
@@ -67,12 +76,6 @@ static void disown(struct control *control) {
     *(control->previous != NULL ? &control->previous->next : &owned) = control->next;
     *(control->next != NULL ? &control->next->previous : &oldest) = control->previous;
     control->owner = 0;
-    control->in_use = false;
-}
-
-static void put_aside(struct control *control) {
-    control->next = spare[control->wide];
-    spare[control->wide] = control;
 }
 
 /* -- memory --------------------------------------------------------------------------------------- */
@@ -124,13 +127,59 @@ static uint64_t first_open(uint64_t low, uint64_t top) {
     return top - low > OPEN ? top - OPEN : low;
 }
 
+/* Beside what is open at first. */
+static uint64_t more_open(const struct control *control) {
+    return first_open(control->low, control->top) - control->open;
+}
+
+/* What is below `first` goes back to the kernel, and faults again. */
+static void shut(struct control *control, uint64_t first) {
+    if (control->open < first) {
+        discard(control, control->open, first);
+        control->open = protect(control, control->open, first, PROT_NONE) ? first : control->open;
+    }
+    control->unused = 0;
+}
+
+static void zero(char *start, const char *end) {
+    memset(start, 0, (size_t)(end - start));
+}
+
+/* Makes them zeros. The lowest one that had something else, or `end`. */
+static const char *zero_pages(char *start, const char *end) {
+    static const char zeros[PAGE];
+    const char *lowest = end;
+    for (char *page = start; page < end; page += PAGE) {
+        if (memcmp(page, zeros, PAGE) != 0) {
+            lowest = lowest < page ? lowest : page;
+            zero(page, page + PAGE);
+        }
+    }
+    return lowest;
+}
+
+/* What was open when it had an owner, for the next one: pages that several owners had no use for go. */
+static void zero_what_is_open(struct control *control) {
+    uint64_t first = first_open(control->low, control->top);
+    zero(page_of(control, first), page_of(control, control->top));
+    if (control->top - control->open > MOST_PAGES + PAGE) {
+        shut(control, control->top - MOST_PAGES);
+    }
+    if (control->open < first) {
+        uint64_t fewer = control->top - (control->top - control->open) / GROWTH;
+        fewer = fewer < first ? fewer : first;
+        const char *lowest = zero_pages(page_of(control, control->open), page_of(control, first));
+        control->unused = lowest < page_of(control, fewer) ? 0 : control->unused + 1;
+        if (control->unused >= PATIENCE) {
+            shut(control, fewer);
+        }
+    }
+}
+
 /* As it is for a new owner with such a stack. */
 static bool clear(struct control *control, uint64_t low, uint64_t top) {
     if (control->low == low && control->top == top) {
-        uint64_t first = first_open(low, top);
-        char *start = page_of(control, first);
-        memset(start, 0, (size_t)(page_of(control, top) - start));
-        discard(control, control->open, first);
+        zero_what_is_open(control);
         return true;
     }
     discard(control, control->open, control->top);
@@ -144,19 +193,56 @@ static bool clear(struct control *control, uint64_t low, uint64_t top) {
     control->low = low;
     control->top = top;
     control->open = first_open(low, top);
+    control->unused = 0;
     return true;
 }
 
-bool tmebox_open_control(struct control *control) {
-    bool opens = control->open != control->low && protect(control, control->low, control->open, PROT_READ | PROT_WRITE);
-    control->open = opens ? control->low : control->open;
-    return opens;
+bool tmebox_open_control(struct control *control, uint64_t offset) {
+    uint64_t low = control->low, is_open = control->top - control->open;
+    /* The first page begins later than `open`, by less than a page. */
+    if (offset < low || offset >= control->open + PAGE || control->open == low) {
+        return false;
+    }
+    uint64_t step = GROWTH * is_open < control->top - low ? control->top - GROWTH * is_open : low;
+    uint64_t page = offset - low > PAGE ? offset - PAGE : low;
+    uint64_t wanted = step < page ? step : page;
+    if (!protect(control, wanted, control->open, PROT_READ | PROT_WRITE)) {
+        return false;
+    }
+    if (wanted == step) { /* else it is a large frame, which may not touch what it skips */
+        char *start = page_of(control, wanted);
+        madvise(start, (size_t)(page_of(control, control->open) - start), MADV_POPULATE_WRITE);
+    }
+    control->open = wanted;
+    return true;
 }
 
 /* -- owners --------------------------------------------------------------------------------------- */
+static void put_aside(struct control *control) {
+    if (more_open(control) > MOST_PAGES || spare_bytes + more_open(control) > MOST_SPARE) {
+        shut(control, first_open(control->low, control->top));
+    }
+    spare_bytes += more_open(control);
+    control->next = spare[control->wide];
+    spare[control->wide] = control;
+}
+
+static struct control *take_spare(bool wide) {
+    struct control *control = spare[wide];
+    if (control != NULL) {
+        spare[wide] = control->next;
+        spare_bytes -= more_open(control);
+    }
+    return control;
+}
+
+static bool is_in_use(const struct control *control) {
+    return control->calls != 0 || control->of_thread;
+}
+
 static struct control *oldest_unused(bool wide) {
     struct control *control = oldest;
-    while (control != NULL && (control->in_use || control->wide != wide)) {
+    while (control != NULL && (is_in_use(control) || control->wide != wide)) {
         control = control->previous;
     }
     if (control != NULL) {
@@ -168,9 +254,9 @@ static struct control *oldest_unused(bool wide) {
 struct control *tmebox_get_control(const struct instance *instance, uint64_t low, uint64_t top) {
     bool wide = top > TMEBOX_PRIVATE_END;
     look_at_generation();
-    struct control *control = spare[wide];
+    struct control *control = take_spare(wide);
     if (control != NULL) {
-        spare[wide] = control->next;
+        /* the last one used */
     } else if (existing < MOST_KEPT || (control = oldest_unused(wide)) == NULL) {
         control = reserve(wide);
         control = control != NULL ? control : oldest_unused(wide);
@@ -187,8 +273,8 @@ struct control *tmebox_get_control(const struct instance *instance, uint64_t low
     own(control, instance);
     control->rsp = 0;
     control->calls = 0;
-    control->ended = false;
-    tmebox_use_control(control);
+    control->ended = control->of_thread = false;
+    control->begun = tmebox_control_clock;
     return control;
 }
 
@@ -199,15 +285,20 @@ void tmebox_put_control(struct control *control) {
 
 bool tmebox_find_control(struct instance *instance) {
     uint64_t low = instance->stack_low - instance->base, top = instance->stack_top - instance->base;
-    instance->kept = tmebox_get_control(instance, low, top);
-    return instance->kept != NULL;
+    struct control *control = tmebox_get_control(instance, low, top);
+    if (control != NULL) {
+        instance->first = instance->control = control;
+        instance->control_base = control->base;
+        instance->entry = control->base + top;
+    }
+    return control != NULL;
 }
 
 void tmebox_leave_control(struct instance *instance) {
-    struct control *kept = instance->kept;
-    instance->kept = instance->first = instance->control = NULL;
-    if (kept != NULL && instance->generation == tmebox_generation && kept->owner == instance->serial) {
-        tmebox_put_control(kept);
+    struct control *first = instance->first;
+    instance->first = instance->control = NULL;
+    if (first != NULL && instance->generation == tmebox_generation && first->owner == instance->serial) {
+        tmebox_put_control(first);
     }
 }
 
@@ -217,7 +308,7 @@ bool tmebox_stacks_hold(uint64_t start, uint64_t end, uint64_t since) {
          control = control->next) {
         const struct instance *instance = control->instance;
         uint64_t rsp = control->rsp;
-        if (!control->in_use || control->begun > since || control->ended) {
+        if (!is_in_use(control) || control->begun > since || control->ended) {
             continue;
         }
         if (rsp == 0) {
@@ -248,8 +339,8 @@ uint64_t tmebox_read_control(const struct instance *instance, uint64_t offset, v
     for (uint32_t i = 0; found == NULL && i < instance->fiber_count; i++) {
         found = has(instance->fibers[i], instance->serial, offset) ? instance->fibers[i] : NULL;
     }
-    if (found == NULL && has(instance->kept, instance->serial, offset)) {
-        found = instance->kept;
+    if (found == NULL && has(instance->first, instance->serial, offset)) {
+        found = instance->first;
     }
     if (found == NULL) {
         return 0;

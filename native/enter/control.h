@@ -11,12 +11,13 @@ struct control {
     bool wide;         /* it has the addresses of two windows: offsets up to the window's end */
     uint64_t low, top; /* offsets of the stack */
     uint64_t open;     /* from here on it can be touched: low, or so little below top that most calls need no more */
+    uint32_t unused;   /* owners in a row that did not go near there */
     uint64_t owner;    /* 0: nobody */
-    bool in_use;       /* by a call, or by a thread that stands or runs */
+    bool of_thread;    /* it is a thread's, which stands or runs, and not the first one's */
     uint64_t rsp;      /* offset, of a thread that another one has taken its turn from; else 0 */
     bool ended;        /* it will not go on; what it had is to be given back */
     uint32_t calls;    /* of the host's that began on it and have not ended */
-    uint64_t begun;    /* when it was taken into use */
+    uint64_t begun;    /* when the first of these did, or the thread */
     const struct instance *instance;
     struct control *next, *previous; /* of those that have an owner, or next of those that have none */
 };
@@ -42,36 +43,24 @@ void tmebox_leave_control(struct instance *instance);
 /* What its owner left there, and how many bytes; 0 if it has another one by now, or there is no such part. */
 uint64_t tmebox_read_control(const struct instance *instance, uint64_t offset, void *to, uint64_t size_bytes);
 
-/* All of it can be touched from now on. False: it could already, or the system refuses. Async-signal-safe. */
-bool tmebox_open_control(struct control *control);
+/* What is there can be touched from now on, and more than that. False: it could already, it is not of the stack, or the
+ * system refuses. Async-signal-safe. */
+bool tmebox_open_control(struct control *control, uint64_t offset);
 
-/* For the next function, and as the time at which calls begin. */
+/* The time at which calls begin, which goes on when somebody has to know who began by now. */
 extern uint64_t tmebox_control_clock;
 
 /* Whether a call that began by `since`, or a thread that stands, may come back to an address in [start, end): its stack
  * says so, or it runs and cannot be asked. */
 bool tmebox_stacks_hold(uint64_t start, uint64_t end, uint64_t since);
 
-static inline void tmebox_use_control(struct control *control) {
-    control->in_use = true;
-    control->begun = ++tmebox_control_clock;
-}
-
 /* The first thread's, for a call of an instance that nobody runs. False with an exception set. */
 static inline bool tmebox_take_control(struct instance *instance) {
-    if (UNLIKELY(instance->kept == NULL || instance->kept->owner != instance->serial) && !tmebox_find_control(instance)) {
+    if (UNLIKELY(instance->first == NULL || instance->first->owner != instance->serial) && !tmebox_find_control(instance)) {
         return false;
     }
-    tmebox_use_control(instance->kept);
-    instance->first = instance->control = instance->kept;
-    instance->control_base = instance->kept->base;
+    instance->first->begun = tmebox_control_clock;
     return true;
-}
-
-/* After its last call. Its base stays: what a trap's message looks at. */
-static inline void tmebox_give_control(struct instance *instance) {
-    instance->first->in_use = false;
-    instance->first = instance->control = NULL;
 }
 
 /* Where the offsets of its stack pointer count from. */

@@ -90,7 +90,10 @@ static struct control **new_fiber(struct instance *instance, uint64_t low, uint6
         PyErr_Clear();
         return NULL;
     }
-    standing += place != NULL;
+    if (place != NULL) {
+        (*place)->of_thread = true;
+        standing++;
+    }
     return place;
 }
 
@@ -138,7 +141,7 @@ bool tmebox_restore_fiber(struct instance *instance, uint64_t low, uint64_t top,
     if (words != NULL) {
         struct control *control = *place;
         uint64_t rsp = top - 8 * count;
-        tmebox_open_control(control);
+        tmebox_open_control(control, rsp - TMEBOX_PAGE_SIZE);
         if (rsp < control->open + TMEBOX_PAGE_SIZE) { /* the system has no memory for more of it */
             *place = NULL;
             put(control);

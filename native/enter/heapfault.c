@@ -1,6 +1,7 @@
 /* Faults of sandboxed code in its shared heap: the page is granted, or the instruction is executed on the side if all
  * that it accesses is the sandbox's own, or it traps and nothing of it was done. The owners are looked up, and the
  * instruction is executed, under the locks of all groups of pages that it accesses. */
+#include "enter/control.h"
 #include "enter/enter.h"
 #include "enter/side.h"
 #include "heap/heap.h"
@@ -160,6 +161,15 @@ static bool may_fault(const struct heap *heap, const struct side_form *form, con
     return faults;
 }
 
+/* What the instruction pushes or pops goes to a stack of which not everything can be touched yet. */
+static void open_stack(const struct instance *instance, const struct side_form *form, const ucontext_t *context) {
+    uint8_t kind = form->shape.kind;
+    if (instance->control != NULL && (kind == SIDE_PUSH || kind == SIDE_CALL || kind == SIDE_POP)) {
+        uint64_t offset = (uint64_t)context->uc_mcontext.gregs[REG_RSP] - instance->control->base;
+        tmebox_open_control(instance->control, kind == SIDE_POP ? offset : offset - sizeof(uint64_t));
+    }
+}
+
 static void execute(const struct activation *activation, struct side_form *form, void *context,
                     struct heap_outcome *outcome) {
     struct heap *heap = activation->instance->heap;
@@ -168,6 +178,7 @@ static void execute(const struct activation *activation, struct side_form *form,
     if (!tmebox_side_accesses(form, &call)) {
         return;
     }
+    open_stack(activation->instance, form, context);
     if (may_fault(heap, form, &call)) {
         tmebox_let_faults_in(); /* a system call, that most do without */
     }

@@ -71,8 +71,9 @@ struct instance {
     uint64_t stack_low;
     uint64_t stack_top;
     bool has_control;      /* its stack is a control stack, with a twin in the window */
-    struct control *first, *control; /* the first thread's, and that of the one that runs; while depth > 0 */
-    struct control *kept; /* what the first thread had last, if it is still its own */
+    struct control *first;   /* the first thread's, if it is still its own; sure to be while depth > 0 */
+    struct control *control; /* of the thread that runs; else the first's */
+    uint64_t entry; /* where rsp comes from when nothing runs: the stack's top, or the control stack's */
     struct control **fibers; /* of the other threads, by number; NULL where there is none */
     uint32_t fiber_count;
     uint64_t arrays_place, arrays_end; /* the first thread's pointer to its arrays of variable size; 0: there is none */

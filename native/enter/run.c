@@ -257,8 +257,7 @@ static inline __attribute__((always_inline)) int run(struct instance *instance,
         (struct watch){atomic_load_explicit(&thread->calls, memory_order_relaxed) + 1, timeout_ns, 0};
     atomic_store_explicit(&thread->calls, activation->watch.sequence, memory_order_relaxed);
 
-    uint64_t stack_top = instance->stack_top - instance->base + tmebox_stack_base(instance);
-    uint64_t top = LIKELY(activation->depth == 1) ? stack_top - TOP_RESERVE
+    uint64_t top = LIKELY(activation->depth == 1) ? instance->entry - TOP_RESERVE
                                                   : instance->rsp - NESTED_RESERVE;
     activation->rsp = (top - 8 * stack_count) & ~31ULL;
     /* Where there are none, the entering call pushes the return address, or traps. */
@@ -310,9 +309,6 @@ static inline __attribute__((always_inline)) int run(struct instance *instance,
         instance->depth--;
         instance->running = activation->outer_descriptors;
         instance->rsp = activation->outer_rsp;
-    }
-    if (LIKELY(instance->first != NULL) && instance->depth == 0) {
-        tmebox_give_control(instance);
     }
     if (UNLIKELY(activation->pending != NULL) && tmebox_raise_pending(activation)) {
         return -1;

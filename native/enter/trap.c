@@ -148,8 +148,7 @@ static bool opened_stack(const struct activation *activation, const siginfo_t *i
         return false;
     }
     struct control *control = activation->instance->control;
-    uint64_t offset = (uint64_t)(uintptr_t)info->si_addr - control->base;
-    return offset >= control->low && offset < control->open + TMEBOX_PAGE_SIZE && tmebox_open_control(control);
+    return tmebox_open_control(control, (uint64_t)(uintptr_t)info->si_addr - control->base);
 }
 
 /* What a fault in the shared heap ends in. */

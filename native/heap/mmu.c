@@ -1,14 +1,10 @@
 /* The backend for any CPU: page tables. A view is a second mapping of the heap in a sandbox's window, in which no
  * page is present until it is granted here. A touch of any other page is a SIGBUS. */
 #include "heap/views.h"
+#include "newer.h"
 #include "windows/window.h"
 
 #include <errno.h>
-#include <sys/mman.h>
-
-#ifndef MADV_POPULATE_WRITE
-#define MADV_POPULATE_WRITE 23
-#endif
 
 static uint64_t address_of(const struct heap_view *view, uint32_t page) {
     return view->base + TMEBOX_SHARED_START + (uint64_t)page * TMEBOX_PAGE_SIZE;

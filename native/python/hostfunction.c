@@ -265,7 +265,7 @@ static PyObject *remaining_time(PyObject *module, PyObject *unused) {
 
 static PyObject *control_clock(PyObject *module, PyObject *unused) {
     (void)module, (void)unused;
-    return PyLong_FromUnsignedLongLong(tmebox_control_clock);
+    return PyLong_FromUnsignedLongLong(tmebox_control_clock++);
 }
 
 static PyObject *stacks_hold(PyObject *module, PyObject *args) {

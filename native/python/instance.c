@@ -50,7 +50,7 @@ static int instance_init(PyObject *object, PyObject *args, PyObject *keywords) {
     self->generation = tmebox_generation;
     self->base = base;
     self->stack_low = stack_low;
-    self->stack_top = stack_top;
+    self->stack_top = self->entry = stack_top;
     self->r15 = base_in_r15 ? base : 0;
     self->has_control = has_control;
     self->serial = tmebox_control_owner();

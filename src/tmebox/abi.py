@@ -254,7 +254,8 @@ def _header() -> str:
     lines = ["/* Generated from src/tmebox/abi.py; do not edit. */", "#pragma once", ""]
     for name, value in sorted(globals().items()):
         if name.isupper() and isinstance(value, int) and not name.startswith("_"):
-            text = hex(value) if value >= 0 else str(value)
+            # C takes 0xfff00000 for 32 bits, so that a sum with it wraps round, and 4293918720 for 64.
+            text = hex(value) if value >= 0 and not 1 << 31 <= value < 1 << 32 else str(value)
             lines.append(f"#define TMEBOX_{name} {text}")
     return "\n".join(lines) + "\n"
 

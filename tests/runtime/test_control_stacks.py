@@ -26,6 +26,21 @@ SOURCE = """
     }
     __attribute__((noinline)) static int ask(int number) { return host(number) + 1; }
     int asks(int number) { return ask(number) + 1; }
+    __attribute__((naked)) static long push_asm(const long *from)
+    {
+        __asm__("subq $60000, %rsp\\n pushq (%rdi)\\n popq %rax\\n addq $60000, %rsp\\n ret");
+    }
+    long push(const long *from) { return push_asm(from); }
+    __attribute__((naked)) static long pop_asm(long *to)
+    {
+        __asm__("subq $60000, %rsp\\n popq (%rdi)\\n movq (%rdi), %rax\\n addq $59992, %rsp\\n ret");
+    }
+    long pop(long *to) { return pop_asm(to); }
+    __attribute__((naked)) static long far_asm(long at)
+    {
+        __asm__("subq $900000, %rsp\\n pushq %rdi\\n popq %rax\\n addq $900000, %rsp\\n ret");
+    }
+    long far(long at) { return far_asm(at); }
 """
 ARRAYS = """
     #include <pthread.h>
@@ -182,6 +197,103 @@ def test_whoever_has_a_control_stack_next_finds_zeros(module: tmebox.Module, tim
             second.reset()
             second.nothing()
             assert words_of(second) < 10
+
+
+PLACES = range(16 << 32, 2048 << 32)
+"""Host addresses, where nothing but control stacks is as long as there are few."""
+
+
+def resident() -> int:
+    """Bytes that all control stacks have of the kernel."""
+    bytes_ = 0
+    for line in Path("/proc/self/smaps").read_text().splitlines():
+        first, _, rest = line.partition(" ")
+        if not first.endswith(":"):
+            counts = int(first.partition("-")[0], 16) in PLACES
+        elif first == "Rss:" and counts:
+            bytes_ += int(rest.removesuffix("kB")) << 10
+    return bytes_
+
+
+FRAME = 32
+"""Bytes of one of `depth` on a control stack."""
+
+
+@pytest.mark.parametrize("stack", [64 << 10, MIB, 8 * MIB])
+def test_control_stacks_hold_no_more_than_the_stacks_limit(module: tmebox.Module, stack: int) -> None:
+    def act() -> Any:
+        held = []
+        for share in (0.1, 0.3, 0.9):
+            with new(module, stack=stack) as box:
+                box.depth(int(stack * share) // FRAME)
+                held.append(resident())
+        return held
+
+    first, second, third = run_forked(act).result()
+    assert 4096 <= first <= second <= third <= stack + 4096
+
+
+def test_what_owners_do_not_use_goes_back_to_the_system(module: tmebox.Module) -> None:
+    def live(times: int) -> int:
+        with new(module) as box:
+            box.depth(times)
+        return resident()
+
+    def act() -> Any:
+        held = [live(MIB // FRAME), live(7 * MIB // FRAME), live(MIB // FRAME)]
+        return *held, min(live(10) for _ in range(50)), live(MIB // FRAME)
+
+    one, seven, again, shallow, last = run_forked(act).result()
+    assert seven <= 16 << 10  # all of it, since who goes so deep is rare
+    assert MIB // 2 <= one <= 2 * MIB and MIB // 2 <= again <= 2 * MIB and MIB // 2 <= last <= 2 * MIB
+    assert shallow <= 16 << 10
+
+
+def test_many_that_are_over_hold_little_together(module: tmebox.Module) -> None:
+    boxes: list[Any] = []
+
+    def host(number: int) -> int:
+        boxes[number].depth(MIB // FRAME)
+        return boxes[number - 1].asks(number - 1) if number else 0
+
+    def act() -> Any:
+        boxes.extend(new(module, host) for _ in range(90))
+        boxes[89].asks(89)
+        while_they_live = resident()
+        for box in boxes:
+            box.close()
+        return while_they_live, resident()
+
+    lived, over = run_forked(act).result()
+    assert lived > 45 * MIB
+    assert over <= 18 * MIB
+
+
+def test_a_large_frame_holds_what_it_touches(module: tmebox.Module) -> None:
+    def act() -> Any:
+        with new(module) as box:
+            return box.far(77), resident()
+
+    value, held = run_forked(act).result()
+    assert value == 77
+    assert held <= 32 << 10
+
+
+def test_a_push_on_the_side_opens_more_of_the_stack(module: tmebox.Module) -> None:
+    with (
+        tmebox.SharedHeap("1MiB", placement="dense") as heap,
+        new(module, heap=heap) as box,
+        new(module, heap=heap) as other,
+    ):
+        foreign = heap.allocate(64, owner=other)
+        block = heap.allocate(64, owner=box)
+        block.write((7).to_bytes(8, "little"))
+        assert box.push(block) == 7
+        box.reset()
+        block = heap.allocate(64, owner=box)
+        block.write((7).to_bytes(8, "little"))
+        assert box.pop(block) == 0  # nothing was ever there
+        assert foreign.read() == bytes(64)
 
 
 def test_sandboxes_in_turn_keep_theirs_and_too_many_lose_them(module: tmebox.Module) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tmebox import abi
+from tmebox.once import once
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,11 @@ class Layout:
     def data_parts(self) -> tuple[tuple[int, int], ...]:
         """(start, end) of image and heap, ascending."""
         return ((abi.IMAGE_START, self.heap_end), *self.heap_parts[1:])
+
+    @once
+    def data_bytes(self) -> int:
+        """What image and heap may have together."""
+        return sum(end - start for start, end in self.data_parts)
 
     @property
     def arena_end(self) -> int:

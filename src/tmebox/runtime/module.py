@@ -178,6 +178,11 @@ class Module(Shown):
         """Offset of the pointer of its arrays of variable size, and of how low that may be, if it has any."""
         return arrays_place(self.segments)
 
+    @once
+    def has_control(self) -> bool:
+        """Whether its stacks are control stacks, with twins in the window."""
+        return abi.form(self.file.base, self.file.isolation) == "twin"
+
     @property
     def by_clang(self) -> bool:
         """Whether clang compiled it; code with its base in r15 comes from gcc."""

@@ -90,20 +90,15 @@ class Tenancy:
             file.base == "r15",
             file.isolation == "code+data",
             timeout_s,
-            self._has_control,
-            sum(end - start for start, end in template.contents.layout.data_parts),
+            module.has_control,
+            template.contents.layout.data_bytes,
         )
-        self.instance.begin_threads(template.contents.threads)
+        if template.contents.threads:
+            self.instance.begin_threads(template.contents.threads)
         if module.arrays is not None:
             self.instance.lend_arrays(module.arrays, self.layout.arrays_end)
         if share is not None:
             share[0].attach(self.instance, share[1])
-
-    @property
-    def _has_control(self) -> bool:
-        """Whether its stacks are control stacks, with twins in the window."""
-        file = self.module.file
-        return abi.form(file.base, file.isolation) == "twin"
 
     @property
     def layout(self) -> Layout:
@@ -218,7 +213,7 @@ class Tenancy:
             import_name=partial(import_name, self.module.file),
             key_id=self.instance.key_id,
             log_check=None if self.heap is None else self.heap.log_check,
-            read_control=self.instance.read_control if self._has_control else None,
+            read_control=self.instance.read_control if self.module.has_control else None,
             thread_at=lambda offset: thread_at(self.memory, offset),
         )
 
