@@ -121,8 +121,8 @@
  * Some entries are for the core and not in the target map. They are here because whatever they hit then
  * happens inside the code region and is a trap like any other: the call that enters a sandbox (a real call,
  * so that the CPU predicts the return to the exit gate behind it), and the returns from host calls: the
- * checked return of design.md, section 4, for either base, and one for modules without code isolation, which
- * have an empty target map. */
+ * checked return of design.md, section 4, for code with its base in r15, and one without a check, for control stacks,
+ * and for modules without code isolation, which have an empty target map. */
     .macro load_return_address
     movl (%rsp), %r11d
     .endm
@@ -130,14 +130,6 @@
     .macro return_to_r11
     movq %r11, (%rsp)
     ret
-    .endm
-
-    .macro checked_return bit
-    load_return_address
-    testb $\bit, TMEBOX_TARGET_MAP(%r11)
-    je 1f
-    return_to_r11
-1:  hlt
     .endm
 
     .section .rodata
@@ -150,10 +142,12 @@ tmebox_gate_page:
     call *%r11
     .org tmebox_gate_page + TMEBOX_GATE_EXIT - TMEBOX_GATE_BASE, 0xf4
     jmp *exit_pointer(%rip)
-    .org tmebox_gate_page + GATE_RETURN_GS_OFFSET, 0xf4
-    checked_return TMEBOX_TARGET_RETURN
     .org tmebox_gate_page + GATE_RETURN_R15_OFFSET, 0xf4
-    checked_return TMEBOX_TARGET_RETURN << TMEBOX_TARGET_R15_SHIFT
+    load_return_address
+    testb $TMEBOX_TARGET_RETURN << TMEBOX_TARGET_R15_SHIFT, TMEBOX_TARGET_MAP(%r11)
+    je 1f
+    return_to_r11
+1:  hlt
     .org tmebox_gate_page + GATE_RETURN_UNCHECKED_OFFSET, 0xf4
     load_return_address
     return_to_r11

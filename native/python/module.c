@@ -9,7 +9,7 @@
 #include <sys/mman.h>
 
 static_assert(TMEBOX_GATE_HOSTCALL == TMEBOX_GATE_BASE, "the gate page's first entry");
-static_assert(TMEBOX_GATE_EXIT - TMEBOX_GATE_BASE < GATE_RETURN_GS_OFFSET, "the gate page's second entry");
+static_assert(TMEBOX_GATE_EXIT - TMEBOX_GATE_BASE < GATE_RETURN_R15_OFFSET, "the gate page's second entry");
 static_assert(TMEBOX_CODE_END == TMEBOX_TARGET_MAP, "code ends where map displacements end");
 static_assert(TMEBOX_TARGET_MAP <= INT32_MAX, "a displacement in gates.S");
 static_assert(TMEBOX_SPILL_REGISTER < -TMEBOX_RED_ZONE, "spills are below the red zone");
@@ -31,7 +31,7 @@ static PyObject *install_gates(PyObject *module, PyObject *unused) {
     memset(gates, 0xf4, TMEBOX_PAGE_SIZE); /* hlt */
     memcpy(gates, tmebox_gate_page, (size_t)(tmebox_gate_page_end - tmebox_gate_page));
     memcpy(gates + GATE_POINTERS_OFFSET, pointers, sizeof pointers);
-    map[TMEBOX_GATE_EXIT - TMEBOX_GATE_BASE] = TMEBOX_TARGET_RETURN * (1 | 1 << TMEBOX_TARGET_R15_SHIFT);
+    map[TMEBOX_GATE_EXIT - TMEBOX_GATE_BASE] = TMEBOX_TARGET_RETURN << TMEBOX_TARGET_R15_SHIFT;
     if (mprotect(map, TMEBOX_PAGE_SIZE, PROT_READ) < 0 ||
         mprotect(gates, TMEBOX_PAGE_SIZE, PROT_READ | PROT_EXEC) < 0) {
         return PyErr_SetFromErrno(PyExc_OSError);
