@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+
+from tmebox.records import dataclass, field
 
 _STATEMENT = re.compile(r"\s*(?:rep\w*\s+|lock\s+)?(\w+)\s*(.*)")
 _LABEL = re.compile(r"\s*([\w.$]+):")
