@@ -10,6 +10,7 @@ mnemonic or a directive does is decided elsewhere. What has no such shape is an 
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from tmebox.records import dataclass
 
@@ -168,8 +169,10 @@ def remove_block_comments(text: str) -> str:
     return "".join([*out, text[position:]])
 
 
+@lru_cache(maxsize=1 << 15)
 def parse_line(line: str) -> tuple[Statement, ...]:
-    """The statements of one line (without block comments), in order."""
+    """The statements of one line (without block comments), in order. Most lines of a program repeat, and what
+    accesses no memory is read again when it is instrumented."""
     if line.startswith(".L") and (label := _OWN_LABEL.match(line)):  # a third of all lines
         return (Label(label[1]),)
     if line.startswith("#"):

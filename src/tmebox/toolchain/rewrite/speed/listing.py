@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from tmebox.records import dataclass, field
 from tmebox.toolchain.rewrite.analysis.liveness import FlowGraph
-from tmebox.toolchain.rewrite.asm import Directive, Instruction, Label, Memory, Statement, parse_line, symbols
+from tmebox.toolchain.rewrite.asm import Directive, Instruction, Label, Memory, parse_line, symbols
 from tmebox.toolchain.rewrite.directives import ASSIGNMENTS, DATA, SECTIONS, SectionState
 from tmebox.toolchain.rewrite.instruction import flow_of
 from tmebox.toolchain.rewrite.mnemonics import MNEMONICS
@@ -20,13 +20,8 @@ _TABLE_JUMP = re.compile(r"\tjmp\t\*([^%()]+)\(,%\w+,8\)\Z")
 
 
 @lru_cache(maxsize=1 << 15)
-def _parsed(line: str) -> tuple[Statement, ...]:
-    return parse_line(line)
-
-
-@lru_cache(maxsize=1 << 15)
 def _flow(line: str) -> Flow:
-    (instruction,) = _parsed(line)
+    (instruction,) = parse_line(line)
     assert isinstance(instruction, Instruction)
     return flow_of(instruction)
 
@@ -72,7 +67,7 @@ class _Reading:
 
     def line(self, place: int, line: str) -> bool:
         """False if it is not understood."""
-        statements = _parsed(line)
+        statements = parse_line(line)
         if not statements:
             return True
         if len(statements) > 1:
