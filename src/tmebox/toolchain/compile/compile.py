@@ -10,10 +10,18 @@ from tmebox.abi import form
 from tmebox.errors import CompileError, Diagnostic
 from tmebox.records import dataclass, replace
 from tmebox.toolchain import diagnostics
-from tmebox.toolchain.compile import clang, containment, cplusplus, gcc, instantiations, tail_calls
+from tmebox.toolchain.compile import (
+    clang,
+    containment,
+    cplusplus,
+    gcc,
+    instantiations,
+    tail_calls,
+    variable_arguments,
+)
 from tmebox.toolchain.compile.flags import SANDBOXED, vet, vet_define
 from tmebox.toolchain.options import CompileOptions
-from tmebox.toolchain.rewrite import frames
+from tmebox.toolchain.rewrite import alignment, frames
 from tmebox.toolchain.rewrite.replacement import Refusal
 from tmebox.toolchain.scratch import scratch_directory
 
@@ -169,6 +177,11 @@ def _compile(
             placed = _placed(text, layouts, source, more, has_comments)
             if not isinstance(placed, str):
                 return _compile(source, options, mode, cwd, language, *placed)
+            if alignment.is_wanted(text):
+                run = _Run([*words, *variable_arguments.FLAGS, str(source)], options, scratch, cwd)
+                if run.go().status != 0:
+                    raise CompileError(f"{source}: clang failed to show its calls")
+                _refuse_aligned(source, _read(run.output))
             text = placed
         return Compiled(text, found, opened, finished.messages)
 
@@ -187,6 +200,14 @@ def _placed(
         if more:
             raise CompileError(f"{source}: {refusal}") from None
         return clang.without_variable_sizes(), has_comments
+
+
+def _refuse_aligned(source: Path, ir: str) -> None:
+    if found := variable_arguments.too_aligned(ir):
+        raise CompileError(
+            f"{source}: {found[0]}: an argument that needs an alignment of {found[1]} bytes, to a function "
+            "with variable arguments: pass its address"
+        )
 
 
 def _compile_with_gcc(
