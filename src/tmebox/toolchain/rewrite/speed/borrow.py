@@ -26,7 +26,7 @@ from tmebox.toolchain.rewrite.stack import statement
 LONGEST_LOOP = 256
 """Instructions. What a longer loop waits for is hardly one load."""
 
-MOST_WAITING = 8
+MOST_WAITING = 16
 """Loads of a loop that wait for each other. More of them, as in a cipher with tables, are on their way at the
 same time, and then the instructions more cost what the base would have cost."""
 
