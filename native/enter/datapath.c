@@ -5,6 +5,7 @@
 #include "enter/fibers.h"
 #include "enter/kernelcall.h"
 #include "enter/moving.h"
+#include "enter/returns.h"
 
 #include <errno.h>
 #include <string.h>
@@ -179,7 +180,8 @@ int tmebox_answer(struct activation *activation) {
         struct timespec now = time_in_registers(instance, activation->integers[1]);
         return give(activation, (uint64_t)now.tv_sec, (uint64_t)now.tv_nsec);
     }
-    if (import->system && instance->has_control && tmebox_answer_about_stack(activation)) {
+    if (import->system && instance->has_control &&
+        (number == TMEBOX_SYS_LONGJMP ? tmebox_answer_jump(activation) : tmebox_answer_about_stack(activation))) {
         return 1;
     }
     if (import->native != NULL) {
