@@ -1,4 +1,4 @@
-"""The servers' own unit tests, in C: those that start no other process. What drives a server from Perl or Tcl is
+"""The servers' own unit tests in C, which start no other process. What drives a server from Perl or Tcl is
 not among them."""
 
 from __future__ import annotations

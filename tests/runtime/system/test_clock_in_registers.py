@@ -1,4 +1,4 @@
-"""The core tells the time in registers: as the host's clocks do, and with nothing of the host in any other."""
+"""The core tells the time in two registers, as the host's clocks do. No other shows anything of the host."""
 
 from __future__ import annotations
 
@@ -35,7 +35,12 @@ look:
 LOOK_C = """\
 #include <time.h>
 void look(unsigned char *found, long clock);
-int see(unsigned char *found, long clock) { struct timespec now; look(found, clock); return clock_gettime(1, &now); }
+int see(unsigned char *found, long clock)
+{
+	struct timespec now;
+	look(found, clock);
+	return clock_gettime(1, &now);
+}
 """
 
 
