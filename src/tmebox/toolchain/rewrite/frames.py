@@ -18,12 +18,12 @@ import re
 from bisect import bisect_right
 from collections.abc import Mapping
 
-from tmebox.abi import CONTROL_GUARD, LABEL_DEPTHS, STACK_REACH, TWIN_DISTANCE
+from tmebox.abi import CONTROL_GUARD, STACK_REACH, TWIN_DISTANCE
 from tmebox.records import dataclass, field
-from tmebox.toolchain.rewrite import alignment, debug
+from tmebox.toolchain.rewrite import alignment, debug, label_frames
 from tmebox.toolchain.rewrite.alignment import FRAME_ALIGNMENT
 from tmebox.toolchain.rewrite.hand_written import Placing, narrow
-from tmebox.toolchain.rewrite.label_search import INDIRECT, LABEL, TYPE, with_searches
+from tmebox.toolchain.rewrite.label_search import INDIRECT, LABEL, TYPE
 from tmebox.toolchain.rewrite.replacement import Refusal
 
 FLAGS = (
@@ -107,8 +107,8 @@ def with_twin(text: str, found: Mapping[str, Layout], *, elsewhere: bool = False
     writer = _Frames(found, elsewhere)
     code, about = debug.apart(text)
     lines = code.removesuffix("\n").split("\n")
-    pads, searching = _pads(lines) if INDIRECT.search(code) else ({}, set())
-    for line in with_searches(lines, searching) if searching else lines:
+    lines, pads = label_frames.prepared(lines) if INDIRECT.search(code) else (lines, {})
+    for line in lines:
         writer.line(line, pads)
     return "\n".join([*writer.out, about])
 
@@ -316,35 +316,3 @@ def _placed(line: str, layout: Layout, depth: int, pad: int) -> str:
     if register == "%esp":
         index = narrow(index)
     return f"{line[: match.start()]}{moved or ''}({register}{index}){line[match.end() :]}"
-
-
-def _pads(lines: list[str]) -> tuple[dict[str, int], set[str]]:
-    """What functions have to have more in their frames, so that their jumps to labels have a depth for which
-    there is a mark; and those for whose depth there can be none."""
-    pads: dict[str, int] = {}
-    searching = set[str]()
-    functions, name, depth, has_pointer = set[str](), "", 0, False
-    kept: list[int] = []
-    for line in lines:
-        if match := _OFFSET.match(line):
-            depth = int(match[1]) - _RETURN_ADDRESS
-        elif line.startswith("\t.cfi_remember_state"):
-            kept.append(depth)
-        elif line.startswith("\t.cfi_restore_state"):
-            depth = kept.pop()
-        elif _HAS_POINTER.match(line):
-            has_pointer = True
-        elif match := TYPE.match(line):
-            functions.add(match[1])
-        elif (match := LABEL.match(line)) and match[1] in functions:
-            name, depth, has_pointer = match[1], 0, False
-        elif INDIRECT.match(line):
-            step = 16 if depth % 16 == 8 else 8  # others hold nothing that is aligned, and call nobody
-            wanted = next(
-                (known for known in LABEL_DEPTHS if known >= depth and (known - depth) % step == 0), None
-            )
-            if wanted is None or has_pointer:
-                searching.add(name)
-            else:
-                pads[name] = wanted - depth
-    return {name: pad for name, pad in pads.items() if name not in searching}, searching
