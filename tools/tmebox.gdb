@@ -12,17 +12,17 @@ python
 import ast
 import operator
 import os
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import gdb
 
 MASK = (1 << 64) - 1
+# With the base in r15; with the base in gs a byte is TARGET_FUNCTION or one of LABEL_MARKS.
 TARGETS = {"TARGET_RETURN": "return", "TARGET_FUNCTION": "function", "TARGET_LABEL": "label"}
 # Of the gate page beyond abi.py: as in native/enter/activation.h.
 CORE_GATES = {
-    0x80: "return from a host call, base in gs",
-    0xC0: "return from a host call, base in r15",
-    0x100: "return from a host call, unchecked",
+    0x80: "return from a host call, base in r15",
+    0xC0: "return from a host call, unchecked",
     0x120: "where no thread returns to",
     0x140: "where the gates lead to: two pointers",
 }
@@ -57,23 +57,31 @@ def mappings() -> list[Mapping]:
     return found
 
 
-def numbers(mapped: list[Mapping]) -> dict[str, int]:
+def numbers(mapped: list[Mapping]) -> dict[str, Any]:
     """The numbers of the abi.py that the process itself has. It is read and not run: the process may be
     somebody else's."""
     core = next((m.path for m in mapped if os.path.basename(m.path).startswith("_native.")), None)
     if core is None:
         raise gdb.GdbError("tmebox: the process has not loaded tmebox (yet)")
-    known: dict[str, int] = {}
+    known: dict[str, Any] = {}
     with open(os.path.join(os.path.dirname(core), "abi.py")) as source:
         for node in ast.parse(source.read()).body:
             if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-                value = value_of(node.value, known)
+                value = numbers_of(node.value, known)
                 if value is not None:
                     known[node.targets[0].id] = value
     return known
 
 
-def value_of(node: ast.AST, known: dict[str, int]) -> "int | None":
+def numbers_of(node: ast.AST, known: "dict[str, Any]") -> "int | list[int] | None":
+    """Of what is one number, or several."""
+    if not isinstance(node, ast.Tuple):
+        return value_of(node, known)
+    values = [value_of(element, known) for element in node.elts]
+    return None if None in values else values
+
+
+def value_of(node: ast.AST, known: dict[str, Any]) -> "int | None":
     """Of a number, a name, or a sum and the like of both; None: it is something else."""
     if isinstance(node, ast.Constant) and type(node.value) is int:
         return node.value
@@ -108,7 +116,7 @@ def whole_area(mapped: list[Mapping], address: int) -> "tuple[int, int] | None":
     return (start, end) if end is not None and start <= address < end else None
 
 
-def gate(address: int, abi: dict[str, int]) -> str:
+def gate(address: int, abi: dict[str, Any]) -> str:
     names = {
         abi["GATE_HOSTCALL"]: "host-call gate",
         abi["GATE_EXIT"] - 3: "the call that enters a sandbox",
@@ -126,22 +134,24 @@ def code(address: int, mapping: "Mapping | None") -> str:
     return f"code region, text mapped at {mapping.start:#x}, offset {address - mapping.start:#x}"
 
 
-def target(address: int, abi: dict[str, int]) -> str:
+def target(address: int, abi: dict[str, Any]) -> str:
     place = address - abi["TARGET_MAP"]
     byte = word_at(address, 1)
     shift = abi["TARGET_R15_SHIFT"]
     kinds = [
-        f"{name} (base in {base})"
-        for base, by in (("gs", 0), ("r15", shift))
-        for key, name in TARGETS.items()
-        if byte is not None and byte & abi[key] << by
+        f"{name} (base in r15)" for key, name in TARGETS.items() if byte is not None and byte & abi[key] << shift
     ]
+    if byte == abi["TARGET_FUNCTION"]:
+        kinds = ["function (base in gs)"]
+    elif byte in abi["LABEL_MARKS"]:
+        depth = abi["LABEL_DEPTHS"][abi["LABEL_MARKS"].index(byte)]
+        kinds = [f"label of depth {depth} (base in gs)"]
     if byte is None:
         return f"target map of {place:#x}: nothing is there"
     return f"target map of {place:#x}: {', '.join(kinds) or 'no target'}"
 
 
-def part_of_window(base: int, offset: int, abi: dict[str, int]) -> str:
+def part_of_window(base: int, offset: int, abi: dict[str, Any]) -> str:
     heap = word_at(base + abi["CONTROL_HEAP_START"]) or abi["PRIVATE_END"]
     parts = [
         (0, "guard below the stack"),
@@ -158,7 +168,7 @@ def part_of_window(base: int, offset: int, abi: dict[str, int]) -> str:
     return [name for start, name in parts if start <= offset][-1]
 
 
-def window(address: int, mapped: list[Mapping], abi: dict[str, int]) -> "str | None":
+def window(address: int, mapped: list[Mapping], abi: dict[str, Any]) -> "str | None":
     """None: there is none. Windows are aligned, with guards mapped around each row of them."""
     area = whole_area(mapped, address)
     base = address // abi["WINDOW_SIZE"] * abi["WINDOW_SIZE"]
@@ -171,6 +181,19 @@ def window(address: int, mapped: list[Mapping], abi: dict[str, int]) -> "str | N
     used = said == base or (said is None and word_at(address, 1) is not None)
     doubt = "" if used else "; nothing is there yet, or it is nobody's"
     return f"window at {base:#x}, offset {offset:#x} ({part_of_window(base, offset, abi)}){doubt}"
+
+
+def control_stack(address: int, mapped: list[Mapping], abi: dict[str, Any]) -> "str | None":
+    """None: there is none. Each has the beginning of 4 or 8 GiB of addresses, and nothing mapped around it."""
+    start, end = whole_area(mapped, address) or (0, 0)
+    distance = abi["TWIN_DISTANCE"]
+    before = distance // abi["PAGE_SIZE"] * abi["PAGE_SIZE"] + abi["PAGE_SIZE"]
+    sizes = [before + abi[last] + abi["GUARD"] for last in ("PRIVATE_END", "SHARED_END")]
+    if not start or start % abi["WINDOW_SIZE"] or end - start not in sizes:
+        return None
+    if address < start + distance:
+        return "guard below a control stack"
+    return f"control stack at {start:#x}; its twin in the window is at offset {address - start - distance:#x}"
 
 
 def describe(address: int) -> str:
@@ -187,7 +210,7 @@ def describe(address: int) -> str:
         return "target map, of no code"
     if mapping is None:
         return "nothing is mapped there"
-    found = None if mapping.path else window(address, mapped, abi)
+    found = None if mapping.path else window(address, mapped, abi) or control_stack(address, mapped, abi)
     return found or f"the host's: {mapping.path or 'memory without a file'}, {mapping.rights[:3]}"
 
 

@@ -55,9 +55,8 @@ static int instance_init(PyObject *object, PyObject *args, PyObject *keywords) {
     self->has_control = has_control;
     self->serial = tmebox_control_owner();
     self->fiber_room = thread_room;
-    self->return_gate = GATE_RETURN(!checks_returns || has_control ? GATE_RETURN_UNCHECKED_OFFSET
-                                    : base_in_r15   ? GATE_RETURN_R15_OFFSET
-                                                    : GATE_RETURN_GS_OFFSET);
+    self->return_gate = GATE_RETURN(base_in_r15 && checks_returns ? GATE_RETURN_R15_OFFSET
+                                                                  : GATE_RETURN_UNCHECKED_OFFSET);
     Py_INCREF(make_trap);
     Py_XSETREF(self->make_trap, make_trap);
     return 0;

@@ -9,7 +9,7 @@
 #include <sys/mman.h>
 
 static_assert(TMEBOX_GATE_HOSTCALL == TMEBOX_GATE_BASE, "the gate page's first entry");
-static_assert(TMEBOX_GATE_EXIT - TMEBOX_GATE_BASE < GATE_RETURN_GS_OFFSET, "the gate page's second entry");
+static_assert(TMEBOX_GATE_EXIT - TMEBOX_GATE_BASE < GATE_RETURN_R15_OFFSET, "the gate page's second entry");
 static_assert(TMEBOX_CODE_END == TMEBOX_TARGET_MAP, "code ends where map displacements end");
 static_assert(TMEBOX_TARGET_MAP <= INT32_MAX, "a displacement in gates.S");
 static_assert(TMEBOX_SPILL_REGISTER < -TMEBOX_RED_ZONE, "spills are below the red zone");
@@ -31,7 +31,7 @@ static PyObject *install_gates(PyObject *module, PyObject *unused) {
     memset(gates, 0xf4, TMEBOX_PAGE_SIZE); /* hlt */
     memcpy(gates, tmebox_gate_page, (size_t)(tmebox_gate_page_end - tmebox_gate_page));
     memcpy(gates + GATE_POINTERS_OFFSET, pointers, sizeof pointers);
-    map[TMEBOX_GATE_EXIT - TMEBOX_GATE_BASE] = TMEBOX_TARGET_RETURN * (1 | 1 << TMEBOX_TARGET_R15_SHIFT);
+    map[TMEBOX_GATE_EXIT - TMEBOX_GATE_BASE] = TMEBOX_TARGET_RETURN << TMEBOX_TARGET_R15_SHIFT;
     if (mprotect(map, TMEBOX_PAGE_SIZE, PROT_READ) < 0 ||
         mprotect(gates, TMEBOX_PAGE_SIZE, PROT_READ | PROT_EXEC) < 0) {
         return PyErr_SetFromErrno(PyExc_OSError);
@@ -273,6 +273,7 @@ PyMODINIT_FUNC PyInit__native(void) {
     tmebox_init_traps();
     tmebox_heap_init();
     tmebox_init_guard();
+    tmebox_find_clock();
     if (tmebox_init_threads() < 0 || tmebox_init_custody() < 0 || tmebox_init_extents() < 0 || tmebox_init_side() < 0 ||
         PyModule_AddFunctions(module, tmebox_custody_methods) < 0 ||
         PyModule_AddFunctions(module, tmebox_memory_methods) < 0 ||

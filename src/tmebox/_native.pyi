@@ -432,8 +432,9 @@ class Instance:
     the gate page. An import index that no import has is SIGILL at GATE_HOSTCALL.
 
     `base`, `stack_low` and `stack_top` are host addresses. `base_in_r15`: the code expects the base in r15
-    (and r14's upper half zero), not in gs. `checks_returns`: a host call goes back only to what the target
-    map marks as a return; False for modules whose compiler is trusted with control flow.
+    (and r14's upper half zero), not in gs. `checks_returns`: then a host call goes back only to what the
+    target map marks as a return; False for modules whose compiler is trusted with control flow.
+    `has_control`: the stack is a control stack, which needs no check.
     """
 
     def __init__(

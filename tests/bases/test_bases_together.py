@@ -3,11 +3,15 @@ code, where registers mean something else."""
 
 from __future__ import annotations
 
+import functools
+import operator
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 
 import tmebox
+from tmebox import abi
 
 pytestmark = pytest.mark.slow
 
@@ -41,16 +45,30 @@ def test_a_forged_pointer_to_code_with_the_other_base_is_stopped(
 
 @pytest.mark.parametrize("base", ["gs", "r15"])
 def test_no_byte_of_code_with_the_other_base_is_a_target(base: str, module_of: ModuleOf) -> None:
-    """The two modes' bits of the target map: whatever a check asks for, only its own mode has it."""
+    """No byte of one mode's code satisfies what a check of the other's asks of the target map."""
     module = module_of(base)
     verified = module._verified
     assert module.file.table_entries and len(module.file.labels)
     assert not any(verified.target_map[module.file.code_bytes :])
-    own = 0b000111 if base == "gs" else 0b111000
-    seen = 0
-    for bits in verified.target_map:
-        seen |= bits
-    assert seen == own
+    seen = set(verified.target_map) - {0}
+    asks_gs = abi.TARGET_FUNCTION
+    asks_r15 = (abi.TARGET_RETURN | abi.TARGET_FUNCTION | abi.TARGET_LABEL) << abi.TARGET_R15_SHIFT
+    if base == "gs":
+        assert abi.TARGET_FUNCTION in seen and seen & set(abi.LABEL_MARKS)
+        assert seen <= {abi.TARGET_FUNCTION, *abi.LABEL_MARKS}
+        assert not any(mark & asks_r15 for mark in (abi.TARGET_FUNCTION, *abi.LABEL_MARKS))
+    else:
+        assert functools.reduce(operator.or_, seen) == asks_r15
+        assert not any(mark & asks_gs or mark in abi.LABEL_MARKS for mark in seen)
+
+
+def test_what_follows_a_call_is_no_target_where_returns_need_no_check(module_of: ModuleOf) -> None:
+    """Only functions and labels that the module claims have a mark."""
+    file, verified = module_of("gs").file, module_of("gs")._verified
+    claimed = {int(address) - file.text_address for address in (*file.functions, *file.labels)}
+    marked = {place for place, mark in enumerate(verified.target_map) if mark}
+    after_calls = set(np.frombuffer(verified.returns[0], np.uint32).tolist())
+    assert marked and marked <= claimed and len(after_calls - claimed) > 100
 
 
 @pytest.mark.parametrize(("outer", "inner"), PAIRS)

@@ -1,7 +1,7 @@
 """Stops a sandbox at each of its instructions, and has a signal handler try all that could change what the
 sandbox has just checked: it must be refused, and the call must end as if nothing had happened.
 
-A poll stops sandboxed code anywhere, between the check of a return address and the return as well. Python
+A poll stops sandboxed code anywhere, between the check of a target and the branch as well. Python
 code that runs then is the host's, and may be led by data of the sandbox.
 """
 
@@ -29,8 +29,8 @@ from tmebox.abi import Base
 
 SOURCE = Path(__file__).with_name("interrupts.c")
 EVIL = abi.CODE_BASE + 12345
-RETURN_GATES = {"gs": abi.GATE_BASE + 0x100, "r15": abi.GATE_BASE + 0xC0}
-"""Where host calls come back through: see native/enter/activation.h."""
+RETURN_GATES = {"gs": abi.GATE_BASE + 0xC0, "r15": abi.GATE_BASE + 0x80}
+"""Where host calls come back through, without a check and with one: see native/enter/activation.h."""
 MOST_STEPS = 20_000
 STRIDE = 37
 """A short run looks at every so manyth instruction, another one in each run."""

@@ -21,12 +21,12 @@ def relative(target: int, end: int) -> str:
 
 
 SEQUENCES = {
-    # movl (%rsp),%r11d; testb $1,M(%r11); je; movq %r11,(%rsp); ret
-    "checked return": (f"448b1c24 41f683{MAP}01 7402 4c891c24 c3", 5),
     # movl %eax,%r11d; testb $2,M(%r11); je; call *%r11
     "checked call": (f"4189c3 41f683{MAP}02 7402 41ffd3", 4),
     # the same with jmp
     "checked jump": (f"4189c3 41f683{MAP}02 7402 41ffe3", 4),
+    # movl %eax,%r11d; cmpb $4,M(%r11); jne; jmp *%r11
+    "checked jump to a label": (f"4189c3 4180bb{MAP}04 7502 41ffe3", 4),
     # cmpq $5,%rax; ja; jmp *TABLE(,%eax,8)
     "jump through a table": ("4883f805 7708 67ff24c500000041", 3),
     # movl %ebp,%esp; andl %gs:MASK,%esp; addq %gs:START,%rsp
@@ -68,7 +68,9 @@ def test_each_sequence_is_named_from_its_first_instruction_to_its_last(
 ) -> None:
     instructions = list(Decoder(64, bytes.fromhex(encoded.replace(" ", "")), ip=TEXT))
     assert len(instructions) == length
-    assert annotate(instructions, base) == [name.removesuffix(" of moves")] * length
+    assert (
+        annotate(instructions, base) == [name.removesuffix(" of moves").removesuffix(" to a label")] * length
+    )
 
 
 def test_what_confines_accesses_with_one_base_is_nothing_with_the_other() -> None:

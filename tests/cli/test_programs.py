@@ -241,11 +241,14 @@ def test_inspect_shows_exports_imports_and_sizes(tmebox: Run, tmp_path: Path) ->
     assert "library" in done.out
 
 
-def test_inspect_shows_a_functions_code_with_its_sequences(tmebox: Run, module: Path) -> None:
-    done = tmebox("inspect", module, "--function", "main")
+def test_inspect_shows_a_functions_code_with_its_sequences(tmebox: Run, tmp_path: Path) -> None:
+    """A return needs no check, a call of any function does."""
+    (tmp_path / "apply.c").write_text("int apply(int (*f)(int), int x) { return f(x) + f(x + 1); }\n")
+    codec.write(compile(tmp_path / "apply.c").file, tmp_path / "apply.tbx")
+    done = tmebox("inspect", tmp_path / "apply.tbx", "--function", "apply")
     assert done.code == 0
-    assert "checked return" in done.out
-    assert "ret" in done.out
+    assert done.out.count("checked call") == 8
+    assert "ret" in done.out and "checked return" not in done.out
 
 
 SWITCH = """int f(int x, int y) {

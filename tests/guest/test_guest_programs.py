@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import tmebox
+from tests.bases.modules import needs
 
 PROGRAMS = Path(__file__).parent / "programs"
 
@@ -130,10 +131,42 @@ def test_a_function_that_needs_no_library_brings_none_in() -> None:
     assert module.file.imports == ()
 
 
-def test_a_forged_jump_buffer_reaches_neither_the_stack_of_the_host_nor_arbitrary_code() -> None:
+@pytest.mark.parametrize(
+    ("forge", "ends"),
+    [
+        ("word[6] += 1UL << 32", "into the middle of an instruction"),
+        ("word[6] = word[6] << 32 >> 32 | (unsigned long)main << 32", "to where no call returns to"),
+        ("word[6] -= 8", "below its frame"),
+        ("word[6] += 8", "above its frame"),
+        ("word[6] += 1 << 20", "above the stack"),
+        ("word[6] = word[6] >> 32 << 32", "to an offset that is no stack's"),
+    ],
+)
+def test_a_forged_jump_buffer_leads_nowhere(forge: str, ends: str) -> None:
+    """The stack pointer and the place are the halves of one word: both have to be a live frame's."""
     text = """
         #include <setjmp.h>
-        #include <string.h>
+        #include <stdlib.h>
+        int main(int count, char **arguments)
+        {
+            jmp_buf there;
+            int seen = setjmp(there);
+            if (seen) return seen;
+            unsigned long *word = (unsigned long *)there;
+            if (count == 1) FORGE;
+            longjmp(there, 9);
+        }
+        """
+    with tmebox.Sandbox(tmebox.compile(source_text=text.replace("FORGE", forge)), timeout=20.0) as sandbox:
+        assert sandbox.run(["program", "as it was"]).exit_code == 9
+        with pytest.raises(tmebox.ControlFlowViolation):
+            sandbox.run(["program"])
+
+
+def test_a_forged_jump_buffer_reaches_neither_the_stack_of_the_host_nor_arbitrary_code() -> None:
+    """Where the stack is in the window, the jump goes through the checks of any jump and write of rsp."""
+    text = """
+        #include <setjmp.h>
         int main(void)
         {
             jmp_buf there;
@@ -143,11 +176,12 @@ def test_a_forged_jump_buffer_reaches_neither_the_stack_of_the_host_nor_arbitrar
             longjmp(there, 1);
         }
         """
-    with pytest.raises(tmebox.ControlFlowViolation):
-        run_text(text)
-    text = text.replace("words[7] += 1;", "words[6] = 0x7fff00000000;")
-    with pytest.raises(tmebox.MemoryFault):
-        run_text(text)
+    needs("r15")
+    stack = text.replace("words[7] += 1;", "words[6] = 0x7fff00000000;")
+    for forged, trap in ((text, tmebox.ControlFlowViolation), (stack, tmebox.MemoryFault)):
+        module = tmebox.compile(source_text=forged, base="r15")
+        with tmebox.Sandbox(module, timeout=20.0) as sandbox, pytest.raises(trap):
+            sandbox.run(["program"])
 
 
 def test_a_program_learns_how_much_memory_it_has_had_and_that_it_is_in_no_group() -> None:

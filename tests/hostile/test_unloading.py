@@ -238,3 +238,32 @@ def test_a_text_that_is_being_loaded_or_taken_away_is_no_place_for_threads(
         return len(asked)
 
     assert scene.attack(act, lambda x: x).value > 8
+
+
+LEAPS = """
+#include <setjmp.h>
+static jmp_buf home;
+__attribute__((noinline)) static int down(int n)
+{
+  volatile char room[SIZE];
+  room[n] = 1;
+  if (n == 0) longjmp(home, 42);
+  return down(n - 1) + room[n];
+}
+int leap(int n) { int value = setjmp(home); return value ? value : down(n); }
+"""
+
+
+def test_what_walks_found_is_forgotten_with_the_text() -> None:
+    """The core remembers how deep frames were that a jump went over. Another text has others there."""
+    files = [tmebox.compile(source_text=LEAPS, flags=(f"-DSIZE={size}",)).file for size in (1000, 3000)]
+    gc.collect()
+    address: int | None = None
+    for kind in (0, 1, 1, 0):
+        code_region.CODE_REGION.tidy()
+        module = Module(files[kind], address=address)
+        address = module.address
+        with Sandbox(module) as sandbox:
+            assert [sandbox.leap(frames) for frames in (3, 3, 70, 200, 3)] == [42] * 5
+        del module, sandbox
+        gc.collect()

@@ -85,7 +85,7 @@ def text() -> Text:
     target_map = bytearray(len(code))
     for name, address in addresses.items():
         if re.match(r"site_\d+$", name):
-            target_map[address - slot.address] |= abi.TARGET_RETURN
+            target_map[address - slot.address] |= abi.TARGET_RETURN << abi.TARGET_R15_SHIFT
     CODE_REGION.place(slot, code, bytes(target_map), uses_x87=True)
     return Text(addresses, slot)
 

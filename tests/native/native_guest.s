@@ -7,7 +7,7 @@
 
     .macro checked_return
     movl (%rsp), %r11d
-    testb $1, MAP(%r11)
+    testb $8, MAP(%r11)
     je failed
     movq %r11, (%rsp)
     ret

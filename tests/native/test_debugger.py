@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
+import tmebox
 from tmebox import abi
+from tmebox.modulefile import codec
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "tools" / "tmebox.gdb"
@@ -28,6 +30,28 @@ signal.raise_signal(signal.SIGUSR1)
 
 HOST_CALL = STOPPED + "machine.read(DATA - 4096, 8); machine.call('count_up_and_call')\n"
 """The control page is looked at: it is installed when something touches it."""
+
+LABELS = """
+int host(void *function, void *label);
+int f(int n)
+{
+    static void *const places[] = {&&more, &&end};
+    void *volatile place = places[n & 1];
+    host((void *)f, place);
+    goto *place;
+more: n += 3;
+end: return n;
+}
+"""
+
+CONTROL = """
+import os, signal, sys
+import tmebox
+box = tmebox.Sandbox(tmebox.Module.load(MODULE), imports={"host": lambda function, label: 0})
+signal.signal(signal.SIGUSR1, lambda *_: None)
+signal.raise_signal(signal.SIGUSR1)
+box.f(1)
+"""
 
 SIGNALS = """
 for name, arguments, number in (("load", [0], 11), ("undefined", [], 4), ("spin", [], 0)):
@@ -86,7 +110,7 @@ def test_where_names_what_is_sandboxed() -> None:
     assert "pc 0x7ffe0000: gate page, host-call gate" in printed, printed
     assert re.search(rf"(?m)^rsp 0x\w+: {base}\(stack\)$", printed), printed
     assert re.search(r"(?m)^0x\w+: code region, text mapped at 0x\w+0000, offset 0x\w+$", printed), printed
-    assert re.search(r"(?m)^0x\w+: target map of 0x\w+: return \(base in gs\)$", printed), printed
+    assert re.search(r"(?m)^0x\w+: target map of 0x\w+: return \(base in r15\)$", printed), printed
     assert re.search(rf"(?m)^0x\w+: {base}\((data image|heap)\); nothing", printed), (
         "the neighbour is nobody's"
     )
@@ -94,11 +118,31 @@ def test_where_names_what_is_sandboxed() -> None:
         assert re.search(rf"(?m)^0x\w+: {base}\(({part})\)$", printed), printed
 
 
+def test_where_names_a_control_stack_and_what_the_target_map_says(tmp_path: Path) -> None:
+    codec.write(tmebox.compile(source_text=LABELS).file, tmp_path / "labels.tbx")
+    printed = gdb(
+        CONTROL.replace("MODULE", repr(str(tmp_path / "labels.tbx"))),
+        "run",
+        f"hbreak *{abi.GATE_HOSTCALL:#x}",
+        "continue",
+        "tmebox where",
+        f"tmebox where (long)$rsp / (1l << 32) * (1l << 32) + {abi.TWIN_DISTANCE - 4096:#x}",
+        f"tmebox where *(long *)$rsp + {abi.TARGET_MAP:#x}",
+        f"tmebox where $rdi + {abi.TARGET_MAP:#x}",
+        f"tmebox where $rsi + {abi.TARGET_MAP:#x}",
+    )
+    twin = r"control stack at 0x\w+00000000; its twin in the window is at offset 0x400\w+"
+    assert re.search(rf"(?m)^rsp 0x\w+: {twin}$", printed), printed
+    assert re.search(r"(?m)^0x\w+: guard below a control stack$", printed), printed
+    for target in ("no target", r"function \(base in gs\)", r"label of depth \d+ \(base in gs\)"):
+        assert re.search(rf"(?m)^0x\w+: target map of 0x\w+: {target}$", printed), printed
+
+
 def test_where_names_the_gates_and_what_is_not_sandboxed() -> None:
     places = {
         abi.GATE_EXIT: "gate page, exit gate",
         abi.GATE_EXIT - 3: "gate page, the call that enters a sandbox",
-        abi.GATE_BASE + 0x84: "gate page, return from a host call, base in gs, 0x4 behind its start",
+        abi.GATE_BASE + 0x84: "gate page, return from a host call, base in r15, 0x4 behind its start",
         abi.CODE_BASE: "code region, no text here",
         abi.TARGET_MAP_END - 1: "target map, of no code",
         0x10: "nothing is mapped there",

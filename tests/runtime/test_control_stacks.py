@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import resource
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 
 import tmebox
 from tests.forked import run_forked
+from tmebox import abi
 
 MIB = 1 << 20
 SOURCE = """
@@ -107,6 +109,76 @@ ARRAYS = """
         unsafe_stack = (char *)-1L;
         return fill(all, size) + (unsafe_stack == (char *)-1L);
     }
+"""
+
+COLLECTOR = r"""
+    #include <setjmp.h>
+    #include <stdlib.h>
+    #include <tmebox.h>
+    static void *top, *arrays;
+    static unsigned long wanted;
+    __attribute__((noinline)) static int found_in(void **low, long count)
+    {
+        int found = 0;
+        for (; count > 0; count--) found |= (unsigned long)*low++ == wanted;
+        return found;
+    }
+    /* Whether some word of the stack is the one that is wanted: 1 in memory, 2 kept, 4 in an array. */
+    __attribute__((noinline)) static int scan(void)
+    {
+        jmp_buf registers;
+        setjmp(registers);
+        void *kept[16], **low = (void **)&registers;
+        unsigned long count = 16;
+        int found = found_in(low, (void **)top - low);
+        for (; low < (void **)top; low += count) {
+            count = tmebox_stack_words(kept, low, (void **)top - low < 16 ? (void **)top - low : 16);
+            if (count == 0) break;
+            found |= 2 * found_in(kept, (long)count);
+        }
+        void **now = tmebox_arrays();
+        return found | 4 * found_in(now, (void **)arrays - now);
+    }
+    /* Uses all registers, so that those of its callers are kept. */
+    __attribute__((noinline)) static int busy(int n)
+    {
+        asm volatile("" : : : "rbx", "rbp", "r12", "r13", "r14", "r15", "memory");
+        int result = n ? busy(n - 1) : scan();
+        asm volatile("" : : : "rbx", "rbp", "r12", "r13", "r14", "r15", "memory");
+        return result;
+    }
+    __attribute__((noinline)) static void begin(unsigned long value)
+    {
+        wanted = value * 3;
+        arrays = tmebox_arrays();
+    }
+    int in_a_register(unsigned long value, int n)
+    {
+        top = __builtin_frame_address(0);
+        begin(value);
+        unsigned long mine = value * 3;
+        asm volatile("" : "+r"(mine));
+        int result = busy(n);
+        asm volatile("" : : "r"(mine));
+        return result;
+    }
+    int in_an_object(unsigned long value, int n)
+    {
+        top = __builtin_frame_address(0);
+        begin(value);
+        volatile unsigned long mine = value * 3;
+        return busy(n) + (mine != value * 3);
+    }
+#ifdef SIZES
+    int in_an_array(unsigned long value, int n)
+    {
+        top = __builtin_frame_address(0);
+        begin(value);
+        volatile unsigned long mine[n + 3];
+        mine[n] = value * 3;
+        return busy(n) + (mine[n] != value * 3);
+    }
+#endif
 """
 
 
@@ -341,3 +413,20 @@ def test_arrays_of_threads_and_of_jumps(arrays: tmebox.Module) -> None:
         assert box.ask(1_000_000, 1) == 15
         with pytest.raises(tmebox.StackOverflow):
             box.ask(1 << 32, 1)
+
+
+@pytest.mark.parametrize("name", ["in_a_register", "in_an_object", "in_an_array"])
+@pytest.mark.parametrize("isolation", abi.ISOLATIONS)
+def test_a_collector_finds_what_functions_keep(name: str, isolation: abi.Isolation) -> None:
+    """MicroPython's collector freed what only a kept register, or an array of variable size, referred to."""
+    source = f"#define SIZES\n{COLLECTOR}" if name == "in_an_array" else COLLECTOR
+    collector = tmebox.compile(source_text=source, isolation=isolation, trust_compiler=isolation == "data")
+    expected = {"in_a_register": 2, "in_an_array": 4}.get(name, 1) if isolation == "code+data" else 1
+    for depth in (0, 1, 5, 50):
+        with tmebox.Sandbox(collector, stack="1MiB") as box:
+            assert getattr(box, name)(0x123456789, depth) & expected == expected
+
+
+def test_the_header_and_the_core_mean_the_same_call_about_stacks() -> None:
+    header = (Path(tmebox.__file__).parent / "toolchain" / "include" / "tmebox.h").read_text()
+    assert re.findall(r"tmebox_ask_for_stack_word\((0x\w+),", header) == [hex(abi.SYS_READ_STACK)]

@@ -89,6 +89,26 @@ def test_what_was_pushed_by_hand_is_where_rsp_points() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("written", "placed"),
+    [
+        ("movups %xmm1, 64 + 1 * 16(%rsp)", "movups %xmm1, 80(%esp)"),
+        ("movups 64 + 1 * 16(%rsp), %xmm1", "movups 80(%esp), %xmm1"),
+        ("movq -8(%rsp), %rax", "movq -8(%esp), %rax"),
+        ("movq 8*(2+1)(%rsp,%rcx), %rax", "movq 24(%esp,%ecx), %rax"),
+        ("movq 64+8*2(%rsp), %rax", "movq 80(%esp), %rax"),
+        ("movq 8*2(%rsp), %rax", "movq 16(%rsp), %rax"),  # what was pushed
+        ("lock incq 0x8 + 8(%rsp)", "lock incq 16(%rsp)"),
+        ("jmp *8 + 8 (%rsp)", "jmp *16(%rsp)"),
+        ("incq ROOM + 8(%rsp)", "incq ROOM+8(%esp)"),
+        ("leaq 64 + 2 * 8(%rsp), %rax", "leaq 80(%rsp), %rax"),
+    ],
+)
+def test_displacements_are_computed(written: str, placed: str) -> None:
+    text = f"f:\tpushq %rbx\n\tsubq $16, %rsp\n\t{written}"
+    assert hand_written.with_twin(text).split("\n")[2] == f"\t{placed}"
+
+
 def test_addresses_are_a_distance_below_rsp() -> None:
     text = "\tleaq\t8(%rsp), %rax\n\tmovq\t%rsp, %rcx\n\tincl\t4(%esp)\n\tincl\t4(%rsp)"
     assert frames.at_distance(text).replace(" ", "").split("\n") == [

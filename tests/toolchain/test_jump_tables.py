@@ -139,7 +139,7 @@ READ_AS_WELL = {
 
 @pytest.mark.parametrize("name", READ_AS_WELL)
 def test_a_table_that_is_also_read_otherwise_is_in_both_places(name: str) -> None:
-    text = instrumented(f"{RODATA}.Ltable: .quad .La, .Lb", f"{CODE}\n{READ_AS_WELL[name]}\nud2\n")
+    text = instrumented(f"{RODATA}.Ltable: .quad .La, .Lb", f"{CODE}g:\n{READ_AS_WELL[name]}\nud2\n")
     assert BY_TABLE in text
     assert moved(text) == [".La", ".Lb"]
     assert [line for line in constants(text) if ".La" in line]
@@ -147,7 +147,7 @@ def test_a_table_that_is_also_read_otherwise_is_in_both_places(name: str) -> Non
 
 @pytest.mark.parametrize("between", ["", "\t.p2align\t3\n"], ids=["at-once", "aligned"])
 def test_a_table_with_two_names_keeps_its_constants_for_the_other(between: str) -> None:
-    code = f"{CODE}\tjmpq\t*.Lother(,%rcx,8)\n"
+    code = f"{CODE}g:\tjmpq\t*.Lother(,%rcx,8)\n"
     text = instrumented(f"{RODATA}.Lother:\n{between}.Ltable: .quad .La, .Lb", code)
     assert BY_TABLE in text
     assert "%gs:.Lother(,%ecx,8)" in text

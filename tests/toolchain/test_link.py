@@ -16,7 +16,9 @@ from tmebox.modulefile.file import ModuleFile
 from tmebox.toolchain.assemble import assemble
 from tmebox.toolchain.build import CompileOptions, SourceText, compile_object
 from tmebox.toolchain.compile import clang
+from tmebox.toolchain.link import fact_claims
 from tmebox.toolchain.link.link import link
+from tmebox.toolchain.sections import KEPT_CLAIM
 from tmebox.verify import verify
 
 
@@ -405,3 +407,18 @@ def test_a_local_symbol_named_like_the_linker_script_s_changes_nothing(tmp_path:
     compile_object(source, tmp_path / "a.o", options)
     module = verified(link([tmp_path / "a.o"], [], options))
     assert module.table_entries == 12
+
+
+def test_a_function_that_two_objects_have_has_one_claim_of_its_depth() -> None:
+    rows = [
+        (0x1000, 0),
+        (0x1000, KEPT_CLAIM),
+        (0x1010, 8),
+        (0x1020, 8),
+        (0x1030, KEPT_CLAIM),
+        (0x1040, 0),
+        (7, 9),
+    ]
+    data = b"".join(number.to_bytes(8, "little") for row in rows for number in row)
+    places, depths = fact_claims.collected_depths(data, 0x1000, 0x2000)
+    assert list(zip(places.tolist(), depths.tolist(), strict=True)) == [(0x1000, 0), (0x1010, 8), (0x1030, 0)]

@@ -38,8 +38,7 @@ NUMBERS = {
     "R15_FUNCTION": abi.TARGET_FUNCTION << abi.TARGET_R15_SHIFT,
     "R15_LABEL": abi.TARGET_LABEL << abi.TARGET_R15_SHIFT,
     "R15_REACH": abi.R15_REACH,
-    "LABEL_8": abi.LABEL_MARKS[abi.LABEL_DEPTHS.index(8)],
-    "LABEL_24": abi.LABEL_MARKS[abi.LABEL_DEPTHS.index(24)],
+    **{f"LABEL_{depth}": mark for depth, mark in zip(abi.LABEL_DEPTHS, abi.LABEL_MARKS, strict=True)},
     "SPILL_REGISTER": abi.SPILL_REGISTER,
     "SPILL_TARGET": abi.SPILL_TARGET,
 }
@@ -109,6 +108,7 @@ def assemble(sources: list[Path], folder: Path) -> dict[Path, Example]:
 
 
 def read(source: Path, object_file: Path) -> Example:
+    """Where an example says nothing about the stack's depth or the base, it begins as a function does."""
     settings = dict(
         re.findall(r"^# (address|isolation|base|table-entries): (\S+)$", source.read_text(), re.MULTILINE)
     )
@@ -133,6 +133,11 @@ def read(source: Path, object_file: Path) -> Example:
     here = [symbol for symbol in symbols if symbol["st_shndx"] == index]
     functions = [symbol for symbol in here if symbol["st_info"]["bind"] == "STB_GLOBAL"]
     labels = [symbol for symbol in here if symbol.name.startswith("label_")]
+    depths = [
+        (address + symbol["st_value"], int(symbol.name.split("_")[1]))
+        for symbol in here
+        if symbol.name.startswith("depth_")
+    ]
     return Example(
         bytes(code),
         address,
@@ -148,11 +153,5 @@ def read(source: Path, object_file: Path) -> Example:
                 if symbol.name.startswith("fact_")
             )
         ),
-        tuple(
-            sorted(
-                (address + symbol["st_value"], int(symbol.name.split("_")[1]))
-                for symbol in here
-                if symbol.name.startswith("depth_")
-            )
-        ),
+        tuple(sorted(depths)) or (((address, 0),) if "base" not in settings else ()),
     )

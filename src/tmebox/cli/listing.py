@@ -96,7 +96,8 @@ NOTES: dict[str, Callable[[Instruction], str]] = {"gs": _gs_note, "r15": _r15_no
 
 
 def _is_check(instruction: Instruction) -> bool:
-    return bool(instruction.mnemonic == Mnemonic.TEST and instruction.memory_displacement == abi.TARGET_MAP)
+    looks = instruction.mnemonic in (Mnemonic.TEST, Mnemonic.CMP)
+    return bool(looks and instruction.memory_displacement == abi.TARGET_MAP)
 
 
 def _is_return(instruction: Instruction) -> bool:
@@ -160,7 +161,6 @@ class Pattern:
 
 
 _CHECKS = (
-    Pattern("checked return", 5, _is_return, has_check=True),
     Pattern("checked call", 4, _is_indirect_call, has_check=True),
     Pattern("jump through a table", 3, _is_table_jump),
     Pattern("checked jump", 6, _is_jump_with_r11_live, has_check=True),
@@ -179,6 +179,7 @@ PATTERNS: dict[str, tuple[Pattern, ...]] = {
         *_GATES,
     ),
     "r15": (
+        Pattern("checked return", 5, _is_return, has_check=True),
         *_CHECKS,
         Pattern("rebase rsp", 3, _is_rebase),
         Pattern("string", 3, _is_store_string),

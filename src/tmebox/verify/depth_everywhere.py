@@ -17,6 +17,7 @@ from tmebox.verify.reading import Block, Indexes
 _ENTRY: Final = 0
 """The depth where functions are entered, and where they return."""
 _Truths = np.ndarray[Any, np.dtype[np.bool_]]
+_Small = np.ndarray[Any, np.dtype[np.int32]]
 
 
 class Text:
@@ -25,10 +26,10 @@ class Text:
     def __init__(self) -> None:
         self._count = 0
         self._starts: list[Positions] = []
-        self._deepening: list[Positions] = []
+        self._deepening: list[_Small] = []
         self._ends: list[_Truths] = []
         self._moving: list[Positions] = []
-        self._stops: list[Positions] = []
+        self._stops: list[_Small] = []
         self._writes: list[Positions] = []
         self._returns: list[Positions] = []
         self._calls: list[Positions] = []
@@ -42,10 +43,11 @@ class Text:
         kinds, first = block.kinds, self._count
         self._count += len(block)
         self._starts.append(block.starts)
-        self._deepening.append(np.array([form.deepens for form in block.forms], np.int64)[kinds])
+        self._deepening.append(np.array([form.deepens for form in block.forms], np.int32)[kinds])
         self._moving.append(first + block.where(lambda form: form.deepens))
         self._ends.append(np.array([form.ends for form in block.forms], bool)[kinds])
-        self._stops.append(block.starts[block.where(lambda form: form.ends and not form.branches)])
+        stops = block.where(lambda form: form.ends and not form.branches)
+        self._stops.append(block.starts[stops].astype(np.int32))
         self._returns.append(first + block.where(lambda form: form.returns))
         calls = np.array([form.calls for form in block.forms], bool)[kinds]
         self._calls.append(first + np.flatnonzero(calls))
@@ -97,7 +99,7 @@ class Text:
         wrong = wanted_at[labels] != self._labels[:, 1]
         for position in labels[wrong].tolist():
             yield position, "a label that is called, too, has another depth than 0"
-        stops = _joined(self._stops)
+        stops = np.concatenate(self._stops)
         wanted_at[stops] = np.minimum(wanted_at[stops], UNKNOWN)  # nothing comes of arriving there
         ends = np.concatenate(self._ends)
         self._found = depths = Depths(
@@ -135,7 +137,7 @@ def _through_tables(
         yield from depths.needing(at, one, "is what there is where it leads")
 
 
-def _joined(parts: list[Positions]) -> Positions:
+def _joined(parts: list[Positions] | list[_Small]) -> Positions:
     return np.concatenate([np.empty(0, np.int64), *parts])
 
 

@@ -27,6 +27,7 @@ from tmebox.abi import (
     TARGET_FUNCTION,
     TARGET_LABEL,
     TARGET_MAP,
+    TARGET_R15_SHIFT,
     TARGET_RETURN,
     TARGET_SHIFTS,
 )
@@ -123,7 +124,7 @@ def _exact_steps(base: str, used: frozenset[str]) -> dict[bytes, frozenset[str]]
     shift = TARGET_SHIFTS[base]
     steps: list[tuple[bytes, str]] = [
         (bytes.fromhex("44 8b 1c 24"), "movl (%rsp), %r11d"),
-        (_test_map(11, TARGET_RETURN << shift), "testb $RETURN, MAP(%r11)"),
+        (_test_map(11, TARGET_RETURN << TARGET_R15_SHIFT), "testb $RETURN, MAP(%r11)"),
         (bytes.fromhex("4c 89 1c 24"), "movq %r11, (%rsp)"),
         (bytes.fromhex("c3"), "ret"),
         (bytes.fromhex("ff a4 24") + _disp32(SPILL_TARGET), "jmp *SPILL_TARGET(%rsp)"),
@@ -284,13 +285,14 @@ def _sequences(base: str) -> tuple[Steps, ...]:
     if base == "twin":
         calls = (function_jumps(name)[0] for name in _NUMBERS)
         return (*TABLE_JUMPS, *calls, *TO_FUNCTIONS, *TO_LABELS, *_STRINGS["gs"])
+    common = (*TABLE_JUMPS, REBASE, *_STRINGS[base])
+    if base == "gs":  # without a control stack: its compiler is trusted with control
+        return common
     return (
         CHECKED_RETURN,
-        *TABLE_JUMPS,
         *(sequence for name in _numbers(base) for sequence in _checked_branches(name)),
         *(_checked_jump_keeping(name) for name in _numbers(base)),
-        REBASE,
-        *_STRINGS[base],
+        *common,
     )
 
 
@@ -311,7 +313,9 @@ def _of(base: str) -> Sequences:
     by_last_step: dict[str, tuple[Steps, ...]] = {}
     for sequence in sequences:
         by_last_step[sequence[-1]] = (*by_last_step.get(sequence[-1], ()), sequence)
-    used = frozenset(step for sequence in sequences for step in sequence) | {READS_MAP}
+    used = frozenset(step for sequence in sequences for step in sequence)
+    if any("MAP(" in step for step in used):
+        used |= {READS_MAP}
     return Sequences(_exact_steps(base, used), by_last_step, max(map(len, sequences)))
 
 

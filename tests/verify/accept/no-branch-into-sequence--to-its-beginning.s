@@ -2,17 +2,16 @@
 # isolation: data
     jne 1f
 1:
-    movl (%rsp), %r11d
-    testb $RETURN, M(%r11)
-    je 9f
-    movq %r11, (%rsp)
-    retq
+    movl %edi, %edi
+    movq %gs:BASE, %r11
+    leaq (%r11,%rdi), %rdi
+    stosb
 2:
     movl %eax, %esp
     andl %gs:RSP_MASK, %esp
     addq %gs:RSP_START, %rsp
 3:
+    jne 1b
     jne 2b
     jne 3b
-9:
     hlt

@@ -4,11 +4,10 @@
     cmpq $3, %rax
     ja 2f
     jmpq *table(,%eax,8)
-1:  movl (%rsp), %r11d
-    testb $RETURN, M(%r11)
-    je 2f
-    movq %r11, (%rsp)
-    ret
+1:  movl %edi, %edi
+    movq %gs:BASE, %r11
+    leaq (%r11,%rdi), %rdi
+    stosb
 2:  cmpq $3, %rax
     ja 2b
     jmpq *table(,%eax,8)

@@ -1,6 +1,7 @@
 # 3e before an indirect branch switches off its tracking.
+depth_0:
     movl %eax, %eax
-    testb $LABEL, M(%rax)
+    testb $FUNCTION, M(%rax)
     je 9f
     notrack jmpq *%rax
 9:

@@ -1,6 +1,7 @@
 # The reloaded value is stored, and not what was checked.
+depth_0:
     movl %eax, %edx
-    testb $LABEL, M(%rdx)
+    testb $FUNCTION, M(%rdx)
     je 9f
     movq SPILL_REGISTER(%rsp), %rdx
     movq %rdx, SPILL_TARGET(%rsp)

@@ -1,6 +1,7 @@
 # The checked target is in rdx, the other one is jumped to.
+depth_0:
     movl %eax, %edx
-    testb $LABEL, M(%rdx)
+    testb $FUNCTION, M(%rdx)
     je 9f
     movq %rcx, SPILL_TARGET(%rsp)
     movq SPILL_REGISTER(%rsp), %rdx

@@ -1,6 +1,7 @@
 # rsp moves between the store and the jump.
+depth_0:
     movl %eax, %r11d
-    testb $LABEL, M(%r11)
+    testb $FUNCTION, M(%r11)
     je 9f
     movq %r11, SPILL_TARGET(%rsp)
     movq SPILL_REGISTER(%rsp), %r11

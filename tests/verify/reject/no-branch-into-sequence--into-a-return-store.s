@@ -1,8 +1,8 @@
 # r11 unchecked.
-# isolation: data
+# base: r15
     jne 1f
     movl (%rsp), %r11d
-    testb $RETURN, M(%r11)
+    testb $R15_RETURN, M(%r11)
     je 9f
 1:
     movq %r11, (%rsp)

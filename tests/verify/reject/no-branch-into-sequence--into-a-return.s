@@ -1,8 +1,8 @@
 # Straight to ret.
-# isolation: data
+# base: r15
     jne 1f
     movl (%rsp), %r11d
-    testb $RETURN, M(%r11)
+    testb $R15_RETURN, M(%r11)
     je 9f
     movq %r11, (%rsp)
 1:

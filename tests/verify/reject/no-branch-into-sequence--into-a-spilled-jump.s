@@ -1,8 +1,8 @@
 # Straight to the jump through the stack.
-# isolation: data
+depth_0_everywhere:
     jmp 1f
     movl %eax, %r11d
-    testb $LABEL, M(%r11)
+    testb $FUNCTION, M(%r11)
     je 9f
     movq %r11, SPILL_TARGET(%rsp)
     movq SPILL_REGISTER(%rsp), %r11

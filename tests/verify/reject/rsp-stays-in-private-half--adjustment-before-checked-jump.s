@@ -1,8 +1,8 @@
 # The branch to the failure label already leaves.
-# isolation: data
+# base: r15
     subq $4096, %rsp
     movl %eax, %eax
-    testb $LABEL, M(%rax)
+    testb $R15_LABEL, M(%rax)
     je 9f
     jmpq *%rax
 9:

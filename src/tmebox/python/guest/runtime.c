@@ -17,6 +17,7 @@ int64_t tmebox_instructions_left;
 volatile uint32_t *tmebox_interrupted;
 struct mailbox *tmebox_mailbox;
 static size_t stack_bytes;
+static void **arrays_top; /* of what is allocated by alloca() */
 
 /* 0, or -1 where there is no memory for a heap of this size. */
 TMEBOX_EXPORT int python_start(unsigned heap_bytes, unsigned stack, unsigned mailbox) {
@@ -44,15 +45,26 @@ TMEBOX_EXPORT int python_protocol(void) {
 
 void tmebox_stack_from(void *top) {
     mp_cstack_init_with_top(top, stack_bytes);
+    arrays_top = tmebox_arrays();
 }
 
-/* Garbage collection finds what registers and stack refer to. */
+/* Garbage collection finds what registers and stack refer to: objects, arrays, and the words that functions keep. */
 static __attribute__((noinline)) void collect_stack(void) {
     jmp_buf registers;
     setjmp(registers);
     uintptr_t *low = (uintptr_t *)&registers;
     uintptr_t *top = (uintptr_t *)MP_STATE_THREAD(stack_top);
     gc_collect_root((void **)low, top - low);
+    void *kept[64];
+    for (size_t count; low < top; low += count) {
+        count = tmebox_stack_words(kept, low, top - low < 64 ? top - low : 64);
+        if (count == 0) {
+            break;
+        }
+        gc_collect_root(kept, count);
+    }
+    void **arrays = tmebox_arrays();
+    gc_collect_root(arrays, arrays_top - arrays);
 }
 
 /* gc_info() would look at every block that there could be, of which most were never touched. The table has two

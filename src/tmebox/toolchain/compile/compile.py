@@ -10,10 +10,18 @@ from tmebox.abi import form
 from tmebox.errors import CompileError, Diagnostic
 from tmebox.records import dataclass, replace
 from tmebox.toolchain import diagnostics
-from tmebox.toolchain.compile import clang, containment, cplusplus, gcc, instantiations
+from tmebox.toolchain.compile import (
+    clang,
+    containment,
+    cplusplus,
+    gcc,
+    instantiations,
+    tail_calls,
+    variable_arguments,
+)
 from tmebox.toolchain.compile.flags import SANDBOXED, vet, vet_define
 from tmebox.toolchain.options import CompileOptions
-from tmebox.toolchain.rewrite import frames
+from tmebox.toolchain.rewrite import alignment, frames
 from tmebox.toolchain.rewrite.replacement import Refusal
 from tmebox.toolchain.scratch import scratch_directory
 
@@ -126,8 +134,9 @@ def _compile(
     cwd: Path | None,
     language: str,
     more: tuple[str, ...] = (),
+    has_comments: bool = False,
 ) -> Compiled:
-    """more: flags of our own."""
+    """more: flags of our own. has_comments: let clang write comments, of what its text does not tell."""
     system = system_include_dirs(options, language)
     search = [path.parent if flag in _FILE_FLAGS else path for flag, path in options.search]
     given = (*options.include_dirs, *search, *options.readable_dirs)
@@ -144,7 +153,7 @@ def _compile(
         if mode == ["-S"] and _is_unoptimized(words):
             words += ["-O1", "-include", str(clang.own_include_dir() / "tmebox_unoptimized.h")]
         if form(options.base, options.isolation) == "twin" and mode == ["-S"]:
-            words += [*frames.FLAGS, *more]
+            words += [*frames.FLAGS, *more, *(() if has_comments else (tail_calls.WITHOUT_COMMENTS,))]
         run = _Run([*words, str(source)], options, scratch, cwd)
         finished = run.go()
         opened = run.opened()
@@ -165,13 +174,40 @@ def _compile(
             raise SourceError(f"{source} does not compile", wrong, finished.messages)
         text = _read(run.output)
         if form(options.base, options.isolation) == "twin" and mode == ["-S"]:
-            try:
-                text = frames.with_debug_frames(frames.with_twin(text, layouts, elsewhere=bool(more)))
-            except Refusal as refusal:
-                if more:
-                    raise CompileError(f"{source}: {refusal}") from None
-                return _compile(source, options, mode, cwd, language, clang.without_variable_sizes())
+            placed = _placed(text, layouts, source, more, has_comments)
+            if not isinstance(placed, str):
+                return _compile(source, options, mode, cwd, language, *placed)
+            if alignment.is_wanted(text):
+                run = _Run([*words, *variable_arguments.FLAGS, str(source)], options, scratch, cwd)
+                if run.go().status != 0:
+                    raise CompileError(f"{source}: clang failed to show its calls")
+                _refuse_aligned(source, _read(run.output))
+            text = placed
         return Compiled(text, found, opened, finished.messages)
+
+
+def _placed(
+    text: str, layouts: dict[str, frames.Layout], source: Path, more: tuple[str, ...], has_comments: bool
+) -> str | tuple[tuple[str, ...], bool]:
+    """For a stack and its twin; or with which flags, and whether with comments, it has to be compiled again.
+    Raises CompileError."""
+    known = text if has_comments else tail_calls.marked(text)
+    if known is None:
+        return more, True
+    try:
+        return frames.with_debug_frames(frames.with_twin(known, layouts, elsewhere=bool(more)))
+    except Refusal as refusal:
+        if more:
+            raise CompileError(f"{source}: {refusal}") from None
+        return clang.without_variable_sizes(), has_comments
+
+
+def _refuse_aligned(source: Path, ir: str) -> None:
+    if found := variable_arguments.too_aligned(ir):
+        raise CompileError(
+            f"{source}: {found[0]}: an argument that needs an alignment of {found[1]} bytes, to a function "
+            "with variable arguments: pass its address"
+        )
 
 
 def _compile_with_gcc(

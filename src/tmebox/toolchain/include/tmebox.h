@@ -10,6 +10,59 @@
    named with `tmebox cc --import NAME`; a file that defines the function does not import it. */
 #define TMEBOX_IMPORT __attribute__((visibility("protected")))
 
+/* -- collectors ---------------------------------------------------------------------------------------------
+   A collector that looks for pointers on the stack finds in memory, from one of its own objects to an older one, all that
+   has an address and a constant size. Kept registers are where no pointer leads, and arrays of variable size have a stack of
+   their own. These two tell of them. Where all of that is in one stack, both answer 0. */
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#ifdef __tmebox_twin__
+struct tmebox_stack_word {
+    long failed;
+    unsigned long word;
+};
+struct tmebox_stack_word tmebox_ask_for_stack_word(long call, const void *place) __asm__("__tmebox_syscall");
+extern __thread void *__safestack_unsafe_stack_ptr __attribute__((__tls_model__("local-exec"), __weak__));
+extern const char __tmebox_has_unsafe_stack __attribute__((__weak__));
+#endif
+
+/* Words that functions keep beside [from, from + 8 * count) of the running thread's stack, aligned to 8. They go to
+   `to`. From the address of one of its own objects a function finds what it and its callers keep, if it has no array of
+   variable size. Returns how many words: fewer than `count` at the stack's end. */
+static inline __SIZE_TYPE__ tmebox_stack_words(void **to, const void *from, __SIZE_TYPE__ count)
+{
+    __SIZE_TYPE__ done = 0;
+#ifdef __tmebox_twin__
+    for (; done < count; done++) {
+        struct tmebox_stack_word answer = tmebox_ask_for_stack_word(0x746d6511, (const char *)from + 8 * done);
+        if (answer.failed)
+            break;
+        to[done] = (void *)answer.word;
+    }
+#else
+    (void)to, (void)from, (void)count;
+#endif
+    return done;
+}
+
+/* Where the running thread's arrays of variable size begin, aligned to 8. What has been made since an earlier call lies
+   between the two answers, the later one being lower. */
+static inline void *tmebox_arrays(void)
+{
+#ifdef __tmebox_twin__
+    if (&__tmebox_has_unsafe_stack)
+        return __safestack_unsafe_stack_ptr;
+#endif
+    return (void *)0;
+}
+
+#ifdef __cplusplus
+}
+#endif
+
 /* -- the shared heap ---------------------------------------------------------------------------------------
    Memory that other sandboxes of the same heap, and the host, can be given without a copy. It is owned in lines of
    64 bytes: whoever touches another's line is stopped. What fails gives NULL, 0 or -1 and sets errno: ENOSYS in a

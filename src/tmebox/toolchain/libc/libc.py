@@ -113,6 +113,7 @@ _NOT_SHAPING_CODE = frozenset(
         "compile/flags.py",
         "compile/instantiations.py",
         "compile/option_table.py",
+        "compile/variable_arguments.py",
         "libc/need.py",
         "libc/ship.py",
     }

@@ -27,9 +27,15 @@ def collected_depths(data: bytes, low: int, high: int) -> tuple[Addresses, NDArr
     whole = len(data) // _ENTRY.itemsize * _ENTRY.itemsize
     rows = distinct(np.frombuffer(data[:whole], dtype=_ENTRY))
     rows = rows[(rows["place"] >= low) & (rows["place"] < high)]
-    differs = np.ones(len(rows), bool)
     depths = rows["fact"] & (KEPT_CLAIM - 1)
-    differs[1:] = (depths[1:] != depths[:-1]) | (rows["fact"] != depths)[1:]
+    is_kept = rows["fact"] != depths
     rows["fact"] = depths
+    # Of a function that several objects have, one is there, and each claims something of it.
+    repeats = np.zeros(len(rows), bool)
+    repeats[1:] = rows[1:] == rows[:-1]
+    is_kept[:-1] |= repeats[1:] & is_kept[1:]
+    rows, is_kept = rows[~repeats], is_kept[~repeats]
+    differs = np.ones(len(rows), bool)
+    differs[1:] = (rows["fact"][1:] != rows["fact"][:-1]) | is_kept[1:]
     rows = rows[differs]
     return rows["place"].astype(np.uint32), rows["fact"].astype(np.uint32)

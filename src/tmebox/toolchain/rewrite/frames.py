@@ -17,32 +17,33 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 from tmebox.abi import CONTROL_GUARD, LABEL_DEPTHS, STACK_REACH, TWIN_DISTANCE
+from tmebox.records import dataclass, field
+from tmebox.toolchain.rewrite import alignment, debug
+from tmebox.toolchain.rewrite.alignment import FRAME_ALIGNMENT
 from tmebox.toolchain.rewrite.hand_written import Placing, narrow
 from tmebox.toolchain.rewrite.label_search import INDIRECT, LABEL, TYPE, with_searches
 from tmebox.toolchain.rewrite.replacement import Refusal
 
-FRAME_ALIGNMENT = 32
 FLAGS = (
     *("-Rpass-analysis=stack-frame-layout", "-fasynchronous-unwind-tables"),
     *("-mllvm", "-no-x86-call-frame-opt"),  # it stores arguments, and does not push them
-    f"-mstack-alignment={FRAME_ALIGNMENT}",  # so that no frame has to be aligned for a vector register
     "-fno-stack-clash-protection",  # the guard below a control stack is as wide as any frame
     # A table's entry that is never used is a label of nothing, else, and the jump would need a check.
     *("-mllvm", "-trap-unreachable", "-mllvm", "-no-trap-after-noreturn"),
 )
 """What makes clang say it."""
 WITHOUT_VARIABLE_SIZES = ("-fsanitize=safe-stack",)
-"""Arrays whose size is not constant go elsewhere, and so do large ones."""
+"""Objects that others may know the address of go elsewhere: those whose size is not constant, large ones, and
+those that need more alignment than frames have."""
 LARGEST_FRAME = CONTROL_GUARD - 2 * STACK_REACH
 """Below a control stack is a guard, and a function's first access may be to its frame's end."""
 REMARKS_MAX = 256 << 20
 """Bytes of messages, most of which are remarks."""
 MACRO = "-D__tmebox_twin__"
 _RETURN_ADDRESS = 8
-_SLOT = re.compile(r"Offset: \[SP([+-]\d+)\], Type: (\w+), Align: \d+, Size: (\d+)")
+_SLOT = re.compile(r"Offset: \[SP([+-]\d+)\], Type: (\w+), Align: (\d+), Size: (\d+)")
 _REMARK = re.compile(
     r"^(?:In file included from [^\n]*\n)*[^\n]*remark: \nFunction: ([^\n\[]*?)( \[-Rpass[^\n]*)?\n"
     r"((?:(?:Offset: | {4}\S+ @ )[^\n]*\n?)*)(?: *\d* \| [^\n]*\n?)*",
@@ -53,11 +54,14 @@ _STACK = re.compile(r"(-?\d+)?\(%rsp(,[^)]*)?\)")
 _OBJECT = re.compile(r"^(\s*lea[lq]\s[^(#]*?)\s*([^\s(,]*)\((%[re]sp[^)]*)\)(,\s*%(?!rsp\b).*)$")
 _IN_TWIN = re.compile(r"([^\s(,]*)\((%esp\b[^)]*)\)")
 _COPIED = re.compile(r"^(\s*)mov([lq])?(\s+)%([re])sp,(\s*%(?!rsp\b)\w+.*)$")
+_STRING = re.compile(r"[^\"#]*\.(?:ascii|asciz|string\d*)\b")
+"""Text, whatever it looks like."""
 _OFFSET = re.compile(r"\t\.cfi_def_cfa_offset (\d+)")
 _HAS_POINTER = re.compile(r"\t\.cfi_def_cfa_register\s+%rbp")
 _MOVES = re.compile(
     r"\t(pushq|popq|(?!cmp|test)\w+)\t((?:(?<=pushq\t)|(?<=popq\t)|.*,\s*(?=%rsp\b\s*(?:#.*)?$)).*)$"
 )
+_PUSHES = ("\tpush", "\tpop")
 _CONSTANT = re.compile(r"\$-?\w+,\s*%rsp")
 _FROM_POINTER = re.compile(r"(-?\d+)?\(%rbp\),\s*%rsp")
 _IS_POINTER = re.compile(r"%rbp,\s*%rsp")
@@ -71,10 +75,12 @@ _LEAVES = re.compile(r"\t(ret[ql]?\b|jmpq?\t.*# TAILCALL)")
 
 @dataclass
 class Layout:
-    """Where a function's registers are kept: ascending starts and ends, from the return address."""
+    """Where a function's registers are kept: ascending starts and ends, from the return address. is_wide:
+    objects want more alignment than frames have."""
 
     starts: list[int] = field(default_factory=list)
     ends: list[int] = field(default_factory=list)
+    is_wide: bool = False
 
     def keeps_register(self, offset: int) -> bool:
         index = bisect_right(self.starts, offset) - 1
@@ -85,12 +91,12 @@ def layouts(messages: str) -> tuple[dict[str, Layout], str]:
     """What remarks say of each function, and the messages without them."""
     found = {}
     for name, _, slots in _REMARK.findall(messages):
+        listed = _SLOT.findall(slots)
         kept = sorted(
-            (int(offset), int(offset) + int(size))
-            for offset, kind, size in _SLOT.findall(slots)
-            if kind == "Spill"
+            (int(offset), int(offset) + int(size)) for offset, kind, _, size in listed if kind == "Spill"
         )
-        found[name] = Layout([start for start, _ in kept], [end for _, end in kept])
+        is_wide = any(int(align) > FRAME_ALIGNMENT for _, kind, align, _ in listed if kind != "Spill")
+        found[name] = Layout([start for start, _ in kept], [end for _, end in kept], is_wide)
     return found, _REMARK.sub("", messages)
 
 
@@ -99,11 +105,12 @@ def with_twin(text: str, found: Mapping[str, Layout], *, elsewhere: bool = False
     only if nobody knows their addresses: they need no alignment. Raises Refusal for a frame whose size is
     not constant."""
     writer = _Frames(found, elsewhere)
-    lines = text.split("\n")
-    pads, searching = _pads(lines)
+    code, about = debug.apart(text)
+    lines = code.removesuffix("\n").split("\n")
+    pads, searching = _pads(lines) if INDIRECT.search(code) else ({}, set())
     for line in with_searches(lines, searching) if searching else lines:
         writer.line(line, pads)
-    return "\n".join(writer.out)
+    return "\n".join([*writer.out, about])
 
 
 def with_debug_frames(text: str) -> str:
@@ -115,7 +122,7 @@ class _Frames:
     """Reads a file line by line. depth: how far rsp is below the return address, as directives say; where rbp
     points into the frame they say it no more, and `pushed` counts it. pad: what the frame has more than
     clang gave it. has_pointer: rbp points into the frame, at depth 8, and what has no other name is in the
-    twin."""
+    twin. aligned: how many bytes clang means to align such a frame to; it names what lies there by rsp."""
 
     def __init__(self, found: Mapping[str, Layout], elsewhere: bool) -> None:
         self.out = list[str]()
@@ -133,9 +140,13 @@ class _Frames:
         self._depth = 0
         self._pushed = self._deepest = self._pad
         self._has_pointer = False
+        self._aligned = self._above = self._listed = 0
+        self._has_room = False
 
     def line(self, line: str, pads: Mapping[str, int]) -> None:
-        if line.startswith("\t.cfi_"):
+        if line.startswith(("\t.loc\t", ".Ltmp")):
+            self.out.append(line)
+        elif line.startswith("\t.cfi_"):
             self._directive(line)
         elif match := TYPE.match(line):
             self._functions.add(match[1])
@@ -150,7 +161,8 @@ class _Frames:
                 self._inline = None
             self.out.append(line)
         elif self._inline is not None:
-            self.out.append(self._inline.line(line))
+            self._need_alignment(self._aligned and ("%rsp" in line or "%rbp" in line))
+            self.out.append(alignment.unaligned(self._inline.line(line)))
         elif line.startswith("\t") and not line.startswith("\t."):
             self._instruction(line)
         else:
@@ -175,24 +187,38 @@ class _Frames:
         self.out.append(line)
 
     def _instruction(self, line: str) -> None:
+        is_pointed = self._pad or self._has_pointer or self._aligned
+        if not (is_pointed or "sp" in line or line.startswith(_PUSHES)):
+            self.out.append(line)
+            return
         if match := _MOVES.match(line):
             self.out += self._moving(line, match)
             return
+        self._need_alignment(self._layout.is_wide and alignment.takes_address(line))
+        self._need_alignment(self._aligned and alignment.takes_address_of_argument(line))
+        line = alignment.unaligned(line, anywhere=self._elsewhere and self._aligned > 0)
         if "(%rsp" in line:
-            if self._has_pointer:
-                line = _placed(line, Layout(), self._deepest, self._pad)
-            else:
-                line = _placed(line, self._layout, self._depth, self._pad)
+            line = _placed(line, *self._lies(), self._pad)
         elif self._has_pointer and _RETURNS_TO.search(line):
             line = _RETURNS_TO.sub(f"{self._deepest}(%rsp)", line)
         if self._pad and _LEAVES.match(line):
             self.out.append(f"\tleaq\t{self._pad}(%rsp), %rsp")
         self.out.append(line)
 
+    def _lies(self) -> tuple[Layout, int]:
+        """What lies where, and how deep rsp is by that list."""
+        if self._aligned:
+            return self._layout, self._listed
+        return (Layout(), self._deepest) if self._has_pointer else (self._layout, self._depth)
+
+    def _need_alignment(self, is_needed: object) -> None:
+        """Others may know the address of what wants to be aligned, and it is not where that can be."""
+        if is_needed and not self._elsewhere:
+            raise Refusal(f"{self._name}: an object with an alignment of more than {FRAME_ALIGNMENT} bytes")
+
     def _placing(self) -> Placing:
         """For inline assembly, which may push."""
-        depth = self._deepest if self._has_pointer else self._depth
-        layout = Layout() if self._has_pointer else self._layout
+        layout, depth = self._lies()
         return Placing(
             lambda offset: layout.keeps_register(offset - depth) or 0 <= offset - depth < _RETURN_ADDRESS,
             lambda offset: self._pad if offset - depth >= _RETURN_ADDRESS else 0,
@@ -207,21 +233,29 @@ class _Frames:
         if _CONSTANT.fullmatch(operands):
             amount = int(operands.split(",")[0].lstrip("$"), 0)
             if mnemonic in ("add", "sub"):
-                self._count(amount if mnemonic == "sub" else -amount)
+                deeper = amount if mnemonic == "sub" else -amount
+                self._count(deeper)
+                if self._aligned and deeper > 0 and not self._has_room:
+                    self._has_room = True
+                    self._listed = alignment.size_to_listed(self._aligned, self._above, deeper)
                 if self._deepest > LARGEST_FRAME:
                     raise Refusal(
                         f"{self._name}: a frame of {self._deepest:,} bytes; it can have {LARGEST_FRAME:,}: "
                         "make its arrays static, or allocate them"
                     )
                 return [line, _TOUCH] if mnemonic == "sub" and amount > STACK_REACH else [line]
-            most = -amount if self._elsewhere else FRAME_ALIGNMENT
-            if mnemonic == "and" and -amount & (-amount - 1) == 0 and 0 < -amount <= most:
-                alignment = min(-amount, FRAME_ALIGNMENT)
-                return [self._to(self._pushed + -(self._pushed + _RETURN_ADDRESS) % alignment)]
+            is_wide = -amount > FRAME_ALIGNMENT
+            is_understood = self._has_pointer or self._elsewhere or not is_wide
+            if mnemonic == "and" and amount < 0 and -amount & (-amount - 1) == 0 and is_understood:
+                if is_wide:
+                    self._aligned, self._above = -amount, self._pushed
+                    self._listed = alignment.size_to_listed(-amount, self._above, 0)
+                step = min(-amount, FRAME_ALIGNMENT)
+                return self._to(self._pushed + -(self._pushed + _RETURN_ADDRESS) % step)
         found = _FROM_POINTER.fullmatch(operands) if mnemonic == "lea" else _IS_POINTER.fullmatch(operands)
         if found and self._has_pointer and mnemonic in ("lea", "mov"):
             self._pushed = self._deepest
-            return [self._to(8 - int(found[1] or 0) if mnemonic == "lea" else 8)]
+            return self._to(8 - int(found[1] or 0) if mnemonic == "lea" else 8)
         if mnemonic == "lea" and (found := _FROM_ITSELF.fullmatch(operands)):
             self._count(-int(found[1] or 0))
             return [line]
@@ -233,19 +267,22 @@ class _Frames:
         self._pushed += amount
         self._deepest = max(self._deepest, self._pushed)
 
-    def _to(self, depth: int) -> str:
-        moved = f"\tleaq\t{self._pushed - depth}(%rsp), %rsp"
-        self._count(depth - self._pushed)
-        return moved
+    def _to(self, depth: int) -> list[str]:
+        amount = depth - self._pushed
+        self._count(amount)
+        return [f"\tleaq\t{-amount}(%rsp), %rsp"] if amount else []
 
 
 def at_distance(text: str) -> str:
     """Assembly whose objects are TWIN_DISTANCE below where rsp would have them in the window: accesses
     through esp, and the addresses that `lea` and `mov` make of rsp."""
-    return "\n".join(_at_distance(line) if "sp" in line else line for line in text.split("\n"))
+    code, about = debug.apart(text)
+    return "\n".join(_at_distance(line) if "sp" in line else line for line in code.split("\n")) + about
 
 
 def _at_distance(line: str) -> str:
+    if '"' in line and _STRING.match(line):
+        return line
     if ";" in line and '"' not in line:
         return ";".join(map(_at_distance, line.split(";")))
     if match := _COPIED.match(line):
@@ -302,7 +339,7 @@ def _pads(lines: list[str]) -> tuple[dict[str, int], set[str]]:
         elif (match := LABEL.match(line)) and match[1] in functions:
             name, depth, has_pointer = match[1], 0, False
         elif INDIRECT.match(line):
-            step = 32 if depth % 32 == 24 else 8  # others hold nothing that is aligned, and call nobody
+            step = 16 if depth % 16 == 8 else 8  # others hold nothing that is aligned, and call nobody
             wanted = next(
                 (known for known in LABEL_DEPTHS if known >= depth and (known - depth) % step == 0), None
             )

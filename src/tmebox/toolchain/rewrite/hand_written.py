@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+
+from tmebox.records import dataclass, field
 
 _STATEMENT = re.compile(r"\s*(?:rep\w*\s+|lock\s+)?(\w+)\s*(.*)")
 _LABEL = re.compile(r"\s*([\w.$]+):")
-_STACK = re.compile(r"(-?(?:0x)?[0-9a-fA-F]+)?\(\s*%rsp\s*(,[^)]*)?\)")
+_STACK = re.compile(r"\(\s*%rsp\s*(,[^)]*)?\)")
+_BEFORE_OPERAND = re.compile(r"(?:.*,|\s*(?:(?:rep\w*|lock|bnd|notrack)\s+)?\w+(?=\s))\s*\*?\s*")
 _CONSTANT = re.compile(r"\$(-?\w+)\s*,\s*%rsp\s*")
+_PIECE = re.compile(r"\w+|[-+*()]")
+_DEEPEST = 50
 _RETURN_ADDRESS = 8
 
 
@@ -81,7 +85,7 @@ class Placing:
             return statement
         mnemonic, operands = match[1], match[2].strip()
         stack = self._stack if self._stack is not None else _Stack()
-        placed = statement if mnemonic.startswith("lea") else self._placed(statement, stack)
+        placed = self._placed(statement, stack, is_address=mnemonic.startswith("lea"))
         base = (
             mnemonic[:-1] if mnemonic.endswith(("q", "l")) and mnemonic not in ("call", "sal") else mnemonic
         )
@@ -101,16 +105,23 @@ class Placing:
         self._stack = None if base in ("jmp", "ret", "ud2", "hlt") else stack
         return placed
 
-    def _placed(self, statement: str, stack: _Stack) -> str:
+    def _placed(self, statement: str, stack: _Stack, *, is_address: bool) -> str:
         match = _STACK.search(statement)
-        displacement = _number(match[1] or "0") if match else None
-        if match is None or displacement is None:
+        if match is None:
             return statement
-        offset = displacement - stack.depth
-        displacement += self._moves(offset)
-        kept = match[2] is None and (stack.pushed_at(offset) or self._keeps(offset))
-        inside = "%rsp" if kept else f"%esp{narrow(match[2] or '')}"
-        return f"{statement[: match.start()]}{displacement or ''}({inside}){statement[match.end() :]}"
+        before = _BEFORE_OPERAND.match(statement, 0, match.start())
+        start = before.end() if before else match.start()
+        written = "".join(statement[start : match.start()].split())
+        displacement = _number(written or "0")
+        if displacement is not None:
+            offset = displacement - stack.depth
+            displacement += self._moves(offset)
+            kept = match[1] is None and (stack.pushed_at(offset) or self._keeps(offset))
+            written = str(displacement or "")
+        else:
+            kept = False
+        inside = match[0][1:-1] if is_address else "%rsp" if kept else f"%esp{narrow(match[1] or '')}"
+        return f"{statement[:start]}{written}({inside}){statement[match.end() :]}"
 
 
 _NARROW = {f"%r{letters}": f"%e{letters}" for letters in ("ax", "bx", "cx", "dx", "si", "di", "bp")}
@@ -121,7 +132,43 @@ def narrow(index: str) -> str:
 
 
 def _number(text: str) -> int | None:
+    """The value of sums and products of numbers, as `64+8*(2+1)`; None for anything else."""
     try:
         return int(text, 0)
     except ValueError:
+        pass
+    pieces = _PIECE.findall(text)
+    if "".join(pieces) != text or pieces.count("(") > _DEEPEST:
         return None
+    pieces.append("")
+    try:
+        value = _sum(pieces)
+    except ValueError:
+        return None
+    return value if pieces == [""] else None
+
+
+def _sum(pieces: list[str]) -> int:
+    """Of what stands at the beginning of `pieces`, which it takes away. Raises ValueError."""
+    value = 0 if pieces[0] in ("+", "-") else _product(pieces)
+    while pieces[0] in ("+", "-"):
+        value += _product(pieces) if pieces.pop(0) == "+" else -_product(pieces)
+    return value
+
+
+def _product(pieces: list[str]) -> int:
+    value = _factor(pieces)
+    while pieces[0] == "*":
+        pieces.pop(0)
+        value *= _factor(pieces)
+    return value
+
+
+def _factor(pieces: list[str]) -> int:
+    first = pieces.pop(0)
+    if first != "(":
+        return int(first, 0)
+    value = _sum(pieces)
+    if pieces.pop(0) != ")":
+        raise ValueError
+    return value

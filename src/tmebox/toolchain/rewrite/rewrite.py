@@ -6,10 +6,10 @@ The rules are in docs/design.md, section 4. Nothing here is trusted: the verifie
 from __future__ import annotations
 
 from collections.abc import Set
-from dataclasses import replace
 
 from tmebox.abi import BASES, ISOLATIONS, TWIN_DISTANCE, form
 from tmebox.errors import CompileError, Diagnostic
+from tmebox.records import replace
 from tmebox.toolchain.rewrite import debug, embedded, frames, hand_written
 from tmebox.toolchain.rewrite.after_calls import AFTER_CALL, BEFORE_RETURN, R11KeptError, followed
 from tmebox.toolchain.rewrite.analysis.liveness import FlowGraph
