@@ -56,6 +56,7 @@ USERS = {"python", "cli", "ray"}
 LATE_IMPORTS = {
     "__main__.py": "builds start `tmebox cc` thousands of times: no command imports what others need",
     "cli/": "help and completion appear at once, without NumPy, the core or the toolchain",
+    "demangle/": "errors can show names of C++, and a compiler's start seldom has any",
     "memory/reservation.py": "`import tmebox` reserves addresses, and imports next to nothing for that",
     "records.py": "the library's module for what only it can do, which a compiler's start need not wait for",
     "runtime/arrow.py": "pyarrow, which takes longer to import than tmebox, and need not be there",

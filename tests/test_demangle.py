@@ -8,7 +8,8 @@ from contextlib import suppress
 import pytest
 
 from tmebox.demangle import called, demangled
-from tmebox.demangle.reader import LONGEST_NAME, MOST_STEPS, Reader, Unknown
+from tmebox.demangle.reader import MOST_STEPS, Reader, Unknown
+from tmebox.demangle.tables import LONGEST_NAME
 from tmebox.errors import Frame
 
 NAMES = {

@@ -25,7 +25,7 @@ from tmebox_bench.native_compilers import MODES
 
 Progress = Callable[[str, int, int], None]
 PROCESS = Path(__file__).parent / "native" / "process.c"
-_OF_SANDBOXES = frozenset({"-D_LIBUNWIND_IS_BAREMETAL"})
+_OF_SANDBOXES = frozenset({"-D_LIBUNWIND_IS_BAREMETAL", "-include", "stack_words.h"})
 
 
 def libraries(mode: str, progress: Progress | None = None) -> Path:

@@ -279,8 +279,10 @@ struct control *tmebox_get_control(const struct instance *instance, uint64_t low
 }
 
 void tmebox_put_control(struct control *control) {
-    disown(control);
-    put_aside(control);
+    if (generation == tmebox_generation) { /* else it was the parent's: nothing is mapped there */
+        disown(control);
+        put_aside(control);
+    }
 }
 
 bool tmebox_find_control(struct instance *instance) {
@@ -303,6 +305,17 @@ void tmebox_leave_control(struct instance *instance) {
 }
 
 /* -- what they hold ------------------------------------------------------------------------------- */
+/* A frame may have any number of bytes, so that a return address may be anywhere. */
+static bool holds(const char *stack, uint64_t size, uint64_t start, uint64_t end) {
+    for (uint64_t at = 0, word; at + sizeof word <= size; at++) {
+        memcpy(&word, stack + at, sizeof word);
+        if (word - start < end - start) {
+            return true;
+        }
+    }
+    return false;
+}
+
 bool tmebox_stacks_hold(uint64_t start, uint64_t end, uint64_t since) {
     for (const struct control *control = generation == tmebox_generation ? owned : NULL; control != NULL;
          control = control->next) {
@@ -317,11 +330,8 @@ bool tmebox_stacks_hold(uint64_t start, uint64_t end, uint64_t since) {
             }
             rsp = instance->rsp - control->base;
         }
-        const uint64_t *word = (const uint64_t *)(uintptr_t)(control->base + rsp);
-        for (; (uint64_t)(uintptr_t)word < control->base + control->top; word++) {
-            if (*word - start < end - start) {
-                return true;
-            }
+        if (holds((const char *)(uintptr_t)(control->base + rsp), control->top - rsp, start, end)) {
+            return true;
         }
     }
     return false;

@@ -88,7 +88,13 @@ extern _Atomic int64_t tmebox_open_descriptors;
 
 extern PyTypeObject tmebox_guest_descriptors_type;
 
-/* The time of a clock that guests are told as it is; false for all others. */
+/* Whether a guest is told the time of this clock as it is. A macro: clocks.c may call nothing. */
+#define GUEST_CLOCKS                                                                                          \
+    (1u << CLOCK_REALTIME | 1u << CLOCK_MONOTONIC | 1u << CLOCK_MONOTONIC_RAW | 1u << CLOCK_REALTIME_COARSE | \
+     1u << CLOCK_MONOTONIC_COARSE | 1u << CLOCK_BOOTTIME)
+#define GUEST_IS_TOLD(descriptors, clock) ((descriptors)->host_clock && (clock) < 32 && GUEST_CLOCKS >> (clock) & 1)
+
+/* The time of such a clock; false for all others. */
 bool tmebox_guest_time(const struct guest_descriptors *descriptors, uint64_t clock, struct timespec *now);
 
 /* One call, and what the files of the data path share. Each function answers true with `*result`, or false for
@@ -124,6 +130,9 @@ bool tmebox_guest_accept(const struct guest_call *call, bool with_flags, int64_t
 bool tmebox_guest_epoll_control(const struct guest_call *call, int64_t *result);
 bool tmebox_guest_set_option(const struct guest_call *call, int64_t *result);
 bool tmebox_guest_unread(const struct guest_call *call, int64_t *result);
+
+/* clocks.c */
+void tmebox_find_clock(void);
 
 /* opening.c */
 bool tmebox_guest_open(const struct guest_call *call, bool at, int64_t *result);

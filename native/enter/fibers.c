@@ -190,7 +190,7 @@ bool tmebox_switch_fiber(struct activation *activation, uint64_t number, bool en
 
 /* What ended without the GIL. */
 void tmebox_bury_fibers(struct instance *instance) {
-    for (uint32_t i = 0; i < instance->fiber_count; i++) {
+    for (uint32_t i = 0; instance->generation == tmebox_generation && i < instance->fiber_count; i++) {
         struct control *control = instance->fibers[i];
         if (control != NULL && control->ended) {
             instance->fibers[i] = NULL;

@@ -17,22 +17,36 @@ static const struct import *find(const struct instance *instance, uint64_t index
     return known ? &instance->callbacks[slot]->import : NULL;
 }
 
-/* 0, or -1 with the outcome decided. */
-static int jump(struct activation *activation) {
+static struct window_fault try_jump(struct activation *activation) {
     const struct instance *instance = activation->instance;
+    const uint64_t *from = (const uint64_t *)(instance->base + (uint32_t)activation->integers[1]);
     uint64_t wanted[3];
-    const void *from = (const void *)(instance->base + (uint32_t)activation->integers[1]);
-    struct window_fault fault = tmebox_window_copy(wanted, from, sizeof wanted);
+    struct window_fault fault = {0};
+    for (int i = 0; i < 3 && fault.how == 0; i++) { /* each was just written, and comes sooner as it was */
+        fault = tmebox_window_copy(&wanted[i], &from[i], sizeof wanted[i]);
+    }
     if (fault.how == 0 && !tmebox_longjmp(activation, (uint32_t)wanted[0], wanted[0] >> 32)) {
         fault = (struct window_fault){0, SIGILL | 0xff << 8 | (uint64_t)ILL_BADSTK << 32};
     }
+    if (fault.how == 0) {
+        activation->rax = wanted[1];
+        activation->rdx = wanted[2];
+        activation->vectors[0] = activation->vectors[1] = 0;
+    }
+    return fault;
+}
+
+bool tmebox_answer_jump(struct activation *activation) {
+    return activation->holds_gil && try_jump(activation).how == 0;
+}
+
+/* 0, or -1 with the outcome decided. */
+static int jump(struct activation *activation) {
+    struct window_fault fault = try_jump(activation);
     if (fault.how != 0) {
         tmebox_trap_in_host(activation, fault);
         return -1;
     }
-    activation->rax = wanted[1];
-    activation->rdx = wanted[2];
-    activation->vectors[0] = activation->vectors[1] = 0;
     return 0;
 }
 

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define NEAR 8 /* bits: so many bytes of text have one entry in the index */
+#define NEAR 6 /* bits: so many bytes of text have one entry in the index */
 
 #define SLOT TMEBOX_TEXT_ALIGN /* each begins at most one text */
 #define SLOTS ((TMEBOX_CODE_END - TMEBOX_CODE_BASE) / SLOT)
@@ -23,6 +23,13 @@ struct text {
 
 /* By the slots that it is in: a walk over a deep stack looks for millions. */
 static struct text *texts[SLOTS];
+
+/* What the last walks found, by how many frames they had walked. Programs that jump often jump over the same frames, and
+ * the CPU goes on with the next one before it knows that this one is the same. */
+static struct {
+    uint64_t address;
+    int64_t depth;
+} walked[64];
 
 static void free_text(struct text *text) {
     if (text != NULL) {
@@ -44,6 +51,7 @@ static void put(uint64_t start, uint64_t end, struct text *text) {
 }
 
 static void forget(uint64_t start, uint64_t end) {
+    memset(walked, 0xff, sizeof walked); /* 0 is no return address, and has no depth */
     for (uint64_t slot = slot_of(start); slot < SLOTS && slot <= slot_of(end - 1); slot++) {
         struct text *text = texts[slot];
         if (text != NULL) {
@@ -108,6 +116,15 @@ int64_t tmebox_depth_at(uint64_t address) {
     return at < end && text->places[at] == place ? (int64_t)text->depths[at] : -1;
 }
 
+static int64_t depth_in_walk(uint64_t address, size_t frames) {
+    size_t at = frames % (sizeof walked / sizeof *walked);
+    if (UNLIKELY(walked[at].address != address)) {
+        walked[at].depth = tmebox_depth_at(address);
+        walked[at].address = address;
+    }
+    return walked[at].depth;
+}
+
 bool tmebox_is_function(uint64_t address) {
     return text_at(address) != NULL && *(const uint8_t *)(address + TMEBOX_TARGET_MAP) & TMEBOX_TARGET_FUNCTION;
 }
@@ -122,8 +139,9 @@ bool tmebox_longjmp(struct activation *activation, uint64_t offset, uint64_t add
     if (depth < 0 || offset % 8 != 0) {
         return false;
     }
-    for (uint64_t place = activation->rsp; place >= base && place <= top - 8;) {
-        int64_t frame = tmebox_depth_at(*(const uint64_t *)(uintptr_t)place);
+    size_t frames = 0;
+    for (uint64_t place = activation->rsp; place >= base && place <= top - 8; frames++) {
+        int64_t frame = depth_in_walk(*(const uint64_t *)(uintptr_t)place, frames);
         if (frame < 0) {
             return false; /* where the core called */
         }

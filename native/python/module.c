@@ -273,6 +273,7 @@ PyMODINIT_FUNC PyInit__native(void) {
     tmebox_init_traps();
     tmebox_heap_init();
     tmebox_init_guard();
+    tmebox_find_clock();
     if (tmebox_init_threads() < 0 || tmebox_init_custody() < 0 || tmebox_init_extents() < 0 || tmebox_init_side() < 0 ||
         PyModule_AddFunctions(module, tmebox_custody_methods) < 0 ||
         PyModule_AddFunctions(module, tmebox_memory_methods) < 0 ||

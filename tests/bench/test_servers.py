@@ -37,9 +37,11 @@ def test_redis_benchmark_is_read() -> None:
 def test_rounds_are_compared_side_by_side() -> None:
     native = [Measured(Sample(10, 100.0, 1.0), 5.0), Measured(Sample(10, 50.0, 2.0), 10.0)]
     sandboxed = [Measured(Sample(10, 99.0, 1.5), 6.0), Measured(Sample(10, 50.0, 2.0), 10.0)]
-    row = _row("nginx", "1 KB", native, sandboxed)
+    again = [Measured(Sample(10, 102.0, 1.0), 5.0), Measured(Sample(10, 50.0, 4.0), 10.0)]
+    row = _row("nginx", "1 KB", {"native": native, "sandboxed": sandboxed, "native again": again})
     assert (row.throughput.min, row.throughput.max) == (0.99, 1.0)
     assert (row.p99.max, row.cpu.max) == (1.5, 1.2)
+    assert (row.noise.max, row.p99_noise.max) == (1.02, 2.0)
     table = servers_table(ServerResults({}, [row]))
     assert table.rows[0][0] == "nginx: 1 KB" and len(table.rows[0]) == len(table.headings)
 

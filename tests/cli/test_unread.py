@@ -17,7 +17,19 @@ from tmebox.cli.app import app
 from tmebox.unread import EXIT_UNREAD
 
 ADD_C = "int add(int a, int b) { return a + b; }\n"
-YES_C = '#include <stdio.h>\nint main(void) { while (puts("y") >= 0) {} return 5; }\n'
+YES_C = """\
+#include <signal.h>
+#include <stdio.h>
+static int broken;
+static void count(int signal) { broken += signal == SIGPIPE; }
+int main(int arguments, char **words)
+{
+	if (words[1][0] == 'i') signal(SIGPIPE, SIG_IGN);
+	if (words[1][0] == 'h') signal(SIGPIPE, count);
+	while (puts("y") >= 0 || words[1][0] == 'n') {}
+	return 5 + broken;
+}
+"""
 
 
 def start(arguments: Iterable[object], folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -114,9 +126,12 @@ def test_the_command_itself(folder: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_program_is_told_and_decides_itself(folder: Path) -> None:
-    done = start(["-m", "tmebox", "run", "yes.c"], folder)
-    assert (done.returncode, done.stderr) == (5, "")
+@pytest.mark.parametrize(
+    ("wish", "code"), [("never looks", EXIT_UNREAD), ("ignores it", 5), ("has a handler", 6)]
+)
+def test_a_program_gets_sigpipe_and_decides_itself(wish: str, code: int, folder: Path) -> None:
+    done = start(["-m", "tmebox", "run", "yes.c", wish], folder)
+    assert (done.returncode, done.stderr) == (code, "")
 
 
 @pytest.mark.slow

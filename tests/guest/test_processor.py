@@ -25,7 +25,9 @@ int knows(void)
 	return !!__builtin_cpu_supports("avx2") | !!__builtin_cpu_supports("ssse3") << 1
 		| !!__builtin_cpu_supports("bmi2") << 2 | !!__builtin_cpu_supports("avx512f") << 3
 		| !!__builtin_cpu_supports("sse2") << 4 | !!__builtin_cpu_is("amd") << 5
-		| !!__builtin_cpu_supports("pclmul") << 6 | !!__builtin_cpu_supports("lzcnt") << 7;
+		| !!__builtin_cpu_supports("pclmul") << 6 | !!__builtin_cpu_supports("lzcnt") << 7
+		| !!__builtin_cpu_supports("x86-64") << 8 | !!__builtin_cpu_supports("x86-64-v2") << 9
+		| !!__builtin_cpu_supports("x86-64-v3") << 10 | !!__builtin_cpu_supports("x86-64-v4") << 11;
 }
 """
 AVX2 = r"""
@@ -62,7 +64,7 @@ def wide() -> tmebox.Module:
 
 def test_code_without_vectors_is_told_of_every_processors_features_only(plain: tmebox.Module) -> None:
     with tmebox.Sandbox(plain) as sandbox:
-        assert sandbox.knows() == 1 << 4
+        assert sandbox.knows() == 1 << 4 | 1 << 8
         assert registers(sandbox, 1)[2] == 0 and registers(sandbox, 7)[1] == 0
         assert sandbox.xcr(0) == 3 and sandbox.xcr(1) == 0
         assert registers(sandbox, 0)[0] == 7 and registers(sandbox, 0x80000000)[0] == 0x80000004
@@ -71,11 +73,20 @@ def test_code_without_vectors_is_told_of_every_processors_features_only(plain: t
 
 def test_code_that_brings_a_faster_way_is_told_that_it_may_take_it(wide: tmebox.Module) -> None:
     with tmebox.Sandbox(wide) as sandbox:
-        assert sandbox.knows() == 1 << 4 | 1 | 1 << 1 | 1 << 2 | 1 << 7
+        assert sandbox.knows() == 1 << 4 | 1 | 1 << 1 | 1 << 2 | 1 << 7 | 0b111 << 8
         ecx, ebx = registers(sandbox, 1)[2], registers(sandbox, 7)[1]
         assert ecx >> AVX_BIT & 1 and ecx >> OSXSAVE_BIT & 1 and ebx >> AVX2_BIT & 1
         assert ecx >> FMA_BIT & 1 and not ecx >> AES_BIT & 1
         assert sandbox.xcr(0) == 7
+
+
+def test_a_level_is_there_only_if_all_of_it_is() -> None:
+    """Code for SSE4.2 alone has the second level, and code for FMA no more than that."""
+    for target, body in (("sse4.2", "_mm_crc32_u64(x, 1)"), ("fma", "(u)__builtin_fma(x, 3.0, 1.0)")):
+        more = f'__attribute__((target("{target}"))) u more(u x) {{ return {body}; }}\n'
+        module = tmebox.compile(source_text="#include <immintrin.h>\ntypedef unsigned long u;\n" + ASK + more)
+        with tmebox.Sandbox(module) as sandbox:
+            assert sandbox.knows() >> 8 == 0b11
 
 
 @pytest.mark.parametrize("part", ["fma", "f16c", "bmi2", "bmi1", "abm", "movbe", "avx", "sse4_2"])

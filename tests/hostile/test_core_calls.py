@@ -145,7 +145,7 @@ def painter(words: int, below: int) -> str:
     }}"""
 
 
-@pytest.mark.parametrize("below", [0, 15_000, 60_000])
+@pytest.mark.parametrize("below", [0, 15_000, 60_000, 300_000, 1_200_000])
 def test_nothing_of_who_had_the_control_stack_before_is_seen(below: int) -> None:
     """Another sandbox, one that was closed, and the same before its reset; between two calls it may be."""
     module = tmebox.compile(source_text=painter(200, below))

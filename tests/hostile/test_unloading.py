@@ -31,6 +31,12 @@ long ask(word number, word a, word b, word c) { return core(number, a, b, c).res
 static int back(int x) { return host_call(x) + 1; }
 int bounce(word through, int x) { return ((int (*)(int (*)(int), int))through)(back, x) + 1000; }
 
+/* With frames that are no whole number of words. */
+__attribute__((naked)) static int oddly_back(int x) {
+  __asm__("subq $13, %rsp\\n call host_call\\n addq $13, %rsp\\n ret");
+}
+int bounce_oddly(word through, int x) { return ((int (*)(int (*)(int), int))through)(oddly_back, x) + 1000; }
+
 static jmp_buf buffer;
 static int keep(int x) { return setjmp(buffer) ? x : host_call(x); }
 int remember(word through, int x) { return ((int (*)(int (*)(int), int))through)(keep, x); }
@@ -97,7 +103,8 @@ class Scene:
 ELSEWHERE = ("ControlFlowViolation", "MemoryFault", "SandboxClosed")
 
 
-def test_a_frame_in_a_text_that_is_gone_is_never_returned_to_in_another_text() -> None:
+@pytest.mark.parametrize("bounce", ["bounce", "bounce_oddly"])
+def test_a_frame_in_a_text_that_is_gone_is_never_returned_to_in_another_text(bounce: str) -> None:
     scene = Scene()
     taken: list[bool] = []
 
@@ -108,7 +115,7 @@ def test_a_frame_in_a_text_that_is_gone_is_never_returned_to_in_another_text() -
 
     def act(sandbox: Sandbox) -> Any:
         try:
-            return sandbox.bounce(scene.load(), 3)
+            return getattr(sandbox, bounce)(scene.load(), 3)
         except tmebox.Trap as trap:
             ended = trap.kind
         return taken, ended, scene.is_taken()
@@ -231,3 +238,32 @@ def test_a_text_that_is_being_loaded_or_taken_away_is_no_place_for_threads(
         return len(asked)
 
     assert scene.attack(act, lambda x: x).value > 8
+
+
+LEAPS = """
+#include <setjmp.h>
+static jmp_buf home;
+__attribute__((noinline)) static int down(int n)
+{
+  volatile char room[SIZE];
+  room[n] = 1;
+  if (n == 0) longjmp(home, 42);
+  return down(n - 1) + room[n];
+}
+int leap(int n) { int value = setjmp(home); return value ? value : down(n); }
+"""
+
+
+def test_what_walks_found_is_forgotten_with_the_text() -> None:
+    """The core remembers how deep frames were that a jump went over. Another text has others there."""
+    files = [tmebox.compile(source_text=LEAPS, flags=(f"-DSIZE={size}",)).file for size in (1000, 3000)]
+    gc.collect()
+    address: int | None = None
+    for kind in (0, 1, 1, 0):
+        code_region.CODE_REGION.tidy()
+        module = Module(files[kind], address=address)
+        address = module.address
+        with Sandbox(module) as sandbox:
+            assert [sandbox.leap(frames) for frames in (3, 3, 70, 200, 3)] == [42] * 5
+        del module, sandbox
+        gc.collect()

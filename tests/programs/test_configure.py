@@ -54,7 +54,6 @@ DIFFERENCES: dict[str, dict[str, str]] = {
         "HAVE_PARTLY_WORKING_GETCWD": "the same",
         "FUNC_REALPATH_NEARLY_WORKS": "`a/..` is the directory of a, whatever a is",
         "HAVE_BUG_BIG_NANOSLEEP": "what is left of a sleep is exact, where kernels count 292 years",
-        "HAVE_VISIBILITY": "`zig cc` warns of an option of its own, and -Werror is given",
     },
     "nginx": {
         "NGX_HAVE_MAP_DEVZERO": "/dev/zero cannot be mapped",

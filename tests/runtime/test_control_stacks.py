@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import resource
 from pathlib import Path
@@ -82,6 +83,24 @@ ARRAYS = """
         setjmp(home);
         if (left-- > 0) leave(size);
         return left;
+    }
+    __attribute__((noinline)) static long sink(long times)
+    {
+        volatile char frame[8];
+        frame[0] = 1;
+        return times ? sink(times - 1) + frame[0] : 0;
+    }
+    static void *sinks(void *times) { return (void *)sink((long)times); }
+    int ends_a_thread(long times)
+    {
+        pthread_t thread;
+        pthread_attr_t wanted;
+        void *result;
+        pthread_attr_init(&wanted);
+        pthread_attr_setstacksize(&wanted, 8 << 20);
+        if (pthread_create(&thread, &wanted, sinks, (void *)times)) return -1;
+        pthread_join(thread, &result);
+        return host((long)result == times);
     }
     static __thread char *unsafe_stack; /* another variable that is stored as a pointer */
     int keeps(unsigned long size)
@@ -342,6 +361,23 @@ def test_no_room_for_a_control_stack_is_a_limit_error(module: tmebox.Module) -> 
         return refused, box.depth(100)
 
     assert run_forked(act).result() == ("there is no room for another control stack", 100)
+
+
+def test_a_child_forked_in_a_call_has_no_stacks_to_give_back(arrays: tmebox.Module) -> None:
+    """Not even of a thread that had ended, whose pages would go."""
+
+    def host(number: int) -> int:
+        return os.fork() if number == 1 else -1
+
+    def act() -> Any:
+        with new(arrays, host) as box:
+            try:
+                child = box.ends_a_thread(100_000)
+            except tmebox.SandboxClosed:
+                os._exit(7)
+            return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+    assert run_forked(act).result() == 7
 
 
 def test_arrays_are_given_back_where_an_exception_ends_a_call(arrays: tmebox.Module) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import socket
 import subprocess
 import sys
@@ -31,12 +32,16 @@ NAMES = (*SERVERS, streams.NAME)
 START_TIMEOUT_S = 60.0
 END_TIMEOUT_S = 10.0
 GUEST_ROOT = "/srv"
+TURNS = ("native", "sandboxed", "native again")
+"""What is measured in a round: forwards in one, backwards in the next."""
+KIND_OF = {"native": "native", "sandboxed": "sandboxed", "native again": "native"}
 
 
 @dataclass(frozen=True)
 class Row:
     """One load of one server. throughput, p99, cpu: sandboxed over native, rounds compared side by side. cpu
-    is the server's processor time for each request, which other work on the machine disturbs least."""
+    is the server's processor time for each request, which other work on the machine disturbs least. noise,
+    p99_noise: throughput and p99 of the native build, measured once more in each round, over itself."""
 
     server: str
     load: str
@@ -46,6 +51,8 @@ class Row:
     throughput: Spread
     p99: Spread
     cpu: Spread
+    noise: Spread
+    p99_noise: Spread
 
 
 @dataclass(frozen=True)
@@ -100,12 +107,14 @@ def _measure(server: Server, rounds: int, seconds: float, results: ServerResults
             results.failures.append(f"{server.name} answers differently when it is sandboxed")
             return
         for index, (name, load) in enumerate(server.loads.items()):
-            samples: dict[str, list[Measured]] = {kind: [] for kind in KINDS}
-            for turn in range(rounds):
+            samples: dict[str, list[Measured]] = {turn: [] for turn in TURNS}
+            for number in range(rounds):
                 show(f"{server.name}, {name}", index, len(server.loads))
-                for kind in KINDS if turn % 2 == 0 else KINDS[::-1]:
-                    samples[kind].append(_load(load, started[kind], seconds))
-            results.rows.append(_row(server.name, name, samples["native"], samples["sandboxed"]))
+                for turn in TURNS if number % 2 == 0 else TURNS[::-1]:
+                    kind = KIND_OF[turn]
+                    with _standing([one for other, one in started.items() if other != kind]):
+                        samples[turn].append(_load(load, started[kind], seconds))
+            results.rows.append(_row(server.name, name, samples))
 
 
 @dataclass(frozen=True)
@@ -122,15 +131,30 @@ def _load(load: Load, started: Started, seconds: float) -> Measured:
     return Measured(sample, (started.cpu_s() - before) * 1e6 / sample.requests)
 
 
-def _row(server: str, load: str, native: Sequence[Measured], sandboxed: Sequence[Measured]) -> Row:
-    def both(of: Callable[[Measured], float]) -> tuple[Spread, Spread]:
-        ours, baseline = [of(one) for one in sandboxed], [of(one) for one in native]
-        return spread(baseline), ratios(ours, baseline)
+@contextmanager
+def _standing(idle: Sequence[Started]) -> Iterator[None]:
+    """Keep servers that are not measured from running: they share a processor with the one that is, and look
+    at their clocks ten to fifty times a second."""
+    for one in idle:
+        one.process.send_signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for one in idle:
+            one.process.send_signal(signal.SIGCONT)
 
-    per_s, throughput = both(lambda one: one.sample.requests_per_s)
-    p99_ms, p99 = both(lambda one: one.sample.p99_ms)
-    cpu_us, cpu = both(lambda one: one.cpu_us)
-    return Row(server, load, per_s, p99_ms, cpu_us, throughput, p99, cpu)
+
+def _row(server: str, load: str, samples: Mapping[str, Sequence[Measured]]) -> Row:
+    """samples: of each of TURNS."""
+
+    def all_of(of: Callable[[Measured], float]) -> tuple[Spread, Spread, Spread]:
+        native, ours, again = ([of(one) for one in samples[turn]] for turn in TURNS)
+        return spread(native), ratios(ours, native), ratios(again, native)
+
+    per_s, throughput, noise = all_of(lambda one: one.sample.requests_per_s)
+    p99_ms, p99, p99_noise = all_of(lambda one: one.sample.p99_ms)
+    cpu_us, cpu, _ = all_of(lambda one: one.cpu_us)
+    return Row(server, load, per_s, p99_ms, cpu_us, throughput, p99, cpu, noise, p99_noise)
 
 
 # -- processes ---------------------------------------------------------------------------------------------
@@ -230,7 +254,9 @@ def servers_table(results: ServerResults) -> Table:
             f"{row.native_per_s.median:,.0f}/s",
             f"{row.native_p99_ms.median:.2f} ms",
             _ratio(row.throughput),
+            _ratio(row.noise),
             _ratio(row.p99),
+            _ratio(row.p99_noise),
             f"{row.native_cpu_us.median:.1f} µs",
             _ratio(row.cpu),
         )
@@ -241,7 +267,9 @@ def servers_table(results: ServerResults) -> Table:
         "native",
         "p99",
         "sandboxed throughput",
+        "native again",
         "sandboxed p99",
+        "native again",
         "native CPU",
         "sandboxed CPU",
     )

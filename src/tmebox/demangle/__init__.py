@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from tmebox.demangle.reader import LONGEST_NAME, Reader, Unknown
+from tmebox.demangle.tables import LONGEST_NAME
 
 
 @lru_cache(maxsize=4096)
@@ -22,6 +22,8 @@ def called(name: str) -> str:
 def _read(name: str, *, is_whole: bool) -> str:
     if not name.startswith("_Z") or len(name) > LONGEST_NAME:
         return name
+    from tmebox.demangle.reader import Reader, Unknown
+
     reader = Reader(name.partition(".")[0][2:])
     if not is_whole:
         return _shorter(reader.name_alone(name))

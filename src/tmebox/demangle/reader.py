@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import re
 
-from tmebox.demangle.tables import BUILTIN, DIGITS, OPERATORS, SPECIAL, STANDARD, SUFFIXES
+from tmebox.demangle.tables import BUILTIN, DIGITS, LONGEST_NAME, OPERATORS, SPECIAL, STANDARD, SUFFIXES
 
-LONGEST_NAME = 4096
-"""Characters of a name that is looked at, and of anything that is written."""
 _DEEPEST = 64
 MOST_STEPS = 20_000
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+LONGEST_NAME = 4096
+"""Characters of a name that is looked at, and of anything that is written."""
+
 BUILTIN = {
     "v": "void", "w": "wchar_t", "b": "bool", "c": "char", "a": "signed char", "h": "unsigned char",
     "s": "short", "t": "unsigned short", "i": "int", "j": "unsigned int", "l": "long", "m": "unsigned long",

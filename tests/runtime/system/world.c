@@ -278,5 +278,6 @@ int main(int count, char **arguments)
 	puts("# devices"), devices();
 	puts("# names"), names();
 	puts("# times"), times();
+	puts("# broken_pipes"), broken_pipes();
 	return 0;
 }

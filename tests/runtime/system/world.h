@@ -45,3 +45,4 @@ void files(void);
 void devices(void);
 void names(void);
 void times(void);
+void broken_pipes(void);

@@ -136,3 +136,42 @@ void times(void)
 	SAY(clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &now, NULL));
 	printf("%d\n", time(NULL) == day.tv_sec || time(NULL) == day.tv_sec + 1);
 }
+
+/* -- what nobody reads --------------------------------------------------------------------------------------- */
+static int broken;
+
+static void on_broken(int signal)
+{
+	broken += signal == SIGPIPE;
+}
+
+#define BREAK(call) SAY(call), printf("signals: %d\n", broken)
+
+void broken_pipes(void)
+{
+	int ends[2], pair[2];
+	struct iovec out = { "x", 1 };
+	struct msghdr message = { .msg_iov = &out, .msg_iovlen = 1 };
+	sigset_t set;
+	signal(SIGPIPE, on_broken);
+	pipe(ends), close(ends[0]);
+	socketpair(AF_UNIX, SOCK_STREAM, 0, pair), close(pair[0]);
+	BREAK(write(ends[1], "x", 1));
+	BREAK(writev(ends[1], &out, 1));
+	BREAK(write(pair[1], "x", 1));
+	BREAK(send(pair[1], "x", 1, 0));
+	BREAK(send(pair[1], "x", 1, MSG_NOSIGNAL));
+	BREAK(sendmsg(pair[1], &message, 0));
+	BREAK(sendmsg(pair[1], &message, MSG_NOSIGNAL));
+	signal(SIGPIPE, SIG_IGN);
+	BREAK(write(ends[1], "x", 1));
+	signal(SIGPIPE, on_broken);
+	sigemptyset(&set), sigaddset(&set, SIGPIPE);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	BREAK(write(ends[1], "x", 1));
+	sigpending(&set);
+	printf("waits: %d\n", sigismember(&set, SIGPIPE));
+	sigprocmask(SIG_UNBLOCK, &set, NULL);
+	printf("signals: %d\n", broken);
+	close(ends[1]), close(pair[1]);
+}

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 
 #include "tasks.h"
@@ -80,11 +81,38 @@ static inline int is_undisturbed(void)
 
 static long answer(long number, long a, long b, long c, long d, long e, long f);
 
+/* Of a call that ended with EPIPE: whether that comes with SIGPIPE. */
+static int signals_broken_pipe(long number, long c, long d)
+{
+	switch (number) {
+	case SYS_write:
+	case SYS_writev:
+	case SYS_sendfile:
+		return 1;
+	case SYS_sendto:
+		return !(d & MSG_NOSIGNAL);
+	case SYS_sendmsg:
+		return !(c & MSG_NOSIGNAL);
+	}
+	return 0;
+}
+
+static __attribute__((__noinline__)) long broken_pipe(long number, long c, long d)
+{
+	if (signals_broken_pipe(number, c, d)) __tmebox_broken_pipe();
+	return -EPIPE;
+}
+
 HIDDEN long __tmebox_kernel(long number, long a, long b, long c, long d, long e, long f)
 {
-	if (!is_for_core(number) || !is_undisturbed()) return answer(number, a, b, c, d, e, f);
-	const long arguments[6] = { a, b, c, d, e, f };
-	return __tmebox_ask_core_first(number, arguments);
+	long result;
+	if (is_for_core(number) && is_undisturbed()) {
+		const long arguments[6] = { a, b, c, d, e, f };
+		result = __tmebox_ask_core_first(number, arguments);
+	} else {
+		result = answer(number, a, b, c, d, e, f);
+	}
+	return __builtin_expect(result == -EPIPE, 0) ? broken_pipe(number, c, d) : result;
 }
 
 static __attribute__((__noinline__)) long answer(long number, long a, long b, long c, long d, long e, long f)

@@ -90,6 +90,7 @@ HIDDEN long __tmebox_sigtimedwait(const unsigned long *set, siginfo_t *info, con
 HIDDEN long __tmebox_sigaltstack(const stack_t *wanted, stack_t *old);
 HIDDEN long __tmebox_raise_in(int tid, int signal);
 HIDDEN void __tmebox_take_signals(void);
+HIDDEN void __tmebox_broken_pipe(void); /* this thread has written to what nobody reads any more */
 extern HIDDEN unsigned long __tmebox_handled, __tmebox_interruptions, __tmebox_signal_mask;
 
 /* timers.c */

@@ -11,9 +11,10 @@
 #include <ucontext.h>
 
 #include "ksigaction.h"
+#include "start.h"
 #include "tasks.h"
 
-enum { SIGNALS = 64 };
+enum { SIGNALS = 64, EXIT_UNREAD = 128 + SIGPIPE };
 
 static struct k_sigaction actions[SIGNALS + 1];
 HIDDEN unsigned long __tmebox_signal_mask; /* of the thread that runs */
@@ -64,6 +65,10 @@ static void deliver(int signal)
 	if (action.handler == SIG_IGN) return;
 	if (action.handler != SIG_DFL) {
 		run_handler(signal, action);
+	} else if (signal == SIGPIPE && __tmebox_is_command) {
+		/* A quiet end, with the code that a shell reports: it is how `yes | head` ends. */
+		const long arguments[6] = { EXIT_UNREAD };
+		__tmebox_syscall(SYS_exit_group, arguments);
 	} else if (!(bit(signal) & IGNORED_BY_DEFAULT)) {
 		const long arguments[6] = { 1, signal };
 		__tmebox_syscall(SYS_tkill, arguments);
@@ -99,6 +104,14 @@ HIDDEN long __tmebox_raise(int signal)
 	pending |= bit(signal);
 	deliver_pending();
 	return 0;
+}
+
+/* Functions that a host calls find SIGPIPE as their host has it: ignored. */
+HIDDEN void __tmebox_broken_pipe(void)
+{
+	if (!__tmebox_is_command && actions[SIGPIPE].handler == SIG_DFL) return;
+	__tmebox_task->signals |= bit(SIGPIPE);
+	deliver_pending();
 }
 
 __attribute__((__weak__)) HIDDEN struct task *__tmebox_find_task(int tid);

@@ -82,15 +82,33 @@ static const struct {
 	{ EXTENDED_ECX, 8, 66 },
 };
 
+/* The levels that code is compiled for, -march=x86-64-v3 say: the bits that make up each, beside those of the one
+   before. Level 4 is never there. */
+static const struct {
+	unsigned char number;
+	unsigned needs[4];
+} levels[] = {
+	{ 96, { 1u << 0 | 1u << 9 | 1u << 13 | 1u << 19 | 1u << 20 | 1u << 23 } },
+	{ 97, { 1u << 12 | 1u << 22 | 1u << 28 | 1u << 29, 1u << 3 | 1u << 5 | 1u << 8, 0, 1u << 5 } },
+};
+
+static void has(unsigned number)
+{
+	if (number < 32) __cpu_model.features[0] |= 1u << number;
+	else __cpu_features2[number / 32 - 1] |= 1u << number % 32;
+}
+
 static CONSTRUCTOR void learn(void)
 {
 	const long arguments[6] = { (long)told };
 	if (__tmebox_syscall(TMEBOX_SYS_CPU_FEATURES, arguments) != 0) return;
 	for (unsigned i = 0; i < sizeof numbered / sizeof *numbered; i++) {
-		if (!(told[numbered[i].word] >> numbered[i].bit & 1)) continue;
-		unsigned number = numbered[i].number;
-		if (number < 32) __cpu_model.features[0] |= 1u << number;
-		else __cpu_features2[number / 32 - 1] |= 1u << number % 32;
+		if (told[numbered[i].word] >> numbered[i].bit & 1) has(numbered[i].number);
+	}
+	for (unsigned i = 0; i < sizeof levels / sizeof *levels; i++) {
+		for (int word = 0; word < 4; word++)
+			if (levels[i].needs[word] & ~told[word]) return;
+		has(levels[i].number);
 	}
 }
 

@@ -30,7 +30,7 @@ _IMPLIED = {
     "aes": ("sse4_2",),
     "pclmulqdq": ("sse4_2",),
     "sha_ni": ("sse4_2",),
-    "sse4_2": ("sse4_1", "popcnt"),
+    "sse4_2": ("sse4_1", "popcnt", "cx16"),  # level 2
     "sse4_1": ("ssse3",),
     "ssse3": ("pni",),
     "bmi2": ("bmi1",),

@@ -16,6 +16,7 @@ from tmebox.toolchain.compile import (
     cplusplus,
     gcc,
     instantiations,
+    tail_calls,
     variable_arguments,
 )
 from tmebox.toolchain.compile.flags import SANDBOXED, vet, vet_define
@@ -133,8 +134,9 @@ def _compile(
     cwd: Path | None,
     language: str,
     more: tuple[str, ...] = (),
+    has_comments: bool = False,
 ) -> Compiled:
-    """more: flags of our own."""
+    """more: flags of our own. has_comments: let clang write comments, of what its text does not tell."""
     system = system_include_dirs(options, language)
     search = [path.parent if flag in _FILE_FLAGS else path for flag, path in options.search]
     given = (*options.include_dirs, *search, *options.readable_dirs)
@@ -151,7 +153,7 @@ def _compile(
         if mode == ["-S"] and _is_unoptimized(words):
             words += ["-O1", "-include", str(clang.own_include_dir() / "tmebox_unoptimized.h")]
         if form(options.base, options.isolation) == "twin" and mode == ["-S"]:
-            words += [*frames.FLAGS, *more]
+            words += [*frames.FLAGS, *more, *(() if has_comments else (tail_calls.WITHOUT_COMMENTS,))]
         run = _Run([*words, str(source)], options, scratch, cwd)
         finished = run.go()
         opened = run.opened()
@@ -172,19 +174,32 @@ def _compile(
             raise SourceError(f"{source} does not compile", wrong, finished.messages)
         text = _read(run.output)
         if form(options.base, options.isolation) == "twin" and mode == ["-S"]:
-            plain = text
-            try:
-                text = frames.with_debug_frames(frames.with_twin(text, layouts, elsewhere=bool(more)))
-            except Refusal as refusal:
-                if more:
-                    raise CompileError(f"{source}: {refusal}") from None
-                return _compile(source, options, mode, cwd, language, clang.without_variable_sizes())
-            if alignment.is_wanted(plain):
+            placed = _placed(text, layouts, source, more, has_comments)
+            if not isinstance(placed, str):
+                return _compile(source, options, mode, cwd, language, *placed)
+            if alignment.is_wanted(text):
                 run = _Run([*words, *variable_arguments.FLAGS, str(source)], options, scratch, cwd)
                 if run.go().status != 0:
                     raise CompileError(f"{source}: clang failed to show its calls")
                 _refuse_aligned(source, _read(run.output))
+            text = placed
         return Compiled(text, found, opened, finished.messages)
+
+
+def _placed(
+    text: str, layouts: dict[str, frames.Layout], source: Path, more: tuple[str, ...], has_comments: bool
+) -> str | tuple[tuple[str, ...], bool]:
+    """For a stack and its twin; or with which flags, and whether with comments, it has to be compiled again.
+    Raises CompileError."""
+    known = text if has_comments else tail_calls.marked(text)
+    if known is None:
+        return more, True
+    try:
+        return frames.with_debug_frames(frames.with_twin(known, layouts, elsewhere=bool(more)))
+    except Refusal as refusal:
+        if more:
+            raise CompileError(f"{source}: {refusal}") from None
+        return clang.without_variable_sizes(), has_comments
 
 
 def _refuse_aligned(source: Path, ir: str) -> None:

@@ -20,7 +20,7 @@ from collections.abc import Mapping
 
 from tmebox.abi import CONTROL_GUARD, LABEL_DEPTHS, STACK_REACH, TWIN_DISTANCE
 from tmebox.records import dataclass, field
-from tmebox.toolchain.rewrite import alignment
+from tmebox.toolchain.rewrite import alignment, debug
 from tmebox.toolchain.rewrite.alignment import FRAME_ALIGNMENT
 from tmebox.toolchain.rewrite.hand_written import Placing, narrow
 from tmebox.toolchain.rewrite.label_search import INDIRECT, LABEL, TYPE, with_searches
@@ -54,11 +54,14 @@ _STACK = re.compile(r"(-?\d+)?\(%rsp(,[^)]*)?\)")
 _OBJECT = re.compile(r"^(\s*lea[lq]\s[^(#]*?)\s*([^\s(,]*)\((%[re]sp[^)]*)\)(,\s*%(?!rsp\b).*)$")
 _IN_TWIN = re.compile(r"([^\s(,]*)\((%esp\b[^)]*)\)")
 _COPIED = re.compile(r"^(\s*)mov([lq])?(\s+)%([re])sp,(\s*%(?!rsp\b)\w+.*)$")
+_STRING = re.compile(r"[^\"#]*\.(?:ascii|asciz|string\d*)\b")
+"""Text, whatever it looks like."""
 _OFFSET = re.compile(r"\t\.cfi_def_cfa_offset (\d+)")
 _HAS_POINTER = re.compile(r"\t\.cfi_def_cfa_register\s+%rbp")
 _MOVES = re.compile(
     r"\t(pushq|popq|(?!cmp|test)\w+)\t((?:(?<=pushq\t)|(?<=popq\t)|.*,\s*(?=%rsp\b\s*(?:#.*)?$)).*)$"
 )
+_PUSHES = ("\tpush", "\tpop")
 _CONSTANT = re.compile(r"\$-?\w+,\s*%rsp")
 _FROM_POINTER = re.compile(r"(-?\d+)?\(%rbp\),\s*%rsp")
 _IS_POINTER = re.compile(r"%rbp,\s*%rsp")
@@ -102,11 +105,12 @@ def with_twin(text: str, found: Mapping[str, Layout], *, elsewhere: bool = False
     only if nobody knows their addresses: they need no alignment. Raises Refusal for a frame whose size is
     not constant."""
     writer = _Frames(found, elsewhere)
-    lines = text.split("\n")
-    pads, searching = _pads(lines)
+    code, about = debug.apart(text)
+    lines = code.removesuffix("\n").split("\n")
+    pads, searching = _pads(lines) if INDIRECT.search(code) else ({}, set())
     for line in with_searches(lines, searching) if searching else lines:
         writer.line(line, pads)
-    return "\n".join(writer.out)
+    return "\n".join([*writer.out, about])
 
 
 def with_debug_frames(text: str) -> str:
@@ -140,7 +144,9 @@ class _Frames:
         self._has_room = False
 
     def line(self, line: str, pads: Mapping[str, int]) -> None:
-        if line.startswith("\t.cfi_"):
+        if line.startswith(("\t.loc\t", ".Ltmp")):
+            self.out.append(line)
+        elif line.startswith("\t.cfi_"):
             self._directive(line)
         elif match := TYPE.match(line):
             self._functions.add(match[1])
@@ -181,6 +187,10 @@ class _Frames:
         self.out.append(line)
 
     def _instruction(self, line: str) -> None:
+        is_pointed = self._pad or self._has_pointer or self._aligned
+        if not (is_pointed or "sp" in line or line.startswith(_PUSHES)):
+            self.out.append(line)
+            return
         if match := _MOVES.match(line):
             self.out += self._moving(line, match)
             return
@@ -266,10 +276,13 @@ class _Frames:
 def at_distance(text: str) -> str:
     """Assembly whose objects are TWIN_DISTANCE below where rsp would have them in the window: accesses
     through esp, and the addresses that `lea` and `mov` make of rsp."""
-    return "\n".join(_at_distance(line) if "sp" in line else line for line in text.split("\n"))
+    code, about = debug.apart(text)
+    return "\n".join(_at_distance(line) if "sp" in line else line for line in code.split("\n")) + about
 
 
 def _at_distance(line: str) -> str:
+    if '"' in line and _STRING.match(line):
+        return line
     if ";" in line and '"' not in line:
         return ";".join(map(_at_distance, line.split(";")))
     if match := _COPIED.match(line):

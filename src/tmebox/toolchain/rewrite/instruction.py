@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from tmebox.records import replace
 from tmebox.toolchain.rewrite import registers
@@ -238,10 +239,12 @@ def _without_hints(instruction: Instruction, facts: Mnemonic) -> Instruction:
     )
 
 
+@lru_cache(maxsize=1 << 15)
 def flow_of(instruction: Instruction) -> Flow:
     """What liveness needs to know of an instruction that may be in a sandbox."""
     facts = MNEMONICS[instruction.mnemonic]
-    return replace(_flow(instruction, facts), takes=_takes(instruction, facts))
+    flow, takes = _flow(instruction, facts), _takes(instruction, facts)
+    return replace(flow, takes=takes) if takes else flow
 
 
 def _flow(instruction: Instruction, facts: Mnemonic) -> Flow:

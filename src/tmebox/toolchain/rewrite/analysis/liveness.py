@@ -109,12 +109,8 @@ class FlowGraph:
 
     def add(self, flow: Flow, section: str) -> int:
         index = len(self.flows)
-        if _passes_arguments(flow) and self._passes_r11(section):
-            flow = replace(flow, reads=flow.reads | R11_BIT)
-        if flow.calls and self._read_by_calls:
-            flow = replace(flow, reads=flow.reads | self._read_by_calls)
-        if flow.calls and self._keeps_r11:
-            flow = replace(flow, reads=flow.reads | R11_BIT, kills=flow.kills & ~R11_BIT)
+        if flow.calls or flow.leaves or flow.target is not None:
+            flow = self._with_arguments(flow, section)
         self.flows.append(flow)
         if flow.takes:
             self._taken.update(flow.takes)
@@ -129,6 +125,16 @@ class FlowGraph:
             else:
                 self._labels[name] = index
         return index
+
+    def _with_arguments(self, flow: Flow, section: str) -> Flow:
+        """A call or a jump, with what its target may read."""
+        if _passes_arguments(flow) and self._passes_r11(section):
+            flow = replace(flow, reads=flow.reads | R11_BIT)
+        if flow.calls and self._read_by_calls:
+            flow = replace(flow, reads=flow.reads | self._read_by_calls)
+        if flow.calls and self._keeps_r11:
+            flow = replace(flow, reads=flow.reads | R11_BIT, kills=flow.kills & ~R11_BIT)
+        return flow
 
     def _passes_r11(self, section: str) -> bool:
         """Whether r11 holds an argument here, as the eleventh of a `preserve_none` function: it was set, for
@@ -278,6 +284,8 @@ class FlowGraph:
     def _successors(self, index: int) -> list[int]:
         """-1: unknown. Where control leaves the file, `_needed_outside` says what is needed."""
         flow = self.flows[index]
+        if flow.falls_through and flow.target is None:
+            return [self._following[index]] if self._following[index] != _TRAP else []
         if index in self._table_labels:
             return list(self._table_labels[index])
         follows = flow.falls_through and self._following[index] != _TRAP
@@ -302,7 +310,12 @@ class FlowGraph:
     def _solve(self) -> list[int]:
         """Live-in sets of all nodes: what changes is passed on to predecessors until nothing does."""
         successors = [self._successors(index) for index in range(len(self.flows))]
-        outside = [self._needed_outside(index) for index in range(len(self.flows))]
+        outside = [
+            0
+            if flow.falls_through and not flow.leaves and flow.target is None
+            else self._needed_outside(index)
+            for index, flow in enumerate(self.flows)
+        ]
         predecessors: list[list[int]] = [[] for _ in self.flows]
         for index, targets in enumerate(successors):
             for target in targets:

@@ -26,6 +26,10 @@ from tmebox.toolchain.rewrite.stack import statement
 LONGEST_LOOP = 256
 """Instructions. What a longer loop waits for is hardly one load."""
 
+MOST_WAITING = 16
+"""Loads of a loop that wait for each other. More of them, as in a cipher with tables, are on their way at the
+same time, and then the instructions more cost what the base would have cost."""
+
 _SCRATCH = tuple(name for name in ("r11", *registers.NAMES_64) if name != "rsp")
 _INDEX_BITS = 16
 _NARROW = {8: "movzbl", 16: "movzwl"}
@@ -64,13 +68,13 @@ def waited_for(graph: FlowGraph, loads: Mapping[int, Load]) -> set[int]:
     """Those of the loads, by index in the graph, whose address depends on what they loaded before."""
     found: set[int] = set()
     for start, end in graph.loops(LONGEST_LOOP):
-        for index in range(start, end + 1):
-            if (
-                index in loads
-                and index not in found
-                and _feeds_itself(graph, index, loads[index], start, end)
-            ):
-                found.add(index)
+        waiting = {
+            index
+            for index in range(start, end + 1)
+            if index in loads and _feeds_itself(graph, index, loads[index], start, end)
+        }
+        if len(waiting) <= MOST_WAITING:
+            found |= waiting
     return found
 
 

@@ -7,24 +7,21 @@ from functools import lru_cache
 
 from tmebox.records import dataclass, field
 from tmebox.toolchain.rewrite.analysis.liveness import FlowGraph
-from tmebox.toolchain.rewrite.asm import Directive, Instruction, Label, Memory, Statement, parse_line, symbols
+from tmebox.toolchain.rewrite.asm import Directive, Instruction, Label, Memory, parse_line, symbols
 from tmebox.toolchain.rewrite.directives import ASSIGNMENTS, DATA, SECTIONS, SectionState
 from tmebox.toolchain.rewrite.instruction import flow_of
 from tmebox.toolchain.rewrite.mnemonics import MNEMONICS
 from tmebox.toolchain.rewrite.replacement import Flow
 from tmebox.toolchain.sections import TABLES_PREFIX
 
+_SAYING_NOTHING = ("\t.loc\t", "\t.cfi_")
+"""Of registers, memory and where control goes."""
 _TABLE_JUMP = re.compile(r"\tjmp\t\*([^%()]+)\(,%\w+,8\)\Z")
 
 
 @lru_cache(maxsize=1 << 15)
-def _parsed(line: str) -> tuple[Statement, ...]:
-    return parse_line(line)
-
-
-@lru_cache(maxsize=1 << 15)
 def _flow(line: str) -> Flow:
-    (instruction,) = _parsed(line)
+    (instruction,) = parse_line(line)
     assert isinstance(instruction, Instruction)
     return flow_of(instruction)
 
@@ -54,7 +51,7 @@ def read(text: str) -> Listing | None:
     listing = Listing(text.split("\n"), FlowGraph(is_conventional=True))
     reading = _Reading(listing)
     for place, line in enumerate(listing.lines):
-        if line and not line.startswith("\t.loc\t") and not reading.line(place, line):
+        if line and not line.startswith(_SAYING_NOTHING) and not reading.line(place, line):
             return None
     listing.open |= reading.functions
     return listing
@@ -70,18 +67,18 @@ class _Reading:
 
     def line(self, place: int, line: str) -> bool:
         """False if it is not understood."""
-        statements = _parsed(line)
+        statements = parse_line(line)
         if not statements:
             return True
         if len(statements) > 1:
             return False
-        match statements[0]:
-            case Label(name):
-                self._label(name)
-            case Directive():
-                self._directive(statements[0])
-            case Instruction():
-                return self._instruction(statements[0], place, line)
+        statement = statements[0]
+        if isinstance(statement, Instruction):
+            return self._instruction(statement, place, line)
+        if isinstance(statement, Label):
+            self._label(statement.name)
+        elif isinstance(statement, Directive):
+            self._directive(statement)
         return True
 
     def _label(self, name: str) -> None:
@@ -106,13 +103,13 @@ class _Reading:
         index = listing.graph.add(flow, section.name)
         listing.instructions.append(instruction)
         listing.places.append(place)
-        listing.open.update(flow.takes)
+        if flow.takes:
+            listing.open.update(flow.takes)
         for name in self._waiting.pop(section.name, ()):
             listing.labels[name] = index
             if name[0].isdigit():
                 listing.numbered.add(index)
-        found = _TABLE_JUMP.fullmatch(line)
-        if found:
+        if line.startswith("\tjmp\t*") and (found := _TABLE_JUMP.fullmatch(line)):
             listing.through[index] = found[1]
         return True
 
