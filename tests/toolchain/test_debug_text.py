@@ -45,7 +45,7 @@ def test_lines_that_need_nothing_are_looked_at_together() -> None:
 
 
 def test_code_that_comes_after_it_is_instrumented() -> None:
-    text = rewrite(CODE + ABOUT + "\t.section\t.text.g\n\tmovl\t(%rdi), %eax\n\tretq\n", file="f.s")
+    text = rewrite(CODE + ABOUT + "\t.section\t.text.g\ng:\n\tmovl\t(%rdi), %eax\n\tretq\n", file="f.s")
     assert text.count("%gs:(%edi)") == 2
     text = rewrite(CODE + ABOUT + "\t.section\tmine\n\t.previous\n\t.previous\n", file="f.s")
     assert text.count("%gs:(%edi)") == 1
