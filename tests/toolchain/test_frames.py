@@ -146,6 +146,35 @@ def test_jumps_to_labels_in_frames_without_a_mark_search() -> None:
     assert small.count("jmpq\t*") == 3
 
 
+POINTED = (
+    "\t.type\tf,@function\nf:\n\t.cfi_startproc\n\tpushq\t%rbp\n\t.cfi_def_cfa_offset 16\n"
+    "\tmovq\t%rsp, %rbp\n\t.cfi_def_cfa_register %rbp\n\tpushq\t%rbx\n\tsubq\t$600, %rsp\n"
+    ".Ltmp0:\n{}\tjmpq\t*%rax\n\taddq\t$600, %rsp\n\tpopq\t%rbx\n\tpopq\t%rbp\n\tretq\n"
+    "\t.data\n\t.quad\t.Ltmp0\n"
+)
+
+
+def test_a_frame_that_rbp_points_into_grows_to_a_depth_that_has_a_mark() -> None:
+    found = frames.with_twin(POINTED.format("\tmovq\t%rax, 592(%rsp)\n"), {})
+    grown = 600 + next(depth for depth in LABEL_DEPTHS if depth >= 616) - 616
+    assert f"\tsubq\t${grown}, %rsp" in found and f"\taddq\t${grown}, %rsp" in found
+    assert "\tjmpq\t*%rax" in found and "search" not in found
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        "\tmovq\t%rax, 600(%rsp)\n",  # it may be any of what lies above
+        "\tsubq\t$16, %rsp\n\taddq\t$16, %rsp\n",
+        "\tleaq\t-16(%rsp), %rsp\n",
+        "\tandq\t$-32, %rsp\n",
+    ],
+)
+def test_such_a_frame_of_which_more_is_not_known_searches(more: str) -> None:
+    found = frames.with_twin(POINTED.format(more), {})
+    assert "$600, %rsp" in found and "jmpq\t*" not in found and "search" in found
+
+
 @pytest.mark.parametrize(
     "options",
     [
