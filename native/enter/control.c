@@ -316,6 +316,8 @@ static bool holds(const char *stack, uint64_t size, uint64_t start, uint64_t end
     return false;
 }
 
+/* The text is gone: nothing calls it or goes on in it any more. So once a call is seen in the host with no word that
+ * leads there, none comes, even if the call goes on while its stack is looked at. But then rsp may be another stack's. */
 bool tmebox_stacks_hold(uint64_t start, uint64_t end, uint64_t since) {
     for (const struct control *control = generation == tmebox_generation ? owned : NULL; control != NULL;
          control = control->next) {
@@ -325,12 +327,13 @@ bool tmebox_stacks_hold(uint64_t start, uint64_t end, uint64_t since) {
             continue;
         }
         if (rsp == 0) {
-            if (control != instance->control || !instance->in_host || instance->interrupted) {
+            if (!atomic_load_explicit(&instance->in_host, memory_order_acquire) || control != instance->control ||
+                instance->interrupted) {
                 return true;
             }
             rsp = instance->rsp - control->base;
         }
-        if (holds((const char *)(uintptr_t)(control->base + rsp), control->top - rsp, start, end)) {
+        if (rsp < control->low || rsp > control->top || holds((const char *)(uintptr_t)(control->base + rsp), control->top - rsp, start, end)) {
             return true;
         }
     }
