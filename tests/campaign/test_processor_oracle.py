@@ -111,7 +111,9 @@ def test_all_of_them_are_found_in_one_run_and_the_good_ones_are_not(
         "f3 ab",
     ]
     wrong = [form_of(encoding, judging(changes)) for encoding, changes, _ in WRONG.values()]
-    mixed = [description for pair in zip(wrong, map(form_of, good * 2), strict=False) for description in pair]
+    branches = ("ff d0", "c3", "ff a4 24 70 ff ff ff")  # which gs has where returns are safe
+    right = [form_of(encoding, base="twin" if encoding in branches else "gs") for encoding in good * 2]
+    mixed = [description for pair in zip(wrong, right, strict=False) for description in pair]
     results = forked(lambda: run(mixed)).result()
     assert all(result.finding for result in results[::2])
     assert [result.finding for result in results[1::2]] == [""] * len(results[1::2])

@@ -103,7 +103,10 @@ def test_a_closed_standard_stream_is_an_empty_one(module: Path, closed: str) -> 
 
 def test_output_that_nobody_reads_ends_a_program_that_minds(tmebox: Run, tmp_path: Path) -> None:
     source = tmp_path / "yes.c"
-    source.write_text('#include <stdio.h>\nint main(void) { while (puts("y") >= 0) {} return 5; }\n')
+    source.write_text(
+        "#include <stdio.h>\n#include <signal.h>\n"
+        'int main(void) { signal(SIGPIPE, SIG_IGN); while (puts("y") >= 0) {} return 5; }\n'
+    )
     command = '("$PYTHON" -m tmebox run "$SOURCE"; echo $? >&2) | head -1'
     variables = environment({"PYTHON": sys.executable, "SOURCE": str(source)})
     done = subprocess.run(command, shell=True, env=variables, check=False, capture_output=True, text=True)

@@ -93,14 +93,18 @@ def text() -> Text:
 class Machine:
     """One instance in one window: control page, a stack of 1 MiB and 64 KiB of data at `DATA`."""
 
-    def __init__(self, imports: Any = (), timeout_s: float = 0.0) -> None:
+    def __init__(self, imports: Any = (), timeout_s: float = 0.0, base_in_r15: bool = False) -> None:
         self.stack_low = abi.STACK_TOP - STACK_SIZE_BYTES
         layout = Layout(self.stack_low, DATA + DATA_SIZE_BYTES, DATA + DATA_SIZE_BYTES, (), DATA_SIZE_BYTES)
         self.window = WINDOWS.acquire(WINDOWS.template(Contents(layout, ())))
         self.base = self.window.base
         _native.configure(busy=Busy, closed=Closed, limit=LimitError, reference=Reference)
         self.instance = _native.Instance(
-            self.base, self.base + self.stack_low, self.base + abi.STACK_TOP, Trapped
+            self.base,
+            self.base + self.stack_low,
+            self.base + abi.STACK_TOP,
+            Trapped,
+            base_in_r15=base_in_r15,
         )
         self.instance.timeout_s = timeout_s
         self.instance.set_imports(imports)
