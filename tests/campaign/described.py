@@ -98,7 +98,8 @@ def describe(encoding: bytes, base: str, judge: Classify = classify) -> Descript
     if "addq BASE, %rsp" in form.steps:
         effect, register = (7, 4) if accesses else (6, _of_names("rsp", "r15"))
     if READS_MAP in form.steps:
-        effect, register = 5, encoding[-1]  # the mask
+        compares = any(step.startswith("cmpb ") for step in form.steps)
+        effect, register = (8 if compares else 5), encoding[-1]  # a label's mark, or the mask
     fixed = (
         len(encoding),
         encoding,

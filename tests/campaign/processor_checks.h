@@ -134,13 +134,13 @@ static void check_effect(ucontext_t *uc, const struct form *f) {
     int reads = f->effect && f->effect != GOES_TO_REGISTER && f->effect != ADDS_REGISTER;
     if (reads && (width > 8 || !has_memory(address[0], 1))) return note(uc, EFFECT_MISSING, address[0], 0);
     if (reads) memcpy(&memory, (void *)address[0], width);
-    u64 is_zero = !(memory & f->effect_register), zero_flag = (u64)g[REG_EFL] >> 6 & 1;
+    u64 is_zero = f->effect == COMPARES ? memory == f->effect_register : !(memory & f->effect_register), zero_flag = (u64)g[REG_EFL] >> 6 & 1;
     switch (f->effect) {
     case LOADS: if (after != memory) note(uc, EFFECT_MISSING, memory, after); break;
     case STORES_REGISTER: if (memory != before[reg]) note(uc, EFFECT_MISSING, memory, before[reg]); break;
     case GOES_TO_MEMORY: if (rip != memory) note(uc, EFFECT_MISSING, memory, rip); break;
     case GOES_TO_REGISTER: if (rip != before[reg]) note(uc, EFFECT_MISSING, rip, before[reg]); break;
-    case TESTS: if (zero_flag != is_zero) note(uc, EFFECT_MISSING, memory, zero_flag); break;
+    case TESTS: case COMPARES: if (zero_flag != is_zero) note(uc, EFFECT_MISSING, memory, zero_flag); break;
     case ADDS_REGISTER: memory = before[f->effect_register >> 4]; /* fall through */
     case ADDS_MEMORY: if (after != before[reg] + memory) note(uc, EFFECT_MISSING, after, before[reg] + memory);
     }

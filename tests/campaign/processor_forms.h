@@ -22,8 +22,8 @@ enum access_flag { SHORT = 1, WRITES = 2, ANCHORS = 4, STORES = 8 };
 
 /* What a step of a sequence does exactly, with `effect_register` r: r = memory; memory = r; control goes to what
  * memory or r holds; the zero flag is !(memory & r), where r is a number; r's lower four bits name a register to
- * which the upper four's is added, or memory. */
-enum effect { LOADS = 1, STORES_REGISTER, GOES_TO_MEMORY, GOES_TO_REGISTER, TESTS, ADDS_REGISTER, ADDS_MEMORY };
+ * which the upper four's is added, or memory; the zero flag is memory == r, a number. */
+enum effect { LOADS = 1, STORES_REGISTER, GOES_TO_MEMORY, GOES_TO_REGISTER, TESTS, ADDS_REGISTER, ADDS_MEMORY, COMPARES };
 
 struct access { u8 base, index, scale, kind, flags, width; u16 unused; int64_t displacement; };
 struct bound { u8 reg, bits; };

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from tmebox.abi import form
@@ -174,7 +175,7 @@ def _compile(
             raise SourceError(f"{source} does not compile", wrong, finished.messages)
         text = _read(run.output)
         if form(options.base, options.isolation) == "twin" and mode == ["-S"]:
-            placed = _placed(text, layouts, source, more, has_comments)
+            placed = _placed(text, layouts, source, options, more, has_comments)
             if not isinstance(placed, str):
                 return _compile(source, options, mode, cwd, language, *placed)
             if alignment.is_wanted(text):
@@ -186,8 +187,19 @@ def _compile(
         return Compiled(text, found, opened, finished.messages)
 
 
+def _unwinds(flags: Sequence[str]) -> bool:
+    """Whether exceptions pass through C: the last flag decides."""
+    said = [flag for flag in flags if flag in ("-fexceptions", "-fno-exceptions")]
+    return said[-1:] == ["-fexceptions"]
+
+
 def _placed(
-    text: str, layouts: dict[str, frames.Layout], source: Path, more: tuple[str, ...], has_comments: bool
+    text: str,
+    layouts: dict[str, frames.Layout],
+    source: Path,
+    options: CompileOptions,
+    more: tuple[str, ...],
+    has_comments: bool,
 ) -> str | tuple[tuple[str, ...], bool]:
     """For a stack and its twin; or with which flags, and whether with comments, it has to be compiled again.
     Raises CompileError."""
@@ -195,7 +207,8 @@ def _placed(
     if known is None:
         return more, True
     try:
-        return frames.with_debug_frames(frames.with_twin(known, layouts, elsewhere=bool(more)))
+        placed = frames.with_twin(known, layouts, elsewhere=bool(more))
+        return frames.with_debug_frames(placed, unwinds=_unwinds(options.flags))
     except Refusal as refusal:
         if more:
             raise CompileError(f"{source}: {refusal}") from None

@@ -113,9 +113,11 @@ def with_twin(text: str, found: Mapping[str, Layout], *, elsewhere: bool = False
     return "\n".join([*writer.out, about])
 
 
-def with_debug_frames(text: str) -> str:
-    """What clang says with -g and without FLAGS, which ask for tables that nobody reads."""
-    return text if "\t.cfi_sections" in text else f"\t.cfi_sections .debug_frame\n{text}"
+def with_debug_frames(text: str, *, unwinds: bool) -> str:
+    """What clang says with -g and without FLAGS, which ask for tables that nobody reads, unless exceptions
+    pass through its functions."""
+    sections = ".eh_frame, .debug_frame" if unwinds else ".debug_frame"
+    return text if "\t.cfi_sections" in text else f"\t.cfi_sections {sections}\n{text}"
 
 
 class _Frames:
