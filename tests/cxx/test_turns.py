@@ -60,7 +60,7 @@ def test_a_thread_local_object_whose_constructor_throws_is_tried_again(module: t
 
 
 def test_threads_that_cannot_be_started_are_an_exception(module: tmebox.Module) -> None:
-    own = tmebox.Sandbox(module, imports={"host": abs}, memory="256MiB", timeout=30.0)
+    own = tmebox.Sandbox(module, imports={"host": abs}, memory="512MiB", timeout=30.0)
     assert own.too_many(2000) == 1
 
 
