@@ -18,13 +18,12 @@ from typing import Any
 import pytest
 
 import tmebox
-from tests.campaign.part_interrupts import MOST_STEPS, Attacker, stop_at
+from tests.campaign.part_interrupts import MOST_STEPS, RETURN_GATES, Attacker, stop_at
 from tests.campaign.stepping import Ended, Stepper
 from tests.hostile.scene import hostile
-from tmebox import _native, abi
+from tmebox import _native
 
-GATE = abi.GATE_BASE + 0x100
-"""Where host calls come back through: see native/enter/activation.h."""
+GATE = RETURN_GATES["gs"]
 AT_A_TIME = 12
 STRIDE = 211
 """Of its some thousand instructions every so manyth, others in each run."""
