@@ -45,8 +45,9 @@ $3,{STACK},%xmm1,%xmm1;$3,%xmm1,%xmm1,%xmm1;$3,{STACK},%ymm1,%ymm1;$3,%ymm1,%ymm
 """
 """Operands of each kind and number that instructions have; `target` is a label."""
 AMBIGUOUS = "fiadd ficom ficomp fidiv fidivr fild fimul fist fistp fisttp fisub fisubr movsxd movs stos"
-NO_INSTRUCTIONS = frozenset(f"{AMBIGUOUS} leaw movabsb movabsw movabsl".split())
-"""Ambiguous without a suffix, or only with operands that are not here: 16 bits of an address, %al, …"""
+NO_INSTRUCTIONS = frozenset(f"{AMBIGUOUS} leave leaveq leaw movabsb movabsw movabsl".split())
+"""Ambiguous without a suffix, refused beside a control stack, or only with operands that are not here: 16 bits
+of an address, %al, …"""
 
 
 def operands_of(name: str) -> str:
@@ -61,6 +62,8 @@ def candidates() -> Iterator[str]:
         for operands in operands_of(name).strip().replace("\n", ";").split(";"):
             if name.startswith("bextr") and operands.startswith(f"$3,{STACK}"):
                 continue  # TBM's, which is too long with an object's displacement, and refused anyway
+            if name.startswith("imul") and operands.count(",") == 2 and operands[0] != "$":
+                continue  # APX's, of whose bytes a decoder that does not know it makes others
             statement = f"{name} {operands}".strip()
             try:
                 rewritten(statement)
@@ -88,11 +91,14 @@ def framed(statements: list[str]) -> str:
     """Each in a function of its own, in a frame whose depth labels may have; but returns need none."""
     lines = []
     for number, statement in enumerate(statements):
-        name = f"f{number}" if statement.startswith("call") else f".Lt{number}"
+        # What is only read is no label: a jump through a register could go there, with whatever flags it has.
+        name = f".Lt{number}" if statement.startswith(("j", "loop", "x")) else "data"
+        name = f"f{number}" if statement.startswith("call") else name
         frame = "" if statement.startswith("ret") else f"subq $56, %rsp\n.Lt{number}: "
         lines.append(f"f{number}: {frame}{statement.replace('target', name)}\nud2")
     answers = [f"__tmebox_{name}:" for name in ANSWERS]
-    return rewrite("\n".join(["\t.text", *lines, *answers, "\tud2"]) + "\n", file="all.s")
+    data = ["\t.data", "data:", "\t.zero 64"]
+    return rewrite("\n".join(["\t.text", *lines, *answers, "\tud2", *data]) + "\n", file="all.s")
 
 
 def broken_rules(statements: list[str], folder: Path) -> list[set[str]]:
