@@ -306,9 +306,9 @@ void tmebox_leave_control(struct instance *instance) {
 
 /* -- what they hold ------------------------------------------------------------------------------- */
 /* A frame may have any number of bytes, so that a return address may be anywhere. */
-static bool holds(const char *stack, uint64_t size, uint64_t start, uint64_t end) {
-    for (uint64_t at = 0, word; at + sizeof word <= size; at++) {
-        memcpy(&word, stack + at, sizeof word);
+static bool holds(uint64_t lowest, uint64_t top, uint64_t start, uint64_t end) {
+    for (uint64_t word; lowest + sizeof word <= top; lowest++) {
+        memcpy(&word, (const void *)(uintptr_t)lowest, sizeof word);
         if (word - start < end - start) {
             return true;
         }
@@ -316,24 +316,24 @@ static bool holds(const char *stack, uint64_t size, uint64_t start, uint64_t end
     return false;
 }
 
-/* The text is gone: nothing calls it or goes on in it any more. So once a call is seen in the host with no word that
- * leads there, none comes, even if the call goes on while its stack is looked at. But then rsp may be another stack's. */
+/* The text is gone: nothing calls it or goes on in it any more. So words that lead there only become fewer, and a stack can
+ * be looked at while its owner runs. Where rsp is not known, it is all that can be touched: what was left below counts, too. */
 bool tmebox_stacks_hold(uint64_t start, uint64_t end, uint64_t since) {
     for (const struct control *control = generation == tmebox_generation ? owned : NULL; control != NULL;
          control = control->next) {
         const struct instance *instance = control->instance;
-        uint64_t rsp = control->rsp;
         if (!is_in_use(control) || control->begun > since || control->ended) {
             continue;
         }
-        if (rsp == 0) {
-            if (!atomic_load_explicit(&instance->in_host, memory_order_acquire) || control != instance->control ||
-                instance->interrupted) {
-                return true;
-            }
-            rsp = instance->rsp - control->base;
+        uint64_t lowest = (uint64_t)(uintptr_t)page_of(control, control->open);
+        if (control->rsp != 0) {
+            lowest = control->base + control->rsp;
+        } else if (control == instance->control && instance->in_host && !instance->interrupted) {
+            lowest = instance->rsp;
+        } else if (control->top - control->open > MOST_PAGES) {
+            return true; /* too much to look at for everybody who waits for the GIL */
         }
-        if (rsp < control->low || rsp > control->top || holds((const char *)(uintptr_t)(control->base + rsp), control->top - rsp, start, end)) {
+        if (holds(lowest, control->base + control->top, start, end)) {
             return true;
         }
     }

@@ -96,7 +96,7 @@ struct instance {
     bool dead;             /* until its window is made anew */
     bool paused;           /* dead for a moment, while it is made anew or looked at */
     bool closed;           /* for ever */
-    _Atomic bool in_host;  /* a call of it waits for a function of the host, and rsp says where */
+    bool in_host;          /* a call of it waits for a function of the host, and rsp says where */
     bool interrupted;      /* stopped at any instruction, while Python runs: nothing may enter or write it */
     uint32_t generation;   /* of the process: an instance of a parent process is none here */
     struct window *window; /* NULL: not one of ours */

@@ -274,7 +274,7 @@ static inline __attribute__((always_inline)) int run(struct instance *instance,
         } else {
             thread->outermost = activation->watch.sequence;
         }
-        atomic_store_explicit(&instance->in_host, false, memory_order_relaxed);
+        instance->in_host = false;
         if (activation->control != NULL) {
             activation->control->calls++;
         }
@@ -302,7 +302,7 @@ static inline __attribute__((always_inline)) int run(struct instance *instance,
         if (UNLIKELY(activation->outcome == RAISED) && instance->arrays_place != 0 && !activation->fatal) {
             tmebox_give_arrays_back(activation);
         }
-        atomic_store_explicit(&instance->in_host, true, memory_order_relaxed);
+        instance->in_host = true;
         thread->suspended = suspended;
         thread->depth--;
         instance->dead |= instance->depth != activation->depth; /* what began inside is suspended, and must end */
@@ -341,14 +341,9 @@ void tmebox_suspend(struct activation *activation) {
     thread->suspended = activation->instance;
     thread->quiet += thread->polls == 0;
     atomic_store_explicit(&thread->in_host, 1, memory_order_release);
-    struct instance *instance = activation->instance;
-    instance->rsp = activation->rsp;
-    /* Who has the GIL can look already: a thread that calls the host again and again mostly waits for it then. Where the sandbox was interrupted, tmebox_poll has to say so first. */
-    if (!activation->polling) {
-        atomic_store_explicit(&instance->in_host, true, memory_order_release);
-    }
     take_python(thread, activation);
-    atomic_store_explicit(&instance->in_host, true, memory_order_relaxed);
+    activation->instance->rsp = activation->rsp;
+    activation->instance->in_host = true;
 }
 
 /* Whether the call's time is over. After a nested call the deadline is known here, and the watchdog may not
@@ -394,9 +389,8 @@ int tmebox_resume(struct activation *activation) {
     struct thread *thread = activation->thread;
     bool resume = may_resume(activation);
     if (resume) {
+        activation->instance->in_host = false;
         release_python(thread, activation, !activation->polling);
-        /* Who gets the GIL before this still finds the stack as it was: see tmebox_stacks_hold. */
-        atomic_store_explicit(&activation->instance->in_host, false, memory_order_relaxed);
         if (LIKELY(atomic_load_explicit(&thread->sequence, memory_order_relaxed) ==
                    activation->watch.sequence)) {
             atomic_store_explicit(&thread->in_host, 0, memory_order_release);

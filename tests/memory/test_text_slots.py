@@ -77,12 +77,14 @@ def test_a_call_that_serves_for_ever_holds_nothing_up(module: tmebox.Module, reg
 
     box = tmebox.Sandbox(module, imports={"back": back})
     with on_a_thread(box.serve):
-        until(lambda: turns[0])
-        for _ in range(50):
-            give_back(region, fill(region))
-            now = turns[0]
-            until(lambda now=now: turns[0] > now + 1)  # type: ignore[misc]
-        stop.set()
+        try:
+            until(lambda: turns[0])
+            for _ in range(50):
+                give_back(region, fill(region))
+                now = turns[0]
+                until(lambda now=now: turns[0] > now + 1)  # type: ignore[misc]
+        finally:
+            stop.set()  # else the thread is waited for without end
     assert region.free_bytes() in (0, 4 * abi.TEXT_ALIGN)
     region.tidy()
     assert region.free_bytes() == 4 * abi.TEXT_ALIGN
