@@ -23,6 +23,7 @@ from tmebox.records import dataclass, field
 from tmebox.toolchain.rewrite import alignment, debug, label_frames
 from tmebox.toolchain.rewrite.alignment import FRAME_ALIGNMENT
 from tmebox.toolchain.rewrite.hand_written import Placing, narrow
+from tmebox.toolchain.rewrite.label_frames import CFA_IN_RBP, CFA_OFFSET, RETURN_ADDRESS
 from tmebox.toolchain.rewrite.label_search import INDIRECT, LABEL, TYPE
 from tmebox.toolchain.rewrite.replacement import Refusal
 
@@ -42,7 +43,6 @@ LARGEST_FRAME = CONTROL_GUARD - 2 * STACK_REACH
 REMARKS_MAX = 256 << 20
 """Bytes of messages, most of which are remarks."""
 MACRO = "-D__tmebox_twin__"
-_RETURN_ADDRESS = 8
 _SLOT = re.compile(r"Offset: \[SP([+-]\d+)\], Type: (\w+), Align: (\d+), Size: (\d+)")
 _REMARK = re.compile(
     r"^(?:In file included from [^\n]*\n)*[^\n]*remark: \nFunction: ([^\n\[]*?)( \[-Rpass[^\n]*)?\n"
@@ -56,8 +56,6 @@ _IN_TWIN = re.compile(r"([^\s(,]*)\((%esp\b[^)]*)\)")
 _COPIED = re.compile(r"^(\s*)mov([lq])?(\s+)%([re])sp,(\s*%(?!rsp\b)\w+.*)$")
 _STRING = re.compile(r"[^\"#]*\.(?:ascii|asciz|string\d*)\b")
 """Text, whatever it looks like."""
-_OFFSET = re.compile(r"\t\.cfi_def_cfa_offset (\d+)")
-_HAS_POINTER = re.compile(r"\t\.cfi_def_cfa_register\s+%rbp")
 _MOVES = re.compile(
     r"\t(pushq|popq|(?!cmp|test)\w+)\t((?:(?<=pushq\t)|(?<=popq\t)|.*,\s*(?=%rsp\b\s*(?:#.*)?$)).*)$"
 )
@@ -172,8 +170,8 @@ class _Frames:
 
     def _directive(self, line: str) -> None:
         pad = self._pad
-        if match := _OFFSET.match(line):
-            self._depth = int(match[1]) - _RETURN_ADDRESS
+        if match := CFA_OFFSET.match(line):
+            self._depth = int(match[1]) - RETURN_ADDRESS
             line = f"\t.cfi_def_cfa_offset {int(match[1]) + pad}"
         elif line.startswith("\t.cfi_startproc") and self._has_labels:
             # A function is no label, even where it begins with one.
@@ -184,7 +182,7 @@ class _Frames:
             self._kept.append(self._depth)
         elif line.startswith("\t.cfi_restore_state"):
             self._depth = self._kept.pop()
-        elif _HAS_POINTER.match(line):
+        elif CFA_IN_RBP.match(line):
             self._has_pointer = True
         self.out.append(line)
 
@@ -222,8 +220,8 @@ class _Frames:
         """For inline assembly, which may push."""
         layout, depth = self._lies()
         return Placing(
-            lambda offset: layout.keeps_register(offset - depth) or 0 <= offset - depth < _RETURN_ADDRESS,
-            lambda offset: self._pad if offset - depth >= _RETURN_ADDRESS else 0,
+            lambda offset: layout.keeps_register(offset - depth) or 0 <= offset - depth < RETURN_ADDRESS,
+            lambda offset: self._pad if offset - depth >= RETURN_ADDRESS else 0,
         )
 
     def _moving(self, line: str, match: re.Match[str]) -> list[str]:
@@ -253,7 +251,7 @@ class _Frames:
                     self._aligned, self._above = -amount, self._pushed
                     self._listed = alignment.size_to_listed(-amount, self._above, 0)
                 step = min(-amount, FRAME_ALIGNMENT)
-                return self._to(self._pushed + -(self._pushed + _RETURN_ADDRESS) % step)
+                return self._to(self._pushed + -(self._pushed + RETURN_ADDRESS) % step)
         found = _FROM_POINTER.fullmatch(operands) if mnemonic == "lea" else _IS_POINTER.fullmatch(operands)
         if found and self._has_pointer and mnemonic in ("lea", "mov"):
             self._pushed = self._deepest
@@ -309,8 +307,8 @@ def _placed(line: str, layout: Layout, depth: int, pad: int) -> str:
         return line
     displacement = int(match[1] or 0)
     offset = displacement - depth
-    moved = displacement + pad if offset >= _RETURN_ADDRESS else displacement
-    is_kept = layout.keeps_register(offset) or 0 <= offset < _RETURN_ADDRESS
+    moved = displacement + pad if offset >= RETURN_ADDRESS else displacement
+    is_kept = layout.keeps_register(offset) or 0 <= offset < RETURN_ADDRESS
     is_near = abs(moved) <= STACK_REACH
     keeps = not line.startswith("\tlea") and match[2] is None and is_kept and is_near
     register = "%rsp" if keeps or line.startswith("\tlea") else "%esp"

@@ -111,6 +111,8 @@ def _rewrite(instruction: Instruction, facts: Mnemonic, flow: Flow, base: str) -
         raise Refusal("operands that it does not have")
     if len(operands) > facts.most_operands:
         raise Refusal(f"{len(operands)} operands, where instructions for sandboxes have fewer")
+    if facts.base == "imul" and len(operands) == 3 and not isinstance(operands[0], Immediate):
+        raise Refusal("three operands of which the first is no number")  # for the assembler, APX's
     is_single = facts.kind is Kind.SHIFT and not facts.base.startswith(("shld", "shrd"))  # those imply %cl
     if is_single and len(operands) == 2 and not _is_count(operands[0]):
         raise Refusal("a count that is neither a number nor %cl")

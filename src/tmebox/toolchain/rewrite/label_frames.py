@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from tmebox.abi import LABEL_DEPTHS
 from tmebox.toolchain.rewrite.label_search import INDIRECT, LABEL, TYPE, with_searches
 
-_RETURN_ADDRESS = 8
-_OFFSET = re.compile(r"\t\.cfi_def_cfa_offset (\d+)")
-_HAS_POINTER = re.compile(r"\t\.cfi_def_cfa_register\s+%rbp")
+RETURN_ADDRESS = 8
+CFA_OFFSET = re.compile(r"\t\.cfi_def_cfa_offset (\d+)")
+CFA_IN_RBP = re.compile(r"\t\.cfi_def_cfa_register\s+%rbp")
 _SIZES = re.compile(r"(\t(sub|add)q\t)\$(\d+)(,\s*%rsp\b.*)")
 _SETS = re.compile(r"\t\w+\t.*,\s*%rsp\b(?!\))")
 _RESTORES = re.compile(r"\t(?:leaq\t-?\d*\(%rbp\)|movq\t%rbp), %rsp\b")
@@ -29,7 +29,7 @@ def prepared(lines: list[str]) -> tuple[list[str], dict[str, int]]:
         inside = [at for at in range(start, end) if INDIRECT.match(lines[at])]
         if not inside:
             continue
-        if any(_HAS_POINTER.match(lines[at]) for at in range(start, end)):
+        if any(CFA_IN_RBP.match(lines[at]) for at in range(start, end)):
             pad = _grow(lines, start, end)
         else:
             depths = set(_depths(lines, start, inside))
@@ -58,8 +58,8 @@ def _depths(lines: Sequence[str], start: int, inside: Sequence[int]) -> list[int
     depth, kept, found, jumps = 0, list[int](), list[int](), set(inside)
     for at in range(start, inside[-1] + 1):
         line = lines[at]
-        if match := _OFFSET.match(line):
-            depth = int(match[1]) - _RETURN_ADDRESS
+        if match := CFA_OFFSET.match(line):
+            depth = int(match[1]) - RETURN_ADDRESS
         elif line.startswith("\t.cfi_remember_state"):
             kept.append(depth)
         elif line.startswith("\t.cfi_restore_state"):
@@ -71,7 +71,7 @@ def _depths(lines: Sequence[str], start: int, inside: Sequence[int]) -> list[int
 
 def _missing(depth: int) -> int | None:
     """How many bytes more make a depth that has a mark, and keep the alignment that the frame has."""
-    step = 16 if depth % 16 == _RETURN_ADDRESS else 8  # others hold nothing that is aligned, and call nobody
+    step = 16 if depth % 16 == RETURN_ADDRESS else 8  # others hold nothing that is aligned, and call nobody
     return next(
         (known - depth for known in LABEL_DEPTHS if known >= depth and (known - depth) % step == 0), None
     )
