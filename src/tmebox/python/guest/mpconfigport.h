@@ -80,6 +80,10 @@ typedef long mp_off_t;
 #define MICROPY_NLR_SETJMP (1)
 #define MICROPY_ENABLE_FINALISER (1)
 #define MICROPY_STACK_CHECK (1)
+/* No arrays of variable size on the C stack: they would lie elsewhere in a sandbox, and everything else that their files
+   give an address, while the interpreter compares addresses of what its functions have (py/nlr.c), and counts the stack
+   by them. */
+#define MICROPY_ENABLE_PYSTACK (1)
 /* What C code may need between two looks at the stack. */
 #define MICROPY_STACK_CHECK_MARGIN (32 * 1024)
 #define MICROPY_ENABLE_EMERGENCY_EXCEPTION_BUF (1)

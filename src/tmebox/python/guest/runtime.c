@@ -6,6 +6,7 @@
 #include "py/gc.h"
 #include "py/mphal.h"
 #include "py/nlr.h"
+#include "py/pystack.h"
 #include "port.h"
 #include "entry.h"
 
@@ -25,6 +26,11 @@ TMEBOX_EXPORT int python_start(unsigned heap_bytes, unsigned stack, unsigned mai
     if (heap == NULL) {
         return -1;
     }
+    /* Functions' variables, of which C code needs several times as much stack for each call. */
+    size_t variables = (stack / 2 < heap_bytes / 16 ? stack / 2 : heap_bytes / 16) & ~15u;
+    mp_pystack_init(heap, heap + variables);
+    heap += variables;
+    heap_bytes -= variables;
     stack_bytes = stack;
     tmebox_mailbox = (struct mailbox *)(uintptr_t)mailbox;
     tmebox_interrupted = &tmebox_mailbox->interrupt;
