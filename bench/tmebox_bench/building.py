@@ -84,6 +84,25 @@ def to_json(results: BuildResults) -> str:
     return json.dumps({"schema": 1, **asdict(results)}, indent=1) + "\n"
 
 
+def from_json(text: str) -> BuildResults:
+    """Raises ValueError for what `to_json` did not write."""
+    try:
+        document = json.loads(text)
+        if document.pop("schema") != 1:
+            raise ValueError("not schema 1")
+        taken = document.pop("compile_s")
+        speeds = {how: Spread(**fields) for how, fields in document.pop("verify_bytes_per_s").items()}
+        missing = tuple(document.pop("missing"))
+        return BuildResults(
+            **document,
+            compile_s=None if taken is None else Spread(**taken),
+            verify_bytes_per_s=speeds,
+            missing=missing,
+        )
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"not a result of bench build: {error!r}") from None
+
+
 def _compile(missing: list[str], show: Progress) -> tuple[Spread | None, int]:
     package, name = COMPILED
     try:

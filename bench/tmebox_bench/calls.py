@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from tmebox_bench import crossings, interruptible, peers
 from tmebox_bench.machine import machine
@@ -103,3 +104,24 @@ def to_json(results: CallResults) -> str:
     """{"schema": 1, "machine": {…}, "times_s": {PEER: {OPERATION: SPREAD}}, "watched": {HOW: SPREAD},
     "crossings_s": {HOW: SPREAD}, "missing": […]}, where SPREAD is {"min": …, "median": …, "max": …}."""
     return json.dumps({"schema": 1, **asdict(results)}, indent=1) + "\n"
+
+
+def from_json(text: str) -> CallResults:
+    """Raises ValueError for what `to_json` did not write."""
+    try:
+        document = json.loads(text)
+        if document["schema"] != 1:
+            raise ValueError(f"schema {document['schema']!r}, not 1")
+        return CallResults(
+            document["machine"],
+            {peer: _spreads(by_operation) for peer, by_operation in document["times_s"].items()},
+            tuple(document["missing"]),
+            _spreads(document["watched"]),
+            _spreads(document["crossings_s"]),
+        )
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"not a result of bench calls: {error!r}") from None
+
+
+def _spreads(document: Mapping[str, Any]) -> dict[str, Spread]:
+    return {name: Spread(**fields) for name, fields in document.items()}

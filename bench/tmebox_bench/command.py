@@ -290,7 +290,11 @@ def instances(
 @bench.command("all")
 def everything(
     report: Annotated[
-        Path, typer.Option(metavar="DIR", help="Write benchmarks.md here, charts and JSON below.")
+        Path,
+        typer.Option(
+            metavar="DIR",
+            help="Write benchmarks/CPU.md here, its charts and JSON below, and benchmarks.md with all CPUs.",
+        ),
     ],
     quick: Quick = False,
     rounds: Rounds = None,
@@ -303,11 +307,16 @@ def everything(
     from tmebox_bench.building import bench_build
     from tmebox_bench.calls import bench_calls
     from tmebox_bench.instances import bench_instances
+    from tmebox_bench.overview import overview_file, read_all
     from tmebox_bench.report import report_files
     from tmebox_bench.results import write_all
     from tmebox_bench.targets import Measured, targets_table
 
     unfinished = report / journal.NAME
+    try:
+        read_all(report)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--report") from None
     results = _run_cpu([], None, None, quick, rounds, unfinished)
     with progress(alone=True) as told:
         called = bench_calls(quick=quick, progress=told)
@@ -316,7 +325,8 @@ def everything(
     with progress(alone=True) as told:
         lives = bench_instances(quick=quick, progress=told)
     measured = Measured(results, called, built, lives)
-    write_all({report / name: text for name, text in report_files(measured).items()})
+    files = report_files(measured) | overview_file(read_all(report, measured))
+    write_all({report / name: text for name, text in files.items()})
     unfinished.unlink(missing_ok=True)
     show(targets_table(measured))
     stderr().print(f"written: {printable(str(report))}")

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import datetime
 import importlib.metadata
 import os
 import platform
+import re
 from pathlib import Path
 
 import tmebox
 
+WHEN = "measured"
+"""The fact that is of a run, not of a machine: its day."""
 PACKAGES = ("ziglang", "wasmtime", "cffi", "numpy")
 
 
@@ -25,6 +29,7 @@ def machine() -> dict[str, str]:
         "tmebox": tmebox.__version__,
     }
     facts |= {name: _version(name) for name in PACKAGES}
+    facts[WHEN] = datetime.date.today().isoformat()
     return {name: value for name, value in facts.items() if value}
 
 
@@ -37,6 +42,13 @@ def cpu_model(cpuinfo: str) -> str:
     family, model, stepping = (fields.get(name, "?") for name in ("cpu family", "model", "stepping"))
     name = fields.get("model name", "unknown")
     return f"{name} (family {family}, model {model}, stepping {stepping})"
+
+
+def slug(cpu: str) -> str:
+    """A name for files of `cpu_model`'s: "amd-25-17" of "AMD EPYC (family 25, model 17, stepping 1)"."""
+    maker = re.match(r"[A-Za-z]+", cpu)
+    numbers = re.search(r"\(family (\d+), model (\d+)", cpu)
+    return "-".join([maker[0].lower() if maker else "cpu", *(numbers.groups() if numbers else ())])
 
 
 def memory(meminfo: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tmebox_bench.columns import Column
+from tmebox_bench.machine import WHEN
 from tmebox_bench.results import Cell, Results
 from tmebox_bench.statistics import geomean
 from tmebox_bench.tables import Table
@@ -30,7 +31,7 @@ def change_table(now: Results, before: Results) -> Table:
 def machine_note(now: Results, before: Results) -> str:
     """Why the two may not be compared: other facts about the machine or the run. Empty if there is none."""
     facts = {"size": (before.size, now.size), "rounds": (str(before.rounds), str(now.rounds))}
-    names = now.machine.keys() | before.machine.keys()
+    names = (now.machine.keys() | before.machine.keys()) - {WHEN}
     facts |= {name: (before.machine.get(name, "–"), now.machine.get(name, "–")) for name in sorted(names)}
     parts = [f"{name} {old} → {new}" for name, (old, new) in facts.items() if old != new]
     return "; ".join(parts)

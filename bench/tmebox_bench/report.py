@@ -1,4 +1,4 @@
-"""The report of `tmebox bench all`: Markdown, charts and the numbers behind them."""
+"""The report of `tmebox bench all` on one CPU: Markdown, charts and the numbers behind them."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from tmebox_bench.calls import to_json as calls_json
 from tmebox_bench.calls_table import calls_table, crossings_table, duration_text, watched_table
 from tmebox_bench.charts import charts
 from tmebox_bench.columns import BY_KEY
+from tmebox_bench.machine import slug
 from tmebox_bench.results import Results, to_json
 from tmebox_bench.tables import (
     Table,
@@ -21,7 +22,6 @@ from tmebox_bench.tables import (
 )
 from tmebox_bench.targets import Measured, targets_table
 
-REPORT = "benchmarks.md"
 FOLDER = "benchmarks"
 _HOW = {
     "cold": ("Loading", "with nothing cached"),
@@ -30,10 +30,11 @@ _HOW = {
 }
 
 _TEXT = """\
-# Benchmarks
+# Benchmarks: {cpu}
 
 One run of `tmebox bench all` on the machine below; the numbers behind it are in the folder `{folder}`.
 `tmebox bench cpu`, `calls`, `build` and `instances` measure the same on yours.
+[Other CPUs](../benchmarks.md).
 
 {machine}
 
@@ -112,13 +113,16 @@ What it costs that a call can be interrupted, in CPU time of the process, over a
 
 
 def report_files(measured: Measured) -> dict[str, str]:
-    """benchmarks.md, and what it links to in a folder beside it: contents by relative name."""
+    """The CPU's report, and what it links to in a folder beside it: contents by name, relative to where
+    benchmarks.md is."""
     results, instances = measured.cpu, measured.instances
+    folder = slug(results.machine["CPU"])
     drawn = charts(results)
     missing = [*missing_notes(results), *measured.calls.missing]
     missing += [note for part in (measured.build, instances) if part for note in part.missing]
     text = _TEXT.format(
-        folder=FOLDER,
+        cpu=results.machine["CPU"],
+        folder=folder,
         machine="\n".join(f"- {name}: {value}" for name, value in results.machine.items()),
         targets=markdown(targets_table(measured)),
         count=len(results.programs),
@@ -126,7 +130,7 @@ def report_files(measured: Measured) -> dict[str, str]:
         summary=markdown(summary_table(results)),
         placements=variants.PLACEMENTS,
         paper=markdown(paper_table(results)),
-        charts="".join(_figure(name) for name in drawn),
+        charts="".join(_figure(folder, name) for name in drawn),
         programs=markdown(program_table(results)),
         remarks=_listed("Remarks:", _remarks(results)),
         missing=_listed("Missing in this run:", missing),
@@ -135,7 +139,7 @@ def report_files(measured: Measured) -> dict[str, str]:
         crossings=markdown(crossings_table(measured.calls)),
         watched=markdown(watched_table(measured.calls)),
         build=_build(measured.build),
-        instances="" if instances is None else f"\n{instances_report.section(instances, f'{FOLDER}/')}",
+        instances="" if instances is None else f"\n{instances_report.section(instances, f'{folder}/')}",
     )
     beside = {"cpu.json": to_json(results), "calls.json": calls_json(measured.calls), **drawn}
     if measured.build is not None:
@@ -145,7 +149,10 @@ def report_files(measured: Measured) -> dict[str, str]:
             "instances.json": instances_report.to_json(instances),
             **instances_report.charts(instances),
         }
-    return {REPORT: text, **{f"{FOLDER}/{name}": content for name, content in beside.items()}}
+    return {
+        f"{FOLDER}/{folder}.md": text,
+        **{f"{FOLDER}/{folder}/{name}": content for name, content in beside.items()},
+    }
 
 
 def paper_table(results: Results) -> Table:
@@ -167,10 +174,10 @@ def _percent(ratio: float | None) -> str:
     return "–" if ratio is None else f"{(ratio - 1) * 100:.1f} %"
 
 
-def _figure(name: str) -> str:
+def _figure(folder: str, name: str) -> str:
     base = name.removeprefix("overhead-").removesuffix(".svg")
     return (
-        f"![Overhead per program, {base}]({FOLDER}/{name})\n\n"
+        f"![Overhead per program, {base}]({folder}/{name})\n\n"
         f"In the form of the paper's figure {paper.FIGURES[base]}; dashed: its geometric means.\n\n"
     )
 

@@ -197,10 +197,17 @@ def targets_table(measured: Measured) -> Table:
     rows = []
     for target in TARGETS:
         reached = target.value(measured)
-        bounds = ("–" if bound is None else _bound(target, bound) for bound in (target.must, target.stretch))
         shown = "–" if reached is None else target.show(reached)
-        rows.append((target.what, *bounds, shown, target.verdict(reached)))
+        rows.append((target.what, *bounds_text(target), shown, target.verdict(reached)))
     return Table(("figure", "must", "stretch", "reached", "meets"), tuple(rows))
+
+
+def bounds_text(target: Target) -> tuple[str, str]:
+    """Its must and its stretch, as tables show them."""
+    must, stretch = (
+        "–" if bound is None else _bound(target, bound) for bound in (target.must, target.stretch)
+    )
+    return must, stretch
 
 
 def _bound(target: Target, bound: float) -> str:

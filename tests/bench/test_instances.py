@@ -99,14 +99,14 @@ def test_a_chart_of_nothing_is_a_chart(made_up: InstanceResults) -> None:
 
 
 def test_the_report_has_a_section_with_its_chart_and_numbers_beside_it(made_up: InstanceResults) -> None:
-    empty = Results({}, "quick", 1, (), ())
+    empty = Results({"CPU": "imaginary"}, "quick", 1, (), ())
     files = report_files(Measured(empty, CallResults({}, {}), None, made_up))
-    text = files["benchmarks.md"]
-    assert "## Instances" in text and "](benchmarks/instances.svg)" in text
+    text = files["benchmarks/imaginary.md"]
+    assert "## Instances" in text and "](imaginary/instances.svg)" in text
     assert "- process: no compiler" in text
-    assert from_json(files["benchmarks/instances.json"]) == made_up
-    assert "benchmarks/instances.svg" in files
-    assert "## Instances" not in report_files(Measured(empty, CallResults({}, {})))["benchmarks.md"]
+    assert from_json(files["benchmarks/imaginary/instances.json"]) == made_up
+    assert "benchmarks/imaginary/instances.svg" in files
+    assert "## Instances" not in report_files(Measured(empty, CallResults({}, {})))["benchmarks/imaginary.md"]
 
 
 def test_what_is_alive_is_called_after_the_last_was_made_and_what_stopped_it_is_told() -> None:

@@ -94,34 +94,35 @@ def test_the_report_has_every_table_chart_and_missing_peer() -> None:
     assert {len(row) for row in calls_table(measured.calls).rows} == {4}
     files = report_files(measured)
     assert set(files) == {
-        "benchmarks.md",
-        *(f"benchmarks/{name}.json" for name in ("cpu", "calls", "build", "instances")),
-        *(f"benchmarks/{name}.svg" for name in ("overhead-gs", "overhead-r15", "instances")),
+        "benchmarks/imaginary.md",
+        *(f"benchmarks/imaginary/{name}.json" for name in ("cpu", "calls", "build", "instances")),
+        *(f"benchmarks/imaginary/{name}.svg" for name in ("overhead-gs", "overhead-r15", "instances")),
     }
     parts = ("imaginary", "| fib |", "wasmtime-py: not installed", "1,094 lines", "90.0 MB/s", "1.005")
     for part in (*parts, *OPERATIONS.values(), AGAIN, CALL, TURNS):
-        assert part in files["benchmarks.md"]
+        assert part in files["benchmarks/imaginary.md"]
 
 
 def test_what_the_report_links_to_is_written_and_nothing_is_left_open() -> None:
     files = report_files(samples.everything())
-    linked = re.findall(r"\]\(([^)]+)\)", files["benchmarks.md"])
-    assert set(linked) - {"benchmarks"} == {name for name in files if name.endswith(".svg")}
-    assert not re.search(r"[{}]", files["benchmarks.md"])
+    linked = re.findall(r"\]\(([^)]+)\)", files["benchmarks/imaginary.md"])
+    drawn = {name.removeprefix("benchmarks/") for name in files if name.endswith(".svg")}
+    assert set(linked) == drawn | {"../benchmarks.md"}
+    assert not re.search(r"[{}]", files["benchmarks/imaginary.md"])
 
 
 def test_a_report_without_the_other_parts_says_so() -> None:
-    text = report_files(Measured(samples.cpu(1.0), samples.calls()))["benchmarks.md"]
+    text = report_files(Measured(samples.cpu(1.0), samples.calls()))["benchmarks/imaginary.md"]
     assert "Not measured." in text
     assert "## Instances" not in text
 
 
 def test_the_numbers_behind_the_report_can_be_read_back() -> None:
     files = report_files(samples.everything(1.2))
-    assert from_json(files["benchmarks/cpu.json"]) == samples.cpu(1.2)
-    calls = json.loads(files["benchmarks/calls.json"])
+    assert from_json(files["benchmarks/imaginary/cpu.json"]) == samples.cpu(1.2)
+    calls = json.loads(files["benchmarks/imaginary/calls.json"])
     assert calls["times_s"]["tmebox"]["scalar"]["median"] == pytest.approx(40e-9)
-    built = json.loads(files["benchmarks/build.json"])
+    built = json.loads(files["benchmarks/imaginary/build.json"])
     assert set(calls["crossings_s"]) == {in_base(how, base) for how in (AGAIN, CALL, TURNS) for base in BASES}
     assert built["verify_bytes_per_s"]["cold"]["min"] == 3e6
 
