@@ -8,16 +8,16 @@
 
 struct control {
     uint64_t base;     /* where offsets count from: a multiple of the window's size and the distance */
-    bool wide;         /* it has the addresses of two windows: offsets up to the window's end */
+    uint64_t owner;    /* 0: nobody */
+    uint32_t calls;    /* of the host's that began on it and have not ended */
+    uint32_t unused;   /* owners in a row that did not go down to where it is open */
+    uint64_t begun;    /* when the first of its calls did, or the thread */
     uint64_t low, top; /* offsets of the stack */
     uint64_t open;     /* from here on it can be touched: low, or so little below top that most calls need no more */
-    uint32_t unused;   /* owners in a row that did not go near there */
-    uint64_t owner;    /* 0: nobody */
-    bool of_thread;    /* it is a thread's, which stands or runs, and not the first one's */
     uint64_t rsp;      /* offset, of a thread that another one has taken its turn from; else 0 */
+    bool wide;         /* it has the addresses of two windows: offsets up to the window's end */
+    bool of_thread;    /* it is a thread's, which stands or runs, and not the first one's */
     bool ended;        /* it will not go on; what it had is to be given back */
-    uint32_t calls;    /* of the host's that began on it and have not ended */
-    uint64_t begun;    /* when the first of these did, or the thread */
     const struct instance *instance;
     struct control *next, *previous; /* of those that have an owner, or next of those that have none */
 };

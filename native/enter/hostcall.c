@@ -17,6 +17,19 @@ static const struct import *find(const struct instance *instance, uint64_t index
     return known ? &instance->callbacks[slot]->import : NULL;
 }
 
+/* Without the GIL nothing may be waited for here, so that who has it can wait for this. */
+static bool walk(struct activation *activation, uint64_t offset, uint64_t address) {
+    if (LIKELY(activation->holds_gil)) {
+        return tmebox_longjmp(activation, offset, address);
+    }
+    bool may = tmebox_begin_walk(activation->thread);
+    bool good = may && tmebox_longjmp(activation, offset, address);
+    if (may) {
+        tmebox_end_walk(activation->thread);
+    }
+    return good;
+}
+
 static struct window_fault try_jump(struct activation *activation) {
     const struct instance *instance = activation->instance;
     const uint64_t *from = (const uint64_t *)(instance->base + (uint32_t)activation->integers[1]);
@@ -25,7 +38,7 @@ static struct window_fault try_jump(struct activation *activation) {
     for (int i = 0; i < 3 && fault.how == 0; i++) { /* each was just written, and comes sooner as it was */
         fault = tmebox_window_copy(&wanted[i], &from[i], sizeof wanted[i]);
     }
-    if (fault.how == 0 && !tmebox_longjmp(activation, (uint32_t)wanted[0], wanted[0] >> 32)) {
+    if (fault.how == 0 && !walk(activation, (uint32_t)wanted[0], wanted[0] >> 32)) {
         fault = (struct window_fault){0, SIGILL | 0xff << 8 | (uint64_t)ILL_BADSTK << 32};
     }
     if (fault.how == 0) {
@@ -37,7 +50,7 @@ static struct window_fault try_jump(struct activation *activation) {
 }
 
 bool tmebox_answer_jump(struct activation *activation) {
-    return activation->holds_gil && try_jump(activation).how == 0;
+    return try_jump(activation).how == 0;
 }
 
 /* 0, or -1 with the outcome decided. */

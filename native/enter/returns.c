@@ -1,10 +1,12 @@
 /* Where calls return to, and how deep the stack is there: for longjmp and exceptions, which may only go to a frame that is
  * live.
  *
- * The verifier has found these numbers; texts bring them when they are loaded. Everything with the GIL held. */
+ * The verifier has found these numbers; texts bring them when they are loaded, with the GIL held. Everything else, too,
+ * but for walks over a stack by tmebox_begin_walk: while there are any, no text comes or goes. */
 #include "enter/returns.h"
 #include "enter/control.h"
 
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,12 +26,11 @@ struct text {
 /* By the slots that it is in: a walk over a deep stack looks for millions. */
 static struct text *texts[SLOTS];
 
-/* What the last walks found, by how many frames they had walked. Programs that jump often jump over the same frames, and
- * the CPU goes on with the next one before it knows that this one is the same. */
-static struct {
-    uint64_t address;
-    int64_t depth;
-} walked[64];
+/* Which texts there are, so to speak: another number after each change. */
+static uint64_t edition = 1;
+
+/* Somebody wants to change them, or does. */
+static _Atomic bool changing;
 
 static void free_text(struct text *text) {
     if (text != NULL) {
@@ -51,7 +52,7 @@ static void put(uint64_t start, uint64_t end, struct text *text) {
 }
 
 static void forget(uint64_t start, uint64_t end) {
-    memset(walked, 0xff, sizeof walked); /* 0 is no return address, and has no depth */
+    edition++;
     for (uint64_t slot = slot_of(start); slot < SLOTS && slot <= slot_of(end - 1); slot++) {
         struct text *text = texts[slot];
         if (text != NULL) {
@@ -76,7 +77,7 @@ static struct text *new_text(uint64_t start, uint64_t end, size_t count) {
     return text;
 }
 
-bool tmebox_note_returns(uint64_t start, uint64_t end, const uint32_t *places, const uint32_t *depths, size_t count) {
+static bool note(uint64_t start, uint64_t end, const uint32_t *places, const uint32_t *depths, size_t count) {
     forget(start, end);
     if (count == 0 || slot_of(start) >= SLOTS) {
         return true;
@@ -98,6 +99,38 @@ bool tmebox_note_returns(uint64_t start, uint64_t end, const uint32_t *places, c
     return true;
 }
 
+/* Each walk is short, and who walks waits for nobody. In a forked child, only its own threads are in the registry. */
+static void wait_for_walks(void) {
+    pthread_mutex_lock(&tmebox_registry_lock);
+    for (const struct thread *thread = tmebox_registry; thread != NULL; thread = thread->next) {
+        while (atomic_load(&thread->walks)) {
+            sched_yield();
+        }
+    }
+    pthread_mutex_unlock(&tmebox_registry_lock);
+}
+
+bool tmebox_note_returns(uint64_t start, uint64_t end, const uint32_t *places, const uint32_t *depths, size_t count) {
+    atomic_store(&changing, true);
+    wait_for_walks();
+    bool noted = note(start, end, places, depths, count);
+    atomic_store(&changing, false);
+    return noted;
+}
+
+bool tmebox_begin_walk(struct thread *thread) {
+    atomic_store(&thread->walks, true); /* before looking: one of the two sees the other */
+    if (atomic_load(&changing)) {
+        tmebox_end_walk(thread);
+        return false;
+    }
+    return true;
+}
+
+void tmebox_end_walk(struct thread *thread) {
+    atomic_store_explicit(&thread->walks, false, memory_order_release);
+}
+
 static const struct text *text_at(uint64_t address) {
     const struct text *text = slot_of(address) < SLOTS ? texts[slot_of(address)] : NULL;
     return text != NULL && address - text->start < text->end - text->start ? text : NULL;
@@ -116,13 +149,24 @@ int64_t tmebox_depth_at(uint64_t address) {
     return at < end && text->places[at] == place ? (int64_t)text->depths[at] : -1;
 }
 
-static int64_t depth_in_walk(uint64_t address, size_t frames) {
-    size_t at = frames % (sizeof walked / sizeof *walked);
-    if (UNLIKELY(walked[at].address != address)) {
-        walked[at].depth = tmebox_depth_at(address);
-        walked[at].address = address;
+/* By what the thread's last walks found after as many frames. Programs that jump often jump over the same frames, and
+ * the CPU goes on with the next one before it knows that this one is the same. */
+static int64_t depth_in_walk(struct walked *walked, uint64_t address, size_t frames) {
+    size_t at = frames % TMEBOX_FRAMES_KEPT;
+    if (UNLIKELY(walked->frames[at].address != address)) {
+        walked->frames[at].depth = tmebox_depth_at(address);
+        walked->frames[at].address = address;
     }
-    return walked[at].depth;
+    return walked->frames[at].depth;
+}
+
+static struct walked *last_walks(struct thread *thread) {
+    struct walked *walked = &thread->walked;
+    if (UNLIKELY(walked->edition != edition)) {
+        memset(walked->frames, 0xff, sizeof walked->frames); /* no return address, and no depth */
+        walked->edition = edition;
+    }
+    return walked;
 }
 
 bool tmebox_is_function(uint64_t address) {
@@ -139,9 +183,12 @@ bool tmebox_longjmp(struct activation *activation, uint64_t offset, uint64_t add
     if (depth < 0 || offset % 8 != 0) {
         return false;
     }
+    struct walked *walked = last_walks(activation->thread);
     size_t frames = 0;
     for (uint64_t place = activation->rsp; place >= base && place <= top - 8; frames++) {
-        int64_t frame = depth_in_walk(*(const uint64_t *)(uintptr_t)place, frames);
+        uint64_t word; /* perhaps at an odd address: a frame may have any number of bytes */
+        memcpy(&word, (const void *)(uintptr_t)place, sizeof word);
+        int64_t frame = depth_in_walk(walked, word, frames);
         if (frame < 0) {
             return false; /* where the core called */
         }

@@ -16,8 +16,12 @@ bool tmebox_is_function(uint64_t address);
 /* Lets a host call return to `address` with rsp at this offset. False: there is no such frame. */
 bool tmebox_longjmp(struct activation *activation, uint64_t offset, uint64_t address);
 
+/* Without the GIL, around anything that asks about return addresses. False: texts come or go now. */
+bool tmebox_begin_walk(struct thread *thread);
+void tmebox_end_walk(struct thread *thread);
+
 /* The host call that asks for it (hostcall.c), without leaving the sandbox. False: it is to be made as others are, as
- * without the GIL, under which texts come and go, or where it ends in a trap. */
+ * while texts come and go, or where it ends in a trap. */
 bool tmebox_answer_jump(struct activation *activation);
 
 #endif

@@ -205,23 +205,30 @@ static inline bool counted(struct activation *activation, uint64_t *detected) {
     return found;
 }
 
-/* A call has ended. Where it is not on the stack that it began on, somebody else's frames are gone, or this one's are
- * still there. */
-static void leave_stack(struct activation *activation) {
+/* A call has ended elsewhere than on the stack that it began on: somebody else's frames are gone, or this one's are still
+ * there. Or there are threads, and it may have been the last call. */
+RARE static void leave_otherwise(struct activation *activation) {
     struct instance *instance = activation->instance;
-    activation->control->calls--;
-    if (UNLIKELY(instance->control != activation->control)) {
+    if (instance->control != activation->control) {
         if (activation->outcome == RETURNED) {
             tmebox_trap_at_window(activation, (struct window_fault){0, SIGILL | 0xff << 8 | (uint64_t)ILL_BADSTK << 32},
-                           TMEBOX_GATE_EXIT);
+                                  TMEBOX_GATE_EXIT);
         }
         activation->fatal = true;
         activation->control->rsp = 0;
         instance->control = activation->control;
         instance->control_base = activation->control->base;
     }
-    if (UNLIKELY(instance->fiber_count != 0) && instance->depth == 1) {
+    if (instance->depth == 1) {
         tmebox_bury_fibers(instance);
+    }
+}
+
+static inline void leave_stack(struct activation *activation) {
+    const struct instance *instance = activation->instance;
+    activation->control->calls--;
+    if (UNLIKELY(instance->control != activation->control || instance->fiber_count != 0)) {
+        leave_otherwise(activation);
     }
 }
 

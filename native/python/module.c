@@ -122,8 +122,8 @@ static bool is_inside(const struct thread *thread) {
 }
 
 /* Code addresses may be in use by the threads listed: what they run was not left since `outermost` and `quiet`
- * became what they are. A thread in a host call is none of them, since it comes back through a check that looks
- * at the target map then; one that is polled is, since it goes on where it was. */
+ * became what they are. A thread in a host call is none of them: where it comes back to is checked by the target map then,
+ * or its control stack says so (tmebox_stacks_hold). One that is polled is, since it goes on where it was. */
 static PyObject *restless(PyObject *module, PyObject *unused) {
     (void)module, (void)unused;
     struct state {

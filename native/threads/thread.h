@@ -12,6 +12,17 @@
 struct activation;
 struct instance;
 
+#define TMEBOX_FRAMES_KEPT 64
+
+/* Of the last walks over a stack: return addresses, by how many frames were walked before, and the depth there. */
+struct walked {
+    uint64_t edition; /* of the texts (enter/returns.c) */
+    struct {
+        uint64_t address;
+        int64_t depth;
+    } frames[TMEBOX_FRAMES_KEPT];
+};
+
 /* On the heap, in the registry until the thread ends. The first field is read by assembly.
  *
  * `current` is set only while sandbox code runs: in a host call it is NULL. So it is never followed after
@@ -51,6 +62,8 @@ struct thread {
     size_t signal_stack_size;
     uintptr_t host_stack_low;   /* the thread's own stack; both 0 where unknown */
     uintptr_t host_stack_short; /* below here, calls no longer nest */
+    _Atomic bool walks; /* over its stack, without the GIL */
+    struct walked walked;
     struct thread *next;
 };
 

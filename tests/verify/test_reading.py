@@ -5,6 +5,7 @@ import threading
 from itertools import product
 from pathlib import Path
 
+import numpy as np
 import pytest
 from iced_x86 import Code, Decoder, OpCodeInfo, OpCodeOperandKind, OpKind
 
@@ -176,6 +177,33 @@ def test_forgetting_encodings_does_not_matter(
     monkeypatch.setattr(reading, "MOST_FORMS", 5)
     monkeypatch.setattr(reading, "_MEMORIES", {})
     assert [outcome(example) for example in accepted(examples)] == expected
+
+
+@pytest.mark.parametrize("bits", [1, 4])
+def test_encodings_that_share_a_slot_keep_their_own_forms(
+    examples: dict[Path, Example], monkeypatch: pytest.MonkeyPatch, forgotten: None, bits: int
+) -> None:
+    small = [example for example in examples.values() if len(example.code) < 100_000]
+    expected = [outcome(example) for example in small]
+    monkeypatch.setattr(reading, "_SLOT_BITS", bits)
+    monkeypatch.setattr(reading, "_MEMORIES", {})
+    assert [outcome(example) for example in small + small] == expected + expected
+
+
+def test_forms_found_many_at_a_time_are_those_found_alone(
+    examples: dict[Path, Example], forgotten: None
+) -> None:
+    """Of encodings that are the beginning of others, too, or others with zeros behind, and of long ones."""
+    memory = reading._Memory(TABLES["twin"])
+    alone = reading._Memory(TABLES["twin"])
+    encodings = [*numbered()[::7], *unlike(), b"\x00\x00", b"\x04\x00", b"\x05\0\0\0\0", b"\x66\x05\0\0"]
+    code = b"".join(encodings)
+    ends = np.cumsum([len(encoding) for encoding in encodings], dtype=np.uint32)
+    assert {len(encoding) for encoding in encodings} >= {2, 5, reading._SHORT, reading._SHORT + 1}
+    for _ in range(3):
+        found = memory.numbers(code, 0, ends).tolist()
+        for encoding, number in zip(encodings, found, strict=True):
+            assert memory.forms[number] == alone.forms[alone[encoding]], encoding.hex(" ")
 
 
 def test_threads_learn_together(examples: dict[Path, Example], forgotten: None) -> None:

@@ -26,7 +26,7 @@ class Text:
     def __init__(self) -> None:
         self._count = 0
         self._starts: list[Positions] = []
-        self._deepening: list[_Small] = []
+        self._deepening: list[Positions] = []
         self._ends: list[_Truths] = []
         self._moving: list[Positions] = []
         self._stops: list[_Small] = []
@@ -43,7 +43,7 @@ class Text:
         kinds, first = block.kinds, self._count
         self._count += len(block)
         self._starts.append(block.starts)
-        self._deepening.append(np.array([form.deepens for form in block.forms], np.int32)[kinds])
+        self._deepening.append(np.array([form.deepens for form in block.forms], np.int64)[kinds])
         self._moving.append(first + block.where(lambda form: form.deepens))
         self._ends.append(np.array([form.ends for form in block.forms], bool)[kinds])
         stops = block.where(lambda form: form.ends and not form.branches)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
-from itertools import accumulate, islice, pairwise
+from itertools import islice
 from typing import Any, Final
 
 import numpy as np
@@ -24,9 +23,20 @@ MOST_ENCODINGS: Final = 1 << 18
 MOST_FORMS: Final = 1 << 12
 """How many forms are remembered from one text to the next. Programs have a few hundred."""
 
+_SHORT: Final = 7
+"""Bytes of encodings that are looked up many at a time."""
+_SLOT_BITS: Final = 17
+_SPREAD: Final = np.uint64(0x9E3779B97F4A7C15)
+"""Odd, and as many ones as zeros: its products have similar keys in different slots."""
+
 Indexes = np.ndarray[Any, np.dtype[np.intp]]
 Places = np.ndarray[Any, np.dtype[np.uint32]]
 Positions = np.ndarray[Any, np.dtype[np.int64]]
+_Keys = np.ndarray[Any, np.dtype[np.uint64]]
+_Numbers = np.ndarray[Any, np.dtype[np.uint32]]
+
+_MASKS: Final[_Keys] = np.array([256**length - 1 for length in range(_SHORT + 1)] + [0] * 8, np.uint64)
+"""Of an encoding's bytes in the 8 that begin where it does, by its length; nothing of long ones."""
 
 
 class _Memory(dict[bytes, int]):
@@ -41,6 +51,10 @@ class _Memory(dict[bytes, int]):
         self.table = table
         self.forms: list[Form] = []
         self._numbers_of_forms: dict[Form, int] = {}
+        self._slots: tuple[_Keys, _Numbers] = (
+            np.zeros(1 << _SLOT_BITS, np.uint64),
+            np.zeros(1 << _SLOT_BITS, np.uint32),
+        )
 
     def __missing__(self, encoding: bytes) -> int:
         known = representative(encoding)
@@ -55,6 +69,32 @@ class _Memory(dict[bytes, int]):
             self.clear()
         self[encoding] = number
         return number
+
+    def numbers(self, code: bytes, start: int, ends: Places) -> _Numbers:
+        """The form of each instruction from `start` on, by its number.
+
+        A short encoding is a key of 64 bits: its length and its bytes. Each key has one slot, where the last
+        one that was looked up alone is kept, with its form's number; a slot with another key says nothing.
+        Slots are never changed, only replaced all at once, since other threads may look at them.
+        """
+        begins = np.concatenate([np.array([start], np.uint32), ends[:-1]])
+        lengths = (ends - begins).astype(np.uint8)
+        size = int(ends[-1]) - start
+        eights = np.ndarray(size, "<u8", code[start : start + size] + bytes(7), strides=1)
+        keys = eights[begins - start] & _MASKS[lengths] | lengths.astype(np.uint64) << np.uint64(56)
+        slots = (keys * _SPREAD >> np.uint64(64 - _SLOT_BITS)).astype(np.intp)
+        known, of_known = self._slots
+        numbers: _Numbers = of_known[slots]
+        missed = np.flatnonzero(known[slots] != keys)
+        if len(missed):
+            where = zip(begins[missed].data, ends[missed].data, strict=True)  # lists would be far larger
+            numbers[missed] = [self[code[begin:end]] for begin, end in where]
+            short = missed[lengths[missed] <= _SHORT]
+            free, first = np.unique(slots[short], return_index=True)  # one key for each, and its own number
+            known, of_known = known.copy(), of_known.copy()
+            known[free], of_known[free] = keys[short[first]], numbers[short[first]]
+            self._slots = known, of_known
+        return numbers
 
     def _number(self, form: Form) -> int:
         """Without a lock, which a signal handler that loads a module would wait for. If two learn a form at
@@ -85,15 +125,15 @@ class Block:
     each instruction has. starts, ends: its place in the text.
     """
 
-    def __init__(self, code: bytes, start: int, forms: Sequence[Form], numbers: array[int], ends: array[int]):
+    def __init__(self, code: bytes, start: int, forms: Sequence[Form], numbers: _Numbers, ends: Places):
         """numbers: which of `forms` each instruction has, if they have more than occur."""
         occurs = np.zeros(len(forms), bool)
-        occurs[np.asarray(numbers)] = True
+        occurs[numbers] = True
         self.forms: list[Form] = [forms[number] for number in np.flatnonzero(occurs).tolist()]
-        self.kinds: Indexes = (np.cumsum(occurs) - 1)[np.asarray(numbers)]
-        self.code = code[start : ends[-1]]
+        self.kinds: Indexes = (np.cumsum(occurs) - 1)[numbers]
+        self.code = code[start : int(ends[-1])]
         self.start = start
-        self.ends = np.asarray(ends)
+        self.ends = ends
         self.starts = np.concatenate([np.array([start], np.uint32), self.ends[:-1]])
 
     def __len__(self) -> int:
@@ -200,21 +240,20 @@ def read(code: bytes, table: Table) -> Iterator[Block]:
     the last one may end anywhere, and so may one through which control runs for MOST_IN_A_ROW instructions.
     """
     memory = _memory_of(table)
-    kinds, ends = array("I"), array("I")
+    kinds, ends = np.empty(0, np.uint32), np.empty(0, np.uint32)
     decoder = Decoder(64, code)
     first = start = 0
     while decoder.can_decode:
-        lengths = map(len, islice(decoder, MOST_IN_A_ROW - len(kinds)))
-        places = array("I", accumulate(lengths, initial=start))
-        kinds.fromlist([memory[code[begin:end]] for begin, end in pairwise(places)])
-        ends += places[1:]
-        start = places[-1]
+        lengths = np.fromiter(map(len, islice(decoder, MOST_IN_A_ROW - len(kinds))), np.uint8)
+        ends = np.concatenate([ends, start + np.cumsum(lengths, dtype=np.uint32)])
+        kinds = np.concatenate([kinds, memory.numbers(code, start, ends[len(kinds) :])])
+        start = int(ends[-1])
         count = len(kinds)
         if decoder.can_decode:
             while count and not memory.forms[kinds[count - 1]].ends:
                 count -= 1
         count = count or len(kinds)
         yield Block(code, first, memory.forms, kinds[:count], ends[:count])
-        first, kinds, ends = ends[count - 1], kinds[count:], ends[count:]
-    if kinds:
+        first, kinds, ends = int(ends[count - 1]), kinds[count:], ends[count:]
+    if len(kinds):
         yield Block(code, first, memory.forms, kinds, ends)
