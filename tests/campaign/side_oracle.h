@@ -176,6 +176,11 @@ static void load_state(struct state *s, const ucontext_t *context) {
 static void choose_vectors(struct state *s, int careless) {
     fill(s->vectors, sizeof s->vectors);
     fill(s->masks, sizeof s->masks);
+    for (int i = 0; i < 32; i++) { /* what this CPU does not have is read as zeros */
+        size_t has = at_zmm ? 64 : i >= 16 ? 0 : at_ymm ? 32 : 16;
+        memset(s->vectors[i] + has, 0, 64 - has);
+    }
+    if (!at_zmm) memset(s->masks, 0, sizeof s->masks);
     for (int i = 0; i < 8; i++) {
         u64 number = odd_number();
         memcpy(s->st[i], &number, 8);
