@@ -34,6 +34,7 @@ IN_MODULES = {"rename", "renames", "replace", "link", "symlink", "copy", "copy2"
 
 WRITERS = {
     "toolchain/unpack.py:take": "what is in an archive of sources, in a scratch directory",
+    "toolchain/patterns.py:keep": "compiled patterns, beside bytecode",
     "toolchain/scratch.py:scratch_file": "a new file without a name, for what a tool says",
     "binding/bind.py:_make_headers": "headers that a build would make, in a scratch directory",
     "binding/bind.py:_copy": "copies of headers in a scratch directory",

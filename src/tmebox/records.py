@@ -12,12 +12,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from operator import attrgetter
+from types import CodeType
 from typing import TYPE_CHECKING, Any
 
 __all__ = ["dataclass", "field", "replace"]
 
 
 _UNSET: Any = object()
+
+kept_constructors: dict[str, CodeType] = {}
+new_constructors: dict[str, CodeType] = {}
+"""By their text: what was compiled before, if somebody keeps it, and here."""
 
 
 class _Field:
@@ -184,7 +189,11 @@ def _init(cls: Any, fields: Mapping[str, _Field], frozen: bool, slots: bool) -> 
             lines.append(f" self.{name} = {value}")
     if hasattr(cls, "__post_init__"):
         lines.append(" self.__post_init__()")
-    exec("\n".join([f"def __init__(self, {', '.join(parameters)}):", *lines, " pass"]), known)
+    text = "\n".join([f"def __init__(self, {', '.join(parameters)}):", *lines, " pass"])
+    code = kept_constructors.get(text)
+    if code is None:
+        code = new_constructors[text] = compile(text, "<record>", "exec")
+    exec(code, known)
     made = known["__init__"]
     made.__qualname__ = f"{cls.__qualname__}.__init__"
     return made

@@ -6,9 +6,6 @@ Where the two differ, a system call that a sandbox does not have is the reason, 
 
 from __future__ import annotations
 
-import os
-import re
-import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -17,10 +14,9 @@ from pathlib import Path
 import pytest
 
 from tests.programs.building import source_of
+from tests.programs.configuring import Configuring, checked, macros, prepare, workplace
 
-pytestmark = [pytest.mark.network, pytest.mark.slow]
-
-TIMEOUT_S = 3600
+TIMEOUT_S = 14000
 AUTOCONF = ("./configure", "--disable-shared", "--disable-dependency-tracking")
 TRIPLES = ("--build=x86_64-linux-musl", "--host=x86_64-linux-musl")
 """Which C library there is, as both compilers have it. The machine's own one would be guessed else."""
@@ -73,53 +69,40 @@ def sandboxing_compiler() -> str:
     return f"{sys.executable} -m tmebox cc"
 
 
-def configured(package: str, compiler: str, archiver: str, directory: Path) -> dict[str, str]:
-    """The macros that it defines, with their values, in a copy of its source."""
+def configuring(package: str, compiler: str, archiver: str) -> Configuring:
     command, header = PACKAGES[package]
     chosen = [f"--with-cc={compiler}"] if package == "nginx" else []
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("TMEBOX_")}
-    environment |= {"CC": compiler, "AR": archiver, "RANLIB": "true", "FORCE_UNSAFE_CONFIGURE": "1"}
-    environment |= {"TMEBOX_RUN": GRANTED[package]} if package in GRANTED else {}
-    done = subprocess.run(
-        [*command, *chosen],
-        cwd=directory,
-        env=environment,
-        capture_output=True,
-        text=True,
-        errors="replace",
-        timeout=TIMEOUT_S,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
-    text = re.sub(r"/\*.*?\*/", "", (directory / header).read_text(), flags=re.DOTALL)
-    found = re.findall(r"^[ \t]*#[ \t]*define[ \t]+(\w+)(?:\([^)]*\))?[ \t]*(.*)$", text, flags=re.MULTILINE)
+    variables = {"CC": compiler, "AR": archiver, "RANLIB": "true", "FORCE_UNSAFE_CONFIGURE": "1"}
+    variables |= {"TMEBOX_RUN": GRANTED[package]} if package in GRANTED else {}
+    return Configuring([*command, *chosen], header, variables, is_autoconf=package != "nginx")
+
+
+def told(defined: dict[str, str]) -> dict[str, str]:
+    """Without what names the compiler."""
     return {
-        name: value.strip() for name, value in found if "NGX_CONFIGURE" not in name and name != "NGX_COMPILER"
+        name: value
+        for name, value in defined.items()
+        if "NGX_CONFIGURE" not in name and name != "NGX_COMPILER"
     }
 
 
+@pytest.mark.network
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "package",
     [pytest.param(name, marks=pytest.mark.packages if name in LONG else ()) for name in PACKAGES],
 )
 def test_feature_checks_agree_with_a_native_build(package: str, tmp_path: Path) -> None:
-    for kind in (
-        "sandboxed",
-        "native",
-    ):  # before the threads: a child of one would have the other's script open
-        shutil.copytree(source_of(package), tmp_path / kind)
+    kinds = {
+        "sandboxed": configuring(package, sandboxing_compiler(), f"{sys.executable} -m tmebox ar"),
+        "native": configuring(package, native_compiler(), f"{sys.executable} -m ziglang ar"),
+    }
+    places = {kind: workplace(f"{package}-{kind}", tmp_path) for kind in kinds}
+    for place in places.values():  # before the threads: a child of one would have the other's script open
+        prepare(source_of(package), place)
     with ThreadPoolExecutor(2) as pool:  # their work is in child processes
-        sandboxed = pool.submit(
-            configured,
-            package,
-            sandboxing_compiler(),
-            f"{sys.executable} -m tmebox ar",
-            tmp_path / "sandboxed",
-        )
-        native = pool.submit(
-            configured, package, native_compiler(), f"{sys.executable} -m ziglang ar", tmp_path / "native"
-        )
-        ours, theirs = sandboxed.result(), native.result()
+        jobs = [pool.submit(macros, kinds[kind], places[kind], TIMEOUT_S) for kind in kinds]
+        ours, theirs = (told(job.result()) for job in jobs)
     assert len(theirs) > 50
     different = {
         name: (theirs.get(name), ours.get(name))
@@ -127,3 +110,33 @@ def test_feature_checks_agree_with_a_native_build(package: str, tmp_path: Path) 
         if theirs.get(name) != ours.get(name)
     }
     assert different.keys() == DIFFERENCES[package].keys(), different
+
+
+INTERRUPTED = """\
+#!/bin/sh
+exec 5>config.log
+test -r "${1#--cache-file=}" && . "./${1#--cache-file=}"
+trap 'echo "## Cache variables. ##" >&5; (set) | sed -n "/^[a-z_]*_cv_[a-z_]*=/p" >&5
+  echo "## Output variables. ##" >&5' 0
+trap 'exit 1' 15
+mkdir -p lib
+if test -n "$ac_cv_first"; then echo "#define FIRST known" > config.h; exit 0; fi
+ac_cv_first='a b'
+sleep 60 & wait
+"""
+
+
+def test_a_run_that_was_cut_short_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TMEBOX_PACKAGES_KEPT", str(tmp_path / "kept"))
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "configure").write_text(INTERRUPTED)
+    command = Configuring(["/bin/sh", "./configure"], "config.h", is_autoconf=True)
+    place = workplace("package", tmp_path)
+    prepare(source, place)
+    with pytest.raises(subprocess.TimeoutExpired):
+        macros(command, place, 2)
+    assert checked(place / "tree" / "config.log") == ["ac_cv_first='a b'"]
+    for _ in range(2):  # from what is known; and once more from what is finished
+        prepare(source, place)
+        assert macros(command, place, 60) == {"FIRST": "known"}

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from itertools import takewhile
 
 from tmebox.errors import Diagnostic
 from tmebox.records import replace
+from tmebox.toolchain.patterns import regex
 
-_CLANG = re.compile(r"^(?:(.+?):(\d+)(?::(\d+))?: )?(fatal error|error|warning|note): (.*)$")
-_COLOUR = re.compile("\x1b\\[[0-9;]*[mK]")
-_LLD = re.compile(r"^(?:ld\.lld|lld): (error|warning): (.*)$")
-_EXCERPT = re.compile(r"^ *\d* \|(?: |$)")
+_CLANG = regex(r"^(?:(.+?):(\d+)(?::(\d+))?: )?(fatal error|error|warning|note): (.*)$")
+_COLOUR = regex("\x1b\\[[0-9;]*[mK]")
+_LLD = regex(r"^(?:ld\.lld|lld): (error|warning): (.*)$")
+_EXCERPT = regex(r"^ *\d* \|(?: |$)")
 MAX_DIAGNOSTICS, MAX_NOTES = 200, 50
 MAX_EXCERPT_LINES, MAX_EXCERPT_WIDTH = 12, 300
 

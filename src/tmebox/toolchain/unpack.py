@@ -6,7 +6,6 @@ there, and only so many bytes.
 
 from __future__ import annotations
 
-import re
 import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from tmebox.errors import CompileError
+from tmebox.toolchain.patterns import regex
 from tmebox.toolchain.scratch import scratch_directory
 
 if TYPE_CHECKING:
@@ -23,8 +23,8 @@ MOST_FILES = 100_000
 MOST_BYTES = 512 << 20
 """Of all files of an archive, or of a tar file that is compressed."""
 _PIECE = 1 << 20
-_TAR = re.compile(r".*(\.tar|\.tar\.gz|\.tgz|\.tar\.bz2|\.tar\.xz|\.txz)")
-_NAME = re.compile(r"[^\x00-\x1f\x7f\\]{1,1024}")
+_TAR = regex(r".*(\.tar|\.tar\.gz|\.tgz|\.tar\.bz2|\.tar\.xz|\.txz)")
+_NAME = regex(r"[^\x00-\x1f\x7f\\]{1,1024}")
 _DEEPEST = 64
 
 

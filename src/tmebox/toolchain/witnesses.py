@@ -7,7 +7,6 @@ missing.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -19,9 +18,10 @@ from tmebox.records import replace
 from tmebox.toolchain.compile.compile import LANGUAGES, preprocess
 from tmebox.toolchain.link.debug.prototypes import WITNESS
 from tmebox.toolchain.options import CompileOptions, SourceText
+from tmebox.toolchain.patterns import regex
 
 Build = Callable[[SourceText, CompileOptions], ModuleFile]
-_C_NAME = re.compile(r"[A-Za-z_]\w*")
+_C_NAME = regex(r"[A-Za-z_]\w*")
 
 
 def with_prototypes(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import stat
 import sys
 import tempfile
@@ -15,9 +14,10 @@ from tmebox.outputs import STDOUT, write_output
 from tmebox.toolchain import processes
 from tmebox.toolchain.cc.response_files import expand
 from tmebox.toolchain.compile import clang
+from tmebox.toolchain.patterns import regex
 
 NAME = "tmebox ar"
-_OPERATION = re.compile(r"-?(?=[a-zA-Z]*[dmpqrstx])[abcDdfilmNoOpPqrsStuUvVx]+")
+_OPERATION = regex(r"-?(?=[a-zA-Z]*[dmpqrstx])[abcDdfilmNoOpPqrsStuUvVx]+")
 """An operation and its modifiers, in any order (`cq`, `rcu`); not T, which makes a list of paths instead."""
 _WRITING = frozenset("dmqrs")
 _READING = frozenset("ptx")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +16,7 @@ from tmebox import progress
 from tmebox._version import __version__
 from tmebox.errors import CompileError, Diagnostic, TmeboxError
 from tmebox.outputs import STDOUT, write_output
+from tmebox.toolchain import patterns
 from tmebox.toolchain.cc import dependencies as makedeps
 from tmebox.toolchain.cc.command_line import STDIN, Command, UsageError, parse
 from tmebox.toolchain.cc.response_files import expand
@@ -83,7 +83,9 @@ ANSWERS = {
 def main_cc(argv: Sequence[str], *, is_cxx: bool = False) -> int:
     """Run `tmebox cc` or `tmebox c++` with these arguments; returns the exit code. Messages go to stderr."""
     try:
-        return _main(expand(argv), is_cxx)
+        code = _main(expand(argv), is_cxx)
+        patterns.keep()
+        return code
     except TmeboxError as error:
         return _fail(str(error))
     except OSError as error:
@@ -129,11 +131,13 @@ def _hint(found: tuple[Diagnostic, ...]) -> None:
     for item in found:
         match = re.fullmatch(r"'(.+)' file not found.*", item.message)
         if match and (Path(item.file or "").parent / match[1]).exists():
+            from shlex import quote
+
             directory = os.path.realpath(Path(item.file or "").parent / Path(match[1]).parent)
             print(
                 f"{NAME}: note: {match[1]} exists, but outside the directories that this source may read: "
                 "its own tree, the current one, and those given with -I. To let it, set "
-                f"{READABLE_VARIABLE}={shlex.quote(directory)} in the environment",
+                f"{READABLE_VARIABLE}={quote(directory)} in the environment",
                 file=sys.stderr,
             )
 

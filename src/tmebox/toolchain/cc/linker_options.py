@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tmebox.errors import TmeboxError
 from tmebox.records import dataclass, field
+from tmebox.toolchain.patterns import regex
 
 _TABLE = r"""
 --?(whole-archive|no-whole-archive|push-state|pop-state)        state
@@ -56,7 +57,7 @@ _ROWS = [
         [*line.split(maxsplit=3), "", ""] for line in _TABLE.splitlines() if line
     )
 ]
-_JOINED = re.compile(
+_JOINED = regex(
     r"(-[lLu]|--?(?:Map|library|library-path|script|default-script|undefined|version-script|dynamic-list|defsym|wrap"
     r"|entry)=)(.+)",
     re.DOTALL,
@@ -125,7 +126,7 @@ class LinkerOptions:
     @staticmethod
     def _row(name: str, word: str) -> tuple[str, bool, str]:
         for pattern, effect, takes_value, why in _ROWS:
-            if re.fullmatch(pattern, name) or re.fullmatch(pattern, word):
+            if regex(pattern).fullmatch(name) or regex(pattern).fullmatch(word):
                 return effect, takes_value, why
         raise LinkerOptionError(f"linker option {word!r} is not supported in a sandboxed build")
 

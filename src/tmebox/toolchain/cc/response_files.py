@@ -10,11 +10,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tmebox.errors import TmeboxError
+from tmebox.toolchain.patterns import regex
 
 _FILES_MAX = 2000
 """As in gcc: files that name each other come to an end."""
-_PIECE = re.compile(r"""\s+|'((?:\\.|[^'\\])*)'|"((?:\\.|[^"\\])*)"|\\(.)|([^\s'"\\]+)""", re.DOTALL)
-_ESCAPE = re.compile(r"\\(.)", re.DOTALL)
+_PIECE = regex(r"""\s+|'((?:\\.|[^'\\])*)'|"((?:\\.|[^"\\])*)"|\\(.)|([^\s'"\\]+)""", re.DOTALL)
+_ESCAPE = regex(r"\\(.)", re.DOTALL)
 
 
 class ResponseFileError(TmeboxError):

@@ -22,6 +22,7 @@ from tmebox.toolchain.compile import (
 )
 from tmebox.toolchain.compile.flags import SANDBOXED, vet, vet_define
 from tmebox.toolchain.options import CompileOptions
+from tmebox.toolchain.patterns import regex
 from tmebox.toolchain.rewrite import alignment, frames
 from tmebox.toolchain.rewrite.replacement import Refusal
 from tmebox.toolchain.scratch import scratch_directory
@@ -54,10 +55,10 @@ _FILE_FLAGS = ("-include", "-imacros")
 EXPORT_NAME = '-Dexport_name(name)=section(".text.tmebox_export." name), used'
 """Clang knows `__attribute__((export_name("x")))` only for WebAssembly; here it names a section, which the
 linker step understands. Defined only for sources that use it, so that the name stays free for others."""
-_EXPORT_NAME_WARNING = re.compile(r"['‘](__)?export_name(__)?['’].*ignored")
+_EXPORT_NAME_WARNING = regex(r"['‘](__)?export_name(__)?['’].*ignored")
 
 
-_NOWHERE = re.compile(r"^note: could not determine the original source location for .*\n?", re.MULTILINE)
+_NOWHERE = regex(r"^note: could not determine the original source location for .*\n?", re.MULTILINE)
 """Goes with remarks about functions that stand nowhere, such as a coroutine's parts."""
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from functools import lru_cache
 
 from tmebox.errors import CompileError
 from tmebox.toolchain.compile.option_table import CHECKS, TABLE
+from tmebox.toolchain.patterns import regex
 
 _Row = tuple[str, str, str]
 """Pattern, effect, reason."""
@@ -20,9 +20,9 @@ def _rows() -> list[_Row]:
 
 
 ROWS = _rows()
-_HEAD = re.compile(r"(-[a-z])(\(no-\)\?)?([\w=-]*)(.?)")
+_HEAD = regex(r"(-[a-z])(\(no-\)\?)?([\w=-]*)(.?)")
 """The option's letter, whether there is a form with "no-", what it goes on with, and what follows that."""
-_DEFINE = re.compile(r"[A-Za-z_$][\w$]*(\([\w$, .]*\))?(=[^\n\0]*)?")
+_DEFINE = regex(r"[A-Za-z_$][\w$]*(\([\w$, .]*\))?(=[^\n\0]*)?")
 
 SANDBOXED = (
     *("-fno-pic", "-mcmodel=small", "-fomit-frame-pointer", "-fno-stack-protector", "-fcf-protection=none"),
@@ -41,7 +41,7 @@ NOT_AVAILABLE = (
 )
 """What a processor that -march names may have, a compiler would use by itself, and the verifier refuses."""
 _LEVELS = {"-march=x86-64-v4": "-march=x86-64-v3"}
-_WITH_AVX512 = re.compile(
+_WITH_AVX512 = regex(
     r"-march=(native|x86-64-v4|knl|knm|skx|skylake-avx512|cannonlake|(cascade|cooper|tiger|rocket)lake"
     r"|icelake-\w+|sapphirerapids|emeraldrapids|graniterapids[\w-]*|znver[4-9])"
 )
@@ -51,7 +51,7 @@ _WITH_AVX512 = re.compile(
 def _row(flag: str) -> tuple[str, str]:
     """Effect and reason; "" for what is not in the table."""
     for pattern, effect, why in ROWS:  # compiled one by one: all of them would take longer than a compiler
-        if _may_match(pattern, flag) and re.fullmatch(pattern, flag):
+        if _may_match(pattern, flag) and regex(pattern).fullmatch(flag):
             return effect, why
     return "", ""
 

@@ -8,7 +8,6 @@ compiled; and a precompiled header, which is an image of the compiler's memory, 
 
 from __future__ import annotations
 
-import re
 import subprocess
 from collections.abc import Sequence
 from functools import lru_cache
@@ -17,6 +16,7 @@ from pathlib import Path
 from tmebox.errors import CompileError
 from tmebox.records import dataclass
 from tmebox.toolchain.compile import clang
+from tmebox.toolchain.patterns import regex
 
 MACRO = "-D__tmebox_r15__=1"
 """For sources that must know, assembly above all: r14 and r15 are not theirs."""
@@ -47,7 +47,7 @@ DEBUG_FLAGS = (
 )
 """With -g, no unwind tables still leaves .debug_frame, as with clang."""
 
-_UNKNOWN_TO_GCC = re.compile(
+_UNKNOWN_TO_GCC = regex(
     r"-f(no-)?(bracket-depth|color-diagnostics|constant-cfstrings|diagnostics-|inline-hint-functions|fp-model"
     r"|macro-backtrace-limit|slp-vectorize|strict-return|template-depth|vectorize|wrapv-pointer|error-limit"
     r"|caret-diagnostics|spell-checking|approx-func|honor-|finite-loops|max-type-align|strict-enums)\S*"

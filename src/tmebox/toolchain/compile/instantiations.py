@@ -7,15 +7,15 @@ can change is the line that asks for the template, which clang tells in a note.
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from tmebox.errors import Diagnostic
 from tmebox.records import replace
+from tmebox.toolchain.patterns import regex
 
-_ASKED = re.compile(r"in instantiation of (.*) requested here")
-_WHY_NOT = re.compile(r"candidate .*|because .*")
+_ASKED = regex(r"in instantiation of (.*) requested here")
+_WHY_NOT = regex(r"candidate .*|because .*")
 _TOO_MANY = "too many errors emitted"
 MAX_WHY = 300
 

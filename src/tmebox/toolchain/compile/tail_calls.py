@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import re
 
+from tmebox.toolchain.patterns import regex
 from tmebox.toolchain.rewrite import debug
 
 WITHOUT_COMMENTS = "-fno-verbose-asm"
-_JUMP = re.compile(r"^\tjmpq?\t\*(?!\.LJTI)", re.MULTILINE)
+_JUMP = regex(r"^\tjmpq?\t\*(?!\.LJTI)", re.MULTILINE)
 """By pointer: not by an entry of the compiler's own tables."""
-_STEP = re.compile(
+_STEP = regex(
     r"^\t(?:\.cfi_(?:(?P<begins>startproc)|(?P<ends>endproc)|def_cfa_offset (?P<offset>\d+)"
     r"|def_cfa %rsp, (?P<restored>\d+)|(?P<register>def_cfa_register|def_cfa) %(?!rsp)"
     r"|(?P<remembers>remember_state)|(?P<returns>restore_state))"
@@ -23,10 +24,10 @@ _STEP = re.compile(
     re.MULTILINE,
 )
 _INLINE_ENDS = "\n\t#NO_APP"
-_LABEL = re.compile(r"^(\.Ltmp\d+):", re.MULTILINE)
-_VALUE = re.compile(r"^(?!\t\.uleb128)\t[^\n]*\.Ltmp\d[^\n]*", re.MULTILINE)
-_NAME = re.compile(r"\.Ltmp\d+")
-_TABLE = re.compile(r"^\t(?!jmpq?\t\*\.LJTI|\.)[^\n]*\.LJTI", re.MULTILINE)
+_LABEL = regex(r"^(\.Ltmp\d+):", re.MULTILINE)
+_VALUE = regex(r"^(?!\t\.uleb128)\t[^\n]*\.Ltmp\d[^\n]*", re.MULTILINE)
+_NAME = regex(r"\.Ltmp\d+")
+_TABLE = regex(r"^\t(?!jmpq?\t\*\.LJTI|\.)[^\n]*\.LJTI", re.MULTILINE)
 """An instruction that reads a table, or names it, for a jump to come."""
 _RETURN_ADDRESS = 8
 _CLANG = "\t# clang version, which -fno-ident leaves out\n"

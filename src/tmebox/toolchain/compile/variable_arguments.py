@@ -6,14 +6,15 @@ from __future__ import annotations
 
 import re
 
+from tmebox.toolchain.patterns import regex
 from tmebox.toolchain.rewrite.alignment import FRAME_ALIGNMENT
 
 FLAGS = ("-emit-llvm", "-Xclang", "-disable-llvm-passes", "-w")
 """With -S: what clang says of calls, before it optimizes."""
-_FUNCTION = re.compile(r'^define\b.*?@("[^"]+"|[\w.$]+)\(', re.MULTILINE)
-_CALL = re.compile(r"\b(?:call|invoke)\b[^\n@%]*\([^\n()]*\.\.\.\)\s+([^\n]*)")
-_ALIGNED = re.compile(r"\bbyval\([^)]*\) align (\d+)")
-_VECTOR = re.compile(r"<(\d+) x (i\d+|half|bfloat|float|double|ptr)>")
+_FUNCTION = regex(r'^define\b.*?@("[^"]+"|[\w.$]+)\(', re.MULTILINE)
+_CALL = regex(r"\b(?:call|invoke)\b[^\n@%]*\([^\n()]*\.\.\.\)\s+([^\n]*)")
+_ALIGNED = regex(r"\bbyval\([^)]*\) align (\d+)")
+_VECTOR = regex(r"<(\d+) x (i\d+|half|bfloat|float|double|ptr)>")
 _BITS = {"half": 16, "bfloat": 16, "float": 32, "double": 64, "ptr": 64}
 
 

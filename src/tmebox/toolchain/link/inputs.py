@@ -11,13 +11,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tmebox.errors import CompileError
+from tmebox.toolchain.patterns import regex
 
 _ELF = b"\x7fELF\x02\x01\x01"
 _RELOCATABLE, _X86_64 = 1, 62
 _ARCHIVE = b"!<arch>\n"
 _MEMBER_BYTES = 60
 _INDICES = (b"/", b"//", b"/SYM64/")
-_PLAIN_NAME = re.compile(r'[^\x00-\x20"\\\x7f]{1,4096}')
+_PLAIN_NAME = regex(r'[^\x00-\x20"\\\x7f]{1,4096}')
 
 
 def require_plain(name: str) -> str:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 
 from tmebox import abi
 from tmebox.errors import CompileError
+from tmebox.toolchain.patterns import regex
 from tmebox.toolchain.sections import TABLES_PREFIX
 
 EXPORT_SECTION_PREFIX = ".text.tmebox_export."
@@ -101,7 +101,7 @@ _FRAMES = """.eh_frame_hdr : ALIGN(8) {
 READ_ONLY = ".rodata"
 NAMED = {READ_ONLY, ".data", ".bss", ".text", ".eh_frame", ".eh_frame_hdr"}
 """Output sections that the script has by itself."""
-_SECTION_NAME = re.compile(r"[\w.$-]{1,200}")
+_SECTION_NAME = regex(r"[\w.$-]{1,200}")
 
 
 def linker_script(

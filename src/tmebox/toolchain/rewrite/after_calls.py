@@ -10,9 +10,8 @@ and all.
 
 from __future__ import annotations
 
-import re
-
 from tmebox.abi import SPILL_REGISTER
+from tmebox.toolchain.patterns import regex
 from tmebox.toolchain.rewrite.analysis.liveness import R11_BIT
 from tmebox.toolchain.rewrite.mnemonics import FLAGS
 from tmebox.toolchain.rewrite.replacement import Refusal, Replacement, Shape, lines
@@ -21,7 +20,7 @@ LOST = FLAGS | R11_BIT
 BEFORE_RETURN = lines(f"movq %r11, {SPILL_REGISTER}(%rsp)")
 AFTER_CALL = lines(f"movq {SPILL_REGISTER - 8}(%rsp), %r11")
 """The return took the address from the stack."""
-_R11 = re.compile(r"%r11[dwb]?\b")
+_R11 = regex(r"%r11[dwb]?\b")
 
 
 class R11KeptError(Exception):

@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import re
 
+from tmebox.toolchain.patterns import regex
+
 FRAME_ALIGNMENT = 16
-_WIDE = re.compile(
+_WIDE = regex(
     r"\bv(?:mov(a)(ps|pd)|mov(dqa)(32|64)?|movnt(?:ps|pd|dqa?))\b(?=[^;#]*%[yz]mm)(?=[^;#]*\()",
 )
 """Moves of more than 16 bytes to or from memory that is aligned."""
-_FROM_FRAME = re.compile(r"\(%r[sb]p\b")
-_ADDRESS = re.compile(r"\t(?:lea[lq]?\t[^#]*\(%rsp\b[^#]*\)|mov[lq]?\t%[re]sp),\s*%(?!rsp\b)")
-_ADDRESS_OF_ARGUMENT = re.compile(r"\tlea[lq]?\t(\d+)\(%rbp\b[^#]*\),\s*%(?!rsp\b)")
-_ALIGNS = re.compile(r"\tandq?\t\$-(\d+), %rsp")
+_FROM_FRAME = regex(r"\(%r[sb]p\b")
+_ADDRESS = regex(r"\t(?:lea[lq]?\t[^#]*\(%rsp\b[^#]*\)|mov[lq]?\t%[re]sp),\s*%(?!rsp\b)")
+_ADDRESS_OF_ARGUMENT = regex(r"\tlea[lq]?\t(\d+)\(%rbp\b[^#]*\),\s*%(?!rsp\b)")
+_ALIGNS = regex(r"\tandq?\t\$-(\d+), %rsp")
 _FIRST_ARGUMENT = 16
 """From rbp, behind what was pushed and the return address."""
 

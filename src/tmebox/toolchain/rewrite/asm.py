@@ -13,6 +13,7 @@ import re
 from functools import lru_cache
 
 from tmebox.records import dataclass
+from tmebox.toolchain.patterns import regex
 
 PREFIXES = frozenset(["lock", "rep", "repe", "repz", "repne", "repnz", "notrack"])
 
@@ -139,14 +140,13 @@ Statement = Instruction | Label | Directive | LineMarker | InlineAssembly
 
 _STRING = r'"(?:[^"\\]|\\.)*"'
 _SYMBOL = rf"(?:[A-Za-z_.$][\w.$]*|{_STRING})"
-_PIECES = re.compile(rf"{_STRING}|;|#.*|//.*|[^\";#/]+|/")
-_LABEL = re.compile(rf"\s*({_SYMBOL}|\d+)\s*:(?!:)")
-_OWN_LABEL = re.compile(r"(\.L\w+):\Z")
-"""A label that a compiler has made up."""
-_ASSIGNMENT = re.compile(rf"\s*({_SYMBOL})\s*=\s*(?!=)(.*)\Z")
-_DIRECTIVE = re.compile(r"\s*(\.[A-Za-z_]\w*)(?:\s+(.*))?\Z", re.DOTALL)
-_WORD = re.compile(r"\s*([A-Za-z]\w*)(?=[\s{]|\Z)\s*")
-_LINE_MARKER = re.compile(r'#\s*(?:line\s+)?(\d+)\s+"((?:[^"\\]|\\.)*)"')
+_PIECES = regex(rf"{_STRING}|;|#.*|//.*|[^\";#/]+|/")
+_LABEL = regex(rf"\s*({_SYMBOL}|\d+)\s*:(?!:)")
+_OWN_LABEL = regex(r"(\.L\w+):\Z")
+_ASSIGNMENT = regex(rf"\s*({_SYMBOL})\s*=\s*(?!=)(.*)\Z")
+_DIRECTIVE = regex(r"\s*(\.[A-Za-z_]\w*)(?:\s+(.*))?\Z", re.DOTALL)
+_WORD = regex(r"\s*([A-Za-z]\w*)(?=[\s{]|\Z)\s*")
+_LINE_MARKER = regex(r'#\s*(?:line\s+)?(\d+)\s+"((?:[^"\\]|\\.)*)"')
 
 
 def remove_block_comments(text: str) -> str:
@@ -169,12 +169,18 @@ def remove_block_comments(text: str) -> str:
     return "".join([*out, text[position:]])
 
 
+def own_label(line: str) -> str | None:
+    """Its name, if the line is a label that a compiler has made up, as a third of all lines are."""
+    label = _OWN_LABEL.match(line) if line.startswith(".L") else None
+    return label[1] if label else None
+
+
 @lru_cache(maxsize=1 << 15)
 def parse_line(line: str) -> tuple[Statement, ...]:
     """The statements of one line (without block comments), in order. Most lines of a program repeat, and what
     accesses no memory is read again when it is instrumented."""
-    if line.startswith(".L") and (label := _OWN_LABEL.match(line)):  # a third of all lines
-        return (Label(label[1]),)
+    if (name := own_label(line)) is not None:
+        return (Label(name),)
     if line.startswith("#"):
         return _parse_hash_line(line)
     comment = ""
@@ -258,11 +264,11 @@ def parse_instruction(text: str, prefixes: tuple[str, ...] = ()) -> Instruction:
 
 # -- operands -----------------------------------------------------------------------------------------
 
-_OPERANDS = re.compile(rf"{_STRING}|[(),]|[^\"(),]+")
-_REGISTER = re.compile(r"%([a-z]\w*|st\s*\(\s*[0-7]\s*\))\Z")
-_SEGMENT = re.compile(r"%([c-gs]s)\s*:\s*")
-_ADDRESS = re.compile(r"\(\s*(?:%(\w+))?\s*(?:,\s*%(\w+)\s*(?:,\s*([1248])\s*)?)?\)\Z")
-_TOKEN = re.compile(
+_OPERANDS = regex(rf"{_STRING}|[(),]|[^\"(),]+")
+_REGISTER = regex(r"%([a-z]\w*|st\s*\(\s*[0-7]\s*\))\Z")
+_SEGMENT = regex(r"%([c-gs]s)\s*:\s*")
+_ADDRESS = regex(r"\(\s*(?:%(\w+))?\s*(?:,\s*%(\w+)\s*(?:,\s*([1248])\s*)?)?\)\Z")
+_TOKEN = regex(
     rf"\s*(?:(?P<word>0[xX][0-9a-fA-F]+|\d+[bf]?(?![\w.$])|{_SYMBOL}(?:@[A-Za-z]\w*)?)|(?P<operator><<|>>|[-+*/~!&|^()]))\s*"
 )
 
@@ -336,8 +342,8 @@ def parse_expression(text: str) -> str:
     return "".join(tokens)
 
 
-_TERMS = re.compile(r"(?:[-+]?(?:0[xX][0-9a-fA-F]+|\d+))+\Z")
-_TERM = re.compile(r"([-+]?)(0[xX][0-9a-fA-F]+|\d+)")
+_TERMS = regex(r"(?:[-+]?(?:0[xX][0-9a-fA-F]+|\d+))+\Z")
+_TERM = regex(r"([-+]?)(0[xX][0-9a-fA-F]+|\d+)")
 
 
 def constant(expression: str) -> int | None:
@@ -359,4 +365,4 @@ def symbols(text: str) -> list[str]:
     return [word for word in _NAMES.findall(text) if word != "."]
 
 
-_NAMES = re.compile(rf"(?<![\w.$@%\"])({_SYMBOL}|\d+[bf](?![\w.$]))")
+_NAMES = regex(rf"(?<![\w.$@%\"])({_SYMBOL}|\d+[bf](?![\w.$]))")

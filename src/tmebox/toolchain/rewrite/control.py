@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 from tmebox.abi import (
     RED_ZONE,
     SPILL_REGISTER,
@@ -15,6 +13,7 @@ from tmebox.abi import (
     TARGET_RETURN,
     TRAP_REASON,
 )
+from tmebox.toolchain.patterns import regex
 from tmebox.toolchain.rewrite import registers
 from tmebox.toolchain.rewrite.asm import Indirect, Instruction, Memory, constant
 from tmebox.toolchain.rewrite.memory import confined, constant_load, is_stack_slot
@@ -24,7 +23,7 @@ from tmebox.toolchain.rewrite.stack import is_stack_pointer
 
 assert SPILL_REGISTER < -RED_ZONE
 
-_TARGET = re.compile(r'(?:[A-Za-z_.$][\w.$]*|"(?:[^"\\]|\\.)*"|\d+[bf])(?:@PLT)?\Z')
+_TARGET = regex(r'(?:[A-Za-z_.$][\w.$]*|"(?:[^"\\]|\\.)*"|\d+[bf])(?:@PLT)?\Z')
 
 TRAP = "{trap}"
 """Stands for the label of an `hlt` that the driver picks when it has seen the whole section."""

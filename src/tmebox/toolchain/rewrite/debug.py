@@ -6,13 +6,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from tmebox.toolchain.patterns import regex
+
 _BEGINS = "\n\t.section\t.debug_"
 _PLAIN = (
     r"(?:\t\.(?:byte|short|long|quad|ascii|asciz|uleb128|sleb128)[ \t]"
     r'(?:"(?:[^"\\\r\n]|\\[^\r\n])*"|[^"\\;#@/\r\n]*)|\.L[\w.$]+:|[ \t])[ \t]*(?:#[^\r\n]*)?'
 )
-_PLAIN_LINE = re.compile(rf"{_PLAIN}\Z")
-_OTHER_LINE = re.compile(rf"^(?!{_PLAIN}$)[^\n]*\n?", re.MULTILINE)
+_PLAIN_LINE = regex(rf"{_PLAIN}\Z")
+_OTHER_LINE = regex(rf"^(?!{_PLAIN}$)[^\n]*\n?", re.MULTILINE)
 
 
 def is_plain(line: str) -> bool:

@@ -1,11 +1,11 @@
 """How deep the stack is at labels: what modules claim of it, and what checks of jumps to labels ask for.
 
-Reads finished assembly again, and follows its branches from the beginning of each function on.
+Reads finished assembly, and follows its branches from the beginning of each function on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from tmebox.abi import LABEL_DEPTHS, LABEL_MARKS, TARGET_MAP
 from tmebox.toolchain.rewrite.asm import Immediate, Instruction, Memory, Register, constant
@@ -60,6 +60,24 @@ def with_depths(text: str, *, is_compiled: bool) -> str:
     return _Depths(listing, is_compiled).text()
 
 
+class Depths:
+    """The same for a compiler's assembly that has been read already, whatever is done to it meanwhile, as
+    long as rsp moves and control goes as before. Without labels that are numbers."""
+
+    def __init__(self, listing: Listing, claimed: Sequence[str]) -> None:
+        """`claimed`: labels that something has been claimed of since. Raises Refusal."""
+        listing.open.update(claimed)
+        listing.graph.take_addresses(claimed)
+        found = _Depths(listing, is_compiled=True)
+        self._marks = [found.mark(index) for index in found.marked]
+        self._claims = list(found.claims())
+
+    def added_to(self, text: str) -> str:
+        first, *rest = text.split(MARK)
+        text = "".join([first, *(f"{mark}{piece}" for mark, piece in zip(self._marks, rest, strict=True))])
+        return f"{text}\n{depth_claims(self._claims)}" if self._claims else text
+
+
 def _is_function(name: str) -> bool:
     """Or a label of the program's own assembly: neither a compiler's label nor a number."""
     return not name.startswith(".") and not name[0].isdigit()
@@ -81,24 +99,30 @@ class _Depths:
         self._called: set[int] = set()
         self._called_here: set[int] = set()
         """Functions, and those of them that this file calls: all others may be called by nobody."""
+        self.marked = [index for index, place in enumerate(listing.places) if MARK in listing.lines[place]]
+        """Jumps to labels."""
         self._find()
 
     def text(self) -> str:
         listing = self._listing
         out = list(listing.lines)
-        for index, place in enumerate(listing.places):
-            if MARK in out[place]:
-                depth = self._depth.get(index, 0)
-                if depth not in LABEL_DEPTHS:
-                    raise Refusal(f"a jump to labels from a frame of {depth} bytes")
-                out[place] = out[place].replace(MARK, str(LABEL_MARKS[LABEL_DEPTHS.index(depth)]))
+        for index in self.marked:
+            place = listing.places[index]
+            out[place] = out[place].replace(MARK, str(self.mark(index)))
         if not self._is_compiled:
             self._without_dead_code(out)
-        claims = list(self._claims())
+        claims = list(self.claims())
         for index, name in self._named.items():
             out[listing.places[index]] = f"{name}:\n{out[listing.places[index]]}"
         text = "\n".join(out)
         return text + "\n" + depth_claims(claims) if claims else text
+
+    def mark(self, index: int) -> int:
+        """Of labels that a jump may lead to."""
+        depth = self._depth.get(index, 0)
+        if depth not in LABEL_DEPTHS:
+            raise Refusal(f"a jump to labels from a frame of {depth} bytes")
+        return LABEL_MARKS[LABEL_DEPTHS.index(depth)]
 
     def _without_dead_code(self, out: list[str]) -> None:
         """Nobody knows its depth, so it could not be accepted."""
@@ -112,7 +136,7 @@ class _Depths:
             if index not in self._depth and not stops and not out[place].startswith(_NUMBER):
                 out[place] = "\thlt"
 
-    def _claims(self) -> Iterator[tuple[str, int]]:
+    def claims(self) -> Iterator[tuple[str, int]]:
         arrivals = self._graph.arrivals() | {
             name for labels in self._listing.tables.values() for name in labels
         }
@@ -160,15 +184,10 @@ class _Depths:
 
     def _around(self, index: int) -> int | None:
         """Of a label that computed jumps lead to: what the function's own ones have."""
-        for place in self._jumps_to_labels():
+        for place in self.marked:
             if self._graph.is_one_function(place, index) and place in self._depth:
                 return self._depth[place]
         return None
-
-    def _jumps_to_labels(self) -> Iterator[int]:
-        for index, place in enumerate(self._listing.places):
-            if MARK in self._listing.lines[place]:
-                yield index
 
     def _follow(self, waiting: list[tuple[int, int]]) -> None:
         listing, graph = self._listing, self._graph

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 
 from tmebox.records import dataclass
+from tmebox.toolchain.patterns import regex
 from tmebox.toolchain.rewrite.asm import AsmSyntaxError, Directive, parse_expression, split_operands
 from tmebox.toolchain.rewrite.replacement import Refusal
 
@@ -34,10 +35,14 @@ _DATA = """
 DATA = frozenset(_DATA.split())
 SECTIONS = frozenset([".text", ".data", ".bss", ".section", ".pushsection", ".popsection", ".previous"])
 
-_CODE_NAMES = re.compile(r"\.(text|init|fini)(\..*)?\Z")
-_THREAD_NAMES = re.compile(r"\.t(data|bss)(?=\.|\Z)")
+_CODE_NAMES = regex(r"\.(text|init|fini)(\..*)?\Z")
+_THREAD_NAMES = regex(r"\.t(data|bss)(?=\.|\Z)")
+_FLAGS = regex(r'"\w*"')
+_MODIFIER = regex(r"@(\w+)")
+_NUMBER = regex(r"(0x[0-9a-fA-F]+|\d*)")
 _KNOWN_FLAGS = frozenset("awxMSGToeR")
-_TLS_TYPE = re.compile(r"([@%#])tls_object\b|\bSTT_TLS\b")
+_OFFSET = regex("@DTPOFF", re.IGNORECASE)
+_TLS_TYPE = regex(r"([@%#])tls_object\b|\bSTT_TLS\b")
 _CODE_FILL = frozenset(["", "0x90", "144"])
 """What may pad code: no-operations, which the assembler writes as long as it can."""
 
@@ -111,7 +116,7 @@ class SectionState:
         name = arguments[0].strip('"')
         if len(arguments) == 1:
             return self._known.get(name) or _section(name, None, arguments)
-        if not re.fullmatch(r'"\w*"', arguments[1]):
+        if not _FLAGS.fullmatch(arguments[1]):
             raise Refusal("a section whose flags are not a string")
         section = _section(name, arguments[1][1:-1], arguments)
         self._known[name] = section
@@ -167,16 +172,16 @@ def _data(directive: Directive, section: Section) -> str:
     arguments = directive.arguments
     if "@" in arguments and '"' not in arguments:
         # Debug information says where a thread-local variable is, relative to its block.
-        for modifier in re.findall(r"@(\w+)", arguments):
+        for modifier in _MODIFIER.findall(arguments):
             if modifier.upper() != "DTPOFF" or not section.is_debug:
                 raise Refusal(f"@{modifier} in data is not supported (compile with -fno-pic)")
-        arguments = re.sub("@DTPOFF", "", arguments, flags=re.IGNORECASE)
+        arguments = _OFFSET.sub("", arguments)
     return f"\t{directive.name}\t{arguments}"
 
 
 def _alignment(directive: Directive) -> str:
     arguments = [item.strip() for item in directive.arguments.split(",")]
-    if len(arguments) > 3 or not all(re.fullmatch(r"(0x[0-9a-fA-F]+|\d*)", item) for item in arguments):
+    if len(arguments) > 3 or not all(_NUMBER.fullmatch(item) for item in arguments):
         raise Refusal("an alignment that is not a number")
     if len(arguments) > 1 and arguments[1] not in _CODE_FILL:
         raise Refusal("code is padded with no-operations only")

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Sequence, Set
 
 from tmebox.records import dataclass, field
+from tmebox.toolchain.patterns import regex
 from tmebox.toolchain.rewrite.asm import (
     AsmSyntaxError,
     Directive,
@@ -34,8 +35,8 @@ _SIZES = {
     **dict.fromkeys((".4byte", ".int", ".long", ".dc.l"), 4),
     **dict.fromkeys((".8byte", ".quad", ".dc.q"), 8),
 }
-_PREFIXES = re.compile(r"\s*\.byte\s+((0x67|0x66|0x3e)(?:\s*,\s*\2)*|0xf0)\s*", re.IGNORECASE)
-_CHARACTER = re.compile(r"'(\\?.)'?")
+_PREFIXES = regex(r"\s*\.byte\s+((0x67|0x66|0x3e)(?:\s*,\s*\2)*|0xf0)\s*", re.IGNORECASE)
+_CHARACTER = regex(r"'(\\?.)'?")
 NEUTRAL = frozenset([".globl", ".global", ".weak", ".local", ".hidden", ".protected", ".internal", ".type"])
 """Directives that say something of a symbol, wherever they stand."""
 

@@ -20,6 +20,7 @@ from collections.abc import Mapping
 
 from tmebox.abi import CONTROL_GUARD, STACK_REACH, TWIN_DISTANCE
 from tmebox.records import dataclass, field
+from tmebox.toolchain.patterns import regex
 from tmebox.toolchain.rewrite import alignment, debug, label_frames
 from tmebox.toolchain.rewrite.alignment import FRAME_ALIGNMENT
 from tmebox.toolchain.rewrite.hand_written import Placing, narrow
@@ -43,32 +44,32 @@ LARGEST_FRAME = CONTROL_GUARD - 2 * STACK_REACH
 REMARKS_MAX = 256 << 20
 """Bytes of messages, most of which are remarks."""
 MACRO = "-D__tmebox_twin__"
-_SLOT = re.compile(r"Offset: \[SP([+-]\d+)\], Type: (\w+), Align: (\d+), Size: (\d+)")
-_REMARK = re.compile(
+_SLOT = regex(r"Offset: \[SP([+-]\d+)\], Type: (\w+), Align: (\d+), Size: (\d+)")
+_REMARK = regex(
     r"^(?:In file included from [^\n]*\n)*[^\n]*remark: \nFunction: ([^\n\[]*?)( \[-Rpass[^\n]*)?\n"
     r"((?:(?:Offset: | {4}\S+ @ )[^\n]*\n?)*)(?: *\d* \| [^\n]*\n?)*",
     re.MULTILINE,
 )
 """With an excerpt of the source, which errors need, too."""
-_STACK = re.compile(r"(-?\d+)?\(%rsp(,[^)]*)?\)")
-_OBJECT = re.compile(r"^(\s*lea[lq]\s[^(#]*?)\s*([^\s(,]*)\((%[re]sp[^)]*)\)(,\s*%(?!rsp\b).*)$")
-_IN_TWIN = re.compile(r"([^\s(,]*)\((%esp\b[^)]*)\)")
-_COPIED = re.compile(r"^(\s*)mov([lq])?(\s+)%([re])sp,(\s*%(?!rsp\b)\w+.*)$")
-_STRING = re.compile(r"[^\"#]*\.(?:ascii|asciz|string\d*)\b")
+_STACK = regex(r"(-?\d+)?\(%rsp(,[^)]*)?\)")
+_OBJECT = regex(r"^(\s*lea[lq]\s[^(#]*?)\s*([^\s(,]*)\((%[re]sp[^)]*)\)(,\s*%(?!rsp\b).*)$")
+_IN_TWIN = regex(r"([^\s(,]*)\((%esp\b[^)]*)\)")
+_COPIED = regex(r"^(\s*)mov([lq])?(\s+)%([re])sp,(\s*%(?!rsp\b)\w+.*)$")
+_STRING = regex(r"[^\"#]*\.(?:ascii|asciz|string\d*)\b")
 """Text, whatever it looks like."""
-_MOVES = re.compile(
+_MOVES = regex(
     r"\t(pushq|popq|(?!cmp|test)\w+)\t((?:(?<=pushq\t)|(?<=popq\t)|.*,\s*(?=%rsp\b\s*(?:#.*)?$)).*)$"
 )
 _PUSHES = ("\tpush", "\tpop")
-_CONSTANT = re.compile(r"\$-?\w+,\s*%rsp")
-_FROM_POINTER = re.compile(r"(-?\d+)?\(%rbp\),\s*%rsp")
-_IS_POINTER = re.compile(r"%rbp,\s*%rsp")
-_FROM_REGISTER = re.compile(r"%r\w+,\s*%rsp")
-_FROM_ITSELF = re.compile(r"(-?\d+)?\(%rsp\),\s*%rsp")
-_RETURNS_TO = re.compile(r"(?<![\w-])8\(%rbp\)")
+_CONSTANT = regex(r"\$-?\w+,\s*%rsp")
+_FROM_POINTER = regex(r"(-?\d+)?\(%rbp\),\s*%rsp")
+_IS_POINTER = regex(r"%rbp,\s*%rsp")
+_FROM_REGISTER = regex(r"%r\w+,\s*%rsp")
+_FROM_ITSELF = regex(r"(-?\d+)?\(%rsp\),\s*%rsp")
+_RETURNS_TO = regex(r"(?<![\w-])8\(%rbp\)")
 _TOUCH = "\tcmpl\t%eax, (%rsp)"
 """A frame as large as the guards in the window ends above the stack's end."""
-_LEAVES = re.compile(r"\t(ret[ql]?\b|jmpq?\t.*# TAILCALL)")
+_LEAVES = regex(r"\t(ret[ql]?\b|jmpq?\t.*# TAILCALL)")
 
 
 @dataclass

@@ -10,13 +10,14 @@ import re
 from collections.abc import Callable
 
 from tmebox.records import dataclass, field
+from tmebox.toolchain.patterns import regex
 
-_STATEMENT = re.compile(r"\s*(?:rep\w*\s+|lock\s+)?(\w+)\s*(.*)")
-_LABEL = re.compile(r"\s*([\w.$]+):")
-_STACK = re.compile(r"\(\s*%rsp\s*(,[^)]*)?\)")
-_BEFORE_OPERAND = re.compile(r"(?:.*,|\s*(?:(?:rep\w*|lock|bnd|notrack)\s+)?\w+(?=\s))\s*\*?\s*")
-_CONSTANT = re.compile(r"\$(-?\w+)\s*,\s*%rsp\s*")
-_PIECE = re.compile(r"\w+|[-+*()]")
+_STATEMENT = regex(r"\s*(?:rep\w*\s+|lock\s+)?(\w+)\s*(.*)")
+_LABEL = regex(r"\s*([\w.$]+):")
+_STACK = regex(r"\(\s*%rsp\s*(,[^)]*)?\)")
+_BEFORE_OPERAND = regex(r"(?:.*,|\s*(?:(?:rep\w*|lock|bnd|notrack)\s+)?\w+(?=\s))\s*\*?\s*")
+_CONSTANT = regex(r"\$(-?\w+)\s*,\s*%rsp\s*")
+_PIECE = regex(r"\w+|[-+*()]")
 _DEEPEST = 50
 _RETURN_ADDRESS = 8
 

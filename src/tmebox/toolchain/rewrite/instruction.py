@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from functools import lru_cache
 
 from tmebox.records import replace
+from tmebox.toolchain.patterns import regex
 from tmebox.toolchain.rewrite import registers
 from tmebox.toolchain.rewrite.analysis import effects
 from tmebox.toolchain.rewrite.analysis.liveness import EVERYTHING, R11_BIT, resources
@@ -221,7 +221,7 @@ def avx512_hint(text: str) -> str:
     return ": AVX-512 is not supported; compile with -march=x86-64-v3 or an older processor, or -mno-avx512f"
 
 
-_AVX512 = re.compile(r"\b[xyz]mm(1[6-9]|2\d|3[01])\b|\bzmm\d+\b|(%|^)k[0-7]\b|\{(z|evex|1to\d+)\}")
+_AVX512 = regex(r"\b[xyz]mm(1[6-9]|2\d|3[01])\b|\bzmm\d+\b|(%|^)k[0-7]\b|\{(z|evex|1to\d+)\}")
 
 
 def _without_hints(instruction: Instruction, facts: Mnemonic) -> Instruction:

@@ -4,19 +4,19 @@ possible the jump becomes a search."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 from tmebox.abi import LABEL_DEPTHS
+from tmebox.toolchain.patterns import regex
 from tmebox.toolchain.rewrite.label_search import INDIRECT, LABEL, TYPE, with_searches
 
 RETURN_ADDRESS = 8
-CFA_OFFSET = re.compile(r"\t\.cfi_def_cfa_offset (\d+)")
-CFA_IN_RBP = re.compile(r"\t\.cfi_def_cfa_register\s+%rbp")
-_SIZES = re.compile(r"(\t(sub|add)q\t)\$(\d+)(,\s*%rsp\b.*)")
-_SETS = re.compile(r"\t\w+\t.*,\s*%rsp\b(?!\))")
-_RESTORES = re.compile(r"\t(?:leaq\t-?\d*\(%rbp\)|movq\t%rbp), %rsp\b")
-_BEYOND = re.compile(r"(\d+)\(%rsp")
+CFA_OFFSET = regex(r"\t\.cfi_def_cfa_offset (\d+)")
+CFA_IN_RBP = regex(r"\t\.cfi_def_cfa_register\s+%rbp")
+_SIZES = regex(r"(\t(sub|add)q\t)\$(\d+)(,\s*%rsp\b.*)")
+_SETS = regex(r"\t\w+\t.*,\s*%rsp\b(?!\))")
+_RESTORES = regex(r"\t(?:leaq\t-?\d*\(%rbp\)|movq\t%rbp), %rsp\b")
+_BEYOND = regex(r"(\d+)\(%rsp")
 
 
 def prepared(lines: list[str]) -> tuple[list[str], dict[str, int]]:

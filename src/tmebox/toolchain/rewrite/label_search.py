@@ -8,16 +8,17 @@ large, or rbp points into them. Such a jump searches the labels that it may lead
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Sequence, Set
 
-INDIRECT = re.compile(r"\tjmpq?\t\*(?!\.LJTI)(?!.*TAILCALL)([^#]+)")
+from tmebox.toolchain.patterns import regex
+
+INDIRECT = regex(r"\tjmpq?\t\*(?!\.LJTI)(?!.*TAILCALL)([^#]+)")
 """A jump of clang's that goes to a label as a value."""
-TYPE = re.compile(r'\t\.type\t("[^"]+"|[^,]+),\s*@function')
-LABEL = re.compile(r'("[^"]+"|[\w.$@]+):')
-_SECTION = re.compile(r"\t\.(section\t\.debug_|section|text|data|bss)")
-_VALUE = re.compile(r"\.Ltmp\d+")
-_NAMED = re.compile(r"\t(?:\.(?:quad|long|short|byte)\t|\w+\t\$)")
+TYPE = regex(r'\t\.type\t("[^"]+"|[^,]+),\s*@function')
+LABEL = regex(r'("[^"]+"|[\w.$@]+):')
+_SECTION = regex(r"\t\.(section\t\.debug_|section|text|data|bss)")
+_VALUE = regex(r"\.Ltmp\d+")
+_NAMED = regex(r"\t(?:\.(?:quad|long|short|byte)\t|\w+\t\$)")
 """What has labels of code as values, outside of debug information."""
 
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import re
-
 from tmebox.abi import GUARD, STACK_REACH
 from tmebox.records import replace
+from tmebox.toolchain.patterns import regex
 from tmebox.toolchain.rewrite import registers
 from tmebox.toolchain.rewrite.asm import Immediate, Memory, Operand, constant
 from tmebox.toolchain.rewrite.replacement import Refusal
 
-_MODIFIER = re.compile(r"@([A-Za-z]\w*)")
+_MODIFIER = regex(r"@([A-Za-z]\w*)")
 
 _DROPPED = frozenset(["PLT", "TPOFF"])
 """`@PLT`: everything is linked statically. `@TPOFF`: a variable is at its own address in the first thread,

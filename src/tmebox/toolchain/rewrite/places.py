@@ -7,6 +7,18 @@ from bisect import bisect_right
 from tmebox.errors import Diagnostic
 from tmebox.toolchain.rewrite.asm import Directive, LineMarker, split_operands
 
+PLACE = "\t.loc\t"
+
+
+def is_place(line: str) -> bool:
+    """Whether it is a `.loc` and nothing else, as compilers write it. A third of their lines are."""
+    return (
+        line.startswith(PLACE)
+        and line[len(PLACE) : len(PLACE) + 1].isdecimal()
+        and line[-1].isalnum()
+        and not ("#" in line or ";" in line or '"' in line or "/" in line)
+    )
+
 
 class Places:
     """Filled in the order of the text. Lines count from 1."""

@@ -25,7 +25,6 @@ from tmebox.toolchain.rewrite.asm import (
     symbols,
 )
 from tmebox.toolchain.rewrite.control import jump_mask
-from tmebox.toolchain.rewrite.depths import with_depths
 from tmebox.toolchain.rewrite.directives import (
     ALIGNMENTS,
     ASSIGNMENTS,
@@ -36,16 +35,13 @@ from tmebox.toolchain.rewrite.directives import (
     rewrite_directive,
 )
 from tmebox.toolchain.rewrite.emit import LABEL_PREFIX, Emitter
+from tmebox.toolchain.rewrite.finish import Origin, finished
 from tmebox.toolchain.rewrite.landing_pads import LandingPads, is_table
-from tmebox.toolchain.rewrite.places import Places
+from tmebox.toolchain.rewrite.places import PLACE, Places, is_place
 from tmebox.toolchain.rewrite.prepared import Prepared, prepare
-from tmebox.toolchain.rewrite.processor import keeping_wide_vectors
 from tmebox.toolchain.rewrite.replacement import Load, Refusal, Replacement, Shape
 from tmebox.toolchain.rewrite.speed.borrow import waited_for
-from tmebox.toolchain.rewrite.speed.cache_lines import within_lines
-from tmebox.toolchain.rewrite.speed.held_base import with_held_bases
 from tmebox.toolchain.rewrite.speed.jump_tables import JumpTables
-from tmebox.toolchain.rewrite.speed.offset_reuse import without_repeated_loads
 from tmebox.toolchain.sections import label_claims
 
 
@@ -129,24 +125,16 @@ class _Rewriting:
             message = f"{count} line{'s' * (count != 1)} of assembly that cannot run in a sandbox"
             raise CompileError(message, tuple(self._diagnostics))
         result = self._emitter.text() + "\n"
-        if "%ymm" in self._text:
-            result = keeping_wide_vectors(result)
-        if self._base == "r15":
-            result = without_repeated_loads(result, self._graph.arrivals())
-        if self._is_clang and self._base == "gs":
-            result = with_held_bases(result)
-        if self._is_compiled:
-            result = within_lines(result, self._graph.arrivals())
-        if self._has_depth:
-            try:
-                result = with_depths(result, is_compiled=self._is_compiled)
-            except Refusal as refusal:
-                raise CompileError(f"{self._file}: {refusal}") from None
+        origin = Origin(self._is_clang, self._is_compiled, self._base, self._has_depth, "%ymm" in self._text)
+        try:
+            result = finished(result, origin, self._graph.arrivals())
+        except Refusal as refusal:
+            raise CompileError(f"{self._file}: {refusal}") from None
         if self._data:
             result += "\n".join([embedded.SECTION, *self._data, ""])
         claimed = [name for name in self._subtracted if self._graph.is_label(name)]
-        about = [str(item) for _, item, _, _ in self._placements[self._code_ends :]]
-        result += "\n".join([*about, ""]) if about else ""
+        debug_lines = [str(item) for _, item, _, _ in self._placements[self._code_ends :]]
+        result += "\n".join([*debug_lines, ""]) if debug_lines else ""
         return result + label_claims(claimed) if claimed else result
 
     def _read(self, text: str) -> None:
@@ -179,6 +167,9 @@ class _Rewriting:
     def _read_line(self, number: int, line: str, following: str) -> None:
         if line.startswith("\t#") and not self._prefix:
             return
+        if is_place(line) and not self._prefix:
+            self._add_place(number, line)
+            return
         if ".byte" in line and self._sections.current.is_code:
             meant = embedded.prefix_of(line, following)
             if meant is not None and self._is_reached():
@@ -192,6 +183,13 @@ class _Rewriting:
                 self._add(statement)
             except Refusal as refusal:
                 self._refuse(refusal)
+
+    def _add_place(self, number: int, line: str) -> None:
+        self._line = number
+        if self._sections.current.is_code:
+            self._try_to_release()
+        self._places.note(number, line[len(PLACE) :])
+        self._add_text(line)
 
     def _place(self) -> None:
         emitter = self._emitter
@@ -266,6 +264,8 @@ class _Rewriting:
 
     def _release(self) -> None:
         """Place what is held. Raises Refusal."""
+        if not self._held:
+            return
         held, self._held = self._held, []
         here = self._line
         data, rest = embedded.chunks(held, DATA)

@@ -5,11 +5,11 @@ A backward data-flow analysis over the instructions as they were written. It err
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_right
 from collections.abc import Iterable
 
 from tmebox.records import replace
+from tmebox.toolchain.patterns import regex
 from tmebox.toolchain.rewrite.analysis import effects
 from tmebox.toolchain.rewrite.mnemonics import FLAGS
 from tmebox.toolchain.rewrite.replacement import Flow
@@ -41,8 +41,8 @@ _FAR = 256
 _TRAP = -2
 """In place of the index of a following instruction: there is a trap."""
 
-_NUMERIC = re.compile(r"(\d+)([bf])\Z")
-_COLD = re.compile(r"\.cold(\.\d+)?\Z")
+_NUMERIC = regex(r"(\d+)([bf])\Z")
+_COLD = regex(r"\.cold(\.\d+)?\Z")
 
 
 def _passes_arguments(flow: Flow) -> bool:

@@ -8,10 +8,10 @@ skip to the next line where that would happen.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Set
 
 from tmebox.abi import TARGET_MAP
+from tmebox.toolchain.patterns import regex
 from tmebox.toolchain.rewrite.speed.sizes import size_bytes
 
 LINE = 64
@@ -19,11 +19,15 @@ LINE = 64
 _LONGEST = {"retq": LINE // 2, "jmp": LINE}
 """Bytes of a stretch that is worth moving, by what ends it. To reach a return, code may run through what is
 skipped; what leads to an operation's end is most often a jump."""
-_LABEL = re.compile(r"([^\s#:]+):\Z")
+_LABEL = regex(r"([^\s#:]+):\Z")
 _CHECK = f"{TARGET_MAP:#x}("
 _KEEPING_PLACE = (".loc", ".cfi_", ".file", "#")
 """Beginnings of statements that neither take room nor move what follows."""
 
+_OTHERS = ("", ".", "#", "c", "j", " ", "\t")
+"""What a line begins with that may be more than an instruction from which control goes on. Tab before."""
+_OTHERS_OF_CHECKS = (*_OTHERS, "r", "h")
+"""Checks end in returns, too, and in traps."""
 _KEPT = tuple(f"\t{name}" for name in _KEEPING_PLACE)
 
 
@@ -41,7 +45,10 @@ def _loops_within_lines(text: str) -> str:
     for index, line in enumerate(out):
         if line.startswith(_KEPT):
             continue
-        label = _LABEL.match(line)
+        if line[:1] == "\t" and line[1:2] not in _OTHERS:  # an instruction that ends no loop
+            size += size_bytes(line)
+            continue
+        label = _LABEL.match(line) if line.endswith(":") else None
         words = line.split()
         if label:
             starts[label[1]] = (index, size)
@@ -77,7 +84,12 @@ def _checks_within_lines(text: str, arrivals: Set[str]) -> str:
         if line.startswith(_KEPT):
             out.append(line)
             continue
-        label = _LABEL.match(line)
+        if line[:1] == "\t" and line[1:2] not in _OTHERS_OF_CHECKS:
+            stretch.size += size_bytes(line)
+            stretch.is_checked |= _CHECK in line
+            out.append(line)
+            continue
+        label = _LABEL.match(line) if line.endswith(":") else None
         word = line.split(None, 1)[0] if line.strip() else ""
         if label and label[1] in arrivals:
             stretch.starts.append((len(out), stretch.size))

@@ -25,7 +25,7 @@ from tmebox.toolchain.rewrite.asm import Instruction, Memory, constant
 from tmebox.toolchain.rewrite.mnemonics import MNEMONICS
 from tmebox.toolchain.rewrite.replacement import lines
 from tmebox.toolchain.rewrite.speed.base_reuse import without_repeated_bases
-from tmebox.toolchain.rewrite.speed.listing import Listing, memory_of, read
+from tmebox.toolchain.rewrite.speed.listing import Listing, memory_of
 from tmebox.toolchain.rewrite.stack import statement
 from tmebox.toolchain.sections import fact_claims
 
@@ -43,11 +43,9 @@ _Bits = tuple[int, ...]
 _NOTHING: _Bits = (UNKNOWN,) * 16
 
 
-def with_held_bases(text: str) -> str:
-    """`text`: instrumented assembly of a compiler, with the base in gs."""
-    listing = read(text)
-    if listing is None:
-        return text
+def with_held_bases(listing: Listing) -> tuple[str, list[str]]:
+    """`listing`: instrumented assembly of a compiler, with the base in gs. Returns its text, and the labels
+    that it claims something of."""
     holding = _Holding(listing)
     for start, end in holding.loops():
         holding.try_loop(start, end)
@@ -114,7 +112,7 @@ class _Holding:
                 if name in listing.labels:
                     self._branching.setdefault(listing.labels[name], []).append(index)
 
-    def text(self) -> str:
+    def text(self) -> tuple[str, list[str]]:
         listing = self._listing
         out = list(listing.lines)
         for index, text in self._changed.items():
@@ -130,8 +128,8 @@ class _Holding:
             for name in self._labels[index]
             if name in arrivals
         ]
-        text = "\n".join(line for line in out if line)
-        return text + "\n" + fact_claims(named) if named else text + "\n"
+        text = "\n".join(line for line in out if line) + "\n"
+        return text + fact_claims(named) if named else text, [name for name, _ in named]
 
     def loops(self) -> list[tuple[int, int]]:
         """First and last instruction of each, the longest first: from where branches and jumps through tables

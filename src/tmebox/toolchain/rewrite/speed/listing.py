@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from functools import lru_cache
 
 from tmebox.records import dataclass, field
+from tmebox.toolchain.patterns import regex
 from tmebox.toolchain.rewrite.analysis.liveness import FlowGraph
-from tmebox.toolchain.rewrite.asm import Directive, Instruction, Label, Memory, parse_line, symbols
+from tmebox.toolchain.rewrite.asm import Directive, Instruction, Label, Memory, own_label, parse_line, symbols
 from tmebox.toolchain.rewrite.directives import ASSIGNMENTS, DATA, SECTIONS, SectionState
 from tmebox.toolchain.rewrite.instruction import flow_of
 from tmebox.toolchain.rewrite.mnemonics import MNEMONICS
@@ -16,7 +16,7 @@ from tmebox.toolchain.sections import TABLES_PREFIX
 
 _SAYING_NOTHING = ("\t.loc\t", "\t.cfi_")
 """Of registers, memory and where control goes."""
-_TABLE_JUMP = re.compile(r"\tjmp\t\*([^%()]+)\(,%\w+,8\)\Z")
+_TABLE_JUMP = regex(r"\tjmp\t\*([^%()]+)\(,%\w+,8\)\Z")
 
 
 @lru_cache(maxsize=1 << 15)
@@ -67,6 +67,9 @@ class _Reading:
 
     def line(self, place: int, line: str) -> bool:
         """False if it is not understood."""
+        if (label := own_label(line)) is not None:
+            self._label(label)
+            return True
         statements = parse_line(line)
         if not statements:
             return True

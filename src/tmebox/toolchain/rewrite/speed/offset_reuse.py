@@ -7,11 +7,11 @@ Only a matter of speed: r14 is in the window whatever it holds.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Set
 from functools import lru_cache
 
 from tmebox.records import dataclass
+from tmebox.toolchain.patterns import regex
 from tmebox.toolchain.rewrite import registers
 from tmebox.toolchain.rewrite.asm import (
     AsmSyntaxError,
@@ -24,9 +24,9 @@ from tmebox.toolchain.rewrite.asm import (
 from tmebox.toolchain.rewrite.mnemonics import MNEMONICS, Kind
 from tmebox.toolchain.rewrite.vector_mnemonics import VECTOR_MNEMONICS
 
-_LOAD = re.compile(r"\t(?:movl|leal)\t(.+), %r14d\Z")
-_LABEL = re.compile(r"\s*(\S+):\Z")
-_REGISTER = re.compile(r"%(\w+)")
+_LOAD = regex(r"\t(?:movl|leal)\t(.+), %r14d\Z")
+_LABEL = regex(r"\s*(\S+):\Z")
+_REGISTER = regex(r"%(\w+)")
 
 _WRITERS = """
     mov movabs movbe lea add sub and or xor neg adc sbb inc dec not shl sal shr sar shld shrd rol ror rcl rcr

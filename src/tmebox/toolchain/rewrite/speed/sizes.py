@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from functools import lru_cache
 
-_MEMORY = re.compile(r"(?P<segment>%gs:)?(?P<displacement>[^\s,(%$*]*)\((?P<registers>[^)]*)\)")
-_EXTENDED = re.compile(r"%r(?:8|9|1\d)|%[sdb]pl|%[sd]il")
+from tmebox.toolchain.patterns import regex
+
+_MEMORY = regex(r"(?P<segment>%gs:)?(?P<displacement>[^\s,(%$*]*)\((?P<registers>[^)]*)\)")
+_EXTENDED = regex(r"%r(?:8|9|1\d)|%[sdb]pl|%[sd]il")
 _ALONE = {"retq": 1, "ret": 1, "hlt": 1, "leave": 1, "leaveq": 1, "cltd": 1, "cltq": 2, "cqto": 2}
 _TWO_BYTE = ("movz", "movs", "cmov", "set", "imul", "bt", "bs", "popcnt", "xadd", "cmpxchg")
 """Beginnings of mnemonics whose opcode has two bytes."""
