@@ -57,7 +57,7 @@ def verify_once(
     depths: Addresses,
     base: str,
     isolation: str,
-    optional: tuple[int, int],
+    optional: tuple[int, int] = (0, 0),
     locate: Locate | None = None,
 ) -> VerifiedText:
     """As `verify`, but returns what was found before if this process has verified the same."""
