@@ -51,6 +51,21 @@ static PyObject *set_vector_policy(PyObject *module, PyObject *args, PyObject *k
     Py_RETURN_NONE;
 }
 
+static PyObject *set_processor(PyObject *module, PyObject *bits) {
+    (void)module;
+    unsigned long value = PyLong_AsUnsignedLong(bits);
+    if (value == (unsigned long)-1 && PyErr_Occurred()) {
+        return NULL;
+    }
+    tmebox_processor = value;
+    Py_RETURN_NONE;
+}
+
+static PyObject *processor(PyObject *module, PyObject *unused) {
+    (void)module, (void)unused;
+    return PyLong_FromUnsignedLongLong(tmebox_processor);
+}
+
 static PyObject *expect_x87(PyObject *module, PyObject *unused) {
     (void)module, (void)unused;
     tmebox_x87_expected = true;
@@ -197,6 +212,9 @@ static PyMethodDef process_methods[] = {
     {"install_gates", install_gates, METH_NOARGS, "install_gates()\n\nWrite the gate page."},
     {"set_vector_policy", (PyCFunction)(void (*)(void))set_vector_policy, METH_VARARGS | METH_KEYWORDS,
      "set_vector_policy(avx, avx512)"},
+    {"set_processor", set_processor, METH_O,
+     "set_processor(bits)\n\nWhat new windows say of the processor: CONTROL_PROCESSOR."},
+    {"processor", processor, METH_NOARGS, "processor() -> int\n\nWhat was set by set_processor()."},
     {"expect_x87", expect_x87, METH_NOARGS,
      "expect_x87()\n\nFrom now on sandboxes may leave x87 state behind."},
     {"install_handlers", install_handlers, METH_NOARGS,

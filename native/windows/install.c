@@ -147,18 +147,22 @@ static void mark(struct window *window, uint32_t page, uint32_t count) {
     }
 }
 
+uint64_t tmebox_processor;
+
 static int64_t install_control_page(const struct template *template, uint64_t base) {
     uint64_t fields[PAGE / sizeof(uint64_t)] = {0};
     static const uint32_t offsets[] = {TMEBOX_CONTROL_WINDOW_BASE, TMEBOX_CONTROL_HEAP_START,
                                        TMEBOX_CONTROL_HEAP_END, TMEBOX_CONTROL_STACK_LOW,
                                        TMEBOX_CONTROL_STACK_TOP, TMEBOX_CONTROL_UPPER_START,
                                        TMEBOX_CONTROL_UPPER_END, TMEBOX_CONTROL_RSP_MASK,
-                                       TMEBOX_CONTROL_RSP_START, TMEBOX_CONTROL_RSP_LAST};
+                                       TMEBOX_CONTROL_RSP_START, TMEBOX_CONTROL_RSP_LAST,
+                                       TMEBOX_CONTROL_PROCESSOR};
     bool above = tmebox_has_upper_stack(template);
     uint64_t first = above ? TMEBOX_UPPER_RSP_START : 0, mask = above ? TMEBOX_UPPER_RSP_MASK : TMEBOX_RSP_MASK;
     const uint64_t values[] = {base, template->heap_start, template->heap_end, template->stack_limit,
                                template->stack_top, template->upper_start, template->upper_end,
-                               mask, base + first, first + mask};
+                               mask, base + first, first + mask,
+                               tmebox_processor};
     for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
         fields[(offsets[i] - TMEBOX_CONTROL_PAGE) / sizeof(uint64_t)] = values[i];
     }

@@ -125,6 +125,7 @@ void tmebox_userfault_after_fork(void);
 int tmebox_map_zero(void *address, size_t size, int protection); /* -1 with errno set */
 /* Counts up before a text goes: as long as it stays the same, what was in the code region is there, unchanged. */
 extern _Atomic uint64_t tmebox_texts_gone;
+extern uint64_t tmebox_processor; /* PROCESSOR_... bits, for the control pages of windows to come */
 bool tmebox_write_buffer(uint64_t address, const Py_buffer *data); /* false with an exception set */
 
 /* -- pieces.c ----------------------------------------------------------------------------------------- */

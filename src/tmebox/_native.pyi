@@ -215,6 +215,12 @@ def install_gates() -> None:
 def set_vector_policy(avx: bool, avx512: bool) -> None:
     """Which vector registers verified code can touch; those are cleared at enter and leave."""
 
+def set_processor(bits: int, /) -> None:
+    """What new windows say of the processor: CONTROL_PROCESSOR."""
+
+def processor() -> int:
+    """What was set by set_processor(); 0 before."""
+
 def expect_x87() -> None:
     """A text that changes x87 state is about to be loaded: from now on, what sandboxes leave there is looked
     at when they are left. For ever."""

@@ -164,6 +164,10 @@ CONTROL_RSP_START = CONTROL_PAGE + 64
 """The address that it adds: the window's base, or UPPER_RSP_START above it."""
 CONTROL_RSP_LAST = CONTROL_PAGE + 72
 """The largest offset that rsp can have after it."""
+CONTROL_PROCESSOR = CONTROL_PAGE + 80
+"""PROCESSOR_… bits: what optional code may use here (see `modulefile.file`)."""
+PROCESSOR_AVX2 = 1
+"""AVX2, and so AVX."""
 
 # -- stack discipline -----------------------------------------------------------------------------
 STACK_REACH = 512 * KIB

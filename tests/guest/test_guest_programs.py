@@ -3,12 +3,15 @@ number of checks that failed, and stderr names them."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 import tmebox
 from tests.bases.modules import needs
+from tests.forked import ChildOutcome
+from tmebox import _native, abi
 
 PROGRAMS = Path(__file__).parent / "programs"
 
@@ -23,6 +26,22 @@ def run(name: str, *arguments: str, memory: str = "64MiB", **options: object) ->
 def test_every_check_of_the_program_holds_in_a_sandbox(name: str) -> None:
     completed = run(name)
     assert (completed.exit_code, completed.stderr.decode()) == (0, "")
+
+
+@pytest.mark.parametrize("told", [0, abi.PROCESSOR_AVX2])
+def test_string_functions_are_right_with_and_without_wide_vectors(
+    told: int, forked: Callable[..., ChildOutcome]
+) -> None:
+    """What a window says of the processor is said when it is made: so in a child that has made none."""
+    if told and not _native.cpu_features()["avx2"]:
+        pytest.skip("this CPU has no AVX2")
+
+    def child() -> tuple[int, str]:
+        _native.set_processor(told)
+        completed = run("strings")
+        return completed.exit_code, completed.stderr.decode()
+
+    assert forked(child).result() == (0, "")
 
 
 def test_a_program_reaches_its_files_streams_arguments_and_environment(tmp_path: Path) -> None:

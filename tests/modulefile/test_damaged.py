@@ -103,6 +103,25 @@ def test_a_forged_header_is_refused(data: bytes, reason: str) -> None:
         metadata(start="x"),
         *[metadata(table_entries=count) for count in (-1, 16, 17, 1 << 70, True, 1.0, 1.5, "1", None, [1])],
         metadata().replace(b'"table_entries"', b'"entries"'),
+        *[
+            metadata(optional=claim)
+            for claim in (
+                None,
+                1,
+                [],
+                [T],
+                [T, T],
+                [T + 1, T],
+                [T, T + 999],
+                [T - 1, T + 1],
+                [0, 1],
+                [T, True],
+                [T, "x"],
+                [[T], T],
+                [T, 1 << 70],
+                [T, T + 1, T + 2],
+            )
+        ],
         metadata(isolation=["data"]),
         metadata(producer=None),
         metadata().replace(b'"start"', b'"end"'),

@@ -54,6 +54,7 @@ def test_the_same_text_is_verified_once() -> None:
         {"functions": NOTHING, "fact_places": np.array([ADDRESS]), "facts": np.array([32])},
         {"depth_places": np.array([ADDRESS]), "depths": np.array([8])},
         {"base": "r15"},
+        {"optional": (ADDRESS, ADDRESS + 1)},
         {"code": TEXT + ADDRESS.to_bytes(8, "little"), "table_entries": 1},
     ],
 )

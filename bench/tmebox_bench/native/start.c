@@ -108,12 +108,27 @@ static void find_report_fd(char *const *environment)
 	}
 }
 
+/* And that the kernel keeps its registers. */
+static int has_avx2(void)
+{
+	enum { OSXSAVE = 1 << 27, AVX = 1 << 28, AVX2 = 1 << 5, SSE_AND_YMM = 6 };
+	unsigned eax = 1, ebx, ecx = 0, edx;
+	__asm__("cpuid" : "+a"(eax), "=b"(ebx), "+c"(ecx), "=d"(edx));
+	if (~ecx & (OSXSAVE | AVX)) return 0;
+	__asm__("xgetbv" : "=a"(eax), "=d"(edx) : "c"(0));
+	if (~eax & SSE_AND_YMM) return 0;
+	eax = 7, ecx = 0;
+	__asm__("cpuid" : "+a"(eax), "=b"(ebx), "+c"(ecx), "=d"(edx));
+	return ebx & AVX2;
+}
+
 HIDDEN _Noreturn void tmebox_native_start(long *block)
 {
 	relocate();
 	map(TMEBOX_CONTROL_PAGE, TMEBOX_PAGE_SIZE);
 	map(HEAP_START, HEAP_SIZE);
 	*(unsigned long *)TMEBOX_CONTROL_HEAP_START = HEAP_START;
+	*(unsigned long *)TMEBOX_CONTROL_PROCESSOR = has_avx2() ? TMEBOX_PROCESSOR_AVX2 : 0; /* as in a sandbox */
 	*(unsigned long *)TMEBOX_CONTROL_HEAP_END = (unsigned long)HEAP_START + HEAP_SIZE;
 	find_report_fd((char *const *)(block + 1 + block[0] + 1));
 	started_ns = thread_cpu_ns();

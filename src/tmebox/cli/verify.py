@@ -76,5 +76,6 @@ def verify_file(module: ModuleFile) -> VerifiedText:
         depths=module.depths,
         base=module.base,
         isolation=module.isolation,
+        optional=module.optional,
         locate=Unwinder(module, 0).place,
     )

@@ -126,8 +126,9 @@ class Plain:
         fields = (
             base, layout.heap_start, layout.heap_end, layout.stack_low, layout.stack_top, layout.upper_start,
             layout.upper_end, layout.rsp_mask, base + layout.rsp_start, layout.rsp_start + layout.rsp_mask,
+            _native.processor(),
         )  # fmt: skip
-        _native.write(base + abi.CONTROL_PAGE, struct.pack("<10Q", *fields))
+        _native.write(base + abi.CONTROL_PAGE, struct.pack(f"<{len(fields)}Q", *fields))
         _native.write(base + abi.STACK_RANDOM, os.urandom(abi.STACK_TOP - abi.STACK_RANDOM))
         for offset, data in contents.data:
             _native.write(base + offset, data)

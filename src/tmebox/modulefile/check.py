@@ -38,6 +38,10 @@ def check(module: ModuleFile) -> None:
         raise ModuleError(f"text at {low:#x} is not aligned to {abi.TEXT_ALIGN:#x}")
     if type(module.table_entries) is not int or not 0 <= module.table_entries * abi.TABLE_ENTRY < size:
         raise ModuleError(f"{module.table_entries!r:.20} table entries do not fit the text")
+    if any(type(address) is not int for address in module.optional) or (
+        module.optional != (0, 0) and not low <= module.optional[0] < module.optional[1] <= high
+    ):
+        raise ModuleError(f"the optional code {module.optional!r:.40} is no part of the text")
     _check_segments(module.segments)
     _check_names(module, low, high)
     for name, claims in (("functions", module.functions), ("labels", module.labels)):

@@ -148,6 +148,7 @@ def _metadata(module: ModuleFile) -> dict[str, Any]:
         "base": module.base,
         "start": module.start,
         "table_entries": module.table_entries,
+        "optional": module.optional,
         "exports": [
             [e.name, e.address, e.prototype and prototype_to_json(e.prototype)] for e in module.exports
         ],
@@ -274,6 +275,7 @@ def decode(data: bytes | bytearray | memoryview) -> ModuleFile:
             ),
             table_entries=metadata["table_entries"],
             start=metadata["start"],
+            optional=_range(metadata.get("optional", (0, 0))),
             debug_frame=bytes(container.sections.get(".debug_frame", b"")),
             producer=metadata["producer"],
             fact_places=arrays["fact_places"],
@@ -298,6 +300,11 @@ def _parse_json(data: memoryview) -> dict[str, Any]:
     if not isinstance(parsed, dict):
         raise ModuleError("malformed metadata in the module file: not an object")
     return parsed
+
+
+def _range(pair: Any) -> tuple[int, int]:
+    start, end = pair
+    return start, end
 
 
 def _no_float(text: str) -> NoReturn:

@@ -88,6 +88,8 @@ class ModuleFile:
     fact_places, facts: what is claimed about registers where: register number << 8 | fact, at each place.
     table_entries: how many addresses of instructions, of 8 bytes each, the text ends with: what its jumps
     through tables read. start: address of the command entry (`_start`), or None for a library.
+    optional: from where to where code may need CPU features that the machine lacks. It asks the control page
+    before it goes there. Where the claim is wrong, the module's own code ends in a trap.
     symbols: sorted by (address, size_bytes, name).
     debug_frame: raw .debug_frame contents for unwinding, nominal addresses; may be empty.
     debug_sections: other debug sections by name, if the module was built to keep them; for debuggers only.
@@ -107,6 +109,7 @@ class ModuleFile:
     lines: LineTable
     table_entries: int = 0
     start: int | None = None
+    optional: tuple[int, int] = (0, 0)
     debug_frame: bytes = b""
     producer: str = ""
     debug_sections: tuple[tuple[str, bytes], ...] = ()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from tmebox import _native
+import os
+
+from tmebox import _native, abi
 from tmebox.errors import BadReference, LimitError, SandboxBusy, SandboxClosed
 from tmebox.runtime import signals
 
@@ -10,4 +12,8 @@ _native.configure(busy=SandboxBusy, closed=SandboxClosed, limit=LimitError, refe
 signals.keep_open()
 # Whatever verified code can touch, not only what the module at hand uses: a sandbox can reach every module's
 # functions, also those of one that is loaded while it runs. No rule accepts AVX-512; that is for speed.
-_native.set_vector_policy(avx=_native.cpu_features()["avx"], avx512=_native.cpu_features()["avx512vl"])
+_FEATURES = _native.cpu_features()
+_native.set_vector_policy(avx=_FEATURES["avx"], avx512=_FEATURES["avx512vl"])
+# What optional code is told that it may use. Whatever it is told, the registers above are cleared.
+if _FEATURES["avx"] and _FEATURES["avx2"] and os.environ.get("TMEBOX_PROCESSOR") != "baseline":
+    _native.set_processor(abi.PROCESSOR_AVX2)

@@ -39,7 +39,8 @@ class Module(Shown):
     """Immutable. Make one with `tmebox.compile`, `Module.load` or `Module.from_bytes`.
 
     Attributes: `exports` and `imports` (name → Prototype, or None where the source's is not known),
-    `features` (CPU features its code needs, /proc/cpuinfo names), `file` (the module file it came from).
+    `features` (CPU features its code needs, /proc/cpuinfo names), `optional_features` (those that some of it
+    uses where they are there), `file` (the module file it came from).
     """
 
     def __init__(self, file: ModuleFile, *, trust_compiler: bool = False, address: int | None = None) -> None:
@@ -75,6 +76,7 @@ class Module(Shown):
             raise
         self.address = slot.address
         self.features = self._verified.features
+        self.optional_features = self._verified.optional_features
         self.exports: dict[str, Prototype | None] = {
             export.name: export.prototype for export in file.exports if export.name != INITIALIZER
         }
@@ -256,6 +258,7 @@ def _relocate_and_verify(
             depths=file.depths.astype(np.int64),
             base=file.base,
             isolation=file.isolation,
+            optional=(file.optional[0] + slide, file.optional[1] + slide),
             locate=unwinder.place,
         )
     return verified, segments

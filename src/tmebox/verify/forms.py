@@ -60,6 +60,7 @@ class Form(NamedTuple):
     returns: bool = False
     features: frozenset[str] = frozenset()
     is_x87: bool = False
+    is_optional: bool = False
 
 
 def classify(encoding: bytes, table: Table) -> Form:
@@ -107,6 +108,7 @@ def classify(encoding: bytes, table: Table) -> Form:
         decoded.code in known.RETURNS,
         opcode.features,
         opcode.is_x87,
+        opcode.is_optional,
     )
 
 

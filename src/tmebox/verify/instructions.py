@@ -222,3 +222,9 @@ FEATURES: Final[dict[int, str | None]] = {
     CpuidFeature.VPCLMULQDQ: "vpclmulqdq",
 }  # fmt: skip
 """CPU features that instructions may need, as /proc/cpuinfo spells them; None: all x86-64 CPUs have it."""
+
+OPTIONAL: Final = frozenset({"avx", "avx2", "fma", "f16c"})
+"""Features that code may use without the text's needing them, where it is VEX encoded. To a CPU without them,
+or whose system has not enabled them, such an encoding is a trap (#UD). Other features are not here: CPUs
+without them may take an encoding for another instruction. `lzcnt` is `bsr` to them, which does not write its
+destination if its source is 0."""

@@ -21,6 +21,7 @@ class Opcode:
     moves_rsp: it pushes, pops, calls or returns, and accesses what it moves rsp to.
     branches, calls, ends: it can go elsewhere; it leaves a return address; control never runs past it.
     features: CPU features needed beyond the baseline.
+    is_optional: to a CPU that lacks one of them it is undefined, and not another instruction.
     """
 
     refusal: Refusal | None
@@ -34,6 +35,7 @@ class Opcode:
     ends: bool
     features: frozenset[str]
     is_x87: bool
+    is_optional: bool
 
 
 _SEEN: Final[dict[int, Opcode]] = {}
@@ -48,7 +50,8 @@ def opcode_of(instruction: Instruction) -> Opcode:
 
 def _look_up(instruction: Instruction) -> Opcode:
     code, mnemonic = instruction.code, instruction.mnemonic
-    features = (known.FEATURES.get(feature) for feature in instruction.cpuid_features())
+    found = (known.FEATURES.get(feature) for feature in instruction.cpuid_features())
+    features = frozenset(feature for feature in found if feature)
     return Opcode(
         refusal=_refusal(instruction),
         needs_sequence=next((refusal for codes, refusal in _SEQUENCED.items() if code in codes), None),
@@ -59,8 +62,9 @@ def _look_up(instruction: Instruction) -> Opcode:
         branches=code in known.BRANCHES,
         calls=code in known.CALLS,
         ends=code in known.NEVER_CONTINUES,
-        features=frozenset(feature for feature in features if feature),
+        features=features,
         is_x87=mnemonic in known.X87 - known.X87_UNCHANGING,
+        is_optional=instruction.encoding == EncodingKind.VEX and features <= known.OPTIONAL,
     )
 
 

@@ -32,6 +32,7 @@ class _Subject(NamedTuple):
     depths: bytes
     base: str
     isolation: str
+    optional: tuple[int, int]
 
 
 _VERDICTS: Final[dict[_Subject, VerifiedText]] = {}
@@ -56,6 +57,7 @@ def verify_once(
     depths: Addresses,
     base: str,
     isolation: str,
+    optional: tuple[int, int] = (0, 0),
     locate: Locate | None = None,
 ) -> VerifiedText:
     """As `verify`, but returns what was found before if this process has verified the same."""
@@ -71,6 +73,7 @@ def verify_once(
         depths.tobytes(),
         base,
         isolation,
+        optional,
     )
     verdict = _VERDICTS.pop(subject, None)
     if verdict is None:
@@ -86,6 +89,7 @@ def verify_once(
             depths=depths,
             base=base,
             isolation=isolation,
+            optional=optional,
             locate=locate,
         )
     _VERDICTS[subject] = verdict

@@ -35,6 +35,7 @@ class VerifiedText:
     code: with the tables at its end. target_map: one byte per byte of it, TARGET_* bits; goes to
     `address + TARGET_MAP`.
     features: CPU features needed beyond x86-64's baseline, as /proc/cpuinfo spells them.
+    optional_features: those that optional code needs: where they are lacking it ends in a trap, as confined.
     returns: where calls return to and where labels are, from the text's start, and the stack's depth there;
     u32 each.
     uses_x87: some instruction changes x87 state.
@@ -46,6 +47,7 @@ class VerifiedText:
     features: frozenset[str]
     uses_x87: bool
     instruction_count: int
+    optional_features: frozenset[str] = frozenset()
     returns: tuple[bytes, bytes] = (b"", b"")
     proof: InitVar[object] = None
 
@@ -68,6 +70,7 @@ def verify(
     gates: Collection[int] = frozenset(abi.GATES.values()),
     base: str = "gs",
     isolation: str = "code+data",
+    optional: tuple[int, int] = (0, 0),
     locate: Locate | None = None,
 ) -> VerifiedText:
     """Prove that `code` is confined when it runs at `address`, or raise VerificationError.
@@ -78,7 +81,8 @@ def verify(
     the order of address and register. depth_places, depths: claims about the stack (see `depth`), from each
     address on, ascending. gates: addresses outside the text that direct branches may go to. isolation "data"
     trusts the compiler with control flow: returns and indirect branches need no check, and no other text may
-    enter this one (an empty target map). locate: gives the source place of an address, for messages only.
+    enter this one (an empty target map). optional: from which address to which code is claimed to run only
+    where the CPU has what it needs. locate: gives the source place of an address, for messages only.
 
     Raises VerificationError with every violation (the first MOST_VIOLATIONS), ValueError for a base or an
     isolation that does not exist, or more table entries than fit.
@@ -99,6 +103,7 @@ def verify(
         frozenset(gates),
         TABLES[abi.form(base, isolation)],
         checks_control,
+        (optional[0] - address, optional[1] - address),
         locate,
     )
     with suppress(_EnoughViolations):
@@ -124,6 +129,7 @@ def verify(
         features=frozenset(walk.features),
         uses_x87=walk.uses_x87,
         instruction_count=walk.instruction_count,
+        optional_features=frozenset(walk.optional_features - walk.features),
         returns=walk.depth.returns(),
         proof=_PROOF,
     )
@@ -154,6 +160,7 @@ class _Walk:
         gates: frozenset[int],
         table: Table,
         checks_control: bool,
+        optional: tuple[int, int],
         locate: Locate | None,
     ) -> None:
         self.code = code
@@ -162,6 +169,7 @@ class _Walk:
         self.gates = gates
         self.table = table
         self.checks_control = checks_control
+        self.optional = optional
         self.locate = locate
         self.violations: list[Violation] = []
         self.marks = np.zeros(len(code), np.uint8)
@@ -173,6 +181,7 @@ class _Walk:
         self.last = self.position = 0
         self.ends_control = False
         self.features: set[str] = set()
+        self.optional_features: set[str] = set()
         self.uses_x87 = False
         self.instruction_count = 0
 
@@ -190,7 +199,7 @@ class _Walk:
 
     def check_block(self, block: Block) -> None:
         """Everything about some instructions in a row but where their branches go."""
-        self.features.update(*(form.features for form in block.forms))
+        self.note_features(block)
         self.uses_x87 |= any(form.is_x87 for form in block.forms)
         self.instruction_count += len(block)
         self.marks[block.starts] = START
@@ -215,6 +224,20 @@ class _Walk:
             self.refuse(
                 self.last, rules.CONTROL_ENDS_REGULARLY, "too many instructions before it ends control"
             )
+
+    def note_features(self, block: Block) -> None:
+        """All that its instructions need; apart, what is claimed to be optional and can be: see OPTIONAL."""
+        start, end = self.optional
+        optional = (start <= block.starts) & (block.starts < end)
+        if not optional.any():
+            self.features.update(*(form.features for form in block.forms))
+            return
+        for kind in set(block.kinds[~optional].tolist()):
+            self.features |= block.forms[kind].features
+        for kind in set(block.kinds[optional].tolist()):
+            form = block.forms[kind]
+            found = self.optional_features if form.is_optional else self.features
+            found |= form.features
 
     def check_instructions(self, block: Block) -> None:
         """What each instruction breaks wherever it stands."""

@@ -80,12 +80,12 @@ static void check_searches(size_t n, size_t start)
 
 int main(void)
 {
-	for (size_t n = 0; n <= 300; n++)
+	for (size_t n = 0; n <= 600; n++)
 		for (int i = 0; i < 6; i++) check_copies(n, next_random() % 80, next_random() % 80);
 	for (size_t n = 0; n <= 300; n++)
 		for (int i = 0; i < 16; i++) check_searches(n, next_random() % 64);
 	/* Large enough for the string instructions, near and far overlaps, both ways. */
-	enum { LARGE = 20000 };
+	enum { LARGE = 50000 };
 	unsigned char *large = malloc(2 * LARGE), *reference = malloc(2 * LARGE);
 	static const long distances[] = { 1, 15, 16, 63, 64, 65, 4096, 19999 };
 	for (size_t i = 0; i < sizeof distances / sizeof *distances; i++) {

@@ -217,6 +217,7 @@ def _module(
     start = addresses.get(START) if is_command else None
     entries = [export.address for export in exports.values()] + ([] if start is None else [start])
     tables = _scripted(executable, script.TABLES)
+    optional = [_scripted(executable, name) for name in script.OPTIONAL]
     fact_places, facts = fact_claims.collected(
         executable.contents(sections.FACTS), text.address, text.address + text.size_bytes
     )
@@ -244,6 +245,7 @@ def _module(
             lines=read_lines(executable, text.address, text.address + text.size_bytes),
             table_entries=(text.address + text.size_bytes - tables) // abi.TABLE_ENTRY,
             start=start,
+            optional=(optional[0], optional[1]) if optional[0] < optional[1] else (0, 0),
             debug_frame=executable.contents(".debug_frame"),
             producer=_producer(options.base),
             debug_sections=_debug_sections(executable) if options.debug else (),

@@ -13,6 +13,10 @@ EXPORT_SECTION_PREFIX = ".text.tmebox_export."
 CONSTRUCTORS = ("__tmebox_constructors_start", "__tmebox_constructors_end")
 """Symbols around what has to be called before anything else."""
 
+OPTIONAL_SECTION = ".text.tmebox_optional"
+"""What runs only where the processor has what it needs: see `ModuleFile.optional`."""
+OPTIONAL = ("__tmebox_optional_start", "__tmebox_optional_end")
+
 TABLES = "__tmebox_tables"
 """Symbol of the place in the text from where on there are no instructions, but tables of jump targets."""
 
@@ -70,6 +74,9 @@ SECTIONS
   .text : {{
     KEEP(*(.init)) KEEP(*(.fini))
     KEEP(*({exported}*))
+    {optional_start} = .;
+    *({optional} {optional}.*)
+    {optional_end} = .;
     *(.text .text.* .gnu.linkonce.t.* .ltext .ltext.*)
     {code}
     BYTE(0xf4)
@@ -127,6 +134,9 @@ def linker_script(
         roots=" ".join(quote(name) for name in roots),
         gates="\n".join(f"{name} = {address:#x};" for name, address in abi.GATES.items()),
         exported=EXPORT_SECTION_PREFIX,
+        optional=OPTIONAL_SECTION,
+        optional_start=OPTIONAL[0],
+        optional_end=OPTIONAL[1],
         entry=abi.TABLE_ENTRY,
         tables=TABLES,
         table_sections=TABLES_PREFIX,

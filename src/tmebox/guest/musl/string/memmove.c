@@ -102,6 +102,8 @@ static void copy_backward(unsigned char *to, const unsigned char *from, size_t n
 void *memmove(void *to, const void *from, size_t n)
 {
 	if (n <= 16) copy_up_to_16(to, from, n);
+	else if (n <= WIDE_ABOVE) copy_up_to_128(to, from, n);
+	else if (has_wide()) return __tmebox_memmove_wide(to, from, n);
 	else if (n <= 128) copy_up_to_128(to, from, n);
 	else if ((uintptr_t)to - (uintptr_t)from >= n) copy_forward(to, from, n);
 	else copy_backward(to, from, n);

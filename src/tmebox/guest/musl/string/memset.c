@@ -28,9 +28,12 @@ void *memset(void *start, int byte, size_t n)
 		set_up_to_16(to, (unsigned char)byte * 0x0101010101010101u, n);
 		return start;
 	}
-	if (n >= STRING_INSTRUCTION_FROM) {
-		__asm__ __volatile__("rep stosb" : "+D"(to), "+c"(n) : "a"(byte) : "memory");
-		return start;
+	if (n > WIDE_ABOVE) {
+		if (has_wide()) return __tmebox_memset_wide(start, byte, n);
+		if (n >= STRING_INSTRUCTION_FROM) {
+			__asm__ __volatile__("rep stosb" : "+D"(to), "+c"(n) : "a"(byte) : "memory");
+			return start;
+		}
 	}
 	__m128i pattern = _mm_set1_epi8((char)byte);
 	store(to, pattern);

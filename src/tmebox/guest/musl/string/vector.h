@@ -3,7 +3,10 @@
 #pragma once
 
 #include <emmintrin.h>
+#include <stddef.h>
 #include <stdint.h>
+
+#include "abi.h"
 
 enum { VECTOR = 16 };
 
@@ -50,3 +53,20 @@ static inline unsigned equal_bytes(__m128i a, __m128i b)
 UNALIGNED(uint16_t, 16)
 UNALIGNED(uint32_t, 32)
 UNALIGNED(uint64_t, 64)
+
+/* Vectors of 32 bytes, for code that runs only where CONTROL_PROCESSOR says so: the loader does not ask the processor
+   about code in this section. Below 64 bytes they win nothing. */
+enum { WIDE = 32, WIDE_ABOVE = 64 };
+#define OPTIONAL __attribute__((__section__(".text.tmebox_optional"), __target__("avx2"), __visibility__("hidden")))
+
+#define WITHIN_OPTIONAL static inline __attribute__((__always_inline__, __target__("avx2")))
+
+typedef long long wide __attribute__((__vector_size__(32), __aligned__(1), __may_alias__));
+
+static inline int has_wide(void)
+{
+	return *(const unsigned *)TMEBOX_CONTROL_PROCESSOR & TMEBOX_PROCESSOR_AVX2;
+}
+
+OPTIONAL void *__tmebox_memmove_wide(void *to, const void *from, size_t n);
+OPTIONAL void *__tmebox_memset_wide(void *start, int byte, size_t n);
