@@ -1,9 +1,11 @@
 /* int setjmp(jmp_buf), _Noreturn void longjmp(jmp_buf, int); jmp_buf: rbx rbp r12 r13 r14 r15 rsp pc. Where r15
    holds the window's base, r14 and r15 are not the program's, and not saved.
 
-   The saved rsp is an offset and the saved pc an address, both forgeable by the program. Restoring them goes
-   through what every write of rsp and every indirect jump goes through: rsp is rebased into the window, the jump
-   is checked against the target map for the return bit, since setjmp returns to after a call. */
+   The saved rsp is an offset and the saved pc an address, both forgeable by the program. With a control stack (twin)
+   both are one word, and 88(%rdi) keeps where arrays of variable size ended: longjmp is a host call, and the core goes on
+   there only if a live frame ends where that rsp and the verified depth of that pc say. Else they go through what every
+   write of rsp and every indirect jump goes through: rsp is rebased into the window, the jump is checked against the
+   target map for the return bit, since setjmp returns to after a call. */
 #include "abi.h"
 	.text
 	.globl __setjmp
