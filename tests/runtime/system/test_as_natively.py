@@ -59,6 +59,18 @@ def test_no_directory_is_made_by_the_name_of_another(guest: Guest, tree: Path, p
     succeed(guest("mkdir", "/new/", 0o700))
 
 
+@pytest.mark.parametrize("source", ["file", "link", "nothing"])
+@pytest.mark.parametrize("target", ["new/", "folder/"])
+def test_only_a_directory_moves_to_a_name_that_says_so(
+    guest: Guest, tree: Path, source: str, target: str
+) -> None:
+    with pytest.raises(OSError) as natively:
+        os.rename(tree / source, f"{tree}/{target}")
+    fails(guest("rename", f"/{source}", f"/{target}"), natively.value.errno or 0)
+    assert not (tree / "new").exists() and (tree / "file").exists()
+    succeed(guest("rename", "/folder", "/new/"))
+
+
 def test_a_link_has_no_permissions_of_its_own(guest: Guest, tree: Path) -> None:
     succeed(guest("fchmodat2", AT_FDCWD, "/file", 0o600, AT_SYMLINK_NOFOLLOW))
     assert stat.S_IMODE((tree / "file").stat().st_mode) == 0o600

@@ -267,6 +267,10 @@ def renameat2(
     ):
         system.namespace.require_movable(old_parent, old_name)
         system.namespace.require_movable(new_parent, new_name)
+        if target.is_directory:  # nothing else moves to `new/`, though there is no `new` yet
+            status = os.stat(old_name, dir_fd=old_parent, follow_symlinks=False)
+            if not stat.S_ISDIR(status.st_mode):
+                raise failure(errno.ENOTDIR)
         os.rename(old_name, new_name, src_dir_fd=old_parent, dst_dir_fd=new_parent)
     return 0
 
