@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import tmebox
+import tmebox.runtime.core  # tells what there is, before the test below does
 from tests.bases.modules import needs
 from tests.forked import ChildOutcome
 from tmebox import _native, abi
@@ -39,6 +40,7 @@ def test_string_functions_are_right_with_and_without_wide_vectors(
     def child() -> tuple[int, str]:
         _native.set_processor(told)
         completed = run("strings")
+        assert _native.processor() == told
         return completed.exit_code, completed.stderr.decode()
 
     assert forked(child).result() == (0, "")
