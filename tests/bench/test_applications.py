@@ -85,6 +85,18 @@ def test_an_index_is_read_in_both_notations() -> None:
         nbench.parse(text, "IDEA")
 
 
+def test_an_index_is_read_below_warnings() -> None:
+    text = (
+        "ASSIGNMENT          :\n** WARNING: The current test result is NOT 95 % statistically certain.\n"
+        "** WARNING: The variation among the individual results is too large.\n"
+        "                    :          84.015  :     319.69  :      82.92\n"
+    )
+    assert nbench.parse(text, "ASSIGNMENT") == 84.015
+    for cut in (text.splitlines()[0] + "\n", text.rpartition("  :          ")[0]):
+        with pytest.raises(RunError):
+            nbench.parse(cut, "ASSIGNMENT")
+
+
 def test_operations_of_libcrypto_are_read() -> None:
     assert openssl.parse("SHA1 60125 b79b\n") == [("SHA1", 60125.0, "b79b")]
     for wrong in ("", "SHA1 0 b79b\n", "SHA1 failed\n"):

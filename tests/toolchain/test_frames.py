@@ -8,11 +8,13 @@ import pytest
 
 import tmebox
 from tmebox.abi import LABEL_DEPTHS, TWIN_DISTANCE
+from tmebox.errors import CompileError
 from tmebox.hints import Optimization
 from tmebox.toolchain.compile.compile import compile_to_assembly
 from tmebox.toolchain.options import CompileOptions
 from tmebox.toolchain.rewrite import frames, hand_written
 from tmebox.toolchain.rewrite.replacement import Refusal
+from tmebox.toolchain.rewrite.rewrite import rewrite
 
 SOURCE = Path(__file__).with_name("frames.c")
 
@@ -100,13 +102,88 @@ def test_what_was_pushed_by_hand_is_where_rsp_points() -> None:
         ("movq 8*2(%rsp), %rax", "movq 16(%rsp), %rax"),  # what was pushed
         ("lock incq 0x8 + 8(%rsp)", "lock incq 16(%rsp)"),
         ("jmp *8 + 8 (%rsp)", "jmp *16(%rsp)"),
-        ("incq ROOM + 8(%rsp)", "incq ROOM+8(%esp)"),
+        ("incq ROOM + 8(%rsp)", "incq ROOM + 8(%rsp)"),  # for the rewriter to refuse
         ("leaq 64 + 2 * 8(%rsp), %rax", "leaq 80(%rsp), %rax"),
     ],
 )
 def test_displacements_are_computed(written: str, placed: str) -> None:
     text = f"f:\tpushq %rbx\n\tsubq $16, %rsp\n\t{written}"
     assert hand_written.with_twin(text).split("\n")[2] == f"\t{placed}"
+
+
+SYMBOLS = """\
+.set SAVED, 8*2
+ROOM = SAVED-8
+.equ\tALL, ROOM + SAVED
+f:\tpushq %rbx
+\tsubq $ROOM, %rsp
+\tincq ROOM(%rsp)
+\tincq 0(%rsp)
+\tincq ALL-8*2(%rsp)
+\taddq $ALL-SAVED, %rsp
+\tROOM = 64
+\tincq ROOM-64(%rsp)
+\tincq ROOM(%rsp)
+"""
+
+
+def test_symbols_stand_for_the_numbers_that_they_had_further_up() -> None:
+    assert hand_written.with_twin(SYMBOLS).split("\n")[3:] == [
+        "f:\tpushq %rbx",
+        "\tsubq $8, %rsp",
+        "\tincq 8(%rsp)",
+        "\tincq (%esp)",
+        "\tincq 8(%rsp)",
+        "\taddq $8, %rsp",
+        "\tROOM = 64",
+        "\tincq (%rsp)",
+        "\tincq 64(%esp)",
+        "",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [
+        ("incq 8*N(%rsp)", "8*N"),
+        ("incq N*8+16(%rsp)", "N*8+16"),
+        ("movq %rax, later(%rsp)", "later"),
+        ("leaq N+8(%rsp), %rax", "N+8"),
+        ("addps 8/N(%rsp,%rcx), %xmm0", "8/N"),
+        ("jmp *N(%rsp)", "N"),
+    ],
+)
+@pytest.mark.parametrize("inline", [False, True])
+def test_a_distance_from_rsp_that_nobody_knows_is_refused(written: str, shown: str, inline: bool) -> None:
+    text = f"\tpushq %rbx\n\t{written}\n\tpopq %rbx\n"
+    if inline:
+        text = frames.with_twin(FUNCTION.format(f"\t#APP\n{text}\t#NO_APP"), {}) + "\t# clang version"
+    else:
+        text = f"f:\n{text}\tret\n\t.set later, 0\n"
+    with pytest.raises(CompileError) as caught:
+        rewrite(text, file="f.s")
+    (found,) = caught.value.diagnostics
+    assert found.message.startswith(f"`{shown}(%rsp)`: a distance from the stack pointer has to be a number")
+    rewrite(text, file="f.s", isolation="data")
+
+
+AT_FILE_SCOPE = """
+__asm__(".text\\n.globl outer\\n.type outer,@function\\nouter:\\n"
+	"@pushq %rdi\\n@subq $16, %rsp\\n"
+	"@movq 16(%rsp), %rax\\n@movq %rax, (%rsp)\\n@addq (%rsp), %rax\\n"
+	"@addq 32(%rsp), %rax\\n"                      /* an argument */
+	"@leaq 8(%rsp), %rcx\\n@movq $5, (%rcx)\\n@addq 8(%rsp), %rax\\n"
+	"@addq $16, %rsp\\n@popq %rdi\\n@ret\\n.size outer,.-outer\\n");
+long outer(long, long, long, long, long, long, long);
+long f(long value) { return outer(value, 0, 0, 0, 0, 0, 1000); }
+"""
+
+
+@pytest.mark.parametrize("indent", ["\\t", " ", ""])
+def test_assembly_at_file_scope_has_its_stack_as_assembly_files_do(indent: str) -> None:
+    module = tmebox.compile(source_text=AT_FILE_SCOPE.replace("@", indent))
+    with tmebox.Sandbox(module) as sandbox:
+        assert sandbox.f(21) == 42 + 1000 + 5
 
 
 def test_addresses_are_a_distance_below_rsp() -> None:

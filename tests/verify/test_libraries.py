@@ -10,6 +10,9 @@ import pytest
 import tmebox
 from tests.verify.recheck import claimed_by, complaints, disassemble
 from tmebox.modulefile.file import ModuleFile
+from tmebox.toolchain.build import CompileOptions, compile_object, link_program
+from tmebox.toolchain.libc.libcxx import libcxx
+from tmebox.toolchain.link.inputs import extract
 from tmebox.verify import verify
 
 pytestmark = [
@@ -109,4 +112,15 @@ def test_nothing_is_said_against_a_program_with_exceptions_and_streams(tmp_path:
     source.write_text(CXX)
     file = tmebox.compile(source).file
     assert file.code_bytes > 200_000
+    assert objections(file, tmp_path)[:20] == []
+
+
+@pytest.mark.cxx
+def test_nothing_is_said_against_all_of_cxxs_library(tmp_path: Path) -> None:
+    main = tmp_path / "main.cc"
+    main.write_text("int main() { return 0; }\n")
+    options = CompileOptions(undefined="linker")
+    compile_object(main, main.with_suffix(".o"), options)
+    file = link_program([main.with_suffix(".o"), *extract(libcxx(), tmp_path / "all")], (), options)
+    assert file.code_bytes > 600_000
     assert objections(file, tmp_path)[:20] == []

@@ -102,8 +102,9 @@ def _index(kind: str, program: Path, test: str, run_ms: int) -> float:
 
 
 def parse(text: str, test: str) -> float:
-    """Raises RunError for output without this index."""
-    found = re.search(rf"^{test}\s*:\s*([\d.]+(?:e[+-]?\d+)?)\s*:", text, re.MULTILINE)
+    """Raises RunError for output without this index. Where runs differ too much, warnings stand before it."""
+    warned = r"(?:\n\*\* WARNING[^\n]*)+\n\s*:"
+    found = re.search(rf"^{test}\s*:(?:{warned})?\s*([\d.]+(?:e[+-]?\d+)?)\s*:", text, re.MULTILINE)
     if found is None or float(found[1]) <= 0:
         raise RunError(f"nbench said {text[-300:]!r}")
     return float(found[1])

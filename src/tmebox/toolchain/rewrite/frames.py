@@ -21,7 +21,7 @@ from collections.abc import Mapping
 from tmebox.abi import CONTROL_GUARD, STACK_REACH, TWIN_DISTANCE
 from tmebox.records import dataclass, field
 from tmebox.toolchain.patterns import regex
-from tmebox.toolchain.rewrite import alignment, debug, label_frames
+from tmebox.toolchain.rewrite import alignment, debug, hand_written, label_frames
 from tmebox.toolchain.rewrite.alignment import FRAME_ALIGNMENT
 from tmebox.toolchain.rewrite.hand_written import Placing, narrow
 from tmebox.toolchain.rewrite.label_frames import CFA_IN_RBP, CFA_OFFSET, RETURN_ADDRESS
@@ -123,7 +123,8 @@ class _Frames:
     """Reads a file line by line. depth: how far rsp is below the return address, as directives say; where rbp
     points into the frame they say it no more, and `pushed` counts it. pad: what the frame has more than
     clang gave it. has_pointer: rbp points into the frame, at depth 8, and what has no other name is in the
-    twin. aligned: how many bytes clang means to align such a frame to; it names what lies there by rsp."""
+    twin. aligned: how many bytes clang means to align such a frame to; it names what lies there by rsp.
+    by_hand: of the source's own functions, which are in no procedure of clang's, as is_clangs says."""
 
     def __init__(self, found: Mapping[str, Layout], elsewhere: bool) -> None:
         self.out = list[str]()
@@ -132,6 +133,8 @@ class _Frames:
         self._functions = set[str]()
         self._kept: list[int] = []
         self._inline: Placing | None = None
+        self._by_hand = hand_written.placing()
+        self._is_clangs = False
         self._begin("", {})
 
     def _begin(self, name: str, pads: Mapping[str, int]) -> None:
@@ -154,7 +157,7 @@ class _Frames:
             self.out.append(line)
         elif (match := LABEL.match(line)) and match[1] in self._functions:
             self._begin(match[1], pads)
-            self.out.append(line)
+            self.out.append(line if self._is_clangs else self._by_hand.line(line))
         elif line.startswith("\t#"):
             if line.startswith("\t#APP"):
                 self._inline = self._placing()
@@ -164,6 +167,8 @@ class _Frames:
         elif self._inline is not None:
             self._need_alignment(self._aligned and ("%rsp" in line or "%rbp" in line))
             self.out.append(alignment.unaligned(self._inline.line(line)))
+        elif not self._is_clangs and (not line.startswith("\t.") or ";" in line or "\t.set" in line):
+            self.out.append(self._by_hand.line(line))
         elif line.startswith("\t") and not line.startswith("\t."):
             self._instruction(line)
         else:
@@ -171,6 +176,8 @@ class _Frames:
 
     def _directive(self, line: str) -> None:
         pad = self._pad
+        if line.endswith("proc"):
+            self._is_clangs = line.startswith("\t.cfi_startproc")
         if match := CFA_OFFSET.match(line):
             self._depth = int(match[1]) - RETURN_ADDRESS
             line = f"\t.cfi_def_cfa_offset {int(match[1]) + pad}"

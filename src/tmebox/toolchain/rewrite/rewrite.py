@@ -110,6 +110,9 @@ class _Rewriting:
         self._moved: set[str] = set()
         """Data that stood in code, and its labels."""
         self._is_inline = False
+        self._has_procedures = "\t.cfi_startproc" in text
+        self._is_by_hand = self._has_procedures
+        """Outside of a compiler's functions, if it tells where they are."""
         self._line = 0
         self._prefix = ""
 
@@ -166,6 +169,8 @@ class _Rewriting:
 
     def _read_line(self, number: int, line: str, following: str) -> None:
         if line.startswith("\t#") and not self._prefix:
+            if line.startswith(("\t#APP", "\t#NO_APP")):
+                self._is_inline = line.startswith("\t#APP")
             return
         if is_place(line) and not self._prefix:
             self._add_place(number, line)
@@ -352,6 +357,8 @@ class _Rewriting:
         if self._has_depth and "movl\t%esp, %" in replacement.text:  # as a number, where the twin is
             text = replacement.text.replace("movl\t%esp, %", f"leal\t{-TWIN_DISTANCE}(%rsp), %")
             replacement = replace(replacement, text=text)
+        if self._has_depth:
+            hand_written.refuse_unknown(replacement.text, replacement.operand)
         if not section.is_code:
             raise Refusal(f"an instruction in section `{section.name}`, which is not executable")
         self._lost = followed(replacement, self._lost, self._keeps_r11)
@@ -370,7 +377,8 @@ class _Rewriting:
     def _add_label(self, name: str) -> None:
         if name.startswith(LABEL_PREFIX):
             raise Refusal(f"`{name}`: labels that start with `{LABEL_PREFIX}` are the rewriter's")
-        if self._is_compiled and name.startswith(".L"):  # below a call that does not return
+        is_compilers = self._is_compiled and not self._is_inline and not self._is_by_hand
+        if is_compilers and name.startswith(".L"):  # below a call that does not return
             self._lost = 0
         current = self._sections.current
         if current.is_code:
@@ -391,6 +399,8 @@ class _Rewriting:
             self._places.note(self._line, directive.arguments)
             self._add_text(str(directive))
             return
+        if name.endswith("proc") and self._has_procedures:
+            self._is_by_hand = name == ".cfi_endproc"
         if name in SECTIONS or name in ALIGNMENTS:
             self._tables.end()
         if name in SECTIONS:
