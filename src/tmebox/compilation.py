@@ -60,7 +60,8 @@ def compile(
     default every non-static function of the sources. imports: names of functions that the host
     provides; those that a source declares with a prototype need not be named.
     isolation: "code+data", or "data", which leaves control flow to a compiler that `trust_compiler=True` says
-    is trusted. base: "gs", or "r15" (needs gcc). timeout: seconds the compiler may take.
+    is trusted. base: "gs", or "r15" (needs gcc). timeout: seconds the compiler may take, less those in which
+    it waits for a processor.
     progress(stage, done, total) is called during long work. Without it, work of more than a second shows a
     bar on a terminal or in a notebook, and otherwise writes to the log `tmebox`, level INFO.
 

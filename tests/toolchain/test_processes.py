@@ -135,3 +135,42 @@ def test_nobody_else_runs_programs_for_their_status() -> None:
         if path.name != "processes.py" and path.parent.name != "driver":
             text = path.read_text()
             assert not any(f"subprocess.{name}" in text for name in ("Popen", "call", "check_"))
+
+
+def test_time_in_which_it_waits_for_a_processor_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy machine made builds fail: each file's compiler had to end in 120 s of anybody's time."""
+    queued = iter([0.4, 0.8])
+    monkeypatch.setattr(processes, "_queued_s", lambda pid: next(queued, 60.0))
+    ended = processes.run([SHELL, "-c", "sleep 1"], timeout_s=0.3)
+    assert ended == processes.Ended(0, late=False)
+
+
+def test_who_waits_for_something_else_is_stopped_in_time() -> None:
+    start = time.monotonic()
+    ended = processes.run([SHELL, "-c", "sleep 30"], timeout_s=0.3)
+    assert ended.late
+    assert time.monotonic() - start < 20
+
+
+def test_the_kernel_says_how_long_a_process_was_ready_and_did_not_run() -> None:
+    if not Path("/proc/self/schedstat").exists():
+        pytest.skip("this kernel does not count it: /proc/self/schedstat is missing")
+
+    def crowded() -> float:
+        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+        children = [os.fork() for _ in range(2)]
+        if 0 in children:
+            end = time.monotonic() + 30
+            while time.monotonic() < end:
+                pass
+            os._exit(0)
+        end = time.process_time() + 0.2
+        while time.process_time() < end:
+            pass
+        for child in children:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+        return processes._queued_s(os.getpid())
+
+    assert run_forked(crowded).result() > 0.05
+    assert processes._queued_s(1 << 30) == 0.0

@@ -32,7 +32,8 @@ MESSAGES_MAX = 1 << 20
 
 @dataclass(frozen=True)
 class Limits:
-    """What one run of a tool may use. `timeout_s` bounds both its CPU time and the time it takes."""
+    """What one run of a tool may use. `timeout_s` bounds both its CPU time and the time it takes, less
+    that in which it waits for a processor."""
 
     timeout_s: float = 120.0
     memory_bytes: int = 4 * GIB
