@@ -9,7 +9,7 @@ import typer
 
 from tmebox.cli.output import EXIT_FAILED, complain, examples, printable, progress, stderr, stdout
 from tmebox_bench.applications import commands
-from tmebox_bench.option_types import Charts, Json, Quick, Rounds
+from tmebox_bench.option_types import Charts, Columns, Json, Quick, Rounds
 from tmebox_bench.shown import fail_for, rounds_of, show
 
 if TYPE_CHECKING:
@@ -30,9 +30,7 @@ def cpu(
         list[str] | None, typer.Argument(metavar="PROGRAM", help="Programs to run; all, if none is named.")
     ] = None,
     group: Annotated[str | None, typer.Option(metavar="G", help="Only the programs of this group.")] = None,
-    columns: Annotated[
-        str | None, typer.Option(metavar="KEY,…", help="Only these columns: native, gs-data, gs-code, …")
-    ] = None,
+    columns: Columns = None,
     quick: Quick = False,
     rounds: Rounds = None,
     json_file: Json = None,
@@ -296,6 +294,7 @@ def everything(
             help="Write benchmarks/CPU.md here, its charts and JSON below, and benchmarks.md with all CPUs.",
         ),
     ],
+    columns: Columns = None,
     quick: Quick = False,
     rounds: Rounds = None,
 ) -> None:
@@ -317,7 +316,7 @@ def everything(
         read_all(report)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--report") from None
-    results = _run_cpu([], None, None, quick, rounds, unfinished)
+    results = _run_cpu([], None, columns, quick, rounds, unfinished)
     with progress(alone=True) as told:
         called = bench_calls(quick=quick, progress=told)
     with progress() as told:

@@ -13,6 +13,9 @@ Quick = Annotated[
 Rounds = Annotated[
     int | None, typer.Option(metavar="N", min=1, help="Measured rounds. [default: 5, with --quick 3]")
 ]
+Columns = Annotated[
+    str | None, typer.Option(metavar="KEY,…", help="Only these columns: native, gs-data, gs-code, …")
+]
 Json = Annotated[
     Path | None, typer.Option("--json", metavar="FILE", help="Write everything measured as JSON.")
 ]
