@@ -170,6 +170,14 @@ def test_an_error_names_the_file(tmp_path: Path) -> None:
 GOOD = codec.encode(example())
 
 
+def test_a_section_with_a_name_that_is_no_text_is_refused() -> None:
+    """It was read as another name, and would have been written as that."""
+    damaged = GOOD.replace(b".debug_frame\0", b".debug_\x80rame\0")
+    assert damaged != GOOD
+    with pytest.raises(ModuleError, match="x80rame"):
+        codec.decode(damaged)
+
+
 @settings(max_examples=400, deadline=None)
 @given(st.data())
 def test_damaged_bytes_raise_module_errors_only(data: st.DataObject) -> None:

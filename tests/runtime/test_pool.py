@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import itertools
-import os
 import subprocess
 import sys
 import threading
@@ -15,6 +14,7 @@ from pathlib import Path
 import pytest
 
 import tmebox
+from tests import descriptors
 from tests.forked import ChildOutcome
 from tests.runtime.pool_source import POOL_C
 from tmebox.memory.windows import WINDOWS
@@ -338,7 +338,7 @@ def test_closing_refuses_what_comes_and_what_waits_and_lets_the_rest_end(module:
 
 def test_nothing_is_left_of_a_pool(module: tmebox.Module) -> None:
     gc.collect()
-    before = (WINDOWS.live, threading.active_count(), len(os.listdir("/proc/self/fd")))
+    before = (WINDOWS.live, threading.active_count(), descriptors.settled_count())
     for closes in (True, False):
         pool = tmebox.SandboxPool(module, threads=3)
         assert sum(pool.map("square", range(50))) == sum(n * n for n in range(50))
@@ -350,7 +350,7 @@ def test_nothing_is_left_of_a_pool(module: tmebox.Module) -> None:
     deadline = time.monotonic() + 10
     while threading.active_count() > before[1] and time.monotonic() < deadline:
         time.sleep(0.01)
-    assert (WINDOWS.live, threading.active_count(), len(os.listdir("/proc/self/fd"))) == before
+    assert (WINDOWS.live, threading.active_count(), descriptors.count()) == before
 
 
 def test_a_forked_child_cannot_use_the_parents_pool_and_can_make_its_own(

@@ -234,6 +234,8 @@ def _sections(view: memoryview, table: int, count: int, names_index: int) -> dic
     for name_offset, kind, flags, _, offset, size, *_ in headers:
         if kind in (0, SHT_NOBITS) or flags & SHF_ALLOC:
             continue
-        name = bytes(names[name_offset : name_offset + 64]).split(b"\0", 1)[0].decode("ascii", "replace")
-        found.setdefault(name, _part(view, offset, size, "section"))
+        name = bytes(names[name_offset : name_offset + 64]).split(b"\0", 1)[0]
+        if not name.isascii():
+            raise ModuleError(f"damaged module file: a section is named {name!r}")
+        found.setdefault(name.decode("ascii"), _part(view, offset, size, "section"))
     return found

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 import tmebox
+from tests import descriptors
 from tests.forked import run_forked
 from tmebox import abi
 from tmebox.runtime.system import System
@@ -313,7 +314,7 @@ def test_the_time_limit_holds_at_a_pipe_that_nobody_reads() -> None:
 
 
 def test_a_program_leaves_no_descriptor_of_its_streams() -> None:
-    before = len(os.listdir("/proc/self/fd"))
+    before = descriptors.settled_count()
     module = tmebox.compile(source_text='int puts(const char *); int main(void) { puts("x"); return 0; }')
     reading, writing = os.pipe()
     with tmebox.Sandbox(module) as box:
@@ -323,7 +324,7 @@ def test_a_program_leaves_no_descriptor_of_its_streams() -> None:
     assert os.read(reading, 100) == b"x\n" * 20
     assert os.read(reading, 1) == b""
     os.close(reading)
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert descriptors.count() == before
 
 
 def test_a_file_does_not_grow_beyond_its_limit(module: tmebox.Module, tmp_path: Path) -> None:

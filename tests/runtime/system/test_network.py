@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 import pytest
 
 import tmebox
+from tests import descriptors
 from tests.runtime.system.guest_side import Guest, succeed
 from tmebox.runtime.system import System
 from tmebox.runtime.system.network import Endpoint, endpoint
@@ -262,23 +263,23 @@ def test_endpoints_are_read_in_every_form() -> None:
 
 
 def test_a_guest_cannot_use_up_the_hosts_descriptors() -> None:
-    before = len(os.listdir("/proc/self/fd"))
+    before = descriptors.settled_count()
     with guest(max_open_files=10, listen=[Endpoint(LOCAL, 0)]) as there:
         while (made := there("socket", INET, STREAM, 0)) >= 0:
             pass
         assert made == -errno.EMFILE
         assert there("socketpair", UNIX, STREAM, 0, there.room(8)) == -errno.EMFILE
         assert there("pipe2", there.room(8), 0) == -errno.EMFILE
-        assert len(os.listdir("/proc/self/fd")) <= before + 10
-    assert len(os.listdir("/proc/self/fd")) == before
+        assert descriptors.count() <= before + 10
+    assert descriptors.count() == before
 
 
 def test_a_pair_that_cannot_be_told_leaves_nothing_open() -> None:
-    before = len(os.listdir("/proc/self/fd"))
+    before = descriptors.settled_count()
     with guest() as there:
         assert there("socketpair", UNIX, STREAM, 0, 8) == -errno.EFAULT
         assert there("pipe", 8) == -errno.EFAULT
-        assert len(os.listdir("/proc/self/fd")) == before
+        assert descriptors.count() == before
 
 
 def reached(host: str, port: int) -> socket.socket:

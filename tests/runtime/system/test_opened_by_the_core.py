@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import tmebox
+from tests import descriptors
 from tests.forked import run_forked
 from tests.runtime.system.test_datapath import ASK, asked
 from tmebox import abi
@@ -60,16 +61,12 @@ def tree(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def descriptors() -> int:
-    return len(os.listdir("/proc/self/fd"))
-
-
 def test_a_file_is_opened_read_and_closed_without_python(
     module: tmebox.Module, asked: list[int], tree: Path
 ) -> None:
     with tmebox.Sandbox(module, dirs=[f"{tree}:/d:ro"], timeout=60) as box:
         box.ask(CLOSE, box.open_file("/d/f", 0), 0, 0, 0, 0)
-        before = descriptors()
+        before = descriptors.settled_count()
         for _ in range(50):
             path = box.put("/d/f")
             asked.clear()
@@ -80,7 +77,7 @@ def test_a_file_is_opened_read_and_closed_without_python(
             assert box.ask(CLOSE, file, 0, 0, 0, 0) == 0
             assert box.ask(READ, file, path, 1, 0, 0) == -errno.EBADF
             assert asked == [READ]
-        assert descriptors() == before
+        assert descriptors.count() == before
 
 
 def test_status_is_the_same_whoever_answers(module: tmebox.Module, tree: Path) -> None:
@@ -183,26 +180,26 @@ def test_rights_that_depend_on_the_way_are_pythons(
 
 def test_a_guest_has_no_more_files_than_it_may(module: tmebox.Module, tree: Path) -> None:
     with tmebox.Sandbox(module, dirs=[f"{tree}:/d"], files=10, timeout=60) as box:
-        before = descriptors()
+        before = descriptors.settled_count()
         opened = [box.open_file("/d/f", 0) for _ in range(20)]
         assert opened == [*range(3, 10), *[-errno.EMFILE] * 10, *[-errno.EMFILE] * 3]
         box.ask(DUP, 3, 0, 0, 0, 0)
-        assert descriptors() <= before + 8
-    assert descriptors() <= before
+        assert descriptors.count() <= before + 8
+    assert descriptors.count() <= before
 
 
 def test_reset_and_close_leave_no_descriptor(module: tmebox.Module, tree: Path) -> None:
     box = tmebox.Sandbox(module, dirs=[f"{tree}:/d"], timeout=60)
     box.open_file("/d/f", 0)
     box.reset()
-    before = descriptors()
+    before = descriptors.settled_count()
     for _ in range(3):
         assert [box.open_file(f"/d/{name}", 0) for name in ("f", "sub/g", "f")] == [3, 4, 5]
         box.reset()
-        assert descriptors() == before
+        assert descriptors.count() == before
     box.open_file("/d/f", 0)
     box.close()
-    assert descriptors() < before
+    assert descriptors.count() < before
 
 
 def test_a_connection_is_accepted_used_and_closed_without_python(
@@ -213,7 +210,7 @@ def test_a_connection_is_accepted_used_and_closed_without_python(
         listener = box.listener(port)
         epoll = box.ask(EPOLL_CREATE1, 0, 0, 0, 0, 0)
         at = box.place()
-        before = descriptors()
+        before = descriptors.settled_count()
         for _ in range(20):
             with socket.create_connection(("127.0.0.1", port), 5) as peer:
                 asked.clear()
@@ -238,7 +235,7 @@ def test_a_connection_is_accepted_used_and_closed_without_python(
                 assert box.ask(CLOSE, number, 0, 0, 0, 0) == 0
                 assert peer.recv(5) == b""
                 assert asked == []
-        assert descriptors() == before
+        assert descriptors.count() == before
         assert box.ask(ACCEPT4, listener, 0, 0, 0, 0) == -errno.EAGAIN
 
 
@@ -287,7 +284,7 @@ def fuzz(module: tmebox.Module, tree: Path, seed: int, count: int) -> None:
     with socket.socket() as own:
         _bound(own)
         tmebox.Sandbox(module, timeout=600).close()  # what the process has once
-        before = descriptors()
+        before = descriptors.settled_count()
         with tmebox.Sandbox(module, dirs=[f"{tree}:/d"], listen=[own], files=24, timeout=600) as box:
             listener, peers = box.listener(own.getsockname()[1]), []
             box.ask(EPOLL_CREATE1, 0, 0, 0, 0, 0)
@@ -330,7 +327,7 @@ def fuzz(module: tmebox.Module, tree: Path, seed: int, count: int) -> None:
             for peer in peers:
                 peer.close()
             peers.clear()
-        assert descriptors() == before
+        assert descriptors.count() == before
     assert os.pread(secret, 600, 0) == b"secret" * 100
     os._exit(7)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import descriptors
 from tests.runtime.system.guest_side import Guest, succeed
 from tmebox.runtime.system import Directory, System, walking
 
@@ -322,10 +323,7 @@ def test_a_missing_directory_is_an_error_when_it_is_granted(tmp_path: Path) -> N
 
 
 def test_the_host_leaks_no_descriptors(granted: Path) -> None:
-    def count() -> int:
-        return len(os.listdir("/proc/self/fd"))
-
-    before = count()
+    before = descriptors.settled_count()
     guest = Guest(System(directories=[Directory(granted, "/data")]))
     for _ in range(5):
         for path in ("/data/file", "/data/sub", "/data/none", "/etc/shadow"):
@@ -334,4 +332,4 @@ def test_the_host_leaks_no_descriptors(granted: Path) -> None:
             guest("rename", path, "/data/none/x")
     guest.system.close()
     guest.system.close()
-    assert count() == before
+    assert descriptors.count() == before

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import errno
 import io
-import os
 from pathlib import Path
 
 import pytest
 
+from tests import descriptors
 from tests.runtime.system.guest_side import Guest, succeed
 from tmebox.runtime.system import Directory, System
 
@@ -20,12 +20,12 @@ def guest(tmp_path: Path) -> Guest:
 
 
 def test_files_that_the_guest_opened_are_closed(guest: Guest) -> None:
-    before = len(os.listdir("/proc/self/fd"))
+    before = descriptors.settled_count()
     numbers = [succeed(guest.open("/d/file")) for _ in range(5)]
     assert guest.system.has_open_files
     guest.system.reset()
     assert not guest.system.has_open_files
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert descriptors.count() == before
     assert [guest("close", number) for number in numbers] == [-errno.EBADF] * 5
 
 
