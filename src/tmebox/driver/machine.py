@@ -53,7 +53,7 @@ class Qemu:
 
     command: str
     folders: tuple[Path, ...] = ()
-    libraries: Path | None = None
+    libraries: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,8 @@ def find_qemu() -> Qemu:
     if not unpacked.exists():
         raise PackagesUnavailableError("qemu-system-x86 has no qemu-system-x86_64")
     folders = (root / "usr/share/qemu", root / "usr/share/seabios")
-    return Qemu(str(unpacked), folders, root / "usr/lib/x86_64-linux-gnu")
+    # Debian 12 has some libraries outside of /usr, which is the same directory only where it is installed.
+    return Qemu(str(unpacked), folders, tuple(root / top / "x86_64-linux-gnu" for top in ("usr/lib", "lib")))
 
 
 def run(qemu: Qemu, boot: Boot) -> Iterator[str]:
@@ -125,12 +126,12 @@ def run(qemu: Qemu, boot: Boot) -> Iterator[str]:
 
 
 def _environment(qemu: Qemu) -> dict[str, str]:
-    if qemu.libraries is None:
+    if not qemu.libraries:
         return dict(os.environ)
     return {
         **os.environ,
-        "LD_LIBRARY_PATH": str(qemu.libraries),
-        "QEMU_MODULE_DIR": str(qemu.libraries / "qemu"),
+        "LD_LIBRARY_PATH": os.pathsep.join(map(str, qemu.libraries)),
+        "QEMU_MODULE_DIR": str(qemu.libraries[0] / "qemu"),
     }
 
 
