@@ -13,6 +13,8 @@ import tmebox
 
 WHEN = "measured"
 """The fact that is of a run, not of a machine: its day."""
+REMARK = "remark"
+"""What has to be known about a run later, if somebody writes it into its JSON."""
 PACKAGES = ("ziglang", "wasmtime", "cffi", "numpy")
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tmebox_bench import building, calls, instances_report, results
 from tmebox_bench.columns import BY_KEY
-from tmebox_bench.machine import WHEN, slug
+from tmebox_bench.machine import REMARK, WHEN, slug
 from tmebox_bench.report import FOLDER
 from tmebox_bench.results import Results
 from tmebox_bench.tables import Table, markdown
@@ -92,8 +92,8 @@ def groups_table(cpus: Mapping[str, Measured]) -> Table:
 
 
 def _machine(name: str, measured: Results) -> str:
-    when = measured.machine.get(WHEN)
-    return f"- [{name}]({FOLDER}/{name}.md): {measured.machine['CPU']}{f', {when}' if when else ''}"
+    facts = [measured.machine[fact] for fact in ("CPU", WHEN, REMARK) if fact in measured.machine]
+    return f"- [{name}]({FOLDER}/{name}.md): {', '.join(facts)}"
 
 
 def _read(folder: Path) -> Measured:

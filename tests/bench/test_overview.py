@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tmebox_bench.machine import WHEN, cpu_model, machine, slug
+from tmebox_bench.machine import REMARK, WHEN, cpu_model, machine, slug
 from tmebox_bench.overview import groups_table, overview_file, read_all, targets_table
 from tmebox_bench.report import report_files
 from tmebox_bench.results import write_all
@@ -60,6 +60,16 @@ def test_a_new_run_takes_the_place_of_its_cpus_last_one(report: Path) -> None:
     found = read_all(report, again)
     assert list(found) == ["amd-25-1", "intel-6-207"]
     assert found["amd-25-1"] is again
+
+
+def test_what_has_to_be_known_about_a_run_stands_beside_it_until_the_next(report: Path) -> None:
+    path = report / "benchmarks" / "intel-6-207" / "cpu.json"
+    document = json.loads(path.read_text())
+    document["machine"][REMARK] = "of an older form"
+    path.write_text(json.dumps(document))
+    assert "of an older form" in overview_file(read_all(report))["benchmarks.md"]
+    again = read_all(report, of("Intel(R) Xeon(R) (family 6, model 207)", 1.1))
+    assert "of an older form" not in overview_file(again)["benchmarks.md"]
 
 
 def test_what_is_read_back_is_what_was_written(report: Path) -> None:

@@ -57,7 +57,8 @@ def run(
     **options: Any,
 ) -> Ended:
     """Run a program, given by its path, to its end. begun(process number) is called at once, for limits.
-    timeout_s: without the time in which it waits for a processor, where the kernel counts that.
+    timeout_s: without the time in which it waits for a processor, where the kernel counts that and the status
+    comes without a reporter.
     again() is called before it runs once more, to forget what it wrote. options: those of Popen.
 
     Raises CompileError if it cannot be known how it ended.
@@ -109,6 +110,10 @@ def _wait_for(process: subprocess.Popen[Any], timeout_s: float | None) -> tuple[
     return is_late, _wait(process)
 
 
+_LOOK_S = 0.05
+"""Between two looks at how long a process has waited, at least: where it is late, the machine is busy."""
+
+
 def _ends_in_time(pid: int, descriptor: int, timeout_s: float) -> bool:
     """Whether it ends within so many seconds, but for those in which it waits for a processor: how many
     others have work to do is nothing that it could do about."""
@@ -117,7 +122,7 @@ def _ends_in_time(pid: int, descriptor: int, timeout_s: float) -> bool:
     waiting.register(descriptor, select.POLLIN)
     left_s = timeout_s
     while left_s > 0:
-        if waiting.poll(left_s * 1000 + 1):
+        if waiting.poll(max(left_s, _LOOK_S) * 1000):
             return True
         left_s = timeout_s + _queued_s(pid) - (time.monotonic() - start)
     return False
