@@ -18,7 +18,7 @@ ALL_TIMEOUT_S = 3600.0
 GROWTH_BYTES = 12 << 20
 """The allocators' and interpreter's own noise. A leak of 16 bytes a life would be more, in a million."""
 GROWTH_MAPPINGS = 24
-"""Arenas that malloc makes for threads."""
+"""Arenas that malloc makes for threads, and control stacks that are kept for the next sandbox."""
 
 Forked = Callable[..., ChildOutcome]
 
@@ -29,13 +29,15 @@ def module() -> tmebox.Module:
 
 
 def soak_twice(module: tmebox.Module, amounts: Amounts) -> tuple[Footprint, Footprint]:
-    """Before and after, once everything is as large as it gets: the first, smaller round is for that."""
+    """Before and after, once everything is as large as it gets: the first round is for that. It is not less
+    than LITTLE, or what most sandboxes that live at once need is not reached in it."""
 
     def say(what: str) -> None:
         os.write(2, f"soak: {what}\n".encode())
 
-    tenth = {name: max(1, getattr(amounts, name) // 10) for name in ("cycles", "traps", "timeouts", "steps")}
-    soak(module, replace(amounts, **tenth))
+    names = ("cycles", "traps", "timeouts", "steps")
+    first = {name: max(getattr(LITTLE, name), getattr(amounts, name) // 10) for name in names}
+    soak(module, replace(amounts, **first))
     before = footprint()
     soak(module, amounts, say)
     return before, footprint()

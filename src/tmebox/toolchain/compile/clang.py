@@ -144,17 +144,18 @@ def _forget(*files: IO[bytes]) -> None:
 
 def _limit(pid: int, limits: Limits) -> None:
     cpu_s = max(1, int(limits.timeout_s + 0.999))
+    # At a hard limit of CPU time Linux kills without a word; a second before it comes SIGXCPU, which has one.
     wanted = (
-        (resource.RLIMIT_CPU, cpu_s),
-        (resource.RLIMIT_AS, limits.memory_bytes),
-        (resource.RLIMIT_FSIZE, limits.output_bytes),
-        (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_CPU, cpu_s, cpu_s + 1),
+        (resource.RLIMIT_AS, limits.memory_bytes, limits.memory_bytes),
+        (resource.RLIMIT_FSIZE, limits.output_bytes, limits.output_bytes),
+        (resource.RLIMIT_CORE, 0, 0),
     )
-    for kind, value in wanted:
+    for kind, *values in wanted:
         try:
-            hard = resource.prlimit(pid, kind)[1]
-            allowed = value if hard == resource.RLIM_INFINITY else min(value, hard)
-            resource.prlimit(pid, kind, (allowed, allowed))
+            most = resource.prlimit(pid, kind)[1]
+            soft, hard = (value if most == resource.RLIM_INFINITY else min(value, most) for value in values)
+            resource.prlimit(pid, kind, (soft, hard))
         except ProcessLookupError:  # it has ended already
             return
 
