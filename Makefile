@@ -38,6 +38,9 @@ until echo "$$packages" | $(PIP) install --retries 10 --timeout 60 -r /dev/stdin
 done
 endef
 
+# Tests start compilers thousands of times. Without bytecode each of them would compile the toolchain first.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help demo test soak machines cxx boxes packages servers campaign check format wheels python docs clean

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -22,6 +23,12 @@ bench = typer.Typer(
     help="Measure what sandboxing costs on this machine.",
     epilog=examples("tmebox bench cpu --quick", "tmebox bench cpu fib json", "tmebox bench calls"),
 )
+
+
+@bench.callback()
+def bytecode_is_kept() -> None:
+    """For compilers that builds start: where they may not keep it, each of them compiles the toolchain first."""
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 @bench.command("cpu")

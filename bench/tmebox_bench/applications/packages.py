@@ -187,9 +187,7 @@ def _write_compiler(path: Path, kind: str) -> None:
 
 
 def _variables(directory: Path, kind: str) -> dict[str, str]:
-    """Python keeps what it has compiled, as it does for users."""
     usual = {name: value for name, value in os.environ.items() if not name.startswith(("TMEBOX_", "MAKE"))}
-    usual.pop("PYTHONDONTWRITEBYTECODE", None)
     archiver = directory / "ar"
     words = [sys.executable, "-m", "tmebox", "ar"]
     if kind != SANDBOXED:
