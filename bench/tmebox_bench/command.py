@@ -27,7 +27,7 @@ bench = typer.Typer(
 
 @bench.callback()
 def bytecode_is_kept() -> None:
-    """For compilers that builds start: where they may not keep it, each of them compiles the toolchain first."""
+    """For compilers that builds start: where they may not keep it, each one compiles the toolchain first."""
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 

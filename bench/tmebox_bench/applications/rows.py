@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import chain
 from pathlib import Path
 
 from tmebox_bench.machine import machine
@@ -17,10 +18,12 @@ RUN_TIMEOUT_S = 600.0
 
 @dataclass(frozen=True)
 class Row:
-    """cost: by kind of native build, the sandboxed time over its time, rounds compared side by side."""
+    """cost: by kind of native build, the sandboxed time over its time, rounds compared side by side.
+    least: the least sandboxed time over the least of its. Where a machine has two speeds, those are of one."""
 
     work: str
     cost: dict[str, Spread]
+    least: dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -41,16 +44,26 @@ def run(command: Sequence[str], *, cwd: Path | None = None, with_messages: bool 
 def row(work: str, times: Mapping[str, Sequence[float]], sandboxed: str) -> Row:
     """times: by kind of build, one for each round. `sandboxed` is one of the kinds."""
     costs = {kind: ratios(times[sandboxed], times[kind]) for kind in times if kind != sandboxed}
-    return Row(work, costs)
+    return Row(work, costs, {kind: min(times[sandboxed]) / min(times[kind]) for kind in costs})
 
 
 def table(results: Results) -> Table:
     """A row for each piece of work, then the geometric mean."""
     kinds = list(results.rows[0].cost) if results.rows else []
-    lines = [(one.work, *(table_cell(one.cost[kind]) for kind in kinds)) for one in results.rows]
-    means = [geomean_of([one.cost[kind] for one in results.rows]) for kind in kinds]
-    lines.append(("geometric mean", *means))
-    return Table(("work", *(f"sandboxed over {kind}" for kind in kinds)), tuple(lines if kinds else ()))
+    lines = []
+    for one in results.rows:
+        cells = ((table_cell(one.cost[kind]), f"{one.least[kind]:.3f}") for kind in kinds)
+        lines.append((one.work, *chain.from_iterable(cells)))
+    means = (
+        (
+            geomean_of([one.cost[kind] for one in results.rows]),
+            f"{geomean(one.least[kind] for one in results.rows):.3f}",
+        )
+        for kind in kinds
+    )
+    lines.append(("geometric mean", *chain.from_iterable(means)))
+    headings = chain.from_iterable((f"sandboxed over {kind}", "least times") for kind in kinds)
+    return Table(("work", *headings), tuple(lines if kinds else ()))
 
 
 def geomean_of(found: Sequence[Spread]) -> str:

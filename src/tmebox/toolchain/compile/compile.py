@@ -41,6 +41,15 @@ CODE_FLAGS = (
     "-fno-color-diagnostics",
 )
 """Debug information is always made: prototypes and line tables come from it."""
+WITHOUT_LOCATIONS = (
+    "-gno-column-info",
+    "-mllvm",
+    "-livedebugvalues-input-bb-limit=0",
+    "-mllvm",
+    "-livedebugvalues-input-dbg-value-limit=0",
+)
+"""Where variables are at each instruction is a third of the assembly, and only debuggers ask for it. These
+values make functions of any size too large for clang to find out. The code is the same."""
 
 LANGUAGES = {
     **dict.fromkeys((".c", ".i"), "c"),
@@ -228,7 +237,7 @@ def _compile_with_gcc(
     source: Path, options: CompileOptions, mode: list[str], cwd: Path | None, permitted: list[Path]
 ) -> Compiled:
     """As `_compile`, in two runs: see `gcc`."""
-    flags = [*gcc.code_flags(), *gcc.DEBUG_FLAGS]
+    flags = [*gcc.code_flags(), *gcc.DEBUG_FLAGS, *([] if options.debug else gcc.WITHOUT_LOCATIONS)]
     flags += gcc.known_flags(vet([options.optimize, *options.flags]))
     search = ["-nostdinc", gcc.MACRO, *_search(options, system_include_dirs(options, "c"))]
     if mode != ["-S"]:
@@ -263,6 +272,8 @@ def _options(options: CompileOptions, language: str, system: tuple[Path, ...]) -
         words.append(gcc.MACRO)
     if form(options.base, options.isolation) == "twin":
         words.append(frames.MACRO)
+    if not options.debug:
+        words += WITHOUT_LOCATIONS
     return words + _search(options, system)
 
 

@@ -46,6 +46,8 @@ DEBUG_FLAGS = (
     "-fno-diagnostics-color",
 )
 """With -g, no unwind tables still leaves .debug_frame, as with clang."""
+WITHOUT_LOCATIONS = ("-fno-var-tracking",)
+"""See `compile.WITHOUT_LOCATIONS`."""
 
 _UNKNOWN_TO_GCC = regex(
     r"-f(no-)?(bracket-depth|color-diagnostics|constant-cfstrings|diagnostics-|inline-hint-functions|fp-model"
