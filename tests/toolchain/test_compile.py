@@ -451,3 +451,37 @@ def test_what_a_link_leads_to_is_not_quoted_where_a_header_is_missing(tmp_path: 
     with pytest.raises(CompileError) as caught:
         build([source])
     assert "the_secret_word" not in str(caught.value)
+
+
+# -- debug information -----------------------------------------------------------------------------------
+LOOKED_UP = """
+struct node { struct node *next; int key; };
+int find(struct node *node, int key)
+{
+    for (int steps = 0; node; node = node->next, steps++) {
+        int found = node->key - key;
+        if (!found) return steps;
+    }
+    return -1;
+}
+"""
+
+
+def test_where_variables_are_is_found_out_for_debuggers_only(tmp_path: Path) -> None:
+    source = tmp_path / "find.c"
+    source.write_text(LOOKED_UP)
+
+    def places(debug: bool) -> int:
+        """Lines about them."""
+        text = compile_to_assembly(source, CompileOptions(optimize="-O2", debug=debug)).text
+        sections = text.split("\t.section\t")
+        return sum(part.count("\n") for part in sections if part.startswith(".debug_loclists"))
+
+    assert places(True) > 2 * places(False)
+
+
+def test_the_code_is_the_same_for_a_debugger() -> None:
+    plain, full = (compile_text(LOOKED_UP, optimize="-O2", debug=debug) for debug in (False, True))
+    assert plain.text == full.text
+    assert plain.exports == full.exports
+    assert plain.lines.files == full.lines.files
