@@ -51,6 +51,14 @@ def test_code_that_comes_after_it_is_instrumented() -> None:
     assert text.count("%gs:(%edi)") == 1
 
 
+def test_names_that_look_like_flags_of_code_change_nothing() -> None:
+    named = ABOUT + '\t.asciz\t"axis"\n\t.ascii\t"a, \\"ax"\n'
+    assert debug.apart(CODE + named) == (CODE, named)
+    for flags in (',"ax",@progbits', ', "axG",@progbits,f,comdat', ',\t"ax"'):
+        text = CODE + named + f"\t.section\tmine{flags}\n"
+        assert debug.apart(text) == (text, "")
+
+
 HIDDEN = [
     '\t.incbin\t"/etc/passwd"',
     '\t.byte\t1; .incbin "/etc/passwd"',

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from tmebox.toolchain.patterns import regex
 
 _BEGINS = "\n\t.section\t.debug_"
+_CODE_FLAGS = regex(r',[ \t]*"ax')
+"""Of a section. A name such as "axis" begins with the same letters, and has no comma before its quote."""
 _PLAIN = (
     r"(?:\t\.(?:byte|short|long|quad|ascii|asciz|uleb128|sleb128)[ \t]"
     r'(?:"(?:[^"\\\r\n]|\\[^\r\n])*"|[^"\\;#@/\r\n]*)|\.L[\w.$]+:|[ \t])[ \t]*(?:#[^\r\n]*)?'
@@ -25,7 +27,7 @@ def is_plain(line: str) -> bool:
 def apart(text: str) -> tuple[str, str]:
     """Assembly up to the debug information that ends it, and that; after it there is no code."""
     start = text.find(_BEGINS) + 1
-    is_last = start > 0 and "\t.text" not in text[start:] and '"ax' not in text[start:]
+    is_last = start > 0 and "\t.text" not in text[start:] and _CODE_FLAGS.search(text, start) is None
     return (text[:start], text[start:]) if is_last else (text, "")
 
 
