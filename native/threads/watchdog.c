@@ -73,6 +73,7 @@ static bool is_over(struct thread *thread, uint64_t now) {
         thread->seen_turn = turn;
         thread->turn_seen_ns = now;
     } else if (now - thread->turn_seen_ns >= atomic_load_explicit(&tmebox_slice_ns, memory_order_relaxed)) {
+        thread->turn_seen_ns = now; /* another signal only after another slice: they would pile up where nobody runs */
         atomic_store(&thread->over, turn);
         return true;
     }

@@ -8,6 +8,7 @@ import contextlib
 import os
 import signal
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -247,3 +248,44 @@ def test_a_child_of_a_process_has_no_interrupted_threads() -> None:
 
         assert run_forked(play, timeout_s=60).result() == "True"
         assert sandbox.leave_worker() > 0
+
+
+# -- what another thread changes between a check and its use -----------------------------------
+def ends_of(function: str, argument: Any, rounds: int) -> Any:
+    """How calls end that another thread attacks, and whether one of them arrived where none may."""
+
+    def act(sandbox: Sandbox) -> Any:
+        _native.set_slice(SLICE_NS)
+        ends: Counter[str] = Counter()
+        place = sandbox.where_escaped()
+        for number in range(rounds):
+            try:
+                sandbox.call(function, argument(sandbox, number), timeout=0.2)
+            except tmebox.Trap as trap:
+                ends[trap.kind] += 1
+            except tmebox.TmeboxError as error:
+                ends[type(error).__name__] += 1
+            ends["escaped"] += int.from_bytes(sandbox.memory.read(place, 4), "little")
+            sandbox.reset()
+        return ends
+
+    ending = attack(hostile("turns"), act, timeout=1.0, timeout_s=60)
+    assert ending.exception is None, ending
+    return ending.value
+
+
+def test_a_pointer_that_changes_between_its_check_and_the_call_leads_nowhere_else() -> None:
+    ends = ends_of("call_by_pointer", lambda sandbox, number: 0, 60)
+    assert ends["escaped"] == 0 and ends["control-flow-violation"] > 20, ends
+    assert ends.keys() <= {"escaped", "control-flow-violation", "timeout"}, ends
+
+
+def test_no_place_near_a_function_is_reached_by_a_pointer_that_changes() -> None:
+    ends = ends_of("call_by_pointer", lambda sandbox, number: sandbox.text() + 64 * number - 640, 30)
+    assert ends["escaped"] == 0 and ends.keys() <= {"escaped", "control-flow-violation", "timeout"}, ends
+
+
+def test_a_stack_that_another_thread_writes_leads_nowhere_else() -> None:
+    """Its variables are anybody's; its return addresses, and targets between check and jump, are not."""
+    ends = ends_of("work_on_stack", lambda sandbox, number: number, 60)
+    assert ends["escaped"] == 0, ends
