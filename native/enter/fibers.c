@@ -235,6 +235,8 @@ bool tmebox_answer_about_stack(struct activation *activation) {
             tmebox_go_on(activation->instance->control);
         }
         activation->rax = good ? 0 : (uint64_t)-1;
+    } else if (words[0] == TMEBOX_SYS_CALL_DEPTH) {
+        activation->rax = activation->instance->depth;
     } else if (words[0] == TMEBOX_SYS_SLICES) {
         tmebox_end_turns(activation, words[1] == 1);
         activation->rax = 0;

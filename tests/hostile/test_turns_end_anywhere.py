@@ -20,7 +20,7 @@ from tmebox import _native
 
 GATE = RETURN_GATES["gs"]
 AT_A_TIME = 40
-MOST_STEPS = 19_000
+MOST_STEPS = 9_000
 STRIDE = 211
 """Of its many thousand instructions every so manyth, others in each run."""
 SEEDS = 4
@@ -30,6 +30,8 @@ def child(rounds: int, result_file: str) -> None:
     with tmebox.Sandbox(compiled("sequences")) as sandbox:
         right = [sandbox.alone(seed) for seed in range(SEEDS)]
         _native.set_slice(1000)
+        # Calls let go of the interpreter's lock where there is another thread. Else that comes first.
+        threading.Thread(target=time.sleep, args=(600,), daemon=True).start()
         signal.pthread_kill(threading.get_ident(), signal.SIGSTOP)
         found = [sandbox.alone(number % SEEDS) for number in range(rounds)]
         wrong = [number for number in range(rounds) if found[number] != right[number % SEEDS]]
@@ -74,4 +76,4 @@ def test_a_thread_that_is_interrupted_at_any_instruction_goes_on(tmp_path: Path)
         assert not wrong, (wrong, numbers[at : at + AT_A_TIME])
         assert woken >= stopped, (woken, stopped)
         total += stopped
-    assert total > 50
+    assert total > 25

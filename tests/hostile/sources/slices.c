@@ -19,7 +19,6 @@ static word unused;
 
 int alive(void) { return 42; }
 word text(void) { return (word)&alive; }
-word where_woken(void) { return (word)&woken; }
 long readable_words(void) { return readable; }
 
 static void change_to(word number) { __tmebox_switch(&unused, number, 0); }

@@ -44,6 +44,8 @@ static long who_goes_on(void)
 		__tmebox_finish_change(); /* it cannot do that itself */
 		__tmebox_keeps_turn = 0;
 		next->interrupted = 0;
+	} else {
+		__tmebox_keeps_turn = 1; /* it stands in the scheduler, and knows what it was */
 	}
 	return next->number;
 }
