@@ -39,7 +39,6 @@ struct thread {
     _Atomic uint64_t timeout_ns;
     _Atomic uint64_t deadline_ns;
     _Atomic uint32_t where;   /* IN_HOST, or TURN_ENDS, or 0 */
-    _Atomic uint64_t turns;   /* turns of sandboxes' threads that began here */
     _Atomic uint64_t calls;   /* sequence numbers handed out */
     _Atomic uint64_t held;    /* in sandbox code with the GIL: different each time; else 0 */
 
@@ -58,6 +57,7 @@ struct thread {
 
     uint64_t looked_ns;             /* on the watchdog's clock: when it last saw its own signal mask */
     uint64_t holds;             /* values of `held` used up */
+    _Atomic uint64_t turns;     /* turns of sandboxes' threads that began here; read by the watchdog */
     uint32_t depth;             /* activations on this thread, of any instance */
     uint32_t polls;             /* of them: interrupted, and going on later where they were */
     uint64_t outermost;         /* sequence number of the last one that began with none around it */
