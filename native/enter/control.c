@@ -80,7 +80,10 @@ static void disown(struct control *control) {
 
 /* -- memory --------------------------------------------------------------------------------------- */
 static struct control *reserve(bool wide) {
-    struct control *control = calloc(1, sizeof *control);
+    struct control *control = aligned_alloc(64, (sizeof *control + 63) / 64 * 64);
+    if (control != NULL) {
+        memset(control, 0, sizeof *control);
+    }
     uint64_t size = wide ? SIZE_UP_TO(TMEBOX_SHARED_END) : SIZE_UP_TO(TMEBOX_PRIVATE_END);
     for (; control != NULL && next_place + wide < LAST_PLACE; next_place++) {
         void *at = (void *)(next_place * TMEBOX_WINDOW_SIZE);
@@ -272,6 +275,8 @@ struct control *tmebox_get_control(const struct instance *instance, uint64_t low
     }
     own(control, instance);
     control->rsp = 0;
+    control->standing = AT_A_CALL;
+    control->number = 0;
     control->calls = 0;
     control->ended = control->of_thread = false;
     control->begun = tmebox_control_clock;
@@ -316,24 +321,57 @@ static bool holds(uint64_t lowest, uint64_t top, uint64_t start, uint64_t end) {
     return false;
 }
 
+/* Below rsp a thread that was interrupted may have the target of a jump that it has checked. */
+#define BELOW 256
+
+static_assert(-TMEBOX_SPILL_TARGET <= BELOW, "a checked target is kept there");
+
+/* A thread that was interrupted may be about to jump there, by a register that it has checked. */
+static bool interrupted_holds(const struct control *control, uint64_t start, uint64_t end) {
+    const struct interrupted *state = &control->interrupted;
+    bool found = state->rip - start < end - start;
+    for (int i = 0; i < 16; i++) {
+        found |= state->registers[i] - start < end - start;
+    }
+    return found;
+}
+
+static bool stack_holds(const struct control *control, uint64_t start, uint64_t end) {
+    const struct instance *instance = control->instance;
+    uint64_t lowest = (uint64_t)(uintptr_t)page_of(control, control->open);
+    uint64_t rsp = __atomic_load_n(&control->rsp, __ATOMIC_ACQUIRE);
+    enum standing standing = atomic_load(&control->standing); /* after rsp: see slices.c */
+    if (rsp != 0) {
+        uint64_t below = standing == AT_A_CALL ? 0 : BELOW;
+        int64_t above = (int64_t)(control->base + rsp - below - lowest); /* it may be below what it has touched */
+        lowest += above > 0 ? (uint64_t)above : 0;
+        if (standing != AT_A_CALL && interrupted_holds(control, start, end)) {
+            return true;
+        }
+    } else if (standing != AT_A_CALL) {
+        return true; /* it runs, and what it had checked when it was interrupted may still be in a register */
+    } else if (control == instance->control && instance->in_host && !instance->interrupted) {
+        lowest = instance->rsp;
+    } else if (control->top - control->open > MOST_PAGES) {
+        return true; /* too much to look at for everybody who waits for the GIL */
+    }
+    return holds(lowest, control->base + control->top, start, end);
+}
+
 /* The text is gone: nothing calls it or goes on in it any more. So words that lead there only become fewer, and a stack can
- * be looked at while its owner runs. Where rsp is not known, it is all that can be touched: what was left below counts, too. */
+ * be looked at while its owner runs. Where rsp is not known, it is all that can be touched: what was left below counts, too.
+ * Only a thread that goes on after an interruption may have a new one, by a register: so none may have begun or ended one
+ * meanwhile. */
 bool tmebox_stacks_hold(uint64_t start, uint64_t end, uint64_t since) {
     for (const struct control *control = generation == tmebox_generation ? owned : NULL; control != NULL;
          control = control->next) {
-        const struct instance *instance = control->instance;
         if (!is_in_use(control) || control->begun > since || control->ended) {
             continue;
         }
-        uint64_t lowest = (uint64_t)(uintptr_t)page_of(control, control->open);
-        if (control->rsp != 0) {
-            lowest = control->base + control->rsp;
-        } else if (control == instance->control && instance->in_host && !instance->interrupted) {
-            lowest = instance->rsp;
-        } else if (control->top - control->open > MOST_PAGES) {
-            return true; /* too much to look at for everybody who waits for the GIL */
-        }
-        if (holds(lowest, control->base + control->top, start, end)) {
+        uint64_t changes = atomic_load(&control->changes);
+        bool found = stack_holds(control, start, end);
+        atomic_thread_fence(memory_order_seq_cst);
+        if (found || changes != atomic_load(&control->changes)) {
             return true;
         }
     }

@@ -2,11 +2,41 @@
 #ifndef TMEBOX_CONTROL_H
 #define TMEBOX_CONTROL_H
 
+/* For resume.S, too. */
+#define INTERRUPTED_VECTORS 832
+#define INTERRUPTED_REGISTERS INTERRUPTED_VECTORS
+#define INTERRUPTED_RIP (INTERRUPTED_REGISTERS + 16 * 8)
+#define INTERRUPTED_FLAGS (INTERRUPTED_RIP + 8)
+
+#ifndef __ASSEMBLER__
+
 #include "enter/instance.h"
 
+#include <stdatomic.h>
 #include <string.h>
 
+/* A thread between two of its instructions, any two. */
+struct interrupted {
+    uint8_t vectors[INTERRUPTED_VECTORS]; /* as `xsave` writes it: x87, SSE and AVX */
+    uint64_t registers[16];               /* in the order of x86's encodings */
+    uint64_t rip, flags;
+};
+
+/* Since when there can be something of a thread that its stack does not show: see tmebox_stacks_hold. */
+enum standing {
+    AT_A_CALL,   /* it stands, or runs since it stood, where it had called */
+    BETWEEN_ANY, /* it stands, and `interrupted` says where */
+    WENT_ON,     /* it runs since it stood so, and has not called a function of the host's */
+};
+
+#define AT(name, offset) static_assert(offsetof(struct interrupted, name) == (offset), #name)
+AT(registers, INTERRUPTED_REGISTERS);
+AT(rip, INTERRUPTED_RIP);
+AT(flags, INTERRUPTED_FLAGS);
+#undef AT
+
 struct control {
+    struct interrupted interrupted; /* first: `xrstor` wants it aligned */
     uint64_t base;     /* where offsets count from: a multiple of the window's size and the distance */
     uint64_t owner;    /* 0: nobody */
     uint32_t calls;    /* of the host's that began on it and have not ended */
@@ -14,7 +44,10 @@ struct control {
     uint64_t begun;    /* when the first of its calls did, or the thread */
     uint64_t low, top; /* offsets of the stack */
     uint64_t open;     /* from here on it can be touched: low, or so little below top that most calls need no more */
-    uint64_t rsp;      /* offset, of a thread that another one has taken its turn from; else 0 */
+    uint64_t rsp;      /* offset, of a thread that stands; else 0. Of one that was interrupted it may be below 0 */
+    _Atomic uint64_t changes;      /* begins to be interrupted, or to go on after that */
+    _Atomic enum standing standing;
+    uint32_t number;   /* of the thread, in its sandbox; the first is 0 */
     bool wide;         /* it has the addresses of two windows: offsets up to the window's end */
     bool of_thread;    /* it is a thread's, which stands or runs, and not the first one's */
     bool ended;        /* it will not go on; what it had is to be given back */
@@ -73,4 +106,5 @@ static inline uint64_t tmebox_in_window(const struct instance *instance, uint64_
     return rsp - tmebox_stack_base(instance) + instance->base;
 }
 
+#endif
 #endif

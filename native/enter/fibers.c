@@ -6,6 +6,7 @@
 #include "enter/fibers.h"
 #include "enter/control.h"
 #include "enter/returns.h"
+#include "enter/slices.h"
 
 #include <errno.h>
 #include <string.h>
@@ -92,6 +93,7 @@ static struct control **new_fiber(struct instance *instance, uint64_t low, uint6
     }
     if (place != NULL) {
         (*place)->of_thread = true;
+        (*place)->number = (uint32_t)(place - instance->fibers) + 1;
         standing++;
     }
     return place;
@@ -167,7 +169,7 @@ int64_t tmebox_begin_fiber(struct instance *instance, uint64_t function, uint64_
     uint64_t *words = (uint64_t *)(uintptr_t)((*place)->base + (*place)->rsp);
     words[0] = function;
     words[1] = NOWHERE;
-    return place - instance->fibers + 1;
+    return (*place)->number;
 }
 
 bool tmebox_switch_fiber(struct activation *activation, uint64_t number, bool ends) {
@@ -176,11 +178,16 @@ bool tmebox_switch_fiber(struct activation *activation, uint64_t number, bool en
     if (to == NULL || *to == NULL || (*to)->rsp == 0) {
         return false;
     }
+    atomic_store_explicit(&from->standing, AT_A_CALL, memory_order_relaxed);
     from->rsp = activation->rsp - from->base;
     instance->control = *to;
     instance->control_base = (*to)->base;
     activation->rsp = (*to)->base + (*to)->rsp;
-    (*to)->rsp = 0;
+    uint64_t turns = atomic_load_explicit(&activation->thread->turns, memory_order_relaxed) + 1;
+    atomic_store_explicit(&activation->thread->turns, turns, memory_order_release);
+    if ((*to)->standing == AT_A_CALL) { /* else it has not stood up yet: tmebox_go_on */
+        (*to)->rsp = 0;
+    }
     if (ends && from->calls == 0 && from != instance->first) { /* another one stands there for ever */
         from->rsp = 0; /* nobody can go on there; whoever begins a thread next gets it */
         from->ended = true;
@@ -205,6 +212,7 @@ void tmebox_end_fibers(struct instance *instance) {
             put(instance->fibers[i]);
         }
     }
+    instance->slices = 0;
     free(instance->fibers);
     instance->fibers = NULL;
     instance->fiber_count = 0;
@@ -222,7 +230,16 @@ bool tmebox_answer_about_stack(struct activation *activation) {
     const uint64_t *words = activation->integers;
     uint64_t word = 0;
     if (words[0] == TMEBOX_SYS_SWITCH_THREAD) {
-        activation->rax = tmebox_switch_fiber(activation, words[1], words[2] == 1) ? 0 : (uint64_t)-1;
+        bool good = tmebox_switch_fiber(activation, words[1], words[2] == 1);
+        if (good && tmebox_was_interrupted(activation->instance->control)) {
+            tmebox_go_on(activation->instance->control);
+        }
+        activation->rax = good ? 0 : (uint64_t)-1;
+    } else if (words[0] == TMEBOX_SYS_CALL_DEPTH) {
+        activation->rax = activation->instance->depth;
+    } else if (words[0] == TMEBOX_SYS_SLICES) {
+        tmebox_end_turns(activation, words[1] == 1);
+        activation->rax = 0;
     } else if (words[0] == TMEBOX_SYS_READ_STACK) {
         activation->rax = tmebox_read_stack(activation, words[1], &word) ? 0 : (uint64_t)-1;
     } else {

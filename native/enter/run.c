@@ -23,11 +23,11 @@ uint32_t tmebox_vector_policy;
 bool tmebox_x87_expected;
 
 /* Sequence 0 first: the watchdog must never take one call's limits for another's. */
-static inline void publish(struct thread *thread, const struct watch *watch, uint32_t in_host) {
+static inline void publish(struct thread *thread, const struct watch *watch, uint32_t where) {
     atomic_store_explicit(&thread->sequence, 0, memory_order_release);
     atomic_store_explicit(&thread->timeout_ns, watch->timeout_ns, memory_order_release);
     atomic_store_explicit(&thread->deadline_ns, watch->deadline_ns, memory_order_release);
-    atomic_store_explicit(&thread->in_host, in_host, memory_order_release);
+    atomic_store_explicit(&thread->where, where, memory_order_release);
     atomic_store_explicit(&thread->sequence, watch->sequence, memory_order_release);
 }
 
@@ -46,7 +46,7 @@ static inline void look_at_signals(struct thread *thread) {
 /* Unless its state is at most `enough`. */
 static inline void wake_watchdog_for(struct thread *thread, const struct watch *watch, int enough) {
     if (UNLIKELY(atomic_load_explicit(&tmebox_watchdog_state, memory_order_relaxed) > enough) &&
-        (watch->timeout_ns | watch->deadline_ns | thread->main)) {
+        (watch->timeout_ns | watch->deadline_ns | thread->main | (thread->where == TURN_ENDS))) {
         tmebox_wake_watchdog();
         tmebox_open_signals(thread); /* its clock stood still */
     }
@@ -219,6 +219,7 @@ RARE static void leave_otherwise(struct activation *activation) {
         instance->control = activation->control;
         instance->control_base = activation->control->base;
     }
+    atomic_store_explicit(&activation->control->standing, AT_A_CALL, memory_order_relaxed);
     if (instance->depth == 1) {
         tmebox_bury_fibers(instance);
     }
@@ -286,7 +287,7 @@ static inline __attribute__((always_inline)) int run(struct instance *instance,
             activation->control->calls++;
         }
         release_python(thread, activation, true);
-        publish(thread, &activation->watch, 0);
+        publish(thread, &activation->watch, instance->slices);
         wake_watchdog_for(thread, &activation->watch, WATCHDOG_AWAKE);
         look_at_signals(thread);
         uint64_t rsp = activation->rsp;
@@ -298,7 +299,7 @@ static inline __attribute__((always_inline)) int run(struct instance *instance,
         }
         /* Greenlets end calls in any order: what this one began in may be over. */
         const struct watch *outer = LIKELY(thread->depth == 1) ? &nothing : &activation->outer;
-        publish(thread, outer, nested);
+        publish(thread, outer, nested ? IN_HOST : 0);
         if (UNLIKELY(nested)) {
             wake_watchdog_for(thread, outer, WATCHDOG_AWAKE);
         }
@@ -347,8 +348,11 @@ void tmebox_suspend(struct activation *activation) {
     thread->current = NULL;
     thread->suspended = activation->instance;
     thread->quiet += thread->polls == 0;
-    atomic_store_explicit(&thread->in_host, 1, memory_order_release);
+    atomic_store_explicit(&thread->where, IN_HOST, memory_order_release);
     take_python(thread, activation);
+    if (activation->control != NULL && !activation->polling) {
+        atomic_store_explicit(&activation->instance->control->standing, AT_A_CALL, memory_order_relaxed);
+    }
     activation->instance->rsp = activation->rsp;
     activation->instance->in_host = true;
 }
@@ -400,9 +404,9 @@ int tmebox_resume(struct activation *activation) {
         release_python(thread, activation, !activation->polling);
         if (LIKELY(atomic_load_explicit(&thread->sequence, memory_order_relaxed) ==
                    activation->watch.sequence)) {
-            atomic_store_explicit(&thread->in_host, 0, memory_order_release);
+            atomic_store_explicit(&thread->where, activation->instance->slices, memory_order_release);
         } else { /* another greenlet's calls came in between */
-            publish(thread, &activation->watch, 0);
+            publish(thread, &activation->watch, activation->instance->slices);
         }
         wake_watchdog_for(thread, &activation->watch, WATCHDOG_DOZING);
         look_at_signals(thread);

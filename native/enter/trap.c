@@ -5,6 +5,7 @@
 #include "enter/control.h"
 #include "enter/enter.h"
 #include "enter/side.h"
+#include "enter/slices.h"
 #include "heap/heap.h"
 #include "threads/signals.h"
 #include "windows/window.h"
@@ -227,6 +228,8 @@ static void interrupt(siginfo_t *info, void *context) {
             trap(activation, 0, info, registers);
         } else if (atomic_load(&tmebox_poll_requested) || must_release(activation->thread)) {
             redirect_to_poll(context);
+        } else {
+            tmebox_end_turn(activation, context);
         }
     }
 }

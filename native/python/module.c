@@ -208,6 +208,16 @@ static PyObject *configure(PyObject *module, PyObject *args, PyObject *keywords)
     Py_RETURN_NONE;
 }
 
+/* For tests, which want them short. */
+static PyObject *set_slice(PyObject *module, PyObject *value) {
+    (void)module;
+    unsigned long long slice_ns = PyLong_AsUnsignedLongLong(value);
+    if (PyErr_Occurred()) {
+        return NULL;
+    }
+    return PyLong_FromUnsignedLongLong(atomic_exchange(&tmebox_slice_ns, slice_ns > 1000 ? slice_ns : 1000));
+}
+
 static PyMethodDef process_methods[] = {
     {"install_gates", install_gates, METH_NOARGS, "install_gates()\n\nWrite the gate page."},
     {"set_vector_policy", (PyCFunction)(void (*)(void))set_vector_policy, METH_VARARGS | METH_KEYWORDS,
@@ -228,6 +238,8 @@ static PyMethodDef process_methods[] = {
     {"calls_in_progress", calls_in_progress, METH_NOARGS, "calls_in_progress() -> int\n\nOn all threads."},
     {"restless", restless, METH_NOARGS,
      "restless() -> [(thread, outermost, quiet), ...]\n\nThreads that are in the middle of sandboxed code."},
+    {"set_slice", set_slice, METH_O,
+     "set_slice(ns) -> int\n\nHow long a thread of a sandbox runs before it is interrupted. What that was before."},
     {"trap_count", trap_count, METH_NOARGS, "trap_count() -> int\n\nSince the process began."},
     {"require_main_interpreter", require_main_interpreter, METH_NOARGS,
      "require_main_interpreter()\n\nImportError in another one."},

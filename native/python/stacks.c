@@ -1,6 +1,7 @@
 /* What the core knows of a sandbox's threads and control stacks, for Python. */
 #include "enter/control.h"
 #include "enter/fibers.h"
+#include "enter/slices.h"
 #include "python/face.h"
 
 #define MOST_READ (64ULL << 20)
@@ -36,7 +37,7 @@ PyObject *tmebox_instance_end_threads(PyObject *object, PyObject *unused) {
     Py_RETURN_NONE;
 }
 
-/* Of threads that stand, by number. */
+/* Of threads that stand, by number. One between two instructions has registers that only go with this window. */
 PyObject *tmebox_instance_threads(PyObject *object, PyObject *unused) {
     (void)unused;
     struct instance *self = (struct instance *)object;
@@ -46,6 +47,14 @@ PyObject *tmebox_instance_threads(PyObject *object, PyObject *unused) {
     uint32_t count = self->generation == tmebox_generation ? self->fiber_count : 0;
     while (count > 0 && self->fibers[count - 1] == NULL) {
         count--;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        if (self->fibers[i] != NULL && tmebox_was_interrupted(self->fibers[i])) {
+            PyErr_SetString(PyExc_ValueError,
+                            "a thread of the sandbox was interrupted in the middle of its work, which is no state for "
+                            "others to go on from: call a function that waits for its threads first");
+            return NULL;
+        }
     }
     PyObject *threads = PyTuple_New(count);
     for (uint32_t i = 0; threads != NULL && i < count; i++) {
@@ -88,6 +97,8 @@ PyObject *tmebox_instance_begin_threads(PyObject *object, PyObject *threads) {
             return NULL;
         }
     }
+    bool has_keeper = self->fiber_count >= TMEBOX_KEEPER && self->fibers[TMEBOX_KEEPER - 1] != NULL;
+    self->slices = has_keeper ? TURN_ENDS : 0; /* it says so if none need end */
     Py_RETURN_NONE;
 }
 

@@ -30,6 +30,7 @@ struct thread *tmebox_registry;
 bool tmebox_has_fsgsbase;
 
 _Atomic int tmebox_watchdog_state = WATCHDOG_ABSENT;
+_Atomic uint64_t tmebox_slice_ns = 5000000;
 _Atomic uint64_t tmebox_watchdog_clock_ns = 1; /* 0 stands for no deadline */
 
 static pthread_key_t key;

@@ -23,6 +23,10 @@ struct walked {
     } frames[TMEBOX_FRAMES_KEPT];
 };
 
+/* What the watchdog needs to know of where a thread is. */
+#define IN_HOST 1   /* in a host call: not to be signalled */
+#define TURN_ENDS 2 /* in a sandbox with threads, which are to be interrupted where a turn has lasted for a slice */
+
 /* On the heap, in the registry until the thread ends. The first field is read by assembly.
  *
  * `current` is set only while sandbox code runs: in a host call it is NULL. So it is never followed after
@@ -34,13 +38,16 @@ struct thread {
     _Atomic uint64_t sequence;
     _Atomic uint64_t timeout_ns;
     _Atomic uint64_t deadline_ns;
-    _Atomic uint32_t in_host; /* in a host call: not to be signalled */
+    _Atomic uint32_t where;   /* IN_HOST, or TURN_ENDS, or 0 */
     _Atomic uint64_t calls;   /* sequence numbers handed out */
     _Atomic uint64_t held;    /* in sandbox code with the GIL: different each time; else 0 */
 
     /* Written by the watchdog. */
     _Atomic uint64_t expired; /* the sequence number whose time is over */
     _Atomic uint64_t release; /* the `held` that has lasted long enough */
+    _Atomic uint64_t over;    /* one more than the `turns` that has */
+    uint64_t seen_turn;       /* one more than `turns` */
+    uint64_t turn_seen_ns;
     _Atomic uint64_t seen_sequence;
     _Atomic uint64_t seen_ns;
     _Atomic bool nudged; /* sent NUDGE_SIGNAL, for want of room for the interrupt; its handler clears it */
@@ -50,6 +57,7 @@ struct thread {
 
     uint64_t looked_ns;             /* on the watchdog's clock: when it last saw its own signal mask */
     uint64_t holds;             /* values of `held` used up */
+    _Atomic uint64_t turns;     /* turns of sandboxes' threads that began here; read by the watchdog */
     uint32_t depth;             /* activations on this thread, of any instance */
     uint32_t polls;             /* of them: interrupted, and going on later where they were */
     uint64_t outermost;         /* sequence number of the last one that began with none around it */
@@ -106,6 +114,9 @@ extern _Atomic int tmebox_watchdog_state;
 #define WATCHDOG_ABSENT 3
 #define WATCHDOG_TICK_NS 5000000ULL               /* the longest; 1 ms while limited calls run */
 extern _Atomic uint64_t tmebox_watchdog_clock_ns; /* as of the last tick */
+
+/* How long a turn of a sandbox's thread may last. */
+extern _Atomic uint64_t tmebox_slice_ns;
 
 /* watchdog.c. Starts it or wakes it up. -1: it cannot be started. */
 int tmebox_wake_watchdog(void);

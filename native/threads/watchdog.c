@@ -49,6 +49,7 @@ struct sight {
     bool limited; /* … with a time limit, or the last one had one */
     bool main;    /* the main thread is inside sandbox code now */
     bool fresh;   /* there is something to look at again soon */
+    bool turns;   /* some turn ends by time */
     uint64_t next_ns;
 };
 
@@ -65,6 +66,20 @@ static void fire(struct thread *thread, uint64_t now) {
     }
 }
 
+/* Whether the turn that is on has lasted for a slice, as far as looks can tell. */
+static bool is_over(struct thread *thread, uint64_t now) {
+    uint64_t turn = atomic_load_explicit(&thread->turns, memory_order_acquire) + 1;
+    if (thread->seen_turn != turn) {
+        thread->seen_turn = turn;
+        thread->turn_seen_ns = now;
+    } else if (now - thread->turn_seen_ns >= atomic_load_explicit(&tmebox_slice_ns, memory_order_relaxed)) {
+        thread->turn_seen_ns = now; /* another signal only after another slice: they would pile up where nobody runs */
+        atomic_store(&thread->over, turn);
+        return true;
+    }
+    return false;
+}
+
 static void look_at(struct thread *thread, uint64_t now, struct sight *sight) {
     uint64_t calls = atomic_load_explicit(&thread->calls, memory_order_relaxed);
     uint64_t sequence = atomic_load_explicit(&thread->sequence, memory_order_acquire);
@@ -73,7 +88,8 @@ static void look_at(struct thread *thread, uint64_t now, struct sight *sight) {
     uint64_t held = atomic_load_explicit(&thread->held, memory_order_acquire);
     bool overdue = held != 0 && held == thread->seen_held; /* the GIL, since the last tick */
     thread->seen_held = held;
-    bool in_host = atomic_load_explicit(&thread->in_host, memory_order_acquire) != 0;
+    uint32_t where = atomic_load_explicit(&thread->where, memory_order_acquire);
+    bool in_host = where == IN_HOST;
     bool moved = calls != thread->seen_calls;
     thread->seen_calls = calls;
     sight->moving |= moved;
@@ -102,7 +118,9 @@ static void look_at(struct thread *thread, uint64_t now, struct sight *sight) {
     if (overdue) {
         atomic_store(&thread->release, held);
     }
-    if (late || overdue || (thread->main && atomic_load(&tmebox_poll_requested))) {
+    bool over = where == TURN_ENDS && is_over(thread, now);
+    sight->turns |= where == TURN_ENDS;
+    if (late || overdue || over || (thread->main && atomic_load(&tmebox_poll_requested))) {
         sight->fresh = true;
         if (!in_host) {
             fire(thread, now);
@@ -149,7 +167,8 @@ static void sleep_until_woken(void) {
 static void doze(uint64_t longest_ns) {
     struct timespec longest = duration(longest_ns);
     atomic_store(&tmebox_watchdog_state, WATCHDOG_DOZING);
-    if (!look(tmebox_watchdog_clock_ns).fresh) {
+    struct sight sight = look(tmebox_watchdog_clock_ns);
+    if (!sight.fresh && !sight.turns) {
         rest(WATCHDOG_DOZING, &longest);
     }
     atomic_store(&tmebox_watchdog_state, WATCHDOG_AWAKE);
@@ -196,12 +215,16 @@ static void *watch(void *unused) {
             ticked_ns = monotonic_ns();
             continue;
         }
-        if (sight.inside && !sight.fresh) {
+        if (sight.inside && !sight.fresh && !sight.turns) {
             uint64_t left = sight.next_ns - now;
             doze(left < DOZE_NS ? left : DOZE_NS);
             continue;
         }
         uint64_t tick = sight.limited ? TICK_LIMITS_NS : TICK_SIGNALS_NS;
+        uint64_t slice = atomic_load_explicit(&tmebox_slice_ns, memory_order_relaxed);
+        if (sight.turns && slice < tick) {
+            tick = slice;
+        }
         if (sight.next_ns - now < tick) {
             tick = sight.next_ns - now;
         }

@@ -249,6 +249,10 @@ def restless() -> list[tuple[int, int, int]]:
     """Threads that are in the middle of sandboxed code, each with two numbers that are others once it has
     left it, be it for a host call."""
 
+def set_slice(slice_ns: int) -> int:
+    """How long a thread of a sandbox runs before it is interrupted for others, 1,000 at least. Returns what
+    that was before: for tests, which want it short."""
+
 def trap_count() -> int:
     """Traps since the process began."""
 
@@ -463,7 +467,9 @@ class Instance:
     def depth(self) -> int:
         """Activations of this instance now on some thread's stack."""
     def end_threads(self) -> None: ...
-    def threads(self) -> tuple[tuple[int, int, bytes] | None, ...]: ...
+    def threads(self) -> tuple[tuple[int, int, bytes] | None, ...]:
+        """ValueError if one stands between two instructions: its registers go with this window only."""
+
     def begin_threads(self, threads: tuple[tuple[int, int, bytes] | None, ...]) -> None: ...
     def lend_arrays(self, place: int, end: int) -> None:
         """Where the first thread's pointer to its arrays is, and what it is between calls."""

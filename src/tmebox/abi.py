@@ -231,6 +231,12 @@ SYS_BEGIN_THREAD = 0x746D_6512
 number, or a negative error number."""
 SYS_SWITCH_THREAD = 0x746D_6513
 """Goes on where the thread with the number rsi stands; 0 is the first. rdx 1: the caller has ended."""
+SYS_SLICES = 0x746D_6514
+"""rsi 1: from now on, where a thread has run for a slice of time, it is interrupted, and thread KEEPER goes
+on as if the other had changed to it, but with one more than that one's number in rdx. rsi 0: threads run as
+long as they like."""
+KEEPER = 1
+"""The thread that looks after turns: a sandbox's first one beside the one that was called."""
 MOST_FIBERS = 1024
 """Threads of a sandbox that can have a control stack beside the first."""
 SYS_CLOCK = 0x746D_6507

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import tmebox
+from tmebox import _native
 
 PROGRAM = Path(__file__).parent / "programs" / "turns.cpp"
 
@@ -46,6 +47,14 @@ def test_threads_do_what_they_do_elsewhere(sandbox: tmebox.Sandbox, name: str) -
     arguments, expected = RESULTS[name]
     call = sandbox.exports[name]
     assert [call(*arguments) for _ in range(2)] == [expected] * 2
+
+
+def test_exceptions_of_threads_that_are_interrupted_stay_theirs(sandbox: tmebox.Sandbox) -> None:
+    before = _native.set_slice(30_000)
+    try:
+        assert sandbox.thrown_at_once(3000) == 0
+    finally:
+        _native.set_slice(before)
 
 
 def test_thread_local_objects_end_with_their_thread_last_first(sandbox: tmebox.Sandbox) -> None:

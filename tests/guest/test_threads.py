@@ -174,9 +174,11 @@ SPINS = """
     """
 
 
-def test_a_loop_without_calls_keeps_its_turn_until_the_time_limit() -> None:
+def test_a_loop_without_calls_keeps_its_turn_until_the_time_limit_where_the_stack_is_in_the_window() -> None:
+    """There a return address is checked and used in two moments: see test_interrupted_threads.py."""
+    module = tmebox.compile(source_text=SPINS, isolation="data", trust_compiler=True)
     with (
-        tmebox.Sandbox(tmebox.compile(source_text=SPINS), timeout=0.2) as sandbox,
+        tmebox.Sandbox(module, timeout=0.2) as sandbox,
         pytest.raises(tmebox.Timeout) as caught,
     ):
         sandbox.run(["program"])
@@ -289,8 +291,8 @@ def test_forged_threads_of_a_snapshots_bytes_are_refused_or_harmless() -> None:
             sandbox.ask()
             module, snapshot = sandbox.module, sandbox.snapshot()
         file = SnapshotFile.from_bytes(snapshot.to_bytes())
-        (thread,) = file.threads
-        assert thread is not None
+        keeper, thread = file.threads
+        assert keeper is not None and thread is not None
         low, top, words = thread
         text = range(module.address, module.address + module.file.code_bytes, 61)
         forged = [(low, top, words[:at] + (value).to_bytes(8, "little") + words[at + 8 :])
@@ -299,9 +301,10 @@ def test_forged_threads_of_a_snapshots_bytes_are_refused_or_harmless() -> None:
         forged += [(low, top, words[:size]) for size in range(0, len(words), 8)]
         forged += [(low, top - 8, words), (low, top + 4096, words), (low, 1 << 33, words), (top, low, words)]
         ends = set()
-        for other in forged:
+        both = [(keeper, other) for other in forged] + [(other, thread) for other in forged]
+        for threads in both:
             try:
-                made = tmebox.Snapshot.from_bytes(replace(file, threads=(other,)).to_bytes(), module)
+                made = tmebox.Snapshot.from_bytes(replace(file, threads=threads).to_bytes(), module)
                 with tmebox.Sandbox(made, imports={"host": abs}, timeout=0.2) as box:
                     box.ask()
                 ends.add("returned")

@@ -282,7 +282,10 @@ class Tenancy:
                         "could not go on from there"
                     )
                 written = written_pages(window.base, contents)
-                threads = self.instance.threads()
+                try:
+                    threads = self.instance.threads()
+                except ValueError as error:
+                    raise SnapshotError(str(error)) from None
             finally:
                 if self.instance.paused:
                     self.instance.revive()

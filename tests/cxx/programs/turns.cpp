@@ -308,3 +308,43 @@ extern "C" int both_without_waiting(int rounds)
 	other.join();
 	return count;
 }
+namespace {
+struct counted {
+	std::string text;
+	std::atomic<int> &alive;
+	counted(int n, std::atomic<int> &alive) : text(40, char('a' + n % 26)), alive(alive) { alive++; }
+	~counted() { alive--; }
+};
+[[gnu::noinline]] int thrown_through(int depth, int n, std::atomic<int> &alive)
+{
+	counted one(n, alive);
+	if (depth == 0) {
+		if (n % 3 == 0) throw n;
+		if (n % 3 == 1) throw std::runtime_error(one.text);
+		return n;
+	}
+	return thrown_through(depth - 1, n, alive) + (int)one.text.size() - 40;
+}
+}
+// Exceptions of three threads that are interrupted while they unwind.
+extern "C" long thrown_at_once(int rounds)
+{
+	std::atomic<int> alive = 0;
+	std::atomic<long> wrong = 0;
+	auto work = [&](int begin) {
+		for (int n = begin; n < begin + rounds; n++) {
+			try {
+				if (thrown_through(n % 5, n, alive) != n || n % 3 != 2) wrong++;
+			} catch (int caught) {
+				if (caught != n) wrong++;
+			} catch (const std::exception &error) {
+				if (error.what() != std::string(40, char('a' + n % 26))) wrong++;
+			}
+		}
+	};
+	std::thread one(work, 1000), other(work, 2000);
+	work(3000);
+	one.join();
+	other.join();
+	return wrong + alive;
+}

@@ -343,9 +343,17 @@ static void *nothing(void *argument)
 	return argument;
 }
 
+static sem_t all_are_there;
+static void *waits_for_all(void *argument)
+{
+	while (sem_wait(&all_are_there)) {}
+	return argument;
+}
+
 static void check_many(void)
 {
 	pthread_attr_t attributes;
+	sem_init(&all_are_there, 0, 0);
 	pthread_attr_init(&attributes);
 	pthread_attr_setstacksize(&attributes, 16 << 10);
 	for (int i = 0; i < 2000; i++) { /* one after the other: stacks are given back */
@@ -354,8 +362,9 @@ static void check_many(void)
 	}
 	static pthread_t threads[1100];
 	int count = 0, error;
-	while ((error = pthread_create(&threads[count], &attributes, nothing, NULL)) == 0) count++;
+	while (count < 1100 && (error = pthread_create(&threads[count], &attributes, waits_for_all, NULL)) == 0) count++;
 	CHECK(error == EAGAIN && count == 1023);
+	for (int i = 0; i < count; i++) sem_post(&all_are_there);
 	while (count) CHECK(pthread_join(threads[--count], NULL) == 0);
 }
 

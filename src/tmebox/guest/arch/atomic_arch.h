@@ -1,9 +1,9 @@
 /* Atomics of threads that take turns. libc's own locks and counters are never in memory that another sandbox can reach,
-   and a turn ends in calls only, so plain C is atomic enough. The empty asm keeps the compiler from
-   moving other accesses across, which code written for real atomics may count on.
+   and a turn ends between two instructions, so each of these is one instruction, without `lock`. Clobbering memory keeps
+   the compiler from moving other accesses across, which code written for real atomics may count on.
 
-   A compare-and-swap is what all locks begin with. So it is where a turn that has lasted too long ends: see
-   kernel/turn.c. */
+   A compare-and-swap is what all locks begin with. So where nothing interrupts threads, it is where a turn that has lasted
+   too long ends: see kernel/turn.c. */
 #define TMEBOX_FENCE() __asm__ __volatile__("" : : : "memory")
 
 extern __attribute__((__visibility__("hidden"))) int __tmebox_turn_left;
@@ -13,74 +13,56 @@ __attribute__((__visibility__("hidden"))) void __tmebox_turn_over(void);
 static inline int a_cas(volatile int *p, int t, int s)
 {
 	if (__builtin_expect(--__tmebox_turn_left < 0, 0)) __tmebox_turn_over();
-	TMEBOX_FENCE();
-	int old = *p;
-	if (old == t) *p = s;
-	TMEBOX_FENCE();
-	return old;
+	__asm__ __volatile__("cmpxchgl %2, %1" : "+a"(t), "+m"(*p) : "r"(s) : "memory", "cc");
+	return t;
 }
 
 #define a_cas_p a_cas_p
 static inline void *a_cas_p(volatile void *p, void *t, void *s)
 {
-	TMEBOX_FENCE();
-	void *volatile *cell = (void *volatile *)p;
-	void *old = *cell;
-	if (old == t) *cell = s;
-	TMEBOX_FENCE();
-	return old;
+	__asm__ __volatile__("cmpxchgq %2, %1" : "+a"(t), "+m"(*(void *volatile *)p) : "r"(s) : "memory", "cc");
+	return t;
 }
 
 #define a_swap a_swap
 static inline int a_swap(volatile int *p, int v)
 {
-	TMEBOX_FENCE();
-	int old = *p;
-	*p = v;
-	TMEBOX_FENCE();
+	_Bool swapped;
+	int old = *p; /* `xchg` is locked, whoever wants that */
+	do __asm__ __volatile__("cmpxchgl %3, %1" : "+a"(old), "+m"(*p), "=@ccz"(swapped) : "r"(v) : "memory");
+	while (!swapped);
 	return old;
 }
 
 #define a_fetch_add a_fetch_add
 static inline int a_fetch_add(volatile int *p, int v)
 {
-	TMEBOX_FENCE();
-	int old = *p;
-	*p = (int)((unsigned)old + (unsigned)v);
-	TMEBOX_FENCE();
-	return old;
+	__asm__ __volatile__("xaddl %0, %1" : "+r"(v), "+m"(*p) : : "memory", "cc");
+	return v;
 }
 
 #define a_and a_and
 static inline void a_and(volatile int *p, int v)
 {
-	TMEBOX_FENCE();
-	*p &= v;
-	TMEBOX_FENCE();
+	__asm__ __volatile__("andl %1, %0" : "+m"(*p) : "ir"(v) : "memory", "cc");
 }
 
 #define a_or a_or
 static inline void a_or(volatile int *p, int v)
 {
-	TMEBOX_FENCE();
-	*p |= v;
-	TMEBOX_FENCE();
+	__asm__ __volatile__("orl %1, %0" : "+m"(*p) : "ir"(v) : "memory", "cc");
 }
 
 #define a_and_64 a_and_64
 static inline void a_and_64(volatile uint64_t *p, uint64_t v)
 {
-	TMEBOX_FENCE();
-	*p &= v;
-	TMEBOX_FENCE();
+	__asm__ __volatile__("andq %1, %0" : "+m"(*p) : "er"(v) : "memory", "cc");
 }
 
 #define a_or_64 a_or_64
 static inline void a_or_64(volatile uint64_t *p, uint64_t v)
 {
-	TMEBOX_FENCE();
-	*p |= v;
-	TMEBOX_FENCE();
+	__asm__ __volatile__("orq %1, %0" : "+m"(*p) : "er"(v) : "memory", "cc");
 }
 
 #define a_store a_store

@@ -1,7 +1,21 @@
 /* Atomics on objects that the hardware has no single instruction for (sizes other than 1, 2, 4, 8). A sandbox runs one
-   thread at a time, so plain copies are atomic within it; they are not towards another sandbox that shares the line. */
+   thread at a time, whose turn does not end in here, so plain copies are atomic within it; they are not towards another
+   sandbox that shares the line. */
 #include <stddef.h>
 #include <string.h>
+
+/* Of the C library, if that is there: see its kernel.h. */
+extern __attribute__((__weak__, __visibility__("hidden"))) volatile unsigned __tmebox_keeps_turn;
+
+static inline void keep_turn(void)
+{
+	if (&__tmebox_keeps_turn) __asm__ __volatile__("incl %0" : "+m"(__tmebox_keeps_turn) : : "memory", "cc");
+}
+
+static inline void release_turn(void)
+{
+	if (&__tmebox_keeps_turn) __asm__ __volatile__("decl %0" : "+m"(__tmebox_keeps_turn) : : "memory", "cc");
+}
 
 void tmebox_atomic_load(size_t size, const void *from, void *to, int order) __asm__("__atomic_load");
 void tmebox_atomic_store(size_t size, void *to, const void *from, int order) __asm__("__atomic_store");
@@ -12,28 +26,36 @@ int tmebox_atomic_compare_exchange(size_t size, void *object, void *expected, co
 void tmebox_atomic_load(size_t size, const void *from, void *to, int order)
 {
 	(void)order;
+	keep_turn();
 	memcpy(to, from, size);
+	release_turn();
 }
 
 void tmebox_atomic_store(size_t size, void *to, const void *from, int order)
 {
 	(void)order;
+	keep_turn();
 	memcpy(to, from, size);
+	release_turn();
 }
 
 void tmebox_atomic_exchange(size_t size, void *object, const void *value, void *old, int order)
 {
 	(void)order;
+	keep_turn();
 	memcpy(old, object, size);
 	memcpy(object, value, size);
+	release_turn();
 }
 
 int tmebox_atomic_compare_exchange(size_t size, void *object, void *expected, const void *desired, int success, int failure)
 {
 	(void)success, (void)failure;
+	keep_turn();
 	int same = memcmp(object, expected, size) == 0;
 	if (same) memcpy(object, desired, size);
 	else memcpy(expected, object, size);
+	release_turn();
 	return same;
 }
 
@@ -50,30 +72,39 @@ _Bool tmebox_atomic_compare_exchange_16(u128 *object, u128 *expected, u128 desir
 u128 tmebox_atomic_load_16(const u128 *from, int order)
 {
 	(void)order;
-	return *from;
+	keep_turn();
+	u128 value = *from;
+	release_turn();
+	return value;
 }
 
 void tmebox_atomic_store_16(u128 *to, u128 value, int order)
 {
 	(void)order;
+	keep_turn();
 	*to = value;
+	release_turn();
 }
 
 u128 tmebox_atomic_exchange_16(u128 *object, u128 value, int order)
 {
 	(void)order;
+	keep_turn();
 	u128 old = *object;
 	*object = value;
+	release_turn();
 	return old;
 }
 
 _Bool tmebox_atomic_compare_exchange_16(u128 *object, u128 *expected, u128 desired, int success, int failure)
 {
 	(void)success, (void)failure;
+	keep_turn();
 	u128 old = *object;
 	_Bool same = old == *expected;
 	if (same) *object = desired;
 	*expected = old;
+	release_turn();
 	return same;
 }
 
@@ -82,8 +113,10 @@ _Bool tmebox_atomic_compare_exchange_16(u128 *object, u128 *expected, u128 desir
 	u128 tmebox_atomic_fetch_##name##_16(u128 *object, u128 value, int order)            \
 	{                                                                                    \
 		(void)order;                                                                 \
+		keep_turn();                                                                 \
 		u128 old = *object;                                                          \
 		*object = (expression);                                                      \
+		release_turn();                                                              \
 		return old;                                                                  \
 	}
 
@@ -100,8 +133,10 @@ FETCH(nand, ~(old & value))
 	u128 tmebox_sync_##name##_16(u128 *object, u128 value) SYNC(#name);      \
 	u128 tmebox_sync_##name##_16(u128 *object, u128 value)                   \
 	{                                                                        \
+		keep_turn();                                                     \
 		u128 old = *object;                                              \
 		*object = (expression);                                          \
+		release_turn();                                                  \
 		return old;                                                      \
 	}
 
@@ -118,8 +153,10 @@ _Bool tmebox_sync_compare_bool_16(u128 *object, u128 expected, u128 desired) SYN
 
 u128 tmebox_sync_compare_16(u128 *object, u128 expected, u128 desired)
 {
+	keep_turn();
 	u128 old = *object;
 	if (old == expected) *object = desired;
+	release_turn();
 	return old;
 }
 

@@ -81,6 +81,15 @@ static inline int is_undisturbed(void)
 
 static long answer(long number, long a, long b, long c, long d, long e, long f);
 
+/* Nothing in it is made for threads that are interrupted. */
+static __attribute__((__noinline__)) long answer_in_one_turn(long number, long a, long b, long c, long d, long e, long f)
+{
+	__tmebox_keep_turn();
+	long result = answer(number, a, b, c, d, e, f);
+	__tmebox_release_turn();
+	return result;
+}
+
 /* Of a call that ended with EPIPE: whether that comes with SIGPIPE. */
 static int signals_broken_pipe(long number, long c, long d)
 {
@@ -99,7 +108,9 @@ static int signals_broken_pipe(long number, long c, long d)
 
 static __attribute__((__noinline__)) long broken_pipe(long number, long c, long d)
 {
+	__tmebox_keep_turn();
 	if (signals_broken_pipe(number, c, d)) __tmebox_broken_pipe();
+	__tmebox_release_turn();
 	return -EPIPE;
 }
 
@@ -110,12 +121,12 @@ HIDDEN long __tmebox_kernel(long number, long a, long b, long c, long d, long e,
 		const long arguments[6] = { a, b, c, d, e, f };
 		result = __tmebox_ask_core_first(number, arguments);
 	} else {
-		result = answer(number, a, b, c, d, e, f);
+		result = answer_in_one_turn(number, a, b, c, d, e, f);
 	}
 	return __builtin_expect(result == -EPIPE, 0) ? broken_pipe(number, c, d) : result;
 }
 
-static __attribute__((__noinline__)) long answer(long number, long a, long b, long c, long d, long e, long f)
+static long answer(long number, long a, long b, long c, long d, long e, long f)
 {
 	switch (number) {
 	case SYS_mmap:
@@ -178,6 +189,8 @@ static __attribute__((__noinline__)) long answer(long number, long a, long b, lo
 		return __tmebox_raise_in(a, b);
 	case SYS_tgkill:
 		return __tmebox_raise_in(b, c);
+	case SYS_exit_group:
+		__tmebox_keeps_turn = 0; /* it does not come back, but functions may be called later */
 	}
 	const long arguments[6] = { a, b, c, d, e, f };
 	return __tmebox_others ? __tmebox_call_in_turn(number, arguments) : __tmebox_ask(number, arguments);

@@ -48,6 +48,20 @@ static inline __attribute__((__always_inline__)) long __tmebox_ask_core_first(lo
 	return __tmebox_ask(number, arguments);
 }
 
+/* Above 0, the running thread is in the middle of what others may not see: its turn goes on although its time is over. Of
+   threads that do not run their stacks know it. */
+extern HIDDEN volatile unsigned __tmebox_keeps_turn;
+
+static inline void __tmebox_keep_turn(void)
+{
+	__asm__ __volatile__("incl %0" : "+m"(__tmebox_keeps_turn) : : "memory", "cc");
+}
+
+static inline void __tmebox_release_turn(void)
+{
+	__asm__ __volatile__("decl %0" : "+m"(__tmebox_keeps_turn) : : "memory", "cc");
+}
+
 /* pages.c: page runs of the heap. With `zero`, pages are zero; else they may hold what the program left there. */
 HIDDEN void *__tmebox_pages_get(size_t pages, size_t align, int zero);
 HIDDEN void *__tmebox_pages_get_for_stack(size_t pages);

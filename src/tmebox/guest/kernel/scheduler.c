@@ -1,7 +1,7 @@
 /* Whose turn it is: threads of the sandbox, one at a time, in the order in which they became able to run.
 
-   A thread's turn ends where it waits, where it yields, and at a call of the C library after SLICE_NS. Nothing
-   interrupts code that makes no such call. */
+   A thread's turn ends where it waits, where it yields, and at a call of the C library after SLICE_NS. Code that makes no such
+   call is interrupted with a control stack (keeper.c), and else by nothing. */
 #include <errno.h>
 #include <limits.h>
 #include <string.h>
@@ -14,7 +14,8 @@ enum { SECOND_NS = 1000000000, MILLISECOND_NS = 1000000, SLICE_NS = 5000000, LOO
 
 static struct task **queue_end = &__tmebox_queue;
 static unsigned long waits; /* numbers them */
-static long slice_end_ns, looked_ns;
+HIDDEN long __tmebox_slice_end_ns;
+static long looked_ns;
 static struct task *ended; /* it runs no more, and is to leave the ring */
 static unsigned long unmap_start;
 static size_t unmap_length;
@@ -43,14 +44,23 @@ static int may_run(const struct task *task)
 }
 
 /* -- the queue ----------------------------------------------------------------------------------------------- */
-static void enqueue(struct task *task)
+/* Somebody else could run now, or will later: the turn has an end. */
+static void limit_turn(void)
+{
+#ifdef __tmebox_twin__
+	if (__tmebox_contended()) __tmebox_limit_turns(1);
+#endif
+}
+
+HIDDEN void __tmebox_enqueue(struct task *task)
 {
 	task->after = NULL;
 	*queue_end = task;
 	queue_end = &task->after;
+	limit_turn();
 }
 
-static struct task *take_first(void)
+HIDDEN struct task *__tmebox_take_first(void)
 {
 	if (__tmebox_queue) look_at_calls();
 	for (struct task **at = &__tmebox_queue; *at; at = &(*at)->after) {
@@ -69,7 +79,7 @@ HIDDEN void __tmebox_wake(struct task *task, long result)
 	task->waiting = 0;
 	__tmebox_waiting_outside -= task->want_count || task->deadline_ns;
 	task->result = result;
-	enqueue(task);
+	__tmebox_enqueue(task);
 }
 
 HIDDEN struct task *__tmebox_waiting_longest_at(const volatile int *word)
@@ -103,7 +113,7 @@ static void check_stack(const struct task *task)
 }
 
 /* On the new thread's stack: the old one's may go. */
-static void finish_change(void)
+HIDDEN void __tmebox_finish_change(void)
 {
 	if (ended) {
 		ended->next->previous = ended->previous;
@@ -116,27 +126,41 @@ static void finish_change(void)
 	unmap_start = 0;
 }
 
+HIDDEN void __tmebox_run_as(struct task *task)
+{
+	__tmebox_task->blocked = __tmebox_signal_mask;
+	__tmebox_task = task;
+	__tmebox_self = task->descriptor;
+	__tmebox_thread_offset = task->variables;
+	__tmebox_signal_mask = task->blocked;
+	__tmebox_slice_end_ns = 0;
+}
+
+/* A new thread's first turn begins in the middle of the scheduler. */
+static void begin_own(void)
+{
+	__asm__ volatile("" : : : "memory");
+	__tmebox_keeps_turn = 0;
+}
+
 static void change_to(struct task *task)
 {
 	struct task *old = __tmebox_task;
 	if (task == old) return;
 	check_stack(old);
-	old->blocked = __tmebox_signal_mask;
-	__tmebox_task = task;
-	__tmebox_self = task->descriptor;
-	__tmebox_thread_offset = task->variables;
-	__tmebox_signal_mask = task->blocked;
-	slice_end_ns = 0;
+	__tmebox_run_as(task);
+	unsigned kept = __tmebox_keeps_turn;
 #ifdef __tmebox_twin__
-	__tmebox_switch(&old->rsp, task->number, ended == old);
+	if (task->interrupted) __tmebox_go_on_interrupted(task, &old->rsp, ended == old);
+	else __tmebox_switch(&old->rsp, task->number, ended == old);
 #else
 	__tmebox_switch(&old->rsp, task->rsp);
 #endif
-	finish_change();
+	__tmebox_keeps_turn = kept;
+	__tmebox_finish_change();
 }
 
 #ifdef __tmebox_twin__
-long __tmebox_ask_core(long number, unsigned long a, unsigned long b, unsigned long c) __asm__("__tmebox_syscall");
 extern _Thread_local struct arrays {
 	unsigned long end, lowest;
 } __safestack_unsafe_stack_ptr __attribute__((__weak__));
@@ -147,12 +171,13 @@ static _Noreturn void run_task(void)
 {
 	struct task *task = __tmebox_task;
 	__asm__ volatile("ldmxcsr %0; fldcw %1" : : "m"(task->control_words[0]), "m"(task->control_words[1]));
-	finish_change();
+	__tmebox_finish_change();
 	if (task->arrays) {
 		__safestack_unsafe_stack_ptr.lowest = task->arrays;
 		__asm__ volatile("" : : : "memory"); /* the other store is checked against it */
 		__safestack_unsafe_stack_ptr.end = task->arrays + task->array_pages * TMEBOX_PAGE_SIZE;
 	}
+	begin_own();
 	task->entry(task->argument);
 	__tmebox_end_task();
 }
@@ -170,6 +195,7 @@ static int make_room_for_arrays(struct task *task, unsigned long stack)
 
 static long begin(struct task *task, unsigned long stack)
 {
+	if (!__tmebox_has_keeper()) return -EAGAIN;
 	if (&__tmebox_has_unsafe_stack && !make_room_for_arrays(task, stack)) return -EAGAIN;
 	task->number = __tmebox_ask_core(TMEBOX_SYS_BEGIN_THREAD, (unsigned long)run_task, task->stack_low, stack);
 	if (task->number < 0 && task->arrays) __tmebox_pages_put(task->arrays, task->array_pages);
@@ -181,7 +207,8 @@ static long begin(struct task *task, unsigned long stack)
 _Noreturn void __tmebox_run_task(struct task *task)
 {
 	__tmebox_switch(&task->rsp, __tmebox_task->rsp);
-	finish_change();
+	__tmebox_finish_change();
+	begin_own();
 	task->entry(task->argument);
 	__tmebox_end_task();
 }
@@ -197,10 +224,14 @@ HIDDEN int __tmebox_add_task(struct task *task, unsigned long stack)
 {
 	static int last_tid = 1;
 	if (__tmebox_others >= MOST_THREADS - 1) return -EAGAIN;
+	__tmebox_keep_turn();
 	do last_tid = last_tid < 0x3ffffff ? last_tid + 1 : 2;
 	while (__tmebox_find_task(last_tid));
 	long failed = begin(task, stack);
-	if (failed) return failed;
+	if (failed) {
+		__tmebox_release_turn();
+		return failed;
+	}
 	task->tid = last_tid;
 	task->blocked = __tmebox_signal_mask;
 	task->next = __tmebox_task->next;
@@ -208,7 +239,8 @@ HIDDEN int __tmebox_add_task(struct task *task, unsigned long stack)
 	task->next->previous = task->previous->next = task;
 	__tmebox_others++;
 	__tmebox_turn_left = OPERATIONS;
-	enqueue(task);
+	__tmebox_enqueue(task);
+	__tmebox_release_turn();
 	return task->tid;
 }
 
@@ -227,8 +259,8 @@ HIDDEN void __tmebox_look_at_the_clock(void)
 	__tmebox_turn_left = OPERATIONS;
 	if (!__tmebox_contended()) return;
 	long now = __tmebox_now_ns();
-	if (!slice_end_ns) slice_end_ns = now + SLICE_NS;
-	if (now >= slice_end_ns) __tmebox_yield();
+	if (!__tmebox_slice_end_ns) __tmebox_slice_end_ns = now + SLICE_NS;
+	if (now >= __tmebox_slice_end_ns) __tmebox_yield();
 }
 
 /* -- waiting ------------------------------------------------------------------------------------------------- */
@@ -268,12 +300,20 @@ static void look_outside(int may_wait)
 	} while ((task = task->next) != __tmebox_task);
 }
 
+HIDDEN void __tmebox_look_outside_by_now(void)
+{
+	if (__tmebox_queue && __tmebox_waiting_outside && __tmebox_now_ns() - looked_ns >= LOOK_NS) look_outside(0);
+}
+
 /* Run others until the running thread is in the queue and its turn comes; or for good. */
 static void run_others(void)
 {
 	struct task *task;
-	if (__tmebox_queue && __tmebox_waiting_outside && __tmebox_now_ns() - looked_ns >= LOOK_NS) look_outside(0);
-	while (!(task = take_first())) {
+	__tmebox_look_outside_by_now();
+	while (!(task = __tmebox_take_first())) {
+#ifdef __tmebox_twin__
+		__tmebox_limit_turns(0); /* what is waited for now comes to an end by itself */
+#endif
 		/* No handler lets a sleep go on. */
 		int sleeps = !__tmebox_task->word && !__tmebox_task->want_count;
 		unsigned long *handlers = sleeps ? &__tmebox_handled : &__tmebox_interruptions, before = *handlers;
@@ -281,13 +321,14 @@ static void run_others(void)
 		__tmebox_look_at_timers();
 		if (*handlers != before) __tmebox_wake(__tmebox_task, -EINTR);
 	}
+	limit_turn();
 	change_to(task);
 }
 
 HIDDEN void __tmebox_yield(void)
 {
 	if (!__tmebox_contended()) return;
-	enqueue(__tmebox_task);
+	__tmebox_enqueue(__tmebox_task);
 	run_others();
 	__tmebox_take_signals();
 }
@@ -317,12 +358,14 @@ HIDDEN long __tmebox_wait(volatile int *word, const struct pollfd *wants, size_t
 /* -- a thread's end ------------------------------------------------------------------------------------------ */
 HIDDEN void __tmebox_unmap_later(unsigned long start, size_t length)
 {
+	__tmebox_keep_turn(); /* it stands on that stack, and never comes back */
 	unmap_start = start;
 	unmap_length = length;
 }
 
 HIDDEN _Noreturn void __tmebox_end_task(void)
 {
+	__tmebox_keep_turn();
 	struct task *self = __tmebox_task;
 	if (self->clear_at_exit) {
 		*self->clear_at_exit = 0;

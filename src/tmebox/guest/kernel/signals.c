@@ -49,6 +49,8 @@ static void run_handler(int signal, struct k_sigaction action)
 	__tmebox_signal_mask |= mask_of(&action) & ~UNBLOCKABLE;
 	if (!(action.flags & SA_NODEFER)) __tmebox_signal_mask |= bit(signal);
 	if (action.flags & SA_RESETHAND) actions[signal].handler = SIG_DFL;
+	unsigned kept = __tmebox_keeps_turn;
+	__tmebox_keeps_turn = 0; /* it is the program's, and may not come back */
 	if (action.flags & SA_SIGINFO) {
 		siginfo_t info = { .si_signo = signal, .si_code = signal == SIGALRM ? SI_KERNEL : SI_TKILL, .si_pid = 1 };
 		ucontext_t context = { 0 };
@@ -56,6 +58,7 @@ static void run_handler(int signal, struct k_sigaction action)
 	} else {
 		action.handler(signal);
 	}
+	__tmebox_keeps_turn = kept;
 	__tmebox_signal_mask = before;
 }
 

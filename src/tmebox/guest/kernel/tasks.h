@@ -1,9 +1,11 @@
 /* Threads that take turns: what the files of the scheduler share.
 
    All of it is code and data of the sandbox. A thread is a stack somewhere in the sandbox's private memory, and a
-   saved stack pointer. Changing threads is what longjmp does: rsp is rebased, a return is checked; or, with control stacks, the
-   core lets a call return to where another thread stands. It happens in calls
-   of the C library only, so never between two instructions that are safe only together. */
+   saved stack pointer. Changing threads is what longjmp does: rsp is rebased, a return is checked. It happens in calls
+   of the C library only, so never between two instructions that are safe only together.
+
+   With control stacks, the core lets a call return to where another thread stands. It also interrupts a thread that runs
+   for too long, and lets the keeper go on instead: see keeper.c. */
 #pragma once
 
 #include <poll.h>
@@ -38,6 +40,7 @@ struct task {
 	char waiting;			/* it waits for `word`, `wants` or `deadline_ns` */
 	char over;			/* it will not run again */
 	char name[THREAD_NAME];
+	char interrupted;		/* it stands between any two instructions: only the keeper lets it go on */
 	int (*entry)(void *);
 	void *argument;
 	volatile int *clear_at_exit;
@@ -76,6 +79,12 @@ void __tmebox_begin(unsigned long *from, unsigned long stack, struct task *task)
 _Noreturn void __tmebox_stand_still(unsigned long *from);
 
 /* scheduler.c */
+extern HIDDEN long __tmebox_slice_end_ns;
+HIDDEN void __tmebox_enqueue(struct task *task);
+HIDDEN struct task *__tmebox_take_first(void);
+HIDDEN void __tmebox_finish_change(void);
+HIDDEN void __tmebox_run_as(struct task *task);
+HIDDEN void __tmebox_look_outside_by_now(void);
 HIDDEN long __tmebox_now_ns(void);
 HIDDEN void __tmebox_yield(void);
 HIDDEN long __tmebox_wait(volatile int *word, const struct pollfd *wants, size_t count, long deadline_ns);
@@ -85,6 +94,14 @@ HIDDEN struct task *__tmebox_find_task(int tid);
 HIDDEN int __tmebox_add_task(struct task *task, unsigned long stack);
 HIDDEN _Noreturn void __tmebox_end_task(void);
 HIDDEN void __tmebox_unmap_later(unsigned long start, size_t length);
+
+/* keeper.c */
+#ifdef __tmebox_twin__
+long __tmebox_ask_core(long number, unsigned long a, unsigned long b, unsigned long c) __asm__("__tmebox_syscall");
+HIDDEN int __tmebox_has_keeper(void);
+HIDDEN void __tmebox_limit_turns(int wanted);
+HIDDEN void __tmebox_go_on_interrupted(struct task *task, unsigned long *from, int ends);
+#endif
 
 /* deadlock.c */
 HIDDEN _Noreturn void __tmebox_deadlock(volatile int *word, int below);

@@ -69,7 +69,9 @@ HIDDEN void __tmebox_look_at_timers(void)
 	if (!__tmebox_timer_due_ns) return;
 	long now = now_ns();
 	if (now < __tmebox_timer_due_ns) return;
+	__tmebox_keep_turn();
 	if (interval_ns) __tmebox_timer_due_ns += ((now - __tmebox_timer_due_ns) / interval_ns + 1) * interval_ns;
 	else __tmebox_timer_due_ns = 0;
 	__tmebox_raise(SIGALRM);
+	__tmebox_release_turn();
 }

@@ -6,6 +6,7 @@
 #include "tasks.h"
 
 HIDDEN unsigned __tmebox_others;
+HIDDEN volatile unsigned __tmebox_keeps_turn;
 HIDDEN struct task *__tmebox_queue;
 HIDDEN unsigned __tmebox_waiting_outside;
 HIDDEN struct task __tmebox_first_task = {
@@ -25,5 +26,8 @@ __attribute__((__weak__)) HIDDEN void __tmebox_look_at_the_clock(void);
 HIDDEN void __tmebox_turn_over(void)
 {
 	__tmebox_turn_left = INT_MAX;
-	if (__tmebox_others) __tmebox_look_at_the_clock();
+	if (!__tmebox_others) return;
+	__tmebox_keep_turn();
+	__tmebox_look_at_the_clock();
+	__tmebox_release_turn();
 }

@@ -5,8 +5,8 @@
    makes slots of a power of two aligned to their size. Each class keeps a list of its spans that have a free slot;
    malloc takes from the first of them. Everything else is a run of pages with a header just before the object.
 
-   Zero state is ready state, and no allocation leaves the sandbox. One thread, so no locks. Pointers are kept as
-   32 bits: all of a sandbox's memory is below 4 GiB. */
+   Zero state is ready state, and no allocation leaves the sandbox. One thread runs at a time, so no locks: while others
+   live, a turn does not end in here. Pointers are kept as 32 bits: all of a sandbox's memory is below 4 GiB. */
 #include <errno.h>
 #include <malloc.h>
 #include <stdint.h>
@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "kernel.h"
+#include "tasks.h"
 
 enum {
 	PAGE = TMEBOX_PAGE_SIZE,
@@ -205,14 +206,27 @@ static size_t capacity(void *object)
 	return header->start + (size_t)header->pages * PAGE - (uintptr_t)object;
 }
 
-hidden void *__libc_malloc(size_t size)
+/* While there are other threads, these go to their ends in one turn. */
+static inline void *allocate(size_t size)
 {
 	return size <= SMALL_LIMIT ? small(size) : large(size, GRAIN, 0);
 }
 
-hidden void __libc_free(void *object)
+static __attribute__((__noinline__)) void *allocate_in_one_turn(size_t size)
 {
-	if (!object) return;
+	__tmebox_keep_turn();
+	void *object = allocate(size);
+	__tmebox_release_turn();
+	return object;
+}
+
+hidden void *__libc_malloc(size_t size)
+{
+	return __builtin_expect(__tmebox_others != 0, 0) ? allocate_in_one_turn(size) : allocate(size);
+}
+
+static inline void release(void *object)
+{
 	struct span *span = span_of(object);
 	if (!span->slot_size) {
 		struct large *header = large_of(object);
@@ -228,12 +242,34 @@ hidden void __libc_free(void *object)
 	if (!span->used || !span->listed) rearrange(span);
 }
 
+static __attribute__((__noinline__)) void release_in_one_turn(void *object)
+{
+	__tmebox_keep_turn();
+	release(object);
+	__tmebox_release_turn();
+}
+
+hidden void __libc_free(void *object)
+{
+	if (!object) return;
+	if (__builtin_expect(__tmebox_others != 0, 0)) release_in_one_turn(object);
+	else release(object);
+}
+
+static __attribute__((__noinline__)) void *large_in_one_turn(size_t size, size_t align, int zero)
+{
+	__tmebox_keep_turn();
+	void *object = large(size, align, zero);
+	__tmebox_release_turn();
+	return object;
+}
+
 hidden void *__libc_calloc(size_t count, size_t size)
 {
 	size_t total;
 	if (__builtin_mul_overflow(count, size, &total)) return exhausted(SIZE_MAX);
-	if (total > SMALL_LIMIT) return large(total, GRAIN, 1);
-	void *object = small(total);
+	if (total > SMALL_LIMIT) return large_in_one_turn(total, GRAIN, 1);
+	void *object = __libc_malloc(total);
 	return object ? memset(object, 0, total) : NULL;
 }
 
@@ -254,7 +290,10 @@ hidden void *__libc_realloc(void *object, size_t size)
 {
 	if (!object) return __libc_malloc(size);
 	struct span *span = span_of(object);
-	if (span->slot_size ? size <= SMALL_LIMIT && class_of(size) == span->class : resize_large(object, size)) return object;
+	__tmebox_keep_turn();
+	int stays = span->slot_size ? size <= SMALL_LIMIT && class_of(size) == span->class : resize_large(object, size);
+	__tmebox_release_turn();
+	if (stays) return object;
 	void *moved = __libc_malloc(size);
 	if (!moved) return NULL;
 	size_t kept = capacity(object);
@@ -269,9 +308,9 @@ static void *aligned(size_t align, size_t size)
 	if (size <= SMALL_LIMIT && align <= SMALL_LIMIT) {
 		/* A slot of a power of two is aligned to its size. */
 		size_t slot = size > align ? size : align;
-		return small(1UL << (64 - __builtin_clzl(slot - 1)));
+		return __libc_malloc(1UL << (64 - __builtin_clzl(slot - 1)));
 	}
-	return large(size, align, 0);
+	return large_in_one_turn(size, align, 0);
 }
 
 void *aligned_alloc(size_t align, size_t size)

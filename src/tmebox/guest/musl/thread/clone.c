@@ -32,7 +32,9 @@ int __clone(int (*entry)(void *), void *stack, int flags, void *argument, ...)
 		.argument = argument,
 		.clear_at_exit = clear_at_exit,
 	};
+	__tmebox_keep_turn(); /* it knows its number when it begins */
 	int result = __tmebox_add_task(task, top);
 	if (result > 0) *tid = result;
+	__tmebox_release_turn();
 	return result;
 }

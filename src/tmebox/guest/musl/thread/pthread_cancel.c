@@ -46,7 +46,9 @@ int pthread_cancel(pthread_t thread)
 		if (thread->canceldisable == PTHREAD_CANCEL_ENABLE && thread->cancelasync) pthread_exit(PTHREAD_CANCELED);
 		return 0;
 	}
+	__tmebox_keep_turn();
 	struct task *task = __tmebox_others ? __tmebox_find_task(thread->tid) : NULL;
 	if (task && thread->canceldisable != PTHREAD_CANCEL_DISABLE) __tmebox_wake(task, -EINTR);
+	__tmebox_release_turn();
 	return 0;
 }

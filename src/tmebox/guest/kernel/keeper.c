@@ -1,0 +1,102 @@
+/* The keeper of turns: a thread of the scheduler's own, on a stack of its own, which goes on where another one has run for a
+   slice of time and was interrupted. It decides who is next.
+
+   The one that was interrupted stands between any two instructions. The core has its registers, and lets it go on when the
+   keeper changes to it. Nobody interrupts the keeper. So whatever has to be in order at the moment when such a thread goes
+   on, the keeper brings in order. */
+#ifdef __tmebox_twin__
+#include "tasks.h"
+
+enum { STACK_PAGES = 8 };
+
+static int exists, limited;
+static struct task *chosen; /* by who has changed to the keeper; or NULL: a slice is over */
+
+/* Like __tmebox_switch: one more than the number of the thread that was interrupted; 0: one has changed to the keeper. */
+struct told {
+	long unused, interrupted;
+};
+struct told __tmebox_switch_and_be_told(unsigned long *from, long number, long ends) __asm__("__tmebox_switch");
+
+/* Who runs after a slice of `task`, which nothing has begun to take its turn from. */
+static struct task *next_after(struct task *task)
+{
+	if (!__tmebox_contended()) {
+		limited = 1; /* in a sandbox that began as another was, too */
+		__tmebox_limit_turns(0);
+		return task;
+	}
+	__tmebox_look_outside_by_now();
+	task->interrupted = 1;
+	task->rsp = 0; /* nothing that backtraces could begin with */
+	__tmebox_enqueue(task);
+	struct task *next = __tmebox_take_first();
+	if (!next) __builtin_trap(); /* it could go on itself */
+	if (next != task) __tmebox_run_as(next);
+	return next;
+}
+
+static long who_goes_on(void)
+{
+	struct task *next = chosen ? chosen : next_after(__tmebox_task);
+	chosen = NULL;
+	if (next->interrupted) {
+		__tmebox_finish_change(); /* it cannot do that itself */
+		__tmebox_keeps_turn = 0;
+		next->interrupted = 0;
+	} else {
+		__tmebox_keeps_turn = 1; /* it stands in the scheduler, and knows what it was */
+	}
+	return next->number;
+}
+
+/* It begins as others go on: with an answer in rax and rdx, where a function has its third argument. */
+static _Noreturn void keep_turns(long first, long second, long interrupted)
+{
+	(void)first, (void)second;
+	struct told told = { 0, interrupted };
+	unsigned long unused;
+	for (;;) {
+		long number = told.interrupted - 1;
+		if (told.interrupted && __tmebox_keeps_turn) {
+			/* It is in the middle of something, perhaps of changing threads, and ends its turn where it next could. */
+			__tmebox_slice_end_ns = 1;
+			__tmebox_turn_left = 0;
+		} else {
+			number = who_goes_on();
+		}
+		told = __tmebox_switch_and_be_told(&unused, number, 0);
+	}
+}
+
+/* Before there are other threads: it is the first. */
+HIDDEN int __tmebox_has_keeper(void)
+{
+	if (exists) return 1;
+	unsigned long low = (unsigned long)__tmebox_pages_get_for_stack(STACK_PAGES);
+	if (!low) return 0;
+	int fits = low > __tmebox_stacks_start() && low + STACK_PAGES * TMEBOX_PAGE_SIZE <= __tmebox_stacks_end();
+	long number = !fits ? -1 : __tmebox_ask_core(TMEBOX_SYS_BEGIN_THREAD, (unsigned long)keep_turns, low,
+	                                             low + STACK_PAGES * TMEBOX_PAGE_SIZE);
+	if (number < 0) {
+		__tmebox_pages_put(low, STACK_PAGES);
+		return 0;
+	}
+	if (number != TMEBOX_KEEPER) __builtin_trap();
+	return exists = 1;
+}
+
+/* Whether a turn is over after a slice of time. */
+HIDDEN void __tmebox_limit_turns(int wanted)
+{
+	if (limited == wanted || !exists) return;
+	limited = wanted;
+	__tmebox_ask_core(TMEBOX_SYS_SLICES, wanted, 0, 0);
+}
+
+HIDDEN void __tmebox_go_on_interrupted(struct task *task, unsigned long *from, int ends)
+{
+	chosen = task;
+	__tmebox_switch(from, TMEBOX_KEEPER, ends);
+}
+#endif

@@ -1,0 +1,161 @@
+"""Threads whose turns end by time, wherever they are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+import tmebox
+from tests.forked import run_forked
+from tests.guest.test_guest_programs import run_text
+from tmebox import _native
+
+SOURCES = Path(__file__).with_name("interrupted")
+
+
+@cache
+def compiled(name: str, flags: tuple[str, ...] = ()) -> tmebox.Module:
+    return tmebox.compile(SOURCES / f"{name}.c", flags=["-Wno-atomic-alignment", *flags])
+
+
+@pytest.fixture
+def short_slices() -> Iterator[Callable[[int], int]]:
+    before = _native.set_slice(30_000)
+    yield _native.set_slice
+    _native.set_slice(before)
+
+
+def test_a_loop_that_waits_for_another_thread_ends() -> None:
+    text = """
+        #include <pthread.h>
+        static volatile int flag;
+        static void *set(void *argument) { flag = 1; return argument; }
+        int main(void)
+        {
+            pthread_t thread;
+            pthread_create(&thread, NULL, set, NULL);
+            while (!flag) {}
+            return pthread_join(thread, NULL) + 7;
+        }
+        """
+    assert run_text(text).exit_code == 7
+
+
+def test_threads_that_only_compute_share_the_time_and_a_timed_wait_ends() -> None:
+    text = """
+        #include <pthread.h>
+        #include <stdio.h>
+        #include <time.h>
+        static volatile long counts[2];
+        static volatile int over;
+        static void *work(void *count) { while (!over) ++*(volatile long *)count; return NULL; }
+        int main(void)
+        {
+            pthread_t threads[2];
+            for (int i = 0; i < 2; i++) pthread_create(&threads[i], NULL, work, (void *)&counts[i]);
+            for (int i = 0; i < 20; i++) nanosleep(&(struct timespec){ 0, 20000000 }, NULL);
+            over = 1;
+            for (int i = 0; i < 2; i++) pthread_join(threads[i], NULL);
+            printf("%ld %ld", counts[0], counts[1]);
+        }
+        """
+    first, second = map(int, run_text(text).stdout.split())
+    assert min(first, second) * 3 > max(first, second)
+
+
+def test_readers_beside_a_writer_end_when_the_writer_says_so() -> None:
+    """The shape of LevelDB's SkipTest: readers that take no lock, in a loop until a flag is set."""
+    text = """
+        #include <pthread.h>
+        #include <stdatomic.h>
+        #include <stdlib.h>
+        struct node { long key; struct node *_Atomic next; };
+        static struct node head;
+        static atomic_int quit, state, bad;
+        static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+        static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
+        static void change(int to)
+        {
+            pthread_mutex_lock(&mutex);
+            state = to;
+            pthread_cond_signal(&changed);
+            pthread_mutex_unlock(&mutex);
+        }
+        static void wait_for(int wanted)
+        {
+            pthread_mutex_lock(&mutex);
+            while (state != wanted) pthread_cond_wait(&changed, &mutex);
+            pthread_mutex_unlock(&mutex);
+        }
+        static void *read(void *argument)
+        {
+            change(1);
+            while (!atomic_load_explicit(&quit, memory_order_acquire)) {
+                long last = 0;
+                for (struct node *node = head.next; node; node = node->next) {
+                    if (node->key <= last) bad++;
+                    last = node->key;
+                }
+            }
+            change(2);
+            return argument;
+        }
+        int main(void)
+        {
+            pthread_t thread;
+            for (int run = 0; run < 10; run++) {
+                quit = 0;
+                pthread_create(&thread, NULL, read, NULL);
+                wait_for(1);
+                for (int i = 0; i < 100; i++) {
+                    long key = (i * 7919 + run) % 100003 + 1;
+                    struct node *new = malloc(sizeof *new), *at = &head;
+                    while (at->next && at->next->key < key) at = at->next;
+                    new->key = key;
+                    new->next = at->next;
+                    if (!new->next || new->next->key != key) at->next = new;
+                }
+                atomic_store_explicit(&quit, 1, memory_order_release);
+                wait_for(2);
+                pthread_join(thread, NULL);
+            }
+            return bad;
+        }
+        """
+    assert run_text(text).exit_code == 0
+
+
+@pytest.mark.parametrize("flags", [(), ("-mavx",)], ids=["sse", "avx"])
+@pytest.mark.usefixtures("short_slices")
+def test_every_register_survives_thousands_of_interruptions(flags: tuple[str, ...]) -> None:
+    def play() -> tuple[int, int]:
+        with tmebox.Sandbox(compiled("registers", flags), timeout=60.0) as sandbox:
+            return sandbox.survive(2000), sandbox.rounds_made()
+
+    if flags and not _native.cpu_features()["avx"]:
+        pytest.skip("no AVX here")
+    compiled("registers", flags)
+    wrong, rounds = run_forked(play, timeout_s=90).result()
+    assert wrong == 0 and rounds >= 2000
+
+
+@pytest.mark.parametrize("slice_ns", [20_000, 200_000])
+@pytest.mark.parametrize("flags", [(), ("-O3", "-march=x86-64-v3")], ids=["plain", "v3"])
+def test_what_is_verified_only_together_survives(
+    short_slices: Callable[[int], int], slice_ns: int, flags: tuple[str, ...]
+) -> None:
+    if flags and not _native.cpu_features()["avx2"]:
+        pytest.skip("no AVX2 here")
+    short_slices(slice_ns)
+    with tmebox.Sandbox(compiled("sequences", flags), timeout=60.0) as sandbox:
+        assert sandbox.agree(1000) == 0
+
+
+@pytest.mark.usefixtures("short_slices")
+def test_what_threads_share_of_the_c_library_stays_whole() -> None:
+    with tmebox.Sandbox(compiled("library"), timeout=60.0) as sandbox:
+        for _ in range(3):
+            assert sandbox.share(500) == 0
