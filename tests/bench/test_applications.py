@@ -71,7 +71,7 @@ def test_a_tree_of_nbench_is_built_and_compared(tree: Path) -> None:
     assert all(set(row.cost) == {"native", "same libc"} for row in results.rows)
     assert sorted(path.name for path in tree.iterdir()) == before
     table = rows.table(results)
-    assert len(table.rows) == 11 and len(table.rows[0]) == len(table.headings) == 3
+    assert len(table.rows) == 11 and len(table.rows[0]) == len(table.headings) == 5
     assert json.loads(rows.to_json(results))["rows"][0]["work"] == "NUMERIC SORT"
 
 
