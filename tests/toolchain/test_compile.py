@@ -384,7 +384,7 @@ def test_what_a_signal_says_of_a_tool() -> None:
     for signal, said in (
         ("XCPU", "used more than 9 s of CPU time"),
         ("SEGV", "ran out of memory"),
-        ("HUP", "signal 1"),
+        ("USR1", "signal 10"),
     ):
         with pytest.raises(CompileError, match=said):
             clang.run_command(["/bin/sh", "-c", f"kill -{signal} $$"], "sh", clang.Limits(timeout_s=9.0))
