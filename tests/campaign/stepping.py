@@ -7,6 +7,7 @@ import os
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NoReturn
 
 from tmebox import abi
 
@@ -80,6 +81,12 @@ class Stepper:
         """Go on with signal `number`, up to the next stop; its signal."""
         ptrace(CONT, self.process, 0, number)
         return self.wait()
+
+    def go_to_the_end(self) -> NoReturn:
+        """Raises Ended. Page faults reach the child."""
+        passed = 0
+        while True:
+            passed = self.go(passed if passed in (signal.SIGSEGV, signal.SIGBUS) else 0)
 
     def step(self, number: int = 0) -> int:
         """One instruction, or, with a signal, to the first one of its handler. The stop's signal."""

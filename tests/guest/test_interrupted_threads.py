@@ -11,6 +11,7 @@ import pytest
 import tmebox
 from tests.forked import run_forked
 from tests.guest.test_guest_programs import run_text
+from tests.guest.test_threads import SPINS
 from tmebox import _native
 
 SOURCES = Path(__file__).with_name("interrupted")
@@ -29,19 +30,7 @@ def short_slices() -> Iterator[Callable[[int], int]]:
 
 
 def test_a_loop_that_waits_for_another_thread_ends() -> None:
-    text = """
-        #include <pthread.h>
-        static volatile int flag;
-        static void *set(void *argument) { flag = 1; return argument; }
-        int main(void)
-        {
-            pthread_t thread;
-            pthread_create(&thread, NULL, set, NULL);
-            while (!flag) {}
-            return pthread_join(thread, NULL) + 7;
-        }
-        """
-    assert run_text(text).exit_code == 7
+    assert run_text(SPINS).exit_code == 7
 
 
 def test_threads_that_only_compute_share_the_time_and_a_timed_wait_ends() -> None:

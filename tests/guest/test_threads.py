@@ -169,7 +169,7 @@ SPINS = """
         pthread_t thread;
         pthread_create(&thread, NULL, set, NULL);
         while (!flag) {}
-        return 0;
+        return pthread_join(thread, NULL) + 7;
     }
     """
 

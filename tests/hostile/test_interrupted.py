@@ -82,9 +82,7 @@ def interrupt(ends: bool, numbers: list[int], folder: Path) -> tuple[int, dict[s
                 if ends:  # it calls again: past that call's first instruction
                     stepper.run_to(victim)
                     stepper.step()
-        passed = 0
-        while True:
-            passed = stepper.go(passed if passed in (signal.SIGSEGV, signal.SIGBUS) else 0)
+        stepper.go_to_the_end()
     except Ended as end:
         assert end.status == 0, (end.status, numbers)
     finally:

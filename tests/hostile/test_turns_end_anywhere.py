@@ -57,9 +57,7 @@ def interrupt(numbers: list[int], folder: Path) -> tuple[int, Any]:
         for number in numbers:
             stepper.run_to(compiled("sequences").address_of("alone"))
             stopped += stop_at(stepper, number, GATE) and interrupted(stepper)
-        passed = 0
-        while True:
-            passed = stepper.go(passed if passed in (signal.SIGSEGV, signal.SIGBUS) else 0)
+        stepper.go_to_the_end()
     except Ended as end:
         assert end.status == 0, (end.status, numbers)
     finally:

@@ -19,7 +19,7 @@ RUN_TIMEOUT_S = 600.0
 @dataclass(frozen=True)
 class Row:
     """cost: by kind of native build, the sandboxed time over its time, rounds compared side by side.
-    least: the least sandboxed time over its least; a machine that has two speeds had the same in both."""
+    least: the least sandboxed time over the least of its, which a machine of two speeds changes least."""
 
     work: str
     cost: dict[str, Spread]

@@ -49,7 +49,7 @@ WITHOUT_LOCATIONS = (
     "-livedebugvalues-input-dbg-value-limit=0",
 )
 """Where variables are at each instruction is a third of the assembly, and only debuggers ask for it. These
-values make functions of any size too large for clang to find out. The code is the same."""
+values make functions of any size too large for clang to find out. Its code is the same."""
 
 LANGUAGES = {
     **dict.fromkeys((".c", ".i"), "c"),
