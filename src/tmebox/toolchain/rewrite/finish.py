@@ -9,6 +9,7 @@ from tmebox.records import dataclass
 from tmebox.toolchain.rewrite.depths import Depths, with_depths
 from tmebox.toolchain.rewrite.processor import keeping_wide_vectors
 from tmebox.toolchain.rewrite.speed.cache_lines import within_lines
+from tmebox.toolchain.rewrite.speed.encodings import shorter
 from tmebox.toolchain.rewrite.speed.held_base import with_held_bases
 from tmebox.toolchain.rewrite.speed.listing import read
 from tmebox.toolchain.rewrite.speed.offset_reuse import without_repeated_loads
@@ -28,6 +29,8 @@ class Origin:
 
 def finished(text: str, origin: Origin, arrivals: Set[str]) -> str:
     """`arrivals`: labels that a branch names, or whose address is taken. Raises Refusal."""
+    if origin.is_compiled:
+        text = shorter(text)
     if origin.has_wide_vectors:
         text = keeping_wide_vectors(text)
     if origin.base == "r15":

@@ -5,7 +5,8 @@
 - `offset_reuse.without_repeated_loads`: r14 is not loaded twice
 - `held_base.with_held_bases`: loops hold the window's base in a register
 - `base_reuse.without_repeated_bases`: straight-line code loads it once
+- `encodings.shorter`: instructions that do the same in fewer bytes
 - `cache_lines.within_lines`: where checks and loops lie
 
-The last four go over the finished assembly, which `listing` reads; `sizes` says how many bytes it takes.
+The last five go over the finished assembly, which `listing` reads; `sizes` says how many bytes it takes.
 """

@@ -30,7 +30,7 @@ def size_bytes(line: str) -> int:
             return 5
     opcode = 1 + mnemonic.startswith(_TWO_BYTE)
     if "%xmm" in operands or "%ymm" in operands:
-        opcode = 3
+        opcode = 2 if mnemonic.endswith("ps") else 3
     is_short = mnemonic == "movl" and operands.startswith("$") and "(" not in operands
     has_rex = mnemonic.endswith("q") or _EXTENDED.search(operands) is not None
     return opcode + (not is_short) + has_rex + _memory(operands) + _immediate(mnemonic, operands)
