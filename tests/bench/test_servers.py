@@ -42,8 +42,11 @@ def test_rounds_are_compared_side_by_side() -> None:
     assert (row.throughput.min, row.throughput.max) == (0.99, 1.0)
     assert (row.p99.max, row.cpu.max) == (1.5, 1.2)
     assert (row.noise.max, row.p99_noise.max) == (1.02, 2.0)
+    assert (row.best, row.best_cpu, row.best_noise) == (0.99, 1.2, 1.02)
     table = servers_table(ServerResults({}, [row]))
-    assert table.rows[0][0] == "nginx: 1 KB" and len(table.rows[0]) == len(table.headings)
+    assert [line[0] for line in table.rows] == ["nginx: 1 KB", "geometric mean"]
+    assert {len(line) for line in table.rows} == {len(table.headings)}
+    assert not servers_table(ServerResults({})).rows
 
 
 def test_commands_are_in_rediss_protocol() -> None:

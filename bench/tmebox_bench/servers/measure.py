@@ -23,7 +23,7 @@ from tmebox_bench.servers.builds import KINDS, BuildError, built
 from tmebox_bench.servers.loads import Load, LoadError, Sample
 from tmebox_bench.servers.programs import SERVERS, Server
 from tmebox_bench.servers.streams import StreamRow
-from tmebox_bench.statistics import Spread, ratios, spread
+from tmebox_bench.statistics import Spread, geomean, ratios, spread
 from tmebox_bench.tables import Table
 
 Progress = Callable[[str, int, int], None]
@@ -41,7 +41,9 @@ KIND_OF = {"native": "native", "sandboxed": "sandboxed", "native again": "native
 class Row:
     """One load of one server. throughput, p99, cpu: sandboxed over native, rounds compared side by side. cpu
     is the server's processor time for each request, which other work on the machine disturbs least. noise,
-    p99_noise: throughput and p99 of the native build, measured once more in each round, over itself."""
+    p99_noise: throughput and p99 of the native build, measured once more in each round, over itself. best,
+    best_cpu, best_noise: of the greatest throughput and of the least processor time of all rounds, which a
+    machine of two speeds changes least."""
 
     server: str
     load: str
@@ -53,6 +55,9 @@ class Row:
     cpu: Spread
     noise: Spread
     p99_noise: Spread
+    best: float
+    best_cpu: float
+    best_noise: float
 
 
 @dataclass(frozen=True)
@@ -147,14 +152,27 @@ def _standing(idle: Sequence[Started]) -> Iterator[None]:
 def _row(server: str, load: str, samples: Mapping[str, Sequence[Measured]]) -> Row:
     """samples: of each of TURNS."""
 
-    def all_of(of: Callable[[Measured], float]) -> tuple[Spread, Spread, Spread]:
-        native, ours, again = ([of(one) for one in samples[turn]] for turn in TURNS)
-        return spread(native), ratios(ours, native), ratios(again, native)
+    def all_of(of: Callable[[Measured], float]) -> list[list[float]]:
+        return [[of(one) for one in samples[turn]] for turn in TURNS]
 
-    per_s, throughput, noise = all_of(lambda one: one.sample.requests_per_s)
-    p99_ms, p99, p99_noise = all_of(lambda one: one.sample.p99_ms)
-    cpu_us, cpu, _ = all_of(lambda one: one.cpu_us)
-    return Row(server, load, per_s, p99_ms, cpu_us, throughput, p99, cpu, noise, p99_noise)
+    native, ours, again = all_of(lambda one: one.sample.requests_per_s)
+    native_p99, our_p99, p99_again = all_of(lambda one: one.sample.p99_ms)
+    native_cpu, our_cpu, _ = all_of(lambda one: one.cpu_us)
+    return Row(
+        server,
+        load,
+        native_per_s=spread(native),
+        native_p99_ms=spread(native_p99),
+        native_cpu_us=spread(native_cpu),
+        throughput=ratios(ours, native),
+        p99=ratios(our_p99, native_p99),
+        cpu=ratios(our_cpu, native_cpu),
+        noise=ratios(again, native),
+        p99_noise=ratios(p99_again, native_p99),
+        best=max(ours) / max(native),
+        best_cpu=min(our_cpu) / min(native_cpu),
+        best_noise=max(again) / max(native),
+    )
 
 
 # -- processes ---------------------------------------------------------------------------------------------
@@ -247,33 +265,61 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 def servers_table(results: ServerResults) -> Table:
-    """A row per load: native throughput and p99, and both over native with their spread."""
-    rows = tuple(
+    """A row per load: native throughput, p99 and processor time, and each over native; then the means."""
+    rows: list[tuple[str, ...]] = [
         (
             f"{row.server}: {row.load}",
             f"{row.native_per_s.median:,.0f}/s",
-            f"{row.native_p99_ms.median:.2f} ms",
             _ratio(row.throughput),
             _ratio(row.noise),
+            f"{row.best:.3f}",
+            f"{row.best_noise:.3f}",
+            f"{row.native_p99_ms.median:.2f} ms",
             _ratio(row.p99),
             _ratio(row.p99_noise),
             f"{row.native_cpu_us.median:.1f} µs",
             _ratio(row.cpu),
+            f"{row.best_cpu:.3f}",
         )
         for row in results.rows
-    )
+    ]
+    if rows:
+        rows.append(_means(results.rows))
     headings = (
         "load",
         "native",
-        "p99",
         "sandboxed throughput",
         "native again",
+        "best",
+        "native again",
+        "p99",
         "sandboxed p99",
         "native again",
         "native CPU",
         "sandboxed CPU",
+        "best",
     )
-    return Table(headings, rows)
+    return Table(headings, tuple(rows))
+
+
+def _means(rows: Sequence[Row]) -> tuple[str, ...]:
+    def mean(of: Callable[[Row], float]) -> str:
+        return f"{geomean(map(of, rows)):.3f}"
+
+    return (
+        "geometric mean",
+        "",
+        mean(lambda row: row.throughput.median),
+        mean(lambda row: row.noise.median),
+        mean(lambda row: row.best),
+        mean(lambda row: row.best_noise),
+        "",
+        mean(lambda row: row.p99.median),
+        mean(lambda row: row.p99_noise.median),
+        "",
+        mean(lambda row: row.cpu.median),
+        mean(lambda row: row.best_cpu),
+    )
 
 
 def streams_table(results: ServerResults) -> Table:
