@@ -50,6 +50,25 @@ def test_bytes_that_code_runs_into_are_the_instructions_that_they_encode(bytes_:
     assert expected in rewritten(FUNCTION.format(f"\tmovl $1, %eax\n\t{bytes_}"))
 
 
+def test_bytes_behind_a_number_are_code_if_a_branch_leads_there(tmp_path: Path) -> None:
+    """As in mbedtls' inline assembly: between them and what is before stands a return."""
+    lines = ["jmp 2f", "1:\tincl %eax", "retq", "2:\t.byte 0x31,0xc0", "call 1b", "jmp 3f"]
+    text = rewritten(FUNCTION.format("\n\t".join([*lines, "2:\t.byte 1, 2, 3", "3:\tleaq 2b(%rip), %rdx"])))
+    assert "xor" in text.partition(".rodata")[0]
+    assert ".byte\t1, 2, 3" in text.partition(".rodata")[2].replace("\t.byte 1", "\t.byte\t1")
+
+
+def test_routines_in_inline_assembly_are_called(tmp_path: Path) -> None:
+    source = tmp_path / "routine.c"
+    source.write_text(
+        "long f(long x) { long out; __asm__("
+        r'"mov %1, %0\n\tjmp 2f\n1:\tadd %0, %0\n\tret\n2:\t.byte 0x66,0x90\n\tcall 1b\n\tcall 1b"'
+        ' : "=&r"(out) : "r"(x) : "cc", "memory"); return out; }'
+    )
+    with tmebox.Sandbox(tmebox.compile(source)) as sandbox:
+        assert sandbox.f(5) == 20
+
+
 def test_a_return_in_bytes_is_one(tmp_path: Path) -> None:
     text = rewritten(FUNCTION.format("\txorl %eax, %eax\n\t.byte 0xf3,0xc3"))
     assert ".byte" not in text and "retq" in text

@@ -37,6 +37,7 @@ _SIZES = {
 }
 _PREFIXES = regex(r"\s*\.byte\s+((0x67|0x66|0x3e)(?:\s*,\s*\2)*|0xf0)\s*", re.IGNORECASE)
 _CHARACTER = regex(r"'(\\?.)'?")
+_NUMBERED = regex(r"(\d+)([bf])")
 NEUTRAL = frozenset([".globl", ".global", ".weak", ".local", ".hidden", ".protected", ".internal", ".type"])
 """Directives that say something of a symbol, wherever they stand."""
 
@@ -46,13 +47,18 @@ Held = tuple[int, "Label | Directive"]
 
 @dataclass
 class Chunk:
-    """Data, and the labels and alignments that stand before it."""
+    """Data, and the labels and alignments that stand before it. labels: their keys."""
 
     labels: list[str] = field(default_factory=list)
     items: list[Held] = field(default_factory=list)
 
     def is_reached(self, targets: Set[str]) -> bool:
         return not targets.isdisjoint(self.labels)
+
+
+def labels_of(held: Sequence[Held]) -> list[str]:
+    """Keys."""
+    return [key(statement.name, line) for line, statement in held if isinstance(statement, Label)]
 
 
 def chunks(held: Sequence[Held], is_data: Set[str]) -> tuple[list[Chunk], list[Held]]:
@@ -65,13 +71,42 @@ def chunks(held: Sequence[Held], is_data: Set[str]) -> tuple[list[Chunk], list[H
             before.append(item)
             continue
         if before or not found:
-            labels = [label.name for _, label in before if isinstance(label, Label)]
+            labels = labels_of(before)
             if labels or not found:
                 found.append(Chunk(labels))
             found[-1].items += before
             before = []
         found[-1].items.append(item)
     return found, before
+
+
+def key(label: str, line: int) -> str:
+    """What a label on a line is called among the targets of branches: names are unique, numbers are not."""
+    return f"{label}@{line}" if label.isdigit() else label
+
+
+class Targets:
+    """The keys of labels that branches lead to, told in the order of the text."""
+
+    def __init__(self) -> None:
+        self.keys: set[str] = set()
+        self._last: dict[str, str] = {}
+        self._awaited: set[str] = set()
+
+    def label(self, name: str, line: int) -> None:
+        self._last[name] = key(name, line)
+        if name in self._awaited:
+            self._awaited.remove(name)
+            self.keys.add(self._last[name])
+
+    def branch(self, name: str) -> None:
+        numbered = _NUMBERED.fullmatch(name)
+        if numbered is None:
+            self.keys.add(name)
+        elif numbered[2] == "f":
+            self._awaited.add(numbered[1])
+        else:
+            self.keys.add(self._last.get(numbered[1], name))
 
 
 def instructions(directives: Sequence[Directive]) -> Iterator[str]:

@@ -258,8 +258,7 @@ class _Rewriting:
 
     def _is_reached(self) -> bool:
         """Whether code runs into what comes next, or branches to a label that is held."""
-        labels = [statement.name for _, statement in self._held if isinstance(statement, Label)]
-        return self._runs_on or embedded.Chunk(labels).is_reached(self._entered())
+        return self._runs_on or embedded.Chunk(embedded.labels_of(self._held)).is_reached(self._entered())
 
     def _try_to_release(self) -> None:
         try:
@@ -291,14 +290,16 @@ class _Rewriting:
     def _branch_targets(self) -> frozenset[str]:
         """Asked for only where there is data in code."""
         if self._targets is None:
-            found = set()
-            for line in self._text.split("\n"):
+            found = embedded.Targets()
+            for number, line in enumerate(self._text.split("\n"), 1):
                 for statement in prepare(line, self._base):
-                    if isinstance(statement, Replacement) and statement.flow.target is not None:
-                        found.add(statement.flow.target)
+                    if isinstance(statement, Label):
+                        found.label(statement.name, number)
+                    elif isinstance(statement, Replacement) and statement.flow.target is not None:
+                        found.branch(statement.flow.target)
                     elif isinstance(statement, Replacement) and statement.shape is Shape.CALL:
-                        found.add(statement.text.split()[-1])
-            self._targets = frozenset(found)
+                        found.branch(statement.text.split()[-1])
+            self._targets = frozenset(found.keys)
         return self._targets
 
     def _add_decoded(self, chunk: embedded.Chunk) -> None:

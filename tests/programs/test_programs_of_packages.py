@@ -1,0 +1,110 @@
+"""Packages that are built by their own makefiles, or by the compiler alone, and do their work sandboxed."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.programs.building import Ran, native_tools, run, run_sandboxed, sandboxed_tools, source_of
+from tests.programs.test_packages import TIMEOUT_S, unpacked
+
+pytestmark = pytest.mark.network
+
+UNIT_TESTS = ("cjson_add", "compare_tests", "misc_tests", "parse_examples", "print_number", "print_value")
+SCRIPT = r"""
+function fib(n) { return n < 2 ? n : fib(n - 1) + fib(n - 2) }
+print([3, 1, 2].sort().join("-"), fib(18), Math.pow(2, 0.5), JSON.stringify({ a: [1, null, "x"] }))
+print("tree of bees".replace(/e+/g, "[$&]"), new Date(0).toISOString())
+try { null.x } catch (error) { print(error) }
+"""
+PROGRAM = r"""
+int puts(const char *);
+static int fib(int n) { return n < 2 ? n : fib(n - 1) + fib(n - 2); }
+int main(void) { puts("made by a compiler in a sandbox"); return fib(10) - 55; }
+"""
+
+
+def make(directory: Path, *words: str) -> None:
+    tools = sandboxed_tools()
+    command = ["make", "-s", f"-j{min(2, os.cpu_count() or 1)}", f"CC={tools.cc}", f"AR={tools.ar}", *words]
+    checked(command, directory)
+
+
+def checked(command: list[str], directory: Path) -> str:
+    done = subprocess.run(
+        command,
+        cwd=directory,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        timeout=TIMEOUT_S,
+        check=False,
+    )
+    assert done.returncode == 0, f"{command}: {done.stdout[-2000:]}{done.stderr[-2000:]}"
+    return done.stdout
+
+
+def output(ran: Ran) -> bytes:
+    assert ran.exit_code == 0, ran.stderr[-2000:]
+    return ran.stdout
+
+
+@pytest.mark.slow
+def test_zopfli_compresses(tmp_path: Path) -> None:
+    source = unpacked("zopfli", tmp_path)
+    make(source, "zopfli")
+    packed = output(run_sandboxed(source / "zopfli", "-c", "README", directory=source))
+    text = (source / "README").read_bytes()
+    assert gzip.decompress(packed) == text and len(packed) < len(gzip.compress(text, 9))
+
+
+@pytest.mark.slow
+def test_mujs_runs_javascript(tmp_path: Path) -> None:
+    source = unpacked("mujs", tmp_path)
+    make(source, "build=release", "HAVE_READLINE=no", "build/release/mujs")
+    (source / "script.js").write_text(SCRIPT)
+    printed = output(run_sandboxed(source / "build/release/mujs", "script.js", directory=source))
+    assert printed.decode().splitlines()[:4] == [
+        '1-2-3 2584 1.4142135623730952 {"a":[1,null,"x"]}',
+        "tr[ee] of b[ee]s 1970-01-01T00:00:00.000Z",
+        "TypeError: cannot convert null to object",
+        "\tat script.js:5",
+    ]
+
+
+@pytest.mark.slow
+def test_tcc_compiles_a_program_that_runs(tmp_path: Path) -> None:
+    source = unpacked("tcc", tmp_path)
+    checked(["./configure", f"--cc={sandboxed_tools().cc}"], source)
+    make(source, "tcc")
+    (source / "program.c").write_text(PROGRAM)
+    output(run_sandboxed(source / "tcc", "-c", "-nostdinc", "program.c", "-o", "program.o", directory=source))
+    checked([*native_tools().cc.split(), "-no-pie", "program.o", "-o", "program"], source)
+    assert output(run(source / "program", directory=source)) == b"made by a compiler in a sandbox\n"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", UNIT_TESTS)
+def test_cjson_passes_its_unit_tests(name: str, tmp_path: Path) -> None:
+    tests = source_of("cjson") / "tests"
+    program = tmp_path / name
+    words = ["-w", "-O1", f"-I{tests}/unity/src", f"{tests}/{name}.c", f"{tests}/unity/src/unity.c", "-lm"]
+    checked([sys.executable, "-m", "tmebox", "cc", *words, "-o", str(program)], tmp_path)
+    assert b" 0 Failures " in output(run_sandboxed(program, directory=tests))
+
+
+@pytest.mark.packages
+def test_mbedtls_passes_its_self_test(tmp_path: Path) -> None:
+    """Without that of time, which spins until a handler of SIGALRM has run: these run in calls only."""
+    source = unpacked("mbedtls", tmp_path)
+    make(source, "-C", "library", "static")
+    libraries = [f"library/libmbed{name}.a" for name in ("tls", "x509", "crypto")]
+    words = ["-O2", "-Iinclude", "programs/test/selftest.c", *libraries, "-o", "selftest"]
+    checked([sys.executable, "-m", "tmebox", "cc", *words], source)
+    printed = output(run_sandboxed(source / "selftest", "-x", "timing", directory=source))
+    assert b"Executed 26 test suites" in printed and b"[ All tests PASS ]" in printed
