@@ -194,6 +194,8 @@ VECTOR_ARGUMENT_COUNT = 8
 TRAP_REASON = 0x746D_7200
 """Plus a number below 256, in a `movl $…, %eax` behind a `ud2`: which check of a compiler has failed. Only
 messages depend on it."""
+TRAP_UNPROMISED = 254
+"""Such a number: assembly has an instruction there that no sandbox has. clang has no number so high."""
 
 MAX_IMPORTS = 4096
 MAX_CALLBACKS = 4096

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -102,6 +103,38 @@ def test_operations_of_libcrypto_are_read() -> None:
     for wrong in ("", "SHA1 0 b79b\n", "SHA1 failed\n"):
         with pytest.raises(RunError):
             openssl.parse(wrong)
+
+
+def test_what_libcrypto_chooses_by_is_read() -> None:
+    said = "OPENSSL_ia32cap=0x7ed8220b078bffff:0x40069c219c97a9\n"
+    assert openssl.capabilities(said) == "0x7ed8220b078bffff:0x40069c219c97a9"
+    with_variable = "OPENSSL_ia32cap=0x1:0x2 env:0x1:0x2\n"
+    assert openssl.capabilities(with_variable) == "0x1:0x2"
+    assert openssl.capabilities("none\n") == ""
+
+
+def test_the_native_side_is_told_what_a_sandbox_is() -> None:
+    program = Path("/nowhere/evp_test")
+    assert openssl.command("native", program, program.parent, "0x1:0x2") == [
+        *("env", "OPENSSL_ia32cap=0x1:0x2"),
+        str(program),
+    ]
+    assert openssl.command("native", program, program.parent) == [str(program)]
+    assert "env" not in openssl.command("sandboxed", program, program.parent, "0x1:0x2")
+
+
+def test_assembly_is_left_out_of_one_kind_of_build() -> None:
+    with_, without = (
+        str(list(openssl.sources(assembly=assembly).steps(Path("tree"), "cc", "sandboxed")))
+        for assembly in (True, False)
+    )
+    assert "no-asm" not in with_ and "WITH_ASSEMBLY" in with_
+    assert "no-asm" in without and "WITH_ASSEMBLY" not in without
+
+
+def test_operations_are_those_of_the_program() -> None:
+    table = openssl.WORK.read_text().partition("operations[] = {")[2].partition("};")[0]
+    assert tuple(re.findall(r"^\t\{ \"([^\"]+)\"", table, re.MULTILINE)) == openssl.OPERATIONS
 
 
 def test_counts_of_test_vectors_are_read() -> None:

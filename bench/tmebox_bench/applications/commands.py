@@ -16,16 +16,35 @@ if TYPE_CHECKING:
     from tmebox_bench.applications.rows import Results as Applications
 
 
-def openssl(quick: Quick = False, rounds: Rounds = None, json_file: Json = None) -> None:
-    """Build OpenSSL's libcrypto without assembly, natively and sandboxed; compare outputs and times.
+def openssl(
+    operations: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="OPERATION", help="SHA1, AES-256-GCM, …: only these. [default: all]"),
+    ] = None,
+    assembly: Annotated[
+        bool, typer.Option("--assembly", help="With OpenSSL's assembly, on both sides.")
+    ] = False,
+    quick: Quick = False,
+    rounds: Rounds = None,
+    json_file: Json = None,
+) -> None:
+    """Build OpenSSL's libcrypto, natively and sandboxed; compare outputs and times.
 
-    Sources come from Debian. Ciphers, digests and signatures are timed, and OpenSSL's own test vectors run.
+    Sources come from Debian. Ciphers, digests and signatures are timed, and OpenSSL's own test vectors run,
+    unless operations are named. Without --assembly neither side has assembly; with it, both choose the same
+    functions.
     """
-    from tmebox_bench.applications.openssl import bench_openssl
+    from tmebox_bench.applications.openssl import OPERATIONS, bench_openssl
 
+    if not set(operations or ()) <= set(OPERATIONS):
+        raise typer.BadParameter(f"operations are {', '.join(OPERATIONS)}")
     _applications(
         lambda report: bench_openssl(
-            rounds=rounds_of(rounds, quick), scale=1 if quick else 5, progress=report
+            operations or (),
+            assembly=assembly,
+            rounds=rounds_of(rounds, quick),
+            scale=1 if quick else 5,
+            progress=report,
         ),
         json_file,
     )

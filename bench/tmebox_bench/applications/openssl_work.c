@@ -1,10 +1,14 @@
 /* What `openssl speed` measures, as fixed amounts of work: no alarm ends a loop, so that outputs can be compared.
 
-   openssl_work SCALE prints a line for each operation: its name, the microseconds of processor time that SCALE
-   times its count took, and, in hexadecimal, what came of it. Keys are made of constant numbers. Signatures of
-   ECDSA take random numbers: of these the line says that they verify. */
+   openssl_work SCALE [NAME...] prints a line for each operation, or each named one: its name, the microseconds of
+   processor time that SCALE times its count took, and, in hexadecimal, what came of it. Keys are made of constant
+   numbers. Signatures of ECDSA take random numbers: of these the line says that they verify.
+
+   openssl_work processor prints which extensions of the processor libcrypto uses, as its environment variable
+   OPENSSL_ia32cap wants them. WITH_ASSEMBLY: more work, for a libcrypto that is quicker. */
 #include <openssl/bn.h>
 #include <openssl/core_names.h>
+#include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/param_build.h>
 #include <stdio.h>
@@ -41,21 +45,21 @@ static void show(const unsigned char *bytes, size_t size)
 	printf("\n");
 }
 
-static void cipher(const char *name, long count)
+static void cipher(const char *name, int encrypts, long count)
 {
 	static const unsigned char key[32] = "0123456789abcdef0123456789abcdef", iv[16] = "an initial value";
 	unsigned char tag[16];
 	int size;
 	EVP_CIPHER *algorithm = EVP_CIPHER_fetch(NULL, name, NULL);
 	EVP_CIPHER_CTX *context = EVP_CIPHER_CTX_new();
-	require(algorithm && context && EVP_EncryptInit_ex2(context, algorithm, key, iv, NULL), name);
+	require(algorithm && context && EVP_CipherInit_ex2(context, algorithm, key, iv, encrypts, NULL), name);
 	EVP_CIPHER_CTX_set_padding(context, 0);
 	memset(block, 0, sizeof block);
 	begin();
-	while (count--) require(EVP_EncryptUpdate(context, block, &size, block, BLOCK), name);
+	while (count--) require(EVP_CipherUpdate(context, block, &size, block, BLOCK), name);
 	end();
-	require(EVP_EncryptFinal_ex(context, block, &size), name);
-	if (EVP_CIPHER_get_mode(algorithm) == EVP_CIPH_GCM_MODE) {
+	require(EVP_CipherFinal_ex(context, block, &size), name);
+	if (EVP_CIPHER_get_flags(algorithm) & EVP_CIPH_FLAG_AEAD_CIPHER) {
 		require(EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_GET_TAG, sizeof tag, tag), name);
 		memcpy(block, tag, sizeof tag);
 	}
@@ -160,30 +164,82 @@ static void sign_or_verify(EVP_PKEY *key, int verifies, int is_repeatable, long 
 	else printf("verified\n");
 }
 
+/* Each secret is the other side's next private key. */
+static void exchange(long count)
+{
+	unsigned char secret[32] = "a private key of 32 bytes, or so";
+	unsigned char base[32] = { 9 };
+	size_t size = sizeof secret;
+	EVP_PKEY *peer = EVP_PKEY_new_raw_public_key(EVP_PKEY_X25519, NULL, base, sizeof base);
+	begin();
+	while (count--) {
+		EVP_PKEY *own = EVP_PKEY_new_raw_private_key(EVP_PKEY_X25519, NULL, secret, sizeof secret);
+		EVP_PKEY_CTX *context = EVP_PKEY_CTX_new_from_pkey(NULL, own, NULL);
+		require(context && EVP_PKEY_derive_init(context) > 0 && EVP_PKEY_derive_set_peer(context, peer) > 0 &&
+				EVP_PKEY_derive(context, secret, &size) > 0,
+			"X25519");
+		EVP_PKEY_CTX_free(context);
+		EVP_PKEY_free(own);
+	}
+	end();
+	show(secret, size);
+}
+
+#ifdef WITH_ASSEMBLY
+#define COUNT(plain, quicker) (quicker)
+#else
+#define COUNT(plain, quicker) (plain)
+#endif
+
 static const struct {
 	const char *name;
-	enum { CIPHER, DIGEST, WITH_RSA, WITH_EC } kind;
+	enum { ENCRYPT, DECRYPT, DIGEST, SIGN, VERIFY, EXCHANGE } kind;
 	int count;
+	const char *algorithm;
 } operations[] = {
-	{ "AES-128-CBC", CIPHER, 1000 }, { "AES-256-GCM", CIPHER, 500 }, { "SHA1", DIGEST, 3000 },
-	{ "SHA256", DIGEST, 1500 },      { "SHA512", DIGEST, 2000 },     { "RSA-2048-sign", WITH_RSA, 60 },
-	{ "RSA-2048-verify", WITH_RSA, 2000 }, { "ECDSA-P256-sign", WITH_EC, 300 }, { "ECDSA-P256-verify", WITH_EC, 300 },
+	{ "AES-128-CBC", ENCRYPT, COUNT(1000, 6000), "AES-128-CBC" },
+	{ "AES-128-CBC-decrypt", DECRYPT, COUNT(1000, 25000), "AES-128-CBC" },
+	{ "AES-256-GCM", ENCRYPT, COUNT(500, 16000), "AES-256-GCM" },
+	{ "ChaCha20-Poly1305", ENCRYPT, COUNT(2000, 12000), "ChaCha20-Poly1305" },
+	{ "SHA1", DIGEST, COUNT(3000, 10000), "SHA1" },
+	{ "SHA256", DIGEST, COUNT(1500, 10000), "SHA256" },
+	{ "SHA512", DIGEST, COUNT(2000, 4000), "SHA512" },
+	{ "RSA-2048-sign", SIGN, COUNT(60, 160), "RSA" },
+	{ "RSA-2048-verify", VERIFY, COUNT(2000, 5000), "RSA" },
+	{ "ECDSA-P256-sign", SIGN, COUNT(300, 3500), "EC" },
+	{ "ECDSA-P256-verify", VERIFY, COUNT(300, 1200), "EC" },
+	{ "X25519", EXCHANGE, COUNT(1500, 3000), "X25519" },
 };
+
+static int wanted(const char *name, char **words)
+{
+	if (!*words) return 1;
+	for (; *words; words++)
+		if (!strcmp(*words, name)) return 1;
+	return 0;
+}
 
 int main(int count, char **words)
 {
-	if (count != 2) return 2;
+	if (count < 2) return 2;
+	if (!strcmp(words[1], "processor")) {
+		const char *said = OPENSSL_info(OPENSSL_INFO_CPU_SETTINGS);
+		printf("%s\n", said ? said : "none");
+		return 0;
+	}
 	long scale = atol(words[1]);
-	EVP_PKEY *rsa = rsa_key(), *ec = ec_key();
 	for (size_t i = 0; i < sizeof operations / sizeof *operations; i++) {
+		const char *algorithm = operations[i].algorithm;
+		int kind = operations[i].kind, is_rsa = !strcmp(algorithm, "RSA");
 		long times = scale * operations[i].count;
 		operation = operations[i].name;
-		int verifies = strstr(operation, "verify") != NULL;
-		switch (operations[i].kind) {
-		case CIPHER: cipher(operation, times); break;
-		case DIGEST: digest(operation, times); break;
-		case WITH_RSA: sign_or_verify(rsa, verifies, 1, times); break;
-		case WITH_EC: sign_or_verify(ec, verifies, 0, times); break;
+		if (!wanted(operation, words + 2)) continue;
+		switch (kind) {
+		case ENCRYPT:
+		case DECRYPT: cipher(algorithm, kind == ENCRYPT, times); break;
+		case DIGEST: digest(algorithm, times); break;
+		case EXCHANGE: exchange(times); break;
+		default: sign_or_verify(is_rsa ? rsa_key() : ec_key(), kind == VERIFY, is_rsa, times);
 		}
 		fflush(stdout);
 	}

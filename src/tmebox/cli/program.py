@@ -65,11 +65,12 @@ def _require_module(path: Path) -> None:
 def assembly(path: Path) -> tuple[str, str]:
     """Source's assembly as the compiler wrote it, and as the rewriter changed it. Raises CompileError."""
     _require_compiler()
-    from tmebox.toolchain.compile.compile import compile_to_assembly
-    from tmebox.toolchain.rewrite.rewrite import rewrite
+    from tmebox.toolchain.compile.compile import compile_to_assembly, language_of
+    from tmebox.toolchain.objects import instrumented
 
-    before = compile_to_assembly(path, _options()).text
-    return before, rewrite(before, file=str(path))
+    compiled = compile_to_assembly(path, _options())
+    is_by_hand = language_of(path).startswith("assembler")
+    return compiled.text, instrumented(compiled, str(path), _options(), is_by_hand=is_by_hand).text
 
 
 def _options() -> CompileOptions:

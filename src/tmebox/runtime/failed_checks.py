@@ -1,10 +1,11 @@
-"""Which check of the compiler's has failed, where a sandbox stops at a `ud2`: -ftrapv, -fsanitize=…"""
+"""Why a sandbox stops at a `ud2`: a check of the compiler's has failed (-ftrapv, -fsanitize=…), or assembly
+has an instruction there that no sandbox has."""
 
 from __future__ import annotations
 
 from typing import Protocol
 
-from tmebox.abi import TRAP_REASON
+from tmebox.abi import TRAP_REASON, TRAP_UNPROMISED
 
 
 class Code(Protocol):
@@ -14,6 +15,10 @@ class Code(Protocol):
 
 
 UNKNOWN = "illegal instruction (or __builtin_trap)"
+UNPROMISED = (
+    "an instruction that no sandbox has, such as one of AVX-512, as the assembly's compilation warned: cpuid "
+    "does not promise it"
+)
 _UD2 = b"\x0f\x0b"
 _MOVE = b"\xb8"
 """`movl $…, %eax`, which nothing ever runs: what the rewriter puts behind a `ud2` that has a reason."""
@@ -54,5 +59,7 @@ def failed_check(text: Code | None, address: int) -> str:
     value = int.from_bytes(code[3:7], "little")
     if not code.startswith(_UD2 + _MOVE) or value & ~0xFF != TRAP_REASON:
         return UNKNOWN
+    if value & 0xFF == TRAP_UNPROMISED:
+        return UNPROMISED
     reason = REASONS.get(value & 0xFF)
     return f"a check that the compiler put in failed: {reason or f'number {value & 0xFF}'}"

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from tmebox.abi import BASES
-from tmebox.errors import CompileError
+from tmebox.errors import CompileError, Diagnostic
 from tmebox.records import replace
 from tmebox.toolchain.assemble import assemble
 from tmebox.toolchain.compile.compile import Compiled, compile_to_assembly, language_of
@@ -14,6 +14,7 @@ from tmebox.toolchain.options import DEFAULT_OPTIONS, CompileOptions, SourceText
 from tmebox.toolchain.rewrite.emit import FLAGS_OVER_JUMP
 from tmebox.toolchain.rewrite.rewrite import rewrite
 from tmebox.toolchain.scratch import scratch_directory
+from tmebox.toolchain.unpromised import without_unpromised
 
 NO_JUMP_TABLES = "-fno-jump-tables"
 
@@ -65,8 +66,22 @@ def _instrument_once(
         compiled = _compile_text(source, options)
     else:
         compiled = compile_to_assembly(source, options, language=language)
+    is_by_hand = (language or language_of(Path(name))).startswith("assembler")
+    return instrumented(compiled, name, options, is_by_hand=is_by_hand)
+
+
+def instrumented(compiled: Compiled, name: str, options: CompileOptions, *, is_by_hand: bool) -> Compiled:
+    """is_by_hand: the source is assembly. Raises CompileError."""
+    text = compiled.text
+    found: tuple[Diagnostic, ...] = ()
+    if is_by_hand:
+        refuses = options.has_fatal_warnings
+        text, found = without_unpromised(text, name, options.limits, refuses=refuses)
     return replace(
-        compiled, text=rewrite(compiled.text, file=name, isolation=options.isolation, base=options.base)
+        compiled,
+        text=rewrite(text, file=name, isolation=options.isolation, base=options.base),
+        warnings=(*compiled.warnings, *found),
+        messages=compiled.messages + "".join(f"{one}\n" for one in found),
     )
 
 

@@ -34,6 +34,7 @@ class CompileOptions:
     readable_dirs: readable too, but not searched.
     defines: "NAME" or "NAME=value".
     flags: further compiler flags, vetted by `flags.vet`.
+    has_fatal_warnings: what is warned of in assembly is an error.
     debug: keep DWARF for debuggers in the module.
     isolation: "code+data" or "data" (the compiler is trusted with control flow).
     base: where the window's base is kept: "gs", or "r15" (needs gcc on this machine).
@@ -54,6 +55,7 @@ class CompileOptions:
     readable_dirs: tuple[Path, ...] = ()
     defines: tuple[str, ...] = ()
     flags: tuple[str, ...] = ()
+    has_fatal_warnings: bool = False
     debug: bool = False
     isolation: str = "code+data"
     base: str = "gs"

@@ -80,6 +80,7 @@ class _State:
     isolation: str = "code+data"
     base: str = "gs"
     debug: bool = False
+    has_fatal_warnings: bool = False
     use_libc: bool = True
 
     def __post_init__(self) -> None:
@@ -142,7 +143,7 @@ def _library(state: _State, value: str) -> None:
 
 
 _ASSEMBLER_IGNORED = (
-    r"-W|-g|-I.*|--(no-?execstack|no-warn|warn|fatal-warnings|64|divide|gdwarf\S*|gstabs|noexecstack)"
+    r"-W|-g|-I.*|--(no-?execstack|no-warn|warn|64|divide|gdwarf\S*|gstabs|noexecstack)"
     r"|-m(relax-relocations=\w+|branches-within-32B-boundaries|no-relax|x86-used-note=\w+)|-march=[\w+.,-]+"
     r"|--(generate-missing-build-notes=\w+|compress-debug-sections(=\w+)?|nocompress-debug-sections|reduce-memory-overheads)"
 )
@@ -151,7 +152,9 @@ _ASSEMBLER_IGNORED = (
 def _assembler(state: _State, value: str) -> None:
     """-Wa: what changes nothing in what is assembled is ignored, the rest refused."""
     for word in value.split(","):
-        if not re.fullmatch(_ASSEMBLER_IGNORED, word):
+        if word == "--fatal-warnings":
+            state.has_fatal_warnings = True
+        elif not re.fullmatch(_ASSEMBLER_IGNORED, word):
             raise UsageError(f"assembler option {word!r} is not supported in a sandboxed build")
 
 
@@ -309,6 +312,7 @@ def parse(argv: Sequence[str], readable: str = "", *, is_cxx: bool = False) -> C
         readable_dirs=tuple(here),
         flags=(*colour, *state.flags),
         debug=state.debug,
+        has_fatal_warnings=state.has_fatal_warnings,
         isolation=state.isolation,
         base=state.base,
         exports=tuple(state.exports) or None,

@@ -73,6 +73,8 @@ ANSWERS = {
     "                             default: every non-static function of the named sources)\n"
     "  --import NAME              a function that the host provides (may be repeated)\n"
     "  --isolation code+data|data  what the module's code is confined in (default: code+data)\n"
+    "  -Wa,--fatal-warnings       refuse assembly with instructions that no sandbox has, such as\n"
+    "                             AVX-512's; else they become traps, with a warning\n"
     "  --base gs|r15              which register holds the base of its memory (r15 needs gcc)\n"
     f"  {READABLE_VARIABLE}=DIR:…    more directories that sources may include from\n"
     "The link step writes a module: run it with `tmebox run`, or load it with tmebox.Module.load.",

@@ -107,6 +107,7 @@ _NOT_SHAPING_CODE = frozenset(
         "options.py",
         "processes.py",
         "scratch.py",
+        "unpromised.py",
         "witnesses.py",
         "compile/compile.py",
         "compile/containment.py",
