@@ -69,6 +69,7 @@ LATE_IMPORTS = {
     "toolchain/libc/": "most links find the C library built, and the compiler's version in a name",
     "toolchain/link/imports.py": "a decoder only where it is in doubt what a symbol is",
     "toolchain/rewrite/embedded.py": "a decoder only where instructions are written as bytes",
+    "toolchain/unpromised.py": "a decoder only where assembly has what may be no sandbox's",
     "toolchain/unpack.py": "most sources are in no archive",
     "toolchain/cc/driver.py": "`tmebox cc -E` and `-dumpversion` answer without rewriter and linker",
 }

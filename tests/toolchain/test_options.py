@@ -365,6 +365,7 @@ def test_conftests_of_autoconf_behave(cc: Run, monkeypatch: pytest.MonkeyPatch) 
     [
         (["--version"], "out", "clang"),
         (["-v"], "err", "Target: x86_64"),
+        (["--isolation", "data", "-v"], "err", "Target: x86_64"),
         (["-###", "-c", "a.c"], "err", "Target: x86_64"),
         (["-dumpmachine"], "out", "x86_64-linux-musl"),
         (["-print-prog-name=ld"], "out", "^ld$"),

@@ -223,8 +223,15 @@ int main(int count, char **words)
 {
 	if (count < 2) return 2;
 	if (!strcmp(words[1], "processor")) {
-		const char *said = OPENSSL_info(OPENSSL_INFO_CPU_SETTINGS);
-		printf("%s\n", said ? said : "none");
+#ifdef WITH_ASSEMBLY
+		extern unsigned OPENSSL_ia32cap_P[4];
+		extern void OPENSSL_cpuid_setup(void);
+		OPENSSL_cpuid_setup();
+		printf("OPENSSL_ia32cap=0x%08x%08x:0x%08x%08x\n", OPENSSL_ia32cap_P[1], OPENSSL_ia32cap_P[0],
+			OPENSSL_ia32cap_P[3], OPENSSL_ia32cap_P[2]);
+#else
+		printf("none\n");
+#endif
 		return 0;
 	}
 	long scale = atol(words[1]);

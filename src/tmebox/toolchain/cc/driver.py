@@ -54,6 +54,9 @@ IMPLICIT_LIBRARIES = {
 READABLE_VARIABLE = "TMEBOX_CC_READABLE"
 """Environment variable: more directories, separated by colons, that sources may include from."""
 
+OWN_VALUES = {"--isolation", "--base", "--export", "--import"}
+"""Options whose values may be words of their own, as in CC="tmebox cc --isolation data"."""
+
 ANSWERS = {
     "--version": VERSION,
     "-v": VERSION,
@@ -108,7 +111,10 @@ def _main(argv: Sequence[str], is_cxx: bool) -> int:
         print(VERSION, file=sys.stderr)
         return 0
     asked = [argument for argument in argv if argument in ANSWERS]
-    if asked and all(argument in ANSWERS or argument.startswith("-") for argument in argv):
+    if asked and all(
+        argument.startswith("-") or before in OWN_VALUES
+        for before, argument in zip(["", *argv], argv, strict=False)
+    ):
         print(ANSWERS[asked[0]], file=sys.stderr if asked[0] == "-v" else sys.stdout)
         return 0
     try:

@@ -97,7 +97,7 @@ class Placing:
             self._stack = _Stack()
 
     def _assign(self, name: str, expression: str) -> None:
-        value = _number(expression, self._numbers)
+        value = number(expression, self._numbers)
         if value is None or abs(value) >> _BITS:
             self._numbers.pop(name, None)
         else:
@@ -117,7 +117,7 @@ class Placing:
             mnemonic[:-1] if mnemonic.endswith(("q", "l")) and mnemonic not in ("call", "sal") else mnemonic
         )
         constant = _CONSTANT.fullmatch(operands)
-        amount = _number(constant[1], self._numbers) if constant else None
+        amount = number(constant[1], self._numbers) if constant else None
         if base == "push":
             stack.move(8)
             stack.pushed.add(stack.depth)
@@ -127,7 +127,7 @@ class Placing:
             stack.move(amount if base == "sub" else -amount)
             placed = f"{statement[: match.start(2)]}${amount}, %rsp"
         elif base == "lea" and (found := _FROM_ITSELF.fullmatch(operands)):
-            stack.move(-(_number(found[1] or "0", self._numbers) or 0))
+            stack.move(-(number(found[1] or "0", self._numbers) or 0))
         if base.startswith("j"):
             self._at_labels.setdefault(operands, stack.copy())
         self._stack = None if base in ("jmp", "ret", "ud2", "hlt") else stack
@@ -140,7 +140,7 @@ class Placing:
         before = _BEFORE_OPERAND.match(statement, 0, match.start())
         start = before.end() if before else match.start()
         written = "".join(statement[start : match.start()].split())
-        displacement = _number(written or "0", self._numbers)
+        displacement = number(written or "0", self._numbers)
         if displacement is None:
             return statement
         offset = displacement - stack.depth
@@ -158,7 +158,7 @@ def narrow(index: str) -> str:
     return re.sub(r"%r\w+", lambda match: _NARROW.get(match[0], f"{match[0]}d"), index)
 
 
-def _number(text: str, symbols: Mapping[str, int] = _NOTHING) -> int | None:
+def number(text: str, symbols: Mapping[str, int] = _NOTHING) -> int | None:
     """The value of an expression of numbers, as `64+8*(2+1)`, and of symbols; None for anything else."""
     text = text.strip()
     try:

@@ -42,6 +42,7 @@ from tmebox.toolchain.rewrite.prepared import Prepared, prepare
 from tmebox.toolchain.rewrite.replacement import Load, Refusal, Replacement, Shape
 from tmebox.toolchain.rewrite.speed.borrow import waited_for
 from tmebox.toolchain.rewrite.speed.jump_tables import JumpTables
+from tmebox.toolchain.rewrite.static_stacks import made_static
 from tmebox.toolchain.sections import label_claims
 
 
@@ -71,7 +72,7 @@ class _Rewriting:
         self._saves_r11 = keeps_r11 and not self._has_depth  # no return overwrites it there
         self._is_clang = "-- Begin function" in text or "clang version" in text
         if self._has_depth:
-            text = frames.at_distance(text if self._is_clang else hand_written.with_twin(text))
+            text = frames.at_distance(text if self._is_clang else hand_written.with_twin(made_static(text)))
         self._text = text
         self._base = "gs" if self._has_depth else base
         self._is_compiled = self._is_clang or '.ident\t"GCC:' in text
