@@ -4,7 +4,7 @@
 
 TREE is an unpacked source tree of LLVM, of the version that the compiler's package has. All tests of
 libc++abi run, and `--count` of libc++'s that throw and catch, the same ones each time. Both runs begin with
-the same assembly of the same compiler. The native one is linked with the same libraries, which the package
+the same compiler and the same options. The native one is linked with the same libraries, which the package
 builds for this machine.
 """
 
@@ -115,7 +115,7 @@ def configuration(path: Path) -> str | None:
 
 
 def run_one(path: Path, tree: Path, optimize: str) -> Outcome:
-    """Compile once, run natively and in a sandbox."""
+    """Compile and run, natively and for a sandbox."""
     name = str(path.relative_to(tree))
     form = configuration(path) or "c++23"
     about = lit.conditions(path, FEATURES | {form})
@@ -132,7 +132,7 @@ def run_one(path: Path, tree: Path, optimize: str) -> Outcome:
     with tempfile.TemporaryDirectory(prefix="tmebox-cxx-") as scratch:
         directory = Path(scratch)
         try:
-            texts = twice.assembly(path, options)
+            texts = twice.native_assembly(path, options), twice.sandboxed_assembly(path, options)
         except CompileError as error:
             return Outcome(name, f"does not compile: {short(error)}", "does not compile")
         found = [

@@ -178,7 +178,6 @@ PROGRAMS = {
         flags=(*_FOR_GOOGLETEST, "-DLEVELDB_PLATFORM_POSIX=1", "-DHAVE_FDATASYNC=1"),
         includes=("include", "."),
         own=_LEVELDB,
-        arguments=("--gtest_filter=-SkipTest.Concurrent*:MemEnvTest.DBTest",),  # they start threads
         left_out=r"_windows|(^table|^util)/.*_test(_helper)?\.",
         uses_googletest=True,
     ),

@@ -1,8 +1,9 @@
-"""One source, two programs: clang's assembly goes as it is into one, and instrumented into a sandbox's.
+"""One source, two programs, by the same clang with the same options: one for this machine, one for a sandbox.
 
-So what differs between both is the sandbox, and nothing of a compiler's options. What was made is kept in
-the directory that TMEBOX_CXX_KEPT names, if it does: a run that was cut short goes on there. It is for one
-state of the toolchain.
+The native one begins with the assembly for isolation "data", in which a stack is as anywhere else. That for
+a stack and its twin, which sandboxes have, does not run natively. What was made is kept in the directory that
+TMEBOX_CXX_KEPT names, if it does: a run that was cut short goes on there. It is for one state of the
+toolchain.
 """
 
 from __future__ import annotations
@@ -48,22 +49,25 @@ def compiled(source: Path, directory: Path, options: CompileOptions) -> Twice:
     parent.mkdir(parents=True, exist_ok=True)
     name = f"{source.stem[:40]}-{_key(source, options)}"
     made = Twice(parent / f"{name}.native.o", parent / f"{name}.sandboxed.o")
-    if not (made.native.exists() and made.sandboxed.exists()):
-        text, instrumented = assembly(source, options)
-        assemble(text, made.native, file=source.name, limits=options.limits)
-        assemble(instrumented, made.sandboxed, file=source.name, limits=options.limits)
+    for path, make in ((made.native, native_assembly), (made.sandboxed, sandboxed_assembly)):
+        if not path.exists():
+            assemble(make(source, options), path, file=source.name, limits=options.limits)
     return made
 
 
-def assembly(source: Path, options: CompileOptions) -> tuple[str, str]:
-    """As clang wrote it, and instrumented: rarely, only without jump tables, as `compile_object` finds."""
+def native_assembly(source: Path, options: CompileOptions) -> str:
+    """Raises CompileError."""
+    return compile_to_assembly(source, replace(options, isolation="data")).text
+
+
+def sandboxed_assembly(source: Path, options: CompileOptions) -> str:
+    """Instrumented: rarely, only without jump tables, as `compile_object` finds. Raises CompileError."""
     try:
-        text = compile_to_assembly(source, options).text
-        return text, rewrite(text, file=source.name)
+        return rewrite(compile_to_assembly(source, options).text, file=source.name)
     except CompileError:
         if NO_JUMP_TABLES in options.flags:
             raise
-    return assembly(source, replace(options, flags=(*options.flags, NO_JUMP_TABLES)))
+    return sandboxed_assembly(source, replace(options, flags=(*options.flags, NO_JUMP_TABLES)))
 
 
 def _key(source: Path, options: CompileOptions) -> str:
