@@ -133,6 +133,8 @@ class Measured:
 def _load(load: Load, started: Started, seconds: float) -> Measured:
     before = started.cpu_s()
     sample = load.run(started.port, seconds, output_on_last)
+    if not sample.requests:
+        raise LoadError(f"not one request was answered in {seconds} s")
     return Measured(sample, (started.cpu_s() - before) * 1e6 / sample.requests)
 
 
