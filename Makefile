@@ -61,7 +61,7 @@ machines: $(VENV)/.built
 	@$(BIN)/python -m pytest -m "machines or not machines" tests/driver/test_virtual_machines.py -s $(PYTEST_OPTIONS)
 
 cxx: $(VENV)/.built
-	@$(BIN)/python -m pytest -m cxx tests/cxx -s -o faulthandler_timeout=14400 $(PYTEST_OPTIONS)
+	@$(BIN)/python -m pytest -m cxx tests/cxx tests/verify -s -o faulthandler_timeout=14400 $(PYTEST_OPTIONS)
 
 servers: $(VENV)/.built
 	@$(BIN)/python -m pytest -m servers tests/programs -s -o faulthandler_timeout=14400 $(PYTEST_OPTIONS)
