@@ -12,19 +12,24 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import tmebox
-from tmebox import abi
+from tmebox import _native, abi
 
 SOURCE = Path(__file__).parent / "sources" / "fuzzing.c"
 BATCH = 2_000
-BATCH_TIMEOUT_S = 60.0
+BATCH_TIMEOUT_S = 30.0
 SLOW_S = 10.0
 """A batch takes a tenth of a second on a machine that does nothing else."""
 MEMORY = 32 << 20
+SLICE_NS = 100_000
+"""Of threads, where there are some: an interruption takes a third of it."""
 
 
 @dataclass
 class Fuzzed:
+    """beside: calls of threads that took turns with the one that was counted."""
+
     calls: int = 0
+    beside: int = 0
     traps: int = 0
     slowest_s: float = 0.0
 
@@ -88,7 +93,7 @@ def descriptors() -> list[tuple[str, str]]:
     return sorted(found)
 
 
-def one_life(module: tmebox.Module, folder: Path, seed: int, most: int, found: Fuzzed) -> None:
+def one_life(module: tmebox.Module, folder: Path, seed: int, most: int, found: Fuzzed, threads: bool) -> None:
     """A sandbox until it has trapped, or made so many calls."""
     rng = random.Random(seed)
     with socket.create_server(("127.0.0.1", 0)) as server:
@@ -108,6 +113,7 @@ def one_life(module: tmebox.Module, folder: Path, seed: int, most: int, found: F
             stderr=lambda _data: None,
         ) as sandbox:
             assert sandbox.prepare(port) >= 0
+            assert not threads or sandbox.crowd() == 0
             for _ in range(most // BATCH):
                 peers.act()
                 began_s = time.monotonic()
@@ -120,20 +126,24 @@ def one_life(module: tmebox.Module, folder: Path, seed: int, most: int, found: F
                 finally:
                     found.slowest_s = max(found.slowest_s, time.monotonic() - began_s)
                 assert sandbox.intact(), f"seed {seed}: read-only memory was written"
+            else:
+                found.beside += sandbox.done_beside()
         peers.close()
 
 
-def fuzz(folder: Path, calls: int, seed: int) -> Fuzzed:
-    """In a child process. Raises AssertionError for whatever is not as before."""
+def fuzz(folder: Path, calls: int, seed: int, *, threads: bool = False) -> Fuzzed:
+    """In a child process. threads: whether there are three, which ask or compute; their turns end anywhere.
+    Raises AssertionError for whatever is not as before."""
     resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 26, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
+    _native.set_slice(SLICE_NS)
     module = compiled()
     furnish(folder)
     found = Fuzzed()
-    one_life(module, folder, seed, BATCH, Fuzzed())  # what is made once is there
+    one_life(module, folder, seed, BATCH, Fuzzed(), threads)  # what is made once is there
     kept, before = seen(folder), descriptors()
     while found.calls < calls:
         seed += 1
-        one_life(module, folder, seed, 20 * BATCH, found)
+        one_life(module, folder, seed, min(20 * BATCH, calls), found, threads)
         assert seen(folder) == kept, f"seed {seed}"
         assert descriptors() == before, f"seed {seed}: descriptors"
     assert found.slowest_s < SLOW_S * 6, "the host waited"

@@ -1,4 +1,4 @@
-"""A million random system calls through the core."""
+"""A million random system calls through the core, and some more of threads that are interrupted meanwhile."""
 
 from __future__ import annotations
 
@@ -11,12 +11,15 @@ import pytest
 from tests.forked import ChildOutcome
 from tests.hostile.fuzzing import fuzz
 
-CALLS = 1_000_000
+CALLS = {False: 1_000_000, True: 200_000}
+"""Without and with threads."""
 
 
 @pytest.mark.soak
-def test_a_million_random_calls(forked: Callable[..., ChildOutcome], tmp_path: Path) -> None:
-    began_s = time.monotonic()
-    found = forked(lambda: fuzz(tmp_path, CALLS, time.time_ns() % (1 << 32)), timeout_s=3600).result()
-    print(f"{found.calls} calls, {found.traps} traps, {time.monotonic() - began_s:.0f} s")
-    assert found.calls >= CALLS
+@pytest.mark.parametrize("threads", CALLS, ids=["one thread", "three threads"])
+def test_a_million_random_calls(forked: Callable[..., ChildOutcome], tmp_path: Path, threads: bool) -> None:
+    began_s, seed = time.monotonic(), time.time_ns() % (1 << 32)
+    found = forked(lambda: fuzz(tmp_path, CALLS[threads], seed, threads=threads), timeout_s=3600).result()
+    print(f"{found.calls} calls, {found.beside} beside, {found.traps} traps", end=", ")
+    print(f"{time.monotonic() - began_s:.0f} s, seed {seed}")
+    assert found.calls >= CALLS[threads]

@@ -1,6 +1,7 @@
 /* A guest that asks for anything, with anything: numbers, descriptors, and addresses at every edge there is. What it may
  * ask for is random; that it goes on afterwards is not promised, since it has itself overwritten. */
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdint.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -14,7 +15,7 @@ long direct_call(long number, long a, long b, long c, long d, long e) __asm__("_
 
 static const uint64_t unchanging[512] = { 1, 2, 3 };
 static uint64_t state;
-static unsigned char room[65536 + 64];
+static unsigned char room[4 << 20]; /* calls may write behind the part that is named: it is long */
 static const char *const names[] = {
 	"/ro/file", "/rw/file", "/rw", "/ro", "/", "/rw/../ro/file", "/rw/new", "/rw/link", "", "/dev/null", "/dev/full",
 	"/etc/hosts", "/etc/passwd", "/rw/new/deeper", "/dev/stdin",
@@ -157,25 +158,61 @@ long prepare(int port)
 	return server;
 }
 
+static int crowded; /* whether other threads take turns with this one */
+
+static void ask(void)
+{
+	long number = any() % 3 ? hot[any() % COUNT(hot)] : numbers[any() % COUNT(numbers)], arguments[6];
+	for (int index = 0; index < 6; index++) arguments[index] = argument(index);
+	hurry(number, arguments);
+	scatter(number, arguments);
+	/* streams stay: they are where the host listens */
+	if (number == SYS_close && arguments[0] < 3) return;
+	if (crowded) /* turns end between calls */
+		for (unsigned left = any() % 16384; left; left--) any();
+	if (any() % 2) {
+		__tmebox_syscall(number, any() % 64 ? arguments : (const long *)address());
+	} else {
+		direct_call(TMEBOX_SYS_DIRECT + (any() % 64 ? number : (long)(any() % 600)), arguments[0], arguments[1],
+		            arguments[2], arguments[3], arguments[4]);
+	}
+}
+
 /* How many calls were made; less than `count` cannot be, or it has written over itself. */
 long fuzz(unsigned long seed, long count)
 {
 	state = seed * 2654435761u + 88172645463325252u;
-	for (long i = 0; i < count; i++) {
-		long number = any() % 3 ? hot[any() % COUNT(hot)] : numbers[any() % COUNT(numbers)], arguments[6];
-		for (int index = 0; index < 6; index++) arguments[index] = argument(index);
-		hurry(number, arguments);
-		scatter(number, arguments);
-		/* streams stay: they are where the host listens */
-		if (number == SYS_close && arguments[0] < 3) continue;
-		if (any() % 2) {
-			__tmebox_syscall(number, any() % 64 ? arguments : (const long *)address());
-		} else {
-			direct_call(TMEBOX_SYS_DIRECT + (any() % 64 ? number : (long)(any() % 600)), arguments[0], arguments[1],
-			            arguments[2], arguments[3], arguments[4]);
-		}
-	}
+	for (long i = 0; i < count; i++) ask();
 	return count;
+}
+
+static volatile long steps, asked;
+
+static void *compute(void *nothing)
+{
+	for (;;) steps++;
+	return nothing;
+}
+
+static void *ask_on(void *nothing)
+{
+	for (;;) ask(), asked++;
+	return nothing;
+}
+
+/* Two threads beside `fuzz`, one of which asks for as much. Nobody yields, and calls that the C library knows nothing of end
+ * no turn: turns end by time alone. */
+int crowd(void)
+{
+	pthread_t threads[2];
+	crowded = 1;
+	return pthread_create(&threads[0], NULL, compute, NULL) | pthread_create(&threads[1], NULL, ask_on, NULL);
+}
+
+/* What the other threads have done so far; 0 while one of them has done nothing. */
+long done_beside(void)
+{
+	return steps ? asked : 0;
 }
 
 /* Whether nothing has written what nobody may. */
