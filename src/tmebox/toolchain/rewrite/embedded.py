@@ -100,6 +100,7 @@ class Targets:
             self.keys.add(self._last[name])
 
     def branch(self, name: str) -> None:
+        """name: "" for none."""
         numbered = _NUMBERED.fullmatch(name)
         if numbered is None:
             self.keys.add(name)

@@ -296,10 +296,9 @@ class _Rewriting:
                 for statement in prepare(line, self._base):
                     if isinstance(statement, Label):
                         found.label(statement.name, number)
-                    elif isinstance(statement, Replacement) and statement.flow.target is not None:
-                        found.branch(statement.flow.target)
-                    elif isinstance(statement, Replacement) and statement.shape is Shape.CALL:
-                        found.branch(statement.text.split()[-1])
+                    elif isinstance(statement, Replacement):
+                        called = statement.text.split()[-1] if statement.shape is Shape.CALL else ""
+                        found.branch(statement.flow.target or called)
             self._targets = frozenset(found.keys)
         return self._targets
 
