@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import os
 import subprocess
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -104,10 +105,13 @@ def run_natively(program: Path, arguments: Sequence[str], directory: Path, timeo
 def run_sandboxed(
     module: tmebox.Module, title: str, arguments: Sequence[str], directory: Path, timeout_s: float
 ) -> Outcome:
-    """With `directory` as the root and the current directory, to be read."""
-    sandbox = tmebox.Sandbox(module, memory="512M", dirs=[f"{directory}:/:ro"])
-    try:
-        done = sandbox.run([title, *arguments], timeout=timeout_s)
-    except tmebox.Trap as trap:
-        return Outcome(-1, "", str(trap))
+    """With `directory` as the root and the current directory, to be read. The program's own name is in /tmp,
+    where it may write: some put their files beside themselves."""
+    with tempfile.TemporaryDirectory(prefix="tmebox-cxx-") as scratch:
+        dirs = [f"{directory}:/:ro", f"{scratch}:/tmp"]
+        sandbox = tmebox.Sandbox(module, memory="512M", dirs=dirs)
+        try:
+            done = sandbox.run([f"/tmp/{title}", *arguments], timeout=timeout_s)
+        except tmebox.Trap as trap:
+            return Outcome(-1, "", str(trap))
     return Outcome(done.exit_code, (done.stdout + done.stderr).decode(errors="replace"))
