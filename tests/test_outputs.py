@@ -57,6 +57,7 @@ WRITERS = {
     "toolchain/link/inputs.py:extract": "objects in a scratch directory",
     "toolchain/link/link.py:run": "a linker script in a scratch directory",
     "toolchain/objects.py:_compile_text": "a source in a scratch directory",
+    "toolchain/unpromised.py:assembled": "a source in a scratch directory",
     "tmebox_bench/python_loops.py:_native": "the cache",
     "tmebox_bench/python_loops.py:_run_native": "a program in a scratch directory",
     "tmebox_bench/boxes/builds.py:_asked": "a program in a scratch directory",
