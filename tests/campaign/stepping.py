@@ -13,6 +13,8 @@ from tmebox import abi
 
 TRACEME, PEEKTEXT, POKETEXT, CONT, SINGLESTEP, GETREGS, SETREGS = 0, 1, 4, 7, 9, 12, 13
 BREAKPOINT = 0xCC
+WATCHDOG_SIGNAL = signal.SIGRTMAX - 1
+"""As native/threads/handlers.c takes it where nobody has: to a thread that has run for too long."""
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.ptrace.restype = ctypes.c_long
@@ -89,9 +91,12 @@ class Stepper:
             passed = self.go(passed if passed in (signal.SIGSEGV, signal.SIGBUS) else 0)
 
     def step(self, number: int = 0) -> int:
-        """One instruction, or, with a signal, to the first one of its handler. The stop's signal."""
+        """One instruction, or, with a signal, to the first one of its handler. The stop's signal. That of the
+        watchdog's, which may come before any instruction, is dropped: it is not the instruction's."""
         ptrace(SINGLESTEP, self.process, 0, number)
-        return self.wait()
+        while (stopped := self.wait()) == WATCHDOG_SIGNAL and not number:
+            ptrace(SINGLESTEP, self.process)
+        return stopped
 
     def run_to(self, address: int, pass_on: frozenset[int] = frozenset()) -> None:
         """Up to the instruction at `address`, by a breakpoint there that is gone afterwards. Signals in
