@@ -91,11 +91,15 @@ class Stepper:
             passed = self.go(passed if passed in (signal.SIGSEGV, signal.SIGBUS) else 0)
 
     def step(self, number: int = 0) -> int:
-        """One instruction, or, with a signal, to the first one of its handler. The stop's signal. That of the
-        watchdog's, which may come before any instruction, is dropped: it is not the instruction's."""
+        """One instruction, or, with a signal, to the first one of its handler. The stop's signal. Where
+        another one has come, the instruction has not run."""
         ptrace(SINGLESTEP, self.process, 0, number)
-        while (stopped := self.wait()) == WATCHDOG_SIGNAL and not number:
-            ptrace(SINGLESTEP, self.process)
+        return self.wait()
+
+    def execute(self) -> int:
+        """One instruction, whatever the watchdog wants: its signal is dropped. The stop's signal."""
+        while (stopped := self.step()) == WATCHDOG_SIGNAL:
+            pass
         return stopped
 
     def run_to(self, address: int, pass_on: frozenset[int] = frozenset()) -> None:

@@ -81,7 +81,7 @@ def interrupt(ends: bool, numbers: list[int], folder: Path) -> tuple[int, dict[s
                 stepper.step(signal.SIGUSR1)
                 if ends:  # it calls again: past that call's first instruction
                     stepper.run_to(victim)
-                    stepper.step()
+                    assert stepper.execute() == signal.SIGTRAP
         stepper.go_to_the_end()
     except Ended as end:
         assert end.status == 0, (end.status, numbers)

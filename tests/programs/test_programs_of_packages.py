@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import gzip
 import os
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 from tests.programs.building import Ran, native_tools, run, run_sandboxed, sandboxed_tools, source_of
-from tests.programs.test_packages import TIMEOUT_S, unpacked
+from tests.programs.test_packages import run as command
+from tests.programs.test_packages import unpacked
 
 pytestmark = pytest.mark.network
 
+CC = (sys.executable, "-m", "tmebox", "cc")
 UNIT_TESTS = ("cjson_add", "compare_tests", "misc_tests", "parse_examples", "print_number", "print_value")
 SCRIPT = r"""
 function fib(n) { return n < 2 ? n : fib(n - 1) + fib(n - 2) }
@@ -30,23 +31,8 @@ int main(void) { puts("made by a compiler in a sandbox"); return fib(10) - 55; }
 
 
 def make(directory: Path, *words: str) -> None:
-    tools = sandboxed_tools()
-    command = ["make", "-s", f"-j{min(2, os.cpu_count() or 1)}", f"CC={tools.cc}", f"AR={tools.ar}", *words]
-    checked(command, directory)
-
-
-def checked(command: list[str], directory: Path) -> str:
-    done = subprocess.run(
-        command,
-        cwd=directory,
-        capture_output=True,
-        text=True,
-        errors="replace",
-        timeout=TIMEOUT_S,
-        check=False,
-    )
-    assert done.returncode == 0, f"{command}: {done.stdout[-2000:]}{done.stderr[-2000:]}"
-    return done.stdout
+    tools, jobs = sandboxed_tools(), f"-j{min(2, os.cpu_count() or 1)}"
+    command(directory, "make", "-s", jobs, f"CC={tools.cc}", f"AR={tools.ar}", *words)
 
 
 def output(ran: Ran) -> bytes:
@@ -80,11 +66,11 @@ def test_mujs_runs_javascript(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_tcc_compiles_a_program_that_runs(tmp_path: Path) -> None:
     source = unpacked("tcc", tmp_path)
-    checked(["./configure", f"--cc={sandboxed_tools().cc}"], source)
+    command(source, "./configure", f"--cc={sandboxed_tools().cc}")
     make(source, "tcc")
     (source / "program.c").write_text(PROGRAM)
     output(run_sandboxed(source / "tcc", "-c", "-nostdinc", "program.c", "-o", "program.o", directory=source))
-    checked([*native_tools().cc.split(), "-no-pie", "program.o", "-o", "program"], source)
+    command(source, *native_tools().cc.split(), "-no-pie", "program.o", "-o", "program")
     assert output(run(source / "program", directory=source)) == b"made by a compiler in a sandbox\n"
 
 
@@ -94,7 +80,7 @@ def test_cjson_passes_its_unit_tests(name: str, tmp_path: Path) -> None:
     tests = source_of("cjson") / "tests"
     program = tmp_path / name
     words = ["-w", "-O1", f"-I{tests}/unity/src", f"{tests}/{name}.c", f"{tests}/unity/src/unity.c", "-lm"]
-    checked([sys.executable, "-m", "tmebox", "cc", *words, "-o", str(program)], tmp_path)
+    command(tmp_path, *CC, *words, "-o", str(program))
     assert b" 0 Failures " in output(run_sandboxed(program, directory=tests))
 
 
@@ -105,6 +91,6 @@ def test_mbedtls_passes_its_self_test(tmp_path: Path) -> None:
     make(source, "-C", "library", "static")
     libraries = [f"library/libmbed{name}.a" for name in ("tls", "x509", "crypto")]
     words = ["-O2", "-Iinclude", "programs/test/selftest.c", *libraries, "-o", "selftest"]
-    checked([sys.executable, "-m", "tmebox", "cc", *words], source)
+    command(source, *CC, *words)
     printed = output(run_sandboxed(source / "selftest", "-x", "timing", directory=source))
     assert b"Executed 26 test suites" in printed and b"[ All tests PASS ]" in printed
