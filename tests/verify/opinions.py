@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.verify.corpus import ACCEPT, Example
+from tests.verify.corpus import Example
 from tests.verify.recheck import Claimed, complaints, disassemble
 from tests.verify.recheck_lines import Line
 from tmebox import abi
@@ -82,27 +82,6 @@ def objections(texts: dict[str, Text], base: str, folder: Path) -> list[str]:
         for (what, text), lines in zip(texts.items(), readings, strict=True)
         for complaint in text.complaints(lines, base)
     ]
-
-
-def survivors_of(
-    examples: dict[Path, Example], changed: Callable[[Example], Iterator[Claimed]]
-) -> tuple[dict[str, Text], int]:
-    """What is still accepted of the accepted examples with other claims, and how much is refused."""
-    survivors: dict[str, Text] = {}
-    refused = 0
-    for source, example in examples.items():
-        if source.parent != ACCEPT or base_of(example) != "gs" or example.isolation != "code+data":
-            continue
-        if len(example.code) > 2000:  # it lists what tables name
-            continue
-        for claimed in changed(example):
-            verdict = accepted(example.code, ADDRESS, "gs", example.table_entries, claimed)
-            if verdict:
-                name = f"{source.stem}, {claimed.facts}, {claimed.depths}"
-                survivors[name] = parts(example, example.code, claimed, verdict)
-            else:
-                refused += 1
-    return survivors, refused
 
 
 def disagreements(strategy: st.SearchStrategy[Text], folder: Path) -> tuple[int, list[str]]:

@@ -3,70 +3,31 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import strategies as st
 
+from tests.verify.changes import changeable, some, survivors_of, with_other_depths
 from tests.verify.corpus import Example
 from tests.verify.opinions import (
     ADDRESS,
     Text,
-    claims_of,
     disagreements,
     needs_objdump,
     objections,
-    survivors_of,
 )
 from tests.verify.recheck import Claimed
-from tests.verify.recheck_depth import MOST
 from tmebox import abi
 
 pytestmark = pytest.mark.slow
-
-DEPTHS = (0, 8, 16, 24, MOST - 8, MOST, MOST + 1, -8)
-
-
-def with_other_depths(example: Example) -> Iterator[Claimed]:
-    """A claim dropped, moved, said twice, of another depth; and one more."""
-    if not example.depths:
-        return
-    own, original = example.depths, claims_of(example)
-    changed: list[tuple[tuple[int, int], ...]] = []
-    for index, (place, depth) in enumerate(own):
-        before, behind = own[:index], own[index + 1 :]
-        changed += [(*before, *behind), (*before, own[index], *own[index:])]
-        changed += [
-            (*before, (place, other), *behind) for other in (*DEPTHS, depth + 8, depth - 8, depth + 1)
-        ]
-        changed += [
-            tuple(sorted((*before, (place + step, depth), *behind))) for step in (-8, -2, -1, 1, 2, 5)
-        ]
-        if behind:
-            changed.append((*before, behind[0], own[index], *behind[1:]))
-    size_bytes = len(example.code) - example.table_entries * abi.TABLE_ENTRY
-    taken = {place for place, _ in own}
-    for place in range(ADDRESS, ADDRESS + size_bytes + 1):
-        if place not in taken:
-            changed += [tuple(sorted((*own, (place, depth)))) for depth in (0, 8, 24)]
-    for depths in dict.fromkeys(changed):
-        yield replace(original, depths=depths)
-    yield from (
-        replace(original, labels=(*original.labels, *original.functions)),
-        replace(original, functions=(*original.functions, *original.labels)),
-        replace(original, functions=original.labels, labels=original.functions),
-        replace(original, functions=(*original.functions, ADDRESS + 1)),
-        replace(original, labels=(*original.labels, *(place for place, _ in own))),
-    )
 
 
 @needs_objdump
 def test_a_changed_claim_about_the_stack_is_refused_or_harmless(
     examples: dict[Path, Example], tmp_path: Path
 ) -> None:
-    survivors, refused = survivors_of(examples, with_other_depths)
+    survivors, refused = survivors_of(some(with_other_depths, changeable(examples, "gs")))
     assert len(survivors) > 50
     assert refused > 200
     problems = objections(survivors, "gs", tmp_path)

@@ -2,26 +2,23 @@
 
 import itertools
 import re
-from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.verify.changes import changeable, some, survivors_of, with_flipped_bytes, with_other_facts
 from tests.verify.corpus import ACCEPT, REJECT, Example
 from tests.verify.opinions import (
     ADDRESS,
     Text,
     accepted,
     base_of,
-    claims_of,
     disagreements,
     needs_objdump,
     objections,
     parts,
-    survivors_of,
 )
 from tests.verify.recheck import Claimed, disassemble
 from tmebox import abi
@@ -65,38 +62,6 @@ def test_any_addresses_raise_nothing_but_verification_errors(
         verify(b"\x90", address, functions=functions, labels=labels)
 
 
-LISTS = frozenset(
-    [
-        "branch-to-instruction-start--every-condition",
-        "known-instruction--every-mnemonic",
-        "rsp-stays-in-private-half--every-anchor",
-        "indirect-branch-checked--r15-each-register",
-        "memory-through-gs--held-each-register",
-        "memory-through-gs--held-filled",
-        "table-within-text--r15-each-register",
-    ]
-)
-"""Examples that list what tables name: shorter ones have some of each kind."""
-
-
-def flipped(examples: dict[Path, Example], base: str) -> dict[str, Text]:
-    """What is still accepted of the accepted examples for `base` with one byte changed."""
-    survivors = {}
-    for source, example in examples.items():
-        if source.parent != ACCEPT or (example.isolation, example.address) != ("code+data", ADDRESS):
-            continue
-        if base_of(example) != base or source.stem in LISTS:
-            continue
-        for position, byte in enumerate(example.code):
-            for changed in {byte ^ (1 << bit) for bit in range(8)} | {0x90, 0xF4} - {byte}:
-                code = example.code[:position] + bytes([changed]) + example.code[position + 1 :]
-                verdict = accepted(code, ADDRESS, base, example.table_entries, claims_of(example))
-                if verdict:
-                    name = f"{source.stem}, byte {position} = {changed:#04x}"
-                    survivors[name] = parts(example, code, verdict=verdict)
-    return survivors
-
-
 @needs_objdump
 @pytest.mark.parametrize("base", abi.BASES)
 def test_the_second_opinion_has_nothing_against_accepted_examples(
@@ -117,40 +82,19 @@ def test_the_second_opinion_has_nothing_against_accepted_examples(
 def test_a_flipped_byte_is_refused_or_harmless(
     base: str, examples: dict[Path, Example], tmp_path: Path
 ) -> None:
-    survivors = flipped(examples, base)
+    survivors, refused = survivors_of(some(with_flipped_bytes, changeable(examples, base)))
+    assert refused > 1000
     assert survivors
     assert any(text.tables for text in survivors.values())
     problems = objections(survivors, base, tmp_path)
     assert not problems, "\n".join(problems[:50])
 
 
-NUMBERS = (-1, 0, 8, 16, 31, 32, 33, 63, abi.HOLDS_BASE, 65, 255)
-"""Facts, and what is none."""
-
-
-def changed_claims(example: Example) -> Iterator[tuple[tuple[int, int], ...]]:
-    """What else could be said about the text: one claim more, less, elsewhere, or another one."""
-    size_bytes = len(example.code) - example.table_entries * abi.TABLE_ENTRY
-    for index in range(len(example.facts)):
-        yield example.facts[:index] + example.facts[index + 1 :]
-    wanted = {fact >> 8 for _, fact in example.facts} | {11}
-    for place in range(ADDRESS, ADDRESS + size_bytes + 1):
-        for register, number in itertools.product(wanted, NUMBERS):
-            claim = (place, register << 8 | number & 0xFF)
-            others = [one for one in example.facts if (one[0], one[1] >> 8) != (place, register)]
-            yield tuple(sorted([*others, claim]))
-
-
-def with_other_facts(example: Example) -> Iterator[Claimed]:
-    for facts in changed_claims(example) if example.facts else ():
-        yield replace(claims_of(example), facts=facts)
-
-
 @needs_objdump
 def test_a_changed_claim_about_a_register_is_refused_or_harmless(
     examples: dict[Path, Example], tmp_path: Path
 ) -> None:
-    survivors, refused = survivors_of(examples, with_other_facts)
+    survivors, refused = survivors_of(some(with_other_facts, changeable(examples, "gs")))
     assert len(survivors) > 50
     assert refused > 200
     problems = objections(survivors, "gs", tmp_path)
