@@ -6,8 +6,9 @@ import csv
 import io
 import re
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -27,12 +28,20 @@ class Sample:
     p99_ms: float
 
 
+@dataclass(frozen=True)
+class Job:
+    """A command that loads a server, and what reads its output: that raises LoadError."""
+
+    command: list[str]
+    read: Callable[[str], Sample]
+
+
 class Load(Protocol):
     @property
     def tool(self) -> str: ...
 
-    def run(self, port: int, seconds: float, start: Callable[[Sequence[str], float], str]) -> Sample:
-        """start(command, timeout_s): runs it, and returns its output. Raises LoadError; `start` may raise."""
+    def job(self, port: int, seconds: float, of_s: float) -> Job:
+        """Work for about `seconds`, within `of_s` on the clock: it may be stopped for the rest."""
 
 
 def missing(load: Load) -> str:
@@ -53,10 +62,9 @@ class Wrk:
     path: str
     tool: str = "wrk"
 
-    def run(self, port: int, seconds: float, start: Callable[[Sequence[str], float], str]) -> Sample:
-        whole = max(1, round(seconds))
-        options = ["-t1", f"-c{CONNECTIONS}", f"-d{whole}s", "--latency"]
-        return parse_wrk(start(["wrk", *options, f"http://127.0.0.1:{port}{self.path}"], whole + 20.0))
+    def job(self, port: int, seconds: float, of_s: float) -> Job:
+        options = ["-t1", f"-c{CONNECTIONS}", f"-d{max(1, round(of_s))}s", "--latency"]
+        return Job(["wrk", *options, f"http://127.0.0.1:{port}{self.path}"], parse_wrk)
 
 
 def parse_wrk(text: str) -> Sample:
@@ -80,9 +88,9 @@ class Echo:
     program: Callable[[], Path]
     tool: str = ""
 
-    def run(self, port: int, seconds: float, start: Callable[[Sequence[str], float], str]) -> Sample:
-        words = [str(self.program()), str(port), str(CONNECTIONS), str(self.size_bytes), str(seconds)]
-        return parse_echo(start(words, seconds + 20.0))
+    def job(self, port: int, seconds: float, of_s: float) -> Job:
+        words = [str(self.program()), str(port), str(CONNECTIONS), str(self.size_bytes), str(of_s)]
+        return Job(words, parse_echo)
 
 
 def parse_echo(text: str) -> Sample:
@@ -106,13 +114,13 @@ class RedisBenchmark:
     depth: int
     tool: str = "redis-benchmark"
 
-    def run(self, port: int, seconds: float, start: Callable[[Sequence[str], float], str]) -> Sample:
+    def job(self, port: int, seconds: float, of_s: float) -> Job:
         count = int(PER_SECOND_GUESS * seconds) * (1 if self.depth == 1 else 6)
         if self.command == "MSET":
             count //= 3
         options = ["-h", "127.0.0.1", "-p", str(port), "-c", str(CONNECTIONS), "-n", str(count), "--csv"]
         options += ["-P", str(self.depth), "-t", self.command.lower(), "-r", "10000"]
-        return parse_redis_benchmark(start(["redis-benchmark", *options], seconds * 20 + 30), count)
+        return Job(["redis-benchmark", *options], partial(parse_redis_benchmark, count=count))
 
 
 def parse_redis_benchmark(text: str, count: int) -> Sample:

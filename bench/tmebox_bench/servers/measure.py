@@ -1,4 +1,4 @@
-"""Both builds of a server, running side by side, and loaded in turns."""
+"""A server natively, sandboxed, and natively once more, side by side under the same load."""
 
 from __future__ import annotations
 
@@ -20,9 +20,10 @@ from tmebox_bench.processors import cpus, kept_on, output_on_last
 from tmebox_bench.runners import RunError
 from tmebox_bench.servers import loads, streams
 from tmebox_bench.servers.builds import KINDS, BuildError, built
-from tmebox_bench.servers.loads import Load, LoadError, Sample
+from tmebox_bench.servers.loads import Load, LoadError
 from tmebox_bench.servers.programs import SERVERS, Server
 from tmebox_bench.servers.streams import StreamRow
+from tmebox_bench.servers.turns import in_turns
 from tmebox_bench.statistics import Spread, geomean, ratios, spread
 from tmebox_bench.tables import Table
 
@@ -32,18 +33,16 @@ NAMES = (*SERVERS, streams.NAME)
 START_TIMEOUT_S = 60.0
 END_TIMEOUT_S = 10.0
 GUEST_ROOT = "/srv"
-TURNS = ("native", "sandboxed", "native again")
-"""What is measured in a round: forwards in one, backwards in the next."""
 KIND_OF = {"native": "native", "sandboxed": "sandboxed", "native again": "native"}
+"""What runs side by side, and which build that is."""
+SIDES = tuple(KIND_OF)
 
 
 @dataclass(frozen=True)
 class Row:
-    """One load of one server. throughput, p99, cpu: sandboxed over native, rounds compared side by side. cpu
-    is the server's processor time for each request, which other work on the machine disturbs least. noise,
-    p99_noise: throughput and p99 of the native build, measured once more in each round, over itself. best,
-    best_cpu, best_noise: of the greatest throughput and of the least processor time of all rounds, which a
-    machine of two speeds changes least."""
+    """One load of one server. throughput, p99, cpu: sandboxed over native, of the same round. cpu is the
+    server's processor time for each request. again: another process of the native build over the native one,
+    which no isolation explains. best_p99, best_p99_again: of each side's least p99 of all rounds."""
 
     server: str
     load: str
@@ -51,13 +50,13 @@ class Row:
     native_p99_ms: Spread
     native_cpu_us: Spread
     throughput: Spread
-    p99: Spread
+    throughput_again: Spread
     cpu: Spread
-    noise: Spread
-    p99_noise: Spread
-    best: float
-    best_cpu: float
-    best_noise: float
+    cpu_again: Spread
+    p99: Spread
+    p99_again: Spread
+    best_p99: float
+    best_p99_again: float
 
 
 @dataclass(frozen=True)
@@ -106,36 +105,50 @@ def _measure(server: Server, rounds: int, seconds: float, results: ServerResults
     for index, kind in enumerate(KINDS):
         show(f"building {server.name}, {kind}", index, len(KINDS))
         programs[kind] = built(server.sources, kind)
-    with running(server, programs) as started:
-        transcripts = [server.transcript(started[kind].port) for kind in KINDS]
-        if transcripts[0] != transcripts[1]:
+    with running(server, {side: programs[kind] for side, kind in KIND_OF.items()}) as started:
+        transcripts = [server.transcript(one.port) for one in started.values()]
+        if any(transcript != transcripts[0] for transcript in transcripts):
             results.failures.append(f"{server.name} answers differently when it is sandboxed")
             return
         for index, (name, load) in enumerate(server.loads.items()):
-            samples: dict[str, list[Measured]] = {turn: [] for turn in TURNS}
+            samples: dict[str, list[Measured]] = {side: [] for side in SIDES}
             for number in range(rounds):
                 show(f"{server.name}, {name}", index, len(server.loads))
-                for turn in TURNS if number % 2 == 0 else TURNS[::-1]:
-                    kind = KIND_OF[turn]
-                    with _standing([one for other, one in started.items() if other != kind]):
-                        samples[turn].append(_load(load, started[kind], seconds))
+                sides = SIDES if number % 2 == 0 else SIDES[::-1]
+                for side, measured in _round(load, {side: started[side] for side in sides}, seconds).items():
+                    samples[side].append(measured)
             results.rows.append(_row(server.name, name, samples))
 
 
 @dataclass(frozen=True)
 class Measured:
-    """One run of a load. cpu_us: of the server, for each request."""
+    """One round of a load. cpu_us: of the server, for each request."""
 
-    sample: Sample
+    per_s: float
     cpu_us: float
+    p99_ms: float
 
 
-def _load(load: Load, started: Started, seconds: float) -> Measured:
-    before = started.cpu_s()
-    sample = load.run(started.port, seconds, output_on_last)
-    if not sample.requests:
-        raise LoadError(f"not one request was answered in {seconds} s")
-    return Measured(sample, (started.cpu_s() - before) * 1e6 / sample.requests)
+def _round(load: Load, started: Mapping[str, Started], seconds: float) -> dict[str, Measured]:
+    """Latency of each side alone, one after the other; then throughput and processor time, in turns."""
+    late_ms = {}
+    for side, one in started.items():
+        with _standing([other for other in started.values() if other is not one]):
+            job = load.job(one.port, seconds, seconds)
+            late_ms[side] = job.read(output_on_last(job.command, seconds * 20 + 30)).p99_ms
+    jobs = [load.job(one.port, seconds, seconds * len(started)) for one in started.values()]
+    before_s = [one.cpu_s() for one in started.values()]
+    taken = in_turns(
+        [(one.process.pid, job.command) for one, job in zip(started.values(), jobs, strict=True)]
+    )
+    found = {}
+    for (side, one), job, turns, cpu_s in zip(started.items(), jobs, taken, before_s, strict=True):
+        requests = job.read(turns.output).requests
+        if not requests:
+            raise LoadError(f"not one request was answered in {seconds} s")
+        cpu_us = (one.cpu_s() - cpu_s) * 1e6 / requests
+        found[side] = Measured(requests / turns.spent_s, cpu_us, late_ms[side])
+    return found
 
 
 @contextmanager
@@ -152,14 +165,14 @@ def _standing(idle: Sequence[Started]) -> Iterator[None]:
 
 
 def _row(server: str, load: str, samples: Mapping[str, Sequence[Measured]]) -> Row:
-    """samples: of each of TURNS."""
+    """samples: of each of SIDES, by round."""
 
     def all_of(of: Callable[[Measured], float]) -> list[list[float]]:
-        return [[of(one) for one in samples[turn]] for turn in TURNS]
+        return [[of(one) for one in samples[side]] for side in SIDES]
 
-    native, ours, again = all_of(lambda one: one.sample.requests_per_s)
-    native_p99, our_p99, p99_again = all_of(lambda one: one.sample.p99_ms)
-    native_cpu, our_cpu, _ = all_of(lambda one: one.cpu_us)
+    native, ours, again = all_of(lambda one: one.per_s)
+    native_p99, our_p99, p99_again = all_of(lambda one: one.p99_ms)
+    native_cpu, our_cpu, cpu_again = all_of(lambda one: one.cpu_us)
     return Row(
         server,
         load,
@@ -167,13 +180,13 @@ def _row(server: str, load: str, samples: Mapping[str, Sequence[Measured]]) -> R
         native_p99_ms=spread(native_p99),
         native_cpu_us=spread(native_cpu),
         throughput=ratios(ours, native),
-        p99=ratios(our_p99, native_p99),
+        throughput_again=ratios(again, native),
         cpu=ratios(our_cpu, native_cpu),
-        noise=ratios(again, native),
-        p99_noise=ratios(p99_again, native_p99),
-        best=max(ours) / max(native),
-        best_cpu=min(our_cpu) / min(native_cpu),
-        best_noise=max(again) / max(native),
+        cpu_again=ratios(cpu_again, native_cpu),
+        p99=ratios(our_p99, native_p99),
+        p99_again=ratios(p99_again, native_p99),
+        best_p99=min(our_p99) / min(native_p99),
+        best_p99_again=min(p99_again) / min(native_p99),
     )
 
 
@@ -198,20 +211,20 @@ class Started:
 
 @contextmanager
 def running(server: Server, programs: Mapping[str, Path]) -> Iterator[dict[str, Started]]:
-    """Both builds, by kind, while they run. Raises BuildError for one that does not start."""
+    """programs: by side. Raises BuildError for one that does not start."""
     with tempfile.TemporaryDirectory(prefix="tmebox-") as scratch:
         started = {}
         try:
-            for kind, program in programs.items():
-                directory = Path(scratch) / kind
-                port, log = _free_port(), Path(scratch) / f"{kind}.log"
-                root = str(directory) if kind == "native" else GUEST_ROOT
+            for side, program in programs.items():
+                directory = Path(scratch) / side.replace(" ", "-")
+                port, log = _free_port(), Path(scratch) / f"{directory.name}.log"
+                root = GUEST_ROOT if KIND_OF[side] == "sandboxed" else str(directory)
                 server.prepare(directory, port, root)
                 command = [str(program), *server.arguments(root, port)]
-                if kind == "sandboxed":
+                if KIND_OF[side] == "sandboxed":
                     command = [*_sandbox(server, directory, port), *command]
-                started[kind] = Started(_start(command, log), port)
-                _wait_for(port, started[kind].process, log)
+                started[side] = Started(_start(command, log), port)
+                _wait_for(port, started[side].process, log)
             yield started
         finally:
             for one in started.values():
@@ -267,21 +280,21 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 def servers_table(results: ServerResults) -> Table:
-    """A row per load: native throughput, p99 and processor time, and each over native; then the means."""
+    """A row per load: native throughput, processor time and p99, and each over native; then the means."""
     rows: list[tuple[str, ...]] = [
         (
             f"{row.server}: {row.load}",
             f"{row.native_per_s.median:,.0f}/s",
             _ratio(row.throughput),
-            _ratio(row.noise),
-            f"{row.best:.3f}",
-            f"{row.best_noise:.3f}",
-            f"{row.native_p99_ms.median:.2f} ms",
-            _ratio(row.p99),
-            _ratio(row.p99_noise),
+            _ratio(row.throughput_again),
             f"{row.native_cpu_us.median:.1f} µs",
             _ratio(row.cpu),
-            f"{row.best_cpu:.3f}",
+            _ratio(row.cpu_again),
+            f"{row.native_p99_ms.median:.2f} ms",
+            _ratio(row.p99),
+            _ratio(row.p99_again),
+            f"{row.best_p99:.3f}",
+            f"{row.best_p99_again:.3f}",
         )
         for row in results.rows
     ]
@@ -292,14 +305,14 @@ def servers_table(results: ServerResults) -> Table:
         "native",
         "sandboxed throughput",
         "native again",
-        "best",
-        "native again",
-        "p99",
-        "sandboxed p99",
-        "native again",
         "native CPU",
         "sandboxed CPU",
-        "best",
+        "native again",
+        "native p99",
+        "sandboxed p99",
+        "native again",
+        "best p99",
+        "native again",
     )
     return Table(headings, tuple(rows))
 
@@ -312,15 +325,15 @@ def _means(rows: Sequence[Row]) -> tuple[str, ...]:
         "geometric mean",
         "",
         mean(lambda row: row.throughput.median),
-        mean(lambda row: row.noise.median),
-        mean(lambda row: row.best),
-        mean(lambda row: row.best_noise),
-        "",
-        mean(lambda row: row.p99.median),
-        mean(lambda row: row.p99_noise.median),
+        mean(lambda row: row.throughput_again.median),
         "",
         mean(lambda row: row.cpu.median),
-        mean(lambda row: row.best_cpu),
+        mean(lambda row: row.cpu_again.median),
+        "",
+        mean(lambda row: row.p99.median),
+        mean(lambda row: row.p99_again.median),
+        mean(lambda row: row.best_p99),
+        mean(lambda row: row.best_p99_again),
     )
 
 
