@@ -18,17 +18,19 @@ struct told {
 };
 struct told __tmebox_switch_and_be_told(unsigned long *from, long number, long ends) __asm__("__tmebox_switch");
 
+__attribute__((__weak__)) HIDDEN int __tmebox_lends_stack(struct task *task);
+
 /* Who runs after a slice of `task`, which nothing has begun to take its turn from. */
 static struct task *next_after(struct task *task)
 {
+	task->interrupted = 1;
+	task->rsp = 0; /* nothing that backtraces could begin with */
 	if (!__tmebox_contended()) {
 		limited = 1; /* in a sandbox that began as another was, too */
-		__tmebox_limit_turns(0);
+		if (!__tmebox_timer_due_ns) __tmebox_limit_turns(0);
 		return task;
 	}
 	__tmebox_look_outside_by_now();
-	task->interrupted = 1;
-	task->rsp = 0; /* nothing that backtraces could begin with */
 	__tmebox_enqueue(task);
 	struct task *next = __tmebox_take_first();
 	if (!next) __builtin_trap(); /* it could go on itself */
@@ -40,8 +42,8 @@ static long who_goes_on(void)
 {
 	struct task *next = chosen ? chosen : next_after(__tmebox_task);
 	chosen = NULL;
-	if (next->interrupted) {
-		__tmebox_finish_change(); /* it cannot do that itself */
+	if (next->interrupted) __tmebox_finish_change(); /* it cannot do that itself */
+	if (next->interrupted && !(__tmebox_lends_stack && __tmebox_lends_stack(next))) {
 		__tmebox_keeps_turn = 0;
 		next->interrupted = 0;
 	} else {
@@ -51,7 +53,7 @@ static long who_goes_on(void)
 }
 
 /* It begins as others go on: with an answer in rax and rdx, where a function has its third argument. */
-static _Noreturn void keep_turns(long first, long second, long interrupted)
+static void keep_turns(long first, long second, long interrupted)
 {
 	(void)first, (void)second;
 	struct told told = { 0, interrupted };
@@ -69,19 +71,25 @@ static _Noreturn void keep_turns(long first, long second, long interrupted)
 	}
 }
 
+/* A thread of the scheduler's own, which is no task: its number, or less than 0. low: where its stack begins. */
+HIDDEN long __tmebox_begin_helper(void (*function)(long, long, long), size_t pages, unsigned long *low)
+{
+	*low = (unsigned long)__tmebox_pages_get_for_stack(pages);
+	if (!*low) return -ENOMEM;
+	unsigned long end = *low + pages * TMEBOX_PAGE_SIZE;
+	int fits = *low > __tmebox_stacks_start() && end <= __tmebox_stacks_end();
+	long number = fits ? __tmebox_ask_core(TMEBOX_SYS_BEGIN_THREAD, (unsigned long)function, *low, end) : -ENOMEM;
+	if (number < 0) __tmebox_pages_put(*low, pages);
+	return number;
+}
+
 /* Before there are other threads: it is the first. */
 HIDDEN int __tmebox_has_keeper(void)
 {
 	if (exists) return 1;
-	unsigned long low = (unsigned long)__tmebox_pages_get_for_stack(STACK_PAGES);
-	if (!low) return 0;
-	int fits = low > __tmebox_stacks_start() && low + STACK_PAGES * TMEBOX_PAGE_SIZE <= __tmebox_stacks_end();
-	long number = !fits ? -1 : __tmebox_ask_core(TMEBOX_SYS_BEGIN_THREAD, (unsigned long)keep_turns, low,
-	                                             low + STACK_PAGES * TMEBOX_PAGE_SIZE);
-	if (number < 0) {
-		__tmebox_pages_put(low, STACK_PAGES);
-		return 0;
-	}
+	unsigned long low;
+	long number = __tmebox_begin_helper(keep_turns, STACK_PAGES, &low);
+	if (number < 0) return 0;
 	if (number != TMEBOX_KEEPER) __builtin_trap();
 	return exists = 1;
 }

@@ -98,6 +98,8 @@ HIDDEN long __tmebox_sigaction(int signal, const void *action, void *old, size_t
 HIDDEN long __tmebox_sigprocmask(int how, const unsigned long *set, unsigned long *old, size_t set_size);
 HIDDEN long __tmebox_sigpending(unsigned long *set, size_t set_size);
 HIDDEN long __tmebox_raise(int signal);
+HIDDEN void __tmebox_send(int signal);
+HIDDEN int __tmebox_has_signals(void); /* that the thread that runs would take */
 HIDDEN long __tmebox_sigsuspend(const unsigned long *mask, size_t set_size);
 HIDDEN long __tmebox_sigtimedwait(const unsigned long *set, siginfo_t *info, const struct timespec *limit,
                                   size_t set_size);
@@ -112,6 +114,7 @@ HIDDEN long __tmebox_getitimer(int which, struct itimerval *result);
 HIDDEN long __tmebox_setitimer(int which, const struct itimerval *wanted, struct itimerval *old);
 HIDDEN long __tmebox_alarm(unsigned seconds);
 HIDDEN void __tmebox_look_at_timers(void);
+HIDDEN void __tmebox_look_at_timers_late(void);
 extern HIDDEN long __tmebox_timer_due_ns; /* when it goes off, in ns of CLOCK_MONOTONIC; 0: no timer runs */
 
 /* futex.c */

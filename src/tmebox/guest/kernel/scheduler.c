@@ -44,11 +44,11 @@ static int may_run(const struct task *task)
 }
 
 /* -- the queue ----------------------------------------------------------------------------------------------- */
-/* Somebody else could run now, or will later: the turn has an end. */
+/* Somebody else could run now, or will later, or a timer goes off: the turn has an end. */
 static void limit_turn(void)
 {
 #ifdef __tmebox_twin__
-	if (__tmebox_contended()) __tmebox_limit_turns(1);
+	if (__tmebox_contended() || __tmebox_timer_due_ns) __tmebox_limit_turns(1);
 #endif
 }
 

@@ -1,6 +1,7 @@
 /* Signals that a program sends to itself, or one of its threads to another: nobody else can send one.
 
-   A handler runs as an ordinary call, when the signal is raised or, if it was blocked then, when it is unblocked.
+   A handler runs as an ordinary call, when the signal is raised or, if it was blocked then, when it is unblocked. One for
+   a thread that computes runs on a stack that handlers.c lends.
    A signal whose default is to end the process is passed to the host, which does not return. */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -98,6 +99,17 @@ static void deliver_pending(void)
 HIDDEN void __tmebox_take_signals(void)
 {
 	if ((pending | __tmebox_task->signals) & ~__tmebox_signal_mask) deliver_pending();
+}
+
+HIDDEN int __tmebox_has_signals(void)
+{
+	return ((pending | __tmebox_task->signals) & ~__tmebox_signal_mask) != 0;
+}
+
+/* Whoever next looks takes it. */
+HIDDEN void __tmebox_send(int signal)
+{
+	pending |= bit(signal);
 }
 
 HIDDEN long __tmebox_raise(int signal)

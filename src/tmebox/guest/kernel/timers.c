@@ -1,5 +1,5 @@
-/* alarm() and setitimer(): one timer of real time, whose SIGALRM comes at safe points: when the program asks the host
-   for something, and while it waits. A program that only computes gets it when it next asks.
+/* alarm() and setitimer(): one timer of real time, whose SIGALRM comes when the program asks the host for something, and while
+   it waits. A program that only computes is interrupted a little later, where that can be: see handlers.c.
 
    Timers of processor time are not there: a sandbox does not know its own. */
 #include <errno.h>
@@ -63,15 +63,28 @@ HIDDEN long __tmebox_alarm(unsigned seconds)
 	return old.it_value.tv_sec + (old.it_value.tv_usec != 0);
 }
 
+/* Whether it is time, and more than that by `late_ns`. Then the timer is set anew, or off. */
+static int goes_off(long late_ns)
+{
+	long now = now_ns();
+	if (now - late_ns < __tmebox_timer_due_ns) return 0;
+	if (interval_ns) __tmebox_timer_due_ns += ((now - __tmebox_timer_due_ns) / interval_ns + 1) * interval_ns;
+	else __tmebox_timer_due_ns = 0;
+	return 1;
+}
+
 /* Raise SIGALRM if it is time. */
 HIDDEN void __tmebox_look_at_timers(void)
 {
 	if (!__tmebox_timer_due_ns) return;
-	long now = now_ns();
-	if (now < __tmebox_timer_due_ns) return;
 	__tmebox_keep_turn();
-	if (interval_ns) __tmebox_timer_due_ns += ((now - __tmebox_timer_due_ns) / interval_ns + 1) * interval_ns;
-	else __tmebox_timer_due_ns = 0;
-	__tmebox_raise(SIGALRM);
+	if (goes_off(0)) __tmebox_raise(SIGALRM);
 	__tmebox_release_turn();
+}
+
+/* By whoever has interrupted the program: a call that it makes soon is the better place. */
+HIDDEN void __tmebox_look_at_timers_late(void)
+{
+	enum { LATE_NS = 10000000 };
+	if (__tmebox_timer_due_ns && goes_off(LATE_NS)) __tmebox_send(SIGALRM);
 }

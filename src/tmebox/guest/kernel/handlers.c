@@ -1,0 +1,75 @@
+/* Handlers of signals for a thread that computes, and asks for nothing: they run on a stack of their own, while the thread
+   stands where the core has interrupted it.
+
+   To the scheduler the thread is in the handler meanwhile: it has the number of the stack that is lent to it, and goes on there
+   after it has waited or was interrupted again. There is one such stack. While it is lent, other signals come in calls.
+
+   A handler cannot jump back into what it interrupts, as it can out of a call: nobody knows how the stack there is used. */
+#ifdef __tmebox_twin__
+#include "tasks.h"
+
+enum { STACK_PAGES = 16 };
+
+static long number; /* of the stack's thread; 0: there is none */
+static unsigned long stack_low;
+
+static struct {
+	struct task *task; /* whose handlers run; or NULL */
+	long number;
+	unsigned long stack_low, guard; /* its own */
+} borrower;
+
+static void lend(struct task *task)
+{
+	borrower.task = task;
+	borrower.number = task->number;
+	borrower.stack_low = task->stack_low;
+	borrower.guard = task->guard;
+	task->number = number;
+	task->stack_low = stack_low;
+	task->guard = 0;
+	task->interrupted = 0;
+}
+
+static struct task *take_back(void)
+{
+	struct task *task = borrower.task;
+	task->number = borrower.number;
+	task->stack_low = borrower.stack_low;
+	task->guard = borrower.guard;
+	task->interrupted = 1;
+	borrower.task = NULL;
+	return task;
+}
+
+static void run_handlers(long first, long second, long third)
+{
+	(void)first, (void)second, (void)third;
+	for (;;) {
+		__tmebox_take_signals();
+		unsigned long unused;
+		__tmebox_go_on_interrupted(take_back(), &unused, 0);
+	}
+}
+
+/* The keeper is about to let `task`, which runs, go on where it was interrupted: whether it goes on in a handler first. */
+HIDDEN int __tmebox_lends_stack(struct task *task)
+{
+	__tmebox_look_at_timers_late();
+	if (!number || borrower.task || !__tmebox_has_signals()) return 0;
+	lend(task);
+	return 1;
+}
+
+/* A timer was set. Where there is no room for all that this needs, its signal comes in calls. */
+HIDDEN void __tmebox_interrupt_for_timer(void)
+{
+	__tmebox_keep_turn();
+	if (!number && __tmebox_has_keeper()) {
+		long begun = __tmebox_begin_helper(run_handlers, STACK_PAGES, &stack_low);
+		if (begun > 0) number = begun;
+	}
+	if (number && __tmebox_timer_due_ns) __tmebox_limit_turns(1);
+	__tmebox_release_turn();
+}
+#endif
