@@ -2,19 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-
 import pytest
 
 from tmebox_bench.servers import clients
 from tmebox_bench.servers.loads import LoadError, Sample, parse_redis_benchmark, parse_wrk
 from tmebox_bench.servers.measure import Measured, ServerResults, _row, servers_table
-from tmebox_bench.servers.turns import in_turns
 
 WRK = """\
   Latency Distribution
@@ -55,51 +47,6 @@ def test_rounds_are_compared_side_by_side() -> None:
     assert [line[0] for line in table.rows] == ["nginx: 1 KB", "geometric mean"]
     assert {len(line) for line in table.rows} == {len(table.headings)}
     assert not servers_table(ServerResults({})).rows
-
-
-SPIN = """
-import sys, time
-end, count = time.thread_time() + float(sys.argv[1]), 0
-while time.thread_time() < end:
-    count += 1
-print(count)
-"""
-
-
-@contextmanager
-def idle_servers(count: int) -> Iterator[list[subprocess.Popen[bytes]]]:
-    servers = [subprocess.Popen(["sleep", "60"]) for _ in range(count)]
-    try:
-        yield servers
-    finally:
-        for server in servers:
-            server.kill()
-            server.wait()
-
-
-def state_of(process: subprocess.Popen[bytes]) -> str:
-    return Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[0]
-
-
-def test_loads_run_one_at_a_time_and_their_turns_are_counted() -> None:
-    """Two that need 0.2 s of a processor each: what each is said to have taken is not the time of both."""
-    command = [sys.executable, "-c", SPIN, "0.2"]
-    with idle_servers(2) as servers:
-        begun = time.monotonic()
-        taken = in_turns([(server.pid, command) for server in servers])
-        passed = time.monotonic() - begun
-        assert all(int(one.output) > 0 for one in taken)
-        assert all(one.spent_s >= 0.2 for one in taken)
-        assert sum(one.spent_s for one in taken) <= passed
-        assert "T" not in map(state_of, servers)
-
-
-def test_a_load_that_fails_is_an_error_and_nothing_stays_stopped() -> None:
-    with idle_servers(2) as servers:
-        commands = [(servers[0].pid, ["false"]), (servers[1].pid, ["sleep", "0.2"])]
-        with pytest.raises(LoadError, match="false ended with 1"):
-            in_turns(commands)
-        assert "T" not in map(state_of, servers)
 
 
 def test_commands_are_in_rediss_protocol() -> None:

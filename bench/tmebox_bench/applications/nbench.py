@@ -9,10 +9,11 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from tmebox_bench.applications.rows import Results, row, run
+from tmebox_bench.applications.rows import Results, row
 from tmebox_bench.native_cc import PLACEMENTS_VARIABLE
 from tmebox_bench.runners import RunError
 from tmebox_bench.servers.builds import KINDS, SAME_LIBC, Sources, build
+from tmebox_bench.turns import Program, in_turns
 
 TESTS = {
     "NUMERIC SORT": ("DONUMSORT", "NUM"),
@@ -77,9 +78,9 @@ def bench_nbench(tree: Path, *, rounds: int, run_ms: int = RUN_MS, progress: Pro
             try:
                 for turn in range(rounds):
                     progress(test.lower(), index * rounds + turn, len(TESTS) * rounds)
-                    for kind in ALL_KINDS if turn % 2 == 0 else ALL_KINDS[::-1]:
-                        program = programs[kind][turn % len(programs[kind])]
-                        per_s[kind].append(_index(kind, program, test, run_ms))
+                    chosen = {kind: programs[kind][turn % len(programs[kind])] for kind in ALL_KINDS}
+                    for kind, found in _indexes(chosen, test, run_ms).items():
+                        per_s[kind].append(found)
             except RunError as error:
                 results.failures.append(f"{test}: {error}")
                 continue
@@ -88,17 +89,21 @@ def bench_nbench(tree: Path, *, rounds: int, run_ms: int = RUN_MS, progress: Pro
     return results
 
 
-def _index(kind: str, program: Path, test: str, run_ms: int) -> float:
-    """Iterations a second of processor time. Raises RunError."""
+def _indexes(programs: dict[str, Path], test: str, run_ms: int) -> dict[str, float]:
+    """Iterations a second of processor time, of programs that take turns. Raises RunError."""
     switch, prefix = TESTS[test]
     # As much work as takes so many ticks of clock(), once: no whole second has to pass.
     ticks = f"GLOBALMINTICKS={run_ms * 1000}"
     commands = f"{ticks}\nCUSTOMRUN=T\n{switch}=T\n{prefix}MINSECONDS=0\n"
-    (program.parent / COMMANDS_FILE).write_text(commands)
-    words = [str(program)]
-    if kind == "sandboxed":
-        words = [sys.executable, "-m", "tmebox", "run", "--dir", f"{program.parent}:/", *words]
-    return parse(run([*words, f"-c{COMMANDS_FILE}"], cwd=program.parent), test)
+    running = []
+    for kind, program in programs.items():
+        (program.parent / COMMANDS_FILE).write_text(commands)
+        words = [str(program), f"-c{COMMANDS_FILE}"]
+        if kind == "sandboxed":
+            words = [sys.executable, "-m", "tmebox", "run", "--dir", f"{program.parent}:/", *words]
+        running.append(Program(words, cwd=program.parent))
+    taken = in_turns(running)
+    return {kind: parse(one.output, test) for kind, one in zip(programs, taken, strict=True)}
 
 
 def parse(text: str, test: str) -> float:

@@ -11,6 +11,7 @@ from pathlib import Path
 from tmebox_bench.applications.rows import Results, row, run
 from tmebox_bench.runners import RunError
 from tmebox_bench.servers.builds import KINDS, Sources, built
+from tmebox_bench.turns import Program, in_turns
 
 JOBS = str(len(os.sched_getaffinity(0)))
 WORK = Path(__file__).with_name("openssl_work.c")
@@ -111,9 +112,10 @@ def _measure(
     outputs: dict[str, str] = {}
     for turn in range(rounds):
         progress("libcrypto's operations", turn, rounds)
-        for kind in KINDS if turn % 2 == 0 else KINDS[::-1]:
-            words = command(kind, programs[kind], programs[kind].parent, processor)
-            for name, spent_us, output in parse(run([*words, str(scale), *operations])):
+        words = {kind: command(kind, programs[kind], programs[kind].parent, processor) for kind in KINDS}
+        taken = in_turns([Program([*words[kind], str(scale), *operations]) for kind in KINDS])
+        for kind, one in zip(KINDS, taken, strict=True):
+            for name, spent_us, output in parse(one.output):
                 times.setdefault(name, {one: [] for one in KINDS})[kind].append(spent_us)
                 if outputs.setdefault(name, output) != output:
                     results.failures.append(f"{name}: another output, {kind}: {output[:64]}")

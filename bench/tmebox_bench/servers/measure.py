@@ -23,9 +23,9 @@ from tmebox_bench.servers.builds import KINDS, BuildError, built
 from tmebox_bench.servers.loads import Load, LoadError
 from tmebox_bench.servers.programs import SERVERS, Server
 from tmebox_bench.servers.streams import StreamRow
-from tmebox_bench.servers.turns import in_turns
 from tmebox_bench.statistics import Spread, geomean, ratios, spread
 from tmebox_bench.tables import Table
+from tmebox_bench.turns import Program, in_turns
 
 Progress = Callable[[str, int, int], None]
 
@@ -139,7 +139,7 @@ def _round(load: Load, started: Mapping[str, Started], seconds: float) -> dict[s
     jobs = [load.job(one.port, seconds, seconds * len(started)) for one in started.values()]
     before_s = [one.cpu_s() for one in started.values()]
     taken = in_turns(
-        [(one.process.pid, job.command) for one, job in zip(started.values(), jobs, strict=True)]
+        [Program(job.command, one.process.pid) for one, job in zip(started.values(), jobs, strict=True)]
     )
     found = {}
     for (side, one), job, turns, cpu_s in zip(started.items(), jobs, taken, before_s, strict=True):
