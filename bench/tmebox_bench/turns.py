@@ -52,7 +52,8 @@ def in_turns(programs: Sequence[Program]) -> list[Taken]:
     with ExitStack() as stack:
         all_running = []
         for program in programs:
-            one = _Running(program, stack.enter_context(tempfile.TemporaryFile()))
+            output, messages = (stack.enter_context(tempfile.TemporaryFile()) for _ in range(2))
+            one = _Running(program, output, messages)
             stack.callback(_send, program.server, signal.SIGCONT)
             stack.callback(one.kill)
             all_running.append(one)
@@ -72,6 +73,7 @@ def in_turns(programs: Sequence[Program]) -> list[Taken]:
 class _Running:
     program: Program
     output: IO[bytes]
+    messages: IO[bytes]
     process: subprocess.Popen[bytes] | None = None
     spent_s: float = 0.0
     is_over: bool = False
@@ -84,7 +86,7 @@ class _Running:
                 [*kept_on(cpus()[-1:]), *self.program.command],
                 stdin=subprocess.DEVNULL,
                 stdout=self.output,
-                stderr=subprocess.STDOUT,
+                stderr=self.messages,
                 cwd=self.program.cwd,
             )
         else:
@@ -103,11 +105,15 @@ class _Running:
     def taken(self) -> Taken:
         assert self.process is not None
         status = self.process.wait()
-        self.output.seek(0)
-        text = self.output.read().decode(errors="replace")
+        text, said = (_text(one) for one in (self.output, self.messages))
         if status:
-            raise RunError(f"{self.program.command[0]} ended with {status}: {text[-500:]}")
+            raise RunError(f"{self.program.command[0]} ended with {status}: {(text + said)[-500:]}")
         return Taken(text, self.spent_s)
+
+
+def _text(file: IO[bytes]) -> str:
+    file.seek(0)
+    return file.read().decode(errors="replace")
 
 
 def _ends_within(process: subprocess.Popen[bytes], seconds: float) -> bool:

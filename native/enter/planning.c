@@ -6,11 +6,12 @@
  * gets addresses in the window, once they were checked: where the sandbox may write, or read. From there on it is memory
  * of the sandbox's like any other, or a fault, which the kernel answers with EFAULT, or a short count. Then it is done
  * piece by piece: pages that nobody has touched are not there for the kernel. */
+#include "enter/instance.h"
 #include "enter/kernelcall.h"
 #include "enter/moving.h"
+#include "threads/thread.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <unistd.h>
 
 #define SENDFILE_MAX (1 << 20)
@@ -151,14 +152,10 @@ enum plan_state tmebox_guest_plan_events(const struct guest_call *call, struct g
 }
 
 /* -- files that are sent -------------------------------------------------------------------------------- */
-/* Without a flag against it, sending to a closed connection raises SIGPIPE, which ends a host that has the default. */
-static bool ignores_sigpipe(void) {
-    struct sigaction current;
-    return sigaction(SIGPIPE, NULL, &current) == 0 &&
-           (current.sa_flags & SA_SIGINFO || current.sa_handler != SIG_DFL);
-}
-
 static bool finish_sending(const struct guest_call *call, struct guest_plan *plan, int64_t value, int64_t *result) {
+    if (UNLIKELY(value == -EPIPE)) {
+        tmebox_take_broken_pipe();
+    }
     bool good = value < 0 || plan->told_at == 0 ||
                 tmebox_guest_copy_out(call->instance, plan->told_at, &plan->position, sizeof plan->position);
     *result = good ? value : -EFAULT;
@@ -195,7 +192,8 @@ enum plan_state tmebox_guest_plan_send_file(const struct guest_call *call, struc
     const struct guest_descriptor *out = tmebox_guest_find(call, call->arguments[0], GUEST_SOCKET | GUEST_WRITES);
     struct guest_descriptor *in = tmebox_guest_find(call, call->arguments[1], GUEST_FILE | GUEST_READS);
     uint64_t size = (uint64_t)call->arguments[3];
-    if (out == NULL || in == NULL || out->flags & GUEST_WAITS || (size > LITTLE_OF_A_FILE && !ignores_sigpipe())) {
+    if (out == NULL || in == NULL || out->flags & GUEST_WAITS ||
+        (size > LITTLE_OF_A_FILE && !tmebox_quiet_pipes(call->instance->thread))) {
         return FOR_PYTHON;
     }
     plan->told_at = (uint64_t)call->arguments[2];

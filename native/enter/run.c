@@ -297,6 +297,9 @@ static inline __attribute__((always_inline)) int run(struct instance *instance,
             activation->rsp = rsp; /* a host call left its own */
             cross(thread, activation);
         }
+        if (UNLIKELY(thread->pipes_are_quiet)) {
+            tmebox_loud_pipes(thread);
+        }
         /* Greenlets end calls in any order: what this one began in may be over. */
         const struct watch *outer = LIKELY(thread->depth == 1) ? &nothing : &activation->outer;
         publish(thread, outer, nested ? IN_HOST : 0);
@@ -348,6 +351,9 @@ void tmebox_suspend(struct activation *activation) {
     thread->current = NULL;
     thread->suspended = activation->instance;
     thread->quiet += thread->polls == 0;
+    if (UNLIKELY(thread->pipes_are_quiet)) {
+        tmebox_loud_pipes(thread);
+    }
     atomic_store_explicit(&thread->where, IN_HOST, memory_order_release);
     take_python(thread, activation);
     if (activation->control != NULL && !activation->polling) {

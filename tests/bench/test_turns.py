@@ -60,5 +60,5 @@ def test_a_program_that_fails_is_an_error_and_nothing_stays_stopped() -> None:
 
 
 def test_programs_run_where_they_should(tmp_path: Path) -> None:
-    (one,) = in_turns([Program(["pwd"], cwd=tmp_path)])
-    assert one.output.strip() == str(tmp_path)
+    (one,) = in_turns([Program(["sh", "-c", "pwd; echo noise >&2"], cwd=tmp_path)])
+    assert one.output == f"{tmp_path}\n"

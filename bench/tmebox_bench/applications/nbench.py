@@ -49,7 +49,9 @@ def _steps(tree: Path, compiler: str, kind: str) -> Sequence[tuple[Path, Sequenc
     words = f"{sys.executable} -m {_COMPILER[kind]}" if kind in _COMPILER else compiler
     words += "" if kind == "sandboxed" else f" {_ALIGNED}"
     count = PLACEMENTS if kind in _COMPILER else 1
-    return [(tree, ["env", f"{PLACEMENTS_VARIABLE}={count}", "make", f"CC={words}", "nbench"])]
+    build_all = ["env", f"{PLACEMENTS_VARIABLE}={count}", "make", f"CC={words}", "nbench"]
+    built_there = ["find", ".", "(", "-name", "*.o", "-o", "-name", "nbench", ")", "-type", "f", "-delete"]
+    return [(tree, built_there), (tree, build_all)]
 
 
 def _beside(kind: str) -> tuple[str, ...]:
