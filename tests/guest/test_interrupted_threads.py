@@ -55,6 +55,28 @@ def test_threads_that_only_compute_share_the_time_and_a_timed_wait_ends() -> Non
     assert min(first, second) * 3 > max(first, second)
 
 
+def test_who_was_interrupted_while_alone_is_interrupted_again() -> None:
+    """The last slice of two threads can end where one of them has ended: nothing may be left of it."""
+    text = """
+        #include <pthread.h>
+        static volatile int flag;
+        static void *set(void *argument) { flag++; return argument; }
+        static void compute(void) { for (volatile long i = 0; i < 60000000; i++) {} }
+        int main(void)
+        {
+            pthread_t thread;
+            for (int turn = 1; turn < 4; turn++) {
+                pthread_create(&thread, NULL, set, NULL);
+                while (flag < turn) {}
+                pthread_join(thread, NULL);
+                compute();
+            }
+            return 7;
+        }
+        """
+    assert run_text(text).exit_code == 7
+
+
 def test_readers_beside_a_writer_end_when_the_writer_says_so() -> None:
     """The shape of LevelDB's SkipTest: readers that take no lock, in a loop until a flag is set."""
     text = """

@@ -73,12 +73,17 @@ static int goes_off(long late_ns)
 	return 1;
 }
 
+__attribute__((__weak__)) HIDDEN void __tmebox_timer_is_over(void);
+
 /* Raise SIGALRM if it is time. */
 HIDDEN void __tmebox_look_at_timers(void)
 {
 	if (!__tmebox_timer_due_ns) return;
 	__tmebox_keep_turn();
-	if (goes_off(0)) __tmebox_raise(SIGALRM);
+	if (goes_off(0)) {
+		if (!__tmebox_timer_due_ns && __tmebox_timer_is_over) __tmebox_timer_is_over();
+		__tmebox_raise(SIGALRM);
+	}
 	__tmebox_release_turn();
 }
 
