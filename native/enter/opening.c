@@ -5,6 +5,7 @@
  * path leads to, which opens nothing. If that is the same file, unchanged, the row refers to the descriptor that is
  * there, and has a position of its own. So a path that leads to a device or a pipe by now is never opened. */
 #include "enter/datapath.h"
+#include "enter/kernelcall.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -165,6 +166,32 @@ static struct known_file *know(struct guest_descriptors *all, const char *path, 
     return file;
 }
 
+/* A known file whose name is still that of the same one, right in the granted directory. No link is followed, so it leads
+ * nowhere else, and one call finds out what takes three below. */
+static struct known_file *still_there(const struct guest_descriptors *all, const char *path,
+                                      const struct guest_grant *grant, const char *name, struct stat *status) {
+    struct known_file *file = strchr(name, '/') == NULL ? find_known(all->files, path, grant) : NULL;
+    bool same = file != NULL &&
+                tmebox_kernel_call4(SYS_newfstatat, grant->host, (long)name, (long)status, AT_SYMLINK_NOFOLLOW) == 0 &&
+                is_same(&file->status, status);
+    return same ? file : NULL;
+}
+
+/* What the path leads to now. NULL: Python has to look, or nothing is there, and *missing says so. */
+static struct known_file *look_up(struct guest_descriptors *all, const char *path, const struct guest_grant *grant,
+                                  const char *rest, struct stat *status, bool *missing) {
+    struct open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS};
+    int found = (int)syscall(SYS_openat2, grant->host, rest, &how, sizeof how);
+    *missing = found < 0 && errno == ENOENT;
+    if (found < 0) {
+        return NULL;
+    }
+    bool regular = fstat(found, status) == 0 && S_ISREG(status->st_mode);
+    struct known_file *file = regular ? know(all, path, grant, found, status) : NULL;
+    close(found);
+    return file;
+}
+
 static bool open_beneath(struct guest_descriptors *all, const char *path, int64_t flags, int64_t *result) {
     const char *rest;
     const struct guest_grant *grant = find_grant(all, path, &rest);
@@ -176,17 +203,11 @@ static bool open_beneath(struct guest_descriptors *all, const char *path, int64_
     if (row == NULL) {
         return PYTHON;
     }
-    struct open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS};
-    int found = (int)syscall(SYS_openat2, grant->host, rest, &how, sizeof how);
-    if (found < 0) {
-        return errno == ENOENT ? done(result, -ENOENT) : PYTHON;
-    }
     struct stat status;
-    bool regular = fstat(found, &status) == 0 && S_ISREG(status.st_mode);
-    struct known_file *file = regular ? know(all, path, grant, found, &status) : NULL;
-    close(found);
-    if (file == NULL) {
-        return PYTHON;
+    bool missing = false;
+    struct known_file *file = still_there(all, path, grant, rest, &status);
+    if (file == NULL && (file = look_up(all, path, grant, rest, &status, &missing)) == NULL) {
+        return missing ? done(result, -ENOENT) : PYTHON;
     }
     file->users++;
     /* It counts by itself, too: Python may have to open it once more. */
