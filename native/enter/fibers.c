@@ -238,7 +238,7 @@ bool tmebox_answer_about_stack(struct activation *activation) {
     } else if (words[0] == TMEBOX_SYS_CALL_DEPTH) {
         activation->rax = activation->instance->depth;
     } else if (words[0] == TMEBOX_SYS_SLICES) {
-        tmebox_end_turns(activation, words[1] == 1);
+        tmebox_end_turns(activation, words[1] == 1, words[2]);
         activation->rax = 0;
     } else if (words[0] == TMEBOX_SYS_READ_STACK) {
         activation->rax = tmebox_read_stack(activation, words[1], &word) ? 0 : (uint64_t)-1;

@@ -76,7 +76,7 @@ struct instance {
     uint64_t entry; /* where rsp comes from when nothing runs: the stack's top, or the control stack's */
     struct control **fibers; /* of the other threads, by number; NULL where there is none */
     uint32_t fiber_count;
-    uint32_t slices;         /* TURN_ENDS, or 0: what calls tell the watchdog */
+    uint64_t slices;         /* TURN_ENDS with since when, or 0: what calls tell the watchdog */
     uint64_t arrays_place, arrays_end; /* the first thread's pointer to its arrays of variable size; 0: there is none */
     uint64_t fiber_room; /* bytes that their stacks may have together */
     uint64_t control_base; /* of the one that it has, or had last */

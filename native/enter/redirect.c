@@ -1,6 +1,7 @@
 /* From a signal handler to the poll: sandboxed code is left as if by a host call, and goes on where it was. */
 #include "enter/enter.h"
 
+#include <signal.h>
 #include <string.h>
 #include <ucontext.h>
 
@@ -31,6 +32,9 @@ void tmebox_redirect_to_poll(struct activation *activation, void *context) {
     top = (top - UCONTEXT_SIZE) & ~15ULL;
     memcpy((void *)top, from, UCONTEXT_SIZE);
     ((ucontext_t *)top)->uc_mcontext.fpregs = fpstate;
+    if (activation->thread->pipes_are_quiet) { /* it goes on with the mask that it will have by then */
+        sigdelset(&((ucontext_t *)top)->uc_sigmask, SIGPIPE);
+    }
     registers[REG_RBX] = (greg_t)top;
     registers[REG_R12] = (greg_t)(uintptr_t)activation;
     registers[REG_RSP] = (greg_t)top;

@@ -23,7 +23,7 @@ uint32_t tmebox_vector_policy;
 bool tmebox_x87_expected;
 
 /* Sequence 0 first: the watchdog must never take one call's limits for another's. */
-static inline void publish(struct thread *thread, const struct watch *watch, uint32_t where) {
+static inline void publish(struct thread *thread, const struct watch *watch, uint64_t where) {
     atomic_store_explicit(&thread->sequence, 0, memory_order_release);
     atomic_store_explicit(&thread->timeout_ns, watch->timeout_ns, memory_order_release);
     atomic_store_explicit(&thread->deadline_ns, watch->deadline_ns, memory_order_release);
@@ -46,7 +46,7 @@ static inline void look_at_signals(struct thread *thread) {
 /* Unless its state is at most `enough`. */
 static inline void wake_watchdog_for(struct thread *thread, const struct watch *watch, int enough) {
     if (UNLIKELY(atomic_load_explicit(&tmebox_watchdog_state, memory_order_relaxed) > enough) &&
-        (watch->timeout_ns | watch->deadline_ns | thread->main | (thread->where == TURN_ENDS))) {
+        (watch->timeout_ns | watch->deadline_ns | thread->main | ((thread->where & TURN_STATE) == TURN_ENDS))) {
         tmebox_wake_watchdog();
         tmebox_open_signals(thread); /* its clock stood still */
     }

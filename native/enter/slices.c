@@ -11,6 +11,7 @@
 #include "enter/fibers.h"
 
 #include <string.h>
+#include <time.h>
 #include <ucontext.h>
 
 /* What the kernel says of the state that it has saved: struct _fpx_sw_bytes and the header of `xsave`. */
@@ -20,6 +21,7 @@
 #define HEADER_SIZE 64
 #define MXCSR 24
 #define DEFAULT_MXCSR 0x1f80
+#define LONGEST_DELAY_NS (1ULL << 60)
 #define COMPONENTS 7 /* x87, SSE, AVX: verified code has no others */
 
 /* Of the flags only what instructions compute is a thread's. The direction flag is always 0. */
@@ -109,11 +111,19 @@ bool tmebox_end_turn(struct activation *activation, void *context) {
     return true;
 }
 
-void tmebox_end_turns(struct activation *activation, bool by_time) {
+static uint64_t monotonic_ns(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000ULL + (uint64_t)now.tv_nsec;
+}
+
+void tmebox_end_turns(struct activation *activation, bool by_time, uint64_t delay_ns) {
     struct instance *instance = activation->instance;
-    instance->slices = by_time ? TURN_ENDS : 0;
+    uint64_t since = delay_ns == 0 ? 0 : monotonic_ns() + (delay_ns < LONGEST_DELAY_NS ? delay_ns : LONGEST_DELAY_NS);
+    instance->slices = by_time ? TURN_ENDS | (since & ~TURN_STATE) : 0;
     atomic_store_explicit(&activation->thread->where, instance->slices, memory_order_release);
-    if (by_time && atomic_load_explicit(&tmebox_watchdog_state, memory_order_relaxed) > WATCHDOG_AWAKE) {
+    int enough = delay_ns == 0 ? WATCHDOG_AWAKE : WATCHDOG_DOZING; /* a doze is no longer than that is exact */
+    if (by_time && atomic_load_explicit(&tmebox_watchdog_state, memory_order_relaxed) > enough) {
         tmebox_wake_watchdog();
     }
 }

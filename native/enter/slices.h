@@ -9,8 +9,8 @@
  * sandbox's threads goes on instead once the handler returns. Whether it does. */
 bool tmebox_end_turn(struct activation *activation, void *context);
 
-/* The sandbox asks that turns end by time, or do not. */
-void tmebox_end_turns(struct activation *activation, bool by_time);
+/* The sandbox asks that turns end by time from then on, or do not. */
+void tmebox_end_turns(struct activation *activation, bool by_time, uint64_t delay_ns);
 
 /* From a host call that has changed to this thread, which was interrupted: goes on where it was. */
 _Noreturn void tmebox_go_on(struct control *control);

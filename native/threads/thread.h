@@ -25,7 +25,8 @@ struct walked {
 
 /* What the watchdog needs to know of where a thread is. */
 #define IN_HOST 1   /* in a host call: not to be signalled */
-#define TURN_ENDS 2 /* in a sandbox with threads, which are to be interrupted where a turn has lasted for a slice */
+#define TURN_ENDS 2 /* in a sandbox with threads or timers, to be interrupted where a turn has lasted for a slice */
+#define TURN_STATE 0xffULL /* the rest is since when turns end: ns of CLOCK_MONOTONIC, or 0 */
 
 /* On the heap, in the registry until the thread ends. The first field is read by assembly.
  *
@@ -38,7 +39,7 @@ struct thread {
     _Atomic uint64_t sequence;
     _Atomic uint64_t timeout_ns;
     _Atomic uint64_t deadline_ns;
-    _Atomic uint32_t where;   /* IN_HOST, or TURN_ENDS, or 0 */
+    _Atomic uint64_t where;   /* IN_HOST, or TURN_ENDS with since when, or 0 */
     _Atomic uint64_t calls;   /* sequence numbers handed out */
     _Atomic uint64_t held;    /* in sandbox code with the GIL: different each time; else 0 */
 

@@ -50,6 +50,7 @@ struct sight {
     bool main;    /* the main thread is inside sandbox code now */
     bool fresh;   /* there is something to look at again soon */
     bool turns;   /* some turn ends by time */
+    uint64_t monotonic_ns;
     uint64_t next_ns;
 };
 
@@ -88,7 +89,7 @@ static void look_at(struct thread *thread, uint64_t now, struct sight *sight) {
     uint64_t held = atomic_load_explicit(&thread->held, memory_order_acquire);
     bool overdue = held != 0 && held == thread->seen_held; /* the GIL, since the last tick */
     thread->seen_held = held;
-    uint32_t where = atomic_load_explicit(&thread->where, memory_order_acquire);
+    uint64_t where = atomic_load_explicit(&thread->where, memory_order_acquire);
     bool in_host = where == IN_HOST;
     bool moved = calls != thread->seen_calls;
     thread->seen_calls = calls;
@@ -118,8 +119,9 @@ static void look_at(struct thread *thread, uint64_t now, struct sight *sight) {
     if (overdue) {
         atomic_store(&thread->release, held);
     }
-    bool over = where == TURN_ENDS && is_over(thread, now);
-    sight->turns |= where == TURN_ENDS;
+    bool turns = (where & TURN_STATE) == TURN_ENDS && sight->monotonic_ns >= (where & ~TURN_STATE);
+    bool over = turns && is_over(thread, now);
+    sight->turns |= turns;
     if (late || overdue || over || (thread->main && atomic_load(&tmebox_poll_requested))) {
         sight->fresh = true;
         if (!in_host) {
@@ -129,7 +131,7 @@ static void look_at(struct thread *thread, uint64_t now, struct sight *sight) {
 }
 
 static struct sight look(uint64_t now) {
-    struct sight sight = {.next_ns = UINT64_MAX};
+    struct sight sight = {.next_ns = UINT64_MAX, .monotonic_ns = monotonic_ns()};
     pthread_mutex_lock(&tmebox_registry_lock);
     if (tmebox_handlers != HANDLERS_ABSENT) {
         for (struct thread *thread = tmebox_registry; thread != NULL; thread = thread->next) {

@@ -177,9 +177,9 @@ def test_what_nobody_handles_ends_the_program_and_what_is_ignored_does_not() -> 
         """
     with tmebox.Sandbox(tmebox.compile(source_text=START + text), timeout=20.0) as sandbox:
         assert sandbox.run(["program", "ignored"]).exit_code == 7
-    with tmebox.Sandbox(tmebox.compile(source_text=START + text), timeout=20.0) as sandbox:
-        with pytest.raises(tmebox.Aborted, match=f"signal {signal.SIGALRM:d}$"):
-            sandbox.run(["program"])
+    ended = pytest.raises(tmebox.Aborted, match=f"signal {signal.SIGALRM:d}$")
+    with tmebox.Sandbox(tmebox.compile(source_text=START + text), timeout=20.0) as sandbox, ended:
+        sandbox.run(["program"])
 
 
 def test_a_handler_may_end_the_program_or_wait_or_be_endless() -> None:

@@ -61,22 +61,15 @@ HIDDEN int __tmebox_lends_stack(struct task *task)
 	return 1;
 }
 
-/* Nobody has to come by on its account any more. */
-HIDDEN void __tmebox_timer_is_over(void)
-{
-	if (!__tmebox_contended()) __tmebox_limit_turns(0);
-}
-
-/* A timer was set, or taken back. Where there is no room for all that this needs, its signal comes in calls. */
-HIDDEN void __tmebox_interrupt_for_timer(void)
+/* The timer was set, or is over. Where there is no room for all that this needs, its signal comes in calls. */
+HIDDEN void __tmebox_timer_changed(void)
 {
 	__tmebox_keep_turn();
 	if (__tmebox_timer_due_ns && !number && __tmebox_has_keeper()) {
 		long begun = __tmebox_begin_helper(run_handlers, STACK_PAGES, &stack_low);
 		if (begun > 0) number = begun;
 	}
-	if (!__tmebox_timer_due_ns) __tmebox_timer_is_over();
-	else if (number) __tmebox_limit_turns(1);
+	if (number) __tmebox_limit_turns();
 	__tmebox_release_turn();
 }
 #endif

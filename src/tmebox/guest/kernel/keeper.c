@@ -9,7 +9,8 @@
 
 enum { STACK_PAGES = 8 };
 
-static int exists, limited;
+static int exists;
+static enum { NEVER, AT_ONCE, LATER } limited;
 static struct task *chosen; /* by who has changed to the keeper; or NULL: a slice is over */
 
 /* Like __tmebox_switch: one more than the number of the thread that was interrupted; 0: one has changed to the keeper. */
@@ -26,8 +27,8 @@ static struct task *next_after(struct task *task)
 	task->interrupted = 1;
 	task->rsp = 0; /* nothing that backtraces could begin with */
 	if (!__tmebox_contended()) {
-		limited = 1; /* in a sandbox that began as another was, too */
-		if (!__tmebox_timer_due_ns) __tmebox_limit_turns(0);
+		limited = AT_ONCE; /* in a sandbox that began as another was, too */
+		__tmebox_limit_turns();
 		return task;
 	}
 	__tmebox_look_outside_by_now();
@@ -94,12 +95,23 @@ HIDDEN int __tmebox_has_keeper(void)
 	return exists = 1;
 }
 
-/* Whether a turn is over after a slice of time. */
-HIDDEN void __tmebox_limit_turns(int wanted)
+/* A turn is over after a slice of time if somebody else could run, now or by itself later. If not, but a timer runs, then
+   after that. */
+HIDDEN void __tmebox_limit_turns(void)
 {
-	if (limited == wanted || !exists) return;
+	int wanted = __tmebox_contended() ? AT_ONCE : __tmebox_timer_due_ns ? LATER : NEVER;
+	if (!exists || (wanted == limited && wanted != LATER)) return;
 	limited = wanted;
-	__tmebox_ask_core(TMEBOX_SYS_SLICES, wanted, 0, 0);
+	long delay_ns = wanted == LATER ? __tmebox_timer_late_in_ns() : 0;
+	__tmebox_ask_core(TMEBOX_SYS_SLICES, wanted != NEVER, delay_ns, 0);
+}
+
+/* Everybody waits, and what is waited for comes by itself. */
+HIDDEN void __tmebox_let_turns_be(void)
+{
+	if (limited == NEVER) return;
+	limited = NEVER;
+	__tmebox_ask_core(TMEBOX_SYS_SLICES, 0, 0, 0);
 }
 
 HIDDEN void __tmebox_go_on_interrupted(struct task *task, unsigned long *from, int ends)

@@ -115,6 +115,7 @@ HIDDEN long __tmebox_setitimer(int which, const struct itimerval *wanted, struct
 HIDDEN long __tmebox_alarm(unsigned seconds);
 HIDDEN void __tmebox_look_at_timers(void);
 HIDDEN void __tmebox_look_at_timers_late(void);
+HIDDEN long __tmebox_timer_late_in_ns(void);
 extern HIDDEN long __tmebox_timer_due_ns; /* when it goes off, in ns of CLOCK_MONOTONIC; 0: no timer runs */
 
 /* futex.c */

@@ -48,7 +48,7 @@ static int may_run(const struct task *task)
 static void limit_turn(void)
 {
 #ifdef __tmebox_twin__
-	if (__tmebox_contended() || __tmebox_timer_due_ns) __tmebox_limit_turns(1);
+	if (__tmebox_contended() || __tmebox_timer_due_ns) __tmebox_limit_turns();
 #endif
 }
 
@@ -312,7 +312,7 @@ static void run_others(void)
 	__tmebox_look_outside_by_now();
 	while (!(task = __tmebox_take_first())) {
 #ifdef __tmebox_twin__
-		__tmebox_limit_turns(0); /* what is waited for now comes to an end by itself */
+		__tmebox_let_turns_be();
 #endif
 		/* No handler lets a sleep go on. */
 		int sleeps = !__tmebox_task->word && !__tmebox_task->want_count;

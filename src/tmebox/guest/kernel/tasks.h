@@ -100,7 +100,8 @@ HIDDEN void __tmebox_unmap_later(unsigned long start, size_t length);
 long __tmebox_ask_core(long number, unsigned long a, unsigned long b, unsigned long c) __asm__("__tmebox_syscall");
 HIDDEN int __tmebox_has_keeper(void);
 HIDDEN long __tmebox_begin_helper(void (*function)(long, long, long), size_t pages, unsigned long *low);
-HIDDEN void __tmebox_limit_turns(int wanted);
+HIDDEN void __tmebox_limit_turns(void);
+HIDDEN void __tmebox_let_turns_be(void);
 HIDDEN void __tmebox_go_on_interrupted(struct task *task, unsigned long *from, int ends);
 #endif
 

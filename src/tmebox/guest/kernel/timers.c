@@ -73,7 +73,7 @@ static int goes_off(long late_ns)
 	return 1;
 }
 
-__attribute__((__weak__)) HIDDEN void __tmebox_timer_is_over(void);
+__attribute__((__weak__)) HIDDEN void __tmebox_timer_changed(void);
 
 /* Raise SIGALRM if it is time. */
 HIDDEN void __tmebox_look_at_timers(void)
@@ -81,15 +81,23 @@ HIDDEN void __tmebox_look_at_timers(void)
 	if (!__tmebox_timer_due_ns) return;
 	__tmebox_keep_turn();
 	if (goes_off(0)) {
-		if (!__tmebox_timer_due_ns && __tmebox_timer_is_over) __tmebox_timer_is_over();
+		if (__tmebox_timer_changed) __tmebox_timer_changed();
 		__tmebox_raise(SIGALRM);
 	}
 	__tmebox_release_turn();
 }
 
-/* By whoever has interrupted the program: a call that it makes soon is the better place. */
+/* A call that the program makes soon is the better place, so whoever interrupts it waits for so long. */
+enum { LATE_NS = 10000000 };
+
 HIDDEN void __tmebox_look_at_timers_late(void)
 {
-	enum { LATE_NS = 10000000 };
 	if (__tmebox_timer_due_ns && goes_off(LATE_NS)) __tmebox_send(SIGALRM);
+}
+
+/* When that would be: never at once. */
+HIDDEN long __tmebox_timer_late_in_ns(void)
+{
+	long left = __tmebox_timer_due_ns + LATE_NS - now_ns();
+	return left > 0 ? left : 1;
 }
