@@ -13,8 +13,7 @@
 #define ACTIVATION_HOST_X87 12
 #define ACTIVATION_SANDBOX_MXCSR 16
 #define ACTIVATION_SANDBOX_X87 20
-#define ACTIVATION_POLICY 24
-#define ACTIVATION_VECTOR_COUNT 28
+#define ACTIVATION_VECTOR_COUNT 24
 #define ACTIVATION_ADDRESS 32
 #define ACTIVATION_RSP 40
 #define ACTIVATION_INDEX 48
@@ -73,13 +72,20 @@ struct watch {
     uint64_t deadline_ns; /* on the watchdog's clock: an outer call's or, after an inner one, its own */
 };
 
+/* What a call that began inside others puts back when it ends. */
+struct outer {
+    struct watch watch; /* what its thread was in */
+    uint64_t rsp;       /* the sandbox's */
+    struct guest_descriptors *running;
+    struct instance *suspended;
+};
+
 struct activation {
     uint64_t host_rsp;
     uint32_t host_mxcsr;
     uint32_t host_x87;
     uint32_t sandbox_mxcsr;
     uint32_t sandbox_x87;
-    uint32_t policy;
     uint32_t vector_count; /* vector registers that hold arguments: what al is to a variadic function */
     uint64_t address;
     uint64_t rsp; /* the sandbox's: to enter with, then as found at the last host call */
@@ -93,21 +99,20 @@ struct activation {
     uint64_t return_gate; /* where host calls go back through */
 
     struct instance *instance;
-    struct thread *thread;
     PyThreadState *python;
+    struct guest_descriptors *descriptors; /* its own, or NULL */
+    struct thread *thread;
     struct watch watch;
-    struct watch outer; /* what this thread was in before */
-    uint64_t outer_rsp;
-    struct guest_descriptors *descriptors, *outer_descriptors; /* its own, or NULL; the instance's before */
-    uint64_t arrays;         /* where arrays of variable size ended when it began, if that is to come back */
     struct control *control; /* the stack that it began on, if that is one */
     uint32_t depth; /* of the instance: 1 for its outermost call */
     enum outcome outcome;
     bool holds_gil;
     bool fatal;   /* the instance may not be used again */
     bool polling; /* interrupted, not in a host call; `trap` says where */
-    PyObject *pending; /* an exception that a callback left to the end of the call, or NULL */
     bool wants_form; /* polling because the instruction there has no form to be executed on the side by */
+    PyObject *pending; /* an exception that a callback left to the end of the call, or NULL */
+    struct outer outer; /* only of calls that may be inside others */
+    uint64_t arrays; /* where arrays of variable size ended when it began, if that is to come back */
     struct trap trap;
 };
 
@@ -117,7 +122,6 @@ AT(host_mxcsr, ACTIVATION_HOST_MXCSR);
 AT(host_x87, ACTIVATION_HOST_X87);
 AT(sandbox_mxcsr, ACTIVATION_SANDBOX_MXCSR);
 AT(sandbox_x87, ACTIVATION_SANDBOX_X87);
-AT(policy, ACTIVATION_POLICY);
 AT(vector_count, ACTIVATION_VECTOR_COUNT);
 AT(address, ACTIVATION_ADDRESS);
 AT(rsp, ACTIVATION_RSP);

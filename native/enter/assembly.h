@@ -36,31 +36,33 @@
 
     /* Clears every vector register that some loaded module could read. Those of AVX-512 none can, but while they
      * hold numbers, as C libraries leave them, fewer are left for renaming the others: Jacobi's relaxation took
-     * 4 % longer on a Zen 4 class CPU. Clobbers ecx and flags. */
-    .macro clear_vectors activation
-    movl ACTIVATION_POLICY(\activation), %ecx
-    testb $POLICY_AVX, %cl
-    je 1f
+     * 4 % longer on a Zen 4 class CPU. Clobbers flags. */
+    .macro clear_vectors
+    cmpl $POLICY_AVX, tmebox_vector_policy(%rip)
+    jb .Lsse\@
     /* Upper halves become zero with a 128-bit VEX write. A quarter of what vzeroall costs; vzeroupper first,
      * for CPUs that remember whether upper halves are in use. */
     vzeroupper
     .irp n, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15
     vpxor %xmm\n, %xmm\n, %xmm\n
     .endr
-    testb $POLICY_AVX512, %cl
-    je 2f
+    ja .Lavx512\@
+.Lcleared\@:
+    .subsection 1
+.Lsse\@:
+    .irp n, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15
+    xorps %xmm\n, %xmm\n
+    .endr
+    jmp .Lcleared\@
+.Lavx512\@:
     .irp n, 16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31
     vpxord %xmm\n, %xmm\n, %xmm\n
     .endr
     .irp n, 0,1,2,3,4,5,6,7
     kxorw %k\n, %k\n, %k\n
     .endr
-    jmp 2f
-1:
-    .irp n, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15
-    xorps %xmm\n, %xmm\n
-    .endr
-2:
+    jmp .Lcleared\@
+    .subsection 0
     .endm
 
     /* An empty x87 stack, with nothing in it. Marking registers empty is not enough: fxam tells the sign of what
@@ -80,26 +82,30 @@
      * and flags; sets DF to 0. */
     .macro restore_host_control activation
     cmpb $0, tmebox_x87_expected(%rip)
-    je 7f
-    fnstsw %ax                          /* 5 ns, and nothing cheaper tells what is flagged */
-    testw %ax, %ax
-7:
-    fnstcw ACTIVATION_SANDBOX_X87(\activation) /* keeps EFLAGS */
-    jne 8f
+    jne .Lexpected\@
+.Lnot_flagged\@:
+    fnstcw ACTIVATION_SANDBOX_X87(\activation)
     movzwl ACTIVATION_HOST_X87(\activation), %eax
     cmpw %ax, ACTIVATION_SANDBOX_X87(\activation)
-    jne 8f
+    jne .Lanew\@
     emms                                /* eight pushes leave a zero status word and a full stack */
-    jmp 1f
-8:
+.Lrestored\@:
+    testb $POLICY_AVX, tmebox_vector_policy(%rip)
+    je .Lno_avx\@
+    vzeroupper
+.Lno_avx\@:
+    cld                                 /* verified code cannot set it: costs little, and C relies on it */
+    .subsection 1
+.Lexpected\@:
+    fnstsw %ax                          /* 5 ns, and nothing cheaper tells what is flagged */
+    testw %ax, %ax
+    je .Lnot_flagged\@
+    fnstcw ACTIVATION_SANDBOX_X87(\activation)
+.Lanew\@:
     fninit
     fldcw ACTIVATION_HOST_X87(\activation)
-1:
-    testb $POLICY_AVX, ACTIVATION_POLICY(\activation)
-    je 1f
-    vzeroupper
-1:
-    cld                                 /* verified code cannot set it: costs little, and C relies on it */
+    jmp .Lrestored\@
+    .subsection 0
     .endm
 
 #endif

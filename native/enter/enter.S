@@ -33,24 +33,19 @@ enter_gate:
      * seen, like MXCSR's flags: reading it takes 5 ns, and with the default control word nothing is pending. */
     fnstcw ACTIVATION_HOST_X87(%rdi)
     cmpw $DEFAULT_X87, ACTIVATION_HOST_X87(%rdi)
-    je 8f
-    fninit
-8:
+    jne .Lother_x87
+.Lx87:
     clear_x87
-    clear_vectors %rdi
+    clear_vectors
     movl ACTIVATION_HOST_MXCSR(%rdi), %eax
     andl $MXCSR_CONTROL, %eax
     cmpl $DEFAULT_MXCSR, %eax
-    je 3f
-    ldmxcsr default_mxcsr(%rip)
-3:
+    jne .Lother_mxcsr
+.Lmxcsr:
     movl ACTIVATION_VECTOR_COUNT(%rdi), %eax
     testl %eax, %eax
-    je 3f
-    .irp n, 0,1,2,3,4,5,6,7
-    movq ACTIVATION_VECTORS+8*\n(%rdi), %xmm\n
-    .endr
-3:
+    jne .Lvectors
+.Lloaded:
     movq %rdi, %r10
     movq ACTIVATION_ADDRESS(%r10), %r11
     movq ACTIVATION_R15(%r10), %r15
@@ -68,6 +63,17 @@ enter_gate:
     xorl %r13d, %r13d
     xorl %r14d, %r14d                   /* code with its base in r15 relies on the upper half */
     jmp *enter_gate(%rip)               /* r11 holds a text address, no secret */
+.Lother_x87:
+    fninit
+    jmp .Lx87
+.Lother_mxcsr:
+    ldmxcsr default_mxcsr(%rip)
+    jmp .Lmxcsr
+.Lvectors:
+    .irp n, 0,1,2,3,4,5,6,7
+    movq ACTIVATION_VECTORS+8*\n(%rdi), %xmm\n
+    .endr
+    jmp .Lloaded
     end_function tmebox_enter
 
 /* Not called, jumped to, with r10 = the activation: from the exit gate, from a host call that raised, and,

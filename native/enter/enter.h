@@ -10,6 +10,9 @@
 void tmebox_raise_closed(const struct instance *instance);
 PyObject *tmebox_raise_busy(void); /* NULL */
 void tmebox_raise_interrupted(void);
+/* What a call needs that is rare or only happens once, and everything that can refuse it. The calling thread's record, or
+ * NULL with an exception set. */
+struct thread *tmebox_prepare_call(struct instance *instance, uint64_t timeout_ns);
 /* Whether the calling thread may change the sandbox's memory now; else an exception is set. To be asked with the GIL
  * held, and used before it is let go. */
 bool tmebox_may_write(const struct instance *instance);

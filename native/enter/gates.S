@@ -46,7 +46,7 @@
     .irp n, 0,1,2,3,4,5,6,7
     movq %xmm\n, ACTIVATION_VECTORS+8*\n(%r10)
     .endr
-    testb $POLICY_AVX, ACTIVATION_POLICY(%r10)
+    testb $POLICY_AVX, tmebox_vector_policy(%rip)
     je 1f
     vzeroupper
 1:
@@ -87,7 +87,7 @@
     clear_x87
     fldcw ACTIVATION_SANDBOX_X87(%r10)
 2:
-    clear_vectors %r10
+    clear_vectors
     movq ACTIVATION_VECTORS+0(%r10), %xmm0
     movq ACTIVATION_VECTORS+8(%r10), %xmm1
 4:

@@ -1,5 +1,10 @@
 /* When a sandbox may not be entered or written, and what is said then. */
 #include "enter/enter.h"
+#include "threads/signals.h"
+
+/* Activations one thread may have, so that a sandbox and host functions that call each other without any
+ * Python function in between cannot run the host's stack out. */
+#define MAX_DEPTH 200
 
 /* What the host has instead of a function that only makes traps may know how it came to this. */
 static PyObject *closed_error(const struct instance *instance) {
@@ -56,4 +61,54 @@ bool tmebox_may_write(const struct instance *instance) {
         return true;
     }
     return false;
+}
+
+/* Whether what is left of this thread's stack should be kept for others. Elsewhere (a coroutine library's
+ * stack) nothing is known. */
+static bool stack_is_short(const struct thread *thread) {
+    uintptr_t here = (uintptr_t)__builtin_frame_address(0);
+    return here >= thread->host_stack_low && here < thread->host_stack_short;
+}
+
+RARE struct thread *tmebox_prepare_call(struct instance *instance, uint64_t timeout_ns) {
+    if (instance->base == 0) {
+        PyErr_SetString(PyExc_RuntimeError, "the instance was not initialised");
+        return NULL;
+    }
+    struct thread *thread = tmebox_thread;
+    if (thread == NULL && ((tmebox_handlers != HANDLERS_CURRENT && tmebox_install_handlers() < 0) ||
+                           (thread = tmebox_register_thread()) == NULL)) {
+        return NULL;
+    }
+    if (!tmebox_is_alive(instance)) {
+        if (instance->paused && instance->generation == tmebox_generation) {
+            PyErr_SetString(tmebox_busy_error, "the sandbox is being reset or captured on another thread");
+        } else {
+            tmebox_raise_closed(instance);
+        }
+        return NULL;
+    }
+    if (instance->depth != 0 && instance->thread != thread) {
+        PyErr_SetString(tmebox_busy_error, "the sandbox is running a call on another thread");
+        return NULL;
+    }
+    if (instance->interrupted) {
+        tmebox_raise_interrupted();
+        return NULL;
+    }
+    if (thread->depth >= MAX_DEPTH || (thread->depth != 0 && stack_is_short(thread))) {
+        PyErr_Format(PyExc_RecursionError, "%u calls of sandboxes inside each other",
+                     (unsigned)thread->depth);
+        return NULL;
+    }
+    if (tmebox_handlers != HANDLERS_CURRENT && tmebox_install_handlers() < 0) {
+        return NULL;
+    }
+    if (atomic_load(&tmebox_watchdog_state) == WATCHDOG_ABSENT && tmebox_wake_watchdog() < 0 &&
+        (timeout_ns != 0 || thread->main)) {
+        PyErr_SetString(tmebox_limit_error, "the thread that watches time limits cannot be started: "
+                                            "the limit on threads is reached (raise it: ulimit -u)");
+        return NULL;
+    }
+    return thread;
 }

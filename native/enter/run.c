@@ -7,10 +7,6 @@
 #include <signal.h>
 #include <string.h>
 
-/* Activations one thread may have, so that a sandbox and host functions that call each other without any
- * Python function in between cannot run the host's stack out. */
-#define MAX_DEPTH 200
-
 /* Kept free at the top of the stack: whole cache lines for what probes just above a frame. */
 #define TOP_RESERVE 64
 
@@ -22,13 +18,17 @@ static_assert(TMEBOX_SPILL_TARGET >= -NESTED_RESERVE, "a nested call must not to
 uint32_t tmebox_vector_policy;
 bool tmebox_x87_expected;
 
-/* Sequence 0 first: the watchdog must never take one call's limits for another's. */
-static inline void publish(struct thread *thread, const struct watch *watch, uint64_t where) {
-    atomic_store_explicit(&thread->sequence, 0, memory_order_release);
+/* While the sequence is 0: the watchdog must never take one call's limits for another's. */
+static inline void publish_first(struct thread *thread, const struct watch *watch, uint64_t where) {
     atomic_store_explicit(&thread->timeout_ns, watch->timeout_ns, memory_order_release);
     atomic_store_explicit(&thread->deadline_ns, watch->deadline_ns, memory_order_release);
     atomic_store_explicit(&thread->where, where, memory_order_release);
     atomic_store_explicit(&thread->sequence, watch->sequence, memory_order_release);
+}
+
+static inline void publish(struct thread *thread, const struct watch *watch, uint64_t where) {
+    atomic_store_explicit(&thread->sequence, 0, memory_order_release);
+    publish_first(thread, watch, where);
 }
 
 /* Calls of one thread between two looks at its signal mask, if the watchdog's clock stands still. */
@@ -36,9 +36,9 @@ static inline void publish(struct thread *thread, const struct watch *watch, uin
 
 /* Host code may have blocked the signals since. Looking is a system call, so it is done once a tick.
  * Python's own way of blocking them leaves ours out (runtime/signals.py). */
-static inline void look_at_signals(struct thread *thread) {
+static inline void look_at_signals(struct thread *thread, uint64_t sequence) {
     if (UNLIKELY(thread->looked_ns != atomic_load_explicit(&tmebox_watchdog_clock_ns, memory_order_relaxed) ||
-                 thread->calls % CALLS_UNSEEN == 0)) {
+                 sequence % CALLS_UNSEEN == 0)) {
         tmebox_open_signals(thread);
     }
 }
@@ -61,7 +61,7 @@ static inline bool alone(const PyThreadState *python) {
  * kept, and if the call lasts, the watchdog has it released: like Python code, a call keeps it for a few
  * milliseconds from a thread that C code brings. */
 static inline void release_python(struct thread *thread, struct activation *activation, bool may_keep) {
-    activation->holds_gil = may_keep && thread->main && alone(PyThreadState_Get());
+    activation->holds_gil = may_keep && LIKELY(thread->main) && LIKELY(alone(PyThreadState_Get()));
     if (LIKELY(activation->holds_gil)) {
         atomic_store_explicit(&thread->held, ++thread->holds, memory_order_release);
     } else {
@@ -81,7 +81,7 @@ static inline void take_python(struct thread *thread, struct activation *activat
 /* The limits of a call made from inside a host call. The outer call's clock goes on; a call of the same
  * instance may not outlive it, one of another instance is not to be punished for it. */
 RARE static void nest(struct thread *thread, struct activation *activation) {
-    struct watch *outer = &activation->outer, *inner = &activation->watch;
+    struct watch *outer = &activation->outer.watch, *inner = &activation->watch;
     outer->sequence = atomic_load_explicit(&thread->sequence, memory_order_relaxed);
     outer->timeout_ns = atomic_load_explicit(&thread->timeout_ns, memory_order_relaxed);
     outer->deadline_ns = atomic_load_explicit(&thread->deadline_ns, memory_order_relaxed);
@@ -118,59 +118,6 @@ RARE static bool push_arguments(struct activation *activation, const uint64_t *s
     return true;
 }
 
-/* Whether what is left of this thread's stack should be kept for others. Elsewhere (a coroutine library's
- * stack) nothing is known. */
-static bool stack_is_short(const struct thread *thread) {
-    uintptr_t here = (uintptr_t)__builtin_frame_address(0);
-    return here >= thread->host_stack_low && here < thread->host_stack_short;
-}
-
-static const struct watch nothing;
-
-/* What is rare or only happens once: everything that can refuse a call. */
-RARE static struct thread *prepare(struct instance *instance, uint64_t timeout_ns) {
-    if (instance->base == 0) {
-        PyErr_SetString(PyExc_RuntimeError, "the instance was not initialised");
-        return NULL;
-    }
-    struct thread *thread = tmebox_thread;
-    if (thread == NULL && ((tmebox_handlers != HANDLERS_CURRENT && tmebox_install_handlers() < 0) ||
-                           (thread = tmebox_register_thread()) == NULL)) {
-        return NULL;
-    }
-    if (!tmebox_is_alive(instance)) {
-        if (instance->paused && instance->generation == tmebox_generation) {
-            PyErr_SetString(tmebox_busy_error, "the sandbox is being reset or captured on another thread");
-        } else {
-            tmebox_raise_closed(instance);
-        }
-        return NULL;
-    }
-    if (instance->depth != 0 && instance->thread != thread) {
-        PyErr_SetString(tmebox_busy_error, "the sandbox is running a call on another thread");
-        return NULL;
-    }
-    if (instance->interrupted) {
-        tmebox_raise_interrupted();
-        return NULL;
-    }
-    if (thread->depth >= MAX_DEPTH || (thread->depth != 0 && stack_is_short(thread))) {
-        PyErr_Format(PyExc_RecursionError, "%u calls of sandboxes inside each other",
-                     (unsigned)thread->depth);
-        return NULL;
-    }
-    if (tmebox_handlers != HANDLERS_CURRENT && tmebox_install_handlers() < 0) {
-        return NULL;
-    }
-    if (atomic_load(&tmebox_watchdog_state) == WATCHDOG_ABSENT && tmebox_wake_watchdog() < 0 &&
-        (timeout_ns != 0 || thread->main)) {
-        PyErr_SetString(tmebox_limit_error, "the thread that watches time limits cannot be started: "
-                                            "the limit on threads is reached (raise it: ulimit -u)");
-        return NULL;
-    }
-    return thread;
-}
-
 static inline bool ready(const struct instance *instance, const struct thread *thread) {
     return thread != NULL && tmebox_is_alive(instance) && instance->depth == 0 && instance->base != 0 &&
            thread->depth == 0 &&
@@ -180,14 +127,14 @@ static inline bool ready(const struct instance *instance, const struct thread *t
 
 /* Code with its base in r15 has no gs-relative instruction; enter.S loads r15. */
 static inline void set_base(struct thread *thread, const struct instance *instance) {
-    if (instance->r15 == 0) {
+    if (LIKELY(instance->r15 == 0)) {
         tmebox_set_gs_base(thread, instance->base);
     }
 }
 
 /* Into the sandbox and out again, once. The call is published. */
-static inline void cross(struct thread *thread, struct activation *activation) {
-    set_base(thread, activation->instance);
+static inline void cross(struct thread *thread, const struct instance *instance, struct activation *activation) {
+    set_base(thread, instance);
     thread->current = activation;
     tmebox_enter(activation);
     thread->current = NULL;
@@ -225,125 +172,178 @@ RARE static void leave_otherwise(struct activation *activation) {
     }
 }
 
-static inline void leave_stack(struct activation *activation) {
-    const struct instance *instance = activation->instance;
+static inline void leave_stack(const struct instance *instance, struct activation *activation) {
     activation->control->calls--;
     if (UNLIKELY(instance->control != activation->control || instance->fiber_count != 0)) {
         leave_otherwise(activation);
     }
 }
 
-/* One call, which enters `times` times; inlined so that once costs no loop. */
-static inline __attribute__((always_inline)) int run(struct instance *instance,
-                                                     struct activation *activation, const uint64_t *stack,
-                                                     size_t stack_count, uint64_t timeout_ns,
-                                                     uint64_t times, uint64_t *detected) {
-    struct thread *thread = tmebox_thread;
-    if (UNLIKELY(!ready(instance, thread)) && (thread = prepare(instance, timeout_ns)) == NULL) {
-        return -1;
+/* The watchdog is told of the call that this one began in. */
+RARE static void leave_to_others(struct thread *thread, const struct activation *activation, bool nested) {
+    static const struct watch nothing;
+    const struct watch *outer = nested ? &activation->outer.watch : &nothing;
+    publish(thread, outer, nested ? IN_HOST : 0);
+    if (nested) {
+        wake_watchdog_for(thread, outer, WATCHDOG_AWAKE);
     }
-    if (LIKELY(instance->has_control) && instance->depth == 0 && !tmebox_take_control(instance)) {
-        return -1;
-    }
-    bool nested = thread->depth != 0;
-    struct instance *suspended = thread->suspended;
-    activation->policy = tmebox_vector_policy;
-    activation->instance = instance;
-    activation->thread = thread;
-    activation->r15 = instance->r15;
-    activation->return_gate = instance->return_gate;
-    activation->control = instance->control;
-    activation->depth = instance->depth + 1;
-    activation->outcome = RETURNED;
-    activation->fatal = false;
-    activation->polling = false;
-    activation->wants_form = false;
-    activation->pending = NULL;
-    activation->outer_rsp = instance->rsp;
-    activation->outer = (struct watch){0, 0, 0};
-    activation->watch =
-        (struct watch){atomic_load_explicit(&thread->calls, memory_order_relaxed) + 1, timeout_ns, 0};
-    atomic_store_explicit(&thread->calls, activation->watch.sequence, memory_order_relaxed);
+}
 
-    uint64_t top = LIKELY(activation->depth == 1) ? instance->entry - TOP_RESERVE
-                                                  : instance->rsp - NESTED_RESERVE;
-    activation->rsp = (top - 8 * stack_count) & ~31ULL;
-    /* Where there are none, the entering call pushes the return address, or traps. */
-    if (LIKELY(stack_count == 0) || push_arguments(activation, stack, stack_count)) {
-        instance->thread = thread;
-        activation->outer_descriptors = instance->running;
-        instance->running = activation->descriptors != NULL ? activation->descriptors
-                            : instance->depth != 0          ? instance->running
-                                                            : instance->descriptors;
-        instance->depth++;
-        thread->depth++;
-        if (UNLIKELY(nested)) {
-            nest(thread, activation);
-        } else {
-            thread->outermost = activation->watch.sequence;
-        }
-        instance->in_host = false;
-        if (activation->control != NULL) {
-            activation->control->calls++;
-        }
-        release_python(thread, activation, true);
-        publish(thread, &activation->watch, instance->slices);
-        wake_watchdog_for(thread, &activation->watch, WATCHDOG_AWAKE);
-        look_at_signals(thread);
-        uint64_t rsp = activation->rsp;
-        cross(thread, activation);
-        while ((activation->outcome == RETURNED || counted(activation, detected)) &&
-               instance->control == activation->control && --times != 0) {
-            activation->rsp = rsp; /* a host call left its own */
-            cross(thread, activation);
-        }
-        if (UNLIKELY(thread->pipes_are_quiet)) {
-            tmebox_loud_pipes(thread);
-        }
-        /* Greenlets end calls in any order: what this one began in may be over. */
-        const struct watch *outer = LIKELY(thread->depth == 1) ? &nothing : &activation->outer;
-        publish(thread, outer, nested ? IN_HOST : 0);
-        if (UNLIKELY(nested)) {
-            wake_watchdog_for(thread, outer, WATCHDOG_AWAKE);
-        }
-        take_python(thread, activation);
-        if (activation->control != NULL) {
-            leave_stack(activation);
-        }
-        if (UNLIKELY(activation->outcome == RAISED) && instance->arrays_place != 0 && !activation->fatal) {
-            tmebox_give_arrays_back(activation);
-        }
-        instance->in_host = true;
-        thread->suspended = suspended;
-        thread->depth--;
-        instance->dead |= instance->depth != activation->depth; /* what began inside is suspended, and must end */
-        instance->depth--;
-        instance->running = activation->outer_descriptors;
-        instance->rsp = activation->outer_rsp;
-    }
-    if (UNLIKELY(activation->pending != NULL) && tmebox_raise_pending(activation)) {
+/* It did not return, or has left an exception. */
+RARE static int ended_otherwise(struct activation *activation) {
+    struct instance *instance = activation->instance;
+    if (activation->pending != NULL && tmebox_raise_pending(activation)) {
         return -1;
     }
-    if (LIKELY(activation->outcome == RETURNED)) {
+    if (activation->outcome == RETURNED) {
         return 0;
     }
     instance->dead |= activation->fatal || activation->outcome == TRAPPED;
     return activation->outcome == TRAPPED ? tmebox_raise_trap(instance, &activation->trap) : -1;
 }
 
+/* The limits and the place of one call that began inside another, or may have, for when it has ended. */
+static inline void remember_outer(const struct thread *thread, const struct instance *instance,
+                                  struct activation *activation) {
+    activation->outer = (struct outer){{0, 0, 0}, instance->rsp, instance->running, thread->suspended};
+}
+
+/* Who is in the sandbox, and in what. */
+static inline void begin(struct thread *thread, struct instance *instance, struct activation *activation,
+                         bool outermost) {
+    instance->thread = thread;
+    if (activation->descriptors != NULL) {
+        instance->running = activation->descriptors;
+    } else if (outermost || activation->depth == 1) {
+        instance->running = instance->descriptors;
+    }
+    instance->depth = activation->depth;
+    thread->depth++;
+    if (UNLIKELY(!outermost && thread->depth != 1)) {
+        nest(thread, activation);
+    } else {
+        thread->outermost = activation->watch.sequence;
+    }
+    instance->in_host = false;
+    if (activation->control != NULL) {
+        activation->control->calls++;
+    }
+}
+
+/* The reverse. What `outermost` leaves as it is nobody looks at while no call runs. */
+static inline void end(struct thread *thread, struct instance *instance, struct activation *activation,
+                       bool outermost) {
+    if (activation->control != NULL) {
+        leave_stack(instance, activation);
+    }
+    if (UNLIKELY(activation->outcome == RAISED) && instance->arrays_place != 0 && !activation->fatal) {
+        tmebox_give_arrays_back(activation);
+    }
+    if (UNLIKELY(instance->depth != activation->depth)) {
+        instance->dead = true; /* what began inside is suspended, and must end */
+    }
+    instance->depth--;
+    thread->depth--;
+    if (outermost) {
+        thread->suspended = NULL;
+        instance->running = NULL;
+    } else {
+        instance->in_host = true;
+        thread->suspended = activation->outer.suspended;
+        instance->running = activation->outer.running;
+        instance->rsp = activation->outer.rsp;
+    }
+}
+
+/* One call, which enters `times` times. Inlined: `outermost` (no other call is on this thread, nor in this sandbox) and
+ * once are known then, and what is for the others costs such a call nothing. */
+static inline __attribute__((always_inline)) int run(struct thread *thread, struct instance *instance,
+                                                     struct activation *activation, const uint64_t *stack,
+                                                     size_t stack_count, uint64_t timeout_ns, uint64_t times,
+                                                     uint64_t *detected, bool outermost) {
+    uint32_t depth = outermost ? 0 : instance->depth;
+    if (LIKELY(instance->has_control) && depth == 0 && !tmebox_take_control(instance)) {
+        return -1;
+    }
+    bool nested = !outermost && thread->depth != 0;
+    activation->instance = instance;
+    activation->thread = thread;
+    activation->r15 = instance->r15;
+    activation->return_gate = instance->return_gate;
+    activation->control = instance->control;
+    activation->depth = depth + 1;
+    activation->outcome = RETURNED;
+    activation->holds_gil = activation->fatal = activation->polling = activation->wants_form = false;
+    activation->pending = NULL;
+    if (!outermost) {
+        remember_outer(thread, instance, activation);
+    }
+    uint64_t sequence = atomic_load_explicit(&thread->calls, memory_order_relaxed) + 1;
+    atomic_store_explicit(&thread->calls, sequence, memory_order_relaxed);
+    activation->watch = (struct watch){sequence, timeout_ns, 0};
+
+    uint64_t top = depth == 0 ? instance->entry - TOP_RESERVE : instance->rsp - NESTED_RESERVE;
+    activation->rsp = (top - 8 * stack_count) & ~31ULL;
+    /* Where there are none, the entering call pushes the return address, or traps. */
+    if (LIKELY(stack_count == 0) || push_arguments(activation, stack, stack_count)) {
+        begin(thread, instance, activation, outermost);
+        release_python(thread, activation, true);
+        if (outermost) { /* the sequence is 0 while no call is on the thread */
+            publish_first(thread, &activation->watch, instance->slices);
+        } else {
+            publish(thread, &activation->watch, instance->slices);
+        }
+        wake_watchdog_for(thread, &activation->watch, WATCHDOG_AWAKE);
+        look_at_signals(thread, sequence);
+        uint64_t rsp = activation->rsp;
+        cross(thread, instance, activation);
+        while ((activation->outcome == RETURNED || counted(activation, detected)) &&
+               instance->control == activation->control && --times != 0) {
+            activation->rsp = rsp; /* a host call left its own */
+            cross(thread, instance, activation);
+        }
+        if (UNLIKELY(thread->pipes_are_quiet)) {
+            tmebox_loud_pipes(thread);
+        }
+        /* Greenlets end calls in any order: what this one began in may be over, or others may have begun in it. */
+        if (LIKELY(thread->depth == 1)) {
+            atomic_store_explicit(&thread->sequence, 0, memory_order_release);
+        } else {
+            leave_to_others(thread, activation, nested);
+        }
+        take_python(thread, activation);
+        end(thread, instance, activation, outermost);
+    }
+    if (LIKELY(activation->outcome == RETURNED && activation->pending == NULL)) {
+        return 0;
+    }
+    return ended_otherwise(activation);
+}
+
+RARE static int run_carefully(struct instance *instance, struct activation *activation, const uint64_t *stack,
+                              size_t stack_count, uint64_t timeout_ns, uint64_t times, uint64_t *detected) {
+    struct thread *thread = tmebox_prepare_call(instance, timeout_ns);
+    return thread == NULL
+               ? -1
+               : run(thread, instance, activation, stack, stack_count, timeout_ns, times, detected, false);
+}
+
 int tmebox_run(struct instance *instance, struct activation *activation, const uint64_t *stack,
                size_t stack_count, uint64_t timeout_ns) {
-    return run(instance, activation, stack, stack_count, timeout_ns, 1, NULL);
+    struct thread *thread = tmebox_thread;
+    return LIKELY(ready(instance, thread))
+               ? run(thread, instance, activation, stack, stack_count, timeout_ns, 1, NULL, true)
+               : run_carefully(instance, activation, stack, stack_count, timeout_ns, 1, NULL);
 }
 
 int tmebox_run_repeatedly(struct instance *instance, struct activation *activation, uint64_t timeout_ns,
                           uint64_t times) {
-    return run(instance, activation, NULL, 0, timeout_ns, times, NULL);
+    return run_carefully(instance, activation, NULL, 0, timeout_ns, times, NULL);
 }
 
 int tmebox_run_into_foreign_lines(struct instance *instance, struct activation *activation, uint64_t timeout_ns,
                                   uint64_t times, uint64_t *detected) {
-    return run(instance, activation, NULL, 0, timeout_ns, times, detected);
+    return run_carefully(instance, activation, NULL, 0, timeout_ns, times, detected);
 }
 
 void tmebox_suspend(struct activation *activation) {
@@ -415,7 +415,7 @@ int tmebox_resume(struct activation *activation) {
             publish(thread, &activation->watch, activation->instance->slices);
         }
         wake_watchdog_for(thread, &activation->watch, WATCHDOG_DOZING);
-        look_at_signals(thread);
+        look_at_signals(thread, atomic_load_explicit(&thread->calls, memory_order_relaxed));
         set_base(thread, activation->instance);
     }
     thread->current = activation;
