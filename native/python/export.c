@@ -16,6 +16,11 @@ static void fill_by_value(struct by_value *by_value, PyObject *result_layout, Py
     }
 }
 
+static vectorcallfunc way_to_call(const struct signature *signature) {
+    bool integers = signature->vector_count == 0 && signature->stack_count == 0;
+    return signature->pointers ? tmebox_call_pointers : integers ? tmebox_call_integers : tmebox_call_numbers;
+}
+
 static PyObject *export_new(PyTypeObject *type, PyObject *args, PyObject *keywords) {
     static char *names[] = {"address", "name", "arguments", "result", "slow", "attributes", "items", "kinds", "finish",
                             "layouts", "result_layout", NULL};
@@ -66,7 +71,7 @@ static PyObject *export_new(PyTypeObject *type, PyObject *args, PyObject *keywor
             PyObject *layout = layouts != NULL && i < PyTuple_GET_SIZE(layouts) ? PyTuple_GET_ITEM(layouts, i) : Py_None;
             self->signature.parameters[i].layout = tmebox_is_struct_layout(layout) ? layout : NULL;
         }
-        self->vectorcall = self->signature.pointers ? tmebox_call_pointers : tmebox_call_numbers;
+        self->vectorcall = way_to_call(&self->signature);
     }
     return (PyObject *)self;
 }
@@ -241,6 +246,6 @@ bool tmebox_is_plain(PyObject *object) {
         return false;
     }
     const struct export *export = ((struct function *)object)->export;
-    return export->vectorcall == tmebox_call_numbers && export->signature.count == 0 &&
+    return export->vectorcall == tmebox_call_integers && export->signature.count == 0 &&
            export->signature.result == 'v';
 }

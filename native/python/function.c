@@ -157,6 +157,24 @@ PyObject *tmebox_call_numbers(PyObject *callable, PyObject *const *args, size_t 
     return enter(self, &activation, stack) < 0 ? NULL : finished(self, &activation);
 }
 
+/* As tmebox_call_numbers, where each argument is a number in the integer register of its index. */
+PyObject *tmebox_call_integers(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *keywords) {
+    struct function *self = (struct function *)callable;
+    const struct signature *signature = &self->export->signature;
+    struct activation activation;
+    Py_ssize_t count = PyVectorcall_NARGS(nargsf);
+    if (UNLIKELY(keywords != NULL || count != signature->count)) {
+        return tmebox_call_slow(callable, args, nargsf, keywords);
+    }
+    clear_arguments(&activation, 0);
+    for (Py_ssize_t i = 0; i < count; i++) {
+        if (UNLIKELY(!to_word(&signature->parameters[i], args[i], &activation.integers[i]))) {
+            return tmebox_call_slow(callable, args, nargsf, NULL);
+        }
+    }
+    return enter(self, &activation, NULL) < 0 ? NULL : finished(self, &activation);
+}
+
 /* Of structs that are given as dicts or tuples, in one call; others go through Python. They are aligned as anything is
  * that a sandbox is given. */
 #define MOST_STRUCTS 4

@@ -30,8 +30,10 @@ struct function {
     PyObject *weak;
 };
 
-/* Ways to call a function, by what its arguments may be: the careful one, numbers only, pointers among them. */
+/* Ways to call a function, by what its arguments may be: the careful one, numbers in integer registers only, numbers
+ * only, pointers among them. */
 PyObject *tmebox_call_slow(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *keywords);
+PyObject *tmebox_call_integers(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *keywords);
 PyObject *tmebox_call_numbers(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *keywords);
 PyObject *tmebox_call_pointers(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *keywords);
 
