@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tmebox_bench.servers import clients
-from tmebox_bench.servers.loads import LoadError, Sample, parse_redis_benchmark, parse_wrk
+from tmebox_bench.servers.loads import LoadError, Sample, Wrk, parse_redis_benchmark, parse_wrk
 from tmebox_bench.servers.measure import Measured, ServerResults, _row, servers_table
 
 WRK = """\
@@ -20,6 +20,12 @@ CSV = '"test","rps","avg_latency_ms","p99_latency_ms"\n"SET","27777.78","0.398",
 
 def test_wrk_is_read() -> None:
     assert parse_wrk(WRK) == Sample(30394, 15181.89, 1.25)
+
+
+@pytest.mark.parametrize(("of_s", "late"), [(0.5, "2s"), (4.0, "2s"), (16.0, "8s")])
+def test_an_answer_is_late_after_half_of_a_long_run(of_s: float, late: str) -> None:
+    command = Wrk("/1.bin").job(80, 1.0, of_s).command
+    assert f"--timeout={late}" in command and f"-d{max(1, round(of_s))}s" in command
 
 
 @pytest.mark.parametrize("text", ["", WRK + "  Non-2xx or 3xx responses: 7\n", WRK.replace("99%", "98%")])

@@ -15,13 +15,15 @@ from contextlib import contextmanager
 import pytest
 
 from tmebox_bench.debian import SourcesUnavailableError
+from tmebox_bench.processors import output_on_last
 from tmebox_bench.servers import loads, measure
 from tmebox_bench.servers.builds import KINDS, built
 from tmebox_bench.servers.clients import COMMANDS, command, reply
 from tmebox_bench.servers.programs import REDIS, SERVERS, Server
 
 pytestmark = [pytest.mark.servers, pytest.mark.network]
-LOAD_S = 0.5
+LOADS_S = (0.5, 4.0, 16.0)
+"""How long a load runs, and how long once more where nobody was answered: the machine may do much else."""
 
 
 @contextmanager
@@ -34,6 +36,16 @@ def both(server: Server) -> Iterator[dict[str, measure.Started]]:
         yield started
 
 
+def answered(load: loads.Load, port: int) -> int:
+    """How many requests, without a single error, in the first run in which there are any."""
+
+    def requests(seconds: float) -> int:
+        job = load.job(port, seconds, seconds)
+        return job.read(output_on_last(job.command, seconds * 20 + 30)).requests
+
+    return next(filter(None, map(requests, LOADS_S)), 0)
+
+
 @pytest.mark.parametrize("name", SERVERS)
 def test_a_server_answers_as_it_does_natively_and_stands_load(name: str) -> None:
     server = SERVERS[name]
@@ -42,8 +54,7 @@ def test_a_server_answers_as_it_does_natively_and_stands_load(name: str) -> None
         assert sandboxed == native and any(native)
         for load in server.loads.values():
             if not loads.missing(load):
-                measured = measure._load(load, started["sandboxed"], LOAD_S)
-                assert measured.sample.requests > 0
+                assert answered(load, started["sandboxed"].port) > 0
         assert server.transcript(started["sandboxed"].port) == native
 
 

@@ -23,7 +23,7 @@ from tmebox.toolchain.libc.libc import cache_directory, libc
 from tmebox_bench import debian
 from tmebox_bench.native import publish
 
-BUILD_TIMEOUT_S = 1200.0
+BUILD_TIMEOUT_S = 3600.0
 KINDS = ("native", "sandboxed")
 SAME_LIBC = "same libc"
 """A third kind, for programs that compute: native, with the sandbox's C library, not the machine's."""

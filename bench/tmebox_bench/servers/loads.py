@@ -57,13 +57,16 @@ _UNITS_MS = {"us": 0.001, "ms": 1.0, "s": 1000.0, "m": 60_000.0}
 
 @dataclass(frozen=True)
 class Wrk:
-    """GET of one path, on connections that are kept alive."""
+    """GET of one path, on connections that are kept alive. An answer that takes half of the run is an error,
+    in a run of less than 4 s one of 2 s."""
 
     path: str
     tool: str = "wrk"
 
     def job(self, port: int, seconds: float, of_s: float) -> Job:
-        options = ["-t1", f"-c{CONNECTIONS}", f"-d{max(1, round(of_s))}s", "--latency"]
+        whole = max(1, round(of_s))
+        late = max(2, whole // 2)
+        options = ["-t1", f"-c{CONNECTIONS}", f"-d{whole}s", f"--timeout={late}s", "--latency"]
         return Job(["wrk", *options, f"http://127.0.0.1:{port}{self.path}"], parse_wrk)
 
 
