@@ -68,6 +68,7 @@ def run_forked(function: Callable[[], Any], *, timeout_s: float = TIMEOUT_S) -> 
 
 
 def _child(function: Callable[[], Any], writing: int) -> None:
+    status = 1
     try:
         os.setpgid(0, 0)
         gc.freeze()
@@ -77,8 +78,9 @@ def _child(function: Callable[[], Any], writing: int) -> None:
             message = pickle.dumps((None, traceback.format_exc()))
         with os.fdopen(writing, "wb") as pipe:
             pipe.write(message)
+        status = 0
     finally:
-        os._exit(0)
+        os._exit(status)
 
 
 def _collect(reading: int, deadline: float) -> tuple[bytes, bool]:

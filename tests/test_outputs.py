@@ -77,7 +77,7 @@ WRITERS = {
     "tmebox_bench/peers.py:copied": "memory, not a file",
     "tmebox_bench/peers.py:ctypes_library": "sources in a scratch directory",
     "tmebox_bench/heap_calls.py:_large": "memory: a call named touch",
-    "tmebox_bench/applications/nbench.py:_index": "commands in a scratch directory",
+    "tmebox_bench/applications/nbench.py:_indexes": "commands in a scratch directory",
     "tmebox_bench/native_cc.py:_write": "a preprocessed source, where its build says",
     "tmebox_bench/applications/packages.py:_build": "a tree in a scratch directory",
     "tmebox_bench/applications/packages.py:_prepared": "a tree in a scratch directory",

@@ -28,7 +28,7 @@ def configured_by_cmake(package: str, folder: str, place: Path, *options: str) -
     return place / "build"
 
 
-def tested(build: Path, place: Path, *, only: str) -> int:
+def run_ctest(build: Path, place: Path, *, only: str) -> int:
     """How many of its tests CTest has run; all have passed. They have the directory `place`, and begin in the
     one in which CTest starts them."""
     said = run(build, "ctest", "-j2", "-R", only, TMEBOX_RUN=f"--dir .:/ --dir {place}:{place}")
@@ -54,7 +54,7 @@ def test_lz4_passes_its_fuzzers(tmp_path: Path) -> None:
 def test_libyaml_passes_its_unit_tests(tmp_path: Path) -> None:
     build = configured_by_cmake("libyaml", ".", tmp_path)
     made(build)
-    assert tested(build, tmp_path, only=".") == 2
+    assert run_ctest(build, tmp_path, only=".") == 2
 
 
 @pytest.mark.packages
@@ -62,7 +62,7 @@ def test_jansson_passes_its_unit_tests(tmp_path: Path) -> None:
     options = ["-DJANSSON_BUILD_DOCS=OFF", "-DJANSSON_EXAMPLES=OFF"]
     build = configured_by_cmake("jansson", ".", tmp_path, *options)
     made(build)
-    assert tested(build, tmp_path, only="^test_") > 15
+    assert run_ctest(build, tmp_path, only="^test_") > 15
 
 
 @pytest.mark.packages
@@ -79,7 +79,7 @@ def test_expat_passes_its_unit_tests(tmp_path: Path) -> None:
 def test_brotli_compresses_and_decompresses_as_its_tests_want(tmp_path: Path) -> None:
     build = configured_by_cmake("brotli", ".", tmp_path)
     made(build)
-    assert tested(build, tmp_path, only="compatibility|roundtrip") > 10
+    assert run_ctest(build, tmp_path, only="compatibility|roundtrip") > 10
 
 
 @pytest.mark.packages
