@@ -11,7 +11,6 @@
 #include "enter/fibers.h"
 
 #include <string.h>
-#include <time.h>
 #include <ucontext.h>
 
 /* What the kernel says of the state that it has saved: struct _fpx_sw_bytes and the header of `xsave`. */
@@ -111,15 +110,10 @@ bool tmebox_end_turn(struct activation *activation, void *context) {
     return true;
 }
 
-static uint64_t monotonic_ns(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000ULL + (uint64_t)now.tv_nsec;
-}
-
 void tmebox_end_turns(struct activation *activation, bool by_time, uint64_t delay_ns) {
     struct instance *instance = activation->instance;
-    uint64_t since = delay_ns == 0 ? 0 : monotonic_ns() + (delay_ns < LONGEST_DELAY_NS ? delay_ns : LONGEST_DELAY_NS);
+    delay_ns = delay_ns < LONGEST_DELAY_NS ? delay_ns : LONGEST_DELAY_NS;
+    uint64_t since = delay_ns == 0 ? 0 : tmebox_monotonic_ns() + delay_ns;
     instance->slices = by_time ? TURN_ENDS | (since & ~TURN_STATE) : 0;
     atomic_store_explicit(&activation->thread->where, instance->slices, memory_order_release);
     int enough = delay_ns == 0 ? WATCHDOG_AWAKE : WATCHDOG_DOZING; /* a doze is no longer than that is exact */

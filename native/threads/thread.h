@@ -8,6 +8,7 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <time.h>
 
 struct activation;
 struct instance;
@@ -95,6 +96,12 @@ void tmebox_loud_pipes(struct thread *thread);
 /* Makes sure that the calling thread has an alternate stack that will do. -1 with errno set. */
 int tmebox_give_signal_stack(struct thread *thread);
 int tmebox_init_threads(void);
+
+static inline uint64_t tmebox_monotonic_ns(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000ULL + (uint64_t)now.tv_nsec;
+}
 
 static inline uint64_t tmebox_gs_base(void) {
     uint64_t base;

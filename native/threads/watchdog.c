@@ -32,12 +32,6 @@
 
 static bool has_membarrier;
 
-static uint64_t monotonic_ns(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000ULL + (uint64_t)now.tv_nsec;
-}
-
 static struct timespec duration(uint64_t ns) {
     return (struct timespec){(time_t)(ns / 1000000000ULL), (long)(ns % 1000000000ULL)};
 }
@@ -131,7 +125,7 @@ static void look_at(struct thread *thread, uint64_t now, struct sight *sight) {
 }
 
 static struct sight look(uint64_t now) {
-    struct sight sight = {.next_ns = UINT64_MAX, .monotonic_ns = monotonic_ns()};
+    struct sight sight = {.next_ns = UINT64_MAX, .monotonic_ns = tmebox_monotonic_ns()};
     pthread_mutex_lock(&tmebox_registry_lock);
     if (tmebox_handlers != HANDLERS_ABSENT) {
         for (struct thread *thread = tmebox_registry; thread != NULL; thread = thread->next) {
@@ -197,10 +191,10 @@ static void leave_descriptors(void) {
 static void *watch(void *unused) {
     (void)unused;
     leave_descriptors();
-    uint64_t now = tmebox_watchdog_clock_ns, ticked_ns = monotonic_ns();
+    uint64_t now = tmebox_watchdog_clock_ns, ticked_ns = tmebox_monotonic_ns();
     uint64_t active_ns = now, scan_ns = now;
     for (;;) {
-        uint64_t elapsed = monotonic_ns() - ticked_ns;
+        uint64_t elapsed = tmebox_monotonic_ns() - ticked_ns;
         ticked_ns += elapsed;
         now += elapsed < LONGEST_STEP_NS ? elapsed : LONGEST_STEP_NS;
         atomic_store_explicit(&tmebox_watchdog_clock_ns, now, memory_order_release);
@@ -214,7 +208,7 @@ static void *watch(void *unused) {
         } else if (now - active_ns >= IDLE_NS) {
             sleep_until_woken();
             active_ns = now;
-            ticked_ns = monotonic_ns();
+            ticked_ns = tmebox_monotonic_ns();
             continue;
         }
         if (sight.inside && !sight.fresh && !sight.turns) {

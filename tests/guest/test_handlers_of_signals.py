@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Iterator
 
 import pytest
 
 import tmebox
 from tests.forked import run_forked
 from tests.guest.test_guest_programs import run_text
-from tmebox import _native
 
 START = """
     #include <pthread.h>
@@ -29,13 +27,6 @@ START = """
     }
     static volatile int alarms;
 """
-
-
-@pytest.fixture
-def short_slices() -> Iterator[Callable[[int], int]]:
-    before = _native.set_slice(30_000)
-    yield _native.set_slice
-    _native.set_slice(before)
 
 
 def test_a_loop_that_waits_for_an_alarm_ends() -> None:
@@ -277,7 +268,7 @@ def test_a_function_that_is_called_from_outside_gets_the_alarm_that_another_call
 
 
 @pytest.mark.usefixtures("short_slices")
-def test_a_thousand_handlers_leave_a_computation_as_it_was() -> None:
+def test_hundreds_of_handlers_leave_a_computation_as_it_was() -> None:
     """A number that depends on each step, beside handlers that use every register and the vectors."""
     text = """
         #include <math.h>

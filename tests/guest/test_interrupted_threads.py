@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
@@ -20,13 +20,6 @@ SOURCES = Path(__file__).with_name("interrupted")
 @cache
 def compiled(name: str, flags: tuple[str, ...] = ()) -> tmebox.Module:
     return tmebox.compile(SOURCES / f"{name}.c", flags=["-Wno-atomic-alignment", *flags])
-
-
-@pytest.fixture
-def short_slices() -> Iterator[Callable[[int], int]]:
-    before = _native.set_slice(30_000)
-    yield _native.set_slice
-    _native.set_slice(before)
 
 
 def test_a_loop_that_waits_for_another_thread_ends() -> None:

@@ -95,23 +95,24 @@ HIDDEN int __tmebox_has_keeper(void)
 	return exists = 1;
 }
 
+static void limit_to(int wanted)
+{
+	if (!exists || (wanted == limited && wanted != LATER)) return;
+	limited = wanted;
+	__tmebox_ask_core(TMEBOX_SYS_SLICES, wanted != NEVER, wanted == LATER ? __tmebox_timer_late_in_ns() : 0, 0);
+}
+
 /* A turn is over after a slice of time if somebody else could run, now or by itself later. If not, but a timer runs, then
    after that. */
 HIDDEN void __tmebox_limit_turns(void)
 {
-	int wanted = __tmebox_contended() ? AT_ONCE : __tmebox_timer_due_ns ? LATER : NEVER;
-	if (!exists || (wanted == limited && wanted != LATER)) return;
-	limited = wanted;
-	long delay_ns = wanted == LATER ? __tmebox_timer_late_in_ns() : 0;
-	__tmebox_ask_core(TMEBOX_SYS_SLICES, wanted != NEVER, delay_ns, 0);
+	limit_to(__tmebox_contended() ? AT_ONCE : __tmebox_timer_due_ns ? LATER : NEVER);
 }
 
 /* Everybody waits, and what is waited for comes by itself. */
 HIDDEN void __tmebox_let_turns_be(void)
 {
-	if (limited == NEVER) return;
-	limited = NEVER;
-	__tmebox_ask_core(TMEBOX_SYS_SLICES, 0, 0, 0);
+	limit_to(NEVER);
 }
 
 HIDDEN void __tmebox_go_on_interrupted(struct task *task, unsigned long *from, int ends)

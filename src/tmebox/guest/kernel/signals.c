@@ -95,15 +95,15 @@ static void deliver_pending(void)
 	}
 }
 
-/* What was sent to this thread, or to all, while another ran. */
-HIDDEN void __tmebox_take_signals(void)
-{
-	if ((pending | __tmebox_task->signals) & ~__tmebox_signal_mask) deliver_pending();
-}
-
 HIDDEN int __tmebox_has_signals(void)
 {
 	return ((pending | __tmebox_task->signals) & ~__tmebox_signal_mask) != 0;
+}
+
+/* What was sent to this thread, or to all, while another ran. */
+HIDDEN void __tmebox_take_signals(void)
+{
+	if (__tmebox_has_signals()) deliver_pending();
 }
 
 /* Whoever next looks takes it. */
