@@ -14,16 +14,17 @@
 #define ACTIVATION_SANDBOX_MXCSR 16
 #define ACTIVATION_SANDBOX_X87 20
 #define ACTIVATION_VECTOR_COUNT 24
-#define ACTIVATION_ADDRESS 32
+#define ACTIVATION_CLOCK_IMPORT 32
 #define ACTIVATION_RSP 40
-#define ACTIVATION_INDEX 48
-#define ACTIVATION_RAX 56
-#define ACTIVATION_RDX 64
-#define ACTIVATION_INTEGERS 72
-#define ACTIVATION_VECTORS 120
-#define ACTIVATION_SCRATCH 184
-#define ACTIVATION_R15 192
-#define ACTIVATION_RETURN_GATE 200
+#define ACTIVATION_RETURN_GATE 48
+#define ACTIVATION_INDEX 56
+#define ACTIVATION_RAX 64
+#define ACTIVATION_RDX 72
+#define ACTIVATION_INTEGERS 80
+#define ACTIVATION_VECTORS 128
+#define ACTIVATION_SCRATCH 192
+#define ACTIVATION_R15 200
+#define ACTIVATION_ADDRESS 208
 
 /* Bits of a vector policy. */
 #define POLICY_AVX 1
@@ -87,16 +88,18 @@ struct activation {
     uint32_t sandbox_mxcsr;
     uint32_t sandbox_x87;
     uint32_t vector_count; /* vector registers that hold arguments: what al is to a variadic function */
-    uint64_t address;
+    uint64_t clock_import; /* the index that asks for clocks, if they may be told; else NO_IMPORT */
     uint64_t rsp; /* the sandbox's: to enter with, then as found at the last host call */
+    uint64_t return_gate; /* where host calls go back through */
+    /* So far, all that telling a clock needs: one cache line or two. */
     uint64_t index;
     uint64_t rax;
     uint64_t rdx;
     uint64_t integers[6]; /* arguments going in; at a host call, arguments coming out */
     uint64_t vectors[8];
     uint64_t scratch;
-    uint64_t r15;         /* to enter with: the window's base, or 0 where gs holds that */
-    uint64_t return_gate; /* where host calls go back through */
+    uint64_t r15; /* to enter with: the window's base, or 0 where gs holds that */
+    uint64_t address;
 
     struct instance *instance;
     PyThreadState *python;
@@ -123,8 +126,9 @@ AT(host_x87, ACTIVATION_HOST_X87);
 AT(sandbox_mxcsr, ACTIVATION_SANDBOX_MXCSR);
 AT(sandbox_x87, ACTIVATION_SANDBOX_X87);
 AT(vector_count, ACTIVATION_VECTOR_COUNT);
-AT(address, ACTIVATION_ADDRESS);
+AT(clock_import, ACTIVATION_CLOCK_IMPORT);
 AT(rsp, ACTIVATION_RSP);
+AT(return_gate, ACTIVATION_RETURN_GATE);
 AT(index, ACTIVATION_INDEX);
 AT(rax, ACTIVATION_RAX);
 AT(rdx, ACTIVATION_RDX);
@@ -132,7 +136,7 @@ AT(integers, ACTIVATION_INTEGERS);
 AT(vectors, ACTIVATION_VECTORS);
 AT(scratch, ACTIVATION_SCRATCH);
 AT(r15, ACTIVATION_R15);
-AT(return_gate, ACTIVATION_RETURN_GATE);
+AT(address, ACTIVATION_ADDRESS);
 #undef AT
 
 static_assert(offsetof(struct thread, current) == THREAD_CURRENT, "current");

@@ -11,8 +11,6 @@
 #include <string.h>
 #include <time.h>
 
-int tmebox_answer(struct activation *activation);
-
 static const bool PYTHON = false;
 
 static bool done(int64_t *result, int64_t value) {
@@ -135,7 +133,7 @@ static bool answer_in_memory(const struct instance *instance, uint64_t number, u
     return answer(&call, number, result);
 }
 
-/* Where clocks.c did not tell it. Less than 0 seconds: it is not told. */
+/* Where gates.S did not tell it. Less than 0 seconds: it is not told. */
 static struct timespec time_in_registers(const struct instance *instance, uint64_t clock) {
     struct guest_descriptors *running = instance->running;
     struct timespec now = {.tv_sec = -1};
@@ -152,8 +150,7 @@ static inline int give(struct activation *activation, uint64_t rax, uint64_t rdx
     return 1;
 }
 
-/* What needs neither Python nor the GIL: as far as others can see, the sandbox was not left. Whether it is answered. */
-int tmebox_answer(struct activation *activation) {
+int tmebox_answer_generally(struct activation *activation) {
     const struct instance *instance = activation->instance;
     if (activation->index >= instance->import_count) {
         return 0;

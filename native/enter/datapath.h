@@ -88,7 +88,7 @@ extern _Atomic int64_t tmebox_open_descriptors;
 
 extern PyTypeObject tmebox_guest_descriptors_type;
 
-/* Whether a guest is told the time of this clock as it is. A macro: clocks.c may call nothing. */
+/* Whether a guest is told the time of this clock as it is. */
 #define GUEST_CLOCKS                                                                                          \
     (1u << CLOCK_REALTIME | 1u << CLOCK_MONOTONIC | 1u << CLOCK_MONOTONIC_RAW | 1u << CLOCK_REALTIME_COARSE | \
      1u << CLOCK_MONOTONIC_COARSE | 1u << CLOCK_BOOTTIME)
@@ -122,6 +122,9 @@ void tmebox_guest_release(struct guest_descriptors *all, struct guest_descriptor
 
 #define SOON_MS 2 /* what is waited for without Python: this thread may have the GIL */
 
+/* All that needs neither Python nor the GIL; stretch.c has a short cut. Whether it is answered. */
+int tmebox_answer_generally(struct activation *activation);
+
 /* moving.c; moving.h has the rest */
 bool tmebox_guest_seek(const struct guest_call *call, int64_t *result);
 
@@ -131,7 +134,8 @@ bool tmebox_guest_epoll_control(const struct guest_call *call, int64_t *result);
 bool tmebox_guest_set_option(const struct guest_call *call, int64_t *result);
 bool tmebox_guest_unread(const struct guest_call *call, int64_t *result);
 
-/* clocks.c */
+/* clocks.c: the kernel's own clock_gettime(), which needs no system call. gates.S calls it. */
+extern int (*tmebox_kernels_clock)(clockid_t clock, struct timespec *now);
 void tmebox_find_clock(void);
 
 /* opening.c */

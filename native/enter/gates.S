@@ -21,14 +21,16 @@
  * address on the sandbox's stack, both untrusted. Saves what can be an argument, switches to the host's
  * stack and runs `int tmebox_answer(struct activation *)`, and if that does not, `int tmebox_hostcall(…)`. rbx,
  * rbp, r12 … r15 are the sandbox's (or what confines it) and preserved by C. Everything else that C may have touched is
- * cleared or holds the result. `int tmebox_answer_clock(struct activation *)` comes first where rdi asks for a clock: it
- * touches no vector register.
+ * cleared or holds the result. Who asks for a clock is told first, without any of this.
  *
  * tmebox_answer runs with the sandbox's MXCSR and x87 state, which only floating-point instructions depend on or
  * change, and it has none. Handlers of signals get states of their own from the kernel. */
     function tmebox_gate_hostcall
     get_activation %r10
     movl %r11d, %r11d
+    cmpq $TMEBOX_SYS_CLOCK, %rdi
+    je .Lclock
+.Lno_clock:
     movq %r11, ACTIVATION_INDEX(%r10)
     movq %rax, ACTIVATION_RAX(%r10)
     movq %rsp, ACTIVATION_RSP(%r10)
@@ -40,9 +42,6 @@
     movq %r9, ACTIVATION_INTEGERS+40(%r10)
     movq ACTIVATION_HOST_RSP(%r10), %rsp
     cld
-    cmpq $TMEBOX_SYS_CLOCK, %rdi
-    je 5f
-6:
     .irp n, 0,1,2,3,4,5,6,7
     movq %xmm\n, ACTIVATION_VECTORS+8*\n(%r10)
     .endr
@@ -90,9 +89,9 @@
     clear_vectors
     movq ACTIVATION_VECTORS+0(%r10), %xmm0
     movq ACTIVATION_VECTORS+8(%r10), %xmm1
-4:
     movq ACTIVATION_RAX(%r10), %rax
     movq ACTIVATION_RDX(%r10), %rdx
+.Lback:
     movq ACTIVATION_RSP(%r10), %rsp
     movq ACTIVATION_RETURN_GATE(%r10), %r11 /* as in tmebox_enter, no secret */
     xorl %ecx, %ecx
@@ -102,14 +101,27 @@
     xorl %r9d, %r9d
     xorl %r10d, %r10d
     jmp *%r11
-5:
-    /* Programs ask for the time more often than for anything else. */
-    movq %r10, %rdi
-    call tmebox_answer_clock
-    get_activation %r10
-    testl %eax, %eax
-    jne 4b
-    jmp 6b
+.Lclock:
+    /* Programs ask for the time more often than for anything else. Neither this nor the vDSO touches a vector
+     * register: those of the sandbox's stay. What the function might leave in one anyway is of the time. */
+    cmpq ACTIVATION_CLOCK_IMPORT(%r10), %r11
+    jne .Lno_clock
+    cmpq $1, %rsi /* CLOCK_REALTIME or CLOCK_MONOTONIC */
+    ja .Lno_clock
+    movq %rsp, ACTIVATION_RSP(%r10)
+    movq ACTIVATION_HOST_RSP(%r10), %rsp
+    cld
+    subq $32, %rsp /* a struct timespec, and the activation */
+    movq %r10, 16(%rsp)
+    movq $0, 8(%rsp) /* what was there is the host's, and would come back with -1 */
+    movq %rsi, %rdi
+    movq %rsp, %rsi
+    call *tmebox_kernels_clock(%rip)
+    movq 16(%rsp), %r10
+    movq 8(%rsp), %rdx
+    cltq /* 0, or less: no time */
+    orq 0(%rsp), %rax
+    jmp .Lback
     end_function tmebox_gate_hostcall
 
 /* Not called: where the signal handler resumes when the main thread must look at Python's signals while

@@ -22,7 +22,10 @@ static inline bool tmebox_guest_is_writable(const struct instance *instance, uin
         return false;
     }
     const struct template *template = instance->window != NULL ? atomic_load(&instance->window->template) : NULL;
-    for (uint32_t i = 0; template != NULL && i < template->read_only_count; i++) {
+    if (LIKELY(template == NULL || offset >= template->read_only_end)) {
+        return true;
+    }
+    for (uint32_t i = 0; i < template->read_only_count; i++) {
         if (offset < template->read_only[i].end && template->read_only[i].start < offset + size) {
             return false;
         }

@@ -39,6 +39,9 @@ struct signature {
     struct parameter parameters[MAX_ARGUMENTS];
 };
 
+/* No index of an import: indexes arrive in 32 bits. */
+#define NO_IMPORT UINT64_MAX
+
 /* What one slot of the import table leads to. */
 struct import {
     /* If not NULL, all the rest is: what the core answers by itself, with the result. */
@@ -87,6 +90,7 @@ struct instance {
     PyObject *make_trap;
     struct import *imports;
     uint32_t import_count;
+    uint64_t system_import; /* of imports, how system calls come; or NO_IMPORT */
     /* Functions that sandboxed code has by pointer: their trampolines pass TMEBOX_MAX_IMPORTS + index. The table
      * changes while calls run, under the GIL, and its entries count who uses them (python/callbacks.c). */
     struct callback **callbacks;

@@ -1,5 +1,6 @@
 /* One call of a sandbox, from the checks under the GIL to the result or the exception. */
 #include "enter/control.h"
+#include "enter/datapath.h"
 #include "enter/fibers.h"
 #include "enter/enter.h"
 #include "threads/signals.h"
@@ -217,6 +218,8 @@ static inline void begin(struct thread *thread, struct instance *instance, struc
     } else if (outermost || activation->depth == 1) {
         instance->running = instance->descriptors;
     }
+    bool told = instance->running != NULL && instance->running->host_clock && instance->running->counts == NULL;
+    activation->clock_import = told ? instance->system_import : NO_IMPORT;
     instance->depth = activation->depth;
     thread->depth++;
     if (UNLIKELY(!outermost && thread->depth != 1)) {

@@ -110,6 +110,10 @@ PyObject *tmebox_set_imports(PyObject *object, PyObject *rows) {
     uint32_t old_count = self->import_count;
     self->imports = imports;
     self->import_count = (uint32_t)count;
+    self->system_import = NO_IMPORT;
+    for (Py_ssize_t i = 0; i < count; i++) {
+        self->system_import = imports[i].system ? (uint64_t)i : self->system_import;
+    }
     tmebox_free_imports(old, old_count);
     Py_RETURN_NONE;
 }

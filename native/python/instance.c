@@ -57,6 +57,9 @@ static int instance_init(PyObject *object, PyObject *args, PyObject *keywords) {
     self->fiber_room = thread_room;
     self->return_gate = GATE_RETURN(base_in_r15 && checks_returns ? GATE_RETURN_R15_OFFSET
                                                                   : GATE_RETURN_UNCHECKED_OFFSET);
+    if (self->imports == NULL) {
+        self->system_import = NO_IMPORT;
+    }
     Py_INCREF(make_trap);
     Py_XSETREF(self->make_trap, make_trap);
     return 0;
@@ -282,6 +285,7 @@ static int instance_clear(PyObject *object) {
     self->dead = self->closed = true; /* nothing may run without its handlers */
     self->imports = NULL;
     self->import_count = 0;
+    self->system_import = NO_IMPORT;
     give_text_room_back(self);
     tmebox_instance_detach(self);
     tmebox_free_imports(imports, count);

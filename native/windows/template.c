@@ -59,6 +59,7 @@ static int fill_read_only(struct template *self, PyObject *ranges) {
         PyErr_SetString(PyExc_TypeError, "a read-only range is a tuple (start, end)");
     }
     self->read_only_count = (uint32_t)count;
+    self->read_only_end = last;
     Py_DECREF(sequence);
     return good ? 0 : -1;
 }

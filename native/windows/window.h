@@ -48,6 +48,7 @@ struct template {
     uint32_t stack_low, stack_top, heap_start, heap_end, upper_start, upper_end;
     uint32_t stack_limit; /* above stack_low, where other things of the sandbox lie below its stack */
     uint32_t read_only_count;
+    uint32_t read_only_end; /* there is none from here on */
     struct span *read_only; /* ascending */
 };
 

@@ -31,8 +31,8 @@ def test_natively_it_changes_the_program_or_ends_it(
 
     assert forked(lambda: role_after(decoder.HONEST)).result() == b"guest"
     assert forked(lambda: role_after(decoder.CUNNING)).result() == b"admin"
-    # A process of its own, as in the example: one with windows mapped has gigabytes to write to without a fault.
-    assert subprocess.run([sys.executable, decoder.__file__, str(library)], check=False).returncode < 0
+    # In a process of its own, as in the example: beside windows, gigabytes can be written without a fault.
+    assert subprocess.run([sys.executable, str(decoder.__file__), str(library)], check=False).returncode < 0
 
 
 def test_in_a_sandbox_it_reaches_its_own_memory_only(decoder: ModuleType) -> None:

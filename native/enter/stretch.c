@@ -1,0 +1,114 @@
+/* What servers do most: one stretch of memory into a connection or out of it, or out of a file at a position. The general way,
+ * to which this is a short cut, makes a plan (planning.c). The kernel's part of each call has emptied the caches of code: so
+ * this is little code, in one place.
+ *
+ * What the kernel does not do at once it is asked for again, the general way: nothing has happened then. */
+#include "enter/activation.h"
+#include "enter/kernelcall.h"
+#include "enter/datapath.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#define STRETCH_MAX (16 << 20) /* as of other moves */
+
+int tmebox_answer(struct activation *activation);
+
+/* Whether a call is over with what the kernel said. If not, nothing has happened: a file is as it was. */
+static inline bool is_over(const struct guest_descriptor *row, int64_t value, uint64_t size) {
+    if (UNLIKELY(value < 0)) {
+        return value != -EFAULT && !(value == -EAGAIN && row->flags & GUEST_WAITS);
+    }
+    return !(row->flags & GUEST_FILE) || value == 0 || (uint64_t)value == size;
+}
+
+/* Inline, so that no function returns after the kernel was called: see planning.c. */
+static inline __attribute__((always_inline)) bool move_stretch(const struct instance *instance,
+                                                               const struct activation *activation, uint64_t number,
+                                                               int64_t *result) {
+    struct guest_descriptors *all = instance->running;
+    const uint64_t *words = &activation->integers[1];
+    uint64_t offset = words[1], size = words[2];
+    long kernels, flags;
+    uint32_t needed;
+    bool writes = false;
+    struct iovec only;
+    if (UNLIKELY(all == NULL || words[0] >= all->count)) {
+        return false;
+    }
+    const struct guest_descriptor *row = &all->rows[words[0]];
+    switch (number) {
+    case SYS_recvfrom:
+        if (words[3] != 0 || words[4] != 0) {
+            return false;
+        }
+        __attribute__((fallthrough));
+    case SYS_read:
+        needed = GUEST_READS | GUEST_SOCKET;
+        kernels = SYS_recvfrom;
+        flags = MSG_DONTWAIT;
+        break;
+    case SYS_writev:
+        if (size != 1 || !tmebox_guest_copy_in(instance, &only, offset, sizeof only)) {
+            return false;
+        }
+        offset = (uint64_t)only.iov_base;
+        size = only.iov_len;
+        goto write;
+    case SYS_sendto:
+        if ((words[3] & ~(uint64_t)MSG_NOSIGNAL) != 0 || words[4] != 0) {
+            return false;
+        }
+        __attribute__((fallthrough));
+    case SYS_write:
+    write:
+        needed = GUEST_WRITES | (number == SYS_sendto ? GUEST_SOCKET : 0);
+        kernels = row->flags & GUEST_SOCKET ? SYS_sendto : SYS_write;
+        flags = MSG_DONTWAIT | MSG_NOSIGNAL;
+        writes = true;
+        break;
+    case SYS_pread64:
+        needed = GUEST_READS | GUEST_FILE;
+        kernels = SYS_pread64;
+        flags = (long)words[3];
+        break;
+    default:
+        return false;
+    }
+    if (UNLIKELY((row->flags & needed) != needed || row->host < 0 || row->begun != 0 || flags < 0 || size > STRETCH_MAX)) {
+        return false;
+    }
+    /* A file may have no room, and who waits is waiting until all is written. */
+    if ((writes && row->flags & (GUEST_FILE | GUEST_WAITS)) ||
+        !(writes ? tmebox_guest_in_window(instance, offset, size) : tmebox_guest_is_writable(instance, offset, size))) {
+        return false;
+    }
+    int64_t value = tmebox_kernel_call6(kernels, row->host, (long)(instance->base + offset), (long)size, flags, 0, 0);
+    if (UNLIKELY(!is_over(row, value, size))) {
+        return false;
+    }
+    all->fresh = NULL;
+    all->refused = 0;
+    if (kernels == SYS_pread64) {
+        all->measured = NULL;
+    }
+    if (UNLIKELY(all->counts != NULL)) {
+        all->counts[number]++;
+    }
+    *result = value;
+    return true;
+}
+
+/* What needs neither Python nor the GIL: as far as others can see, the sandbox was not left. Whether it is answered. */
+int tmebox_answer(struct activation *activation) {
+    const struct instance *instance = activation->instance;
+    int64_t result;
+    if (LIKELY(activation->index == instance->system_import) &&
+        move_stretch(instance, activation, activation->integers[0] - TMEBOX_SYS_DIRECT, &result)) {
+        activation->rax = (uint64_t)result;
+        activation->rdx = activation->vectors[0] = activation->vectors[1] = 0;
+        return 1;
+    }
+    return tmebox_answer_generally(activation);
+}
