@@ -17,14 +17,15 @@
 #define ACTIVATION_CLOCK_IMPORT 32
 #define ACTIVATION_RSP 40
 #define ACTIVATION_RETURN_GATE 48
-#define ACTIVATION_INDEX 56
-#define ACTIVATION_RAX 64
-#define ACTIVATION_RDX 72
-#define ACTIVATION_INTEGERS 80
-#define ACTIVATION_VECTORS 128
-#define ACTIVATION_SCRATCH 192
-#define ACTIVATION_R15 200
-#define ACTIVATION_ADDRESS 208
+#define ACTIVATION_SYSTEM_IMPORT 56
+#define ACTIVATION_INDEX 64
+#define ACTIVATION_RAX 72
+#define ACTIVATION_RDX 80
+#define ACTIVATION_INTEGERS 88
+#define ACTIVATION_VECTORS 136
+#define ACTIVATION_SCRATCH 200
+#define ACTIVATION_R15 208
+#define ACTIVATION_ADDRESS 216
 
 /* Bits of a vector policy. */
 #define POLICY_AVX 1
@@ -92,6 +93,7 @@ struct activation {
     uint64_t rsp; /* the sandbox's: to enter with, then as found at the last host call */
     uint64_t return_gate; /* where host calls go back through */
     /* So far, all that telling a clock needs: one cache line or two. */
+    uint64_t system_import; /* the index of system calls, where there are descriptors for them; else NO_IMPORT */
     uint64_t index;
     uint64_t rax;
     uint64_t rdx;
@@ -129,6 +131,7 @@ AT(vector_count, ACTIVATION_VECTOR_COUNT);
 AT(clock_import, ACTIVATION_CLOCK_IMPORT);
 AT(rsp, ACTIVATION_RSP);
 AT(return_gate, ACTIVATION_RETURN_GATE);
+AT(system_import, ACTIVATION_SYSTEM_IMPORT);
 AT(index, ACTIVATION_INDEX);
 AT(rax, ACTIVATION_RAX);
 AT(rdx, ACTIVATION_RDX);

@@ -122,9 +122,6 @@ void tmebox_guest_release(struct guest_descriptors *all, struct guest_descriptor
 
 #define SOON_MS 2 /* what is waited for without Python: this thread may have the GIL */
 
-/* All that needs neither Python nor the GIL; stretch.c has a short cut. Whether it is answered. */
-int tmebox_answer_generally(struct activation *activation);
-
 /* moving.c; moving.h has the rest */
 bool tmebox_guest_seek(const struct guest_call *call, int64_t *result);
 

@@ -21,7 +21,8 @@
  * address on the sandbox's stack, both untrusted. Saves what can be an argument, switches to the host's
  * stack and runs `int tmebox_answer(struct activation *)`, and if that does not, `int tmebox_hostcall(…)`. rbx,
  * rbp, r12 … r15 are the sandbox's (or what confines it) and preserved by C. Everything else that C may have touched is
- * cleared or holds the result. Who asks for a clock is told first, without any of this.
+ * cleared or holds the result. Who asks for a clock is told first, without any of this, and `int
+ * tmebox_move_stretch(struct activation *)` touches no vector register.
  *
  * tmebox_answer runs with the sandbox's MXCSR and x87 state, which only floating-point instructions depend on or
  * change, and it has none. Handlers of signals get states of their own from the kernel. */
@@ -42,6 +43,9 @@
     movq %r9, ACTIVATION_INTEGERS+40(%r10)
     movq ACTIVATION_HOST_RSP(%r10), %rsp
     cld
+    cmpq ACTIVATION_SYSTEM_IMPORT(%r10), %r11
+    je .Lsystem
+.Lno_stretch:
     .irp n, 0,1,2,3,4,5,6,7
     movq %xmm\n, ACTIVATION_VECTORS+8*\n(%r10)
     .endr
@@ -89,6 +93,7 @@
     clear_vectors
     movq ACTIVATION_VECTORS+0(%r10), %xmm0
     movq ACTIVATION_VECTORS+8(%r10), %xmm1
+.Lanswered:
     movq ACTIVATION_RAX(%r10), %rax
     movq ACTIVATION_RDX(%r10), %rdx
 .Lback:
@@ -101,6 +106,13 @@
     xorl %r9d, %r9d
     xorl %r10d, %r10d
     jmp *%r11
+.Lsystem:
+    movq %r10, %rdi
+    call tmebox_move_stretch
+    get_activation %r10
+    testl %eax, %eax
+    jne .Lanswered
+    jmp .Lno_stretch
 .Lclock:
     /* Programs ask for the time more often than for anything else. Neither this nor the vDSO touches a vector
      * register: those of the sandbox's stay. What the function might leave in one anyway is of the time. */

@@ -218,8 +218,10 @@ static inline void begin(struct thread *thread, struct instance *instance, struc
     } else if (outermost || activation->depth == 1) {
         instance->running = instance->descriptors;
     }
-    bool told = instance->running != NULL && instance->running->host_clock && instance->running->counts == NULL;
-    activation->clock_import = told ? instance->system_import : NO_IMPORT;
+    const struct guest_descriptors *running = instance->running;
+    activation->system_import = running != NULL ? instance->system_import : NO_IMPORT;
+    activation->clock_import = running != NULL && running->host_clock && running->counts == NULL ? instance->system_import
+                                                                                                 : NO_IMPORT;
     instance->depth = activation->depth;
     thread->depth++;
     if (UNLIKELY(!outermost && thread->depth != 1)) {

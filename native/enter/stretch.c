@@ -4,8 +4,17 @@
  *
  * What the kernel does not do at once it is asked for again, the general way: nothing has happened then. */
 #include "enter/activation.h"
-#include "enter/kernelcall.h"
+#include "windows/window.h"
+
+/* From here on no function touches a vector register: those of the sandbox's stay, and are neither kept nor cleared. */
+#ifdef __clang__
+#pragma clang attribute push(__attribute__((target("general-regs-only"))), apply_to = function)
+#else
+#pragma GCC target("general-regs-only")
+#endif
+
 #include "enter/datapath.h"
+#include "enter/kernelcall.h"
 
 #include <errno.h>
 #include <sys/socket.h>
@@ -13,7 +22,7 @@
 
 #define STRETCH_MAX (16 << 20) /* as of other moves */
 
-int tmebox_answer(struct activation *activation);
+int tmebox_move_stretch(struct activation *activation);
 
 /* Whether a call is over with what the kernel said. If not, nothing has happened: a file is as it was. */
 static inline bool is_over(const struct guest_descriptor *row, int64_t value, uint64_t size) {
@@ -23,11 +32,11 @@ static inline bool is_over(const struct guest_descriptor *row, int64_t value, ui
     return !(row->flags & GUEST_FILE) || value == 0 || (uint64_t)value == size;
 }
 
-/* Inline, so that no function returns after the kernel was called: see planning.c. */
-static inline __attribute__((always_inline)) bool move_stretch(const struct instance *instance,
-                                                               const struct activation *activation, uint64_t number,
-                                                               int64_t *result) {
+/* Whether it is done, by who asks in registers for what. */
+int tmebox_move_stretch(struct activation *activation) {
+    const struct instance *instance = activation->instance;
     struct guest_descriptors *all = instance->running;
+    uint64_t number = activation->integers[0] - TMEBOX_SYS_DIRECT;
     const uint64_t *words = &activation->integers[1];
     uint64_t offset = words[1], size = words[2];
     long kernels, flags;
@@ -96,19 +105,11 @@ static inline __attribute__((always_inline)) bool move_stretch(const struct inst
     if (UNLIKELY(all->counts != NULL)) {
         all->counts[number]++;
     }
-    *result = value;
+    activation->rax = (uint64_t)value;
+    activation->rdx = 0;
     return true;
 }
 
-/* What needs neither Python nor the GIL: as far as others can see, the sandbox was not left. Whether it is answered. */
-int tmebox_answer(struct activation *activation) {
-    const struct instance *instance = activation->instance;
-    int64_t result;
-    if (LIKELY(activation->index == instance->system_import) &&
-        move_stretch(instance, activation, activation->integers[0] - TMEBOX_SYS_DIRECT, &result)) {
-        activation->rax = (uint64_t)result;
-        activation->rdx = activation->vectors[0] = activation->vectors[1] = 0;
-        return 1;
-    }
-    return tmebox_answer_generally(activation);
-}
+#ifdef __clang__
+#pragma clang attribute pop
+#endif

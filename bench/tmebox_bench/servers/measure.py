@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import socket
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -36,13 +37,16 @@ GUEST_ROOT = "/srv"
 KIND_OF = {"native": "native", "sandboxed": "sandboxed", "native again": "native"}
 """What runs side by side, and which build that is."""
 SIDES = tuple(KIND_OF)
+LATENCY_RUNS = 5
+"""Of each side, in a round: one that others on the machine disturb is late by a multiple."""
 
 
 @dataclass(frozen=True)
 class Row:
     """One load of one server. throughput, p99, cpu: sandboxed over native, of the same round. cpu is the
     server's processor time for each request. again: another process of the native build over the native one,
-    which no isolation explains. best_p99, best_p99_again: of each side's least p99 of all rounds."""
+    which no isolation explains. p99: of a round, the median of several runs. best_p99, best_p99_again: of
+    each side's least of all rounds."""
 
     server: str
     load: str
@@ -130,12 +134,8 @@ class Measured:
 
 
 def _round(load: Load, started: Mapping[str, Started], seconds: float) -> dict[str, Measured]:
-    """Latency of each side alone, one after the other; then throughput and processor time, in turns."""
-    late_ms = {}
-    for side, one in started.items():
-        with _standing([other for other in started.values() if other is not one]):
-            job = load.job(one.port, seconds, seconds)
-            late_ms[side] = job.read(output_on_last(job.command, seconds * 20 + 30)).p99_ms
+    """Latency of each side alone, then throughput and processor time, in turns."""
+    late_ms = _latencies(load, started, seconds / 2)
     jobs = [load.job(one.port, seconds, seconds * len(started)) for one in started.values()]
     before_s = [one.cpu_s() for one in started.values()]
     taken = in_turns(
@@ -149,6 +149,18 @@ def _round(load: Load, started: Mapping[str, Started], seconds: float) -> dict[s
         cpu_us = (one.cpu_s() - cpu_s) * 1e6 / requests
         found[side] = Measured(requests / turns.spent_s, cpu_us, late_ms[side])
     return found
+
+
+def _latencies(load: Load, started: Mapping[str, Started], seconds: float) -> dict[str, float]:
+    """The median p99 of several runs of each side, in ms. They follow each other, forwards and backwards."""
+    found: dict[str, list[float]] = {side: [] for side in started}
+    for number in range(LATENCY_RUNS):
+        for side in list(started)[:: 1 if number % 2 == 0 else -1]:
+            one = started[side]
+            with _standing([other for other in started.values() if other is not one]):
+                job = load.job(one.port, seconds, seconds)
+                found[side].append(job.read(output_on_last(job.command, seconds * 20 + 30)).p99_ms)
+    return {side: statistics.median(runs) for side, runs in found.items()}
 
 
 @contextmanager

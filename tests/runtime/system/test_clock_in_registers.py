@@ -2,36 +2,15 @@
 
 from __future__ import annotations
 
-import struct
 import time
 from pathlib import Path
 
 import pytest
 
 import tmebox
+from tests.runtime.system.looking import ONES, SIZE_BYTES, ZEROS, look, seen
 from tmebox.abi import SYS_CLOCK
 
-GENERAL = ("rcx", "rsi", "rdi", "r8", "r9", "r10")
-VECTORS = range(16)
-ONES, ZEROS = b"\xff" * 16, bytes(16)
-LOOK_S = f"""\
-	.text
-	.globl	look
-	.type	look, @function
-look:
-	pushq	%rbx
-	movq	%rdi, %rbx
-{"".join(f"	pcmpeqd	%xmm{n}, %xmm{n}" + chr(10) for n in VECTORS)}
-	movl	${SYS_CLOCK}, %edi
-	call	__tmebox_syscall
-	movq	%rax, (%rbx)
-	movq	%rdx, 8(%rbx)
-{"".join(f"	movq	%{name}, {16 + 8 * n}(%rbx)" + chr(10) for n, name in enumerate(GENERAL))}
-{"".join(f"	movdqu	%xmm{n}, {64 + 16 * n}(%rbx)" + chr(10) for n in VECTORS)}
-	popq	%rbx
-	ret
-	.size	look, .-look
-"""
 LOOK_C = """\
 #include <time.h>
 void look(unsigned char *found, long clock);
@@ -46,18 +25,15 @@ int see(unsigned char *found, long clock)
 
 def see(sandbox: tmebox.Sandbox, clock: int) -> tuple[tuple[int, int], set[bytes]]:
     """What came back in rax and rdx, and what was in any other register."""
-    room = sandbox.array(64 + 16 * len(VECTORS))
+    room = sandbox.array(SIZE_BYTES)
     assert sandbox.see(room, clock) == 0
-    found = bytes(room)
-    seconds, nanoseconds, *general = struct.unpack_from("<8q", found)
-    assert general == [0] * len(GENERAL)
-    return (seconds, nanoseconds), {found[64 + 16 * n : 80 + 16 * n] for n in VECTORS}
+    return seen(bytes(room))
 
 
 @pytest.fixture(scope="module")
 def module(tmp_path_factory: pytest.TempPathFactory) -> tmebox.Module:
     folder: Path = tmp_path_factory.mktemp("look")
-    (folder / "look.s").write_text(LOOK_S)
+    (folder / "look.s").write_text(look(SYS_CLOCK))
     (folder / "see.c").write_text(LOOK_C)
     return tmebox.compile([folder / "look.s", folder / "see.c"])
 

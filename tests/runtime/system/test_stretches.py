@@ -7,10 +7,12 @@ import random
 import socket
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
 import tmebox
+from tests.runtime.system.looking import ONES, SIZE_BYTES, ZEROS, look, seen
 from tmebox import abi
 
 ASK = r"""
@@ -184,3 +186,35 @@ def test_flags_and_names_are_not_forgotten(module: tmebox.Module) -> None:
         assert peer.box.ask(RECVFROM, peer.fd, at, 6, 0, 0) == -errno.EAGAIN
         assert peer.box.ask(PREAD, peer.fd, at, 6, 0, 0) == -errno.ESPIPE
         assert peer.box.ask(READ, peer.fd, at, 0, 0, 0) in (0, -errno.EAGAIN)
+
+
+LOOK_C = """
+#include <errno.h>
+void look(unsigned char *found, long a, long b, long c, long d);
+long see(unsigned char *found, long a, long b, long c, long d) { look(found, a, b, c, d); return 0; }
+"""
+
+
+@pytest.mark.parametrize("call", [READ, WRITE, WRITEV, RECVFROM, SENDTO])
+def test_registers_show_nothing_of_the_host_afterwards(call: int, tmp_path: Path) -> None:
+    """The gate neither keeps nor clears vector registers for a short cut."""
+    (tmp_path / "look.s").write_text(look(abi.SYS_DIRECT + call))
+    (tmp_path / "ask.c").write_text(ASK + LOOK_C)
+    module = tmebox.compile([tmp_path / "look.s", tmp_path / "ask.c"], flags=("-w",))
+    with Peer(module, waits=False) as peer:
+        room, at = peer.box.array(SIZE_BYTES), peer.box.place()
+        peer.socket.sendall(b"x" * 64)
+        peer.box.fill()
+        own = {ONES, ZEROS}
+        if call == WRITEV:
+            peer.box.vector(at, 64)
+            own.add(peer.box.memory.read(at, 16))  # what was read of the sandbox's for it
+        size = 1 if call == WRITEV else 64
+        answers = []
+        for place, many in ((at, size), (at, size), (0, 64), (at, 1 << 40)):
+            peer.box.see(room, peer.fd, place, many, 0)
+            (result, refused), vectors = seen(bytes(room))
+            assert vectors <= own
+            answers.append((result, refused))
+        assert answers[0] == (64, 0)
+        assert answers[1] == ((-errno.EAGAIN, 0) if call in (READ, RECVFROM) else (64, 0))
