@@ -412,7 +412,9 @@ int tmebox_resume(struct activation *activation) {
     bool resume = may_resume(activation);
     if (resume) {
         activation->instance->in_host = false;
-        release_python(thread, activation, !activation->polling);
+        /* System calls that Python answers take long anyway, and programs make few. If the GIL were kept, it would have to
+         * be taken away by signals, which mostly find a server in the kernel and have to be sent again. */
+        release_python(thread, activation, !activation->polling && activation->index != activation->system_import);
         if (LIKELY(atomic_load_explicit(&thread->sequence, memory_order_relaxed) ==
                    activation->watch.sequence)) {
             atomic_store_explicit(&thread->where, activation->instance->slices, memory_order_release);

@@ -97,8 +97,11 @@ def test_other_threads_run_and_cannot_close_it_meanwhile(forked: Callable[..., A
         machine = Machine(timeout_s=2.0)
         refused: list[str] = []
 
+        begins = threading.Event()
+
         def close() -> None:
-            time.sleep(0.1)
+            begins.wait()
+            time.sleep(0.5)
             try:
                 machine.instance.kill()
             except Busy as error:
@@ -106,8 +109,10 @@ def test_other_threads_run_and_cannot_close_it_meanwhile(forked: Callable[..., A
 
         thread = threading.Thread(target=close)
         thread.start()
+        function = machine.function("count_up")
+        begins.set()
         with pytest.raises(Trapped):
-            _native.time_crossings(machine.function("count_up"), ENDLESS)
+            _native.time_crossings(function, ENDLESS)
         thread.join()
         return refused[0]
 
