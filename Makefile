@@ -4,7 +4,7 @@
 # make machines the kernel driver in virtual machines, at length: a minute of random calls, mutants
 # make cxx     packages in C++ with their own tests, and libc++'s: half an hour
 # make servers NGINX, Lighttpd and Redis from sources, natively and sandboxed: minutes
-# make packages packages' own tests, and what coreutils' configure finds out, sandboxed and natively: many minutes
+# make packages packages' own tests, and what takes over a minute to configure or build twice: many minutes
 # make boxes   examples/boxes: ten libraries, boxed, beside the machine's own: minutes
 # make campaign  look for ways out of a sandbox for as long as given: SECONDS=… or HOURS=…, and if wanted
 #              PARTS=…, SEED=…, JOBS=…, STATE=file to go on from, REPORT=file
@@ -67,7 +67,7 @@ servers: $(VENV)/.built
 	@$(BIN)/python -m pytest -m servers tests/programs -s -o faulthandler_timeout=14400 $(PYTEST_OPTIONS)
 
 packages: $(VENV)/.built
-	@$(BIN)/python -m pytest -m packages tests/programs -s -o faulthandler_timeout=14400 $(PYTEST_OPTIONS)
+	@$(BIN)/python -m pytest -m packages tests/programs tests/bench -s -o faulthandler_timeout=14400 $(PYTEST_OPTIONS)
 
 boxes: $(VENV)/.built
 	@$(BIN)/python -m pytest -m "boxes or not boxes" tests/boxes $(PYTEST_OPTIONS)

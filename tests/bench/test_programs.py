@@ -42,8 +42,16 @@ def test_a_program_prints_the_same_natively_and_sandboxed(program: Program) -> N
     assert sandboxed == native
 
 
+LONG = ("duktape", "quickjs")
+"""Over a minute to build twice; mujs is the JavaScript of all runs (tests/programs)."""
+
+
 @pytest.mark.network
-@pytest.mark.parametrize("program", UPSTREAM, ids=lambda program: program.name)
+@pytest.mark.parametrize(
+    "program",
+    [pytest.param(one, marks=pytest.mark.packages if one.name in LONG else ()) for one in UPSTREAM],
+    ids=lambda program: program.name,
+)
 def test_a_program_from_debian_prints_the_same_natively_and_sandboxed(program: Program) -> None:
     try:
         native, sandboxed = run_both(program)

@@ -64,7 +64,7 @@ def test_zlib_passes_its_own_test(tmp_path: Path) -> None:
     assert "*** zlib test OK ***" in run(source, "make", "-j2", "teststatic", TMEBOX_RUN="--dir .:/")
 
 
-@pytest.mark.slow
+@pytest.mark.packages
 def test_libevent_waits_with_epoll(tmp_path: Path) -> None:
     source = unpacked("libevent", tmp_path)
     run(source, "./configure", "--disable-shared", "--disable-openssl", "--disable-dependency-tracking")

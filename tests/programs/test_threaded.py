@@ -47,6 +47,7 @@ def _connected(port: int, server: subprocess.Popen[bytes]) -> socket.socket:
     raise AssertionError("the server does not listen")
 
 
+@pytest.mark.packages
 def test_redis_frees_in_a_thread_of_its_own(tmp_path: Path) -> None:
     directory = unpacked("redis", tmp_path) / "src"
     run(directory, "make", "-j2", "redis-server", "MALLOC=libc", "USE_SYSTEMD=no")
