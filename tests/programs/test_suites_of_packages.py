@@ -37,7 +37,7 @@ select count(*) from words where words match 'item AND 00a*';
 select count(*) from boxes where x1 > 100 and y0 < -200;
 select json_group_array(json_object('id', id, 'p', round(price, 2))) from (select * from item where id < 6);
 select name from item where name like '%FF_' order by name desc limit 4;
-select id from nothing;
+select id from missing;
 vacuum; pragma integrity_check;
 explain query plan select * from item where name = 'ITEM-00001' order by price;
 """
@@ -137,7 +137,7 @@ def test_libpng_passes_its_own_tests(tmp_path: Path) -> None:
 def test_libjpeg_turbo_passes_its_unit_tests(tmp_path: Path) -> None:
     build = configured_by_cmake("libjpeg-turbo", ".", tmp_path, "-DENABLE_SHARED=OFF", "-DWITH_SIMD=OFF")
     programs = ("tjunittest", "cjpeg", "djpeg", "jpegtran", "tjbench")
-    made(build, *(f"{name}-static" for name in programs))
+    made(build, "md5cmp", *(f"{name}-static" for name in programs))
     assert run_ctest(build, tmp_path, only=r"^(tjunittest|cjpeg|djpeg|jpegtran)-static") > 100
 
 
@@ -149,7 +149,9 @@ def test_libevent_passes_its_regression_tests(tmp_path: Path) -> None:
     made(source, *NO_AUTOTOOLS, "include/event2/event-config.h")
     made(source, *NO_AUTOTOOLS, "test/regress")
     groups = ("heap/..", "evbuffer/..", "util/..", "evtag/..", "finalize/..")
-    said = run(source, "test/regress", "--no-fork", *groups, TMEBOX_RUN="--dir .:/")
+    forking = (":finalize/debug_use_after_free", ":util/log")
+    (source / "tmp").mkdir()
+    said = run(source, "test/regress", "--no-fork", *groups, *forking, TMEBOX_RUN="--dir .:/")
     print(said.splitlines()[-1])
     assert re.search(r"\d{2} tests ok", said) and "FAILED" not in said, said[-3000:]
 
