@@ -152,6 +152,7 @@ static inline int give(struct activation *activation, uint64_t rax, uint64_t rdx
     return 1;
 }
 
+/* What needs neither Python nor the GIL: as far as others can see, the sandbox was not left. Whether it is answered. */
 int tmebox_answer(struct activation *activation) {
     const struct instance *instance = activation->instance;
     if (activation->index >= instance->import_count) {

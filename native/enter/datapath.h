@@ -35,6 +35,7 @@ struct known_file {
 
 #define GUEST_DESCRIPTORS 1024 /* at most */
 #define GUEST_CALLS 512 /* numbers of system calls that are counted */
+#define TRANSFER_MAX (16 << 20) /* bytes that one call moves; as in runtime/system/calls.py */
 
 /* What one of a guest's descriptors is on the host. */
 struct guest_descriptor {

@@ -10,7 +10,6 @@
 #include <unistd.h>
 
 #define CHUNK 16384
-#define TRANSFER_MAX (16 << 20) /* as in runtime/system/calls.py */
 #define MOST_WAITS 64 /* of one call: a reader that takes little at a time must not keep it from its time limit */
 
 static const bool PYTHON = false;

@@ -9,7 +9,6 @@
 #include "enter/instance.h"
 #include "enter/kernelcall.h"
 #include "enter/moving.h"
-#include "threads/signals.h"
 #include "threads/thread.h"
 
 #include <errno.h>
@@ -113,10 +112,7 @@ static bool is_patient(int timeout) {
 
 static bool finish_events(const struct guest_call *call, struct guest_plan *plan, int64_t value, int64_t *result) {
     int timeout = (int)call->arguments[3];
-    bool looked_only = value == 0 && timeout != 0 && plan->arguments[3] == 0;
-    /* Who is stopped and goes on, or is interrupted for nothing, waits once more: Python would find nothing to do. */
-    bool disturbed = value == -EINTR && !atomic_load(&tmebox_poll_requested);
-    if (looked_only || disturbed) {
+    if (value == 0 && timeout != 0 && plan->arguments[3] == 0) {
         call->all->idle = IDLE;
         value = tmebox_kernel_call4(SYS_epoll_wait, plan->arguments[0], plan->arguments[1], plan->arguments[2],
                                     is_patient(timeout) ? EVENTS_MS : timeout);

@@ -219,9 +219,11 @@ static inline void begin(struct thread *thread, struct instance *instance, struc
         instance->running = instance->descriptors;
     }
     const struct guest_descriptors *running = instance->running;
-    activation->system_import = running != NULL ? instance->system_import : NO_IMPORT;
-    activation->clock_import = running != NULL && running->host_clock && running->counts == NULL ? instance->system_import
-                                                                                                 : NO_IMPORT;
+    activation->system_import = activation->clock_import = NO_IMPORT;
+    if (running != NULL) {
+        activation->system_import = instance->system_import;
+        activation->clock_import = running->host_clock && running->counts == NULL ? instance->system_import : NO_IMPORT;
+    }
     instance->depth = activation->depth;
     thread->depth++;
     if (UNLIKELY(!outermost && thread->depth != 1)) {

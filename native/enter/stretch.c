@@ -20,8 +20,6 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
-#define STRETCH_MAX (16 << 20) /* as of other moves */
-
 int tmebox_move_stretch(struct activation *activation);
 
 /* Whether a call is over with what the kernel said. If not, nothing has happened: a file is as it was. */
@@ -39,12 +37,19 @@ int tmebox_move_stretch(struct activation *activation) {
     uint64_t number = activation->integers[0] - TMEBOX_SYS_DIRECT;
     const uint64_t *words = &activation->integers[1];
     uint64_t offset = words[1], size = words[2];
-    long kernels, flags;
+    long kernels, fourth; /* flags, or a position */
     uint32_t needed;
     bool writes = false;
-    struct iovec only;
     if (UNLIKELY(all == NULL || words[0] >= all->count)) {
         return false;
+    }
+    if (number == SYS_writev) {
+        struct iovec only;
+        if (size != 1 || !tmebox_guest_copy_in(instance, &only, offset, sizeof only)) {
+            return false;
+        }
+        offset = (uint64_t)only.iov_base;
+        size = only.iov_len;
     }
     const struct guest_descriptor *row = &all->rows[words[0]];
     switch (number) {
@@ -56,36 +61,29 @@ int tmebox_move_stretch(struct activation *activation) {
     case SYS_read:
         needed = GUEST_READS | GUEST_SOCKET;
         kernels = SYS_recvfrom;
-        flags = MSG_DONTWAIT;
+        fourth = MSG_DONTWAIT;
         break;
-    case SYS_writev:
-        if (size != 1 || !tmebox_guest_copy_in(instance, &only, offset, sizeof only)) {
-            return false;
-        }
-        offset = (uint64_t)only.iov_base;
-        size = only.iov_len;
-        goto write;
     case SYS_sendto:
         if ((words[3] & ~(uint64_t)MSG_NOSIGNAL) != 0 || words[4] != 0) {
             return false;
         }
         __attribute__((fallthrough));
     case SYS_write:
-    write:
+    case SYS_writev:
         needed = GUEST_WRITES | (number == SYS_sendto ? GUEST_SOCKET : 0);
         kernels = row->flags & GUEST_SOCKET ? SYS_sendto : SYS_write;
-        flags = MSG_DONTWAIT | MSG_NOSIGNAL;
+        fourth = MSG_DONTWAIT | MSG_NOSIGNAL;
         writes = true;
         break;
     case SYS_pread64:
         needed = GUEST_READS | GUEST_FILE;
         kernels = SYS_pread64;
-        flags = (long)words[3];
+        fourth = (long)words[3];
         break;
     default:
         return false;
     }
-    if (UNLIKELY((row->flags & needed) != needed || row->host < 0 || row->begun != 0 || flags < 0 || size > STRETCH_MAX)) {
+    if (UNLIKELY((row->flags & needed) != needed || row->host < 0 || row->begun != 0 || fourth < 0 || size > TRANSFER_MAX)) {
         return false;
     }
     /* A file may have no room, and who waits is waiting until all is written. */
@@ -93,7 +91,7 @@ int tmebox_move_stretch(struct activation *activation) {
         !(writes ? tmebox_guest_in_window(instance, offset, size) : tmebox_guest_is_writable(instance, offset, size))) {
         return false;
     }
-    int64_t value = tmebox_kernel_call6(kernels, row->host, (long)(instance->base + offset), (long)size, flags, 0, 0);
+    int64_t value = tmebox_kernel_call6(kernels, row->host, (long)(instance->base + offset), (long)size, fourth, 0, 0);
     if (UNLIKELY(!is_over(row, value, size))) {
         return false;
     }

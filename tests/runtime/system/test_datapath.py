@@ -16,29 +16,25 @@ import pytest
 import tmebox
 from tests import descriptors
 from tests.forked import run_forked
+from tests.runtime.system.asking import (
+    ASK,
+    CLOSE,
+    PREAD,
+    PWRITE,
+    READ,
+    READV,
+    RECVFROM,
+    SENDTO,
+    WRITE,
+    WRITEV,
+    unwritable,
+)
 from tmebox import abi
 from tmebox.runtime.system import System
 
-ASK = r"""
-#define _GNU_SOURCE
-#include <errno.h>
-#include <fcntl.h>
-#include <stdint.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <sys/syscall.h>
-#include <unistd.h>
-
+DATA = r"""
 static char data[4 << 20]; /* what is read beyond the first 64 KiB must not be the C library's own */
-const char constant[4096] = "constant";
-
-long ask(long number, long a, long b, long c, long d, long e)
-{
-	long result = syscall(number, a, b, c, d, e);
-	return result < 0 ? -errno : result;
-}
 long place(void) { return (long)data; }
-long constant_place(void) { return (long)constant; }
 void fill(long seed) { for (int i = 0; i < 65536; i++) data[i] = (char)((i * 31 + seed) >> 3); }
 long sum(long size)
 {
@@ -53,7 +49,6 @@ long make_pair(void)
 	return socketpair(AF_UNIX, SOCK_STREAM, 0, two) ? -errno : two[0] | (long)two[1] << 32;
 }
 """
-READ, WRITE, CLOSE, READV, WRITEV, PREAD, PWRITE, SENDTO, RECVFROM = 0, 1, 3, 19, 20, 17, 18, 44, 45
 EPOLL_WAIT, SENDFILE, CLOCK = 232, 40, 228
 ANSWERED = (READ, WRITE, READV, WRITEV, PREAD, PWRITE, SENDTO, RECVFROM, EPOLL_WAIT, 281, SENDFILE, CLOCK)
 MODULE = pytest.fixture(scope="module")
@@ -61,7 +56,7 @@ MODULE = pytest.fixture(scope="module")
 
 @MODULE
 def module() -> tmebox.Module:
-    return tmebox.compile(source_text=ASK, flags=("-w",))
+    return tmebox.compile(source_text=ASK + DATA, flags=("-w",))
 
 
 @pytest.fixture
@@ -113,12 +108,7 @@ def test_nothing_is_read_into_memory_that_the_sandbox_could_not_write(
         source = right if call == RECVFROM else file
         constant = box.constant_place()
         control = box.memory.read(abi.CONTROL_PAGE, 4096)
-        places = [
-            abi.CONTROL_PAGE, abi.CONTROL_PAGE - 8, constant, constant + 4088, 0, 8, 4096,
-            abi.PRIVATE_END - 4, abi.PRIVATE_END, abi.ARENA_END - 4, abi.ARENA_END, 1 << 32, (1 << 32) - 4,
-            1 << 47, -4, -1, abi.CODE_BASE, abi.TARGET_MAP,
-        ]  # fmt: skip
-        for place in places:
+        for place in unwritable(constant):
             assert box.ask(call, source, place, 16, 0, 0) == -errno.EFAULT, hex(place)
         assert box.memory.read(constant, 8) == b"constant"
         assert box.memory.read(abi.CONTROL_PAGE, 4096) == control

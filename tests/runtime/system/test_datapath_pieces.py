@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 import tmebox
-from tests.runtime.system.test_datapath import READ, READV, WRITE, WRITEV, asked, module
+from tests.runtime.system.asking import READ, READV, WRITE, WRITEV
+from tests.runtime.system.test_datapath import asked, module
 from tmebox.runtime.system import System
 
 __all__ = ["asked", "module"]

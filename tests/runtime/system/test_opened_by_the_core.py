@@ -15,7 +15,8 @@ import pytest
 import tmebox
 from tests import descriptors
 from tests.forked import run_forked
-from tests.runtime.system.test_datapath import ASK, asked
+from tests.runtime.system.asking import ASK
+from tests.runtime.system.test_datapath import DATA, asked
 from tmebox import abi
 from tmebox.runtime.system.files import O_LARGEFILE
 
@@ -23,6 +24,7 @@ __all__ = ["asked"]
 
 SOURCE = (
     ASK
+    + DATA
     + r"""
 #include <netinet/in.h>
 #include <sys/epoll.h>

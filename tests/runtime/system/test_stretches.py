@@ -12,31 +12,22 @@ from pathlib import Path
 import pytest
 
 import tmebox
+from tests.runtime.system.asking import (
+    ASK,
+    PREAD,
+    READ,
+    RECVFROM,
+    SENDTO,
+    WRITE,
+    WRITEV,
+    unwritable,
+)
 from tests.runtime.system.looking import ONES, SIZE_BYTES, ZEROS, look, seen
 from tmebox import abi
 
-ASK = r"""
-#define _GNU_SOURCE
-#include <arpa/inet.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <sys/socket.h>
-#include <sys/syscall.h>
-#include <sys/uio.h>
-#include <unistd.h>
-
+DATA = r"""
 static char data[12 << 20];
-const char constant[4096] = "constant";
-
-long ask(long number, long a, long b, long c, long d, long e)
-{
-	long result = syscall(number, a, b, c, d, e);
-	return result < 0 ? -errno : result;
-}
 long place(void) { return (long)data; }
-long constant_place(void) { return (long)constant; }
 long untouched(long size)
 {
 	return (long)mmap(0, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -52,14 +43,13 @@ int reach(int port, int options)
 	return fd;
 }
 """
-READ, WRITE, PREAD, WRITEV, SENDTO, RECVFROM = 0, 1, 17, 20, 44, 45
 CONTENT = bytes((i * 7 + (i >> 8)) & 0xFF for i in range(12 << 20))
 PAGE = 4096
 
 
 @pytest.fixture(scope="module")
 def module() -> tmebox.Module:
-    return tmebox.compile(source_text=ASK, flags=("-w",))
+    return tmebox.compile(source_text=ASK + DATA, flags=("-w",))
 
 
 class Peer:
@@ -145,11 +135,7 @@ def test_nothing_is_read_into_memory_that_the_sandbox_could_not_write(
         peer.socket.sendall(CONTENT[:PAGE])
         constant = peer.box.constant_place()
         control = peer.box.memory.read(abi.CONTROL_PAGE, PAGE)
-        places = [
-            abi.CONTROL_PAGE, abi.CONTROL_PAGE - 8, constant, constant + PAGE - 8, 0, abi.PRIVATE_END - 4,
-            abi.ARENA_END - 4, abi.ARENA_END, 1 << 32, 1 << 47, -4, -1, abi.CODE_BASE, abi.TARGET_MAP,
-        ]  # fmt: skip
-        for place in places:
+        for place in unwritable(constant):
             assert peer.box.ask(call, peer.fd, place, 16, 0, 0) == -errno.EFAULT, hex(place)
         assert peer.box.memory.read(constant, 8) == b"constant"
         assert peer.box.memory.read(abi.CONTROL_PAGE, PAGE) == control
@@ -189,7 +175,6 @@ def test_flags_and_names_are_not_forgotten(module: tmebox.Module) -> None:
 
 
 LOOK_C = """
-#include <errno.h>
 void look(unsigned char *found, long a, long b, long c, long d);
 long see(unsigned char *found, long a, long b, long c, long d) { look(found, a, b, c, d); return 0; }
 """
@@ -199,7 +184,7 @@ long see(unsigned char *found, long a, long b, long c, long d) { look(found, a, 
 def test_registers_show_nothing_of_the_host_afterwards(call: int, tmp_path: Path) -> None:
     """The gate neither keeps nor clears vector registers for a short cut."""
     (tmp_path / "look.s").write_text(look(abi.SYS_DIRECT + call))
-    (tmp_path / "ask.c").write_text(ASK + LOOK_C)
+    (tmp_path / "ask.c").write_text(ASK + DATA + LOOK_C)
     module = tmebox.compile([tmp_path / "look.s", tmp_path / "ask.c"], flags=("-w",))
     with Peer(module, waits=False) as peer:
         room, at = peer.box.array(SIZE_BYTES), peer.box.place()
