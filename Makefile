@@ -23,7 +23,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
 TRIES := 3
-PARALLEL := -n auto --dist loadfile
+# Files in the order of tests/slowness.py.
+PARALLEL := -n auto --dist loadfile --no-loadscope-reorder
 FAST_ONLY := $(if $(FAST),-m 'not soak and not packaging and not machines and not cxx and not boxes and not servers and not packages and not network and not slow')
 
 NATIVE := setup.py $(filter-out native/abi.h,$(wildcard native/*.[chS] native/*/*.[chS])) src/tmebox/abi.py

@@ -1,5 +1,7 @@
 """Which tests are slow, by measurement: those that `slow_tests.txt` names get the mark `slow`.
 
+Files with such tests run first: so the last that run, of several processes, are short.
+
 `pytest --record-slow` brings the file up to date for the tests that it runs. Slow are functions whose cases
 take LIMIT_CPU_S of processor time on average, children included, or LIMIT_WALL_S in all once.
 """
@@ -36,10 +38,12 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    slow = set(NAMES.read_text().splitlines())
+    names = set(NAMES.read_text().splitlines())
     for item in items:
-        if function_of(item.nodeid) in slow:
+        if function_of(item.nodeid) in names:
             item.add_marker(pytest.mark.slow)
+    files = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in files)
 
 
 @pytest.hookimpl(wrapper=True)

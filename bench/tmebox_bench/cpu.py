@@ -1,10 +1,11 @@
-"""`tmebox bench cpu`: every program in every column, interleaved, outputs compared."""
+"""`tmebox bench cpu`: every program in every column, in turns, outputs compared."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,8 +18,9 @@ from tmebox_bench.debian import SourcesUnavailableError
 from tmebox_bench.journal import Journal, run_key
 from tmebox_bench.machine import machine
 from tmebox_bench.results import Cell, ProgramResult, Results, compared, measured
-from tmebox_bench.runners import RunError, Worker, pinned, run
+from tmebox_bench.runners import NativeRun, Run, RunError, Worker, WorkerRun, begun, pinned
 from tmebox_bench.suite import Program, Sources
+from tmebox_bench.turns import take_turns
 from tmebox_bench.variants import MissingError, Progress, Variant, variants
 
 Finished = Callable[[ProgramResult], None]
@@ -142,6 +144,7 @@ class _Entry:
 
     column: Column
     variant: Variant
+    worker: Worker = field(default_factory=Worker)
     samples_s: list[float] = field(default_factory=list)
 
 
@@ -159,22 +162,18 @@ def _measure(
         if not isinstance(builds := built[column.key], Cell)
         for variant in builds
     ]
-    arguments = [str(program.amount(size))]
     outputs: dict[str, str] = {}
-    with Worker() as worker:
+    with ExitStack() as stack:
+        for entry in entries:
+            stack.callback(entry.worker.close)
         # The first round is not counted: it loads modules, fills caches, and compares what is printed.
         for number in range(rounds + 1):
-            for entry in entries:
-                key = entry.column.key
-                if key in cells:
-                    continue
-                try:
-                    done = run(entry.variant, arguments, worker, number)
-                except RunError as error:
-                    cells[key] = Cell(failure=str(error))
-                    continue
-                expected = outputs.setdefault(entry.column.baseline, done.stdout)
-                if done.stdout != expected:
+            running = [entry for entry in entries if entry.column.key not in cells]
+            for entry, done in zip(running, _round(running, str(program.amount(size)), number), strict=True):
+                key, baseline = entry.column.key, entry.column.baseline
+                if isinstance(done, RunError):
+                    cells[key] = Cell(failure=str(done))
+                elif done.stdout != (expected := outputs.setdefault(baseline, done.stdout)):
                     cells[key] = Cell(failure=mismatch(expected, done.stdout))
                 elif number:
                     entry.samples_s.append(done.cpu_s)
@@ -186,6 +185,23 @@ def _measure(
                 {entry.variant.label: entry.variant.text_bytes for entry in own},
             )
     return ProgramResult(program.name, program.group, compared({c.key: cells[c.key] for c in columns}))
+
+
+def _round(entries: Sequence[_Entry], argument: str, number: int) -> list[Run | RunError]:
+    """Every build runs once, and they take turns."""
+    with ExitStack() as stack:
+        runs = [begun(entry.variant, [argument], entry.worker, number) for entry in entries]
+        for run in runs:
+            stack.callback(run.close)
+        take_turns(runs)
+        return [_result(run) for run in runs]
+
+
+def _result(run: NativeRun | WorkerRun) -> Run | RunError:
+    try:
+        return run.result()
+    except RunError as error:
+        return error
 
 
 def mismatch(expected: str, printed: str) -> str:

@@ -1,20 +1,26 @@
-"""Running a build once and measuring it: native ones in a process each, the others in a worker process."""
+"""Running builds once and measuring them: native ones in a process each, the others in a worker process."""
 
 from __future__ import annotations
 
 import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
+import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
+from tmebox_bench.turns import readable_within
 from tmebox_bench.variants import Variant
 
-TIMEOUT_S = 300.0
+TIMEOUT_S = 1200.0
+"""A run, with those that it takes turns with, that lasts longer does not end: it is killed."""
 REPORT_SIZE_BYTES = 8
 REPORT_VARIABLE = "TMEBOX_BENCH_FD"
 
@@ -43,34 +49,70 @@ def pinned() -> Iterator[int]:
         os.sched_setaffinity(0, before)
 
 
-def run_native(path: Path, arguments: list[str]) -> Run:
-    """Raises RunError."""
-    readable, writable = os.pipe()
-    try:
-        try:
-            done = subprocess.run(
-                [str(path), *arguments],
-                env={REPORT_VARIABLE: str(writable)},
-                pass_fds=[writable],
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                timeout=TIMEOUT_S,
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            raise RunError(f"no end after {TIMEOUT_S:g} s") from None
-        finally:
-            os.close(writable)
-        report = os.read(readable, REPORT_SIZE_BYTES)
-    finally:
-        os.close(readable)
-    if done.returncode or len(report) != REPORT_SIZE_BYTES:
-        raise RunError(f"exit code {done.returncode}: {done.stderr.decode(errors='replace').strip()[:300]}")
-    return Run(int.from_bytes(report, "little") / 1e9, done.stdout.decode(errors="replace"))
+class NativeRun:
+    """One run of a native program, whose `process` takes turns. Close it."""
+
+    def __init__(self, path: Path, arguments: list[str]) -> None:
+        self._command = [str(path), *arguments]
+        self.process: subprocess.Popen[bytes] | None = None
+        with ExitStack() as files:
+            self._output = files.enter_context(tempfile.TemporaryFile())
+            self._messages = files.enter_context(tempfile.TemporaryFile())
+            self._report = files.enter_context(tempfile.TemporaryFile())
+            self._files = files.pop_all()
+
+    def go(self) -> None:
+        """See `turns.Turn`, as for the others."""
+        if self.process is not None:
+            self.process.send_signal(signal.SIGCONT)
+            return
+        report = self._report.fileno()
+        self.process = subprocess.Popen(
+            self._command,
+            env={REPORT_VARIABLE: str(report)},
+            pass_fds=[report],
+            stdin=subprocess.DEVNULL,
+            stdout=self._output,
+            stderr=self._messages,
+        )
+        self._end = os.pidfd_open(self.process.pid)
+        self._files.callback(os.close, self._end)
+        self._begun_s = time.monotonic()
+
+    def ends_within(self, seconds: float) -> bool:
+        assert self.process is not None
+        if time.monotonic() - self._begun_s > TIMEOUT_S:
+            self.process.kill()
+        return readable_within(self._end, seconds)
+
+    def stop(self) -> None:
+        assert self.process is not None
+        self.process.send_signal(signal.SIGSTOP)
+
+    def result(self) -> Run:
+        """Of a run that is over. Raises RunError."""
+        assert self.process is not None
+        code = self.process.wait()
+        printed, said, report = map(_contents, (self._output, self._messages, self._report))
+        if code or len(report) != REPORT_SIZE_BYTES:
+            raise RunError(f"exit code {code}: {said.decode(errors='replace').strip()[:300]}")
+        return Run(int.from_bytes(report, "little") / 1e9, printed.decode(errors="replace"))
+
+    def close(self) -> None:
+        """Idempotent."""
+        if self.process is not None and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        self._files.close()
+
+
+def _contents(file: IO[bytes]) -> bytes:
+    file.seek(0)
+    return file.read()
 
 
 class Worker:
-    """A process that runs what is not native: started when needed, and anew after it died.
+    """A process that runs what is not native, one at a time: started when needed, and anew after it died.
 
     Close it, or use it in a `with` statement.
     """
@@ -78,25 +120,8 @@ class Worker:
     def __init__(self) -> None:
         self._process: subprocess.Popen[str] | None = None
 
-    def run(self, kind: str, path: Path, arguments: list[str]) -> Run:
-        """Raises RunError, also for a worker that dies."""
-        request = {"kind": kind, "path": str(path), "arguments": arguments}
-        process = self._started()
-        assert process.stdin is not None and process.stdout is not None
-        try:
-            process.stdin.write(json.dumps(request) + "\n")
-            process.stdin.flush()
-            answer = json.loads(process.stdout.readline())
-        except (OSError, ValueError):
-            self.close()
-            raise RunError(f"the worker ended with {process.returncode}") from None
-        if "error" in answer:
-            raise RunError(answer["error"])
-        if answer["exit_code"]:
-            raise RunError(f"exit code {answer['exit_code']}")
-        return Run(answer["cpu_ns"] / 1e9, answer["stdout"])
-
-    def _started(self) -> subprocess.Popen[str]:
+    def started(self) -> subprocess.Popen[str]:
+        """The process, which may have died since it was asked last."""
         if self._process is None:
             command = [sys.executable, "-m", "tmebox_bench.worker"]
             self._process = subprocess.Popen(
@@ -126,9 +151,63 @@ class Worker:
         self.close()
 
 
-def run(variant: Variant, arguments: list[str], worker: Worker, number: int = 0) -> Run:
-    """number: of the round, which chooses the placement. Raises RunError."""
+class WorkerRun:
+    """One run of what is not native, in a worker, whose `process` takes turns. Close it."""
+
+    def __init__(self, worker: Worker, kind: str, path: Path, arguments: list[str]) -> None:
+        self._worker = worker
+        self._request = json.dumps({"kind": kind, "path": str(path), "arguments": arguments})
+        self.process: subprocess.Popen[str] | None = None
+        self._is_read = False
+
+    def go(self) -> None:
+        """See `turns.Turn`, as for the others. What fails here, fails in `result`."""
+        if self.process is not None:
+            self.process.send_signal(signal.SIGCONT)
+            return
+        self.process = self._worker.started()
+        self._begun_s = time.monotonic()
+        assert self.process.stdin is not None
+        with contextlib.suppress(OSError):
+            self.process.stdin.write(self._request + "\n")
+            self.process.stdin.flush()
+
+    def ends_within(self, seconds: float) -> bool:
+        assert self.process is not None and self.process.stdout is not None
+        if time.monotonic() - self._begun_s > TIMEOUT_S:
+            self.process.kill()
+        return readable_within(self.process.stdout.fileno(), seconds)
+
+    def stop(self) -> None:
+        assert self.process is not None
+        self.process.send_signal(signal.SIGSTOP)
+
+    def result(self) -> Run:
+        """Of a run that is over. Raises RunError, also for a worker that died."""
+        assert self.process is not None and self.process.stdout is not None
+        self._is_read = True
+        try:
+            answer = json.loads(self.process.stdout.readline())
+        except (OSError, ValueError):
+            self._worker.close()
+            raise RunError(f"the worker ended with {self.process.returncode}") from None
+        if "error" in answer:
+            raise RunError(answer["error"])
+        if answer["exit_code"]:
+            raise RunError(f"exit code {answer['exit_code']}")
+        return Run(answer["cpu_ns"] / 1e9, answer["stdout"])
+
+    def close(self) -> None:
+        """Idempotent. The worker of a run that was not over ends."""
+        if self.process is not None and not self._is_read:
+            self.process.kill()
+            self._worker.close()
+
+
+def begun(variant: Variant, arguments: list[str], worker: Worker, number: int = 0) -> NativeRun | WorkerRun:
+    """A run whose first turn has not come. worker: its own, unless it is native. number: of the round, which
+    chooses the placement."""
     path = variant.placed(number)
     if variant.kind in ("native", "wasm2c"):
-        return run_native(path, arguments)
-    return worker.run(variant.kind, path, arguments)
+        return NativeRun(path, arguments)
+    return WorkerRun(worker, variant.kind, path, arguments)

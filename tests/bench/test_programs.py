@@ -11,8 +11,9 @@ import tmebox
 from tmebox_bench import columns, cpu, suite, variants
 from tmebox_bench.debian import SourcesUnavailableError
 from tmebox_bench.results import Cell
-from tmebox_bench.runners import RunError, Worker, pinned, run_native
+from tmebox_bench.runners import NativeRun, Run, RunError, Worker, WorkerRun, begun, pinned
 from tmebox_bench.suite import Program
+from tmebox_bench.turns import take_turns
 from tmebox_bench.variants import Variant
 
 pytestmark = pytest.mark.slow
@@ -23,12 +24,20 @@ UPSTREAM = [program for program in suite.PROGRAMS if program.upstream and progra
 GS_CODE = columns.choose("gs-code")
 
 
+def run(one: NativeRun | WorkerRun) -> Run:
+    try:
+        take_turns([one])
+        return one.result()
+    finally:
+        one.close()
+
+
 def run_both(program: Program) -> tuple[str, str]:
     """What a tiny run prints natively (non-PIE) and in a sandbox."""
     sources = program.sources()
     built = {column.key: variants.variants(program, column, sources) for column in GS_CODE}
     arguments = [str(program.tiny)]
-    native = run_native(built["native"][0].path, arguments).stdout
+    native = run(NativeRun(built["native"][0].path, arguments)).stdout
     with tmebox.Sandbox(tmebox.Module.load(built["gs-code"][0].path), memory="128MiB", timeout=60) as sandbox:
         completed = sandbox.run([program.name, *arguments])
     assert completed.exit_code == 0, completed.stderr.decode()
@@ -75,13 +84,13 @@ def test_a_run_measures_every_column_and_gives_ratios_to_the_native_one() -> Non
 
 
 def test_a_program_whose_output_differs_fails_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    honest = cpu.run
+    honest = WorkerRun.result
 
-    def tampered(variant: Variant, arguments: list[str], worker: Worker, number: int) -> object:
-        done = honest(variant, arguments, worker, number)
-        return done if variant.kind == "native" else type(done)(done.cpu_s, done.stdout.replace("0", "1"))
+    def tampered(one: WorkerRun) -> Run:
+        done = honest(one)
+        return Run(done.cpu_s, done.stdout.replace("0", "1"))
 
-    monkeypatch.setattr(cpu, "run", tampered)
+    monkeypatch.setattr(WorkerRun, "result", tampered)
     results = cpu.bench_cpu([FIB], GS_CODE, size="tiny", rounds=1)
     assert len(results.failures) == 1
     assert results.failures[0].startswith("fib, gs code+data: prints '1")
@@ -114,7 +123,7 @@ def test_a_program_that_fails_natively_is_an_error_with_its_message() -> None:
     column = columns.BY_KEY["native"]
     path = variants.variants(FIB, column, FIB.sources())[0].path
     with pytest.raises(RunError, match="exit code 2: usage"):
-        run_native(path, [])
+        run(NativeRun(path, []))
 
 
 def test_a_worker_reports_a_bad_module_and_goes_on(tmp_path: Path) -> None:
@@ -123,10 +132,37 @@ def test_a_worker_reports_a_bad_module_and_goes_on(tmp_path: Path) -> None:
     good = variants.variants(FIB, columns.BY_KEY["gs-code"], FIB.sources())[0]
     with Worker() as worker:
         with pytest.raises(RunError, match="ModuleError"):
-            worker.run("sandbox", bad, ["1"])
+            run(WorkerRun(worker, "sandbox", bad, ["1"]))
         with pytest.raises(RunError, match="exit code 2"):
-            worker.run("sandbox", good.path, [])
-        assert worker.run("sandbox", good.path, ["10"]).stdout == "0000000000000037\n"
+            run(WorkerRun(worker, "sandbox", good.path, []))
+        assert run(WorkerRun(worker, "sandbox", good.path, ["10"])).stdout == "0000000000000037\n"
+
+
+def test_a_worker_that_dies_is_an_error_and_another_one_starts() -> None:
+    good = variants.variants(FIB, columns.BY_KEY["gs-code"], FIB.sources())[0]
+    with Worker() as worker:
+        worker.started().kill()
+        worker.started().wait()
+        with pytest.raises(RunError, match="the worker ended with -9"):
+            run(WorkerRun(worker, "sandbox", good.path, ["10"]))
+        assert run(WorkerRun(worker, "sandbox", good.path, ["10"])).stdout == "0000000000000037\n"
+
+
+def test_runs_that_are_given_up_leave_nobody_stopped() -> None:
+    """A native and a sandboxed one, each stopped in the middle."""
+    built = {
+        column.key: variants.variants(FIB, column, FIB.sources())[0] for column in columns.choose("gs-code")
+    }
+    with Worker() as worker:
+        runs = [begun(variant, [str(FIB.full)], worker) for variant in built.values()]
+        for one in runs:
+            one.go()
+            assert not one.ends_within(0.01)
+            one.stop()
+        processes = [one.process for one in runs]
+        for one in runs:
+            one.close()
+        assert all(process is not None and process.poll() == -9 for process in processes)
 
 
 @pytest.mark.parametrize("key", ["native", "gs-code"])
@@ -139,13 +175,12 @@ def test_each_round_measures_another_placement_of_the_same_code(
     texts = {path.read_bytes() for path in variant.paths}
     assert len(texts) == variants.PLACEMENTS
     seen = []
-    honest = cpu.run
 
-    def noting(variant: Variant, arguments: list[str], worker: Worker, number: int) -> object:
+    def noting(variant: Variant, arguments: list[str], worker: Worker, number: int) -> NativeRun | WorkerRun:
         seen.append(variant.placed(number))
-        return honest(variant, arguments, worker, number)
+        return begun(variant, arguments, worker, number)
 
-    monkeypatch.setattr(cpu, "run", noting)
+    monkeypatch.setattr(cpu, "begun", noting)
     results = cpu.bench_cpu([FIB], (column,), size="tiny", rounds=variants.PLACEMENTS)
     assert results.failures == []
     assert set(variant.paths) <= set(seen)

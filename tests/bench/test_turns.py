@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tmebox_bench.commands_in_turns import Program, in_turns
 from tmebox_bench.runners import RunError
-from tmebox_bench.turns import Program, in_turns
 
 SPIN = """
 import sys, time

@@ -10,10 +10,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tmebox_bench.applications.rows import Results, row
+from tmebox_bench.commands_in_turns import Program, in_turns
 from tmebox_bench.native_cc import PLACEMENTS_VARIABLE
 from tmebox_bench.runners import RunError
 from tmebox_bench.servers.builds import KINDS, SAME_LIBC, Sources, build
-from tmebox_bench.turns import Program, in_turns
 
 TESTS = {
     "NUMERIC SORT": ("DONUMSORT", "NUM"),

@@ -9,9 +9,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tmebox_bench.applications.rows import Results, row, run
+from tmebox_bench.commands_in_turns import Program, in_turns
 from tmebox_bench.runners import RunError
 from tmebox_bench.servers.builds import KINDS, Sources, built
-from tmebox_bench.turns import Program, in_turns
 
 JOBS = str(len(os.sched_getaffinity(0)))
 WORK = Path(__file__).with_name("openssl_work.c")

@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from tmebox_bench import debian
+from tmebox_bench.commands_in_turns import Program, in_turns
 from tmebox_bench.machine import machine
 from tmebox_bench.processors import cpus, kept_on, output_on_last
 from tmebox_bench.runners import RunError
@@ -26,7 +27,6 @@ from tmebox_bench.servers.programs import SERVERS, Server
 from tmebox_bench.servers.streams import StreamRow
 from tmebox_bench.statistics import Spread, geomean, ratios, spread
 from tmebox_bench.tables import Table
-from tmebox_bench.turns import Program, in_turns
 
 Progress = Callable[[str, int, int], None]
 
