@@ -29,7 +29,7 @@ _SEQUENCE = "leaq"
 def without_repeated_bases(listing: Listing, live: list[int], taken: set[int]) -> dict[int, str]:
     """What becomes of instructions, by index; "" for nothing. taken: those that are not to be touched."""
     graph, changed = listing.graph, dict[int, str]()
-    arriving = _arriving(listing)
+    arriving = listing.arriving()
     holder: str | None = None
     for index, instruction in enumerate(listing.instructions):
         if index in taken or index in changed:
@@ -52,12 +52,6 @@ def without_repeated_bases(listing: Listing, live: list[int], taken: set[int]) -
         else:
             holder = own
     return changed
-
-
-def _arriving(listing: Listing) -> set[int]:
-    """Instructions with a label at which control may arrive."""
-    arrivals = listing.graph.arrivals() | {name for labels in listing.tables.values() for name in labels}
-    return {index for name, index in listing.labels.items() if name in arrivals or name in listing.open}
 
 
 def _kept(listing: Listing, index: int, holder: str | None) -> str | None:

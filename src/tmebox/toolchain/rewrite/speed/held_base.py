@@ -25,6 +25,7 @@ from tmebox.toolchain.rewrite.asm import Instruction, Memory, constant
 from tmebox.toolchain.rewrite.mnemonics import MNEMONICS
 from tmebox.toolchain.rewrite.replacement import lines
 from tmebox.toolchain.rewrite.speed.base_reuse import without_repeated_bases
+from tmebox.toolchain.rewrite.speed.call_targets import with_quick_targets
 from tmebox.toolchain.rewrite.speed.listing import Listing, memory_of
 from tmebox.toolchain.rewrite.stack import statement
 from tmebox.toolchain.sections import fact_claims
@@ -175,9 +176,11 @@ class _Holding:
                 self._claims[index, register] = fact
 
     def reuse(self) -> None:
-        """Outside of the loops that hold it, let straight-line code use a base that is there already."""
-        busy = self._taken | self._changed.keys()
-        self._changed.update(without_repeated_bases(self._listing, self._live, busy))
+        """Outside of the loops that hold it: where targets of calls are loaded, and where straight-line code
+        can use a base that is there already."""
+        for improving in (with_quick_targets, without_repeated_bases):
+            busy = self._taken | self._changed.keys()
+            self._changed.update(improving(self._listing, self._live, busy))
 
     # -- the loop --
 

@@ -45,6 +45,11 @@ class Listing:
     through: dict[int, str] = field(default_factory=dict)
     tables: dict[str, list[str]] = field(default_factory=dict)
 
+    def arriving(self) -> set[int]:
+        """Instructions with a label at which control may arrive."""
+        arrivals = self.graph.arrivals() | {name for labels in self.tables.values() for name in labels}
+        return {index for name, index in self.labels.items() if name in arrivals or name in self.open}
+
 
 def read(text: str) -> Listing | None:
     """None if something stands there that is not understood well enough."""
