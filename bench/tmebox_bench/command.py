@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -26,9 +28,11 @@ bench = typer.Typer(
 
 
 @bench.callback()
-def bytecode_is_kept() -> None:
-    """For compilers that builds start: where they may not keep it, each one compiles the toolchain first."""
+def prepared() -> None:
+    """Compilers that a build starts keep their bytecode: else each one compiles the toolchain first.
+    And whoever ends a benchmark ends what it has started, which may be stopped at that moment."""
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
 
 
 @bench.command("cpu")

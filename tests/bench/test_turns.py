@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -62,3 +64,36 @@ def test_a_program_that_fails_is_an_error_and_nothing_stays_stopped() -> None:
 def test_programs_run_where_they_should(tmp_path: Path) -> None:
     (one,) = in_turns([Program(["sh", "-c", "pwd; echo noise >&2"], cwd=tmp_path)])
     assert one.output == f"{tmp_path}\n"
+
+
+ENDED = """
+import sys
+from tmebox_bench.command import prepared
+from tmebox_bench.commands_in_turns import Program, in_turns
+prepared()
+in_turns([Program(["sleep", number]) for number in sys.argv[1:]])
+"""
+
+
+def processes(*command: str) -> list[int]:
+    wanted = "\0".join(command).encode() + b"\0"
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            if path.read_bytes() == wanted:
+                found.append(int(path.parent.name))
+    return found
+
+
+def test_who_ends_a_benchmark_ends_what_takes_turns() -> None:
+    """Two that would sleep for minutes, of which one is stopped at any moment."""
+    commands = [("sleep", f"300.{os.getpid()}{number}") for number in range(2)]
+    ending = [sys.executable, "-c", ENDED, *(number for _, number in commands)]
+    with subprocess.Popen(ending) as benchmark:
+        end = time.monotonic() + 30
+        while not all(processes(*command) for command in commands):
+            assert benchmark.poll() is None and time.monotonic() < end
+            time.sleep(0.01)
+        benchmark.terminate()
+        assert benchmark.wait(30) == 128 + signal.SIGTERM
+    assert not any(processes(*command) for command in commands)
