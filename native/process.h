@@ -22,6 +22,9 @@
 /* Counts forks on the way from the first process to this one. */
 extern uint32_t tmebox_generation;
 
+/* Threads that the core has started in this process, and on which nobody else's code runs. */
+extern _Atomic int tmebox_own_threads;
+
 /* The exception types of the package's errors.py, once it has handed them over. */
 extern PyObject *tmebox_busy_error, *tmebox_closed_error, *tmebox_limit_error, *tmebox_reference_error;
 

@@ -58,7 +58,8 @@ compiler with the same options.
 
 {count} programs, {rounds} rounds. In a round every column runs once, on one processor, all in turns of a
 twentieth of a second. A time is the CPU time of the program's thread, kernel time included, from its start-up
-code to its exit; creating a process or a sandbox, loading and verifying are not in it. Every run's output is compared with the native one's.
+code to its exit; creating a process or a sandbox, loading and verifying are not in it. Every run's output is
+compared with the native one's.
 
 Native means the same compiler with the same options, less those that sandboxing needs, and the same C library
 (the sandboxed one's sources, without instrumentation), linked statically, as PIE and as non-PIE: the faster

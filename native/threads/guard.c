@@ -8,6 +8,7 @@
  * Python's C handler only sets a flag that the interpreter looks at between bytecodes, which sandboxed code
  * has none of. It is wrapped: ours calls it and makes the main thread look. */
 #include "threads/signals.h"
+#include "threads/thread.h"
 
 #include <errno.h>
 #include <link.h>
@@ -38,9 +39,10 @@ static void on_python_signal(int signal, siginfo_t *info, void *context) {
     if (handler != NULL) {
         handler(signal);
     }
-    /* Unless it interrupted sandbox code right here, the main thread is told by the watchdog's next tick, or
-     * looks by itself at the end of its host call. */
+    /* Unless it interrupted sandbox code right here, the main thread is told by the watchdog, or looks by itself at the end
+     * of its host call. */
     atomic_store(&tmebox_poll_requested, true);
+    tmebox_rouse_watchdog();
     tmebox_signal_actions->redirect_to_poll(context);
     errno = error;
 }

@@ -201,6 +201,7 @@ static void after_fork_in_child(void) {
         self->main = true;
     }
     atomic_store(&tmebox_watchdog_state, WATCHDOG_ABSENT);
+    atomic_store(&tmebox_own_threads, 0);
     tmebox_generation++;
     tmebox_userfault_after_fork();
     tmebox_pieces_after_fork();

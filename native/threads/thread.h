@@ -124,8 +124,9 @@ static inline void tmebox_set_gs_base(struct thread *thread, uint64_t base) {
 extern _Atomic int tmebox_watchdog_state;
 #define WATCHDOG_AWAKE 0
 #define WATCHDOG_DOZING 1 /* knows all calls that run: only a new one must wake it */
-#define WATCHDOG_ASLEEP 2
-#define WATCHDOG_ABSENT 3
+#define WATCHDOG_RESTING 2 /* the same, and for long: who goes on must wake it, too */
+#define WATCHDOG_ASLEEP 3
+#define WATCHDOG_ABSENT 4
 #define WATCHDOG_TICK_NS 5000000ULL               /* the longest; 1 ms while limited calls run */
 extern _Atomic uint64_t tmebox_watchdog_clock_ns; /* as of the last tick */
 
@@ -134,5 +135,7 @@ extern _Atomic uint64_t tmebox_slice_ns;
 
 /* watchdog.c. Starts it or wakes it up. -1: it cannot be started. */
 int tmebox_wake_watchdog(void);
+/* Wakes it up if it is there and not awake, which is what is returned. For signal handlers, too. */
+bool tmebox_rouse_watchdog(void);
 
 #endif

@@ -3,7 +3,8 @@
  * A call publishes its sequence number and limit with plain stores. The watchdog notices at a tick that a
  * call is there, and measures its age from then, so limits are exact to about a tick and calls cost no clock.
  * Ticks are for the beginnings of calls. When nothing has run for a while it sleeps, and when all that runs has run
- * for two ticks it dozes: the next call that it must watch wakes it.
+ * for two ticks it dozes: the next call that it must watch wakes it. What has run for long without a limit, and alone in
+ * its process, lets it rest: a server is hardly ever kept from its processor then.
  *
  * Limits are measured on the watchdog's own clock, which stands still while it sleeps and while the whole
  * process is stopped: a debugger, Ctrl-Z or a paused virtual machine makes no call late. */
@@ -16,6 +17,7 @@
 #include <linux/membarrier.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -25,6 +27,8 @@
 #define TICK_SIGNALS_NS WATCHDOG_TICK_NS /* while only the main thread's calls must stay interruptible */
 #define DOZE_NS (10 * MS)                /* while calls run on that it has seen twice */
 #define SCAN_NS (20 * MS)                /* between looks at other people's signal handlers */
+#define REST_NS (100 * MS)               /* while such calls have no end that must be kept, and nobody else is there */
+#define DOZES 3                          /* one after the other before it rests */
 #define IDLE_NS (100 * MS)               /* without any call until it sleeps */
 #define BLIND_SLEEP_NS (2 * MS)          /* a sleeper's longest doze on kernels without membarrier */
 #define NUDGE_LOST_NS (1000 * MS)        /* a nudge that was not noticed by then never will be */
@@ -44,6 +48,7 @@ struct sight {
     bool main;    /* the main thread is inside sandbox code now */
     bool fresh;   /* there is something to look at again soon */
     bool turns;   /* some turn ends by time */
+    bool timers;  /* or will */
     uint64_t monotonic_ns;
     uint64_t next_ns;
 };
@@ -113,9 +118,10 @@ static void look_at(struct thread *thread, uint64_t now, struct sight *sight) {
     if (overdue) {
         atomic_store(&thread->release, held);
     }
-    bool turns = (where & TURN_STATE) == TURN_ENDS && sight->monotonic_ns >= (where & ~TURN_STATE);
+    bool ends = (where & TURN_STATE) == TURN_ENDS, turns = ends && sight->monotonic_ns >= (where & ~TURN_STATE);
     bool over = turns && is_over(thread, now);
     sight->turns |= turns;
+    sight->timers |= ends;
     if (late || overdue || over || (thread->main && atomic_load(&tmebox_poll_requested))) {
         sight->fresh = true;
         if (!in_host) {
@@ -136,8 +142,9 @@ static struct sight look(uint64_t now) {
     return sight;
 }
 
-static void rest(int state, const struct timespec *longest) {
-    syscall(SYS_futex, &tmebox_watchdog_state, FUTEX_WAIT_PRIVATE, state, longest, NULL, 0);
+/* Whether the time is over. */
+static bool wait_in(int state, const struct timespec *longest) {
+    return syscall(SYS_futex, &tmebox_watchdog_state, FUTEX_WAIT_PRIVATE, state, longest, NULL, 0) < 0 && errno == ETIMEDOUT;
 }
 
 /* Sleep until a call wakes us. The waker stores its sequence number and then looks whether we sleep; we say
@@ -154,7 +161,7 @@ static void sleep_until_woken(void) {
         if (sight.inside || sight.moving) {
             break;
         }
-        rest(WATCHDOG_ASLEEP, has_membarrier ? NULL : &blindly);
+        wait_in(WATCHDOG_ASLEEP, has_membarrier ? NULL : &blindly);
     }
     atomic_store(&tmebox_watchdog_state, WATCHDOG_AWAKE);
 }
@@ -165,7 +172,7 @@ static void doze(uint64_t longest_ns) {
     atomic_store(&tmebox_watchdog_state, WATCHDOG_DOZING);
     struct sight sight = look(tmebox_watchdog_clock_ns);
     if (!sight.fresh && !sight.turns) {
-        rest(WATCHDOG_DOZING, &longest);
+        wait_in(WATCHDOG_DOZING, &longest);
     }
     atomic_store(&tmebox_watchdog_state, WATCHDOG_AWAKE);
 }
@@ -182,6 +189,35 @@ static void scan(bool main_inside) {
     }
 }
 
+/* Nobody but who calls sandboxes could set a handler: else handlers are to be looked at often. A directory of threads has
+ * a link for each, and two of its own. */
+static bool is_alone(void) {
+    struct stat threads;
+    return stat("/proc/self/task", &threads) == 0 && (int)threads.st_nlink <= 2 + 1 + atomic_load(&tmebox_own_threads);
+}
+
+static bool may_rest(const struct sight *sight) {
+    return sight->inside && !sight->fresh && !sight->timers && sight->next_ns == UINT64_MAX && is_alone();
+}
+
+/* The clock stands still meanwhile, as in sleep. New calls wake us, signals for Python do (guard.c), and who goes on after
+ * a call of the host's. The barrier is for those as it is for sleepers. */
+static void rest(void) {
+    struct timespec longest = duration(REST_NS);
+    atomic_store(&tmebox_watchdog_state, WATCHDOG_RESTING);
+    syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0);
+    while (atomic_load(&tmebox_watchdog_state) == WATCHDOG_RESTING) {
+        struct sight sight = look(tmebox_watchdog_clock_ns);
+        if (!may_rest(&sight)) {
+            break;
+        }
+        if (wait_in(WATCHDOG_RESTING, &longest)) {
+            scan(sight.main);
+        }
+    }
+    atomic_store(&tmebox_watchdog_state, WATCHDOG_AWAKE);
+}
+
 /* This thread needs no descriptors. While it shares the process's table, the kernel counts each use of a descriptor with
  * locked instructions, which a program with one thread is spared: 45 ns for each system call on a Zen 4 class CPU. */
 static void leave_descriptors(void) {
@@ -191,6 +227,8 @@ static void leave_descriptors(void) {
 static void *watch(void *unused) {
     (void)unused;
     leave_descriptors();
+    atomic_fetch_add(&tmebox_own_threads, 1);
+    int dozes = 0;
     uint64_t now = tmebox_watchdog_clock_ns, ticked_ns = tmebox_monotonic_ns();
     uint64_t active_ns = now, scan_ns = now;
     for (;;) {
@@ -211,7 +249,15 @@ static void *watch(void *unused) {
             ticked_ns = tmebox_monotonic_ns();
             continue;
         }
-        if (sight.inside && !sight.fresh && !sight.turns) {
+        dozes = sight.inside && !sight.fresh && !sight.turns ? dozes + 1 : 0;
+        if (dozes > DOZES && has_membarrier && may_rest(&sight)) {
+            rest();
+            dozes = 0;
+            active_ns = now;
+            ticked_ns = tmebox_monotonic_ns();
+            continue;
+        }
+        if (dozes != 0) {
             uint64_t left = sight.next_ns - now;
             doze(left < DOZE_NS ? left : DOZE_NS);
             continue;
@@ -248,15 +294,22 @@ static int start(void) {
     return error == 0 ? 0 : -1;
 }
 
+bool tmebox_rouse_watchdog(void) {
+    int state = atomic_load(&tmebox_watchdog_state);
+    if (state != WATCHDOG_DOZING && state != WATCHDOG_RESTING && state != WATCHDOG_ASLEEP) {
+        return false;
+    }
+    if (atomic_compare_exchange_strong(&tmebox_watchdog_state, &state, WATCHDOG_AWAKE)) {
+        syscall(SYS_futex, &tmebox_watchdog_state, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+    }
+    return true;
+}
+
 /* Starts it or wakes it up. -1: it cannot be started. */
 int tmebox_wake_watchdog(void) {
-    int state = atomic_load(&tmebox_watchdog_state);
-    if ((state == WATCHDOG_ASLEEP || state == WATCHDOG_DOZING) &&
-        atomic_compare_exchange_strong(&tmebox_watchdog_state, &state, WATCHDOG_AWAKE)) {
-        syscall(SYS_futex, &tmebox_watchdog_state, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
-    } else if (state == WATCHDOG_ABSENT &&
-               atomic_compare_exchange_strong(&tmebox_watchdog_state, &state, WATCHDOG_AWAKE) &&
-               start() < 0) {
+    int state = WATCHDOG_ABSENT;
+    if (!tmebox_rouse_watchdog() &&
+        atomic_compare_exchange_strong(&tmebox_watchdog_state, &state, WATCHDOG_AWAKE) && start() < 0) {
         atomic_store(&tmebox_watchdog_state, WATCHDOG_ABSENT);
         return -1;
     }

@@ -183,6 +183,7 @@ static void *keep(void *argument) {
     int kept, error = open_and_keep(&kept);
     keeper->descriptor = kept;
     keeper->error = error;
+    atomic_fetch_add(&tmebox_own_threads, error == 0);
     sem_post(&keeper->ready); /* the keeper is gone from here on */
     while (error == 0) {
         uint32_t heard = atomic_load(&rings);
