@@ -7,6 +7,7 @@
 
 #include <asm/prctl.h>
 #include <errno.h>
+#include <linux/futex.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -180,6 +181,17 @@ void tmebox_set_gs_base_by_syscall(struct thread *thread, uint64_t base) {
         syscall(SYS_arch_prctl, ARCH_SET_GS, base);
         thread->gs_base = base;
     }
+}
+
+bool tmebox_rouse_watchdog(void) {
+    int state = atomic_load(&tmebox_watchdog_state);
+    if (state != WATCHDOG_DOZING && state != WATCHDOG_RESTING && state != WATCHDOG_ASLEEP) {
+        return false;
+    }
+    if (atomic_compare_exchange_strong(&tmebox_watchdog_state, &state, WATCHDOG_AWAKE)) {
+        syscall(SYS_futex, &tmebox_watchdog_state, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+    }
+    return true;
 }
 
 static void before_fork(void) {

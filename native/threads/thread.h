@@ -133,9 +133,10 @@ extern _Atomic uint64_t tmebox_watchdog_clock_ns; /* as of the last tick */
 /* How long a turn of a sandbox's thread may last. */
 extern _Atomic uint64_t tmebox_slice_ns;
 
-/* watchdog.c. Starts it or wakes it up. -1: it cannot be started. */
-int tmebox_wake_watchdog(void);
 /* Wakes it up if it is there and not awake, which is what is returned. For signal handlers, too. */
 bool tmebox_rouse_watchdog(void);
+
+/* watchdog.c. Starts it or wakes it up. -1: it cannot be started. */
+int tmebox_wake_watchdog(void);
 
 #endif

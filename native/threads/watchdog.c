@@ -294,17 +294,6 @@ static int start(void) {
     return error == 0 ? 0 : -1;
 }
 
-bool tmebox_rouse_watchdog(void) {
-    int state = atomic_load(&tmebox_watchdog_state);
-    if (state != WATCHDOG_DOZING && state != WATCHDOG_RESTING && state != WATCHDOG_ASLEEP) {
-        return false;
-    }
-    if (atomic_compare_exchange_strong(&tmebox_watchdog_state, &state, WATCHDOG_AWAKE)) {
-        syscall(SYS_futex, &tmebox_watchdog_state, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
-    }
-    return true;
-}
-
 /* Starts it or wakes it up. -1: it cannot be started. */
 int tmebox_wake_watchdog(void) {
     int state = WATCHDOG_ABSENT;
