@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 from collections.abc import Callable, Iterator
 
@@ -23,6 +24,15 @@ def ctrl_c_is_pythons() -> Iterator[None]:
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before or signal.SIG_DFL)
+
+
+@pytest.fixture(autouse=True)
+def the_collector_stays_on() -> Iterator[None]:
+    """Who turns it off changes what the tests after it find."""
+    yield
+    if not gc.isenabled():
+        gc.enable()
+        pytest.fail("the garbage collector is off")
 
 
 @pytest.fixture
