@@ -56,7 +56,7 @@ def ending(*_: object) -> None:
 
 def test_it_rests_where_nobody_else_is(forked: Forked) -> None:
     def child() -> bool:
-        return most_sleeps(2.0) < 100
+        return most_sleeps(2.0) < 50
 
     assert forked(child).result() is True
 
@@ -71,7 +71,7 @@ def test_it_looks_at_handlers_often_where_others_are(forked: Forked) -> None:
         found = most_sleeps(2.0)
         stop.set()
         other.join()
-        return found > 100
+        return found > 50
 
     assert forked(child).result() is True
 
