@@ -10,11 +10,12 @@ import subprocess
 import sys
 import tempfile
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from tmebox_bench.turns import readable_within
 from tmebox_bench.variants import Variant
@@ -49,35 +50,17 @@ def pinned() -> Iterator[int]:
         os.sched_setaffinity(0, before)
 
 
-class NativeRun:
-    """One run of a native program, whose `process` takes turns. Close it."""
+class _Running(ABC):
+    """What takes turns (`turns.Turn`): `process`, from its start until `_end` is readable. Close it."""
 
-    def __init__(self, path: Path, arguments: list[str]) -> None:
-        self._command = [str(path), *arguments]
-        self.process: subprocess.Popen[bytes] | None = None
-        with ExitStack() as files:
-            self._output = files.enter_context(tempfile.TemporaryFile())
-            self._messages = files.enter_context(tempfile.TemporaryFile())
-            self._report = files.enter_context(tempfile.TemporaryFile())
-            self._files = files.pop_all()
+    process: subprocess.Popen[Any] | None = None
 
     def go(self) -> None:
-        """See `turns.Turn`, as for the others."""
-        if self.process is not None:
+        if self.process is None:
+            self._begun_s = time.monotonic()
+            self.process, self._end = self._begin()
+        else:
             self.process.send_signal(signal.SIGCONT)
-            return
-        report = self._report.fileno()
-        self.process = subprocess.Popen(
-            self._command,
-            env={REPORT_VARIABLE: str(report)},
-            pass_fds=[report],
-            stdin=subprocess.DEVNULL,
-            stdout=self._output,
-            stderr=self._messages,
-        )
-        self._end = os.pidfd_open(self.process.pid)
-        self._files.callback(os.close, self._end)
-        self._begun_s = time.monotonic()
 
     def ends_within(self, seconds: float) -> bool:
         assert self.process is not None
@@ -89,8 +72,45 @@ class NativeRun:
         assert self.process is not None
         self.process.send_signal(signal.SIGSTOP)
 
+    @abstractmethod
+    def _begin(self) -> tuple[subprocess.Popen[Any], int]:
+        """The process, and the descriptor that is readable when the run is over."""
+
+    @abstractmethod
     def result(self) -> Run:
         """Of a run that is over. Raises RunError."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Idempotent. Ends a run that was not over."""
+
+
+class NativeRun(_Running):
+    """Of a native program, in a process of its own."""
+
+    def __init__(self, path: Path, arguments: list[str]) -> None:
+        self._command = [str(path), *arguments]
+        with ExitStack() as files:
+            self._output = files.enter_context(tempfile.TemporaryFile())
+            self._messages = files.enter_context(tempfile.TemporaryFile())
+            self._report = files.enter_context(tempfile.TemporaryFile())
+            self._files = files.pop_all()
+
+    def _begin(self) -> tuple[subprocess.Popen[Any], int]:
+        report = self._report.fileno()
+        process = subprocess.Popen(
+            self._command,
+            env={REPORT_VARIABLE: str(report)},
+            pass_fds=[report],
+            stdin=subprocess.DEVNULL,
+            stdout=self._output,
+            stderr=self._messages,
+        )
+        end = os.pidfd_open(process.pid)
+        self._files.callback(os.close, end)
+        return process, end
+
+    def result(self) -> Run:
         assert self.process is not None
         code = self.process.wait()
         printed, said, report = map(_contents, (self._output, self._messages, self._report))
@@ -99,7 +119,6 @@ class NativeRun:
         return Run(int.from_bytes(report, "little") / 1e9, printed.decode(errors="replace"))
 
     def close(self) -> None:
-        """Idempotent."""
         if self.process is not None and self.process.poll() is None:
             self.process.kill()
             self.process.wait()
@@ -151,39 +170,25 @@ class Worker:
         self.close()
 
 
-class WorkerRun:
-    """One run of what is not native, in a worker, whose `process` takes turns. Close it."""
+class WorkerRun(_Running):
+    """Of what is not native, in a worker."""
 
     def __init__(self, worker: Worker, kind: str, path: Path, arguments: list[str]) -> None:
         self._worker = worker
         self._request = json.dumps({"kind": kind, "path": str(path), "arguments": arguments})
-        self.process: subprocess.Popen[str] | None = None
         self._is_read = False
 
-    def go(self) -> None:
-        """See `turns.Turn`, as for the others. What fails here, fails in `result`."""
-        if self.process is not None:
-            self.process.send_signal(signal.SIGCONT)
-            return
-        self.process = self._worker.started()
-        self._begun_s = time.monotonic()
-        assert self.process.stdin is not None
+    def _begin(self) -> tuple[subprocess.Popen[Any], int]:
+        """A worker that is gone has an end that is readable, and `result` says so."""
+        process = self._worker.started()
+        assert process.stdin is not None and process.stdout is not None
         with contextlib.suppress(OSError):
-            self.process.stdin.write(self._request + "\n")
-            self.process.stdin.flush()
-
-    def ends_within(self, seconds: float) -> bool:
-        assert self.process is not None and self.process.stdout is not None
-        if time.monotonic() - self._begun_s > TIMEOUT_S:
-            self.process.kill()
-        return readable_within(self.process.stdout.fileno(), seconds)
-
-    def stop(self) -> None:
-        assert self.process is not None
-        self.process.send_signal(signal.SIGSTOP)
+            process.stdin.write(self._request + "\n")
+            process.stdin.flush()
+        return process, process.stdout.fileno()
 
     def result(self) -> Run:
-        """Of a run that is over. Raises RunError, also for a worker that died."""
+        """Raises RunError, also for a worker that died."""
         assert self.process is not None and self.process.stdout is not None
         self._is_read = True
         try:
@@ -198,7 +203,7 @@ class WorkerRun:
         return Run(answer["cpu_ns"] / 1e9, answer["stdout"])
 
     def close(self) -> None:
-        """Idempotent. The worker of a run that was not over ends."""
+        """The worker of a run that was not over ends."""
         if self.process is not None and not self._is_read:
             self.process.kill()
             self._worker.close()

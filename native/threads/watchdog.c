@@ -201,7 +201,7 @@ static bool may_rest(const struct sight *sight) {
 }
 
 /* The clock stands still meanwhile, as in sleep. New calls wake us, signals for Python do (guard.c), and who goes on after
- * a call of the host's. The barrier is for those as it is for sleepers. */
+ * a call of the host's. The barrier makes sure of that, as in sleep. */
 static void rest(void) {
     struct timespec longest = duration(REST_NS);
     atomic_store(&tmebox_watchdog_state, WATCHDOG_RESTING);
@@ -250,12 +250,14 @@ static void *watch(void *unused) {
             continue;
         }
         dozes = sight.inside && !sight.fresh && !sight.turns ? dozes + 1 : 0;
-        if (dozes > DOZES && has_membarrier && may_rest(&sight)) {
-            rest();
-            dozes = 0;
-            active_ns = now;
-            ticked_ns = tmebox_monotonic_ns();
-            continue;
+        if (dozes > DOZES && has_membarrier) {
+            dozes = 1; /* to be asked again after as many: it is a call of the kernel's */
+            if (may_rest(&sight)) {
+                rest();
+                active_ns = now;
+                ticked_ns = tmebox_monotonic_ns();
+                continue;
+            }
         }
         if (dozes != 0) {
             uint64_t left = sight.next_ns - now;

@@ -47,7 +47,7 @@ with tmebox.Sandbox(tmebox.compile(source_text=RUNNER_C), heap=heap, timeout=20)
 def late_writes(folder: Path, flags: str) -> str:
     places = [f"-t{folder / 'temporary'}", f"-b{folder / 'library'}"]
     command: list[str | Path] = [sys.executable, ROOT / "setup.py", "-q", "build_ext", "-f", *places]
-    environment = {**os.environ, "CFLAGS": f"-O0 -DTMEBOX_HEAP_PAUSE_NS={PAUSE_NS} {flags}"}
+    environment = {**os.environ, "CFLAGS": f"-O2 -DTMEBOX_HEAP_PAUSE_NS={PAUSE_NS} {flags}"}
     built = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert built.returncode == 0, built.stderr
     core = folder / "library" / "tmebox" / f"_native{sysconfig.get_config_var('EXT_SUFFIX')}"

@@ -52,6 +52,7 @@ CASES = {
     "past a branch": ((*FIRST, "\tje\t.L", AGAIN, "\tmovl\t4(%r11,%rsi), %ecx", ".L:"), {3: ""}),
     "a write between": ((*FIRST, "\tmovl\t%edi, %r11d", AGAIN, "\tmovl\t4(%r11,%rsi), %ecx"), {}),
     "an arrival between": ((*FIRST, "\tje\t.L", ".L:", AGAIN, "\tmovl\t4(%r11,%rsi), %ecx"), {}),
+    "an arrival at a number between": ((*FIRST, "1:", AGAIN, "\tmovl\t4(%r11,%rsi), %ecx"), {}),
     "a call between": ((*FIRST, "\tcall\tg", AGAIN, "\tmovl\t4(%r11,%rsi), %ecx"), {}),
     "needed afterwards": ((*FIRST, *OTHER[:2], "\tmovq\t%rdx, %rax"), {}),
     "the holder is the index": ((*FIRST, f"{LOAD}rdx", "\tmovl\t4(%rdx,%r11), %ecx"), {}),

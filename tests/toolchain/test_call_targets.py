@@ -58,7 +58,7 @@ CASES: dict[str, tuple[tuple[str, ...], dict[int, str]]] = {
         ("movq %gs:(%edi), %rbx", "movl %gs:16(%ebx), %r11d", *CHECK, "movq %rbx, %rax"),
         {0: f"movl %gs:(%edi), %ebx; {BASE}r11", 1: "movl 16(%r11,%rbx), %r11d"},
     ),
-    "another register for the base": (
+    "no register for the base: r11 is the table's, and others may hold something": (
         ("movq %gs:(%edi), %r11", "movl %gs:16(%r11d), %r11d", *CHECK),
         {},
     ),
@@ -67,6 +67,7 @@ CASES: dict[str, tuple[tuple[str, ...], dict[int, str]]] = {
     "the check of another register": ((TABLE, "movl %gs:16(%eax), %r10d", *CHECK), {}),
     "a branch between": ((TABLE, "testq %rax, %rax", "je .Ltrap", TARGET, *CHECK), {}),
     "an arrival between": (("jmp .La", ".Lb:", TABLE, ".La:", TARGET, *CHECK, "jmp .Lb"), {}),
+    "an arrival at a number between": ((TABLE, "1:", TARGET, *CHECK), {}),
     "a call between": ((TABLE, "callq g", TARGET, *CHECK), {}),
     "half of the table's address is something else": (
         ("movq %gs:(%edi), %rbx", "movl %gs:-16(%ebx), %r11d", *CHECK, "movq %rbx, %rax"),

@@ -31,6 +31,8 @@ FARTHEST = 24
 _BASE = f"%gs:{CONTROL_WINDOW_BASE:#x}"
 _MAP = f"{TARGET_MAP:#x}"
 _HOLDERS = ("r11", *(name for name in registers.NAMES_64 if name not in ("rsp", "r11")))
+_NAMES_32 = frozenset(registers.NAMES_32) - {"esp"}
+_WIDTHS = {"movl": 32, "movq": 64}
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ class _Finding:
 
     def target(self, index: int) -> _Load | None:
         """The load of a target, or its copy, if the map of targets is asked next."""
-        load = self._copy(index) or self._load(index, "movl", 32)
+        load = self._copy(index) or self._load(index, "movl")
         if load is None or index + 1 == len(self._listing.instructions) or not self._follows(index + 1):
             return None
         check = self._listing.instructions[index + 1]
@@ -93,7 +95,7 @@ class _Finding:
                 break  # past a branch, nothing is accessed at what was loaded
             wanted = resources(effects.mask(loads[0].address))
             if flow.writes & wanted:
-                load = self._load(place, "movq", 64)
+                load = self._load(place, "movq")
                 if load is None or load.into != loads[0].address:
                     break
                 if (reads & wanted or self._lives_after(loads[0], wanted)) and not _has_32_bits(loads[0]):
@@ -129,23 +131,23 @@ class _Finding:
         source, into = instruction.operands
         if not isinstance(source, Register) or not isinstance(into, Register):
             return None
-        if not {source.name, into.name} <= {*registers.NAMES_32} - {"esp"}:
+        if not {source.name, into.name} <= _NAMES_32:
             return None
         address, copy = (registers.part(operand.name, 64) for operand in (source, into))
         return _Load(index, "", address, copy, is_copy=True)
 
-    def _load(self, index: int, mnemonic: str, width: int) -> _Load | None:
+    def _load(self, index: int, mnemonic: str) -> _Load | None:
         instruction = self._listing.instructions[index]
         if index in self._taken or instruction.mnemonic != mnemonic or len(instruction.operands) != 2:
             return None
         source, into = instruction.operands
         found = _near(source)
-        if found is None or not isinstance(into, Register) or registers.WIDTH.get(into.name) != width:
+        if found is None or not isinstance(into, Register):
             return None
-        number = registers.NUMBER[into.name]
-        if number == registers.RSP:
-            return None
-        return _Load(index, *found, registers.NAMES_64[number])
+        whole = (
+            registers.part(into.name, 64) if registers.WIDTH.get(into.name) == _WIDTHS[mnemonic] else "rsp"
+        )
+        return _Load(index, *found, whole) if whole != "rsp" else None
 
     def _follows(self, index: int) -> bool:
         """Whether control comes to an instruction from the one above, and from nowhere else."""
@@ -179,6 +181,6 @@ def _near(operand: Operand) -> tuple[str, str] | None:
     displacement = constant(operand.displacement) if operand.displacement else 0
     if displacement is None or abs(displacement) > R15_REACH:
         return None
-    if operand.base not in registers.NAMES_32 or operand.base == "esp":
+    if operand.base not in _NAMES_32:
         return None
     return operand.displacement, registers.part(operand.base, 64)

@@ -46,9 +46,10 @@ class Listing:
     tables: dict[str, list[str]] = field(default_factory=dict)
 
     def arriving(self) -> set[int]:
-        """Instructions with a label at which control may arrive."""
+        """Instructions with a label at which control may arrive: of those that are numbers, all."""
         arrivals = self.graph.arrivals() | {name for labels in self.tables.values() for name in labels}
-        return {index for name, index in self.labels.items() if name in arrivals or name in self.open}
+        named = {index for name, index in self.labels.items() if name in arrivals or name in self.open}
+        return named | self.numbered
 
 
 def read(text: str) -> Listing | None:
