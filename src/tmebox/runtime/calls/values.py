@@ -26,6 +26,7 @@ from tmebox.modulefile.prototypes import (
     size_of,
 )
 from tmebox.runtime.calls.items import takes_text
+from tmebox.runtime.calls.lasting import one_for_each
 from tmebox.runtime.calls.scalars import given, pack_scalar, range_of, to_bool, to_integer, unpack_scalar
 
 MOST_EMPTY = 1024
@@ -133,7 +134,7 @@ def _refill(struct: Struct, values: tuple[Any, ...]) -> Any:
     return record_type(struct)(*values)
 
 
-@lru_cache(maxsize=256)
+@one_for_each
 def record_type(ctype: Struct) -> Any:
     """The named tuple that stands for a struct in Python."""
     name = ctype.name.split()[-1] if ctype.name else "Struct"

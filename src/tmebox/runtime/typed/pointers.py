@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from tmebox import _native, abi
 from tmebox.modulefile import prototypes as p
 from tmebox.runtime.calls.kinds import kind_of
+from tmebox.runtime.calls.lasting import one_for_each
 from tmebox.runtime.calls.named import names_of
 from tmebox.runtime.calls.scalars import is_number
 from tmebox.runtime.calls.values import (
@@ -269,7 +270,7 @@ def maker_in(space: Tenancy, target: p.CType) -> _native.PointerMaker:
     return _native.PointerMaker(_class_of(target), kind_of(target), target, space.instance, space)
 
 
-@lru_cache(maxsize=1024)
+@one_for_each
 def _with_members(struct: p.Struct) -> type[Pointer]:
     """Pointers to this struct, whose members are not hidden by methods."""
 
