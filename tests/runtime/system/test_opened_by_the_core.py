@@ -170,6 +170,28 @@ def test_paths_that_are_not_plain_are_pythons(
         assert asked == [OPEN]
 
 
+@pytest.mark.parametrize(
+    "path", ["/proc/self/stat", "/proc/x", "/proc", "/proc/", "/proc/../d/f", "/process"]
+)
+@pytest.mark.parametrize("guest_path", ["/d", "/proc", "/proc/self", "/proc/x", "/procession", "/"])
+def test_there_is_no_proc_unless_it_was_granted(
+    module: tmebox.Module, asked: list[int], tree: Path, guest_path: str, path: str
+) -> None:
+    """The core answers as Python does, which answers alone where a path has to be cleaned."""
+    (tree / "x").touch()
+    (tree / "proc").mkdir()
+    (tree / "proc" / "x").touch()
+    with tmebox.Sandbox(module, dirs=[f"{tree}:{guest_path}:ro"], timeout=60) as box:
+        expected = box.ask(OPEN, box.put("/" + path), 0, 0, 0, 0)
+        if expected >= 0:
+            box.ask(CLOSE, expected, 0, 0, 0, 0)
+        at = box.put(path)
+        asked.clear()
+        assert box.ask(OPEN, at, 0, 0, 0, 0) == expected
+        if path in ("/proc/self/stat", "/proc/x") and guest_path == "/d":
+            assert asked == []
+
+
 def test_rights_that_depend_on_the_way_are_pythons(
     module: tmebox.Module, asked: list[int], tree: Path
 ) -> None:
