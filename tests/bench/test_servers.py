@@ -40,12 +40,12 @@ def test_redis_benchmark_is_read() -> None:
         parse_redis_benchmark("Could not connect\n", 1)
 
 
-def test_rounds_are_compared_side_by_side() -> None:
-    native = [Measured(100.0, 5.0, 1.0), Measured(50.0, 10.0, 2.0)]
-    sandboxed = [Measured(99.0, 6.0, 1.5), Measured(50.0, 10.0, 2.0)]
-    again = [Measured(102.0, 5.0, 1.0), Measured(50.0, 10.5, 4.0)]
+def test_runs_are_compared_side_by_side() -> None:
+    native = [Measured((100.0, 80.0), (5.0, 8.0), 1.0), Measured((50.0, 40.0), (10.0, 12.0), 2.0)]
+    sandboxed = [Measured((99.0, 80.0), (6.0, 8.0), 1.5), Measured((50.0, 36.0), (10.0, 12.0), 2.0)]
+    again = [Measured((102.0, 80.0), (5.0, 8.0), 1.0), Measured((50.0, 40.0), (10.5, 12.0), 4.0)]
     row = _row("nginx", "1 KB", {"native": native, "sandboxed": sandboxed, "native again": again})
-    assert (row.throughput.min, row.throughput.max) == (0.99, 1.0)
+    assert (row.throughput.min, row.throughput.median, row.throughput.max) == (0.9, 0.995, 1.0)
     assert (row.p99.max, row.cpu.max) == (1.5, 1.2)
     assert (row.throughput_again.max, row.cpu_again.max, row.p99_again.max) == (1.02, 1.05, 2.0)
     assert (row.best_p99, row.best_p99_again) == (1.5, 1.0)

@@ -37,16 +37,17 @@ GUEST_ROOT = "/srv"
 KIND_OF = {"native": "native", "sandboxed": "sandboxed", "native again": "native"}
 """What runs side by side, and which build that is."""
 SIDES = tuple(KIND_OF)
-LATENCY_RUNS = 5
-"""Of each side, in a round: one that others on the machine disturb is late by a multiple."""
+RUNS = 3
+"""Of each side, in a round: others on the machine make one late by a multiple, or slower by a tenth. Each
+round has new processes, since one keeps places in memory: they make it faster or slower by a twentieth."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """One load of one server. throughput, p99, cpu: sandboxed over native, of the same round. cpu is the
+    """One load of one server. throughput, cpu: sandboxed over native, of the same run. cpu is the
     server's processor time for each request. again: another process of the native build over the native one,
-    which no isolation explains. p99: of a round, the median of several runs. best_p99, best_p99_again: of
-    each side's least of all rounds."""
+    which no isolation explains. p99: of a round, over the median of several runs. best_p99, best_p99_again:
+    of each side's least of all rounds."""
 
     server: str
     load: str
@@ -109,33 +110,48 @@ def _measure(server: Server, rounds: int, seconds: float, results: ServerResults
     for index, kind in enumerate(KINDS):
         show(f"building {server.name}, {kind}", index, len(KINDS))
         programs[kind] = built(server.sources, kind)
-    with running(server, {side: programs[kind] for side, kind in KIND_OF.items()}) as started:
-        transcripts = [server.transcript(one.port) for one in started.values()]
-        if any(transcript != transcripts[0] for transcript in transcripts):
-            results.failures.append(f"{server.name} answers differently when it is sandboxed")
-            return
-        for index, (name, load) in enumerate(server.loads.items()):
-            samples: dict[str, list[Measured]] = {side: [] for side in SIDES}
-            for number in range(rounds):
-                show(f"{server.name}, {name}", index, len(server.loads))
-                sides = SIDES if number % 2 == 0 else SIDES[::-1]
-                for side, measured in _round(load, {side: started[side] for side in sides}, seconds).items():
-                    samples[side].append(measured)
-            results.rows.append(_row(server.name, name, samples))
+    samples: dict[str, dict[str, list[Measured]]] = {
+        name: {side: [] for side in SIDES} for name in server.loads
+    }
+    for number in range(rounds):
+        sides = SIDES if number % 2 == 0 else SIDES[::-1]
+        with running(server, {side: programs[KIND_OF[side]] for side in sides}) as started:
+            transcripts = [server.transcript(one.port) for one in started.values()]
+            if any(transcript != transcripts[0] for transcript in transcripts):
+                results.failures.append(f"{server.name} answers differently when it is sandboxed")
+                return
+            for index, (name, load) in enumerate(server.loads.items()):
+                show(f"{server.name}, {name}", number * len(server.loads) + index, rounds * len(server.loads))
+                for side, measured in _round(load, started, seconds).items():
+                    samples[name][side].append(measured)
+    results.rows.extend(_row(server.name, name, found) for name, found in samples.items())
 
 
 @dataclass(frozen=True)
 class Measured:
-    """One round of a load. cpu_us: of the server, for each request."""
+    """One round of a load. per_s, cpu_us: of each run; cpu_us of the server, for each request."""
 
-    per_s: float
-    cpu_us: float
+    per_s: tuple[float, ...]
+    cpu_us: tuple[float, ...]
     p99_ms: float
 
 
 def _round(load: Load, started: Mapping[str, Started], seconds: float) -> dict[str, Measured]:
     """Latency of each side alone, then throughput and processor time, in turns."""
     late_ms = _latencies(load, started, seconds / 2)
+    runs = [_in_turns(load, started, seconds) for _ in range(RUNS)]
+    return {
+        side: Measured(
+            per_s=tuple(run[side][0] for run in runs),
+            cpu_us=tuple(run[side][1] for run in runs),
+            p99_ms=late_ms[side],
+        )
+        for side in started
+    }
+
+
+def _in_turns(load: Load, started: Mapping[str, Started], seconds: float) -> dict[str, tuple[float, float]]:
+    """Of each side: requests in a second of its turns, and the server's processor time for one, in us."""
     jobs = [load.job(one.port, seconds, seconds * len(started)) for one in started.values()]
     before_s = [one.cpu_s() for one in started.values()]
     taken = in_turns(
@@ -146,15 +162,14 @@ def _round(load: Load, started: Mapping[str, Started], seconds: float) -> dict[s
         requests = job.read(turns.output).requests
         if not requests:
             raise LoadError(f"not one request was answered in {seconds} s")
-        cpu_us = (one.cpu_s() - cpu_s) * 1e6 / requests
-        found[side] = Measured(requests / turns.spent_s, cpu_us, late_ms[side])
+        found[side] = (requests / turns.spent_s, (one.cpu_s() - cpu_s) * 1e6 / requests)
     return found
 
 
 def _latencies(load: Load, started: Mapping[str, Started], seconds: float) -> dict[str, float]:
     """The median p99 of several runs of each side, in ms. They follow each other, forwards and backwards."""
     found: dict[str, list[float]] = {side: [] for side in started}
-    for number in range(LATENCY_RUNS):
+    for number in range(RUNS):
         for side in list(started)[:: 1 if number % 2 == 0 else -1]:
             one = started[side]
             with _standing([other for other in started.values() if other is not one]):
@@ -179,11 +194,11 @@ def _standing(idle: Sequence[Started]) -> Iterator[None]:
 def _row(server: str, load: str, samples: Mapping[str, Sequence[Measured]]) -> Row:
     """samples: of each of SIDES, by round."""
 
-    def all_of(of: Callable[[Measured], float]) -> list[list[float]]:
-        return [[of(one) for one in samples[side]] for side in SIDES]
+    def all_of(of: Callable[[Measured], Sequence[float]]) -> list[list[float]]:
+        return [[number for one in samples[side] for number in of(one)] for side in SIDES]
 
     native, ours, again = all_of(lambda one: one.per_s)
-    native_p99, our_p99, p99_again = all_of(lambda one: one.p99_ms)
+    native_p99, our_p99, p99_again = all_of(lambda one: (one.p99_ms,))
     native_cpu, our_cpu, cpu_again = all_of(lambda one: one.cpu_us)
     return Row(
         server,
