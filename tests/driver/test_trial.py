@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tmebox.driver import mutants, trial
+from tmebox.driver import machine, mutants, trial
 from tmebox.driver.archive import archive
 from tmebox.driver.build import sources
+from tmebox.driver.kernels import Kernel
 
 DRIVER = Path(__file__).parents[2] / "driver"
 
@@ -50,6 +52,45 @@ def test_a_mutant_that_did_not_run_is_not_caught() -> None:
     assert not trial.all_mutants_caught(
         outcome_of(*everyone[1:], everyone[0].replace("caught", "not caught"))
     )
+
+
+NOT_STARTED = machine.NotStartedError("the virtual machine: Kernel panic", "a log")
+TOO_EARLY = machine.MachineError("the virtual machine: it ended too early", "a log")
+
+
+@pytest.mark.parametrize(
+    ("boots", "ends"),
+    [
+        ([None], None),
+        ([NOT_STARTED, None], None),
+        ([NOT_STARTED, NOT_STARTED, None], None),
+        ([NOT_STARTED, NOT_STARTED, NOT_STARTED], NOT_STARTED),
+        ([NOT_STARTED, TOO_EARLY], TOO_EARLY),
+        ([TOO_EARLY], TOO_EARLY),
+    ],
+)
+def test_only_a_kernel_that_has_not_started_is_started_again(
+    monkeypatch: pytest.MonkeyPatch,
+    boots: list[machine.MachineError | None],
+    ends: machine.MachineError | None,
+) -> None:
+    left = list(boots)
+
+    def run(qemu: machine.Qemu, boot: machine.Boot) -> Iterator[str]:
+        error = left.pop(0)
+        if error is not NOT_STARTED:
+            yield from ("started", "ok alias something")
+        if error is not None:
+            raise error
+
+    monkeypatch.setattr(machine, "run", run)
+    bench = object.__new__(trial.Bench)
+    bench.guest = bench.module = b""
+    bench.qemu, bench.kernel = machine.Qemu("qemu"), Kernel("6.12", "6.12.1", *[Path("nowhere")] * 3)
+    outcome = bench.without_aliases(print)
+    assert left == []
+    assert outcome.reasons == [f"{NOT_STARTED}: once more"] * (len(boots) - 1)
+    assert outcome.failed == ([f"machine: {ends}"] if ends else [])
 
 
 @pytest.mark.parametrize("mutant", mutants.MUTANTS, ids=lambda mutant: mutant.name)

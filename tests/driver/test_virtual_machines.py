@@ -26,6 +26,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.network]
 SHORT = trial.Effort(noise_s=5, cycles=300, rounds=300)
 EFFORTS = {"6.1": trial.Effort(noise_s=15, cycles=2_000, rounds=1_000), "6.12": trial.Effort()}
 """One kernel gets all of it."""
+LAST_LINES = 60
+"""Of a kernel's log, which a test that fails shows."""
 
 
 @pytest.fixture(scope="module", params=METAPACKAGES)
@@ -44,7 +46,8 @@ def logs(tmp_path: Path) -> Iterator[list[trial.Outcome]]:
     for outcome in outcomes:
         if outcome.log:
             (tmp_path / "console.log").write_text(outcome.log)
-            print(f"the kernel's log: {tmp_path / 'console.log'}")
+            print(f"the kernel's log: {tmp_path / 'console.log'}, which ends with")
+            print(*outcome.log.splitlines()[-LAST_LINES:], sep="\n")
 
 
 def only_once(bench: trial.Bench) -> None:
@@ -69,9 +72,12 @@ def test_every_attack_fails_for_minutes(bench: trial.Bench, logs: list[trial.Out
     check_whole(bench, EFFORTS[bench.series], logs)
 
 
-def test_without_memory_behind_the_keys_the_test_of_aliases_fails(bench: trial.Bench) -> None:
+def test_without_memory_behind_the_keys_the_test_of_aliases_fails(
+    bench: trial.Bench, logs: list[trial.Outcome]
+) -> None:
     only_once(bench)
     outcome = bench.without_aliases(print)
+    logs.append(outcome)
     assert "alias: every alias reads what every other wrote" in outcome.failed
     assert "machine" not in {group for _, group, _ in outcome.verdicts}
 
@@ -161,6 +167,6 @@ def test_the_shared_heap_holds_on_the_driver(
 
 def test_logs_of_what_fails_are_kept(bench: trial.Bench, tmp_path: Path) -> None:
     only_once(bench)
-    with pytest.raises(machine.MachineError, match="too early") as caught:
+    with pytest.raises(machine.NotStartedError, match=r"before it started.*Kernel panic") as caught:
         list(machine.run(bench.qemu, machine.Boot(bench.kernel.image, b"", "tests=")))
     assert "Kernel panic" in caught.value.log

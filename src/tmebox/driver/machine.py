@@ -38,6 +38,8 @@ ARGUMENTS = (
 machine the emulated processors stand still for seconds, which is no fault of who runs on them. What does not
 end is found by the tests' own limits."""
 
+LAST_WORDS = re.compile(r"Kernel panic.*|BUG: .*|Oops: .*")
+
 
 class MachineError(Exception):
     """The virtual machine did not do what was asked; `log` is what its kernel said."""
@@ -45,6 +47,10 @@ class MachineError(Exception):
     def __init__(self, message: str, log: str) -> None:
         super().__init__(message)
         self.log = log
+
+
+class NotStartedError(MachineError):
+    """Its kernel ended before our program began: nothing of ours has run yet."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +102,8 @@ def find_qemu() -> Qemu:
 def run(qemu: Qemu, boot: Boot) -> Iterator[str]:
     """Boot, and yield each line that the program inside says, until the machine switches itself off.
 
-    Raises MachineError if it does not say "finished", or not in time.
+    Raises MachineError if it does not say "finished", or not in time; NotStartedError where its kernel ended
+    before it said "started".
     """
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tmebox-driver-")))
@@ -188,7 +195,7 @@ class _Conversation:
         self._pieces = {said: b"", asked: b""}
 
     def lines(self) -> Iterator[str]:
-        finished = False
+        started = finished = False
         try:
             self._connection.settimeout(60)
             self._monitor = Monitor(self._connection)
@@ -196,10 +203,13 @@ class _Conversation:
                 if source is self._asked:
                     self._answer(line)
                     continue
+                started = started or line == "started"
                 finished = finished or line == "finished"
                 yield line
         except (MonitorError, OSError, ValueError) as error:
             raise self._error(str(error)) from error
+        if not started:
+            raise self._error("its kernel ended before it started our program", NotStartedError)
         if not finished:
             raise self._error("it ended too early")
 
@@ -242,10 +252,10 @@ class _Conversation:
             time.sleep(ASK_AGAIN_S)
         raise MonitorError(f"whoever asked {question!r} never ran")
 
-    def _error(self, message: str) -> MachineError:
+    def _error(self, message: str, kind: type[MachineError] = MachineError) -> MachineError:
         self._process.kill()
         output = self._process.stdout.read().decode(errors="replace") if self._process.stdout else ""
         log = self._log.read_text(errors="replace") if self._log.exists() else ""
         log = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", log)
-        first = output.strip().splitlines()[:1]
-        return MachineError(f"the virtual machine: {message} {' '.join(first)}".strip(), output + log)
+        said = [*output.strip().splitlines()[:1], *LAST_WORDS.findall(log)[:1]]
+        return kind(": ".join(["the virtual machine", message, *said]), output + log)
