@@ -18,17 +18,17 @@ struct named *same(struct named *p) { return p; }
 """
 
 
-def many_structs(start: int) -> str:
+def many_structs() -> str:
     return "\n".join(
         f"struct s{i} {{ int a{i}, kind; }}; struct s{i} f{i}(struct s{i} s) {{ return s; }}"
         f"struct s{i} *g{i}(struct s{i} *s) {{ return s; }}"
-        for i in range(start, start + KEPT + 10)
+        for i in range(KEPT + 10)
     )
 
 
 def test_records_and_pointers_keep_their_class_while_others_are_made() -> None:
     """The core keeps a class with a function's plan, Python asks for it at each call."""
-    module, others = tmebox.compile(source_text=SOURCE), tmebox.compile(source_text=many_structs(0))
+    module, others = tmebox.compile(source_text=SOURCE), tmebox.compile(source_text=many_structs())
     with tmebox.Box(module) as box, tmebox.Box(module) as later, tmebox.Box(others) as other:
         point, pointer = box.turned(((1, 2, 3), 4)), box.new("struct named", {"kind": 5})
         for i in range(KEPT + 10):
@@ -45,11 +45,18 @@ def made(key: Any) -> type:
 
 
 def test_one_that_somebody_has_is_never_made_again() -> None:
-    one = one_for_each(made)
+    keys: list[int] = []
+
+    def counted(key: int) -> type:
+        keys.append(key)
+        return made(key)
+
+    one = one_for_each(counted)
     first = one(-1)
     for key in range(3 * KEPT):
         one(key)
     assert one(-1) is first
+    assert keys.count(-1) == 1
 
 
 def test_those_that_nobody_has_go() -> None:

@@ -46,8 +46,8 @@ round has new processes, since one keeps places in memory: they make it faster o
 class Row:
     """One load of one server. throughput, cpu: sandboxed over native, of the same run. cpu is the
     server's processor time for each request. again: another process of the native build over the native one,
-    which no isolation explains. p99: of a round, over the median of several runs. best_p99, best_p99_again:
-    of each side's least of all rounds."""
+    which no isolation explains. p99: of a round, of which each side's median run counts. best_p99,
+    best_p99_again: of each side's least of all rounds."""
 
     server: str
     load: str

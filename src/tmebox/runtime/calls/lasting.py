@@ -14,8 +14,8 @@ KEPT = 256
 
 
 def one_for_each(make: Callable[[Key], type]) -> Callable[[Key], type]:
-    """A function that makes a class of a key, called once for equal keys as long as that class lives. A cache
-    that only forgets would make a second one beside the first, which is in what others keep.
+    """A function that makes a class of a key, once for equal keys as long as that class lives. A cache that
+    only forgets would make a second one beside the first, which is in what others keep.
 
     No lock, which a child forked meanwhile would wait for: of what two threads make, the first stays.
     """
@@ -24,6 +24,10 @@ def one_for_each(make: Callable[[Key], type]) -> Callable[[Key], type]:
     @lru_cache(maxsize=KEPT)
     @wraps(make)
     def one(key: Key) -> type:
+        known = living.get(key)
+        lives = known() if known is not None else None
+        if lives is not None:
+            return lives
         made = make(key)
 
         def forget(gone: ref[type]) -> None:
