@@ -308,10 +308,13 @@ class StandingThread:
     waits_at: int
     backtrace: tuple[Frame, ...]
 
+    @property
+    def label(self) -> str:
+        return f"{self.name!r}, number {self.number}" if self.name else f"number {self.number}"
+
     def __str__(self) -> str:
-        named = f"{self.name!r}, number {self.number}" if self.name else f"number {self.number}"
         where = ", called by ".join(map(str, self.backtrace))
-        return f"{named}, at {where}" if where else named
+        return f"{self.label}, at {where}" if where else self.label
 
 
 class Deadlock(Trap):

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from tmebox.cli.output import complain, duration, plain, printable, progress, size
 from tmebox.cli.trap_report import show_trap
-from tmebox.errors import Frame, MemoryFault
+from tmebox.errors import Deadlock, Frame, MemoryFault, StandingThread
 
 
 @pytest.mark.parametrize(
@@ -73,6 +73,31 @@ def test_a_deep_backtrace_is_cut(capsys: pytest.CaptureFixture[str]) -> None:
     shown = capsys.readouterr().err
     assert "level5" in shown and "level60" not in shown
     assert "and 87 more" in shown
+
+
+def test_a_deadlock_shows_every_threads_frames_once(capsys: pytest.CaptureFixture[str]) -> None:
+    threads = tuple(
+        StandingThread(
+            number,
+            f"worker\x1b{number}" * (number > 1),
+            0,
+            (
+                Frame(0x41000000, f"waits{number}", "a.c", number),
+                Frame(0x41000010, f"calls{number}", None, None),
+            ),
+        )
+        for number in range(1, 13)
+    )
+    show_trap(
+        Deadlock.of("deadlock: they wait for each other", lambda: threads[0].backtrace, lambda: threads)
+    )
+    shown = capsys.readouterr().err
+    assert "trap: deadlock: they wait" in shown
+    for number in (1, 2, 9):
+        assert shown.count(f"waits{number}\n") + shown.count(f"waits{number} (a.c:{number})\n") == 1
+        assert shown.count(f"calls{number}\n") == 1
+    assert "'worker\\x1b2', number 2 at waits2" in shown and "\x1b" not in shown
+    assert "waits10" not in shown and "and 3 more threads" in shown
 
 
 def test_an_error_goes_to_stderr_whole(capsys: pytest.CaptureFixture[str]) -> None:

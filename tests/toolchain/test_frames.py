@@ -28,9 +28,11 @@ Offset: [SP+8], Type: Fixed, Align: 16, Size: 4
 Offset: [SP-8], Type: Spill, Align: 16, Size: 8
 Offset: [SP-36], Type: Variable, Align: 4, Size: 12
     named @ a.c:2
+     @ a file.c:3
+    of any name @ a.c:4
 Offset: [SP-44], Type: Spill, Align: 4, Size: 8
     inner @ a.c:2 [-Rpass-analysis=stack-frame-layout]
-    1 | int f(int x)
+123456 | int f(int x)
       | ^
 In file included from a.c:1:
 In file included from b.h:7:
@@ -273,3 +275,36 @@ def test_functions_that_stand_nowhere_in_the_source_bring_no_messages(tmp_path: 
         "struct S { int a[9]; S(); ~S(); }; S s[3]; thread_local S t; int f() { return t.a[1]; }\n"
     )
     assert compile_to_assembly(source, CompileOptions(optimize="-O1")).messages == ""
+
+
+NAMELESS = """\
+struct Pair { int first, second; };
+Pair make();
+void use(...);
+template <class T> struct Box {
+    int of(T, T&&) {
+        auto inner = [this](int, auto...) { int used; use(&used); return used; };
+        return inner(3, 4);
+    }
+};
+int operator""_long(unsigned long long) { int d\u00e9j\u00e0; use(&d\u00e9j\u00e0); return d\u00e9j\u00e0; }
+int entry(int, char**) {
+    auto [first, second] = make();
+    union { int one; char other; };
+    use(&first, &second, &one);
+    int both[] = {1, 2};
+    for (int each : both) use(&each);
+    try { use(); } catch (int) { use(1); }
+    return Box<int>{}.of(1, 2);
+}
+"""
+
+
+@pytest.mark.parametrize("optimize", ["-O0", "-O2"])
+@pytest.mark.parametrize("debug", [False, True])
+def test_variables_without_names_leave_no_remark(tmp_path: Path, optimize: Optimization, debug: bool) -> None:
+    source = tmp_path / "nameless.cpp"
+    source.write_text(NAMELESS)
+    flags = ("-std=c++20",)
+    options = CompileOptions(optimize=optimize, debug=debug, flags=flags)
+    assert compile_to_assembly(source, options).messages == ""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from tmebox.cli.output import complain, printable, stderr
 from tmebox.demangle import demangled
-from tmebox.errors import Trap
+from tmebox.errors import Deadlock, Frame, StandingThread, Trap
 
 FRAMES_SHOWN = 12
+THREADS_SHOWN = 8
 
 
 def show_trap(trap: Trap, source: Path | None = None) -> None:
@@ -17,7 +19,7 @@ def show_trap(trap: Trap, source: Path | None = None) -> None:
     `source` is the file the user named, whose line is quoted. Other paths in a module's line table are its
     author's word and are never opened: one could name a device or someone's secrets.
     """
-    complain(trap.message, label=f"trap: {trap.kind}")
+    complain(trap.message.removeprefix(f"{trap.kind}: "), label=f"trap: {trap.kind}")
     console = stderr()
     rows = [("kind", trap.kind)]
     if trap.function is not None:
@@ -33,11 +35,29 @@ def show_trap(trap: Trap, source: Path | None = None) -> None:
     line = _quoted_line(trap, source)
     if line is not None:
         console.print(f"\n  {trap.line:>5} | {printable(line)}\n", soft_wrap=True)
-    callers = trap.backtrace[1:]
+    _show_callers(trap.backtrace)
+    if isinstance(trap, Deadlock):
+        _show_threads(trap.threads)
+
+
+def _show_callers(backtrace: Sequence[Frame]) -> None:
+    console = stderr()
+    callers = backtrace[1:]
     for number, frame in enumerate(callers[:FRAMES_SHOWN]):
         console.print(f"  {'called by' if number == 0 else '':<9} {printable(str(frame))}", soft_wrap=True)
     if len(callers) > FRAMES_SHOWN:
         console.print(f"  {'':<9} … and {len(callers) - FRAMES_SHOWN} more")
+
+
+def _show_threads(threads: Sequence[StandingThread]) -> None:
+    """The others: where the first stands is the trap's own backtrace."""
+    console = stderr()
+    for thread in threads[1 : 1 + THREADS_SHOWN]:
+        where = f" at {thread.backtrace[0]}" if thread.backtrace else ""
+        console.print(f"\n  {'thread':<9} {printable(thread.label + where)}", soft_wrap=True)
+        _show_callers(thread.backtrace)
+    if len(threads) > 1 + THREADS_SHOWN:
+        console.print(f"\n  … and {len(threads) - 1 - THREADS_SHOWN} more threads")
 
 
 def _quoted_line(trap: Trap, source: Path | None) -> str | None:

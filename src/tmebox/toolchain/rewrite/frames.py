@@ -44,13 +44,14 @@ LARGEST_FRAME = CONTROL_GUARD - 2 * STACK_REACH
 REMARKS_MAX = 256 << 20
 """Bytes of messages, most of which are remarks."""
 MACRO = "-D__tmebox_twin__"
-_SLOT = regex(r"Offset: \[SP([+-]\d+)\], Type: (\w+), Align: (\d+), Size: (\d+)")
+_SLOT = regex(r"^Offset: \[SP([+-]\d+)\], Type: (\w+), Align: (\d+), Size: (\d+)", re.MULTILINE)
 _REMARK = regex(
     r"^(?:In file included from [^\n]*\n)*[^\n]*remark: \nFunction: ([^\n\[]*?)( \[-Rpass[^\n]*)?\n"
-    r"((?:(?:Offset: | {4}\S+ @ )[^\n]*\n?)*)(?: *\d* \| [^\n]*\n?)*",
+    r"((?:(?:Offset: | |\d+ \| )[^\n]*\n?)*)",
     re.MULTILINE,
 )
-"""With an excerpt of the source, which errors need, too."""
+"""As far as the next message: names of variables, which may be empty or any text, and an excerpt of the source,
+which errors need, too, begin with a space or a line's number."""
 _STACK = regex(r"(-?\d+)?\(%rsp(,[^)]*)?\)")
 _OBJECT = regex(r"^(\s*lea[lq]\s[^(#]*?)\s*([^\s(,]*)\((%[re]sp[^)]*)\)(,\s*%(?!rsp\b).*)$")
 _IN_TWIN = regex(r"([^\s(,]*)\((%esp\b[^)]*)\)")
