@@ -174,7 +174,8 @@ STACK_REACH = 512 * KIB
 """Largest |displacement| of an access through rsp that stays a plain `disp(%rsp)`, and the largest sum
 of rsp adjustments between two such accesses. Worst case: rsp at the window's first byte after a rebase
 (0), one full adjustment (-512 KiB), one full displacement (-512 KiB): exactly the 1 MiB guard below. Where
-rsp stays in the upper half, its last byte is the window's: see STACK_LOWEST."""
+rsp stays in the upper half, its last byte is the window's: see STACK_LOWEST. After an access at the largest
+displacement rsp itself may be 512 KiB farther: 1.5 MiB, for which the gaps between stacks leave room."""
 STACK_EXHAUSTED = GUARD - 8
 """An offset that is never mapped: code accesses it when a frame is larger than what is left below rsp."""
 RED_ZONE = 128

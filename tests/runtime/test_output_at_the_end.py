@@ -42,7 +42,8 @@ int main(int argc, char **argv)
 {
     fputs("before", stdout);
     if (argc > 1 && !strcmp(argv[1], "fault")) *(volatile int *)0 = 1;
-    if (argc > 1 && !strcmp(argv[1], "host")) fail();
+    if (argc > 1 && !strcmp(argv[1], "closed")) close(1);
+    if (argc > 1 && strcmp(argv[1], "quick")) fail();
     if (argc > 1 && !strcmp(argv[1], "quick")) _exit(0);
     return 0;
 }
@@ -128,6 +129,17 @@ def test_a_program_that_ends_badly_has_printed_to_its_own_stream(program: tmebox
     with new(program, library_out) as sandbox, pytest.raises((tmebox.MemoryFault, HostError)):
         sandbox.run(["p", how], stdout=program_out)
     assert (library_out.getvalue(), program_out.getvalue()) == (b"", b"before")
+
+
+def test_a_program_without_its_stream_hides_no_exception_of_the_hosts(program: tmebox.Module) -> None:
+    with new(program, None) as sandbox, pytest.raises(HostError):
+        sandbox.run(["p", "closed"])
+
+    def broken(_: bytes) -> None:
+        raise BrokenPipeError
+
+    with new(program, None) as sandbox, pytest.raises(HostError):
+        sandbox.run(["p", "host"], stdout=broken)
 
 
 def test_a_program_that_ends_by_itself_has_the_last_word(program: tmebox.Module) -> None:

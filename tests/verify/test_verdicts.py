@@ -92,12 +92,23 @@ def test_a_changed_buffer_changes_no_verdict() -> None:
 
 def test_what_was_used_longest_ago_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     texts = [bytes([0x90] * length + [0xF4]) for length in range(1, 6)]
-    monkeypatch.setattr(verdicts, "MOST_BYTES", 2 * sum(map(len, texts)))
     kept = [verify_once(**{**SUBJECT, "code": text}) for text in texts]
+    remembered = sum(verdicts._bytes(*item) for item in verdicts._VERDICTS.items())
+    monkeypatch.setattr(verdicts, "MOST_BYTES", remembered)
     assert verify_once(**{**SUBJECT, "code": texts[0]}) is kept[0]
     verify_once(**{**SUBJECT, "code": b"\x90\x90\xf4\xf4"})
     assert verify_once(**{**SUBJECT, "code": texts[0]}) is kept[0]
     assert verify_once(**{**SUBJECT, "code": texts[1]}) is not kept[1]
+
+
+def test_all_that_is_kept_of_a_text_counts() -> None:
+    count = 10_000
+    addresses = np.arange(ADDRESS, ADDRESS + count)
+    verdict = verify_once(**{**SUBJECT, "code": b"\x90" * count + b"\xf4", "functions": addresses})
+    (subject,) = verdicts._VERDICTS
+    kept = [*subject, verdict.target_map, *verdict.returns]
+    assert verdicts._bytes(subject, verdict) == sum(len(part) for part in kept if isinstance(part, bytes))
+    assert verdicts._bytes(subject, verdict) > 10 * count
 
 
 def test_a_text_larger_than_what_is_kept_is_verified_each_time(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import struct
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -128,7 +129,8 @@ def _enter(
     except SandboxBusy:  # it never began, and what is buffered is another call's
         raise
     except BaseException:  # a trap, or the host's: what it printed before is worth the more
-        tenancy.deliver_output()
+        with suppress(Exception):  # a program may have closed its output: that ends no Ctrl-C
+            tenancy.deliver_output()
         raise
     tenancy.drop_output()
     return exit_code

@@ -13,7 +13,7 @@ import numpy as np
 from tmebox.verify.verify import Locate, VerifiedText, verify
 
 MOST_BYTES: Final = 64 << 20
-"""How much text, target map and claims about registers is remembered, in bytes."""
+"""How much is remembered: texts, what was claimed of them and what was found, in bytes."""
 
 Addresses = np.ndarray[Any, np.dtype[np.int64]]
 
@@ -39,9 +39,9 @@ _VERDICTS: Final[dict[_Subject, VerifiedText]] = {}
 """Oldest use first. Every step below is atomic, so that no lock could stay locked in a forked child."""
 
 
-def _bytes(subject: _Subject) -> int:
-    claims = (subject.fact_places, subject.facts, subject.depth_places, subject.depths)
-    return 2 * len(subject.code) + sum(map(len, claims))
+def _bytes(subject: _Subject, verdict: VerifiedText) -> int:
+    told = sum(len(part) for part in subject if isinstance(part, bytes))
+    return told + len(verdict.target_map) + sum(map(len, verdict.returns))
 
 
 def verify_once(
@@ -93,6 +93,6 @@ def verify_once(
             locate=locate,
         )
     _VERDICTS[subject] = verdict
-    while sum(map(_bytes, list(_VERDICTS))) > MOST_BYTES:
+    while sum(_bytes(*item) for item in list(_VERDICTS.items())) > MOST_BYTES:
         _VERDICTS.pop(next(iter(list(_VERDICTS)), subject), None)
     return verdict

@@ -48,7 +48,9 @@ class Exit(Exception):
         super().__init__(f"exit({self.code})")
 
 
-TKILL = 200
+EXIT, TKILL, EXIT_GROUP = 60, 200, 231
+ENDING = frozenset((EXIT, TKILL, EXIT_GROUP))
+"""A program ends by these, whatever else does not work."""
 
 
 @dataclass(frozen=True)

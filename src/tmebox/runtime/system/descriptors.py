@@ -37,6 +37,8 @@ def default_max_open() -> int:
 class Description:
     """Something open. Each method raises the OSError that the kernel gives for a thing without it."""
 
+    numbers = 0
+    """How many of a guest's descriptors it is."""
     status_flags = os.O_RDWR
     """Access mode and O_APPEND, O_NONBLOCK as fcntl(F_GETFL) shows them."""
 
@@ -104,7 +106,14 @@ class Description:
         """Of an epoll: that host descriptor is about to be closed."""
 
     def close(self) -> None:
-        """Called when the last descriptor goes."""
+        """What is the host's is closed, if no number of a guest's leads there: the core goes by the host's
+        number, which may be another file's a moment later. Raises RuntimeError if one does. Idempotent."""
+        if self.numbers:
+            raise RuntimeError("a guest still has a descriptor of what was to be closed")
+        self.release()
+
+    def release(self) -> None:
+        """What close() does."""
 
 
 POLLIN, POLLOUT, POLLNVAL = 1, 4, 0x20
@@ -147,7 +156,7 @@ class NullDevice(Description):
             self._own = _native.Descriptor(host, counted=True)
         return DataPath(self._own.number, READS | WRITES)
 
-    def close(self) -> None:
+    def release(self) -> None:
         if self._own is not None:
             self._own.close()
 
@@ -266,10 +275,10 @@ class Descriptors:
         self.limit = limit
         self._core = core or _native.GuestDescriptors()
         self._first: dict[int, Description] = dict(enumerate(first))
-        self._open = dict(self._first)
+        self._open: dict[int, Description] = {}
         self._close_on_exec: set[int] = set()
-        for number, description in self._open.items():
-            self._tell(number, description)
+        for number, description in self._first.items():
+            self._put(number, description)
 
     def __getitem__(self, descriptor: int) -> Description:
         found = self._open.get(descriptor)
@@ -295,9 +304,7 @@ class Descriptors:
             raise failure(errno.EINVAL)
         for number in range(lowest, self.limit):
             if number not in self._open:
-                self._open[number] = description
-                self._tell(number, description)
-                self.set_close_on_exec(number, close_on_exec)
+                self._put(number, description, close_on_exec)
                 return number
         raise failure(errno.EMFILE)
 
@@ -307,10 +314,14 @@ class Descriptors:
             raise failure(errno.EBADF)
         if number in self._open:
             self.remove(number)
+        self._put(number, description, close_on_exec)
+        return number
+
+    def _put(self, number: int, description: Description, close_on_exec: bool = False) -> None:
         self._open[number] = description
+        description.numbers += 1
         self._tell(number, description)
         self.set_close_on_exec(number, close_on_exec)
-        return number
 
     def _tell(self, number: int, description: Description) -> None:
         if number >= CORE_MAX:
@@ -344,7 +355,8 @@ class Descriptors:
             self._core.clear(number)  # before its host descriptor can become another file's
         del self._open[number]
         self._close_on_exec.discard(number)
-        if description not in self._open.values():
+        description.numbers -= 1
+        if not description.numbers:
             self._forget(description)
             description.close()
 
@@ -359,9 +371,7 @@ class Descriptors:
         """What the core has opened gets descriptions: from now on Python answers for it as well."""
         for row in self._core.news():
             news = News(*row)
-            self._open[news.number] = description = describe(news)
-            self._tell(news.number, description)
-            self.set_close_on_exec(news.number, bool(news.flags & CLOEXEC))
+            self._put(news.number, describe(news), bool(news.flags & CLOEXEC))
 
     def is_close_on_exec(self, number: int) -> bool:
         return number in self._close_on_exec

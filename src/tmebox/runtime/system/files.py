@@ -108,7 +108,7 @@ class HostFile(Description):
     def lockable_file(self) -> int | None:
         return None if self._read_only else self._descriptor
 
-    def close(self) -> None:
+    def release(self) -> None:
         self._own.close()
 
 

@@ -62,7 +62,7 @@ class KernelObject(Description):
     def ready(self, events: int) -> int:
         return poll_one(self._descriptor, events)
 
-    def close(self) -> None:
+    def release(self) -> None:
         self._own.close()
 
 

@@ -76,6 +76,11 @@ def _open(system: System, place: Place, flags: int, mode: int) -> Description:
     own = _own_file(system, place)
     if own is not None and not (isinstance(own, DefaultFile) and writes(flags)):
         return own
+    return _newly_open(system, place, flags, mode)
+
+
+def _newly_open(system: System, place: Place, flags: int, mode: int) -> Description:
+    """Nobody else has it, whoever opens the same place."""
     if place.mount is None:
         if not system.namespace.exists_virtually(place.parts):
             raise failure(errno.ENOENT)
@@ -276,7 +281,11 @@ def renameat2(
 
 
 def truncate(system: System, memory: GuestMemory, path: int, size_bytes: int) -> int:
-    file = _open(system, place_of(system, AT_FDCWD, read_path(memory, path)), os.O_WRONLY, 0)
+    place = place_of(system, AT_FDCWD, read_path(memory, path))
+    own = _own_file(system, place)
+    if own is not None and not isinstance(own, DefaultFile):
+        raise failure(errno.EINVAL)
+    file = _newly_open(system, place, os.O_WRONLY, 0)
     try:
         file.truncate(size_bytes)
     finally:

@@ -119,15 +119,15 @@ class Stream(KernelObject):
         except OSError:
             return b""
 
-    def close(self) -> None:
+    def release(self) -> None:
         """The socket object knows the descriptor too: it is closed once, by us."""
         own = getattr(self, "socket", None)
         if own is not None and own.fileno() >= 0:
             own.detach()
-        super().close()
+        super().release()
 
     def __del__(self) -> None:
-        self.close()
+        self.release()
 
 
 class Connection(Stream):

@@ -223,7 +223,7 @@ class HostInput(Description):
     def data_path(self) -> DataPath | None:
         return _own_path(self._own, READS)
 
-    def close(self) -> None:
+    def release(self) -> None:
         _close_own(self)
 
     def __del__(self) -> None:
@@ -332,7 +332,7 @@ class HostOutput(Description):
 
         return self._writes.go(data, begun, lambda rest: nonblocking.write(descriptor, rest), ready)
 
-    def close(self) -> None:
+    def release(self) -> None:
         _close_own(self)
 
     def __del__(self) -> None:

@@ -9,13 +9,14 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tmebox import _native
-from tmebox.runtime.system.calls import TKILL, Assertion, GuestMemory
+from tmebox.runtime.system.calls import ENDING, TKILL, Assertion, GuestMemory
 from tmebox.runtime.system.clock import Clock, Waits
 from tmebox.runtime.system.datapath import WAITS
 from tmebox.runtime.system.descriptors import Description, Descriptors, News, default_max_open
 from tmebox.runtime.system.files import HostFile
 from tmebox.runtime.system.network import AnyEndpoint, Network
 from tmebox.runtime.system.paths import Directory, Namespace
+from tmebox.runtime.system.shared_files import SharedFile
 from tmebox.runtime.system.sockets import Connection
 from tmebox.runtime.system.streams import input_stream, output_stream
 from tmebox.runtime.system.table import dispatch
@@ -133,7 +134,7 @@ class System:
         if self._calls is not None:
             self._calls.asked_python(number)
         self.waits.other_call(number)
-        if self.core.has_news:
+        if self.core.has_news and number not in ENDING:
             try:
                 self.descriptors.meet(self._describe)
             except OSError as error:  # no descriptor is left for a file that the core has opened
@@ -147,7 +148,12 @@ class System:
         if not news.is_file:
             flags = 0 if news.flags & WAITS else os.O_NONBLOCK
             return Connection(socket.socket(fileno=self.core.give(news.number)), flags)
-        own = os.open(f"/proc/self/fd/{news.host}", os.O_RDONLY | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK)
+        try:
+            own = os.open(
+                f"/proc/self/fd/{news.host}", os.O_RDONLY | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK
+            )
+        except OSError:
+            return SharedFile(os.dup(news.host), news.status, news.mount, news.position)
         read_only = self.namespace.is_read_only(news.mount)
         file = HostFile(own, os.O_RDONLY | news.status, news.mount, read_only, self.max_file_bytes)
         file.seek(news.position, os.SEEK_SET)

@@ -21,7 +21,7 @@ from tmebox.runtime.system import (
     process,
     socket_calls,
 )
-from tmebox.runtime.system.calls import TKILL, GuestMemory, Handler
+from tmebox.runtime.system.calls import EXIT, EXIT_GROUP, TKILL, GuestMemory, Handler
 from tmebox.runtime.system.process import OWNER
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ ROWS: tuple[tuple[int, str, Handler, int], ...] = (
     (53, "socketpair", socket_calls.socketpair, 4),
     (54, "setsockopt", socket_calls.setsockopt, 5),
     (55, "getsockopt", socket_calls.getsockopt, 5),
-    (60, "exit", process.exit_group, 1),
+    (EXIT, "exit", process.exit_group, 1),
     (63, "uname", process.uname, 1),
     (72, "fcntl", file_calls.fcntl_, 3),
     (73, "flock", file_calls.flock, 2),
@@ -123,7 +123,7 @@ ROWS: tuple[tuple[int, str, Handler, int], ...] = (
     (228, "clock_gettime", clock.clock_gettime, 2),
     (229, "clock_getres", clock.clock_getres, 2),
     (230, "clock_nanosleep", clock.clock_nanosleep, 4),
-    (231, "exit_group", process.exit_group, 1),
+    (EXIT_GROUP, "exit_group", process.exit_group, 1),
     (232, "epoll_wait", event_calls.epoll_wait, 4),
     (233, "epoll_ctl", event_calls.epoll_ctl, 4),
     (257, "openat", path_calls.openat, 4),

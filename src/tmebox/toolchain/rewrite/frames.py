@@ -50,8 +50,8 @@ _REMARK = regex(
     r"((?:(?:Offset: | |\d+ \| )[^\n]*\n?)*)",
     re.MULTILINE,
 )
-"""As far as the next message: names of variables, which may be empty or any text, and an excerpt of the source,
-which errors need, too, begin with a space or a line's number."""
+"""As far as the next message: names of variables, which may be empty or any text, and an excerpt of the
+source, which errors need, too, begin with a space or a line's number."""
 _STACK = regex(r"(-?\d+)?\(%rsp(,[^)]*)?\)")
 _OBJECT = regex(r"^(\s*lea[lq]\s[^(#]*?)\s*([^\s(,]*)\((%[re]sp[^)]*)\)(,\s*%(?!rsp\b).*)$")
 _IN_TWIN = regex(r"([^\s(,]*)\((%esp\b[^)]*)\)")
