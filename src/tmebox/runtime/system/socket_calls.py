@@ -14,13 +14,8 @@ from tmebox.runtime.system.file_calls import gather, scatter, vectors
 from tmebox.runtime.system.files import HostFile, require_room
 from tmebox.runtime.system.network import FAMILIES
 from tmebox.runtime.system.path_sockets import PathSocket
-from tmebox.runtime.system.sockets import (
-    PIECE_MAX,
-    Stream,
-    TcpSocket,
-    get_option,
-    set_option,
-)
+from tmebox.runtime.system.socket_options import get_option, set_option
+from tmebox.runtime.system.sockets import PIECE_MAX, PipeEnd, Stream, TcpSocket
 
 if TYPE_CHECKING:
     from tmebox.runtime.system.system import System
@@ -34,8 +29,9 @@ MESSAGE = struct.Struct("<QI4xQQQQi4x")
 
 
 def _stream(system: System, descriptor: int) -> Stream:
+    """A pipe is one for us only."""
     found = system.descriptors[descriptor]
-    if not isinstance(found, Stream):
+    if not isinstance(found, Stream) or isinstance(found, PipeEnd):
         raise failure(errno.ENOTSOCK)
     return found
 
@@ -238,9 +234,10 @@ def getpeername(system: System, memory: GuestMemory, descriptor: int, name: int,
 def setsockopt(
     system: System, memory: GuestMemory, descriptor: int, level: int, option: int, data: int, size_bytes: int
 ) -> int:
+    stream = _stream(system, descriptor)
     if not 0 <= size_bytes <= OPTION_MAX:
         raise failure(errno.EINVAL)
-    set_option(_stream(system, descriptor), level, option, memory.read(data & U64, size_bytes))
+    set_option(stream, level, option, memory.read(data & U64, size_bytes))
     return 0
 
 
@@ -261,8 +258,9 @@ def sendfile(
 ) -> int:
     """From a file, to anything that can be written but a file to append to."""
     sink, file = system.descriptors[target], system.descriptors[source]
-    number = file.host_descriptor()
-    if not isinstance(file, HostFile) or number is None or file.status_flags & os.O_ACCMODE == os.O_WRONLY:
+    if file.status_flags & os.O_ACCMODE == os.O_WRONLY or sink.status_flags & os.O_ACCMODE == os.O_RDONLY:
+        raise failure(errno.EBADF)
+    if not isinstance(file, HostFile) or file.host_descriptor() is None:
         raise failure(errno.EINVAL)
     if isinstance(sink, HostFile) and sink.status_flags & os.O_APPEND:
         raise failure(errno.EINVAL)
