@@ -236,7 +236,8 @@ def _lock(system: System, memory: GuestMemory, description: Description, command
     """Record locks, as locks of the open file, since all sandboxes of a process share its process locks.
 
     Waiting for one answers -EINTR, upon which the guest asks again. Who may only read holds nobody up: a
-    shared lock is had if nobody excludes it, and is not kept.
+    shared lock is had if nobody excludes it, and is not kept. A process that holds one has no number here: 0,
+    as the kernel tells of those outside of one's PID namespace. -1 is an open file.
     """
     number, lockable = description.host_descriptor(), description.lockable_file()
     if number is None:
@@ -250,7 +251,8 @@ def _lock(system: System, memory: GuestMemory, description: Description, command
     except (BlockingIOError, PermissionError):
         raise _locked(system, command == fcntl.F_SETLKW) from None
     if command == fcntl.F_GETLK:
-        memory.write(argument & U64, result)
+        *lock, owner = FLOCK.unpack(result)
+        memory.write(argument & U64, FLOCK.pack(*lock, min(owner, 0)))
     return 0
 
 

@@ -26,6 +26,7 @@ from tmebox.runtime.system.datapath import (
 from tmebox.runtime.system.descriptors import POLLIN, POLLOUT
 from tmebox.runtime.system.kernel_objects import KernelObject, wait
 from tmebox.runtime.system.network import Address, Network, address
+from tmebox.runtime.system.socket_paths import SharedSocket
 from tmebox.runtime.system.whole_writes import WholeWrites
 
 NOW = socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL
@@ -175,6 +176,7 @@ class TcpSocket(Stream):
         self._options: dict[tuple[int, int], int | bytes] = {}
         """What the guest has set while it was new: as many as there are options, however often it does."""
         self._state = "new"
+        self._is_shared = False
         super().__init__(socket.socket(family, socket.SOCK_STREAM), flags)
 
     def set_option(self, level: int, option: int, value: int | bytes) -> None:
@@ -195,7 +197,6 @@ class TcpSocket(Stream):
 
     def _become(self, other: socket.socket) -> None:
         """The same descriptor is another open file from now on; whoever watched it has to add it anew."""
-        other.setblocking(False)
         for (level, option), value in self._options.items():
             other.setsockopt(level, option, value)
         os.dup2(other.fileno(), self._descriptor, inheritable=False)
@@ -203,13 +204,15 @@ class TcpSocket(Stream):
         other.close()
         self.socket.detach()
         self.socket = socket.socket(family, socket.SOCK_STREAM, fileno=self._descriptor)
+        self.socket.setblocking(False)  # the object, too: it would wait as long as the host's default is
+        self._is_shared = isinstance(other, SharedSocket)
 
     def listen(self, backlog: int) -> None:
         if self._state not in ("bound", "listening"):
             raise failure(errno.EACCES)
         self.socket.listen(min(max(backlog, 0), BACKLOG_MAX))
         self._state = "listening"
-        self.kind = LISTENS
+        self.kind = 0 if self._is_shared else LISTENS  # the core trusts that its descriptors do not wait
 
     def shutdown(self, how: int) -> None:
         """Where it listens, the host listens, too: the guest's descriptor forgets it, the socket goes on."""
@@ -226,8 +229,16 @@ class TcpSocket(Stream):
         """The connection, and the packed name of who connected."""
         if self._state != "listening":
             raise failure(errno.EINVAL)
-        connection, where = self.patiently(POLLIN, self.socket.accept)
+        connection, where = self.patiently(POLLIN, self._accept_now)
         return Connection(connection, flags), pack_name(connection.family, where)
+
+    def _accept_now(self) -> tuple[socket.socket, Sequence[object]]:
+        """Never waits, whatever somebody else has made of an open file that is theirs, too."""
+        if self._is_shared:
+            if not self.ready(POLLIN):
+                raise failure(errno.EAGAIN)
+            self.socket.setblocking(False)
+        return self.socket.accept()
 
     def connect(self, name: bytes) -> None:
         """name: a sockaddr of the guest's. Raises EINPROGRESS where the guest does not wait, else EINTR until
