@@ -6,6 +6,7 @@ import errno
 import fcntl
 import os
 import struct
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from tmebox.runtime.system.calls import U64, GuestMemory, failure, transfer_size
@@ -28,8 +29,16 @@ MUTABLE_FLAGS = os.O_APPEND | os.O_NONBLOCK
 
 
 def read(system: System, memory: GuestMemory, descriptor: int, buffer: int, size_bytes: int) -> int:
-    data = system.descriptors[descriptor].read(transfer_size(size_bytes))
-    memory.write(buffer & U64, data)
+    return _read(memory, system.descriptors[descriptor], [(buffer & U64, transfer_size(size_bytes))])
+
+
+def _read(memory: GuestMemory, description: Description, parts: list[tuple[int, int]]) -> int:
+    """What cannot be put at a bad address stays in a socket or pipe."""
+    put, size_bytes = into(memory, parts), sum(size for _, size in parts)
+    if isinstance(description, Stream):
+        return description.deliver((0, size_bytes), 0, put).result
+    data = description.read(size_bytes)
+    put(0, data)
     return len(data)
 
 
@@ -68,10 +77,7 @@ def vectors(memory: GuestMemory, rows: int, count: int) -> list[tuple[int, int]]
 
 
 def readv(system: System, memory: GuestMemory, descriptor: int, rows: int, count: int) -> int:
-    parts = vectors(memory, rows, count)
-    data = system.descriptors[descriptor].read(sum(size for _, size in parts))
-    scatter(memory, parts, data)
-    return len(data)
+    return _read(memory, system.descriptors[descriptor], vectors(memory, rows, count))
 
 
 def writev(system: System, memory: GuestMemory, descriptor: int, rows: int, count: int) -> int:
@@ -100,6 +106,20 @@ def scatter(memory: GuestMemory, parts: list[tuple[int, int]], data: bytes) -> N
         if piece:
             memory.write(offset, piece)
         position += size_bytes
+
+
+def into(memory: GuestMemory, parts: list[tuple[int, int]]) -> Callable[[int, bytes], None]:
+    """put(position, data), which raises IndexError. position: counted from the first part's beginning."""
+
+    def put(position: int, data: bytes) -> None:
+        left = []
+        for offset, size_bytes in parts:
+            skipped = min(position, size_bytes)
+            position -= skipped
+            left.append((offset + skipped, size_bytes - skipped))
+        scatter(memory, left, data)
+
+    return put
 
 
 def gather(memory: GuestMemory, parts: list[tuple[int, int]]) -> bytes:

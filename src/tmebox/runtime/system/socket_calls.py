@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from tmebox.runtime.system.calls import U64, GuestMemory, failure, transfer_size
 from tmebox.runtime.system.descriptors import Description
-from tmebox.runtime.system.file_calls import gather, scatter, vectors
+from tmebox.runtime.system.file_calls import gather, into, vectors
 from tmebox.runtime.system.files import HostFile, require_room
 from tmebox.runtime.system.network import FAMILIES
 from tmebox.runtime.system.path_sockets import PathSocket
@@ -24,6 +24,8 @@ KIND_MASK = 0xF
 SOCK_FLAGS = os.O_NONBLOCK | os.O_CLOEXEC
 NAME_MAX = 128
 OPTION_MAX = 256
+RECEIVE_MAX = 0x7FFFF000
+"""Bytes that one call receives at most: the kernel's limit."""
 MESSAGE = struct.Struct("<QI4xQQQQi4x")
 """struct msghdr: name, its size, iovecs, their count, control data, its size, flags."""
 
@@ -182,11 +184,11 @@ def recvfrom(
     name: int,
     name_size: int,
 ) -> int:
-    data = _stream(system, descriptor).receive(size_bytes & U64, flags)
-    memory.write(buffer & U64, data)
+    wanted = buffer & U64, min(size_bytes & U64, RECEIVE_MAX)
+    received = _stream(system, descriptor).deliver(wanted, flags, into(memory, [wanted]))
     if name and name_size:
         memory.write(name_size & U64, bytes(4))
-    return len(data)
+    return received.result
 
 
 def sendmsg(system: System, memory: GuestMemory, descriptor: int, message: int, flags: int) -> int:
@@ -203,11 +205,11 @@ def recvmsg(system: System, memory: GuestMemory, descriptor: int, message: int, 
     header = memory.read(message & U64, MESSAGE.size)
     _, _, parts_at, count, _, _, _ = MESSAGE.unpack(header)
     parts = vectors(memory, parts_at, _signed(count))
-    data = _stream(system, descriptor).receive(sum(size for _, size in parts), flags)
-    scatter(memory, parts, data)
+    wanted = parts[0][0] if parts else 0, sum(size for _, size in parts)
+    received = _stream(system, descriptor).deliver(wanted, flags, into(memory, parts))
     memory.write((message & U64) + 8, bytes(4))  # no name
-    memory.write((message & U64) + 40, bytes(12))  # no control data, no flags
-    return len(data)
+    memory.write((message & U64) + 40, struct.pack("<QI", 0, received.flags))  # no control data
+    return received.result
 
 
 def _signed(count: int) -> int:

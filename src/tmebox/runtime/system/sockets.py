@@ -11,7 +11,8 @@ import os
 import socket
 import stat
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from tmebox.runtime.system.calls import failure
 from tmebox.runtime.system.datapath import (
@@ -27,6 +28,7 @@ from tmebox.runtime.system.descriptors import POLLIN, POLLOUT
 from tmebox.runtime.system.kernel_objects import KernelObject, wait
 from tmebox.runtime.system.network import Address, Network, address
 from tmebox.runtime.system.socket_paths import SharedSocket
+from tmebox.runtime.system.whole_reads import WholeReads
 from tmebox.runtime.system.whole_writes import WholeWrites
 
 NOW = socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL
@@ -34,6 +36,18 @@ PIECE_MAX = 1 << 18
 """Bytes that one system call moves to or from a socket at most."""
 BACKLOG_MAX = 1024
 SHUTDOWNS = (socket.SHUT_RD, socket.SHUT_WR, socket.SHUT_RDWR)
+
+
+@dataclass(frozen=True)
+class Received:
+    """What recv() answers, and the flags that recvmsg() tells."""
+
+    result: int
+    flags: int = 0
+
+
+Put = Callable[[int, bytes], None]
+"""put(position, data): to the guest. Raises IndexError."""
 
 
 class Stream(KernelObject):
@@ -47,7 +61,7 @@ class Stream(KernelObject):
         """The socket is ours from now on."""
         own.setblocking(False)
         self.socket = own
-        self._writes = WholeWrites()
+        self._reads, self._writes = WholeReads(), WholeWrites()
         super().__init__(own.fileno(), flags)
 
     @property
@@ -84,6 +98,42 @@ class Stream(KernelObject):
         if flags & socket.MSG_DONTWAIT:
             return self.socket.recv(room, kept | NOW)
         return self.patiently(POLLIN, lambda: self.socket.recv(room, kept | NOW))
+
+    def deliver(self, call: tuple[int, int], flags: int, put: Put) -> Received:
+        """recv(), without losing what cannot be put: it is taken from the socket once the guest has it.
+
+        call: where to, and how many bytes at most."""
+        size_bytes = call[1]
+        if self.socket.type != socket.SOCK_STREAM:
+            return self._deliver_message(size_bytes, flags, put)
+        takes = not flags & socket.MSG_PEEK
+
+        def attempt(done: int) -> int:
+            data = self.receive(size_bytes - done, flags | socket.MSG_PEEK)
+            put(done, data)
+            if takes:
+                self.socket.recv(len(data), NOW)
+            return len(data)
+
+        if takes and flags & socket.MSG_WAITALL:
+            return Received(self._reads.go(call, size_bytes, attempt))
+        return Received(attempt(0))
+
+    def _deliver_message(self, size_bytes: int, flags: int, put: Put) -> Received:
+        """The rest of a message that is longer is lost; MSG_TRUNC tells how long it was."""
+        room = min(size_bytes, PIECE_MAX)
+        buffer = bytearray(room or 1)
+
+        def attempt() -> int:
+            return self.socket.recv_into(buffer, 0, socket.MSG_PEEK | socket.MSG_TRUNC | NOW)
+
+        length = attempt() if flags & socket.MSG_DONTWAIT else self.patiently(POLLIN, attempt)
+        count = min(length, room)
+        put(0, bytes(buffer[:count]))
+        if not flags & socket.MSG_PEEK:
+            self.socket.recv(1, NOW)
+        cut = socket.MSG_TRUNC if length > room else 0
+        return Received(length if flags & socket.MSG_TRUNC else count, cut)
 
     def send(self, data: bytes, flags: int) -> int:
         piece = memoryview(data)[:PIECE_MAX]
@@ -146,9 +196,9 @@ class PipeEnd(Stream):
         self.status_flags = access | flags & os.O_NONBLOCK
         self.moves = READS if access == os.O_RDONLY else WRITES
 
-    def read(self, size_bytes: int) -> bytes:
+    def receive(self, size_bytes: int, flags: int) -> bytes:
         self._require(os.O_RDONLY)
-        return super().read(size_bytes)
+        return super().receive(size_bytes, flags)
 
     def write_rest(self, data: bytes, begun: int) -> int:
         self._require(os.O_WRONLY)
