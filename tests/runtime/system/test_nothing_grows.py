@@ -20,6 +20,7 @@ import pytest
 
 from tests.runtime.system.guest_side import BASE, NUMBERS, Guest, succeed
 from tmebox.runtime.system import Abort, Directory, Exit, System
+from tmebox.runtime.system.file_calls import FLOCK, LOCKS_MAX
 from tmebox.runtime.system.network import Endpoint, endpoint
 from tmebox.runtime.system.socket_options import SETTABLE
 from tmebox.runtime.system.table import TABLE, Call
@@ -177,6 +178,24 @@ def test_calls_of_all_kinds_leave_nothing(grown: Grown) -> None:
 def test_calls_that_there_are_not_leave_nothing(grown: Grown) -> None:
     numbers = iter(range(1 << 40, 1 << 41))
     assert growth(lambda: grown.call(next(numbers), None)) < GROWTH_MAX
+
+
+def test_record_locks_have_a_limit(grown: Grown) -> None:
+    """Each is memory of the kernel's, and the time of every later one."""
+    guest = grown.guest
+    own = succeed(guest.open("/d/file", os.O_RDWR))
+
+    def lock(kind: int, start: int, size_bytes: int = 1) -> int:
+        return guest("fcntl", own, fcntl.F_SETLK, FLOCK.pack(kind, 0, start, size_bytes, 0))
+
+    for start in range(LOCKS_MAX):
+        assert lock(fcntl.F_WRLCK, 2 * start) == 0
+    assert lock(fcntl.F_WRLCK, 2 * LOCKS_MAX) == -errno.ENOLCK
+    for start in range(LOCKS_MAX):
+        assert lock(fcntl.F_UNLCK, 2 * start) == 0
+    assert lock(fcntl.F_WRLCK, 0, 0) == 0  # all of it, of which pieces are given back
+    answers = [lock(fcntl.F_UNLCK, 2 * start + 1) for start in range(3 * LOCKS_MAX)]
+    assert answers[LOCKS_MAX] == 0 and answers[-1] == -errno.ENOLCK
 
 
 def test_a_new_socket_keeps_each_option_once(grown: Grown) -> None:
