@@ -97,8 +97,9 @@ class Sandbox(Sharing, Columnar, Shown):
         default: no files, no environment, empty input, output to sys.stdout and sys.stderr. files: how many
         it may have open at once, standard streams included (default 64, and less where `ulimit -n` is low).
         listen: where it may accept connections, as "HOST:PORT", (HOST, PORT), "unix:PATH", "unix:HOST:GUEST"
-        or bound sockets; the host binds them now. connect: where it may connect to; names are resolved now.
-        Default: no network.
+        or bound sockets; the host binds them now. Sockets become non-blocking, here as well as there: with
+        settimeout(SECONDS) the host can wait in them still. connect: where it may connect to; names are
+        resolved now. Default: no network.
         heap: a shared heap that it can own memory of, at most heap_limit (default: all there is).
 
         Raises OSError (an address cannot be had), LimitError, ModuleError (a missing import), or a Trap from

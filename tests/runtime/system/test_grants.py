@@ -245,6 +245,10 @@ def test_shared_locks_are_had_where_only_reading_was_granted_and_hold_nobody_up(
         fcntl.lockf(opened, fcntl.LOCK_EX)
         assert record_lock(guest, "/ro", fcntl.F_RDLCK) == -errno.EAGAIN
         assert record_lock(guest, "/ro", fcntl.F_RDLCK, fcntl.F_SETLKW) == -errno.EINTR
+        wanted = guest.place(FLOCK.pack(fcntl.F_RDLCK, 0, 0, 0, 0))
+        assert guest("fcntl", descriptor(guest, "/ro"), fcntl.F_GETLK, wanted) == 0
+        kind, *_, owner = FLOCK.unpack(guest.memory.read(wanted, FLOCK.size))
+        assert (kind, owner) == (fcntl.F_WRLCK, 0)  # who it is on the host is not told
     assert guest("flock", descriptor(guest, "/ro"), 99) == -errno.EINVAL
 
 

@@ -229,8 +229,8 @@ def test_reset_and_close_leave_no_descriptor(module: tmebox.Module, tree: Path) 
 def test_a_connection_is_accepted_used_and_closed_without_python(
     module: tmebox.Module, asked: list[int]
 ) -> None:
-    with socket.socket() as own, tmebox.Sandbox(module, listen=[_bound(own)], timeout=60) as box:
-        port = own.getsockname()[1]
+    with tmebox.Sandbox(module, listen=["127.0.0.1:0"], timeout=60) as box:
+        ((_, port),) = box.listening
         listener = box.listener(port)
         epoll = box.ask(EPOLL_CREATE1, 0, 0, 0, 0, 0)
         at = box.place()
@@ -263,16 +263,11 @@ def test_a_connection_is_accepted_used_and_closed_without_python(
         assert box.ask(ACCEPT4, listener, 0, 0, 0, 0) == -errno.EAGAIN
 
 
-def _bound(own: socket.socket) -> socket.socket:
-    own.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    own.bind(("127.0.0.1", 0))
-    return own
-
-
 def test_python_takes_over_connections_too(module: tmebox.Module) -> None:
-    with socket.socket() as own, tmebox.Sandbox(module, listen=[_bound(own)], timeout=60) as box:
-        listener, at = box.listener(own.getsockname()[1]), box.place()
-        with socket.create_connection(own.getsockname(), 5) as peer:
+    with tmebox.Sandbox(module, listen=["127.0.0.1:0"], timeout=60) as box:
+        (where,) = box.listening
+        listener, at = box.listener(where[1]), box.place()
+        with socket.create_connection(where, 5) as peer:
             number = box.ask(ACCEPT4, listener, 0, 0, os.O_NONBLOCK, 0)
             assert box.ask(FCNTL, number, F_GETFL, 0, 0, 0) == os.O_RDWR | os.O_NONBLOCK
             peer.sendall(b"abc")
@@ -305,53 +300,51 @@ def fuzz(module: tmebox.Module, tree: Path, seed: int, count: int) -> None:
     chance = random.Random(seed)
     secret = os.memfd_create("secret")
     os.write(secret, b"secret" * 100)
-    with socket.socket() as own:
-        _bound(own)
-        tmebox.Sandbox(module, timeout=600).close()  # what the process has once
-        before = descriptors.settled_count()
-        with tmebox.Sandbox(module, dirs=[f"{tree}:/d"], listen=[own], files=24, timeout=600) as box:
-            listener, peers = box.listener(own.getsockname()[1]), []
-            box.ask(EPOLL_CREATE1, 0, 0, 0, 0, 0)
-            at, constant = box.place(), box.constant_place()
-            places = (
-                at,
-                at + ROOM,
-                at + 65500,
-                constant,
-                abi.CONTROL_PAGE,
-                abi.ARENA_START,
-                abi.ARENA_END - 8,
-            )
-            for step in range(count):
-                if step % 64 == 0:
-                    box.put(chance.choice(PATHS))
-                    own.listen(64)  # a guest may end the listening that it was given
-                    peers.append(socket.create_connection(own.getsockname(), 5))
-                    peers[-1].sendall(b"GET / HTTP/1.0\r\n\r\n")
-                    if len(peers) > 8:
-                        peers.pop(chance.randrange(9)).close()
-                    for number in range(10, 24):
-                        box.ask(CLOSE, number, 0, 0, 0, 0)
-                number = chance.choice(CALLS)
-                arguments = [
-                    chance.choice((*range(24), listener, at, chance.choice(EDGES), -100)),
-                    chance.choice((*range(8), *places, chance.choice(EDGES), -chance.choice(EDGES))),
-                    chance.choice((0, 1, 4, 6, *places, chance.choice(EDGES))),
-                    chance.choice((0, 0, 1, 2048, *places, chance.choice(EDGES))),
-                    chance.choice((0, 4, 16, *places)),
-                ]
-                if number == 232:
-                    arguments[3] = 0
-                if number == 72 and arguments[1] == 7:
-                    continue  # waiting for a lock is what was asked for
-                if number in (0, 19, 45, 47, 1, 20, 44, 46, 43) or arguments[0] == listener:
-                    box.ask(FCNTL, arguments[0], 4, os.O_NONBLOCK, 0, 0)
-                box.ask(number, *arguments)
-            assert box.memory.read(constant, 8) == b"constant"
-            for peer in peers:
-                peer.close()
-            peers.clear()
-        assert descriptors.count() == before
+    tmebox.Sandbox(module, timeout=600).close()  # what the process has once
+    before = descriptors.settled_count()
+    with tmebox.Sandbox(module, dirs=[f"{tree}:/d"], listen=["127.0.0.1:0"], files=24, timeout=600) as box:
+        (where,) = box.listening
+        listener, peers = box.listener(where[1]), []
+        box.ask(EPOLL_CREATE1, 0, 0, 0, 0, 0)
+        at, constant = box.place(), box.constant_place()
+        places = (
+            at,
+            at + ROOM,
+            at + 65500,
+            constant,
+            abi.CONTROL_PAGE,
+            abi.ARENA_START,
+            abi.ARENA_END - 8,
+        )
+        for step in range(count):
+            if step % 64 == 0:
+                box.put(chance.choice(PATHS))
+                peers.append(socket.create_connection(where, 5))
+                peers[-1].sendall(b"GET / HTTP/1.0\r\n\r\n")
+                if len(peers) > 8:
+                    peers.pop(chance.randrange(9)).close()
+                for number in range(10, 24):
+                    box.ask(CLOSE, number, 0, 0, 0, 0)
+            number = chance.choice(CALLS)
+            arguments = [
+                chance.choice((*range(24), listener, at, chance.choice(EDGES), -100)),
+                chance.choice((*range(8), *places, chance.choice(EDGES), -chance.choice(EDGES))),
+                chance.choice((0, 1, 4, 6, *places, chance.choice(EDGES))),
+                chance.choice((0, 0, 1, 2048, *places, chance.choice(EDGES))),
+                chance.choice((0, 4, 16, *places)),
+            ]
+            if number == 232:
+                arguments[3] = 0
+            if number == 72 and arguments[1] == 7:
+                continue  # waiting for a lock is what was asked for
+            if number in (0, 19, 45, 47, 1, 20, 44, 46, 43) or arguments[0] == listener:
+                box.ask(FCNTL, arguments[0], 4, os.O_NONBLOCK, 0, 0)
+            box.ask(number, *arguments)
+        assert box.memory.read(constant, 8) == b"constant"
+        for peer in peers:
+            peer.close()
+        peers.clear()
+    assert descriptors.count() == before
     assert os.pread(secret, 600, 0) == b"secret" * 100
     os._exit(7)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 
 import tmebox
-from tmebox.runtime.system import file_calls, kernel_objects, link_calls, sockets
+from tmebox.runtime.system import file_calls, kernel_objects, link_calls, socket_options
 
 SOURCE = """
 #include <fcntl.h>
@@ -29,7 +29,7 @@ STRUCTS: list[struct.Struct] = [
     link_calls.STATFS,
     file_calls.FLOCK,
     kernel_objects.EVENT,
-    sockets.LINGER,
+    socket_options.LINGER,
 ]
 
 

@@ -84,6 +84,13 @@ def failure(number: int) -> OSError:
     return OSError(number, os.strerror(number))
 
 
+def error_result(error: OSError) -> int:
+    """The -errno of a system call that failed so: a negative number, whatever the exception says. Errors of
+    Python's own have none, or one that is not the kernel's, as a name that cannot be resolved."""
+    number = error.errno
+    return -number if isinstance(number, int) and number in errno.errorcode else -errno.EIO
+
+
 Handler = Callable[..., int]
 """`handler(system, memory, *arguments)` → the call's result. Raises OSError for -errno."""
 

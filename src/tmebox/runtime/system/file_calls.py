@@ -6,7 +6,9 @@ import errno
 import fcntl
 import os
 import struct
+from collections.abc import Callable
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 from tmebox.runtime.system.calls import U64, GuestMemory, failure, transfer_size
 from tmebox.runtime.system.descriptors import Description
@@ -24,12 +26,24 @@ FIONBIO, FIONREAD, FIOASYNC = 0x5421, 0x541B, 0x5452
 F_OFD_GETLK, F_OFD_SETLK = 36, 37
 FLOCK = struct.Struct("<2h4x2qi4x")
 LOCK_PAUSE_NS = 2_000_000
+LOCKS_MAX = 256
+"""Record locks of one open file. The kernel has no limit, keeps each, and looks at all at each call."""
+_uncounted: WeakKeyDictionary[Description, int] = WeakKeyDictionary()
+"""How many calls may come before the locks of an open file have to be counted again."""
 MUTABLE_FLAGS = os.O_APPEND | os.O_NONBLOCK
 
 
 def read(system: System, memory: GuestMemory, descriptor: int, buffer: int, size_bytes: int) -> int:
-    data = system.descriptors[descriptor].read(transfer_size(size_bytes))
-    memory.write(buffer & U64, data)
+    return _read(memory, system.descriptors[descriptor], [(buffer & U64, transfer_size(size_bytes))])
+
+
+def _read(memory: GuestMemory, description: Description, parts: list[tuple[int, int]]) -> int:
+    """What cannot be put at a bad address stays in a socket or pipe."""
+    put, size_bytes = into(memory, parts), sum(size for _, size in parts)
+    if isinstance(description, Stream):
+        return description.deliver((0, size_bytes), 0, put).result
+    data = description.read(size_bytes)
+    put(0, data)
     return len(data)
 
 
@@ -68,10 +82,7 @@ def vectors(memory: GuestMemory, rows: int, count: int) -> list[tuple[int, int]]
 
 
 def readv(system: System, memory: GuestMemory, descriptor: int, rows: int, count: int) -> int:
-    parts = vectors(memory, rows, count)
-    data = system.descriptors[descriptor].read(sum(size for _, size in parts))
-    scatter(memory, parts, data)
-    return len(data)
+    return _read(memory, system.descriptors[descriptor], vectors(memory, rows, count))
 
 
 def writev(system: System, memory: GuestMemory, descriptor: int, rows: int, count: int) -> int:
@@ -100,6 +111,20 @@ def scatter(memory: GuestMemory, parts: list[tuple[int, int]], data: bytes) -> N
         if piece:
             memory.write(offset, piece)
         position += size_bytes
+
+
+def into(memory: GuestMemory, parts: list[tuple[int, int]]) -> Callable[[int, bytes], None]:
+    """put(position, data), which raises IndexError. position: counted from the first part's beginning."""
+
+    def put(position: int, data: bytes) -> None:
+        left = []
+        for offset, size_bytes in parts:
+            skipped = min(position, size_bytes)
+            position -= skipped
+            left.append((offset + skipped, size_bytes - skipped))
+        scatter(memory, left, data)
+
+    return put
 
 
 def gather(memory: GuestMemory, parts: list[tuple[int, int]]) -> bytes:
@@ -236,22 +261,40 @@ def _lock(system: System, memory: GuestMemory, description: Description, command
     """Record locks, as locks of the open file, since all sandboxes of a process share its process locks.
 
     Waiting for one answers -EINTR, upon which the guest asks again. Who may only read holds nobody up: a
-    shared lock is had if nobody excludes it, and is not kept.
+    shared lock is had if nobody excludes it, and is not kept. A process that holds one has no number here: 0,
+    as the kernel tells of those outside of one's PID namespace. -1 is an open file.
     """
     number, lockable = description.host_descriptor(), description.lockable_file()
     if number is None:
         raise failure(errno.EINVAL)
     kind, whence, start, length, _ = FLOCK.unpack(memory.read(argument & U64, FLOCK.size))
     request = FLOCK.pack(kind, whence, start, length, 0)
-    if command != fcntl.F_GETLK and lockable is None:
-        return _without_locking(system, number, command, request)
+    if command != fcntl.F_GETLK:
+        if lockable is None:
+            return _without_locking(system, number, command, request)
+        _require_few_locks(description, number, kind)
     try:
         result = fcntl.fcntl(number, F_OFD_GETLK if command == fcntl.F_GETLK else F_OFD_SETLK, request)
     except (BlockingIOError, PermissionError):
         raise _locked(system, command == fcntl.F_SETLKW) from None
     if command == fcntl.F_GETLK:
-        memory.write(argument & U64, result)
+        *lock, owner = FLOCK.unpack(result)
+        memory.write(argument & U64, FLOCK.pack(*lock, min(owner, 0)))
     return 0
+
+
+def _require_few_locks(description: Description, number: int, kind: int) -> None:
+    """Raises ENOLCK. One call makes up to two more. Giving back a part of a lock makes two of it, too, and
+    goes on for a while longer."""
+    left = _uncounted.get(description, 0)
+    if left > 0:
+        _uncounted[description] = left - 1
+        return
+    with open(f"/proc/self/fdinfo/{number}", "rb") as lines:
+        count = sum(line.startswith(b"lock:") for line in lines)
+    if count >= LOCKS_MAX * (2 if kind == fcntl.F_UNLCK else 1):
+        raise failure(errno.ENOLCK)
+    _uncounted[description] = (LOCKS_MAX - count) // 2 - 1
 
 
 def _locked(system: System, waits: bool) -> OSError:

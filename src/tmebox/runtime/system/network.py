@@ -13,12 +13,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from tmebox.runtime.system.calls import failure
-from tmebox.runtime.system.socket_paths import PREFIX, PathEndpoint, SocketPaths, path_endpoint
+from tmebox.runtime.system.socket_paths import PREFIX, PathEndpoint, SocketPaths, path_endpoint, shared
 
 EndpointLike = str | tuple[str, int]
 """Where to connect to: "HOST:PORT", "[IPV6]:PORT", (HOST, PORT), "unix:PATH" or "unix:HOST:GUEST"."""
 ListenLike = EndpointLike | socket.socket
-"""Where to listen: an address, or a socket that is bound already."""
+"""Where to listen: an address, or a socket that is bound already, which does not wait from then on."""
 FAMILIES = (socket.AF_INET, socket.AF_INET6)
 
 
@@ -140,9 +140,9 @@ class Network:
             self.paths.listen(where)
             return
         if isinstance(where, socket.socket) and where.family == socket.AF_UNIX:
-            self.paths.adopt(where.dup(), where.getsockname())
+            self.paths.adopt(shared(where), where.getsockname())
             return
-        own = where.dup() if isinstance(where, socket.socket) else _bound(where)
+        own = shared(where) if isinstance(where, socket.socket) else _bound(where)
         own.setblocking(False)
         self.bound.append((address(own.family, own.getsockname()), own))
 

@@ -15,11 +15,9 @@ from tmebox.runtime.system.sockets import TcpSocket
 
 
 def read_path(name: bytes) -> bytes:
-    """Of a guest's sockaddr_un. Raises EINVAL, EAFNOSUPPORT, or EACCES for a name that is no path."""
-    if len(name) < 3:
+    """Of a guest's sockaddr_un. Raises EINVAL, or EACCES for a name that is no path."""
+    if len(name) < 3 or int.from_bytes(name[:2], "little") != socket.AF_UNIX:
         raise failure(errno.EINVAL)
-    if int.from_bytes(name[:2], "little") != socket.AF_UNIX:
-        raise failure(errno.EAFNOSUPPORT)
     path = name[2:].partition(b"\0")[0]
     if not path:
         raise failure(errno.EACCES)

@@ -10,17 +10,12 @@ from typing import TYPE_CHECKING
 
 from tmebox.runtime.system.calls import U64, GuestMemory, failure, transfer_size
 from tmebox.runtime.system.descriptors import Description
-from tmebox.runtime.system.file_calls import gather, scatter, vectors
+from tmebox.runtime.system.file_calls import gather, into, vectors
 from tmebox.runtime.system.files import HostFile, require_room
 from tmebox.runtime.system.network import FAMILIES
 from tmebox.runtime.system.path_sockets import PathSocket
-from tmebox.runtime.system.sockets import (
-    PIECE_MAX,
-    Stream,
-    TcpSocket,
-    get_option,
-    set_option,
-)
+from tmebox.runtime.system.socket_options import get_option, set_option
+from tmebox.runtime.system.sockets import PIECE_MAX, PipeEnd, Stream, TcpSocket
 
 if TYPE_CHECKING:
     from tmebox.runtime.system.system import System
@@ -29,13 +24,16 @@ KIND_MASK = 0xF
 SOCK_FLAGS = os.O_NONBLOCK | os.O_CLOEXEC
 NAME_MAX = 128
 OPTION_MAX = 256
+RECEIVE_MAX = 0x7FFFF000
+"""Bytes that one call receives at most: the kernel's limit."""
 MESSAGE = struct.Struct("<QI4xQQQQi4x")
 """struct msghdr: name, its size, iovecs, their count, control data, its size, flags."""
 
 
 def _stream(system: System, descriptor: int) -> Stream:
+    """A pipe is one for us only."""
     found = system.descriptors[descriptor]
-    if not isinstance(found, Stream):
+    if not isinstance(found, Stream) or isinstance(found, PipeEnd):
         raise failure(errno.ENOTSOCK)
     return found
 
@@ -186,11 +184,11 @@ def recvfrom(
     name: int,
     name_size: int,
 ) -> int:
-    data = _stream(system, descriptor).receive(size_bytes & U64, flags)
-    memory.write(buffer & U64, data)
+    wanted = buffer & U64, min(size_bytes & U64, RECEIVE_MAX)
+    received = _stream(system, descriptor).deliver(wanted, flags, into(memory, [wanted]))
     if name and name_size:
         memory.write(name_size & U64, bytes(4))
-    return len(data)
+    return received.result
 
 
 def sendmsg(system: System, memory: GuestMemory, descriptor: int, message: int, flags: int) -> int:
@@ -207,11 +205,11 @@ def recvmsg(system: System, memory: GuestMemory, descriptor: int, message: int, 
     header = memory.read(message & U64, MESSAGE.size)
     _, _, parts_at, count, _, _, _ = MESSAGE.unpack(header)
     parts = vectors(memory, parts_at, _signed(count))
-    data = _stream(system, descriptor).receive(sum(size for _, size in parts), flags)
-    scatter(memory, parts, data)
+    wanted = parts[0][0] if parts else 0, sum(size for _, size in parts)
+    received = _stream(system, descriptor).deliver(wanted, flags, into(memory, parts))
     memory.write((message & U64) + 8, bytes(4))  # no name
-    memory.write((message & U64) + 40, bytes(12))  # no control data, no flags
-    return len(data)
+    memory.write((message & U64) + 40, struct.pack("<QI", 0, received.flags))  # no control data
+    return received.result
 
 
 def _signed(count: int) -> int:
@@ -238,9 +236,10 @@ def getpeername(system: System, memory: GuestMemory, descriptor: int, name: int,
 def setsockopt(
     system: System, memory: GuestMemory, descriptor: int, level: int, option: int, data: int, size_bytes: int
 ) -> int:
+    stream = _stream(system, descriptor)
     if not 0 <= size_bytes <= OPTION_MAX:
         raise failure(errno.EINVAL)
-    set_option(_stream(system, descriptor), level, option, memory.read(data & U64, size_bytes))
+    set_option(stream, level, option, memory.read(data & U64, size_bytes))
     return 0
 
 
@@ -261,8 +260,9 @@ def sendfile(
 ) -> int:
     """From a file, to anything that can be written but a file to append to."""
     sink, file = system.descriptors[target], system.descriptors[source]
-    number = file.host_descriptor()
-    if not isinstance(file, HostFile) or number is None or file.status_flags & os.O_ACCMODE == os.O_WRONLY:
+    if file.status_flags & os.O_ACCMODE == os.O_WRONLY or sink.status_flags & os.O_ACCMODE == os.O_RDONLY:
+        raise failure(errno.EBADF)
+    if not isinstance(file, HostFile) or file.host_descriptor() is None:
         raise failure(errno.EINVAL)
     if isinstance(sink, HostFile) and sink.status_flags & os.O_APPEND:
         raise failure(errno.EINVAL)

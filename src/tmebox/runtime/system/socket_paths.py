@@ -19,6 +19,24 @@ from tmebox.runtime.system.walking import Identity
 PREFIX = "unix:"
 
 
+class SharedSocket(socket.socket):
+    """A duplicate of a bound one of the host's. Both are one open file: the host, or another process that has
+    it, can make it wait again at any time. What dup() gives is one, too."""
+
+    def __init__(self, family: int, kind: int, protocol: int, *, fileno: int) -> None:
+        super().__init__(family, kind, protocol, fileno)
+        self.setblocking(False)
+
+
+def shared(given: socket.socket) -> SharedSocket:
+    """The given object says from now on that it does not wait, as is so, unless it has a timeout: that holds
+    without waiting, too."""
+    own = SharedSocket(given.family, given.type, given.proto, fileno=os.dup(given.fileno()))
+    if given.gettimeout() is None:
+        given.setblocking(False)
+    return own
+
+
 @dataclass(frozen=True)
 class PathEndpoint:
     """A socket's path on the host, and the one by which the guest asks for it."""

@@ -11,7 +11,8 @@ import os
 import socket
 import stat
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from tmebox.runtime.system.calls import failure
 from tmebox.runtime.system.datapath import (
@@ -26,17 +27,27 @@ from tmebox.runtime.system.datapath import (
 from tmebox.runtime.system.descriptors import POLLIN, POLLOUT
 from tmebox.runtime.system.kernel_objects import KernelObject, wait
 from tmebox.runtime.system.network import Address, Network, address
+from tmebox.runtime.system.socket_paths import SharedSocket
+from tmebox.runtime.system.whole_reads import WholeReads
 from tmebox.runtime.system.whole_writes import WholeWrites
 
 NOW = socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL
 PIECE_MAX = 1 << 18
 """Bytes that one system call moves to or from a socket at most."""
 BACKLOG_MAX = 1024
-BUFFER_MAX = 1 << 20
-"""Of SO_SNDBUF and SO_RCVBUF."""
-LOOKED_AT = socket.MSG_PEEK | socket.MSG_WAITALL | socket.MSG_TRUNC
 SHUTDOWNS = (socket.SHUT_RD, socket.SHUT_WR, socket.SHUT_RDWR)
-IP_BIND_ADDRESS_NO_PORT, TCP_FASTOPEN_CONNECT = 24, 30
+
+
+@dataclass(frozen=True)
+class Received:
+    """What recv() answers, and the flags that recvmsg() tells."""
+
+    result: int
+    flags: int = 0
+
+
+Put = Callable[[int, bytes], None]
+"""put(position, data): to the guest. Raises IndexError."""
 
 
 class Stream(KernelObject):
@@ -50,7 +61,7 @@ class Stream(KernelObject):
         """The socket is ours from now on."""
         own.setblocking(False)
         self.socket = own
-        self._writes = WholeWrites()
+        self._reads, self._writes = WholeReads(), WholeWrites()
         super().__init__(own.fileno(), flags)
 
     @property
@@ -88,6 +99,42 @@ class Stream(KernelObject):
             return self.socket.recv(room, kept | NOW)
         return self.patiently(POLLIN, lambda: self.socket.recv(room, kept | NOW))
 
+    def deliver(self, call: tuple[int, int], flags: int, put: Put) -> Received:
+        """recv(), without losing what cannot be put: it is taken from the socket once the guest has it.
+
+        call: where to, and how many bytes at most."""
+        size_bytes = call[1]
+        if self.socket.type != socket.SOCK_STREAM:
+            return self._deliver_message(size_bytes, flags, put)
+        takes = not flags & socket.MSG_PEEK
+
+        def attempt(done: int) -> int:
+            data = self.receive(size_bytes - done, flags | socket.MSG_PEEK)
+            put(done, data)
+            if takes:
+                self.socket.recv(len(data), NOW)
+            return len(data)
+
+        if takes and flags & socket.MSG_WAITALL:
+            return Received(self._reads.go(call, size_bytes, attempt))
+        return Received(attempt(0))
+
+    def _deliver_message(self, size_bytes: int, flags: int, put: Put) -> Received:
+        """The rest of a message that is longer is lost; MSG_TRUNC tells how long it was."""
+        room = min(size_bytes, PIECE_MAX)
+        buffer = bytearray(room or 1)
+
+        def attempt() -> int:
+            return self.socket.recv_into(buffer, 0, socket.MSG_PEEK | socket.MSG_TRUNC | NOW)
+
+        length = attempt() if flags & socket.MSG_DONTWAIT else self.patiently(POLLIN, attempt)
+        count = min(length, room)
+        put(0, bytes(buffer[:count]))
+        if not flags & socket.MSG_PEEK:
+            self.socket.recv(1, NOW)
+        cut = socket.MSG_TRUNC if length > room else 0
+        return Received(length if flags & socket.MSG_TRUNC else count, cut)
+
     def send(self, data: bytes, flags: int) -> int:
         piece = memoryview(data)[:PIECE_MAX]
         kept = flags & (socket.MSG_OOB | socket.MSG_MORE)
@@ -97,6 +144,10 @@ class Stream(KernelObject):
 
     def status(self) -> os.stat_result:
         return os.stat_result((stat.S_IFSOCK | 0o777, 1, 0, 1, 0, 0, 0, 0, 0, 0))
+
+    def set_option(self, level: int, option: int, value: int | bytes) -> None:
+        """One that the guest may set: `socket_options` decides."""
+        self.socket.setsockopt(level, option, value)
 
     def shutdown(self, how: int) -> None:
         if how not in SHUTDOWNS:
@@ -145,9 +196,9 @@ class PipeEnd(Stream):
         self.status_flags = access | flags & os.O_NONBLOCK
         self.moves = READS if access == os.O_RDONLY else WRITES
 
-    def read(self, size_bytes: int) -> bytes:
+    def receive(self, size_bytes: int, flags: int) -> bytes:
         self._require(os.O_RDONLY)
-        return super().read(size_bytes)
+        return super().receive(size_bytes, flags)
 
     def write_rest(self, data: bytes, begun: int) -> int:
         self._require(os.O_WRONLY)
@@ -172,19 +223,21 @@ class TcpSocket(Stream):
 
     def __init__(self, network: Network, family: int, flags: int) -> None:
         self._network = network
-        self._options: list[tuple[int, int, int]] = []
+        self._options: dict[tuple[int, int], int | bytes] = {}
+        """What the guest has set while it was new: as many as there are options, however often it does."""
         self._state = "new"
+        self._is_shared = False
         super().__init__(socket.socket(family, socket.SOCK_STREAM), flags)
 
-    def set_option(self, level: int, option: int, value: int) -> None:
-        self.socket.setsockopt(level, option, value)
+    def set_option(self, level: int, option: int, value: int | bytes) -> None:
+        super().set_option(level, option, value)
         if self._state == "new":
-            self._options.append((level, option, value))
+            self._options[level, option] = value
 
     def bind(self, name: bytes) -> None:
         """name: a sockaddr of the guest's. As a client that only wants an address of its own: the kernel
         chooses when it connects."""
-        wanted = read_name(name)
+        wanted = read_name(name, self.socket.family)
         if self._state != "new":
             raise failure(errno.EINVAL)
         if wanted.port == 0 and not self._network.bound:
@@ -194,21 +247,22 @@ class TcpSocket(Stream):
 
     def _become(self, other: socket.socket) -> None:
         """The same descriptor is another open file from now on; whoever watched it has to add it anew."""
-        other.setblocking(False)
-        for level, option, value in self._options:
+        for (level, option), value in self._options.items():
             other.setsockopt(level, option, value)
         os.dup2(other.fileno(), self._descriptor, inheritable=False)
         family = other.family
         other.close()
         self.socket.detach()
         self.socket = socket.socket(family, socket.SOCK_STREAM, fileno=self._descriptor)
+        self.socket.setblocking(False)  # the object, too: it would wait as long as the host's default is
+        self._is_shared = isinstance(other, SharedSocket)
 
     def listen(self, backlog: int) -> None:
         if self._state not in ("bound", "listening"):
             raise failure(errno.EACCES)
         self.socket.listen(min(max(backlog, 0), BACKLOG_MAX))
         self._state = "listening"
-        self.kind = LISTENS
+        self.kind = 0 if self._is_shared else LISTENS  # the core trusts that its descriptors do not wait
 
     def shutdown(self, how: int) -> None:
         """Where it listens, the host listens, too: the guest's descriptor forgets it, the socket goes on."""
@@ -225,13 +279,21 @@ class TcpSocket(Stream):
         """The connection, and the packed name of who connected."""
         if self._state != "listening":
             raise failure(errno.EINVAL)
-        connection, where = self.patiently(POLLIN, self.socket.accept)
+        connection, where = self.patiently(POLLIN, self._accept_now)
         return Connection(connection, flags), pack_name(connection.family, where)
+
+    def _accept_now(self) -> tuple[socket.socket, Sequence[object]]:
+        """Never waits, whatever somebody else has made of an open file that is theirs, too."""
+        if self._is_shared:
+            if not self.ready(POLLIN):
+                raise failure(errno.EAGAIN)
+            self.socket.setblocking(False)
+        return self.socket.accept()
 
     def connect(self, name: bytes) -> None:
         """name: a sockaddr of the guest's. Raises EINPROGRESS where the guest does not wait, else EINTR until
         it is there."""
-        wanted = read_name(name)
+        wanted = read_name(name, self.socket.family)
         if self._state == "connecting":
             self._wait_for_connection(wanted)
             return
@@ -262,83 +324,6 @@ class TcpSocket(Stream):
             self._state = "connected"
 
 
-SOL_TCP, SOL_IPV6 = socket.IPPROTO_TCP, socket.IPPROTO_IPV6
-SETTABLE = {
-    (socket.SOL_SOCKET, socket.SO_KEEPALIVE): 1,
-    (socket.SOL_SOCKET, socket.SO_SNDBUF): BUFFER_MAX,
-    (socket.SOL_SOCKET, socket.SO_RCVBUF): BUFFER_MAX,
-    (socket.SOL_SOCKET, socket.SO_OOBINLINE): 1,
-    (SOL_TCP, socket.TCP_NODELAY): 1,
-    (SOL_TCP, socket.TCP_CORK): 1,
-    (SOL_TCP, socket.TCP_KEEPIDLE): 32767,
-    (SOL_TCP, socket.TCP_KEEPINTVL): 32767,
-    (SOL_TCP, socket.TCP_KEEPCNT): 127,
-    (SOL_TCP, socket.TCP_QUICKACK): 1,
-    (SOL_TCP, socket.TCP_USER_TIMEOUT): 1 << 30,
-}
-"""(level, option) → greatest value. All are ints."""
-IGNORED = frozenset(
-    {
-        (socket.SOL_SOCKET, socket.SO_REUSEADDR),
-        (socket.SOL_SOCKET, socket.SO_REUSEPORT),
-        (SOL_TCP, socket.TCP_DEFER_ACCEPT),
-        (SOL_IPV6, socket.IPV6_V6ONLY),
-        (socket.IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT),
-    }
-)
-"""Accepted without an effect: who binds is the host."""
-READABLE = frozenset(
-    {
-        *SETTABLE,
-        (socket.SOL_SOCKET, socket.SO_TYPE),
-        (socket.SOL_SOCKET, socket.SO_ERROR),
-        (socket.SOL_SOCKET, socket.SO_ACCEPTCONN),
-        (socket.SOL_SOCKET, socket.SO_DOMAIN),
-        (socket.SOL_SOCKET, socket.SO_PROTOCOL),
-        (socket.SOL_SOCKET, socket.SO_REUSEADDR),
-        (socket.SOL_SOCKET, socket.SO_BROADCAST),
-    }
-)
-LINGER = struct.Struct("<2i")
-
-
-def set_option(description: Stream, level: int, option: int, data: bytes) -> None:
-    """setsockopt. Raises ENOPROTOOPT for what is not in a table."""
-    if (level, option) == (socket.SOL_SOCKET, socket.SO_LINGER):
-        _set_linger(description, data)
-        return
-    if (level, option) in IGNORED:
-        return
-    greatest = SETTABLE.get((level, option))
-    if greatest is None:
-        raise failure(errno.ENOPROTOOPT)
-    if len(data) < 4:
-        raise failure(errno.EINVAL)
-    value = min(max(int.from_bytes(data[:4], "little", signed=True), 0), greatest)
-    if isinstance(description, TcpSocket):
-        description.set_option(level, option, value)
-    else:
-        description.socket.setsockopt(level, option, value)
-
-
-def _set_linger(description: Stream, data: bytes) -> None:
-    """At once or not at all: close() of a socket that lingers waits, whatever the guest's time limit is."""
-    if len(data) < LINGER.size:
-        raise failure(errno.EINVAL)
-    on, seconds = LINGER.unpack(data[: LINGER.size])
-    aborts = bool(on) and seconds == 0
-    description.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER.pack(aborts, 0))
-
-
-def get_option(description: Stream, level: int, option: int) -> bytes:
-    """getsockopt, of ints. Raises ENOPROTOOPT for what is not in a table."""
-    if (level, option) == (socket.SOL_SOCKET, socket.SO_LINGER):
-        return description.socket.getsockopt(level, option, LINGER.size)
-    if (level, option) not in READABLE:
-        raise failure(errno.ENOPROTOOPT)
-    return description.socket.getsockopt(level, option).to_bytes(4, "little", signed=True)
-
-
 def pack_name(family: int, where: Sequence[object] | str | bytes) -> bytes:
     """A sockaddr as the kernel writes it; of a pair, only its family."""
     if family not in (socket.AF_INET, socket.AF_INET6) or isinstance(where, (str, bytes)):
@@ -349,14 +334,15 @@ def pack_name(family: int, where: Sequence[object] | str | bytes) -> bytes:
     return struct.pack("<H", family) + struct.pack(">HI", found.port, 0) + found.host + bytes(4)
 
 
-def read_name(data: bytes) -> Address:
-    """A guest's sockaddr_in or sockaddr_in6. Raises EINVAL or EAFNOSUPPORT."""
-    if len(data) < 2:
+NAME_SIZES: dict[int, int] = {socket.AF_INET: 16, socket.AF_INET6: 24}
+"""Bytes that a sockaddr has at least; the scope of an IPv6 address may be missing."""
+
+
+def read_name(data: bytes, family: int) -> Address:
+    """A guest's sockaddr for a socket of this family. Raises EINVAL or EAFNOSUPPORT, as the kernel does."""
+    if len(data) < NAME_SIZES[family]:
         raise failure(errno.EINVAL)
-    family = int.from_bytes(data[:2], "little")
-    if family not in (socket.AF_INET, socket.AF_INET6):
+    if int.from_bytes(data[:2], "little") != family:
         raise failure(errno.EAFNOSUPPORT)
     start, size = (4, 4) if family == socket.AF_INET else (8, 16)
-    if len(data) < start + size:
-        raise failure(errno.EINVAL)
     return Address(family, data[start : start + size], int.from_bytes(data[2:4], "big"))

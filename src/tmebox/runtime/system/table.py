@@ -21,7 +21,7 @@ from tmebox.runtime.system import (
     process,
     socket_calls,
 )
-from tmebox.runtime.system.calls import EXIT, EXIT_GROUP, TKILL, GuestMemory, Handler
+from tmebox.runtime.system.calls import EXIT, EXIT_GROUP, TKILL, GuestMemory, Handler, error_result
 from tmebox.runtime.system.process import OWNER
 
 if TYPE_CHECKING:
@@ -186,7 +186,7 @@ def dispatch(system: System, memory: GuestMemory, number: int, arguments: tuple[
     try:
         return entry.handler(system, memory, *arguments[: entry.count])
     except OSError as error:
-        return -(error.errno or errno.EIO)
+        return error_result(error)
     except IndexError:
         return -errno.EFAULT
     except OverflowError:

@@ -31,6 +31,8 @@ UNANSWERED = {
     334: "rseq", 425: "io_uring_setup", 435: "clone3",
 }  # fmt: skip
 """Names of some that are never answered, and that programs ask for."""
+UNKNOWN = -1
+"""Where calls by all other numbers are counted: there are more of those than a host has memory for."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,9 @@ class Refusal:
 def call_name(number: int) -> str:
     """By the kernel's table, as far as it is known here."""
     known = TABLE.get(number)
-    return known.name if known is not None else UNANSWERED.get(number, f"system call {number}")
+    if known is not None:
+        return known.name
+    return "unknown system calls" if number == UNKNOWN else UNANSWERED.get(number, f"system call {number}")
 
 
 class CallCounts:
@@ -66,7 +70,7 @@ class CallCounts:
         self._cores.append(core)
 
     def asked_python(self, number: int) -> None:
-        self._python[number] += 1
+        self._python[number if number in TABLE or number in UNANSWERED else UNKNOWN] += 1
 
     @property
     def by_core(self) -> Counter[str]:
