@@ -9,7 +9,7 @@ import struct
 from typing import TYPE_CHECKING
 
 from tmebox.runtime.system import etc
-from tmebox.runtime.system.calls import U64, GuestMemory, failure, read_path
+from tmebox.runtime.system.calls import PATH_MAX, U64, GuestMemory, failure, read_path
 from tmebox.runtime.system.descriptors import (
     DEVICES,
     STREAMS,
@@ -17,9 +17,9 @@ from tmebox.runtime.system.descriptors import (
     Description,
     TextFile,
 )
-from tmebox.runtime.system.directories import HostDirectory, InodeOf, VirtualDirectory, virtual_status
+from tmebox.runtime.system.directories import HostDirectory, InodeOf, Parts, VirtualDirectory, virtual_status
 from tmebox.runtime.system.files import O_LARGEFILE, HostFile, pack_status, require_room
-from tmebox.runtime.system.paths import Place, open_file, writes
+from tmebox.runtime.system.paths import Namespace, Place, open_file, writes
 
 if TYPE_CHECKING:
     from tmebox.runtime.system.system import System
@@ -258,8 +258,25 @@ def renameat2(
             if not stat.S_ISDIR(status.st_mode):
                 raise failure(errno.ENOTDIR)
         after.require_fitting(before)
+        followers = _followers(system, source.parts, target.parts)
         os.rename(before.name, after.name, src_dir_fd=before.directory, dst_dir_fd=after.directory)
+        for directory, parts in followers:
+            directory.parts = parts
     return 0
+
+
+def _followers(system: System, old: Parts, new: Parts) -> list[tuple[HostDirectory | Namespace, Parts]]:
+    """What relative paths begin at, and its path once a directory has its new name: open directories, and the
+    working directory. They are looked up by their paths each time, so that all rules hold for them. Raises
+    ENAMETOOLONG if one could not be looked up any more."""
+    descriptions = {system.descriptors[number] for number in system.descriptors}
+    found: list[tuple[HostDirectory | Namespace, Parts]] = []
+    for directory in (system.namespace, *descriptions):
+        if isinstance(directory, (HostDirectory, Namespace)) and directory.parts[: len(old)] == old:
+            found.append((directory, new + directory.parts[len(old) :]))
+            if sum(len(part) + 1 for part in found[-1][1]) >= PATH_MAX:
+                raise failure(errno.ENAMETOOLONG)
+    return found
 
 
 def truncate(system: System, memory: GuestMemory, path: int, size_bytes: int) -> int:
@@ -323,7 +340,7 @@ def _set_times(system: System, memory: GuestMemory, path: str, times: int) -> in
 
 
 def getcwd(system: System, memory: GuestMemory, buffer: int, size_bytes: int) -> int:
-    path = b"/" + b"/".join(system.namespace.working) + b"\0"
+    path = b"/" + b"/".join(system.namespace.parts) + b"\0"
     if size_bytes & U64 < len(path):
         raise failure(errno.ERANGE)
     memory.write(buffer & U64, path)
@@ -338,7 +355,7 @@ def chdir(system: System, memory: GuestMemory, path: int) -> int:
                 raise failure(errno.ENOTDIR)
     elif not system.namespace.exists_virtually(place.parts):
         raise failure(errno.ENOENT)
-    system.namespace.working = place.parts
+    system.namespace.parts = place.parts
     return 0
 
 
@@ -346,5 +363,5 @@ def fchdir(system: System, _memory: GuestMemory, descriptor: int) -> int:
     description = system.descriptors[descriptor]
     if not isinstance(description, (HostDirectory, VirtualDirectory)):
         raise failure(errno.ENOTDIR)
-    system.namespace.working = description.parts
+    system.namespace.parts = description.parts
     return 0

@@ -181,7 +181,8 @@ class Namespace:
     """A guest's view of the file system: its grants and its working directory."""
 
     def __init__(self, directories: Sequence[Directory]) -> None:
-        self.working: tuple[bytes, ...] = ()
+        self.parts: tuple[bytes, ...] = ()
+        """Of the working directory."""
         self._mounts: list[Mount] = []
         try:
             for number, item in enumerate(directories, 1):
@@ -203,7 +204,7 @@ class Namespace:
 
     def place(self, path: bytes, base: tuple[bytes, ...] | None = None) -> Place:
         """Where a guest path leads; `base` is what it is relative to instead of the working directory."""
-        parts = clean(self.working if base is None else base, path)
+        parts = clean(self.parts if base is None else base, path)
         name = path.rstrip(b"/").rpartition(b"/")[2]
         dots = name if name in (b".", b"..") else b""
         is_directory = bool(dots) or path.endswith(b"/")

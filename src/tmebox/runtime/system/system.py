@@ -111,7 +111,7 @@ class System:
         self.limit_descriptors(self._max_open_files)
         self.waits = Waits()
         self.umask = 0o022
-        self.namespace.working = ()
+        self.namespace.parts = ()
         self._used = False
 
     def limit_descriptors(self, count: int) -> None:
