@@ -45,6 +45,9 @@ int main(int argc, char **argv)
 	}
 	if (!strcmp(argv[1], "rename")) return rename(argv[2], argv[3]) ? errno : 0;
 	if (!strcmp(argv[1], "unlink")) return unlink(argv[2]) ? errno : 0;
+	if (!strcmp(argv[1], "link")) return link(argv[2], argv[3]) ? errno : 0;
+	if (!strcmp(argv[1], "symlink")) return symlink(argv[2], argv[3]) ? errno : 0;
+	if (!strcmp(argv[1], "chmod")) return chmod(argv[2], 0777) ? errno : 0;
 	if (!strcmp(argv[1], "mkdir")) return mkdir(argv[2], 0777) ? errno : 0;
 	if (!strcmp(argv[1], "list")) {
 		DIR *directory = opendir(argv[2]);
@@ -142,6 +145,23 @@ def test_a_symbolic_link_of_its_own_leads_to_nothing_else(folder: Path) -> None:
         assert start(folder, "read", name).returncode == 1
         assert start(folder, "write", name).returncode == 1
     assert (folder / "secret").read_text() == "secret\n"
+
+
+def test_no_way_leads_around_the_names(folder: Path) -> None:
+    (folder / "conftest.way").symlink_to(".")
+    before = sorted(path.name for path in folder.iterdir()), folder.stat().st_mode
+    for arguments in (
+        ("unlink", "conftest.way/secret"), ("write", "conftest.way/new"), ("mkdir", "conftest.way/new"),
+        ("rename", "conftest.way/secret", "conftest.stolen"), ("rename", "conftest.c", "conftest.way/secret"),
+        ("link", "conftest.way/secret", "conftest.stolen"), ("symlink", ".", "conftest.around"),
+        ("symlink", "secret", "conftest.o"), ("symlink", "any", "conftest.way/new"), ("chmod", "."),
+    ):  # fmt: skip
+        assert start(folder, *arguments).returncode != 0, arguments
+        assert (sorted(path.name for path in folder.iterdir()), folder.stat().st_mode) == before
+    assert (folder / "secret").read_text() == "secret\n"
+    assert start(folder, "symlink", "conftest.c", "conftest.own").returncode == 0
+    (folder / "conftest.own").unlink()
+    (folder / "conftest.way").unlink()
 
 
 def test_it_is_shown_its_own_files_only(folder: Path) -> None:

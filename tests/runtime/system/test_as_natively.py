@@ -7,6 +7,7 @@ import os
 import stat
 import struct
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -102,6 +103,43 @@ def test_nobody_else_becomes_an_owner(guest: Guest, tree: Path, wanted: tuple[in
     fails(guest("fchown", succeed(guest.open("/file", os.O_RDWR)), *wanted), errno.EPERM)
     fails(guest("chown", "/none", *wanted), errno.ENOENT)
     assert (tree / "file").stat().st_ctime_ns == before.st_ctime_ns
+
+
+OPEN: dict[str, Callable[[int], object]] = {
+    "read": lambda number: os.read(number, 1),
+    "pread64": lambda number: os.pread(number, 1, 0),
+    "write": lambda number: os.write(number, b"y"),
+    "pwrite64": lambda number: os.pwrite(number, b"y", 0),
+    "ftruncate": lambda number: os.ftruncate(number, 1),
+    "fchmod": lambda number: os.fchmod(number, 0o711),
+    "fchown": lambda number: os.fchown(number, -1, -1),
+    "utimensat": os.utime,
+    "fsync": os.fsync,
+}
+ARGUMENTS: dict[str, tuple[int | bytes, ...]] = {
+    "read": (bytes(1), 1), "pread64": (bytes(1), 1, 0), "write": (b"y", 1), "pwrite64": (b"y", 1, 0),
+    "ftruncate": (1,), "fchmod": (0o711,), "fchown": (-1, -1), "utimensat": (0, 0, 0), "fsync": (),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", OPEN)
+@pytest.mark.parametrize("path", ["file", "folder"])
+def test_what_is_open_for_reading_only_answers_as_natively(
+    guest: Guest, tree: Path, name: str, path: str
+) -> None:
+    native = os.open(tree / path, os.O_RDONLY)
+    try:
+        OPEN[name](native)
+        wanted = 0
+    except OSError as error:
+        wanted = -(error.errno or 0)
+    finally:
+        os.close(native)
+    if name == "fchmod":
+        (tree / path).chmod(0o700)
+    assert min(guest(name, succeed(guest.open(f"/{path}")), *ARGUMENTS[name]), 0) == wanted
+    assert (stat.S_IMODE((tree / path).stat().st_mode) == 0o711) == (name == "fchmod")
+    assert (tree / "file").read_bytes() == b"x"
 
 
 def test_the_own_entry_of_a_directory_is_its_inode(guest: Guest) -> None:

@@ -17,6 +17,7 @@ from tests.runtime.system.guest_side import Guest, succeed
 from tmebox import _native
 from tmebox.runtime.system import Directory, System, files
 from tmebox.runtime.system.descriptors import DEFAULT_MAX_OPEN, FEWEST_OPEN, default_max_open
+from tmebox.runtime.system.directories import HostDirectory
 from tmebox.runtime.system.paths import Namespace
 
 R = TypeVar("R")
@@ -152,4 +153,4 @@ def test_a_file_is_closed_whatever_interrupts_its_end(directory: Path) -> None:
     for number in numbers:
         with pytest.raises(OSError, match="Bad file"):
             os.fstat(number)
-    assert not any(hasattr(kind, "__del__") for kind in (files.HostFile, files.HostDirectory, Namespace))
+    assert not any(hasattr(kind, "__del__") for kind in (files.HostFile, HostDirectory, Namespace))

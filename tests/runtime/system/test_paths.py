@@ -228,8 +228,44 @@ def test_a_read_only_grant_can_be_read_and_not_changed(granted: Path) -> None:
     descriptor = succeed(guest.open("/data/file"))
     assert guest.write(descriptor, b"x") == -errno.EBADF
     assert guest("ftruncate", descriptor, 0) == -errno.EINVAL
-    assert guest("fchmod", descriptor, 0o777) == -errno.EPERM
+    assert guest("fchmod", descriptor, 0o777) == -errno.EROFS
     assert sorted(os.listdir(granted)) == before and (granted / "file").read_bytes() == b"granted"
+
+
+def test_relative_paths_follow_a_directory_that_is_renamed(guest: Guest, granted: Path) -> None:
+    """And do not lead to what has its name now."""
+    (granted / "sub" / "inner").mkdir()
+    (granted / "sub" / "inner" / "deeper").write_bytes(b"deeper")
+    directory, inner = succeed(guest.open("/data/sub")), succeed(guest.open("/data/sub/inner"))
+    again, other = guest("dup", directory), succeed(guest.open("/data"))
+    assert guest("chdir", "/data/sub/inner") == 0
+    assert guest("rename", "/data/sub", "/data/moved") == 0
+    (granted / "sub" / "inner").mkdir(parents=True)
+    for name in ("deep", "inner/deeper"):
+        (granted / "sub" / name).write_bytes(b"another's")
+    for number, name, contents in (
+        (directory, "deep", b"deep"), (again, "inner/deeper", b"deeper"), (inner, "deeper", b"deeper"),
+        (inner, "../deep", b"deep"), (other, "sub/deep", b"another's"), (-100, "deeper", b"deeper"),
+    ):  # fmt: skip
+        assert guest.read(succeed(guest("openat", number, name, 0, 0))) == contents
+    buffer = guest.room(100)
+    size = succeed(guest("getcwd", buffer, 100))
+    assert guest.memory.read(buffer, size) == b"/data/moved/inner\0"
+    assert guest("renameat", inner, "deeper", directory, "back") == 0
+    assert (granted / "moved" / "back").read_bytes() == b"deeper"
+    assert guest("openat", inner, "../../../outside/secret", 0, 0) < 0
+
+
+def test_no_directory_in_use_gets_a_path_that_is_too_long(guest: Guest, granted: Path) -> None:
+    deep = "/".join(["x" * 200] * 11)
+    for name in ("one", "two"):
+        (granted / name / deep).mkdir(parents=True)
+    directory = succeed(guest.open(f"/data/one/{deep}"))
+    assert guest("rename", "/data/one", f"/data/two/{deep}/one") == -errno.ENAMETOOLONG
+    assert (granted / "one" / deep).is_dir()
+    assert guest("close", directory) == 0
+    assert guest("rename", "/data/one", f"/data/two/{deep}/one") == 0
+    assert guest("rename", f"/data/two/{deep}/one", "/data/one") == 0
 
 
 def test_the_longest_grant_decides_and_renaming_across_grants_is_refused(tmp_path: Path) -> None:

@@ -79,7 +79,8 @@ class Description:
         """Host descriptor of what a guest may lock for others. None: it only reads what others own."""
         raise failure(errno.EINVAL)
 
-    def entries(self) -> DirectoryEntries:
+    def entries(self, room_bytes: int) -> bytes:
+        """As getdents64() gives them, as many as fit."""
         raise failure(errno.ENOTDIR)
 
     def terminal_size(self) -> os.terminal_size | None:
@@ -130,14 +131,6 @@ class News:
     mount: int
     status: int
     position: int
-
-
-class DirectoryEntries:
-    """A directory's listing, read once: (name, inode, d_type), and how far the guest has read it."""
-
-    def __init__(self, rows: list[tuple[bytes, int, int]]) -> None:
-        self.rows = rows
-        self.position = 0
 
 
 class NullDevice(Description):

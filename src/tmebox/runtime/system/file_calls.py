@@ -12,7 +12,7 @@ from weakref import WeakKeyDictionary
 
 from tmebox.runtime.system.calls import U64, GuestMemory, failure, transfer_size
 from tmebox.runtime.system.descriptors import Description
-from tmebox.runtime.system.files import O_LARGEFILE, HostFile, pack_entries, pack_status
+from tmebox.runtime.system.files import O_LARGEFILE, HostFile, pack_status
 from tmebox.runtime.system.kernel_objects import KernelObject
 from tmebox.runtime.system.sockets import Stream
 
@@ -148,8 +148,7 @@ def fstat(system: System, memory: GuestMemory, descriptor: int, result: int) -> 
 
 
 def getdents64(system: System, memory: GuestMemory, descriptor: int, buffer: int, size_bytes: int) -> int:
-    entries = system.descriptors[descriptor].entries()
-    data = pack_entries(entries, transfer_size(size_bytes))
+    data = system.descriptors[descriptor].entries(transfer_size(size_bytes))
     memory.write(buffer & U64, data)
     return len(data)
 

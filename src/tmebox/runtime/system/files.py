@@ -1,4 +1,4 @@
-"""Regular files and directories of the host, open for a guest."""
+"""Regular files of the host, open for a guest, and what directories have in common with them."""
 
 from __future__ import annotations
 
@@ -7,16 +7,13 @@ import os
 import resource
 import stat
 import struct
-import zlib
-from collections.abc import Callable, Sequence
 
 from tmebox import _native
 from tmebox.runtime.system.calls import failure
 from tmebox.runtime.system.datapath import APPENDS, FILE, READS, WRITES, DataPath
-from tmebox.runtime.system.descriptors import Description, DirectoryEntries
+from tmebox.runtime.system.descriptors import Description
 from tmebox.runtime.system.process import OWNER
 
-DT_UNKNOWN, DT_DIR, DT_REG, DT_LNK = 0, 4, 8, 10
 O_LARGEFILE = 0o100000
 """As guests have it: Python says 0."""
 BLOCK = 4096
@@ -39,14 +36,15 @@ def require_room() -> None:
 
 
 class HostFile(Description):
-    """A regular file. `descriptor` is ours to close. `read_only`: nothing about it may be changed."""
+    """A regular file, or a directory. `descriptor` is ours to close. `read_only`: nothing about it may be
+    changed."""
 
     def __init__(
         self, descriptor: int, flags: int, mount_number: int, read_only: bool, max_bytes: int
     ) -> None:
         self._own = _native.Descriptor(descriptor, counted=True)
         self._max_bytes = max_bytes
-        self._read_only = read_only
+        self.read_only = read_only
         self.mount_number = mount_number
         self.status_flags = flags & STATUS_FLAGS
         self._can_write = flags & os.O_ACCMODE != os.O_RDONLY and not read_only
@@ -71,11 +69,18 @@ class HostFile(Description):
         return os.pread(self._descriptor, size_bytes, position)
 
     def write(self, data: bytes) -> int:
+        self._require_open_for_writing()
         end = os.SEEK_END if self.status_flags & os.O_APPEND else os.SEEK_CUR
         return os.write(self._descriptor, self._within_limit(data, os.lseek(self._descriptor, 0, end)))
 
     def pwrite(self, data: bytes, position: int) -> int:
+        self._require_open_for_writing()
         return os.pwrite(self._descriptor, self._within_limit(data, position), position)
+
+    def _require_open_for_writing(self) -> None:
+        """Before the limit on sizes is asked: there is none to reach."""
+        if not self._can_write:
+            raise failure(errno.EBADF)
 
     def _within_limit(self, data: bytes, position: int) -> bytes:
         left = self._max_bytes - position
@@ -90,6 +95,8 @@ class HostFile(Description):
         return os.fstat(self._descriptor)
 
     def truncate(self, size_bytes: int) -> None:
+        if not self._can_write:
+            raise failure(errno.EINVAL)
         if size_bytes > self._max_bytes:
             raise failure(errno.EFBIG)
         os.ftruncate(self._descriptor, size_bytes)
@@ -101,138 +108,16 @@ class HostFile(Description):
         return self._descriptor
 
     def writable_file(self) -> int:
-        if not self._can_write:
-            raise failure(errno.EPERM)
+        """Also of one that is open for reading only: an owner may change what others see of a file."""
+        if self.read_only:
+            raise failure(errno.EROFS)
         return self._descriptor
 
     def lockable_file(self) -> int | None:
-        return None if self._read_only else self._descriptor
+        return None if self.read_only else self._descriptor
 
     def release(self) -> None:
         self._own.close()
-
-
-Parts = tuple[bytes, ...]
-InodeOf = Callable[[Parts], int]
-"""What lstat() tells a guest of a path; 0 if nothing is there."""
-
-
-class HostDirectory(HostFile):
-    """A directory, open for reading its entries, as far as their names begin with `names`. inode_of: whose
-    numbers they have. grants: names in it that are grants of their own."""
-
-    def __init__(
-        self,
-        descriptor: int,
-        mount_number: int,
-        read_only: bool,
-        parts: Parts,
-        inode_of: InodeOf,
-        names: bytes = b"",
-        grants: Sequence[bytes] = (),
-    ) -> None:
-        super().__init__(descriptor, os.O_RDONLY | os.O_DIRECTORY, mount_number, read_only, 0)
-        self.parts = parts
-        self._inode_of = inode_of
-        self._names = names
-        self._grants = grants
-        self._entries: DirectoryEntries | None = None
-
-    def read(self, size_bytes: int) -> bytes:
-        raise failure(errno.EISDIR)
-
-    def pread(self, size_bytes: int, position: int) -> bytes:
-        raise failure(errno.EISDIR)
-
-    def entries(self) -> DirectoryEntries:
-        if self._entries is None:
-            here = (b".", os.fstat(self._descriptor).st_ino, DT_DIR)
-            above = (b"..", self._inode_of(self.parts[:-1]), DT_DIR)
-            self._entries = DirectoryEntries([here, above, *self._list()])
-        return self._entries
-
-    def _list(self) -> list[tuple[bytes, int, int]]:
-        with os.scandir(self._descriptor) as found:
-            rows = (self._row(item) for item in found)
-            return sorted(row for row in rows if row[0].startswith(self._names))
-
-    def _row(self, item: os.DirEntry[str]) -> tuple[bytes, int, int]:
-        """The listing's own number may be another than the file's: of what is mounted, and in layers."""
-        name = os.fsencode(item.name)
-        if name in self._grants:
-            return name, self._inode_of((*self.parts, name)), DT_DIR
-        try:
-            return name, item.stat(follow_symlinks=False).st_ino, _entry_type(item)
-        except OSError:  # it is gone
-            return name, item.inode(), DT_UNKNOWN
-
-    def seek(self, offset: int, whence: int) -> int:
-        return seek_entries(self, offset, whence)
-
-
-class VirtualDirectory(Description):
-    """The root, or a directory that exists only because a granted one lies beneath it."""
-
-    status_flags = os.O_RDONLY
-
-    def __init__(self, parts: Parts, names: list[bytes], inode_of: InodeOf) -> None:
-        self.parts = parts
-        paths = {b".": parts, b"..": parts[:-1], **{name: (*parts, name) for name in names}}
-        self._entries = DirectoryEntries([(name, inode_of(path), DT_DIR) for name, path in paths.items()])
-
-    def read(self, size_bytes: int) -> bytes:
-        raise failure(errno.EISDIR)
-
-    def entries(self) -> DirectoryEntries:
-        return self._entries
-
-    def seek(self, offset: int, whence: int) -> int:
-        return seek_entries(self, offset, whence)
-
-    def status(self) -> os.stat_result:
-        return virtual_status(self.parts)
-
-
-def seek_entries(directory: Description, offset: int, whence: int) -> int:
-    """rewinddir() and seekdir(): a position is an index. Back at the start, HostDirectory lists afresh."""
-    if whence != os.SEEK_SET or offset < 0:
-        raise failure(errno.EINVAL)
-    if offset == 0 and isinstance(directory, HostDirectory):
-        directory._entries = None
-        return 0
-    entries = directory.entries()
-    entries.position = min(offset, len(entries.rows))
-    return entries.position
-
-
-def virtual_status(parts: Parts) -> os.stat_result:
-    """Each has a number of its own: programs that walk trees look whether they have been there."""
-    number = 1 + (zlib.crc32(b"/".join(parts)) if parts else 0)
-    return os.stat_result((stat.S_IFDIR | 0o555, number, 0, 2, 0, 0, BLOCK, 0, 0, 0))
-
-
-def _entry_type(item: os.DirEntry[str]) -> int:
-    if item.is_symlink():
-        return DT_LNK
-    if item.is_dir(follow_symlinks=False):
-        return DT_DIR
-    return DT_REG if item.is_file(follow_symlinks=False) else DT_UNKNOWN
-
-
-def pack_entries(entries: DirectoryEntries, room_bytes: int) -> bytes:
-    """struct linux_dirent64 rows from the position on, as many as fit; the position moves on."""
-    packed = bytearray()
-    while entries.position < len(entries.rows):
-        name, inode, kind = entries.rows[entries.position]
-        size_bytes = (19 + len(name) + 1 + 7) & ~7
-        if len(packed) + size_bytes > room_bytes:
-            if not packed:
-                raise failure(errno.EINVAL)
-            break
-        entries.position += 1
-        head = struct.pack("<QqHB", inode, entries.position, size_bytes, kind)
-        packed += (head + name).ljust(size_bytes, b"\0")
-    return bytes(packed)
 
 
 def pack_status(status: os.stat_result, mount_number: int) -> bytes:

@@ -8,6 +8,7 @@ import struct
 from typing import TYPE_CHECKING
 
 from tmebox.runtime.system.calls import U64, GuestMemory, failure, read_path
+from tmebox.runtime.system.files import HostFile
 from tmebox.runtime.system.path_calls import AT_FDCWD, place_of, status_of
 
 if TYPE_CHECKING:
@@ -29,11 +30,15 @@ def linkat(
     target = place_of(system, new_dir, read_path(memory, new))
     if source.mount is not target.mount:
         raise failure(errno.EXDEV)
-    with (
-        source.parent(errno.EPERM) as (old_parent, old_name),
-        target.parent(errno.EEXIST, "link") as (new_parent, new_name),
-    ):
-        os.link(old_name, new_name, src_dir_fd=old_parent, dst_dir_fd=new_parent, follow_symlinks=False)
+    with source.parent(errno.EPERM) as before, target.parent(errno.EEXIST, "link") as after:
+        after.require_fitting(before)
+        os.link(
+            before.name,
+            after.name,
+            src_dir_fd=before.directory,
+            dst_dir_fd=after.directory,
+            follow_symlinks=False,
+        )
     return 0
 
 
@@ -42,13 +47,14 @@ def symlink(system: System, memory: GuestMemory, target: int, path: int) -> int:
 
 
 def symlinkat(system: System, memory: GuestMemory, target: int, directory: int, path: int) -> int:
-    """Only to what lies below the link's own directory, wherever that is moved to: whoever follows it later,
-    the host too, gets to nothing else. Raises EPERM for other targets."""
+    """Only to what lies below the link's own directory, wherever that is moved to, and has a name that is the
+    guest's: whoever follows it later, the host too, gets to nothing else. Raises EPERM for other targets."""
     text = read_path(memory, target)
     if text.startswith(b"/") or b".." in text.split(b"/"):
         raise failure(errno.EPERM)
-    with place_of(system, directory, read_path(memory, path)).parent(errno.EEXIST, "link") as (parent, name):
-        os.symlink(text, name, dir_fd=parent)
+    with place_of(system, directory, read_path(memory, path)).parent(errno.EEXIST, "link") as entry:
+        entry.require_fitting_target(text)
+        os.symlink(text, entry.name, dir_fd=entry.directory)
     return 0
 
 
@@ -83,5 +89,5 @@ def statfs(system: System, memory: GuestMemory, path: int, result: int) -> int:
 def fstatfs(system: System, memory: GuestMemory, descriptor: int, result: int) -> int:
     description = system.descriptors[descriptor]
     host = description.host_descriptor()
-    memory.write(result & U64, _pack_space(host, host is not None and description.lockable_file() is None))
+    memory.write(result & U64, _pack_space(host, isinstance(description, HostFile) and description.read_only))
     return 0

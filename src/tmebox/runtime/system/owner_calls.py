@@ -44,7 +44,7 @@ def fchownat(
         return fchown(system, memory, directory, owner, group)
     place = place_of(system, directory, read_path(memory, path))
     with place.found(follow=not flags & AT_SYMLINK_NOFOLLOW) as found:
-        found.require_writable()
+        found.require_own()
         _require_kept(owner, group)
         if not stat.S_ISLNK(os.fstat(found.descriptor).st_mode):
             os.chown(f"/proc/self/fd/{found.descriptor}", -1, -1)

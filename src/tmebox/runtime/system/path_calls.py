@@ -9,7 +9,7 @@ import struct
 from typing import TYPE_CHECKING
 
 from tmebox.runtime.system import etc
-from tmebox.runtime.system.calls import U64, GuestMemory, failure, read_path
+from tmebox.runtime.system.calls import PATH_MAX, U64, GuestMemory, failure, read_path
 from tmebox.runtime.system.descriptors import (
     DEVICES,
     STREAMS,
@@ -17,18 +17,9 @@ from tmebox.runtime.system.descriptors import (
     Description,
     TextFile,
 )
-from tmebox.runtime.system.files import (
-    O_LARGEFILE,
-    HostDirectory,
-    HostFile,
-    InodeOf,
-    VirtualDirectory,
-    pack_status,
-    require_room,
-    virtual_status,
-)
-from tmebox.runtime.system.paths import Place, open_file, writes
-from tmebox.runtime.system.walking import identity
+from tmebox.runtime.system.directories import HostDirectory, InodeOf, Parts, VirtualDirectory, virtual_status
+from tmebox.runtime.system.files import O_LARGEFILE, HostFile, pack_status, require_room
+from tmebox.runtime.system.paths import Namespace, Place, open_file, writes
 
 if TYPE_CHECKING:
     from tmebox.runtime.system.system import System
@@ -94,13 +85,11 @@ def _newly_open(system: System, place: Place, flags: int, mode: int) -> Descript
         if flags & os.O_ACCMODE != os.O_RDONLY or flags & os.O_TRUNC or flags & os.O_EXCL:
             raise failure(errno.EROFS)
         flags &= ~os.O_CREAT
-    descriptor, read_only = open_file(place, flags, mode)
-    if stat.S_ISDIR(os.fstat(descriptor).st_mode):
-        is_top = bool(mount.names) and identity(descriptor) == identity(mount.descriptor)
-        names = mount.names if is_top else b""
+    found = open_file(place, flags, mode)
+    if stat.S_ISDIR(os.fstat(found.descriptor).st_mode):
         grants = system.namespace.names_beneath(place.parts)
-        return HostDirectory(descriptor, mount.number, read_only, place.parts, _inodes(system), names, grants)
-    return HostFile(descriptor, flags, mount.number, read_only, system.max_file_bytes)
+        return HostDirectory(found, mount.number, place.parts, _inodes(system), grants)
+    return HostFile(found.descriptor, flags, mount.number, found.read_only, system.max_file_bytes)
 
 
 def _inodes(system: System) -> InodeOf:
@@ -225,8 +214,8 @@ def mkdirat(system: System, memory: GuestMemory, directory: int, path: int, mode
     place = place_of(system, directory, read_path(memory, path))
     if not place.rest and (place.mount is not None or system.namespace.exists_virtually(place.parts)):
         raise failure(errno.EEXIST)
-    with place.parent(errno.EEXIST, "directory") as (parent, name):
-        os.mkdir(name, mode & 0o777 & ~system.umask, dir_fd=parent)
+    with place.parent(errno.EEXIST, "directory") as entry:
+        os.mkdir(entry.name, mode & 0o777 & ~system.umask, dir_fd=entry.directory)
     return 0
 
 
@@ -243,9 +232,9 @@ def unlinkat(system: System, memory: GuestMemory, directory: int, path: int, fla
         raise failure(errno.EINVAL)
     place = place_of(system, directory, read_path(memory, path))
     dots = errno.EISDIR if not flags else errno.EINVAL if place.dots == b"." else errno.ENOTEMPTY
-    with place.parent(dots) as (parent, name):
-        system.namespace.require_movable(parent, name)
-        (os.rmdir if flags else os.unlink)(name, dir_fd=parent)
+    with place.parent(dots) as entry:
+        system.namespace.require_movable(entry)
+        (os.rmdir if flags else os.unlink)(entry.name, dir_fd=entry.directory)
     return 0
 
 
@@ -266,18 +255,33 @@ def renameat2(
     target = place_of(system, new_dir, read_path(memory, new))
     if source.mount is not target.mount:
         raise failure(errno.EXDEV)
-    with (
-        source.parent(errno.EBUSY) as (old_parent, old_name),
-        target.parent(errno.EBUSY) as (new_parent, new_name),
-    ):
-        system.namespace.require_movable(old_parent, old_name)
-        system.namespace.require_movable(new_parent, new_name)
+    with source.parent(errno.EBUSY) as before, target.parent(errno.EBUSY) as after:
+        system.namespace.require_movable(before)
+        system.namespace.require_movable(after)
         if target.is_directory:  # nothing else moves to `new/`, though there is no `new` yet
-            status = os.stat(old_name, dir_fd=old_parent, follow_symlinks=False)
+            status = os.stat(before.name, dir_fd=before.directory, follow_symlinks=False)
             if not stat.S_ISDIR(status.st_mode):
                 raise failure(errno.ENOTDIR)
-        os.rename(old_name, new_name, src_dir_fd=old_parent, dst_dir_fd=new_parent)
+        after.require_fitting(before)
+        followers = _followers(system, source.parts, target.parts)
+        os.rename(before.name, after.name, src_dir_fd=before.directory, dst_dir_fd=after.directory)
+        for directory, parts in followers:
+            directory.parts = parts
     return 0
+
+
+def _followers(system: System, old: Parts, new: Parts) -> list[tuple[HostDirectory | Namespace, Parts]]:
+    """What relative paths begin at, and its path once a directory has its new name: open directories, and the
+    working directory. They are looked up by their paths each time, so that all rules hold for them. Raises
+    ENAMETOOLONG if one could not be looked up any more."""
+    descriptions = {system.descriptors[number] for number in system.descriptors}
+    found: list[tuple[HostDirectory | Namespace, Parts]] = []
+    for directory in (system.namespace, *descriptions):
+        if isinstance(directory, (HostDirectory, Namespace)) and directory.parts[: len(old)] == old:
+            found.append((directory, new + directory.parts[len(old) :]))
+            if sum(len(part) + 1 for part in found[-1][1]) >= PATH_MAX:
+                raise failure(errno.ENAMETOOLONG)
+    return found
 
 
 def truncate(system: System, memory: GuestMemory, path: int, size_bytes: int) -> int:
@@ -309,7 +313,7 @@ def fchmodat2(system: System, memory: GuestMemory, directory: int, path: int, mo
     with place.found(follow=not flags) as found:
         if stat.S_ISLNK(os.fstat(found.descriptor).st_mode):
             raise failure(errno.EOPNOTSUPP)
-        found.require_writable()
+        found.require_own()
         os.chmod(f"/proc/self/fd/{found.descriptor}", mode & 0o777)
     return 0
 
@@ -321,7 +325,7 @@ def utimensat(system: System, memory: GuestMemory, directory: int, path: int, ti
         )
     place = place_of(system, directory, read_path(memory, path))
     with place.found(follow=not flags & AT_SYMLINK_NOFOLLOW) as found:
-        found.require_writable()
+        found.require_own()
         if stat.S_ISLNK(os.fstat(found.descriptor).st_mode):
             raise failure(errno.EOPNOTSUPP)
         return _set_times(system, memory, f"/proc/self/fd/{found.descriptor}", times)
@@ -345,7 +349,7 @@ def _set_times(system: System, memory: GuestMemory, path: str, times: int) -> in
 
 
 def getcwd(system: System, memory: GuestMemory, buffer: int, size_bytes: int) -> int:
-    path = b"/" + b"/".join(system.namespace.working) + b"\0"
+    path = b"/" + b"/".join(system.namespace.parts) + b"\0"
     if size_bytes & U64 < len(path):
         raise failure(errno.ERANGE)
     memory.write(buffer & U64, path)
@@ -360,7 +364,7 @@ def chdir(system: System, memory: GuestMemory, path: int) -> int:
                 raise failure(errno.ENOTDIR)
     elif not system.namespace.exists_virtually(place.parts):
         raise failure(errno.ENOENT)
-    system.namespace.working = place.parts
+    system.namespace.parts = place.parts
     return 0
 
 
@@ -368,5 +372,5 @@ def fchdir(system: System, _memory: GuestMemory, descriptor: int) -> int:
     description = system.descriptors[descriptor]
     if not isinstance(description, (HostDirectory, VirtualDirectory)):
         raise failure(errno.ENOTDIR)
-    system.namespace.working = description.parts
+    system.namespace.parts = description.parts
     return 0

@@ -7,6 +7,7 @@ symbolic links, their targets' `..` and renames meanwhile cannot lead out. /proc
 
 What may be changed is a matter of directories, not of paths. A directory that was granted read-only is
 read-only whatever way leads into it: another grant that it lies in, a symbolic link, a new name of a parent.
+So are names: where only some were granted, only those are reached and changed, whatever way leads there.
 And no guest renames or removes a directory that is, or contains, a grant: somebody else knows it by its name.
 Hard links and bind mounts are the host's to make; the guest cannot, and what they lead to is not looked at.
 """
@@ -16,21 +17,31 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from tmebox import _native
 from tmebox.runtime.system import walking
 from tmebox.runtime.system.calls import failure
-from tmebox.runtime.system.walking import RETRIES, Found, Identity, identity
+from tmebox.runtime.system.walking import (
+    ALL_NAMES,
+    NO_LIMITS,
+    RETRIES,
+    Found,
+    Identity,
+    Limits,
+    Names,
+    identity,
+)
 
 
 @dataclass(frozen=True)
 class Directory:
     """A directory of the host that a guest sees at `guest_path`, which is taken as absolute.
 
-    names: what names in it must begin with, for the guest to reach what they name, or see them.
+    names: what names in it must begin with, for the guest to reach what they name, or see them: by this grant
+    and by others that it lies in. The directory's own mode and times are not the guest's to change then.
     """
 
     host_path: str | os.PathLike[str]
@@ -41,27 +52,56 @@ class Directory:
 
 @dataclass(frozen=True)
 class Mount:
-    """An opened grant. `parts` is its guest path, split. `protected` are directories that are read-only even
-    beneath this grant, because they were granted so. `names`: what names in the granted directory must begin
-    with."""
+    """An opened grant. `parts` is its guest path, split. `limits` hold in directories beneath it, because
+    those were granted so."""
 
     own: _native.Descriptor
     parts: tuple[bytes, ...]
-    read_only: bool
+    own_limits: Limits
     number: int
-    protected: frozenset[Identity]
-    names: bytes = b""
+    limits: Mapping[Identity, Limits]
 
     @property
     def descriptor(self) -> int:
         return self.own.number
 
+    @property
+    def read_only(self) -> bool:
+        return self.own_limits.read_only
+
+    @property
+    def names(self) -> Names:
+        return self.own_limits.names
+
     def find(self, path: bytes, *, follow: bool = True) -> Found:
         """What `path`, which has no `..`, leads to beneath this grant. Raises OSError."""
-        descriptor, is_protected = walking.find(
-            self.descriptor, path, follow=follow, protected=self.protected, names=self.names
-        )
-        return Found(descriptor, self.read_only or is_protected)
+        return walking.find(self.descriptor, path, follow=follow, own=self.own_limits, limits=self.limits)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A name in an open directory in which things may be changed. names: those that are the guest's there."""
+
+    directory: int
+    name: bytes
+    names: Names
+
+    def require_fitting_target(self, target: bytes) -> None:
+        """Raise EPERM if a symbolic link of this name must not have that target: whoever follows it, the host
+        too, would get from a name of the guest's to what is not."""
+        if self.names != ALL_NAMES:
+            parts = [part for part in target.split(b"/") if part not in (b"", b".")]
+            if not parts or not parts[0].startswith(self.names):
+                raise failure(errno.EPERM)
+
+    def require_fitting(self, other: Entry) -> None:
+        """Raise EPERM if another entry is a symbolic link that must not get this name."""
+        try:
+            status = os.stat(other.name, dir_fd=other.directory, follow_symlinks=False)
+            if stat.S_ISLNK(status.st_mode):
+                self.require_fitting_target(os.readlink(other.name, dir_fd=other.directory))
+        except FileNotFoundError:
+            return
 
 
 @dataclass(frozen=True)
@@ -101,10 +141,9 @@ class Place:
             raise failure(errno.ENOTDIR)
 
     @contextmanager
-    def parent(self, dots: int, makes: str = "") -> Iterator[tuple[int, bytes]]:
-        """(descriptor of the directory, name in it) of a place that is to be changed. dots: the error for a
-        path that ends in `.` or `..`, and leads to something. makes: a "directory" or a "link" that is to be
-        new. Raises OSError."""
+    def parent(self, dots: int, makes: str = "") -> Iterator[Entry]:
+        """The entry of a place that is to be changed. dots: the error for a path that ends in `.` or `..`,
+        and leads to something. makes: a "directory" or a "link" that is to be new. Raises OSError."""
         mount = self.mount
         if mount is None:
             raise failure(errno.EROFS)
@@ -113,16 +152,16 @@ class Place:
                 raise failure(dots)
         if not self.rest:
             raise failure(errno.EBUSY)
-        if len(self.rest) == 1 and not self.rest[0].startswith(mount.names):
-            raise failure(errno.EACCES)
         found = mount.find(b"/".join(self.rest[:-1]) or b".")
         try:
             if not stat.S_ISDIR(os.fstat(found.descriptor).st_mode):
                 raise failure(errno.ENOTDIR)
+            if not self.rest[-1].startswith(found.names):
+                raise failure(errno.EACCES)
             found.require_writable()
             if self.is_directory:
                 self._require_fitting(found.descriptor, makes)
-            yield found.descriptor, self.rest[-1]
+            yield Entry(found.descriptor, self.rest[-1], found.names)
         finally:
             os.close(found.descriptor)
 
@@ -142,26 +181,30 @@ class Namespace:
     """A guest's view of the file system: its grants and its working directory."""
 
     def __init__(self, directories: Sequence[Directory]) -> None:
-        self.working: tuple[bytes, ...] = ()
+        self.parts: tuple[bytes, ...] = ()
+        """Of the working directory."""
         self._mounts: list[Mount] = []
         try:
             for number, item in enumerate(directories, 1):
                 parts = clean((), os.fsencode(item.guest_path))
                 own = _native.Descriptor(os.open(item.host_path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC))
-                self._mounts.append(
-                    Mount(own, parts, item.read_only, number, frozenset(), os.fsencode(item.names))
-                )
+                limits = Limits(item.read_only, (os.fsencode(item.names),))
+                self._mounts.append(Mount(own, parts, limits, number, {}))
         except BaseException:
             self.close()
             raise
-        read_only = frozenset(identity(mount.descriptor) for mount in self._mounts if mount.read_only)
-        if read_only:
-            self._mounts = [m if m.read_only else replace(m, protected=read_only) for m in self._mounts]
+        everywhere = _limits(self._mounts)
+        if everywhere:
+            in_read_only = {here: one for here, one in everywhere.items() if one.has_names}
+            self._mounts = [
+                replace(mount, limits=in_read_only if mount.read_only else everywhere)
+                for mount in self._mounts
+            ]
         self._mounts.sort(key=lambda mount: -len(mount.parts))
 
     def place(self, path: bytes, base: tuple[bytes, ...] | None = None) -> Place:
         """Where a guest path leads; `base` is what it is relative to instead of the working directory."""
-        parts = clean(self.working if base is None else base, path)
+        parts = clean(self.parts if base is None else base, path)
         name = path.rstrip(b"/").rpartition(b"/")[2]
         dots = name if name in (b".", b"..") else b""
         is_directory = bool(dots) or path.endswith(b"/")
@@ -180,7 +223,7 @@ class Namespace:
                 b"".join(b"/" + part for part in mount.parts),
                 mount.descriptor,
                 mount.number,
-                not mount.names and not mount.protected and walking.has_openat2(),
+                not mount.own_limits.has_names and not mount.limits and walking.has_openat2(),
             )
             for mount in self._mounts
         )
@@ -200,11 +243,11 @@ class Namespace:
         """Whether this is the root or a directory that exists only because a grant lies beneath it."""
         return not parts or bool(self.names_beneath(parts))
 
-    def require_movable(self, directory: int, name: bytes) -> None:
+    def require_movable(self, entry: Entry) -> None:
         """Raise EBUSY if an entry is a directory that a grant is, or lies in: its name is not the guest's to
         give to something else. Whoever could move it meanwhile is refused as well."""
         try:
-            status = os.stat(name, dir_fd=directory, follow_symlinks=False)
+            status = os.stat(entry.name, dir_fd=entry.directory, follow_symlinks=False)
         except FileNotFoundError:
             return
         if stat.S_ISDIR(status.st_mode):
@@ -216,6 +259,19 @@ class Namespace:
         mounts, self._mounts = self._mounts, []
         for mount in mounts:
             mount.own.close()
+
+
+def _limits(mounts: Sequence[Mount]) -> dict[Identity, Limits]:
+    """Of granted directories that have some. Of one that was granted twice, with some names each, all those
+    names may be used."""
+    found: dict[Identity, Limits] = {}
+    for mount in mounts:
+        if mount.own_limits != NO_LIMITS:
+            here = identity(mount.descriptor)
+            before = found.get(here, NO_LIMITS)
+            names = tuple(name for name in (*before.names, *mount.names) if name)
+            found[here] = Limits(before.read_only or mount.read_only, names or ALL_NAMES)
+    return found
 
 
 def clean(base: tuple[bytes, ...], path: bytes) -> tuple[bytes, ...]:
@@ -244,9 +300,9 @@ def reopen(located: int, flags: int) -> int:
         raise failure(errno.EIO) from None
 
 
-def open_file(place: Place, flags: int, mode: int) -> tuple[int, bool]:
-    """open() beneath a grant: a host descriptor of a regular file or directory, created if `flags` say so;
-    and whether it is read-only. Raises OSError."""
+def open_file(place: Place, flags: int, mode: int) -> Found:
+    """open() beneath a grant: a usable descriptor of a regular file or directory, created if `flags` say so.
+    Raises OSError."""
     mount, create, exclusive = place.granted(), flags & os.O_CREAT, flags & os.O_EXCL
     rest = flags & (os.O_ACCMODE | os.O_APPEND | os.O_TRUNC | os.O_DIRECTORY)
     for _ in range(RETRIES):
@@ -264,16 +320,16 @@ def open_file(place: Place, flags: int, mode: int) -> tuple[int, bool]:
                     place.require_kind(found.descriptor)
                     if found.read_only and writes(flags & ~os.O_CREAT):
                         raise failure(errno.EROFS)
-                    return reopen(found.descriptor, rest), found.read_only
+                    return replace(found, descriptor=reopen(found.descriptor, rest))
                 finally:
                     os.close(found.descriptor)
         if place.is_directory:
             raise failure(errno.ENOENT if place.dots else errno.EISDIR)
         try:
-            with place.parent(errno.EISDIR) as (parent, name):
+            with place.parent(errno.EISDIR) as entry:
                 # With O_EXCL this makes a regular file or fails; it never opens what is there.
                 new = rest & ~os.O_TRUNC | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-                return os.open(name, new, mode, dir_fd=parent), False
+                return Found(os.open(entry.name, new, mode, dir_fd=entry.directory), False)
         except FileExistsError:
             if exclusive:
                 raise

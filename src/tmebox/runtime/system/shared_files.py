@@ -14,9 +14,14 @@ from tmebox.runtime.system.files import HostFile
 class SharedFile(HostFile):
     """It shares the core's open file, so its position is its own: only Python reads it."""
 
-    def __init__(self, descriptor: int, flags: int, mount_number: int, position: int) -> None:
-        super().__init__(descriptor, os.O_RDONLY | flags, mount_number, read_only=True, max_bytes=0)
+    def __init__(
+        self, descriptor: int, flags: int, mount_number: int, read_only: bool, position: int
+    ) -> None:
+        super().__init__(descriptor, os.O_RDONLY | flags, mount_number, read_only, max_bytes=0)
         self._position = position
+
+    def lockable_file(self) -> int | None:
+        return None
 
     def data_path(self) -> DataPath | None:
         return None

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tmebox import _native
-from tmebox.runtime.system.calls import ENDING, TKILL, Assertion, GuestMemory
+from tmebox.runtime.system.calls import ENDING, TKILL, Assertion, GuestMemory, error_result
 from tmebox.runtime.system.clock import Clock, Waits
 from tmebox.runtime.system.datapath import WAITS
 from tmebox.runtime.system.descriptors import Description, Descriptors, News, default_max_open
@@ -112,7 +111,7 @@ class System:
         self.limit_descriptors(self._max_open_files)
         self.waits = Waits()
         self.umask = 0o022
-        self.namespace.working = ()
+        self.namespace.parts = ()
         self._used = False
 
     def limit_descriptors(self, count: int) -> None:
@@ -138,7 +137,7 @@ class System:
             try:
                 self.descriptors.meet(self._describe)
             except OSError as error:  # no descriptor is left for a file that the core has opened
-                return -(error.errno or errno.EIO)
+                return error_result(error)
         result = dispatch(self, memory, number, arguments)
         if self._trace is not None and -MAX_ERRNO <= result < 0 and result not in NOT_REFUSED:
             self._trace(Refusal(call_name(number), -result, path_of(memory, number, arguments)))
@@ -148,13 +147,12 @@ class System:
         if not news.is_file:
             flags = 0 if news.flags & WAITS else os.O_NONBLOCK
             return Connection(socket.socket(fileno=self.core.give(news.number)), flags)
-        try:
-            own = os.open(
-                f"/proc/self/fd/{news.host}", os.O_RDONLY | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK
-            )
-        except OSError:
-            return SharedFile(os.dup(news.host), news.status, news.mount, news.position)
         read_only = self.namespace.is_read_only(news.mount)
+        flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK
+        try:
+            own = os.open(f"/proc/self/fd/{news.host}", flags)
+        except OSError:
+            return SharedFile(os.dup(news.host), news.status, news.mount, read_only, news.position)
         file = HostFile(own, os.O_RDONLY | news.status, news.mount, read_only, self.max_file_bytes)
         file.seek(news.position, os.SEEK_SET)
         return file

@@ -12,7 +12,7 @@ import errno
 import os
 import stat
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -29,18 +29,47 @@ HERE = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 
 Identity = tuple[int, int]
 """Device and inode number: a directory, whatever it is called."""
+Names = tuple[bytes, ...]
+"""What names in a directory may begin with, for a guest to reach what they name."""
+ALL_NAMES: Names = (b"",)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What holds in a directory, whatever way leads there. read_only: also in all that lies in it."""
+
+    read_only: bool = False
+    names: Names = ALL_NAMES
+
+    @property
+    def has_names(self) -> bool:
+        """Whether only some names may be used."""
+        return self.names != ALL_NAMES
+
+
+NO_LIMITS = Limits()
 
 
 @dataclass(frozen=True)
 class Found:
-    """What a path led to: an O_PATH descriptor, and whether nothing may be changed there."""
+    """What a path led to: an O_PATH descriptor, whether nothing may be changed there, and what names in it
+    the guest may use."""
 
     descriptor: int
     read_only: bool
+    names: Names = ALL_NAMES
 
     def require_writable(self) -> None:
+        """Raise EROFS if nothing may be made or removed in it, and nothing written to it."""
         if self.read_only:
             raise failure(errno.EROFS)
+
+    def require_own(self) -> None:
+        """Raise EROFS or EPERM unless its own mode and times are the guest's to change: a directory in which
+        it may use some names only is somebody else's."""
+        self.require_writable()
+        if self.names != ALL_NAMES:
+            raise failure(errno.EPERM)
 
 
 @dataclass(frozen=True)
@@ -50,6 +79,7 @@ class _Passed:
     identity: Identity
     is_directory: bool
     is_protected: bool
+    names: Names
 
 
 def identity(descriptor: int) -> Identity:
@@ -57,20 +87,18 @@ def identity(descriptor: int) -> Identity:
     return status.st_dev, status.st_ino
 
 
-def find(
-    root: int, path: bytes, *, follow: bool, protected: frozenset[Identity], names: bytes = b""
-) -> tuple[int, bool]:
-    """An O_PATH descriptor of `path` beneath the directory `root`, and whether it is one of the directories
-    `protected`, or lies in one; `root` itself does not count. `follow`: also a symbolic link at the end.
-    `names`: what names in `root` itself must begin with.
+def find(root: int, path: bytes, *, follow: bool, own: Limits, limits: Mapping[Identity, Limits]) -> Found:
+    """What `path` leads to beneath the directory `root`. `follow`: also a symbolic link at the end. `limits`
+    hold in directories beneath `root`; in `root` itself its `own` do.
 
-    Raises OSError; EACCES for what would lead out.
+    Raises OSError; EACCES for what would lead out, and for names that are not the guest's.
     """
     for _ in range(RETRIES):
         try:
-            if protected or names or not has_openat2():
-                return _walk(root, path, follow, protected, names)
-            return _openat2(root, path, os.O_PATH | os.O_CLOEXEC | (0 if follow else os.O_NOFOLLOW)), False
+            if limits or own.has_names or not has_openat2():
+                return _walk(root, path, follow, own, limits)
+            flags = os.O_PATH | os.O_CLOEXEC | (0 if follow else os.O_NOFOLLOW)
+            return Found(_openat2(root, path, flags), own.read_only)
         except OSError as error:
             if error.errno == errno.EXDEV:
                 raise failure(errno.EACCES) from None
@@ -79,9 +107,7 @@ def find(
     raise failure(errno.EAGAIN)
 
 
-def _walk(
-    root: int, path: bytes, follow: bool, protected: frozenset[Identity], names: bytes = b""
-) -> tuple[int, bool]:
+def _walk(root: int, path: bytes, follow: bool, own: Limits, limits: Mapping[Identity, Limits]) -> Found:
     """Component by component.
 
     Two descriptors are open at a time, however deep a guest makes its directories. So `..`, which only a
@@ -90,7 +116,7 @@ def _walk(
     left = path.split(b"/")[::-1]
     steps = links = 0
     here = os.dup(root)
-    passed = [_Passed(identity(here), True, False)]
+    passed = [_Passed(identity(here), True, own.read_only, own.names)]
     try:
         while left:
             name = left.pop()
@@ -103,7 +129,7 @@ def _walk(
                 if name == b"..":
                     here = _back(here, passed)
                 continue
-            if len(passed) == 1 and not name.startswith(names):
+            if not name.startswith(passed[-1].names):
                 raise failure(errno.EACCES)
             below = os.open(name, HERE, dir_fd=here)
             try:
@@ -113,15 +139,16 @@ def _walk(
                     left += _target(below, links)
                     continue
                 this = (status.st_dev, status.st_ino)
-                is_protected = passed[-1].is_protected or this in protected
-                passed.append(_Passed(this, stat.S_ISDIR(status.st_mode), is_protected))
+                there = limits.get(this, NO_LIMITS)
+                is_protected = passed[-1].is_protected or there.read_only
+                passed.append(_Passed(this, stat.S_ISDIR(status.st_mode), is_protected, there.names))
                 here, below = below, here
             finally:
                 os.close(below)
     except BaseException:
         os.close(here)
         raise
-    return here, passed[-1].is_protected
+    return Found(here, passed[-1].is_protected, passed[-1].names)
 
 
 def _back(here: int, passed: list[_Passed]) -> int:
