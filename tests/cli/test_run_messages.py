@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from tests.cli.command_line import Run
+from tmebox.cli.run import MOST_REFUSALS, _count
 
 HOG = """
 #include <fcntl.h>
@@ -42,3 +44,12 @@ def test_open_files_are_limited_as_asked(tmebox: Run, tmp_path: Path) -> None:
     source.write_text(HOG)
     assert tmebox("run", "--files", "10", "--dir", f"{tmp_path}:/d:ro", source).code == 7
     assert tmebox("run", "--files", "2", source).code == 2
+
+
+def test_a_trace_lists_so_many_refusals_and_no_more() -> None:
+    refusals: Counter[str] = Counter()
+    for number in range(3 * MOST_REFUSALS):
+        _count(refusals, f"stat '/{number}': ENOENT")
+    _count(refusals, "stat '/1': ENOENT")
+    assert len(refusals) == MOST_REFUSALS + 1
+    assert refusals["stat '/1': ENOENT"] == 2 and refusals["others"] == 2 * MOST_REFUSALS

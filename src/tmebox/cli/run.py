@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from tmebox.runtime.system import Directory
     from tmebox.runtime.system.trace import CallCounts
 
+MOST_REFUSALS = 1000
+"""Different ones that --trace lists."""
+
 
 def _checked_size(text: str) -> str:
     from tmebox.runtime.layout import parse_size
@@ -115,7 +118,7 @@ def run(
                 env=variables,
                 dirs=granted,
                 timeout=timeout,
-                trace=(lambda refusal: refusals.update([str(refusal)])) if trace else None,
+                trace=(lambda refusal: _count(refusals, str(refusal))) if trace else None,
                 calls=calls,
             )
     except Trap as trap:
@@ -128,6 +131,11 @@ def run(
         if calls is not None:
             _show_calls(calls)
     raise typer.Exit(completed.exit_code)
+
+
+def _count(refusals: Counter[str], text: str) -> None:
+    """Programs choose the paths in them: beyond so many different ones they are counted together."""
+    refusals[text if text in refusals or len(refusals) < MOST_REFUSALS else "others"] += 1
 
 
 def _show_refusals(refusals: Counter[str]) -> None:
