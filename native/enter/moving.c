@@ -3,6 +3,7 @@
  * what an address leads to. */
 #include "enter/kernelcall.h"
 #include "enter/moving.h"
+#include "threads/thread.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -246,8 +247,10 @@ bool tmebox_guest_prepare_move(const struct guest_call *call, uint64_t number, s
     move->writes = writes;
     move->advances = !positioned && row->flags & GUEST_NEW && row->file != NULL;
     move->position = positioned ? call->arguments[3] : move->advances ? row->position : -1;
+    bool pipe = writes && (row->flags & (GUEST_WAITS | GUEST_SOCKET)) == GUEST_WAITS;
     return is_reachable(call->instance, moved, writes) &&
-           (!writes || (row->begun == 0 && has_room(call->all, row, moved->size, move->position)));
+           (!writes || (row->begun == 0 && has_room(call->all, row, moved->size, move->position))) &&
+           (!pipe || tmebox_quiet_pipes(call->instance->thread));
 }
 
 /* Of files beneath a grant: what streams of the host's do is Python's business. */

@@ -309,7 +309,7 @@ static inline __attribute__((always_inline)) int run(struct thread *thread, stru
             activation->rsp = rsp; /* a host call left its own */
             cross(thread, instance, activation);
         }
-        if (UNLIKELY(thread->pipes_are_quiet)) {
+        if (UNLIKELY(thread->pipes != PIPES_LOUD)) {
             tmebox_loud_pipes(thread);
         }
         /* Greenlets end calls in any order: what this one began in may be over, or others may have begun in it. */
@@ -358,7 +358,7 @@ void tmebox_suspend(struct activation *activation) {
     thread->current = NULL;
     thread->suspended = activation->instance;
     thread->quiet += thread->polls == 0;
-    if (UNLIKELY(thread->pipes_are_quiet)) {
+    if (UNLIKELY(thread->pipes != PIPES_LOUD)) {
         tmebox_loud_pipes(thread);
     }
     atomic_store_explicit(&thread->where, IN_HOST, memory_order_release);

@@ -231,6 +231,9 @@ def is_stack(low: int, top: int, words: bytes) -> bool:
 def ensure_handlers() -> None:
     """Install handlers unless those that matter most are ours: a quick look for every new sandbox."""
 
+def write_quietly(descriptor: int, data: Any, /) -> int:
+    """`os.write`, which raises no SIGPIPE, whatever the host does about that. A signal may interrupt it."""
+
 def needed_signals() -> list[int]:
     """Numbers of the signals that end or interrupt sandboxed code; the last only once handlers are there."""
 
