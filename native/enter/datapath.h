@@ -32,6 +32,7 @@ struct known_file {
 #define GUEST_CONNECTION 256 /* a TCP connection that was accepted */
 #define GUEST_NEW 512        /* the core opened it: it has no description in Python yet */
 #define GUEST_CLOEXEC 1024   /* of what is new: the guest asked for it */
+#define GUEST_PLACED 2048    /* the guest may move and choose the position. Not in files that are a stream of the host's */
 
 #define GUEST_DESCRIPTORS 1024 /* at most */
 #define GUEST_CALLS 512 /* numbers of system calls that are counted */

@@ -221,7 +221,7 @@ bool tmebox_guest_prepare_move(const struct guest_call *call, uint64_t number, s
     bool positioned = number == SYS_pread64 || number == SYS_pwrite64;
     bool message = number == SYS_sendto || number == SYS_recvfrom;
     uint32_t needed = writes ? GUEST_WRITES : GUEST_READS;
-    needed |= positioned ? GUEST_FILE : message ? GUEST_SOCKET : 0;
+    needed |= positioned ? GUEST_FILE | GUEST_PLACED : message ? GUEST_SOCKET : 0;
     struct guest_descriptor *row = tmebox_guest_find(call, call->arguments[0], needed);
     if (row == NULL || (positioned && call->arguments[3] < 0)) {
         return false;
@@ -253,11 +253,10 @@ bool tmebox_guest_prepare_move(const struct guest_call *call, uint64_t number, s
            (!pipe || tmebox_quiet_pipes(call->instance->thread));
 }
 
-/* Of files beneath a grant: what streams of the host's do is Python's business. */
 bool tmebox_guest_seek(const struct guest_call *call, int64_t *result) {
-    struct guest_descriptor *row = tmebox_guest_find(call, call->arguments[0], GUEST_FILE);
+    struct guest_descriptor *row = tmebox_guest_find(call, call->arguments[0], GUEST_FILE | GUEST_PLACED);
     int64_t offset = call->arguments[1], whence = call->arguments[2];
-    if (row == NULL || row->mount == 0 || whence < SEEK_SET || whence > SEEK_END) {
+    if (row == NULL || whence < SEEK_SET || whence > SEEK_END) {
         return PYTHON;
     }
     call->all->measured = NULL;

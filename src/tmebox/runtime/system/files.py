@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 
 from tmebox import _native
 from tmebox.runtime.system.calls import failure
-from tmebox.runtime.system.datapath import APPENDS, FILE, READS, WRITES, DataPath
+from tmebox.runtime.system.datapath import APPENDS, FILE, PLACED, READS, WRITES, DataPath
 from tmebox.runtime.system.descriptors import Description, DirectoryEntries
 from tmebox.runtime.system.process import OWNER
 
@@ -56,7 +56,7 @@ class HostFile(Description):
         if not self._is_regular:
             return None
         access = self.status_flags & os.O_ACCMODE
-        flags = FILE | (0 if access == os.O_WRONLY else READS) | (WRITES if self._can_write else 0)
+        flags = FILE | PLACED | (0 if access == os.O_WRONLY else READS) | (WRITES if self._can_write else 0)
         appends = APPENDS if self.status_flags & os.O_APPEND else 0
         return DataPath(self._descriptor, flags | appends, self._max_bytes, self.mount_number)
 
