@@ -38,6 +38,11 @@ struct known_file {
 #define GUEST_CALLS 512 /* numbers of system calls that are counted */
 #define TRANSFER_MAX (16 << 20) /* bytes that one call moves; as in runtime/system/calls.py */
 
+/* The second and third argument of a call. */
+struct guest_buffer {
+    int64_t at, size;
+};
+
 /* What one of a guest's descriptors is on the host. */
 struct guest_descriptor {
     PyObject *owner; /* keeps `host` open; NULL where `file` does, and for new connections */
@@ -48,6 +53,7 @@ struct guest_descriptor {
     uint32_t status; /* of a new file: open()'s flags */
     uint64_t limit; /* the size that a file may grow to */
     uint64_t begun; /* of a write that waits: bytes that are written. Until it is done, writes are Python's */
+    struct guest_buffer begun_from; /* by which it is known again; others may come before */
     int64_t position; /* of a new file: where the guest reads next */
 };
 #define GUEST_HIDDEN (1u << 31) /* the number is in use, and Python answers */
@@ -82,6 +88,7 @@ struct guest_descriptors {
     /* A row of a file, of which it is known how many bytes more it may get at its own position. NULL: of none. */
     const struct guest_descriptor *measured;
     uint64_t room;
+    struct guest_buffer asked; /* of the last call that was Python's */
     uint64_t refused; /* the number of the direct call that was just not answered, plus one: the next is Python's */
 };
 

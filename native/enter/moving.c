@@ -183,6 +183,7 @@ static bool write_rest(const struct guest_call *call, struct guest_move *move, u
         if (all < taken && row->flags & GUEST_WAITS) {
             if (++waits > MOST_WAITS || !ready_soon(row, POLLOUT)) {
                 row->begun = all;
+                row->begun_from = (struct guest_buffer){call->arguments[1], call->arguments[2]};
                 return PYTHON;
             }
         } else if (all < taken) {

@@ -422,10 +422,10 @@ class GuestDescriptors:
         """The host descriptor of a new connection, which the caller closes. Raises ValueError."""
 
     def take_begun(self, number: int, /) -> int:
-        """Bytes of the write now asked for that are written already; then none are begun."""
+        """Bytes of the write now asked for that the core has written already. Once: it forgets them."""
 
-    def set_begun(self, number: int, begun: int, /) -> None:
-        """Not 0: writes are for Python until `take_begun`."""
+    def keep_writes(self, number: int, /) -> None:
+        """Writes are for Python until `take_begun`."""
 
 def control_clock() -> int: ...
 def stacks_hold(start: int, end: int, since: int) -> bool: ...
