@@ -45,21 +45,24 @@ static int64_t host_write(const struct guest_descriptor *row, const void *from, 
 /* A file may not grow beyond its limit; Python says how it fails. Where a file is that is written in turn is asked for
  * once. */
 static bool has_room(struct guest_descriptors *all, const struct guest_descriptor *row, size_t size, int64_t position) {
+    bool own = position < 0, appends = row->flags & GUEST_APPENDS; /* whatever position a call names */
+    struct stat status;
     if (!(row->flags & GUEST_FILE) || row->limit >= INT64_MAX) {
         return true;
     }
-    bool own = position < 0;
     if (own && all->measured == row && size <= all->room) {
         return true;
     }
-    if (own) {
-        position = lseek(row->host, 0, row->flags & GUEST_APPENDS ? SEEK_END : SEEK_CUR);
+    if (appends) {
+        position = fstat(row->host, &status) == 0 ? status.st_size : -1;
+    } else if (own) {
+        position = lseek(row->host, 0, SEEK_CUR);
     }
     if (position < 0 || (uint64_t)position > row->limit) {
         return false;
     }
     uint64_t room = row->limit - (uint64_t)position;
-    if (own && !(row->flags & GUEST_APPENDS)) {
+    if (own && !appends) {
         all->measured = row;
         all->room = room;
     }

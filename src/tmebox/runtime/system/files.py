@@ -71,13 +71,16 @@ class HostFile(Description):
         return os.pread(self._descriptor, size_bytes, position)
 
     def write(self, data: bytes) -> int:
-        end = os.SEEK_END if self.status_flags & os.O_APPEND else os.SEEK_CUR
-        return os.write(self._descriptor, self._within_limit(data, os.lseek(self._descriptor, 0, end)))
+        here = os.lseek(self._descriptor, 0, os.SEEK_CUR)
+        return os.write(self._descriptor, self._within_limit(data, here))
 
     def pwrite(self, data: bytes, position: int) -> int:
         return os.pwrite(self._descriptor, self._within_limit(data, position), position)
 
     def _within_limit(self, data: bytes, position: int) -> bytes:
+        """Where everything is appended, whatever position a call names does not count."""
+        if self.status_flags & os.O_APPEND:
+            position = os.fstat(self._descriptor).st_size
         left = self._max_bytes - position
         if left <= 0 < len(data):
             raise failure(errno.EFBIG)
