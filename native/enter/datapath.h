@@ -84,7 +84,7 @@ struct guest_descriptors {
     struct guest_grant *grants; /* the longest path first */
     uint32_t grant_count;
     struct known_files *files; /* NULL until a file is opened */
-    const struct guest_descriptor *fresh; /* opened by the last call of all: its status is known */
+    const struct guest_descriptor *fresh; /* opened by the last call of all, just now: its status is known */
     /* A row of a file, of which it is known how many bytes more it may get at its own position. NULL: of none. */
     const struct guest_descriptor *measured;
     uint64_t room;

@@ -221,6 +221,7 @@ static inline void begin(struct thread *thread, struct instance *instance, struc
     const struct guest_descriptors *running = instance->running;
     activation->system_import = activation->clock_import = NO_IMPORT;
     if (running != NULL) {
+        instance->running->fresh = NULL; /* it was opened in another call */
         activation->system_import = instance->system_import;
         activation->clock_import = running->host_clock && running->counts == NULL ? instance->system_import : NO_IMPORT;
     }
@@ -414,6 +415,9 @@ int tmebox_resume(struct activation *activation) {
     bool resume = may_resume(activation);
     if (resume) {
         activation->instance->in_host = false;
+        if (activation->instance->running != NULL) { /* meanwhile files may have changed */
+            activation->instance->running->fresh = NULL;
+        }
         /* System calls that Python answers take long anyway, and programs make few. If the GIL were kept, it would have to
          * be taken away by signals, which mostly find a server in the kernel and have to be sent again. */
         release_python(thread, activation, !activation->polling && activation->index != activation->system_import);
