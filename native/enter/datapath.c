@@ -126,8 +126,9 @@ static bool answer_in_memory(const struct instance *instance, uint64_t number, u
     if (number == TMEBOX_SYS_CALL_DEPTH) {
         return done(result, instance->depth);
     }
-    if (was_refused || number >= GUEST_CALLS ||
-        !tmebox_guest_copy_in(instance, call.arguments, arguments_at, sizeof call.arguments)) {
+    bool known = tmebox_guest_copy_in(instance, call.arguments, arguments_at, sizeof call.arguments);
+    all->asked = (struct guest_buffer){call.arguments[1], call.arguments[2]};
+    if (was_refused || number >= GUEST_CALLS || !known) {
         all->fresh = NULL;
         all->measured = NULL;
         return PYTHON;

@@ -32,10 +32,16 @@ struct known_file {
 #define GUEST_CONNECTION 256 /* a TCP connection that was accepted */
 #define GUEST_NEW 512        /* the core opened it: it has no description in Python yet */
 #define GUEST_CLOEXEC 1024   /* of what is new: the guest asked for it */
+#define GUEST_PLACED 2048    /* the guest may move and choose the position. Not in files that are a stream of the host's */
 
 #define GUEST_DESCRIPTORS 1024 /* at most */
 #define GUEST_CALLS 512 /* numbers of system calls that are counted */
 #define TRANSFER_MAX (16 << 20) /* bytes that one call moves; as in runtime/system/calls.py */
+
+/* The second and third argument of a call. */
+struct guest_buffer {
+    int64_t at, size;
+};
 
 /* What one of a guest's descriptors is on the host. */
 struct guest_descriptor {
@@ -47,6 +53,7 @@ struct guest_descriptor {
     uint32_t status; /* of a new file: open()'s flags */
     uint64_t limit; /* the size that a file may grow to */
     uint64_t begun; /* of a write that waits: bytes that are written. Until it is done, writes are Python's */
+    struct guest_buffer begun_from; /* by which it is known again; others may come before */
     int64_t position; /* of a new file: where the guest reads next */
 };
 #define GUEST_HIDDEN (1u << 31) /* the number is in use, and Python answers */
@@ -77,10 +84,11 @@ struct guest_descriptors {
     struct guest_grant *grants; /* the longest path first */
     uint32_t grant_count;
     struct known_files *files; /* NULL until a file is opened */
-    const struct guest_descriptor *fresh; /* opened by the last call of all: its status is known */
+    const struct guest_descriptor *fresh; /* opened by the last call of all, just now: its status is known */
     /* A row of a file, of which it is known how many bytes more it may get at its own position. NULL: of none. */
     const struct guest_descriptor *measured;
     uint64_t room;
+    struct guest_buffer asked; /* of the last call that was Python's */
     uint64_t refused; /* the number of the direct call that was just not answered, plus one: the next is Python's */
 };
 

@@ -3,6 +3,7 @@
  * what an address leads to. */
 #include "enter/kernelcall.h"
 #include "enter/moving.h"
+#include "threads/thread.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -44,21 +45,24 @@ static int64_t host_write(const struct guest_descriptor *row, const void *from, 
 /* A file may not grow beyond its limit; Python says how it fails. Where a file is that is written in turn is asked for
  * once. */
 static bool has_room(struct guest_descriptors *all, const struct guest_descriptor *row, size_t size, int64_t position) {
+    bool own = position < 0, appends = row->flags & GUEST_APPENDS; /* whatever position a call names */
+    struct stat status;
     if (!(row->flags & GUEST_FILE) || row->limit >= INT64_MAX) {
         return true;
     }
-    bool own = position < 0;
     if (own && all->measured == row && size <= all->room) {
         return true;
     }
-    if (own) {
-        position = lseek(row->host, 0, row->flags & GUEST_APPENDS ? SEEK_END : SEEK_CUR);
+    if (appends) {
+        position = fstat(row->host, &status) == 0 ? status.st_size : -1;
+    } else if (own) {
+        position = lseek(row->host, 0, SEEK_CUR);
     }
     if (position < 0 || (uint64_t)position > row->limit) {
         return false;
     }
     uint64_t room = row->limit - (uint64_t)position;
-    if (own && !(row->flags & GUEST_APPENDS)) {
+    if (own && !appends) {
         all->measured = row;
         all->room = room;
     }
@@ -182,6 +186,7 @@ static bool write_rest(const struct guest_call *call, struct guest_move *move, u
         if (all < taken && row->flags & GUEST_WAITS) {
             if (++waits > MOST_WAITS || !ready_soon(row, POLLOUT)) {
                 row->begun = all;
+                row->begun_from = (struct guest_buffer){call->arguments[1], call->arguments[2]};
                 return PYTHON;
             }
         } else if (all < taken) {
@@ -220,7 +225,7 @@ bool tmebox_guest_prepare_move(const struct guest_call *call, uint64_t number, s
     bool positioned = number == SYS_pread64 || number == SYS_pwrite64;
     bool message = number == SYS_sendto || number == SYS_recvfrom;
     uint32_t needed = writes ? GUEST_WRITES : GUEST_READS;
-    needed |= positioned ? GUEST_FILE : message ? GUEST_SOCKET : 0;
+    needed |= positioned ? GUEST_FILE | GUEST_PLACED : message ? GUEST_SOCKET : 0;
     struct guest_descriptor *row = tmebox_guest_find(call, call->arguments[0], needed);
     if (row == NULL || (positioned && call->arguments[3] < 0)) {
         return false;
@@ -246,15 +251,16 @@ bool tmebox_guest_prepare_move(const struct guest_call *call, uint64_t number, s
     move->writes = writes;
     move->advances = !positioned && row->flags & GUEST_NEW && row->file != NULL;
     move->position = positioned ? call->arguments[3] : move->advances ? row->position : -1;
+    bool pipe = writes && (row->flags & (GUEST_WAITS | GUEST_SOCKET)) == GUEST_WAITS;
     return is_reachable(call->instance, moved, writes) &&
-           (!writes || (row->begun == 0 && has_room(call->all, row, moved->size, move->position)));
+           (!writes || (row->begun == 0 && has_room(call->all, row, moved->size, move->position))) &&
+           (!pipe || tmebox_quiet_pipes(call->instance->thread));
 }
 
-/* Of files beneath a grant: what streams of the host's do is Python's business. */
 bool tmebox_guest_seek(const struct guest_call *call, int64_t *result) {
-    struct guest_descriptor *row = tmebox_guest_find(call, call->arguments[0], GUEST_FILE);
+    struct guest_descriptor *row = tmebox_guest_find(call, call->arguments[0], GUEST_FILE | GUEST_PLACED);
     int64_t offset = call->arguments[1], whence = call->arguments[2];
-    if (row == NULL || row->mount == 0 || whence < SEEK_SET || whence > SEEK_END) {
+    if (row == NULL || whence < SEEK_SET || whence > SEEK_END) {
         return PYTHON;
     }
     call->all->measured = NULL;

@@ -230,7 +230,7 @@ static bool open_beneath(struct guest_descriptors *all, const char *path, int64_
     *row = (struct guest_descriptor){
         .file = file,
         .host = file->host,
-        .flags = GUEST_FILE | GUEST_READS | GUEST_NEW | (flags & O_CLOEXEC ? GUEST_CLOEXEC : 0),
+        .flags = GUEST_FILE | GUEST_PLACED | GUEST_READS | GUEST_NEW | (flags & O_CLOEXEC ? GUEST_CLOEXEC : 0),
         .mount = grant->mount,
         .status = (uint32_t)(flags & O_NONBLOCK),
         .limit = INT64_MAX,

@@ -153,9 +153,6 @@ enum plan_state tmebox_guest_plan_events(const struct guest_call *call, struct g
 
 /* -- files that are sent -------------------------------------------------------------------------------- */
 static bool finish_sending(const struct guest_call *call, struct guest_plan *plan, int64_t value, int64_t *result) {
-    if (UNLIKELY(value == -EPIPE)) {
-        tmebox_take_broken_pipe();
-    }
     bool good = value < 0 || plan->told_at == 0 ||
                 tmebox_guest_copy_out(call->instance, plan->told_at, &plan->position, sizeof plan->position);
     *result = good ? value : -EFAULT;
@@ -190,7 +187,7 @@ static enum plan_state plan_little(struct guest_plan *plan, int out, int64_t siz
 
 enum plan_state tmebox_guest_plan_send_file(const struct guest_call *call, struct guest_plan *plan) {
     const struct guest_descriptor *out = tmebox_guest_find(call, call->arguments[0], GUEST_SOCKET | GUEST_WRITES);
-    struct guest_descriptor *in = tmebox_guest_find(call, call->arguments[1], GUEST_FILE | GUEST_READS);
+    struct guest_descriptor *in = tmebox_guest_find(call, call->arguments[1], GUEST_FILE | GUEST_PLACED | GUEST_READS);
     uint64_t size = (uint64_t)call->arguments[3];
     if (out == NULL || in == NULL || out->flags & GUEST_WAITS ||
         (size > LITTLE_OF_A_FILE && !tmebox_quiet_pipes(call->instance->thread))) {

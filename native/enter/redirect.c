@@ -32,7 +32,7 @@ void tmebox_redirect_to_poll(struct activation *activation, void *context) {
     top = (top - UCONTEXT_SIZE) & ~15ULL;
     memcpy((void *)top, from, UCONTEXT_SIZE);
     ((ucontext_t *)top)->uc_mcontext.fpregs = fpstate;
-    if (activation->thread->pipes_are_quiet) { /* it goes on with the mask that it will have by then */
+    if (activation->thread->pipes == PIPES_QUIETED) { /* it goes on with the mask that it will have by then */
         sigdelset(&((ucontext_t *)top)->uc_sigmask, SIGPIPE);
     }
     registers[REG_RBX] = (greg_t)top;

@@ -221,6 +221,7 @@ static inline void begin(struct thread *thread, struct instance *instance, struc
     const struct guest_descriptors *running = instance->running;
     activation->system_import = activation->clock_import = NO_IMPORT;
     if (running != NULL) {
+        instance->running->fresh = NULL; /* it was opened in another call */
         activation->system_import = instance->system_import;
         activation->clock_import = running->host_clock && running->counts == NULL ? instance->system_import : NO_IMPORT;
     }
@@ -309,7 +310,7 @@ static inline __attribute__((always_inline)) int run(struct thread *thread, stru
             activation->rsp = rsp; /* a host call left its own */
             cross(thread, instance, activation);
         }
-        if (UNLIKELY(thread->pipes_are_quiet)) {
+        if (UNLIKELY(thread->pipes != PIPES_LOUD)) {
             tmebox_loud_pipes(thread);
         }
         /* Greenlets end calls in any order: what this one began in may be over, or others may have begun in it. */
@@ -358,7 +359,7 @@ void tmebox_suspend(struct activation *activation) {
     thread->current = NULL;
     thread->suspended = activation->instance;
     thread->quiet += thread->polls == 0;
-    if (UNLIKELY(thread->pipes_are_quiet)) {
+    if (UNLIKELY(thread->pipes != PIPES_LOUD)) {
         tmebox_loud_pipes(thread);
     }
     atomic_store_explicit(&thread->where, IN_HOST, memory_order_release);
@@ -414,6 +415,9 @@ int tmebox_resume(struct activation *activation) {
     bool resume = may_resume(activation);
     if (resume) {
         activation->instance->in_host = false;
+        if (activation->instance->running != NULL) { /* meanwhile files may have changed */
+            activation->instance->running->fresh = NULL;
+        }
         /* System calls that Python answers take long anyway, and programs make few. If the GIL were kept, it would have to
          * be taken away by signals, which mostly find a server in the kernel and have to be sent again. */
         release_python(thread, activation, !activation->polling && activation->index != activation->system_import);

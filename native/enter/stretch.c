@@ -76,7 +76,7 @@ int tmebox_move_stretch(struct activation *activation) {
         writes = true;
         break;
     case SYS_pread64:
-        needed = GUEST_READS | GUEST_FILE;
+        needed = GUEST_READS | GUEST_FILE | GUEST_PLACED;
         kernels = SYS_pread64;
         fourth = (long)words[3];
         break;

@@ -7,6 +7,8 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#define WRITES_ARE_PYTHONS UINT64_MAX /* `begun`, where the core has not begun anything */
+
 static int grow(struct guest_descriptors *self, uint32_t count) {
     struct guest_descriptor *rows = PyMem_Realloc(self->rows, count * sizeof *rows);
     if (rows == NULL) {
@@ -197,6 +199,7 @@ static PyObject *descriptors_clear(PyObject *object, PyObject *argument) {
     Py_RETURN_NONE;
 }
 
+/* Another write may come before the one that was begun is asked for again: of a handler, or of another thread. */
 static PyObject *descriptors_take_begun(PyObject *object, PyObject *argument) {
     struct guest_descriptors *self = (struct guest_descriptors *)object;
     unsigned long number = PyLong_AsUnsignedLong(argument);
@@ -204,22 +207,24 @@ static PyObject *descriptors_take_begun(PyObject *object, PyObject *argument) {
         return NULL;
     }
     uint64_t begun = 0;
-    if (number < self->count) {
-        begun = self->rows[number].begun;
-        self->rows[number].begun = 0;
+    struct guest_descriptor *row = number < self->count ? &self->rows[number] : NULL;
+    if (row != NULL && row->begun == WRITES_ARE_PYTHONS) {
+        row->begun = 0;
+    } else if (row != NULL && row->begun_from.at == self->asked.at && row->begun_from.size == self->asked.size) {
+        begun = row->begun;
+        row->begun = 0;
     }
     return PyLong_FromUnsignedLongLong(begun);
 }
 
-static PyObject *descriptors_set_begun(PyObject *object, PyObject *args) {
+static PyObject *descriptors_keep_writes(PyObject *object, PyObject *argument) {
     struct guest_descriptors *self = (struct guest_descriptors *)object;
-    unsigned int number;
-    unsigned long long begun;
-    if (!PyArg_ParseTuple(args, "IK:set_begun", &number, &begun)) {
+    unsigned long number = PyLong_AsUnsignedLong(argument);
+    if (number == (unsigned long)-1 && PyErr_Occurred()) {
         return NULL;
     }
-    if (number < self->count) {
-        self->rows[number].begun = begun;
+    if (number < self->count && self->rows[number].begun == 0) {
+        self->rows[number].begun = WRITES_ARE_PYTHONS;
     }
     Py_RETURN_NONE;
 }
@@ -299,7 +304,7 @@ static PyMethodDef descriptors_methods[] = {
     {"end", descriptors_end, METH_NOARGS, "end()\n\nCloses what only the core has open, and grants nothing."},
     {"take_begun", descriptors_take_begun, METH_O,
      "take_begun(number) -> bytes\n\nOf the write that is asked for, how much is done; 0 from now on."},
-    {"set_begun", descriptors_set_begun, METH_VARARGS, "set_begun(number, bytes)\n\nThe next write is Python's."},
+    {"keep_writes", descriptors_keep_writes, METH_O, "keep_writes(number)\n\nThe next write is Python's."},
     {"count", descriptors_count, METH_NOARGS, "count()\n\nFrom now on, calls are counted."},
     {NULL, NULL, 0, NULL},
 };

@@ -2,6 +2,7 @@
 #include "threads/signals.h"
 #include "threads/thread.h"
 
+#include <errno.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -31,28 +32,53 @@ void tmebox_let_faults_in(void) {
 }
 
 /* -- SIGPIPE -------------------------------------------------------------------------------------------- */
-/* sendfile() has no flag against it. Its handler is the host's, and may change at any time; but a signal that a call raises
- * is for the thread that made it, whose mask is in our hands while it is in a sandbox. */
+/* Writing to pipes, and sendfile(), have no flag against it. Its handler is the host's, and may change at any time; but a
+ * signal that a call raises is for the thread that made it. The call may have moved something nevertheless: nothing but what
+ * is pending tells of the signal. */
 static const uint64_t broken_pipe = 1ULL << (SIGPIPE - 1);
 
-bool tmebox_quiet_pipes(struct thread *thread) {
-    uint64_t before;
-    if (thread->pipes_are_quiet) {
-        return true;
-    }
+enum pipes tmebox_block_broken_pipe(void) {
+    uint64_t before, pending = 0;
     if (syscall(SYS_rt_sigprocmask, SIG_BLOCK, &broken_pipe, &before, sizeof before) < 0) {
-        return false;
+        return PIPES_LOUD;
     }
-    thread->pipes_are_quiet = !(before & broken_pipe);
-    return true;
+    if (!(before & broken_pipe)) {
+        return PIPES_QUIETED;
+    }
+    syscall(SYS_rt_sigpending, &pending, sizeof pending);
+    return pending & broken_pipe ? PIPES_PENDING : PIPES_QUIET;
 }
 
-void tmebox_take_broken_pipe(void) {
+/* Others may have sent one meanwhile, which is the host's. */
+static void take_broken_pipe(void) {
     static const struct timespec at_once;
-    syscall(SYS_rt_sigtimedwait, &broken_pipe, NULL, &at_once, sizeof broken_pipe);
+    siginfo_t from;
+    int error = errno;
+    if (syscall(SYS_rt_sigtimedwait, &broken_pipe, &from, &at_once, sizeof broken_pipe) == SIGPIPE &&
+        (from.si_code != SI_USER || from.si_pid != getpid())) {
+        kill(getpid(), SIGPIPE);
+    }
+    errno = error;
+}
+
+void tmebox_unblock_broken_pipe(enum pipes pipes) {
+    if (pipes != PIPES_PENDING) {
+        take_broken_pipe();
+    }
+    if (pipes == PIPES_QUIETED) {
+        syscall(SYS_rt_sigprocmask, SIG_UNBLOCK, &broken_pipe, NULL, sizeof broken_pipe);
+    }
+}
+
+bool tmebox_quiet_pipes(struct thread *thread) {
+    if (thread->pipes == PIPES_LOUD) {
+        thread->pipes = tmebox_block_broken_pipe();
+    }
+    return thread->pipes != PIPES_LOUD;
 }
 
 void tmebox_loud_pipes(struct thread *thread) {
-    thread->pipes_are_quiet = false;
-    syscall(SYS_rt_sigprocmask, SIG_UNBLOCK, &broken_pipe, NULL, sizeof broken_pipe);
+    enum pipes pipes = thread->pipes;
+    thread->pipes = PIPES_LOUD;
+    tmebox_unblock_broken_pipe(pipes);
 }

@@ -34,6 +34,19 @@ void tmebox_needed_signals(sigset_t *set);
  * in as well, but then finds them blocked. */
 void tmebox_let_faults_in(void);
 
+/* Whether the calling thread takes SIGPIPE, and who decided that. */
+enum pipes {
+    PIPES_LOUD,    /* as the host has it */
+    PIPES_QUIETED, /* blocked by us */
+    PIPES_QUIET,   /* blocked by the host before */
+    PIPES_PENDING, /* the same, and one is pending: another would be one with it */
+};
+
+/* Until tmebox_unblock_broken_pipe(), writing to what nobody reads raises no SIGPIPE on this thread: it waits, and is taken
+ * back then, whether or not the call that raised it says EPIPE. PIPES_LOUD: the kernel says no. */
+enum pipes tmebox_block_broken_pipe(void);
+void tmebox_unblock_broken_pipe(enum pipes pipes);
+
 /* What is done with a signal. */
 struct signal_actions {
     void (*fault)(int signal, siginfo_t *info, void *context);     /* a fatal one came */

@@ -4,7 +4,7 @@
 #ifndef TMEBOX_THREAD_H
 #define TMEBOX_THREAD_H
 
-#include "process.h"
+#include "threads/signals.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -72,7 +72,7 @@ struct thread {
     size_t signal_stack_size;
     uintptr_t host_stack_low;   /* the thread's own stack; both 0 where unknown */
     uintptr_t host_stack_short; /* below here, calls no longer nest */
-    bool pipes_are_quiet;       /* SIGPIPE is blocked, and was not: tmebox_quiet_pipes */
+    enum pipes pipes;           /* PIPES_LOUD whenever anything of the host's runs */
     _Atomic bool walks; /* over its stack, without the GIL */
     struct walked walked;
     struct thread *next;
@@ -88,10 +88,9 @@ extern bool tmebox_has_fsgsbase;
 struct thread *tmebox_register_thread(void);
 /* The calling thread's signals that end sandboxes are not blocked, whoever did it, and have a stack. */
 void tmebox_open_signals(struct thread *thread);
-/* While the calling thread is in a sandbox, writing to what nobody reads raises no SIGPIPE, or it waits and is taken back.
- * False: the kernel says no. To be ended, if pipes_are_quiet, before anything of the host's runs on this thread. */
+/* tmebox_block_broken_pipe(), once for as long as the calling thread is in a sandbox. False: the kernel says no. To be
+ * ended, unless `pipes` is PIPES_LOUD, before anything of the host's runs on this thread. */
 bool tmebox_quiet_pipes(struct thread *thread);
-void tmebox_take_broken_pipe(void);
 void tmebox_loud_pipes(struct thread *thread);
 /* Makes sure that the calling thread has an alternate stack that will do. -1 with errno set. */
 int tmebox_give_signal_stack(struct thread *thread);

@@ -231,6 +231,9 @@ def is_stack(low: int, top: int, words: bytes) -> bool:
 def ensure_handlers() -> None:
     """Install handlers unless those that matter most are ours: a quick look for every new sandbox."""
 
+def write_quietly(descriptor: int, data: Any, /) -> int:
+    """`os.write`, which raises no SIGPIPE, whatever the host does about that. A signal may interrupt it."""
+
 def needed_signals() -> list[int]:
     """Numbers of the signals that end or interrupt sandboxed code; the last only once handlers are there."""
 
@@ -419,10 +422,10 @@ class GuestDescriptors:
         """The host descriptor of a new connection, which the caller closes. Raises ValueError."""
 
     def take_begun(self, number: int, /) -> int:
-        """Bytes of the write now asked for that are written already; then none are begun."""
+        """Bytes of the write now asked for that the core has written already. Once: it forgets them."""
 
-    def set_begun(self, number: int, begun: int, /) -> None:
-        """Not 0: writes are for Python until `take_begun`."""
+    def keep_writes(self, number: int, /) -> None:
+        """Writes are for Python until `take_begun`."""
 
 def control_clock() -> int: ...
 def stacks_hold(start: int, end: int, since: int) -> bool: ...

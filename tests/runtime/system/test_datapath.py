@@ -329,7 +329,13 @@ def test_a_file_does_not_grow_beyond_its_limit(module: tmebox.Module, tmp_path: 
         assert box.ask(WRITE, file, at, 100, 0, 0) == 10
         assert box.ask(WRITE, file, at, 1, 0, 0) == -errno.EFBIG
         assert box.ask(PWRITE, file, at, 10, 1 << 40, 0) == -errno.EFBIG
-    assert (tmp_path / "f").stat().st_size == 1000
+        appended = box.open_file("/d/a", os.O_RDWR | os.O_CREAT | os.O_APPEND)
+        for call in (PWRITE, WRITE):
+            results = [box.ask(call, appended, at, 150, 0, 0) for _ in range(5)]
+            assert results == ([150] * 5 if call == PWRITE else [150, 100, *[-errno.EFBIG] * 3])
+            assert box.ask(8, appended, 0, os.SEEK_CUR, 0, 0) == (0 if call == PWRITE else 1000)
+        assert box.ask(PWRITE, appended, at, 1, 0, 0) == -errno.EFBIG
+    assert (tmp_path / "f").stat().st_size == (tmp_path / "a").stat().st_size == 1000
 
 
 EDGES = (

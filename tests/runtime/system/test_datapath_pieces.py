@@ -6,6 +6,7 @@ import errno
 import os
 import random
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -117,3 +118,57 @@ def test_a_file_that_is_written_in_turn_by_two_descriptors_keeps_to_its_limit(
         assert box.ask(WRITE, one, at, 5, 0, 0) == 5 and box.ask(WRITE, one, at, 6, 0, 0) == 5
         assert box.ask(READ, one, at, 5, 0, 0) == 0
     assert (tmp_path / "f").stat().st_size == 100
+
+
+POSITIONS = r"""
+#define _GNU_SOURCE
+#include <errno.h>
+#include <stdio.h>
+#include <sys/sendfile.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+static char data[8192];
+#define TELL(call) (errno = 0, result = (call), fprintf(stderr, "%ld ", result < 0 ? -errno : result))
+int main(void)
+{
+	struct iovec row = { data, 8 }, rows[2] = { row, row };
+	off_t at = 0;
+	long result;
+	int pair[2];
+	if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair)) return 1;
+	TELL(pread(0, data, 8, 0)), TELL(pread(0, data, 8000, 0)), TELL(preadv(0, rows, 2, 0));
+	TELL(pwrite(1, "####", 4, 0)), TELL(pwrite(1, data, 8000, 0)), TELL(pwritev(1, rows, 2, 0));
+	TELL(lseek(0, 0, SEEK_SET)), TELL(lseek(1, 0, SEEK_CUR));
+	TELL(sendfile(pair[0], 0, &at, 8)), TELL(sendfile(pair[0], 0, 0, 8)), TELL(sendfile(pair[0], 0, &at, 8000));
+	result = read(0, data, sizeof data);
+	return write(1, data, result) != result;
+}
+"""
+
+
+@pytest.mark.parametrize("form", ["number", "buffered", "raw"])
+def test_a_stream_that_is_a_file_of_the_hosts_has_no_positions(form: str, tmp_path: Path) -> None:
+    """It begins and ends where the host left it: what lies before is not the guest's."""
+    (tmp_path / "in").write_bytes(b"secret given")
+    (tmp_path / "out").write_bytes(b"others, ")
+    source, target = os.open(tmp_path / "in", os.O_RDONLY), os.open(tmp_path / "out", os.O_WRONLY)
+    os.lseek(source, 7, os.SEEK_SET)
+    os.lseek(target, 0, os.SEEK_END)
+    streams: dict[str, Any] = {"stdin": source, "stdout": target}
+    if form != "number":
+        size = -1 if form == "buffered" else 0
+        streams = {
+            "stdin": os.fdopen(source, "rb", size, closefd=False),
+            "stdout": os.fdopen(target, "wb", size, closefd=False),
+        }
+    with tmebox.Sandbox(tmebox.compile(source_text=POSITIONS, flags=("-w",))) as box:
+        done = box.run(**streams, timeout=60)
+    for stream in streams.values():
+        if form != "number":
+            stream.close()
+    os.close(source)
+    os.close(target)
+    assert done.exit_code == 0
+    assert done.stderr.split() == [b"%d" % -errno.ESPIPE] * 8 + [b"%d" % -errno.EINVAL] * 3
+    assert (tmp_path / "out").read_bytes() == b"others, given"

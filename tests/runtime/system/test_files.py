@@ -56,6 +56,18 @@ def test_duplicates_share_a_position_and_close_apart(guest: Guest) -> None:
     assert guest("fcntl", high, 1030, 0) >= 0 and guest("fcntl", high, 0, 16) == -errno.EINVAL
 
 
+@pytest.mark.parametrize("call", ["write", "pwrite64", "writev", "pwritev"])
+def test_a_file_that_is_appended_to_keeps_to_its_limit(guest: Guest, tmp_path: Path, call: str) -> None:
+    """Linux appends, whatever position a call names; a position that is named stays where it was."""
+    file = succeed(guest.open("/d/f", O_RDWR | O_CREAT | O_APPEND))
+    data = guest.place(bytes(300))
+    rows = guest.place(struct.pack("<2Q", data, 300))
+    arguments = (rows, 1, 0) if call.endswith("v") else (data, 300, 0)
+    assert [guest(call, file, *arguments) for _ in range(5)] == [300, 300, 300, 100, -errno.EFBIG]
+    assert (tmp_path / "f").stat().st_size == 1000
+    assert guest("lseek", file, 0, os.SEEK_CUR) == (0 if call.startswith("p") else 1000)
+
+
 def test_open_files_and_file_sizes_are_limited(guest: Guest, tmp_path: Path) -> None:
     file = succeed(guest.open("/d/f", O_RDWR | O_CREAT))
     assert guest.write(file, bytes(600)) == 600 and guest.write(file, bytes(600)) == 400

@@ -9,6 +9,7 @@ import random
 import socket
 import struct
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -352,3 +353,42 @@ def fuzz(module: tmebox.Module, tree: Path, seed: int, count: int) -> None:
 @pytest.mark.parametrize("seed", range(3))
 def test_random_calls_lose_no_descriptor(module: tmebox.Module, tree: Path, seed: int) -> None:
     assert run_forked(lambda: fuzz(module, tree, seed, 4000)).exit_status == 7
+
+
+GROWING = r"""
+#include <fcntl.h>
+#include <sys/stat.h>
+void grow(void);
+static int file;
+long begin(void) { return file = open("/d/f", O_RDONLY); }
+long size(void)
+{
+	struct stat status;
+	return fstat(file, &status) ? -1 : status.st_size;
+}
+long begin_and_size(void) { return begin() < 0 ? -1 : size(); }
+long size_after_growth(void) { return begin() < 0 ? -1 : (grow(), size()); }
+"""
+
+
+def test_the_size_of_a_file_is_that_of_now_once_the_host_has_run(asked: list[int], tmp_path: Path) -> None:
+    """What opening has seen is only told to whom asks before anything else can happen."""
+    path = tmp_path / "f"
+
+    def grow() -> None:
+        path.write_bytes(path.read_bytes() + b"more")
+        assert nested.begin() > 0
+
+    path.write_bytes(b"data")
+    module = tmebox.compile(source_text=GROWING, flags=("-w",))
+    options: dict[str, Any] = {"dirs": [f"{tmp_path}:/d"], "timeout": 60}
+    with (
+        tmebox.Sandbox(module, imports={"grow": lambda: None}, **options) as nested,
+        tmebox.Sandbox(module, imports={"grow": grow}, **options) as box,
+    ):
+        assert box.begin_and_size() == 4
+        assert box.size_after_growth() == 8
+        assert box.begin() > 0
+        grow()
+        assert box.size() == 12
+        assert FSTAT not in asked

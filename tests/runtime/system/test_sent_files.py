@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import errno
+import os
 import signal
+import socket
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -97,3 +101,91 @@ def test_sending_a_file_to_nobody_neither_ends_the_host_nor_changes_its_mask(
     assert found == [8192, -errno.EPIPE, 8192, -errno.EPIPE, *[int(blocked)] * 3]
     assert left == int(blocked)
     assert not came_to_python
+
+
+SERVER = r"""
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/sendfile.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+#include <unistd.h>
+/* To whoever connects, until they go. How often something was sent. */
+long serve(long rounds)
+{
+	struct sockaddr_un name = { .sun_family = AF_UNIX, .sun_path = "/s" };
+	int listener = socket(AF_UNIX, SOCK_STREAM, 0), file = open("/d/from", O_RDONLY);
+	long count = 0, sent;
+	if (file < 0 || bind(listener, (void *)&name, sizeof name) || listen(listener, 50)) return -errno;
+	while (rounds--) {
+		int peer = accept4(listener, 0, 0, SOCK_NONBLOCK);
+		if (peer < 0) return -errno;
+		for (off_t at = 0;; at = 0) {
+			sent = sendfile(peer, file, &at, 1 << 20);
+			if (sent > 0) count++, syscall(SYS_umask, 022); /* the host runs in between */
+			else if (errno != EAGAIN) break;
+		}
+		close(peer);
+	}
+	return count;
+}
+"""
+ROUNDS = 200
+
+
+def leave_early(path: str) -> None:
+    """Peers that read a little and go, often while something is sent to them."""
+    for number in range(ROUNDS):
+        with socket.socket(socket.AF_UNIX) as peer, suppress(OSError):
+            while peer.connect_ex(path):  # nobody listens yet
+                time.sleep(0.01)
+            for _ in range(1 + number % 20):
+                peer.recv((4096, 65536, 1 << 17)[number % 3])
+    os._exit(0)
+
+
+@pytest.mark.parametrize("blocked", [False, True], ids=["as-usual", "blocked-by-the-host"])
+def test_a_peer_that_goes_while_a_file_is_sent_does_not_end_the_host(blocked: bool, tmp_path: Path) -> None:
+    """The kernel says how much was sent, and raises the signal nevertheless."""
+    (tmp_path / "from").write_bytes(bytes(1 << 20))
+    module = tmebox.compile(source_text=SERVER, flags=("-w",))
+    where = f"{tmp_path}/s"
+
+    def play() -> tuple[int, set[signal.Signals], bool]:
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_BLOCK if blocked else signal.SIG_UNBLOCK, {signal.SIGPIPE})
+        with tmebox.Sandbox(module, dirs=[f"{tmp_path}:/d"], listen=[f"unix:{where}:/s"], timeout=60) as box:
+            if os.fork() == 0:
+                leave_early(where)
+            count = box.serve(ROUNDS)
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, [])
+        return count, signal.sigpending(), signal.SIGPIPE in mask
+
+    count, pending, is_blocked = run_forked(play).result()
+    assert count > ROUNDS
+    assert pending == set() and is_blocked == blocked
+
+
+def test_what_others_send_the_host_meanwhile_is_not_taken_from_it(tmp_path: Path) -> None:
+    (tmp_path / "from").write_bytes(bytes(8192))
+    module = tmebox.compile(source_text=SENDING, flags=("-w",))
+
+    def play() -> int:
+        came: list[int] = []
+        signal.signal(signal.SIGPIPE, lambda number, _: came.append(number))
+        with tmebox.Sandbox(module, dirs=[f"{tmp_path}:/d"], imports={"look": lambda: 0}, timeout=60) as box:
+            box.send_for(1)
+            host = os.getpid()
+            if os.fork() == 0:
+                time.sleep(0.1)
+                os.kill(host, signal.SIGPIPE)
+                os._exit(0)
+            end_s = time.monotonic() + 0.5
+            while time.monotonic() < end_s:
+                box.send_for(20_000)
+        return len(came)
+
+    assert run_forked(play).result() == 1

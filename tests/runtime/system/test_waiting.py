@@ -37,6 +37,11 @@ int main(void) { return read(0, b, 64); }
 """
 
 
+@pytest.fixture(scope="module")
+def modules() -> Iterator[tuple[tmebox.Module, tmebox.Module]]:
+    yield tmebox.compile(source_text=READER), tmebox.compile(source_text=WRITER)
+
+
 @dataclass(frozen=True)
 class Channel:
     """Two ends, each a descriptor of the host's."""
@@ -188,6 +193,24 @@ def test_a_reader_that_goes_away_is_an_error_and_not_a_signal() -> None:
         assert guest.write(1, b"unheard") in (-errno.EPIPE, -errno.ECONNRESET)
 
 
+@pytest.mark.parametrize("form", ["number", "buffered", "raw", "text"])
+def test_nor_is_it_a_signal_where_the_host_has_the_default(
+    form: str, modules: tuple[tmebox.Module, tmebox.Module]
+) -> None:
+    """First by Python, then, where it is a number, by the core."""
+
+    def play() -> tuple[int, int, bool]:
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+        channel = pipe()
+        os.close(channel.reading)
+        result = Guest(System(stdout=FORMS[form](channel.writing, "wb"))).write(1, b"unheard")
+        with tmebox.Sandbox(modules[1]) as box:
+            ended = box.run(stdout=FORMS[form](channel.writing, "wb"), timeout=20)
+        return result, ended.exit_code, bool(signal.sigpending())
+
+    assert run_forked(play).result() == (-errno.EPIPE, 141, False)
+
+
 def test_what_python_has_read_ahead_comes_first_also_while_nothing_follows() -> None:
     channel = pipe()
     os.write(channel.writing, b"first line\nsecond line\nrest")
@@ -229,11 +252,6 @@ def test_waiting_keeps_no_end_of_a_pipe_open() -> None:
     os.close(channel.writing)
     assert os.read(channel.reading, 8) == b"all" and os.read(channel.reading, 8) == b""
     assert guest.write(1, b"x") == -errno.EBADF
-
-
-@pytest.fixture(scope="module")
-def modules() -> Iterator[tuple[tmebox.Module, tmebox.Module]]:
-    yield tmebox.compile(source_text=READER), tmebox.compile(source_text=WRITER)
 
 
 def run_program(module: tmebox.Module, stream: str, form: str, timeout: float | None) -> str:

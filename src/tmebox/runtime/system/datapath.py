@@ -7,7 +7,8 @@ from dataclasses import dataclass
 READS, WRITES, SOCKET, FILE, EPOLL, APPENDS, WAITS, LISTENS, CONNECTION = (1 << bit for bit in range(9))
 """SOCKET: moved with recv() and send(). FILE: a regular file. WAITS: what cannot be done now is Python's.
 LISTENS: a listening socket. CONNECTION: a TCP connection that was accepted."""
-CLOEXEC = 1024
+CLOEXEC, PLACED = 1024, 2048
+"""PLACED: the guest may move and choose the position in it."""
 NO_LIMIT = (1 << 63) - 1
 
 

@@ -16,14 +16,13 @@ from dataclasses import dataclass
 from tmebox import _native
 from tmebox.runtime.system.calls import failure
 from tmebox.runtime.system.datapath import CLOEXEC, READS, WRITES, DataPath
+from tmebox.runtime.system.whole_writes import WholeWrites
 
 DEFAULT_MAX_OPEN = 64
 FEWEST_OPEN = 3
 """stdin, stdout and stderr."""
 CORE_MAX = 1024
 """Numbers of descriptors that the core can know."""
-PYTHONS = (1 << 64) - 1
-"""As what the core has begun: nothing is known, and the next write is for Python."""
 SANDBOXES_AT_ONCE = 8
 """So many that open all they can leave descriptors to the process, unless they were given a limit."""
 
@@ -94,6 +93,12 @@ class Description:
     def data_path(self) -> DataPath | None:
         """How the core may move its bytes; None: only Python does. After a change: `Descriptors.refresh`."""
         return None
+
+    @property
+    def has_unfinished_writes(self) -> bool:
+        """Whether a part of some data is written, and the guest is to ask for the rest."""
+        writes = getattr(self, "_writes", None)
+        return isinstance(writes, WholeWrites) and writes.has_unfinished
 
     def write_rest(self, data: bytes, begun: int) -> int:
         """write(), of which so many bytes are written already."""
@@ -324,6 +329,8 @@ class Descriptors:
             self._core.hide(number)
         else:
             self._core.set(number, description, path.host, path.flags, path.limit, path.mount)
+            if description.has_unfinished_writes:
+                self._core.keep_writes(number)
 
     def refresh(self, description: Description) -> None:
         """The core learns what has changed about it."""
@@ -333,14 +340,19 @@ class Descriptors:
 
     def write(self, number: int, data: bytes) -> int:
         """As the guest's write(), of which the core may have done the beginning. A write that waits is
-        Python's until it is done."""
-        begun = self._core.take_begun(number) if 0 <= number < CORE_MAX else 0
+        Python's until it is done, and so are those that come in between: the core would begin it anew."""
+        description = self[number]
+        core_knows = 0 <= number < CORE_MAX
+        begun = self._core.take_begun(number) if core_knows else 0
+        waits = False
         try:
-            return self[number].write_rest(data, begun if begun <= len(data) else 0)
+            return description.write_rest(data, begun if begun <= len(data) else 0)
         except OSError as error:
-            if error.errno == errno.EINTR:
-                self._core.set_begun(number, PYTHONS)
+            waits = error.errno == errno.EINTR
             raise
+        finally:
+            if core_knows and (waits or description.has_unfinished_writes):
+                self._core.keep_writes(number)
 
     def remove(self, number: int) -> None:
         description = self[number]

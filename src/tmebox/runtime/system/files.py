@@ -10,7 +10,7 @@ import struct
 
 from tmebox import _native
 from tmebox.runtime.system.calls import failure
-from tmebox.runtime.system.datapath import APPENDS, FILE, READS, WRITES, DataPath
+from tmebox.runtime.system.datapath import APPENDS, FILE, PLACED, READS, WRITES, DataPath
 from tmebox.runtime.system.descriptors import Description
 from tmebox.runtime.system.process import OWNER
 
@@ -54,7 +54,7 @@ class HostFile(Description):
         if not self._is_regular:
             return None
         access = self.status_flags & os.O_ACCMODE
-        flags = FILE | (0 if access == os.O_WRONLY else READS) | (WRITES if self._can_write else 0)
+        flags = FILE | PLACED | (0 if access == os.O_WRONLY else READS) | (WRITES if self._can_write else 0)
         appends = APPENDS if self.status_flags & os.O_APPEND else 0
         return DataPath(self._descriptor, flags | appends, self._max_bytes, self.mount_number)
 
@@ -70,8 +70,8 @@ class HostFile(Description):
 
     def write(self, data: bytes) -> int:
         self._require_open_for_writing()
-        end = os.SEEK_END if self.status_flags & os.O_APPEND else os.SEEK_CUR
-        return os.write(self._descriptor, self._within_limit(data, os.lseek(self._descriptor, 0, end)))
+        here = os.lseek(self._descriptor, 0, os.SEEK_CUR)
+        return os.write(self._descriptor, self._within_limit(data, here))
 
     def pwrite(self, data: bytes, position: int) -> int:
         self._require_open_for_writing()
@@ -83,6 +83,9 @@ class HostFile(Description):
             raise failure(errno.EBADF)
 
     def _within_limit(self, data: bytes, position: int) -> bytes:
+        """Where everything is appended, whatever position a call names does not count."""
+        if self.status_flags & os.O_APPEND:
+            position = os.fstat(self._descriptor).st_size
         left = self._max_bytes - position
         if left <= 0 < len(data):
             raise failure(errno.EFBIG)

@@ -15,6 +15,7 @@ import socket
 import stat
 from contextlib import suppress
 
+from tmebox import _native
 from tmebox.runtime.system.calls import failure
 
 RECEIVE_MAX = SEND_MAX = 1 << 16
@@ -58,8 +59,8 @@ def write(descriptor: int, data: memoryview) -> int | None:
             return None
         data = data[:POLLED_MAX]
     try:
-        return os.write(descriptor if own is None else own, data)
-    except BlockingIOError:
+        return _native.write_quietly(descriptor if own is None else own, data)
+    except (BlockingIOError, InterruptedError):
         return None
     finally:
         if own is not None:
