@@ -24,6 +24,22 @@ const char *where(void) { return greeting; }
 int read_null(void) { return *(volatile int *)16; }
 """
 
+WITH_THREAD = r"""
+#include <pthread.h>
+#include <semaphore.h>
+static sem_t wanted, done;
+static int answers;
+static void *serve(void *x) { for (;;) { sem_wait(&wanted); answers++; sem_post(&done); } return x; }
+int begin(void)
+{
+    pthread_t thread;
+    sem_init(&wanted, 0, 0);
+    sem_init(&done, 0, 0);
+    return pthread_create(&thread, NULL, serve, NULL);
+}
+int ask(void) { sem_post(&wanted); sem_wait(&done); return answers; }
+"""
+
 
 @pytest.fixture(scope="module")
 def module() -> tmebox.Module:
@@ -79,6 +95,29 @@ def test_calls_during_a_reset_on_another_thread_find_it_busy(
         sandbox.reset()
         assert len(seen) == 1
         assert sandbox.bump() == 6
+
+
+def test_nobody_comes_in_before_the_threads_of_a_snapshot_stand_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Between the window's first contents and them, a signal handler or another thread may run."""
+    module = tmebox.compile(source_text=WITH_THREAD)
+    with tmebox.Sandbox(module) as first:
+        assert first.begin() == 0
+        snapshot = first.snapshot()
+    with tmebox.Sandbox(snapshot, timeout=1.0) as sandbox:
+        assert [sandbox.ask(), sandbox.ask()] == [1, 2]
+
+        def reset_and_call(window: Any, instance: Any) -> None:
+            reset(window, instance)
+            with pytest.raises(tmebox.SandboxBusy, match="being reset or captured"):
+                sandbox.ask()
+
+        reset = Window.reset
+        with monkeypatch.context() as patched:
+            patched.setattr(Window, "reset", reset_and_call)
+            sandbox.reset()
+        assert sandbox.ask() == 1
 
 
 def test_a_reset_that_fails_leaves_a_dead_sandbox(

@@ -257,6 +257,7 @@ class Tenancy:
         self.instance.end_shared_blocks()
         window.reset(self.instance)
         self.instance.begin_threads(self.template.contents.threads)
+        self.instance.revive()  # not before it has its threads
 
     def capture(self) -> Contents:
         """What the window holds now, for others to start with: data and heap, but no stack, since no call
