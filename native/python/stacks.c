@@ -84,6 +84,10 @@ PyObject *tmebox_instance_begin_threads(PyObject *object, PyObject *threads) {
         PyErr_SetString(PyExc_TypeError, "begin_threads(tuple)");
         return NULL;
     }
+    if (!self->has_control && PyTuple_GET_SIZE(threads) != 0) {
+        PyErr_SetString(PyExc_ValueError, "the core has threads of sandboxes with control stacks only");
+        return NULL;
+    }
     tmebox_end_fibers(self);
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(threads); i++) {
         PyObject *row = PyTuple_GET_ITEM(threads, i);
