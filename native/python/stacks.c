@@ -97,7 +97,8 @@ PyObject *tmebox_instance_begin_threads(PyObject *object, PyObject *threads) {
         if (row != Py_None && !PyArg_ParseTuple(row, "KKy#:begin_threads", &low, &top, &words, &size)) {
             return NULL;
         }
-        if (!tmebox_restore_fiber(self, low, top, (const uint64_t *)(uintptr_t)words, (uint64_t)size / 8)) {
+        if (row != Py_None && !tmebox_restore_fiber(self, (uint32_t)i + 1, low, top, (const uint64_t *)(uintptr_t)words,
+                                                    (uint64_t)size / 8)) {
             return NULL;
         }
     }
