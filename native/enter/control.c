@@ -31,6 +31,7 @@
 #define MOST_KEPT 64    /* as long as there are no more of them, nobody's is taken away */
 #define MOST_PAGES (2ULL << 20)       /* bytes that may stay open in one without an owner */
 #define MOST_SPARE (16ULL << 20)      /* in all of them, beside what is open at first */
+#define MOST_SPARES 256               /* of them: as much is open in those at first as a quarter of that */
 #define PATIENCE 4 /* owners in a row that do not use pages which cost them a look */
 
 
@@ -43,6 +44,8 @@ uint64_t tmebox_control_clock;
 static struct control *owned, *oldest; /* the last one that got its owner first */
 static struct control *spare[2];       /* narrow and wide ones; the last one used first */
 static uint64_t spare_bytes;           /* open in those, beside what is open at first */
+static uint32_t spare_count;
+static struct control *bare; /* without memory: some instance may look whether it is still its own */
 static uint32_t existing;
 static uint64_t next_place = FIRST_PLACE;
 static uint64_t serials;
@@ -56,7 +59,7 @@ static void look_at_generation(void) {
     if (UNLIKELY(generation != tmebox_generation)) {
         generation = tmebox_generation;
         owned = oldest = spare[0] = spare[1] = NULL;
-        existing = 0;
+        existing = spare_count = 0;
         spare_bytes = 0;
         next_place = FIRST_PLACE;
     }
@@ -79,12 +82,31 @@ static void disown(struct control *control) {
 }
 
 /* -- memory --------------------------------------------------------------------------------------- */
-static struct control *reserve(bool wide) {
-    struct control *control = aligned_alloc(64, (sizeof *control + 63) / 64 * 64);
+static uint64_t mapped_size(bool wide) {
+    return wide ? SIZE_UP_TO(TMEBOX_SHARED_END) : SIZE_UP_TO(TMEBOX_PRIVATE_END);
+}
+
+static struct control *new_control(void) {
+    struct control *control = bare;
+    if (control != NULL) {
+        bare = control->next;
+    } else {
+        control = aligned_alloc(64, (sizeof *control + 63) / 64 * 64);
+    }
     if (control != NULL) {
         memset(control, 0, sizeof *control);
     }
-    uint64_t size = wide ? SIZE_UP_TO(TMEBOX_SHARED_END) : SIZE_UP_TO(TMEBOX_PRIVATE_END);
+    return control;
+}
+
+static void keep_bare(struct control *control) {
+    control->next = bare;
+    bare = control;
+}
+
+static struct control *reserve(bool wide) {
+    struct control *control = new_control();
+    uint64_t size = mapped_size(wide);
     for (; control != NULL && next_place + wide < LAST_PLACE; next_place++) {
         void *at = (void *)(next_place * TMEBOX_WINDOW_SIZE);
         int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE;
@@ -103,9 +125,23 @@ static struct control *reserve(bool wide) {
             munmap(start, size);
         }
     }
-    free(control);
+    if (control != NULL) {
+        keep_bare(control);
+    }
     next_place = FIRST_PLACE; /* windows may go until somebody asks again */
     return NULL;
+}
+
+/* Gives back the addresses and the memory of one that nobody owns. */
+static bool unmap(struct control *control) {
+    uint64_t start = control->base - DISTANCE, place = start / TMEBOX_WINDOW_SIZE;
+    if (munmap((void *)(uintptr_t)start, mapped_size(control->wide)) < 0) {
+        return false;
+    }
+    next_place = place < next_place ? place : next_place;
+    existing--;
+    keep_bare(control);
+    return true;
 }
 
 /* The distance is no multiple of a page: a control stack begins and ends a little later than its twin. */
@@ -222,10 +258,14 @@ bool tmebox_open_control(struct control *control, uint64_t offset) {
 
 /* -- owners --------------------------------------------------------------------------------------- */
 static void put_aside(struct control *control) {
+    if (spare_count >= MOST_SPARES && unmap(control)) {
+        return;
+    }
     if (more_open(control) > MOST_PAGES || spare_bytes + more_open(control) > MOST_SPARE) {
         shut(control, first_open(control->low, control->top));
     }
     spare_bytes += more_open(control);
+    spare_count++;
     control->next = spare[control->wide];
     spare[control->wide] = control;
 }
@@ -235,6 +275,7 @@ static struct control *take_spare(bool wide) {
     if (control != NULL) {
         spare[wide] = control->next;
         spare_bytes -= more_open(control);
+        spare_count--;
     }
     return control;
 }

@@ -14,6 +14,7 @@
 
 #define LEAST_ROOM (16ULL << 10)
 #define MOST_OF_ALL 4096 /* of all sandboxes of the process */
+#define SHARE 4          /* one sandbox has at most such a part of what the others leave: so some are always left */
 
 /* No thread's first function returns: it would find this. */
 #define NOWHERE GATE_RETURN(GATE_NOWHERE_OFFSET)
@@ -58,16 +59,6 @@ static uint64_t bottom_of(uint64_t top) {
     return (top & ~31ULL) - 8; /* as if a call had led to the first function, with rsp a multiple of 32 before it */
 }
 
-/* What all stacks of a sandbox's threads may have together: as much as its heap. */
-static bool has_room(const struct instance *instance, uint64_t room) {
-    for (uint32_t i = 0; i < instance->fiber_count; i++) {
-        if (instance->fibers[i] != NULL) {
-            room += instance->fibers[i]->top - instance->fibers[i]->low;
-        }
-    }
-    return room <= instance->fiber_room;
-}
-
 static uint64_t room_of(uint64_t low, uint64_t top) {
     return top - low > LEAST_ROOM ? top - low : LEAST_ROOM; /* nothing else is near it */
 }
@@ -76,12 +67,20 @@ static uint64_t room_of(uint64_t low, uint64_t top) {
 static uint32_t standing;
 static uint32_t generation;
 
-static bool may_stand(void) {
+/* For one more. All stacks of a sandbox's threads may have as much together as its heap. */
+static bool has_room(const struct instance *instance, uint64_t room) {
     if (generation != tmebox_generation) {
         generation = tmebox_generation;
         standing = 0;
     }
-    return standing < MOST_OF_ALL;
+    uint32_t own = 0;
+    for (uint32_t i = 0; i < instance->fiber_count; i++) {
+        if (instance->fibers[i] != NULL) {
+            own++;
+            room += instance->fibers[i]->top - instance->fibers[i]->low;
+        }
+    }
+    return room <= instance->fiber_room && own < (MOST_OF_ALL - (standing - own)) / SHARE;
 }
 
 static void put(struct control *control) {
@@ -93,7 +92,7 @@ static void put(struct control *control) {
 /* One with that number, which nobody has, in the table; or NULL. */
 static struct control **new_fiber(struct instance *instance, uint32_t number, uint64_t low, uint64_t top) {
     uint64_t room = room_of(low, top);
-    struct control **place = has_room(instance, room) && may_stand() ? new_place(instance, number) : NULL;
+    struct control **place = has_room(instance, room) ? new_place(instance, number) : NULL;
     if (place != NULL && (*place = tmebox_get_control(instance, top - room, top)) == NULL) {
         PyErr_Clear();
         return NULL;
