@@ -351,6 +351,8 @@ void tmebox_leave_control(struct instance *instance) {
 }
 
 /* -- what they hold ------------------------------------------------------------------------------- */
+#define MOST_LOOKED_AT (8ULL << 20) /* bytes, for which everybody waits who wants the GIL */
+
 /* A frame may have any number of bytes, so that a return address may be anywhere. */
 static bool holds(uint64_t lowest, uint64_t top, uint64_t start, uint64_t end) {
     for (uint64_t word; lowest + sizeof word <= top; lowest++) {
@@ -377,7 +379,8 @@ static bool interrupted_holds(const struct control *control, uint64_t start, uin
     return found;
 }
 
-static bool stack_holds(const struct control *control, uint64_t start, uint64_t end) {
+/* `left`: how many bytes may still be looked at. Where they do not suffice the stack counts as one that holds it. */
+static bool stack_holds(const struct control *control, uint64_t start, uint64_t end, uint64_t *left) {
     const struct instance *instance = control->instance;
     uint64_t lowest = (uint64_t)(uintptr_t)page_of(control, control->open);
     uint64_t rsp = __atomic_load_n(&control->rsp, __ATOMIC_ACQUIRE);
@@ -393,10 +396,18 @@ static bool stack_holds(const struct control *control, uint64_t start, uint64_t 
         return true; /* it runs, and what it had checked when it was interrupted may still be in a register */
     } else if (control == instance->control && instance->in_host && !instance->interrupted) {
         lowest = instance->rsp;
-    } else if (control->top - control->open > MOST_PAGES) {
-        return true; /* too much to look at for everybody who waits for the GIL */
     }
-    return holds(lowest, control->base + control->top, start, end);
+    uint64_t top = control->base + control->top, size = top > lowest ? top - lowest : 0;
+    if (size > *left) {
+        return true;
+    }
+    *left -= size;
+    return holds(lowest, top, start, end);
+}
+
+/* Of a sandbox that a trap has ended nothing goes on: a reset takes its stacks away before it can be called. */
+static bool may_go_on(const struct instance *instance) {
+    return !instance->dead || instance->paused || instance->depth != 0;
 }
 
 /* The text is gone: nothing calls it or goes on in it any more. So words that lead there only become fewer, and a stack can
@@ -404,13 +415,14 @@ static bool stack_holds(const struct control *control, uint64_t start, uint64_t 
  * Only a thread that goes on after an interruption may have a new one, by a register: so none may have begun or ended one
  * meanwhile. */
 bool tmebox_stacks_hold(uint64_t start, uint64_t end, uint64_t since) {
+    uint64_t left = MOST_LOOKED_AT;
     for (const struct control *control = generation == tmebox_generation ? owned : NULL; control != NULL;
          control = control->next) {
-        if (!is_in_use(control) || control->begun > since || control->ended) {
+        if (!is_in_use(control) || control->begun > since || control->ended || !may_go_on(control->instance)) {
             continue;
         }
         uint64_t changes = atomic_load(&control->changes);
-        bool found = stack_holds(control, start, end);
+        bool found = stack_holds(control, start, end, &left);
         atomic_thread_fence(memory_order_seq_cst);
         if (found || changes != atomic_load(&control->changes)) {
             return true;

@@ -84,7 +84,7 @@ bool tmebox_open_control(struct control *control, uint64_t offset);
 extern uint64_t tmebox_control_clock;
 
 /* Whether a call that began by `since`, or a thread that stands, may come back to an address in [start, end): its stack
- * says so, or it runs and cannot be asked. */
+ * says so, or it runs and cannot be asked, or the stacks have too much to look at. */
 bool tmebox_stacks_hold(uint64_t start, uint64_t end, uint64_t since);
 
 /* The first thread's, for a call of an instance that nobody runs. False with an exception set. */
