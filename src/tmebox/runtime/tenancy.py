@@ -233,6 +233,7 @@ class Tenancy:
                 self._begin_again(window)
                 self._ended_by = None
                 self._delivered = False
+                self.instance.revive()  # not before all of it is as at the beginning
             except BaseException:
                 if self.instance.paused:
                     self.instance.condemn()
@@ -257,7 +258,6 @@ class Tenancy:
         self.instance.end_shared_blocks()
         window.reset(self.instance)
         self.instance.begin_threads(self.template.contents.threads)
-        self.instance.revive()  # not before it has its threads
 
     def capture(self) -> Contents:
         """What the window holds now, for others to start with: data and heap, but no stack, since no call
