@@ -31,6 +31,7 @@
 #define MOST_KEPT 64    /* as long as there are no more of them, nobody's is taken away */
 #define MOST_PAGES (2ULL << 20)       /* bytes that may stay open in one without an owner */
 #define MOST_SPARE (16ULL << 20)      /* in all of them, beside what is open at first */
+#define MOST_SPARES 256               /* of them: as much is open in those at first as a quarter of that */
 #define PATIENCE 4 /* owners in a row that do not use pages which cost them a look */
 
 
@@ -43,6 +44,8 @@ uint64_t tmebox_control_clock;
 static struct control *owned, *oldest; /* the last one that got its owner first */
 static struct control *spare[2];       /* narrow and wide ones; the last one used first */
 static uint64_t spare_bytes;           /* open in those, beside what is open at first */
+static uint32_t spare_count;
+static struct control *bare; /* without memory: some instance may look whether it is still its own */
 static uint32_t existing;
 static uint64_t next_place = FIRST_PLACE;
 static uint64_t serials;
@@ -56,7 +59,7 @@ static void look_at_generation(void) {
     if (UNLIKELY(generation != tmebox_generation)) {
         generation = tmebox_generation;
         owned = oldest = spare[0] = spare[1] = NULL;
-        existing = 0;
+        existing = spare_count = 0;
         spare_bytes = 0;
         next_place = FIRST_PLACE;
     }
@@ -79,12 +82,31 @@ static void disown(struct control *control) {
 }
 
 /* -- memory --------------------------------------------------------------------------------------- */
-static struct control *reserve(bool wide) {
-    struct control *control = aligned_alloc(64, (sizeof *control + 63) / 64 * 64);
+static uint64_t mapped_size(bool wide) {
+    return wide ? SIZE_UP_TO(TMEBOX_SHARED_END) : SIZE_UP_TO(TMEBOX_PRIVATE_END);
+}
+
+static struct control *new_control(void) {
+    struct control *control = bare;
+    if (control != NULL) {
+        bare = control->next;
+    } else {
+        control = aligned_alloc(64, (sizeof *control + 63) / 64 * 64);
+    }
     if (control != NULL) {
         memset(control, 0, sizeof *control);
     }
-    uint64_t size = wide ? SIZE_UP_TO(TMEBOX_SHARED_END) : SIZE_UP_TO(TMEBOX_PRIVATE_END);
+    return control;
+}
+
+static void keep_bare(struct control *control) {
+    control->next = bare;
+    bare = control;
+}
+
+static struct control *reserve(bool wide) {
+    struct control *control = new_control();
+    uint64_t size = mapped_size(wide);
     for (; control != NULL && next_place + wide < LAST_PLACE; next_place++) {
         void *at = (void *)(next_place * TMEBOX_WINDOW_SIZE);
         int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE;
@@ -103,26 +125,35 @@ static struct control *reserve(bool wide) {
             munmap(start, size);
         }
     }
-    free(control);
+    if (control != NULL) {
+        keep_bare(control);
+    }
     next_place = FIRST_PLACE; /* windows may go until somebody asks again */
     return NULL;
 }
 
-/* The distance is no multiple of a page: a control stack begins and ends a little later than its twin. */
-static char *page_of(const struct control *control, uint64_t offset) {
-    return (char *)(uintptr_t)((control->base + offset + PAGE - 1) / PAGE * PAGE);
+/* Gives back the addresses and the memory of one that nobody owns. */
+static bool unmap(struct control *control) {
+    uint64_t start = control->base - DISTANCE, place = start / TMEBOX_WINDOW_SIZE;
+    if (munmap((void *)(uintptr_t)start, mapped_size(control->wide)) < 0) {
+        return false;
+    }
+    next_place = place < next_place ? place : next_place;
+    existing--;
+    keep_bare(control);
+    return true;
 }
 
 static bool protect(const struct control *control, uint64_t low, uint64_t top, int protection) {
-    char *start = page_of(control, low);
-    return low >= top || mprotect(start, (size_t)(page_of(control, top) - start), protection) == 0;
+    char *start = tmebox_control_page(control, low);
+    return low >= top || mprotect(start, (size_t)(tmebox_control_page(control, top) - start), protection) == 0;
 }
 
 /* What the host has locked stays: it has the memory. Both ends are open. */
 static void discard(const struct control *control, uint64_t low, uint64_t top) {
-    char *start = page_of(control, low);
-    if (low < top && madvise(start, (size_t)(page_of(control, top) - start), MADV_DONTNEED) < 0) {
-        memset(start, 0, (size_t)(page_of(control, top) - start));
+    char *start = tmebox_control_page(control, low);
+    if (low < top && madvise(start, (size_t)(tmebox_control_page(control, top) - start), MADV_DONTNEED) < 0) {
+        memset(start, 0, (size_t)(tmebox_control_page(control, top) - start));
     }
 }
 
@@ -164,15 +195,15 @@ static const char *zero_pages(char *start, const char *end) {
 /* What was open when it had an owner, for the next one: pages that several owners had no use for go. */
 static void zero_what_is_open(struct control *control) {
     uint64_t first = first_open(control->low, control->top);
-    zero(page_of(control, first), page_of(control, control->top));
+    zero(tmebox_control_page(control, first), tmebox_control_page(control, control->top));
     if (control->top - control->open > MOST_PAGES + PAGE) {
         shut(control, control->top - MOST_PAGES);
     }
     if (control->open < first) {
         uint64_t fewer = control->top - (control->top - control->open) / GROWTH;
         fewer = fewer < first ? fewer : first;
-        const char *lowest = zero_pages(page_of(control, control->open), page_of(control, first));
-        control->unused = lowest < page_of(control, fewer) ? 0 : control->unused + 1;
+        const char *lowest = zero_pages(tmebox_control_page(control, control->open), tmebox_control_page(control, first));
+        control->unused = lowest < tmebox_control_page(control, fewer) ? 0 : control->unused + 1;
         if (control->unused >= PATIENCE) {
             shut(control, fewer);
         }
@@ -213,8 +244,8 @@ bool tmebox_open_control(struct control *control, uint64_t offset) {
         return false;
     }
     if (wanted == step) { /* else it is a large frame, which may not touch what it skips */
-        char *start = page_of(control, wanted);
-        madvise(start, (size_t)(page_of(control, control->open) - start), MADV_POPULATE_WRITE);
+        char *start = tmebox_control_page(control, wanted);
+        madvise(start, (size_t)(tmebox_control_page(control, control->open) - start), MADV_POPULATE_WRITE);
     }
     control->open = wanted;
     return true;
@@ -222,10 +253,14 @@ bool tmebox_open_control(struct control *control, uint64_t offset) {
 
 /* -- owners --------------------------------------------------------------------------------------- */
 static void put_aside(struct control *control) {
+    if (spare_count >= MOST_SPARES && unmap(control)) {
+        return;
+    }
     if (more_open(control) > MOST_PAGES || spare_bytes + more_open(control) > MOST_SPARE) {
         shut(control, first_open(control->low, control->top));
     }
     spare_bytes += more_open(control);
+    spare_count++;
     control->next = spare[control->wide];
     spare[control->wide] = control;
 }
@@ -235,17 +270,14 @@ static struct control *take_spare(bool wide) {
     if (control != NULL) {
         spare[wide] = control->next;
         spare_bytes -= more_open(control);
+        spare_count--;
     }
     return control;
 }
 
-static bool is_in_use(const struct control *control) {
-    return control->calls != 0 || control->of_thread;
-}
-
 static struct control *oldest_unused(bool wide) {
     struct control *control = oldest;
-    while (control != NULL && (is_in_use(control) || control->wide != wide)) {
+    while (control != NULL && (tmebox_is_in_use(control) || control->wide != wide)) {
         control = control->previous;
     }
     if (control != NULL) {
@@ -309,98 +341,6 @@ void tmebox_leave_control(struct instance *instance) {
     }
 }
 
-/* -- what they hold ------------------------------------------------------------------------------- */
-/* A frame may have any number of bytes, so that a return address may be anywhere. */
-static bool holds(uint64_t lowest, uint64_t top, uint64_t start, uint64_t end) {
-    for (uint64_t word; lowest + sizeof word <= top; lowest++) {
-        memcpy(&word, (const void *)(uintptr_t)lowest, sizeof word);
-        if (word - start < end - start) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* Below rsp a thread that was interrupted may have the target of a jump that it has checked. */
-#define BELOW 256
-
-static_assert(-TMEBOX_SPILL_TARGET <= BELOW, "a checked target is kept there");
-
-/* A thread that was interrupted may be about to jump there, by a register that it has checked. */
-static bool interrupted_holds(const struct control *control, uint64_t start, uint64_t end) {
-    const struct interrupted *state = &control->interrupted;
-    bool found = state->rip - start < end - start;
-    for (int i = 0; i < 16; i++) {
-        found |= state->registers[i] - start < end - start;
-    }
-    return found;
-}
-
-static bool stack_holds(const struct control *control, uint64_t start, uint64_t end) {
-    const struct instance *instance = control->instance;
-    uint64_t lowest = (uint64_t)(uintptr_t)page_of(control, control->open);
-    uint64_t rsp = __atomic_load_n(&control->rsp, __ATOMIC_ACQUIRE);
-    enum standing standing = atomic_load(&control->standing); /* after rsp: see slices.c */
-    if (rsp != 0) {
-        uint64_t below = standing == AT_A_CALL ? 0 : BELOW;
-        int64_t above = (int64_t)(control->base + rsp - below - lowest); /* it may be below what it has touched */
-        lowest += above > 0 ? (uint64_t)above : 0;
-        if (standing != AT_A_CALL && interrupted_holds(control, start, end)) {
-            return true;
-        }
-    } else if (standing != AT_A_CALL) {
-        return true; /* it runs, and what it had checked when it was interrupted may still be in a register */
-    } else if (control == instance->control && instance->in_host && !instance->interrupted) {
-        lowest = instance->rsp;
-    } else if (control->top - control->open > MOST_PAGES) {
-        return true; /* too much to look at for everybody who waits for the GIL */
-    }
-    return holds(lowest, control->base + control->top, start, end);
-}
-
-/* The text is gone: nothing calls it or goes on in it any more. So words that lead there only become fewer, and a stack can
- * be looked at while its owner runs. Where rsp is not known, it is all that can be touched: what was left below counts, too.
- * Only a thread that goes on after an interruption may have a new one, by a register: so none may have begun or ended one
- * meanwhile. */
-bool tmebox_stacks_hold(uint64_t start, uint64_t end, uint64_t since) {
-    for (const struct control *control = generation == tmebox_generation ? owned : NULL; control != NULL;
-         control = control->next) {
-        if (!is_in_use(control) || control->begun > since || control->ended) {
-            continue;
-        }
-        uint64_t changes = atomic_load(&control->changes);
-        bool found = stack_holds(control, start, end);
-        atomic_thread_fence(memory_order_seq_cst);
-        if (found || changes != atomic_load(&control->changes)) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static bool has(const struct control *control, uint64_t owner, uint64_t offset) {
-    return control != NULL && control->owner == owner && offset >= control->low && offset <= control->top;
-}
-
-uint64_t tmebox_read_control(const struct instance *instance, uint64_t offset, void *to, uint64_t size_bytes) {
-    const struct control *found = NULL;
-    if (instance->generation != tmebox_generation) {
-        return 0;
-    }
-    for (uint32_t i = 0; found == NULL && i < instance->fiber_count; i++) {
-        found = has(instance->fibers[i], instance->serial, offset) ? instance->fibers[i] : NULL;
-    }
-    if (found == NULL && has(instance->first, instance->serial, offset)) {
-        found = instance->first;
-    }
-    if (found == NULL) {
-        return 0;
-    }
-    uint64_t size = size_bytes < found->top - offset ? size_bytes : found->top - offset;
-    uint64_t first = (uint64_t)(uintptr_t)page_of(found, found->open) - found->base; /* nothing was below */
-    uint64_t none = offset < first ? first - offset : 0;
-    none = none < size ? none : size;
-    memset(to, 0, none);
-    memcpy((char *)to + none, (const void *)(uintptr_t)(found->base + offset + none), size - none);
-    return size;
+const struct control *tmebox_owned_controls(void) {
+    return generation == tmebox_generation ? owned : NULL;
 }

@@ -60,6 +60,19 @@ static inline uint64_t tmebox_control_size(const struct control *control) {
     return control->wide ? 2 * TMEBOX_WINDOW_SIZE : TMEBOX_WINDOW_SIZE;
 }
 
+/* The distance is no multiple of a page: a control stack begins and ends a little later than its twin. */
+static inline char *tmebox_control_page(const struct control *control, uint64_t offset) {
+    return (char *)(uintptr_t)((control->base + offset + TMEBOX_PAGE_SIZE - 1) / TMEBOX_PAGE_SIZE * TMEBOX_PAGE_SIZE);
+}
+
+/* A call is on it, or a thread: nobody else may have it. */
+static inline bool tmebox_is_in_use(const struct control *control) {
+    return control->calls != 0 || control->of_thread;
+}
+
+/* The first of those that have an owner. */
+const struct control *tmebox_owned_controls(void);
+
 /* A number that no other owner has. */
 uint64_t tmebox_control_owner(void);
 
@@ -84,7 +97,7 @@ bool tmebox_open_control(struct control *control, uint64_t offset);
 extern uint64_t tmebox_control_clock;
 
 /* Whether a call that began by `since`, or a thread that stands, may come back to an address in [start, end): its stack
- * says so, or it runs and cannot be asked. */
+ * says so, or it runs and cannot be asked, or the stacks have too much to look at. */
 bool tmebox_stacks_hold(uint64_t start, uint64_t end, uint64_t since);
 
 /* The first thread's, for a call of an instance that nobody runs. False with an exception set. */

@@ -41,21 +41,26 @@ void tmebox_give_arrays_back(struct activation *activation) {
 
 unsigned long long tmebox_trap_count;
 
-RARE int tmebox_raise_trap(struct instance *instance, struct trap *trap) {
-    tmebox_trap_count++;
+/* NULL with an exception set. */
+static PyObject *explained(PyObject *make_trap, const struct instance *instance, struct trap *trap) {
     if (!tmebox_explain_machine_check(instance, trap)) {
-        return -1;
+        return NULL;
     }
-    PyObject *make_trap = Py_NewRef(instance->make_trap); /* another thread may close the sandbox meanwhile */
-    PyObject *error = PyObject_CallFunction(
+    return PyObject_CallFunction(
         make_trap, "iiKKiKy#iiiK", trap->signal, trap->code, (unsigned long long)trap->fault_address,
         (unsigned long long)trap->instruction_address, trap->access,
         (unsigned long long)trap->registers[REGISTER_RSP], (const char *)trap->registers,
         (Py_ssize_t)sizeof trap->registers, trap->owner, trap->outcome, trap->outcome_key,
         (unsigned long long)trap->stack_top);
+}
+
+RARE void tmebox_raise_trap(const struct instance *instance, struct trap *trap) {
+    tmebox_trap_count++;
+    PyObject *make_trap = Py_NewRef(instance->make_trap); /* the sandbox may be closed from here on */
+    PyObject *error = explained(make_trap, instance, trap);
     Py_DECREF(make_trap);
     if (error == NULL) {
-        return -1;
+        return;
     }
     if (PyExceptionInstance_Check(error)) {
         PyErr_SetObject((PyObject *)Py_TYPE(error), error);
@@ -63,15 +68,12 @@ RARE int tmebox_raise_trap(struct instance *instance, struct trap *trap) {
         PyErr_SetString(PyExc_TypeError, "make_trap must return an exception");
     }
     Py_DECREF(error);
-    return -1;
 }
 
-/* What a callback raised and left to the end of its call. Whatever else ended the call is more important. */
-RARE bool tmebox_raise_pending(struct activation *activation) {
+RARE void tmebox_raise_pending(struct activation *activation) {
     PyObject *error = activation->pending;
     activation->pending = NULL;
-    bool raises = activation->outcome == RETURNED;
-    if (raises) {
+    if (activation->outcome == RETURNED) {
         PyErr_SetObject((PyObject *)Py_TYPE(error), error);
         Py_DECREF(error);
     } else { /* dropping it may run any code */
@@ -80,5 +82,4 @@ RARE bool tmebox_raise_pending(struct activation *activation) {
         Py_DECREF(error);
         PyErr_Restore(type, value, traceback);
     }
-    return raises;
 }

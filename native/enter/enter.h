@@ -61,10 +61,11 @@ void tmebox_trap_in_host(struct activation *activation, struct window_fault faul
 void tmebox_trap_at_window(struct activation *activation, struct window_fault fault, uint64_t instruction_address);
 /* After a call that an exception has ended; its frames are gone. */
 void tmebox_give_arrays_back(struct activation *activation);
-/* -1, with the exception set. */
-int tmebox_raise_trap(struct instance *instance, struct trap *trap);
-/* What a callback raised and left to the end of its call. Whether it is raised now. */
-bool tmebox_raise_pending(struct activation *activation);
+/* Sets the exception for it. Runs Python code. */
+void tmebox_raise_trap(const struct instance *instance, struct trap *trap);
+/* Sets what a callback raised and left to the end of its call, unless something else has ended that: this is more
+ * important. Runs Python code. */
+void tmebox_raise_pending(struct activation *activation);
 
 /* -- heapcalls.c ---------------------------------------------------------------------------------------- */
 /* An import's `native`: what sandboxed code asks of its shared heap. */

@@ -14,6 +14,7 @@
 
 #define LEAST_ROOM (16ULL << 10)
 #define MOST_OF_ALL 4096 /* of all sandboxes of the process */
+#define SHARE 4          /* one sandbox has at most such a part of what the others leave: so some are always left */
 
 /* No thread's first function returns: it would find this. */
 #define NOWHERE GATE_RETURN(GATE_NOWHERE_OFFSET)
@@ -22,42 +23,40 @@ static struct control **fiber(struct instance *instance, uint64_t number) {
     return number - 1 < instance->fiber_count ? &instance->fibers[number - 1] : NULL;
 }
 
-/* A place in the table, or NULL. */
-static struct control **free_place(struct instance *instance) {
-    for (uint32_t i = 0; i < instance->fiber_count; i++) {
-        if (instance->fibers[i] == NULL) {
-            return &instance->fibers[i];
+/* The lowest number that no thread has. */
+static uint32_t free_number(const struct instance *instance) {
+    uint32_t i = 0;
+    while (i < instance->fiber_count && instance->fibers[i] != NULL) {
+        i++;
+    }
+    return i + 1;
+}
+
+/* The place in the table of a thread with this number, which nobody has; or NULL. */
+static struct control **new_place(struct instance *instance, uint32_t number) {
+    if (number - 1 >= TMEBOX_MOST_FIBERS) {
+        return NULL;
+    }
+    uint32_t count = instance->fiber_count < 8 ? 8 : instance->fiber_count;
+    while (count < number) {
+        count *= 2;
+    }
+    if (count > instance->fiber_count) {
+        struct control **table = realloc(instance->fibers, count * sizeof *table);
+        if (table == NULL) {
+            return NULL;
         }
+        for (uint32_t i = instance->fiber_count; i < count; i++) {
+            table[i] = NULL;
+        }
+        instance->fibers = table;
+        instance->fiber_count = count;
     }
-    if (instance->fiber_count >= TMEBOX_MOST_FIBERS) {
-        return NULL;
-    }
-    uint32_t count = instance->fiber_count < 8 ? 8 : 2 * instance->fiber_count;
-    struct control **table = realloc(instance->fibers, count * sizeof *table);
-    if (table == NULL) {
-        return NULL;
-    }
-    for (uint32_t i = instance->fiber_count; i < count; i++) {
-        table[i] = NULL;
-    }
-    instance->fibers = table;
-    struct control **place = &table[instance->fiber_count];
-    instance->fiber_count = count;
-    return place;
+    return &instance->fibers[number - 1];
 }
 
 static uint64_t bottom_of(uint64_t top) {
     return (top & ~31ULL) - 8; /* as if a call had led to the first function, with rsp a multiple of 32 before it */
-}
-
-/* What all stacks of a sandbox's threads may have together: as much as its heap. */
-static bool has_room(const struct instance *instance, uint64_t room) {
-    for (uint32_t i = 0; i < instance->fiber_count; i++) {
-        if (instance->fibers[i] != NULL) {
-            room += instance->fibers[i]->top - instance->fibers[i]->low;
-        }
-    }
-    return room <= instance->fiber_room;
 }
 
 static uint64_t room_of(uint64_t low, uint64_t top) {
@@ -68,12 +67,20 @@ static uint64_t room_of(uint64_t low, uint64_t top) {
 static uint32_t standing;
 static uint32_t generation;
 
-static bool may_stand(void) {
+/* For one more. All stacks of a sandbox's threads may have as much together as its heap. */
+static bool has_room(const struct instance *instance, uint64_t room) {
     if (generation != tmebox_generation) {
         generation = tmebox_generation;
         standing = 0;
     }
-    return standing < MOST_OF_ALL;
+    uint32_t own = 0;
+    for (uint32_t i = 0; i < instance->fiber_count; i++) {
+        if (instance->fibers[i] != NULL) {
+            own++;
+            room += instance->fibers[i]->top - instance->fibers[i]->low;
+        }
+    }
+    return room <= instance->fiber_room && own < (MOST_OF_ALL - (standing - own)) / SHARE;
 }
 
 static void put(struct control *control) {
@@ -82,18 +89,17 @@ static void put(struct control *control) {
     standing--;
 }
 
-/* One with room for them, in the table; or NULL. */
-static struct control **new_fiber(struct instance *instance, uint64_t low, uint64_t top) {
-    tmebox_bury_fibers(instance);
+/* One with that number, which nobody has, in the table; or NULL. */
+static struct control **new_fiber(struct instance *instance, uint32_t number, uint64_t low, uint64_t top) {
     uint64_t room = room_of(low, top);
-    struct control **place = has_room(instance, room) && may_stand() ? free_place(instance) : NULL;
+    struct control **place = has_room(instance, room) ? new_place(instance, number) : NULL;
     if (place != NULL && (*place = tmebox_get_control(instance, top - room, top)) == NULL) {
         PyErr_Clear();
         return NULL;
     }
     if (place != NULL) {
         (*place)->of_thread = true;
-        (*place)->number = (uint32_t)(place - instance->fibers) + 1;
+        (*place)->number = number;
         standing++;
     }
     return place;
@@ -127,32 +133,29 @@ bool tmebox_is_stack(uint64_t low, uint64_t top, const uint64_t *words, uint64_t
     return false;
 }
 
-bool tmebox_restore_fiber(struct instance *instance, uint64_t low, uint64_t top, const uint64_t *words, uint64_t count) {
-    struct control **place = NULL;
+bool tmebox_restore_fiber(struct instance *instance, uint32_t number, uint64_t low, uint64_t top, const uint64_t *words,
+                          uint64_t count) {
     /* Its first page begins later than `low`, by less than a page. */
-    if (words != NULL &&
-        (!tmebox_is_stack(low, top, words, count) || 8 * count + TMEBOX_PAGE_SIZE > room_of(low, top))) {
+    if (!tmebox_is_stack(low, top, words, count) || 8 * count + TMEBOX_PAGE_SIZE > room_of(low, top)) {
         PyErr_SetString(PyExc_ValueError, "not what a thread's stack can hold");
         return false;
     }
-    place = words != NULL ? new_fiber(instance, low, top) : free_place(instance);
+    struct control **place = new_fiber(instance, number, low, top);
     if (place == NULL) {
         PyErr_SetString(tmebox_limit_error, "there is no room for another control stack");
         return false;
     }
-    if (words != NULL) {
-        struct control *control = *place;
-        uint64_t rsp = top - 8 * count;
-        tmebox_open_control(control, rsp - TMEBOX_PAGE_SIZE);
-        if (rsp < control->open + TMEBOX_PAGE_SIZE) { /* the system has no memory for more of it */
-            *place = NULL;
-            put(control);
-            PyErr_SetString(tmebox_limit_error, "the system has no memory for another control stack");
-            return false;
-        }
-        control->rsp = rsp;
-        memcpy((void *)(uintptr_t)(control->base + rsp), words, 8 * count);
+    struct control *control = *place;
+    uint64_t rsp = top - 8 * count;
+    tmebox_open_control(control, rsp - TMEBOX_PAGE_SIZE);
+    if (rsp < control->open + TMEBOX_PAGE_SIZE) { /* the system has no memory for more of it */
+        *place = NULL;
+        put(control);
+        PyErr_SetString(tmebox_limit_error, "the system has no memory for another control stack");
+        return false;
     }
+    control->rsp = rsp;
+    memcpy((void *)(uintptr_t)(control->base + rsp), words, 8 * count);
     return true;
 }
 
@@ -160,7 +163,8 @@ int64_t tmebox_begin_fiber(struct instance *instance, uint64_t function, uint64_
     if (!is_range(low, top) || !tmebox_is_function(function)) {
         return -EINVAL;
     }
-    struct control **place = new_fiber(instance, low, top);
+    tmebox_bury_fibers(instance);
+    struct control **place = new_fiber(instance, free_number(instance), low, top);
     if (place == NULL) {
         return -EAGAIN;
     }

@@ -15,9 +15,10 @@ bool tmebox_switch_fiber(struct activation *activation, uint64_t number, bool en
 /* Whether these words, the last of which is below `top`, can be what a thread that stands has on its stack [low, top). */
 bool tmebox_is_stack(uint64_t low, uint64_t top, const uint64_t *words, uint64_t count);
 
-/* Threads as they stood in another sandbox, by number; NULL words: none. Only such words are taken. False with an exception
- * set. With the GIL held. */
-bool tmebox_restore_fiber(struct instance *instance, uint64_t low, uint64_t top, const uint64_t *words, uint64_t count);
+/* The thread with a number that nobody has, as it stood in another sandbox, whose memory knows it by that. Only such words
+ * are taken. False with an exception set. With the GIL held. */
+bool tmebox_restore_fiber(struct instance *instance, uint32_t number, uint64_t low, uint64_t top, const uint64_t *words,
+                          uint64_t count);
 
 /* With the GIL held. */
 void tmebox_bury_fibers(struct instance *instance);

@@ -190,17 +190,18 @@ RARE static void leave_to_others(struct thread *thread, const struct activation 
     }
 }
 
-/* It did not return, or has left an exception. */
+/* It did not return, or has left an exception. What makes the exception for a trap, and the end of one that is not needed,
+ * may run any Python code: nothing of the sandbox may be left to decide by then. */
 RARE static int ended_otherwise(struct activation *activation) {
     struct instance *instance = activation->instance;
-    if (activation->pending != NULL && tmebox_raise_pending(activation)) {
-        return -1;
-    }
-    if (activation->outcome == RETURNED) {
-        return 0;
-    }
     instance->dead |= activation->fatal || activation->outcome == TRAPPED;
-    return activation->outcome == TRAPPED ? tmebox_raise_trap(instance, &activation->trap) : -1;
+    if (activation->outcome == TRAPPED) {
+        tmebox_raise_trap(instance, &activation->trap);
+    }
+    if (activation->pending != NULL) {
+        tmebox_raise_pending(activation);
+    }
+    return -1;
 }
 
 /* The limits and the place of one call that began inside another, or may have, for when it has ended. */

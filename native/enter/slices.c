@@ -81,11 +81,14 @@ bool tmebox_end_turn(struct activation *activation, void *context) {
     if (atomic_load(&thread->over) != turn || instance->slices == 0) {
         return false;
     }
-    struct control *from = instance->control, *to = keeper(instance);
+    struct control *from = instance->control, *to = from != NULL ? keeper(instance) : NULL;
+    if (to == NULL || to == from) {
+        return false;
+    }
     uint64_t rsp = (uint64_t)registers[REG_RSP];
     bool is_text = (uint64_t)registers[REG_RIP] < TMEBOX_GATE_BASE; /* gates are in the middle of what the core does */
     bool is_here = rsp - (from->base - TMEBOX_TWIN_DISTANCE) < tmebox_control_size(from) && rsp != from->base;
-    if (to == NULL || to == from || !is_text || !is_here) {
+    if (!is_text || !is_here) {
         return false;
     }
     begin_change(from);

@@ -144,7 +144,7 @@ static PyObject *instance_revive(PyObject *object, PyObject *unused) {
     Py_RETURN_NONE;
 }
 
-/* At once under the GIL, so that nobody calls into a window that is half made. */
+/* Nobody calls into a window that is half made: it has no threads yet either, if it begins with some. */
 static PyObject *instance_reset(PyObject *object, PyObject *argument) {
     struct instance *self = (struct instance *)object;
     unsigned long keep = PyLong_AsUnsignedLong(argument);
@@ -166,7 +166,6 @@ static PyObject *instance_reset(PyObject *object, PyObject *argument) {
     if (!tmebox_put_random(self->window, self->base)) {
         return NULL;
     }
-    self->dead = self->paused = false;
     tmebox_begin_stacks_again(self);
     Py_RETURN_NONE;
 }
@@ -311,7 +310,7 @@ static void instance_dealloc(PyObject *object) {
 static PyMethodDef instance_methods[] = {
     {"kill", instance_kill, METH_NOARGS, "kill()\n\nRefuse calls from now on."},
     {"pause", instance_pause, METH_NOARGS,
-     "pause() -> bool\n\nRefuse calls, as of a busy instance, until revive() or reset(). Whether they were possible."},
+     "pause() -> bool\n\nRefuse calls, as of a busy instance, until revive(). Whether they were possible."},
     {"revive", instance_revive, METH_NOARGS, "revive()\n\nAllow calls again: its window was made anew, or looked at."},
     {"end_threads", tmebox_instance_end_threads, METH_NOARGS, "end_threads()\n\nIts stacks are zeros again, too."},
     {"threads", tmebox_instance_threads, METH_NOARGS,
@@ -320,7 +319,7 @@ static PyMethodDef instance_methods[] = {
      "begin_threads(threads)\n\nAs threads() gave them. ValueError for what no thread can leave there."},
     {"lend_arrays", tmebox_instance_lend_arrays, METH_VARARGS,
      "lend_arrays(place, end)\n\nOffset of the first thread's pointer to its arrays of variable size, and what it is at first."},
-    {"reset", instance_reset, METH_O, "reset(keep)\n\nGive the window its first contents, and allow calls."},
+    {"reset", instance_reset, METH_O, "reset(keep)\n\nGive the window its first contents. Calls are refused until revive()."},
     {"condemn", instance_condemn, METH_NOARGS,
      "condemn()\n\nThe call that is running or the pause, if any, is the last one."},
     {"lend_text_room", instance_lend_text_room, METH_O,

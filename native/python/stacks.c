@@ -84,6 +84,10 @@ PyObject *tmebox_instance_begin_threads(PyObject *object, PyObject *threads) {
         PyErr_SetString(PyExc_TypeError, "begin_threads(tuple)");
         return NULL;
     }
+    if (!self->has_control && PyTuple_GET_SIZE(threads) != 0) {
+        PyErr_SetString(PyExc_ValueError, "the core has threads of sandboxes with control stacks only");
+        return NULL;
+    }
     tmebox_end_fibers(self);
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(threads); i++) {
         PyObject *row = PyTuple_GET_ITEM(threads, i);
@@ -93,7 +97,8 @@ PyObject *tmebox_instance_begin_threads(PyObject *object, PyObject *threads) {
         if (row != Py_None && !PyArg_ParseTuple(row, "KKy#:begin_threads", &low, &top, &words, &size)) {
             return NULL;
         }
-        if (!tmebox_restore_fiber(self, low, top, (const uint64_t *)(uintptr_t)words, (uint64_t)size / 8)) {
+        if (row != Py_None && !tmebox_restore_fiber(self, (uint32_t)i + 1, low, top, (const uint64_t *)(uintptr_t)words,
+                                                    (uint64_t)size / 8)) {
             return NULL;
         }
     }

@@ -482,15 +482,15 @@ class Instance:
         """Mark DEAD (closed) for ever. Raises the `busy` exception while a call is running."""
 
     def pause(self) -> bool:
-        """Mark DEAD until `revive` or `reset`; whether it was alive. If so, calls meanwhile raise busy.
+        """Mark DEAD until `revive`; whether it was alive. If so, calls meanwhile raise busy.
         Raises busy."""
 
     def revive(self) -> None:
         """Mark IDLE again, whatever ended it: its window holds a new beginning. Raises busy, closed."""
 
     def reset(self, keep: int) -> None:
-        """Give its window, which has a template, the first contents again, and mark it IDLE. More than `keep`
-        pages away from the window's start go back to the system. Raises busy, closed."""
+        """Give its window, which has a template, the first contents again; DEAD until `revive`. More than
+        `keep` pages away from the window's start go back to the system. Raises busy, closed."""
 
     @property
     def has_text_room(self) -> bool: ...

@@ -106,6 +106,7 @@ class Lab:
         except Stopped as stop:
             kind, wrong = judge(self.own, module, stop.args)
             self.instances[base].reset(1 << 20)
+            self.instances[base].revive()
         outcome.counts[f"ended by {kind}"] += 1
         if wrong is None and self.changed():
             wrong = "a neighbour's memory has changed"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import random
 from dataclasses import replace
 from typing import Any
 
@@ -280,6 +281,63 @@ def test_threads_are_part_of_a_snapshots_bytes() -> None:
         data = again.to_bytes(compress=compress)
         with tmebox.Sandbox(again, imports={"host": abs}) as other:
             assert [other.ask(), other.ask()] == [13, 21]
+
+
+MANY = """
+#include <pthread.h>
+#include <semaphore.h>
+enum { MOST = 40 };
+static struct { pthread_t thread; sem_t wanted, done; int ends, answers; } all[MOST];
+static void *serve(void *argument)
+{
+    long me = (long)argument;
+    for (;;) {
+        sem_wait(&all[me].wanted);
+        if (all[me].ends) return argument;
+        all[me].answers++;
+        sem_post(&all[me].done);
+    }
+}
+int begin(int me)
+{
+    all[me].ends = all[me].answers = 0;
+    sem_init(&all[me].wanted, 0, 0);
+    sem_init(&all[me].done, 0, 0);
+    return pthread_create(&all[me].thread, NULL, serve, (void *)(long)me);
+}
+int end(int me)
+{
+    all[me].ends = 1;
+    sem_post(&all[me].wanted);
+    return pthread_join(all[me].thread, NULL);
+}
+int ask(int me) { sem_post(&all[me].wanted); sem_wait(&all[me].done); return all[me].answers; }
+"""
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_threads_of_a_snapshot_are_who_they_were_where_others_have_ended(seed: int) -> None:
+    """From snapshot to snapshot, after a reset, and while new ones begin where there is room."""
+    generator, module = random.Random(seed), tmebox.compile(source_text=MANY)
+    answers: dict[int, int] = {}
+    sandbox = tmebox.Sandbox(module, timeout=5.0)
+    for _ in range(8):
+        for me in generator.sample(range(40), 15):
+            if me in answers:
+                assert sandbox.end(me) == 0
+                del answers[me]
+            else:
+                assert sandbox.begin(me) == 0
+                answers[me] = 0
+        snapshot = sandbox.snapshot()
+        if generator.random() < 0.5:
+            snapshot = tmebox.Snapshot.from_bytes(snapshot.to_bytes(), module)
+        sandbox.close()
+        sandbox = tmebox.Sandbox(snapshot, timeout=5.0)
+        for _ in range(2):
+            assert [sandbox.ask(me) for me in answers] == [count + 1 for count in answers.values()]
+            sandbox.reset()
+    sandbox.close()
 
 
 def test_forged_threads_of_a_snapshots_bytes_are_refused_or_harmless() -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 import tmebox
+from tests.forked import run_forked
 from tests.hostile.scene import Ending, attack, hostile
 from tmebox import Sandbox, abi
 
@@ -232,6 +233,37 @@ def test_all_stacks_of_a_sandboxs_threads_have_a_limit() -> None:
         return begun
 
     assert 0 < attacked(act, memory=64 << 20).value <= 8
+
+
+def mappings() -> int:
+    with open("/proc/self/maps") as maps:
+        return sum(1 for _ in maps)
+
+
+def test_sandboxes_with_all_threads_that_they_get_leave_some_to_others() -> None:
+    """And what they had goes back to the system, so that the same can happen again and again."""
+    module, low = hostile("core"), abi.IMAGE_START + (4 << 20)
+
+    def threads_of(sandbox: Sandbox) -> int:
+        begun = 0
+        while sandbox.begin(low, low + 4096) > 0:
+            begun += 1
+        return begun
+
+    def play() -> tuple[list[list[int]], list[int]]:
+        found, left = [], [mappings()]
+        for _ in range(3):
+            boxes = [Sandbox(module, imports={"host_call": abs}) for _ in range(8)]
+            found.append([threads_of(sandbox) for sandbox in boxes])
+            for sandbox in boxes:
+                sandbox.close()
+            left.append(mappings())
+        return found, left
+
+    found, left = run_forked(play, timeout_s=60).result()
+    assert found[0] == found[1] == found[2]
+    assert found[0][0] == abi.MOST_FIBERS and min(found[0]) > 100, found
+    assert max(left) < left[0] + 1000, left
 
 
 LATE = [("go", (0, 0)), ("go", (0, 1)), ("inner_jumps", ()), ("step", ())]

@@ -163,6 +163,39 @@ def test_text_stays_while_a_thread_that_was_interrupted_goes_on() -> None:
         assert not _native.stacks_hold(place, place + 1, _native.control_clock())
 
 
+@pytest.mark.parametrize("faults", [True, False])
+def test_a_thread_that_went_on_and_ended_its_sandbox_keeps_no_text(faults: bool) -> None:
+    place = abi.CODE_BASE + 0x1234567
+    with sandbox_of() as sandbox:
+        with pytest.raises(tmebox.MemoryFault if faults else tmebox.Timeout):
+            sandbox.call("worker_dies", faults, timeout=0.3)
+        assert not _native.stacks_hold(place, place + 1, _native.control_clock())
+        sandbox.reset()
+        assert sandbox.spin(BACK, 3) == 3
+
+
+@pytest.mark.parametrize("on_stack", [False, True])
+def test_what_threads_of_a_sandbox_hold_that_has_ended_nobody_goes_back_to(on_stack: bool) -> None:
+    place = abi.CODE_BASE + 0x1234567
+    with sandbox_of() as sandbox:
+        instance = sandbox._tenancy.instance
+
+        def held() -> bool:
+            return _native.stacks_hold(place, place + 1, _native.control_clock())
+
+        sandbox.leave_holder(place, on_stack)
+        assert held()
+        instance.pause()  # as a snapshot does: it goes on afterwards
+        assert held()
+        instance.revive()
+        assert held()
+        with pytest.raises(tmebox.MemoryFault):
+            sandbox.spin(FAULTS, 5)
+        assert not held()
+        sandbox.reset()
+        assert not held() and sandbox.alive() == 42
+
+
 def test_a_stack_that_ends_while_turns_do_is_an_overflow() -> None:
     for _ in range(20):
         assert attacked(lambda sandbox: sandbox.dig_and_spin()).exception == "StackOverflow"

@@ -13,7 +13,7 @@ import pytest
 
 import tmebox
 from tests.hostile.scene import Ending, attack
-from tmebox import LimitError, Module, Sandbox, abi
+from tmebox import LimitError, Module, Sandbox, _native, abi
 from tmebox.memory import code_region
 
 GUEST = """
@@ -201,6 +201,43 @@ def test_a_snapshot_with_a_thread_in_a_text_that_is_gone_is_not_restored_there()
     ending = scene.attack(act, lambda x: x)
     assert ending.exception is None, ending
     assert ending.value[0] in ("refused", "stopped"), ending
+
+
+DEEP = """
+int host_call(int);
+__attribute__((noinline)) long deep(volatile long n) { return n == 0 ? host_call(1) : deep(n - 1) + n; }
+"""
+
+
+@pytest.mark.parametrize(
+    ("sandboxes", "frames", "is_too_much"), [(1, 100, False), (1, 1_000_000, True), (12, 100_000, True)]
+)
+def test_stacks_with_too_much_to_look_at_count_as_those_that_lead_there(
+    sandboxes: int, frames: int, is_too_much: bool
+) -> None:
+    """Who asks has the GIL: however deep they are, others get it soon."""
+    module = tmebox.compile(source_text=DEEP, flags=("-O1",))
+    place = abi.CODE_BASE + 0x1234567
+    asked: list[bool] = []
+    boxes: list[Sandbox] = []
+
+    def held() -> bool:
+        return _native.stacks_hold(place, place + 1, _native.control_clock())
+
+    def host(_number: int) -> int:
+        if boxes:
+            boxes.pop().deep(frames)
+        else:
+            asked.append(held())
+        return 1
+
+    made = [Sandbox(module, imports={"host_call": host}, stack="256MiB") for _ in range(sandboxes)]
+    boxes.extend(made)
+    host(0)
+    assert asked == [is_too_much]
+    assert not held()
+    for box in made:
+        box.close()
 
 
 @pytest.mark.parametrize("offset", [0, 16, 64])

@@ -22,6 +22,13 @@ int steps(Step step, int count) { int sum = 0; for (int i = 0; i < count; i++) s
 static Step kept;
 void keep(Step step) { kept = step; }
 int again(int value) { return kept(value); }
+int step_and(Step step, int how)
+{
+    step(0);
+    if (how == 0) *(volatile int *)8 = 1;
+    if (how == 1) for (;;) {}
+    return how == 2 ? step(1) : how;
+}
 void spin(Step step) { step(0); for (volatile int i = 0;; i++) {} }
 int plus(int a, int b) { return a + b; }
 """
@@ -175,3 +182,55 @@ def test_threads_call_back_while_others_make_and_close(module: tmebox.Module) ->
         return len(wrong)
 
     assert run_forked(attack).result() == 0
+
+
+class Witness:
+    """Does something when the exception that has it is dropped."""
+
+    def __init__(self, act: Callable[[], Any]) -> None:
+        self.act = act
+
+    def __del__(self) -> None:
+        self.act()
+
+
+@pytest.mark.parametrize("does", ["call", "reset", "close", "nothing"])
+@pytest.mark.parametrize(
+    ("how", "ended"), [(0, "MemoryFault"), (1, "Timeout"), (2, "KeyboardInterrupt"), (3, "LookupError")]
+)
+def test_an_exception_that_waited_finds_the_sandbox_as_the_call_left_it(
+    module: tmebox.Module, does: str, how: int, ended: str
+) -> None:
+    """Where the call ends in another way, the exception goes, and what it refers to may run any code."""
+
+    def attack() -> tuple[str, list[str], str]:
+        seen: list[str] = []
+        box = tmebox.Box(module, timeout=0.2)
+        acts: dict[str, Callable[[], Any]] = {
+            "call": lambda: box.plus(1, 2),
+            "reset": box.reset,
+            "close": box.close,
+            "nothing": lambda: None,
+        }
+
+        def step(value: int) -> int:
+            if value == 1:
+                raise KeyboardInterrupt
+            error = LookupError()
+            error.witness = Witness(lambda: seen.append(ends(acts[does])))  # type: ignore[attr-defined]
+            try:
+                raise error
+            finally:
+                del error
+
+        callback = box.callback(step, "step_and.step", on_error=0)
+        first = ends(lambda: box.step_and(callback, how))
+        gc.collect()
+        return first, seen, ends(lambda: box.plus(1, 2))
+
+    first, seen, after = run_forked(attack).result()
+    assert first == ended
+    alive = how > 1  # exceptions leave a sandbox callable
+    gone = "3" if alive else "SandboxClosed"
+    assert seen == [gone if does == "call" else "None"]
+    assert after == {"close": "SandboxClosed", "reset": "3"}.get(does, gone)

@@ -1,5 +1,6 @@
 """Going back to the beginning, and taking over what a window holds."""
 
+import sys
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,23 @@ void soil(void) { memset(zeros, 7, sizeof zeros); kept = malloc(100000); memset(
 int kept_sum(void) { int n = 0; if (kept) for (int i = 0; i < 100000; i++) n += kept[i]; return n; }
 const char *where(void) { return greeting; }
 int read_null(void) { return *(volatile int *)16; }
+"""
+
+WITH_THREAD = r"""
+#include <pthread.h>
+#include <semaphore.h>
+static sem_t wanted, done;
+static int answers;
+static void *serve(void *x) { for (;;) { sem_wait(&wanted); answers++; sem_post(&done); } return x; }
+int begin(void)
+{
+    pthread_t thread;
+    sem_init(&wanted, 0, 0);
+    sem_init(&done, 0, 0);
+    return pthread_create(&thread, NULL, serve, NULL);
+}
+int ask(void) { sem_post(&wanted); sem_wait(&done); return answers; }
+void trap(void) { __builtin_trap(); }
 """
 
 
@@ -79,6 +97,43 @@ def test_calls_during_a_reset_on_another_thread_find_it_busy(
         sandbox.reset()
         assert len(seen) == 1
         assert sandbox.bump() == 6
+
+
+@pytest.mark.parametrize("has_trapped", [False, True])
+def test_nobody_comes_in_before_a_sandbox_with_threads_is_whole_again(has_trapped: bool) -> None:
+    """After any of the steps a signal handler or another thread may run: a profile function stands for it."""
+    module = tmebox.compile(source_text=WITH_THREAD)
+    with tmebox.Sandbox(module) as first:
+        assert first.begin() == 0
+        snapshot = first.snapshot()
+    found: list[object] = []
+
+    def between(_frame: object, event: str, _argument: object) -> None:
+        if event == "c_return":
+            sys.setprofile(None)
+            try:
+                found.append(sandbox.ask())
+            except tmebox.TmeboxError as error:
+                found.append(type(error))
+            sys.setprofile(between)
+
+    with tmebox.Sandbox(snapshot, timeout=1.0) as sandbox:
+        assert [sandbox.ask(), sandbox.ask()] == [1, 2]
+        if has_trapped:
+            with pytest.raises(tmebox.IllegalInstruction):
+                sandbox.trap()
+        sys.setprofile(between)
+        try:
+            sandbox.reset()
+        finally:
+            sys.setprofile(None)
+        refused = tmebox.SandboxClosed if has_trapped else tmebox.SandboxBusy
+        first_time, last_time = found.index(refused), len(found) - found[::-1].index(refused)
+        assert set(found[first_time:last_time]) == {refused}, found
+        before, after = found[:first_time], found[last_time:]
+        assert before == list(range(3, 3 + len(before))), found
+        assert after == list(range(1, 1 + len(after))), found
+        assert sandbox.ask() == len(after) + 1
 
 
 def test_a_reset_that_fails_leaves_a_dead_sandbox(

@@ -41,8 +41,8 @@ class Substrate(Protocol):
         """Take away whatever is there."""
 
     def reset(self, instance: _native.Instance, base: int, contents: Contents, keep: int) -> None:
-        """First contents for an owner that stays; its arena stays too. The instance can be called again.
-        Raises busy while it runs, closed if it was killed."""
+        """First contents for an owner that stays; its arena stays too. The instance refuses calls until
+        `revive`. Raises busy while it runs, closed if it was killed."""
 
     def grow_arena(self, base: int, end: int) -> None:
         """Have memory for arrays up to offset `end`, or further."""
@@ -150,7 +150,6 @@ class Plain:
         self._map(base, layout)
         self._fill(base, contents)
         instance.end_threads()
-        instance.revive()
 
     def grow_arena(self, base: int, end: int) -> None:
         _native.window_map_arena(base, end)

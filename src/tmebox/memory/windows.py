@@ -74,7 +74,7 @@ class Window:
         return abi.ARENA_FIRST_END if self.is_inherited else _native.window_arena_end(self.base)
 
     def reset(self, instance: _native.Instance) -> None:
-        """First contents again, and the instance can be called. Raises busy and closed; LimitError."""
+        """First contents again; the instance is to be revived. Raises busy and closed; LimitError."""
         try:
             self._pool.substrate.reset(instance, self.base, self.template.contents, KEPT_PAGES)
         except OSError as error:

@@ -90,6 +90,8 @@ class Captured(Shown):
             there = module.at(file.address)
         except LimitError as error:
             raise LimitError(f"{error}; load the snapshot before other modules") from error
+        if file.threads and not module.has_control:
+            raise SnapshotError("the snapshot has threads that a module of this kind cannot leave")
         for thread in file.threads:
             if thread is not None and not _native.is_stack(*thread):
                 raise SnapshotError("the snapshot has a thread that stands where none can")

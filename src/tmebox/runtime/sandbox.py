@@ -320,7 +320,8 @@ class Sandbox(Sharing, Columnar, Shown):
     def reset(self) -> None:
         """Return data, heap and stack to what a new sandbox of the module, or snapshot, has; also after
         a trap. Files that it opened are closed; window and host arrays stay. Raises SandboxBusy while a
-        call runs, SandboxClosed if closed, or a Trap from the module's constructors."""
+        call runs, SandboxClosed if closed, LimitError if others have taken what it needs, or a Trap from the
+        module's constructors."""
         self._tenancy.reset()
 
     def snapshot(self) -> Snapshot:

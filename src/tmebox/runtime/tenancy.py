@@ -233,6 +233,7 @@ class Tenancy:
                 self._begin_again(window)
                 self._ended_by = None
                 self._delivered = False
+                self.instance.revive()  # not before all of it is as at the beginning
             except BaseException:
                 if self.instance.paused:
                     self.instance.condemn()

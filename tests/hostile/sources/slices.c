@@ -71,9 +71,12 @@ static void keep(void) {
   }
 }
 
+static volatile int worker_faults;
+
 static void work(void) {
   for (;;) {
     worked++;
+    if (worker_faults) *(volatile int *)8 = 1;
     if (mode == TWICE) { /* the first is where it is once: it runs, and has gone on from there */
       change_to(0);
     }
@@ -106,6 +109,15 @@ long leave_worker(void) {
   begin();
   mode = BACK;
   core(SLICES, 1, 0, 0);
+  change_to(WORKER);
+  return worked;
+}
+
+/* The worker goes on where it was interrupted, and traps, or never ends. */
+long worker_dies(int faults) {
+  leave_worker();
+  worker_faults = faults;
+  core(SLICES, 0, 0, 0);
   change_to(WORKER);
   return worked;
 }
