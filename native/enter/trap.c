@@ -226,10 +226,11 @@ static void interrupt(siginfo_t *info, void *context) {
         if (is_astray(activation) ||
             atomic_load(&activation->thread->expired) == activation->watch.sequence) {
             trap(activation, 0, info, registers);
-        } else if (atomic_load(&tmebox_poll_requested) || must_release(activation->thread)) {
-            redirect_to_poll(context);
         } else {
-            tmebox_end_turn(activation, context);
+            bool polls = atomic_load(&tmebox_poll_requested) || must_release(activation->thread);
+            if (!polls || !redirect_to_poll(context)) { /* the request may be for another thread */
+                tmebox_end_turn(activation, context);
+            }
         }
     }
 }
