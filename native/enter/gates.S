@@ -143,6 +143,7 @@
     ldmxcsr ACTIVATION_HOST_MXCSR(%r12)
     restore_host_control %r12
     movq %r12, %rdi
+    movq %rbx, %rsi
     call tmebox_poll
     movq %r12, %r10
     testl %eax, %eax
