@@ -23,6 +23,7 @@ TARGETS = {"TARGET_RETURN": "return", "TARGET_FUNCTION": "function", "TARGET_LAB
 CORE_GATES = {
     0x80: "return from a host call, base in r15",
     0xC0: "return from a host call, unchecked",
+    0x100: "on the way to one of these, for an interrupt that came before",
     0x120: "where no thread returns to",
     0x140: "where the gates lead to: two pointers",
 }

@@ -37,6 +37,7 @@
 #define GATE_ENTER (TMEBOX_GATE_BASE + GATE_ENTER_OFFSET)
 #define GATE_RETURN_R15_OFFSET 0x80
 #define GATE_RETURN_UNCHECKED_OFFSET 0xc0
+#define GATE_DEFERRED_OFFSET 0x100
 #define GATE_NOWHERE_OFFSET 0x120
 #define GATE_POINTERS_OFFSET 0x140
 #define GATE_RETURN(offset) (TMEBOX_GATE_BASE + (offset))
@@ -91,7 +92,7 @@ struct activation {
     uint32_t vector_count; /* vector registers that hold arguments: what al is to a variadic function */
     uint64_t clock_import; /* the index that asks for clocks, if they may be told; else NO_IMPORT */
     uint64_t rsp; /* the sandbox's: to enter with, then as found at the last host call */
-    uint64_t return_gate; /* where host calls go back through */
+    uint64_t return_gate; /* where host calls go back through; or, where an interrupt waits for that, GATE_DEFERRED */
     /* So far, all that telling a clock needs: one cache line or two. */
     uint64_t system_import; /* the index of system calls, where there are descriptors for them; else NO_IMPORT */
     uint64_t index;

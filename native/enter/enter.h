@@ -75,6 +75,8 @@ int64_t tmebox_shared_heap_call(struct activation *activation);
 /* What no sandbox may leave to the host: TF, DF and AC. */
 #define FLAGS_OF_SANDBOXES (1 << 8 | 1 << 10 | 1 << 18)
 
+#define TMEBOX_MASK_SIZE 8 /* of the kernel's signal sets: glibc's are larger */
+
 /* From a signal handler that interrupted sandboxed code of the calling thread, whose `trap` says where: leave it as if
  * by a host call, and go on there afterwards. */
 void tmebox_redirect_to_poll(struct activation *activation, void *context);

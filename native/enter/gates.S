@@ -143,6 +143,7 @@
     ldmxcsr ACTIVATION_HOST_MXCSR(%r12)
     restore_host_control %r12
     movq %r12, %rdi
+    movq %rbx, %rsi
     call tmebox_poll
     movq %r12, %r10
     testl %eax, %eax
@@ -159,7 +160,8 @@
  * happens inside the code region and is a trap like any other: the call that enters a sandbox (a real call,
  * so that the CPU predicts the return to the exit gate behind it), and the returns from host calls: the
  * checked return of design.md, section 4, for code with its base in r15, and one without a check, for control stacks,
- * and for modules without code isolation, which have an empty target map. */
+ * and for modules without code isolation, which have an empty target map; and the way to these if an interrupt came while
+ * the core was at work. */
     .macro load_return_address
     movl (%rsp), %r11d
     .endm
@@ -188,6 +190,8 @@ tmebox_gate_page:
     .org tmebox_gate_page + GATE_RETURN_UNCHECKED_OFFSET, 0xf4
     load_return_address
     return_to_r11
+    .org tmebox_gate_page + GATE_DEFERRED_OFFSET, 0xf4
+    hlt                                 /* the handler of this fault goes on from here */
     .org tmebox_gate_page + GATE_NOWHERE_OFFSET, 0xf4
     hlt
     .org tmebox_gate_page + GATE_POINTERS_OFFSET, 0xf4

@@ -4,10 +4,23 @@
 #include "enter/side.h"
 #include "threads/signals.h"
 
-int tmebox_poll(struct activation *activation);
+#include <signal.h>
+#include <sys/syscall.h>
+#include <ucontext.h>
+#include <unistd.h>
 
-/* Called by tmebox_poll_entry. 0: go on as if nothing had happened. */
-int tmebox_poll(struct activation *activation) {
+int tmebox_poll(struct activation *activation, void *moved);
+
+/* The thread goes on with its signals as they are by now. Python's handlers are none to the kernel: what they change of the
+ * mask stays, and an alternate stack that they replaced may be gone. */
+static void keep_signals(struct thread *thread, ucontext_t *moved) {
+    tmebox_open_signals(thread);
+    syscall(SYS_rt_sigprocmask, SIG_BLOCK, NULL, &moved->uc_sigmask, TMEBOX_MASK_SIZE);
+    sigaltstack(NULL, &moved->uc_stack);
+}
+
+/* Called by tmebox_poll_entry. 0: go on by the moved frame, as if nothing had happened. */
+int tmebox_poll(struct activation *activation, void *moved) {
     struct thread *thread = activation->thread;
     activation->polling = true;
     thread->polls++;
@@ -25,6 +38,7 @@ int tmebox_poll(struct activation *activation) {
     }
     if (result == 0) {
         result = tmebox_resume(activation);
+        keep_signals(thread, moved);
     } else {
         activation->outcome = RAISED;
         activation->fatal = true;

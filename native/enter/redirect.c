@@ -6,7 +6,7 @@
 #include <ucontext.h>
 
 /* The kernel's struct ucontext: glibc's with a mask of 8 bytes at the end. */
-#define UCONTEXT_SIZE (offsetof(ucontext_t, uc_sigmask) + 8)
+#define UCONTEXT_SIZE (offsetof(ucontext_t, uc_sigmask) + TMEBOX_MASK_SIZE)
 #define FPSTATE_SIZE 512
 #define FPSTATE_SOFTWARE 464 /* struct _fpx_sw_bytes: u32 magic, u32 size of the extended state, … */
 #define FPSTATE_MAGIC 0x46505853
@@ -32,9 +32,6 @@ void tmebox_redirect_to_poll(struct activation *activation, void *context) {
     top = (top - UCONTEXT_SIZE) & ~15ULL;
     memcpy((void *)top, from, UCONTEXT_SIZE);
     ((ucontext_t *)top)->uc_mcontext.fpregs = fpstate;
-    if (activation->thread->pipes == PIPES_QUIETED) { /* it goes on with the mask that it will have by then */
-        sigdelset(&((ucontext_t *)top)->uc_sigmask, SIGPIPE);
-    }
     registers[REG_RBX] = (greg_t)top;
     registers[REG_R12] = (greg_t)(uintptr_t)activation;
     registers[REG_RSP] = (greg_t)top;

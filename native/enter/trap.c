@@ -96,6 +96,33 @@ static bool is_astray(const struct activation *activation) {
     return activation != NULL && here - tmebox_stack_base(activation->instance) < TMEBOX_WINDOW_SIZE;
 }
 
+/* The core is at work for a sandbox, which waits. Host code is never unwound, so what has come waits, too: until the core
+ * goes back, which it then does by way of an instruction that faults. If the way was chosen a moment ago, it is the next
+ * one. Not where that fault is somebody else's now: then it is for the next signal. */
+static void defer(void) {
+    struct thread *thread = tmebox_thread;
+    if (thread != NULL && thread->current != NULL && tmebox_is_handled(SIGSEGV)) {
+        thread->current->return_gate = GATE_RETURN(GATE_DEFERRED_OFFSET);
+    }
+}
+
+/* Whether the core has come to it. From here on the sandbox is where it would be without: before the gate or, on a control
+ * stack, behind it, since turns do not end in gates. What that gate does without any check is done here. */
+static bool was_deferred(struct activation *activation, greg_t *registers) {
+    const struct instance *instance = activation->instance;
+    if (registers[REG_RIP] != GATE_RETURN(GATE_DEFERRED_OFFSET)) {
+        return false;
+    }
+    activation->return_gate = instance->return_gate;
+    registers[REG_RIP] = (greg_t)instance->return_gate;
+    uint64_t rsp = (uint64_t)registers[REG_RSP];
+    if (activation->control != NULL && rsp - instance->control->base <= instance->control->top - sizeof rsp) {
+        registers[REG_R11] = registers[REG_RIP] = *(const uint32_t *)(uintptr_t)rsp;
+        registers[REG_RSP] += (greg_t)sizeof rsp;
+    }
+    return true;
+}
+
 /* Make returning from the signal handler leave the sandbox. */
 static void trap(struct activation *activation, int signal, const siginfo_t *info, greg_t *registers) {
     record(activation, signal, info, registers);
@@ -201,6 +228,9 @@ static bool resolved(struct activation *activation, int signal, const siginfo_t 
 static bool redirect_to_poll(void *context) {
     greg_t *registers = ((ucontext_t *)context)->uc_mcontext.gregs;
     struct activation *activation = interrupted(registers);
+    if (activation == NULL) {
+        defer();
+    }
     if (activation == NULL || !activation->thread->main) {
         return false;
     }
@@ -217,18 +247,17 @@ static bool must_release(const struct thread *thread) {
     return held != 0 && atomic_load(&thread->release) == held;
 }
 
-/* The watchdog's signal. It comes again until the call has ended, so an interrupt that cannot be honoured
- * here (host code is never unwound) may be dropped. */
+/* The watchdog's signal, or one that was deferred. It comes again until the call has ended. */
 static void interrupt(siginfo_t *info, void *context) {
     greg_t *registers = ((ucontext_t *)context)->uc_mcontext.gregs;
     struct activation *activation = interrupted(registers);
-    if (activation != NULL) {
-        if (is_astray(activation) ||
-            atomic_load(&activation->thread->expired) == activation->watch.sequence) {
-            trap(activation, 0, info, registers);
-        } else if (atomic_load(&tmebox_poll_requested) || must_release(activation->thread)) {
-            redirect_to_poll(context);
-        } else {
+    if (activation == NULL) {
+        defer();
+    } else if (is_astray(activation) || atomic_load(&activation->thread->expired) == activation->watch.sequence) {
+        trap(activation, 0, info, registers);
+    } else {
+        bool polls = atomic_load(&tmebox_poll_requested) || must_release(activation->thread);
+        if (!polls || !redirect_to_poll(context)) { /* the request may be for another thread */
             tmebox_end_turn(activation, context);
         }
     }
@@ -251,7 +280,9 @@ static void on_fault(int signal, siginfo_t *info, void *context) {
     greg_t *registers = ((ucontext_t *)context)->uc_mcontext.gregs;
     bool real = info->si_code > 0; /* made by the CPU, not sent by someone */
     struct activation *activation = interrupted(registers);
-    if (real && activation != NULL && !is_astray(activation) && resolved(activation, signal, info, context)) {
+    if (real && activation != NULL && was_deferred(activation, registers)) {
+        interrupt(info, context);
+    } else if (real && activation != NULL && !is_astray(activation) && resolved(activation, signal, info, context)) {
         /* the instruction is tried again, or the sandbox was left */
     } else if (real && activation == NULL && signal == SIGBUS && installed(NULL, info, registers)) {
         /* the same for host code */

@@ -94,9 +94,9 @@ static bool is_ours(int signal, void (*handler)(int, siginfo_t *, void *), struc
            present->sa_sigaction == handler;
 }
 
-bool tmebox_can_nudge(void) {
+bool tmebox_is_handled(int signal) {
     struct sigaction present;
-    return is_ours(NUDGE_SIGNAL, tmebox_signal_actions->fault, &present);
+    return is_ours(signal, tmebox_signal_actions->fault, &present);
 }
 
 static int install(int signal, void (*handler)(int, siginfo_t *, void *), int flags) {

@@ -51,7 +51,8 @@ void tmebox_unblock_broken_pipe(enum pipes pipes);
 struct signal_actions {
     void (*fault)(int signal, siginfo_t *info, void *context);     /* a fatal one came */
     void (*interrupt)(int signal, siginfo_t *info, void *context); /* the watchdog's came */
-    /* If the signal interrupted sandbox code of the main thread: look at Python's signals before it goes on. */
+    /* If the signal interrupted sandbox code of the main thread, or the core at work for it: look at Python's signals
+     * before it goes on. Whether it does so at once. */
     bool (*redirect_to_poll)(void *context);
 };
 
@@ -62,8 +63,8 @@ int tmebox_install_handlers(void); /* these: -1 with an exception set */
 int tmebox_ensure_handlers(void);
 int tmebox_remove_handlers(void);
 bool tmebox_handlers_current(void);
-/* Whether the handler of NUDGE_SIGNAL is ours. */
-bool tmebox_can_nudge(void);
+/* Whether the handler of a fatal signal is ours at this moment. Async-signal-safe. */
+bool tmebox_is_handled(int signal);
 /* From our handler of a fatal signal that is not for us: does what would have happened without it. */
 void tmebox_hand_on(int signal, siginfo_t *info, void *context);
 

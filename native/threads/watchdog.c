@@ -59,7 +59,7 @@ struct sight {
 static void fire(struct thread *thread, uint64_t now) {
     int process = getpid();
     if (syscall(SYS_tgkill, process, thread->tid, tmebox_interrupt_signal) < 0 && errno == EAGAIN &&
-        tmebox_can_nudge() &&
+        tmebox_is_handled(NUDGE_SIGNAL) &&
         (!atomic_exchange(&thread->nudged, true) || now - thread->nudged_ns >= NUDGE_LOST_NS)) {
         thread->nudged_ns = now;
         syscall(SYS_tgkill, process, thread->tid, NUDGE_SIGNAL);

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -24,6 +26,28 @@ def compiled(name: str, flags: tuple[str, ...] = ()) -> tmebox.Module:
 
 def test_a_loop_that_waits_for_another_thread_ends() -> None:
     assert run_text(SPINS).exit_code == 7
+
+
+def test_a_loop_on_another_thread_of_the_hosts_ends_though_a_signal_waits_for_the_main_one() -> None:
+    """Which is told only when it next goes on with a call."""
+    results: list[int | BaseException] = []
+
+    def work() -> None:
+        try:
+            results.append(run_text(SPINS).exit_code)
+        except BaseException as error:
+            results.append(error)
+
+    before = signal.signal(signal.SIGUSR1, lambda *_: None)
+    try:
+        _native.install_handlers()  # the core has seen the one of Python
+        signal.raise_signal(signal.SIGUSR1)
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join()
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert results == [7]
 
 
 def test_threads_that_only_compute_share_the_time_and_a_timed_wait_ends() -> None:

@@ -109,6 +109,33 @@ def test_a_host_function_may_block_signals(forked: Callable[..., Any]) -> None:
     assert forked(child).result() == 0
 
 
+def test_what_a_handler_of_pythons_blocks_in_a_call_stays_blocked(forked: Callable[..., Any]) -> None:
+    """It runs beside sandboxed code that it interrupts, as beside Python's."""
+
+    def child() -> tuple[list[bool], list[int]]:
+        machine, seen = Machine(), list[bool]()
+        machine.call("add", 1, 2)
+
+        def handle(*_: object) -> None:
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGUSR2})
+            block_everything_in_c() if seen else None
+            seen.append(True)
+            _native.write(machine.base + DATA, b"\7")
+
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR2})
+        signal.signal(signal.SIGALRM, handle)
+        for _ in range(2):
+            _native.write(machine.base + DATA, b"\0")
+            signal.setitimer(signal.ITIMER_REAL, SHORT_S)
+            assert machine.call("spin_flagged", DATA) == 7
+            blocked = signal.pthread_sigmask(signal.SIG_BLOCK, [])
+            seen += [signal.SIGUSR1 in blocked, signal.SIGUSR2 in blocked, signal.SIGTERM in blocked]
+        return seen, ends([Machine() for _ in range(3)])
+
+    assert forked(child).result() == ([True, True, False, False, True, True, True, True], EXPECTED)
+
+
 def test_signals_that_were_blocked_and_unblocked_by_name_stay_as_asked(forked: Callable[..., Any]) -> None:
     def child() -> tuple[bool, bool, bool]:
         Machine().call("add", 1, 2)

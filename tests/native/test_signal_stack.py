@@ -11,8 +11,9 @@ from collections.abc import Callable
 import pytest
 
 from tests.forked import ChildOutcome
-from tests.native.machine import Machine, Trapped
+from tests.native.machine import DATA, Machine, Trapped
 from tests.native.test_handlers import trap
+from tmebox import _native
 
 Forked = Callable[..., ChildOutcome]
 LIBC = ctypes.CDLL(None, use_errno=True)
@@ -24,6 +25,7 @@ class Stack(ctypes.Structure):
 
 
 KEPT: list[object] = []
+ADDRESSES: list[int | None] = []
 
 
 def set_stack(size_bytes: int) -> None:
@@ -31,6 +33,7 @@ def set_stack(size_bytes: int) -> None:
     memory = ctypes.create_string_buffer(size_bytes) if size_bytes else None
     KEPT.append(memory)
     address = ctypes.addressof(memory) if memory is not None else None
+    ADDRESSES.append(address)
     stack = Stack(address, 0 if size_bytes else SS_DISABLE, size_bytes)
     assert LIBC.sigaltstack(ctypes.byref(stack), None) == 0
 
@@ -75,6 +78,27 @@ def test_a_host_function_may_take_the_stack_away(forked: Forked) -> None:
         return [caught.value.signal, trap("load")]
 
     assert forked(child).result() == [0, signal.SIGSEGV]
+
+
+def test_the_stack_that_a_handler_of_pythons_gives_stays(forked: Forked) -> None:
+    """And the one that was there before, which may be gone by then, does not come back."""
+
+    def child() -> tuple[bool, bool]:
+        machine, present = Machine(), Stack()
+        set_stack(1 << 20)
+        machine.call("add", 1, 2)
+
+        def handle(*_: object) -> None:
+            set_stack(1 << 20)
+            _native.write(machine.base + DATA, b"\7")
+
+        signal.signal(signal.SIGALRM, handle)
+        signal.setitimer(signal.ITIMER_REAL, 0.02)
+        machine.call("spin_flagged", DATA)
+        assert LIBC.sigaltstack(None, ctypes.byref(present)) == 0
+        return present.sp == ADDRESSES[-1], present.sp == ADDRESSES[-2]
+
+    assert forked(child).result() == (True, False)
 
 
 def test_calls_in_between_are_enough_where_the_clock_stands_still(forked: Forked) -> None:
