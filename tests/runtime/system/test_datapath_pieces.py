@@ -140,7 +140,8 @@ int main(void)
 	TELL(pread(0, data, 8, 0)), TELL(pread(0, data, 8000, 0)), TELL(preadv(0, rows, 2, 0));
 	TELL(pwrite(1, "####", 4, 0)), TELL(pwrite(1, data, 8000, 0)), TELL(pwritev(1, rows, 2, 0));
 	TELL(lseek(0, 0, SEEK_SET)), TELL(lseek(1, 0, SEEK_CUR));
-	TELL(sendfile(pair[0], 0, &at, 8)), TELL(sendfile(pair[0], 0, 0, 8)), TELL(sendfile(pair[0], 0, &at, 8000));
+	TELL(sendfile(pair[0], 0, &at, 8)), TELL(sendfile(pair[0], 0, 0, 8));
+	TELL(sendfile(pair[0], 0, &at, 8000));
 	result = read(0, data, sizeof data);
 	return write(1, data, result) != result;
 }
