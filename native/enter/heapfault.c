@@ -105,6 +105,17 @@ static void refuse(const struct heap *heap, uint64_t place, const struct side_ac
     outcome->access = access->how & SIDE_READS ? 0 : 1;
 }
 
+/* The first access that is not where the first pointer leads by the distance between them, as lanes behind the heap's end;
+ * or count. */
+static size_t first_apart(const struct side_call *call) {
+    size_t i = 1;
+    while (i < call->count && (const char *)call->pointers[i] - (const char *)call->pointers[0] ==
+                                  (int64_t)call->accesses[i].offset - (int64_t)call->accesses[0].offset) {
+        i++;
+    }
+    return i;
+}
+
 enum prepared { READY, REFUSED, CUT };
 
 /* Each access that may be done is begun; of a string, as many elements as may. What is not in the heap is accessed in the
@@ -138,6 +149,13 @@ static enum prepared try_to_prepare(struct heap *heap, uint16_t key, const struc
         }
         outcome->owner = -1;
         outcome->outcome = 0;
+    }
+    size_t apart = form->shape.kind == SIDE_MASKED ? first_apart(call) : call->count;
+    if (apart < call->count) { /* one pointer is for all lanes */
+        finish(heap, key, call, call->count);
+        outcome->offset = call->accesses[apart].offset;
+        outcome->access = call->accesses[apart].how & SIDE_READS ? 0 : 1;
+        return REFUSED;
     }
     return READY;
 }

@@ -53,13 +53,27 @@ static bool map_tables(struct heap *heap) {
     return true;
 }
 
-static bool map_memory(struct heap *heap) {
-    unsigned char *host = mmap(NULL, heap->size_bytes, PROT_READ | PROT_WRITE, SHARED, -1, 0);
+bool tmebox_heap_map_host(struct heap *heap, int flags, int device) {
+    unsigned char *all = mmap(NULL, heap->size_bytes + 2 * HOST_GUARD, PROT_NONE, PRIVATE, -1, 0);
+    if (all == MAP_FAILED) {
+        return false;
+    }
+    void *host = mmap(all + HOST_GUARD, heap->size_bytes, PROT_READ | PROT_WRITE, flags | MAP_FIXED, device, 0);
     if (host == MAP_FAILED) {
+        int error = errno;
+        munmap(all, heap->size_bytes + 2 * HOST_GUARD);
+        errno = error;
         return false;
     }
     heap->host = host;
-    unsigned char *source = mremap(host, 0, heap->size_bytes, MREMAP_MAYMOVE);
+    return true;
+}
+
+static bool map_memory(struct heap *heap) {
+    if (!tmebox_heap_map_host(heap, SHARED, -1)) {
+        return false;
+    }
+    unsigned char *host = heap->host, *source = mremap(host, 0, heap->size_bytes, MREMAP_MAYMOVE);
     if (source == MAP_FAILED) {
         return false;
     }
@@ -90,7 +104,7 @@ static void destroy(struct heap *heap) {
         heap->backend->end(heap);
     }
     if (heap->host != NULL) {
-        munmap(heap->host, heap->size_bytes);
+        munmap(heap->host - HOST_GUARD, heap->size_bytes + 2 * HOST_GUARD);
     }
     if (heap->source != NULL) {
         munmap(heap->source, heap->size_bytes);

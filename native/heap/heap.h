@@ -260,6 +260,12 @@ static inline struct heap_lock *tmebox_heap_group(struct heap *heap, uint32_t pa
 
 /* -- heap.c: making and ending one ---------------------------------------------------------------------- */
 /* NULL with errno set. `device`: for a backend that needs one. */
+/* Beside the memory that the host has of a heap: an instruction that is executed there for a sandbox reaches nobody else's. */
+#define HOST_GUARD (64ULL << 10)
+
+/* Maps it, between guards, as heap->host. False with errno set. */
+bool tmebox_heap_map_host(struct heap *heap, int flags, int device);
+
 struct heap *tmebox_heap_new(size_t size_bytes, bool dense, const struct heap_backend *backend, int device);
 void tmebox_heap_hold(struct heap *heap);
 void tmebox_heap_let_go(struct heap *heap);

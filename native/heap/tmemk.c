@@ -64,13 +64,8 @@ static bool begin(struct heap *heap, int device) {
         ioctl(self->device, TMEBOX_IOC_CREATE, &create) == 0) {
         self->coherent = info.flags & TMEBOX_COHERENT;
         self->aliases[HEAP_HOST] = map_alias(heap, 0);
-        void *host = mmap(NULL, heap->size_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, self->device, 0);
-        if (host != MAP_FAILED && self->aliases[HEAP_HOST] != NULL) {
-            heap->host = host;
+        if (self->aliases[HEAP_HOST] != NULL && tmebox_heap_map_host(heap, MAP_SHARED, self->device)) {
             return true;
-        }
-        if (host != MAP_FAILED) {
-            munmap(host, heap->size_bytes);
         }
     }
     int error = errno;
