@@ -5,24 +5,32 @@
 #include <errno.h>
 
 /* The key of a sandbox of this heap, 0 for None; -1 with an exception set. */
-static int key_of(const struct heap_object *self, PyObject *object) {
+/* -1: it has none. Makes no exception, for that may run Python code, which may want the heap's lock. */
+static int known_key(const struct heap_object *self, PyObject *object) {
     if (object == Py_None) {
         return HEAP_HOST;
     }
+    const struct instance *instance = (const struct instance *)object;
+    bool good = Py_IS_TYPE(object, &tmebox_instance_type) && instance->key != 0 && instance->heap == self->heap;
+    return good ? instance->key : -1;
+}
+
+static void raise_no_key(PyObject *object) {
     if (!Py_IS_TYPE(object, &tmebox_instance_type)) {
         PyErr_SetString(PyExc_TypeError, "expected an Instance or None");
-        return -1;
+    } else if (((const struct instance *)object)->closed) {
+        tmebox_raise_closed((const struct instance *)object);
+    } else {
+        PyErr_SetString(PyExc_ValueError, "the sandbox is not one of this heap: pass heap= to Sandbox");
     }
-    const struct instance *instance = (const struct instance *)object;
-    if (instance->key == 0 || instance->heap != self->heap) {
-        if (instance->closed) {
-            tmebox_raise_closed(instance);
-        } else {
-            PyErr_SetString(PyExc_ValueError, "the sandbox is not one of this heap: pass heap= to Sandbox");
-        }
-        return -1;
+}
+
+static int key_of(const struct heap_object *self, PyObject *object) {
+    int key = known_key(self, object);
+    if (key < 0) {
+        raise_no_key(object);
     }
-    return instance->key;
+    return key;
 }
 
 static PyObject *raise_error(int error, const struct heap *heap, uint64_t size) {
@@ -185,30 +193,40 @@ static PyObject *heap_transfer(PyObject *object, PyObject *const *args, Py_ssize
     if (!tmebox_block_named(self, args[0], &start, &block)) {
         return NULL;
     }
-    int key = key_of(self, args[1]);
+    int key = known_key(self, args[1]);
     int error = key < 0 ? 0 : tmebox_heap_transfer(self->heap, start, (uint16_t)key);
     tmebox_heap_unlock(&self->heap->lock);
     if (key < 0) {
+        raise_no_key(args[1]);
         return NULL;
     }
     return error != 0 ? raise_error(error, self->heap, 0) : Py_NewRef(Py_None);
 }
 
-/* False with an exception set. */
-static bool fill_members(const struct heap_object *self, PyObject *rows, struct heap_member *members) {
+/* Their rights. False with an exception set. */
+static bool read_rights(PyObject *rows, struct heap_member *members) {
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(rows); i++) {
-        PyObject *instance, *row = PyTuple_GET_ITEM(rows, i);
-        int writes;
-        if (!PyTuple_Check(row) || !PyArg_ParseTuple(row, "Op:share_block", &instance, &writes)) {
+        PyObject *row = PyTuple_GET_ITEM(rows, i);
+        if (!PyTuple_Check(row) || PyTuple_GET_SIZE(row) != 2 || !PyBool_Check(PyTuple_GET_ITEM(row, 1))) {
+            PyErr_SetString(PyExc_TypeError, "share_block(block, ((instance, writes), ...))");
             return false;
         }
-        int key = key_of(self, instance);
-        if (key <= 0) {
-            return false;
-        }
-        members[i] = (struct heap_member){(uint16_t)key, (uint8_t)(RIGHT_READ | (writes ? RIGHT_WRITE : 0))};
+        members[i].rights = RIGHT_READ | (PyTuple_GET_ITEM(row, 1) == Py_True ? RIGHT_WRITE : 0);
     }
     return true;
+}
+
+/* The first instance that is no member of the heap; NULL: all are. */
+static PyObject *find_keys(const struct heap_object *self, PyObject *rows, struct heap_member *members) {
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(rows); i++) {
+        PyObject *instance = PyTuple_GET_ITEM(PyTuple_GET_ITEM(rows, i), 0);
+        int key = known_key(self, instance);
+        if (key <= 0) {
+            return instance;
+        }
+        members[i].key = (uint16_t)key;
+    }
+    return NULL;
 }
 
 static PyObject *heap_share(PyObject *object, PyObject *args) {
@@ -225,13 +243,15 @@ static PyObject *heap_share(PyObject *object, PyObject *args) {
         return PyErr_NoMemory();
     }
     /* Members are looked up with the heap locked: naming a block may run Python code, in which they close. */
-    bool good = tmebox_block_named(self, named, &start, &block);
+    bool good = read_rights(rows, members) && tmebox_block_named(self, named, &start, &block);
     if (good) {
-        good = fill_members(self, rows, members);
-        int error = good ? tmebox_heap_share(self->heap, start, members, count) : 0;
+        PyObject *stranger = find_keys(self, rows, members);
+        int error = stranger == NULL ? tmebox_heap_share(self->heap, start, members, count) : 0;
         tmebox_heap_unlock(&self->heap->lock);
-        good &= error == 0;
-        if (error == EINVAL) {
+        good = stranger == NULL && error == 0;
+        if (stranger != NULL) {
+            raise_no_key(stranger);
+        } else if (error == EINVAL) {
             PyErr_SetString(PyExc_ValueError, "only arrays, and blocks made with shareable=True, can be shared: a "
                                               "page has one right in a view");
         } else if (error != 0) {

@@ -33,9 +33,9 @@ def functions() -> Iterator[str]:
             whole = f"__m{bits}i"
             yield (
                 f"void load_{name}(char *at, const void *mask, void *out)"
-                f" {{ *({type_} *)out = {prefix}_maskload_{suffix}((void *)at, *(const {whole} *)mask); }}"
-                f"void store_{name}(char *at, const void *mask, const void *from) {{"
-                f"  {prefix}_maskstore_{suffix}((void *)at, *(const {whole} *)mask, *(const {type_} *)from); }}"
+                f" {{ *({type_} *)out = {prefix}_maskload_{suffix}((void *)at, *({whole} *)mask); }}"
+                f"void store_{name}(char *at, const void *mask, const void *from)"
+                f" {{ {prefix}_maskstore_{suffix}((void *)at, *({whole} *)mask, *({type_} *)from); }}"
             )
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import threading
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
+
+import pytest
 
 import tmebox
 from tests.forked import ChildOutcome
@@ -71,3 +74,40 @@ def test_threads_share_a_page_and_all_end(forked: Forked) -> None:
             return sum(int.from_bytes(block.read(0, 8), "little") for block in blocks)
 
     assert forked(child, timeout_s=100.0).result() == 4_999 * THREADS
+
+
+@pytest.mark.parametrize("call", ["transfer", "share"])
+@pytest.mark.parametrize("stranger", ["closed", "another heap's"])
+def test_an_exception_is_made_without_the_heaps_lock(forked: Forked, call: str, stranger: str) -> None:
+    """In Python 3.10 and 3.11 making one may collect garbage, and a collected sandbox wants the lock."""
+
+    module = tmebox.compile(source_text=RUNNER_C)
+
+    def collect_at_every_moment() -> bool:
+        heap, other = tmebox.SharedHeap("1MiB"), tmebox.SharedHeap("1MiB")
+        owner = tmebox.Sandbox(module, heap=heap)
+        wrong = tmebox.Sandbox(module, heap=heap if stranger == "closed" else other)
+        block = heap.allocate(64, owner=owner, shareable=True)
+        if stranger == "closed":
+            wrong.close()
+        gc.freeze()
+        for moment in range(1, 30):
+            gc.disable()
+            gc.collect()
+            circle: list[object] = [tmebox.Sandbox(module, heap=heap)]
+            circle.append(circle)
+            del circle
+            gc.set_threshold(gc.get_count()[0] + moment)
+            gc.enable()
+            try:
+                raise KeyError
+            except KeyError:
+                with suppress(tmebox.SandboxClosed, ValueError):
+                    if call == "transfer":
+                        heap.transfer(block, wrong)
+                    else:
+                        heap.share(block, {owner: "rw", wrong: "r"})
+        gc.disable()
+        return True
+
+    assert forked(collect_at_every_moment).result()
