@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from tmebox.python.values import Malformed, Place, element_of
+from tmebox.python.values import Malformed, Place, element_of, room
 
 if TYPE_CHECKING:
     import tmebox
@@ -33,19 +32,18 @@ class Arrays:
         item = np.dtype(dtype)
         element_of(item)
         array = self._sandbox.array(shape, item)
-        flat = array.reshape(-1).view(np.uint8)
-        self._known[_address(array) - self._sandbox.base] = flat
+        self._known[_address(array) - self._sandbox.base] = array.view()  # whose shape nobody else changes
         return array
 
     def place(self, array: np.ndarray[Any, Any]) -> Place | None:
         """Where an array, or a view of one, lives; None if it lives elsewhere."""
         if not self._known:
             return None
-        low, high = _bounds(array)
-        base = self._sandbox.base
+        first = _address(array) - self._sandbox.base
+        low, high = _bounds(first, array.shape, array.strides, array.itemsize)
         for offset, whole in self._known.items():
-            if base + offset <= low and high <= base + offset + whole.nbytes:
-                return offset, self.generation, _address(array) - base
+            if offset <= low and high <= offset + whole.nbytes:
+                return offset, self.generation, first
         return None
 
     def forget(self) -> None:
@@ -61,29 +59,34 @@ class Arrays:
         shape: Sequence[int],
         strides: Sequence[int],
     ) -> np.ndarray[Any, Any]:
-        """What the program says is a view of one of these arrays. Raises Malformed, ValueError."""
+        """What the program says is a view of one of these arrays. Raises Malformed."""
         whole = self._known.get(known_by)
         if whole is None or generation != self.generation:
             raise Malformed("there is no such array")
-        if any(length < 0 for length in shape) or math.prod(shape) * dtype.itemsize > whole.nbytes:
+        if any(length < 0 for length in shape) or room(shape, dtype) > room(whole.shape, whole.dtype):
             raise Malformed("an array cannot be larger than the memory that it is in")
-        if first < known_by:
-            raise Malformed("an array cannot begin before the memory that it is in")
-        # NumPy itself refuses what would reach beyond the buffer.
-        view: np.ndarray[Any, Any] = np.ndarray(
-            tuple(shape), dtype, whole.data, first - known_by, tuple(strides)
+        low, high = _bounds(first, shape, strides, dtype.itemsize)
+        if low < known_by or high > known_by + whole.nbytes:
+            raise Malformed("an array cannot reach beyond the memory that it is in")
+        if 0 in shape:
+            return np.empty(tuple(shape), dtype)
+        # A stride that leads nowhere may be any number: NumPy gets none that it could compute with.
+        used = tuple(
+            stride if length > 1 else dtype.itemsize for length, stride in zip(shape, strides, strict=True)
         )
+        view: np.ndarray[Any, Any] = np.ndarray(tuple(shape), dtype, whole.data, first - known_by, used)
         return view
 
 
-def _bounds(array: np.ndarray[Any, Any]) -> tuple[int, int]:
-    """First address, and the one behind the last, that an array has."""
-    low = high = _address(array)
-    if not array.size:
+def _bounds(first: int, shape: Sequence[int], strides: Sequence[int], itemsize: int) -> tuple[int, int]:
+    """The first byte of an array, and the one behind the last. Exact, whatever the numbers are: NumPy's own
+    sums of strides wrap, so that it takes an array which leads anywhere."""
+    low = high = first
+    if 0 in shape:
         return low, high
-    for length, stride in zip(array.shape, array.strides, strict=True):
+    for length, stride in zip(shape, strides, strict=True):
         low, high = low + min(stride, 0) * (length - 1), high + max(stride, 0) * (length - 1)
-    return low, high + array.itemsize
+    return low, high + itemsize
 
 
 def _address(array: np.ndarray[Any, Any]) -> int:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from tmebox.python import wire
-from tmebox.python.values import COST_OF_ITEM, KEYS, Malformed
+from tmebox.python.values import COST_OF_ITEM, KEYS, Malformed, room
 
 _SIZE = struct.Struct("<I")
 _INT = struct.Struct("<q")
@@ -130,8 +130,8 @@ class Reader:
         dtype, dimensions = self._element()
         size = self._size()
         shape = struct.unpack(f"<{dimensions}q", self._take(8 * dimensions))
-        self._pay(size)
         require_shape(shape, dtype, size)
+        self._pay(room(shape, dtype))
         elements = np.frombuffer(self._take(size), dtype)
         if dtype.kind == "b":
             elements = elements.view(np.uint8) != 0  # others than 0 and 1 are no booleans

@@ -6,8 +6,9 @@ cannot make collide in number."""
 
 from __future__ import annotations
 
+import math
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -184,6 +185,11 @@ def _array(value: np.ndarray[Any, Any], pieces: list[bytes], encoder: Encoder, d
     pieces.append(_DATA.pack(wire.DATA, element, value.ndim, len(data)))
     pieces.append(struct.pack(f"<{value.ndim}q", *value.shape))
     pieces.append(data)
+
+
+def room(shape: Sequence[int], dtype: np.dtype[Any]) -> int:
+    """Bytes of an array, where a length of 0 counts as 1: a sum along such an axis, say, takes as much."""
+    return math.prod(length or 1 for length in shape) * dtype.itemsize
 
 
 def wire_limit() -> int:
