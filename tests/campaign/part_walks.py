@@ -32,14 +32,18 @@ class Walks:
     def run(self, seed: int, deadline_s: float, state: Any) -> tuple[Tally, Any]:
         """state: how many texts were tried."""
         tally, number = Tally(), state or 0
+        kinds: Counter[str] = Counter()
         while not tally.counts or time.monotonic() < deadline_s:
-            one_text(seed, number, tally)
+            one_text(seed, number, tally, kinds)
             number += 1
+        tally.count("longjmps walked", kinds["longjmp"])
+        tally.count("instructions walked", sum(kinds.values()))
         return tally, number
 
 
-def one_text(seed: int, number: int, tally: Tally) -> None:
-    """Make it, have it verified with claims that are false and then with others, and walk through it."""
+def one_text(seed: int, number: int, tally: Tally, kinds: Counter[str]) -> None:
+    """Make it, have it verified with claims that are false and then with others, and walk through it. kinds:
+    how many of each kind of item are walked, for tests."""
     rng = random.Random(f"{seed} {number}")
     mix = list(MIXES)[number % len(MIXES)]
     text = random_text(rng, mix)
@@ -48,7 +52,8 @@ def one_text(seed: int, number: int, tally: Tally) -> None:
         made, verdict = mended(rng, text, how)
         if isinstance(verdict, VerifiedText):
             tally.count("texts accepted")
-            escape = walked(rng, text, verdict, tally)
+            tally.count("walks", WALKS)
+            escape = walked(rng, text, verdict, kinds)
             if escape:
                 tally.find(f"seed {seed}, text {number} ({mix}): {escape}\n{told(text, made)}")
             return
@@ -95,9 +100,8 @@ def arguments(text: Text, made: Claims) -> dict[str, Any]:
     }
 
 
-def walked(rng: random.Random, text: Text, verdict: VerifiedText, tally: Tally) -> str | None:
+def walked(rng: random.Random, text: Text, verdict: VerifiedText, kinds: Counter[str]) -> str | None:
     """How a walk escapes, and which way it has come; None if none does."""
-    kinds: Counter[str] = Counter()
     for _ in range(WALKS):
         machine = Machine(rng, text, verdict, kinds)
         try:
@@ -107,9 +111,6 @@ def walked(rng: random.Random, text: Text, verdict: VerifiedText, tally: Tally) 
                 f"{number} {text.items[number].kind} at {depth}" for number, depth in machine.steps
             )
             return f"{escape}; {steps}"
-    tally.count("walks", WALKS)
-    for kind, count in kinds.items():
-        tally.count(f"walked {kind}", count)
     return None
 
 
