@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from tmebox.python import wire
+from tmebox.python.collisions import require_spread
 from tmebox.python.values import COST_OF_ITEM, KEYS, Malformed, room
 
 _SIZE = struct.Struct("<I")
@@ -109,15 +110,18 @@ class Reader:
         return [self._read(depth + 1) for _ in range(self._count(1))]
 
     def _dict(self, depth: int) -> dict[Any, Any]:
-        found: dict[Any, Any] = {}
+        keys: list[Any] = []
+        values: list[Any] = []
         for _ in range(self._count(2)):
             key = self._read(depth + 1)
             if not isinstance(key, KEYS) or (isinstance(key, int) and key.bit_length() > 60):
                 raise Malformed(
                     "keys that leave the sandbox are texts, bytes, floats and integers of 60 bits"
                 )
-            found[key] = self._read(depth + 1)
-        return found
+            keys.append(key)
+            values.append(self._read(depth + 1))
+        require_spread(keys)
+        return dict(zip(keys, values, strict=True))
 
     def _array(self, depth: int) -> np.ndarray[Any, Any]:
         known_by, generation = self._size(), self._size()

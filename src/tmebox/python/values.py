@@ -1,8 +1,8 @@
 """Values that cross between host and sandbox, as bytes. What comes out of a sandbox is hostile.
 
 `encode` is for the guest. `Decoder` believes nothing: each size is held against what is there, nesting is
-bounded, and so is what a value costs the host. Keys of dictionaries are of types whose hashes a program
-cannot make collide in number."""
+bounded, and so is what a value costs the host. Keys of dictionaries are of types of which few have the same
+hash; that few meet in a table, `collisions` sees to."""
 
 from __future__ import annotations
 
