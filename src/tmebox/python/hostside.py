@@ -172,5 +172,5 @@ def _described(error: Exception) -> tuple[str, str]:
 
 
 def _reply(python: Python, data: bytes) -> int:
-    offset, size = python.lay(data)
+    offset, size = python.reply(data)
     return offset << 32 | size
