@@ -229,7 +229,9 @@ class Python(Shown):
 
     def keys(self) -> list[str]:
         """Names of the program's globals, in no order."""
-        return [name for name in self._perform(wire.NAMES, ()) if not name.startswith("__")]
+        found = self._perform(wire.NAMES, ())
+        names = found if isinstance(found, list) else ()
+        return [name for name in names if isinstance(name, str) and not name.startswith("__")]
 
     def update(self, values: Mapping[str, Any]) -> None:
         """Set globals."""
@@ -302,8 +304,7 @@ class Python(Shown):
     def _leave(self) -> None:
         self._depth -= 1
         if self._depth == 0:
-            self._requests.clear()
-            self._replies.clear()
+            self._requests, self._replies = [], []
             self._thread = 0
             try:
                 self.take_output()

@@ -30,6 +30,9 @@ _NONE = bytes([wire.NONE])
 COST_OF_ITEM = 72
 """Bytes that one value, of the smallest kind, takes at most on the host; with its place in a list or dict."""
 
+COST_OF_ARRAY = 120
+"""What an array takes beside that and its elements."""
+
 Place = tuple[int, int, int]
 """Of an array that lives in the sandbox: the offset that it is known by, the generation, and its first
 element."""
