@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 import tmebox
+from tmebox.cli.python import _exit_code
 from tmebox.python import PythonError, mcp
 from tmebox.python.magic import SandboxMagic
 
@@ -51,6 +52,18 @@ def test_failures_show_a_traceback_and_a_status() -> None:
     done = run("python", "--instructions", "1000", "-c", "while True: pass")
     assert done.returncode == 1 and "1,000 instructions" in done.stderr
     assert run("python", "-c", "1", "file.py").returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("message", "code"),
+    [
+        *(("", 0), ("None", 0), ("0", 0), ("5", 5), ("-1", 255), ("256", 0), ("text", 1)),
+        *(("--5", 1), ("-", 1), ("²", 1), ("٣", 1), ("5\n", 1), ("9" * 5000, 255), ("-" + "9" * 5000, 255)),
+        *((str((1 << 63) - 1), 255), (str(1 << 63), 255)),
+    ],
+)
+def test_whatever_a_program_exits_with_is_a_status(message: str, code: int) -> None:
+    assert _exit_code(message) == code
 
 
 def test_a_prompt_talks() -> None:

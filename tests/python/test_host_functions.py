@@ -86,6 +86,20 @@ def test_large_values_go_both_ways() -> None:
         assert python.run("s = big(3000000)\nsize(s)") == 3_000_000
 
 
+def test_long_replies_and_requests_do_not_pile_up() -> None:
+    def again(text: str) -> object:
+        return python.run(f"#{text}\n5")
+
+    modules = {f"m{n}": "x = 5  # a module\n" * 1000 for n in range(300)}
+    with Python(
+        memory="4MiB", functions={"get": lambda n: "y" * n, "again": again}, modules=modules
+    ) as python:
+        assert python.run("sum(len(get(3000)) for i in range(5000))") == 15_000_000
+        assert python.run("sum(again(get(3000)) for i in range(2000))") == 10_000
+        source = "n = 0\nfor i in range(300):\n    m = __import__(f'm{i}')\n    n += m.x\n    del m\nn"
+        assert python.run(source) == 1500
+
+
 def test_async_functions_run_on_the_loop() -> None:
     async def fetch(x: int) -> int:
         await asyncio.sleep(0.01)

@@ -6,6 +6,7 @@ import contextlib
 import random
 import struct
 import time
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -118,6 +119,61 @@ def test_endings_that_make_no_sense_are_exceptions(status: int, said: Any) -> No
     assert isinstance(found, PythonError)
 
 
+def test_line_numbers_of_any_size_are_shown() -> None:
+    frames = [("f", 10**5000, "g"), ("f", -(10**5000), "g"), ("f", 7, "g")]
+    error = ending(wire.RAISED, lambda: ("T", "m", frames, 0), lambda number: None, 5)
+    assert isinstance(error, PythonError)
+    assert [frame.line for frame in error.frames] == [(1 << 31) - 1, 0, 7]
+    assert str(error) and error.traceback and repr(error) and error._repr_html_()
+
+
+def cost(item: bytes, count: int = 2000) -> tuple[float, float]:
+    """What one of them makes the host's memory grow by, and what it is counted for."""
+    data = bytes([wire.LIST]) + struct.pack("<I", count) + item * count
+    reader = Reader(data, 1 << 40, no_array)
+    tracemalloc.start()
+    try:
+        value = reader.value()
+        grown, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(value) == count
+    return grown / count, ((1 << 40) - reader._left) / count
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *(
+            None,
+            1 << 40,
+            10**40,
+            2.5,
+            "",
+            "xy",
+            "é" * 9,
+            "中" * 9,
+            "\U0001f600",
+            b"xy",
+            bytearray(),
+            bytearray(9),
+        ),
+        *([], (), {}, [None], (None,), [[[]]], {"ab": None}, {1.5: None, 2.5: None}),
+        *(np.zeros(0), np.zeros(1), np.zeros((1, 1, 1, 1)), np.zeros((0, 3))),
+    ],
+    ids=repr,
+)
+def test_a_value_costs_about_what_it_is_counted_for(value: Any) -> None:
+    grown, counted = cost(encoded(value))
+    assert grown < 1.2 * counted
+
+
+@pytest.mark.parametrize("text", [b"\xff" * 5000, "\U0001f600".encode() + b"\xff" * 5000, b"x" * 5000])
+def test_a_text_that_is_none_costs_what_it_is_counted_for(text: bytes) -> None:
+    grown, counted = cost(bytes([wire.STR]) + struct.pack("<I", len(text)) + text, 50)
+    assert grown < 1.2 * counted
+
+
 @pytest.mark.parametrize("place", [(0, 8), (0xFFFFFFF0, 64), (16, 16), (1 << 30, 1 << 20), (0, 0)])
 def test_results_outside_of_the_sandbox_are_refused(place: tuple[int, int]) -> None:
     with Python() as python:
@@ -125,3 +181,12 @@ def test_results_outside_of_the_sandbox_are_refused(place: tuple[int, int]) -> N
         struct.pack_into("<II", python.mailbox, wire.RESULT, *place)
         with pytest.raises(PythonError, match="no value"):
             python.result()
+
+
+@pytest.mark.parametrize("found", [None, 5, "abc", {"a": 1}, [1, None, "x"]], ids=repr)
+def test_names_of_globals_are_names_whatever_the_sandbox_says(
+    found: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Python() as python:
+        monkeypatch.setattr(python, "_perform", lambda operation, parts: found)
+        assert python.keys() == (["x"] if isinstance(found, list) else [])

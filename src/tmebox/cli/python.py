@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codeop
 import contextlib
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from tmebox.python import Python
 
 BANNER = "MicroPython in a tmebox sandbox: no files, no network, no host. Ctrl-D leaves."
+LARGEST = (1 << 63) - 1
+LONGEST_CODE = 20
+"""Digits of a number that a C long can hold, with its sign."""
 
 
 def python(
@@ -74,10 +78,14 @@ def _program(file: Path | None, command: str | None) -> tuple[str | None, str]:
 
 
 def _exit_code(message: str) -> int:
-    """Of SystemExit, as Python has it."""
+    """Of SystemExit, as Python has it. The message is the program's: it may look like a number, or be one of
+    any length."""
     if not message or message == "None":
         return 0
-    return int(message) & 255 if message.lstrip("-").isdigit() else 1
+    if re.fullmatch("-?[0-9]+", message) is None:
+        return 1
+    number = int(message) if len(message) <= LONGEST_CODE else LARGEST + 1
+    return number & 255 if -LARGEST <= number <= LARGEST else 255
 
 
 def _printable(text: str) -> str:
@@ -116,7 +124,7 @@ def talk(interpreter: Python) -> None:
         except KeyboardInterrupt:
             print("\nKeyboardInterrupt")
         except TmeboxError as error:
-            print(f"{type(error).__name__}: {error}")
+            print(_printable(f"{type(error).__name__}: {error}"))
         if interpreter.ended:
             print("(the interpreter ended; this is a new one)")
             interpreter.reset()

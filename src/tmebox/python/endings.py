@@ -9,6 +9,9 @@ from tmebox.python import wire
 from tmebox.python.errors import OutOfInstructions, PythonError, PythonFrame
 from tmebox.python.opaque import Opaque
 
+LAST_LINE = (1 << 31) - 1
+"""There is none behind it, and a number of thousands of digits could not be shown."""
+
 
 def ending(
     status: int, said: Callable[[], Any], cause: Callable[[int], BaseException | None], allowed: int
@@ -37,5 +40,5 @@ def _frames(frames: list[Any]) -> tuple[PythonFrame, ...]:
     for frame in frames:
         match frame:
             case (str(file), int(line), str(function)):
-                found.append(PythonFrame(file, line, function))
+                found.append(PythonFrame(file, min(max(line, 0), LAST_LINE), function))
     return tuple(found)

@@ -102,7 +102,7 @@ class HostSide:
                 case (str(name), tuple(arguments), dict(keywords)):
                     function = python.settings.functions.get(name)
                     if function is None:
-                        raise NameError(f"the host has no function {name!r}")
+                        raise NameError(f"the host has no function {name[:LONGEST_NAME]!r}")
                     result = function(*arguments, **keywords)
                     if type(result) not in _DATA and inspect.isawaitable(result):
                         result = self._await(result)
@@ -165,12 +165,12 @@ def _described(error: Exception) -> tuple[str, str]:
         text = str(error)
     except Exception:  # its class's own doing
         text = "its text cannot be had"
-    message = text.encode(errors="replace")[:LONGEST_MESSAGE].decode(errors="replace")
+    message = text[:LONGEST_MESSAGE].encode(errors="replace")[:LONGEST_MESSAGE].decode(errors="replace")
     if kind is Exception:
         return "RuntimeError", f"{type(error).__name__[:LONGEST_NAME]}: {message}"
     return kind.__name__, message
 
 
 def _reply(python: Python, data: bytes) -> int:
-    offset, size = python.lay(data)
+    offset, size = python.reply(data)
     return offset << 32 | size

@@ -118,7 +118,8 @@ class Python(Shown):
         self._do = sandbox.python_do
         self.memory = sandbox.memory
         self.encoder = Encoder(self.arrays.place)
-        self._blocks: list[Any] = []
+        self._requests: list[Any] = []
+        self._replies: list[Any] = []
         settings, pack = self.settings, struct.pack_into
         pack("<I", view, wire.GENERATION, self.arrays.generation)
         pack("<I", view, wire.HAS_MODULES, bool(settings.modules))
@@ -228,7 +229,9 @@ class Python(Shown):
 
     def keys(self) -> list[str]:
         """Names of the program's globals, in no order."""
-        return [name for name in self._perform(wire.NAMES, ()) if not name.startswith("__")]
+        found = self._perform(wire.NAMES, ())
+        names = found if isinstance(found, list) else ()
+        return [name for name in names if isinstance(name, str) and not name.startswith("__")]
 
     def update(self, values: Mapping[str, Any]) -> None:
         """Set globals."""
@@ -262,12 +265,17 @@ class Python(Shown):
             if outer:
                 listening = self._listener.begin()
                 try:
-                    status = self._do(self._mailbox_offset, operation, *self.lay(request))
+                    status = self._do(self._mailbox_offset, operation, *self._lay(request, self._requests))
                 finally:
                     if listening:
                         self._listener.end()
             else:
-                status = self._do(self._mailbox_offset, operation | NESTED, *self.lay(request))
+                kept = len(self._requests)
+                place = self._lay(request, self._requests)
+                try:
+                    status = self._do(self._mailbox_offset, operation | NESTED, *place)
+                finally:
+                    del self._requests[kept:]
             if status == wire.DONE:
                 return self.result()
             ended = ending(status, self._said, self._host.failure, self._allowed)
@@ -296,7 +304,7 @@ class Python(Shown):
     def _leave(self) -> None:
         self._depth -= 1
         if self._depth == 0:
-            self._blocks.clear()
+            self._requests, self._replies = [], []
             self._thread = 0
             try:
                 self.take_output()
@@ -304,15 +312,20 @@ class Python(Shown):
             finally:
                 self._busy.release()
 
-    def lay(self, data: bytes) -> tuple[int, int]:
-        """Bytes for the guest: offset and size of where they are."""
+    def reply(self, data: bytes) -> tuple[int, int]:
+        """An answer to the guest: offset and size of where it is. It has read the one before."""
+        self._replies.clear()
+        return self._lay(data, self._replies)
+
+    def _lay(self, data: bytes, blocks: list[Any]) -> tuple[int, int]:
+        """Bytes for the guest: where they are, in the mailbox or in a new one of the blocks."""
         size = len(data)
         if size <= wire.TRANSFER_SIZE:
             self.mailbox[wire.TRANSFER : wire.TRANSFER + size] = data
             return self._mailbox_offset + wire.TRANSFER, size
         block = self.sandbox.array(size)
         block[:] = np.frombuffer(data, np.uint8)
-        self._blocks.append(block)
+        blocks.append(block)
         return block.__array_interface__["data"][0] - self.sandbox.base, size
 
     def result(self) -> Any:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 import struct
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from tmebox.python import wire
-from tmebox.python.values import COST_OF_ITEM, KEYS, Malformed, room
+from tmebox.python.collisions import require_spread
+from tmebox.python.values import COST_OF_ARRAY, COST_OF_ITEM, KEYS, Malformed, room
 
 _SIZE = struct.Struct("<I")
 _INT = struct.Struct("<q")
@@ -71,6 +73,13 @@ class Reader:
         self._pay(size)
         return self._take(size)
 
+    def _text(self) -> str:
+        data = self._bytes()
+        text = data.decode("utf-8", "replace")
+        if not text.isascii():  # a character may take four bytes where it was one of the guest's
+            self._pay(max(sys.getsizeof(text) - len(data), 0))
+        return text
+
     def _count(self, least_bytes: int) -> int:
         """Of items that take at least so many bytes each."""
         count = self._size()
@@ -86,7 +95,7 @@ class Reader:
         tag = self._data[at]
         if tag == wire.STR:
             self._at = at + 1
-            return self._bytes().decode("utf-8", "replace")
+            return self._text()
         if tag in _NUMBERS:
             self._at = at + 9
             return _NUMBERS[tag].unpack_from(self._data, at + 1)[0]
@@ -109,18 +118,22 @@ class Reader:
         return [self._read(depth + 1) for _ in range(self._count(1))]
 
     def _dict(self, depth: int) -> dict[Any, Any]:
-        found: dict[Any, Any] = {}
+        keys: list[Any] = []
+        values: list[Any] = []
         for _ in range(self._count(2)):
             key = self._read(depth + 1)
             if not isinstance(key, KEYS) or (isinstance(key, int) and key.bit_length() > 60):
                 raise Malformed(
                     "keys that leave the sandbox are texts, bytes, floats and integers of 60 bits"
                 )
-            found[key] = self._read(depth + 1)
-        return found
+            keys.append(key)
+            values.append(self._read(depth + 1))
+        require_spread(keys)
+        return dict(zip(keys, values, strict=True))
 
     def _array(self, depth: int) -> np.ndarray[Any, Any]:
         known_by, generation = self._size(), self._size()
+        self._pay(COST_OF_ARRAY)
         dtype, dimensions = self._element()
         first = self._size()
         numbers = struct.unpack(f"<{2 * dimensions}q", self._take(16 * dimensions))
@@ -131,7 +144,7 @@ class Reader:
         size = self._size()
         shape = struct.unpack(f"<{dimensions}q", self._take(8 * dimensions))
         require_shape(shape, dtype, size)
-        self._pay(room(shape, dtype))
+        self._pay(COST_OF_ARRAY + room(shape, dtype))
         elements = np.frombuffer(self._take(size), dtype)
         if dtype.kind == "b":
             elements = elements.view(np.uint8) != 0  # others than 0 and 1 are no booleans

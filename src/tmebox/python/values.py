@@ -1,8 +1,8 @@
 """Values that cross between host and sandbox, as bytes. What comes out of a sandbox is hostile.
 
 `encode` is for the guest. `Decoder` believes nothing: each size is held against what is there, nesting is
-bounded, and so is what a value costs the host. Keys of dictionaries are of types whose hashes a program
-cannot make collide in number."""
+bounded, and so is what a value costs the host. Keys of dictionaries are of types of which few have the same
+hash; that few meet in a table, `collisions` sees to."""
 
 from __future__ import annotations
 
@@ -29,6 +29,9 @@ KEYS = (str, int, float, bool, bytes, type(None))
 _NONE = bytes([wire.NONE])
 COST_OF_ITEM = 72
 """Bytes that one value, of the smallest kind, takes at most on the host; with its place in a list or dict."""
+
+COST_OF_ARRAY = 120
+"""What an array takes beside that and its elements."""
 
 Place = tuple[int, int, int]
 """Of an array that lives in the sandbox: the offset that it is known by, the generation, and its first

@@ -47,6 +47,7 @@ SPENT = 2  # INSTRUCTIONS_LEFT was used up
 OPAQUE = 3  # RUN only: the value is none that can be handed out; RESULT has (type, repr)
 
 # -- what the guest asks of the host ------------------------------------------------------------------
+# A reply that is a value is there until the next request that has one, by when the guest has read it.
 HOST_CALL = 0  # RESULT: (name, arguments, keywords) → value or FAILED
 HOST_PRINT = 1  # takes the output buffer
 HOST_SLEEP = 2  # for CLOCK nanoseconds
