@@ -79,6 +79,13 @@ def test_names_are_spelled_out_where_they_are_not_printable() -> None:
     assert strings.isprintable() and "\\\\x1b[31mf" in strings
 
 
+def test_long_names_are_cut_and_stay_different() -> None:
+    """Each is put together with the names of all members."""
+    first, second = (p.type_from_json(p.type_to_json(p.Struct("s" * 10_000 + end, 4, 4))) for end in "ab")
+    assert len(str(first)) < 1000 and str(first) != str(second)
+    assert p.type_from_json(p.type_to_json(first)) == first
+
+
 json_values = st.recursive(
     st.one_of(st.none(), st.booleans(), st.integers(), st.text(max_size=8)),
     lambda inner: st.one_of(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
+from hashlib import sha256
 from typing import Any
 
 from tmebox.demangle import called
@@ -263,6 +264,9 @@ def _function_to_json(function: Function) -> Any:
 
 MAX_DEPTH = 32
 MAX_PARAMETERS = 1024
+LONGEST_NAME = 1000
+LONGEST_SYMBOL = 4096
+"""Of functions, as C++ mangles them."""
 ALIGNMENTS = tuple(1 << power for power in range(13))
 
 
@@ -307,9 +311,13 @@ def type_from_json(data: Any, depth: int = 0) -> CType:
     raise ModuleError("unknown type in the module's prototypes")
 
 
-def _name(data: Any) -> str:
-    """Names end up in messages and reprs. Those of C are printable as they are."""
-    return printable(str(data))
+def _name(data: Any, longest: int = LONGEST_NAME) -> str:
+    """Names end up in messages and reprs, and are put together with those of their members. Those of C are
+    printable as they are, and short: others are spelled out, and cut to what still tells them apart."""
+    name = printable(str(data))
+    if len(name) <= longest:
+        return name
+    return f"{name[: longest - 20]}… {sha256(name.encode()).hexdigest()[:16]}"
 
 
 def _size_and_align(data: Any) -> tuple[int, int]:
@@ -414,6 +422,8 @@ def prototype_from_json(data: Any) -> Prototype:
         parameters = _parameters_from_json(data["parameters"], 0)
         convention = _name(data.get("convention", ""))[:200]
         result = type_from_json(data["result"])
-        return Prototype(_name(data["name"]), result, parameters, bool(data["variadic"]), convention)
+        return Prototype(
+            _name(data["name"], LONGEST_SYMBOL), result, parameters, bool(data["variadic"]), convention
+        )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ModuleError(f"malformed prototype in the module: {error}") from None
