@@ -7,7 +7,7 @@ from typing import Any
 
 from tmebox.demangle import demangled
 from tmebox.records import dataclass, field
-from tmebox.shown import Fact, Shown
+from tmebox.shown import Fact, Shown, printable
 
 
 class TmeboxError(Exception):
@@ -82,7 +82,7 @@ class Violation:
 
     def __str__(self) -> str:
         where = f" ({self.source})" if self.source else ""
-        return f"{self.address:#010x}{where}: {self.instruction}: {self.rule}: {self.reason}"
+        return printable(f"{self.address:#010x}{where}: {self.instruction}: {self.rule}: {self.reason}")
 
 
 ADVICE = {
@@ -151,7 +151,7 @@ class Frame:
 
     def __str__(self) -> str:
         place = f" ({self.file}:{self.line})" if self.file else ""
-        return f"{demangled(self.function) if self.function else hex(self.address)}{place}"
+        return printable(f"{demangled(self.function) if self.function else hex(self.address)}{place}")
 
 
 class Trap(Shown, TmeboxError):
@@ -219,7 +219,7 @@ class Trap(Shown, TmeboxError):
 
     def __str__(self) -> str:
         where = f" in {self.backtrace[0]}" if self.backtrace else ""
-        return f"{self.message}{where}"
+        return printable(f"{self.message}{where}", keep="\n")
 
 
 class MemoryFault(Trap):

@@ -12,6 +12,18 @@ MOST_ITEMS = 20
 Fact = tuple[str, object]
 
 
+def printable(text: str, keep: str = "") -> str:
+    """`text` with what is not printable spelled out. Names and paths in a module are its author's: they must
+    not reach a terminal as escape sequences. keep: control characters that stay."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c in keep else _escaped(ord(c)) for c in text)
+
+
+def _escaped(code: int) -> str:
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
 class Shown:
     """An object that has facts about it to show."""
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import inspect
 import re
+import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +16,13 @@ import pytest
 import tmebox as package
 from tests.cli.command_line import Run
 from tests.test_typing import checked
+from tmebox.modulefile import codec
 from tmebox.modulefile.prototypes import Float, Integer, Parameter, Pointer, Prototype, Struct, StructField
 from tmebox.runtime.calls.stubs import stub
 
 pytestmark = pytest.mark.slow
 
+INT = Integer(32, True, "int")
 SOURCE = """
 #include <stdbool.h>
 struct point { double x, y; };
@@ -148,7 +153,6 @@ def test_what_has_no_method_is_named_with_the_reason(shapes: Path, tmebox: Run) 
         assert line in source
 
 
-INT = Integer(32, True, "int")
 HOSTILE = [
     'x"""\nimport os\nos.abort()\n"""',
     "x\nimport os",
@@ -205,3 +209,48 @@ def test_two_structs_of_one_name_are_two_types(tmp_path: Path) -> None:
     assert "class S2(NamedTuple)" in source and "class S3(NamedTuple)" in source
     said = checked(tmp_path, stub=source)
     assert said.returncode == 0, said.stdout
+
+
+def test_a_thousand_structs_of_one_name_take_no_time() -> None:
+    structs = [Struct("s", 8, 4, (StructField(f"m{index}", 0, INT),)) for index in range(1000)]
+    prototype = Prototype("f", INT, tuple(Parameter("", Pointer(struct)) for struct in structs))
+    start = time.process_time()
+    source = stub([("f", prototype)], name="x")
+    of_a_box = stub(
+        [("f", prototype)], name="x", box=True, structs={f"s {i}": s for i, s in enumerate(structs)}
+    )
+    assert time.process_time() - start < 5
+    assert "class S1000(NamedTuple)" in source
+    ast.parse(source)
+    ast.parse(of_a_box)
+
+
+NAMES = [
+    ["a", "a_3", "a"],
+    ["a", "a", "a_2", "a_2_"],
+    ["arguments"],
+    ["arguments", "arguments_1", "arguments_2"],
+    ["arguments_"],
+    ["", "argument1", "\u00e9", "argument3"],
+    ["self", "_self"],
+    ["class", "class_", "__debug__", "None"],
+]
+
+
+@pytest.mark.parametrize("variadic", [False, True])
+@pytest.mark.parametrize("names", NAMES, ids=str)
+def test_whatever_parameters_are_called_each_has_a_name(names: list[str], variadic: bool) -> None:
+    """In the stub, in the signature, and where the function is called."""
+    prototype = Prototype("f", INT, tuple(Parameter(name, INT) for name in names), variadic)
+    module = package.compile(source_text="int f(int a) { return a; }")
+    exports = tuple(replace(export, prototype=prototype) for export in module.file.exports)
+    forged = package.Module.from_bytes(codec.encode(replace(module.file, exports=exports)))
+    source = stub([("f", prototype)], name="x")
+    ast.parse(source)
+    compile(source, "stub", "exec")
+    with package.Sandbox(forged) as sandbox:
+        assert sandbox.f(*range(7, 7 + len(names))) == 7
+        shown = list(inspect.signature(sandbox.f).parameters)
+        keywords = dict(zip(shown, range(7, 7 + len(names)), strict=False))
+        assert sandbox.f(**keywords) == 7
+    assert len(shown) == len(names) + variadic

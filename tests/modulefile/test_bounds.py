@@ -15,8 +15,9 @@ import pytest
 from tests.modulefile.examples import example, metadata, with_metadata
 from tmebox.errors import ModuleError
 from tmebox.modulefile import codec, elf
-from tmebox.modulefile.prototypes import Array, Struct, size_of, type_from_json
+from tmebox.modulefile.prototypes import Array, Struct, prototype_from_json, size_of, type_from_json
 from tmebox.runtime.calls.classes import NO_CLASS, argument, classify
+from tmebox.runtime.calls.named import Names
 from tmebox.runtime.calls.values import unpack
 
 MOST_PER_BYTE = 40
@@ -120,6 +121,16 @@ def test_an_endless_file_is_refused_in_time(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(codec, "MAX_FILE_BYTES", 1 << 22)
     with pytest.raises(ModuleError, match="larger than 4 MiB"):
         codec.read("/dev/zero")
+
+
+def test_names_of_members_cost_a_bounded_amount_for_each_byte() -> None:
+    """They are known by the struct's name and their own."""
+    function = {"pointer": {"function": "void", "parameters": []}, "const": False}
+    fields = [[f"m{index}", 8 * index, function] for index in range(4000)]
+    struct = {"struct": "s" * 20_000, "size": 32_000, "align": 8, "fields": fields}
+    data = {"name": "f", "result": struct, "parameters": [], "variadic": False}
+    found = peak(lambda: Names([prototype_from_json(data)]))
+    assert found < MOST_PER_BYTE * len(json.dumps(data)) + CONSTANT
 
 
 EMPTY = {"struct": "e", "size": 0, "align": 1, "fields": []}

@@ -15,10 +15,13 @@ from tmebox.modulefile import prototypes as p
 INT = p.Integer(32, True, "int")
 CHAR = p.Integer(8, True, "char")
 
+names = st.text(st.characters(exclude_categories=["C", "Z"]), max_size=9)
+"""Printable, as those of C are."""
+
 scalars = st.one_of(
     st.just(p.Void()),
     st.just(p.Bool()),
-    st.builds(p.Integer, st.sampled_from([8, 16, 32, 64, 128]), st.booleans(), st.text(max_size=9)),
+    st.builds(p.Integer, st.sampled_from([8, 16, 32, 64, 128]), st.booleans(), names),
     st.builds(p.Float, st.sampled_from([16, 32, 64, 80, 128])),
 )
 
@@ -33,9 +36,7 @@ def structs(types: st.SearchStrategy[p.CType]) -> st.SearchStrategy[p.Struct]:
             offset += p.size_of(ctype)
         return p.Struct(name, offset, 8, tuple(fields))
 
-    return st.builds(
-        lay_out, st.text(max_size=9), st.lists(st.tuples(st.text(max_size=5), types), max_size=3)
-    )
+    return st.builds(lay_out, names, st.lists(st.tuples(names, types), max_size=3))
 
 
 def array_of(element: p.CType, count: int) -> p.Array:
@@ -53,9 +54,9 @@ types = st.recursive(
 )
 functions = st.builds(
     p.Prototype,
-    st.text(max_size=9),
+    names,
     types,
-    st.lists(st.builds(p.Parameter, st.text(max_size=5), types), max_size=4).map(tuple),
+    st.lists(st.builds(p.Parameter, names, types), max_size=4).map(tuple),
     st.booleans(),
 )
 
@@ -65,6 +66,24 @@ functions = st.builds(
 def test_a_prototype_survives_its_stored_form(prototype: p.Prototype) -> None:
     stored = json.loads(json.dumps(p.prototype_to_json(prototype)))
     assert p.prototype_from_json(stored) == prototype
+
+
+def test_names_are_spelled_out_where_they_are_not_printable() -> None:
+    """They come in messages, which terminals show."""
+    struct = p.Struct("struct \x1b]0;s\x07", 4, 4, (p.StructField("\x9bm", 0, INT),), tag="\ud800")
+    types = (struct, p.Integer(8, True, "\0", "\x7f"), p.Opaque("\u202e", 1, 1, "\r"))
+    hostile = p.Prototype("\x1b[31mf", INT, tuple(p.Parameter("\n", t) for t in types), False, "\a")
+    read = p.prototype_from_json(json.loads(json.dumps(p.prototype_to_json(hostile))))
+    assert repr(hostile).isprintable() and str(read).isprintable()
+    strings = json.dumps(p.prototype_to_json(read), ensure_ascii=False)
+    assert strings.isprintable() and "\\\\x1b[31mf" in strings
+
+
+def test_long_names_are_cut_and_stay_different() -> None:
+    """Each is put together with the names of all members."""
+    first, second = (p.type_from_json(p.type_to_json(p.Struct("s" * 10_000 + end, 4, 4))) for end in "ab")
+    assert len(str(first)) < 1000 and str(first) != str(second)
+    assert p.type_from_json(p.type_to_json(first)) == first
 
 
 json_values = st.recursive(

@@ -167,3 +167,40 @@ def test_a_format_has_so_many_arguments_and_no_more() -> None:
     assert len(list(arguments("%d" * MOST_ARGUMENTS))) == MOST_ARGUMENTS
     with pytest.raises(ValueError, match="more than"):
         list(arguments("%*.*d" * MOST_ARGUMENTS))
+
+
+MANY = "const char *a, const char *b, const char *c, const char *d, const char *e, const char *f"
+ONE_TEXT = f"""
+#include <string.h>
+static char text[1 << 20];
+int say(int level, const char *format, ...);
+int hear({MANY}, const char *g, const char *h, const char *i);
+int few({MANY});
+static void fill(void) {{ memset(text, 'a', sizeof text - 1); }}
+int formatted(void) {{ fill(); return say(1, "{"%s" * 9}", {", ".join(["text"] * 9)}); }}
+int limited(void) {{ fill(); return say(1, "{"%.1048575s" * 9}", {", ".join(["text"] * 9)}); }}
+int plain(void) {{ fill(); return hear({", ".join(["text"] * 9)}); }}
+int short_ones(void) {{ return hear({", ".join(['"a"'] * 8)}, 0); }}
+int as_few(void) {{ fill(); return few({", ".join(["text"] * 6)}); }}
+"""
+
+
+def test_texts_that_are_all_the_same_memory_have_a_limit_together() -> None:
+    """A megabyte of a sandbox could be a gigabyte of the host's."""
+    heard: list[Any] = []
+
+    def hear(*texts: Any) -> int:
+        heard.append(texts)
+        return len(texts)
+
+    def say(level: int, format: str, *texts: Any) -> int:
+        return hear(*texts)
+
+    module = tmebox.compile(source_text=ONE_TEXT, flags=("-w",))
+    with tmebox.Sandbox(module, timeout=60, imports={"say": say, "hear": hear, "few": hear}) as box:
+        for call in (box.formatted, box.limited, box.plain):
+            with pytest.raises(tmebox.BadPointer, match="of text in one call"):
+                call()
+        assert not heard
+        assert box.as_few() == 6 and len(heard[0][5]) == (1 << 20) - 1
+        assert box.short_ones() == 9 and heard[1] == (*["a"] * 8, None)

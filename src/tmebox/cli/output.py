@@ -15,6 +15,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from tmebox.progress import STEPS, Report, to
+from tmebox.shown import printable as without_controls
 
 EXIT_OK = 0
 EXIT_FAILED = 1
@@ -42,9 +43,8 @@ def stderr() -> Console:
 
 
 def plain(text: str) -> str:
-    """`text` with control characters spelled out. Names and paths in a module are its author's: they must not
-    reach the terminal as escape sequences."""
-    return "".join(c if c.isprintable() or c in "\n\t" else f"\\x{ord(c):02x}" for c in text)
+    """`text` in which control characters other than newlines and tabs are spelled out."""
+    return without_controls(text, keep="\n\t")
 
 
 _SLASHED_BRACKET = re.compile(r"(\\+)\[(?![a-z#/@][^[]*?\])")

@@ -1,16 +1,19 @@
 """C types and function prototypes, as they are stored in a module and checked at each call.
 
-Plain data: no parsing, no marshalling. `to_json`/`from_json` are exact inverses.
+Plain data: no parsing, no marshalling. `to_json`/`from_json` are exact inverses, of names that are printable;
+others are spelled out.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
+from hashlib import sha256
 from typing import Any
 
 from tmebox.demangle import called
 from tmebox.errors import ModuleError
+from tmebox.shown import printable
 
 
 @dataclass(frozen=True)
@@ -261,6 +264,9 @@ def _function_to_json(function: Function) -> Any:
 
 MAX_DEPTH = 32
 MAX_PARAMETERS = 1024
+LONGEST_NAME = 1000
+LONGEST_SYMBOL = 4096
+"""Of functions, as C++ mangles them."""
 ALIGNMENTS = tuple(1 << power for power in range(13))
 
 
@@ -274,7 +280,9 @@ def type_from_json(data: Any, depth: int = 0) -> CType:
         return Bool()
     try:
         if "int" in data and data["int"] in (8, 16, 32, 64, 128):
-            return Integer(data["int"], bool(data["signed"]), str(data["name"]), str(data.get("base", "")))
+            return Integer(
+                data["int"], bool(data["signed"]), _name(data["name"]), _name(data.get("base", ""))
+            )
         if "float" in data and data["float"] in (16, 32, 64, 80, 128):
             return Float(data["float"])
         if "complex" in data and data["complex"] in (32, 64, 80):
@@ -292,8 +300,8 @@ def type_from_json(data: Any, depth: int = 0) -> CType:
             return _vector_from_json(data, depth)
         if "opaque" in data:
             size, align = _size_and_align(data)
-            tag = str(data.get("tag", ""))
-            return Opaque(str(data["opaque"]), size, align, str(data["reason"])[:200], tag)
+            tag = _name(data.get("tag", ""))
+            return Opaque(_name(data["opaque"]), size, align, _name(data["reason"])[:200], tag)
         if "struct" in data:
             return _struct_from_json(data, depth)
         if "function" in data:
@@ -301,6 +309,15 @@ def type_from_json(data: Any, depth: int = 0) -> CType:
     except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
         raise ModuleError(f"malformed type in the module's prototypes: {error}") from None
     raise ModuleError("unknown type in the module's prototypes")
+
+
+def _name(data: Any, longest: int = LONGEST_NAME) -> str:
+    """Names end up in messages and reprs, and are put together with those of their members. Those of C are
+    printable as they are, and short: others are spelled out, and cut to what still tells them apart."""
+    name = printable(str(data))
+    if len(name) <= longest:
+        return name
+    return f"{name[: longest - 20]}… {sha256(name.encode()).hexdigest()[:16]}"
 
 
 def _size_and_align(data: Any) -> tuple[int, int]:
@@ -321,7 +338,7 @@ def _function_from_json(data: Any, depth: int) -> Function:
     if depth > MAX_DEPTH:
         raise ModuleError("a type in the module's prototypes nests too deeply")
     parameters = _parameters_from_json(data["parameters"], depth + 1)
-    name = str(data.get("name", ""))[:200]
+    name = _name(data.get("name", ""))[:200]
     return Function(
         type_from_json(data["function"], depth + 1), parameters, bool(data.get("variadic", False)), name
     )
@@ -330,20 +347,20 @@ def _function_from_json(data: Any, depth: int) -> Function:
 def _parameters_from_json(rows: Any, depth: int) -> tuple[Parameter, ...]:
     if not isinstance(rows, list) or len(rows) > MAX_PARAMETERS:
         raise ModuleError("impossible parameters in the module's prototypes")
-    return tuple(Parameter(str(name), type_from_json(ctype, depth)) for name, ctype in rows)
+    return tuple(Parameter(_name(name), type_from_json(ctype, depth)) for name, ctype in rows)
 
 
 def _struct_from_json(data: Any, depth: int) -> Struct:
     size, align = _size_and_align(data)
     fields = []
     for name, offset, ctype, *bits in data["fields"]:
-        found = StructField(str(name), int(offset), type_from_json(ctype, depth + 1), *map(int, bits))
+        found = StructField(_name(name), int(offset), type_from_json(ctype, depth + 1), *map(int, bits))
         if not (found.offset >= 0 and _end_of(found) <= 8 * size):
             raise ModuleError("a struct's field lies outside it in the module's prototypes")
         fields.append(found)
     union, certain = bool(data.get("union", False)), bool(data.get("align_certain", True))
-    tag = str(data.get("tag", ""))
-    return Struct(str(data["struct"]), size, align, tuple(fields), union, certain, tag)
+    tag = _name(data.get("tag", ""))
+    return Struct(_name(data["struct"]), size, align, tuple(fields), union, certain, tag)
 
 
 def _end_of(struct_field: StructField) -> int:
@@ -403,8 +420,10 @@ def prototype_to_json(prototype: Prototype) -> Any:
 def prototype_from_json(data: Any) -> Prototype:
     try:
         parameters = _parameters_from_json(data["parameters"], 0)
-        convention = str(data.get("convention", ""))[:200]
+        convention = _name(data.get("convention", ""))[:200]
         result = type_from_json(data["result"])
-        return Prototype(str(data["name"]), result, parameters, bool(data["variadic"]), convention)
+        return Prototype(
+            _name(data["name"], LONGEST_SYMBOL), result, parameters, bool(data["variadic"]), convention
+        )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ModuleError(f"malformed prototype in the module: {error}") from None

@@ -19,6 +19,7 @@ from tmebox.memory.windows import WINDOWS
 from tmebox.once import once
 from tmebox.runtime import commands
 from tmebox.runtime.calls import functions, host_functions
+from tmebox.runtime.calls.received import Guest
 from tmebox.runtime.captured import Captured
 from tmebox.runtime.columns import Columnar
 from tmebox.runtime.commands import Completed
@@ -155,7 +156,7 @@ class Sandbox(Sharing, Columnar, Shown):
                 natives.append("shared_heap")
                 continue
             if guest is None:
-                guest = host_functions.Guest(
+                guest = Guest(
                     tenancy.instance, tenancy.memory, weakref.ref(self), type(self), self.module.by_clang,
                     handles=lambda: tenancy.callbacks.handles,
                 )  # fmt: skip

@@ -40,7 +40,15 @@ from tmebox.runtime.calls.items import Items, takes_bytes, takes_text
 from tmebox.runtime.calls.kinds import kind_of
 from tmebox.runtime.calls.layouts import layout_of
 from tmebox.runtime.calls.scalars import given, is_number, pack_scalar, to_integer, to_offset
-from tmebox.runtime.calls.values import Stored, as_mapping, pack, pack_whole, require_own, unpack, with_texts
+from tmebox.runtime.calls.values import (
+    Stored,
+    as_mapping,
+    pack,
+    pack_whole,
+    require_own,
+    unpacker,
+    with_texts,
+)
 
 __all__ = ["CallFrame", "Converter", "In", "InOut", "Out", "Space", "check_count", "converter", "describe"]
 
@@ -98,7 +106,7 @@ class CallFrame:
         self._scratch: list[object] = []  # what lives as long as the call
         self._buffers: Buffers | None = None
         self._records: dict[int, tuple[Any, Struct, int]] = {}
-        self._after: list[Callable[[], None]] = []
+        self._after: list[tuple[int, int, Callable[[bytes], None]]] = []
 
     def integer(self, value: int) -> None:
         if len(self.integers) < self._integer_registers:
@@ -179,17 +187,17 @@ class CallFrame:
         """What the sandbox changes in a struct that `record` passed is put into the dict. Texts stay that
         are still pointed to."""
         address = self.window.base + self._records[id(value)][2]
+        members = unpacker(target)
         texts = {name for name, item in value.items() if isinstance(item, (str, bytes))}
         texts &= {field.name for field in target.fields if isinstance(field.type, Pointer)}
         before = _native.read(address, target.size_bytes) if texts else b""
 
-        def update() -> None:
-            after = unpack(target, _native.read(address, target.size_bytes), self.space.instance)
-            after = as_mapping(after)
-            passed = as_mapping(unpack(target, before)) if texts else {}
+        def update(data: bytes) -> None:
+            after = as_mapping(members(data, self.space.instance))
+            passed = as_mapping(members(before, None)) if texts else {}
             value.update({k: v for k, v in after.items() if k not in texts or v != passed[k]})
 
-        self._after.append(update)
+        self._after.append((address, target.size_bytes, update))
 
     def copy_in(self, data: Any, size_bytes: int) -> int:
         offset = self.reserve(size_bytes)
@@ -219,11 +227,14 @@ class CallFrame:
             self._buffers.copy_in()
 
     def finish(self) -> None:
-        """Copy results back; call after a call that returned."""
+        """Copy results back; call after a call that returned. Raises SandboxClosed if the memory went
+        meanwhile: what was copied may be zeros. All is read before Python code can run because of it."""
         if self._buffers is not None:
             self._buffers.copy_back()
-        for action in self._after:
-            action()
+        copies = [_native.read(address, size_bytes) for address, size_bytes, _ in self._after]
+        self.space.hold()
+        for data, (_, _, update) in zip(copies, self._after, strict=True):
+            update(data)
 
     def close(self) -> None:
         if self._buffers is not None:

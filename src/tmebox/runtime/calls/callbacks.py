@@ -14,8 +14,10 @@ from tmebox.modulefile.prototypes import Function, Pointer, Prototype, Void
 from tmebox.runtime import trampolines
 from tmebox.runtime.calls import functions, host_functions
 from tmebox.runtime.calls.handles import Handle
+from tmebox.runtime.calls.received import Guest
 from tmebox.runtime.module import Module, module_at
 from tmebox.runtime.sandbox_memory import SandboxMemory
+from tmebox.shown import printable
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -84,9 +86,7 @@ class Callbacks:
     def __init__(self, instance: _native.Instance, memory: SandboxMemory, module: Module) -> None:
         self.handles: dict[int, Any] = {}
         self._instance = instance
-        self._guest = host_functions.Guest(
-            instance, memory, _nobody, object, module.by_clang, handles=lambda: self.handles
-        )
+        self._guest = Guest(instance, memory, _nobody, object, module.by_clang, handles=lambda: self.handles)
         self._base = module.file.base
         self._by_clang = module.by_clang
         self._passed: OrderedDict[tuple[Any, int], Callback] = OrderedDict()
@@ -206,7 +206,7 @@ class Callbacks:
                 f"sandboxed code gave {address:#x} for a function pointer, where no function is"
             )
         name = module.unwinder.locate(address).function or f"function_at_{address:x}"
-        prototype = Prototype(name, ctype.result, ctype.parameters, ctype.variadic)
+        prototype = Prototype(printable(name), ctype.result, ctype.parameters, ctype.variadic)
         export = functions.export(prototype, address, self._by_clang, keeps=module)
         if len(self._functions) < MOST_FUNCTIONS:
             self._functions[address, ctype] = export

@@ -25,6 +25,7 @@ from tmebox.modulefile.prototypes import (
     align_of,
     size_of,
 )
+from tmebox.runtime.calls.extents import is_moderate
 
 NO_CLASS = "no class"
 INTEGER = "integer"
@@ -152,6 +153,8 @@ def _words(classes: tuple[str, ...]) -> tuple[tuple[str, int], ...]:
 def classify(ctype: CType) -> tuple[str, ...]:
     """One class per eightbyte, or (MEMORY,); () for what has no size. Raises Unpassable."""
     _require_known(ctype)
+    if not is_moderate(ctype):
+        raise Unpassable("its members share their memory too often; pass a pointer")
     size = size_of(ctype)
     if size > MOST_IN_REGISTERS:
         return (COMPLEX_X87,) if isinstance(ctype, Complex) else (MEMORY,)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+import keyword
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Protocol
@@ -39,6 +40,7 @@ from tmebox.runtime.calls.layouts import parameter_layout, value_layout
 from tmebox.runtime.calls.values import unpack
 from tmebox.runtime.module import Module
 from tmebox.runtime.sandbox_memory import SandboxMemory
+from tmebox.shown import printable
 
 
 class Host(Space, Protocol):
@@ -90,7 +92,7 @@ NOTHING = Passing((), False, 0)
 
 @lru_cache(maxsize=4096)
 def plan(prototype: Prototype, by_clang: bool = True) -> CallPlan:
-    names = tuple(p.name or f"argument{index + 1}" for index, p in enumerate(prototype.parameters))
+    names = tuple(python_names(prototype)[0])
     if prototype.convention:
         return _refused(
             prototype, names, f"it is compiled with the calling convention {prototype.convention}"
@@ -143,25 +145,38 @@ def _code(ctype: CType) -> str | None:
 
 def signature_of(prototype: Prototype) -> inspect.Signature:
     """For help() and inspect.signature: C types as annotations."""
+    names, rest = python_names(prototype)
     parameters = [
         inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=str(p.type))
-        for name, p in zip(_python_names(prototype), prototype.parameters, strict=True)
+        for name, p in zip(names, prototype.parameters, strict=True)
     ]
     if prototype.variadic:
-        parameters.append(inspect.Parameter("arguments", inspect.Parameter.VAR_POSITIONAL))
+        parameters.append(inspect.Parameter(rest, inspect.Parameter.VAR_POSITIONAL))
     return inspect.Signature(parameters, return_annotation=str(prototype.result))
 
 
-def _python_names(prototype: Prototype) -> list[str]:
+def python_names(
+    prototype: Prototype, is_name: Callable[[str], bool] = str.isidentifier
+) -> tuple[list[str], str]:
+    """Names of its parameters in Python, and of all behind `...`: each another. What has a name in C that
+    nobody else has keeps it, unless it is a keyword of Python's."""
+    used = {"__debug__", *keyword.kwlist}
     names: list[str] = []
     for index, parameter in enumerate(prototype.parameters):
-        name = parameter.name if parameter.name.isidentifier() else f"argument{index + 1}"
-        try:
-            inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-        except ValueError:
-            name = f"{name}_"
-        names.append(name if name not in names else f"{name}_{index + 1}")
-    return names
+        name = parameter.name if is_name(parameter.name) else f"argument{index + 1}"
+        names.append(_free(name, index, used))
+    return names, _free("arguments", len(names), used)
+
+
+def _free(name: str, index: int, used: set[str]) -> str:
+    """The name, or one like it that nobody has, which is used from then on."""
+    chosen = name
+    if chosen in used:
+        chosen = f"{name}_" if keyword.iskeyword(name) else f"{name}_{index + 1}"
+    while chosen in used:
+        chosen += "_"
+    used.add(chosen)
+    return chosen
 
 
 def careful_call(
@@ -285,6 +300,6 @@ def export(
     kinds = tuple(parameter_kind(p.type) for p in prototype.parameters)
     layouts = tuple(value_layout(p.type) or parameter_layout(p.type) for p in prototype.parameters)
     return _native.Export(
-        address, prototype.name, arguments, code, slow, attributes, items, kinds, finish, layouts,
+        address, printable(prototype.name), arguments, code, slow, attributes, items, kinds, finish, layouts,
         value_layout(prototype.result),
     )  # fmt: skip

@@ -5,20 +5,28 @@ from __future__ import annotations
 import inspect
 import struct
 from collections.abc import Callable, Mapping, Sequence, Set
-from dataclasses import dataclass
 from typing import Any, TypeVar, get_type_hints, overload
 
-from tmebox import _native, abi
+from tmebox import _native
 from tmebox.demangle import called
-from tmebox.errors import BadReference, ModuleError
+from tmebox.errors import ModuleError
 from tmebox.listing import listed
-from tmebox.modulefile.prototypes import Bool, CType, Float, Integer, Parameter, Pointer, Prototype, Void
-from tmebox.runtime.calls import formats
-from tmebox.runtime.calls.classes import INTEGER_REGISTERS, SSE, Passing, Unpassable, argument, result
+from tmebox.modulefile.prototypes import (
+    Bool,
+    CType,
+    Float,
+    Integer,
+    Parameter,
+    Pointer,
+    Prototype,
+    Void,
+)
+from tmebox.runtime.calls.classes import SSE, Passing, Unpassable, argument, result
 from tmebox.runtime.calls.codes import type_code
 from tmebox.runtime.calls.functions import MOST_CONVERTED, is_string
-from tmebox.runtime.calls.values import pack, require_own, unpack
-from tmebox.runtime.sandbox_memory import SandboxMemory
+from tmebox.runtime.calls.received import MOST_TEXTS, Guest, Received
+from tmebox.runtime.calls.values import pack, require_own
+from tmebox.shown import printable
 
 F = TypeVar("F", bound=Callable[..., Any])
 NativeImport = (
@@ -42,26 +50,8 @@ Reader = Callable[[int], Any]
 TEXT_CODE, BYTES_CODE, HANDLE_CODE = "s", "y", "o"
 TEXTS = (TEXT_CODE, BYTES_CODE)
 
-LONGEST_TEXT = abi.MIB
-"""Bytes, of a text behind `...` with a precision."""
-
 _registered: dict[str, Callable[..., Any]] = {}
 CONST_CHAR_POINTER = Pointer(Integer(8, True, "char"), True)
-
-
-@dataclass(frozen=True)
-class Guest:
-    """What a host function's wrapper needs of the sandbox that calls it. `sandbox` is the user's object,
-    which may be gone while its code still runs; `kind` its class. `by_clang`: see `Passing.is_wide`.
-    `pointers`: what makes Python values of pointers of a type. `handles`: objects that words stand for."""
-
-    instance: _native.Instance
-    memory: SandboxMemory
-    sandbox: Callable[[], Any]
-    kind: type
-    by_clang: bool = True
-    pointers: Callable[[Pointer], _native.PointerMaker | None] | None = None
-    handles: Callable[[], Mapping[int, Any]] = dict
 
 
 @overload
@@ -112,7 +102,7 @@ def find(
 ) -> Callable[..., Any]:
     function = given.get(name) or _registered.get(name)
     if function is None:
-        shown = str(prototype) if prototype else f"{name}(…)"
+        shown = printable(str(prototype) if prototype else f"{name}(…)")
         raise ModuleError(
             f"the module needs a host function: {shown}; pass imports={{{name!r}: function}} to Sandbox, "
             "decorate one with @tmebox.host_function, or link what defines it"
@@ -145,10 +135,11 @@ def wrap(
     bound = _bind_sandbox(function, guest, sandbox_parameters)
     formatted = prototype.variadic and bool(parameters) and is_string(parameters[-1])
     formatted = formatted and _takes_more(function, len(parameters) + len(sandbox_parameters))
-    shown = str(prototype).encode("ascii", "backslashreplace").decode().replace("\0", "?")
+    shown = printable(str(prototype)).encode("ascii", "backslashreplace").decode()
     simple = None not in codes and code is not None and len(codes) <= MOST_CONVERTED
+    simple = simple and sum(code in TEXTS for code in codes) <= MOST_TEXTS
     if not simple or prototype.variadic or prototype.convention:
-        return _raw(guest, bound, prototype, readers, formatted), "*", "*", shown
+        return _raw(guest, bound, prototype, codes, readers, formatted), "*", "*", shown
     code_string = "".join(code for code in codes if code).replace("P", "p")
     convert = _result_word(prototype)
 
@@ -286,11 +277,12 @@ def _raw(
     guest: Guest,
     function: Callable[..., Any],
     prototype: Prototype,
+    codes: list[str | None],
     readers: list[Reader | None],
     formatted: bool = False,
 ) -> Callable[..., Any]:
-    """Structs by value, variadic functions and wide types: from registers and stack by the ABI's rules.
-    formatted: the last parameter is a format, by which those behind the `...` are decoded."""
+    """Structs by value, variadic functions, wide types, many texts: from registers and stack by the ABI's
+    rules. formatted: the last parameter is a format, by which those behind the `...` are decoded."""
     name = prototype.name
     refusal = None
     passings: list[Passing] = []
@@ -310,12 +302,19 @@ def _raw(
     def call(integers: Sequence[int], vectors: bytes, stack_offset: int) -> tuple[int, int, int, int]:
         if refusal is not None:
             raise TypeError(refusal)
-        reading = _Received(guest, name, list(integers), list(struct.unpack("<8Q", vectors)), stack_offset)
+        reading = Received(guest, name, list(integers), list(struct.unpack("<8Q", vectors)), stack_offset)
         place = reading.integer() if returning.in_memory else 0
         values: list[Any] = []
-        for parameter, passing, read in zip(prototype.parameters, passings, readers, strict=True):
+        for parameter, passing, code, read in zip(
+            prototype.parameters, passings, codes, readers, strict=True
+        ):
             value = reading.take(parameter.type, passing)
-            values.append(value if read is None else read(value))
+            if code in TEXTS:
+                text = reading.text(value) if value else None
+                is_decoded = code == TEXT_CODE and text is not None
+                values.append(str(text, "utf-8", "replace") if is_decoded else text)  # type: ignore[arg-type]
+            else:
+                values.append(value if read is None else read(value))
         if formatted:
             values += reading.behind(values[-1])
         returned = function(*values)
@@ -334,96 +333,6 @@ def _raw(
 
 def _types(prototype: Prototype) -> list[CType]:
     return [prototype.result, *(parameter.type for parameter in prototype.parameters)]
-
-
-class _Received:
-    """Takes arguments one after the other from registers, then from the sandbox's stack."""
-
-    def __init__(
-        self, guest: Guest, name: str, integers: list[int], vectors: list[int], stack_offset: int
-    ) -> None:
-        self._guest = guest
-        self._name = name
-        self._integers = integers
-        self._vectors = vectors
-        self._integers_used = self._vectors_used = 0
-        self._integer_registers = INTEGER_REGISTERS
-        self._stack = stack_offset
-        self._used_bytes = 0
-
-    def integer(self) -> int:
-        """A pointer in the next integer register."""
-        self._integers_used += 1
-        return self._integers[self._integers_used - 1] & 0xFFFF_FFFF
-
-    def take(self, ctype: CType, passing: Passing) -> Any:
-        if passing.fits(self._integer_registers - self._integers_used, self._vectors_used):
-            data = bytearray(passing.stack_bytes)
-            for kind, index in passing.words:
-                data[8 * index : 8 * index + 8] = self._word(kind).to_bytes(8, "little")
-            return self._value(ctype, bytes(data[: passing.size_bytes]))
-        if passing.is_wide and self._guest.by_clang:
-            self._integer_registers = self._integers_used
-        try:
-            place = passing.stack_place(self._used_bytes)
-        except Unpassable as error:
-            raise TypeError(f"argument {ctype} of the host function {self._name}(): {error}") from None
-        self._used_bytes = place + passing.stack_bytes
-        return self._value(ctype, self._guest.memory.read(self._stack + place, passing.size_bytes))
-
-    def behind(self, format: str | bytes | int | None) -> list[Any]:
-        """Arguments behind the `...`, as a format says: integers, floats, texts as str and None for NULL,
-        pointers as offsets or the objects that handles stand for. Raises ValueError, BadPointer."""
-        if isinstance(format, int):
-            format = self._guest.memory.string(format) if format else None
-        text = format.decode("utf-8", "replace") if isinstance(format, bytes) else format or ""
-        values: list[Any] = []
-        precision = 0
-        for wanted in formats.arguments(text):
-            value = self.take(wanted.ctype, argument(wanted.ctype))
-            if wanted.bits:
-                value &= (1 << wanted.bits) - 1
-                value -= value >> (wanted.bits - 1) << wanted.bits if wanted.signed else 0
-            if wanted.is_precision:
-                precision = value
-            if wanted.is_text:
-                limit = precision if wanted.limit_bytes == -1 else wanted.limit_bytes
-                value = self._text(value, None if limit is None or limit < 0 else limit) if value else None
-            values.append(value)
-        return values
-
-    def _text(self, offset: int, limit_bytes: int | None) -> str:
-        """Up to its NUL, or a number of bytes: behind those nothing needs to be there."""
-        if limit_bytes is None:
-            return self._guest.memory.string(offset).decode("utf-8", "replace")
-        found = bytearray()
-        while len(found) < min(limit_bytes, LONGEST_TEXT):
-            place = offset + len(found)
-            step = min(min(limit_bytes, LONGEST_TEXT) - len(found), abi.PAGE_SIZE - place % abi.PAGE_SIZE)
-            found += self._guest.memory.read(place, step)
-            if (end := found.find(0)) >= 0:
-                del found[end:]
-                break
-        return found.decode("utf-8", "replace")
-
-    def _value(self, ctype: CType, data: bytes) -> Any:
-        word = int.from_bytes(data[:8], "little")
-        if isinstance(ctype, Pointer) and isinstance(ctype.target, Void) and word >> 32:
-            try:
-                return self._guest.handles()[word]
-            except KeyError:
-                raise BadReference(
-                    f"sandboxed code passed {self._name}() a pointer that is neither an offset nor a "
-                    f"handle that is open"
-                ) from None
-        return unpack(ctype, data, self._guest.instance)
-
-    def _word(self, kind: str) -> int:
-        if kind == SSE:
-            self._vectors_used += 1
-            return self._vectors[self._vectors_used - 1]
-        self._integers_used += 1
-        return self._integers[self._integers_used - 1]
 
 
 def _to_registers(data: bytes, passing: Passing) -> tuple[int, int, int, int]:

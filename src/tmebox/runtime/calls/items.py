@@ -189,8 +189,10 @@ def _leaves(ctype: CType, offset: int) -> Iterator[Leaf]:
                     yield from _leaves(field.type, offset + field.offset)
         case Array(element, count) | Vector(element, count, _):
             step = size_of(element)
-            for index in range(count if step else 0):
-                yield from _leaves(element, offset + index * step)
+            inside = list(islice(_leaves(element, 0), MOST_LEAVES)) if count and step else []
+            for index in range(count if inside else 0):  # never a loop in which nothing is found
+                for place, kind, size in inside:
+                    yield offset + index * step + place, kind, size
         case Void() | Opaque():
             yield offset, "opaque", size_of(ctype)
         case _:

@@ -22,6 +22,22 @@ LONG_DOUBLE_BYTES = 10
 """Of the 16 that one takes; the others are padding."""
 
 
+ITEM_FORMATS = {8: "bB", 16: "hH", 32: "iI", 64: "qQ"}
+"""Of integers with and without a sign."""
+
+
+def item_format(ctype: CType) -> str | None:
+    """The letter by which `struct` unpacks many of them at once, or None."""
+    match ctype:
+        case Integer(bits, signed) if bits in ITEM_FORMATS:
+            return ITEM_FORMATS[bits][not signed]
+        case Bool():
+            return "?"
+        case Float(bits) if bits in FLOAT_FORMATS:
+            return FLOAT_FORMATS[bits][1]
+    return None
+
+
 def given(value: Any) -> str:
     """A value's type, for messages."""
     name = type(value).__name__

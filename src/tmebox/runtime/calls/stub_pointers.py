@@ -9,6 +9,7 @@ from __future__ import annotations
 import keyword
 import re
 from collections.abc import Mapping
+from itertools import count
 
 from tmebox.modulefile.prototypes import Array, Bool, CType, Float, Function, Integer, Opaque, Pointer, Struct
 
@@ -26,11 +27,12 @@ class PointerClasses:
         self._classes: dict[Struct, str] = {}
         self._called: dict[str, list[str]] = {}
         self._known = known
+        last_numbers: dict[str, int] = {}
         for name, struct in known.items():
             if not _has_names(struct):
                 continue
             if struct not in self._classes:
-                self._classes[struct] = chosen = _class_name(name, names)
+                self._classes[struct] = chosen = _class_name(name, names, last_numbers)
                 names.add(chosen)
             self._called.setdefault(self._classes[struct], []).append(name)
 
@@ -92,12 +94,14 @@ def _has_names(struct: Struct) -> bool:
     )
 
 
-def _class_name(name: str, taken: set[str]) -> str:
+def _class_name(name: str, taken: set[str], last_numbers: dict[str, int]) -> str:
+    """last_numbers: of what is called alike otherwise."""
     words = re.findall(r"[A-Za-z0-9]+", name.rsplit(maxsplit=1)[-1])
     base = "".join(word[0].upper() + word[1:] for word in words)[:80] + "Pointer"
     base = base if base.isidentifier() else "StructPointer"
-    number, chosen = 1, base
-    while chosen in taken:
-        number += 1
-        chosen = f"{base}{number}"
+    for number in count(last_numbers.get(base, 0) + 1):
+        chosen = base if number == 1 else f"{base}{number}"
+        if chosen not in taken:
+            break
+    last_numbers[base] = number
     return chosen

@@ -9,6 +9,7 @@ from __future__ import annotations
 import keyword
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import count
 
 from tmebox.modulefile.prototypes import (
     Array,
@@ -26,7 +27,7 @@ from tmebox.modulefile.prototypes import (
     Void,
 )
 from tmebox.runtime.attributes import BOX_ATTRIBUTES, SANDBOX_ATTRIBUTES
-from tmebox.runtime.calls.functions import is_string, plan, signature_of
+from tmebox.runtime.calls.functions import is_string, plan, python_names
 from tmebox.runtime.calls.items import takes_text
 from tmebox.runtime.calls.stub_pointers import PointerClasses
 
@@ -129,16 +130,15 @@ def _left_out(name: str, prototype: Prototype | None, by_clang: bool, taken: fro
 
 
 def _method(name: str, prototype: Prototype, records: _Records, doc: str) -> list[str]:
-    names = list(signature_of(prototype).parameters)
+    names, rest = python_names(prototype, lambda name: name.isascii() and name.isidentifier())
     own = "self"
-    while own in names:
+    while own in (*names, rest):
         own = f"_{own}"
     parameters = [own]
-    for index, parameter in enumerate(prototype.parameters):
-        shown = names[index] if names[index].isascii() else f"argument{index + 1}"
+    for shown, parameter in zip(names, prototype.parameters, strict=True):
         parameters.append(f"{shown}: {records.given(parameter.type)}")
     if prototype.variadic:
-        parameters.append("*arguments_: hints.Variadic")
+        parameters.append(f"*{rest}: hints.Variadic")
     result = "str | None" if is_string(prototype.result) else records.result(prototype.result)
     return [
         f"def {name}({', '.join(parameters)}) -> {result}:",
@@ -164,6 +164,7 @@ class _Records:
         self._pointers = pointers
         self.lines: list[str] = []
         self._known: dict[Struct, str | None] = {}
+        self._last_numbers: dict[str, int] = {}
 
     def given(self, ctype: CType) -> str:
         """The type of a parameter."""
@@ -289,10 +290,11 @@ class _Records:
 
     def _new_name(self, struct: Struct) -> str:
         base = _camel_case(struct.name.split()[-1] if struct.name else "", "Struct")
-        number, name = 1, base
-        while not _three(name).isdisjoint(self.names | TAKEN):
-            number += 1
-            name = f"{base}{number}"
+        for number in count(self._last_numbers.get(base, 0) + 1):
+            name = base if number == 1 else f"{base}{number}"
+            if all(three not in self.names and three not in TAKEN for three in _three(name)):
+                break
+        self._last_numbers[base] = number  # hundreds of structs may have one name
         self.names |= _three(name)
         return name
 
@@ -302,7 +304,9 @@ def _three(name: str) -> set[str]:
 
 
 def _is_name(name: str) -> bool:
-    return name.isascii() and name.isidentifier() and not keyword.iskeyword(name)
+    """Of something that is defined: Python defines __debug__ itself."""
+    is_free = not keyword.iskeyword(name) and name != "__debug__"
+    return is_free and name.isascii() and name.isidentifier()
 
 
 def _camel_case(text: str, otherwise: str) -> str:

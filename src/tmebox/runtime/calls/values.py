@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import keyword
+import struct
 import weakref
 from collections import namedtuple
 from collections.abc import Callable, Mapping
@@ -25,12 +26,20 @@ from tmebox.modulefile.prototypes import (
     Void,
     size_of,
 )
+from tmebox.runtime.calls.extents import MOST_EMPTY, is_moderate
 from tmebox.runtime.calls.items import takes_text
 from tmebox.runtime.calls.lasting import one_for_each
-from tmebox.runtime.calls.scalars import given, pack_scalar, range_of, to_bool, to_integer, unpack_scalar
+from tmebox.runtime.calls.scalars import (
+    given,
+    item_format,
+    pack_scalar,
+    range_of,
+    to_bool,
+    to_integer,
+    unpack_scalar,
+)
 
-MOST_EMPTY = 1024
-"""Items without a size that an array shows, however many a module file says there are."""
+Unpacker = Callable[[bytes, "_native.Instance | None"], Any]
 
 
 class Stored:
@@ -126,12 +135,12 @@ class Record:
         return _refill, (self._layout, tuple(self))
 
 
-def _rebuild(struct: Struct, data: bytes) -> Any:
-    return unpack(struct, data)
+def _rebuild(layout: Struct, data: bytes) -> Any:
+    return unpack(layout, data)
 
 
-def _refill(struct: Struct, values: tuple[Any, ...]) -> Any:
-    return record_type(struct)(*values)
+def _refill(layout: Struct, values: tuple[Any, ...]) -> Any:
+    return record_type(layout)(*values)
 
 
 @one_for_each
@@ -292,9 +301,7 @@ def _bit_field(field: StructField, value: Any, what: str) -> int:
     return to_integer(value, field.bits, field.type.signed, f"{field.type}:{field.bits}", what)
 
 
-def _get(data: bytes, field: StructField, of: _native.Instance | None = None) -> Any:
-    if not field.bits:
-        return unpack(field.type, data[field.offset : field.offset + size_of(field.type)], of)
+def _get_bits(data: bytes, field: StructField) -> int | bool:
     size = -(-(field.bit + field.bits) // 8)
     number = int.from_bytes(data[field.offset : field.offset + size], "little") >> field.bit
     number &= (1 << field.bits) - 1
@@ -306,29 +313,68 @@ def _get(data: bytes, field: StructField, of: _native.Instance | None = None) ->
 
 def unpack(ctype: CType, data: bytes, of: _native.Instance | None = None) -> Any:
     """The Python value of a C value's bytes: int, float, complex, bool, a record, or a tuple for arrays. of:
-    whose memory pointers in it are about, if that is known."""
+    whose memory pointers in it are about, if that is known. Raises TypeError for a type whose members share
+    their memory so often that a value would take far more than its bytes."""
+    return unpacker(ctype)(data, of)
+
+
+@lru_cache(maxsize=1024)
+def unpacker(ctype: CType) -> Unpacker:
+    """As `unpack`. Made once: what a value costs does not depend on how much there is to say of its type."""
+    if not is_moderate(ctype):
+        raise TypeError(f"members of {ctype} share their memory too often: read them one by one")
+    return _unpacker_of(ctype)
+
+
+def _unpacker_of(ctype: CType) -> Unpacker:
     match ctype:
         case Void():
-            return None
+            return lambda data, of: None
         case Opaque():
-            return data
+            return lambda data, of: data
         case Array(element, count) | Vector(element, count, _):
-            step = size_of(element)
-            if not step:
-                return (unpack(element, b"", of),) * min(count, MOST_EMPTY)
-            return tuple(unpack(element, data[i * step : (i + 1) * step], of) for i in range(count))
+            return _items_unpacker(element, count)
         case Struct():
-            record = record_type(ctype)(*(_get(data, field, of) for field in ctype.fields))
-            record.__dict__["_data"] = bytes(data)
-            if of is not None and has_pointers(ctype):
-                record.__dict__["_of"] = weakref.ref(of)
-            return record
-    return unpack_scalar(ctype, data)
+            return _struct_unpacker(ctype)
+    return lambda data, of: unpack_scalar(ctype, data)
+
+
+def _items_unpacker(element: CType, count: int) -> Unpacker:
+    step = size_of(element)
+    one = _unpacker_of(element)
+    if not step:
+        return lambda data, of: (one(b"", of),) * min(count, MOST_EMPTY)
+    code = item_format(element)
+    if code is not None:
+        alike = struct.Struct(f"<{count}{code}")
+        return lambda data, of: alike.unpack_from(data)
+    return lambda data, of: tuple(one(data[i * step : (i + 1) * step], of) for i in range(count))
+
+
+def _struct_unpacker(ctype: Struct) -> Unpacker:
+    make, is_about_memory = record_type(ctype), has_pointers(ctype)
+    members = [_member_unpacker(field) for field in ctype.fields]
+
+    def unpack_struct(data: bytes, of: _native.Instance | None) -> Any:
+        record = make(*[member(data, of) for member in members])
+        record.__dict__["_data"] = bytes(data)
+        if of is not None and is_about_memory:
+            record.__dict__["_of"] = weakref.ref(of)
+        return record
+
+    return unpack_struct
+
+
+def _member_unpacker(field: StructField) -> Unpacker:
+    if field.bits:
+        return lambda data, of: _get_bits(data, field)
+    start, end, inner = field.offset, field.offset + size_of(field.type), _unpacker_of(field.type)
+    return lambda data, of: inner(data[start:end], of)
 
 
 def get_member(data: bytes, field: StructField) -> Any:
     """A bit-field's value, from the bytes that it is in."""
-    return _get(data, replace(field, offset=0))
+    return _get_bits(data, replace(field, offset=0))
 
 
 def put_member(data: bytearray, field: StructField, value: Any, what: str) -> None:

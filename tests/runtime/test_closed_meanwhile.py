@@ -1,0 +1,67 @@
+"""A sandbox that is closed once its code has returned: results are read whole, or the caller hears of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tmebox
+from tmebox.runtime.calls import functions
+
+SOURCE = r"""
+struct point { int x, y; };
+struct large { long words[64]; };
+int two(struct point *a, struct point *b, const char *text) { a->x = 11; b->x = 22; b->y = 33; return 5; }
+int fill(unsigned char *bytes, const char *text) { bytes[0] = 7; return 1; }
+struct large give(const char *text) { struct large l = {{1}}; return l; }
+const char *text(const char *text) { return text; }
+"""
+LONG = "t" * 5000
+"""More than the core passes by itself."""
+
+
+@pytest.fixture
+def box() -> tmebox.Sandbox:
+    return tmebox.Sandbox(tmebox.compile(source_text=SOURCE))
+
+
+CALLS: dict[str, Callable[[tmebox.Sandbox], Any]] = {
+    "structs": lambda box: box.two({"x": 1}, {"x": 2}, LONG),
+    "bytes": lambda box: box.fill(bytearray(4), LONG),
+    "an array": lambda box: box.fill(np.zeros(4, np.uint8), LONG),
+    "a result": lambda box: box.give(LONG),
+    "a text": lambda box: box.text(LONG),
+}
+
+
+@pytest.mark.parametrize("what", CALLS)
+def test_what_was_not_read_before_is_no_result(
+    what: str, box: tmebox.Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where another thread closes it."""
+    entered = functions._entered
+
+    def closed_then(*arguments: Any) -> Any:
+        registers = entered(*arguments)
+        box.close()
+        return registers
+
+    monkeypatch.setattr(functions, "_entered", closed_then)
+    with pytest.raises(tmebox.SandboxClosed):
+        CALLS[what](box)
+
+
+@pytest.mark.parametrize("text", ["t", LONG])
+def test_what_closes_it_finds_all_results_read(box: tmebox.Sandbox, text: str) -> None:
+    class Closing(int):
+        def __del__(self) -> None:
+            box.close()
+
+    a: dict[str, Any] = {"x": Closing(1)}
+    b: dict[str, Any] = {"x": 2}
+    assert box.two(a, b, text) == 5
+    assert (a, b) == ({"x": 11, "y": 0}, {"x": 22, "y": 33})
+    assert box.closed
