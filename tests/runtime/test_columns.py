@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import pickle
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ import pytest
 
 import tmebox
 from tests.forked import run_forked
+from tmebox.runtime import arrow
 
 SOURCE = Path(__file__).with_name("columns.c")
 
@@ -260,3 +262,38 @@ def test_bitmaps_that_change_later_are_not_what_arrow_has(box: tmebox.Sandbox, p
     assert arrow.null_count == 1
     box.write_there(0)
     assert arrow.drop_null().to_pylist() == [1, 2, 4]
+
+
+class TextsOf:
+    """As a library's array of texts over buffers that it was given."""
+
+    def __init__(self, offsets: Any, texts: Any) -> None:
+        self.kept = offsets, texts
+        self.buffers = (ctypes.c_void_p * 3)(None, offsets.ctypes.data, texts.ctypes.data)
+        self.schema, self.array = arrow._Schema(), arrow._Array()
+        self.schema.format = b"U"
+        self.array.length, self.array.n_buffers = len(offsets) - 1, 3
+        self.array.buffers = ctypes.cast(self.buffers, ctypes.POINTER(ctypes.c_void_p))
+
+    def __arrow_c_array__(self) -> tuple[Any, Any]:
+        new = ctypes.pythonapi.PyCapsule_New
+        new.restype, new.argtypes = ctypes.py_object, (ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p)
+        return (
+            new(ctypes.addressof(self.schema), b"arrow_schema", None),
+            new(ctypes.addressof(self.array), b"arrow_array", None),
+        )
+
+
+@pytest.mark.parametrize("where", ["window", "heap"])
+def test_offsets_of_texts_that_sandboxed_code_may_write_are_not_believed(where: str) -> None:
+    """They would be an address of the host's, and how much of it is copied into the sandbox."""
+    module = tmebox.compile(source_text="int f(void) { return 1; }")
+    heap = tmebox.SharedHeap("1MiB") if where == "heap" else None
+    with tmebox.Sandbox(module, heap=heap) as sandbox:
+        made = sandbox.array(3, np.int64) if heap is None else heap.array(3, np.int64, owner=sandbox)
+        offsets, texts = made, np.frombuffer(b"onetwo", np.uint8)
+        offsets[:] = 0, 3, 6
+        with pytest.raises(TypeError, match="a copy of them"):
+            sandbox.column(TextsOf(offsets, texts))
+        column = sandbox.column(TextsOf(offsets.copy(), texts))
+        assert column._parts is not None and bytes(column._parts[0]) == b"onetwo"

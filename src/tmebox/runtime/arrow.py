@@ -6,6 +6,7 @@ The producer is the host's own library, and believed. Nothing is copied: the cap
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,8 +63,9 @@ class Parts:
     first_bit: int
 
 
-def exported(array: Any) -> Parts:
-    """Raises TypeError for types that no column has."""
+def exported(array: Any, is_shared: Callable[[int], bool]) -> Parts:
+    """is_shared: whether sandboxed code may write at an address. Raises TypeError for types that no column
+    has, and for texts whose offsets it may write: how many bytes there are, nothing else says."""
     capsules = array.__arrow_c_array__()
     pointer = ctypes.pythonapi.PyCapsule_GetPointer
     pointer.restype, pointer.argtypes = ctypes.c_void_p, (ctypes.py_object, ctypes.c_char_p)
@@ -93,6 +95,11 @@ def exported(array: Any) -> Parts:
     has_nulls = found.null_count != 0 and bool(found.buffers[0])
     validity = part(0, bits.start, bits.stop - bits.start, "u1") if has_nulls else None
     if key in TEXTS:
+        if is_shared(found.buffers[1] or 0):
+            raise TypeError(
+                "the offsets of these texts are in a sandbox's memory, where they can become any number: "
+                "make the array from a copy of them"
+            )
         offsets = part(1, start, length + 1, TEXTS[key])
         first, last = int(offsets[0]), int(offsets[-1])
         return Parts(format, length, part(2, first, last - first, "u1"), validity, offsets, start % 8)

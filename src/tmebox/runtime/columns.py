@@ -11,6 +11,7 @@ from numpy.typing import DTypeLike
 from tmebox import _native, abi
 from tmebox.runtime.arrow import BITS, FIXED, TEXTS, arrow_array, exported
 from tmebox.runtime.sandbox_memory import BadPointer
+from tmebox.runtime.shared_heap import HEAPS
 from tmebox.shown import Fact, Shown
 
 FORMATS = {np.dtype(name): format for format, name in FIXED.items() if len(format) == 1}
@@ -133,7 +134,8 @@ class Columnar:
                     f"{values.ndim} and {values.dtype}"
                 )
             return Column(FORMATS[values.dtype], len(values), _inside(self._tenancy, values), None, None)
-        parts = exported(array)
+        tenancy = self._tenancy
+        parts = exported(array, lambda address: _reaches(tenancy, address))
         values, validity, offsets = parts.values, parts.validity, parts.offsets
         if validity is not None:
             validity = _from_bit(validity, parts.first_bit, parts.length)
@@ -141,7 +143,6 @@ class Columnar:
             values = _from_bit(values, parts.first_bit, parts.length)
         if offsets is not None and offsets[0]:
             offsets = offsets - offsets[0]
-        tenancy = self._tenancy
         return Column(
             parts.format,
             parts.length,
@@ -213,6 +214,12 @@ def _room(tenancy: Any, count: int, item: np.dtype[Any]) -> _Numbers:
     size_bytes = count * item.itemsize
     region: _native.Region = tenancy.allocate(max(size_bytes, 1))
     return np.frombuffer(memoryview(region), np.uint8)[:size_bytes].view(item)
+
+
+def _reaches(tenancy: Any, address: int) -> bool:
+    """Whether sandboxed code may change what is there: the sandbox's own, or any that uses a shared heap."""
+    here = 0 <= address - tenancy.hold().base < abi.WINDOW_SIZE
+    return here or any(0 <= address - heap.host_address < heap.size_bytes for heap in HEAPS)
 
 
 def _inside(tenancy: Any, array: _Numbers) -> _Numbers:
