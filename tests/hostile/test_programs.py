@@ -60,7 +60,7 @@ def test_every_system_call_with_evil_arguments_leaves_the_host_alone() -> None:
 
 
 def test_system_calls_refuse_evil_pointers() -> None:
-    assert program("evil_pointers").value[0] == 8
+    assert program("evil_pointers", stdin=bytes(64)).value[0] == 8
 
 
 def test_a_program_cannot_catch_its_faults() -> None:
