@@ -70,9 +70,9 @@ def guest(tree: Path) -> Iterator[Guest]:
     guest.system.close()
 
 
-def state(directory: Path) -> list[object]:
+def state(directory: Path) -> list[tuple[object, ...]]:
     """All that others can see of a directory, but when it was read."""
-    found: list[object] = []
+    found: list[tuple[object, ...]] = []
     for path in (directory, *sorted(directory.rglob("*"))):
         status = path.lstat()
         contents = path.read_bytes() if path.is_file() else None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-import stat
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.runtime.system.guest_side import Guest, succeed
+from tests.runtime.system.test_grants import state
 from tmebox.runtime.system import Directory, System
 from tmebox.runtime.system.table import TABLE
 
@@ -60,15 +60,9 @@ def guest(tmp_path: Path) -> Iterator[Guest]:
     guest.system.close()
 
 
-def state(directory: Path) -> list[object]:
-    """All of it, but what the program has below a name of its own."""
-    found: list[object] = [(path.name, path.lstat().st_mtime_ns) for path in [directory]]
-    for path in (directory, *sorted(directory.rglob("*"))):
-        if "prog.dir" not in path.parts:
-            status = path.lstat()
-            contents = path.read_bytes() if path.is_file() else None
-            found.append((str(path), status.st_ino, status.st_mode, status.st_nlink, contents))
-    return found
+def others_in(directory: Path) -> list[tuple[object, ...]]:
+    """All of it but what the program has below a name of its own."""
+    return [row for row in state(directory) if "prog.dir" not in Path(str(row[0])).parts]
 
 
 def opened(guest: Guest, path: str) -> int:
@@ -219,10 +213,10 @@ def test_every_call_is_known_to_take_names_or_not_to() -> None:
 @pytest.mark.parametrize("name", CALLS)
 @pytest.mark.parametrize("way", WAYS)
 def test_no_call_reaches_another_name(guest: Guest, tmp_path: Path, name: str, way: str) -> None:
-    before = state(tmp_path / "d")
+    before = others_in(tmp_path / "d")
     for call in CALLS[name]:
         assert call(guest, way) < 0
-        assert state(tmp_path / "d") == before
+        assert others_in(tmp_path / "d") == before
         assert guest("chdir", "/") == 0
 
 
@@ -282,13 +276,6 @@ STEPS = st.one_of(
 )
 
 
-def state_of(path: Path) -> tuple[object, ...]:
-    """All but when it was read last."""
-    status = path.lstat()
-    data = path.read_bytes() if stat.S_ISREG(status.st_mode) else b""
-    return (*status[:7], status.st_mtime_ns, status.st_ctime_ns, data)
-
-
 @pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(steps=st.lists(STEPS, min_size=1, max_size=25))
@@ -300,12 +287,12 @@ def test_no_sequence_of_calls_changes_other_names(steps: list[tuple[str, ...]]) 
         for link in ("prog.dir/up", "prog.v", "prog.l"):
             (root / "d" / link).unlink()
         others = ("victim", "vlink", "vdir", "vempty")
-        before = [state_of(root / "d" / other) for other in others]
+        before = [row for other in others for row in state(root / "d" / other)]
         for step in steps:
             guest(*step)
             listed = os.listdir(root / "d")
             assert {other for other in listed if not other.startswith("prog.")} == set(others), step
-            assert [state_of(root / "d" / other) for other in others] == before, step
+            assert [row for other in others for row in state(root / "d" / other)] == before, step
             for link in listed:
                 if link.startswith("prog.") and (root / "d" / link).is_symlink():
                     end = Path(os.path.realpath(root / "d" / link))

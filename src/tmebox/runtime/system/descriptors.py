@@ -38,6 +38,10 @@ class Description:
 
     numbers = 0
     """How many of a guest's descriptors it is."""
+    writes: WholeWrites | None = None
+    """How far writes are that wait, where there are such."""
+    uncounted_locks = 0
+    """How many calls may come before its record locks have to be counted again."""
     status_flags = os.O_RDWR
     """Access mode and O_APPEND, O_NONBLOCK as fcntl(F_GETFL) shows them."""
 
@@ -97,8 +101,7 @@ class Description:
     @property
     def has_unfinished_writes(self) -> bool:
         """Whether a part of some data is written, and the guest is to ask for the rest."""
-        writes = getattr(self, "_writes", None)
-        return isinstance(writes, WholeWrites) and writes.has_unfinished
+        return self.writes is not None and self.writes.has_unfinished
 
     def write_rest(self, data: bytes, begun: int) -> int:
         """write(), of which so many bytes are written already."""
@@ -225,6 +228,14 @@ STREAMS = {b"/dev/stdin": 0, b"/dev/stdout": 1, b"/dev/stderr": 2}
 """Opening one of them is like dup() of the descriptor."""
 
 
+def sought(position: int, size_bytes: int, offset: int, whence: int) -> int:
+    """Where lseek() leads in a file whose position is ours. Raises EINVAL."""
+    bases = {os.SEEK_SET: 0, os.SEEK_CUR: position, os.SEEK_END: size_bytes}
+    if whence not in bases or not 0 <= bases[whence] + offset < 1 << 63:
+        raise failure(errno.EINVAL)
+    return bases[whence] + offset
+
+
 class TextFile(Description):
     """A small file that is made when it is opened, and is read only."""
 
@@ -245,10 +256,7 @@ class TextFile(Description):
         return self._data[position : position + size_bytes]
 
     def seek(self, offset: int, whence: int) -> int:
-        bases = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: len(self._data)}
-        if whence not in bases or not 0 <= bases[whence] + offset < 1 << 63:
-            raise failure(errno.EINVAL)
-        self._position = bases[whence] + offset
+        self._position = sought(self._position, len(self._data), offset, whence)
         return self._position
 
     def status(self) -> os.stat_result:

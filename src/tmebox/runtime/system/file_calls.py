@@ -8,7 +8,6 @@ import os
 import struct
 from collections.abc import Callable
 from typing import TYPE_CHECKING
-from weakref import WeakKeyDictionary
 
 from tmebox.runtime.system.calls import U64, GuestMemory, failure, transfer_size
 from tmebox.runtime.system.descriptors import Description
@@ -28,8 +27,6 @@ FLOCK = struct.Struct("<2h4x2qi4x")
 LOCK_PAUSE_NS = 2_000_000
 LOCKS_MAX = 256
 """Record locks of one open file. The kernel has no limit, keeps each, and looks at all at each call."""
-_uncounted: WeakKeyDictionary[Description, int] = WeakKeyDictionary()
-"""How many calls may come before the locks of an open file have to be counted again."""
 MUTABLE_FLAGS = os.O_APPEND | os.O_NONBLOCK
 
 
@@ -285,15 +282,14 @@ def _lock(system: System, memory: GuestMemory, description: Description, command
 def _require_few_locks(description: Description, number: int, kind: int) -> None:
     """Raises ENOLCK. One call makes up to two more. Giving back a part of a lock makes two of it, too, and
     goes on for a while longer."""
-    left = _uncounted.get(description, 0)
-    if left > 0:
-        _uncounted[description] = left - 1
+    if description.uncounted_locks > 0:
+        description.uncounted_locks -= 1
         return
     with open(f"/proc/self/fdinfo/{number}", "rb") as lines:
         count = sum(line.startswith(b"lock:") for line in lines)
     if count >= LOCKS_MAX * (2 if kind == fcntl.F_UNLCK else 1):
         raise failure(errno.ENOLCK)
-    _uncounted[description] = (LOCKS_MAX - count) // 2 - 1
+    description.uncounted_locks = (LOCKS_MAX - count) // 2 - 1
 
 
 def _locked(system: System, waits: bool) -> OSError:

@@ -3,11 +3,10 @@ now. It stays readable to the guest, as an open file does."""
 
 from __future__ import annotations
 
-import errno
 import os
 
-from tmebox.runtime.system.calls import failure
 from tmebox.runtime.system.datapath import DataPath
+from tmebox.runtime.system.descriptors import sought
 from tmebox.runtime.system.files import HostFile
 
 
@@ -32,8 +31,5 @@ class SharedFile(HostFile):
         return data
 
     def seek(self, offset: int, whence: int) -> int:
-        bases = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self.status().st_size}
-        if whence not in bases or not 0 <= bases[whence] + offset < 1 << 63:
-            raise failure(errno.EINVAL)
-        self._position = bases[whence] + offset
+        self._position = sought(self._position, self.status().st_size, offset, whence)
         return self._position

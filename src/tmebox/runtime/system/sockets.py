@@ -61,7 +61,8 @@ class Stream(KernelObject):
         """The socket is ours from now on."""
         own.setblocking(False)
         self.socket = own
-        self._reads, self._writes = WholeReads(), WholeWrites()
+        self._reads = WholeReads()
+        self.writes: WholeWrites = WholeWrites()
         super().__init__(own.fileno(), flags)
 
     @property
@@ -89,7 +90,7 @@ class Stream(KernelObject):
             except BlockingIOError:
                 return None
 
-        return self._writes.go(data, begun, attempt, lambda wait_ms: wait(self._descriptor, POLLOUT, wait_ms))
+        return self.writes.go(data, begun, attempt, lambda wait_ms: wait(self._descriptor, POLLOUT, wait_ms))
 
     def receive(self, size_bytes: int, flags: int) -> bytes:
         """flags: of recv(), as far as a guest has a say in them."""

@@ -313,7 +313,7 @@ class HostOutput(Description):
     def __init__(self, descriptor: int, own: int | None = None) -> None:
         self._number = descriptor
         self._own = own
-        self._writes = WholeWrites()
+        self.writes: WholeWrites = WholeWrites()
 
     def descriptor(self) -> int:
         return self._number
@@ -330,7 +330,7 @@ class HostOutput(Description):
         def ready(wait_ms: float) -> bool:
             return nonblocking.ready(descriptor, select.POLLOUT, wait_ms)
 
-        return self._writes.go(data, begun, lambda rest: nonblocking.write(descriptor, rest), ready)
+        return self.writes.go(data, begun, lambda rest: nonblocking.write(descriptor, rest), ready)
 
     def release(self) -> None:
         _close_own(self)
