@@ -13,6 +13,7 @@ import pytest
 
 import tmebox.__main__ as entry
 from tests.cli.command_line import Run, environment
+from tmebox.cli.commands import OWN
 
 COMMANDS = ("demo", "cc", "ar", "run", "verify", "inspect", "stub", "tme", "doctor")
 OWN_COMMANDS = ("demo", "run", "verify", "inspect", "stub", "tme", "doctor")
@@ -102,6 +103,22 @@ def test_the_compiler_driver_starts_without_the_command_lines_libraries(tool: st
         "assert not {'typer', 'rich', 'numpy', 'iced_x86'} & set(sys.modules), sorted(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", script], env=environment({}), check=True, stdout=subprocess.DEVNULL)
+
+
+@pytest.mark.parametrize("name", sorted(OWN))
+def test_a_command_imports_no_other(name: str) -> None:
+    """Programs are started as `tmebox run` thousands of times by other people's tests."""
+    files = {own.place.partition(":")[0] for own in OWN.values()}
+    script = (
+        "import sys; from tmebox.__main__ import main\n"
+        f"sys.argv = ['tmebox', {name!r}, '--help']\n"
+        "main(); print('modules', *sys.modules)\n"
+    )
+    out = subprocess.run(
+        [sys.executable, "-c", script], env=environment({}), check=True, capture_output=True, text=True
+    ).stdout
+    imported = out[out.rindex("modules ") :].split()
+    assert files & set(imported) <= {OWN[name].place.partition(":")[0]}
 
 
 def test_help_is_coloured_on_a_terminal_unless_no_color_is_set(terminal: Callable[..., str]) -> None:

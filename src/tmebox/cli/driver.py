@@ -8,11 +8,17 @@ from typing import Annotated
 
 import typer
 
-from tmebox.cli.output import EXIT_FAILED, complain, printable, stdout
+from tmebox.cli.output import EXIT_FAILED, complain, examples, printable, stdout
 from tmebox.driver import build, hardware, suite, trial
 from tmebox.driver.kernels import METAPACKAGES
 
-driver = typer.Typer(no_args_is_help=True, rich_markup_mode="rich")
+driver = typer.Typer(
+    name="driver",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    help="Prove the kernel driver for TME-MK in virtual machines.",
+    epilog=examples("tmebox driver test", "tmebox driver test --kernel 6.12 --quick"),
+)
 
 QUICK = trial.Effort(noise_s=10, cycles=1_000, rounds=500)
 ONLY_HARDWARE = (

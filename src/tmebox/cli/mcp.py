@@ -7,12 +7,12 @@ from typing import Annotated
 
 import typer
 
-from tmebox.cli.run import _checked_size
+from tmebox.cli.sizes import checked_size
 
 
 def mcp(
     memory: Annotated[
-        str, typer.Option(metavar="SIZE", help="Limit on a program's objects.", callback=_checked_size)
+        str, typer.Option(metavar="SIZE", help="Limit on a program's objects.", callback=checked_size)
     ] = "64MiB",
     timeout: Annotated[
         float, typer.Option(metavar="SECONDS", min=0.001, help="Stop each run after this long.")

@@ -6,7 +6,6 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 import typer
-from typer.core import TyperGroup
 from typer.main import get_command
 
 from tmebox.cli.output import EXIT_FAILED, complain
@@ -17,27 +16,22 @@ PROJECTS = {"bench": "tmebox-bench, in the folder `bench` of tmebox's source: pi
 """Commands of ours that are projects of their own, and how to have them."""
 
 
-class Commands(TyperGroup):
-    """Our own commands, and others. Those are looked for only when all are listed, or when one is wanted that
-    is not ours: it takes a while."""
+def other_names() -> set[str]:
+    """The names of what is installed."""
+    return set(_others())
 
-    def list_commands(self, ctx: Any) -> list[str]:
-        own = super().list_commands(ctx)
-        return [*own, *sorted(_others().keys() - own)]
 
-    def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        own = super().get_command(ctx, cmd_name)
-        if own is not None:
-            return own
-        other = _others().get(cmd_name)
-        if other is not None:
-            command = get_command(other.load())
-            command.name = cmd_name
-            return command
-        if cmd_name in PROJECTS and not ctx.resilient_parsing:
-            complain(f"`tmebox {cmd_name}` is not installed. It comes with {PROJECTS[cmd_name]}")
-            raise typer.Exit(EXIT_FAILED)
-        return None
+def other_command(name: str, *, quiet: bool) -> Any:
+    """The command object, or None. One of ours that is not installed ends with a message, unless `quiet`."""
+    other = _others().get(name)
+    if other is not None:
+        command = get_command(other.load())
+        command.name = name
+        return command
+    if name in PROJECTS and not quiet:
+        complain(f"`tmebox {name}` is not installed. It comes with {PROJECTS[name]}")
+        raise typer.Exit(EXIT_FAILED)
+    return None
 
 
 def _others() -> dict[str, EntryPoint]:

@@ -12,7 +12,6 @@ from contextlib import contextmanager
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from tmebox.progress import STEPS, Report, to
 from tmebox.shown import printable as without_controls
@@ -78,6 +77,9 @@ def progress(*, alone: bool = False) -> Iterator[Report | None]:
     if not console.is_terminal:
         yield None
         return
+    # Only here: every program that is started would take it along.
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True, auto_refresh=not alone) as bar:
         tasks: dict[str, TaskID] = {}

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tmebox.cli.output import EXIT_FAILED
-from tmebox.cli.run import _checked_size
+from tmebox.cli.sizes import checked_size
 
 if TYPE_CHECKING:
     from tmebox.python import Python
@@ -31,7 +31,7 @@ def python(
     command: Annotated[str | None, typer.Option("-c", metavar="CODE", help="Run this text.")] = None,
     interactive: Annotated[bool, typer.Option("-i", help="A prompt afterwards.")] = False,
     memory: Annotated[
-        str, typer.Option(metavar="SIZE", help="Limit on its objects.", callback=_checked_size)
+        str, typer.Option(metavar="SIZE", help="Limit on its objects.", callback=checked_size)
     ] = "32MiB",
     timeout: Annotated[
         float | None, typer.Option(metavar="SECONDS", min=0.001, help="Stop it after this long.")

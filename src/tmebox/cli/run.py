@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tmebox.cli.output import EXIT_TRAP, progress
+from tmebox.cli.sizes import checked_size
 from tmebox.errors import Trap
 
 if TYPE_CHECKING:
@@ -19,16 +20,6 @@ if TYPE_CHECKING:
 
 MOST_REFUSALS = 1000
 """Different ones that --trace lists."""
-
-
-def _checked_size(text: str) -> str:
-    from tmebox.runtime.layout import parse_size
-
-    try:
-        parse_size(text, "SIZE")
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from None
-    return text
 
 
 def run(
@@ -57,10 +48,10 @@ def run(
         float | None, typer.Option(metavar="SECONDS", min=0.001, help="Stop the program after this long.")
     ] = None,
     memory: Annotated[
-        str, typer.Option(metavar="SIZE", help="Limit on its data and heap.", callback=_checked_size)
+        str, typer.Option(metavar="SIZE", help="Limit on its data and heap.", callback=checked_size)
     ] = "64MiB",
     stack: Annotated[
-        str, typer.Option(metavar="SIZE", help="Limit on its stack.", callback=_checked_size)
+        str, typer.Option(metavar="SIZE", help="Limit on its stack.", callback=checked_size)
     ] = "8MiB",
     files: Annotated[
         int | None,

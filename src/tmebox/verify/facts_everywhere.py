@@ -262,7 +262,7 @@ def _ask_for_table_jumps(
         return
     at = np.minimum(np.searchsorted(places, entries), len(places) - 1)
     claimed = np.where(places[at] == entries, facts[at], NOTHING)
-    for fact in np.unique(claimed[claimed != NOTHING]).tolist():
+    for fact in sorted(set(claimed[claimed != NOTHING].tolist())):
         count = np.concatenate([[0], np.cumsum(claimed == fact)])
         going = count[jumps.last + 1] > count[jumps.first]
         positions = jumps.positions[going]

@@ -59,7 +59,7 @@ class TargetMap:
         places = list(map(int, addresses))
         yield from self.claim(places, abi.TARGET_LABEL)
         inside = [place - self.address for place in places if 0 <= place - self.address < len(self.bytes)]
-        positions = np.unique(np.array(inside, np.int64))
+        positions = np.array(sorted(set(inside)), np.int64)
         self.labels = positions[self.bytes[positions] != 0]
         for position, depth in zip(self.labels.tolist(), claims.at(self.labels).tolist(), strict=True):
             if functions[position]:
