@@ -302,7 +302,11 @@ class Sandbox(Sharing, Columnar, Shown):
     def array(self, shape: _Shape, dtype: DTypeLike) -> NDArray[Any]: ...
     def array(self, shape: _Shape, dtype: DTypeLike = np.uint8) -> NDArray[Any]:
         """A zeroed NumPy array that lives in the sandbox: passing it copies nothing. Its memory is reused
-        once the array and all views of it are gone. It may outlive the sandbox: then it shows zeros."""
+        once the array and all views of it are gone. It may outlive the sandbox: then it shows zeros.
+
+        While the sandbox runs on another thread, the array changes at any moment. Nothing that checks values
+        and reads them again may have it then: not as indexes, mask or counts, and not to be sorted. NumPy
+        would go outside of arrays. Give it a copy."""
         item = np.dtype(dtype)
         if item.hasobject:
             raise TypeError(f"arrays of {item} cannot live in a sandbox: they hold Python objects")

@@ -206,8 +206,9 @@ class SharedHeap(Shown, _native.Heap):
         self, shape: _Shape, dtype: DTypeLike = np.uint8, *, owner: Sandbox | None = None
     ) -> NDArray[Any]:
         """A zeroed NumPy array in whole pages of the heap: passing it to a sandbox of the heap copies
-        nothing. It shows the bytes whoever owns them, and never moves. The last view of it ends it. Raises
-        LimitError."""
+        nothing. It shows the bytes whoever owns them, and never moves. The last view of it ends it. While an
+        owner runs on another thread, use a copy of it for indexes, masks, counts and sorting, as with
+        `Sandbox.array`. Raises LimitError."""
         item = np.dtype(dtype)
         if item.hasobject:
             raise TypeError(f"arrays of {item} cannot live in a shared heap: they hold Python objects")
