@@ -3,7 +3,8 @@
     python -m tests.cxx.conformance TREE [--count N] [--jobs N] [--optimize -O1] [--only WORD] [--report FILE]
 
 TREE is an unpacked source tree of LLVM, of the version that the compiler's package has. All tests of
-libc++abi run, and `--count` of libc++'s that throw and catch, the same ones each time. Both runs begin with
+libc++abi run, all of libc++'s that start threads, and `--count` of its others that throw and catch, the same
+ones each time. Both runs begin with
 the same compiler and the same options. The native one is linked with the same libraries, which the package
 builds for this machine.
 """
@@ -54,15 +55,13 @@ CONFIGURATIONS = {
 THREADS = re.compile(
     r"std::(thread|jthread|async)\b|make_test_thread|support::thread|<(pthread\.h|thread|future)>"
 )
+"""What may start threads."""
 CHILDREN = re.compile(r"filesystem_test_helper\.h")
 """What runs commands, such as `rm -rf`, by system()."""
-NO_THREADS = "TEST_HAS_NO_THREADS"
-"""What starts threads, and the macro by which some tests do without."""
 THROWS = re.compile(r"\bcatch \(|\bthrow\b|TEST_DOES_NOT_THROW|TEST_VALIDATE_EXCEPTION|TEST_THROWS|throw_")
 COMPILE_TIMEOUT_S = 600
 """One of libc++abi's takes clang alone a minute."""
 FLAGS = (
-    f"-D{NO_THREADS}",
     "-D_LIBCPP_ENABLE_CXX17_REMOVED_UNEXPECTED_FUNCTIONS",
     "-w",
     "-g1",
@@ -89,20 +88,24 @@ class Outcome:
 
 
 def chosen(tree: Path, count: int = SAMPLE) -> list[Path]:
-    """The tests to run: of libc++abi all that are meant for us, then `count` of libc++'s."""
+    """The tests to run: of libc++abi all that are meant for us, then of libc++ all that start threads, and
+    `count` of the others."""
     abi = sorted((tree / "libcxxabi" / "test").rglob("*.pass.cpp"))
     std = sorted((tree / "libcxx" / "test" / "std").rglob("*.pass.cpp"))
     random.Random(1).shuffle(std)
     std = [path for path in std if not path.name.endswith(".compile.pass.cpp")]  # these have no main
-    throwing = (path for path in std if THROWS.search(path.read_text(errors="replace")) and is_for_us(path))
+    threaded = [path for path in std if _has(path, THREADS) and is_for_us(path)]
+    throwing = (path for path in std if _has(path, THROWS) and not _has(path, THREADS) and is_for_us(path))
     sample = [path for path, _ in zip(throwing, range(count), strict=False)]
-    return [path for path in abi if is_for_us(path)] + sample
+    return [path for path in abi if is_for_us(path)] + threaded + sample
+
+
+def _has(path: Path, words: re.Pattern[str]) -> bool:
+    return words.search(path.read_text(errors="replace")) is not None
 
 
 def is_for_us(path: Path) -> bool:
-    text = path.read_text(errors="replace")
-    needs_more = CHILDREN.search(text) or (THREADS.search(text) and NO_THREADS not in text)
-    return not needs_more and configuration(path) is not None
+    return not _has(path, CHILDREN) and configuration(path) is not None
 
 
 def configuration(path: Path) -> str | None:

@@ -90,6 +90,24 @@ ENDINGS = [
 ]
 
 
+SHRUNK = """
+    static int ready;
+    __attribute__((noinline)) static void prepare(int what) { if (what) throw what; ready = 1; }
+    extern "C" int prepared(int what) {
+        if (ready) return -1;
+        try { prepare(what); } catch (int found) { return found; } catch (...) {}
+        return ready;
+    }
+"""
+
+
+@pytest.mark.parametrize("optimize", ["-O1", "-O2", "-Os"])
+def test_an_exception_lands_behind_the_end_of_a_frame_that_begins_late(optimize: str) -> None:
+    """Compilers make a frame where one way through a function needs it: what comes before has none."""
+    sandbox = tmebox.Sandbox(tmebox.compile(source_text=SHRUNK, language="c++", optimize=optimize))  # type: ignore[arg-type]
+    assert [sandbox.prepared(what) for what in (5, 7, 0, 5)] == [5, 7, 1, -1]
+
+
 @pytest.mark.parametrize(("kind", "message"), ENDINGS)
 def test_terminate_says_why(module: tmebox.Module, kind: int, message: str) -> None:
     sandbox = tmebox.Sandbox(module, imports={"host": lambda n: n}, stderr=discard)

@@ -94,6 +94,34 @@ def test_who_was_interrupted_while_alone_is_interrupted_again() -> None:
     assert run_text(text).exit_code == 7
 
 
+@pytest.mark.parametrize(
+    "wait", ["while (!flag) {}", "while (pthread_mutex_trylock(&lock)) {}"], ids=["flag", "lock"]
+)
+def test_a_thread_that_sleeps_ends_the_turn_of_one_that_never_waits(wait: str) -> None:
+    """Nobody else could run: until its time has come."""
+    source = """
+        #include <pthread.h>
+        #include <unistd.h>
+        static volatile int flag;
+        static pthread_mutex_t lock;
+        static void *go(void *argument) { WAIT return argument; }
+        int awaited(void) {
+            pthread_t thread;
+            pthread_mutexattr_t recursive;
+            pthread_mutexattr_init(&recursive);
+            pthread_mutexattr_settype(&recursive, PTHREAD_MUTEX_RECURSIVE);
+            pthread_mutex_init(&lock, &recursive);
+            pthread_mutex_lock(&lock);
+            if (pthread_create(&thread, 0, go, 0)) return 1;
+            usleep(20000);
+            flag = 1;
+            return pthread_mutex_unlock(&lock) || pthread_join(thread, 0);
+        }
+    """
+    with tmebox.Sandbox(tmebox.compile(source_text=source.replace("WAIT", wait)), timeout=20.0) as sandbox:
+        assert sandbox.awaited() == 0
+
+
 def test_readers_beside_a_writer_end_when_the_writer_says_so() -> None:
     """The shape of LevelDB's SkipTest: readers that take no lock, in a loop until a flag is set."""
     text = """

@@ -302,14 +302,14 @@ static void look_outside(int may_wait)
 
 HIDDEN void __tmebox_look_outside_by_now(void)
 {
-	if (__tmebox_queue && __tmebox_waiting_outside && __tmebox_now_ns() - looked_ns >= LOOK_NS) look_outside(0);
+	if (__tmebox_waiting_outside && __tmebox_now_ns() - looked_ns >= LOOK_NS) look_outside(0);
 }
 
 /* Run others until the running thread is in the queue and its turn comes; or for good. */
 static void run_others(void)
 {
 	struct task *task;
-	__tmebox_look_outside_by_now();
+	if (__tmebox_queue) __tmebox_look_outside_by_now();
 	while (!(task = __tmebox_take_first())) {
 #ifdef __tmebox_twin__
 		__tmebox_let_turns_be();

@@ -5,7 +5,7 @@ Reads finished assembly, and follows its branches from the beginning of each fun
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from tmebox.abi import LABEL_DEPTHS, LABEL_MARKS, TARGET_MAP
 from tmebox.toolchain.rewrite.asm import Immediate, Instruction, Memory, Register, constant
@@ -52,23 +52,24 @@ def deepening(instruction: Instruction) -> int | None:
     return None
 
 
-def with_depths(text: str, *, is_compiled: bool) -> str:
-    """With claims about the stack. Raises Refusal."""
+def with_depths(text: str, pads: Mapping[str, str], *, is_compiled: bool) -> str:
+    """With claims about the stack. pads: of landing pads, a label where it is as deep. Raises Refusal."""
     listing = read(text)
     if listing is None:
         raise Refusal("assembly that is not understood well enough")
-    return _Depths(listing, is_compiled).text()
+    return _Depths(listing, pads, is_compiled).text()
 
 
 class Depths:
     """The same for a compiler's assembly that has been read already, whatever is done to it meanwhile, as
     long as rsp moves and control goes as before. Without labels that are numbers."""
 
-    def __init__(self, listing: Listing, claimed: Sequence[str]) -> None:
-        """`claimed`: labels that something has been claimed of since. Raises Refusal."""
+    def __init__(self, listing: Listing, claimed: Sequence[str], pads: Mapping[str, str]) -> None:
+        """`claimed`: labels that something has been claimed of since. pads: as of `with_depths`. Raises
+        Refusal."""
         listing.open.update(claimed)
         listing.graph.take_addresses(claimed)
-        found = _Depths(listing, is_compiled=True)
+        found = _Depths(listing, pads, is_compiled=True)
         self._marks = [found.mark(index) for index in found.marked]
         self._claims = list(found.claims())
 
@@ -84,8 +85,9 @@ def _is_function(name: str) -> bool:
 
 
 class _Depths:
-    def __init__(self, listing: Listing, is_compiled: bool) -> None:
+    def __init__(self, listing: Listing, pads: Mapping[str, str], is_compiled: bool) -> None:
         self._listing = listing
+        self._pads = pads
         self._is_compiled = is_compiled
         self._named: dict[int, str] = {}
         """Labels of ours, by the index of their instruction: a number is no name."""
@@ -147,7 +149,7 @@ class _Depths:
             if index in self._called:  # for who jumps there; and what was claimed before ends
                 yield self._name(index, names[0]), 0 if index in self._called_here else KEPT
                 continue
-            if any(name in arrivals or name[0].isdigit() for name in names):
+            if any(name in arrivals or name in self._pads or name[0].isdigit() for name in names):
                 yield self._name(index, names[0]), self._depth[index]
 
     def _name(self, index: int, name: str) -> str:
@@ -171,6 +173,7 @@ class _Depths:
                     self._called_here.add(called)
                     waiting.append((called, 0))
         self._follow(waiting)
+        self._follow_pads()
         waiting = [
             (index, depth)
             for index, depth in (
@@ -181,6 +184,17 @@ class _Depths:
             if depth is not None
         ]
         self._follow(waiting)
+
+    def _follow_pads(self) -> None:
+        """One may begin behind another."""
+        labels, left = self._listing.labels, dict(self._pads)
+        while reached := {
+            pad: self._depth[labels[begin]]
+            for pad, begin in left.items()
+            if pad in labels and labels.get(begin, -1) in self._depth
+        }:
+            self._follow([(labels[pad], depth) for pad, depth in reached.items()])
+            left = {pad: begin for pad, begin in left.items() if pad not in reached}
 
     def _around(self, index: int) -> int | None:
         """Of a label that computed jumps lead to: what the function's own ones have."""

@@ -3,7 +3,7 @@ more, by everything that asks how control goes there."""
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Mapping, Set
 
 from tmebox.records import dataclass
 from tmebox.toolchain.rewrite.depths import Depths, with_depths
@@ -27,8 +27,9 @@ class Origin:
     has_wide_vectors: bool
 
 
-def finished(text: str, origin: Origin, arrivals: Set[str]) -> str:
-    """`arrivals`: labels that a branch names, or whose address is taken. Raises Refusal."""
+def finished(text: str, origin: Origin, arrivals: Set[str], pads: Mapping[str, str]) -> str:
+    """`arrivals`: labels that a branch names, or whose address is taken. pads: of landing pads, a label where
+    the stack is as deep. Raises Refusal."""
     if origin.is_compiled:
         text = shorter(text)
     if origin.has_wide_vectors:
@@ -40,9 +41,9 @@ def finished(text: str, origin: Origin, arrivals: Set[str]) -> str:
     if listing is not None:
         text, claimed = with_held_bases(listing)
         if origin.has_depth and not listing.numbered:
-            depths = Depths(listing, claimed)
+            depths = Depths(listing, claimed, pads)
     if origin.is_compiled:
         text = within_lines(text, arrivals)
     if depths is not None:
         return depths.added_to(text)
-    return with_depths(text, is_compiled=origin.is_compiled) if origin.has_depth else text
+    return with_depths(text, pads, is_compiled=origin.is_compiled) if origin.has_depth else text

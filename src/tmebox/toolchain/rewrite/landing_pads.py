@@ -2,7 +2,8 @@
 
 The tables name them as differences of labels, which are numbers once the code is assembled. So they are
 claimed like any label that a sum could lead to. A table has places of calls, too, which nobody jumps to: of
-each four values that describe a call, the third is the landing pad.
+each four values that describe a call, the first says where the code with it begins, and the third is the
+landing pad, where the stack is as deep as there.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from tmebox.toolchain.rewrite.asm import Directive, constant, split_operands, sy
 from tmebox.toolchain.rewrite.directives import Section
 
 SECTION = ".gcc_except_table"
-_VALUES_PER_CALL, _LANDING_PAD, _ULEB128 = 4, 2, 1
+_VALUES_PER_CALL, _BEGIN, _LANDING_PAD, _ULEB128 = 4, 0, 2, 1
 
 
 def is_table(section: Section) -> bool:
@@ -19,9 +20,12 @@ def is_table(section: Section) -> bool:
 
 
 class LandingPads:
-    """Told of the statements of such sections in their order."""
+    """Told of the statements of such sections in their order. begins: of each landing pad, the label of some
+    code from which exceptions go there."""
 
     def __init__(self) -> None:
+        self.begins: dict[str, str] = {}
+        self._begin = ""
         self._is_after_encoding = False
         self._begins = self._ends = ""
         self._count: int | None = None
@@ -44,7 +48,11 @@ class LandingPads:
             return [] if "-" in directive.arguments else names
         found = []
         for value in values:
-            if self._count % _VALUES_PER_CALL == _LANDING_PAD:
-                found += symbols(value)[:1]
+            first = symbols(value)[:1]
+            if self._count % _VALUES_PER_CALL == _BEGIN:
+                self._begin = "".join(first)
+            elif self._count % _VALUES_PER_CALL == _LANDING_PAD:
+                found += first
+                self.begins.update(dict.fromkeys(first, self._begin))
             self._count += 1
         return found

@@ -131,7 +131,7 @@ class _Rewriting:
         result = self._emitter.text() + "\n"
         origin = Origin(self._is_clang, self._is_compiled, self._base, self._has_depth, "%ymm" in self._text)
         try:
-            result = finished(result, origin, self._graph.arrivals())
+            result = finished(result, origin, self._graph.arrivals(), self._landing_pads.begins)
         except Refusal as refusal:
             raise CompileError(f"{self._file}: {refusal}") from None
         if self._data:
