@@ -3,7 +3,8 @@
  * Python code may be left at nearly every bytecode: a signal handler or a finalizer runs there, calls in
  * again on the same thread, or raises. A lock would make it wait for itself, and what is half changed stays
  * so. Here each change is one C call that runs no Python code, so that under the GIL nobody sees half of it. A
- * thing lies on exactly one shelf or belongs to exactly one claim; a claim that is dropped puts it back. */
+ * thing lies on exactly one shelf or belongs to exactly one claim; a claim that is dropped puts it back. What is to
+ * come back whole is reached from elsewhere meanwhile, too: of garbage, the collector empties Python's objects first. */
 #include "python/face.h"
 
 #include <string.h>

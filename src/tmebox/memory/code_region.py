@@ -11,6 +11,7 @@ import hashlib
 
 from tmebox import _native, abi
 from tmebox.errors import LimitError
+from tmebox.memory.reminder import Reminder
 from tmebox.memory.reservation import reserve
 from tmebox.memory.shortage import limit_met
 
@@ -30,15 +31,17 @@ class Text:
 
 
 class Slot:
-    """Whose text can be at [address, end). Dropped, it goes back to the region."""
+    """Whose text can be at [address, end). Dropped, it goes back to the region. It has no finalizer:
+    `reminder` says why."""
 
-    __slots__ = ("_claim", "address", "size_bytes")
+    __slots__ = ("_claim", "_reminder", "address", "size_bytes")
 
-    def __init__(self, claim: _native.Claim[Text]) -> None:
+    def __init__(self, claim: _native.Claim[Text], region: CodeRegion) -> None:
         extent = claim.thing.extent
         self.address = extent.start
         self.size_bytes = extent.size
         self._claim: _native.Claim[Text] | None = claim
+        self._reminder = Reminder(region.tidy)  # goes after the claim: attributes go in the order of names
 
     @property
     def end(self) -> int:
@@ -67,6 +70,8 @@ class CodeRegion:
         self._extents: _native.Extents | None = None
         self._released: _native.Shelf[Text] = _native.Shelf()
         self._waiting: _native.Shelf[Text] = _native.Shelf()
+        # Texts whose slots are garbage are reached from here: the collector would empty them, too.
+        self._texts: set[Text] = set()
 
     def allocate(self, size_bytes: int, address: int | None = None) -> Slot:
         """A free slot of at least `size_bytes`, contents undefined, PROT_NONE; at `address` (a multiple of
@@ -79,7 +84,9 @@ class CodeRegion:
         else:
             extent = extents.take_at(address, size) if 0 <= address < abi.GATE_BASE else None
         if extent is not None:
-            return Slot(self._released.claim(Text(extent)))
+            claim = self._released.claim(Text(extent))
+            self._texts.add(claim.thing)
+            return Slot(claim, self)
         if address is not None:
             raise LimitError(
                 f"code addresses [{address:#x}, {address + size:#x}) are taken by another module"
@@ -137,6 +144,7 @@ class CodeRegion:
         while (first := self._waiting.peek()) is not None and _is_left(first):
             claim = self._waiting.take(oldest=True)
             if claim is not None and _is_left(claim.thing):
+                self._texts.discard(claim.thing)
                 claim.settle()
 
     def free_bytes(self) -> int:

@@ -30,12 +30,15 @@ class Template:
         prepare: Callable[[Contents], _native.Template | None],
         parked: _native.Shelf[Any],
         drain: Callable[[Template], None],
+        generation: int,
     ) -> None:
-        """prepare: makes `native`. drain: takes the parked windows at the end."""
+        """prepare: makes `native`. drain: takes parked windows at the end. generation: of the process that
+        these are in, which a fork makes another one."""
         self.contents = contents
         self.parked = parked
         self._prepare = prepare
         self._drain = drain
+        self.generation = generation
 
     @once
     def native(self) -> _native.Template | None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import sys
 import weakref
 
 from tmebox import _native, abi
 from tmebox.errors import LimitError
 from tmebox.memory.contents import Contents
+from tmebox.memory.reminder import Reminder
 from tmebox.memory.shortage import limit_met
 from tmebox.memory.substrate import Substrate, choose, reserve_some, windows_bytes
 from tmebox.memory.templates import Template
@@ -44,24 +44,18 @@ class Window:
     """One window, given back to its pool when the last reference to it goes.
 
     Whoever shows window memory to Python (a `_native.Region`) holds a reference, so a window is never
-    recycled under a NumPy array that still looks into it.
+    recycled under a NumPy array that still looks into it. It has no finalizer: `reminder` says why.
     """
 
-    __slots__ = ("__weakref__", "_claim", "_place", "_pool", "base", "generation", "template")
+    __slots__ = ("__weakref__", "_claim", "_pool", "_reminder", "base", "generation", "template")
 
     def __init__(self, claim: _native.Claim[Place], template: Template, pool: WindowPool) -> None:
-        self._claim: _native.Claim[Place] | None = claim
-        self._place = claim.thing
+        self._claim = claim
         self._pool = pool
-        self.base = self._place.base
+        self._reminder = Reminder(pool.tidy)  # goes after the claim: attributes go in the order of names
+        self.base = claim.thing.base
         self.template = template
         self.generation = pool.generation
-
-    def __del__(self) -> None:
-        """At once. If this is interrupted, the claim goes by itself, and the next owner tidies up."""
-        if not sys.is_finalizing():
-            self._claim = None
-            self._pool.tidy()
 
     @property
     def is_inherited(self) -> bool:
@@ -106,7 +100,7 @@ class Window:
 
     def blank(self) -> None:
         """Replace all contents by zeros, for views that outlive their sandbox. Raises LimitError."""
-        self._place.is_blank = True
+        self._claim.thing.is_blank = True
         try:
             self._pool.substrate.blank(self.base, self.template.contents)
         except OSError as error:
@@ -135,6 +129,8 @@ class WindowPool:
         self._late: _native.Shelf[Place] = _native.Shelf()  # that the system did not let us empty
         self._parked: _native.Shelf[Place] = _native.Shelf()  # nothing: weighs as much as all that is parked
         self._pieces: list[int] = []
+        # Places whose windows are garbage are reached from here: the collector would empty them, too.
+        self._places: list[Place] = []
 
     @once
     def substrate(self) -> Substrate:
@@ -155,7 +151,7 @@ class WindowPool:
     @property
     def recycled(self) -> int:
         """Windows without an owner that hold some template's contents."""
-        return sum(len(template.parked) for template in self._templates())
+        return sum(len(self._parked_of(template)) for template in self._templates())
 
     def _templates(self) -> list[Template]:
         """All there are. They may come and go meanwhile."""
@@ -163,14 +159,14 @@ class WindowPool:
 
     def template(self, contents: Contents) -> Template:
         """What windows are to start with, made ready for many when the first one asks for it."""
-        template = Template(contents, self._prepare, self._shelf(), self._drain)
+        template = Template(contents, self._prepare, self._shelf(), self._drain, self.generation)
         self._known[id(template)] = template
         return template
 
     def another(self, template: Template) -> Template:
         """The same first contents, for windows that are kept apart from those of `template`."""
         native = template.native  # not the template, which may go before
-        twin = Template(template.contents, lambda _: native, self._shelf(), self._drain)
+        twin = Template(template.contents, lambda _: native, self._shelf(), self._drain, self.generation)
         self._known[id(twin)] = twin
         return twin
 
@@ -183,6 +179,14 @@ class WindowPool:
     def _shelf(self) -> _native.Shelf[Place]:
         return _native.Shelf(heir=self._orphaned, sum=self._parked)
 
+    def _parked_of(self, template: Template) -> _native.Shelf[Place]:
+        """In a forked child none of its parent's. This holds for a template, too, that a finalizer has kept
+        and that is not known any more."""
+        if template.generation != self.generation:
+            template.parked = self._shelf()
+            template.generation = self.generation
+        return template.parked
+
     def acquire(self, template: Template) -> Window:
         """A window that holds what the template says. Raises LimitError when there is none left."""
         native = template.native
@@ -192,7 +196,7 @@ class WindowPool:
         place = claim.thing
         place.is_blank = False
         place.template = template
-        window = Window(claim, template, self)  # from here on, its finalizer gives it back
+        window = Window(claim, template, self)
         del claim
         try:
             self.substrate.start(place.base, template.contents, native)
@@ -204,7 +208,7 @@ class WindowPool:
 
     def _take(self, template: Template) -> _native.Claim[Place]:
         while True:
-            for shelf in (template.parked, self._free):
+            for shelf in (self._parked_of(template), self._free):
                 claim = shelf.take(self._returned)
                 if claim is not None:
                     return claim
@@ -271,12 +275,14 @@ class WindowPool:
 
     def _add_piece(self, first: int, count: int) -> None:
         for index in reversed(range(count)):
-            self._free.put(Place(first + index * abi.WINDOW_SIZE))
+            place = Place(first + index * abi.WINDOW_SIZE)
+            self._places.append(place)
+            self._free.put(place)
         self._pieces.append(count)
 
     def _take_parked_from_another(self) -> bool:
         for template in self._templates():
-            while (claim := template.parked.take(self._orphaned)) is not None:
+            while (claim := self._parked_of(template).take(self._orphaned)) is not None:
                 if self._empty(claim):
                     return True
         return False
@@ -290,8 +296,6 @@ class WindowPool:
         """The child has none of its parent's windows, and starts anew."""
         self.generation += 1
         self._begin()
-        for template in self._templates():
-            template.parked = self._shelf()
 
 
 WINDOWS = WindowPool()

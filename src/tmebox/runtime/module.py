@@ -93,7 +93,6 @@ class Module(Shown):
         _LOADED[slot.address] = self
         self._slot = slot
         self._warn_of_shadowed()
-        weakref.finalize(self, CODE_REGION.release, slot).atexit = False
 
     @classmethod
     def load(cls, path: str | Path, *, trust_compiler: bool = False) -> Module:

@@ -416,7 +416,7 @@ class Tenancy:
         if window is None:
             return
         still_held = weakref.ref(window)
-        del window  # the last holder's finalizer recycles it
+        del window  # the last holder gives it back
         if (kept := still_held()) is not None and not kept.is_inherited:
             kept.blank()
 

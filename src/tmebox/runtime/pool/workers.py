@@ -34,14 +34,19 @@ class Workers:
         self._end = weakref.finalize(self, _end, self._tasks)
         self._end.atexit = False
 
+    @property
+    def _ended(self) -> bool:
+        """Also for a finalizer that has a task still: the collector told the threads before it."""
+        return self._closed or not self._end.alive
+
     def submit(self, task: Task) -> Future[Any]:
         """Have a thread call `task`. Raises SandboxClosed."""
         future: Future[Any] = Future()
-        if self._closed:
+        if self._ended:
             raise SandboxClosed("the pool is closed")
         self._tasks.put((task, future))
         self._hire()
-        if self._closed:  # since we looked: the threads may have gone
+        if self._ended:  # since we looked: the threads may have gone
             self._refuse_waiting()
         return future
 

@@ -50,6 +50,18 @@ Put = Callable[[int, bytes], None]
 """put(position, data): to the guest. Raises IndexError."""
 
 
+class BorrowedSocket(socket.socket):
+    """What Python does with a descriptor that something else closes. Python's own sockets close theirs when
+    the garbage collector finalizes them, while other finalizers may still call the sandbox."""
+
+    def __init__(self, like: socket.socket, descriptor: int) -> None:
+        super().__init__(like.family, like.type, like.proto, descriptor)
+        self.setblocking(False)  # the object, too: it would wait as long as the host's default is
+
+    def __del__(self) -> None:
+        """Instead of Python's, which closes it."""
+
+
 class Stream(KernelObject):
     """One end of a connection."""
 
@@ -59,11 +71,10 @@ class Stream(KernelObject):
 
     def __init__(self, own: socket.socket, flags: int = 0) -> None:
         """The socket is ours from now on."""
-        own.setblocking(False)
-        self.socket = own
+        self.socket = BorrowedSocket(own, own.fileno())
         self._reads = WholeReads()
         self.writes: WholeWrites = WholeWrites()
-        super().__init__(own.fileno(), flags)
+        super().__init__(own.detach(), flags)
 
     @property
     def _waits(self) -> bool:
@@ -172,14 +183,8 @@ class Stream(KernelObject):
             return b""
 
     def release(self) -> None:
-        """The socket object knows the descriptor too: it is closed once, by us."""
-        own = getattr(self, "socket", None)
-        if own is not None and own.fileno() >= 0:
-            own.detach()
+        self.socket.detach()  # the number may be another file's from here on
         super().release()
-
-    def __del__(self) -> None:
-        self.release()
 
 
 class Connection(Stream):
@@ -251,11 +256,8 @@ class TcpSocket(Stream):
         for (level, option), value in self._options.items():
             other.setsockopt(level, option, value)
         os.dup2(other.fileno(), self._descriptor, inheritable=False)
-        family = other.family
+        self.socket = BorrowedSocket(other, self._descriptor)
         other.close()
-        self.socket.detach()
-        self.socket = socket.socket(family, socket.SOCK_STREAM, fileno=self._descriptor)
-        self.socket.setblocking(False)  # the object, too: it would wait as long as the host's default is
         self._is_shared = isinstance(other, SharedSocket)
 
     def listen(self, backlog: int) -> None:

@@ -18,6 +18,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from tmebox import _native
 from tmebox.runtime.system import nonblocking
 from tmebox.runtime.system.calls import failure
 from tmebox.runtime.system.clock import SLICE_NS
@@ -49,14 +50,16 @@ NEVER_WAIT = frozenset(os.makedev(1, minor) for minor in (3, 5, 7, 9))
 """/dev/null, zero, full and urandom, by device number."""
 
 
-def _own(descriptor: int, access: int) -> int | None:
+def _own(descriptor: int, access: int) -> _native.Descriptor | None:
     """An open file of ours for it, as long as the guest runs. Others do not see an end of a pipe closed that
     we hold: so this is for programs, which end."""
     try:
         own = nonblocking.reopened(descriptor, access)
-        return os.dup(descriptor) if own is None and _never_waits(descriptor) else own
+        if own is None and _never_waits(descriptor):
+            own = os.dup(descriptor)
     except OSError:
         return None
+    return None if own is None else _native.Descriptor(own)
 
 
 def _never_waits(descriptor: int) -> bool:
@@ -189,23 +192,16 @@ class Output(Description):
         return events & POLLOUT
 
 
-def _own_path(own: int | None, flags: int) -> DataPath | None:
+def _own_path(own: _native.Descriptor | None, flags: int) -> DataPath | None:
     """Only of a descriptor of ours: the host may close its own, whose number then is another file's, or a
     pipe's, for which the core would wait."""
     if own is None:
         return None
-    if stat.S_ISREG(os.fstat(own).st_mode):
+    if stat.S_ISREG(os.fstat(own.number).st_mode):
         flags |= FILE
-    elif not _never_waits(own):
+    elif not _never_waits(own.number):
         flags |= WAITS
-    return DataPath(own, flags)
-
-
-def _close_own(stream: HostInput | HostOutput) -> None:
-    own = getattr(stream, "_own", None)
-    stream._own = None
-    if own is not None:
-        os.close(own)
+    return DataPath(own.number, flags)
 
 
 class HostInput(Description):
@@ -213,7 +209,7 @@ class HostInput(Description):
 
     status_flags = os.O_RDONLY
 
-    def __init__(self, descriptor: int, own: int | None = None) -> None:
+    def __init__(self, descriptor: int, own: _native.Descriptor | None = None) -> None:
         self._number = descriptor
         self._own = own
 
@@ -224,10 +220,9 @@ class HostInput(Description):
         return _own_path(self._own, READS)
 
     def release(self) -> None:
-        _close_own(self)
-
-    def __del__(self) -> None:
-        _close_own(self)
+        if self._own is not None:
+            self._own.close()
+        self._own = None
 
     def read(self, size_bytes: int) -> bytes:
         descriptor = self.descriptor()
@@ -310,7 +305,7 @@ class HostOutput(Description):
 
     status_flags = os.O_WRONLY
 
-    def __init__(self, descriptor: int, own: int | None = None) -> None:
+    def __init__(self, descriptor: int, own: _native.Descriptor | None = None) -> None:
         self._number = descriptor
         self._own = own
         self.writes: WholeWrites = WholeWrites()
@@ -333,10 +328,9 @@ class HostOutput(Description):
         return self.writes.go(data, begun, lambda rest: nonblocking.write(descriptor, rest), ready)
 
     def release(self) -> None:
-        _close_own(self)
-
-    def __del__(self) -> None:
-        _close_own(self)
+        if self._own is not None:
+            self._own.close()
+        self._own = None
 
     def terminal_size(self) -> os.terminal_size | None:
         return _terminal_size(self.descriptor())
