@@ -2,7 +2,7 @@
 # make test    set everything up and run the tests, on all cores; FAST=1: in about a minute
 # make soak    a million sandboxes, 100,000 traps, 10,000 timeouts: minutes
 # make machines the kernel driver in virtual machines, at length: a minute of random calls, mutants
-# make cxx     packages in C++ with their own tests, and libc++'s: half an hour
+# make cxx     packages in C++ with their own tests, and libc++'s: three quarters of an hour
 # make servers NGINX, Lighttpd and Redis from sources, natively and sandboxed: minutes
 # make packages packages' own tests, and what takes over a minute to configure or build twice: many minutes
 # make boxes   examples/boxes: ten libraries, boxed, beside the machine's own: minutes
