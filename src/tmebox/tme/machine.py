@@ -120,9 +120,8 @@ class Modelled(Programmed):
         self._slots = {}
         self._platform = (b"", b"")
         self._policy = None
-        self._layout(self.options.physical_bits, 0, 1, 0)
-        self._set_exclusion(0, 0, False)
-        self._set_mac_key(self._random(16))
+        self._mac_key = self._random(16)
+        self._install()
         self._set_seam(False)
 
     def reset(self) -> None:
@@ -223,14 +222,8 @@ class Modelled(Programmed):
 
     def use_key_ids(self) -> None:
         """Called by the registers: the layout of addresses and the keys follow what they say now."""
-        registers = self.registers
-        self._policy = by_number(msr.field(registers.activate, 7, 4))
-        bits = registers.core_key_bits
-        first_private = 1 << (bits - registers.tdx_bits) if registers.tdx_bits and bits else 1 << bits
-        self._layout(self.options.physical_bits, bits, first_private, (1 << bits) - 1)
-        self._set_exclusion(registers.exclude_base, registers.exclude_mask & ~0xFFF, registers.excluding)
-        for key_id in range(1 << bits):
-            self._install(key_id)
+        self._policy = by_number(msr.field(self.registers.activate, 7, 4))
+        self._install()
 
     def _size(self, policy: int) -> int:
         algorithm = by_number(policy)
