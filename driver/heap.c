@@ -157,6 +157,16 @@ void tmebox_heap_flush_pages(struct tmebox_file *file, unsigned int id, u64 firs
 	kfree(batch);
 }
 
+/* Where the pages end, at most at @end, that have the same owner as @first. */
+u64 tmebox_heap_alike(struct tmebox_file *file, u64 first, u64 end)
+{
+	u64 number = first;
+
+	while (number < end && file->owners[number] == file->owners[first])
+		number++;
+	return number;
+}
+
 /*
  * Under the file's lock, or when nobody else has the file. When it returns,
  * the KeyID is in no entry and in no cache, and pages that belonged to the
@@ -164,24 +174,27 @@ void tmebox_heap_flush_pages(struct tmebox_file *file, unsigned int id, u64 firs
  */
 static void key_end(struct tmebox_file *file, struct tmebox_key *key)
 {
-	u64 number;
+	u64 number, end;
 
 	xa_erase(&file->keys, key->id);
 	tmebox_view_unmap(file, key->id, 0, file->page_count);
 	tmebox_view_unmap_alias(file, key->id, 0, file->page_count);
 	/* The host's view may have entries with this KeyID, and so may those of other keys. */
 	tmebox_view_unmap(file, 0, 0, file->page_count);
-	for (number = 0; number < file->page_count; number++)
+	for (number = 0; number < file->page_count; number = end) {
+		end = tmebox_heap_alike(file, number, tmebox_piece_end(number, file->page_count));
 		if (file->owners[number] == key->id)
-			tmebox_heap_end_shared(file, number, 1);
+			tmebox_heap_end_shared(file, number, end - number);
+		cond_resched();
+	}
 	tmebox_heap_flush_pages(file, key->id, 0, file->page_count, key->used);
 	for (number = 0; number < file->page_count; number++) {
+		cond_resched();
 		if (file->owners[number] != key->id)
 			continue;
 		file->owners[number] = 0;
 		if (file->pages[number])
 			tmebox_lines_rewrite(file->pages[number]);
-		cond_resched();
 	}
 	tmebox_keys_give_back(key->id);
 	tables_destroy(key);
@@ -213,11 +226,11 @@ void tmebox_heap_destroy(struct tmebox_file *file)
 	for (number = 0; number < file->page_count; number++) {
 		struct page *page = file->pages[number];
 
+		cond_resched();
 		if (!page)
 			continue;
 		tmebox_lines_rewrite(page);
 		__free_page(page);
-		cond_resched();
 	}
 	kvfree(file->pages);
 	kvfree(file->owners);

@@ -16,6 +16,7 @@ static DEFINE_MUTEX(keys_lock);
 static unsigned long *taken;	/* bit 0: key 0, always */
 static unsigned int taken_count;
 static unsigned int last_given;
+static bool going_to_sleep;
 static int hotplug_state;
 
 struct program_call {
@@ -91,7 +92,10 @@ static unsigned int next_free(void)
 	return found < end ? found : find_next_zero_bit(taken, end, 1);
 }
 
-/* Its number, or -ENOSPC. A key that no package could learn stays taken: its state is unknown. */
+/*
+ * Its number, or -ENOSPC, or -EBUSY while the machine goes to sleep. A key
+ * that no package could learn stays taken: its state is unknown.
+ */
 int tmebox_keys_take(void)
 {
 	unsigned int id;
@@ -99,9 +103,10 @@ int tmebox_keys_take(void)
 
 	mutex_lock(&keys_lock);
 	id = next_free();
-	if (id > tmebox_platform.layout.keys) {
+	error = going_to_sleep ? -EBUSY : id > tmebox_platform.layout.keys ? -ENOSPC : 0;
+	if (error) {
 		mutex_unlock(&keys_lock);
-		return -ENOSPC;
+		return error;
 	}
 	__set_bit(id, taken);
 	taken_count++;
@@ -140,12 +145,34 @@ static int cpu_comes(unsigned int cpu)
 	return answer;
 }
 
-/* Keys are lost when the packages lose power. */
+/*
+ * Keys are lost when the packages lose power, and with them the kernel that
+ * a saved image takes the place of. User space runs on after it was asked
+ * here: so no key is given until all of that is over. Where we refuse, or
+ * somebody else does after us, it is over at once.
+ */
 static int power_changes(struct notifier_block *block, unsigned long event, void *data)
 {
-	if (event != PM_SUSPEND_PREPARE && event != PM_HIBERNATION_PREPARE)
-		return NOTIFY_DONE;
-	return READ_ONCE(taken_count) ? NOTIFY_BAD : NOTIFY_DONE;
+	int error = 0;
+
+	mutex_lock(&keys_lock);
+	switch (event) {
+	case PM_SUSPEND_PREPARE:
+	case PM_HIBERNATION_PREPARE:
+	case PM_RESTORE_PREPARE:
+		if (taken_count)
+			error = -EBUSY;
+		else
+			going_to_sleep = true;
+		break;
+	case PM_POST_SUSPEND:
+	case PM_POST_HIBERNATION:
+	case PM_POST_RESTORE:
+		going_to_sleep = false;
+		break;
+	}
+	mutex_unlock(&keys_lock);
+	return notifier_from_errno(error);
 }
 
 static struct notifier_block power_notifier = { .notifier_call = power_changes };
@@ -158,11 +185,11 @@ int tmebox_keys_start(void)
 	if (!taken)
 		return -ENOMEM;
 	__set_bit(0, taken);
-	if (tmebox_platform.simulated)
-		return 0;
 	error = register_pm_notifier(&power_notifier);
 	if (error)
 		goto free;
+	if (tmebox_platform.simulated)
+		return 0;
 	error = cpuhp_setup_state_nocalls(CPUHP_AP_ONLINE_DYN, "tmebox:online", cpu_comes, NULL);
 	if (error < 0)
 		goto unregister;
@@ -178,9 +205,8 @@ free:
 
 void tmebox_keys_stop(void)
 {
-	if (!tmebox_platform.simulated) {
+	if (!tmebox_platform.simulated)
 		cpuhp_remove_state_nocalls(hotplug_state);
-		unregister_pm_notifier(&power_notifier);
-	}
+	unregister_pm_notifier(&power_notifier);
 	bitmap_free(taken);
 }

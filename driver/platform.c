@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /* What this machine has: the processor's registers, or parameters that stand for them. */
 #include <linux/cpu.h>
+#include <linux/ioport.h>
+#include <linux/mm.h>
 #include <linux/module.h>
 #include <asm/msr.h>
 #include <asm/processor.h>
@@ -60,10 +62,11 @@ static void read_registers(struct tmebox_registers *r)
 			    read_register(TMEBOX_MSR_ACTIVATE, &r->activate);
 	r->has_partitioning = read_register(TMEBOX_MSR_PARTITIONING, &r->partitioning);
 	r->has_aliases = read_register(TMEBOX_MSR_ALIASES, &r->aliases);
+	r->has_core_activate = read_register(TMEBOX_MSR_CORE_ACTIVATE, &r->core_activate);
 }
 
-/* Each package has registers of its own. They must agree. */
-static bool packages_agree(const struct tmebox_registers *r)
+/* Each package has registers of its own, and each core one. They must agree. */
+static bool processors_agree(const struct tmebox_registers *r)
 {
 	unsigned int cpu;
 	bool agree = true;
@@ -73,9 +76,23 @@ static bool packages_agree(const struct tmebox_registers *r)
 	for_each_online_cpu(cpu) {
 		if (rdmsrl_safe_on_cpu(cpu, TMEBOX_MSR_ACTIVATE, &value) || value != r->activate)
 			agree = false;
+		else if (!rdmsrl_safe_on_cpu(cpu, TMEBOX_MSR_CORE_ACTIVATE, &value) &&
+			 !tmebox_core_agrees(r->activate, value))
+			agree = false;
 	}
 	cpus_read_unlock();
 	return agree;
+}
+
+/*
+ * Memory at the keys' addresses would be in every view of theirs: the
+ * kernel's, and everybody's.
+ */
+static bool memory_at_keys(const struct tmebox_layout *layout)
+{
+	const u64 first = 1ULL << layout->key_shift, end = first << layout->key_bits;
+
+	return region_intersects(first, end - first, IORESOURCE_SYSTEM_RAM, IORES_DESC_NONE) != REGION_DISJOINT;
 }
 
 static int simulate(const struct tmebox_registers *r)
@@ -95,6 +112,10 @@ static int simulate(const struct tmebox_registers *r)
 	layout->key_shift = simulate_shift;
 	layout->keys = BIT(simulate_bits) - 1;
 	layout->algorithms = 0;
+	if (memory_at_keys(layout)) {
+		pr_err("tmebox: this machine has memory at simulate_shift=%u and above\n", simulate_shift);
+		return -EINVAL;
+	}
 	tmebox_platform.simulated = true;
 	return 0;
 }
@@ -123,8 +144,12 @@ int tmebox_platform_find(void)
 		pr_info("tmebox: not usable: this kernel does not handle machine checks\n");
 		return -ENODEV;
 	}
-	if (!packages_agree(&registers)) {
-		pr_info("tmebox: not usable: TME_ACTIVATE differs between CPUs\n");
+	if (!processors_agree(&registers)) {
+		pr_info("tmebox: not usable: TME_ACTIVATE or MK_TME_CORE_ACTIVATE differs between CPUs\n");
+		return -ENODEV;
+	}
+	if (memory_at_keys(&tmebox_platform.layout)) {
+		pr_info("tmebox: not usable: memory lies where KeyIDs are\n");
 		return -ENODEV;
 	}
 	return 0;

@@ -43,24 +43,48 @@ void tmebox_heap_end_shared(struct tmebox_file *file, u64 first, u64 count)
 	const u64 end = first + count;
 	struct tmebox_key *key;
 	unsigned long id;
-	u64 number;
+	u64 from, after;
 
 	xa_for_each(&file->keys, id, key) {
-		for (number = find_next_bit(key->shared, end, first); number < end;
-		     number = find_next_bit(key->shared, end, number + 1)) {
-			__clear_bit(number, key->shared);
-			__clear_bit(number, key->readable);
-			__clear_bit(number, key->writable);
-			tmebox_view_unmap(file, id, number, 1);
+		for (from = find_next_bit(key->shared, end, first); from < end;
+		     from = find_next_bit(key->shared, end, after)) {
+			after = find_next_zero_bit(key->shared, end, from);
+			bitmap_clear(key->shared, from, after - from);
+			bitmap_clear(key->readable, from, after - from);
+			bitmap_clear(key->writable, from, after - from);
+			tmebox_view_unmap(file, id, from, after - from);
+			cond_resched();
 		}
+		cond_resched();
 	}
+}
+
+/* Under the file's lock, between two pieces of a range. */
+static int may_go_on(void)
+{
+	cond_resched();
+	return fatal_signal_pending(current) ? -EINTR : 0;
+}
+
+static int set_owner(struct tmebox_file *file, unsigned int owner, u64 first, u64 end)
+{
+	int error = 0;
+	u64 next;
+
+	for (; !error && first < end; first = next) {
+		next = tmebox_piece_end(first, end);
+		tmebox_heap_end_shared(file, first, next - first);
+		memset16(file->owners + first, owner, next - first);
+		tmebox_view_unmap(file, 0, first, next - first);
+		error = may_go_on();
+	}
+	return error;
 }
 
 int tmebox_heap_grant(struct tmebox_file *file, const struct tmebox_range *range)
 {
 	const u64 first = range->first, count = range->count;
 	struct tmebox_key *key;
-	u64 number;
 	int error;
 
 	if (!tmebox_grant_makes_sense(range->key, range->rights))
@@ -86,12 +110,8 @@ int tmebox_heap_grant(struct tmebox_file *file, const struct tmebox_range *range
 		/* Entries made for the old rights go. */
 		tmebox_view_unmap(file, key->id, first, count);
 	}
-	if (range->rights & TMEBOX_OWNER) {
-		tmebox_heap_end_shared(file, first, count);
-		for (number = first; number < first + count; number++)
-			file->owners[number] = range->key;
-		tmebox_view_unmap(file, 0, first, count);
-	}
+	if (range->rights & TMEBOX_OWNER)
+		error = set_owner(file, range->key, first, first + count);
 unlock:
 	mutex_unlock(&file->lock);
 	return error;
@@ -120,6 +140,7 @@ unlock:
 
 int tmebox_heap_flush(struct tmebox_file *file, const struct tmebox_range *range)
 {
+	u64 first = range->first, end, next;
 	struct tmebox_key *key;
 	int error;
 
@@ -128,20 +149,13 @@ int tmebox_heap_flush(struct tmebox_file *file, const struct tmebox_range *range
 	if (mutex_lock_killable(&file->lock))
 		return -EINTR;
 	error = check_range(file, range, &key);
-	if (!error)
-		tmebox_heap_flush_pages(file, range->key, range->first, range->first + range->count, NULL);
+	for (end = first + range->count; !error && first < end; first = next) {
+		next = tmebox_piece_end(first, end);
+		tmebox_heap_flush_pages(file, range->key, first, next, NULL);
+		error = may_go_on();
+	}
 	mutex_unlock(&file->lock);
 	return error;
-}
-
-/* How many pages from @first on have the same owner, at most a batch. */
-static unsigned int alike(struct tmebox_file *file, u64 first, u64 end)
-{
-	u64 number = first;
-
-	while (number < end && number - first < MOVE_BATCH && file->owners[number] == file->owners[first])
-		number++;
-	return number - first;
 }
 
 static int move_pages(struct tmebox_file *file, struct tmebox_key *key, unsigned int to, u64 first, u64 end)
@@ -151,23 +165,22 @@ static int move_pages(struct tmebox_file *file, struct tmebox_key *key, unsigned
 
 	for (; first < end; first += count) {
 		from = file->owners[first];
-		count = alike(file, first, end);
-		if (from == to)
-			continue;
-		error = tmebox_lines_move(file->pages + first, count, from, to);
+		count = tmebox_heap_alike(file, first, min(end, first + MOVE_BATCH)) - first;
+		error = may_go_on();
+		if (!error && from != to)
+			error = tmebox_lines_move(file->pages + first, count, from, to);
 		if (error)
 			return error;
 		if (key)
 			bitmap_set(key->used, first, count);
 		memset16(file->owners + first, to, count);
-		cond_resched();
 	}
 	return 0;
 }
 
 int tmebox_heap_move(struct tmebox_file *file, const struct tmebox_range *range)
 {
-	const u64 first = range->first, end = first + range->count;
+	u64 first = range->first, end = first + range->count, next;
 	struct tmebox_key *key;
 	int error;
 
@@ -178,11 +191,12 @@ int tmebox_heap_move(struct tmebox_file *file, const struct tmebox_range *range)
 	error = check_range(file, range, &key);
 	if (!error)
 		error = make_pages(file, first, end);
-	if (!error) {
+	for (; !error && first < end; first = next) {
+		next = tmebox_piece_end(first, end);
 		/* Who looks through the host's view now waits for the lock. */
-		tmebox_view_unmap(file, 0, first, range->count);
-		tmebox_heap_end_shared(file, first, range->count);
-		error = move_pages(file, key, range->key, first, end);
+		tmebox_view_unmap(file, 0, first, next - first);
+		tmebox_heap_end_shared(file, first, next - first);
+		error = move_pages(file, key, range->key, first, next);
 	}
 	mutex_unlock(&file->lock);
 	return error;
@@ -200,12 +214,31 @@ static void end_rights(struct tmebox_file *file, struct tmebox_key *key, u64 fir
 	bitmap_clear(key->used, first, count);
 }
 
-int tmebox_heap_discard(struct tmebox_file *file, const struct tmebox_range *range)
+static void discard_pages(struct tmebox_file *file, u64 first, u64 count)
 {
-	const u64 first = range->first, count = range->count;
 	struct tmebox_key *key;
 	unsigned long id;
 	u64 number;
+
+	tmebox_view_unmap(file, 0, first, count);
+	tmebox_view_unmap_alias(file, 0, first, count);
+	xa_for_each(&file->keys, id, key)
+		end_rights(file, key, first, count);
+	for (number = first; number < first + count; number++) {
+		cond_resched();
+		file->owners[number] = 0;
+		if (!file->pages[number])
+			continue;
+		tmebox_lines_rewrite(file->pages[number]);
+		__free_page(file->pages[number]);
+		file->pages[number] = NULL;
+	}
+}
+
+int tmebox_heap_discard(struct tmebox_file *file, const struct tmebox_range *range)
+{
+	u64 first = range->first, end, next;
+	struct tmebox_key *key;
 	int error;
 
 	if (range->rights || range->key)
@@ -213,22 +246,11 @@ int tmebox_heap_discard(struct tmebox_file *file, const struct tmebox_range *ran
 	if (mutex_lock_killable(&file->lock))
 		return -EINTR;
 	error = check_range(file, range, &key);
-	if (error)
-		goto unlock;
-	tmebox_view_unmap(file, 0, first, count);
-	tmebox_view_unmap_alias(file, 0, first, count);
-	xa_for_each(&file->keys, id, key)
-		end_rights(file, key, first, count);
-	for (number = first; number < first + count; number++) {
-		file->owners[number] = 0;
-		if (!file->pages[number])
-			continue;
-		tmebox_lines_rewrite(file->pages[number]);
-		__free_page(file->pages[number]);
-		file->pages[number] = NULL;
-		cond_resched();
+	for (end = first + range->count; !error && first < end; first = next) {
+		next = tmebox_piece_end(first, end);
+		discard_pages(file, first, next - first);
+		error = may_go_on();
 	}
-unlock:
 	mutex_unlock(&file->lock);
 	return error;
 }

@@ -76,6 +76,17 @@ struct tmebox_file {
 	struct xarray keys;		/* struct tmebox_key by number */
 };
 
+/*
+ * Ranges are worked off in pieces. Between two of them others may have the
+ * processor, and who is being killed ends.
+ */
+#define TMEBOX_PIECE (1ULL << 14)
+
+static inline u64 tmebox_piece_end(u64 first, u64 end)
+{
+	return end - first < TMEBOX_PIECE ? end : first + TMEBOX_PIECE;
+}
+
 int tmebox_heap_create(struct tmebox_file *file, u64 pages);
 void tmebox_heap_destroy(struct tmebox_file *file);
 struct page *tmebox_heap_page(struct tmebox_file *file, u64 number);
@@ -84,6 +95,7 @@ void tmebox_heap_flush_pages(struct tmebox_file *file, unsigned int id, u64 firs
 int tmebox_heap_key_alloc(struct tmebox_file *file);
 int tmebox_heap_key_free(struct tmebox_file *file, unsigned int id);
 int tmebox_heap_grant(struct tmebox_file *file, const struct tmebox_range *range);
+u64 tmebox_heap_alike(struct tmebox_file *file, u64 first, u64 end);
 void tmebox_heap_end_shared(struct tmebox_file *file, u64 first, u64 count);
 int tmebox_heap_revoke(struct tmebox_file *file, const struct tmebox_range *range);
 int tmebox_heap_flush(struct tmebox_file *file, const struct tmebox_range *range);

@@ -27,6 +27,7 @@
 #define TMEBOX_MSR_ALIASES	0x06f
 #define TMEBOX_MSR_CAPABILITY	0x981
 #define TMEBOX_MSR_ACTIVATE	0x982
+#define TMEBOX_MSR_CORE_ACTIVATE 0x9ff
 
 static inline __u64 tmebox_field(__u64 value, unsigned int high, unsigned int low)
 {
@@ -42,11 +43,13 @@ struct tmebox_registers {
 	bool has_capability;	/* 0x981 and 0x982 could be read */
 	bool has_partitioning;	/* 0x87 could be read */
 	bool has_aliases;	/* 0x6f could be read */
+	bool has_core_activate;	/* 0x9ff could be read */
 	unsigned int address_bits; /* CPUID.80000008H:EAX[7:0] */
 	__u64 capability;
 	__u64 activate;
 	__u64 partitioning;
 	__u64 aliases;
+	__u64 core_activate;
 };
 
 enum tmebox_refusal {
@@ -59,6 +62,7 @@ enum tmebox_refusal {
 	TMEBOX_NOT_ENABLED,
 	TMEBOX_BYPASSED,
 	TMEBOX_NO_KEY_BITS,
+	TMEBOX_NOT_IN_CORE,
 	TMEBOX_NO_INTEGRITY,
 	TMEBOX_INTEGRITY_NOT_ALLOWED,
 	TMEBOX_ALIASES_FORBIDDEN,
@@ -79,6 +83,7 @@ static inline const char *tmebox_refusal_text(enum tmebox_refusal refusal)
 		[TMEBOX_NOT_ENABLED] = "the firmware did not enable TME",
 		[TMEBOX_BYPASSED] = "TME is bypassed",
 		[TMEBOX_NO_KEY_BITS] = "the firmware gave TME-MK no KeyID bits",
+		[TMEBOX_NOT_IN_CORE] = "the firmware did not give the core its KeyID bits (MK_TME_CORE_ACTIVATE)",
 		[TMEBOX_NO_INTEGRITY] = "the CPU has no integrity for AES-XTS-128",
 		[TMEBOX_INTEGRITY_NOT_ALLOWED] = "the firmware does not allow keys with integrity",
 		[TMEBOX_ALIASES_FORBIDDEN] = "the CPU forbids one page under several KeyIDs",
@@ -109,6 +114,12 @@ static inline bool tmebox_active(__u64 activate)
 	return (activate & 3) == 3 && tmebox_field(activate, 35, 32) > 0;
 }
 
+/* Until the core's register is written, the core takes KeyID bits for a part of the address. */
+static inline bool tmebox_core_agrees(__u64 activate, __u64 core_activate)
+{
+	return tmebox_field(core_activate, 35, 32) == tmebox_field(activate, 35, 32);
+}
+
 /* Sets *layout only if the result is TMEBOX_USABLE. */
 static inline enum tmebox_refusal tmebox_hardware_layout(const struct tmebox_registers *r,
 							 struct tmebox_layout *layout)
@@ -133,6 +144,8 @@ static inline enum tmebox_refusal tmebox_hardware_layout(const struct tmebox_reg
 	bits = tmebox_field(r->activate, 35, 32);
 	if (!bits)
 		return TMEBOX_NO_KEY_BITS;
+	if (r->has_core_activate && !tmebox_core_agrees(r->activate, r->core_activate))
+		return TMEBOX_NOT_IN_CORE;
 	if (!(r->capability & TMEBOX_AES_XTS_128_INTEGRITY))
 		return TMEBOX_NO_INTEGRITY;
 	if (!(tmebox_field(r->activate, 63, 48) & TMEBOX_AES_XTS_128_INTEGRITY))

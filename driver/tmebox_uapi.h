@@ -86,6 +86,7 @@ struct tmebox_range {
 
 #define TMEBOX_IOC_INFO		_IOR(TMEBOX_IOC, 0, struct tmebox_info)
 #define TMEBOX_IOC_CREATE	_IOW(TMEBOX_IOC, 1, struct tmebox_create)
+/* EBUSY while the machine goes to sleep: keys would be lost. */
 #define TMEBOX_IOC_KEY_ALLOC	_IOR(TMEBOX_IOC, 2, struct tmebox_key_number)
 #define TMEBOX_IOC_KEY_FREE	_IOW(TMEBOX_IOC, 3, struct tmebox_key_number)
 /* The pages are in the key's view with exactly these rights. */

@@ -223,6 +223,49 @@ static void shared_grants_carry_the_owners_key(void)
 	}
 }
 
+/* Long ranges are worked off in pieces. Each page has one owner, and its bytes. */
+static void ranges_of_several_pieces(void)
+{
+	const uint64_t pages = 40000, at[] = { 0, 16383, 16384, 32767, 32768, 39999 };
+	int fd = device_with(pages);
+	uint32_t a = new_key(fd), b = new_key(fd), owners[] = { a, b, 0 };
+	volatile uint64_t *host = view(fd, 0, 0, pages, PROT_READ | PROT_WRITE);
+	unsigned int shift = info_of(fd).key_shift;
+
+	CHECK(!grant(fd, a, 0, pages, TMEBOX_OWNER));	/* before any of them is there */
+	for (int i = 0; i < 6; i++) {
+		host[at[i] * PAGE / 8] = at[i] + 1;
+		CHECK_EQUAL((entry_of(host + at[i] * PAGE / 8) & ENTRY_ADDRESS) >> shift, a);
+	}
+	for (int turn = 0; turn < 3; turn++) {
+		CHECK(!move(fd, owners[turn], 0, pages));
+		CHECK(!flush(fd, owners[turn], 0, pages));
+		for (int i = 0; i < 6; i++) {
+			CHECK_EQUAL(host[at[i] * PAGE / 8], at[i] + 1);
+			CHECK_EQUAL((entry_of(host + at[i] * PAGE / 8) & ENTRY_ADDRESS) >> shift, owners[turn]);
+		}
+	}
+	/* Shared entries go with their owner, as far as that was one. */
+	CHECK(!grant(fd, a, 0, pages, TMEBOX_OWNER));
+	CHECK(!grant(fd, b, 16000, 20000, TMEBOX_READ | TMEBOX_AS_OWNER));
+	CHECK(!grant(fd, 0, 16384, 1, TMEBOX_OWNER));
+	CHECK(!grant(fd, b, 16384, 1, TMEBOX_READ | TMEBOX_AS_OWNER));
+	volatile uint64_t *shared = view(fd, b, 0, pages, PROT_READ);
+
+	CHECK_EQUAL(read_at(shared + 16383 * PAGE / 8), 0);
+	CHECK_EQUAL(read_at(shared + 32768 * PAGE / 8), 0);
+	CHECK(!key_free(fd, a));
+	CHECK_EQUAL(read_at(shared + 16383 * PAGE / 8), SIGBUS);
+	CHECK_EQUAL(read_at(shared + 16384 * PAGE / 8), 0);
+	CHECK_EQUAL(read_at(shared + 32768 * PAGE / 8), SIGBUS);
+	CHECK_EQUAL(host[0], 0);
+	CHECK_EQUAL(host[16384 * PAGE / 8], 16385);
+	CHECK(!discard(fd, 0, pages));
+	CHECK_EQUAL(read_at(shared + 16384 * PAGE / 8), SIGBUS);
+	for (int i = 0; i < 6; i++)
+		CHECK_EQUAL(host[at[i] * PAGE / 8], 0);
+}
+
 static const struct test tests[] = {
 	{ "shared grants carry the owner's key", shared_grants_carry_the_owners_key, 0 },
 	{ "moved pages keep their bytes", moved_pages_keep_their_bytes, 0 },
@@ -231,6 +274,7 @@ static const struct test tests[] = {
 	{ "read-only grants make read-only entries", read_only_grants_make_read_only_entries, 0 },
 	{ "the host's view carries each page's owner", the_hosts_view_carries_each_pages_owner, 0 },
 	{ "aliases of a key reach every page", aliases_of_a_key_reach_every_page, 0 },
+	{ "ranges of several pieces", ranges_of_several_pieces, 300 },
 	{},
 };
 

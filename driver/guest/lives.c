@@ -139,6 +139,73 @@ static void views_of_one_key_may_be_many(void)
 			CHECK_EQUAL(read_at(views[i] + page * PAGE / 8), i % 8 + page == 4 ? SIGBUS : 0);
 }
 
+/* What the kernel says to being sent to sleep like that: 0 or an errno. */
+static int sleep_as(const char *state)
+{
+	int fd = open("/sys/power/state", O_WRONLY | O_CLOEXEC);
+	int error = fd < 0 || write(fd, state, strlen(state)) < 0 ? errno : 0;
+
+	close(fd);
+	return error;
+}
+
+static void need_a_machine_that_may_sleep(void)
+{
+	if (!has_monitor()) {
+		report("# this machine would go to sleep");
+		_exit(SKIPPED);
+	}
+}
+
+static void no_machine_sleeps_while_keys_are_in_use(void)
+{
+	static const char *const states[] = { "freeze", "disk" };
+	uint32_t key;
+	int fd;
+
+	need_a_machine_that_may_sleep();
+	fd = device_with(1);
+	key = new_key(fd);
+	for (int i = 0; i < 2; i++)
+		CHECK_EQUAL(sleep_as(states[i]), EBUSY);
+	new_key(fd);	/* it is awake */
+	CHECK(!key_free(fd, key));
+	CHECK_EQUAL(sleep_as(states[0]), EBUSY);
+}
+
+/* With nowhere to write the image to, the machine is soon back. */
+static void no_key_is_given_on_the_way_to_sleep(void)
+{
+	volatile unsigned int *refused = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	pid_t child;
+	int error = EBUSY, sleeps = 0;
+
+	need_a_machine_that_may_sleep();
+	child = fork();
+	if (child == 0) {
+		int fd = device_with(1);
+		uint32_t key;
+
+		for (;;) {
+			if (!key_alloc(fd, &key))
+				key_free(fd, key);
+			else if (errno == EBUSY)
+				++*refused;
+			usleep(1000);
+		}
+	}
+	for (int i = 0; i < 100 && sleeps < 5 && !*refused; i++) {
+		error = sleep_as("disk");
+		sleeps += error != EBUSY;	/* else it has a key just now */
+	}
+	kill(child, SIGKILL);
+	waitpid(child, NULL, 0);
+	report("count sleep: %s, %u keys refused meanwhile", strerror(error), *refused);
+	CHECK(sleeps > 0 && (error == ENOSPC || error == ENODEV));
+	CHECK(*refused > 0);
+	new_key(device_with(1));
+}
+
 static const struct test tests[] = {
 	{ "a closed file lives as long as its views", a_closed_file_lives_as_long_as_its_views, 0 },
 	{ "a killed process leaves nothing", a_killed_process_leaves_nothing, 0 },
@@ -146,6 +213,8 @@ static const struct test tests[] = {
 	{ "keys are given in turn", keys_are_given_in_turn, 0 },
 	{ "memory of others is not seen", memory_of_others_is_not_seen, 0 },
 	{ "views of one key may be many", views_of_one_key_may_be_many, 0 },
+	{ "no machine sleeps while keys are in use", no_machine_sleeps_while_keys_are_in_use, 0 },
+	{ "no key is given on the way to sleep", no_key_is_given_on_the_way_to_sleep, 0 },
 	{},
 };
 

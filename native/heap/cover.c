@@ -15,8 +15,9 @@ static unsigned row(uint64_t lines, const uint16_t *owners, unsigned *first) {
     return end - start;
 }
 
-/* Bit i: line i cannot be read, and zeros stand for it. A machine that was reset may have no such KeyID any more. */
-uint64_t tmebox_cover_load(const struct heap *heap, uint16_t key, uint64_t line, unsigned count, unsigned char *plain) {
+/* The machine is shared. Bit i: line i cannot be read, and zeros stand for it. A machine that was reset may have no such
+ * KeyID any more. */
+static uint64_t load(const struct heap *heap, uint16_t key, uint64_t line, unsigned count, unsigned char *plain) {
     if (key > heap->machine->last_key) {
         memset(plain, 0, (size_t)count * LINE);
         return bits(0, count);
@@ -24,10 +25,23 @@ uint64_t tmebox_cover_load(const struct heap *heap, uint16_t key, uint64_t line,
     return tmebox_tme_load_lines(heap->machine, key, line, count, plain);
 }
 
-void tmebox_cover_poison(const struct heap *heap, uint64_t line, unsigned count) {
+uint64_t tmebox_cover_load(const struct heap *heap, uint16_t key, uint64_t line, unsigned count, unsigned char *plain) {
+    tmebox_tme_share(heap->machine);
+    uint64_t wrong = load(heap, key, line, count, plain);
+    tmebox_tme_unshare(heap->machine);
+    return wrong;
+}
+
+static void poison(const struct heap *heap, uint64_t line, unsigned count) {
     for (unsigned i = 0; i < count; i++) {
         heap->machine->side[line + i] |= TME_SIDE_POISON;
     }
+}
+
+void tmebox_cover_poison(const struct heap *heap, uint64_t line, unsigned count) {
+    tmebox_tme_share(heap->machine);
+    poison(heap, line, count);
+    tmebox_tme_unshare(heap->machine);
 }
 
 void tmebox_cover_owners_of(const struct heap *heap, uint32_t page, uint16_t owners[LINES]) {
@@ -58,15 +72,18 @@ void tmebox_cover_open_lines(struct heap *heap, uint32_t page, uint64_t lines, c
     lines &= cover->sealed;
     while (lines != 0) {
         unsigned first, count = row(lines, owners, &first);
-        uint64_t wrong = tmebox_cover_load(heap, owners[first], (uint64_t)page * LINES + first, count, at(heap, page, first));
+        tmebox_tme_share(heap->machine);
+        uint64_t wrong = load(heap, owners[first], (uint64_t)page * LINES + first, count, at(heap, page, first));
         for (unsigned i = first; i < first + count; i++) {
             cover->digests[i] = digest(heap, (uint64_t)page * LINES + i);
         }
+        tmebox_tme_unshare(heap->machine);
         cover->sealed &= ~(bits(first, count) & ~(wrong << first));
         lines &= ~bits(first, count);
     }
 }
 
+/* The machine is shared. */
 static void store_row(struct heap *heap, uint32_t page, unsigned first, unsigned count, uint16_t key) {
     struct tme_machine *machine = heap->machine;
     uint64_t line = (uint64_t)page * LINES + first, *digests = &heap->covers[page].digests[first];
@@ -89,11 +106,13 @@ void tmebox_cover_store(struct heap *heap, uint32_t page, uint64_t lines, const 
     while (lines != 0) {
         unsigned first, count = row(lines, owners, &first);
         count = count < AT_ONCE ? count : AT_ONCE;
+        tmebox_tme_share(heap->machine);
         if (owners[first] <= heap->machine->last_key) {
             store_row(heap, page, first, count, owners[first]);
         } else {
-            tmebox_cover_poison(heap, (uint64_t)page * LINES + first, count);
+            poison(heap, (uint64_t)page * LINES + first, count);
         }
+        tmebox_tme_unshare(heap->machine);
         lines &= ~bits(first, count);
     }
 }
@@ -112,7 +131,7 @@ void tmebox_cover_close_lines(struct heap *heap, uint32_t page, const uint16_t *
 }
 
 /* A line that verifies, of which DRAM has other bytes than were stored: who reads it next gets those, as from a cache that
- * had written it back. Unless somebody has written it meanwhile: then it is dirty, and stays. */
+ * had written it back. Unless somebody has written it meanwhile: then it is dirty, and stays. The machine is shared. */
 static void take_changed(struct heap *heap, uint32_t page, unsigned line, uint16_t key, const unsigned char *plain) {
     struct heap_cover *cover = &heap->covers[page];
     uint64_t number = (uint64_t)page * LINES + line, now = digest(heap, number);
@@ -136,12 +155,14 @@ void tmebox_cover_check_stored(struct heap *heap, uint32_t page, uint64_t lines,
     while (lines != 0) {
         unsigned first, count = row(lines, owners, &first);
         count = count < AT_ONCE ? count : AT_ONCE;
-        uint64_t wrong = tmebox_cover_load(heap, owners[first], (uint64_t)page * LINES + first, count, scratch);
+        tmebox_tme_share(heap->machine);
+        uint64_t wrong = load(heap, owners[first], (uint64_t)page * LINES + first, count, scratch);
         for (unsigned i = 0; i < count; i++) {
             if (!(wrong >> i & 1)) {
                 take_changed(heap, page, first + i, owners[first], scratch + i * LINE);
             }
         }
+        tmebox_tme_unshare(heap->machine);
         cover->stored &= ~(bits(first, count) & ~(wrong << first));
         lines &= ~bits(first, count);
     }

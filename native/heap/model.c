@@ -84,15 +84,16 @@ static void rekey(struct heap *heap, uint32_t page, const uint16_t from[LINES], 
 static bool begin_key(struct heap *heap, uint16_t key) {
     unsigned char drawn[2][32];
     struct tme_machine *machine = heap->machine;
-    if (key > machine->last_key) {
-        return true; /* it was reset: nothing verifies */
-    }
     if (getrandom(drawn, sizeof drawn, 0) != sizeof drawn) {
         return false;
     }
     struct tme_key fresh = {.integrity = true, .drawn = true};
-    tmebox_tme_expand(&fresh, machine->keys[HEAP_HOST].rounds == 14 ? 256 : 128, drawn[0], drawn[1]);
-    machine->keys[key] = fresh;
+    tmebox_tme_lock(machine);
+    if (key <= machine->last_key) { /* else it was reset: nothing verifies */
+        tmebox_tme_expand(&fresh, machine->keys[HEAP_HOST].rounds == 14 ? 256 : 128, drawn[0], drawn[1]);
+        machine->keys[key] = fresh;
+    }
+    tmebox_tme_unlock(machine);
     explicit_bzero(&fresh, sizeof fresh);
     explicit_bzero(drawn, sizeof drawn);
     return true;

@@ -54,12 +54,14 @@ int tmebox_call_plain(PyObject *function, uint64_t times_entered, uint64_t *dete
 
 /* tme_engine.c, tme_lines.c, tme_views.c */
 struct tme_machine;
+PyObject *tmebox_tme_configure(struct tme_machine *machine, PyObject *args); /* tme_keys.c */
+PyObject *tmebox_tme_set_key(struct tme_machine *machine, PyObject *args);
 PyObject *tmebox_tme_show_counts(const struct tme_machine *machine);
-PyObject *tmebox_tme_show_verifying(const struct tme_machine *machine, uint64_t line);
+PyObject *tmebox_tme_show_verifying(struct tme_machine *machine, uint64_t line);
 PyObject *tmebox_tme_show_events(const struct tme_machine *machine);
-PyObject *tmebox_tme_show_drawn(const struct tme_machine *machine, PyObject *key_id);
+PyObject *tmebox_tme_show_drawn(struct tme_machine *machine, PyObject *key_id);
 PyObject *tmebox_tme_show_cache(const struct tme_machine *machine);
-PyObject *tmebox_tme_show_lines(const struct tme_machine *machine, PyObject *args);
+PyObject *tmebox_tme_show_lines(struct tme_machine *machine, PyObject *args);
 PyObject *tmebox_tme_take_lines(struct tme_machine *machine, PyObject *args);
 extern PyTypeObject tmebox_tme_engine_type;
 extern PyMethodDef tmebox_tme_methods[];

@@ -8,6 +8,7 @@
 struct engine {
     PyObject_HEAD
     struct tme_machine machine;
+    uint32_t generation; /* of the process */
     bool open;
 };
 
@@ -41,6 +42,7 @@ static int engine_init(PyObject *object, PyObject *args, PyObject *keywords) {
         return -1;
     }
     self->open = true;
+    self->generation = tmebox_generation;
     machine->uncached = uncached;
     machine->coherent = coherent;
     machine->aliases_forbidden = forbidden;
@@ -66,6 +68,10 @@ static struct tme_machine *opened(PyObject *object) {
     if (!self->open || self->machine.keys == NULL) {
         PyErr_SetString(PyExc_RuntimeError, "the machine was not built");
         return NULL;
+    }
+    if (self->generation != tmebox_generation) {
+        tmebox_tme_unlock_after_fork(&self->machine);
+        self->generation = tmebox_generation;
     }
     return &self->machine;
 }
@@ -135,7 +141,9 @@ static PyObject *engine_read(PyObject *self, PyObject *const *args, Py_ssize_t c
     if (bytes == NULL) {
         return NULL;
     }
+    tmebox_tme_lock(machine);
     struct tme_fault fault = tmebox_tme_read(machine, address, key_id, (uint8_t *)PyBytes_AS_STRING(bytes), size);
+    tmebox_tme_unlock(machine);
     if (fault.outcome != TME_DONE) {
         Py_DECREF(bytes);
         return fail(self, fault, "read");
@@ -153,21 +161,25 @@ static PyObject *store(PyObject *self, const char *name, PyObject *const *args, 
         PyObject_GetBuffer(args[1], &data, PyBUF_SIMPLE) < 0) {
         return NULL;
     }
-    struct tme_fault fault = {TME_DONE, 0, 0};
-    bool whole = !direct || (data.len == TME_LINE && address % TME_LINE == 0);
-    if (!whole) {
-        PyErr_SetString(PyExc_ValueError, "direct_store() stores one line: 64 bytes at a multiple of 64");
-    } else if (direct) {
-        uint8_t line[TME_LINE]; /* what is stored may be DRAM itself */
-        memcpy(line, data.buf, sizeof line);
-        fault = tmebox_tme_direct(machine, address, key_id, line);
-    } else {
-        fault = tmebox_tme_write(machine, address, key_id, data.buf, (size_t)data.len);
+    size_t size = (size_t)data.len;
+    bool whole = !direct || (size == TME_LINE && address % TME_LINE == 0);
+    uint8_t *bytes = whole ? PyMem_Malloc(size) : NULL; /* what is stored may be DRAM itself, or a heap's */
+    if (bytes != NULL) {
+        memcpy(bytes, data.buf, size);
     }
     PyBuffer_Release(&data);
     if (!whole) {
+        PyErr_SetString(PyExc_ValueError, "direct_store() stores one line: 64 bytes at a multiple of 64");
         return NULL;
     }
+    if (bytes == NULL) {
+        return PyErr_NoMemory();
+    }
+    tmebox_tme_lock(machine);
+    struct tme_fault fault = direct ? tmebox_tme_direct(machine, address, key_id, bytes)
+                                    : tmebox_tme_write(machine, address, key_id, bytes, size);
+    tmebox_tme_unlock(machine);
+    PyMem_Free(bytes);
     if (fault.outcome != TME_DONE) {
         return fail(self, fault, name);
     }
@@ -190,7 +202,9 @@ static PyObject *engine_flush_lines(PyObject *self, PyObject *const *args, Py_ss
         !unsigned_from(args[1], &size)) {
         return NULL;
     }
+    tmebox_tme_lock(machine);
     struct tme_fault fault = tmebox_tme_flush(machine, address, key_id, size);
+    tmebox_tme_unlock(machine);
     if (fault.outcome != TME_DONE) {
         return fail(self, fault, "flush");
     }
@@ -203,7 +217,9 @@ static PyObject *engine_flush_all(PyObject *self, PyObject *unused) {
     if (machine == NULL) {
         return NULL;
     }
+    tmebox_tme_lock(machine);
     tmebox_tme_flush_all(machine);
+    tmebox_tme_unlock(machine);
     Py_RETURN_NONE;
 }
 
@@ -213,80 +229,20 @@ static PyObject *engine_forget(PyObject *self, PyObject *unused) {
     if (machine == NULL) {
         return NULL;
     }
+    tmebox_tme_lock(machine);
     tmebox_tme_forget(machine);
+    tmebox_tme_unlock(machine);
     Py_RETURN_NONE;
 }
 
-static PyObject *engine_layout(PyObject *self, PyObject *args) {
+static PyObject *engine_configure(PyObject *self, PyObject *args) {
     struct tme_machine *machine = opened(self);
-    unsigned int address_bits, key_bits, first_private, last_key;
-    if (machine == NULL || !PyArg_ParseTuple(args, "IIII:_layout", &address_bits, &key_bits, &first_private, &last_key)) {
-        return NULL;
-    }
-    if (address_bits > 52 || key_bits > TME_MOST_KEY_BITS || key_bits + 12 > address_bits || last_key >> key_bits != 0) {
-        PyErr_SetString(PyExc_ValueError, "a layout of addresses that cannot be");
-        return NULL;
-    }
-    if (!tmebox_tme_layout(machine, address_bits, key_bits, first_private, last_key)) {
-        return PyErr_NoMemory();
-    }
-    Py_RETURN_NONE;
+    return machine != NULL ? tmebox_tme_configure(machine, args) : NULL;
 }
 
 static PyObject *engine_set_key(PyObject *self, PyObject *args) {
     struct tme_machine *machine = opened(self);
-    unsigned int key_id;
-    Py_buffer data, tweak;
-    int integrity;
-    if (machine == NULL || !PyArg_ParseTuple(args, "Iy*y*p:_set_key", &key_id, &data, &tweak, &integrity)) {
-        return NULL;
-    }
-    bool good = key_id <= machine->last_key && data.len == tweak.len &&
-                (data.len == 0 || data.len == 16 || data.len == 32);
-    if (good) {
-        struct tme_key *key = &machine->keys[key_id];
-        memset(key, 0, sizeof *key);
-        if (data.len != 0) {
-            tmebox_tme_expand(key, 8 * (uint32_t)data.len, data.buf, tweak.buf);
-            key->integrity = integrity;
-        }
-    }
-    PyBuffer_Release(&data);
-    PyBuffer_Release(&tweak);
-    if (!good) {
-        PyErr_SetString(PyExc_ValueError, "keys have 16 or 32 bytes each, or none for plain text");
-        return NULL;
-    }
-    Py_RETURN_NONE;
-}
-
-static PyObject *engine_set_mac_key(PyObject *self, PyObject *args) {
-    struct tme_machine *machine = opened(self);
-    Py_buffer key;
-    if (machine == NULL || !PyArg_ParseTuple(args, "y*:_set_mac_key", &key)) {
-        return NULL;
-    }
-    bool good = key.len == sizeof machine->mac_key;
-    if (good) {
-        memcpy(machine->mac_key, key.buf, sizeof machine->mac_key);
-    }
-    PyBuffer_Release(&key);
-    if (!good) {
-        PyErr_SetString(PyExc_ValueError, "the MAC key has 16 bytes");
-        return NULL;
-    }
-    Py_RETURN_NONE;
-}
-
-static PyObject *engine_set_exclusion(PyObject *self, PyObject *args) {
-    struct tme_machine *machine = opened(self);
-    unsigned long long base, mask;
-    int on;
-    if (machine == NULL || !PyArg_ParseTuple(args, "KKp:_set_exclusion", &base, &mask, &on)) {
-        return NULL;
-    }
-    machine->exclude_base = base, machine->exclude_mask = mask, machine->excluding = on;
-    Py_RETURN_NONE;
+    return machine != NULL ? tmebox_tme_set_key(machine, args) : NULL;
 }
 
 static PyObject *engine_set_seam(PyObject *self, PyObject *on) {
@@ -311,10 +267,13 @@ static PyObject *engine_side(PyObject *self, PyObject *args) {
         PyErr_SetString(PyExc_IndexError, "no such line");
         return NULL;
     }
+    tmebox_tme_lock(machine);
     if (value >= 0) {
         machine->side[line] = (uint32_t)value & (TME_SIDE_MAC | TME_SIDE_TD | TME_SIDE_POISON);
     }
-    return PyLong_FromUnsignedLong(machine->side[line]);
+    uint32_t side = machine->side[line];
+    tmebox_tme_unlock(machine);
+    return PyLong_FromUnsignedLong(side);
 }
 
 static PyObject *engine_verifying(PyObject *self, PyObject *args) {
@@ -376,7 +335,9 @@ static PyObject *engine_drive(PyObject *self, PyObject *args) {
         PyErr_SetString(PyExc_ValueError, "span is at least 8, seed is not 0");
         return NULL;
     }
+    tmebox_tme_lock(machine);
     struct tme_fault fault = tmebox_tme_drive(machine, accesses, start, span, key_id, write_every, seed);
+    tmebox_tme_unlock(machine);
     if (fault.outcome != TME_DONE) {
         return fail(self, fault, "drive");
     }
@@ -403,10 +364,9 @@ static PyMethodDef engine_methods[] = {
     {"_flush_lines", FAST(engine_flush_lines), "_flush_lines(address, size, *, key_id=0)\n--\n\n"},
     {"_flush_all", engine_flush_all, METH_NOARGS, "_flush_all()\n--\n\n"},
     {"_forget", engine_forget, METH_NOARGS, "_forget()\n--\n\nThe caches' contents are lost."},
-    {"_layout", engine_layout, METH_VARARGS, "_layout(address_bits, key_bits, first_private, last_key)"},
-    {"_set_key", engine_set_key, METH_VARARGS, "_set_key(key_id, data_key, tweak_key, integrity)"},
-    {"_set_mac_key", engine_set_mac_key, METH_VARARGS, "_set_mac_key(key)"},
-    {"_set_exclusion", engine_set_exclusion, METH_VARARGS, "_set_exclusion(base, mask, on)"},
+    {"_configure", engine_configure, METH_VARARGS,
+     "_configure(address_bits, key_bits, first_private, exclude_base, exclude_mask, excluding, keys, mac_key)"},
+    {"_set_key", engine_set_key, METH_VARARGS, "_set_key(key_id, (data_key, tweak_key, integrity))"},
     {"_set_seam", engine_set_seam, METH_O, "_set_seam(on)"},
     {"_side", engine_side, METH_VARARGS, "_side(line, value=None) -> int\n\nMAC, TD bit and poison of a line."},
     {"_verifying", engine_verifying, METH_VARARGS, "_verifying(line) -> list[int]\n\nKeyIDs whose MAC fits."},

@@ -25,10 +25,13 @@ static bool append(PyObject *list, PyObject *item) {
     return done;
 }
 
-PyObject *tmebox_tme_show_verifying(const struct tme_machine *machine, uint64_t line) {
+PyObject *tmebox_tme_show_verifying(struct tme_machine *machine, uint64_t line) {
     PyObject *list = PyList_New(0);
     for (uint32_t key_id = 0; list != NULL && key_id <= machine->last_key; key_id++) {
-        if (tmebox_tme_verifies(machine, key_id, line) && !append(list, PyLong_FromUnsignedLong(key_id))) {
+        tmebox_tme_lock(machine);
+        bool verifies = key_id <= machine->last_key && tmebox_tme_verifies(machine, key_id, line);
+        tmebox_tme_unlock(machine);
+        if (verifies && !append(list, PyLong_FromUnsignedLong(key_id))) {
             Py_CLEAR(list);
         }
     }
@@ -63,17 +66,22 @@ PyObject *tmebox_tme_show_cache(const struct tme_machine *machine) {
     return list;
 }
 
-PyObject *tmebox_tme_show_drawn(const struct tme_machine *machine, PyObject *number) {
+PyObject *tmebox_tme_show_drawn(struct tme_machine *machine, PyObject *number) {
     unsigned long key_id = PyLong_AsUnsignedLong(number);
     if (key_id == (unsigned long)-1 && PyErr_Occurred()) {
         return NULL;
     }
-    if (key_id > machine->last_key || !machine->keys[key_id].drawn) {
-        Py_RETURN_NONE;
+    struct tme_key key = {.drawn = false};
+    tmebox_tme_lock(machine);
+    if (key_id <= machine->last_key) {
+        key = machine->keys[key_id];
     }
-    const struct tme_key *key = &machine->keys[key_id]; /* the first round keys are the key */
-    Py_ssize_t size = key->rounds == 14 ? 32 : 16;
-    return Py_BuildValue("y#y#", (const char *)key->data, size, (const char *)key->tweak, size);
+    tmebox_tme_unlock(machine);
+    Py_ssize_t size = key.rounds == 14 ? 32 : 16; /* the first round keys are the key */
+    PyObject *shown = key.drawn ? Py_BuildValue("y#y#", (const char *)key.data, size, (const char *)key.tweak, size)
+                                : Py_NewRef(Py_None);
+    explicit_bzero(&key, sizeof key);
+    return shown;
 }
 
 /* Whether there are such lines under such a KeyID; if not, ValueError is set. */
@@ -87,7 +95,7 @@ static bool lines_are_there(const struct tme_machine *machine, unsigned int key_
     return there;
 }
 
-PyObject *tmebox_tme_show_lines(const struct tme_machine *machine, PyObject *args) {
+PyObject *tmebox_tme_show_lines(struct tme_machine *machine, PyObject *args) {
     unsigned int key_id, count;
     unsigned long long line;
     uint8_t plain[TME_LINE * TME_PAGE_LINES];
@@ -95,7 +103,9 @@ PyObject *tmebox_tme_show_lines(const struct tme_machine *machine, PyObject *arg
         !lines_are_there(machine, key_id, line, count)) {
         return NULL;
     }
+    tmebox_tme_lock(machine);
     uint64_t wrong = tmebox_tme_load_lines(machine, key_id, line, count, plain);
+    tmebox_tme_unlock(machine);
     return Py_BuildValue("y#K", (char *)plain, (Py_ssize_t)(TME_LINE * (size_t)count), (unsigned long long)wrong);
 }
 
@@ -115,7 +125,9 @@ PyObject *tmebox_tme_take_lines(struct tme_machine *machine, PyObject *args) {
     }
     if (good) {
         memcpy(plain, data.buf, TME_LINE * count); /* what is stored may be DRAM itself */
+        tmebox_tme_lock(machine);
         tmebox_tme_store_lines(machine, key_id, line, count, plain);
+        tmebox_tme_unlock(machine);
     }
     PyBuffer_Release(&data);
     return good ? Py_NewRef(Py_None) : NULL;

@@ -20,9 +20,12 @@ bool tmebox_tme_machine_new(struct tme_machine *machine, uint64_t size, size_t s
     machine->side = map(machine->lines * sizeof *machine->side);
     machine->events = room != 0 ? calloc(room, sizeof *machine->events) : NULL;
     machine->room = room;
+    if (!tmebox_tme_cache_new(&machine->cache, sets, ways, replacement, seed)) {
+        return false;
+    }
+    tmebox_tme_layout(machine, 52, 0, 1, tmebox_tme_keys_new(0));
     return machine->dram != NULL && machine->side != NULL && (room == 0 || machine->events != NULL) &&
-           tmebox_tme_cache_new(&machine->cache, sets, ways, replacement, seed) &&
-           tmebox_tme_layout(machine, 52, 0, 1, 0);
+           machine->keys != NULL;
 }
 
 void tmebox_tme_machine_free(struct tme_machine *machine) {
@@ -34,28 +37,18 @@ void tmebox_tme_machine_free(struct tme_machine *machine) {
     }
     free(machine->events);
     free(machine->keys);
-    for (uint32_t i = 0; i < machine->former_key_tables; i++) {
-        free(machine->former_keys[i]);
-    }
     tmebox_tme_cache_free(&machine->cache);
 }
 
-bool tmebox_tme_layout(struct tme_machine *machine, uint32_t address_bits, uint32_t key_bits, uint32_t first_private,
-                       uint32_t last_key) {
+struct tme_key *tmebox_tme_keys_new(uint32_t key_bits) {
     size_t size = sizeof(struct tme_key) << key_bits;
-    if (key_bits > machine->widest_key_bits || machine->keys == NULL) {
-        struct tme_key *keys = aligned_alloc(_Alignof(struct tme_key), size);
-        if (keys == NULL) {
-            return false;
-        }
-        if (machine->keys != NULL) { /* a heap's threads may look at it just now */
-            machine->former_keys[machine->former_key_tables++] = machine->keys;
-        }
-        memset(keys, 0, size);
-        machine->keys = keys;
-        machine->widest_key_bits = key_bits;
-    }
-    memset(machine->keys, 0, sizeof(struct tme_key) << machine->widest_key_bits);
+    struct tme_key *keys = aligned_alloc(_Alignof(struct tme_key), size);
+    return keys != NULL ? memset(keys, 0, size) : NULL;
+}
+
+struct tme_key *tmebox_tme_layout(struct tme_machine *machine, uint32_t address_bits, uint32_t key_bits,
+                                  uint32_t first_private, struct tme_key *keys) {
+    struct tme_key *former = machine->keys;
     for (size_t place = 0; place < machine->cache.sets * machine->cache.ways; place++) {
         uint32_t key_id;
         uint64_t line;
@@ -63,12 +56,13 @@ bool tmebox_tme_layout(struct tme_machine *machine, uint32_t address_bits, uint3
             tmebox_tme_cache_drop(&machine->cache, place); /* there is no key that it could leave with */
         }
     }
+    machine->keys = keys;
     machine->address_bits = address_bits;
     machine->key_bits = key_bits;
     machine->key_shift = address_bits - key_bits;
     machine->first_private = first_private;
-    machine->last_key = last_key;
-    return true;
+    machine->last_key = (1U << key_bits) - 1;
+    return former;
 }
 
 static void write_back(struct tme_machine *machine, size_t place) {

@@ -1,9 +1,14 @@
 /* The machine that the model is of: DRAM with its MACs, a cache whose lines are tagged by (KeyID, line), and the table of keys
- * between them. One thread at a time. No Python here; what went wrong is a value, and the face raises it. */
+ * between them. No Python here; what went wrong is a value, and the face raises it.
+ *
+ * Who calls anything here has the machine to itself, see lock.c; for pages.c, whose lines nobody else is at, it is enough to
+ * share it. Meanwhile no Python code runs, and nothing is touched that a heap's fault handler would have to bring first. */
 #ifndef TMEBOX_TME_MACHINE_H
 #define TMEBOX_TME_MACHINE_H
 
 #include "tme/tme.h"
+
+#include <stdatomic.h>
 
 /* What an access can end in. Names: src/tmebox/tme/faults.py. */
 enum tme_outcome {
@@ -72,6 +77,7 @@ struct tme_cache {
 #define TME_NOWHERE ((size_t)-1)
 
 struct tme_machine {
+    _Atomic uint32_t users; /* lock.c */
     const struct tme_path *path;
     uint8_t *dram;
     uint32_t *side;
@@ -80,10 +86,7 @@ struct tme_machine {
     bool uncached, coherent, aliases_forbidden, paper, seam;
     uint32_t mac_mask;
     uint32_t address_bits, key_bits, key_shift, first_private, last_key;
-    struct tme_key *keys; /* 2^widest_key_bits, never fewer: others may look; KeyID 0 is the platform's key */
-    uint32_t widest_key_bits;
-    struct tme_key *former_keys[TME_MOST_KEY_BITS + 1]; /* each was narrower than the next; they go with the machine */
-    uint32_t former_key_tables;
+    struct tme_key *keys; /* 2^key_bits; KeyID 0 is the platform's key */
     uint64_t mac_key[2];
     bool excluding;
     uint64_t exclude_base, exclude_mask;
@@ -97,6 +100,13 @@ struct tme_fault {
     uint64_t address; /* of the line, without KeyID */
     uint32_t key_id;
 };
+
+/* lock.c. Usable in signal handlers. A thread has it once, and no lock of a heap is taken while it has. */
+void tmebox_tme_share(struct tme_machine *machine);
+void tmebox_tme_unshare(struct tme_machine *machine);
+void tmebox_tme_lock(struct tme_machine *machine);
+void tmebox_tme_unlock(struct tme_machine *machine);
+void tmebox_tme_unlock_after_fork(struct tme_machine *machine); /* threads that had it are not in this process */
 
 /* cache.c. Where (key_id, line) is, or TME_NOWHERE. Where it would go; the place may hold another line. */
 bool tmebox_tme_cache_new(struct tme_cache *cache, size_t sets, size_t ways, uint32_t replacement, uint64_t seed);
@@ -131,8 +141,11 @@ void tmebox_tme_store_lines(struct tme_machine *machine, uint32_t key_id, uint64
 bool tmebox_tme_machine_new(struct tme_machine *machine, uint64_t size, size_t sets, size_t ways, uint32_t replacement,
                             uint64_t seed, size_t room);
 void tmebox_tme_machine_free(struct tme_machine *machine);
-bool tmebox_tme_layout(struct tme_machine *machine, uint32_t address_bits, uint32_t key_bits, uint32_t first_private,
-                       uint32_t last_key);
+/* 2^key_bits keys, all plain text, or NULL. */
+struct tme_key *tmebox_tme_keys_new(uint32_t key_bits);
+/* How addresses are divided, and the key of each KeyID: they become the machine's. Its former ones are the caller's. */
+struct tme_key *tmebox_tme_layout(struct tme_machine *machine, uint32_t address_bits, uint32_t key_bits,
+                                  uint32_t first_private, struct tme_key *keys);
 struct tme_fault tmebox_tme_read(struct tme_machine *machine, uint64_t address, int64_t key_id, uint8_t *to, size_t size);
 struct tme_fault tmebox_tme_write(struct tme_machine *machine, uint64_t address, int64_t key_id, const uint8_t *from,
                                   size_t size);

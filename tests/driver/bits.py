@@ -56,11 +56,13 @@ class Registers(ctypes.Structure):
         ("has_capability", ctypes.c_bool),
         ("has_partitioning", ctypes.c_bool),
         ("has_aliases", ctypes.c_bool),
+        ("has_core_activate", ctypes.c_bool),
         ("address_bits", ctypes.c_uint),
         ("capability", ctypes.c_uint64),
         ("activate", ctypes.c_uint64),
         ("partitioning", ctypes.c_uint64),
         ("aliases", ctypes.c_uint64),
+        ("core_activate", ctypes.c_uint64),
     ]
 
 

@@ -32,11 +32,13 @@ def part(**changes: int | bool) -> bits.Registers:
         "has_capability": True,
         "has_partitioning": False,
         "has_aliases": False,
+        "has_core_activate": True,
         "address_bits": 52,
         "capability": 0b11 | 6 << 32 | 63 << 36,
         "activate": 0b11 | 6 << 32 | INTEGRITY_ALLOWED | 1 << 48,
         "partitioning": 0,
         "aliases": 0,
+        "core_activate": 6 << 32,
     }
     return bits.Registers(**{**good, **changes})
 
@@ -72,6 +74,8 @@ def test_a_part_with_integrity_is_usable(library: ctypes.CDLL) -> None:
         ({"activate": 0b01 | 6 << 32 | INTEGRITY_ALLOWED}, "did not enable"),
         ({"activate": 0b11 | 1 << 31 | 6 << 32 | INTEGRITY_ALLOWED}, "bypassed"),
         ({"activate": 0b11 | INTEGRITY_ALLOWED}, "no KeyID bits"),
+        ({"core_activate": 0}, "did not give the core"),
+        ({"core_activate": 4 << 32}, "did not give the core"),
         ({"capability": 0b01 | 6 << 32 | 63 << 36}, "no integrity"),
         ({"activate": 0b11 | 6 << 32 | 1 << 48}, "does not allow keys with integrity"),
         ({"has_aliases": True, "aliases": 1 << 8}, "forbids one page under several"),
@@ -91,6 +95,10 @@ def test_a_part_that_lacks_something_is_refused_with_the_reason(
     assert layout.keys == 0
 
 
+def test_a_core_whose_register_cannot_be_read_is_not_asked(library: ctypes.CDLL) -> None:
+    assert asked(library, part(has_core_activate=False, core_activate=0))[0] == "usable"
+
+
 def test_tdx_takes_its_part_of_the_keys(library: ctypes.CDLL) -> None:
     _, layout = asked(library, part(activate=0b11 | 6 << 32 | 2 << 36 | INTEGRITY_ALLOWED))
     assert (layout.key_bits, layout.key_shift, layout.keys) == (6, 46, 15)
@@ -102,12 +110,13 @@ def test_tdx_takes_its_part_of_the_keys(library: ctypes.CDLL) -> None:
 
 @settings(max_examples=500, deadline=None)
 @given(
-    flags=st.integers(0, 127),
+    flags=st.integers(0, 255),
     address_bits=st.integers(0, 64),
     capability=WORDS,
     activate=WORDS,
     partitioning=WORDS,
     aliases=WORDS,
+    core_activate=WORDS,
     likely=st.booleans(),
 )
 def test_the_driver_and_doctor_say_the_same(
@@ -118,12 +127,14 @@ def test_the_driver_and_doctor_say_the_same(
     activate: int,
     partitioning: int,
     aliases: int,
+    core_activate: int,
     likely: bool,
 ) -> None:
     if likely:  # otherwise hardly any is usable
         flags, activate = flags | 31, activate | 3 & ~(1 << 31) | INTEGRITY_ALLOWED
         activate &= ~(1 << 31)
         capability |= 2
+        core_activate = activate
     names = [name for name, kind, *_ in bits.Registers._fields_ if kind is ctypes.c_bool]
     has = {name: bool(flags >> number & 1) for number, name in enumerate(names)}
     text, layout = asked(
@@ -135,6 +146,7 @@ def test_the_driver_and_doctor_say_the_same(
             activate=activate,
             partitioning=partitioning,
             aliases=aliases,
+            core_activate=core_activate,
         ),
     )
     found = registers.Registers(
@@ -146,6 +158,7 @@ def test_the_driver_and_doctor_say_the_same(
         activate=activate if has["has_capability"] else None,
         partitioning=partitioning if has["has_partitioning"] else None,
         aliases=aliases if has["has_aliases"] else None,
+        core_activate=core_activate if has["has_core_activate"] else None,
     )
     try:
         ours = registers.layout(found)

@@ -4,6 +4,7 @@ and strings that come to a damaged line."""
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -11,7 +12,9 @@ import numpy as np
 import pytest
 
 import tmebox
+from tests.forked import run_forked
 from tests.heap.conftest import violation
+from tests.heap.test_races import started
 from tmebox import abi, tme
 from tmebox._native import time_detections
 from tmebox.tme.explain import explain
@@ -350,3 +353,80 @@ def test_a_wider_key_table_while_sandboxes_use_the_old_one(touching: tmebox.Modu
     machine.reset()
     with pytest.raises(tmebox.IntegrityViolation):
         user.peek(block)
+
+
+CHANGES: dict[str, Callable[[tmebox.SharedHeap, int], object]] = {
+    "pconfig": lambda heap, key_id: heap.machine.pconfig(key_id),
+    "clear": lambda heap, key_id: heap.machine.pconfig(key_id, "clear"),
+    "core-activate": lambda heap, key_id: heap.machine.wrmsr(0x9FF, 0),
+    "reset": lambda heap, key_id: (heap.machine.reset(), heap.machine.activate()),
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_no_key_is_met_half_way(touching: tmebox.Module, heaps: Heaps, name: str) -> None:
+    """While KeyIDs get other keys, a line is never what no key of its owner's makes of it."""
+    heap = heaps(key_id_bits=12)
+    user = tmebox.Sandbox(touching, heap=heap)
+    block = heap.allocate(4096, owner=user)
+    block.write(b"x" * 4096)
+    heap.flush()
+    CHANGES[name](heap, user.key_id)
+    seen: set[int] = set()
+    ended = threading.Event()
+
+    def use() -> None:
+        while not ended.is_set():
+            try:
+                seen.add(user.peek(block))
+            except tmebox.IntegrityViolation:
+                user.reset()
+
+    thread = threading.Thread(target=use)
+    thread.start()
+    end = time.monotonic() + 1
+    while not seen and time.monotonic() < end:
+        for _ in range(10):
+            CHANGES[name](heap, user.key_id)
+    ended.set()
+    thread.join()
+    assert seen == set()
+
+
+def test_the_machine_reads_whole_lines_while_their_owner_writes(running: tmebox.Module) -> None:
+    with (
+        tmebox.SharedHeap("256KiB", backend="model", views=False) as heap,
+        tmebox.Sandbox(running, heap=heap, timeout=20) as user,
+    ):
+        block = heap.allocate(4096, owner=user)
+        block.write(bytes(4096))
+        thread, _ = started(user.write_on, block, 1)
+        end, seen = time.monotonic() + 1, set()
+        try:
+            while time.monotonic() < end:
+                seen.add(heap.machine.read(place(block), 64, key_id=user.key_id))
+        finally:
+            heap.revoke(block)
+            thread.join()
+    assert len(seen) > 1
+
+
+def test_a_machine_is_nobodys_in_a_forked_child(running: tmebox.Module) -> None:
+    """A thread that was in it when the process forked is not there to leave it."""
+    with (
+        tmebox.SharedHeap("256KiB", backend="model", views=False) as heap,
+        tmebox.Sandbox(running, heap=heap, timeout=60) as user,
+    ):
+        machine, behind = heap.machine, 256 << 10
+
+        def use() -> bytes:
+            machine.direct_store(behind, b"child".ljust(64))
+            return machine.read(behind, 5)
+
+        block = heap.allocate(4096, owner=user)
+        thread, _ = started(user.write_on, block, 1)
+        try:
+            assert {run_forked(use, timeout_s=10).result() for _ in range(20)} == {b"child"}
+        finally:
+            heap.revoke(block)
+            thread.join()

@@ -19,6 +19,7 @@ ROOT = Path(__file__).parents[2]
 NATIVE = ROOT / "native"
 INIT = """/* The module of a mutant: only the machine. */
 #include "python/face.h"
+uint32_t tmebox_generation;
 static struct PyModuleDef definition = {PyModuleDef_HEAD_INIT, .m_name = "mutant", .m_size = -1};
 PyMODINIT_FUNC PyInit_mutant(void) {
     PyObject *module = PyModule_Create(&definition);
@@ -64,7 +65,7 @@ class Workshop:
         )  # to compile soon
         self._sources = [
             *sorted((folder / "native/tme").glob("*.c")),
-            *sorted((folder / "native/python").glob("tme_[ev]*.c")),
+            *sorted((folder / "native/python").glob("tme_[ekv]*.c")),
         ]
         self._sources.append(folder / "native/init.c")
         self._objects = {source.name: self._compile(source, source.stem) for source in self._sources}

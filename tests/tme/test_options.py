@@ -10,6 +10,9 @@ import pytest
 from tmebox import tme
 from tmebox.tme.machine import Modelled
 
+PLAIN = b"", b"", False
+"""A KeyID that does not encrypt."""
+
 
 @pytest.mark.parametrize(
     ("options", "rule"),
@@ -104,12 +107,13 @@ def test_the_c_core_checks_what_it_is_given() -> None:
     machine = tme.Machine(memory="64KiB")
     for call in (
         machine.__init__,  # type: ignore[misc]
-        lambda: machine._layout(60, 2, 1, 3),
-        lambda: machine._layout(52, 16, 1, 3),
-        lambda: machine._layout(52, 2, 1, 4),
-        lambda: machine._set_key(1, b"k" * 16, b"t" * 16, True),
-        lambda: machine._set_key(0, b"k" * 15, b"t" * 15, True),
-        lambda: machine._set_mac_key(b"short"),
+        lambda: machine._configure(60, 2, 1, 0, 0, False, (PLAIN,) * 4, bytes(16)),
+        lambda: machine._configure(52, 16, 1, 0, 0, False, (PLAIN,) * 65536, bytes(16)),
+        lambda: machine._configure(52, 2, 1, 0, 0, False, (PLAIN,) * 5, bytes(16)),
+        lambda: machine._configure(52, 0, 1, 0, 0, False, ((b"k" * 15, b"t" * 15, True),), bytes(16)),
+        lambda: machine._configure(52, 0, 1, 0, 0, False, (PLAIN,), b"short"),
+        lambda: machine._set_key(1, (b"k" * 16, b"t" * 16, True)),
+        lambda: machine._set_key(0, (b"k" * 15, b"t" * 15, True)),
         lambda: machine._side(1 << 40),
         lambda: machine.read(0, 1, 2),  # type: ignore[call-arg]
         lambda: machine.read(0, 1, keyid=1),  # type: ignore[call-arg]
@@ -140,10 +144,22 @@ def test_what_is_stored_may_be_dram_itself() -> None:
     assert machine.read(64, 64) == bytes(range(100, 164))
 
 
+@pytest.mark.parametrize("cache", [None, "4KiB"])
+def test_a_store_of_dram_onto_itself_stores_what_it_was(kind: type[Modelled], cache: str | None) -> None:
+    """Line by line the first store would change what the next one takes."""
+    machine = kind(memory="64KiB", cache=cache, seed=1)
+    machine.activate()
+    machine.write(0, bytes(range(64)) * 4)
+    machine.flush()
+    before = machine.dram[0:192]
+    machine.write(64, machine._dram()[0:192])
+    assert machine.read(64, 192) == before
+
+
 def test_a_key_table_that_shrinks_leaves_no_line_behind() -> None:
     machine = tme.Machine(memory="64KiB", key_id_bits=6)
     machine.activate()
     machine.write(0, b"x", key_id=63)
-    machine._layout(52, 0, 1, 0)
+    machine._configure(52, 0, 1, 0, 0, False, (PLAIN,), bytes(16))
     assert machine.cached() == []
     machine.flush()

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
 
 from tmebox import tme
 from tmebox.tme.machine import Modelled
-from tmebox.tme.paging import PRESENT
-from tmebox.tme.virtual import EPT_ALL
+from tmebox.tme.paging import PRESENT, WRITE, Step, load_entry
+from tmebox.tme.virtual import EPT_ALL, walk_ept
 
 LINEAR = 0x7F12_3456_7000
 
@@ -116,6 +118,96 @@ def test_ept_faults(kind: type[Modelled]) -> None:
     scene.one.ept.map(0x3000, 0x103000, 1, flags=1)
     with pytest.raises(tme.TranslationFault, match="ept-violation"):
         scene.one.write(0x3000, b"x")
+
+
+def change(machine: Modelled, step: Step, *, add: int = 0, remove: int = 0) -> None:
+    """Bits of the entry that a walk read."""
+    entry = load_entry(machine, step.address, step.table_key_id) & ~remove | add
+    machine.write(step.address, entry.to_bytes(8, "little"), key_id=step.table_key_id)
+
+
+Walk = Callable[..., tme.Translation]
+
+
+def walks(machine: Modelled) -> dict[str, tuple[Walk, str, str]]:
+    """How the host, a guest and a device come to a page; what each says of an entry that is malformed, and of
+    one that allows no write."""
+    frames = tme.Pages(0x10000, 0x30000)
+    host, ept, remapped = (tme.Tables(machine, frames, present=flags) for flags in (7, EPT_ALL, 3))
+    for tree in (host, ept, remapped):
+        tree.map(0x1000, 0x4000)
+    iommu = tme.Iommu(machine, frames)
+    iommu.attach(2, 8, remapped)
+    return {
+        "host": (partial(tme.walk, machine, 0x1000, host.root), "reserved bits", "read-only"),
+        "guest": (partial(walk_ept, machine, 0x1000, ept.root), "ept-misconfiguration", "ept-violation"),
+        "device": (partial(iommu.translate, 2, 8, 0x1000), "malformed", "not allowed"),
+    }
+
+
+@pytest.mark.parametrize("who", ["host", "guest", "device"])
+@pytest.mark.parametrize("level", [1, 2, 3, 4])
+def test_what_is_malformed_comes_before_what_is_not_allowed(build: Any, who: str, level: int) -> None:
+    machine = build(physical_bits=46)
+    walk, malformed, refused = walks(machine)[who]
+    steps = walk(write=True).steps
+    for above in range(1, 5):
+        change(machine, steps[-above], remove=WRITE)
+        with pytest.raises(tme.TranslationFault, match=refused) as caught:
+            walk(write=True)
+        assert caught.value.level == above
+        walk()
+        change(machine, steps[-level], add=1 << 50)
+        for write in (False, True):
+            with pytest.raises(tme.TranslationFault, match=malformed) as caught:
+                walk(write=write)
+            assert caught.value.level == level
+        change(machine, steps[-level], remove=1 << 50)
+        change(machine, steps[-above], add=WRITE)
+    walk(write=True)
+
+
+def test_a_device_reads_what_all_its_entries_let_it_read(build: Any) -> None:
+    machine = build(physical_bits=46)
+    walk, _, refused = walks(machine)["device"]
+    for step in walk().steps[2:]:
+        change(machine, step, remove=1)  # it may still write
+        with pytest.raises(tme.TranslationFault, match=refused):
+            walk()
+        walk(write=True)
+        change(machine, step, add=1)
+    for step in walk().steps[:2]:  # the root's entry, and the device's
+        change(machine, step, add=1 << 46)
+        with pytest.raises(tme.TranslationFault, match="malformed"):
+            walk()
+        change(machine, step, remove=1 << 46)
+    walk()
+
+
+def test_a_guest_and_a_device_write_what_dram_was(build: Any) -> None:
+    """Page by page the first store would change what the next one takes."""
+    machine = build(cache=None)
+    frames = tme.Pages(0x10000, 0x30000)
+    for write in (guest_writer(machine, frames), device_writer(machine, frames)):
+        machine.write(0x4000, bytes(range(256)) * 16)
+        before = machine.dram[0x4000:0x6000]
+        write(machine._dram()[0x4000:0x6000])
+        assert machine.read(0x5000, 0x2000) == before
+
+
+def guest_writer(machine: Modelled, frames: tme.Pages) -> Callable[[Any], None]:
+    ept = tme.Tables(machine, frames, present=EPT_ALL)
+    for page in (0x5000, 0x6000):
+        ept.map(page, page)
+    return lambda data: tme.Guest(machine, "guest", ept).write(0x5000, data)
+
+
+def device_writer(machine: Modelled, frames: tme.Pages) -> Callable[[Any], None]:
+    tree, iommu = tme.Tables(machine, frames, present=3), tme.Iommu(machine, frames)
+    for page in (0x5000, 0x6000):
+        tree.map(page, page)
+    iommu.attach(0, 0, tree)
+    return lambda data: iommu.write(0, 0, 0x5000, data)
 
 
 def test_guest_tables_have_no_key_ids(kind: type[Modelled]) -> None:

@@ -132,6 +132,43 @@ def test_the_platform_key_is_restored(kind: type[Modelled]) -> None:
     assert machine.rdmsr(ACTIVATE) & 3 == 0, "a reset loses the saved key too"
 
 
+@pytest.mark.parametrize("algorithm", ["aes-xts-128-integrity", "aes-xts-256-integrity"])
+def test_the_mac_key_is_restored_with_the_platform_key(kind: type[Modelled], algorithm: str) -> None:
+    machine = fresh(kind, algorithm=algorithm)
+    machine.wrmsr(ACTIVATE, machine.activation() | 8)
+    machine.wrmsr(CORE, 0)
+    machine.pconfig(1)
+    machine.write(0, b"stays")
+    machine.direct_store(64, b"is lost".ljust(64), key_id=1)
+    machine.flush()
+    machine.standby()
+    machine.wrmsr(ACTIVATE, machine.activation() | 4)
+    machine.wrmsr(CORE, 0)
+    assert machine.read(0, 5) == b"stays"
+    with pytest.raises(tme.IntegrityError):
+        machine.read(64, 7, key_id=1)
+    machine.standby()
+    machine.wrmsr(ACTIVATE, machine.activation())
+    with pytest.raises(tme.IntegrityError):
+        machine.read(0, 5)
+
+
+def test_seam_mode_ends_with_the_outermost_block(kind: type[Modelled]) -> None:
+    machine = fresh(kind, tdx_key_id_bits=1)
+    machine.activate()
+    private = 1 << (machine.options.key_id_bits - 1)
+    with machine.seam():
+        with machine.seam():
+            machine.direct_store(0, bytes(64), key_id=private)
+        assert machine.read(0, 1, key_id=private) == b"\0"
+        machine.reset()
+        machine.activate()
+        with pytest.raises(tme.AccessError, match="private-needs-seam"):
+            machine.read(0, 1, key_id=private)
+    with pytest.raises(tme.AccessError, match="private-needs-seam"):
+        machine.read(0, 1, key_id=private)
+
+
 def test_core_activate_gives_the_key_id_bits(kind: type[Modelled]) -> None:
     machine = fresh(kind)
     assert refused(machine, CORE, 1) == "core-activate"

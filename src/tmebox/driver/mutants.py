@@ -90,7 +90,8 @@ MUTANTS = (
     Mutant(
         "moving_leaves_the_hosts_entries",
         "rights.c",
-        "\t\ttmebox_view_unmap(file, 0, first, range->count);\n",
+        "\t\t/* Who looks through the host's view now waits for the lock. */\n"
+        "\t\ttmebox_view_unmap(file, 0, first, next - first);\n",
         "",
         "alias",
     ),
@@ -104,14 +105,14 @@ MUTANTS = (
     Mutant(
         "shared_entries_stay",
         "rights.c",
-        "\t\t\ttmebox_view_unmap(file, id, number, 1);\n",
+        "\t\t\ttmebox_view_unmap(file, id, from, after - from);\n",
         "",
         "alias",
     ),
     Mutant(
         "shared_rights_outlive_owners",
         "heap.c",
-        "\t\t\ttmebox_heap_end_shared(file, number, 1);\n",
+        "\t\t\ttmebox_heap_end_shared(file, number, end - number);\n",
         "\t\t\tcontinue;\n",
         "alias",
     ),
@@ -135,12 +136,13 @@ MUTANTS = (
     Mutant("views_move", "view.c", "\t.mremap = view_mremap,\n", "", "mappings"),
     Mutant("views_become_executable", "view.c", "\tvm_flags_clear(vma, VM_MAYEXEC);\n", "", "mappings"),
     Mutant("offsets_reach_beyond", "view.c", "vma_pages(vma));\n", "1);\n", "edges"),
+    Mutant("keys_are_given_on_the_way_to_sleep", "keys.c", "going_to_sleep ? -EBUSY : ", "", "lives"),
     Mutant("keys_never_come_back", "keys.c", "\t\t__clear_bit(id, taken);\n", "", "lives"),
     Mutant(
         "pages_are_forgotten",
         "heap.c",
-        "\t\t__free_page(page);\n\t\tcond_resched",
-        "\t\tcond_resched",
+        "\t\ttmebox_lines_rewrite(page);\n\t\t__free_page(page);\n",
+        "\t\ttmebox_lines_rewrite(page);\n",
         "cycles",
     ),
 )

@@ -12,7 +12,7 @@ import struct
 from dataclasses import dataclass
 from pathlib import Path
 
-CAPABILITY, ACTIVATE, PARTITIONING, ALIASES = 0x981, 0x982, 0x087, 0x06F
+CAPABILITY, ACTIVATE, CORE_ACTIVATE, PARTITIONING, ALIASES = 0x981, 0x982, 0x9FF, 0x087, 0x06F
 INTEGRITY = 2
 """AES-XTS-128 with integrity, as a bit of the algorithms."""
 MOST_KEY_BITS = 15
@@ -32,6 +32,7 @@ class Registers:
     activate: int | None = None
     partitioning: int | None = None
     aliases: int | None = None
+    core_activate: int | None = None
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,11 @@ def layout(registers: Registers) -> Layout:
     _need(not activate & 1 << 31, "TME is bypassed")
     bits = _field(activate, 35, 32)
     _need(bits, "the firmware gave TME-MK no KeyID bits")
+    core = registers.core_activate
+    _need(
+        core is None or _field(core, 35, 32) == bits,
+        "the firmware did not give the core its KeyID bits (MK_TME_CORE_ACTIVATE)",
+    )
     _need(capability & INTEGRITY, "the CPU has no integrity for AES-XTS-128")
     _need(_field(activate, 63, 48) & INTEGRITY, "the firmware does not allow keys with integrity")
     _need(not (registers.aliases or 0) & 1 << 8, "the CPU forbids one page under several KeyIDs")
@@ -93,6 +99,7 @@ def read() -> Registers:
         activate=activate,
         partitioning=_register(PARTITIONING),
         aliases=_register(ALIASES),
+        core_activate=_register(CORE_ACTIVATE),
     )
 
 

@@ -99,7 +99,7 @@ class Modelled(Programmed):
         self._entropy_fails = 0
         self.busy = False
         self.privilege_level = 0
-        self._saved: tuple[bytes, bytes] | None = None
+        self._saved: tuple[tuple[bytes, bytes], bytes] | None = None
         self._build(path)
         self.dram = Dram(self)
         self.machine_checks: list[MachineCheck] = []
@@ -120,9 +120,9 @@ class Modelled(Programmed):
         self._slots = {}
         self._platform = (b"", b"")
         self._policy = None
-        self._layout(self.options.physical_bits, 0, 1, 0)
-        self._set_exclusion(0, 0, False)
-        self._set_mac_key(self._random(16))
+        self._mac_key = self._random(16)
+        self._install()
+        self._seams = 0
         self._set_seam(False)
 
     def reset(self) -> None:
@@ -134,7 +134,8 @@ class Modelled(Programmed):
         self._restart()
 
     def standby(self) -> None:
-        """Reset, but a platform key that was saved (bit 3 of 0x982) can be restored (bit 2)."""
+        """Reset, but a platform key that was saved (bit 3 of 0x982), and the MAC key with it, can be restored
+        (bit 2). Then DRAM is what it was under the platform's key. Keys of other KeyIDs are lost."""
         self._restart()
 
     def _restart(self) -> None:
@@ -212,25 +213,19 @@ class Modelled(Programmed):
 
     def restore_platform_key(self, policy: int) -> bool:
         """Called by the registers."""
-        if self._saved is None or len(self._saved[0]) != self._size(policy):
+        if self._saved is None or len(self._saved[0][0]) != self._size(policy):
             return False
-        self._platform = self._saved
+        self._platform, self._mac_key = self._saved
         return True
 
     def save_platform_key(self) -> None:
         """Called by the registers."""
-        self._saved = self._platform
+        self._saved = self._platform, self._mac_key
 
     def use_key_ids(self) -> None:
         """Called by the registers: the layout of addresses and the keys follow what they say now."""
-        registers = self.registers
-        self._policy = by_number(msr.field(registers.activate, 7, 4))
-        bits = registers.core_key_bits
-        first_private = 1 << (bits - registers.tdx_bits) if registers.tdx_bits and bits else 1 << bits
-        self._layout(self.options.physical_bits, bits, first_private, (1 << bits) - 1)
-        self._set_exclusion(registers.exclude_base, registers.exclude_mask & ~0xFFF, registers.excluding)
-        for key_id in range(1 << bits):
-            self._install(key_id)
+        self._policy = by_number(msr.field(self.registers.activate, 7, 4))
+        self._install()
 
     def _size(self, policy: int) -> int:
         algorithm = by_number(policy)
@@ -256,12 +251,15 @@ class Modelled(Programmed):
 
     @contextmanager
     def seam(self) -> Iterator[None]:
-        """Inside, the core is in SEAM mode and may use private KeyIDs, as the TDX module does."""
+        """Inside, the core is in SEAM mode and may use private KeyIDs, as the TDX module does. It leaves that
+        mode with the outermost block, or by a reset."""
+        self._seams += 1
         self._set_seam(True)
         try:
             yield
         finally:
-            self._set_seam(False)
+            self._seams = max(0, self._seams - 1)
+            self._set_seam(self._seams > 0)
 
     @property
     def key_shift(self) -> int:

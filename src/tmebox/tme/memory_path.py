@@ -11,6 +11,9 @@ from tmebox.tme.algorithms import Algorithm
 from tmebox.tme.options import Options
 from tmebox.tme.registers import Registers
 
+ReadyKey = tuple[bytes, bytes, bool]
+"""What a KeyID does: data key, tweak key, integrity. Empty keys: plain text."""
+
 
 class MemoryPath:
     """The state of a machine. The methods named here are the memory path's: native/python/tme_engine.c has
@@ -23,6 +26,7 @@ class MemoryPath:
     _secrets: dict[int, tuple[bytes, bytes]]
     _slots: dict[int, tuple[str, Algorithm | None]]
     _platform: tuple[bytes, bytes]
+    _mac_key: bytes
     _policy: Algorithm | None
     _seed: int | None
     _drawn: int
@@ -36,10 +40,19 @@ class MemoryPath:
         def _flush_lines(self, address: int, size: int, *, key_id: int = ...) -> None: ...
         def _flush_all(self) -> None: ...
         def _forget(self) -> None: ...
-        def _layout(self, address_bits: int, key_bits: int, first_private: int, last_key: int, /) -> None: ...
-        def _set_key(self, key_id: int, data_key: bytes, tweak_key: bytes, integrity: bool, /) -> None: ...
-        def _set_mac_key(self, key: bytes, /) -> None: ...
-        def _set_exclusion(self, base: int, mask: int, on: bool, /) -> None: ...
+        def _configure(
+            self,
+            address_bits: int,
+            key_bits: int,
+            first_private: int,
+            exclude_base: int,
+            exclude_mask: int,
+            excluding: bool,
+            keys: tuple[ReadyKey, ...],
+            mac_key: bytes,
+            /,
+        ) -> None: ...
+        def _set_key(self, key_id: int, key: ReadyKey, /) -> None: ...
         def _set_seam(self, on: bool, /) -> None: ...
         def _side(self, line: int, value: int = ..., /) -> int: ...
         def _verifying(self, line: int, /) -> list[int]: ...

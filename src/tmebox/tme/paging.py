@@ -65,6 +65,10 @@ class Layout:
         whole = entry & ((1 << self.width) - 1) & ~0xFFF
         return whole & ((1 << self.shift) - 1), whole >> self.shift
 
+    def has_reserved_bits(self, entry: int, end: int = 52) -> bool:
+        """Whether an entry has bits below `end` that no physical address of this machine has."""
+        return entry & ((1 << end) - (1 << self.width)) != 0
+
 
 def load_entry(machine: Modelled, address: int, key_id: int) -> int:
     """An entry of 8 bytes."""
@@ -98,6 +102,9 @@ def walk(machine: Modelled, linear: int, cr3: int, levels: int = 4, *, write: bo
     layout = Layout(machine)
     table, key_id = layout.parts(cr3)
     steps = [Step("CR3", 0, 0, cr3, key_id)]
+    read_only = (
+        0  # the first level that says so: it counts where a translation ends, after all that is malformed
+    )
     for level, index in indices(linear, levels):
         place = table + 8 * index
         entry = load_entry(machine, place, key_id)
@@ -105,17 +112,20 @@ def walk(machine: Modelled, linear: int, cr3: int, levels: int = 4, *, write: bo
         steps.append(Step(NAMES[level], place, key_id, entry, next_key))
         if not entry & PRESENT:
             raise TranslationFault("page-fault", linear, level, "the entry is not present", "paging-present")
-        if write and not entry & WRITE:
-            raise TranslationFault("page-fault", linear, level, "the page is read-only", "paging-present")
+        read_only = read_only or (0 if entry & WRITE else level)
         large = bool(entry & LARGE) and level > 1
         span = 1 << (12 + 9 * (level - 1))
-        if entry >> layout.width & ((1 << (52 - layout.width)) - 1) or (large and level > 3):
+        if layout.has_reserved_bits(entry) or (large and level > 3):
             raise TranslationFault("page-fault", linear, level, "reserved bits are set", "paging-reserved")
         if large and target & (span - 1) & ~0x1FFF:
             raise TranslationFault(
                 "page-fault", linear, level, "a large page is not aligned", "paging-reserved"
             )
         if large or level == 1:
+            if write and read_only:
+                raise TranslationFault(
+                    "page-fault", linear, read_only, "the page is read-only", "paging-present"
+                )
             offset = linear & (span - 1)
             address = (target & ~(span - 1)) | offset
             return Translation(address, next_key, address | next_key << layout.shift, tuple(steps))

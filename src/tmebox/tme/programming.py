@@ -6,6 +6,7 @@ from tmebox.tme import pconfig as instruction
 from tmebox.tme.algorithms import ALGORITHMS, Algorithm
 from tmebox.tme.faults import GeneralProtection, PconfigError, UndefinedInstruction
 from tmebox.tme.inspection import Inspected
+from tmebox.tme.memory_path import ReadyKey
 from tmebox.tme.options import LINE
 
 
@@ -102,17 +103,36 @@ class Programmed(Inspected):
         else:
             self._slots[key_id] = "plain", None
         if key_id < 1 << self.registers.core_key_bits:
-            self._install(key_id)
+            self._set_key(key_id, self._ready_key(key_id))
         return instruction.SUCCESS
 
     def _store_lines(self, address: int, data: bytes) -> None:
         for start in range(0, len(data), LINE):
             self.direct_store(address + start, data[start : start + LINE], key_id=0)
 
-    def _install(self, key_id: int) -> None:
-        """Hand the memory path the key that a KeyID has now."""
+    def _ready_key(self, key_id: int) -> ReadyKey:
+        """The key that a KeyID has now, for the memory path."""
         mode, algorithm = self._slots.get(key_id, ("platform", self._policy))
         keys = self._platform if mode == "platform" else self._secrets.get(key_id, (b"", b""))
         if mode == "plain" or (key_id == 0 and self.registers.bypassed):
             keys, algorithm = (b"", b""), None
-        self._set_key(key_id, keys[0], keys[1], bool(algorithm and algorithm.integrity))
+        return *keys, bool(algorithm and algorithm.integrity)
+
+    def _install(self) -> None:
+        """Hand the memory path the layout of addresses and all keys, in one step: what shares the machine
+        meets no KeyID between two keys."""
+        registers = self.registers
+        bits = registers.core_key_bits
+        first_private = 1 << (bits - registers.tdx_bits) if registers.tdx_bits and bits else 1 << bits
+        others = self._ready_key(1 << bits)  # one object for all KeyIDs that nobody programmed
+        special = {0, *self._slots}
+        self._configure(
+            self.options.physical_bits,
+            bits,
+            first_private,
+            registers.exclude_base,
+            registers.exclude_mask & ~0xFFF,
+            registers.excluding,
+            tuple(self._ready_key(at) if at in special else others for at in range(1 << bits)),
+            self._mac_key,
+        )

@@ -15,6 +15,7 @@ from typing import Any
 from tmebox.tme.dram import MAC_MASK, POISON_BIT, TD_BIT
 from tmebox.tme.events import KINDS
 from tmebox.tme.machine import Modelled
+from tmebox.tme.memory_path import ReadyKey
 from tmebox.tme.options import LINE
 
 try:
@@ -96,7 +97,7 @@ class ReferenceMachine(Modelled):
         options = self.options
         self._memory = bytearray(options.memory)
         self._sides: dict[int, int] = {}
-        self._keys: dict[int, tuple[bytes, bytes, bool]] = {}
+        self._keys: dict[int, ReadyKey] = {}
         self._counted = [0] * len(KINDS)
         self._events: list[tuple[int, int, int, int]] = []
         self._happened = 0
@@ -114,19 +115,25 @@ class ReferenceMachine(Modelled):
     def _dram(self) -> memoryview:
         return memoryview(self._memory)
 
-    def _layout(self, address_bits: int, key_bits: int, first_private: int, last_key: int) -> None:
+    def _configure(
+        self,
+        address_bits: int,
+        key_bits: int,
+        first_private: int,
+        exclude_base: int,
+        exclude_mask: int,
+        excluding: bool,
+        keys: tuple[ReadyKey, ...],
+        mac_key: bytes,
+    ) -> None:
         self._address_bits, self._key_bits = address_bits, key_bits
-        self._first_private, self._last_key = first_private, last_key
-        self._keys = dict.fromkeys(range(1 << key_bits), (b"", b"", False))
+        self._first_private, self._last_key = first_private, len(keys) - 1
+        self._exclusion = (exclude_base, exclude_mask) if excluding else None
+        self._keys = dict(enumerate(keys))
+        self._mac_key = mac_key
 
-    def _set_key(self, key_id: int, data_key: bytes, tweak_key: bytes, integrity: bool) -> None:
-        self._keys[key_id] = data_key, tweak_key, integrity
-
-    def _set_mac_key(self, key: bytes) -> None:
-        self._mac_key = key
-
-    def _set_exclusion(self, base: int, mask: int, on: bool) -> None:
-        self._exclusion = (base, mask) if on else None
+    def _set_key(self, key_id: int, key: ReadyKey) -> None:
+        self._keys[key_id] = key
 
     def _set_seam(self, on: bool) -> None:
         self._in_seam = on

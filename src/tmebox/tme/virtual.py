@@ -24,7 +24,7 @@ from tmebox.tme.paging import (
 
 EPT_READ, EPT_WRITE, EPT_EXECUTE = 1, 2, 4
 EPT_ALL = 7
-DMA_READ_WRITE = 3
+DMA_READ, DMA_WRITE = 1, 2
 
 
 def walk_ept(
@@ -40,24 +40,30 @@ def walk_ept(
     steps = [Step("EPTP", 0, 0, pointer, key_id)]
     if guest_physical >> min(12 + 9 * levels, layout.width):
         raise TranslationFault("ept-violation", guest_physical, 0, "beyond EPT's reach", "ept-violation")
+    read_only = 0  # the first level that says so: an entry that is malformed further down comes first
     for level, index in indices(guest_physical, levels):
         place = table + 8 * index
         entry = load_entry(machine, place, key_id)
         target, next_key = layout.parts(entry)
         steps.append(Step(f"EPT {NAMES[level]}", place, key_id, entry, next_key))
         rights = entry & EPT_ALL
-        if rights == 0 or (write and not entry & EPT_WRITE):
+        if rights == 0:
             raise TranslationFault(
-                "ept-violation", guest_physical, level, "the access is not allowed", "ept-violation"
+                "ept-violation", guest_physical, level, "the entry is not present", "ept-violation"
             )
+        read_only = read_only or (0 if entry & EPT_WRITE else level)
         large = bool(entry & LARGE) and level > 1
         span = 1 << (12 + 9 * (level - 1))
-        bad = not rights & EPT_READ or entry >> layout.width & ((1 << (52 - layout.width)) - 1)
+        bad = not rights & EPT_READ or layout.has_reserved_bits(entry)
         if bad or (large and level > 3) or (large and target & (span - 1)):
             raise TranslationFault(
                 "ept-misconfiguration", guest_physical, level, "the entry is malformed", "ept-misconfigured"
             )
         if large or level == 1:
+            if write and read_only:
+                raise TranslationFault(
+                    "ept-violation", guest_physical, read_only, "the access is not allowed", "ept-violation"
+                )
             address = target | guest_physical & (span - 1)
             return Translation(address, next_key, address | next_key << layout.shift, tuple(steps))
         table, key_id = target, next_key
@@ -87,6 +93,7 @@ class Guest:
 
     def write(self, guest_physical: int, data: bytes) -> None:
         """Bytes. Every page of them is translated, and before the first is written."""
+        data = bytes(memoryview(data))  # it may be DRAM itself
         parts = [(self.translate(at, write=True), now) for at, now in pieces(guest_physical, len(data))]
         done = 0
         for found, now in parts:
@@ -171,6 +178,7 @@ class Iommu:
         layout = Layout(self._machine)
         table, key_id = self._root, self.key_id
         span = TABLE_SIZE
+        needed, refused = (DMA_WRITE if write else DMA_READ), 0
         steps = []
         for name, number in (("root", bus), ("context", function)):
             place = table + 16 * number
@@ -181,6 +189,10 @@ class Iommu:
                 raise TranslationFault(
                     "dma-fault", address, 0, f"no {name} entry for the device", "iommu-fault"
                 )
+            if layout.has_reserved_bits(entry, 64):
+                raise TranslationFault(
+                    "dma-fault", address, 0, f"the {name} entry is malformed", "iommu-fault"
+                )
             key_id = next_key
         for level, index in indices(address, 4):
             place = table + 8 * index
@@ -188,15 +200,17 @@ class Iommu:
             table, next_key = layout.parts(entry)
             steps.append(Step(f"DMA {NAMES[level]}", place, key_id, entry, next_key))
             key_id = next_key
-            if not entry & DMA_READ_WRITE or (write and not entry & EPT_WRITE):
-                raise TranslationFault("dma-fault", address, level, "not allowed", "iommu-fault")
-            if entry & LARGE and level > 1:
-                span = TABLE_SIZE << 9 * (level - 1)
-                if level > 3 or table & (span - 1):
-                    raise TranslationFault(
-                        "dma-fault", address, level, "the entry is malformed", "iommu-fault"
-                    )
+            if not entry & (DMA_READ | DMA_WRITE):
+                raise TranslationFault("dma-fault", address, level, "not present", "iommu-fault")
+            refused = refused or (0 if entry & needed else level)
+            large = bool(entry & LARGE) and level > 1
+            span = TABLE_SIZE << 9 * (level - 1)
+            if layout.has_reserved_bits(entry) or (large and (level > 3 or table & (span - 1))):
+                raise TranslationFault("dma-fault", address, level, "the entry is malformed", "iommu-fault")
+            if large:
                 break
+        if refused:
+            raise TranslationFault("dma-fault", address, refused, "not allowed", "iommu-fault")
         found = table | address & (span - 1)
         return Translation(found, key_id, found | key_id << layout.shift, tuple(steps))
 
@@ -207,6 +221,7 @@ class Iommu:
 
     def write(self, bus: int, function: int, address: int, data: bytes) -> None:
         """What a device writes by DMA. Every page of it is translated, and before the first is written."""
+        data = bytes(memoryview(data))  # it may be DRAM itself
         parts = [
             (self.translate(bus, function, at, write=True), now) for at, now in pieces(address, len(data))
         ]
