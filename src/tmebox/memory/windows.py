@@ -135,6 +135,7 @@ class WindowPool:
         self._late: _native.Shelf[Place] = _native.Shelf()  # that the system did not let us empty
         self._parked: _native.Shelf[Place] = _native.Shelf()  # nothing: weighs as much as all that is parked
         self._pieces: list[int] = []
+        self._addresses: list[range] = []
 
     @once
     def substrate(self) -> Substrate:
@@ -156,6 +157,10 @@ class WindowPool:
     def recycled(self) -> int:
         """Windows without an owner that hold some template's contents."""
         return sum(len(template.parked) for template in self._templates())
+
+    def holds(self, address: int) -> bool:
+        """Whether it is in a window, of whatever sandbox."""
+        return any(address in addresses for addresses in self._addresses)
 
     def _templates(self) -> list[Template]:
         """All there are. They may come and go meanwhile."""
@@ -273,6 +278,7 @@ class WindowPool:
         for index in reversed(range(count)):
             self._free.put(Place(first + index * abi.WINDOW_SIZE))
         self._pieces.append(count)
+        self._addresses.append(range(first, first + count * abi.WINDOW_SIZE))
 
     def _take_parked_from_another(self) -> bool:
         for template in self._templates():
