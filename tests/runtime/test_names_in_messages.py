@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import traceback
 from collections.abc import Callable
 from dataclasses import replace
@@ -84,6 +85,23 @@ def test_reprs_are_plain(box: tmebox.Sandbox) -> None:
     for thing in (box, box.module, box.exports, pointed, *functions):
         assert repr(thing).isprintable()
     assert "\\x1b]0;pwned\\x07" in repr(box.exports)
+
+
+EXPRESSION = Integer(32, True, "__import__('os').abort() or int")
+CALLED = Prototype("read", EXPRESSION, (Parameter("p", Pointer(EXPRESSION)), Parameter("n", EXPRESSION)))
+
+
+@pytest.mark.parametrize("kind", [tmebox.Sandbox, tmebox.Box])
+def test_no_annotation_is_an_expression(kind: type[tmebox.Sandbox]) -> None:
+    """Whoever resolves annotations that are texts executes them, as frameworks do with functions they get."""
+    module = with_prototypes(tmebox.compile(source_text=SOURCE), **{"read": CALLED, "pass": ODD})
+    box = kind(module, imports={"host": fail})
+    for function in map(box.exports.__getitem__, box.exports):
+        signature = inspect.signature(function, eval_str=True)
+        given = [parameter.annotation for parameter in signature.parameters.values()]
+        assert not any(isinstance(each, str) for each in (signature.return_annotation, *given))
+        assert str(signature).isprintable()
+        assert not getattr(function, "__annotations__", None)
 
 
 def test_places_in_code_are_plain() -> None:
