@@ -107,7 +107,7 @@ def test_a_stream_that_nobody_can_look_at_never_makes_the_work_fail(
 
 
 def test_titles_reach_the_terminal_without_control_characters() -> None:
-    assert progress.described("\x1b[2Jname", 1, None, 0.4) == "?[2Jname 1, 0 s"
+    assert progress.described("\x1b[2Jname", 1, None, 0.4) == "\\x1b[2Jname 1, 0 s"
 
 
 def test_work_within_other_work_is_shown_by_who_began_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html.parser
 import io
+from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -111,3 +112,11 @@ def test_many_items_are_counted() -> None:
     table = Table(Many()._repr_html_())
     assert table.rows["items"][-1] == "… and 99,980 more"
     assert list(table.rows) == ["items"]
+
+
+def test_one_function_makes_texts_printable() -> None:
+    """Who writes another leaves out a kind of character, or one of the places."""
+    source = Path(tmebox.__file__).parent
+    own = {path.relative_to(source).as_posix() for path in source.rglob("*.py") if "guest" not in path.parts}
+    found = {name for name in own if "isprintable" in (source / name).read_text()}
+    assert found == {"shown.py", "tme/lab/tour.py"}

@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any, get_args
 
 from tmebox import abi
-from tmebox.errors import CompileError, CompileWarning, Diagnostic
+from tmebox.errors import IN_TEXTS, CompileError, CompileWarning, Diagnostic
 from tmebox.listing import encoded, texts
 from tmebox.modulefile.file import ModuleFile
 from tmebox.progress import shown, to
 from tmebox.runtime.module import Module
 from tmebox.runtime.option_types import Language, Optimization, SourcePath
+from tmebox.shown import printable
 from tmebox.toolchain.build import build
 from tmebox.toolchain.cc.compile_commands import DATABASE, read_commands
 from tmebox.toolchain.cc.tree import sources_directly_in
@@ -151,8 +152,7 @@ def _warn(found: Iterable[Diagnostic]) -> None:
     go to terminals."""
     for diagnostic in dict.fromkeys(found):
         text = "\n".join(filter(None, (str(diagnostic), diagnostic.excerpt)))[:LONGEST_WARNING]
-        plain = "".join(c if c.isprintable() or c in "\n\t" else f"\\x{ord(c):02x}" for c in text)
-        warn_caller(CompileWarning(plain, diagnostic))
+        warn_caller(CompileWarning(printable(text, keep=IN_TEXTS), diagnostic))
 
 
 def _one_of(name: str, given: Any, known: Sequence[str]) -> str:

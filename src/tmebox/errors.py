@@ -1,4 +1,7 @@
-"""Every exception tmebox raises on purpose. They carry data; the message shows place, thing and rule."""
+"""Every exception tmebox raises on purpose. They carry data; the message shows place, thing and rule.
+
+Texts in them come from sources and modules, whose author may be anybody: they are printable.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +12,24 @@ from tmebox.demangle import demangled
 from tmebox.records import dataclass, field
 from tmebox.shown import Fact, Shown, printable
 
+IN_TEXTS = "\n\t"
+"""What messages of several lines have besides printable characters."""
+
+
+def _spell_out(thing: Any, *names: str, keep: str = "") -> None:
+    """Have nothing but printable characters in its attributes of these names, where they are texts."""
+    for name in names:
+        text = getattr(thing, name)
+        if text is not None:
+            object.__setattr__(thing, name, printable(text, keep))
+
 
 class TmeboxError(Exception):
     """Base of everything tmebox raises. Pickles and copies with all that it carries, so that it can come out
     of another process."""
+
+    def __str__(self) -> str:
+        return printable(super().__str__(), keep=IN_TEXTS)
 
     def __reduce__(self) -> Any:
         return _restored, (type(self), self.args, self._state())
@@ -42,6 +59,10 @@ class Diagnostic:
     severity: str = "error"
     excerpt: str = field(default="", compare=False)
     notes: tuple[Diagnostic, ...] = field(default=(), compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        _spell_out(self, "message", "excerpt", keep=IN_TEXTS)
+        _spell_out(self, "file")
 
     @property
     def place(self) -> str:
@@ -80,9 +101,12 @@ class Violation:
     reason: str
     source: str | None = None
 
+    def __post_init__(self) -> None:
+        _spell_out(self, "rule", "instruction", "reason", "source")
+
     def __str__(self) -> str:
         where = f" ({self.source})" if self.source else ""
-        return printable(f"{self.address:#010x}{where}: {self.instruction}: {self.rule}: {self.reason}")
+        return f"{self.address:#010x}{where}: {self.instruction}: {self.rule}: {self.reason}"
 
 
 ADVICE = {
@@ -149,9 +173,12 @@ class Frame:
     file: str | None
     line: int | None
 
+    def __post_init__(self) -> None:
+        _spell_out(self, "function", "file")
+
     def __str__(self) -> str:
         place = f" ({self.file}:{self.line})" if self.file else ""
-        return printable(f"{demangled(self.function) if self.function else hex(self.address)}{place}")
+        return f"{demangled(self.function) if self.function else hex(self.address)}{place}"
 
 
 class Trap(Shown, TmeboxError):
@@ -173,7 +200,7 @@ class Trap(Shown, TmeboxError):
         address: int | None = None,
         unwind: Callable[[], tuple[Frame, ...]] | None = None,
     ) -> None:
-        self.message = message
+        self.message = printable(message, keep=IN_TEXTS)
         self.offset = offset
         self.access = access
         self.address = address
@@ -219,7 +246,7 @@ class Trap(Shown, TmeboxError):
 
     def __str__(self) -> str:
         where = f" in {self.backtrace[0]}" if self.backtrace else ""
-        return printable(f"{self.message}{where}", keep="\n")
+        return f"{self.message}{where}"
 
 
 class MemoryFault(Trap):
@@ -308,9 +335,12 @@ class StandingThread:
     waits_at: int
     backtrace: tuple[Frame, ...]
 
+    def __post_init__(self) -> None:
+        _spell_out(self, "name")
+
     @property
     def label(self) -> str:
-        return f"{self.name!r}, number {self.number}" if self.name else f"number {self.number}"
+        return f"'{self.name}', number {self.number}" if self.name else f"number {self.number}"
 
     def __str__(self) -> str:
         where = ", called by ".join(map(str, self.backtrace))

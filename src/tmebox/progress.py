@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TextIO
 
+from tmebox.shown import printable
+
 LOG = "tmebox"
 """The name of the log."""
 SILENT_S = 1.0
@@ -133,7 +135,7 @@ class Bar:
 
 def described(what: str, done: int, total: int | None, elapsed_s: float) -> str:
     """One line: what is done, how far it is and how long it has taken."""
-    what = "".join(c if c.isprintable() else "?" for c in what)
+    what = printable(what)
     if total is None:
         return f"{what} {done}, {elapsed_s:.0f} s"
     if total <= 1:

@@ -5,16 +5,19 @@ Facts may come from untrusted modules: they are escaped, and nothing in them but
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
+from itertools import islice
 
 LONGEST_FACT = 2000
 MOST_ITEMS = 20
+LONGEST_NAME = 200
 Fact = tuple[str, object]
 
 
 def printable(text: str, keep: str = "") -> str:
-    """`text` with what is not printable spelled out. Names and paths in a module are its author's: they must
-    not reach a terminal as escape sequences. keep: control characters that stay."""
+    """`text` with what is not printable spelled out: the one way in which texts of modules, of sources and of
+    programs get into messages. Their author may be anybody, and they must not reach a terminal as escape
+    sequences. keep: control characters that stay."""
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() or c in keep else _escaped(ord(c)) for c in text)
@@ -22,6 +25,15 @@ def printable(text: str, keep: str = "") -> str:
 
 def _escaped(code: int) -> str:
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def some_of(names: Collection[str]) -> str:
+    """For messages: the first of the names, printable, and how many more there are; "none" without any. What
+    a module says there are may be a million."""
+    shown = [printable(name[:LONGEST_NAME]) for name in islice(names, MOST_ITEMS)]
+    if len(names) > MOST_ITEMS:
+        shown.append(f"… and {len(names) - MOST_ITEMS:,} more")
+    return ", ".join(shown) or "none"
 
 
 class Shown:
@@ -58,6 +70,6 @@ def _lines(value: object) -> Iterator[str]:
     items = value if isinstance(value, tuple) else (value,)
     for item in items[:MOST_ITEMS]:
         text = str(item)[:LONGEST_FACT]
-        yield html.escape("".join(c if c.isprintable() else "?" for c in text))
+        yield html.escape(printable(text))
     if len(items) > MOST_ITEMS:
         yield f"… and {len(items) - MOST_ITEMS:,} more"

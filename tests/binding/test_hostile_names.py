@@ -6,14 +6,16 @@ import ast
 import importlib
 import resource
 import sys
+from collections import namedtuple
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import tmebox
 from tests.forked import run_forked
-from tmebox.binding import header
+from tmebox.binding import header, package
 from tmebox.binding.bind import bind
 from tmebox.binding.package import files_of, write_package
 from tmebox.binding.types import types_in
@@ -102,6 +104,64 @@ def bound_library(tmp_path_factory: pytest.TempPathFactory) -> Any:
     (folder / "small.h").write_text("int one(void);\n")
     (folder / "small.c").write_text("int one(void) { return 1; }\n")
     return bind(folder / "small.h", [folder / "small.c"], "small")
+
+
+OWN_ANSWER = """
+struct print { int code; };
+int one(void);
+#define PLAIN 3
+#define VERSION "1.0"
+__attribute__((weak)) CTYPE tmebox_text(int i) { CTYPE p = { 7 }; return p; }
+#define tmebox_text tmebox_text_
+"""
+
+
+@pytest.mark.parametrize("ctype", ["struct print", "long double", "float _Complex"])
+def test_what_tells_of_constants_returns_no_more_than_numbers_and_texts(ctype: str, tmp_path: Path) -> None:
+    """A struct is a named tuple to Python, and its repr is a call."""
+    (tmp_path / "small.h").write_text(OWN_ANSWER.replace("CTYPE", ctype))
+    (tmp_path / "small.c").write_text("int one(void) { return 1; }\n")
+    library = bind(tmp_path / "small.h", [tmp_path / "small.c"], "small")
+    assert library.constants["PLAIN"] == 3
+    assert {type(value) for value in library.constants.values()} <= {int, str}
+    assert "Final = print(" not in files_of(library)["__init__.py"].decode()
+
+
+class Number(int):
+    def __repr__(self) -> str:
+        return "print()"
+
+
+class Text(str):
+    __slots__ = ()
+    __repr__ = Number.__repr__
+
+
+@pytest.mark.parametrize("value", [Number(3), Text("3"), True, None, (1,), namedtuple("exit", "code")("3")])
+def test_constants_that_are_anything_else_are_not_written_down(value: Any, bound_library: Any) -> None:
+    bound_library.constants.clear()
+    bound_library.constants.update({"VALUE": value, "KEPT": 2.0, "LESS": -1, "NONE": float("-inf")})
+    source = files_of(bound_library)["__init__.py"].decode()
+    assert "VALUE" not in source and "KEPT: Final = 2.0\nLESS: Final = -1\n" in source
+
+
+@pytest.mark.parametrize(
+    "line", ["V: Final = exit(3)", "V: Final = exit", "V: Final = float('1')", "exit(3)"]
+)
+def test_a_package_that_would_run_more_is_not_made(line: str, bound_library: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr(package, "_literal", lambda value: line.removeprefix("V: Final = "))
+    bound_library.constants.clear()
+    bound_library.constants.update({"V": 1})
+    with pytest.raises(tmebox.ModuleError, match="would run"):
+        files_of(bound_library)
+
+
+@pytest.mark.parametrize("name", ["tmebox_types_0", "tmebox_variable_x"])
+def test_names_that_the_package_needs_are_refused_by_name(name: str, tmp_path: Path) -> None:
+    (tmp_path / "small.h").write_text(f"struct a {{ int b; }};\nint {name}(struct a *);\n")
+    (tmp_path / "small.c").write_text(f"struct a {{ int b; }};\nint {name}(struct a *a) {{ return 1; }}\n")
+    with pytest.raises(tmebox.CompileError, match=name):
+        bind(tmp_path / "small.h", [tmp_path / "small.c"], "small")
 
 
 REPEATED = (

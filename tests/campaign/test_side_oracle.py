@@ -126,6 +126,11 @@ NO_FORM = {
     "half an instruction": "c4",
     "gather": "65 67 c4 e2 69 92 04 08",
     "lgdt": "65 67 0f 01 10",
+    # Bits at a register's distance from the operand: nobody has looked at where they are.
+    "bt": "65 67 48 0f a3 01",
+    "bts": "65 67 0f ab 01",
+    "btr": "65 66 67 0f b3 01",
+    "btc": "65 67 48 0f bb 01",
 }
 
 

@@ -96,7 +96,7 @@ def test_keyword_arguments_are_the_parameters_of_the_source(calls: tmebox.Sandbo
 
 
 def test_signatures_are_visible_to_inspect_and_help(calls: tmebox.Sandbox) -> None:
-    assert str(inspect.signature(calls.add)) == "(a: 'int', b: 'int') -> 'int'"
+    assert str(inspect.signature(calls.add)) == "(a: int, b: int) -> int"
     assert "int add(int a, int b)" in inspect.getdoc(calls.add)  # type: ignore[operator]
     assert "add" in dir(calls)
 

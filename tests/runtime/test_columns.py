@@ -5,6 +5,8 @@ from __future__ import annotations
 import ctypes
 import gc
 import pickle
+import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ import pytest
 
 import tmebox
 from tests.forked import run_forked
-from tmebox.runtime import arrow
+from tmebox.runtime import arrow, columns
 
 SOURCE = Path(__file__).with_name("columns.c")
 
@@ -284,16 +286,42 @@ class TextsOf:
         )
 
 
-@pytest.mark.parametrize("where", ["window", "heap"])
+@pytest.mark.parametrize("where", ["window", "another window", "heap", "another heap", "a closed sandbox"])
 def test_offsets_of_texts_that_sandboxed_code_may_write_are_not_believed(where: str) -> None:
     """They would be an address of the host's, and how much of it is copied into the sandbox."""
     module = tmebox.compile(source_text="int f(void) { return 1; }")
-    heap = tmebox.SharedHeap("1MiB") if where == "heap" else None
-    with tmebox.Sandbox(module, heap=heap) as sandbox:
-        made = sandbox.array(3, np.int64) if heap is None else heap.array(3, np.int64, owner=sandbox)
+    heap = tmebox.SharedHeap("1MiB") if "heap" in where else None
+    with tmebox.Sandbox(module, heap=heap) as first, tmebox.Sandbox(module) as second:
+        made = first.array(3, np.int64) if heap is None else heap.array(3, np.int64, owner=first)
+        sandbox = first if where in ("window", "heap") else second
+        if where == "a closed sandbox":
+            first.close()
         offsets, texts = made, np.frombuffer(b"onetwo", np.uint8)
         offsets[:] = 0, 3, 6
         with pytest.raises(TypeError, match="a copy of them"):
             sandbox.column(TextsOf(offsets, texts))
         column = sandbox.column(TextsOf(offsets.copy(), texts))
         assert column._parts is not None and bytes(column._parts[0]) == b"onetwo"
+
+
+def test_offsets_are_judged_while_other_threads_make_heaps() -> None:
+    ends = threading.Event()
+
+    def make() -> None:
+        while not ends.is_set():
+            made = [tmebox.SharedHeap("64KiB") for _ in range(8)]
+            del made
+
+    kept = [tmebox.SharedHeap("64KiB") for _ in range(20)]
+    before = sys.getswitchinterval()
+    thread = threading.Thread(target=make)
+    try:
+        sys.setswitchinterval(1e-6)
+        thread.start()
+        for _ in range(3000):
+            assert not columns._is_shared(0x1234)
+            assert columns._is_shared(kept[0].host_address)
+    finally:
+        ends.set()
+        thread.join()
+        sys.setswitchinterval(before)

@@ -204,3 +204,11 @@ def test_texts_that_are_all_the_same_memory_have_a_limit_together() -> None:
         assert not heard
         assert box.as_few() == 6 and len(heard[0][5]) == (1 << 20) - 1
         assert box.short_ones() == 9 and heard[1] == (*["a"] * 8, None)
+
+
+@pytest.mark.parametrize("directive", ["%1{}$d", "%{}n", "%{}ls", "%{}y"])
+def test_a_directive_that_is_refused_is_not_told_at_length(directive: str) -> None:
+    for digits in (1, 100_000):
+        with pytest.raises(ValueError, match="the format has '%") as caught:
+            list(arguments(directive.format("1" * digits)))
+        assert len(str(caught.value)) < 200

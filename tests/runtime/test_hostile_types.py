@@ -188,3 +188,21 @@ def test_members_in_the_padding_of_others_as_cxx_has_them_are_read() -> None:
         made.w.b, made.c = 3, 5
         assert box.sum(made) == 8
         assert (made.read().w.b, made.read().c) == (3, 5)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [("\ufb01", "fi"), ("\uff3f\uff3fdebug\uff3f\uff3f", "a"), ("\uff3fcls", "b"), ("\uff2eone", "c")],
+)
+def test_members_whose_names_python_reads_otherwise(names: tuple[str, str]) -> None:
+    """Python's identifiers have a normal form, in which two may be one, or one a keyword."""
+    int_ = Integer(32, True, "int")
+    struct = Struct("struct odd", 8, 4, tuple(StructField(name, 4 * n, int_) for n, name in enumerate(names)))
+    module = with_prototypes(
+        tmebox.compile(source_text="int v[] = {1, 2}; int *p(void) { return v; } long s(void) { return 5; }"),
+        p=Prototype("p", Pointer(struct), ()),
+        s=Prototype("s", struct, ()),
+    )
+    box = tmebox.Box(module)
+    assert tuple(box.p().read()) == (1, 2) and tuple(box.s()) == (5, 0)
+    assert getattr(box.p(), names[0]) == 1 and len(set(box.s()._fields)) == 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator
@@ -191,3 +192,23 @@ def test_a_loop_that_ends_before_its_tasks_harms_nobody(pool: tmebox.SandboxPool
     asyncio.run(impatient())
     gate.set()
     assert list(pool.map("square", [3])) == [9]
+
+
+def test_a_task_has_the_context_of_who_calls(module: tmebox.Module) -> None:
+    """As asyncio.to_thread: what the task sets there is its own."""
+    asked: contextvars.ContextVar[str] = contextvars.ContextVar("asked", default="nobody")
+
+    def task(sandbox: tmebox.Sandbox) -> str:
+        found = asked.get()
+        asked.set("the task")
+        return found
+
+    async def ask(pool: tmebox.SandboxPool, who: str) -> tuple[str, str]:
+        asked.set(who)
+        return await pool.call(task), asked.get()
+
+    async def both() -> list[tuple[str, str]]:
+        with tmebox.SandboxPool(module, threads=2) as pool:
+            return list(await asyncio.gather(ask(pool, "one"), ask(pool, "two")))
+
+    assert asyncio.run(both()) == [("one", "one"), ("two", "two")]

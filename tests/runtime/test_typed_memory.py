@@ -211,3 +211,18 @@ def test_a_pointer_outlives_its_sandbox_and_reads_nothing(module: tmebox.Module)
     with pytest.raises(tmebox.SandboxClosed):
         box.new("point")
     assert view["x"].tolist() == [0]
+
+
+def test_memory_without_a_type_is_an_array_of_bytes(box: tmebox.Box) -> None:
+    room = box.malloc(16)
+    assert room is not None
+    box.fill(room.offset, 3)
+    view = room.array(4)
+    assert view.dtype == np.uint8 and list(view[:3]) == [7, 7, 7]
+
+
+def test_a_text_that_does_not_fit_says_so(box: tmebox.Box) -> None:
+    assert box.new("struct rich", name="12345678")[0].name.string() == b"12345678"
+    for text in ("123456789", b"123456789", bytearray(9)):
+        with pytest.raises(TypeError, match=r"name: 9 bytes do not fit into char\[8\]"):
+            box.new("struct rich", name=text)

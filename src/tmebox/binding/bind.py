@@ -243,6 +243,12 @@ class _Library:
         """The module, whose exports are the headers' functions that are there. Raises CompileError."""
         there = find_exports(objects, None).symbols
         wanted = [name for name in declared.functions if name in there]
+        own = [name for name in there if name.startswith(HIDDEN)]
+        if own:
+            raise CompileError(
+                f"{self._options.name}: {own[0]!r}: names that begin with {' or '.join(HIDDEN)} are those of "
+                "functions that tmebox bind adds"
+            )
         if not wanted:
             raise CompileError(
                 f"{self._options.name}: the sources define no function that the header declares"

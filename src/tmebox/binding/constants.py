@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -25,23 +26,27 @@ _PROGRAM = """
 static const struct {{ int kind; long long integer; double real; const char *text; }} rows[] = {{
 {rows}
 }};
-int tmebox_kind(int i) {{ return rows[i].kind; }}
-long long tmebox_integer(int i) {{ return rows[i].integer; }}
-double tmebox_real(int i) {{ return rows[i].real; }}
-const char *tmebox_text(int i) {{ return rows[i].text; }}
+int {own}kind(int i) {{ return rows[i].kind; }}
+long long {own}integer(int i) {{ return rows[i].integer; }}
+double {own}real(int i) {{ return rows[i].real; }}
+const char *{own}text(int i) {{ return rows[i].text; }}
 """
+EXACT = {INTEGER: int, LARGE: int, REAL: float, TEXT: str}
+"""What Python has of each kind."""
 
 
 def constants_of(
     names: Sequence[str], include: str, include_dirs: Sequence[Path], defines: Sequence[str] = ()
 ) -> dict[str, Value]:
-    """Those of the names that are constants, with their values. include: source text that declares them."""
+    """Those of the names that are constants, with their values. include: source text that declares them,
+    which is not believed: it may define what it likes, macros over words of C among that."""
     wanted = list(names)
+    own = f"tmebox_{secrets.token_hex(16)}_"  # that a header cannot define
     for _ in range(MOST_TRIES):
         if not wanted:
             return {}
         rows = "".join(_ROW.format(line=line, name=name) for line, name in enumerate(wanted, 1))
-        program = _PROGRAM.format(include=include, rows=rows)
+        program = _PROGRAM.format(include=include, rows=rows, own=own)
         try:
             module = compile(
                 source_text=program,
@@ -57,21 +62,22 @@ def constants_of(
             wanted = kept
             continue
         with Sandbox(module, timeout=10.0) as sandbox:
-            values = {name: _value(sandbox, index) for index, name in enumerate(wanted)}
+            values = {name: _value(sandbox, own, index) for index, name in enumerate(wanted)}
             return {name: value for name, value in values.items() if value is not None}
     return {}
 
 
-def _value(sandbox: Sandbox, index: int) -> Value | None:
-    """None for a text that is not there."""
-    kind = sandbox.tmebox_kind(index)
-    if kind == TEXT:
-        try:
-            text: str | None = sandbox.tmebox_text(index)
-        except BadPointer:
+def _value(sandbox: Sandbox, own: str, index: int) -> Value | None:
+    """None for a text that is not there, and for what is no number or text: with macros, a header makes the
+    functions take and return anything."""
+    try:
+        kind = sandbox.call(f"{own}kind", index)
+        if type(kind) is not int or kind not in EXACT:
             return None
-        return text
-    if kind == REAL:
-        return float(sandbox.tmebox_real(index))
-    number = int(sandbox.tmebox_integer(index))
-    return number & (1 << 64) - 1 if kind == LARGE else number
+        name = "text" if kind == TEXT else "real" if kind == REAL else "integer"
+        value: Value = sandbox.call(own + name, index)
+    except (BadPointer, AttributeError, TypeError):
+        return None
+    if kind == LARGE and isinstance(value, int):
+        value &= (1 << 64) - 1
+    return value if type(value) is EXACT[kind] else None

@@ -16,13 +16,15 @@ from tmebox.binding.constants import Value
 from tmebox.errors import ModuleError
 from tmebox.modulefile import codec
 from tmebox.outputs import write_output
-from tmebox.runtime.calls.stubs import stub
+from tmebox.runtime.calls.stubs import TAKEN, stub
 
 MODULE = "library.tbx"
 BUILD = "build.json"
 """How the module was made: see `Bound.build`. WRITTEN: digests of the package's own Python, by name."""
 WRITTEN = "written"
 PYTHON = ("__init__.py", "__main__.py")
+NO_LITERALS = ("float('inf')", "float('-inf')", "float('nan')")
+"""How Python writes the numbers that have no literal."""
 _UNPACK = """
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -100,13 +102,38 @@ def _source(bound: Bound) -> str:
     rest = rest.replace("from tmebox import hints\n", f"from tmebox import hints\n{_UNPACK}", 1)
     head = head.replace("TYPE_CHECKING, Any,", "TYPE_CHECKING, Any, Final,", 1)
     before, after = f"{head}import tmebox\n{rest}\n\n", _OPEN.format(face=face, file=MODULE)
-    taken = _bound_names(before + after)
+    taken = _bound_names(before + after) | TAKEN
     lines = [
         f"{name}: Final = {_literal(value)}"
         for name, value in bound.constants.items()
-        if name not in taken and _is_free_name(name)
+        if name not in taken and _is_free_name(name) and type(value) in (int, float, str)
     ]
-    return before + "\n".join(lines) + after
+    source = before + "\n".join(lines) + after
+    _require_plain(source, after)
+    return source
+
+
+def _require_plain(source: str, own: str) -> None:
+    """Importing a package runs nothing that a header's author wrote: constants are literals, and calls are
+    those of `own` and a few more. Raises ModuleError: a name or value was written down that is more."""
+    calls = _calls("\n".join((own, *NO_LITERALS, "hints.Member()")))
+    if not _calls(source) <= calls or not all(map(_is_literal, _constants(source))):
+        raise ModuleError("something that a header declares would run when the package is imported")
+
+
+def _calls(source: str) -> set[str]:
+    return {ast.dump(node) for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)}
+
+
+def _constants(source: str) -> list[ast.expr]:
+    """What is behind the equals sign of each."""
+    found = [node for node in ast.parse(source).body if isinstance(node, ast.AnnAssign)]
+    return [node.value for node in found if node.value and ast.unparse(node.annotation) == "Final"]
+
+
+def _is_literal(value: ast.expr) -> bool:
+    negated = isinstance(value, ast.UnaryOp) and isinstance(value.operand, ast.Constant)
+    return negated or isinstance(value, ast.Constant) or ast.unparse(value) in NO_LITERALS
 
 
 def _bound_names(source: str) -> set[str]:
@@ -138,6 +165,7 @@ def _is_free_name(name: str) -> bool:
 
 
 def _literal(value: Value) -> str:
-    """What Python reads as the value."""
+    """What Python reads as the value, which is an int, a float or a str itself: subclasses write themselves
+    as they like."""
     is_plain = not isinstance(value, float) or math.isfinite(value)
-    return repr(value) if is_plain else f'float("{value!r}")'
+    return repr(value) if is_plain else f"float('{value!r}')"

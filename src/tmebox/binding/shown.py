@@ -16,6 +16,7 @@ from tmebox.errors import TmeboxError
 from tmebox.modulefile import codec
 from tmebox.runtime.box import HIDDEN, OF_THE_C_LIBRARY
 from tmebox.runtime.module import INITIALIZER, Module
+from tmebox.shown import printable
 from tmebox.unread import quietly
 
 RECORD = "build.json"
@@ -93,4 +94,4 @@ def _record(path: Path) -> dict[str, Any]:
 
 def _plain(text: str) -> str:
     """Terminals get nothing else."""
-    return "".join(c if c.isprintable() else "?" for c in text[:4000])
+    return printable(text[:4000])

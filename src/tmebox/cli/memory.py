@@ -11,7 +11,7 @@ import typer
 
 from tmebox.cli.output import examples, printable, stdout
 from tmebox.runtime.heap_picture import HeapPicture
-from tmebox.runtime.shared_heap import HEAPS, WATCHERS, SharedHeap
+from tmebox.runtime.shared_heap import WATCHERS, SharedHeap, all_heaps
 
 memory = typer.Typer(
     name="memory",
@@ -78,7 +78,7 @@ def _of_program(program: Path) -> dict[str, HeapPicture]:
     finally:
         WATCHERS.remove(look)
         sys.argv[:] = before
-    for heap in tuple(HEAPS):
+    for heap in all_heaps():
         if not heap.closed:
             look(heap, "when the program ends")
     del variables

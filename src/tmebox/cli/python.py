@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tmebox.cli.output import EXIT_FAILED
+from tmebox.cli.output import EXIT_FAILED, plain
 from tmebox.cli.sizes import checked_size
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def python(
             except PythonError as error:
                 if error.type == "SystemExit":
                     raise typer.Exit(_exit_code(error.message)) from None
-                print(_printable(error.traceback), end="", file=sys.stderr)
+                print(error.traceback, end="", file=sys.stderr)
                 if not prompt:
                     raise typer.Exit(EXIT_FAILED) from None
             except OutOfInstructions as error:
@@ -88,14 +88,9 @@ def _exit_code(message: str) -> int:
     return number & 255 if -LARGEST <= number <= LARGEST else 255
 
 
-def _printable(text: str) -> str:
-    """What a program says goes to a terminal, which must not be told to do anything."""
-    return "".join(c if c.isprintable() or c in "\n\t" else f"\\x{ord(c):02x}" for c in text)
-
-
 def _show(text: str) -> None:
     terminal = sys.stdout is not None and sys.stdout.isatty()
-    print(_printable(text) if terminal else text, end="", flush=True)
+    print(plain(text) if terminal else text, end="", flush=True)
 
 
 def talk(interpreter: Python) -> None:
@@ -120,11 +115,11 @@ def talk(interpreter: Python) -> None:
         except PythonError as error:
             if error.type == "SystemExit":
                 return
-            print(_printable(error.traceback), end="")
+            print(error.traceback, end="")
         except KeyboardInterrupt:
             print("\nKeyboardInterrupt")
         except TmeboxError as error:
-            print(_printable(f"{type(error).__name__}: {error}"))
+            print(plain(f"{type(error).__name__}: {error}"))
         if interpreter.ended:
             print("(the interpreter ended; this is a new one)")
             interpreter.reset()

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NoReturn
 if TYPE_CHECKING:
     import tmebox
     from tmebox.runtime.system import Directory
+    from tmebox.shown import printable
 
 OPTIONS_VARIABLE = "TMEBOX_RUN"
 EXIT_FAILED, EXIT_TRAP, EXIT_USAGE = 1, 134, 2
@@ -61,7 +62,7 @@ def _by_default(program: str, arguments: list[str]) -> int:
         _tell(trap)
         return EXIT_TRAP
     except (tmebox.TmeboxError, OSError) as error:
-        print(f"{_shown(program)}: error: {_shown(str(error))}", file=sys.stderr)
+        print(f"{printable(program)}: error: {printable(str(error))}", file=sys.stderr)
         return EXIT_FAILED
     return completed.exit_code
 
@@ -84,16 +85,11 @@ def _tell(trap: tmebox.Trap) -> None:
     try:
         from tmebox.cli.trap_report import show_trap
     except ImportError:  # the command line's packages are an extra
-        print(f"tmebox: trap: {trap.kind}: {_shown(trap.message)}", file=sys.stderr)
+        print(f"tmebox: trap: {trap.kind}: {trap.message}", file=sys.stderr)
         for frame in trap.backtrace[:12]:
-            print(f"  in {_shown(str(frame))}", file=sys.stderr)
+            print(f"  in {frame}", file=sys.stderr)
     else:
         show_trap(trap)
-
-
-def _shown(text: str) -> str:
-    """Without what would be commands to a terminal."""
-    return "".join(c if c.isprintable() else "?" for c in text)
 
 
 if __name__ == "__main__":

@@ -131,6 +131,7 @@ class WindowPool:
         self._pieces: list[int] = []
         # Places whose windows are garbage are reached from here: the collector would empty them, too.
         self._places: list[Place] = []
+        self._addresses: list[range] = []
 
     @once
     def substrate(self) -> Substrate:
@@ -152,6 +153,10 @@ class WindowPool:
     def recycled(self) -> int:
         """Windows without an owner that hold some template's contents."""
         return sum(len(self._parked_of(template)) for template in self._templates())
+
+    def holds(self, address: int) -> bool:
+        """Whether it is in a window, of whatever sandbox."""
+        return any(address in addresses for addresses in self._addresses)
 
     def _templates(self) -> list[Template]:
         """All there are. They may come and go meanwhile."""
@@ -279,6 +284,7 @@ class WindowPool:
             self._places.append(place)
             self._free.put(place)
         self._pieces.append(count)
+        self._addresses.append(range(first, first + count * abi.WINDOW_SIZE))
 
     def _take_parked_from_another(self) -> bool:
         for template in self._templates():

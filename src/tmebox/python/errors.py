@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from tmebox.errors import LimitError, TmeboxError
-from tmebox.shown import Fact, Shown
+from tmebox.errors import IN_TEXTS, LimitError, TmeboxError
+from tmebox.shown import Fact, Shown, printable
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class PythonFrame:
     function: str
 
     def __str__(self) -> str:
-        return f'File "{self.file}", line {self.line}, in {self.function}'
+        return printable(f'File "{self.file}", line {self.line}, in {self.function}')
 
 
 class PythonError(Shown, TmeboxError):
@@ -37,14 +37,15 @@ class PythonError(Shown, TmeboxError):
 
     @property
     def traceback(self) -> str:
-        """As Python prints it."""
+        """As Python prints it, in printable characters."""
         lines = [f"  {frame}" for frame in self.frames]
         head = ["Traceback (most recent call last):"] if lines else []
         return "\n".join([*head, *lines, self._summary, ""])
 
     @property
     def _summary(self) -> str:
-        return f"{self.type}: {self.message}" if self.message else self.type
+        said = f"{self.type}: {self.message}" if self.message else self.type
+        return printable(said, keep=IN_TEXTS)
 
     def _facts(self) -> Iterable[Fact]:
         yield "type", self.type
@@ -54,7 +55,7 @@ class PythonError(Shown, TmeboxError):
     def __str__(self) -> str:
         place = self.frames[-1] if self.frames else None
         where = f" ({place.file}, line {place.line}, in {place.function})" if place else ""
-        return f"{self._summary}{where}"
+        return f"{self._summary}{printable(where)}"
 
 
 class OutOfInstructions(LimitError):

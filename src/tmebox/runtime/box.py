@@ -20,6 +20,7 @@ from tmebox.runtime.calls.values import pack_whole, require_own, with_texts
 from tmebox.runtime.checked import Checked
 from tmebox.runtime.sandbox import Sandbox
 from tmebox.runtime.typed import pointers
+from tmebox.shown import some_of
 
 
 class Box(Sandbox):
@@ -176,7 +177,7 @@ class Box(Sandbox):
         bind` found in the header. Raises AttributeError for others."""
         if VARIABLE + name not in self.module.exports:
             known = [e[len(VARIABLE) :] for e in self.module.exports if e.startswith(VARIABLE)]
-            raise AttributeError(f"no variable {name!r} is bound (variables: {', '.join(known) or 'none'})")
+            raise AttributeError(f"no variable {name!r} is bound (variables: {some_of(known)})")
         found: pointers.Pointer = self.exports[VARIABLE + name]()
         return found
 

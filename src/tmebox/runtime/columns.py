@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from tmebox import _native, abi
+from tmebox.memory.windows import WINDOWS
 from tmebox.runtime.arrow import BITS, FIXED, TEXTS, arrow_array, exported
 from tmebox.runtime.sandbox_memory import BadPointer
-from tmebox.runtime.shared_heap import HEAPS
+from tmebox.runtime.shared_heap import all_heaps
 from tmebox.shown import Fact, Shown
 
 FORMATS = {np.dtype(name): format for format, name in FIXED.items() if len(format) == 1}
@@ -135,7 +136,7 @@ class Columnar:
                 )
             return Column(FORMATS[values.dtype], len(values), _inside(self._tenancy, values), None, None)
         tenancy = self._tenancy
-        parts = exported(array, lambda address: _reaches(tenancy, address))
+        parts = exported(array, _is_shared)
         values, validity, offsets = parts.values, parts.validity, parts.offsets
         if validity is not None:
             validity = _from_bit(validity, parts.first_bit, parts.length)
@@ -216,10 +217,11 @@ def _room(tenancy: Any, count: int, item: np.dtype[Any]) -> _Numbers:
     return np.frombuffer(memoryview(region), np.uint8)[:size_bytes].view(item)
 
 
-def _reaches(tenancy: Any, address: int) -> bool:
-    """Whether sandboxed code may change what is there: the sandbox's own, or any that uses a shared heap."""
-    here = 0 <= address - tenancy.hold().base < abi.WINDOW_SIZE
-    return here or any(0 <= address - heap.host_address < heap.size_bytes for heap in HEAPS)
+def _is_shared(address: int) -> bool:
+    """Whether sandboxed code may change what is there: this sandbox's or that of any other one."""
+    return WINDOWS.holds(address) or any(
+        0 <= address - heap.host_address < heap.size_bytes for heap in all_heaps()
+    )
 
 
 def _inside(tenancy: Any, array: _Numbers) -> _Numbers:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from tmebox.shown import printable
+from tmebox.shown import some_of
 
 if TYPE_CHECKING:
     from tmebox.runtime.sandbox import Sandbox
@@ -39,4 +39,4 @@ class Exports(Mapping[str, Callable[..., Any]]):
         raise TypeError("a sandbox's functions are not copied or pickled: its module can be, and a snapshot")
 
     def __repr__(self) -> str:
-        return f"<tmebox exports: {printable(', '.join(self)) or 'none'}>"
+        return f"<tmebox exports: {some_of(self)}>"

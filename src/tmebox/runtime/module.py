@@ -22,7 +22,7 @@ from tmebox.progress import shown
 from tmebox.runtime.attributes import SANDBOX_ATTRIBUTES
 from tmebox.runtime.marks import arrays_place, stdout_place
 from tmebox.runtime.unwind import Unwinder
-from tmebox.shown import Fact, Shown, printable
+from tmebox.shown import Fact, Shown, some_of
 from tmebox.verify import VerifiedText, verify_once
 from tmebox.warned import warn_caller
 
@@ -150,7 +150,7 @@ class Module(Shown):
         try:
             return self._addresses[name]
         except KeyError:
-            names = printable(", ".join(sorted(self.exports))) or "none"
+            names = some_of(sorted(self.exports))
             raise AttributeError(f"the module exports no function {name!r} (exports: {names})") from None
 
     @property

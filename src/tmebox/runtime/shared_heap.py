@@ -45,9 +45,13 @@ BACKENDS: dict[str, type[Backend]] = {"mmu": Mmu, "model": Model, "tmemk": Tmemk
 Rights = Literal["r", "rw"]
 WATCHERS: list[Callable[[SharedHeap], None]] = []
 """Called with each heap that is about to be closed: `tmebox memory show` looks at it once more."""
-HEAPS: weakref.WeakSet[SharedHeap] = weakref.WeakSet()
-"""All there are."""
+_HEAPS: weakref.WeakValueDictionary[int, SharedHeap] = weakref.WeakValueDictionary()
 LARGEST = abi.SHARED_END - abi.SHARED_START
+
+
+def all_heaps() -> list[SharedHeap]:
+    """All there are. They may come and go meanwhile, on other threads too."""
+    return [heap for reference in _HEAPS.valuerefs() if (heap := reference()) is not None]
 
 
 class Block(_native.Block):
@@ -150,7 +154,7 @@ class SharedHeap(Shown, _native.Heap):
         machine: Mapping[str, Any] | None = None,
     ) -> None:
         self.placement: Placement = placement
-        HEAPS.add(self)
+        _HEAPS[id(self)] = self
         self.sandboxes: dict[int, weakref.ref[Sandbox]] = {}  # by key; whose key was taken is gone
         self._last: tuple[weakref.ref[Template], Template] | None = None
         self._templates: weakref.WeakKeyDictionary[Template, Template] = weakref.WeakKeyDictionary()

@@ -31,6 +31,7 @@ from iced_x86 import (
 
 from tmebox import _native
 from tmebox.verify.decoded import Decoded, decode, signed
+from tmebox.verify.instructions import BIT_TEST_WITH_REGISTER_OFFSET
 
 READS, WRITES = 1, 2
 STUB, MASKED, STORE_STRING, MOVE_STRING, PUSH, POP, CALL, JUMP = range(8)
@@ -134,7 +135,12 @@ def describe(data: bytes) -> SideForm:
     """The form of the instruction that `data` begins with, which the verifier has accepted. Raises
     NoSideForm."""
     decoded = decode(data[: Decoder(64, data).decode().len])
-    if decoded is None or decoded.opcode.refusal is not None or decoded.instruction.is_vsib:
+    if (
+        decoded is None
+        or decoded.opcode.refusal is not None
+        or decoded.instruction.is_vsib
+        or decoded.code in BIT_TEST_WITH_REGISTER_OFFSET
+    ):
         raise NoSideForm(f"no instruction of verified code: {data.hex(' ')}")
     if decoded.opcode.is_string:
         return _string(decoded)

@@ -17,6 +17,7 @@ from tmebox.errors import Aborted, Deadlock, Frame, StackOverflow, StandingThrea
 from tmebox.runtime.system.calls import U64, Abort, GuestMemory
 from tmebox.runtime.traps import Surroundings, prepare_unwind
 from tmebox.runtime.unwind import REGISTER_ORDER
+from tmebox.shown import printable
 
 ROW = struct.Struct("<3Q16s")
 MOST_ROWS = 64
@@ -80,12 +81,11 @@ def thread_at(memory: GuestMemory, offset: int) -> str:
 
 
 def _called(number: int, name: str) -> str:
-    return f"thread {name!r}" if name else f"thread {number}"
+    return f"thread '{name}'" if name else f"thread {number}"
 
 
 def _shown(name: bytes) -> str:
-    text = name.split(b"\0")[0].decode("utf-8", "replace")
-    return "".join(c if c.isprintable() else "?" for c in text)
+    return printable(name.split(b"\0")[0].decode("utf-8", "replace"))
 
 
 def _standing(rows: tuple[_Row, ...]) -> tuple[StandingThread, ...]:

@@ -49,6 +49,7 @@ from tmebox.runtime.calls.values import (
     unpacker,
     with_texts,
 )
+from tmebox.shown import some_of
 
 __all__ = ["CallFrame", "Converter", "In", "InOut", "Out", "Space", "check_count", "converter", "describe"]
 
@@ -414,7 +415,7 @@ def check_count(function: str, names: Sequence[str], given_count: int, variadic:
     """TypeError in the words Python users know when the number of arguments is wrong."""
     if given_count == len(names) or (variadic and given_count > len(names)):
         return
-    listed = f" ({', '.join(names)})" if names else ""
+    listed = f" ({some_of(names)})" if names else ""
     least = "at least " if variadic else ""
     plural = "" if len(names) == 1 else "s"
     raise TypeError(f"{function}() takes {least}{len(names)} argument{plural}{listed}, {given_count} given")

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from tmebox.modulefile.prototypes import CType, Float, Integer, Pointer, Void
 
 MOST_ARGUMENTS = 1000
+LONGEST_SHOWN = 40
 _DIRECTIVE = re.compile(
     r"%(?:(?P<percent>%)|(?P<position>\d+\$)?[-+ #0']*(?P<width>\*|\d*)(?:\.(?P<precision>\*|-?\d*))?"
     r"(?P<length>hh|h|ll|l|q|j|z|t|L)?(?P<kind>.?))",
@@ -53,6 +54,8 @@ def arguments(format: str) -> Iterator[Wanted]:
 
 def _of(found: re.Match[str]) -> Iterator[Wanted]:
     shown, kind, length = found[0], found["kind"], found["length"]
+    if len(shown) > LONGEST_SHOWN:
+        shown = f"{shown[:LONGEST_SHOWN]}…"
     if found["position"]:
         raise ValueError(f"the format has {shown!r}: arguments by number are not decoded")
     if kind == "n":

@@ -143,16 +143,35 @@ def _code(ctype: CType) -> str | None:
     return type_code(ctype) if value_layout(ctype) is None else BY_VALUE
 
 
+class Annotation:
+    """A C type where a signature has Python's. It is no str: those are expressions to whoever resolves
+    annotations, and the names of types are chosen by the module's author."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, ctype: CType) -> None:
+        self._text = printable(str(ctype))
+
+    def __repr__(self) -> str:
+        return self._text
+
+    def __eq__(self, other: object) -> bool:
+        return self._text == other._text if isinstance(other, Annotation) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self._text)
+
+
 def signature_of(prototype: Prototype) -> inspect.Signature:
     """For help() and inspect.signature: C types as annotations."""
     names, rest = python_names(prototype)
     parameters = [
-        inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=str(p.type))
+        inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=Annotation(p.type))
         for name, p in zip(names, prototype.parameters, strict=True)
     ]
     if prototype.variadic:
         parameters.append(inspect.Parameter(rest, inspect.Parameter.VAR_POSITIONAL))
-    return inspect.Signature(parameters, return_annotation=str(prototype.result))
+    return inspect.Signature(parameters, return_annotation=Annotation(prototype.result))
 
 
 def python_names(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import keyword
 import struct
+import unicodedata
 import weakref
 from collections import namedtuple
 from collections.abc import Callable, Mapping
@@ -38,6 +39,7 @@ from tmebox.runtime.calls.scalars import (
     to_integer,
     unpack_scalar,
 )
+from tmebox.shown import some_of
 
 Unpacker = Callable[[bytes, "_native.Instance | None"], Any]
 
@@ -148,7 +150,9 @@ def record_type(ctype: Struct) -> Any:
     """The named tuple that stands for a struct in Python."""
     name = ctype.name.split()[-1] if ctype.name else "Struct"
     name = name if name.isidentifier() and not keyword.iskeyword(name) else "Struct"
-    plain = namedtuple(name, [field.name for field in ctype.fields], rename=True)  # type: ignore[misc]
+    # As Python reads names: two that are one then, or have a meaning, would be an error in what this writes.
+    names = [unicodedata.normalize("NFKC", field.name) for field in ctype.fields]
+    plain = namedtuple(name, names, rename=True)  # type: ignore[misc]
     return type(name, (Record, plain), {"_layout": ctype, "__doc__": plain.__doc__})
 
 
@@ -189,7 +193,9 @@ def _pack_items(ctype: Array | Vector, element: CType, count: int, value: Any, w
     size = size_of(ctype)
     if isinstance(value, str) and isinstance(element, Integer) and element.is_char:
         value = encoded(value, what)
-    if isinstance(value, (bytes, bytearray)) and size_of(element) == 1 and len(value) <= count:
+    if isinstance(value, (bytes, bytearray)) and size_of(element) == 1:
+        if len(value) > count:
+            raise TypeError(f"{what}: {len(value)} bytes do not fit into {ctype}")
         return bytes(value).ljust(size, b"\0")
     if isinstance(value, (str, bytes, bytearray, Mapping)) or not hasattr(type(value), "__len__"):
         raise TypeError(f"{what}: expected a sequence of {count} items for {ctype}, got {given(value)}")
@@ -243,11 +249,11 @@ def _chosen(ctype: Struct, value: Any, what: str) -> list[tuple[StructField, Any
     if isinstance(value, Mapping):
         unknown = sorted(str(name) for name in set(value) - set(names))
         if unknown:
-            raise TypeError(f"{what}: {ctype} has no field {unknown[0]!r} (fields: {', '.join(names)})")
+            raise TypeError(f"{what}: {ctype} has no field {unknown[0]!r} (fields: {some_of(names)})")
         items = [(field, value[field.name]) for field in ctype.fields if field.name and field.name in value]
         items += _anonymous(ctype, value)
         if ctype.union and len(items) > 1:
-            given_names = ", ".join(str(name) for name in value)
+            given_names = some_of([str(name) for name in value])
             raise TypeError(f"{what}: {ctype} is a union: give one of its members, not {given_names}")
         return items
     if ctype.union:
@@ -257,7 +263,7 @@ def _chosen(ctype: Struct, value: Any, what: str) -> list[tuple[StructField, Any
         raise TypeError(f"{what}: {ctype} is a union: give the member that is meant, like {example}")
     if len(value) != len(ctype.fields):
         raise TypeError(
-            f"{what}: {ctype} has {len(ctype.fields)} fields ({', '.join(names)}), got {len(value)}"
+            f"{what}: {ctype} has {len(ctype.fields)} fields ({some_of(names)}), got {len(value)}"
         )
     return list(zip(ctype.fields, value, strict=True))
 

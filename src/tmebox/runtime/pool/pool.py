@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextvars import copy_context
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
@@ -111,8 +112,11 @@ class SandboxPool(Pool):
         The future has what it returns, or what it raises, a Trap for instance; nobody else notices. Results
         are values: an array that lives in the sandbox ends with it. Raises SandboxClosed when closed.
         """
+        return self._begin(partial(run_task, self.snapshot, function, arguments))
+
+    def _begin(self, task: Callable[[], Any]) -> Future[Any]:
         self._require_process()
-        return self._workers.submit(partial(run_task, self.snapshot, function, arguments))
+        return self._workers.submit(task)
 
     @overload
     async def call(self, function: str, /, *arguments: Any) -> Any: ...
@@ -121,8 +125,9 @@ class SandboxPool(Pool):
         self, function: Callable[[Sandbox, Unpack[Given]], R], /, *arguments: Unpack[Given]
     ) -> R: ...
     async def call(self, function: Task, *arguments: Any) -> Any:  # type: ignore[misc]
-        """`submit`, awaited. Cancelled, it leaves a task that has begun to its end, or its time limit."""
-        future: Future[Any] = self.submit(function, *arguments)
+        """`submit`, awaited, with the caller's context variables, as asyncio.to_thread has them. Cancelled,
+        it leaves a task that has begun to its end, or its time limit."""
+        future = self._begin(partial(copy_context().run, run_task, self.snapshot, function, arguments))
         try:
             await settled(future)
         except BaseException:

@@ -17,6 +17,7 @@ from tmebox.runtime.system.calls import (
     GuestMemory,
     failure,
 )
+from tmebox.shown import printable
 
 if TYPE_CHECKING:
     from tmebox.runtime.system.system import System
@@ -74,8 +75,7 @@ def _shown(memory: GuestMemory, offset: int) -> str:
     except IndexError:
         return "?"
     text = data.decode("utf-8", "replace")
-    text = text if len(text) <= SHOWN_MAX else f"{text[:SHOWN_MAX]}…"
-    return "".join(c if c.isprintable() else "?" for c in text)
+    return printable(text if len(text) <= SHOWN_MAX else f"{text[:SHOWN_MAX]}…")
 
 
 def madvise(_system: System, memory: GuestMemory, offset: int, size_bytes: int, advice: int) -> int:

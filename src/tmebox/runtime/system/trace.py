@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from tmebox import _native
 from tmebox.runtime.system.calls import PATH_MAX, U64, GuestMemory
 from tmebox.runtime.system.table import TABLE
+from tmebox.shown import printable
 
 MAX_ERRNO = 4095
 NOT_REFUSED = frozenset({-errno.EINTR, -errno.EAGAIN, -errno.EINPROGRESS})
@@ -90,6 +91,6 @@ def path_of(memory: GuestMemory, number: int, arguments: tuple[int, ...]) -> str
     if index is None:
         return ""
     try:
-        return memory.string(arguments[index] & U64, PATH_MAX).decode("utf-8", "backslashreplace")
+        return printable(memory.string(arguments[index] & U64, PATH_MAX).decode("utf-8", "backslashreplace"))
     except IndexError:
         return ""

@@ -26,6 +26,7 @@ from tmebox.runtime.calls.values import (
     unpack,
 )
 from tmebox.runtime.typed.dtypes import dtype_of
+from tmebox.shown import some_of
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -151,14 +152,14 @@ class Pointer(_native.Pointer):
         return self._space.memory.string(self._place(0), limit)
 
     def array(self, count: int | None = None) -> NDArray[Any]:
-        """The items as a NumPy array, without a copy; structs as records. Writable where it is memory that
-        Python made. Raises BadPointer."""
+        """The items as a NumPy array, without a copy; structs as records, and bytes of what has no size, as
+        void. Writable where it is memory that Python made. Raises BadPointer."""
         number = self._count if count is None else operator.index(count)
         if number is None:
             raise TypeError(f"how many items a {_type_of(self)} of a library has is not known: array(count)")
         size = self._size(number * _step(self._target))
         view = self._space.memory.view(self._place(0), size)
-        dtype = dtype_of(self._target)
+        dtype = dtype_of(self._target) if p.size_of(self._target) else np.dtype(np.uint8)
         found: NDArray[Any] = np.frombuffer(view, dtype.base if dtype.subdtype else dtype)
         return found.reshape(number, *dtype.shape)
 
@@ -346,8 +347,8 @@ def _find(struct: p.Struct, name: str, start: int) -> tuple[int, p.StructField]:
     for field in struct.fields:
         if not field.name and isinstance(field.type, p.Struct) and name in member_names(field.type):
             return _find(field.type, name, start + field.offset)
-    names = ", ".join(field.name for field in struct.fields if field.name)
-    raise AttributeError(f"{struct} has no member {name!r} (members: {names})")
+    names = [field.name for field in struct.fields if field.name]
+    raise AttributeError(f"{struct} has no member {name!r} (members: {some_of(names)})")
 
 
 def _bit_bytes(field: p.StructField) -> int:

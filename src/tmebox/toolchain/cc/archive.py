@@ -12,6 +12,7 @@ from pathlib import Path
 from tmebox.errors import TmeboxError
 from tmebox.outputs import STDOUT, write_output
 from tmebox.toolchain import processes
+from tmebox.toolchain.cc.messages import show
 from tmebox.toolchain.cc.response_files import expand
 from tmebox.toolchain.compile import clang
 from tmebox.toolchain.patterns import regex
@@ -82,7 +83,7 @@ def _write(arguments: list[str], place: int) -> int:
         with tempfile.TemporaryFile() as said:
             status = processes.run(_command(*given), stderr=said).status
             said.seek(0)
-            sys.stderr.write(said.read().decode("utf-8", "replace").replace(str(copy), archive))
+            show(said.read().decode("utf-8", "replace").replace(str(copy), archive))
         if status == 0 and copy.exists():
             after = copy.read_bytes()
             if after != before:

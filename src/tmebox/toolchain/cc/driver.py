@@ -16,9 +16,11 @@ from tmebox import progress
 from tmebox._version import __version__
 from tmebox.errors import CompileError, Diagnostic, TmeboxError
 from tmebox.outputs import STDOUT, write_output
+from tmebox.shown import printable
 from tmebox.toolchain import patterns
 from tmebox.toolchain.cc import dependencies as makedeps
 from tmebox.toolchain.cc.command_line import STDIN, Command, UsageError, parse
+from tmebox.toolchain.cc.messages import show
 from tmebox.toolchain.cc.response_files import expand
 from tmebox.toolchain.compile import clang
 from tmebox.toolchain.compile.compile import Compiled, SourceError, language_of, preprocess
@@ -94,7 +96,7 @@ def main_cc(argv: Sequence[str], *, is_cxx: bool = False) -> int:
     except TmeboxError as error:
         return _fail(str(error))
     except OSError as error:
-        return _fail(f"{error.filename or ''}: {error.strerror}")
+        return _fail(printable(f"{error.filename or ''}: {error.strerror}"))
     except KeyboardInterrupt:
         return 130
 
@@ -120,7 +122,7 @@ def _main(argv: Sequence[str], is_cxx: bool) -> int:
     try:
         return _run(parse(argv, os.environ.get(READABLE_VARIABLE, ""), is_cxx=is_cxx))
     except SourceError as error:
-        sys.stderr.write(error.messages)
+        show(error.messages)
         _hint(error.diagnostics)
         return 1
     except CompileError as error:
@@ -195,7 +197,7 @@ def _compile(command: Command, source: Path, output: Path) -> None:
         write_output(output, _encoded(compiled.text))
     else:
         compiled = compile_object(source, output, command.options, language=language)
-    sys.stderr.write(compiled.messages)
+    show(compiled.messages)
     _write_dependencies(command, compiled, _object_of(source) if command.mode == "link" else output)
 
 
@@ -222,7 +224,7 @@ def _preprocess(command: Command, source: Path) -> None:
     language = command.languages.get(source) or language_of(source)
     extra = tuple(command.preprocessor_flags)
     compiled = preprocess(source, command.options, extra=extra, language=language)
-    sys.stderr.write(compiled.messages)
+    show(compiled.messages)
     if command.mode == "-M":
         text, target = _rule(command, compiled, _object_of(source).name), command.dependencies.file
     else:
