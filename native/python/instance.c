@@ -180,13 +180,18 @@ static PyObject *instance_condemn(PyObject *object, PyObject *unused) {
 
 static PyObject *instance_write(PyObject *object, PyObject *args) {
     struct instance *self = (struct instance *)object;
-    unsigned long long address;
+    Py_ssize_t offset;
     Py_buffer data;
-    if (!PyArg_ParseTuple(args, "Ky*:write", &address, &data)) {
+    if (!PyArg_ParseTuple(args, "ny*:write", &offset, &data)) {
         return NULL;
     }
-    /* After the buffer was taken, which can run Python code. */
-    bool written = tmebox_may_write(self) && tmebox_write_buffer(address, &data);
+    /* After the buffer was taken, which can run Python code: so that whose window it is is known last. */
+    bool written = false;
+    if ((uint64_t)offset > TMEBOX_WINDOW_SIZE || (uint64_t)data.len > TMEBOX_WINDOW_SIZE - (uint64_t)offset) {
+        PyErr_SetString(PyExc_ValueError, "not all in the window");
+    } else {
+        written = tmebox_may_write(self) && tmebox_write_buffer(self->base + (uint64_t)offset, &data);
+    }
     PyBuffer_Release(&data);
     if (!written) {
         return NULL;
@@ -326,7 +331,7 @@ static PyMethodDef instance_methods[] = {
      "lend_text_room(extent)\n\nMapped memory of the arena, for texts that are arguments; until "
      "kill() or pause()."},
     {"write", instance_write, METH_VARARGS,
-     "write(address, data)\n\nRefused while a call runs on another thread, or is interrupted on this one."},
+     "write(offset, data)\n\nRefused once it is closed, while a call runs on another thread, or is interrupted on this one."},
     {"discard", instance_discard, METH_VARARGS,
      "discard(offset, size_bytes)\n\nMake pages of the heap zero, and give their memory back; refused like write."},
     {"read_control", tmebox_instance_read_control, METH_VARARGS,

@@ -503,8 +503,9 @@ class Instance:
     def lend_descriptors(self, descriptors: GuestDescriptors, /) -> None:
         """For calls from now on that bring none of their own. An instance that has some keeps those."""
 
-    def write(self, address: int, data: Any) -> None:
-        """As the module's `write`, but raises busy while a call runs on another thread, or was interrupted on
+    def write(self, offset: int, data: Any) -> None:
+        """Plain copy from a contiguous buffer; the caller guarantees that the range is mapped writable.
+        Raises closed once it was killed, and busy while a call runs on another thread, or was interrupted on
         this one."""
 
     @property

@@ -91,7 +91,7 @@ class Box(Sandbox):
             what = f"{room.type}"
             data = pack_whole(room.type, with_texts(room.type, value, place, what), what)
         extent = tenancy.scratch(max(len(data), 1))
-        tenancy.instance.write(tenancy.hold().base + extent.start, data)
+        tenancy.instance.write(extent.start, data)
         if room.layout is not None and len(self._quick) < MOST_QUICK:
             extents = tenancy.arena.extents
             self._quick[type] = partial(room.layout.new, maker, tenancy.instance, tenancy, extents)

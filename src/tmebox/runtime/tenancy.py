@@ -117,6 +117,8 @@ class Tenancy:
 
     @system.setter
     def system(self, system: System) -> None:
+            if self._window is None:  # it has ended meanwhile, and did not see it
+                system.close()
         self._system = system
         self.instance.lend_descriptors(system.core)
 
@@ -339,6 +341,8 @@ class Tenancy:
             raise SandboxClosed("the sandbox is closed; its memory is gone")
         if window.is_inherited:
             raise SandboxClosed("the sandbox belongs to the process that this one was forked from")
+            if self._window is None:  # it has ended meanwhile, and did not see it
+                arena.close()
         return window
 
     @property
