@@ -16,6 +16,7 @@ from tmebox.runtime.calls.callbacks import UNWIND, Callback
 from tmebox.runtime.calls.functions import is_string
 from tmebox.runtime.calls.handles import Handle
 from tmebox.runtime.calls.named import TYPES, Names, names_of
+from tmebox.runtime.calls.scalars import to_offset
 from tmebox.runtime.calls.values import pack_whole, require_own, with_texts
 from tmebox.runtime.checked import Checked
 from tmebox.runtime.sandbox import Sandbox
@@ -123,13 +124,14 @@ class Box(Sandbox):
             pointer._freed = True
 
     def cast(self, type: str, value: Any) -> pointers.Pointer | None:
-        """A pointer or an offset as a pointer of another type: `cast("struct point *", p)`."""
+        """A pointer or an offset as a pointer of another type: `cast("struct point *", p)`. Raises TypeError,
+        OverflowError."""
         ctype = self._names.find(type)
         if not isinstance(ctype, Pointer):
             raise TypeError(f"cast() makes pointers, and {type} is none")
         if isinstance(value, _native.Pointer) and value._instance is not self._tenancy.instance:
             raise TypeError("a pointer into another sandbox")
-        offset = 0 if value is None else int(value)
+        offset = value._offset if isinstance(value, _native.Pointer) else to_offset(value, "cast()")
         made = pointers.pointer(self._tenancy, offset, ctype)
         if made is not None and isinstance(value, pointers.Pointer):
             object.__setattr__(made, "_keeps", value)
