@@ -218,13 +218,15 @@ def _room(tenancy: Any, count: int, item: np.dtype[Any]) -> _Numbers:
 
 def _reaches(tenancy: Any, address: int) -> bool:
     """Whether sandboxed code may change what is there: the sandbox's own, or any that uses a shared heap."""
-    here = 0 <= address - tenancy.hold().base < abi.WINDOW_SIZE
+    window = tenancy.hold()
+    here = 0 <= address - window.base < abi.WINDOW_SIZE
     return here or any(0 <= address - heap.host_address < heap.size_bytes for heap in HEAPS)
 
 
 def _inside(tenancy: Any, array: _Numbers) -> _Numbers:
     """The array itself, if sandboxed code can reach it as it is, else a copy that it can."""
-    address, base = array.ctypes.data, tenancy.hold().base
+    window = tenancy.hold()
+    address, base = array.ctypes.data, window.base
     dense = array.strides == (array.itemsize,) or not len(array)
     there = base <= address <= address + array.nbytes <= base + abi.WINDOW_SIZE
     if dense and len(array) and (there or tenancy.shared_offset(address, array.nbytes) is not None):
