@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import threading
 from pathlib import Path
 from typing import Any
@@ -9,6 +11,7 @@ from typing import Any
 import pytest
 
 import tmebox
+from tmebox.memory.windows import WINDOWS
 from tmebox.runtime import commands
 
 OPENER = r"""
@@ -186,3 +189,42 @@ def test_a_call_inside_leaves_the_texts_of_the_outer_one(ends: str) -> None:
         assert (box.size("warm"), box.size("up")) == (4, 2)
         assert box.same("b" * 50) == 1
         assert sizes == [60, 70]
+
+
+def test_two_threads_that_run_what_was_spawned_begin_it_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = tmebox.compile(source_text="int main(void) { return 5; }")
+    with tmebox.Sandbox(module) as sandbox:
+        snapshot = sandbox.snapshot()
+
+    def together(name: str) -> None:
+        usual, both = getattr(tmebox.Sandbox, name), threading.Barrier(2)
+
+        def wait_first(*arguments: Any) -> Any:
+            with contextlib.suppress(threading.BrokenBarrierError):
+                both.wait(0.5)
+            return usual(*arguments)
+
+        monkeypatch.setattr(tmebox.Sandbox, name, wait_first)
+
+    def run() -> None:
+        with contextlib.suppress(tmebox.SandboxBusy):
+            codes.append(spawned.run().exit_code)
+
+    codes: list[int] = []
+    gc.collect()
+    gc.disable()
+    try:
+        before = WINDOWS.live
+        spawned = snapshot.spawn()
+        together("_begin_again")
+        together("_begin")
+        threads = [threading.Thread(target=run) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        spawned.close()
+        assert set(codes) == {5}
+        assert WINDOWS.live == before
+    finally:
+        gc.enable()
