@@ -155,7 +155,8 @@ PyObject *tmebox_call_numbers(PyObject *callable, PyObject *const *args, size_t 
         }
         put(parameter, word, &activation, stack);
     }
-    return enter(self, &activation, stack) < 0 ? NULL : finished(self, &activation);
+    PyObject *result = enter(self, &activation, stack) < 0 ? NULL : finished(self, &activation);
+    return tmebox_called(self->instance, result);
 }
 
 /* As tmebox_call_numbers, where each argument is a number in the integer register of its index. */
@@ -173,7 +174,8 @@ PyObject *tmebox_call_integers(PyObject *callable, PyObject *const *args, size_t
             return tmebox_call_slow(callable, args, nargsf, NULL);
         }
     }
-    return enter(self, &activation, NULL) < 0 ? NULL : finished(self, &activation);
+    PyObject *result = enter(self, &activation, NULL) < 0 ? NULL : finished(self, &activation);
+    return tmebox_called(self->instance, result);
 }
 
 /* Of structs that are given as dicts or tuples, in one call; others go through Python. They are aligned as anything is
@@ -402,21 +404,21 @@ PyObject *tmebox_call_pointers(PyObject *callable, PyObject *const *args, size_t
         let_go(&held);
         PyErr_Restore(type, value, traceback);
     }
-    return LIKELY(converts) ? result : tmebox_call_slow(callable, args, nargsf, keywords);
+    return LIKELY(converts) ? tmebox_called(self->instance, result)
+                            : tmebox_call_slow(callable, args, nargsf, keywords);
 }
 
 int tmebox_call_plain(PyObject *object, uint64_t times_entered, uint64_t *detected) {
-    struct function *self = (struct function *)object;
+    struct instance *instance = ((struct function *)object)->instance;
     struct activation activation;
     clear_arguments(&activation, 0);
-    activation.address = self->export->address;
+    activation.address = ((struct function *)object)->export->address;
     activation.vector_count = 0;
-    if (detected != NULL) {
-        return tmebox_run_into_foreign_lines(self->instance, &activation, self->instance->timeout_ns, times_entered,
-                                             detected);
-    }
-    return times_entered == 1
-               ? tmebox_run(self->instance, &activation, NULL, 0, self->instance->timeout_ns)
-               : tmebox_run_repeatedly(self->instance, &activation, self->instance->timeout_ns,
-                                       times_entered);
+    uint64_t timeout_ns = instance->timeout_ns;
+    int result = detected != NULL
+                     ? tmebox_run_into_foreign_lines(instance, &activation, timeout_ns, times_entered, detected)
+                 : times_entered == 1 ? tmebox_run(instance, &activation, NULL, 0, timeout_ns)
+                                      : tmebox_run_repeatedly(instance, &activation, timeout_ns, times_entered);
+    tmebox_called(instance, NULL);
+    return result;
 }

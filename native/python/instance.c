@@ -178,6 +178,31 @@ static PyObject *instance_condemn(PyObject *object, PyObject *unused) {
     Py_RETURN_NONE;
 }
 
+static PyObject *instance_doom(PyObject *object, PyObject *unused) {
+    (void)unused;
+    struct instance *self = (struct instance *)object;
+    self->dead = self->closed = true;
+    self->paused = false;
+    return PyBool_FromLong(self->depth != 0);
+}
+
+/* What it had goes back at the end of the call, not whenever the collector comes by. */
+PyObject *tmebox_end_doomed(struct instance *self, PyObject *result) {
+    if (self->depth != 0 || self->make_trap == NULL) { /* killed: it has ended */
+        return result;
+    }
+    PyObject *type, *value, *traceback, *tenancy = Py_NewRef(self->make_trap);
+    PyErr_Fetch(&type, &value, &traceback);
+    PyObject *ended = PyObject_CallMethod(tenancy, "abandon", NULL);
+    if (ended == NULL) {
+        PyErr_WriteUnraisable(tenancy);
+    }
+    Py_XDECREF(ended);
+    Py_DECREF(tenancy);
+    PyErr_Restore(type, value, traceback);
+    return result;
+}
+
 static PyObject *instance_write(PyObject *object, PyObject *args) {
     struct instance *self = (struct instance *)object;
     Py_ssize_t offset;
@@ -327,6 +352,8 @@ static PyMethodDef instance_methods[] = {
     {"reset", instance_reset, METH_O, "reset(keep)\n\nGive the window its first contents. Calls are refused until revive()."},
     {"condemn", instance_condemn, METH_NOARGS,
      "condemn()\n\nThe call that is running or the pause, if any, is the last one."},
+    {"doom", instance_doom, METH_NOARGS,
+     "doom() -> bool\n\ncondemn(), for ever. Whether a call runs, whose end will call abandon() of what makes traps."},
     {"lend_text_room", instance_lend_text_room, METH_O,
      "lend_text_room(extent)\n\nMapped memory of the arena, for texts that are arguments; until "
      "kill() or pause()."},
@@ -362,6 +389,7 @@ static PyMemberDef instance_members[] = {
     {"base", T_ULONGLONG, offsetof(struct instance, base), READONLY, "The window's address."},
     {"depth", T_UINT, offsetof(struct instance, depth), READONLY, "Calls now running inside each other."},
     {"key_id", T_USHORT, offsetof(struct instance, key), READONLY, "Its key in its shared heap; 0: none."},
+    {"closed", T_BOOL, offsetof(struct instance, closed), READONLY, "Killed or doomed."},
     {"paused", T_BOOL, offsetof(struct instance, paused), READONLY, "Between pause() and what ends it."},
     {NULL, 0, 0, 0, NULL},
 };

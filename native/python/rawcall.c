@@ -79,5 +79,5 @@ PyObject *tmebox_instance_call(PyObject *object, PyObject *args) {
         }
     }
     PyBuffer_Release(&stack);
-    return result;
+    return tmebox_called(self, result);
 }

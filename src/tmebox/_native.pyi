@@ -527,6 +527,14 @@ class Instance:
         """Mark DEAD without ending the running call: from a host function, whose exception ends it. A pause
         becomes final."""
 
+    def doom(self) -> bool:
+        """`condemn`, for ever: it cannot be revived. Whether a call runs; if so, the end of the outermost one
+        calls the method abandon() of what makes traps, when nothing is left to be done for its result."""
+
+    @property
+    def closed(self) -> bool:
+        """Killed or doomed."""
+
     def add_callback(self, row: tuple[Any, ...], fallback: tuple[int, int, int, int] | None = None, /) -> int:
         """The index of a function that sandboxed code can call by pointer, as number MAX_IMPORTS + index; -1
         where there is no room. row: as of set_imports. fallback: rax, xmm0, rdx and xmm1 of its result where
