@@ -129,7 +129,17 @@ def test_no_public_class_is_forgotten() -> None:
 def test_what_belongs_to_one_process_refuses(module: tmebox.Module, way: str) -> None:
     heap = tmebox.SharedHeap("4MiB")
     with heap, tmebox.Sandbox(module) as sandbox, tmebox.SandboxPool(module) as pool:
-        for value in (sandbox, sandbox.memory, sandbox.exports, sandbox.add, pool, heap, heap.allocate(64)):
+        template = sandbox.snapshot().template
+        for value in (
+            sandbox,
+            sandbox.memory,
+            sandbox.exports,
+            sandbox.add,
+            pool,
+            heap,
+            heap.allocate(64),
+            template,
+        ):
             with pytest.raises(TypeError, match=r"not copied or pickled|cannot pickle"):
                 WAYS[way](value)
         assert sandbox.add(3, 4) == 7

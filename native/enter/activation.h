@@ -81,6 +81,7 @@ struct outer {
     uint64_t rsp;       /* the sandbox's */
     struct guest_descriptors *running;
     struct instance *suspended;
+    uint32_t text_used; /* of the sandbox's room for texts */
 };
 
 struct activation {
@@ -111,6 +112,7 @@ struct activation {
     struct watch watch;
     struct control *control; /* the stack that it began on, if that is one */
     uint32_t depth; /* of the instance: 1 for its outermost call */
+    uint32_t text_used; /* up to where its texts are in the room for them; 0: it has none */
     enum outcome outcome;
     bool holds_gil;
     bool fatal;   /* the instance may not be used again */

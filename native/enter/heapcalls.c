@@ -132,14 +132,16 @@ static answer *const answers[] = {
 int64_t tmebox_shared_heap_call(struct activation *activation) {
     struct heap *heap = activation->instance->heap;
     uint16_t key = activation->instance->key;
+    uint32_t serial = activation->instance->key_serial;
     uint64_t call = activation->integers[0];
     if (key == 0 || call >= sizeof answers / sizeof *answers) {
         return -ENOSYS;
     }
     tmebox_heap_lock(&heap->lock);
     tmebox_heap_bury(heap);
-    int64_t result = heap->closed ? -ENOSYS
-                                  : answers[call](heap, key, activation->integers[1], activation->integers[2]);
+    int64_t result = heap->closed || !tmebox_heap_has_key(heap, key, serial)
+                         ? -ENOSYS
+                         : answers[call](heap, key, activation->integers[1], activation->integers[2]);
     tmebox_heap_unlock(&heap->lock);
     return result;
 }

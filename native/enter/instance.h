@@ -64,7 +64,8 @@ struct import {
 struct callback {
     struct import import; /* `call` counts who is in it */
     int (*inner)(struct activation *activation, const struct import *import);
-    uint32_t references; /* the table's, and one for each call that is in it */
+    uint32_t callers; /* calls that are in it */
+    bool in_table;
     bool closed;
 };
 

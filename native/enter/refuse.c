@@ -50,8 +50,9 @@ RARE void tmebox_raise_interrupted(void) {
                     "it can be called and written again once the call that it runs has returned");
 }
 
+/* Whoever asks need not have the window: where the sandbox was closed, on any thread, it may be another's by now. */
 bool tmebox_may_write(const struct instance *instance) {
-    if (instance->generation != tmebox_generation) {
+    if (instance->generation != tmebox_generation || instance->closed) {
         tmebox_raise_closed(instance);
     } else if (instance->depth != 0 && instance->thread != tmebox_thread) {
         tmebox_raise_busy();

@@ -207,7 +207,8 @@ RARE static int ended_otherwise(struct activation *activation) {
 /* The limits and the place of one call that began inside another, or may have, for when it has ended. */
 static inline void remember_outer(const struct thread *thread, const struct instance *instance,
                                   struct activation *activation) {
-    activation->outer = (struct outer){{0, 0, 0}, instance->rsp, instance->running, thread->suspended};
+    activation->outer =
+        (struct outer){{0, 0, 0}, instance->rsp, instance->running, thread->suspended, instance->text_used};
 }
 
 /* Who is in the sandbox, and in what. */
@@ -218,6 +219,9 @@ static inline void begin(struct thread *thread, struct instance *instance, struc
         instance->running = activation->descriptors;
     } else if (outermost || activation->depth == 1) {
         instance->running = instance->descriptors;
+    }
+    if (outermost || activation->depth == 1 || activation->text_used != 0) {
+        instance->text_used = activation->text_used;
     }
     const struct guest_descriptors *running = instance->running;
     activation->system_import = activation->clock_import = NO_IMPORT;
@@ -261,6 +265,7 @@ static inline void end(struct thread *thread, struct instance *instance, struct 
         thread->suspended = activation->outer.suspended;
         instance->running = activation->outer.running;
         instance->rsp = activation->outer.rsp;
+        instance->text_used = activation->outer.text_used;
     }
 }
 

@@ -395,9 +395,12 @@ void tmebox_heap_leave_domain(struct heap *heap, uint16_t key);
 /* What sandboxed code made and nobody adopted is freed. */
 void tmebox_heap_end_guest_blocks(struct heap *heap, uint16_t key);
 /* A sandbox of the window comes, with a key (0: there is none, with errno set), or goes: its blocks are freed, or
- * the host's again. */
+ * the host's again. It has the key as long as that has the same serial: a key goes with the window. */
 uint16_t tmebox_heap_attach(struct heap *heap, struct window *window, uint64_t base, uint64_t limit_lines);
 void tmebox_heap_detach(struct heap *heap, uint16_t key);
+static inline bool tmebox_heap_has_key(const struct heap *heap, uint16_t key, uint32_t serial) {
+    return key != 0 && heap->keys[key].serial == serial;
+}
 /* Everything is the host's. */
 void tmebox_heap_close(struct heap *heap);
 /* domains.c. 0 or an errno: EINVAL, ENOMEM, EAGAIN (no key). */

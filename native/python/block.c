@@ -282,8 +282,15 @@ static void block_release_buffer(PyObject *object, Py_buffer *view) {
 }
 
 /* -- life ----------------------------------------------------------------------------------------------- */
+/* A heap's attributes may refer to its blocks; it lets go of them. What a block needs stays. */
+static int block_traverse(PyObject *object, visitproc visit, void *arg) {
+    Py_VISIT((PyObject *)((struct block *)object)->owner);
+    return 0;
+}
+
 static void block_dealloc(PyObject *object) {
     struct block *self = (struct block *)object;
+    PyObject_GC_UnTrack(object);
     if (self->owner != NULL) {
         struct heap *heap = heap_of(self);
         if (self->state == BLOCK_LIVE && tmebox_heap_is_ours(heap)) {
@@ -414,8 +421,9 @@ PyTypeObject tmebox_block_type = {
     .tp_name = "tmebox._native.Block",
     .tp_doc = "Memory of a shared heap. Passed where C takes a pointer, it is its offset.",
     .tp_basicsize = sizeof(struct block),
-    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_DISALLOW_INSTANTIATION,
     .tp_dealloc = block_dealloc,
+    .tp_traverse = block_traverse,
     .tp_methods = block_methods,
     .tp_members = block_members,
     .tp_getset = block_properties,

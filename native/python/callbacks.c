@@ -8,10 +8,27 @@
 /* The table grows by as many as a text of trampolines has. */
 #define GROW_BY 512
 
+/* What it refers to is let go of at once; its name stays, to be told. */
+static void forget(struct callback *callback) {
+    struct import kept = callback->import;
+    callback->import.handler = callback->import.convert = callback->import.read = NULL;
+    callback->import.makers = NULL;
+    Py_XDECREF(kept.handler); /* which may run any code, and free the callback */
+    Py_XDECREF(kept.convert);
+    Py_XDECREF(kept.read);
+    Py_XDECREF(kept.makers);
+}
+
+/* To be said when it was closed, and when the table or a call has done with it. Who is in it still needs all of it. */
 static void let_go(struct callback *callback) {
-    if (--callback->references == 0) {
+    if (callback->callers != 0) {
+        return;
+    }
+    if (!callback->in_table) {
         tmebox_free_import(&callback->import);
         PyMem_Free(callback);
+    } else if (callback->closed) {
+        forget(callback);
     }
 }
 
@@ -25,8 +42,9 @@ static int call_callback(struct activation *activation, const struct import *imp
                      import->name);
         return -1;
     }
-    callback->references++;
+    callback->callers++;
     int result = callback->inner(activation, import);
+    callback->callers--;
     let_go(callback);
     return result;
 }
@@ -76,7 +94,6 @@ PyObject *tmebox_add_callback(PyObject *object, PyObject *args) {
     if (callback == NULL) {
         return PyErr_NoMemory();
     }
-    callback->references = 1;
     int64_t slot = -1;
     if (tmebox_parse_import(&callback->import, row) == 0 && read_fallback(fallback, &callback->import)) {
         callback->inner = callback->import.call;
@@ -89,14 +106,15 @@ PyObject *tmebox_add_callback(PyObject *object, PyObject *args) {
     }
     struct callback *old = self->callbacks[slot];
     self->callbacks[slot] = callback;
+    callback->in_table = true;
     self->callback_next = (uint32_t)slot + 1;
     if (old != NULL) {
+        old->in_table = false;
         let_go(old);
     }
     return PyLong_FromLong((long)slot);
 }
 
-/* What it refers to is let go of at once; its name stays, to be told. */
 PyObject *tmebox_close_callback(PyObject *object, PyObject *index) {
     struct instance *self = (struct instance *)object;
     unsigned long slot = PyLong_AsUnsignedLong(index);
@@ -104,17 +122,8 @@ PyObject *tmebox_close_callback(PyObject *object, PyObject *index) {
         return NULL;
     }
     if (slot < self->callback_count && self->callbacks[slot] != NULL && !self->callbacks[slot]->closed) {
-        struct callback *callback = self->callbacks[slot];
-        callback->closed = true;
-        if (callback->references == 1) { /* else who is in it lets go of them, when another takes the slot */
-            struct import kept = callback->import;
-            callback->import.handler = callback->import.convert = callback->import.read = NULL;
-            callback->import.makers = NULL;
-            Py_XDECREF(kept.handler); /* which may run any code */
-            Py_XDECREF(kept.convert);
-            Py_XDECREF(kept.read);
-            Py_XDECREF(kept.makers);
-        }
+        self->callbacks[slot]->closed = true;
+        let_go(self->callbacks[slot]);
     }
     Py_RETURN_NONE;
 }
@@ -151,6 +160,7 @@ void tmebox_free_callbacks(struct instance *self) {
     for (uint32_t i = 0; i < count; i++) {
         if (table[i] != NULL) {
             table[i]->closed = true;
+            table[i]->in_table = false;
             let_go(table[i]);
         }
     }

@@ -13,6 +13,14 @@
 /* Texts start at multiples of this in the room lent for them. */
 #define TEXT_ALIGN 16
 
+/* -- after a call (instance.c) ----------------------------------------------------------------------- */
+/* To be said last by whoever called, when nothing is left to be read of the sandbox's memory: if nobody wants the sandbox
+ * any more, the end of its outermost call ends it. Returns the result, or NULL with the exception that is set. */
+PyObject *tmebox_end_doomed(struct instance *instance, PyObject *result);
+static inline PyObject *tmebox_called(struct instance *instance, PyObject *result) {
+    return LIKELY(!instance->closed) ? result : tmebox_end_doomed(instance, result);
+}
+
 /* -- conversion by code (codes.c) -------------------------------------------------------------------- */
 /* A struct by value: a letter for each word, 'i' in integer registers, 'x' in vector registers; "m": in memory; NULL or
  * "": not here. */

@@ -119,6 +119,7 @@ static inline void clear_arguments(struct activation *activation, int vector_cou
         memset(activation->vectors, 0, sizeof activation->vectors);
     }
     activation->descriptors = NULL;
+    activation->text_used = 0;
 }
 
 /* One argument more, in front. */
@@ -154,7 +155,8 @@ PyObject *tmebox_call_numbers(PyObject *callable, PyObject *const *args, size_t 
         }
         put(parameter, word, &activation, stack);
     }
-    return enter(self, &activation, stack) < 0 ? NULL : finished(self, &activation);
+    PyObject *result = enter(self, &activation, stack) < 0 ? NULL : finished(self, &activation);
+    return tmebox_called(self->instance, result);
 }
 
 /* As tmebox_call_numbers, where each argument is a number in the integer register of its index. */
@@ -172,7 +174,8 @@ PyObject *tmebox_call_integers(PyObject *callable, PyObject *const *args, size_t
             return tmebox_call_slow(callable, args, nargsf, NULL);
         }
     }
-    return enter(self, &activation, NULL) < 0 ? NULL : finished(self, &activation);
+    PyObject *result = enter(self, &activation, NULL) < 0 ? NULL : finished(self, &activation);
+    return tmebox_called(self->instance, result);
 }
 
 /* Of structs that are given as dicts or tuples, in one call; others go through Python. They are aligned as anything is
@@ -196,20 +199,22 @@ static const char *text_of(PyObject *value, char code, uint32_t limit, Py_ssize_
     return text;
 }
 
-/* Copies a text into the room lent for it. No Python code runs from here to the call, and the GIL is held: no
- * other thread's texts come in between. The sandbox, if it runs on another thread, has its own below. */
-static bool text_to_word(struct instance *instance, char code, PyObject *value, uint64_t *word) {
+/* Copies a text into the room lent for it. No Python code runs from here to the call, and the GIL is held:
+ * no other thread's texts come in between. The sandbox, if it runs on another thread, has its own below. The room is
+ * taken where the call begins, and given back where it ends. */
+static bool text_to_word(const struct instance *instance, char code, PyObject *value, uint32_t *used,
+                         uint64_t *word) {
     Py_ssize_t size = 0;
     const char *text = text_of(value, code, instance->text_size, &size);
-    if (text == NULL || instance->dead || size > (Py_ssize_t)(instance->text_size - instance->text_used)) {
+    if (text == NULL || instance->dead || size > (Py_ssize_t)(instance->text_size - *used)) {
         return false;
     }
-    *word = instance->text_offset + instance->text_used;
+    *word = instance->text_offset + *used;
     if (tmebox_window_copy((void *)(instance->base + *word), text, (size_t)size).how != 0) {
         return false;
     }
-    uint32_t after = instance->text_used + (((uint32_t)size + TEXT_ALIGN - 1) & ~(TEXT_ALIGN - 1U));
-    instance->text_used = after < instance->text_size ? after : instance->text_size;
+    uint32_t after = *used + (((uint32_t)size + TEXT_ALIGN - 1) & ~(TEXT_ALIGN - 1U));
+    *used = after < instance->text_size ? after : instance->text_size;
     return true;
 }
 
@@ -260,11 +265,11 @@ static bool take_struct(struct structs *structs, const struct instance *instance
 }
 
 /* Copies packed structs into the room for texts, as text_to_word does. */
-static bool copy_structs(struct structs *structs, struct instance *instance, struct activation *activation,
+static bool copy_structs(struct structs *structs, const struct instance *instance, struct activation *activation,
                          uint64_t *stack) {
     for (int i = 0; i < structs->count; i++) {
         uint32_t size = tmebox_struct_size(structs->each[i].parameter->layout);
-        uint64_t start = ((uint64_t)instance->text_used + STRUCT_ALIGN - 1) & ~(STRUCT_ALIGN - 1ULL);
+        uint64_t start = ((uint64_t)activation->text_used + STRUCT_ALIGN - 1) & ~(STRUCT_ALIGN - 1ULL);
         if (instance->dead || start + size > instance->text_size || instance->text_offset % STRUCT_ALIGN != 0) {
             return false;
         }
@@ -273,20 +278,21 @@ static bool copy_structs(struct structs *structs, struct instance *instance, str
         if (tmebox_window_copy(to, structs->data + structs->each[i].start, size).how != 0) {
             return false;
         }
-        instance->text_used = (uint32_t)start + size;
+        activation->text_used = (uint32_t)start + size;
         put(structs->each[i].parameter, structs->each[i].offset, activation, stack);
     }
     return true;
 }
 
 /* Room for a struct that is returned in memory, as for those that are passed. */
-static bool keep_room(struct structs *structs, struct instance *instance, uint32_t size, struct activation *activation) {
-    uint64_t start = ((uint64_t)instance->text_used + STRUCT_ALIGN - 1) & ~(STRUCT_ALIGN - 1ULL);
+static bool keep_room(struct structs *structs, const struct instance *instance, uint32_t size,
+                      struct activation *activation) {
+    uint64_t start = ((uint64_t)activation->text_used + STRUCT_ALIGN - 1) & ~(STRUCT_ALIGN - 1ULL);
     if (instance->dead || start + size > instance->text_size || instance->text_offset % STRUCT_ALIGN != 0) {
         return false;
     }
     activation->integers[0] = structs->result_offset = instance->text_offset + start;
-    instance->text_used = (uint32_t)start + size;
+    activation->text_used = (uint32_t)start + size;
     return true;
 }
 
@@ -322,12 +328,11 @@ static bool update_dicts(const struct structs *structs, const struct instance *i
     return true;
 }
 
-/* Texts and structs come after everything else, since exporters of buffers may run any code. `text_mark` becomes what
- * text_used must be after the call; it stays what it is without either. */
+/* Texts and structs come after everything else, since exporters of buffers may run any code. */
 static bool convert_pointers(struct function *self, PyObject *const *args, struct activation *activation,
-                             uint64_t *stack, struct held *held, struct structs *structs, uint32_t *text_mark) {
+                             uint64_t *stack, struct held *held, struct structs *structs) {
     const struct signature *signature = &self->export->signature;
-    struct instance *instance = self->instance;
+    const struct instance *instance = self->instance;
     uint64_t word, texts = 0;
     for (int i = 0; i < signature->count; i++) {
         const struct parameter *parameter = &signature->parameters[i];
@@ -353,7 +358,7 @@ static bool convert_pointers(struct function *self, PyObject *const *args, struc
         }
     }
     if (texts != 0 || structs->count != 0 || signature->returns_memory) {
-        *text_mark = instance->text_used = instance->depth != 0 ? instance->text_used : 0;
+        activation->text_used = instance->depth != 0 ? instance->text_used : 0;
         if (signature->returns_memory &&
             !keep_room(structs, instance, tmebox_struct_size(self->export->result_layout), activation)) {
             return false;
@@ -361,13 +366,13 @@ static bool convert_pointers(struct function *self, PyObject *const *args, struc
         if (!copy_structs(structs, instance, activation, stack)) {
             return false;
         }
-        uint32_t used = (instance->text_used + TEXT_ALIGN - 1) & ~(TEXT_ALIGN - 1U);
-        instance->text_used = used < instance->text_size ? used : instance->text_size;
+        uint32_t used = (activation->text_used + TEXT_ALIGN - 1) & ~(TEXT_ALIGN - 1U);
+        activation->text_used = used < instance->text_size ? used : instance->text_size;
     }
     for (; texts != 0; texts &= texts - 1) {
         int i = __builtin_ctzll(texts);
         const struct parameter *parameter = &signature->parameters[i];
-        if (!text_to_word(instance, parameter->code, args[i], &word)) {
+        if (!text_to_word(instance, parameter->code, args[i], &activation->text_used, &word)) {
             return false;
         }
         put(parameter, word, activation, stack);
@@ -381,16 +386,12 @@ PyObject *tmebox_call_pointers(PyObject *callable, PyObject *const *args, size_t
     struct held held;
     struct structs structs;
     uint64_t stack[MAX_ARGUMENTS];
-    uint32_t text_mark = UINT32_MAX;
     held.count = structs.count = 0;
     structs.size = 0;
     clear_arguments(&activation, self->export->signature.vector_count);
     bool converts = keywords == NULL && PyVectorcall_NARGS(nargsf) == self->export->signature.count &&
-                    convert_pointers(self, args, &activation, stack, &held, &structs, &text_mark);
+                    convert_pointers(self, args, &activation, stack, &held, &structs);
     bool returned = converts && enter(self, &activation, stack) == 0 && copy_back(self, &structs, &activation);
-    if (text_mark != UINT32_MAX) {
-        self->instance->text_used = text_mark;
-    }
     PyObject *result = NULL;
     if (returned && update_dicts(&structs, self->instance)) {
         result = self->export->signature.result == STRUCT_VALUE
@@ -403,21 +404,21 @@ PyObject *tmebox_call_pointers(PyObject *callable, PyObject *const *args, size_t
         let_go(&held);
         PyErr_Restore(type, value, traceback);
     }
-    return LIKELY(converts) ? result : tmebox_call_slow(callable, args, nargsf, keywords);
+    return LIKELY(converts) ? tmebox_called(self->instance, result)
+                            : tmebox_call_slow(callable, args, nargsf, keywords);
 }
 
 int tmebox_call_plain(PyObject *object, uint64_t times_entered, uint64_t *detected) {
-    struct function *self = (struct function *)object;
+    struct instance *instance = ((struct function *)object)->instance;
     struct activation activation;
     clear_arguments(&activation, 0);
-    activation.address = self->export->address;
+    activation.address = ((struct function *)object)->export->address;
     activation.vector_count = 0;
-    if (detected != NULL) {
-        return tmebox_run_into_foreign_lines(self->instance, &activation, self->instance->timeout_ns, times_entered,
-                                             detected);
-    }
-    return times_entered == 1
-               ? tmebox_run(self->instance, &activation, NULL, 0, self->instance->timeout_ns)
-               : tmebox_run_repeatedly(self->instance, &activation, self->instance->timeout_ns,
-                                       times_entered);
+    uint64_t timeout_ns = instance->timeout_ns;
+    int result = detected != NULL
+                     ? tmebox_run_into_foreign_lines(instance, &activation, timeout_ns, times_entered, detected)
+                 : times_entered == 1 ? tmebox_run(instance, &activation, NULL, 0, timeout_ns)
+                                      : tmebox_run_repeatedly(instance, &activation, timeout_ns, times_entered);
+    tmebox_called(instance, NULL);
+    return result;
 }

@@ -11,7 +11,8 @@ static int known_key(const struct heap_object *self, PyObject *object) {
         return HEAP_HOST;
     }
     const struct instance *instance = (const struct instance *)object;
-    bool good = Py_IS_TYPE(object, &tmebox_instance_type) && instance->key != 0 && instance->heap == self->heap;
+    bool good = Py_IS_TYPE(object, &tmebox_instance_type) && instance->heap == self->heap &&
+                tmebox_heap_has_key(instance->heap, instance->key, instance->key_serial);
     return good ? instance->key : -1;
 }
 

@@ -178,15 +178,45 @@ static PyObject *instance_condemn(PyObject *object, PyObject *unused) {
     Py_RETURN_NONE;
 }
 
+static PyObject *instance_doom(PyObject *object, PyObject *unused) {
+    (void)unused;
+    struct instance *self = (struct instance *)object;
+    self->dead = self->closed = true;
+    self->paused = false;
+    return PyBool_FromLong(self->depth != 0);
+}
+
+/* What it had goes back at the end of the call, not whenever the collector comes by. */
+PyObject *tmebox_end_doomed(struct instance *self, PyObject *result) {
+    if (self->depth != 0 || self->make_trap == NULL) { /* killed: it has ended */
+        return result;
+    }
+    PyObject *type, *value, *traceback, *tenancy = Py_NewRef(self->make_trap);
+    PyErr_Fetch(&type, &value, &traceback);
+    PyObject *ended = PyObject_CallMethod(tenancy, "abandon", NULL);
+    if (ended == NULL) {
+        PyErr_WriteUnraisable(tenancy);
+    }
+    Py_XDECREF(ended);
+    Py_DECREF(tenancy);
+    PyErr_Restore(type, value, traceback);
+    return result;
+}
+
 static PyObject *instance_write(PyObject *object, PyObject *args) {
     struct instance *self = (struct instance *)object;
-    unsigned long long address;
+    Py_ssize_t offset;
     Py_buffer data;
-    if (!PyArg_ParseTuple(args, "Ky*:write", &address, &data)) {
+    if (!PyArg_ParseTuple(args, "ny*:write", &offset, &data)) {
         return NULL;
     }
-    /* After the buffer was taken, which can run Python code. */
-    bool written = tmebox_may_write(self) && tmebox_write_buffer(address, &data);
+    /* After the buffer was taken, which can run Python code: so that whose window it is is known last. */
+    bool written = false;
+    if ((uint64_t)offset > TMEBOX_WINDOW_SIZE || (uint64_t)data.len > TMEBOX_WINDOW_SIZE - (uint64_t)offset) {
+        PyErr_SetString(PyExc_ValueError, "not all in the window");
+    } else {
+        written = tmebox_may_write(self) && tmebox_write_buffer(self->base + (uint64_t)offset, &data);
+    }
     PyBuffer_Release(&data);
     if (!written) {
         return NULL;
@@ -322,11 +352,13 @@ static PyMethodDef instance_methods[] = {
     {"reset", instance_reset, METH_O, "reset(keep)\n\nGive the window its first contents. Calls are refused until revive()."},
     {"condemn", instance_condemn, METH_NOARGS,
      "condemn()\n\nThe call that is running or the pause, if any, is the last one."},
+    {"doom", instance_doom, METH_NOARGS,
+     "doom() -> bool\n\ncondemn(), for ever. Whether a call runs, whose end will call abandon() of what makes traps."},
     {"lend_text_room", instance_lend_text_room, METH_O,
      "lend_text_room(extent)\n\nMapped memory of the arena, for texts that are arguments; until "
      "kill() or pause()."},
     {"write", instance_write, METH_VARARGS,
-     "write(address, data)\n\nRefused while a call runs on another thread, or is interrupted on this one."},
+     "write(offset, data)\n\nRefused once it is closed, while a call runs on another thread, or is interrupted on this one."},
     {"discard", instance_discard, METH_VARARGS,
      "discard(offset, size_bytes)\n\nMake pages of the heap zero, and give their memory back; refused like write."},
     {"read_control", tmebox_instance_read_control, METH_VARARGS,
@@ -357,6 +389,7 @@ static PyMemberDef instance_members[] = {
     {"base", T_ULONGLONG, offsetof(struct instance, base), READONLY, "The window's address."},
     {"depth", T_UINT, offsetof(struct instance, depth), READONLY, "Calls now running inside each other."},
     {"key_id", T_USHORT, offsetof(struct instance, key), READONLY, "Its key in its shared heap; 0: none."},
+    {"closed", T_BOOL, offsetof(struct instance, closed), READONLY, "Killed or doomed."},
     {"paused", T_BOOL, offsetof(struct instance, paused), READONLY, "Between pause() and what ends it."},
     {NULL, 0, 0, 0, NULL},
 };

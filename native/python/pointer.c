@@ -7,19 +7,19 @@
 static PyObject *pointer_new(PyTypeObject *type, PyObject *args, PyObject *keywords) {
     (void)keywords;
     PyObject *instance, *kind, *space = NULL, *target = NULL, *count = NULL, *keeps = NULL;
-    unsigned long long offset;
-    if (!PyArg_ParseTuple(args, "O!KO|OOOO:Pointer", &tmebox_instance_type, &instance, &offset, &kind, &space,
+    Py_ssize_t offset;
+    if (!PyArg_ParseTuple(args, "O!nO|OOOO:Pointer", &tmebox_instance_type, &instance, &offset, &kind, &space,
                           &target, &count, &keeps)) {
         return NULL;
     }
-    if (offset >= TMEBOX_WINDOW_SIZE || (kind != Py_None && !PyUnicode_CheckExact(kind))) {
+    if ((uint64_t)offset >= TMEBOX_WINDOW_SIZE || (kind != Py_None && !PyUnicode_CheckExact(kind))) {
         PyErr_SetString(PyExc_ValueError, "Pointer(instance, an offset in a window, a str or None)");
         return NULL;
     }
     struct pointer *self = (struct pointer *)type->tp_alloc(type, 0);
     if (self != NULL) {
         self->instance = (struct instance *)Py_NewRef(instance);
-        self->offset = offset;
+        self->offset = (uint64_t)offset;
         self->kind = Py_NewRef(kind);
         self->space = Py_XNewRef(space);
         self->target = Py_XNewRef(target);

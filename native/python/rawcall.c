@@ -53,6 +53,7 @@ PyObject *tmebox_instance_call(PyObject *object, PyObject *args) {
     Py_buffer stack;
     double seconds;
     activation.descriptors = NULL;
+    activation.text_used = 0;
     if (!PyArg_ParseTuple(args, "KOOy*d|O!:call", &address, &integers, &vectors, &stack, &seconds,
                           &tmebox_guest_descriptors_type, &activation.descriptors)) {
         return NULL;
@@ -78,5 +79,5 @@ PyObject *tmebox_instance_call(PyObject *object, PyObject *args) {
         }
     }
     PyBuffer_Release(&stack);
-    return result;
+    return tmebox_called(self, result);
 }

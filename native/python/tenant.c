@@ -10,7 +10,7 @@ void tmebox_instance_detach(struct instance *self) {
     self->key = 0;
     self->heap = NULL;
     /* The window may have gone before, and the key with it. */
-    if (key != 0 && self->generation == tmebox_generation && heap->keys[key].serial == self->key_serial) {
+    if (self->generation == tmebox_generation && tmebox_heap_has_key(heap, key, self->key_serial)) {
         tmebox_heap_detach(heap, key);
     }
     tmebox_heap_let_go(heap);
@@ -22,7 +22,7 @@ PyObject *tmebox_instance_end_blocks(PyObject *object, PyObject *unused) {
     if (!tmebox_may_write(self)) {
         return NULL;
     }
-    if (self->key != 0) {
+    if (tmebox_heap_has_key(self->heap, self->key, self->key_serial)) {
         tmebox_heap_lock(&self->heap->lock);
         tmebox_heap_bury(self->heap);
         tmebox_heap_end_guest_blocks(self->heap, self->key);
@@ -33,7 +33,11 @@ PyObject *tmebox_instance_end_blocks(PyObject *object, PyObject *unused) {
 
 /* False with an exception set. */
 static bool has_heap(const struct instance *self, uint64_t offset, uint64_t size) {
-    if (self->key != 0 && self->generation == tmebox_generation) {
+    if (self->closed) { /* since whoever asks looked */
+        tmebox_raise_closed(self);
+        return false;
+    }
+    if (self->generation == tmebox_generation && tmebox_heap_has_key(self->heap, self->key, self->key_serial)) {
         return true;
     }
     PyErr_Format(PyExc_IndexError, "[%p, %p) is not the sandbox's memory: it has no shared heap",

@@ -503,8 +503,9 @@ class Instance:
     def lend_descriptors(self, descriptors: GuestDescriptors, /) -> None:
         """For calls from now on that bring none of their own. An instance that has some keeps those."""
 
-    def write(self, address: int, data: Any) -> None:
-        """As the module's `write`, but raises busy while a call runs on another thread, or was interrupted on
+    def write(self, offset: int, data: Any) -> None:
+        """Plain copy from a contiguous buffer; the caller guarantees that the range is mapped writable.
+        Raises closed once it was killed, and busy while a call runs on another thread, or was interrupted on
         this one."""
 
     @property
@@ -525,6 +526,14 @@ class Instance:
     def condemn(self) -> None:
         """Mark DEAD without ending the running call: from a host function, whose exception ends it. A pause
         becomes final."""
+
+    def doom(self) -> bool:
+        """`condemn`, for ever: it cannot be revived. Whether a call runs; if so, the end of the outermost one
+        calls the method abandon() of what makes traps, when nothing is left to be done for its result."""
+
+    @property
+    def closed(self) -> bool:
+        """Killed or doomed."""
 
     def add_callback(self, row: tuple[Any, ...], fallback: tuple[int, int, int, int] | None = None, /) -> int:
         """The index of a function that sandboxed code can call by pointer, as number MAX_IMPORTS + index; -1

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import gc
 import pickle
+import weakref
 from itertools import pairwise
 from typing import Any, Literal
 
@@ -259,3 +261,12 @@ def test_heaps_and_blocks_are_neither_made_otherwise_nor_copied(heap: tmebox.Sha
             kind()
         with pytest.raises(TypeError):
             object.__new__(kind)
+
+
+def test_a_heap_that_knows_its_own_blocks_goes_with_them() -> None:
+    heap = tmebox.SharedHeap("1MiB")
+    heap.mine = [heap.allocate(64), heap.allocate(abi.PAGE_SIZE)]  # type: ignore[attr-defined]
+    gone = weakref.ref(heap)
+    del heap
+    gc.collect()
+    assert gone() is None

@@ -107,7 +107,7 @@ def forged(good: SnapshotFile, threads: Threads) -> Iterator[dict[str, Any]]:
 
 def outcome(data: bytes, module: tmebox.Module, key: bytes | None) -> str:
     try:
-        snapshot = Snapshot.from_bytes(data, module, key=key, memory=abi.SHARED_END)
+        snapshot = Snapshot.from_bytes(data, module, key=key, memory=abi.SHARED_END, stack=abi.SHARED_END)
     except (tmebox.SnapshotError, tmebox.LimitError):
         return "refused"
     try:

@@ -7,6 +7,8 @@ import math
 import struct
 import sys
 import weakref
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -217,6 +219,32 @@ def test_a_killed_instance_refuses_calls(machine: Machine) -> None:
         add(3, 4)
     with pytest.raises(Closed):
         machine.call("add", 3, 4)
+
+
+def test_a_killed_instance_is_not_written(machine: Machine) -> None:
+    """Its window may be another's by now."""
+    machine.instance.write(DATA, b"before")
+    machine.instance.kill()
+    attempts: list[Callable[[], object]] = [
+        lambda: machine.instance.write(DATA, b"after!"),
+        lambda: machine.instance.discard(DATA, abi.PAGE_SIZE),
+        lambda: machine.instance.write_shared(abi.SHARED_START, b"after!"),
+        lambda: machine.instance.read_shared(abi.SHARED_START, 6),
+        machine.instance.end_shared_blocks,
+    ]
+    for attempt in attempts:
+        with pytest.raises(Closed):
+            attempt()
+    assert machine.read(DATA, 6) == b"before"
+
+
+@pytest.mark.parametrize("offset", [-1, abi.WINDOW_SIZE - 1, abi.WINDOW_SIZE + 5, (1 << 64) + DATA, 2.5])
+def test_an_instance_is_written_in_its_window_only(machine: Machine, offset: Any) -> None:
+    with pytest.raises((ValueError, OverflowError, TypeError)):
+        machine.instance.write(offset, b"12")
+    with pytest.raises((ValueError, OverflowError, TypeError)):
+        _native.Pointer(machine.instance, offset * 2, None)
+    assert machine.read(DATA, 2) == bytes(2)
 
 
 def test_an_instance_that_was_never_initialised_refuses_calls() -> None:

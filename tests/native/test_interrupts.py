@@ -258,7 +258,7 @@ def test_the_interrupted_sandbox_is_neither_called_nor_written_until_it_goes_on(
         for attempt in (
             lambda: machine.call("store", DATA, 1),
             machine.function("spin"),
-            lambda: machine.instance.write(machine.base + DATA, b"\1"),
+            lambda: machine.instance.write(DATA, b"\1"),
             lambda: machine.instance.discard(abi.IMAGE_START, abi.PAGE_SIZE),
             lambda: machine.instance.reset(64),
             lambda: machine.instance.set_imports([]),
@@ -276,7 +276,7 @@ def test_the_interrupted_sandbox_is_neither_called_nor_written_until_it_goes_on(
         soon(send)
         assert machine.call("spin_flagged", DATA) == 7
     assert len(refused) == 9 and "interrupted" in refused[0]
-    machine.instance.write(machine.base + DATA, b"\1")
+    machine.instance.write(DATA, b"\1")
     machine.instance.discard(abi.IMAGE_START + DATA_SIZE_BYTES, 0)
     assert machine.call("add", 1, 2) == 3
 

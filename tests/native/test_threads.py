@@ -191,7 +191,7 @@ def test_no_call_reaches_an_instance_of_the_parent(machine: Machine, forked: Cal
         for attempt in (
             lambda: machine.call("add", 1, 2),
             lambda: machine.function("add", "ll", "l")(1, 2),
-            lambda: machine.instance.write(machine.base + DATA, b"1"),
+            lambda: machine.instance.write(DATA, b"1"),
             lambda: machine.instance.reset(1),
             machine.instance.revive,
         ):

@@ -133,6 +133,28 @@ def test_a_callback_is_open_until_it_is_closed(box: tmebox.Box) -> None:
     assert box.callback(minus, "sort.compar").type != box.callback(minus, "op").type
 
 
+def test_a_callback_that_closes_itself_is_let_go_of(box: tmebox.Box) -> None:
+    class Once:
+        callback: tmebox.Callback
+
+        def __call__(self, a: int, b: int) -> int:
+            self.callback.close()
+            with pytest.raises(tmebox.BadReference):
+                box.call_kept(a, b)
+            return a - b
+
+    once = Once()
+    once.callback = box.callback(once, "op")
+    box.keep_op(once.callback)
+    assert box.call_kept(9, 4) == 5
+    gone = weakref.ref(once)
+    del once
+    gc.collect()
+    assert gone() is None
+    with pytest.raises(tmebox.BadReference, match="callback that is closed"):
+        box.call_kept(9, 4)
+
+
 def test_a_function_that_was_passed_stays_while_it_is_among_the_last(box: tmebox.Box) -> None:
     box.keep_op(minus)
     gc.collect()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import threading
 from pathlib import Path
 from typing import Any
@@ -9,6 +11,7 @@ from typing import Any
 import pytest
 
 import tmebox
+from tmebox.memory.windows import WINDOWS
 from tmebox.runtime import commands
 
 OPENER = r"""
@@ -127,3 +130,101 @@ def test_a_call_inside_a_program_has_the_programs_world(module: tmebox.Module, t
         assert min(results) >= 0 and len(results) == 2
         sandbox.open_secret()
         assert results[-1] == -1
+
+
+TEXTS = r"""
+#include <stdio.h>
+#include <string.h>
+void arrive(void);
+long size(const char *s) { return strlen(s); }
+long trap(const char *s) { printf("%s", s); return *(volatile int *)8; }
+int same(const char *s) { char copy[100] = {0}; strncpy(copy, s, 99); arrive(); return strcmp(copy, s) == 0; }
+"""
+
+
+def test_a_trap_leaves_the_texts_of_the_call_that_came_after_it() -> None:
+    """While the trap's output is delivered, the sandbox begins again on another thread."""
+    inside, over = threading.Event(), threading.Event()
+    results: list[Any] = []
+
+    def again() -> None:
+        box.reset()
+        assert (box.size("warm"), box.size("up")) == (4, 2)
+        results.append(box.same("b" * 50))
+
+    def output(data: bytes) -> None:
+        thread.start()
+        assert inside.wait(WAIT_S)
+
+    def arrive() -> None:
+        inside.set()
+        assert over.wait(WAIT_S)
+        results.append(box.size("Z" * 60))
+
+    module = tmebox.compile(source_text=TEXTS)
+    box: Any = tmebox.Sandbox(module, imports={"arrive": arrive}, stdout=output, timeout=WAIT_S)
+    thread = threading.Thread(target=again)
+    assert (box.size("warm"), box.size("up")) == (4, 2)
+    with pytest.raises(tmebox.MemoryFault):
+        box.trap("a" * 50)
+    over.set()
+    thread.join()
+    assert results == [60, 1]
+
+
+@pytest.mark.parametrize("ends", ["returns", "raises"])
+def test_a_call_inside_leaves_the_texts_of_the_outer_one(ends: str) -> None:
+    def arrive() -> None:
+        if ends == "raises" and len(sizes) == 1:
+            raise LookupError
+        sizes.append(box.size("Z" * 60))
+        if ends == "raises":
+            with pytest.raises(LookupError):
+                box.same("c" * 50)
+        sizes.append(box.size("Y" * 70))
+
+    sizes: list[int] = []
+    module = tmebox.compile(source_text=TEXTS)
+    with tmebox.Sandbox(module, imports={"arrive": arrive}, timeout=WAIT_S) as box:
+        assert (box.size("warm"), box.size("up")) == (4, 2)
+        assert box.same("b" * 50) == 1
+        assert sizes == [60, 70]
+
+
+def test_two_threads_that_run_what_was_spawned_begin_it_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = tmebox.compile(source_text="int main(void) { return 5; }")
+    with tmebox.Sandbox(module) as sandbox:
+        snapshot = sandbox.snapshot()
+
+    def together(name: str) -> None:
+        usual, both = getattr(tmebox.Sandbox, name), threading.Barrier(2)
+
+        def wait_first(*arguments: Any) -> Any:
+            with contextlib.suppress(threading.BrokenBarrierError):
+                both.wait(0.5)
+            return usual(*arguments)
+
+        monkeypatch.setattr(tmebox.Sandbox, name, wait_first)
+
+    def run() -> None:
+        with contextlib.suppress(tmebox.SandboxBusy):
+            codes.append(spawned.run().exit_code)
+
+    codes: list[int] = []
+    gc.collect()
+    gc.disable()
+    try:
+        before = WINDOWS.live
+        spawned = snapshot.spawn()
+        together("_begin_again")
+        together("_begin")
+        threads = [threading.Thread(target=run) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        spawned.close()
+        assert set(codes) == {5}
+        assert WINDOWS.live == before
+    finally:
+        gc.enable()

@@ -9,7 +9,11 @@ import numpy as np
 import pytest
 
 import tmebox
+from tmebox import _native
+from tmebox.memory.windows import WINDOWS
 from tmebox.runtime.calls import functions
+from tmebox.runtime.sandbox_memory import SandboxMemory
+from tmebox.runtime.tenancy import Tenancy
 
 SOURCE = r"""
 struct point { int x, y; };
@@ -52,6 +56,57 @@ def test_what_was_not_read_before_is_no_result(
     monkeypatch.setattr(functions, "_entered", closed_then)
     with pytest.raises(tmebox.SandboxClosed):
         CALLS[what](box)
+
+
+USES: dict[str, Callable[[tmebox.Box], Any]] = {
+    "read": lambda box: box.memory.read(box.memory._layout.heap_start, 8),
+    "a slice": lambda box: box.memory[box.memory._layout.heap_start : box.memory._layout.heap_start + 8],
+    "write": lambda box: box.memory.write(box.memory._layout.heap_start, b"12345678"),
+    "text": lambda box: box.text("x"),
+    "new": lambda box: box.new("int[4]", [1, 2, 3, 4]),
+}
+
+
+@pytest.mark.parametrize("what", USES)
+@pytest.mark.parametrize("where", [(Tenancy, "scratch"), (SandboxMemory, "_check")], ids=lambda w: w[1])
+def test_memory_that_went_is_neither_read_nor_written(
+    what: str, where: tuple[type, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    box = tmebox.Box(tmebox.compile(source_text=SOURCE))
+    reached: list[None] = []
+    usual = getattr(*where)
+
+    def closed_then(*arguments: Any) -> Any:
+        result = usual(*arguments)
+        box.close()
+        reached.append(None)
+        return result
+
+    monkeypatch.setattr(*where, closed_then)
+    try:
+        USES[what](box)
+    except tmebox.SandboxClosed:
+        assert reached
+    else:
+        assert not reached
+
+
+def test_what_is_first_needed_when_it_was_closed_keeps_nothing(
+    box: tmebox.Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The window by its arena, which another thread made meanwhile."""
+    live, set_first, made = WINDOWS.live, _native.set_first, []
+
+    def closed_before(owner: Any, name: str, value: Any) -> Any:
+        if name == "_arena":
+            box.close()
+            made.append(value)
+        return set_first(owner, name, value)
+
+    monkeypatch.setattr(_native, "set_first", closed_before)
+    with pytest.raises(tmebox.SandboxClosed):
+        box.array(1 << 20)
+    assert made and WINDOWS.live < live
 
 
 @pytest.mark.parametrize("text", ["t", LONG])

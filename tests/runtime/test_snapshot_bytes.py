@@ -170,8 +170,25 @@ def test_large_sandboxes_have_to_be_asked_for(module: tmebox.Module, good: Snaps
     large = dataclasses.replace(good, memory_bytes=abi.GIB // 2).to_bytes()
     with pytest.raises(tmebox.SnapshotError, match="memory= allows"):
         tmebox.Snapshot.from_bytes(large, module)
+    with pytest.raises(tmebox.SnapshotError, match="memory= allows"):
+        tmebox.Snapshot.from_bytes(large, module, stack="512MiB")
     with tmebox.Snapshot.from_bytes(large, module, memory="512MiB").spawn() as spawned:
         assert spawned.array(100 << 20).size == 100 << 20
+
+
+def test_large_stacks_have_to_be_asked_for(module: tmebox.Module, good: SnapshotFile) -> None:
+    large = dataclasses.replace(good, stack_bytes=abi.GIB // 2)
+    for memory in (None, "2GiB"):
+        with pytest.raises(tmebox.SnapshotError, match="stack= allows"):
+            tmebox.Snapshot.from_bytes(large.to_bytes(), module, memory=memory)
+    with pytest.raises(tmebox.SnapshotError, match="stack= allows"):
+        tmebox.Snapshot.from_bytes(large.to_bytes(key=KEY), module, key=KEY, stack="8MiB")
+    for snapshot in (
+        tmebox.Snapshot.from_bytes(large.to_bytes(), module, stack="512MiB"),
+        tmebox.Snapshot.from_bytes(large.to_bytes(key=KEY), module, key=KEY),
+    ):
+        assert snapshot.template.contents.layout.stack_bytes == abi.GIB // 2
+        snapshot.spawn().close()
 
 
 # -- hostile bytes ----------------------------------------------------------------------------------------

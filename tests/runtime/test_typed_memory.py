@@ -174,6 +174,9 @@ WRONG: dict[str, Callable[[Any], Any]] = {
     ),
     "TypeError: stored as a callback": lambda box: setattr(box.new("struct rich"), "f", print),
     "TypeError: cast\\(\\) makes pointers": lambda box: box.cast("int", 5),
+    "TypeError: expected an offset": lambda box: box.cast("int *", 65536.9),
+    "OverflowError: is not an offset": lambda box: box.cast("int *", 2**64 + box.fixed()._offset),
+    "OverflowError: 0x.* is not an offset": lambda box: box.cast("int *", box.fixed()._offset - 2**64),
     "TypeError: not subtracted": lambda box: box.new("int") - box.new("point"),
 }
 

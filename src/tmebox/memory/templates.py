@@ -5,7 +5,7 @@ from __future__ import annotations
 import mmap
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 from tmebox import _native, abi
 from tmebox.memory.contents import Contents, Layout
@@ -44,6 +44,9 @@ class Template:
     def native(self) -> _native.Template | None:
         """The contents as the core has them; None where windows are filled by copying. Raises LimitError."""
         return self._prepare(self.contents)
+
+    def __reduce_ex__(self, protocol: Any) -> NoReturn:
+        raise TypeError("what sandboxes start with is not copied or pickled: a snapshot has to_bytes()")
 
     def __del__(self, is_finalizing: Callable[[], bool] = sys.is_finalizing) -> None:
         """At the interpreter's end, when this file's globals may be gone already, nothing."""

@@ -89,10 +89,11 @@ class SnapshotFile:
         *,
         key: bytes | None = None,
         largest_memory_bytes: int = abi.SHARED_END,
+        largest_stack_bytes: int = abi.SHARED_END,
     ) -> SnapshotFile:
         """Raises SnapshotError whatever is wrong with the bytes, or if they are of a sandbox with more memory
-        than the largest allowed; ValueError for a key of less than 16 bytes. Takes memory for twice the pages
-        that there are, which fit the sandbox's.
+        or stack than the largest allowed; ValueError for a key of less than 16 bytes. Takes memory for twice
+        the pages that there are, which fit the sandbox's.
         """
         view = memoryview(data).cast("B").toreadonly()
         if len(view) < HEADER.size + SEAL_BYTES or view[: len(MAGIC)] != MAGIC:
@@ -103,11 +104,15 @@ class SnapshotFile:
         _require(flags & ~(KEYED | COMPRESSED) == 0 and not any(view[HEADER.size - 32 : HEADER.size]))
         _require(0 < memory_bytes <= abi.SHARED_END and 0 < stack_bytes <= abi.SHARED_END)
         _require(run_count <= page_count <= memory_bytes // PAGE + 1)
-        if memory_bytes > largest_memory_bytes:
-            raise SnapshotError(
-                f"the snapshot is of a sandbox with {memory_bytes:,} bytes of memory; memory= allows "
-                f"{largest_memory_bytes:,}"
-            )
+        for what, size_bytes, largest_bytes in (
+            ("memory", memory_bytes, largest_memory_bytes),
+            ("stack", stack_bytes, largest_stack_bytes),
+        ):
+            if size_bytes > largest_bytes:
+                raise SnapshotError(
+                    f"the snapshot is of a sandbox with {size_bytes:,} bytes of {what}; {what}= allows "
+                    f"{largest_bytes:,}"
+                )
         _require(abi.CODE_BASE <= address < abi.GATE_BASE and address % abi.TEXT_ALIGN == 0)
         table_end = HEADER.size + run_count * RUN.size
         pages_end = table_end + stored_bytes

@@ -53,13 +53,14 @@ class PythonSnapshot(Shown):
 
     @classmethod
     def from_bytes(
-        cls, data: bytes, *, key: bytes | None = None, memory: Any = None, **options: Any
+        cls, data: bytes, *, key: bytes | None = None, memory: Any = None, stack: Any = None, **options: Any
     ) -> PythonSnapshot:
-        """memory: refuse interpreters with a higher limit. options: what `spawn` gives, such as functions.
-        Without a key, whoever made the bytes decides what the program is, and no more than that.
+        """memory, stack: refuse interpreters with higher limits. options: what `spawn` gives, such as
+        functions. Without a key, whoever made the bytes decides what the program is, and no more than that.
 
         Raises SnapshotError, LimitError."""
-        return cls(tmebox.Snapshot.from_bytes(data, guest.module(), key=key, memory=memory), options)
+        state = tmebox.Snapshot.from_bytes(data, guest.module(), key=key, memory=memory, stack=stack)
+        return cls(state, options)
 
     def _facts(self) -> Iterable[Fact]:
         yield "pages", f"{self.size_bytes:,} bytes"

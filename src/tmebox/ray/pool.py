@@ -93,6 +93,7 @@ class RayPool(Pool):
             ray.put(found.state),
             ray.put(given),
             found.layout.memory_bytes,
+            found.layout.stack_bytes,
             found.key,
         )
         self._perform = ray.remote(num_cpus=cpus, memory=self.memory_bytes, max_retries=retries)(perform)

@@ -28,6 +28,7 @@ class Parcel(NamedTuple):
     state: ray.ObjectRef
     options: ray.ObjectRef
     memory_bytes: int
+    stack_bytes: int
     key: bytes | None
     """The snapshot is sealed with it where the compiler of its module is trusted."""
 
@@ -57,12 +58,14 @@ def _unpacked(parcel: Parcel) -> Run:
     """Raises VerificationError, SnapshotError, LimitError."""
     options: Mapping[str, Any] = ray.get(parcel.options)
     data: bytes = ray.get(parcel.state)
+    memory, stack = parcel.memory_bytes, parcel.stack_bytes
     if parcel.module is None:
-        return partial(_interpret, PythonSnapshot.from_bytes(data, memory=parcel.memory_bytes, **options))
+        state = PythonSnapshot.from_bytes(data, memory=memory, stack=stack, **options)
+        return partial(_interpret, state)
     contents: bytes = ray.get(parcel.module)
     trusted = parcel.key is not None
     module = _kept(_modules, contents, lambda: tmebox.Module.from_bytes(contents, trust_compiler=trusted))
-    snapshot = tmebox.Snapshot.from_bytes(data, module, key=parcel.key, memory=parcel.memory_bytes)
+    snapshot = tmebox.Snapshot.from_bytes(data, module, key=parcel.key, memory=memory, stack=stack)
     return partial(run_task, snapshot.configured(**options))
 
 

@@ -16,6 +16,7 @@ from tmebox.runtime.calls.callbacks import UNWIND, Callback
 from tmebox.runtime.calls.functions import is_string
 from tmebox.runtime.calls.handles import Handle
 from tmebox.runtime.calls.named import TYPES, Names, names_of
+from tmebox.runtime.calls.scalars import to_offset
 from tmebox.runtime.calls.values import pack_whole, require_own, with_texts
 from tmebox.runtime.checked import Checked
 from tmebox.runtime.sandbox import Sandbox
@@ -92,7 +93,7 @@ class Box(Sandbox):
             what = f"{room.type}"
             data = pack_whole(room.type, with_texts(room.type, value, place, what), what)
         extent = tenancy.scratch(max(len(data), 1))
-        tenancy.instance.write(tenancy.hold().base + extent.start, data)
+        tenancy.instance.write(extent.start, data)
         if room.layout is not None and len(self._quick) < MOST_QUICK:
             extents = tenancy.arena.extents
             self._quick[type] = partial(room.layout.new, maker, tenancy.instance, tenancy, extents)
@@ -124,13 +125,14 @@ class Box(Sandbox):
             pointer._freed = True
 
     def cast(self, type: str, value: Any) -> pointers.Pointer | None:
-        """A pointer or an offset as a pointer of another type: `cast("struct point *", p)`."""
+        """A pointer or an offset as a pointer of another type: `cast("struct point *", p)`. Raises TypeError,
+        OverflowError."""
         ctype = self._names.find(type)
         if not isinstance(ctype, Pointer):
             raise TypeError(f"cast() makes pointers, and {type} is none")
         if isinstance(value, _native.Pointer) and value._instance is not self._tenancy.instance:
             raise TypeError("a pointer into another sandbox")
-        offset = 0 if value is None else int(value)
+        offset = value._offset if isinstance(value, _native.Pointer) else to_offset(value, "cast()")
         made = pointers.pointer(self._tenancy, offset, ctype)
         if made is not None and isinstance(value, pointers.Pointer):
             object.__setattr__(made, "_keeps", value)

@@ -12,7 +12,15 @@ from tmebox.memory.contents import Layout
 from tmebox.memory.templates import Template
 from tmebox.memory.windows import WINDOWS
 from tmebox.modulefile.snapshot import Pages, SnapshotFile, identity
-from tmebox.runtime.layout import DEFAULT_MEMORY, LARGEST_MEMORY, later_contents, lay_out, parse_size
+from tmebox.runtime.layout import (
+    DEFAULT_MEMORY,
+    DEFAULT_STACK,
+    LARGEST_MEMORY,
+    LARGEST_STACK,
+    later_contents,
+    lay_out,
+    parse_size,
+)
 from tmebox.runtime.module import Module
 from tmebox.shown import Fact, Shown
 
@@ -63,17 +71,25 @@ class Captured(Shown):
         *,
         key: bytes | None = None,
         memory: Size | None = None,
+        stack: Size | None = None,
     ) -> Self:
         """A snapshot of a sandbox of `module`. key: the one that `to_bytes` got; without one, anyone can have
-        made the bytes, which then are as untrusted as sandboxed code. memory: refuse sandboxes with a higher
-        limit; default: that of `Sandbox`, or none with a key.
+        made the bytes, which then are as untrusted as sandboxed code. memory, stack: refuse sandboxes with
+        higher limits; default: those of `Sandbox`, or none with a key.
 
         Raises SnapshotError for bytes that are damaged, of another module, or not sealed with the key;
         LimitError if another module is at the code addresses that the snapshot has.
         """
         if memory is None:
             memory = DEFAULT_MEMORY if key is None else LARGEST_MEMORY
-        file = SnapshotFile.from_bytes(data, key=key, largest_memory_bytes=parse_size(memory, "memory"))
+        if stack is None:
+            stack = DEFAULT_STACK if key is None else LARGEST_STACK
+        file = SnapshotFile.from_bytes(
+            data,
+            key=key,
+            largest_memory_bytes=parse_size(memory, "memory"),
+            largest_stack_bytes=parse_size(stack, "stack"),
+        )
         if file.identity != identity(module.digest):
             raise SnapshotError("the snapshot is of another module, or made by another version of tmebox")
         if key is None and module.file.isolation != "code+data":

@@ -226,7 +226,8 @@ def _is_shared(address: int) -> bool:
 
 def _inside(tenancy: Any, array: _Numbers) -> _Numbers:
     """The array itself, if sandboxed code can reach it as it is, else a copy that it can."""
-    address, base = array.ctypes.data, tenancy.hold().base
+    window = tenancy.hold()
+    address, base = array.ctypes.data, window.base
     dense = array.strides == (array.itemsize,) or not len(array)
     there = base <= address <= address + array.nbytes <= base + abi.WINDOW_SIZE
     if dense and len(array) and (there or tenancy.shared_offset(address, array.nbytes) is not None):

@@ -263,23 +263,25 @@ class Sandbox(Sharing, Columnar, Shown):
         if tenancy.instance.state == _native.DEAD:
             raise tenancy.closed_error()
         if tenancy.template.contents.initialized:
-            tenancy = self._begin_again()
+            tenancy = self._begin_again(tenancy)
         elif self._program_ran:
             tenancy.reset()
         self._program_ran = True
         seconds = tenancy.timeout_s if timeout is None else checked_timeout(timeout)
         return commands.run(tenancy, words, make_system, stdout, stderr, seconds)
 
-    def _begin_again(self) -> Tenancy:
+    def _begin_again(self, ended: Tenancy) -> Tenancy:
         """In another window, as the module begins and not as the snapshot does."""
-        layout = self._tenancy.layout
-        self._tenancy.end()
-        for name in self.module.bound:
-            self.__dict__.pop(name, None)
-        self.__dict__.pop("memory", None)
-        contents = first_contents(self.module, layout.memory_bytes, layout.stack_bytes)
-        self._begin(WINDOWS.template(contents))
-        return self._tenancy
+        layout = ended.layout
+        ended.end()
+        with ended._alone():
+            if self._tenancy is ended:  # else another thread was faster
+                for name in self.module.bound:
+                    self.__dict__.pop(name, None)
+                self.__dict__.pop("memory", None)
+                contents = first_contents(self.module, layout.memory_bytes, layout.stack_bytes)
+                self._begin(WINDOWS.template(contents))
+            return self._tenancy
 
     @property
     def listening(self) -> tuple[tuple[str, int], ...]:

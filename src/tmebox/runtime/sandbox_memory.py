@@ -99,13 +99,16 @@ class SandboxMemory:
         return BadPointer(message, record)
 
     def read(self, offset: int, size_bytes: int) -> bytes:
-        """Copy of `size_bytes` bytes at `offset`."""
+        """Copy of `size_bytes` bytes at `offset`. Raises SandboxClosed, also where the sandbox was closed
+        meanwhile: what was copied may be zeros."""
         offset, size_bytes = operator.index(offset), operator.index(size_bytes)
         window = self._hold()
         if self._is_shared(offset):
             return self._read_shared(offset, size_bytes)
         self._check(offset, size_bytes, False)
-        return _native.read(window.base + offset, size_bytes)
+        data = _native.read(window.base + offset, size_bytes)
+        self._hold()
+        return data
 
     def write(self, offset: int, data: Any) -> None:
         """Copy a C-contiguous buffer to `offset`. Raises SandboxBusy."""
@@ -116,7 +119,8 @@ class SandboxMemory:
                 self._write_shared(offset, view)
                 return
             self._check(offset, view.nbytes, True)
-            self._instance.write(window.base + offset, view)
+            self._instance.write(offset, view)
+        del window  # it was kept until here
 
     def view(self, offset: int, size_bytes: int) -> memoryview:
         """Zero-copy view; writable in host arrays, read-only elsewhere (write with `write`). It may outlive
@@ -147,7 +151,10 @@ class SandboxMemory:
 
     def resident_bytes(self) -> int:
         """How much memory the system has given it for its image, heap and stack."""
-        return resident_bytes(self._hold().base, self._layout)
+        window = self._hold()
+        size_bytes = resident_bytes(window.base, self._layout)
+        self._hold()  # else it may be others' by now
+        return size_bytes
 
     def string(self, offset: int, limit: int = abi.MIB) -> bytes:
         """The NUL-terminated string at `offset`, without the NUL. Raises BadPointer if none ends within

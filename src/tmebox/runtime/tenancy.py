@@ -13,8 +13,8 @@ import errno
 import struct
 import threading
 import weakref
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -28,7 +28,7 @@ from tmebox.memory.windows import WINDOWS, Window
 from tmebox.runtime import core as _core  # noqa: F401 told what it has to know before any sandbox is made
 from tmebox.runtime import stdio
 from tmebox.runtime.arena import Arena
-from tmebox.runtime.calling import Calling
+from tmebox.runtime.calling import Calling, calling_among
 from tmebox.runtime.calls.callbacks import Callbacks
 from tmebox.runtime.calls.host_functions import NativeImport
 from tmebox.runtime.layout import later_contents
@@ -93,12 +93,16 @@ class Tenancy:
             module.has_control,
             template.contents.layout.data_bytes,
         )
-        if template.contents.threads:
-            self.instance.begin_threads(template.contents.threads)
-        if module.arrays is not None:
-            self.instance.lend_arrays(module.arrays, self.layout.arrays_end)
-        if share is not None:
-            share[0].attach(self.instance, share[1])
+        try:
+            if template.contents.threads:
+                self.instance.begin_threads(template.contents.threads)
+            if module.arrays is not None:
+                self.instance.lend_arrays(module.arrays, self.layout.arrays_end)
+            if share is not None:
+                share[0].attach(self.instance, share[1])
+        except BaseException:
+            self.abandon()  # it and the instance refer to each other
+            raise
 
     @property
     def layout(self) -> Layout:
@@ -113,6 +117,8 @@ class Tenancy:
             if system is not made:
                 made.close()
             self.instance.lend_descriptors(system.core)
+            if self._window is None:  # it has ended meanwhile, and did not see it
+                system.close()
         return system
 
     @system.setter
@@ -136,23 +142,10 @@ class Tenancy:
         if initializer is not None and not self.template.contents.initialized:
             self.instance.call(initializer, (), (), b"", -1.0)
 
-    @contextmanager
-    def calling(self, timeout_s: float, program: System | None = None) -> Iterator[None]:
+    def calling(self, timeout_s: float, program: System | None = None) -> AbstractContextManager[None]:
         """For one call on this thread: its time limit and, for a program, the world it has. What runs
         meanwhile may be another thread's call, which makes this one be refused: it sees nothing of this."""
-        thread = threading.get_ident()
-        callings: dict[int, Calling] = self._callings or _native.set_first(self, "_callings", {})
-        before = callings.get(thread)
-        if program is None and before is not None:
-            program = before.program
-        callings[thread] = Calling(timeout_s, program)
-        try:
-            yield
-        finally:
-            if before is None:
-                callings.pop(thread, None)
-            else:
-                callings[thread] = before
+        return calling_among(self._callings or _native.set_first(self, "_callings", {}), timeout_s, program)
 
     @property
     def _calling(self) -> Calling:
@@ -348,6 +341,8 @@ class Tenancy:
         if arena is None:
             made = Arena(window, self.layout.memory_bytes, self.layout.arena_end)
             arena = _native.set_first(self, "_arena", made)
+            if self._window is None:  # it has ended meanwhile, and did not see it
+                arena.close()
         return arena
 
     def scratch(self, size_bytes: int) -> _native.Extent:
@@ -435,15 +430,18 @@ class Tenancy:
             return window
 
     def abandon(self) -> None:
-        """`end` for a sandbox that nobody refers to any more; one that still runs ends when its call does. A
+        """`end` for a sandbox that nobody wants any more; one that still runs ends when its call does. A
         finalizer can come at any moment, so that the host's streams are left alone."""
         try:
             self._end()
         except SandboxBusy:
-            self.instance.condemn()
+            if not self.instance.doom():  # else the core calls this again; its call has ended meanwhile
+                with suppress(SandboxBusy, LimitError):
+                    self._end()
         except LimitError:
             pass  # it is ended; views of it still show what it could only read
 
     @property
     def ended(self) -> bool:
-        return self._window is None
+        """Also while the last call still runs."""
+        return self._window is None or self.instance.closed

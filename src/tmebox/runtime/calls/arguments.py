@@ -240,6 +240,7 @@ class CallFrame:
     def close(self) -> None:
         if self._buffers is not None:
             self._buffers.let_go()
+            self._buffers = None  # they refer to this, and both to the window
         self._scratch.clear()
 
 
