@@ -213,6 +213,7 @@ def test_a_client_cancels_the_run_that_goes_on() -> None:
     output = io.BytesIO()
     server = mcp.Server(timeout=30.0)
     running = threading.Event()
+    held: list[bool] = []
     interrupt = server._python.interrupt
     with open(here, "rb") as reading, open(there, "wb") as writing:
         thread = threading.Thread(target=server.serve, args=(reading, output))
@@ -229,6 +230,7 @@ def test_a_client_cancels_the_run_that_goes_on() -> None:
         send(call(1, "started = True\nwhile True: pass"))
 
         def heard() -> None:
+            held.append(server._lock.locked())  # so that the run cannot end, and another begin, meanwhile
             interrupt()
             running.set()
 
@@ -241,7 +243,7 @@ def test_a_client_cancels_the_run_that_goes_on() -> None:
         send(call(2, "started"))
         writing.close()
         thread.join(30)
-    assert not thread.is_alive()
+    assert not thread.is_alive() and all(held)
     # A request that was cancelled has no answer; what it had done stays.
     (answer,) = (json.loads(line) for line in output.getvalue().splitlines())
     assert (answer["id"], answer["result"]["content"][0]["text"]) == (2, "True\n")

@@ -101,15 +101,16 @@ class Server:
             return False
         wanted = parameters.get("requestId") if isinstance(parameters, dict) else None
         while self._cancels(wanted):
-            self._python.interrupt()  # again, where the run was about to begin, or the program goes on
-            time.sleep(ASK_AGAIN_S)
+            time.sleep(ASK_AGAIN_S)  # then again, where the run was about to begin, or the program goes on
         return True
 
     def _cancels(self, wanted: Any) -> bool:
-        """Whether that is the run that goes on."""
+        """Whether that is the run that goes on: then it is interrupted, and no later one."""
         with self._lock:
             same = _is_identity(wanted) and type(wanted) is type(self._running) and wanted == self._running
-            self._cancelled |= same
+            if same:
+                self._cancelled = True
+                self._python.interrupt()
             return same
 
     def answer(self, line: bytes) -> dict[str, Any] | None:
