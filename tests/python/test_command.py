@@ -285,6 +285,21 @@ def test_the_magic_runs_cells_in_a_sandbox(capsys: pytest.CaptureFixture[str]) -
         magic("--bad", "1")
 
 
+def test_a_time_limit_holds_for_later_cells_also_after_a_trap_and_a_reset() -> None:
+    magic = SandboxMagic({})
+    magic("--timeout 0.1", "x = 1")
+    for line in ("", "--reset", ""):
+        with pytest.raises(tmebox.Timeout):
+            magic(line, "while True: pass")
+    assert magic("", "y = 2") is None
+    for wrong in ("--timeout -1", "--timeout x", "--timeout 5 --bad", "--timeout"):
+        with pytest.raises(ValueError):
+            magic(wrong, "1")
+        assert magic("y") == 2
+    with pytest.raises(tmebox.Timeout):
+        magic("", "while True: pass")
+
+
 def test_ipython_loads_the_magic() -> None:
     shell = pytest.importorskip(
         "IPython.core.interactiveshell", reason="the package ipython is not installed"
