@@ -10,14 +10,16 @@ import select
 import subprocess
 import sys
 import threading
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import tmebox
 from tmebox.cli.python import _exit_code
-from tmebox.python import PythonError, mcp
+from tmebox.python import Opaque, PythonError, mcp
 from tmebox.python.magic import SandboxMagic
 
 COMMAND = [sys.executable, "-m", "tmebox"]
@@ -196,6 +198,43 @@ def test_whatever_a_program_is_or_gives_the_server_goes_on(code: str) -> None:
     answer, after = served(json.dumps(call(1, code)).encode(), PING)
     assert answer["result"]["content"][0]["text"]
     assert after["id"] == "last"
+
+
+VALUES = [
+    *(None, True, 5, -1.5, "it's", b"\0x", bytearray(b"x"), [], (), {}, (1,), (1, 2), [[1], {"a": (None,)}]),
+    *({1: 2, b"b": [3.5], None: ""}, [{"n": 1}, {"n": 2}], np.arange(5), [np.zeros((2, 2))]),
+]
+
+
+@pytest.mark.parametrize("value", VALUES, ids=str)
+def test_a_value_is_shown_as_python_shows_it(value: Any) -> None:
+    assert mcp._shown(value) == repr(value)
+
+
+LARGE = [
+    *(bytes(3 << 20), "\0" * (3 << 20), [bytes(3 << 20)] * 20, {"a": bytes(3 << 20)}, {bytes(3 << 20): 1}),
+    *([None] * (1 << 20), [bytes(1000)] * 5000, Opaque("t", "x" * (3 << 20))),
+]
+
+
+@pytest.mark.parametrize("value", LARGE, ids=range(len(LARGE)))
+def test_only_so_much_of_a_value_is_made_and_sent(value: Any) -> None:
+    tracemalloc.start()
+    try:
+        shown = mcp._shown(value)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert shown.startswith(repr(value)[:100]) and shown.endswith("(cut: only so much is shown)")
+    assert len(shown) < mcp.LONGEST_SHOWN + 100 and most < 40 << 20
+
+
+@pytest.mark.parametrize(
+    "code", ["bytes(3 << 20)", "raise ValueError('x' * (3 << 20))", "def f(): pass\nf.__name__ * (1 << 20)"]
+)
+def test_an_answer_is_no_longer_than_it_may_be(code: str) -> None:
+    answer, _ = served(json.dumps(call(1, code)).encode(), PING)
+    assert len(json.dumps(answer)) < 8 << 20
 
 
 def test_the_rest_of_a_line_that_is_too_long_is_no_message(monkeypatch: pytest.MonkeyPatch) -> None:
