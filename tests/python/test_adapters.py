@@ -68,3 +68,31 @@ def test_an_agent_of_pydantic_ai_runs_its_code_in_the_sandbox() -> None:
     agent = Agent(FunctionModel(model), toolsets=[sandbox_toolset(functions={"double": double}, timeout=5)])
     assert agent.run_sync("Compute.").output == "43"
     assert seen[0] == {"printed": "x is 42\n", "value": 42}
+
+
+def test_calls_that_a_model_makes_at_once_take_turns() -> None:
+    """In one event loop after the other, and after one that was too late."""
+    pytest.importorskip("pydantic_ai", reason="the package pydantic-ai-slim is not installed")
+    from pydantic_ai import Agent
+    from pydantic_ai.messages import ModelResponse, TextPart, ToolCallPart, ToolReturnPart
+    from pydantic_ai.models.function import FunctionModel
+
+    from tmebox.python.adapters.pydantic_ai import sandbox_toolset
+
+    def model(messages: list[Any], info: Any) -> Any:
+        returned = [part.content for part in messages[-1].parts if isinstance(part, ToolReturnPart)]
+        seen.extend(content for content in returned if isinstance(content, dict))
+        codes = next(steps, None)
+        if codes is None:
+            return ModelResponse(parts=[TextPart("done")])
+        return ModelResponse(parts=[ToolCallPart("run_python", {"code": code}) for code in codes])
+
+    async def nap() -> None:
+        await asyncio.sleep(0.01)
+
+    agent = Agent(FunctionModel(model), toolsets=[sandbox_toolset(functions={"nap": nap}, timeout=0.3)])
+    for _ in range(2):
+        steps = iter([["while True: pass"], [f"print({n})\nnap()\n{n}" for n in range(4)]])
+        seen: list[Any] = []
+        assert asyncio.run(agent.run("Compute.")).output == "done"
+        assert seen == [{"printed": f"{n}\n", "value": n} for n in range(4)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import struct
 import time
@@ -125,6 +126,40 @@ def test_few_numbers_may_collide() -> None:
 def test_steps_are_counted_as_if_keys_went_one_by_one(
     keys: Sequence[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(collisions, "MOST_STEPS_OF_ONE", 1 << BITS)
+    monkeypatch.setattr(collisions, "STEPS_OF_A_ROUND", 0)
     hashes = np.array(keys, np.uint64)
     assert collisions._steps(hashes, 1 << BITS, 1 << 60) == steps_one_by_one(keys, 1 << BITS)
+
+
+def walking(size: int, steps: int) -> list[int]:
+    """Numbers of which the last one walks over so many places of CPython's table that the others occupy. Each
+    of those is found at once."""
+    last = 123456789012345
+    rest, place, walk = last, last & size - 1, {last & size - 1: None}
+    for _ in range(steps):
+        rest >>= 5
+        place = 5 * place + rest + 1 & size - 1
+        walk[place] = None
+    others = [place + 7 * size for place in range(size) if place not in walk]
+    occupied = [*walk, *others]
+    return [*occupied[: collisions.FEW], last]
+
+
+@pytest.mark.parametrize("steps", [100, 1000, 1500, 1990, 4000])
+@pytest.mark.parametrize("size", [1 << 13, 1 << 14])
+def test_a_long_walk_of_one_key_is_not_looked_at_for_long(
+    size: int, steps: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rounds = 0
+    plain = np.minimum
+
+    def minimum(*arrays: Any) -> Any:
+        nonlocal rounds
+        rounds += 1
+        return plain(*arrays)
+
+    keys = walking(size, steps)
+    monkeypatch.setattr(np, "minimum", minimum)
+    with contextlib.suppress(Malformed):
+        assert len(read(keys)) == len(keys)
+    assert rounds <= len(keys) // 8 + 2

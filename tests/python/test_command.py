@@ -10,14 +10,16 @@ import select
 import subprocess
 import sys
 import threading
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import tmebox
 from tmebox.cli.python import _exit_code
-from tmebox.python import PythonError, mcp
+from tmebox.python import Opaque, PythonError, mcp
 from tmebox.python.magic import SandboxMagic
 
 COMMAND = [sys.executable, "-m", "tmebox"]
@@ -198,6 +200,43 @@ def test_whatever_a_program_is_or_gives_the_server_goes_on(code: str) -> None:
     assert after["id"] == "last"
 
 
+VALUES = [
+    *(None, True, 5, -1.5, "it's", b"\0x", bytearray(b"x"), [], (), {}, (1,), (1, 2), [[1], {"a": (None,)}]),
+    *({1: 2, b"b": [3.5], None: ""}, [{"n": 1}, {"n": 2}], np.arange(5), [np.zeros((2, 2))]),
+]
+
+
+@pytest.mark.parametrize("value", VALUES, ids=str)
+def test_a_value_is_shown_as_python_shows_it(value: Any) -> None:
+    assert mcp._shown(value) == repr(value)
+
+
+LARGE = [
+    *(bytes(3 << 20), "\0" * (3 << 20), [bytes(3 << 20)] * 20, {"a": bytes(3 << 20)}, {bytes(3 << 20): 1}),
+    *([None] * (1 << 20), [bytes(1000)] * 5000, Opaque("t", "x" * (3 << 20))),
+]
+
+
+@pytest.mark.parametrize("value", LARGE, ids=range(len(LARGE)))
+def test_only_so_much_of_a_value_is_made_and_sent(value: Any) -> None:
+    tracemalloc.start()
+    try:
+        shown = mcp._shown(value)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert shown.startswith(repr(value)[:100]) and shown.endswith("(cut: only so much is shown)")
+    assert len(shown) < mcp.LONGEST_SHOWN + 100 and most < 40 << 20
+
+
+@pytest.mark.parametrize(
+    "code", ["bytes(3 << 20)", "raise ValueError('x' * (3 << 20))", "def f(): pass\nf.__name__ * (1 << 20)"]
+)
+def test_an_answer_is_no_longer_than_it_may_be(code: str) -> None:
+    answer, _ = served(json.dumps(call(1, code)).encode(), PING)
+    assert len(json.dumps(answer)) < 8 << 20
+
+
 def test_the_rest_of_a_line_that_is_too_long_is_no_message(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mcp, "LONGEST_LINE_BYTES", 1000)
     smuggled = b'{"jsonrpc": "2.0", "id": 666, "method": "ping"}'
@@ -213,6 +252,7 @@ def test_a_client_cancels_the_run_that_goes_on() -> None:
     output = io.BytesIO()
     server = mcp.Server(timeout=30.0)
     running = threading.Event()
+    held: list[bool] = []
     interrupt = server._python.interrupt
     with open(here, "rb") as reading, open(there, "wb") as writing:
         thread = threading.Thread(target=server.serve, args=(reading, output))
@@ -229,6 +269,7 @@ def test_a_client_cancels_the_run_that_goes_on() -> None:
         send(call(1, "started = True\nwhile True: pass"))
 
         def heard() -> None:
+            held.append(server._lock.locked())  # so that the run cannot end, and another begin, meanwhile
             interrupt()
             running.set()
 
@@ -241,7 +282,7 @@ def test_a_client_cancels_the_run_that_goes_on() -> None:
         send(call(2, "started"))
         writing.close()
         thread.join(30)
-    assert not thread.is_alive()
+    assert not thread.is_alive() and all(held)
     # A request that was cancelled has no answer; what it had done stays.
     (answer,) = (json.loads(line) for line in output.getvalue().splitlines())
     assert (answer["id"], answer["result"]["content"][0]["text"]) == (2, "True\n")
@@ -281,6 +322,21 @@ def test_the_magic_runs_cells_in_a_sandbox(capsys: pytest.CaptureFixture[str]) -
     assert magic("--reset", "1") == 1
     with pytest.raises(ValueError, match="--bad"):
         magic("--bad", "1")
+
+
+def test_a_time_limit_holds_for_later_cells_also_after_a_trap_and_a_reset() -> None:
+    magic = SandboxMagic({})
+    magic("--timeout 0.1", "x = 1")
+    for line in ("", "--reset", ""):
+        with pytest.raises(tmebox.Timeout):
+            magic(line, "while True: pass")
+    assert magic("", "y = 2") is None
+    for wrong in ("--timeout -1", "--timeout x", "--timeout 5 --bad", "--timeout"):
+        with pytest.raises(ValueError):
+            magic(wrong, "1")
+        assert magic("y") == 2
+    with pytest.raises(tmebox.Timeout):
+        magic("", "while True: pass")
 
 
 def test_ipython_loads_the_magic() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import pickle
+import tracemalloc
 from collections.abc import Iterator
 
 import pytest
@@ -162,6 +163,22 @@ def test_output_is_limited() -> None:
         assert caught.value.type == "OSError"
         assert len(python.stdout) <= 4096
         assert python.run("print('again')\n3") == 3
+
+
+def test_output_costs_the_host_what_it_is_counted_for() -> None:
+    """Also where each character comes alone: a call of the host's function hands on what there is."""
+    size = 32 << 10
+    with Python(output=size, memory="1MiB", functions={"f": lambda: None}) as python:
+        python.run("f()\nprint('x')")
+        tracemalloc.start()
+        try:
+            with pytest.raises(PythonError, match="limit on output"):
+                python.run("while True:\n    print('中', end='')\n    f()")
+            grown, _ = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert grown < 4 * size
+        assert python.stdout == "中" * (size // 3)
 
 
 def test_exceptions_have_a_traceback(python: Python) -> None:

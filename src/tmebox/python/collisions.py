@@ -17,7 +17,9 @@ FEW = 4096
 """So many numbers may collide as they like: it takes some milliseconds."""
 MOST_STEPS = 64
 """Of each key, on average; one or two are usual, and some 40 where all keys are multiples of 8192, say."""
-MOST_STEPS_OF_ONE = 2000
+STEPS_OF_A_ROUND = 512
+"""So many more count each time that keys go on, however few do: it takes about as long. One key whose walk is
+long would have thousands of rounds."""
 _U64 = (1 << 64) - 1
 
 
@@ -49,12 +51,13 @@ def _require_different(keys: Sequence[Any], hashes: NDArray[np.uint64]) -> None:
 
 def _steps(hashes: NDArray[np.uint64], size: int, most: int) -> int:
     """How often keys find a place occupied, in CPython's table of so many (Objects/dictobject.c). All keys go
-    at once: the earliest keeps a place, as where they go one by one, the others go on. Raises Malformed."""
+    at once: the earliest keeps a place, as where they go one by one, the others go on. Raises Malformed where
+    counting that takes more than `most` of them do."""
     count, mask = len(hashes), np.uint64(size - 1)
     rest, place = hashes.copy(), hashes & mask
     holders = np.full(size, count)
     moving, steps = np.arange(count), 0  # always in order
-    for _ in range(MOST_STEPS_OF_ONE):
+    while steps <= most:
         wanted = place[moving]
         before = holders[wanted]
         holders[wanted[::-1]] = moving[::-1]  # the earliest comes last, and stays
@@ -64,11 +67,9 @@ def _steps(hashes: NDArray[np.uint64], size: int, most: int) -> int:
         put_out = before[stays]
         moving = np.concatenate([moving[~stays], put_out[put_out < count]])
         moving.sort(kind="stable")
-        steps += len(moving)
-        if steps > most:
-            break
         if not len(moving):
             return steps
+        steps += len(moving) + STEPS_OF_A_ROUND
         rest[moving] >>= np.uint64(5)
         place[moving] = (place[moving] * np.uint64(5) + rest[moving] + np.uint64(1)) & mask
     raise Malformed("the hashes of a dictionary's keys collide, as if they were chosen for that")

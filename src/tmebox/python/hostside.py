@@ -3,19 +3,17 @@ hostile."""
 
 from __future__ import annotations
 
-import asyncio
-import concurrent.futures
-import contextlib
 import inspect
 import os
 import struct
+import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
 from tmebox.errors import LimitError
 from tmebox.python import wire
+from tmebox.python.awaited import AwaitedRun, result_without_loop
 
 if TYPE_CHECKING:
     from tmebox.python.interpreter import Python
@@ -26,17 +24,6 @@ LONGEST_NAME = 200
 LONGEST_MESSAGE = 4096
 _DATA = frozenset((type(None), bool, int, float, str, bytes, list, tuple, dict))
 U64 = (1 << 64) - 1
-
-
-class Settings(NamedTuple):
-    """What an interpreter was given, checked."""
-
-    functions: Mapping[str, Callable[..., Any]]
-    modules: Mapping[str, str]
-    output_bytes: int
-    instructions: int | None
-    seed: int | None
-    clock: float | None
 
 
 class HostSide:
@@ -51,10 +38,12 @@ class HostSide:
     def __init__(self, python: weakref.ref[Python]) -> None:
         self._python = python
         self._failures: tuple[int, BaseException | None] = (0, None)
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self.awaited: AwaitedRun | None = None
+        """The run that goes on, if a task waits for it."""
+        self.thread = 0
+        """On which the host answers the program; 0: it does not, now."""
         self.depth = 0
         """Functions of the host that run now, one called by a program that another has started."""
-        self._pending: set[concurrent.futures.Future[Any]] = set()
 
     def runs(self) -> bool:
         """Whether a function of the host runs now."""
@@ -64,12 +53,25 @@ class HostSide:
         python = self._python()
         if python is None:  # it is going while its program runs, which cannot be
             raise LimitError("the interpreter is gone")
+        before, self.thread = self.thread, threading.get_ident()
+        try:
+            reply = self._reply(python, operation)
+        finally:
+            self.thread = before
+        if reply is None:
+            return 0
+        offset, size = python.reply(reply)
+        return offset << 32 | size
+
+    def _reply(self, python: Python, operation: int) -> bytes | None:
+        """An encoded value, or None for what has none. Raises LimitError for what nobody may ask, and what
+        is no Exception of a host function's."""
         mailbox = python.mailbox
         if operation == wire.HOST_CALL:
             python.take_output()
             self.depth += 1
             try:
-                return _reply(python, self._call(python))
+                return self._call(python)
             finally:
                 self.depth -= 1
         if operation == wire.HOST_PRINT:
@@ -81,14 +83,14 @@ class HostSide:
         elif operation == wire.HOST_SLEEP:
             time.sleep(min(struct.unpack_from("<Q", mailbox, wire.CLOCK)[0], LONGEST_SLEEP_NS) * 1e-9)
         elif operation == wire.HOST_MODULE:
-            return _reply(python, self._module(python))
+            return self._module(python)
         elif operation == wire.HOST_SEED:
             seed = python.settings.seed
             given = os.urandom(8) if seed is None else (seed & U64).to_bytes(8, "little")
             mailbox[wire.SEED : wire.SEED + 8] = given
         else:
             raise LimitError(f"the sandbox asks the host for something unknown ({operation})")
-        return 0
+        return None
 
     def _module(self, python: Python) -> bytes:
         name = python.result()
@@ -105,7 +107,8 @@ class HostSide:
                         raise NameError(f"the host has no function {name[:LONGEST_NAME]!r}")
                     result = function(*arguments, **keywords)
                     if type(result) not in _DATA and inspect.isawaitable(result):
-                        result = self._await(result)
+                        awaited = self.awaited
+                        result = result_without_loop(result) if awaited is None else awaited.result_of(result)
                     return python.encoder.encode(result)
             raise TypeError("the sandbox does not say what to call")
         except Exception as error:
@@ -117,45 +120,6 @@ class HostSide:
         """What a host function raised, by its number: only the latest."""
         known, error = self._failures
         return error if known == number else None
-
-    # -- async functions -------------------------------------------------------------------------
-    def _await(self, result: Any) -> Any:
-        async def waiting() -> Any:
-            return await result
-
-        loop = self._loop
-        if loop is None:
-            try:
-                asyncio.get_running_loop()
-            except RuntimeError:
-                return asyncio.run(waiting())
-            with contextlib.suppress(AttributeError):
-                result.close()  # it was never started
-            raise RuntimeError(
-                "an async function was called below an event loop: use run_async or eval_async"
-            )
-        pending = asyncio.run_coroutine_threadsafe(waiting(), loop)
-        self._pending.add(pending)
-        try:
-            return pending.result()
-        except concurrent.futures.CancelledError:
-            raise RuntimeError("the host's function was cancelled") from None
-        finally:
-            self._pending.discard(pending)
-
-    @contextlib.contextmanager
-    def awaiting_on(self, loop: asyncio.AbstractEventLoop) -> Iterator[None]:
-        """Meanwhile async functions run on `loop`, which runs on another thread."""
-        self._loop = loop
-        try:
-            yield
-        finally:
-            self._loop = None
-
-    def cancel(self) -> None:
-        """What is being awaited."""
-        for pending in tuple(self._pending):
-            pending.cancel()
 
 
 def _described(error: Exception) -> tuple[str, str]:
@@ -169,8 +133,3 @@ def _described(error: Exception) -> tuple[str, str]:
     if kind is Exception:
         return "RuntimeError", f"{type(error).__name__[:LONGEST_NAME]}: {message}"
     return kind.__name__, message
-
-
-def _reply(python: Python, data: bytes) -> int:
-    offset, size = python.reply(data)
-    return offset << 32 | size

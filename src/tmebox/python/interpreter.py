@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import struct
 import threading
 import weakref
@@ -13,18 +12,21 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 import tmebox
+from tmebox import _native
 from tmebox.errors import SandboxBusy, SandboxClosed
 from tmebox.python import guest, wire
 from tmebox.python.arrays import Arrays
+from tmebox.python.awaited import AwaitedRun
 from tmebox.python.ctrl_c import Listener
 from tmebox.python.endings import ending
 from tmebox.python.errors import PythonError
-from tmebox.python.hostside import HostSide, Settings
+from tmebox.python.hostside import HostSide
 from tmebox.python.opaque import Opaque
 from tmebox.python.output import Printed
 from tmebox.python.reading import value_of
+from tmebox.python.settings import UNLIMITED, Settings, checked_instructions, checked_modules, checked_names
 from tmebox.python.snapshot import PythonSnapshot
-from tmebox.python.values import Encoder, encoded
+from tmebox.python.values import Encoder, encoded_source
 from tmebox.shown import Fact, Shown
 
 if TYPE_CHECKING:
@@ -33,13 +35,10 @@ if TYPE_CHECKING:
 DEFAULT_MEMORY = "32MiB"
 DEFAULT_STACK = "1MiB"
 DEFAULT_OUTPUT = "1MiB"
-UNLIMITED = (1 << 63) - 1
 NESTED = 256
 _WORDS = struct.Struct("<II")
 _WORD = struct.Struct("<I")
 _EACH_RUN = struct.Struct("<IIIIqQ")
-_REQUEST = struct.Struct("<BIBI")
-_STR = struct.Struct("<BI")
 
 
 class Python(Shown):
@@ -47,8 +46,8 @@ class Python(Shown):
 
     `python.run(source)`, `python.eval(expression)`, `python["name"]`, `python["name"] = value`,
     `python.call("function", …)`. Values cross as copies: None, bool, int, float, str, bytes, list, tuple,
-    dict and NumPy arrays; arrays of `python.array()` are shared instead. One run at a time: another thread's
-    meanwhile raises SandboxBusy."""
+    dict and NumPy arrays; arrays of `python.array()` are shared instead. One thing at a time: what another
+    thread wants meanwhile raises SandboxBusy, and changes nothing."""
 
     def __init__(
         self,
@@ -76,9 +75,9 @@ class Python(Shown):
         Raises LimitError, ModuleError if the guest is not installed."""
         self.settings = Settings(
             dict(functions or {}),
-            _checked_modules(modules),
+            checked_modules(modules),
             guest.size_bytes(output),
-            _checked_instructions(instructions),
+            checked_instructions(instructions),
             seed,
             clock,
         )
@@ -97,16 +96,14 @@ class Python(Shown):
             state, self._memory_bytes = start
         else:
             self._memory_bytes = state.template.contents.layout.memory_bytes
-        self._busy = threading.Lock()
-        self._thread = 0
-        self._depth = 0
+        self._turns: _native.Shelf[str] = _native.Shelf()
+        self._turns.put("turn")
         self.printed = Printed(stdout, self.settings.output_bytes)
         self._host = HostSide(weakref.ref(self))
-        self._listener = Listener(_interrupting(weakref.ref(self)), self._host.runs)
+        self._listener = Listener(weakref.ref(self), self._host.runs)
         self.sandbox = tmebox.Sandbox(state, timeout=timeout, imports={"python_host": self._host})
         self._begin()
-        if functions:
-            self._offer(functions)
+        self._offer_all()
 
     def _begin(self) -> None:
         """A mailbox, and nothing in it."""
@@ -131,17 +128,26 @@ class Python(Shown):
         )
         view[: wire.EACH_RUN_END] = self._each_run
 
-    def _offer(self, functions: Mapping[str, Any]) -> None:
-        for name in functions:
-            if not isinstance(name, str) or not name.isidentifier():
-                raise ValueError(f"functions={{{name!r}: …}}: a name that a program can call is expected")
-        self._perform(wire.OFFER, tuple(functions))
+    def _offer_all(self) -> None:
+        names = checked_names(self.settings.functions)
+        if names:
+            self._alone(wire.OFFER, self.encoder.encode(names))
 
     def add_functions(self, functions: Mapping[str, Callable[..., Any]]) -> None:
-        """More functions that programs may call; one of a name that is there takes its place."""
-        self.settings = self.settings._replace(functions={**self.settings.functions, **functions})
-        self._options["functions"] = self.settings.functions
-        self._offer(functions)
+        """More functions that programs may call; one of a name that is there takes its place. Raises
+        ValueError, SandboxBusy, SandboxClosed."""
+        names = checked_names(functions)
+        turn = self._turn(also_inside=True)
+        try:
+            self.settings = self.settings._replace(functions={**self.settings.functions, **functions})
+            self._options["functions"] = self.settings.functions
+            request = self.encoder.encode(names)
+            if turn is None:
+                self._inside(wire.OFFER, request)
+            else:
+                self._alone(wire.OFFER, request)
+        finally:
+            del turn
 
     # -- running ---------------------------------------------------------------------------------
     def run(self, source: str, *, filename: str = "<python>") -> Any:
@@ -149,16 +155,16 @@ class Python(Shown):
         None; an Opaque if that is a value that cannot leave the sandbox.
 
         Raises PythonError, OutOfInstructions, a Trap (Timeout, StackOverflow …)."""
-        return self._answer(wire.RUN, _request(source, filename))
+        return self._answer(wire.RUN, encoded_source(source, filename))
 
     def eval(self, expression: str, *, filename: str = "<python>") -> Any:
         """The value of an expression. Raises as `run` does, and PythonError (TypeError) if the value cannot
         leave the sandbox."""
-        return self._answer(wire.EVALUATE, _request(expression, filename))
+        return self._answer(wire.EVALUATE, encoded_source(expression, filename))
 
     def interact(self, source: str, *, filename: str = "<stdin>") -> None:
         """Run statements as at a prompt: the value of the last expression is printed, and kept as `_`."""
-        self._answer(wire.INTERACT, _request(source, filename))
+        self._answer(wire.INTERACT, encoded_source(source, filename))
 
     def call(self, name: str, *arguments: Any, **keywords: Any) -> Any:
         """Call a global function of the program's. Raises as `eval` does."""
@@ -167,30 +173,21 @@ class Python(Shown):
     async def run_async(self, source: str, *, filename: str = "<python>") -> Any:
         """As `run`, on a thread, while the event loop goes on: async functions of the host run there. Where
         the task is cancelled, the program is interrupted."""
-        return await self._on_thread(self.run, source, filename)
+        return await self._on_thread(wire.RUN, encoded_source(source, filename))
 
     async def eval_async(self, expression: str, *, filename: str = "<python>") -> Any:
         """As `run_async`, for an expression."""
-        return await self._on_thread(self.eval, expression, filename)
+        return await self._on_thread(wire.EVALUATE, encoded_source(expression, filename))
 
-    async def _on_thread(self, work: Callable[..., Any], source: str, filename: str) -> Any:
-        loop = asyncio.get_running_loop()
-        host = self._host
+    async def _on_thread(self, operation: int, request: bytes) -> Any:
+        def work(awaited: AwaitedRun) -> Any:
+            turn = self._turn()
+            try:
+                return self._alone(operation, request, awaited)
+            finally:
+                del turn
 
-        def on_loop() -> Any:
-            with host.awaiting_on(loop):
-                return work(source, filename=filename)
-
-        running = loop.run_in_executor(None, on_loop)
-        try:
-            return await asyncio.shield(running)
-        except asyncio.CancelledError:
-            host.cancel()
-            while not running.done():
-                self.interrupt()
-                await asyncio.wait([running], timeout=0.01)
-            running.exception()  # it was looked at
-            raise
+        return await AwaitedRun().over(work)
 
     def interrupt(self) -> None:
         """Raise KeyboardInterrupt in the program, from any thread, at the next branch or call that it
@@ -260,57 +257,73 @@ class Python(Shown):
         return self._answer(operation, self.encoder.encode(parts))
 
     def _answer(self, operation: int, request: bytes) -> Any:
-        outer = self._enter()
+        turn = self._turn(also_inside=True)
         try:
-            if outer:
-                listening = self._listener.begin()
-                try:
-                    status = self._do(self._mailbox_offset, operation, *self._lay(request, self._requests))
-                finally:
-                    if listening:
-                        self._listener.end()
-            else:
-                kept = len(self._requests)
-                place = self._lay(request, self._requests)
-                try:
-                    status = self._do(self._mailbox_offset, operation | NESTED, *place)
-                finally:
-                    del self._requests[kept:]
-            if status == wire.DONE:
-                return self.result()
-            ended = ending(status, self._said, self._host.failure, self._allowed)
-            if isinstance(ended, Opaque):
-                return ended
-            interrupted = isinstance(ended, PythonError) and ended.type == "KeyboardInterrupt"
-            if outer and interrupted and self._listener.heard:
-                raise KeyboardInterrupt from ended
-            raise ended
+            return self._inside(operation, request) if turn is None else self._alone(operation, request)
         finally:
-            self._leave()
+            del turn
 
-    def _enter(self) -> bool:
-        """Whether this is no call from a host function that the program called."""
-        if self._thread == threading.get_ident():
-            self._depth += 1
-            return False
-        if not self._busy.acquire(blocking=False):
-            raise SandboxBusy("the interpreter runs on another thread; make a Python for each thread")
-        self._thread = threading.get_ident()
-        self._depth = 1
-        self.mailbox[: wire.EACH_RUN_END] = self._each_run
+    def _turn(self, also_inside: bool = False) -> _native.Claim[str] | None:
+        """Others are refused until what this returns is dropped. To be kept in a local variable, and deleted
+        in a `finally`: taking and dropping are one step each, and nothing that a signal handler raises can
+        come between them and what protects them. also_inside: None for a function of the host's that the
+        program called: the turn is its own. Raises SandboxBusy."""
+        if also_inside and self._host.thread == threading.get_ident():
+            return None
+        turn = self._turns.take()
+        if turn is None:
+            raise SandboxBusy("the interpreter does one thing at a time; make a Python for each thread")
+        return turn
+
+    def _inside(self, operation: int, request: bytes) -> Any:
+        """For a function of the host's, while the program waits for it."""
+        kept = len(self._requests)
+        place = self._lay(request, self._requests)
+        try:
+            status = self._do(self._mailbox_offset, operation | NESTED, *place)
+        finally:
+            del self._requests[kept:]
+        return self._outcome(status)
+
+    def _alone(self, operation: int, request: bytes, awaited: AwaitedRun | None = None) -> Any:
+        """For who has the turn. Whatever the run before has left is made anew: it may have been cut off
+        anywhere, by Ctrl-C."""
+        mailbox, host, listener = self.mailbox, self._host, self._listener
+        mailbox[: wire.EACH_RUN_END] = self._each_run
         self.printed.begin()
-        return True
-
-    def _leave(self) -> None:
-        self._depth -= 1
-        if self._depth == 0:
-            self._requests, self._replies = [], []
-            self._thread = 0
+        host.awaited = awaited
+        listening = False
+        try:
+            if awaited is not None:
+                awaited.begin(mailbox[wire.INTERRUPT : wire.INTERRUPT + 4])
             try:
-                self.take_output()
-                self.printed.end()
+                listening = listener.begin()
+                status = self._do(self._mailbox_offset, operation, *self._lay(request, self._requests))
             finally:
-                self._busy.release()
+                listener.on = False  # Ctrl-C raises from here on, also amid what follows
+                if listening:
+                    listener.end()
+            if listener.heard and _WORD.unpack_from(mailbox, wire.INTERRUPT)[0]:
+                raise KeyboardInterrupt  # which came too late for the program to see it
+            return self._outcome(status)
+        finally:
+            host.awaited = None
+            self._requests, self._replies = [], []
+            if awaited is not None:
+                awaited.end()
+            self.take_output()
+            self.printed.end()
+
+    def _outcome(self, status: int) -> Any:
+        """The value of what was done. Raises PythonError, OutOfInstructions, KeyboardInterrupt."""
+        if status == wire.DONE:
+            return self.result()
+        ended = ending(status, self._said, self._host.failure, self._allowed)
+        if isinstance(ended, Opaque):
+            return ended
+        if self._listener.heard and isinstance(ended, PythonError) and ended.type == "KeyboardInterrupt":
+            raise KeyboardInterrupt from ended
+        raise ended
 
     def reply(self, data: bytes) -> tuple[int, int]:
         """An answer to the guest: offset and size of where it is. It has read the one before."""
@@ -354,14 +367,26 @@ class Python(Shown):
     def snapshot(self) -> PythonSnapshot:
         """The interpreter's state, with all modules and globals, for others to start from. Arrays of the host
         are not in it. Raises SnapshotError, SandboxBusy, SandboxClosed."""
-        return PythonSnapshot(self.sandbox.snapshot(), self._options)
+        turn = self._turn()
+        try:
+            return PythonSnapshot(self.sandbox.snapshot(), self._options)
+        finally:
+            del turn
 
     def reset(self) -> None:
-        """As it began, also after a trap; faster than a new one. Raises SandboxBusy."""
-        self.sandbox.reset()
-        self._begin()
-        if self.settings.functions:
-            self._offer(self.settings.functions)
+        """As it began, also after a trap; faster than a new one. Raises SandboxBusy, SandboxClosed if closed,
+        LimitError."""
+        turn = self._turn()
+        try:
+            self.sandbox.reset()
+            self._begin()
+            self._offer_all()
+        except BaseException:
+            # Half of it, after Ctrl-C say, is no state to go on from.
+            self.sandbox._tenancy.instance.condemn()
+            raise
+        finally:
+            del turn
 
     @property
     def closed(self) -> bool:
@@ -370,25 +395,29 @@ class Python(Shown):
     @property
     def ended(self) -> bool:
         """Whether it was closed, or a trap ended it: then `reset` begins anew."""
+        turn = self._turns.take()
+        if turn is None:  # it does something
+            return False
         try:
             self.sandbox.python_protocol()
         except SandboxClosed:
             return True
         except SandboxBusy:
             return False
+        finally:
+            del turn
         return False
 
     def close(self) -> None:
         """Idempotent. Raises SandboxBusy while it runs."""
-        if not self._busy.acquire(blocking=False):
-            raise SandboxBusy("the interpreter runs")
+        turn = self._turn()
         try:
             # With nothing that looks into it, the window keeps its pages for the next interpreter.
             self.mailbox = memoryview(bytearray(self.mailbox))
             self.arrays.forget()
             self.sandbox.close()
         finally:
-            self._busy.release()
+            del turn
 
     def __enter__(self) -> Self:
         return self
@@ -406,45 +435,6 @@ class Python(Shown):
 
     def __repr__(self) -> str:
         return f"<tmebox.python.Python {'closed' if self.closed else 'open'}>"
-
-
-def _interrupting(python: weakref.ref[Python]) -> Callable[[], None]:
-    def interrupt() -> None:
-        running = python()
-        if running is not None:
-            running.interrupt()
-
-    return interrupt
-
-
-def _request(source: str, filename: str) -> bytes:
-    """(source, filename), encoded."""
-    if not isinstance(source, str):
-        raise TypeError(f"source text is str, not {type(source).__name__}")
-    try:
-        text, name = source.encode(), filename.encode(errors="backslashreplace")
-    except UnicodeEncodeError as error:  # a surrogate alone, as JSON can have it
-        raise PythonError("SyntaxError", f"the source is no text of Unicode: {error}") from None
-    return b"".join(
-        (_REQUEST.pack(wire.TUPLE, 2, wire.STR, len(text)), text, _STR.pack(wire.STR, len(name)), name)
-    )
-
-
-def _checked_modules(given: Mapping[str, str] | None) -> dict[str, str]:
-    """Raises TypeError, ValueError."""
-    modules = dict(given or {})
-    for name, source in modules.items():
-        if not isinstance(name, str) or not isinstance(source, str):
-            raise TypeError(f"modules[{name!r:.100}]: names and sources are str, not {type(source).__name__}")
-        encoded(name, f"modules: the name {name!a:.100}")
-        encoded(source, f"modules[{name!r:.100}]")
-    return modules
-
-
-def _checked_instructions(instructions: int | None) -> int | None:
-    if instructions is None or (type(instructions) is int and 0 < instructions < UNLIMITED):
-        return instructions
-    raise ValueError(f"instructions={instructions!r}: a positive whole number, or None")
 
 
 PythonSnapshot.interpreter = Python

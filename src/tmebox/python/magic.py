@@ -16,48 +16,54 @@ class SandboxMagic:
     def __init__(self, user_namespace: dict[str, Any]) -> None:
         self._namespace = user_namespace
         self._python: Python | None = None
+        self._timeout: float | None = None
 
     def __call__(self, line: str, cell: str | None = None) -> Any:
         """%sandbox EXPRESSION, or %%sandbox [--in NAME]… [--out NAME]… [--timeout SECONDS] [--reset]: run the
         cell in a sandbox. --in: variables of the notebook that it gets; --out: globals that the notebook
-        gets."""
+        gets. --timeout: also of later cells and lines, in an interpreter that begins anew."""
         if cell is None:
-            return self._run(line, [], None)
+            return self._run(line, [])
         names: dict[str, list[str]] = {"--in": [], "--out": []}
-        timeout: float | None = None
+        timeout, anew = self._timeout, False
         words = iter(shlex.split(line))
         for word in words:
             if word in names:
                 names[word] += next(words, "").split(",")
             elif word == "--timeout":
-                timeout = float(next(words, ""))
-                self._close()
+                timeout, anew = float(next(words, "")), True
             elif word == "--reset":
-                self._close()
+                anew = True
             else:
                 raise ValueError(f"%%sandbox: {word!r} is none of --in, --out, --timeout, --reset")
-        value = self._run(cell, names["--in"], timeout)
+        if anew:
+            self._begin(timeout)
+        value = self._run(cell, names["--in"])
         python = self._python
         assert python is not None
         for name in filter(None, names["--out"]):
             self._namespace[name] = python[name]
         return value
 
-    def _run(self, source: str, given: list[str], timeout: float | None) -> Any:
-        if self._python is None or self._python.ended:
-            self._python = Python(stdout=_show, timeout=timeout)
+    def _begin(self, timeout: float | None) -> Python:
+        """A new interpreter; the one before stays if there can be none."""
+        made = Python(stdout=_show, timeout=timeout)
+        before, self._python, self._timeout = self._python, made, timeout
+        if before is not None:
+            before.close()
+        return made
+
+    def _run(self, source: str, given: list[str]) -> Any:
+        python = self._python
+        if python is None or python.ended:
+            python = self._begin(self._timeout)
         for name in filter(None, given):
-            self._python[name] = self._namespace[name]
+            python[name] = self._namespace[name]
         try:
-            return self._python.run(source, filename="<cell>")
+            return python.run(source, filename="<cell>")
         except PythonError as error:
             sys.stderr.write(error.traceback)
             raise
-
-    def _close(self) -> None:
-        if self._python is not None:
-            self._python.close()
-            self._python = None
 
 
 def _show(text: str) -> None:

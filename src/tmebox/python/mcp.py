@@ -11,6 +11,7 @@ import json
 import queue
 import threading
 import time
+from collections.abc import Iterator
 from typing import Any, BinaryIO
 
 import tmebox
@@ -47,7 +48,8 @@ PARSE_ERROR, INVALID_REQUEST, METHOD_NOT_FOUND, INVALID_PARAMS = -32700, -32600,
 INTERNAL_ERROR = -32603
 WAITING_LINES = 16
 """Requests that wait for the one that runs. While there are as many, nothing more is read."""
-LONGEST_SHOWN_BYTES = 1 << 20
+LONGEST_SHOWN = 1 << 20
+"""Characters of a value, and of what is said of an error. What was printed has the limit of `output`."""
 TOO_LONG = b"!"
 """Stands for a line that is longer than LONGEST_LINE_BYTES; it is no JSON either."""
 ASK_AGAIN_S = 0.01
@@ -101,15 +103,16 @@ class Server:
             return False
         wanted = parameters.get("requestId") if isinstance(parameters, dict) else None
         while self._cancels(wanted):
-            self._python.interrupt()  # again, where the run was about to begin, or the program goes on
-            time.sleep(ASK_AGAIN_S)
+            time.sleep(ASK_AGAIN_S)  # then again, where the run was about to begin, or the program goes on
         return True
 
     def _cancels(self, wanted: Any) -> bool:
-        """Whether that is the run that goes on."""
+        """Whether that is the run that goes on: then it is interrupted, and no later one."""
         with self._lock:
             same = _is_identity(wanted) and type(wanted) is type(self._running) and wanted == self._running
-            self._cancelled |= same
+            if same:
+                self._cancelled = True
+                self._python.interrupt()
             return same
 
     def answer(self, line: bytes) -> dict[str, Any] | None:
@@ -136,7 +139,7 @@ class Server:
                     self._running = None
         except Exception as error:  # a mistake of ours must not end what others' requests wait for
             code = error.code if isinstance(error, RequestError) else INTERNAL_ERROR
-            wrong = {"code": code, "message": str(error)[:LONGEST_SHOWN_BYTES]}
+            wrong = {"code": code, "message": _cut(str(error))}
             return {"jsonrpc": "2.0", "id": identity, "error": wrong}
         return {"jsonrpc": "2.0", "id": identity, "result": result}
 
@@ -169,9 +172,9 @@ class Server:
         try:
             value = python.run(code)
         except PythonError as error:
-            return _said(python.stdout + error.traceback, True)
+            return _said(python.stdout + _cut(error.traceback), True)
         except TmeboxError as error:
-            text = f"{python.stdout}{type(error).__name__}: {error}"
+            text = python.stdout + _cut(f"{type(error).__name__}: {error}")
             if isinstance(error, Trap):
                 python.reset()
                 text += "\n(the interpreter was restarted: variables are gone)"
@@ -208,10 +211,51 @@ def _is_identity(value: Any) -> bool:
 
 
 def _shown(value: Any) -> str:
+    """As `repr` has it, as far as it may be long: what is behind that is not made."""
+    shown: list[str] = []
+    left = LONGEST_SHOWN
+    for piece in _pieces(value):
+        shown.append(piece)
+        left -= len(piece)
+        if left < 0:
+            break
+    return _cut("".join(shown))
+
+
+def _pieces(value: Any) -> Iterator[str]:
+    """Of `repr(value)`. Values that cross are no deeper than the wire has it."""
+    if type(value) is dict:
+        yield "{"
+        for number, (key, item) in enumerate(value.items()):
+            yield f"{', ' if number else ''}{_piece(key)}: "
+            yield from _pieces(item)
+        yield "}"
+    elif type(value) in (list, tuple):
+        opening, closing = "[]" if type(value) is list else ("(", ",)" if len(value) == 1 else ")")
+        yield opening
+        for number, item in enumerate(value):
+            if number:
+                yield ", "
+            yield from _pieces(item)
+        yield closing
+    else:
+        yield _piece(value)
+
+
+def _piece(value: Any) -> str:
+    """Of what has no parts. A byte takes up to four characters."""
+    if isinstance(value, str | bytes | bytearray):
+        return repr(value[:LONGEST_SHOWN])
     try:
         return repr(value)
     except ValueError as error:  # an integer of more digits than this Python writes
         return f"<{type(value).__name__} that cannot be shown: {error}>"
+
+
+def _cut(text: str) -> str:
+    if len(text) <= LONGEST_SHOWN:
+        return text
+    return f"{text[:LONGEST_SHOWN]}… (cut: only so much is shown)"
 
 
 def _said(text: str, is_error: bool) -> dict[str, Any]:

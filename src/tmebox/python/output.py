@@ -1,4 +1,4 @@
-"""Where the output of programs goes: kept as text, or handed on piece by piece."""
+"""Where the output of programs goes: kept, or handed on piece by piece."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ class Printed:
         self._write = write
         self._most = most_bytes
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        self._pieces: list[str] = []
+        self._kept = (
+            bytearray()
+        )  # as printed: pieces of text, a character each say, take thirty times as much
         self._size = 0
 
     @property
@@ -28,11 +30,11 @@ class Printed:
 
     @property
     def text(self) -> str:
-        return "".join(self._pieces)
+        return self._kept.decode(errors="replace")
 
     def begin(self) -> None:
         if self._size:
-            self._pieces.clear()
+            self._kept.clear()
             self._size = 0
             self._decoder.reset()
 
@@ -41,16 +43,15 @@ class Printed:
         self._size += len(data)
         if self._size > self._most:
             raise LimitError(f"the program has printed more than {self._most:,} bytes; raise output=")
-        self._hand_on(self._decoder.decode(data))
+        if self._write is None:
+            self._kept += data
+        else:
+            self._hand_on(self._decoder.decode(data))
 
     def end(self) -> None:
-        if self._size:
+        if self._size and self._write is not None:
             self._hand_on(self._decoder.decode(b"", True))
 
     def _hand_on(self, text: str) -> None:
-        if not text:
-            return
-        if self._write is None:
-            self._pieces.append(text)
-        else:
+        if text:
             self._write(text)

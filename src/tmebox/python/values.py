@@ -14,8 +14,10 @@ from typing import Any
 import numpy as np
 
 from tmebox.python import wire
+from tmebox.python.errors import PythonError
 
 _SIZE = struct.Struct("<BI")
+_TWO = struct.Struct("<BIBI")
 _INT = struct.Struct("<Bq")
 _FLOAT = struct.Struct("<Bd")
 _ARRAY = struct.Struct("<BIIBBI")
@@ -121,6 +123,19 @@ def encoded(text: str, name: str) -> bytes:
         raise ValueError(
             f"{name}: no text of Unicode: character {error.start} of it is a surrogate alone"
         ) from None
+
+
+def encoded_source(source: str, filename: str) -> bytes:
+    """(source, filename) for the sandbox. Raises TypeError, PythonError (SyntaxError)."""
+    if not isinstance(source, str):
+        raise TypeError(f"source text is str, not {type(source).__name__}")
+    try:
+        text, name = source.encode(), filename.encode(errors="backslashreplace")
+    except UnicodeEncodeError as error:  # a surrogate alone, as JSON can have it
+        raise PythonError("SyntaxError", f"the source is no text of Unicode: {error}") from None
+    return b"".join(
+        (_TWO.pack(wire.TUPLE, 2, wire.STR, len(text)), text, _SIZE.pack(wire.STR, len(name)), name)
+    )
 
 
 def _str(value: Any, pieces: list[bytes], encoder: Encoder, depth: int) -> None:

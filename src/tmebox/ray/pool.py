@@ -5,7 +5,6 @@ from __future__ import annotations
 from concurrent.futures import Future
 from concurrent.futures import wait as wait_for
 from functools import partial
-from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import ray
@@ -98,8 +97,8 @@ class RayPool(Pool):
         )
         self._perform = ray.remote(num_cpus=cpus, memory=self.memory_bytes, max_retries=retries)(perform)
         self._closed = False
-        self._lock = Lock()
         self._pending: set[Future[Any]] = set()
+        """Changed and copied in one step each: finalizers and signal handlers may submit tasks, too."""
 
     # -- tasks -----------------------------------------------------------------------------------
     def submit(self, function: Task, /, *arguments: Any) -> Future[Any]:
@@ -112,15 +111,13 @@ class RayPool(Pool):
             raise SandboxClosed("the pool is closed")
         reference = self._perform.remote(self._parcel, function, arguments)
         future: Future[Any] = Future()
-        with self._lock:
-            self._pending.add(future)
+        self._pending.add(future)
         future.add_done_callback(partial(self._ended, reference))
         reference.future().add_done_callback(partial(_settle, future))
         return future
 
     def _ended(self, reference: Any, future: Future[Any]) -> None:
-        with self._lock:
-            self._pending.discard(future)
+        self._pending.discard(future)
         if future.cancelled():
             ray.cancel(reference)
 
@@ -139,18 +136,14 @@ class RayPool(Pool):
         """Refuse new tasks. Those that were submitted go on; `wait` waits for them. Idempotent."""
         self._closed = True
         if wait:
-            with self._lock:
-                pending = list(self._pending)
-            wait_for(pending)
+            wait_for(list(self._pending))
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
         self._closed = True
-        with self._lock:
-            pending = list(self._pending)
-        for future in pending:
+        for future in list(self._pending):
             await settled(future)
 
     def __repr__(self) -> str:
