@@ -240,4 +240,5 @@ def test_nothing_that_a_guest_has_open_closes_it_in_a_finalizer() -> None:
 
 
 def all_below(kind: type) -> list[type]:
-    return [one for sub in kind.__subclasses__() for one in (sub, *all_below(sub))]
+    below: list[type] = kind.__subclasses__()
+    return below + [one for sub in below for one in all_below(sub)]
