@@ -16,7 +16,7 @@ from tmebox.runtime.calls.callbacks import UNWIND, Callback
 from tmebox.runtime.calls.functions import is_string
 from tmebox.runtime.calls.handles import Handle
 from tmebox.runtime.calls.named import TYPES, Names, names_of
-from tmebox.runtime.calls.values import pack_whole, require_own, with_texts
+from tmebox.runtime.calls.values import pack_whole, with_texts
 from tmebox.runtime.checked import Checked
 from tmebox.runtime.sandbox import Sandbox
 from tmebox.runtime.typed import pointers
@@ -80,16 +80,15 @@ class Box(Sandbox):
         kept: list[Any] = []
         data = bytes(room.size_bytes)
         if value is not None:
-            require_own(value, tenancy.instance, f"{room.type}")
 
             def place(given: Any, ctype: Pointer, what: str) -> Any:
                 if isinstance(ctype.target, Function):
-                    return given  # to_word says that a callback is needed
+                    return given  # packing it says that a callback is needed
                 kept.append(self._text(given, what))
                 return kept[-1]
 
             what = f"{room.type}"
-            data = pack_whole(room.type, with_texts(room.type, value, place, what), what)
+            data = pack_whole(room.type, with_texts(room.type, value, place, what), tenancy, what)
         extent = tenancy.scratch(max(len(data), 1))
         tenancy.instance.write(tenancy.hold().base + extent.start, data)
         if room.layout is not None and len(self._quick) < MOST_QUICK:

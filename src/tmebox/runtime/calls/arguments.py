@@ -39,13 +39,21 @@ from tmebox.runtime.calls.handles import Handle
 from tmebox.runtime.calls.items import Items, takes_bytes, takes_text
 from tmebox.runtime.calls.kinds import kind_of
 from tmebox.runtime.calls.layouts import layout_of
-from tmebox.runtime.calls.scalars import given, is_number, pack_scalar, to_integer, to_offset
+from tmebox.runtime.calls.scalars import (
+    Callables,
+    Owner,
+    given,
+    is_number,
+    pack_scalar,
+    require_own,
+    to_integer,
+    to_offset,
+)
 from tmebox.runtime.calls.values import (
     Stored,
     as_mapping,
     pack,
     pack_whole,
-    require_own,
     unpacker,
     with_texts,
 )
@@ -55,15 +63,12 @@ __all__ = ["CallFrame", "Converter", "In", "InOut", "Out", "Space", "check_count
 U64 = (1 << 64) - 1
 
 
-class References(Protocol):
+class References(Callables, Protocol):
     """What sandboxed code has of the host: functions by pointer, and handles."""
 
     def code_address(self, value: Any, ctype: Function, what: str) -> int:
         """Where sandboxed code calls a function of the host, or one of its own. Raises TypeError,
         BadReference, LimitError."""
-
-    def word_of(self, handle: Handle, what: str) -> int:
-        """Raises TypeError, BadReference."""
 
     handles: dict[int, Any]
 
@@ -171,11 +176,10 @@ class CallFrame:
             self._records[id(value)] = (value, target, offset)
 
     def packed(
-        self, ctype: CType, value: Any, what: str, how: Callable[[CType, Any, str], bytes] = pack
+        self, ctype: CType, value: Any, what: str, how: Callable[[CType, Any, Owner, str], bytes] = pack
     ) -> bytes:
         """A struct, with copies of its texts for the call."""
-        require_own(value, self.space.instance, what)
-        return how(ctype, with_texts(ctype, value, self._place, what), what)
+        return how(ctype, with_texts(ctype, value, self._place, what), self.space, what)
 
     def _place(self, text: Any, ctype: Pointer, what: str) -> int:
         if isinstance(ctype.target, Function):
@@ -266,7 +270,7 @@ def converter(ctype: CType, what: str) -> Converter:
     if isinstance(ctype, Struct):
         return lambda value, frame: frame.put(passing, frame.packed(ctype, value, what), what)
     make = pack if isinstance(ctype, Opaque | Vector) else pack_scalar
-    return lambda value, frame: frame.put(passing, make(ctype, value, what), what)
+    return lambda value, frame: frame.put(passing, make(ctype, value, frame.space, what), what)
 
 
 DOUBLE = Float(64)
@@ -283,7 +287,7 @@ def variadic_converter(value: Any, frame: CallFrame, what: str) -> None:
             raise TypeError(
                 f"{what}: a {type(value).__name__} behind `...`: pass a float, which becomes a double"
             )
-        frame.put(argument(DOUBLE), pack_scalar(DOUBLE, value, what), what)
+        frame.put(argument(DOUBLE), pack_scalar(DOUBLE, value, frame.space, what), what)
     elif isinstance(value, (complex, np.complexfloating, Mapping)) or (
         isinstance(value, tuple) and hasattr(value, "_fields")
     ):
@@ -361,8 +365,7 @@ def _pointed(value: _native.Pointer, frame: CallFrame, kind: str | None, target:
     """The offset of a typed pointer. Raises TypeError, ValueError."""
     if value._freed:
         raise ValueError(f"{what}: {value!r} was freed")
-    if value._instance is not frame.space.instance:
-        raise TypeError(f"{what}: {value!r} is a pointer into another sandbox")
+    require_own(value, frame.space, what)
     if kind is not None and value._kind != kind:
         raise TypeError(f"{what}: expected a {Pointer(target)}, got {value!r}; cast() it if it is meant")
     return value._offset
@@ -370,12 +373,13 @@ def _pointed(value: _native.Pointer, frame: CallFrame, kind: str | None, target:
 
 def _copied_list(value: list[Any], frame: CallFrame, target: CType, const: bool, what: str) -> int:
     """Room with a copy of a list, for the call: numbers or structs, or texts with NULL behind the last."""
-    require_own(value, frame.space.instance, what)
     if isinstance(target, Pointer) and takes_bytes(target.target):
         words = []
         for index, item in enumerate(value):
             if item is None or isinstance(item, (int, _native.Pointer)):
-                words.append(int.from_bytes(pack_scalar(target, item, f"{what}[{index}]"), "little"))
+                words.append(
+                    int.from_bytes(pack_scalar(target, item, frame.space, f"{what}[{index}]"), "little")
+                )
             elif isinstance(item, (str, bytes)):
                 data = encoded(item, f"{what}[{index}]") if isinstance(item, str) else item
                 words.append(frame.copy_in(data + b"\0", len(data) + 1))

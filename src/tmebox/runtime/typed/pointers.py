@@ -22,7 +22,6 @@ from tmebox.runtime.calls.values import (
     member_names,
     pack,
     put_member,
-    require_own,
     unpack,
 )
 from tmebox.runtime.typed.dtypes import dtype_of
@@ -81,8 +80,7 @@ class Pointer(_native.Pointer):
         return value_at(self._space, self._place(index), self._target, self)
 
     def __setitem__(self, index: int, value: Any) -> None:
-        require_own(value, self._instance, f"{self._target}")
-        data = pack(self._target, value, f"{self._target}")
+        data = pack(self._target, value, self._space, f"{self._target}")
         self._space.memory.write(self._place(index), data)
 
     def __getattr__(self, name: str) -> Any:
@@ -328,13 +326,12 @@ def _set_member_at(space: Tenancy, offset: int, struct: p.Struct, name: str, val
     """Raises AttributeError, TypeError, OverflowError."""
     start, field = _find(struct, name, offset)
     what = f"{struct}.{name}"
-    require_own(value, space.instance, what)
     if field.bits:
         data = bytearray(space.memory.read(start, _bit_bytes(field)))
-        put_member(data, field, value, what)
+        put_member(data, field, value, space, what)
         space.memory.write(start, data)
     else:
-        space.memory.write(start, pack(field.type, value, what))
+        space.memory.write(start, pack(field.type, value, space, what))
 
 
 def _find(struct: p.Struct, name: str, start: int) -> tuple[int, p.StructField]:
