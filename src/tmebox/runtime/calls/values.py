@@ -26,6 +26,7 @@ from tmebox.modulefile.prototypes import (
     Void,
     size_of,
 )
+from tmebox.runtime import host_pointers
 from tmebox.runtime.calls.extents import MOST_EMPTY, is_moderate
 from tmebox.runtime.calls.items import takes_text
 from tmebox.runtime.calls.lasting import one_for_each
@@ -197,6 +198,7 @@ def _pack_items(
 
 
 def _exact_bytes(ctype: Struct | Opaque, value: Any, what: str) -> bytes:
+    host_pointers.require_none(value, what)
     try:
         data = bytes(memoryview(value))
     except TypeError:
