@@ -267,6 +267,8 @@ MAX_PARAMETERS = 1024
 LONGEST_NAME = 1000
 LONGEST_SYMBOL = 4096
 """Of functions, as C++ mangles them."""
+LARGEST_BIT_FIELD_TYPE = 16
+"""Bytes."""
 ALIGNMENTS = tuple(1 << power for power in range(13))
 
 
@@ -368,7 +370,8 @@ def _end_of(struct_field: StructField) -> int:
     bits, bit, ctype = struct_field.bits, struct_field.bit, struct_field.type
     if not bits and not bit:
         return 8 * (struct_field.offset + size_of(ctype))
-    if not (0 <= bit < 8 and 0 < bits <= 8 * size_of(ctype) and isinstance(ctype, Integer | Bool | Opaque)):
+    can_be = isinstance(ctype, Integer | Bool | Opaque) and size_of(ctype) <= LARGEST_BIT_FIELD_TYPE
+    if not (can_be and 0 <= bit < 8 and 0 < bits <= 8 * size_of(ctype)):
         raise ModuleError("an impossible bit-field in the module's prototypes")
     return 8 * struct_field.offset + bit + bits
 

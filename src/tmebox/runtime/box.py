@@ -78,6 +78,7 @@ class Box(Sandbox):
         tenancy, room = self._tenancy, self._names.room(type)
         maker = pointers.maker(room.target)
         kept: list[Any] = []
+        extent = tenancy.scratch(max(room.size_bytes, 1))  # first: a type may be larger than the sandbox
         data = bytes(room.size_bytes)
         if value is not None:
 
@@ -89,7 +90,8 @@ class Box(Sandbox):
 
             what = f"{room.type}"
             data = pack_whole(room.type, with_texts(room.type, value, place, what), tenancy, what)
-        extent = tenancy.scratch(max(len(data), 1))
+        if len(data) > room.size_bytes:  # items behind it, as many as were given
+            extent = tenancy.scratch(len(data))
         tenancy.instance.write(tenancy.hold().base + extent.start, data)
         if room.layout is not None and len(self._quick) < MOST_QUICK:
             extents = tenancy.arena.extents

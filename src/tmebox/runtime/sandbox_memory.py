@@ -123,6 +123,14 @@ class SandboxMemory:
             self._check(offset, view.nbytes, True)
             self._instance.write(window.base + offset, view)
 
+    def require(self, offset: int, size_bytes: int) -> None:
+        """Raise BadPointer where so much cannot be written, before somebody makes it. Whose all lines of a
+        shared heap are only writing tells."""
+        if self._is_shared(offset):
+            self._read_shared(offset + size_bytes - 1, 1)
+        else:
+            self._check(offset, size_bytes, True)
+
     def view(self, offset: int, size_bytes: int) -> memoryview:
         """Zero-copy view; writable in host arrays, read-only elsewhere (write with `write`). It may outlive
         the sandbox: then it shows zeros."""

@@ -35,6 +35,7 @@ from tmebox.runtime.calls.classes import (
     Unpassable,
     argument,
 )
+from tmebox.runtime.calls.extents import MOST_IN_CALL, objects_in
 from tmebox.runtime.calls.handles import Handle
 from tmebox.runtime.calls.items import Items, takes_bytes, takes_text
 from tmebox.runtime.calls.kinds import kind_of
@@ -112,6 +113,7 @@ class CallFrame:
         self._buffers: Buffers | None = None
         self._records: dict[int, tuple[Any, Struct, int]] = {}
         self._after: list[tuple[int, int, Callable[[bytes], None]]] = []
+        self._objects_left = MOST_IN_CALL
 
     def integer(self, value: int) -> None:
         if len(self.integers) < self._integer_registers:
@@ -159,7 +161,7 @@ class CallFrame:
             self._buffers = Buffers(self.window, self, self.space.shared_offset)
         return self._buffers
 
-    def record(self, value: Any, target: Struct, const: bool, what: str) -> None:
+    def record(self, value: Any, target: Struct, what: str) -> None:
         """Pass a pointer to a copy of a mapping or tuple. One that is passed twice is one struct. Once there
         is room for texts, the core passes small ones by itself."""
         known = self._records.get(id(value))
@@ -169,8 +171,12 @@ class CallFrame:
         if known is not None:
             raise TypeError(f"{what}: the same {type(value).__name__} is passed as a {known[1]}, too")
         self.space.lend_text_room()
+        offset = self.reserve(target.size_bytes)  # first: a struct may be larger than the sandbox
         data = self.packed(target, value, what, pack_whole)
-        offset = self.copy_in(data, len(data))
+        if len(data) > target.size_bytes:  # items behind it, as many as were given
+            offset = self.reserve(len(data))
+        if data:
+            _native.write(self.window.base + offset, data)
         self.integer(offset)
         if isinstance(value, dict):
             self._records[id(value)] = (value, target, offset)
@@ -186,6 +192,15 @@ class CallFrame:
             return self.space.callbacks.code_address(text, ctype.target, what)
         data = encoded(text, what) if isinstance(text, str) else text
         return self.copy_in(data + b"\0", len(data) + 1)
+
+    def count(self, objects: int, target: Struct, what: str) -> None:
+        """Raise TypeError where the structs that come back have too many members: a module says how many."""
+        self._objects_left -= objects
+        if self._objects_left < 0:
+            raise TypeError(
+                f"{what}: {target} has too many members to be read back in one call; pass a buffer, or what "
+                "Box.new makes"
+            )
 
     def updates(self, value: dict[str, Any], target: Struct) -> None:
         """What the sandbox changes in a struct that `record` passed is put into the dict. Texts stay that
@@ -318,6 +333,7 @@ def _pointer_converter(target: CType, const: bool, what: str) -> Converter:
     text = takes_text(target)
     size = size_of(target)
     kind = kind_of(target)
+    objects = objects_in(target) if isinstance(target, Struct) and not const else 0
 
     def convert(value: Any, frame: CallFrame) -> None:
         if value is None or is_number(value):
@@ -350,8 +366,11 @@ def _pointer_converter(target: CType, const: bool, what: str) -> Converter:
         elif isinstance(value, bytes):
             _pass_bytes(value, const, target, size, frame, what)
         elif isinstance(target, Struct) and isinstance(value, (Mapping, tuple)):
-            frame.record(value, target, const, what)
-            if not const and isinstance(value, dict):
+            if const or not isinstance(value, dict):
+                frame.record(value, target, what)
+            else:
+                frame.count(objects, target, what)
+                frame.record(value, target, what)
                 frame.updates(value, target)
         elif isinstance(value, (In, Out, InOut)):
             frame.buffers.add(value.buffer, type(value), True, items, frame.later(), what)
@@ -373,8 +392,10 @@ def _pointed(value: _native.Pointer, frame: CallFrame, kind: str | None, target:
 
 def _copied_list(value: list[Any], frame: CallFrame, target: CType, const: bool, what: str) -> int:
     """Room with a copy of a list, for the call: numbers or structs, or texts with NULL behind the last."""
+    value = value.copy()  # what is asked for its number may change it
     if isinstance(target, Pointer) and takes_bytes(target.target):
         words = []
+        offset = frame.reserve(8 * len(value) + 8)
         for index, item in enumerate(value):
             if item is None or isinstance(item, (int, _native.Pointer)):
                 words.append(
@@ -387,6 +408,7 @@ def _copied_list(value: list[Any], frame: CallFrame, target: CType, const: bool,
                 raise TypeError(f"{what}[{index}]: expected a text or None, got {given(item)}")
         packed = b"".join(word.to_bytes(8, "little") for word in [*words, 0])
     elif const and not isinstance(target, Void | Function | Opaque):
+        offset = frame.reserve(len(value) * size_of(target))  # first: they may be larger than the sandbox
         packed = b"".join(frame.packed(target, item, f"{what}[{index}]") for index, item in enumerate(value))
     else:
         raise TypeError(
@@ -394,7 +416,9 @@ def _copied_list(value: list[Any], frame: CallFrame, target: CType, const: bool,
             f"numpy.array or "
             "sandbox.array"
         )
-    return frame.copy_in(packed, len(packed))
+    if packed:
+        _native.write(frame.window.base + offset, packed)
+    return offset
 
 
 def _pass_bytes(value: bytes, const: bool, target: CType, size: int, frame: CallFrame, what: str) -> None:

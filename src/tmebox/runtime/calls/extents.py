@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from tmebox.modulefile.prototypes import Array, CType, Opaque, Struct, Vector, size_of
 
 MOST_EMPTY = 1024
@@ -15,6 +17,13 @@ FEW = 4096
 """What any value may have."""
 WORD_BYTES = 16
 """Of a copy of bytes that cost about as much as an object."""
+
+
+MOST_IN_CALL = 1 << 18
+"""For all values of one call together, whatever the module says how many and how large they are: a quarter of
+a second and some megabytes of the host."""
+MOST_AT_ONCE = 1 << 22
+"""For a value that the host asks for."""
 
 
 def objects_in(ctype: CType) -> int:
@@ -35,4 +44,13 @@ def objects_in(ctype: CType) -> int:
 
 def is_moderate(ctype: CType) -> bool:
     """Whether a value can be taken apart as a whole. What it costs is then bounded by its size."""
-    return objects_in(ctype) <= FEW + MOST_PER_BYTE * size_of(ctype)
+    return is_moderate_for(objects_in(ctype), size_of(ctype))
+
+
+def is_moderate_for(objects: int, size_bytes: int) -> bool:
+    return objects <= min(FEW + MOST_PER_BYTE * size_bytes, MOST_AT_ONCE)
+
+
+def fit_in_call(ctypes: Iterable[CType]) -> bool:
+    """Whether values that are passed as they are can be made in one call. An array is passed as a pointer."""
+    return sum(1 if isinstance(ctype, Array) else objects_in(ctype) for ctype in ctypes) <= MOST_IN_CALL

@@ -23,6 +23,7 @@ from tmebox.modulefile.prototypes import (
 )
 from tmebox.runtime.calls.classes import SSE, Passing, Unpassable, argument, result
 from tmebox.runtime.calls.codes import type_code
+from tmebox.runtime.calls.extents import fit_in_call
 from tmebox.runtime.calls.functions import MOST_CONVERTED, is_string
 from tmebox.runtime.calls.received import MOST_TEXTS, Guest, Received
 from tmebox.runtime.calls.values import pack
@@ -292,6 +293,8 @@ def _raw(
             raise Unpassable(f"it is called by the calling convention {prototype.convention}")
         returning = result(prototype.result)
         passings = [argument(parameter.type) for parameter in prototype.parameters]
+        if not fit_in_call(_types(prototype)):
+            raise Unpassable("it would get or give too many values in one call; let them go by pointers")
         for passing, ctype in zip((returning, *passings), _types(prototype), strict=True):
             if passing.needs_whole_registers:
                 where = "x87 registers" if passing.x87 else "a vector register as a whole"

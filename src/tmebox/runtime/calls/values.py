@@ -324,7 +324,9 @@ def unpack(ctype: CType, data: bytes, of: _native.Instance | None = None) -> Any
 def unpacker(ctype: CType) -> Unpacker:
     """As `unpack`. Made once: what a value costs does not depend on how much there is to say of its type."""
     if not is_moderate(ctype):
-        raise TypeError(f"members of {ctype} share their memory too often: read them one by one")
+        raise TypeError(
+            f"members of {ctype} are too many, or share their memory too often: read them one by one"
+        )
     return _unpacker_of(ctype)
 
 

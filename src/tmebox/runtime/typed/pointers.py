@@ -80,8 +80,7 @@ class Pointer(_native.Pointer):
         return value_at(self._space, self._place(index), self._target, self)
 
     def __setitem__(self, index: int, value: Any) -> None:
-        data = pack(self._target, value, self._space, f"{self._target}")
-        self._space.memory.write(self._place(index), data)
+        _put_at(self._space, self._place(index), self._target, value, f"{self._target}")
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__") or not isinstance(self._target, p.Struct):
@@ -331,7 +330,19 @@ def _set_member_at(space: Tenancy, offset: int, struct: p.Struct, name: str, val
         put_member(data, field, value, space, what)
         space.memory.write(start, data)
     else:
-        space.memory.write(start, pack(field.type, value, space, what))
+        _put_at(space, start, field.type, value, what)
+
+
+LARGE = 1 << 16
+"""Bytes of a value for which there may be no room, whoever says how large it is."""
+
+
+def _put_at(space: Tenancy, offset: int, ctype: p.CType, value: Any, what: str) -> None:
+    """Raises TypeError, OverflowError, BadPointer."""
+    size_bytes = p.size_of(ctype)
+    if size_bytes > LARGE:
+        space.memory.require(offset, size_bytes)
+    space.memory.write(offset, pack(ctype, value, space, what))
 
 
 def _find(struct: p.Struct, name: str, start: int) -> tuple[int, p.StructField]:
