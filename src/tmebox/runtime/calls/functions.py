@@ -6,7 +6,6 @@ import inspect
 import keyword
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, Protocol
 
 from tmebox import _native
@@ -91,7 +90,6 @@ class CallPlan:
 NOTHING = Passing((), False, 0)
 
 
-@lru_cache(maxsize=4096)
 def plan(prototype: Prototype, by_clang: bool = True) -> CallPlan:
     names = tuple(python_names(prototype)[0])
     if prototype.convention:

@@ -126,6 +126,8 @@ class Received:
                     f"sandboxed code passed {self._name}() a pointer that is neither an offset nor a "
                     f"handle that is open"
                 ) from None
+        if isinstance(ctype, Pointer):
+            return word & 0xFFFF_FFFF
         return unpack(ctype, data, self._guest.instance)
 
     def _word(self, kind: str) -> int:

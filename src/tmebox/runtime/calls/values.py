@@ -8,7 +8,6 @@ import weakref
 from collections import namedtuple
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import lru_cache
 from typing import Any
 
 from tmebox import _native
@@ -30,6 +29,7 @@ from tmebox.runtime import host_pointers
 from tmebox.runtime.calls.extents import MOST_EMPTY, is_moderate
 from tmebox.runtime.calls.items import takes_text
 from tmebox.runtime.calls.lasting import one_for_each
+from tmebox.runtime.calls.remembered import remembered
 from tmebox.runtime.calls.scalars import (
     Owner,
     given,
@@ -73,7 +73,7 @@ def _require_same(other: _native.Instance | None, instance: _native.Instance, wh
         )
 
 
-@lru_cache(maxsize=1024)
+@remembered
 def has_pointers(ctype: CType) -> bool:
     """Whether pointers are in a value, not only behind others."""
     match ctype:
@@ -138,6 +138,7 @@ def _refill(layout: Struct, values: tuple[Any, ...]) -> Any:
     return record_type(layout)(*values)
 
 
+@remembered
 @one_for_each
 def record_type(ctype: Struct) -> Any:
     """The named tuple that stands for a struct in Python."""
@@ -320,7 +321,7 @@ def unpack(ctype: CType, data: bytes, of: _native.Instance | None = None) -> Any
     return unpacker(ctype)(data, of)
 
 
-@lru_cache(maxsize=1024)
+@remembered
 def unpacker(ctype: CType) -> Unpacker:
     """As `unpack`. Made once: what a value costs does not depend on how much there is to say of its type."""
     if not is_moderate(ctype):
@@ -341,6 +342,17 @@ def _unpacker_of(ctype: CType) -> Unpacker:
         case Struct():
             return _struct_unpacker(ctype)
     return lambda data, of: unpack_scalar(ctype, data)
+
+
+def unpack_items(element: CType, count: int, data: bytes, of: _native.Instance | None = None) -> Any:
+    """As `unpack` of an array, which has no type of its own. Raises TypeError."""
+    code = item_format(element)
+    if code is not None:
+        return struct.unpack_from(f"<{count}{code}", data)
+    if not is_moderate(Array(element, count)):
+        raise TypeError(f"{count} {element} have too many members: read them one by one")
+    step, one = size_of(element), unpacker(element)
+    return tuple(one(data[i * step : (i + 1) * step], of) for i in range(count if step else 0))
 
 
 def _items_unpacker(element: CType, count: int) -> Unpacker:

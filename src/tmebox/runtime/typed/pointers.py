@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Iterator
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
@@ -15,6 +14,7 @@ from tmebox.modulefile import prototypes as p
 from tmebox.runtime.calls.kinds import kind_of
 from tmebox.runtime.calls.lasting import one_for_each
 from tmebox.runtime.calls.named import names_of
+from tmebox.runtime.calls.remembered import remembered
 from tmebox.runtime.calls.scalars import is_number
 from tmebox.runtime.calls.values import (
     Stored,
@@ -23,6 +23,7 @@ from tmebox.runtime.calls.values import (
     pack,
     put_member,
     unpack,
+    unpack_items,
 )
 from tmebox.runtime.typed.dtypes import dtype_of
 
@@ -137,7 +138,7 @@ class Pointer(_native.Pointer):
         """The whole value in Python: a number, a named tuple, or a tuple of items."""
         if self._count is None or self._count == 1:
             return unpack(self._target, Pointer.tobytes(self, _step(self._target)), self._instance)
-        return unpack(p.Array(self._target, self._count), Pointer.tobytes(self), self._instance)
+        return unpack_items(self._target, self._count, Pointer.tobytes(self), self._instance)
 
     def tobytes(self, size: int | None = None) -> bytes:
         """A copy of so many bytes; default: all items. Raises BadPointer."""
@@ -253,10 +254,22 @@ def _type_of(pointer: Pointer) -> str:
 
 
 def _class_of(target: p.CType) -> type[Pointer]:
-    return _with_members(target) if isinstance(target, p.Struct) else Pointer
+    return _class_for(target) if isinstance(target, p.Struct) else Pointer
 
 
-@lru_cache(maxsize=1024)
+@remembered
+def _class_for(struct: p.Struct) -> type[Pointer]:
+    return _with_members(struct) if _hidden(struct) else Pointer
+
+
+def _hidden(struct: p.Struct) -> set[str]:
+    """Members that are called like methods of pointers."""
+    names = member_names(struct)
+    own = {name for name in names if name in vars(Pointer) and not name.startswith("_")}
+    return own | {"offset", "kind", "instance", "freed"}.intersection(names)
+
+
+@remembered
 def maker(target: p.CType) -> _native.PointerMaker:
     """Makes pointers to a type in any sandbox: maker(instance, space, offset, count, keeps)."""
     return _native.PointerMaker(_class_of(target), kind_of(target), target)
@@ -274,11 +287,7 @@ def _with_members(struct: p.Struct) -> type[Pointer]:
     def member(name: str) -> property:
         return property(lambda self: getattr(self[0], name))
 
-    own = {name for name in member_names(struct) if name in vars(Pointer) and not name.startswith("_")}
-    own |= {"offset", "kind", "instance", "freed"}.intersection(member_names(struct))
-    if not own:
-        return Pointer
-    return type("Pointer", (Pointer,), {"__slots__": (), **{name: member(name) for name in own}})
+    return type("Pointer", (Pointer,), {"__slots__": (), **{name: member(name) for name in _hidden(struct)}})
 
 
 def value_at(space: Tenancy, offset: int, ctype: p.CType, keeps: Any) -> Any:
