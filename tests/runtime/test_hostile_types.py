@@ -135,6 +135,7 @@ def test_a_call_that_would_give_such_a_value_is_refused(module: tmebox.Module) -
             made.read()
 
 
+ONE = Struct("one", 1, 1, (StructField("c", 0, CHAR),))
 CHEAP = Struct("cheap", LARGE, 1, (StructField("x", 0, Array(CHAR, LARGE)),))
 HUGE = Struct(
     "huge", 1 << 30, 8, (StructField("x", 0, INT), StructField("rest", 8, Array(CHAR, (1 << 30) - 8)))
@@ -171,6 +172,22 @@ def test_values_of_one_call_count_together(module: tmebox.Module) -> None:
             buffers = [np.zeros(LARGE, np.uint8) for _ in range(count)]
             assert box.change(*buffers) == 1
             assert buffers[0][0] == 1
+
+
+def test_what_the_host_asks_for_has_a_limit_too(module: tmebox.Module) -> None:
+    """The memory is there; a hundred times as much of the host's need not be."""
+    large = Struct("large", 8 << 20, 1, (StructField("x", 0, Array(ONE, 8 << 20)),))
+    forged = with_prototypes(module, take=Prototype("take", INT, (Parameter("p", Pointer(large)),)))
+    with (
+        tmebox.Box(forged, imports=IMPORTS) as box,
+        box.new("large") as made,
+        box.new("char[8388608]") as text,
+    ):
+        with pytest.raises(TypeError, match="too many"):
+            made.read()
+        with pytest.raises(TypeError, match="too many"):
+            made.x.read()
+        assert (made.x[8388607].c, sum(text.read())) == (0, 0)
 
 
 def give_huge(box: tmebox.Box, name: str) -> None:

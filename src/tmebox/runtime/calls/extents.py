@@ -44,11 +44,12 @@ def objects_in(ctype: CType) -> int:
 
 def is_moderate(ctype: CType) -> bool:
     """Whether a value can be taken apart as a whole. What it costs is then bounded by its size."""
-    return is_moderate_for(objects_in(ctype), size_of(ctype))
+    return objects_in(ctype) <= FEW + MOST_PER_BYTE * size_of(ctype)
 
 
-def is_moderate_for(objects: int, size_bytes: int) -> bool:
-    return objects <= min(FEW + MOST_PER_BYTE * size_bytes, MOST_AT_ONCE)
+def can_be_read(ctype: CType) -> bool:
+    """Whether that costs little enough, too."""
+    return is_moderate(ctype) and objects_in(ctype) <= MOST_AT_ONCE
 
 
 def fit_in_call(ctypes: Iterable[CType]) -> bool:

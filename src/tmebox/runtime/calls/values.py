@@ -26,7 +26,7 @@ from tmebox.modulefile.prototypes import (
     size_of,
 )
 from tmebox.runtime import host_pointers
-from tmebox.runtime.calls.extents import MOST_EMPTY, is_moderate
+from tmebox.runtime.calls.extents import MOST_EMPTY, can_be_read
 from tmebox.runtime.calls.items import takes_text
 from tmebox.runtime.calls.lasting import one_for_each
 from tmebox.runtime.calls.remembered import remembered
@@ -324,7 +324,7 @@ def unpack(ctype: CType, data: bytes, of: _native.Instance | None = None) -> Any
 @remembered
 def unpacker(ctype: CType) -> Unpacker:
     """As `unpack`. Made once: what a value costs does not depend on how much there is to say of its type."""
-    if not is_moderate(ctype):
+    if not can_be_read(ctype):
         raise TypeError(
             f"members of {ctype} are too many, or share their memory too often: read them one by one"
         )
@@ -349,7 +349,7 @@ def unpack_items(element: CType, count: int, data: bytes, of: _native.Instance |
     code = item_format(element)
     if code is not None:
         return struct.unpack_from(f"<{count}{code}", data)
-    if not is_moderate(Array(element, count)):
+    if not can_be_read(Array(element, count)):
         raise TypeError(f"{count} {element} have too many members: read them one by one")
     step, one = size_of(element), unpacker(element)
     return tuple(one(data[i * step : (i + 1) * step], of) for i in range(count if step else 0))
