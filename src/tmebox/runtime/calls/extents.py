@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from tmebox.modulefile.prototypes import Array, CType, Opaque, Struct, Vector, size_of
+from tmebox.runtime.calls.remembered import remembered
 
 MOST_EMPTY = 1024
 """Items without a size that an array shows, however many a module file says there are."""
@@ -50,6 +51,16 @@ def is_moderate(ctype: CType) -> bool:
 def can_be_read(ctype: CType) -> bool:
     """Whether that costs little enough, too."""
     return is_moderate(ctype) and objects_in(ctype) <= MOST_AT_ONCE
+
+
+_objects_of = remembered(objects_in)
+
+
+def items_can_be_read(element: CType, count: int) -> bool:
+    """As `can_be_read` of an array, which has no type of its own."""
+    size_bytes = count * size_of(element)
+    objects = 1 + size_bytes // WORD_BYTES + count * _objects_of(element)
+    return objects <= min(FEW + MOST_PER_BYTE * size_bytes, MOST_AT_ONCE)
 
 
 def fit_in_call(ctypes: Iterable[CType]) -> bool:

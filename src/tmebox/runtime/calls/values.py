@@ -26,7 +26,7 @@ from tmebox.modulefile.prototypes import (
     size_of,
 )
 from tmebox.runtime import host_pointers
-from tmebox.runtime.calls.extents import MOST_EMPTY, can_be_read
+from tmebox.runtime.calls.extents import MOST_EMPTY, can_be_read, items_can_be_read
 from tmebox.runtime.calls.items import takes_text
 from tmebox.runtime.calls.lasting import one_for_each
 from tmebox.runtime.calls.remembered import remembered
@@ -349,7 +349,7 @@ def unpack_items(element: CType, count: int, data: bytes, of: _native.Instance |
     code = item_format(element)
     if code is not None:
         return struct.unpack_from(f"<{count}{code}", data)
-    if not can_be_read(Array(element, count)):
+    if not items_can_be_read(element, count):
         raise TypeError(f"{count} {element} have too many members: read them one by one")
     step, one = size_of(element), unpacker(element)
     return tuple(one(data[i * step : (i + 1) * step], of) for i in range(count if step else 0))

@@ -348,9 +348,8 @@ LARGE = 1 << 16
 
 def _put_at(space: Tenancy, offset: int, ctype: p.CType, value: Any, what: str) -> None:
     """Raises TypeError, OverflowError, BadPointer."""
-    size_bytes = p.size_of(ctype)
-    if size_bytes > LARGE:
-        space.memory.require(offset, size_bytes)
+    if isinstance(ctype, (p.Struct, p.Array)) and p.size_of(ctype) > LARGE:
+        space.memory.require(offset, p.size_of(ctype))
     space.memory.write(offset, pack(ctype, value, space, what))
 
 
