@@ -139,8 +139,8 @@ static unsigned char *begin_part(struct block *self, Py_ssize_t start, Py_ssize_
     }
     if (start < 0 || size < 0 || (uint64_t)start > self->size || (uint64_t)size > self->size - (uint64_t)start) {
         tmebox_heap_unlock(&heap_of(self)->lock);
-        PyErr_Format(PyExc_IndexError, "bytes [%zd, %zd) of a block of %llu", start, start + size,
-                     (unsigned long long)self->size);
+        PyErr_Format(PyExc_IndexError, "bytes [%zd, %zd) of a block of %llu", start,
+                     (Py_ssize_t)((size_t)start + (size_t)size), (unsigned long long)self->size);
         return NULL;
     }
     struct heap *heap = heap_of(self);
@@ -173,20 +173,28 @@ static bool end_part(struct block *self, void *to, const void *from, Py_ssize_t 
     return good;
 }
 
+/* Of what is beyond any block, the largest number: it is told as what lies outside is. */
+static bool to_place(PyObject *given, Py_ssize_t *number) {
+    *number = PyNumber_AsSsize_t(given, NULL);
+    return *number != -1 || !PyErr_Occurred();
+}
+
 static PyObject *block_read(PyObject *object, PyObject *args, PyObject *keywords) {
     static char *names[] = {"start", "size", NULL};
     struct block *self = (struct block *)object;
     Py_ssize_t start = 0, size = -1;
-    PyObject *given = Py_None;
-    if (!PyArg_ParseTupleAndKeywords(args, keywords, "|nO:read", names, &start, &given)) {
+    PyObject *first = NULL, *given = Py_None;
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "|OO:read", names, &first, &given) ||
+        (first != NULL && !to_place(first, &start))) {
         return NULL;
     }
     if (given == Py_None) {
         size = (uint64_t)start <= self->size ? (Py_ssize_t)self->size - start : 0;
-    } else if ((size = PyNumber_AsSsize_t(given, PyExc_OverflowError)) == -1 && PyErr_Occurred()) {
+    } else if (!to_place(given, &size)) {
         return NULL;
     }
-    PyObject *bytes = PyBytes_FromStringAndSize(NULL, size > 0 ? size : 0);
+    bool fits = size > 0 && (uint64_t)size <= self->size; /* else it is refused below, without room for it */
+    PyObject *bytes = PyBytes_FromStringAndSize(NULL, fits ? size : 0);
     unsigned char *from = bytes != NULL ? begin_part(self, start, size, "read") : NULL;
     if (from == NULL) {
         Py_XDECREF(bytes);
@@ -203,7 +211,12 @@ static PyObject *block_write(PyObject *object, PyObject *args, PyObject *keyword
     struct block *self = (struct block *)object;
     Py_buffer data;
     Py_ssize_t start = 0;
-    if (!PyArg_ParseTupleAndKeywords(args, keywords, "y*|n:write", names, &data, &start)) {
+    PyObject *first = NULL;
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "y*|O:write", names, &data, &first)) {
+        return NULL;
+    }
+    if (first != NULL && !to_place(first, &start)) {
+        PyBuffer_Release(&data);
         return NULL;
     }
     unsigned char *to = begin_part(self, start, data.len, "write");

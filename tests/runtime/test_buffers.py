@@ -37,6 +37,38 @@ def test_in_out_and_inout_say_what_is_copied(calls: tmebox.Sandbox) -> None:
     assert values.tolist() == [0.0] * 4
 
 
+COPYING = r"""
+void add(double *p, int n, double by) { for (int i = 0; i < n; i++) p[i] += by; }
+void both(double *p, double *q, int n) { for (int i = 0; i < n; i++) { p[i] += 1; q[i] += 10; } }
+"""
+
+
+@pytest.mark.parametrize("where", ["ordinary", "in the sandbox", "in its heap", "a part"])
+def test_in_out_and_inout_say_so_wherever_the_buffer_is(where: str) -> None:
+    module = tmebox.compile(source_text=COPYING)
+    with tmebox.SharedHeap("64KiB") as heap, tmebox.Sandbox(module, heap=heap) as box:
+        made = {
+            "ordinary": np.zeros(4),
+            "in the sandbox": box.array(4, np.float64),
+            "in its heap": heap.array(4, np.float64, owner=box),
+            "a part": box.array(8, np.float64)[2:6],
+        }
+        values = made[where]
+        values[:] = 1.0
+        box.add(tmebox.In(values), 4, 3.0)
+        assert values.tolist() == [1.0] * 4
+        box.add(tmebox.InOut(values), 4, 3.0)
+        assert values.tolist() == [4.0] * 4
+        box.add(tmebox.Out(values), 4, 3.0)
+        assert values.tolist() == [3.0] * 4
+        box.both(values, tmebox.In(values), 4)
+        assert values.tolist() == [4.0] * 4
+        for pair in ((tmebox.Out(values), values), (values[:2], tmebox.Out(values[1:]))):
+            with pytest.raises(ValueError, match=r"Out\(\.\.\.\) is zeroed first"):
+                box.both(*pair, 1)
+        assert values.tolist() == [4.0] * 4
+
+
 def test_an_array_inside_is_passed_without_a_copy(calls: tmebox.Sandbox) -> None:
     inside = calls.array(1000, np.float64)
     assert inside.flags.writeable

@@ -3,6 +3,7 @@ the values, however members share their memory and whatever numbers are in it.""
 
 from __future__ import annotations
 
+import resource
 import time
 from dataclasses import replace
 from typing import Any
@@ -85,6 +86,14 @@ def with_prototypes(module: tmebox.Module, **prototypes: Prototype) -> tmebox.Mo
     )
 
 
+def test_a_bit_field_is_of_a_number() -> None:
+    """Each was read as a number of as many bits as the module said."""
+    wide = Opaque("wide", 1 << 20)
+    for ctype, bits in ((wide, 8 << 20), (wide, 1), (Opaque("o", 17), 1), (INT, 33), (CHAR, 9)):
+        with pytest.raises(tmebox.ModuleError, match="bit-field"):
+            type_from_json(type_to_json(Struct("s", 1 << 20, 1, (StructField("x", 0, ctype, bits),))))
+
+
 SOURCE = r"""
 #include <tmebox.h>
 struct big { char x[65536]; };
@@ -120,10 +129,101 @@ def test_a_call_that_would_give_such_a_value_is_refused(module: tmebox.Module) -
             box.give()
         with pytest.raises(TypeError, match="share their memory"):
             box.go()
-        with pytest.raises(TypeError, match="share their memory"):
+        with pytest.raises(TypeError, match="too many members"):
             box.change({"m0": b"x"})
         with box.new("s") as made, pytest.raises(TypeError, match="share their memory"):
             made.read()
+
+
+ONE = Struct("one", 1, 1, (StructField("c", 0, CHAR),))
+CHEAP = Struct("cheap", LARGE, 1, (StructField("x", 0, Array(CHAR, LARGE)),))
+HUGE = Struct(
+    "huge", 1 << 30, 8, (StructField("x", 0, INT), StructField("rest", 8, Array(CHAR, (1 << 30) - 8)))
+)
+
+
+def host_memory() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
+
+
+def test_values_of_one_call_count_together(module: tmebox.Module) -> None:
+    """What goes by value to a function of the host, and dicts that come back."""
+    got: list[int] = []
+
+    def tell(*given: Any) -> None:
+        got.append(len(given))
+
+    for count in (3, 5):
+        forged = with_prototypes(
+            module,
+            tell=Prototype("tell", Void(), (Parameter("b", CHEAP),) * count),
+            change=Prototype("change", INT, (Parameter("b", Pointer(CHEAP)),) * count),
+        )
+        with tmebox.Sandbox(forged, imports={**IMPORTS, "tell": tell}) as box:
+            if count == 3:
+                box.go()
+                assert got == [3]
+                box.change(*({"x": b""} for _ in range(count)))
+                continue
+            with pytest.raises(TypeError, match="too many values in one call"):
+                box.go()
+            with pytest.raises(TypeError, match="too many members to be read back in one call"):
+                box.change(*({"x": b""} for _ in range(count)))
+            buffers = [np.zeros(LARGE, np.uint8) for _ in range(count)]
+            assert box.change(*buffers) == 1
+            assert buffers[0][0] == 1
+
+
+def test_what_the_host_asks_for_has_a_limit_too(module: tmebox.Module) -> None:
+    """The memory is there; a hundred times as much of the host's need not be."""
+    large = Struct("large", 8 << 20, 1, (StructField("x", 0, Array(ONE, 8 << 20)),))
+    forged = with_prototypes(module, take=Prototype("take", INT, (Parameter("p", Pointer(large)),)))
+    with (
+        tmebox.Box(forged, imports=IMPORTS) as box,
+        box.new("large") as made,
+        box.new("char[8388608]") as text,
+    ):
+        with pytest.raises(TypeError, match="too many"):
+            made.read()
+        with pytest.raises(TypeError, match="too many"):
+            made.x.read()
+        assert (made.x[8388607].c, sum(text.read())) == (0, 0)
+
+
+def give_huge(box: tmebox.Box, name: str) -> None:
+    with box.new("int") as made:
+        pointer: Any = box.cast("struct huge *", made)
+        if name == "item":
+            pointer[0] = {"x": 1}
+        else:
+            pointer.rest = b"x"
+
+
+HUGE_VALUES: dict[str, Any] = {
+    "dict": lambda box: box.take({"x": 1}),
+    "tuple": lambda box: box.take((1, b"x")),
+    "list": lambda box: box.take([{"x": 1}] * 2),
+    "dict that comes back": lambda box: box.change({"x": 1}),
+    "new": lambda box: box.new("struct huge", x=1),
+    "new, zeroed": lambda box: box.new("struct huge"),
+    "item": lambda box: give_huge(box, "item"),
+    "member": lambda box: give_huge(box, "member"),
+}
+
+
+@pytest.mark.parametrize("way", HUGE_VALUES)
+def test_no_value_is_made_for_which_there_is_no_room(module: tmebox.Module, way: str) -> None:
+    huge = replace(HUGE, name="struct huge")
+    forged = with_prototypes(
+        module,
+        take=Prototype("take", INT, (Parameter("p", Pointer(huge, True)),)),
+        change=Prototype("change", INT, (Parameter("b", Pointer(huge)),)),
+    )
+    with tmebox.Box(forged, imports=IMPORTS, memory="4MiB") as box:
+        before = host_memory()
+        with pytest.raises((tmebox.LimitError, tmebox.BadPointer, TypeError)):
+            HUGE_VALUES[way](box)
+        assert host_memory() - before < 64 << 20
 
 
 def test_an_array_that_a_host_function_takes_is_a_pointer(module: tmebox.Module) -> None:

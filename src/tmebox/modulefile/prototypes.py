@@ -16,14 +16,21 @@ from tmebox.errors import ModuleError
 from tmebox.shown import printable
 
 
+class _Type:
+    """What others remember of a type is kept in it, under names with dots, and is no part of it."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if "." not in name}
+
+
 @dataclass(frozen=True)
-class Void:
+class Void(_Type):
     def __str__(self) -> str:
         return "void"
 
 
 @dataclass(frozen=True)
-class Integer:
+class Integer(_Type):
     """`bits` is 8, 16, 32, 64 or 128; enums are integers under their own name. `base`: what `name` is a
     typedef of; empty if it is none."""
 
@@ -46,13 +53,13 @@ class Integer:
 
 
 @dataclass(frozen=True)
-class Bool:
+class Bool(_Type):
     def __str__(self) -> str:
         return "bool"
 
 
 @dataclass(frozen=True)
-class Float:
+class Float(_Type):
     """`bits` is 16, 32, 64, 80 (long double) or 128."""
 
     bits: int
@@ -62,7 +69,7 @@ class Float:
 
 
 @dataclass(frozen=True)
-class Complex:
+class Complex(_Type):
     """A real and an imaginary part of `bits` each: 32, 64 or 80."""
 
     bits: int
@@ -72,7 +79,7 @@ class Complex:
 
 
 @dataclass(frozen=True)
-class Pointer:
+class Pointer(_Type):
     """`target` is Void for `void *` and types too deep to spell out."""
 
     target: CType
@@ -87,7 +94,7 @@ class Pointer:
 
 
 @dataclass(frozen=True)
-class Array:
+class Array(_Type):
     element: CType
     count: int
 
@@ -96,7 +103,7 @@ class Array:
 
 
 @dataclass(frozen=True)
-class Vector:
+class Vector(_Type):
     """What `vector_size` makes: `count` elements in `size_bytes`, a power of two."""
 
     element: CType
@@ -108,7 +115,7 @@ class Vector:
 
 
 @dataclass(frozen=True)
-class Opaque:
+class Opaque(_Type):
     """A type of which only the size is known (0: not even that), and why that is not enough to pass it.
     `tag`: what `name` is a typedef of, if it is one."""
 
@@ -134,7 +141,7 @@ class StructField:
 
 
 @dataclass(frozen=True)
-class Struct:
+class Struct(_Type):
     """A struct or union. An anonymous member has an empty name.
 
     align_certain: False where debug information does not tell whether it is packed, and `align` assumes not.
@@ -154,7 +161,7 @@ class Struct:
 
 
 @dataclass(frozen=True)
-class Function:
+class Function(_Type):
     """What a function pointer points to. `name`: how the pointer is written, where a typedef says it."""
 
     result: CType
@@ -267,6 +274,8 @@ MAX_PARAMETERS = 1024
 LONGEST_NAME = 1000
 LONGEST_SYMBOL = 4096
 """Of functions, as C++ mangles them."""
+LARGEST_BIT_FIELD_TYPE = 16
+"""Bytes."""
 ALIGNMENTS = tuple(1 << power for power in range(13))
 
 
@@ -368,7 +377,8 @@ def _end_of(struct_field: StructField) -> int:
     bits, bit, ctype = struct_field.bits, struct_field.bit, struct_field.type
     if not bits and not bit:
         return 8 * (struct_field.offset + size_of(ctype))
-    if not (0 <= bit < 8 and 0 < bits <= 8 * size_of(ctype) and isinstance(ctype, Integer | Bool | Opaque)):
+    can_be = isinstance(ctype, Integer | Bool | Opaque) and size_of(ctype) <= LARGEST_BIT_FIELD_TYPE
+    if not (can_be and 0 <= bit < 8 and 0 < bits <= 8 * size_of(ctype)):
         raise ModuleError("an impossible bit-field in the module's prototypes")
     return 8 * struct_field.offset + bit + bits
 

@@ -17,7 +17,7 @@ from tmebox.runtime.calls.functions import is_string
 from tmebox.runtime.calls.handles import Handle
 from tmebox.runtime.calls.named import TYPES, Names, names_of
 from tmebox.runtime.calls.scalars import to_offset
-from tmebox.runtime.calls.values import pack_whole, require_own, with_texts
+from tmebox.runtime.calls.values import pack_whole, with_texts
 from tmebox.runtime.checked import Checked
 from tmebox.runtime.sandbox import Sandbox
 from tmebox.runtime.typed import pointers
@@ -80,19 +80,20 @@ class Box(Sandbox):
         tenancy, room = self._tenancy, self._names.room(type)
         maker = pointers.maker(room.target)
         kept: list[Any] = []
+        extent = tenancy.scratch(max(room.size_bytes, 1))  # first: a type may be larger than the sandbox
         data = bytes(room.size_bytes)
         if value is not None:
-            require_own(value, tenancy.instance, f"{room.type}")
 
             def place(given: Any, ctype: Pointer, what: str) -> Any:
                 if isinstance(ctype.target, Function):
-                    return given  # to_word says that a callback is needed
+                    return given  # packing it says that a callback is needed
                 kept.append(self._text(given, what))
                 return kept[-1]
 
             what = f"{room.type}"
-            data = pack_whole(room.type, with_texts(room.type, value, place, what), what)
-        extent = tenancy.scratch(max(len(data), 1))
+            data = pack_whole(room.type, with_texts(room.type, value, place, what), tenancy, what)
+        if len(data) > room.size_bytes:  # items behind it, as many as were given
+            extent = tenancy.scratch(len(data))
         tenancy.instance.write(extent.start, data)
         if room.layout is not None and len(self._quick) < MOST_QUICK:
             extents = tenancy.arena.extents

@@ -157,8 +157,8 @@ class Sandbox(Sharing, Columnar, Shown):
                 continue
             if guest is None:
                 guest = Guest(
-                    tenancy.instance, tenancy.memory, weakref.ref(self), type(self), self.module.by_clang,
-                    handles=lambda: tenancy.callbacks.handles,
+                    tenancy.instance, tenancy.memory, weakref.ref(self), type(self),
+                    lambda: tenancy.callbacks, self.module.by_clang,
                 )  # fmt: skip
             natives.append(host_functions.wrap(guest, item.name, item.prototype, provided[item.name]))
         return natives

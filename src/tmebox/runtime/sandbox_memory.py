@@ -10,6 +10,7 @@ from tmebox import _native, abi
 from tmebox.memory.capture import resident_bytes
 from tmebox.memory.contents import Layout
 from tmebox.memory.windows import Window
+from tmebox.runtime.host_pointers import require_none
 
 CONTROL = (abi.CONTROL_PAGE, abi.CONTROL_PAGE + abi.PAGE_SIZE)
 
@@ -24,7 +25,9 @@ class BadPointer(IndexError):
 
 
 def held(data: Any) -> memoryview:
-    """One view of a buffer, whose size stays what it is as long as the view is held. Raises BufferError."""
+    """One view of a buffer that is to be copied into a sandbox; its size stays what it is as long as the view
+    is held. Raises BufferError, TypeError."""
+    require_none(data, "what is written")
     try:
         view = memoryview(data)
     except TypeError:
@@ -81,6 +84,8 @@ class SandboxMemory:
 
     def _read_shared(self, offset: int, size_bytes: int) -> bytes:
         """All of it, or nothing where some line is not the sandbox's."""
+        if not 0 <= size_bytes <= abi.SHARED_END - offset:
+            raise BadPointer(f"[{offset:#x}, {offset + size_bytes:#x}) is not the sandbox's memory")
         try:
             return self._instance.read_shared(offset, size_bytes)
         except IndexError as error:
@@ -121,6 +126,14 @@ class SandboxMemory:
             self._check(offset, view.nbytes, True)
             self._instance.write(offset, view)
         del window  # it was kept until here
+
+    def require(self, offset: int, size_bytes: int) -> None:
+        """Raise BadPointer where so much cannot be written, before somebody makes it. Whose all lines of a
+        shared heap are only writing tells."""
+        if self._is_shared(offset):
+            self._read_shared(offset + size_bytes - 1, 1)
+        else:
+            self._check(offset, size_bytes, True)
 
     def view(self, offset: int, size_bytes: int) -> memoryview:
         """Zero-copy view; writable in host arrays, read-only elsewhere (write with `write`). It may outlive

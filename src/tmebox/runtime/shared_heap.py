@@ -25,6 +25,7 @@ from tmebox.memory.templates import Template
 from tmebox.memory.windows import WINDOWS
 from tmebox.runtime import side
 from tmebox.runtime.heap_picture import MOST_ROWS, HeapPicture, rows_of
+from tmebox.runtime.host_pointers import require_none
 from tmebox.runtime.layout import parse_size
 from tmebox.runtime.option_types import Size
 from tmebox.runtime.shapes import sizes
@@ -65,6 +66,11 @@ class Block(_native.Block):
         """The sandbox that owns it, None for the host, or who shares it, with their rights."""
         heap: Any = self.heap
         return heap._owner(self.key_id)
+
+    def write(self, data: Any, start: int = 0) -> None:
+        """Copy a buffer to `start`. Raises BadPointer, TypeError, SandboxBusy."""
+        require_none(data, "what is written")
+        super().write(data, start)
 
     def __repr__(self) -> str:
         if self.state != "live":

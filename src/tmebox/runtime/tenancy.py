@@ -404,10 +404,8 @@ class Tenancy:
     def _end(self) -> None:
         window = self._give_up()
         self._memory = None
-        if self._arena is not None:
-            self._arena.close()
-        if self._system is not None:
-            self._system.close()
+        for part in filter(None, (self._callbacks, self._arena, self._system)):
+            part.close()  # type: ignore[attr-defined]
         if window is None:
             return
         still_held = weakref.ref(window)

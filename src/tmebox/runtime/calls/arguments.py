@@ -35,17 +35,26 @@ from tmebox.runtime.calls.classes import (
     Unpassable,
     argument,
 )
+from tmebox.runtime.calls.extents import MOST_IN_CALL, objects_in
 from tmebox.runtime.calls.handles import Handle
 from tmebox.runtime.calls.items import Items, takes_bytes, takes_text
 from tmebox.runtime.calls.kinds import kind_of
 from tmebox.runtime.calls.layouts import layout_of
-from tmebox.runtime.calls.scalars import given, is_number, pack_scalar, to_integer, to_offset
+from tmebox.runtime.calls.scalars import (
+    Callables,
+    Owner,
+    given,
+    is_number,
+    pack_scalar,
+    require_own,
+    to_integer,
+    to_offset,
+)
 from tmebox.runtime.calls.values import (
     Stored,
     as_mapping,
     pack,
     pack_whole,
-    require_own,
     unpacker,
     with_texts,
 )
@@ -56,15 +65,12 @@ __all__ = ["CallFrame", "Converter", "In", "InOut", "Out", "Space", "check_count
 U64 = (1 << 64) - 1
 
 
-class References(Protocol):
+class References(Callables, Protocol):
     """What sandboxed code has of the host: functions by pointer, and handles."""
 
     def code_address(self, value: Any, ctype: Function, what: str) -> int:
         """Where sandboxed code calls a function of the host, or one of its own. Raises TypeError,
         BadReference, LimitError."""
-
-    def word_of(self, handle: Handle, what: str) -> int:
-        """Raises TypeError, BadReference."""
 
     handles: dict[int, Any]
 
@@ -108,6 +114,7 @@ class CallFrame:
         self._buffers: Buffers | None = None
         self._records: dict[int, tuple[Any, Struct, int]] = {}
         self._after: list[tuple[int, int, Callable[[bytes], None]]] = []
+        self._objects_left = MOST_IN_CALL
 
     def integer(self, value: int) -> None:
         if len(self.integers) < self._integer_registers:
@@ -155,7 +162,7 @@ class CallFrame:
             self._buffers = Buffers(self.window, self, self.space.shared_offset)
         return self._buffers
 
-    def record(self, value: Any, target: Struct, const: bool, what: str) -> None:
+    def record(self, value: Any, target: Struct, what: str) -> None:
         """Pass a pointer to a copy of a mapping or tuple. One that is passed twice is one struct. Once there
         is room for texts, the core passes small ones by itself."""
         known = self._records.get(id(value))
@@ -165,24 +172,36 @@ class CallFrame:
         if known is not None:
             raise TypeError(f"{what}: the same {type(value).__name__} is passed as a {known[1]}, too")
         self.space.lend_text_room()
+        offset = self.reserve(target.size_bytes)  # first: a struct may be larger than the sandbox
         data = self.packed(target, value, what, pack_whole)
-        offset = self.copy_in(data, len(data))
+        if len(data) > target.size_bytes:  # items behind it, as many as were given
+            offset = self.reserve(len(data))
+        if data:
+            _native.write(self.window.base + offset, data)
         self.integer(offset)
         if isinstance(value, dict):
             self._records[id(value)] = (value, target, offset)
 
     def packed(
-        self, ctype: CType, value: Any, what: str, how: Callable[[CType, Any, str], bytes] = pack
+        self, ctype: CType, value: Any, what: str, how: Callable[[CType, Any, Owner, str], bytes] = pack
     ) -> bytes:
         """A struct, with copies of its texts for the call."""
-        require_own(value, self.space.instance, what)
-        return how(ctype, with_texts(ctype, value, self._place, what), what)
+        return how(ctype, with_texts(ctype, value, self._place, what), self.space, what)
 
     def _place(self, text: Any, ctype: Pointer, what: str) -> int:
         if isinstance(ctype.target, Function):
             return self.space.callbacks.code_address(text, ctype.target, what)
         data = encoded(text, what) if isinstance(text, str) else text
         return self.copy_in(data + b"\0", len(data) + 1)
+
+    def count(self, objects: int, target: Struct, what: str) -> None:
+        """Raise TypeError where the structs that come back have too many members: a module says how many."""
+        self._objects_left -= objects
+        if self._objects_left < 0:
+            raise TypeError(
+                f"{what}: {target} has too many members to be read back in one call; pass a buffer, or what "
+                "Box.new makes"
+            )
 
     def updates(self, value: dict[str, Any], target: Struct) -> None:
         """What the sandbox changes in a struct that `record` passed is put into the dict. Texts stay that
@@ -268,7 +287,7 @@ def converter(ctype: CType, what: str) -> Converter:
     if isinstance(ctype, Struct):
         return lambda value, frame: frame.put(passing, frame.packed(ctype, value, what), what)
     make = pack if isinstance(ctype, Opaque | Vector) else pack_scalar
-    return lambda value, frame: frame.put(passing, make(ctype, value, what), what)
+    return lambda value, frame: frame.put(passing, make(ctype, value, frame.space, what), what)
 
 
 DOUBLE = Float(64)
@@ -285,7 +304,7 @@ def variadic_converter(value: Any, frame: CallFrame, what: str) -> None:
             raise TypeError(
                 f"{what}: a {type(value).__name__} behind `...`: pass a float, which becomes a double"
             )
-        frame.put(argument(DOUBLE), pack_scalar(DOUBLE, value, what), what)
+        frame.put(argument(DOUBLE), pack_scalar(DOUBLE, value, frame.space, what), what)
     elif isinstance(value, (complex, np.complexfloating, Mapping)) or (
         isinstance(value, tuple) and hasattr(value, "_fields")
     ):
@@ -316,6 +335,7 @@ def _pointer_converter(target: CType, const: bool, what: str) -> Converter:
     text = takes_text(target)
     size = size_of(target)
     kind = kind_of(target)
+    objects = objects_in(target) if isinstance(target, Struct) and not const else 0
 
     def convert(value: Any, frame: CallFrame) -> None:
         if value is None or is_number(value):
@@ -348,8 +368,11 @@ def _pointer_converter(target: CType, const: bool, what: str) -> Converter:
         elif isinstance(value, bytes):
             _pass_bytes(value, const, target, size, frame, what)
         elif isinstance(target, Struct) and isinstance(value, (Mapping, tuple)):
-            frame.record(value, target, const, what)
-            if not const and isinstance(value, dict):
+            if const or not isinstance(value, dict):
+                frame.record(value, target, what)
+            else:
+                frame.count(objects, target, what)
+                frame.record(value, target, what)
                 frame.updates(value, target)
         elif isinstance(value, (In, Out, InOut)):
             frame.buffers.add(value.buffer, type(value), True, items, frame.later(), what)
@@ -363,8 +386,7 @@ def _pointed(value: _native.Pointer, frame: CallFrame, kind: str | None, target:
     """The offset of a typed pointer. Raises TypeError, ValueError."""
     if value._freed:
         raise ValueError(f"{what}: {value!r} was freed")
-    if value._instance is not frame.space.instance:
-        raise TypeError(f"{what}: {value!r} is a pointer into another sandbox")
+    require_own(value, frame.space, what)
     if kind is not None and value._kind != kind:
         raise TypeError(f"{what}: expected a {Pointer(target)}, got {value!r}; cast() it if it is meant")
     return value._offset
@@ -372,12 +394,15 @@ def _pointed(value: _native.Pointer, frame: CallFrame, kind: str | None, target:
 
 def _copied_list(value: list[Any], frame: CallFrame, target: CType, const: bool, what: str) -> int:
     """Room with a copy of a list, for the call: numbers or structs, or texts with NULL behind the last."""
-    require_own(value, frame.space.instance, what)
+    value = value.copy()  # what is asked for its number may change it
     if isinstance(target, Pointer) and takes_bytes(target.target):
         words = []
+        offset = frame.reserve(8 * len(value) + 8)
         for index, item in enumerate(value):
             if item is None or isinstance(item, (int, _native.Pointer)):
-                words.append(int.from_bytes(pack_scalar(target, item, f"{what}[{index}]"), "little"))
+                words.append(
+                    int.from_bytes(pack_scalar(target, item, frame.space, f"{what}[{index}]"), "little")
+                )
             elif isinstance(item, (str, bytes)):
                 data = encoded(item, f"{what}[{index}]") if isinstance(item, str) else item
                 words.append(frame.copy_in(data + b"\0", len(data) + 1))
@@ -385,6 +410,7 @@ def _copied_list(value: list[Any], frame: CallFrame, target: CType, const: bool,
                 raise TypeError(f"{what}[{index}]: expected a text or None, got {given(item)}")
         packed = b"".join(word.to_bytes(8, "little") for word in [*words, 0])
     elif const and not isinstance(target, Void | Function | Opaque):
+        offset = frame.reserve(len(value) * size_of(target))  # first: they may be larger than the sandbox
         packed = b"".join(frame.packed(target, item, f"{what}[{index}]") for index, item in enumerate(value))
     else:
         raise TypeError(
@@ -392,7 +418,9 @@ def _copied_list(value: list[Any], frame: CallFrame, target: CType, const: bool,
             f"numpy.array or "
             "sandbox.array"
         )
-    return frame.copy_in(packed, len(packed))
+    if packed:
+        _native.write(frame.window.base + offset, packed)
+    return offset
 
 
 def _pass_bytes(value: bytes, const: bool, target: CType, size: int, frame: CallFrame, what: str) -> None:

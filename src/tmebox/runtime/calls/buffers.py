@@ -23,21 +23,24 @@ LINE = 64
 
 @dataclass(frozen=True)
 class In:
-    """Pass a copy of a buffer; changes the sandbox makes are dropped."""
+    """Pass a copy of a buffer, also of an array that is in the sandbox; changes the sandbox makes are
+    dropped."""
 
     buffer: Any
 
 
 @dataclass(frozen=True)
 class Out:
-    """Pass room of a writable buffer's size, zeroed; its contents are filled in after the call."""
+    """Pass room of a writable buffer's size, zeroed; its contents are filled in after the call, also where it
+    is an array in the sandbox."""
 
     buffer: Any
 
 
 @dataclass(frozen=True)
 class InOut:
-    """Pass a copy of a writable buffer; it is updated after the call."""
+    """Pass a copy of a writable buffer; it is updated after the call. An array in the sandbox is passed as it
+    is."""
 
     buffer: Any
 
@@ -51,7 +54,8 @@ class Room(Protocol):
 @dataclass
 class Lent:
     """One buffer. `view` keeps its memory where it is, and of this size, until the call is over. `pass_on`
-    gets its offset. `alone`: never shares a copy. `is_there`: in the shared heap, so that nothing is copied.
+    gets its offset. `alone`: never shares a copy. `is_there`: where the sandbox has it, so that nothing is
+    copied.
     """
 
     view: memoryview
@@ -114,28 +118,34 @@ class Buffers:
             )
         address, size_bytes, _ = _native.buffer_address(view)
         lent = Lent(view, address, mode, explicit and mode is In, pass_on, what)
-        base = self._window.base
-        if base <= address and address + size_bytes <= base + abi.WINDOW_SIZE:
-            lent.mode, lent.alone = In, True  # nothing to copy; the view is held like the others
-            pass_on(address - base)
-            self._lent.append(lent)
-            return
-        shared = self._shared_offset(address, size_bytes)
-        if shared is not None:
-            lent.mode, lent.alone, lent.is_there = In, True, True  # touching it is what is checked
-            pass_on(shared)
+        there = None if explicit and mode is not InOut else self._offset_of(address, size_bytes)
+        if there is not None:
+            lent.mode, lent.alone, lent.is_there = In, True, True  # the view is held like the others
+            pass_on(there)
         self._lent.append(lent)
 
-    def copy_in(self) -> None:
+    def _offset_of(self, address: int, size_bytes: int) -> int | None:
+        """Where memory lies in the sandbox, or in its shared heap: touching it is what is checked there."""
         base = self._window.base
-        lent = [
-            one for one in self._lent if not one.is_there and not base <= one.address < base + abi.WINDOW_SIZE
-        ]
+        if base <= address and address + size_bytes <= base + abi.WINDOW_SIZE:
+            return address - base
+        return self._shared_offset(address, size_bytes)
+
+    def copy_in(self) -> None:
+        lent = [one for one in self._lent if not one.is_there]
+        if len(lent) < len(self._lent):
+            self._refuse_two_ways(lent)
         for group in _overlapping(lent):
             self._place(group)
             for one in group:
                 self._fill(one)
                 one.pass_on(one.offset)
+
+    def _refuse_two_ways(self, lent: list[Lent]) -> None:
+        for one in lent:
+            for other in self._lent:
+                if other.is_there and one.mode is Out and one.address < other.end and other.address < one.end:
+                    raise _shares(one, other)
 
     def _place(self, group: list[Lent]) -> None:
         start = group[0].address
@@ -145,10 +155,7 @@ class Buffers:
         for one in group:
             if one.mode is Out:
                 other = next(another for another in group if another is not one)
-                raise ValueError(
-                    f"{one.what}: Out(...) is zeroed first, but shares memory with {other.what}; "
-                    "pass InOut(...), or another buffer"
-                )
+                raise _shares(one, other)
         inside = start % LINE
         place = self._room.reserve(max(one.end for one in group) - start + inside) + inside
         for one in group:
@@ -172,6 +179,13 @@ class Buffers:
         for lent in self._lent:
             lent.view.release()
         self._lent.clear()
+
+
+def _shares(one: Lent, other: Lent) -> ValueError:
+    return ValueError(
+        f"{one.what}: Out(...) is zeroed first, but shares memory with {other.what}; "
+        "pass InOut(...), or another buffer"
+    )
 
 
 def _overlapping(lent: list[Lent]) -> list[list[Lent]]:

@@ -86,7 +86,7 @@ class Callbacks:
     def __init__(self, instance: _native.Instance, memory: SandboxMemory, module: Module) -> None:
         self.handles: dict[int, Any] = {}
         self._instance = instance
-        self._guest = Guest(instance, memory, _nobody, object, module.by_clang, handles=lambda: self.handles)
+        self._guest = Guest(instance, memory, _nobody, object, lambda: self, module.by_clang)
         self._base = module.file.base
         self._by_clang = module.by_clang
         self._passed: OrderedDict[tuple[Any, int], Callback] = OrderedDict()
@@ -112,7 +112,7 @@ class Callbacks:
         prototype = Prototype(str(name), ctype.result, ctype.parameters, ctype.variadic)
         fallback = None
         if not isinstance(on_error, Unwind):
-            fallback = host_functions.result_words(prototype, on_error)
+            fallback = host_functions.result_words(self._guest, prototype, on_error)
         row = host_functions.wrap(
             self._guest,
             prototype.name,
@@ -167,6 +167,15 @@ class Callbacks:
         found = None if index is None else self._all.get(index)
         return None if found is None or found.closed else found
 
+    def close(self) -> None:
+        """With the sandbox, everything is closed, and nothing of the host's kept."""
+        for callback in tuple(self._all.values()):
+            callback.close()
+        self._passed.clear()
+        kept = tuple(self.handles.values())  # whose finalizers see what is left: nothing
+        self.handles.clear()
+        del kept
+
     def handle(self, target: Any) -> Handle:
         self._instance.lend_handles(self.handles)
         return Handle(self._instance, self.handles, target)
@@ -174,6 +183,14 @@ class Callbacks:
     def code_address(self, value: Any, ctype: Function, what: str) -> int:
         """To pass a callback, a function of this sandbox, or any that Python can call. Raises TypeError,
         BadReference, LimitError."""
+        if isinstance(value, (Callback, _native.Function)):
+            return self.stored_address(value, ctype, what)
+        if not callable(value):
+            raise TypeError(f"{what}: expected a function, an address or None, got {type(value).__name__}")
+        return self.passed(value, ctype)
+
+    def stored_address(self, value: Any, ctype: Function, what: str) -> int:
+        """As `code_address`, to keep it: what is only callable would be forgotten some day."""
         if isinstance(value, Callback):
             return self.address_of(value, ctype, what)
         if isinstance(value, _native.Function):
@@ -183,9 +200,9 @@ class Callbacks:
             own = Function(prototype.result, prototype.parameters, prototype.variadic)
             require_alike(own, ctype, what)
             return value.address
-        if not callable(value):
-            raise TypeError(f"{what}: expected a function, an address or None, got {type(value).__name__}")
-        return self.passed(value, ctype)
+        if callable(value):
+            raise TypeError(f"{what}: a function is stored as a callback: box.callback(function, type)")
+        raise TypeError(f"{what}: expected a callback, an address or None, got {type(value).__name__}")
 
     def function_at(self, host: Any, address: int, ctype: Function) -> Any:
         """A function pointer of sandboxed code, for Python: None, the function that was passed to it, or one

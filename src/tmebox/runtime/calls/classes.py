@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 
 from tmebox.modulefile.prototypes import (
     Array,
@@ -26,6 +25,7 @@ from tmebox.modulefile.prototypes import (
     size_of,
 )
 from tmebox.runtime.calls.extents import is_moderate
+from tmebox.runtime.calls.remembered import remembered
 
 NO_CLASS = "no class"
 INTEGER = "integer"
@@ -104,7 +104,7 @@ class Passing:
         return -(-self.size_bytes // 8) * 8
 
 
-@lru_cache(maxsize=4096)
+@remembered
 def argument(ctype: CType) -> Passing:
     """Raises Unpassable."""
     if isinstance(ctype, Array):  # a pointer to its first element
@@ -121,7 +121,7 @@ def argument(ctype: CType) -> Passing:
     return Passing(() if in_memory else _words(classes), in_memory, size, max(align, 8), is_certain, is_wide)
 
 
-@lru_cache(maxsize=4096)
+@remembered
 def result(ctype: CType) -> Passing:
     """Raises Unpassable."""
     if isinstance(ctype, Array):

@@ -20,7 +20,7 @@ _DIRECTIVE = re.compile(
 )
 _BITS = {None: 32, "hh": 8, "h": 16, "L": 64}
 """Of an integer; 64 with any other length."""
-INT, DOUBLE, LONG_DOUBLE = Integer(32, True, "int"), Float(64), Float(80)
+INT, LONG, DOUBLE, LONG_DOUBLE = Integer(32, True, "int"), Integer(64, True, "long"), Float(64), Float(80)
 TEXT, POINTER = Pointer(Integer(8, True, "char"), True), Pointer(Void())
 
 
@@ -68,7 +68,7 @@ def _of(found: re.Match[str]) -> Iterator[Wanted]:
     if precision == "*":
         yield Wanted(INT, 32, is_precision=True)
     bits = _BITS.get(length, 64)
-    passed = Integer(64, True, "long") if bits == 64 else INT
+    passed = LONG if bits == 64 else INT
     if kind and kind in "di":
         yield Wanted(passed, bits)
     elif kind and kind in "ouxX":

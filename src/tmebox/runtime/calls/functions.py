@@ -6,7 +6,6 @@ import inspect
 import keyword
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, Protocol
 
 from tmebox import _native
@@ -34,6 +33,7 @@ from tmebox.runtime.calls.arguments import (
 )
 from tmebox.runtime.calls.classes import INTEGER, VECTOR, Passing, Unpassable, result
 from tmebox.runtime.calls.codes import type_code
+from tmebox.runtime.calls.extents import fit_in_call
 from tmebox.runtime.calls.items import ANY, item_code
 from tmebox.runtime.calls.kinds import parameter_kind
 from tmebox.runtime.calls.layouts import parameter_layout, value_layout
@@ -90,7 +90,6 @@ class CallPlan:
 NOTHING = Passing((), False, 0)
 
 
-@lru_cache(maxsize=4096)
 def plan(prototype: Prototype, by_clang: bool = True) -> CallPlan:
     names = tuple(python_names(prototype)[0])
     if prototype.convention:
@@ -101,6 +100,8 @@ def plan(prototype: Prototype, by_clang: bool = True) -> CallPlan:
         passing = result(prototype.result)
     except Unpassable as error:
         return _refused(prototype, names, f"its result ({prototype.result}): {error}")
+    if not fit_in_call((prototype.result,)):
+        return _refused(prototype, names, f"its result ({prototype.result}) has too many members")
     converters: list[Converter] = []
     for index, p in enumerate(prototype.parameters):
         what = describe(index, p.name, p.type)

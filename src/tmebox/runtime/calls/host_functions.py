@@ -23,9 +23,10 @@ from tmebox.modulefile.prototypes import (
 )
 from tmebox.runtime.calls.classes import SSE, Passing, Unpassable, argument, result
 from tmebox.runtime.calls.codes import type_code
+from tmebox.runtime.calls.extents import fit_in_call
 from tmebox.runtime.calls.functions import MOST_CONVERTED, is_string
 from tmebox.runtime.calls.received import MOST_TEXTS, Guest, Received
-from tmebox.runtime.calls.values import pack, require_own
+from tmebox.runtime.calls.values import pack
 from tmebox.shown import printable
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -141,7 +142,7 @@ def wrap(
     if not simple or prototype.variadic or prototype.convention:
         return _raw(guest, bound, prototype, codes, readers, formatted), "*", "*", shown
     code_string = "".join(code for code in codes if code).replace("P", "p")
-    convert = _result_word(prototype)
+    convert = _result_word(guest, prototype)
 
     def read(index: int, offset: int) -> Any:
         makes = readers[index]
@@ -152,7 +153,7 @@ def wrap(
     return bound, code_string, "p" if code == "P" else str(code), shown, convert, False, read, makers
 
 
-def result_words(prototype: Prototype, value: Any) -> tuple[int, int, int, int]:
+def result_words(guest: Guest, prototype: Prototype, value: Any) -> tuple[int, int, int, int]:
     """rax, xmm0, rdx and xmm1 for a result. Raises TypeError, OverflowError."""
     if isinstance(prototype.result, Void):
         return 0, 0, 0, 0
@@ -163,20 +164,20 @@ def result_words(prototype: Prototype, value: Any) -> tuple[int, int, int, int]:
             f"a {prototype.result} is returned {where}: only what goes in registers of 64 bits can be given "
             "here"
         )
-    return _to_registers(_extended(prototype.result, value, f"result {prototype.result}"), returning)
+    return _to_registers(_extended(prototype.result, value, guest, f"result {prototype.result}"), returning)
 
 
-def _result_word(prototype: Prototype) -> Callable[[Any], int]:
+def _result_word(guest: Guest, prototype: Prototype) -> Callable[[Any], int]:
     def convert(value: Any) -> int:
         what = f"result of the host function {called(prototype.name)}() ({prototype.result})"
-        return int.from_bytes(_extended(prototype.result, value, what), "little")
+        return int.from_bytes(_extended(prototype.result, value, guest, what), "little")
 
     return convert
 
 
-def _extended(ctype: CType, value: Any, what: str) -> bytes:
+def _extended(ctype: CType, value: Any, guest: Guest, what: str) -> bytes:
     """Bytes of a value in registers: integers are extended by their sign."""
-    data = pack(ctype, value, what)
+    data = pack(ctype, value, guest, what)
     sign = 0xFF if isinstance(ctype, Integer) and ctype.signed and data[-1] & 0x80 else 0
     return data + bytes([sign]) * (-len(data) % 8)
 
@@ -292,6 +293,8 @@ def _raw(
             raise Unpassable(f"it is called by the calling convention {prototype.convention}")
         returning = result(prototype.result)
         passings = [argument(parameter.type) for parameter in prototype.parameters]
+        if not fit_in_call(_types(prototype)):
+            raise Unpassable("it would get or give too many values in one call; let them go by pointers")
         for passing, ctype in zip((returning, *passings), _types(prototype), strict=True):
             if passing.needs_whole_registers:
                 where = "x87 registers" if passing.x87 else "a vector register as a whole"
@@ -321,8 +324,7 @@ def _raw(
         if isinstance(prototype.result, Void):
             return 0, 0, 0, 0
         what = f"result of the host function {name}() ({prototype.result})"
-        require_own(returned, guest.instance, what)
-        data = _extended(prototype.result, returned, what)
+        data = _extended(prototype.result, returned, guest, what)
         if returning.in_memory:
             guest.memory.write(place, data[: returning.size_bytes])
             return place, 0, 0, 0

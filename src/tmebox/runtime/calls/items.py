@@ -26,6 +26,7 @@ from tmebox.modulefile.prototypes import (
     Void,
     size_of,
 )
+from tmebox.runtime import host_pointers
 
 RAW = frozenset({"B", "c", "b"})
 MOST_LEAVES = 4096
@@ -86,7 +87,11 @@ class Items:
     def check(self, value: Any, view: memoryview) -> None:
         """Raises TypeError or ValueError."""
         dtype = getattr(value, "dtype", None)
-        key = dtype if isinstance(dtype, np.dtype) else (view.format, view.itemsize, type(value))
+        key = (
+            dtype
+            if isinstance(dtype, np.dtype)
+            else (view.format, view.itemsize, type(value), type(view.obj))
+        )
         if key not in self._seen:
             self._look(value, view)
             if len(self._seen) < 64:
@@ -134,10 +139,8 @@ def type_of(value: Any, view: memoryview) -> np.dtype[Any] | None:
     dtype = getattr(value, "dtype", None)
     if isinstance(dtype, np.dtype):
         return dtype
-    if (view.format or "B").lstrip("@=<>!")[:1] in ("P", "O", "z", "Z", "X", "&"):
-        is_complex = (view.format or "").lstrip("@=<>!") in ("Zf", "Zd", "Zg")
-        if not is_complex:
-            return None
+    if host_pointers.are_in(view):
+        return None
     try:
         return np.asarray(view).dtype
     except (ValueError, TypeError, RuntimeError):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from sys import intern
 
 from tmebox.modulefile.prototypes import (
@@ -18,9 +17,10 @@ from tmebox.modulefile.prototypes import (
     Vector,
     Void,
 )
+from tmebox.runtime.calls.remembered import remembered
 
 
-@lru_cache(maxsize=4096)
+@remembered
 def kind_of(target: CType) -> str | None:
     """None for void and functions: pointers to those are not told apart here. Interned, since the core
     compares kinds by their identity."""

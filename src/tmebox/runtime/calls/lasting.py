@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from functools import lru_cache, wraps
+from functools import wraps
 from typing import TypeVar
-from weakref import ref
+from weakref import WeakKeyDictionary, ref
 
 Key = TypeVar("Key", bound=Hashable)
 
-KEPT = 256
-"""Classes that stay though nobody has them."""
-
 
 def one_for_each(make: Callable[[Key], type]) -> Callable[[Key], type]:
-    """A function that makes a class of a key, once for equal keys as long as that class lives. A cache that
-    only forgets would make a second one beside the first, which is in what others keep.
+    """A function that makes a class of a key, once for equal keys as long as that class lives: whoever wants
+    it to stay keeps it, as `remembered` does. A cache that forgets would make a second one beside the first,
+    which is in what others keep. One that does not would keep what nobody has.
 
     No lock, which a child forked meanwhile would wait for: of what two threads make, the first stays.
     """
-    living: dict[Key, ref[type]] = {}
+    living: WeakKeyDictionary[Key, ref[type]] = WeakKeyDictionary()
 
-    @lru_cache(maxsize=KEPT)
     @wraps(make)
     def one(key: Key) -> type:
         known = living.get(key)
@@ -29,14 +26,13 @@ def one_for_each(make: Callable[[Key], type]) -> Callable[[Key], type]:
         if lives is not None:
             return lives
         made = make(key)
-
-        def forget(gone: ref[type]) -> None:
-            if living.get(key) is gone:
-                del living[key]
-
-        mine = ref(made, forget)
+        made.__made_of__ = key  # type: ignore[attr-defined]  # so that the key lives as long
+        if known is not None:
+            living.pop(key, None)
+        mine = ref(made)
         found = living.setdefault(key, mine)()
         if found is None:  # it dies just now
+            living.pop(key, None)
             living[key] = mine
             return made
         return found

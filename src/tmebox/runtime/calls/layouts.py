@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 from tmebox import _native
 from tmebox.modulefile.prototypes import Array, Bool, CType, Float, Integer, Pointer, Struct, size_of
 from tmebox.runtime.calls.classes import SSE, Unpassable, argument
@@ -18,7 +16,6 @@ MOST_ALIGNED = 64
 Member = tuple[str, "str | _native.StructLayout", int, "str | None", int]
 
 
-@lru_cache(maxsize=1024)
 def layout_of(struct: Struct, deepest: int = 4) -> _native.StructLayout | None:
     """None where a member is something else than a number, a pointer, a struct of those or an array of such,
     or has no name of its own; and for unions and large structs. Those are packed by `values.pack`."""
@@ -73,7 +70,6 @@ def value_layout(ctype: CType) -> _native.StructLayout | None:
     return layout if layout is not None and _passing(ctype) else None  # type: ignore[arg-type]
 
 
-@lru_cache(maxsize=1024)
 def parameter_layout(ctype: CType) -> _native.StructLayout | None:
     """Of the structs that a parameter points to, if it does and they have one."""
     target = (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,7 @@ from tmebox import _native, abi
 from tmebox.errors import BadReference
 from tmebox.modulefile.prototypes import Array, CType, Pointer, Void
 from tmebox.runtime.calls import formats
+from tmebox.runtime.calls.arguments import References
 from tmebox.runtime.calls.classes import INTEGER_REGISTERS, SSE, Passing, Unpassable, argument
 from tmebox.runtime.calls.values import unpack
 from tmebox.runtime.sandbox_memory import BadPointer, SandboxMemory
@@ -26,15 +27,20 @@ MOST_TEXT_BYTES = MOST_TEXTS * LONGEST_TEXT
 class Guest:
     """What a host function's wrapper needs of the sandbox that calls it. `sandbox` is the user's object,
     which may be gone while its code still runs; `kind` its class. `by_clang`: see `Passing.is_wide`.
-    `pointers`: what makes Python values of pointers of a type. `handles`: objects that words stand for."""
+    `pointers`: what makes Python values of pointers of a type. `references`: what the sandbox has of the
+    host."""
 
     instance: _native.Instance
     memory: SandboxMemory
     sandbox: Callable[[], Any]
     kind: type
+    references: Callable[[], References]
     by_clang: bool = True
     pointers: Callable[[Pointer], _native.PointerMaker | None] | None = None
-    handles: Callable[[], Mapping[int, Any]] = dict
+
+    @property
+    def callbacks(self) -> References:
+        return self.references()
 
 
 class Received:
@@ -114,12 +120,14 @@ class Received:
         word = int.from_bytes(data[:8], "little")
         if isinstance(ctype, Pointer) and isinstance(ctype.target, Void) and word >> 32:
             try:
-                return self._guest.handles()[word]
+                return self._guest.callbacks.handles[word]
             except KeyError:
                 raise BadReference(
                     f"sandboxed code passed {self._name}() a pointer that is neither an offset nor a "
                     f"handle that is open"
                 ) from None
+        if isinstance(ctype, Pointer):
+            return word & 0xFFFF_FFFF
         return unpack(ctype, data, self._guest.instance)
 
     def _word(self, kind: str) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import operator
 import struct
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -16,6 +16,26 @@ from tmebox import _native, abi
 from tmebox.modulefile.prototypes import Bool, Complex, CType, Float, Function, Integer, Pointer, Void
 from tmebox.runtime.calls.handles import Handle
 from tmebox.runtime.calls.kinds import kind_of
+
+
+class Callables(Protocol):
+    """What a sandbox's code knows the host's functions and objects by."""
+
+    def stored_address(self, value: Any, ctype: Function, what: str) -> int:
+        """What is stored for a callback, or a function of the sandbox. Raises TypeError, BadReference."""
+
+    def word_of(self, handle: Handle, what: str) -> int:
+        """Raises TypeError, BadReference."""
+
+
+class Owner(Protocol):
+    """The sandbox that a value is for: nothing of another one's is stored in it."""
+
+    @property
+    def instance(self) -> _native.Instance: ...
+    @property
+    def callbacks(self) -> Callables: ...
+
 
 FLOAT_FORMATS = {16: "<e", 32: "<f", 64: "<d"}
 LONG_DOUBLE_BYTES = 10
@@ -118,25 +138,31 @@ def to_offset(value: Any, what: str) -> int:
     return offset
 
 
-def to_word(value: Any, ctype: Pointer, what: str) -> int:
+def require_own(pointer: _native.Pointer, owner: Owner, what: str) -> None:
+    """Raise TypeError for a pointer into another sandbox."""
+    if pointer._instance is not owner.instance:
+        raise TypeError(f"{what}: {pointer!r} is a pointer into another sandbox")
+
+
+def to_word(value: Any, ctype: Pointer, owner: Owner, what: str) -> int:
     """What is stored for a pointer: an offset, a typed pointer's, a callback's address or a handle."""
     if isinstance(value, _native.Pointer):
+        require_own(value, owner, what)
         kind = kind_of(ctype.target)
         if value._freed or (kind is not None and value._kind != kind):
             raise TypeError(f"{what}: expected a {ctype}, got {value!r}")
         return value._offset
     if isinstance(value, Handle) and isinstance(ctype.target, Void):
-        return value.word
-    if isinstance(ctype.target, Function) and (callable(value) or hasattr(value, "address")):
-        address = getattr(value, "address", None)
-        if not isinstance(address, int):
-            raise TypeError(f"{what}: a function is stored as a callback: box.callback(function, type)")
-        return address
+        return owner.callbacks.word_of(value, what)
+    if isinstance(ctype.target, Function) and not (value is None or is_number(value)):
+        return owner.callbacks.stored_address(value, ctype.target, what)
     return to_offset(value, what)
 
 
-def pack_scalar(ctype: CType, value: Any, what: str) -> bytes:
+def pack_scalar(ctype: CType, value: Any, owner: Owner, what: str) -> bytes:
     """Its bytes in memory."""
+    if isinstance(value, _native.Pointer):  # which is an integer, too
+        require_own(value, owner, what)
     match ctype:
         case Integer(bits, signed, name):
             return to_integer(value, bits, signed, name, what).to_bytes(bits // 8, "little", signed=signed)
@@ -148,9 +174,11 @@ def pack_scalar(ctype: CType, value: Any, what: str) -> bytes:
             return struct.pack(FLOAT_FORMATS[bits], to_float(value, bits, what))
         case Complex(bits):
             number = value if isinstance(value, np.clongdouble) and bits == 80 else to_complex(value, what)
-            return b"".join(pack_scalar(Float(bits), part, what) for part in (number.real, number.imag))
+            return b"".join(
+                pack_scalar(Float(bits), part, owner, what) for part in (number.real, number.imag)
+            )
         case Pointer():
-            return to_word(value, ctype, what).to_bytes(8, "little")
+            return to_word(value, ctype, owner, what).to_bytes(8, "little")
     raise TypeError(f"{what}: a {ctype} cannot be made from Python")
 
 

@@ -9,7 +9,6 @@ import weakref
 from collections import namedtuple
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import lru_cache
 from typing import Any
 
 from tmebox import _native
@@ -27,14 +26,18 @@ from tmebox.modulefile.prototypes import (
     Void,
     size_of,
 )
-from tmebox.runtime.calls.extents import MOST_EMPTY, is_moderate
+from tmebox.runtime import host_pointers
+from tmebox.runtime.calls.extents import MOST_EMPTY, can_be_read, items_can_be_read
 from tmebox.runtime.calls.items import takes_text
 from tmebox.runtime.calls.lasting import one_for_each
+from tmebox.runtime.calls.remembered import remembered
 from tmebox.runtime.calls.scalars import (
+    Owner,
     given,
     item_format,
     pack_scalar,
     range_of,
+    require_own,
     to_bool,
     to_integer,
     unpack_scalar,
@@ -54,22 +57,14 @@ class Stored:
     _place_in: Callable[[_native.Instance, CType, str], int]
 
 
-def require_own(value: Any, instance: _native.Instance, what: str) -> None:
-    """Raise TypeError for a pointer into another sandbox in what is given for a struct or an array."""
+def _require_pointers_of(value: Any, owner: Owner, what: str) -> None:
+    """Raise TypeError for what is given for a struct or an array, and leads into another sandbox."""
     if isinstance(value, _native.Pointer):
-        if value._instance is not instance:
-            raise TypeError(f"{what}: {value!r} is a pointer into another sandbox")
+        require_own(value, owner, what)
     elif isinstance(value, Record) and "_of" in value.__dict__:
-        _require_same(value._of(), instance, f"{what}: a {value._layout}")
-    elif isinstance(value, Stored):
-        if has_pointers(value._struct):
-            _require_same(value._space.instance, instance, f"{what}: a {value._struct}")
-    elif isinstance(value, Mapping):
-        for name, item in list(value.items()):
-            require_own(item, instance, f"{what}.{name}")
-    elif isinstance(value, (tuple, list)):
-        for item in value:
-            require_own(item, instance, what)
+        _require_same(value._of(), owner.instance, f"{what}: a {value._layout}")
+    elif isinstance(value, Stored) and has_pointers(value._struct):
+        _require_same(value._space.instance, owner.instance, f"{what}: a {value._struct}")
 
 
 def _require_same(other: _native.Instance | None, instance: _native.Instance, what: str) -> None:
@@ -80,7 +75,7 @@ def _require_same(other: _native.Instance | None, instance: _native.Instance, wh
         )
 
 
-@lru_cache(maxsize=1024)
+@remembered
 def has_pointers(ctype: CType) -> bool:
     """Whether pointers are in a value, not only behind others."""
     match ctype:
@@ -145,6 +140,7 @@ def _refill(layout: Struct, values: tuple[Any, ...]) -> Any:
     return record_type(layout)(*values)
 
 
+@remembered
 @one_for_each
 def record_type(ctype: Struct) -> Any:
     """The named tuple that stands for a struct in Python."""
@@ -167,29 +163,32 @@ def as_mapping(record: Any) -> dict[str, Any]:
     return found
 
 
-def pack(ctype: CType, value: Any, what: str) -> bytes:
+def pack(ctype: CType, value: Any, owner: Owner, what: str) -> bytes:
     """As `pack_whole`, where nothing has room behind it."""
-    data = pack_whole(ctype, value, what)
+    data = pack_whole(ctype, value, owner, what)
     if isinstance(ctype, Struct) and len(data) > ctype.size_bytes:
         raise TypeError(f"{what}: a {ctype} with items behind it is passed by pointer, or made by Box.new")
     return data
 
 
-def pack_whole(ctype: CType, value: Any, what: str) -> bytes:
-    """Bytes of a C value. Structs are given as mappings, sequences in field order, records, or raw bytes of
-    the exact size; unions as a mapping of one member. A last array without a size may go on behind it.
-    Raises TypeError or OverflowError naming `what`."""
+def pack_whole(ctype: CType, value: Any, owner: Owner, what: str) -> bytes:
+    """Bytes of a C value for a sandbox. Structs are given as mappings, sequences in field order, records, or
+    raw bytes of the exact size; unions as a mapping of one member. A last array without a size may go on
+    behind it. Raises TypeError, OverflowError or BadReference naming `what`."""
     match ctype:
         case Struct():
-            return _pack_struct(ctype, value, what)
+            return _pack_struct(ctype, value, owner, what)
         case Array(element, count) | Vector(element, count, _):
-            return _pack_items(ctype, element, count, value, what)
+            return _pack_items(ctype, element, count, value, owner, what)
         case Opaque():
             return _exact_bytes(ctype, value, what)
-    return pack_scalar(ctype, value, what)
+    return pack_scalar(ctype, value, owner, what)
 
 
-def _pack_items(ctype: Array | Vector, element: CType, count: int, value: Any, what: str) -> bytes:
+def _pack_items(
+    ctype: Array | Vector, element: CType, count: int, value: Any, owner: Owner, what: str
+) -> bytes:
+    _require_pointers_of(value, owner, what)
     size = size_of(ctype)
     if isinstance(value, str) and isinstance(element, Integer) and element.is_char:
         value = encoded(value, what)
@@ -201,11 +200,12 @@ def _pack_items(ctype: Array | Vector, element: CType, count: int, value: Any, w
         raise TypeError(f"{what}: expected a sequence of {count} items for {ctype}, got {given(value)}")
     if len(value) != count:
         raise TypeError(f"{what}: expected {count} items, got {len(value)}")
-    packed = b"".join(pack(element, item, f"{what}[{index}]") for index, item in enumerate(value))
+    packed = b"".join(pack(element, item, owner, f"{what}[{index}]") for index, item in enumerate(value))
     return packed.ljust(size, b"\0")
 
 
 def _exact_bytes(ctype: Struct | Opaque, value: Any, what: str) -> bytes:
+    host_pointers.require_none(value, what)
     try:
         data = bytes(memoryview(value))
     except TypeError:
@@ -216,7 +216,8 @@ def _exact_bytes(ctype: Struct | Opaque, value: Any, what: str) -> bytes:
     return data
 
 
-def _pack_struct(ctype: Struct, value: Any, what: str) -> bytes:
+def _pack_struct(ctype: Struct, value: Any, owner: Owner, what: str) -> bytes:
+    _require_pointers_of(value, owner, what)
     if isinstance(value, Record) and "_data" in value.__dict__ and value._layout == ctype:
         return value._data
     if isinstance(value, Stored):
@@ -229,10 +230,10 @@ def _pack_struct(ctype: Struct, value: Any, what: str) -> bytes:
     flexible = flexible_member(ctype)
     for field, item in _chosen(ctype, value, what):
         if field is flexible and isinstance(field.type, Array) and isinstance(item, (tuple, list, bytes)):
-            inner = pack(Array(field.type.element, len(item)), item, f"{what}.{field.name}")
+            inner = pack(Array(field.type.element, len(item)), item, owner, f"{what}.{field.name}")
             data[field.offset : field.offset + len(inner)] = inner
             continue
-        _put(data, field, item, f"{what}.{field.name}" if field.name else what)
+        _put(data, field, item, owner, f"{what}.{field.name}" if field.name else what)
     return bytes(data)
 
 
@@ -290,18 +291,20 @@ def member_names(ctype: Struct) -> list[str]:
     return names
 
 
-def _put(data: bytearray, field: StructField, value: Any, what: str) -> None:
+def _put(data: bytearray, field: StructField, value: Any, owner: Owner, what: str) -> None:
     if not field.bits:
-        packed = pack(field.type, value, what)
+        packed = pack(field.type, value, owner, what)
         data[field.offset : field.offset + len(packed)] = packed
         return
-    number = _bit_field(field, value, what) & ((1 << field.bits) - 1)
+    number = _bit_field(field, value, owner, what) & ((1 << field.bits) - 1)
     size = -(-(field.bit + field.bits) // 8)
     place = slice(field.offset, field.offset + size)
     data[place] = (int.from_bytes(data[place], "little") | number << field.bit).to_bytes(size, "little")
 
 
-def _bit_field(field: StructField, value: Any, what: str) -> int:
+def _bit_field(field: StructField, value: Any, owner: Owner, what: str) -> int:
+    if isinstance(value, _native.Pointer):
+        require_own(value, owner, what)
     if not isinstance(field.type, Integer):
         return to_bool(value, what)
     return to_integer(value, field.bits, field.type.signed, f"{field.type}:{field.bits}", what)
@@ -324,11 +327,13 @@ def unpack(ctype: CType, data: bytes, of: _native.Instance | None = None) -> Any
     return unpacker(ctype)(data, of)
 
 
-@lru_cache(maxsize=1024)
+@remembered
 def unpacker(ctype: CType) -> Unpacker:
     """As `unpack`. Made once: what a value costs does not depend on how much there is to say of its type."""
-    if not is_moderate(ctype):
-        raise TypeError(f"members of {ctype} share their memory too often: read them one by one")
+    if not can_be_read(ctype):
+        raise TypeError(
+            f"members of {ctype} are too many, or share their memory too often: read them one by one"
+        )
     return _unpacker_of(ctype)
 
 
@@ -343,6 +348,17 @@ def _unpacker_of(ctype: CType) -> Unpacker:
         case Struct():
             return _struct_unpacker(ctype)
     return lambda data, of: unpack_scalar(ctype, data)
+
+
+def unpack_items(element: CType, count: int, data: bytes, of: _native.Instance | None = None) -> Any:
+    """As `unpack` of an array, which has no type of its own. Raises TypeError."""
+    code = item_format(element)
+    if code is not None:
+        return struct.unpack_from(f"<{count}{code}", data)
+    if not items_can_be_read(element, count):
+        raise TypeError(f"{count} {element} have too many members: read them one by one")
+    step, one = size_of(element), unpacker(element)
+    return tuple(one(data[i * step : (i + 1) * step], of) for i in range(count if step else 0))
 
 
 def _items_unpacker(element: CType, count: int) -> Unpacker:
@@ -383,8 +399,8 @@ def get_member(data: bytes, field: StructField) -> Any:
     return _get_bits(data, replace(field, offset=0))
 
 
-def put_member(data: bytearray, field: StructField, value: Any, what: str) -> None:
+def put_member(data: bytearray, field: StructField, value: Any, owner: Owner, what: str) -> None:
     """Set a bit-field in the bytes that it is in. Raises TypeError, OverflowError."""
     clear = int.from_bytes(data, "little") & ~(((1 << field.bits) - 1) << field.bit)
     data[:] = clear.to_bytes(len(data), "little")
-    _put(data, replace(field, offset=0), value, what)
+    _put(data, replace(field, offset=0), value, owner, what)

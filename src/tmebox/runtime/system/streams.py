@@ -19,6 +19,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tmebox import _native
+from tmebox.runtime.host_pointers import require_none
 from tmebox.runtime.system import nonblocking
 from tmebox.runtime.system.calls import failure
 from tmebox.runtime.system.clock import SLICE_NS
@@ -89,6 +90,7 @@ def _reader(source: Any) -> Callable[[int], Any]:
     if isinstance(source, str):
         raise TypeError("stdin is binary: pass bytes, or a binary file")
     if isinstance(source, (bytes, bytearray, memoryview)):
+        require_none(source, "stdin")
         return io.BytesIO(source).read
     binary = getattr(source, "buffer", source)  # sys.stdin is a text file over a binary one
     for name in ("read1", "read"):
@@ -166,6 +168,7 @@ class Input(Description):
                 raise failure(errno.EAGAIN)
             if not isinstance(data, (bytes, bytearray, memoryview)):
                 raise TypeError(f"stdin gave {type(data).__name__}, not bytes")
+            require_none(data, "what stdin gave")
             self._left = bytes(data)
         taken, self._left = self._left[:size_bytes], self._left[size_bytes:]
         return taken

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Iterator
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
@@ -15,6 +14,7 @@ from tmebox.modulefile import prototypes as p
 from tmebox.runtime.calls.kinds import kind_of
 from tmebox.runtime.calls.lasting import one_for_each
 from tmebox.runtime.calls.named import names_of
+from tmebox.runtime.calls.remembered import remembered
 from tmebox.runtime.calls.scalars import is_number
 from tmebox.runtime.calls.values import (
     Stored,
@@ -22,8 +22,8 @@ from tmebox.runtime.calls.values import (
     member_names,
     pack,
     put_member,
-    require_own,
     unpack,
+    unpack_items,
 )
 from tmebox.runtime.typed.dtypes import dtype_of
 from tmebox.shown import some_of
@@ -82,9 +82,7 @@ class Pointer(_native.Pointer):
         return value_at(self._space, self._place(index), self._target, self)
 
     def __setitem__(self, index: int, value: Any) -> None:
-        require_own(value, self._instance, f"{self._target}")
-        data = pack(self._target, value, f"{self._target}")
-        self._space.memory.write(self._place(index), data)
+        _put_at(self._space, self._place(index), self._target, value, f"{self._target}")
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__") or not isinstance(self._target, p.Struct):
@@ -141,7 +139,7 @@ class Pointer(_native.Pointer):
         """The whole value in Python: a number, a named tuple, or a tuple of items."""
         if self._count is None or self._count == 1:
             return unpack(self._target, Pointer.tobytes(self, _step(self._target)), self._instance)
-        return unpack(p.Array(self._target, self._count), Pointer.tobytes(self), self._instance)
+        return unpack_items(self._target, self._count, Pointer.tobytes(self), self._instance)
 
     def tobytes(self, size: int | None = None) -> bytes:
         """A copy of so many bytes; default: all items. Raises BadPointer."""
@@ -257,10 +255,22 @@ def _type_of(pointer: Pointer) -> str:
 
 
 def _class_of(target: p.CType) -> type[Pointer]:
-    return _with_members(target) if isinstance(target, p.Struct) else Pointer
+    return _class_for(target) if isinstance(target, p.Struct) else Pointer
 
 
-@lru_cache(maxsize=1024)
+@remembered
+def _class_for(struct: p.Struct) -> type[Pointer]:
+    return _with_members(struct) if _hidden(struct) else Pointer
+
+
+def _hidden(struct: p.Struct) -> set[str]:
+    """Members that are called like methods of pointers."""
+    names = member_names(struct)
+    own = {name for name in names if name in vars(Pointer) and not name.startswith("_")}
+    return own | {"offset", "kind", "instance", "freed"}.intersection(names)
+
+
+@remembered
 def maker(target: p.CType) -> _native.PointerMaker:
     """Makes pointers to a type in any sandbox: maker(instance, space, offset, count, keeps)."""
     return _native.PointerMaker(_class_of(target), kind_of(target), target)
@@ -278,11 +288,7 @@ def _with_members(struct: p.Struct) -> type[Pointer]:
     def member(name: str) -> property:
         return property(lambda self: getattr(self[0], name))
 
-    own = {name for name in member_names(struct) if name in vars(Pointer) and not name.startswith("_")}
-    own |= {"offset", "kind", "instance", "freed"}.intersection(member_names(struct))
-    if not own:
-        return Pointer
-    return type("Pointer", (Pointer,), {"__slots__": (), **{name: member(name) for name in own}})
+    return type("Pointer", (Pointer,), {"__slots__": (), **{name: member(name) for name in _hidden(struct)}})
 
 
 def value_at(space: Tenancy, offset: int, ctype: p.CType, keeps: Any) -> Any:
@@ -329,13 +335,23 @@ def _set_member_at(space: Tenancy, offset: int, struct: p.Struct, name: str, val
     """Raises AttributeError, TypeError, OverflowError."""
     start, field = _find(struct, name, offset)
     what = f"{struct}.{name}"
-    require_own(value, space.instance, what)
     if field.bits:
         data = bytearray(space.memory.read(start, _bit_bytes(field)))
-        put_member(data, field, value, what)
+        put_member(data, field, value, space, what)
         space.memory.write(start, data)
     else:
-        space.memory.write(start, pack(field.type, value, what))
+        _put_at(space, start, field.type, value, what)
+
+
+LARGE = 1 << 16
+"""Bytes of a value for which there may be no room, whoever says how large it is."""
+
+
+def _put_at(space: Tenancy, offset: int, ctype: p.CType, value: Any, what: str) -> None:
+    """Raises TypeError, OverflowError, BadPointer."""
+    if isinstance(ctype, (p.Struct, p.Array)) and p.size_of(ctype) > LARGE:
+        space.memory.require(offset, p.size_of(ctype))
+    space.memory.write(offset, pack(ctype, value, space, what))
 
 
 def _find(struct: p.Struct, name: str, start: int) -> tuple[int, p.StructField]:
