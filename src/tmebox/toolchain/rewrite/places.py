@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 
 from tmebox.errors import Diagnostic
+from tmebox.toolchain.patterns import regex
 from tmebox.toolchain.rewrite.asm import Directive, LineMarker, split_operands
 
 PLACE = "\t.loc\t"
+_IS_PLACE = regex(r"\t\.loc\t\d[\w.$ \t-]*\Z", re.ASCII)
 
 
 def is_place(line: str) -> bool:
     """Whether it is a `.loc` and nothing else, as compilers write it. A third of their lines are."""
-    return (
-        line.startswith(PLACE)
-        and line[len(PLACE) : len(PLACE) + 1].isdecimal()
-        and line[-1].isalnum()
-        and not ("#" in line or ";" in line or '"' in line or "/" in line)
-    )
+    return _IS_PLACE.match(line) is not None
 
 
 class Places:
