@@ -162,7 +162,7 @@ def _compile(source: Path, manifest: Path, report: Report | None) -> ModuleFile:
 def _absent(files: Sequence[str]) -> list[str] | None:
     """Files that these would read if they were there: whatever a text in quotes could name. None for names
     that nobody sees, since a macro has them."""
-    found = set()
+    found: set[str] = set()
     for file in files:
         text = Path(file).read_text(encoding="utf-8", errors="surrogateescape").replace("\\\n", "")
         if _COMPUTED.search(text) is not None:

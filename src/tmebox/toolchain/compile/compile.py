@@ -334,7 +334,11 @@ class _Run:
         missing = tuple(
             replace(item, excerpt="") for item in found if re.fullmatch(_MISSING, item.message) is not None
         )
-        return CompileError(f"{self._words[-1]} does not compile: a header is missing", missing)
+        if missing:
+            return CompileError(f"{self._words[-1]} does not compile: a header is missing", missing)
+        # An option that clang does not take, say. What has no place in a file comes from none.
+        other = tuple(replace(item, excerpt="", notes=()) for item in found if item.file is None)
+        return CompileError(f"{self._words[-1]} does not compile: the compiler did not read all of it", other)
 
     def _ask_again(self) -> clang.Finished:
         extra = ["-M", "-MG", "-MT", "output", "-w", "-o", str(self._listing)]

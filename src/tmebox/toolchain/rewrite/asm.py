@@ -160,7 +160,7 @@ _OWN_LABEL = regex(r"(\.L\w+):\Z", re.ASCII)
 _ASSIGNMENT = regex(rf"\s*({_SYMBOL})\s*=\s*(?!=)(.*)\Z", re.ASCII)
 _DIRECTIVE = regex(r"\s*(\.[A-Za-z_]\w*)(?:\s+(.*))?\Z", re.ASCII)
 _WORD = regex(r"\s*([A-Za-z]\w*)(?=[\s{]|\Z)\s*", re.ASCII)
-_LINE_MARKER = regex(r'#\s*(?:line\s+)?(\d+)\s+"((?:[^"\\]|\\.)*)"', re.ASCII)
+_LINE_MARKER = regex(r'#\s*(?:line\s+)?(\d{1,9})\s+"((?:[^"\\]|\\.)*)"', re.ASCII)
 
 
 def normalized(text: str) -> str:
@@ -395,8 +395,8 @@ def parse_expression(text: str) -> str:
 
 
 _BEFORE_OPERANDS = frozenset("-+~!(")
-_TERMS = regex(r"(?:[-+]?(?:0[xX][0-9a-fA-F]+|\d+))+\Z", re.ASCII)
-_TERM = regex(r"([-+]?)(0[xX][0-9a-fA-F]+|\d+)", re.ASCII)
+_TERMS = regex(r"(?:[-+]?(?:0[xX][0-9a-fA-F]+|\d{1,40}))+\Z", re.ASCII)
+_TERM = regex(r"([-+]?)(0[xX][0-9a-fA-F]+|\d{1,40})", re.ASCII)
 
 
 def constant(expression: str) -> int | None:

@@ -192,7 +192,7 @@ def _alignment(directive: Directive) -> str:
 
 
 def _assignment(directive: Directive) -> str:
-    name, *values = split_operands(directive.arguments)
+    name, *values = split_operands(directive.arguments) or [""]
     if len(values) != 1 or not _ASSIGNED.fullmatch(name):
         raise Refusal("an assignment has a symbol and one value")
     value = values[0]
