@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import tmebox
 from tmebox.errors import CompileError
 from tmebox.toolchain.compile import clang
 from tmebox.toolchain.objects import compile_object
@@ -261,6 +262,15 @@ def test_inline_assembly_reads_no_files(hidden: str, base: str, tmp_path: Path) 
     else:
         assert base == "r15" and "\\0" in hidden  # gcc ends the text there
         assert b"TOPSECRET" not in output.read_bytes()
+
+
+@pytest.mark.parametrize("character", [";", "#", r"\"", "/", r"\\n"])
+def test_inline_assembly_finds_its_stack_behind_a_character(character: str) -> None:
+    lines = ["subq $16, %%rsp", f"movb $'{character}', 8(%%rsp)", "movzbl 8(%%rsp), %0", "addq $16, %%rsp"]
+    text = "".join(f'"{line}\\n"' for line in lines)
+    source = f'int f(void) {{ int r; __asm__({text} : "=r"(r) : : "memory", "cc"); return r; }}'
+    with tmebox.Sandbox(tmebox.compile(source_text=source)) as sandbox:
+        assert sandbox.f() == (10 if character.endswith("n") else ord(character[-1]))
 
 
 def test_newlines_of_a_comment_do_not_end_a_statement() -> None:

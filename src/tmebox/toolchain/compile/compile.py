@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from tmebox.abi import form
@@ -24,6 +25,7 @@ from tmebox.toolchain.compile.flags import SANDBOXED, vet, vet_define
 from tmebox.toolchain.options import CompileOptions
 from tmebox.toolchain.patterns import regex
 from tmebox.toolchain.rewrite import alignment, frames
+from tmebox.toolchain.rewrite.asm import AsmSyntaxError, normalized
 from tmebox.toolchain.rewrite.replacement import Refusal
 from tmebox.toolchain.scratch import scratch_directory
 
@@ -184,6 +186,9 @@ def _compile(
             )
             raise SourceError(f"{source} does not compile", wrong, finished.messages)
         text = _read(run.output)
+        if mode == ["-S"]:
+            with suppress(AsmSyntaxError):  # the rewriter says so
+                text = normalized(text)  # what places frames takes statements apart
         if form(options.base, options.isolation) == "twin" and mode == ["-S"]:
             placed = _placed(text, layouts, source, options, more, has_comments)
             if not isinstance(placed, str):
