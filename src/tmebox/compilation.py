@@ -15,13 +15,14 @@ from tmebox.errors import IN_TEXTS, CompileError, CompileWarning, Diagnostic
 from tmebox.listing import encoded, texts
 from tmebox.modulefile.file import ModuleFile
 from tmebox.progress import shown, to
+from tmebox.runtime.given import checked_timeout
 from tmebox.runtime.module import Module
 from tmebox.runtime.option_types import Language, Optimization, SourcePath
 from tmebox.shown import printable
 from tmebox.toolchain.build import build
 from tmebox.toolchain.cc.compile_commands import DATABASE, read_commands
 from tmebox.toolchain.cc.tree import sources_directly_in
-from tmebox.toolchain.options import CompileOptions, SourceText
+from tmebox.toolchain.options import DEFAULT_OPTIONS, CompileOptions, SourceText
 from tmebox.toolchain.unpack import unpacked
 from tmebox.warned import warn_caller
 
@@ -94,7 +95,7 @@ def compile(
         imports=texts(imports, "imports"),
         isolation=_one_of("isolation", isolation, abi.ISOLATIONS),
         base=_one_of("base", base, abi.BASES),
-        timeout_s=timeout,
+        timeout_s=checked_timeout(timeout) or DEFAULT_OPTIONS.timeout_s,
     )
     found: list[Diagnostic] = []
     with shown("compile") if progress is None else to(progress) as report:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-import os
 import resource
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -293,59 +291,6 @@ def test_inspect_of_an_unknown_function_exits_with_2(tmebox: Run, module: Path, 
         done = tmebox("inspect", file, "--function", "maim")
         assert done.code == 2
         assert "maim" in done.err and "main" in done.err
-
-
-@pytest.fixture
-def private_cache(tmp_path: Path) -> Iterator[dict[str, str]]:
-    """A cache directory of its own, which shares the built C library."""
-    from tmebox.toolchain.libc.libc import cache_directory, libc
-
-    libc()
-    ours = tmp_path / "cache" / "tmebox"
-    ours.mkdir(parents=True)
-    for built in cache_directory().glob("libc-*"):
-        (ours / built.name).symlink_to(built)
-    yield {"XDG_CACHE_HOME": str(tmp_path / "cache")}
-
-
-def test_a_compiled_source_is_kept_until_something_it_was_made_from_changes(
-    tmebox: Run, tmp_path: Path, private_cache: dict[str, str]
-) -> None:
-    header, source = tmp_path / "answer.h", tmp_path / "main.c"
-    header.write_text("#define ANSWER 42\n")
-    source.write_text('#include "answer.h"\nint main(void) { return ANSWER; }\n')
-    entries = Path(private_cache["XDG_CACHE_HOME"]) / "tmebox" / "programs"
-
-    def run() -> int:
-        return tmebox("run", source, env=private_cache).code
-
-    assert run() == 42
-    (manifest,) = entries.glob("*.json")
-    assert str(header) in json.loads(manifest.read_text())
-    kept = manifest.with_suffix(".tbx")
-    first = kept.stat().st_mtime_ns
-    assert run() == 42
-    assert kept.stat().st_mtime_ns == first
-    header.write_text("#define ANSWER 43\n")
-    assert run() == 43
-    kept.write_bytes(b"damaged")
-    assert run() == 43
-    os.remove(kept)
-    assert run() == 43
-
-
-def test_a_forged_cache_entry_is_verified_like_any_file(
-    tmebox: Run, tmp_path: Path, private_cache: dict[str, str]
-) -> None:
-    source = tmp_path / "main.c"
-    source.write_text("int main(void) { return 0; }\n")
-    assert tmebox("run", source, env=private_cache).code == 0
-    (kept,) = (Path(private_cache["XDG_CACHE_HOME"]) / "tmebox" / "programs").glob("*.tbx")
-    good = codec.read(kept)
-    codec.write(dataclasses.replace(good, text=b"\x0f\x05" * (len(good.text) // 2)), kept)
-    done = tmebox("run", source, env=private_cache)
-    assert done.code == 1
-    assert "no-privileged-instruction" in done.err
 
 
 def test_doctor_finds_that_sandboxes_can_run_here(tmebox: Run) -> None:

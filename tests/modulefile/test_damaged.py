@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -132,6 +135,32 @@ def test_a_forged_header_is_refused(data: bytes, reason: str) -> None:
 def test_forged_metadata_is_refused(text: bytes) -> None:
     with pytest.raises(ModuleError):
         codec.decode(with_metadata(text))
+
+
+def vectors(count: int) -> Any:
+    """Of each other, and last of a type with a deep name."""
+    if count == 0:
+        return {"int": 32, "signed": True, "name": "DEEP"}
+    return {"vector": vectors(count - 1), "count": 1, "size": 4}
+
+
+NESTED = [
+    {"format": "DEEP"},
+    {"producer": "DEEP"},
+    {"files": ["DEEP"]},
+    {"exports": [["DEEP", T, None]]},
+    {"imports": [["f", {"name": "DEEP", "result": "void", "parameters": [], "variadic": False}]]},
+    {"imports": [["f", {"name": "f", "result": vectors(31), "parameters": [], "variadic": False}]]},
+]
+
+
+@pytest.mark.parametrize("changes", NESTED, ids=str)
+def test_deep_metadata_is_refused_at_every_depth(changes: dict[str, Any]) -> None:
+    """Just below what the parser takes, the next one who looks at it has too little stack left."""
+    for depth in range(sys.getrecursionlimit() - 250, sys.getrecursionlimit()):
+        text = metadata(**changes).replace(b'"DEEP"', b"[" * depth + b"]" * depth)
+        with contextlib.suppress(ModuleError):
+            codec.decode(with_metadata(text))
 
 
 def test_a_file_from_before_there_were_tables_says_what_to_do() -> None:

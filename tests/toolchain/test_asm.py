@@ -20,8 +20,8 @@ from tmebox.toolchain.rewrite.asm import (
     Register,
     Statement,
     constant,
+    normalized,
     parse_line,
-    remove_block_comments,
     symbols,
 )
 
@@ -91,12 +91,12 @@ def test_a_line_of_another_shape_is_a_syntax_error(line: str) -> None:
 
 def test_block_comments_vanish_but_their_lines_stay() -> None:
     text = 'nop /* a\n b */ ret\n.ascii "/* no */" # /* nor this\nnop'
-    assert remove_block_comments(text) == 'nop  \n ret\n.ascii "/* no */" # /* nor this\nnop'
+    assert normalized(text) == 'nop   ret\n\n.ascii "/* no */" # /* nor this\nnop'
 
 
 def test_a_block_comment_that_does_not_end_is_a_syntax_error() -> None:
     with pytest.raises(AsmSyntaxError):
-        remove_block_comments("nop /* for ever\nret")
+        normalized("nop /* for ever\nret")
 
 
 @pytest.mark.parametrize(

@@ -263,6 +263,20 @@ def test_a_source_that_gcc_compiles_cannot_read_what_it_was_not_given(tree: Path
     assert "root:x" not in outcome
 
 
+@pytest.mark.parametrize("base", ["gs", "r15"])
+@pytest.mark.parametrize(
+    "line", ["#warning here", "int g(void) { int unused; return 1; }", "int g(void) { nope; }"]
+)
+def test_messages_quote_no_file_that_a_line_number_names(tree: Path, base: str, line: str) -> None:
+    if base == "r15" and shutil.which("gcc") is None:
+        pytest.skip("base r15 needs gcc")
+    (tree / "secret.txt").write_text("TOPSECRET\n")
+    text = f'#line 1 "{tree}/secret.txt"\n{line}\nint f(void) {{ return 1; }}\n'
+    outcome = attempt(tree, text, base=base, flags=("-Wunused-variable", "-Werror"))
+    assert "secret.txt:1:" in outcome
+    assert "TOPSECRET" not in outcome
+
+
 def test_a_source_cannot_have_gcc_load_a_precompiled_header(tree: Path) -> None:
     if shutil.which("gcc") is None:
         pytest.skip("base r15 needs gcc")

@@ -94,6 +94,29 @@ def test_links_lead_where_they_do_for_gcc(name: str, before: str | None) -> None
     assert Path("out/file").read_text(errors="replace") == "full" or not is_replaced
 
 
+UNNAMED = {
+    "a.o": ["-c", "a.c"],
+    "a.s": ["-S", "b/a.c"],
+    "a.d": ["-c", "a.c", "-MD", "-o", "a.o"],
+    "ready.d": ["-c", "a.c", "-MMD", "-o", "ready.o"],
+    "a.out": ["-nostdlib", "a.c"],
+}
+
+
+@pytest.mark.parametrize("name", UNNAMED)
+@pytest.mark.parametrize("before", [None, "", "full"])
+def test_outputs_that_nobody_named_follow_no_links(name: str, before: str | None) -> None:
+    Path("b").mkdir()
+    Path("a.c").rename("b/a.c") if name == "a.s" else None
+    Path(name).unlink(missing_ok=True)
+    Path(name).symlink_to("out/file")
+    if before is not None:
+        Path("out/file").write_text(before)
+    assert main_cc(UNNAMED[name]) == 0
+    assert not Path(name).is_symlink() and Path(name).stat().st_size > 0
+    assert (Path("out/file").read_text() if Path("out/file").exists() else None) == before
+
+
 def test_an_archive_is_only_rewritten_when_it_changes(capfd: pytest.CaptureFixture[str]) -> None:
     assert main_ar(["rcs", "lib.a", "ready.o"]) == 0
     before = os.stat("lib.a").st_ino

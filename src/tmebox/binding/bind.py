@@ -23,13 +23,14 @@ from tmebox.modulefile import codec
 from tmebox.modulefile.file import ModuleFile
 from tmebox.modulefile.prototypes import Struct
 from tmebox.runtime.box import HIDDEN, OF_THE_C_LIBRARY, VARIABLE
+from tmebox.runtime.given import checked_timeout
 from tmebox.runtime.module import INITIALIZER
 from tmebox.toolchain.build import GIVEN, compile_objects, link_objects
 from tmebox.toolchain.cc.tree import source_tree
 from tmebox.toolchain.compile.clang import VERSION
 from tmebox.toolchain.compile.compile import LANGUAGES, preprocess
 from tmebox.toolchain.link.exports import find_exports
-from tmebox.toolchain.options import CompileOptions, Progress, SourceText
+from tmebox.toolchain.options import DEFAULT_OPTIONS, CompileOptions, Progress, SourceText
 from tmebox.toolchain.scratch import scratch_directory
 from tmebox.toolchain.unpack import unpacked
 
@@ -109,7 +110,7 @@ def _bound(
         trees = trees_of([*directories[:-1], *(path.parent for path in headers)], name, copied)
         options = CompileOptions(
             name=name, optimize=optimize, include_dirs=tuple(directories), defines=tuple(defines),
-            flags=(*flags, *trees.flags), timeout_s=timeout,
+            flags=(*flags, *trees.flags), timeout_s=checked_timeout(timeout) or DEFAULT_OPTIONS.timeout_s,
             readable_dirs=tuple(dict.fromkeys(source_tree(path.parent) for path in files)),
         )  # fmt: skip
         library = _Library(headers, given_sources, options, scratch, options_of(sources, options), trees)

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from tmebox.cli.output import printable, progress
+from tmebox.cli.sizes import checked_seconds
 
 
 def bind(
@@ -46,7 +47,8 @@ def bind(
         list[str] | None, typer.Option("--flag", help="A further option of the compiler.")
     ] = None,
     timeout: Annotated[
-        float, typer.Option(metavar="SECONDS", help="What compiling one source may take.")
+        float,
+        typer.Option(metavar="SECONDS", callback=checked_seconds, help="What compiling one source may take."),
     ] = 600.0,
     optimize: Annotated[str, typer.Option("--optimize", "-O", help="-O0 to -O3, or -Os.")] = "-O2",
 ) -> None:

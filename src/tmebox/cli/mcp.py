@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from tmebox.cli.sizes import checked_size
+from tmebox.cli.sizes import checked_seconds, checked_size
 
 
 def mcp(
@@ -15,7 +15,8 @@ def mcp(
         str, typer.Option(metavar="SIZE", help="Limit on a program's objects.", callback=checked_size)
     ] = "64MiB",
     timeout: Annotated[
-        float, typer.Option(metavar="SECONDS", min=0.001, help="Stop each run after this long.")
+        float,
+        typer.Option(metavar="SECONDS", callback=checked_seconds, help="Stop each run after this long."),
     ] = 10.0,
 ) -> None:
     """Serve sandboxed Python to a model's client: JSON lines on standard input and output."""

@@ -9,7 +9,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import tempfile
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -89,11 +91,17 @@ def _require_compiler() -> str:
 
 
 def _manifest_path(source: Path) -> Path:
-    """Where the cache entry of `source` is: by its path, and everything else that shapes what is compiled."""
+    """Where the cache entry of `source` is: by its path, and everything else that shapes what is compiled. A
+    link has its own headers beside it."""
     from tmebox.toolchain.libc.libc import cache_directory
 
     folder = cache_directory() / "programs"
-    shaping = [str(source.resolve()), tmebox.__version__, _require_compiler(), _pipeline_digest()]
+    shaping = [
+        os.path.join(os.path.abspath(""), source),
+        tmebox.__version__,
+        _require_compiler(),
+        _pipeline_digest(),
+    ]
     return folder / (
         hashlib.sha256("\0".join(shaping).encode("utf-8", "surrogateescape")).hexdigest() + ".json"
     )
@@ -114,46 +122,78 @@ def _pipeline_digest() -> str:
 
 
 def _from_cache(manifest: Path) -> ModuleFile | None:
-    """What was compiled earlier, if none of the files it was made from has changed since."""
+    """What was compiled earlier, if none of the files it was made from has changed since, and none is there
+    that it would have been made from."""
     from tmebox.modulefile import codec
 
     try:
-        made_from = json.loads(manifest.read_text())
-        if not made_from or any(_digest(Path(name)) != digest for name, digest in made_from.items()):
+        kept = json.loads(manifest.read_text())
+        if any(_digest(Path(name)) != digest for name, digest in kept["files"].items()):
             return None
-        module = codec.read(manifest.with_suffix(".tbx"))
+        if any(map(os.path.isfile, kept["absent"])):
+            return None
+        data = manifest.with_suffix(".tbx").read_bytes()
+        if hashlib.sha256(data).hexdigest() != kept["module"]:  # somebody else writes both just now
+            return None
+        module = codec.decode(data)
         os.utime(manifest)
-    except (OSError, ValueError, AttributeError, ModuleError):
+    except (OSError, ValueError, AttributeError, KeyError, TypeError, ModuleError):
         return None
     return module
 
 
 def _compile(source: Path, manifest: Path, report: Report | None) -> ModuleFile:
     from tmebox.toolchain.build import build
+    from tmebox.toolchain.compile import clang
     from tmebox.toolchain.compile.compile import preprocess
 
     # The files it reads are hashed before and after: what changed in between is not kept.
-    dependencies = preprocess(source, _options()).dependencies
-    before = {str(Path(name).resolve()): _digest(Path(name)) for name in dependencies}
+    names = preprocess(source, _options()).dependencies
+    dependencies = [os.path.join(os.path.abspath(""), name) for name in names]
+    before = {name: _digest(Path(name)) for name in dependencies}
+    system = tuple(f"{directory}/" for directory in clang.system_dirs())
+    absent = _absent([name for name in dependencies if not name.startswith(system)])
     module = build([source], _options(), progress=report, warn=_warn)
-    if before == {name: _digest(Path(name)) for name in before}:
-        _keep(module, before, manifest)
+    if absent is not None and before == {name: _digest(Path(name)) for name in before}:
+        _keep(module, before, absent, manifest)
     return module
+
+
+def _absent(files: Sequence[str]) -> list[str] | None:
+    """Files that these would read if they were there: whatever a text in quotes could name. None for names
+    that nobody sees, since a macro has them."""
+    found: set[str] = set()
+    for file in files:
+        text = Path(file).read_text(encoding="utf-8", errors="surrogateescape").replace("\\\n", "")
+        if _COMPUTED.search(text) is not None:
+            return None
+        names = (name for name in _QUOTED.findall(text) if "\0" not in name)
+        found.update(os.path.join(os.path.dirname(file), name) for name in names)
+    return sorted(path for path in found if not os.path.isfile(path))
+
+
+_QUOTED = re.compile(r'(?="([^"\n]{1,255})")')
+_COMPUTED = re.compile(
+    r'(?:#|%:)[ \t]*(?:include|include_next|import|embed)\b(?![ \t]*["<])'
+    r'|__has_(?:include|include_next|embed)\b(?!\s*\(\s*["<])'
+)
 
 
 def _warn(warning: Diagnostic) -> None:
     stderr().print(printable(str(warning)), soft_wrap=True)
 
 
-def _keep(module: ModuleFile, made_from: dict[str, str], manifest: Path) -> None:
+def _keep(module: ModuleFile, files: dict[str, str], absent: Sequence[str], manifest: Path) -> None:
     """Write a cache entry, the module before the manifest that makes it valid. A full disk is no error, nor
     is a cache that only somebody else may write."""
     from tmebox.modulefile import codec
 
     try:
         manifest.parent.mkdir(mode=0o700, exist_ok=True)
-        _replace(manifest.with_suffix(".tbx"), codec.encode(module))
-        _replace(manifest, json.dumps(made_from).encode())
+        data = codec.encode(module)
+        kept = {"module": hashlib.sha256(data).hexdigest(), "files": files, "absent": list(absent)}
+        _replace(manifest.with_suffix(".tbx"), data)
+        _replace(manifest, json.dumps(kept).encode())
         entries = sorted(
             manifest.parent.glob("*.json"), key=lambda entry: entry.stat().st_mtime, reverse=True
         )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tmebox.cli.output import EXIT_FAILED, plain
-from tmebox.cli.sizes import checked_size
+from tmebox.cli.sizes import checked_seconds, checked_size
 
 if TYPE_CHECKING:
     from tmebox.python import Python
@@ -34,7 +34,8 @@ def python(
         str, typer.Option(metavar="SIZE", help="Limit on its objects.", callback=checked_size)
     ] = "32MiB",
     timeout: Annotated[
-        float | None, typer.Option(metavar="SECONDS", min=0.001, help="Stop it after this long.")
+        float | None,
+        typer.Option(metavar="SECONDS", callback=checked_seconds, help="Stop it after this long."),
     ] = None,
     instructions: Annotated[
         int | None, typer.Option(metavar="COUNT", min=1, help="Stop it after so many instructions.")
@@ -73,7 +74,10 @@ def _program(file: Path | None, command: str | None) -> tuple[str | None, str]:
     if command is not None:
         return command, "<command>"
     if file is not None:
-        return file.read_text(encoding="utf-8"), file.name
+        try:
+            return file.read_text(encoding="utf-8"), file.name
+        except UnicodeDecodeError as error:
+            raise typer.BadParameter(f"{file}: not UTF-8 ({error.reason} at byte {error.start})") from None
     return None, ""
 
 

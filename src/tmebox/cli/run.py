@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tmebox.cli.output import EXIT_TRAP, progress
-from tmebox.cli.sizes import checked_size
+from tmebox.cli.sizes import checked_seconds, checked_size
 from tmebox.errors import Trap
 
 if TYPE_CHECKING:
@@ -45,7 +45,8 @@ def run(
         ),
     ] = None,
     timeout: Annotated[
-        float | None, typer.Option(metavar="SECONDS", min=0.001, help="Stop the program after this long.")
+        float | None,
+        typer.Option(metavar="SECONDS", callback=checked_seconds, help="Stop the program after this long."),
     ] = None,
     memory: Annotated[
         str, typer.Option(metavar="SIZE", help="Limit on its data and heap.", callback=checked_size)

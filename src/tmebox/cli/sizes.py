@@ -1,4 +1,4 @@
-"""Options whose values are sizes."""
+"""Options whose values are sizes or times."""
 
 from __future__ import annotations
 
@@ -13,3 +13,14 @@ def checked_size(text: str) -> str:
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
     return text
+
+
+def checked_seconds(seconds: float | None) -> float | None:
+    """Neither infinite nor no number."""
+    from tmebox.runtime.given import checked_timeout
+
+    try:
+        checked_timeout(seconds)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+    return seconds

@@ -221,6 +221,13 @@ def digest(module: ModuleFile) -> str:
 # -- decoding -----------------------------------------------------------------------------------------
 def decode(data: bytes | bytearray | memoryview) -> ModuleFile:
     """Parse untrusted bytes; raises ModuleError and nothing else."""
+    try:
+        return _decoded(data)
+    except RecursionError:  # a list where a name is expected, as deep as the parser still takes it
+        raise ModuleError("malformed metadata in the module file: it nests too deeply") from None
+
+
+def _decoded(data: bytes | bytearray | memoryview) -> ModuleFile:
     container = elf.read(without_launcher(data))
     found = elf.notes(container.notes, OWNER)
     if NOTE_METADATA not in found:

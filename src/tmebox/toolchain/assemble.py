@@ -10,6 +10,7 @@ from tmebox.toolchain import diagnostics
 from tmebox.toolchain.compile import clang
 from tmebox.toolchain.marks import mark
 from tmebox.toolchain.scratch import scratch_directory
+from tmebox.toolchain.statements import require_known
 
 
 def assemble(
@@ -25,6 +26,7 @@ def assemble(
 
     `file` is the source's name, for messages. Raises CompileError, OSError.
     """
+    require_known(text, file)
     with scratch_directory() as scratch:
         source, written = scratch / "instrumented.s", scratch / "object"
         source.write_text(text + mark(isolation, base), encoding="utf-8", errors="surrogateescape")

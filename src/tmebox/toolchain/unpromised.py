@@ -20,10 +20,11 @@ from tmebox.errors import CompileError, Diagnostic
 from tmebox.records import dataclass, field, replace
 from tmebox.toolchain.compile import clang
 from tmebox.toolchain.patterns import regex
-from tmebox.toolchain.rewrite.asm import AsmSyntaxError, LineMarker, parse_line, remove_block_comments
+from tmebox.toolchain.rewrite.asm import AsmSyntaxError, LineMarker, normalized, parse_line
 from tmebox.toolchain.rewrite.mnemonics import MNEMONICS
 from tmebox.toolchain.rewrite.places import Places
 from tmebox.toolchain.scratch import scratch_directory
+from tmebox.toolchain.statements import is_known
 
 TRAP = f"ud1l {TRAP_UNPROMISED}(%eax), %eax"
 """The rewriter makes of it a `ud2` with a reason behind it."""
@@ -52,7 +53,7 @@ def without_unpromised(
     """The text with traps, and a warning for each function that has some. `file` is what messages call it.
     refuses: raise CompileError instead. It is raised for what goes wrong with the assembler, too."""
     try:
-        text = remove_block_comments(text)
+        text = normalized(text)
     except AsmSyntaxError:
         return text, ()  # the rewriter says so
     lines = [_Line.of(line) for line in text.split("\n")]
@@ -88,7 +89,7 @@ class _Line:
             start = _LABELS.match(statement)
             end = start.end() if start else 0
             instruction = _INSTRUCTION.fullmatch(statement, end)
-            if instruction is not None and _may_be(instruction[1], instruction[2]):
+            if instruction and _may_be(instruction[1], instruction[2]) and is_known(instruction[1]):
                 found.places.append(len(found.pieces) + 1)
                 found.pieces += [statement[:end], instruction[1], statement[instruction.end(1) :] + ";"]
             else:

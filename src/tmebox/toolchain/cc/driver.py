@@ -192,6 +192,8 @@ def _compile(command: Command, source: Path, output: Path) -> None:
     from tmebox.toolchain.objects import compile_object, instrument
 
     language = command.languages.get(source)
+    if command.output is None:
+        _unnamed(output)
     if command.mode == "-S":
         compiled, _ = instrument(source, command.options, language=language)
         write_output(output, _encoded(compiled.text))
@@ -211,7 +213,14 @@ def _write_dependencies(command: Command, compiled: Compiled, output: Path) -> N
     if not wanted.wanted:
         return
     rule = _rule(command, compiled, str(output))
-    write_output(wanted.file or output.with_suffix(".d"), _encoded(rule))
+    write_output(wanted.file or _unnamed(output.with_suffix(".d")), _encoded(rule))
+
+
+def _unnamed(output: Path) -> Path:
+    """An output that nobody has named. A source tree may bring a link of its name: then that is gone."""
+    if output.is_symlink():
+        output.unlink()
+    return output
 
 
 def _rule(command: Command, compiled: Compiled, target: str) -> str:
@@ -268,7 +277,7 @@ def _link(command: Command, scratch: Path) -> int:
     if command.map_file is not None and link_map is not None:
         write_output(command.map_file, link_map.read_bytes().replace(os.fsencode(f"{scratch}/"), b""))
     starts = launcher() if module.start is not None else b""
-    codec.write(module, command.output or "a.out", launcher=starts)
+    codec.write(module, command.output or _unnamed(Path("a.out")), launcher=starts)
     return 0
 
 

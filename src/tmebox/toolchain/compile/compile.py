@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from tmebox.abi import form
@@ -24,6 +25,7 @@ from tmebox.toolchain.compile.flags import SANDBOXED, vet, vet_define
 from tmebox.toolchain.options import CompileOptions
 from tmebox.toolchain.patterns import regex
 from tmebox.toolchain.rewrite import alignment, frames
+from tmebox.toolchain.rewrite.asm import AsmSyntaxError, normalized
 from tmebox.toolchain.rewrite.replacement import Refusal
 from tmebox.toolchain.scratch import scratch_directory
 
@@ -184,6 +186,9 @@ def _compile(
             )
             raise SourceError(f"{source} does not compile", wrong, finished.messages)
         text = _read(run.output)
+        if mode == ["-S"]:
+            with suppress(AsmSyntaxError):  # the rewriter says so
+                text = normalized(text)  # what places frames takes statements apart
         if form(options.base, options.isolation) == "twin" and mode == ["-S"]:
             placed = _placed(text, layouts, source, options, more, has_comments)
             if not isinstance(placed, str):
@@ -334,7 +339,11 @@ class _Run:
         missing = tuple(
             replace(item, excerpt="") for item in found if re.fullmatch(_MISSING, item.message) is not None
         )
-        return CompileError(f"{self._words[-1]} does not compile: a header is missing", missing)
+        if missing:
+            return CompileError(f"{self._words[-1]} does not compile: a header is missing", missing)
+        # An option that clang does not take, say. What has no place in a file comes from none.
+        other = tuple(replace(item, excerpt="", notes=()) for item in found if item.file is None)
+        return CompileError(f"{self._words[-1]} does not compile: the compiler did not read all of it", other)
 
     def _ask_again(self) -> clang.Finished:
         extra = ["-M", "-MG", "-MT", "output", "-w", "-o", str(self._listing)]

@@ -44,6 +44,7 @@ DEBUG_FLAGS = (
     "-gdwarf-4",  # version 5 has strings where clang's assembler puts those of its line table
     "-gno-variable-location-views",
     "-fno-diagnostics-color",
+    "-fno-diagnostics-show-caret",  # gcc would print that line of any file that `#line` names
 )
 """With -g, no unwind tables still leaves .debug_frame, as with clang."""
 WITHOUT_LOCATIONS = ("-fno-var-tracking",)

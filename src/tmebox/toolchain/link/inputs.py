@@ -1,7 +1,9 @@
 """What may be given to the linker: x86-64 ELF objects and archives of them.
 
 A linker does more than link. It takes any text for a linker script, which can name more files; thin archives
-and `.deplibs` sections do so too; and it compiles LLVM bitcode, whose inline assembly can read files.
+and `.deplibs` sections do so too; and it compiles LLVM bitcode, whose inline assembly can read files. So it
+gets no file that somebody else can write, and no archive, which it would take apart by rules of its own: it
+gets copies of the objects that were looked at.
 """
 
 from __future__ import annotations
@@ -28,14 +30,43 @@ def require_plain(name: str) -> str:
     return name
 
 
+class Copies:
+    """Objects in a new directory, for the linker. Messages and maps call them as those that were given."""
+
+    def __init__(self, directory: Path) -> None:
+        directory.mkdir()
+        self._directory = directory
+        self._names: dict[str, str] = {}
+
+    def add(self, contents: bytes, name: str) -> str:
+        """The copy's path. Raises CompileError for what is no object."""
+        _require_elf(contents[:20], name)
+        copy = self._directory / f"{len(self._names)}.o"
+        copy.write_bytes(contents)
+        self._names[str(copy)] = name
+        return str(copy)
+
+    def named(self, text: str) -> str:
+        """`text` with the names that were given."""
+        found = re.compile(re.escape(f"{self._directory}/") + r"\d+\.o")
+        return found.sub(lambda match: self._names.get(match[0], match[0]), text)
+
+
 def archive_members(path: Path) -> Iterator[tuple[str, bytes]]:
     """(what messages call it, contents) of each object in an archive that `require_archive` has passed."""
-    for number, (kind, start, length) in enumerate(_members(path, path.stat().st_size)):
-        if kind not in _INDICES:
-            with path.open("rb") as file:
-                file.seek(start)
-                name = kind.rstrip(b"/").decode("utf-8", "replace")
-                yield f"{path}({number if name.startswith('/') else name})", file.read(length)
+    long_names = b""
+    with path.open("rb") as file:
+        for kind, start, length in _members(path, path.stat().st_size):
+            if kind in _INDICES and kind != b"//":
+                continue
+            file.seek(start)
+            contents = file.read(length)
+            if kind == b"//":
+                long_names = contents
+                continue
+            is_long = kind.startswith(b"/") and kind[1:].isdigit()
+            name = long_names[int(kind[1:]) :].partition(b"\n")[0] if is_long else kind
+            yield f"{path}({name.rstrip(b'/').decode('utf-8', 'replace')})", contents
 
 
 def extract(path: Path, directory: Path) -> list[Path]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence, Set
+import re
+from collections.abc import Iterator, Mapping, Sequence, Set
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +30,13 @@ from tmebox.toolchain.link.exports import (
     same_functions,
 )
 from tmebox.toolchain.link.imports import marked_imports, numbered, stubbed, stubs, undefined_functions
-from tmebox.toolchain.link.inputs import archive_members, require_archive, require_object, require_plain
+from tmebox.toolchain.link.inputs import (
+    Copies,
+    archive_members,
+    require_archive,
+    require_object,
+    require_plain,
+)
 from tmebox.toolchain.link.linked import Elf
 from tmebox.toolchain.link.relocate import Claims, relocate
 from tmebox.toolchain.options import DEFAULT_OPTIONS, CompileOptions
@@ -64,18 +71,15 @@ def link(
         raise CompileError(f"{options.name}: nothing to link")
     for path in objects:
         require_object(path)
-        require_marked(path.read_bytes(), str(path), options)
     archived = frozenset[str]().union(*(require_archive(path) for path in archives))
-    for path in archives:
-        for name, contents in archive_members(path):
-            require_marked(contents, name, options)
-    exports = find_exports(objects, options.exports)
-    inputs = [*objects, *archives, *implicit_archives]
     with scratch_directory() as scratch:
-        session = _Session(scratch, inputs, options, link_map, unwinds)
+        copies = Copies(scratch / "objects")
+        session = _Session(scratch, copies, [*objects, *archives], options, link_map, unwinds)
+        session.inputs = [*_copied(objects, archives, options, copies), *map(_absolute, implicit_archives)]
+        exports = find_exports(objects, options.exports)
         is_command = start_object is not None and (exports.is_command or "main" in archived)
         if is_command and start_object is not None:
-            session.inputs.insert(0, start_object)
+            session.inputs.insert(0, _absolute(start_object))
         roots = [*exports.roots, *map(require_plain, roots), *([START] if is_command else [])]
         marked = marked_imports(objects)
         if marked:  # the linker refuses them where they are undefined, unlike others
@@ -95,6 +99,9 @@ def link(
             missing = {*undefined, *marked}
             session.add_stubs({name: index for index, name in enumerate(imports) if name in missing})
             executable = session.run(roots, final=True)
+        if link_map is not None:
+            told = copies.named(link_map.read_text(encoding="utf-8", errors="surrogateescape"))
+            link_map.write_text(told, encoding="utf-8", errors="surrogateescape")
         return _module(executable, exports, imports, options, is_command)
 
 
@@ -104,13 +111,42 @@ def require_marked(contents: bytes, name: str, options: CompileOptions) -> None:
     marks.require_mark(note, name, options.isolation, options.base)
 
 
+def _copied(
+    objects: Sequence[Path], archives: Sequence[Path], options: CompileOptions, copies: Copies
+) -> Iterator[str]:
+    """The linker's arguments for all that was given. Raises CompileError for what is not ours."""
+
+    def copied(contents: bytes, name: str) -> str:
+        copy = copies.add(contents, name)
+        require_marked(contents, name, options)
+        return copy
+
+    for path in objects:
+        yield copied(path.read_bytes(), _absolute(path))
+    for path in archives:
+        yield "--start-lib"
+        for name, contents in archive_members(path):
+            yield copied(contents, _absolute(path) + name.removeprefix(str(path)))
+        yield "--end-lib"
+
+
+def _absolute(path: Path) -> str:
+    return os.path.abspath(path)
+
+
+def _word(text: str) -> str:
+    """As a response file has it."""
+    return re.sub(r"([\s\\\"'])", r"\\\1", text)
+
+
 class _Session:
-    """Runs of the linker over the same inputs."""
+    """Runs of the linker over the same `inputs`. `given`: whose names messages shorten."""
 
     def __init__(
         self,
         scratch: Path,
-        inputs: Sequence[Path],
+        copies: Copies,
+        given: Sequence[Path],
         options: CompileOptions,
         link_map: Path | None,
         unwinds: bool,
@@ -118,7 +154,9 @@ class _Session:
         self.unwinds = unwinds
         self.scratch = scratch
         self.link_map = link_map
-        self.inputs = list(inputs)
+        self.inputs: list[str] = []
+        self._copies = copies
+        self._given = given
         self.options = options
         self.own_sections: dict[bool, list[str]] = {False: [], True: []}
         self.own_code: list[str] = []
@@ -135,8 +173,8 @@ class _Session:
             base=options.base,
             limits=options.limits,
         )
-        if stub_object not in self.inputs:
-            self.inputs.insert(0, stub_object)
+        if str(stub_object) not in self.inputs:
+            self.inputs.insert(0, str(stub_object))
 
     def adopt_sections(self, executable: Elf) -> bool:
         """Whether the program has sections of its own: the linker would place them across our pages, and code
@@ -154,7 +192,9 @@ class _Session:
             roots, self.own_sections[False], self.own_sections[True], self.own_code, unwinds=self.unwinds
         )
         script_path.write_text(text, encoding="utf-8", errors="surrogateescape")
-        output = self.scratch / "linked"
+        output, listed = self.scratch / "linked", self.scratch / "inputs"
+        words = "\n".join(map(_word, self.inputs))
+        listed.write_text(words, encoding="utf-8", errors="surrogateescape")
         arguments = [
             "-m", "elf_x86_64", "-static", "--no-dynamic-linker", "--emit-relocs", "--gc-sections",
             "-z", "norelro", "-z", "nognustack", "-z", "nostart-stop-gc",
@@ -163,15 +203,15 @@ class _Session:
             "--no-dependent-libraries", "--discard-locals", "--error-limit=50", "--color-diagnostics=never",
             "-T", str(script_path), "-o", str(output),
             "--unresolved-symbols=report-all" if final else "--unresolved-symbols=ignore-all",
-            *([f"-Map={self.link_map}"] if self.link_map is not None else []),
+            *([f"-Map={_absolute(self.link_map)}"] if self.link_map is not None else []),
             *shuffled(self.options.placement),
-            *(os.path.abspath(path) for path in self.inputs),
+            f"@{listed}",
         ]  # fmt: skip
         finished = clang.run("ld.lld", arguments, self.options.limits)
         if finished.status != 0:
-            messages = finished.messages
-            for path in self.inputs:
-                messages = messages.replace(os.path.abspath(path), path.name)
+            messages = self._copies.named(finished.messages)
+            for path in self._given:
+                messages = messages.replace(_absolute(path), path.name)
             found = diagnostics.errors(diagnostics.parse_lld(messages))
             last = Diagnostic(messages.strip()[-2000:] or f"the linker ended with status {finished.status}")
             raise CompileError(f"{self.options.name} does not link", found or (last,))

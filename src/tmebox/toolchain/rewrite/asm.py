@@ -2,7 +2,9 @@
 
 Understands what clang, gcc and people write: several statements on a line, prefixes of their own, quoted
 names, numeric labels, comments of all kinds. It knows the shape of a statement, not its meaning: what a
-mnemonic or a directive does is decided elsewhere. What has no such shape is an AsmSyntaxError.
+mnemonic or a directive does is decided elsewhere. What has no such shape is an AsmSyntaxError: above all what
+LLVM's assembler, which reads the result, could take for other statements than these. Outside of strings and
+comments there is printable ASCII only.
 
 `parse_line(print_statement(node))` gives `node` back.
 """
@@ -138,35 +140,55 @@ Statement = Instruction | Label | Directive | LineMarker | InlineAssembly
 
 # -- lines --------------------------------------------------------------------------------------------
 
-_STRING = r'"(?:[^"\\]|\\.)*"'
-_SYMBOL = rf"(?:[A-Za-z_.$][\w.$]*|{_STRING})"
-_PIECES = regex(rf"{_STRING}|;|#.*|//.*|[^\";#/]+|/")
-_LABEL = regex(rf"\s*({_SYMBOL}|\d+)\s*:(?!:)")
-_OWN_LABEL = regex(r"(\.L\w+):\Z")
-_ASSIGNMENT = regex(rf"\s*({_SYMBOL})\s*=\s*(?!=)(.*)\Z")
-_DIRECTIVE = regex(r"\s*(\.[A-Za-z_]\w*)(?:\s+(.*))?\Z", re.DOTALL)
-_WORD = regex(r"\s*([A-Za-z]\w*)(?=[\s{]|\Z)\s*")
-_LINE_MARKER = regex(r'#\s*(?:line\s+)?(\d+)\s+"((?:[^"\\]|\\.)*)"')
+STRING = r'"(?:[^"\\\x00-\x08\n-\x1f\x7f]|\\[^\x00-\x1f\x7f])*"'
+PLAIN = r"\t !$-&(-.0-:<-\[\]-~"
+"""Of a class of characters: those that mean themselves wherever they stand. The others begin or end something
+(`"`, `#`, `'`, `/`, `;`) or mean nothing outside of macros."""
+_CHARACTER = r"'(?:\\[bfnrt!-/:-@\[-`{-~]|[\t -\[\]-~])'"
+"""As LLVM has them: closed, and of one character. What it reads otherwise than GNU's (`'\\0'`) is none."""
+_SYMBOL = rf"(?:[A-Za-z_.$][\w.$]*|{STRING})"
+_PLAIN_LINE = regex(rf"[{PLAIN}]*")
+_PIECES = regex(rf"{STRING}|;|#.*|//.*|[{PLAIN}]+|/")
+_STRINGS = regex(STRING)
+_NEXT = rf"{STRING}|#[^\n]*|//[^\n]*|/\*|{_CHARACTER}"
+_NEXT_OR_END = rf"\n|{_NEXT}"
+_IS_WANTED = rf"^(?:[^\"'#/\n]|{STRING}|/(?![*/]))*(?:'|/\*)"
+"""Of a line: a comment or a character constant begins there."""
+_ESCAPED = {"b": 8, "t": 9, "n": 10, "f": 12, "r": 13}
+_LABEL = regex(rf"\s*({_SYMBOL}|\d+)\s*:(?!:)", re.ASCII)
+_OWN_LABEL = regex(r"(\.L\w+):\Z", re.ASCII)
+_ASSIGNMENT = regex(rf"\s*({_SYMBOL})\s*=\s*(?!=)(.*)\Z", re.ASCII)
+_DIRECTIVE = regex(r"\s*(\.[A-Za-z_]\w*)(?:\s+(.*))?\Z", re.ASCII)
+_WORD = regex(r"\s*([A-Za-z]\w*)(?=[\s{]|\Z)\s*", re.ASCII)
+_LINE_MARKER = regex(r'#\s*(?:line\s+)?(\d{1,9})\s+"((?:[^"\\]|\\.)*)"', re.ASCII)
 
 
-def remove_block_comments(text: str) -> str:
-    """`/* … */` becomes a space and as many newlines as it held; strings and line comments stay."""
-    if "/*" not in text:
+def normalized(text: str) -> str:
+    """`/* … */` becomes a space, and character constants their numbers; strings and line comments stay. The
+    newlines of a comment, which do not end a statement, come after the line. Raises AsmSyntaxError."""
+    if ("/*" not in text and "'" not in text) or regex(_IS_WANTED, re.MULTILINE).search(text) is None:
         return text
     out = []
-    position = 0
-    plain = re.compile(rf"{_STRING}|#[^\n]*|//[^\n]*|/\*")
-    while found := plain.search(text, position):
-        if found.group() != "/*":
-            out.append(text[position : found.end()])
-            position = found.end()
-            continue
-        end = text.find("*/", found.end())
-        if end < 0:
-            raise AsmSyntaxError("a comment that does not end")
-        out.append(text[position : found.start()] + " " + "\n" * text.count("\n", found.end(), end))
-        position = end + 2
-    return "".join([*out, text[position:]])
+    position = skipped = 0
+    while found := regex(_NEXT_OR_END if skipped else _NEXT).search(text, position):
+        item = found.group()
+        out.append(text[position : found.start()])
+        position = found.end()
+        if item == "\n":
+            out.append("\n" * (skipped + 1))
+            skipped = 0
+        elif item == "/*":
+            end = text.find("*/", position)
+            if end < 0:
+                raise AsmSyntaxError("a comment that does not end")
+            skipped += text.count("\n", position, end)
+            out.append(" ")
+            position = end + 2
+        elif item[0] == "'":
+            out.append(f" {_ESCAPED.get(item[-2], ord(item[-2])) if len(item) > 3 else ord(item[1])} ")
+        else:
+            out.append(item)
+    return "".join([*out, text[position:], "\n" * skipped])
 
 
 def own_label(line: str) -> str | None:
@@ -177,15 +199,15 @@ def own_label(line: str) -> str | None:
 
 @lru_cache(maxsize=1 << 15)
 def parse_line(line: str) -> tuple[Statement, ...]:
-    """The statements of one line (without block comments), in order. Most lines of a program repeat, and what
-    accesses no memory is read again when it is instrumented."""
+    """The statements of one line of `normalized` text, in order. Most lines of a program repeat, and what
+    accesses no memory is read again when it is instrumented. Raises AsmSyntaxError."""
     if (name := own_label(line)) is not None:
         return (Label(name),)
     if line.startswith("#"):
         return _parse_hash_line(line)
     comment = ""
     pieces: list[str] = [""]
-    if '"' in line or ";" in line or "#" in line or "/" in line:
+    if _PLAIN_LINE.fullmatch(line) is None:
         for piece in _split(line):
             if piece[0] == "#" or piece.startswith("//"):
                 comment = piece
@@ -204,8 +226,20 @@ def parse_line(line: str) -> tuple[Statement, ...]:
 def _split(line: str) -> list[str]:
     pieces = _PIECES.findall(line)
     if sum(map(len, pieces)) != len(line):
-        raise AsmSyntaxError("a string that does not end")
+        raise AsmSyntaxError(_what_is_wrong(line))
     return pieces
+
+
+def _what_is_wrong(line: str) -> str:
+    position = 0
+    while piece := _PIECES.match(line, position):
+        position = piece.end()
+    character = line[position]
+    if character == '"':
+        return "a string that does not end, or has control characters"
+    if character == "'":
+        return "a character constant is one character between two quotes, or one of \\b \\f \\n \\r \\t"
+    return f"{character!a} has no meaning outside of strings"
 
 
 def _parse_hash_line(line: str) -> tuple[Statement, ...]:
@@ -237,7 +271,7 @@ def _parse_piece(text: str, statements: list[Statement]) -> None:
     if assignment := _ASSIGNMENT.match(text):
         statement: Statement = Directive(".set", f"{assignment[1]}, {assignment[2].strip()}")
     elif directive := _DIRECTIVE.match(text):
-        statement = Directive(directive[1].lower(), (directive[2] or "").strip())
+        statement = Directive(directive[1].lower(), _arguments(directive[2] or ""))
     else:
         statement = parse_instruction(text, prefixes)
         if prefixes:
@@ -246,6 +280,14 @@ def _parse_piece(text: str, statements: list[Statement]) -> None:
     if prefixes:
         raise AsmSyntaxError(f"`{' '.join(prefixes)}` without an instruction")
     statements.append(statement)
+
+
+def _arguments(text: str) -> str:
+    """Of a directive. Behind a colon, or with a value, its name would be a symbol's for the assembler."""
+    text = text.strip()
+    if (":" in text or "=" in text) and not {":", "="}.isdisjoint(_STRINGS.sub("", text)):
+        raise AsmSyntaxError("`:` and `=` are no part of a directive")
+    return text
 
 
 def parse_instruction(text: str, prefixes: tuple[str, ...] = ()) -> Instruction:
@@ -264,12 +306,13 @@ def parse_instruction(text: str, prefixes: tuple[str, ...] = ()) -> Instruction:
 
 # -- operands -----------------------------------------------------------------------------------------
 
-_OPERANDS = regex(rf"{_STRING}|[(),]|[^\"(),]+")
-_REGISTER = regex(r"%([a-z]\w*|st\s*\(\s*[0-7]\s*\))\Z")
+_OPERANDS = regex(rf"{STRING}|[(),]|[^\"(),]+")
+_REGISTER = regex(r"%([a-z]\w*|st\s*\(\s*[0-7]\s*\))\Z", re.ASCII)
 _SEGMENT = regex(r"%([c-gs]s)\s*:\s*")
-_ADDRESS = regex(r"\(\s*(?:%(\w+))?\s*(?:,\s*%(\w+)\s*(?:,\s*([1248])\s*)?)?\)\Z")
+_ADDRESS = regex(r"\(\s*(?:%(\w+))?\s*(?:,\s*%(\w+)\s*(?:,\s*([1248])\s*)?)?\)\Z", re.ASCII)
 _TOKEN = regex(
-    rf"\s*(?:(?P<word>0[xX][0-9a-fA-F]+|\d+[bf]?(?![\w.$])|{_SYMBOL}(?:@[A-Za-z]\w*)?)|(?P<operator><<|>>|[-+*/~!&|^()]))\s*"
+    rf"\s*(?:(?P<word>0[xX][0-9a-fA-F]+|\d+[bf]?(?![\w.$])|{_SYMBOL}(?:@[A-Za-z]\w*)?)|(?P<operator><<|>>|[-+*/~!&|^()]))\s*",
+    re.ASCII,
 )
 
 
@@ -324,26 +367,36 @@ def _parse_memory(text: str, segment: str | None) -> Memory:
 
 
 def parse_expression(text: str) -> str:
-    """Check that `text` is an expression of symbols and numbers; return it without its spaces."""
+    """Check that `text` is an expression of symbols and numbers; return it without its spaces. With operators
+    that have no operands these could make a comment, as `1 / *2` would. Raises AsmSyntaxError."""
     if text.isdecimal():
         return text
     tokens = []
-    position = 0
-    after_word = False
+    position = depth = 0
+    is_whole = False
     while position < len(text):
         token = _TOKEN.match(text, position)
-        if token is None or (after_word and token["word"]):
+        if token is None:
             raise AsmSyntaxError(f"`{text.strip()}` is not an operand")
-        after_word = token["word"] is not None
-        tokens.append(token["word"] or token["operator"])
+        word, operator = token["word"], token["operator"]
+        depth += (operator == "(") - (operator == ")")
+        begins = word is not None or operator in _BEFORE_OPERANDS
+        ends = operator is not None and operator not in ("(", "~")
+        if depth < 0 or not (ends if is_whole else begins):
+            raise AsmSyntaxError(f"`{text.strip()}` is not an operand")
+        is_whole = word is not None or operator == ")"
+        tokens.append(word or operator)
         position = token.end()
     if not tokens:
         raise AsmSyntaxError("an operand is missing")
+    if depth or not is_whole:
+        raise AsmSyntaxError(f"`{text.strip()}` is not an operand")
     return "".join(tokens)
 
 
-_TERMS = regex(r"(?:[-+]?(?:0[xX][0-9a-fA-F]+|\d+))+\Z")
-_TERM = regex(r"([-+]?)(0[xX][0-9a-fA-F]+|\d+)")
+_BEFORE_OPERANDS = frozenset("-+~!(")
+_TERMS = regex(r"(?:[-+]?(?:0[xX][0-9a-fA-F]+|\d{1,40}))+\Z", re.ASCII)
+_TERM = regex(r"([-+]?)(0[xX][0-9a-fA-F]+|\d{1,40})", re.ASCII)
 
 
 def constant(expression: str) -> int | None:
@@ -365,4 +418,4 @@ def symbols(text: str) -> list[str]:
     return [word for word in _NAMES.findall(text) if word != "."]
 
 
-_NAMES = regex(rf"(?<![\w.$@%\"])({_SYMBOL}|\d+[bf](?![\w.$]))")
+_NAMES = regex(rf"(?<![\w.$@%\"])({_SYMBOL}|\d+[bf](?![\w.$]))", re.ASCII)

@@ -7,16 +7,17 @@ import re
 from collections.abc import Iterator
 
 from tmebox.toolchain.patterns import regex
+from tmebox.toolchain.rewrite.asm import STRING
 
 _BEGINS = "\n\t.section\t.debug_"
 _CODE_FLAGS = regex(r',[ \t]*"ax')
 """Of a section. A name such as "axis" begins with the same letters, and has no comma before its quote."""
 _PLAIN = (
     r"(?:\t\.(?:byte|short|long|quad|ascii|asciz|uleb128|sleb128)[ \t]"
-    r'(?:"(?:[^"\\\r\n]|\\[^\r\n])*"|[^"\\;#@/\r\n]*)|\.L[\w.$]+:|[ \t])[ \t]*(?:#[^\r\n]*)?'
+    rf"(?:{STRING}[ \t]*|[\w.$ \t,()+*-]*)|\.L[\w.$]+:[ \t]*|[ \t]+)(?:#[^\r\n]*)?"
 )
-_PLAIN_LINE = regex(rf"{_PLAIN}\Z")
-_OTHER_LINE = regex(rf"^(?!{_PLAIN}$)[^\n]*\n?", re.MULTILINE)
+_PLAIN_LINE = regex(rf"{_PLAIN}\Z", re.ASCII)
+_OTHER_LINE = regex(rf"^(?!{_PLAIN}$)[^\n]*\n?", re.MULTILINE | re.ASCII)
 
 
 def is_plain(line: str) -> bool:

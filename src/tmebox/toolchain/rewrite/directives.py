@@ -10,7 +10,7 @@ import re
 
 from tmebox.records import dataclass
 from tmebox.toolchain.patterns import regex
-from tmebox.toolchain.rewrite.asm import AsmSyntaxError, Directive, parse_expression, split_operands
+from tmebox.toolchain.rewrite.asm import STRING, AsmSyntaxError, Directive, parse_expression, split_operands
 from tmebox.toolchain.rewrite.replacement import Refusal
 
 _KEPT = """
@@ -41,6 +41,7 @@ _FLAGS = regex(r'"\w*"')
 _MODIFIER = regex(r"@(\w+)")
 _NUMBER = regex(r"(0x[0-9a-fA-F]+|\d*)")
 _KNOWN_FLAGS = frozenset("awxMSGToeR")
+_ASSIGNED = regex(rf"[\w.$]+|{STRING}", re.ASCII)
 _OFFSET = regex("@DTPOFF", re.IGNORECASE)
 _TLS_TYPE = regex(r"([@%#])tls_object\b|\bSTT_TLS\b")
 _CODE_FILL = frozenset(["", "0x90", "144"])
@@ -114,6 +115,8 @@ class SectionState:
         if not arguments or not arguments[0]:
             raise Refusal("a section without a name")
         name = arguments[0].strip('"')
+        if arguments[0] not in (name, f'"{name}"') or '"' in name or "\\" in name:
+            raise Refusal("a section whose name is not plain text")
         if len(arguments) == 1:
             return self._known.get(name) or _section(name, None, arguments)
         if not _FLAGS.fullmatch(arguments[1]):
@@ -175,7 +178,7 @@ def _data(directive: Directive, section: Section) -> str:
         for modifier in _MODIFIER.findall(arguments):
             if modifier.upper() != "DTPOFF" or not section.is_debug:
                 raise Refusal(f"@{modifier} in data is not supported (compile with -fno-pic)")
-        arguments = _OFFSET.sub("", arguments)
+        arguments = _OFFSET.sub(" ", arguments).rstrip()  # what stands beside it stays apart
     return f"\t{directive.name}\t{arguments}"
 
 
@@ -189,11 +192,14 @@ def _alignment(directive: Directive) -> str:
 
 
 def _assignment(directive: Directive) -> str:
-    name, _, value = directive.arguments.partition(",")
+    name, *values = split_operands(directive.arguments) or [""]
+    if len(values) != 1 or not _ASSIGNED.fullmatch(name):
+        raise Refusal("an assignment has a symbol and one value")
+    value = values[0]
     try:
         expression = parse_expression(value)
     except AsmSyntaxError as error:
         raise Refusal(str(error)) from None
     if "@" in expression:
         raise Refusal("a symbol's value is a plain expression")
-    return f"\t{directive.name}\t{name.strip()}, {expression}"
+    return f"\t{directive.name}\t{name}, {expression}"

@@ -36,7 +36,6 @@ _SIZES = {
     **dict.fromkeys((".8byte", ".quad", ".dc.q"), 8),
 }
 _PREFIXES = regex(r"\s*\.byte\s+((0x67|0x66|0x3e)(?:\s*,\s*\2)*|0xf0)\s*", re.IGNORECASE)
-_CHARACTER = regex(r"'(\\?.)'?")
 _NUMBERED = regex(r"(\d+)([bf])")
 NEUTRAL = frozenset([".globl", ".global", ".weak", ".local", ".hidden", ".protected", ".internal", ".type"])
 """Directives that say something of a symbol, wherever they stand."""
@@ -177,15 +176,8 @@ def _bytes(directive: Directive) -> bytes:
         raise Refusal(f"`{directive.name}` that code runs into: data there could hide instructions")
     found = b""
     for operand in split_operands(directive.arguments):
-        value = _value(operand.strip())
+        value = constant(operand) if operand else None
         if value is None or not -(1 << (8 * size - 1)) <= value < 1 << 8 * size:
             raise Refusal(f"`{directive.name} {operand}` that code runs into: not a number of {size} bytes")
         found += (value % (1 << 8 * size)).to_bytes(size, "little")
     return found
-
-
-def _value(text: str) -> int | None:
-    character = _CHARACTER.fullmatch(text)
-    if character and len(character[1]) == 1:
-        return ord(character[1])
-    return constant(text)

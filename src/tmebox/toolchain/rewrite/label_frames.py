@@ -11,7 +11,7 @@ from tmebox.toolchain.patterns import regex
 from tmebox.toolchain.rewrite.label_search import INDIRECT, LABEL, TYPE, with_searches
 
 RETURN_ADDRESS = 8
-CFA_OFFSET = regex(r"\t\.cfi_def_cfa_offset (\d+)")
+CFA_OFFSET = regex(r"\t\.cfi_def_cfa_offset (\d{1,18})(?!\d)")
 CFA_IN_RBP = regex(r"\t\.cfi_def_cfa_register\s+%rbp")
 _SIZES = regex(r"(\t(sub|add)q\t)\$(\d+)(,\s*%rsp\b.*)")
 _SETS = regex(r"\t\w+\t.*,\s*%rsp\b(?!\))")

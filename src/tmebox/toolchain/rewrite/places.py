@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 
 from tmebox.errors import Diagnostic
+from tmebox.toolchain.patterns import regex
 from tmebox.toolchain.rewrite.asm import Directive, LineMarker, split_operands
 
 PLACE = "\t.loc\t"
+_IS_PLACE = regex(r"\t\.loc\t\d[\w.$ \t-]*\Z", re.ASCII)
 
 
 def is_place(line: str) -> bool:
     """Whether it is a `.loc` and nothing else, as compilers write it. A third of their lines are."""
-    return (
-        line.startswith(PLACE)
-        and line[len(PLACE) : len(PLACE) + 1].isdecimal()
-        and line[-1].isalnum()
-        and not ("#" in line or ";" in line or '"' in line or "/" in line)
-    )
+    return _IS_PLACE.match(line) is not None
 
 
 class Places:
@@ -38,7 +36,7 @@ class Places:
         """`.file 1 "directory" "name" …`; the unnumbered form names nothing that `.loc` uses."""
         words = split_operands(directive.arguments.replace('" "', '","').replace(' "', ',"', 1))
         if len(words) > 1 and words[0].isdecimal():
-            names = [word.split('"')[1] for word in words[1:3] if word.startswith('"')]
+            names = [word.split('"')[1] for word in words[1:3] if word.startswith('"')] or [""]
             is_main = words[0] == "0"
             self._names[words[0]] = names[-1] if is_main or len(names) < 2 else "/".join(names)
 
@@ -54,5 +52,10 @@ class Places:
     def _source(self, event: LineMarker | str, distance: int) -> tuple[str, int]:
         if isinstance(event, LineMarker):
             return event.file, event.line + distance - 1 if event.file else 0
-        words = event.split()
-        return self._names.get(words[0], ""), int(words[1]) if len(words) > 1 and words[1].isdecimal() else 0
+        words = [*event.split(), ""]
+        return self._names.get(words[0], ""), _line(words[1] if len(words) > 1 else "")
+
+
+def _line(text: str) -> int:
+    """0 for what no source has."""
+    return int(text) if text.isdecimal() and len(text) < 10 else 0

@@ -20,7 +20,7 @@ from tmebox.toolchain.rewrite.asm import (
     Instruction,
     Label,
     LineMarker,
-    remove_block_comments,
+    normalized,
     split_operands,
     symbols,
 )
@@ -58,7 +58,10 @@ def rewrite(text: str, *, file: str, isolation: str = "code+data", base: str = "
     if base not in BASES:
         raise ValueError(f"base is one of {', '.join(BASES)}, not {base!r}")
     try:
+        text = normalized(text)
         return _Rewriting(text, file, isolation, base).run()
+    except AsmSyntaxError as error:
+        raise CompileError("assembly that cannot run in a sandbox", (Diagnostic(str(error), file),)) from None
     except R11KeptError:
         return _Rewriting(text, file, isolation, base, keeps_r11=True).run()
 
@@ -118,10 +121,7 @@ class _Rewriting:
         self._prefix = ""
 
     def run(self) -> str:
-        try:
-            self._read(remove_block_comments(self._text))
-        except AsmSyntaxError as error:
-            self._refuse(Refusal(str(error)))
+        self._read(self._text)
         if not self._diagnostics:
             self._place()
         if self._diagnostics:
