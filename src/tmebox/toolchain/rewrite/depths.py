@@ -18,6 +18,7 @@ from tmebox.toolchain.sections import depth_claims
 MARK = "__tmebox_mark"
 """Stands in a check for the mark of labels of the depth there."""
 _SLOT = 8
+_NESTED_HANDLERS = 100
 _NUMBER = "\tmovl\t$"
 """Behind a trap is a number that the trap's handler looks for."""
 
@@ -186,15 +187,14 @@ class _Depths:
         self._follow(waiting)
 
     def _follow_pads(self) -> None:
-        """One may begin behind another."""
-        labels, left = self._listing.labels, dict(self._pads)
-        while reached := {
-            pad: self._depth[labels[begin]]
-            for pad, begin in left.items()
-            if pad in labels and labels.get(begin, -1) in self._depth
-        }:
-            self._follow([(labels[pad], depth) for pad, depth in reached.items()])
-            left = {pad: begin for pad, begin in left.items() if pad not in reached}
+        """What goes to one may begin behind another: as often as handlers stand within handlers."""
+        known = self._listing.labels.keys()
+        places = [(pad, begin) for pad, begin in self._pads.items() if pad in known and begin in known]
+        pads = [(self._listing.labels[pad], self._listing.labels[begin]) for pad, begin in places]
+        for _ in range(_NESTED_HANDLERS):
+            reached = [(pad, self._depth[begin]) for pad, begin in pads if begin in self._depth]
+            pads = [(pad, begin) for pad, begin in pads if begin not in self._depth]
+            self._follow(reached)
 
     def _around(self, index: int) -> int | None:
         """Of a label that computed jumps lead to: what the function's own ones have."""
