@@ -263,12 +263,13 @@ def _module(
 def _prototypes(executable: Elf, names: Set[str]) -> dict[str, Prototype]:
     """By symbol. An alias has no debug information: its prototype is that of the function which it names."""
     found = prototypes(executable, names)
-    others = same_functions(executable, names - found.keys())
-    behind = prototypes(executable, frozenset[str]().union(*others.values()))
-    for name, candidates in others.items():
-        known = next((behind[other] for other in candidates if other in behind), None)
+    missing = names - found.keys()
+    groups = same_functions(executable, missing)
+    behind = prototypes(executable, frozenset[str]().union(*groups))
+    for group in groups:
+        known = next((behind[other] for other in group if other in behind), None)
         if known is not None:
-            found[name] = replace(known, name=name)
+            found.update({name: replace(known, name=name) for name in missing.intersection(group)})
     return found
 
 
