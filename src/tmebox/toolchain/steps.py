@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 from tmebox.errors import CompileError
 
-LINES = 256
-"""Lines after which a step looks at the time."""
+Item = TypeVar("Item")
+_LINES = 256
+"""After how many of them a step looks at the time."""
 
 
 class _Limits(threading.local):
@@ -38,6 +40,14 @@ def limited(timeout_s: float, stop: threading.Event | None = None) -> Iterator[N
         yield
     finally:
         _limits.end_s, _limits.stop = float("inf"), None
+
+
+def watched(items: Iterable[Item]) -> Iterator[Item]:
+    """The items, with a look at the time now and then."""
+    for number, item in enumerate(items):
+        if number % _LINES == 0:
+            look()
+        yield item
 
 
 def look() -> None:

@@ -16,6 +16,8 @@ from tmebox.records import dataclass
 from tmebox.toolchain.patterns import regex
 
 PREFIXES = frozenset(["lock", "rep", "repe", "repz", "repne", "repnz", "notrack"])
+MOST_PREFIXES = 14
+"""An instruction has at most 15 bytes."""
 
 MARKS = ("TAILCALL", "LONGJMP", "LANDING")
 """Words in a comment that say what an indirect jump is for; clang writes the first, people the second."""
@@ -258,6 +260,8 @@ def parse_instruction(text: str, prefixes: tuple[str, ...] = ()) -> Instruction:
         if name not in PREFIXES:
             return Instruction(name, tuple(parse_operand(item) for item in split_operands(text)), prefixes)
         prefixes += (name,)
+        if len(prefixes) > MOST_PREFIXES:
+            raise AsmSyntaxError(f"more than {MOST_PREFIXES} prefixes of one instruction")
         if not text:
             return Instruction("", (), prefixes)
 
@@ -267,7 +271,7 @@ def parse_instruction(text: str, prefixes: tuple[str, ...] = ()) -> Instruction:
 _OPERANDS = regex(rf"{_STRING}|[(),]|[^\"(),]+")
 _REGISTER = regex(r"%([a-z]\w*|st\s*\(\s*[0-7]\s*\))\Z")
 _SEGMENT = regex(r"%([c-gs]s)\s*:\s*")
-_ADDRESS = regex(r"\(\s*(?:%(\w+))?\s*(?:,\s*%(\w+)\s*(?:,\s*([1248])\s*)?)?\)\Z")
+_ADDRESS = regex(r"\(\s*(?:%(\w+)\s*)?(?:,\s*%(\w+)\s*(?:,\s*([1248])\s*)?)?\)\Z")
 _TOKEN = regex(
     rf"\s*(?:(?P<word>0[xX][0-9a-fA-F]+|\d+[bf]?(?![\w.$])|{_SYMBOL}(?:@[A-Za-z]\w*)?)|(?P<operator><<|>>|[-+*/~!&|^()]))\s*"
 )

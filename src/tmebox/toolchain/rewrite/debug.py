@@ -13,8 +13,9 @@ _CODE_FLAGS = regex(r',[ \t]*"ax')
 """Of a section. A name such as "axis" begins with the same letters, and has no comma before its quote."""
 _PLAIN = (
     r"(?:\t\.(?:byte|short|long|quad|ascii|asciz|uleb128|sleb128)[ \t]"
-    r'(?:"(?:[^"\\\r\n]|\\[^\r\n])*"|[^"\\;#@/\r\n]*)|\.L[\w.$]+:|[ \t])[ \t]*(?:#[^\r\n]*)?'
+    r'(?:"(?:[^"\\\r\n]|\\[^\r\n])*"[ \t]*|[^"\\;#@/\r\n]*)|(?:\.L[\w.$]+:|[ \t])[ \t]*)(?:#[^\r\n]*)?'
 )
+"""Nothing in it matches spaces after what may end with spaces: a line of them would take quadratic time."""
 _PLAIN_LINE = regex(rf"{_PLAIN}\Z")
 _OTHER_LINE = regex(rf"^(?!{_PLAIN}$)[^\n]*\n?", re.MULTILINE)
 
