@@ -309,13 +309,16 @@ def _segment(sections: list[linked.Section], writable: bool) -> Segment:
     start = min(section.address for section in sections)
     start -= start % abi.PAGE_SIZE
     end = max(section.address + section.size_bytes for section in sections)
-    filled = max((section.address + len(section.data) for section in sections if section.data), default=start)
     if not abi.IMAGE_START <= start <= end <= abi.PRIVATE_END:
         raise CompileError(f"{(end - start) >> 20} MiB of data do not fit the sandbox's private half")
-    data = bytearray(filled - start)
-    for section in sections:
-        data[section.address - start : section.address - start + len(section.data)] = section.data
-    return Segment(start, bytes(data), end - start, writable)
+    pieces: list[bytes | memoryview] = []  # joined once: a program may have a gigabyte of data
+    at = start
+    for section in sorted((section for section in sections if section.data), key=lambda one: one.address):
+        if section.address < at:
+            raise CompileError(f"the section {section.name} lies where another is")
+        pieces += [bytes(section.address - at), section.data]
+        at = section.address + len(section.data)
+    return Segment(start, b"".join(pieces), end - start, writable)
 
 
 def _debug_sections(executable: Elf) -> tuple[tuple[str, bytes], ...]:

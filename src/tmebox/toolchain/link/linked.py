@@ -22,7 +22,9 @@ RELOCATION = np.dtype([("place", "<u8"), ("type", "<u4"), ("symbol", "<u4"), ("a
 
 SHT_PROGBITS, SHT_RELA, SHT_NOBITS, SHT_SYMTAB = 1, 4, 8, 2
 SHF_WRITE, SHF_ALLOC, SHF_EXECINSTR = 1, 2, 4
-SHN_UNDEF, SHN_ABS, SHN_COMMON = 0, 0xFFF1, 0xFFF2
+SHN_UNDEF, SHN_ABS, SHN_COMMON, SHN_XINDEX = 0, 0xFFF1, 0xFFF2, 0xFFFF
+MAX_SECTIONS = 0xFF00
+"""Where there are more, numbers of sections stand elsewhere. No program that we know of has as many."""
 STT_NOTYPE, STT_OBJECT, STT_FUNC, STT_SECTION, STT_GNU_IFUNC = 0, 1, 2, 3, 10
 STB_LOCAL, STB_GLOBAL, STB_WEAK = 0, 1, 2
 STV_DEFAULT, STV_PROTECTED = 0, 3
@@ -81,6 +83,8 @@ class Elf:
             if header[0][:6] != b"\x7fELF\x02\x01" or header[2] != 62:
                 raise CompileError(f"{name}: not an x86-64 ELF file")
             table, count, names_index = header[6], header[12], header[13]
+            if table and (not count or names_index == SHN_XINDEX):
+                raise CompileError(f"{name}: it has more than {MAX_SECTIONS:,} sections")
             raw = [_SECTION.unpack_from(data, table + index * _SECTION.size) for index in range(count)]
             names = bytes(self._slice(raw[names_index][4], raw[names_index][5]))
             self.sections = tuple(self._section(fields, names) for fields in raw)
