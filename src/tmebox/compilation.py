@@ -62,8 +62,9 @@ def compile(
     default every non-static function of the sources. imports: names of functions that the host
     provides; those that a source declares with a prototype need not be named.
     isolation: "code+data", or "data", which leaves control flow to a compiler that `trust_compiler=True` says
-    is trusted. base: "gs", or "r15" (needs gcc). timeout: seconds the compiler may take, less those in which
-    it waits for a processor.
+    is trusted. base: "gs", or "r15" (needs gcc). timeout: seconds that the compiler may take, and
+    as many each the steps in Python that make a source's code and the module fit for a sandbox, less those in
+    which they wait for a processor.
     progress(stage, done, total) is called during long work. Without it, work of more than a second shows a
     bar on a terminal or in a notebook, and otherwise writes to the log `tmebox`, level INFO.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import struct
+import sys
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
@@ -109,6 +110,49 @@ def test_metadata_costs_a_bounded_amount_for_each_byte(filler: str) -> None:
     size = len(good) + len(junk)
     data = with_metadata(metadata(files=json.loads(junk)))
     assert peak(lambda: attempt(data)) < MOST_PER_BYTE * size + CONSTANT
+
+
+@pytest.mark.parametrize("item", ["[],", '{"a":1},', "1,", '"",'])
+def test_metadata_has_a_bounded_number_of_items(item: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(codec, "MAX_METADATA_ITEMS", 10_000)
+    data = with_metadata(metadata(more=json.loads(f"[{(item * 11_000)[:-1]}]")))
+    with pytest.raises(ModuleError, match="absurdly large"):
+        codec.decode(data)
+
+
+def test_what_has_too_many_items_to_be_read_is_not_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(codec, "MAX_METADATA_ITEMS", 10)
+    with pytest.raises(ModuleError, match="absurdly large"):
+        codec.encode(example())
+
+
+@pytest.mark.parametrize("digits", [21, 4_000_000])
+def test_a_number_in_metadata_has_the_digits_that_an_address_has(digits: int) -> None:
+    data = with_metadata(metadata(more="@").replace(b'"@"', b"7" * digits))
+    with pytest.raises(ModuleError, match="digits"):
+        codec.decode(data)
+
+
+PLACES = ["format", "isolation", "start", "table_entries", "producer", "optional", "files", "exports"]
+
+
+@pytest.mark.parametrize("place", [*PLACES, "prototype", "type", "name of a type"])
+def test_lists_in_lists_are_refused_wherever_they_are(place: str) -> None:
+    named: Any = {"int": 32, "signed": True, "name": "@"}
+    for _ in range(31):
+        named = {"vector": named, "count": 1, "size": 4}
+    prototype: Any = {"name": "f", "result": "void", "parameters": [["x", named]], "variadic": False}
+    if place == "type":
+        prototype["parameters"] = [["x", "@"]]
+    wanted = json.loads(metadata())
+    if place in PLACES:
+        wanted[place] = "@"
+    else:
+        wanted["exports"][0][2] = "@" if place == "prototype" else prototype
+    text = json.dumps(wanted)
+    for depth in (1, 10, *range(100, sys.getrecursionlimit() + 50, 5)):
+        with pytest.raises(ModuleError):
+            codec.decode(with_metadata(text.replace('"@"', "[" * depth + "]" * depth).encode()))
 
 
 def test_reading_takes_memory_for_the_file_and_not_for_the_largest(tmp_path: Path) -> None:

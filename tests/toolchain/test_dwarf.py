@@ -259,7 +259,7 @@ def test_functions_are_those_that_readelf_finds(tmp_path: Path) -> None:
     good, path = linked(tmp_path)
     done = subprocess.run(["readelf", "--debug-dump=info", path], capture_output=True, text=True, check=True)
     (unit,) = units(Elf(good, "m"))
-    found = {entry.name for entry in unit.find(0x2E, {"f", "g", "absent"})}
+    found = {entry.name for entry in unit.find(0x2E, frozenset({"f", "g", "absent"}))}
     assert found == {"f", "g"}
     assert done.stdout.count("DW_TAG_subprogram") == len(found)
 

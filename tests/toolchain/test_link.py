@@ -16,8 +16,9 @@ from tmebox.modulefile.file import ModuleFile
 from tmebox.toolchain.assemble import assemble
 from tmebox.toolchain.build import CompileOptions, SourceText, compile_object
 from tmebox.toolchain.compile import clang
-from tmebox.toolchain.link import fact_claims
+from tmebox.toolchain.link import fact_claims, linked
 from tmebox.toolchain.link.link import link
+from tmebox.toolchain.link.linked import Elf
 from tmebox.toolchain.sections import KEPT_CLAIM
 from tmebox.verify import verify
 
@@ -422,3 +423,26 @@ def test_a_function_that_two_objects_have_has_one_claim_of_its_depth() -> None:
     data = b"".join(number.to_bytes(8, "little") for row in rows for number in row)
     places, depths = fact_claims.collected_depths(data, 0x1000, 0x2000)
     assert list(zip(places.tolist(), depths.tolist(), strict=True)) == [(0x1000, 0), (0x1010, 8), (0x1030, 0)]
+
+
+@pytest.mark.parametrize(("place", "value"), [(60, 0), (62, 0xFFFF)], ids=["sections", "their names"])
+def test_an_object_with_more_sections_than_its_header_can_count_is_refused(
+    place: int, value: int, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.o"
+    compile_object(SourceText("int f(void) { return 1; }"), path)
+    data = bytearray(path.read_bytes())
+    data[place : place + 2] = value.to_bytes(2, "little")
+    with pytest.raises(CompileError, match="more than 65,280 sections"):
+        Elf(bytes(data), "a.o")
+
+
+def test_the_names_of_a_file_are_bounded_together(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    path = tmp_path / "a.o"
+    compile_object(SourceText(f"int {'f' * 1000}(void) {{ return 1; }}"), path)
+    monkeypatch.setattr(linked, "MAX_NAMES_BYTES", 20_000)
+    elf = Elf(path.read_bytes(), "a.o")
+    with pytest.raises(CompileError, match="its names are too long"):
+        for _ in range(30):
+            for index in range(len(elf.symbols)):
+                elf.symbol_name(index)

@@ -52,6 +52,8 @@ MAX_FILE_BYTES = 1 << 30
 READ_BYTES = 1 << 20
 """How much of it is read at a time."""
 MAX_METADATA_BYTES = 64 << 20
+MAX_METADATA_ITEMS = 2_000_000
+"""Numbers, texts, lists and the like: each takes many times its bytes."""
 MAX_NAMES_BYTES = 64 << 20
 """All symbol names together: a hostile file may point a million symbols at one long name."""
 
@@ -59,6 +61,7 @@ _SYMBOL = np.dtype(
     [("name", "<u4"), ("info", "u1"), ("other", "u1"), ("section", "<u2"), ("value", "<u8"), ("size", "<u8")]
 )
 _STT_FUNC, _STB_GLOBAL = 2, 1
+_LONGEST_NUMBER = 20
 
 
 def write(module: ModuleFile, path: str | os.PathLike[str], *, launcher: bytes = b"") -> None:
@@ -89,7 +92,9 @@ def encode(module: ModuleFile) -> bytes:
     """The file. Raises ModuleError for a module that `decode` would refuse."""
     check(module)
     arrays = _arrays(module)
-    packed = [elf.note(OWNER, NOTE_METADATA, _json(_metadata(module)))]
+    described = _json(_metadata(module))
+    _require_bounded(described)
+    packed = [elf.note(OWNER, NOTE_METADATA, described)]
     packed += [elf.note(OWNER, kind, arrays[name].astype(dtype).tobytes()) for kind, name, dtype in ARRAYS]
     sections = [
         elf.Section(
@@ -297,11 +302,21 @@ def _decoded(data: bytes | bytearray | memoryview) -> ModuleFile:
     return module
 
 
+def _require_bounded(metadata: bytes) -> None:
+    if (
+        len(metadata) > MAX_METADATA_BYTES
+        or metadata.count(b",") + metadata.count(b"[") + metadata.count(b"{") > MAX_METADATA_ITEMS
+    ):
+        raise ModuleError("the module file's metadata is absurdly large")
+
+
 def _parse_json(data: memoryview) -> dict[str, Any]:
     if len(data) > MAX_METADATA_BYTES:
         raise ModuleError("the module file's metadata is absurdly large")
+    text = bytes(data)
+    _require_bounded(text)
     try:
-        parsed = json.loads(bytes(data), parse_float=_no_float, parse_constant=_no_float)
+        parsed = json.loads(text, parse_float=_no_float, parse_constant=_no_float, parse_int=_integer)
     except (ValueError, RecursionError) as error:
         raise ModuleError(f"malformed metadata in the module file: {error!s:.80}") from None
     if not isinstance(parsed, dict):
@@ -312,6 +327,12 @@ def _parse_json(data: memoryview) -> dict[str, Any]:
 def _range(pair: Any) -> tuple[int, int]:
     start, end = pair
     return start, end
+
+
+def _integer(text: str) -> int:
+    if len(text) > _LONGEST_NUMBER:
+        raise ValueError(f"a number of {len(text)} digits")
+    return int(text)
 
 
 def _no_float(text: str) -> NoReturn:

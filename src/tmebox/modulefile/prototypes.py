@@ -323,7 +323,9 @@ def type_from_json(data: Any, depth: int = 0) -> CType:
 def _name(data: Any, longest: int = LONGEST_NAME) -> str:
     """Names end up in messages and reprs, and are put together with those of their members. Those of C are
     printable as they are, and short: others are spelled out, and cut to what still tells them apart."""
-    name = printable(str(data))
+    if not isinstance(data, str):
+        raise TypeError("a name that is not text")
+    name = printable(data)
     if len(name) <= longest:
         return name
     return f"{name[: longest - 20]}… {sha256(name.encode()).hexdigest()[:16]}"

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from tmebox.errors import CompileError, Diagnostic
 from tmebox.modulefile.file import ModuleFile
+from tmebox.toolchain import steps
 from tmebox.toolchain.libc.libc import libc
 from tmebox.toolchain.libc.libcxx import libcxx
 from tmebox.toolchain.libc.need import needs_libc, needs_libcxx
@@ -72,6 +74,7 @@ def compile_objects(
     from concurrent.futures import ThreadPoolExecutor  # not for who only links
 
     objects: list[Path] = []
+    stop = threading.Event()
     # Threads: clang's part of the work is in child processes.
     with ThreadPoolExecutor(min(len(sources), len(os.sched_getaffinity(0)))) as pool:
         jobs = []
@@ -84,7 +87,7 @@ def compile_objects(
                 continue
             objects.append(output)
             its_own = own.get(source, options) if own and isinstance(source, Path) else options
-            jobs.append(pool.submit(compile_object, source, output, its_own))
+            jobs.append(pool.submit(compile_object, source, output, its_own, stop=stop))
         try:
             for done, job in enumerate(jobs):
                 if progress is not None:
@@ -95,6 +98,9 @@ def compile_objects(
                 for warning in compiled.warnings:
                     if warn is not None:
                         warn(warning)
+        except BaseException:  # one source is wrong, or Ctrl-C: nobody waits for the others
+            stop.set()
+            raise
         finally:
             pool.shutdown(cancel_futures=True)
     return objects
@@ -116,7 +122,8 @@ def link_objects(
     progress: Progress | None = None,
 ) -> ModuleFile:
     """What `compile_objects` made of the sources, as a module. Raises CompileError."""
-    module = link_program(objects, (), options, progress=progress)
+    with steps.limited(options.timeout_s):
+        module = link_program(objects, (), options, progress=progress)
     module = with_prototypes(module, sources, options, _build_one)
     refuse_undefined(module, objects, (), options)
     return module

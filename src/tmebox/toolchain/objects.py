@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import threading
 from pathlib import Path
 
 from tmebox.abi import BASES
 from tmebox.errors import CompileError, Diagnostic
 from tmebox.records import replace
+from tmebox.toolchain import steps
 from tmebox.toolchain.assemble import assemble
 from tmebox.toolchain.compile.compile import Compiled, compile_to_assembly, language_of
 from tmebox.toolchain.options import DEFAULT_OPTIONS, CompileOptions, SourceText
@@ -25,9 +27,12 @@ def compile_object(
     options: CompileOptions = DEFAULT_OPTIONS,
     *,
     language: str | None = None,
+    stop: threading.Event | None = None,
 ) -> Compiled:
-    """Compile C or assembly to the instrumented object file `output`. Raises CompileError."""
-    compiled, name = instrument(source, options, language=language)
+    """Compile C or assembly to the instrumented object file `output`. Raises CompileError, also if the steps
+    in Python take longer together than the compiler may, or once somebody sets `stop`."""
+    with steps.limited(options.timeout_s, stop):
+        compiled, name = instrument(source, options, language=language)
     assemble(
         compiled.text,
         output,

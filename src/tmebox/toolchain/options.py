@@ -43,7 +43,8 @@ class CompileOptions:
     undefined: which functions that nobody defines the host provides: those that are "declared" with a
     prototype; as a "linker" has it, none of a program's, and in a library those that are called; or "none".
     name: what diagnostics about the whole module call it.
-    timeout_s, memory_bytes: for each run of the compiler.
+    timeout_s: for each run of the compiler, for all that is done in Python to a source, and to the module.
+    memory_bytes: for each run of the compiler.
     use_libc: link the sandboxed C library and see its headers.
     placement: another number, another order of the functions in the text; 0: as they come. What a benchmark
         measures hangs on where its code lies.

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from tmebox.errors import CompileError
+from tmebox.toolchain import tar
 from tmebox.toolchain.patterns import regex
 from tmebox.toolchain.scratch import scratch_directory
 
@@ -70,7 +71,6 @@ def _unpack(archive: Path, directory: Path) -> Path:
     import bz2
     import gzip
     import lzma
-    import tarfile
     import zipfile
     import zlib
 
@@ -89,13 +89,11 @@ def _unpack(archive: Path, directory: Path) -> Path:
                 _from_zip(zipped, _Room(tree, archive))
         else:
             bounded: Any = _Bounded(opened.get(archive.suffix, open)(archive, "rb"), archive)
-            with bounded.file, tarfile.open(fileobj=bounded, mode="r|") as tar:
+            with bounded.file:
                 room = _Room(tree, archive)
-                for member in tar:
-                    file = tar.extractfile(member) if member.isreg() else None
-                    if file is not None:
-                        room.take(member.name, file)
-    except (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError) as error:
+                for name, contents in tar.files(bounded.read):
+                    room.take(name, contents)
+    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError) as error:
         raise CompileError(f"{archive}: it cannot be unpacked: {error}") from None
     except (ValueError, RuntimeError, OverflowError) as error:  # encrypted, or with numbers that cannot be
         raise CompileError(f"{archive}: it cannot be unpacked: {error}") from None
@@ -120,7 +118,7 @@ class _Room:
         self._archive = archive
         self._files = self._bytes = 0
 
-    def take(self, name: str, file: IO[bytes]) -> None:
+    def take(self, name: str, file: IO[bytes] | tar.Contents) -> None:
         """Raises CompileError."""
         parts = [part for part in name.split("/") if part not in ("", ".")]
         if (

@@ -80,16 +80,16 @@ def defined_functions(executable: Elf) -> dict[str, int]:
     return {executable.symbol_name(index): int(symbols["value"][index]) for index in order.tolist()}
 
 
-def same_functions(executable: Elf, names: Set[str]) -> dict[str, list[str]]:
-    """The other names of each of these functions: an alias has the address and the size of what it names."""
+def same_functions(executable: Elf, names: Set[str]) -> list[list[str]]:
+    """All names of those functions that have one of these and others: an alias has the address and the size
+    of what it names."""
     symbols = executable.symbols
     chosen = ((symbols["info"] & 15) == linked.STT_FUNC) & (symbols["section"] != linked.SHN_UNDEF)
     by_place: dict[tuple[int, int], list[str]] = {}
     for index in np.flatnonzero(chosen & (symbols["size"] != 0)).tolist() if names else ():
         place = int(symbols["value"][index]), int(symbols["size"][index])
         by_place.setdefault(place, []).append(executable.symbol_name(index))
-    groups = [group for group in by_place.values() if len(group) > 1]
-    return {name: [n for n in group if n != name] for group in groups for name in group if name in names}
+    return [group for group in by_place.values() if len(group) > 1 and not names.isdisjoint(group)]
 
 
 def require_defined(exports: Exports, executable: Elf, name: str) -> None:

@@ -303,12 +303,13 @@ def _module(
 def _prototypes(executable: Elf, names: Set[str]) -> dict[str, Prototype]:
     """By symbol. An alias has no debug information: its prototype is that of the function which it names."""
     found = prototypes(executable, names)
-    others = same_functions(executable, names - found.keys())
-    behind = prototypes(executable, frozenset[str]().union(*others.values()))
-    for name, candidates in others.items():
-        known = next((behind[other] for other in candidates if other in behind), None)
+    missing = names - found.keys()
+    groups = same_functions(executable, missing)
+    behind = prototypes(executable, frozenset[str]().union(*groups))
+    for group in groups:
+        known = next((behind[other] for other in group if other in behind), None)
         if known is not None:
-            found[name] = replace(known, name=name)
+            found.update({name: replace(known, name=name) for name in missing.intersection(group)})
     return found
 
 
@@ -348,13 +349,16 @@ def _segment(sections: list[linked.Section], writable: bool) -> Segment:
     start = min(section.address for section in sections)
     start -= start % abi.PAGE_SIZE
     end = max(section.address + section.size_bytes for section in sections)
-    filled = max((section.address + len(section.data) for section in sections if section.data), default=start)
     if not abi.IMAGE_START <= start <= end <= abi.PRIVATE_END:
         raise CompileError(f"{(end - start) >> 20} MiB of data do not fit the sandbox's private half")
-    data = bytearray(filled - start)
-    for section in sections:
-        data[section.address - start : section.address - start + len(section.data)] = section.data
-    return Segment(start, bytes(data), end - start, writable)
+    pieces: list[bytes | memoryview] = []  # joined once: a program may have a gigabyte of data
+    at = start
+    for section in sorted((section for section in sections if section.data), key=lambda one: one.address):
+        if section.address < at:
+            raise CompileError(f"the section {section.name} lies where another is")
+        pieces += [bytes(section.address - at), section.data]
+        at = section.address + len(section.data)
+    return Segment(start, b"".join(pieces), end - start, writable)
 
 
 def _debug_sections(executable: Elf) -> tuple[tuple[str, bytes], ...]:

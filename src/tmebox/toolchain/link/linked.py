@@ -22,10 +22,15 @@ RELOCATION = np.dtype([("place", "<u8"), ("type", "<u4"), ("symbol", "<u4"), ("a
 
 SHT_PROGBITS, SHT_RELA, SHT_NOBITS, SHT_SYMTAB = 1, 4, 8, 2
 SHF_WRITE, SHF_ALLOC, SHF_EXECINSTR = 1, 2, 4
-SHN_UNDEF, SHN_LORESERVE, SHN_ABS, SHN_COMMON, SHN_XINDEX = 0, 0xFF00, 0xFFF1, 0xFFF2, 0xFFFF
+SHN_UNDEF, SHN_ABS, SHN_COMMON, SHN_XINDEX = 0, 0xFFF1, 0xFFF2, 0xFFFF
+MAX_SECTIONS = 0xFF00
+"""Where there are more, numbers of sections stand elsewhere. No program that we know of has as many."""
 STT_NOTYPE, STT_OBJECT, STT_FUNC, STT_SECTION, STT_GNU_IFUNC = 0, 1, 2, 3, 10
 STB_LOCAL, STB_GLOBAL, STB_WEAK = 0, 1, 2
 STV_DEFAULT, STV_PROTECTED = 0, 3
+
+MAX_NAMES_BYTES = 1 << 28
+"""All names of a file together, each as often as it is asked for."""
 
 _FILE = struct.Struct("<16sHHIQQQIHHHHHH")
 _SECTION = struct.Struct("<IIQQQQIIQQ")
@@ -72,16 +77,17 @@ class Elf:
     def __init__(self, data: bytes, name: str) -> None:
         self.name = name
         self._data = memoryview(data)
+        self._names_left = MAX_NAMES_BYTES
         try:
             header = _FILE.unpack_from(data)
             if header[0][:6] != b"\x7fELF\x02\x01" or header[2] != 62:
                 raise CompileError(f"{name}: not an x86-64 ELF file")
             table, count, names_index = header[6], header[12], header[13]
-            if count == 0 or names_index == SHN_XINDEX:
-                raise CompileError(f"{name}: no sections, or more than {SHN_LORESERVE - 1}")
+            if table and (not count or names_index == SHN_XINDEX):
+                raise CompileError(f"{name}: it has more than {MAX_SECTIONS:,} sections")
             raw = [_SECTION.unpack_from(data, table + index * _SECTION.size) for index in range(count)]
-            names = self._slice(raw[names_index][4], raw[names_index][5])
-            self.sections = tuple(self._section(fields, bytes(names)) for fields in raw)
+            names = bytes(self._slice(raw[names_index][4], raw[names_index][5]))
+            self.sections = tuple(self._section(fields, names) for fields in raw)
         except (struct.error, IndexError, ValueError, OverflowError) as error:
             raise CompileError(f"{name}: damaged object file ({error})") from None
 
@@ -93,11 +99,24 @@ class Elf:
     def _section(self, fields: tuple[int, ...], names: bytes) -> Section:
         name, kind, flags, address, offset, size, link, info, _, _ = fields
         data = memoryview(b"") if kind in (0, SHT_NOBITS) else self._slice(offset, size)
-        text = names[name : names.index(b"\0", name)].decode("utf-8", "surrogateescape")
+        text = self._name(names, name)
         return Section(text, kind, flags, address, data, size, link, info)
 
+    def _name(self, names: bytes, start: int) -> str:
+        """Raises CompileError if all that were asked for are too long: each may be one long text."""
+        end = max(names.find(b"\0", start), start)
+        self._names_left -= end - start
+        if self._names_left < 0:
+            raise CompileError(f"{self.name}: its names are too long")
+        return names[start:end].decode("utf-8", "surrogateescape")
+
+    @once
+    def _by_name(self) -> dict[str, Section]:
+        return {section.name: section for section in reversed(self.sections)}
+
     def section(self, name: str) -> Section | None:
-        return next((section for section in self.sections if section.name == name), None)
+        """The first of its name."""
+        return self._by_name.get(name)
 
     def contents(self, name: str) -> bytes:
         """Bytes of a section; empty if there is none."""
@@ -119,9 +138,7 @@ class Elf:
         return bytes(self.sections[table.link].data)
 
     def symbol_name(self, index: int) -> str:
-        start = int(self.symbols["name"][index])
-        end = self._strings.find(b"\0", start)
-        return self._strings[start : max(end, start)].decode("utf-8", "surrogateescape")
+        return self._name(self._strings, int(self.symbols["name"][index]))
 
     def relocations(self) -> list[tuple[Section, NDArray[Any]]]:
         """(section that is patched, its relocations) for loaded sections. Raises CompileError if damaged."""

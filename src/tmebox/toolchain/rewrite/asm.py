@@ -18,6 +18,8 @@ from tmebox.records import dataclass
 from tmebox.toolchain.patterns import regex
 
 PREFIXES = frozenset(["lock", "rep", "repe", "repz", "repne", "repnz", "notrack"])
+MOST_PREFIXES = 14
+"""An instruction has at most 15 bytes."""
 
 MARKS = ("TAILCALL", "LONGJMP", "LANDING")
 """Words in a comment that say what an indirect jump is for; clang writes the first, people the second."""
@@ -300,6 +302,8 @@ def parse_instruction(text: str, prefixes: tuple[str, ...] = ()) -> Instruction:
         if name not in PREFIXES:
             return Instruction(name, tuple(parse_operand(item) for item in split_operands(text)), prefixes)
         prefixes += (name,)
+        if len(prefixes) > MOST_PREFIXES:
+            raise AsmSyntaxError(f"more than {MOST_PREFIXES} prefixes of one instruction")
         if not text:
             return Instruction("", (), prefixes)
 
@@ -309,7 +313,7 @@ def parse_instruction(text: str, prefixes: tuple[str, ...] = ()) -> Instruction:
 _OPERANDS = regex(rf"{STRING}|[(),]|[^\"(),]+")
 _REGISTER = regex(r"%([a-z]\w*|st\s*\(\s*[0-7]\s*\))\Z", re.ASCII)
 _SEGMENT = regex(r"%([c-gs]s)\s*:\s*")
-_ADDRESS = regex(r"\(\s*(?:%(\w+))?\s*(?:,\s*%(\w+)\s*(?:,\s*([1248])\s*)?)?\)\Z", re.ASCII)
+_ADDRESS = regex(r"\(\s*(?:%(\w+)\s*)?(?:,\s*%(\w+)\s*(?:,\s*([1248])\s*)?)?\)\Z", re.ASCII)
 _TOKEN = regex(
     rf"\s*(?:(?P<word>0[xX][0-9a-fA-F]+|\d+[bf]?(?![\w.$])|{_SYMBOL}(?:@[A-Za-z]\w*)?)|(?P<operator><<|>>|[-+*/~!&|^()]))\s*",
     re.ASCII,

@@ -104,6 +104,7 @@ class _Depths:
         """Functions, and those of them that this file calls: all others may be called by nobody."""
         self.marked = [index for index, place in enumerate(listing.places) if MARK in listing.lines[place]]
         """Jumps to labels."""
+        self._followed: set[str] = set()
         self._find()
 
     def text(self) -> str:
@@ -130,9 +131,8 @@ class _Depths:
     def _without_dead_code(self, out: list[str]) -> None:
         """Nobody knows its depth, so it could not be accepted."""
         listing = self._listing
-        if not self._called or any(
-            listing.labels.get(name) not in (None, *self._depth) for name in listing.open
-        ):
+        opened = {listing.labels[name] for name in listing.open if name in listing.labels}
+        if not self._called or opened - self._depth.keys():
             return
         for index, place in enumerate(listing.places):
             stops = MNEMONICS[listing.instructions[index].mnemonic].kind is Kind.STOP
@@ -175,16 +175,14 @@ class _Depths:
                     waiting.append((called, 0))
         self._follow(waiting)
         self._follow_pads()
-        waiting = [
-            (index, depth)
-            for index, depth in (
-                (listing.labels[name], self._around(listing.labels[name]))
-                for name in listing.open
-                if name in listing.labels and name.startswith(".")
-            )
-            if depth is not None
-        ]
-        self._follow(waiting)
+        around: dict[str, int] = {}
+        """Of labels that computed jumps lead to: what the function's own ones have."""
+        for place in self.marked:
+            if place in self._depth:
+                around.setdefault(graph.function_at(place), self._depth[place])
+        opened = [listing.labels[name] for name in listing.open if name in listing.labels and name[0] == "."]
+        functions = [graph.function_at(index) for index in opened]
+        self._follow([(index, around[f]) for index, f in zip(opened, functions, strict=True) if f in around])
 
     def _follow_pads(self) -> None:
         """What goes to one may begin behind another: as often as handlers stand within handlers."""
@@ -195,13 +193,6 @@ class _Depths:
             reached = [(pad, self._depth[begin]) for pad, begin in pads if begin in self._depth]
             pads = [(pad, begin) for pad, begin in pads if begin not in self._depth]
             self._follow(reached)
-
-    def _around(self, index: int) -> int | None:
-        """Of a label that computed jumps lead to: what the function's own ones have."""
-        for place in self.marked:
-            if self._graph.is_one_function(place, index) and place in self._depth:
-                return self._depth[place]
-        return None
 
     def _follow(self, waiting: list[tuple[int, int]]) -> None:
         listing, graph = self._listing, self._graph
@@ -231,6 +222,10 @@ class _Depths:
         flow = self._graph.flows[index]
         if flow.target is not None and (target := self._graph.resolve(flow.target, index)) is not None:
             yield target
-        for name in self._listing.tables.get(self._listing.through.get(index, ""), ()):
+        table = self._listing.through.get(index, "")
+        if table in self._followed:  # by many jumps through one
+            return
+        self._followed.add(table)
+        for name in self._listing.tables.get(table, ()):
             if name in self._listing.labels:
                 yield self._listing.labels[name]

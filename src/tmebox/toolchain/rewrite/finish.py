@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Set
 
 from tmebox.records import dataclass
+from tmebox.toolchain import steps
 from tmebox.toolchain.rewrite.depths import Depths, with_depths
 from tmebox.toolchain.rewrite.processor import keeping_wide_vectors
 from tmebox.toolchain.rewrite.speed.cache_lines import within_lines
@@ -32,6 +33,7 @@ def finished(text: str, origin: Origin, arrivals: Set[str], pads: Mapping[str, s
     the stack is as deep. Raises Refusal."""
     if origin.is_compiled:
         text = shorter(text)
+    steps.look()
     if origin.has_wide_vectors:
         text = keeping_wide_vectors(text)
     if origin.base == "r15":
@@ -42,6 +44,7 @@ def finished(text: str, origin: Origin, arrivals: Set[str], pads: Mapping[str, s
         text, claimed = with_held_bases(listing)
         if origin.has_depth and not listing.numbered:
             depths = Depths(listing, claimed, pads)
+    steps.look()
     if origin.is_compiled:
         text = within_lines(text, arrivals)
     if depths is not None:

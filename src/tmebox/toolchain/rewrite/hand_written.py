@@ -27,6 +27,8 @@ _PIECE = regex(r"[\w.$]+|[-+*()]")
 _NOTHING: Mapping[str, int] = {}
 _DISTANCE = regex(r"(?:%gs:|[\s,*])([^\s,(:]+)\(%[re]sp\b")
 _DEEPEST = 50
+_LONGEST = 1000
+"""Pieces of an expression: the product of many numbers takes quadratic time."""
 _BITS = 64
 _RETURN_ADDRESS = 8
 
@@ -166,7 +168,7 @@ def number(text: str, symbols: Mapping[str, int] = _NOTHING) -> int | None:
     except ValueError:
         pass
     pieces = _PIECE.findall(text)
-    if "".join(pieces) != "".join(text.split()) or pieces.count("(") > _DEEPEST:
+    if len(pieces) > _LONGEST or "".join(pieces) != "".join(text.split()) or pieces.count("(") > _DEEPEST:
         return None
     pieces.append("")
     try:

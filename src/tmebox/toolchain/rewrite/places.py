@@ -6,6 +6,7 @@ import re
 from bisect import bisect_right
 
 from tmebox.errors import Diagnostic
+from tmebox.once import once
 from tmebox.toolchain.patterns import regex
 from tmebox.toolchain.rewrite.asm import Directive, LineMarker, split_operands
 
@@ -21,8 +22,9 @@ def is_place(line: str) -> bool:
 class Places:
     """Filled in the order of the text. Lines count from 1."""
 
-    def __init__(self, file: str) -> None:
+    def __init__(self, file: str, text: str = "") -> None:
         self._file = file
+        self._text = text
         self._names: dict[str, str] = {}
         self._lines: list[int] = []
         self._events: list[LineMarker | str] = []
@@ -38,7 +40,7 @@ class Places:
         if len(words) > 1 and words[0].isdecimal():
             names = [word.split('"')[1] for word in words[1:3] if word.startswith('"')] or [""]
             is_main = words[0] == "0"
-            self._names[words[0]] = names[-1] if is_main or len(names) < 2 else "/".join(names)
+            self._names[words[0]] = "/".join(names[-1:] if is_main else names)
 
     def diagnostic(self, message: str, line: int) -> Diagnostic:
         """At the C source if it is known, else at the line of the assembly."""
@@ -48,6 +50,14 @@ class Places:
             if file and source_line > 0:
                 return Diagnostic(f"{message} (line {line} of the assembly)", file, source_line)
         return Diagnostic(message, self._file, line)
+
+    def shown(self, line: int) -> str:
+        """A line of the text for a message: without comment, and as it is usually spaced."""
+        return " ".join(self._all[line - 1].partition("#")[0].split())
+
+    @once
+    def _all(self) -> list[str]:
+        return self._text.split("\n")
 
     def _source(self, event: LineMarker | str, distance: int) -> tuple[str, int]:
         if isinstance(event, LineMarker):

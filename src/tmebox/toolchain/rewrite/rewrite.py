@@ -10,6 +10,7 @@ from collections.abc import Set
 from tmebox.abi import BASES, ISOLATIONS, TWIN_DISTANCE, form
 from tmebox.errors import CompileError, Diagnostic
 from tmebox.records import replace
+from tmebox.toolchain import steps
 from tmebox.toolchain.rewrite import debug, embedded, frames, hand_written
 from tmebox.toolchain.rewrite.after_calls import AFTER_CALL, BEFORE_RETURN, R11KeptError, followed
 from tmebox.toolchain.rewrite.analysis.liveness import FlowGraph
@@ -79,7 +80,7 @@ class _Rewriting:
         self._text = text
         self._base = "gs" if self._has_depth else base
         self._is_compiled = self._is_clang or '.ident\t"GCC:' in text
-        self._places = Places(file)
+        self._places = Places(file, text)
         self._file = file
         self._sections = SectionState()
         self._graph = FlowGraph(
@@ -129,6 +130,7 @@ class _Rewriting:
             message = f"{count} line{'s' * (count != 1)} of assembly that cannot run in a sandbox"
             raise CompileError(message, tuple(self._diagnostics))
         result = self._emitter.text() + "\n"
+        steps.look()
         origin = Origin(self._is_clang, self._is_compiled, self._base, self._has_depth, "%ymm" in self._text)
         try:
             result = finished(result, origin, self._graph.arrivals(), self._landing_pads.begins)
@@ -161,7 +163,7 @@ class _Rewriting:
 
     def _read_lines(self, first: int, text: str) -> None:
         lines = text.split("\n")
-        for place, line in enumerate(lines):
+        for place, line in enumerate(steps.watched(lines)):
             if self._sections.current.is_debug and debug.is_plain(line) and not self._prefix:
                 self._placements.append((first + place, line, 0, 0))
                 continue
@@ -202,7 +204,7 @@ class _Rewriting:
         if self._is_clang and self._base == "gs":
             emitter.hurry(waited_for(self._graph, self._loads))
         moved = self._move_tables() if self._is_checked else frozenset()
-        for line, item, index, mask in self._placements[: self._code_ends]:
+        for line, item, index, mask in steps.watched(self._placements[: self._code_ends]):
             self._line = line
             if isinstance(item, Replacement):
                 self._place_instruction(item, index, mask)
@@ -219,14 +221,9 @@ class _Rewriting:
         try:
             self._emitter.instruction(item, index, mask)
         except Refusal as refusal:
-            self._refuse(Refusal(f"`{self._shown(self._line)}`: {refusal}"))
+            self._refuse(Refusal(f"`{self._places.shown(self._line)}`: {refusal}"))
         if self._saves_r11 and item.flow.calls:
             self._emitter.verbatim(AFTER_CALL)
-
-    def _shown(self, number: int) -> str:
-        """A line of the text for a message: without comment, and as it is usually spaced."""
-        line = self._text.split("\n")[number - 1]
-        return " ".join(line.partition("#")[0].split())
 
     def _move_tables(self) -> frozenset[int]:
         """Let jumps go through the tables that they can; returns the placements that nothing reads then."""

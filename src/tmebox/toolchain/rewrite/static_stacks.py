@@ -23,6 +23,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
 from tmebox.records import dataclass, field
+from tmebox.toolchain import steps
 from tmebox.toolchain.patterns import regex
 from tmebox.toolchain.rewrite.alignment import FRAME_ALIGNMENT, unaligned
 from tmebox.toolchain.rewrite.stack_moves import (
@@ -97,7 +98,7 @@ class _Frames:
         """Keys, and where they are. Tells jumps where they lead."""
         last: dict[str, str] = {}
         waiting: dict[str, list[Statement]] = {}
-        for place, one in enumerate(self.all):
+        for place, one in enumerate(steps.watched(self.all)):
             if one.label:
                 one.key = f".{place}" if one.label.isdigit() else one.label
                 last[one.label] = one.key

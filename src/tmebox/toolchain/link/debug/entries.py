@@ -6,10 +6,11 @@ Units of version 4, which gcc writes for us, differ in their header only, as far
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Set
+from collections.abc import Iterator
 
 from tmebox.records import dataclass
 from tmebox.toolchain.link.debug.leb128 import sleb, uleb
+from tmebox.toolchain.link.debug.work import Work
 from tmebox.toolchain.link.linked import Elf
 
 AT_NAME, AT_LINKAGE_NAME, AT_STR_OFFSETS_BASE = 0x03, 0x6E, 0x72
@@ -28,14 +29,17 @@ LEB = {0x0D, 0x0F, 0x15, 0x1A, 0x1B, 0x22, 0x23}
 """Forms that are one LEB128 number."""
 BLOCK = {0x03: 2, 0x04: 4, 0x0A: 1, 0x09: 0, 0x18: 0}
 """Forms with a length before them: its size, 0 for LEB128."""
-MAX_ABBREVIATIONS = 2_000_000
-"""In all units together: hostile units may each start reading one long table at another place."""
 _NAMESPACE, _LANGUAGE, _SPECIFICATION = 0x39, 0x13, 0x47
 CXX = {0x04, 0x1A, 0x21, 0x2B, 0x31}
 """Languages that are C++, of one standard or another."""
-MAX_NAMESPACES = 100_000
+_STEPS = 16
+"""Of work, for each attribute that is read."""
 _NAMES = (AT_NAME, AT_LINKAGE_NAME)
 _STRX_FORMS = {_STRX, 0x25, 0x26, 0x27, 0x28}
+
+
+DAMAGED = (ArithmeticError, LookupError, ValueError, struct.error)
+"""What reading raises where the bytes make no sense."""
 
 
 @dataclass(frozen=True)
@@ -94,14 +98,23 @@ class _Sections:
         self._abbreviations = abbreviations
         self._tables: dict[int, dict[int, _Abbreviation]] = {}
         self._places: dict[bytes, int] | None = None
+        self._named: dict[frozenset[str], frozenset[int]] = {}
         self._mentioned: dict[int, frozenset[int]] = {}
-        self._budget = MAX_ABBREVIATIONS
+        self.work = Work(len(info) + len(abbreviations) + len(strings) + len(string_offsets))
 
     def string(self, offset: int) -> str:
-        end = self.strings.find(b"\0", offset)
+        """Many names may be one long text."""
+        end = max(self.strings.find(b"\0", offset), offset)
+        self.work.spend(end - offset)
         return self.strings[offset:end].decode("utf-8", "replace")
 
-    def place(self, name: str) -> int:
+    def places(self, names: frozenset[str]) -> frozenset[int]:
+        """Where these stand in .debug_str."""
+        if names not in self._named:
+            self._named[names] = frozenset({self._place(name) for name in names} - {-1})
+        return self._named[names]
+
+    def _place(self, name: str) -> int:
         """Offset of `name` in .debug_str, or -1: the linker merges equal strings, so there is one."""
         if self._places is None:
             self._places = {}
@@ -116,26 +129,25 @@ class _Sections:
         if base not in self._mentioned:
             length = int.from_bytes(self.string_offsets[base - 8 : base - 4], "little")
             own = self.string_offsets[base : base - 4 + length]
+            self.work.spend(len(own))
             whole = len(own) // 4
             self._mentioned[base] = frozenset(struct.unpack(f"<{whole}I", own[: whole * 4]))
         return self._mentioned[base]
 
     def table(self, offset: int) -> dict[int, _Abbreviation]:
         if offset not in self._tables:
-            table = _parse_abbreviations(self._abbreviations, offset, self._budget)
-            self._budget -= len(table)
-            self._tables[offset] = table
+            self._tables[offset] = _parse_abbreviations(self._abbreviations, offset, self.work)
         return self._tables[offset]
 
 
-def _parse_abbreviations(data: bytes, position: int, budget: int) -> dict[int, _Abbreviation]:
+def _parse_abbreviations(data: bytes, position: int, work: Work) -> dict[int, _Abbreviation]:
+    """Each unit may start to read one long table at another place."""
     table: dict[int, _Abbreviation] = {}
     while True:
         code, position = uleb(data, position)
         if code == 0:
             return table
-        if len(table) >= budget:
-            raise ValueError("too many abbreviations")
+        work.spend(_STEPS)
         tag, position = uleb(data, position)
         has_children = bool(data[position])
         position += 1
@@ -149,6 +161,7 @@ def _parse_abbreviations(data: bytes, position: int, budget: int) -> dict[int, _
                 constant, position = sleb(data, position)
             if attribute == form == 0:
                 break
+            work.spend(_STEPS)
             attributes.append((attribute, form, constant))
             if form not in FIXED:
                 steps.append(0 if form in LEB else -form)
@@ -160,12 +173,13 @@ def _parse_abbreviations(data: bytes, position: int, budget: int) -> dict[int, _
 
 
 class Unit:
-    """One compilation unit. Methods raise IndexError or ValueError if its bytes make no sense."""
+    """One compilation unit. Methods raise what DAMAGED names if its bytes make no sense."""
 
     def __init__(
         self, sections: _Sections, start: int, header_size: int, end: int, abbreviations: int
     ) -> None:
         self._sections = sections
+        self.work = sections.work
         self._info = sections.info
         self._start = start
         self._end = end
@@ -175,30 +189,18 @@ class Unit:
         self._string_base = root.values.get(AT_STR_OFFSETS_BASE, 8)
         self._root = root
 
-    def find(self, tag: int, names: Set[str]) -> Iterator[Entry]:
+    def find(self, tag: int, names: frozenset[str]) -> Iterator[Entry]:
         """Entries of `tag` outside of functions and types whose symbol is in `names`."""
         if not self._may_mention(names):
             return
-        for start in self._scopes():
-            for position in self._walk(start, tag):
-                entry = self._whole(self._read(position))
-                if entry.symbol in names:
-                    yield entry
+        for position in self._walk(self._root.children, tag, _NAMESPACE if self.is_cxx else 0):
+            entry = self._whole(self._read(position))
+            if entry.symbol in names:
+                yield entry
 
     @property
     def is_cxx(self) -> bool:
         return self._root.values.get(_LANGUAGE, 0) in CXX
-
-    def _scopes(self) -> Iterator[int]:
-        """Where the children of the unit begin, and those of its namespaces."""
-        waiting = [self._root.children]
-        for count, start in enumerate(waiting):
-            if count > MAX_NAMESPACES:
-                raise ValueError("too many namespaces")
-            yield start
-            if self.is_cxx:
-                inner = (self._read(position) for position in self._walk(start, _NAMESPACE))
-                waiting += [entry.children for entry in inner if entry.children >= 0]
 
     def _whole(self, entry: Entry) -> Entry:
         """With what its declaration says, where that stands elsewhere, as members of classes are declared."""
@@ -220,20 +222,24 @@ class Unit:
             for position in self._walk(entry.children, 0):
                 yield self._read(position)
 
-    def _may_mention(self, names: Set[str]) -> bool:
+    def _may_mention(self, names: frozenset[str]) -> bool:
         """Whether the unit's string table has any of these: most units of a program do not. gcc's units have
         no such table, and short strings in place."""
         if AT_STR_OFFSETS_BASE not in self._root.values:
             return True
-        places = {self._sections.place(name) for name in names} - {-1}
-        base = self._string_base
-        inside = 8 <= base <= len(self._sections.string_offsets)
-        return inside and not places.isdisjoint(self._sections.mentioned(base))
+        places, base = self._sections.places(names), self._string_base
+        if not 8 <= base <= len(self._sections.string_offsets):
+            return False
+        mentioned = self._sections.mentioned(base)
+        self.work.spend(min(len(places), len(mentioned)))
+        return not places.isdisjoint(mentioned)
 
-    def _walk(self, position: int, tag: int) -> Iterator[int]:
-        """Positions of the siblings from `position` on with this tag (0: any), without what is in them."""
+    def _walk(self, position: int, tag: int, opened: int = 0) -> Iterator[int]:
+        """Positions of the siblings from `position` on with this tag (0: any), without what is in them; also
+        of what is in those with the tag `opened`, in whatever of these that is."""
         data, table, end = self._info, self._table, self._end
-        depth = 0
+        depth = level = 0
+        counted = position
         while 0 <= position < end:
             start = position
             code = data[position]
@@ -242,11 +248,14 @@ class Unit:
                 code, position = uleb(data, start)
             if code == 0:
                 if depth == 0:
-                    return
+                    break
                 depth -= 1
+                level = min(level, depth)
                 continue
             abbreviation = table[code]
-            if depth == 0 and tag in (0, abbreviation.tag):
+            if depth == level and tag in (0, abbreviation.tag):
+                self.work.spend(start - counted)
+                counted = start
                 yield start
             for step in abbreviation.steps:
                 if step > 0:
@@ -258,7 +267,10 @@ class Unit:
                 else:
                     size, position = self._block(-step, position)
                     position += size
-            depth += abbreviation.has_children
+            if abbreviation.has_children:
+                level += depth == level and opened == abbreviation.tag
+                depth += 1
+        self.work.spend(max(min(position, end) - counted, 0))
 
     def _block(self, form: int, position: int) -> tuple[int, int]:
         """(size, position of the contents) of a block."""
@@ -279,6 +291,7 @@ class Unit:
         abbreviation = self._table.get(code)
         if abbreviation is None:
             raise ValueError("unknown abbreviation")
+        self.work.spend(_STEPS * (1 + len(abbreviation.attributes)))
         values: dict[int, int] = {}
         texts: dict[int, str] = {}
         for attribute, form, constant in abbreviation.attributes:
@@ -296,6 +309,7 @@ class Unit:
                 position += FIXED[form]
             else:
                 size, position = self._block(form, position)
+                self.work.spend(min(size, len(data)))
                 value = None
                 if attribute in _NAMES and form == _STRING:
                     texts[attribute] = data[position : position + size - 1].decode("utf-8", "replace")

@@ -6,7 +6,6 @@ assembler write; a unit that it does not understand is left out, since lines onl
 
 from __future__ import annotations
 
-import contextlib
 import struct
 from collections.abc import Callable
 
@@ -14,7 +13,9 @@ import numpy as np
 
 from tmebox.modulefile.file import LineTable
 from tmebox.records import dataclass, field
+from tmebox.toolchain.link.debug.entries import DAMAGED
 from tmebox.toolchain.link.debug.leb128 import sleb, uleb
+from tmebox.toolchain.link.debug.work import TooMuchError, Work
 from tmebox.toolchain.link.linked import Elf
 
 _SET_FILE_MAX = 65535
@@ -22,12 +23,15 @@ _FORM_STRING, _FORM_LINE_STRP, _FORM_STRP, _FORM_UDATA, _FORM_DATA1, _FORM_DATA2
     0x08, 0x1F, 0x0E, 0x0F, 0x0B, 0x05, 0x1E,
 )  # fmt: skip
 _PATH, _DIRECTORY = 1, 2
+_STEPS = 16
+"""Of work, for each value that is read."""
 
 
 @dataclass
 class _Rows:
     """Rows of all units: address → (file, line), and the files by name."""
 
+    work: Work
     addresses: list[int] = field(default_factory=list)
     files: list[int] = field(default_factory=list)
     lines: list[int] = field(default_factory=list)
@@ -44,15 +48,19 @@ def read_lines(executable: Elf, low: int, high: int) -> LineTable:
         _FORM_LINE_STRP: executable.contents(".debug_line_str"),
         _FORM_STRP: executable.contents(".debug_str"),
     }
-    rows = _Rows()
+    rows = _Rows(Work(len(data) + sum(map(len, strings.values()))))
     position = 0
     while position + 4 <= len(data):
         length = int.from_bytes(data[position : position + 4], "little")
         end = position + 4 + length
         if length >= 0xFFFF_FFF0 or end > len(data):
             break
-        with contextlib.suppress(IndexError, struct.error, ValueError):  # a unit of another producer
+        try:
             _unit(data, position + 4, end, strings, rows, low, high)
+        except TooMuchError:
+            break
+        except DAMAGED:  # a unit of another producer
+            pass
         position = end
     return _table(rows, high)
 
@@ -75,11 +83,16 @@ def _table(rows: _Rows, high: int) -> LineTable:
     return LineTable(addresses, files.astype(np.uint16), lines, names[: _SET_FILE_MAX + 1])
 
 
-def _string(data: bytes, position: int) -> str:
-    return data[position : data.index(b"\0", position)].decode("utf-8", "replace")
+def _string(data: bytes, position: int, work: Work) -> str:
+    """Many entries may name one long text."""
+    end = data.index(b"\0", position)
+    work.spend(end - position)
+    return data[position:end].decode("utf-8", "replace")
 
 
-def _entries(data: bytes, position: int, strings: dict[int, bytes]) -> tuple[list[dict[int, str | int]], int]:
+def _entries(
+    data: bytes, position: int, strings: dict[int, bytes], work: Work
+) -> tuple[list[dict[int, str | int]], int]:
     """A directory or file table of a DWARF 5 header: one {content type: value} per entry."""
     format_count = data[position]
     position += 1
@@ -93,12 +106,14 @@ def _entries(data: bytes, position: int, strings: dict[int, bytes]) -> tuple[lis
     value: str | int
     for _ in range(min(count, len(data))):
         entry: dict[int, str | int] = {}
+        work.spend(_STEPS * (1 + format_count))
         for content, form in formats:
             if form in strings:
-                value = _string(strings[form], int.from_bytes(data[position : position + 4], "little"))
+                place = int.from_bytes(data[position : position + 4], "little")
+                value = _string(strings[form], place, work)
                 position += 4
             elif form == _FORM_STRING:
-                value = _string(data, position)
+                value = _string(data, position, work)
                 position = data.index(b"\0", position) + 1
             elif form == _FORM_UDATA:
                 value, position = uleb(data, position)
@@ -122,8 +137,8 @@ def _unit(
     program = position + 8 + header_length
     minimum, _, _, line_base, line_range, opcode_base = struct.unpack_from("<BBBbBB", data, position + 8)
     lengths = data[position + 14 : position + 13 + opcode_base]
-    directories, position = _entries(data, position + 13 + opcode_base, strings)
-    files, _ = _entries(data, position, strings)
+    directories, position = _entries(data, position + 13 + opcode_base, strings, rows.work)
+    files, _ = _entries(data, position, strings, rows.work)
     names: dict[int, int] = {}
 
     def number(index: int) -> int:
@@ -133,7 +148,9 @@ def _unit(
             directory = int(entry.get(_DIRECTORY, 0))
             prefix = str(directories[directory][_PATH]) + "/" if directory else ""
             name = str(entry[_PATH])
-            names[index] = rows.file(name if name.startswith("/") else prefix + name)
+            name = name if name.startswith("/") else prefix + name
+            rows.work.spend(len(name))
+            names[index] = rows.file(name)
         return names[index]
 
     _run(
@@ -158,8 +175,8 @@ def _run(
 
     def row() -> None:
         if low <= address < high:
+            add_file(number(file))  # first: it fails if there is none
             add_address(address)
-            add_file(number(file))
             add_line(line)
 
     while position < end:
@@ -175,8 +192,8 @@ def _run(
             code = data[position]
             if code == 1:  # end of a sequence: what follows belongs to no line
                 if low <= address < high:
-                    add_address(address)
                     add_file(number(file))
+                    add_address(address)
                     add_line(0)
                 address, file, line = 0, 1, 1
             elif code == 2:

@@ -7,12 +7,12 @@ not as expected the function has no prototype, which callers must handle anyway.
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Set
 
+from tmebox.errors import ModuleError
 from tmebox.modulefile import prototypes as p
-from tmebox.toolchain.link.debug.entries import Entry, Unit, units
-from tmebox.toolchain.link.debug.types import TooLarge, Types
+from tmebox.toolchain.link.debug.entries import DAMAGED, Entry, Unit, units
+from tmebox.toolchain.link.debug.types import MAX_TYPES, TooLarge, Types
 from tmebox.toolchain.link.linked import Elf
 
 _FUNCTION, _PARAMETER, _ELLIPSIS, _VARIABLE, _SUBROUTINE = 0x2E, 0x05, 0x18, 0x34, 0x15
@@ -32,19 +32,21 @@ def prototypes(executable: Elf, names: Set[str]) -> dict[str, p.Prototype]:
     A definition wins over a declaration, and what is visible to others over what is static.
     """
     found: dict[str, tuple[tuple[bool, bool], p.Prototype | None]] = {}
-    witnesses = {WITNESS + name: name for name in names}
+    wanted = frozenset(names)
+    witnesses = {WITNESS + name: name for name in wanted}
+    pointing = frozenset(witnesses)
     witnessed: dict[str, p.Prototype | None] = {}
     try:
-        for unit in units(executable) if names else ():
-            for entry in unit.find(_FUNCTION, names):
+        for unit in units(executable) if wanted else ():
+            for entry in unit.find(_FUNCTION, wanted):
                 rank = (_EXTERNAL in entry.values, _LOW_PC in entry.values)
                 if entry.symbol in found and found[entry.symbol][0] >= rank:
                     continue
                 found[entry.symbol] = (rank, _prototype(unit, entry, entry.symbol))
-            for entry in unit.find(_VARIABLE, witnesses.keys()):
+            for entry in unit.find(_VARIABLE, pointing):
                 name = witnesses[entry.symbol]
                 witnessed[name] = _of_pointer(unit, entry, name) or witnessed.get(name)
-    except (IndexError, ValueError, KeyError, struct.error):
+    except DAMAGED:
         pass  # written by another producer: its functions have no prototypes
     every = {name: prototype for name, (_, prototype) in found.items()}
     for name, prototype in witnessed.items():
@@ -58,25 +60,32 @@ compilers write none about a function that is neither defined nor called."""
 
 
 def _of_pointer(unit: Unit, entry: Entry, name: str) -> p.Prototype | None:
-    """Of the function that a variable points to."""
-    while entry.tag != _SUBROUTINE:
+    """Of the function that a variable points to. References may lead round in a circle."""
+    for _ in range(MAX_TYPES):
+        if entry.tag == _SUBROUTINE:
+            return _prototype(unit, entry, name)
         reference = entry.values.get(_TYPE)
         if reference is None:
             return None
         entry = unit.entry(int(reference))
-    return _prototype(unit, entry, name)
+    return None
 
 
 def _prototype(unit: Unit, entry: Entry, name: str) -> p.Prototype | None:
     """Spelled out as far as it is of reasonable size; None if it is not."""
     for depth in (1, 0):
         try:
-            return _spell_prototype(unit, entry, name, depth)
-        except TooLarge:
+            return _readable(_spell_prototype(unit, entry, name, depth))
+        except (TooLarge, ModuleError):
             continue
         except RecursionError:
             break
     return None
+
+
+def _readable(prototype: p.Prototype | None) -> p.Prototype | None:
+    """Raises ModuleError for one that a module file cannot have: it would save, and not load."""
+    return prototype and p.prototype_from_json(p.prototype_to_json(prototype))
 
 
 def _spell_prototype(unit: Unit, entry: Entry, name: str, depth: int) -> p.Prototype | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from tmebox.modulefile import prototypes as p
@@ -25,6 +26,9 @@ _BY_REFERENCE = 4
 """The convention of a C++ class that a function of its own copies: it is passed as a pointer to a copy."""
 _QUALIFIERS = (_CONST, _VOLATILE, _RESTRICT, _ATOMIC)
 _FLOATS = {"float": 32, "double": 64, "_Float16": 16, "_Float32": 32, "_Float64": 64, "_Float32x": 64}
+_PERIOD = p.ALIGNMENTS[-1]
+_LONGEST = 200
+"""Letters of a made-up name."""
 _LARGEST_CERTAIN_ALIGN = 8
 """Arguments are aligned to that much in any case."""
 
@@ -91,19 +95,29 @@ class Types:
             return p.Void()
         children = list(self._unit.children(entry))
         parameters = tuple(
-            p.Parameter(child.name, self.of(child, depth)) for child in children if child.tag == _PARAMETER
+            p.Parameter(child.name, _inside(self.of(child, depth)))
+            for child in children
+            if child.tag == _PARAMETER
         )
         variadic = any(child.tag == _ELLIPSIS for child in children)
-        return p.Function(self.of(entry, depth), parameters, variadic, name)
+        return p.Function(_inside(self.of(entry, depth)), parameters, variadic, name)
 
     def _pointer(self, entry: Entry, depth: int, alias: str) -> p.CType:
-        target = self._next(entry)
-        while target is not None and target.tag in _QUALIFIERS:
-            target = self._next(target)
+        target = self._behind(entry, _QUALIFIERS)
         ctype = p.Void() if target is None else self._spell(target, depth - 1, "")
         if isinstance(ctype, p.Function):
-            return p.Pointer(replace(ctype, name=alias or ctype.name))
-        return p.Pointer(ctype, self._is_const(entry))
+            ctype = _inside(replace(ctype, name=alias or ctype.name))
+            return p.Pointer(ctype if isinstance(ctype, p.Function) else p.Void())
+        return p.Pointer(_inside(ctype), self._is_const(entry))
+
+    def _behind(self, entry: Entry, tags: Sequence[int]) -> Entry | None:
+        """What `entry` refers to, beyond entries with these tags. References may lead round in a circle."""
+        target = self._next(entry)
+        for _ in range(MAX_TYPES):
+            if target is None or target.tag not in tags:
+                return target
+            target = self._next(target)
+        raise TooLarge
 
     def _is_const(self, pointer: Entry) -> bool:
         """Whether what it points to is const, be it by a typedef or as an array of such."""
@@ -149,7 +163,7 @@ class Types:
     def _array(self, entry: Entry, depth: int) -> p.CType:
         element = self.of(entry, depth)
         for count in reversed(self._counts(entry)):
-            element = p.Array(element, count)
+            element = p.Array(_inside(element), count)
         return element
 
     def _vector(self, entry: Entry, depth: int) -> p.CType:
@@ -158,7 +172,7 @@ class Types:
         size = int(entry.values.get(_SIZE, 0)) or 1 << max(p.size_of(element) * count - 1, 0).bit_length()
         if not count or size not in p.ALIGNMENTS or p.size_of(element) * count > size:
             return p.Opaque(f"vector of {element}", size, 1, "it is a vector of an unusual kind")
-        return p.Vector(element, count, size)
+        return p.Vector(_inside(element), count, size)
 
     def _counts(self, entry: Entry) -> list[int]:
         counts = []
@@ -179,6 +193,8 @@ class Types:
             return p.Opaque(name, size, 1, "it is a class with its own way to be copied; pass a pointer")
         explicit = int(entry.values.get(_ALIGN, 0)) or 1
         tag = f"{keyword} {entry.name}" if alias and entry.name else ""
+        if not 0 <= size < 1 << 31 or explicit not in p.ALIGNMENTS:
+            return p.Opaque(name, 0, 1, "its size or alignment is impossible, or 2 GiB or more", tag)
         if depth < 0 or _DECLARATION in entry.values:
             return p.Opaque(name, size, explicit, tag=tag)
         fields: list[p.StructField] = []
@@ -217,16 +233,35 @@ class Types:
             place = _bit_place(values, p.size_of(ctype), bits)
             if isinstance(ctype, p.Opaque) or bits > 8 * p.size_of(ctype):
                 ctype = p.Opaque(f"{ctype}:{bits}", p.size_of(ctype), 1, f"{ctype} is not known exactly")
-            return p.StructField(entry.name, place // 8, ctype, bits, place % 8), p.align_of(ctype)
+            return p.StructField(entry.name, place // 8, _inside(ctype), bits, place % 8), p.align_of(ctype)
         offset = int(values.get(_OFFSET, 0))
         natural, declared = p.align_of(ctype), self._declared_align(entry)
         if declared and declared != natural and (offset % natural or offset % declared):
             reason = "a typedef in it has an alignment of its own; pass a pointer"
             ctype = p.Opaque(str(ctype), p.size_of(ctype), 1, reason)
-        elif offset % natural and self._may_be_packed(ctype) and not _is_misaligned(ctype, offset):
+        elif offset % natural and self._may_be_packed(ctype) and not self._is_misaligned(ctype, {offset}):
             reason = f"whether {ctype} in it is packed is not known, which decides how; pass a pointer"
             ctype = p.Opaque(str(ctype), p.size_of(ctype), 1, reason)
-        return p.StructField(entry.name, offset, ctype), declared or natural
+        return p.StructField(entry.name, offset, _inside(ctype)), declared or natural
+
+    def _is_misaligned(self, ctype: p.CType, offsets: set[int]) -> bool:
+        """Whether a scalar in it would be at one of these, so that it is passed in memory, whoever is packed.
+        All items of arrays in arrays are looked at together: there may be very many."""
+        match ctype:
+            case p.Struct():
+                self._unit.work.spend(len(offsets) * len(ctype.fields))
+                return any(
+                    self._is_misaligned(f.type, {(offset + f.offset) % _PERIOD for offset in offsets})
+                    for f in ctype.fields
+                    if not f.bits
+                )
+            case p.Array(element, count):
+                step, count = p.size_of(element), min(count, 16)
+                self._unit.work.spend(len(offsets) * count)
+                items = {(offset + i * step) % _PERIOD for offset in offsets for i in range(count)}
+                return self._is_misaligned(element, items)
+        align = p.align_of(ctype)
+        return any(offset % align for offset in offsets)
 
     def _declared_align(self, entry: Entry) -> int:
         """The alignment that a typedef gives the type, or the array's items; 0: none."""
@@ -280,12 +315,20 @@ def _bit_place(values: dict[int, int], type_bytes: int, bits: int) -> int:
     return start + 8 * (int(values.get(_SIZE, 0)) or type_bytes) - from_top - bits
 
 
-def _is_misaligned(ctype: p.CType, offset: int) -> bool:
-    """Whether a scalar in it would be, so that it is passed in memory, whoever is packed."""
+def _inside(ctype: p.CType) -> p.CType:
+    """A type as part of another one: where it nests so deeply that no module file may have it, its size."""
+    if _height(ctype) < p.MAX_DEPTH:
+        return ctype
+    return p.Opaque(str(ctype)[:_LONGEST], p.size_of(ctype), p.align_of(ctype), "it nests too deeply")
+
+
+def _height(ctype: p.CType) -> int:
+    """How many types deep it is spelled out."""
     match ctype:
+        case p.Pointer(inner) | p.Array(inner) | p.Vector(inner):
+            return 1 + _height(inner)
+        case p.Function():
+            return 1 + max(_height(inner) for inner in (ctype.result, *(x.type for x in ctype.parameters)))
         case p.Struct():
-            return any(_is_misaligned(f.type, offset + f.offset) for f in ctype.fields if not f.bits)
-        case p.Array(element, count):
-            step = p.size_of(element)
-            return any(_is_misaligned(element, offset + i * step) for i in range(min(count, 16)))
-    return bool(offset % p.align_of(ctype))
+            return 1 + max((_height(field.type) for field in ctype.fields), default=0)
+    return 0

@@ -181,8 +181,9 @@ class FlowGraph:
             self._live_in = self._solve()
         return self._live_in
 
-    def is_one_function(self, index: int, other: int) -> bool:
-        return self._functions[index] == self._functions[other]
+    def function_at(self, index: int) -> str:
+        """The name of the function that an instruction is in; empty if it is in none."""
+        return self._functions[index]
 
     def runs_into(self, index: int, following: int) -> bool:
         """Whether control goes from one instruction to the next one in the text."""
@@ -238,7 +239,7 @@ class FlowGraph:
         waiting = self._successors(index)
         while waiting:
             index = waiting.pop()
-            if index < 0 or len(seen) > _FAR:
+            if index < 0 or len(seen) > _FAR or len(self._table_labels.get(index, ())) > _FAR:
                 return None
             if index in seen:
                 continue
@@ -321,18 +322,22 @@ class FlowGraph:
             for target in targets:
                 if target >= 0:
                     predecessors[target].append(index)
-        live_in = [0] * len(self.flows)
+            if any(target < 0 for target in targets):
+                outside[index] = EVERYTHING
+        live_in, live_out = [0] * len(self.flows), outside
         waiting = list(range(len(self.flows)))
         while waiting:
             index = waiting.pop()
             flow = self.flows[index]
-            live = outside[index]
-            for target in successors[index]:
-                live |= live_in[target] if target >= 0 else EVERYTHING
-            live = flow.reads | (live & ~flow.kills)
+            live = flow.reads | (live_out[index] & ~flow.kills)
             if live != live_in[index]:
                 live_in[index] = live
-                waiting += predecessors[index]
+                for place in predecessors[
+                    index
+                ]:  # told what is new: to ask all their successors is quadratic
+                    if live & ~live_out[place]:
+                        live_out[place] |= live
+                        waiting.append(place)
         return live_in
 
     def live_out(self, index: int, live_in: list[int]) -> int:

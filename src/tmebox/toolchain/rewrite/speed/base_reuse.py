@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from tmebox.abi import CONTROL_WINDOW_BASE
 from tmebox.records import replace
+from tmebox.toolchain import steps
 from tmebox.toolchain.rewrite import registers
 from tmebox.toolchain.rewrite.analysis import effects
 from tmebox.toolchain.rewrite.analysis.liveness import registers_of, resources
@@ -31,7 +32,7 @@ def without_repeated_bases(listing: Listing, live: list[int], taken: set[int]) -
     graph, changed = listing.graph, dict[int, str]()
     arriving = listing.arriving()
     holder: str | None = None
-    for index, instruction in enumerate(listing.instructions):
+    for index, instruction in enumerate(steps.watched(listing.instructions)):
         if index in taken or index in changed:
             holder = None if index in taken else _kept(listing, index, holder)
             continue

@@ -17,6 +17,7 @@ from collections.abc import Iterator
 
 from tmebox.abi import CONTROL_WINDOW_BASE, PAGE_SIZE, R15_REACH, TARGET_MAP
 from tmebox.records import dataclass
+from tmebox.toolchain import steps
 from tmebox.toolchain.rewrite import registers
 from tmebox.toolchain.rewrite.analysis import effects
 from tmebox.toolchain.rewrite.analysis.liveness import resources
@@ -51,7 +52,7 @@ def with_quick_targets(listing: Listing, live: list[int], taken: set[int]) -> di
     """What becomes of instructions, by index. live: see `FlowGraph.live_everywhere`. taken: those that stay,
     by index."""
     finding, changed = _Finding(listing, live, taken), dict[int, str]()
-    for index in range(len(listing.instructions)):
+    for index in steps.watched(range(len(listing.instructions))):
         if (target := finding.target(index)) is not None:
             changed |= finding.changes(target)
     return changed

@@ -17,6 +17,7 @@ from collections.abc import Iterator
 
 from tmebox.abi import CONTROL_WINDOW_BASE, HOLDS_BASE, R15_REACH
 from tmebox.records import dataclass, field, replace
+from tmebox.toolchain import steps
 from tmebox.toolchain.rewrite import registers
 from tmebox.toolchain.rewrite.analysis import effects
 from tmebox.toolchain.rewrite.analysis.liveness import registers_of, resources
@@ -32,6 +33,10 @@ from tmebox.toolchain.sections import fact_claims
 
 LONGEST = 256
 """Instructions of a loop, at most."""
+_MOST_WAYS, _FEW_WAYS = 16, 10_000
+"""From a file's jumps through tables: for each instruction, and in any case."""
+_MOST_ENTERING = 256
+"""Ways into a loop."""
 _BASE = f"{CONTROL_WINDOW_BASE:#x}"
 _HOLDERS = tuple(name for name in ("r11", *reversed(registers.NAMES_64)) if name != "rsp")
 _BELOW_BITS = 31
@@ -49,6 +54,7 @@ def with_held_bases(listing: Listing) -> tuple[str, list[str]]:
     that it claims something of."""
     holding = _Holding(listing)
     for start, end in holding.loops():
+        steps.look()
         holding.try_loop(start, end)
     holding.reuse()
     return holding.text()
@@ -106,12 +112,19 @@ class _Holding:
         for name, index in listing.labels.items():
             self._labels.setdefault(index, []).append(name)
         self._branching: dict[int, list[int]] = {}
+        if self._ways() > _MOST_WAYS * len(self._instructions) + _FEW_WAYS:
+            return  # what branches is not known then, and there are no loops
         for index, flow in enumerate(self._graph.flows[: len(self._instructions)]):
             if flow.target is not None and (target := self._graph.resolve(flow.target, index)) is not None:
                 self._branching.setdefault(target, []).append(index)
             for name in listing.tables.get(listing.through.get(index, ""), ()):
                 if name in listing.labels:
                     self._branching.setdefault(listing.labels[name], []).append(index)
+
+    def _ways(self) -> int:
+        """From jumps through tables to labels: many jumps through one table have their product."""
+        listing = self._listing
+        return sum(len(listing.tables.get(name, ())) for name in listing.through.values())
 
     def text(self) -> tuple[str, list[str]]:
         listing = self._listing
@@ -136,7 +149,7 @@ class _Holding:
         """First and last instruction of each, the longest first: from where branches and jumps through tables
         lead back to the last one that does."""
         ends: dict[int, int] = {}
-        for index in range(len(self._instructions)):
+        for index in range(len(self._instructions) if self._branching else 0):
             for target in self._targets(index):
                 if index - LONGEST < target <= index:
                     ends[target] = index
@@ -191,13 +204,16 @@ class _Holding:
             names = self._labels.get(index, ())
             if any(not name.startswith(".") or name in self._listing.open for name in names):
                 return None
-            if self._graph.flows[index].calls or not self._graph.is_one_function(start, index):
+            is_elsewhere = self._graph.function_at(start) != self._graph.function_at(index)
+            if is_elsewhere or self._graph.flows[index].calls:
                 return None
             for source in self._branching.get(index, ()):
                 if start <= source <= end:
                     region.sources.setdefault(index, []).append(source)
                 else:
                     region.entering.append(_Entering(source, index, branches=True))
+            if len(region.entering) > _MOST_ENTERING:
+                return None
         if self._graph.runs_into(start - 1, start):
             region.entering.append(_Entering(start - 1, start, branches=False))
         return region

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 from tmebox.records import dataclass, field
+from tmebox.toolchain import steps
 from tmebox.toolchain.patterns import regex
 from tmebox.toolchain.rewrite.analysis.liveness import FlowGraph
 from tmebox.toolchain.rewrite.asm import Directive, Instruction, Label, Memory, own_label, parse_line, symbols
@@ -56,7 +57,7 @@ def read(text: str) -> Listing | None:
     """None if something stands there that is not understood well enough."""
     listing = Listing(text.split("\n"), FlowGraph(is_conventional=True))
     reading = _Reading(listing)
-    for place, line in enumerate(listing.lines):
+    for place, line in enumerate(steps.watched(listing.lines)):
         if line and not line.startswith(_SAYING_NOTHING) and not reading.line(place, line):
             return None
     listing.open |= reading.functions
