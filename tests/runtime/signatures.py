@@ -185,6 +185,8 @@ def checking(made: Made, value: Any, name: str, number: int) -> str:
 
 def same(made: Made, got: Any, value: Any) -> bool:
     """Whether what Python got is the value, as far as that says."""
+    if made.kind == "array" and not any(leaves(made, value, "")) and len(got) == 0:
+        return True  # modules have no items that take no room
     if made.kind in ("array", "vector"):
         return len(got) == len(value) and all(
             same(made.members[0][1], one, other) for one, other in zip(got, value, strict=True)

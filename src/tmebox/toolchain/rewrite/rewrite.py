@@ -240,7 +240,7 @@ class _Rewriting:
         return frozenset(number for number, name in self._entries.items() if name in private)
 
     def _refuse(self, refusal: Refusal) -> None:
-        self._diagnostics.append(self._places.diagnostic(str(refusal), self._line))
+        self._diagnostics.append(self._places.diagnostic(str(refusal).replace("\t", " "), self._line))
 
     def _add(self, statement: Prepared) -> None:
         """Labels, alignments and data in code are kept until it is known what they belong to."""
