@@ -29,6 +29,7 @@ LAYERS: dict[str, int] = {
     "outputs": 0,
     "progress": 0,
     "shown": 0,
+    "numpy_threads": 0,
     "unread": 0,
     "warned": 0,
     "_native": 1,

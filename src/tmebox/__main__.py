@@ -8,6 +8,7 @@ import os
 import sys
 from typing import NoReturn
 
+from tmebox.numpy_threads import begin_none
 from tmebox.unread import quietly
 
 COMPILERS = ("cc", "c++", "ar")
@@ -17,7 +18,7 @@ SHELL_PACKAGES = {"rich", "typer"}
 
 def _start_fast() -> None:
     """What a short process need not do. Not in the driver, which also runs in the processes of others."""
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy's threads take longer to start than a link
+    begin_none()
     gc.disable()
 
 
@@ -65,9 +66,7 @@ def _main() -> int:
     if tool in COMPILERS:
         _start_fast()
     if tool == "run":
-        # Threads that NumPy's library would begin share the process's descriptors, and each of the program's
-        # calls would take 45 ns longer. Nothing here multiplies matrices.
-        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+        begin_none()
     if tool in ("cc", "c++"):
         from tmebox.toolchain.cc.driver import main_cc as compile_and_link
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -242,3 +243,22 @@ def test_other_files_are_no_modules(folder: Path, before: bytes) -> None:
 def test_a_cut_file_is_refused(folder: Path, cut: int) -> None:
     with pytest.raises(ModuleError):
         codec.decode((folder / "conftest").read_bytes()[:cut])
+
+
+def test_a_program_starts_without_numpys_threads() -> None:
+    """They took a third of its processor time."""
+    script = (
+        "import os, sys; from tmebox.cli import started\n"
+        "assert 'numpy' not in sys.modules\n"
+        "started._by_default = lambda *_: __import__('numpy') and len(os.listdir('/proc/self/task'))\n"
+        "sys.argv = ['started', './program']\n"
+        "started.main()\n"
+    )
+    inherited = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in ("OPENBLAS_NUM_THREADS", "TMEBOX_RUN")
+    }
+    source = str(Path(tmebox.__file__).parents[1])
+    command = [sys.executable, "-c", script]
+    assert subprocess.run(command, env={**inherited, "PYTHONPATH": source}, check=False).returncode == 1

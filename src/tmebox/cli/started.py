@@ -13,6 +13,8 @@ import shlex
 import sys
 from typing import TYPE_CHECKING, NoReturn
 
+from tmebox.numpy_threads import begin_none
+
 if TYPE_CHECKING:
     import tmebox
     from tmebox.runtime.system import Directory
@@ -26,6 +28,7 @@ def main() -> NoReturn:
     """Run the program that the first argument names, with the others. Ends the process."""
     if len(sys.argv) < 2:
         sys.exit("tmebox: error: this starts programs that `tmebox cc` has linked, by their names")
+    begin_none()
     program, arguments = sys.argv[1], sys.argv[2:]
     options = os.environ.get(OPTIONS_VARIABLE, "")
     if options.strip():
