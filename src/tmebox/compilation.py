@@ -125,6 +125,8 @@ def _built(
         options = replace(options, include_dirs=trusted)
         for named, path in zip(paths, places, strict=False):
             if not path.exists():  # else the compiler says that it has no input
+                if "\n" in str(named):
+                    raise CompileError("a name of a file has lines: text goes as compile(source_text=…)")
                 raise CompileError(
                     f"there is no source file {path}", (Diagnostic("no such file", str(path)),)
                 )

@@ -101,3 +101,10 @@ def test_modules_of_python_programs_are_texts(modules: Any, error: type[Exceptio
         pytest.skip("the Python guest is not built: make python")
     with pytest.raises(error, match=name):
         python.Python(modules=modules)
+
+
+def test_text_where_a_file_is_expected_is_told_from_one_that_is_not_there() -> None:
+    with pytest.raises(tmebox.CompileError, match=r"text goes as compile\(source_text"):
+        tmebox.compile("int f(void) { return 1; }\n")
+    with pytest.raises(tmebox.CompileError, match=r"there is no source file missing\.c"):
+        tmebox.compile("missing.c")

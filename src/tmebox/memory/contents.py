@@ -77,7 +77,7 @@ class Layout:
         lower = self.heap_start, self.heap_end
         return (lower, (self.upper_start, self.upper_end)) if self.upper_end else (lower,)
 
-    @property
+    @once
     def data_parts(self) -> tuple[tuple[int, int], ...]:
         """(start, end) of image and heap, ascending."""
         return ((abi.IMAGE_START, self.heap_end), *self.heap_parts[1:])

@@ -14,10 +14,11 @@ from signal import SIGABRT
 
 from tmebox import abi
 from tmebox.errors import Aborted, Deadlock, Frame, StackOverflow, StandingThread, Trap
+from tmebox.runtime.surroundings import Surroundings
 from tmebox.runtime.system.calls import U64, Abort, GuestMemory
-from tmebox.runtime.traps import Surroundings, prepare_unwind
+from tmebox.runtime.thread_names import called, shown_name
+from tmebox.runtime.traps import prepare_unwind
 from tmebox.runtime.unwind import REGISTER_ORDER
-from tmebox.shown import printable
 
 ROW = struct.Struct("<3Q16s")
 MOST_ROWS = 64
@@ -41,7 +42,7 @@ class _Row:
         return StandingThread(self.number, self.name, self.waits_at, self.unwind())
 
     def __str__(self) -> str:
-        return _called(self.number, self.name)
+        return called(self.number, self.name)
 
 
 def aborted(request: Abort) -> Aborted:
@@ -70,24 +71,6 @@ def standing_trap(around: Surroundings, memory: GuestMemory, reason: int, rows_a
     return Deadlock.of(message, unwind, partial(_standing, rows))
 
 
-def thread_at(memory: GuestMemory, offset: int) -> str:
-    """Whose stack ends there, by what the C library has about a thread right above it."""
-    try:
-        number = int.from_bytes(memory.read(offset + abi.TASK_NUMBER, 4), "little")
-        name = memory.read(offset + abi.TASK_NAME, abi.TASK_NAME_BYTES)
-    except IndexError:
-        return "a thread"
-    return _called(number, _shown(name))
-
-
-def _called(number: int, name: str) -> str:
-    return f"thread '{name}'" if name else f"thread {number}"
-
-
-def _shown(name: bytes) -> str:
-    return printable(name.split(b"\0")[0].decode("utf-8", "replace"))
-
-
 def _standing(rows: tuple[_Row, ...]) -> tuple[StandingThread, ...]:
     return tuple(row.standing() for row in rows)
 
@@ -98,7 +81,7 @@ def _rows(around: Surroundings, memory: GuestMemory, at: int, count: int) -> Ite
             number, rsp, waits_at, name = ROW.unpack(memory.read(place, ROW.size))
         except IndexError:
             return
-        yield _Row(number, _shown(name), waits_at, _unwind(around, memory, rsp))
+        yield _Row(number, shown_name(name), waits_at, _unwind(around, memory, rsp))
 
 
 def _unwind(around: Surroundings, memory: GuestMemory, rsp: int) -> Callable[[], tuple[Frame, ...]]:

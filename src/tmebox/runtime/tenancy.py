@@ -16,7 +16,6 @@ import weakref
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 from tmebox import _native, abi
@@ -32,13 +31,13 @@ from tmebox.runtime.calling import Calling, calling_among
 from tmebox.runtime.calls.callbacks import Callbacks
 from tmebox.runtime.calls.host_functions import NativeImport
 from tmebox.runtime.layout import later_contents
-from tmebox.runtime.module import Module, module_at
+from tmebox.runtime.module import Module
 from tmebox.runtime.sandbox_memory import SandboxMemory
 from tmebox.runtime.share import Share, require_room
-from tmebox.runtime.standing import aborted, standing_trap, thread_at
+from tmebox.runtime.standing import aborted, standing_trap
+from tmebox.runtime.surroundings import Surroundings
 from tmebox.runtime.system import Abort, Exit, System
-from tmebox.runtime.system.names import import_name
-from tmebox.runtime.traps import Surroundings, make_trap
+from tmebox.runtime.traps import make_trap
 
 TEXT_ROOM = 4 * abi.KIB
 """For all texts that are arguments of one call, and of those inside it; what does not fit takes longer."""
@@ -67,7 +66,7 @@ class Tenancy:
         self.timeout_s = timeout_s
         self._callings: dict[int, Calling] | None = None
         self._delivered = False
-        self._ended_by: Trap | None = None
+        self._ended_by: tuple[type[Trap], tuple[Any, ...], dict[str, Any]] | None = None
         self._make_system = make_system
         self._system: System | None = None
         self._memory: SandboxMemory | None = None
@@ -127,6 +126,10 @@ class Tenancy:
         self.instance.lend_descriptors(system.core)
 
     @property
+    def system_if_made(self) -> System | None:
+        return self._system
+
+    @property
     def has_open_files(self) -> bool:
         return self._system is not None and self._system.has_open_files
 
@@ -171,17 +174,18 @@ class Tenancy:
     def _end_by(self, trap: Trap) -> None:
         """Keep what ended the sandbox, without the frames that the trap will be raised through, and what
         their variables refer to."""
-        self._ended_by = kept = type(trap).__new__(type(trap), *trap.args)
-        vars(kept).update(vars(trap))
+        self._ended_by = type(trap), trap.args, vars(trap).copy()
         with suppress(Exception):  # the trap is more important
             self.deliver_output()
 
     def closed_error(self) -> SandboxClosed:
         """For the core: why the sandbox cannot be called."""
-        trap = self._ended_by
-        if trap is None:
+        if self._ended_by is None:
             ended = "was closed" if self.ended else "was ended by a call that was interrupted: reset() it"
             return SandboxClosed(f"the sandbox {ended}")
+        kind, arguments, facts = self._ended_by
+        trap = kind.__new__(kind, *arguments)
+        vars(trap).update(facts)
         remedy = "" if self.ended else "; reset() makes it callable again"
         error = SandboxClosed(f"a trap ended the sandbox{remedy}. It was {trap.kind}: {trap}")
         error.__cause__ = trap
@@ -193,26 +197,7 @@ class Tenancy:
         return trap
 
     def _surroundings(self) -> Surroundings:
-        system = (calling := self._calling).program or self._system
-        return Surroundings(
-            base=self.base,
-            stack_low=self.layout.stack_low,
-            data_parts=self.layout.data_parts,
-            stack_top=self.layout.stack_top,
-            hold=lambda: self._window,
-            text_at=self._module_at,
-            exhausted_bytes=lambda: system.exhausted_bytes if system is not None else 0,
-            timeout_s=lambda: calling.timeout_s,
-            import_name=partial(import_name, self.module.file),
-            key_id=self.instance.key_id,
-            log_check=None if self.heap is None else self.heap.log_check,
-            read_control=self.instance.read_control if self.module.has_control else None,
-            thread_at=lambda offset: thread_at(self.memory, offset),
-        )
-
-    def _module_at(self, address: int) -> Module | None:
-        """Whose code it is: a sandbox can reach every module's functions, but hardly ever does."""
-        return self.module if self.module.covers(address) else module_at(address)
+        return Surroundings(self, self._calling)
 
     def reset(self) -> None:
         """Stack, data and heap as at the beginning, and callable, also after a trap. Host arrays stay.
@@ -324,6 +309,11 @@ class Tenancy:
                 self.hold, self.layout, self.instance, None if self.heap is None else self.heap.log_check
             )
         return memory
+
+    @property
+    def window(self) -> Window | None:
+        """None once it was given back."""
+        return self._window
 
     def hold(self) -> Window:
         """The window, whose pages stay mapped as long as the caller keeps it. Raises SandboxClosed."""

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import signal as signals
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Container
+from signal import SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGTRAP
 from typing import NamedTuple
 
 from tmebox import abi
@@ -20,7 +19,12 @@ from tmebox.errors import (
     Trap,
 )
 from tmebox.runtime.failed_checks import Code, failed_check
+from tmebox.runtime.unwind import REGISTER_ORDER
 
+ANY = FAULTS = (0, SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP)
+"""What the core makes traps of."""
+R11 = REGISTER_ORDER.index("r11")
+FLAGS = REGISTER_ORDER.index("flags")
 SI_KERNEL = 0x80
 FPE_INTOVF = 2
 """The largest code of SIGFPE that is about integers."""
@@ -32,8 +36,12 @@ PAST_GUARD = abi.STACK_LOWEST
 """How far behind the window an access can be: beside r15 and r14, or an rsp at the window's last byte."""
 
 
-@dataclass(frozen=True)
-class Evidence:
+def word(registers: bytes, number: int) -> int:
+    """One of those that REGISTER_ORDER names."""
+    return int.from_bytes(registers[8 * number : 8 * number + 8], "little")
+
+
+class Evidence(NamedTuple):
     """What is known of one trap. Addresses are the host's, `offset` is in the sandbox's window. `signal` is 0
     for a time limit. `owner` is the key that owns the line of a shared heap; -1: it was not about one."""
 
@@ -44,8 +52,7 @@ class Evidence:
     offset: int
     access: str
     rsp: int
-    r11: int
-    flags: int
+    registers: bytes
     text: Code | None
     where: str
     timeout_s: float
@@ -59,10 +66,18 @@ class Evidence:
     """Whose stack has run out, if it is not the first thread's: text, and a space behind it."""
 
     @property
+    def r11(self) -> int:
+        return word(self.registers, R11)
+
+    @property
+    def flags(self) -> int:
+        return word(self.registers, FLAGS)
+
+    @property
     def in_target_map(self) -> bool:
         """The fault is a look-up in the map of targets, not a jump into it."""
-        is_jump = self.fault_address == self.instruction_address
-        return abi.TARGET_MAP <= self.fault_address < abi.TARGET_MAP_END and not is_jump
+        is_there = abi.TARGET_MAP <= self.fault_address < abi.TARGET_MAP_END
+        return is_there and self.fault_address != self.instruction_address
 
     @property
     def is_protection(self) -> bool:
@@ -81,14 +96,15 @@ class Evidence:
 
     @property
     def below_stack(self) -> bool:
-        is_near = abs(self.fault_address - self.rsp) <= 2 * abi.STACK_REACH
-        return is_near and self.offset < self.stack_low
+        return self.offset < self.stack_low and abs(self.fault_address - self.rsp) <= 2 * abi.STACK_REACH
 
 
 class TrapKind(NamedTuple):
-    """One row. `access` and `has_offset` say what the exception carries beside its message."""
+    """One row: of these signals, the evidence that fits. `access` and `has_offset` say what the exception
+    carries beside its message."""
 
     exception: type[Trap]
+    signals: Container[int]
     fits: Callable[[Evidence], bool]
     message: Callable[[Evidence], str]
     access: Callable[[Evidence], str | None] = lambda e: None
@@ -124,46 +140,50 @@ def _foreign_line(e: Evidence) -> str:
     return f"{e.access} at {e.offset:#x} in the shared heap, where {what}, by key {e.key_id}"
 
 
+def _always(e: Evidence) -> bool:
+    return True
+
+
 # fmt: off
 TRAP_KINDS = (
-    TrapKind(Timeout, lambda e: e.signal == 0,
+    TrapKind(Timeout, {0}, _always,
              lambda e: f"the call ran longer than {e.timeout_s:g} s{e.where}"),
-    TrapKind(ArithmeticTrap, lambda e: e.signal == signals.SIGFPE and e.code <= FPE_INTOVF,
+    TrapKind(ArithmeticTrap, {SIGFPE}, lambda e: e.code <= FPE_INTOVF,
              lambda e: "integer division by zero or overflow"),
-    TrapKind(ArithmeticTrap, lambda e: e.signal == signals.SIGFPE,
+    TrapKind(ArithmeticTrap, {SIGFPE}, _always,
              lambda e: "floating-point exception"),
-    TrapKind(IllegalInstruction, lambda e: e.signal == signals.SIGTRAP,
+    TrapKind(IllegalInstruction, {SIGTRAP}, _always,
              lambda e: "breakpoint instruction"),
-    TrapKind(ControlFlowViolation, lambda e: e.signal == signals.SIGILL and e.code == ILL_BADSTK,
+    TrapKind(ControlFlowViolation, {SIGILL}, lambda e: e.code == ILL_BADSTK,
              _lost_frame, _execute),
-    TrapKind(IllegalInstruction, lambda e: e.signal == signals.SIGILL,
+    TrapKind(IllegalInstruction, {SIGILL}, _always,
              lambda e: failed_check(e.text, e.instruction_address)),
-    TrapKind(IntegrityViolation, lambda e: e.owner >= 0,
+    TrapKind(IntegrityViolation, ANY, lambda e: e.owner >= 0,
              _foreign_line, _seen, True),
-    TrapKind(ControlFlowViolation, lambda e: e.is_protection and e.at_a_stop,
+    TrapKind(ControlFlowViolation, ANY, lambda e: e.code == SI_KERNEL and e.is_protection and e.at_a_stop,
              _stopped_check, _execute),
-    TrapKind(MemoryFault, lambda e: e.is_protection,
+    TrapKind(MemoryFault, ANY, lambda e: e.code == SI_KERNEL and e.is_protection,
              lambda e: "misaligned access"),
-    TrapKind(ControlFlowViolation, lambda e: e.in_target_map,
+    TrapKind(ControlFlowViolation, ANY, lambda e: e.in_target_map,
              lambda e: f"a return or indirect branch to {e.fault_address - abi.TARGET_MAP:#x}, "
                        "where there is no code, was stopped", _execute),
-    TrapKind(ControlFlowViolation, lambda e: e.access == "execute",
+    TrapKind(ControlFlowViolation, ANY, lambda e: e.access == "execute",
              lambda e: f"execution at {e.fault_address:#x}, where there is no code", _execute),
-    TrapKind(MemoryFault, lambda e: not e.in_reach,
+    TrapKind(MemoryFault, ANY, lambda e: not e.in_reach,
              lambda e: f"{e.access} outside the window", _seen),
-    TrapKind(StackOverflow, lambda e: e.offset == abi.STACK_EXHAUSTED,
+    TrapKind(StackOverflow, ANY, lambda e: e.offset == abi.STACK_EXHAUSTED,
              lambda e: f"the stack {e.thread}ran out" if e.thread else
              "the stack ran out: a frame or an array is larger than what was left of it",
              _seen, True),
-    TrapKind(StackOverflow, lambda e: e.below_stack,
+    TrapKind(StackOverflow, ANY, lambda e: e.below_stack,
              lambda e: f"the stack ran out ({e.access} at {e.offset:#x}, stack ends at {e.stack_low:#x})",
              _seen, True),
-    TrapKind(OutOfMemory, lambda e: e.exhausted_bytes > 0 and 0 <= e.offset < abi.GUARD,
+    TrapKind(OutOfMemory, ANY, lambda e: e.exhausted_bytes > 0 and 0 <= e.offset < abi.GUARD,
              lambda e: f"an allocation of {e.exhausted_bytes:,} bytes failed at the memory limit, then "
                        f"{e.access} at {e.offset:#x}", _seen, True),
-    TrapKind(MemoryFault, lambda e: 0 <= e.offset < abi.PAGE_SIZE,
+    TrapKind(MemoryFault, ANY, lambda e: 0 <= e.offset < abi.PAGE_SIZE,
              lambda e: f"null pointer: {e.access} at {e.offset:#x}", _seen, True),
-    TrapKind(MemoryFault, lambda e: True,
+    TrapKind(MemoryFault, ANY, _always,
              lambda e: f"{e.access} at {e.offset:#x}", _seen, True),
 )
 # fmt: on
@@ -171,6 +191,12 @@ TRAP_KINDS = (
 program itself asks for them, by a host call."""
 
 
+_ROWS_OF = {number: tuple(kind for kind in TRAP_KINDS if number in kind.signals) for number in FAULTS}
+
+
 def kind_of(evidence: Evidence) -> TrapKind:
     """The first row that fits. The last one fits always."""
-    return next(kind for kind in TRAP_KINDS if kind.fits(evidence))
+    for kind in _ROWS_OF.get(evidence.signal, TRAP_KINDS):
+        if kind.fits(evidence):
+            return kind
+    raise AssertionError(evidence)

@@ -3,61 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from signal import SIGILL
-from typing import Any, Protocol
+from typing import Any
 
-from tmebox import _native, abi
+from tmebox import abi
 from tmebox.errors import Frame, IntegrityViolation, Trap
-from tmebox.memory.windows import Window
-from tmebox.runtime.trap_kinds import Evidence, kind_of
-from tmebox.runtime.unwind import REGISTER_ORDER, Unwinder
+from tmebox.runtime.module import Module
+from tmebox.runtime.surroundings import Surroundings
+from tmebox.runtime.trap_kinds import R11, Evidence, kind_of, word
+from tmebox.runtime.unwind import REGISTER_ORDER
 
-R11 = REGISTER_ORDER.index("r11")
 RDI = REGISTER_ORDER.index("rdi")
-FLAGS = REGISTER_ORDER.index("flags")
 ACCESS = {0: "read", 1: "write", 2: "execute"}
 STACK_SNAPSHOT = 16 * abi.KIB
-
-
-class Text(Protocol):
-    """The code that an address is in."""
-
-    @property
-    def unwinder(self) -> Unwinder: ...
-    def code_byte(self, address: int) -> int | None: ...
-
-
-@dataclass(frozen=True)
-class Surroundings:
-    """What a trap handler must know of its sandbox. `hold` keeps the window mapped, or says that it is gone;
-    `text_at` finds the code of any module; `exhausted_bytes` is the last allocation refused. `import_name`
-    says what a host call was of, by its index and first argument; `log_check` logs what the shared heap's
-    memory said of a read, by outcome, offset in a window and key. `data_parts`: (start, end) of image and
-    heap, in which stacks of threads lie."""
-
-    base: int
-    stack_low: int
-    data_parts: tuple[tuple[int, int], ...]
-    stack_top: int
-    hold: Callable[[], Window | None]
-    text_at: Callable[[int], Text | None]
-    exhausted_bytes: Callable[[], int]
-    timeout_s: Callable[[], float]
-    import_name: Callable[[int, int], str]
-    key_id: int = 0
-    log_check: Callable[[int, int, int], Any] | None = None
-    read_control: Callable[[int, int], bytes] | None = None
-    """Of the control stack, by offset and size, if the sandbox has one."""
-    thread_at: Callable[[int], str] | None = None
-    """Who has a control stack that ends there, for messages."""
-
-    def stack(self, window: Window, offset: int, size_bytes: int) -> bytes:
-        """Where return addresses are."""
-        if self.read_control is None:
-            return _native.read(window.base + offset, size_bytes)
-        return self.read_control(offset, size_bytes)
 
 
 def make_trap(
@@ -80,7 +39,7 @@ def make_trap(
     where = ""
     if signal in (0, SIGILL) and instruction_address == abi.GATE_HOSTCALL:
         if signal == 0:
-            where = ", in " + around.import_name(_word(registers, R11), _word(registers, RDI))
+            where = ", in " + around.import_name(word(registers, R11), word(registers, RDI))
         instruction_address, rsp = _caller(around, rsp)
     text = around.text_at(instruction_address)
     evidence = Evidence(
@@ -91,23 +50,22 @@ def make_trap(
         offset=fault_address - around.base,
         access=ACCESS.get(access, "access"),
         rsp=rsp,
-        r11=_word(registers, R11),
-        flags=_word(registers, FLAGS),
+        registers=registers,
         text=text,
         where=where,
-        timeout_s=around.timeout_s(),
+        timeout_s=around.timeout_s,
         stack_low=around.stack_low,
-        exhausted_bytes=around.exhausted_bytes(),
+        exhausted_bytes=around.exhausted_bytes,
         key_id=around.key_id,
         owner=owner,
         wrong_bytes=bool(outcome) and outcome_key == owner,
-        thread=f"of {around.thread_at(stack_top)} " if stack_top and around.thread_at is not None else "",
+        thread=f"of {around.thread_at(stack_top)} " if stack_top else "",
     )
     kind = kind_of(evidence)
     more: dict[str, Any] = {}
     if kind.exception is IntegrityViolation:
         more = {"key_id": around.key_id, "owner_key_id": owner}
-        if outcome and around.log_check is not None:
+        if outcome:
             more["record"] = around.log_check(outcome, evidence.offset, outcome_key)
     return kind.exception(
         kind.message(evidence),
@@ -132,15 +90,14 @@ def _stack_end(around: Surroundings, offset: int) -> int:
     there can be read. 0 if it is in none."""
     if around.stack_low <= offset < around.stack_top:
         return around.stack_top
-    return next((end for start, end in around.data_parts if start <= offset < end), 0)
-
-
-def _word(registers: bytes, number: int) -> int:
-    return int.from_bytes(registers[8 * number : 8 * number + 8], "little")
+    for start, end in around.data_parts:
+        if start <= offset < end:
+            return end
+    return 0
 
 
 def prepare_unwind(
-    around: Surroundings, text: Text | None, address: int, rsp: int, registers: bytes
+    around: Surroundings, text: Module | None, address: int, rsp: int, registers: bytes
 ) -> Callable[[], tuple[Frame, ...]]:
     """Copies what unwinding needs (the sandbox may be gone when someone asks), works it out later."""
     if text is None:
@@ -149,8 +106,9 @@ def prepare_unwind(
     stack = b""
     # After an overflow rsp is in the guard, which reads as zeros here: the frames above it are what matters.
     start = max(stack_offset, around.stack_low)
-    if any(start <= stack_offset < end for start, end in around.data_parts):
-        start = stack_offset  # a thread's
+    for low, high in around.data_parts:
+        if low <= stack_offset < high:
+            start = stack_offset  # a thread's
     window, end = around.hold(), _stack_end(around, start)
     if window is not None and start - stack_offset <= abi.STACK_REACH and start < end:
         stack = bytes(start - stack_offset)
