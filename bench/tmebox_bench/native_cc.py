@@ -16,6 +16,7 @@ from tmebox.errors import TmeboxError
 from tmebox.toolchain.cc.command_line import STDIN, Command, parse
 from tmebox.toolchain.cc.driver import ANSWERS, IMPLICIT_LIBRARIES
 from tmebox.toolchain.compile import clang
+from tmebox.toolchain.confine import ANYWHERE
 from tmebox_bench import native, native_compilers
 
 MODE = "non-PIE"
@@ -40,7 +41,7 @@ def main(argv: Sequence[str]) -> int:
 def _run(command: Command) -> int:
     if command.mode in ("-E", "-M"):
         for source in command.sources:
-            finished = clang.run("clang", [*_words(command, source), command.mode])
+            finished = clang.run("clang", [*_words(command, source), command.mode], ANYWHERE)
             sys.stderr.write(finished.messages)
             if finished.status:
                 return finished.status
@@ -55,7 +56,7 @@ def _run(command: Command) -> int:
             kept = command.mode != "link"
             made = command.output if kept and command.output else Path(path.name).with_suffix(".o")
             output = made if kept else Path(scratch) / f"{index}.o"
-            finished = clang.run("clang", [*_words(command, path), "-c", "-o", str(output)])
+            finished = clang.run("clang", [*_words(command, path), "-c", "-o", str(output)], ANYWHERE)
             sys.stderr.write(finished.messages)
             if finished.status:
                 return finished.status

@@ -12,6 +12,7 @@ from tmebox.errors import CompileError
 from tmebox.toolchain.compile import clang, cplusplus, gcc
 from tmebox.toolchain.compile.clang import TARGET
 from tmebox.toolchain.compile.compile import CODE_FLAGS
+from tmebox.toolchain.confine import ANYWHERE
 from tmebox.toolchain.libc import sources as libc_sources
 from tmebox.toolchain.libc.sources import Source
 
@@ -80,7 +81,7 @@ def _with_gcc(source: Path, output: Path, arguments: Sequence[str]) -> None:
         _with_clang(source, output, ["-target", TARGET, *search])
         return
     assembly = output.with_suffix(".s")
-    finished = gcc.run([*arguments, "-nostdinc", "-o", str(assembly), str(source)], LIMITS)
+    finished = gcc.run([*arguments, "-nostdinc", "-o", str(assembly), str(source)], ANYWHERE, LIMITS)
     _require(finished)
     run("clang", ["-target", TARGET, "-c", str(assembly), "-o", str(output)])
     assembly.unlink()
@@ -124,7 +125,7 @@ COMPILERS = {
 
 def run(tool: str, arguments: Sequence[str]) -> None:
     """One run of a tool of clang's. Raises CompileError."""
-    _require(clang.run(tool, list(arguments), LIMITS))
+    _require(clang.run(tool, list(arguments), ANYWHERE, LIMITS))
 
 
 def _require(finished: clang.Finished) -> None:

@@ -23,6 +23,7 @@ import numpy as np
 import tmebox
 from tmebox.errors import CompileError
 from tmebox.toolchain.compile import clang
+from tmebox.toolchain.confine import ANYWHERE
 from tmebox_bench.operations import Operation, accompanied, inside, prepared, repeated
 from tmebox_bench.variants import MissingError
 
@@ -316,7 +317,7 @@ def link_wasm(output: Path) -> None:
     )
     for tool, arguments in steps:
         try:
-            finished = clang.run(tool, arguments, clang.Limits(memory_bytes=16 * clang.GIB))
+            finished = clang.run(tool, arguments, ANYWHERE, clang.Limits(memory_bytes=16 * clang.GIB))
         except CompileError as error:
             raise MissingError(str(error)) from None
         if finished.status:

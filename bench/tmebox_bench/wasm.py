@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tmebox.errors import CompileError
 from tmebox.toolchain.compile import clang
+from tmebox.toolchain.confine import ANYWHERE
 from tmebox.toolchain.libc.libc import cache_directory
 
 TARGET = "wasm32-wasi"
@@ -55,7 +56,7 @@ def link_wasm(objects: Sequence[Path], output: Path, options: Sequence[str] = ()
 
 
 def _run(tool: str, arguments: Sequence[str]) -> None:
-    finished = clang.run(tool, arguments, LIMITS)
+    finished = clang.run(tool, arguments, ANYWHERE, LIMITS)
     _require(finished.status, finished.messages)
 
 

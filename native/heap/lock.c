@@ -1,14 +1,11 @@
 /* Locks of the heap: short, nobody is kept from them for ever, and usable in signal handlers. */
 #include "heap/heap.h"
 
-#include <errno.h>
-#include <sched.h>
-#include <time.h>
+#include "moments.h"
 
-#define SPINS 64       /* what a short critical section takes on another CPU */
-#define PATIENCE 64    /* how often to let others run, before those that come later have to wait */
-#define YIELDS 1024    /* and then: who has it may be of a lower priority, and only run while this one sleeps */
-#define NAP_NS 20000
+#include <errno.h>
+
+#define PATIENCE 64 /* how often to let others run, before those that come later have to wait */
 
 #define GROUP_BYTES (GROUP_PAGES * (uint64_t)TMEBOX_PAGE_SIZE)
 
@@ -22,17 +19,11 @@ void tmebox_heap_wait(struct heap_lock *lock) {
     bool impatient = false;
     int error = errno;
     for (unsigned tries = 0; !take(lock, impatient); tries++) {
-        if (tries == SPINS + PATIENCE) {
+        if (tries == MOMENTS_OF_SPINNING + PATIENCE) {
             impatient = true;
             atomic_fetch_add_explicit(&lock->impatient, 1, memory_order_relaxed);
         }
-        if (tries < SPINS) {
-            __builtin_ia32_pause();
-        } else if (tries < SPINS + YIELDS) {
-            sched_yield();
-        } else {
-            nanosleep(&(struct timespec){0, NAP_NS}, NULL);
-        }
+        tmebox_wait_a_moment(tries);
     }
     if (impatient) {
         atomic_fetch_sub_explicit(&lock->impatient, 1, memory_order_relaxed);

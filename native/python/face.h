@@ -151,7 +151,7 @@ PyObject *tmebox_lend_handles(PyObject *instance, PyObject *handles);
 int tmebox_visit_callbacks(const struct instance *instance, visitproc visit, void *arg);
 void tmebox_free_callbacks(struct instance *instance);
 
-extern PyMethodDef tmebox_cpu_methods[], tmebox_crossing_methods[], tmebox_hostfunction_methods[],
+extern PyMethodDef tmebox_cpu_methods[], tmebox_confine_methods[], tmebox_crossing_methods[], tmebox_hostfunction_methods[],
     tmebox_custody_methods[], tmebox_side_methods[];
 
 #endif

@@ -334,6 +334,7 @@ PyMODINIT_FUNC PyInit__native(void) {
         PyModule_AddFunctions(module, tmebox_custody_methods) < 0 ||
         PyModule_AddFunctions(module, tmebox_memory_methods) < 0 ||
         PyModule_AddFunctions(module, tmebox_cpu_methods) < 0 ||
+        PyModule_AddFunctions(module, tmebox_confine_methods) < 0 ||
         PyModule_AddFunctions(module, tmebox_crossing_methods) < 0 ||
         PyModule_AddFunctions(module, tmebox_stack_methods) < 0 ||
         PyModule_AddFunctions(module, tmebox_hostfunction_methods) < 0 ||

@@ -2,24 +2,11 @@
  * while Python code changes keys. Handlers are at lines of their own, so they share the machine. */
 #include "tme/machine.h"
 
+#include "moments.h"
+
 #include <errno.h>
-#include <sched.h>
-#include <time.h>
 
 #define ALONE (1U << 31) /* one has it, or waits until those who share it are gone */
-#define SPINS 64
-#define YIELDS 1024 /* and then: who has it may be of a lower priority, and only run while this one sleeps */
-#define NAP_NS 20000
-
-static void wait(unsigned tries) {
-    if (tries < SPINS) {
-        __builtin_ia32_pause();
-    } else if (tries < SPINS + YIELDS) {
-        sched_yield();
-    } else {
-        nanosleep(&(struct timespec){0, NAP_NS}, NULL);
-    }
-}
 
 void tmebox_tme_share(struct tme_machine *machine) {
     int error = errno;
@@ -29,7 +16,7 @@ void tmebox_tme_share(struct tme_machine *machine) {
                                                                            memory_order_acquire, memory_order_relaxed)) {
             break;
         }
-        wait(tries);
+        tmebox_wait_a_moment(tries);
     }
     errno = error;
 }
@@ -42,10 +29,10 @@ void tmebox_tme_unshare(struct tme_machine *machine) {
 void tmebox_tme_lock(struct tme_machine *machine) {
     int error = errno;
     for (unsigned tries = 0; atomic_fetch_or_explicit(&machine->users, ALONE, memory_order_acquire) & ALONE; tries++) {
-        wait(tries);
+        tmebox_wait_a_moment(tries);
     }
     for (unsigned tries = 0; atomic_load_explicit(&machine->users, memory_order_acquire) != ALONE; tries++) {
-        wait(tries);
+        tmebox_wait_a_moment(tries);
     }
     errno = error;
 }

@@ -262,6 +262,19 @@ def trap_count() -> int:
 def remaining_time() -> float | None:
     """Seconds that the call this thread is in may still take; None outside of calls and without a limit."""
 
+def landlock_version() -> int:
+    """Of the kernel's Landlock; 0 if it has none."""
+
+def landlock_ruleset(attributes: bytes) -> int:
+    """A descriptor. attributes: a struct landlock_ruleset_attr. Raises OSError."""
+
+def landlock_allow(ruleset: int, descriptor: int, access: int) -> None:
+    """Of what is at or beneath a place. Raises OSError."""
+
+def call_confined(function: Callable[[], Any], ruleset: int, filter: bytes) -> Any:
+    """Call it on a new thread that is confined, as is all it starts, by a ruleset (-1: none) and seccomp.
+    filter: structs sock_filter; none: without. Raises OSError, and what the function raises."""
+
 def cpu_features() -> dict[str, bool]:
     """fsgsbase, avx, avx2, avx512f, … by their /proc/cpuinfo names, as usable under this kernel."""
 

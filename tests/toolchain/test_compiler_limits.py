@@ -12,6 +12,7 @@ from tests.toolchain.compiling import compile_text
 from tmebox.errors import CompileError
 from tmebox.toolchain import steps
 from tmebox.toolchain.compile import clang
+from tmebox.toolchain.confine import ANYWHERE
 from tmebox.toolchain.link.debug.work import Work
 from tmebox.toolchain.objects import compile_object
 from tmebox.toolchain.options import SourceText
@@ -27,7 +28,7 @@ def test_a_compiler_that_takes_too_long_is_stopped() -> None:
 def test_a_program_is_told_of_its_limit_of_processor_time_before_it_is_killed_for_it() -> None:
     tell = "import resource, time; time.sleep(0.5); print(*resource.getrlimit(resource.RLIMIT_CPU))"
     command = [sys.executable, "-I", "-c", tell]
-    assert clang.run_command(command, "python", clang.Limits(timeout_s=7.0)).output == "7 8\n"
+    assert clang.run_command(command, "python", ANYWHERE, clang.Limits(timeout_s=7.0)).output == "7 8\n"
 
 
 def test_what_a_signal_says_of_a_tool() -> None:
@@ -37,7 +38,9 @@ def test_what_a_signal_says_of_a_tool() -> None:
         ("USR1", "signal 10"),
     ):
         with pytest.raises(CompileError, match=said):
-            clang.run_command(["/bin/sh", "-c", f"kill -{signal} $$"], "sh", clang.Limits(timeout_s=9.0))
+            clang.run_command(
+                ["/bin/sh", "-c", f"kill -{signal} $$"], "sh", ANYWHERE, clang.Limits(timeout_s=9.0)
+            )
 
 
 def test_a_compiler_that_needs_too_much_memory_is_stopped() -> None:
@@ -51,7 +54,7 @@ def test_a_compiler_that_writes_too_much_is_stopped(tmp_path: Path) -> None:
     source.write_text("int a[1 << 20] = { 1, [1 << 19] = 2 };")
     arguments = ["-target", "x86_64-linux-musl", "-c", "-o", str(tmp_path / "a.o"), str(source)]
     with pytest.raises(CompileError, match="wrote more than 1 MiB"):
-        finished = clang.run("clang", arguments, clang.Limits(output_bytes=1 << 20))
+        finished = clang.run("clang", arguments, ANYWHERE, clang.Limits(output_bytes=1 << 20))
         raise AssertionError(finished)
 
 

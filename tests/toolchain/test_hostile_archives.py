@@ -10,6 +10,7 @@ from tests.toolchain.compiling import exports, imports
 from tmebox.errors import CompileError
 from tmebox.toolchain.build import CompileOptions, SourceText, compile_object
 from tmebox.toolchain.compile import clang
+from tmebox.toolchain.confine import ANYWHERE
 from tmebox.toolchain.link.inputs import archive_members
 from tmebox.toolchain.link.link import link
 
@@ -27,7 +28,7 @@ def parts(tmp_path: Path) -> tuple[bytes, bytes]:
         "extern char secret[]; int helper(int x) { return secret[x]; }"
     )
     words = ["-target", clang.TARGET, "-c", "-emit-llvm", "-o", str(tmp_path / "hostile.bc")]
-    assert clang.run("clang", [*words, str(tmp_path / "hostile.c")]).status == 0
+    assert clang.run("clang", [*words, str(tmp_path / "hostile.c")], ANYWHERE).status == 0
     ours, hostile = (tmp_path / "ours.o").read_bytes(), (tmp_path / "hostile.bc").read_bytes()
     return ours + bytes(-len(ours) % 4), hostile + bytes(-len(hostile) % 4)  # bitcode lies at words
 
@@ -90,7 +91,7 @@ def test_members_are_called_what_they_are_called_in_the_archive(tmp_path: Path) 
         SourceText("int helper(int); int g(int x) { return helper(x); }"), tmp_path / "g.o", OPTIONS
     )
     archive, told = tmp_path / 'lib "of a\\b".a', tmp_path / "map"
-    clang.run("ar", ["rcs", str(archive), str(tmp_path / long), str(tmp_path / "b.o")])
+    clang.run("ar", ["rcs", str(archive), str(tmp_path / long), str(tmp_path / "b.o")], ANYWHERE)
     assert [name for name, _ in archive_members(archive)] == [f"{archive}({long})", f"{archive}(b.o)"]
     module = link([tmp_path / "g.o"], [archive], OPTIONS, link_map=told)
     assert (list(exports(module)), list(imports(module))) == (["g"], [])
@@ -102,7 +103,7 @@ def test_members_are_called_what_they_are_called_in_the_archive(tmp_path: Path) 
     compile_object(
         SourceText("int other(void) { return 3; } int helper(int x) { return x; }"), tmp_path / long, OPTIONS
     )
-    clang.run("ar", ["rcs", str(archive), str(tmp_path / long)])
+    clang.run("ar", ["rcs", str(archive), str(tmp_path / long)], ANYWHERE)
     with pytest.raises(CompileError, match=r"of a\\b\"\.a\(a_name") as caught:
         link(
             [tmp_path / "h.o", tmp_path / "twice.o"],

@@ -16,6 +16,7 @@ from tmebox.modulefile.file import ModuleFile
 from tmebox.toolchain.assemble import assemble
 from tmebox.toolchain.build import CompileOptions, SourceText, compile_object
 from tmebox.toolchain.compile import clang
+from tmebox.toolchain.confine import ANYWHERE
 from tmebox.toolchain.link import fact_claims, linked
 from tmebox.toolchain.link.link import link
 from tmebox.toolchain.link.linked import Elf
@@ -100,7 +101,7 @@ def test_functions_of_archives_are_linked_but_not_exported(tmp_path: Path) -> No
         SourceText("int helper(int); int f(int x) { return helper(x); }"), tmp_path / "f.o", options
     )
     archive = tmp_path / "libhelper.a"
-    clang.run("ar", ["rcs", str(archive), str(tmp_path / "helper.o")])
+    clang.run("ar", ["rcs", str(archive), str(tmp_path / "helper.o")], ANYWHERE)
     module = verified(link([tmp_path / "f.o"], [archive], options))
     assert (list(exports(module)), list(imports(module))) == (["f"], [])
     assert "helper" in {symbol.name for symbol in module.symbols}

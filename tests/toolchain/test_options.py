@@ -21,6 +21,7 @@ from tmebox.toolchain.cc.response_files import ResponseFileError, expand, split
 from tmebox.toolchain.compile import clang, flags, gcc
 from tmebox.toolchain.compile.flags import ROWS, vet
 from tmebox.toolchain.compile.option_table import TABLE
+from tmebox.toolchain.confine import ANYWHERE
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -328,7 +329,7 @@ def test_the_compiler_knows_what_is_passed_to_it(tmp_path: Path) -> None:
     assert all(flags.passes(option) for option in options)
     (tmp_path / "a.c").write_text("int a;\n")
     arguments = ["-target", "x86_64-linux-musl", "-fsyntax-only", *options, str(tmp_path / "a.c")]
-    messages = clang.run("clang", arguments).messages
+    messages = clang.run("clang", arguments, ANYWHERE).messages
     unknown = set(re.findall(r"unknown (?:argument|warning option):? '([^']+)'", messages))
     assert unknown <= BY_GCC, messages
 

@@ -18,6 +18,7 @@ from tmebox.errors import CompileError
 from tmebox.toolchain import processes
 from tmebox.toolchain.cc.archive import main_ar
 from tmebox.toolchain.compile import clang
+from tmebox.toolchain.confine import ANYWHERE
 
 SHELL = "/bin/sh"
 
@@ -68,7 +69,7 @@ def under(host: Callable[[], None], action: Callable[[], Any]) -> Any:
 @pytest.mark.parametrize("host", HOSTS)
 @pytest.mark.parametrize(("script", "status"), [("exit 0", 0), ("exit 3", 3), ("kill -SEGV $$", -11)])
 def test_a_status_is_the_programs(host: Callable[[], None], script: str, status: int) -> None:
-    ended = under(host, lambda: processes.run([SHELL, "-c", script]))
+    ended = under(host, lambda: processes.run([SHELL, "-c", script], ANYWHERE))
     assert (ended.status, ended.late) == (status, False)
 
 
@@ -88,7 +89,7 @@ def test_a_program_that_takes_too_long_ends_with_all_that_it_began(
     host: Callable[[], None], tmp_path: Path
 ) -> None:
     script = f"echo $$ > {tmp_path}/pid; exec sleep 60"
-    ended = under(host, lambda: processes.run([SHELL, "-c", script], timeout_s=0.5))
+    ended = under(host, lambda: processes.run([SHELL, "-c", script], ANYWHERE, timeout_s=0.5))
     assert ended.late
     assert is_gone(int((tmp_path / "pid").read_text()))
 
@@ -96,13 +97,13 @@ def test_a_program_that_takes_too_long_ends_with_all_that_it_began(
 @pytest.mark.parametrize("host", HOSTS)
 def test_limits_and_output_are_as_usual(host: Callable[[], None]) -> None:
     def said() -> clang.Finished:
-        return clang.run_command([SHELL, "-c", "echo said; echo complained >&2; exit 4"], "sh")
+        return clang.run_command([SHELL, "-c", "echo said; echo complained >&2; exit 4"], "sh", ANYWHERE)
 
     assert under(host, said) == clang.Finished(4, "said\n", "complained\n")
     limits = clang.Limits(output_bytes=4096)
     script = 'while [ "$(ulimit -f)" = unlimited ]; do :; done; exec head -c 9999 /dev/zero'
     with pytest.raises(AssertionError, match="CompileError: sh"):
-        under(host, lambda: clang.run_command([SHELL, "-c", script], "sh", limits))
+        under(host, lambda: clang.run_command([SHELL, "-c", script], "sh", ANYWHERE, limits))
 
 
 def compile_errors() -> list[str]:
@@ -143,13 +144,13 @@ def test_time_in_which_it_waits_for_a_processor_does_not_count(monkeypatch: pyte
     """A busy machine made builds fail: each file's compiler had to end in 120 s of anybody's time."""
     queued = iter([0.4, 0.8])
     monkeypatch.setattr(processes, "_queued_s", lambda pid: next(queued, 60.0))
-    ended = processes.run([SHELL, "-c", "sleep 1"], timeout_s=0.3)
+    ended = processes.run([SHELL, "-c", "sleep 1"], ANYWHERE, timeout_s=0.3)
     assert ended == processes.Ended(0, late=False)
 
 
 def test_who_waits_for_something_else_is_stopped_in_time() -> None:
     start = time.monotonic()
-    ended = processes.run([SHELL, "-c", "sleep 30"], timeout_s=0.3)
+    ended = processes.run([SHELL, "-c", "sleep 30"], ANYWHERE, timeout_s=0.3)
     assert ended.late
     assert time.monotonic() - start < 20
 

@@ -12,6 +12,7 @@ import pytest
 import tmebox
 from tmebox.errors import CompileError
 from tmebox.toolchain.compile import clang
+from tmebox.toolchain.confine import ANYWHERE
 from tmebox.toolchain.objects import compile_object
 from tmebox.toolchain.options import CompileOptions, SourceText
 from tmebox.toolchain.rewrite.asm import parse_line
@@ -109,7 +110,7 @@ def printed(accepted: list[str], folder: Path) -> list[str]:
     lines = (f'{text}\n\t.print "{number}"\n' for number, text in enumerate(accepted))
     source.write_bytes("".join(lines).encode("utf-8", "surrogateescape"))
     words = ["-triple", "x86_64-unknown-linux-musl", "-filetype", "null"]
-    finished = clang.run("clang", ["-cc1as", *words, "-o", str(folder / "none"), str(source)])
+    finished = clang.run("clang", ["-cc1as", *words, "-o", str(folder / "none"), str(source)], ANYWHERE)
     return finished.output.splitlines()
 
 
@@ -215,7 +216,7 @@ def test_character_constants_are_the_numbers_that_they_are_for_the_assembler(
     source, made = tmp_path / "one.s", tmp_path / "one.o"
     source.write_text(f"\t.data\n\t.byte {constant}, 0x5a, 0x5b\n")
     words = ["-triple", "x86_64-unknown-linux-musl", "-filetype", "obj", "-o", str(made), str(source)]
-    assert clang.run("clang", ["-cc1as", *words]).status == 0
+    assert clang.run("clang", ["-cc1as", *words], ANYWHERE).status == 0
     assert bytes([CHARACTERS[constant], 0x5A, 0x5B]) in made.read_bytes()
 
 

@@ -234,6 +234,25 @@ def _compiler() -> Finding:
     return Finding("compiler", "ok", f"clang from ziglang {found}")
 
 
+def _confinement() -> Finding:
+    what = "compilers' reach"
+    try:
+        from tmebox.toolchain.confine import means
+    except ImportError:
+        return Finding(what, "note", "not known without the native core")
+    found = means()
+    if found.landlock and found.seccomp:
+        return Finding(what, "ok", f"Landlock (ABI {found.landlock}) and seccomp")
+    lacking = [name for name, has in (("Landlock", found.landlock), ("seccomp", found.seccomp)) if not has]
+    return Finding(
+        what,
+        "note",
+        f"{' and '.join(lacking)} cannot be had here",
+        "a compiler that a source takes over could do what this process may: compile strangers' sources as a "
+        "user without rights, or use Linux 5.13 or later and a container profile that permits both",
+    )
+
+
 def _pinned_compiler() -> str:
     """The version of it that the extra `cc` asks for."""
     pins = (re.match(r"ziglang==([\d.]+)", requirement) for requirement in requires("tmebox") or ())
@@ -295,6 +314,7 @@ CHECKS: tuple[Callable[[], Finding], ...] = (
     _overcommit,
     _userfaultfd,
     _compiler,
+    _confinement,
     _gcc,
     _c_library,
 )

@@ -8,6 +8,7 @@ from tmebox.errors import CompileError, Diagnostic
 from tmebox.outputs import write_output
 from tmebox.toolchain import diagnostics
 from tmebox.toolchain.compile import clang
+from tmebox.toolchain.confine import Reach
 from tmebox.toolchain.marks import mark
 from tmebox.toolchain.scratch import scratch_directory
 from tmebox.toolchain.statements import require_known
@@ -38,7 +39,8 @@ def assemble(
             "-mrelax-relocations=no",
             "-dwarf-version=5",
         ]
-        finished = clang.run("clang", ["-cc1as", *arguments, "-o", str(written), str(source)], limits)
+        command = ["-cc1as", *arguments, "-o", str(written), str(source)]
+        finished = clang.run("clang", command, Reach(writes=(scratch,)), limits)
         if finished.status == 0:
             write_output(output, written.read_bytes(), replaces_links=True)
             return

@@ -19,6 +19,7 @@ from typing import Any
 
 from tmebox.errors import CompileError
 from tmebox.records import dataclass
+from tmebox.toolchain.confine import SYSTEM, Reach, start
 
 REPORTER = """
 import os, signal, sys
@@ -50,13 +51,15 @@ class Ended:
 
 def run(
     command: Sequence[str | os.PathLike[str]],
+    reach: Reach,
     *,
     begun: Callable[[int], None] | None = None,
     timeout_s: float | None = None,
     again: Callable[[], None] | None = None,
     **options: Any,
 ) -> Ended:
-    """Run a program, given by its path, to its end. begun(process number) is called at once, for limits.
+    """Run a program, given by its path, to its end, within what it may reach: which is also itself.
+    begun(process number) is called at once, for limits.
     timeout_s: without the time in which it waits for a processor, where the kernel counts that and the status
     comes without a reporter.
     again() is called before it runs once more, to forget what it wrote. options: those of Popen.
@@ -64,20 +67,25 @@ def run(
     Raises CompileError if it cannot be known how it ended.
     """
     words = [os.fspath(word) for word in command]
+    reach = reach.executing(os.path.realpath(words[0]))
     if signal.getsignal(signal.SIGCHLD) != signal.SIG_IGN:
-        ended = _run_once(words, begun, timeout_s, options)
+        ended = _run_once(words, reach, begun, timeout_s, options)
         if ended is not None:
             return ended
         if again is not None:
             again()
-    return _run_reported(words, begun, timeout_s, options)
+    return _run_reported(words, reach, begun, timeout_s, options)
 
 
 def _run_once(
-    command: list[str], begun: Callable[[int], None] | None, timeout_s: float | None, options: dict[str, Any]
+    command: list[str],
+    reach: Reach,
+    begun: Callable[[int], None] | None,
+    timeout_s: float | None,
+    options: dict[str, Any],
 ) -> Ended | None:
     """None if somebody else got its status."""
-    process = subprocess.Popen(command, **options)
+    process = start(command, reach, **options)
     try:
         if begun is not None:
             begun(process.pid)
@@ -147,7 +155,11 @@ def _wait(process: subprocess.Popen[Any]) -> int | None:
 
 
 def _run_reported(
-    command: list[str], begun: Callable[[int], None] | None, timeout_s: float | None, options: dict[str, Any]
+    command: list[str],
+    reach: Reach,
+    begun: Callable[[int], None] | None,
+    timeout_s: float | None,
+    options: dict[str, Any],
 ) -> Ended:
     if not sys.executable:
         raise CompileError(
@@ -157,8 +169,8 @@ def _run_reported(
     reading, writing = os.pipe()
     reporter = [sys.executable, "-I", "-S", "-c", REPORTER, str(go_reading), str(writing), *command]
     try:
-        process = subprocess.Popen(
-            reporter, pass_fds=(go_reading, writing), start_new_session=True, **options
+        process = start(
+            reporter, _with_python(reach), pass_fds=(go_reading, writing), start_new_session=True, **options
         )
         os.close(writing)
         writing = -1
@@ -179,6 +191,12 @@ def _run_reported(
         return Ended(-signal.SIGKILL, True)
     # Killed together with its reporter: by the system, for want of memory.
     return Ended(int(report) if report else -signal.SIGKILL, False)
+
+
+def _with_python(reach: Reach) -> Reach:
+    """What the reporter needs of this machine, too."""
+    prefixes = (sys.prefix, sys.base_prefix, os.path.dirname(os.path.realpath(sys.executable)))
+    return reach.executing(*prefixes, *SYSTEM)
 
 
 def _kill_group(process: subprocess.Popen[Any]) -> None:

@@ -19,6 +19,7 @@ from tmebox.abi import TRAP_UNPROMISED
 from tmebox.errors import CompileError, Diagnostic
 from tmebox.records import dataclass, field, replace
 from tmebox.toolchain.compile import clang
+from tmebox.toolchain.confine import Reach
 from tmebox.toolchain.patterns import regex
 from tmebox.toolchain.rewrite.asm import AsmSyntaxError, LineMarker, normalized, parse_line
 from tmebox.toolchain.rewrite.mnemonics import MNEMONICS
@@ -146,7 +147,7 @@ def _encoded(statements: Sequence[str], limits: clang.Limits) -> Iterator[tuple[
 
         def assembled(lines: Sequence[str]) -> clang.Finished:
             source.write_text("\n".join(lines) + "\n", encoding="utf-8", errors="surrogateescape")
-            return clang.run("clang", words, limits)
+            return clang.run("clang", words, Reach(writes=(scratch,)), limits)
 
         lines = [f"{_NUMBER}{number}: {statement}" for number, statement in enumerate(statements)]
         finished = assembled(lines)

@@ -15,6 +15,7 @@ from tmebox.toolchain import processes
 from tmebox.toolchain.cc.messages import show
 from tmebox.toolchain.cc.response_files import expand
 from tmebox.toolchain.compile import clang
+from tmebox.toolchain.confine import Reach
 from tmebox.toolchain.patterns import regex
 
 NAME = "tmebox ar"
@@ -61,7 +62,10 @@ def _say(arguments: Sequence[str]) -> int:
             said.seek(0)
             said.truncate()
 
-        status = processes.run(_command(*arguments), stdout=said, again=forget).status
+        # Extracting makes files here, by the members' names: those alone, for what a member may contain.
+        is_extracting = "x" in arguments[0] and not arguments[0].startswith("--")
+        reach = Reach(reads=tuple(arguments[1:]), writes=(os.getcwd(),) if is_extracting else ())
+        status = processes.run(_command(*arguments), reach, stdout=said, again=forget).status
         said.seek(0)
         write_output(STDOUT, said.read())
     return status
@@ -81,7 +85,8 @@ def _write(arguments: list[str], place: int) -> int:
             copy.write_bytes(before)
         given = [*arguments[:place], str(copy), *arguments[place + 1 :]]
         with tempfile.TemporaryFile() as said:
-            status = processes.run(_command(*given), stderr=said).status
+            reach = Reach(reads=tuple(arguments[place + 1 :]), writes=(scratch,))
+            status = processes.run(_command(*given), reach, stderr=said).status
             said.seek(0)
             show(said.read().decode("utf-8", "replace").replace(str(copy), archive))
         if status == 0 and copy.exists():

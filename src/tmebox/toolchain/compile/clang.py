@@ -19,6 +19,7 @@ from typing import IO
 from tmebox.errors import CompileError
 from tmebox.records import dataclass
 from tmebox.toolchain import processes
+from tmebox.toolchain.confine import Reach
 from tmebox.toolchain.rewrite import frames
 from tmebox.toolchain.scratch import scratch_file, temporary_directories
 
@@ -96,19 +97,23 @@ def system_dirs() -> tuple[Path, ...]:
 def run(
     tool: str,
     arguments: Sequence[str],
+    reach: Reach,
     limits: Limits = DEFAULT_LIMITS,
     *,
     cwd: Path | None = None,
     messages_max: int = MESSAGES_MAX,
 ) -> Finished:
-    """Run one tool of the wheel to its end. Raises CompileError if it exceeds a limit or dies of a signal."""
+    """Run one tool of the wheel to its end, within what it may reach: which is also the wheel. Raises
+    CompileError if it exceeds a limit or dies of a signal."""
     command = [str(toolchain_dir() / "zig"), tool, *arguments]
-    return run_command(command, tool, limits, cwd=cwd, messages_max=messages_max)
+    reach = reach.reading(toolchain_dir())
+    return run_command(command, tool, reach, limits, cwd=cwd, messages_max=messages_max)
 
 
 def run_command(
     command: Sequence[str],
     tool: str,
+    reach: Reach,
     limits: Limits = DEFAULT_LIMITS,
     *,
     cwd: Path | None = None,
@@ -119,6 +124,7 @@ def run_command(
     with scratch_file() as output, scratch_file() as messages:
         ended = processes.run(
             command,
+            reach,
             begun=lambda pid: _limit(pid, limits),
             timeout_s=limits.timeout_s,
             again=lambda: _forget(output, messages),

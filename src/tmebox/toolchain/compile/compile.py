@@ -22,6 +22,7 @@ from tmebox.toolchain.compile import (
     variable_arguments,
 )
 from tmebox.toolchain.compile.flags import SANDBOXED, vet, vet_define
+from tmebox.toolchain.confine import Reach
 from tmebox.toolchain.options import CompileOptions
 from tmebox.toolchain.patterns import regex
 from tmebox.toolchain.rewrite import alignment, frames
@@ -167,12 +168,13 @@ def _compile(
             words += ["-O1", "-include", str(clang.own_include_dir() / "tmebox_unoptimized.h")]
         if form(options.base, options.isolation) == "twin" and mode == ["-S"]:
             words += [*frames.FLAGS, *more, *(() if has_comments else (tail_calls.WITHOUT_COMMENTS,))]
-        run = _Run([*words, str(source)], options, scratch, cwd)
+        reach = Reach(reads=tuple(permitted), writes=(scratch,))
+        run = _Run([*words, str(source)], options, scratch, reach, cwd)
         finished = run.go()
         opened = run.opened()
         containment.refuse_outside(opened, permitted, cwd=cwd)
         if _EXPORT_NAME_WARNING.search(finished.messages):
-            run = _Run([EXPORT_NAME, *words, str(source)], options, scratch, cwd)
+            run = _Run([EXPORT_NAME, *words, str(source)], options, scratch, reach, cwd)
             finished = run.go()
         layouts, messages = frames.layouts(finished.messages)
         messages = _NOWHERE.sub("", messages)[: clang.MESSAGES_MAX]
@@ -194,7 +196,8 @@ def _compile(
             if not isinstance(placed, str):
                 return _compile(source, options, mode, cwd, language, *placed)
             if alignment.is_wanted(text):
-                run = _Run([*words, *variable_arguments.FLAGS, str(source)], options, scratch, cwd)
+                words += variable_arguments.FLAGS
+                run = _Run([*words, str(source)], options, scratch, reach, cwd)
                 if run.go().status != 0:
                     raise CompileError(f"{source}: clang failed to show its calls")
                 _refuse_aligned(source, _read(run.output))
@@ -250,7 +253,8 @@ def _compile_with_gcc(
     with scratch_directory() as scratch:
         messages = ""
         for extra in ([], [EXPORT_NAME]):
-            run = _GccRun([*extra, *flags, *search, str(source)], options, scratch, cwd)
+            reach = Reach(reads=tuple(permitted), writes=(scratch,))
+            run = _GccRun([*extra, *flags, *search, str(source)], options, scratch, reach, cwd)
             finished = run.go()
             opened = run.opened()
             containment.refuse_outside(opened, permitted, cwd=cwd, has_overlay=False)
@@ -306,11 +310,14 @@ _MISSING = r"'[^']+' file not found.*|[^:]+: No such file or directory"
 class _Run:
     """One run of clang with its output and dependency files in `scratch`."""
 
-    def __init__(self, words: list[str], options: CompileOptions, scratch: Path, cwd: Path | None) -> None:
+    def __init__(
+        self, words: list[str], options: CompileOptions, scratch: Path, reach: Reach, cwd: Path | None
+    ) -> None:
         self.output = scratch / "output"
         self._listing = scratch / "dependencies"
         self._words = words
         self._options = options
+        self._reach = reach
         self._cwd = cwd
         self._messages = ""
 
@@ -318,7 +325,8 @@ class _Run:
         extra = ["-MD", "-MF", str(self._listing), "-MT", "output", "-o", str(self.output)]
         words = [*extra, *self._words]
         limits, most = self._options.limits, frames.REMARKS_MAX
-        return self._noted(clang.run("clang", words, limits, cwd=self._cwd, messages_max=most))
+        finished = clang.run("clang", words, self._reach, limits, cwd=self._cwd, messages_max=most)
+        return self._noted(finished)
 
     def _noted(self, finished: clang.Finished) -> clang.Finished:
         self._messages = finished.messages
@@ -347,7 +355,8 @@ class _Run:
 
     def _ask_again(self) -> clang.Finished:
         extra = ["-M", "-MG", "-MT", "output", "-w", "-o", str(self._listing)]
-        return clang.run("clang", [*self._words, *extra], self._options.limits, cwd=self._cwd)
+        words = [*self._words, *extra]
+        return clang.run("clang", words, self._reach, self._options.limits, cwd=self._cwd)
 
 
 class _GccRun(_Run):
@@ -355,11 +364,12 @@ class _GccRun(_Run):
 
     def go(self) -> clang.Finished:
         listing = ["-MD", str(self._listing), "-MT", "output", "-o", str(self.output)]
-        return self._noted(gcc.run(["-E", *self._words, *listing], self._options.limits, cwd=self._cwd))
+        words = ["-E", *self._words, *listing]
+        return self._noted(gcc.run(words, self._reach, self._options.limits, cwd=self._cwd))
 
     def _ask_again(self) -> clang.Finished:
         extra = ["-E", "-M", "-MG", "-MT", "output", "-w", "-o", str(self._listing)]
-        return gcc.run([*extra, *self._words], self._options.limits, cwd=self._cwd)
+        return gcc.run([*extra, *self._words], self._reach, self._options.limits, cwd=self._cwd)
 
 
 def _read(path: Path) -> str:

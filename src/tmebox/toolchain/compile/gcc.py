@@ -16,6 +16,7 @@ from pathlib import Path
 from tmebox.errors import CompileError
 from tmebox.records import dataclass
 from tmebox.toolchain.compile import clang
+from tmebox.toolchain.confine import SYSTEM, Reach
 from tmebox.toolchain.patterns import regex
 
 MACRO = "-D__tmebox_r15__=1"
@@ -103,10 +104,16 @@ def gcc() -> Gcc:
 
 
 def run(
-    arguments: Sequence[str], limits: clang.Limits = clang.DEFAULT_LIMITS, *, cwd: Path | None = None
+    arguments: Sequence[str],
+    reach: Reach,
+    limits: clang.Limits = clang.DEFAULT_LIMITS,
+    *,
+    cwd: Path | None = None,
 ) -> clang.Finished:
-    """Run cc1 to its end. Raises CompileError if it exceeds a limit or dies of a signal."""
-    return clang.run_command([str(gcc().compiler), "-quiet", *arguments], "gcc", limits, cwd=cwd)
+    """Run cc1 to its end, within what it may reach, and its own libraries. Raises CompileError if it exceeds
+    a limit or dies of a signal."""
+    reach = reach.executing(*SYSTEM)
+    return clang.run_command([str(gcc().compiler), "-quiet", *arguments], "gcc", reach, limits, cwd=cwd)
 
 
 def code_flags() -> list[str]:
@@ -148,4 +155,5 @@ def compile_preprocessed(
     """Compile what a run with -E wrote. Raises CompileError, also for source that asks for an image."""
     if _LOADS_IMAGE in source.read_text(encoding="utf-8", errors="surrogateescape"):
         raise CompileError("the source names `pch_preprocess`, which would load a precompiled header")
-    return run(["-fpreprocessed", str(source), *flags, "-o", str(output)], limits, cwd=cwd)
+    reach = Reach(reads=(source,), writes=(output.parent,))
+    return run(["-fpreprocessed", str(source), *flags, "-o", str(output)], reach, limits, cwd=cwd)

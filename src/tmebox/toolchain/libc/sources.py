@@ -16,6 +16,7 @@ from tmebox.records import dataclass
 from tmebox.toolchain.assemble import assemble
 from tmebox.toolchain.compile import clang, containment, cplusplus, gcc
 from tmebox.toolchain.compile.flags import SANDBOXED
+from tmebox.toolchain.confine import Reach
 from tmebox.toolchain.libc.kept import Kept, digest
 from tmebox.toolchain.rewrite import frames
 from tmebox.toolchain.rewrite.replacement import Refusal
@@ -163,7 +164,8 @@ def archive(path: Path, members: list[Path]) -> None:
     """Write a deterministic archive with a symbol table."""
     listing = path.with_suffix(".rsp")
     listing.write_text("\n".join(f'"{member}"' for member in members))
-    _run("ar", ["rcsD", str(path), f"@{listing}"])
+    reach = Reach(reads=tuple(members), writes=(path.parent,))
+    _require(clang.run("ar", ["rcsD", str(path), f"@{listing}"], reach, LIMITS))
 
 
 def _assembly(source: Source, output: Path, variant: Variant, kept: Kept) -> str:
@@ -201,25 +203,30 @@ def _to_assembly(source: Source, output: Path, variant: Variant) -> tuple[str, t
         libraries = (*cplusplus.include_dirs(), *libraries)
     search += [word for path in libraries for word in ("-isystem", str(path))]
     assembly, listing = output.with_suffix(".s"), output.with_suffix(".d")
+    places = (source.path.parent, *source.search, GUEST, variant.generated, *libraries, *clang.system_dirs())
+    reach = Reach(reads=places, writes=(output.parent,))
     if variant.base == "r15":
         search.append(gcc.MACRO)
     if variant.form == "twin":
         search.append(frames.MACRO)
     if variant.base == "r15" and source.path.suffix == ".c":
-        _run_gcc(source.path, assembly, listing, search)
+        _run_gcc(source.path, assembly, listing, search, reach)
     elif variant.form == "twin" and source.path.suffix in (".c", ".cpp"):
-        return _on_twin(source, assembly, listing, search)
+        return _on_twin(source, assembly, listing, search, reach)
     else:
         mode = ["-E", "-P"] if source.path.suffix == ".S" else ["-S"]
         mode += ["-MD", "-MF", str(listing), "-MT", "output"]
-        _run("clang", [*(source.flags or FLAGS), *search, *mode, str(source.path), "-o", str(assembly)])
+        command = [*(source.flags or FLAGS), *search, *mode, str(source.path), "-o", str(assembly)]
+        _require(clang.run("clang", command, reach, LIMITS))
     text, opened = assembly.read_text(), containment.dependencies(listing.read_text())
     assembly.unlink()
     listing.unlink()
     return text, opened
 
 
-def _on_twin(source: Source, assembly: Path, listing: Path, search: list[str]) -> tuple[str, tuple[str, ...]]:
+def _on_twin(
+    source: Source, assembly: Path, listing: Path, search: list[str], reach: Reach
+) -> tuple[str, tuple[str, ...]]:
     """With constant frames; where they are not, with clang's second stack for what has no size."""
     words = [
         *(source.flags or FLAGS),
@@ -234,7 +241,7 @@ def _on_twin(source: Source, assembly: Path, listing: Path, search: list[str]) -
     ]
     for more in ((), clang.without_variable_sizes()):
         command = [*words, *more, str(source.path), "-o", str(assembly)]
-        finished = clang.run("clang", command, LIMITS, messages_max=frames.REMARKS_MAX)
+        finished = clang.run("clang", command, reach, LIMITS, messages_max=frames.REMARKS_MAX)
         _require(finished)
         text, opened = assembly.read_text(), containment.dependencies(listing.read_text())
         assembly.unlink()
@@ -247,17 +254,13 @@ def _on_twin(source: Source, assembly: Path, listing: Path, search: list[str]) -
     raise CompileError(f"{source.name}: {why}")
 
 
-def _run_gcc(source: Path, assembly: Path, listing: Path, search: list[str]) -> None:
+def _run_gcc(source: Path, assembly: Path, listing: Path, search: list[str], reach: Reach) -> None:
     preprocessed = assembly.with_suffix(".i")
     flags = [*GCC_FLAGS, *gcc.code_flags()]
     given = ["-E", "-nostdinc", "-D_XOPEN_SOURCE=700", *search, str(source), "-o", str(preprocessed)]
-    _require(gcc.run([*flags, *given, "-MD", str(listing), "-MT", "output"], LIMITS))
+    _require(gcc.run([*flags, *given, "-MD", str(listing), "-MT", "output"], reach, LIMITS))
     _require(gcc.compile_preprocessed(preprocessed, assembly, flags, LIMITS))
     preprocessed.unlink()
-
-
-def _run(tool: str, arguments: list[str]) -> None:
-    _require(clang.run(tool, arguments, LIMITS))
 
 
 def _require(finished: clang.Finished) -> None:

@@ -19,6 +19,7 @@ from tmebox.records import replace
 from tmebox.toolchain import diagnostics, marks, sections
 from tmebox.toolchain.assemble import assemble
 from tmebox.toolchain.compile import clang, gcc
+from tmebox.toolchain.confine import Reach
 from tmebox.toolchain.link import fact_claims, frames, linked, script
 from tmebox.toolchain.link.debug.lines import read_lines
 from tmebox.toolchain.link.debug.prototypes import prototypes
@@ -74,7 +75,8 @@ def link(
     archived = frozenset[str]().union(*(require_archive(path) for path in archives))
     with scratch_directory() as scratch:
         copies = Copies(scratch / "objects")
-        session = _Session(scratch, copies, [*objects, *archives], options, link_map, unwinds)
+        described = None if link_map is None else scratch / "map"
+        session = _Session(scratch, copies, [*objects, *archives], options, described, unwinds)
         session.inputs = [*_copied(objects, archives, options, copies), *map(_absolute, implicit_archives)]
         exports = find_exports(objects, options.exports)
         is_command = start_object is not None and (exports.is_command or "main" in archived)
@@ -99,8 +101,8 @@ def link(
             missing = {*undefined, *marked}
             session.add_stubs({name: index for index, name in enumerate(imports) if name in missing})
             executable = session.run(roots, final=True)
-        if link_map is not None:
-            told = copies.named(link_map.read_text(encoding="utf-8", errors="surrogateescape"))
+        if link_map is not None and described is not None:
+            told = copies.named(described.read_text(encoding="utf-8", errors="surrogateescape"))
             link_map.write_text(told, encoding="utf-8", errors="surrogateescape")
         return _module(executable, exports, imports, options, is_command)
 
@@ -203,11 +205,13 @@ class _Session:
             "--no-dependent-libraries", "--discard-locals", "--error-limit=50", "--color-diagnostics=never",
             "-T", str(script_path), "-o", str(output),
             "--unresolved-symbols=report-all" if final else "--unresolved-symbols=ignore-all",
-            *([f"-Map={_absolute(self.link_map)}"] if self.link_map is not None else []),
+            *([f"-Map={self.link_map}"] if self.link_map is not None else []),
             *shuffled(self.options.placement),
             f"@{listed}",
         ]  # fmt: skip
-        finished = clang.run("ld.lld", arguments, self.options.limits)
+        elsewhere = (word for word in self.inputs if word.startswith("/") and str(self.scratch) not in word)
+        reach = Reach(reads=tuple(elsewhere), writes=(self.scratch,))
+        finished = clang.run("ld.lld", arguments, reach, self.options.limits)
         if finished.status != 0:
             messages = self._copies.named(finished.messages)
             for path in self._given:

@@ -1,0 +1,187 @@
+"""Processes that touch some files, and nothing else of the machine, as far as its kernel can see to it.
+
+Compilers and linkers read what anybody may have written, and are large: a bug in one of them may run what it
+reads. Two of Linux's means, which need no rights, bind what such a process can do then. Landlock: which
+files it reads, writes and executes, and that it connects to nobody by TCP and signals nobody. Seccomp: no
+sockets at all, no look into other processes, no change of who may use a file, which Landlock leaves out.
+
+Both hold for the thread that asks for them, and whatever it starts, until it ends. So each process is
+started by a thread of its own (`preexec_fn` is not safe in a program with threads).
+
+Facts: Linux's Documentation/userspace-api/landlock.rst, <linux/landlock.h>, <linux/seccomp.h>.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import struct
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from functools import lru_cache
+from typing import Any
+
+from tmebox import _native
+from tmebox.records import dataclass
+
+Place = str | os.PathLike[str]
+
+
+@dataclass(frozen=True)
+class Reach:
+    """Files, or directories with all that is in them, that a process may read; those in which it may also
+    make, write and remove files; and those that it may execute. What is not there, it does not get."""
+
+    reads: tuple[Place, ...] = ()
+    writes: tuple[Place, ...] = ()
+    executes: tuple[Place, ...] = ()
+
+    def reading(self, *places: Place) -> Reach:
+        """This, and to read those."""
+        return Reach((*self.reads, *places), self.writes, self.executes)
+
+    def executing(self, *places: Place) -> Reach:
+        """This, and to execute those."""
+        return Reach(self.reads, self.writes, (*self.executes, *places))
+
+
+# Landlock's rights, and with which version of its ABI each came.
+_EXECUTE, _WRITE_FILE, _READ_FILE, _READ_DIRECTORY = 1 << 0, 1 << 1, 1 << 2, 1 << 3
+_REMOVE_FILE, _MAKE_FILE = 1 << 5, 1 << 8
+_TRUNCATE = 1 << 14
+_FILE_RIGHTS = {1: (1 << 13) - 1, 2: 1 << 13, 3: _TRUNCATE, 5: 1 << 15}
+_CONNECTS_VERSION, _SCOPES_VERSION = 4, 6
+_BIND_AND_CONNECT = 0b11
+_SOCKETS_AND_SIGNALS = 0b11
+_OF_FILES = _EXECUTE | _WRITE_FILE | _READ_FILE | _TRUNCATE
+"""The others are about directories."""
+_READ = _READ_FILE | _READ_DIRECTORY
+_WRITE = _READ | _WRITE_FILE | _REMOVE_FILE | _MAKE_FILE | _TRUNCATE
+
+SYSTEM = ("/usr", "/lib", "/lib64", "/etc/ld.so.cache", "/nix/store", "/gnu/store")
+"""Where a program of the machine's has its libraries and what loads them."""
+ALWAYS = Reach(reads=("/dev/urandom",), writes=(os.devnull,))
+"""Names of temporary files are random, and standard input is nothing."""
+ANYWHERE = Reach(writes=("/",), executes=("/",))
+"""For what is ours, in tests and benchmarks."""
+
+_REFUSED = {
+    "socket": 41, "socketpair": 53, "connect": 42, "io_uring_setup": 425,
+    "ptrace": 101, "process_vm_readv": 310, "process_vm_writev": 311, "pidfd_getfd": 438, "kcmp": 312,
+    "shmget": 29, "shmat": 30, "semget": 64, "msgget": 68, "mq_open": 240, "mq_unlink": 241,
+    "chmod": 90, "fchmod": 91, "fchmodat": 268, "fchmodat2": 452,
+    "chown": 92, "fchown": 93, "lchown": 94, "fchownat": 260,
+    "setxattr": 188, "lsetxattr": 189, "fsetxattr": 190, "setxattrat": 463,
+    "removexattr": 197, "lremovexattr": 198, "fremovexattr": 199, "removexattrat": 466,
+    "utime": 132, "utimes": 235, "futimesat": 261, "utimensat": 280,
+    "add_key": 248, "request_key": 249, "keyctl": 250,
+    "unshare": 272, "setns": 308, "mount": 165, "umount2": 166, "pivot_root": 155, "chroot": 161,
+    "bpf": 321, "perf_event_open": 298, "userfaultfd": 323,
+}  # fmt: skip
+"""System calls of x86-64 by which a process reaches others, or changes files without opening them. A compiler
+has no use for any: a list of what it needs instead would end with the next version of its C library."""
+_X32 = 0x4000_0000
+"""Numbers from here on are another architecture's, by which the same could be called."""
+_X86_64 = 0xC000_003E
+_LOAD, _EQUALS, _AT_LEAST, _RETURN = 0x20, 0x15, 0x35, 0x06
+_ARCHITECTURE, _NUMBER = 4, 0
+_ALLOW, _FAIL = 0x7FFF << 16, 5 << 16
+
+
+@lru_cache(maxsize=1)
+def seccomp_filter() -> bytes:
+    """structs sock_filter: code, how far to go if it is true and if not, a number."""
+    tests = [(_EQUALS, number) for number in _REFUSED.values()]
+    program = [
+        (_LOAD, 0, 0, _ARCHITECTURE),
+        (_EQUALS, 0, len(tests) + 3, _X86_64),
+        (_LOAD, 0, 0, _NUMBER),
+        (_AT_LEAST, len(tests) + 1, 0, _X32),
+        *((code, len(tests) - index, 0, number) for index, (code, number) in enumerate(tests)),
+        (_RETURN, 0, 0, _ALLOW),
+        (_RETURN, 0, 0, _FAIL | errno.EPERM),
+    ]
+    return b"".join(struct.pack("<HBBI", *step) for step in program)
+
+
+@dataclass(frozen=True)
+class Means:
+    """What can be had here. landlock: the version of its ABI; 0: the kernel has none, or it is turned off."""
+
+    landlock: int
+    seccomp: bool
+
+
+@lru_cache(maxsize=1)
+def means() -> Means:
+    """Found out by trying: a container may forbid either."""
+    version = _native.landlock_version()
+    if version:
+        try:
+            with _ruleset((), version) as ruleset:
+                _native.call_confined(_nothing, ruleset, b"")
+        except OSError:
+            version = 0
+    try:
+        _native.call_confined(_nothing, -1, seccomp_filter())
+    except OSError:
+        return Means(version, False)
+    return Means(version, True)
+
+
+def _nothing() -> None:
+    pass
+
+
+def start(command: Sequence[str], reach: Reach, **options: Any) -> subprocess.Popen[Any]:
+    """Popen(command, **options), of a process that reaches no more than this, and ALWAYS. Raises OSError."""
+
+    def begin() -> subprocess.Popen[Any]:
+        return subprocess.Popen(command, **options)
+
+    if sys.is_finalizing() or subprocess.Popen.__module__ != "subprocess":
+        return begin()  # no more threads; or somebody's own, such as gevent's, which are for one thread
+    found = means()
+    with _ruleset((reach, ALWAYS), found.landlock) as ruleset:
+        program = seccomp_filter() if found.seccomp else b""
+        return _native.call_confined(begin, ruleset, program)  # type: ignore[no-any-return]
+
+
+@contextmanager
+def _ruleset(reaches: Iterable[Reach], version: int) -> Iterator[int]:
+    """A descriptor; -1 without Landlock."""
+    if version == 0:
+        yield -1
+        return
+    handled = sum(rights for since, rights in _FILE_RIGHTS.items() if since <= version)
+    attributes = [handled]
+    if version >= _CONNECTS_VERSION:
+        attributes.append(_BIND_AND_CONNECT)
+    if version >= _SCOPES_VERSION:
+        attributes.append(_SOCKETS_AND_SIGNALS)
+    ruleset = _native.landlock_ruleset(struct.pack(f"<{len(attributes)}Q", *attributes))
+    try:
+        for reach in reaches:
+            for places, rights in (
+                (reach.reads, _READ),
+                (reach.writes, _WRITE),
+                (reach.executes, _READ | _EXECUTE),
+            ):
+                for place in places:
+                    _allow(ruleset, place, rights & handled)
+        yield ruleset
+    finally:
+        os.close(ruleset)
+
+
+def _allow(ruleset: int, place: Place, rights: int) -> None:
+    with suppress(FileNotFoundError, NotADirectoryError, PermissionError):
+        descriptor = os.open(place, os.O_PATH | os.O_CLOEXEC)
+        try:
+            is_directory = stat.S_ISDIR(os.fstat(descriptor).st_mode)
+            _native.landlock_allow(ruleset, descriptor, rights if is_directory else rights & _OF_FILES)
+        finally:
+            os.close(descriptor)
