@@ -31,9 +31,9 @@ needs_seccomp = pytest.mark.skipif(not means().seccomp, reason="seccomp is forbi
 # -- the filter ---------------------------------------------------------------------------------------
 
 
-def judged(architecture: int, number: int) -> int:
-    """What the filter says of a system call, as the kernel would run it."""
-    data = struct.pack("<II", number, architecture)
+def judged(architecture: int, number: int, first: int = 0) -> int:
+    """What the filter says of a system call with this first argument, as the kernel would run it."""
+    data = struct.pack("<IIQQ", number, architecture, 0, first)
     program = [struct.unpack_from("<HBBI", seccomp_filter(), at) for at in range(0, len(seccomp_filter()), 8)]
     at = value = 0
     while True:
@@ -54,6 +54,12 @@ def test_the_filter_refuses_what_is_on_its_list_and_no_more() -> None:
     refused = {number for number in range(1024) if judged(0xC000_003E, number) != ALLOWED}
     assert refused == set(confine._REFUSED.values())
     assert {judged(0xC000_003E, number) for number in refused} == {REFUSED}
+
+
+def test_the_filter_keeps_limits_of_other_processes_as_they_are() -> None:
+    for first, verdict in ((0, ALLOWED), (1, REFUSED), (1 << 32, ALLOWED), (1 << 32 | 77, REFUSED)):
+        assert judged(0xC000_003E, 302, first) == verdict, first  # the kernel looks at 32 bits
+    assert judged(0xC000_003E, 303, 1) == ALLOWED
 
 
 def test_no_other_way_of_calling_the_system_gets_past_the_filter() -> None:
@@ -255,6 +261,7 @@ __attribute__((force_align_arg_pointer)) void _start(void) {
     TRY("u", call(87, (long)SECRET, 0, 0));
     TRY("n", call(41, 2, 1, 0));
     TRY("k", call(62, PARENT, 0, 0));
+    TRY("l", call(302, PARENT, 7, 0));
     TRY("x", call(59, (long)"/bin/true", 0, 0));
     call(1, 2, (long)">", 1);
     call(231, 1, 0, 0);
@@ -322,7 +329,7 @@ def possible() -> set[str]:
     found = means()
     letters = "" if found.landlock else "rewoux"
     letters += "" if found.landlock >= 6 else "k"
-    return set(letters + ("" if found.seccomp else "cn"))
+    return set(letters + ("" if found.seccomp else "cnl"))
 
 
 def test_a_compiler_that_was_taken_over_reaches_nothing(hostile: Hostile) -> None:
@@ -345,6 +352,6 @@ def test_what_was_taken_over_can_do_it_where_nothing_confines(hostile: Hostile) 
     """Else the letters above would say nothing."""
     done = subprocess.run([clang.toolchain_dir() / "zig"], stderr=subprocess.PIPE, check=False)
     letters = done.stderr.decode()
-    assert set("rewoucnk") <= set(letters) and ">" not in letters  # it has become another program
+    assert set("rewoucnkl") <= set(letters) and ">" not in letters  # it has become another program
     outside = hostile[0].parents[1] / "outside"
     (outside / "secret").write_text("secret")

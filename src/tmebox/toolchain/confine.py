@@ -71,6 +71,9 @@ ANYWHERE = Reach(writes=("/",), executes=("/",))
 _REFUSED = {
     "socket": 41, "socketpair": 53, "connect": 42, "io_uring_setup": 425,
     "ptrace": 101, "process_vm_readv": 310, "process_vm_writev": 311, "pidfd_getfd": 438, "kcmp": 312,
+    "process_madvise": 440, "move_pages": 279, "migrate_pages": 256, "sched_setaffinity": 203,
+    "sched_setparam": 142, "sched_setscheduler": 144, "sched_setattr": 314,
+    "setpriority": 141, "ioprio_set": 251,
     "shmget": 29, "shmat": 30, "semget": 64, "msgget": 68, "mq_open": 240, "mq_unlink": 241,
     "chmod": 90, "fchmod": 91, "fchmodat": 268, "fchmodat2": 452,
     "chown": 92, "fchown": 93, "lchown": 94, "fchownat": 260,
@@ -79,32 +82,49 @@ _REFUSED = {
     "utime": 132, "utimes": 235, "futimesat": 261, "utimensat": 280,
     "add_key": 248, "request_key": 249, "keyctl": 250,
     "unshare": 272, "setns": 308, "mount": 165, "umount2": 166, "pivot_root": 155, "chroot": 161,
-    "bpf": 321, "perf_event_open": 298, "userfaultfd": 323,
+    "bpf": 321, "perf_event_open": 298, "userfaultfd": 323, "syslog": 103,
+    "init_module": 175, "finit_module": 313, "delete_module": 176, "kexec_load": 246, "kexec_file_load": 320,
+    "iopl": 172, "ioperm": 173, "reboot": 169, "swapon": 167, "swapoff": 168, "acct": 163, "quotactl": 179,
+    "settimeofday": 164, "clock_settime": 227, "adjtimex": 159, "clock_adjtime": 305,
+    "sethostname": 170, "setdomainname": 171,
 }  # fmt: skip
-"""System calls of x86-64 by which a process reaches others, or changes files without opening them. A compiler
-has no use for any: a list of what it needs instead would end with the next version of its C library."""
+"""System calls of x86-64 by which a process reaches others, the machine, or files without opening them. A
+compiler has no use for any: a list of what it needs instead would end with the next C library."""
+_OF_A_PROCESS = {"prlimit64": 302}
+"""Those that are refused where their first argument is not 0, for the caller itself."""
 _X32 = 0x4000_0000
 """Numbers from here on are another architecture's, by which the same could be called."""
 _X86_64 = 0xC000_003E
 _LOAD, _EQUALS, _AT_LEAST, _RETURN = 0x20, 0x15, 0x35, 0x06
-_ARCHITECTURE, _NUMBER = 4, 0
-_ALLOW, _FAIL = 0x7FFF << 16, 5 << 16
+_ARCHITECTURE, _NUMBER, _FIRST_ARGUMENT = 4, 0, 16
+_ALLOW, _REFUSE = 0x7FFF << 16, 5 << 16 | errno.EPERM
 
 
 @lru_cache(maxsize=1)
 def seccomp_filter() -> bytes:
     """structs sock_filter: code, how far to go if it is true and if not, a number."""
-    tests = [(_EQUALS, number) for number in _REFUSED.values()]
+    count = len(_REFUSED)
+    own = [step for number in _OF_A_PROCESS.values() for step in _only_itself(number)]
     program = [
         (_LOAD, 0, 0, _ARCHITECTURE),
-        (_EQUALS, 0, len(tests) + 3, _X86_64),
+        (_EQUALS, 0, len(own) + count + 3, _X86_64),
         (_LOAD, 0, 0, _NUMBER),
-        (_AT_LEAST, len(tests) + 1, 0, _X32),
-        *((code, len(tests) - index, 0, number) for index, (code, number) in enumerate(tests)),
+        (_AT_LEAST, len(own) + count + 1, 0, _X32),
+        *((_EQUALS, len(own) + count - index, 0, number) for index, number in enumerate(_REFUSED.values())),
+        *own,
         (_RETURN, 0, 0, _ALLOW),
-        (_RETURN, 0, 0, _FAIL | errno.EPERM),
+        (_RETURN, 0, 0, _REFUSE),
     ]
     return b"".join(struct.pack("<HBBI", *step) for step in program)
+
+
+def _only_itself(number: int) -> Iterator[tuple[int, int, int, int]]:
+    """Steps that leave the number where it is not this one."""
+    yield _EQUALS, 0, 4, number
+    yield _LOAD, 0, 0, _FIRST_ARGUMENT
+    yield _EQUALS, 1, 0, 0
+    yield _RETURN, 0, 0, _REFUSE
+    yield _RETURN, 0, 0, _ALLOW
 
 
 @dataclass(frozen=True)
