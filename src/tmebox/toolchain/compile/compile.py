@@ -349,6 +349,9 @@ class _Run:
         )
         if missing:
             return CompileError(f"{self._words[-1]} does not compile: a header is missing", missing)
+        links = containment.denied(found, self._reach.reads, cwd=self._cwd)
+        if links:
+            return containment.outside(self._words[-1], links)
         # An option that clang does not take, say. What has no place in a file comes from none.
         other = tuple(replace(item, excerpt="", notes=()) for item in found if item.file is None)
         return CompileError(f"{self._words[-1]} does not compile: the compiler did not read all of it", other)

@@ -1,8 +1,9 @@
 """Keeping untrusted *source* from reading the host's files by `#include`, `#embed` or `__has_include`.
 
-Two layers. Clang gets a virtual file system that holds the permitted directories and nothing else. Symbolic
-links inside those directories are still followed by the system, so afterwards each file that the compilation
-opened is checked by its real path, and results and messages are withheld if one lies outside.
+Clang gets a virtual file system that holds the permitted directories and nothing else. Symbolic links inside
+those directories are still followed by the system, so afterwards each file that the compilation opened is
+checked by its real path, and results and messages are withheld if one lies outside. Where the kernel confines
+compilers (`confine`), they cannot open such a file, and here is said why.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ _OVERLAY = (
 _ROOT = '{"type": "directory-remap", "name": %s, "external-contents": %s}'
 _PLAIN = frozenset(map(chr, range(32, 127))) - {'"', "\\"}
 _QUOTED = regex(r"\\(.)")
+_DENIED = regex(r"(?:(?:cannot open file|error reading) '(.+)'|(.+)): Permission denied")
+"""As clang and gcc say it."""
 _DEPENDENCY = regex(r"(?:\\.|\$\$|[^\s\\])+")
 
 
@@ -82,10 +85,30 @@ def refuse_outside(
         if not all(os.path.realpath(way).startswith(permitted) for way in (path, os.path.abspath(path))):
             refused.append(name)
     if refused:
-        raise CompileError(
-            f"{opened[0]} includes files from outside the directories it was given",
-            tuple(_refusal(name, opened, cwd) for name in refused),
-        )
+        raise outside(opened[0], tuple(_refusal(name, opened, cwd) for name in refused))
+
+
+def denied(
+    found: Iterable[Diagnostic], directories: Iterable[str | os.PathLike[str]], *, cwd: Path | None = None
+) -> tuple[Diagnostic, ...]:
+    """Of what a compiler said, the files that it could not open since they really lie outside."""
+    permitted = tuple(os.path.realpath(directory).rstrip("/") + "/" for directory in directories)
+    links = []
+    for said in found:
+        match = _DENIED.fullmatch(said.message)
+        name = (match[1] or match[2]) if match else None
+        if name and not os.path.realpath(os.path.join(cwd or "", name)).startswith(permitted):
+            links.append(Diagnostic(_led_outside(name), said.file, said.line))
+    return tuple(links)
+
+
+def outside(source: str, refused: tuple[Diagnostic, ...]) -> CompileError:
+    """What is raised for a source and the files that it may not read."""
+    return CompileError(f"{source} includes files from outside the directories it was given", refused)
+
+
+def _led_outside(name: str) -> str:
+    return f"'{name}' is a link that leads outside the permitted directories"
 
 
 def _is_plain(name: str) -> bool:
@@ -94,7 +117,7 @@ def _is_plain(name: str) -> bool:
 
 def _refusal(name: str, opened: Sequence[str], cwd: Path | None) -> Diagnostic:
     """Names the include and, if a permitted file spells it out, its line."""
-    message = f"'{name}' is a link that leads outside the permitted directories"
+    message = _led_outside(name)
     pattern = re.compile(
         rf"^\s*#\s*(?:include|include_next|import|embed)\b.*{re.escape(os.path.basename(name))}"
     )
