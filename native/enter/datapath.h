@@ -76,7 +76,6 @@ struct guest_descriptors {
     uint32_t count;
     uint32_t limit; /* numbers that the guest may use */
     uint32_t news;  /* rows that are GUEST_NEW */
-    int64_t process_limit; /* of tmebox_open_descriptors, as far as the core adds to them */
     bool host_clock; /* the guest's clocks are the host's */
     uint8_t idle;    /* so many calls of epoll_wait() to come expect that nothing is there at first */
     uint64_t answered; /* epoll_wait calls that found something */
@@ -94,6 +93,8 @@ struct guest_descriptors {
 
 /* Files and connections that guests of this process have open, of those that count. */
 extern _Atomic int64_t tmebox_open_descriptors;
+/* How many of them there may be, by the process's limit of now. */
+int64_t tmebox_look_at_limit(void);
 
 extern PyTypeObject tmebox_guest_descriptors_type;
 

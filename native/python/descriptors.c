@@ -5,7 +5,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 
 #define WRITES_ARE_PYTHONS UINT64_MAX /* `begun`, where the core has not begun anything */
 
@@ -37,16 +36,9 @@ static PyObject *descriptors_new(PyTypeObject *type, PyObject *args, PyObject *k
     return (PyObject *)self;
 }
 
-/* One of so many of the process's descriptors is the host's: HOSTS_SHARE of runtime/system/files.py. */
-static void look_at_limit(struct guest_descriptors *self) {
-    struct rlimit process;
-    self->process_limit = getrlimit(RLIMIT_NOFILE, &process) == 0 ? (int64_t)(process.rlim_cur / 2) : 0;
-}
-
 /* The row is whole before and after: what its former owner's end runs finds the new one. */
 static void replace(struct guest_descriptors *self, struct guest_descriptor *row, struct guest_descriptor with) {
     PyObject *former = row->owner;
-    look_at_limit(self);
     self->measured = NULL;
     tmebox_guest_release(self, row);
     *row = with;
@@ -148,6 +140,7 @@ static PyObject *descriptors_begin(PyObject *object, PyObject *args) {
     }
     Py_ssize_t count = PyTuple_GET_SIZE(given);
     drop_grants(self);
+    tmebox_look_at_limit();
     self->limit = limit < GUEST_DESCRIPTORS ? limit : GUEST_DESCRIPTORS;
     self->grants = calloc((size_t)count + 1, sizeof *self->grants);
     if (self->grants == NULL) {
@@ -179,7 +172,7 @@ static PyObject *descriptors_end(PyObject *object, PyObject *ignored) {
     (void)ignored;
     drop_grants(self);
     for (uint32_t i = 0; i < self->count; i++) {
-        if (self->rows[i].flags & GUEST_NEW) {
+        if (self->rows[i].flags != 0) {
             replace(self, &self->rows[i], (struct guest_descriptor){.host = -1});
         }
     }
@@ -301,7 +294,8 @@ static PyMethodDef descriptors_methods[] = {
     {"news", descriptors_news, METH_NOARGS, "news() -> list\n\nWhat the core has opened by itself."},
     {"give", descriptors_give, METH_O, "give(number) -> int\n\nA new connection, to be closed by the caller."},
     {"begin", descriptors_begin, METH_VARARGS, "begin(limit, grants)\n\nWhat the core may open by itself."},
-    {"end", descriptors_end, METH_NOARGS, "end()\n\nCloses what only the core has open, and grants nothing."},
+    {"end", descriptors_end, METH_NOARGS,
+     "end()\n\nNo number is in use, and nothing granted. Closes what only the core has open."},
     {"take_begun", descriptors_take_begun, METH_O,
      "take_begun(number) -> bytes\n\nOf the write that is asked for, how much is done; 0 from now on."},
     {"keep_writes", descriptors_keep_writes, METH_O, "keep_writes(number)\n\nThe next write is Python's."},

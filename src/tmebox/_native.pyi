@@ -415,7 +415,7 @@ class GuestDescriptors:
         first, each (guest path without a slash at its end, host descriptor, device number, is plain)."""
 
     def end(self) -> None:
-        """Closes what only the core has open, and grants nothing."""
+        """No number is in use any more, and nothing is granted. Closes what only the core has open."""
 
     def set(self, number: int, owner: object, host: int, flags: int, limit: int, mount: int, /) -> None:
         """The owner keeps the host's descriptor open. mount: of a file, what the guest sees as its device; 0:

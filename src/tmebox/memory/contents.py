@@ -60,7 +60,7 @@ class Layout:
             return self.upper_start or self.arrays_low, self.stack_top
         return self.upper_start, self.upper_end
 
-    @property
+    @once
     def parts(self) -> tuple[tuple[int, int], ...]:
         """(start, end) of all that the sandbox has but its arena, ascending."""
         parts: tuple[tuple[int, int], ...]

@@ -399,6 +399,11 @@ class Descriptors:
         return self._core.answered
 
     def close(self) -> None:
-        self._core.end()
-        for number in list(self._open):
-            self.remove(number)
+        """All at once: nothing is left that could watch another."""
+        self._core.end()  # before host descriptors can become other files'
+        self._close_on_exec.clear()
+        while self._open:
+            _, description = self._open.popitem()
+            description.numbers -= 1
+            if not description.numbers:
+                description.close()

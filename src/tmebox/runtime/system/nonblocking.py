@@ -24,6 +24,9 @@ POLLED_MAX = select.PIPE_BUF
 PTMX = os.makedev(5, 2)
 """Opened anew, it is another terminal."""
 
+NEVER_WAIT = frozenset(os.makedev(1, minor) for minor in (3, 5, 7, 9))
+"""/dev/null, zero, full and urandom, by device number."""
+
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -77,9 +80,11 @@ def ready(descriptor: int, events: int, wait_ms: float = 0) -> bool:
 def may_wait(descriptor: int) -> bool:
     """Whether reading or writing can have to wait for somebody. What was closed does not."""
     try:
-        return not stat.S_ISREG(os.fstat(descriptor).st_mode)
+        status = os.fstat(descriptor)
     except OSError:
         return False
+    never = stat.S_ISCHR(status.st_mode) and status.st_rdev in NEVER_WAIT
+    return not never and not stat.S_ISREG(status.st_mode)
 
 
 def _is_open_for(descriptor: int, access: int) -> bool:

@@ -47,26 +47,16 @@ def output_stream(target: Any, exclusive: bool = False) -> Description:
     return Output(_writer(target), _descriptor_of(target))
 
 
-NEVER_WAIT = frozenset(os.makedev(1, minor) for minor in (3, 5, 7, 9))
-"""/dev/null, zero, full and urandom, by device number."""
-
-
 def _own(descriptor: int, access: int) -> _native.Descriptor | None:
     """An open file of ours for it, as long as the guest runs. Others do not see an end of a pipe closed that
     we hold: so this is for programs, which end."""
     try:
         own = nonblocking.reopened(descriptor, access)
-        if own is None and _never_waits(descriptor):
+        if own is None and not nonblocking.may_wait(descriptor):
             own = os.dup(descriptor)
     except OSError:
         return None
     return None if own is None else _native.Descriptor(own)
-
-
-def _never_waits(descriptor: int) -> bool:
-    status = os.fstat(descriptor)
-    device = stat.S_ISCHR(status.st_mode) and status.st_rdev in NEVER_WAIT
-    return device or stat.S_ISREG(status.st_mode)
 
 
 RAW = (io.FileIO, socket.SocketIO)
@@ -202,7 +192,7 @@ def _own_path(own: _native.Descriptor | None, flags: int) -> DataPath | None:
         return None
     if stat.S_ISREG(os.fstat(own.number).st_mode):
         flags |= FILE
-    elif not _never_waits(own.number):
+    elif nonblocking.may_wait(own.number):
         flags |= WAITS
     return DataPath(own.number, flags)
 
