@@ -16,11 +16,13 @@ import pytest
 
 import tmebox
 from tests.forked import run_forked
+from tmebox import _native
 from tmebox.toolchain import assemble, confine, processes
 from tmebox.toolchain.compile import clang
 from tmebox.toolchain.confine import ANYWHERE, SYSTEM, Means, Reach, means, seccomp_filter
 from tmebox.toolchain.link.link import link
-from tmebox.toolchain.objects import SourceText, compile_object
+from tmebox.toolchain.objects import compile_object
+from tmebox.toolchain.options import SourceText
 
 ALLOWED, REFUSED = 0x7FFF_0000, 0x0005_0000 | errno.EPERM
 needs_landlock = pytest.mark.skipif(not means().landlock, reason="the kernel has no Landlock")
@@ -214,8 +216,9 @@ def test_where_nothing_works_it_is_said() -> None:
             raise PermissionError
 
         confine.means.cache_clear()
-        confine._native.call_confined = refuse
-        return confine.means()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(_native, "call_confined", refuse)
+            return confine.means()
 
     assert run_forked(act).result() == Means(0, False)
 
