@@ -296,6 +296,10 @@ def instances(
     write_all(files)
 
 
+PARTS = ("cpu", "calls", "build", "instances")
+"""Of `tmebox bench all`."""
+
+
 @bench.command("all")
 def everything(
     report: Annotated[
@@ -308,6 +312,13 @@ def everything(
     columns: Columns = None,
     quick: Quick = False,
     rounds: Rounds = None,
+    parts: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PART,…",
+            help="Measure only these, of an earlier report on this CPU: cpu, calls, build, instances.",
+        ),
+    ] = None,
 ) -> None:
     """Run every benchmark and write a report in Markdown, with charts and the machine described.
 
@@ -317,6 +328,7 @@ def everything(
     from tmebox_bench.building import bench_build
     from tmebox_bench.calls import bench_calls
     from tmebox_bench.instances import bench_instances
+    from tmebox_bench.machine import machine, slug
     from tmebox_bench.overview import overview_file, read_all
     from tmebox_bench.report import report_files
     from tmebox_bench.results import write_all
@@ -324,16 +336,30 @@ def everything(
 
     unfinished = report / journal.NAME
     try:
-        read_all(report)
+        earlier = read_all(report).get(slug(machine()["CPU"]))
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--report") from None
-    results = _run_cpu([], None, columns, quick, rounds, unfinished)
-    with progress(alone=True) as told:
-        called = bench_calls(quick=quick, progress=told)
-    with progress() as told:
-        built = bench_build(progress=told)
-    with progress(alone=True) as told:
-        lives = bench_instances(quick=quick, progress=told)
+    chosen = PARTS if parts is None else tuple(parts.split(","))
+    if unknown := [part for part in chosen if part not in PARTS]:
+        raise typer.BadParameter(f"{unknown[0]}: one of {', '.join(PARTS)}", param_hint="--parts")
+    if earlier is None and set(chosen) != set(PARTS):
+        why = f"{report} has no report on this CPU yet: leave it out, to measure everything"
+        raise typer.BadParameter(why, param_hint="--parts")
+    results = earlier.cpu if earlier else None
+    if "cpu" in chosen or results is None:
+        results = _run_cpu([], None, columns, quick, rounds, unfinished)
+    called = earlier.calls if earlier else None
+    if "calls" in chosen or called is None:
+        with progress(alone=True) as told:
+            called = bench_calls(quick=quick, progress=told)
+    built = earlier.build if earlier else None
+    if "build" in chosen:
+        with progress() as told:
+            built = bench_build(progress=told)
+    lives = earlier.instances if earlier else None
+    if "instances" in chosen:
+        with progress(alone=True) as told:
+            lives = bench_instances(quick=quick, progress=told)
     measured = Measured(results, called, built, lives)
     files = report_files(measured) | overview_file(read_all(report, measured))
     write_all({report / name: text for name, text in files.items()})

@@ -10,7 +10,7 @@ from tmebox_bench.calls import to_json as calls_json
 from tmebox_bench.calls_table import calls_table, crossings_table, duration_text, watched_table
 from tmebox_bench.charts import charts
 from tmebox_bench.columns import BY_KEY
-from tmebox_bench.machine import slug
+from tmebox_bench.machine import WHEN, slug
 from tmebox_bench.results import Results, to_json
 from tmebox_bench.tables import (
     Table,
@@ -50,7 +50,7 @@ Means over many programs say more than any single one.
 ## Targets
 
 What this project set out to reach, and what this run reached. CPU time is over native code of the same
-compiler with the same options.
+compiler with the same options.{later}
 
 {targets}
 
@@ -125,6 +125,7 @@ def report_files(measured: Measured) -> dict[str, str]:
         cpu=results.machine["CPU"],
         folder=folder,
         machine="\n".join(f"- {name}: {value}" for name, value in results.machine.items()),
+        later=_later(measured),
         targets=markdown(targets_table(measured)),
         count=len(results.programs),
         rounds=results.rounds,
@@ -154,6 +155,18 @@ def report_files(measured: Measured) -> dict[str, str]:
         f"{FOLDER}/{folder}.md": text,
         **{f"{FOLDER}/{folder}/{name}": content for name, content in beside.items()},
     }
+
+
+def _later(measured: Measured) -> str:
+    """Which parts are not of the same day as CPU times."""
+    parts = (
+        ("Calls", measured.calls),
+        ("Compiling and verifying", measured.build),
+        ("Instances", measured.instances),
+    )
+    day = measured.cpu.machine.get(WHEN)
+    days = ((what, part.machine.get(WHEN)) for what, part in parts if part is not None)
+    return "".join(f"\n{what}: measured on {found}." for what, found in days if found and found != day)
 
 
 def paper_table(results: Results) -> Table:

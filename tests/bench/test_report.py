@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from tests.bench import samples
 from tmebox.abi import BASES
 from tmebox_bench import targets
 from tmebox_bench.calls import OPERATIONS, CallResults
 from tmebox_bench.calls_table import calls_table, crossings_table, duration_text, watched_table
+from tmebox_bench.command import bench
 from tmebox_bench.crossings import AGAIN, CALL, TURNS, in_base
+from tmebox_bench.overview import read_all
 from tmebox_bench.report import paper_table, report_files
-from tmebox_bench.results import from_json
+from tmebox_bench.results import from_json, write_all
 from tmebox_bench.targets import Measured, Target
 
 
@@ -138,3 +143,32 @@ def test_being_interruptible_is_a_ratio_with_its_spread() -> None:
 
 def test_crossings_are_times_with_their_spread() -> None:
     assert crossings_table(samples.calls()).rows[0] == (AGAIN, "12 ns (12–12)")
+
+
+def test_parts_that_were_measured_on_another_day_say_so() -> None:
+    whole = samples.everything()
+    later = replace(whole.calls, machine={"measured": "2027-02-03"})
+    text = report_files(replace(whole, calls=later))["benchmarks/imaginary.md"]
+    assert "\nCalls: measured on 2027-02-03.\n" in text
+    assert "measured on" not in report_files(whole)["benchmarks/imaginary.md"]
+
+
+def test_parts_are_measured_again_of_a_report_that_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tmebox_bench.machine.machine", lambda: {"CPU": "imaginary"})
+    again = samples.calls(scalar_s=50e-9)
+    monkeypatch.setattr("tmebox_bench.calls.bench_calls", lambda **_: again)
+    run = CliRunner()
+    arguments = ["all", "--report", str(tmp_path), "--parts"]
+    assert "has no report on this CPU yet" in _words(run.invoke(bench, [*arguments, "calls"]).output)
+    assert "one of cpu, calls" in _words(run.invoke(bench, [*arguments, "cpus"]).output)
+    before = samples.everything(1.1)
+    write_all({tmp_path / name: text for name, text in report_files(before).items()})
+    assert run.invoke(bench, [*arguments, "calls"]).exit_code == 0
+    assert read_all(tmp_path) == {"imaginary": replace(before, calls=again)}
+
+
+def _words(shown: str) -> str:
+    """Without the frame around it."""
+    return " ".join(re.sub("[│╭╮╰╯─]", " ", shown).split())

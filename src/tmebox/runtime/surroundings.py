@@ -22,18 +22,18 @@ if TYPE_CHECKING:
 class Surroundings:
     """Of one sandbox, for one trap of this thread's call."""
 
-    __slots__ = ("_calling", "_tenancy", "base", "data_parts", "key_id", "stack_low", "stack_top")
+    __slots__ = ("_calling", "_tenancy", "base", "layout")
 
     def __init__(self, tenancy: Tenancy, calling: Calling) -> None:
         self._tenancy = tenancy
         self._calling = calling
-        layout = tenancy.layout
         self.base = tenancy.base
-        self.stack_low = layout.stack_low
-        self.stack_top = layout.stack_top
-        self.data_parts = layout.data_parts
-        """(start, end) of image and heap, in which stacks of threads lie."""
-        self.key_id = tenancy.instance.key_id
+        self.layout = tenancy.template.contents.layout
+
+    @property
+    def key_id(self) -> int:
+        """0 without a shared heap."""
+        return self._tenancy.instance.key_id
 
     def hold(self) -> Window | None:
         """Keeps the window mapped, or says that it is gone."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from signal import SIGILL
-from typing import Any
 
 from tmebox import abi
 from tmebox.errors import Frame, IntegrityViolation, Trap
@@ -54,7 +53,7 @@ def make_trap(
         text=text,
         where=where,
         timeout_s=around.timeout_s,
-        stack_low=around.stack_low,
+        stack_low=around.layout.stack_low,
         exhausted_bytes=around.exhausted_bytes,
         key_id=around.key_id,
         owner=owner,
@@ -62,19 +61,17 @@ def make_trap(
         thread=f"of {around.thread_at(stack_top)} " if stack_top else "",
     )
     kind = kind_of(evidence)
-    more: dict[str, Any] = {}
-    if kind.exception is IntegrityViolation:
-        more = {"key_id": around.key_id, "owner_key_id": owner}
-        if outcome:
-            more["record"] = around.log_check(outcome, evidence.offset, outcome_key)
-    return kind.exception(
+    trap = kind.exception(
         kind.message(evidence),
         offset=evidence.offset if kind.has_offset else None,
         access=kind.access(evidence),
         address=instruction_address,
         unwind=prepare_unwind(around, text, instruction_address, rsp, registers),
-        **more,
     )
+    if isinstance(trap, IntegrityViolation):
+        trap.key_id, trap.owner_key_id = around.key_id, owner
+        trap.record = around.log_check(outcome, evidence.offset, outcome_key) if outcome else None
+    return trap
 
 
 def _caller(around: Surroundings, rsp: int) -> tuple[int, int]:
@@ -88,9 +85,9 @@ def _caller(around: Surroundings, rsp: int) -> tuple[int, int]:
 def _stack_end(around: Surroundings, offset: int) -> int:
     """Of the stack that an offset is in: the first thread's, or one of those in the heap. All memory up to
     there can be read. 0 if it is in none."""
-    if around.stack_low <= offset < around.stack_top:
-        return around.stack_top
-    for start, end in around.data_parts:
+    if around.layout.stack_low <= offset < around.layout.stack_top:
+        return around.layout.stack_top
+    for start, end in around.layout.data_parts:
         if start <= offset < end:
             return end
     return 0
@@ -102,11 +99,12 @@ def prepare_unwind(
     """Copies what unwinding needs (the sandbox may be gone when someone asks), works it out later."""
     if text is None:
         return partial(tuple, (Frame(address, None, None, None),))
+    layout = around.layout
     stack_offset = rsp - around.base
     stack = b""
     # After an overflow rsp is in the guard, which reads as zeros here: the frames above it are what matters.
-    start = max(stack_offset, around.stack_low)
-    for low, high in around.data_parts:
+    start = max(stack_offset, layout.stack_low)
+    for low, high in layout.data_parts:
         if low <= stack_offset < high:
             start = stack_offset  # a thread's
     window, end = around.hold(), _stack_end(around, start)
