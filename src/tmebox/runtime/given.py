@@ -30,6 +30,11 @@ class Options(NamedTuple):
     listen: tuple[AnyEndpoint | socket.socket, ...] = ()
     connect: tuple[AnyEndpoint, ...] = ()
 
+    @property
+    def opens(self) -> bool:
+        """Whether there is something to be opened, or kept as it is now, before anybody asks for it."""
+        return bool(self.stdin is not None or self.dirs or self.listen or self.connect)
+
     def as_given(self) -> dict[str, Any]:
         """For another sandbox."""
         listen = [item if isinstance(item, socket.socket) else item.as_given for item in self.listen]

@@ -42,6 +42,7 @@ from tmebox.runtime.share import Sharing, share_of
 from tmebox.runtime.shared_heap import SharedHeap
 from tmebox.runtime.system import System
 from tmebox.runtime.system.network import EndpointLike, ListenLike, endpoint, listening
+from tmebox.runtime.system.streams import require_output
 from tmebox.runtime.system.trace import CallCounts, Refusal
 from tmebox.runtime.tenancy import Tenancy
 from tmebox.shown import Fact, Shown
@@ -113,6 +114,8 @@ class Sandbox(Sharing, Columnar, Shown):
             self._given = DEFAULTS  # shared: there may be very many
         else:
             granted, variables = tuple(commands.directories(dirs)), commands.environment(env)
+            for stream in (stdout, stderr):
+                require_output(stream)
             self._given = Options(
                 checked_timeout(timeout), imports, granted, variables, stdin, stdout, stderr,
                 checked_files(files), tuple(map(listening, listen)), tuple(map(endpoint, connect)),
@@ -125,10 +128,9 @@ class Sandbox(Sharing, Columnar, Shown):
         """Get a window that holds what the template says, and make it callable."""
         module, given = self.module, self._given
         provided = _imported(module, given.imports) if module.imports or given.imports is not None else {}
-        # What may be wrong with the world it gets is better known now; with that of any other, nothing is.
-        usual = given is DEFAULTS or given._replace(timeout=0.0, imports=None) == DEFAULTS
-        system = None if usual else opened_system(given)
-        make_system = DEFAULT_SYSTEM if usual else partial(system_of, given)
+        # What may be wrong with the world it gets is better known now. Many sandboxes never look at theirs.
+        system = opened_system(given) if given.opens else None
+        make_system = DEFAULT_SYSTEM if given is DEFAULTS else partial(system_of, given)
         try:
             self._tenancy = tenancy = Tenancy(module, template, given.timeout, make_system, self._share)
         except BaseException:

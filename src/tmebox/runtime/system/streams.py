@@ -47,6 +47,15 @@ def output_stream(target: Any, exclusive: bool = False) -> Description:
     return Output(_writer(target), _descriptor_of(target))
 
 
+USUAL_OUTPUTS = (type(None), int, io.BufferedWriter, io.TextIOWrapper, io.BytesIO, io.StringIO, io.FileIO)
+
+
+def require_output(target: Any) -> None:
+    """Raise TypeError for what cannot be written to."""
+    if type(target) not in USUAL_OUTPUTS:
+        output_stream(target)
+
+
 def _own(descriptor: int, access: int) -> _native.Descriptor | None:
     """An open file of ours for it, as long as the guest runs. Others do not see an end of a pipe closed that
     we hold: so this is for programs, which end."""
