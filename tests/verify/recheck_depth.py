@@ -79,6 +79,8 @@ def moved_by(line: Line) -> int | None:
     if moves:
         return -int(moves["lea"] or "0", 16)
     operands = operands_of(line)
+    if len(operands) == 1 and re.fullmatch(r"(i?mul|i?div)[bwlq]?", line.mnemonic):
+        return 0  # its operand is read only
     written = operands if re.match(r"xchg|xadd|cmpxchg|mulx", line.mnemonic) else operands[-1:]
     if any(map(IS_RSP.match, written)) and not re.match(
         r"(cmp|test|bt|nop|push|v?ptest)[bwlq]?$", line.mnemonic

@@ -178,9 +178,10 @@ def written_by(line: Line) -> frozenset[int]:
     for beginning, registers in IMPLICIT.items():
         if re.match(beginning, line.mnemonic) and not re.match(r"movs[sd]\b|imul .*,", line.text):
             implicit |= registers
-    if ONLY_READ.match(line.mnemonic) or line.text == "xchg %ax,%ax":  # 66 90, a nop
-        return implicit
     operands = operands_of(line)
+    divides = len(operands) == 1 and re.fullmatch(r"(i?mul|i?div)[bwlq]?", line.mnemonic)
+    if divides or ONLY_READ.match(line.mnemonic) or line.text == "xchg %ax,%ax":  # 66 90, a nop
+        return implicit
     exchanges = re.match(r"xchg|xadd|cmpxchg|mulx", line.mnemonic)
     named = {PARTS[name] for name in (operands if exchanges else operands[-1:]) if name in PARTS}
     return implicit | named
