@@ -18,6 +18,7 @@ import tmebox
 from tests.forked import run_forked
 from tmebox import _native
 from tmebox.toolchain import assemble, confine, processes
+from tmebox.toolchain.cc.archive import main_ar
 from tmebox.toolchain.compile import clang
 from tmebox.toolchain.confine import ANYWHERE, SYSTEM, Means, Reach, means, seccomp_filter
 from tmebox.toolchain.link.link import link
@@ -33,10 +34,11 @@ needs_seccomp = pytest.mark.skipif(not means().seccomp, reason="seccomp is forbi
 # -- the filter ---------------------------------------------------------------------------------------
 
 
-def judged(architecture: int, number: int, first: int = 0) -> int:
-    """What the filter says of a system call with this first argument, as the kernel would run it."""
-    data = struct.pack("<IIQQ", number, architecture, 0, first)
-    program = [struct.unpack_from("<HBBI", seccomp_filter(), at) for at in range(0, len(seccomp_filter()), 8)]
+def judged(architecture: int, number: int, *arguments: int, sets_times: bool = False) -> int:
+    """What the filter says of a system call with these first arguments, as the kernel would run it."""
+    data = struct.pack("<IIQ6Q", number, architecture, 0, *arguments, *[0] * (6 - len(arguments)))
+    steps = seccomp_filter(sets_times)
+    program = [struct.unpack_from("<HBBI", steps, at) for at in range(0, len(steps), 8)]
     at = value = 0
     while True:
         code, if_so, if_not, operand = program[at]
@@ -62,6 +64,15 @@ def test_the_filter_keeps_limits_of_other_processes_as_they_are() -> None:
     for first, verdict in ((0, ALLOWED), (1, REFUSED), (1 << 32, ALLOWED), (1 << 32 | 77, REFUSED)):
         assert judged(0xC000_003E, 302, first) == verdict, first  # the kernel looks at 32 bits
     assert judged(0xC000_003E, 303, 1) == ALLOWED
+
+
+def test_the_filter_lets_an_archiver_set_times_of_open_files_only() -> None:
+    x86_64, utimensat = 0xC000_003E, 280
+    for path, verdict in ((0, ALLOWED), (1, REFUSED), (1 << 32, REFUSED), (0x7FFF_1234_0000, REFUSED)):
+        assert judged(x86_64, utimensat, 5, path, sets_times=True) == verdict
+        assert judged(x86_64, utimensat, 5, path) == REFUSED
+    for number in set(range(1024)) - {utimensat}:
+        assert judged(x86_64, number, 7, 8, sets_times=True) == judged(x86_64, number, 7, 8)
 
 
 def test_no_other_way_of_calling_the_system_gets_past_the_filter() -> None:
@@ -358,3 +369,16 @@ def test_what_was_taken_over_can_do_it_where_nothing_confines(hostile: Hostile) 
     assert set("rewoucnkl") <= set(letters) and ">" not in letters  # it has become another program
     outside = hostile[0].parents[1] / "outside"
     (outside / "secret").write_text("secret")
+
+
+def test_archives_are_taken_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    compile_object(SourceText("int f(void) { return 1; }"), tmp_path / "a.o")
+    made = (tmp_path / "a.o").read_bytes()
+    os.utime("a.o", (1e9, 1e9))
+    assert main_ar(["rcsU", "a.a", "a.o"]) == 0
+    for operation, keeps_date in (("x", False), ("xo", True)):
+        (tmp_path / "a.o").unlink()
+        assert main_ar([operation, "a.a"]) == 0
+        assert (tmp_path / "a.o").read_bytes() == made
+        assert ((tmp_path / "a.o").stat().st_mtime == 1e9) is keeps_date

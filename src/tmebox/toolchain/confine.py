@@ -25,7 +25,7 @@ from functools import lru_cache
 from typing import Any
 
 from tmebox import _native
-from tmebox.records import dataclass
+from tmebox.records import dataclass, replace
 
 Place = str | os.PathLike[str]
 
@@ -38,14 +38,16 @@ class Reach:
     reads: tuple[Place, ...] = ()
     writes: tuple[Place, ...] = ()
     executes: tuple[Place, ...] = ()
+    sets_times: bool = False
+    """Of files that it has open, it may set the times."""
 
     def reading(self, *places: Place) -> Reach:
         """This, and to read those."""
-        return Reach((*self.reads, *places), self.writes, self.executes)
+        return replace(self, reads=(*self.reads, *places))
 
     def executing(self, *places: Place) -> Reach:
         """This, and to execute those."""
-        return Reach(self.reads, self.writes, (*self.executes, *places))
+        return replace(self, executes=(*self.executes, *places))
 
 
 # Landlock's rights, and with which version of its ABI each came.
@@ -92,25 +94,30 @@ _REFUSED = {
 compiler has no use for any: a list of what it needs instead would end with the next C library."""
 _OF_A_PROCESS = {"prlimit64": 302}
 """Those that are refused where their first argument is not 0, for the caller itself."""
+_SETS_TIMES = "utimensat"
+"""Without a path, of an open file."""
 _X32 = 0x4000_0000
 """Numbers from here on are another architecture's, by which the same could be called."""
 _X86_64 = 0xC000_003E
 _LOAD, _EQUALS, _AT_LEAST, _RETURN = 0x20, 0x15, 0x35, 0x06
-_ARCHITECTURE, _NUMBER, _FIRST_ARGUMENT = 4, 0, 16
+_ARCHITECTURE, _NUMBER, _ARGUMENTS = 4, 0, 16
 _ALLOW, _REFUSE = 0x7FFF << 16, 5 << 16 | errno.EPERM
 
 
-@lru_cache(maxsize=1)
-def seccomp_filter() -> bytes:
+@lru_cache(maxsize=2)
+def seccomp_filter(sets_times: bool = False) -> bytes:
     """structs sock_filter: code, how far to go if it is true and if not, a number."""
-    count = len(_REFUSED)
-    own = [step for number in _OF_A_PROCESS.values() for step in _only_itself(number)]
+    refused = [number for name, number in _REFUSED.items() if not (sets_times and name == _SETS_TIMES)]
+    count = len(refused)
+    own = [step for number in _OF_A_PROCESS.values() for step in _only_for_zero(number, _ARGUMENTS)]
+    if sets_times:
+        own += _only_for_zero(_REFUSED[_SETS_TIMES], _ARGUMENTS + 8, _ARGUMENTS + 12)
     program = [
         (_LOAD, 0, 0, _ARCHITECTURE),
         (_EQUALS, 0, len(own) + count + 3, _X86_64),
         (_LOAD, 0, 0, _NUMBER),
         (_AT_LEAST, len(own) + count + 1, 0, _X32),
-        *((_EQUALS, len(own) + count - index, 0, number) for index, number in enumerate(_REFUSED.values())),
+        *((_EQUALS, len(own) + count - index, 0, number) for index, number in enumerate(refused)),
         *own,
         (_RETURN, 0, 0, _ALLOW),
         (_RETURN, 0, 0, _REFUSE),
@@ -118,12 +125,13 @@ def seccomp_filter() -> bytes:
     return b"".join(struct.pack("<HBBI", *step) for step in program)
 
 
-def _only_itself(number: int) -> Iterator[tuple[int, int, int, int]]:
-    """Steps that leave the number where it is not this one."""
-    yield _EQUALS, 0, 4, number
-    yield _LOAD, 0, 0, _FIRST_ARGUMENT
-    yield _EQUALS, 1, 0, 0
-    yield _RETURN, 0, 0, _REFUSE
+def _only_for_zero(number: int, *halves: int) -> Iterator[tuple[int, int, int, int]]:
+    """Allow this call if these halves of arguments are 0. Steps that change nothing for other numbers."""
+    yield _EQUALS, 0, 3 * len(halves) + 1, number
+    for half in halves:
+        yield _LOAD, 0, 0, half
+        yield _EQUALS, 1, 0, 0
+        yield _RETURN, 0, 0, _REFUSE
     yield _RETURN, 0, 0, _ALLOW
 
 
@@ -166,7 +174,7 @@ def start(command: Sequence[str], reach: Reach, **options: Any) -> subprocess.Po
         return begin()  # no more threads; or somebody's own, such as gevent's, which are for one thread
     found = means()
     with _ruleset((reach, ALWAYS), found.landlock) as ruleset:
-        program = seccomp_filter() if found.seccomp else b""
+        program = seccomp_filter(reach.sets_times) if found.seccomp else b""
         return _native.call_confined(begin, ruleset, program)  # type: ignore[no-any-return]
 
 

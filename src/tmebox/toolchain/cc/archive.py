@@ -64,7 +64,11 @@ def _say(arguments: Sequence[str]) -> int:
 
         # Extracting makes files here, by the members' names: those alone, for what a member may contain.
         is_extracting = "x" in arguments[0] and not arguments[0].startswith("--")
-        reach = Reach(reads=tuple(arguments[1:]), writes=(os.getcwd(),) if is_extracting else ())
+        reach = Reach(
+            reads=tuple(arguments[1:]),
+            writes=(os.getcwd(),) if is_extracting else (),
+            sets_times=is_extracting and "o" in arguments[0],
+        )
         status = processes.run(_command(*arguments), reach, stdout=said, again=forget).status
         said.seek(0)
         write_output(STDOUT, said.read())
