@@ -122,3 +122,7 @@ def test_a_look_up_in_the_map_is_told_from_a_jump_into_it() -> None:
     place = abi.TARGET_MAP + 0x99
     jump = READ._replace(fault_address=place, instruction_address=place, access="execute")
     assert "execution at" in kind_of(jump).message(jump)
+
+
+def test_a_signal_that_the_core_makes_no_trap_of_is_no_time_limit() -> None:
+    assert kind_of(READ._replace(signal=signals.SIGSYS)).exception is errors.MemoryFault

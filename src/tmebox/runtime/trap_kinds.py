@@ -196,7 +196,7 @@ _ROWS_OF = {number: tuple(kind for kind in TRAP_KINDS if number in kind.signals)
 
 def kind_of(evidence: Evidence) -> TrapKind:
     """The first row that fits. The last one fits always."""
-    for kind in _ROWS_OF.get(evidence.signal, TRAP_KINDS):
+    for kind in _ROWS_OF.get(evidence.signal, _ROWS_OF[SIGSEGV]):
         if kind.fits(evidence):
             return kind
     raise AssertionError(evidence)
