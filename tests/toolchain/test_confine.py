@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
 import signal
 import socket
 import struct
@@ -232,6 +233,25 @@ def test_where_nothing_works_it_is_said() -> None:
             return confine.means()
 
     assert run_forked(act).result() == Means(0, False)
+
+
+def test_what_runs_out_for_a_moment_is_not_taken_for_a_kernel_without() -> None:
+    def act() -> Any:
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        confine.means.cache_clear()
+        resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+        with pytest.raises(OSError, match="Too many open files"):
+            confine.start(["/bin/true"], Reach())
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        return confine.means()
+
+    assert run_forked(act).result() == means()
+
+
+def test_places_that_cannot_be_opened_are_out_of_reach(tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    places = (tmp_path / "loop", tmp_path / ("n" * 300), tmp_path / "loop" / "x")
+    assert said("echo ran", Reach(reads=places)) == ["ran"]
 
 
 def test_a_popen_that_somebody_replaced_stays_on_its_thread(monkeypatch: pytest.MonkeyPatch) -> None:

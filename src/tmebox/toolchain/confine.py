@@ -20,7 +20,7 @@ import struct
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
@@ -151,13 +151,21 @@ def means() -> Means:
         try:
             with _ruleset((), version) as ruleset:
                 _native.call_confined(_nothing, ruleset, b"")
-        except OSError:
+        except OSError as error:
+            _require_lasting(error)
             version = 0
     try:
         _native.call_confined(_nothing, -1, seccomp_filter())
-    except OSError:
+    except OSError as error:
+        _require_lasting(error)
         return Means(version, False)
     return Means(version, True)
+
+
+def _require_lasting(error: OSError) -> None:
+    """Raise it if it says nothing about the kernel, but that something has run out just now."""
+    if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN):
+        raise error
 
 
 def _nothing() -> None:
@@ -206,10 +214,13 @@ def _ruleset(reaches: Iterable[Reach], version: int) -> Iterator[int]:
 
 
 def _allow(ruleset: int, place: Place, rights: int) -> None:
-    with suppress(FileNotFoundError, NotADirectoryError, PermissionError):
+    try:
         descriptor = os.open(place, os.O_PATH | os.O_CLOEXEC)
-        try:
-            is_directory = stat.S_ISDIR(os.fstat(descriptor).st_mode)
-            _native.landlock_allow(ruleset, descriptor, rights if is_directory else rights & _OF_FILES)
-        finally:
-            os.close(descriptor)
+    except OSError as error:
+        _require_lasting(error)
+        return  # there is nothing, or nothing that we could open
+    try:
+        is_directory = stat.S_ISDIR(os.fstat(descriptor).st_mode)
+        _native.landlock_allow(ruleset, descriptor, rights if is_directory else rights & _OF_FILES)
+    finally:
+        os.close(descriptor)
