@@ -60,9 +60,11 @@ def _forms(group: str, what: str, template: str, count: int) -> list[Piece]:
     return pieces
 
 
-def _chain(form: str, body: str) -> Piece:
-    needs = "fsgsbase" if form == "gs" else ""
-    return Piece("accesses", "a load that waits for the last", form, body, "xorl %eax, %eax", needs)
+def _chain(address: str, form: str, body: str) -> Piece:
+    """A load that waits for the one before. rax: what it loaded. rcx and rdx hold nothing but 0."""
+    needs = "fsgsbase" if "%gs" in body else ""
+    what = f"a load that waits for the last, at {address}"
+    return Piece("accesses", what, form, body, "xorl %eax, %eax\nxorl %edx, %edx", needs)
 
 
 _CHECKED = f"movl (%rsp), %r11d\ntestb $1, {abi.TARGET_MAP:#x}(%r11)\nje 9f\nmovq %r11, (%rsp)\nret\n9: hlt"
@@ -74,9 +76,16 @@ PIECES: tuple[Piece, ...] = (
     *_forms("accesses", "4 loads", "movq @, %rax", 4),
     *_forms("accesses", "2 loads and 2 stores", "movq @, %rax\nmovq %rdx, #", 2),
     *_forms("accesses", "inc of one place", "incq @", 1),
-    _chain("plain", "movq buffer+8192(%rax), %rax"),
-    _chain("gs", "movl %gs:8192(%eax), %eax"),
-    _chain("base register", "movl 8192(%r12,%rax), %eax"),
+    _chain("a register", "plain", "movq buffer+8192(%rax), %rax"),
+    _chain("a register", "gs", "movl %gs:8192(%eax), %eax"),
+    _chain("a register", "base register", "movl 8192(%r12,%rax), %eax"),
+    _chain("a register", "copy, base register", "movl %eax, %esi\nmovl 8192(%r12,%rsi), %eax"),
+    _chain("a sum", "plain", "movq buffer+8192(%rdx,%rax), %rax"),
+    _chain("a sum", "gs", "movl %gs:8192(%edx,%eax), %eax"),
+    _chain("a sum", "leal, base register", "leal (%rdx,%rax), %esi\nmovl 8192(%r12,%rsi), %eax"),
+    _chain("a scaled sum", "plain", "movq buffer+8192(%rdx,%rax,4), %rax"),
+    _chain("a scaled sum", "gs", "movl %gs:8192(%edx,%eax,4), %eax"),
+    _chain("a scaled sum", "leal, base register", "leal (%rdx,%rax,4), %esi\nmovl 8192(%r12,%rsi), %eax"),
     Piece("returns", "call and return", "plain", _CALL.format("ret")),
     Piece("returns", "call and return", "checked", _CALL.format(_CHECKED)),
     Piece("crossing", "read MXCSR", "", "stmxcsr buffer(%rip)"),

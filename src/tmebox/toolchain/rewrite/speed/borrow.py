@@ -146,20 +146,17 @@ def _parts(memory: Memory, index: int, graph: FlowGraph, can_move: CanMove) -> _
     displacement = constant(memory.displacement)
     is_near = displacement is not None and abs(displacement) <= R15_REACH
     names = [name for name in (memory.base, memory.index) if name is not None]
-    if len(names) == 1 and (displacement is None or displacement >= 0):
-        bits, made = graph.bits(index, names[0])
-        rest = Memory(memory.displacement, scale=memory.scale)
-        if bits <= _INDEX_BITS and made is not None:
-            if made == index - 1:
-                return _Parts(rest, in_place=names[0])
-            if can_move(made, index):
-                return _Parts(rest, in_place=names[0], after=made)
-        if bits <= _INDEX_BITS:
-            width = 8 if bits <= 8 else 16
-            return _Parts(rest, f"{_NARROW[width]} %{registers.part(names[0], width)}")
+    bits, made = graph.bits(index, names[0])
+    is_short = len(names) == 1 and (displacement is None or displacement >= 0) and bits <= _INDEX_BITS
+    rest = Memory(memory.displacement, scale=memory.scale)
+    if is_short and made is not None:
+        if made == index - 1:
+            return _Parts(rest, in_place=names[0])
+        if can_move(made, index):
+            return _Parts(rest, in_place=names[0], after=made)
     if memory.index is None and is_near:
         return _Parts(Memory(memory.displacement), f"movl %{registers.part(names[0], 32)}")
-    if memory.scale > 1:
-        return None
-    address = replace(memory, displacement="") if is_near else memory
-    return _Parts(Memory(memory.displacement if is_near else ""), f"leal {address}")
+    if is_short:
+        width = 8 if bits <= 8 else 16
+        return _Parts(rest, f"{_NARROW[width]} %{registers.part(names[0], width)}")
+    return None  # a `leal` takes a cycle, and a base in gs no more where the address is a sum: decision 13
