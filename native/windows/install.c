@@ -7,7 +7,8 @@
 #include <string.h>
 
 /* Pages. Most sandboxes write one static and end: the first touch brings one page. For who goes on where the last
- * chunk ended, chunks grow fast at first. */
+ * chunk ended, chunks grow fast at first. Who goes here and there, as in a hash table, a sort or several arrays at
+ * once, soon gets the pages around, too: a fault costs more than they do. */
 #define FIRST_CHUNK 1
 #define FAST_BELOW 16
 #define LARGEST_CHUNK 128
@@ -202,25 +203,58 @@ static uint32_t alike(const struct window *window, uint32_t page, uint32_t end) 
     return last - page;
 }
 
-/* How many pages to install at a fault: few at first, more for who goes on from there. */
-static uint32_t chunk_at(struct window *window, const struct zone *zone, uint32_t page) {
+/* Pages that come together. */
+struct chunk {
+    uint32_t first, count;
+};
+
+/* Powers of 2. */
+static uint32_t block_pages(uint32_t scattered) {
+    return scattered < 16 ? FIRST_CHUNK : scattered < 64 ? 4 : scattered < 256 ? 16 : 32;
+}
+
+/* Zeros of the sandbox's own memory, not of arrays. */
+static bool is_common(const struct template *template, const struct zone *zone, uint32_t page) {
+    return zone->start != FIRST_OF(TMEBOX_ARENA_START) && tmebox_first_contents(template, page) == NULL;
+}
+
+/* For who did not go on from where the last chunk ended: the page's block, as far as it is one. */
+static struct chunk scattered_chunk(struct window *window, const struct zone *zone, uint32_t page) {
+    struct chunk chunk = {page, FIRST_CHUNK};
+    if (is_common(window->template, zone, page)) {
+        uint32_t count = block_pages(atomic_fetch_add(&window->scattered, 1)), end = page / count * count + count;
+        while (chunk.first % count != 0 && chunk.first > zone->start && is_hot(chunk.first - 1) == is_hot(page) &&
+               !tmebox_is_marked(window, chunk.first - 1) && is_common(window->template, zone, chunk.first - 1)) {
+            chunk.first--;
+        }
+        chunk.count = page - chunk.first + alike(window, page, end < zone->end ? end : zone->end);
+    }
+    return chunk;
+}
+
+/* What to install at a fault: little at first, more for who goes on from there. */
+static struct chunk chunk_at(struct window *window, const struct zone *zone, uint32_t page) {
     uint32_t count = FIRST_CHUNK;
-    if (page == window->next_page && window->last_count != 0) {
+    bool goes_on = page == window->next_page && window->last_count != 0;
+    if (goes_on) {
         count = window->last_count < FAST_BELOW ? 4 * window->last_count : 2 * window->last_count;
         count = count < LARGEST_CHUNK ? count : LARGEST_CHUNK;
     }
+    struct chunk chunk;
     if (zone->down) { /* the stack: the chunk ends at `page` */
         uint32_t low = is_hot(page) ? FIRST_OF(HOT_START) : zone->start;
         uint32_t room = page + 1 - (low > zone->start ? low : zone->start);
         count = count < room ? count : room;
+        chunk = (struct chunk){page + 1 - count, count};
         window->next_page = page - count;
     } else {
         uint32_t room = alike(window, page, zone->end);
         count = count < room ? count : room;
-        window->next_page = page + count;
+        chunk = goes_on ? (struct chunk){page, count} : scattered_chunk(window, zone, page);
+        window->next_page = chunk.first + chunk.count;
     }
-    window->last_count = count;
-    return count;
+    window->last_count = chunk.count;
+    return chunk;
 }
 
 bool tmebox_install(struct window *window, uint64_t base, uint64_t offset, enum toucher toucher) {
@@ -234,10 +268,13 @@ bool tmebox_install(struct window *window, uint64_t base, uint64_t offset, enum 
     if (page < zone.start || page >= zone.end || (zone.read_only && writes)) {
         return false;
     }
-    uint32_t count = chunk_at(window, &zone, page);
-    uint32_t first = zone.down ? page + 1 - count : page;
-    int64_t installed = install(window, base, &zone, first, count, toucher);
-    if ((installed == -EEXIST || installed == -ENOENT) && count > 1) { /* the page itself may be missing */
+    struct chunk chunk = chunk_at(window, &zone, page);
+    int64_t installed = install(window, base, &zone, chunk.first, chunk.count, toucher);
+    if (installed <= (int64_t)(page - chunk.first) && chunk.first != page) { /* the page itself may be missing */
+        chunk.count -= page - chunk.first;
+        installed = install(window, base, &zone, page, chunk.count, toucher);
+    }
+    if (installed <= 0 && chunk.count > 1) {
         installed = install(window, base, &zone, page, 1, toucher);
     }
     if (installed == -EEXIST && writes) { /* else the access would fault for ever, were the page read-only */

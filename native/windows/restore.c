@@ -191,7 +191,7 @@ int64_t tmebox_recycle(struct window *window, uint64_t base, uint32_t keep) {
         elsewhere = 0;
     }
     good = good && rewrite_hot(window, base);
-    window->next_page = window->last_count = 0;
+    window->next_page = window->last_count = window->scattered = 0;
     int arena = good ? recycle_arena(window, base) : -1;
     if (arena < 0) {
         return tmebox_empty(window, base) ? 0 : -1;
@@ -209,7 +209,7 @@ bool tmebox_empty(struct window *window, uint64_t base) {
     forget_runs(window);
     window->arena_first = 0;
     window->arena_end = TMEBOX_ARENA_FIRST_END;
-    window->next_page = window->last_count = 0;
+    window->next_page = window->last_count = window->scattered = 0;
     if (!tmebox_unshare(window, base) || (window->view != NULL && !tmebox_view_ended(window))) {
         return false;
     }

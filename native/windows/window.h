@@ -66,6 +66,7 @@ struct window {
     uint32_t shared;              /* bits: read-only spans that are mapped and not installed */
     _Atomic uint32_t next_page;   /* where the last chunk ended */
     _Atomic uint32_t last_count;  /* and its size */
+    _Atomic uint32_t scattered;   /* faults that did not go on from there */
     struct pin *pins;             /* what Python looks at; with the GIL held */
     struct heap_view *view;       /* of a shared heap; NULL: it never had one, or it has none any more */
     uint32_t hole;                /* heap/holes.c: what is left of the last one; 0: nothing */

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import random
 import threading
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,9 @@ from tests.memory.module import module, sandbox
 from tests.memory.windows import PAGE, needs_userfault, pages
 from tmebox import _native, abi
 from tmebox.memory.windows import KEPT_PAGES
+
+MOST_AROUND = 32
+"""Pages that one touch brings, of who goes on nowhere."""
 
 
 # -- growing -------------------------------------------------------------------------------------------
@@ -38,6 +42,33 @@ def test_memory_grows_by_being_used() -> None:
         assert before < pages(box) <= before + 8
         box.fill(start + 20 * abi.MIB, abi.MIB, 1)
         assert pages(box) >= before + 256
+
+
+@needs_userfault
+def test_who_goes_to_few_places_gets_few_pages() -> None:
+    with sandbox() as box:
+        start, before = box.where_room(), pages(box)
+        for place in range(0, 12 * abi.MIB, abi.MIB):
+            box.fill(start + place, 1, 1)
+        assert pages(box) == before + 12
+
+
+@needs_userfault
+@pytest.mark.parametrize("apart", [PAGE, 3 * PAGE, 15 * PAGE])
+def test_who_goes_here_and_there_gets_the_pages_around(apart: int) -> None:
+    places = [number * apart for number in range(1024)]
+    random.Random(apart).shuffle(places)
+    with sandbox() as box:
+        start, before = box.where_room(), pages(box)
+        faults, last = 0, before
+        for place in places:
+            box.fill(start + place, 1, 1)
+            faults, last = faults + (pages(box) != last), pages(box)
+        assert before + 1024 <= last <= before + min(1024 * apart // PAGE, 1024 * MOST_AROUND) + MOST_AROUND
+        if apart < 4 * PAGE:  # who goes further has no neighbours to save a fault of
+            assert faults < 1024 // 3
+        found = np.frombuffer(box.memory.read(start, 1024 * apart), np.uint8).reshape(1024, -1)
+        assert (found[:, 0] == 1).all() and not found[:, 1:].any()
 
 
 def test_reading_much_that_was_never_written_gives_zeros() -> None:
