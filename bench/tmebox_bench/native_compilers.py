@@ -22,7 +22,7 @@ LIMITS = clang.Limits(timeout_s=300)
 
 SANDBOX_FLAGS = frozenset(
     {
-        "-falign-functions=64",
+        "-falign-functions=32",
         "-fno-pic",
         "-mcmodel=small",
         "-fno-integrated-as",

@@ -40,7 +40,7 @@ Progress = Callable[[str, int, int], None]
 PLACEMENTS = 5
 """Orders of its functions in which the program is linked with the sandbox's C library, natively and sandboxed
 (ADR 16). Each round has another one."""
-_ALIGNED = "-falign-functions=64 -falign-loops=32"
+_ALIGNED = "-falign-functions=32 -falign-loops=32"
 """As sandboxed code is: where small loops lie changes single indexes by more than a tenth."""
 _COMPILER = {"sandboxed": "tmebox_bench.sandboxed_cc", SAME_LIBC: "tmebox_bench.native_cc"}
 

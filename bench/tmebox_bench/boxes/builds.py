@@ -114,7 +114,7 @@ def _compile(asked: dict[str, Any], scratch: Path, output: Path, target: tuple[s
         "-target",
         "x86_64-linux-gnu",
         "-fPIC",
-        "-falign-functions=64",
+        "-falign-functions=32",
         "-fomit-frame-pointer",
     )
     words += [f"-I{path}" for path in directories] + [f"-D{macro}" for macro in asked["define"] or ()]

@@ -32,7 +32,7 @@ from tmebox.toolchain.scratch import scratch_directory
 
 CODE_FLAGS = (
     *SANDBOXED,
-    "-falign-functions=64",  # where tiny functions happen to lie changes them by a tenth
+    "-falign-functions=32",  # where tiny functions happen to lie changes them by a tenth: decision 16
     "-falign-loops=32",  # and where loops lie by as much: instrumented ones are longer, and cross more lines
     "-fno-asynchronous-unwind-tables",
     "-fno-unwind-tables",  # with -g this leaves .debug_frame
