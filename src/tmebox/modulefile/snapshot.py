@@ -31,6 +31,7 @@ from dataclasses import dataclass
 
 from tmebox import abi
 from tmebox.errors import SnapshotError
+from tmebox.modulefile.unchanging import unchanging
 
 MAGIC = b"TMEBOX\0\1"
 KEYED, COMPRESSED = 1, 2
@@ -93,9 +94,9 @@ class SnapshotFile:
     ) -> SnapshotFile:
         """Raises SnapshotError whatever is wrong with the bytes, or if they are of a sandbox with more memory
         or stack than the largest allowed; ValueError for a key of less than 16 bytes. Takes memory for twice
-        the pages that there are, which fit the sandbox's.
+        the pages that there are, which fit the sandbox's, and for a copy of `data` that is not bytes.
         """
-        view = memoryview(data).cast("B").toreadonly()
+        view = memoryview(unchanging(data))
         if len(view) < HEADER.size + SEAL_BYTES or view[: len(MAGIC)] != MAGIC:
             raise SnapshotError("not a snapshot of this version of tmebox")
         _, flags, run_count, identity, address, *sizes = HEADER.unpack_from(view)
