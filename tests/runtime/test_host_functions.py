@@ -189,3 +189,35 @@ def test_imports_can_be_a_list_of_functions() -> None:
 def test_something_that_is_not_callable_is_refused(module: tmebox.Module) -> None:
     with pytest.raises(TypeError, match="not callable"):
         tmebox.Sandbox(module, imports={"log_message": 3})  # type: ignore[dict-item]
+
+
+class Recorder(list[int]):
+    """Can be called, and is false as long as it is empty."""
+
+    def __call__(self, x: int) -> int:
+        self.append(x)
+        return 5
+
+
+NOTES_C = """
+extern int note_of_the_test(int x);
+extern void tell(int x);
+int calls(int x) { return note_of_the_test(x); }
+void tells(int x) { tell(x); }
+"""
+
+
+@pytest.fixture(scope="module")
+def notes() -> tmebox.Module:
+    return tmebox.compile(source_text=NOTES_C)
+
+
+def test_what_was_given_is_called_also_if_it_is_false(notes: tmebox.Module) -> None:
+    @tmebox.host_function(name="note_of_the_test")
+    def registered(x: int) -> int:
+        return 1000
+
+    recorder = Recorder()
+    with tmebox.Sandbox(notes, imports={"note_of_the_test": recorder, "tell": len}) as sandbox:
+        assert sandbox.calls(2) == 5
+    assert recorder == [2]

@@ -69,7 +69,7 @@ def host_function(function: F | None = None, *, name: str | None = None) -> Any:
     """
 
     def register(target: F) -> F:
-        _registered[name or target.__name__] = target
+        _registered[target.__name__ if name is None else name] = target
         return target
 
     return register if function is None else register(function)
@@ -101,7 +101,7 @@ def _name_of(function: Callable[..., Any]) -> str:
 def find(
     name: str, prototype: Prototype | None, given: Mapping[str, Callable[..., Any]]
 ) -> Callable[..., Any]:
-    function = given.get(name) or _registered.get(name)
+    function = given.get(name, _registered.get(name))  # which may be an empty list that can be called
     if function is None:
         shown = printable(str(prototype) if prototype else f"{name}(…)")
         raise ModuleError(

@@ -69,7 +69,7 @@ class System:
     ) -> None:
         self._trace = trace
         self._calls = calls
-        self.clock = clock or DEFAULT_CLOCK
+        self.clock = DEFAULT_CLOCK if clock is None else clock
         self.random = random
         self.max_file_bytes = max_file_bytes
         self.cpu_features: frozenset[str] = frozenset()
@@ -83,7 +83,9 @@ class System:
         self.last_words: str | None = None
         """What it said of a reason that is none."""
         self._owns_network = network is None and bool(listen or connect)
-        self.network = Network(listen, connect) if self._owns_network else network or NO_NETWORK
+        if network is None:
+            network = Network(listen, connect) if self._owns_network else NO_NETWORK
+        self.network = network
         try:
             self.namespace = Namespace(directories)
         except BaseException:
