@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tmebox import _native
+from tmebox.at_once import require_at_once
 from tmebox.runtime.system.calls import ENDING, TKILL, Assertion, GuestMemory, error_result
 from tmebox.runtime.system.clock import Clock, Waits
 from tmebox.runtime.system.datapath import WAITS
@@ -67,6 +68,8 @@ class System:
         trace: Callable[[Refusal], None] | None = None,
         calls: CallCounts | None = None,
     ) -> None:
+        if trace is not None:
+            require_at_once(trace, "trace")
         self._trace = trace
         self._calls = calls
         self.clock = DEFAULT_CLOCK if clock is None else clock
