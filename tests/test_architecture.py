@@ -25,6 +25,7 @@ LAYERS: dict[str, int] = {
     "errors": 0,
     "abi": 0,
     "at_once": 0,
+    "cache": 0,
     "once": 0,
     "listing": 0,
     "outputs": 0,

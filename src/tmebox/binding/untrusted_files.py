@@ -1,4 +1,4 @@
-"""Files of a directory that others may write to while it is read: links there lead to what is theirs to choose.
+"""Files of a directory that others may write to while it is read: links there lead where they choose.
 
 What was opened is looked at, and not once more what the name stands for: it may stand for something else by
 then.
