@@ -374,14 +374,6 @@ def test_closing_ends_callbacks_and_lets_their_functions_go(module: tmebox.Modul
     assert gone() is None
 
 
-def test_a_snapshot_does_not_carry_callbacks(module: tmebox.Module) -> None:
-    with tmebox.Box(module) as box:
-        box.keep_op(minus)
-        with box.snapshot().spawn() as other, pytest.raises(tmebox.Trap):
-            other.call_kept(1, 2)
-        assert box.call_kept(9, 4) == 5
-
-
 def test_functions_whose_call_runs_nothing_are_no_callbacks(box: tmebox.Box) -> None:
     async def later(user: Any, text: str) -> None:
         raise AssertionError
