@@ -24,6 +24,8 @@ LAYERS: dict[str, int] = {
     "demangle": 0,
     "errors": 0,
     "abi": 0,
+    "at_once": 0,
+    "cache": 0,
     "once": 0,
     "listing": 0,
     "outputs": 0,

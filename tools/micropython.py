@@ -7,7 +7,6 @@ already. What was built is kept in the user's cache directory, by a hash of all 
 from __future__ import annotations
 
 import argparse
-import fcntl
 import hashlib
 import os
 import shutil
@@ -18,6 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from tmebox.cache import NoCacheError, cache_directory, locked
 from tmebox.modulefile.codec import encode
 from tmebox.toolchain.build import compile_object, link_program
 from tmebox.toolchain.compile.compile import preprocess
@@ -260,12 +260,12 @@ def identity(found: Sources, *, metered: bool) -> str:
 def built(*, metered: bool = True) -> Path:
     """The module, from the cache or built. Raises Unavailable."""
     found = sources()
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    cache = Path(base) / "tmebox" / "micropython"
+    try:
+        cache = cache_directory("micropython")
+    except NoCacheError as error:
+        raise Unavailable(str(error)) from None
     path = cache / f"{identity(found, metered=metered)}.tbx"
-    cache.mkdir(parents=True, exist_ok=True)
-    with (cache / "lock").open("w") as lock:  # one builds, others wait
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with locked(cache / "lock"):  # one builds, others wait
         _build_into(path, found, metered)
     return path
 

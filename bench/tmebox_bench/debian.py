@@ -23,6 +23,8 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from tmebox import cache
+
 UPDATE_TIMEOUT_S = 180
 DOWNLOAD_TIMEOUT_S = 300
 
@@ -51,8 +53,10 @@ class SourcesUnavailableError(Exception):
 
 
 def cache_directory() -> Path:
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "tmebox" / "sources"
+    try:
+        return cache.cache_directory("sources")
+    except cache.NoCacheError as error:
+        raise SourcesUnavailableError(str(error)) from error
 
 
 def fetch(package: str) -> Path:
@@ -62,7 +66,6 @@ def fetch(package: str) -> Path:
     """
     tree = cache_directory() / package
     if not tree.is_dir():
-        cache_directory().mkdir(parents=True, exist_ok=True)
         downloads = Path(tempfile.mkdtemp(prefix=f"{package}.download-", dir=cache_directory()))
         try:
             unpacked = downloads / "tree"

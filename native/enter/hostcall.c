@@ -13,8 +13,10 @@ static const struct import *find(const struct instance *instance, uint64_t index
         return &instance->imports[index];
     }
     uint64_t slot = index - TMEBOX_MAX_IMPORTS;
-    bool known = index >= TMEBOX_MAX_IMPORTS && slot < instance->callback_count && instance->callbacks[slot] != NULL;
-    return known ? &instance->callbacks[slot]->import : NULL;
+    if (index >= TMEBOX_MAX_IMPORTS && slot < instance->callback_count && instance->callbacks[slot] != NULL) {
+        return &instance->callbacks[slot]->import;
+    }
+    return index >= TMEBOX_MAX_IMPORTS && slot < instance->callback_first ? instance->callback_lost : NULL;
 }
 
 /* Without the GIL nothing may be waited for here, so that who has it can wait for this. */

@@ -97,6 +97,8 @@ struct instance {
     struct callback **callbacks;
     uint32_t callback_count; /* entries of the table; some may be NULL */
     uint32_t callback_next;  /* where to look for a free one first */
+    uint32_t callback_first; /* lower numbers are another sandbox's, of which this one has the memory */
+    const struct import *callback_lost; /* what such a one leads to; NULL where callback_first is 0 */
     PyObject *handles;       /* a dict: what the words that stand for objects of the host stand for; or NULL */
     uint32_t depth;
     bool dead;             /* until its window is made anew */

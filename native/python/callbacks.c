@@ -49,28 +49,65 @@ static int call_callback(struct activation *activation, const struct import *imp
     return result;
 }
 
-/* The first free slot, or one whose callback was closed, longest ago if possible: what sandboxed code still has of
- * that is told as long as can be. -1 with an exception set, UINT32_MAX where there is none. */
-static int64_t free_slot(struct instance *self) {
+static int call_lost(struct activation *activation, const struct import *import) {
+    (void)activation;
+    (void)import;
+    PyErr_SetString(tmebox_reference_error,
+                    "sandboxed code called a callback of the sandbox that its snapshot was taken of, which this one does "
+                    "not have: pass it one of its own, as by box.callback(...)");
+    return -1;
+}
+
+static const struct import lost = {.call = call_lost};
+
+PyObject *tmebox_begin_callbacks(PyObject *object, PyObject *first) {
+    struct instance *self = (struct instance *)object;
+    unsigned long number = PyLong_AsUnsignedLong(first);
+    if (PyErr_Occurred()) {
+        return NULL;
+    }
+    if (number > TMEBOX_MAX_CALLBACKS || self->callback_count != 0) {
+        PyErr_SetString(PyExc_ValueError, "begin_callbacks(number), before there are any");
+        return NULL;
+    }
+    self->callback_first = self->callback_next = (uint32_t)number;
+    self->callback_lost = &lost;
+    Py_RETURN_NONE;
+}
+
+/* The next slot from `least` on that is free, or whose callback was closed; UINT32_MAX where there is none. */
+static uint32_t free_from(const struct instance *self, uint32_t least) {
     for (uint32_t i = 0; i < self->callback_count; i++) {
         uint32_t slot = (self->callback_next + i) % self->callback_count;
-        if (self->callbacks[slot] == NULL || self->callbacks[slot]->closed) {
+        if (slot >= least && (self->callbacks[slot] == NULL || self->callbacks[slot]->closed)) {
             return slot;
         }
     }
-    uint32_t count = self->callback_count;
-    if (count >= TMEBOX_MAX_CALLBACKS) {
-        return UINT32_MAX;
+    return UINT32_MAX;
+}
+
+/* The first free slot, or one whose callback was closed, longest ago if possible: what sandboxed code still has of
+ * that is told as long as can be. Last of all, one that was another sandbox's. -1 with an exception set, UINT32_MAX
+ * where there is none. */
+static int64_t free_slot(struct instance *self) {
+    uint32_t count = self->callback_count, slot = free_from(self, self->callback_first);
+    if (slot == UINT32_MAX && count < TMEBOX_MAX_CALLBACKS) {
+        uint32_t enough = count + GROW_BY;
+        while (enough <= self->callback_first && enough < TMEBOX_MAX_CALLBACKS) {
+            enough += GROW_BY;
+        }
+        struct callback **table = PyMem_Realloc(self->callbacks, enough * sizeof(*table));
+        if (table == NULL) {
+            PyErr_NoMemory();
+            return -1;
+        }
+        memset(table + count, 0, (enough - count) * sizeof *table);
+        self->callbacks = table;
+        self->callback_count = enough;
+        self->callback_next = count;
+        slot = free_from(self, self->callback_first);
     }
-    struct callback **table = PyMem_Realloc(self->callbacks, (count + GROW_BY) * sizeof(*table));
-    if (table == NULL) {
-        PyErr_NoMemory();
-        return -1;
-    }
-    memset(table + count, 0, GROW_BY * sizeof *table);
-    self->callbacks = table;
-    self->callback_count = count + GROW_BY;
-    return count;
+    return slot == UINT32_MAX ? free_from(self, 0) : slot;
 }
 
 static bool read_fallback(PyObject *words, struct import *import) {

@@ -145,6 +145,7 @@ bool tmebox_struct_update(PyObject *layout, PyObject *dict, const unsigned char 
 int tmebox_init_structs(PyObject *module);
 
 /* callbacks.c. Methods of Instance. */
+PyObject *tmebox_begin_callbacks(PyObject *instance, PyObject *first);
 PyObject *tmebox_add_callback(PyObject *instance, PyObject *args);
 PyObject *tmebox_close_callback(PyObject *instance, PyObject *index);
 PyObject *tmebox_lend_handles(PyObject *instance, PyObject *handles);

@@ -365,6 +365,9 @@ static PyMethodDef instance_methods[] = {
      "read_control(offset, size_bytes) -> bytes\n\nOf the control stack that is there, or that the last call had; as far as it goes."},
     {"set_imports", tmebox_set_imports, METH_O,
      "set_imports(rows)\n\n(handler, argument codes, result code) each."},
+    {"begin_callbacks", tmebox_begin_callbacks, METH_O,
+     "begin_callbacks(number)\n\nLower ones are of the sandbox whose memory this one begins with: whoever calls one gets an\n"
+     "exception. They are given to others only when there are no more. ValueError if there are callbacks already."},
     {"add_callback", tmebox_add_callback, METH_VARARGS,
      "add_callback(row[, fallback]) -> int\n\nIts index, or -1 where there is no room. row: as of set_imports. fallback:\n"
      "(rax, xmm0, rdx, xmm1) where what it raises waits for the end of the call."},

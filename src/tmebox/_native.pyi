@@ -548,6 +548,11 @@ class Instance:
     def closed(self) -> bool:
         """Killed or doomed."""
 
+    def begin_callbacks(self, number: int, /) -> None:
+        """Lower ones are of the sandbox whose memory this one begins with: whoever calls one gets an
+        exception. They are given to others only when there are no more. Raises ValueError if there are
+        callbacks already."""
+
     def add_callback(self, row: tuple[Any, ...], fallback: tuple[int, int, int, int] | None = None, /) -> int:
         """The index of a function that sandboxed code can call by pointer, as number MAX_IMPORTS + index; -1
         where there is no room. row: as of set_imports. fallback: rax, xmm0, rdx and xmm1 of its result where

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from tmebox.errors import CompileError
 from tmebox.toolchain.libc import cxx_sources, libcxx
 from tmebox.toolchain.libc import libc as libc_module
 from tmebox.toolchain.libc import sources as libc_sources
@@ -18,7 +19,7 @@ from tmebox.toolchain.libc.sources import Source
 
 
 @pytest.fixture
-def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A guest of two sources, the first of which reads a header, and of one in C++; an empty cache; nothing
     shipped."""
     guest = tmp_path / "guest"
@@ -36,7 +37,15 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     three.write_text("int three() { return 3; }\n")
     flags = ("-target", "x86_64-linux-musl", "-nostdinc", "-fno-integrated-as")
     monkeypatch.setattr(cxx_sources, "sources", lambda: [Source("own/three", three, flags)])
-    return guest
+    forget_keys()
+    yield guest
+    forget_keys()
+
+
+def forget_keys() -> None:
+    """They are of other sources."""
+    libc_module._key.cache_clear()
+    libcxx._name.cache_clear()
 
 
 class Work:
@@ -149,6 +158,21 @@ def test_the_shipped_library_is_used_where_it_lies_and_leaves_no_cache(tree: Pat
     assert libc(isolation="data").archive.parent != library.archive.parent
     assert all(libcxx.libcxx(isolation=each).is_relative_to(tmp_path / "shipped") for each in ISOLATIONS)
     assert not (tmp_path / "cache").exists()
+
+
+@pytest.mark.parametrize("base", ["/dev/null", "/proc/nowhere"])
+def test_the_shipped_library_is_used_where_there_can_be_no_cache(
+    tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, base: str
+) -> None:
+    put()
+    monkeypatch.setenv("XDG_CACHE_HOME", base)
+    forget_keys()
+    assert libc().archive.is_relative_to(tmp_path / "shipped")
+    assert libcxx.libcxx().is_relative_to(tmp_path / "shipped")
+    (tree / "two.c").write_text("int two(void) { return 3; }\n")
+    forget_keys()
+    with pytest.raises(CompileError, match="set XDG_CACHE_HOME"):
+        libc()
 
 
 def test_a_shipped_library_of_other_sources_is_left_alone_and_shipping_replaces_it(

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from tests.modulefile.examples import D, T, example, plain, u32
 from tmebox.errors import ModuleError
-from tmebox.modulefile import codec
+from tmebox.modulefile import codec, elf
 from tmebox.modulefile.file import Export, LineTable, Relocations, Segment
 
 
@@ -23,6 +23,21 @@ def test_a_round_trip_is_exact() -> None:
     again = codec.decode(codec.encode(module))
     assert plain(again) == plain(module)
     assert codec.encode(again) == codec.encode(module)
+
+
+def test_what_was_read_first_is_what_is_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever may write into a buffer may do so while it is being decoded."""
+    module = example()
+    data = bytearray(codec.encode(module))
+    read = elf.read
+
+    def then_written(given: Any) -> elf.Container:
+        found = read(given)
+        data[:] = bytes(len(data))
+        return found
+
+    monkeypatch.setattr(elf, "read", then_written)
+    assert plain(codec.decode(memoryview(data))) == plain(module)
 
 
 @pytest.mark.parametrize("count", [0, 1, 15])

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 import tmebox
-from tmebox.python import Python, PythonError
+from tests.forked import run_forked
+from tmebox.python import Python, PythonError, PythonSnapshot
 
 
 @pytest.fixture(scope="module")
@@ -267,6 +268,25 @@ def test_a_snapshot_leaves_the_hosts_arrays_behind() -> None:
         ):
             with pytest.raises(PythonError, match="did not come along"):
                 other.eval(source) if "=" not in source and "for" not in source else other.run(source)
+
+
+def test_a_snapshot_leaves_them_behind_in_other_processes_as_well() -> None:
+    """Where as many interpreters may have been made before as in the one that it comes from."""
+
+    def kept() -> bytes:
+        with Python() as python:
+            python["x"] = python.array(3)
+            return python.snapshot().to_bytes()
+
+    def elsewhere() -> str:
+        with PythonSnapshot.from_bytes(data).spawn() as other:
+            other["y"] = other.array(3)
+            with pytest.raises(PythonError) as refused:
+                other.eval("x + 1")
+            return str(refused.value)
+
+    data = run_forked(kept).result()
+    assert "did not come along" in run_forked(elsewhere).result()
 
 
 def test_work_on_arrays_counts_and_can_be_interrupted() -> None:

@@ -374,12 +374,19 @@ def test_closing_ends_callbacks_and_lets_their_functions_go(module: tmebox.Modul
     assert gone() is None
 
 
-def test_a_snapshot_does_not_carry_callbacks(module: tmebox.Module) -> None:
-    with tmebox.Box(module) as box:
-        box.keep_op(minus)
-        with box.snapshot().spawn() as other, pytest.raises(tmebox.Trap):
-            other.call_kept(1, 2)
-        assert box.call_kept(9, 4) == 5
+def test_functions_whose_call_runs_nothing_are_no_callbacks(box: tmebox.Box) -> None:
+    async def later(user: Any, text: str) -> None:
+        raise AssertionError
+
+    def generator(a: int, b: int) -> Iterator[int]:
+        yield a
+
+    with pytest.raises(TypeError, match=r"later\(\) is an async function"):
+        box.callback(later, "sayer")
+    with pytest.raises(TypeError, match=r"later\(\) is an async function"):
+        box.keep(later, None)
+    with pytest.raises(TypeError, match=r"generator\(\) is a generator"):
+        box.apply(generator, 1, 2)
 
 
 def test_bound_methods_are_one_callback(box: tmebox.Box) -> None:

@@ -1,5 +1,6 @@
 """Host functions: types from the prototype, exceptions, nesting, and what a hostile guest may pass."""
 
+import functools
 import gc
 from typing import Any
 
@@ -189,3 +190,85 @@ def test_imports_can_be_a_list_of_functions() -> None:
 def test_something_that_is_not_callable_is_refused(module: tmebox.Module) -> None:
     with pytest.raises(TypeError, match="not callable"):
         tmebox.Sandbox(module, imports={"log_message": 3})  # type: ignore[dict-item]
+
+
+class Recorder(list[int]):
+    """Can be called, and is false as long as it is empty."""
+
+    def __call__(self, x: int) -> int:
+        self.append(x)
+        return 5
+
+
+NOTES_C = """
+extern int note_of_the_test(int x);
+extern void tell(int x);
+int calls(int x) { return note_of_the_test(x); }
+void tells(int x) { tell(x); }
+"""
+
+
+@pytest.fixture(scope="module")
+def notes() -> tmebox.Module:
+    return tmebox.compile(source_text=NOTES_C)
+
+
+def test_what_was_given_is_called_also_if_it_is_false(notes: tmebox.Module) -> None:
+    @tmebox.host_function(name="note_of_the_test")
+    def registered(x: int) -> int:
+        return 1000
+
+    recorder = Recorder()
+    with tmebox.Sandbox(notes, imports={"note_of_the_test": recorder, "tell": len}) as sandbox:
+        assert sandbox.calls(2) == 5
+    assert recorder == [2]
+
+
+async def later(x: int) -> int:
+    return x
+
+
+def generator(x: int) -> Any:
+    yield x
+
+
+async def async_generator(x: int) -> Any:
+    yield x
+
+
+class Called:
+    async def __call__(self, x: int) -> int:
+        return x
+
+
+class Methods:
+    async def method(self, x: int) -> int:
+        return x
+
+
+class Calls:
+    __call__ = functools.partial(generator)
+
+
+@pytest.mark.parametrize("name", ["tell", "note_of_the_test"])
+@pytest.mark.parametrize(
+    "function",
+    [
+        later,
+        generator,
+        async_generator,
+        Called(),
+        Calls(),
+        Methods().method,
+        functools.partial(later),
+        functools.partial(functools.partial(Called()), 1),
+    ],
+)
+def test_functions_whose_call_runs_nothing_are_refused(
+    notes: tmebox.Module, name: str, function: Any
+) -> None:
+    given = {"tell": abs, "note_of_the_test": abs, name: function}
+    with pytest.raises(TypeError, match=rf"function {name}\(\) is (an async function|a generator)"):
+        tmebox.Sandbox(notes, imports=given)
+    with tmebox.Sandbox(notes, imports=given | {name: abs}) as sandbox:
+        assert (sandbox.tells(1), sandbox.calls(-2)) == (None, 2)

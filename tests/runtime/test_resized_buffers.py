@@ -157,3 +157,22 @@ def test_a_buffer_cannot_be_resized_before_the_call_is_over(module: tmebox.Modul
         buffer.extend(bytes(MUCH))  # after it, it can
         array = np.zeros(16, np.uint8)
         assert box.meet(array, 16) == 0
+
+
+class Longer(bytearray):
+    """As one to which another thread appends after its length was looked at."""
+
+    def __len__(self) -> int:
+        return 4
+
+
+class LongerList(list[int]):
+    def __len__(self) -> int:
+        return 4
+
+
+@pytest.mark.parametrize("items", [Longer(8), LongerList([1] * 8)])
+def test_a_member_takes_no_more_than_it_has_room_for(items: Any) -> None:
+    module = tmebox.compile(source_text="struct s { char c[4]; int n; }; int n(struct s s) { return s.n; }")
+    with tmebox.Box(module) as box, pytest.raises(TypeError):
+        box.n({"c": items})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import mmap
 import random
 import subprocess
 import sys
@@ -108,6 +109,32 @@ def test_code_addresses_that_another_module_has_are_a_limit(
     taken = dataclasses.replace(good, address=other.address)
     with pytest.raises(tmebox.LimitError, match="before other modules"):
         tmebox.Snapshot.from_bytes(taken.to_bytes(), module)
+
+
+@pytest.mark.parametrize("kind", ["bytearray", "memoryview", "mmap", "subclass"])
+def test_what_was_sealed_is_what_is_taken(
+    good: SnapshotFile, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever may write into a buffer may do so after its seal was looked at."""
+    data = bytearray(good.to_bytes(key=KEY))
+    mapped = mmap.mmap(-1, len(data))
+    mapped[:] = bytes(data)
+    shown: Any = {"bytearray": data, "memoryview": memoryview(data), "mmap": mapped}
+    written = mapped if kind == "mmap" else data
+    checked = snapshotfile._require_seal
+
+    def then_written(*arguments: Any) -> None:
+        checked(*arguments)
+        for place in range(HEADER.size, len(written) - SEAL_BYTES):
+            written[place] ^= 0xFF
+
+    monkeypatch.setattr(snapshotfile, "_require_seal", then_written)
+    given = Bytes(data) if kind == "subclass" else shown[kind]
+    assert SnapshotFile.from_bytes(given, key=KEY) == good
+
+
+class Bytes(bytes):
+    """Whose buffer is immutable, unless it says otherwise, which it can from Python 3.12 on."""
 
 
 # -- whose it is ------------------------------------------------------------------------------------------

@@ -33,3 +33,20 @@ def test_a_world_is_made_when_it_is_first_looked_at(library: tmebox.Module, tmp_
         assert box._tenancy.system.descriptors[0].read(20) == b"as it was"
     with pytest.raises(OSError):
         tmebox.Sandbox(library, dirs=[(tmp_path / "nowhere", "/d")])
+
+
+async def later(*_: object) -> int:
+    return 0
+
+
+class Later:
+    write = read = staticmethod(later)
+
+
+@pytest.mark.parametrize("stream", ["stdin", "stdout", "stderr"])
+@pytest.mark.parametrize("wrong", [later, Later()])
+def test_a_stream_that_nobody_would_await_is_refused(
+    library: tmebox.Module, stream: str, wrong: object
+) -> None:
+    with pytest.raises(TypeError, match="is an async function"):
+        tmebox.Sandbox(library, **{stream: wrong})  # type: ignore[arg-type]

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from tmebox.binding.declarations import outermost, parameters_in, typedefs_in, variables_in
 from tmebox.binding.types import types_in
+from tmebox.binding.untrusted_files import read_below, text_of
 
 _COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*", re.DOTALL)
 _COMMENT_TO_THE_LINES_END = re.compile(r"//[^\n]*")
@@ -26,6 +27,8 @@ _ENUMERATOR = re.compile(r"(?:^|,)\s*([A-Za-z_]\w*)")
 _CALLED = re.compile(r"\b([A-Za-z_]\w*)\s*\)?\s*\(")
 LONGEST_COMMENT = 2000
 MOST_HEADERS = 200
+MOST_BYTES = 64 << 20
+"""Of each header that another one includes."""
 
 
 @dataclass(frozen=True)
@@ -51,18 +54,20 @@ def read_headers(headers: Sequence[Path]) -> dict[str, str]:
         waiting = [header.name]
         while waiting and len(found) < MOST_HEADERS:
             name = waiting.pop()
-            path = header.parent / name
-            # Headers choose what they include: nothing that is elsewhere, by its name or by a link, is read.
-            leaves = {"/", ".."} & set(Path(name).parts) or not _is_within(path, header.parent)
-            if name in found or (name != header.name and leaves) or not path.is_file():
+            if name in found:
                 continue
-            found[name] = path.read_text(errors="replace")
+            if name == header.name:
+                found[name] = header.read_text(errors="replace")
+            else:
+                # Headers choose what they include: nothing that is elsewhere, by its name or by a link, is
+                # read.
+                leaves = {"/", ".."} & set(Path(name).parts)
+                data = None if leaves else read_below(header.parent, name, MOST_BYTES)
+                if data is None:
+                    continue
+                found[name] = text_of(data)
             waiting += _INCLUDE.findall(found[name])
     return found
-
-
-def _is_within(path: Path, directory: Path) -> bool:
-    return path.resolve().is_relative_to(directory.resolve())
 
 
 def own_lines(preprocessed: str, is_own: Iterable[str]) -> str:

@@ -7,6 +7,7 @@ are stored and not packed, since each version of zlib packs otherwise. All dates
 from __future__ import annotations
 
 import base64
+import errno
 import hashlib
 import io
 import json
@@ -19,6 +20,7 @@ from pathlib import Path
 
 from tmebox._version import __version__
 from tmebox.binding.package import BUILD, MODULE, PYTHON, WRITTEN, written_digest
+from tmebox.binding.untrusted_files import read_in
 from tmebox.errors import ModuleError
 from tmebox.modulefile import codec
 from tmebox.outputs import write_output
@@ -71,22 +73,36 @@ def wheel_of(directory: Path, version: str, licenses: Sequence[Path] = ()) -> tu
 def _files(directory: Path) -> dict[str, bytes]:
     """The package's, by their names in it, in order. Links are refused: what they lead to is not in it."""
     found: dict[str, bytes] = {}
-    size = 0
-    for parent, folders, names in os.walk(directory, onerror=_raise):
-        folders[:] = sorted(folder for folder in folders if folder != _LEFT_OUT)
-        for name in sorted([*names, *folders]):
-            path = Path(parent, name)
-            if not _PLAIN_NAME.fullmatch(name):
-                raise ModuleError(f"{str(path)!r}: files of a package have plain names")
-            mode = path.lstat().st_mode
-            if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
-                raise ModuleError(f"{path} is no file: a wheel takes files and folders")
-            if stat.S_ISREG(mode):
-                size += path.stat().st_size
-                if size > MOST_BYTES:
-                    raise ModuleError(f"{directory}: more than {MOST_BYTES >> 20} MiB")
-                found[path.relative_to(directory).as_posix()] = path.read_bytes()
+    left = MOST_BYTES
+    top = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        for parent, folders, names, opened in os.fwalk(".", onerror=_raise, dir_fd=top):
+            folders[:] = sorted(folder for folder in folders if folder != _LEFT_OUT)
+            for name in sorted([*names, *folders]):
+                path = directory / parent / name
+                if not _PLAIN_NAME.fullmatch(name):
+                    raise ModuleError(f"{str(path)!r}: files of a package have plain names")
+                if name in folders and stat.S_ISDIR(os.lstat(name, dir_fd=opened).st_mode):
+                    continue
+                data = _read(opened, name, left, path)
+                left -= len(data)
+                found[Path(parent, name).as_posix()] = data
+    finally:
+        os.close(top)
     return dict(sorted(found.items()))
+
+
+def _read(folder: int, name: str, most_bytes: int, path: Path) -> bytes:
+    """A file of an open folder. path: what it is called in messages. Raises ModuleError, OSError."""
+    try:
+        data = read_in(folder, name, most_bytes)
+    except OSError as error:
+        if error.errno == errno.EFBIG:
+            raise ModuleError(f"{path}: with it the package has more than {MOST_BYTES >> 20} MiB") from None
+        raise OSError(error.errno, error.strerror, str(path)) from None
+    if data is None:
+        raise ModuleError(f"{path} is no file: a wheel takes files and folders")
+    return data
 
 
 def _raise(error: OSError) -> None:

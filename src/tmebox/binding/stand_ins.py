@@ -6,6 +6,8 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from tmebox.binding.untrusted_files import read_below, text_of
+
 _MISSING = re.compile(r"'([A-Za-z0-9_./-]+\.(?:h|hh|hpp))' file not found")
 _CONFIG = re.compile(r"[A-Za-z0-9_]*config\.h")
 _EXPORT = re.compile(r"([A-Za-z0-9_]+)_export\.h")
@@ -36,10 +38,9 @@ def stand_in(name: str, directories: Sequence[Path]) -> str | None:
     Without one, a configuration is empty, and CMake's header about exports exports nothing in particular.
     """
     for directory in directories:
-        template = directory / f"{name}.in"
-        inside = template.resolve().is_relative_to(directory.resolve())
-        if inside and template.is_file() and template.stat().st_size <= MOST_BYTES:
-            text = _OF_A_HEADER.sub(_asked, template.read_text(errors="replace"))
+        template = read_below(directory, f"{name}.in", MOST_BYTES)
+        if template is not None:
+            text = _OF_A_HEADER.sub(_asked, text_of(template))
             text = _LEFT_OPEN.sub("", text)
             text = _ZERO_OR_ONE.sub(_ANSWERED, text)
             if not _BLANK.search(text):

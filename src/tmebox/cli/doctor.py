@@ -18,6 +18,7 @@ import typer
 from rich.table import Table
 
 from tmebox import abi
+from tmebox.cache import NoCacheError, cache_directory
 from tmebox.cli.output import EXIT_FAILED, printable, size, stdout
 from tmebox.driver import registers
 from tmebox.errors import CompileError, LimitError
@@ -293,6 +294,13 @@ def _c_library() -> Finding:
     )
 
 
+def _cache() -> Finding:
+    try:
+        return Finding("cache", "ok", f"in {cache_directory()}")
+    except NoCacheError as error:
+        return Finding("cache", "note", str(error), "needed only to compile")
+
+
 def _read(path: str) -> str:
     try:
         return Path(path).read_text()
@@ -317,4 +325,5 @@ CHECKS: tuple[Callable[[], Finding], ...] = (
     _confinement,
     _gcc,
     _c_library,
+    _cache,
 )

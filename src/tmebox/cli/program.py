@@ -47,7 +47,7 @@ def read_program(path: Path, *, report: Report | None = None) -> ModuleFile:
         return codec.read(path)
     path.open("rb").close()  # else the compiler says that it has no input
     manifest = _manifest_path(path)
-    cached = _from_cache(manifest)
+    cached = None if manifest is None else _from_cache(manifest)
     return cached if cached is not None else _compile(path, manifest, report)
 
 
@@ -90,12 +90,15 @@ def _require_compiler() -> str:
         ) from None
 
 
-def _manifest_path(source: Path) -> Path:
+def _manifest_path(source: Path) -> Path | None:
     """Where the cache entry of `source` is: by its path, and everything else that shapes what is compiled. A
-    link has its own headers beside it."""
-    from tmebox.toolchain.libc.libc import cache_directory
+    link has its own headers beside it. None where nothing can be kept."""
+    from tmebox.cache import NoCacheError, cache_directory
 
-    folder = cache_directory() / "programs"
+    try:
+        folder = cache_directory("programs")
+    except NoCacheError:
+        return None
     shaping = [
         os.path.join(os.path.abspath(""), source),
         tmebox.__version__,
@@ -142,7 +145,7 @@ def _from_cache(manifest: Path) -> ModuleFile | None:
     return module
 
 
-def _compile(source: Path, manifest: Path, report: Report | None) -> ModuleFile:
+def _compile(source: Path, manifest: Path | None, report: Report | None) -> ModuleFile:
     from tmebox.toolchain.build import build
     from tmebox.toolchain.compile import clang
     from tmebox.toolchain.compile.compile import preprocess
@@ -154,7 +157,11 @@ def _compile(source: Path, manifest: Path, report: Report | None) -> ModuleFile:
     system = tuple(f"{directory}/" for directory in clang.system_dirs())
     absent = _absent([name for name in dependencies if not name.startswith(system)])
     module = build([source], _options(), progress=report, warn=_warn)
-    if absent is not None and before == {name: _digest(Path(name)) for name in before}:
+    if (
+        manifest is not None
+        and absent is not None
+        and before == {name: _digest(Path(name)) for name in before}
+    ):
         _keep(module, before, absent, manifest)
     return module
 
@@ -189,7 +196,6 @@ def _keep(module: ModuleFile, files: dict[str, str], absent: Sequence[str], mani
     from tmebox.modulefile import codec
 
     try:
-        manifest.parent.mkdir(mode=0o700, exist_ok=True)
         data = codec.encode(module)
         kept = {"module": hashlib.sha256(data).hexdigest(), "files": files, "absent": list(absent)}
         _replace(manifest.with_suffix(".tbx"), data)

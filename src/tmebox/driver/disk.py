@@ -57,7 +57,6 @@ def image(libraries: tuple[str, ...] = ()) -> Path:
     kept = cache_directory() / f"python-{_identity(names)}.ext4"
     if kept.is_file():
         return kept
-    kept.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="python.", dir=kept.parent) as scratch:
         root, made = Path(scratch, "root"), Path(scratch, "image")
         _fill(root, names)

@@ -14,6 +14,8 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from tmebox import cache
+
 UPDATE_TIMEOUT_S = 180
 DOWNLOAD_TIMEOUT_S = 600
 NAME = re.compile(r"[a-z0-9][a-z0-9.+-]+")
@@ -24,8 +26,12 @@ class PackagesUnavailableError(Exception):
 
 
 def cache_directory() -> Path:
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "tmebox" / "driver"
+    """What is unpacked there runs here and in virtual machines. Raises PackagesUnavailableError where there
+    is none that can be believed."""
+    try:
+        return cache.cache_directory("driver")
+    except cache.NoCacheError as error:
+        raise PackagesUnavailableError(str(error)) from error
 
 
 def unpacked(metapackage: str, belongs: Callable[[str], bool]) -> Path:
@@ -80,7 +86,6 @@ def _fetch(title: str, names: list[str]) -> Path:
     tree = cache_directory() / f"{title}-{hashlib.sha256(repr(versions).encode()).hexdigest()[:12]}"
     if tree.is_dir():
         return tree
-    cache_directory().mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(prefix=f"{title}.", dir=cache_directory()))
     try:
         _apt("apt-get", "download", *names, directory=scratch, timeout_s=DOWNLOAD_TIMEOUT_S)

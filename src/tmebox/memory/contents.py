@@ -99,10 +99,12 @@ class Contents:
 
     The control page is not part of it: it is made anew in every window. `initialized`: the library start-up
     has run, its effects are in `data`. threads: of each that stands, by number from 1 on, its
-    stack's offsets and what its control stack holds.
+    stack's offsets and what its control stack holds. callbacks: there may be pointers in `data` to callbacks
+    with lower numbers than this, of a sandbox that had them.
     """
 
     layout: Layout
     data: tuple[tuple[int, bytes], ...]
     initialized: bool = False
     threads: tuple[tuple[int, int, bytes] | None, ...] = ()
+    callbacks: int = 0

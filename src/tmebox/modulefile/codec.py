@@ -24,6 +24,7 @@ from tmebox.modulefile.check import MAX_NAME_BYTES, MAX_SEGMENTS, MAX_SYMBOLS, c
 from tmebox.modulefile.file import Export, Import, LineTable, ModuleFile, Relocations, Segment, Symbol
 from tmebox.modulefile.launcher import without_launcher
 from tmebox.modulefile.prototypes import prototype_from_json, prototype_to_json
+from tmebox.modulefile.unchanging import unchanging
 from tmebox.outputs import write_output
 
 FORMAT = 4
@@ -82,7 +83,7 @@ def read(path: str | os.PathLike[str]) -> ModuleFile:
             if len(data) > MAX_FILE_BYTES:
                 raise ModuleError(f"{path}: larger than {MAX_FILE_BYTES >> 20} MiB")
     try:
-        return decode(data)
+        return _decode(data)
     except ModuleError as error:
         raise ModuleError(f"{path}: {error}") from None
 
@@ -225,14 +226,19 @@ def digest(module: ModuleFile) -> str:
 
 # -- decoding -----------------------------------------------------------------------------------------
 def decode(data: bytes | bytearray | memoryview) -> ModuleFile:
-    """Parse untrusted bytes; raises ModuleError and nothing else."""
+    """Parse untrusted bytes; raises ModuleError and nothing else. Of what is not bytes, a copy."""
+    return _decode(unchanging(data))
+
+
+def _decode(data: bytes | bytearray) -> ModuleFile:
+    """data: nobody else's to change."""
     try:
         return _decoded(data)
     except RecursionError:  # a list where a name is expected, as deep as the parser still takes it
         raise ModuleError("malformed metadata in the module file: it nests too deeply") from None
 
 
-def _decoded(data: bytes | bytearray | memoryview) -> ModuleFile:
+def _decoded(data: bytes | bytearray) -> ModuleFile:
     container = elf.read(without_launcher(data))
     found = elf.notes(container.notes, OWNER)
     if NOTE_METADATA not in found:

@@ -12,7 +12,8 @@ Little-endian. The header is 128 bytes:
     pages u64       how many there are in all
     stored u64      size of the pages as they are stored
     threads u64     size of what is stored of threads
-    reserved 32s    zero
+    callbacks u32   pages may hold pointers to callbacks with lower numbers than this
+    reserved 28s    zero
 
 Then the runs, (first page's offset u32, number of pages u32), ascending and apart; the pages, as they are
 or as one zlib stream; for each thread beside the first, by number, (stack's begin u64, its end u64, number of
@@ -31,10 +32,12 @@ from dataclasses import dataclass
 
 from tmebox import abi
 from tmebox.errors import SnapshotError
+from tmebox.modulefile.unchanging import unchanging
 
-MAGIC = b"TMEBOX\0\1"
+MAGIC = b"TMEBOX\0\2"
 KEYED, COMPRESSED = 1, 2
-HEADER = struct.Struct("<8sII32sQQQQQQ32x")
+HEADER = struct.Struct("<8sII32sQQQQQQI28x")
+RESERVED = 28
 RUN = struct.Struct("<II")
 THREAD = struct.Struct("<3Q")
 SEAL_BYTES = 32
@@ -51,7 +54,8 @@ Threads = tuple[tuple[int, int, bytes] | None, ...]
 class SnapshotFile:
     """`pages` are ascending, disjoint (offset, whole pages) of data and heap; the rest is zero, or what the
     module says is read-only. `address` is the host address of the module's text when they were captured.
-    `threads` are (stack's begin, its end, what its control stack holds), which nobody has looked at yet."""
+    `threads` are (stack's begin, its end, what its control stack holds), which nobody has looked at yet.
+    `callbacks`: pages may hold pointers to callbacks with lower numbers."""
 
     identity: bytes
     address: int
@@ -59,6 +63,7 @@ class SnapshotFile:
     stack_bytes: int
     pages: Pages
     threads: Threads = ()
+    callbacks: int = 0
 
     def to_bytes(self, *, key: bytes | None = None, compress: bool = False) -> bytes:
         """Raises ValueError for a key of less than 16 bytes."""
@@ -78,6 +83,7 @@ class SnapshotFile:
             len(data) // PAGE,
             len(stored),
             len(threads),
+            self.callbacks,
         )
         table = b"".join(RUN.pack(offset, sum(map(len, parts)) // PAGE) for offset, parts in runs)
         sealed = b"".join((header, table, stored, threads))
@@ -93,15 +99,16 @@ class SnapshotFile:
     ) -> SnapshotFile:
         """Raises SnapshotError whatever is wrong with the bytes, or if they are of a sandbox with more memory
         or stack than the largest allowed; ValueError for a key of less than 16 bytes. Takes memory for twice
-        the pages that there are, which fit the sandbox's.
+        the pages that there are, which fit the sandbox's, and for a copy of `data` that is not bytes.
         """
-        view = memoryview(data).cast("B").toreadonly()
+        view = memoryview(unchanging(data))
         if len(view) < HEADER.size + SEAL_BYTES or view[: len(MAGIC)] != MAGIC:
             raise SnapshotError("not a snapshot of this version of tmebox")
         _, flags, run_count, identity, address, *sizes = HEADER.unpack_from(view)
-        memory_bytes, stack_bytes, page_count, stored_bytes, threads_bytes = sizes
+        memory_bytes, stack_bytes, page_count, stored_bytes, threads_bytes, callbacks = sizes
         _require_seal(view, bool(flags & KEYED), key)
-        _require(flags & ~(KEYED | COMPRESSED) == 0 and not any(view[HEADER.size - 32 : HEADER.size]))
+        _require(flags & ~(KEYED | COMPRESSED) == 0 and not any(view[HEADER.size - RESERVED : HEADER.size]))
+        _require(callbacks <= abi.MAX_CALLBACKS)
         _require(0 < memory_bytes <= abi.SHARED_END and 0 < stack_bytes <= abi.SHARED_END)
         _require(run_count <= page_count <= memory_bytes // PAGE + 1)
         for what, size_bytes, largest_bytes in (
@@ -123,7 +130,9 @@ class SnapshotFile:
         pages = _inflated(stored, page_count * PAGE) if flags & COMPRESSED else stored
         _require(len(pages) == page_count * PAGE)
         threads = tuple(_threads(view[pages_end : pages_end + threads_bytes]))
-        return SnapshotFile(identity, address, memory_bytes, stack_bytes, tuple(_cut(runs, pages)), threads)
+        return SnapshotFile(
+            identity, address, memory_bytes, stack_bytes, tuple(_cut(runs, pages)), threads, callbacks
+        )
 
 
 def identity(digest: str) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 from typing import Any
 
+from tmebox.at_once import require_at_once
 from tmebox.errors import LimitError
 
 
@@ -15,6 +16,7 @@ class Printed:
         write = getattr(stdout, "write", stdout)
         if stdout is not None and not callable(write):
             raise TypeError(f"stdout={stdout!r}: a callable that takes text, a text stream, or None")
+        require_at_once(write, "stdout")
         self._write = write
         self._most = most_bytes
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")

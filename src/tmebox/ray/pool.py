@@ -155,7 +155,7 @@ def _settle(future: Future[Any], done: Future[Any]) -> None:
     if not future.set_running_or_notify_cancel():
         return
     error = done.exception()
-    result = None if error else done.result()
+    result = None if error is not None else done.result()
     if isinstance(result, Failed):
         error = result.error
         if error.__cause__ is None:

@@ -60,6 +60,7 @@ class Captured(Shown):
             layout.stack_bytes,
             self._pages(),
             self.template.contents.threads,
+            self.template.contents.callbacks,
         )
         return file.to_bytes(key=key, compress=compress)
 
@@ -111,7 +112,8 @@ class Captured(Shown):
         for thread in file.threads:
             if thread is not None and not _native.is_stack(*thread):
                 raise SnapshotError("the snapshot has a thread that stands where none can")
-        contents = replace(later_contents(there, layout, file.pages), threads=file.threads)
+        later = later_contents(there, layout, file.pages)
+        contents = replace(later, threads=file.threads, callbacks=file.callbacks)
         return cls(there, WINDOWS.template(contents), {})
 
     def _pages(self) -> Pages:

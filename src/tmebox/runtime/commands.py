@@ -105,7 +105,11 @@ def run(
     if start is None:
         raise ModuleError("the module has no main(): call its exports instead of run()")
     captured = [Capture() if stream is None else None for stream in (stdout, stderr)]
-    system = make_system(captured[0] or stdout, captured[1] or stderr)
+    out, err = (
+        stream if capture is None else capture
+        for stream, capture in zip((stdout, stderr), captured, strict=True)
+    )
+    system = make_system(out, err)
     strings = Strings(tenancy)
     try:
         with tenancy.calling(timeout_s, system):

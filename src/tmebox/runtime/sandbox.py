@@ -386,7 +386,7 @@ class Snapshot(Captured):
     by `Sandbox.snapshot()` or `from_bytes`.
 
     Holds globals and heap, hence also what stdio has buffered. Not the stack, since no call runs; not host
-    arrays; not what the host gave (streams, directories, host functions).
+    arrays; not what the host gave (streams, directories, host functions; a pointer to a callback is none).
     """
 
     def spawn(self, **options: Unpack[SpawnOptions]) -> Sandbox:

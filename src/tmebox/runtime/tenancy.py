@@ -95,6 +95,8 @@ class Tenancy:
         try:
             if template.contents.threads:
                 self.instance.begin_threads(template.contents.threads)
+            if template.contents.callbacks:
+                self.instance.begin_callbacks(template.contents.callbacks)
             if module.arrays is not None:
                 self.instance.lend_arrays(module.arrays, self.layout.arrays_end)
             if share is not None:
@@ -268,7 +270,10 @@ class Tenancy:
             finally:
                 if self.instance.paused:
                     self.instance.revive()
-        return replace(later_contents(self.module, contents.layout, written), threads=threads)
+        made = self._callbacks
+        callbacks = contents.callbacks if made is None else max(contents.callbacks, made.end)
+        later = later_contents(self.module, contents.layout, written)
+        return replace(later, threads=threads, callbacks=callbacks)
 
     def system_call(self, number: int, arguments_offset: int) -> int:
         """The host function behind `__tmebox_syscall`."""

@@ -161,6 +161,11 @@ class Callbacks:
                 break
         return callback.address
 
+    @property
+    def end(self) -> int:
+        """The first number that none of them has had: sandboxed code may have kept those of closed ones."""
+        return max(tuple(self._all), default=-1) + 1
+
     def open_at(self, address: int) -> Callback | None:
         """The callback whose trampoline is at an address, if it is open."""
         index = trampolines.index_at(self._base, address)

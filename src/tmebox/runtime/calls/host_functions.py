@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence, Set
 from typing import Any, TypeVar, get_type_hints, overload
 
 from tmebox import _native
+from tmebox.at_once import require_at_once
 from tmebox.demangle import called
 from tmebox.errors import ModuleError
 from tmebox.listing import listed
@@ -69,7 +70,7 @@ def host_function(function: F | None = None, *, name: str | None = None) -> Any:
     """
 
     def register(target: F) -> F:
-        _registered[name or target.__name__] = target
+        _registered[target.__name__ if name is None else name] = target
         return target
 
     return register if function is None else register(function)
@@ -101,7 +102,7 @@ def _name_of(function: Callable[..., Any]) -> str:
 def find(
     name: str, prototype: Prototype | None, given: Mapping[str, Callable[..., Any]]
 ) -> Callable[..., Any]:
-    function = given.get(name) or _registered.get(name)
+    function = given.get(name, _registered.get(name))  # which may be an empty list that can be called
     if function is None:
         shown = printable(str(prototype) if prototype else f"{name}(…)")
         raise ModuleError(
@@ -119,7 +120,9 @@ def wrap(
     offsets: Set[int] = frozenset(),
 ) -> NativeImport:
     """What the core calls: (handler, argument codes, result code, name in messages[, what makes a word of
-    other results]). offsets: indices of pointers that arrive as such, whatever they point to."""
+    other results]). offsets: indices of pointers that arrive as such, whatever they point to. Raises
+    ModuleError for an import whose types are not known; TypeError for an async function or a generator."""
+    require_at_once(function, f"the host function {called(name)}()")
     hints, sandbox_parameters = _annotations(guest, function)
     if prototype is None:
         prototype = _from_annotations(name, function, hints)

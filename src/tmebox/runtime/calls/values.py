@@ -193,14 +193,15 @@ def _pack_items(
     if isinstance(value, str) and isinstance(element, Integer) and element.is_char:
         value = encoded(value, what)
     if isinstance(value, (bytes, bytearray)) and size_of(element) == 1:
-        if len(value) > count:
-            raise TypeError(f"{what}: {len(value)} bytes do not fit into {ctype}")
-        return bytes(value).ljust(size, b"\0")
+        data = bytes(value)  # once: a bytearray may grow after its length was looked at
+        if len(data) > count:
+            raise TypeError(f"{what}: {len(data)} bytes do not fit into {ctype}")
+        return data.ljust(size, b"\0")
     if isinstance(value, (str, bytes, bytearray, Mapping)) or not hasattr(type(value), "__len__"):
         raise TypeError(f"{what}: expected a sequence of {count} items for {ctype}, got {given(value)}")
-    if len(value) != count:
+    if len(value) != count or len(items := list(value)) != count:  # nor does a list have to stay as long
         raise TypeError(f"{what}: expected {count} items, got {len(value)}")
-    packed = b"".join(pack(element, item, owner, f"{what}[{index}]") for index, item in enumerate(value))
+    packed = b"".join(pack(element, item, owner, f"{what}[{index}]") for index, item in enumerate(items))
     return packed.ljust(size, b"\0")
 
 

@@ -19,6 +19,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tmebox import _native
+from tmebox.at_once import require_at_once
 from tmebox.runtime.host_pointers import require_none
 from tmebox.runtime.system import nonblocking
 from tmebox.runtime.system.calls import failure
@@ -95,8 +96,10 @@ def _reader(source: Any) -> Callable[[int], Any]:
     for name in ("read1", "read"):
         method = getattr(binary, name, None)
         if callable(method):
+            require_at_once(method, f"stdin's {name}()")
             return method  # type: ignore[no-any-return]
     if callable(source):
+        require_at_once(source, "stdin")
         return source  # type: ignore[no-any-return]
     raise TypeError(f"stdin cannot be read from {type(source).__name__}")
 
@@ -111,8 +114,10 @@ def _writer(target: Any) -> Callable[[bytes], Any]:
         decoder = codecs.getincrementaldecoder("utf-8")("replace")
         return lambda data: _write_text(target, decoder.decode(data), len(data))
     if hasattr(target, "write"):
+        require_at_once(target.write, "an output's write()")
         return target.write  # type: ignore[no-any-return]
     if callable(target):
+        require_at_once(target, "an output")
         return lambda data: _ignore_result(target, data)
     raise TypeError(f"output cannot be written to {type(target).__name__}")
 

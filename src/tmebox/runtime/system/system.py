@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tmebox import _native
+from tmebox.at_once import require_at_once
 from tmebox.runtime.system.calls import ENDING, TKILL, Assertion, GuestMemory, error_result
 from tmebox.runtime.system.clock import Clock, Waits
 from tmebox.runtime.system.datapath import WAITS
@@ -67,9 +68,11 @@ class System:
         trace: Callable[[Refusal], None] | None = None,
         calls: CallCounts | None = None,
     ) -> None:
+        if trace is not None:
+            require_at_once(trace, "trace")
         self._trace = trace
         self._calls = calls
-        self.clock = clock or DEFAULT_CLOCK
+        self.clock = DEFAULT_CLOCK if clock is None else clock
         self.random = random
         self.max_file_bytes = max_file_bytes
         self.cpu_features: frozenset[str] = frozenset()
@@ -83,7 +86,9 @@ class System:
         self.last_words: str | None = None
         """What it said of a reason that is none."""
         self._owns_network = network is None and bool(listen or connect)
-        self.network = Network(listen, connect) if self._owns_network else network or NO_NETWORK
+        if network is None:
+            network = Network(listen, connect) if self._owns_network else NO_NETWORK
+        self.network = network
         try:
             self.namespace = Namespace(directories)
         except BaseException:

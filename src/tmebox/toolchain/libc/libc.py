@@ -2,22 +2,22 @@
 
 Wheels bring it (`shipped/`, by the same key); what they do not bring is built at first use and cached.
 Nothing of it is trusted, wherever it comes from: it goes through the verifier with the program it is linked
-into. The key only says whether it fits.
+into. The key only says whether it fits. The linker reads it as it is, and not a checked copy as of archives
+that a user gives: it lies in tmebox itself, or in the cache, which is the user's own (`tmebox.cache`).
 """
 
 from __future__ import annotations
 
-import fcntl
+import functools
 import os
 import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
-from functools import cache
+from contextlib import suppress
 from pathlib import Path
 
-from tmebox import abi
+from tmebox import abi, cache
 from tmebox.errors import CompileError
 from tmebox.records import dataclass
 from tmebox.toolchain.compile import gcc
@@ -56,7 +56,7 @@ def libc(progress: Progress | None = None, *, isolation: str = "code+data", base
     if directory is None:
         directory = _cached(isolation, base)
         try:
-            with locked(directory.with_suffix(".lock")):
+            with cache.locked(directory.with_suffix(".lock")):
                 if not (directory / ARCHIVE).exists():
                     _build_into(directory, isolation, base, progress)
                     _forget_unused(directory.parent)
@@ -82,21 +82,15 @@ def _cached(isolation: str, base: str) -> Path:
 
 
 def cache_directory() -> Path:
-    """`$XDG_CACHE_HOME/tmebox` or `~/.cache/tmebox`, created for its owner alone. Raises CompileError."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    directory = Path(base) / "tmebox"
+    """Raises CompileError where there is none that can be believed."""
     try:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise unwritable(directory, error) from error
-    return directory
+        return cache.cache_directory()
+    except cache.NoCacheError as error:
+        raise CompileError(str(error)) from error
 
 
 def unwritable(directory: Path, error: OSError) -> CompileError:
-    return CompileError(
-        f"the compiler's cache {directory} cannot be written ({error.strerror or error}): set "
-        "XDG_CACHE_HOME to a directory that can"
-    )
+    return CompileError(str(cache.cannot_be_written(directory, error)))
 
 
 _NOT_SHAPING_CODE = frozenset(
@@ -123,7 +117,7 @@ _NOT_SHAPING_FOLDERS = ("cc/", "link/")
 """What of the toolchain a program's sources and objects go through, and libc's do not."""
 
 
-@cache
+@functools.cache
 def _key(isolation: str, base: str = "gs") -> str:
     """Hash of whatever decides what the objects contain."""
     version = gcc.gcc().version if base == "r15" else ""
@@ -155,11 +149,15 @@ def code_digest() -> str:
 
 def remembered(asked: str, folders: tuple[Path, ...], compute: Callable[[], str]) -> str:
     """What `compute` returns, which depends on `asked` and on the code in `folders` and in `abi`: read and
-    hashed again only after some file there has another time or size. A link would take a tenth longer."""
+    hashed again only after some file there has another time or size. A link would take a tenth longer, as
+    it does where there is no cache."""
+    try:
+        kept = Kept(cache.cache_directory() / KEYS)
+    except cache.NoCacheError:
+        return compute()
     seen = [str(Path(abi.__file__).stat().st_mtime_ns)]
     for folder in folders:
         seen += [f"\0{folder}", *sorted(_stamps(os.fspath(folder)))]
-    kept = Kept(cache_directory() / KEYS)
     stamp = digest(asked, *seen)
     found = kept.get(stamp)
     if found is None:
@@ -184,14 +182,6 @@ def contents(files: Mapping[str, Path]) -> Iterator[str | bytes]:
     for name, path in sorted(files.items()):
         yield name
         yield path.read_bytes()
-
-
-@contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold an exclusive lock on `path`; the system releases it if this process dies."""
-    with path.open("wb") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def _build_into(directory: Path, isolation: str, base: str, progress: Progress | None) -> None:

@@ -4,14 +4,14 @@ it goes through the verifier with the program.
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 import tempfile
 from contextlib import suppress
-from functools import cache
 from pathlib import Path
 
-from tmebox import abi
+from tmebox import abi, cache
 from tmebox.toolchain.libc import cxx_sources, libc
 from tmebox.toolchain.libc import sources as libc_sources
 from tmebox.toolchain.libc.kept import Kept, digest
@@ -32,7 +32,7 @@ def libcxx(progress: Progress | None = None, *, isolation: str = "code+data") ->
     if directory is None:
         directory = libc.cache_directory() / _name(isolation)
         try:
-            with libc.locked(directory.with_suffix(".lock")):
+            with cache.locked(directory.with_suffix(".lock")):
                 if not (directory / ARCHIVE).exists():
                     _build_into(directory, isolation, progress)
         except OSError as error:
@@ -51,7 +51,7 @@ def _found(isolation: str) -> Path | None:
     return cached if (cached / ARCHIVE).exists() else None
 
 
-@cache
+@functools.cache
 def _name(isolation: str) -> str:
     asked = f"c++ {isolation} {libc_sources.compiler_version()}"
     folders = (libc_sources.GUEST, libc.TOOLCHAIN)
