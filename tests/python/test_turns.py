@@ -123,22 +123,6 @@ def test_cancelling_a_refused_task_ends_nothing_of_the_run_that_goes_on() -> Non
     asyncio.run(main())
 
 
-def test_a_task_that_is_cancelled_before_it_has_a_thread_does_not_run() -> None:
-    async def main() -> None:
-        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
-        with Python(functions={"nap": lambda: time.sleep(0.1)}) as busy, Python() as python:
-            first = asyncio.create_task(busy.run_async("nap()"))
-            second = asyncio.create_task(python.run_async("x = 1"))
-            await asyncio.sleep(0.03)
-            second.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await second
-            await first
-            assert "x" not in python
-
-    asyncio.run(main())
-
-
 def test_all_that_a_cancelled_task_awaits_is_cancelled() -> None:
     async def main() -> None:
         async def slow() -> None:

@@ -171,8 +171,9 @@ class Python(Shown):
         return self._perform(wire.CALL, (name, arguments, keywords))
 
     async def run_async(self, source: str, *, filename: str = "<python>") -> Any:
-        """As `run`, on a thread, while the event loop goes on: async functions of the host run there. Where
-        the task is cancelled, the program is interrupted."""
+        """As `run`, on a thread of its own, while the event loop goes on: async functions of the host run
+        there. Functions have the caller's context variables, as with asyncio.to_thread. Where the task is
+        cancelled, the program is interrupted until it ends. Raises LimitError if there is no thread."""
         return await self._on_thread(wire.RUN, encoded_source(source, filename))
 
     async def eval_async(self, expression: str, *, filename: str = "<python>") -> Any:

@@ -14,9 +14,9 @@ from tmebox.errors import SandboxClosed
 from tmebox.ray.errors import RemoteTraceback, WorkerLost
 from tmebox.ray.source import portable, source_of
 from tmebox.ray.worker import Failed, Parcel, Task, perform
+from tmebox.runtime.background import settled
 from tmebox.runtime.layout import parse_size
 from tmebox.runtime.pool.face import Pool
-from tmebox.runtime.pool.permits import settled
 
 if TYPE_CHECKING:
     from typing_extensions import Self

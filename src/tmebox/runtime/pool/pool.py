@@ -10,10 +10,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from tmebox.errors import SandboxClosed
+from tmebox.runtime.background import settled
 from tmebox.runtime.module import Module
 from tmebox.runtime.pool.face import Pool
 from tmebox.runtime.pool.mapping import Task
-from tmebox.runtime.pool.permits import Held, Permits, settled
+from tmebox.runtime.pool.permits import Held, Permits
 from tmebox.runtime.pool.workers import Workers
 from tmebox.runtime.sandbox import Sandbox, Snapshot
 

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from concurrent.futures import Future
 from typing import Any, Generic, Protocol, TypeVar
 
-from tmebox.runtime.pool.permits import settled
+from tmebox.runtime.background import settled
 
 R = TypeVar("R")
 Submit = Callable[[tuple[Any, ...]], "Future[Any]"]
