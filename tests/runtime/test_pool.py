@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import itertools
 import subprocess
@@ -334,6 +335,55 @@ def test_closing_refuses_what_comes_and_what_waits_and_lets_the_rest_end(module:
             use()
     with pytest.raises(tmebox.SandboxClosed):
         next(pool.map("square", [1]))
+
+
+def close_in_a_loop(pool: tmebox.SandboxPool) -> None:
+    async def leave() -> None:
+        async with pool:
+            pass
+
+    asyncio.run(leave())
+
+
+@pytest.mark.parametrize("close", [tmebox.SandboxPool.close, close_in_a_loop])
+def test_tasks_that_close_their_pool_wait_for_no_task(
+    module: tmebox.Module, close: Callable[[tmebox.SandboxPool], None]
+) -> None:
+    pool = tmebox.SandboxPool(module, threads=3)
+    together, go_on = threading.Barrier(3), threading.Event()
+
+    def task(sandbox: tmebox.Sandbox, number: int) -> int:
+        together.wait(10)
+        if number == 2:
+            go_on.wait(10)
+        else:
+            close(pool)
+        return sandbox.square(number)
+
+    futures = [pool.submit(task, number) for number in range(3)]
+    assert [future.result(10) for future in futures[:2]] == [0, 1]
+    assert not futures[2].done()
+    go_on.set()
+    close(pool)
+    assert futures[2].result(0) == 4
+
+
+def test_what_a_task_calls_when_it_is_done_may_close_its_pool(module: tmebox.Module) -> None:
+    pool = tmebox.SandboxPool(module, threads=2)
+    together, closed = threading.Barrier(2), []
+
+    def close(_: object) -> None:
+        pool.close()
+        closed.append(True)
+
+    def task(sandbox: tmebox.Sandbox) -> None:
+        together.wait(10)
+        time.sleep(0.01)
+
+    for _ in range(2):
+        pool.submit(task).add_done_callback(close)
+    pool._workers.join()
+    assert closed == [True] * 2
 
 
 def test_nothing_is_left_of_a_pool(module: tmebox.Module) -> None:

@@ -194,21 +194,45 @@ def test_a_loop_that_ends_before_its_tasks_harms_nobody(pool: tmebox.SandboxPool
     assert list(pool.map("square", [3])) == [9]
 
 
-def test_a_task_has_the_context_of_who_calls(module: tmebox.Module) -> None:
-    """As asyncio.to_thread: what the task sets there is its own."""
+def test_a_task_has_the_context_of_who_begins_it(module: tmebox.Module) -> None:
+    """As asyncio.to_thread: what the task sets there is its own, on one thread that serves all."""
     asked: contextvars.ContextVar[str] = contextvars.ContextVar("asked", default="nobody")
 
-    def task(sandbox: tmebox.Sandbox) -> str:
+    def task(sandbox: tmebox.Sandbox, number: int = 0) -> str:
         found = asked.get()
         asked.set("the task")
         return found
 
-    async def ask(pool: tmebox.SandboxPool, who: str) -> tuple[str, str]:
+    async def ask(pool: tmebox.SandboxPool, who: str) -> list[str]:
+        assert pool.submit(task).result() == "nobody"
         asked.set(who)
-        return await pool.call(task), asked.get()
+        found = [await pool.call(task), pool.submit(task).result()]
+        results, more = pool.map(task, range(3), ahead=1), pool.map_async(task, range(3), ahead=1)
+        found += [next(results), await anext(more)]
+        asked.set("whoever takes results")
+        found += [*results, *[result async for result in more]]
+        assert asked.get() == "whoever takes results"
+        return found
 
-    async def both() -> list[tuple[str, str]]:
-        with tmebox.SandboxPool(module, threads=2) as pool:
+    async def both() -> list[list[str]]:
+        with tmebox.SandboxPool(module, threads=1) as pool:
             return list(await asyncio.gather(ask(pool, "one"), ask(pool, "two")))
 
-    assert asyncio.run(both()) == [("one", "one"), ("two", "two")]
+    assert asyncio.run(both()) == [["one"] * 8, ["two"] * 8]
+    with tmebox.SandboxPool(module, threads=1) as pool:
+        seen: list[str] = []
+        for _ in range(2):
+            future = pool.submit(lambda sandbox: time.sleep(0.05))
+            future.add_done_callback(lambda _: (seen.append(asked.get()), asked.set("a callback")))
+            future.result()
+        assert pool.submit(task).result() == "nobody" and seen == ["nobody"] * 2
+
+
+@in_a_loop
+async def test_closing_does_not_block_the_loop(module: tmebox.Module) -> None:
+    go_on = threading.Event()
+    async with tmebox.SandboxPool(module, threads=1) as pool:
+        running = pool.submit(lambda sandbox: go_on.wait(20))
+        await until(running.running)
+        asyncio.get_running_loop().call_later(0.02, go_on.set)
+    assert running.result(0)
