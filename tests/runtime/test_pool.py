@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -208,6 +209,29 @@ def test_a_trap_is_its_tasks_own(pool: tmebox.SandboxPool) -> None:
     assert next(results) == 2
     mixed = list(pool.map("crash_if_odd", range(6), return_exceptions=True))
     assert [type(value) for value in mixed] == [int, tmebox.MemoryFault] * 3
+
+
+def test_threads_that_share_an_iterator_get_each_result_once(pool: tmebox.SandboxPool) -> None:
+    def task(sandbox: tmebox.Sandbox, number: int) -> int:
+        time.sleep(0.01)
+        return sandbox.square(number)
+
+    for count in (1, 2, 10):
+        results = pool.map(task, range(count))
+        with ThreadPoolExecutor(3) as executor:
+            found = [executor.submit(list, results) for _ in range(3)]
+        assert sorted(itertools.chain(*(each.result() for each in found))) == [n * n for n in range(count)]
+
+
+def test_closing_an_iterator_ends_it_for_the_thread_that_waits(pool: tmebox.SandboxPool) -> None:
+    gate, found = threading.Event(), []
+    results = pool.map(lambda _, n: gate.wait(10), range(4))
+    taker = in_thread(lambda: found.append(list(results)))
+    time.sleep(0.01)
+    results.close()
+    gate.set()
+    taker.join(10)
+    assert found == [[]]
 
 
 def test_the_input_is_consumed_as_results_are_asked_for(pool: tmebox.SandboxPool) -> None:
