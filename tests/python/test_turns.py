@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from typing import Any
 
+import greenlet
 import pytest
 
 import tmebox
@@ -83,6 +84,42 @@ def test_a_program_that_is_reset_from_within_is_refused() -> None:
                 python.run(f"meanwhile({name!r})")
             assert isinstance(caught.value.__cause__, tmebox.SandboxBusy)
             assert python.run("1 + 1") == 2
+
+
+# -- greenlets ----------------------------------------------------------------------------------------
+def test_a_greenlet_is_refused_while_anothers_program_runs() -> None:
+    """On the same thread, while a function of the host's has gone to the main one."""
+    main = greenlet.getcurrent()
+
+    def hop(number: int = 0) -> int:
+        return main.switch("away") or number
+
+    def within(source: str) -> Any:
+        return python.run(source)
+
+    def attempt(work: Callable[[Python], object]) -> Any:
+        def run() -> Any:
+            try:
+                return work(python)
+            except tmebox.SandboxBusy as error:
+                return error
+
+        return greenlet.greenlet(run)
+
+    functions: dict[str, Callable[..., Any]] = {"hop": hop, "within": within, "f": lambda: "f"}
+    with Python(functions=functions) as python:
+        python.run("x = 1")
+        one = attempt(lambda python: python.run("print('begin')\nwithin('hop(3)') + hop(4)"))
+        for _ in range(2):  # within a nested run, and out of it
+            assert one.switch() == "away"
+            for name, work in WORK.items():
+                assert isinstance(attempt(work).switch(), tmebox.SandboxBusy), name
+                with pytest.raises(tmebox.SandboxBusy):
+                    work(python)
+            refused(python)
+        assert one.switch() == 7 and one.dead
+        assert python.stdout == "begin\n"
+        assert python.run("(x, f())") == (1, "f")
 
 
 # -- tasks --------------------------------------------------------------------------------------------

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-import threading
 import weakref
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
@@ -269,7 +268,7 @@ class Python(Shown):
         in a `finally`: taking and dropping are one step each, and nothing that a signal handler raises can
         come between them and what protects them. also_inside: None for a function of the host's that the
         program called: the turn is its own. Raises SandboxBusy."""
-        if also_inside and self._host.thread == threading.get_ident():
+        if also_inside and self._host.is_below():
             return None
         turn = self._turns.take()
         if turn is None:
