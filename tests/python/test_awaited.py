@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 import tmebox
+from tests.forked import ChildOutcome
 from tmebox.python import Python, PythonError
 from tmebox.runtime import background
 
@@ -102,6 +103,15 @@ def test_threads_serve_again_and_go() -> None:
     while background._idle and time.monotonic() < deadline:
         time.sleep(0.01)
     assert not [thread for thread in threading.enumerate() if thread.name == "tmebox-background"]
+
+
+def test_a_forked_child_has_threads_of_its_own(forked: Callable[..., ChildOutcome]) -> None:
+    def once() -> Any:
+        with Python() as python:
+            return asyncio.run(asyncio.wait_for(python.run_async("1 + 1"), 20))
+
+    assert once() == 2 and background._idle
+    assert forked(once).result() == 2
 
 
 def test_too_many_threads_are_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
