@@ -63,7 +63,6 @@ LATE_IMPORTS = {
     "memory/reservation.py": "`import tmebox` reserves addresses, and imports next to nothing for that",
     "records.py": "the library's module for what only it can do, which a compiler's start need not wait for",
     "runtime/arrow.py": "pyarrow, which takes longer to import than tmebox, and need not be there",
-    "runtime/pool/pool.py": "asyncio, which takes longer to import than tmebox, only where it is used",
     "runtime/shared_heap.py": "the model of TME-MK, which few heaps have",
     "progress.py": "the log and terminals matter where work is long; a compiler's start waits for imports",
     "shown.py": "notebooks alone want HTML",

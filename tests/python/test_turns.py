@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from typing import Any
 
+import greenlet
 import pytest
 
 import tmebox
@@ -85,6 +86,42 @@ def test_a_program_that_is_reset_from_within_is_refused() -> None:
             assert python.run("1 + 1") == 2
 
 
+# -- greenlets ----------------------------------------------------------------------------------------
+def test_a_greenlet_is_refused_while_anothers_program_runs() -> None:
+    """On the same thread, while a function of the host's has gone to the main one."""
+    main = greenlet.getcurrent()
+
+    def hop(number: int = 0) -> int:
+        return main.switch("away") or number
+
+    def within(source: str) -> Any:
+        return python.run(source)
+
+    def attempt(work: Callable[[Python], object]) -> Any:
+        def run() -> Any:
+            try:
+                return work(python)
+            except tmebox.SandboxBusy as error:
+                return error
+
+        return greenlet.greenlet(run)
+
+    functions: dict[str, Callable[..., Any]] = {"hop": hop, "within": within, "f": lambda: "f"}
+    with Python(functions=functions) as python:
+        python.run("x = 1")
+        one = attempt(lambda python: python.run("print('begin')\nwithin('hop(3)') + hop(4)"))
+        for _ in range(2):  # within a nested run, and out of it
+            assert one.switch() == "away"
+            for name, work in WORK.items():
+                assert isinstance(attempt(work).switch(), tmebox.SandboxBusy), name
+                with pytest.raises(tmebox.SandboxBusy):
+                    work(python)
+            refused(python)
+        assert one.switch() == 7 and one.dead
+        assert python.stdout == "begin\n"
+        assert python.run("(x, f())") == (1, "f")
+
+
 # -- tasks --------------------------------------------------------------------------------------------
 def test_a_refused_task_leaves_the_loop_to_the_run_that_goes_on() -> None:
     async def main() -> None:
@@ -119,22 +156,6 @@ def test_cancelling_a_refused_task_ends_nothing_of_the_run_that_goes_on() -> Non
             with pytest.raises(asyncio.CancelledError):
                 await second
             assert await first == "end"
-
-    asyncio.run(main())
-
-
-def test_a_task_that_is_cancelled_before_it_has_a_thread_does_not_run() -> None:
-    async def main() -> None:
-        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
-        with Python(functions={"nap": lambda: time.sleep(0.1)}) as busy, Python() as python:
-            first = asyncio.create_task(busy.run_async("nap()"))
-            second = asyncio.create_task(python.run_async("x = 1"))
-            await asyncio.sleep(0.03)
-            second.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await second
-            await first
-            assert "x" not in python
 
     asyncio.run(main())
 

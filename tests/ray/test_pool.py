@@ -7,6 +7,7 @@ import os
 import pickle
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -149,6 +150,26 @@ def test_a_closed_pool_takes_no_tasks(make: Callable[..., Any]) -> None:
     assert future.done() and future.result() == 3
     with pytest.raises(tmebox.SandboxClosed):
         pool.submit("add", 1, 2)
+
+
+def test_what_a_future_calls_when_it_is_done_may_close_pools(make: Callable[..., Any]) -> None:
+    """On the thread that all results come by."""
+    one, other = make(), make()
+    closed = threading.Event()
+
+    def close(_: object) -> None:
+        one.close()
+        other.close()
+        closed.set()
+
+    def late(sandbox: tmebox.Sandbox) -> int:
+        time.sleep(0.5)
+        return int(sandbox.add(1, 1))
+
+    slow = [one.submit(late), other.submit(late)]
+    one.submit("add", 1, 2).add_done_callback(close)
+    assert closed.wait(60)
+    assert [future.result(60) for future in slow] == [2, 2]
 
 
 def test_what_cannot_travel_is_refused_at_once(make: Callable[..., Any], module: tmebox.Module) -> None:

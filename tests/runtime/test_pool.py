@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import itertools
 import subprocess
@@ -9,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -209,6 +211,29 @@ def test_a_trap_is_its_tasks_own(pool: tmebox.SandboxPool) -> None:
     assert [type(value) for value in mixed] == [int, tmebox.MemoryFault] * 3
 
 
+def test_threads_that_share_an_iterator_get_each_result_once(pool: tmebox.SandboxPool) -> None:
+    def task(sandbox: tmebox.Sandbox, number: int) -> int:
+        time.sleep(0.01)
+        return sandbox.square(number)
+
+    for count in (1, 2, 10):
+        results = pool.map(task, range(count))
+        with ThreadPoolExecutor(3) as executor:
+            found = [executor.submit(list, results) for _ in range(3)]
+        assert sorted(itertools.chain(*(each.result() for each in found))) == [n * n for n in range(count)]
+
+
+def test_closing_an_iterator_ends_it_for_the_thread_that_waits(pool: tmebox.SandboxPool) -> None:
+    gate, found = threading.Event(), []
+    results = pool.map(lambda _, n: gate.wait(10), range(4))
+    taker = in_thread(lambda: found.append(list(results)))
+    time.sleep(0.01)
+    results.close()
+    gate.set()
+    taker.join(10)
+    assert found == [[]]
+
+
 def test_the_input_is_consumed_as_results_are_asked_for(pool: tmebox.SandboxPool) -> None:
     consumed: list[int] = []
 
@@ -334,6 +359,55 @@ def test_closing_refuses_what_comes_and_what_waits_and_lets_the_rest_end(module:
             use()
     with pytest.raises(tmebox.SandboxClosed):
         next(pool.map("square", [1]))
+
+
+def close_in_a_loop(pool: tmebox.SandboxPool) -> None:
+    async def leave() -> None:
+        async with pool:
+            pass
+
+    asyncio.run(leave())
+
+
+@pytest.mark.parametrize("close", [tmebox.SandboxPool.close, close_in_a_loop])
+def test_tasks_that_close_their_pool_wait_for_no_task(
+    module: tmebox.Module, close: Callable[[tmebox.SandboxPool], None]
+) -> None:
+    pool = tmebox.SandboxPool(module, threads=3)
+    together, go_on = threading.Barrier(3), threading.Event()
+
+    def task(sandbox: tmebox.Sandbox, number: int) -> int:
+        together.wait(10)
+        if number == 2:
+            go_on.wait(10)
+        else:
+            close(pool)
+        return sandbox.square(number)
+
+    futures = [pool.submit(task, number) for number in range(3)]
+    assert [future.result(10) for future in futures[:2]] == [0, 1]
+    assert not futures[2].done()
+    go_on.set()
+    close(pool)
+    assert futures[2].result(0) == 4
+
+
+def test_what_a_task_calls_when_it_is_done_may_close_its_pool(module: tmebox.Module) -> None:
+    pool = tmebox.SandboxPool(module, threads=2)
+    together, closed = threading.Barrier(2), []
+
+    def close(_: object) -> None:
+        pool.close()
+        closed.append(True)
+
+    def task(sandbox: tmebox.Sandbox) -> None:
+        together.wait(10)
+        time.sleep(0.01)
+
+    for _ in range(2):
+        pool.submit(task).add_done_callback(close)
+    pool._workers.join()
+    assert closed == [True] * 2
 
 
 def test_nothing_is_left_of_a_pool(module: tmebox.Module) -> None:

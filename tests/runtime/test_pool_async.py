@@ -6,7 +6,7 @@ import asyncio
 import contextvars
 import threading
 import time
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from functools import wraps
 from typing import Any
 
@@ -138,6 +138,67 @@ async def test_cancelling_an_iteration_loses_no_result(pool: tmebox.SandboxPool)
     assert [value async for value in results] == [9, 16]
 
 
+async def longest_stop(work: Coroutine[Any, Any, Any]) -> float:
+    """Of the loop, while that goes on."""
+    working, longest, last = asyncio.ensure_future(work), 0.0, time.monotonic()
+    while not working.done():
+        await asyncio.sleep(0.005)
+        longest, last = max(longest, time.monotonic() - last), time.monotonic()
+    await working
+    return longest
+
+
+@in_a_loop
+async def test_tasks_that_share_an_iterator_get_each_result_once(pool: tmebox.SandboxPool) -> None:
+    def task(_: tmebox.Sandbox, number: int) -> int:
+        time.sleep(0.5 if number == 5 else 0.01)
+        return number
+
+    found: list[list[int]] = [[], [], []]
+
+    async def take(results: AsyncIterator[int], into: list[int]) -> None:
+        async for result in results:
+            into.append(result)
+
+    async def take_all() -> None:
+        results = pool.map_async(task, range(6))
+        await asyncio.gather(*(take(results, into) for into in found))
+
+    assert await longest_stop(take_all()) < 0.4
+    assert found == [[0, 3], [1, 4], [2, 5]]
+
+
+@in_a_loop
+async def test_cancelling_one_of_those_who_share_an_iterator_loses_no_result(
+    pool: tmebox.SandboxPool,
+) -> None:
+    for number in range(20):
+        gate = threading.Event()
+        results = pool.map_async(lambda _, n, gate=gate: (gate.wait(10), n)[1], range(4))
+        waiting = [asyncio.ensure_future(anext(results, None)) for _ in range(5)]
+        for _ in range(number % 3):
+            await asyncio.sleep(0)
+        for task in waiting[number % 2 :: 2]:
+            task.cancel()
+        if number % 5 == 0:
+            await asyncio.sleep(0)
+        gate.set()
+        ends = await asyncio.gather(*waiting, return_exceptions=True)
+        found = [result for result in ends if isinstance(result, int)]
+        assert found + [result async for result in results] == [0, 1, 2, 3]
+
+
+@in_a_loop
+async def test_closing_an_iterator_ends_it_for_who_waits(pool: tmebox.SandboxPool) -> None:
+    gate = threading.Event()
+    results = pool.map_async(lambda _, n: gate.wait(10), range(4))
+    waiting = [asyncio.ensure_future(anext(results, "the end")) for _ in range(3)]
+    await asyncio.sleep(0.01)
+    results.close()
+    gate.set()
+    assert await asyncio.gather(*waiting) == ["the end"] * 3
+
+
 @in_a_loop
 async def test_a_cancelled_task_that_has_not_begun_never_does(pool: tmebox.SandboxPool) -> None:
     gate, begun = threading.Event(), []
@@ -194,21 +255,45 @@ def test_a_loop_that_ends_before_its_tasks_harms_nobody(pool: tmebox.SandboxPool
     assert list(pool.map("square", [3])) == [9]
 
 
-def test_a_task_has_the_context_of_who_calls(module: tmebox.Module) -> None:
-    """As asyncio.to_thread: what the task sets there is its own."""
+def test_a_task_has_the_context_of_who_begins_it(module: tmebox.Module) -> None:
+    """As asyncio.to_thread: what the task sets there is its own, on one thread that serves all."""
     asked: contextvars.ContextVar[str] = contextvars.ContextVar("asked", default="nobody")
 
-    def task(sandbox: tmebox.Sandbox) -> str:
+    def task(sandbox: tmebox.Sandbox, number: int = 0) -> str:
         found = asked.get()
         asked.set("the task")
         return found
 
-    async def ask(pool: tmebox.SandboxPool, who: str) -> tuple[str, str]:
+    async def ask(pool: tmebox.SandboxPool, who: str) -> list[str]:
+        assert pool.submit(task).result() == "nobody"
         asked.set(who)
-        return await pool.call(task), asked.get()
+        found = [await pool.call(task), pool.submit(task).result()]
+        results, more = pool.map(task, range(3), ahead=1), pool.map_async(task, range(3), ahead=1)
+        found += [next(results), await anext(more)]
+        asked.set("whoever takes results")
+        found += [*results, *[result async for result in more]]
+        assert asked.get() == "whoever takes results"
+        return found
 
-    async def both() -> list[tuple[str, str]]:
-        with tmebox.SandboxPool(module, threads=2) as pool:
+    async def both() -> list[list[str]]:
+        with tmebox.SandboxPool(module, threads=1) as pool:
             return list(await asyncio.gather(ask(pool, "one"), ask(pool, "two")))
 
-    assert asyncio.run(both()) == [("one", "one"), ("two", "two")]
+    assert asyncio.run(both()) == [["one"] * 8, ["two"] * 8]
+    with tmebox.SandboxPool(module, threads=1) as pool:
+        seen: list[str] = []
+        for _ in range(2):
+            future = pool.submit(lambda sandbox: time.sleep(0.05))
+            future.add_done_callback(lambda _: (seen.append(asked.get()), asked.set("a callback")))
+            future.result()
+        assert pool.submit(task).result() == "nobody" and seen == ["nobody"] * 2
+
+
+@in_a_loop
+async def test_closing_does_not_block_the_loop(module: tmebox.Module) -> None:
+    go_on = threading.Event()
+    async with tmebox.SandboxPool(module, threads=1) as pool:
+        running = pool.submit(lambda sandbox: go_on.wait(20))
+        await until(running.running)
+        asyncio.get_running_loop().call_later(0.02, go_on.set)
+    assert running.result(0)

@@ -6,46 +6,72 @@ import asyncio
 import concurrent.futures
 import contextlib
 import inspect
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any
 
+from tmebox.errors import LimitError
 from tmebox.python.errors import PythonError
+from tmebox.runtime.background import begun, settled
 
 ASK_AGAIN_S = 0.01
+LOOK_AGAIN_S = 1.0
+"""Then who waits for the loop looks whether there still is one."""
 _SET = (1).to_bytes(4, "little")
+_Running = concurrent.futures.Future[Any]
 
 
 class AwaitedRun:
     """One such run. What belongs to it is kept here and not with the interpreter, whose run may be another:
-    a task whose run is refused, or waits for a thread, ends nobody else's when it is cancelled."""
+    a task whose run is refused, or has not begun, ends nobody else's when it is cancelled."""
 
     def __init__(self) -> None:
         """Raises RuntimeError without a running loop."""
         self._loop = asyncio.get_running_loop()
-        self._pending: set[concurrent.futures.Future[Any]] = set()
+        self._pending: set[_Running] = set()
         self._cancelled = False
         self._interrupt = memoryview(bytearray(4))
 
     async def over(self, work: Callable[[AwaitedRun], Any]) -> Any:
         """What `work` returns on a thread; it is given this, and calls `begin` and `end`. Raises what it
-        raises."""
-        running = self._loop.run_in_executor(None, work, self)
+        raises, and LimitError.
+
+        A task that is cancelled waits until the run has ended; cancelled once more, it does not, and the run
+        is interrupted all the same."""
+        running = begun(partial(work, self))
         try:
-            return await asyncio.shield(running)
-        except asyncio.CancelledError:
-            while not running.done():
-                self._cancel()
-                await asyncio.wait([running], timeout=ASK_AGAIN_S)
-            running.exception()  # it was looked at
+            await settled(running)
+            return running.result()
+        except BaseException as error:
+            if not running.done():
+                self._cancel(running)
+                if isinstance(error, asyncio.CancelledError):  # else nobody is there to wait
+                    await settled(running)
             raise
+        finally:
+            del running  # its exception may have this frame
 
     # -- on the loop's thread ----------------------------------------------------------------------
-    def _cancel(self) -> None:
+    def _cancel(self, running: _Running) -> None:
         self._cancelled = True
         for pending in tuple(self._pending):
             pending.cancel()
+        self._ask()
+        if not sys.is_finalizing():  # then no thread would begin
+            with contextlib.suppress(LimitError):  # it was asked once
+                begun(partial(self._ask_until_over, running))
+
+    # -- on any thread -----------------------------------------------------------------------------
+    def _ask(self) -> None:
+        """The program to end."""
         with contextlib.suppress(ValueError):  # it was released: the run has ended
             self._interrupt[:] = _SET
+
+    def _ask_until_over(self, running: _Running) -> None:
+        """It may handle an interrupt, and go on."""
+        while not concurrent.futures.wait([running], timeout=ASK_AGAIN_S).done:
+            self._ask()
 
     # -- on the run's thread -----------------------------------------------------------------------
     def begin(self, interrupt: memoryview) -> None:
@@ -60,20 +86,30 @@ class AwaitedRun:
         self._interrupt.release()
 
     def result_of(self, awaitable: Any) -> Any:
-        """Of what an async function of the host's has returned. Raises what that raises, and RuntimeError if
-        it was cancelled."""
-        pending = asyncio.run_coroutine_threadsafe(awaited(awaitable), self._loop)
+        """Of what an async function of the host's has returned: a task of the loop's, with the run's context
+        variables. Raises what that raises, and RuntimeError if it was cancelled, or the loop is closed."""
+        pending = asyncio.run_coroutine_threadsafe(coroutine(awaitable), self._loop)
         self._pending.add(pending)
+        if self._cancelled:  # since before it was among those that are cancelled
+            pending.cancel()
         try:
+            while not concurrent.futures.wait([pending], timeout=LOOK_AGAIN_S).done:
+                if self._loop.is_closed():
+                    raise RuntimeError("the event loop was closed before the host's function had returned")
             return pending.result()
         except concurrent.futures.CancelledError:
             raise RuntimeError("the host's function was cancelled") from None
         finally:
             self._pending.discard(pending)
+            del pending  # its exception may have this frame
 
 
-async def awaited(awaitable: Any) -> Any:
-    """A coroutine, whatever it is that can be awaited."""
+def coroutine(awaitable: Any) -> Coroutine[Any, Any, Any]:
+    """One, whatever it is that can be awaited."""
+    return awaitable if inspect.iscoroutine(awaitable) else _awaited(awaitable)
+
+
+async def _awaited(awaitable: Any) -> Any:
     return await awaitable
 
 
@@ -82,7 +118,7 @@ def result_without_loop(awaitable: Any) -> Any:
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        return asyncio.run(awaited(awaitable))
+        return asyncio.run(coroutine(awaitable))
     if inspect.iscoroutine(awaitable):
         awaitable.close()  # it was never started
     raise RuntimeError("an async function was called below an event loop: use run_async or eval_async")

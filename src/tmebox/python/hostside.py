@@ -6,9 +6,10 @@ from __future__ import annotations
 import inspect
 import os
 import struct
-import threading
+import sys
 import time
 import weakref
+from types import FrameType
 from typing import TYPE_CHECKING
 
 from tmebox.errors import LimitError
@@ -40,8 +41,8 @@ class HostSide:
         self._failures: tuple[int, BaseException | None] = (0, None)
         self.awaited: AwaitedRun | None = None
         """The run that goes on, if a task waits for it."""
-        self.thread = 0
-        """On which the host answers the program; 0: it does not, now."""
+        self._frame: FrameType | None = None
+        """In which the host answers the program; None: it does not, now."""
         self.depth = 0
         """Functions of the host that run now, one called by a program that another has started."""
 
@@ -49,15 +50,24 @@ class HostSide:
         """Whether a function of the host runs now."""
         return self.depth > 0
 
+    def is_below(self) -> bool:
+        """Whether the program waits for who asks, or for what has called that. Threads have stacks of their
+        own, and so do greenlets, which may go on in any order."""
+        wanted = self._frame
+        frame = None if wanted is None else sys._getframe()
+        while frame is not wanted and frame is not None:
+            frame = frame.f_back
+        return frame is not None
+
     def __call__(self, operation: int) -> int:
         python = self._python()
         if python is None:  # it is going while its program runs, which cannot be
             raise LimitError("the interpreter is gone")
-        before, self.thread = self.thread, threading.get_ident()
+        before, self._frame = self._frame, sys._getframe()
         try:
             reply = self._reply(python, operation)
         finally:
-            self.thread = before
+            self._frame = before
         if reply is None:
             return 0
         offset, size = python.reply(reply)

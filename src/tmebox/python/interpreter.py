@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-import threading
 import weakref
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
@@ -171,8 +170,9 @@ class Python(Shown):
         return self._perform(wire.CALL, (name, arguments, keywords))
 
     async def run_async(self, source: str, *, filename: str = "<python>") -> Any:
-        """As `run`, on a thread, while the event loop goes on: async functions of the host run there. Where
-        the task is cancelled, the program is interrupted."""
+        """As `run`, on a thread of its own, while the event loop goes on: async functions of the host run
+        there. Functions have the caller's context variables, as with asyncio.to_thread. Where the task is
+        cancelled, the program is interrupted until it ends. Raises LimitError if there is no thread."""
         return await self._on_thread(wire.RUN, encoded_source(source, filename))
 
     async def eval_async(self, expression: str, *, filename: str = "<python>") -> Any:
@@ -268,7 +268,7 @@ class Python(Shown):
         in a `finally`: taking and dropping are one step each, and nothing that a signal handler raises can
         come between them and what protects them. also_inside: None for a function of the host's that the
         program called: the turn is its own. Raises SandboxBusy."""
-        if also_inside and self._host.thread == threading.get_ident():
+        if also_inside and self._host.is_below():
             return None
         turn = self._turns.take()
         if turn is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from concurrent.futures import Future
 from concurrent.futures import wait as wait_for
 from functools import partial
@@ -14,9 +15,9 @@ from tmebox.errors import SandboxClosed
 from tmebox.ray.errors import RemoteTraceback, WorkerLost
 from tmebox.ray.source import portable, source_of
 from tmebox.ray.worker import Failed, Parcel, Task, perform
+from tmebox.runtime.background import settled
 from tmebox.runtime.layout import parse_size
 from tmebox.runtime.pool.face import Pool
-from tmebox.runtime.pool.permits import settled
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -32,6 +33,15 @@ LOST = (
     exceptions.ObjectLostError,
     exceptions.OutOfMemoryError,
 )
+
+
+class _Here(threading.local):
+    """Whether this thread is giving out a task's result. It is Ray's, and gives out those of all tasks."""
+
+    settles = False
+
+
+_here = _Here()
 
 
 def pool(
@@ -133,9 +143,10 @@ class RayPool(Pool):
 
     # -- life ------------------------------------------------------------------------------------
     def close(self, *, wait: bool = True) -> None:
-        """Refuse new tasks. Those that were submitted go on; `wait` waits for them. Idempotent."""
+        """Refuse new tasks. Those that were submitted go on; `wait` waits for them, but not in a future's
+        done-callback, without whose end no other task is done. Idempotent."""
         self._closed = True
-        if wait:
+        if wait and not _here.settles:
             wait_for(list(self._pending))
 
     async def __aenter__(self) -> Self:
@@ -165,7 +176,11 @@ def _settle(future: Future[Any], done: Future[Any]) -> None:
         error.__cause__ = lost
     elif isinstance(error, exceptions.RayTaskError) and isinstance(error.cause, Exception):
         error = error.cause
-    if error is None:
-        future.set_result(result)
-    else:
-        future.set_exception(error)
+    before, _here.settles = _here.settles, True
+    try:
+        if error is None:
+            future.set_result(result)
+        else:
+            future.set_exception(error)
+    finally:
+        _here.settles = before

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
+from contextvars import copy_context
 from typing import Any, NamedTuple
 
 from tmebox.progress import Bar
@@ -33,8 +34,8 @@ def mapped(
     progress: bool | str,
     return_exceptions: bool,
 ) -> Mapped:
-    """submit(function, *arguments) begins a task. threads: tasks that run at a time. Raises TypeError,
-    ValueError."""
+    """submit(function, *arguments) begins a task, with the context variables that there are now, whoever asks
+    for its result. threads: tasks that run at a time. Raises TypeError, ValueError."""
     if not iterables:
         raise TypeError("map() needs at least one iterable")
     if ahead is None:
@@ -45,8 +46,9 @@ def mapped(
     if progress:
         title = progress if isinstance(progress, str) else str(getattr(function, "__name__", function))
         bar = Bar(title, length_of(iterables))
+    context = copy_context()
 
     def begin(arguments: tuple[Any, ...]) -> Future[Any]:
-        return submit(function, *arguments)
+        return context.copy().run(submit, function, *arguments)
 
     return Mapped(begin, zip(*iterables, strict=False), ahead, return_exceptions, bar)

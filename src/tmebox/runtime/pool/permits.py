@@ -7,9 +7,8 @@ import queue
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future
 from contextlib import suppress
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from tmebox import _native
 from tmebox.errors import LimitError, SandboxClosed
@@ -180,15 +179,3 @@ class Permits:
             f"none of the pool's {self.count} sandboxes came free in {timeout_s:g} s: wait longer, or make "
             "the pool larger with size="
         )
-
-
-async def settled(future: Future[Any]) -> None:
-    """Wait until a future of another thread is done, and leave it as it is."""
-    loop, done = asyncio.get_running_loop(), asyncio.Event()
-
-    def wake(_: Future[Any]) -> None:
-        with suppress(RuntimeError):  # the loop may be closed by now
-            loop.call_soon_threadsafe(done.set)
-
-    future.add_done_callback(wake)
-    await done.wait()

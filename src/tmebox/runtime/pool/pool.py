@@ -5,15 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from concurrent.futures import Future
-from contextvars import copy_context
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from tmebox.errors import SandboxClosed
+from tmebox.runtime.background import begun, settled
 from tmebox.runtime.module import Module
 from tmebox.runtime.pool.face import Pool
 from tmebox.runtime.pool.mapping import Task
-from tmebox.runtime.pool.permits import Held, Permits, settled
+from tmebox.runtime.pool.permits import Held, Permits
 from tmebox.runtime.pool.workers import Workers
 from tmebox.runtime.sandbox import Sandbox, Snapshot
 
@@ -110,13 +110,11 @@ class SandboxPool(Pool):
         """Begin a task: call an export by name, or `function(sandbox, *arguments)`, in a fresh sandbox.
 
         The future has what it returns, or what it raises, a Trap for instance; nobody else notices. Results
-        are values: an array that lives in the sandbox ends with it. Raises SandboxClosed when closed.
+        are values: an array that lives in the sandbox ends with it. The task has the context variables of who
+        submits it, as asyncio.to_thread has them; what it sets is its own. Raises SandboxClosed when closed.
         """
-        return self._begin(partial(run_task, self.snapshot, function, arguments))
-
-    def _begin(self, task: Callable[[], Any]) -> Future[Any]:
         self._require_process()
-        return self._workers.submit(task)
+        return self._workers.submit(partial(run_task, self.snapshot, function, arguments))
 
     @overload
     async def call(self, function: str, /, *arguments: Any) -> Any: ...
@@ -125,9 +123,8 @@ class SandboxPool(Pool):
         self, function: Callable[[Sandbox, Unpack[Given]], R], /, *arguments: Unpack[Given]
     ) -> R: ...
     async def call(self, function: Task, *arguments: Any) -> Any:  # type: ignore[misc]
-        """`submit`, awaited, with the caller's context variables, as asyncio.to_thread has them. Cancelled,
-        it leaves a task that has begun to its end, or its time limit."""
-        future = self._begin(partial(copy_context().run, run_task, self.snapshot, function, arguments))
+        """`submit`, awaited. Cancelled, it leaves a task that has begun to its end, or its time limit."""
+        future = self.submit(function, *arguments)
         try:
             await settled(future)
         except BaseException:
@@ -138,10 +135,13 @@ class SandboxPool(Pool):
     # -- life ------------------------------------------------------------------------------------
     def close(self, *, wait: bool = True) -> None:
         """Refuse new leases and tasks, and those that wait. Leases that are out stay good until they end, and
-        so do tasks that have begun, for which `wait` waits. Idempotent."""
+        so do tasks that have begun, for which `wait` waits; not where a task of the pool closes it, which the
+        others may wait for. Idempotent."""
         if os.getpid() == self._process:
             self._permits.close()
-            self._workers.close(wait=wait)
+            self._workers.close()
+            if wait:
+                self._workers.join()
 
     def _require_process(self) -> None:
         if os.getpid() != self._process:
@@ -151,9 +151,9 @@ class SandboxPool(Pool):
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        import asyncio
-
-        await asyncio.to_thread(self.close)
+        self.close(wait=False)
+        if not self._workers.is_here():
+            await settled(begun(self.close))
 
     def __repr__(self) -> str:
         return f"<tmebox.SandboxPool of {self.size}, {self.threads} threads, {self.snapshot.module!r}>"

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import operator
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
+from contextlib import suppress
 from typing import Any, Generic, Protocol, TypeVar
 
-from tmebox.runtime.pool.permits import settled
+from tmebox.runtime.background import settled
 
 R = TypeVar("R")
 Submit = Callable[[tuple[Any, ...]], "Future[Any]"]
@@ -23,7 +25,9 @@ class Bar(Protocol):
 
 class _Ahead(Generic[R]):
     """Tasks that were begun and not yet asked for. `submit` begins one; `source` gives their arguments, and
-    is advanced by whoever asks for results, never by another thread."""
+    is advanced by whoever asks for results, never by another thread.
+
+    Several may ask, and each result is one's: they wait for the first task until one of them has taken it."""
 
     def __init__(
         self,
@@ -42,9 +46,9 @@ class _Ahead(Generic[R]):
         self._fill()
 
     def _fill(self) -> None:
-        while self._source is not None and len(self._begun) < self._ahead:
+        while (source := self._source) is not None and len(self._begun) < self._ahead:
             try:
-                self._begun.append(self._submit(next(self._source)))
+                self._begun.append(self._submit(next(source)))
             except StopIteration:
                 self._source = None
             except Exception as error:  # of the input, or a closed pool: told where the results end
@@ -56,14 +60,21 @@ class _Ahead(Generic[R]):
     def _next(self) -> Future[Any] | None:
         """The task whose turn it is; it stays first until it is taken. None at the end."""
         self._fill()
-        if self._begun:
+        with suppress(IndexError):
             return self._begun[0]
-        self.close()
+        self._end()
         return None
 
-    def _take(self) -> R:
-        """The result of the first task, which is done."""
-        future = self._begun.popleft()
+    def _takes(self, future: Future[Any]) -> bool:
+        """False where somebody else has taken it, or closed this. In one step: others may be threads."""
+        try:
+            self._begun.remove(future)
+        except ValueError:
+            return False
+        return True
+
+    def _result(self, future: Future[Any]) -> R:
+        """Of a task that is done, and taken."""
         if self._bar is not None:
             self._bar.advance()
         error = future.exception()
@@ -78,10 +89,14 @@ class _Ahead(Generic[R]):
             del error, future
 
     def close(self) -> None:
-        """Begin no more tasks, and forget those that nobody asked for. Idempotent."""
+        """Begin no more tasks, and forget those that were begun. Idempotent."""
         self._source = None
-        while self._begun:
-            self._begun.popleft().cancel()
+        with suppress(IndexError):
+            while True:
+                self._begun.popleft().cancel()
+        self._end()
+
+    def _end(self) -> None:
         bar, self._bar = self._bar, None
         if bar is not None:
             bar.close()
@@ -96,22 +111,29 @@ class Results(_Ahead[R], Iterator[R]):
     behind it."""
 
     def __next__(self) -> R:
-        future = self._next()
-        if future is None:
-            raise StopIteration
-        future.exception()  # waits; an interrupt leaves it first
-        return self._take()
+        while (future := self._next()) is not None:
+            with suppress(CancelledError):  # somebody has closed this
+                future.exception()  # waits; an interrupt leaves it first
+            if self._takes(future):
+                return self._result(future)
+        raise StopIteration
 
 
 class AsyncResults(_Ahead[R], AsyncIterator[R]):
-    """An asynchronous iterator; otherwise as `Results`."""
+    """An asynchronous iterator; otherwise as `Results`. Tasks that share it get results in the order in which
+    they ask."""
+
+    def __init__(self, *arguments: Any) -> None:
+        self._turn = asyncio.Lock()
+        super().__init__(*arguments)
 
     async def __anext__(self) -> R:
-        future = self._next()
-        if future is None:
-            raise StopAsyncIteration
-        await settled(future)
-        return self._take()
+        async with self._turn:
+            while (future := self._next()) is not None:
+                await settled(future)
+                if self._takes(future):
+                    return self._result(future)
+        raise StopAsyncIteration
 
 
 def length_of(iterables: Iterable[Iterable[Any]]) -> int | None:

@@ -9,13 +9,24 @@ import weakref
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
+from contextvars import copy_context
 from typing import Any
 
 from tmebox import _native
 from tmebox.errors import SandboxClosed
+from tmebox.runtime.background import Job, perform
 
 Task = Callable[[], Any]
-Tasks = queue.SimpleQueue["tuple[Task, Future[Any]] | None"]
+Tasks = queue.SimpleQueue[Job | None]
+
+
+class _Here(threading.local):
+    """Whose tasks this thread works off, if any."""
+
+    tasks: Tasks | None = None
+
+
+_here = _Here()
 
 
 class Workers:
@@ -40,11 +51,11 @@ class Workers:
         return self._closed or not self._end.alive
 
     def submit(self, task: Task) -> Future[Any]:
-        """Have a thread call `task`. Raises SandboxClosed."""
+        """Have a thread call `task`, in a copy of the caller's context of its own. Raises SandboxClosed."""
         future: Future[Any] = Future()
         if self._ended:
             raise SandboxClosed("the pool is closed")
-        self._tasks.put((task, future))
+        self._tasks.put((copy_context(), task, future))
         self._hire()
         if self._ended:  # since we looked: the threads may have gone
             self._refuse_waiting()
@@ -59,16 +70,22 @@ class Workers:
             self._threads.append(thread)
             place.settle()
 
-    def close(self, *, wait: bool) -> None:
-        """Tasks that have not begun fail with SandboxClosed; those that have go on to their end, which `wait`
-        waits for. Idempotent."""
+    def close(self) -> None:
+        """Tasks that have not begun fail with SandboxClosed; others go on to their end. Idempotent."""
         self._closed = True
         self._refuse_waiting()
         self._end()
-        if wait:
+
+    def is_here(self) -> bool:
+        """Whether this thread is one of them."""
+        return _here.tasks is self._tasks
+
+    def join(self) -> None:
+        """Wait until all have ended, once closed. Nobody waits on one of them: it would wait for itself, and
+        for another that may wait for it."""
+        if not self.is_here():
             for thread in list(self._threads):
-                if thread is not threading.current_thread():
-                    thread.join()
+                thread.join()
 
     def _refuse_waiting(self) -> None:
         ended = False
@@ -76,7 +93,7 @@ class Workers:
             while True:
                 item = self._tasks.get_nowait()
                 ended |= item is None
-                if item and (future := item[1]).set_running_or_notify_cancel():
+                if item and (future := item[2]).set_running_or_notify_cancel():
                     future.set_exception(SandboxClosed("the pool was closed before this task began"))
         if ended:
             _end(self._tasks)
@@ -88,16 +105,10 @@ def _end(tasks: Tasks) -> None:
 
 
 def _work(tasks: Tasks) -> None:
+    _here.tasks = tasks
     while (item := tasks.get()) is not None:
-        task, future = item
-        if future.set_running_or_notify_cancel():
-            try:
-                result = task()
-            except BaseException as error:
-                future.set_exception(error)
-            else:
-                future.set_result(result)
-                del result
+        context, task, future = item
+        context.run(perform, task, future)
         # A thread that waits keeps nothing of the last task alive.
-        del item, task, future
+        del item, context, task, future
     _end(tasks)
