@@ -8,6 +8,7 @@ from typing import Any
 
 from tmebox.python.errors import PythonError
 from tmebox.python.interpreter import Python
+from tmebox.shown import printable
 
 
 class SandboxMagic:
@@ -67,8 +68,9 @@ class SandboxMagic:
 
 
 def _show(text: str) -> None:
-    """On what is the cell's standard output at this moment."""
-    sys.stdout.write(text)
+    """On what is the cell's standard output at this moment. A terminal gets no escape sequences of a
+    program's."""
+    sys.stdout.write(printable(text, keep="\n\t") if sys.stdout.isatty() else text)
 
 
 def load_ipython_extension(ipython: Any) -> None:
