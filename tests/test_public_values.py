@@ -18,8 +18,11 @@ import tmebox
 from tmebox import errors
 from tmebox.modulefile import codec
 from tmebox.modulefile.prototypes import Function, Prototype, Void
+from tmebox.python import interpreter, magic, mcp
 from tmebox.runtime.attributes import BOX_ATTRIBUTES, SANDBOX_ATTRIBUTES, is_attribute
+from tmebox.runtime.calls import callbacks, handles
 from tmebox.runtime.calls.stub_pointers import OF_POINTERS
+from tmebox.runtime.pool import pool, results
 from tmebox.runtime.sandbox import OWN_ATTRIBUTES
 
 SOURCE = """
@@ -153,6 +156,39 @@ def test_what_belongs_to_one_process_refuses(module: tmebox.Module, way: str) ->
         ):
             with pytest.raises(TypeError, match="not copied or pickled"):
                 WAYS[way](value)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_turn_in_a_pool_is_there_once(module: tmebox.Module, way: str) -> None:
+    with tmebox.SandboxPool(module, threads=2) as two, two.lease() as sandbox:
+        for value in (two.lease(), two.map("add", [1], [2]), two.map_async("add", [1], [2])):
+            with pytest.raises(TypeError, match="not copied or pickled"):
+                WAYS[way](value)
+        assert sandbox.add(3, 4) == 7
+
+
+def names_in(kind: type) -> set[str]:
+    """What a class and its bases define, but for `object`."""
+    return {name for each in kind.__mro__[:-1] for name in vars(each)}
+
+
+OWNING = ("close", "__exit__", "__aexit__")
+"""What has one of these is there once."""
+
+
+def test_nothing_that_is_closed_can_be_there_twice() -> None:
+    """Of what users get: their classes, what pools and boxes hand out, and sandboxed Python."""
+    homes = [pool, results, callbacks, handles, interpreter, mcp, magic]
+    found = {kind for home in homes for kind in vars(home).values() if isinstance(kind, type)}
+    found |= {getattr(tmebox, name) for name in CLASSES}
+    owning = {
+        kind
+        for kind in found
+        if kind.__module__.startswith("tmebox.") and any(hasattr(kind, name) for name in OWNING)
+    }
+    assert {interpreter.Python, pool.Lease, results.Results, tmebox.Box, tmebox.Callback} <= owning
+    copied = {kind.__name__ for kind in owning if "__reduce_ex__" not in names_in(kind)}
+    assert copied <= {"Bar"}  # a protocol
 
 
 @pytest.mark.parametrize("way", WAYS)

@@ -9,9 +9,10 @@ from typing import Any
 from tmebox.python.errors import PythonError
 from tmebox.python.interpreter import Python
 from tmebox.shown import printable
+from tmebox.uncopied import Uncopied
 
 
-class SandboxMagic:
+class SandboxMagic(Uncopied):
     """One interpreter for a notebook, made when it is first used."""
 
     def __init__(self, user_namespace: dict[str, Any]) -> None:

@@ -19,6 +19,7 @@ from tmebox.errors import TmeboxError, Trap
 from tmebox.python.errors import PythonError
 from tmebox.python.interpreter import Python
 from tmebox.python.opaque import Opaque
+from tmebox.uncopied import Uncopied
 
 VERSIONS = ("2025-06-18", "2025-03-26", "2024-11-05")
 """Of the protocol, the newest first."""
@@ -65,7 +66,7 @@ class RequestError(Exception):
         super().__init__(message)
 
 
-class Server:
+class Server(Uncopied):
     """Options are those of `Python`."""
 
     def __init__(self, **options: Any) -> None:

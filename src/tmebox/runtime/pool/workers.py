@@ -13,12 +13,13 @@ from typing import Any
 
 from tmebox import _native
 from tmebox.errors import SandboxClosed
+from tmebox.uncopied import Uncopied
 
 Task = Callable[[], Any]
 Tasks = queue.SimpleQueue["tuple[Task, Future[Any]] | None"]
 
 
-class Workers:
+class Workers(Uncopied):
     """At most `count` threads, started as tasks come. (One more for each start that an exception of a signal
     handler interrupts.) There is no lock: a signal handler may submit while this thread does."""
 
